@@ -1,0 +1,153 @@
+//! Accepting a verified scenario from a peer. Idempotent: what is here already changes nothing.
+
+use std::cmp::Ordering;
+
+use once_model::certificate::Chain;
+use once_model::ids::{Hash, KernelId, Line};
+use once_model::limits::CONFLICTS_MAX_BODIES;
+use once_model::wire::{Code, ShareAnswer};
+
+use super::keep;
+use crate::rows::{self, HeadRow};
+use crate::step::Step;
+use crate::store::{Read, StoreError, Table};
+use crate::txn;
+use crate::waist::Arrival;
+
+/// Keeps what arrived, if it is new. `shared`: the peer wants it kept, so it needs the right and counts against the
+/// quota; otherwise someone here asked for it.
+pub(crate) fn accept(
+    s: &mut Step<'_, '_>,
+    peer: KernelId,
+    arrival: Arrival,
+    shared: bool,
+) -> Result<ShareAnswer, StoreError> {
+    let key = arrival.header.key();
+    let head = rows::head(s.txn, &key)?;
+    let home = arrival.chain.as_ref().map(Chain::home);
+    let row = HeadRow {
+        header: arrival.header,
+        home,
+        from: Some(peer),
+        charged: shared,
+        stored_ms: s.ctx.now_ms,
+        conflicts_dropped: head.as_ref().map_or(0, |head| head.conflicts_dropped),
+    };
+    let verdict = match (&key.line, &head) {
+        (_, Some(head)) => compare(head, &row),
+        (Line::Unclaimed(_), None) => {
+            let claimed = s.txn.get(Table::Genesis, &rows::body_key(&row.header))?.is_some();
+            if claimed { Verdict::Known } else { Verdict::Newer }
+        }
+        (Line::Claimed(_), None) => Verdict::Newer,
+    };
+    if verdict == Verdict::Known {
+        return Ok(ShareAnswer::Known);
+    }
+    if s.room_on_disk().is_err() {
+        return Ok(ShareAnswer::Refused(Code::DiskFull));
+    }
+    if shared && over_quota(s, &peer, &row)? {
+        return Ok(ShareAnswer::Refused(Code::Quota));
+    }
+    if verdict == Verdict::Beside {
+        return keep_beside(s, head.as_ref(), row, arrival.body);
+    }
+    let mut copy = None;
+    if let Some(chain) = &arrival.chain {
+        adopt_chain(s, &row, chain)?;
+        copy = genesis_copy(s, &row, chain)?;
+    }
+    if let Some(copy) = &copy {
+        keep::supersede(s, copy, key)?;
+    }
+    keep::keep(s, head.as_ref(), &row, arrival.body)?;
+    if let Some(copy) = &copy {
+        keep::drop_body(s, &copy.header)?;
+    }
+    if row.header.tombstone {
+        keep::drop_conflicts(s, &key)?;
+    }
+    Ok(ShareAnswer::Stored)
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Verdict {
+    /// Here already, or something newer of the same chain is.
+    Known,
+    /// Continues the chain.
+    Newer,
+    /// A revision that the chain does not contain.
+    Beside,
+}
+
+/// Places an arriving revision against the head. A home commits one chain under one certificate, so a higher revision
+/// continues it; an equal or lower one that is provably not an ancestor is a fork.
+fn compare(head: &HeadRow, new: &HeadRow) -> Verdict {
+    let (old, header) = (&head.header, &new.header);
+    let id = header.id();
+    match (header.epoch, header.revision).cmp(&(old.epoch, old.revision)) {
+        Ordering::Greater => {
+            let next = header.epoch == old.epoch && header.revision == old.revision + 1;
+            if next && header.parent != Some(old.id()) { Verdict::Beside } else { Verdict::Newer }
+        }
+        Ordering::Equal if id == old.id() => Verdict::Known,
+        Ordering::Equal => Verdict::Beside,
+        Ordering::Less => {
+            let before = header.epoch == old.epoch && header.revision + 1 == old.revision;
+            if before && old.parent != Some(id) { Verdict::Beside } else { Verdict::Known }
+        }
+    }
+}
+
+fn over_quota(s: &Step<'_, '_>, peer: &KernelId, row: &HeadRow) -> Result<bool, StoreError> {
+    let quota = rows::peer(s.txn, peer)?.map_or(0, |peer| peer.quota_bytes);
+    Ok(rows::usage(s.txn, peer)?.stored_bytes.saturating_add(row.header.size) > quota)
+}
+
+/// Keeps a revision that the head does not continue, at most [`CONFLICTS_MAX_BODIES`] of them; further ones are
+/// counted.
+fn keep_beside(
+    s: &mut Step<'_, '_>,
+    head: Option<&HeadRow>,
+    row: HeadRow,
+    body: Option<bytes::Bytes>,
+) -> Result<ShareAnswer, StoreError> {
+    let key = row.header.key();
+    let place = rows::conflict_key(&key, &row.header.id());
+    if s.txn.get(Table::Conflict, &place)?.is_some() {
+        return Ok(ShareAnswer::Conflict);
+    }
+    if keep::conflicts(s, &key)?.len() >= CONFLICTS_MAX_BODIES {
+        if let Some(head) = head {
+            let counted = HeadRow { conflicts_dropped: head.conflicts_dropped + 1, ..head.clone() };
+            s.txn.put_lazily(Table::Head, &key.to_row(), &counted);
+        }
+        return Ok(ShareAnswer::Conflict);
+    }
+    if let (true, Some(from)) = (row.charged, row.from) {
+        keep::charge(s, &from, i64::try_from(row.header.size).unwrap_or(i64::MAX))?;
+    }
+    if let Some(body) = body {
+        s.txn.put_bytes(Table::Body, &rows::body_key(&row.header), body);
+    }
+    s.txn.put(Table::Conflict, &place, &row);
+    Ok(ShareAnswer::Conflict)
+}
+
+/// Stores the chain if it says more than the one here.
+fn adopt_chain(s: &mut Step<'_, '_>, row: &HeadRow, chain: &Chain) -> Result<(), StoreError> {
+    let Some(lineage) = row.header.lineage else { return Ok(()) };
+    let known: Option<Chain> = txn::get(s.txn, Table::Chain, lineage.as_bytes())?;
+    if known.is_none_or(|known| known.links.len() < chain.links.len()) {
+        s.txn.put(Table::Chain, lineage.as_bytes(), chain);
+    }
+    Ok(())
+}
+
+/// The unclaimed copy here that this lineage began from.
+fn genesis_copy(s: &mut Step<'_, '_>, row: &HeadRow, chain: &Chain) -> Result<Option<HeadRow>, StoreError> {
+    let content: Hash = chain.genesis.content;
+    let copy = once_model::ids::ObjectKey { uuid: row.header.uuid, line: Line::Unclaimed(content) };
+    rows::head(s.txn, &copy)
+}

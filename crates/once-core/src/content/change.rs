@@ -1,0 +1,224 @@
+//! Changing what is here: import, put, create, claim, remove.
+
+use once_model::certificate::{Chain, Genesis};
+use once_model::hash::{content_hash, record_hash};
+use once_model::header::Header;
+use once_model::ids::{Hash, KernelId, Line, Lineage, ObjectKey};
+use once_model::scenario::Scenario;
+
+use super::{described, keep, unclaimed};
+use crate::meta;
+use crate::refusal::{Failure, Refusal};
+use crate::rows::{self, HeadRow, SourceRow};
+use crate::step::Step;
+use crate::store::{StoreError, Table};
+use crate::txn;
+use crate::waist::{Answer, Change};
+
+/// Keeps a scenario from outside.
+pub(crate) fn import(
+    s: &mut Step<'_, '_>,
+    source: Option<String>,
+    scenario: &Scenario,
+) -> Result<Answer, Failure> {
+    s.room_on_disk()?;
+    let place = source.as_deref().map(|path| record_hash("once/1 source", path.as_bytes()));
+    let answer = match &place {
+        Some(place) => import_again(s, place, scenario)?,
+        None => None,
+    };
+    let answer = match answer {
+        Some(answer) => answer,
+        None => import_new(s, scenario)?,
+    };
+    if let (Some(path), Some(place), Answer::Object { header, .. }) = (source, place, &answer) {
+        let row = SourceRow { path, key: header.key(), content: scenario.hash() };
+        if txn::get::<SourceRow>(s.txn, Table::Source, place.as_bytes())?.as_ref() != Some(&row) {
+            s.txn.put(Table::Source, place.as_bytes(), &row);
+        }
+    }
+    Ok(answer)
+}
+
+/// A file that was imported from this path before and has other bytes now is a new revision of the same object.
+fn import_again(s: &mut Step<'_, '_>, place: &Hash, scenario: &Scenario) -> Result<Option<Answer>, Failure> {
+    let Some(before) = txn::get::<SourceRow>(s.txn, Table::Source, place.as_bytes())? else {
+        return Ok(None);
+    };
+    if before.key.uuid != scenario.uuid() || before.content == scenario.hash() {
+        return Ok(None);
+    }
+    let key = current_key(s, &before.key)?;
+    match rows::head(s.txn, &key)? {
+        Some(head) if !head.header.tombstone => Ok(Some(change(s, head, scenario)?)),
+        _ => Ok(None),
+    }
+}
+
+fn import_new(s: &mut Step<'_, '_>, scenario: &Scenario) -> Result<Answer, Failure> {
+    let header = unclaimed(scenario);
+    let claimed: Option<Lineage> = txn::get(s.txn, Table::Genesis, &rows::body_key(&header))?;
+    let claimed = claimed.map(|lineage| ObjectKey { uuid: header.uuid, line: Line::Claimed(lineage) });
+    let namesakes = keep::namesakes(s, &header.uuid)?;
+    for known in &namesakes {
+        let same = known.header.content == header.content || Some(known.header.key()) == claimed;
+        if same && known.header.tombstone {
+            return Err(Refusal::Removed(known.header.key()).into());
+        }
+        if same {
+            return Ok(Answer::Object { header: Box::new(known.header.clone()), change: Change::Same });
+        }
+    }
+    let row = own(s, header, None);
+    keep::keep(s, None, &row, Some(scenario.bytes().clone()))?;
+    let beside = namesakes.iter().any(|known| !known.header.tombstone);
+    let change = if beside { Change::Beside } else { Change::New };
+    Ok(Answer::Object { header: Box::new(row.header), change })
+}
+
+/// A new revision of an object whose home is here.
+pub(crate) fn put(
+    s: &mut Step<'_, '_>,
+    key: &ObjectKey,
+    base: Option<Hash>,
+    scenario: &Scenario,
+) -> Result<Answer, Failure> {
+    s.room_on_disk()?;
+    let head = living(s, key)?;
+    if scenario.uuid() != head.header.uuid {
+        return Err(Refusal::OtherUuid { wanted: head.header.uuid, found: scenario.uuid() }.into());
+    }
+    if base.is_some_and(|base| base != head.header.id()) {
+        return Err(Refusal::Stale { key: head.header.key(), newest: head.header.revision }.into());
+    }
+    change(s, head, scenario)
+}
+
+/// An object born here: imported and claimed in one.
+pub(crate) fn create(s: &mut Step<'_, '_>, scenario: &Scenario) -> Result<Answer, Failure> {
+    s.room_on_disk()?;
+    let Answer::Object { header, change } = import_new(s, scenario)? else { return Ok(Answer::Done) };
+    if header.lineage.is_some() {
+        return Ok(Answer::Object { header, change });
+    }
+    let head = living(s, &header.key())?;
+    let head = claimed(s, head)?;
+    Ok(Answer::Object { header: Box::new(head.header), change })
+}
+
+/// Gives an unclaimed object a lineage, with this kernel as its home.
+pub(crate) fn claim(s: &mut Step<'_, '_>, key: &ObjectKey) -> Result<Answer, Failure> {
+    s.room_on_disk()?;
+    let head = living(s, key)?;
+    let (head, change) = match head.home {
+        None => (claimed(s, head)?, Change::Claimed),
+        Some(home) if home == s.ctx.me => (head, Change::Same),
+        Some(home) => return Err(Refusal::NotHome { key: head.header.key(), home }.into()),
+    };
+    Ok(Answer::Object { header: Box::new(head.header), change })
+}
+
+/// At home: a tombstone that travels. Elsewhere: the copy goes.
+pub(crate) fn remove(s: &mut Step<'_, '_>, key: &ObjectKey) -> Result<Answer, Failure> {
+    let key = current_key(s, key)?;
+    let head = rows::head(s.txn, &key)?.ok_or(Refusal::NoObject(key))?;
+    if head.home != Some(s.ctx.me) {
+        keep::forget(s, &head)?;
+        return Ok(Answer::Object { header: Box::new(head.header), change: Change::Dropped });
+    }
+    if head.header.tombstone {
+        return Err(Refusal::Removed(key).into());
+    }
+    let header = Header {
+        revision: head.header.revision + 1,
+        parent: Some(head.header.id()),
+        content: content_hash(b""),
+        size: 0,
+        tombstone: true,
+        cause: None,
+        signature: None,
+        ..head.header.clone()
+    };
+    let row = own(s, header, head.home);
+    keep::keep(s, Some(&head), &row, None)?;
+    keep::drop_conflicts(s, &key)?;
+    Ok(Answer::Object { header: Box::new(row.header), change: Change::Removed })
+}
+
+/// The next revision of an object, claiming it first if nobody has.
+fn change(s: &mut Step<'_, '_>, head: HeadRow, scenario: &Scenario) -> Result<Answer, Failure> {
+    if head.header.content == scenario.hash() {
+        return Ok(Answer::Object { header: Box::new(head.header), change: Change::Same });
+    }
+    let head = match head.home {
+        None => claimed(s, head)?,
+        Some(home) if home == s.ctx.me => head,
+        Some(home) => return Err(Refusal::NotHome { key: head.header.key(), home }.into()),
+    };
+    let (component, version) = described(scenario);
+    let header = Header {
+        revision: head.header.revision + 1,
+        parent: Some(head.header.id()),
+        content: scenario.hash(),
+        size: scenario.bytes().len() as u64,
+        component,
+        version,
+        cause: None,
+        signature: None,
+        ..head.header.clone()
+    };
+    let row = own(s, header, head.home);
+    keep::keep(s, Some(&head), &row, Some(scenario.bytes().clone()))?;
+    Ok(Answer::Object { header: Box::new(row.header), change: Change::Changed })
+}
+
+/// Makes the genesis record of an unclaimed object and its first revision: the same bytes, now with a home.
+fn claimed(s: &mut Step<'_, '_>, head: HeadRow) -> Result<HeadRow, StoreError> {
+    let mut nonce = [0; 16];
+    s.rng.fill(&mut nonce);
+    let genesis = Genesis {
+        uuid: head.header.uuid,
+        home: s.ctx.me,
+        recovery: meta::recovery_keys(s.txn)?,
+        content: head.header.content,
+        nonce,
+    };
+    let chain = Chain::new(genesis);
+    let lineage = chain.genesis.lineage();
+    let header = Header {
+        lineage: Some(lineage),
+        epoch: 1,
+        revision: 1,
+        certificate: Some(chain.certificate()),
+        ..head.header.clone()
+    };
+    let key = header.key();
+    let row = own(s, header, Some(s.ctx.me));
+    s.txn.put(Table::Chain, lineage.as_bytes(), &chain);
+    keep::supersede(s, &head, key)?;
+    keep::keep(s, None, &row, None)?;
+    Ok(row)
+}
+
+/// The row of a revision that was made here.
+fn own(s: &Step<'_, '_>, header: Header, home: Option<KernelId>) -> HeadRow {
+    HeadRow { header, home, from: None, charged: false, stored_ms: s.ctx.now_ms, conflicts_dropped: 0 }
+}
+
+/// An object that is here and not removed.
+fn living(s: &Step<'_, '_>, key: &ObjectKey) -> Result<HeadRow, Failure> {
+    let key = current_key(s, key)?;
+    let head = rows::head(s.txn, &key)?.ok_or(Refusal::NoObject(key))?;
+    if head.header.tombstone {
+        return Err(Refusal::Removed(key).into());
+    }
+    Ok(head)
+}
+
+/// The key under which an object is found now: an unclaimed copy may have been claimed since the caller looked.
+pub(crate) fn current_key(s: &Step<'_, '_>, key: &ObjectKey) -> Result<ObjectKey, StoreError> {
+    let Line::Unclaimed(content) = key.line else { return Ok(*key) };
+    let place = [key.uuid.as_bytes().as_slice(), content.as_bytes()].concat();
+    let lineage: Option<Lineage> = txn::get(s.txn, Table::Genesis, &place)?;
+    Ok(lineage.map_or(*key, |lineage| ObjectKey { uuid: key.uuid, line: Line::Claimed(lineage) }))
+}

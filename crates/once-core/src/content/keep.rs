@@ -1,0 +1,164 @@
+//! Writing heads and bodies, and what hangs on them: quotas, followers, events.
+
+use std::ops::ControlFlow;
+
+use bytes::Bytes;
+use once_model::header::Header;
+use once_model::ids::{KernelId, ObjectKey};
+
+use crate::outbox;
+use crate::rows::{self, HeadRow};
+use crate::step::Step;
+use crate::store::{StoreError, Table, scan_prefix};
+use crate::txn;
+use crate::waist::{Effect, Event};
+
+/// Makes `new` the head of its object, in place of `old`.
+pub(super) fn keep(
+    s: &mut Step<'_, '_>,
+    old: Option<&HeadRow>,
+    new: &HeadRow,
+    body: Option<Bytes>,
+) -> Result<(), StoreError> {
+    let key = new.header.key();
+    if let Some(body) = body
+        && old.is_none_or(|old| old.header.content != new.header.content)
+    {
+        s.txn.put_bytes(Table::Body, &rows::body_key(&new.header), body);
+    }
+    s.txn.put(Table::Head, &key.to_row(), new);
+    if let Some(old) = old {
+        uncharge(s, old)?;
+        if old.header.content != new.header.content {
+            drop_body(s, &old.header)?;
+        }
+    }
+    if let (true, Some(from)) = (new.charged, new.from) {
+        charge(s, &from, i64::try_from(new.header.size).unwrap_or(i64::MAX))?;
+    }
+    for follower in followers(s, &key)? {
+        if Some(follower) != new.from {
+            outbox::owe(s, follower, key, new.header.id())?;
+        }
+    }
+    s.out.push(Effect::Event(Event::Changed { header: Box::new(new.header.clone()), from: new.from }));
+    Ok(())
+}
+
+/// Removes a head, its body, its conflicts and what hangs on it here. Chains stay: they are small, and a later copy
+/// of the object needs no second proof.
+pub(super) fn forget(s: &mut Step<'_, '_>, head: &HeadRow) -> Result<(), StoreError> {
+    let key = head.header.key();
+    s.txn.delete(Table::Head, &key.to_row());
+    uncharge(s, head)?;
+    drop_body(s, &head.header)?;
+    drop_conflicts(s, &key)?;
+    if let Some(home) = head.home {
+        s.txn.delete_lazily(Table::Subscription, &rows::peer_object_key(&home, &key));
+    }
+    s.out.push(Effect::Event(Event::Dropped { key }));
+    Ok(())
+}
+
+/// Removes the revisions kept beside an object's chain.
+pub(super) fn drop_conflicts(s: &mut Step<'_, '_>, key: &ObjectKey) -> Result<(), StoreError> {
+    for (row, conflict) in conflicts(s, key)? {
+        s.txn.delete(Table::Conflict, &row);
+        uncharge(s, &conflict)?;
+        drop_body(s, &conflict.header)?;
+    }
+    Ok(())
+}
+
+/// The revisions kept beside an object's chain, with their keys.
+pub(super) fn conflicts(s: &Step<'_, '_>, key: &ObjectKey) -> Result<Vec<(Vec<u8>, HeadRow)>, StoreError> {
+    collect(s, Table::Conflict, &key.to_row())
+}
+
+/// Every object of a UUID.
+pub(super) fn namesakes(s: &Step<'_, '_>, uuid: &once_model::ids::Uuid) -> Result<Vec<HeadRow>, StoreError> {
+    Ok(collect(s, Table::Head, uuid.as_bytes())?.into_iter().map(|(_, head)| head).collect())
+}
+
+fn collect(s: &Step<'_, '_>, table: Table, prefix: &[u8]) -> Result<Vec<(Vec<u8>, HeadRow)>, StoreError> {
+    let mut found = Vec::new();
+    scan_prefix(s.txn, table, prefix, &mut |key, value| {
+        found.push((key.to_vec(), value));
+        ControlFlow::Continue(())
+    })?;
+    found.into_iter().map(|(key, value)| Ok((key, txn::decode(table, &value)?))).collect()
+}
+
+fn followers(s: &Step<'_, '_>, key: &ObjectKey) -> Result<Vec<KernelId>, StoreError> {
+    let mut found = Vec::new();
+    scan_prefix(s.txn, Table::Follower, &key.to_row(), &mut |row, _| {
+        found.extend(row.get(ObjectKey::ROW_LEN..).and_then(KernelId::from_slice));
+        ControlFlow::Continue(())
+    })?;
+    Ok(found)
+}
+
+/// Removes a body, unless another object or conflict of the same UUID has the same bytes. The caller has removed or
+/// replaced the row that named it.
+pub(super) fn drop_body(s: &mut Step<'_, '_>, header: &Header) -> Result<(), StoreError> {
+    if header.tombstone {
+        return Ok(());
+    }
+    for table in [Table::Head, Table::Conflict] {
+        let rows = collect(s, table, header.uuid.as_bytes())?;
+        if rows.iter().any(|(_, row)| row.header.content == header.content && !row.header.tombstone) {
+            return Ok(());
+        }
+    }
+    s.txn.delete(Table::Body, &rows::body_key(header));
+    Ok(())
+}
+
+fn uncharge(s: &mut Step<'_, '_>, head: &HeadRow) -> Result<(), StoreError> {
+    match (head.charged, head.from) {
+        (true, Some(from)) => charge(s, &from, -i64::try_from(head.header.size).unwrap_or(i64::MAX)),
+        _ => Ok(()),
+    }
+}
+
+/// Adds to what a peer takes up here.
+pub(crate) fn charge(s: &mut Step<'_, '_>, peer: &KernelId, bytes: i64) -> Result<(), StoreError> {
+    let mut usage = rows::usage(s.txn, peer)?;
+    usage.stored_bytes = usage.stored_bytes.saturating_add_signed(bytes);
+    s.txn.put(Table::Usage, peer.as_bytes(), &usage);
+    Ok(())
+}
+
+/// Hands everything that hangs on an unclaimed copy over to the lineage that claimed it: the copy's head goes, its
+/// grants, followers and debts name the claimed object from now on.
+pub(super) fn supersede(s: &mut Step<'_, '_>, old: &HeadRow, new: ObjectKey) -> Result<(), StoreError> {
+    let old_key = old.header.key();
+    s.txn.delete(Table::Head, &old_key.to_row());
+    uncharge(s, old)?;
+    let Some(lineage) = new.lineage() else { return Ok(()) };
+    s.txn.put(Table::Genesis, &rows::body_key(&old.header), &lineage);
+    let moved: [(Table, Vec<u8>, Vec<u8>); 2] = [
+        (
+            Table::Grant,
+            [&[2], old_key.to_row().as_slice()].concat(),
+            [&[2], new.to_row().as_slice()].concat(),
+        ),
+        (Table::Follower, old_key.to_row().to_vec(), new.to_row().to_vec()),
+    ];
+    for (table, from, to) in moved {
+        let mut found = Vec::new();
+        scan_prefix(s.txn, table, &from, &mut |key, value| {
+            found.push((key.to_vec(), value));
+            ControlFlow::Continue(())
+        })?;
+        for (key, value) in found {
+            s.txn.delete(table, &key);
+            s.txn.put_bytes(
+                table,
+                &[to.as_slice(), key.get(from.len()..).unwrap_or_default()].concat(),
+                value,
+            );
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,41 @@
+//! What is kept: importing, changing, claiming, removing, and accepting what comes from peers.
+
+mod accept;
+mod change;
+mod keep;
+mod verify;
+
+pub(crate) use accept::accept;
+pub(crate) use change::{claim, create, current_key, import, put, remove};
+pub use verify::verify;
+
+use once_model::header::Header;
+use once_model::limits::NAME_MAX_BYTES;
+use once_model::scenario::Scenario;
+
+/// The header of a scenario as an unclaimed object.
+#[must_use]
+pub fn unclaimed(scenario: &Scenario) -> Header {
+    let (component, version) = described(scenario);
+    Header {
+        uuid: scenario.uuid(),
+        lineage: None,
+        epoch: 0,
+        revision: 0,
+        certificate: None,
+        parent: None,
+        content: scenario.hash(),
+        size: scenario.bytes().len() as u64,
+        tombstone: false,
+        component,
+        version,
+        cause: None,
+        signature: None,
+    }
+}
+
+/// Component and version as they stand in a header: empty when the scenario names none, or an absurdly long one.
+fn described(scenario: &Scenario) -> (String, String) {
+    let cap = |text: Option<&str>| text.filter(|t| t.len() <= NAME_MAX_BYTES).unwrap_or_default().to_owned();
+    (cap(scenario.component()), cap(scenario.version()))
+}

@@ -1,0 +1,59 @@
+//! Checking a parcel before the engine sees it: pure, so that sessions do it beside the engine.
+
+use once_model::hash::content_hash;
+use once_model::ids::KernelId;
+use once_model::limits::{NAME_MAX_BYTES, SCENARIO_MAX_BYTES};
+use once_model::scenario::Scenario;
+use once_model::wire::{Code, Parcel};
+
+use super::described;
+use crate::waist::Arrival;
+
+/// Checks that a parcel is what it says: the bytes match the header, an unclaimed header claims nothing, a claimed
+/// one has a chain to its home, and the home signed it unless the home itself is the sender (the connection proves
+/// that already).
+///
+/// # Errors
+/// [`Code::Invalid`] or [`Code::TooLarge`].
+pub fn verify(sender: &KernelId, parcel: Parcel) -> Result<Arrival, Code> {
+    let Parcel { header, chain, body } = parcel;
+    let invalid = |ok: bool| if ok { Ok(()) } else { Err(Code::Invalid) };
+    if header.size > SCENARIO_MAX_BYTES as u64 {
+        return Err(Code::TooLarge);
+    }
+    invalid(header.component.len() <= NAME_MAX_BYTES && header.version.len() <= NAME_MAX_BYTES)?;
+    match (header.tombstone, &body) {
+        (true, None) => {
+            invalid(header.lineage.is_some() && header.size == 0 && header.content == content_hash(b""))?
+        }
+        (false, Some(body)) => {
+            invalid(header.size == body.len() as u64 && header.content == content_hash(body))?;
+            let scenario = Scenario::parse(body.clone()).map_err(|_| Code::Invalid)?;
+            let (component, version) = described(&scenario);
+            invalid(
+                header.uuid == scenario.uuid() && header.component == component && header.version == version,
+            )?;
+        }
+        _ => return Err(Code::Invalid),
+    }
+    let Some(lineage) = header.lineage else {
+        let plain = header.epoch == 0
+            && header.revision == 0
+            && header.certificate.is_none()
+            && header.parent.is_none()
+            && header.cause.is_none()
+            && header.signature.is_none()
+            && chain.is_none();
+        invalid(plain)?;
+        return Ok(Arrival { header, chain, body });
+    };
+    let (Some(chain), Some(certificate)) = (chain, header.certificate) else { return Err(Code::Invalid) };
+    chain.verify(lineage).map_err(|_| Code::Invalid)?;
+    let (home, epoch) = chain.holder(&certificate).ok_or(Code::Invalid)?;
+    let first = header.revision == 1;
+    invalid(header.uuid == chain.genesis.uuid && header.epoch == epoch && header.revision >= 1)?;
+    invalid(first != header.parent.is_some())?;
+    invalid(!first || header.content == chain.genesis.content)?;
+    invalid(home == *sender || header.signed_by(&home))?;
+    Ok(Arrival { header, chain: Some(chain), body })
+}

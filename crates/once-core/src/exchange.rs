@@ -1,0 +1,226 @@
+//! Exchange: two kernels compare what each may read of the other, then only the missing scenarios travel.
+//!
+//! Comparing is range-based set reconciliation (the negentropy protocol, version 1) over item ids: its cost follows
+//! the difference, not the size. It runs on a snapshot, beside the engine. What is missing is then *wanted* in
+//! batches, *given*, and kept through the engine like everything that arrives.
+
+use std::ops::ControlFlow;
+
+use negentropy::{Id, Negentropy, NegentropyStorageVector};
+use once_model::hash::item_id;
+use once_model::ids::{ItemId, KernelId};
+use once_model::limits::RECONCILE_MAX_BYTES;
+use once_model::sign::KernelKey;
+use once_model::wire::{Code, Parcel};
+
+use crate::query;
+use crate::rights::{self, Reader};
+use crate::store::{Read, StoreError};
+
+/// Why comparing ended early.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum CompareError {
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The other side is no peer.
+    #[error("not a peer")]
+    Denied,
+    /// What the other side said makes no sense.
+    #[error("the other side's comparison is malformed: {0}")]
+    Malformed(String),
+}
+
+impl CompareError {
+    /// What to tell the other side.
+    #[must_use]
+    pub fn code(&self) -> Code {
+        match self {
+            Self::Denied => Code::Denied,
+            Self::Malformed(_) => Code::Invalid,
+            Self::Store(_) => Code::Busy,
+        }
+    }
+}
+
+/// What one side brings to a comparison: the items that the other side may read.
+pub struct Items(NegentropyStorageVector);
+
+impl Items {
+    /// Collects what `peer` may read here.
+    ///
+    /// # Errors
+    /// When the store cannot be read, or `peer` is no peer.
+    pub fn collect(rows: &dyn Read, peer: &KernelId, now_ms: u64) -> Result<Self, CompareError> {
+        let reader = Reader::new(rows, peer, now_ms)?.ok_or(CompareError::Denied)?;
+        let mut items = NegentropyStorageVector::new();
+        let mut failed: Option<CompareError> = None;
+        query::heads(rows, &mut |head| {
+            let added = reader.may_read(rows, &head).map_err(CompareError::from).and_then(|may| {
+                if !may {
+                    return Ok(());
+                }
+                items.insert(0, Id::from_byte_array(*item_id(&head.header).as_bytes())).map_err(malformed)
+            });
+            match added {
+                Ok(()) => ControlFlow::Continue(()),
+                Err(error) => {
+                    failed = Some(error);
+                    ControlFlow::Break(())
+                }
+            }
+        })?;
+        if let Some(error) = failed {
+            return Err(error);
+        }
+        items.seal().map_err(malformed)?;
+        Ok(Self(items))
+    }
+}
+
+fn malformed(error: negentropy::Error) -> CompareError {
+    CompareError::Malformed(error.to_string())
+}
+
+/// The side that asked for the exchange.
+pub struct Comparison<'i> {
+    session: Negentropy<'i, NegentropyStorageVector>,
+    have: Vec<Id>,
+    need: Vec<Id>,
+}
+
+/// What a comparison found.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Difference {
+    /// Items that only this side has.
+    pub have: Vec<ItemId>,
+    /// Items that only the other side has.
+    pub need: Vec<ItemId>,
+}
+
+impl<'i> Comparison<'i> {
+    /// Begins a comparison: the first payload to send.
+    ///
+    /// # Errors
+    /// Never, with the constants of this crate.
+    pub fn begin(items: &'i Items) -> Result<(Self, Vec<u8>), CompareError> {
+        let mut session = Negentropy::borrowed(&items.0, RECONCILE_MAX_BYTES as u64).map_err(malformed)?;
+        let first = session.initiate().map_err(malformed)?;
+        Ok((Self { session, have: Vec::new(), need: Vec::new() }, first))
+    }
+
+    /// Takes the other side's payload: the next one to send, or `None` when the difference is known.
+    ///
+    /// # Errors
+    /// When the payload is malformed.
+    pub fn go_on(&mut self, payload: &[u8]) -> Result<Option<Vec<u8>>, CompareError> {
+        self.session.reconcile_with_ids(payload, &mut self.have, &mut self.need).map_err(malformed)
+    }
+
+    /// What was found.
+    #[must_use]
+    pub fn difference(self) -> Difference {
+        let ids = |ids: Vec<Id>| ids.iter().map(|id| ItemId::from_bytes(*id.as_bytes())).collect();
+        Difference { have: ids(self.have), need: ids(self.need) }
+    }
+}
+
+/// The other side's answer to one payload. Keeps nothing between rounds.
+///
+/// # Errors
+/// When the payload is malformed.
+pub fn respond(items: &Items, payload: &[u8]) -> Result<Vec<u8>, CompareError> {
+    let mut session = Negentropy::borrowed(&items.0, RECONCILE_MAX_BYTES as u64).map_err(malformed)?;
+    session.reconcile(payload).map_err(malformed)
+}
+
+/// The scenario of an item that a peer wants, if it may have it.
+///
+/// # Errors
+/// When the store cannot be read.
+pub fn wanted(
+    rows: &dyn Read,
+    key: &KernelKey,
+    peer: &KernelId,
+    id: &ItemId,
+    now_ms: u64,
+) -> Result<Option<Parcel>, StoreError> {
+    match query::item(rows, id)? {
+        Some(head) if rights::may_read(rows, peer, &head, now_ms)? => {
+            Ok(Some(query::parcel(rows, key, &head)?))
+        }
+        _ => Ok(None),
+    }
+}
+
+/// Which of these items are not here: the comparison did not know of those that the other side may not read.
+///
+/// # Errors
+/// When the store cannot be read.
+pub fn missing(rows: &dyn Read, items: &[ItemId]) -> Result<Vec<ItemId>, StoreError> {
+    let mut missing = Vec::new();
+    for id in items {
+        if query::item(rows, id)?.is_none() {
+            missing.push(*id);
+        }
+    }
+    Ok(missing)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::collections::BTreeSet;
+
+    fn items(of: &BTreeSet<u32>) -> Items {
+        let mut items = NegentropyStorageVector::new();
+        for n in of {
+            let id = once_model::hash::content_hash(&n.to_be_bytes());
+            items.insert(0, Id::from_byte_array(*id.as_bytes())).unwrap();
+        }
+        items.seal().unwrap();
+        Items(items)
+    }
+
+    fn ids(of: &BTreeSet<u32>) -> BTreeSet<ItemId> {
+        of.iter()
+            .map(|n| ItemId::from_bytes(*once_model::hash::content_hash(&n.to_be_bytes()).as_bytes()))
+            .collect()
+    }
+
+    proptest! {
+        /// Whatever the sets, both differences are found, and found in payloads of bounded size.
+        #[test]
+        fn a_comparison_finds_exactly_the_difference(
+            a in prop::collection::btree_set(0..3000u32, 0..1500),
+            b in prop::collection::btree_set(0..3000u32, 0..1500),
+        ) {
+            let (mine, theirs) = (items(&a), items(&b));
+            let (mut comparison, mut payload) = Comparison::begin(&mine).unwrap();
+            loop {
+                prop_assert!(payload.len() <= RECONCILE_MAX_BYTES);
+                let answer = respond(&theirs, &payload).unwrap();
+                prop_assert!(answer.len() <= RECONCILE_MAX_BYTES);
+                match comparison.go_on(&answer).unwrap() {
+                    Some(next) => payload = next,
+                    None => break,
+                }
+            }
+            let found = comparison.difference();
+            let only_a: BTreeSet<_> = ids(&a.difference(&b).copied().collect());
+            let only_b: BTreeSet<_> = ids(&b.difference(&a).copied().collect());
+            prop_assert_eq!(found.have.into_iter().collect::<BTreeSet<_>>(), only_a);
+            prop_assert_eq!(found.need.into_iter().collect::<BTreeSet<_>>(), only_b);
+        }
+
+        /// Nothing that a peer says makes it panic.
+        #[test]
+        fn nonsense_is_an_error(payload in prop::collection::vec(any::<u8>(), 0..300)) {
+            let mine = items(&(0..50).collect());
+            let _ = respond(&mine, &payload);
+            let (mut comparison, _) = Comparison::begin(&mine).unwrap();
+            let _ = comparison.go_on(&payload);
+        }
+    }
+}

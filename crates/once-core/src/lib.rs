@@ -1,0 +1,27 @@
+//! The engine.
+//!
+//! One sentence, one function: *an input, applied in one transaction, yields effects that are released after the
+//! commit.* That is [`Engine::step`]. No I/O, no async, no clock and no randomness of its own: the shell (crate
+//! `once`) and the simulator (crate `once-sim`) bring those, and run the same code.
+//!
+//! Start with [`waist`]: everything that goes in and everything that comes out.
+
+pub mod content;
+pub mod exchange;
+pub mod group;
+pub mod memory;
+pub mod meta;
+mod outbox;
+mod peers;
+pub mod query;
+mod refusal;
+pub mod rights;
+pub mod rows;
+mod step;
+pub mod store;
+pub mod txn;
+pub mod waist;
+
+pub use peers::invite_hash;
+pub use refusal::{Failure, Refusal};
+pub use step::Engine;

@@ -1,0 +1,69 @@
+//! The kernel's own facts: incarnation, commit number, name, recovery keys.
+
+use bytes::Bytes;
+use minicbor::{Decode, Encode};
+use once_model::ids::{Incarnation, KernelId};
+
+use crate::store::{Read, StoreError, Table};
+use crate::txn::{self, Txn};
+
+const COMMIT: &[u8] = b"commit";
+const IDENTITY: &[u8] = b"identity";
+
+/// Written once by `init`.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct Identity {
+    /// The kernel that this store belongs to.
+    #[n(0)]
+    pub kernel: KernelId,
+    /// This life of the data directory.
+    #[n(1)]
+    pub incarnation: Incarnation,
+    /// What this kernel calls itself.
+    #[n(2)]
+    pub name: String,
+    /// Keys that may claim its objects after a loss; their secret halves are not here.
+    #[n(3)]
+    pub recovery: Vec<KernelId>,
+}
+
+/// Who this store belongs to; `None` before `init`.
+///
+/// # Errors
+/// When the store cannot be read.
+pub fn identity(rows: &dyn Read) -> Result<Option<Identity>, StoreError> {
+    txn::get(rows, Table::Meta, IDENTITY)
+}
+
+/// Writes who this store belongs to.
+pub fn set_identity(txn: &mut Txn<'_>, identity: &Identity) {
+    txn.put(Table::Meta, IDENTITY, identity);
+}
+
+/// The number of the last commit.
+///
+/// # Errors
+/// When the store cannot be read.
+pub fn commit_number(rows: &dyn Read) -> Result<u64, StoreError> {
+    match rows.get(Table::Meta, COMMIT)? {
+        None => Ok(0),
+        Some(bytes) => match <[u8; 8]>::try_from(bytes.as_ref()) {
+            Ok(number) => Ok(u64::from_be_bytes(number)),
+            Err(_) => Err(StoreError::Damaged { table: Table::Meta, reason: "commit number".into() }),
+        },
+    }
+}
+
+/// Counts a commit. Part of every batch, and no reason of its own to wait for the disk.
+pub(crate) fn set_commit_number(txn: &mut Txn<'_>, number: u64) {
+    txn.put_bytes_lazily(Table::Meta, COMMIT, Bytes::copy_from_slice(&number.to_be_bytes()));
+}
+
+/// The recovery keys for new objects.
+///
+/// # Errors
+/// When the store cannot be read.
+pub(crate) fn recovery_keys(rows: &dyn Read) -> Result<Vec<KernelId>, StoreError> {
+    Ok(identity(rows)?.map(|identity| identity.recovery).unwrap_or_default())
+}

@@ -1,0 +1,123 @@
+//! Following: a subscription that the follower keeps and repeats at each hello.
+
+use std::ops::ControlFlow;
+
+use once_model::ids::{KernelId, ObjectKey};
+use once_model::wire::{Code, Follow, Following, Frame};
+
+use super::pump::owe;
+use crate::content::current_key;
+use crate::refusal::{Failure, Refusal};
+use crate::rights;
+use crate::rows::{self, FollowRow};
+use crate::step::Step;
+use crate::store::{Read, StoreError, Table, scan_prefix};
+use crate::waist::{Answer, ConnId};
+
+/// A client wants an object's revisions from a peer.
+pub(crate) fn follow(s: &mut Step<'_, '_>, key: ObjectKey, from: KernelId) -> Result<Answer, Failure> {
+    if rows::peer(s.txn, &from)?.is_none() {
+        return Err(if from == s.ctx.me { Refusal::Myself } else { Refusal::NoPeer(from) }.into());
+    }
+    let row = FollowRow { since_ms: s.ctx.now_ms };
+    s.txn.put(Table::Subscription, &rows::peer_object_key(&from, &key), &row);
+    if let Some(conn) = s.up(&from) {
+        subscribe(s, from, conn, key)?;
+    }
+    Ok(Answer::Done)
+}
+
+/// A client no longer wants them.
+pub(crate) fn unfollow(s: &mut Step<'_, '_>, key: ObjectKey, from: KernelId) -> Result<Answer, Failure> {
+    let mut found = false;
+    // A claim since the subscription began may have changed the key it is known by.
+    for key in [key, current_key(s, &key)?] {
+        let place = rows::peer_object_key(&from, &key);
+        if s.txn.get(Table::Subscription, &place)?.is_some() {
+            found = true;
+            s.txn.delete(Table::Subscription, &place);
+            if let Some(conn) = s.up(&from) {
+                s.out.send(from, conn, Frame::Unfollow(key));
+            }
+        }
+    }
+    if found { Ok(Answer::Done) } else { Err(Refusal::NotFollowed { key, from }.into()) }
+}
+
+fn subscribe(s: &mut Step<'_, '_>, peer: KernelId, conn: ConnId, key: ObjectKey) -> Result<(), StoreError> {
+    let have = rows::head(s.txn, &key)?.map(|head| head.header.id());
+    s.out.send(peer, conn, Frame::Follow(Follow { key, have }));
+    Ok(())
+}
+
+/// Repeats every subscription at a peer that was just admitted.
+pub(crate) fn subscribe_all(s: &mut Step<'_, '_>, peer: KernelId, conn: ConnId) -> Result<(), StoreError> {
+    let mut keys = Vec::new();
+    scan_prefix(s.txn, Table::Subscription, peer.as_bytes(), &mut |row, _| {
+        keys.extend(row.get(KernelId::LEN..).and_then(ObjectKey::from_row));
+        ControlFlow::Continue(())
+    })?;
+    keys.into_iter().try_for_each(|key| subscribe(s, peer, conn, key))
+}
+
+/// A peer wants an object's revisions: if it may read it, it gets the newest now and each later one.
+pub(crate) fn followed(
+    s: &mut Step<'_, '_>,
+    peer: KernelId,
+    conn: ConnId,
+    follow: &Follow,
+) -> Result<(), StoreError> {
+    let key = current_key(s, &follow.key)?;
+    let head = match rows::head(s.txn, &key)? {
+        Some(head) if rights::may_read(s.txn, &peer, &head, s.ctx.now_ms)? => head,
+        _ => {
+            let answer = Following { key: follow.key, on: false, code: Some(Code::Denied) };
+            s.out.send(peer, conn, Frame::Following(answer));
+            return Ok(());
+        }
+    };
+    let place = rows::object_peer_key(&key, &peer);
+    if s.txn.get(Table::Follower, &place)?.is_none() {
+        s.txn.put(Table::Follower, &place, &FollowRow { since_ms: s.ctx.now_ms });
+    }
+    s.out.send(peer, conn, Frame::Following(Following { key: follow.key, on: true, code: None }));
+    let id = head.header.id();
+    if follow.have != Some(id) {
+        owe(s, peer, key, id)?;
+    }
+    Ok(())
+}
+
+/// A peer no longer wants them.
+pub(crate) fn unfollowed(
+    s: &mut Step<'_, '_>,
+    peer: KernelId,
+    conn: ConnId,
+    key: ObjectKey,
+) -> Result<(), StoreError> {
+    for key in [key, current_key(s, &key)?] {
+        let place = rows::object_peer_key(&key, &peer);
+        if s.txn.get(Table::Follower, &place)?.is_some() {
+            s.txn.delete(Table::Follower, &place);
+        }
+    }
+    s.out.send(peer, conn, Frame::Following(Following { key, on: false, code: None }));
+    Ok(())
+}
+
+/// A peer answered a subscription. A refusal ends it: repeating it would not change the answer.
+pub(crate) fn following(
+    s: &mut Step<'_, '_>,
+    peer: KernelId,
+    following: &Following,
+) -> Result<(), StoreError> {
+    let place = rows::peer_object_key(&peer, &following.key);
+    if following.code.is_some() && s.txn.get(Table::Subscription, &place)?.is_some() {
+        s.txn.delete(Table::Subscription, &place);
+        s.out.push(crate::waist::Effect::Event(crate::waist::Event::FollowDenied {
+            peer,
+            key: following.key,
+        }));
+    }
+    Ok(())
+}

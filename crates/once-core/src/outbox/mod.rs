@@ -1,0 +1,12 @@
+//! What this kernel owes to others, and what others owe to it: shares, follows, and the pump that sends them.
+//!
+//! An outbox row says *that* a peer is owed an object, not which bytes: what is sent is the newest revision at that
+//! moment, so a peer that was away gets each object once, however often it changed.
+
+mod follow;
+mod pump;
+mod share;
+
+pub(crate) use follow::{follow, followed, following, subscribe_all, unfollow, unfollowed};
+pub(crate) use pump::{Window, owe, parcel, pump, resend};
+pub(crate) use share::{admit, announced, receive, share, shared};

@@ -1,0 +1,265 @@
+//! The pump: sends what a peer is owed, within its window, until it answers.
+
+use std::collections::BTreeMap;
+use std::ops::ControlFlow;
+
+use bytes::Bytes;
+use once_model::certificate::Chain;
+use once_model::ids::{Hash, KernelId, ObjectKey};
+use once_model::limits::{
+    INLINE_MAX_BYTES, OUTBOX_MAX_ROWS, RESEND_AFTER_MS, WINDOW_MAX_BYTES, WINDOW_MAX_SHARES,
+};
+use once_model::wire::{Frame, Parcel};
+
+use crate::content::current_key;
+use crate::rows::{self, HeadRow, OutboxRow};
+use crate::step::Step;
+use crate::store::{Read, StoreError, Table, prefix_end};
+use crate::txn;
+use crate::waist::{ConnId, Effect, Timer};
+
+/// Most shares that one step sends: keeps a step short. The rest follows in the next.
+const PUMP_STEP_ROWS: usize = 64;
+
+/// What is under way to a peer on one connection.
+#[derive(Debug, Default)]
+pub(crate) struct Window {
+    /// Sent and not answered.
+    inflight: BTreeMap<ObjectKey, Inflight>,
+    inflight_bytes: usize,
+    /// Where the next look at the outbox begins; `None` when everything in it is under way.
+    next: Option<Vec<u8>>,
+    /// Rows were written before `next` since it passed them.
+    behind: bool,
+    /// The peer asked for patience with something.
+    put_off: bool,
+}
+
+#[derive(Debug)]
+struct Inflight {
+    sent_ms: u64,
+    bytes: usize,
+}
+
+impl Window {
+    /// A new connection: everything in the outbox is to be sent.
+    pub fn fresh() -> Self {
+        Self { next: Some(Vec::new()), ..Self::default() }
+    }
+
+    fn has_room(&self) -> bool {
+        self.inflight.len() < WINDOW_MAX_SHARES && self.inflight_bytes < WINDOW_MAX_BYTES
+    }
+
+    /// Takes a share out of the window.
+    pub fn answered(&mut self, key: &ObjectKey) -> bool {
+        let Some(gone) = self.inflight.remove(key) else { return false };
+        self.inflight_bytes -= gone.bytes;
+        true
+    }
+
+    /// The peer had no room just now: look at the outbox again when the resend timer comes.
+    pub fn put_off(&mut self) {
+        self.put_off = true;
+    }
+
+    pub fn look_again(&mut self) {
+        match self.next {
+            None => self.next = Some(Vec::new()),
+            Some(_) => self.behind = true,
+        }
+    }
+}
+
+/// Notes that a peer is owed an object, and sends it at once if nothing waits before it.
+pub(crate) fn owe(
+    s: &mut Step<'_, '_>,
+    peer: KernelId,
+    key: ObjectKey,
+    id: Hash,
+) -> Result<bool, StoreError> {
+    let place = rows::peer_object_key(&peer, &key);
+    let known: Option<OutboxRow> = txn::get(s.txn, Table::Outbox, &place)?;
+    if known.is_none() {
+        let mut usage = rows::usage(s.txn, &peer)?;
+        if usage.owed_rows >= OUTBOX_MAX_ROWS {
+            return Ok(false);
+        }
+        usage.owed_rows += 1;
+        s.txn.put(Table::Usage, peer.as_bytes(), &usage);
+    }
+    let since_ms = known.map_or(s.ctx.now_ms, |row| row.since_ms);
+    s.txn.put(Table::Outbox, &place, &OutboxRow { since_ms, id });
+    let Some(conn) = s.up(&peer) else { return Ok(true) };
+    let Some(link) = s.engine.links.get_mut(&peer) else { return Ok(true) };
+    let window = &mut link.window;
+    if window.next.is_none() && window.has_room() && !window.inflight.contains_key(&key) {
+        send(s, peer, conn, key)?;
+    } else {
+        // A revision that changed while the one before is under way is sent when that one is answered.
+        window.look_again();
+    }
+    Ok(true)
+}
+
+/// Removes a debt.
+pub(super) fn settle(s: &mut Step<'_, '_>, peer: &KernelId, key: &ObjectKey) -> Result<(), StoreError> {
+    let place = rows::peer_object_key(peer, key);
+    if s.txn.get(Table::Outbox, &place)?.is_some() {
+        s.txn.delete_lazily(Table::Outbox, &place);
+        let mut usage = rows::usage(s.txn, peer)?;
+        usage.owed_rows = usage.owed_rows.saturating_sub(1);
+        s.txn.put_lazily(Table::Usage, peer.as_bytes(), &usage);
+    }
+    Ok(())
+}
+
+/// Sends what is owed to a peer and not under way, as far as the window has room.
+pub(crate) fn pump(s: &mut Step<'_, '_>, peer: KernelId) -> Result<(), StoreError> {
+    let Some(conn) = s.up(&peer) else { return Ok(()) };
+    let mut looked = 0;
+    loop {
+        let Some(link) = s.engine.links.get(&peer) else { return Ok(()) };
+        if !link.window.has_room() {
+            return Ok(());
+        }
+        let Some(next) = link.window.next.clone() else { return Ok(()) };
+        if looked >= PUMP_STEP_ROWS {
+            s.out.push(Effect::Timer { after_ms: 0, timer: Timer::Pump(peer) });
+            return Ok(());
+        }
+        let found = next_rows(s, &peer, &next, PUMP_STEP_ROWS - looked)?;
+        let Some(last) = found.last() else {
+            if let Some(link) = s.engine.links.get_mut(&peer) {
+                let again = std::mem::take(&mut link.window.behind);
+                link.window.next = again.then(Vec::new);
+            }
+            continue;
+        };
+        looked += found.len();
+        let mut after_last = last.to_row().to_vec();
+        after_last.push(0);
+        for key in found {
+            let Some(link) = s.engine.links.get_mut(&peer) else { return Ok(()) };
+            if !link.window.has_room() {
+                after_last = key.to_row().to_vec();
+                break;
+            }
+            if link.window.inflight.contains_key(&key) {
+                // Its answer settles the debt, or finds it newer and sends again.
+                continue;
+            }
+            send(s, peer, conn, key)?;
+        }
+        if let Some(link) = s.engine.links.get_mut(&peer) {
+            link.window.next = Some(after_last);
+        }
+    }
+}
+
+fn next_rows(
+    s: &Step<'_, '_>,
+    peer: &KernelId,
+    next: &[u8],
+    limit: usize,
+) -> Result<Vec<ObjectKey>, StoreError> {
+    let from = [peer.as_bytes().as_slice(), next].concat();
+    let mut found = Vec::new();
+    s.txn.scan(Table::Outbox, &from, prefix_end(peer.as_bytes()).as_deref(), &mut |row, _| {
+        found.extend(row.get(KernelId::LEN..).and_then(ObjectKey::from_row));
+        if found.len() < limit { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+    })?;
+    Ok(found)
+}
+
+/// Sends an object's newest revision.
+fn send(s: &mut Step<'_, '_>, peer: KernelId, conn: ConnId, key: ObjectKey) -> Result<(), StoreError> {
+    let Some(mut head) = rows::head(s.txn, &key)? else {
+        // Claimed since, or dropped: the debt follows the object or ends.
+        let current = current_key(s, &key)?;
+        settle(s, &peer, &key)?;
+        if let (true, Some(head)) = (current != key, rows::head(s.txn, &current)?) {
+            owe(s, peer, current, head.header.id())?;
+        }
+        return Ok(());
+    };
+    // Nothing that this step's commit writes is needed to undo the sending: it may leave while the debt is synced.
+    let group = s.engine.group;
+    let durable = !s.txn.is_dirty(Table::Head, &key.to_row())
+        && s.engine.links.get(&peer).is_some_and(|link| link.admitted_in < group);
+    if head.home == Some(s.ctx.me) && head.header.signature.is_none() {
+        head.header.sign(&s.ctx.key);
+        s.txn.put_lazily(Table::Head, &key.to_row(), &head);
+    }
+    let parcel = parcel(s.txn, &head)?;
+    let bytes = parcel.body.as_ref().map_or(0, Bytes::len);
+    let Some(link) = s.engine.links.get_mut(&peer) else { return Ok(()) };
+    if link.window.inflight.is_empty() {
+        s.out.push(Effect::Timer { after_ms: RESEND_AFTER_MS, timer: Timer::Resend(peer, conn) });
+    }
+    link.window.inflight.insert(key, Inflight { sent_ms: s.ctx.now_ms, bytes });
+    link.window.inflight_bytes += bytes;
+    let effect = Effect::Send { peer, conn, frame: Frame::Share(parcel) };
+    if durable {
+        s.out.now.push(effect)
+    } else {
+        s.out.push(effect)
+    }
+    Ok(())
+}
+
+/// A scenario as it travels: a small body inside, a large one to be pulled.
+///
+/// # Errors
+/// When the store cannot be read, or lacks a row that it must have.
+pub(crate) fn parcel(rows: &dyn Read, head: &HeadRow) -> Result<Parcel, StoreError> {
+    let damaged = |table: Table, what: &str| StoreError::Damaged {
+        table,
+        reason: format!("{what} {}", head.header.key()),
+    };
+    let chain: Option<Chain> = match &head.header.lineage {
+        Some(lineage) => Some(
+            txn::get(rows, Table::Chain, lineage.as_bytes())?
+                .ok_or_else(|| damaged(Table::Chain, "no chain of"))?,
+        ),
+        None => None,
+    };
+    let inline = !head.header.tombstone && head.header.size <= INLINE_MAX_BYTES as u64;
+    let body = match inline {
+        true => Some(
+            rows.get(Table::Body, &rows::body_key(&head.header))?
+                .ok_or_else(|| damaged(Table::Body, "no bytes of"))?,
+        ),
+        false => None,
+    };
+    Ok(Parcel { header: head.header.clone(), chain, body })
+}
+
+/// Sends again what stayed unanswered for too long on a living connection.
+pub(crate) fn resend(s: &mut Step<'_, '_>, peer: KernelId, conn: ConnId) -> Result<(), StoreError> {
+    if s.up(&peer) != Some(conn) {
+        return Ok(());
+    }
+    let now_ms = s.ctx.now_ms;
+    let Some(link) = s.engine.links.get_mut(&peer) else { return Ok(()) };
+    let late: Vec<_> = link
+        .window
+        .inflight
+        .iter()
+        // A clock that was set back makes every share look late once; sending again is harmless.
+        .filter(|(_, sent)| now_ms < sent.sent_ms || now_ms - sent.sent_ms >= RESEND_AFTER_MS)
+        .map(|(key, _)| *key)
+        .collect();
+    for key in &late {
+        link.window.answered(key);
+    }
+    if !late.is_empty() || std::mem::take(&mut link.window.put_off) {
+        link.window.look_again();
+    }
+    let waiting = !link.window.inflight.is_empty();
+    pump(s, peer)?;
+    if waiting {
+        s.out.push(Effect::Timer { after_ms: RESEND_AFTER_MS, timer: Timer::Resend(peer, conn) });
+    }
+    Ok(())
+}

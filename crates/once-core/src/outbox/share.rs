@@ -1,0 +1,141 @@
+//! Sharing: pushing an object to a peer, and answering such a push.
+
+use once_model::ids::{KernelId, ObjectKey};
+use once_model::limits::RESEND_AFTER_MS;
+use once_model::wire::{Code, Frame, Parcel, ShareAnswer, Shared};
+
+use super::pump::{owe, pump, settle};
+use crate::content;
+use crate::refusal::{Failure, Refusal};
+use crate::rights;
+use crate::rows::{self, OutboxRow};
+use crate::step::Step;
+use crate::store::{Read, StoreError, Table};
+use crate::txn;
+use crate::waist::{Answer, Arrival, ConnId, Effect, Event, Timer, Token};
+
+/// A client wants a peer to have an object.
+pub(crate) fn share(
+    s: &mut Step<'_, '_>,
+    token: Token,
+    key: ObjectKey,
+    to: KernelId,
+    delivered: bool,
+) -> Result<Option<Answer>, Failure> {
+    s.room_on_disk()?;
+    let key = content::current_key(s, &key)?;
+    let head = rows::head(s.txn, &key)?.ok_or(Refusal::NoObject(key))?;
+    if rows::peer(s.txn, &to)?.is_none() {
+        return Err(if to == s.ctx.me { Refusal::Myself } else { Refusal::NoPeer(to) }.into());
+    }
+    if !owe(s, to, key, head.header.id())? {
+        return Err(Refusal::OutboxFull { peer: to, rows: rows::usage(s.txn, &to)?.owed_rows }.into());
+    }
+    if !delivered {
+        return Ok(Some(Answer::Owed));
+    }
+    s.engine.deliveries.entry((to, key)).or_default().push(token);
+    Ok(None)
+}
+
+/// A share whose bytes travel apart: fetch them if they would be kept.
+pub(crate) fn announced(
+    s: &mut Step<'_, '_>,
+    peer: KernelId,
+    conn: ConnId,
+    parcel: Parcel,
+) -> Result<(), StoreError> {
+    let Parcel { header, chain, .. } = parcel;
+    let (key, id) = (header.key(), header.id());
+    let welcome = welcome(s, &peer, &key)?;
+    let answer = if welcome.is_none() {
+        ShareAnswer::Refused(Code::Denied)
+    } else if rows::head(s.txn, &key)?.is_some_and(|head| head.header.id() == id) {
+        ShareAnswer::Known
+    } else if welcome == Some(Welcome::Guest) && over_quota(s, &peer, header.size)? {
+        ShareAnswer::Refused(Code::Quota)
+    } else {
+        s.out.push(Effect::Pull { peer, conn, header: Box::new(header), chain });
+        return Ok(());
+    };
+    s.out.send(peer, conn, Frame::Shared(Shared { key, id, answer }));
+    Ok(())
+}
+
+fn over_quota(s: &Step<'_, '_>, peer: &KernelId, bytes: u64) -> Result<bool, StoreError> {
+    let quota = rows::peer(s.txn, peer)?.map_or(0, |peer| peer.quota_bytes);
+    Ok(rows::usage(s.txn, peer)?.stored_bytes.saturating_add(bytes) > quota)
+}
+
+/// A shared scenario arrived whole: keep it if the peer may, and answer after the commit.
+pub(crate) fn receive(
+    s: &mut Step<'_, '_>,
+    peer: KernelId,
+    conn: ConnId,
+    arrival: Arrival,
+) -> Result<(), StoreError> {
+    let (key, id) = (arrival.header.key(), arrival.header.id());
+    let answer = admit(s, peer, arrival)?;
+    s.out.send(peer, conn, Frame::Shared(Shared { key, id, answer }));
+    Ok(())
+}
+
+/// Keeps what a peer sent of its own accord, if it may.
+pub(crate) fn admit(
+    s: &mut Step<'_, '_>,
+    peer: KernelId,
+    arrival: Arrival,
+) -> Result<ShareAnswer, StoreError> {
+    match welcome(s, &peer, &arrival.header.key())? {
+        Some(welcome) => content::accept(s, peer, arrival, welcome == Welcome::Guest),
+        None => Ok(ShareAnswer::Refused(Code::Denied)),
+    }
+}
+
+/// Why a peer may send an object here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Welcome {
+    /// It is followed for it: asked for, so nothing is charged.
+    Asked,
+    /// It has the right to share, into its quota.
+    Guest,
+}
+
+fn welcome(s: &Step<'_, '_>, peer: &KernelId, key: &ObjectKey) -> Result<Option<Welcome>, StoreError> {
+    let followed = s.txn.get(Table::Subscription, &rows::peer_object_key(peer, key))?.is_some();
+    if followed && rights::is_peer(s.txn, peer)? {
+        return Ok(Some(Welcome::Asked));
+    }
+    Ok(rights::may_share(s.txn, peer, s.ctx.now_ms)?.then_some(Welcome::Guest))
+}
+
+/// A peer answered a share: the debt is settled, unless the object has changed since.
+pub(crate) fn shared(s: &mut Step<'_, '_>, peer: KernelId, shared: &Shared) -> Result<(), StoreError> {
+    let Shared { key, id, answer } = *shared;
+    let was_under_way = s.engine.links.get_mut(&peer).is_some_and(|link| link.window.answered(&key));
+    let row: Option<OutboxRow> = txn::get(s.txn, Table::Outbox, &rows::peer_object_key(&peer, &key))?;
+    let later = matches!(answer, ShareAnswer::Refused(Code::Busy | Code::DiskFull | Code::Stopping));
+    if later {
+        // The debt stays, and comes up again with the resend timer or the next connection.
+        if let (Some(conn), Some(link)) = (s.up(&peer), s.engine.links.get_mut(&peer)) {
+            link.window.put_off();
+            s.out.push(Effect::Timer { after_ms: RESEND_AFTER_MS, timer: Timer::Resend(peer, conn) });
+        }
+        return pump(s, peer);
+    }
+    match row {
+        Some(row) if row.id != id => {
+            // Changed while under way: the debt is for a newer revision.
+            if was_under_way && let Some(link) = s.engine.links.get_mut(&peer) {
+                link.window.look_again();
+            }
+        }
+        Some(_) => settle(s, &peer, &key)?,
+        None => {}
+    }
+    for token in s.engine.deliveries.remove(&(peer, key)).unwrap_or_default() {
+        s.out.push(Effect::Reply { token, reply: Ok(Answer::Delivered(answer)) });
+    }
+    s.out.push(Effect::Event(Event::Delivered { peer, key, answer }));
+    pump(s, peer)
+}

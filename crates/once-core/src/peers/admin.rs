@@ -1,0 +1,260 @@
+//! What people decide about peers: invite, join, name, grant, remove.
+
+use std::ops::ControlFlow;
+
+use once_model::ids::{Hash, KernelId};
+use once_model::limits::{ADDRESSES_MAX, NAME_MAX_BYTES, PEER_QUOTA_BYTES, PEERS_MAX};
+use once_model::wire::{Code, Frame};
+
+use super::Phase;
+use super::admit::peers_fit;
+use super::dial::dial;
+use crate::refusal::{Failure, Refusal};
+use crate::rights::{Grant, Right, Scope};
+use crate::rows::{self, GrantRow, InviteRow, PeerRow, PeerStatus};
+use crate::step::Step;
+use crate::store::{Read, StoreError, Table, prefix_end, scan_prefix};
+use crate::txn;
+use crate::waist::{Answer, Effect, Token};
+
+/// Lets whoever shows the secret become a peer, once.
+pub(crate) fn invite(
+    s: &mut Step<'_, '_>,
+    secret_hash: Hash,
+    expires_ms: u64,
+    petname: Option<String>,
+) -> Result<Answer, Failure> {
+    check_name(petname.as_deref())?;
+    drop_expired_invites(s)?;
+    let row = InviteRow { expires_ms, petname, used_by: None };
+    s.txn.put(Table::Invite, secret_hash.as_bytes(), &row);
+    Ok(Answer::Done)
+}
+
+fn drop_expired_invites(s: &mut Step<'_, '_>) -> Result<(), StoreError> {
+    let mut found = Vec::new();
+    s.txn.scan(Table::Invite, &[], None, &mut |key, value| {
+        found.push((key.to_vec(), value));
+        ControlFlow::Continue(())
+    })?;
+    for (key, value) in found {
+        if txn::decode::<InviteRow>(Table::Invite, &value)?.expires_ms <= s.ctx.now_ms {
+            s.txn.delete(Table::Invite, &key);
+        }
+    }
+    Ok(())
+}
+
+/// Uses an invite of another kernel.
+pub(crate) fn join(
+    s: &mut Step<'_, '_>,
+    token: Token,
+    peer: KernelId,
+    secret: [u8; 16],
+    addresses: Vec<String>,
+    petname: Option<String>,
+) -> Result<(), Failure> {
+    let known = rows::peer(s.txn, &peer)?;
+    check_new(s, &peer, petname.as_deref(), known.is_none())?;
+    if let Some(row) = known.filter(|row| row.status == PeerStatus::Active) {
+        s.out.push(Effect::Reply { token, reply: Ok(Answer::Joined { says: row.says }) });
+        return Ok(());
+    }
+    let row = new_row(s, PeerStatus::Joining, Some(secret), addresses, petname);
+    s.txn.put(Table::Peer, peer.as_bytes(), &row);
+    s.engine.joins.entry(peer).or_default().push(token);
+    dial(s, peer)?;
+    Ok(())
+}
+
+/// Becomes a peer of a kernel that adds us too.
+pub(crate) fn add(
+    s: &mut Step<'_, '_>,
+    peer: KernelId,
+    addresses: Vec<String>,
+    petname: Option<String>,
+) -> Result<Answer, Failure> {
+    if rows::peer(s.txn, &peer)?.is_some() {
+        return change(s, peer, petname, None, addresses);
+    }
+    check_new(s, &peer, petname.as_deref(), true)?;
+    let row = new_row(s, PeerStatus::Active, None, addresses, petname);
+    s.txn.put(Table::Peer, peer.as_bytes(), &row);
+    dial(s, peer)?;
+    Ok(Answer::Done)
+}
+
+/// Calls a peer something else, gives it another quota, or learns where it is.
+pub(crate) fn change(
+    s: &mut Step<'_, '_>,
+    peer: KernelId,
+    petname: Option<String>,
+    quota_bytes: Option<u64>,
+    addresses: Vec<String>,
+) -> Result<Answer, Failure> {
+    let mut row = rows::peer(s.txn, &peer)?.ok_or(Refusal::NoPeer(peer))?;
+    check_new(s, &peer, petname.as_deref(), false)?;
+    row.petname = petname.or(row.petname);
+    row.quota_bytes = quota_bytes.unwrap_or(row.quota_bytes);
+    if !addresses.is_empty() {
+        row.addresses = addresses.into_iter().chain(row.addresses).collect();
+        row.addresses.truncate(ADDRESSES_MAX);
+    }
+    s.txn.put(Table::Peer, peer.as_bytes(), &row);
+    dial(s, peer)?;
+    Ok(Answer::Done)
+}
+
+/// Ends it: rights, debts, subscriptions and the connection, now. Its scenarios stay and are nobody's charge.
+pub(crate) fn remove(s: &mut Step<'_, '_>, peer: KernelId) -> Result<Answer, Failure> {
+    rows::peer(s.txn, &peer)?.ok_or(Refusal::NoPeer(peer))?;
+    s.txn.delete(Table::Peer, peer.as_bytes());
+    s.txn.delete(Table::Usage, peer.as_bytes());
+    for table in [Table::Outbox, Table::Subscription] {
+        delete_where(s, table, peer.as_bytes(), |_| true)?;
+    }
+    for table in [Table::Grant, Table::Follower] {
+        delete_where(s, table, &[], |key| key.ends_with(peer.as_bytes()))?;
+    }
+    if let Some(link) = s.engine.links.remove(&peer)
+        && let Phase::Greeting { conn, .. } | Phase::Up { conn, .. } = link.phase
+    {
+        s.out.send(peer, conn, Frame::Denied(Code::Denied));
+        s.out.push(Effect::Close { peer, conn, code: Code::Denied });
+    }
+    let waiting: Vec<_> = s.engine.deliveries.keys().filter(|(to, _)| *to == peer).copied().collect();
+    let tokens = waiting.into_iter().filter_map(|key| s.engine.deliveries.remove(&key)).flatten();
+    for token in tokens.chain(s.engine.joins.remove(&peer).unwrap_or_default()).collect::<Vec<_>>() {
+        s.out.push(Effect::Reply { token, reply: Err(Refusal::NoPeer(peer)) });
+    }
+    Ok(Answer::Done)
+}
+
+fn delete_where(
+    s: &mut Step<'_, '_>,
+    table: Table,
+    prefix: &[u8],
+    matches: impl Fn(&[u8]) -> bool,
+) -> Result<(), StoreError> {
+    let mut found = Vec::new();
+    s.txn.scan(table, prefix, prefix_end(prefix).as_deref(), &mut |key, _| {
+        if matches(key) {
+            found.push(key.to_vec());
+        }
+        ControlFlow::Continue(())
+    })?;
+    for key in found {
+        s.txn.delete(table, &key);
+    }
+    Ok(())
+}
+
+/// Gives a right.
+pub(crate) fn grant(s: &mut Step<'_, '_>, grant: &Grant) -> Result<Answer, Failure> {
+    if rows::peer(s.txn, &grant.kernel)?.is_none() {
+        return Err(Refusal::NoPeer(grant.kernel).into());
+    }
+    if let Scope::Component(name) = &grant.scope {
+        check_name(Some(name))?;
+    }
+    s.txn.put(Table::Grant, &grant.to_row(), &GrantRow { expires_ms: grant.expires_ms });
+    Ok(Answer::Done)
+}
+
+/// Takes a right back, also what rests on it: who may no longer read an object no longer follows it.
+pub(crate) fn revoke(s: &mut Step<'_, '_>, grant: &Grant) -> Result<Answer, Failure> {
+    let place = grant.to_row();
+    if s.txn.get(Table::Grant, &place)?.is_none() {
+        return Err(Refusal::NoGrant { kernel: grant.kernel, right: grant.right.name() }.into());
+    }
+    s.txn.delete(Table::Grant, &place);
+    if grant.right == Right::Read {
+        let mut followed = Vec::new();
+        scan_prefix(s.txn, Table::Follower, &[], &mut |key, _| {
+            if key.ends_with(grant.kernel.as_bytes()) {
+                followed.extend(once_model::ids::ObjectKey::from_row(
+                    key.get(..once_model::ids::ObjectKey::ROW_LEN).unwrap_or_default(),
+                ));
+            }
+            ControlFlow::Continue(())
+        })?;
+        for key in followed {
+            let may = match rows::head(s.txn, &key)? {
+                Some(head) => crate::rights::may_read(s.txn, &grant.kernel, &head, s.ctx.now_ms)?,
+                None => false,
+            };
+            if !may {
+                s.txn.delete(Table::Follower, &rows::object_peer_key(&key, &grant.kernel));
+            }
+        }
+    }
+    Ok(Answer::Done)
+}
+
+/// Gives a new peer a right on the kernel, for good.
+pub(super) fn give(s: &mut Step<'_, '_>, kernel: KernelId, right: Right) {
+    let grant = Grant { scope: Scope::Kernel, right, kernel, expires_ms: None };
+    s.txn.put(Table::Grant, &grant.to_row(), &GrantRow { expires_ms: None });
+}
+
+fn new_row(
+    s: &Step<'_, '_>,
+    status: PeerStatus,
+    secret: Option<[u8; 16]>,
+    mut addresses: Vec<String>,
+    petname: Option<String>,
+) -> PeerRow {
+    addresses.truncate(ADDRESSES_MAX);
+    PeerRow {
+        petname,
+        says: String::new(),
+        status,
+        secret,
+        addresses,
+        seen: None,
+        quota_bytes: PEER_QUOTA_BYTES,
+        since_ms: s.ctx.now_ms,
+    }
+}
+
+fn check_new(s: &Step<'_, '_>, peer: &KernelId, petname: Option<&str>, new: bool) -> Result<(), Failure> {
+    if *peer == s.ctx.me {
+        return Err(Refusal::Myself.into());
+    }
+    if new && !room_for_peer(s)? {
+        return Err(Refusal::TooManyPeers(PEERS_MAX).into());
+    }
+    check_name(petname)?;
+    match petname {
+        Some(name) if name_taken(s, peer, name)? => Err(Refusal::NameTaken(name.to_owned()).into()),
+        _ => Ok(()),
+    }
+}
+
+fn check_name(name: Option<&str>) -> Result<(), Refusal> {
+    match name {
+        Some(name) if name.len() > NAME_MAX_BYTES => Err(Refusal::NameTooLong { max_bytes: NAME_MAX_BYTES }),
+        _ => Ok(()),
+    }
+}
+
+/// Whether another peer has this petname.
+pub(super) fn name_taken(s: &Step<'_, '_>, peer: &KernelId, name: &str) -> Result<bool, StoreError> {
+    let mut taken = false;
+    s.txn.scan(Table::Peer, &[], None, &mut |key, value| {
+        let row: Result<PeerRow, _> = txn::decode(Table::Peer, &value);
+        taken = key != peer.as_bytes() && row.is_ok_and(|row| row.petname.as_deref() == Some(name));
+        if taken { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    })?;
+    Ok(taken)
+}
+
+/// Whether one more peer fits.
+pub(super) fn room_for_peer(s: &Step<'_, '_>) -> Result<bool, StoreError> {
+    let mut count = 0;
+    s.txn.scan(Table::Peer, &[], None, &mut |_, _| {
+        count += 1;
+        ControlFlow::Continue(())
+    })?;
+    Ok(peers_fit(count))
+}

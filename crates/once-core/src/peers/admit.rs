@@ -1,0 +1,319 @@
+//! From a connection to an admitted peer: `hello`, then `admitted` or `denied`.
+
+use once_model::hash::record_hash;
+use once_model::ids::{Hash, KernelId};
+use once_model::limits::{
+    ADDRESSES_MAX, FRAME_MAX_BYTES, HELLO_TIMEOUT_MS, NAME_MAX_BYTES, PEER_QUOTA_BYTES, PEERS_MAX,
+    SCENARIO_MAX_BYTES, WINDOW_MAX_SHARES,
+};
+use once_model::wire::{Code, Frame, Greeting, Seen};
+
+use super::dial::dial_later;
+use super::{Link, Phase, admin};
+use crate::meta;
+use crate::outbox::{self, Window};
+use crate::refusal::Refusal;
+use crate::rights::Right;
+use crate::rows::{self, InviteRow, PeerRow, PeerStatus};
+use crate::step::Step;
+use crate::store::{StoreError, Table};
+use crate::txn;
+use crate::waist::{Answer, ConnId, Effect, Event, LinkEvent, Timer};
+
+/// The hash under which an invite's secret is known.
+#[must_use]
+pub fn invite_hash(secret: &[u8; 16]) -> Hash {
+    record_hash("once/1 invite", secret)
+}
+
+/// A connection came, went, or could not be made.
+pub(crate) fn link(s: &mut Step<'_, '_>, peer: KernelId, event: LinkEvent) -> Result<(), StoreError> {
+    match event {
+        LinkEvent::Up { conn, dialled, address } => {
+            if dialled {
+                if let Some(address) = address {
+                    remember_address(s, &peer, address)?;
+                }
+                let link = s.engine.links.entry(peer).or_insert_with(Link::new);
+                // An admitted connection stays until the new one is admitted too.
+                if link.up().is_none() {
+                    link.phase = Phase::Greeting { conn, dialled };
+                }
+                let secret = rows::peer(s.txn, &peer)?.and_then(|row| row.secret);
+                let greeting = greeting(s, &peer, secret)?;
+                s.out.send(peer, conn, Frame::Hello(greeting));
+            } else if let Some(address) = address {
+                // Where an admitted peer calls from is where it can be called, also after it moved.
+                if rows::peer(s.txn, &peer)?.is_some() {
+                    remember_address(s, &peer, address)?;
+                }
+            }
+            s.out.push(Effect::Timer { after_ms: HELLO_TIMEOUT_MS, timer: Timer::Hello(peer, conn) });
+        }
+        LinkEvent::Down { conn } => {
+            let Some(link) = s.engine.links.get_mut(&peer) else { return Ok(()) };
+            let mine = match link.phase {
+                Phase::Greeting { conn: current, .. } | Phase::Up { conn: current, .. } => current == conn,
+                Phase::Idle | Phase::Dialling => false,
+            };
+            if mine {
+                ended(s, peer, "the connection ended");
+            }
+        }
+        LinkEvent::DialFailed { reason } => {
+            let Some(link) = s.engine.links.get(&peer) else { return Ok(()) };
+            if link.phase == Phase::Dialling {
+                ended(s, peer, &reason);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The connection is no more: what was under way on it is to be sent again on the next.
+fn ended(s: &mut Step<'_, '_>, peer: KernelId, reason: &str) {
+    if let Some(link) = s.engine.links.get_mut(&peer) {
+        link.phase = Phase::Idle;
+        link.window = Window::default();
+        s.out.push(Effect::Event(Event::Disconnected { peer, reason: reason.to_owned() }));
+        dial_later(s, peer);
+    }
+}
+
+/// A connection that was not admitted in time is closed.
+pub(crate) fn hello_late(s: &mut Step<'_, '_>, peer: KernelId, conn: ConnId) {
+    if s.up(&peer) == Some(conn) {
+        return;
+    }
+    s.out.push(Effect::Close { peer, conn, code: Code::Busy });
+    let greeting = s.engine.links.get(&peer).map(|link| link.phase);
+    if matches!(greeting, Some(Phase::Greeting { conn: current, .. }) if current == conn) {
+        ended(s, peer, "the peer did not answer our hello");
+    }
+}
+
+/// What this kernel says of itself.
+fn greeting(s: &Step<'_, '_>, peer: &KernelId, invite: Option<[u8; 16]>) -> Result<Greeting, StoreError> {
+    let identity = meta::identity(s.txn)?;
+    let (incarnation, name) = identity.map_or_else(
+        || (once_model::ids::Incarnation::from_bytes([0; 16]), String::new()),
+        |identity| (identity.incarnation, identity.name),
+    );
+    Ok(Greeting {
+        features: Vec::new(),
+        critical: Vec::new(),
+        boot: s.ctx.boot,
+        incarnation,
+        commit: s.engine.synced_commit,
+        seen: rows::peer(s.txn, peer)?.and_then(|row| row.seen),
+        frame_max_bytes: FRAME_MAX_BYTES as u64,
+        scenario_max_bytes: SCENARIO_MAX_BYTES as u64,
+        window_shares: u32::try_from(WINDOW_MAX_SHARES).unwrap_or(u32::MAX),
+        name,
+        clock_ms: s.ctx.now_ms,
+        invite,
+    })
+}
+
+/// A kernel that dialled us says who it is. It is admitted if it is a peer or shows an invite.
+pub(crate) fn hello(
+    s: &mut Step<'_, '_>,
+    peer: KernelId,
+    conn: ConnId,
+    hello: &Greeting,
+) -> Result<(), StoreError> {
+    let supported = hello.critical.is_empty();
+    let row = match rows::peer(s.txn, &peer)? {
+        Some(row) if row.status == PeerStatus::Active => Some(row),
+        // We hold its invite and it holds ours, or it was told of us: whoever shows a secret is in.
+        row => use_invite(s, &peer, hello, row)?,
+    };
+    let Some(row) = row.filter(|_| supported) else {
+        let code = if supported { Code::Denied } else { Code::Unsupported };
+        s.out.send(peer, conn, Frame::Denied(code));
+        s.out.push(Effect::Close { peer, conn, code });
+        return Ok(());
+    };
+    if !prevails(s, &peer, conn, hello, false) {
+        s.out.push(Effect::Close { peer, conn, code: Code::Busy });
+        return Ok(());
+    }
+    let greeting = greeting(s, &peer, None)?;
+    s.out.send(peer, conn, Frame::Admitted(greeting));
+    ready(s, peer, conn, false, hello, row)
+}
+
+/// The kernel that we dialled admits us.
+pub(crate) fn admitted(
+    s: &mut Step<'_, '_>,
+    peer: KernelId,
+    conn: ConnId,
+    hello: &Greeting,
+) -> Result<(), StoreError> {
+    let Some(mut row) = rows::peer(s.txn, &peer)? else {
+        s.out.push(Effect::Close { peer, conn, code: Code::Denied });
+        return Ok(());
+    };
+    if !hello.critical.is_empty() {
+        s.out.push(Effect::Close { peer, conn, code: Code::Unsupported });
+        return Ok(());
+    }
+    if !prevails(s, &peer, conn, hello, true) {
+        s.out.push(Effect::Close { peer, conn, code: Code::Busy });
+        return Ok(());
+    }
+    if row.status == PeerStatus::Joining {
+        // Whose invite we used may share here, as we may there.
+        row.status = PeerStatus::Active;
+        row.secret = None;
+        s.txn.put(Table::Peer, peer.as_bytes(), &row);
+        admin::give(s, peer, Right::Share);
+    }
+    ready(s, peer, conn, true, hello, row)?;
+    for token in s.engine.joins.remove(&peer).unwrap_or_default() {
+        let says = shown(&hello.name);
+        s.out.push(Effect::Reply { token, reply: Ok(Answer::Joined { says }) });
+    }
+    Ok(())
+}
+
+/// The kernel that we dialled does not admit us, or no longer.
+pub(crate) fn denied(
+    s: &mut Step<'_, '_>,
+    peer: KernelId,
+    conn: ConnId,
+    code: Code,
+) -> Result<(), StoreError> {
+    s.out.push(Effect::Close { peer, conn, code });
+    let Some(row) = rows::peer(s.txn, &peer)? else { return Ok(()) };
+    if row.status == PeerStatus::Joining {
+        // The invite is wrong, used or expired: asking again would not change that.
+        s.txn.delete(Table::Peer, peer.as_bytes());
+        s.engine.links.remove(&peer);
+        for token in s.engine.joins.remove(&peer).unwrap_or_default() {
+            s.out.push(Effect::Reply { token, reply: Err(Refusal::Denied(peer)) });
+        }
+    } else if let Some(link) = s.engine.links.get_mut(&peer)
+        && matches!(link.phase, Phase::Greeting { conn: current, .. } | Phase::Up { conn: current, .. } if current == conn)
+    {
+        // It may have removed us, or not added us yet: go on asking, seldom.
+        link.failures = link.failures.max(6);
+        ended(s, peer, "the peer denied this kernel");
+    }
+    Ok(())
+}
+
+/// Admits a kernel by the invite that it shows, once.
+fn use_invite(
+    s: &mut Step<'_, '_>,
+    peer: &KernelId,
+    hello: &Greeting,
+    known: Option<PeerRow>,
+) -> Result<Option<PeerRow>, StoreError> {
+    let Some(secret) = &hello.invite else { return Ok(None) };
+    let place = invite_hash(secret);
+    let invite: Option<InviteRow> = txn::get(s.txn, Table::Invite, place.as_bytes())?;
+    let Some(invite) = invite else { return Ok(None) };
+    if invite.used_by.is_some() || s.ctx.now_ms >= invite.expires_ms || !admin::room_for_peer(s)? {
+        return Ok(None);
+    }
+    let petname = match (known.and_then(|row| row.petname), invite.petname.clone()) {
+        (None, Some(name)) if !admin::name_taken(s, peer, &name)? => Some(name),
+        (name, _) => name,
+    };
+    let row = PeerRow {
+        petname,
+        says: shown(&hello.name),
+        status: PeerStatus::Active,
+        secret: None,
+        addresses: Vec::new(),
+        seen: None,
+        quota_bytes: PEER_QUOTA_BYTES,
+        since_ms: s.ctx.now_ms,
+    };
+    s.txn.put(Table::Invite, place.as_bytes(), &InviteRow { used_by: Some(*peer), ..invite });
+    s.txn.put(Table::Peer, peer.as_bytes(), &row);
+    admin::give(s, *peer, Right::Share);
+    Ok(Some(row))
+}
+
+/// Whether this connection is the one to keep.
+///
+/// A peer that restarted, or dials again, knows that its older connection is gone. When two kernels dial each other
+/// at once, both keep the connection of the one with the lower id.
+fn prevails(s: &mut Step<'_, '_>, peer: &KernelId, conn: ConnId, hello: &Greeting, dialled: bool) -> bool {
+    let Some(link) = s.engine.links.get(peer) else { return true };
+    let Phase::Up { conn: current, dialled: current_dialled, boot } = link.phase else { return true };
+    if current == conn {
+        return true;
+    }
+    let keep_new = if boot != hello.boot || current_dialled == dialled {
+        true
+    } else {
+        let lower = s.ctx.me < *peer;
+        lower == dialled
+    };
+    if keep_new {
+        s.out.push(Effect::Close { peer: *peer, conn: current, code: Code::Busy });
+    }
+    keep_new
+}
+
+/// The connection is ready: note what the peer says of itself, repeat our subscriptions, send what it is owed.
+fn ready(
+    s: &mut Step<'_, '_>,
+    peer: KernelId,
+    conn: ConnId,
+    dialled: bool,
+    hello: &Greeting,
+    mut row: PeerRow,
+) -> Result<(), StoreError> {
+    let link = s.engine.links.entry(peer).or_insert_with(Link::new);
+    link.phase = Phase::Up { conn, dialled, boot: hello.boot };
+    link.failures = 0;
+    link.window = Window::fresh();
+    link.admitted_in = s.engine.group;
+    let seen = Seen { incarnation: hello.incarnation, commit: hello.commit };
+    // A peer that was rolled back says a lower number under the same incarnation: keep the higher one as the proof.
+    let further = row.seen.is_none_or(|old| old.incarnation != seen.incarnation || old.commit < seen.commit);
+    let says = shown(&hello.name);
+    if further || row.says != says {
+        row.seen = if further { Some(seen) } else { row.seen };
+        row.says = says;
+        s.txn.put_lazily(Table::Peer, peer.as_bytes(), &row);
+    }
+    let rolled_back = match (hello.seen, meta::identity(s.txn)?) {
+        (Some(seen), Some(identity)) => {
+            seen.incarnation == identity.incarnation && seen.commit > s.engine.commit
+        }
+        _ => false,
+    };
+    let clock_ahead_ms =
+        i64::try_from(hello.clock_ms).unwrap_or(i64::MAX).saturating_sub_unsigned(s.ctx.now_ms);
+    s.out.push(Effect::Event(Event::Connected { peer, clock_ahead_ms, rolled_back }));
+    outbox::subscribe_all(s, peer, conn)?;
+    outbox::pump(s, peer)
+}
+
+/// Puts the address first, and writes only what changed.
+fn remember_address(s: &mut Step<'_, '_>, peer: &KernelId, address: String) -> Result<(), StoreError> {
+    let Some(mut row) = rows::peer(s.txn, peer)? else { return Ok(()) };
+    if row.addresses.first() == Some(&address) || address.len() > NAME_MAX_BYTES {
+        return Ok(());
+    }
+    row.addresses.retain(|known| *known != address);
+    row.addresses.insert(0, address);
+    row.addresses.truncate(ADDRESSES_MAX);
+    s.txn.put_lazily(Table::Peer, peer.as_bytes(), &row);
+    Ok(())
+}
+
+/// A name from outside, fit to be shown: no control characters, not too long.
+fn shown(name: &str) -> String {
+    name.chars().filter(|c| !c.is_control()).take(NAME_MAX_BYTES / 4).collect()
+}
+
+/// Whether one more peer fits.
+pub(super) const fn peers_fit(count: usize) -> bool {
+    count < PEERS_MAX
+}

@@ -1,0 +1,56 @@
+//! Peers: who they are, how a connection becomes one between peers, and what they may do.
+
+mod admin;
+mod admit;
+mod dial;
+
+pub(crate) use admin::{add, change, grant, invite, join, remove, revoke};
+pub use admit::invite_hash;
+pub(crate) use admit::{admitted, denied, hello, hello_late, link};
+pub(crate) use dial::{dial_all, dial_now, redial};
+
+use once_model::ids::BootId;
+
+use crate::outbox::Window;
+use crate::waist::ConnId;
+
+/// A connection's life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Phase {
+    /// None, and none is being made.
+    Idle,
+    /// The shell was asked to dial.
+    Dialling,
+    /// Connected; `hello` was sent or is awaited.
+    Greeting { conn: ConnId, dialled: bool },
+    /// Admitted.
+    Up { conn: ConnId, dialled: bool, boot: BootId },
+}
+
+/// The connection to one peer, and what is under way on it.
+#[derive(Debug)]
+pub(crate) struct Link {
+    pub phase: Phase,
+    /// Dials and greetings that failed in a row.
+    pub failures: u32,
+    /// A redial timer is running.
+    pub redial_set: bool,
+    pub window: Window,
+    /// The group in which the connection was admitted. Until that group is committed nothing may leave early: it
+    /// would overtake `admitted`.
+    pub admitted_in: u64,
+}
+
+impl Link {
+    fn new() -> Self {
+        Self { phase: Phase::Idle, failures: 0, redial_set: false, window: Window::default(), admitted_in: 0 }
+    }
+
+    /// The admitted connection.
+    pub fn up(&self) -> Option<ConnId> {
+        match self.phase {
+            Phase::Up { conn, .. } => Some(conn),
+            _ => None,
+        }
+    }
+}

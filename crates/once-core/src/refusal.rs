@@ -1,0 +1,149 @@
+//! Why the engine did not do what a client asked, in words that say what to do next.
+
+use once_model::ids::{KernelId, ObjectKey, Uuid};
+use once_model::wire::Code;
+
+use crate::store::StoreError;
+
+/// A command that was not carried out. Nothing of it remains.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Refusal {
+    /// There is no such object here.
+    #[error("no object {0} on this kernel")]
+    NoObject(ObjectKey),
+    /// The object was removed.
+    #[error("object {0} was removed")]
+    Removed(ObjectKey),
+    /// Only the home may change an object.
+    #[error("this kernel holds a replica of {key}; only its home {home} may change it")]
+    NotHome {
+        /// The object.
+        key: ObjectKey,
+        /// Its home.
+        home: KernelId,
+    },
+    /// The object has another newest revision than the caller thought.
+    #[error("object {key} has changed since: its newest revision is {newest}")]
+    Stale {
+        /// The object.
+        key: ObjectKey,
+        /// Its newest revision.
+        newest: u64,
+    },
+    /// A `put` whose scenario has another UUID than the object.
+    #[error("the scenario has the UUID {found}, the object has {wanted}")]
+    OtherUuid {
+        /// Of the object.
+        wanted: Uuid,
+        /// Of the scenario.
+        found: Uuid,
+    },
+    /// There is nothing to unfollow.
+    #[error("object {key} of kernel {from} is not followed")]
+    NotFollowed {
+        /// Which.
+        key: ObjectKey,
+        /// From whom.
+        from: KernelId,
+    },
+    /// There is nothing to take back.
+    #[error("kernel {kernel} has no such grant of '{right}'")]
+    NoGrant {
+        /// Whose.
+        kernel: KernelId,
+        /// The right.
+        right: &'static str,
+    },
+    /// Not a peer.
+    #[error("kernel {0} is not a peer of this kernel")]
+    NoPeer(KernelId),
+    /// The peer denied us.
+    #[error("kernel {0} denied this kernel")]
+    Denied(KernelId),
+    /// A kernel cannot be its own peer.
+    #[error("that is this kernel itself")]
+    Myself,
+    /// Too many peers.
+    #[error("this kernel has as many peers as it may have ({0})")]
+    TooManyPeers(usize),
+    /// The outbox for a peer is full.
+    #[error("{rows} objects wait for {peer} already, which is the limit")]
+    OutboxFull {
+        /// For whom.
+        peer: KernelId,
+        /// How many.
+        rows: u64,
+    },
+    /// The disk is nearly full.
+    #[error("the disk is nearly full: {free_mib} MiB are free, {reserve_mib} MiB are kept in reserve")]
+    DiskFull {
+        /// Free.
+        free_mib: u64,
+        /// Kept.
+        reserve_mib: u64,
+    },
+    /// A name that is too long.
+    #[error("a name may have at most {max_bytes} bytes")]
+    NameTooLong {
+        /// The limit.
+        max_bytes: usize,
+    },
+    /// Another peer has that petname.
+    #[error("another peer is called '{0}' already")]
+    NameTaken(String),
+    /// The kernel is stopping.
+    #[error("the kernel is stopping")]
+    Stopping,
+}
+
+impl Refusal {
+    /// The stable code.
+    #[must_use]
+    pub const fn code(&self) -> Code {
+        match self {
+            Self::NoObject(_) | Self::Removed(_) | Self::NoPeer(_) | Self::Denied(_) => Code::Denied,
+            Self::NotHome { .. } => Code::NotHome,
+            Self::OutboxFull { .. } | Self::TooManyPeers(_) => Code::Quota,
+            Self::DiskFull { .. } => Code::DiskFull,
+            Self::Stopping => Code::Stopping,
+            _ => Code::Invalid,
+        }
+    }
+
+    /// What to do next.
+    #[must_use]
+    pub fn hint(&self) -> Option<String> {
+        Some(match self {
+            Self::NoObject(_) => {
+                "`once ls` shows what is here; `once request` fetches an object from a peer".into()
+            }
+            Self::Removed(_) => {
+                "a removed object does not come back; import the scenario under a new UUID".into()
+            }
+            Self::NotHome { home, .. } => format!("change it at its home, kernel {}", home.short()),
+            Self::Stale { .. } => "look at the newest revision with `once show`, then put again".into(),
+            Self::OtherUuid { .. } => "use `once import` for a scenario of another object".into(),
+            Self::NoPeer(_) => "`once peers` lists the peers; `once join TICKET` makes one".into(),
+            Self::Denied(_) => "ask its owner for a new invite: they work once and expire".into(),
+            Self::OutboxFull { peer, .. } => {
+                format!("wait until {} is back, or `once peers remove` it", peer.short())
+            }
+            Self::DiskFull { .. } => "free some space; reading goes on meanwhile".into(),
+            Self::NameTaken(_) => "choose another name with `--name`".into(),
+            Self::TooManyPeers(_) => "remove peers that are gone with `once peers remove`".into(),
+            _ => return None,
+        })
+    }
+}
+
+/// Why a step did not happen.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Failure {
+    /// It was not allowed: the step leaves nothing behind.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// The store failed: the engine stops.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}

@@ -1,0 +1,247 @@
+//! Rights: default deny, rows checked at the moment of effect.
+
+use std::ops::ControlFlow;
+
+use once_model::ids::{KernelId, ObjectKey};
+use once_model::limits::NAME_MAX_BYTES;
+
+use crate::rows::{GrantRow, HeadRow, PeerStatus};
+use crate::store::{Read, StoreError, Table, scan_prefix};
+use crate::{rows, txn};
+
+/// What a peer may be allowed to do. The number is part of a row's key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(u8)]
+pub enum Right {
+    /// Store scenarios here, into its quota.
+    Share = 1,
+    /// Read objects: request, follow, compare.
+    Read = 2,
+}
+
+impl Right {
+    /// The right's name on the command line.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Share => "share",
+            Self::Read => "read",
+        }
+    }
+
+    fn from_byte(byte: u8) -> Option<Self> {
+        [Self::Share, Self::Read].into_iter().find(|right| *right as u8 == byte)
+    }
+}
+
+/// What a grant is on.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Scope {
+    /// Everything on this kernel.
+    Kernel,
+    /// Every object of a component.
+    Component(String),
+    /// One object.
+    Object(ObjectKey),
+}
+
+impl Scope {
+    /// The front of a grant's key. An object's grants lie together, so that they can move with it.
+    #[must_use]
+    pub fn to_row(&self) -> Vec<u8> {
+        match self {
+            Self::Kernel => vec![0],
+            Self::Component(name) => {
+                // A fixed width, so that no component's name is the beginning of another's row.
+                let mut row = vec![0; 2 + NAME_MAX_BYTES];
+                let name = &name.as_bytes()[..name.len().min(NAME_MAX_BYTES)];
+                row[0] = 1;
+                row[1] = u8::try_from(name.len()).unwrap_or(u8::MAX);
+                row[2..2 + name.len()].copy_from_slice(name);
+                row
+            }
+            Self::Object(key) => [&[2], key.to_row().as_slice()].concat(),
+        }
+    }
+}
+
+/// A grant as it is listed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Grant {
+    /// On what.
+    pub scope: Scope,
+    /// To do what.
+    pub right: Right,
+    /// To whom.
+    pub kernel: KernelId,
+    /// Until when, in milliseconds since 1970.
+    pub expires_ms: Option<u64>,
+}
+
+impl Grant {
+    /// The grant's key.
+    #[must_use]
+    pub fn to_row(&self) -> Vec<u8> {
+        row(&self.scope.to_row(), self.right, &self.kernel)
+    }
+
+    /// Reads a grant's row.
+    ///
+    /// # Errors
+    /// When it is damaged.
+    pub fn from_row(key: &[u8], value: &[u8]) -> Result<Self, StoreError> {
+        let damaged =
+            || StoreError::Damaged { table: Table::Grant, reason: "its key is not a grant's".into() };
+        let GrantRow { expires_ms } = txn::decode(Table::Grant, value)?;
+        let (front, kernel) = key.split_at_checked(key.len().saturating_sub(32)).ok_or_else(damaged)?;
+        let kernel = KernelId::from_slice(kernel).ok_or_else(damaged)?;
+        let (right, scope) = front.split_last().ok_or_else(damaged)?;
+        let right = Right::from_byte(*right).ok_or_else(damaged)?;
+        let scope = match scope.split_first().ok_or_else(damaged)? {
+            (0, []) => Scope::Kernel,
+            (1, name) => {
+                let (len, name) = name.split_first().ok_or_else(damaged)?;
+                let name = name.get(..usize::from(*len)).ok_or_else(damaged)?;
+                Scope::Component(String::from_utf8_lossy(name).into_owned())
+            }
+            (2, object) => Scope::Object(ObjectKey::from_row(object).ok_or_else(damaged)?),
+            _ => return Err(damaged()),
+        };
+        Ok(Self { scope, right, kernel, expires_ms })
+    }
+}
+
+fn row(scope: &[u8], right: Right, kernel: &KernelId) -> Vec<u8> {
+    [scope, &[right as u8], kernel.as_bytes()].concat()
+}
+
+fn granted(
+    rows: &dyn Read,
+    scope: &Scope,
+    right: Right,
+    kernel: &KernelId,
+    now_ms: u64,
+) -> Result<bool, StoreError> {
+    let grant: Option<GrantRow> = txn::get(rows, Table::Grant, &row(&scope.to_row(), right, kernel))?;
+    Ok(grant.is_some_and(|grant| grant.expires_ms.is_none_or(|end| now_ms < end)))
+}
+
+/// Whether `kernel` is a peer at all. Everything else is denied to the rest of the world.
+///
+/// # Errors
+/// When the store cannot be read.
+pub fn is_peer(rows: &dyn Read, kernel: &KernelId) -> Result<bool, StoreError> {
+    Ok(rows::peer(rows, kernel)?.is_some_and(|peer| peer.status == PeerStatus::Active))
+}
+
+/// Whether `kernel` may store scenarios here.
+///
+/// # Errors
+/// When the store cannot be read.
+pub fn may_share(rows: &dyn Read, kernel: &KernelId, now_ms: u64) -> Result<bool, StoreError> {
+    Ok(is_peer(rows, kernel)? && granted(rows, &Scope::Kernel, Right::Share, kernel, now_ms)?)
+}
+
+/// What a peer may read, asked for many objects at once: the grants on the kernel and on components are looked up
+/// once.
+pub struct Reader {
+    kernel: KernelId,
+    now_ms: u64,
+    everything: bool,
+    components: Vec<String>,
+    objects: bool,
+}
+
+impl Reader {
+    /// Looks up what `kernel` may read now. `None` if it is no peer.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn new(rows: &dyn Read, kernel: &KernelId, now_ms: u64) -> Result<Option<Self>, StoreError> {
+        if !is_peer(rows, kernel)? {
+            return Ok(None);
+        }
+        let mut reader =
+            Self { kernel: *kernel, now_ms, everything: false, components: Vec::new(), objects: false };
+        reader.everything = granted(rows, &Scope::Kernel, Right::Read, kernel, now_ms)?;
+        if !reader.everything {
+            let mut failed = None;
+            scan_prefix(rows, Table::Grant, &[1], &mut |key, value| {
+                match Grant::from_row(key, &value) {
+                    Ok(grant) if grant.kernel == *kernel && grant.right == Right::Read => {
+                        if let Scope::Component(name) = grant.scope
+                            && grant.expires_ms.is_none_or(|end| now_ms < end)
+                        {
+                            reader.components.push(name);
+                        }
+                    }
+                    Ok(_) => {}
+                    Err(error) => failed = Some(error),
+                }
+                if failed.is_some() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+            })?;
+            if let Some(error) = failed {
+                return Err(error);
+            }
+            scan_prefix(rows, Table::Grant, &[2], &mut |_, _| {
+                reader.objects = true;
+                ControlFlow::Break(())
+            })?;
+        }
+        Ok(Some(reader))
+    }
+
+    /// Whether it may read this object. What it is home of it knows anyway.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn may_read(&self, rows: &dyn Read, head: &HeadRow) -> Result<bool, StoreError> {
+        if self.everything
+            || head.home == Some(self.kernel)
+            || self.components.contains(&head.header.component)
+        {
+            return Ok(true);
+        }
+        Ok(self.objects
+            && granted(rows, &Scope::Object(head.header.key()), Right::Read, &self.kernel, self.now_ms)?)
+    }
+}
+
+/// Whether `kernel` may read one object now.
+///
+/// # Errors
+/// When the store cannot be read.
+pub fn may_read(rows: &dyn Read, kernel: &KernelId, head: &HeadRow, now_ms: u64) -> Result<bool, StoreError> {
+    if !is_peer(rows, kernel)? {
+        return Ok(false);
+    }
+    if head.home == Some(*kernel) || granted(rows, &Scope::Kernel, Right::Read, kernel, now_ms)? {
+        return Ok(true);
+    }
+    Ok(granted(rows, &Scope::Object(head.header.key()), Right::Read, kernel, now_ms)?
+        || granted(rows, &Scope::Component(head.header.component.clone()), Right::Read, kernel, now_ms)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use once_model::ids::{Hash, Line, Uuid};
+
+    #[test]
+    fn grants_survive_their_rows() {
+        let key = ObjectKey { uuid: Uuid::from_u128(3), line: Line::Unclaimed(Hash::from_bytes([1; 32])) };
+        for scope in [Scope::Kernel, Scope::Component("Unit".into()), Scope::Object(key)] {
+            let grant = Grant {
+                scope,
+                right: Right::Read,
+                kernel: KernelId::from_bytes([7; 32]),
+                expires_ms: Some(5),
+            };
+            let value = once_model::wire::to_cbor(&GrantRow { expires_ms: Some(5) });
+            assert_eq!(Grant::from_row(&grant.to_row(), &value), Ok(grant));
+        }
+        assert!(
+            Grant::from_row(&[9; 40], &once_model::wire::to_cbor(&GrantRow { expires_ms: None })).is_err()
+        );
+    }
+}

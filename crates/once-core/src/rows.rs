@@ -1,0 +1,207 @@
+//! What the rows hold, as CBOR maps. `docs/store.md` shows their keys.
+
+use minicbor::{Decode, Encode};
+use once_model::header::Header;
+use once_model::ids::{Hash, KernelId, ObjectKey};
+use once_model::wire::Seen;
+
+use crate::store::{Read, StoreError, Table};
+use crate::txn;
+
+/// [`Table::Head`]: the newest revision of an object known here.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct HeadRow {
+    /// The revision.
+    #[n(0)]
+    pub header: Header,
+    /// Its home, from the chain; nobody for an unclaimed object.
+    #[n(1)]
+    pub home: Option<KernelId>,
+    /// Who sent it, if it came from a peer.
+    #[n(2)]
+    pub from: Option<KernelId>,
+    /// Whether its bytes count against the quota of that peer (it was shared, not asked for).
+    #[n(3)]
+    pub charged: bool,
+    /// When it was stored here, by this kernel's clock, in milliseconds since 1970. Shown, never relied on.
+    #[n(4)]
+    pub stored_ms: u64,
+    /// Revisions beside the chain that came but were not kept because there were too many.
+    #[n(5)]
+    pub conflicts_dropped: u64,
+}
+
+/// Where a peer stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+#[cbor(index_only)]
+pub enum PeerStatus {
+    /// We hold its invite and have not been admitted yet.
+    #[n(0)]
+    Joining,
+    /// Admitted on both sides.
+    #[n(1)]
+    Active,
+}
+
+/// [`Table::Peer`]: a kernel that this one talks to.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct PeerRow {
+    /// What people here call it.
+    #[n(0)]
+    pub petname: Option<String>,
+    /// What it calls itself. Escaped wherever it is shown.
+    #[n(1)]
+    pub says: String,
+    /// Where it stands.
+    #[n(2)]
+    pub status: PeerStatus,
+    /// The secret of the invite that admits us there, until it has.
+    #[cbor(n(3), with = "minicbor::bytes")]
+    pub secret: Option<[u8; 16]>,
+    /// Where it was last reached or said to be, best first.
+    #[n(4)]
+    pub addresses: Vec<String>,
+    /// The highest incarnation and commit number seen of it.
+    #[n(5)]
+    pub seen: Option<Seen>,
+    /// What it may store here by sharing, in bytes.
+    #[n(6)]
+    pub quota_bytes: u64,
+    /// When it became a peer, in milliseconds since 1970.
+    #[n(7)]
+    pub since_ms: u64,
+}
+
+impl PeerRow {
+    /// The name to show: the petname, else what it calls itself.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        self.petname.as_deref().unwrap_or(&self.says)
+    }
+}
+
+/// [`Table::Invite`].
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct InviteRow {
+    /// When it ends, in milliseconds since 1970.
+    #[n(0)]
+    pub expires_ms: u64,
+    /// The petname that whoever uses it gets.
+    #[n(1)]
+    pub petname: Option<String>,
+    /// Who used it. A used invite stays until it expires, so that a second use is told apart from a wrong secret in
+    /// the log here (never to the stranger).
+    #[n(2)]
+    pub used_by: Option<KernelId>,
+}
+
+/// [`Table::Grant`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct GrantRow {
+    /// When it ends, in milliseconds since 1970; never if absent.
+    #[n(0)]
+    pub expires_ms: Option<u64>,
+}
+
+/// [`Table::Outbox`]: a peer is owed an object's newest revision.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct OutboxRow {
+    /// Since when, in milliseconds since 1970.
+    #[n(0)]
+    pub since_ms: u64,
+    /// [`Header::id`] of the revision that was the newest when the row was last written.
+    #[n(1)]
+    pub id: Hash,
+}
+
+/// [`Table::Source`]: what was imported from a path.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct SourceRow {
+    /// The path.
+    #[n(0)]
+    pub path: String,
+    /// The object as it was then; a claim since is found through [`Table::Genesis`].
+    #[n(1)]
+    pub key: ObjectKey,
+    /// The hash of the bytes.
+    #[n(2)]
+    pub content: Hash,
+}
+
+/// [`Table::Usage`]: what a peer takes up here.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct UsageRow {
+    /// Bytes of the scenarios that it shared.
+    #[n(0)]
+    pub stored_bytes: u64,
+    /// Rows that wait for it in the outbox.
+    #[n(1)]
+    pub owed_rows: u64,
+}
+
+/// [`Table::Subscription`] and [`Table::Follower`]: since when.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct FollowRow {
+    /// In milliseconds since 1970.
+    #[n(0)]
+    pub since_ms: u64,
+}
+
+/// Key of a body: UUID, then content hash, so that the bodies of one object lie side by side.
+#[must_use]
+pub fn body_key(header: &Header) -> [u8; 48] {
+    let mut key = [0; 48];
+    key[..16].copy_from_slice(header.uuid.as_bytes());
+    key[16..].copy_from_slice(header.content.as_bytes());
+    key
+}
+
+/// Key of a row that belongs to a peer and an object.
+#[must_use]
+pub fn peer_object_key(peer: &KernelId, key: &ObjectKey) -> Vec<u8> {
+    [peer.as_bytes().as_slice(), &key.to_row()].concat()
+}
+
+/// Key of a row that belongs to an object and a peer.
+#[must_use]
+pub fn object_peer_key(key: &ObjectKey, peer: &KernelId) -> Vec<u8> {
+    [key.to_row().as_slice(), peer.as_bytes()].concat()
+}
+
+/// Key of a conflict row.
+#[must_use]
+pub fn conflict_key(key: &ObjectKey, id: &Hash) -> Vec<u8> {
+    [key.to_row().as_slice(), id.as_bytes()].concat()
+}
+
+/// The head of an object.
+///
+/// # Errors
+/// When the store cannot be read.
+pub fn head(rows: &dyn Read, key: &ObjectKey) -> Result<Option<HeadRow>, StoreError> {
+    txn::get(rows, Table::Head, &key.to_row())
+}
+
+/// A peer's row.
+///
+/// # Errors
+/// When the store cannot be read.
+pub fn peer(rows: &dyn Read, id: &KernelId) -> Result<Option<PeerRow>, StoreError> {
+    txn::get(rows, Table::Peer, id.as_bytes())
+}
+
+/// What a peer takes up here.
+///
+/// # Errors
+/// When the store cannot be read.
+pub fn usage(rows: &dyn Read, id: &KernelId) -> Result<UsageRow, StoreError> {
+    Ok(txn::get(rows, Table::Usage, id.as_bytes())?.unwrap_or_default())
+}

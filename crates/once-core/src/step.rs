@@ -1,0 +1,203 @@
+//! One step: an input, applied in one transaction, yields effects. This file only dispatches.
+
+use std::collections::BTreeMap;
+
+use once_model::ids::{KernelId, ObjectKey};
+use once_model::limits::DISK_RESERVE_BYTES;
+use once_model::wire::Frame;
+
+use crate::peers::Link;
+use crate::refusal::{Failure, Refusal};
+use crate::store::StoreError;
+use crate::txn::Txn;
+use crate::waist::{Answer, Command, Ctx, Effect, Effects, Entropy, Input, Timer, Token, Why};
+use crate::{content, outbox, peers};
+
+/// What the engine knows only while it runs: connections and who waits. All else is rows.
+#[derive(Debug)]
+pub struct Engine {
+    /// By peer: the connection and what is under way on it.
+    pub(crate) links: BTreeMap<KernelId, Link>,
+    /// Clients that wait for a peer's answer to a share.
+    pub(crate) deliveries: BTreeMap<(KernelId, ObjectKey), Vec<Token>>,
+    /// Clients that wait for a kernel to admit us.
+    pub(crate) joins: BTreeMap<KernelId, Vec<Token>>,
+    /// Free bytes on the disk, as last heard.
+    pub(crate) disk_free_bytes: u64,
+    /// Counts the groups of this run.
+    pub(crate) group: u64,
+    /// The number of the last commit.
+    pub(crate) commit: u64,
+    /// The number of the last commit that is on disk: the only one that peers may be told.
+    pub(crate) synced_commit: u64,
+}
+
+impl Default for Engine {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Engine {
+    /// An engine that has just started: nothing is connected.
+    #[must_use]
+    pub fn new() -> Self {
+        Self {
+            links: BTreeMap::new(),
+            deliveries: BTreeMap::new(),
+            joins: BTreeMap::new(),
+            disk_free_bytes: u64::MAX,
+            group: 0,
+            commit: 0,
+            synced_commit: 0,
+        }
+    }
+
+    /// The first step of a run: dial every peer.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub(crate) fn start(
+        &mut self,
+        txn: &mut Txn<'_>,
+        ctx: &Ctx,
+        rng: &mut dyn Entropy,
+    ) -> Result<Effects, StoreError> {
+        let mut step = Step { engine: self, txn, ctx, rng, out: Effects::default() };
+        peers::dial_all(&mut step)?;
+        Ok(step.out)
+    }
+
+    /// An input, applied in one transaction, yields effects that are released after the commit.
+    ///
+    /// A refused command leaves the transaction as it was; its effect is the reply that says why.
+    ///
+    /// # Errors
+    /// When the store cannot be read: the engine must stop.
+    pub fn step(
+        &mut self,
+        txn: &mut Txn<'_>,
+        ctx: &Ctx,
+        rng: &mut dyn Entropy,
+        input: Input,
+    ) -> Result<Effects, StoreError> {
+        let mut step = Step { engine: self, txn, ctx, rng, out: Effects::default() };
+        match input {
+            Input::Command { token, command } => step.command(token, command)?,
+            Input::Frame { peer, conn, frame } => step.frame(peer, conn, frame)?,
+            Input::Arrived { peer, arrival, why } => match why {
+                Why::Shared { conn } => outbox::receive(&mut step, peer, conn, arrival)?,
+                Why::Asked { token } => {
+                    let answer = content::accept(&mut step, peer, arrival, false)?;
+                    step.out.push(Effect::Reply { token, reply: Ok(Answer::Kept(answer)) });
+                }
+                Why::Offered { token } => {
+                    let answer = outbox::admit(&mut step, peer, arrival)?;
+                    step.out.push(Effect::Reply { token, reply: Ok(Answer::Kept(answer)) });
+                }
+            },
+            Input::Link { peer, event } => peers::link(&mut step, peer, event)?,
+            Input::Timer(timer) => match timer {
+                Timer::Redial(peer) => peers::redial(&mut step, peer)?,
+                Timer::Hello(peer, conn) => peers::hello_late(&mut step, peer, conn),
+                Timer::Resend(peer, conn) => outbox::resend(&mut step, peer, conn)?,
+                Timer::Pump(peer) => outbox::pump(&mut step, peer)?,
+            },
+            Input::Disk { free_bytes } => step.engine.disk_free_bytes = free_bytes,
+        }
+        Ok(step.out)
+    }
+}
+
+/// One step under way: what its handlers may touch.
+pub(crate) struct Step<'a, 's> {
+    pub engine: &'a mut Engine,
+    pub txn: &'a mut Txn<'s>,
+    pub ctx: &'a Ctx,
+    pub rng: &'a mut dyn Entropy,
+    pub out: Effects,
+}
+
+impl Step<'_, '_> {
+    fn command(&mut self, token: Token, command: Command) -> Result<(), StoreError> {
+        let savepoint = self.txn.savepoint();
+        let reply = match self.carry_out(token, command) {
+            Ok(Some(answer)) => Ok(answer),
+            Ok(None) => return Ok(()),
+            Err(Failure::Refused(refusal)) => {
+                self.txn.rollback(savepoint);
+                self.out = Effects::default();
+                Err(refusal)
+            }
+            Err(Failure::Store(error)) => return Err(error),
+        };
+        self.out.push(Effect::Reply { token, reply });
+        Ok(())
+    }
+
+    /// `None`: the reply comes later.
+    fn carry_out(&mut self, token: Token, command: Command) -> Result<Option<Answer>, Failure> {
+        Ok(Some(match command {
+            Command::Import { source, scenario } => content::import(self, source, &scenario)?,
+            Command::Put { key, base, scenario } => content::put(self, &key, base, &scenario)?,
+            Command::Create { scenario } => content::create(self, &scenario)?,
+            Command::Claim { key } => content::claim(self, &key)?,
+            Command::Remove { key } => content::remove(self, &key)?,
+            Command::Share { key, to, delivered } => return outbox::share(self, token, key, to, delivered),
+            Command::Follow { key, from } => outbox::follow(self, key, from)?,
+            Command::Unfollow { key, from } => outbox::unfollow(self, key, from)?,
+            Command::Invite { secret_hash, expires_ms, petname } => {
+                peers::invite(self, secret_hash, expires_ms, petname)?
+            }
+            Command::Join { peer, secret, addresses, petname } => {
+                peers::join(self, token, peer, secret, addresses, petname)?;
+                return Ok(None);
+            }
+            Command::AddPeer { peer, addresses, petname } => peers::add(self, peer, addresses, petname)?,
+            Command::ChangePeer { peer, petname, quota_bytes, addresses } => {
+                peers::change(self, peer, petname, quota_bytes, addresses)?
+            }
+            Command::RemovePeer { peer } => peers::remove(self, peer)?,
+            Command::Grant(grant) => peers::grant(self, &grant)?,
+            Command::Revoke(grant) => peers::revoke(self, &grant)?,
+            Command::Dial { peer } => peers::dial_now(self, peer)?,
+        }))
+    }
+
+    fn frame(&mut self, peer: KernelId, conn: u64, frame: Frame) -> Result<(), StoreError> {
+        match frame {
+            Frame::Hello(greeting) => return peers::hello(self, peer, conn, &greeting),
+            Frame::Admitted(greeting) => return peers::admitted(self, peer, conn, &greeting),
+            Frame::Denied(code) => return peers::denied(self, peer, conn, code),
+            _ => {}
+        }
+        // Only an admitted connection says anything else; what comes late from an older one is dropped.
+        if self.up(&peer) != Some(conn) {
+            return Ok(());
+        }
+        match frame {
+            Frame::Share(parcel) => outbox::announced(self, peer, conn, parcel),
+            Frame::Shared(shared) => outbox::shared(self, peer, &shared),
+            Frame::Follow(follow) => outbox::followed(self, peer, conn, &follow),
+            Frame::Unfollow(key) => outbox::unfollowed(self, peer, conn, key),
+            Frame::Following(following) => outbox::following(self, peer, &following),
+            // The shell answers the rest from a snapshot; here it means nothing.
+            _ => Ok(()),
+        }
+    }
+
+    /// The admitted connection to a peer.
+    pub fn up(&self, peer: &KernelId) -> Option<u64> {
+        self.engine.links.get(peer).and_then(Link::up)
+    }
+
+    /// Refuses new work while the disk is nearly full.
+    pub fn room_on_disk(&self) -> Result<(), Refusal> {
+        const MIB: u64 = 1024 * 1024;
+        let free = self.engine.disk_free_bytes;
+        if free < DISK_RESERVE_BYTES {
+            return Err(Refusal::DiskFull { free_mib: free / MIB, reserve_mib: DISK_RESERVE_BYTES / MIB });
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,166 @@
+//! The port to the store: get, scan, atomic batch, sync. The fjall store and the memory store implement it alike.
+
+use std::ops::ControlFlow;
+
+use bytes::Bytes;
+
+/// The kinds of rows. The number is the first byte of a row's key on disk and never changes meaning.
+///
+/// `docs/store.md` shows every row, and where those lie that later capabilities add (lanes 32, ledger 33,
+/// timers 34, pending calls 35, void 36).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(u8)]
+pub enum Table {
+    /// Schema, incarnation, commit number, name.
+    Meta = 1,
+    /// Object key -> the newest revision known here.
+    Head = 2,
+    /// UUID + content hash -> verbatim bytes. In a keyspace of its own, large values apart from the index.
+    Body = 3,
+    /// Lineage -> genesis record and certificates.
+    Chain = 4,
+    /// UUID + content hash -> lineage: which claim took an unclaimed copy over.
+    Genesis = 5,
+    /// Object key + revision id -> a revision that the head does not continue.
+    Conflict = 6,
+    /// Hash of a source path -> what was imported from there.
+    Source = 7,
+    /// Kernel id -> a peer.
+    Peer = 8,
+    /// Hash of an invite's secret -> the invite.
+    Invite = 9,
+    /// Scope + right + grantee -> a grant.
+    Grant = 10,
+    /// Peer + object key -> that this peer is owed the object.
+    Outbox = 11,
+    /// Object key + peer -> that this peer follows the object here.
+    Follower = 12,
+    /// Peer + object key -> that we follow the object there.
+    Subscription = 13,
+    /// Peer -> bytes stored for it, rows owed to it.
+    Usage = 14,
+}
+
+impl Table {
+    /// Every table, in the order of their numbers.
+    pub const ALL: [Self; 14] = [
+        Self::Meta,
+        Self::Head,
+        Self::Body,
+        Self::Chain,
+        Self::Genesis,
+        Self::Conflict,
+        Self::Source,
+        Self::Peer,
+        Self::Invite,
+        Self::Grant,
+        Self::Outbox,
+        Self::Follower,
+        Self::Subscription,
+        Self::Usage,
+    ];
+}
+
+/// Why the store could not do what it was asked.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum StoreError {
+    /// The disk has no room. Nothing of the batch was written.
+    #[error("the disk is full")]
+    Full,
+    /// Reading or writing failed; after a failed write or sync nothing is certain until the store is opened again.
+    #[error("the store failed: {0}")]
+    Io(String),
+    /// A row is not what this version writes.
+    #[error("a row of {table:?} is damaged: {reason}")]
+    Damaged {
+        /// Where.
+        table: Table,
+        /// What is wrong with it.
+        reason: String,
+    },
+}
+
+/// Whether a commit waits for the disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Durability {
+    /// Written in order, on disk some time later: for rows whose loss only repeats work.
+    Buffered,
+    /// On disk before the commit returns.
+    Synced,
+}
+
+/// One atomic change of the store.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Batch {
+    /// The new value of each row, or its removal.
+    pub rows: Vec<(Table, Vec<u8>, Option<Bytes>)>,
+}
+
+/// What a scan does with each row.
+pub type Visit<'a> = &'a mut dyn FnMut(&[u8], Bytes) -> ControlFlow<()>;
+
+/// Something that can be read: a store, a snapshot of it, a transaction on it.
+pub trait Read {
+    /// The value of one row.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    fn get(&self, table: Table, key: &[u8]) -> Result<Option<Bytes>, StoreError>;
+
+    /// Visits the rows of a table with `from <= key` and, if given, `key < to`, in the order of their keys, until
+    /// the visitor breaks.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    fn scan(&self, table: Table, from: &[u8], to: Option<&[u8]>, visit: Visit<'_>) -> Result<(), StoreError>;
+}
+
+/// A durable map of rows.
+pub trait Store: Read {
+    /// A view that later commits do not change.
+    type Snapshot: Read + Send + Sync + 'static;
+
+    /// The rows as they are now.
+    fn snapshot(&self) -> Self::Snapshot;
+
+    /// Applies a batch: all of it or nothing. Commits take effect in the order of the calls, also on disk.
+    ///
+    /// # Errors
+    /// [`StoreError::Full`] leaves the store usable; after any other error it must be opened again.
+    fn commit(&mut self, batch: Batch, durability: Durability) -> Result<(), StoreError>;
+}
+
+/// The end of the range of keys that begin with `prefix`; `None` if there is no greater key.
+#[must_use]
+pub fn prefix_end(prefix: &[u8]) -> Option<Vec<u8>> {
+    let mut end = prefix.to_vec();
+    while let Some(last) = end.pop() {
+        if last < u8::MAX {
+            end.push(last + 1);
+            return Some(end);
+        }
+    }
+    None
+}
+
+/// Visits every row of a table whose key begins with `prefix`.
+///
+/// # Errors
+/// When the store cannot be read.
+pub fn scan_prefix(rows: &dyn Read, table: Table, prefix: &[u8], visit: Visit<'_>) -> Result<(), StoreError> {
+    rows.scan(table, prefix, prefix_end(prefix).as_deref(), visit)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_end_of_a_prefix_is_the_next_key_of_its_length() {
+        assert_eq!(prefix_end(&[1, 2]), Some(vec![1, 3]));
+        assert_eq!(prefix_end(&[1, 255]), Some(vec![2]));
+        assert_eq!(prefix_end(&[255]), None);
+        assert_eq!(prefix_end(&[]), None);
+    }
+}

@@ -1,0 +1,452 @@
+//! The waist: everything that goes into the engine and everything that comes out of it.
+//!
+//! Read [`Input`] and [`Effect`] and you know what the engine does.
+
+use bytes::Bytes;
+use once_model::certificate::Chain;
+use once_model::header::Header;
+use once_model::ids::{BootId, Hash, KernelId, ObjectKey};
+use once_model::scenario::Scenario;
+use once_model::sign::KernelKey;
+use once_model::wire::{Code, Frame, ShareAnswer};
+
+use crate::refusal::Refusal;
+use crate::rights::Grant;
+
+/// Ties a reply to its command. Chosen by the caller.
+pub type Token = u64;
+
+/// One connection to a peer, for as long as it lives. Chosen by the shell, never used twice in one run.
+pub type ConnId = u64;
+
+/// What the engine knows of the world at one step.
+#[derive(Debug, Clone)]
+pub struct Ctx {
+    /// This kernel's key.
+    pub key: KernelKey,
+    /// This kernel.
+    pub me: KernelId,
+    /// This run of the process.
+    pub boot: BootId,
+    /// The wall clock in milliseconds since 1970. Compared only with times of this kernel.
+    pub now_ms: u64,
+}
+
+/// The randomness that the engine is given: seeded in the simulator, the system's in production.
+pub trait Entropy {
+    /// Fills the buffer.
+    fn fill(&mut self, buffer: &mut [u8]);
+
+    /// A number below `bound` (0 for 0). The bias below 2^-32 does not matter for what the engine draws.
+    fn below(&mut self, bound: u64) -> u64 {
+        let mut bytes = [0; 8];
+        self.fill(&mut bytes);
+        if bound == 0 { 0 } else { u64::from_le_bytes(bytes) % bound }
+    }
+}
+
+/// What happens to a kernel.
+#[derive(Debug, Clone)]
+pub enum Input {
+    /// A client of this kernel wants something done.
+    Command {
+        /// Comes back with the reply.
+        token: Token,
+        /// What.
+        command: Command,
+    },
+    /// A peer said something on the control stream of a connection.
+    Frame {
+        /// Who.
+        peer: KernelId,
+        /// On which connection.
+        conn: ConnId,
+        /// What.
+        frame: Frame,
+    },
+    /// A scenario arrived whole: verified, but not yet allowed.
+    Arrived {
+        /// From whom.
+        peer: KernelId,
+        /// The scenario.
+        arrival: Arrival,
+        /// Why it came.
+        why: Why,
+    },
+    /// A connection changed.
+    Link {
+        /// To whom.
+        peer: KernelId,
+        /// What happened.
+        event: LinkEvent,
+    },
+    /// A timer that the engine asked for.
+    Timer(Timer),
+    /// How much room the disk has.
+    Disk {
+        /// Free bytes.
+        free_bytes: u64,
+    },
+}
+
+/// Why a scenario arrived.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Why {
+    /// The peer shared it: it needs the right, counts against the quota, and is acknowledged on the connection.
+    Shared {
+        /// Where the acknowledgement goes.
+        conn: ConnId,
+    },
+    /// A client or an exchange here asked for it.
+    Asked {
+        /// Whom to tell.
+        token: Token,
+    },
+    /// The peer offered it in an exchange: it needs the right and counts against the quota, as a share does.
+    Offered {
+        /// Whom to tell.
+        token: Token,
+    },
+}
+
+/// What becomes of connections.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LinkEvent {
+    /// The transport is connected and knows the peer's key; nothing has been said yet.
+    Up {
+        /// The connection.
+        conn: ConnId,
+        /// Whether this kernel dialled.
+        dialled: bool,
+        /// The peer's address, for the next dial.
+        address: Option<String>,
+    },
+    /// The connection is gone.
+    Down {
+        /// The connection.
+        conn: ConnId,
+    },
+    /// A dial did not get through.
+    DialFailed {
+        /// Why, for people.
+        reason: String,
+    },
+}
+
+/// What a timer is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Timer {
+    /// Dial this peer again.
+    Redial(KernelId),
+    /// By now this connection should have been admitted.
+    Hello(KernelId, ConnId),
+    /// Look for shares to this peer that stay unanswered.
+    Resend(KernelId, ConnId),
+    /// Go on sending to this peer: a step sends only so much.
+    Pump(KernelId),
+}
+
+/// What clients ask of the engine. Reading needs no command: see [`crate::query`].
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub enum Command {
+    /// Keep a scenario from outside. From the path of an earlier import it is a new revision of the same object.
+    Import {
+        /// Where it came from.
+        source: Option<String>,
+        /// The scenario.
+        scenario: Scenario,
+    },
+    /// A new revision of an object that has its home here, or of an unclaimed one (which this claims).
+    Put {
+        /// Which.
+        key: ObjectKey,
+        /// Only if this is the newest revision ([`Header::id`]).
+        base: Option<Hash>,
+        /// The new state.
+        scenario: Scenario,
+    },
+    /// A new object born here: claimed at once.
+    Create {
+        /// Its first state.
+        scenario: Scenario,
+    },
+    /// Give an unclaimed object a lineage and a home: this kernel.
+    Claim {
+        /// Which.
+        key: ObjectKey,
+    },
+    /// At home: a tombstone that travels. Elsewhere: drop the copy.
+    Remove {
+        /// Which.
+        key: ObjectKey,
+    },
+    /// Send an object to a peer, now or when it is back.
+    Share {
+        /// Which.
+        key: ObjectKey,
+        /// To whom.
+        to: KernelId,
+        /// Reply when the peer has answered, instead of when the share is durable here.
+        delivered: bool,
+    },
+    /// Ask a peer for an object's revisions from now on.
+    Follow {
+        /// Which.
+        key: ObjectKey,
+        /// From whom.
+        from: KernelId,
+    },
+    /// No longer.
+    Unfollow {
+        /// Which.
+        key: ObjectKey,
+        /// From whom.
+        from: KernelId,
+    },
+    /// Let whoever shows the secret become a peer, once.
+    Invite {
+        /// Hash of the secret; the secret itself is never stored.
+        secret_hash: Hash,
+        /// When it ends, in milliseconds since 1970.
+        expires_ms: u64,
+        /// The petname that the new peer gets.
+        petname: Option<String>,
+    },
+    /// Use an invite of another kernel. The reply comes when it admitted or denied us.
+    Join {
+        /// Whose.
+        peer: KernelId,
+        /// The secret.
+        secret: [u8; 16],
+        /// Where it can be dialled.
+        addresses: Vec<String>,
+        /// What to call it.
+        petname: Option<String>,
+    },
+    /// Become a peer of a kernel that adds us too, without an invite and without rights.
+    AddPeer {
+        /// Whom.
+        peer: KernelId,
+        /// Where it can be dialled.
+        addresses: Vec<String>,
+        /// What to call it.
+        petname: Option<String>,
+    },
+    /// Call a peer something else, or give it another quota.
+    ChangePeer {
+        /// Whom.
+        peer: KernelId,
+        /// The new petname.
+        petname: Option<String>,
+        /// The new quota in bytes.
+        quota_bytes: Option<u64>,
+        /// Addresses to try first from now on.
+        addresses: Vec<String>,
+    },
+    /// No longer a peer: its rights, what waits for it and its connection end now.
+    RemovePeer {
+        /// Whom.
+        peer: KernelId,
+    },
+    /// Give a right.
+    Grant(Grant),
+    /// Take it back.
+    Revoke(Grant),
+    /// Dial this peer now, whatever the pause.
+    Dial {
+        /// Whom.
+        peer: KernelId,
+    },
+}
+
+/// What a command came to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Answer {
+    /// The object as it is now.
+    Object {
+        /// Its newest revision.
+        header: Box<Header>,
+        /// What changed.
+        change: Change,
+    },
+    /// The share is durable and will be sent until answered.
+    Owed,
+    /// The peer's answer to a share.
+    Delivered(ShareAnswer),
+    /// What became of a scenario that was asked for.
+    Kept(ShareAnswer),
+    /// Admitted by this peer.
+    Joined {
+        /// What the peer calls itself.
+        says: String,
+    },
+    /// Done.
+    Done,
+}
+
+/// What a command changed of an object.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Change {
+    /// It is new here.
+    New,
+    /// It was here with the same bytes.
+    Same,
+    /// It has a new revision.
+    Changed,
+    /// Another object here has the same UUID and other bytes: both are kept.
+    Beside,
+    /// It has a lineage and a home now.
+    Claimed,
+    /// It is gone from everywhere, once they hear of it.
+    Removed,
+    /// The copy here is gone.
+    Dropped,
+}
+
+/// A scenario from a peer after [`crate::content::verify`]: well-formed, the bytes match the header, the chain leads
+/// to its home, and the home's signature was checked unless it came from the home itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Arrival {
+    /// The revision.
+    pub header: Header,
+    /// Its chain, if claimed.
+    pub chain: Option<Chain>,
+    /// The verbatim bytes, unless it is a tombstone.
+    pub body: Option<Bytes>,
+}
+
+/// What the shell does for the engine.
+#[derive(Debug, Clone)]
+pub enum Effect {
+    /// Answer a command.
+    Reply {
+        /// Which.
+        token: Token,
+        /// What.
+        reply: Result<Answer, Refusal>,
+    },
+    /// Say something to a peer on the control stream of this connection.
+    Send {
+        /// To whom.
+        peer: KernelId,
+        /// On which connection. If it is gone, the frame is dropped: the engine says it again on the next.
+        conn: ConnId,
+        /// What.
+        frame: Frame,
+    },
+    /// Connect to a peer.
+    Dial {
+        /// To whom.
+        peer: KernelId,
+        /// Where it might be, best first.
+        addresses: Vec<String>,
+    },
+    /// Close a connection, after what was sent on it before.
+    Close {
+        /// To whom.
+        peer: KernelId,
+        /// Which.
+        conn: ConnId,
+        /// Why, for the other side's people.
+        code: Code,
+    },
+    /// Fetch the bytes of a large scenario that a peer shares, on a stream of its own, and bring them back as
+    /// [`Input::Arrived`]. If that fails, forget it: the peer will share it again. If it is under way already, do
+    /// nothing.
+    Pull {
+        /// From whom.
+        peer: KernelId,
+        /// On which connection.
+        conn: ConnId,
+        /// What it is.
+        header: Box<Header>,
+        /// Its chain.
+        chain: Option<Chain>,
+    },
+    /// Give the timer back after a while.
+    Timer {
+        /// In how many milliseconds.
+        after_ms: u64,
+        /// What.
+        timer: Timer,
+    },
+    /// Something that clients who listen want to know.
+    Event(Event),
+}
+
+/// What clients can listen to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Event {
+    /// An object has a new newest revision here.
+    Changed {
+        /// Its header.
+        header: Box<Header>,
+        /// Who sent it; nobody if it was changed here.
+        from: Option<KernelId>,
+    },
+    /// An object's copy here is gone.
+    Dropped {
+        /// Which.
+        key: ObjectKey,
+    },
+    /// A peer answered a share.
+    Delivered {
+        /// Who.
+        peer: KernelId,
+        /// Which.
+        key: ObjectKey,
+        /// What it did with it.
+        answer: ShareAnswer,
+    },
+    /// A peer does not let us follow an object; the subscription has ended.
+    FollowDenied {
+        /// Who.
+        peer: KernelId,
+        /// Which.
+        key: ObjectKey,
+    },
+    /// A connection to a peer is ready.
+    Connected {
+        /// To whom.
+        peer: KernelId,
+        /// The difference between its clock and ours in milliseconds; positive when it is ahead.
+        clock_ahead_ms: i64,
+        /// It has seen a later state of this kernel than this kernel has: our disk was rolled back.
+        rolled_back: bool,
+    },
+    /// A connection to a peer ended, or could not be made.
+    Disconnected {
+        /// To whom.
+        peer: KernelId,
+        /// Why, for people.
+        reason: String,
+    },
+    /// Another process uses the key of this kernel.
+    KeyInUseTwice,
+}
+
+/// The effects of a step.
+///
+/// `now` may leave before the commit because it rests on nothing that the commit writes; `after` may not.
+#[derive(Debug, Default)]
+pub struct Effects {
+    /// Released at once.
+    pub now: Vec<Effect>,
+    /// Released after the commit.
+    pub after: Vec<Effect>,
+}
+
+impl Effects {
+    /// Adds an effect to be released after the commit.
+    pub fn push(&mut self, effect: Effect) {
+        self.after.push(effect);
+    }
+
+    /// Adds a frame to be sent after the commit.
+    pub fn send(&mut self, peer: KernelId, conn: ConnId, frame: Frame) {
+        self.after.push(Effect::Send { peer, conn, frame });
+    }
+}

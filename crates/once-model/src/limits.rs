@@ -1,0 +1,92 @@
+//! Every bound of the engine in one place, each with its unit and its reason.
+//!
+//! A limit is part of the protocol when two kernels must agree on it; those are sent in `hello`.
+
+/// Largest scenario in bytes. The wire, the store and the JSON scanner all hold one in memory.
+pub const SCENARIO_MAX_BYTES: usize = 64 * 1024 * 1024;
+
+/// A scenario up to this many bytes travels inside its frame; a larger one is announced and then
+/// pulled on a stream of its own, so that it never holds up acknowledgements.
+pub const INLINE_MAX_BYTES: usize = 64 * 1024;
+
+/// Largest frame on a stream in bytes: an inline scenario, its header, its certificate chain, and room to grow.
+pub const FRAME_MAX_BYTES: usize = 256 * 1024;
+
+/// Deepest nesting of arrays and objects. Real scenarios reach 6; a parser's stack must not be a peer's to spend.
+pub const JSON_MAX_DEPTH: usize = 64;
+
+/// Most values (objects, arrays, strings, numbers, literals) in one document.
+pub const JSON_MAX_NODES: usize = 4_000_000;
+
+/// Longest IOR in bytes.
+pub const IOR_MAX_BYTES: usize = 4096;
+
+/// Most references that are read from one scenario.
+pub const REFERENCES_MAX: usize = 65_536;
+
+/// Longest name (component, version, petname) in bytes.
+pub const NAME_MAX_BYTES: usize = 255;
+
+/// Most certificates in the chain of one object: one for every move. A longer chain is refused.
+pub const CHAIN_MAX_CERTIFICATES: usize = 256;
+
+/// Most recovery keys in a genesis record.
+pub const RECOVERY_KEYS_MAX: usize = 8;
+
+/// Most unanswered shares to one peer.
+pub const WINDOW_MAX_SHARES: usize = 256;
+
+/// Most bytes of unanswered shares to one peer.
+pub const WINDOW_MAX_BYTES: usize = 4 * 1024 * 1024;
+
+/// How long a share may stay unanswered on a live connection before it is sent again, in milliseconds.
+pub const RESEND_AFTER_MS: u64 = 10_000;
+
+/// How long a connection may take from its first byte to `admitted`, in milliseconds.
+pub const HELLO_TIMEOUT_MS: u64 = 5_000;
+
+/// First pause before dialling again, in milliseconds; doubled after each failure, with jitter.
+pub const REDIAL_MIN_MS: u64 = 200;
+
+/// Longest pause before dialling again, in milliseconds.
+pub const REDIAL_MAX_MS: u64 = 30_000;
+
+/// What one peer may store here by sharing, in bytes, unless its row says otherwise.
+pub const PEER_QUOTA_BYTES: u64 = 256 * 1024 * 1024;
+
+/// Most rows that wait in the outbox for one peer.
+pub const OUTBOX_MAX_ROWS: u64 = 2_000_000;
+
+/// Most bodies kept as conflicts of one object; further ones are only counted.
+pub const CONFLICTS_MAX_BODIES: usize = 8;
+
+/// New work is refused when fewer bytes than this are free on the disk; reading goes on.
+pub const DISK_RESERVE_BYTES: u64 = 64 * 1024 * 1024;
+
+/// How long an invite is valid unless it says otherwise, in milliseconds: a day.
+pub const INVITE_VALID_MS: u64 = 24 * 60 * 60 * 1000;
+
+/// Most ids in one `want` or `offer` frame (32 bytes each).
+pub const WANT_MAX_IDS: usize = 1024;
+
+/// Largest payload of one `reconcile` frame in bytes.
+pub const RECONCILE_MAX_BYTES: usize = 128 * 1024;
+
+/// Most `reconcile` rounds of one exchange; the protocol needs about log16 of the number of scenarios, times the
+/// frames that the differences fill. A peer that goes on for longer is cut off.
+pub const RECONCILE_MAX_ROUNDS: usize = 4096;
+
+/// Longest closure of references, in hops.
+pub const CLOSURE_MAX_DEPTH: usize = 32;
+
+/// Most objects in one closure of references.
+pub const CLOSURE_MAX_OBJECTS: usize = 10_000;
+
+/// Most bytes in one closure of references.
+pub const CLOSURE_MAX_BYTES: u64 = 1024 * 1024 * 1024;
+
+/// Most addresses remembered for one peer.
+pub const ADDRESSES_MAX: usize = 16;
+
+/// Most peers that one kernel keeps.
+pub const PEERS_MAX: usize = 4096;

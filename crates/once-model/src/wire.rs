@@ -1,0 +1,438 @@
+//! The frames of protocol `once/1`: what two kernels say to each other, as CBOR.
+//!
+//! On a stream each frame is a 32-bit big-endian length and that many bytes: a CBOR array of the frame's number and a
+//! map with integer keys. Unknown keys are skipped. `docs/protocol.md` says when each is sent; `docs/protocol.cddl`
+//! gives their shapes.
+
+use bytes::Bytes;
+use minicbor::{Decode, Encode};
+
+use crate::certificate::Chain;
+use crate::header::Header;
+use crate::ids::{BootId, Hash, Incarnation, ItemId, Line, ObjectKey, Uuid};
+
+/// The protocol's name in the TLS handshake (ALPN).
+pub const ALPN: &[u8] = b"once/1";
+
+/// Bytes that are not a frame.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum WireError {
+    /// Not the CBOR that the protocol says.
+    #[error("malformed frame: {0}")]
+    Malformed(String),
+    /// The frame is well-formed so far but followed by more bytes.
+    #[error("{0} bytes after the end of the frame")]
+    Trailing(usize),
+}
+
+/// Encodes a value that cannot fail to encode (writing to a vector is infallible).
+#[must_use]
+pub fn to_cbor<T: Encode<()>>(value: &T) -> Vec<u8> {
+    let mut out = Vec::with_capacity(256);
+    // The only error of this writer is `Infallible`; a custom encoder of ours never raises its own.
+    let _ = minicbor::encode(value, &mut out);
+    out
+}
+
+/// Decodes a value that fills the bytes exactly.
+///
+/// # Errors
+/// When the bytes are not that value, or more follow.
+pub fn from_cbor<'b, T: Decode<'b, ()>>(bytes: &'b [u8]) -> Result<T, WireError> {
+    let mut decoder = minicbor::Decoder::new(bytes);
+    let value = decoder.decode().map_err(|e| WireError::Malformed(e.to_string()))?;
+    match bytes.len() - decoder.position() {
+        0 => Ok(value),
+        rest => Err(WireError::Trailing(rest)),
+    }
+}
+
+/// A UUID as a byte string of 16.
+pub mod uuid_bytes {
+    use minicbor::{Decoder, Encoder, decode as de, encode as en};
+    use uuid::Uuid;
+
+    /// Writes it.
+    ///
+    /// # Errors
+    /// When the writer fails.
+    pub fn encode<C, W: en::Write>(
+        v: &Uuid,
+        e: &mut Encoder<W>,
+        _: &mut C,
+    ) -> Result<(), en::Error<W::Error>> {
+        e.bytes(v.as_bytes())?.ok()
+    }
+
+    /// Reads it.
+    ///
+    /// # Errors
+    /// When it is not a byte string of 16.
+    pub fn decode<C>(d: &mut Decoder<'_>, _: &mut C) -> Result<Uuid, de::Error> {
+        Uuid::from_slice(d.bytes()?).map_err(|_| de::Error::message("wrong length of UUID"))
+    }
+}
+
+/// An optional body as a byte string or absent.
+mod body {
+    use bytes::Bytes;
+    use minicbor::{Decoder, Encoder, data::Type, decode as de, encode as en};
+
+    pub fn encode<C, W: en::Write>(
+        v: &Option<Bytes>,
+        e: &mut Encoder<W>,
+        _: &mut C,
+    ) -> Result<(), en::Error<W::Error>> {
+        match v {
+            Some(bytes) => e.bytes(bytes)?.ok(),
+            None => e.null()?.ok(),
+        }
+    }
+
+    pub fn decode<C>(d: &mut Decoder<'_>, _: &mut C) -> Result<Option<Bytes>, de::Error> {
+        if d.datatype()? == Type::Null {
+            d.null()?;
+            return Ok(None);
+        }
+        Ok(Some(Bytes::copy_from_slice(d.bytes()?)))
+    }
+
+    pub fn is_nil(v: &Option<Bytes>) -> bool {
+        v.is_none()
+    }
+
+    pub fn nil() -> Option<Option<Bytes>> {
+        Some(None)
+    }
+}
+
+/// Why something was not done, as a number that stays the same for ever.
+///
+/// A peer that may not do a thing and a thing that is not there get the same answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode)]
+#[cbor(index_only)]
+#[non_exhaustive]
+pub enum Code {
+    /// Not there, or not allowed: which of the two is nobody's business.
+    #[n(0)]
+    Denied,
+    /// The quota for this peer is used up.
+    #[n(1)]
+    Quota,
+    /// Too much at once: try later.
+    #[n(2)]
+    Busy,
+    /// The disk is nearly full.
+    #[n(3)]
+    DiskFull,
+    /// Not a valid scenario, header, chain or signature.
+    #[n(4)]
+    Invalid,
+    /// Larger than a limit.
+    #[n(5)]
+    TooLarge,
+    /// More than one object matches: say which.
+    #[n(6)]
+    Ambiguous,
+    /// A critical feature or version that the other side does not know.
+    #[n(7)]
+    Unsupported,
+    /// The kernel is stopping.
+    #[n(8)]
+    Stopping,
+    /// This kernel is not the object's home.
+    #[n(9)]
+    NotHome,
+}
+
+/// What a kernel says of itself at the start of a connection.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct Greeting {
+    /// Optional features it knows, by number.
+    #[n(0)]
+    pub features: Vec<u32>,
+    /// Features without which it will not talk. Unknown ones refuse the hello.
+    #[n(1)]
+    pub critical: Vec<u32>,
+    /// Random at each start of the process.
+    #[n(2)]
+    pub boot: BootId,
+    /// This life of its data directory.
+    #[n(3)]
+    pub incarnation: Incarnation,
+    /// Its commit number.
+    #[n(4)]
+    pub commit: u64,
+    /// The highest incarnation and commit number it has seen of the other side.
+    #[n(5)]
+    pub seen: Option<Seen>,
+    /// Largest frame it reads, in bytes.
+    #[n(6)]
+    pub frame_max_bytes: u64,
+    /// Largest scenario it stores, in bytes.
+    #[n(7)]
+    pub scenario_max_bytes: u64,
+    /// Most unanswered shares it accepts.
+    #[n(8)]
+    pub window_shares: u32,
+    /// What it calls itself. A petname beats it.
+    #[n(9)]
+    pub name: String,
+    /// Its wall clock in milliseconds since 1970, for `doctor`; nothing depends on it.
+    #[n(10)]
+    pub clock_ms: u64,
+    /// The secret of an invite, when it joins.
+    #[cbor(n(11), with = "minicbor::bytes")]
+    pub invite: Option<[u8; 16]>,
+}
+
+/// How far a kernel was seen to have come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct Seen {
+    /// The life of its data directory.
+    #[n(0)]
+    pub incarnation: Incarnation,
+    /// Its commit number then.
+    #[n(1)]
+    pub commit: u64,
+}
+
+/// A scenario as it travels: header, chain if claimed, and its bytes if they are small and wanted.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct Parcel {
+    /// What it is.
+    #[n(0)]
+    pub header: Header,
+    /// From the genesis to the home; absent for an unclaimed object.
+    #[n(1)]
+    pub chain: Option<Chain>,
+    /// The verbatim bytes; absent for a tombstone and when they travel on a stream of their own.
+    #[cbor(
+        n(2),
+        encode_with = "body::encode",
+        decode_with = "body::decode",
+        is_nil = "body::is_nil",
+        nil = "body::nil"
+    )]
+    pub body: Option<Bytes>,
+}
+
+/// What a receiver did with a share.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+pub enum ShareAnswer {
+    /// It is durable there now.
+    #[n(0)]
+    Stored,
+    /// It was there already, or something newer was.
+    #[n(1)]
+    Known,
+    /// It is kept there beside another revision that it does not continue.
+    #[n(2)]
+    Conflict,
+    /// It is not there.
+    #[n(3)]
+    Refused(#[n(0)] Code),
+}
+
+/// Everything that one kernel says to another.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[non_exhaustive]
+pub enum Frame {
+    /// First frame of the dialler.
+    #[n(0)]
+    Hello(#[n(0)] Greeting),
+    /// First frame of the kernel that was dialled, when it admits the dialler.
+    #[n(1)]
+    Admitted(#[n(0)] Greeting),
+    /// Last frame: not admitted, or no longer.
+    #[n(2)]
+    Denied(#[n(0)] Code),
+    /// Keep this.
+    #[n(3)]
+    Share(#[n(0)] Parcel),
+    /// Answer to a share, sent after the commit.
+    #[n(4)]
+    Shared(#[n(0)] Shared),
+    /// Send me this object.
+    #[n(5)]
+    Request(#[n(0)] Request),
+    /// Answer to a request. Without a body: pull it.
+    #[n(6)]
+    Found(#[n(0)] Found),
+    /// Answer to a request, a pull or a want that cannot be fulfilled.
+    #[n(7)]
+    Absent(#[n(0)] Absent),
+    /// Send me this object's revisions from now on.
+    #[n(8)]
+    Follow(#[n(0)] Follow),
+    /// No longer.
+    #[n(9)]
+    Unfollow(#[n(0)] ObjectKey),
+    /// Answer to both.
+    #[n(10)]
+    Following(#[n(0)] Following),
+    /// First frame of a stream: send me the bytes of this object with this hash.
+    #[n(16)]
+    Pull(#[n(0)] Pull),
+    /// Answer: this many raw bytes follow on the stream.
+    #[n(17)]
+    Body(#[n(0)] u64),
+    /// First frame of an exchange, and each further round of comparing, both ways.
+    #[n(18)]
+    Reconcile(#[cbor(n(0), with = "minicbor::bytes")] Vec<u8>),
+    /// Send me the scenarios of these items.
+    #[n(19)]
+    Want(#[n(0)] Vec<ItemId>),
+    /// One of them.
+    #[n(20)]
+    Give(#[n(0)] Parcel),
+    /// That was all of the last `want` that may be had.
+    #[n(21)]
+    Given(#[n(0)] u64),
+    /// I have these and you have not: want what you will keep.
+    #[n(22)]
+    Offer(#[n(0)] Vec<ItemId>),
+    /// The end of an exchange from the other side: what was stored there, after its commit.
+    #[n(23)]
+    Kept(#[n(0)] Kept),
+}
+
+/// Answer to a share.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct Shared {
+    /// The object.
+    #[n(0)]
+    pub key: ObjectKey,
+    /// [`Header::id`] of the revision that was shared.
+    #[n(1)]
+    pub id: Hash,
+    /// What became of it.
+    #[n(2)]
+    pub answer: ShareAnswer,
+}
+
+/// A request for one object.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct Request {
+    /// Chosen by the asker; comes back in the answer.
+    #[n(0)]
+    pub call: u64,
+    /// The object's UUID.
+    #[cbor(n(1), with = "uuid_bytes")]
+    pub uuid: Uuid,
+    /// Which object of that UUID, if the asker knows.
+    #[n(2)]
+    pub line: Option<Line>,
+}
+
+/// The answer to a request.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct Found {
+    /// From the request.
+    #[n(0)]
+    pub call: u64,
+    /// The object.
+    #[n(1)]
+    pub parcel: Parcel,
+}
+
+/// The answer when there is nothing to give.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct Absent {
+    /// From the request; 0 on a stream of its own.
+    #[n(0)]
+    pub call: u64,
+    /// Why.
+    #[n(1)]
+    pub code: Code,
+}
+
+/// A subscription, repeated at each hello.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct Follow {
+    /// The object.
+    #[n(0)]
+    pub key: ObjectKey,
+    /// [`Header::id`] of the newest revision that the follower has.
+    #[n(1)]
+    pub have: Option<Hash>,
+}
+
+/// The answer to a subscription.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct Following {
+    /// The object.
+    #[n(0)]
+    pub key: ObjectKey,
+    /// Whether revisions will be sent from now on.
+    #[n(1)]
+    pub on: bool,
+    /// Why not, when they were asked for and will not be sent.
+    #[n(2)]
+    pub code: Option<Code>,
+}
+
+/// A request for bytes by hash.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct Pull {
+    /// The object: rights are checked on it.
+    #[n(0)]
+    pub key: ObjectKey,
+    /// The hash of the bytes.
+    #[n(1)]
+    pub content: Hash,
+    /// Send from this byte on: the rest of a transfer that broke.
+    #[n(2)]
+    pub offset: u64,
+}
+
+/// What the other side stored in an exchange.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct Kept {
+    /// Stored.
+    #[n(0)]
+    pub stored: u64,
+    /// Known already.
+    #[n(1)]
+    pub known: u64,
+    /// Kept beside another revision.
+    #[n(2)]
+    pub conflicts: u64,
+    /// Not kept.
+    #[n(3)]
+    pub refused: u64,
+}
+
+impl Frame {
+    /// The frame's bytes, without the length before them.
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        to_cbor(self)
+    }
+
+    /// Reads one frame.
+    ///
+    /// # Errors
+    /// When the bytes are not exactly one frame that this version knows.
+    ///
+    /// ```
+    /// use once_model::wire::{Code, Frame};
+    /// let frame = Frame::Denied(Code::Busy);
+    /// assert_eq!(Frame::decode(&frame.encode()), Ok(frame));
+    /// assert!(Frame::decode(b"GET / HTTP/1.1").is_err());
+    /// ```
+    pub fn decode(bytes: &[u8]) -> Result<Self, WireError> {
+        from_cbor(bytes)
+    }
+}

@@ -1,0 +1,109 @@
+//! Why a store could not be opened, and how fjall's errors become ours.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use once_core::store::{StoreError, Table};
+
+/// Why a data directory could not be opened. [`OpenError::hint`] says what to do about it.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum OpenError {
+    /// Another process, or another store of this process, has it open.
+    #[error("the data directory {} is in use by {}", .dir.display(), process(*.pid))]
+    InUse {
+        /// The data directory.
+        dir: PathBuf,
+        /// The process that has it open, if it has said so.
+        pid: Option<u32>,
+    },
+    /// A newer version wrote it.
+    #[error("the data directory has store schema {found}; this version knows up to {known}")]
+    SchemaNewer {
+        /// What is there.
+        found: u32,
+        /// What this version knows.
+        known: u32,
+    },
+    /// Something that had been synced is missing or changed.
+    #[error("{} is damaged: {reason}", .path.display())]
+    Damaged {
+        /// Where.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The file system refused.
+    #[error("{}: {source}", .path.display())]
+    Io {
+        /// What was opened, read or written.
+        path: PathBuf,
+        /// Why it failed.
+        source: io::Error,
+    },
+    /// The store opened but could not be read, or its rows could not be migrated.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl OpenError {
+    /// What to do about it, in one line.
+    ///
+    /// ```
+    /// let newer = once_store::OpenError::SchemaNewer { found: 2, known: 1 };
+    /// assert!(newer.hint().contains("upgrade"));
+    /// ```
+    #[must_use]
+    pub fn hint(&self) -> &'static str {
+        match self {
+            Self::InUse { .. } => "stop that process first, or choose another data directory",
+            Self::SchemaNewer { .. } => {
+                "upgrade this program: a newer version has written this data directory"
+            }
+            Self::Damaged { .. } => "keep the data directory as it is, check the disk, and restore a backup",
+            Self::Io { .. } => "check the path, its permissions and the free space",
+            Self::Store(StoreError::Full) => "free some disk space and start again",
+            Self::Store(_) => "check the disk; nothing was changed",
+        }
+    }
+
+    pub(crate) fn damaged(path: &Path, reason: impl Into<String>) -> Self {
+        Self::Damaged { path: path.into(), reason: reason.into() }
+    }
+
+    /// What fjall said while it opened `path`.
+    pub(crate) fn fjall(path: &Path, error: fjall::Error) -> Self {
+        match error {
+            fjall::Error::Io(source) | fjall::Error::Storage(fjall::LsmError::Io(source)) => {
+                Self::Io { path: path.into(), source }
+            }
+            other => Self::damaged(path, reason(&other)),
+        }
+    }
+}
+
+fn process(pid: Option<u32>) -> String {
+    pid.map_or_else(|| "another process".into(), |pid| format!("process {pid}"))
+}
+
+/// Names the path that an I/O error is about.
+pub(crate) fn at(path: &Path) -> impl FnOnce(io::Error) -> OpenError + '_ {
+    move |source| OpenError::Io { path: path.into(), source }
+}
+
+/// What fjall said while it read a row.
+pub(crate) fn read(table: Table, error: &fjall::Error) -> StoreError {
+    match error {
+        fjall::Error::Storage(fjall::LsmError::Io(_)) | fjall::Error::Io(_) => StoreError::Io(reason(error)),
+        other => StoreError::Damaged { table, reason: reason(other) },
+    }
+}
+
+/// fjall's errors have no text of their own beyond `Debug`; those from the system do.
+pub(crate) fn reason(error: &fjall::Error) -> String {
+    match error {
+        fjall::Error::Io(source) | fjall::Error::Storage(fjall::LsmError::Io(source)) => source.to_string(),
+        fjall::Error::Storage(inner) => format!("{inner:?}"),
+        other => format!("{other:?}"),
+    }
+}

@@ -1,0 +1,314 @@
+//! A look through fjall's journal before fjall opens it.
+//!
+//! fjall alone cuts the journal at the first byte it cannot read, also in the middle, and refuses to open when a
+//! batch is whole in form but not in content, which an ordinary power loss can leave behind. Here the two are told
+//! apart: each batch carries [`SYNCED`] when everything before it had been synced. What follows the first damaged
+//! batch is dropped if it may be the unsynced end of the journal, and refused if it cannot.
+//!
+//! The form is fjall's, version 3: `Start`, items, `End`; numbers are little-endian.
+//!
+//! ```text
+//! Start  1, item count u32, seqno u64
+//! Item   2, kind u8, compression u8, keyspace u64, key length u16, value length u32, length here u32, key, value
+//! Clear  4, keyspace u64
+//! End    3, xxh3 of the items u64, "FJL" 3
+//! ```
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, BufReader, Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+
+use xxhash_rust::xxh3::Xxh3;
+
+use crate::disk::sync_dir;
+use crate::error::{OpenError, at};
+
+/// The key of the row that says: every batch before this one was synced before this one was written.
+pub(crate) const SYNCED: &[u8] = &[0];
+
+/// fjall numbers batches, flushes and merges with one counter; two batches in a row are never this far apart.
+const SEQNO_GAP_MAX: u64 = 1 << 20;
+
+/// The shortest batch: `Start`, one `Clear`, `End`.
+const BATCH_BYTES_MIN: usize = 13 + 9 + 13;
+
+/// What [`examine`] found and did.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Found {
+    /// Whole batches in the journals that are left.
+    pub batches: u64,
+    /// Bytes of the newest journal that were dropped, because they were never synced.
+    pub dropped_bytes: u64,
+}
+
+/// One batch of a journal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Entry {
+    seqno: u64,
+    synced_before: bool,
+    /// Where it begins.
+    at: u64,
+}
+
+/// Looks through the journals in `dir`, drops the torn end of the newest one, and refuses any other damage.
+/// `rewrite`: an earlier sync failed, so what the page cache shows may not be on the disk: write it anew.
+pub(crate) fn examine(dir: &Path, rewrite: bool) -> Result<Found, OpenError> {
+    let journals = list(dir)?;
+    let Some((newest, sealed)) = journals.split_last() else {
+        return Err(OpenError::damaged(dir, "its journal is missing"));
+    };
+    let mut found = Found::default();
+    for path in sealed {
+        let scan = scan(path)?;
+        if !scan.rest_is_zero {
+            return Err(OpenError::damaged(
+                path,
+                format!("unreadable at byte {}, before newer data", scan.end),
+            ));
+        }
+        found.batches += scan.batches;
+    }
+    let scan = scan(newest)?;
+    found.batches += scan.batches;
+    if !scan.rest_is_zero {
+        if let Some(seqno) = synced_later(newest, &scan).map_err(at(newest))? {
+            let reason =
+                format!("unreadable at byte {}, before batch {seqno}, which came after a sync", scan.end);
+            return Err(OpenError::damaged(newest, reason));
+        }
+        found.dropped_bytes = cut(newest, scan.end).map_err(at(newest))?;
+        tracing::warn!(
+            journal = %newest.display(), at = scan.end, bytes = found.dropped_bytes,
+            "dropped the unsynced end of the journal"
+        );
+    }
+    if rewrite {
+        for path in &journals {
+            write_anew(path).map_err(at(path))?;
+        }
+        sync_dir(dir).map_err(at(dir))?;
+    }
+    Ok(found)
+}
+
+/// The journals, oldest first. fjall removes only the oldest, so a gap is damage.
+fn list(dir: &Path) -> Result<Vec<PathBuf>, OpenError> {
+    let mut numbers = Vec::new();
+    for entry in fs::read_dir(dir).map_err(at(dir))? {
+        let name = entry.map_err(at(dir))?.file_name();
+        let number = name.to_str().and_then(|name| name.strip_suffix(".jnl")).map(str::parse::<u64>);
+        if let Some(Ok(number)) = number {
+            numbers.push(number);
+        }
+    }
+    numbers.sort_unstable();
+    if let Some(gap) = numbers.windows(2).find(|pair| pair[0] + 1 != pair[1]) {
+        return Err(OpenError::damaged(dir, format!("journal {} is missing", gap[0] + 1)));
+    }
+    Ok(numbers.iter().map(|number| dir.join(format!("{number}.jnl"))).collect())
+}
+
+struct Scan {
+    batches: u64,
+    last_seqno: Option<u64>,
+    /// Where the whole batches end.
+    end: u64,
+    /// Nothing follows them but the zeros of the preallocated file.
+    rest_is_zero: bool,
+}
+
+fn scan(path: &Path) -> Result<Scan, OpenError> {
+    let file = File::open(path).map_err(at(path))?;
+    scan_file(&file).map_err(at(path))
+}
+
+fn scan_file(file: &File) -> io::Result<Scan> {
+    let length = file.metadata()?.len();
+    let mut reader = Counted { inner: BufReader::with_capacity(64 * 1024, file), position: 0 };
+    let (mut batches, mut end) = (0, 0);
+    let (mut last, mut before): (Option<Entry>, Option<Entry>) = (None, None);
+    loop {
+        let Some(entry) = read_batch(&mut reader, length)? else { break };
+        if let Some(previous) = last
+            && !follows(entry.seqno, Some(previous.seqno))
+        {
+            // The checksum does not cover the number, so either may be wrong: trust neither.
+            (end, last, batches) = (previous.at, before, batches - 1);
+            break;
+        }
+        (before, last, batches, end) = (last, Some(entry), batches + 1, reader.position);
+    }
+    let mut rest = file;
+    rest.seek(SeekFrom::Start(end))?;
+    Ok(Scan { batches, last_seqno: last.map(|entry| entry.seqno), end, rest_is_zero: is_zero(rest)? })
+}
+
+fn follows(seqno: u64, last: Option<u64>) -> bool {
+    last.is_none_or(|last| seqno > last && seqno - last <= SEQNO_GAP_MAX)
+}
+
+/// Looks behind the damage for a whole batch that was written after a sync; returns its number.
+fn synced_later(path: &Path, scan: &Scan) -> io::Result<Option<u64>> {
+    let mut file = File::open(path)?;
+    file.seek(SeekFrom::Start(scan.end))?;
+    let mut rest = Vec::new();
+    file.read_to_end(&mut rest)?;
+    for at in 1..rest.len().saturating_sub(BATCH_BYTES_MIN) {
+        if rest[at] != START {
+            continue;
+        }
+        let mut reader = Counted { inner: &rest[at..], position: 0 };
+        if let Some(entry) = read_batch(&mut reader, (rest.len() - at) as u64)?
+            && entry.synced_before
+            && follows(entry.seqno, scan.last_seqno)
+        {
+            return Ok(Some(entry.seqno));
+        }
+    }
+    Ok(None)
+}
+
+/// Cuts the file; returns how many bytes that were not zero went.
+fn cut(path: &Path, end: u64) -> io::Result<u64> {
+    let mut file = OpenOptions::new().read(true).write(true).open(path)?;
+    file.seek(SeekFrom::Start(end))?;
+    let (mut dropped, mut seen, mut buffer) = (0, 0, vec![0; 64 * 1024]);
+    loop {
+        let count = file.read(&mut buffer)?;
+        if count == 0 {
+            break;
+        }
+        if let Some(last) = buffer[..count].iter().rposition(|byte| *byte != 0) {
+            dropped = seen + last as u64 + 1;
+        }
+        seen += count as u64;
+    }
+    file.set_len(end)?;
+    file.sync_all()?;
+    Ok(dropped)
+}
+
+/// Writes the whole batches of a journal to a new file and puts that in its place. The blocks of the old one may hold
+/// something else than the page cache says, and a dying handle on it can do no harm any more.
+fn write_anew(path: &Path) -> io::Result<()> {
+    let file = File::open(path)?;
+    let end = scan_file(&file)?.end;
+    let new_path = path.with_extension("jnl-new");
+    let mut new = File::create(&new_path)?;
+    let mut old = &file;
+    old.seek(SeekFrom::Start(0))?;
+    let mut old = old.take(end);
+    // Not `io::copy`: that may share the blocks instead of writing them.
+    let mut buffer = vec![0; 256 * 1024];
+    loop {
+        let count = old.read(&mut buffer)?;
+        if count == 0 {
+            break;
+        }
+        new.write_all(&buffer[..count])?;
+    }
+    new.sync_all()?;
+    fs::rename(&new_path, path)
+}
+
+const START: u8 = 1;
+const ITEM: u8 = 2;
+const END: u8 = 3;
+const CLEAR: u8 = 4;
+const TRAILER: &[u8] = b"FJL\x03";
+
+/// A reader that knows how far it is.
+struct Counted<R> {
+    inner: R,
+    position: u64,
+}
+
+impl<R: Read> Counted<R> {
+    fn bytes<const N: usize>(&mut self) -> io::Result<[u8; N]> {
+        let mut bytes = [0; N];
+        self.inner.read_exact(&mut bytes)?;
+        self.position += N as u64;
+        Ok(bytes)
+    }
+}
+
+/// The next batch; `None` where there is no whole one.
+fn read_batch<R: Read>(reader: &mut Counted<R>, length: u64) -> io::Result<Option<Entry>> {
+    match read_whole_batch(reader, length) {
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(None),
+        result => result,
+    }
+}
+
+fn read_whole_batch<R: Read>(reader: &mut Counted<R>, length: u64) -> io::Result<Option<Entry>> {
+    let at = reader.position;
+    if reader.bytes()? != [START] {
+        return Ok(None);
+    }
+    let count = u32::from_le_bytes(reader.bytes()?);
+    let seqno = u64::from_le_bytes(reader.bytes()?);
+    let mut hash = Xxh3::new();
+    let mut synced_before = false;
+    for _ in 0..count {
+        let tag = reader.bytes()?;
+        hash.update(&tag);
+        match tag {
+            [ITEM] => {
+                let head: [u8; 20] = reader.bytes()?;
+                hash.update(&head);
+                let [.., k0, k1, _, _, _, _, v0, v1, v2, v3] = head;
+                let key_length = u64::from(u16::from_le_bytes([k0, k1]));
+                let value_length = u64::from(u32::from_le_bytes([v0, v1, v2, v3]));
+                if reader.position + key_length + value_length > length {
+                    return Ok(None);
+                }
+                let key = hash_bytes(reader, &mut hash, key_length)?;
+                synced_before |= key_length == SYNCED.len() as u64 && Some(key) == SYNCED.first().copied();
+                hash_bytes(reader, &mut hash, value_length)?;
+            }
+            [CLEAR] => hash.update(&reader.bytes::<8>()?),
+            _ => return Ok(None),
+        }
+    }
+    if reader.bytes()? != [END] || u64::from_le_bytes(reader.bytes()?) != hash.digest() {
+        return Ok(None);
+    }
+    let whole = reader.bytes::<4>()? == TRAILER;
+    Ok(whole.then_some(Entry { seqno, synced_before, at }))
+}
+
+/// Reads and hashes so many bytes; returns the last one.
+fn hash_bytes<R: Read>(reader: &mut Counted<R>, hash: &mut Xxh3, mut count: u64) -> io::Result<u8> {
+    let mut buffer = [0; 4096];
+    let mut last = 0;
+    while count > 0 {
+        let part = usize::try_from(count).unwrap_or(usize::MAX).min(buffer.len());
+        reader.inner.read_exact(&mut buffer[..part])?;
+        reader.position += part as u64;
+        hash.update(&buffer[..part]);
+        last = buffer[part - 1];
+        count -= part as u64;
+    }
+    Ok(last)
+}
+
+fn is_zero(mut reader: impl Read) -> io::Result<bool> {
+    let mut buffer = vec![0; 64 * 1024];
+    loop {
+        let count = reader.read(&mut buffer)?;
+        if count == 0 {
+            return Ok(true);
+        }
+        if buffer[..count].iter().any(|byte| *byte != 0) {
+            return Ok(false);
+        }
+    }
+}
+
+/// Where the whole batches of the newest journal end.
+#[cfg(test)]
+pub(crate) fn end_of_newest(dir: &Path) -> (PathBuf, u64) {
+    let path = list(dir).unwrap().pop().unwrap();
+    let end = scan(&path).unwrap().end;
+    (path, end)
+}

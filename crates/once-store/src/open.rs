@@ -1,0 +1,89 @@
+//! Opening a data directory: lock, create or recover, migrate.
+
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+
+use fjall::Database;
+use once_core::store::{Batch, Durability, Store};
+
+use crate::commit::{FjallStore, Inner};
+use crate::disk::sync_dir;
+use crate::error::{OpenError, at};
+use crate::journal;
+use crate::lock::Lock;
+use crate::options::{self, Options};
+use crate::schema::{self, MIGRATIONS, Migration};
+
+impl FjallStore {
+    /// Opens the store in `dir`, and makes it if there is none.
+    ///
+    /// After a crash the newest batches that had not been synced may be gone, never one that had been, and never
+    /// part of one.
+    ///
+    /// # Errors
+    /// [`OpenError::InUse`], [`OpenError::SchemaNewer`], [`OpenError::Damaged`] when something that had been synced
+    /// is missing or changed, [`OpenError::Io`], and [`OpenError::Store`] when the rows cannot be read or migrated.
+    ///
+    /// ```
+    /// use once_store::{FjallStore, OpenError, Options};
+    /// # let dir = tempfile::tempdir()?;
+    /// let store = FjallStore::open(dir.path(), Options::default())?;
+    /// let second = FjallStore::open(dir.path(), Options::default());
+    /// assert!(matches!(second, Err(OpenError::InUse { .. })));
+    /// # Ok::<_, Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn open(dir: &Path, options: Options) -> Result<Self, OpenError> {
+        Self::open_with(dir, options, MIGRATIONS)
+    }
+
+    pub(crate) fn open_with(
+        dir: &Path,
+        options: Options,
+        migrations: &[Migration],
+    ) -> Result<Self, OpenError> {
+        create_dir(dir)?;
+        let lock = Arc::new(Lock::take(dir)?);
+        let path = dir.join("store");
+        if !path.try_exists().map_err(at(&path))? {
+            create(dir, &path, &options, &lock)?;
+        }
+        journal::examine(&path, lock.failed_before())?;
+        lock.say(false).map_err(at(dir))?;
+        let mut store = open_fjall(&path, options, lock)?;
+        schema::migrate(&mut store, migrations)?;
+        Ok(store)
+    }
+}
+
+fn create_dir(dir: &Path) -> Result<(), OpenError> {
+    if dir.try_exists().map_err(at(dir))? {
+        return Ok(());
+    }
+    fs::create_dir_all(dir).map_err(at(dir))?;
+    match dir.parent() {
+        Some(parent) if parent != Path::new("") => sync_dir(parent).map_err(at(parent)),
+        _ => sync_dir(Path::new(".")).map_err(at(dir)),
+    }
+}
+
+/// Makes a new store beside its place and moves it there when it is whole: a crash leaves none or all of it.
+fn create(dir: &Path, path: &Path, options: &Options, lock: &Arc<Lock>) -> Result<(), OpenError> {
+    let new = dir.join("store.new");
+    if new.try_exists().map_err(at(&new))? {
+        fs::remove_dir_all(&new).map_err(at(&new))?;
+    }
+    let mut store = open_fjall(&new, *options, Arc::clone(lock))?;
+    store.commit(Batch { rows: vec![schema::row(1)] }, Durability::Synced)?;
+    store.close()?;
+    fs::rename(&new, path).map_err(at(path))?;
+    sync_dir(dir).map_err(at(dir))
+}
+
+fn open_fjall(path: &Path, options: Options, lock: Arc<Lock>) -> Result<FjallStore, OpenError> {
+    let failed = |error| OpenError::fjall(path, error);
+    let db = options::database(Database::builder(path), &options).open().map_err(failed)?;
+    let rows = db.keyspace("rows", options::rows).map_err(failed)?;
+    let bodies = db.keyspace("bodies", options::bodies).map_err(failed)?;
+    Ok(FjallStore::new(Inner { rows, bodies, db, path: path.into(), lock }, options.reserve_bytes))
+}

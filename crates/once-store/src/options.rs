@@ -1,0 +1,73 @@
+//! What can be chosen at open, and every number of the store with its unit and reason.
+
+use fjall::{CompressionType, Database, DatabaseBuilder, KeyspaceCreateOptions, KvSeparationOptions};
+
+const KIB: u64 = 1024;
+const MIB: u64 = 1024 * KIB;
+
+/// A memtable is written to a table when it is this large: little to replay after a crash, little resident memory.
+/// fjall keeps the value with the keyspace when it creates it.
+pub(crate) const MEMTABLE_BYTES: u64 = 8 * MIB;
+
+/// Journals together, before keyspaces that rarely flush are made to. The least that fjall takes.
+pub(crate) const JOURNAL_BYTES: u64 = 64 * MIB;
+
+/// A body at least this large lies apart from its key, in a blob file, and is not rewritten when tables are merged.
+pub(crate) const SEPARATION_BYTES: u32 = 512;
+
+/// Blob files end at this size: small enough that the space of removed bodies comes back piece by piece.
+pub(crate) const BLOB_FILE_BYTES: u64 = 16 * MIB;
+
+/// fjall's threads: one that only flushes and one that also merges, so that a long merge never stops the commits.
+pub(crate) const WORKERS: usize = 2;
+
+/// Open file handles that fjall keeps.
+pub(crate) const FILES: usize = 128;
+
+/// The longest key: fjall counts it in 16 bits, one byte goes to the table number.
+pub(crate) const KEY_BYTES: usize = u16::MAX as usize - 1;
+
+/// How a store is opened.
+///
+/// ```
+/// let options = once_store::Options { cache_bytes: 32 * 1024 * 1024, ..Default::default() };
+/// assert!(options.reserve_bytes > 0);
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Options {
+    /// Memory for blocks that were read, in bytes. Default 8 MiB.
+    pub cache_bytes: u64,
+    /// Free disk space, in bytes, below which a commit that adds rows is refused with
+    /// [`StoreError::Full`](once_core::store::StoreError::Full). Flushing and merging need it: should they find the
+    /// disk full, the store stops. Default 256 MiB.
+    pub reserve_bytes: u64,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { cache_bytes: 8 * MIB, reserve_bytes: 256 * MIB }
+    }
+}
+
+pub(crate) fn database(builder: DatabaseBuilder<Database>, options: &Options) -> DatabaseBuilder<Database> {
+    builder
+        .cache_size(options.cache_bytes)
+        .max_journaling_size(JOURNAL_BYTES)
+        .worker_threads(WORKERS)
+        .max_cached_files(Some(FILES))
+        // The reader checks a compressed item by compressing it again: another version of the compressor would make
+        // the journal unreadable.
+        .journal_compression(CompressionType::None)
+}
+
+pub(crate) fn rows() -> KeyspaceCreateOptions {
+    KeyspaceCreateOptions::default().max_memtable_size(MEMTABLE_BYTES)
+}
+
+pub(crate) fn bodies() -> KeyspaceCreateOptions {
+    rows().with_kv_separation(Some(
+        KvSeparationOptions::default()
+            .separation_threshold(SEPARATION_BYTES)
+            .file_target_size(BLOB_FILE_BYTES),
+    ))
+}

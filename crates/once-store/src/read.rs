@@ -1,0 +1,85 @@
+//! Reading: the store as it is, and snapshots of it.
+
+use std::fmt;
+use std::ops::Range;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use fjall::{Iter, Readable, Snapshot};
+use once_core::store::{Read, StoreError, Table, Visit};
+
+use crate::commit::{FjallStore, Inner};
+use crate::error;
+
+/// The key of a row on disk.
+pub(crate) fn disk_key(table: Table, key: &[u8]) -> Vec<u8> {
+    let mut disk_key = Vec::with_capacity(1 + key.len());
+    disk_key.push(table as u8);
+    disk_key.extend_from_slice(key);
+    disk_key
+}
+
+/// The keys of a table from `from` up to `to` on disk; `None` if there can be none.
+fn disk_range(table: Table, from: &[u8], to: Option<&[u8]>) -> Option<Range<Vec<u8>>> {
+    let start = disk_key(table, from);
+    let end = to.map_or_else(|| vec![table as u8 + 1], |to| disk_key(table, to));
+    (start < end).then_some(start..end)
+}
+
+fn visit_all(table: Table, rows: Iter, visit: Visit<'_>) -> Result<(), StoreError> {
+    for row in rows {
+        let (key, value) = row.into_inner().map_err(|e| error::read(table, &e))?;
+        if visit(&key[1..], value.into()).is_break() {
+            break;
+        }
+    }
+    Ok(())
+}
+
+impl Read for FjallStore {
+    fn get(&self, table: Table, key: &[u8]) -> Result<Option<Bytes>, StoreError> {
+        let value = self.inner().keyspace(table).get(disk_key(table, key));
+        value.map(|found| found.map(Bytes::from)).map_err(|e| error::read(table, &e))
+    }
+
+    fn scan(&self, table: Table, from: &[u8], to: Option<&[u8]>, visit: Visit<'_>) -> Result<(), StoreError> {
+        match disk_range(table, from, to) {
+            Some(range) => visit_all(table, self.inner().keyspace(table).range(range), visit),
+            None => Ok(()),
+        }
+    }
+}
+
+/// The rows of a [`FjallStore`] at one moment, in both keyspaces. Cheap to take; while it lives, nothing that it shows
+/// is reclaimed, and the data directory stays locked. Drop it soon.
+#[derive(Clone)]
+pub struct FjallSnapshot {
+    snapshot: Snapshot,
+    inner: Arc<Inner>,
+}
+
+impl FjallSnapshot {
+    pub(crate) fn new(inner: Arc<Inner>) -> Self {
+        Self { snapshot: inner.db.snapshot(), inner }
+    }
+}
+
+impl fmt::Debug for FjallSnapshot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FjallSnapshot").field("path", &self.inner.path).finish_non_exhaustive()
+    }
+}
+
+impl Read for FjallSnapshot {
+    fn get(&self, table: Table, key: &[u8]) -> Result<Option<Bytes>, StoreError> {
+        let value = self.snapshot.get(self.inner.keyspace(table), disk_key(table, key));
+        value.map(|found| found.map(Bytes::from)).map_err(|e| error::read(table, &e))
+    }
+
+    fn scan(&self, table: Table, from: &[u8], to: Option<&[u8]>, visit: Visit<'_>) -> Result<(), StoreError> {
+        match disk_range(table, from, to) {
+            Some(range) => visit_all(table, self.snapshot.range(self.inner.keyspace(table), range), visit),
+            None => Ok(()),
+        }
+    }
+}

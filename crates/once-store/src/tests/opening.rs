@@ -1,0 +1,112 @@
+//! Lock, schema, room, and what an interrupted creation leaves behind.
+
+use std::fs;
+
+use once_core::store::{Batch, Durability, Read, Store, StoreError, Table};
+
+use super::{all_rows, put};
+use crate::schema::Migration;
+use crate::{FjallStore, OpenError, Options, SCHEMA};
+
+#[test]
+fn a_second_store_on_the_directory_is_refused_and_told_who_holds_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = FjallStore::open(dir.path(), Options::default()).unwrap();
+    let refused = FjallStore::open(dir.path(), Options::default()).unwrap_err();
+    let text = refused.to_string();
+    assert!(text.contains(&format!("is in use by process {}", std::process::id())), "{text}");
+    assert!(refused.hint().contains("stop that process"));
+
+    let snapshot = store.snapshot();
+    store.close().unwrap();
+    assert!(matches!(FjallStore::open(dir.path(), Options::default()), Err(OpenError::InUse { .. })));
+    drop(snapshot);
+    assert!(FjallStore::open(dir.path(), Options::default()).is_ok());
+}
+
+/// From 1 to 2: heads move to the next table. From 2 to 3: a mark.
+const STEPS: &[Migration] = &[
+    |rows| {
+        let mut batch = Batch::default();
+        let visit = &mut |key: &[u8], value| {
+            batch.rows.push((Table::Head, key.to_vec(), None));
+            batch.rows.push((Table::Usage, key.to_vec(), Some(value)));
+            std::ops::ControlFlow::Continue(())
+        };
+        rows.scan(Table::Head, &[], None, visit)?;
+        Ok(batch)
+    },
+    |_| Ok(put(Table::Meta, b"mark", b"3")),
+];
+
+#[test]
+fn an_older_schema_is_migrated_once_and_a_newer_one_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let open = |steps: usize| FjallStore::open_with(dir.path(), Options::default(), &STEPS[..steps]);
+    let mut store = open(0).unwrap();
+    store.commit(put(Table::Head, b"key", b"value"), Durability::Synced).unwrap();
+    drop(store);
+
+    let store = open(1).unwrap();
+    assert_eq!(store.get(Table::Head, b"key").unwrap(), None);
+    assert_eq!(store.get(Table::Usage, b"key").unwrap().as_deref(), Some(&b"value"[..]));
+    assert_eq!(store.get(Table::Meta, b"schema").unwrap().as_deref(), Some(&[0, 0, 0, 2][..]));
+    drop(store);
+
+    assert!(open(2).unwrap().get(Table::Meta, b"mark").unwrap().is_some());
+    assert!(open(2).unwrap().get(Table::Meta, b"mark").unwrap().is_some());
+
+    let refused = FjallStore::open(dir.path(), Options::default()).unwrap_err();
+    assert!(matches!(refused, OpenError::SchemaNewer { found: 3, known: SCHEMA }), "{refused}");
+    assert!(refused.hint().contains("upgrade"));
+}
+
+#[test]
+fn a_failed_migration_changes_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    drop(FjallStore::open(dir.path(), Options::default()).unwrap());
+    let failing: Migration = |_| Err(StoreError::Io("no".into()));
+    assert!(matches!(
+        FjallStore::open_with(dir.path(), Options::default(), &[failing]),
+        Err(OpenError::Store(StoreError::Io(_)))
+    ));
+    assert!(FjallStore::open(dir.path(), Options::default()).is_ok());
+}
+
+#[test]
+fn without_room_new_rows_are_refused_removals_and_reads_are_not() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut store = FjallStore::open(dir.path(), Options::default()).unwrap();
+    store.commit(put(Table::Body, b"key", b"value"), Durability::Synced).unwrap();
+    drop(store);
+
+    let full = Options { reserve_bytes: u64::MAX, ..Options::default() };
+    let mut store = FjallStore::open(dir.path(), full).unwrap();
+    assert_eq!(store.commit(put(Table::Head, b"a", b""), Durability::Synced), Err(StoreError::Full));
+    assert!(!store.is_poisoned());
+    assert_eq!(store.get(Table::Head, b"a").unwrap(), None);
+    assert!(store.get(Table::Body, b"key").unwrap().is_some());
+    let removal = Batch { rows: vec![(Table::Body, b"key".to_vec(), None)] };
+    store.commit(removal, Durability::Synced).unwrap();
+    assert_eq!(store.get(Table::Body, b"key").unwrap(), None);
+}
+
+#[test]
+fn a_store_whose_creation_was_interrupted_is_made_anew() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::create_dir_all(dir.path().join("store.new/keyspaces")).unwrap();
+    fs::write(dir.path().join("store.new/0.jnl"), b"half").unwrap();
+    fs::write(dir.path().join("store.new/version"), b"").unwrap();
+    let store = FjallStore::open(dir.path(), Options::default()).unwrap();
+    assert_eq!(all_rows(&store), []);
+    assert!(!dir.path().join("store.new").exists());
+}
+
+#[test]
+fn a_key_that_is_too_long_is_refused_and_the_longest_is_not() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut store = FjallStore::open(dir.path(), Options::default()).unwrap();
+    assert!(store.commit(put(Table::Head, &[7; 65_535], b""), Durability::Buffered).is_err());
+    store.commit(put(Table::Head, &[7; 65_534], b"v"), Durability::Buffered).unwrap();
+    assert!(store.get(Table::Head, &[7; 65_534]).unwrap().is_some());
+}
