@@ -1,1 +1,21 @@
-fn main() {}
+//! The `once` command: kernels that keep scenarios, and exchange them with each other.
+//!
+//! Every command is one file under `cmd/`. It talks to the kernel that runs on the data directory; a command that needs
+//! no network opens the directory itself when none runs. Data goes to stdout, talk to stderr.
+
+mod cli;
+mod cmd;
+mod context;
+mod demo;
+mod failure;
+mod scenarios;
+mod ui;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+fn main() -> ExitCode {
+    let cli = cli::Cli::parse();
+    failure::guarded(|| cli::run(cli))
+}

@@ -76,6 +76,19 @@ impl Items {
         items.seal().map_err(malformed)?;
         Ok(Self(items))
     }
+
+    /// How many there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        use negentropy::NegentropyStorageBase;
+        self.0.size().unwrap_or(0)
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
 }
 
 fn malformed(error: negentropy::Error) -> CompareError {

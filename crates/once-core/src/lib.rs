@@ -6,6 +6,9 @@
 //!
 //! Start with [`waist`]: everything that goes in and everything that comes out.
 
+#[macro_use]
+pub mod mutants;
+
 pub mod content;
 pub mod exchange;
 pub mod group;

@@ -60,6 +60,12 @@ impl MemoryStore {
         self.unsynced.len()
     }
 
+    /// The value of a row as it survives any crash.
+    #[must_use]
+    pub fn durable(&self, table: Table, key: &[u8]) -> Option<&Bytes> {
+        self.durable.get(&(table, key.to_vec()))
+    }
+
     /// How many syncs there were.
     #[must_use]
     pub fn syncs(&self) -> u64 {

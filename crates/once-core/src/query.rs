@@ -24,6 +24,19 @@ pub fn heads(rows: &dyn Read, visit: &mut dyn FnMut(HeadRow) -> ControlFlow<()>)
     heads_between(rows, Table::Head, &[], None, visit)
 }
 
+/// Visits every object that comes after one, in the order of keys.
+///
+/// # Errors
+/// When the store cannot be read.
+pub fn heads_after(
+    rows: &dyn Read,
+    after: Option<&ObjectKey>,
+    visit: &mut dyn FnMut(HeadRow) -> ControlFlow<()>,
+) -> Result<(), StoreError> {
+    let from = after.map_or_else(Vec::new, |key| [key.to_row().as_slice(), &[0]].concat());
+    heads_between(rows, Table::Head, &from, None, visit)
+}
+
 /// Visits every revision that is kept beside an object's chain.
 ///
 /// # Errors

@@ -412,6 +412,8 @@ pub enum Event {
     Connected {
         /// To whom.
         peer: KernelId,
+        /// Which: further streams are opened on it.
+        conn: ConnId,
         /// The difference between its clock and ours in milliseconds; positive when it is ahead.
         clock_ahead_ms: i64,
         /// It has seen a later state of this kernel than this kernel has: our disk was rolled back.

@@ -323,7 +323,6 @@ impl IorError {
     #[must_use]
     pub fn hint(&self) -> Option<&'static str> {
         match self {
-            Self::NotAnIor => Some("`once ls` shows the references of the objects here"),
             Self::Shape | Self::Part { .. } => Some("copy the whole reference, up to its last character"),
             _ => None,
         }

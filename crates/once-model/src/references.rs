@@ -117,11 +117,8 @@ fn candidate(quoted: &str) -> Option<Cow<'_, str>> {
         return None;
     }
     let like_ior = matches!(quoted.as_bytes(), [_, b'i' | b'I' | b'w' | b'W' | b'\\', ..]);
-    let like_uuid = match quoted.len() {
-        UUID_QUOTED => quoted.as_bytes().get(9) == Some(&b'-') || quoted.contains('\\'),
-        UUID_QUOTED..=UUID_QUOTED_MAX => quoted.contains('\\'),
-        _ => false,
-    };
+    let like_uuid = (UUID_QUOTED..=UUID_QUOTED_MAX).contains(&quoted.len())
+        && (quoted.as_bytes().get(9) == Some(&b'-') || quoted.contains('\\'));
     (like_ior || like_uuid).then(|| decode(quoted))
 }
 
@@ -133,10 +130,109 @@ fn is_declared(trail: &Trail<'_>) -> bool {
 
 /// Whether the field says which object this is, in any of the formats: these differ in 427 of 41,846 files.
 fn states_identity(trail: &Trail<'_>) -> bool {
-    let section = trail.key(0);
-    match (trail.depth(), section.as_deref(), trail.key(1).as_deref()) {
-        (1, Some("uuid"), _) => true,
-        (2, Some("ior" | "IOR" | "model" | "state" | "unit" | "unitIndex"), Some("uuid")) => true,
+    let (section, field) = (trail.key(0), trail.key(1));
+    match trail.depth() {
+        1 => section.as_deref() == Some("uuid"),
+        2 => {
+            let named = |key: &str| ["ior", "IOR", "model", "state", "unit", "unitIndex"].contains(&key);
+            section.as_deref().is_some_and(named) && field.as_deref() == Some("uuid")
+        }
         _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const OWN: &str = "0012bda9-f833-4909-a891-a75b183be4c8";
+    const OTHER: &str = "b9e3f01e-248f-4fc6-941d-6d86c0400000";
+
+    fn found(json: String) -> Vec<(String, Place, String)> {
+        let found = references(&Scenario::parse(json).unwrap());
+        assert!(!found.truncated);
+        found.items.into_iter().map(|found| (found.target.to_string(), found.place, found.path)).collect()
+    }
+
+    #[test]
+    fn finds_texts_and_uuids_in_order_and_each_target_once() {
+        let json = format!(
+            r#"{{"ior":{{"uuid":"{OWN}"}},"model":{{"peer":"{OTHER}","a b":["ior:unit:{OTHER}",{{"x":"{OTHER}"}}],
+                "file":"ior:local:file:\/\/x","note":"see ior:esm:/A/1/B","k":"web4://h/once?uuid={OTHER}"}}}}"#
+        );
+        assert_eq!(
+            found(json),
+            [
+                (OTHER.into(), Place::Uuid, "model.peer".into()),
+                (format!("ior:unit:{OTHER}"), Place::IorString, r#"model["a b"][0]"#.into()),
+                ("ior:local:file://x".into(), Place::IorString, "model.file".into()),
+                (format!("web4://h/once?uuid={OTHER}"), Place::IorString, "model.k".into()),
+            ]
+        );
+    }
+
+    #[test]
+    fn declared_references_are_marked() {
+        let legacy = format!(
+            r#"{{"uuid":"{OWN}","objectType":"T","state":{{}},
+                "references":[{{"name":"n","ior":"ior:unit:{OTHER}","type":"t"}},{{"ior":{{"uuid":"{OTHER}"}}}}]}}"#
+        );
+        let unit =
+            format!(r#"{{"ior":{{}},"model":{{"uuid":"{OWN}"}},"unit":{{"references":["{OTHER}"]}}}}"#);
+        assert_eq!(
+            found(legacy),
+            [
+                (format!("ior:unit:{OTHER}"), Place::Declared, "references[0].ior".into()),
+                (OTHER.into(), Place::Declared, "references[1].ior.uuid".into()),
+            ]
+        );
+        assert_eq!(found(unit), [(OTHER.into(), Place::Declared, "unit.references[0]".into())]);
+    }
+
+    #[test]
+    fn the_object_itself_is_no_reference_but_another_of_its_uuid_is() {
+        let lineage = "ab".repeat(32);
+        let json = format!(
+            r#"{{"ior":{{"uuid":"{OWN}","iorString":"ior:https://h:1/C/1/{OWN}"}},
+                "model":{{"uuid":"{OTHER}","self":"{}","twin":"ior:once://-/C/1/{OWN}?lineage={lineage}"}},
+                "unitIndex":{{"uuid":"{OTHER}"}}}}"#,
+            OWN.to_uppercase()
+        );
+        let twin = format!("ior:once://-/C/1/{OWN}?lineage={lineage}");
+        assert_eq!(found(json), [(twin, Place::IorString, "model.twin".into())]);
+    }
+
+    #[test]
+    fn escaped_references_are_decoded() {
+        let json =
+            format!(r#"{{"a":"\u0069or:unit:{OTHER}","b":"{}","c":""}}"#, OTHER.replace('-', "\\u002d"));
+        assert_eq!(
+            found(json),
+            [
+                (format!("ior:unit:{OTHER}"), Place::IorString, "a".into()),
+                (OTHER.into(), Place::Uuid, "b".into()),
+            ]
+        );
+    }
+
+    #[test]
+    fn many_references_are_cut_off_and_long_paths_shortened() {
+        let list: Vec<_> = (0..=REFERENCES_MAX).map(|n| format!("\"ior:esm:/A/1/{n}\"")).collect();
+        let key = "k".repeat(10_000);
+        let all = references(&Scenario::parse(format!(r#"{{"{key}":[{}]}}"#, list.join(","))).unwrap());
+        assert_eq!(all.items.len(), REFERENCES_MAX);
+        assert!(all.truncated);
+        assert!(all.items[0].path.len() < 600);
+        let fit = references(&Scenario::parse(format!(r#"{{"k":[{}]}}"#, list[1..].join(","))).unwrap());
+        assert_eq!((fit.items.len(), fit.truncated), (REFERENCES_MAX, false));
+    }
+
+    /// Paths and sections are looked up at each reference; if a long key counted there, this would take hours.
+    #[test]
+    fn a_long_key_costs_once() {
+        let key = "k".repeat(4 << 20);
+        let list = vec![format!("\"{OTHER}\""); 100_000].join(",");
+        let all = references(&Scenario::parse(format!(r#"{{"{key}":{{"{key}":[{list}]}}}}"#)).unwrap());
+        assert_eq!(all.items.len(), 1);
     }
 }

@@ -153,8 +153,8 @@ impl Scenario {
     ///
     /// # Errors
     ///
-    /// If the model is no JSON within the limits, or the component or version is empty, has control characters, or is
-    /// longer than [`NAME_MAX_BYTES`].
+    /// If the model is no JSON within the limits, the component or version is empty, has control characters or is longer
+    /// than [`NAME_MAX_BYTES`], or the UUID is nil or max.
     pub fn compose(
         uuid: Uuid,
         component: &str,
@@ -162,6 +162,9 @@ impl Scenario {
         owner: &str,
         model_json: &str,
     ) -> Result<Self, ScenarioError> {
+        if !is_identity(&uuid) {
+            return Err(ScenarioError::bad_name("UUID", "all its bits are the same"));
+        }
         envelope::check_name("component", component)?;
         envelope::check_name("version", version)?;
         let model = json::pretty(model_json, 1)?;
@@ -298,6 +301,11 @@ impl fmt::Debug for Scenario {
 enum Shown {
     Verbatim(Range<usize>),
     Decoded(Box<str>),
+}
+
+/// Nil and max are UUIDs, but mean "none": whoever wrote one did not name an object.
+fn is_identity(uuid: &Uuid) -> bool {
+    !uuid.is_nil() && !uuid.is_max()
 }
 
 /// The start of a text, cut between characters.

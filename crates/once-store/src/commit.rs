@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use fjall::{AbstractTree, Database, Keyspace, OwnedWriteBatch, PersistMode, Slice};
 use once_core::store::{Batch, Durability, Store, StoreError, Table};
 
@@ -20,6 +21,9 @@ const SEALED_MAX: usize = 1;
 
 /// The same for sorted runs that wait to be merged; fjall waits at 30.
 const RUNS_MAX: usize = 20;
+
+/// A batch that adds no more than this may use half of the reserve: what removes rows, and so makes room, adds little.
+const SMALL_BYTES: u64 = 4096;
 
 /// Between two looks at whether the background threads have caught up.
 const WAIT: Duration = Duration::from_millis(1);
@@ -137,11 +141,12 @@ impl FjallStore {
 
     /// Refuses a batch that adds rows when little room is left. Nothing was tried, so the store goes on.
     fn refuse_if_full(&mut self, batch: &Batch) -> Result<(), StoreError> {
-        let added: usize =
-            batch.rows.iter().filter_map(|(_, key, value)| Some(key.len() + value.as_ref()?.len())).sum();
+        let added = |(_, key, value): &(_, Vec<u8>, Option<Bytes>)| Some(key.len() + value.as_ref()?.len());
+        let added = batch.rows.iter().filter_map(added).sum::<usize>() as u64;
+        let reserve = if added <= SMALL_BYTES { self.reserve_bytes / 2 } else { self.reserve_bytes };
         // Where the room cannot be told, the write itself will show it.
         let free = free_bytes(&self.inner.path).unwrap_or(u64::MAX);
-        if added == 0 || free.saturating_sub(added as u64) >= self.reserve_bytes {
+        if free.saturating_sub(added) >= reserve {
             return Ok(());
         }
         match self.inner.is_poisoned() {

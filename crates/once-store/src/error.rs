@@ -1,6 +1,7 @@
 //! Why a store could not be opened, and how fjall's errors become ours.
 
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
 use once_core::store::{StoreError, Table};
@@ -60,7 +61,9 @@ impl OpenError {
             Self::SchemaNewer { .. } => {
                 "upgrade this program: a newer version has written this data directory"
             }
-            Self::Damaged { .. } => "keep the data directory as it is, check the disk, and restore a backup",
+            Self::Damaged { .. } | Self::Store(StoreError::Damaged { .. }) => {
+                "keep the data directory as it is, check the disk, and restore a backup"
+            }
             Self::Io { .. } => "check the path, its permissions and the free space",
             Self::Store(StoreError::Full) => "free some disk space and start again",
             Self::Store(_) => "check the disk; nothing was changed",
@@ -99,10 +102,16 @@ pub(crate) fn read(table: Table, error: &fjall::Error) -> StoreError {
     }
 }
 
+/// fjall panics at damage that its checksums do not cover: an error here, like other damage.
+pub(crate) fn no_panic<T>(run: impl FnOnce() -> Result<T, fjall::Error>) -> Result<T, fjall::Error> {
+    catch_unwind(AssertUnwindSafe(run)).unwrap_or(Err(fjall::Error::Unrecoverable))
+}
+
 /// fjall's errors have no text of their own beyond `Debug`; those from the system do.
 pub(crate) fn reason(error: &fjall::Error) -> String {
     match error {
         fjall::Error::Io(source) | fjall::Error::Storage(fjall::LsmError::Io(source)) => source.to_string(),
+        fjall::Error::Unrecoverable => "fjall cannot make sense of it".into(),
         fjall::Error::Storage(inner) => format!("{inner:?}"),
         other => format!("{other:?}"),
     }

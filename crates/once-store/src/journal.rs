@@ -127,8 +127,7 @@ fn scan_file(file: &File) -> io::Result<Scan> {
     let mut reader = Counted { inner: BufReader::with_capacity(64 * 1024, file), position: 0 };
     let (mut batches, mut end) = (0, 0);
     let (mut last, mut before): (Option<Entry>, Option<Entry>) = (None, None);
-    loop {
-        let Some(entry) = read_batch(&mut reader, length)? else { break };
+    while let Some(entry) = read_batch(&mut reader, length)? {
         if let Some(previous) = last
             && !follows(entry.seqno, Some(previous.seqno))
         {
@@ -293,13 +292,14 @@ fn hash_bytes<R: Read>(reader: &mut Counted<R>, hash: &mut Xxh3, mut count: u64)
 }
 
 fn is_zero(mut reader: impl Read) -> io::Result<bool> {
-    let mut buffer = vec![0; 64 * 1024];
+    static ZEROS: [u8; 64 * 1024] = [0; 64 * 1024];
+    let mut buffer = ZEROS.to_vec();
     loop {
         let count = reader.read(&mut buffer)?;
         if count == 0 {
             return Ok(true);
         }
-        if buffer[..count].iter().any(|byte| *byte != 0) {
+        if buffer[..count] != ZEROS[..count] {
             return Ok(false);
         }
     }

@@ -28,6 +28,7 @@ mod disk;
 mod error;
 mod journal;
 mod lock;
+mod manifest;
 mod open;
 mod options;
 mod read;

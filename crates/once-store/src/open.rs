@@ -9,11 +9,11 @@ use once_core::store::{Batch, Durability, Store};
 
 use crate::commit::{FjallStore, Inner};
 use crate::disk::sync_dir;
-use crate::error::{OpenError, at};
-use crate::journal;
+use crate::error::{OpenError, at, no_panic};
 use crate::lock::Lock;
 use crate::options::{self, Options};
 use crate::schema::{self, MIGRATIONS, Migration};
+use crate::{journal, manifest};
 
 impl FjallStore {
     /// Opens the store in `dir`, and makes it if there is none.
@@ -48,6 +48,7 @@ impl FjallStore {
         if !path.try_exists().map_err(at(&path))? {
             create(dir, &path, &options, &lock)?;
         }
+        manifest::examine(&path)?;
         journal::examine(&path, lock.failed_before())?;
         lock.say(false).map_err(at(dir))?;
         let mut store = open_fjall(&path, options, lock)?;
@@ -81,9 +82,12 @@ fn create(dir: &Path, path: &Path, options: &Options, lock: &Arc<Lock>) -> Resul
 }
 
 fn open_fjall(path: &Path, options: Options, lock: Arc<Lock>) -> Result<FjallStore, OpenError> {
-    let failed = |error| OpenError::fjall(path, error);
-    let db = options::database(Database::builder(path), &options).open().map_err(failed)?;
-    let rows = db.keyspace("rows", options::rows).map_err(failed)?;
-    let bodies = db.keyspace("bodies", options::bodies).map_err(failed)?;
+    let open = || {
+        let db = options::database(Database::builder(path), &options).open()?;
+        let rows = db.keyspace("rows", options::rows)?;
+        let bodies = db.keyspace("bodies", options::bodies)?;
+        Ok((db, rows, bodies))
+    };
+    let (db, rows, bodies) = no_panic(open).map_err(|error| OpenError::fjall(path, error))?;
     Ok(FjallStore::new(Inner { rows, bodies, db, path: path.into(), lock }, options.reserve_bytes))
 }

@@ -5,11 +5,11 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use fjall::{Iter, Readable, Snapshot};
+use fjall::{Guard, Iter, Readable, Slice, Snapshot};
 use once_core::store::{Read, StoreError, Table, Visit};
 
 use crate::commit::{FjallStore, Inner};
-use crate::error;
+use crate::error::{self, no_panic};
 
 /// The key of a row on disk.
 pub(crate) fn disk_key(table: Table, key: &[u8]) -> Vec<u8> {
@@ -26,20 +26,27 @@ fn disk_range(table: Table, from: &[u8], to: Option<&[u8]>) -> Option<Range<Vec<
     (start < end).then_some(start..end)
 }
 
-fn visit_all(table: Table, rows: Iter, visit: Visit<'_>) -> Result<(), StoreError> {
-    for row in rows {
-        let (key, value) = row.into_inner().map_err(|e| error::read(table, &e))?;
+fn get_one(
+    table: Table,
+    get: impl FnOnce() -> fjall::Result<Option<Slice>>,
+) -> Result<Option<Bytes>, StoreError> {
+    let value = no_panic(get).map_err(|e| error::read(table, &e))?;
+    Ok(value.map(Bytes::from))
+}
+
+fn visit_all(table: Table, mut rows: Iter, visit: Visit<'_>) -> Result<(), StoreError> {
+    loop {
+        let row = no_panic(|| rows.next().map(Guard::into_inner).transpose());
+        let Some((key, value)) = row.map_err(|e| error::read(table, &e))? else { return Ok(()) };
         if visit(&key[1..], value.into()).is_break() {
-            break;
+            return Ok(());
         }
     }
-    Ok(())
 }
 
 impl Read for FjallStore {
     fn get(&self, table: Table, key: &[u8]) -> Result<Option<Bytes>, StoreError> {
-        let value = self.inner().keyspace(table).get(disk_key(table, key));
-        value.map(|found| found.map(Bytes::from)).map_err(|e| error::read(table, &e))
+        get_one(table, || self.inner().keyspace(table).get(disk_key(table, key)))
     }
 
     fn scan(&self, table: Table, from: &[u8], to: Option<&[u8]>, visit: Visit<'_>) -> Result<(), StoreError> {
@@ -72,8 +79,7 @@ impl fmt::Debug for FjallSnapshot {
 
 impl Read for FjallSnapshot {
     fn get(&self, table: Table, key: &[u8]) -> Result<Option<Bytes>, StoreError> {
-        let value = self.snapshot.get(self.inner.keyspace(table), disk_key(table, key));
-        value.map(|found| found.map(Bytes::from)).map_err(|e| error::read(table, &e))
+        get_one(table, || self.snapshot.get(self.inner.keyspace(table), disk_key(table, key)))
     }
 
     fn scan(&self, table: Table, from: &[u8], to: Option<&[u8]>, visit: Visit<'_>) -> Result<(), StoreError> {

@@ -1,1 +1,26 @@
+//! Peer-to-peer scenario communication for ONCE kernels.
+//!
+//! A [`Kernel`] lives in a data directory, is known by its key, and talks to its peers over authenticated, encrypted
+//! connections with no server between them. [`init`] makes one, [`Kernel::builder`] starts it, [`Kernel::invite`] and
+//! [`Kernel::join`] make peers, [`Kernel::share`], [`Kernel::request`], [`Kernel::exchange`] and [`Kernel::follow`]
+//! move scenarios. [`api`] is how other programs on the machine talk to a running kernel.
 
+pub mod api;
+mod datadir;
+mod engine;
+mod error;
+mod kernel;
+mod metrics;
+mod net;
+mod object;
+
+pub use datadir::{InitOptions, Initialised, init, is_initialised};
+pub use error::Error;
+pub use kernel::{Builder, Delivered, Events, Following, Found, Heard, Kernel, Request, Share, ShareTo};
+pub use net::{Progress, Report, Ticket};
+pub use object::{Object, State};
+
+pub use once_core::waist::{Change, Event};
+pub use once_model as model;
+pub use once_model::ids::{KernelId, ObjectKey};
+pub use once_model::ior::Ior;

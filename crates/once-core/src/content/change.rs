@@ -6,7 +6,7 @@ use once_model::header::Header;
 use once_model::ids::{Hash, KernelId, Line, Lineage, ObjectKey};
 use once_model::scenario::Scenario;
 
-use super::{described, keep, unclaimed};
+use super::{continues, described, keep, unclaimed};
 use crate::meta;
 use crate::refusal::{Failure, Refusal};
 use crate::rows::{self, HeadRow, SourceRow};
@@ -45,7 +45,7 @@ fn import_again(s: &mut Step<'_, '_>, place: &Hash, scenario: &Scenario) -> Resu
     let Some(before) = txn::get::<SourceRow>(s.txn, Table::Source, place.as_bytes())? else {
         return Ok(None);
     };
-    if before.key.uuid != scenario.uuid() || before.content == scenario.hash() {
+    if !continues(scenario, &before.key.uuid) || before.content == scenario.hash() {
         return Ok(None);
     }
     let key = current_key(s, &before.key)?;
@@ -85,7 +85,7 @@ pub(crate) fn put(
 ) -> Result<Answer, Failure> {
     s.room_on_disk()?;
     let head = living(s, key)?;
-    if scenario.uuid() != head.header.uuid {
+    if !continues(scenario, &head.header.uuid) {
         return Err(Refusal::OtherUuid { wanted: head.header.uuid, found: scenario.uuid() }.into());
     }
     if base.is_some_and(|base| base != head.header.id()) {

@@ -11,7 +11,8 @@ pub use verify::verify;
 
 use once_model::header::Header;
 use once_model::limits::NAME_MAX_BYTES;
-use once_model::scenario::Scenario;
+use once_model::ids::Uuid;
+use once_model::scenario::{Identity, Scenario};
 
 /// The header of a scenario as an unclaimed object.
 #[must_use]
@@ -38,4 +39,10 @@ pub fn unclaimed(scenario: &Scenario) -> Header {
 fn described(scenario: &Scenario) -> (String, String) {
     let cap = |text: Option<&str>| text.filter(|t| t.len() <= NAME_MAX_BYTES).unwrap_or_default().to_owned();
     (cap(scenario.component()), cap(scenario.version()))
+}
+
+/// Whether a scenario can be a later revision of an object: it has the object's UUID, or none of its own (the one
+/// derived from its first content then stays with the object).
+fn continues(scenario: &Scenario, uuid: &Uuid) -> bool {
+    scenario.uuid() == *uuid || scenario.identity() == Identity::Derived
 }

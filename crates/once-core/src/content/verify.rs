@@ -6,7 +6,7 @@ use once_model::limits::{NAME_MAX_BYTES, SCENARIO_MAX_BYTES};
 use once_model::scenario::Scenario;
 use once_model::wire::{Code, Parcel};
 
-use super::described;
+use super::{continues, described};
 use crate::waist::Arrival;
 
 /// Checks that a parcel is what it says: the bytes match the header, an unclaimed header claims nothing, a claimed
@@ -30,8 +30,12 @@ pub fn verify(sender: &KernelId, parcel: Parcel) -> Result<Arrival, Code> {
             invalid(header.size == body.len() as u64 && header.content == content_hash(body))?;
             let scenario = Scenario::parse(body.clone()).map_err(|_| Code::Invalid)?;
             let (component, version) = described(&scenario);
+            let uuid_fits = match header.revision {
+                0 | 1 => scenario.uuid() == header.uuid,
+                _ => continues(&scenario, &header.uuid),
+            };
             invalid(
-                header.uuid == scenario.uuid() && header.component == component && header.version == version,
+                uuid_fits && header.component == component && header.version == version,
             )?;
         }
         _ => return Err(Code::Invalid),

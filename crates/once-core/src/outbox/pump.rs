@@ -33,6 +33,8 @@ pub(crate) struct Window {
     behind: bool,
     /// The peer asked for patience with something.
     put_off: bool,
+    /// A resend timer is running: one for a connection is enough.
+    resend_set: bool,
 }
 
 #[derive(Debug)]
@@ -58,9 +60,11 @@ impl Window {
         true
     }
 
-    /// The peer had no room just now: look at the outbox again when the resend timer comes.
-    pub fn put_off(&mut self) {
+    /// The peer had no room just now: look at the outbox again when the resend timer comes. Whether that timer is
+    /// still to be set.
+    pub fn put_off(&mut self) -> bool {
         self.put_off = true;
+        !std::mem::replace(&mut self.resend_set, true)
     }
 
     pub fn look_again(&mut self) {
@@ -194,7 +198,7 @@ fn send(s: &mut Step<'_, '_>, peer: KernelId, conn: ConnId, key: ObjectKey) -> R
     let parcel = parcel(s.txn, &head)?;
     let bytes = parcel.body.as_ref().map_or(0, Bytes::len);
     let Some(link) = s.engine.links.get_mut(&peer) else { return Ok(()) };
-    if link.window.inflight.is_empty() {
+    if !std::mem::replace(&mut link.window.resend_set, true) {
         s.out.push(Effect::Timer { after_ms: RESEND_AFTER_MS, timer: Timer::Resend(peer, conn) });
     }
     link.window.inflight.insert(key, Inflight { sent_ms: s.ctx.now_ms, bytes });
@@ -256,9 +260,10 @@ pub(crate) fn resend(s: &mut Step<'_, '_>, peer: KernelId, conn: ConnId) -> Resu
     if !late.is_empty() || std::mem::take(&mut link.window.put_off) {
         link.window.look_again();
     }
-    let waiting = !link.window.inflight.is_empty();
+    link.window.resend_set = false;
     pump(s, peer)?;
-    if waiting {
+    let Some(link) = s.engine.links.get_mut(&peer) else { return Ok(()) };
+    if !link.window.inflight.is_empty() && !std::mem::replace(&mut link.window.resend_set, true) {
         s.out.push(Effect::Timer { after_ms: RESEND_AFTER_MS, timer: Timer::Resend(peer, conn) });
     }
     Ok(())

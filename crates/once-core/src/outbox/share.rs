@@ -118,8 +118,9 @@ pub(crate) fn shared(s: &mut Step<'_, '_>, peer: KernelId, shared: &Shared) -> R
     if later {
         // The debt stays, and comes up again with the resend timer or the next connection.
         if let (Some(conn), Some(link)) = (s.up(&peer), s.engine.links.get_mut(&peer)) {
-            link.window.put_off();
-            s.out.push(Effect::Timer { after_ms: RESEND_AFTER_MS, timer: Timer::Resend(peer, conn) });
+            if link.window.put_off() {
+                s.out.push(Effect::Timer { after_ms: RESEND_AFTER_MS, timer: Timer::Resend(peer, conn) });
+            }
         }
         return pump(s, peer);
     }

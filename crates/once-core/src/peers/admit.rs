@@ -290,7 +290,7 @@ fn ready(
     };
     let clock_ahead_ms =
         i64::try_from(hello.clock_ms).unwrap_or(i64::MAX).saturating_sub_unsigned(s.ctx.now_ms);
-    s.out.push(Effect::Event(Event::Connected { peer, clock_ahead_ms, rolled_back }));
+    s.out.push(Effect::Event(Event::Connected { peer, conn, clock_ahead_ms, rolled_back }));
     outbox::subscribe_all(s, peer, conn)?;
     outbox::pump(s, peer)
 }

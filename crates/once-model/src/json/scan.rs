@@ -13,6 +13,10 @@ pub(crate) type Span = Range<usize>;
 /// become larger by naming them.
 const PATH_MAX_BYTES: usize = 512;
 
+/// A key longer than this, as it is spelled, is none that we look for. Keys are asked for at every value below them, so
+/// their length must not count there.
+const KEY_MAX_BYTES: usize = 128;
+
 /// What kind of value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
@@ -62,11 +66,11 @@ impl<'a> Trail<'a> {
         self.frames.len()
     }
 
-    /// The key at a level, decoded; `None` in an array.
+    /// The key at a level, decoded; `None` in an array, and for keys that are too long to be one we look for.
     pub(crate) fn key(&self, level: usize) -> Option<Cow<'a, str>> {
         match &self.frames.get(level)?.step {
-            Step::Key(span) => self.text.get(span.clone()).map(decode),
-            Step::Index(_) => None,
+            Step::Key(span) if span.len() <= KEY_MAX_BYTES => self.text.get(span.clone()).map(decode),
+            _ => None,
         }
     }
 
@@ -83,6 +87,9 @@ impl<'a> Trail<'a> {
                 Step::Key(span) if span.is_empty() => break, // the key itself has not been read yet
                 Step::Key(span) => {
                     let quoted = self.text(span.clone());
+                    // No more than can be shown, and a little, by which it shows that there is more.
+                    let end = quoted.floor_char_boundary(PATH_MAX_BYTES + 2);
+                    let quoted = quoted.get(..end).unwrap_or(quoted);
                     let key = quoted.trim_matches('"');
                     let word = |b: u8| b.is_ascii_alphanumeric() || b == b'_' || b == b'-' || b == b'$';
                     if !key.is_empty() && key.bytes().all(word) {
@@ -92,7 +99,7 @@ impl<'a> Trail<'a> {
                         path.push_str(key);
                     } else {
                         path.push('[');
-                        path.extend(quoted.chars().flat_map(visible).take(PATH_MAX_BYTES));
+                        path.extend(quoted.chars().flat_map(visible));
                         path.push(']');
                     }
                 }
@@ -332,11 +339,15 @@ impl<V: Visitor> Scanner<'_, '_, V> {
     }
 
     fn literal(&mut self, word: &[u8]) -> Result<(), Fault> {
-        if !self.bytes.get(self.at..).is_some_and(|rest| rest.starts_with(word)) {
-            return Err(Fault::Expected("a value"));
+        let rest = self.bytes.get(self.at..).unwrap_or_default();
+        if rest.starts_with(word) {
+            self.at += word.len();
+            return Ok(());
         }
-        self.at += word.len();
-        Ok(())
+        if word.starts_with(rest) {
+            self.at = self.bytes.len(); // cut off, which is another fault than misspelled
+        }
+        Err(Fault::Expected("a value"))
     }
 
     #[inline]

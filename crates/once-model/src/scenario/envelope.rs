@@ -1,10 +1,11 @@
 //! Reading and writing the envelope around a model.
 
+use std::borrow::Cow;
 use std::ops::Range;
 
 use uuid::Uuid;
 
-use super::{Format, Identity, ScenarioError, Shown, capped};
+use super::{Format, Identity, ScenarioError, Shown, capped, is_identity};
 use crate::ior::bare_uuid;
 use crate::json::{self, Kind, Span, Trail, Visitor, decode, quote, scan};
 use crate::limits::NAME_MAX_BYTES;
@@ -213,7 +214,7 @@ impl Fields {
 
 fn uuid_of(text: &str, field: Option<Field>) -> Option<Uuid> {
     let field = field.filter(|field| field.kind == Kind::Text)?;
-    bare_uuid(&decode(text.get(field.span)?)).filter(|uuid| !uuid.is_nil() && !uuid.is_max())
+    bare_uuid(&decode(text.get(field.span)?)).filter(is_identity)
 }
 
 /// A text; anything else is not shown.
@@ -221,10 +222,8 @@ fn shown_text(text: &str, field: Option<Field>) -> Option<Shown> {
     let Field { span, .. } = field.filter(|field| field.kind == Kind::Text)?;
     let quoted = text.get(span.clone())?;
     Some(match decode(quoted) {
-        std::borrow::Cow::Borrowed(plain) => {
-            Shown::Verbatim(span.start + 1..span.start + 1 + capped(plain).len())
-        }
-        std::borrow::Cow::Owned(decoded) => Shown::Decoded(capped(&decoded).into()),
+        Cow::Borrowed(plain) => Shown::Verbatim(span.start + 1..span.start + 1 + capped(plain).len()),
+        Cow::Owned(decoded) => Shown::Decoded(capped(&decoded).into()),
     })
 }
 
@@ -245,7 +244,7 @@ pub(super) fn check_name(what: &'static str, name: &str) -> Result<(), ScenarioE
     if name.is_empty() {
         Err(ScenarioError::bad_name(what, "it is empty"))
     } else if name.len() > NAME_MAX_BYTES {
-        Err(ScenarioError::bad_name(what, "it is longer than 256 bytes"))
+        Err(ScenarioError::bad_name(what, format!("it is longer than {NAME_MAX_BYTES} bytes")))
     } else if name.chars().any(char::is_control) {
         Err(ScenarioError::bad_name(what, "it has control characters"))
     } else {

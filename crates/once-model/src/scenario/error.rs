@@ -27,7 +27,7 @@ enum Reason {
     Json(JsonError),
     NotAnObject { found: &'static str },
     NoModel,
-    BadName { what: &'static str, why: &'static str },
+    BadName { what: &'static str, why: String },
 }
 
 impl ScenarioError {
@@ -39,8 +39,8 @@ impl ScenarioError {
         Self(Reason::NoModel)
     }
 
-    pub(super) fn bad_name(what: &'static str, why: &'static str) -> Self {
-        Self(Reason::BadName { what, why })
+    pub(super) fn bad_name(what: &'static str, why: impl Into<String>) -> Self {
+        Self(Reason::BadName { what, why: why.into() })
     }
 
     /// What is wrong.

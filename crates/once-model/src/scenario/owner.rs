@@ -45,7 +45,11 @@ impl Owner {
             return Self::Absent;
         }
         if json.len() > OWNER_MAX_BYTES {
-            return Self::Json(capped(json).to_owned());
+            let start = capped(json);
+            return match start.strip_prefix('"') {
+                Some(text) => Self::Name(text.to_owned()),
+                None => Self::Json(start.to_owned()),
+            };
         }
         if !json.starts_with('"') {
             return user(json).unwrap_or_else(|| Self::json(json));

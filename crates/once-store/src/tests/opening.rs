@@ -2,11 +2,12 @@
 
 use std::fs;
 
+use bytes::Bytes;
 use once_core::store::{Batch, Durability, Read, Store, StoreError, Table};
 
 use super::{all_rows, put};
 use crate::schema::Migration;
-use crate::{FjallStore, OpenError, Options, SCHEMA};
+use crate::{FjallStore, OpenError, Options, SCHEMA, free_bytes};
 
 #[test]
 fn a_second_store_on_the_directory_is_refused_and_told_who_holds_it() {
@@ -76,19 +77,29 @@ fn a_failed_migration_changes_nothing() {
 #[test]
 fn without_room_new_rows_are_refused_removals_and_reads_are_not() {
     let dir = tempfile::tempdir().unwrap();
-    let mut store = FjallStore::open(dir.path(), Options::default()).unwrap();
+    let open = |reserve_bytes| {
+        FjallStore::open(dir.path(), Options { reserve_bytes, ..Options::default() }).unwrap()
+    };
+    let mut store = open(0);
     store.commit(put(Table::Body, b"key", b"value"), Durability::Synced).unwrap();
     drop(store);
 
-    let full = Options { reserve_bytes: u64::MAX, ..Options::default() };
-    let mut store = FjallStore::open(dir.path(), full).unwrap();
-    assert_eq!(store.commit(put(Table::Head, b"a", b""), Durability::Synced), Err(StoreError::Full));
+    let mut store = open(free_bytes(dir.path()).unwrap() / 2 * 3);
+    assert_eq!(store.commit(put(Table::Body, b"a", &[1; 5000]), Durability::Synced), Err(StoreError::Full));
     assert!(!store.is_poisoned());
-    assert_eq!(store.get(Table::Head, b"a").unwrap(), None);
+    assert_eq!(store.get(Table::Body, b"a").unwrap(), None);
     assert!(store.get(Table::Body, b"key").unwrap().is_some());
-    let removal = Batch { rows: vec![(Table::Body, b"key".to_vec(), None)] };
-    store.commit(removal, Durability::Synced).unwrap();
+    let removal = (Table::Body, b"key".to_vec(), None);
+    let count = (Table::Meta, b"commit".to_vec(), Some(Bytes::from_static(&[1; 8])));
+    store.commit(Batch { rows: vec![removal, count] }, Durability::Synced).unwrap();
     assert_eq!(store.get(Table::Body, b"key").unwrap(), None);
+    drop(store);
+
+    let removal = (Table::Meta, b"commit".to_vec(), None);
+    assert_eq!(
+        open(u64::MAX).commit(Batch { rows: vec![removal] }, Durability::Synced),
+        Err(StoreError::Full)
+    );
 }
 
 #[test]

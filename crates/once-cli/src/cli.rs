@@ -1,0 +1,152 @@
+//! The command line as a whole: global options, the list of commands, logging.
+
+use std::future::Future;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+use tracing_subscriber::EnvFilter;
+
+use crate::cmd;
+use crate::context::Context;
+use crate::demo;
+use crate::failure::{Done, Failure};
+
+const EXIT_CODES: &str = "Exit codes: 0 done, 1 failed, 2 wrong use, 3 refused, 4 unreachable or unknown, 5 our fault.
+
+Objects are named by UUID, a unique beginning of one (4 digits or more) or an IOR; UUID#LINEAGE or UUID@HASH
+where two share a UUID. Peers are named by petname, kernel id, or a unique beginning of one.";
+
+/// Kernels that keep scenarios, and exchange them with each other: no broker, no server, nothing lost.
+#[derive(Debug, Parser)]
+#[command(name = "once", version, after_help = EXIT_CODES, max_term_width = 110)]
+pub struct Cli {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Args)]
+struct Global {
+    /// The kernel's data directory [default: `once` in the user's data folder, like ~/.local/share/once]
+    #[arg(long, global = true, env = "ONCE_DATA", hide_env_values = true, value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// Print JSON: one object per command
+    #[arg(long, global = true)]
+    json: bool,
+    /// Log more to stderr: -v, -vv, -vvv (or a filter in ONCE_LOG)
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    verbose: u8,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Init(cmd::init::Init),
+    Up(cmd::up::Up),
+    Stop(cmd::stop::Stop),
+    Status(cmd::status::Status),
+    Invite(cmd::invite::Invite),
+    Join(cmd::join::Join),
+    Peers(cmd::peers::Peers),
+    Import(cmd::import::Import),
+    Export(cmd::export::Export),
+    Ls(cmd::ls::Ls),
+    Show(cmd::show::Show),
+    Put(cmd::put::Put),
+    Rm(cmd::rm::Rm),
+    Claim(cmd::claim::Claim),
+    Refs(cmd::refs::Refs),
+    Share(cmd::share::Share),
+    Request(cmd::request::Request),
+    Exchange(cmd::exchange::Exchange),
+    Follow(cmd::follow::Follow),
+    Unfollow(cmd::unfollow::Unfollow),
+    Conflicts(cmd::conflicts::Conflicts),
+    Grant(cmd::grant::Grant),
+    Revoke(cmd::revoke::Revoke),
+    Grants(cmd::grants::Grants),
+    Outbox(cmd::outbox::Outbox),
+    Demo(demo::Demo),
+    Doctor(cmd::doctor::Doctor),
+    Completions(cmd::completions::Completions),
+}
+
+/// Runs the command. The first of the pair: whether it was to answer with JSON.
+pub fn run(cli: Cli) -> (bool, Done) {
+    let Cli { global, command } = cli;
+    log(global.verbose);
+    let json = global.json;
+    (json, Context::new(global.data, json).and_then(|context| start(&context, command)))
+}
+
+fn start(context: &Context, command: Command) -> Done {
+    match command {
+        Command::Init(args) => args.run(context),
+        Command::Up(args) => wait(args.run(context)),
+        Command::Stop(args) => wait(args.run(context)),
+        Command::Status(args) => wait(args.run(context)),
+        Command::Invite(args) => wait(args.run(context)),
+        Command::Join(args) => wait(args.run(context)),
+        Command::Peers(args) => wait(args.run(context)),
+        Command::Import(args) => wait(args.run(context)),
+        Command::Export(args) => wait(args.run(context)),
+        Command::Ls(args) => wait(args.run(context)),
+        Command::Show(args) => wait(args.run(context)),
+        Command::Put(args) => wait(args.run(context)),
+        Command::Rm(args) => wait(args.run(context)),
+        Command::Claim(args) => wait(args.run(context)),
+        Command::Refs(args) => wait(args.run(context)),
+        Command::Share(args) => wait(args.run(context)),
+        Command::Request(args) => wait(args.run(context)),
+        Command::Exchange(args) => wait(args.run(context)),
+        Command::Follow(args) => wait(args.run(context)),
+        Command::Unfollow(args) => wait(args.run(context)),
+        Command::Conflicts(args) => wait(args.run(context)),
+        Command::Grant(args) => wait(args.run(context)),
+        Command::Revoke(args) => wait(args.run(context)),
+        Command::Grants(args) => wait(args.run(context)),
+        Command::Outbox(args) => wait(args.run(context)),
+        Command::Demo(args) => wait(args.run(context)),
+        Command::Doctor(args) => wait(args.run(context)),
+        Command::Completions(args) => args.run(),
+    }
+}
+
+/// One thread for the network and the client; the engine has its own.
+fn wait<T>(command: impl Future<Output = Done<T>>) -> Done<T> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::fault(format!("cannot start: {error}")))?;
+    runtime.block_on(command)
+}
+
+/// Quiet unless something is wrong. `ONCE_LOG` takes the place of `-v`.
+fn log(verbose: u8) {
+    let default = match verbose {
+        0 => "error",
+        1 => "warn,once=info,once_core=info,once_store=info",
+        2 => "info,once=debug,once_core=debug,once_store=debug",
+        _ => "debug,once=trace,once_core=trace,once_store=trace",
+    };
+    let filter = EnvFilter::try_from_env("ONCE_LOG").unwrap_or_else(|_| EnvFilter::new(default));
+    let paint = std::io::IsTerminal::is_terminal(&std::io::stderr()) && std::env::var_os("NO_COLOR").is_none();
+    // Someone else's subscriber is none of our business.
+    let _ = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(paint)
+        .with_target(false)
+        .try_init();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+}

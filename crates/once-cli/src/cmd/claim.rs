@@ -1,0 +1,23 @@
+//! `once claim`
+
+use clap::Args;
+use serde_json::json;
+
+use crate::context::Context;
+use crate::failure::Done;
+
+/// Make this kernel the home of imported objects, before their first change
+#[derive(Debug, Args)]
+pub struct Claim {
+    /// Which objects
+    #[arg(required = true)]
+    objects: Vec<String>,
+}
+
+impl Claim {
+    /// One after the other; the first refusal ends it.
+    pub async fn run(self, context: &Context) -> Done {
+        let calls = self.objects.into_iter().map(|object| json!({ "object": object })).collect();
+        super::put::change(context, "claim", calls).await
+    }
+}

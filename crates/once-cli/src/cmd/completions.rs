@@ -1,0 +1,28 @@
+//! `once completions`
+
+use clap::{Args, CommandFactory};
+use clap_complete::Shell;
+
+use crate::cli::Cli;
+use crate::failure::{Done, Exit, Failure};
+use crate::ui;
+
+/// Print the completions for a shell, like `once completions bash > ~/.local/share/bash-completion/completions/once`
+#[derive(Debug, Args)]
+pub struct Completions {
+    /// Which shell
+    shell: Shell,
+}
+
+impl Completions {
+    /// To stdout.
+    pub fn run(self) -> Done {
+        let mut script = Vec::new();
+        clap_complete::generate(self.shell, &mut Cli::command(), "once", &mut script);
+        let script = String::from_utf8(script).map_err(|error| Failure::fault(error.to_string()))?;
+        let mut printer = ui::Printer::new();
+        printer.text(&script)?;
+        printer.end()?;
+        Ok(Exit::DONE)
+    }
+}

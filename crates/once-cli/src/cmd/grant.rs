@@ -1,0 +1,88 @@
+//! `once grant`
+
+use clap::{Args, ValueEnum};
+use serde_json::{Value, json};
+
+use crate::context::{Context, with};
+use crate::failure::{Done, Exit};
+use crate::ui;
+
+/// Let a peer read, or share into, this kernel
+#[derive(Debug, Args)]
+pub struct Grant {
+    #[command(flatten)]
+    pub(super) right: Right,
+    /// For how long, like 12h or 7d [default: until revoked]
+    #[arg(long, value_name = "TIME", value_parser = ui::parse_ms)]
+    expires: Option<u64>,
+}
+
+/// Who may do what on what.
+#[derive(Debug, Args)]
+pub struct Right {
+    /// Which peer
+    peer: String,
+    /// What it may do
+    right: Verb,
+    /// Only on this object
+    #[arg(long, conflicts_with = "component")]
+    object: Option<String>,
+    /// Only on objects of this component
+    #[arg(long, value_name = "NAME")]
+    component: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Verb {
+    /// Send scenarios here, within its quota
+    Share,
+    /// Fetch and follow what is here
+    Read,
+}
+
+impl Right {
+    /// As parameters of the API.
+    pub fn params(&self) -> Value {
+        let right = match self.right {
+            Verb::Share => "share",
+            Verb::Read => "read",
+        };
+        let text = |value: &Option<String>| value.clone().map(Value::from);
+        let params = json!({ "peer": self.peer, "right": right });
+        with(params, [("object", text(&self.object)), ("component", text(&self.component))])
+    }
+
+    /// As words.
+    pub fn words(&self) -> String {
+        let right = match self.right {
+            Verb::Share => "share into this kernel",
+            Verb::Read => "read",
+        };
+        let on = match (&self.object, &self.component, self.right) {
+            (Some(object), ..) => format!(" {}", ui::shown(object)),
+            (_, Some(component), _) => format!(" every {}", ui::shown(component)),
+            (.., Verb::Read) => " everything".to_owned(),
+            _ => String::new(),
+        };
+        format!("{right}{on}")
+    }
+
+    /// Whose right it is.
+    pub fn peer(&self) -> String {
+        ui::shown(&self.peer)
+    }
+}
+
+impl Grant {
+    /// In force at once.
+    pub async fn run(self, context: &Context) -> Done {
+        const MS_PER_S: u64 = 1000;
+        let expires = self.expires.map(|ms| Value::from(ms.div_ceil(MS_PER_S)));
+        let params = with(self.right.params(), [("expires_s", expires)]);
+        let answer = context.call("grant", params).await?;
+        context.answer(&answer, |_| {
+            ui::print(&format!("{} may {}", self.right.peer(), self.right.words()))
+        })?;
+        Ok(Exit::DONE)
+    }
+}

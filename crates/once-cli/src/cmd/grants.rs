@@ -1,0 +1,55 @@
+//! `once grants`
+
+use clap::Args;
+use serde_json::{Value, json};
+
+use crate::context::{Context, list, number, text};
+use crate::failure::{Done, Exit};
+use crate::ui;
+
+/// List who may do what here
+#[derive(Debug, Args)]
+pub struct Grants {}
+
+impl Grants {
+    /// What is not listed is denied.
+    pub async fn run(self, context: &Context) -> Done {
+        let answer = context.call("grants", json!({})).await?;
+        context.answer(&answer, |answer| {
+            let grants = list(answer, "grants");
+            if grants.is_empty() {
+                ui::say("no grants: nobody may read or share anything here");
+                return Ok(());
+            }
+            let mut table = ui::Table::new(["PEER", "RIGHT", "ON", "EXPIRES"]);
+            for grant in grants {
+                table.row([
+                    peer(text(grant, "peer")),
+                    ui::shown(text(grant, "right")),
+                    scope(grant),
+                    match number(grant, "expires_ms") {
+                        0 => "-".to_owned(),
+                        at_ms => ui::since(at_ms),
+                    },
+                ]);
+            }
+            table.print()
+        })?;
+        Ok(Exit::DONE)
+    }
+}
+
+/// A petname as it is, a kernel id shortened.
+fn peer(name: &str) -> String {
+    const KERNEL_ID_CHARS: usize = 52;
+    if name.len() == KERNEL_ID_CHARS { ui::short(name) } else { ui::shown(name) }
+}
+
+fn scope(grant: &Value) -> String {
+    match text(grant, "scope") {
+        "object" => ui::shown(text(grant, "object")),
+        "component" => format!("every {}", ui::shown(text(grant, "component"))),
+        "all" => "everything".to_owned(),
+        other => ui::shown(other),
+    }
+}

@@ -1,0 +1,43 @@
+//! `once init`
+
+use clap::Args;
+use once::InitOptions;
+use serde_json::json;
+
+use crate::context::Context;
+use crate::failure::{Done, Exit};
+use crate::ui;
+
+/// Make a kernel: its keys, its name, an empty store
+#[derive(Debug, Args)]
+pub struct Init {
+    /// What it calls itself when it meets others [default: user@host]
+    #[arg(long)]
+    name: Option<String>,
+    /// The UDP address it listens on [default: 0.0.0.0:0, a free port]
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    listen: Option<String>,
+    /// A relay to be reachable through from behind a NAT; none unless given
+    #[arg(long, value_name = "URL")]
+    relay: Option<String>,
+}
+
+impl Init {
+    /// Refuses a directory with a kernel in it.
+    pub fn run(self, context: &Context) -> Done {
+        let options = InitOptions { name: self.name, listen: self.listen, relay: self.relay };
+        let made = once::init(&context.data, options)?;
+        let recovery_key = ui::shown_path(&made.recovery_key);
+        let answer = json!({ "kernel": made.kernel, "name": made.name,
+            "data": context.data.to_string_lossy(), "recovery_key": made.recovery_key.to_string_lossy() });
+        context.answer(&answer, |_| {
+            ui::print(&format!("kernel     {}", made.kernel))?;
+            ui::print(&format!("name       {}", ui::shown(&made.name)))?;
+            ui::print(&format!("data       {}", ui::shown_path(&context.data)))?;
+            ui::print(&format!("recovery   {recovery_key}"))
+        })?;
+        ui::say("Keep a copy of the recovery key elsewhere: with it your objects survive the loss of this machine.");
+        ui::say("Start the kernel with `once up`.");
+        Ok(Exit::DONE)
+    }
+}

@@ -1,0 +1,41 @@
+//! `once invite`
+
+use clap::Args;
+use serde_json::json;
+
+use crate::context::{Context, number, text, with};
+use crate::failure::{Done, Exit};
+use crate::ui;
+
+/// Print a ticket that admits one kernel, once
+///
+/// The ticket goes to stdout. Give it to the other person on a channel that you trust: whoever uses it first is let in.
+#[derive(Debug, Args)]
+pub struct Invite {
+    /// The petname that the newcomer gets here [default: what it calls itself]
+    #[arg(long, value_name = "PETNAME")]
+    name: Option<String>,
+    /// How long the ticket is valid, like 30m, 12h, 7d
+    #[arg(long, value_name = "TIME", default_value = "1d", value_parser = ui::parse_ms)]
+    expires: u64,
+}
+
+impl Invite {
+    /// Needs the kernel to run: the ticket says where it listens.
+    pub async fn run(self, context: &Context) -> Done {
+        const MS_PER_S: u64 = 1000;
+        let params = json!({ "expires_s": self.expires.div_ceil(MS_PER_S) });
+        let params = with(params, [("name", self.name.map(Into::into))]);
+        let answer = context.call_running("invite", params).await?;
+        context.answer(&answer, |answer| ui::print(text(answer, "ticket")))?;
+        ui::say(&format!("Valid once, and only {}. On the other machine: `once join TICKET`", ends(&answer)));
+        Ok(Exit::DONE)
+    }
+}
+
+fn ends(answer: &serde_json::Value) -> String {
+    match ui::since(number(answer, "expires_ms")) {
+        soon if soon.starts_with("in ") => format!("for {}", soon.trim_start_matches("in ")),
+        other => other,
+    }
+}

@@ -1,0 +1,29 @@
+//! One file per command. A command's arguments are a struct; its `run` does the work.
+
+pub mod claim;
+pub mod completions;
+pub mod conflicts;
+pub mod doctor;
+pub mod exchange;
+pub mod export;
+pub mod follow;
+pub mod grant;
+pub mod grants;
+pub mod import;
+pub mod init;
+pub mod invite;
+pub mod join;
+pub mod ls;
+pub mod outbox;
+pub mod peers;
+pub mod put;
+pub mod refs;
+pub mod request;
+pub mod revoke;
+pub mod rm;
+pub mod share;
+pub mod show;
+pub mod status;
+pub mod stop;
+pub mod unfollow;
+pub mod up;

@@ -1,0 +1,52 @@
+//! `once refs`
+
+use clap::Args;
+use serde_json::{Value, json};
+
+use crate::context::{Context, list, text, truth};
+use crate::failure::{Done, Exit};
+use crate::ui;
+
+/// List what an object refers to, and whether it is here
+#[derive(Debug, Args)]
+pub struct Refs {
+    /// Which object
+    object: String,
+}
+
+impl Refs {
+    /// Declared references, IOR texts and bare UUIDs.
+    pub async fn run(self, context: &Context) -> Done {
+        let answer = context.call("refs", json!({ "object": self.object })).await?;
+        context.answer(&answer, |answer| {
+            let references = list(answer, "references");
+            if references.is_empty() {
+                ui::say("no references");
+                return Ok(());
+            }
+            let mut table = ui::Table::new(["TARGET", "HERE", "KIND", "PLACE"]);
+            for reference in references {
+                table.row([
+                    ui::capped(text(reference, "target"), 200),
+                    here(reference),
+                    ui::shown(text(reference, "place")),
+                    ui::shown(text(reference, "path")),
+                ]);
+            }
+            table.print()?;
+            if truth(answer, "truncated") {
+                ui::say("There are more: only so many are read from one scenario.");
+            }
+            Ok(())
+        })?;
+        Ok(Exit::DONE)
+    }
+}
+
+fn here(reference: &Value) -> String {
+    match list(reference, "objects").len() {
+        0 => "-".to_owned(),
+        1 => "yes".to_owned(),
+        n => format!("{n} objects"),
+    }
+}

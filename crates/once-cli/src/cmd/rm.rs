@@ -1,0 +1,25 @@
+//! `once rm`
+
+use clap::Args;
+use serde_json::json;
+
+use crate::context::Context;
+use crate::failure::Done;
+
+/// Remove objects
+///
+/// At its home an object becomes a tombstone, which travels to those who follow it. Elsewhere only the copy here goes.
+#[derive(Debug, Args)]
+pub struct Rm {
+    /// Which objects
+    #[arg(required = true)]
+    objects: Vec<String>,
+}
+
+impl Rm {
+    /// One after the other; the first refusal ends it.
+    pub async fn run(self, context: &Context) -> Done {
+        let calls = self.objects.into_iter().map(|object| json!({ "object": object })).collect();
+        super::put::change(context, "remove", calls).await
+    }
+}

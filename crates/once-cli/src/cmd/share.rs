@@ -1,0 +1,97 @@
+//! `once share`
+
+use clap::Args;
+use serde_json::{Value, json};
+
+use crate::context::{Context, list, not_running, number, text};
+use crate::failure::{Done, Exit, Failure};
+use crate::ui;
+
+/// Send objects to a peer: now, or as soon as it is back
+///
+/// What is shared is durable here before this command says anything, and is sent again until the other kernel has it on
+/// its disk. Waits for that; exits with 4 if the deadline comes first (the sharing goes on), with 3 if the peer refused.
+#[derive(Debug, Args)]
+#[command(override_usage = "once share [OPTIONS] <OBJECT>... <PEER>\n       once share [OPTIONS] --all <PEER>")]
+pub struct Share {
+    /// Which objects; the last name is the peer
+    #[arg(required = true, value_name = "OBJECT... PEER", hide = true)]
+    names: Vec<String>,
+    /// All objects on this kernel
+    #[arg(long)]
+    all: bool,
+    /// What they refer to, too, and so on, within limits; says what it left out
+    #[arg(short = 'r', long)]
+    with_references: bool,
+    /// Do not wait for the peer
+    #[arg(long)]
+    no_wait: bool,
+    /// How long to wait, like 10s or 1m
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = ui::parse_ms)]
+    timeout: u64,
+}
+
+impl Share {
+    /// Without `--no-wait` the kernel must run: somebody has to carry it.
+    pub async fn run(mut self, context: &Context) -> Done {
+        let to = self.names.pop().unwrap_or_default();
+        let mut params = json!({ "to": to, "with_references": self.with_references,
+            "delivered": !self.no_wait, "timeout_ms": self.timeout });
+        match (self.all, self.names.is_empty()) {
+            (true, true) => params["all"] = true.into(),
+            (false, false) => params["objects"] = self.names.clone().into(),
+            (true, false) => return Err(Failure::usage("name objects or say --all, not both")),
+            (false, true) => {
+                let failure = Failure::usage(format!("what is to be shared with {}?", ui::shown(&to)));
+                return Err(failure.hint("once share OBJECT... PEER, or once share --all PEER"));
+            }
+        }
+        let client = context.kernel().await?;
+        if client.is_embedded() && !self.no_wait {
+            client.close().await?;
+            return Err(not_running(&context.data).hint("start it with `once up`, or queue it with --no-wait"));
+        }
+        let bar = if context.json || self.no_wait { ui::Bar::none() } else { ui::Bar::new("sharing", 0) };
+        let answer = client.call_with_progress("share", params, |progress| bar.show(progress)).await;
+        drop(bar);
+        let closed = client.close().await;
+        let answer = answer?;
+        closed?;
+        context.answer(&answer, |answer| print(answer, &to, self.no_wait))?;
+        Ok(exit(&answer, self.no_wait))
+    }
+}
+
+fn exit(answer: &Value, no_wait: bool) -> Exit {
+    if !list(answer, "refused").is_empty() {
+        Exit::REFUSED
+    } else if number(answer, "waiting") > 0 && !no_wait {
+        Exit::UNREACHABLE
+    } else {
+        Exit::DONE
+    }
+}
+
+fn print(answer: &Value, to: &str, no_wait: bool) -> Done<()> {
+    let (shared, delivered) = (number(answer, "shared"), number(answer, "delivered"));
+    let to = ui::shown(to);
+    if no_wait {
+        ui::print(&format!("shared {} with {to}: sent as soon as it can be", ui::count(shared, "object")))?;
+    } else {
+        ui::print(&format!("delivered {} of {} to {to}", ui::number(delivered), ui::count(shared, "object")))?;
+    }
+    for refused in list(answer, "refused") {
+        let (object, code) = (ui::shown(text(refused, "object")), ui::shown(text(refused, "code")));
+        ui::say(&format!("refused by {to}: {object} ({code})"));
+    }
+    for left in list(answer, "left_out") {
+        let (target, reason) = (ui::capped(text(left, "target"), 200), ui::shown(text(left, "reason")));
+        ui::say(&format!("left out: {target} ({reason})"));
+    }
+    let waiting = number(answer, "waiting");
+    if waiting > 0 && !no_wait {
+        let waits = if waiting == 1 { "waits" } else { "wait" };
+        ui::say(&format!("{} {waits} in the outbox until {to} is back (`once outbox`)", ui::number(waiting)));
+    }
+    Ok(())
+}

@@ -1,0 +1,65 @@
+//! `once status`
+
+use clap::Args;
+use serde_json::{Value, json};
+
+use crate::context::{Context, list, number, text};
+use crate::failure::{Done, Exit};
+use crate::ui;
+
+/// Say who this kernel is, what it holds, and how it does
+#[derive(Debug, Args)]
+pub struct Status {}
+
+impl Status {
+    /// Also when the kernel does not run: `running` tells.
+    pub async fn run(self, context: &Context) -> Done {
+        let client = context.kernel().await?;
+        let running = !client.is_embedded();
+        let answer = client.call("status", json!({})).await;
+        let closed = client.close().await;
+        let mut answer = answer?;
+        closed?;
+        if let Some(members) = answer.as_object_mut() {
+            members.insert("running".to_owned(), running.into());
+        }
+        context.answer(&answer, |answer| print(answer, running))?;
+        Ok(Exit::DONE)
+    }
+}
+
+fn print(answer: &Value, running: bool) -> Done<()> {
+    let paint = ui::Paint::stdout();
+    let line = |label: &str, value: String| ui::print(&format!("{} {value}", paint.dim(&format!("{label:<10}"))));
+    line("kernel", text(answer, "kernel").to_owned())?;
+    line("name", ui::shown(text(answer, "name")))?;
+    line("data", ui::capped(text(answer, "data"), 400))?;
+    if running {
+        let up = ui::duration_us(number(answer, "uptime_ms") * 1000);
+        line("running", format!("{} for {up}, pid {}", paint.green("yes"), number(answer, "pid")))?;
+        let addresses = list(answer, "addresses").iter().filter_map(Value::as_str).map(ui::shown);
+        line("addresses", addresses.collect::<Vec<_>>().join("  "))?;
+    } else {
+        line("running", format!("{}: start it with `once up`", paint.yellow("no")))?;
+    }
+    line("objects", objects(answer))?;
+    let peers = ui::count(number(answer, "peers"), "peer");
+    line("peers", format!("{peers}, {} connected", ui::number(number(answer, "connected"))))?;
+    line("owed", format!("{} to peers (`once outbox`)", ui::count(number(answer, "owed"), "scenario")))?;
+    let (store, free) = (number(answer, "store_bytes"), number(answer, "disk_free_bytes"));
+    line("disk", format!("{} used, {} free", ui::bytes(store), ui::bytes(free)))
+}
+
+fn objects(answer: &Value) -> String {
+    let mut parts = vec![
+        ui::count(number(answer, "objects"), "object"),
+        ui::bytes(number(answer, "bytes")),
+    ];
+    if number(answer, "tombstones") > 0 {
+        parts.push(format!("{} removed", ui::number(number(answer, "tombstones"))));
+    }
+    if number(answer, "conflicts") > 0 {
+        parts.push(format!("{} (`once conflicts`)", ui::count(number(answer, "conflicts"), "conflict")));
+    }
+    parts.join(", ")
+}

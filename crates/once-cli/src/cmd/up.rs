@@ -1,0 +1,219 @@
+//! `once up`
+
+use std::fs::File;
+use std::io::Read;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use clap::Args;
+use once::api::{Client, Events};
+use once::{InitOptions, Kernel};
+use serde_json::{Value, json};
+
+use crate::context::{Context, list, peer_name, text};
+use crate::failure::{Done, Exit, Failure, plain};
+use crate::ui;
+
+/// How long `--detach` waits for the kernel in the background to answer.
+const READY_MAX: Duration = Duration::from_secs(30);
+const READY_STEP: Duration = Duration::from_millis(10);
+
+/// Start the kernel: it runs until Ctrl-C, SIGTERM or `once stop`
+///
+/// Says who it is and where it listens, then which peers come and go. Whatever it acknowledged is on disk, so it may
+/// also be killed.
+#[derive(Debug, Args)]
+pub struct Up {
+    /// Make the kernel first if there is none in the data directory
+    #[arg(long)]
+    init: bool,
+    /// What it calls itself when it meets others, from now on
+    #[arg(long)]
+    name: Option<String>,
+    /// The UDP address it listens on this time
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    listen: Option<String>,
+    /// A relay to be reachable through from behind a NAT
+    #[arg(long, value_name = "URL")]
+    relay: Option<String>,
+    /// Go on in the background, and come back when the kernel is ready
+    #[arg(short, long)]
+    detach: bool,
+    /// Stop when stdin ends: for whoever starts a kernel and must not leave it behind
+    #[arg(long, hide = true, conflicts_with = "detach")]
+    leash: bool,
+}
+
+impl Up {
+    /// Returns when the kernel has stopped cleanly; with `--detach` when it is ready.
+    pub async fn run(self, context: &Context) -> Done {
+        if self.init && !once::is_initialised(&context.data) {
+            let (name, listen, relay) = (self.name.clone(), self.listen.clone(), self.relay.clone());
+            once::init(&context.data, InitOptions { name, listen, relay })?;
+        }
+        context.initialised()?;
+        if self.detach { self.background(context).await } else { self.foreground(context).await }
+    }
+
+    async fn foreground(self, context: &Context) -> Done {
+        let begun = Instant::now();
+        // Before the kernel starts: a signal that comes meanwhile must find someone.
+        let mut signals = Signals::new()?;
+        let mut kernel = Kernel::builder(&context.data);
+        if let Some(name) = self.name {
+            kernel = kernel.name(name);
+        }
+        if let Some(listen) = &self.listen {
+            kernel = kernel.listen(listen);
+        }
+        if let Some(relay) = &self.relay {
+            kernel = kernel.relay(relay);
+        }
+        let kernel = kernel.start().await?;
+        let outcome = serve(context, &kernel, begun, self.leash, &mut signals).await;
+        let stopped = tokio::select! {
+            stopped = kernel.stop() => stopped,
+            () = signals.next() => return Err(Failure::failed("stopped at once, as told twice")
+                .hint("nothing acknowledged is lost; the next start takes a moment longer")),
+        };
+        outcome?;
+        stopped?;
+        if !self.leash {
+            ui::say("stopped");
+        }
+        Ok(Exit::DONE)
+    }
+
+    async fn background(self, context: &Context) -> Done {
+        if Client::connect(&context.data).await?.is_some() {
+            return Err(Failure::failed(format!("the kernel in {} runs already", ui::shown_path(&context.data)))
+                .hint("`once status` says more, `once stop` stops it"));
+        }
+        let log = context.data.join("up.log");
+        let open = || {
+            let file = File::create(&log)?;
+            Ok((file.try_clone()?, file, std::env::current_exe()?))
+        };
+        let (out, err, program) = open().map_err(|error: std::io::Error| Failure::io(&log, &error))?;
+        let mut command = Command::new(program);
+        command.arg("--data").arg(&context.data).arg("up").stdin(Stdio::null()).stdout(out).stderr(err);
+        for (option, value) in [("--name", &self.name), ("--listen", &self.listen), ("--relay", &self.relay)] {
+            if let Some(value) = value {
+                command.arg(option).arg(value);
+            }
+        }
+        // A group of its own, so that Ctrl-C here does not reach it.
+        #[cfg(unix)]
+        std::os::unix::process::CommandExt::process_group(&mut command, 0);
+        let mut child = command.spawn().map_err(|error| Failure::fault(format!("cannot start: {}", plain(&error))))?;
+        let begun = Instant::now();
+        loop {
+            if let Some(client) = Client::connect(&context.data).await? {
+                let status = client.call("status", json!({})).await?;
+                announce(context, &status)?;
+                ui::say("It goes on in the background; `once stop` stops it.");
+                return Ok(Exit::DONE);
+            }
+            let ended = child.try_wait().map_err(|error| Failure::io(&log, &error))?;
+            if ended.is_some() || begun.elapsed() > READY_MAX {
+                let said = std::fs::read_to_string(&log).unwrap_or_default();
+                let said = said.lines().find_map(|line| line.strip_prefix("error: "));
+                let failure = Failure::failed(said.unwrap_or("the kernel did not start").to_owned());
+                let exit = ended.and_then(|status| status.code()).and_then(|code| u8::try_from(code).ok());
+                return Err(Failure { exit: exit.filter(|exit| *exit > 0).unwrap_or(1), ..failure }
+                    .hint(format!("{} says more", ui::shown_path(&log))));
+            }
+            tokio::time::sleep(READY_STEP).await;
+        }
+    }
+}
+
+/// From ready to the first reason to stop.
+async fn serve(context: &Context, kernel: &Kernel, begun: Instant, leash: bool, signals: &mut Signals) -> Done<()> {
+    kernel.serve_api().await?;
+    let client = Client::connect(&context.data).await?;
+    let client = client.ok_or_else(|| Failure::fault("the kernel does not answer on its own socket"))?;
+    announce(context, &client.call("status", json!({})).await?)?;
+    if !leash {
+        let took = ui::duration_us(begun.elapsed().as_micros() as u64);
+        ui::say(&format!("Ready after {took}. Ctrl-C stops it."));
+    }
+    let events = client.listen().await?;
+    tokio::select! {
+        stopped = kernel.stopped() => Ok(stopped?),
+        () = signals.next() => Ok(()),
+        () = stdin_ends(), if leash => Ok(()),
+        () = narrate(&client, events) => Ok(kernel.stopped().await?),
+    }
+}
+
+/// Who it is, where it listens, where it keeps things.
+fn announce(context: &Context, status: &Value) -> Done<()> {
+    let answer = json!({ "kernel": text(status, "kernel"), "name": text(status, "name"),
+        "pid": status.get("pid"), "addresses": list(status, "addresses"), "data": context.data.to_string_lossy() });
+    context.answer(&answer, |_| {
+        let paint = ui::Paint::stdout();
+        let line = |label: &str, value: &str| ui::print(&format!("{} {value}", paint.dim(&format!("{label:<10}"))));
+        line("kernel", &paint.bold(text(status, "kernel")))?;
+        line("name", &ui::shown(text(status, "name")))?;
+        for address in list(status, "addresses").iter().filter_map(Value::as_str) {
+            line("address", &ui::shown(address))?;
+        }
+        line("data", &ui::shown_path(&context.data))
+    })
+}
+
+/// Says which peers come and go, until the kernel says no more.
+async fn narrate(client: &Client, mut events: Events) {
+    while let Some(event) = events.next().await {
+        let what = match text(&event, "kind") {
+            "connected" => "connected".to_owned(),
+            "disconnected" => format!("gone: {}", ui::shown(text(&event, "reason"))),
+            _ => continue,
+        };
+        let peers = client.call("peers", json!({})).await.unwrap_or_default();
+        let kernel = text(&event, "peer");
+        let peer = list(&peers, "peers").iter().find(|peer| text(peer, "kernel") == kernel);
+        let name = peer.map_or_else(String::new, |peer| format!("{} ", peer_name(peer)));
+        ui::say(&format!("{name}({}) {what}", ui::short(kernel)));
+    }
+}
+
+/// Whoever holds the other end of stdin has gone, however it went. A thread of its own, since a read of stdin cannot be
+/// cancelled: the runtime would wait for it.
+async fn stdin_ends() {
+    let (end, ended) = tokio::sync::oneshot::channel();
+    std::thread::spawn(move || {
+        let mut ignored = [0; 64];
+        let mut stdin = std::io::stdin();
+        while stdin.read(&mut ignored).is_ok_and(|read| read > 0) {}
+        // Nobody listens when the kernel stopped for another reason.
+        let _ = end.send(());
+    });
+    let _ = ended.await;
+}
+
+/// SIGINT and SIGTERM.
+pub struct Signals {
+    interrupt: tokio::signal::unix::Signal,
+    terminate: tokio::signal::unix::Signal,
+}
+
+impl Signals {
+    /// From now on these signals no longer kill the process.
+    pub fn new() -> Done<Self> {
+        use tokio::signal::unix::{SignalKind, signal};
+        let failed = |error| Failure::fault(format!("cannot watch for signals: {error}"));
+        let interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
+        let terminate = signal(SignalKind::terminate()).map_err(failed)?;
+        Ok(Self { interrupt, terminate })
+    }
+
+    /// The next of either.
+    pub async fn next(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
+    }
+}

@@ -1,0 +1,137 @@
+//! What every command is given: the data directory, how to answer, and the way to a kernel.
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use directories::ProjectDirs;
+use once::api::Client;
+use serde_json::Value;
+
+use crate::failure::{Done, Failure, UNREACHABLE};
+use crate::ui;
+
+/// How long a command waits for a kernel that is just starting or stopping: it has the lock, but no socket.
+const BETWEEN_MAX: Duration = Duration::from_secs(5);
+const BETWEEN_STEP: Duration = Duration::from_millis(50);
+
+/// What holds for the whole command.
+#[derive(Debug, Clone)]
+pub struct Context {
+    /// The data directory, absolute.
+    pub data: PathBuf,
+    /// Answer with JSON.
+    pub json: bool,
+}
+
+impl Context {
+    /// The directory that was chosen, or the one that XDG names.
+    pub fn new(data: Option<PathBuf>, json: bool) -> Done<Self> {
+        let data = match data {
+            Some(data) => data,
+            None => ProjectDirs::from("", "", "once").map(|dirs| dirs.data_dir().to_owned()).ok_or_else(|| {
+                Failure::usage("no home directory to keep the kernel in").hint("name its directory with --data DIR")
+            })?,
+        };
+        let data = std::path::absolute(&data).map_err(|error| Failure::io(&data, &error))?;
+        Ok(Self { data, json })
+    }
+
+    /// The kernel that runs on the data directory.
+    pub async fn running(&self) -> Done<Client> {
+        self.initialised()?;
+        Client::connect(&self.data).await?.ok_or_else(|| not_running(&self.data))
+    }
+
+    /// The kernel that runs, or the data directory opened here: for what needs no network.
+    pub async fn kernel(&self) -> Done<Client> {
+        self.initialised()?;
+        let begun = Instant::now();
+        loop {
+            if let Some(client) = Client::connect(&self.data).await? {
+                return Ok(client);
+            }
+            match Client::embedded(&self.data).await {
+                Ok(client) => return Ok(client),
+                Err(error) if error.code == "in-use" && begun.elapsed() < BETWEEN_MAX => {
+                    tokio::time::sleep(BETWEEN_STEP).await;
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
+    /// One call that needs no network.
+    pub async fn call(&self, method: &str, params: Value) -> Done<Value> {
+        let client = self.kernel().await?;
+        self.finish(client, method, params).await
+    }
+
+    /// One call that needs the network, so a kernel that runs.
+    pub async fn call_running(&self, method: &str, params: Value) -> Done<Value> {
+        let client = self.running().await?;
+        self.finish(client, method, params).await
+    }
+
+    async fn finish(&self, client: Client, method: &str, params: Value) -> Done<Value> {
+        let answer = client.call(method, params).await;
+        let closed = client.close().await;
+        let answer = answer?;
+        closed?;
+        Ok(answer)
+    }
+
+    /// Prints the answer as it is where JSON was asked for, else what `text` makes of it.
+    pub fn answer(&self, answer: &Value, text: impl FnOnce(&Value) -> Done<()>) -> Done<()> {
+        if self.json { ui::print_json(answer) } else { text(answer) }
+    }
+
+    /// Whether a kernel lives there at all.
+    pub fn initialised(&self) -> Done<()> {
+        if once::is_initialised(&self.data) {
+            return Ok(());
+        }
+        Err(Failure { code: "not-found".into(), ..Failure::failed(format!("no kernel in {}", ui::shown_path(&self.data))) }
+            .hint("make one with `once init`, or name its directory with --data"))
+    }
+}
+
+/// Nothing listens on the socket of that directory.
+pub fn not_running(data: &Path) -> Failure {
+    let message = format!("the kernel in {} is not running", ui::shown_path(data));
+    Failure { code: "unreachable".into(), exit: UNREACHABLE, ..Failure::failed(message) }
+        .hint("start it with `once up`")
+}
+
+/// A text member of an answer; empty where it is absent or null.
+pub fn text<'a>(value: &'a Value, name: &str) -> &'a str {
+    value.get(name).and_then(Value::as_str).unwrap_or_default()
+}
+
+/// A number of an answer; 0 where it is absent or null.
+pub fn number(value: &Value, name: &str) -> u64 {
+    value.get(name).and_then(Value::as_u64).unwrap_or(0)
+}
+
+/// A truth of an answer; false where it is absent or null.
+pub fn truth(value: &Value, name: &str) -> bool {
+    value.get(name).and_then(Value::as_bool).unwrap_or(false)
+}
+
+/// A list of an answer; empty where it is absent or null.
+pub fn list<'a>(value: &'a Value, name: &str) -> &'a [Value] {
+    value.get(name).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default()
+}
+
+/// What to call a peer: the petname, else what it calls itself, else the beginning of its id.
+pub fn peer_name(peer: &Value) -> String {
+    let named = ["petname", "name"].into_iter().map(|name| text(peer, name)).find(|name| !name.is_empty());
+    named.map_or_else(|| ui::short(text(peer, "kernel")), ui::shown)
+}
+
+/// Adds the members that were given.
+pub fn with(mut params: Value, members: impl IntoIterator<Item = (&'static str, Option<Value>)>) -> Value {
+    if let Some(object) = params.as_object_mut() {
+        object.extend(members.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))));
+    }
+    params
+}

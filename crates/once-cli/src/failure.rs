@@ -1,0 +1,161 @@
+//! How a command ends: exit codes, and errors that say what happened and what to do next.
+
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+use std::process::ExitCode;
+
+use once::api::ApiError;
+
+use crate::ui;
+
+/// 2 is clap's too.
+pub const USAGE: u8 = 2;
+/// Unreachable, or not known whether it was done.
+pub const UNREACHABLE: u8 = 4;
+/// Our fault.
+pub const FAULT: u8 = 5;
+
+/// How a command ended that printed everything there is to say: 0 done, 1 failed, 3 refused, 4 unreachable.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Exit(pub u8);
+
+impl Exit {
+    /// Done.
+    pub const DONE: Self = Self(0);
+    /// Failed, and said why.
+    pub const FAILED: Self = Self(1);
+    /// The other kernel refused, and it was said.
+    pub const REFUSED: Self = Self(3);
+    /// Not done within the deadline, and it was said.
+    pub const UNREACHABLE: Self = Self(UNREACHABLE);
+}
+
+/// What a command gives back.
+pub type Done<T = Exit> = Result<T, Failure>;
+
+/// Why a command was not done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure {
+    /// Stable code, as in `docs/local-api.md`.
+    pub code: String,
+    /// What the command exits with.
+    pub exit: u8,
+    /// What happened, and where.
+    pub message: String,
+    /// What to do next.
+    pub hint: Option<String>,
+}
+
+impl Failure {
+    /// Not done: exit code 1.
+    pub fn failed(message: impl Into<String>) -> Self {
+        Self { code: "failed".into(), exit: 1, message: message.into(), hint: None }
+    }
+
+    /// Wrong use: exit code 2.
+    pub fn usage(message: impl Into<String>) -> Self {
+        Self { code: "usage".into(), exit: USAGE, ..Self::failed(message) }
+    }
+
+    /// Something of ours is broken: exit code 5.
+    pub fn fault(message: impl Into<String>) -> Self {
+        Self { code: "fault".into(), exit: FAULT, ..Self::failed(message) }
+    }
+
+    /// A file or directory that cannot be used.
+    pub fn io(path: &Path, error: &io::Error) -> Self {
+        Self::failed(format!("{}: {}", ui::shown_path(path), plain(error)))
+    }
+
+    /// Whoever read our output has gone: nothing to say, and nobody to say it to.
+    pub fn reader_gone() -> Self {
+        Self { code: "reader-gone".into(), exit: 0, message: String::new(), hint: None }
+    }
+
+    /// Says what to do next.
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+}
+
+impl From<ApiError> for Failure {
+    fn from(error: ApiError) -> Self {
+        let place = match (error.line, error.column) {
+            (Some(line), Some(column)) => format!("line {line}, column {column}: "),
+            _ => String::new(),
+        };
+        let message = format!("{place}{}", error.message);
+        Self { code: error.code, exit: error.exit, message, hint: error.hint }
+    }
+}
+
+/// The operating system's words without its number: `No such file or directory`.
+pub fn plain(error: &io::Error) -> String {
+    let text = error.to_string();
+    text.split(" (os error").next().unwrap_or_default().to_owned()
+}
+
+/// Runs a command and turns what becomes of it into an exit code; a panic is our fault, and said so.
+pub fn guarded(command: impl FnOnce() -> (bool, Done)) -> ExitCode {
+    std::panic::set_hook(Box::new(|panic| {
+        let place = panic.location().map(|at| format!(" at {}:{}", at.file(), at.line())).unwrap_or_default();
+        let payload = panic.payload();
+        let what = payload.downcast_ref::<&str>().copied().map(str::to_owned);
+        let what = what.or_else(|| payload.downcast_ref::<String>().cloned()).unwrap_or_default();
+        ui::say(&format!("error: a fault of ours{place}: {}", ui::capped(&what, 400)));
+        ui::say("hint: nothing that was acknowledged is lost; please report this with the two lines above");
+    }));
+    match catch_unwind(AssertUnwindSafe(command)) {
+        Ok((_, Ok(exit))) => ExitCode::from(exit.0),
+        Ok((json, Err(failure))) => {
+            report(&failure, json);
+            ExitCode::from(failure.exit)
+        }
+        Err(_) => ExitCode::from(FAULT),
+    }
+}
+
+/// `error: …` and `hint: …` on stderr; with `--json` also as an object on stdout, so that there always is one.
+fn report(failure: &Failure, json: bool) {
+    if failure.exit == 0 {
+        return;
+    }
+    let paint = ui::Paint::stderr();
+    ui::say(&format!("{} {}", paint.red("error:"), ui::capped(&failure.message, 2000)));
+    if let Some(hint) = &failure.hint {
+        ui::say(&format!("{} {}", paint.yellow("hint:"), ui::capped(hint, 2000)));
+    }
+    if json {
+        let error = serde_json::json!({ "code": failure.code, "exit": failure.exit,
+            "message": failure.message, "hint": failure.hint });
+        // A reader that has gone makes no difference any more.
+        let _ = ui::print_json(&serde_json::json!({ "error": error }));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_is_our_fault() {
+        assert_eq!(guarded(|| panic!("as a test")), ExitCode::from(5));
+    }
+
+    #[test]
+    fn an_error_of_the_api_keeps_its_code_and_says_where() {
+        let error = ApiError {
+            code: "invalid".into(),
+            exit: 1,
+            message: "git conflict marker".into(),
+            hint: None,
+            line: Some(3),
+            column: Some(1),
+        };
+        let failure = Failure::from(error);
+        assert_eq!((failure.code.as_str(), failure.exit), ("invalid", 1));
+        assert_eq!(failure.message, "line 3, column 1: git conflict marker");
+    }
+}

@@ -1,0 +1,212 @@
+//! Handing scenario files to a kernel, in batches, past the broken ones.
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use once::api::Client;
+use once::model::scenario::Scenario;
+use serde_json::{Value, json};
+
+use super::{Found, Skipped, read};
+use crate::context::{list, number, text};
+use crate::failure::{Done, Failure};
+use crate::ui;
+
+/// Most scenarios in one call: a kernel commits a call as one group.
+const BATCH_MAX_SCENARIOS: usize = 64;
+
+/// Most bytes in one call, unless a single scenario is larger.
+const BATCH_MAX_BYTES: usize = 4 * 1024 * 1024;
+
+/// A file that is no scenario, or that the kernel did not take.
+#[derive(Debug, Clone)]
+pub struct Broken {
+    /// Where it lies.
+    pub path: PathBuf,
+    /// Line and column, from 1.
+    pub place: Option<(u64, u64)>,
+    /// What is wrong.
+    pub reason: String,
+    /// What to do about it.
+    pub hint: Option<String>,
+}
+
+impl Broken {
+    /// `path:line:column: reason`, as compilers say it, so that editors find the place.
+    pub fn line(&self) -> String {
+        let place = self.place.map(|(line, column)| format!(":{line}:{column}")).unwrap_or_default();
+        format!("{}{place}: {}", ui::shown_path(&self.path), ui::capped(&self.reason, 400))
+    }
+
+    /// The same for machines.
+    pub fn json(&self) -> Value {
+        json!({ "path": self.path.to_string_lossy(), "line": self.place.map(|place| place.0),
+            "column": self.place.map(|place| place.1), "reason": self.reason, "hint": self.hint })
+    }
+}
+
+/// A file whose scenario the kernel has now.
+#[derive(Debug)]
+pub struct Imported<'a> {
+    /// Where it lies.
+    pub path: &'a Path,
+    /// What was read from it.
+    pub scenario: &'a Scenario,
+    /// The kernel's result for it: `object`, `change`, `identity`.
+    pub result: &'a Value,
+}
+
+/// What became of the files.
+#[derive(Debug, Default)]
+pub struct Summary {
+    /// All files that were looked at.
+    pub files: u64,
+    /// Scenarios that were not there before.
+    pub new: u64,
+    /// Scenarios that were there already.
+    pub same: u64,
+    /// Files that were imported before and have changed since.
+    pub changed: u64,
+    /// Scenarios that share a UUID with another one of other bytes: both are kept.
+    pub beside: u64,
+    /// Scenarios without a UUID of their own: they got one from their content.
+    pub derived: u64,
+    /// Bytes of the scenarios that the kernel has.
+    pub bytes: u64,
+    /// What could not be imported.
+    pub broken: Vec<Broken>,
+    /// What was left out.
+    pub skipped: Skipped,
+    /// How long it took.
+    pub took: Duration,
+}
+
+/// Imports what was found. `done` hears of each scenario that the kernel has, `broken` of each file that it has not.
+///
+/// # Errors
+/// When the kernel cannot go on (gone, disk full, a fault). A file that is no scenario is no error.
+pub async fn import(
+    client: &Client,
+    found: Found,
+    bar: &ui::Bar,
+    mut done: impl FnMut(Imported<'_>),
+    mut broken: impl FnMut(&Broken),
+) -> Done<Summary> {
+    let begun = Instant::now();
+    let mut summary = Summary { skipped: found.skipped, ..Summary::default() };
+    for (path, reason) in found.unreadable {
+        summary.note(Broken { path, place: None, reason, hint: None }, &mut broken);
+    }
+    let mut batch = Batch::default();
+    for path in found.files {
+        summary.files += 1;
+        match read(&path) {
+            Ok(scenario) => {
+                if batch.is_full_with(&scenario) {
+                    batch.send(client, bar, &mut summary, &mut done, &mut broken).await?;
+                }
+                batch.push(path, scenario);
+            }
+            Err(error) => {
+                let (place, reason) = (error.place(), error.reason());
+                let hint = error.hint().map(str::to_owned);
+                summary.note(Broken { path, place, reason, hint }, &mut broken);
+                bar.more(1);
+            }
+        }
+    }
+    batch.send(client, bar, &mut summary, &mut done, &mut broken).await?;
+    summary.took = begun.elapsed();
+    Ok(summary)
+}
+
+impl Summary {
+    fn note(&mut self, found: Broken, broken: &mut impl FnMut(&Broken)) {
+        broken(&found);
+        self.broken.push(found);
+    }
+
+    fn count(&mut self, result: &Value, bytes: usize) {
+        self.bytes += bytes as u64;
+        match text(result, "change") {
+            "same" => self.same += 1,
+            "changed" => self.changed += 1,
+            "beside" => self.beside += 1,
+            _ => self.new += 1,
+        }
+        if text(result, "identity") == "derived" {
+            self.derived += 1;
+        }
+    }
+}
+
+#[derive(Default)]
+struct Batch {
+    files: Vec<(PathBuf, Scenario)>,
+    bytes: usize,
+}
+
+impl Batch {
+    fn is_full_with(&self, next: &Scenario) -> bool {
+        let bytes = self.bytes + next.bytes().len();
+        self.files.len() == BATCH_MAX_SCENARIOS || (bytes > BATCH_MAX_BYTES && !self.files.is_empty())
+    }
+
+    fn push(&mut self, path: PathBuf, scenario: Scenario) {
+        self.bytes += scenario.bytes().len();
+        self.files.push((path, scenario));
+    }
+
+    async fn send(
+        &mut self,
+        client: &Client,
+        bar: &ui::Bar,
+        summary: &mut Summary,
+        done: &mut impl FnMut(Imported<'_>),
+        broken: &mut impl FnMut(&Broken),
+    ) -> Done<()> {
+        if self.files.is_empty() {
+            return Ok(());
+        }
+        // The source lets a changed file become a new revision. A path that is no UTF-8 would not name it safely.
+        let scenarios = self.files.iter().map(|(path, scenario)| match path.to_str() {
+            Some(source) => json!({ "text": scenario.as_str(), "source": source }),
+            None => json!({ "text": scenario.as_str() }),
+        });
+        let answer = client.call("import", json!({ "scenarios": scenarios.collect::<Vec<_>>() })).await?;
+        let results = list(&answer, "results");
+        if results.len() != self.files.len() {
+            return Err(Failure::fault(format!("{} results for {} files", results.len(), self.files.len())));
+        }
+        for ((path, scenario), result) in self.files.iter().zip(results) {
+            match result.get("error") {
+                None => {
+                    summary.count(result, scenario.bytes().len());
+                    done(Imported { path, scenario, result });
+                }
+                Some(error) => summary.note(refused(path, error)?, broken),
+            }
+        }
+        bar.more(self.files.len() as u64);
+        *self = Self::default();
+        Ok(())
+    }
+}
+
+/// What the kernel says of one file. When it is not the file's fault, going on helps nobody.
+fn refused(path: &Path, error: &Value) -> Done<Broken> {
+    let hint = error.get("hint").and_then(Value::as_str).map(str::to_owned);
+    let message = text(error, "message").to_owned();
+    let exit = match text(error, "code") {
+        "disk-full" | "quota" => 3,
+        "stopping" => 4,
+        "fault" => 5,
+        _ => {
+            let line = error.get("line").and_then(Value::as_u64);
+            let place = line.map(|line| (line, number(error, "column")));
+            return Ok(Broken { path: path.to_owned(), place, reason: message, hint });
+        }
+    };
+    let message = format!("{}: {message}", ui::shown_path(path));
+    Err(Failure { code: text(error, "code").to_owned(), exit, message, hint })
+}

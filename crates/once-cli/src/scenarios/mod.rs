@@ -1,0 +1,11 @@
+//! Scenario files: finding them, reading them, handing them to a kernel, writing them.
+
+mod import;
+mod read;
+mod walk;
+mod write;
+
+pub use import::{Broken, Imported, Summary, import};
+pub use read::{Unreadable, read};
+pub use walk::{Found, Skipped, find};
+pub use write::{Verdict, Writer, file_name};

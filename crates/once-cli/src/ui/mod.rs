@@ -1,0 +1,69 @@
+//! What the terminal sees: data on stdout, talk on stderr, colours only where someone looks.
+
+mod paint;
+mod progress;
+mod table;
+mod text;
+mod units;
+
+use std::io::{self, BufWriter, ErrorKind, Stdout, Write};
+
+use serde_json::Value;
+
+pub use paint::Paint;
+pub use progress::Bar;
+pub use table::Table;
+pub use text::{capped, document, shown, shown_path};
+pub use units::{bytes, count, duration_us, number, parse_bytes, parse_ms, plural, short, since};
+
+use crate::failure::{Done, Failure};
+
+/// Says something to the person at the terminal. A closed stderr is no reason to fail.
+pub fn say(text: &str) {
+    let _ = writeln!(io::stderr().lock(), "{text}");
+}
+
+/// Prints a line of data.
+pub fn print(line: &str) -> Done<()> {
+    let mut printer = Printer::new();
+    printer.line(line)?;
+    printer.end()
+}
+
+/// Prints one JSON object on a line.
+pub fn print_json(value: &Value) -> Done<()> {
+    print(&value.to_string())
+}
+
+/// Buffered lines of data, for more than a few.
+pub struct Printer(BufWriter<Stdout>);
+
+impl Printer {
+    /// Nothing is printed before the buffer is full or [`Self::end`].
+    pub fn new() -> Self {
+        Self(BufWriter::new(io::stdout()))
+    }
+
+    /// One line.
+    pub fn line(&mut self, line: &str) -> Done<()> {
+        self.text(line)?;
+        self.text("\n")
+    }
+
+    /// As it is, without a line break.
+    pub fn text(&mut self, text: &str) -> Done<()> {
+        self.0.write_all(text.as_bytes()).map_err(|error| written(&error))
+    }
+
+    /// Everything reaches the reader.
+    pub fn end(mut self) -> Done<()> {
+        self.0.flush().map_err(|error| written(&error))
+    }
+}
+
+fn written(error: &io::Error) -> Failure {
+    match error.kind() {
+        ErrorKind::BrokenPipe => Failure::reader_gone(),
+        _ => Failure::failed(format!("cannot write to stdout: {error}")),
+    }
+}

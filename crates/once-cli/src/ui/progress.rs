@@ -1,0 +1,70 @@
+//! A progress bar on stderr: nothing where nobody looks.
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use serde_json::Value;
+
+/// How often the bar is drawn, per second.
+const FRAMES_HZ: u8 = 10;
+
+/// A progress bar, or none where stderr is no terminal. Gone when it is dropped.
+pub struct Bar(ProgressBar);
+
+impl Bar {
+    /// `what` says what is done, like `importing`; `total` is 0 while it is unknown.
+    pub fn new(what: &str, total: u64) -> Self {
+        let bar = ProgressBar::with_draw_target(Some(total), ProgressDrawTarget::stderr_with_hz(FRAMES_HZ));
+        bar.set_message(what.to_owned());
+        let bar = Self(bar);
+        bar.style(total);
+        bar
+    }
+
+    /// Shows nothing.
+    pub fn none() -> Self {
+        Self(ProgressBar::hidden())
+    }
+
+    /// So many are done.
+    pub fn at(&self, done: u64) {
+        self.0.set_position(done);
+    }
+
+    /// Some more are done.
+    pub fn more(&self, done: u64) {
+        self.0.inc(done);
+    }
+
+    /// Shows a `progress` notification of the API.
+    pub fn show(&self, progress: &Value) {
+        let number = |name: &str| progress.get(name).and_then(Value::as_u64).unwrap_or(0);
+        if let Some(phase) = progress.get("phase").and_then(Value::as_str) {
+            self.0.set_message(super::shown(phase));
+        }
+        let total = number("total");
+        if total != self.0.length().unwrap_or(0) {
+            self.0.set_length(total);
+            self.style(total);
+        }
+        self.0.set_position(number("done"));
+    }
+
+    /// Says something above the bar.
+    pub fn say(&self, text: &str) {
+        self.0.suspend(|| super::say(text));
+    }
+
+    fn style(&self, total: u64) {
+        let template = match total {
+            0 => "{spinner} {msg} {human_pos}",
+            _ => "{msg} {bar:30} {human_pos}/{human_len}  {eta}",
+        };
+        let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
+        self.0.set_style(style.progress_chars("━╸─"));
+    }
+}
+
+impl Drop for Bar {
+    fn drop(&mut self) {
+        self.0.finish_and_clear();
+    }
+}

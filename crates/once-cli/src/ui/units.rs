@@ -1,0 +1,148 @@
+//! Numbers for people, and back.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use crate::failure::{Done, Failure};
+
+/// `1234567` as `1,234,567`.
+pub fn number(n: u64) -> String {
+    let digits = n.to_string();
+    let mut out = String::new();
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
+}
+
+/// `1 file`, `2 files`.
+pub fn count(n: u64, what: &str) -> String {
+    format!("{} {}", number(n), plural(n, what))
+}
+
+/// `file` or `files`.
+pub fn plural(n: u64, what: &str) -> String {
+    if n == 1 { what.to_owned() } else { format!("{what}s") }
+}
+
+/// `1174` as `1.2 kB`: units of 1,000, as disks and networks count.
+pub fn bytes(n: u64) -> String {
+    const UNITS: [&str; 4] = ["kB", "MB", "GB", "TB"];
+    if n < 1000 {
+        return format!("{n} B");
+    }
+    let mut value = n as f64 / 1000.0;
+    let mut unit = 0;
+    while value >= 999.5 && unit + 1 < UNITS.len() {
+        value /= 1000.0;
+        unit += 1;
+    }
+    let unit = UNITS.get(unit).copied().unwrap_or_default();
+    if value < 9.95 { format!("{value:.1} {unit}") } else { format!("{value:.0} {unit}") }
+}
+
+/// `41000` as `41 ms`.
+pub fn duration_us(us: u64) -> String {
+    match us {
+        0..1_000 => format!("{us} µs"),
+        1_000..10_000 => format!("{:.1} ms", us as f64 / 1e3),
+        10_000..1_000_000 => format!("{:.0} ms", us as f64 / 1e3),
+        1_000_000..60_000_000 => format!("{:.1} s", us as f64 / 1e6),
+        60_000_000..7_200_000_000 => format!("{} min", us / 60_000_000),
+        7_200_000_000..172_800_000_000 => format!("{} h", us / 3_600_000_000),
+        _ => format!("{} days", us / 86_400_000_000),
+    }
+}
+
+/// A point in time as `3 min ago` or `in 3 min`.
+pub fn since(at_ms: u64) -> String {
+    let now_ms = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.as_millis() as u64);
+    let span = |ms: u64| duration_us(ms.saturating_mul(1000));
+    if at_ms <= now_ms {
+        format!("{} ago", span(now_ms - at_ms))
+    } else {
+        format!("in {}", span(at_ms - now_ms))
+    }
+}
+
+/// The beginning of a kernel id or a hash: enough to tell them apart, not enough to trust.
+pub fn short(id: &str) -> String {
+    const SHORT_CHARS: usize = 10;
+    if id.chars().count() <= SHORT_CHARS + 2 {
+        return super::shown(id);
+    }
+    format!("{}…", super::shown(&id.chars().take(SHORT_CHARS).collect::<String>()))
+}
+
+/// `90s`, `30m`, `12h`, `7d`, `500ms`; a number alone is seconds.
+pub fn parse_ms(text: &str) -> Result<u64, String> {
+    let (digits, unit) = split(text);
+    let factor = match unit {
+        "ms" => 1,
+        "" | "s" => 1_000,
+        "m" | "min" => 60_000,
+        "h" => 3_600_000,
+        "d" => 86_400_000,
+        _ => return Err("expected a time like 500ms, 90s, 30m, 12h or 7d".into()),
+    };
+    let amount: Option<u64> = digits.parse().ok();
+    amount.and_then(|n| n.checked_mul(factor)).ok_or_else(|| "expected a time like 90s, 30m, 12h or 7d".into())
+}
+
+/// `512`, `10kB`, `256MiB`, `1GB`.
+pub fn parse_bytes(text: &str) -> Done<u64> {
+    let wrong = || Failure::usage(format!("not a size: {}; expected one like 256MiB or 1GB", super::shown(text)));
+    let (digits, unit) = split(text);
+    let factor: u64 = match unit.to_ascii_lowercase().as_str() {
+        "" | "b" => 1,
+        "k" | "kb" => 1_000,
+        "m" | "mb" => 1_000_000,
+        "g" | "gb" => 1_000_000_000,
+        "t" | "tb" => 1_000_000_000_000,
+        "kib" => 1 << 10,
+        "mib" => 1 << 20,
+        "gib" => 1 << 30,
+        "tib" => 1 << 40,
+        _ => return Err(wrong()),
+    };
+    digits.parse().ok().and_then(|n: u64| n.checked_mul(factor)).ok_or_else(wrong)
+}
+
+fn split(text: &str) -> (&str, &str) {
+    let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let (digits, unit) = text.split_at(end);
+    (digits, unit.trim())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_read_well() {
+        assert_eq!(number(0), "0");
+        assert_eq!(number(999), "999");
+        assert_eq!(number(1_234_567), "1,234,567");
+        assert_eq!(bytes(999), "999 B");
+        assert_eq!(bytes(1_174), "1.2 kB");
+        assert_eq!(bytes(999_999), "1.0 MB");
+        assert_eq!(bytes(64 * 1024 * 1024), "67 MB");
+        assert_eq!(duration_us(41_000), "41 ms");
+        assert_eq!(duration_us(1_500), "1.5 ms");
+        assert_eq!(count(1, "file"), "1 file");
+        assert_eq!(count(1_040, "file"), "1,040 files");
+    }
+
+    #[test]
+    fn times_and_sizes_are_understood() {
+        assert_eq!(parse_ms("90"), Ok(90_000));
+        assert_eq!(parse_ms("7d"), Ok(604_800_000));
+        assert!(parse_ms("soon").is_err());
+        assert!(parse_ms("99999999999999999d").is_err());
+        assert_eq!(parse_bytes("256MiB").ok(), Some(268_435_456));
+        assert_eq!(parse_bytes("10 kB").ok(), Some(10_000));
+        assert_eq!(parse_bytes("x").err().map(|failure| failure.exit), Some(2));
+    }
+}

@@ -1,0 +1,115 @@
+//! Planted bugs, to prove that the simulator would find real ones. Off unless the feature `mutants` is on, and then
+//! still off until a test plants one: without the feature `mutant!` is the constant `false`.
+//!
+//! To plant another: add a variant to [`Mutant`] with the promise that it breaks, ask `if mutant!(Name)` at the place
+//! of the bug, and run `cargo run --release -p once-sim -- --mutants`.
+
+/// Asks whether this bug is planted in the running thread.
+macro_rules! mutant {
+    ($name:ident) => {{
+        #[cfg(feature = "mutants")]
+        let planted = $crate::mutants::is_planted($crate::mutants::Mutant::$name);
+        #[cfg(not(feature = "mutants"))]
+        let planted = false;
+        planted
+    }};
+}
+
+#[cfg(feature = "mutants")]
+pub use switch::{Mutant, is_planted, plant};
+
+#[cfg(feature = "mutants")]
+mod switch {
+    use std::cell::Cell;
+
+    macro_rules! mutants {
+        ($($(#[doc = $doc:literal])* $name:ident breaks $promise:literal,)*) => {
+            /// A bug that can be planted.
+            #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+            pub enum Mutant { $($(#[doc = $doc])* $name,)* }
+
+            impl Mutant {
+                /// Every one.
+                pub const ALL: &'static [Self] = &[$(Self::$name),*];
+
+                /// The bug's name.
+                #[must_use]
+                pub const fn name(self) -> &'static str {
+                    match self { $(Self::$name => stringify!($name)),* }
+                }
+
+                /// The promise of the design that it breaks first.
+                #[must_use]
+                pub const fn promise(self) -> u8 {
+                    match self { $(Self::$name => $promise),* }
+                }
+            }
+        };
+    }
+
+    mutants! {
+        /// Effects leave before the commit.
+        AckBeforeCommit breaks 6,
+        /// A debt is forgotten when it is sent, not when it is answered.
+        DropOutboxAtSend breaks 4,
+        /// A debt is settled by an answer to an older revision.
+        SettleByAnyAnswer breaks 4,
+        /// A share may leave in the group that makes its revision.
+        ShareBeforeSync breaks 6,
+        /// New heads do not wait for the disk.
+        LazyHeads breaks 6,
+        /// An older revision replaces a newer one.
+        AcceptOlder breaks 4,
+        /// A revision that does not continue the chain replaces the head.
+        ConflictOverwritesHead breaks 4,
+        /// Conflicts are kept without bound.
+        EndlessConflicts breaks 9,
+        /// A replica may be changed where it is.
+        ChangeReplica breaks 2,
+        /// A third party's word is taken for the home's.
+        SkipSignature breaks 2,
+        /// The bytes are not compared with the hash.
+        SkipContentHash breaks 1,
+        /// A body goes although another object has the same bytes.
+        DropSharedBody breaks 1,
+        /// Whoever is a peer may read everything.
+        SkipReadRight breaks 7,
+        /// Whoever is a peer may share.
+        SkipShareRight breaks 7,
+        /// A grant never ends.
+        GrantNeverExpires breaks 7,
+        /// An invite admits again and again.
+        InviteTwice breaks 7,
+        /// An invite admits after its end.
+        InviteNeverExpires breaks 7,
+        /// Rights survive the removal of their peer.
+        RemovePeerLeavesGrants breaks 7,
+        /// Who lost the right to read is still sent what it followed.
+        RevokedFollowerServed breaks 7,
+        /// What peers store is not counted.
+        ForgetQuota breaks 9,
+        /// The window has no end.
+        EndlessWindow breaks 9,
+        /// Subscriptions are not repeated at hello.
+        FollowOnce breaks 10,
+        /// A new connection does not send what the old one left unanswered.
+        ForgetUnanswered breaks 10,
+        /// A claimed object leaves the followers of its unclaimed copy behind.
+        ClaimLosesFollowers breaks 10,
+    }
+
+    thread_local! {
+        static PLANTED: Cell<Option<Mutant>> = const { Cell::new(None) };
+    }
+
+    /// Plants a bug in this thread, or none.
+    pub fn plant(mutant: Option<Mutant>) {
+        PLANTED.set(mutant);
+    }
+
+    /// Whether the bug is planted in this thread.
+    #[must_use]
+    pub fn is_planted(mutant: Mutant) -> bool {
+        PLANTED.get() == Some(mutant)
+    }
+}

@@ -1,0 +1,249 @@
+//! What a run met: every fault, input, effect, frame, answer and refusal has a name here, and what no seed met is
+//! reported.
+
+use std::collections::BTreeSet;
+
+use once_core::Refusal;
+use once_core::waist::{Answer, Change, Command, Effect, Event, Input, LinkEvent, Timer, Why};
+use once_model::wire::{Code, Frame, ShareAnswer};
+
+/// The names that were met.
+#[derive(Debug, Clone, Default)]
+pub struct Coverage(BTreeSet<&'static str>);
+
+impl Coverage {
+    /// Notes a name.
+    pub fn met(&mut self, name: &'static str) {
+        self.0.insert(name);
+    }
+
+    /// Adds what another run met.
+    pub fn add(&mut self, other: &Self) {
+        self.0.extend(&other.0);
+    }
+
+    /// What should have been met and was not.
+    #[must_use]
+    pub fn never_reached(&self) -> Vec<&'static str> {
+        EXPECTED.iter().copied().filter(|name| !self.0.contains(name)).collect()
+    }
+
+    /// What was met without being expected: a name that is missing in the list below.
+    #[must_use]
+    pub fn unexpected(&self) -> Vec<&'static str> {
+        self.0.iter().copied().filter(|name| !EXPECTED.contains(name)).collect()
+    }
+}
+
+/// What 2,000 seeds must meet. Left out are `Refusal::Stopping`, `Code::Stopping` and `Event::KeyInUseTwice`: only the
+/// shell says them.
+#[rustfmt::skip]
+pub const EXPECTED: &[&str] = &[
+    "fault loss", "fault duplicate", "fault reorder", "fault delay", "fault dropped connection", "fault partition",
+    "fault one-way partition", "fault crash", "fault crash loses unsynced writes", "fault crash during the sync",
+    "fault crash between commit and effects", "fault disk full", "fault disk low", "fault failed sync",
+    "fault clock jump", "fault clock off", "fault address changed", "fault backup put back",
+    "input Command", "input Frame", "input Arrived Shared", "input Arrived Asked", "input Arrived Offered",
+    "input Link Up dialled", "input Link Up accepted", "input Link Down", "input Link DialFailed", "input Disk",
+    "timer Redial", "timer Hello", "timer Resend", "timer Pump",
+    "command Import", "command Put", "command Create", "command Claim", "command Remove", "command Share",
+    "command Follow", "command Unfollow", "command Invite", "command Join", "command AddPeer",
+    "command ChangePeer", "command RemovePeer", "command Grant", "command Revoke", "command Dial",
+    "effect Reply", "effect Send", "effect Send before the commit", "effect Dial", "effect Close", "effect Pull",
+    "effect Timer", "effect Event",
+    "event Changed", "event Dropped", "event Delivered", "event FollowDenied", "event Connected",
+    "event Connected rolled back", "event Disconnected",
+    "frame Hello", "frame Admitted", "frame Denied", "frame Share", "frame Shared", "frame Request",
+    "frame Found", "frame Absent", "frame Follow", "frame Unfollow", "frame Following", "frame Pull",
+    "frame Body", "frame Reconcile", "frame Want", "frame Give", "frame Given", "frame Offer", "frame Kept",
+    "answer Object New", "answer Object Same", "answer Object Changed", "answer Object Beside",
+    "answer Object Claimed", "answer Object Removed", "answer Object Dropped", "answer Owed",
+    "answer Delivered", "answer Kept", "answer Joined", "answer Done",
+    "refusal NoObject", "refusal Removed", "refusal NotHome", "refusal Stale", "refusal OtherUuid",
+    "refusal NotFollowed", "refusal NoGrant", "refusal NoPeer", "refusal Denied", "refusal Myself",
+    "refusal TooManyPeers", "refusal OutboxFull", "refusal DiskFull", "refusal NameTooLong",
+    "refusal NameTaken",
+    "share Stored", "share Known", "share Conflict", "share Refused Denied", "share Refused Quota",
+    "share Refused Busy", "share Refused DiskFull", "share Refused Invalid", "share Refused TooLarge",
+    "code Denied", "code Ambiguous", "code Unsupported", "code Busy",
+    "state two claims side by side", "state unclaimed copy became a replica", "state conflict kept",
+    "state conflicts full", "state conflict not kept but counted", "state tombstone at a replica",
+    "state simultaneous dial", "state superseded connection", "state mailbox full", "state stranger denied",
+    "state stranger's frame dropped", "state invite reused", "state invite expired", "state frame too large",
+    "state frame malformed", "state relayed revision verified", "state body pulled", "state pull resumed",
+    "state pull broke", "state exchange finished", "state exchange broke", "state exchange refused",
+    "state full window", "state quota reached", "state group of many inputs", "state one UUID in two files",
+    "state invalid scenario", "state engine thrown away", "state peer removed while connected",
+    "state revoked while followed", "state re-import is a put", "state unanswered client after a crash",
+    "format A", "format B", "format C", "format D", "format E", "format F", "format other",
+];
+
+/// The name of an input.
+#[must_use]
+pub fn input(input: &Input) -> &'static str {
+    match input {
+        Input::Command { .. } => "input Command",
+        Input::Frame { .. } => "input Frame",
+        Input::Arrived { why: Why::Shared { .. }, .. } => "input Arrived Shared",
+        Input::Arrived { why: Why::Asked { .. }, .. } => "input Arrived Asked",
+        Input::Arrived { why: Why::Offered { .. }, .. } => "input Arrived Offered",
+        Input::Link { event: LinkEvent::Up { dialled: true, .. }, .. } => "input Link Up dialled",
+        Input::Link { event: LinkEvent::Up { dialled: false, .. }, .. } => "input Link Up accepted",
+        Input::Link { event: LinkEvent::Down { .. }, .. } => "input Link Down",
+        Input::Link { event: LinkEvent::DialFailed { .. }, .. } => "input Link DialFailed",
+        Input::Timer(Timer::Redial(_)) => "timer Redial",
+        Input::Timer(Timer::Hello(..)) => "timer Hello",
+        Input::Timer(Timer::Resend(..)) => "timer Resend",
+        Input::Timer(Timer::Pump(_)) => "timer Pump",
+        Input::Disk { .. } => "input Disk",
+    }
+}
+
+/// The name of a command.
+#[must_use]
+pub fn command(command: &Command) -> &'static str {
+    match command {
+        Command::Import { .. } => "command Import",
+        Command::Put { .. } => "command Put",
+        Command::Create { .. } => "command Create",
+        Command::Claim { .. } => "command Claim",
+        Command::Remove { .. } => "command Remove",
+        Command::Share { .. } => "command Share",
+        Command::Follow { .. } => "command Follow",
+        Command::Unfollow { .. } => "command Unfollow",
+        Command::Invite { .. } => "command Invite",
+        Command::Join { .. } => "command Join",
+        Command::AddPeer { .. } => "command AddPeer",
+        Command::ChangePeer { .. } => "command ChangePeer",
+        Command::RemovePeer { .. } => "command RemovePeer",
+        Command::Grant(_) => "command Grant",
+        Command::Revoke(_) => "command Revoke",
+        Command::Dial { .. } => "command Dial",
+        _ => "command of a later version",
+    }
+}
+
+/// The name of an effect.
+#[must_use]
+pub fn effect(effect: &Effect) -> &'static str {
+    match effect {
+        Effect::Reply { .. } => "effect Reply",
+        Effect::Send { .. } => "effect Send",
+        Effect::Dial { .. } => "effect Dial",
+        Effect::Close { .. } => "effect Close",
+        Effect::Pull { .. } => "effect Pull",
+        Effect::Timer { .. } => "effect Timer",
+        Effect::Event(_) => "effect Event",
+    }
+}
+
+/// The name of an event for clients.
+#[must_use]
+pub fn event(event: &Event) -> &'static str {
+    match event {
+        Event::Changed { .. } => "event Changed",
+        Event::Dropped { .. } => "event Dropped",
+        Event::Delivered { .. } => "event Delivered",
+        Event::FollowDenied { .. } => "event FollowDenied",
+        Event::Connected { rolled_back: true, .. } => "event Connected rolled back",
+        Event::Connected { .. } => "event Connected",
+        Event::Disconnected { .. } => "event Disconnected",
+        _ => "event of a later version",
+    }
+}
+
+/// The name of a frame.
+#[must_use]
+pub fn frame(frame: &Frame) -> &'static str {
+    match frame {
+        Frame::Hello(_) => "frame Hello",
+        Frame::Admitted(_) => "frame Admitted",
+        Frame::Denied(_) => "frame Denied",
+        Frame::Share(_) => "frame Share",
+        Frame::Shared(_) => "frame Shared",
+        Frame::Request(_) => "frame Request",
+        Frame::Found(_) => "frame Found",
+        Frame::Absent(_) => "frame Absent",
+        Frame::Follow(_) => "frame Follow",
+        Frame::Unfollow(_) => "frame Unfollow",
+        Frame::Following(_) => "frame Following",
+        Frame::Pull(_) => "frame Pull",
+        Frame::Body(_) => "frame Body",
+        Frame::Reconcile(_) => "frame Reconcile",
+        Frame::Want(_) => "frame Want",
+        Frame::Give(_) => "frame Give",
+        Frame::Given(_) => "frame Given",
+        Frame::Offer(_) => "frame Offer",
+        Frame::Kept(_) => "frame Kept",
+        _ => "frame of a later version",
+    }
+}
+
+/// The name of a reply.
+#[must_use]
+pub fn reply(reply: &Result<Answer, Refusal>) -> &'static str {
+    match reply {
+        Ok(Answer::Object { change, .. }) => match change {
+            Change::New => "answer Object New",
+            Change::Same => "answer Object Same",
+            Change::Changed => "answer Object Changed",
+            Change::Beside => "answer Object Beside",
+            Change::Claimed => "answer Object Claimed",
+            Change::Removed => "answer Object Removed",
+            Change::Dropped => "answer Object Dropped",
+        },
+        Ok(Answer::Owed) => "answer Owed",
+        Ok(Answer::Delivered(_)) => "answer Delivered",
+        Ok(Answer::Kept(_)) => "answer Kept",
+        Ok(Answer::Joined { .. }) => "answer Joined",
+        Ok(Answer::Done) => "answer Done",
+        Ok(_) => "answer of a later version",
+        Err(refusal) => match refusal {
+            Refusal::NoObject(_) => "refusal NoObject",
+            Refusal::Removed(_) => "refusal Removed",
+            Refusal::NotHome { .. } => "refusal NotHome",
+            Refusal::Stale { .. } => "refusal Stale",
+            Refusal::OtherUuid { .. } => "refusal OtherUuid",
+            Refusal::NotFollowed { .. } => "refusal NotFollowed",
+            Refusal::NoGrant { .. } => "refusal NoGrant",
+            Refusal::NoPeer(_) => "refusal NoPeer",
+            Refusal::Denied(_) => "refusal Denied",
+            Refusal::Myself => "refusal Myself",
+            Refusal::TooManyPeers(_) => "refusal TooManyPeers",
+            Refusal::OutboxFull { .. } => "refusal OutboxFull",
+            Refusal::DiskFull { .. } => "refusal DiskFull",
+            Refusal::NameTooLong { .. } => "refusal NameTooLong",
+            Refusal::NameTaken(_) => "refusal NameTaken",
+            _ => "refusal of a later version",
+        },
+    }
+}
+
+/// The name of an answer to a share.
+#[must_use]
+pub fn share(answer: ShareAnswer) -> &'static str {
+    match answer {
+        ShareAnswer::Stored => "share Stored",
+        ShareAnswer::Known => "share Known",
+        ShareAnswer::Conflict => "share Conflict",
+        ShareAnswer::Refused(Code::Denied) => "share Refused Denied",
+        ShareAnswer::Refused(Code::Quota) => "share Refused Quota",
+        ShareAnswer::Refused(Code::Busy) => "share Refused Busy",
+        ShareAnswer::Refused(Code::DiskFull) => "share Refused DiskFull",
+        ShareAnswer::Refused(Code::Invalid) => "share Refused Invalid",
+        ShareAnswer::Refused(Code::TooLarge) => "share Refused TooLarge",
+        ShareAnswer::Refused(_) => "share Refused for another reason",
+    }
+}
+
+/// The name of a code, as far as a connection or a request ends with it.
+#[must_use]
+pub fn code(code: Code) -> &'static str {
+    match code {
+        Code::Denied => "code Denied",
+        Code::Ambiguous => "code Ambiguous",
+        Code::Unsupported => "code Unsupported",
+        Code::Busy => "code Busy",
+        _ => "code of another kind",
+    }
+}

@@ -1,0 +1,127 @@
+//! A kernel's disk: the memory store with its crash model, and a note of what the last commit changed, for the
+//! checkers.
+
+use std::cell::Cell;
+use std::rc::Rc;
+
+use bytes::Bytes;
+use once_core::memory::{DiskFault, MemorySnapshot, MemoryStore};
+use once_core::store::{Batch, Durability, Read, Store, StoreError, Table, Visit};
+
+/// One row that a commit changed.
+#[derive(Debug, Clone)]
+pub struct Changed {
+    /// Where.
+    pub table: Table,
+    /// Which.
+    pub key: Vec<u8>,
+    /// What it was.
+    pub before: Option<Bytes>,
+    /// What it is.
+    pub after: Option<Bytes>,
+}
+
+/// A commit that took effect.
+#[derive(Debug, Default)]
+pub struct Commit {
+    /// What it changed.
+    pub rows: Vec<Changed>,
+    /// Whether it waited for the disk.
+    pub synced: bool,
+}
+
+/// The disk of one kernel.
+#[derive(Debug, Default)]
+pub struct Disk {
+    store: MemoryStore,
+    commits: Rc<Cell<u64>>,
+    last: Option<Commit>,
+    in_doubt: Vec<(Table, Vec<u8>)>,
+}
+
+impl Disk {
+    /// Counts the commits that took effect: shared, so that it can be read while the disk is lent to the engine.
+    #[must_use]
+    pub fn commits(&self) -> Rc<Cell<u64>> {
+        Rc::clone(&self.commits)
+    }
+
+    /// What the last commit changed, once.
+    pub fn take_last(&mut self) -> Option<Commit> {
+        self.last.take()
+    }
+
+    /// Rows of a commit whose sync failed: after the crash they may be the old or the new ones.
+    pub fn take_in_doubt(&mut self) -> Vec<(Table, Vec<u8>)> {
+        std::mem::take(&mut self.in_doubt)
+    }
+
+    /// What the next commit does.
+    pub fn set_fault(&mut self, fault: DiskFault) {
+        self.store.fault = fault;
+    }
+
+    /// How many commits a crash may take.
+    #[must_use]
+    pub fn unsynced(&self) -> usize {
+        self.store.unsynced()
+    }
+
+    /// Power loss: see [`MemoryStore::crash`].
+    pub fn crash(&mut self, survivors: usize) {
+        self.store.crash(survivors);
+    }
+
+    /// A row as it survives any crash.
+    #[must_use]
+    pub fn durable(&self, table: Table, key: &[u8]) -> Option<&Bytes> {
+        self.store.durable(table, key)
+    }
+
+    /// The disk as it is now, for a backup.
+    #[must_use]
+    pub fn backup(&self) -> MemoryStore {
+        self.store.clone()
+    }
+
+    /// Puts a backup back.
+    pub fn restore(&mut self, backup: MemoryStore) {
+        self.store = backup;
+    }
+}
+
+impl Read for Disk {
+    fn get(&self, table: Table, key: &[u8]) -> Result<Option<Bytes>, StoreError> {
+        self.store.get(table, key)
+    }
+
+    fn scan(&self, table: Table, from: &[u8], to: Option<&[u8]>, visit: Visit<'_>) -> Result<(), StoreError> {
+        self.store.scan(table, from, to, visit)
+    }
+}
+
+impl Store for Disk {
+    type Snapshot = MemorySnapshot;
+
+    fn snapshot(&self) -> MemorySnapshot {
+        self.store.snapshot()
+    }
+
+    fn commit(&mut self, batch: Batch, durability: Durability) -> Result<(), StoreError> {
+        let mut rows = Vec::with_capacity(batch.rows.len());
+        for (table, key, after) in &batch.rows {
+            let before = self.store.get(*table, key)?;
+            rows.push(Changed { table: *table, key: key.clone(), before, after: after.clone() });
+        }
+        let result = self.store.commit(batch, durability);
+        match &result {
+            Ok(()) => {
+                self.commits.set(self.commits.get() + 1);
+                self.last = Some(Commit { rows, synced: durability == Durability::Synced });
+            }
+            Err(StoreError::Full) => {}
+            Err(_) => self.in_doubt.extend(rows.into_iter().map(|row| (row.table, row.key))),
+        }
+        result
+    }
+}

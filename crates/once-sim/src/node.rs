@@ -1,0 +1,112 @@
+//! One simulated kernel: the engine, its disk, its mailbox, its clock. What a process has in memory is in here and
+//! gone after a crash.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use once_core::Engine;
+use once_core::store::Store;
+use once_core::waist::{ConnId, Ctx, Input, Timer};
+use once_core::{meta, store::StoreError, txn::Txn};
+use once_model::ids::{BootId, Incarnation, KernelId};
+use once_model::sign::KernelKey;
+
+use crate::disk::Disk;
+use crate::rng::Rng;
+
+/// Most inputs that wait for the engine; beyond that the shell stops reading.
+pub(crate) const MAILBOX_MAX: usize = 64;
+
+/// Virtual time 0 on a clock that is right, in milliseconds since 1970.
+pub(crate) const EPOCH_MS: u64 = 1_700_000_000_000;
+
+/// What the engine thread is doing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Thread {
+    /// Waiting for an input.
+    Idle,
+    /// About to take what is queued.
+    Woken,
+    /// In a commit.
+    Committing,
+}
+
+/// One kernel.
+#[derive(Debug)]
+pub(crate) struct Node {
+    pub name: String,
+    pub key: KernelKey,
+    pub id: KernelId,
+    pub disk: Disk,
+    pub rng: Rng,
+    /// `None`: the process is down.
+    pub engine: Option<Engine>,
+    /// Counts the lives of the process: what belongs to an earlier one is dropped.
+    pub run: u64,
+    pub boot: BootId,
+    pub thread: Thread,
+    pub mailbox: VecDeque<Input>,
+    /// Connections whose frames wait because the mailbox is full.
+    pub stalled: BTreeSet<ConnId>,
+    /// How far its clock is off, in milliseconds.
+    pub clock_off_ms: i64,
+    pub address: String,
+    /// Timers that run, and how many of each.
+    pub timers: BTreeMap<Timer, u32>,
+    /// Until when its disk is full.
+    pub disk_full_until_us: u64,
+    /// The next sync fails.
+    pub sync_will_fail: bool,
+}
+
+impl Node {
+    /// A kernel with a fresh data directory, not yet started.
+    pub fn new(index: usize, name: &str, rng: &mut Rng) -> Result<Self, StoreError> {
+        let mut rng = rng.fork();
+        let key = KernelKey::from_bytes(&rng.bytes());
+        let mut disk = Disk::default();
+        let identity = meta::Identity {
+            kernel: key.id(),
+            incarnation: Incarnation::from_bytes(rng.bytes()),
+            name: name.to_owned(),
+            recovery: Vec::new(),
+        };
+        let mut txn = Txn::new(&disk);
+        meta::set_identity(&mut txn, &identity);
+        let (batch, durability) = txn.into_batch();
+        disk.commit(batch, durability)?;
+        disk.take_last();
+        Ok(Self {
+            name: name.to_owned(),
+            id: key.id(),
+            key,
+            disk,
+            rng,
+            engine: None,
+            run: 0,
+            boot: BootId::from_bytes([0; 16]),
+            thread: Thread::Idle,
+            mailbox: VecDeque::new(),
+            stalled: BTreeSet::new(),
+            clock_off_ms: 0,
+            address: format!("sim:{index}:0"),
+            timers: BTreeMap::new(),
+            disk_full_until_us: 0,
+            sync_will_fail: false,
+        })
+    }
+
+    /// Whether the process runs.
+    pub fn is_up(&self) -> bool {
+        self.engine.is_some()
+    }
+
+    /// What its clock shows.
+    pub fn now_ms(&self, now_us: u64) -> u64 {
+        (EPOCH_MS + now_us / 1000).saturating_add_signed(self.clock_off_ms)
+    }
+
+    /// What the engine is told of the world.
+    pub fn ctx(&self, now_us: u64) -> Ctx {
+        Ctx { key: self.key.clone(), me: self.id, boot: self.boot, now_ms: self.now_ms(now_us) }
+    }
+}

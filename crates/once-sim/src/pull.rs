@@ -1,0 +1,162 @@
+//! Fetching large bodies on streams of their own: for shares that were announced, and for requests.
+
+use bytes::Bytes;
+use once_core::query;
+use once_core::store::Store;
+use once_core::waist::ConnId;
+use once_model::certificate::Chain;
+use once_model::header::Header;
+use once_model::ids::KernelId;
+use once_model::wire::{Absent, Frame, Parcel, Pull};
+
+use crate::coverage;
+use crate::net::Who;
+use crate::queue::Event;
+use crate::world::World;
+
+/// One body on its way.
+#[derive(Debug)]
+pub(crate) struct Transfer {
+    node: usize,
+    peer: KernelId,
+    conn: ConnId,
+    header: Header,
+    chain: Option<Chain>,
+    have: Vec<u8>,
+    /// The request that it is for; none if it is for a share.
+    call: Option<u64>,
+}
+
+/// What happens with it next.
+#[derive(Debug)]
+pub(crate) enum PullStep {
+    /// The other side reads the pull.
+    Asked,
+    /// This side reads the answer.
+    Answered(Option<Bytes>),
+}
+
+impl World {
+    /// The engine wants the bytes of a share.
+    pub(crate) fn pull(
+        &mut self,
+        node: usize,
+        peer: KernelId,
+        conn: ConnId,
+        header: Header,
+        chain: Option<Chain>,
+    ) {
+        let same = |t: &Transfer| t.node == node && t.conn == conn && t.header == header && t.call.is_none();
+        if self.pulls.values().any(same) {
+            return;
+        }
+        self.begin(Transfer { node, peer, conn, header, chain, have: Vec::new(), call: None });
+    }
+
+    /// A client asked for something large.
+    pub(crate) fn pull_for_call(
+        &mut self,
+        node: usize,
+        peer: KernelId,
+        conn: ConnId,
+        parcel: Parcel,
+        call: u64,
+    ) {
+        let Parcel { header, chain, .. } = parcel;
+        self.begin(Transfer { node, peer, conn, header, chain, have: Vec::new(), call: Some(call) });
+    }
+
+    fn begin(&mut self, transfer: Transfer) {
+        if self.net.conns.get(&transfer.conn).is_none_or(|conn| conn.ends.iter().any(|end| !end.open)) {
+            return;
+        }
+        let id = self.next_id();
+        self.pulls.insert(id, transfer);
+        self.pull_soon(id, 0, PullStep::Asked);
+    }
+
+    fn pull_soon(&mut self, id: u64, bytes: usize, step: PullStep) {
+        // 20 MB/s, so that much can happen meanwhile.
+        let us = self.net.latency_us(&mut self.rng) + bytes as u64 / 20;
+        self.queue.push(self.now_us + us, Event::Pull { id, step });
+    }
+
+    pub(crate) fn pull_step(&mut self, id: u64, step: PullStep) {
+        match step {
+            PullStep::Asked => self.pull_asked(id),
+            PullStep::Answered(bytes) => self.pull_answered(id, bytes),
+        }
+    }
+
+    fn pull_asked(&mut self, id: u64) {
+        let Some(transfer) = self.pulls.get(&id) else { return };
+        let pull = Pull {
+            key: transfer.header.key(),
+            content: transfer.header.content,
+            offset: transfer.have.len() as u64,
+        };
+        self.cover.met(coverage::frame(&Frame::Pull(pull.clone())));
+        let reader = self.nodes[transfer.node].id;
+        let bytes = match self.who.get(&transfer.peer) {
+            Some(Who::Kernel(other)) => self.give_bytes(*other, &reader, &pull),
+            Some(Who::Puppet(puppet)) => self.puppets[*puppet].bytes(&pull, &mut self.rng),
+            None => None,
+        };
+        self.pull_soon(id, bytes.as_ref().map_or(0, Bytes::len), PullStep::Answered(bytes));
+    }
+
+    /// A kernel answers a pull from a snapshot.
+    pub(crate) fn give_bytes(&mut self, index: usize, reader: &KernelId, pull: &Pull) -> Option<Bytes> {
+        let node = &self.nodes[index];
+        let now_ms = node.now_ms(self.now_us);
+        match query::pulled(&node.disk.snapshot(), reader, pull, now_ms) {
+            Ok(Ok(bytes)) => {
+                if let Err(what) = self.checker.pulled(&node.id, reader, pull, &bytes, &node.disk, now_ms) {
+                    self.violated(7, index, what);
+                }
+                self.cover.met(coverage::frame(&Frame::Body(bytes.len() as u64)));
+                Some(bytes)
+            }
+            Ok(Err(code)) => {
+                self.cover.met(coverage::frame(&Frame::Absent(Absent { call: 0, code })));
+                None
+            }
+            Err(error) => {
+                self.violated(4, index, format!("a pull failed: {error}"));
+                None
+            }
+        }
+    }
+
+    fn pull_answered(&mut self, id: u64, bytes: Option<Bytes>) {
+        let Some(mut transfer) = self.pulls.remove(&id) else { return };
+        // Without an answer it is forgotten: the peer shares it again.
+        let Some(bytes) = bytes else { return };
+        if transfer.have.is_empty() && bytes.len() > 1 && self.rng.one_in(3) {
+            // The stream broke half way: go on from there.
+            self.cover.met("state pull resumed");
+            transfer.have.extend_from_slice(&bytes[..bytes.len() / 2]);
+            self.pulls.insert(id, transfer);
+            self.pull_soon(id, 0, PullStep::Asked);
+            return;
+        }
+        self.cover.met("state body pulled");
+        transfer.have.extend_from_slice(&bytes);
+        let Transfer { node, peer, conn, header, chain, have, call } = transfer;
+        let parcel = Parcel { header, chain, body: Some(have.into()) };
+        match call {
+            Some(call) => self.keep_asked(node, peer, call, parcel),
+            None => self.receive(node, conn, peer, parcel),
+        }
+    }
+
+    /// A connection is gone, and every stream with it.
+    pub(crate) fn cut_streams(&mut self, conn: ConnId) {
+        let before = self.pulls.len();
+        self.pulls.retain(|_, transfer| transfer.conn != conn);
+        if self.pulls.len() < before {
+            self.cover.met("state pull broke");
+        }
+        self.cut_exchanges(conn);
+    }
+}

@@ -1,0 +1,299 @@
+//! What the shell does around the engine, thinly, as the real one: the process, mailbox and groups, effects, timers.
+
+use once_core::memory::DiskFault;
+use once_core::waist::{Effect, Event as Notice, Input, LinkEvent};
+use once_core::{Engine, group};
+use once_model::ids::BootId;
+use once_model::wire::Frame;
+
+use crate::check::Group;
+use crate::coverage;
+use crate::node::{MAILBOX_MAX, Thread};
+use crate::queue::Event;
+use crate::world::{Kernel, World};
+
+/// Most inputs that one group takes.
+const GROUP_MAX: usize = 24;
+
+impl World {
+    /// One thing happens.
+    pub(crate) fn happen(&mut self, event: Event) {
+        match event {
+            Event::Input { node, run, input } => {
+                if self.nodes[node].run != run || !self.nodes[node].is_up() {
+                    return;
+                }
+                if let Input::Timer(timer) = &input
+                    && let Some(count) = self.nodes[node].timers.get_mut(timer)
+                {
+                    *count = count.saturating_sub(1);
+                }
+                self.enqueue(node, input);
+            }
+            Event::Frame { conn, side, bytes } => self.frame_arrives(conn, side, bytes),
+            Event::Wake { node, run } => {
+                if self.nodes[node].run == run && self.nodes[node].thread == Thread::Woken {
+                    self.group(node);
+                }
+                return;
+            }
+            Event::Release { node, run, effects } => {
+                if self.nodes[node].run != run {
+                    self.cover.met("fault crash between commit and effects");
+                    return;
+                }
+                self.nodes[node].thread = Thread::Idle;
+                effects.into_iter().for_each(|effect| self.carry_out(node, effect));
+                self.read_on(node);
+                self.wake(node);
+                return;
+            }
+            Event::Dialled { node, run, peer, addresses } => self.dialled(node, run, peer, &addresses),
+            Event::Down { conn, side } => self.down(conn, side),
+            Event::Pull { id, step } => self.pull_step(id, step),
+            Event::Exchange { id, message } => self.exchange_step(id, message),
+            Event::Start { node } => {
+                if !self.nodes[node].is_up() {
+                    self.start(node);
+                }
+            }
+            Event::Mischief { puppet } => self.mischief(puppet),
+            Event::Plan => self.plan(),
+        }
+        self.events += 1;
+        self.trace.number(self.now_us);
+    }
+
+    /// Puts an input into the mailbox and wakes the engine.
+    pub(crate) fn enqueue(&mut self, node: usize, input: Input) {
+        self.cover.met(coverage::input(&input));
+        self.trace.number(node as u64);
+        self.nodes[node].mailbox.push_back(input);
+        if self.nodes[node].mailbox.len() >= MAILBOX_MAX {
+            self.cover.met("state mailbox full");
+        }
+        self.wake(node);
+    }
+
+    /// The engine thread takes what is queued a moment later: more may have come until then.
+    fn wake(&mut self, node: usize) {
+        let (thread, run) = (self.nodes[node].thread, self.nodes[node].run);
+        if thread == Thread::Idle && !self.nodes[node].mailbox.is_empty() {
+            self.nodes[node].thread = Thread::Woken;
+            let pause_us = if self.rng.one_in(4) { self.rng.up_to(3000) } else { 0 };
+            self.queue.push(self.now_us + pause_us, Event::Wake { node, run });
+        }
+    }
+
+    /// Starts a kernel's process on its disk as it is.
+    pub(crate) fn start(&mut self, index: usize) {
+        let boot = BootId::from_bytes(self.rng.bytes());
+        let now_us = self.now_us;
+        let node = &mut self.nodes[index];
+        node.run += 1;
+        node.boot = boot;
+        node.thread = Thread::Idle;
+        let in_doubt = node.disk.take_in_doubt();
+        self.checker.started(&node.id, &node.disk, &in_doubt);
+        let ctx = node.ctx(now_us);
+        node.disk.set_fault(if node.disk_full_until_us > now_us { DiskFault::Full } else { DiskFault::None });
+        let mut engine = Engine::new();
+        let mut effects = Vec::new();
+        let result =
+            group::start(&mut engine, &mut node.disk, &ctx, &mut node.rng, &mut |effect| effects.push(effect));
+        node.disk.take_last();
+        match result {
+            Ok(()) => {
+                node.engine = Some(engine);
+                self.trace.line(|| format!("{:>9} {} started", now_us / 1000, self.nodes[index].name));
+                effects.into_iter().for_each(|effect| self.carry_out(index, effect));
+                if let Err(what) = self.checker.check_store(&self.nodes[index].id, &self.nodes[index].disk) {
+                    self.violated(4, index, what);
+                }
+            }
+            Err(_) => self.stopped(index),
+        }
+    }
+
+    /// One group: what is queued is stepped, committed, and its effects are released when the commit is on disk.
+    fn group(&mut self, index: usize) {
+        let now_us = self.now_us;
+        let node = &mut self.nodes[index];
+        let Some(mut engine) = node.engine.take() else { return };
+        let most = node.mailbox.len().min(GROUP_MAX);
+        let count = 1 + node.rng.index(most);
+        let inputs: Vec<Input> = node.mailbox.drain(..count.min(most)).collect();
+        if count > 4 {
+            self.cover.met("state group of many inputs");
+        }
+        let ctx = node.ctx(now_us);
+        let fault = match (node.disk_full_until_us > now_us, node.sync_will_fail) {
+            (true, _) => DiskFault::Full,
+            (_, true) => DiskFault::FailedSync,
+            _ => DiskFault::None,
+        };
+        node.disk.set_fault(fault);
+        let commits = node.disk.commits();
+        let before = commits.get();
+        let mut released = Vec::new();
+        let result = group::run(&mut engine, &mut node.disk, &ctx, &mut node.rng, inputs.clone(), &mut |effect| {
+            released.push((effect, commits.get() == before));
+        });
+        node.engine = Some(engine);
+        let commit = node.disk.take_last();
+        let committed = commit.is_some() || result.is_err();
+        // Without a commit nothing is early.
+        released.iter_mut().for_each(|(_, early)| *early &= committed);
+        for (effect, early) in &released {
+            self.cover.met(if *early { "effect Send before the commit" } else { coverage::effect(effect) });
+            self.trace.number(coverage::effect(effect).len() as u64);
+        }
+        self.trace.number(commit.as_ref().map_or(0, |commit| commit.rows.len() as u64));
+        let node = &self.nodes[index];
+        self.checker.group(
+            &Group {
+                kernel: node.id,
+                now_ms: ctx.now_ms,
+                at_ms: now_us / 1000,
+                inputs: &inputs,
+                effects: &released,
+                commit: commit.as_ref(),
+                store: &node.disk,
+                failed: result.is_err(),
+            },
+            &mut self.cover,
+        );
+        let synced = result.is_ok_and(|committed| committed.synced);
+        let (early, late): (Vec<_>, Vec<_>) = released.into_iter().partition(|(_, early)| *early);
+        early.into_iter().for_each(|(effect, _)| self.carry_out(index, effect));
+        if let Err(error) = result {
+            self.trace.line(|| format!("{:>9} {} fails: {error}", now_us / 1000, self.nodes[index].name));
+            self.cover.met("state engine thrown away");
+            self.cover.met(match fault {
+                DiskFault::Full => "fault disk full",
+                DiskFault::FailedSync => "fault failed sync",
+                DiskFault::None => "engine failed without a fault",
+            });
+            if fault == DiskFault::None {
+                self.violated(4, index, format!("the engine failed: {error}"));
+            }
+            self.crash_node(index);
+            return;
+        }
+        let run = self.nodes[index].run;
+        self.nodes[index].thread = Thread::Committing;
+        let took_us = if synced { self.rng.up_to(self.net.weather.sync_max_us) } else { 0 };
+        let effects = late.into_iter().map(|(effect, _)| effect).collect();
+        self.queue.push(now_us + took_us, Event::Release { node: index, run, effects });
+    }
+
+    /// Does what the engine wants done.
+    fn carry_out(&mut self, index: usize, effect: Effect) {
+        let run = self.nodes[index].run;
+        match effect {
+            Effect::Reply { token, reply } => {
+                self.cover.met(coverage::reply(&reply));
+                self.trace
+                    .line(|| format!("{:>9} {} replies {reply:?}", self.now_us / 1000, self.nodes[index].name));
+                if let Ok(once_core::waist::Answer::Kept(answer)) = &reply {
+                    self.cover.met(coverage::share(*answer));
+                    self.exchange_kept(token, *answer);
+                }
+                if self.listening {
+                    self.replies.insert(token, reply);
+                }
+            }
+            Effect::Send { peer: _, conn, frame } => self.send_from(index, conn, &frame),
+            Effect::Dial { peer, addresses } => {
+                let after_us = self.net.latency_us(&mut self.rng) * 2;
+                self.queue.push(self.now_us + after_us, Event::Dialled { node: index, run, peer, addresses });
+            }
+            Effect::Close { peer: _, conn, code } => {
+                self.cover.met(coverage::code(code));
+                self.close(index, conn);
+            }
+            Effect::Pull { peer, conn, header, chain } => self.pull(index, peer, conn, *header, chain),
+            Effect::Timer { after_ms, timer } => {
+                let count = self.nodes[index].timers.entry(timer).or_default();
+                *count += 1;
+                let count = *count;
+                self.checker.timers(&self.nodes[index].id, timer, count, self.now_us / 1000);
+                let input = Input::Timer(timer);
+                self.queue.push(self.now_us + after_ms * 1000, Event::Input { node: index, run, input });
+            }
+            Effect::Event(notice) => {
+                self.cover.met(coverage::event(&notice));
+                if let Notice::Delivered { answer, .. } = &notice {
+                    self.cover.met(coverage::share(*answer));
+                }
+                if self.listening {
+                    self.notices.push((Kernel(index), notice));
+                }
+            }
+        }
+    }
+
+    /// Sends a control frame from a kernel.
+    pub(crate) fn send_from(&mut self, index: usize, conn: u64, frame: &Frame) {
+        self.cover.met(coverage::frame(frame));
+        let who = crate::net::Who::Kernel(index);
+        let Some(side) = self.net.conns.get(&conn).and_then(|conn| conn.side_of(who)) else { return };
+        self.trace.line(|| {
+            format!("{:>9} {} -> conn {conn}: {}", self.now_us / 1000, self.nodes[index].name, brief(frame))
+        });
+        self.transmit(conn, side, frame.encode().into());
+    }
+
+    /// The process of a kernel is gone: its memory, its connections, its clients.
+    pub(crate) fn stopped(&mut self, index: usize) {
+        let node = &mut self.nodes[index];
+        node.engine = None;
+        node.run += 1;
+        node.mailbox.clear();
+        node.stalled.clear();
+        node.timers.clear();
+        if self.checker.stopped(&node.id) {
+            self.cover.met("state unanswered client after a crash");
+        }
+        let restart_us = self.now_us + self.rng.between(50_000, 12_000_000);
+        self.queue.push(restart_us, Event::Start { node: index });
+        self.cut_all(index);
+    }
+
+    /// Power loss at a kernel: what was not synced may be lost. It starts again some time later.
+    pub(crate) fn crash_node(&mut self, index: usize) {
+        let node = &mut self.nodes[index];
+        let unsynced = node.disk.unsynced();
+        let survivors = node.rng.index(unsynced + 1);
+        if survivors < unsynced {
+            self.cover.met("fault crash loses unsynced writes");
+        }
+        if node.thread == Thread::Committing {
+            self.cover.met("fault crash during the sync");
+        }
+        node.sync_will_fail = false;
+        node.disk.crash(survivors);
+        self.trace.line(|| format!("{:>9} {} crashes", self.now_us / 1000, self.nodes[index].name));
+        self.stopped(index);
+    }
+
+    /// Tells the engine what became of a connection.
+    pub(crate) fn link(&mut self, index: usize, peer: once_model::ids::KernelId, event: LinkEvent) {
+        self.trace.line(|| format!("{:>9} {} link {event:?}", self.now_us / 1000, self.nodes[index].name));
+        self.enqueue(index, Input::Link { peer, event });
+    }
+}
+
+/// A frame in a few words.
+pub(crate) fn brief(frame: &Frame) -> String {
+    match frame {
+        Frame::Share(parcel) => {
+            let header = &parcel.header;
+            let bytes = parcel.body.as_ref().map(bytes::Bytes::len);
+            format!("Share {} epoch {} revision {} {bytes:?}", header.key(), header.epoch, header.revision)
+        }
+        Frame::Hello(_) => "Hello".into(),
+        Frame::Admitted(_) => "Admitted".into(),
+        other => format!("{other:?}").chars().take(200).collect(),
+    }
+}

@@ -1,0 +1,247 @@
+//! Calling a kernel: over its socket, or in this process when none runs.
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+
+use serde_json::{Value, json};
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+use tokio::net::UnixStream;
+use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::sync::{Mutex as AsyncMutex, mpsc};
+
+use super::{SOCKET, dispatch};
+use crate::net::lock;
+use crate::{Error, Kernel};
+
+/// A caller of the local API. Cheap to clone.
+#[derive(Clone)]
+pub struct Client(Arc<Way>);
+
+enum Way {
+    Socket(Socket),
+    Embedded(Kernel),
+}
+
+struct Socket {
+    write: AsyncMutex<OwnedWriteHalf>,
+    next: AtomicU64,
+    waiting: Arc<Mutex<Waiting>>,
+}
+
+#[derive(Default)]
+struct Waiting {
+    calls: HashMap<u64, mpsc::UnboundedSender<Heard>>,
+    events: Option<mpsc::UnboundedSender<Value>>,
+    closed: bool,
+}
+
+enum Heard {
+    Progress(Value),
+    Answer(Result<Value, Error>),
+}
+
+impl Client {
+    /// Connects to the kernel that runs on this data directory; `None` when none runs.
+    ///
+    /// # Errors
+    /// When the socket is there but may not be used.
+    pub async fn connect(data: &Path) -> Result<Option<Self>, Error> {
+        let path = data.join(SOCKET);
+        let stream = match UnixStream::connect(&path).await {
+            Ok(stream) => stream,
+            Err(e) if matches!(e.kind(), std::io::ErrorKind::NotFound | std::io::ErrorKind::ConnectionRefused) => {
+                return Ok(None);
+            }
+            Err(e) => {
+                let error = Error { exit: 1, ..Error::fault(format!("{}: {e}", path.display())) };
+                return Err(error.with_hint("only the user who runs the kernel may call it"));
+            }
+        };
+        let (read, write) = stream.into_split();
+        let waiting = Arc::new(Mutex::new(Waiting::default()));
+        tokio::spawn(read_all(read, Arc::clone(&waiting)));
+        let socket = Socket { write: AsyncMutex::new(write), next: AtomicU64::new(1), waiting };
+        Ok(Some(Self(Arc::new(Way::Socket(socket)))))
+    }
+
+    /// Opens the data directory in this process, without a network: for what needs none.
+    ///
+    /// # Errors
+    /// When no kernel lives there, or another process has it open.
+    pub async fn embedded(data: &Path) -> Result<Self, Error> {
+        let kernel = Kernel::builder(data).offline().start().await?;
+        Ok(Self(Arc::new(Way::Embedded(kernel))))
+    }
+
+    /// Whether the kernel is in this process, without a network.
+    #[must_use]
+    pub fn is_embedded(&self) -> bool {
+        matches!(*self.0, Way::Embedded(_))
+    }
+
+    /// Calls a method.
+    ///
+    /// # Errors
+    /// What the kernel answered, or that it is gone.
+    pub async fn call(&self, method: &str, params: Value) -> Result<Value, Error> {
+        self.call_with_progress(method, params, |_| {}).await
+    }
+
+    /// Calls a method that tells how far it is.
+    ///
+    /// # Errors
+    /// As [`Client::call`].
+    pub async fn call_with_progress(
+        &self,
+        method: &str,
+        mut params: Value,
+        mut progress: impl FnMut(&Value) + Send,
+    ) -> Result<Value, Error> {
+        match &*self.0 {
+            Way::Embedded(kernel) => {
+                let progress = Mutex::new(progress);
+                let tell = |value: Value| (lock(&progress))(&value);
+                dispatch(kernel, method, params, &tell).await
+            }
+            Way::Socket(socket) => {
+                if let Some(params) = params.as_object_mut() {
+                    params.insert("progress".into(), json!(true));
+                }
+                let mut heard = socket.send(method, params).await?;
+                loop {
+                    match heard.recv().await {
+                        Some(Heard::Progress(value)) => progress(&value),
+                        Some(Heard::Answer(answer)) => return answer,
+                        None => return Err(gone()),
+                    }
+                }
+            }
+        }
+    }
+
+    /// What happens on the kernel from now on.
+    ///
+    /// # Errors
+    /// When the kernel is gone.
+    pub async fn listen(&self) -> Result<Events, Error> {
+        match &*self.0 {
+            Way::Embedded(kernel) => Ok(Events(Source::Embedded(kernel.clone(), kernel.events()))),
+            Way::Socket(socket) => {
+                let (events, heard) = mpsc::unbounded_channel();
+                lock(&socket.waiting).events = Some(events);
+                self.call("listen", json!({})).await?;
+                Ok(Events(Source::Socket(heard)))
+            }
+        }
+    }
+
+    /// Ends an embedded kernel cleanly; a connection just closes.
+    ///
+    /// # Errors
+    /// When the store could not be closed cleanly.
+    pub async fn close(self) -> Result<(), Error> {
+        match &*self.0 {
+            Way::Embedded(kernel) => kernel.clone().stop().await,
+            Way::Socket(_) => Ok(()),
+        }
+    }
+}
+
+impl Socket {
+    async fn send(&self, method: &str, params: Value) -> Result<mpsc::UnboundedReceiver<Heard>, Error> {
+        let id = self.next.fetch_add(1, Ordering::Relaxed);
+        let (tell, heard) = mpsc::unbounded_channel();
+        {
+            let mut waiting = lock(&self.waiting);
+            if waiting.closed {
+                return Err(gone());
+            }
+            waiting.calls.insert(id, tell);
+        }
+        let mut line = json!({ "jsonrpc": "2.0", "id": id, "method": method, "params": params }).to_string();
+        line.push('\n');
+        self.write.lock().await.write_all(line.as_bytes()).await.map_err(|_| gone())?;
+        Ok(heard)
+    }
+}
+
+fn gone() -> Error {
+    Error::unreachable("the kernel went away before it answered")
+        .with_hint("what it had accepted is safe; start it with `once up` and ask again")
+}
+
+async fn read_all(read: OwnedReadHalf, waiting: Arc<Mutex<Waiting>>) {
+    let mut lines = BufReader::new(read).split(b'\n');
+    while let Ok(Some(line)) = lines.next_segment().await {
+        let Ok(line) = serde_json::from_slice::<Value>(&line) else { continue };
+        hear(&waiting, line);
+    }
+    let mut waiting = lock(&waiting);
+    waiting.closed = true;
+    waiting.calls.clear();
+    waiting.events = None;
+}
+
+fn hear(waiting: &Mutex<Waiting>, mut line: Value) {
+    let mut waiting = lock(waiting);
+    match line.get("method").and_then(Value::as_str) {
+        Some("event") => {
+            if let Some(events) = &waiting.events {
+                let _ = events.send(line["params"].take());
+            }
+        }
+        Some("progress") => {
+            let id = line["params"]["id"].as_u64();
+            if let Some(call) = id.and_then(|id| waiting.calls.get(&id)) {
+                let _ = call.send(Heard::Progress(line["params"].take()));
+            }
+        }
+        _ => {
+            if let Some(call) = line["id"].as_u64().and_then(|id| waiting.calls.remove(&id)) {
+                let answer = match line.get("error") {
+                    Some(error) => Err(read_error(error)),
+                    None => Ok(line["result"].take()),
+                };
+                let _ = call.send(Heard::Answer(answer));
+            }
+        }
+    }
+}
+
+fn read_error(error: &Value) -> Error {
+    let data = &error["data"];
+    let text = |value: &Value| value.as_str().map(str::to_owned);
+    Error {
+        code: text(&data["code"]).unwrap_or_else(|| "fault".into()),
+        exit: data["exit"].as_u64().and_then(|exit| u8::try_from(exit).ok()).unwrap_or(5),
+        message: text(&error["message"]).unwrap_or_default(),
+        hint: text(&data["hint"]),
+        line: data["line"].as_u64(),
+        column: data["column"].as_u64(),
+    }
+}
+
+/// A stream of events, as JSON.
+pub struct Events(Source);
+
+enum Source {
+    Socket(mpsc::UnboundedReceiver<Value>),
+    Embedded(Kernel, crate::Events),
+}
+
+impl Events {
+    /// The next one; `None` when the kernel has stopped.
+    pub async fn next(&mut self) -> Option<Value> {
+        match &mut self.0 {
+            Source::Socket(heard) => heard.recv().await,
+            Source::Embedded(kernel, events) => loop {
+                let heard = events.next().await?;
+                if let Some(shape) = super::shapes::heard(kernel, &heard) {
+                    return Some(shape);
+                }
+            },
+        }
+    }
+}

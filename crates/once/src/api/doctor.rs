@@ -1,0 +1,103 @@
+//! What could be wrong, in plain words.
+
+use std::sync::atomic::Ordering;
+
+use once_core::query;
+use once_core::rows::{self, PeerStatus};
+use once_model::limits::DISK_RESERVE_BYTES;
+use serde_json::{Value, json};
+
+use super::names;
+use crate::{Error, Kernel};
+
+/// A clock that is further off than this confuses people; the engine does not mind.
+const CLOCK_OFF_MS: i64 = 60_000;
+
+const MIB: u64 = 1024 * 1024;
+
+pub(super) fn examine(kernel: &Kernel) -> Result<Value, Error> {
+    let mut checks = vec![disk(kernel)];
+    match kernel.net() {
+        None => checks.push(check(
+            "network",
+            false,
+            "this kernel is not running: only its data directory was examined",
+            Some("start it with `once up`"),
+        )),
+        Some(net) => {
+            let at = kernel.addresses();
+            let message = format!("listening at {}", at.join(", "));
+            checks.push(check("network", !at.is_empty(), &message, Some("is there a network interface?")));
+            let twice = net.key_twice.load(Ordering::Relaxed);
+            let message = if twice { "another process uses the key of this kernel" } else { "the key is used once" };
+            let hint = "two live kernels with one key fight: stop the copy, and give it a key of its own with `once init`";
+            checks.push(check("key", !twice, message, Some(hint)));
+        }
+    }
+    let snapshot = kernel.shared().snapshot();
+    for (id, row) in query::peers(&snapshot)? {
+        checks.push(peer(kernel, &snapshot, &id, &row)?);
+    }
+    Ok(json!({ "checks": checks }))
+}
+
+fn check(name: &str, ok: bool, message: &str, hint: Option<&str>) -> Value {
+    json!({ "check": name, "ok": ok, "message": message, "hint": hint.filter(|_| !ok) })
+}
+
+fn disk(kernel: &Kernel) -> Value {
+    match once_store::free_bytes(&kernel.shared().data) {
+        Ok(free) => check(
+            "disk",
+            free >= 4 * DISK_RESERVE_BYTES,
+            &format!("{} MiB are free; new work is refused below {} MiB", free / MIB, DISK_RESERVE_BYTES / MIB),
+            Some("free some space; reading goes on meanwhile"),
+        ),
+        Err(error) => check("disk", false, &format!("the free space cannot be told: {error}"), None),
+    }
+}
+
+fn peer(
+    kernel: &Kernel,
+    snapshot: &once_store::FjallSnapshot,
+    id: &once_model::ids::KernelId,
+    row: &rows::PeerRow,
+) -> Result<Value, Error> {
+    let name = format!("peer {}", names::name_of(kernel, id));
+    let Some(net) = kernel.net() else {
+        return Ok(check(&name, true, "not examined: this kernel is not running", None));
+    };
+    let seen = net.seen(id);
+    let owed = rows::usage(snapshot, id)?.owed_rows;
+    let waiting = if owed == 0 { String::new() } else { format!("; {owed} objects wait for it") };
+    if seen.rolled_back {
+        return Ok(check(
+            &name,
+            false,
+            "it has seen a later state of this kernel than this kernel has: this disk was rolled back",
+            Some("an older copy of the data directory was put back; what was done since is lost here"),
+        ));
+    }
+    if seen.conn.is_some() {
+        let ahead = seen.clock_ahead_ms.unwrap_or(0);
+        if ahead.abs() > CLOCK_OFF_MS {
+            let message = format!("connected{waiting}; its clock is {} s {}", ahead.abs() / 1000, if ahead > 0 { "ahead" } else { "behind" });
+            return Ok(check(&name, false, &message, Some("set the clocks of both machines")));
+        }
+        return Ok(check(&name, true, &format!("connected{waiting}"), None));
+    }
+    let why = seen.last_error.unwrap_or_else(|| "no attempt has ended yet".into());
+    let hint = if why.contains("denied") {
+        "it has removed this kernel, or never added it: ask its owner for a new invite".to_owned()
+    } else if row.addresses.is_empty() {
+        "no address of it is known: `once peers add KERNEL --at ADDRESS`, or wait until it calls".to_owned()
+    } else {
+        format!(
+            "is it up? it was last known at {}; if it moved, tell the new address with `once peers add {} --at ADDRESS`",
+            row.addresses.first().map_or("", String::as_str),
+            id.short()
+        )
+    };
+    let joining = if row.status == PeerStatus::Joining { "still joining" } else { "not connected" };
+    Ok(check(&name, false, &format!("{joining}: {why}{waiting}"), Some(&hint)))
+}

@@ -1,0 +1,331 @@
+//! Methods on what is kept here.
+
+use std::collections::BTreeMap;
+use std::ops::ControlFlow;
+use std::str::FromStr;
+
+use futures_util::future::join_all;
+use once_core::query;
+use once_core::rows::HeadRow;
+use once_core::store::Read;
+use once_model::ids::{Hash, ObjectKey, Uuid};
+use once_model::references::{Place, references};
+use once_model::scenario::Scenario;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use serde_json::{Value, json};
+
+use super::{names, shapes};
+use crate::{Change, Error, Kernel, Object, State, datadir};
+
+/// Most objects in one page of a listing.
+const PAGE_MAX: usize = 10_000;
+
+pub(super) fn status(kernel: &Kernel) -> Result<Value, Error> {
+    let shared = kernel.shared();
+    let snapshot = shared.snapshot();
+    let (mut objects, mut tombstones, mut bytes) = (0_u64, 0_u64, 0_u64);
+    query::heads(&snapshot, &mut |head| {
+        match head.header.tombstone {
+            true => tombstones += 1,
+            false => {
+                objects += 1;
+                bytes += head.header.size;
+            }
+        }
+        ControlFlow::Continue(())
+    })?;
+    let mut conflicts = 0_u64;
+    query::conflicts(&snapshot, &mut |_| {
+        conflicts += 1;
+        ControlFlow::Continue(())
+    })?;
+    let peers = query::peers(&snapshot)?;
+    let mut owed = 0;
+    for (peer, _) in &peers {
+        owed += once_core::rows::usage(&snapshot, peer)?.owed_rows;
+    }
+    let identity = once_core::meta::identity(&snapshot)?;
+    let metrics = crate::net::lock(&shared.metrics);
+    let spread = |histogram: &Option<hdrhistogram::Histogram<u64>>| {
+        histogram.as_ref().map(|h| json!({ "p50": h.value_at_quantile(0.5), "p99": h.value_at_quantile(0.99), "max": h.max() }))
+    };
+    Ok(json!({
+        "kernel": kernel.id().to_string(),
+        "name": kernel.name(),
+        "version": env!("CARGO_PKG_VERSION"),
+        "pid": std::process::id(),
+        "incarnation": identity.map(|identity| identity.incarnation.to_string()),
+        "commit": once_core::meta::commit_number(&snapshot)?,
+        "data": shared.data.display().to_string(),
+        "uptime_ms": u64::try_from(kernel.uptime().as_millis()).unwrap_or(u64::MAX),
+        "offline": kernel.net().is_none(),
+        "addresses": kernel.addresses(),
+        "objects": objects,
+        "tombstones": tombstones,
+        "bytes": bytes,
+        "conflicts": conflicts,
+        "peers": peers.len(),
+        "connected": kernel.net().map_or(0, |net| net.connected_peers().len()),
+        "owed": owed,
+        "disk_free_bytes": once_store::free_bytes(&shared.data).ok(),
+        "store_bytes": folder_bytes(&shared.data.join("store")),
+        "groups": metrics.groups,
+        "synced_groups": metrics.synced_groups,
+        "inputs": metrics.inputs,
+        "rows": metrics.rows,
+        "step_us": spread(&metrics.step_us),
+        "commit_us": spread(&metrics.commit_us),
+    }))
+}
+
+/// The size of what lies in a folder; what vanishes meanwhile counts nothing.
+fn folder_bytes(folder: &std::path::Path) -> u64 {
+    let Ok(entries) = std::fs::read_dir(folder) else { return 0 };
+    entries
+        .flatten()
+        .map(|entry| match entry.metadata() {
+            Ok(meta) if meta.is_dir() => folder_bytes(&entry.path()),
+            Ok(meta) => meta.len(),
+            Err(_) => 0,
+        })
+        .sum()
+}
+
+#[derive(Deserialize)]
+pub(super) struct Import {
+    scenarios: Vec<Text>,
+}
+
+#[derive(Deserialize)]
+struct Text {
+    text: String,
+    source: Option<String>,
+}
+
+pub(super) async fn import(kernel: &Kernel, params: Import) -> Result<Value, Error> {
+    let one = |Text { text, source }: Text| async move {
+        let scenario = match Scenario::parse(text) {
+            Ok(scenario) => scenario,
+            Err(error) => return json!({ "error": failed(&error.into()) }),
+        };
+        match kernel.import(scenario.bytes().clone(), source).await {
+            Ok((object, change)) => json!({
+                "object": shapes::named_object(kernel, &object, &scenario),
+                "change": shapes::change(change),
+                "identity": shapes::identity(scenario.identity()),
+            }),
+            Err(error) => json!({ "error": failed(&error) }),
+        }
+    };
+    // All of them are under way at once, so that they share their commits.
+    let results = join_all(params.scenarios.into_iter().map(one)).await;
+    Ok(json!({ "results": results }))
+}
+
+/// An error in a list of results: the members of its `data`, and the message.
+fn failed(error: &Error) -> Value {
+    let mut data = shapes::error(error)["data"].clone();
+    data["message"] = json!(error.message);
+    data
+}
+
+#[derive(Deserialize)]
+pub(super) struct Create {
+    component: String,
+    version: Option<String>,
+    model: Box<RawValue>,
+    uuid: Option<Uuid>,
+}
+
+pub(super) async fn create(kernel: &Kernel, params: Create) -> Result<Value, Error> {
+    let uuid = params.uuid.unwrap_or_else(datadir::random_uuid);
+    let version = params.version.as_deref().unwrap_or("1.0");
+    let scenario = Scenario::compose(uuid, &params.component, version, kernel.name(), params.model.get())?;
+    let done = kernel.create(scenario.clone()).await?;
+    Ok(changed(kernel, done, Some(&scenario)))
+}
+
+#[derive(Deserialize)]
+pub(super) struct Put {
+    object: String,
+    text: String,
+    base: Option<String>,
+}
+
+pub(super) async fn put(kernel: &Kernel, params: Put) -> Result<Value, Error> {
+    let object = names::object(kernel, &params.object)?;
+    let done = match &params.base {
+        None => kernel.put(object.key(), params.text).await?,
+        Some(base) => {
+            let base = Hash::from_str(base).map_err(|e| Error::usage(format!("base: {e}")))?;
+            kernel.put_on(object.key(), base, params.text).await?
+        }
+    };
+    Ok(changed(kernel, done, None))
+}
+
+#[derive(Deserialize)]
+pub(super) struct Named {
+    object: String,
+}
+
+pub(super) async fn claim(kernel: &Kernel, params: Named) -> Result<Value, Error> {
+    let object = names::object(kernel, &params.object)?;
+    Ok(changed(kernel, kernel.claim(object.key()).await?, None))
+}
+
+pub(super) async fn remove(kernel: &Kernel, params: Named) -> Result<Value, Error> {
+    let object = names::object(kernel, &params.object)?;
+    Ok(changed(kernel, kernel.remove(object.key()).await?, None))
+}
+
+fn changed(kernel: &Kernel, (object, change): (Object, Change), scenario: Option<&Scenario>) -> Value {
+    let shape = match scenario {
+        Some(scenario) => shapes::named_object(kernel, &object, scenario),
+        None => shapes::object(kernel, &object),
+    };
+    json!({ "object": shape, "change": shapes::change(change) })
+}
+
+#[derive(Deserialize)]
+pub(super) struct List {
+    component: Option<String>,
+    state: Option<String>,
+    after: Option<String>,
+    limit: Option<usize>,
+    #[serde(default)]
+    tombstones: bool,
+}
+
+pub(super) fn list(kernel: &Kernel, params: List) -> Result<Value, Error> {
+    let snapshot = kernel.shared().snapshot();
+    let limit = params.limit.unwrap_or(1000).clamp(1, PAGE_MAX);
+    let state = params.state.as_deref().map(state).transpose()?;
+    let after = match &params.after {
+        None => None,
+        Some(name) => names::objects(&snapshot, name)?.first().map(|row| row.header.key()),
+    };
+    let mut found: Vec<Object> = Vec::new();
+    let mut next = None;
+    query::heads_after(&snapshot, after.as_ref(), &mut |row: HeadRow| {
+        let object = Object::new(row, kernel.id());
+        let wanted = (params.tombstones || !object.is_tombstone())
+            && params.component.as_deref().is_none_or(|component| component == object.component())
+            && state.is_none_or(|state| state == object.state());
+        if !wanted {
+            return ControlFlow::Continue(());
+        }
+        if found.len() == limit {
+            next = found.last().map(Object::key);
+            return ControlFlow::Break(());
+        }
+        found.push(object);
+        ControlFlow::Continue(())
+    })?;
+    let objects: Vec<_> = found.iter().map(|object| shapes::object(kernel, object)).collect();
+    Ok(json!({ "objects": objects, "next": next.map(|key| names::key_text(&key)) }))
+}
+
+fn state(name: &str) -> Result<State, Error> {
+    [State::Home, State::Replica, State::Unclaimed].into_iter().find(|state| state.name() == name).ok_or_else(|| {
+        Error::usage(format!("'{name}' is no state")).with_hint("home, replica or unclaimed")
+    })
+}
+
+#[derive(Deserialize)]
+pub(super) struct Get {
+    object: String,
+    bytes: Option<bool>,
+}
+
+pub(super) fn get(kernel: &Kernel, params: Get) -> Result<Value, Error> {
+    let object = names::object(kernel, &params.object)?;
+    if params.bytes == Some(false) {
+        return Ok(json!({ "object": shapes::object(kernel, &object), "text": null }));
+    }
+    match scenario(&kernel.shared().snapshot(), &object)? {
+        Some(scenario) => Ok(json!({
+            "object": shapes::named_object(kernel, &object, &scenario),
+            "text": scenario.as_str(),
+        })),
+        None => Ok(json!({ "object": shapes::object(kernel, &object), "text": null })),
+    }
+}
+
+/// The scenario of an object that was not removed.
+pub(super) fn scenario(rows: &dyn Read, object: &Object) -> Result<Option<Scenario>, Error> {
+    match query::body(rows, &object.row)? {
+        Some(bytes) => Ok(Some(Scenario::parse(bytes)?)),
+        None => Ok(None),
+    }
+}
+
+pub(super) fn refs(kernel: &Kernel, params: Named) -> Result<Value, Error> {
+    let object = names::object(kernel, &params.object)?;
+    let snapshot = kernel.shared().snapshot();
+    let Some(scenario) = scenario(&snapshot, &object)? else {
+        return Ok(json!({ "object": shapes::object(kernel, &object), "references": [], "truncated": false }));
+    };
+    let found = references(&scenario);
+    let mut shown = Vec::with_capacity(found.items.len());
+    for reference in &found.items {
+        let here: Vec<ObjectKey> = match reference.target.uuid() {
+            Some(_) => names::by_ior(&snapshot, &reference.target)?.iter().map(|row| row.header.key()).collect(),
+            None => Vec::new(),
+        };
+        let place = match reference.place {
+            Place::Declared => "declared",
+            Place::IorString => "ior",
+            Place::Uuid => "uuid",
+            _ => "other",
+        };
+        shown.push(json!({
+            "target": reference.target.as_str(), "place": place, "path": reference.path,
+            "objects": here.iter().map(names::key_text).collect::<Vec<_>>(),
+        }));
+    }
+    Ok(json!({
+        "object": shapes::named_object(kernel, &object, &scenario),
+        "references": shown,
+        "truncated": found.truncated,
+    }))
+}
+
+pub(super) fn conflicts(kernel: &Kernel) -> Result<Value, Error> {
+    let snapshot = kernel.shared().snapshot();
+    let mut shown = Vec::new();
+    let mut same: Vec<HeadRow> = Vec::new();
+    let mut flush = |same: &mut Vec<HeadRow>| {
+        if same.len() > 1 {
+            shown.push(conflict(kernel, "same-uuid", same));
+        }
+        same.clear();
+    };
+    query::heads(&snapshot, &mut |row| {
+        if same.first().is_some_and(|first| first.header.uuid != row.header.uuid) {
+            flush(&mut same);
+        }
+        if !row.header.tombstone {
+            same.push(row);
+        }
+        ControlFlow::Continue(())
+    })?;
+    flush(&mut same);
+    let mut forked: BTreeMap<ObjectKey, Vec<HeadRow>> = BTreeMap::new();
+    query::conflicts(&snapshot, &mut |row| {
+        forked.entry(row.header.key()).or_default().push(row);
+        ControlFlow::Continue(())
+    })?;
+    for (key, mut rows) in forked {
+        rows.extend(once_core::rows::head(&snapshot, &key)?);
+        shown.push(conflict(kernel, "forked", &rows));
+    }
+    Ok(json!({ "conflicts": shown }))
+}
+
+fn conflict(kernel: &Kernel, reason: &str, rows: &[HeadRow]) -> Value {
+    let objects: Vec<_> =
+        rows.iter().map(|row| shapes::object(kernel, &Object::new(row.clone(), kernel.id()))).collect();
+    json!({ "uuid": rows.first().map(|row| row.header.uuid.to_string()), "reason": reason, "objects": objects })
+}

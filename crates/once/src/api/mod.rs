@@ -1,0 +1,78 @@
+//! The local API: how programs on the same machine use a kernel. `docs/local-api.md` is its description.
+//!
+//! [`Client`] calls a running kernel over its socket, or opens the data directory in this process when none runs.
+
+mod client;
+mod doctor;
+mod methods;
+mod names;
+mod peers;
+mod server;
+mod shapes;
+mod transfer;
+
+pub use crate::Error as ApiError;
+pub use client::{Client, Events};
+pub(crate) use server::serve;
+
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+
+use crate::{Error, Kernel};
+
+/// The version of the API.
+pub const VERSION: u32 = 1;
+
+/// The socket's name in the data directory.
+const SOCKET: &str = "api.sock";
+
+/// Longest line in bytes, either way: a scenario of 64 MiB as a JSON text, with room for escapes.
+const LINE_MAX_BYTES: usize = 128 * 1024 * 1024;
+
+/// Where progress goes, if the caller wants it.
+type Tell<'a> = &'a (dyn Fn(Value) + Send + Sync);
+
+/// Carries one call out.
+async fn dispatch(kernel: &Kernel, method: &str, params: Value, tell: Tell<'_>) -> Result<Value, Error> {
+    match method {
+        "hello" => Ok(json!({
+            "api": VERSION, "kernel": kernel.id().to_string(), "name": kernel.name(),
+            "version": env!("CARGO_PKG_VERSION"),
+        })),
+        "status" => methods::status(kernel),
+        "import" => methods::import(kernel, read(params)?).await,
+        "create" => methods::create(kernel, read(params)?).await,
+        "put" => methods::put(kernel, read(params)?).await,
+        "claim" => methods::claim(kernel, read(params)?).await,
+        "remove" => methods::remove(kernel, read(params)?).await,
+        "list" => methods::list(kernel, read(params)?),
+        "get" => methods::get(kernel, read(params)?),
+        "refs" => methods::refs(kernel, read(params)?),
+        "conflicts" => methods::conflicts(kernel),
+        "share" => transfer::share(kernel, read(params)?, tell).await,
+        "request" => transfer::request(kernel, read(params)?).await,
+        "exchange" => transfer::exchange(kernel, read(params)?, tell).await,
+        "follow" => transfer::follow(kernel, read(params)?).await,
+        "unfollow" => transfer::unfollow(kernel, read(params)?).await,
+        "follows" => transfer::follows(kernel),
+        "outbox" => transfer::outbox(kernel),
+        "invite" => peers::invite(kernel, read(params)?).await,
+        "join" => peers::join(kernel, read(params)?).await,
+        "peers" => peers::list(kernel),
+        "peers.add" => peers::add(kernel, read(params)?).await,
+        "peers.set" => peers::set(kernel, read(params)?).await,
+        "peers.remove" => peers::remove(kernel, read(params)?).await,
+        "peers.dial" => peers::dial(kernel, read(params)?).await,
+        "grant" => peers::grant(kernel, read(params)?).await,
+        "revoke" => peers::revoke(kernel, read(params)?).await,
+        "grants" => peers::grants(kernel),
+        "doctor" => doctor::examine(kernel),
+        other => Err(Error::usage(format!("no method '{other}'"))),
+    }
+}
+
+/// Reads a method's parameters.
+fn read<T: DeserializeOwned>(params: Value) -> Result<T, Error> {
+    let params = if params.is_null() { json!({}) } else { params };
+    serde_json::from_value(params).map_err(|e| Error::usage(format!("parameters: {e}")))
+}

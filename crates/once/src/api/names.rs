@@ -1,0 +1,136 @@
+//! From what people write to what is meant: objects by UUID, unique beginning or IOR; peers by petname or id.
+
+use once_core::query;
+use once_core::rows::{HeadRow, PeerRow};
+use once_core::store::Read;
+use once_model::ids::{KernelId, Line, ObjectKey, Uuid};
+use once_model::ior::Ior;
+
+use crate::{Error, Kernel, Object};
+
+/// The fewest hexadecimal digits of a UUID, or characters of a kernel id, that name something.
+const SHORTEST: usize = 4;
+
+/// Candidates that an error names.
+const LISTED: usize = 4;
+
+/// The one object that a name means.
+pub(super) fn object(kernel: &Kernel, name: &str) -> Result<Object, Error> {
+    let found = objects(&kernel.shared().snapshot(), name)?;
+    let mut living: Vec<_> = found.iter().filter(|row| !row.header.tombstone).collect();
+    if living.is_empty() {
+        living = found.iter().collect();
+    }
+    match living.as_slice() {
+        [one] => Ok(Object::new((*one).clone(), kernel.id())),
+        [] => Err(Error::not_found(format!("no object '{}' on this kernel", shown(name)))
+            .with_hint("`once ls` shows what is here; `once request` fetches an object from a peer")),
+        many => {
+            let some: Vec<_> = many.iter().take(LISTED).map(|row| row.header.key().to_string()).collect();
+            let more = if many.len() > LISTED { ", …" } else { "" };
+            Err(Error::ambiguous(format!("'{}' may be {}{more}", shown(name), some.join(", ")))
+                .with_hint("write more of it; UUID#LINEAGE or UUID@HASH tells two objects of one UUID apart"))
+        }
+    }
+}
+
+/// Every object that answers to a name.
+pub(super) fn objects(rows: &dyn Read, name: &str) -> Result<Vec<HeadRow>, Error> {
+    if name.starts_with("ior:") || name.contains("://") {
+        let ior = Ior::parse(name).map_err(|e| Error::usage(e.to_string()))?;
+        return by_ior(rows, &ior);
+    }
+    let (front, line) = match name.find(['#', '@']) {
+        Some(at) => (&name[..at], Some(&name[at..])),
+        None => (name, None),
+    };
+    let digits: String = front.chars().filter(|c| *c != '-').collect();
+    let is_hex = digits.bytes().all(|b| b.is_ascii_hexdigit());
+    if !is_hex || digits.len() < SHORTEST || digits.len() > 32 {
+        return Err(Error::usage(format!("'{}' names no object", shown(name)))
+            .with_hint("an object is named by its UUID, at least 4 digits of it, or an IOR"));
+    }
+    let bytes: Vec<u8> = (0..digits.len() / 2)
+        .filter_map(|i| u8::from_str_radix(digits.get(i * 2..i * 2 + 2)?, 16).ok())
+        .collect();
+    let half = match digits.len() % 2 {
+        1 => digits.get(digits.len() - 1..).and_then(|last| u8::from_str_radix(last, 16).ok()),
+        _ => None,
+    };
+    let mut found = query::with_prefix(rows, &bytes, half, 1000)?;
+    if let Some(line) = line {
+        let (kind, beginning) = line.split_at(1);
+        found.retain(|row| match row.header.key().line {
+            Line::Claimed(lineage) => kind == "#" && lineage.to_string().starts_with(beginning),
+            Line::Unclaimed(hash) => kind == "@" && hash.to_string().starts_with(beginning),
+        });
+    }
+    Ok(found)
+}
+
+/// What an IOR means here.
+pub(super) fn by_ior(rows: &dyn Read, ior: &Ior) -> Result<Vec<HeadRow>, Error> {
+    let Some(uuid) = ior.uuid() else {
+        return Err(Error::usage(format!("{} names no object: it has no UUID", shown(ior.as_str()))));
+    };
+    let line = match (ior.lineage(), ior.content()) {
+        (Some(lineage), _) => Some(Line::Claimed(lineage)),
+        (None, Some(content)) => Some(Line::Unclaimed(content)),
+        (None, None) => None,
+    };
+    Ok(query::find(rows, &uuid, line)?)
+}
+
+/// The reference that a name means, also if the object is not here.
+pub(super) fn ior(kernel: &Kernel, name: &str) -> Result<Ior, Error> {
+    if name.starts_with("ior:") || name.contains("://") {
+        return Ior::parse(name).map_err(|e| Error::usage(e.to_string()));
+    }
+    if let Ok(uuid) = Uuid::parse_str(name) {
+        return Ok(Ior::bare(uuid));
+    }
+    object(kernel, name).map(|object| object.ior(&[]))
+}
+
+/// The one peer that a name means.
+pub(super) fn peer(kernel: &Kernel, name: &str) -> Result<(KernelId, PeerRow), Error> {
+    let peers = query::peers(&kernel.shared().snapshot())?;
+    if let Some(found) = peers.iter().find(|(_, row)| row.petname.as_deref() == Some(name)) {
+        return Ok(found.clone());
+    }
+    let by_name: Vec<_> = peers.iter().filter(|(_, row)| row.petname.is_none() && row.says == name).collect();
+    let lower = name.to_ascii_lowercase();
+    let by_id = || peers.iter().filter(|(id, _)| name.len() >= SHORTEST && id.to_string().starts_with(&lower));
+    let found = if by_name.is_empty() { by_id().collect() } else { by_name };
+    match found.as_slice() {
+        [one] => Ok((*one).clone()),
+        [] => Err(Error::not_found(format!("no peer '{}'", shown(name)))
+            .with_hint("`once peers` lists the peers; `once join TICKET` makes one")),
+        _ => Err(Error::ambiguous(format!("more than one peer is called '{}'", shown(name)))
+            .with_hint("write more of its kernel id, or give it a petname with `once peers rename`")),
+    }
+}
+
+/// How a kernel is called here.
+pub(super) fn name_of(kernel: &Kernel, id: &KernelId) -> String {
+    if *id == kernel.id() {
+        return kernel.name().to_owned();
+    }
+    match once_core::rows::peer(&kernel.shared().snapshot(), id) {
+        Ok(Some(row)) if !row.name().is_empty() => row.name().to_owned(),
+        _ => id.short(),
+    }
+}
+
+/// A name from outside, fit for a message.
+fn shown(name: &str) -> String {
+    name.chars().filter(|c| !c.is_control()).take(80).collect()
+}
+
+/// A key as text that [`objects`] reads back.
+pub(super) fn key_text(key: &ObjectKey) -> String {
+    match key.line {
+        Line::Claimed(lineage) => format!("{}#{lineage}", key.uuid),
+        Line::Unclaimed(hash) => format!("{}@{hash}", key.uuid),
+    }
+}

@@ -1,0 +1,198 @@
+//! Methods on peers and rights.
+
+use std::ops::ControlFlow;
+use std::str::FromStr;
+use std::time::Duration;
+
+use once_core::query;
+use once_core::rights::{Grant, Right, Scope};
+use once_core::rows::PeerStatus;
+use once_core::store::{Read, Table};
+use once_core::waist::Command;
+use once_model::ids::KernelId;
+use once_model::limits::INVITE_VALID_MS;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::names;
+use crate::engine::now_ms;
+use crate::{Error, Kernel, Ticket};
+
+/// How long something that needs a peer waits unless told otherwise, in milliseconds.
+pub(super) const PATIENCE_MS: u64 = 10_000;
+
+#[derive(Deserialize)]
+pub(super) struct Invite {
+    name: Option<String>,
+    expires_s: Option<u64>,
+}
+
+pub(super) async fn invite(kernel: &Kernel, params: Invite) -> Result<Value, Error> {
+    let valid = params.expires_s.map_or(Duration::from_millis(INVITE_VALID_MS), Duration::from_secs);
+    let ticket = kernel.invite_as(params.name, valid).await?;
+    let expires_ms = now_ms().saturating_add(u64::try_from(valid.as_millis()).unwrap_or(u64::MAX));
+    Ok(json!({ "ticket": ticket.to_string(), "expires_ms": expires_ms }))
+}
+
+#[derive(Deserialize)]
+pub(super) struct Join {
+    ticket: String,
+    name: Option<String>,
+    timeout_ms: Option<u64>,
+}
+
+pub(super) async fn join(kernel: &Kernel, params: Join) -> Result<Value, Error> {
+    let ticket = Ticket::from_str(&params.ticket)?;
+    let within = Duration::from_millis(params.timeout_ms.unwrap_or(PATIENCE_MS));
+    let (peer, says) = kernel.join_as(&ticket, params.name, within).await?;
+    Ok(json!({ "kernel": peer.to_string(), "says": says }))
+}
+
+pub(super) fn list(kernel: &Kernel) -> Result<Value, Error> {
+    let snapshot = kernel.shared().snapshot();
+    let mut shown = Vec::new();
+    for (id, row) in query::peers(&snapshot)? {
+        let usage = once_core::rows::usage(&snapshot, &id)?;
+        let seen = kernel.net().map(|net| net.seen(&id)).unwrap_or_default();
+        let session = kernel.net().and_then(|net| net.session(&id));
+        shown.push(json!({
+            "kernel": id.to_string(),
+            "name": names::name_of(kernel, &id),
+            "petname": row.petname,
+            "says": row.says,
+            "status": match row.status { PeerStatus::Joining => "joining", PeerStatus::Active => "active" },
+            "connected": session.is_some(),
+            "addresses": row.addresses,
+            "owed": usage.owed_rows,
+            "stored_bytes": usage.stored_bytes,
+            "quota_bytes": row.quota_bytes,
+            "since_ms": row.since_ms,
+            "rtt_us": session.and_then(|session| session.rtt_us()),
+            "clock_ahead_ms": seen.clock_ahead_ms,
+            "last_error": seen.last_error,
+        }));
+    }
+    Ok(json!({ "peers": shown }))
+}
+
+#[derive(Deserialize)]
+pub(super) struct Add {
+    kernel: String,
+    #[serde(default)]
+    addresses: Vec<String>,
+    name: Option<String>,
+}
+
+pub(super) async fn add(kernel: &Kernel, params: Add) -> Result<Value, Error> {
+    let peer = KernelId::from_str(&params.kernel).map_err(|e| {
+        Error::usage(e.to_string()).with_hint("a kernel id has 52 characters; `once status` prints it there")
+    })?;
+    let add = Command::AddPeer { peer, addresses: params.addresses, petname: params.name };
+    kernel.command(add).await?;
+    Ok(json!({ "kernel": peer.to_string() }))
+}
+
+#[derive(Deserialize)]
+pub(super) struct Set {
+    peer: String,
+    name: Option<String>,
+    quota_bytes: Option<u64>,
+    #[serde(default)]
+    addresses: Vec<String>,
+}
+
+pub(super) async fn set(kernel: &Kernel, params: Set) -> Result<Value, Error> {
+    let (peer, _) = names::peer(kernel, &params.peer)?;
+    let Set { name: petname, quota_bytes, addresses, .. } = params;
+    kernel.command(Command::ChangePeer { peer, petname, quota_bytes, addresses }).await?;
+    Ok(json!({ "kernel": peer.to_string() }))
+}
+
+#[derive(Deserialize)]
+pub(super) struct Named {
+    peer: String,
+}
+
+pub(super) async fn remove(kernel: &Kernel, params: Named) -> Result<Value, Error> {
+    let (peer, _) = names::peer(kernel, &params.peer)?;
+    kernel.command(Command::RemovePeer { peer }).await?;
+    Ok(json!({ "kernel": peer.to_string() }))
+}
+
+#[derive(Deserialize)]
+pub(super) struct Dial {
+    peer: String,
+    timeout_ms: Option<u64>,
+}
+
+pub(super) async fn dial(kernel: &Kernel, params: Dial) -> Result<Value, Error> {
+    let (peer, _) = names::peer(kernel, &params.peer)?;
+    let within = Duration::from_millis(params.timeout_ms.unwrap_or(PATIENCE_MS));
+    let session = kernel.session(peer, within).await?;
+    Ok(json!({ "kernel": peer.to_string(), "rtt_us": session.rtt_us() }))
+}
+
+#[derive(Deserialize)]
+pub(super) struct Granted {
+    peer: String,
+    right: String,
+    object: Option<String>,
+    component: Option<String>,
+    expires_s: Option<u64>,
+}
+
+pub(super) async fn grant(kernel: &Kernel, params: Granted) -> Result<Value, Error> {
+    kernel.command(Command::Grant(meant(kernel, params)?)).await?;
+    Ok(json!({}))
+}
+
+pub(super) async fn revoke(kernel: &Kernel, params: Granted) -> Result<Value, Error> {
+    kernel.command(Command::Revoke(meant(kernel, params)?)).await?;
+    Ok(json!({}))
+}
+
+fn meant(kernel: &Kernel, params: Granted) -> Result<Grant, Error> {
+    let (peer, _) = names::peer(kernel, &params.peer)?;
+    let rights = [Right::Share, Right::Read];
+    let right = rights.into_iter().find(|right| right.name() == params.right).ok_or_else(|| {
+        Error::usage(format!("'{}' is no right", params.right)).with_hint("share or read")
+    })?;
+    let scope = match (params.object, params.component) {
+        (Some(_), Some(_)) => return Err(Error::usage("an object or a component, not both")),
+        (Some(object), None) => Scope::Object(names::object(kernel, &object)?.key()),
+        (None, Some(component)) => Scope::Component(component),
+        (None, None) => Scope::Kernel,
+    };
+    if right == Right::Share && scope != Scope::Kernel {
+        return Err(Error::usage("the right to share is given on the kernel, not on an object or a component"));
+    }
+    let expires_ms = params.expires_s.map(|seconds| now_ms().saturating_add(seconds.saturating_mul(1000)));
+    Ok(Grant { scope, right, kernel: peer, expires_ms })
+}
+
+pub(super) fn grants(kernel: &Kernel) -> Result<Value, Error> {
+    let mut found = Vec::new();
+    kernel.shared().snapshot().scan(Table::Grant, &[], None, &mut |key, value| {
+        found.push(Grant::from_row(key, &value));
+        ControlFlow::Continue(())
+    })?;
+    let mut shown = Vec::with_capacity(found.len());
+    for grant in found {
+        let grant = grant?;
+        let mut shape = json!({
+            "peer": names::name_of(kernel, &grant.kernel), "kernel": grant.kernel.to_string(),
+            "right": grant.right.name(), "expires_ms": grant.expires_ms,
+        });
+        let (scope, on) = match grant.scope {
+            Scope::Kernel => ("all", None),
+            Scope::Component(name) => ("component", Some(name)),
+            Scope::Object(key) => ("object", Some(names::key_text(&key))),
+        };
+        shape["scope"] = json!(scope);
+        if let Some(on) = on {
+            shape[scope] = json!(on);
+        }
+        shown.push(shape);
+    }
+    Ok(json!({ "grants": shown }))
+}

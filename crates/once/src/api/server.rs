@@ -1,0 +1,150 @@
+//! The socket: one task a connection, one task a call.
+
+use std::os::unix::fs::PermissionsExt;
+use std::sync::Arc;
+
+use serde::Deserialize;
+use serde_json::{Value, json};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::{Notify, Semaphore, mpsc};
+
+use super::{LINE_MAX_BYTES, SOCKET, dispatch, shapes};
+use crate::{Error, Kernel};
+
+/// Calls of one connection that are carried out at once; further ones wait in the socket.
+const CALLS_MAX: usize = 64;
+
+/// Answers and notifications that wait for a client to read them.
+const UNREAD_MAX: usize = 1024;
+
+#[derive(Deserialize)]
+struct Call {
+    #[serde(default)]
+    id: Value,
+    method: String,
+    #[serde(default)]
+    params: Value,
+}
+
+/// Binds the socket and serves it until `stop` is called over it.
+pub(crate) async fn serve(kernel: &Kernel, stop: Arc<Notify>) -> Result<(), Error> {
+    let path = kernel.shared().data.join(SOCKET);
+    // The data directory is locked by this process: a socket that is there is a dead one.
+    let _ = std::fs::remove_file(&path);
+    let wrong = |e: std::io::Error| {
+        Error::fault(format!("{}: {e}", path.display()))
+            .with_hint("a socket's path has at most about 100 bytes: choose a shorter data directory")
+    };
+    let listener = UnixListener::bind(&path).map_err(wrong)?;
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).map_err(wrong)?;
+    let task = tokio::spawn({
+        // The task must not keep the kernel alive once everyone else has let it go.
+        let kernel = kernel.clone();
+        async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                tokio::spawn(connection(kernel.clone(), stream, Arc::clone(&stop)));
+            }
+        }
+    });
+    kernel.keep_task(task.abort_handle());
+    Ok(())
+}
+
+async fn connection(kernel: Kernel, stream: UnixStream, stop: Arc<Notify>) {
+    let (read, mut write) = stream.into_split();
+    let (lines, mut outgoing) = mpsc::channel::<Value>(UNREAD_MAX);
+    let writer = tokio::spawn(async move {
+        while let Some(line) = outgoing.recv().await {
+            let mut text = line.to_string();
+            text.push('\n');
+            if write.write_all(text.as_bytes()).await.is_err() {
+                break;
+            }
+        }
+    });
+    let calls = Arc::new(Semaphore::new(CALLS_MAX));
+    let mut reader = BufReader::new(read);
+    let mut tasks = tokio::task::JoinSet::new();
+    loop {
+        let mut line = Vec::new();
+        let limit = LINE_MAX_BYTES as u64 + 1;
+        match (&mut reader).take(limit).read_until(b'\n', &mut line).await {
+            Ok(0) | Err(_) => break,
+            Ok(_) if line.len() > LINE_MAX_BYTES => {
+                let error = Error::usage(format!("a line is longer than {LINE_MAX_BYTES} bytes"));
+                let _ = lines.send(failure(&Value::Null, &error)).await;
+                break;
+            }
+            Ok(_) => {}
+        }
+        if line.iter().all(u8::is_ascii_whitespace) {
+            continue;
+        }
+        let Ok(permit) = Arc::clone(&calls).acquire_owned().await else { break };
+        let (kernel, lines, stop) = (kernel.clone(), lines.clone(), Arc::clone(&stop));
+        tasks.spawn(async move {
+            call(&kernel, &line, &lines, &stop).await;
+            drop(permit);
+        });
+        while tasks.try_join_next().is_some() {}
+    }
+    // A client that hangs up no longer waits for its calls; what they began goes on in the engine.
+    tasks.abort_all();
+    drop(lines);
+    let _ = writer.await;
+}
+
+async fn call(kernel: &Kernel, line: &[u8], lines: &mpsc::Sender<Value>, stop: &Notify) {
+    let Call { id, method, params } = match serde_json::from_slice(line) {
+        Ok(call) => call,
+        Err(error) => {
+            let error = Error::usage(format!("not a JSON-RPC 2.0 request: {error}"));
+            let _ = lines.send(failure(&Value::Null, &error)).await;
+            return;
+        }
+    };
+    let answer = match method.as_str() {
+        "stop" => {
+            let _ = lines.send(json!({ "jsonrpc": "2.0", "id": id, "result": true })).await;
+            stop.notify_one();
+            return;
+        }
+        "listen" => {
+            let events = kernel.events();
+            let _ = lines.send(json!({ "jsonrpc": "2.0", "id": id, "result": true })).await;
+            return listen(kernel, events, lines).await;
+        }
+        _ => {
+            let wants = params.get("progress").and_then(Value::as_bool) == Some(true);
+            let tell = |mut progress: Value| {
+                if wants {
+                    progress["id"] = id.clone();
+                    let note = json!({ "jsonrpc": "2.0", "method": "progress", "params": progress });
+                    // A client that reads too slowly misses some progress, not its answer.
+                    let _ = lines.try_send(note);
+                }
+            };
+            dispatch(kernel, &method, params, &tell).await
+        }
+    };
+    let line = match answer {
+        Ok(result) => json!({ "jsonrpc": "2.0", "id": id, "result": result }),
+        Err(error) => failure(&id, &error),
+    };
+    let _ = lines.send(line).await;
+}
+
+fn failure(id: &Value, error: &Error) -> Value {
+    json!({ "jsonrpc": "2.0", "id": id, "error": shapes::error(error) })
+}
+
+async fn listen(kernel: &Kernel, mut events: crate::Events, lines: &mpsc::Sender<Value>) {
+    while let Some(heard) = events.next().await {
+        if let Some(params) = shapes::heard(kernel, &heard)
+            && lines.send(json!({ "jsonrpc": "2.0", "method": "event", "params": params })).await.is_err()
+        {
+            return;
+        }
+    }
+}

@@ -1,0 +1,134 @@
+//! The shapes of results: JSON as `docs/local-api.md` shows it.
+
+use once_core::waist::{Change, Event};
+use once_model::header::Header;
+use once_model::scenario::{Identity, Scenario};
+use once_model::wire::{Code, ShareAnswer};
+use serde_json::{Value, json};
+
+use super::names;
+use crate::{Error, Heard, Kernel, Object};
+
+pub(super) fn object(kernel: &Kernel, object: &Object) -> Value {
+    let at = if object.home() == Some(kernel.id()) { kernel.addresses() } else { Vec::new() };
+    let mut shape = header(&object.row.header);
+    shape["ior"] = json!(object.ior(&at).as_str());
+    shape["state"] = json!(object.state().name());
+    shape["home"] = json!(object.home().map(|home| home.to_string()));
+    shape["home_name"] = json!(object.home().map(|home| names::name_of(kernel, &home)));
+    shape["from"] = json!(object.from().map(|from| from.to_string()));
+    shape["stored_ms"] = json!(object.row.stored_ms);
+    shape["conflicts"] = json!(object.row.conflicts_dropped);
+    shape
+}
+
+/// An object whose scenario was read.
+pub(super) fn named_object(kernel: &Kernel, shown: &Object, scenario: &Scenario) -> Value {
+    let mut shape = object(kernel, shown);
+    shape["name"] = json!(scenario.name());
+    shape
+}
+
+fn header(header: &Header) -> Value {
+    json!({
+        "uuid": header.uuid.to_string(),
+        "key": names::key_text(&header.key()),
+        "component": header.component,
+        "version": header.version,
+        "lineage": header.lineage.map(|lineage| lineage.to_string()),
+        "epoch": header.epoch,
+        "revision": header.revision,
+        "revision_id": header.id().to_string(),
+        "hash": header.content.to_string(),
+        "size": header.size,
+        "tombstone": header.tombstone,
+    })
+}
+
+pub(super) const fn change(change: Change) -> &'static str {
+    match change {
+        Change::New => "new",
+        Change::Same => "same",
+        Change::Changed => "changed",
+        Change::Beside => "beside",
+        Change::Claimed => "claimed",
+        Change::Removed => "removed",
+        Change::Dropped => "dropped",
+    }
+}
+
+pub(super) const fn identity(identity: Identity) -> &'static str {
+    match identity {
+        Identity::Ior => "ior",
+        Identity::Model => "model",
+        Identity::TopLevel => "top-level",
+        Identity::Derived => "derived",
+        _ => "other",
+    }
+}
+
+pub(super) fn error(error: &Error) -> Value {
+    let mut data = json!({ "code": error.code, "exit": error.exit });
+    for (name, value) in [("hint", json!(error.hint)), ("line", json!(error.line)), ("column", json!(error.column))] {
+        if !value.is_null() {
+            data[name] = value;
+        }
+    }
+    json!({ "code": -32000, "message": error.message, "data": data })
+}
+
+/// A refusal's stable name.
+pub(super) const fn code(code: Code) -> &'static str {
+    match code {
+        Code::Denied => "denied",
+        Code::Quota => "quota",
+        Code::Busy => "busy",
+        Code::DiskFull => "disk-full",
+        Code::Invalid => "invalid",
+        Code::TooLarge => "too-large",
+        Code::Ambiguous => "ambiguous",
+        Code::Unsupported => "unsupported",
+        Code::Stopping => "stopping",
+        Code::NotHome => "not-home",
+        _ => "other",
+    }
+}
+
+/// An event as a notification's parameters; `None` for what clients need not know.
+pub(super) fn heard(kernel: &Kernel, heard: &Heard) -> Option<Value> {
+    let event = match heard {
+        Heard::Lagged(missed) => return Some(json!({ "kind": "lagged", "missed": missed })),
+        Heard::Event(event) => event.as_ref(),
+    };
+    Some(match event {
+        Event::Changed { header: new, from } => {
+            let shown = match kernel.get(new.key()) {
+                Ok(Some(found)) => object(kernel, &found),
+                _ => header(new),
+            };
+            json!({ "kind": "changed", "object": shown, "from": from.map(|from| from.to_string()) })
+        }
+        Event::Dropped { key } => json!({ "kind": "dropped", "key": names::key_text(key) }),
+        Event::Delivered { peer, key, answer } => {
+            let (answer, refused) = match answer {
+                ShareAnswer::Stored => ("stored", None),
+                ShareAnswer::Known => ("known", None),
+                ShareAnswer::Conflict => ("conflict", None),
+                ShareAnswer::Refused(why) => ("refused", Some(code(*why))),
+            };
+            json!({ "kind": "delivered", "peer": peer.to_string(), "key": names::key_text(key), "answer": answer,
+                "code": refused })
+        }
+        Event::FollowDenied { peer, key } => {
+            json!({ "kind": "follow-denied", "peer": peer.to_string(), "key": names::key_text(key) })
+        }
+        Event::Connected { peer, clock_ahead_ms, rolled_back, .. } => json!({
+            "kind": "connected", "peer": peer.to_string(), "clock_ahead_ms": clock_ahead_ms,
+            "rolled_back": rolled_back,
+        }),
+        Event::Disconnected { peer, reason } => {
+            json!({ "kind": "disconnected", "peer": peer.to_string(), "reason": reason })
+        }
+        _ => return None,
+    })
+}

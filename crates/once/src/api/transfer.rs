@@ -1,0 +1,342 @@
+//! Methods that move scenarios.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::ops::ControlFlow;
+use std::time::Duration;
+
+use futures_util::stream::{FuturesUnordered, StreamExt};
+use once_core::query;
+use once_core::rows::OutboxRow;
+use once_core::store::{Read, Table, scan_prefix};
+use once_core::waist::{Answer, Command};
+use once_model::ids::{KernelId, ObjectKey};
+use once_model::limits::{CLOSURE_MAX_BYTES, CLOSURE_MAX_DEPTH, CLOSURE_MAX_OBJECTS, WINDOW_MAX_SHARES};
+use once_model::references::references;
+use once_model::wire::ShareAnswer;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::peers::PATIENCE_MS;
+use super::{Tell, methods, names, shapes};
+use crate::{Error, Kernel, Object};
+
+/// Left-out references that are named; the rest is counted.
+const LEFT_OUT_MAX: usize = 100;
+
+#[derive(Deserialize)]
+pub(super) struct Share {
+    #[serde(default)]
+    objects: Vec<String>,
+    #[serde(default)]
+    all: bool,
+    to: String,
+    #[serde(default)]
+    delivered: bool,
+    #[serde(default)]
+    with_references: bool,
+    timeout_ms: Option<u64>,
+}
+
+pub(super) async fn share(kernel: &Kernel, params: Share, tell: Tell<'_>) -> Result<Value, Error> {
+    let (to, _) = names::peer(kernel, &params.to)?;
+    let mut keys = match params.all {
+        true => everything(kernel)?,
+        false => {
+            params.objects.iter().map(|name| Ok(names::object(kernel, name)?.key())).collect::<Result<_, Error>>()?
+        }
+    };
+    if keys.is_empty() && !params.all {
+        return Err(Error::usage("nothing to share").with_hint("name objects, or share all"));
+    }
+    let mut left_out = Vec::new();
+    if params.with_references {
+        (keys, left_out) = closure(kernel, keys)?;
+    }
+    let total = keys.len() as u64;
+    let mut done = Done::default();
+    let all = send(kernel, &keys, to, params.delivered, &mut done, tell);
+    match params.timeout_ms {
+        None => all.await?,
+        Some(ms) => {
+            if let Ok(ended) = tokio::time::timeout(Duration::from_millis(ms), all).await {
+                ended?;
+            }
+        }
+    }
+    let answered = done.delivered + done.refused.len() as u64;
+    Ok(json!({
+        "shared": done.shared.max(answered),
+        "delivered": done.delivered,
+        "refused": done.refused,
+        "left_out": left_out,
+        "waiting": if params.delivered { total - answered } else { 0 },
+    }))
+}
+
+#[derive(Default)]
+struct Done {
+    shared: u64,
+    delivered: u64,
+    refused: Vec<Value>,
+}
+
+/// Shares the objects, as many at once as the window to a peer holds.
+async fn send(
+    kernel: &Kernel,
+    keys: &[ObjectKey],
+    to: KernelId,
+    delivered: bool,
+    done: &mut Done,
+    tell: Tell<'_>,
+) -> Result<(), Error> {
+    let mut waiting = keys.iter();
+    let mut under_way = FuturesUnordered::new();
+    let mut ended = 0_u64;
+    loop {
+        while under_way.len() < 2 * WINDOW_MAX_SHARES
+            && let Some(key) = waiting.next()
+        {
+            under_way.push(async move { (key, kernel.command(Command::Share { key: *key, to, delivered }).await) });
+        }
+        let Some((key, answer)) = under_way.next().await else { return Ok(()) };
+        ended += 1;
+        match answer? {
+            Answer::Delivered(ShareAnswer::Refused(code)) => {
+                done.refused.push(json!({ "object": names::key_text(key), "code": shapes::code(code) }));
+            }
+            Answer::Delivered(_) => done.delivered += 1,
+            _ => done.shared += 1,
+        }
+        if ended.is_multiple_of(64) {
+            tell(json!({ "phase": "sending", "done": ended, "total": keys.len(), "bytes": 0 }));
+        }
+    }
+}
+
+/// Every object that was not removed.
+fn everything(kernel: &Kernel) -> Result<Vec<ObjectKey>, Error> {
+    let mut keys = Vec::new();
+    query::heads(&kernel.shared().snapshot(), &mut |row| {
+        if !row.header.tombstone {
+            keys.push(row.header.key());
+        }
+        ControlFlow::Continue(())
+    })?;
+    Ok(keys)
+}
+
+/// The objects that these refer to, and those that they refer to, within the limits; and what was left out.
+fn closure(kernel: &Kernel, roots: Vec<ObjectKey>) -> Result<(Vec<ObjectKey>, Vec<Value>), Error> {
+    let snapshot = kernel.shared().snapshot();
+    let mut seen: BTreeSet<ObjectKey> = roots.iter().copied().collect();
+    let mut queue: VecDeque<(ObjectKey, usize)> = roots.into_iter().map(|key| (key, 0)).collect();
+    let mut missing: BTreeMap<String, &'static str> = BTreeMap::new();
+    let mut found = Vec::new();
+    let mut bytes = 0;
+    while let Some((key, depth)) = queue.pop_front() {
+        let Some(row) = once_core::rows::head(&snapshot, &key)? else { continue };
+        bytes += row.header.size;
+        found.push(key);
+        let Some(scenario) = methods::scenario(&snapshot, &Object::new(row, kernel.id()))? else { continue };
+        for reference in references(&scenario).items {
+            let target = reference.target;
+            if target.uuid().is_none() {
+                continue;
+            }
+            let here = names::by_ior(&snapshot, &target)?;
+            let reason = match here.first() {
+                None => "not on this kernel",
+                Some(_) if depth >= CLOSURE_MAX_DEPTH => "too many hops away",
+                Some(_) if seen.len() >= CLOSURE_MAX_OBJECTS => "too many objects",
+                Some(_) if bytes >= CLOSURE_MAX_BYTES => "too many bytes",
+                Some(_) => {
+                    for row in here.iter().filter(|row| !row.header.tombstone) {
+                        if seen.insert(row.header.key()) {
+                            queue.push_back((row.header.key(), depth + 1));
+                        }
+                    }
+                    continue;
+                }
+            };
+            missing.insert(target.as_str().to_owned(), reason);
+        }
+    }
+    let more = missing.len().saturating_sub(LEFT_OUT_MAX);
+    let mut left_out: Vec<_> = missing
+        .into_iter()
+        .take(LEFT_OUT_MAX)
+        .map(|(target, reason)| json!({ "target": target, "reason": reason }))
+        .collect();
+    if more > 0 {
+        left_out.push(json!({ "target": format!("{more} more"), "reason": "not listed" }));
+    }
+    Ok((found, left_out))
+}
+
+#[derive(Deserialize)]
+pub(super) struct Request {
+    object: String,
+    from: Option<String>,
+    keep: Option<bool>,
+    timeout_ms: Option<u64>,
+}
+
+pub(super) async fn request(kernel: &Kernel, params: Request) -> Result<Value, Error> {
+    let ior = names::ior(kernel, &params.object)?;
+    let within = Duration::from_millis(params.timeout_ms.unwrap_or(PATIENCE_MS));
+    let mut request = kernel.request(&ior).within(within);
+    if let Some(from) = &params.from {
+        request = request.from(names::peer(kernel, from)?.0);
+    }
+    let found = request.await?;
+    let text = found.bytes().map(|bytes| String::from_utf8_lossy(bytes).into_owned());
+    let (peer, header) = (found.peer(), found.header().clone());
+    let keep = params.keep != Some(false);
+    let object = match keep {
+        true => found.keep().await?,
+        false => {
+            let row = once_core::rows::HeadRow {
+                header,
+                home: found.home(),
+                from: Some(peer),
+                charged: false,
+                stored_ms: 0,
+                conflicts_dropped: 0,
+            };
+            Object::new(row, kernel.id())
+        }
+    };
+    Ok(json!({
+        "object": shapes::object(kernel, &object), "text": text, "kept": keep,
+        "peer": names::name_of(kernel, &peer),
+    }))
+}
+
+#[derive(Deserialize)]
+pub(super) struct Exchange {
+    with: String,
+    timeout_ms: Option<u64>,
+}
+
+pub(super) async fn exchange(kernel: &Kernel, params: Exchange, tell: Tell<'_>) -> Result<Value, Error> {
+    let (peer, _) = names::peer(kernel, &params.with)?;
+    let progress = |progress| {
+        if let Ok(shown) = serde_json::to_value(progress) {
+            tell(shown);
+        }
+    };
+    let run = kernel.exchange_with(peer, &progress);
+    let report = match params.timeout_ms {
+        None => run.await?,
+        Some(ms) => tokio::time::timeout(Duration::from_millis(ms), run).await.map_err(|_| {
+            Error::timeout(format!("the exchange did not end within {ms} ms")).with_hint("what came so far is kept")
+        })??,
+    };
+    let mut shape = serde_json::to_value(report).map_err(|e| Error::fault(e.to_string()))?;
+    shape["peer"] = json!(peer.to_string());
+    Ok(shape)
+}
+
+#[derive(Deserialize)]
+pub(super) struct Follow {
+    object: String,
+    from: Option<String>,
+}
+
+/// The key to follow, and where: a peer that is named, or the object's home.
+async fn followed(kernel: &Kernel, params: &Follow) -> Result<(ObjectKey, KernelId), Error> {
+    let from = match &params.from {
+        Some(name) => Some(names::peer(kernel, name)?.0),
+        None => None,
+    };
+    let homeless = || {
+        Error::usage("this object has no home that could be followed").with_hint("name a peer that has it with --from")
+    };
+    if let Ok(object) = names::object(kernel, &params.object) {
+        let home = object.home().filter(|home| *home != kernel.id());
+        return Ok((object.key(), from.or(home).ok_or_else(homeless)?));
+    }
+    // Not here yet: ask for it first, so that its identity is known.
+    let ior = names::ior(kernel, &params.object)?;
+    let mut request = kernel.request(&ior);
+    if let Some(from) = from {
+        request = request.from(from);
+    }
+    let found = request.await?;
+    let peer = found.peer();
+    let object = found.keep().await?;
+    let home = object.home().filter(|home| *home != kernel.id());
+    Ok((object.key(), from.or(home).unwrap_or(peer)))
+}
+
+pub(super) async fn follow(kernel: &Kernel, params: Follow) -> Result<Value, Error> {
+    let (key, from) = followed(kernel, &params).await?;
+    kernel.follow(key, from).await?;
+    Ok(json!({ "key": names::key_text(&key), "peer": from.to_string() }))
+}
+
+pub(super) async fn unfollow(kernel: &Kernel, params: Follow) -> Result<Value, Error> {
+    let object = names::object(kernel, &params.object)?;
+    let key = object.key();
+    let from = match &params.from {
+        Some(name) => names::peer(kernel, name)?.0,
+        None => subscriptions(kernel)?
+            .into_iter()
+            .find(|(_, known)| known.uuid == key.uuid)
+            .map(|(peer, _)| peer)
+            .ok_or_else(|| Error::not_found("that object is not followed").with_hint("`once follow` alone lists what is"))?,
+    };
+    kernel.unfollow(key, from).await?;
+    Ok(json!({ "key": names::key_text(&key), "peer": from.to_string() }))
+}
+
+fn subscriptions(kernel: &Kernel) -> Result<Vec<(KernelId, ObjectKey)>, Error> {
+    let mut found = Vec::new();
+    kernel.shared().snapshot().scan(Table::Subscription, &[], None, &mut |row, _| {
+        let peer = row.get(..KernelId::LEN).and_then(KernelId::from_slice);
+        found.extend(peer.zip(row.get(KernelId::LEN..).and_then(ObjectKey::from_row)));
+        ControlFlow::Continue(())
+    })?;
+    Ok(found)
+}
+
+pub(super) fn follows(kernel: &Kernel) -> Result<Value, Error> {
+    let shape = |(peer, key): (KernelId, ObjectKey)| {
+        json!({ "key": names::key_text(&key), "peer": peer.to_string(), "name": names::name_of(kernel, &peer) })
+    };
+    let mut followers = Vec::new();
+    kernel.shared().snapshot().scan(Table::Follower, &[], None, &mut |row, _| {
+        let key = row.get(..ObjectKey::ROW_LEN).and_then(ObjectKey::from_row);
+        let peer = row.get(ObjectKey::ROW_LEN..).and_then(KernelId::from_slice);
+        followers.extend(peer.zip(key));
+        ControlFlow::Continue(())
+    })?;
+    let following: Vec<_> = subscriptions(kernel)?.into_iter().map(shape).collect();
+    Ok(json!({ "following": following, "followers": followers.into_iter().map(shape).collect::<Vec<_>>() }))
+}
+
+pub(super) fn outbox(kernel: &Kernel) -> Result<Value, Error> {
+    let snapshot = kernel.shared().snapshot();
+    let mut shown = Vec::new();
+    for (peer, _) in query::peers(&snapshot)? {
+        let rows = once_core::rows::usage(&snapshot, &peer)?.owed_rows;
+        let mut oldest: Option<u64> = None;
+        // The first thousand are enough to say since when.
+        let mut looked = 0;
+        scan_prefix(&snapshot, Table::Outbox, peer.as_bytes(), &mut |_, value| {
+            if let Ok(row) = once_core::txn::decode::<OutboxRow>(Table::Outbox, &value) {
+                oldest = Some(oldest.map_or(row.since_ms, |known| known.min(row.since_ms)));
+            }
+            looked += 1;
+            if looked < 1000 { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+        })?;
+        let seen = kernel.net().map(|net| net.seen(&peer)).unwrap_or_default();
+        if rows > 0 || oldest.is_some() {
+            shown.push(json!({
+                "peer": names::name_of(kernel, &peer), "kernel": peer.to_string(), "rows": rows,
+                "oldest_ms": oldest, "connected": seen.conn.is_some(), "last_error": seen.last_error,
+            }));
+        }
+    }
+    Ok(json!({ "owed": shown }))
+}

@@ -1,0 +1,197 @@
+//! The data directory: key, recovery key, the kernel's own scenario, store, lock, socket.
+
+use std::fs;
+use std::io::Write;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use data_encoding::HEXLOWER;
+use once_core::meta::{self, Identity};
+use once_core::store::Store;
+use once_core::txn::Txn;
+use once_model::ids::Incarnation;
+use once_model::limits::NAME_MAX_BYTES;
+use once_model::scenario::Scenario;
+use once_model::sign::KernelKey;
+use once_store::{FjallStore, Options};
+use rand::Rng;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::Error;
+
+const KEY_FILE: &str = "key";
+const RECOVERY_FILE: &str = "recovery.key";
+const SCENARIO_FILE: &str = "kernel.scenario.json";
+
+/// The store's own reserve, below the engine's: the engine refuses new work first, then the store every write.
+const STORE_RESERVE_BYTES: u64 = 32 * 1024 * 1024;
+
+/// How a kernel begins.
+#[derive(Debug, Clone, Default)]
+pub struct InitOptions {
+    /// What it calls itself; the user's name at this host if absent.
+    pub name: Option<String>,
+    /// The UDP address it listens on; `0.0.0.0:0` (a free port, kept from then on) if absent.
+    pub listen: Option<String>,
+    /// A relay to be reachable through, as a URL; none if absent.
+    pub relay: Option<String>,
+}
+
+/// A kernel that was just made.
+#[derive(Debug, Clone, Serialize)]
+pub struct Initialised {
+    /// Its id.
+    pub kernel: String,
+    /// What it calls itself.
+    pub name: String,
+    /// Where the recovery key is: move it to a safe place.
+    pub recovery_key: PathBuf,
+}
+
+/// The kernel's configuration: the model of its own scenario.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub(crate) struct Config {
+    pub uuid: Option<Uuid>,
+    pub name: String,
+    pub listen: String,
+    #[serde(default)]
+    pub relay: Option<String>,
+}
+
+/// Whether a kernel lives in this directory.
+#[must_use]
+pub fn is_initialised(data: &Path) -> bool {
+    data.join(KEY_FILE).exists()
+}
+
+/// Makes a kernel: its key, a recovery key, its own scenario, an empty store.
+///
+/// # Errors
+/// When there is one already, or the directory cannot be written.
+pub fn init(data: &Path, options: InitOptions) -> Result<Initialised, Error> {
+    if is_initialised(data) {
+        return Err(Error::invalid(format!("a kernel lives in {} already", data.display()))
+            .with_hint("start it with `once up`, or choose another directory with --data"));
+    }
+    let name = options.name.unwrap_or_else(default_name);
+    if name.len() > NAME_MAX_BYTES || name.chars().any(char::is_control) {
+        return Err(Error::usage(format!("a name has at most {NAME_MAX_BYTES} bytes and no control characters")));
+    }
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(data).map_err(|e| io(data, &e))?;
+    let config = Config {
+        uuid: Some(random_uuid()),
+        name: name.clone(),
+        listen: options.listen.unwrap_or_else(|| "0.0.0.0:0".into()),
+        relay: options.relay,
+    };
+    write_config(data, &config)?;
+    let recovery = KernelKey::from_bytes(&random());
+    let recovery_key = data.join(RECOVERY_FILE);
+    // An `init` that was interrupted before the key was written is begun again; nothing has used its keys.
+    let _ = fs::remove_file(&recovery_key);
+    write_secret(&recovery_key, &recovery)?;
+    let key = KernelKey::from_bytes(&random());
+    let mut store = open_store(data)?;
+    let identity = Identity {
+        kernel: key.id(),
+        incarnation: Incarnation::from_bytes(random()),
+        name: name.clone(),
+        recovery: vec![recovery.id()],
+    };
+    let mut txn = Txn::new(&store);
+    meta::set_identity(&mut txn, &identity);
+    let (batch, durability) = txn.into_batch();
+    store.commit(batch, durability)?;
+    store.close()?;
+    // Last: a directory with a key is a kernel.
+    write_secret(&data.join(KEY_FILE), &key)?;
+    Ok(Initialised { kernel: key.id().to_string(), name, recovery_key })
+}
+
+pub(crate) fn open_store(data: &Path) -> Result<FjallStore, Error> {
+    Ok(FjallStore::open(data, Options { reserve_bytes: STORE_RESERVE_BYTES, ..Options::default() })?)
+}
+
+/// Reads the kernel's key. Refused when others can read it.
+pub(crate) fn read_key(data: &Path) -> Result<KernelKey, Error> {
+    let path = data.join(KEY_FILE);
+    let meta = fs::metadata(&path).map_err(|e| match e.kind() {
+        std::io::ErrorKind::NotFound => Error::not_found(format!("no kernel lives in {}", data.display()))
+            .with_hint("make one with `once init`, or name its directory with --data"),
+        _ => io(&path, &e),
+    })?;
+    if meta.mode() & 0o077 != 0 {
+        return Err(Error::invalid(format!("others can read the key {}", path.display()))
+            .with_hint(format!("run `chmod 600 {}`; if someone may have copied it, make a new kernel", path.display())));
+    }
+    let text = fs::read_to_string(&path).map_err(|e| io(&path, &e))?;
+    let secret = HEXLOWER.decode(text.trim().as_bytes()).ok().and_then(|bytes| <[u8; 32]>::try_from(bytes).ok());
+    secret.map(|secret| KernelKey::from_bytes(&secret)).ok_or_else(|| {
+        Error::invalid(format!("{} is not a key: 64 hexadecimal digits were expected", path.display()))
+            .with_hint("put the key back from a backup")
+    })
+}
+
+pub(crate) fn read_config(data: &Path) -> Result<Config, Error> {
+    let path = data.join(SCENARIO_FILE);
+    let wrong = |why: String| {
+        Error::invalid(format!("{}: {why}", path.display())).with_hint("it is a scenario; its model has name, listen, relay")
+    };
+    let bytes = match fs::read(&path) {
+        Ok(bytes) => bytes,
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Config::default()),
+        Err(e) => return Err(io(&path, &e)),
+    };
+    let scenario = Scenario::parse(bytes).map_err(|e| wrong(e.to_string()))?;
+    serde_json::from_str(scenario.model().unwrap_or("{}")).map_err(|e| wrong(format!("its model: {e}")))
+}
+
+/// Writes the kernel's own scenario, whole or not at all.
+pub(crate) fn write_config(data: &Path, config: &Config) -> Result<(), Error> {
+    let path = data.join(SCENARIO_FILE);
+    let model = serde_json::to_string(config).map_err(|e| Error::fault(e.to_string()))?;
+    let uuid = config.uuid.unwrap_or_else(random_uuid);
+    let scenario = Scenario::compose(uuid, "OnceKernel", env!("CARGO_PKG_VERSION"), "system", &model)?;
+    let new = path.with_extension("json.new");
+    fs::write(&new, scenario.bytes()).map_err(|e| io(&new, &e))?;
+    fs::rename(&new, &path).map_err(|e| io(&path, &e))
+}
+
+fn write_secret(path: &Path, key: &KernelKey) -> Result<(), Error> {
+    let write = || {
+        let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+        file.write_all(HEXLOWER.encode(&key.to_bytes()).as_bytes())?;
+        file.write_all(b"\n")?;
+        file.sync_all()?;
+        match path.parent() {
+            Some(dir) => fs::File::open(dir)?.sync_all(),
+            None => Ok(()),
+        }
+    };
+    write().map_err(|e| io(path, &e))
+}
+
+fn default_name() -> String {
+    let env = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+    let user = env("USER").or_else(|| env("LOGNAME")).unwrap_or_else(|| "kernel".into());
+    match fs::read_to_string("/etc/hostname") {
+        Ok(host) if !host.trim().is_empty() => format!("{user}@{}", host.trim()),
+        _ => user,
+    }
+}
+
+pub(crate) fn random<const N: usize>() -> [u8; N] {
+    let mut bytes = [0; N];
+    rand::rng().fill_bytes(&mut bytes);
+    bytes
+}
+
+pub(crate) fn random_uuid() -> Uuid {
+    uuid::Builder::from_random_bytes(random()).into_uuid()
+}
+
+fn io(path: &Path, error: &std::io::Error) -> Error {
+    Error { exit: 1, ..Error::fault(format!("{}: {error}", path.display())) }
+        .with_hint("check the path, its permissions and the free space")
+}

@@ -1,0 +1,295 @@
+//! The engine's thread: takes what is queued, steps it, commits once, releases the effects.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use once_core::store::{Batch, Durability, Read, Store, StoreError, Table, Visit};
+use once_core::waist::{Answer, Arrival, Command, ConnId, Ctx, Effect, Entropy, Event, Input, Timer, Token, Why};
+use once_core::{Engine, Refusal, group};
+use once_model::header::Header;
+use once_model::ids::{BootId, KernelId};
+use once_model::sign::KernelKey;
+use once_model::wire::Code;
+use once_model::{certificate::Chain, wire::Frame};
+use once_store::{FjallSnapshot, FjallStore};
+use rand::Rng;
+use tokio::sync::{broadcast, mpsc, oneshot};
+
+use crate::Error;
+use crate::metrics::Metrics;
+
+/// Most mails in one group. More in a group means fewer syncs and a longer wait for the first of them.
+const GROUP_MAX: usize = 256;
+
+/// Mails that wait for the engine. Whoever finds the box full waits: a session stops reading, QUIC pushes back.
+const MAILBOX_MAX: usize = 1024;
+
+/// Events that a slow listener may be behind.
+const EVENTS_MAX: usize = 4096;
+
+/// How often the free space on the disk is looked at.
+const DISK_EVERY: Duration = Duration::from_secs(2);
+
+/// Where a command's answer goes.
+pub(crate) type ReplyTo = oneshot::Sender<Result<Answer, Refusal>>;
+
+/// What is said on a connection.
+#[derive(Debug)]
+pub(crate) enum Out {
+    Frame(Frame),
+    Close(Code),
+}
+
+/// What the engine's thread is sent.
+pub(crate) enum Mail {
+    Input(Input),
+    Command(Command, ReplyTo),
+    /// A scenario that someone here waits for.
+    Arrived { peer: KernelId, arrival: Arrival, offered: bool, reply: ReplyTo },
+    /// A new connection, before anything is said on it.
+    Conn { conn: ConnId, out: mpsc::UnboundedSender<Out> },
+    /// It is gone: no more mail comes from it.
+    Gone { conn: ConnId },
+    Stop(oneshot::Sender<Result<(), Error>>),
+}
+
+/// What the network does for the engine.
+pub(crate) trait Network: Send + Sync + 'static {
+    fn dial(&self, peer: KernelId, addresses: Vec<String>);
+    fn pull(&self, peer: KernelId, conn: ConnId, header: Header, chain: Option<Chain>);
+    fn timer(&self, after: Duration, timer: Timer);
+    fn event(&self, event: &Event);
+}
+
+/// What the engine's thread and everyone else share.
+pub(crate) struct Shared {
+    pub key: KernelKey,
+    pub me: KernelId,
+    pub data: PathBuf,
+    pub mail: mpsc::Sender<Mail>,
+    pub events: broadcast::Sender<Event>,
+    pub metrics: Mutex<Metrics>,
+    /// The store as of the last commit. A snapshot must not be taken during a commit, so the engine takes it after.
+    snapshot: RwLock<FjallSnapshot>,
+    /// Why the engine stopped by itself.
+    pub fault: tokio::sync::watch::Sender<Option<Error>>,
+}
+
+impl Shared {
+    /// The store as of the last commit.
+    pub fn snapshot(&self) -> FjallSnapshot {
+        self.snapshot.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Carries a command out.
+    pub async fn command(&self, command: Command) -> Result<Answer, Error> {
+        let (reply, answer) = oneshot::channel();
+        self.mail.send(Mail::Command(command, reply)).await.map_err(|_| self.gone())?;
+        Ok(answer.await.map_err(|_| self.gone())??)
+    }
+
+    /// Why the engine answers no more.
+    pub fn gone(&self) -> Error {
+        self.fault.borrow().clone().unwrap_or_else(Error::stopping)
+    }
+}
+
+/// Milliseconds since 1970.
+pub(crate) fn now_ms() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// The system's randomness.
+struct System;
+
+impl Entropy for System {
+    fn fill(&mut self, buffer: &mut [u8]) {
+        rand::rng().fill_bytes(buffer);
+    }
+}
+
+/// The store, showing each commit to the readers before anything that rests on it is released.
+struct Published {
+    store: FjallStore,
+    shared: Arc<Shared>,
+}
+
+impl Read for Published {
+    fn get(&self, table: Table, key: &[u8]) -> Result<Option<bytes::Bytes>, StoreError> {
+        self.store.get(table, key)
+    }
+
+    fn scan(&self, table: Table, from: &[u8], to: Option<&[u8]>, visit: Visit<'_>) -> Result<(), StoreError> {
+        self.store.scan(table, from, to, visit)
+    }
+}
+
+impl Store for Published {
+    type Snapshot = FjallSnapshot;
+
+    fn snapshot(&self) -> FjallSnapshot {
+        self.store.snapshot()
+    }
+
+    fn commit(&mut self, batch: Batch, durability: Durability) -> Result<(), StoreError> {
+        let begun = Instant::now();
+        self.store.commit(batch, durability)?;
+        *self.shared.snapshot.write().unwrap_or_else(PoisonError::into_inner) = self.store.snapshot();
+        let mut metrics = self.shared.metrics.lock().unwrap_or_else(PoisonError::into_inner);
+        metrics.commit(begun.elapsed(), durability == Durability::Synced);
+        Ok(())
+    }
+}
+
+/// Opens the engine on a store. `run` is to be called on a thread of its own.
+pub(crate) fn prepare(data: PathBuf, key: KernelKey, store: FjallStore) -> (Arc<Shared>, EngineThread) {
+    let (mail, mailbox) = mpsc::channel(MAILBOX_MAX);
+    let shared = Arc::new(Shared {
+        me: key.id(),
+        key,
+        data,
+        mail,
+        events: broadcast::channel(EVENTS_MAX).0,
+        metrics: Mutex::new(Metrics::default()),
+        snapshot: RwLock::new(store.snapshot()),
+        fault: tokio::sync::watch::channel(None).0,
+    });
+    (Arc::clone(&shared), EngineThread { store: Published { store, shared }, mailbox })
+}
+
+/// The engine before it runs.
+pub(crate) struct EngineThread {
+    store: Published,
+    mailbox: mpsc::Receiver<Mail>,
+}
+
+impl EngineThread {
+    /// Runs until a stop, or until the store fails.
+    pub fn run(self, network: &dyn Network) {
+        let shared = Arc::clone(&self.store.shared);
+        let run = std::panic::AssertUnwindSafe(|| self.run_inner(network));
+        let fault = match std::panic::catch_unwind(run) {
+            Ok(Ok(())) => return,
+            Ok(Err(error)) => Error::from(error),
+            Err(_) => Error::fault("the engine panicked").with_hint("this is a bug: please report it with the log"),
+        };
+        tracing::error!(error = %fault, "the engine stops");
+        shared.fault.send_replace(Some(fault));
+    }
+
+    fn run_inner(self, network: &dyn Network) -> Result<(), StoreError> {
+        let Self { mut store, mut mailbox } = self;
+        let shared = Arc::clone(&store.shared);
+        let mut ctx = Ctx {
+            key: shared.key.clone(),
+            me: shared.me,
+            boot: BootId::from_bytes(crate::datadir::random()),
+            now_ms: now_ms(),
+        };
+        let mut engine = Engine::new();
+        let mut post = Post::new(Arc::clone(&shared), network);
+        group::start(&mut engine, &mut store, &ctx, &mut System, &mut |effect| post.release(effect))?;
+        let mut mails = Vec::with_capacity(GROUP_MAX);
+        let mut inputs = Vec::with_capacity(GROUP_MAX);
+        let mut looked_at_disk: Option<Instant> = None;
+        while mailbox.blocking_recv_many(&mut mails, GROUP_MAX) > 0 {
+            if looked_at_disk.is_none_or(|then| then.elapsed() >= DISK_EVERY) {
+                looked_at_disk = Some(Instant::now());
+                if let Ok(free_bytes) = once_store::free_bytes(&shared.data) {
+                    inputs.push(Input::Disk { free_bytes });
+                }
+            }
+            let mut stop = None;
+            for mail in mails.drain(..) {
+                match mail {
+                    Mail::Stop(done) => stop = Some(done),
+                    mail => inputs.extend(post.open(mail)),
+                }
+            }
+            ctx.now_ms = now_ms();
+            let begun = Instant::now();
+            let run = group::run(&mut engine, &mut store, &ctx, &mut System, inputs.drain(..), &mut |effect| {
+                post.release(effect);
+            })?;
+            shared.metrics.lock().unwrap_or_else(PoisonError::into_inner).group(begun.elapsed(), &run);
+            if let Some(done) = stop {
+                drop(post);
+                drop(mailbox);
+                let _ = done.send(store.store.close().map_err(Error::from));
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Takes mails apart and effects to where they belong.
+struct Post<'n> {
+    shared: Arc<Shared>,
+    network: &'n dyn Network,
+    next_token: Token,
+    replies: HashMap<Token, ReplyTo>,
+    conns: HashMap<ConnId, mpsc::UnboundedSender<Out>>,
+}
+
+impl<'n> Post<'n> {
+    fn new(shared: Arc<Shared>, network: &'n dyn Network) -> Self {
+        Self { shared, network, next_token: 0, replies: HashMap::new(), conns: HashMap::new() }
+    }
+
+    fn token(&mut self, reply: ReplyTo) -> Token {
+        self.next_token += 1;
+        self.replies.insert(self.next_token, reply);
+        self.next_token
+    }
+
+    fn open(&mut self, mail: Mail) -> Option<Input> {
+        match mail {
+            Mail::Input(input) => Some(input),
+            Mail::Command(command, reply) => Some(Input::Command { token: self.token(reply), command }),
+            Mail::Arrived { peer, arrival, offered, reply } => {
+                let token = self.token(reply);
+                let why = if offered { Why::Offered { token } } else { Why::Asked { token } };
+                Some(Input::Arrived { peer, arrival, why })
+            }
+            Mail::Conn { conn, out } => {
+                self.conns.insert(conn, out);
+                None
+            }
+            Mail::Gone { conn } => {
+                self.conns.remove(&conn);
+                None
+            }
+            Mail::Stop(_) => None,
+        }
+    }
+
+    fn release(&mut self, effect: Effect) {
+        match effect {
+            Effect::Reply { token, reply } => {
+                if let Some(to) = self.replies.remove(&token) {
+                    // Nobody waits any more: the command was carried out all the same.
+                    let _ = to.send(reply);
+                }
+            }
+            Effect::Send { conn, frame, .. } => self.say(conn, Out::Frame(frame)),
+            Effect::Close { conn, code, .. } => self.say(conn, Out::Close(code)),
+            Effect::Dial { peer, addresses } => self.network.dial(peer, addresses),
+            Effect::Pull { peer, conn, header, chain } => self.network.pull(peer, conn, *header, chain),
+            Effect::Timer { after_ms, timer } => self.network.timer(Duration::from_millis(after_ms), timer),
+            Effect::Event(event) => {
+                self.network.event(&event);
+                let _ = self.shared.events.send(event);
+            }
+        }
+    }
+
+    fn say(&self, conn: ConnId, out: Out) {
+        if let Some(to) = self.conns.get(&conn) {
+            let _ = to.send(out);
+        }
+    }
+}

@@ -1,0 +1,151 @@
+//! One error for everything that a user of a kernel can meet: a stable code, what happened, what to do next.
+
+use std::fmt;
+
+use once_core::Refusal;
+use once_model::scenario::ScenarioError;
+use once_model::wire::Code;
+use serde::{Deserialize, Serialize};
+
+/// Why something was not done.
+///
+/// `code` never changes its meaning (`docs/local-api.md` lists the codes); `exit` is what the command line exits with.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Error {
+    /// Stable code, like `not-found`.
+    pub code: String,
+    /// 1 failed, 2 wrong use, 3 refused, 4 unreachable or unknown, 5 our fault.
+    pub exit: u8,
+    /// What happened, and where.
+    pub message: String,
+    /// What to do next.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hint: Option<String>,
+    /// The line, where a text was read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub line: Option<u64>,
+    /// The column, where a text was read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub column: Option<u64>,
+}
+
+impl std::error::Error for Error {}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl Error {
+    fn new(code: &str, exit: u8, message: impl Into<String>) -> Self {
+        Self { code: code.into(), exit, message: message.into(), hint: None, line: None, column: None }
+    }
+
+    /// Says what to do next.
+    #[must_use]
+    pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    pub(crate) fn usage(message: impl Into<String>) -> Self {
+        Self::new("usage", 2, message)
+    }
+
+    pub(crate) fn not_found(message: impl Into<String>) -> Self {
+        Self::new("not-found", 1, message)
+    }
+
+    pub(crate) fn ambiguous(message: impl Into<String>) -> Self {
+        Self::new("ambiguous", 2, message)
+    }
+
+    pub(crate) fn invalid(message: impl Into<String>) -> Self {
+        Self::new("invalid", 1, message)
+    }
+
+    pub(crate) fn unreachable(message: impl Into<String>) -> Self {
+        Self::new("unreachable", 4, message)
+    }
+
+    pub(crate) fn timeout(message: impl Into<String>) -> Self {
+        Self::new("timeout", 4, message)
+    }
+
+    pub(crate) fn stopping() -> Self {
+        Self::new("stopping", 4, "the kernel is stopping")
+    }
+
+    pub(crate) fn fault(message: impl Into<String>) -> Self {
+        Self::new("fault", 5, message)
+    }
+
+    /// What a peer answered.
+    pub(crate) fn from_code(code: Code, what: &str) -> Self {
+        match code {
+            Code::Denied | Code::NotHome => Self::new(
+                "denied",
+                3,
+                format!("{what}: the other kernel has no such thing, or does not let this kernel have it"),
+            )
+            .with_hint("ask its owner to run `once grant`"),
+            Code::Ambiguous => Self::ambiguous(format!("{what}: more than one object there answers to that name"))
+                .with_hint("name it with its lineage: UUID#LINEAGE"),
+            Code::Quota => Self::new("quota", 3, format!("{what}: the quota there is used up"))
+                .with_hint("its owner can raise it with `once peers quota`"),
+            Code::DiskFull => Self::new("disk-full", 3, format!("{what}: the disk there is nearly full")),
+            Code::Busy | Code::Stopping => {
+                Self::unreachable(format!("{what}: the other kernel is busy or stopping")).with_hint("try again later")
+            }
+            Code::TooLarge => Self::invalid(format!("{what}: too large")),
+            _ => Self::invalid(format!("{what}: the other kernel does not accept it")),
+        }
+    }
+}
+
+impl From<Refusal> for Error {
+    fn from(refusal: Refusal) -> Self {
+        let (code, exit) = match &refusal {
+            Refusal::NoObject(_) | Refusal::NoPeer(_) | Refusal::NotFollowed { .. } | Refusal::NoGrant { .. } => {
+                ("not-found", 1)
+            }
+            Refusal::Removed(_) => ("removed", 1),
+            Refusal::NotHome { .. } => ("not-home", 3),
+            Refusal::Stale { .. } => ("stale", 1),
+            Refusal::Denied(_) => ("denied", 3),
+            Refusal::OutboxFull { .. } | Refusal::TooManyPeers(_) => ("quota", 3),
+            Refusal::DiskFull { .. } => ("disk-full", 3),
+            Refusal::Stopping => ("stopping", 4),
+            Refusal::NameTaken(_) | Refusal::NameTooLong { .. } | Refusal::Myself => ("usage", 2),
+            _ => ("invalid", 1),
+        };
+        let mut error = Self::new(code, exit, refusal.to_string());
+        error.hint = refusal.hint();
+        error
+    }
+}
+
+impl From<once_core::store::StoreError> for Error {
+    fn from(error: once_core::store::StoreError) -> Self {
+        Self::fault(error.to_string()).with_hint("stop the kernel and start it again; `once doctor` says more")
+    }
+}
+
+impl From<once_store::OpenError> for Error {
+    fn from(error: once_store::OpenError) -> Self {
+        let exit = if matches!(error, once_store::OpenError::InUse { .. }) { 1 } else { 5 };
+        let code = if exit == 1 { "in-use" } else { "fault" };
+        Self::new(code, exit, error.to_string()).with_hint(error.hint())
+    }
+}
+
+impl From<ScenarioError> for Error {
+    fn from(error: ScenarioError) -> Self {
+        let mut out = Self::invalid(error.message());
+        out.hint = error.hint().map(Into::into);
+        out.line = Some(error.line() as u64);
+        out.column = Some(error.column() as u64);
+        out
+    }
+}

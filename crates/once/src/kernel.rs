@@ -1,0 +1,766 @@
+//! A kernel: the engine on a data directory, and the network around it.
+
+use std::future::{Future, IntoFuture};
+use std::path::{Path, PathBuf};
+use std::pin::Pin;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use once_core::rows::HeadRow;
+use once_core::waist::{Answer, Change, Command, Event};
+use once_core::{content, invite_hash, query};
+use once_model::ids::{KernelId, Line, ObjectKey};
+use once_model::ior::Ior;
+use once_model::limits::INVITE_VALID_MS;
+use once_model::scenario::Scenario;
+use once_model::wire::{Frame, ShareAnswer};
+use tokio::sync::{broadcast, oneshot};
+
+use crate::datadir::{self, Config};
+use crate::engine::{self, Mail, Shared, now_ms};
+use crate::net::{self, Handle, Listen, Net, Offline, Session, Ticket};
+use crate::object::Object;
+use crate::{Error, Progress, Report};
+
+/// How long a request, an exchange or a join waits for a connection and an answer unless told otherwise.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// A running kernel. Cheap to clone; it runs until [`Kernel::stop`], or until the last clone is gone.
+///
+/// ```
+/// # async fn run() -> Result<(), once::Error> {
+/// # let dir = tempfile::tempdir().unwrap();
+/// # let data = dir.path().join("alice");
+/// once::init(&data, once::InitOptions::default())?;
+/// let alice = once::Kernel::builder(&data).listen("127.0.0.1:0").start().await?;
+/// let (object, _) = alice.import(r#"{"ior":{"component":"Note"},"model":{"text":"hello"}}"#, None).await?;
+/// assert_eq!(object.component(), "Note");
+/// alice.stop().await?;
+/// # Ok(())
+/// # }
+/// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(run()).unwrap();
+/// ```
+#[derive(Clone)]
+pub struct Kernel {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    shared: Arc<Shared>,
+    net: Option<Arc<Net>>,
+    name: String,
+    started: Instant,
+    tasks: Mutex<Vec<tokio::task::AbortHandle>>,
+    /// Told when a client of the local API wants the kernel to stop.
+    stop_wanted: Arc<tokio::sync::Notify>,
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        for task in net::lock(&self.tasks).drain(..) {
+            task.abort();
+        }
+    }
+}
+
+/// How a kernel starts.
+#[derive(Debug, Clone)]
+#[must_use]
+pub struct Builder {
+    data: PathBuf,
+    name: Option<String>,
+    listen: Option<String>,
+    relay: Option<String>,
+    offline: bool,
+}
+
+impl Builder {
+    /// What it calls itself to others from now on.
+    pub fn name(mut self, name: impl Into<String>) -> Self {
+        self.name = Some(name.into());
+        self
+    }
+
+    /// The UDP address to listen on, like `0.0.0.0:4277`. Without it: the kernel's own scenario says.
+    pub fn listen(mut self, addr: impl Into<String>) -> Self {
+        self.listen = Some(addr.into());
+        self
+    }
+
+    /// A relay to be reachable through.
+    pub fn relay(mut self, url: impl Into<String>) -> Self {
+        self.relay = Some(url.into());
+        self
+    }
+
+    /// No network: for work on the data directory alone.
+    pub fn offline(mut self) -> Self {
+        self.offline = true;
+        self
+    }
+
+    /// Starts it. The network runs on the caller's tokio runtime (a current-thread one is the fastest), the engine on
+    /// a thread of its own.
+    ///
+    /// # Errors
+    /// When no kernel lives in the directory, another process runs it, its key is open to others, or its address is
+    /// taken.
+    pub async fn start(self) -> Result<Kernel, Error> {
+        let key = datadir::read_key(&self.data)?;
+        let mut config = datadir::read_config(&self.data)?;
+        if let Some(name) = self.name {
+            config.name = name;
+        }
+        let store = datadir::open_store(&self.data)?;
+        let (shared, thread) = engine::prepare(self.data.clone(), key, store);
+        let listen = match self.offline {
+            true => None,
+            false => Some(listen(&config, self.listen.as_deref(), self.relay.as_deref())?),
+        };
+        let net = match &listen {
+            Some(listen) => Some(Net::new(net::bind(&shared.key, listen).await?, Arc::clone(&shared))),
+            None => None,
+        };
+        if let Some(net) = &net {
+            keep_port(&self.data, &mut config, net)?;
+        }
+        let spawned = std::thread::Builder::new().name("once-engine".into()).spawn({
+            let net = net.clone();
+            move || match net {
+                Some(net) => thread.run(&Handle(net)),
+                None => thread.run(&Offline),
+            }
+        });
+        spawned.map_err(|e| Error::fault(format!("no thread for the engine: {e}")))?;
+        let accept = net.iter().map(|net| tokio::spawn(net::accept(Arc::clone(net))).abort_handle()).collect();
+        let inner =
+            Inner {
+                shared,
+                net,
+                name: config.name,
+                started: Instant::now(),
+                tasks: Mutex::new(accept),
+                stop_wanted: Arc::default(),
+            };
+        Ok(Kernel { inner: Arc::new(inner) })
+    }
+}
+
+fn listen(config: &Config, addr: Option<&str>, relay: Option<&str>) -> Result<Listen, Error> {
+    let addr = addr.unwrap_or(if config.listen.is_empty() { "0.0.0.0:0" } else { &config.listen });
+    let wrong = |what: &str, text: &str| {
+        Error::usage(format!("'{text}' is not {what}")).with_hint("like 0.0.0.0:4277, or https://relay.example.org")
+    };
+    let relay = match relay.or(config.relay.as_deref()).filter(|url| !url.is_empty()) {
+        Some(url) => Some(url.parse().map_err(|_| wrong("the URL of a relay", url))?),
+        None => None,
+    };
+    Ok(Listen { addr: addr.parse().map_err(|_| wrong("an address to listen on", addr))?, relay })
+}
+
+/// Remembers the port that was free at the first start: peers shall find this kernel where it was.
+fn keep_port(data: &Path, config: &mut Config, net: &Net) -> Result<(), Error> {
+    let Some(bound) = net.endpoint.bound_sockets().into_iter().next() else { return Ok(()) };
+    let configured: Option<std::net::SocketAddr> = config.listen.parse().ok();
+    if let Some(mut addr) = configured
+        && addr.port() == 0
+        && addr.ip() == bound.ip()
+    {
+        addr.set_port(bound.port());
+        config.listen = addr.to_string();
+        datadir::write_config(data, config)?;
+    }
+    Ok(())
+}
+
+/// A peer's answer to a share.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Delivered {
+    /// It is durable there now.
+    Stored,
+    /// It was there already, or something newer was.
+    Known,
+    /// It is kept there beside another revision.
+    Conflict,
+}
+
+impl Kernel {
+    /// How to start the kernel that lives in a directory.
+    pub fn builder(data: impl AsRef<Path>) -> Builder {
+        Builder { data: data.as_ref().into(), name: None, listen: None, relay: None, offline: false }
+    }
+
+    /// Its id: an Ed25519 public key.
+    #[must_use]
+    pub fn id(&self) -> KernelId {
+        self.inner.shared.me
+    }
+
+    /// What it calls itself.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.inner.name
+    }
+
+    /// Where it can be dialled; nothing if it is offline.
+    #[must_use]
+    pub fn addresses(&self) -> Vec<String> {
+        self.inner.net.as_ref().map(|net| net.addresses()).unwrap_or_default()
+    }
+
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
+        &self.inner.shared
+    }
+
+    pub(crate) fn net(&self) -> Option<&Arc<Net>> {
+        self.inner.net.as_ref()
+    }
+
+    pub(crate) fn uptime(&self) -> Duration {
+        self.inner.started.elapsed()
+    }
+
+    pub(crate) fn keep_task(&self, task: tokio::task::AbortHandle) {
+        net::lock(&self.inner.tasks).push(task);
+    }
+
+    pub(crate) fn online(&self) -> Result<&Arc<Net>, Error> {
+        self.net().ok_or_else(|| {
+            Error::unreachable("this kernel is not connected to the network").with_hint("start it with `once up`")
+        })
+    }
+
+    pub(crate) async fn command(&self, command: Command) -> Result<Answer, Error> {
+        self.shared().command(command).await
+    }
+
+    async fn change(&self, command: Command) -> Result<(Object, Change), Error> {
+        match self.command(command).await? {
+            Answer::Object { header, change } => {
+                let key = header.key();
+                let row = once_core::rows::head(&self.shared().snapshot(), &key)?;
+                let row = row.unwrap_or_else(|| HeadRow {
+                    home: None,
+                    from: None,
+                    charged: false,
+                    stored_ms: now_ms(),
+                    conflicts_dropped: 0,
+                    header: *header,
+                });
+                Ok((Object::new(row, self.id()), change))
+            }
+            other => Err(Error::fault(format!("the engine answered {other:?}"))),
+        }
+    }
+
+    /// Keeps a scenario from outside, byte for byte. `source` names where it came from: the same source with other
+    /// bytes later is a new revision of the same object.
+    ///
+    /// # Errors
+    /// When the bytes are no scenario, or the disk is nearly full.
+    pub async fn import(
+        &self,
+        bytes: impl Into<Bytes>,
+        source: Option<String>,
+    ) -> Result<(Object, Change), Error> {
+        let scenario = Scenario::parse(bytes)?;
+        self.change(Command::Import { source, scenario }).await
+    }
+
+    /// Makes a new object with its home here.
+    ///
+    /// # Errors
+    /// When the scenario's object was removed, or the disk is nearly full.
+    pub async fn create(&self, scenario: Scenario) -> Result<(Object, Change), Error> {
+        self.change(Command::Create { scenario }).await
+    }
+
+    /// Gives an object that has its home here a new state. An unclaimed object is claimed by it.
+    ///
+    /// # Errors
+    /// When this kernel is not its home, or the bytes are no scenario of it.
+    pub async fn put(&self, key: ObjectKey, bytes: impl Into<Bytes>) -> Result<(Object, Change), Error> {
+        let scenario = Scenario::parse(bytes)?;
+        self.change(Command::Put { key, base: None, scenario }).await
+    }
+
+    /// Like [`Kernel::put`], but only if `base` is still the newest revision ([`Object::revision_id`]).
+    ///
+    /// # Errors
+    /// As [`Kernel::put`], and when the object has changed since.
+    pub async fn put_on(
+        &self,
+        key: ObjectKey,
+        base: once_model::ids::Hash,
+        bytes: impl Into<Bytes>,
+    ) -> Result<(Object, Change), Error> {
+        let scenario = Scenario::parse(bytes)?;
+        self.change(Command::Put { key, base: Some(base), scenario }).await
+    }
+
+    /// Makes this kernel the home of an unclaimed object.
+    ///
+    /// # Errors
+    /// When it has another home already.
+    pub async fn claim(&self, key: ObjectKey) -> Result<(Object, Change), Error> {
+        self.change(Command::Claim { key }).await
+    }
+
+    /// At its home: removes an object everywhere, with a tombstone that travels. Elsewhere: drops the copy.
+    ///
+    /// # Errors
+    /// When it is not here.
+    pub async fn remove(&self, key: ObjectKey) -> Result<(Object, Change), Error> {
+        self.change(Command::Remove { key }).await
+    }
+
+    /// An object as it is here.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn get(&self, key: ObjectKey) -> Result<Option<Object>, Error> {
+        let found = query::find(&self.shared().snapshot(), &key.uuid, Some(key.line))?;
+        Ok(found.into_iter().next().map(|row| Object::new(row, self.id())))
+    }
+
+    /// The scenario's bytes as they are here; `None` if the object is not here or was removed.
+    ///
+    /// # Errors
+    /// When the store cannot be read, or the bytes are damaged.
+    pub fn scenario(&self, key: ObjectKey) -> Result<Option<Bytes>, Error> {
+        let snapshot = self.shared().snapshot();
+        match query::find(&snapshot, &key.uuid, Some(key.line))?.first() {
+            Some(row) => Ok(query::body(&snapshot, row)?),
+            None => Ok(None),
+        }
+    }
+
+    /// Sends an object to a peer, now or when it is back.
+    ///
+    /// ```no_run
+    /// # async fn run(alice: once::Kernel, key: once::ObjectKey, bob: once::KernelId) -> Result<(), once::Error> {
+    /// alice.share(key).to(bob).await?;              // durable here, sent until bob answers
+    /// alice.share(key).to(bob).delivered().await?;  // durable there
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn share(&self, key: ObjectKey) -> Share {
+        Share { kernel: self.clone(), key }
+    }
+
+    /// Asks a peer for an object.
+    ///
+    /// ```no_run
+    /// # async fn run(alice: once::Kernel, ior: once::Ior) -> Result<(), once::Error> {
+    /// let found = alice.request(&ior).await?;       // from its home, else from whoever has it
+    /// println!("{} bytes", found.bytes().map_or(0, |bytes| bytes.len()));
+    /// found.keep().await?;                          // a replica here
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn request(&self, ior: &Ior) -> Request {
+        Request { kernel: self.clone(), ior: ior.clone(), from: None, within: PATIENCE }
+    }
+
+    /// Compares with a peer and exchanges what is missing on either side, as far as rights go.
+    ///
+    /// # Errors
+    /// When the peer cannot be reached or breaks off. What came by then is kept.
+    pub async fn exchange(&self, peer: KernelId) -> Result<Report, Error> {
+        self.exchange_with(peer, &|_| {}).await
+    }
+
+    /// Like [`Kernel::exchange`], telling how far it is.
+    ///
+    /// # Errors
+    /// As [`Kernel::exchange`].
+    pub async fn exchange_with(
+        &self,
+        peer: KernelId,
+        progress: &(dyn Fn(Progress) + Send + Sync),
+    ) -> Result<Report, Error> {
+        let session = self.session(peer, PATIENCE).await?;
+        net::initiate(self.online()?, &session, peer, progress).await
+    }
+
+    pub(crate) async fn session(&self, peer: KernelId, within: Duration) -> Result<Arc<Session>, Error> {
+        let net = self.online()?;
+        if let Some(session) = net.session(&peer) {
+            return Ok(session);
+        }
+        self.command(Command::Dial { peer }).await?;
+        net.connected(&peer, within).await.ok_or_else(|| {
+            let why = net.seen(&peer).last_error.map_or_else(String::new, |why| format!(": {why}"));
+            Error::unreachable(format!("no connection to kernel {} within {} s{why}", peer.short(), within.as_secs()))
+                .with_hint("is it up, and is its address right? `once doctor` says more")
+        })
+    }
+
+    /// Follows an object at a peer: each new revision is kept here from now on, through restarts of either kernel.
+    ///
+    /// # Errors
+    /// When that is no peer.
+    pub async fn follow(&self, key: ObjectKey, from: KernelId) -> Result<Following, Error> {
+        let events = self.events();
+        self.command(Command::Follow { key, from }).await?;
+        Ok(Following { kernel: self.clone(), key, events })
+    }
+
+    /// No longer follows it.
+    ///
+    /// # Errors
+    /// When it was not followed.
+    pub async fn unfollow(&self, key: ObjectKey, from: KernelId) -> Result<(), Error> {
+        self.command(Command::Unfollow { key, from }).await.map(drop)
+    }
+
+    /// Makes an invite that admits one kernel, once, within a day.
+    ///
+    /// # Errors
+    /// When the kernel is offline.
+    pub async fn invite(&self) -> Result<Ticket, Error> {
+        self.invite_as(None, Duration::from_millis(INVITE_VALID_MS)).await
+    }
+
+    /// Makes an invite that ends after `valid` and gives whoever uses it a petname.
+    ///
+    /// # Errors
+    /// When the kernel is offline, or the name is too long.
+    pub async fn invite_as(&self, petname: Option<String>, valid: Duration) -> Result<Ticket, Error> {
+        let addresses = self.online()?.addresses();
+        let secret = datadir::random();
+        let valid_ms = u64::try_from(valid.as_millis()).unwrap_or(u64::MAX);
+        let expires_ms = now_ms().saturating_add(valid_ms);
+        self.command(Command::Invite { secret_hash: invite_hash(&secret), expires_ms, petname }).await?;
+        Ok(Ticket { kernel: self.id(), secret, addresses })
+    }
+
+    /// Uses an invite: both kernels are peers from then on and may share into each other's quota.
+    ///
+    /// # Errors
+    /// When the invite is wrong, used or expired; or when nobody answers within 10 s: then it goes on trying.
+    pub async fn join(&self, ticket: &Ticket) -> Result<KernelId, Error> {
+        self.join_as(ticket, None, PATIENCE).await.map(|(kernel, _)| kernel)
+    }
+
+    pub(crate) async fn join_as(
+        &self,
+        ticket: &Ticket,
+        petname: Option<String>,
+        within: Duration,
+    ) -> Result<(KernelId, String), Error> {
+        let net = self.online()?;
+        let peer = ticket.kernel;
+        let join = Command::Join { peer, secret: ticket.secret, addresses: ticket.addresses.clone(), petname };
+        match tokio::time::timeout(within, self.command(join)).await {
+            Ok(Ok(Answer::Joined { says })) => Ok((peer, says)),
+            Ok(Ok(other)) => Err(Error::fault(format!("the engine answered {other:?}"))),
+            Ok(Err(error)) => Err(error),
+            Err(_) => {
+                let why = net.seen(&peer).last_error.map_or_else(String::new, |why| format!(": {why}"));
+                Err(Error::timeout(format!("kernel {} did not answer within {} s{why}", peer.short(), within.as_secs()))
+                    .with_hint("this kernel goes on trying; `once peers` shows when it has joined"))
+            }
+        }
+    }
+
+    /// What happens on this kernel from now on.
+    #[must_use]
+    pub fn events(&self) -> Events {
+        Events(self.shared().events.subscribe())
+    }
+
+    /// Binds the local API's socket in the data directory and serves it from now on.
+    ///
+    /// # Errors
+    /// When the socket cannot be bound.
+    pub async fn serve_api(&self) -> Result<(), Error> {
+        crate::api::serve(self, Arc::clone(&self.inner.stop_wanted)).await
+    }
+
+    /// Waits until `stop` is called over the local API, or the store fails.
+    ///
+    /// # Errors
+    /// Why the kernel can no longer work: its store failed, and the process should end and be started again.
+    pub async fn stopped(&self) -> Result<(), Error> {
+        let mut fault = self.shared().fault.subscribe();
+        let failed = async {
+            match fault.wait_for(Option::is_some).await {
+                Ok(fault) => fault.clone().unwrap_or_else(Error::stopping),
+                Err(_) => Error::stopping(),
+            }
+        };
+        tokio::select! {
+            () = self.inner.stop_wanted.notified() => Ok(()),
+            error = failed => Err(error),
+        }
+    }
+
+    /// Stops it: what was accepted is on disk, peers are told, the data directory is free.
+    ///
+    /// # Errors
+    /// When the store could not be closed cleanly; what was synced is safe all the same.
+    pub async fn stop(self) -> Result<(), Error> {
+        for task in net::lock(&self.inner.tasks).drain(..) {
+            task.abort();
+        }
+        if let Some(net) = self.net() {
+            let _ = tokio::time::timeout(Duration::from_secs(2), net.endpoint.close()).await;
+        }
+        let (done, stopped) = oneshot::channel();
+        self.shared().mail.send(Mail::Stop(done)).await.map_err(|_| self.shared().gone())?;
+        stopped.await.map_err(|_| self.shared().gone())?
+    }
+}
+
+/// A stream of what happens on a kernel.
+pub struct Events(broadcast::Receiver<Event>);
+
+/// One thing that happened, or a gap.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Heard {
+    /// It happened.
+    Event(Box<Event>),
+    /// The listener was too slow: so many events were skipped.
+    Lagged(u64),
+}
+
+impl Events {
+    /// The next one; `None` when the kernel has stopped.
+    pub async fn next(&mut self) -> Option<Heard> {
+        match self.0.recv().await {
+            Ok(event) => Some(Heard::Event(Box::new(event))),
+            Err(broadcast::error::RecvError::Lagged(missed)) => Some(Heard::Lagged(missed)),
+            Err(broadcast::error::RecvError::Closed) => None,
+        }
+    }
+}
+
+/// The revisions of a followed object, as they come. Dropping it does not end the subscription: see
+/// [`Kernel::unfollow`].
+pub struct Following {
+    kernel: Kernel,
+    key: ObjectKey,
+    events: Events,
+}
+
+impl Following {
+    /// The next revision that is kept here; `None` when the kernel has stopped.
+    pub async fn next(&mut self) -> Option<Object> {
+        loop {
+            match self.events.next().await? {
+                Heard::Event(event) => match *event {
+                    Event::Changed { header, .. } if header.uuid == self.key.uuid => {}
+                    _ => continue,
+                },
+                // Whatever was missed, the newest revision is here.
+                Heard::Lagged(_) => {}
+            }
+            if let Ok(Some(object)) = self.kernel.get(self.key) {
+                return Some(object);
+            }
+        }
+    }
+}
+
+/// A share that does not know its receiver yet.
+#[must_use]
+pub struct Share {
+    kernel: Kernel,
+    key: ObjectKey,
+}
+
+impl Share {
+    /// To whom.
+    pub fn to(self, peer: KernelId) -> ShareTo {
+        ShareTo { kernel: self.kernel, key: self.key, peer }
+    }
+}
+
+/// A share. Awaiting it returns when it is durable here; [`ShareTo::delivered`] when it is durable there.
+#[must_use]
+pub struct ShareTo {
+    kernel: Kernel,
+    key: ObjectKey,
+    peer: KernelId,
+}
+
+impl ShareTo {
+    /// Waits until the peer has answered, however long that takes.
+    ///
+    /// # Errors
+    /// When the object or the peer is not known here, or the peer refuses.
+    pub async fn delivered(self) -> Result<Delivered, Error> {
+        let share = Command::Share { key: self.key, to: self.peer, delivered: true };
+        match self.kernel.command(share).await? {
+            Answer::Delivered(answer) => delivered(answer, &self.peer),
+            other => Err(Error::fault(format!("the engine answered {other:?}"))),
+        }
+    }
+}
+
+pub(crate) fn delivered(answer: ShareAnswer, peer: &KernelId) -> Result<Delivered, Error> {
+    match answer {
+        ShareAnswer::Stored => Ok(Delivered::Stored),
+        ShareAnswer::Known => Ok(Delivered::Known),
+        ShareAnswer::Conflict => Ok(Delivered::Conflict),
+        ShareAnswer::Refused(code) => Err(Error::from_code(code, &format!("share to {}", peer.short()))),
+    }
+}
+
+impl IntoFuture for ShareTo {
+    type Output = Result<(), Error>;
+    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(async move {
+            let share = Command::Share { key: self.key, to: self.peer, delivered: false };
+            self.kernel.command(share).await.map(drop)
+        })
+    }
+}
+
+/// A request for an object.
+#[must_use]
+pub struct Request {
+    kernel: Kernel,
+    ior: Ior,
+    from: Option<KernelId>,
+    within: Duration,
+}
+
+impl Request {
+    /// Ask this peer only.
+    pub fn from(mut self, peer: KernelId) -> Self {
+        self.from = Some(peer);
+        self
+    }
+
+    /// Give up after this time. Default 10 s.
+    pub fn within(mut self, patience: Duration) -> Self {
+        self.within = patience;
+        self
+    }
+
+    fn candidates(&self) -> Result<Vec<KernelId>, Error> {
+        if let Some(peer) = self.from {
+            return Ok(vec![peer]);
+        }
+        let net = self.kernel.online()?;
+        let home = self.ior.home().filter(|home| *home != self.kernel.id());
+        let others = net.connected_peers().into_iter().filter(|peer| Some(*peer) != home);
+        let known = |peer: &KernelId| once_core::rights::is_peer(&self.kernel.shared().snapshot(), peer).unwrap_or(false);
+        let all: Vec<_> = home.into_iter().filter(known).chain(others).collect();
+        if all.is_empty() {
+            return Err(Error::unreachable("no peer is connected that could be asked")
+                .with_hint("`once peers` shows the peers; `once join TICKET` makes one"));
+        }
+        Ok(all)
+    }
+
+    async fn run(self) -> Result<Found, Error> {
+        let uuid = self.ior.uuid().ok_or_else(|| {
+            Error::usage(format!("{} names no object: it has no UUID", self.ior)).with_hint("request by UUID or by one of our IORs")
+        })?;
+        let line = match (self.ior.lineage(), self.ior.content()) {
+            (Some(lineage), _) => Some(Line::Claimed(lineage)),
+            (None, Some(content)) => Some(Line::Unclaimed(content)),
+            (None, None) => None,
+        };
+        let mut last = None;
+        for peer in self.candidates()? {
+            let ask = self.ask(peer, uuid, line);
+            match tokio::time::timeout(self.within, ask).await {
+                Ok(Ok(found)) => return Ok(found),
+                Ok(Err(error)) => last = Some(error),
+                Err(_) => {
+                    let late = format!("kernel {} did not answer within {} s", peer.short(), self.within.as_secs());
+                    last = Some(Error::timeout(late));
+                }
+            }
+        }
+        Err(last.unwrap_or_else(|| Error::unreachable("nobody could be asked")))
+    }
+
+    async fn ask(&self, peer: KernelId, uuid: uuid::Uuid, line: Option<Line>) -> Result<Found, Error> {
+        let session = self.kernel.session(peer, self.within).await?;
+        let what = || format!("request of {uuid} from {}", peer.short());
+        let broken = || Error::unreachable(format!("{}: the connection broke", what())).with_hint("try again");
+        let parcel = match session.request(uuid, line).await.ok_or_else(broken)? {
+            Frame::Found(found) => found.parcel,
+            Frame::Absent(absent) => return Err(Error::from_code(absent.code, &what())),
+            _ => return Err(broken()),
+        };
+        let invalid = |_| Error::invalid(format!("{}: the answer is not a valid scenario", what()));
+        let apart = parcel.body.is_none() && !parcel.header.tombstone;
+        let arrival = match apart {
+            true => net::pull(self.kernel.online()?, &session, peer, parcel.header, parcel.chain)
+                .await
+                .map_err(|e| Error::unreachable(format!("{}: {e}", what())))?,
+            false => content::verify(&peer, parcel).map_err(invalid)?,
+        };
+        Ok(Found { kernel: self.kernel.clone(), peer, arrival })
+    }
+}
+
+impl IntoFuture for Request {
+    type Output = Result<Found, Error>;
+    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(self.run())
+    }
+}
+
+/// What a peer answered to a request: verified, not kept yet.
+pub struct Found {
+    kernel: Kernel,
+    peer: KernelId,
+    arrival: once_core::waist::Arrival,
+}
+
+impl Found {
+    /// Who had it.
+    #[must_use]
+    pub fn peer(&self) -> KernelId {
+        self.peer
+    }
+
+    /// The scenario's bytes; `None` if the object was removed.
+    #[must_use]
+    pub fn bytes(&self) -> Option<&Bytes> {
+        self.arrival.body.as_ref()
+    }
+
+    /// The object's identity.
+    #[must_use]
+    pub fn key(&self) -> ObjectKey {
+        self.arrival.header.key()
+    }
+
+    pub(crate) fn header(&self) -> &once_model::header::Header {
+        &self.arrival.header
+    }
+
+    pub(crate) fn home(&self) -> Option<KernelId> {
+        self.arrival.chain.as_ref().map(once_model::certificate::Chain::home)
+    }
+
+    /// Keeps it here, durably.
+    ///
+    /// # Errors
+    /// When the disk is nearly full.
+    pub async fn keep(self) -> Result<Object, Error> {
+        let (reply, kept) = oneshot::channel();
+        let key = self.key();
+        let shared = self.kernel.shared();
+        let mail = Mail::Arrived { peer: self.peer, arrival: self.arrival, offered: false, reply };
+        shared.mail.send(mail).await.map_err(|_| shared.gone())?;
+        match kept.await.map_err(|_| shared.gone())?? {
+            Answer::Kept(ShareAnswer::Refused(code)) => Err(Error::from_code(code, "keep")),
+            _ => self.kernel.get(key)?.ok_or_else(|| Error::fault("what was kept is not there")),
+        }
+    }
+}

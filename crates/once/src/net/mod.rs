@@ -1,0 +1,226 @@
+//! The network: one iroh endpoint, a session for each connection, streams for pulls and exchanges.
+
+mod endpoint;
+mod exchange;
+mod frames;
+mod session;
+mod streams;
+mod strangers;
+mod ticket;
+
+pub(crate) use endpoint::{Listen, accept, bind};
+pub(crate) use exchange::initiate;
+pub use exchange::{Progress, Report};
+pub(crate) use session::Session;
+pub(crate) use streams::pull;
+pub use ticket::Ticket;
+
+use std::collections::{BTreeMap, HashMap};
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use iroh::{Endpoint, EndpointAddr, RelayUrl};
+use once_core::waist::{ConnId, Event, Input, LinkEvent, Timer};
+use once_model::certificate::Chain;
+use once_model::header::Header;
+use once_model::ids::KernelId;
+use once_model::wire::ALPN;
+use tokio::sync::{Notify, Semaphore};
+
+use crate::engine::{Mail, Network, Shared};
+
+/// A dial that takes longer has failed. QUIC alone would try for 10 to 30 s.
+const DIAL_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Large scenarios that may be in memory at once, coming or going: 64 MiB each at most.
+const LARGE_AT_ONCE: usize = 4;
+
+/// What is known of the connection to a peer, for people.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Seen {
+    pub conn: Option<ConnId>,
+    pub clock_ahead_ms: Option<i64>,
+    pub rolled_back: bool,
+    pub last_error: Option<String>,
+}
+
+/// The network of one kernel.
+pub(crate) struct Net {
+    pub endpoint: Endpoint,
+    pub shared: Arc<Shared>,
+    runtime: tokio::runtime::Handle,
+    next_conn: AtomicU64,
+    sessions: Mutex<HashMap<ConnId, Arc<Session>>>,
+    seen: Mutex<BTreeMap<KernelId, Seen>>,
+    /// Told at each change of a connection.
+    pub changed: Notify,
+    pub large: Arc<Semaphore>,
+    pub key_twice: std::sync::atomic::AtomicBool,
+}
+
+impl Net {
+    pub fn new(endpoint: Endpoint, shared: Arc<Shared>) -> Arc<Self> {
+        Arc::new(Self {
+            endpoint,
+            shared,
+            runtime: tokio::runtime::Handle::current(),
+            next_conn: AtomicU64::new(1),
+            sessions: Mutex::new(HashMap::new()),
+            seen: Mutex::new(BTreeMap::new()),
+            changed: Notify::new(),
+            large: Arc::new(Semaphore::new(LARGE_AT_ONCE)),
+            key_twice: std::sync::atomic::AtomicBool::new(false),
+        })
+    }
+
+    /// The admitted connection to a peer.
+    pub fn session(&self, peer: &KernelId) -> Option<Arc<Session>> {
+        let conn = lock(&self.seen).get(peer)?.conn?;
+        lock(&self.sessions).get(&conn).cloned()
+    }
+
+    /// Waits until a peer is connected.
+    pub async fn connected(&self, peer: &KernelId, within: Duration) -> Option<Arc<Session>> {
+        let wait = async {
+            loop {
+                let changed = self.changed.notified();
+                if let Some(session) = self.session(peer) {
+                    return session;
+                }
+                changed.await;
+            }
+        };
+        tokio::time::timeout(within, wait).await.ok()
+    }
+
+    /// What is known of the connection to a peer.
+    pub fn seen(&self, peer: &KernelId) -> Seen {
+        lock(&self.seen).get(peer).cloned().unwrap_or_default()
+    }
+
+    /// Every peer that is connected now.
+    pub fn connected_peers(&self) -> Vec<KernelId> {
+        lock(&self.seen).iter().filter(|(_, seen)| seen.conn.is_some()).map(|(peer, _)| *peer).collect()
+    }
+
+    fn next_conn(&self) -> ConnId {
+        self.next_conn.fetch_add(1, Ordering::Relaxed)
+    }
+
+    fn session_by_conn(&self, conn: ConnId) -> Option<Arc<Session>> {
+        lock(&self.sessions).get(&conn).cloned()
+    }
+
+    async fn tell(&self, input: Input) {
+        // A full mailbox makes the sender wait; a closed one means that the kernel stops.
+        let _ = self.shared.mail.send(Mail::Input(input)).await;
+    }
+
+    /// Where this kernel can be reached: addresses of its interfaces, and its relay.
+    pub fn addresses(&self) -> Vec<String> {
+        endpoint::addresses(&self.endpoint)
+    }
+
+    async fn dial_now(self: Arc<Self>, peer: KernelId, addresses: Vec<String>) {
+        let dialled = tokio::time::timeout(DIAL_TIMEOUT, self.connect(&peer, &addresses)).await;
+        match dialled.unwrap_or_else(|_| Err(format!("no answer from {} within 5 s", listed(&addresses)))) {
+            Ok(connection) => session::run(&self, connection, peer, true, None).await,
+            Err(reason) => self.tell(Input::Link { peer, event: LinkEvent::DialFailed { reason } }).await,
+        }
+    }
+
+    async fn connect(&self, peer: &KernelId, addresses: &[String]) -> Result<iroh::endpoint::Connection, String> {
+        let id = iroh::EndpointId::from_bytes(peer.as_bytes()).map_err(|_| "its id is not a valid key".to_owned())?;
+        let mut addr = EndpointAddr::new(id);
+        for address in addresses {
+            if let Ok(socket) = address.parse::<SocketAddr>() {
+                addr = addr.with_ip_addr(socket);
+            } else if let Ok(url) = address.parse::<RelayUrl>() {
+                addr = addr.with_relay_url(url);
+            } else if let Ok(found) = tokio::net::lookup_host(address.as_str()).await {
+                addr = found.fold(addr, EndpointAddr::with_ip_addr);
+            }
+        }
+        if addr.is_empty() {
+            return Err(match addresses {
+                [] => "no address of it is known".into(),
+                _ => format!("none of its addresses makes sense: {}", listed(addresses)),
+            });
+        }
+        self.endpoint.connect(addr, ALPN).await.map_err(|e| format!("{}: {e}", listed(addresses)))
+    }
+}
+
+fn listed(addresses: &[String]) -> String {
+    match addresses {
+        [] => "any address".into(),
+        [one] => one.clone(),
+        [one, rest @ ..] => format!("{one} and {} more", rest.len()),
+    }
+}
+
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The network as the engine's thread sees it.
+pub(crate) struct Handle(pub Arc<Net>);
+
+impl Network for Handle {
+    fn dial(&self, peer: KernelId, addresses: Vec<String>) {
+        self.0.runtime.spawn(Arc::clone(&self.0).dial_now(peer, addresses));
+    }
+
+    fn pull(&self, peer: KernelId, conn: ConnId, header: Header, chain: Option<Chain>) {
+        let net = Arc::clone(&self.0);
+        self.0.runtime.spawn(async move {
+            if let Some(session) = net.session_by_conn(conn) {
+                streams::pull_share(&net, &session, peer, header, chain).await;
+            }
+        });
+    }
+
+    fn timer(&self, after: Duration, timer: Timer) {
+        let net = Arc::clone(&self.0);
+        self.0.runtime.spawn(async move {
+            tokio::time::sleep(after).await;
+            net.tell(Input::Timer(timer)).await;
+        });
+    }
+
+    fn event(&self, event: &Event) {
+        match event {
+            Event::Connected { peer, conn, clock_ahead_ms, rolled_back } => {
+                let now = Seen {
+                    conn: Some(*conn),
+                    clock_ahead_ms: Some(*clock_ahead_ms),
+                    rolled_back: *rolled_back,
+                    last_error: None,
+                };
+                tracing::info!(peer = %peer.short(), conn, "connected");
+                lock(&self.0.seen).insert(*peer, now);
+            }
+            Event::Disconnected { peer, reason } => {
+                tracing::info!(peer = %peer.short(), reason, "not connected");
+                let mut seen = lock(&self.0.seen);
+                let seen = seen.entry(*peer).or_default();
+                seen.conn = None;
+                seen.last_error = Some(reason.clone());
+            }
+            _ => return,
+        }
+        self.0.changed.notify_waiters();
+    }
+}
+
+/// No network: for commands that need none.
+pub(crate) struct Offline;
+
+impl Network for Offline {
+    fn dial(&self, _: KernelId, _: Vec<String>) {}
+    fn pull(&self, _: KernelId, _: ConnId, _: Header, _: Option<Chain>) {}
+    fn timer(&self, _: Duration, _: Timer) {}
+    fn event(&self, _: &Event) {}
+}

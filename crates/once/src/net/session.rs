@@ -1,0 +1,304 @@
+//! A session: one connection to one peer. Reads the control stream into the engine's mailbox, writes what the engine
+//! says, answers reading requests from a snapshot.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use iroh::endpoint::{Connection, ConnectionError, SendStream, VarInt};
+use once_core::waist::{ConnId, Input, LinkEvent, Why};
+use once_core::{content, query};
+use once_model::ids::{Hash, KernelId, Line, ObjectKey, Uuid};
+use once_model::limits::{HELLO_TIMEOUT_MS, INLINE_MAX_BYTES};
+use once_model::wire::{Code, Frame, Parcel, Request, ShareAnswer, Shared as SharedFrame};
+use tokio::sync::{Notify, Semaphore, mpsc, oneshot};
+
+use super::frames::{self, FrameReader, NetError};
+use super::strangers::Opened;
+use super::{Net, endpoint, lock, streams};
+use crate::engine::{Mail, Out, now_ms};
+
+/// Frames that may wait to be written. A peer that does not read is not read from either.
+const UNWRITTEN_MAX: usize = 4096;
+
+/// Bytes that are written at once.
+const WRITE_BYTES: usize = 128 * 1024;
+
+/// A connection, and what is under way on it besides the engine's frames.
+pub(crate) struct Session {
+    pub connection: Connection,
+    pub conn: ConnId,
+    /// The control stream is there: what is opened from now on is something else.
+    pub control_taken: Notify,
+    out: mpsc::UnboundedSender<Out>,
+    unwritten: Arc<AtomicUsize>,
+    written: Arc<Notify>,
+    next_call: AtomicU64,
+    calls: Mutex<HashMap<u64, oneshot::Sender<Frame>>>,
+    /// Large shares that are being pulled.
+    pub pulls: Mutex<BTreeSet<(ObjectKey, Hash)>>,
+    /// One exchange at a time that the peer asked for.
+    pub responding: Semaphore,
+}
+
+/// The number under which a connection is closed; the other side learns it even if no frame got through.
+pub(super) const fn close_code(code: Code) -> u32 {
+    match code {
+        Code::Denied => 100,
+        Code::Unsupported => 101,
+        Code::Invalid => 102,
+        Code::Stopping => 103,
+        _ => 104,
+    }
+}
+
+impl Session {
+    fn say(&self, frame: Frame) {
+        self.unwritten.fetch_add(1, Ordering::Relaxed);
+        let _ = self.out.send(Out::Frame(frame));
+    }
+
+    /// Asks the peer for an object.
+    pub async fn request(&self, uuid: Uuid, line: Option<Line>) -> Option<Frame> {
+        let call = self.next_call.fetch_add(1, Ordering::Relaxed);
+        let (reply, answer) = oneshot::channel();
+        lock(&self.calls).insert(call, reply);
+        let forget = Forget { session: self, call };
+        self.say(Frame::Request(Request { call, uuid, line }));
+        let answer = answer.await.ok();
+        drop(forget);
+        answer
+    }
+
+    /// The round trip time in microseconds.
+    pub fn rtt_us(&self) -> Option<u64> {
+        let paths = self.connection.paths();
+        let path = paths.iter().find(iroh::endpoint::Path::is_selected)?;
+        u64::try_from(path.rtt().as_micros()).ok()
+    }
+}
+
+/// A caller who no longer waits leaves nothing behind.
+struct Forget<'s> {
+    session: &'s Session,
+    call: u64,
+}
+
+impl Drop for Forget<'_> {
+    fn drop(&mut self) {
+        lock(&self.session.calls).remove(&self.call);
+    }
+}
+
+/// Runs a connection until it ends.
+pub(super) async fn run(
+    net: &Arc<Net>,
+    connection: Connection,
+    peer: KernelId,
+    dialled: bool,
+    opened: Option<Opened>,
+) {
+    let conn = net.next_conn();
+    let (out, outgoing) = mpsc::unbounded_channel();
+    let unwritten = Arc::new(AtomicUsize::new(0));
+    let written = Arc::new(Notify::new());
+    let session = Arc::new(Session {
+        connection: connection.clone(),
+        conn,
+        control_taken: Notify::new(),
+        out: out.clone(),
+        unwritten: Arc::clone(&unwritten),
+        written: Arc::clone(&written),
+        next_call: AtomicU64::new(1),
+        calls: Mutex::new(HashMap::new()),
+        pulls: Mutex::new(BTreeSet::new()),
+        responding: Semaphore::new(1),
+    });
+    lock(&net.sessions).insert(conn, Arc::clone(&session));
+    let mail = &net.shared.mail;
+    let address = endpoint::address_of(&connection);
+    let _ = mail.send(Mail::Conn { conn, out }).await;
+    net.tell(Input::Link { peer, event: LinkEvent::Up { conn, dialled, address } }).await;
+
+    let streams = tokio::spawn(streams::serve(Arc::clone(net), Arc::clone(&session), peer));
+    let ended = talk(net, &session, peer, conn, dialled, opened, outgoing).await;
+    streams.abort();
+    match &ended {
+        Ok(()) => tracing::debug!(peer = %peer.short(), conn, "the session ended"),
+        Err(error) => tracing::debug!(peer = %peer.short(), conn, %error, "the session ended"),
+    }
+    if matches!(ended, Err(NetError::Wire(_) | NetError::TooLong(_) | NetError::Unexpected(_))) {
+        connection.close(VarInt::from_u32(close_code(Code::Invalid)), b"not the protocol");
+    }
+    // A denial that came only as the close of the connection is a denial all the same.
+    if let Some(ConnectionError::ApplicationClosed(close)) = connection.close_reason()
+        && close.error_code == VarInt::from_u32(close_code(Code::Denied))
+    {
+        net.tell(Input::Frame { peer, conn, frame: Frame::Denied(Code::Denied) }).await;
+    }
+    connection.close(VarInt::from_u32(0), b"");
+    lock(&net.sessions).remove(&conn);
+    lock(&session.calls).clear();
+    net.tell(Input::Link { peer, event: LinkEvent::Down { conn } }).await;
+    let _ = mail.send(Mail::Gone { conn }).await;
+}
+
+/// Opens the control stream and speaks on it, both ways.
+async fn talk(
+    net: &Arc<Net>,
+    session: &Session,
+    peer: KernelId,
+    conn: ConnId,
+    dialled: bool,
+    opened: Option<Opened>,
+    outgoing: mpsc::UnboundedReceiver<Out>,
+) -> Result<(), NetError> {
+    let (send, reader, first) = match opened {
+        Some(Opened { send, reader, first }) => (send, reader, Some(first)),
+        None => {
+            let open = async {
+                match dialled {
+                    true => session.connection.open_bi().await,
+                    false => session.connection.accept_bi().await,
+                }
+            };
+            let limit = Duration::from_millis(HELLO_TIMEOUT_MS);
+            let opened = tokio::time::timeout(limit, open).await;
+            let (send, recv) =
+                opened.map_err(|_| NetError::Torn)?.map_err(|e| NetError::Broken(e.to_string()))?;
+            (send, FrameReader::new(recv), None)
+        }
+    };
+    session.control_taken.notify_one();
+    let (unwritten, written) = (Arc::clone(&session.unwritten), Arc::clone(&session.written));
+    tokio::select! {
+        ended = read(net, session, peer, conn, reader, first) => ended,
+        ended = write(send, outgoing, &unwritten, &written, &session.connection) => ended,
+    }
+}
+
+async fn write(
+    mut stream: SendStream,
+    mut outgoing: mpsc::UnboundedReceiver<Out>,
+    unwritten: &AtomicUsize,
+    written: &Notify,
+    connection: &Connection,
+) -> Result<(), NetError> {
+    let mut buffer = Vec::new();
+    while let Some(mut out) = outgoing.recv().await {
+        let mut close = None;
+        let mut count = 0;
+        loop {
+            match out {
+                Out::Frame(frame) => {
+                    frames::put(&mut buffer, &frame);
+                    count += 1;
+                }
+                Out::Close(code) => {
+                    close = Some(code);
+                    break;
+                }
+            }
+            if buffer.len() >= WRITE_BYTES {
+                break;
+            }
+            match outgoing.try_recv() {
+                Ok(next) => out = next,
+                Err(_) => break,
+            }
+        }
+        frames::write(&mut stream, &buffer).await?;
+        buffer.clear();
+        // Only what sessions said themselves is counted; a difference below zero does not matter.
+        let _ = unwritten.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| Some(n.saturating_sub(count)));
+        written.notify_waiters();
+        if let Some(code) = close {
+            let _ = stream.finish();
+            // What was said last should arrive before the connection goes.
+            let _ = tokio::time::timeout(Duration::from_millis(500), stream.stopped()).await;
+            connection.close(VarInt::from_u32(close_code(code)), b"");
+            return Ok(());
+        }
+    }
+    Ok(())
+}
+
+async fn read(
+    net: &Arc<Net>,
+    session: &Session,
+    peer: KernelId,
+    conn: ConnId,
+    mut reader: FrameReader,
+    first: Option<Frame>,
+) -> Result<(), NetError> {
+    let mut next = first;
+    loop {
+        let frame = match next.take() {
+            Some(frame) => frame,
+            None => match reader.next().await? {
+                Some(frame) => frame,
+                None => return Ok(()),
+            },
+        };
+        while session.unwritten.load(Ordering::Relaxed) >= UNWRITTEN_MAX {
+            session.written.notified().await;
+        }
+        match frame {
+            Frame::Share(parcel) if parcel.body.is_some() || parcel.header.tombstone => {
+                shared(net, session, peer, conn, parcel).await?;
+            }
+            Frame::Share(parcel) if parcel.header.size <= INLINE_MAX_BYTES as u64 => {
+                refuse(session, &parcel, Code::Invalid);
+            }
+            Frame::Request(request) => {
+                let answer =
+                    query::answer(&net.shared.snapshot(), &net.shared.key, &peer, &request, now_ms());
+                session.say(answer.unwrap_or_else(|error| {
+                    tracing::error!(%error, "a request could not be answered");
+                    Frame::Absent(once_model::wire::Absent { call: request.call, code: Code::Busy })
+                }));
+            }
+            Frame::Found(ref found) => answered(session, found.call, frame),
+            Frame::Absent(ref absent) => answered(session, absent.call, frame),
+            frame => {
+                // What is answered by the engine counts until it is written, like our own answers.
+                session.unwritten.fetch_add(1, Ordering::Relaxed);
+                net.tell(Input::Frame { peer, conn, frame }).await;
+            }
+        }
+    }
+}
+
+/// A share with its bytes: checked here, beside the engine.
+async fn shared(
+    net: &Net,
+    session: &Session,
+    peer: KernelId,
+    conn: ConnId,
+    parcel: Parcel,
+) -> Result<(), NetError> {
+    let (key, id) = (parcel.header.key(), parcel.header.id());
+    match content::verify(&peer, parcel) {
+        Ok(arrival) => {
+            session.unwritten.fetch_add(1, Ordering::Relaxed);
+            net.tell(Input::Arrived { peer, arrival, why: Why::Shared { conn } }).await;
+        }
+        Err(code) => {
+            tracing::warn!(peer = %peer.short(), %key, ?code, "refused an invalid share");
+            session.say(Frame::Shared(SharedFrame { key, id, answer: ShareAnswer::Refused(code) }));
+        }
+    }
+    Ok(())
+}
+
+fn refuse(session: &Session, parcel: &Parcel, code: Code) {
+    let (key, id) = (parcel.header.key(), parcel.header.id());
+    session.say(Frame::Shared(SharedFrame { key, id, answer: ShareAnswer::Refused(code) }));
+}
+
+fn answered(session: &Session, call: u64, frame: Frame) {
+    if let Some(reply) = lock(&session.calls).remove(&call) {
+        let _ = reply.send(frame);
+    }
+}

@@ -1,0 +1,95 @@
+//! Kernels that are no peers: they may show an invite, cheaply, and learn nothing.
+
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
+use iroh::endpoint::{Connection, SendStream, VarInt};
+use once_core::invite_hash;
+use once_core::rights;
+use once_core::store::{Read, Table};
+use once_model::ids::KernelId;
+use once_model::wire::{Code, Frame};
+use tokio::sync::Semaphore;
+
+use super::Net;
+use super::frames::{self, FrameReader};
+
+/// Strangers who may be speaking at once.
+const STRANGERS_MAX: usize = 16;
+
+/// Invites that may be tried in a second, by all strangers together.
+const TRIES_PER_SECOND: NonZeroU32 = NonZeroU32::new(20).unwrap();
+
+/// A stranger has this long to show an invite.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+/// Guards the door.
+pub(super) struct Gate {
+    strangers: Semaphore,
+    tries: DefaultDirectRateLimiter,
+}
+
+/// A control stream whose first frame was read already.
+pub(super) struct Opened {
+    pub send: SendStream,
+    pub reader: FrameReader,
+    pub first: Frame,
+}
+
+/// Who is at the door.
+pub(super) enum Verdict {
+    /// A peer.
+    Peer,
+    /// Someone with a secret that may be good: the engine decides.
+    Invited(Box<Opened>),
+    /// Someone else. The connection is closed.
+    Stranger,
+}
+
+impl Gate {
+    pub fn new() -> Self {
+        Self {
+            strangers: Semaphore::new(STRANGERS_MAX),
+            tries: RateLimiter::direct(Quota::per_second(TRIES_PER_SECOND)),
+        }
+    }
+
+    pub async fn admit(&self, net: &Net, connection: &Connection, peer: KernelId) -> Verdict {
+        if rights::is_peer(&net.shared.snapshot(), &peer).unwrap_or(false) {
+            return Verdict::Peer;
+        }
+        let Ok(_permit) = self.strangers.try_acquire() else { return turned_away(connection) };
+        if self.tries.check().is_err() {
+            return turned_away(connection);
+        }
+        let opened = tokio::time::timeout(PATIENCE, async {
+            let (send, recv) = connection.accept_bi().await.ok()?;
+            let mut reader = FrameReader::new(recv);
+            let first = reader.next().await.ok()??;
+            Some(Opened { send, reader, first })
+        });
+        let Some(mut opened) = opened.await.ok().flatten() else { return turned_away(connection) };
+        if may_be_good(net, &opened.first) {
+            return Verdict::Invited(Box::new(opened));
+        }
+        // Said in words as well, so that the other side need not guess from a closed connection.
+        let _ = frames::send(&mut opened.send, &Frame::Denied(Code::Denied)).await;
+        let _ = opened.send.finish();
+        let _ = tokio::time::timeout(Duration::from_millis(500), opened.send.stopped()).await;
+        turned_away(connection)
+    }
+}
+
+/// Whether the secret is one that was given out. The engine checks again, in a transaction.
+fn may_be_good(net: &Net, first: &Frame) -> bool {
+    let Frame::Hello(hello) = first else { return false };
+    let Some(secret) = &hello.invite else { return false };
+    let known = net.shared.snapshot().get(Table::Invite, invite_hash(secret).as_bytes());
+    known.is_ok_and(|row| row.is_some())
+}
+
+fn turned_away(connection: &Connection) -> Verdict {
+    connection.close(VarInt::from_u32(super::session::close_code(Code::Denied)), b"denied");
+    Verdict::Stranger
+}
