@@ -27,6 +27,8 @@ pub(crate) struct Puppet {
     key: KernelKey,
     /// Objects of its own, with revisions that do not go together.
     own: Vec<Parcel>,
+    /// How many of them the checkers know.
+    known: usize,
     /// What it was sent.
     heard: Vec<Parcel>,
     /// It has stopped for good.
@@ -36,7 +38,7 @@ pub(crate) struct Puppet {
 impl Puppet {
     pub fn new(rng: &mut Rng) -> Self {
         let key = KernelKey::from_bytes(&rng.bytes());
-        Self { id: key.id(), key, own: Vec::new(), heard: Vec::new(), quiet: false }
+        Self { id: key.id(), key, own: Vec::new(), known: 0, heard: Vec::new(), quiet: false }
     }
 
     fn greeting(&self, rng: &mut Rng) -> Greeting {
@@ -225,6 +227,10 @@ impl Puppet {
                 }
             }
         }
+        if parcel.chain.as_ref().is_some_and(|chain| chain.genesis.home == self.id) {
+            // Of its own objects it may make what it likes.
+            self.own.push(parcel.clone());
+        }
         Some(parcel)
     }
 }
@@ -312,9 +318,9 @@ impl World {
     }
 
     fn puppet_says(&mut self, index: usize, conn: ConnId, frame: &Frame) {
-        for parcel in &self.puppets[index].own {
-            self.checker.hostile(parcel);
-        }
+        let puppet = &mut self.puppets[index];
+        puppet.own[puppet.known..].iter().for_each(|parcel| self.checker.hostile(parcel));
+        puppet.known = puppet.own.len();
         if let Some(side) = self.net.conns.get(&conn).and_then(|conn| conn.side_of(Who::Puppet(index))) {
             self.trace.line(|| format!("{:>9} puppet -> conn {conn}: {}", self.now_us / 1000, crate::shell::brief(frame)));
             self.transmit(conn, side, frame.encode().into());

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use once_core::rights::{Grant, Right, Scope};
 use once_core::rows::HeadRow;
 use once_core::waist::{Answer, Change, Command, Event};
 use once_core::{content, invite_hash, query};
@@ -464,6 +465,23 @@ impl Kernel {
                     .with_hint("this kernel goes on trying; `once peers` shows when it has joined"))
             }
         }
+    }
+
+    /// Lets a peer read every object here: request, follow and compare. Finer grants are made over the local API.
+    ///
+    /// # Errors
+    /// When that is no peer.
+    pub async fn grant_read_all(&self, peer: KernelId) -> Result<(), Error> {
+        let grant = Grant { scope: Scope::Kernel, right: Right::Read, kernel: peer, expires_ms: None };
+        self.command(Command::Grant(grant)).await.map(drop)
+    }
+
+    /// Ends a peer: its rights, what waits for it and its connection, now.
+    ///
+    /// # Errors
+    /// When that is no peer.
+    pub async fn remove_peer(&self, peer: KernelId) -> Result<(), Error> {
+        self.command(Command::RemovePeer { peer }).await.map(drop)
     }
 
     /// What happens on this kernel from now on.

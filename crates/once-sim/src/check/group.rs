@@ -1,0 +1,386 @@
+//! What a group should have done, input by input: rights at the moment of effect, replies, admissions.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use once_core::Refusal;
+use once_core::rights::{Right, Scope};
+use once_core::rows::{self, HeadRow};
+use once_core::store::Table;
+use once_core::txn;
+use once_core::waist::{Answer, Arrival, Change, Command, ConnId, Effect, Input, Token, Why};
+use once_model::ids::{Hash, KernelId, Line, ObjectKey};
+use once_model::wire::{Code, Frame, Greeting, ShareAnswer, Shared};
+
+use super::shadow::{InviteShadow, Rights, Shadow};
+use super::{Checker, Group};
+use crate::coverage::Coverage;
+
+/// What the inputs of a group allow.
+#[derive(Default)]
+pub(super) struct Allowed {
+    /// Revisions that may be stored, by who sent them.
+    pub arrivals: BTreeSet<(KernelId, Hash)>,
+    /// Objects that peers may follow.
+    pub followable: BTreeSet<(KernelId, ObjectKey)>,
+    /// Answers to shares.
+    pub answered: BTreeMap<(KernelId, ObjectKey), Vec<Hash>>,
+    /// Copies that a client removed.
+    pub dropped: BTreeSet<ObjectKey>,
+    /// Peers that were removed.
+    pub removed: BTreeSet<KernelId>,
+    /// Rights before the group.
+    pub before: Option<Rights>,
+}
+
+type Answers = BTreeMap<(KernelId, ConnId, ObjectKey, Hash), VecDeque<ShareAnswer>>;
+
+/// What the effects say, by what they answer.
+struct Said<'a> {
+    replies: BTreeMap<Token, &'a Result<Answer, Refusal>>,
+    answers: Answers,
+    admitted: BTreeSet<(KernelId, ConnId)>,
+}
+
+impl<'a> Said<'a> {
+    fn by(group: &Group<'a>) -> Self {
+        let mut said =
+            Self { replies: BTreeMap::new(), answers: BTreeMap::new(), admitted: BTreeSet::new() };
+        for (effect, _) in group.effects {
+            match effect {
+                Effect::Reply { token, reply } => {
+                    said.replies.insert(*token, reply);
+                }
+                Effect::Send { peer, conn, frame: Frame::Shared(Shared { key, id, answer }) } => {
+                    said.answers.entry((*peer, *conn, *key, *id)).or_default().push_back(*answer);
+                }
+                Effect::Send { peer, conn, frame: Frame::Admitted(_) } => {
+                    said.admitted.insert((*peer, *conn));
+                }
+                _ => {}
+            }
+        }
+        said
+    }
+}
+
+impl Checker {
+    /// Looks at one group from all sides.
+    pub fn group(&mut self, group: &Group<'_>, cover: &mut Coverage) {
+        let mut allowed = Allowed::default();
+        if !group.failed {
+            self.walk(group, &mut allowed, cover);
+        }
+        self.leaving_early(group);
+        if let Some(commit) = group.commit {
+            self.rows(group, commit, &allowed, cover);
+        }
+        self.leaving(group, &allowed, cover);
+    }
+
+    fn walk(&mut self, group: &Group<'_>, allowed: &mut Allowed, cover: &mut Coverage) {
+        let Some(mut shadow) = self.shadows.remove(&group.kernel) else { return };
+        let mut said = Said::by(group);
+        let mut wrong = Vec::new();
+        let changes_rights = |input: &Input| {
+            matches!(input, Input::Command { .. } | Input::Frame { .. })
+                && !matches!(input, Input::Frame { frame: Frame::Share(_) | Frame::Shared(_), .. })
+        };
+        if group.inputs.iter().any(changes_rights) {
+            allowed.before = Some(shadow.rights.clone());
+        }
+        for input in group.inputs {
+            let result = match input {
+                Input::Command { token, command } => {
+                    commanded(&mut shadow, group, command, said.replies.get(token).copied(), allowed, cover);
+                    Ok(())
+                }
+                Input::Frame { peer, conn, frame } => {
+                    framed(&mut shadow, group, (*peer, *conn), frame, &mut said, allowed, cover)
+                }
+                Input::Arrived { peer, arrival, why } => {
+                    arrived(&shadow, group, peer, arrival, *why, &mut said, allowed, cover)
+                }
+                Input::Timer(_) | Input::Link { .. } | Input::Disk { .. } => Ok(()),
+            };
+            wrong.extend(result.err());
+        }
+        self.shadows.insert(group.kernel, shadow);
+        for what in wrong {
+            self.violation(7, &group.kernel, group.at_ms, what);
+        }
+    }
+}
+
+/// The head of an object after the group, or else before it: an unclaimed key also stands for what it became.
+pub(super) fn candidates(group: &Group<'_>, key: &ObjectKey) -> Vec<HeadRow> {
+    let mut found = Vec::new();
+    let mut keys = vec![*key];
+    keys.extend(claimed_as(group, key));
+    for key in keys {
+        found.extend(rows::head(group.store, &key).ok().flatten());
+        let row = key.to_row();
+        let before = group.commit.iter().flat_map(|commit| &commit.rows);
+        let before = before.filter(|changed| changed.table == Table::Head && changed.key == row);
+        found.extend(before.filter_map(|changed| txn::decode(Table::Head, changed.before.as_ref()?).ok()));
+    }
+    found
+}
+
+/// What an unclaimed object has become at this kernel.
+pub(super) fn claimed_as(group: &Group<'_>, key: &ObjectKey) -> Option<ObjectKey> {
+    let Line::Unclaimed(content) = key.line else { return None };
+    let place = [key.uuid.as_bytes().as_slice(), content.as_bytes()].concat();
+    let lineage = txn::get(group.store, Table::Genesis, &place).ok()??;
+    Some(ObjectKey { uuid: key.uuid, line: Line::Claimed(lineage) })
+}
+
+fn commanded(
+    shadow: &mut Shadow,
+    group: &Group<'_>,
+    command: &Command,
+    reply: Option<&Result<Answer, Refusal>>,
+    allowed: &mut Allowed,
+    cover: &mut Coverage,
+) {
+    let done = matches!(reply, Some(Ok(_)));
+    match command {
+        Command::Share { key, to, .. } if !matches!(reply, Some(Err(_))) => {
+            let key = claimed_as(group, key).unwrap_or(*key);
+            shadow.shares.insert((*to, key));
+            if reply == Some(&Ok(Answer::Owed)) && rows_has(group, Table::Outbox, &rows::peer_object_key(to, &key))
+            {
+                shadow.owed.insert((*to, key));
+            }
+        }
+        Command::Import { source: Some(_), .. } => {
+            if let Some(Ok(Answer::Object { change: Change::Changed, .. })) = reply {
+                cover.met("state re-import is a put");
+            }
+        }
+        Command::Remove { key } => {
+            if let Some(Ok(Answer::Object { header, change: Change::Dropped })) = reply {
+                allowed.dropped.extend([*key, header.key()]);
+            }
+        }
+        Command::Follow { key, from } if done => {
+            shadow.subscriptions.insert((*from, *key));
+        }
+        Command::Unfollow { key, from } if done => {
+            shadow.subscriptions.remove(&(*from, *key));
+            if let Some(key) = claimed_as(group, key) {
+                shadow.subscriptions.remove(&(*from, key));
+            }
+        }
+        Command::Invite { secret_hash, expires_ms, .. } if done => {
+            shadow.invites.insert(*secret_hash, InviteShadow { expires_ms: *expires_ms, used: false });
+        }
+        Command::Join { peer, .. } => {
+            let refused = matches!(
+                reply,
+                Some(Err(Refusal::Myself
+                    | Refusal::TooManyPeers(_)
+                    | Refusal::NameTooLong { .. }
+                    | Refusal::NameTaken(_)))
+            );
+            if !refused && !shadow.rights.is_active(peer) {
+                shadow.rights.peers.insert(*peer, Shadow::new_peer(false));
+            }
+        }
+        Command::AddPeer { peer, .. } if done => {
+            shadow.rights.peers.entry(*peer).or_insert(Shadow::new_peer(true));
+        }
+        Command::ChangePeer { peer, quota_bytes: Some(quota), .. } if done => {
+            if let Some(peer) = shadow.rights.peers.get_mut(peer) {
+                peer.quota_bytes = *quota;
+            }
+        }
+        Command::RemovePeer { peer } if done => {
+            shadow.rights.peers.remove(peer);
+            shadow.rights.grants.retain(|(_, _, kernel), _| kernel != peer);
+            for debts in
+                [&mut shadow.subscriptions, &mut shadow.shares, &mut shadow.settled, &mut shadow.owed]
+            {
+                debts.retain(|(to, _)| to != peer);
+            }
+            if shadow.windows.keys().any(|(to, _)| to == peer) {
+                cover.met("state peer removed while connected");
+            }
+            shadow.windows.retain(|(to, _), _| to != peer);
+            allowed.removed.insert(*peer);
+        }
+        Command::Grant(grant) if done => {
+            let place = (grant.scope.clone(), grant.right, grant.kernel);
+            shadow.rights.grants.insert(place, grant.expires_ms);
+        }
+        Command::Revoke(grant) if done => {
+            shadow.rights.grants.remove(&(grant.scope.clone(), grant.right, grant.kernel));
+        }
+        _ => {}
+    }
+}
+
+fn rows_has(group: &Group<'_>, table: Table, key: &[u8]) -> bool {
+    use once_core::store::Read;
+    group.store.get(table, key).is_ok_and(|row| row.is_some())
+}
+
+fn framed(
+    shadow: &mut Shadow,
+    group: &Group<'_>,
+    (peer, conn): (KernelId, ConnId),
+    frame: &Frame,
+    said: &mut Said<'_>,
+    allowed: &mut Allowed,
+    cover: &mut Coverage,
+) -> Result<(), String> {
+    match frame {
+        Frame::Hello(greeting) => {
+            shadow.windows.insert((peer, conn), BTreeMap::new());
+            hello(shadow, group, peer, said.admitted.contains(&(peer, conn)), greeting, cover)?;
+        }
+        Frame::Admitted(_) => {
+            shadow.windows.insert((peer, conn), BTreeMap::new());
+            let now_active = rows::peer(group.store, &peer)
+                .is_ok_and(|row| row.is_some_and(|row| row.status == rows::PeerStatus::Active));
+            if let Some(known) = shadow.rights.peers.get_mut(&peer)
+                && !known.active
+                && now_active
+            {
+                known.active = true;
+                shadow.rights.grants.insert((Scope::Kernel, Right::Share, peer), None);
+            }
+        }
+        Frame::Denied(_) => {
+            // Who was let in by us meanwhile stays.
+            if shadow.rights.peers.get(&peer).is_some_and(|known| !known.active)
+                && !rows_has(group, Table::Peer, peer.as_bytes())
+            {
+                shadow.rights.peers.remove(&peer);
+            }
+        }
+        Frame::Share(parcel) => {
+            let keys = arrival_keys(&parcel.header.key(), parcel.chain.as_ref());
+            let may = shadow.rights.may_share(&peer, group.now_ms) || shadow.follows(&peer, &keys);
+            let place = (peer, conn, parcel.header.key(), parcel.header.id());
+            let pulled = group.effects.iter().any(|(effect, _)| {
+                matches!(effect, Effect::Pull { conn: on, header, .. } if *on == conn && header.id() == place.3)
+            });
+            if pulled && !may {
+                return Err(format!("pulls {} of {peer:.10}, which may not share", place.2));
+            }
+            if !pulled
+                && let Some(answer) = said.answers.get_mut(&place).and_then(VecDeque::pop_front)
+                && !may
+                && answer != ShareAnswer::Refused(Code::Denied)
+            {
+                return Err(format!("answers {answer:?} to {peer:.10}, which may not share"));
+            }
+        }
+        Frame::Shared(shared) => {
+            allowed.answered.entry((peer, shared.key)).or_default().push(shared.id);
+            for ((to, _), window) in &mut shadow.windows {
+                if *to == peer {
+                    window.remove(&shared.key);
+                }
+            }
+        }
+        Frame::Follow(follow) => {
+            let heads = candidates(group, &follow.key);
+            if heads.iter().any(|head| shadow.rights.may_read(&peer, head, group.now_ms)) {
+                allowed.followable.insert((peer, follow.key));
+                allowed.followable.extend(heads.iter().map(|head| (peer, head.header.key())));
+            }
+        }
+        _ => {}
+    }
+    Ok(())
+}
+
+fn hello(
+    shadow: &mut Shadow,
+    group: &Group<'_>,
+    peer: KernelId,
+    admitted: bool,
+    greeting: &Greeting,
+    cover: &mut Coverage,
+) -> Result<(), String> {
+    if shadow.rights.is_active(&peer) {
+        return Ok(());
+    }
+    let hash = greeting.invite.as_ref().map(once_core::invite_hash);
+    let invite = hash.as_ref().and_then(|hash| shadow.invites.get_mut(hash));
+    let valid = match &invite {
+        Some(invite) if invite.used => {
+            cover.met("state invite reused");
+            false
+        }
+        Some(invite) if group.now_ms >= invite.expires_ms => {
+            cover.met("state invite expired");
+            false
+        }
+        Some(_) => true,
+        None => {
+            cover.met("state stranger denied");
+            false
+        }
+    };
+    // The engine takes the invite before it looks at anything else that may speak against the connection.
+    let taken = rows::peer(group.store, &peer)
+        .is_ok_and(|row| row.is_some_and(|row| row.status == rows::PeerStatus::Active));
+    match (valid, admitted || taken) {
+        (false, true) if admitted => Err(format!("admits {peer:.10}, which is no peer and has no valid invite")),
+        (true, true) => {
+            if let Some(invite) = invite {
+                invite.used = true;
+            }
+            shadow.rights.peers.insert(peer, Shadow::new_peer(true));
+            shadow.rights.grants.insert((Scope::Kernel, Right::Share, peer), None);
+            Ok(())
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The keys under which an arriving object may have been asked for: its own, and that of the copy it began from.
+fn arrival_keys(key: &ObjectKey, chain: Option<&once_model::certificate::Chain>) -> Vec<ObjectKey> {
+    let copy = chain.map(|chain| ObjectKey { uuid: key.uuid, line: Line::Unclaimed(chain.genesis.content) });
+    [Some(*key), copy].into_iter().flatten().collect()
+}
+
+#[allow(clippy::too_many_arguments)]
+fn arrived(
+    shadow: &Shadow,
+    group: &Group<'_>,
+    peer: &KernelId,
+    arrival: &Arrival,
+    why: Why,
+    said: &mut Said<'_>,
+    allowed: &mut Allowed,
+    cover: &mut Coverage,
+) -> Result<(), String> {
+    let (key, id) = (arrival.header.key(), arrival.header.id());
+    let keys = arrival_keys(&key, arrival.chain.as_ref());
+    let may = shadow.rights.may_share(peer, group.now_ms) || shadow.follows(peer, &keys);
+    let (answer, may) = match why {
+        Why::Shared { conn } => {
+            (said.answers.get_mut(&(*peer, conn, key, id)).and_then(VecDeque::pop_front), may)
+        }
+        Why::Asked { token } | Why::Offered { token } => {
+            let answer = match said.replies.get(&token) {
+                Some(Ok(Answer::Kept(answer))) => Some(*answer),
+                _ => None,
+            };
+            (answer, may || matches!(why, Why::Asked { .. }))
+        }
+    };
+    let Some(answer) = answer else { return Err(format!("does not say what became of {key}")) };
+    cover.met(crate::coverage::share(answer));
+    if may {
+        allowed.arrivals.insert((*peer, id));
+    }
+    match (may, answer == ShareAnswer::Refused(Code::Denied)) {
+        (false, false) => Err(format!("answers {answer:?} for {key} of {peer:.10}, which may not share")),
+        (true, true) => Err(format!("denies {key} of {peer:.10}, which may share")),
+        _ => Ok(()),
+    }
+}

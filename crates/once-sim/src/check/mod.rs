@@ -1,0 +1,140 @@
+//! The checkers: each promise of the design, looked at after every event. A violation is a value.
+//!
+//! They know only what went into the kernels and what came out: the inputs of a group, the rows that its commit
+//! changed, the effects that it released. What a kernel should allow they keep in a shadow of their own.
+
+mod effects;
+mod group;
+mod reads;
+mod rows;
+mod shadow;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+use bytes::Bytes;
+use once_core::waist::{Command, Effect, Input, Timer, Token};
+use once_model::ids::{Hash, KernelId};
+use once_model::wire::Parcel;
+
+use crate::disk::{Commit, Disk};
+use shadow::Shadow;
+
+/// A promise that was broken.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Violation {
+    /// Its number in the design.
+    pub promise: u8,
+    /// When, in milliseconds of virtual time.
+    pub at_ms: u64,
+    /// By which kernel.
+    pub kernel: String,
+    /// What happened.
+    pub what: String,
+}
+
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "promise {} broken by {} at {} ms: {}", self.promise, self.kernel, self.at_ms, self.what)
+    }
+}
+
+/// One group as the checkers see it.
+pub(crate) struct Group<'a> {
+    pub kernel: KernelId,
+    /// By the kernel's clock.
+    pub now_ms: u64,
+    /// By the world's.
+    pub at_ms: u64,
+    pub inputs: &'a [Input],
+    /// With whether they left before the commit.
+    pub effects: &'a [(Effect, bool)],
+    pub commit: Option<&'a Commit>,
+    /// The disk after the commit.
+    pub store: &'a Disk,
+    /// The engine gave up.
+    pub failed: bool,
+}
+
+/// A revision that was made at its home.
+#[derive(Debug)]
+struct Made {
+    id: Hash,
+    by: KernelId,
+}
+
+/// What all kernels together have done so far.
+#[derive(Debug, Default)]
+pub(crate) struct Checker {
+    /// Everything that was ever imported or put, by its hash.
+    bodies: BTreeMap<Hash, Bytes>,
+    /// The one revision under each certificate and number.
+    revisions: BTreeMap<(Hash, u64), Made>,
+    /// Every revision that a home made, hostile ones included.
+    made: BTreeSet<Hash>,
+    /// The keys of hostile kernels' objects do not converge.
+    pub(crate) forked: BTreeSet<once_model::ids::ObjectKey>,
+    shadows: BTreeMap<KernelId, Shadow>,
+    pub(crate) violations: Vec<Violation>,
+}
+
+/// Most timers of one kind, for one peer and connection, that a kernel may have running.
+const TIMERS_MAX: u32 = 4;
+
+impl Checker {
+    /// A kernel comes into the world.
+    pub fn kernel(&mut self, id: KernelId, name: &str) {
+        self.shadows.insert(id, Shadow { name: name.to_owned(), ..Shadow::default() });
+    }
+
+    fn violation(&mut self, promise: u8, kernel: &KernelId, at_ms: u64, what: String) {
+        let kernel = self.shadows.get(kernel).map_or_else(|| kernel.short(), |shadow| shadow.name.clone());
+        self.violations.push(Violation { promise, at_ms, kernel, what });
+    }
+
+    /// A client waits for a reply.
+    pub fn asked(&mut self, kernel: &KernelId, token: Token, what: &'static str) {
+        if let Some(shadow) = self.shadows.get_mut(kernel) {
+            shadow.tokens.insert(token, what);
+        }
+    }
+
+    /// Notes the bytes that a command brings.
+    pub fn offered(&mut self, command: &Command) {
+        if let Command::Import { scenario, .. } | Command::Put { scenario, .. } | Command::Create { scenario } =
+            command
+        {
+            self.bodies.insert(scenario.hash(), scenario.bytes().clone());
+        }
+    }
+
+    /// Notes what a hostile kernel makes of its own.
+    pub fn hostile(&mut self, parcel: &Parcel) {
+        if let Some(body) = &parcel.body {
+            self.bodies.insert(once_model::hash::content_hash(body), body.clone());
+        }
+        self.made.insert(parcel.header.id());
+        self.forked.insert(parcel.header.key());
+    }
+
+    /// A timer was set: there must not be more and more of them.
+    pub fn timers(&mut self, kernel: &KernelId, timer: Timer, running: u32, at_ms: u64) {
+        if running > TIMERS_MAX {
+            self.violation(9, kernel, at_ms, format!("{running} timers {timer:?} are running"));
+        }
+    }
+
+    /// The process ended. True if clients were waiting.
+    pub fn stopped(&mut self, kernel: &KernelId) -> bool {
+        let Some(shadow) = self.shadows.get_mut(kernel) else { return false };
+        shadow.windows.clear();
+        shadow.pending.clear();
+        !std::mem::take(&mut shadow.tokens).is_empty()
+    }
+
+    /// Clients that still wait for a reply.
+    pub fn unanswered(&self, kernel: &KernelId) -> Vec<(Token, &'static str)> {
+        let shadow = self.shadows.get(kernel);
+        shadow.into_iter().flat_map(|shadow| shadow.tokens.iter().map(|(t, w)| (*t, *w))).collect()
+    }
+}

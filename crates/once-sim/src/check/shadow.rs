@@ -1,0 +1,211 @@
+//! What one kernel should allow and remember, kept beside it from its commands and replies alone.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::ControlFlow;
+
+use once_core::rights::{Grant, Right, Scope};
+use once_core::rows::{HeadRow, InviteRow, PeerRow, PeerStatus};
+use once_core::store::{Read, Table};
+use once_core::waist::{ConnId, Token};
+use once_core::{query, txn};
+use once_model::ids::{Hash, KernelId, ObjectKey};
+use once_model::limits::PEER_QUOTA_BYTES;
+
+use super::Checker;
+use crate::disk::Disk;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct PeerShadow {
+    pub active: bool,
+    pub quota_bytes: u64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct InviteShadow {
+    pub expires_ms: u64,
+    pub used: bool,
+}
+
+pub(super) type Grants = BTreeMap<(Scope, Right, KernelId), Option<u64>>;
+pub(super) type Debt = (KernelId, ObjectKey);
+
+#[derive(Debug, Clone, Default)]
+pub(super) struct Rights {
+    pub peers: BTreeMap<KernelId, PeerShadow>,
+    pub grants: Grants,
+}
+
+impl Rights {
+    pub fn is_active(&self, peer: &KernelId) -> bool {
+        self.peers.get(peer).is_some_and(|peer| peer.active)
+    }
+
+    fn granted(&self, scope: Scope, right: Right, peer: &KernelId, now_ms: u64) -> bool {
+        let end = self.grants.get(&(scope, right, *peer));
+        end.is_some_and(|end| end.is_none_or(|end| now_ms < end))
+    }
+
+    pub fn may_share(&self, peer: &KernelId, now_ms: u64) -> bool {
+        self.is_active(peer) && self.granted(Scope::Kernel, Right::Share, peer, now_ms)
+    }
+
+    pub fn may_read(&self, peer: &KernelId, head: &HeadRow, now_ms: u64) -> bool {
+        let component = Scope::Component(head.header.component.clone());
+        self.is_active(peer)
+            && (head.home == Some(*peer)
+                || [Scope::Kernel, Scope::Object(head.header.key()), component]
+                    .into_iter()
+                    .any(|scope| self.granted(scope, Right::Read, peer, now_ms)))
+    }
+}
+
+/// Beside one kernel.
+#[derive(Debug, Default)]
+pub(super) struct Shadow {
+    pub name: String,
+    pub rights: Rights,
+    pub invites: BTreeMap<Hash, InviteShadow>,
+    /// What it follows where.
+    pub subscriptions: BTreeSet<Debt>,
+    /// What clients of it shared, until it was answered.
+    pub shares: BTreeSet<Debt>,
+    /// Answered, but the row may come back after a crash.
+    pub settled: BTreeSet<Debt>,
+    /// Owed, by a reply that left.
+    pub owed: BTreeSet<Debt>,
+    /// What it said is stored here: at least this epoch and revision.
+    pub facts: BTreeMap<ObjectKey, (u64, u64)>,
+    /// Revisions that are on its disk for good, and those that are not yet.
+    pub durable: BTreeSet<Hash>,
+    pub pending: Vec<Hash>,
+    pub tokens: BTreeMap<Token, &'static str>,
+    /// Unanswered shares by connection: when they were sent, and how large they are.
+    pub windows: BTreeMap<(KernelId, ConnId), BTreeMap<ObjectKey, (u64, usize)>>,
+}
+
+pub(super) fn scan<T>(
+    rows: &dyn Read,
+    table: Table,
+    mut each: impl FnMut(&[u8], &bytes::Bytes) -> Option<T>,
+) -> Vec<T> {
+    let mut found = Vec::new();
+    let result = rows.scan(table, &[], None, &mut |key, value| {
+        found.extend(each(key, &value));
+        ControlFlow::Continue(())
+    });
+    if result.is_err() { Vec::new() } else { found }
+}
+
+pub(super) fn peers_of(rows: &dyn Read) -> BTreeMap<KernelId, PeerShadow> {
+    let read = |key: &[u8], value: &bytes::Bytes| {
+        let row: PeerRow = txn::decode(Table::Peer, value).ok()?;
+        let peer = PeerShadow { active: row.status == PeerStatus::Active, quota_bytes: row.quota_bytes };
+        Some((KernelId::from_slice(key)?, peer))
+    };
+    scan(rows, Table::Peer, read).into_iter().collect()
+}
+
+pub(super) fn grants_of(rows: &dyn Read) -> Grants {
+    let read = |key: &[u8], value: &bytes::Bytes| {
+        let grant = Grant::from_row(key, value).ok()?;
+        Some(((grant.scope, grant.right, grant.kernel), grant.expires_ms))
+    };
+    scan(rows, Table::Grant, read).into_iter().collect()
+}
+
+pub(super) fn debts_of(rows: &dyn Read, table: Table) -> BTreeSet<Debt> {
+    let read = |key: &[u8], _: &bytes::Bytes| {
+        let (peer, object) = key.split_at_checked(KernelId::LEN)?;
+        Some((KernelId::from_slice(peer)?, ObjectKey::from_row(object)?))
+    };
+    scan(rows, table, read).into_iter().collect()
+}
+
+impl Shadow {
+    /// The quota of a peer that has said nothing of it.
+    pub fn new_peer(active: bool) -> PeerShadow {
+        PeerShadow { active, quota_bytes: PEER_QUOTA_BYTES }
+    }
+
+    /// Whether the peer is asked for this object.
+    pub fn follows(&self, peer: &KernelId, keys: &[ObjectKey]) -> bool {
+        self.rights.is_active(peer) && keys.iter().any(|key| self.subscriptions.contains(&(*peer, *key)))
+    }
+}
+
+impl Checker {
+    /// A process starts on a disk: what was acknowledged must be there, and what was taken back must not. What a
+    /// failed sync left in doubt may be either; from here on the disk is the truth.
+    pub fn started(&mut self, kernel: &KernelId, disk: &Disk, in_doubt: &[(Table, Vec<u8>)]) {
+        let Some(shadow) = self.shadows.get_mut(kernel) else { return };
+        let mut wrong: Vec<(u8, String)> = Vec::new();
+        let doubted = |table: Table| in_doubt.iter().any(|(doubt, _)| *doubt == table);
+        let (peers, grants) = (peers_of(disk), grants_of(disk));
+        if !doubted(Table::Peer) && peers != shadow.rights.peers {
+            wrong.push((4, format!("after a crash the peers are {peers:?}, not {:?}", shadow.rights.peers)));
+        }
+        if !doubted(Table::Grant) && grants != shadow.rights.grants {
+            wrong.push((4, format!("after a crash the grants are {grants:?}, not {:?}", shadow.rights.grants)));
+        }
+        let invites = |key: &[u8], value: &bytes::Bytes| {
+            let row: InviteRow = txn::decode(Table::Invite, value).ok()?;
+            let invite = InviteShadow { expires_ms: row.expires_ms, used: row.used_by.is_some() };
+            Some((Hash::from_slice(key)?, invite))
+        };
+        let invites: BTreeMap<_, _> = scan(disk, Table::Invite, invites).into_iter().collect();
+        for (hash, invite) in &shadow.invites {
+            if invite.used && !doubted(Table::Invite) && invites.get(hash).is_some_and(|row| !row.used) {
+                wrong.push((4, "a used invite is fresh again after a crash".into()));
+            }
+        }
+        let outbox = debts_of(disk, Table::Outbox);
+        for (peer, key) in &shadow.owed {
+            if !outbox.contains(&(*peer, *key)) && !doubted(Table::Outbox) {
+                wrong.push((4, format!("{key} is owed to {peer:.10}, but after a crash the debt is gone")));
+            }
+        }
+        let mut heads = BTreeMap::new();
+        shadow.durable.clear();
+        let mut own = Vec::new();
+        let each = query::heads(disk, &mut |head| {
+            let id = head.header.id();
+            shadow.durable.insert(id);
+            heads.insert(head.header.key(), (head.header.epoch, head.header.revision));
+            own.extend((head.home == Some(*kernel)).then_some((head.header.certificate, head.header.revision, id)));
+            ControlFlow::Continue(())
+        });
+        if let Err(error) = each {
+            wrong.push((4, format!("the disk cannot be read: {error}")));
+        }
+        if !doubted(Table::Head) {
+            for (key, fact) in &shadow.facts {
+                match heads.get(key) {
+                    None => wrong.push((4, format!("{key} was acknowledged, and after a crash it is gone"))),
+                    Some(found) if found < fact => {
+                        wrong.push((4, format!("{key} went back from {fact:?} to {found:?} in a crash")));
+                    }
+                    Some(_) => {}
+                }
+            }
+        }
+        shadow.facts.retain(|key, _| heads.contains_key(key));
+        shadow.rights = Rights { peers, grants };
+        shadow.invites = invites;
+        shadow.subscriptions = debts_of(disk, Table::Subscription);
+        let back: Vec<Debt> = shadow.settled.intersection(&outbox).copied().collect();
+        shadow.shares.extend(back);
+        shadow.owed.retain(|debt| outbox.contains(debt));
+        for (certificate, revision, id) in own {
+            if let Some(certificate) = certificate
+                && self.revisions.get(&(certificate, revision)).is_none_or(|made| !self.made.contains(&made.id))
+            {
+                // It survived a commit that failed.
+                self.made.insert(id);
+                self.revisions.insert((certificate, revision), super::Made { id, by: *kernel });
+            }
+        }
+        for (promise, what) in wrong {
+            self.violation(promise, kernel, 0, what);
+        }
+    }
+}
