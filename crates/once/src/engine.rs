@@ -72,14 +72,14 @@ pub(crate) struct Shared {
     pub events: broadcast::Sender<Event>,
     pub metrics: Mutex<Metrics>,
     /// The store as of the last commit. A snapshot must not be taken during a commit, so the engine takes it after.
-    snapshot: RwLock<FjallSnapshot>,
+    snapshot: RwLock<Snapshot>,
     /// Why the engine stopped by itself.
     pub fault: tokio::sync::watch::Sender<Option<Error>>,
 }
 
 impl Shared {
     /// The store as of the last commit.
-    pub fn snapshot(&self) -> FjallSnapshot {
+    pub fn snapshot(&self) -> Snapshot {
         self.snapshot.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
@@ -93,6 +93,27 @@ impl Shared {
     /// Why the engine answers no more.
     pub fn gone(&self) -> Error {
         self.fault.borrow().clone().unwrap_or_else(Error::stopping)
+    }
+}
+
+/// The store at one moment, or nothing once the kernel has stopped: the data directory is free then, whoever still
+/// holds on to the kernel.
+#[derive(Debug, Clone)]
+pub(crate) struct Snapshot(Option<FjallSnapshot>);
+
+impl Snapshot {
+    fn open(&self) -> Result<&FjallSnapshot, StoreError> {
+        self.0.as_ref().ok_or_else(|| StoreError::Io("the kernel has stopped".into()))
+    }
+}
+
+impl Read for Snapshot {
+    fn get(&self, table: Table, key: &[u8]) -> Result<Option<bytes::Bytes>, StoreError> {
+        self.open()?.get(table, key)
+    }
+
+    fn scan(&self, table: Table, from: &[u8], to: Option<&[u8]>, visit: Visit<'_>) -> Result<(), StoreError> {
+        self.open()?.scan(table, from, to, visit)
     }
 }
 
@@ -117,6 +138,12 @@ struct Published {
     shared: Arc<Shared>,
 }
 
+impl Published {
+    fn publish(&self, snapshot: Option<FjallSnapshot>) {
+        *self.shared.snapshot.write().unwrap_or_else(PoisonError::into_inner) = Snapshot(snapshot);
+    }
+}
+
 impl Read for Published {
     fn get(&self, table: Table, key: &[u8]) -> Result<Option<bytes::Bytes>, StoreError> {
         self.store.get(table, key)
@@ -137,7 +164,7 @@ impl Store for Published {
     fn commit(&mut self, batch: Batch, durability: Durability) -> Result<(), StoreError> {
         let begun = Instant::now();
         self.store.commit(batch, durability)?;
-        *self.shared.snapshot.write().unwrap_or_else(PoisonError::into_inner) = self.store.snapshot();
+        self.publish(Some(self.store.snapshot()));
         let mut metrics = self.shared.metrics.lock().unwrap_or_else(PoisonError::into_inner);
         metrics.commit(begun.elapsed(), durability == Durability::Synced);
         Ok(())
@@ -154,7 +181,7 @@ pub(crate) fn prepare(data: PathBuf, key: KernelKey, store: FjallStore) -> (Arc<
         mail,
         events: broadcast::channel(EVENTS_MAX).0,
         metrics: Mutex::new(Metrics::default()),
-        snapshot: RwLock::new(store.snapshot()),
+        snapshot: RwLock::new(Snapshot(Some(store.snapshot()))),
         fault: tokio::sync::watch::channel(None).0,
     });
     (Arc::clone(&shared), EngineThread { store: Published { store, shared }, mailbox })
@@ -218,6 +245,7 @@ impl EngineThread {
             if let Some(done) = stop {
                 drop(post);
                 drop(mailbox);
+                store.publish(None);
                 let _ = done.send(store.store.close().map_err(Error::from));
                 return Ok(());
             }

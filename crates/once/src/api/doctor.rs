@@ -4,6 +4,7 @@ use std::sync::atomic::Ordering;
 
 use once_core::query;
 use once_core::rows::{self, PeerStatus};
+use once_core::store::Read;
 use once_model::limits::DISK_RESERVE_BYTES;
 use serde_json::{Value, json};
 
@@ -59,7 +60,7 @@ fn disk(kernel: &Kernel) -> Value {
 
 fn peer(
     kernel: &Kernel,
-    snapshot: &once_store::FjallSnapshot,
+    snapshot: &dyn Read,
     id: &once_model::ids::KernelId,
     row: &rows::PeerRow,
 ) -> Result<Value, Error> {

@@ -40,8 +40,27 @@ pub(crate) struct Listen {
     pub relay: Option<RelayUrl>,
 }
 
+/// How often binding is tried: a kernel that was just stopped may need a moment to let its port go.
+const BIND_TRIES: usize = 20;
+
+/// Between two tries.
+const BIND_PAUSE: Duration = Duration::from_millis(100);
+
 /// Binds the endpoint. A port that is taken by someone else is an error: peers know this kernel by it.
 pub(crate) async fn bind(key: &KernelKey, listen: &Listen) -> Result<Endpoint, Error> {
+    let mut tries = 0;
+    loop {
+        match bind_once(key, listen).await {
+            Err(_) if tries < BIND_TRIES => {
+                tries += 1;
+                tokio::time::sleep(BIND_PAUSE).await;
+            }
+            done => return done,
+        }
+    }
+}
+
+async fn bind_once(key: &KernelKey, listen: &Listen) -> Result<Endpoint, Error> {
     let fault = |what: &str, e: &dyn std::fmt::Display| Error::fault(format!("{what}: {e}"));
     let quic = QuicTransportConfig::builder()
         .keep_alive_interval(KEEP_ALIVE)

@@ -183,10 +183,13 @@ impl Network for Handle {
     }
 
     fn timer(&self, after: Duration, timer: Timer) {
-        let net = Arc::clone(&self.0);
+        // A timer that is running does not keep a stopped kernel's socket open.
+        let mail = self.0.shared.mail.downgrade();
         self.0.runtime.spawn(async move {
             tokio::time::sleep(after).await;
-            net.tell(Input::Timer(timer)).await;
+            if let Some(mail) = mail.upgrade() {
+                let _ = mail.send(Mail::Input(Input::Timer(timer))).await;
+            }
         });
     }
 

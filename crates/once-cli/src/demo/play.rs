@@ -1,0 +1,295 @@
+//! The acts of the demo, in order.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use once::api::Events;
+use serde_json::{Value, json};
+
+use super::folder::Folder;
+use super::node::Node;
+use super::report::{Report, Stage};
+use super::world::World;
+use super::{damage, examples, measure};
+use crate::context::{list, number, text};
+use crate::failure::{Done, Failure};
+use crate::ui;
+
+/// How many scenarios are changed.
+const CHANGES: usize = 10;
+
+/// Objects in one call of `share`.
+const SHARE_MAX_OBJECTS: usize = 1000;
+
+/// How long a wait goes on without any progress.
+const STALL_MAX: Duration = Duration::from_secs(30);
+const STALL_STEP: Duration = Duration::from_millis(5);
+
+/// How long a call may take that has all the time it wants.
+const PATIENT_MS: u64 = 600_000;
+
+/// What the second kernel may store for the first beyond the folder: what is measured with, and changes.
+const QUOTA_SPARE_BYTES: u64 = 256 * 1024 * 1024;
+
+/// Everything up to the verdict.
+pub async fn play(world: &mut World, folder: Option<&Path>, stage: &Stage, report: &mut Report) -> Done<()> {
+    stage.talk("Two kernels on this machine, each a process of its own.\n");
+    start(world, stage).await?;
+    let scratch = world.scratch().to_owned();
+    let path = match folder {
+        Some(folder) => folder.to_owned(),
+        None => examples::write(&scratch.join("examples"))?,
+    };
+    let (alice, bob, entries) = world.parts()?;
+    pair(alice, bob, &scratch, stage, report).await?;
+    import(alice, entries, &path, folder.is_none(), stage, report).await?;
+    let quota = QUOTA_SPARE_BYTES + 4 * report.bytes;
+    bob.call("peers.set", json!({ "peer": alice.kernel, "quota_bytes": quota })).await?;
+    share_and_kill(alice, bob, entries, stage, report).await?;
+    if std::env::var_os("ONCE_DEMO_DAMAGE").is_some_and(|value| value == "1") {
+        let what = damage::flip_one_byte(bob, entries).await?;
+        stage.done("one stored byte flipped", &what);
+    }
+    check(bob, entries, stage, report).await;
+    if !report.is_ok() {
+        return Ok(());
+    }
+    change_and_exchange(alice, bob, entries, stage, report).await?;
+    measure::measure(alice, bob, stage, report).await?;
+    check(bob, entries, stage, report).await;
+    Ok(())
+}
+
+async fn start(world: &mut World, stage: &Stage) -> Done<()> {
+    stage.begin("starting alice and bob");
+    let begun = Instant::now();
+    let up = |node: &Node, begun: Instant| {
+        let took = ui::duration_us(begun.elapsed().as_micros() as u64);
+        let numbers = format!("pid {}, {}, ready after {took}", node.pid(), node.address);
+        stage.done(&format!("{} is up", node.name), &numbers);
+    };
+    let scratch = world.scratch().to_owned();
+    up(world.alice.insert(Node::start("alice", &scratch).await?), begun);
+    let begun = Instant::now();
+    up(world.bob.insert(Node::start("bob", &scratch).await?), begun);
+    Ok(())
+}
+
+/// Bob is admitted by an invite. Someone who finds the ticket afterwards is not.
+async fn pair(alice: &Node, bob: &Node, scratch: &Path, stage: &Stage, report: &mut Report) -> Done<()> {
+    stage.begin("pairing");
+    let invite = alice.call("invite", json!({ "name": "bob", "expires_s": 600 })).await?;
+    let ticket = text(&invite, "ticket");
+    bob.call("join", json!({ "ticket": ticket, "name": "alice" })).await?;
+    stage.done("paired by an invite", "each authenticated by its key; default deny until now");
+    stage.begin("trying the ticket again");
+    let mut eve = Node::start("eve", scratch).await?;
+    let again = eve.call("join", json!({ "ticket": ticket, "timeout_ms": 10_000 })).await;
+    eve.stop().await;
+    match again {
+        Err(failure) if failure.exit == 3 => {
+            stage.done("the same ticket again", "refused: a third kernel found it too late");
+        }
+        Ok(_) => {
+            stage.failed("the same ticket again", "it admitted a third kernel");
+            report.fail("an invite was used twice");
+        }
+        Err(failure) => {
+            stage.failed("the same ticket again", &ui::capped(&failure.message, 200));
+            report.fail(format!("the used ticket was not refused, but: {}", failure.message));
+        }
+    }
+    // An exchange gives what the other may read.
+    alice.call("grant", json!({ "peer": bob.kernel, "right": "read" })).await?;
+    bob.call("grant", json!({ "peer": alice.kernel, "right": "read" })).await?;
+    Ok(())
+}
+
+async fn import(
+    alice: &Node,
+    entries: &mut Folder,
+    path: &Path,
+    generated: bool,
+    stage: &Stage,
+    report: &mut Report,
+) -> Done<()> {
+    let bar = stage.bar("importing", 0);
+    let summary = entries.import(alice, path, &bar).await?;
+    drop(bar);
+    report.scenarios = entries.entries.len() as u64;
+    report.broken = summary.broken.len() as u64;
+    report.bytes = summary.bytes;
+    let what = if generated { "imported generated examples" } else { "imported the folder" };
+    let (files, bytes) = (ui::count(report.scenarios, "scenario"), ui::bytes(report.bytes));
+    let took = ui::duration_us(summary.took.as_micros() as u64);
+    let beside = match summary.beside {
+        0 => String::new(),
+        n => format!(", {} beside one of the same UUID", ui::number(n)),
+    };
+    stage.done(what, &format!("{files}, {bytes}{beside}, {took}"));
+    for broken in &summary.broken {
+        stage.talk(&format!("  broken, left out: {}", broken.line()));
+    }
+    if entries.entries.is_empty() {
+        return Err(Failure::failed(format!("no scenario in {}", ui::shown_path(path))));
+    }
+    Ok(())
+}
+
+/// A third is delivered, a third is under way when bob dies, and the last third is shared while he is dead.
+async fn share_and_kill(
+    alice: &Node,
+    bob: &mut Node,
+    entries: &Folder,
+    stage: &Stage,
+    report: &mut Report,
+) -> Done<()> {
+    let keys = entries.keys();
+    let (first, rest) = keys.split_at(keys.len().div_ceil(3));
+    let (second, third) = rest.split_at(rest.len().div_ceil(2));
+    let bar = stage.bar("sharing everything with bob", keys.len() as u64);
+    share(alice, bob, first, true, &bar).await?;
+    let mut events = alice.client().listen().await?;
+    let sharing = async {
+        share(alice, bob, second, false, &bar).await?;
+        std::future::pending::<Done<()>>().await
+    };
+    tokio::select! {
+        failed = sharing => failed?,
+        () = delivered(&mut events), if !second.is_empty() => {}
+        () = tokio::time::sleep(STALL_MAX), if !second.is_empty() => return Err(stalled("the second third")),
+        () = std::future::ready(()), if second.is_empty() => {}
+    }
+    let pid = bob.pid();
+    bob.kill()?;
+    report.kills += 1;
+    // What the call above did not hand over before the kill is handed over now; sharing twice changes nothing.
+    share(alice, bob, second, false, &bar).await?;
+    share(alice, bob, third, false, &bar).await?;
+    let owed = owed(alice).await?;
+    drop(bar);
+    let total = keys.len() as u64;
+    let arrived = ui::number(total.saturating_sub(owed));
+    let numbers = format!("SIGKILL to pid {pid} with {arrived} of {} delivered", ui::number(total));
+    stage.done("killed bob in the middle", &numbers);
+    stage.begin("starting bob again");
+    let took = bob.restart().await?;
+    let begun = Instant::now();
+    wait_until_nothing_is_owed(alice).await?;
+    let rest = ui::duration_us(begun.elapsed().as_micros() as u64);
+    let ready = ui::duration_us(took.as_micros() as u64);
+    let numbers = format!("pid {}, ready after {ready}, the other {} arrived {rest} later", bob.pid(), ui::number(owed));
+    stage.done("bob is back", &numbers);
+    Ok(())
+}
+
+/// Hands objects to the outbox, or waits until they are delivered.
+pub async fn share(alice: &Node, bob: &Node, keys: &[String], delivered: bool, bar: &ui::Bar) -> Done<()> {
+    for part in keys.chunks(SHARE_MAX_OBJECTS) {
+        let params = json!({ "objects": part, "to": bob.kernel, "delivered": delivered, "timeout_ms": PATIENT_MS });
+        let answer = alice.call("share", params).await?;
+        if let Some(refused) = list(&answer, "refused").first() {
+            let code = ui::shown(text(refused, "code"));
+            return Err(Failure::failed(format!("bob refused {} ({code})", ui::shown(text(refused, "object")))));
+        }
+        if delivered {
+            bar.more(part.len() as u64);
+        }
+    }
+    Ok(())
+}
+
+/// Until something was delivered.
+async fn delivered(events: &mut Events) {
+    while let Some(event) = events.next().await {
+        if matches!(text(&event, "kind"), "delivered" | "lagged") {
+            return;
+        }
+    }
+}
+
+async fn owed(alice: &Node) -> Done<u64> {
+    let outbox = alice.call("outbox", json!({})).await?;
+    Ok(list(&outbox, "owed").iter().map(|row| number(row, "rows")).sum())
+}
+
+/// Waits as long as there is progress.
+pub async fn wait_until_nothing_is_owed(alice: &Node) -> Done<()> {
+    let (mut least, mut since) = (u64::MAX, Instant::now());
+    loop {
+        let owed = owed(alice).await?;
+        if owed == 0 {
+            return Ok(());
+        }
+        if owed < least {
+            (least, since) = (owed, Instant::now());
+        }
+        if since.elapsed() > STALL_MAX {
+            return Err(stalled(&format!("{} to bob", ui::count(owed, "scenario"))));
+        }
+        tokio::time::sleep(STALL_STEP).await;
+    }
+}
+
+fn stalled(what: &str) -> Failure {
+    Failure::failed(format!("{what}: nothing arrived for {} s", STALL_MAX.as_secs()))
+}
+
+/// Every file is read again and compared with what bob has.
+async fn check(bob: &Node, entries: &Folder, stage: &Stage, report: &mut Report) {
+    let total = entries.entries.len() as u64;
+    let bar = stage.bar("comparing byte for byte", total);
+    let check = entries.check(bob, &bar).await;
+    drop(bar);
+    report.lost = check.lost;
+    let numbers = format!("{} of {} files equal what bob has", ui::number(check.equal), ui::number(total));
+    if check.lost == 0 {
+        return stage.done("compared byte for byte", &numbers);
+    }
+    stage.failed("compared byte for byte", &numbers);
+    for lost in &check.named {
+        stage.talk(&format!("  {lost}"));
+    }
+    report.fail(format!("{} of {} lost or changed on the way", ui::number(check.lost), ui::count(total, "scenario")));
+}
+
+async fn change_and_exchange(
+    alice: &Node,
+    bob: &Node,
+    entries: &mut Folder,
+    stage: &Stage,
+    report: &mut Report,
+) -> Done<()> {
+    stage.begin("changing ten and exchanging again");
+    let chosen = entries.some_that_can_change(CHANGES);
+    for at in &chosen {
+        if let Some(entry) = entries.entries.get_mut(*at) {
+            let new = entry.expected(1)?;
+            let answer = alice.call("put", json!({ "object": entry.key, "text": new })).await?;
+            entry.key = text(answer.get("object").unwrap_or(&Value::Null), "key").to_owned();
+            entry.edition = 1;
+        }
+    }
+    let params = json!({ "with": bob.kernel, "timeout_ms": PATIENT_MS });
+    let exchanged = alice.call("exchange", params).await?;
+    report.delta_wire_bytes = number(&exchanged, "bytes_sent") + number(&exchanged, "bytes_received");
+    for at in &chosen {
+        let Some(entry) = entries.entries.get(*at) else { continue };
+        let there = bob.call("get", json!({ "object": entry.key })).await;
+        if there.is_ok_and(|answer| entry.expected(1).is_ok_and(|new| new == text(&answer, "text"))) {
+            report.changed += 1;
+        }
+    }
+    let (changed, wire) = (ui::number(chosen.len() as u64), ui::bytes(report.delta_wire_bytes));
+    let what = format!("changed {changed}, exchanged again");
+    let took = ui::duration_us(number(&exchanged, "took_us"));
+    let compared = ui::number(number(&exchanged, "compared"));
+    let numbers = format!("{} crossed, {compared} compared, {wire} on the wire, {took}", ui::number(report.changed));
+    if report.changed == chosen.len() as u64 {
+        stage.done(&what, &numbers);
+    } else {
+        stage.failed(&what, &numbers);
+        report.fail(format!("only {} of {changed} changes arrived", report.changed));
+    }
+    Ok(())
+}

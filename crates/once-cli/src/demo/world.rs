@@ -1,0 +1,50 @@
+//! Everything the demo starts and makes, so that it can end together.
+
+use std::path::Path;
+
+use tempfile::TempDir;
+
+use super::folder::Folder;
+use super::node::Node;
+use crate::failure::{Done, Failure, plain};
+
+/// The kernels, and what they are to have. The processes are gone before their directories.
+pub struct World {
+    /// Has everything first.
+    pub alice: Option<Node>,
+    /// Gets everything.
+    pub bob: Option<Node>,
+    /// What both must have in the end.
+    pub folder: Folder,
+    scratch: TempDir,
+}
+
+impl World {
+    /// A scratch directory, and nothing in it yet.
+    pub fn new() -> Done<Self> {
+        let scratch = tempfile::Builder::new().prefix("once-demo-").tempdir();
+        let scratch =
+            scratch.map_err(|error| Failure::failed(format!("no temporary directory: {}", plain(&error))))?;
+        Ok(Self { alice: None, bob: None, folder: Folder::default(), scratch })
+    }
+
+    /// Where kernels and examples may be put.
+    pub fn scratch(&self) -> &Path {
+        self.scratch.path()
+    }
+
+    /// Both kernels, and the folder.
+    pub fn parts(&mut self) -> Done<(&mut Node, &mut Node, &mut Folder)> {
+        match (&mut self.alice, &mut self.bob) {
+            (Some(alice), Some(bob)) => Ok((alice, bob, &mut self.folder)),
+            _ => Err(Failure::fault("the kernels are not up yet")),
+        }
+    }
+
+    /// Stops the kernels cleanly.
+    pub async fn stop(&mut self) {
+        for node in [&mut self.bob, &mut self.alice].into_iter().flatten() {
+            node.stop().await;
+        }
+    }
+}

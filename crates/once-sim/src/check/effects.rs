@@ -1,0 +1,221 @@
+//! What leaves a kernel: nothing before the commit it rests on, nothing to strangers, nothing beyond the windows, and
+//! each reply once.
+
+use bytes::Bytes;
+use once_core::rows;
+use once_core::store::{Read, Table};
+use once_core::waist::{Answer, Change, ConnId, Effect, Token};
+use once_core::{Refusal, meta};
+use once_model::hash::content_hash;
+use once_model::ids::{KernelId, ObjectKey};
+use once_model::limits::{RESEND_AFTER_MS, WINDOW_MAX_BYTES, WINDOW_MAX_SHARES};
+use once_model::wire::{Code, Following, Frame, Greeting, Parcel, ShareAnswer, Shared};
+
+use super::group::{Allowed, candidates};
+use super::{Checker, Group};
+use crate::coverage::Coverage;
+
+type Wrong = Vec<(u8, String)>;
+
+impl Checker {
+    /// Before the commit only a share may leave, and only of a revision that is on disk already.
+    pub(super) fn leaving_early(&mut self, group: &Group<'_>) {
+        for (effect, _) in group.effects.iter().filter(|(_, early)| *early) {
+            let what = match effect {
+                Effect::Send { frame: Frame::Share(parcel), .. } => {
+                    let shadow = self.shadows.get(&group.kernel);
+                    if shadow.is_some_and(|shadow| shadow.durable.contains(&parcel.header.id())) {
+                        continue;
+                    }
+                    format!("{} left before its revision was on disk", parcel.header.key())
+                }
+                other => format!("this left before the commit: {:.200}", format!("{other:?}")),
+            };
+            self.violation(6, &group.kernel, group.at_ms, what);
+        }
+    }
+
+    pub(super) fn leaving(&mut self, group: &Group<'_>, allowed: &Allowed, cover: &mut Coverage) {
+        let mut wrong = Wrong::new();
+        self.forget_late(group);
+        for (effect, early) in group.effects {
+            match effect {
+                Effect::Reply { token, reply } => self.replied(group, *token, reply, &mut wrong),
+                Effect::Send { peer, conn, frame } => {
+                    self.sent(group, allowed, (*peer, *conn), frame, *early, &mut wrong, cover);
+                }
+                _ => {}
+            }
+        }
+        for (promise, what) in wrong {
+            self.violation(promise, &group.kernel, group.at_ms, what);
+        }
+    }
+
+    /// A share that stayed unanswered for long is no longer under way: it may be sent again, or later.
+    fn forget_late(&mut self, group: &Group<'_>) {
+        let Some(shadow) = self.shadows.get_mut(&group.kernel) else { return };
+        for window in shadow.windows.values_mut() {
+            let late = |sent: u64| group.now_ms < sent || group.now_ms - sent >= RESEND_AFTER_MS;
+            window.retain(|_, (sent, _)| !late(*sent));
+        }
+    }
+
+    fn replied(
+        &mut self,
+        group: &Group<'_>,
+        token: Token,
+        reply: &Result<Answer, Refusal>,
+        wrong: &mut Wrong,
+    ) {
+        let Some(shadow) = self.shadows.get_mut(&group.kernel) else { return };
+        if shadow.tokens.remove(&token).is_none() {
+            wrong.push((4, format!("replies to {token}, which nobody asked or which was answered: {reply:?}")));
+        }
+        match reply {
+            Ok(Answer::Object { header, change }) if *change != Change::Dropped => {
+                let key = header.key();
+                if !is_durable(group, Table::Head, &key.to_row()) {
+                    wrong.push((6, format!("{change:?} {key} was told before it was on disk")));
+                }
+                // It may have gone on, or away, within the group.
+                if rows::head(group.store, &key).is_ok_and(|head| head.is_some()) {
+                    let fact = shadow.facts.entry(key).or_default();
+                    *fact = (*fact).max((header.epoch, header.revision));
+                }
+            }
+            Ok(_) => {
+                // What commands write has been compared with the shadow; that it is durable shows here.
+                let rows = group.commit.iter().flat_map(|commit| &commit.rows);
+                let lazy = rows.filter(|row| {
+                    matches!(row.table, Table::Peer | Table::Grant | Table::Invite | Table::Subscription)
+                        && row.before.is_some() != row.after.is_some()
+                });
+                for row in lazy {
+                    if !is_durable(group, row.table, &row.key) {
+                        wrong.push((6, format!("a reply left before a row of {:?} was on disk", row.table)));
+                    }
+                }
+            }
+            Err(_) => {}
+        }
+    }
+
+    #[allow(clippy::too_many_arguments)]
+    fn sent(
+        &mut self,
+        group: &Group<'_>,
+        allowed: &Allowed,
+        (peer, conn): (KernelId, ConnId),
+        frame: &Frame,
+        early: bool,
+        wrong: &mut Wrong,
+        cover: &mut Coverage,
+    ) {
+        let Some(shadow) = self.shadows.get_mut(&group.kernel) else { return };
+        let known = |rights: &super::shadow::Rights| rights.peers.contains_key(&peer);
+        let denial = matches!(
+            frame,
+            Frame::Denied(_) | Frame::Shared(Shared { answer: ShareAnswer::Refused(Code::Denied), .. })
+        );
+        if !denial && !known(&shadow.rights) && !allowed.before.as_ref().is_some_and(known) {
+            wrong.push((7, format!("says to a stranger: {}", crate::shell::brief(frame))));
+        }
+        match frame {
+            Frame::Hello(greeting) | Frame::Admitted(greeting) => greeted(group, greeting, wrong),
+            Frame::Share(parcel) => {
+                let key = parcel.header.key();
+                let heads = candidates(group, &key);
+                let asked = [&shadow.shares, &shadow.settled].iter().any(|debts| debts.contains(&(peer, key)));
+                let may_by = |rights: &super::shadow::Rights| {
+                    heads.iter().any(|head| rights.may_read(&peer, head, group.now_ms))
+                };
+                let may = may_by(&shadow.rights) || allowed.before.as_ref().is_some_and(may_by);
+                if !asked && !may {
+                    wrong.push((7, format!("sends {key} to {peer:.10}, which may not read it")));
+                }
+                if !early && !shadow.durable.contains(&parcel.header.id()) {
+                    wrong.push((6, format!("{key} left before its revision was on disk")));
+                }
+                well_formed(parcel, wrong);
+                let window = shadow.windows.entry((peer, conn)).or_default();
+                let bytes = parcel.body.as_ref().map_or(0, Bytes::len);
+                let full = window.len() >= WINDOW_MAX_SHARES || window_bytes(window) >= WINDOW_MAX_BYTES;
+                if full && !window.contains_key(&key) {
+                    wrong.push((9, format!("{} shares to {peer:.10} are under way", window.len() + 1)));
+                }
+                window.insert(key, (group.now_ms, bytes));
+                if window.len() == WINDOW_MAX_SHARES {
+                    cover.met("state full window");
+                }
+            }
+            Frame::Shared(Shared { key, answer: ShareAnswer::Stored, .. }) => {
+                if !is_durable(group, Table::Head, &key.to_row()) {
+                    wrong.push((6, format!("{key} was acknowledged before it was on disk")));
+                }
+                if let Ok(Some(head)) = rows::head(group.store, key) {
+                    let fact = shadow.facts.entry(*key).or_default();
+                    *fact = (*fact).max((head.header.epoch, head.header.revision));
+                }
+            }
+            Frame::Shared(Shared { key, answer: ShareAnswer::Known, .. }) => {
+                let heads = candidates(group, key);
+                if heads.is_empty() {
+                    wrong.push((4, format!("{key} was called known, and nothing of it is here")));
+                }
+            }
+            Frame::Following(Following { key, on: true, .. }) => {
+                if !allowed.followable.contains(&(peer, *key)) {
+                    wrong.push((7, format!("tells {peer:.10} that it follows {key}, which it may not read")));
+                }
+            }
+            Frame::Following(Following { key, code: Some(code), .. }) if *code != Code::Denied => {
+                wrong.push((7, format!("tells why {key} cannot be followed: {code:?}")));
+            }
+            _ => {}
+        }
+    }
+}
+
+fn window_bytes(window: &std::collections::BTreeMap<ObjectKey, (u64, usize)>) -> usize {
+    window.values().map(|(_, bytes)| bytes).sum()
+}
+
+/// Whether a row that a process sees would survive a crash, in the parts that matter.
+fn is_durable(group: &Group<'_>, table: Table, key: &[u8]) -> bool {
+    let live = group.store.get(table, key).ok().flatten();
+    let durable = group.store.durable(table, key);
+    match (&live, durable) {
+        (None, None) => true,
+        (Some(live), Some(durable)) if table == Table::Head => {
+            let id = |value: &[u8]| {
+                once_core::txn::decode::<rows::HeadRow>(table, value).ok().map(|head| head.header.id())
+            };
+            id(live) == id(durable)
+        }
+        (Some(_), Some(_)) => true,
+        _ => false,
+    }
+}
+
+/// What a kernel says of itself must not be more than its disk can keep.
+fn greeted(group: &Group<'_>, greeting: &Greeting, wrong: &mut Wrong) {
+    let kept = group.store.durable(Table::Meta, b"commit").and_then(|bytes| <[u8; 8]>::try_from(bytes.as_ref()).ok());
+    let kept = kept.map_or(0, u64::from_be_bytes);
+    if greeting.commit > kept {
+        wrong.push((6, format!("tells a peer of commit {}, and only {kept} is on disk", greeting.commit)));
+    }
+    let identity = meta::identity(group.store).ok().flatten();
+    if identity.is_some_and(|identity| identity.incarnation != greeting.incarnation) {
+        wrong.push((6, "tells a peer of another incarnation".into()));
+    }
+}
+
+/// What leaves must be whole.
+pub(super) fn well_formed(parcel: &Parcel, wrong: &mut Wrong) {
+    if let Some(body) = &parcel.body
+        && content_hash(body) != parcel.header.content
+    {
+        wrong.push((1, format!("{} leaves with other bytes", parcel.header.key())));
+    }
+}

@@ -1,0 +1,104 @@
+//! What peers read from snapshots: nothing without a right, and what is not there looks like what is not allowed.
+
+use std::collections::BTreeSet;
+use std::ops::ControlFlow;
+
+use bytes::Bytes;
+use once_core::query;
+use once_core::rows::{self, HeadRow};
+use once_model::hash::item_id;
+use once_model::ids::{ItemId, KernelId};
+use once_model::wire::{Absent, Code, Frame, Parcel, Pull, Request};
+
+use super::Checker;
+use crate::disk::Disk;
+
+impl Checker {
+    fn may_read(&self, kernel: &KernelId, peer: &KernelId, head: &HeadRow, now_ms: u64) -> bool {
+        self.shadows.get(kernel).is_some_and(|shadow| shadow.rights.may_read(peer, head, now_ms))
+    }
+
+    /// A request was answered.
+    pub fn answered(
+        &self,
+        kernel: &KernelId,
+        peer: &KernelId,
+        request: &Request,
+        answer: &Frame,
+        disk: &Disk,
+        now_ms: u64,
+    ) -> Result<(), String> {
+        let heads = query::find(disk, &request.uuid, request.line).map_err(|error| error.to_string())?;
+        let readable: Vec<_> = heads.iter().filter(|head| self.may_read(kernel, peer, head, now_ms)).collect();
+        let living = readable.iter().filter(|head| !head.header.tombstone).count();
+        match answer {
+            Frame::Found(found) => self.given(kernel, peer, &found.parcel, disk, now_ms),
+            Frame::Absent(Absent { code: Code::Denied, .. }) if readable.is_empty() || living == 0 => Ok(()),
+            Frame::Absent(Absent { code: Code::Ambiguous, .. }) if living > 1 => Ok(()),
+            other => Err(format!(
+                "answers {} to a request for {} of which {peer:.10} may read {}",
+                crate::shell::brief(other),
+                request.uuid,
+                readable.len()
+            )),
+        }
+    }
+
+    /// A scenario was given to a peer.
+    pub fn given(
+        &self,
+        kernel: &KernelId,
+        peer: &KernelId,
+        parcel: &Parcel,
+        disk: &Disk,
+        now_ms: u64,
+    ) -> Result<(), String> {
+        let key = parcel.header.key();
+        let head = rows::head(disk, &key).ok().flatten();
+        if !head.is_some_and(|head| self.may_read(kernel, peer, &head, now_ms)) {
+            return Err(format!("gives {key} to {peer:.10}, which may not read it"));
+        }
+        let mut wrong = Vec::new();
+        super::effects::well_formed(parcel, &mut wrong);
+        wrong.pop().map_or(Ok(()), |(_, what)| Err(what))
+    }
+
+    /// Bytes were given to a peer.
+    pub fn pulled(
+        &self,
+        kernel: &KernelId,
+        peer: &KernelId,
+        pull: &Pull,
+        bytes: &Bytes,
+        disk: &Disk,
+        now_ms: u64,
+    ) -> Result<(), String> {
+        let head = rows::head(disk, &pull.key).ok().flatten();
+        let shadow = self.shadows.get(kernel);
+        let owed = shadow.is_some_and(|shadow| {
+            [&shadow.shares, &shadow.settled].iter().any(|debts| debts.contains(&(*peer, pull.key)))
+                && shadow.rights.is_active(peer)
+        });
+        if !owed && !head.is_some_and(|head| self.may_read(kernel, peer, &head, now_ms)) {
+            return Err(format!("gives the bytes of {} to {peer:.10}, which may not read it", pull.key));
+        }
+        let whole = self.bodies.get(&pull.content);
+        let offset = usize::try_from(pull.offset).unwrap_or(usize::MAX);
+        if whole.and_then(|whole| whole.get(offset..)) != Some(bytes.as_ref()) {
+            return Err(format!("gives other bytes of {} than were imported", pull.key));
+        }
+        Ok(())
+    }
+
+    /// The items that a peer may hear of in an exchange.
+    pub fn readable(&self, kernel: &KernelId, peer: &KernelId, disk: &Disk, now_ms: u64) -> BTreeSet<ItemId> {
+        let mut items = BTreeSet::new();
+        let read = query::heads(disk, &mut |head| {
+            if self.may_read(kernel, peer, &head, now_ms) {
+                items.insert(item_id(&head.header));
+            }
+            ControlFlow::Continue(())
+        });
+        if read.is_err() { BTreeSet::new() } else { items }
+    }
+}

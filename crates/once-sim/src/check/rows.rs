@@ -1,0 +1,413 @@
+//! What a commit changed: bodies, heads, conflicts, debts, followers, rights, quotas.
+
+use bytes::Bytes;
+use once_core::rows::{self, HeadRow, OutboxRow, PeerStatus, UsageRow};
+use once_core::store::{Read, Table, scan_prefix};
+use once_core::txn;
+use once_model::hash::content_hash;
+use once_model::ids::{Hash, KernelId, Lineage, ObjectKey, Uuid};
+use once_model::limits::CONFLICTS_MAX_BODIES;
+use std::ops::ControlFlow;
+
+use super::group::{Allowed, candidates, claimed_as};
+use super::shadow::{grants_of, peers_of};
+use super::{Checker, Group, Made};
+use crate::coverage::Coverage;
+use crate::disk::{Changed, Commit, Disk};
+
+type Wrong = Vec<(u8, String)>;
+
+fn head_in(value: Option<&Bytes>) -> Option<HeadRow> {
+    txn::decode(Table::Head, value?).ok()
+}
+
+impl Checker {
+    pub(super) fn rows(
+        &mut self,
+        group: &Group<'_>,
+        commit: &Commit,
+        allowed: &Allowed,
+        cover: &mut Coverage,
+    ) {
+        let mut wrong = Wrong::new();
+        let mut rights_changed = false;
+        for changed in &commit.rows {
+            match changed.table {
+                Table::Head => self.head(group, commit, allowed, changed, &mut wrong, cover),
+                Table::Conflict => self.conflict(group, allowed, changed, &mut wrong, cover),
+                Table::Body => self.body(group, changed, &mut wrong),
+                Table::Genesis => self.genesis(group, changed, cover),
+                Table::Outbox => self.debt(group, allowed, changed, &mut wrong),
+                Table::Follower => self.follower(group, commit, allowed, changed, &mut wrong, cover),
+                Table::Usage => self.usage(group, changed, &mut wrong, cover),
+                Table::Peer | Table::Grant => rights_changed = true,
+                _ => {}
+            }
+        }
+        if rights_changed {
+            self.rights(group, commit, &mut wrong);
+        }
+        if let Some(shadow) = self.shadows.get_mut(&group.kernel) {
+            // A subscription that ended here must not be taken for one that is still asked for.
+            for changed in commit.rows.iter().filter(|changed| changed.table == Table::Subscription) {
+                if changed.after.is_none()
+                    && let Some((peer, key)) = changed.key.split_at_checked(KernelId::LEN)
+                    && let (Some(peer), Some(key)) = (KernelId::from_slice(peer), ObjectKey::from_row(key))
+                {
+                    shadow.subscriptions.remove(&(peer, key));
+                }
+            }
+            if commit.synced {
+                let pending = std::mem::take(&mut shadow.pending);
+                shadow.durable.extend(pending);
+            }
+        }
+        for (promise, what) in wrong {
+            self.violation(promise, &group.kernel, group.at_ms, what);
+        }
+    }
+
+    fn head(
+        &mut self,
+        group: &Group<'_>,
+        commit: &Commit,
+        allowed: &Allowed,
+        changed: &Changed,
+        wrong: &mut Wrong,
+        cover: &mut Coverage,
+    ) {
+        let (old, new) = (head_in(changed.before.as_ref()), head_in(changed.after.as_ref()));
+        let Some(key) = ObjectKey::from_row(&changed.key) else {
+            return wrong.push((1, "a head has a key that is none".into()));
+        };
+        let Some(new) = new else {
+            if old.is_some() {
+                self.head_gone(group, allowed, &key, wrong);
+            }
+            return;
+        };
+        let id = new.header.id();
+        if new.header.key() != key {
+            wrong.push((1, format!("the head of {key} is that of {}", new.header.key())));
+        }
+        if let Some(shadow) = self.shadows.get_mut(&group.kernel) {
+            shadow.pending.push(id);
+        }
+        if !new.header.tombstone && !has_body(group.store, &new) {
+            wrong.push((1, format!("{key} has no body")));
+        }
+        if new.header.tombstone && new.from.is_some() {
+            cover.met("state tombstone at a replica");
+        }
+        if new.conflicts_dropped > 0 {
+            cover.met("state conflict not kept but counted");
+        }
+        if new.header.lineage.is_some() {
+            let others = heads_of(group.store, &key.uuid);
+            if others.iter().filter(|head| head.header.lineage.is_some()).count() > 1 {
+                cover.met("state two claims side by side");
+            }
+        }
+        let known = old.as_ref().map(|old| (old.header.epoch, old.header.revision, old.header.id()));
+        if let Some((epoch, revision, old_id)) = known {
+            let (was, is) = ((epoch, revision), (new.header.epoch, new.header.revision));
+            if is < was {
+                wrong.push((4, format!("{key} went back from {was:?} to {is:?}")));
+            } else if is == was && id != old_id {
+                wrong.push((4, format!("{key} was replaced by another revision {is:?}")));
+            } else if epoch == new.header.epoch
+                && new.header.revision == revision + 1
+                && new.header.parent != Some(old_id)
+            {
+                wrong.push((4, format!("{key} was replaced by a revision that does not continue it")));
+            }
+            if old_id == id {
+                return;
+            }
+        }
+        self.origin(group, allowed, &new, id, wrong);
+        let grown = commit.rows.iter().any(|row| row.table == Table::Genesis);
+        if grown && new.from.is_some() && new.header.lineage.is_some() {
+            let before = commit.rows.iter().filter(|row| row.table == Table::Head && row.after.is_none());
+            if before.into_iter().any(|row| row.key.starts_with(key.uuid.as_bytes())) {
+                cover.met("state unclaimed copy became a replica");
+            }
+        }
+    }
+
+    /// Who made a revision that is new here, and whether it may be here.
+    fn origin(
+        &mut self,
+        group: &Group<'_>,
+        allowed: &Allowed,
+        new: &HeadRow,
+        id: Hash,
+        wrong: &mut Wrong,
+    ) {
+        let key = new.header.key();
+        match (new.from, new.header.lineage, new.header.certificate) {
+            (None, Some(_), Some(certificate)) => {
+                if new.home != Some(group.kernel) {
+                    wrong.push((2, format!("changes {key}, whose home is {:?}", new.home)));
+                }
+                let place = (certificate, new.header.revision);
+                match self.revisions.get(&place) {
+                    Some(made) if made.id != id => wrong.push((
+                        2,
+                        format!("{key} has two revisions {}: {:.10} made the other", new.header.revision, made.by),
+                    )),
+                    _ => {}
+                }
+                self.made.insert(id);
+                self.revisions.entry(place).or_insert(Made { id, by: group.kernel });
+            }
+            (Some(from), lineage, _) => {
+                if !allowed.arrivals.contains(&(from, id)) {
+                    wrong.push((7, format!("stores {key} of {from:.10}, which may not share")));
+                }
+                if lineage.is_some() && !self.made.contains(&id) {
+                    let revision = new.header.revision;
+                    wrong.push((2, format!("stores revision {revision} of {key}, which its home never made")));
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn head_gone(&mut self, group: &Group<'_>, allowed: &Allowed, key: &ObjectKey, wrong: &mut Wrong) {
+        let became = claimed_as(group, key);
+        let kept = became.is_some_and(|key| rows::head(group.store, &key).is_ok_and(|head| head.is_some()));
+        let dropped = allowed.dropped.contains(key)
+            || became.is_some_and(|key| allowed.dropped.contains(&key));
+        if !dropped && !kept {
+            wrong.push((4, format!("{key} is gone, and nobody removed it")));
+        }
+        if let Some(shadow) = self.shadows.get_mut(&group.kernel) {
+            shadow.facts.remove(key);
+            if let (Some(became), true) = (became, dropped) {
+                shadow.facts.remove(&became);
+            }
+        }
+    }
+
+    fn conflict(
+        &mut self,
+        group: &Group<'_>,
+        allowed: &Allowed,
+        changed: &Changed,
+        wrong: &mut Wrong,
+        cover: &mut Coverage,
+    ) {
+        let Some(new) = head_in(changed.after.as_ref()) else { return };
+        cover.met("state conflict kept");
+        let key = new.header.key();
+        let mut count = 0;
+        let counted = scan_prefix(group.store, Table::Conflict, &key.to_row(), &mut |_, _| {
+            count += 1;
+            ControlFlow::Continue(())
+        });
+        if count == CONFLICTS_MAX_BODIES {
+            cover.met("state conflicts full");
+        }
+        if counted.is_err() || count > CONFLICTS_MAX_BODIES {
+            wrong.push((9, format!("{count} conflicts of {key} are kept")));
+        }
+        if !new.header.tombstone && !has_body(group.store, &new) {
+            wrong.push((1, format!("a conflict of {key} has no body")));
+        }
+        let id = new.header.id();
+        if let Some(shadow) = self.shadows.get_mut(&group.kernel) {
+            shadow.pending.push(id);
+        }
+        if !head_in(changed.before.as_ref()).is_some_and(|old| old.header.id() == id) {
+            self.origin(group, allowed, &new, id, wrong);
+        }
+    }
+
+    fn body(&mut self, group: &Group<'_>, changed: &Changed, wrong: &mut Wrong) {
+        let Some((uuid, content)) = changed.key.split_at_checked(16) else { return };
+        let (Ok(uuid), Some(content)) = (Uuid::from_slice(uuid), Hash::from_slice(content)) else { return };
+        match &changed.after {
+            Some(body) => {
+                if content_hash(body) != content {
+                    wrong.push((1, format!("a body of {uuid} does not have its hash")));
+                } else if self.bodies.get(&content) != Some(body) {
+                    wrong.push((1, format!("a body of {uuid} is none that anybody imported or put")));
+                }
+            }
+            None => {
+                let mut all = heads_of(group.store, &uuid);
+                all.extend(conflicts_of(group.store, &uuid));
+                if all.iter().any(|head| head.header.content == content && !head.header.tombstone) {
+                    wrong.push((1, format!("a body of {uuid} is gone, and an object still has it")));
+                }
+            }
+        }
+    }
+
+    /// An unclaimed copy has become an object with a lineage: what hangs on it goes along.
+    fn genesis(&mut self, group: &Group<'_>, changed: &Changed, _: &mut Coverage) {
+        let Some((uuid, content)) = changed.key.split_at_checked(16) else { return };
+        let (Ok(uuid), Some(content)) = (Uuid::from_slice(uuid), Hash::from_slice(content)) else { return };
+        let Ok(Some(lineage)) = txn::get::<Lineage>(group.store, Table::Genesis, &changed.key) else { return };
+        let old = ObjectKey { uuid, line: once_model::ids::Line::Unclaimed(content) };
+        let new = ObjectKey { uuid, line: once_model::ids::Line::Claimed(lineage) };
+        let Some(shadow) = self.shadows.get_mut(&group.kernel) else { return };
+        for debts in [&mut shadow.shares, &mut shadow.settled] {
+            let moved: Vec<_> = debts.iter().filter(|(_, key)| *key == old).map(|(to, _)| (*to, new)).collect();
+            debts.extend(moved);
+        }
+        let stored = grants_of(group.store);
+        let scope = |key| once_core::rights::Scope::Object(key);
+        let moved: Vec<_> = shadow.rights.grants.iter().filter(|((s, ..), _)| *s == scope(old)).collect();
+        let moved: Vec<_> = moved.into_iter().map(|((_, right, to), end)| (*right, *to, *end)).collect();
+        for (right, to, end) in moved {
+            if !stored.contains_key(&(scope(old), right, to)) {
+                shadow.rights.grants.remove(&(scope(old), right, to));
+                shadow.rights.grants.insert((scope(new), right, to), end);
+            }
+        }
+        if let Some(fact) = shadow.facts.remove(&old) {
+            shadow.facts.entry(new).or_insert(fact);
+        }
+    }
+
+    fn debt(&mut self, group: &Group<'_>, allowed: &Allowed, changed: &Changed, wrong: &mut Wrong) {
+        let Some((peer, key)) = changed.key.split_at_checked(KernelId::LEN) else { return };
+        let (Some(peer), Some(key)) = (KernelId::from_slice(peer), ObjectKey::from_row(key)) else { return };
+        let (None, Some(before)) = (&changed.after, &changed.before) else { return };
+        let Ok(row) = txn::decode::<OutboxRow>(Table::Outbox, before) else { return };
+        let heads = candidates(group, &key);
+        let ids: Vec<Hash> = heads.iter().map(|head| head.header.id()).chain([row.id]).collect();
+        let answered = allowed.answered.get(&(peer, key)).is_some_and(|said| said.iter().any(|id| ids.contains(id)));
+        let gone = rows::head(group.store, &key).is_ok_and(|head| head.is_none());
+        let Some(shadow) = self.shadows.get_mut(&group.kernel) else { return };
+        let asked = shadow.shares.contains(&(peer, key));
+        let may = heads.iter().any(|head| shadow.rights.may_read(&peer, head, group.now_ms));
+        let moved = claimed_as(group, &key).is_some_and(|key| {
+            group.store.get(Table::Outbox, &rows::peer_object_key(&peer, &key)).is_ok_and(|row| row.is_some())
+        });
+        let ended = allowed.removed.contains(&peer) || (gone && !moved) || (!asked && !may);
+        if !answered && !ended && !moved {
+            wrong.push((4, format!("forgets that it owes {key} to {peer:.10}, which has not answered")));
+        }
+        shadow.owed.remove(&(peer, key));
+        if shadow.shares.remove(&(peer, key)) {
+            shadow.settled.insert((peer, key));
+        }
+    }
+
+    fn follower(
+        &mut self,
+        group: &Group<'_>,
+        commit: &Commit,
+        allowed: &Allowed,
+        changed: &Changed,
+        wrong: &mut Wrong,
+        cover: &mut Coverage,
+    ) {
+        let Some((key, peer)) = changed.key.split_at_checked(ObjectKey::ROW_LEN) else { return };
+        let (Some(key), Some(peer)) = (ObjectKey::from_row(key), KernelId::from_slice(peer)) else { return };
+        match (&changed.before, &changed.after) {
+            (None, Some(_)) => {
+                let moved = commit.rows.iter().any(|row| {
+                    row.table == Table::Follower && row.after.is_none() && row.key.ends_with(peer.as_bytes())
+                });
+                if !allowed.followable.contains(&(peer, key)) && !moved {
+                    wrong.push((7, format!("lets {peer:.10} follow {key}, which it may not read")));
+                }
+            }
+            (Some(_), None) if commit.rows.iter().any(|row| row.table == Table::Grant && row.after.is_none()) => {
+                cover.met("state revoked while followed");
+            }
+            _ => {}
+        }
+    }
+
+    fn usage(&mut self, group: &Group<'_>, changed: &Changed, wrong: &mut Wrong, cover: &mut Coverage) {
+        let read = |value: Option<&Bytes>| {
+            value.and_then(|value| txn::decode::<UsageRow>(Table::Usage, value).ok()).unwrap_or_default()
+        };
+        let (before, after) = (read(changed.before.as_ref()), read(changed.after.as_ref()));
+        let Some(peer) = KernelId::from_slice(&changed.key) else { return };
+        let quota = rows::peer(group.store, &peer).ok().flatten().map_or(0, |row| row.quota_bytes);
+        let shadow = self.shadows.get(&group.kernel).and_then(|shadow| shadow.rights.peers.get(&peer));
+        let quota = quota.max(shadow.map_or(0, |peer| peer.quota_bytes));
+        if after.stored_bytes > quota && after.stored_bytes > before.stored_bytes && shadow.is_some() {
+            wrong.push((9, format!("stores {} bytes of {peer:.10}, whose quota is {quota}", after.stored_bytes)));
+        }
+        if after.stored_bytes * 10 > quota * 9 {
+            cover.met("state quota reached");
+        }
+    }
+
+    /// The rights on the disk are those that commands and admissions gave.
+    fn rights(&mut self, group: &Group<'_>, commit: &Commit, wrong: &mut Wrong) {
+        let Some(shadow) = self.shadows.get(&group.kernel) else { return };
+        if commit.rows.iter().any(|row| row.table == Table::Grant) {
+            let stored = grants_of(group.store);
+            for (grant, _) in stored.iter().filter(|(grant, end)| shadow.rights.grants.get(grant) != Some(end)) {
+                wrong.push((7, format!("has a grant that nobody gave, or that was taken back: {grant:?}")));
+            }
+            for (grant, _) in shadow.rights.grants.iter().filter(|(grant, _)| !stored.contains_key(grant)) {
+                wrong.push((4, format!("lost a grant: {grant:?}")));
+            }
+        }
+        if commit.rows.iter().any(|row| row.table == Table::Peer) {
+            let stored = peers_of(group.store);
+            if stored != shadow.rights.peers {
+                let what = format!("has the peers {stored:?} instead of {:?}", shadow.rights.peers);
+                wrong.push((7, what));
+            }
+        }
+    }
+
+    /// Recounts what a store holds: after a restart, and at the end.
+    pub fn check_store(&self, kernel: &KernelId, disk: &Disk) -> Result<(), String> {
+        let mut stored: std::collections::BTreeMap<KernelId, u64> = std::collections::BTreeMap::new();
+        for head in all(disk, Table::Head).into_iter().chain(all(disk, Table::Conflict)) {
+            if !head.header.tombstone {
+                match disk.get(Table::Body, &rows::body_key(&head.header)) {
+                    Ok(Some(body)) if self.bodies.get(&head.header.content) == Some(&body) => {}
+                    _ => return Err(format!("{} does not have the bytes that were imported", head.header.key())),
+                }
+            }
+            if let (true, Some(from)) = (head.charged, head.from) {
+                *stored.entry(from).or_default() += head.header.size;
+            }
+        }
+        for (peer, row) in once_core::query::peers(disk).map_err(|error| error.to_string())? {
+            let counted = rows::usage(disk, &peer).map_err(|error| error.to_string())?.stored_bytes;
+            let found = stored.get(&peer).copied().unwrap_or(0);
+            if row.status == PeerStatus::Active && counted != found {
+                return Err(format!("{kernel:.10} counts {counted} bytes of {peer:.10} and stores {found}"));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn has_body(store: &Disk, head: &HeadRow) -> bool {
+    store.get(Table::Body, &rows::body_key(&head.header)).is_ok_and(|body| body.is_some())
+}
+
+fn all(store: &Disk, table: Table) -> Vec<HeadRow> {
+    super::shadow::scan(store, table, |_, value| txn::decode(table, value).ok())
+}
+
+fn with_prefix(store: &Disk, table: Table, prefix: &[u8]) -> Vec<HeadRow> {
+    let mut found = Vec::new();
+    let scanned = scan_prefix(store, table, prefix, &mut |_, value| {
+        found.extend(txn::decode::<HeadRow>(table, &value).ok());
+        ControlFlow::Continue(())
+    });
+    if scanned.is_err() { Vec::new() } else { found }
+}
+
+pub(super) fn heads_of(store: &Disk, uuid: &Uuid) -> Vec<HeadRow> {
+    with_prefix(store, Table::Head, uuid.as_bytes())
+}
+
+pub(super) fn conflicts_of(store: &Disk, uuid: &Uuid) -> Vec<HeadRow> {
+    with_prefix(store, Table::Conflict, uuid.as_bytes())
+}
