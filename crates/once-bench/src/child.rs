@@ -13,7 +13,7 @@ use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 use tokio::time::timeout;
 
-use crate::{Res, yard};
+use crate::{Res, engine, yard};
 
 /// No row of one round takes this long.
 const LIFE_MAX: Duration = Duration::from_secs(15 * 60);
@@ -31,10 +31,16 @@ pub enum Part {
     Durable { log: PathBuf },
     /// Reads and discards streams
     Bulk,
+    /// A kernel of the engine on this data directory
+    Kernel { data: PathBuf },
 }
 
 /// Runs the child's side until the connection or the standard input closes.
 pub async fn run(part: Part) -> Res<()> {
+    if let Part::Kernel { data } = &part {
+        // It ends like the others, but cleanly: its store is closed.
+        return engine::kernels::serve(data).await;
+    }
     std::thread::spawn(|| {
         let closed = std::io::stdin().read_to_end(&mut Vec::new());
         std::process::exit(i32::from(closed.is_err()));
@@ -52,6 +58,7 @@ pub async fn run(part: Part) -> Res<()> {
         Part::Echo => yard::echo::serve(connection).await,
         Part::Durable { log } => yard::durable::serve(connection, &log).await,
         Part::Bulk => yard::bulk::serve(connection).await,
+        Part::Kernel { .. } => Ok(()),
     }
 }
 

@@ -71,6 +71,16 @@ impl Bench {
         if self.quick { (count / 20).max(1) } else { count }
     }
 
+    /// The folder of a row.
+    pub fn dir(&self, row: &str) -> PathBuf {
+        self.dir.join(row)
+    }
+
+    /// A folder that later rounds use again.
+    pub fn kept_dir(&self, name: &str) -> PathBuf {
+        self.dir.join(format!("kept-{name}"))
+    }
+
     /// A folder of this row's own, empty.
     pub fn fresh_dir(&self, row: &str) -> Res<PathBuf> {
         let dir = self.dir.join(row);

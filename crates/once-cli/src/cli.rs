@@ -11,7 +11,8 @@ use crate::context::Context;
 use crate::demo;
 use crate::failure::{Done, Failure};
 
-const EXIT_CODES: &str = "Exit codes: 0 done, 1 failed, 2 wrong use, 3 refused, 4 unreachable or unknown, 5 our fault.
+const EXIT_CODES: &str =
+    "Exit codes: 0 done, 1 failed, 2 wrong use, 3 refused, 4 unreachable or unknown, 5 our fault.
 
 Objects are named by UUID, a unique beginning of one (4 digits or more) or an IOR; UUID#LINEAGE or UUID@HASH
 where two share a UUID. Peers are named by petname, kernel id, or a unique beginning of one.";
@@ -130,7 +131,8 @@ fn log(verbose: u8) {
         _ => "debug,once=trace,once_core=trace,once_store=trace",
     };
     let filter = EnvFilter::try_from_env("ONCE_LOG").unwrap_or_else(|_| EnvFilter::new(default));
-    let paint = std::io::IsTerminal::is_terminal(&std::io::stderr()) && std::env::var_os("NO_COLOR").is_none();
+    let paint =
+        std::io::IsTerminal::is_terminal(&std::io::stderr()) && std::env::var_os("NO_COLOR").is_none();
     // Someone else's subscriber is none of our business.
     let _ = tracing_subscriber::fmt()
         .with_env_filter(filter)

@@ -28,9 +28,12 @@ impl Context {
     pub fn new(data: Option<PathBuf>, json: bool) -> Done<Self> {
         let data = match data {
             Some(data) => data,
-            None => ProjectDirs::from("", "", "once").map(|dirs| dirs.data_dir().to_owned()).ok_or_else(|| {
-                Failure::usage("no home directory to keep the kernel in").hint("name its directory with --data DIR")
-            })?,
+            None => {
+                ProjectDirs::from("", "", "once").map(|dirs| dirs.data_dir().to_owned()).ok_or_else(|| {
+                    Failure::usage("no home directory to keep the kernel in")
+                        .hint("name its directory with --data DIR")
+                })?
+            }
         };
         let data = std::path::absolute(&data).map_err(|error| Failure::io(&data, &error))?;
         Ok(Self { data, json })
@@ -90,8 +93,11 @@ impl Context {
         if once::is_initialised(&self.data) {
             return Ok(());
         }
-        Err(Failure { code: "not-found".into(), ..Failure::failed(format!("no kernel in {}", ui::shown_path(&self.data))) }
-            .hint("make one with `once init`, or name its directory with --data"))
+        Err(Failure {
+            code: "not-found".into(),
+            ..Failure::failed(format!("no kernel in {}", ui::shown_path(&self.data)))
+        }
+        .hint("make one with `once init`, or name its directory with --data"))
     }
 }
 

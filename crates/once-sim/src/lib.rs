@@ -1,1 +1,35 @@
+//! A world of ONCE kernels in virtual time.
+//!
+//! The world is a priority queue of (time, kernel, input). It *is* the network, the clock, the scheduler and the
+//! disks; the kernels run the same engine code as in production. Faults, workload and kernels are determined by one
+//! seed, so that whatever goes wrong can be looked at again. After every event the checkers compare what the kernels
+//! did with what the engine promises.
+//!
+//! [`World`] is for stories: small tests that make one thing happen. [`seed::run`] is a random world under a random
+//! workload; the binary of this crate runs thousands of them, and `--mutants` proves that they would find bugs.
 
+mod check;
+mod conn;
+mod converge;
+pub mod coverage;
+pub mod disk;
+mod exchange;
+mod faults;
+mod net;
+mod node;
+mod pull;
+mod puppet;
+mod queue;
+mod rng;
+pub mod scenarios;
+pub mod seed;
+mod shell;
+mod story;
+pub mod trace;
+mod workload;
+mod world;
+
+pub use check::Violation;
+pub use net::Weather;
+pub use rng::Rng;
+pub use world::{Kernel, World};

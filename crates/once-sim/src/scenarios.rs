@@ -83,6 +83,6 @@ pub fn format_name(format: Format) -> &'static str {
         Format::D => "format D",
         Format::E => "format E",
         Format::F => "format F",
-        Format::Other => "format other",
+        _ => "format other",
     }
 }

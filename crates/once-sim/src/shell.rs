@@ -163,7 +163,7 @@ impl World {
             },
             &mut self.cover,
         );
-        let synced = result.is_ok_and(|committed| committed.synced);
+        let synced = result.as_ref().is_ok_and(|committed| committed.synced);
         let (early, late): (Vec<_>, Vec<_>) = released.into_iter().partition(|(_, early)| *early);
         early.into_iter().for_each(|(effect, _)| self.carry_out(index, effect));
         if let Err(error) = result {

@@ -61,7 +61,9 @@ impl Export {
             let (written, size) = (ui::count(summary.written, "file"), ui::bytes(summary.bytes));
             let took = ui::duration_us(begun.elapsed().as_micros() as u64);
             let same = ui::number(summary.same);
-            ui::print(&format!("{written} written and read back, {same} there already ({size} in all) after {took}"))
+            ui::print(&format!(
+                "{written} written and read back, {same} there already ({size} in all) after {took}"
+            ))
         })?;
         if summary.kept.is_empty() {
             return Ok(Exit::DONE);

@@ -80,9 +80,8 @@ impl Grant {
         let expires = self.expires.map(|ms| Value::from(ms.div_ceil(MS_PER_S)));
         let params = with(self.right.params(), [("expires_s", expires)]);
         let answer = context.call("grant", params).await?;
-        context.answer(&answer, |_| {
-            ui::print(&format!("{} may {}", self.right.peer(), self.right.words()))
-        })?;
+        context
+            .answer(&answer, |_| ui::print(&format!("{} may {}", self.right.peer(), self.right.words())))?;
         Ok(Exit::DONE)
     }
 }

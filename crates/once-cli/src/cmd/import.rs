@@ -45,12 +45,18 @@ async fn run(context: &Context, client: &once::api::Client, found: Found) -> Don
     let total = found.files.len() as u64;
     let bar = if context.json { ui::Bar::none() } else { ui::Bar::new("importing", total) };
     let paint = ui::Paint::stderr();
-    scenarios::import(client, found, &bar, |_| {}, |broken| {
-        bar.say(&format!("{} {}", paint.red("broken:"), broken.line()));
-        if let Some(hint) = &broken.hint {
-            bar.say(&format!("        {}", paint.dim(&ui::capped(hint, 400))));
-        }
-    })
+    scenarios::import(
+        client,
+        found,
+        &bar,
+        |_| {},
+        |broken| {
+            bar.say(&format!("{} {}", paint.red("broken:"), broken.line()));
+            if let Some(hint) = &broken.hint {
+                bar.say(&format!("        {}", paint.dim(&ui::capped(hint, 400))));
+            }
+        },
+    )
     .await
 }
 

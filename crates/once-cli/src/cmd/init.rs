@@ -36,7 +36,9 @@ impl Init {
             ui::print(&format!("data       {}", ui::shown_path(&context.data)))?;
             ui::print(&format!("recovery   {recovery_key}"))
         })?;
-        ui::say("Keep a copy of the recovery key elsewhere: with it your objects survive the loss of this machine.");
+        ui::say(
+            "Keep a copy of the recovery key elsewhere: with it your objects survive the loss of this machine.",
+        );
         ui::say("Start the kernel with `once up`.");
         Ok(Exit::DONE)
     }

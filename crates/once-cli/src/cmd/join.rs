@@ -30,7 +30,9 @@ impl Join {
         context.answer(&answer, |answer| {
             ui::print(&format!("joined {} ({})", ui::shown(name), text(answer, "kernel")))
         })?;
-        ui::say("Either may now share scenarios into the other's quota. What it may read here: `once grant`.");
+        ui::say(
+            "Either may now share scenarios into the other's quota. What it may read here: `once grant`.",
+        );
         Ok(Exit::DONE)
     }
 }

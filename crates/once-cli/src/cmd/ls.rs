@@ -62,7 +62,8 @@ impl Ls {
         }
         let (mut listed, mut after) = (0, Value::Null);
         loop {
-            let left = self.limit.map_or(PAGE_OBJECTS, |limit| PAGE_OBJECTS.min(limit.saturating_sub(listed)));
+            let left =
+                self.limit.map_or(PAGE_OBJECTS, |limit| PAGE_OBJECTS.min(limit.saturating_sub(listed)));
             if left == 0 {
                 break;
             }
@@ -70,7 +71,8 @@ impl Ls {
             let objects = list(&page, "objects");
             for (at, object) in objects.iter().enumerate() {
                 let beside = [at.checked_sub(1), Some(at + 1)].into_iter().flatten();
-                let shared = beside.filter_map(|at| objects.get(at)).any(|b| text(b, "uuid") == text(object, "uuid"));
+                let shared =
+                    beside.filter_map(|at| objects.get(at)).any(|b| text(b, "uuid") == text(object, "uuid"));
                 if listed == 0 && at == 0 && !context.json && !self.quiet {
                     paper.line(&title())?;
                 }
@@ -105,7 +107,14 @@ impl Ls {
         )
     }
 
-    fn one(&self, context: &Context, paper: &mut ui::Printer, object: &Value, shared: bool, first: bool) -> Done<()> {
+    fn one(
+        &self,
+        context: &Context,
+        paper: &mut ui::Printer,
+        object: &Value,
+        shared: bool,
+        first: bool,
+    ) -> Done<()> {
         if context.json {
             return paper.text(&format!("{}{object}", if first { "" } else { "," }));
         }

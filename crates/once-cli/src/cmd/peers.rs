@@ -77,7 +77,9 @@ impl Peers {
                 let params = with(params, [("addresses", addresses), ("name", name.map(Into::into))]);
                 say(context, "peers.add", params, "added").await?;
             }
-            Command::Remove { peer } => say(context, "peers.remove", json!({ "peer": peer }), "removed").await?,
+            Command::Remove { peer } => {
+                say(context, "peers.remove", json!({ "peer": peer }), "removed").await?
+            }
             Command::Rename { peer, name } => {
                 say(context, "peers.set", json!({ "peer": peer, "name": name }), "renamed").await?;
             }
@@ -115,7 +117,8 @@ async fn print(context: &Context) -> Done<()> {
             ui::say("no peers yet: `once invite` makes a ticket, `once join TICKET` uses it");
             return Ok(());
         }
-        let mut table = ui::Table::new(["PEER", "KERNEL", "STATE", "RTT", "OWED", "STORED HERE", "ADDRESSES"]);
+        let mut table =
+            ui::Table::new(["PEER", "KERNEL", "STATE", "RTT", "OWED", "STORED HERE", "ADDRESSES"]);
         for peer in peers {
             let addresses = list(peer, "addresses").iter().filter_map(Value::as_str).map(ui::shown);
             let stored = ui::bytes(number(peer, "stored_bytes"));

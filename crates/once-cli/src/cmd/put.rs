@@ -35,7 +35,8 @@ impl Put {
         let read = if self.file.as_os_str() == "-" { stdin() } else { read(&self.file) };
         let scenario = read.map_err(|error| {
             let place = error.place().map(|(line, column)| format!(":{line}:{column}")).unwrap_or_default();
-            let failure = Failure::failed(format!("{}{place}: {}", ui::shown_path(&self.file), error.reason()));
+            let failure =
+                Failure::failed(format!("{}{place}: {}", ui::shown_path(&self.file), error.reason()));
             Failure { code: "invalid".into(), hint: error.hint().map(str::to_owned), ..failure }
         })?;
         let params = json!({ "object": self.object, "text": scenario.as_str() });

@@ -12,7 +12,9 @@ use crate::ui;
 /// What is shared is durable here before this command says anything, and is sent again until the other kernel has it on
 /// its disk. Waits for that; exits with 4 if the deadline comes first (the sharing goes on), with 3 if the peer refused.
 #[derive(Debug, Args)]
-#[command(override_usage = "once share [OPTIONS] <OBJECT>... <PEER>\n       once share [OPTIONS] --all <PEER>")]
+#[command(
+    override_usage = "once share [OPTIONS] <OBJECT>... <PEER>\n       once share [OPTIONS] --all <PEER>"
+)]
 pub struct Share {
     /// Which objects; the last name is the peer
     #[arg(required = true, value_name = "OBJECT... PEER", hide = true)]
@@ -49,7 +51,9 @@ impl Share {
         let client = context.kernel().await?;
         if client.is_embedded() && !self.no_wait {
             client.close().await?;
-            return Err(not_running(&context.data).hint("start it with `once up`, or queue it with --no-wait"));
+            return Err(
+                not_running(&context.data).hint("start it with `once up`, or queue it with --no-wait")
+            );
         }
         let bar = if context.json || self.no_wait { ui::Bar::none() } else { ui::Bar::new("sharing", 0) };
         let answer = client.call_with_progress("share", params, |progress| bar.show(progress)).await;
@@ -78,7 +82,11 @@ fn print(answer: &Value, to: &str, no_wait: bool) -> Done<()> {
     if no_wait {
         ui::print(&format!("shared {} with {to}: sent as soon as it can be", ui::count(shared, "object")))?;
     } else {
-        ui::print(&format!("delivered {} of {} to {to}", ui::number(delivered), ui::count(shared, "object")))?;
+        ui::print(&format!(
+            "delivered {} of {} to {to}",
+            ui::number(delivered),
+            ui::count(shared, "object")
+        ))?;
     }
     for refused in list(answer, "refused") {
         let (object, code) = (ui::shown(text(refused, "object")), ui::shown(text(refused, "code")));

@@ -46,7 +46,8 @@ pub fn about(object: &Value) {
             ui::say(&format!("{} {value}", paint.dim(&format!("{label:<10}"))));
         }
     };
-    let component = format!("{} {}", ui::shown(text(object, "component")), ui::shown(text(object, "version")));
+    let component =
+        format!("{} {}", ui::shown(text(object, "component")), ui::shown(text(object, "version")));
     line("object", paint.bold(&ui::capped(text(object, "key"), 200)));
     line("name", ui::shown(text(object, "name")));
     line("component", component.trim().to_owned());

@@ -30,7 +30,8 @@ impl Status {
 
 fn print(answer: &Value, running: bool) -> Done<()> {
     let paint = ui::Paint::stdout();
-    let line = |label: &str, value: String| ui::print(&format!("{} {value}", paint.dim(&format!("{label:<10}"))));
+    let line =
+        |label: &str, value: String| ui::print(&format!("{} {value}", paint.dim(&format!("{label:<10}"))));
     line("kernel", text(answer, "kernel").to_owned())?;
     line("name", ui::shown(text(answer, "name")))?;
     line("data", ui::capped(text(answer, "data"), 400))?;
@@ -51,10 +52,7 @@ fn print(answer: &Value, running: bool) -> Done<()> {
 }
 
 fn objects(answer: &Value) -> String {
-    let mut parts = vec![
-        ui::count(number(answer, "objects"), "object"),
-        ui::bytes(number(answer, "bytes")),
-    ];
+    let mut parts = vec![ui::count(number(answer, "objects"), "object"), ui::bytes(number(answer, "bytes"))];
     if number(answer, "tombstones") > 0 {
         parts.push(format!("{} removed", ui::number(number(answer, "tombstones"))));
     }

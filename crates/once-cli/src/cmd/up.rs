@@ -86,8 +86,11 @@ impl Up {
 
     async fn background(self, context: &Context) -> Done {
         if Client::connect(&context.data).await?.is_some() {
-            return Err(Failure::failed(format!("the kernel in {} runs already", ui::shown_path(&context.data)))
-                .hint("`once status` says more, `once stop` stops it"));
+            return Err(Failure::failed(format!(
+                "the kernel in {} runs already",
+                ui::shown_path(&context.data)
+            ))
+            .hint("`once status` says more, `once stop` stops it"));
         }
         let log = context.data.join("up.log");
         let open = || {
@@ -97,7 +100,8 @@ impl Up {
         let (out, err, program) = open().map_err(|error: std::io::Error| Failure::io(&log, &error))?;
         let mut command = Command::new(program);
         command.arg("--data").arg(&context.data).arg("up").stdin(Stdio::null()).stdout(out).stderr(err);
-        for (option, value) in [("--name", &self.name), ("--listen", &self.listen), ("--relay", &self.relay)] {
+        for (option, value) in [("--name", &self.name), ("--listen", &self.listen), ("--relay", &self.relay)]
+        {
             if let Some(value) = value {
                 command.arg(option).arg(value);
             }
@@ -105,7 +109,8 @@ impl Up {
         // A group of its own, so that Ctrl-C here does not reach it.
         #[cfg(unix)]
         std::os::unix::process::CommandExt::process_group(&mut command, 0);
-        let mut child = command.spawn().map_err(|error| Failure::fault(format!("cannot start: {}", plain(&error))))?;
+        let mut child =
+            command.spawn().map_err(|error| Failure::fault(format!("cannot start: {}", plain(&error))))?;
         let begun = Instant::now();
         loop {
             if let Some(client) = Client::connect(&context.data).await? {
@@ -129,7 +134,13 @@ impl Up {
 }
 
 /// From ready to the first reason to stop.
-async fn serve(context: &Context, kernel: &Kernel, begun: Instant, leash: bool, signals: &mut Signals) -> Done<()> {
+async fn serve(
+    context: &Context,
+    kernel: &Kernel,
+    begun: Instant,
+    leash: bool,
+    signals: &mut Signals,
+) -> Done<()> {
     kernel.serve_api().await?;
     let client = Client::connect(&context.data).await?;
     let client = client.ok_or_else(|| Failure::fault("the kernel does not answer on its own socket"))?;
@@ -153,7 +164,8 @@ fn announce(context: &Context, status: &Value) -> Done<()> {
         "pid": status.get("pid"), "addresses": list(status, "addresses"), "data": context.data.to_string_lossy() });
     context.answer(&answer, |_| {
         let paint = ui::Paint::stdout();
-        let line = |label: &str, value: &str| ui::print(&format!("{} {value}", paint.dim(&format!("{label:<10}"))));
+        let line =
+            |label: &str, value: &str| ui::print(&format!("{} {value}", paint.dim(&format!("{label:<10}"))));
         line("kernel", &paint.bold(text(status, "kernel")))?;
         line("name", &ui::shown(text(status, "name")))?;
         for address in list(status, "addresses").iter().filter_map(Value::as_str) {

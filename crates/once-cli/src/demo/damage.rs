@@ -1,6 +1,7 @@
 //! Flips one stored byte behind the second kernel's back: the check must notice.
 
 use std::fs;
+use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use super::folder::{Entry, Folder};
@@ -49,24 +50,29 @@ fn collect(folder: &Path, files: &mut Vec<PathBuf>) -> Done<()> {
 }
 
 /// The newest file that has it: what was written last is what is read.
-fn find(files: &[PathBuf], snippet: &[u8]) -> Done<Option<(PathBuf, usize)>> {
-    let mut found: Option<(std::time::SystemTime, PathBuf, usize)> = None;
+fn find(files: &[PathBuf], snippet: &[u8]) -> Done<Option<(PathBuf, u64)>> {
+    let mut found: Option<(std::time::SystemTime, PathBuf, u64)> = None;
     for path in files {
         let bytes = fs::read(path).map_err(|error| Failure::io(path, &error))?;
         let Some(at) = bytes.windows(snippet.len()).position(|window| window == snippet) else { continue };
         let written = fs::metadata(path).and_then(|meta| meta.modified());
         let written = written.map_err(|error| Failure::io(path, &error))?;
         if found.as_ref().is_none_or(|(newest, ..)| written >= *newest) {
-            found = Some((written, path.clone(), at));
+            found = Some((written, path.clone(), at as u64));
         }
     }
     Ok(found.map(|(_, path, at)| (path, at)))
 }
 
-fn flip(path: &Path, at: usize) -> Done<()> {
-    let mut bytes = fs::read(path).map_err(|error| Failure::io(path, &error))?;
-    if let Some(byte) = bytes.get_mut(at) {
-        *byte ^= 1;
-    }
-    fs::write(path, bytes).map_err(|error| Failure::io(path, &error))
+fn flip(path: &Path, at: u64) -> Done<()> {
+    let flip = || {
+        let mut file = fs::File::options().read(true).write(true).open(path)?;
+        let mut byte = [0];
+        file.seek(SeekFrom::Start(at))?;
+        file.read_exact(&mut byte)?;
+        file.seek(SeekFrom::Start(at))?;
+        file.write_all(&byte.map(|byte| byte ^ 1))?;
+        file.sync_all()
+    };
+    flip().map_err(|error| Failure::io(path, &error))
 }

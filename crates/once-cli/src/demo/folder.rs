@@ -110,7 +110,11 @@ impl Folder {
                     check.lost += 1;
                     if check.named.len() < NAMED_MAX {
                         let name = entry.path.file_name().unwrap_or_default().to_string_lossy();
-                        check.named.push(format!("{}: {}", ui::shown(&name), ui::capped(&failure.message, 300)));
+                        check.named.push(format!(
+                            "{}: {}",
+                            ui::shown(&name),
+                            ui::capped(&failure.message, 300)
+                        ));
                     }
                 }
             }

@@ -44,7 +44,7 @@ pub async fn measure(alice: &Node, bob: &Node, stage: &Stage, report: &mut Repor
     for sample in &singles {
         let key = std::slice::from_ref(&sample.key);
         let begun = Instant::now();
-        share(alice, bob, key, true, &bar).await?;
+        share(alice, &bob.kernel, key, true, &bar).await?;
         shares.push(begun.elapsed().as_micros() as u64);
     }
     drop(bar);
@@ -73,7 +73,7 @@ pub async fn measure(alice: &Node, bob: &Node, stage: &Stage, report: &mut Repor
     let bar = stage.bar("sharing many at once", AT_ONCE as u64);
     let keys: Vec<_> = many.iter().map(|sample| sample.key.clone()).collect();
     let begun = Instant::now();
-    share(alice, bob, &keys, true, &bar).await?;
+    share(alice, &bob.kernel, &keys, true, &bar).await?;
     let took_us = begun.elapsed().as_micros().max(1) as u64;
     drop(bar);
     report.per_second = AT_ONCE as u64 * 1_000_000 / took_us;

@@ -50,7 +50,11 @@ impl Demo {
                 stage.talk(&format!("hint: {hint}"));
             }
         }
-        if context.json { ui::print_json(&report.json())? } else { stage.verdict(&report) }
+        if context.json {
+            ui::print_json(&report.json())?
+        } else {
+            stage.verdict(&report)
+        }
         Ok(if report.is_ok() { Exit::DONE } else { Exit::FAILED })
     }
 

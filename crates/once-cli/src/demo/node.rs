@@ -72,7 +72,9 @@ impl Node {
     /// SIGKILL: no time to say goodbye.
     pub fn kill(&mut self) -> Done<()> {
         let ended = self.child.kill().and_then(|()| self.child.wait());
-        ended.map(drop).map_err(|error| Failure::failed(format!("cannot kill {}: {}", self.name, plain(&error))))
+        ended
+            .map(drop)
+            .map_err(|error| Failure::failed(format!("cannot kill {}: {}", self.name, plain(&error))))
     }
 
     /// Whether the process has ended by itself, or was killed by someone else.
@@ -157,7 +159,8 @@ async fn ready(data: &Path, child: &mut Child) -> Done<Client> {
         let ended = !matches!(child.try_wait(), Ok(None));
         if ended || begun.elapsed() > READY_MAX {
             let said = std::fs::read_to_string(log(data)).unwrap_or_default();
-            let lines: Vec<_> = said.lines().rev().take(LOG_MAX_LINES).map(|line| ui::capped(line, 200)).collect();
+            let lines: Vec<_> =
+                said.lines().rev().take(LOG_MAX_LINES).map(|line| ui::capped(line, 200)).collect();
             let said: Vec<_> = lines.into_iter().rev().collect();
             let what = if ended { "ended instead of starting" } else { "does not answer" };
             return Err(Failure::failed(format!("a kernel {what}: {}", said.join(" / "))));

@@ -1,6 +1,7 @@
 //! The acts of the demo, in order.
 
 use std::path::Path;
+use std::pin::pin;
 use std::time::{Duration, Instant};
 
 use once::api::Events;
@@ -147,27 +148,31 @@ async fn share_and_kill(
     let keys = entries.keys();
     let (first, rest) = keys.split_at(keys.len().div_ceil(3));
     let (second, third) = rest.split_at(rest.len().div_ceil(2));
+    let to = bob.kernel.clone();
     let bar = stage.bar("sharing everything with bob", keys.len() as u64);
-    share(alice, bob, first, true, &bar).await?;
+    share(alice, &to, first, true, &bar).await?;
     let mut events = alice.client().listen().await?;
-    let sharing = async {
-        share(alice, bob, second, false, &bar).await?;
-        std::future::pending::<Done<()>>().await
-    };
-    tokio::select! {
-        failed = sharing => failed?,
-        () = delivered(&mut events), if !second.is_empty() => {}
-        () = tokio::time::sleep(STALL_MAX), if !second.is_empty() => return Err(stalled("the second third")),
-        () = std::future::ready(()), if second.is_empty() => {}
+    let mut sharing = pin!(share(alice, &to, second, false, &bar));
+    let (mut handed_over, begun) = (false, Instant::now());
+    while !second.is_empty() {
+        tokio::select! {
+            handed = &mut sharing, if !handed_over => {
+                handed?;
+                handed_over = true;
+            }
+            () = delivered(&mut events) => break,
+            () = tokio::time::sleep(STALL_MAX.saturating_sub(begun.elapsed())) => return Err(stalled("a share")),
+        }
     }
     let pid = bob.pid();
     bob.kill()?;
     report.kills += 1;
-    // What the call above did not hand over before the kill is handed over now; sharing twice changes nothing.
-    share(alice, bob, second, false, &bar).await?;
-    share(alice, bob, third, false, &bar).await?;
+    if !handed_over {
+        sharing.await?;
+    }
+    share(alice, &to, third, false, &bar).await?;
     let owed = owed(alice).await?;
-    drop(bar);
+    bar.clear();
     let total = keys.len() as u64;
     let arrived = ui::number(total.saturating_sub(owed));
     let numbers = format!("SIGKILL to pid {pid} with {arrived} of {} delivered", ui::number(total));
@@ -178,19 +183,26 @@ async fn share_and_kill(
     wait_until_nothing_is_owed(alice).await?;
     let rest = ui::duration_us(begun.elapsed().as_micros() as u64);
     let ready = ui::duration_us(took.as_micros() as u64);
-    let numbers = format!("pid {}, ready after {ready}, the other {} arrived {rest} later", bob.pid(), ui::number(owed));
+    let numbers = format!(
+        "pid {}, ready after {ready}, the other {} arrived {rest} later",
+        bob.pid(),
+        ui::number(owed)
+    );
     stage.done("bob is back", &numbers);
     Ok(())
 }
 
 /// Hands objects to the outbox, or waits until they are delivered.
-pub async fn share(alice: &Node, bob: &Node, keys: &[String], delivered: bool, bar: &ui::Bar) -> Done<()> {
+pub async fn share(alice: &Node, to: &str, keys: &[String], delivered: bool, bar: &ui::Bar) -> Done<()> {
     for part in keys.chunks(SHARE_MAX_OBJECTS) {
-        let params = json!({ "objects": part, "to": bob.kernel, "delivered": delivered, "timeout_ms": PATIENT_MS });
+        let params = json!({ "objects": part, "to": to, "delivered": delivered, "timeout_ms": PATIENT_MS });
         let answer = alice.call("share", params).await?;
         if let Some(refused) = list(&answer, "refused").first() {
             let code = ui::shown(text(refused, "code"));
-            return Err(Failure::failed(format!("bob refused {} ({code})", ui::shown(text(refused, "object")))));
+            return Err(Failure::failed(format!(
+                "bob refused {} ({code})",
+                ui::shown(text(refused, "object"))
+            )));
         }
         if delivered {
             bar.more(part.len() as u64);
@@ -250,7 +262,11 @@ async fn check(bob: &Node, entries: &Folder, stage: &Stage, report: &mut Report)
     for lost in &check.named {
         stage.talk(&format!("  {lost}"));
     }
-    report.fail(format!("{} of {} lost or changed on the way", ui::number(check.lost), ui::count(total, "scenario")));
+    report.fail(format!(
+        "{} of {} lost or changed on the way",
+        ui::number(check.lost),
+        ui::count(total, "scenario")
+    ));
 }
 
 async fn change_and_exchange(
@@ -284,7 +300,8 @@ async fn change_and_exchange(
     let what = format!("changed {changed}, exchanged again");
     let took = ui::duration_us(number(&exchanged, "took_us"));
     let compared = ui::number(number(&exchanged, "compared"));
-    let numbers = format!("{} crossed, {compared} compared, {wire} on the wire, {took}", ui::number(report.changed));
+    let numbers =
+        format!("{} crossed, {compared} compared, {wire} on the wire, {took}", ui::number(report.changed));
     if report.changed == chosen.len() as u64 {
         stage.done(&what, &numbers);
     } else {

@@ -66,7 +66,10 @@ impl Stage {
             }
             Some(why) => {
                 let verdict = self.paint.red("verdict: failed");
-                self.talk(&format!("{verdict}  {} ({took}). Everything is stopped and removed.", ui::capped(why, 600)));
+                self.talk(&format!(
+                    "{verdict}  {} ({took}). Everything is stopped and removed.",
+                    ui::capped(why, 600)
+                ));
             }
         }
     }
@@ -177,6 +180,9 @@ mod tests {
         assert_eq!(report.json()["verdict"], "ok");
         report.fail("first");
         report.fail("second");
-        assert_eq!((report.json()["verdict"].as_str(), report.json()["reason"].as_str()), (Some("failed"), Some("first")));
+        assert_eq!(
+            (report.json()["verdict"].as_str(), report.json()["reason"].as_str()),
+            (Some("failed"), Some("first"))
+        );
     }
 }

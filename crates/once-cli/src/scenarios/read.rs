@@ -30,7 +30,9 @@ impl Unreadable {
         match self {
             Self::Io(error) => crate::failure::plain(error),
             Self::Invalid(error) if error.path().is_empty() => error.message(),
-            Self::Invalid(error) => format!("at {}: {}", crate::ui::capped(error.path(), 200), error.message()),
+            Self::Invalid(error) => {
+                format!("at {}: {}", crate::ui::capped(error.path(), 200), error.message())
+            }
         }
     }
 

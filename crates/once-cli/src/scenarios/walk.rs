@@ -92,9 +92,9 @@ impl Walk<'_> {
         if kind.is_symlink() {
             self.links.push(path.to_owned());
         } else if kind.is_dir() {
-            let hidden = path.file_name().is_some_and(|name| {
-                name == "node_modules" || name.as_encoded_bytes().starts_with(b".")
-            });
+            let hidden = path
+                .file_name()
+                .is_some_and(|name| name == "node_modules" || name.as_encoded_bytes().starts_with(b"."));
             if hidden {
                 self.found.skipped.folders += 1;
             } else {
@@ -162,7 +162,8 @@ mod tests {
 
         let found = find(&[folder.path().to_owned(), folder.path().to_owned()]).unwrap();
         let root = folder.path().canonicalize().unwrap();
-        let names: Vec<_> = found.files.iter().map(|file| file.strip_prefix(&root).unwrap().to_owned()).collect();
+        let names: Vec<_> =
+            found.files.iter().map(|file| file.strip_prefix(&root).unwrap().to_owned()).collect();
         assert_eq!(names, ["a.scenario.json", "data.txt", "deep/er/b.JSON"].map(PathBuf::from));
         let one = find(&[folder.path().to_owned()]).unwrap().skipped;
         let expected =

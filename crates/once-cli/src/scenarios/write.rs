@@ -76,7 +76,9 @@ impl Writer {
     pub fn write(&self, name: &str, scenario: &str, hash: &str) -> Done<Verdict> {
         let path = self.path(name);
         if content_hash(scenario.as_bytes()).to_string() != hash {
-            return Err(Failure::fault(format!("{name}: the kernel gave bytes that are not those of its hash")));
+            return Err(Failure::fault(format!(
+                "{name}: the kernel gave bytes that are not those of its hash"
+            )));
         }
         match fs::read(&path) {
             Ok(there) if there == scenario.as_bytes() => return Ok(Verdict::Same),

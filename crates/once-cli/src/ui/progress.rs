@@ -1,10 +1,15 @@
 //! A progress bar on stderr: nothing where nobody looks.
 
+use std::time::Duration;
+
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::Value;
 
 /// How often the bar is drawn, per second.
 const FRAMES_HZ: u8 = 10;
+
+/// How often a spinner turns.
+const TICK: Duration = Duration::from_millis(100);
 
 /// A progress bar, or none where stderr is no terminal. Gone when it is dropped.
 pub struct Bar(ProgressBar);
@@ -19,14 +24,23 @@ impl Bar {
         bar
     }
 
+    /// Only says what goes on, for as long as it does.
+    pub fn spinner(what: &str) -> Self {
+        let bar = Self::new(what, 0);
+        let style = ProgressStyle::with_template("{spinner} {msg}");
+        bar.0.set_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()));
+        bar.0.enable_steady_tick(TICK);
+        bar
+    }
+
+    /// What goes on now.
+    pub fn now(&self, what: String) {
+        self.0.set_message(what);
+    }
+
     /// Shows nothing.
     pub fn none() -> Self {
         Self(ProgressBar::hidden())
-    }
-
-    /// So many are done.
-    pub fn at(&self, done: u64) {
-        self.0.set_position(done);
     }
 
     /// Some more are done.
@@ -53,6 +67,11 @@ impl Bar {
         self.0.suspend(|| super::say(text));
     }
 
+    /// Shows no more.
+    pub fn clear(&self) {
+        self.0.finish_and_clear();
+    }
+
     fn style(&self, total: u64) {
         let template = match total {
             0 => "{spinner} {msg} {human_pos}",
@@ -65,6 +84,6 @@ impl Bar {
 
 impl Drop for Bar {
     fn drop(&mut self) {
-        self.0.finish_and_clear();
+        self.clear();
     }
 }

@@ -36,7 +36,7 @@ impl Checker {
                 Table::Head => self.head(group, commit, allowed, changed, &mut wrong, cover),
                 Table::Conflict => self.conflict(group, allowed, changed, &mut wrong, cover),
                 Table::Body => self.body(group, changed, &mut wrong),
-                Table::Genesis => self.genesis(group, changed, cover),
+                Table::Genesis => self.genesis(group, changed),
                 Table::Outbox => self.debt(group, allowed, changed, &mut wrong),
                 Table::Follower => self.follower(group, commit, allowed, changed, &mut wrong, cover),
                 Table::Usage => self.usage(group, changed, &mut wrong, cover),
@@ -246,7 +246,7 @@ impl Checker {
     }
 
     /// An unclaimed copy has become an object with a lineage: what hangs on it goes along.
-    fn genesis(&mut self, group: &Group<'_>, changed: &Changed, _: &mut Coverage) {
+    fn genesis(&mut self, group: &Group<'_>, changed: &Changed) {
         let Some((uuid, content)) = changed.key.split_at_checked(16) else { return };
         let (Ok(uuid), Some(content)) = (Uuid::from_slice(uuid), Hash::from_slice(content)) else { return };
         let Ok(Some(lineage)) = txn::get::<Lineage>(group.store, Table::Genesis, &changed.key) else { return };

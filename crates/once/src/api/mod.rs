@@ -32,6 +32,14 @@ const LINE_MAX_BYTES: usize = 128 * 1024 * 1024;
 /// Where progress goes, if the caller wants it.
 type Tell<'a> = &'a (dyn Fn(Value) + Send + Sync);
 
+/// What a kernel in this process tells of itself, as `status` does over the socket.
+///
+/// # Errors
+/// When its store cannot be read.
+pub fn status(kernel: &Kernel) -> Result<Value, Error> {
+    methods::status(kernel)
+}
+
 /// Carries one call out.
 async fn dispatch(kernel: &Kernel, method: &str, params: Value, tell: Tell<'_>) -> Result<Value, Error> {
     match method {

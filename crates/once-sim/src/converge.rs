@@ -1,0 +1,120 @@
+//! Promise 10, once kernels can talk again: outboxes drain, who follows has the newest revision, and kernels that
+//! exchange hold the same.
+
+use once_core::rows;
+use once_core::store::{Read, Table, scan_prefix};
+use once_core::{query, rights};
+use once_model::ids::{KernelId, ObjectKey};
+use std::ops::ControlFlow;
+
+use crate::net::Who;
+use crate::world::World;
+
+impl World {
+    /// Checks what holds when all faults are over and enough time has passed.
+    pub(crate) fn check_converged(&mut self) {
+        let mut wrong = Vec::new();
+        for index in 0..self.nodes.len() {
+            if !self.nodes[index].is_up() {
+                wrong.push((index, 10, "did not come up again".to_owned()));
+                continue;
+            }
+            for (peer, key) in self.pairs(index, Table::Outbox) {
+                if let Some(other) = self.friend(index, &peer) {
+                    let what = format!("still owes {key} to {}", self.nodes[other].name);
+                    wrong.push((index, 10, what));
+                }
+            }
+            for (peer, key) in self.pairs(index, Table::Subscription) {
+                if let Some(other) = self.friend(index, &peer)
+                    && let Some(what) = self.lags(index, other, &key)
+                {
+                    wrong.push((index, 10, what));
+                }
+            }
+            for (token, what) in self.checker.unanswered(&self.nodes[index].id) {
+                if what != "command Share" && what != "command Join" {
+                    wrong.push((index, 4, format!("never replied to {what} {token}")));
+                } else if self.pairs(index, Table::Outbox).is_empty() && what == "command Share" {
+                    wrong.push((index, 4, format!("owes nothing and never replied to {what} {token}")));
+                } else if what == "command Join" && !self.joins(index) {
+                    wrong.push((index, 4, format!("joins nobody and never replied to {what} {token}")));
+                }
+            }
+            if let Err(what) = self.checker.check_store(&self.nodes[index].id, &self.nodes[index].disk) {
+                wrong.push((index, 1, what));
+            }
+        }
+        for (index, promise, what) in wrong {
+            self.violated(promise, index, what);
+        }
+    }
+
+    fn joins(&self, index: usize) -> bool {
+        let peers = query::peers(&self.nodes[index].disk).unwrap_or_default();
+        peers.iter().any(|(_, row)| row.status == rows::PeerStatus::Joining)
+    }
+
+    /// The rows of a table whose key is a peer and an object.
+    fn pairs(&self, index: usize, table: Table) -> Vec<(KernelId, ObjectKey)> {
+        let mut found = Vec::new();
+        let read = scan_prefix(&self.nodes[index].disk, table, &[], &mut |row, _| {
+            if let Some((peer, key)) = row.split_at_checked(KernelId::LEN) {
+                found.extend(KernelId::from_slice(peer).zip(ObjectKey::from_row(key)));
+            }
+            ControlFlow::Continue(())
+        });
+        if read.is_err() { Vec::new() } else { found }
+    }
+
+    /// The kernel behind an id, if both are peers of each other: only they can talk.
+    fn friend(&self, index: usize, peer: &KernelId) -> Option<usize> {
+        let Some(Who::Kernel(other)) = self.who.get(peer).copied() else { return None };
+        let mutual = rights::is_peer(&self.nodes[index].disk, peer).ok()?
+            && rights::is_peer(&self.nodes[other].disk, &self.nodes[index].id).ok()?;
+        mutual.then_some(other)
+    }
+
+    /// Whether a follower does not have what it follows.
+    fn lags(&self, follower: usize, source: usize, key: &ObjectKey) -> Option<String> {
+        let there = query::find(&self.nodes[source].disk, &key.uuid, Some(key.line)).ok()?.into_iter().next()?;
+        let now_ms = self.nodes[source].now_ms(self.now_us);
+        let id = self.nodes[follower].id;
+        if !rights::may_read(&self.nodes[source].disk, &id, &there, now_ms).ok()? {
+            return None;
+        }
+        let current = there.header.key();
+        if self.checker.forked.contains(&current) {
+            return None;
+        }
+        let here = rows::head(&self.nodes[follower].disk, &current).ok().flatten();
+        let (want, have) = ((there.header.epoch, there.header.revision), here.map(|head| (head.header.epoch, head.header.revision)));
+        // An unclaimed copy there may have become another kernel's object here.
+        let claimed_here = current.lineage().is_none()
+            && query::find(&self.nodes[follower].disk, &key.uuid, Some(current.line)).is_ok_and(|found| !found.is_empty());
+        if have.is_some_and(|have| have >= want) || claimed_here {
+            return None;
+        }
+        let name = &self.nodes[source].name;
+        Some(format!("follows {current} of {name} and has {have:?} instead of {want:?}"))
+    }
+
+    /// After an exchange both ways between kernels that may read and share everything, they hold the same.
+    pub(crate) fn check_equal(&mut self, a: usize, b: usize) {
+        let (mine, theirs) = (self.items(a), self.items(b));
+        let missing = |from: &[(once_model::ids::ItemId, ObjectKey)], to: &[(once_model::ids::ItemId, ObjectKey)]| {
+            from.iter().find(|item| !to.contains(item)).map(|(_, key)| *key)
+        };
+        for (at, other, key) in [(a, b, missing(&theirs, &mine)), (b, a, missing(&mine, &theirs))] {
+            if let Some(key) = key {
+                let what = format!("exchanged with {} and does not have its {key}", self.nodes[other].name);
+                self.violated(10, at, what);
+            }
+        }
+    }
+
+    /// A row, for the checks of a seed's end.
+    pub(crate) fn row(&self, index: usize, table: Table, key: &[u8]) -> Option<bytes::Bytes> {
+        self.nodes[index].disk.get(table, key).ok().flatten()
+    }
+}
