@@ -159,9 +159,7 @@ pub fn wanted(
     now_ms: u64,
 ) -> Result<Option<Parcel>, StoreError> {
     match query::item(rows, id)? {
-        Some(head) if rights::may_read(rows, peer, &head, now_ms)? => {
-            Ok(Some(query::parcel(rows, key, &head)?))
-        }
+        Some(head) if rights::may_read(rows, peer, &head, now_ms)? => query::parcel(rows, key, &head),
         _ => Ok(None),
     }
 }

@@ -68,6 +68,9 @@ pub fn run<S: Store>(
         now.into_iter().for_each(&mut *release);
         held.extend(after);
     }
+    if mutant!(AckBeforeCommit) {
+        held.drain(..).for_each(&mut *release);
+    }
     let mut committed = Committed { inputs: count, rows: 0, synced: false };
     if !txn.is_empty() {
         let batch = store_batch(engine, txn);

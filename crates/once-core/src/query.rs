@@ -6,6 +6,7 @@ use std::ops::ControlFlow;
 use bytes::Bytes;
 use once_model::certificate::Chain;
 use once_model::hash::{content_hash, item_id};
+use once_model::header::Header;
 use once_model::ids::{ItemId, KernelId, Line, Lineage, ObjectKey, Uuid};
 use once_model::sign::KernelKey;
 use once_model::wire::{Absent, Code, Found, Frame, Parcel, Pull, Request};
@@ -91,16 +92,16 @@ pub fn with_prefix(
 ///
 /// # Errors
 /// When the store cannot be read, or the bytes are not those that were stored.
-pub fn body(rows: &dyn Read, head: &HeadRow) -> Result<Option<Bytes>, StoreError> {
-    if head.header.tombstone {
+pub fn body(rows: &dyn Read, header: &Header) -> Result<Option<Bytes>, StoreError> {
+    if header.tombstone {
         return Ok(None);
     }
     let damaged = |reason: &str| StoreError::Damaged {
         table: Table::Body,
-        reason: format!("object {}: {reason}", head.header.key()),
+        reason: format!("object {}: {reason}", header.key()),
     };
-    let body = rows.get(Table::Body, &rows::body_key(&head.header))?.ok_or_else(|| damaged("no bytes"))?;
-    if content_hash(&body) != head.header.content {
+    let body = rows.get(Table::Body, &rows::body_key(header))?.ok_or_else(|| damaged("no bytes"))?;
+    if content_hash(&body) != header.content {
         return Err(damaged("the bytes do not have the hash that they were stored under"));
     }
     Ok(Some(body))
@@ -138,7 +139,7 @@ pub fn find(rows: &dyn Read, uuid: &Uuid, line: Option<Line>) -> Result<Vec<Head
         return Ok(vec![head]);
     }
     let Line::Unclaimed(content) = line else { return Ok(Vec::new()) };
-    let place = [uuid.as_bytes().as_slice(), content.as_bytes()].concat();
+    let place = rows::content_key(uuid, &content);
     let Some(lineage) = txn::get::<Lineage>(rows, Table::Genesis, &place)? else { return Ok(Vec::new()) };
     Ok(rows::head(rows, &ObjectKey { uuid: *uuid, line: Line::Claimed(lineage) })?.into_iter().collect())
 }
@@ -165,19 +166,26 @@ pub fn answer(
         found.retain(|head| !head.header.tombstone);
     }
     Ok(match found.as_slice() {
-        [head] => Frame::Found(Found { call, parcel: parcel(rows, key, head)? }),
+        [head] => match parcel(rows, key, head)? {
+            Some(parcel) => Frame::Found(Found { call, parcel }),
+            None => Frame::Absent(Absent { call, code: Code::Denied }),
+        },
         [] => Frame::Absent(Absent { call, code: Code::Denied }),
         _ => Frame::Absent(Absent { call, code: Code::Ambiguous }),
     })
 }
 
-/// A scenario as it leaves this kernel: signed if this is its home.
+/// A scenario as it leaves this kernel: signed if this is its home. `None` if it may not be passed on: its home never
+/// signed it.
 ///
 /// # Errors
 /// When the store cannot be read.
-pub fn parcel(rows: &dyn Read, key: &KernelKey, head: &HeadRow) -> Result<Parcel, StoreError> {
-    let mut parcel = outbox::parcel(rows, head)?;
-    if head.home == Some(key.id()) {
+pub fn parcel(rows: &dyn Read, key: &KernelKey, head: &HeadRow) -> Result<Option<Parcel>, StoreError> {
+    let me = key.id();
+    let mut parcel = outbox::parcel(rows, &me, head)?;
+    if let Some(parcel) = &mut parcel
+        && head.home == Some(me)
+    {
         parcel.header.sign(key);
     }
     Ok(parcel)
@@ -201,7 +209,7 @@ pub fn pulled(
     if !may {
         return Ok(Err(Code::Denied));
     }
-    let body = body(rows, &head)?.ok_or(Code::Denied);
+    let body = body(rows, &head.header)?.ok_or(Code::Denied);
     let offset = usize::try_from(pull.offset).unwrap_or(usize::MAX);
     Ok(body.and_then(|body| if offset <= body.len() { Ok(body.slice(offset..)) } else { Err(Code::Invalid) }))
 }

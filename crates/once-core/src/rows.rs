@@ -2,7 +2,7 @@
 
 use minicbor::{Decode, Encode};
 use once_model::header::Header;
-use once_model::ids::{Hash, KernelId, ObjectKey};
+use once_model::ids::{Hash, KernelId, ObjectKey, Uuid};
 use once_model::wire::Seen;
 
 use crate::store::{Read, StoreError, Table};
@@ -30,6 +30,10 @@ pub struct HeadRow {
     /// Revisions beside the chain that came but were not kept because there were too many.
     #[n(5)]
     pub conflicts_dropped: u64,
+    /// Whether the home's signature was checked when it came. What came from the home itself needed no check, and
+    /// gets it before it is passed on.
+    #[n(6)]
+    pub proven: bool,
 }
 
 /// Where a peer stands.
@@ -117,6 +121,9 @@ pub struct OutboxRow {
     /// [`Header::id`] of the revision that was the newest when the row was last written.
     #[n(1)]
     pub id: Hash,
+    /// Whether it is owed only because the peer follows the object: then it needs the right to read when it is sent.
+    #[n(2)]
+    pub followed: bool,
 }
 
 /// [`Table::Source`]: what was imported from a path.
@@ -155,13 +162,20 @@ pub struct FollowRow {
     pub since_ms: u64,
 }
 
-/// Key of a body: UUID, then content hash, so that the bodies of one object lie side by side.
+/// Key of a body, and of what is known of a content: UUID, then content hash, so that those of one object lie side by
+/// side.
+#[must_use]
+pub fn content_key(uuid: &Uuid, content: &Hash) -> [u8; 48] {
+    let mut key = [0; 48];
+    key[..16].copy_from_slice(uuid.as_bytes());
+    key[16..].copy_from_slice(content.as_bytes());
+    key
+}
+
+/// Key of the body of a revision.
 #[must_use]
 pub fn body_key(header: &Header) -> [u8; 48] {
-    let mut key = [0; 48];
-    key[..16].copy_from_slice(header.uuid.as_bytes());
-    key[16..].copy_from_slice(header.content.as_bytes());
-    key
+    content_key(&header.uuid, &header.content)
 }
 
 /// Key of a row that belongs to a peer and an object.

@@ -86,7 +86,11 @@ impl Engine {
             Input::Command { token, command } => step.command(token, command)?,
             Input::Frame { peer, conn, frame } => step.frame(peer, conn, frame)?,
             Input::Arrived { peer, arrival, why } => match why {
-                Why::Shared { conn } => outbox::receive(&mut step, peer, conn, arrival)?,
+                // Only an admitted connection counts; what comes late from an older one is shared again on the next.
+                Why::Shared { conn } if step.up(&peer) == Some(conn) => {
+                    outbox::receive(&mut step, peer, conn, arrival)?;
+                }
+                Why::Shared { .. } => {}
                 Why::Asked { token } => {
                     let answer = content::accept(&mut step, peer, arrival, false)?;
                     step.out.push(Effect::Reply { token, reply: Ok(Answer::Kept(answer)) });

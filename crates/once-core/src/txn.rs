@@ -109,7 +109,10 @@ impl<'s> Txn<'s> {
 
     /// The changes, and whether the commit must wait for the disk.
     #[must_use]
-    pub fn into_batch(self) -> (Batch, Durability) {
+    pub fn into_batch(mut self) -> (Batch, Durability) {
+        if mutant!(LazyHeads) {
+            self.synced &= !self.overlay.contains_key(&Table::Head);
+        }
         let rows = self
             .overlay
             .into_iter()

@@ -1,6 +1,6 @@
 //! Signatures: Ed25519 with one context per purpose.
 
-use ed25519_dalek::{Signature as Ed25519, Signer, SigningKey, Verifier, VerifyingKey};
+use ed25519_dalek::{Signature as Ed25519, Signer, SigningKey, VerifyingKey};
 use minicbor::{Decode, Decoder, Encode, Encoder, decode, encode};
 
 use crate::ids::{Hash, KernelId};
@@ -53,7 +53,7 @@ impl Signature {
     #[must_use]
     pub fn verifies(&self, purpose: Purpose, hash: &Hash, signer: &KernelId) -> bool {
         let Ok(key) = VerifyingKey::from_bytes(signer.as_bytes()) else { return false };
-        key.verify(&purpose.message(hash), &Ed25519::from_bytes(&self.0)).is_ok()
+        key.verify_strict(&purpose.message(hash), &Ed25519::from_bytes(&self.0)).is_ok()
     }
 }
 

@@ -1,7 +1,7 @@
 //! The frames of protocol `once/1`: what two kernels say to each other, as CBOR.
 //!
-//! On a stream each frame is a 32-bit big-endian length and that many bytes: a CBOR array of the frame's number and a
-//! map with integer keys. Unknown keys are skipped. `docs/protocol.md` says when each is sent; `docs/protocol.cddl`
+//! On a stream each frame is a 32-bit big-endian length and that many bytes: a CBOR array of the frame's number and
+//! an array of its payload, mostly one map with integer keys. Unknown keys are skipped. `docs/protocol.md` says when each is sent; `docs/protocol.cddl`
 //! gives their shapes.
 
 use bytes::Bytes;
@@ -20,6 +20,9 @@ pub enum WireError {
     /// Not the CBOR that the protocol says.
     #[error("malformed frame: {0}")]
     Malformed(String),
+    /// A frame of a number that this version does not know: to be skipped.
+    #[error("a frame of unknown number {0}")]
+    Unknown(u32),
     /// The frame is well-formed so far but followed by more bytes.
     #[error("{0} bytes after the end of the frame")]
     Trailing(usize),
@@ -433,6 +436,19 @@ impl Frame {
     /// assert!(Frame::decode(b"GET / HTTP/1.1").is_err());
     /// ```
     pub fn decode(bytes: &[u8]) -> Result<Self, WireError> {
-        from_cbor(bytes)
+        let number = |bytes| {
+            let mut decoder = minicbor::Decoder::new(bytes);
+            decoder.array().ok()??;
+            decoder.u32().ok()
+        };
+        match (from_cbor(bytes), number(bytes)) {
+            (Err(_), Some(number)) if !Self::is_known(number) => Err(WireError::Unknown(number)),
+            (frame, _) => frame,
+        }
+    }
+
+    /// Whether this version has a frame of this number.
+    const fn is_known(number: u32) -> bool {
+        matches!(number, 0..=10 | 16..=23)
     }
 }

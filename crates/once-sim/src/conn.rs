@@ -7,7 +7,7 @@ use once_core::waist::{ConnId, Input, LinkEvent, Why};
 use once_core::{content, query};
 use once_model::ids::KernelId;
 use once_model::limits::FRAME_MAX_BYTES;
-use once_model::wire::{Absent, Code, Frame, Parcel, ShareAnswer, Shared};
+use once_model::wire::{Absent, Frame, Parcel, ShareAnswer, Shared};
 
 use crate::coverage;
 use crate::net::{Conn, End, IDLE_TIMEOUT_US, Who};
@@ -166,9 +166,11 @@ impl World {
         let other_us = (now_us + latency_us).max(conn.ends[1 - side].last_us);
         self.queue.push(now_us, Event::Down { conn: id, side });
         // If the word of the closing is swallowed, the other side still notices.
-        let blocked = self.net.conns.get(&id).is_some_and(|conn| {
-            self.net.is_blocked(conn.ends[side].who, conn.ends[1 - side].who)
-        });
+        let blocked = self
+            .net
+            .conns
+            .get(&id)
+            .is_some_and(|conn| self.net.is_blocked(conn.ends[side].who, conn.ends[1 - side].who));
         let late_us = if blocked { IDLE_TIMEOUT_US } else { 0 };
         self.queue.push(other_us + late_us, Event::Down { conn: id, side: 1 - side });
     }
@@ -266,7 +268,8 @@ impl World {
                 let now_ms = node.now_ms(self.now_us);
                 match query::answer(&node.disk.snapshot(), &node.key, &peer, &request, now_ms) {
                     Ok(answer) => {
-                        let judged = self.checker.answered(&node.id, &peer, &request, &answer, &node.disk, now_ms);
+                        let judged =
+                            self.checker.answered(&node.id, &peer, &request, &answer, &node.disk, now_ms);
                         if let Err(what) = judged {
                             self.violated(7, index, what);
                         }
@@ -321,10 +324,5 @@ impl World {
             self.checker.asked(&self.nodes[index].id, token, "request");
             self.enqueue(index, Input::Arrived { peer, arrival, why: Why::Asked { token } });
         }
-    }
-
-    /// A connection ends with a code, for the coverage.
-    pub(crate) fn note_code(&mut self, code: Code) {
-        self.cover.met(coverage::code(code));
     }
 }

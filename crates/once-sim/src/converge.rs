@@ -2,7 +2,7 @@
 //! exchange hold the same.
 
 use once_core::rows;
-use once_core::store::{Read, Table, scan_prefix};
+use once_core::store::{Table, scan_prefix};
 use once_core::{query, rights};
 use once_model::ids::{KernelId, ObjectKey};
 use std::ops::ControlFlow;
@@ -77,7 +77,8 @@ impl World {
 
     /// Whether a follower does not have what it follows.
     fn lags(&self, follower: usize, source: usize, key: &ObjectKey) -> Option<String> {
-        let there = query::find(&self.nodes[source].disk, &key.uuid, Some(key.line)).ok()?.into_iter().next()?;
+        let there =
+            query::find(&self.nodes[source].disk, &key.uuid, Some(key.line)).ok()?.into_iter().next()?;
         let now_ms = self.nodes[source].now_ms(self.now_us);
         let id = self.nodes[follower].id;
         if !rights::may_read(&self.nodes[source].disk, &id, &there, now_ms).ok()? {
@@ -88,10 +89,14 @@ impl World {
             return None;
         }
         let here = rows::head(&self.nodes[follower].disk, &current).ok().flatten();
-        let (want, have) = ((there.header.epoch, there.header.revision), here.map(|head| (head.header.epoch, head.header.revision)));
+        let (want, have) = (
+            (there.header.epoch, there.header.revision),
+            here.map(|head| (head.header.epoch, head.header.revision)),
+        );
         // An unclaimed copy there may have become another kernel's object here.
         let claimed_here = current.lineage().is_none()
-            && query::find(&self.nodes[follower].disk, &key.uuid, Some(current.line)).is_ok_and(|found| !found.is_empty());
+            && query::find(&self.nodes[follower].disk, &key.uuid, Some(current.line))
+                .is_ok_and(|found| !found.is_empty());
         if have.is_some_and(|have| have >= want) || claimed_here {
             return None;
         }
@@ -102,7 +107,8 @@ impl World {
     /// After an exchange both ways between kernels that may read and share everything, they hold the same.
     pub(crate) fn check_equal(&mut self, a: usize, b: usize) {
         let (mine, theirs) = (self.items(a), self.items(b));
-        let missing = |from: &[(once_model::ids::ItemId, ObjectKey)], to: &[(once_model::ids::ItemId, ObjectKey)]| {
+        let missing = |from: &[(once_model::ids::ItemId, ObjectKey)],
+                       to: &[(once_model::ids::ItemId, ObjectKey)]| {
             from.iter().find(|item| !to.contains(item)).map(|(_, key)| *key)
         };
         for (at, other, key) in [(a, b, missing(&theirs, &mine)), (b, a, missing(&mine, &theirs))] {
@@ -111,10 +117,5 @@ impl World {
                 self.violated(10, at, what);
             }
         }
-    }
-
-    /// A row, for the checks of a seed's end.
-    pub(crate) fn row(&self, index: usize, table: Table, key: &[u8]) -> Option<bytes::Bytes> {
-        self.nodes[index].disk.get(table, key).ok().flatten()
     }
 }

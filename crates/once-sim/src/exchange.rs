@@ -4,8 +4,8 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use bytes::Bytes;
-use once_core::store::Store;
 use once_core::exchange::{Comparison, Items, missing, respond, wanted};
+use once_core::store::Store;
 use once_core::waist::{ConnId, Input, Token, Why};
 use once_core::{content, rights};
 use once_model::ids::{ItemId, KernelId};
@@ -111,7 +111,9 @@ impl World {
     fn tell(&mut self, id: u64, to: usize, frame: Frame, extra: Option<Bytes>) {
         self.cover.met(coverage::frame(&frame));
         let us = self.net.weather.latency_max_us;
-        self.trace.line(|| format!("{:>9} exchange {id} to side {to}: {}", self.now_us / 1000, crate::shell::brief(&frame)));
+        self.trace.line(|| {
+            format!("{:>9} exchange {id} to side {to}: {}", self.now_us / 1000, crate::shell::brief(&frame))
+        });
         self.queue.push(self.now_us + us, Event::Exchange { id, message: Message { to, frame, extra } });
     }
 
@@ -160,8 +162,10 @@ impl World {
                 match compared(exchange) {
                     Ok(Some(next)) => self.tell(id, 1, Frame::Reconcile(next), None),
                     Ok(None) => {
-                        if let Some(leak) = exchange.need.iter().find(|item| !exchange.allowed.contains(item)) {
-                            let what = format!("comparing told {peer:?} of item {leak}, which it may not read");
+                        if let Some(leak) = exchange.need.iter().find(|item| !exchange.allowed.contains(item))
+                        {
+                            let what =
+                                format!("comparing told {peer:?} of item {leak}, which it may not read");
                             self.violated(7, index, what);
                         }
                         self.want_more(id, exchange);
@@ -174,7 +178,10 @@ impl World {
                 let mut count = 0;
                 for item in ids.iter().take(WANT_MAX_IDS) {
                     let node = &self.nodes[index];
-                    let Ok(Some(parcel)) = wanted(&node.disk.snapshot(), &node.key, &peer, item, now_ms) else { continue };
+                    let Ok(Some(parcel)) = wanted(&node.disk.snapshot(), &node.key, &peer, item, now_ms)
+                    else {
+                        continue;
+                    };
                     if let Err(what) = self.checker.given(&node.id, &peer, &parcel, &node.disk, now_ms) {
                         self.violated(7, index, what);
                     }

@@ -162,7 +162,11 @@ fn mutants(options: &Options) -> ExitCode {
             }
             None => {
                 survived += 1;
-                println!("{:<24} SURVIVED {most} seeds (should break promise {})", mutant.name(), mutant.promise());
+                println!(
+                    "{:<24} SURVIVED {most} seeds (should break promise {})",
+                    mutant.name(),
+                    mutant.promise()
+                );
             }
         }
     }

@@ -95,8 +95,13 @@ impl Puppet {
             uuid = victim.header.uuid;
             scenario = once_model::scenario::Scenario::parse(body.clone()).ok()?;
         }
-        let genesis =
-            Genesis { uuid, home: self.id, recovery: Vec::new(), content: scenario.hash(), nonce: rng.bytes() };
+        let genesis = Genesis {
+            uuid,
+            home: self.id,
+            recovery: Vec::new(),
+            content: scenario.hash(),
+            nonce: rng.bytes(),
+        };
         let mut chain = Chain::new(genesis);
         let lineage = chain.genesis.lineage();
         let mut header = once_core::content::unclaimed(&scenario);
@@ -129,7 +134,9 @@ impl Puppet {
         let mut scenario = scenarios::next_state(rng, known.header.uuid)?;
         if rng.one_in(6) {
             let model = format!("\"{}\"", "z".repeat(INLINE_MAX_BYTES + 10 + rng.index(5000)));
-            scenario = once_model::scenario::Scenario::compose(known.header.uuid, "Unit", "1", "evil", &model).ok()?;
+            scenario =
+                once_model::scenario::Scenario::compose(known.header.uuid, "Unit", "1", "evil", &model)
+                    .ok()?;
         }
         let mut header = once_core::content::unclaimed(&scenario);
         header.lineage = known.header.lineage;
@@ -285,7 +292,11 @@ impl World {
             8 => victim.map(Frame::Share),
             9 => key.map(|key| Frame::Follow(Follow { key, have: None })),
             10 => key.map(|key| {
-                Frame::Request(Request { call: rng.next(), uuid: key.uuid, line: rng.one_in(2).then_some(key.line) })
+                Frame::Request(Request {
+                    call: rng.next(),
+                    uuid: key.uuid,
+                    line: rng.one_in(2).then_some(key.line),
+                })
             }),
             11 => key.map(|key| {
                 let id = Hash::from_bytes(rng.bytes());
@@ -310,7 +321,8 @@ impl World {
         }
         // The reading side of an exchange must cope with it as well.
         if rng.one_in(30)
-            && let Some(victim) = self.net.conns.get(&conn).map(|conn| conn.ends.iter().map(|end| end.who).collect::<Vec<_>>())
+            && let Some(victim) =
+                self.net.conns.get(&conn).map(|conn| conn.ends.iter().map(|end| end.who).collect::<Vec<_>>())
             && let Some(kernel @ Who::Kernel(_)) = victim.iter().find(|who| matches!(who, Who::Kernel(_)))
         {
             self.begin_exchange(*kernel, Who::Puppet(index));
@@ -322,7 +334,9 @@ impl World {
         puppet.own[puppet.known..].iter().for_each(|parcel| self.checker.hostile(parcel));
         puppet.known = puppet.own.len();
         if let Some(side) = self.net.conns.get(&conn).and_then(|conn| conn.side_of(Who::Puppet(index))) {
-            self.trace.line(|| format!("{:>9} puppet -> conn {conn}: {}", self.now_us / 1000, crate::shell::brief(frame)));
+            self.trace.line(|| {
+                format!("{:>9} puppet -> conn {conn}: {}", self.now_us / 1000, crate::shell::brief(frame))
+            });
             self.transmit(conn, side, frame.encode().into());
         }
     }

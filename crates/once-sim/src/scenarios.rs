@@ -57,7 +57,11 @@ pub fn next_state(rng: &mut Rng, uuid: Uuid) -> Option<Scenario> {
     let component = rng.pick(&COMPONENTS).copied().unwrap_or_default();
     let mut model = format!("{{\"count\":{}}}", rng.next());
     if rng.one_in(80) {
-        model = format!("{{\"n\":{},\"large\":\"{}\"}}", rng.next(), "y".repeat(INLINE_MAX_BYTES + rng.index(9000)));
+        model = format!(
+            "{{\"n\":{},\"large\":\"{}\"}}",
+            rng.next(),
+            "y".repeat(INLINE_MAX_BYTES + rng.index(9000))
+        );
     }
     Scenario::compose(uuid, component, "1.0", "sim", &model).ok()
 }

@@ -131,7 +131,13 @@ impl World {
 
     fn at_the_limits(&mut self) {
         let Some(key) = self.items(0).first().map(|(_, key)| *key) else { return };
-        let key = ObjectKey { uuid: key.uuid, line: match key.line { Line::Unclaimed(h) => Line::Unclaimed(h), claimed => claimed } };
+        let key = ObjectKey {
+            uuid: key.uuid,
+            line: match key.line {
+                Line::Unclaimed(h) => Line::Unclaimed(h),
+                claimed => claimed,
+            },
+        };
         let peer = self.id(Kernel(1));
         let usage = UsageRow { stored_bytes: 0, owed_rows: OUTBOX_MAX_ROWS };
         let row = |id: KernelId| {
@@ -157,7 +163,8 @@ impl World {
         rows.push((Table::Usage, peer.as_bytes().to_vec(), Some(to_cbor(&usage).into())));
         let now_us = self.now_us;
         let node = &mut self.nodes[0];
-        let (Some(mut engine), Ok(())) = (node.engine.take(), node.disk.commit(Batch { rows }, Durability::Synced))
+        let (Some(mut engine), Ok(())) =
+            (node.engine.take(), node.disk.commit(Batch { rows }, Durability::Synced))
         else {
             return;
         };

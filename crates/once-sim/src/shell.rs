@@ -99,8 +99,9 @@ impl World {
         node.disk.set_fault(if node.disk_full_until_us > now_us { DiskFault::Full } else { DiskFault::None });
         let mut engine = Engine::new();
         let mut effects = Vec::new();
-        let result =
-            group::start(&mut engine, &mut node.disk, &ctx, &mut node.rng, &mut |effect| effects.push(effect));
+        let result = group::start(&mut engine, &mut node.disk, &ctx, &mut node.rng, &mut |effect| {
+            effects.push(effect)
+        });
         node.disk.take_last();
         match result {
             Ok(()) => {
@@ -136,9 +137,10 @@ impl World {
         let commits = node.disk.commits();
         let before = commits.get();
         let mut released = Vec::new();
-        let result = group::run(&mut engine, &mut node.disk, &ctx, &mut node.rng, inputs.clone(), &mut |effect| {
-            released.push((effect, commits.get() == before));
-        });
+        let result =
+            group::run(&mut engine, &mut node.disk, &ctx, &mut node.rng, inputs.clone(), &mut |effect| {
+                released.push((effect, commits.get() == before));
+            });
         node.engine = Some(engine);
         let commit = node.disk.take_last();
         let committed = commit.is_some() || result.is_err();
@@ -193,8 +195,9 @@ impl World {
         match effect {
             Effect::Reply { token, reply } => {
                 self.cover.met(coverage::reply(&reply));
-                self.trace
-                    .line(|| format!("{:>9} {} replies {reply:?}", self.now_us / 1000, self.nodes[index].name));
+                self.trace.line(|| {
+                    format!("{:>9} {} replies {reply:?}", self.now_us / 1000, self.nodes[index].name)
+                });
                 if let Ok(once_core::waist::Answer::Kept(answer)) = &reply {
                     self.cover.met(coverage::share(*answer));
                     self.exchange_kept(token, *answer);

@@ -62,7 +62,10 @@ impl World {
             }
             for id in &hostile {
                 if self.rng.one_in(2) {
-                    self.command(Kernel(a), Command::AddPeer { peer: *id, addresses: Vec::new(), petname: None });
+                    self.command(
+                        Kernel(a),
+                        Command::AddPeer { peer: *id, addresses: Vec::new(), petname: None },
+                    );
                     if self.rng.per_mille(700) {
                         self.command(Kernel(a), Command::Grant(forever(Scope::Kernel, Right::Share, *id)));
                     }
@@ -78,7 +81,10 @@ impl World {
     fn befriend_some(&mut self, a: usize, b: usize) {
         for (from, to) in [(a, b), (b, a)] {
             let (id, address) = (self.nodes[to].id, self.nodes[to].address.clone());
-            self.command(Kernel(from), Command::AddPeer { peer: id, addresses: vec![address], petname: None });
+            self.command(
+                Kernel(from),
+                Command::AddPeer { peer: id, addresses: vec![address], petname: None },
+            );
             if self.rng.per_mille(800) {
                 self.command(Kernel(from), Command::Grant(forever(Scope::Kernel, Right::Share, id)));
             }
@@ -87,7 +93,15 @@ impl World {
             }
             if self.rng.one_in(6) {
                 let quota = self.rng.between(2_000, 60_000);
-                self.command(Kernel(from), Command::ChangePeer { peer: id, petname: None, quota_bytes: Some(quota), addresses: Vec::new() });
+                self.command(
+                    Kernel(from),
+                    Command::ChangePeer {
+                        peer: id,
+                        petname: None,
+                        quota_bytes: Some(quota),
+                        addresses: Vec::new(),
+                    },
+                );
             }
         }
     }
@@ -209,7 +223,8 @@ impl World {
         for n in 0..count {
             let filler = if large { "w".repeat(60_000) } else { String::new() };
             let uuid = Uuid::from_bytes(self.rng.bytes());
-            let text = format!("{{\"ior\":{{\"uuid\":\"{uuid}\"}},\"model\":{{\"n\":{n},\"w\":\"{filler}\"}}}}");
+            let text =
+                format!("{{\"ior\":{{\"uuid\":\"{uuid}\"}},\"model\":{{\"n\":{n},\"w\":\"{filler}\"}}}}");
             let Some(scenario) = self.parse(text) else { continue };
             let key = ObjectKey { uuid, line: Line::Unclaimed(scenario.hash()) };
             self.command(here, Command::Import { source: None, scenario });
@@ -319,7 +334,11 @@ impl World {
     }
 
     fn petname(&mut self) -> String {
-        if self.rng.one_in(8) { "n".repeat(NAME_MAX_BYTES + 1) } else { format!("friend {}", self.rng.up_to(4)) }
+        if self.rng.one_in(8) {
+            "n".repeat(NAME_MAX_BYTES + 1)
+        } else {
+            format!("friend {}", self.rng.up_to(4))
+        }
     }
 
     fn address_of(&self, peer: &KernelId) -> Vec<String> {
@@ -337,7 +356,11 @@ impl World {
             return Some(id);
         }
         if self.rng.one_in(50) {
-            return Some(if self.rng.one_in(2) { self.nodes[index].id } else { KernelId::from_bytes([5; 32]) });
+            return Some(if self.rng.one_in(2) {
+                self.nodes[index].id
+            } else {
+                KernelId::from_bytes([5; 32])
+            });
         }
         let other = self.rng.index(self.nodes.len() - 1);
         Some(self.nodes[if other >= index { other + 1 } else { other }].id)
@@ -364,7 +387,8 @@ impl World {
                 }
             }
         }
-        let nothing = ObjectKey { uuid: Uuid::from_u128(9), line: Line::Unclaimed(Hash::from_bytes([9; 32])) };
+        let nothing =
+            ObjectKey { uuid: Uuid::from_u128(9), line: Line::Unclaimed(Hash::from_bytes([9; 32])) };
         self.rng.pick(&work.keys).copied().unwrap_or(nothing)
     }
 

@@ -254,7 +254,7 @@ impl World {
     #[must_use]
     pub fn body(&self, kernel: Kernel, key: ObjectKey) -> Option<Bytes> {
         let head = self.head(kernel, key)?;
-        query::body(&self.nodes[kernel.0].disk, &head).ok()?
+        query::body(&self.nodes[kernel.0].disk, &head.header).ok()?
     }
 
     /// Whether a kernel still owes an object to another one.

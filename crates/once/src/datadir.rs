@@ -76,7 +76,9 @@ pub fn init(data: &Path, options: InitOptions) -> Result<Initialised, Error> {
     }
     let name = options.name.unwrap_or_else(default_name);
     if name.len() > NAME_MAX_BYTES || name.chars().any(char::is_control) {
-        return Err(Error::usage(format!("a name has at most {NAME_MAX_BYTES} bytes and no control characters")));
+        return Err(Error::usage(format!(
+            "a name has at most {NAME_MAX_BYTES} bytes and no control characters"
+        )));
     }
     fs::DirBuilder::new().recursive(true).mode(0o700).create(data).map_err(|e| io(data, &e))?;
     let config = Config {
@@ -122,11 +124,13 @@ pub(crate) fn read_key(data: &Path) -> Result<KernelKey, Error> {
         _ => io(&path, &e),
     })?;
     if meta.mode() & 0o077 != 0 {
-        return Err(Error::invalid(format!("others can read the key {}", path.display()))
-            .with_hint(format!("run `chmod 600 {}`; if someone may have copied it, make a new kernel", path.display())));
+        return Err(Error::invalid(format!("others can read the key {}", path.display())).with_hint(
+            format!("run `chmod 600 {}`; if someone may have copied it, make a new kernel", path.display()),
+        ));
     }
     let text = fs::read_to_string(&path).map_err(|e| io(&path, &e))?;
-    let secret = HEXLOWER.decode(text.trim().as_bytes()).ok().and_then(|bytes| <[u8; 32]>::try_from(bytes).ok());
+    let secret =
+        HEXLOWER.decode(text.trim().as_bytes()).ok().and_then(|bytes| <[u8; 32]>::try_from(bytes).ok());
     secret.map(|secret| KernelKey::from_bytes(&secret)).ok_or_else(|| {
         Error::invalid(format!("{} is not a key: 64 hexadecimal digits were expected", path.display()))
             .with_hint("put the key back from a backup")
@@ -136,7 +140,8 @@ pub(crate) fn read_key(data: &Path) -> Result<KernelKey, Error> {
 pub(crate) fn read_config(data: &Path) -> Result<Config, Error> {
     let path = data.join(SCENARIO_FILE);
     let wrong = |why: String| {
-        Error::invalid(format!("{}: {why}", path.display())).with_hint("it is a scenario; its model has name, listen, relay")
+        Error::invalid(format!("{}: {why}", path.display()))
+            .with_hint("it is a scenario; its model has name, listen, relay")
     };
     let bytes = match fs::read(&path) {
         Ok(bytes) => bytes,

@@ -6,7 +6,9 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use once_core::store::{Batch, Durability, Read, Store, StoreError, Table, Visit};
-use once_core::waist::{Answer, Arrival, Command, ConnId, Ctx, Effect, Entropy, Event, Input, Timer, Token, Why};
+use once_core::waist::{
+    Answer, Arrival, Command, ConnId, Ctx, Effect, Entropy, Event, Input, Timer, Token, Why,
+};
 use once_core::{Engine, Refusal, group};
 use once_model::header::Header;
 use once_model::ids::{BootId, KernelId};
@@ -47,11 +49,21 @@ pub(crate) enum Mail {
     Input(Input),
     Command(Command, ReplyTo),
     /// A scenario that someone here waits for.
-    Arrived { peer: KernelId, arrival: Arrival, offered: bool, reply: ReplyTo },
+    Arrived {
+        peer: KernelId,
+        arrival: Arrival,
+        offered: bool,
+        reply: ReplyTo,
+    },
     /// A new connection, before anything is said on it.
-    Conn { conn: ConnId, out: mpsc::UnboundedSender<Out> },
+    Conn {
+        conn: ConnId,
+        out: mpsc::UnboundedSender<Out>,
+    },
     /// It is gone: no more mail comes from it.
-    Gone { conn: ConnId },
+    Gone {
+        conn: ConnId,
+    },
     Stop(oneshot::Sender<Result<(), Error>>),
 }
 
@@ -201,7 +213,9 @@ impl EngineThread {
         let fault = match std::panic::catch_unwind(run) {
             Ok(Ok(())) => return,
             Ok(Err(error)) => Error::from(error),
-            Err(_) => Error::fault("the engine panicked").with_hint("this is a bug: please report it with the log"),
+            Err(_) => {
+                Error::fault("the engine panicked").with_hint("this is a bug: please report it with the log")
+            }
         };
         tracing::error!(error = %fault, "the engine stops");
         shared.fault.send_replace(Some(fault));
@@ -238,9 +252,10 @@ impl EngineThread {
             }
             ctx.now_ms = now_ms();
             let begun = Instant::now();
-            let run = group::run(&mut engine, &mut store, &ctx, &mut System, inputs.drain(..), &mut |effect| {
-                post.release(effect);
-            })?;
+            let run =
+                group::run(&mut engine, &mut store, &ctx, &mut System, inputs.drain(..), &mut |effect| {
+                    post.release(effect);
+                })?;
             shared.metrics.lock().unwrap_or_else(PoisonError::into_inner).group(begun.elapsed(), &run);
             if let Some(done) = stop {
                 drop(post);

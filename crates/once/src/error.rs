@@ -90,13 +90,16 @@ impl Error {
                 format!("{what}: the other kernel has no such thing, or does not let this kernel have it"),
             )
             .with_hint("ask its owner to run `once grant`"),
-            Code::Ambiguous => Self::ambiguous(format!("{what}: more than one object there answers to that name"))
-                .with_hint("name it with its lineage: UUID#LINEAGE"),
+            Code::Ambiguous => {
+                Self::ambiguous(format!("{what}: more than one object there answers to that name"))
+                    .with_hint("name it with its lineage: UUID#LINEAGE")
+            }
             Code::Quota => Self::new("quota", 3, format!("{what}: the quota there is used up"))
                 .with_hint("its owner can raise it with `once peers quota`"),
             Code::DiskFull => Self::new("disk-full", 3, format!("{what}: the disk there is nearly full")),
             Code::Busy | Code::Stopping => {
-                Self::unreachable(format!("{what}: the other kernel is busy or stopping")).with_hint("try again later")
+                Self::unreachable(format!("{what}: the other kernel is busy or stopping"))
+                    .with_hint("try again later")
             }
             Code::TooLarge => Self::invalid(format!("{what}: too large")),
             _ => Self::invalid(format!("{what}: the other kernel does not accept it")),
@@ -107,9 +110,10 @@ impl Error {
 impl From<Refusal> for Error {
     fn from(refusal: Refusal) -> Self {
         let (code, exit) = match &refusal {
-            Refusal::NoObject(_) | Refusal::NoPeer(_) | Refusal::NotFollowed { .. } | Refusal::NoGrant { .. } => {
-                ("not-found", 1)
-            }
+            Refusal::NoObject(_)
+            | Refusal::NoPeer(_)
+            | Refusal::NotFollowed { .. }
+            | Refusal::NoGrant { .. } => ("not-found", 1),
             Refusal::Removed(_) => ("removed", 1),
             Refusal::NotHome { .. } => ("not-home", 3),
             Refusal::Stale { .. } => ("stale", 1),
@@ -128,7 +132,8 @@ impl From<Refusal> for Error {
 
 impl From<once_core::store::StoreError> for Error {
     fn from(error: once_core::store::StoreError) -> Self {
-        Self::fault(error.to_string()).with_hint("stop the kernel and start it again; `once doctor` says more")
+        Self::fault(error.to_string())
+            .with_hint("stop the kernel and start it again; `once doctor` says more")
     }
 }
 

@@ -134,16 +134,16 @@ impl Builder {
             }
         });
         spawned.map_err(|e| Error::fault(format!("no thread for the engine: {e}")))?;
-        let accept = net.iter().map(|net| tokio::spawn(net::accept(Arc::clone(net))).abort_handle()).collect();
-        let inner =
-            Inner {
-                shared,
-                net,
-                name: config.name,
-                started: Instant::now(),
-                tasks: Mutex::new(accept),
-                stop_wanted: Arc::default(),
-            };
+        let accept =
+            net.iter().map(|net| tokio::spawn(net::accept(Arc::clone(net))).abort_handle()).collect();
+        let inner = Inner {
+            shared,
+            net,
+            name: config.name,
+            started: Instant::now(),
+            tasks: Mutex::new(accept),
+            stop_wanted: Arc::default(),
+        };
         Ok(Kernel { inner: Arc::new(inner) })
     }
 }
@@ -151,7 +151,8 @@ impl Builder {
 fn listen(config: &Config, addr: Option<&str>, relay: Option<&str>) -> Result<Listen, Error> {
     let addr = addr.unwrap_or(if config.listen.is_empty() { "0.0.0.0:0" } else { &config.listen });
     let wrong = |what: &str, text: &str| {
-        Error::usage(format!("'{text}' is not {what}")).with_hint("like 0.0.0.0:4277, or https://relay.example.org")
+        Error::usage(format!("'{text}' is not {what}"))
+            .with_hint("like 0.0.0.0:4277, or https://relay.example.org")
     };
     let relay = match relay.or(config.relay.as_deref()).filter(|url| !url.is_empty()) {
         Some(url) => Some(url.parse().map_err(|_| wrong("the URL of a relay", url))?),
@@ -229,7 +230,8 @@ impl Kernel {
 
     pub(crate) fn online(&self) -> Result<&Arc<Net>, Error> {
         self.net().ok_or_else(|| {
-            Error::unreachable("this kernel is not connected to the network").with_hint("start it with `once up`")
+            Error::unreachable("this kernel is not connected to the network")
+                .with_hint("start it with `once up`")
         })
     }
 
@@ -248,6 +250,7 @@ impl Kernel {
                     charged: false,
                     stored_ms: now_ms(),
                     conflicts_dropped: 0,
+                    proven: false,
                     header: *header,
                 });
                 Ok((Object::new(row, self.id()), change))
@@ -333,7 +336,7 @@ impl Kernel {
     pub fn scenario(&self, key: ObjectKey) -> Result<Option<Bytes>, Error> {
         let snapshot = self.shared().snapshot();
         match query::find(&snapshot, &key.uuid, Some(key.line))?.first() {
-            Some(row) => Ok(query::body(&snapshot, row)?),
+            Some(row) => Ok(query::body(&snapshot, &row.header)?),
             None => Ok(None),
         }
     }
@@ -394,8 +397,12 @@ impl Kernel {
         self.command(Command::Dial { peer }).await?;
         net.connected(&peer, within).await.ok_or_else(|| {
             let why = net.seen(&peer).last_error.map_or_else(String::new, |why| format!(": {why}"));
-            Error::unreachable(format!("no connection to kernel {} within {} s{why}", peer.short(), within.as_secs()))
-                .with_hint("is it up, and is its address right? `once doctor` says more")
+            Error::unreachable(format!(
+                "no connection to kernel {} within {} s{why}",
+                peer.short(),
+                within.as_secs()
+            ))
+            .with_hint("is it up, and is its address right? `once doctor` says more")
         })
     }
 
@@ -454,15 +461,20 @@ impl Kernel {
     ) -> Result<(KernelId, String), Error> {
         let net = self.online()?;
         let peer = ticket.kernel;
-        let join = Command::Join { peer, secret: ticket.secret, addresses: ticket.addresses.clone(), petname };
+        let join =
+            Command::Join { peer, secret: ticket.secret, addresses: ticket.addresses.clone(), petname };
         match tokio::time::timeout(within, self.command(join)).await {
             Ok(Ok(Answer::Joined { says })) => Ok((peer, says)),
             Ok(Ok(other)) => Err(Error::fault(format!("the engine answered {other:?}"))),
             Ok(Err(error)) => Err(error),
             Err(_) => {
                 let why = net.seen(&peer).last_error.map_or_else(String::new, |why| format!(": {why}"));
-                Err(Error::timeout(format!("kernel {} did not answer within {} s{why}", peer.short(), within.as_secs()))
-                    .with_hint("this kernel goes on trying; `once peers` shows when it has joined"))
+                Err(Error::timeout(format!(
+                    "kernel {} did not answer within {} s{why}",
+                    peer.short(),
+                    within.as_secs()
+                ))
+                .with_hint("this kernel goes on trying; `once peers` shows when it has joined"))
             }
         }
     }
@@ -669,7 +681,9 @@ impl Request {
         let net = self.kernel.online()?;
         let home = self.ior.home().filter(|home| *home != self.kernel.id());
         let others = net.connected_peers().into_iter().filter(|peer| Some(*peer) != home);
-        let known = |peer: &KernelId| once_core::rights::is_peer(&self.kernel.shared().snapshot(), peer).unwrap_or(false);
+        let known = |peer: &KernelId| {
+            once_core::rights::is_peer(&self.kernel.shared().snapshot(), peer).unwrap_or(false)
+        };
         let all: Vec<_> = home.into_iter().filter(known).chain(others).collect();
         if all.is_empty() {
             return Err(Error::unreachable("no peer is connected that could be asked")
@@ -680,7 +694,8 @@ impl Request {
 
     async fn run(self) -> Result<Found, Error> {
         let uuid = self.ior.uuid().ok_or_else(|| {
-            Error::usage(format!("{} names no object: it has no UUID", self.ior)).with_hint("request by UUID or by one of our IORs")
+            Error::usage(format!("{} names no object: it has no UUID", self.ior))
+                .with_hint("request by UUID or by one of our IORs")
         })?;
         let line = match (self.ior.lineage(), self.ior.content()) {
             (Some(lineage), _) => Some(Line::Claimed(lineage)),
@@ -694,7 +709,8 @@ impl Request {
                 Ok(Ok(found)) => return Ok(found),
                 Ok(Err(error)) => last = Some(error),
                 Err(_) => {
-                    let late = format!("kernel {} did not answer within {} s", peer.short(), self.within.as_secs());
+                    let late =
+                        format!("kernel {} did not answer within {} s", peer.short(), self.within.as_secs());
                     last = Some(Error::timeout(late));
                 }
             }
@@ -705,7 +721,8 @@ impl Request {
     async fn ask(&self, peer: KernelId, uuid: uuid::Uuid, line: Option<Line>) -> Result<Found, Error> {
         let session = self.kernel.session(peer, self.within).await?;
         let what = || format!("request of {uuid} from {}", peer.short());
-        let broken = || Error::unreachable(format!("{}: the connection broke", what())).with_hint("try again");
+        let broken =
+            || Error::unreachable(format!("{}: the connection broke", what())).with_hint("try again");
         let parcel = match session.request(uuid, line).await.ok_or_else(broken)? {
             Frame::Found(found) => found.parcel,
             Frame::Absent(absent) => return Err(Error::from_code(absent.code, &what())),

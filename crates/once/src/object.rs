@@ -142,7 +142,14 @@ impl Object {
         };
         // Names that no IOR can hold leave at least the identity.
         let bare = || Ior::bare(header.uuid);
-        let nameless = || Ior::once(&OnceIor { component: String::new(), version: String::new(), at: Vec::new(), ..parts.clone() });
+        let nameless = || {
+            Ior::once(&OnceIor {
+                component: String::new(),
+                version: String::new(),
+                at: Vec::new(),
+                ..parts.clone()
+            })
+        };
         Ior::once(&parts).or_else(|_| nameless()).unwrap_or_else(|_| bare())
     }
 }

@@ -8,7 +8,9 @@ use once::{Change, Delivered, InitOptions, Kernel, State};
 /// Runs a story on a current-thread runtime, as the daemon does, and fails if it takes too long.
 fn story(run: impl Future<Output = ()>) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    runtime.block_on(async { tokio::time::timeout(Duration::from_secs(60), run).await.expect("the story hangs") });
+    runtime.block_on(async {
+        tokio::time::timeout(Duration::from_secs(60), run).await.expect("the story hangs")
+    });
 }
 
 async fn kernel(dir: &Path, name: &str) -> Kernel {
@@ -72,8 +74,11 @@ fn a_share_is_delivered_byte_for_byte_and_a_request_brings_it_back() {
 fn an_invite_admits_once() {
     let dir = tempfile::tempdir().unwrap();
     story(async {
-        let (alice, bob, eve) =
-            (kernel(dir.path(), "alice").await, kernel(dir.path(), "bob").await, kernel(dir.path(), "eve").await);
+        let (alice, bob, eve) = (
+            kernel(dir.path(), "alice").await,
+            kernel(dir.path(), "bob").await,
+            kernel(dir.path(), "eve").await,
+        );
         let ticket = alice.invite().await.unwrap();
         bob.join(&ticket).await.unwrap();
         let refused = eve.join(&ticket).await.unwrap_err();

@@ -298,7 +298,8 @@ pub fn binary() -> Measured<PathBuf> {
 /// row at the sender, put and removed; head and body at the receiver. The commit number and the usage row of each
 /// group are left out, in favour of the yardstick.
 pub fn share_plan(bench: &Bench) -> Plan {
-    let rows = vec![row("rows", 82, 48).removed(), row("rows", 50, 190), row("bodies", 49, SCENARIO_LEN).apart()];
+    let rows =
+        vec![row("rows", 82, 48).removed(), row("rows", 50, 190), row("bodies", 49, SCENARIO_LEN).apart()];
     Plan { rows, items_per_commit: 128, items: bench.scaled(SHARES_FOR_RATE) }
 }
 

@@ -41,7 +41,7 @@ impl Conflicts {
 /// A version is named by its key; the API may say more about it.
 fn version(object: &Value) -> String {
     match object.as_str() {
-        Some(key) => ui::capped(key, 200),
-        None => ui::capped(text(object, "key"), 200),
+        Some(key) => ui::key(key),
+        None => ui::key(text(object, "key")),
     }
 }

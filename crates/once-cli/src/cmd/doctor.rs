@@ -4,7 +4,7 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use crate::context::{Context, list, text, truth};
-use crate::failure::{Done, Exit, Failure};
+use crate::failure::{Done, Exit};
 use crate::ui;
 
 /// Look for what is wrong, and say what to do about it
@@ -16,7 +16,7 @@ pub struct Doctor {}
 impl Doctor {
     /// A kernel that cannot even be asked is a finding, too.
     pub async fn run(self, context: &Context) -> Done {
-        let answer = match look(context).await {
+        let answer = match context.call("doctor", json!({})).await {
             Ok(answer) => answer,
             Err(failure) => json!({ "checks": [{ "check": "kernel", "ok": false,
                 "message": failure.message, "hint": failure.hint }] }),
@@ -30,25 +30,6 @@ impl Doctor {
         });
         Ok(if wrong == 0 { Exit::DONE } else { Exit::FAILED })
     }
-}
-
-async fn look(context: &Context) -> Done<Value> {
-    let client = context.kernel().await?;
-    let running = !client.is_embedded();
-    let answer = client.call("doctor", json!({})).await;
-    let closed = client.close().await;
-    let mut answer = answer?;
-    closed?;
-    let checks = answer.get_mut("checks").and_then(Value::as_array_mut);
-    let checks = checks.ok_or_else(|| Failure::fault("the kernel's answer has no checks"))?;
-    let check = if running {
-        json!({ "check": "running", "ok": true, "message": "the kernel runs" })
-    } else {
-        json!({ "check": "running", "ok": false, "message": "the kernel does not run: nobody can reach it",
-            "hint": "start it with `once up`" })
-    };
-    checks.insert(0, check);
-    Ok(answer)
 }
 
 fn print(check: &Value) -> Done<()> {

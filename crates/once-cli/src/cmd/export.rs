@@ -125,7 +125,7 @@ async fn one(
     let answer = client.call("get", json!({ "object": name })).await?;
     let object = answer.get("object").unwrap_or(&Value::Null);
     if truth(object, "tombstone") {
-        let failure = Failure::failed(format!("{} was removed", ui::shown(text(object, "key"))));
+        let failure = Failure::failed(format!("{} was removed", ui::key(text(object, "key"))));
         return Err(Failure { code: "removed".into(), ..failure });
     }
     let file = file_name(object, shared.contains(text(object, "uuid")))?;

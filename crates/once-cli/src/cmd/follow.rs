@@ -24,10 +24,18 @@ impl Follow {
         let params = with(json!({ "object": object }), [("from", self.from.map(Into::into))]);
         let answer = context.call("follow", params).await?;
         context.answer(&answer, |answer| {
-            let (key, peer) = (ui::shown(text(answer, "key")), ui::short(text(answer, "peer")));
+            let (key, peer) = (ui::key(text(answer, "key")), ui::short(text(answer, "peer")));
             ui::print(&format!("following {key} from {peer}"))
         })?;
         Ok(Exit::DONE)
+    }
+}
+
+/// The petname where there is one.
+fn peer(row: &Value) -> String {
+    match text(row, "name") {
+        "" => ui::short(text(row, "peer")),
+        name => ui::shown(name),
     }
 }
 
@@ -42,7 +50,7 @@ async fn print(context: &Context) -> Done {
         let mut table = ui::Table::new(["OBJECT", "", "PEER"]);
         let mut add = |rows: &[Value], how: &str| {
             for row in rows {
-                table.row([ui::shown(text(row, "key")), how.to_owned(), ui::short(text(row, "peer"))]);
+                table.row([ui::key(text(row, "key")), how.to_owned(), peer(row)]);
             }
         };
         add(following, "from");

@@ -47,7 +47,7 @@ fn peer(name: &str) -> String {
 
 fn scope(grant: &Value) -> String {
     match text(grant, "scope") {
-        "object" => ui::shown(text(grant, "object")),
+        "object" => ui::key(text(grant, "object")),
         "component" => format!("every {}", ui::shown(text(grant, "component"))),
         "all" => "everything".to_owned(),
         other => ui::shown(other),

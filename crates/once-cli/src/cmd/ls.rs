@@ -118,7 +118,8 @@ impl Ls {
         if context.json {
             return paper.text(&format!("{}{object}", if first { "" } else { "," }));
         }
-        let name = ui::shown(text(object, if shared || self.quiet { "key" } else { "uuid" }));
+        let name =
+            if shared || self.quiet { ui::key(text(object, "key")) } else { ui::shown(text(object, "uuid")) };
         if self.quiet { paper.line(&name) } else { paper.line(&row(&name, object)) }
     }
 }

@@ -24,7 +24,7 @@ enum Command {
         kernel: String,
         /// Where it can be reached, host:port; may be repeated
         #[arg(long, value_name = "ADDRESS")]
-        address: Vec<String>,
+        at: Vec<String>,
         /// The petname it gets here
         #[arg(long, value_name = "PETNAME")]
         name: Option<String>,
@@ -71,8 +71,8 @@ impl Peers {
     pub async fn run(self, context: &Context) -> Done {
         match self.command.unwrap_or(Command::List) {
             Command::List => print(context).await?,
-            Command::Add { kernel, address, name } => {
-                let addresses = Some(address).filter(|all| !all.is_empty()).map(Value::from);
+            Command::Add { kernel, at, name } => {
+                let addresses = Some(at).filter(|all| !all.is_empty()).map(Value::from);
                 let params = json!({ "kernel": kernel });
                 let params = with(params, [("addresses", addresses), ("name", name.map(Into::into))]);
                 say(context, "peers.add", params, "added").await?;

@@ -85,7 +85,7 @@ async fn each(
 
 fn line(answer: &Value) -> String {
     let object = answer.get("object").unwrap_or(&Value::Null);
-    let key = ui::shown(text(object, "key"));
+    let key = ui::key(text(object, "key"));
     match (text(answer, "change"), number(object, "revision")) {
         ("dropped", _) => format!("dropped    {key} (only the copy here)"),
         (change, revision) => format!("{:<10} {key} (revision {revision})", ui::shown(change)),

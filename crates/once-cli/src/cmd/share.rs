@@ -89,7 +89,7 @@ fn print(answer: &Value, to: &str, no_wait: bool) -> Done<()> {
         ))?;
     }
     for refused in list(answer, "refused") {
-        let (object, code) = (ui::shown(text(refused, "object")), ui::shown(text(refused, "code")));
+        let (object, code) = (ui::key(text(refused, "object")), ui::shown(text(refused, "code")));
         ui::say(&format!("refused by {to}: {object} ({code})"));
     }
     for left in list(answer, "left_out") {

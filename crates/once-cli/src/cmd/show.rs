@@ -29,7 +29,7 @@ impl Show {
         }
         let object = answer.get("object").unwrap_or(&Value::Null);
         if truth(object, "tombstone") {
-            let failure = Failure::failed(format!("{} was removed", ui::shown(text(object, "key"))));
+            let failure = Failure::failed(format!("{} was removed", ui::key(text(object, "key"))));
             return Err(Failure { code: "removed".into(), ..failure });
         }
         about(object);
@@ -48,7 +48,7 @@ pub fn about(object: &Value) {
     };
     let component =
         format!("{} {}", ui::shown(text(object, "component")), ui::shown(text(object, "version")));
-    line("object", paint.bold(&ui::capped(text(object, "key"), 200)));
+    line("object", paint.bold(&ui::key(text(object, "key"))));
     line("name", ui::shown(text(object, "name")));
     line("component", component.trim().to_owned());
     line("state", state(object));

@@ -3,10 +3,9 @@
 use std::time::{Duration, Instant};
 
 use clap::Args;
-use once::api::Client;
 use serde_json::json;
 
-use crate::context::Context;
+use crate::context::{Context, number};
 use crate::failure::{Done, Exit, Failure, UNREACHABLE};
 use crate::ui;
 
@@ -19,12 +18,13 @@ const STOP_STEP: Duration = Duration::from_millis(20);
 pub struct Stop {}
 
 impl Stop {
-    /// Done when nothing listens on the socket any more.
+    /// Done when the process has ended: its data directory may be copied, moved, or opened again.
     pub async fn run(self, context: &Context) -> Done {
         let client = context.running().await?;
+        let status = client.call("status", json!({})).await?;
         client.call("stop", json!({})).await?;
         let begun = Instant::now();
-        while Client::connect(&context.data).await.is_ok_and(|client| client.is_some()) {
+        while runs(number(&status, "pid")) {
             if begun.elapsed() > STOP_MAX {
                 let failure = Failure::failed("the kernel was told to stop, and still runs");
                 return Err(Failure { code: "timeout".into(), exit: UNREACHABLE, ..failure }
@@ -36,4 +36,10 @@ impl Stop {
         ui::say("stopped");
         Ok(Exit::DONE)
     }
+}
+
+fn runs(pid: u64) -> bool {
+    let pid = i32::try_from(pid).ok().and_then(rustix::process::Pid::from_raw);
+    // No such process, or another user's that has got its number since.
+    pid.is_some_and(|pid| rustix::process::test_kill_process(pid).is_ok())
 }

@@ -23,7 +23,7 @@ impl Unfollow {
         let params = with(json!({ "object": self.object }), [("from", self.from.map(Into::into))]);
         let answer = context.call("unfollow", params).await?;
         context.answer(&answer, |answer| {
-            ui::print(&format!("no longer following {}", ui::shown(text(answer, "key"))))
+            ui::print(&format!("no longer following {}", ui::key(text(answer, "key"))))
         })?;
         Ok(Exit::DONE)
     }

@@ -18,6 +18,10 @@ use crate::ui;
 const READY_MAX: Duration = Duration::from_secs(30);
 const READY_STEP: Duration = Duration::from_millis(10);
 
+/// How long the kernel that ran before may take to close its store.
+const CLOSING_MAX: Duration = Duration::from_secs(5);
+const CLOSING_STEP: Duration = Duration::from_millis(50);
+
 /// Start the kernel: it runs until Ctrl-C, SIGTERM or `once stop`
 ///
 /// Says who it is and where it listens, then which peers come and go. Whatever it acknowledged is on disk, so it may
@@ -69,7 +73,7 @@ impl Up {
         if let Some(relay) = &self.relay {
             kernel = kernel.relay(relay);
         }
-        let kernel = kernel.start().await?;
+        let kernel = start(context, kernel).await?;
         let outcome = serve(context, &kernel, begun, self.leash, &mut signals).await;
         let stopped = tokio::select! {
             stopped = kernel.stop() => stopped,
@@ -131,6 +135,28 @@ impl Up {
             tokio::time::sleep(READY_STEP).await;
         }
     }
+}
+
+/// Starts it. The kernel that ran before may still be closing its store.
+async fn start(context: &Context, kernel: once::Builder) -> Done<Kernel> {
+    let begun = Instant::now();
+    loop {
+        match kernel.clone().start().await {
+            Ok(kernel) => return Ok(kernel),
+            Err(error) if error.code == "in-use" && begun.elapsed() < CLOSING_MAX => {
+                if Client::connect(&context.data).await?.is_some() {
+                    return Err(runs_already(context));
+                }
+                tokio::time::sleep(CLOSING_STEP).await;
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+fn runs_already(context: &Context) -> Failure {
+    Failure::failed(format!("the kernel in {} runs already", ui::shown_path(&context.data)))
+        .hint("`once status` says more, `once stop` stops it")
 }
 
 /// From ready to the first reason to stop.

@@ -64,9 +64,15 @@ impl Node {
         })
     }
 
-    /// A connection of its own.
+    /// The connection that calls go over.
     pub fn client(&self) -> &Client {
         &self.client
+    }
+
+    /// Another connection.
+    pub async fn connect(&self) -> Done<Client> {
+        let client = Client::connect(&self.data).await?;
+        client.ok_or_else(|| Failure::failed(format!("{} does not answer", self.name)))
     }
 
     /// SIGKILL: no time to say goodbye.

@@ -151,7 +151,9 @@ async fn share_and_kill(
     let to = bob.kernel.clone();
     let bar = stage.bar("sharing everything with bob", keys.len() as u64);
     share(alice, &to, first, true, &bar).await?;
-    let mut events = alice.client().listen().await?;
+    // A connection of its own: it goes when nobody listens any more.
+    let listener = alice.connect().await?;
+    let mut events = listener.listen().await?;
     let mut sharing = pin!(share(alice, &to, second, false, &bar));
     let (mut handed_over, begun) = (false, Instant::now());
     while !second.is_empty() {

@@ -51,7 +51,11 @@ impl Stage {
     pub fn talk(&self, text: &str) {
         *self.now.borrow_mut() = None;
         // Whoever reads may have gone; the verdict counts all the same.
-        let _ = if self.json { Ok(ui::say(text)) } else { ui::print(text) };
+        if self.json {
+            ui::say(text);
+        } else {
+            let _ = ui::print(text);
+        }
     }
 
     /// The last line.

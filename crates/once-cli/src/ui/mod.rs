@@ -13,7 +13,7 @@ use serde_json::Value;
 pub use paint::Paint;
 pub use progress::Bar;
 pub use table::Table;
-pub use text::{capped, document, shown, shown_path};
+pub use text::{capped, document, key, shown, shown_path};
 pub use units::{bytes, count, duration_us, number, parse_bytes, parse_ms, short, since};
 
 use crate::failure::{Done, Failure};

@@ -33,11 +33,6 @@ impl Bar {
         bar
     }
 
-    /// What goes on now.
-    pub fn now(&self, what: String) {
-        self.0.set_message(what);
-    }
-
     /// Shows nothing.
     pub fn none() -> Self {
         Self(ProgressBar::hidden())

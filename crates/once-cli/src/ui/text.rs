@@ -24,6 +24,15 @@ pub fn capped(text: &str, max_chars: usize) -> String {
     out
 }
 
+/// The name of an object, short: the UUID, and of lineage or hash as much as tells two of them apart.
+pub fn key(key: &str) -> String {
+    const LINE_CHARS: usize = 12;
+    match key.find(['#', '@']) {
+        Some(at) => shown(key.get(..at + 1 + LINE_CHARS).unwrap_or(key)),
+        None => shown(key),
+    }
+}
+
 /// A path, whole: whoever has to find the file needs all of it.
 pub fn shown_path(path: &Path) -> String {
     let mut out = String::new();
@@ -68,6 +77,13 @@ mod tests {
         assert_eq!(shown("two\nlines"), "two\\nlines");
         assert_eq!(shown("Größe 日本"), "Größe 日本");
         assert_eq!(shown(&"x".repeat(200)), format!("{}…", "x".repeat(80)));
+    }
+
+    #[test]
+    fn an_object_has_a_short_name() {
+        let uuid = "0012bda9-f833-4909-a891-a75b183be4c8";
+        assert_eq!(key(&format!("{uuid}#{}", "9f".repeat(32))), format!("{uuid}#9f9f9f9f9f9f"));
+        assert_eq!(key(uuid), uuid);
     }
 
     #[test]

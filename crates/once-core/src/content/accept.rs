@@ -32,6 +32,8 @@ pub(crate) fn accept(
         charged: shared,
         stored_ms: s.ctx.now_ms,
         conflicts_dropped: head.as_ref().map_or(0, |head| head.conflicts_dropped),
+        // `verify` has checked the signature of whatever did not come from its home.
+        proven: home.is_some_and(|home| home != peer),
     };
     let verdict = match (&key.line, &head) {
         (_, Some(head)) => compare(head, &row),
@@ -47,7 +49,7 @@ pub(crate) fn accept(
     if s.room_on_disk().is_err() {
         return Ok(ShareAnswer::Refused(Code::DiskFull));
     }
-    if shared && over_quota(s, &peer, &row)? {
+    if shared && over_quota(s, &peer, row.header.size, head.as_ref())? {
         return Ok(ShareAnswer::Refused(Code::Quota));
     }
     if verdict == Verdict::Beside {
@@ -100,9 +102,18 @@ fn compare(head: &HeadRow, new: &HeadRow) -> Verdict {
     }
 }
 
-fn over_quota(s: &Step<'_, '_>, peer: &KernelId, row: &HeadRow) -> Result<bool, StoreError> {
+/// Whether a peer has no room left for so many bytes, those of its older revision given back.
+pub(crate) fn over_quota(
+    s: &Step<'_, '_>,
+    peer: &KernelId,
+    bytes: u64,
+    old: Option<&HeadRow>,
+) -> Result<bool, StoreError> {
     let quota = rows::peer(s.txn, peer)?.map_or(0, |peer| peer.quota_bytes);
-    Ok(rows::usage(s.txn, peer)?.stored_bytes.saturating_add(row.header.size) > quota)
+    let given_back =
+        old.filter(|old| old.charged && old.from == Some(*peer)).map_or(0, |old| old.header.size);
+    let used = rows::usage(s.txn, peer)?.stored_bytes.saturating_sub(given_back);
+    Ok(used.saturating_add(bytes) > quota)
 }
 
 /// Keeps a revision that the head does not continue, at most [`CONFLICTS_MAX_BODIES`] of them; further ones are
@@ -145,9 +156,10 @@ fn adopt_chain(s: &mut Step<'_, '_>, row: &HeadRow, chain: &Chain) -> Result<(),
     Ok(())
 }
 
-/// The unclaimed copy here that this lineage began from.
+/// The unclaimed copy here that this lineage began from and takes over. What was imported here is not a peer's to
+/// take: anyone who knows a UUID and a hash can make a genesis record for it, so such a copy stays beside the lineage.
 fn genesis_copy(s: &mut Step<'_, '_>, row: &HeadRow, chain: &Chain) -> Result<Option<HeadRow>, StoreError> {
     let content: Hash = chain.genesis.content;
     let copy = once_model::ids::ObjectKey { uuid: row.header.uuid, line: Line::Unclaimed(content) };
-    rows::head(s.txn, &copy)
+    Ok(rows::head(s.txn, &copy)?.filter(|copy| copy.from.is_some()))
 }

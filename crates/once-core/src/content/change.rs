@@ -202,7 +202,15 @@ fn claimed(s: &mut Step<'_, '_>, head: HeadRow) -> Result<HeadRow, StoreError> {
 
 /// The row of a revision that was made here.
 fn own(s: &Step<'_, '_>, header: Header, home: Option<KernelId>) -> HeadRow {
-    HeadRow { header, home, from: None, charged: false, stored_ms: s.ctx.now_ms, conflicts_dropped: 0 }
+    HeadRow {
+        header,
+        home,
+        from: None,
+        charged: false,
+        stored_ms: s.ctx.now_ms,
+        conflicts_dropped: 0,
+        proven: false,
+    }
 }
 
 /// An object that is here and not removed.
@@ -218,7 +226,7 @@ fn living(s: &Step<'_, '_>, key: &ObjectKey) -> Result<HeadRow, Failure> {
 /// The key under which an object is found now: an unclaimed copy may have been claimed since the caller looked.
 pub(crate) fn current_key(s: &Step<'_, '_>, key: &ObjectKey) -> Result<ObjectKey, StoreError> {
     let Line::Unclaimed(content) = key.line else { return Ok(*key) };
-    let place = [key.uuid.as_bytes().as_slice(), content.as_bytes()].concat();
+    let place = rows::content_key(&key.uuid, &content);
     let lineage: Option<Lineage> = txn::get(s.txn, Table::Genesis, &place)?;
     Ok(lineage.map_or(*key, |lineage| ObjectKey { uuid: key.uuid, line: Line::Claimed(lineage) }))
 }

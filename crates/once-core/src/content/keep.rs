@@ -3,10 +3,12 @@
 use std::ops::ControlFlow;
 
 use bytes::Bytes;
+use once_model::certificate::Chain;
 use once_model::header::Header;
-use once_model::ids::{KernelId, ObjectKey};
+use once_model::ids::{KernelId, Lineage, ObjectKey};
 
 use crate::outbox;
+use crate::rights;
 use crate::rows::{self, HeadRow};
 use crate::step::Step;
 use crate::store::{StoreError, Table, scan_prefix};
@@ -37,8 +39,11 @@ pub(super) fn keep(
         charge(s, &from, i64::try_from(new.header.size).unwrap_or(i64::MAX))?;
     }
     for follower in followers(s, &key)? {
-        if Some(follower) != new.from {
-            outbox::owe(s, follower, key, new.header.id())?;
+        if !rights::may_read(s.txn, &follower, new, s.ctx.now_ms)? {
+            // Its grant has ended, or the object is of another component now.
+            s.txn.delete(Table::Follower, &rows::object_peer_key(&key, &follower));
+        } else if Some(follower) != new.from {
+            outbox::owe(s, follower, key, new.header.id(), true)?;
         }
     }
     s.out.push(Effect::Event(Event::Changed { header: Box::new(new.header.clone()), from: new.from }));
@@ -50,6 +55,15 @@ pub(super) fn keep(
 pub(super) fn forget(s: &mut Step<'_, '_>, head: &HeadRow) -> Result<(), StoreError> {
     let key = head.header.key();
     s.txn.delete(Table::Head, &key.to_row());
+    if let Some(lineage) = &head.header.lineage
+        && let Some(chain) = txn::get::<Chain>(s.txn, Table::Chain, lineage.as_bytes())?
+    {
+        // Its first content may come as an unclaimed copy again.
+        let place = rows::content_key(&head.header.uuid, &chain.genesis.content);
+        if txn::get::<Lineage>(s.txn, Table::Genesis, &place)? == Some(*lineage) {
+            s.txn.delete(Table::Genesis, &place);
+        }
+    }
     uncharge(s, head)?;
     drop_body(s, &head.header)?;
     drop_conflicts(s, &key)?;

@@ -5,13 +5,13 @@ mod change;
 mod keep;
 mod verify;
 
-pub(crate) use accept::accept;
+pub(crate) use accept::{accept, over_quota};
 pub(crate) use change::{claim, create, current_key, import, put, remove};
 pub use verify::verify;
 
 use once_model::header::Header;
-use once_model::limits::NAME_MAX_BYTES;
 use once_model::ids::Uuid;
+use once_model::limits::NAME_MAX_BYTES;
 use once_model::scenario::{Identity, Scenario};
 
 /// The header of a scenario as an unclaimed object.

@@ -34,9 +34,7 @@ pub fn verify(sender: &KernelId, parcel: Parcel) -> Result<Arrival, Code> {
                 0 | 1 => scenario.uuid() == header.uuid,
                 _ => continues(&scenario, &header.uuid),
             };
-            invalid(
-                uuid_fits && header.component == component && header.version == version,
-            )?;
+            invalid(uuid_fits && header.component == component && header.version == version)?;
         }
         _ => return Err(Code::Invalid),
     }

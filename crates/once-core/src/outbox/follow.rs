@@ -83,7 +83,7 @@ pub(crate) fn followed(
     s.out.send(peer, conn, Frame::Following(Following { key: follow.key, on: true, code: None }));
     let id = head.header.id();
     if follow.have != Some(id) {
-        owe(s, peer, key, id)?;
+        owe(s, peer, key, id, true)?;
     }
     Ok(())
 }

@@ -12,6 +12,7 @@ use once_model::limits::{
 use once_model::wire::{Frame, Parcel};
 
 use crate::content::current_key;
+use crate::rights;
 use crate::rows::{self, HeadRow, OutboxRow};
 use crate::step::Step;
 use crate::store::{Read, StoreError, Table, prefix_end};
@@ -76,11 +77,14 @@ impl Window {
 }
 
 /// Notes that a peer is owed an object, and sends it at once if nothing waits before it.
+///
+/// `followed`: only because the peer follows it. False when the outbox is full.
 pub(crate) fn owe(
     s: &mut Step<'_, '_>,
     peer: KernelId,
     key: ObjectKey,
     id: Hash,
+    followed: bool,
 ) -> Result<bool, StoreError> {
     let place = rows::peer_object_key(&peer, &key);
     let known: Option<OutboxRow> = txn::get(s.txn, Table::Outbox, &place)?;
@@ -93,12 +97,14 @@ pub(crate) fn owe(
         s.txn.put(Table::Usage, peer.as_bytes(), &usage);
     }
     let since_ms = known.map_or(s.ctx.now_ms, |row| row.since_ms);
-    s.txn.put(Table::Outbox, &place, &OutboxRow { since_ms, id });
+    // Once shared on purpose, it stays so until it is answered.
+    let followed = followed && known.is_none_or(|row| row.followed);
+    s.txn.put(Table::Outbox, &place, &OutboxRow { since_ms, id, followed });
     let Some(conn) = s.up(&peer) else { return Ok(true) };
     let Some(link) = s.engine.links.get_mut(&peer) else { return Ok(true) };
     let window = &mut link.window;
     if window.next.is_none() && window.has_room() && !window.inflight.contains_key(&key) {
-        send(s, peer, conn, key)?;
+        send(s, peer, conn, key, followed)?;
     } else {
         // A revision that changed while the one before is under way is sent when that one is answered.
         window.look_again();
@@ -133,7 +139,7 @@ pub(crate) fn pump(s: &mut Step<'_, '_>, peer: KernelId) -> Result<(), StoreErro
             return Ok(());
         }
         let found = next_rows(s, &peer, &next, PUMP_STEP_ROWS - looked)?;
-        let Some(last) = found.last() else {
+        let Some((last, _)) = found.last() else {
             if let Some(link) = s.engine.links.get_mut(&peer) {
                 let again = std::mem::take(&mut link.window.behind);
                 link.window.next = again.then(Vec::new);
@@ -143,7 +149,7 @@ pub(crate) fn pump(s: &mut Step<'_, '_>, peer: KernelId) -> Result<(), StoreErro
         looked += found.len();
         let mut after_last = last.to_row().to_vec();
         after_last.push(0);
-        for key in found {
+        for (key, followed) in found {
             let Some(link) = s.engine.links.get_mut(&peer) else { return Ok(()) };
             if !link.window.has_room() {
                 after_last = key.to_row().to_vec();
@@ -153,7 +159,7 @@ pub(crate) fn pump(s: &mut Step<'_, '_>, peer: KernelId) -> Result<(), StoreErro
                 // Its answer settles the debt, or finds it newer and sends again.
                 continue;
             }
-            send(s, peer, conn, key)?;
+            send(s, peer, conn, key, followed)?;
         }
         if let Some(link) = s.engine.links.get_mut(&peer) {
             link.window.next = Some(after_last);
@@ -161,32 +167,43 @@ pub(crate) fn pump(s: &mut Step<'_, '_>, peer: KernelId) -> Result<(), StoreErro
     }
 }
 
+/// The next debts, and whether each is owed only to a follower.
 fn next_rows(
     s: &Step<'_, '_>,
     peer: &KernelId,
     next: &[u8],
     limit: usize,
-) -> Result<Vec<ObjectKey>, StoreError> {
+) -> Result<Vec<(ObjectKey, bool)>, StoreError> {
     let from = [peer.as_bytes().as_slice(), next].concat();
     let mut found = Vec::new();
-    s.txn.scan(Table::Outbox, &from, prefix_end(peer.as_bytes()).as_deref(), &mut |row, _| {
-        found.extend(row.get(KernelId::LEN..).and_then(ObjectKey::from_row));
+    s.txn.scan(Table::Outbox, &from, prefix_end(peer.as_bytes()).as_deref(), &mut |row, value| {
+        found.extend(row.get(KernelId::LEN..).and_then(ObjectKey::from_row).map(|key| (key, value)));
         if found.len() < limit { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
     })?;
-    Ok(found)
+    let row = |value: &[u8]| txn::decode::<OutboxRow>(Table::Outbox, value);
+    found.into_iter().map(|(key, value)| Ok((key, row(&value)?.followed))).collect()
 }
 
 /// Sends an object's newest revision.
-fn send(s: &mut Step<'_, '_>, peer: KernelId, conn: ConnId, key: ObjectKey) -> Result<(), StoreError> {
+fn send(
+    s: &mut Step<'_, '_>,
+    peer: KernelId,
+    conn: ConnId,
+    key: ObjectKey,
+    followed: bool,
+) -> Result<(), StoreError> {
     let Some(mut head) = rows::head(s.txn, &key)? else {
         // Claimed since, or dropped: the debt follows the object or ends.
         let current = current_key(s, &key)?;
         settle(s, &peer, &key)?;
         if let (true, Some(head)) = (current != key, rows::head(s.txn, &current)?) {
-            owe(s, peer, current, head.header.id())?;
+            owe(s, peer, current, head.header.id(), followed)?;
         }
         return Ok(());
     };
+    if followed && !rights::may_read(s.txn, &peer, &head, s.ctx.now_ms)? {
+        return settle(s, &peer, &key);
+    }
     // Nothing that this step's commit writes is needed to undo the sending: it may leave while the debt is synced.
     let group = s.engine.group;
     let durable = !s.txn.is_dirty(Table::Head, &key.to_row())
@@ -195,7 +212,10 @@ fn send(s: &mut Step<'_, '_>, peer: KernelId, conn: ConnId, key: ObjectKey) -> R
         head.header.sign(&s.ctx.key);
         s.txn.put_lazily(Table::Head, &key.to_row(), &head);
     }
-    let parcel = parcel(s.txn, &head)?;
+    let Some(parcel) = parcel(s.txn, &s.ctx.me, &head)? else {
+        // Without its home's signature it proves nothing to a third kernel.
+        return settle(s, &peer, &key);
+    };
     let bytes = parcel.body.as_ref().map_or(0, Bytes::len);
     let Some(link) = s.engine.links.get_mut(&peer) else { return Ok(()) };
     if !std::mem::replace(&mut link.window.resend_set, true) {
@@ -212,11 +232,12 @@ fn send(s: &mut Step<'_, '_>, peer: KernelId, conn: ConnId, key: ObjectKey) -> R
     Ok(())
 }
 
-/// A scenario as it travels: a small body inside, a large one to be pulled.
+/// A scenario as it travels: a small body inside, a large one to be pulled. `None` if this kernel is not its home and
+/// cannot prove that it comes from there.
 ///
 /// # Errors
 /// When the store cannot be read, or lacks a row that it must have.
-pub(crate) fn parcel(rows: &dyn Read, head: &HeadRow) -> Result<Parcel, StoreError> {
+pub(crate) fn parcel(rows: &dyn Read, me: &KernelId, head: &HeadRow) -> Result<Option<Parcel>, StoreError> {
     let damaged = |table: Table, what: &str| StoreError::Damaged {
         table,
         reason: format!("{what} {}", head.header.key()),
@@ -228,6 +249,14 @@ pub(crate) fn parcel(rows: &dyn Read, head: &HeadRow) -> Result<Parcel, StoreErr
         ),
         None => None,
     };
+    let certificate = head.header.certificate.as_ref();
+    if let (Some(chain), Some(certificate)) = (&chain, certificate)
+        && head.home != Some(*me)
+        && !head.proven
+        && !chain.holder(certificate).is_some_and(|(home, _)| head.header.signed_by(&home))
+    {
+        return Ok(None);
+    }
     let inline = !head.header.tombstone && head.header.size <= INLINE_MAX_BYTES as u64;
     let body = match inline {
         true => Some(
@@ -236,7 +265,7 @@ pub(crate) fn parcel(rows: &dyn Read, head: &HeadRow) -> Result<Parcel, StoreErr
         ),
         false => None,
     };
-    Ok(Parcel { header: head.header.clone(), chain, body })
+    Ok(Some(Parcel { header: head.header.clone(), chain, body }))
 }
 
 /// Sends again what stayed unanswered for too long on a living connection.

@@ -1,14 +1,15 @@
 //! Sharing: pushing an object to a peer, and answering such a push.
 
-use once_model::ids::{KernelId, ObjectKey};
-use once_model::limits::RESEND_AFTER_MS;
+use once_model::certificate::Chain;
+use once_model::ids::{KernelId, Line, ObjectKey};
+use once_model::limits::{RESEND_AFTER_MS, SCENARIO_MAX_BYTES};
 use once_model::wire::{Code, Frame, Parcel, ShareAnswer, Shared};
 
 use super::pump::{owe, pump, settle};
 use crate::content;
 use crate::refusal::{Failure, Refusal};
 use crate::rights;
-use crate::rows::{self, OutboxRow};
+use crate::rows::{self, FollowRow, OutboxRow};
 use crate::step::Step;
 use crate::store::{Read, StoreError, Table};
 use crate::txn;
@@ -28,7 +29,7 @@ pub(crate) fn share(
     if rows::peer(s.txn, &to)?.is_none() {
         return Err(if to == s.ctx.me { Refusal::Myself } else { Refusal::NoPeer(to) }.into());
     }
-    if !owe(s, to, key, head.header.id())? {
+    if !owe(s, to, key, head.header.id(), false)? {
         return Err(Refusal::OutboxFull { peer: to, rows: rows::usage(s.txn, &to)?.owed_rows }.into());
     }
     if !delivered {
@@ -47,12 +48,15 @@ pub(crate) fn announced(
 ) -> Result<(), StoreError> {
     let Parcel { header, chain, .. } = parcel;
     let (key, id) = (header.key(), header.id());
-    let welcome = welcome(s, &peer, &key)?;
+    let welcome = welcome(s, &peer, &key, chain.as_ref())?;
+    let head = rows::head(s.txn, &key)?;
     let answer = if welcome.is_none() {
         ShareAnswer::Refused(Code::Denied)
-    } else if rows::head(s.txn, &key)?.is_some_and(|head| head.header.id() == id) {
+    } else if head.as_ref().is_some_and(|head| head.header.id() == id) {
         ShareAnswer::Known
-    } else if welcome == Some(Welcome::Guest) && over_quota(s, &peer, header.size)? {
+    } else if header.size > SCENARIO_MAX_BYTES as u64 {
+        ShareAnswer::Refused(Code::TooLarge)
+    } else if welcome == Some(Welcome::Guest) && content::over_quota(s, &peer, header.size, head.as_ref())? {
         ShareAnswer::Refused(Code::Quota)
     } else {
         s.out.push(Effect::Pull { peer, conn, header: Box::new(header), chain });
@@ -60,11 +64,6 @@ pub(crate) fn announced(
     };
     s.out.send(peer, conn, Frame::Shared(Shared { key, id, answer }));
     Ok(())
-}
-
-fn over_quota(s: &Step<'_, '_>, peer: &KernelId, bytes: u64) -> Result<bool, StoreError> {
-    let quota = rows::peer(s.txn, peer)?.map_or(0, |peer| peer.quota_bytes);
-    Ok(rows::usage(s.txn, peer)?.stored_bytes.saturating_add(bytes) > quota)
 }
 
 /// A shared scenario arrived whole: keep it if the peer may, and answer after the commit.
@@ -86,7 +85,7 @@ pub(crate) fn admit(
     peer: KernelId,
     arrival: Arrival,
 ) -> Result<ShareAnswer, StoreError> {
-    match welcome(s, &peer, &arrival.header.key())? {
+    match welcome(s, &peer, &arrival.header.key(), arrival.chain.as_ref())? {
         Some(welcome) => content::accept(s, peer, arrival, welcome == Welcome::Guest),
         None => Ok(ShareAnswer::Refused(Code::Denied)),
     }
@@ -101,10 +100,28 @@ enum Welcome {
     Guest,
 }
 
-fn welcome(s: &Step<'_, '_>, peer: &KernelId, key: &ObjectKey) -> Result<Option<Welcome>, StoreError> {
-    let followed = s.txn.get(Table::Subscription, &rows::peer_object_key(peer, key))?.is_some();
-    if followed && rights::is_peer(s.txn, peer)? {
+fn welcome(
+    s: &mut Step<'_, '_>,
+    peer: &KernelId,
+    key: &ObjectKey,
+    chain: Option<&Chain>,
+) -> Result<Option<Welcome>, StoreError> {
+    if !rights::is_peer(s.txn, peer)? {
+        return Ok(None);
+    }
+    let place = rows::peer_object_key(peer, key);
+    if s.txn.get(Table::Subscription, &place)?.is_some() {
         return Ok(Some(Welcome::Asked));
+    }
+    // What is followed as unclaimed goes on as what it was claimed as.
+    if let Some(chain) = chain {
+        let line = Line::Unclaimed(chain.genesis.content);
+        let before = rows::peer_object_key(peer, &ObjectKey { uuid: key.uuid, line });
+        if let Some(row) = txn::get::<FollowRow>(s.txn, Table::Subscription, &before)? {
+            s.txn.delete(Table::Subscription, &before);
+            s.txn.put(Table::Subscription, &place, &row);
+            return Ok(Some(Welcome::Asked));
+        }
     }
     Ok(rights::may_share(s.txn, peer, s.ctx.now_ms)?.then_some(Welcome::Guest))
 }

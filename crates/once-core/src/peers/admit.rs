@@ -122,25 +122,27 @@ pub(crate) fn hello(
     conn: ConnId,
     hello: &Greeting,
 ) -> Result<(), StoreError> {
-    let supported = hello.critical.is_empty();
-    let row = match rows::peer(s.txn, &peer)? {
-        Some(row) if row.status == PeerStatus::Active => Some(row),
+    // Before the invite is used: whoever does not fit shall be able to come again with another version.
+    let row = match (hello.critical.is_empty(), rows::peer(s.txn, &peer)?) {
+        (false, _) => Err(Code::Unsupported),
+        (true, Some(row)) if row.status == PeerStatus::Active => Ok(row),
         // We hold its invite and it holds ours, or it was told of us: whoever shows a secret is in.
-        row => use_invite(s, &peer, hello, row)?,
+        (true, row) => use_invite(s, &peer, hello, row)?.ok_or(Code::Denied),
     };
-    let Some(row) = row.filter(|_| supported) else {
-        let code = if supported { Code::Denied } else { Code::Unsupported };
-        s.out.send(peer, conn, Frame::Denied(code));
-        s.out.push(Effect::Close { peer, conn, code });
-        return Ok(());
+    let row = match row {
+        Ok(row) => row,
+        Err(code) => {
+            s.out.send(peer, conn, Frame::Denied(code));
+            s.out.push(Effect::Close { peer, conn, code });
+            return Ok(());
+        }
     };
     if !prevails(s, &peer, conn, hello, false) {
         s.out.push(Effect::Close { peer, conn, code: Code::Busy });
         return Ok(());
     }
     let greeting = greeting(s, &peer, None)?;
-    s.out.send(peer, conn, Frame::Admitted(greeting));
-    ready(s, peer, conn, false, hello, row)
+    ready(s, peer, conn, false, hello, row, Some(Frame::Admitted(greeting)))
 }
 
 /// The kernel that we dialled admits us.
@@ -169,7 +171,7 @@ pub(crate) fn admitted(
         s.txn.put(Table::Peer, peer.as_bytes(), &row);
         admin::give(s, peer, Right::Share);
     }
-    ready(s, peer, conn, true, hello, row)?;
+    ready(s, peer, conn, true, hello, row, None)?;
     for token in s.engine.joins.remove(&peer).unwrap_or_default() {
         let says = shown(&hello.name);
         s.out.push(Effect::Reply { token, reply: Ok(Answer::Joined { says }) });
@@ -186,7 +188,8 @@ pub(crate) fn denied(
 ) -> Result<(), StoreError> {
     s.out.push(Effect::Close { peer, conn, code });
     let Some(row) = rows::peer(s.txn, &peer)? else { return Ok(()) };
-    if row.status == PeerStatus::Joining {
+    let final_word = matches!(code, Code::Denied | Code::Unsupported | Code::Invalid);
+    if row.status == PeerStatus::Joining && final_word {
         // The invite is wrong, used or expired: asking again would not change that.
         s.txn.delete(Table::Peer, peer.as_bytes());
         s.engine.links.remove(&peer);
@@ -267,6 +270,7 @@ fn ready(
     dialled: bool,
     hello: &Greeting,
     mut row: PeerRow,
+    admit: Option<Frame>,
 ) -> Result<(), StoreError> {
     let link = s.engine.links.entry(peer).or_insert_with(Link::new);
     link.phase = Phase::Up { conn, dialled, boot: hello.boot };
@@ -290,7 +294,11 @@ fn ready(
     };
     let clock_ahead_ms =
         i64::try_from(hello.clock_ms).unwrap_or(i64::MAX).saturating_sub_unsigned(s.ctx.now_ms);
+    // First for the shell here, then for the peer: when its next frame comes, the shell knows that it is admitted.
     s.out.push(Effect::Event(Event::Connected { peer, conn, clock_ahead_ms, rolled_back }));
+    if let Some(admit) = admit {
+        s.out.send(peer, conn, admit);
+    }
     outbox::subscribe_all(s, peer, conn)?;
     outbox::pump(s, peer)
 }

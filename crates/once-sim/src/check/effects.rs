@@ -70,7 +70,10 @@ impl Checker {
     ) {
         let Some(shadow) = self.shadows.get_mut(&group.kernel) else { return };
         if shadow.tokens.remove(&token).is_none() {
-            wrong.push((4, format!("replies to {token}, which nobody asked or which was answered: {reply:?}")));
+            wrong.push((
+                4,
+                format!("replies to {token}, which nobody asked or which was answered: {reply:?}"),
+            ));
         }
         match reply {
             Ok(Answer::Object { header, change }) if *change != Change::Dropped => {
@@ -126,7 +129,8 @@ impl Checker {
             Frame::Share(parcel) => {
                 let key = parcel.header.key();
                 let heads = candidates(group, &key);
-                let asked = [&shadow.shares, &shadow.settled].iter().any(|debts| debts.contains(&(peer, key)));
+                let asked =
+                    [&shadow.shares, &shadow.settled].iter().any(|debts| debts.contains(&(peer, key)));
                 let may_by = |rights: &super::shadow::Rights| {
                     heads.iter().any(|head| rights.may_read(&peer, head, group.now_ms))
                 };
@@ -200,7 +204,10 @@ fn is_durable(group: &Group<'_>, table: Table, key: &[u8]) -> bool {
 
 /// What a kernel says of itself must not be more than its disk can keep.
 fn greeted(group: &Group<'_>, greeting: &Greeting, wrong: &mut Wrong) {
-    let kept = group.store.durable(Table::Meta, b"commit").and_then(|bytes| <[u8; 8]>::try_from(bytes.as_ref()).ok());
+    let kept = group
+        .store
+        .durable(Table::Meta, b"commit")
+        .and_then(|bytes| <[u8; 8]>::try_from(bytes.as_ref()).ok());
     let kept = kept.map_or(0, u64::from_be_bytes);
     if greeting.commit > kept {
         wrong.push((6, format!("tells a peer of commit {}, and only {kept} is on disk", greeting.commit)));

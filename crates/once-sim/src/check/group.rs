@@ -43,8 +43,7 @@ struct Said<'a> {
 
 impl<'a> Said<'a> {
     fn by(group: &Group<'a>) -> Self {
-        let mut said =
-            Self { replies: BTreeMap::new(), answers: BTreeMap::new(), admitted: BTreeSet::new() };
+        let mut said = Self { replies: BTreeMap::new(), answers: BTreeMap::new(), admitted: BTreeSet::new() };
         for (effect, _) in group.effects {
             match effect {
                 Effect::Reply { token, reply } => {
@@ -147,7 +146,8 @@ fn commanded(
         Command::Share { key, to, .. } if !matches!(reply, Some(Err(_))) => {
             let key = claimed_as(group, key).unwrap_or(*key);
             shadow.shares.insert((*to, key));
-            if reply == Some(&Ok(Answer::Owed)) && rows_has(group, Table::Outbox, &rows::peer_object_key(to, &key))
+            if reply == Some(&Ok(Answer::Owed))
+                && rows_has(group, Table::Outbox, &rows::peer_object_key(to, &key))
             {
                 shadow.owed.insert((*to, key));
             }
@@ -328,7 +328,9 @@ fn hello(
     let taken = rows::peer(group.store, &peer)
         .is_ok_and(|row| row.is_some_and(|row| row.status == rows::PeerStatus::Active));
     match (valid, admitted || taken) {
-        (false, true) if admitted => Err(format!("admits {peer:.10}, which is no peer and has no valid invite")),
+        (false, true) if admitted => {
+            Err(format!("admits {peer:.10}, which is no peer and has no valid invite"))
+        }
         (true, true) => {
             if let Some(invite) = invite {
                 invite.used = true;

@@ -101,8 +101,9 @@ impl Checker {
 
     /// Notes the bytes that a command brings.
     pub fn offered(&mut self, command: &Command) {
-        if let Command::Import { scenario, .. } | Command::Put { scenario, .. } | Command::Create { scenario } =
-            command
+        if let Command::Import { scenario, .. }
+        | Command::Put { scenario, .. }
+        | Command::Create { scenario } = command
         {
             self.bodies.insert(scenario.hash(), scenario.bytes().clone());
         }

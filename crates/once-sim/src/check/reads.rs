@@ -29,7 +29,8 @@ impl Checker {
         now_ms: u64,
     ) -> Result<(), String> {
         let heads = query::find(disk, &request.uuid, request.line).map_err(|error| error.to_string())?;
-        let readable: Vec<_> = heads.iter().filter(|head| self.may_read(kernel, peer, head, now_ms)).collect();
+        let readable: Vec<_> =
+            heads.iter().filter(|head| self.may_read(kernel, peer, head, now_ms)).collect();
         let living = readable.iter().filter(|head| !head.header.tombstone).count();
         match answer {
             Frame::Found(found) => self.given(kernel, peer, &found.parcel, disk, now_ms),

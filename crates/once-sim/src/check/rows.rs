@@ -136,14 +136,7 @@ impl Checker {
     }
 
     /// Who made a revision that is new here, and whether it may be here.
-    fn origin(
-        &mut self,
-        group: &Group<'_>,
-        allowed: &Allowed,
-        new: &HeadRow,
-        id: Hash,
-        wrong: &mut Wrong,
-    ) {
+    fn origin(&mut self, group: &Group<'_>, allowed: &Allowed, new: &HeadRow, id: Hash, wrong: &mut Wrong) {
         let key = new.header.key();
         match (new.from, new.header.lineage, new.header.certificate) {
             (None, Some(_), Some(certificate)) => {
@@ -154,7 +147,10 @@ impl Checker {
                 match self.revisions.get(&place) {
                     Some(made) if made.id != id => wrong.push((
                         2,
-                        format!("{key} has two revisions {}: {:.10} made the other", new.header.revision, made.by),
+                        format!(
+                            "{key} has two revisions {}: {:.10} made the other",
+                            new.header.revision, made.by
+                        ),
                     )),
                     _ => {}
                 }
@@ -167,7 +163,8 @@ impl Checker {
                 }
                 if lineage.is_some() && !self.made.contains(&id) {
                     let revision = new.header.revision;
-                    wrong.push((2, format!("stores revision {revision} of {key}, which its home never made")));
+                    wrong
+                        .push((2, format!("stores revision {revision} of {key}, which its home never made")));
                 }
             }
             _ => {}
@@ -177,8 +174,8 @@ impl Checker {
     fn head_gone(&mut self, group: &Group<'_>, allowed: &Allowed, key: &ObjectKey, wrong: &mut Wrong) {
         let became = claimed_as(group, key);
         let kept = became.is_some_and(|key| rows::head(group.store, &key).is_ok_and(|head| head.is_some()));
-        let dropped = allowed.dropped.contains(key)
-            || became.is_some_and(|key| allowed.dropped.contains(&key));
+        let dropped =
+            allowed.dropped.contains(key) || became.is_some_and(|key| allowed.dropped.contains(&key));
         if !dropped && !kept {
             wrong.push((4, format!("{key} is gone, and nobody removed it")));
         }
@@ -249,12 +246,15 @@ impl Checker {
     fn genesis(&mut self, group: &Group<'_>, changed: &Changed) {
         let Some((uuid, content)) = changed.key.split_at_checked(16) else { return };
         let (Ok(uuid), Some(content)) = (Uuid::from_slice(uuid), Hash::from_slice(content)) else { return };
-        let Ok(Some(lineage)) = txn::get::<Lineage>(group.store, Table::Genesis, &changed.key) else { return };
+        let Ok(Some(lineage)) = txn::get::<Lineage>(group.store, Table::Genesis, &changed.key) else {
+            return;
+        };
         let old = ObjectKey { uuid, line: once_model::ids::Line::Unclaimed(content) };
         let new = ObjectKey { uuid, line: once_model::ids::Line::Claimed(lineage) };
         let Some(shadow) = self.shadows.get_mut(&group.kernel) else { return };
         for debts in [&mut shadow.shares, &mut shadow.settled] {
-            let moved: Vec<_> = debts.iter().filter(|(_, key)| *key == old).map(|(to, _)| (*to, new)).collect();
+            let moved: Vec<_> =
+                debts.iter().filter(|(_, key)| *key == old).map(|(to, _)| (*to, new)).collect();
             debts.extend(moved);
         }
         let stored = grants_of(group.store);
@@ -279,7 +279,8 @@ impl Checker {
         let Ok(row) = txn::decode::<OutboxRow>(Table::Outbox, before) else { return };
         let heads = candidates(group, &key);
         let ids: Vec<Hash> = heads.iter().map(|head| head.header.id()).chain([row.id]).collect();
-        let answered = allowed.answered.get(&(peer, key)).is_some_and(|said| said.iter().any(|id| ids.contains(id)));
+        let answered =
+            allowed.answered.get(&(peer, key)).is_some_and(|said| said.iter().any(|id| ids.contains(id)));
         let gone = rows::head(group.store, &key).is_ok_and(|head| head.is_none());
         let Some(shadow) = self.shadows.get_mut(&group.kernel) else { return };
         let asked = shadow.shares.contains(&(peer, key));
@@ -317,7 +318,9 @@ impl Checker {
                     wrong.push((7, format!("lets {peer:.10} follow {key}, which it may not read")));
                 }
             }
-            (Some(_), None) if commit.rows.iter().any(|row| row.table == Table::Grant && row.after.is_none()) => {
+            (Some(_), None)
+                if commit.rows.iter().any(|row| row.table == Table::Grant && row.after.is_none()) =>
+            {
                 cover.met("state revoked while followed");
             }
             _ => {}
@@ -334,7 +337,10 @@ impl Checker {
         let shadow = self.shadows.get(&group.kernel).and_then(|shadow| shadow.rights.peers.get(&peer));
         let quota = quota.max(shadow.map_or(0, |peer| peer.quota_bytes));
         if after.stored_bytes > quota && after.stored_bytes > before.stored_bytes && shadow.is_some() {
-            wrong.push((9, format!("stores {} bytes of {peer:.10}, whose quota is {quota}", after.stored_bytes)));
+            wrong.push((
+                9,
+                format!("stores {} bytes of {peer:.10}, whose quota is {quota}", after.stored_bytes),
+            ));
         }
         if after.stored_bytes * 10 > quota * 9 {
             cover.met("state quota reached");
@@ -346,7 +352,9 @@ impl Checker {
         let Some(shadow) = self.shadows.get(&group.kernel) else { return };
         if commit.rows.iter().any(|row| row.table == Table::Grant) {
             let stored = grants_of(group.store);
-            for (grant, _) in stored.iter().filter(|(grant, end)| shadow.rights.grants.get(grant) != Some(end)) {
+            for (grant, _) in
+                stored.iter().filter(|(grant, end)| shadow.rights.grants.get(grant) != Some(end))
+            {
                 wrong.push((7, format!("has a grant that nobody gave, or that was taken back: {grant:?}")));
             }
             for (grant, _) in shadow.rights.grants.iter().filter(|(grant, _)| !stored.contains_key(grant)) {
@@ -369,7 +377,12 @@ impl Checker {
             if !head.header.tombstone {
                 match disk.get(Table::Body, &rows::body_key(&head.header)) {
                     Ok(Some(body)) if self.bodies.get(&head.header.content) == Some(&body) => {}
-                    _ => return Err(format!("{} does not have the bytes that were imported", head.header.key())),
+                    _ => {
+                        return Err(format!(
+                            "{} does not have the bytes that were imported",
+                            head.header.key()
+                        ));
+                    }
                 }
             }
             if let (true, Some(from)) = (head.charged, head.from) {

@@ -145,7 +145,10 @@ impl Checker {
             wrong.push((4, format!("after a crash the peers are {peers:?}, not {:?}", shadow.rights.peers)));
         }
         if !doubted(Table::Grant) && grants != shadow.rights.grants {
-            wrong.push((4, format!("after a crash the grants are {grants:?}, not {:?}", shadow.rights.grants)));
+            wrong.push((
+                4,
+                format!("after a crash the grants are {grants:?}, not {:?}", shadow.rights.grants),
+            ));
         }
         let invites = |key: &[u8], value: &bytes::Bytes| {
             let row: InviteRow = txn::decode(Table::Invite, value).ok()?;
@@ -171,7 +174,11 @@ impl Checker {
             let id = head.header.id();
             shadow.durable.insert(id);
             heads.insert(head.header.key(), (head.header.epoch, head.header.revision));
-            own.extend((head.home == Some(*kernel)).then_some((head.header.certificate, head.header.revision, id)));
+            own.extend((head.home == Some(*kernel)).then_some((
+                head.header.certificate,
+                head.header.revision,
+                id,
+            )));
             ControlFlow::Continue(())
         });
         if let Err(error) = each {
@@ -197,7 +204,10 @@ impl Checker {
         shadow.owed.retain(|debt| outbox.contains(debt));
         for (certificate, revision, id) in own {
             if let Some(certificate) = certificate
-                && self.revisions.get(&(certificate, revision)).is_none_or(|made| !self.made.contains(&made.id))
+                && self
+                    .revisions
+                    .get(&(certificate, revision))
+                    .is_none_or(|made| !self.made.contains(&made.id))
             {
                 // It survived a commit that failed.
                 self.made.insert(id);

@@ -51,7 +51,12 @@ impl Client {
         let path = data.join(SOCKET);
         let stream = match UnixStream::connect(&path).await {
             Ok(stream) => stream,
-            Err(e) if matches!(e.kind(), std::io::ErrorKind::NotFound | std::io::ErrorKind::ConnectionRefused) => {
+            Err(e)
+                if matches!(
+                    e.kind(),
+                    std::io::ErrorKind::NotFound | std::io::ErrorKind::ConnectionRefused
+                ) =>
+            {
                 return Ok(None);
             }
             Err(e) => {

@@ -30,7 +30,8 @@ pub(super) fn examine(kernel: &Kernel) -> Result<Value, Error> {
             let message = format!("listening at {}", at.join(", "));
             checks.push(check("network", !at.is_empty(), &message, Some("is there a network interface?")));
             let twice = net.key_twice.load(Ordering::Relaxed);
-            let message = if twice { "another process uses the key of this kernel" } else { "the key is used once" };
+            let message =
+                if twice { "another process uses the key of this kernel" } else { "the key is used once" };
             let hint = "two live kernels with one key fight: stop the copy, and give it a key of its own with `once init`";
             checks.push(check("key", !twice, message, Some(hint)));
         }
@@ -51,7 +52,11 @@ fn disk(kernel: &Kernel) -> Value {
         Ok(free) => check(
             "disk",
             free >= 4 * DISK_RESERVE_BYTES,
-            &format!("{} MiB are free; new work is refused below {} MiB", free / MIB, DISK_RESERVE_BYTES / MIB),
+            &format!(
+                "{} MiB are free; new work is refused below {} MiB",
+                free / MIB,
+                DISK_RESERVE_BYTES / MIB
+            ),
             Some("free some space; reading goes on meanwhile"),
         ),
         Err(error) => check("disk", false, &format!("the free space cannot be told: {error}"), None),
@@ -82,7 +87,11 @@ fn peer(
     if seen.conn.is_some() {
         let ahead = seen.clock_ahead_ms.unwrap_or(0);
         if ahead.abs() > CLOCK_OFF_MS {
-            let message = format!("connected{waiting}; its clock is {} s {}", ahead.abs() / 1000, if ahead > 0 { "ahead" } else { "behind" });
+            let message = format!(
+                "connected{waiting}; its clock is {} s {}",
+                ahead.abs() / 1000,
+                if ahead > 0 { "ahead" } else { "behind" }
+            );
             return Ok(check(&name, false, &message, Some("set the clocks of both machines")));
         }
         return Ok(check(&name, true, &format!("connected{waiting}"), None));

@@ -48,7 +48,9 @@ pub(super) fn status(kernel: &Kernel) -> Result<Value, Error> {
     let identity = once_core::meta::identity(&snapshot)?;
     let metrics = crate::net::lock(&shared.metrics);
     let spread = |histogram: &Option<hdrhistogram::Histogram<u64>>| {
-        histogram.as_ref().map(|h| json!({ "p50": h.value_at_quantile(0.5), "p99": h.value_at_quantile(0.99), "max": h.max() }))
+        histogram.as_ref().map(
+            |h| json!({ "p50": h.value_at_quantile(0.5), "p99": h.value_at_quantile(0.99), "max": h.max() }),
+        )
     };
     Ok(json!({
         "kernel": kernel.id().to_string(),
@@ -228,9 +230,10 @@ pub(super) fn list(kernel: &Kernel, params: List) -> Result<Value, Error> {
 }
 
 fn state(name: &str) -> Result<State, Error> {
-    [State::Home, State::Replica, State::Unclaimed].into_iter().find(|state| state.name() == name).ok_or_else(|| {
-        Error::usage(format!("'{name}' is no state")).with_hint("home, replica or unclaimed")
-    })
+    [State::Home, State::Replica, State::Unclaimed]
+        .into_iter()
+        .find(|state| state.name() == name)
+        .ok_or_else(|| Error::usage(format!("'{name}' is no state")).with_hint("home, replica or unclaimed"))
 }
 
 #[derive(Deserialize)]
@@ -255,7 +258,7 @@ pub(super) fn get(kernel: &Kernel, params: Get) -> Result<Value, Error> {
 
 /// The scenario of an object that was not removed.
 pub(super) fn scenario(rows: &dyn Read, object: &Object) -> Result<Option<Scenario>, Error> {
-    match query::body(rows, &object.row)? {
+    match query::body(rows, &object.row.header)? {
         Some(bytes) => Ok(Some(Scenario::parse(bytes)?)),
         None => Ok(None),
     }
@@ -265,13 +268,17 @@ pub(super) fn refs(kernel: &Kernel, params: Named) -> Result<Value, Error> {
     let object = names::object(kernel, &params.object)?;
     let snapshot = kernel.shared().snapshot();
     let Some(scenario) = scenario(&snapshot, &object)? else {
-        return Ok(json!({ "object": shapes::object(kernel, &object), "references": [], "truncated": false }));
+        return Ok(
+            json!({ "object": shapes::object(kernel, &object), "references": [], "truncated": false }),
+        );
     };
     let found = references(&scenario);
     let mut shown = Vec::with_capacity(found.items.len());
     for reference in &found.items {
         let here: Vec<ObjectKey> = match reference.target.uuid() {
-            Some(_) => names::by_ior(&snapshot, &reference.target)?.iter().map(|row| row.header.key()).collect(),
+            Some(_) => {
+                names::by_ior(&snapshot, &reference.target)?.iter().map(|row| row.header.key()).collect()
+            }
             None => Vec::new(),
         };
         let place = match reference.place {

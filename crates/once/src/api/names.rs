@@ -100,7 +100,8 @@ pub(super) fn peer(kernel: &Kernel, name: &str) -> Result<(KernelId, PeerRow), E
     }
     let by_name: Vec<_> = peers.iter().filter(|(_, row)| row.petname.is_none() && row.says == name).collect();
     let lower = name.to_ascii_lowercase();
-    let by_id = || peers.iter().filter(|(id, _)| name.len() >= SHORTEST && id.to_string().starts_with(&lower));
+    let by_id =
+        || peers.iter().filter(|(id, _)| name.len() >= SHORTEST && id.to_string().starts_with(&lower));
     let found = if by_name.is_empty() { by_id().collect() } else { by_name };
     match found.as_slice() {
         [one] => Ok((*one).clone()),

@@ -154,9 +154,10 @@ pub(super) async fn revoke(kernel: &Kernel, params: Granted) -> Result<Value, Er
 fn meant(kernel: &Kernel, params: Granted) -> Result<Grant, Error> {
     let (peer, _) = names::peer(kernel, &params.peer)?;
     let rights = [Right::Share, Right::Read];
-    let right = rights.into_iter().find(|right| right.name() == params.right).ok_or_else(|| {
-        Error::usage(format!("'{}' is no right", params.right)).with_hint("share or read")
-    })?;
+    let right = rights
+        .into_iter()
+        .find(|right| right.name() == params.right)
+        .ok_or_else(|| Error::usage(format!("'{}' is no right", params.right)).with_hint("share or read"))?;
     let scope = match (params.object, params.component) {
         (Some(_), Some(_)) => return Err(Error::usage("an object or a component, not both")),
         (Some(object), None) => Scope::Object(names::object(kernel, &object)?.key()),
@@ -164,7 +165,9 @@ fn meant(kernel: &Kernel, params: Granted) -> Result<Grant, Error> {
         (None, None) => Scope::Kernel,
     };
     if right == Right::Share && scope != Scope::Kernel {
-        return Err(Error::usage("the right to share is given on the kernel, not on an object or a component"));
+        return Err(Error::usage(
+            "the right to share is given on the kernel, not on an object or a component",
+        ));
     }
     let expires_ms = params.expires_s.map(|seconds| now_ms().saturating_add(seconds.saturating_mul(1000)));
     Ok(Grant { scope, right, kernel: peer, expires_ms })

@@ -41,9 +41,11 @@ pub(super) async fn share(kernel: &Kernel, params: Share, tell: Tell<'_>) -> Res
     let (to, _) = names::peer(kernel, &params.to)?;
     let mut keys = match params.all {
         true => everything(kernel)?,
-        false => {
-            params.objects.iter().map(|name| Ok(names::object(kernel, name)?.key())).collect::<Result<_, Error>>()?
-        }
+        false => params
+            .objects
+            .iter()
+            .map(|name| Ok(names::object(kernel, name)?.key()))
+            .collect::<Result<_, Error>>()?,
     };
     if keys.is_empty() && !params.all {
         return Err(Error::usage("nothing to share").with_hint("name objects, or share all"));
@@ -96,7 +98,9 @@ async fn send(
         while under_way.len() < 2 * WINDOW_MAX_SHARES
             && let Some(key) = waiting.next()
         {
-            under_way.push(async move { (key, kernel.command(Command::Share { key: *key, to, delivered }).await) });
+            under_way.push(async move {
+                (key, kernel.command(Command::Share { key: *key, to, delivered }).await)
+            });
         }
         let Some((key, answer)) = under_way.next().await else { return Ok(()) };
         ended += 1;
@@ -202,6 +206,7 @@ pub(super) async fn request(kernel: &Kernel, params: Request) -> Result<Value, E
                 charged: false,
                 stored_ms: 0,
                 conflicts_dropped: 0,
+                proven: false,
             };
             Object::new(row, kernel.id())
         }
@@ -229,7 +234,8 @@ pub(super) async fn exchange(kernel: &Kernel, params: Exchange, tell: Tell<'_>) 
     let report = match params.timeout_ms {
         None => run.await?,
         Some(ms) => tokio::time::timeout(Duration::from_millis(ms), run).await.map_err(|_| {
-            Error::timeout(format!("the exchange did not end within {ms} ms")).with_hint("what came so far is kept")
+            Error::timeout(format!("the exchange did not end within {ms} ms"))
+                .with_hint("what came so far is kept")
         })??,
     };
     let mut shape = serde_json::to_value(report).map_err(|e| Error::fault(e.to_string()))?;
@@ -250,7 +256,8 @@ async fn followed(kernel: &Kernel, params: &Follow) -> Result<(ObjectKey, Kernel
         None => None,
     };
     let homeless = || {
-        Error::usage("this object has no home that could be followed").with_hint("name a peer that has it with --from")
+        Error::usage("this object has no home that could be followed")
+            .with_hint("name a peer that has it with --from")
     };
     if let Ok(object) = names::object(kernel, &params.object) {
         let home = object.home().filter(|home| *home != kernel.id());
@@ -284,7 +291,9 @@ pub(super) async fn unfollow(kernel: &Kernel, params: Follow) -> Result<Value, E
             .into_iter()
             .find(|(_, known)| known.uuid == key.uuid)
             .map(|(peer, _)| peer)
-            .ok_or_else(|| Error::not_found("that object is not followed").with_hint("`once follow` alone lists what is"))?,
+            .ok_or_else(|| {
+                Error::not_found("that object is not followed").with_hint("`once follow` alone lists what is")
+            })?,
     };
     kernel.unfollow(key, from).await?;
     Ok(json!({ "key": names::key_text(&key), "peer": from.to_string() }))
@@ -301,9 +310,7 @@ fn subscriptions(kernel: &Kernel) -> Result<Vec<(KernelId, ObjectKey)>, Error> {
 }
 
 pub(super) fn follows(kernel: &Kernel) -> Result<Value, Error> {
-    let shape = |(peer, key): (KernelId, ObjectKey)| {
-        json!({ "key": names::key_text(&key), "peer": peer.to_string(), "name": names::name_of(kernel, &peer) })
-    };
+    let shape = |(peer, key): (KernelId, ObjectKey)| json!({ "key": names::key_text(&key), "peer": peer.to_string(), "name": names::name_of(kernel, &peer) });
     let mut followers = Vec::new();
     kernel.shared().snapshot().scan(Table::Follower, &[], None, &mut |row, _| {
         let key = row.get(..ObjectKey::ROW_LEN).and_then(ObjectKey::from_row);

@@ -87,8 +87,9 @@ async fn bind_once(key: &KernelKey, listen: &Listen) -> Result<Endpoint, Error> 
         .bind()
         .await
         .map_err(|e| {
-            Error::unreachable(format!("cannot listen on {}: {e}", listen.addr))
-                .with_hint("another program has that port, or the address is not one of this machine: see --listen")
+            Error::unreachable(format!("cannot listen on {}: {e}", listen.addr)).with_hint(
+                "another program has that port, or the address is not one of this machine: see --listen",
+            )
         })
 }
 
@@ -129,7 +130,8 @@ pub(crate) async fn accept(net: Arc<Net>) {
         }
         let (net, gate) = (Arc::clone(&net), Arc::clone(&gate));
         tokio::spawn(async move {
-            let connection = tokio::time::timeout(HANDSHAKE_TIMEOUT, shake_hands(incoming)).await.ok().flatten();
+            let connection =
+                tokio::time::timeout(HANDSHAKE_TIMEOUT, shake_hands(incoming)).await.ok().flatten();
             drop(permit);
             let Some(connection) = connection else { return };
             let peer = KernelId::from_bytes(*connection.remote_id().as_bytes());

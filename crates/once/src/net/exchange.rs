@@ -1,6 +1,6 @@
 //! Exchanges on a stream of their own: compare, then want, give, offer. `docs/protocol.md` shows the order.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -8,6 +8,7 @@ use iroh::endpoint::SendStream;
 use once_core::exchange::{self, Comparison, Difference, Items};
 use once_core::waist::Answer;
 use once_core::{Refusal, content, query, rights};
+use once_model::hash::item_id;
 use once_model::ids::{ItemId, KernelId};
 use once_model::limits::{INLINE_MAX_BYTES, RECONCILE_MAX_ROUNDS, WANT_MAX_IDS};
 use once_model::wire::{Absent, Code, Frame, Kept, Parcel, ShareAnswer};
@@ -125,7 +126,9 @@ async fn run(
 ) -> Result<Report, Ended> {
     let mut report = Report::default();
     progress(Progress { phase: "comparing", done: 0, total: 0, bytes: 0 });
-    let items = collect(net, peer).await?.map_err(|error| Ended::Error(Error::from_code(error.code(), "exchange")))?;
+    let items = collect(net, peer)
+        .await?
+        .map_err(|error| Ended::Error(Error::from_code(error.code(), "exchange")))?;
     report.compared = items.len() as u64;
     let opened = session.connection.open_bi().await;
     let (mut send, recv) = opened.map_err(|e| NetError::Broken(e.to_string()))?;
@@ -185,10 +188,10 @@ async fn receive(
 ) -> Result<(), Ended> {
     let total = need.len() as u64;
     let mut batches = need.chunks(BATCH);
+    let mut answers = need.chunks(BATCH);
     let mut ahead = 0;
     let mut storing = Storing::new(net, peer, false);
     let mut bytes = 0;
-    let mut absent = 0;
     loop {
         while ahead < WANTS_AHEAD
             && let Some(batch) = batches.next()
@@ -199,14 +202,13 @@ async fn receive(
         if ahead == 0 {
             break;
         }
-        let (_, missing) = storing.take_batch(reader, BATCH as u64, &mut bytes).await?;
-        absent += missing;
+        // What the other side no longer has, or has changed meanwhile, is the next exchange's.
+        let wanted: BTreeSet<_> = answers.next().into_iter().flatten().copied().collect();
+        storing.take_batch(reader, wanted, &mut bytes).await?;
         ahead -= 1;
         progress(Progress { phase: "receiving", done: storing.taken, total, bytes });
     }
     let kept = storing.finish().await?;
-    // What the other side no longer has, or has changed meanwhile, is the next exchange's.
-    let _ = absent;
     (report.received, report.known) = (kept.stored, kept.known);
     (report.conflicts, report.refused) = (kept.conflicts, kept.refused);
     Ok(())
@@ -292,9 +294,9 @@ pub(super) async fn respond(
             Frame::Offer(ids) if ids.len() <= WANT_MAX_IDS => {
                 let (wanted, refused) = acceptable(net, &peer, &ids);
                 storing.kept.refused += refused;
-                let count = wanted.len() as u64;
+                let expected = wanted.iter().copied().collect();
                 frames::send(send, &Frame::Want(wanted)).await?;
-                storing.take_batch(reader, count, &mut bytes).await?;
+                storing.take_batch(reader, expected, &mut bytes).await?;
             }
             _ => return Err(NetError::Unexpected("not part of an exchange")),
         }
@@ -342,16 +344,8 @@ async fn give(
             frames::write(send, &buffer).await?;
             buffer.clear();
             let _permit = net.large.acquire().await;
-            let head = once_core::rows::HeadRow {
-                header,
-                home: None,
-                from: None,
-                charged: false,
-                stored_ms: 0,
-                conflicts_dropped: 0,
-            };
             // The length is announced: without the bytes the stream would mean something else.
-            let body = query::body(&snapshot, &head).ok().flatten().ok_or(NetError::Torn)?;
+            let body = query::body(&snapshot, &header).ok().flatten().ok_or(NetError::Torn)?;
             send.write_chunk(body).await.map_err(|e| NetError::Broken(e.to_string()))?;
         } else if buffer.len() >= GIVE_BYTES {
             frames::write(send, &buffer).await?;
@@ -384,23 +378,21 @@ impl<'n> Storing<'n> {
         Self { net, peer, offered, under_way: VecDeque::new(), kept: Kept::default(), taken: 0 }
     }
 
-    /// Takes what is given until `given`; how many came, and how many of `wanted` did not.
+    /// Takes what is given of what was wanted, until `given`.
     async fn take_batch(
         &mut self,
         reader: &mut FrameReader,
-        wanted: u64,
+        mut wanted: BTreeSet<ItemId>,
         bytes: &mut u64,
-    ) -> Result<(u64, u64), NetError> {
-        let mut came = 0;
+    ) -> Result<(), NetError> {
         loop {
             match reader.expect().await? {
-                Frame::Give(parcel) if came < wanted => {
-                    came += 1;
+                Frame::Give(parcel) if wanted.remove(&item_id(&parcel.header)) => {
                     *bytes += parcel.header.size;
                     self.take(reader, parcel).await?;
                 }
-                Frame::Given(_) => return Ok((came, wanted.saturating_sub(came))),
-                _ => return Err(NetError::Unexpected("give or given must answer a want")),
+                Frame::Given(_) => return Ok(()),
+                _ => return Err(NetError::Unexpected("only what was wanted, then given, may answer a want")),
             }
         }
     }

@@ -70,7 +70,7 @@ impl FrameReader {
             let Some(bytes) = self.next_bytes().await? else { return Ok(None) };
             match Frame::decode(&bytes) {
                 Ok(frame) => return Ok(Some(frame)),
-                Err(error) if is_unknown(&bytes) => tracing::debug!(%error, "skipped a frame of unknown number"),
+                Err(error @ WireError::Unknown(_)) => tracing::debug!(%error, "skipped"),
                 Err(error) => return Err(error.into()),
             }
         }
@@ -99,15 +99,6 @@ impl FrameReader {
         }
         Ok(())
     }
-}
-
-/// Whether these are the bytes of a well-formed frame whose number this version does not know.
-fn is_unknown(bytes: &[u8]) -> bool {
-    let mut decoder = minicbor::Decoder::new(bytes);
-    let Ok(Some(_)) = decoder.array() else { return false };
-    let Ok(number) = decoder.u32() else { return false };
-    let known = number <= 10 || (16..=23).contains(&number);
-    !known
 }
 
 /// Adds a frame to a buffer.

@@ -4,8 +4,8 @@ mod endpoint;
 mod exchange;
 mod frames;
 mod session;
-mod streams;
 mod strangers;
+mod streams;
 mod ticket;
 
 pub(crate) use endpoint::{Listen, accept, bind};
@@ -131,8 +131,13 @@ impl Net {
         }
     }
 
-    async fn connect(&self, peer: &KernelId, addresses: &[String]) -> Result<iroh::endpoint::Connection, String> {
-        let id = iroh::EndpointId::from_bytes(peer.as_bytes()).map_err(|_| "its id is not a valid key".to_owned())?;
+    async fn connect(
+        &self,
+        peer: &KernelId,
+        addresses: &[String],
+    ) -> Result<iroh::endpoint::Connection, String> {
+        let id = iroh::EndpointId::from_bytes(peer.as_bytes())
+            .map_err(|_| "its id is not a valid key".to_owned())?;
         let mut addr = EndpointAddr::new(id);
         for address in addresses {
             if let Ok(socket) = address.parse::<SocketAddr>() {
@@ -203,6 +208,9 @@ impl Network for Handle {
                     last_error: None,
                 };
                 tracing::info!(peer = %peer.short(), conn, "connected");
+                if let Some(session) = self.0.session_by_conn(*conn) {
+                    session.admitted.send_replace(true);
+                }
                 lock(&self.0.seen).insert(*peer, now);
             }
             Event::Disconnected { peer, reason } => {

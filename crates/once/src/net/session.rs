@@ -12,7 +12,7 @@ use once_core::{content, query};
 use once_model::ids::{Hash, KernelId, Line, ObjectKey, Uuid};
 use once_model::limits::{HELLO_TIMEOUT_MS, INLINE_MAX_BYTES};
 use once_model::wire::{Code, Frame, Parcel, Request, ShareAnswer, Shared as SharedFrame};
-use tokio::sync::{Notify, Semaphore, mpsc, oneshot};
+use tokio::sync::{Notify, Semaphore, mpsc, oneshot, watch};
 
 use super::frames::{self, FrameReader, NetError};
 use super::strangers::Opened;
@@ -36,6 +36,7 @@ pub(crate) struct Session {
     written: Arc<Notify>,
     next_call: AtomicU64,
     calls: Mutex<HashMap<u64, oneshot::Sender<Frame>>>,
+    pub(super) admitted: watch::Sender<bool>,
     /// Large shares that are being pulled.
     pub pulls: Mutex<BTreeSet<(ObjectKey, Hash)>>,
     /// One exchange at a time that the peer asked for.
@@ -54,7 +55,14 @@ pub(super) const fn close_code(code: Code) -> u32 {
 }
 
 impl Session {
-    fn say(&self, frame: Frame) {
+    /// Waits until the engine has admitted the connection. Rights are checked all the same; but who was not admitted
+    /// speaks no version that both know.
+    pub async fn admitted(&self) {
+        let mut admitted = self.admitted.subscribe();
+        let _ = admitted.wait_for(|admitted| *admitted).await;
+    }
+
+    pub(super) fn say(&self, frame: Frame) {
         self.unwritten.fetch_add(1, Ordering::Relaxed);
         let _ = self.out.send(Out::Frame(frame));
     }
@@ -112,6 +120,7 @@ pub(super) async fn run(
         written: Arc::clone(&written),
         next_call: AtomicU64::new(1),
         calls: Mutex::new(HashMap::new()),
+        admitted: watch::channel(false).0,
         pulls: Mutex::new(BTreeSet::new()),
         responding: Semaphore::new(1),
     });
@@ -211,7 +220,8 @@ async fn write(
         frames::write(&mut stream, &buffer).await?;
         buffer.clear();
         // Only what sessions said themselves is counted; a difference below zero does not matter.
-        let _ = unwritten.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| Some(n.saturating_sub(count)));
+        let _ =
+            unwritten.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| Some(n.saturating_sub(count)));
         written.notify_waiters();
         if let Some(code) = close {
             let _ = stream.finish();
@@ -250,6 +260,9 @@ async fn read(
             }
             Frame::Share(parcel) if parcel.header.size <= INLINE_MAX_BYTES as u64 => {
                 refuse(session, &parcel, Code::Invalid);
+            }
+            Frame::Request(_) if !*session.admitted.borrow() => {
+                return Err(NetError::Unexpected("a request before the connection is admitted"));
             }
             Frame::Request(request) => {
                 let answer =

@@ -10,7 +10,7 @@ use once_model::certificate::Chain;
 use once_model::header::Header;
 use once_model::ids::{Hash, KernelId, ObjectKey};
 use once_model::limits::SCENARIO_MAX_BYTES;
-use once_model::wire::{Absent, Code, Frame, Parcel, Pull};
+use once_model::wire::{Absent, Code, Frame, Parcel, Pull, ShareAnswer, Shared};
 
 use super::frames::{self, FrameReader, NetError};
 use super::{Net, Session, exchange, lock};
@@ -21,8 +21,9 @@ const PULL_TRIES: usize = 3;
 
 /// Serves the streams that a peer opens, until the connection ends.
 pub(super) async fn serve(net: Arc<Net>, session: Arc<Session>, peer: KernelId) {
-    // The control stream is the first of the connection: wait until it is taken.
+    // The control stream is the first of the connection: wait until it is taken, and the peer admitted.
     session.control_taken.notified().await;
+    session.admitted().await;
     while let Ok((send, recv)) = session.connection.accept_bi().await {
         let (net, session) = (Arc::clone(&net), Arc::clone(&session));
         tokio::spawn(async move {
@@ -85,7 +86,7 @@ pub(super) async fn pull_share(
     header: Header,
     chain: Option<Chain>,
 ) {
-    let (key, content) = (header.key(), header.content);
+    let (key, id, content) = (header.key(), header.id(), header.content);
     if !lock(&session.pulls).insert((key, content)) {
         return;
     }
@@ -96,7 +97,14 @@ pub(super) async fn pull_share(
             let why = Why::Shared { conn: session.conn };
             net.tell(Input::Arrived { peer, arrival, why }).await;
         }
-        Err(error) => tracing::warn!(peer = %peer.short(), %key, %error, "a large share could not be pulled"),
+        Err(error) => {
+            tracing::warn!(peer = %peer.short(), %key, %error, "a large share could not be pulled");
+            // What is wrong stays wrong: say so, or the peer would share it for ever.
+            if matches!(error, NetError::Unexpected(_) | NetError::Wire(_)) {
+                let answer = ShareAnswer::Refused(Code::Invalid);
+                session.say(Frame::Shared(Shared { key, id, answer }));
+            }
+        }
     }
 }
 
@@ -124,13 +132,20 @@ pub(crate) async fn pull(
     }
 }
 
-async fn pull_bytes(session: &Session, key: ObjectKey, content: Hash, size: usize) -> Result<Bytes, NetError> {
+async fn pull_bytes(
+    session: &Session,
+    key: ObjectKey,
+    content: Hash,
+    size: usize,
+) -> Result<Bytes, NetError> {
     let mut have: Vec<u8> = Vec::with_capacity(size);
     let mut tries = 0;
     loop {
         match pull_rest(session, key, content, size, &mut have).await {
             Ok(()) => return Ok(have.into()),
-            Err(error @ NetError::Broken(_)) if tries < PULL_TRIES && session.connection.close_reason().is_none() => {
+            Err(error @ NetError::Broken(_))
+                if tries < PULL_TRIES && session.connection.close_reason().is_none() =>
+            {
                 tries += 1;
                 tracing::debug!(%error, tries, have = have.len(), "a pull goes on where it broke");
             }
@@ -154,7 +169,8 @@ async fn pull_rest(
     match reader.expect().await? {
         Frame::Body(rest) if rest == (size - have.len()) as u64 => reader.raw_into(have, size).await,
         Frame::Body(_) => Err(NetError::Unexpected("a body of another length")),
-        Frame::Absent(_) => Err(NetError::Unexpected("absent: the peer has other bytes by now")),
+        // It has other bytes by now, and shares those.
+        Frame::Absent(_) => Err(NetError::Torn),
         _ => Err(NetError::Unexpected("body or absent must answer a pull")),
     }
 }

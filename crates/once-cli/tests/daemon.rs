@@ -1,0 +1,225 @@
+//! Kernels that run: two of them, what they tell each other, and how they end.
+
+mod common;
+
+use std::fs;
+use std::process::Command;
+
+use common::{Home, Ran, scenario, until};
+use serde_json::json;
+
+const UUID: &str = "0a1b2c3d-0000-4000-8000-000000000001";
+
+fn with_one_object(home: &Home) {
+    home.file("in/a.json", scenario(1, "a"));
+    home.once("alice", &["import", "in"]).exits(0);
+}
+
+#[test]
+fn two_kernels_share_a_scenario() {
+    let home = Home::new();
+    let _kernels = home.pair();
+    with_one_object(&home);
+    home.once("alice", &["share", UUID, "bob"]).exits(0).prints("delivered 1 of 1 object to bob");
+    assert_eq!(home.once("bob", &["show", "0a1b2c3d"]).exits(0).out, scenario(1, "a"));
+    home.once("bob", &["ls"]).exits(0).prints("unclaimed").prints(UUID);
+    home.once("alice", &["peers"]).exits(0).prints("bob").prints("connected");
+    let peers = home.once("bob", &["peers", "--json"]).exits(0).json();
+    assert_eq!(peers["peers"][0]["petname"], "alice");
+    home.once("alice", &["outbox"]).exits(0).says("nothing is owed");
+    home.once("alice", &["peers", "dial", "bob"]).exits(0).prints("connected to bob");
+    home.once("alice", &["status"]).exits(0).prints("1 object").prints("1 peer, 1 connected");
+    home.once("alice", &["doctor"]).exits(0).prints("✓").says("nothing is wrong");
+}
+
+#[test]
+fn reading_is_denied_until_granted_and_again_when_revoked() {
+    let home = Home::new();
+    let _kernels = home.pair();
+    with_one_object(&home);
+    let denied = home.once("bob", &["request", UUID, "--from", "alice"]).exits(3).says("hint: ");
+    let unknown = "0a1b2c3d-0000-4000-8000-00000000ffff";
+    let absent = home.once("bob", &["request", unknown, "--from", "alice"]).exits(3);
+    assert_eq!(denied.err.replace(UUID, "X"), absent.err.replace(unknown, "X"), "the two must look alike");
+    home.once("alice", &["grant", "bob", "read", "--object", UUID]).exits(0);
+    home.once("alice", &["grants"]).exits(0).prints("read").prints(UUID);
+    let found = home.once("bob", &["request", UUID, "--from", "alice", "--no-keep"]).exits(0);
+    assert_eq!(found.out, scenario(1, "a"));
+    assert_eq!(home.once("bob", &["ls", "-q"]).out, "");
+    home.once("alice", &["revoke", "bob", "read", "--object", UUID]).exits(0);
+    home.once("bob", &["request", UUID, "--from", "alice"]).exits(3);
+    home.once("alice", &["revoke", "bob", "read", "--object", UUID]).exits(1).says("hint: ");
+}
+
+#[test]
+fn an_exchange_brings_both_to_the_same() {
+    let home = Home::new();
+    let _kernels = home.pair();
+    with_one_object(&home);
+    home.file("other/b.json", scenario(2, "b"));
+    home.once("bob", &["import", "other"]).exits(0);
+    home.once("alice", &["grant", "bob", "read"]).exits(0);
+    home.once("bob", &["grant", "alice", "read"]).exits(0);
+    let report = home.once("alice", &["exchange", "bob", "--json"]).exits(0).json();
+    assert_eq!((&report["sent"], &report["received"]), (&json!(1), &json!(1)));
+    let names = |data: &str| home.once(data, &["ls", "-q"]).exits(0).out;
+    assert_eq!(names("alice"), names("bob"));
+    home.once("bob", &["exchange", "alice"]).exits(0).prints("received 0").prints("sent     0");
+}
+
+#[test]
+fn a_follower_gets_what_changes_and_cannot_change_it() {
+    let home = Home::new();
+    let _kernels = home.pair();
+    with_one_object(&home);
+    home.once("alice", &["claim", UUID]).exits(0);
+    home.once("alice", &["grant", "bob", "read"]).exits(0);
+    home.once("bob", &["follow", UUID, "--from", "alice"]).exits(0).prints("following 0a1b2c3d");
+    home.once("bob", &["follow"]).exits(0).prints("alice");
+    let second = home.file("second.json", scenario(1, "second"));
+    home.once("alice", &["put", UUID, second.to_str().unwrap()]).exits(0);
+    until("the change arrives", || home.once("bob", &["show", UUID]).out == scenario(1, "second"));
+    let refused = home.once("bob", &["put", UUID, second.to_str().unwrap()]).exits(3).says("hint: ");
+    assert!(refused.err.contains("home"), "{}", refused.err);
+    home.once("bob", &["unfollow", UUID, "--from", "alice"]).exits(0);
+    home.once("bob", &["rm", UUID]).exits(0).prints("only the copy here");
+}
+
+#[test]
+fn what_is_shared_with_an_absent_peer_arrives_when_it_is_back() {
+    let home = Home::new();
+    let (_alice, bob) = home.pair();
+    with_one_object(&home);
+    drop(bob);
+    let late = home.once("alice", &["share", UUID, "bob", "--timeout", "1s"]).exits(4);
+    assert!(late.err.contains("1 waits in the outbox until bob is back"), "{}", late.err);
+    home.once("alice", &["outbox"]).exits(0).prints("bob").prints("OWED");
+    let _bob = home.up("bob");
+    until("the scenario arrives", || home.once("bob", &["show", UUID]).out == scenario(1, "a"));
+    until("nothing is owed", || home.once("alice", &["outbox", "--json"]).json()["owed"] == json!([]));
+}
+
+#[test]
+fn sharing_needs_no_daemon_when_nobody_waits() {
+    let home = Home::new();
+    let (alice, _bob) = home.pair();
+    drop(alice);
+    with_one_object(&home);
+    home.once("alice", &["share", "--all", "bob", "--no-wait"]).exits(0).prints("shared 1 object with bob");
+    let _alice = home.up("alice");
+    until("the scenario arrives", || home.once("bob", &["show", UUID]).out == scenario(1, "a"));
+}
+
+#[test]
+fn a_ticket_admits_once_and_a_wrong_one_never() {
+    let home = Home::new();
+    let _alice = home.up("alice");
+    let (_bob, _eve) = (home.up("bob"), home.up("eve"));
+    let ticket = home.once("alice", &["invite"]).exits(0).says("once join TICKET").out;
+    home.once("bob", &["join", ticket.trim()]).exits(0).prints("joined alice (");
+    let again = home.once("eve", &["join", ticket.trim()]).exits(3);
+    assert!(again.err.starts_with("error: "), "{}", again.err);
+    home.once("eve", &["join", "oncenonsense"]).exits(1).says("hint: copy the whole line that `once invite` printed");
+    home.once("eve", &["share", UUID, "nobody"]).exits(1).says("hint: `once peers` lists the peers");
+    home.once("eve", &["exchange", "nobody"]).exits(1);
+    // What alice removed is a stranger again.
+    home.once("alice", &["peers", "remove", "bob"]).exits(0).prints("removed ");
+    home.once("alice", &["peers"]).exits(0).says("no peers yet");
+}
+
+#[test]
+fn peers_are_renamed_and_bounded() {
+    let home = Home::new();
+    let _kernels = home.pair();
+    with_one_object(&home);
+    home.once("alice", &["peers", "rename", "bob", "robert"]).exits(0);
+    home.once("alice", &["share", UUID, "robert"]).exits(0);
+    home.once("bob", &["peers", "quota", "alice", "1kB"]).exits(0);
+    home.file("large/b.json", scenario(2, &"x".repeat(2000)));
+    home.once("alice", &["import", "large"]).exits(0);
+    let refused = home.once("alice", &["share", "--all", "robert"]).exits(3);
+    assert!(refused.err.contains("(quota)"), "{}", refused.err);
+}
+
+#[test]
+fn a_kernel_stops_cleanly_however_it_is_told() {
+    let home = Home::new();
+    for signal in ["-INT", "-TERM"] {
+        let mut alice = home.up("alice");
+        let pid = alice.pid().to_string();
+        assert!(Command::new("kill").args([signal, &pid]).status().unwrap().success());
+        assert_eq!(alice.ended(), Some(0), "{signal}: {}", home.log("alice"));
+    }
+    let mut alice = home.up("alice");
+    home.once("alice", &["stop"]).exits(0).says("stopped");
+    assert_eq!(alice.ended(), Some(0));
+    let mut alice = home.up("alice");
+    drop(alice.0.stdin.take());
+    assert_eq!(alice.ended(), Some(0), "it outlives who started it");
+    home.once("alice", &["status"]).exits(0).prints("no: start it with `once up`");
+}
+
+#[test]
+fn only_one_process_runs_a_kernel() {
+    let home = Home::new();
+    let _alice = home.up("alice");
+    let again = home.once("alice", &["up"]).exits(1).says("hint: `once status` says more, `once stop` stops it");
+    assert!(again.err.contains("runs already"), "{}", again.err);
+    home.once("alice", &["up", "--detach"]).exits(1);
+}
+
+#[test]
+fn a_detached_kernel_runs_until_it_is_stopped() {
+    let home = Home::new();
+    home.once("alice", &["up", "--init", "--detach", "--listen", "127.0.0.1:0"]).exits(0).prints("127.0.0.1:");
+    home.once("alice", &["status"]).exits(0).prints("yes for");
+    home.once("alice", &["stop", "--json"]).exits(0).prints("{\"stopped\":true}");
+    let failed = home.once("alice", &["up", "--detach", "--listen", "nowhere"]).exits(2);
+    assert!(failed.err.contains("nowhere"), "{}", failed.err);
+}
+
+#[test]
+fn killed_kernels_keep_what_they_acknowledged() {
+    let home = Home::new();
+    let alice = home.up("alice");
+    with_one_object(&home);
+    home.once("alice", &["claim", UUID]).exits(0);
+    drop(alice); // SIGKILL
+    assert_eq!(home.once("alice", &["show", UUID]).exits(0).out, scenario(1, "a"));
+    let _alice = home.up("alice");
+    assert_eq!(home.once("alice", &["show", UUID, "--json"]).exits(0).json()["object"]["state"], "home");
+}
+
+#[test]
+fn the_web4_client_is_the_second_client() {
+    let home = Home::new();
+    let node = Command::new("node").arg("--version").output();
+    if !node.is_ok_and(|output| output.status.success()) {
+        assert!(std::env::var("ONCE_REQUIRE_ALL").as_deref() != Ok("1"), "no node, and ONCE_REQUIRE_ALL=1");
+        println!("skipped: no node to run examples/web4-client.mjs");
+        return;
+    }
+    let _kernels = home.pair();
+    let file = home.file("a.json", scenario(1, "a"));
+    let client = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/web4-client.mjs");
+    let run = |args: &[&str]| {
+        let mut node = home.command("node");
+        let output = node.arg(client).args(args).env("ONCE_DATA", home.join("alice")).output().unwrap();
+        Ran::new(args, output)
+    };
+    run(&["import", file.to_str().unwrap()]).exits(0).prints(UUID);
+    run(&["share", UUID, "bob"]).exits(0).prints("\"delivered\": 1");
+    assert_eq!(home.once("bob", &["show", UUID]).exits(0).out, scenario(1, "a"));
+    run(&["share", "ffff", "bob"]).exits(1).says("hint: ");
+
+    let events = fs::File::create(home.join("events")).unwrap();
+    let mut listener = home.command("node");
+    listener.arg(client).arg("listen").env("ONCE_DATA", home.join("alice")).stdout(events);
+    let _listener = common::Daemon(listener.spawn().unwrap());
+    let heard = || fs::read_to_string(home.join("events")).unwrap();
+    until("it listens", || {
+        home.once("alice", &["claim", UUID]);
+        home.once("alice", &["share", UUID, "bob"]);
+        heard().contains("\"delivered\"")
+    });
+}

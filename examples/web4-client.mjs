@@ -1,0 +1,51 @@
+#!/usr/bin/env node
+// A client of the local API without dependencies: docs/local-api.md is all it knows.
+//
+//   node web4-client.mjs import FILE        take a scenario into the kernel
+//   node web4-client.mjs share UUID PEER    and wait until the peer has it on its disk
+//   node web4-client.mjs listen             print what happens on the kernel, one JSON text a line
+//
+// The kernel (`once up`) is found through ONCE_DATA, else where `once` looks by default on Linux.
+import { readFileSync } from "node:fs";
+import { createConnection } from "node:net";
+import { homedir } from "node:os";
+import { join, resolve } from "node:path";
+import { createInterface } from "node:readline";
+
+const data = process.env.ONCE_DATA ?? join(process.env.XDG_DATA_HOME ?? join(homedir(), ".local/share"), "once");
+const socket = createConnection(join(data, "api.sock"));
+const waiting = new Map(); // calls by their id
+let calls = 0;
+
+function call(method, params) {
+  const id = ++calls;
+  socket.write(JSON.stringify({ jsonrpc: "2.0", id, method, params }) + "\n");
+  return new Promise((done, failed) => waiting.set(id, { done, failed }));
+}
+
+function fail({ message, data }) {
+  console.error(`error: ${message}${data?.hint ? `\nhint: ${data.hint}` : ""}`);
+  process.exit(data?.exit ?? 1);
+}
+
+socket.on("error", ({ message }) => fail({ message, data: { exit: 4, hint: "start the kernel with `once up`" } }));
+socket.on("close", () => fail({ message: "the kernel went away", data: { exit: 4 } }));
+createInterface({ input: socket }).on("line", (line) => {
+  const { id, result, error, params } = JSON.parse(line);
+  if (id === undefined) return console.log(JSON.stringify(params)); // a notification
+  waiting.get(id)?.[error ? "failed" : "done"](error ?? result);
+  waiting.delete(id);
+});
+
+const commands = {
+  import: (file) => call("import", { scenarios: [{ text: readFileSync(file, "utf8"), source: resolve(file) }] }),
+  share: (uuid, peer) => call("share", { objects: [uuid], to: peer, delivered: true, timeout_ms: 10_000 }),
+  listen: () => call("listen", {}),
+};
+const [command, ...args] = process.argv.slice(2);
+if (!commands[command]) fail({ message: "import FILE, share UUID PEER, or listen", data: { exit: 2 } });
+commands[command](...args).then((result) => {
+  if (command === "listen") return; // goes on until it is stopped
+  console.log(JSON.stringify(result, null, 2));
+  process.exit(0);
+}, fail);
