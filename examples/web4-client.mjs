@@ -37,8 +37,13 @@ createInterface({ input: socket }).on("line", (line) => {
   waiting.delete(id);
 });
 
+const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }); // bytes are never replaced
 const commands = {
-  import: (file) => call("import", { scenarios: [{ text: readFileSync(file, "utf8"), source: resolve(file) }] }),
+  import: async (file) => {
+    const scenarios = [{ text: utf8.decode(readFileSync(file)), source: resolve(file) }];
+    const [result] = (await call("import", { scenarios })).results;
+    return result.error ? fail({ message: result.error.message, data: result.error }) : result;
+  },
   share: (uuid, peer) => call("share", { objects: [uuid], to: peer, delivered: true, timeout_ms: 10_000 }),
   listen: () => call("listen", {}),
 };

@@ -147,14 +147,15 @@ pub(crate) fn remove(s: &mut Step<'_, '_>, key: &ObjectKey) -> Result<Answer, Fa
 
 /// The next revision of an object, claiming it first if nobody has.
 fn change(s: &mut Step<'_, '_>, head: HeadRow, scenario: &Scenario) -> Result<Answer, Failure> {
+    if let Some(home) = head.home
+        && home != s.ctx.me
+    {
+        return Err(Refusal::NotHome { key: head.header.key(), home }.into());
+    }
     if head.header.content == scenario.hash() {
         return Ok(Answer::Object { header: Box::new(head.header), change: Change::Same });
     }
-    let head = match head.home {
-        None => claimed(s, head)?,
-        Some(home) if home == s.ctx.me => head,
-        Some(home) => return Err(Refusal::NotHome { key: head.header.key(), home }.into()),
-    };
+    let head = if head.home.is_none() { claimed(s, head)? } else { head };
     let (component, version) = described(scenario);
     let header = Header {
         revision: head.header.revision + 1,
