@@ -19,7 +19,8 @@ fn demo(home: &Home) -> Command {
 #[track_caller]
 fn left_nothing(home: &Home) {
     let left: Vec<_> = fs::read_dir(home.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
-    let left: Vec<_> = left.into_iter().filter(|name| name.to_string_lossy().starts_with("once-demo-")).collect();
+    let left: Vec<_> =
+        left.into_iter().filter(|name| name.to_string_lossy().starts_with("once-demo-")).collect();
     assert!(left.is_empty(), "{left:?}");
     until("its processes end", || !someone_uses(home));
 }
@@ -28,7 +29,9 @@ fn left_nothing(home: &Home) {
 fn someone_uses(home: &Home) -> bool {
     let marker = home.path().to_string_lossy().into_owned();
     let lines = Command::new("ps").args(["-eo", "args"]).output().unwrap();
-    String::from_utf8_lossy(&lines.stdout).lines().any(|line| line.contains(&marker) && line.contains("--leash"))
+    String::from_utf8_lossy(&lines.stdout)
+        .lines()
+        .any(|line| line.contains(&marker) && line.contains("--leash"))
 }
 
 #[test]
@@ -95,7 +98,11 @@ fn whoever_is_killed_while_it_holds_the_verdict_stays() {
 
 /// The pid that was printed last for a kernel.
 fn latest_pid(said: &str, name: &str) -> String {
-    let line = said.lines().rev().find(|line| line.contains(&format!("{name} is up")) || line.contains(&format!("{name} was killed")) || line.contains(&format!("{name} is back")));
+    let line = said.lines().rev().find(|line| {
+        line.contains(&format!("{name} is up"))
+            || line.contains(&format!("{name} was killed"))
+            || line.contains(&format!("{name} is back"))
+    });
     let after = line.and_then(|line| line.rsplit("pid ").next()).unwrap();
     after.chars().take_while(char::is_ascii_digit).collect()
 }

@@ -4,17 +4,18 @@
 //! the difference, not the size. It runs on a snapshot, beside the engine. What is missing is then *wanted* in
 //! batches, *given*, and kept through the engine like everything that arrives.
 
+use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 
 use negentropy::{Id, Negentropy, NegentropyStorageVector};
 use once_model::hash::item_id;
 use once_model::ids::{ItemId, KernelId};
 use once_model::limits::RECONCILE_MAX_BYTES;
-use once_model::sign::KernelKey;
-use once_model::wire::{Code, Parcel};
+use once_model::wire::Code;
 
 use crate::query;
-use crate::rights::{self, Reader};
+use crate::rights::Reader;
+use crate::rows::HeadRow;
 use crate::store::{Read, StoreError};
 
 /// Why comparing ended early.
@@ -147,21 +148,24 @@ pub fn respond(items: &Items, payload: &[u8]) -> Result<Vec<u8>, CompareError> {
     session.reconcile(payload).map_err(malformed)
 }
 
-/// The scenario of an item that a peer wants, if it may have it.
+/// The objects of a want that the peer may have, in the order of their ids.
 ///
 /// # Errors
 /// When the store cannot be read.
 pub fn wanted(
     rows: &dyn Read,
-    key: &KernelKey,
     peer: &KernelId,
-    id: &ItemId,
+    ids: &[ItemId],
     now_ms: u64,
-) -> Result<Option<Parcel>, StoreError> {
-    match query::item(rows, id)? {
-        Some(head) if rights::may_read(rows, peer, &head, now_ms)? => query::parcel(rows, key, &head),
-        _ => Ok(None),
+) -> Result<Vec<HeadRow>, StoreError> {
+    let Some(reader) = Reader::new(rows, peer, now_ms)? else { return Ok(Vec::new()) };
+    let mut allowed = Vec::new();
+    for (_, head) in query::items(rows, ids)? {
+        if reader.may_read(rows, &head)? {
+            allowed.push(head);
+        }
     }
+    Ok(allowed)
 }
 
 /// Which of these items are not here: the comparison did not know of those that the other side may not read.
@@ -169,20 +173,14 @@ pub fn wanted(
 /// # Errors
 /// When the store cannot be read.
 pub fn missing(rows: &dyn Read, items: &[ItemId]) -> Result<Vec<ItemId>, StoreError> {
-    let mut missing = Vec::new();
-    for id in items {
-        if query::item(rows, id)?.is_none() {
-            missing.push(*id);
-        }
-    }
-    Ok(missing)
+    let here: BTreeSet<_> = query::items(rows, items)?.into_iter().map(|(id, _)| id).collect();
+    Ok(items.iter().filter(|id| !here.contains(id)).copied().collect())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use proptest::prelude::*;
-    use std::collections::BTreeSet;
 
     fn items(of: &BTreeSet<u32>) -> Items {
         let mut items = NegentropyStorageVector::new();

@@ -13,8 +13,8 @@ use once_model::wire::{Absent, Code, Found, Frame, Parcel, Pull, Request};
 
 use crate::outbox;
 use crate::rights;
-use crate::rows::{self, HeadRow, PeerRow};
-use crate::store::{Read, StoreError, Table, prefix_end, scan_prefix};
+use crate::rows::{self, HeadRow, OutboxRow, PeerRow};
+use crate::store::{Read, StoreError, Table, prefix_end};
 use crate::txn;
 
 /// Visits every object, in the order of UUIDs.
@@ -204,7 +204,9 @@ pub fn pulled(
     let Some(head) = rows::head(rows, &pull.key)?.filter(|head| head.header.content == pull.content) else {
         return Ok(Err(Code::Denied));
     };
-    let owed = rows.get(Table::Outbox, &rows::peer_object_key(peer, &pull.key))?.is_some();
+    let debt: Option<OutboxRow> = txn::get(rows, Table::Outbox, &rows::peer_object_key(peer, &pull.key))?;
+    // What a peer is owed because it follows it, it gets by its right to read.
+    let owed = debt.is_some_and(|debt| !debt.followed);
     let may = rights::may_read(rows, peer, &head, now_ms)? || (owed && rights::is_peer(rows, peer)?);
     if !may {
         return Ok(Err(Code::Denied));
@@ -214,21 +216,137 @@ pub fn pulled(
     Ok(body.and_then(|body| if offset <= body.len() { Ok(body.slice(offset..)) } else { Err(Code::Invalid) }))
 }
 
-/// The object that has this item id now.
+/// Rows between two wanted items that are read over; a wider gap is jumped with a new scan.
+const GAP_ROWS: usize = 16;
+
+/// The objects that have these item ids now, in the order of their ids. What is not here is left out.
 ///
 /// # Errors
 /// When the store cannot be read.
-pub fn item(rows: &dyn Read, id: &ItemId) -> Result<Option<HeadRow>, StoreError> {
-    let (front, _) = id.as_bytes().split_at(8);
-    let mut found = None;
-    let mut failed = None;
-    scan_prefix(rows, Table::Head, front, &mut |_, value| {
-        match txn::decode::<HeadRow>(Table::Head, &value) {
-            Ok(head) if item_id(&head.header) == *id => found = Some(head),
-            Ok(_) => return ControlFlow::Continue(()),
-            Err(error) => failed = Some(error),
+pub fn items(rows: &dyn Read, ids: &[ItemId]) -> Result<Vec<(ItemId, HeadRow)>, StoreError> {
+    let mut wanted: Vec<ItemId> = ids.to_vec();
+    wanted.sort_unstable();
+    wanted.dedup();
+    let mut found = Vec::new();
+    let mut next = 0;
+    // One scan reads what lies close together, as it does when much is missing: a scan for each would cost more.
+    while let Some(first) = wanted.get(next) {
+        let mut failed = None;
+        let mut gap = 0;
+        let begun_at = next;
+        rows.scan(Table::Head, front(first), None, &mut |key, value| {
+            let uuid = key.get(..FRONT).unwrap_or(key);
+            while wanted.get(next).is_some_and(|id| front(id) < uuid) {
+                next += 1;
+            }
+            // Ids of one front are few: the versions of one object that are wanted together.
+            let mut matching = wanted.iter().skip(next).take_while(|id| front(id) == uuid).peekable();
+            if matching.peek().is_none() {
+                gap += 1;
+                let done = wanted.get(next).is_none();
+                return if done || gap > GAP_ROWS {
+                    ControlFlow::Break(())
+                } else {
+                    ControlFlow::Continue(())
+                };
+            }
+            gap = 0;
+            match txn::decode::<HeadRow>(Table::Head, &value) {
+                Ok(head) => {
+                    let id = item_id(&head.header);
+                    if matching.any(|wanted| *wanted == id) {
+                        found.push((id, head));
+                    }
+                    ControlFlow::Continue(())
+                }
+                Err(error) => {
+                    failed = Some(error);
+                    ControlFlow::Break(())
+                }
+            }
+        })?;
+        if let Some(error) = failed {
+            return Err(error);
         }
-        ControlFlow::Break(())
-    })?;
-    failed.map_or(Ok(found), Err)
+        if gap == 0 || next == begun_at {
+            // The table ended, or nothing lies at this id: what remains of its front is not here.
+            let Some(passed) = wanted.get(next).map(|id| front(id).to_vec()) else { break };
+            while wanted.get(next).is_some_and(|id| front(id) == passed) {
+                next += 1;
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// How much of an item id is the beginning of its UUID, in bytes.
+const FRONT: usize = 8;
+
+fn front(id: &ItemId) -> &[u8] {
+    id.as_bytes().split_at(FRONT).0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::memory::MemoryStore;
+    use crate::store::{Durability, Store};
+    use crate::txn::Txn;
+    use once_model::hash::content_hash;
+    use proptest::prelude::*;
+
+    fn head(uuid: u128, content: u8) -> HeadRow {
+        let content = content_hash(&[content]);
+        let header = Header {
+            uuid: Uuid::from_u128(uuid),
+            lineage: None,
+            epoch: 0,
+            revision: 0,
+            certificate: None,
+            parent: None,
+            content,
+            size: 1,
+            tombstone: false,
+            component: String::new(),
+            version: String::new(),
+            cause: None,
+            signature: None,
+        };
+        HeadRow {
+            header,
+            home: None,
+            from: None,
+            charged: false,
+            stored_ms: 0,
+            conflicts_dropped: 0,
+            proven: false,
+        }
+    }
+
+    proptest! {
+        /// Whatever is wanted of whatever is here, exactly what is here is found.
+        #[test]
+        fn items_finds_what_is_here(
+            here in prop::collection::btree_set((0..200_u128, 0..3_u8), 0..150),
+            wanted in prop::collection::vec((0..200_u128, 0..3_u8), 0..80),
+            shift in prop_oneof![Just(0), Just(64), Just(60)],
+        ) {
+            let mut store = MemoryStore::new();
+            let mut txn = Txn::new(&store);
+            for (uuid, content) in &here {
+                let row = head(uuid << shift, *content);
+                txn.put(Table::Head, &row.header.key().to_row(), &row);
+            }
+            let (batch, _) = txn.into_batch();
+            store.commit(batch, Durability::Synced).unwrap();
+            let id = |(uuid, content): &(u128, u8)| item_id(&head(uuid << shift, *content).header);
+            let ids: Vec<_> = wanted.iter().map(id).collect();
+            let mut expected: Vec<_> = wanted.iter().filter(|item| here.contains(item)).map(id).collect();
+            expected.sort_unstable();
+            expected.dedup();
+            let mut found: Vec<_> = items(&store, &ids).unwrap().into_iter().map(|(id, _)| id).collect();
+            found.sort_unstable();
+            prop_assert_eq!(found, expected);
+        }
+    }
 }

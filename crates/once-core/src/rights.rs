@@ -123,7 +123,8 @@ fn granted(
     now_ms: u64,
 ) -> Result<bool, StoreError> {
     let grant: Option<GrantRow> = txn::get(rows, Table::Grant, &row(&scope.to_row(), right, kernel))?;
-    Ok(grant.is_some_and(|grant| grant.expires_ms.is_none_or(|end| now_ms < end)))
+    let lasts = |end: u64| now_ms < end || mutant!(GrantNeverExpires);
+    Ok(grant.is_some_and(|grant| grant.expires_ms.is_none_or(lasts)))
 }
 
 /// Whether `kernel` is a peer at all. Everything else is denied to the rest of the world.
@@ -139,7 +140,8 @@ pub fn is_peer(rows: &dyn Read, kernel: &KernelId) -> Result<bool, StoreError> {
 /// # Errors
 /// When the store cannot be read.
 pub fn may_share(rows: &dyn Read, kernel: &KernelId, now_ms: u64) -> Result<bool, StoreError> {
-    Ok(is_peer(rows, kernel)? && granted(rows, &Scope::Kernel, Right::Share, kernel, now_ms)?)
+    let granted = || granted(rows, &Scope::Kernel, Right::Share, kernel, now_ms);
+    Ok(is_peer(rows, kernel)? && (mutant!(SkipShareRight) || granted()?))
 }
 
 /// What a peer may read, asked for many objects at once: the grants on the kernel and on components are looked up
@@ -196,7 +198,8 @@ impl Reader {
     /// # Errors
     /// When the store cannot be read.
     pub fn may_read(&self, rows: &dyn Read, head: &HeadRow) -> Result<bool, StoreError> {
-        if self.everything
+        if mutant!(SkipReadRight)
+            || self.everything
             || head.home == Some(self.kernel)
             || self.components.contains(&head.header.component)
         {
@@ -215,7 +218,9 @@ pub fn may_read(rows: &dyn Read, kernel: &KernelId, head: &HeadRow, now_ms: u64)
     if !is_peer(rows, kernel)? {
         return Ok(false);
     }
-    if head.home == Some(*kernel) || granted(rows, &Scope::Kernel, Right::Read, kernel, now_ms)? {
+    if mutant!(SkipReadRight)
+        || head.home == Some(*kernel)
+        || granted(rows, &Scope::Kernel, Right::Read, kernel, now_ms)? {
         return Ok(true);
     }
     Ok(granted(rows, &Scope::Object(head.header.key()), Right::Read, kernel, now_ms)?

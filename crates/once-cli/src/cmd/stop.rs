@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use clap::Args;
+use once::api::Client;
 use serde_json::json;
 
 use crate::context::{Context, number};
@@ -24,7 +25,7 @@ impl Stop {
         let status = client.call("status", json!({})).await?;
         client.call("stop", json!({})).await?;
         let begun = Instant::now();
-        while runs(number(&status, "pid")) {
+        while !has_stopped(context, number(&status, "pid")).await? {
             if begun.elapsed() > STOP_MAX {
                 let failure = Failure::failed("the kernel was told to stop, and still runs");
                 return Err(Failure { code: "timeout".into(), exit: UNREACHABLE, ..failure }
@@ -38,8 +39,15 @@ impl Stop {
     }
 }
 
-fn runs(pid: u64) -> bool {
-    let pid = i32::try_from(pid).ok().and_then(rustix::process::Pid::from_raw);
-    // No such process, or another user's that has got its number since.
-    pid.is_some_and(|pid| rustix::process::test_kill_process(pid).is_ok())
+/// It no longer answers, and its data directory can be opened; or another process runs the kernel already.
+async fn has_stopped(context: &Context, pid: u64) -> Done<bool> {
+    if let Some(client) = Client::connect(&context.data).await? {
+        let status = client.call("status", json!({})).await;
+        return Ok(status.is_ok_and(|status| number(&status, "pid") != pid));
+    }
+    match Client::embedded(&context.data).await {
+        Ok(client) => client.close().await.map(|()| true).map_err(Into::into),
+        Err(error) if error.code == "in-use" => Ok(false),
+        Err(error) => Err(error.into()),
+    }
 }

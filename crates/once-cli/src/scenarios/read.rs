@@ -31,7 +31,7 @@ impl Unreadable {
             Self::Io(error) => crate::failure::plain(error),
             Self::Invalid(error) if error.path().is_empty() => error.message(),
             Self::Invalid(error) => {
-                format!("at {}: {}", crate::ui::capped(error.path(), 200), error.message())
+                format!("at {}: {}", crate::ui::shown(error.path()), error.message())
             }
         }
     }

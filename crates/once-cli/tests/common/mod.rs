@@ -68,7 +68,8 @@ impl Home {
         let log = fs::File::create(self.join(&format!("{data}.log"))).unwrap();
         let mut command = self.command(ONCE);
         command.arg("--data").arg(self.join(data)).args(["up", "--leash"]);
-        let child = command.stdin(Stdio::piped()).stdout(log.try_clone().unwrap()).stderr(log).spawn().unwrap();
+        let child =
+            command.stdin(Stdio::piped()).stdout(log.try_clone().unwrap()).stderr(log).spawn().unwrap();
         let mut daemon = Daemon(child);
         let begun = Instant::now();
         while self.once(data, &["status", "--json"]).json()["running"] != true {
@@ -158,9 +159,8 @@ impl Ran {
 
     #[track_caller]
     pub fn json(&self) -> Value {
-        serde_json::from_str(&self.out).unwrap_or_else(|error| {
-            panic!("once {}: {error}\n{}{}", self.what, self.out, self.err)
-        })
+        serde_json::from_str(&self.out)
+            .unwrap_or_else(|error| panic!("once {}: {error}\n{}{}", self.what, self.out, self.err))
     }
 }
 
@@ -207,8 +207,9 @@ pub fn files(folder: &Path) -> std::collections::BTreeMap<PathBuf, Vec<u8>> {
 /// A scenario with a UUID that ends in these digits.
 pub fn scenario(n: u32, name: &str) -> String {
     let uuid = format!("0a1b2c3d-0000-4000-8000-{n:012x}");
+    let name = Value::from(name);
     format!(
         "{{\n  \"ior\": {{ \"uuid\": \"{uuid}\", \"component\": \"Note\", \"version\": \"1.0\" }},\n  \"owner\": \
-         \"system\",\n  \"model\": {{ \"name\": {name:?}, \"exact\": 1.0, \"large\": 18446744073709551617 }}\n}}\n"
+         \"system\",\n  \"model\": {{ \"name\": {name}, \"exact\": 1.0, \"large\": 18446744073709551617 }}\n}}\n"
     )
 }

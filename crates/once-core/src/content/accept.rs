@@ -7,7 +7,7 @@ use once_model::ids::{Hash, KernelId, Line};
 use once_model::limits::CONFLICTS_MAX_BODIES;
 use once_model::wire::{Code, ShareAnswer};
 
-use super::keep;
+use super::keep::{self, Before};
 use crate::rows::{self, HeadRow};
 use crate::step::Step;
 use crate::store::{Read, StoreError, Table};
@@ -52,7 +52,7 @@ pub(crate) fn accept(
     if shared && over_quota(s, &peer, row.header.size, head.as_ref())? {
         return Ok(ShareAnswer::Refused(Code::Quota));
     }
-    if verdict == Verdict::Beside {
+    if verdict == Verdict::Beside && !mutant!(ConflictOverwritesHead) {
         return keep_beside(s, head.as_ref(), row, arrival.body);
     }
     let mut copy = None;
@@ -63,7 +63,12 @@ pub(crate) fn accept(
     if let Some(copy) = &copy {
         keep::supersede(s, copy, key)?;
     }
-    keep::keep(s, head.as_ref(), &row, arrival.body)?;
+    let before = match (&head, &copy) {
+        (Some(head), _) => Before::Head(head),
+        (None, Some(_)) => Before::Copy,
+        (None, None) => Before::Nothing,
+    };
+    keep::keep(s, before, &row, arrival.body)?;
     if let Some(copy) = &copy {
         keep::drop_body(s, &copy.header)?;
     }
@@ -95,6 +100,7 @@ fn compare(head: &HeadRow, new: &HeadRow) -> Verdict {
         }
         Ordering::Equal if id == old.id() => Verdict::Known,
         Ordering::Equal => Verdict::Beside,
+        Ordering::Less if mutant!(AcceptOlder) => Verdict::Newer,
         Ordering::Less => {
             let before = header.epoch == old.epoch && header.revision + 1 == old.revision;
             if before && old.parent != Some(id) { Verdict::Beside } else { Verdict::Known }
@@ -113,7 +119,7 @@ pub(crate) fn over_quota(
     let given_back =
         old.filter(|old| old.charged && old.from == Some(*peer)).map_or(0, |old| old.header.size);
     let used = rows::usage(s.txn, peer)?.stored_bytes.saturating_sub(given_back);
-    Ok(used.saturating_add(bytes) > quota)
+    Ok(used.saturating_add(bytes) > quota && !mutant!(ForgetQuota))
 }
 
 /// Keeps a revision that the head does not continue, at most [`CONFLICTS_MAX_BODIES`] of them; further ones are
@@ -129,7 +135,7 @@ fn keep_beside(
     if s.txn.get(Table::Conflict, &place)?.is_some() {
         return Ok(ShareAnswer::Conflict);
     }
-    if keep::conflicts(s, &key)?.len() >= CONFLICTS_MAX_BODIES {
+    if keep::conflicts(s, &key)?.len() >= CONFLICTS_MAX_BODIES && !mutant!(EndlessConflicts) {
         if let Some(head) = head {
             let counted = HeadRow { conflicts_dropped: head.conflicts_dropped + 1, ..head.clone() };
             s.txn.put_lazily(Table::Head, &key.to_row(), &counted);

@@ -6,8 +6,10 @@ use once_model::header::Header;
 use once_model::ids::{Hash, KernelId, Line, Lineage, ObjectKey};
 use once_model::scenario::Scenario;
 
-use super::{continues, described, keep, unclaimed};
+use super::keep::{self, Before};
+use super::{continues, described, unclaimed};
 use crate::meta;
+use crate::outbox;
 use crate::refusal::{Failure, Refusal};
 use crate::rows::{self, HeadRow, SourceRow};
 use crate::step::Step;
@@ -70,7 +72,7 @@ fn import_new(s: &mut Step<'_, '_>, scenario: &Scenario) -> Result<Answer, Failu
         }
     }
     let row = own(s, header, None);
-    keep::keep(s, None, &row, Some(scenario.bytes().clone()))?;
+    keep::keep(s, Before::Nothing, &row, Some(scenario.bytes().clone()))?;
     let beside = namesakes.iter().any(|known| !known.header.tombstone);
     let change = if beside { Change::Beside } else { Change::New };
     Ok(Answer::Object { header: Box::new(row.header), change })
@@ -123,6 +125,8 @@ pub(crate) fn remove(s: &mut Step<'_, '_>, key: &ObjectKey) -> Result<Answer, Fa
     let key = current_key(s, key)?;
     let head = rows::head(s.txn, &key)?.ok_or(Refusal::NoObject(key))?;
     if head.home != Some(s.ctx.me) {
+        // Else the next revision would bring the copy back.
+        outbox::unfollow_everywhere(s, &key)?;
         keep::forget(s, &head)?;
         return Ok(Answer::Object { header: Box::new(head.header), change: Change::Dropped });
     }
@@ -140,7 +144,7 @@ pub(crate) fn remove(s: &mut Step<'_, '_>, key: &ObjectKey) -> Result<Answer, Fa
         ..head.header.clone()
     };
     let row = own(s, header, head.home);
-    keep::keep(s, Some(&head), &row, None)?;
+    keep::keep(s, Before::Head(&head), &row, None)?;
     keep::drop_conflicts(s, &key)?;
     Ok(Answer::Object { header: Box::new(row.header), change: Change::Removed })
 }
@@ -149,6 +153,7 @@ pub(crate) fn remove(s: &mut Step<'_, '_>, key: &ObjectKey) -> Result<Answer, Fa
 fn change(s: &mut Step<'_, '_>, head: HeadRow, scenario: &Scenario) -> Result<Answer, Failure> {
     if let Some(home) = head.home
         && home != s.ctx.me
+        && !mutant!(ChangeReplica)
     {
         return Err(Refusal::NotHome { key: head.header.key(), home }.into());
     }
@@ -169,7 +174,7 @@ fn change(s: &mut Step<'_, '_>, head: HeadRow, scenario: &Scenario) -> Result<An
         ..head.header.clone()
     };
     let row = own(s, header, head.home);
-    keep::keep(s, Some(&head), &row, Some(scenario.bytes().clone()))?;
+    keep::keep(s, Before::Head(&head), &row, Some(scenario.bytes().clone()))?;
     Ok(Answer::Object { header: Box::new(row.header), change: Change::Changed })
 }
 
@@ -197,7 +202,7 @@ fn claimed(s: &mut Step<'_, '_>, head: HeadRow) -> Result<HeadRow, StoreError> {
     let row = own(s, header, Some(s.ctx.me));
     s.txn.put(Table::Chain, lineage.as_bytes(), &chain);
     keep::supersede(s, &head, key)?;
-    keep::keep(s, None, &row, None)?;
+    keep::keep(s, Before::Copy, &row, None)?;
     Ok(row)
 }
 

@@ -15,13 +15,25 @@ use crate::store::{StoreError, Table, scan_prefix};
 use crate::txn;
 use crate::waist::{Effect, Event};
 
-/// Makes `new` the head of its object, in place of `old`.
+/// What stood where a new head goes.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Before<'r> {
+    /// Nothing: so nobody follows it either.
+    Nothing,
+    /// An unclaimed copy that the new head takes over, with its followers.
+    Copy,
+    /// The revision before.
+    Head(&'r HeadRow),
+}
+
+/// Makes `new` the head of its object.
 pub(super) fn keep(
     s: &mut Step<'_, '_>,
-    old: Option<&HeadRow>,
+    before: Before<'_>,
     new: &HeadRow,
     body: Option<Bytes>,
 ) -> Result<(), StoreError> {
+    let old = if let Before::Head(old) = before { Some(old) } else { None };
     let key = new.header.key();
     if let Some(body) = body
         && old.is_none_or(|old| old.header.content != new.header.content)
@@ -38,10 +50,11 @@ pub(super) fn keep(
     if let (true, Some(from)) = (new.charged, new.from) {
         charge(s, &from, i64::try_from(new.header.size).unwrap_or(i64::MAX))?;
     }
-    for follower in followers(s, &key)? {
-        if !rights::may_read(s.txn, &follower, new, s.ctx.now_ms)? {
+    let followers = if matches!(before, Before::Nothing) { Vec::new() } else { followers(s, &key)? };
+    for follower in followers {
+        if !rights::may_read(s.txn, &follower, new, s.ctx.now_ms)? && !mutant!(RevokedFollowerServed) {
             // Its grant has ended, or the object is of another component now.
-            s.txn.delete(Table::Follower, &rows::object_peer_key(&key, &follower));
+            outbox::end_following(s, follower, &key)?;
         } else if Some(follower) != new.from {
             outbox::owe(s, follower, key, new.header.id(), true)?;
         }
@@ -120,7 +133,8 @@ pub(super) fn drop_body(s: &mut Step<'_, '_>, header: &Header) -> Result<(), Sto
     }
     for table in [Table::Head, Table::Conflict] {
         let rows = collect(s, table, header.uuid.as_bytes())?;
-        if rows.iter().any(|(_, row)| row.header.content == header.content && !row.header.tombstone) {
+        let same = |row: &HeadRow| row.header.content == header.content && !row.header.tombstone;
+        if rows.iter().any(|(_, row)| same(row)) && !mutant!(DropSharedBody) {
             return Ok(());
         }
     }
@@ -160,6 +174,9 @@ pub(super) fn supersede(s: &mut Step<'_, '_>, old: &HeadRow, new: ObjectKey) -> 
         (Table::Follower, old_key.to_row().to_vec(), new.to_row().to_vec()),
     ];
     for (table, from, to) in moved {
+        if table == Table::Follower && mutant!(ClaimLosesFollowers) {
+            continue;
+        }
         let mut found = Vec::new();
         scan_prefix(s.txn, table, &from, &mut |key, value| {
             found.push((key.to_vec(), value));

@@ -27,7 +27,7 @@ pub fn verify(sender: &KernelId, parcel: Parcel) -> Result<Arrival, Code> {
             invalid(header.lineage.is_some() && header.size == 0 && header.content == content_hash(b""))?
         }
         (false, Some(body)) => {
-            invalid(header.size == body.len() as u64 && header.content == content_hash(body))?;
+            invalid(header.size == body.len() as u64 && (header.content == content_hash(body) || mutant!(SkipContentHash)))?;
             let scenario = Scenario::parse(body.clone()).map_err(|_| Code::Invalid)?;
             let (component, version) = described(&scenario);
             let uuid_fits = match header.revision {
@@ -56,6 +56,6 @@ pub fn verify(sender: &KernelId, parcel: Parcel) -> Result<Arrival, Code> {
     invalid(header.uuid == chain.genesis.uuid && header.epoch == epoch && header.revision >= 1)?;
     invalid(first != header.parent.is_some())?;
     invalid(!first || header.content == chain.genesis.content)?;
-    invalid(home == *sender || header.signed_by(&home))?;
+    invalid(home == *sender || header.signed_by(&home) || mutant!(SkipSignature))?;
     Ok(Arrival { header, chain: Some(chain), body })
 }

@@ -2,7 +2,8 @@
 
 use std::ops::ControlFlow;
 
-use once_model::ids::{KernelId, ObjectKey};
+use once_model::certificate::Chain;
+use once_model::ids::{KernelId, Line, ObjectKey};
 use once_model::wire::{Code, Follow, Following, Frame};
 
 use super::pump::owe;
@@ -12,7 +13,8 @@ use crate::rights;
 use crate::rows::{self, FollowRow};
 use crate::step::Step;
 use crate::store::{Read, StoreError, Table, scan_prefix};
-use crate::waist::{Answer, ConnId};
+use crate::txn;
+use crate::waist::{Answer, ConnId, Effect, Event};
 
 /// A client wants an object's revisions from a peer.
 pub(crate) fn follow(s: &mut Step<'_, '_>, key: ObjectKey, from: KernelId) -> Result<Answer, Failure> {
@@ -44,6 +46,38 @@ pub(crate) fn unfollow(s: &mut Step<'_, '_>, key: ObjectKey, from: KernelId) -> 
     if found { Ok(Answer::Done) } else { Err(Refusal::NotFollowed { key, from }.into()) }
 }
 
+/// The copy of an object is dropped here: whoever sends its revisions need not any more.
+pub(crate) fn unfollow_everywhere(s: &mut Step<'_, '_>, key: &ObjectKey) -> Result<(), StoreError> {
+    let asked = asked_as(s, key)?;
+    let mut peers = Vec::new();
+    s.txn.scan(Table::Peer, &[], None, &mut |peer, _| {
+        peers.extend(KernelId::from_slice(peer));
+        ControlFlow::Continue(())
+    })?;
+    for peer in peers {
+        for key in &asked {
+            let place = rows::peer_object_key(&peer, key);
+            if s.txn.get(Table::Subscription, &place)?.is_some() {
+                s.txn.delete(Table::Subscription, &place);
+                if let Some(conn) = s.up(&peer) {
+                    s.out.send(peer, conn, Frame::Unfollow(*key));
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The keys under which an object may have been asked for: its own, and that of the unclaimed copy it began from.
+fn asked_as(s: &Step<'_, '_>, key: &ObjectKey) -> Result<Vec<ObjectKey>, StoreError> {
+    let chain: Option<Chain> = match key.lineage() {
+        Some(lineage) => txn::get(s.txn, Table::Chain, lineage.as_bytes())?,
+        None => None,
+    };
+    let copy = chain.map(|chain| Line::Unclaimed(chain.genesis.content));
+    Ok([Some(key.line), copy].into_iter().flatten().map(|line| ObjectKey { uuid: key.uuid, line }).collect())
+}
+
 fn subscribe(s: &mut Step<'_, '_>, peer: KernelId, conn: ConnId, key: ObjectKey) -> Result<(), StoreError> {
     let have = rows::head(s.txn, &key)?.map(|head| head.header.id());
     s.out.send(peer, conn, Frame::Follow(Follow { key, have }));
@@ -52,6 +86,9 @@ fn subscribe(s: &mut Step<'_, '_>, peer: KernelId, conn: ConnId, key: ObjectKey)
 
 /// Repeats every subscription at a peer that was just admitted.
 pub(crate) fn subscribe_all(s: &mut Step<'_, '_>, peer: KernelId, conn: ConnId) -> Result<(), StoreError> {
+    if mutant!(FollowOnce) {
+        return Ok(());
+    }
     let mut keys = Vec::new();
     scan_prefix(s.txn, Table::Subscription, peer.as_bytes(), &mut |row, _| {
         keys.extend(row.get(KernelId::LEN..).and_then(ObjectKey::from_row));
@@ -88,6 +125,20 @@ pub(crate) fn followed(
     Ok(())
 }
 
+/// A peer may no longer read what it follows: it is told, so that it does not wait for news that will not come.
+pub(crate) fn end_following(
+    s: &mut Step<'_, '_>,
+    peer: KernelId,
+    key: &ObjectKey,
+) -> Result<(), StoreError> {
+    s.txn.delete(Table::Follower, &rows::object_peer_key(key, &peer));
+    if let Some(conn) = s.up(&peer) {
+        let answer = Following { key: *key, on: false, code: Some(Code::Denied) };
+        s.out.send(peer, conn, Frame::Following(answer));
+    }
+    Ok(())
+}
+
 /// A peer no longer wants them.
 pub(crate) fn unfollowed(
     s: &mut Step<'_, '_>,
@@ -111,13 +162,15 @@ pub(crate) fn following(
     peer: KernelId,
     following: &Following,
 ) -> Result<(), StoreError> {
-    let place = rows::peer_object_key(&peer, &following.key);
-    if following.code.is_some() && s.txn.get(Table::Subscription, &place)?.is_some() {
-        s.txn.delete(Table::Subscription, &place);
-        s.out.push(crate::waist::Effect::Event(crate::waist::Event::FollowDenied {
-            peer,
-            key: following.key,
-        }));
+    if following.code.is_none() {
+        return Ok(());
+    }
+    for key in asked_as(s, &following.key)? {
+        let place = rows::peer_object_key(&peer, &key);
+        if s.txn.get(Table::Subscription, &place)?.is_some() {
+            s.txn.delete(Table::Subscription, &place);
+            s.out.push(Effect::Event(Event::FollowDenied { peer, key }));
+        }
     }
     Ok(())
 }

@@ -7,6 +7,8 @@ mod follow;
 mod pump;
 mod share;
 
-pub(crate) use follow::{follow, followed, following, subscribe_all, unfollow, unfollowed};
+pub(crate) use follow::{
+    end_following, follow, followed, following, subscribe_all, unfollow, unfollow_everywhere, unfollowed,
+};
 pub(crate) use pump::{Window, owe, parcel, pump, resend};
 pub(crate) use share::{admit, announced, receive, share, shared};

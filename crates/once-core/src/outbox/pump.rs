@@ -9,15 +9,17 @@ use once_model::ids::{Hash, KernelId, ObjectKey};
 use once_model::limits::{
     INLINE_MAX_BYTES, OUTBOX_MAX_ROWS, RESEND_AFTER_MS, WINDOW_MAX_BYTES, WINDOW_MAX_SHARES,
 };
-use once_model::wire::{Frame, Parcel};
+use once_model::wire::{Code, Frame, Parcel, ShareAnswer};
 
+use super::follow;
 use crate::content::current_key;
+use crate::refusal::Refusal;
 use crate::rights;
 use crate::rows::{self, HeadRow, OutboxRow};
 use crate::step::Step;
 use crate::store::{Read, StoreError, Table, prefix_end};
 use crate::txn;
-use crate::waist::{ConnId, Effect, Timer};
+use crate::waist::{Answer, ConnId, Effect, Timer};
 
 /// Most shares that one step sends: keeps a step short. The rest follows in the next.
 const PUMP_STEP_ROWS: usize = 64;
@@ -51,7 +53,7 @@ impl Window {
     }
 
     fn has_room(&self) -> bool {
-        self.inflight.len() < WINDOW_MAX_SHARES && self.inflight_bytes < WINDOW_MAX_BYTES
+        mutant!(EndlessWindow) || self.inflight.len() < WINDOW_MAX_SHARES && self.inflight_bytes < WINDOW_MAX_BYTES
     }
 
     /// Takes a share out of the window.
@@ -192,29 +194,30 @@ fn send(
     key: ObjectKey,
     followed: bool,
 ) -> Result<(), StoreError> {
-    let Some(mut head) = rows::head(s.txn, &key)? else {
-        // Claimed since, or dropped: the debt follows the object or ends.
-        let current = current_key(s, &key)?;
+    let Some(mut head) = rows::head(s.txn, &key)? else { return send_elsewhere(s, peer, key, followed) };
+    if followed
+        && !rights::may_read(s.txn, &peer, &head, s.ctx.now_ms)?
+        && !mutant!(RevokedFollowerServed)
+    {
         settle(s, &peer, &key)?;
-        if let (true, Some(head)) = (current != key, rows::head(s.txn, &current)?) {
-            owe(s, peer, current, head.header.id(), followed)?;
-        }
-        return Ok(());
-    };
-    if followed && !rights::may_read(s.txn, &peer, &head, s.ctx.now_ms)? {
-        return settle(s, &peer, &key);
+        return follow::end_following(s, peer, &key);
     }
     // Nothing that this step's commit writes is needed to undo the sending: it may leave while the debt is synced.
     let group = s.engine.group;
-    let durable = !s.txn.is_dirty(Table::Head, &key.to_row())
+    let durable = (!s.txn.is_dirty(Table::Head, &key.to_row()) || mutant!(ShareBeforeSync))
         && s.engine.links.get(&peer).is_some_and(|link| link.admitted_in < group);
     if head.home == Some(s.ctx.me) && head.header.signature.is_none() {
         head.header.sign(&s.ctx.key);
         s.txn.put_lazily(Table::Head, &key.to_row(), &head);
     }
     let Some(parcel) = parcel(s.txn, &s.ctx.me, &head)? else {
-        // Without its home's signature it proves nothing to a third kernel.
-        return settle(s, &peer, &key);
+        // Without its home's signature it proves nothing to a third kernel, which would refuse it.
+        settle(s, &peer, &key)?;
+        let reply = Ok(Answer::Delivered(ShareAnswer::Refused(Code::Invalid)));
+        for token in s.engine.deliveries.remove(&(peer, key)).unwrap_or_default() {
+            s.out.push(Effect::Reply { token, reply: reply.clone() });
+        }
+        return Ok(());
     };
     let bytes = parcel.body.as_ref().map_or(0, Bytes::len);
     let Some(link) = s.engine.links.get_mut(&peer) else { return Ok(()) };
@@ -223,11 +226,38 @@ fn send(
     }
     link.window.inflight.insert(key, Inflight { sent_ms: s.ctx.now_ms, bytes });
     link.window.inflight_bytes += bytes;
+    if mutant!(DropOutboxAtSend) {
+        settle(s, &peer, &key)?;
+    }
     let effect = Effect::Send { peer, conn, frame: Frame::Share(parcel) };
     if durable {
         s.out.now.push(effect)
     } else {
         s.out.push(effect)
+    }
+    Ok(())
+}
+
+/// An object that is no longer here under this key. Claimed since: the debt and who waits for it follow the object.
+/// Dropped: they end.
+fn send_elsewhere(
+    s: &mut Step<'_, '_>,
+    peer: KernelId,
+    key: ObjectKey,
+    followed: bool,
+) -> Result<(), StoreError> {
+    let current = current_key(s, &key)?;
+    settle(s, &peer, &key)?;
+    let waiting = s.engine.deliveries.remove(&(peer, key)).unwrap_or_default();
+    if let (true, Some(head)) = (current != key, rows::head(s.txn, &current)?) {
+        if !waiting.is_empty() {
+            s.engine.deliveries.entry((peer, current)).or_default().extend(waiting);
+        }
+        owe(s, peer, current, head.header.id(), followed)?;
+        return Ok(());
+    }
+    for token in waiting {
+        s.out.push(Effect::Reply { token, reply: Err(Refusal::NoObject(key)) });
     }
     Ok(())
 }

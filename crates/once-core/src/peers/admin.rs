@@ -9,9 +9,10 @@ use once_model::wire::{Code, Frame};
 use super::Phase;
 use super::admit::peers_fit;
 use super::dial::dial;
+use crate::outbox;
 use crate::refusal::{Failure, Refusal};
 use crate::rights::{Grant, Right, Scope};
-use crate::rows::{self, GrantRow, InviteRow, PeerRow, PeerStatus};
+use crate::rows::{self, GrantRow, InviteRow, PeerRow, PeerStatus, UsageRow};
 use crate::step::Step;
 use crate::store::{Read, StoreError, Table, prefix_end, scan_prefix};
 use crate::txn;
@@ -105,15 +106,20 @@ pub(crate) fn change(
     Ok(Answer::Done)
 }
 
-/// Ends it: rights, debts, subscriptions and the connection, now. Its scenarios stay and are nobody's charge.
+/// Ends it: rights, debts, subscriptions and the connection, now. Its scenarios stay, and stay counted: should it
+/// become a peer again, they are part of its quota.
 pub(crate) fn remove(s: &mut Step<'_, '_>, peer: KernelId) -> Result<Answer, Failure> {
     rows::peer(s.txn, &peer)?.ok_or(Refusal::NoPeer(peer))?;
     s.txn.delete(Table::Peer, peer.as_bytes());
-    s.txn.delete(Table::Usage, peer.as_bytes());
+    let usage = UsageRow { owed_rows: 0, ..rows::usage(s.txn, &peer)? };
+    s.txn.put(Table::Usage, peer.as_bytes(), &usage);
     for table in [Table::Outbox, Table::Subscription] {
         delete_where(s, table, peer.as_bytes(), |_| true)?;
     }
     for table in [Table::Grant, Table::Follower] {
+        if table == Table::Grant && mutant!(RemovePeerLeavesGrants) {
+            continue;
+        }
         delete_where(s, table, &[], |key| key.ends_with(peer.as_bytes()))?;
     }
     if let Some(link) = s.engine.links.remove(&peer)
@@ -183,8 +189,8 @@ pub(crate) fn revoke(s: &mut Step<'_, '_>, grant: &Grant) -> Result<Answer, Fail
                 Some(head) => crate::rights::may_read(s.txn, &grant.kernel, &head, s.ctx.now_ms)?,
                 None => false,
             };
-            if !may {
-                s.txn.delete(Table::Follower, &rows::object_peer_key(&key, &grant.kernel));
+            if !may && !mutant!(RevokedFollowerServed) {
+                outbox::end_following(s, grant.kernel, &key)?;
             }
         }
     }

@@ -31,6 +31,12 @@ pub(crate) fn link(s: &mut Step<'_, '_>, peer: KernelId, event: LinkEvent) -> Re
     match event {
         LinkEvent::Up { conn, dialled, address } => {
             if dialled {
+                if rows::peer(s.txn, &peer)?.is_none() {
+                    // Removed while the dial was under way: strangers are told nothing.
+                    s.engine.links.remove(&peer);
+                    s.out.push(Effect::Close { peer, conn, code: Code::Denied });
+                    return Ok(());
+                }
                 if let Some(address) = address {
                     remember_address(s, &peer, address)?;
                 }
@@ -217,7 +223,9 @@ fn use_invite(
     let place = invite_hash(secret);
     let invite: Option<InviteRow> = txn::get(s.txn, Table::Invite, place.as_bytes())?;
     let Some(invite) = invite else { return Ok(None) };
-    if invite.used_by.is_some() || s.ctx.now_ms >= invite.expires_ms || !admin::room_for_peer(s)? {
+    let used = invite.used_by.is_some() && !mutant!(InviteTwice);
+    let ended = s.ctx.now_ms >= invite.expires_ms && !mutant!(InviteNeverExpires);
+    if used || ended || !admin::room_for_peer(s)? {
         return Ok(None);
     }
     let petname = match (known.and_then(|row| row.petname), invite.petname.clone()) {
@@ -275,7 +283,7 @@ fn ready(
     let link = s.engine.links.entry(peer).or_insert_with(Link::new);
     link.phase = Phase::Up { conn, dialled, boot: hello.boot };
     link.failures = 0;
-    link.window = Window::fresh();
+    link.window = if mutant!(ForgetUnanswered) { Window::default() } else { Window::fresh() };
     link.admitted_in = s.engine.group;
     let seen = Seen { incarnation: hello.incarnation, commit: hello.commit };
     // A peer that was rolled back says a lower number under the same incarnation: keep the higher one as the proof.

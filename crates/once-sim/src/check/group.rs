@@ -7,7 +7,7 @@ use once_core::rights::{Right, Scope};
 use once_core::rows::{self, HeadRow};
 use once_core::store::Table;
 use once_core::txn;
-use once_core::waist::{Answer, Arrival, Change, Command, ConnId, Effect, Input, Token, Why};
+use once_core::waist::{Answer, Arrival, Change, Command, ConnId, Effect, Event, Input, Token, Why};
 use once_model::ids::{Hash, KernelId, Line, ObjectKey};
 use once_model::wire::{Code, Frame, Greeting, ShareAnswer, Shared};
 
@@ -69,11 +69,26 @@ impl Checker {
         if !group.failed {
             self.walk(group, &mut allowed, cover);
         }
+        self.made_in(group);
         self.leaving_early(group);
         if let Some(commit) = group.commit {
             self.rows(group, commit, &allowed, cover);
         }
         self.leaving(group, &allowed, cover);
+    }
+
+    /// Revisions that were made in this group, also those that others of the same group have followed already.
+    fn made_in(&mut self, group: &Group<'_>) {
+        for (effect, _) in group.effects {
+            let Effect::Event(Event::Changed { header, from: None }) = effect else { continue };
+            let (Some(_), Some(certificate)) = (header.lineage, header.certificate) else { continue };
+            if let Some(what) = self.make(&group.kernel, certificate, header.revision, header.id()) {
+                self.violation(2, &group.kernel, group.at_ms, what);
+            }
+            if let Some(shadow) = self.shadows.get_mut(&group.kernel) {
+                shadow.pending.push(header.id());
+            }
+        }
     }
 
     fn walk(&mut self, group: &Group<'_>, allowed: &mut Allowed, cover: &mut Coverage) {
@@ -375,7 +390,12 @@ fn arrived(
             (answer, may || matches!(why, Why::Asked { .. }))
         }
     };
-    let Some(answer) = answer else { return Err(format!("does not say what became of {key}")) };
+    let answer = match (answer, why) {
+        (Some(answer), _) => answer,
+        // What comes late from an older connection is shared again on the next.
+        (None, Why::Shared { .. }) => return Ok(()),
+        (None, _) => return Err(format!("does not say what became of {key}")),
+    };
     cover.met(crate::coverage::share(answer));
     if may {
         allowed.arrivals.insert((*peer, id));

@@ -38,7 +38,7 @@ impl Checker {
                 Table::Body => self.body(group, changed, &mut wrong),
                 Table::Genesis => self.genesis(group, changed),
                 Table::Outbox => self.debt(group, allowed, changed, &mut wrong),
-                Table::Follower => self.follower(group, commit, allowed, changed, &mut wrong, cover),
+                Table::Follower => self.follower(commit, allowed, changed, &mut wrong, cover),
                 Table::Usage => self.usage(group, changed, &mut wrong, cover),
                 Table::Peer | Table::Grant => rights_changed = true,
                 _ => {}
@@ -48,13 +48,20 @@ impl Checker {
             self.rights(group, commit, &mut wrong);
         }
         if let Some(shadow) = self.shadows.get_mut(&group.kernel) {
-            // A subscription that ended here must not be taken for one that is still asked for.
+            // A subscription that ended here must not be taken for one that is still asked for; one of an unclaimed
+            // object goes on as what that was claimed as.
             for changed in commit.rows.iter().filter(|changed| changed.table == Table::Subscription) {
-                if changed.after.is_none()
-                    && let Some((peer, key)) = changed.key.split_at_checked(KernelId::LEN)
-                    && let (Some(peer), Some(key)) = (KernelId::from_slice(peer), ObjectKey::from_row(key))
-                {
+                let Some((peer, key)) = changed.key.split_at_checked(KernelId::LEN) else { continue };
+                let (Some(peer), Some(key)) = (KernelId::from_slice(peer), ObjectKey::from_row(key)) else { continue };
+                let goes_on = || {
+                    commit.rows.iter().any(|row| {
+                        row.table == Table::Subscription && row.after.is_none() && row.key.starts_with(peer.as_bytes())
+                    })
+                };
+                if changed.after.is_none() {
                     shadow.subscriptions.remove(&(peer, key));
+                } else if goes_on() {
+                    shadow.subscriptions.insert((peer, key));
                 }
             }
             if commit.synced {
@@ -169,6 +176,14 @@ impl Checker {
             }
             _ => {}
         }
+    }
+
+    /// Notes a revision that a kernel makes; what is wrong if another one has that place.
+    pub(super) fn make(&mut self, by: &KernelId, certificate: Hash, revision: u64, id: Hash) -> Option<String> {
+        self.made.insert(id);
+        let made = self.revisions.entry((certificate, revision)).or_insert(Made { id, by: *by });
+        let other = (made.id != id).then_some(made.by)?;
+        Some(format!("{id:.12} is a second revision {revision} under one certificate: {other:.10} made the first"))
     }
 
     fn head_gone(&mut self, group: &Group<'_>, allowed: &Allowed, key: &ObjectKey, wrong: &mut Wrong) {
@@ -288,7 +303,9 @@ impl Checker {
         let moved = claimed_as(group, &key).is_some_and(|key| {
             group.store.get(Table::Outbox, &rows::peer_object_key(&peer, &key)).is_ok_and(|row| row.is_some())
         });
-        let ended = allowed.removed.contains(&peer) || (gone && !moved) || (!asked && !may);
+        // What its home never signed proves nothing to others.
+        let unprovable = self.forked.contains(&key);
+        let ended = allowed.removed.contains(&peer) || (gone && !moved) || (!asked && !may) || unprovable;
         if !answered && !ended && !moved {
             wrong.push((4, format!("forgets that it owes {key} to {peer:.10}, which has not answered")));
         }
@@ -300,7 +317,6 @@ impl Checker {
 
     fn follower(
         &mut self,
-        group: &Group<'_>,
         commit: &Commit,
         allowed: &Allowed,
         changed: &Changed,

@@ -327,8 +327,12 @@ async fn give(
     let snapshot = net.shared.snapshot();
     let mut buffer = Vec::with_capacity(GIVE_BYTES + INLINE_MAX_BYTES);
     let mut given = 0;
-    for id in ids {
-        let parcel = match exchange::wanted(&snapshot, &net.shared.key, &peer, id, now_ms()) {
+    let heads = exchange::wanted(&snapshot, &peer, ids, now_ms()).unwrap_or_else(|error| {
+        tracing::error!(%error, "what a peer wants could not be looked up");
+        Vec::new()
+    });
+    for head in heads {
+        let parcel = match query::parcel(&snapshot, &net.shared.key, &head) {
             Ok(Some(parcel)) => parcel,
             Ok(None) => continue,
             Err(error) => {

@@ -32,9 +32,6 @@ pub fn story(run: impl Future<Output = ()>) {
     });
 }
 
-    true
-}
-
 /// How much more to do than a developer's machine does in a minute. CI sets 4.
 pub fn scale() -> usize {
     std::env::var("ONCE_SCALE").ok().and_then(|text| text.parse().ok()).unwrap_or(1)
@@ -43,7 +40,10 @@ pub fn scale() -> usize {
 /// Says that a test could not run. Fails where everything must.
 pub fn skip(reason: &str) {
     println!("skipped: {reason}");
-    assert!(std::env::var("ONCE_REQUIRE_ALL").as_deref() != Ok("1"), "ONCE_REQUIRE_ALL=1, but skipped: {reason}");
+    assert!(
+        std::env::var("ONCE_REQUIRE_ALL").as_deref() != Ok("1"),
+        "ONCE_REQUIRE_ALL=1, but skipped: {reason}"
+    );
 }
 
 /// Polls until it is so; fails with `what` if it never is.
@@ -302,7 +302,11 @@ pub fn refused(code: Code) -> ShareAnswer {
 /// An unclaimed scenario as it travels.
 pub fn unclaimed(text: &str) -> Parcel {
     let scenario = Scenario::parse(text.to_owned()).unwrap();
-    Parcel { header: once_core::content::unclaimed(&scenario), chain: None, body: Some(scenario.bytes().clone()) }
+    Parcel {
+        header: once_core::content::unclaimed(&scenario),
+        chain: None,
+        body: Some(scenario.bytes().clone()),
+    }
 }
 
 /// An object that a key has claimed: its first revision, signed.

@@ -1,0 +1,14 @@
+//! Strangers and peers that do not keep to the protocol. After each story the kernel still serves an honest peer.
+
+// The helpers of tests.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+#[path = "../raw/mod.rs"]
+mod raw;
+
+mod exchanges;
+mod frames;
+mod hogs;
+mod reading;
+mod shares;
+mod strangers;
