@@ -235,7 +235,7 @@ fn broken_files_are_named_with_place_and_reason() {
         assert_eq!(said, expected);
     }
     assert!(ran.err.contains("        resolve the merge in this file, then try again\n"), "{}", ran.err);
-    let ran = ran.prints("1 of 10 files are here now").prints("new 1, same 0, changed 0, beside 0, broken 9");
+    let ran = ran.prints("imported 1 of 10 files (").prints("new 1, same 0, changed 0, beside 0, broken 9");
     assert_eq!(ran.out.lines().count(), 2);
 
     let json = home.once("alice", &["import", "in", "--json"]).exits(1).json();
@@ -254,7 +254,7 @@ fn links_out_of_the_folder_are_not_followed() {
     std::os::unix::fs::symlink(&outside, home.join("in/out.json")).unwrap();
     std::os::unix::fs::symlink("a.json", home.join("in/b.json")).unwrap();
     std::os::unix::fs::symlink("nowhere", home.join("in/c.json")).unwrap();
-    let ran = home.once("alice", &["import", "in"]).exits(0).prints("1 of 1 file");
+    let ran = home.once("alice", &["import", "in"]).exits(0).prints("imported 1 of 1 file (");
     let left = "left out: 1 link to what is read anyway, 1 link out of the folder, 1 link to nowhere";
     assert!(ran.err.contains(left), "{}", ran.err);
     // Whoever names a link means it.

@@ -154,6 +154,14 @@ impl World {
         self.close_side(id, side);
     }
 
+    /// Whether two kernels have another connection beside this one.
+    pub(crate) fn has_other_connection(&self, index: usize, id: ConnId) -> bool {
+        let Some(conn) = self.net.conns.get(&id) else { return false };
+        let Some(side) = conn.side_of(Who::Kernel(index)) else { return false };
+        let other = conn.ends[1 - side].who;
+        self.net.between(Who::Kernel(index), other).is_some_and(|newest| newest != id)
+    }
+
     pub(crate) fn close_side(&mut self, id: ConnId, side: usize) {
         let latency_us = self.net.latency_us(&mut self.rng);
         let now_us = self.now_us;

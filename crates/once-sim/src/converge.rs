@@ -4,7 +4,7 @@
 use once_core::rows;
 use once_core::store::{Table, scan_prefix};
 use once_core::{query, rights};
-use once_model::ids::{KernelId, ObjectKey};
+use once_model::ids::{ItemId, KernelId, ObjectKey};
 use std::ops::ControlFlow;
 
 use crate::net::Who;
@@ -107,12 +107,15 @@ impl World {
     /// After an exchange both ways between kernels that may read and share everything, they hold the same.
     pub(crate) fn check_equal(&mut self, a: usize, b: usize) {
         let (mine, theirs) = (self.items(a), self.items(b));
-        let missing = |from: &[(once_model::ids::ItemId, ObjectKey)],
-                       to: &[(once_model::ids::ItemId, ObjectKey)]| {
-            from.iter().find(|item| !to.contains(item)).map(|(_, key)| *key)
-        };
-        for (at, other, key) in [(a, b, missing(&theirs, &mine)), (b, a, missing(&mine, &theirs))] {
-            if let Some(key) = key {
+        for (at, other, have, want) in [(a, b, &mine, &theirs), (b, a, &theirs, &mine)] {
+            // An unclaimed copy there may be known here as what it has become.
+            let known = |key: &ObjectKey| {
+                let found = query::find(&self.nodes[at].disk, &key.uuid, Some(key.line));
+                key.lineage().is_none() && found.is_ok_and(|found| !found.is_empty())
+            };
+            let has = |item: &ItemId| have.iter().any(|(had, _)| had == item);
+            let missing = want.iter().find(|(item, key)| !has(item) && !known(key));
+            if let Some((_, key)) = missing.copied() {
                 let what = format!("exchanged with {} and does not have its {key}", self.nodes[other].name);
                 self.violated(10, at, what);
             }

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use once_core::exchange::{Comparison, Items, missing, respond, wanted};
 use once_core::store::Store;
 use once_core::waist::{ConnId, Input, Token, Why};
-use once_core::{content, rights};
+use once_core::{content, query, rights};
 use once_model::ids::{ItemId, KernelId};
 use once_model::limits::WANT_MAX_IDS;
 use once_model::wire::{Absent, Code, Frame, Kept, Parcel, Pull, ShareAnswer};
@@ -176,12 +176,13 @@ impl World {
             Frame::Want(ids) => {
                 let now_ms = self.nodes[index].now_ms(self.now_us);
                 let mut count = 0;
-                for item in ids.iter().take(WANT_MAX_IDS) {
+                let node = &self.nodes[index];
+                let disk = node.disk.snapshot();
+                let ids = ids.get(..WANT_MAX_IDS).unwrap_or(&ids);
+                let heads = wanted(&disk, &peer, ids, now_ms).ok()?;
+                for head in heads {
                     let node = &self.nodes[index];
-                    let Ok(Some(parcel)) = wanted(&node.disk.snapshot(), &node.key, &peer, item, now_ms)
-                    else {
-                        continue;
-                    };
+                    let Ok(Some(parcel)) = query::parcel(&disk, &node.key, &head) else { continue };
                     if let Err(what) = self.checker.given(&node.id, &peer, &parcel, &node.disk, now_ms) {
                         self.violated(7, index, what);
                     }

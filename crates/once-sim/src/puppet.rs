@@ -368,6 +368,7 @@ impl World {
                     2 => ShareAnswer::Conflict,
                     _ => ShareAnswer::Stored,
                 };
+                self.cover.met(crate::coverage::share(answer));
                 let id = if rng.one_in(6) { Hash::from_bytes(rng.bytes()) } else { id };
                 (!rng.one_in(4)).then_some(Frame::Shared(Shared { key, id, answer }))
             }

@@ -29,6 +29,8 @@ pub(crate) enum Event {
     Pull { id: u64, step: PullStep },
     /// A message of an exchange.
     Exchange { id: u64, message: Message },
+    /// Power loss at a kernel.
+    Crash { node: usize, run: u64 },
     /// A kernel's process starts.
     Start { node: usize },
     /// A hostile kernel does something.

@@ -4,7 +4,7 @@ use once_core::memory::DiskFault;
 use once_core::waist::{Effect, Event as Notice, Input, LinkEvent};
 use once_core::{Engine, group};
 use once_model::ids::BootId;
-use once_model::wire::Frame;
+use once_model::wire::{Code, Frame};
 
 use crate::check::Group;
 use crate::coverage;
@@ -52,6 +52,11 @@ impl World {
             Event::Down { conn, side } => self.down(conn, side),
             Event::Pull { id, step } => self.pull_step(id, step),
             Event::Exchange { id, message } => self.exchange_step(id, message),
+            Event::Crash { node, run } => {
+                if self.nodes[node].run == run {
+                    self.crash(Kernel(node));
+                }
+            }
             Event::Start { node } => {
                 if !self.nodes[node].is_up() {
                     self.start(node);
@@ -185,6 +190,10 @@ impl World {
         let run = self.nodes[index].run;
         self.nodes[index].thread = Thread::Committing;
         let took_us = if synced { self.rng.up_to(self.net.weather.sync_max_us) } else { 0 };
+        if took_us > 0 && self.workload_goes_on() && self.rng.one_in(700) {
+            // Power loss between the commit and what rests on it.
+            self.queue.push(now_us + self.rng.up_to(took_us), Event::Crash { node: index, run });
+        }
         let effects = late.into_iter().map(|(effect, _)| effect).collect();
         self.queue.push(now_us + took_us, Event::Release { node: index, run, effects });
     }
@@ -213,6 +222,9 @@ impl World {
             }
             Effect::Close { peer: _, conn, code } => {
                 self.cover.met(coverage::code(code));
+                if code == Code::Busy && self.has_other_connection(index, conn) {
+                    self.cover.met("state superseded connection");
+                }
                 self.close(index, conn);
             }
             Effect::Pull { peer, conn, header, chain } => self.pull(index, peer, conn, *header, chain),

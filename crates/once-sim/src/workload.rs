@@ -124,6 +124,11 @@ impl World {
         self.workload = Some(work);
     }
 
+    /// Whether a random workload is under way.
+    pub(crate) fn workload_goes_on(&self) -> bool {
+        self.workload.as_ref().is_some_and(|work| work.left > 0)
+    }
+
     /// Whether the workload is done.
     pub(crate) fn is_planned_out(&self) -> bool {
         self.workload.as_ref().is_none_or(|work| work.left == 0)

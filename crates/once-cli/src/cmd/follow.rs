@@ -24,7 +24,7 @@ impl Follow {
         let params = with(json!({ "object": object }), [("from", self.from.map(Into::into))]);
         let answer = context.call("follow", params).await?;
         context.answer(&answer, |answer| {
-            let (key, peer) = (ui::key(text(answer, "key")), ui::short(text(answer, "peer")));
+            let (key, peer) = (ui::key(text(answer, "key")), peer(answer));
             ui::print(&format!("following {key} from {peer}"))
         })?;
         Ok(Exit::DONE)

@@ -49,6 +49,7 @@ fn scope(grant: &Value) -> String {
     match text(grant, "scope") {
         "object" => ui::key(text(grant, "object")),
         "component" => format!("every {}", ui::shown(text(grant, "component"))),
+        "all" if text(grant, "right") == "share" => "this kernel".to_owned(),
         "all" => "everything".to_owned(),
         other => ui::shown(other),
     }

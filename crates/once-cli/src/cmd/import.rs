@@ -76,7 +76,7 @@ fn print(summary: &Summary) -> Done<()> {
     let took = ui::duration_us(summary.took.as_micros() as u64);
     let there = summary.new + summary.same + summary.changed + summary.beside;
     let (of, size) = (ui::count(summary.files, "file"), ui::bytes(summary.bytes));
-    ui::print(&format!("{} of {of} are here now ({size}) after {took}", ui::number(there)))?;
+    ui::print(&format!("imported {} of {of} ({size}) in {took}", ui::number(there)))?;
     let mut parts = vec![
         format!("new {}", ui::number(summary.new)),
         format!("same {}", ui::number(summary.same)),

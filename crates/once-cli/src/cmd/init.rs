@@ -37,7 +37,7 @@ impl Init {
             ui::print(&format!("recovery   {recovery_key}"))
         })?;
         ui::say(
-            "Keep a copy of the recovery key elsewhere: with it your objects survive the loss of this machine.",
+            "Keep a copy of the recovery key elsewhere: it proves that your objects are yours if this disk is lost.",
         );
         ui::say("Start the kernel with `once up`.");
         Ok(Exit::DONE)

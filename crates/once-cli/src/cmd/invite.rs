@@ -3,7 +3,7 @@
 use clap::Args;
 use serde_json::json;
 
-use crate::context::{Context, number, text, with};
+use crate::context::{Context, text, with};
 use crate::failure::{Done, Exit};
 use crate::ui;
 
@@ -28,14 +28,8 @@ impl Invite {
         let params = with(params, [("name", self.name.map(Into::into))]);
         let answer = context.call_running("invite", params).await?;
         context.answer(&answer, |answer| ui::print(text(answer, "ticket")))?;
-        ui::say(&format!("Valid once, and only {}. On the other machine: `once join TICKET`", ends(&answer)));
+        let valid = ui::duration_us(self.expires.saturating_mul(1000));
+        ui::say(&format!("Valid once, and only for {valid}. On the other machine: `once join TICKET`"));
         Ok(Exit::DONE)
-    }
-}
-
-fn ends(answer: &serde_json::Value) -> String {
-    match ui::since(number(answer, "expires_ms")) {
-        soon if soon.starts_with("in ") => format!("for {}", soon.trim_start_matches("in ")),
-        other => other,
     }
 }

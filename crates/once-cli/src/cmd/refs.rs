@@ -24,13 +24,12 @@ impl Refs {
                 ui::say("no references");
                 return Ok(());
             }
-            let mut table = ui::Table::new(["TARGET", "HERE", "KIND", "PLACE"]);
+            let mut table = ui::Table::new(["HERE", "PLACE", "TARGET"]);
             for reference in references {
                 table.row([
-                    ui::capped(text(reference, "target"), 200),
                     here(reference),
-                    ui::shown(text(reference, "place")),
                     ui::shown(text(reference, "path")),
+                    ui::capped(text(reference, "target"), 400),
                 ]);
             }
             table.print()?;

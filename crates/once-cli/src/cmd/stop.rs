@@ -41,9 +41,14 @@ impl Stop {
 
 /// It no longer answers, and its data directory can be opened; or another process runs the kernel already.
 async fn has_stopped(context: &Context, pid: u64) -> Done<bool> {
-    if let Some(client) = Client::connect(&context.data).await? {
-        let status = client.call("status", json!({})).await;
-        return Ok(status.is_ok_and(|status| number(&status, "pid") != pid));
+    match Client::connect(&context.data).await {
+        Ok(Some(client)) => {
+            let status = client.call("status", json!({})).await;
+            return Ok(status.is_ok_and(|status| number(&status, "pid") != pid));
+        }
+        Ok(None) => {}
+        // The socket closed in this moment.
+        Err(_) => return Ok(false),
     }
     match Client::embedded(&context.data).await {
         Ok(client) => client.close().await.map(|()| true).map_err(Into::into),

@@ -66,7 +66,9 @@ impl Checker {
     /// Looks at one group from all sides.
     pub fn group(&mut self, group: &Group<'_>, cover: &mut Coverage) {
         let mut allowed = Allowed::default();
-        if !group.failed {
+        if group.failed {
+            self.in_vain(group);
+        } else {
             self.walk(group, &mut allowed, cover);
         }
         self.made_in(group);
@@ -75,6 +77,16 @@ impl Checker {
             self.rows(group, commit, &allowed, cover);
         }
         self.leaving(group, &allowed, cover);
+    }
+
+    /// Nothing of this group remains, but what was shared in it may have left already.
+    fn in_vain(&mut self, group: &Group<'_>) {
+        let Some(shadow) = self.shadows.get_mut(&group.kernel) else { return };
+        for input in group.inputs {
+            if let Input::Command { command: Command::Share { key, to, .. }, .. } = input {
+                shadow.settled.insert((*to, claimed_as(group, key).unwrap_or(*key)));
+            }
+        }
     }
 
     /// Revisions that were made in this group, also those that others of the same group have followed already.

@@ -150,19 +150,8 @@ impl Checker {
                 if new.home != Some(group.kernel) {
                     wrong.push((2, format!("changes {key}, whose home is {:?}", new.home)));
                 }
-                let place = (certificate, new.header.revision);
-                match self.revisions.get(&place) {
-                    Some(made) if made.id != id => wrong.push((
-                        2,
-                        format!(
-                            "{key} has two revisions {}: {:.10} made the other",
-                            new.header.revision, made.by
-                        ),
-                    )),
-                    _ => {}
-                }
-                self.made.insert(id);
-                self.revisions.entry(place).or_insert(Made { id, by: group.kernel });
+                let twice = self.make(&group.kernel, certificate, new.header.revision, id);
+                wrong.extend(twice.map(|what| (2, what)));
             }
             (Some(from), lineage, _) => {
                 if !allowed.arrivals.contains(&(from, id)) {

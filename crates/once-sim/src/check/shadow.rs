@@ -63,6 +63,8 @@ impl Rights {
 #[derive(Debug, Default)]
 pub(super) struct Shadow {
     pub name: String,
+    /// Its disk was put back to an earlier state: whatever it says at its next start is taken as it is.
+    pub rolled_back: bool,
     pub rights: Rights,
     pub invites: BTreeMap<Hash, InviteShadow>,
     /// What it follows where.
@@ -202,6 +204,7 @@ impl Checker {
         let back: Vec<Debt> = shadow.settled.intersection(&outbox).copied().collect();
         shadow.shares.extend(back);
         shadow.owed.retain(|debt| outbox.contains(debt));
+        let rolled_back = std::mem::take(&mut shadow.rolled_back);
         for (certificate, revision, id) in own {
             if let Some(certificate) = certificate
                 && self
@@ -214,8 +217,18 @@ impl Checker {
                 self.revisions.insert((certificate, revision), super::Made { id, by: *kernel });
             }
         }
+        if rolled_back {
+            return;
+        }
         for (promise, what) in wrong {
             self.violation(promise, kernel, 0, what);
+        }
+    }
+
+    /// A backup was put back.
+    pub fn rolled_back(&mut self, kernel: &KernelId) {
+        if let Some(shadow) = self.shadows.get_mut(kernel) {
+            shadow.rolled_back = true;
         }
     }
 }
