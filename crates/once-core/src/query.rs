@@ -128,13 +128,16 @@ pub fn peers(rows: &dyn Read) -> Result<Vec<(KernelId, PeerRow)>, StoreError> {
     found.into_iter().map(|(id, value)| Ok((id, txn::decode(Table::Peer, &value)?))).collect()
 }
 
+/// Objects of one UUID that are looked at.
+const FIND_MAX: usize = 1000;
+
 /// The objects of a UUID that answer to a line: exactly it, or any if none is given. An unclaimed copy that was
 /// claimed since is found as the object that it has become.
 ///
 /// # Errors
 /// When the store cannot be read.
 pub fn find(rows: &dyn Read, uuid: &Uuid, line: Option<Line>) -> Result<Vec<HeadRow>, StoreError> {
-    let Some(line) = line else { return with_prefix(rows, uuid.as_bytes(), None, usize::MAX) };
+    let Some(line) = line else { return with_prefix(rows, uuid.as_bytes(), None, FIND_MAX) };
     if let Some(head) = rows::head(rows, &ObjectKey { uuid: *uuid, line })? {
         return Ok(vec![head]);
     }

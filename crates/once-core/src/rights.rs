@@ -220,7 +220,8 @@ pub fn may_read(rows: &dyn Read, kernel: &KernelId, head: &HeadRow, now_ms: u64)
     }
     if mutant!(SkipReadRight)
         || head.home == Some(*kernel)
-        || granted(rows, &Scope::Kernel, Right::Read, kernel, now_ms)? {
+        || granted(rows, &Scope::Kernel, Right::Read, kernel, now_ms)?
+    {
         return Ok(true);
     }
     Ok(granted(rows, &Scope::Object(head.header.key()), Right::Read, kernel, now_ms)?

@@ -162,8 +162,7 @@ pub struct FollowRow {
     pub since_ms: u64,
 }
 
-/// Key of a body, and of what is known of a content: UUID, then content hash, so that those of one object lie side by
-/// side.
+/// Key of what is known of a content: UUID, then content hash.
 #[must_use]
 pub fn content_key(uuid: &Uuid, content: &Hash) -> [u8; 48] {
     let mut key = [0; 48];
@@ -172,10 +171,11 @@ pub fn content_key(uuid: &Uuid, content: &Hash) -> [u8; 48] {
     key
 }
 
-/// Key of the body of a revision.
+/// Key of the body of a revision: object key, then content hash. No two objects share a body, so that a body's end is
+/// its object's own matter.
 #[must_use]
-pub fn body_key(header: &Header) -> [u8; 48] {
-    content_key(&header.uuid, &header.content)
+pub fn body_key(header: &Header) -> Vec<u8> {
+    [header.key().to_row().as_slice(), header.content.as_bytes()].concat()
 }
 
 /// Key of a row that belongs to a peer and an object.

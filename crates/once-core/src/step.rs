@@ -105,7 +105,7 @@ impl Engine {
                 Timer::Redial(peer) => peers::redial(&mut step, peer)?,
                 Timer::Hello(peer, conn) => peers::hello_late(&mut step, peer, conn),
                 Timer::Resend(peer, conn) => outbox::resend(&mut step, peer, conn)?,
-                Timer::Pump(peer) => outbox::pump(&mut step, peer)?,
+                Timer::Pump(peer) => outbox::pump_on(&mut step, peer)?,
             },
             Input::Disk { free_bytes } => step.engine.disk_free_bytes = free_bytes,
         }

@@ -15,7 +15,7 @@ pub enum Table {
     Meta = 1,
     /// Object key -> the newest revision known here.
     Head = 2,
-    /// UUID + content hash -> verbatim bytes. In a keyspace of its own, large values apart from the index.
+    /// Object key + content hash -> verbatim bytes. In a keyspace of its own, large values apart from the index.
     Body = 3,
     /// Lineage -> genesis record and certificates.
     Chain = 4,

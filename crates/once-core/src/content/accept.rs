@@ -38,7 +38,8 @@ pub(crate) fn accept(
     let verdict = match (&key.line, &head) {
         (_, Some(head)) => compare(head, &row),
         (Line::Unclaimed(_), None) => {
-            let claimed = s.txn.get(Table::Genesis, &rows::body_key(&row.header))?.is_some();
+            let claimed =
+                s.txn.get(Table::Genesis, &rows::content_key(&key.uuid, &row.header.content))?.is_some();
             if claimed { Verdict::Known } else { Verdict::Newer }
         }
         (Line::Claimed(_), None) => Verdict::Newer,
@@ -69,9 +70,6 @@ pub(crate) fn accept(
         (None, None) => Before::Nothing,
     };
     keep::keep(s, before, &row, arrival.body)?;
-    if let Some(copy) = &copy {
-        keep::drop_body(s, &copy.header)?;
-    }
     if row.header.tombstone {
         keep::drop_conflicts(s, &key)?;
     }

@@ -13,7 +13,7 @@ use crate::outbox;
 use crate::refusal::{Failure, Refusal};
 use crate::rows::{self, HeadRow, SourceRow};
 use crate::step::Step;
-use crate::store::{StoreError, Table};
+use crate::store::{Read, StoreError, Table};
 use crate::txn;
 use crate::waist::{Answer, Change};
 
@@ -59,17 +59,17 @@ fn import_again(s: &mut Step<'_, '_>, place: &Hash, scenario: &Scenario) -> Resu
 
 fn import_new(s: &mut Step<'_, '_>, scenario: &Scenario) -> Result<Answer, Failure> {
     let header = unclaimed(scenario);
-    let claimed: Option<Lineage> = txn::get(s.txn, Table::Genesis, &rows::body_key(&header))?;
-    let claimed = claimed.map(|lineage| ObjectKey { uuid: header.uuid, line: Line::Claimed(lineage) });
+    let current = current_key(s, &header.key())?;
     let namesakes = keep::namesakes(s, &header.uuid)?;
-    for known in &namesakes {
-        let same = known.header.content == header.content || Some(known.header.key()) == claimed;
-        if same && known.header.tombstone {
+    let known = match rows::head(s.txn, &current)? {
+        Some(known) => Some(known),
+        None => namesakes.iter().find(|known| known.header.content == header.content).cloned(),
+    };
+    if let Some(known) = known {
+        if known.header.tombstone {
             return Err(Refusal::Removed(known.header.key()).into());
         }
-        if same {
-            return Ok(Answer::Object { header: Box::new(known.header.clone()), change: Change::Same });
-        }
+        return Ok(Answer::Object { header: Box::new(known.header), change: Change::Same });
     }
     let row = own(s, header, None);
     keep::keep(s, Before::Nothing, &row, Some(scenario.bytes().clone()))?;
@@ -200,9 +200,10 @@ fn claimed(s: &mut Step<'_, '_>, head: HeadRow) -> Result<HeadRow, StoreError> {
     };
     let key = header.key();
     let row = own(s, header, Some(s.ctx.me));
+    let body = s.txn.get(Table::Body, &rows::body_key(&head.header))?;
     s.txn.put(Table::Chain, lineage.as_bytes(), &chain);
     keep::supersede(s, &head, key)?;
-    keep::keep(s, Before::Copy, &row, None)?;
+    keep::keep(s, Before::Copy, &row, body)?;
     Ok(row)
 }
 

@@ -5,9 +5,10 @@ use std::ops::ControlFlow;
 use bytes::Bytes;
 use once_model::certificate::Chain;
 use once_model::header::Header;
-use once_model::ids::{KernelId, Lineage, ObjectKey};
+use once_model::ids::{KernelId, Lineage, ObjectKey, Uuid};
 
 use crate::outbox;
+use crate::query;
 use crate::rights;
 use crate::rows::{self, HeadRow};
 use crate::step::Step;
@@ -99,21 +100,20 @@ pub(super) fn drop_conflicts(s: &mut Step<'_, '_>, key: &ObjectKey) -> Result<()
 
 /// The revisions kept beside an object's chain, with their keys.
 pub(super) fn conflicts(s: &Step<'_, '_>, key: &ObjectKey) -> Result<Vec<(Vec<u8>, HeadRow)>, StoreError> {
-    collect(s, Table::Conflict, &key.to_row())
-}
-
-/// Every object of a UUID.
-pub(super) fn namesakes(s: &Step<'_, '_>, uuid: &once_model::ids::Uuid) -> Result<Vec<HeadRow>, StoreError> {
-    Ok(collect(s, Table::Head, uuid.as_bytes())?.into_iter().map(|(_, head)| head).collect())
-}
-
-fn collect(s: &Step<'_, '_>, table: Table, prefix: &[u8]) -> Result<Vec<(Vec<u8>, HeadRow)>, StoreError> {
     let mut found = Vec::new();
-    scan_prefix(s.txn, table, prefix, &mut |key, value| {
+    scan_prefix(s.txn, Table::Conflict, &key.to_row(), &mut |key, value| {
         found.push((key.to_vec(), value));
         ControlFlow::Continue(())
     })?;
-    found.into_iter().map(|(key, value)| Ok((key, txn::decode(table, &value)?))).collect()
+    found.into_iter().map(|(key, value)| Ok((key, txn::decode(Table::Conflict, &value)?))).collect()
+}
+
+/// Objects of a UUID that are looked at: a peer may share any number of them.
+const NAMESAKES_MAX: usize = 64;
+
+/// The objects of a UUID, as many as are looked at.
+pub(super) fn namesakes(s: &Step<'_, '_>, uuid: &Uuid) -> Result<Vec<HeadRow>, StoreError> {
+    query::with_prefix(s.txn, uuid.as_bytes(), None, NAMESAKES_MAX)
 }
 
 fn followers(s: &Step<'_, '_>, key: &ObjectKey) -> Result<Vec<KernelId>, StoreError> {
@@ -125,20 +125,16 @@ fn followers(s: &Step<'_, '_>, key: &ObjectKey) -> Result<Vec<KernelId>, StoreEr
     Ok(found)
 }
 
-/// Removes a body, unless another object or conflict of the same UUID has the same bytes. The caller has removed or
+/// Removes a body, unless another revision of the object that is kept has the same bytes. The caller has removed or
 /// replaced the row that named it.
-pub(super) fn drop_body(s: &mut Step<'_, '_>, header: &Header) -> Result<(), StoreError> {
-    if header.tombstone {
-        return Ok(());
+fn drop_body(s: &mut Step<'_, '_>, header: &Header) -> Result<(), StoreError> {
+    let key = header.key();
+    let head = rows::head(s.txn, &key)?;
+    let beside = conflicts(s, &key)?.into_iter().map(|(_, row)| row);
+    let mut kept = head.into_iter().chain(beside).filter(|row| !row.header.tombstone);
+    if !header.tombstone && !kept.any(|row| row.header.content == header.content) {
+        s.txn.delete(Table::Body, &rows::body_key(header));
     }
-    for table in [Table::Head, Table::Conflict] {
-        let rows = collect(s, table, header.uuid.as_bytes())?;
-        let same = |row: &HeadRow| row.header.content == header.content && !row.header.tombstone;
-        if rows.iter().any(|(_, row)| same(row)) && !mutant!(DropSharedBody) {
-            return Ok(());
-        }
-    }
-    s.txn.delete(Table::Body, &rows::body_key(header));
     Ok(())
 }
 
@@ -164,7 +160,8 @@ pub(super) fn supersede(s: &mut Step<'_, '_>, old: &HeadRow, new: ObjectKey) -> 
     s.txn.delete(Table::Head, &old_key.to_row());
     uncharge(s, old)?;
     let Some(lineage) = new.lineage() else { return Ok(()) };
-    s.txn.put(Table::Genesis, &rows::body_key(&old.header), &lineage);
+    s.txn.put(Table::Genesis, &rows::content_key(&old.header.uuid, &old.header.content), &lineage);
+    drop_body(s, &old.header)?;
     let moved: [(Table, Vec<u8>, Vec<u8>); 2] = [
         (
             Table::Grant,

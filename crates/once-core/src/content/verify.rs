@@ -27,7 +27,10 @@ pub fn verify(sender: &KernelId, parcel: Parcel) -> Result<Arrival, Code> {
             invalid(header.lineage.is_some() && header.size == 0 && header.content == content_hash(b""))?
         }
         (false, Some(body)) => {
-            invalid(header.size == body.len() as u64 && (header.content == content_hash(body) || mutant!(SkipContentHash)))?;
+            invalid(
+                header.size == body.len() as u64
+                    && (header.content == content_hash(body) || mutant!(SkipContentHash)),
+            )?;
             let scenario = Scenario::parse(body.clone()).map_err(|_| Code::Invalid)?;
             let (component, version) = described(&scenario);
             let uuid_fits = match header.revision {

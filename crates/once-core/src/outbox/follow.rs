@@ -126,11 +126,7 @@ pub(crate) fn followed(
 }
 
 /// A peer may no longer read what it follows: it is told, so that it does not wait for news that will not come.
-pub(crate) fn end_following(
-    s: &mut Step<'_, '_>,
-    peer: KernelId,
-    key: &ObjectKey,
-) -> Result<(), StoreError> {
+pub(crate) fn end_following(s: &mut Step<'_, '_>, peer: KernelId, key: &ObjectKey) -> Result<(), StoreError> {
     s.txn.delete(Table::Follower, &rows::object_peer_key(key, &peer));
     if let Some(conn) = s.up(&peer) {
         let answer = Following { key: *key, on: false, code: Some(Code::Denied) };

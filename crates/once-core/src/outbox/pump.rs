@@ -38,6 +38,8 @@ pub(crate) struct Window {
     put_off: bool,
     /// A resend timer is running: one for a connection is enough.
     resend_set: bool,
+    /// A timer to go on sending is running.
+    pump_set: bool,
 }
 
 #[derive(Debug)]
@@ -53,7 +55,8 @@ impl Window {
     }
 
     fn has_room(&self) -> bool {
-        mutant!(EndlessWindow) || self.inflight.len() < WINDOW_MAX_SHARES && self.inflight_bytes < WINDOW_MAX_BYTES
+        mutant!(EndlessWindow)
+            || self.inflight.len() < WINDOW_MAX_SHARES && self.inflight_bytes < WINDOW_MAX_BYTES
     }
 
     /// Takes a share out of the window.
@@ -126,6 +129,14 @@ pub(super) fn settle(s: &mut Step<'_, '_>, peer: &KernelId, key: &ObjectKey) -> 
     Ok(())
 }
 
+/// The timer to go on sending came.
+pub(crate) fn pump_on(s: &mut Step<'_, '_>, peer: KernelId) -> Result<(), StoreError> {
+    if let Some(link) = s.engine.links.get_mut(&peer) {
+        link.window.pump_set = false;
+    }
+    pump(s, peer)
+}
+
 /// Sends what is owed to a peer and not under way, as far as the window has room.
 pub(crate) fn pump(s: &mut Step<'_, '_>, peer: KernelId) -> Result<(), StoreError> {
     let Some(conn) = s.up(&peer) else { return Ok(()) };
@@ -137,7 +148,10 @@ pub(crate) fn pump(s: &mut Step<'_, '_>, peer: KernelId) -> Result<(), StoreErro
         }
         let Some(next) = link.window.next.clone() else { return Ok(()) };
         if looked >= PUMP_STEP_ROWS {
-            s.out.push(Effect::Timer { after_ms: 0, timer: Timer::Pump(peer) });
+            let set = s.engine.links.get_mut(&peer).is_some_and(|link| !std::mem::replace(&mut link.window.pump_set, true));
+            if set {
+                s.out.push(Effect::Timer { after_ms: 0, timer: Timer::Pump(peer) });
+            }
             return Ok(());
         }
         let found = next_rows(s, &peer, &next, PUMP_STEP_ROWS - looked)?;
@@ -195,10 +209,7 @@ fn send(
     followed: bool,
 ) -> Result<(), StoreError> {
     let Some(mut head) = rows::head(s.txn, &key)? else { return send_elsewhere(s, peer, key, followed) };
-    if followed
-        && !rights::may_read(s.txn, &peer, &head, s.ctx.now_ms)?
-        && !mutant!(RevokedFollowerServed)
-    {
+    if followed && !rights::may_read(s.txn, &peer, &head, s.ctx.now_ms)? && !mutant!(RevokedFollowerServed) {
         settle(s, &peer, &key)?;
         return follow::end_following(s, peer, &key);
     }

@@ -128,6 +128,10 @@ pub(crate) fn hello(
     conn: ConnId,
     hello: &Greeting,
 ) -> Result<(), StoreError> {
+    if s.up(&peer) == Some(conn) {
+        // Said again: greeting anew would send everything again, as often as the peer likes.
+        return Ok(());
+    }
     // Before the invite is used: whoever does not fit shall be able to come again with another version.
     let row = match (hello.critical.is_empty(), rows::peer(s.txn, &peer)?) {
         (false, _) => Err(Code::Unsupported),
@@ -158,6 +162,9 @@ pub(crate) fn admitted(
     conn: ConnId,
     hello: &Greeting,
 ) -> Result<(), StoreError> {
+    if s.up(&peer) == Some(conn) {
+        return Ok(());
+    }
     let Some(mut row) = rows::peer(s.txn, &peer)? else {
         s.out.push(Effect::Close { peer, conn, code: Code::Denied });
         return Ok(());

@@ -114,6 +114,12 @@ impl Checker {
         if group.inputs.iter().any(changes_rights) {
             allowed.before = Some(shadow.rights.clone());
         }
+        // A connection that becomes ready has an empty window.
+        for (effect, _) in group.effects {
+            if let Effect::Event(Event::Connected { peer, .. }) = effect {
+                shadow.windows.retain(|(to, _), _| to != peer);
+            }
+        }
         for input in group.inputs {
             let result = match input {
                 Input::Command { token, command } => {
@@ -171,6 +177,8 @@ fn commanded(
     let done = matches!(reply, Some(Ok(_)));
     match command {
         Command::Share { key, to, .. } if !matches!(reply, Some(Err(_))) => {
+            // It may have left as what it was before another input of this group claimed it.
+            shadow.shares.insert((*to, *key));
             let key = claimed_as(group, key).unwrap_or(*key);
             shadow.shares.insert((*to, key));
             if reply == Some(&Ok(Answer::Owed))

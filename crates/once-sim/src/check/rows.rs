@@ -52,10 +52,14 @@ impl Checker {
             // object goes on as what that was claimed as.
             for changed in commit.rows.iter().filter(|changed| changed.table == Table::Subscription) {
                 let Some((peer, key)) = changed.key.split_at_checked(KernelId::LEN) else { continue };
-                let (Some(peer), Some(key)) = (KernelId::from_slice(peer), ObjectKey::from_row(key)) else { continue };
+                let (Some(peer), Some(key)) = (KernelId::from_slice(peer), ObjectKey::from_row(key)) else {
+                    continue;
+                };
                 let goes_on = || {
                     commit.rows.iter().any(|row| {
-                        row.table == Table::Subscription && row.after.is_none() && row.key.starts_with(peer.as_bytes())
+                        row.table == Table::Subscription
+                            && row.after.is_none()
+                            && row.key.starts_with(peer.as_bytes())
                     })
                 };
                 if changed.after.is_none() {
@@ -168,11 +172,19 @@ impl Checker {
     }
 
     /// Notes a revision that a kernel makes; what is wrong if another one has that place.
-    pub(super) fn make(&mut self, by: &KernelId, certificate: Hash, revision: u64, id: Hash) -> Option<String> {
+    pub(super) fn make(
+        &mut self,
+        by: &KernelId,
+        certificate: Hash,
+        revision: u64,
+        id: Hash,
+    ) -> Option<String> {
         self.made.insert(id);
         let made = self.revisions.entry((certificate, revision)).or_insert(Made { id, by: *by });
         let other = (made.id != id).then_some(made.by)?;
-        Some(format!("{id:.12} is a second revision {revision} under one certificate: {other:.10} made the first"))
+        Some(format!(
+            "{id:.12} is a second revision {revision} under one certificate: {other:.10} made the first"
+        ))
     }
 
     fn head_gone(&mut self, group: &Group<'_>, allowed: &Allowed, key: &ObjectKey, wrong: &mut Wrong) {

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 
 use once_core::rights::{Grant, Right, Scope};
-use once_core::rows::{HeadRow, InviteRow, PeerRow, PeerStatus};
+use once_core::rows::{HeadRow, InviteRow, OutboxRow, PeerRow, PeerStatus};
 use once_core::store::{Read, Table};
 use once_core::waist::{ConnId, Token};
 use once_core::{query, txn};
@@ -123,6 +123,16 @@ pub(super) fn debts_of(rows: &dyn Read, table: Table) -> BTreeSet<Debt> {
     scan(rows, table, read).into_iter().collect()
 }
 
+/// The debts that clients made, as the disk has them.
+fn shared_of(rows: &dyn Read) -> BTreeSet<Debt> {
+    let shared = |key: &[u8], value: &bytes::Bytes| {
+        let row: OutboxRow = txn::decode(Table::Outbox, value).ok()?;
+        let (peer, object) = key.split_at_checked(KernelId::LEN).filter(|_| !row.followed)?;
+        Some((KernelId::from_slice(peer)?, ObjectKey::from_row(object)?))
+    };
+    scan(rows, Table::Outbox, shared).into_iter().collect()
+}
+
 impl Shadow {
     /// The quota of a peer that has said nothing of it.
     pub fn new_peer(active: bool) -> PeerShadow {
@@ -201,8 +211,7 @@ impl Checker {
         shadow.rights = Rights { peers, grants };
         shadow.invites = invites;
         shadow.subscriptions = debts_of(disk, Table::Subscription);
-        let back: Vec<Debt> = shadow.settled.intersection(&outbox).copied().collect();
-        shadow.shares.extend(back);
+        shadow.shares = shared_of(disk);
         shadow.owed.retain(|debt| outbox.contains(debt));
         let rolled_back = std::mem::take(&mut shadow.rolled_back);
         for (certificate, revision, id) in own {

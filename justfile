@@ -1,0 +1,41 @@
+# What one does here. `just` lists it; each line also works on its own.
+
+default:
+    @just --list
+
+# Two kernels, one killed in the middle, every byte compared.
+demo *ARGS:
+    cargo run --release -- demo {{ARGS}}
+
+# All tests.
+test:
+    cargo test --workspace
+
+# Everything that must hold before a change lands.
+ci:
+    .ci/run
+
+# Format and lint.
+lint:
+    cargo fmt --all
+    cargo clippy --workspace --all-targets -- -D warnings
+
+# The documentation, as its readers see it.
+doc:
+    cargo doc --workspace --no-deps --open
+
+# Worlds of kernels in virtual time: `just sim --seeds 2000`, `just sim --seed 7`, `just sim --mutants`.
+sim *ARGS:
+    cargo run --release -p once-sim -- {{ARGS}}
+
+# Measurements beside yardsticks.
+bench *ARGS:
+    cargo run --release -p once-bench -- {{ARGS}}
+
+# Licences, bans, sources, advisories (needs cargo-deny).
+deny:
+    cargo deny check
+
+# The binary that is shipped.
+dist:
+    cargo build --profile dist -p once-cli
