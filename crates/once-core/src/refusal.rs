@@ -67,6 +67,9 @@ pub enum Refusal {
     /// Too many peers.
     #[error("this kernel has as many peers as it may have ({0})")]
     TooManyPeers(usize),
+    /// A replica that its home never signed: nobody else would believe where it comes from.
+    #[error("object {0} came from its home without a signature and cannot be passed on")]
+    Unsigned(ObjectKey),
     /// The outbox for a peer is full.
     #[error("{rows} objects wait for {peer} already, which is the limit")]
     OutboxFull {

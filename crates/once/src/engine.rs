@@ -39,6 +39,7 @@ pub(crate) type ReplyTo = oneshot::Sender<Result<Answer, Refusal>>;
 
 /// What is said on a connection.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "nearly all are frames")]
 pub(crate) enum Out {
     Frame(Frame),
     Close(Code),

@@ -33,7 +33,7 @@ pub(crate) fn follow(s: &mut Step<'_, '_>, key: ObjectKey, from: KernelId) -> Re
 pub(crate) fn unfollow(s: &mut Step<'_, '_>, key: ObjectKey, from: KernelId) -> Result<Answer, Failure> {
     let mut found = false;
     // A claim since the subscription began may have changed the key it is known by.
-    for key in [key, current_key(s, &key)?] {
+    for key in asked_as(s, &current_key(s, &key)?)?.into_iter().chain([key]) {
         let place = rows::peer_object_key(&from, &key);
         if s.txn.get(Table::Subscription, &place)?.is_some() {
             found = true;
@@ -74,12 +74,18 @@ fn asked_as(s: &Step<'_, '_>, key: &ObjectKey) -> Result<Vec<ObjectKey>, StoreEr
         Some(lineage) => txn::get(s.txn, Table::Chain, lineage.as_bytes())?,
         None => None,
     };
+    Ok(with_copy(key, chain.as_ref()).collect())
+}
+
+/// An object's key, and that of the unclaimed copy it began from.
+pub(super) fn with_copy(key: &ObjectKey, chain: Option<&Chain>) -> impl Iterator<Item = ObjectKey> {
     let copy = chain.map(|chain| Line::Unclaimed(chain.genesis.content));
-    Ok([Some(key.line), copy].into_iter().flatten().map(|line| ObjectKey { uuid: key.uuid, line }).collect())
+    let uuid = key.uuid;
+    [Some(key.line), copy].into_iter().flatten().map(move |line| ObjectKey { uuid, line })
 }
 
 fn subscribe(s: &mut Step<'_, '_>, peer: KernelId, conn: ConnId, key: ObjectKey) -> Result<(), StoreError> {
-    let have = rows::head(s.txn, &key)?.map(|head| head.header.id());
+    let have = rows::head(s.txn, &current_key(s, &key)?)?.map(|head| head.header.id());
     s.out.send(peer, conn, Frame::Follow(Follow { key, have }));
     Ok(())
 }

@@ -290,12 +290,7 @@ pub(crate) fn parcel(rows: &dyn Read, me: &KernelId, head: &HeadRow) -> Result<O
         ),
         None => None,
     };
-    let certificate = head.header.certificate.as_ref();
-    if let (Some(chain), Some(certificate)) = (&chain, certificate)
-        && head.home != Some(*me)
-        && !head.proven
-        && !chain.holder(certificate).is_some_and(|(home, _)| head.header.signed_by(&home))
-    {
+    if !may_pass_on(rows, me, head)? {
         return Ok(None);
     }
     let inline = !head.header.tombstone && head.header.size <= INLINE_MAX_BYTES as u64;
@@ -307,6 +302,20 @@ pub(crate) fn parcel(rows: &dyn Read, me: &KernelId, head: &HeadRow) -> Result<O
         false => None,
     };
     Ok(Some(Parcel { header: head.header.clone(), chain, body }))
+}
+
+/// Whether others can be shown that a revision comes from its home. What came from the home itself was not checked
+/// when it came.
+pub(super) fn may_pass_on(rows: &dyn Read, me: &KernelId, head: &HeadRow) -> Result<bool, StoreError> {
+    let (Some(lineage), Some(certificate)) = (&head.header.lineage, &head.header.certificate) else {
+        return Ok(true);
+    };
+    if head.home == Some(*me) || head.proven {
+        return Ok(true);
+    }
+    let chain: Option<Chain> = txn::get(rows, Table::Chain, lineage.as_bytes())?;
+    let holder = chain.and_then(|chain| chain.holder(certificate));
+    Ok(holder.is_some_and(|(home, _)| head.header.signed_by(&home)))
 }
 
 /// Sends again what stayed unanswered for too long on a living connection.

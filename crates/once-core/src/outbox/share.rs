@@ -1,15 +1,16 @@
 //! Sharing: pushing an object to a peer, and answering such a push.
 
 use once_model::certificate::Chain;
-use once_model::ids::{KernelId, Line, ObjectKey};
+use once_model::ids::{KernelId, ObjectKey};
 use once_model::limits::{RESEND_AFTER_MS, SCENARIO_MAX_BYTES};
 use once_model::wire::{Code, Frame, Parcel, ShareAnswer, Shared};
 
-use super::pump::{owe, pump, settle};
+use super::follow::with_copy;
+use super::pump::{may_pass_on, owe, pump, settle};
 use crate::content;
 use crate::refusal::{Failure, Refusal};
 use crate::rights;
-use crate::rows::{self, FollowRow, OutboxRow};
+use crate::rows::{self, OutboxRow};
 use crate::step::Step;
 use crate::store::{Read, StoreError, Table};
 use crate::txn;
@@ -28,6 +29,9 @@ pub(crate) fn share(
     let head = rows::head(s.txn, &key)?.ok_or(Refusal::NoObject(key))?;
     if rows::peer(s.txn, &to)?.is_none() {
         return Err(if to == s.ctx.me { Refusal::Myself } else { Refusal::NoPeer(to) }.into());
+    }
+    if !may_pass_on(s.txn, &s.ctx.me, &head)? {
+        return Err(Refusal::Unsigned(key).into());
     }
     if !owe(s, to, key, head.header.id(), false)? {
         return Err(Refusal::OutboxFull { peer: to, rows: rows::usage(s.txn, &to)?.owed_rows }.into());
@@ -101,7 +105,7 @@ enum Welcome {
 }
 
 fn welcome(
-    s: &mut Step<'_, '_>,
+    s: &Step<'_, '_>,
     peer: &KernelId,
     key: &ObjectKey,
     chain: Option<&Chain>,
@@ -109,17 +113,10 @@ fn welcome(
     if !rights::is_peer(s.txn, peer)? {
         return Ok(None);
     }
-    let place = rows::peer_object_key(peer, key);
-    if s.txn.get(Table::Subscription, &place)?.is_some() {
-        return Ok(Some(Welcome::Asked));
-    }
-    // What is followed as unclaimed goes on as what it was claimed as.
-    if let Some(chain) = chain {
-        let line = Line::Unclaimed(chain.genesis.content);
-        let before = rows::peer_object_key(peer, &ObjectKey { uuid: key.uuid, line });
-        if let Some(row) = txn::get::<FollowRow>(s.txn, Table::Subscription, &before)? {
-            s.txn.delete(Table::Subscription, &before);
-            s.txn.put(Table::Subscription, &place, &row);
+    // What is followed as unclaimed is followed as whatever it was claimed as. The subscription keeps the key: several
+    // kernels may have claimed the same copy, and which of their objects the peer follows is its to say.
+    for key in with_copy(key, chain) {
+        if s.txn.get(Table::Subscription, &rows::peer_object_key(peer, &key))?.is_some() {
             return Ok(Some(Welcome::Asked));
         }
     }
@@ -134,10 +131,10 @@ pub(crate) fn shared(s: &mut Step<'_, '_>, peer: KernelId, shared: &Shared) -> R
     let later = matches!(answer, ShareAnswer::Refused(Code::Busy | Code::DiskFull | Code::Stopping));
     if later {
         // The debt stays, and comes up again with the resend timer or the next connection.
-        if let (Some(conn), Some(link)) = (s.up(&peer), s.engine.links.get_mut(&peer)) {
-            if link.window.put_off() {
-                s.out.push(Effect::Timer { after_ms: RESEND_AFTER_MS, timer: Timer::Resend(peer, conn) });
-            }
+        if let (Some(conn), Some(link)) = (s.up(&peer), s.engine.links.get_mut(&peer))
+            && link.window.put_off()
+        {
+            s.out.push(Effect::Timer { after_ms: RESEND_AFTER_MS, timer: Timer::Resend(peer, conn) });
         }
         return pump(s, peer);
     }

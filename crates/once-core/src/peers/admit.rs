@@ -314,6 +314,11 @@ fn ready(
     if let Some(admit) = admit {
         s.out.send(peer, conn, admit);
     }
+    // Also when it used an invite of ours before it answered ours of its own: we are peers, either way.
+    for token in s.engine.joins.remove(&peer).unwrap_or_default() {
+        let says = shown(&hello.name);
+        s.out.push(Effect::Reply { token, reply: Ok(Answer::Joined { says }) });
+    }
     outbox::subscribe_all(s, peer, conn)?;
     outbox::pump(s, peer)
 }

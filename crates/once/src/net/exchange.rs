@@ -80,7 +80,6 @@ pub struct Progress {
 pub(crate) async fn initiate(
     net: &Arc<Net>,
     session: &Session,
-    peer: KernelId,
     progress: &(dyn Fn(Progress) + Send + Sync),
 ) -> Result<Report, Error> {
     let begun = Instant::now();
@@ -121,7 +120,6 @@ impl From<Error> for Ended {
 async fn run(
     net: &Arc<Net>,
     session: &Session,
-    peer: KernelId,
     progress: &(dyn Fn(Progress) + Send + Sync),
 ) -> Result<Report, Ended> {
     let mut report = Report::default();
@@ -132,7 +130,7 @@ async fn run(
     report.compared = items.len() as u64;
     let opened = session.connection.open_bi().await;
     let (mut send, recv) = opened.map_err(|e| NetError::Broken(e.to_string()))?;
-    let mut reader = FrameReader::new(recv);
+    let mut reader = FrameReader::hurried(recv);
     let difference = compare(&items, &mut send, &mut reader, &mut report).await?;
     drop(items);
 
@@ -140,8 +138,8 @@ async fn run(
     let Difference { have, need } = difference;
     let need = tokio::task::spawn_blocking(move || exchange::missing(&snapshot, &need));
     let need = need.await.map_err(|e| Error::fault(e.to_string()))?.map_err(Error::from)?;
-    receive(net, peer, &need, &mut send, &mut reader, &mut report, progress).await?;
-    offer(net, peer, &have, &mut send, &mut reader, &mut report, progress).await?;
+    receive(net, session, &need, &mut send, &mut reader, &mut report, progress).await?;
+    offer(net, session, &have, &mut send, &mut reader, &mut report, progress).await?;
     Ok(report)
 }
 
@@ -179,7 +177,7 @@ async fn compare(
 /// Wants what is missing here, in batches, and keeps it.
 async fn receive(
     net: &Arc<Net>,
-    peer: KernelId,
+    session: &Session,
     need: &[ItemId],
     send: &mut SendStream,
     reader: &mut FrameReader,
@@ -190,7 +188,7 @@ async fn receive(
     let mut batches = need.chunks(BATCH);
     let mut answers = need.chunks(BATCH);
     let mut ahead = 0;
-    let mut storing = Storing::new(net, peer, false);
+    let mut storing = Storing::new(net, session, false);
     let mut bytes = 0;
     loop {
         while ahead < WANTS_AHEAD
@@ -217,7 +215,7 @@ async fn receive(
 /// Offers what only this side has; the other side wants of it what it will keep.
 async fn offer(
     net: &Arc<Net>,
-    peer: KernelId,
+    session: &Session,
     have: &[ItemId],
     send: &mut SendStream,
     reader: &mut FrameReader,
@@ -228,7 +226,7 @@ async fn offer(
     for batch in have.chunks(BATCH) {
         frames::send(send, &Frame::Offer(batch.to_vec())).await?;
         match reader.expect().await? {
-            Frame::Want(ids) => give(net, peer, &ids, send, &mut bytes).await?,
+            Frame::Want(ids) => give(net, session, &ids, send, &mut bytes).await?,
             _ => return Err(NetError::Unexpected("want must answer an offer").into()),
         }
         done += batch.len() as u64;
@@ -249,7 +247,7 @@ async fn offer(
 /// The other side of an exchange.
 pub(super) async fn respond(
     net: &Arc<Net>,
-    peer: KernelId,
+    session: &Session,
     send: &mut SendStream,
     reader: &mut FrameReader,
     first: Vec<u8>,
@@ -261,7 +259,7 @@ pub(super) async fn respond(
     };
     let mut payload = Some(first);
     let mut rounds = 0;
-    let mut storing = Storing::new(net, peer, true);
+    let mut storing = Storing::new(net, session, true);
     let mut bytes = 0;
     loop {
         let frame = match payload.take() {
@@ -286,7 +284,7 @@ pub(super) async fn respond(
                     Err(error) => return absent(send, error.code()).await,
                 }
             }
-            Frame::Want(ids) if ids.len() <= WANT_MAX_IDS => give(net, peer, &ids, send, &mut bytes).await?,
+            Frame::Want(ids) if ids.len() <= WANT_MAX_IDS => give(net, session, &ids, send, &mut bytes).await?,
             Frame::Offer(ids) if ids.is_empty() => {
                 let kept = storing.finish().await.map_err(|_| NetError::Torn)?;
                 return frames::send(send, &Frame::Kept(kept)).await;
@@ -319,7 +317,7 @@ fn acceptable(net: &Net, peer: &KernelId, ids: &[ItemId]) -> (Vec<ItemId>, u64) 
 /// Gives what is wanted and may be had.
 async fn give(
     net: &Net,
-    peer: KernelId,
+    session: &Session,
     ids: &[ItemId],
     send: &mut SendStream,
     bytes: &mut u64,
@@ -347,10 +345,10 @@ async fn give(
         if let Some(header) = large {
             frames::write(send, &buffer).await?;
             buffer.clear();
-            let _permit = net.large.acquire().await;
+            let _permits = (session.large_going.acquire().await, net.large_going.acquire().await);
             // The length is announced: without the bytes the stream would mean something else.
             let body = query::body(&snapshot, &header).ok().flatten().ok_or(NetError::Torn)?;
-            send.write_chunk(body).await.map_err(|e| NetError::Broken(e.to_string()))?;
+            frames::write_body(send, body).await?;
         } else if buffer.len() >= GIVE_BYTES {
             frames::write(send, &buffer).await?;
             buffer.clear();
@@ -370,7 +368,7 @@ type Stored = oneshot::Receiver<Result<Answer, Refusal>>;
 /// Scenarios that are on their way through the engine.
 struct Storing<'n> {
     net: &'n Arc<Net>,
-    peer: KernelId,
+    session: &'n Session,
     offered: bool,
     under_way: VecDeque<Stored>,
     kept: Kept,
@@ -378,8 +376,8 @@ struct Storing<'n> {
 }
 
 impl<'n> Storing<'n> {
-    fn new(net: &'n Arc<Net>, peer: KernelId, offered: bool) -> Self {
-        Self { net, peer, offered, under_way: VecDeque::new(), kept: Kept::default(), taken: 0 }
+    fn new(net: &'n Arc<Net>, session: &'n Session, offered: bool) -> Self {
+        Self { net, session, offered, under_way: VecDeque::new(), kept: Kept::default(), taken: 0 }
     }
 
     /// Takes what is given of what was wanted, until `given`.
@@ -403,19 +401,20 @@ impl<'n> Storing<'n> {
 
     async fn take(&mut self, reader: &mut FrameReader, mut parcel: Parcel) -> Result<(), NetError> {
         self.taken += 1;
-        let mut permit = None;
+        let mut permits = None;
         if is_apart(&parcel) {
             let size = usize::try_from(parcel.header.size).unwrap_or(usize::MAX);
             if size > once_model::limits::SCENARIO_MAX_BYTES || size <= INLINE_MAX_BYTES {
                 return Err(NetError::Unexpected("a scenario beyond the limits"));
             }
-            permit = self.net.large.acquire().await.ok();
+            let (mine, all) = (self.session.large_coming.acquire().await, self.net.large_coming.acquire().await);
+            permits = Some((mine, all));
             parcel.body = Some(reader.raw(size).await?);
         }
-        let arrival = match content::verify(&self.peer, parcel) {
+        let arrival = match content::verify(&self.session.peer, parcel) {
             Ok(arrival) => arrival,
             Err(code) => {
-                tracing::warn!(peer = %self.peer.short(), ?code, "an exchanged scenario was invalid");
+                tracing::warn!(peer = %self.session.peer.short(), ?code, "an exchanged scenario was invalid");
                 self.kept.refused += 1;
                 return Ok(());
             }
@@ -424,10 +423,10 @@ impl<'n> Storing<'n> {
             self.settle_one().await?;
         }
         let (reply, stored) = oneshot::channel();
-        let mail = Mail::Arrived { peer: self.peer, arrival, offered: self.offered, reply };
+        let mail = Mail::Arrived { peer: self.session.peer, arrival, offered: self.offered, reply };
         self.net.shared.mail.send(mail).await.map_err(|_| NetError::Torn)?;
         self.under_way.push_back(stored);
-        drop(permit);
+        drop(permits);
         Ok(())
     }
 

@@ -1,5 +1,7 @@
 //! Frames on a stream: a 32-bit big-endian length, then that many bytes.
 
+use std::time::Duration;
+
 use bytes::{Buf, Bytes, BytesMut};
 use iroh::endpoint::{RecvStream, SendStream};
 use once_model::limits::FRAME_MAX_BYTES;
@@ -7,6 +9,13 @@ use once_model::wire::{Frame, WireError};
 
 /// How much is read from the transport at once, in bytes.
 const CHUNK: usize = 64 * 1024;
+
+/// A stream on which nothing moves for this long, while something should, has failed: whoever stops reading or writing
+/// in the middle must not keep for ever what is reserved for it here.
+const STALL_MAX: Duration = Duration::from_secs(30);
+
+/// Of a body, so much must get through within [`STALL_MAX`], in bytes.
+const BODY_PIECE: usize = 128 * 1024;
 
 /// Why a stream ended.
 #[derive(Debug, thiserror::Error)]
@@ -19,6 +28,8 @@ pub(crate) enum NetError {
     Wire(#[from] WireError),
     #[error("the stream broke: {0}")]
     Broken(String),
+    #[error("nothing moved for {} s", STALL_MAX.as_secs())]
+    Stalled,
     #[error("unexpected frame: {0}")]
     Unexpected(&'static str),
 }
@@ -27,11 +38,19 @@ pub(crate) enum NetError {
 pub(crate) struct FrameReader {
     stream: RecvStream,
     buffer: BytesMut,
+    /// Whether something must come within [`STALL_MAX`] whenever it is waited for.
+    hurried: bool,
 }
 
 impl FrameReader {
+    /// A control stream: it may be silent for as long as the connection lives.
     pub fn new(stream: RecvStream) -> Self {
-        Self { stream, buffer: BytesMut::new() }
+        Self { stream, buffer: BytesMut::new(), hurried: false }
+    }
+
+    /// A stream for one purpose: the other side has something to say whenever this side waits.
+    pub fn hurried(stream: RecvStream) -> Self {
+        Self { hurried: true, ..Self::new(stream) }
     }
 
     /// The next frame's bytes; `None` at the end of the stream.
@@ -53,8 +72,17 @@ impl FrameReader {
         }
     }
 
+    async fn chunk(&mut self, max: usize) -> Result<Option<Bytes>, NetError> {
+        let read = self.stream.read_chunk(max);
+        let read = match self.hurried {
+            true => tokio::time::timeout(STALL_MAX, read).await.map_err(|_| NetError::Stalled)?,
+            false => read.await,
+        };
+        read.map_err(|e| NetError::Broken(e.to_string()))
+    }
+
     async fn fill(&mut self) -> Result<bool, NetError> {
-        match self.stream.read_chunk(CHUNK).await.map_err(|e| NetError::Broken(e.to_string()))? {
+        match self.chunk(CHUNK).await? {
             Some(chunk) => {
                 self.buffer.extend_from_slice(&chunk);
                 Ok(true)
@@ -94,7 +122,7 @@ impl FrameReader {
         out.extend_from_slice(&self.buffer.split_to(have));
         while out.len() < length {
             let wanted = length - out.len();
-            let chunk = self.stream.read_chunk(wanted).await.map_err(|e| NetError::Broken(e.to_string()))?;
+            let chunk = self.chunk(wanted).await?;
             out.extend_from_slice(&chunk.ok_or(NetError::Torn)?);
         }
         Ok(())
@@ -118,6 +146,21 @@ pub(crate) async fn send(stream: &mut SendStream, frame: &Frame) -> Result<(), N
 }
 
 /// Sends bytes.
-pub(crate) async fn write(stream: &mut SendStream, bytes: &[u8]) -> Result<(), NetError> {
-    stream.write_all(bytes).await.map_err(|e| NetError::Broken(e.to_string()))
+pub(crate) async fn write(stream: &mut SendStream, mut bytes: &[u8]) -> Result<(), NetError> {
+    while !bytes.is_empty() {
+        let written = tokio::time::timeout(STALL_MAX, stream.write(bytes)).await;
+        let written = written.map_err(|_| NetError::Stalled)?.map_err(|e| NetError::Broken(e.to_string()))?;
+        bytes = bytes.get(written..).unwrap_or_default();
+    }
+    Ok(())
+}
+
+/// Sends a large body, without copying it.
+pub(crate) async fn write_body(stream: &mut SendStream, mut body: Bytes) -> Result<(), NetError> {
+    while !body.is_empty() {
+        let piece = body.split_to(body.len().min(BODY_PIECE));
+        let written = tokio::time::timeout(STALL_MAX, stream.write_chunk(piece)).await;
+        written.map_err(|_| NetError::Stalled)?.map_err(|e| NetError::Broken(e.to_string()))?;
+    }
+    Ok(())
 }

@@ -34,7 +34,10 @@ use crate::engine::{Mail, Network, Shared};
 /// A dial that takes longer has failed. QUIC alone would try for 10 to 30 s.
 const DIAL_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Large scenarios that may be in memory at once, coming or going: 64 MiB each at most.
+/// Large scenarios that may be in memory at once, coming, and as many going: 64 MiB each at most.
+///
+/// Two counts, and whoever receives is counted only once the bytes are on their way: two kernels that send each other
+/// large scenarios would otherwise wait for each other for ever.
 const LARGE_AT_ONCE: usize = 4;
 
 /// What is known of the connection to a peer, for people.
@@ -56,7 +59,8 @@ pub(crate) struct Net {
     seen: Mutex<BTreeMap<KernelId, Seen>>,
     /// Told at each change of a connection.
     pub changed: Notify,
-    pub large: Arc<Semaphore>,
+    large_coming: Semaphore,
+    large_going: Semaphore,
     pub key_twice: std::sync::atomic::AtomicBool,
 }
 
@@ -70,7 +74,8 @@ impl Net {
             sessions: Mutex::new(HashMap::new()),
             seen: Mutex::new(BTreeMap::new()),
             changed: Notify::new(),
-            large: Arc::new(Semaphore::new(LARGE_AT_ONCE)),
+            large_coming: Semaphore::new(LARGE_AT_ONCE),
+            large_going: Semaphore::new(LARGE_AT_ONCE),
             key_twice: std::sync::atomic::AtomicBool::new(false),
         })
     }

@@ -19,8 +19,14 @@ use super::strangers::Opened;
 use super::{Net, endpoint, lock, streams};
 use crate::engine::{Mail, Out, now_ms};
 
-/// Frames that may wait to be written. A peer that does not read is not read from either.
+/// Answers that may wait to be written. A peer that does not read is not read from either.
 const UNWRITTEN_MAX: usize = 4096;
+
+/// Bytes of scenarios in them.
+const UNWRITTEN_MAX_BYTES: usize = 4 * 1024 * 1024;
+
+/// Large scenarios to a peer, and from it, at once: one peer does not take what is there for all.
+const LARGE_AT_ONCE: usize = 2;
 
 /// Bytes that are written at once.
 const WRITE_BYTES: usize = 128 * 1024;
@@ -28,12 +34,12 @@ const WRITE_BYTES: usize = 128 * 1024;
 /// A connection, and what is under way on it besides the engine's frames.
 pub(crate) struct Session {
     pub connection: Connection,
+    pub peer: KernelId,
     pub conn: ConnId,
     /// The control stream is there: what is opened from now on is something else.
     pub control_taken: Notify,
     out: mpsc::UnboundedSender<Out>,
-    unwritten: Arc<AtomicUsize>,
-    written: Arc<Notify>,
+    unwritten: Unwritten,
     next_call: AtomicU64,
     calls: Mutex<HashMap<u64, oneshot::Sender<Frame>>>,
     pub(super) admitted: watch::Sender<bool>,
@@ -41,6 +47,52 @@ pub(crate) struct Session {
     pub pulls: Mutex<BTreeSet<(ObjectKey, Hash)>>,
     /// One exchange at a time that the peer asked for.
     pub responding: Semaphore,
+    pub(super) large_coming: Semaphore,
+    pub(super) large_going: Semaphore,
+}
+
+/// What waits to be written in answer to what was read.
+#[derive(Default)]
+struct Unwritten {
+    frames: AtomicUsize,
+    bytes: AtomicUsize,
+    less: Notify,
+}
+
+impl Unwritten {
+    fn more(&self, frames: usize, bytes: usize) {
+        self.frames.fetch_add(frames, Ordering::Relaxed);
+        self.bytes.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    /// What was written may be no answer: a difference below zero does not matter.
+    fn less(&self, frames: usize, bytes: usize) {
+        for (count, written) in [(&self.frames, frames), (&self.bytes, bytes)] {
+            let _ = count.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| Some(n.saturating_sub(written)));
+        }
+        self.less.notify_waiters();
+    }
+
+    /// Waits until there is room for one more answer.
+    async fn room(&self) {
+        loop {
+            let less = self.less.notified();
+            if self.frames.load(Ordering::Relaxed) < UNWRITTEN_MAX
+                && self.bytes.load(Ordering::Relaxed) < UNWRITTEN_MAX_BYTES
+            {
+                return;
+            }
+            less.await;
+        }
+    }
+}
+
+/// The bytes of a scenario that a frame carries in answer to a request. Shares have a window of their own.
+fn answer_bytes(frame: &Frame) -> usize {
+    match frame {
+        Frame::Found(found) => found.parcel.body.as_ref().map_or(0, bytes::Bytes::len),
+        _ => 0,
+    }
 }
 
 /// The number under which a connection is closed; the other side learns it even if no frame got through.
@@ -63,7 +115,7 @@ impl Session {
     }
 
     pub(super) fn say(&self, frame: Frame) {
-        self.unwritten.fetch_add(1, Ordering::Relaxed);
+        self.unwritten.more(1, answer_bytes(&frame));
         let _ = self.out.send(Out::Frame(frame));
     }
 
@@ -109,20 +161,20 @@ pub(super) async fn run(
 ) {
     let conn = net.next_conn();
     let (out, outgoing) = mpsc::unbounded_channel();
-    let unwritten = Arc::new(AtomicUsize::new(0));
-    let written = Arc::new(Notify::new());
     let session = Arc::new(Session {
         connection: connection.clone(),
+        peer,
         conn,
         control_taken: Notify::new(),
         out: out.clone(),
-        unwritten: Arc::clone(&unwritten),
-        written: Arc::clone(&written),
+        unwritten: Unwritten::default(),
         next_call: AtomicU64::new(1),
         calls: Mutex::new(HashMap::new()),
         admitted: watch::channel(false).0,
         pulls: Mutex::new(BTreeSet::new()),
         responding: Semaphore::new(1),
+        large_coming: Semaphore::new(LARGE_AT_ONCE),
+        large_going: Semaphore::new(LARGE_AT_ONCE),
     });
     lock(&net.sessions).insert(conn, Arc::clone(&session));
     let mail = &net.shared.mail;
@@ -180,29 +232,27 @@ async fn talk(
         }
     };
     session.control_taken.notify_one();
-    let (unwritten, written) = (Arc::clone(&session.unwritten), Arc::clone(&session.written));
     tokio::select! {
         ended = read(net, session, peer, conn, reader, first) => ended,
-        ended = write(send, outgoing, &unwritten, &written, &session.connection) => ended,
+        ended = write(send, outgoing, session) => ended,
     }
 }
 
 async fn write(
     mut stream: SendStream,
     mut outgoing: mpsc::UnboundedReceiver<Out>,
-    unwritten: &AtomicUsize,
-    written: &Notify,
-    connection: &Connection,
+    session: &Session,
 ) -> Result<(), NetError> {
     let mut buffer = Vec::new();
     while let Some(mut out) = outgoing.recv().await {
         let mut close = None;
-        let mut count = 0;
+        let (mut count, mut bytes) = (0, 0);
         loop {
             match out {
                 Out::Frame(frame) => {
                     frames::put(&mut buffer, &frame);
                     count += 1;
+                    bytes += answer_bytes(&frame);
                 }
                 Out::Close(code) => {
                     close = Some(code);
@@ -219,15 +269,12 @@ async fn write(
         }
         frames::write(&mut stream, &buffer).await?;
         buffer.clear();
-        // Only what sessions said themselves is counted; a difference below zero does not matter.
-        let _ =
-            unwritten.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| Some(n.saturating_sub(count)));
-        written.notify_waiters();
+        session.unwritten.less(count, bytes);
         if let Some(code) = close {
             let _ = stream.finish();
             // What was said last should arrive before the connection goes.
             let _ = tokio::time::timeout(Duration::from_millis(500), stream.stopped()).await;
-            connection.close(VarInt::from_u32(close_code(code)), b"");
+            session.connection.close(VarInt::from_u32(close_code(code)), b"");
             return Ok(());
         }
     }
@@ -251,9 +298,7 @@ async fn read(
                 None => return Ok(()),
             },
         };
-        while session.unwritten.load(Ordering::Relaxed) >= UNWRITTEN_MAX {
-            session.written.notified().await;
-        }
+        session.unwritten.room().await;
         match frame {
             Frame::Share(parcel) if parcel.body.is_some() || parcel.header.tombstone => {
                 shared(net, session, peer, conn, parcel).await?;
@@ -261,10 +306,9 @@ async fn read(
             Frame::Share(parcel) if parcel.header.size <= INLINE_MAX_BYTES as u64 => {
                 refuse(session, &parcel, Code::Invalid);
             }
-            Frame::Request(_) if !*session.admitted.borrow() => {
-                return Err(NetError::Unexpected("a request before the connection is admitted"));
-            }
             Frame::Request(request) => {
+                // It may have come right behind `admitted`, which is on its way through the engine.
+                session.admitted().await;
                 let answer =
                     query::answer(&net.shared.snapshot(), &net.shared.key, &peer, &request, now_ms());
                 session.say(answer.unwrap_or_else(|error| {
@@ -275,8 +319,9 @@ async fn read(
             Frame::Found(ref found) => answered(session, found.call, frame),
             Frame::Absent(ref absent) => answered(session, absent.call, frame),
             frame => {
-                // What is answered by the engine counts until it is written, like our own answers.
-                session.unwritten.fetch_add(1, Ordering::Relaxed);
+                // What the engine will answer counts until that is written, like our own answers.
+                let asks = matches!(frame, Frame::Share(_) | Frame::Follow(_) | Frame::Unfollow(_));
+                session.unwritten.more(usize::from(asks), 0);
                 net.tell(Input::Frame { peer, conn, frame }).await;
             }
         }
@@ -294,7 +339,7 @@ async fn shared(
     let (key, id) = (parcel.header.key(), parcel.header.id());
     match content::verify(&peer, parcel) {
         Ok(arrival) => {
-            session.unwritten.fetch_add(1, Ordering::Relaxed);
+            session.unwritten.more(1, 0);
             net.tell(Input::Arrived { peer, arrival, why: Why::Shared { conn } }).await;
         }
         Err(code) => {

@@ -47,6 +47,11 @@ pub(super) enum Verdict {
     Stranger,
 }
 
+/// How a connection of a stranger is closed: it is not wanted, or there are too many of them just now. Someone with a
+/// good invite tries again after the latter.
+const DENIED: Code = Code::Denied;
+const CROWDED: Code = Code::Busy;
+
 impl Gate {
     pub fn new() -> Self {
         Self {
@@ -59,9 +64,9 @@ impl Gate {
         if rights::is_peer(&net.shared.snapshot(), &peer).unwrap_or(false) {
             return Verdict::Peer;
         }
-        let Ok(_permit) = self.strangers.try_acquire() else { return turned_away(connection) };
+        let Ok(_permit) = self.strangers.try_acquire() else { return turned_away(connection, CROWDED) };
         if self.tries.check().is_err() {
-            return turned_away(connection);
+            return turned_away(connection, CROWDED);
         }
         let opened = tokio::time::timeout(PATIENCE, async {
             let (send, recv) = connection.accept_bi().await.ok()?;
@@ -69,7 +74,7 @@ impl Gate {
             let first = reader.next().await.ok()??;
             Some(Opened { send, reader, first })
         });
-        let Some(mut opened) = opened.await.ok().flatten() else { return turned_away(connection) };
+        let Some(mut opened) = opened.await.ok().flatten() else { return turned_away(connection, DENIED) };
         if may_be_good(net, &opened.first) {
             return Verdict::Invited(Box::new(opened));
         }
@@ -77,7 +82,7 @@ impl Gate {
         let _ = frames::send(&mut opened.send, &Frame::Denied(Code::Denied)).await;
         let _ = opened.send.finish();
         let _ = tokio::time::timeout(Duration::from_millis(500), opened.send.stopped()).await;
-        turned_away(connection)
+        turned_away(connection, DENIED)
     }
 }
 
@@ -89,7 +94,7 @@ fn may_be_good(net: &Net, first: &Frame) -> bool {
     known.is_ok_and(|row| row.is_some())
 }
 
-fn turned_away(connection: &Connection) -> Verdict {
-    connection.close(VarInt::from_u32(super::session::close_code(Code::Denied)), b"denied");
+fn turned_away(connection: &Connection, why: Code) -> Verdict {
+    connection.close(VarInt::from_u32(super::session::close_code(why)), b"");
     Verdict::Stranger
 }

@@ -9,7 +9,7 @@ use once_core::{content, query};
 use once_model::certificate::Chain;
 use once_model::header::Header;
 use once_model::ids::{Hash, KernelId, ObjectKey};
-use once_model::limits::SCENARIO_MAX_BYTES;
+use once_model::limits::{SCENARIO_MAX_BYTES, WINDOW_MAX_SHARES};
 use once_model::wire::{Absent, Code, Frame, Parcel, Pull, ShareAnswer, Shared};
 
 use super::frames::{self, FrameReader, NetError};
@@ -41,10 +41,10 @@ async fn serve_one(
     mut send: SendStream,
     recv: RecvStream,
 ) -> Result<(), NetError> {
-    let mut reader = FrameReader::new(recv);
+    let mut reader = FrameReader::hurried(recv);
     match reader.expect().await? {
         Frame::Pull(pull) => {
-            let _permit = net.large.acquire().await;
+            let _permits = (session.large_going.acquire().await, net.large_going.acquire().await);
             let found = query::pulled(&net.shared.snapshot(), &peer, &pull, now_ms());
             let bytes = found.unwrap_or_else(|error| {
                 tracing::error!(%error, "a body could not be read");
@@ -62,7 +62,7 @@ async fn serve_one(
                 let _ = send.finish();
                 return Ok(());
             };
-            exchange::respond(net, peer, &mut send, &mut reader, payload).await?;
+            exchange::respond(net, session, &mut send, &mut reader, payload).await?;
         }
         _ => {
             let _ = send.reset(VarInt::from_u32(super::session::close_code(Code::Invalid)));
@@ -75,7 +75,7 @@ async fn serve_one(
 
 async fn send_body(send: &mut SendStream, bytes: Bytes) -> Result<(), NetError> {
     frames::send(send, &Frame::Body(bytes.len() as u64)).await?;
-    send.write_chunk(bytes).await.map_err(|e| NetError::Broken(e.to_string()))
+    frames::write_body(send, bytes).await
 }
 
 /// Fetches the bytes of a large share and hands them to the engine. What fails is forgotten: the peer shares again.
@@ -87,8 +87,18 @@ pub(super) async fn pull_share(
     chain: Option<Chain>,
 ) {
     let (key, id, content) = (header.key(), header.id(), header.content);
-    if !lock(&session.pulls).insert((key, content)) {
-        return;
+    {
+        let mut pulls = lock(&session.pulls);
+        if pulls.contains(&(key, content)) {
+            return;
+        }
+        // More than an honest peer ever has unanswered: it shares the rest again later.
+        if pulls.len() >= WINDOW_MAX_SHARES {
+            let answer = ShareAnswer::Refused(Code::Busy);
+            session.say(Frame::Shared(Shared { key, id, answer }));
+            return;
+        }
+        pulls.insert((key, content));
     }
     let pulled = pull(net, session, peer, header, chain).await;
     lock(&session.pulls).remove(&(key, content));
@@ -116,12 +126,12 @@ pub(crate) async fn pull(
     header: Header,
     chain: Option<Chain>,
 ) -> Result<Arrival, NetError> {
-    let _permit = net.large.acquire().await;
+    let _permit = session.large_coming.acquire().await;
     let size = usize::try_from(header.size).unwrap_or(usize::MAX);
     if size > SCENARIO_MAX_BYTES {
         return Err(NetError::Unexpected("a scenario beyond the limit"));
     }
-    let body = pull_bytes(session, header.key(), header.content, size).await?;
+    let body = pull_bytes(net, session, header.key(), header.content, size).await?;
     // Hashing and reading up to 64 MiB takes a while: not on the network's thread.
     let checked = tokio::task::spawn_blocking(move || {
         content::verify(&peer, Parcel { header, chain, body: Some(body) })
@@ -133,17 +143,18 @@ pub(crate) async fn pull(
 }
 
 async fn pull_bytes(
+    net: &Net,
     session: &Session,
     key: ObjectKey,
     content: Hash,
     size: usize,
 ) -> Result<Bytes, NetError> {
-    let mut have: Vec<u8> = Vec::with_capacity(size);
+    let mut have: Vec<u8> = Vec::new();
     let mut tries = 0;
     loop {
-        match pull_rest(session, key, content, size, &mut have).await {
+        match pull_rest(net, session, key, content, size, &mut have).await {
             Ok(()) => return Ok(have.into()),
-            Err(error @ NetError::Broken(_))
+            Err(error @ (NetError::Broken(_) | NetError::Stalled))
                 if tries < PULL_TRIES && session.connection.close_reason().is_none() =>
             {
                 tries += 1;
@@ -155,6 +166,7 @@ async fn pull_bytes(
 }
 
 async fn pull_rest(
+    net: &Net,
     session: &Session,
     key: ObjectKey,
     content: Hash,
@@ -165,9 +177,13 @@ async fn pull_rest(
     let (mut send, recv) = session.connection.open_bi().await.map_err(broken)?;
     frames::send(&mut send, &Frame::Pull(Pull { key, content, offset: have.len() as u64 })).await?;
     let _ = send.finish();
-    let mut reader = FrameReader::new(recv);
+    let mut reader = FrameReader::hurried(recv);
     match reader.expect().await? {
-        Frame::Body(rest) if rest == (size - have.len()) as u64 => reader.raw_into(have, size).await,
+        Frame::Body(rest) if rest == (size - have.len()) as u64 => {
+            let _permit = net.large_coming.acquire().await;
+            have.reserve_exact(size - have.len());
+            reader.raw_into(have, size).await
+        }
         Frame::Body(_) => Err(NetError::Unexpected("a body of another length")),
         // It has other bytes by now, and shares those.
         Frame::Absent(_) => Err(NetError::Torn),

@@ -162,7 +162,7 @@ fn a_follower_whose_right_is_taken_back_hears_no_more() {
         let (object, _) = alice.import(note(1, "one"), None).await.unwrap();
         let (object, _) = alice.claim(object.key()).await.unwrap();
         control.say(&Frame::Follow(Follow { key: object.key(), have: None })).await;
-        assert!(matches!(control.hear().await, Some(Frame::Following(answer)) if answer.on));
+        let heard = control.hear().await; assert!(matches!(&heard, Some(Frame::Following(answer)) if answer.on), "{heard:?}");
         assert!(matches!(control.hear().await, Some(Frame::Share(parcel)) if parcel.header.revision == 1));
         alice.serve_api().await.unwrap();
         let client = once::api::Client::connect(&dir.path().join("alice")).await.unwrap().unwrap();
