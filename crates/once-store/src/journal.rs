@@ -16,6 +16,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufReader, Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use xxhash_rust::xxh3::Xxh3;
@@ -137,9 +138,7 @@ fn scan_file(file: &File) -> io::Result<Scan> {
         }
         (before, last, batches, end) = (last, Some(entry), batches + 1, reader.position);
     }
-    let mut rest = file;
-    rest.seek(SeekFrom::Start(end))?;
-    Ok(Scan { batches, last_seqno: last.map(|entry| entry.seqno), end, rest_is_zero: is_zero(rest)? })
+    Ok(Scan { batches, last_seqno: last.map(|entry| entry.seqno), end, rest_is_zero: is_zero(file, end)? })
 }
 
 fn follows(seqno: u64, last: Option<u64>) -> bool {
@@ -291,18 +290,40 @@ fn hash_bytes<R: Read>(reader: &mut Counted<R>, hash: &mut Xxh3, mut count: u64)
     Ok(last)
 }
 
-fn is_zero(mut reader: impl Read) -> io::Result<bool> {
+/// Whether nothing but zeros follows. fjall makes a journal as one hole of 64 MB: reading all of that would be most of
+/// the time that opening takes, so holes are skipped.
+fn is_zero(file: &File, mut at: u64) -> io::Result<bool> {
     static ZEROS: [u8; 64 * 1024] = [0; 64 * 1024];
     let mut buffer = ZEROS.to_vec();
-    loop {
-        let count = reader.read(&mut buffer)?;
+    while let Some(data) = next_data(file, at)? {
+        let count = file.read_at(&mut buffer, data)?;
         if count == 0 {
             return Ok(true);
         }
         if buffer[..count] != ZEROS[..count] {
             return Ok(false);
         }
+        at = data + count as u64;
     }
+    Ok(true)
+}
+
+/// Where the next bytes of a file lie that are not a hole; `None` behind the last.
+#[cfg(target_os = "linux")]
+fn next_data(file: &File, at: u64) -> io::Result<Option<u64>> {
+    match rustix::fs::seek(file, rustix::fs::SeekFrom::Data(at)) {
+        Ok(data) => Ok(Some(data)),
+        Err(rustix::io::Errno::NXIO) => Ok(None),
+        // A file system that knows no holes.
+        Err(rustix::io::Errno::INVAL) => Ok(Some(at)),
+        Err(error) => Err(error.into()),
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+#[expect(clippy::unnecessary_wraps, reason = "as on Linux")]
+fn next_data(_: &File, at: u64) -> io::Result<Option<u64>> {
+    Ok(Some(at))
 }
 
 /// Where the whole batches of the newest journal end.
