@@ -11,15 +11,15 @@ use crate::context::Context;
 use crate::demo;
 use crate::failure::{Done, Failure};
 
-const EXIT_CODES: &str =
-    "Exit codes: 0 done, 1 failed, 2 wrong use, 3 refused, 4 unreachable or unknown, 5 our fault.
+const AFTER_HELP: &str = "\
+Exit codes: 0 done, 1 failed, 2 wrong use, 3 refused, 4 unreachable or unknown, 5 our fault.
 
-Objects are named by UUID, a unique beginning of one (4 digits or more) or an IOR; UUID#LINEAGE or UUID@HASH
-where two share a UUID. Peers are named by petname, kernel id, or a unique beginning of one.";
+An object is named by its UUID, a unique beginning of that (4 digits or more), or an IOR; where two objects share a UUID, \
+by UUID#LINEAGE or UUID@HASH. A peer is named by its petname, its kernel id, or a unique beginning of that.";
 
 /// Kernels that keep scenarios, and exchange them with each other: no broker, no server, nothing lost.
 #[derive(Debug, Parser)]
-#[command(name = "once", version, after_help = EXIT_CODES, max_term_width = 110)]
+#[command(name = "once", version, after_help = AFTER_HELP, max_term_width = 110)]
 pub struct Cli {
     #[command(flatten)]
     global: Global,
@@ -28,6 +28,7 @@ pub struct Cli {
 }
 
 #[derive(Debug, Args)]
+#[command(next_help_heading = "Options of every command")]
 struct Global {
     /// The kernel's data directory [default: `once` in the user's data folder, like ~/.local/share/once]
     #[arg(long, global = true, env = "ONCE_DATA", hide_env_values = true, value_name = "DIR")]

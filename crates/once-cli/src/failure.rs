@@ -105,7 +105,7 @@ pub fn guarded(command: impl FnOnce() -> (bool, Done)) -> ExitCode {
         let what = payload.downcast_ref::<&str>().copied().map(str::to_owned);
         let what = what.or_else(|| payload.downcast_ref::<String>().cloned()).unwrap_or_default();
         ui::say(&format!("error: a fault of ours{place}: {}", ui::capped(&what, 400)));
-        ui::say("hint: nothing that was acknowledged is lost; please report this with the two lines above");
+        ui::say("hint: nothing that was acknowledged is lost; please report this, with the line above");
     }));
     match catch_unwind(AssertUnwindSafe(command)) {
         Ok((_, Ok(exit))) => ExitCode::from(exit.0),

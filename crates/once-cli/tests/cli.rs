@@ -1,5 +1,7 @@
 //! The command line on one machine: what it prints, how it ends, what it leaves alone.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
 mod common;
 
 use std::collections::BTreeSet;

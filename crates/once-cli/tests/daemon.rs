@@ -1,5 +1,7 @@
 //! Kernels that run: two of them, what they tell each other, and how they end.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
 mod common;
 
 use std::fs;

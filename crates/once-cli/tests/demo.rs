@@ -1,5 +1,7 @@
 //! `once demo`: the verdict is true, and nothing is left behind.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
 mod common;
 
 use std::fs;

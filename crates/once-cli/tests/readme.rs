@@ -3,6 +3,8 @@
 //! Each block is one shell script in a home directory of its own, with `once` in the path. It must end with 0. Each line
 //! of output that the README shows must be a line that was printed, in this order; `…` stands for anything.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
 mod common;
 
 use std::fs;

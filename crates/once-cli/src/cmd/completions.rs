@@ -7,7 +7,9 @@ use crate::cli::Cli;
 use crate::failure::{Done, Exit, Failure};
 use crate::ui;
 
-/// Print the completions for a shell, like `once completions bash > ~/.local/share/bash-completion/completions/once`
+/// Print the completions for a shell
+///
+/// For bash: `once completions bash > ~/.local/share/bash-completion/completions/once`
 #[derive(Debug, Args)]
 pub struct Completions {
     /// Which shell

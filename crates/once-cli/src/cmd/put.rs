@@ -1,6 +1,6 @@
 //! `once put`
 
-use std::io::Read;
+use std::io::{IsTerminal, Read};
 use std::path::PathBuf;
 
 use clap::Args;
@@ -46,6 +46,9 @@ impl Put {
 }
 
 fn stdin() -> Result<Scenario, Unreadable> {
+    if std::io::stdin().is_terminal() {
+        ui::say("reading the scenario from stdin, up to Ctrl-D");
+    }
     let mut bytes = Vec::new();
     let limit = SCENARIO_MAX_BYTES as u64 + 1;
     std::io::stdin().lock().take(limit).read_to_end(&mut bytes).map_err(Unreadable::Io)?;

@@ -17,7 +17,7 @@ use crate::ui;
 )]
 pub struct Share {
     /// Which objects; the last name is the peer
-    #[arg(required = true, value_name = "OBJECT... PEER", hide = true)]
+    #[arg(required = true, value_name = "NAME", hide = true)]
     names: Vec<String>,
     /// All objects on this kernel
     #[arg(long)]
@@ -77,7 +77,9 @@ fn exit(answer: &Value, no_wait: bool) -> Exit {
 }
 
 fn print(answer: &Value, to: &str, no_wait: bool) -> Done<()> {
-    let (shared, delivered) = (number(answer, "shared"), number(answer, "delivered"));
+    let (delivered, waiting) = (number(answer, "delivered"), number(answer, "waiting"));
+    let refused = list(answer, "refused");
+    let shared = number(answer, "shared").max(delivered + refused.len() as u64 + waiting);
     let to = ui::shown(to);
     if no_wait {
         ui::print(&format!("shared {} with {to}: sent as soon as it can be", ui::count(shared, "object")))?;
@@ -88,7 +90,7 @@ fn print(answer: &Value, to: &str, no_wait: bool) -> Done<()> {
             ui::count(shared, "object")
         ))?;
     }
-    for refused in list(answer, "refused") {
+    for refused in refused {
         let (object, code) = (ui::key(text(refused, "object")), ui::shown(text(refused, "code")));
         ui::say(&format!("refused by {to}: {object} ({code})"));
     }
@@ -96,7 +98,6 @@ fn print(answer: &Value, to: &str, no_wait: bool) -> Done<()> {
         let (target, reason) = (ui::capped(text(left, "target"), 200), ui::shown(text(left, "reason")));
         ui::say(&format!("left out: {target} ({reason})"));
     }
-    let waiting = number(answer, "waiting");
     if waiting > 0 && !no_wait {
         let waits = if waiting == 1 { "waits" } else { "wait" };
         ui::say(&format!("{} {waits} in the outbox until {to} is back (`once outbox`)", ui::number(waiting)));

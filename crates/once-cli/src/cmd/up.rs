@@ -31,7 +31,7 @@ pub struct Up {
     /// Make the kernel first if there is none in the data directory
     #[arg(long)]
     init: bool,
-    /// What it calls itself when it meets others, from now on
+    /// What it calls itself when it meets others
     #[arg(long)]
     name: Option<String>,
     /// The UDP address it listens on this time

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use super::change;
 use super::folder::Folder;
 use super::node::Node;
-use super::play::wait_until_nothing_is_owed;
+use super::play::{exchange, wait_until_nothing_is_owed};
 use super::report::{Report, Stage};
 use super::world::World;
 use crate::cmd::up::Signals;
@@ -221,7 +221,7 @@ async fn finish(
         }
     }
     wait_until_nothing_is_owed(alice).await?;
-    alice.call("exchange", json!({ "with": bob.kernel })).await?;
+    exchange(alice, bob).await?;
     let bar = stage.bar("comparing byte for byte", folder.entries.len() as u64);
     let check = folder.check(bob, &bar).await;
     drop(bar);

@@ -22,7 +22,7 @@ use crate::ui;
 use report::{Report, Stage};
 use world::World;
 
-/// Watch two kernels exchange scenarios: paired, killed in the middle, compared byte for byte
+/// Watch two kernels exchange scenarios: one is killed, every byte is compared
 ///
 /// Starts two kernels as separate processes with data directories of their own, imports FOLDER into the first (without
 /// one: generated examples), shares everything with the second, kills that one with SIGKILL halfway and starts it

@@ -13,14 +13,14 @@ use super::report::{Report, Stage};
 use super::world::World;
 use super::{damage, examples, measure};
 use crate::context::{list, number, text};
-use crate::failure::{Done, Failure};
+use crate::failure::{Done, Failure, UNREACHABLE};
 use crate::ui;
 
 /// How many scenarios are changed.
 const CHANGES: usize = 10;
 
 /// Objects in one call of `share`.
-const SHARE_MAX_OBJECTS: usize = 1000;
+const SHARE_MAX_OBJECTS: usize = 5000;
 
 /// How long a wait goes on without any progress.
 const STALL_MAX: Duration = Duration::from_secs(30);
@@ -34,6 +34,10 @@ const QUOTA_SPARE_BYTES: u64 = 256 * 1024 * 1024;
 
 /// Everything up to the verdict.
 pub async fn play(world: &mut World, folder: Option<&Path>, stage: &Stage, report: &mut Report) -> Done<()> {
+    if let Some(folder) = folder {
+        // Whether it is there is known before anything is started.
+        std::fs::metadata(folder).map_err(|error| Failure::io(folder, &error))?;
+    }
     stage.talk("Two kernels on this machine, each a process of its own.\n");
     start(world, stage).await?;
     let scratch = world.scratch().to_owned();
@@ -185,11 +189,11 @@ async fn share_and_kill(
     wait_until_nothing_is_owed(alice).await?;
     let rest = ui::duration_us(begun.elapsed().as_micros() as u64);
     let ready = ui::duration_us(took.as_micros() as u64);
-    let numbers = format!(
-        "pid {}, ready after {ready}, the other {} arrived {rest} later",
-        bob.pid(),
-        ui::number(owed)
-    );
+    let rest = match owed {
+        0 => "nothing was owed".to_owned(),
+        n => format!("the other {} arrived {rest} later", ui::number(n)),
+    };
+    let numbers = format!("pid {}, ready after {ready}, {rest}", bob.pid());
     stage.done("bob is back", &numbers);
     Ok(())
 }
@@ -249,6 +253,20 @@ fn stalled(what: &str) -> Failure {
     Failure::failed(format!("{what}: nothing arrived for {} s", STALL_MAX.as_secs()))
 }
 
+/// Compares and sends what differs. It is cut off if alice has not noticed yet that bob is a new process; then again.
+pub async fn exchange(alice: &Node, bob: &Node) -> Done<Value> {
+    let begun = Instant::now();
+    loop {
+        let params = json!({ "with": bob.kernel, "timeout_ms": PATIENT_MS });
+        match alice.call("exchange", params).await {
+            Err(failure) if failure.exit == UNREACHABLE && begun.elapsed() < STALL_MAX => {
+                tokio::time::sleep(STALL_STEP).await;
+            }
+            ended => return ended,
+        }
+    }
+}
+
 /// Every file is read again and compared with what bob has.
 async fn check(bob: &Node, entries: &Folder, stage: &Stage, report: &mut Report) {
     let total = entries.entries.len() as u64;
@@ -288,8 +306,7 @@ async fn change_and_exchange(
             entry.edition = 1;
         }
     }
-    let params = json!({ "with": bob.kernel, "timeout_ms": PATIENT_MS });
-    let exchanged = alice.call("exchange", params).await?;
+    let exchanged = exchange(alice, bob).await?;
     report.delta_wire_bytes = number(&exchanged, "bytes_sent") + number(&exchanged, "bytes_received");
     for at in &chosen {
         let Some(entry) = entries.entries.get(*at) else { continue };
