@@ -58,6 +58,16 @@ mod switch {
         ShareBeforeSync breaks 6,
         /// New heads do not wait for the disk.
         LazyHeads breaks 6,
+        /// Debts do not wait for the disk.
+        LazyDebts breaks 6,
+        /// A right that was taken back may return after a crash.
+        LazyRevoke breaks 6,
+        /// Peers are told of commits that are not on disk.
+        TellUnsyncedCommit breaks 6,
+        /// A changed object keeps its revision.
+        ReuseRevision breaks 2,
+        /// Clients are not told of the answer to their share.
+        ForgetDelivery breaks 4,
         /// An older revision replaces a newer one.
         AcceptOlder breaks 4,
         /// A revision that does not continue the chain replaces the head.
@@ -70,12 +80,16 @@ mod switch {
         SkipSignature breaks 2,
         /// The bytes are not compared with the hash.
         SkipContentHash breaks 1,
-        /// A body goes although another object has the same bytes.
+        /// A body goes although a conflict of the object has the same bytes.
         DropSharedBody breaks 1,
         /// Whoever is a peer may read everything.
         SkipReadRight breaks 7,
         /// Whoever is a peer may share.
         SkipShareRight breaks 7,
+        /// Bytes are given by hash to any peer.
+        PullWithoutRight breaks 7,
+        /// A peer is told that an object is there which it may not read.
+        SayWhyNot breaks 7,
         /// A grant never ends.
         GrantNeverExpires breaks 7,
         /// An invite admits again and again.
@@ -90,6 +104,8 @@ mod switch {
         ForgetQuota breaks 9,
         /// The window has no end.
         EndlessWindow breaks 9,
+        /// Each share sets a timer of its own.
+        TimerFlood breaks 9,
         /// Subscriptions are not repeated at hello.
         FollowOnce breaks 10,
         /// A new connection does not send what the old one left unanswered.

@@ -173,6 +173,9 @@ pub fn answer(
             Some(parcel) => Frame::Found(Found { call, parcel }),
             None => Frame::Absent(Absent { call, code: Code::Denied }),
         },
+        [] if mutant!(SayWhyNot) && !find(rows, &request.uuid, request.line)?.is_empty() => {
+            Frame::Absent(Absent { call, code: Code::NotHome })
+        }
         [] => Frame::Absent(Absent { call, code: Code::Denied }),
         _ => Frame::Absent(Absent { call, code: Code::Ambiguous }),
     })
@@ -210,7 +213,9 @@ pub fn pulled(
     let debt: Option<OutboxRow> = txn::get(rows, Table::Outbox, &rows::peer_object_key(peer, &pull.key))?;
     // What a peer is owed because it follows it, it gets by its right to read.
     let owed = debt.is_some_and(|debt| !debt.followed);
-    let may = rights::may_read(rows, peer, &head, now_ms)? || (owed && rights::is_peer(rows, peer)?);
+    let may = mutant!(PullWithoutRight)
+        || rights::may_read(rows, peer, &head, now_ms)?
+        || (owed && rights::is_peer(rows, peer)?);
     if !may {
         return Ok(Err(Code::Denied));
     }

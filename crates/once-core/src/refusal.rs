@@ -133,6 +133,7 @@ impl Refusal {
                 format!("wait until {} is back, or `once peers remove` it", peer.short())
             }
             Self::DiskFull { .. } => "free some space; reading goes on meanwhile".into(),
+            Self::NoGrant { .. } => "`once grants` lists what was granted".into(),
             Self::NameTaken(_) => "choose another name with `--name`".into(),
             Self::TooManyPeers(_) => "remove peers that are gone with `once peers remove`".into(),
             _ => return None,

@@ -10,7 +10,7 @@ use crate::peers::Link;
 use crate::refusal::{Failure, Refusal};
 use crate::store::StoreError;
 use crate::txn::Txn;
-use crate::waist::{Answer, Command, Ctx, Effect, Effects, Entropy, Input, Timer, Token, Why};
+use crate::waist::{Answer, Command, ConnId, Ctx, Effect, Effects, Entropy, Input, Timer, Token, Why};
 use crate::{content, outbox, peers};
 
 /// What the engine knows only while it runs: connections and who waits. All else is rows.
@@ -22,6 +22,8 @@ pub struct Engine {
     pub(crate) deliveries: BTreeMap<(KernelId, ObjectKey), Vec<Token>>,
     /// Clients that wait for a kernel to admit us.
     pub(crate) joins: BTreeMap<KernelId, Vec<Token>>,
+    /// Where those call from who have not been admitted yet.
+    pub(crate) callers: BTreeMap<ConnId, String>,
     /// Free bytes on the disk, as last heard.
     pub(crate) disk_free_bytes: u64,
     /// Counts the groups of this run.
@@ -46,6 +48,7 @@ impl Engine {
             links: BTreeMap::new(),
             deliveries: BTreeMap::new(),
             joins: BTreeMap::new(),
+            callers: BTreeMap::new(),
             disk_free_bytes: u64::MAX,
             group: 0,
             commit: 0,

@@ -319,7 +319,10 @@ pub struct Arrival {
 
 /// What the shell does for the engine.
 #[derive(Debug, Clone)]
-#[expect(clippy::large_enum_variant, reason = "most effects are frames: a box for each would cost more than it saves")]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "most effects are frames: a box for each would cost more than it saves"
+)]
 pub enum Effect {
     /// Answer a command.
     Reply {

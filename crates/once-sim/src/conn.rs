@@ -250,11 +250,17 @@ impl World {
     fn read(&mut self, index: usize, conn: ConnId, peer: KernelId, bytes: &Bytes) {
         if bytes.len() > FRAME_MAX_BYTES {
             self.cover.met("state frame too large");
+            if let Some(Who::Kernel(sender)) = self.who.get(&peer).copied() {
+                self.violated(9, sender, format!("sends a frame of {} bytes", bytes.len()));
+            }
             self.close(index, conn);
             return;
         }
         let Ok(frame) = Frame::decode(bytes) else {
             self.cover.met("state frame malformed");
+            if let Some(Who::Kernel(sender)) = self.who.get(&peer).copied() {
+                self.violated(8, sender, "sends a frame that cannot be read".into());
+            }
             self.close(index, conn);
             return;
         };

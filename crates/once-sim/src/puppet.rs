@@ -138,6 +138,10 @@ impl Puppet {
                 once_model::scenario::Scenario::compose(known.header.uuid, "Unit", "1", "evil", &model)
                     .ok()?;
         }
+        if let Some(body) = known.body.clone().filter(|_| rng.one_in(4)) {
+            // Another revision with the same bytes.
+            scenario = once_model::scenario::Scenario::parse(body).ok()?;
+        }
         let mut header = once_core::content::unclaimed(&scenario);
         header.lineage = known.header.lineage;
         header.certificate = Some(chain.certificate());

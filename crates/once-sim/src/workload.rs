@@ -6,7 +6,7 @@ use once_core::waist::Command;
 use once_model::ids::{Hash, ItemId, KernelId, Line, ObjectKey, Uuid};
 use once_model::limits::NAME_MAX_BYTES;
 use once_model::scenario::Scenario;
-use once_model::wire::{Frame, Request};
+use once_model::wire::{Frame, Pull, Request};
 use std::ops::ControlFlow;
 
 use crate::net::Who;
@@ -203,6 +203,7 @@ impl World {
                 }
             }
             96 if self.rng.one_in(16) => self.share_very_much(here, peer),
+            97 => self.pull_something(here, peer, work),
             _ => self.burst(here, peer, work),
         }
     }
@@ -324,6 +325,14 @@ impl World {
         self.calls.insert(call, (index, conn));
         let line = self.rng.one_in(2).then_some(key.line);
         self.send_from(index, conn, &Frame::Request(Request { call, uuid: key.uuid, line }));
+    }
+
+    /// A peer asks for bytes of which it only knows the hash.
+    fn pull_something(&mut self, here: Kernel, peer: KernelId, work: &mut Workload) {
+        let key = self.any_key(here.0, work);
+        let Some(head) = self.head(here, key) else { return };
+        let pull = Pull { key: head.header.key(), content: head.header.content, offset: self.rng.up_to(3) };
+        self.give_bytes(here.0, &peer, &pull);
     }
 
     fn any_grant(&mut self, index: usize, peer: KernelId, work: &mut Workload) -> Grant {

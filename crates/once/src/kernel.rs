@@ -386,7 +386,14 @@ impl Kernel {
         progress: &(dyn Fn(Progress) + Send + Sync),
     ) -> Result<Report, Error> {
         let session = self.session(peer, PATIENCE).await?;
-        net::initiate(self.online()?, &session, peer, progress).await
+        match net::initiate(self.online()?, &session, progress).await {
+            // The peer had gone without a word: what it said since is on a new connection.
+            Err(error) if session.connection.close_reason().is_some() && error.code == "unreachable" => {
+                let session = self.session(peer, PATIENCE).await?;
+                net::initiate(self.online()?, &session, progress).await
+            }
+            done => done,
+        }
     }
 
     pub(crate) async fn session(&self, peer: KernelId, within: Duration) -> Result<Arc<Session>, Error> {
@@ -719,11 +726,17 @@ impl Request {
     }
 
     async fn ask(&self, peer: KernelId, uuid: uuid::Uuid, line: Option<Line>) -> Result<Found, Error> {
-        let session = self.kernel.session(peer, self.within).await?;
+        let mut session = self.kernel.session(peer, self.within).await?;
         let what = || format!("request of {uuid} from {}", peer.short());
         let broken =
             || Error::unreachable(format!("{}: the connection broke", what())).with_hint("try again");
-        let parcel = match session.request(uuid, line).await.ok_or_else(broken)? {
+        let mut answer = session.request(uuid, line).await;
+        if answer.is_none() {
+            // The connection was a dead one: ask once more on the next.
+            session = self.kernel.session(peer, self.within).await?;
+            answer = session.request(uuid, line).await;
+        }
+        let parcel = match answer.ok_or_else(broken)? {
             Frame::Found(found) => found.parcel,
             Frame::Absent(absent) => return Err(Error::from_code(absent.code, &what())),
             _ => return Err(broken()),

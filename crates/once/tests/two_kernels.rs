@@ -1,6 +1,10 @@
 //! Two kernels over real iroh on loopback.
 
-#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking, also in its helpers")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test fails by panicking, also in its helpers"
+)]
 
 use std::path::Path;
 use std::time::Duration;

@@ -163,7 +163,7 @@ fn change(s: &mut Step<'_, '_>, head: HeadRow, scenario: &Scenario) -> Result<An
     let head = if head.home.is_none() { claimed(s, head)? } else { head };
     let (component, version) = described(scenario);
     let header = Header {
-        revision: head.header.revision + 1,
+        revision: head.header.revision + u64::from(!mutant!(ReuseRevision)),
         parent: Some(head.header.id()),
         content: scenario.hash(),
         size: scenario.bytes().len() as u64,

@@ -132,7 +132,8 @@ fn drop_body(s: &mut Step<'_, '_>, header: &Header) -> Result<(), StoreError> {
     let head = rows::head(s.txn, &key)?;
     let beside = conflicts(s, &key)?.into_iter().map(|(_, row)| row);
     let mut kept = head.into_iter().chain(beside).filter(|row| !row.header.tombstone);
-    if !header.tombstone && !kept.any(|row| row.header.content == header.content) {
+    let shared = kept.any(|row| row.header.content == header.content) && !mutant!(DropSharedBody);
+    if !header.tombstone && !shared {
         s.txn.delete(Table::Body, &rows::body_key(header));
     }
     Ok(())

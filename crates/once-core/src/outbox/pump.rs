@@ -1,6 +1,6 @@
 //! The pump: sends what a peer is owed, within its window, until it answers.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::ops::ControlFlow;
 
 use bytes::Bytes;
@@ -24,13 +24,18 @@ use crate::waist::{Answer, ConnId, Effect, Timer};
 /// Most shares that one step sends: keeps a step short. The rest follows in the next.
 const PUMP_STEP_ROWS: usize = 64;
 
+/// Debts to a peer that are remembered in line. More are found by a look at the outbox.
+const WAITING_MAX: usize = 8192;
+
 /// What is under way to a peer on one connection.
 #[derive(Debug, Default)]
 pub(crate) struct Window {
     /// Sent and not answered.
     inflight: BTreeMap<ObjectKey, Inflight>,
     inflight_bytes: usize,
-    /// Where the next look at the outbox begins; `None` when everything in it is under way.
+    /// Debts that wait for room, in the order in which they were made: while it holds them all, nothing is scanned.
+    waiting: VecDeque<(ObjectKey, bool)>,
+    /// Where the next look at the outbox begins; `None` when everything in it is under way or in `waiting`.
     next: Option<Vec<u8>>,
     /// Rows were written before `next` since it passed them.
     behind: bool,
@@ -73,7 +78,16 @@ impl Window {
         !std::mem::replace(&mut self.resend_set, true)
     }
 
-    pub fn look_again(&mut self) {
+    /// Puts a debt in line. One that does not fit will be found in the outbox.
+    pub fn line_up(&mut self, key: ObjectKey, followed: bool) {
+        if self.next.is_none() && self.waiting.len() < WAITING_MAX {
+            self.waiting.push_back((key, followed));
+        } else {
+            self.look_again();
+        }
+    }
+
+    fn look_again(&mut self) {
         match self.next {
             None => self.next = Some(Vec::new()),
             Some(_) => self.behind = true,
@@ -99,20 +113,29 @@ pub(crate) fn owe(
             return Ok(false);
         }
         usage.owed_rows += 1;
-        s.txn.put(Table::Usage, peer.as_bytes(), &usage);
+        // The debt itself makes the commit wait for the disk.
+        s.txn.put_lazily(Table::Usage, peer.as_bytes(), &usage);
     }
     let since_ms = known.map_or(s.ctx.now_ms, |row| row.since_ms);
     // Once shared on purpose, it stays so until it is answered.
     let followed = followed && known.is_none_or(|row| row.followed);
-    s.txn.put(Table::Outbox, &place, &OutboxRow { since_ms, id, followed });
+    let row = OutboxRow { since_ms, id, followed };
+    if mutant!(LazyDebts) {
+        s.txn.put_lazily(Table::Outbox, &place, &row);
+    } else {
+        s.txn.put(Table::Outbox, &place, &row);
+    }
     let Some(conn) = s.up(&peer) else { return Ok(true) };
     let Some(link) = s.engine.links.get_mut(&peer) else { return Ok(true) };
     let window = &mut link.window;
-    if window.next.is_none() && window.has_room() && !window.inflight.contains_key(&key) {
+    if window.inflight.contains_key(&key) {
+        // A revision that changed while the one before is under way is sent when that one is answered.
+        return Ok(true);
+    }
+    if window.next.is_none() && window.waiting.is_empty() && window.has_room() {
         send(s, peer, conn, key, followed)?;
     } else {
-        // A revision that changed while the one before is under way is sent when that one is answered.
-        window.look_again();
+        window.line_up(key, followed);
     }
     Ok(true)
 }
@@ -141,6 +164,20 @@ pub(crate) fn pump_on(s: &mut Step<'_, '_>, peer: KernelId) -> Result<(), StoreE
 pub(crate) fn pump(s: &mut Step<'_, '_>, peer: KernelId) -> Result<(), StoreError> {
     let Some(conn) = s.up(&peer) else { return Ok(()) };
     let mut looked = 0;
+    while let Some(link) = s.engine.links.get_mut(&peer)
+        && link.window.has_room()
+        && let Some((key, followed)) = link.window.waiting.pop_front()
+    {
+        let under_way = link.window.inflight.contains_key(&key);
+        if !under_way && s.txn.get(Table::Outbox, &rows::peer_object_key(&peer, &key))?.is_some() {
+            send(s, peer, conn, key, followed)?;
+        }
+        looked += 1;
+        if looked >= PUMP_STEP_ROWS {
+            s.out.push(Effect::Timer { after_ms: 0, timer: Timer::Pump(peer) });
+            return Ok(());
+        }
+    }
     loop {
         let Some(link) = s.engine.links.get(&peer) else { return Ok(()) };
         if !link.window.has_room() {
@@ -148,7 +185,11 @@ pub(crate) fn pump(s: &mut Step<'_, '_>, peer: KernelId) -> Result<(), StoreErro
         }
         let Some(next) = link.window.next.clone() else { return Ok(()) };
         if looked >= PUMP_STEP_ROWS {
-            let set = s.engine.links.get_mut(&peer).is_some_and(|link| !std::mem::replace(&mut link.window.pump_set, true));
+            let set = s
+                .engine
+                .links
+                .get_mut(&peer)
+                .is_some_and(|link| !std::mem::replace(&mut link.window.pump_set, true));
             if set {
                 s.out.push(Effect::Timer { after_ms: 0, timer: Timer::Pump(peer) });
             }
@@ -232,7 +273,7 @@ fn send(
     };
     let bytes = parcel.body.as_ref().map_or(0, Bytes::len);
     let Some(link) = s.engine.links.get_mut(&peer) else { return Ok(()) };
-    if !std::mem::replace(&mut link.window.resend_set, true) {
+    if !std::mem::replace(&mut link.window.resend_set, true) || mutant!(TimerFlood) {
         s.out.push(Effect::Timer { after_ms: RESEND_AFTER_MS, timer: Timer::Resend(peer, conn) });
     }
     link.window.inflight.insert(key, Inflight { sent_ms: s.ctx.now_ms, bytes });

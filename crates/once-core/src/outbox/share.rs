@@ -144,16 +144,18 @@ pub(crate) fn shared(s: &mut Step<'_, '_>, peer: KernelId, shared: &Shared) -> R
         Some(row) if row.id == id || newest == Some(id) || mutant!(SettleByAnyAnswer) => {
             settle(s, &peer, &key)?;
         }
-        Some(_) => {
+        Some(row) => {
             // Changed while under way: the debt is for a newer revision.
             if was_under_way && let Some(link) = s.engine.links.get_mut(&peer) {
-                link.window.look_again();
+                link.window.line_up(key, row.followed);
             }
         }
         None => {}
     }
     for token in s.engine.deliveries.remove(&(peer, key)).unwrap_or_default() {
-        s.out.push(Effect::Reply { token, reply: Ok(Answer::Delivered(answer)) });
+        if !mutant!(ForgetDelivery) {
+            s.out.push(Effect::Reply { token, reply: Ok(Answer::Delivered(answer)) });
+        }
     }
     s.out.push(Effect::Event(Event::Delivered { peer, key, answer }));
     pump(s, peer)

@@ -57,11 +57,20 @@ pub(crate) fn join(
 ) -> Result<(), Failure> {
     let known = rows::peer(s.txn, &peer)?;
     check_new(s, &peer, petname.as_deref(), known.is_none())?;
-    if let Some(row) = known.filter(|row| row.status == PeerStatus::Active) {
-        s.out.push(Effect::Reply { token, reply: Ok(Answer::Joined { says: row.says }) });
-        return Ok(());
-    }
-    let row = new_row(s, PeerStatus::Joining, Some(secret), addresses, petname);
+    let row = match known.filter(|row| row.status == PeerStatus::Active) {
+        Some(row) if s.up(&peer).is_some() => {
+            s.out.push(Effect::Reply { token, reply: Ok(Answer::Joined { says: row.says }) });
+            return Ok(());
+        }
+        // A peer here, but perhaps no longer there: the invite shall open its door again.
+        Some(row) => PeerRow {
+            secret: Some(secret),
+            addresses: addresses.into_iter().chain(row.addresses).take(ADDRESSES_MAX).collect(),
+            petname: petname.or(row.petname),
+            ..row
+        },
+        None => new_row(s, PeerStatus::Joining, Some(secret), addresses, petname),
+    };
     s.txn.put(Table::Peer, peer.as_bytes(), &row);
     s.engine.joins.entry(peer).or_default().push(token);
     dial(s, peer)?;
@@ -173,7 +182,11 @@ pub(crate) fn revoke(s: &mut Step<'_, '_>, grant: &Grant) -> Result<Answer, Fail
     if s.txn.get(Table::Grant, &place)?.is_none() {
         return Err(Refusal::NoGrant { kernel: grant.kernel, right: grant.right.name() }.into());
     }
-    s.txn.delete(Table::Grant, &place);
+    if mutant!(LazyRevoke) {
+        s.txn.delete_lazily(Table::Grant, &place);
+    } else {
+        s.txn.delete(Table::Grant, &place);
+    }
     if grant.right == Right::Read {
         let mut followed = Vec::new();
         scan_prefix(s.txn, Table::Follower, &[], &mut |key, _| {

@@ -49,14 +49,13 @@ pub(crate) fn link(s: &mut Step<'_, '_>, peer: KernelId, event: LinkEvent) -> Re
                 let greeting = greeting(s, &peer, secret)?;
                 s.out.send(peer, conn, Frame::Hello(greeting));
             } else if let Some(address) = address {
-                // Where an admitted peer calls from is where it can be called, also after it moved.
-                if rows::peer(s.txn, &peer)?.is_some() {
-                    remember_address(s, &peer, address)?;
-                }
+                // Remembered when it is admitted: where a peer calls from is where it can be called.
+                s.engine.callers.insert(conn, address);
             }
             s.out.push(Effect::Timer { after_ms: HELLO_TIMEOUT_MS, timer: Timer::Hello(peer, conn) });
         }
         LinkEvent::Down { conn } => {
+            s.engine.callers.remove(&conn);
             let Some(link) = s.engine.links.get_mut(&peer) else { return Ok(()) };
             let mine = match link.phase {
                 Phase::Greeting { conn: current, .. } | Phase::Up { conn: current, .. } => current == conn,
@@ -110,7 +109,7 @@ fn greeting(s: &Step<'_, '_>, peer: &KernelId, invite: Option<[u8; 16]>) -> Resu
         critical: Vec::new(),
         boot: s.ctx.boot,
         incarnation,
-        commit: s.engine.synced_commit,
+        commit: if mutant!(TellUnsyncedCommit) { s.engine.commit + 1 } else { s.engine.synced_commit },
         seen: rows::peer(s.txn, peer)?.and_then(|row| row.seen),
         frame_max_bytes: FRAME_MAX_BYTES as u64,
         scenario_max_bytes: SCENARIO_MAX_BYTES as u64,
@@ -152,6 +151,11 @@ pub(crate) fn hello(
         return Ok(());
     }
     let greeting = greeting(s, &peer, None)?;
+    let mut row = row;
+    if let Some(address) = s.engine.callers.remove(&conn) {
+        put_first(&mut row.addresses, address);
+        s.txn.put_lazily(Table::Peer, peer.as_bytes(), &row);
+    }
     ready(s, peer, conn, false, hello, row, Some(Frame::Admitted(greeting)))
 }
 
@@ -177,7 +181,7 @@ pub(crate) fn admitted(
         s.out.push(Effect::Close { peer, conn, code: Code::Busy });
         return Ok(());
     }
-    if row.status == PeerStatus::Joining {
+    if row.status == PeerStatus::Joining || row.secret.is_some() {
         // Whose invite we used may share here, as we may there.
         row.status = PeerStatus::Active;
         row.secret = None;
@@ -202,14 +206,21 @@ pub(crate) fn denied(
     s.out.push(Effect::Close { peer, conn, code });
     let Some(row) = rows::peer(s.txn, &peer)? else { return Ok(()) };
     let final_word = matches!(code, Code::Denied | Code::Unsupported | Code::Invalid);
+    if row.secret.is_some() && final_word {
+        for token in s.engine.joins.remove(&peer).unwrap_or_default() {
+            s.out.push(Effect::Reply { token, reply: Err(Refusal::Denied(peer)) });
+        }
+    }
     if row.status == PeerStatus::Joining && final_word {
         // The invite is wrong, used or expired: asking again would not change that.
         s.txn.delete(Table::Peer, peer.as_bytes());
         s.engine.links.remove(&peer);
-        for token in s.engine.joins.remove(&peer).unwrap_or_default() {
-            s.out.push(Effect::Reply { token, reply: Err(Refusal::Denied(peer)) });
-        }
-    } else if let Some(link) = s.engine.links.get_mut(&peer)
+        return Ok(());
+    }
+    if row.secret.is_some() && final_word {
+        s.txn.put(Table::Peer, peer.as_bytes(), &PeerRow { secret: None, ..row });
+    }
+    if let Some(link) = s.engine.links.get_mut(&peer)
         && matches!(link.phase, Phase::Greeting { conn: current, .. } | Phase::Up { conn: current, .. } if current == conn)
     {
         // It may have removed us, or not added us yet: go on asking, seldom.
@@ -326,14 +337,19 @@ fn ready(
 /// Puts the address first, and writes only what changed.
 fn remember_address(s: &mut Step<'_, '_>, peer: &KernelId, address: String) -> Result<(), StoreError> {
     let Some(mut row) = rows::peer(s.txn, peer)? else { return Ok(()) };
-    if row.addresses.first() == Some(&address) || address.len() > NAME_MAX_BYTES {
-        return Ok(());
+    if row.addresses.first() != Some(&address) {
+        put_first(&mut row.addresses, address);
+        s.txn.put_lazily(Table::Peer, peer.as_bytes(), &row);
     }
-    row.addresses.retain(|known| *known != address);
-    row.addresses.insert(0, address);
-    row.addresses.truncate(ADDRESSES_MAX);
-    s.txn.put_lazily(Table::Peer, peer.as_bytes(), &row);
     Ok(())
+}
+
+fn put_first(addresses: &mut Vec<String>, address: String) {
+    if address.len() <= NAME_MAX_BYTES {
+        addresses.retain(|known| *known != address);
+        addresses.insert(0, address);
+        addresses.truncate(ADDRESSES_MAX);
+    }
 }
 
 /// A name from outside, fit to be shown: no control characters, not too long.

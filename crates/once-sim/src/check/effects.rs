@@ -2,7 +2,7 @@
 //! each reply once.
 
 use bytes::Bytes;
-use once_core::rows;
+use once_core::rows::{self, HeadRow};
 use once_core::store::{Read, Table};
 use once_core::waist::{Answer, Change, ConnId, Effect, Token};
 use once_core::{Refusal, meta};
@@ -91,8 +91,10 @@ impl Checker {
                 // What commands write has been compared with the shadow; that it is durable shows here.
                 let rows = group.commit.iter().flat_map(|commit| &commit.rows);
                 let lazy = rows.filter(|row| {
-                    matches!(row.table, Table::Peer | Table::Grant | Table::Invite | Table::Subscription)
-                        && row.before.is_some() != row.after.is_some()
+                    let told =
+                        matches!(row.table, Table::Peer | Table::Grant | Table::Invite | Table::Subscription);
+                    let owed = row.table == Table::Outbox && row.after.is_some();
+                    (told || owed) && row.before.is_some() != row.after.is_some()
                 });
                 for row in lazy {
                     if !is_durable(group, row.table, &row.key) {
@@ -121,21 +123,31 @@ impl Checker {
             frame,
             Frame::Denied(_) | Frame::Shared(Shared { answer: ShareAnswer::Refused(Code::Denied), .. })
         );
-        if !denial && !known(&shadow.rights) && !allowed.before.as_ref().is_some_and(known) {
+        let known = known(&shadow.rights)
+            || allowed.before.as_ref().is_some_and(known)
+            || allowed.removed.contains(&peer);
+        if !denial && !known {
             wrong.push((7, format!("says to a stranger: {}", crate::shell::brief(frame))));
         }
         match frame {
             Frame::Hello(greeting) | Frame::Admitted(greeting) => greeted(group, greeting, wrong),
             Frame::Share(parcel) => {
                 let key = parcel.header.key();
-                let heads = candidates(group, &key);
+                let mut heads = candidates(group, &key);
+                // A revision that was followed within the group is judged as what it is.
+                heads.extend(heads.first().cloned().map(|head| HeadRow {
+                    header: parcel.header.clone(),
+                    home: parcel.chain.as_ref().map(|chain| chain.home()),
+                    ..head
+                }));
                 let asked =
                     [&shadow.shares, &shadow.settled].iter().any(|debts| debts.contains(&(peer, key)));
                 let may_by = |rights: &super::shadow::Rights| {
                     heads.iter().any(|head| rights.may_read(&peer, head, group.now_ms))
                 };
                 let may = may_by(&shadow.rights) || allowed.before.as_ref().is_some_and(may_by);
-                if !asked && !may {
+                // Who was removed later in the group was a peer when this was sent.
+                if !asked && !may && !allowed.removed.contains(&peer) {
                     wrong.push((7, format!("sends {key} to {peer:.10}, which may not read it")));
                 }
                 if !early && !shadow.durable.contains(&parcel.header.id()) {
@@ -168,10 +180,10 @@ impl Checker {
                     wrong.push((4, format!("{key} was called known, and nothing of it is here")));
                 }
             }
-            Frame::Following(Following { key, on: true, .. }) => {
-                if !allowed.followable.contains(&(peer, *key)) {
-                    wrong.push((7, format!("tells {peer:.10} that it follows {key}, which it may not read")));
-                }
+            Frame::Following(Following { key, on: true, .. })
+                if !allowed.followable.contains(&(peer, *key)) =>
+            {
+                wrong.push((7, format!("tells {peer:.10} that it follows {key}, which it may not read")));
             }
             Frame::Following(Following { key, code: Some(code), .. }) if *code != Code::Denied => {
                 wrong.push((7, format!("tells why {key} cannot be followed: {code:?}")));

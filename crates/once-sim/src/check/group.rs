@@ -86,19 +86,23 @@ impl Checker {
             if let Input::Command { command: Command::Share { key, to, .. }, .. } = input {
                 shadow.settled.insert((*to, claimed_as(group, key).unwrap_or(*key)));
             }
+            if let Input::Frame { peer, frame: Frame::Shared(shared), .. } = input {
+                answered(shadow, peer, &shared.key);
+            }
         }
     }
 
     /// Revisions that were made in this group, also those that others of the same group have followed already.
     fn made_in(&mut self, group: &Group<'_>) {
         for (effect, _) in group.effects {
-            let Effect::Event(Event::Changed { header, from: None }) = effect else { continue };
-            let (Some(_), Some(certificate)) = (header.lineage, header.certificate) else { continue };
-            if let Some(what) = self.make(&group.kernel, certificate, header.revision, header.id()) {
-                self.violation(2, &group.kernel, group.at_ms, what);
-            }
+            let Effect::Event(Event::Changed { header, from }) = effect else { continue };
             if let Some(shadow) = self.shadows.get_mut(&group.kernel) {
                 shadow.pending.push(header.id());
+            }
+            if let (None, Some(_), Some(certificate)) = (from, header.lineage, header.certificate)
+                && let Some(what) = self.make(&group.kernel, certificate, header.revision, header.id())
+            {
+                self.violation(2, &group.kernel, group.at_ms, what);
             }
         }
     }
@@ -217,8 +221,13 @@ fn commanded(
                     | Refusal::NameTooLong { .. }
                     | Refusal::NameTaken(_)))
             );
-            if !refused && !shadow.rights.is_active(peer) {
-                shadow.rights.peers.insert(*peer, Shadow::new_peer(false));
+            match shadow.rights.peers.get_mut(peer).filter(|known| known.active) {
+                // Connected already: nothing to show.
+                _ if refused || matches!(reply, Some(Ok(Answer::Joined { .. }))) => {}
+                Some(known) => known.joining = true,
+                None => {
+                    shadow.rights.peers.insert(*peer, Shadow::new_peer(false));
+                }
             }
         }
         Command::AddPeer { peer, .. } if done => {
@@ -254,6 +263,15 @@ fn commanded(
     }
 }
 
+/// A share is no longer under way.
+fn answered(shadow: &mut Shadow, peer: &KernelId, key: &ObjectKey) {
+    for ((to, _), window) in &mut shadow.windows {
+        if to == peer {
+            window.remove(key);
+        }
+    }
+}
+
 fn rows_has(group: &Group<'_>, table: Table, key: &[u8]) -> bool {
     use once_core::store::Read;
     group.store.get(table, key).is_ok_and(|row| row.is_some())
@@ -275,22 +293,27 @@ fn framed(
         }
         Frame::Admitted(_) => {
             shadow.windows.insert((peer, conn), BTreeMap::new());
-            let now_active = rows::peer(group.store, &peer)
-                .is_ok_and(|row| row.is_some_and(|row| row.status == rows::PeerStatus::Active));
+            let admitted = rows::peer(group.store, &peer).is_ok_and(|row| {
+                row.is_some_and(|row| row.status == rows::PeerStatus::Active && row.secret.is_none())
+            });
             if let Some(known) = shadow.rights.peers.get_mut(&peer)
-                && !known.active
-                && now_active
+                && known.joining
+                && admitted
             {
-                known.active = true;
+                (known.active, known.joining) = (true, false);
                 shadow.rights.grants.insert((Scope::Kernel, Right::Share, peer), None);
             }
         }
         Frame::Denied(_) => {
-            // Who was let in by us meanwhile stays.
-            if shadow.rights.peers.get(&peer).is_some_and(|known| !known.active)
-                && !rows_has(group, Table::Peer, peer.as_bytes())
+            let row = rows::peer(group.store, &peer).ok().flatten();
+            if let Some(known) = shadow.rights.peers.get_mut(&peer)
+                && known.joining
             {
-                shadow.rights.peers.remove(&peer);
+                known.joining = row.as_ref().is_some_and(|row| row.secret.is_some());
+                // Who was let in by us meanwhile stays.
+                if !known.active && row.is_none() {
+                    shadow.rights.peers.remove(&peer);
+                }
             }
         }
         Frame::Share(parcel) => {
@@ -313,9 +336,15 @@ fn framed(
         }
         Frame::Shared(shared) => {
             allowed.answered.entry((peer, shared.key)).or_default().push(shared.id);
-            for ((to, _), window) in &mut shadow.windows {
-                if *to == peer {
-                    window.remove(&shared.key);
+            answered(shadow, &peer, &shared.key);
+        }
+        Frame::Following(following) => {
+            // From here on it is no longer asked for.
+            for (effect, _) in group.effects {
+                if let Effect::Event(Event::FollowDenied { peer: by, key }) = effect
+                    && (*by, key.uuid) == (peer, following.key.uuid)
+                {
+                    shadow.subscriptions.remove(&(peer, *key));
                 }
             }
         }

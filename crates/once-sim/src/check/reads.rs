@@ -32,9 +32,11 @@ impl Checker {
         let readable: Vec<_> =
             heads.iter().filter(|head| self.may_read(kernel, peer, head, now_ms)).collect();
         let living = readable.iter().filter(|head| !head.header.tombstone).count();
+        // What its home never signed is not passed on.
+        let provable = readable.iter().filter(|head| !self.forked.contains(&head.header.key())).count();
         match answer {
             Frame::Found(found) => self.given(kernel, peer, &found.parcel, disk, now_ms),
-            Frame::Absent(Absent { code: Code::Denied, .. }) if readable.is_empty() || living == 0 => Ok(()),
+            Frame::Absent(Absent { code: Code::Denied, .. }) if provable == 0 || living == 0 => Ok(()),
             Frame::Absent(Absent { code: Code::Ambiguous, .. }) if living > 1 => Ok(()),
             other => Err(format!(
                 "answers {} to a request for {} of which {peer:.10} may read {}",

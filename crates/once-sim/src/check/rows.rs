@@ -48,8 +48,7 @@ impl Checker {
             self.rights(group, commit, &mut wrong);
         }
         if let Some(shadow) = self.shadows.get_mut(&group.kernel) {
-            // A subscription that ended here must not be taken for one that is still asked for; one of an unclaimed
-            // object goes on as what that was claimed as.
+            // A subscription that ended here must not be taken for one that is still asked for.
             for changed in commit.rows.iter().filter(|changed| changed.table == Table::Subscription) {
                 let Some((peer, key)) = changed.key.split_at_checked(KernelId::LEN) else { continue };
                 let (Some(peer), Some(key)) = (KernelId::from_slice(peer), ObjectKey::from_row(key)) else {
@@ -232,7 +231,7 @@ impl Checker {
         if let Some(shadow) = self.shadows.get_mut(&group.kernel) {
             shadow.pending.push(id);
         }
-        if !head_in(changed.before.as_ref()).is_some_and(|old| old.header.id() == id) {
+        if head_in(changed.before.as_ref()).is_none_or(|old| old.header.id() != id) {
             self.origin(group, allowed, &new, id, wrong);
         }
     }
@@ -297,9 +296,14 @@ impl Checker {
         let ids: Vec<Hash> = heads.iter().map(|head| head.header.id()).chain([row.id]).collect();
         let answered =
             allowed.answered.get(&(peer, key)).is_some_and(|said| said.iter().any(|id| ids.contains(id)));
-        let gone = rows::head(group.store, &key).is_ok_and(|head| head.is_none());
+        // Not there now, or not there before the group.
+        let place = key.to_row();
+        let came = group.commit.iter().flat_map(|commit| &commit.rows);
+        let came =
+            came.filter(|row| row.table == Table::Head && row.key == place).any(|row| row.before.is_none());
+        let gone = came || rows::head(group.store, &key).is_ok_and(|head| head.is_none());
         let Some(shadow) = self.shadows.get_mut(&group.kernel) else { return };
-        let asked = shadow.shares.contains(&(peer, key));
+        let asked = !row.followed || shadow.owed.contains(&(peer, key));
         let may = heads.iter().any(|head| shadow.rights.may_read(&peer, head, group.now_ms));
         let moved = claimed_as(group, &key).is_some_and(|key| {
             group.store.get(Table::Outbox, &rows::peer_object_key(&peer, &key)).is_ok_and(|row| row.is_some())
@@ -359,7 +363,7 @@ impl Checker {
                 format!("stores {} bytes of {peer:.10}, whose quota is {quota}", after.stored_bytes),
             ));
         }
-        if after.stored_bytes * 10 > quota * 9 {
+        if after.stored_bytes > quota / 10 * 9 {
             cover.met("state quota reached");
         }
     }

@@ -17,6 +17,8 @@ use crate::disk::Disk;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct PeerShadow {
     pub active: bool,
+    /// It is to be shown an invite: when it admits us, it may share here.
+    pub joining: bool,
     pub quota_bytes: u64,
 }
 
@@ -101,7 +103,11 @@ pub(super) fn scan<T>(
 pub(super) fn peers_of(rows: &dyn Read) -> BTreeMap<KernelId, PeerShadow> {
     let read = |key: &[u8], value: &bytes::Bytes| {
         let row: PeerRow = txn::decode(Table::Peer, value).ok()?;
-        let peer = PeerShadow { active: row.status == PeerStatus::Active, quota_bytes: row.quota_bytes };
+        let peer = PeerShadow {
+            active: row.status == PeerStatus::Active,
+            joining: row.secret.is_some(),
+            quota_bytes: row.quota_bytes,
+        };
         Some((KernelId::from_slice(key)?, peer))
     };
     scan(rows, Table::Peer, read).into_iter().collect()
@@ -128,15 +134,19 @@ fn shared_of(rows: &dyn Read) -> BTreeSet<Debt> {
     let shared = |key: &[u8], value: &bytes::Bytes| {
         let row: OutboxRow = txn::decode(Table::Outbox, value).ok()?;
         let (peer, object) = key.split_at_checked(KernelId::LEN).filter(|_| !row.followed)?;
-        Some((KernelId::from_slice(peer)?, ObjectKey::from_row(object)?))
+        let (peer, key) = (KernelId::from_slice(peer)?, ObjectKey::from_row(object)?);
+        // The debt of an unclaimed copy is one of the object that it has become.
+        let found = query::find(rows, &key.uuid, Some(key.line)).ok()?;
+        let became = found.first().map_or(key, |head| head.header.key());
+        Some([(peer, key), (peer, became)])
     };
-    scan(rows, Table::Outbox, shared).into_iter().collect()
+    scan(rows, Table::Outbox, shared).into_iter().flatten().collect()
 }
 
 impl Shadow {
     /// The quota of a peer that has said nothing of it.
     pub fn new_peer(active: bool) -> PeerShadow {
-        PeerShadow { active, quota_bytes: PEER_QUOTA_BYTES }
+        PeerShadow { active, joining: !active, quota_bytes: PEER_QUOTA_BYTES }
     }
 
     /// Whether the peer is asked for this object.

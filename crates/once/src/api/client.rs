@@ -1,6 +1,7 @@
 //! Calling a kernel: over its socket, or in this process when none runs.
 
 use std::collections::HashMap;
+use std::io::ErrorKind;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -49,12 +50,20 @@ impl Client {
     /// When the socket is there but may not be used.
     pub async fn connect(data: &Path) -> Result<Option<Self>, Error> {
         let path = data.join(SOCKET);
-        let stream = match UnixStream::connect(&path).await {
+        let connected = match super::socket_path(data) {
+            Ok(short) => UnixStream::connect(short.path()).await,
+            Err(e) => Err(e),
+        };
+        let stream = match connected {
             Ok(stream) => stream,
+            // Nobody listens: no kernel runs, or it has just stopped.
             Err(e)
                 if matches!(
                     e.kind(),
-                    std::io::ErrorKind::NotFound | std::io::ErrorKind::ConnectionRefused
+                    ErrorKind::NotFound
+                        | ErrorKind::ConnectionRefused
+                        | ErrorKind::ConnectionReset
+                        | ErrorKind::BrokenPipe
                 ) =>
             {
                 return Ok(None);

@@ -206,7 +206,7 @@ pub(super) fn list(kernel: &Kernel, params: List) -> Result<Value, Error> {
     let state = params.state.as_deref().map(state).transpose()?;
     let after = match &params.after {
         None => None,
-        Some(name) => names::objects(&snapshot, name)?.first().map(|row| row.header.key()),
+        Some(name) => Some(names::key(name)?),
     };
     let mut found: Vec<Object> = Vec::new();
     let mut next = None;

@@ -15,6 +15,8 @@ pub use crate::Error as ApiError;
 pub use client::{Client, Events};
 pub(crate) use server::serve;
 
+use std::path::{Path, PathBuf};
+
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
@@ -25,6 +27,32 @@ pub const VERSION: u32 = 1;
 
 /// The socket's name in the data directory.
 const SOCKET: &str = "api.sock";
+
+/// The longest path that a socket's address holds on every system, in bytes.
+const SOCKET_PATH_MAX_BYTES: usize = 100;
+
+/// Where the socket is, in a form that fits into a socket's address.
+struct SocketPath {
+    path: PathBuf,
+    /// The path leads through this open directory.
+    _folder: Option<std::fs::File>,
+}
+
+impl SocketPath {
+    fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+fn socket_path(data: &Path) -> std::io::Result<SocketPath> {
+    let path = data.join(SOCKET);
+    if path.as_os_str().len() <= SOCKET_PATH_MAX_BYTES || !cfg!(target_os = "linux") {
+        return Ok(SocketPath { path, _folder: None });
+    }
+    let folder = std::fs::File::open(data)?;
+    let path = PathBuf::from(format!("/proc/self/fd/{}/{SOCKET}", std::os::fd::AsRawFd::as_raw_fd(&folder)));
+    Ok(SocketPath { path, _folder: Some(folder) })
+}
 
 /// Longest line in bytes, either way: a scenario of 64 MiB as a JSON text, with room for escapes.
 const LINE_MAX_BYTES: usize = 128 * 1024 * 1024;

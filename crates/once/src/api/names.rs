@@ -128,6 +128,21 @@ fn shown(name: &str) -> String {
     name.chars().filter(|c| !c.is_control()).take(80).collect()
 }
 
+/// Reads a key as [`key_text`] writes it, whether the object is here or not.
+pub(super) fn key(text: &str) -> Result<ObjectKey, Error> {
+    let parsed = || {
+        let at = text.find(['#', '@'])?;
+        let uuid = Uuid::parse_str(text.get(..at)?).ok()?;
+        let rest = text.get(at + 1..)?;
+        let line = match text.as_bytes().get(at)? {
+            b'#' => Line::Claimed(rest.parse().ok()?),
+            _ => Line::Unclaimed(rest.parse().ok()?),
+        };
+        Some(ObjectKey { uuid, line })
+    };
+    parsed().ok_or_else(|| Error::usage(format!("'{}' is not the key of an object", shown(text))))
+}
+
 /// A key as text that [`objects`] reads back.
 pub(super) fn key_text(key: &ObjectKey) -> String {
     match key.line {

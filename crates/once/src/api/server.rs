@@ -34,9 +34,10 @@ pub(crate) async fn serve(kernel: &Kernel, stop: Arc<Notify>) -> Result<(), Erro
     let _ = std::fs::remove_file(&path);
     let wrong = |e: std::io::Error| {
         Error::fault(format!("{}: {e}", path.display()))
-            .with_hint("a socket's path has at most about 100 bytes: choose a shorter data directory")
+            .with_hint("check the directory's permissions and the free space")
     };
-    let listener = UnixListener::bind(&path).map_err(wrong)?;
+    let short = super::socket_path(&kernel.shared().data).map_err(wrong)?;
+    let listener = UnixListener::bind(short.path()).map_err(wrong)?;
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).map_err(wrong)?;
     let task = tokio::spawn({
         // The task must not keep the kernel alive once everyone else has let it go.

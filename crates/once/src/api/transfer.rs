@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use once_core::query;
-use once_core::rows::OutboxRow;
+use once_core::rows::{self, OutboxRow};
 use once_core::store::{Read, Table, scan_prefix};
-use once_core::waist::{Answer, Command};
+use once_core::waist::{Command, Event};
 use once_model::ids::{KernelId, ObjectKey};
-use once_model::limits::{CLOSURE_MAX_BYTES, CLOSURE_MAX_DEPTH, CLOSURE_MAX_OBJECTS, WINDOW_MAX_SHARES};
+use once_model::limits::{CLOSURE_MAX_BYTES, CLOSURE_MAX_DEPTH, CLOSURE_MAX_OBJECTS};
 use once_model::references::references;
 use once_model::wire::ShareAnswer;
 use serde::Deserialize;
@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 
 use super::peers::PATIENCE_MS;
 use super::{Tell, methods, names, shapes};
-use crate::{Error, Kernel, Object};
+use crate::{Error, Heard, Kernel, Object};
 
 /// Left-out references that are named; the rest is counted.
 const LEFT_OUT_MAX: usize = 100;
@@ -67,7 +67,7 @@ pub(super) async fn share(kernel: &Kernel, params: Share, tell: Tell<'_>) -> Res
     }
     let answered = done.delivered + done.refused.len() as u64;
     Ok(json!({
-        "shared": done.shared.max(answered),
+        "shared": done.shared,
         "delivered": done.delivered,
         "refused": done.refused,
         "left_out": left_out,
@@ -82,7 +82,13 @@ struct Done {
     refused: Vec<Value>,
 }
 
-/// Shares the objects, as many at once as the window to a peer holds.
+/// Shares that are handed to the engine at once.
+const SHARES_AHEAD: usize = 512;
+
+/// How often debts are looked at whose answers may have been missed.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
+
+/// Shares the objects: first all of them are made durable here, then, if asked, their answers are awaited.
 async fn send(
     kernel: &Kernel,
     keys: &[ObjectKey],
@@ -91,29 +97,71 @@ async fn send(
     done: &mut Done,
     tell: Tell<'_>,
 ) -> Result<(), Error> {
+    let mut events = kernel.events();
+    let mut unanswered: BTreeSet<ObjectKey> =
+        if delivered { keys.iter().copied().collect() } else { BTreeSet::new() };
     let mut waiting = keys.iter();
     let mut under_way = FuturesUnordered::new();
-    let mut ended = 0_u64;
+    let mut look = tokio::time::interval(LOOK_EVERY);
+    look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let total = keys.len();
     loop {
-        while under_way.len() < 2 * WINDOW_MAX_SHARES
+        while under_way.len() < SHARES_AHEAD
             && let Some(key) = waiting.next()
         {
-            under_way.push(async move {
-                (key, kernel.command(Command::Share { key: *key, to, delivered }).await)
-            });
+            under_way.push(kernel.command(Command::Share { key: *key, to, delivered: false }));
         }
-        let Some((key, answer)) = under_way.next().await else { return Ok(()) };
-        ended += 1;
-        match answer? {
-            Answer::Delivered(ShareAnswer::Refused(code)) => {
-                done.refused.push(json!({ "object": names::key_text(key), "code": shapes::code(code) }));
+        if under_way.is_empty() && unanswered.is_empty() {
+            return Ok(());
+        }
+        let was = (done.shared + done.delivered) / 64;
+        tokio::select! {
+            Some(owed) = under_way.next() => {
+                owed?;
+                done.shared += 1;
             }
-            Answer::Delivered(_) => done.delivered += 1,
-            _ => done.shared += 1,
+            heard = events.next(), if !unanswered.is_empty() => match heard {
+                Some(Heard::Event(event)) => settle(*event, to, &mut unanswered, done),
+                Some(Heard::Lagged(_)) => {}
+                None => return Err(Error::stopping()),
+            },
+            _ = look.tick(), if under_way.is_empty() => {
+                // An answer that was missed has left no debt behind.
+                let snapshot = kernel.shared().snapshot();
+                let mut answered = Vec::new();
+                for key in &unanswered {
+                    if snapshot.get(Table::Outbox, &rows::peer_object_key(&to, key))?.is_none() {
+                        answered.push(*key);
+                    }
+                }
+                for key in answered {
+                    unanswered.remove(&key);
+                    done.delivered += 1;
+                }
+            }
         }
-        if ended.is_multiple_of(64) {
-            tell(json!({ "phase": "sending", "done": ended, "total": keys.len(), "bytes": 0 }));
+        if (done.shared + done.delivered) / 64 != was {
+            let ended = if delivered {
+                total - unanswered.len()
+            } else {
+                usize::try_from(done.shared).unwrap_or(total)
+            };
+            tell(json!({ "phase": "sending", "done": ended, "total": total, "bytes": 0 }));
         }
+    }
+}
+
+/// Counts an answer that was waited for.
+fn settle(event: Event, to: KernelId, unanswered: &mut BTreeSet<ObjectKey>, done: &mut Done) {
+    let Event::Delivered { peer, key, answer } = event else { return };
+    if peer != to || !unanswered.remove(&key) {
+        return;
+    }
+    match answer {
+        ShareAnswer::Refused(code) => {
+            done.refused.push(json!({ "object": names::key_text(&key), "code": shapes::code(code) }));
+        }
+        _ => done.delivered += 1,
     }
 }
 
@@ -279,7 +327,9 @@ async fn followed(kernel: &Kernel, params: &Follow) -> Result<(ObjectKey, Kernel
 pub(super) async fn follow(kernel: &Kernel, params: Follow) -> Result<Value, Error> {
     let (key, from) = followed(kernel, &params).await?;
     kernel.follow(key, from).await?;
-    Ok(json!({ "key": names::key_text(&key), "peer": from.to_string() }))
+    Ok(
+        json!({ "key": names::key_text(&key), "peer": from.to_string(), "name": names::name_of(kernel, &from) }),
+    )
 }
 
 pub(super) async fn unfollow(kernel: &Kernel, params: Follow) -> Result<Value, Error> {
@@ -296,7 +346,9 @@ pub(super) async fn unfollow(kernel: &Kernel, params: Follow) -> Result<Value, E
             })?,
     };
     kernel.unfollow(key, from).await?;
-    Ok(json!({ "key": names::key_text(&key), "peer": from.to_string() }))
+    Ok(
+        json!({ "key": names::key_text(&key), "peer": from.to_string(), "name": names::name_of(kernel, &from) }),
+    )
 }
 
 fn subscriptions(kernel: &Kernel) -> Result<Vec<(KernelId, ObjectKey)>, Error> {

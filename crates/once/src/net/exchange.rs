@@ -84,7 +84,7 @@ pub(crate) async fn initiate(
 ) -> Result<Report, Error> {
     let begun = Instant::now();
     let before = session.connection.stats();
-    let run = run(net, session, peer, progress).await;
+    let run = run(net, session, progress).await;
     let mut report = run.map_err(|failed| match failed {
         Ended::Refused(code) => Error::from_code(code, "exchange"),
         Ended::Net(error) => Error::unreachable(format!("the exchange broke off: {error}"))
@@ -124,7 +124,7 @@ async fn run(
 ) -> Result<Report, Ended> {
     let mut report = Report::default();
     progress(Progress { phase: "comparing", done: 0, total: 0, bytes: 0 });
-    let items = collect(net, peer)
+    let items = collect(net, session.peer)
         .await?
         .map_err(|error| Ended::Error(Error::from_code(error.code(), "exchange")))?;
     report.compared = items.len() as u64;
@@ -252,7 +252,7 @@ pub(super) async fn respond(
     reader: &mut FrameReader,
     first: Vec<u8>,
 ) -> Result<(), NetError> {
-    let items = match collect(net, peer).await {
+    let items = match collect(net, session.peer).await {
         Ok(Ok(items)) => items,
         Ok(Err(error)) => return absent(send, error.code()).await,
         Err(_) => return absent(send, Code::Stopping).await,
@@ -270,7 +270,7 @@ pub(super) async fn respond(
             },
         };
         // A peer that was removed meanwhile gets no more.
-        if !rights::is_peer(&net.shared.snapshot(), &peer).unwrap_or(false) {
+        if !rights::is_peer(&net.shared.snapshot(), &session.peer).unwrap_or(false) {
             return absent(send, Code::Denied).await;
         }
         match frame {
@@ -284,13 +284,15 @@ pub(super) async fn respond(
                     Err(error) => return absent(send, error.code()).await,
                 }
             }
-            Frame::Want(ids) if ids.len() <= WANT_MAX_IDS => give(net, session, &ids, send, &mut bytes).await?,
+            Frame::Want(ids) if ids.len() <= WANT_MAX_IDS => {
+                give(net, session, &ids, send, &mut bytes).await?
+            }
             Frame::Offer(ids) if ids.is_empty() => {
                 let kept = storing.finish().await.map_err(|_| NetError::Torn)?;
                 return frames::send(send, &Frame::Kept(kept)).await;
             }
             Frame::Offer(ids) if ids.len() <= WANT_MAX_IDS => {
-                let (wanted, refused) = acceptable(net, &peer, &ids);
+                let (wanted, refused) = acceptable(net, &session.peer, &ids);
                 storing.kept.refused += refused;
                 let expected = wanted.iter().copied().collect();
                 frames::send(send, &Frame::Want(wanted)).await?;
@@ -325,7 +327,7 @@ async fn give(
     let snapshot = net.shared.snapshot();
     let mut buffer = Vec::with_capacity(GIVE_BYTES + INLINE_MAX_BYTES);
     let mut given = 0;
-    let heads = exchange::wanted(&snapshot, &peer, ids, now_ms()).unwrap_or_else(|error| {
+    let heads = exchange::wanted(&snapshot, &session.peer, ids, now_ms()).unwrap_or_else(|error| {
         tracing::error!(%error, "what a peer wants could not be looked up");
         Vec::new()
     });
@@ -407,7 +409,8 @@ impl<'n> Storing<'n> {
             if size > once_model::limits::SCENARIO_MAX_BYTES || size <= INLINE_MAX_BYTES {
                 return Err(NetError::Unexpected("a scenario beyond the limits"));
             }
-            let (mine, all) = (self.session.large_coming.acquire().await, self.net.large_coming.acquire().await);
+            let (mine, all) =
+                (self.session.large_coming.acquire().await, self.net.large_coming.acquire().await);
             permits = Some((mine, all));
             parcel.body = Some(reader.raw(size).await?);
         }

@@ -83,7 +83,8 @@ impl Net {
     /// The admitted connection to a peer.
     pub fn session(&self, peer: &KernelId) -> Option<Arc<Session>> {
         let conn = lock(&self.seen).get(peer)?.conn?;
-        lock(&self.sessions).get(&conn).cloned()
+        // One that has just broken is no connection, even before the engine has heard of it.
+        lock(&self.sessions).get(&conn).filter(|session| session.connection.close_reason().is_none()).cloned()
     }
 
     /// Waits until a peer is connected.

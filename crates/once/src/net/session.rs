@@ -68,7 +68,8 @@ impl Unwritten {
     /// What was written may be no answer: a difference below zero does not matter.
     fn less(&self, frames: usize, bytes: usize) {
         for (count, written) in [(&self.frames, frames), (&self.bytes, bytes)] {
-            let _ = count.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| Some(n.saturating_sub(written)));
+            let _ =
+                count.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| Some(n.saturating_sub(written)));
         }
         self.less.notify_waiters();
     }

@@ -57,6 +57,7 @@ fn nonsense_on_a_stream_ends_the_stream_and_not_the_peer() {
             for frame in *frames {
                 lane.say(frame).await;
             }
+            let _ = lane.send.finish();
             let mut kept = None;
             while let Some(frame) = lane.hear().await {
                 if let Frame::Kept(report) = frame {
@@ -122,7 +123,7 @@ fn an_offer_beyond_the_quota_and_invalid_gives_are_counted_as_refused() {
         assert_eq!(wanted.len(), 10);
         for (n, mut parcel) in parcels.into_iter().enumerate() {
             if n == 3 {
-                parcel.header.content = once_model::ids::Hash::from_bytes([1; 32]);
+                parcel.body = Some(note(100, "9999").into());
             }
             lane.say(&Frame::Give(parcel)).await;
         }

@@ -179,3 +179,47 @@ fn of_two_connections_with_one_key_the_newer_prevails() {
         still_works(&alice, &bob, 9).await;
     });
 }
+
+/// A peer that was just admitted may ask at once, in the same breath as `admitted`.
+#[test]
+fn a_request_right_behind_admitted_is_answered() {
+    let dir = tempfile::tempdir().unwrap();
+    story(async {
+        let (alice, bob) = pair(dir.path()).await;
+        let mallory = Raw::new().await;
+        alice.serve_api().await.unwrap();
+        let client = once::api::Client::connect(&dir.path().join("alice")).await.unwrap().unwrap();
+        let add = serde_json::json!({ "kernel": mallory.id().to_string(), "addresses": [mallory.address()] });
+        client.call("peers.add", add).await.unwrap();
+        let incoming = within("a call", mallory.endpoint.accept()).await.unwrap();
+        let connection = incoming.accept().unwrap().await.unwrap();
+        let (send, recv) = connection.accept_bi().await.unwrap();
+        let mut lane = Lane { send, recv };
+        assert!(matches!(lane.hear().await, Some(Frame::Hello(_))));
+        let mut both = framed(&Frame::Admitted(greeting(1)).encode());
+        let request = once_model::wire::Request { call: 3, uuid: Uuid::from_u128(1), line: None };
+        both.extend(framed(&Frame::Request(request).encode()));
+        lane.send.write_all(&both).await.unwrap();
+        assert_eq!(lane.hear().await, Some(Frame::Absent(Absent { call: 3, code: Code::Denied })));
+        still_works(&alice, &bob, 9).await;
+    });
+}
+
+/// Answers to what this kernel asked are not questions of the peer.
+#[test]
+fn thousands_of_answers_are_read_to_the_last() {
+    let dir = tempfile::tempdir().unwrap();
+    story(async {
+        let (alice, bob) = pair(dir.path()).await;
+        let mallory = Raw::new().await;
+        let mut control = mallory.join(&alice).await;
+        let following = once_model::wire::Following { key: nowhere(2), on: true, code: None };
+        let following = framed(&Frame::Following(following).encode());
+        for _ in 0..10_000 {
+            within("an answer is read", control.lane.send.write_all(&following)).await.unwrap();
+        }
+        let denied = Frame::Absent(Absent { call: 8, code: Code::Denied });
+        assert_eq!(control.request(8, Uuid::from_u128(1), None).await, denied);
+        still_works(&alice, &bob, 9).await;
+    });
+}

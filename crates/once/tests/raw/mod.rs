@@ -3,7 +3,7 @@
 #![allow(dead_code)]
 
 use std::path::Path;
-use std::sync::Mutex;
+use std::sync::{PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use iroh::endpoint::{Connection, ConnectionError, RecvStream, SendStream, presets};
@@ -20,15 +20,25 @@ use once_model::wire::{ALPN, Code, Frame, Greeting, Parcel, Request, ShareAnswer
 /// Long enough for any machine; only a hang reaches it.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
-/// One story at a time: what a story measures of this process must be its own.
-static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+/// Held alone by stories that measure this process.
+static MEASURED: RwLock<()> = RwLock::new(());
 
 /// Runs a story on a current-thread runtime, as the daemon does, and fails if it hangs.
 pub fn story(run: impl Future<Output = ()>) {
-    let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let _beside = MEASURED.read().unwrap_or_else(PoisonError::into_inner);
+    tell(run);
+}
+
+/// The same, while no other story runs: what it measures of this process is its own.
+pub fn story_alone(run: impl Future<Output = ()>) {
+    let _alone = MEASURED.write().unwrap_or_else(PoisonError::into_inner);
+    tell(run);
+}
+
+fn tell(run: impl Future<Output = ()>) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
-        tokio::time::timeout(Duration::from_secs(180), run).await.expect("the story hangs");
+        tokio::time::timeout(Duration::from_secs(300), run).await.expect("the story hangs");
     });
 }
 

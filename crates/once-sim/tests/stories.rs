@@ -1,0 +1,317 @@
+//! One thing happens, and what was promised still holds. Each story is a promise or a trap of the design.
+
+use once_core::Refusal;
+use once_core::rights::{Right, Scope};
+use once_core::waist::{Answer, Command, Event};
+use once_model::ids::ObjectKey;
+use once_model::wire::ShareAnswer;
+use once_sim::{Kernel, Weather, World};
+
+const NOTE: &str =
+    r#"{"ior":{"uuid":"7d0c2f6e-0b7e-4d0e-9b52-3f3f7e1a0001","component":"Note"},"model":{"text":"hi"}}"#;
+
+fn note(text: &str) -> String {
+    NOTE.replace("hi", text)
+}
+
+fn two() -> (World, Kernel, Kernel) {
+    let mut net = World::new(7);
+    let (alice, bob) = (net.kernel("alice"), net.kernel("bob"));
+    net.befriend(alice, bob);
+    (net, alice, bob)
+}
+
+#[test]
+fn a_scenario_comes_back_byte_for_byte() {
+    let odd = "{ \"ior\" : {\"uuid\":\"7d0c2f6e-0b7e-4d0e-9b52-3f3f7e1a0001\"},\n\t\"model\":{\"n\":1.0e+2,\"n\":18446744073709551616,\"x\":null,\"é\":\"\\u0000\"}}";
+    let (mut net, alice, bob) = two();
+    let key = net.import(alice, odd);
+    net.share(alice, key, bob).settle().assert_same(alice, bob, key).assert_kept();
+    assert_eq!(net.body(bob, key).unwrap(), odd.as_bytes());
+}
+
+#[test]
+fn a_debt_survives_the_crash_of_both() {
+    let (mut net, alice, bob) = two();
+    net.partition(alice, bob);
+    let key = net.import(alice, NOTE);
+    net.share(alice, key, bob).crash(alice).crash(bob).run_for(20_000);
+    assert!(net.owes(alice, key, bob));
+    net.heal().settle().assert_same(alice, bob, key).assert_kept();
+    assert!(!net.owes(alice, key, bob));
+}
+
+#[test]
+fn a_crash_between_store_and_answer_is_answered_known() {
+    let (mut net, alice, bob) = two();
+    let key = net.import(alice, NOTE);
+    let (to, delivered) = (net.id(bob), true);
+    // Bob stores it, and his answer is lost: nothing comes back any more.
+    net.block(bob, alice);
+    let token = net.command(alice, Command::Share { key, to, delivered });
+    while net.head(bob, key).is_none() {
+        net.step();
+    }
+    net.crash(bob).heal().settle().assert_same(alice, bob, key).assert_kept();
+    assert_eq!(net.reply(token), Some(Ok(Answer::Delivered(ShareAnswer::Known))));
+}
+
+#[test]
+fn a_change_while_a_share_waits_is_sent_once_as_the_newest() {
+    let (mut net, alice, bob) = two();
+    net.partition(alice, bob);
+    let key = net.import(alice, NOTE);
+    let key = net.claim(alice, key);
+    net.share(alice, key, bob);
+    net.put(alice, key, &note("one"));
+    net.put(alice, key, &note("two"));
+    net.heal().settle().assert_same(alice, bob, key).assert_kept();
+    assert_eq!(net.body(bob, key).unwrap(), note("two").as_bytes());
+}
+
+#[test]
+fn a_replica_is_not_changed_but_names_its_home() {
+    let (mut net, alice, bob) = two();
+    let key = net.import(alice, NOTE);
+    let key = net.claim(alice, key);
+    net.share(alice, key, bob).settle();
+    let scenario = once_model::scenario::Scenario::parse(note("mine")).unwrap();
+    let refusal = net.refused(bob, Command::Put { key, base: None, scenario });
+    assert_eq!(refusal, Some(Refusal::NotHome { key, home: net.id(alice) }));
+    net.assert_kept();
+}
+
+#[test]
+fn a_copy_that_came_from_a_peer_becomes_a_replica_of_the_claim() {
+    let (mut net, alice, bob) = two();
+    let copy = net.import(alice, NOTE);
+    net.share(alice, copy, bob).settle();
+    let claimed = net.claim(alice, copy);
+    net.share(alice, claimed, bob).settle().assert_same(alice, bob, claimed).assert_kept();
+    assert_eq!(net.head(bob, copy).unwrap().header.key(), claimed, "the copy is found as what it became");
+}
+
+#[test]
+fn two_claims_of_one_file_stand_side_by_side() {
+    let (mut net, alice, bob) = two();
+    let copy = net.import(alice, NOTE);
+    net.import(bob, NOTE);
+    let (a, b) = (net.claim(alice, copy), net.claim(bob, copy));
+    assert_ne!(a, b);
+    net.share(alice, a, bob).share(bob, b, alice).settle();
+    net.assert_same(alice, bob, a).assert_same(alice, bob, b).assert_kept();
+}
+
+#[test]
+fn a_follower_that_was_away_has_the_newest_when_it_is_back() {
+    let (mut net, alice, bob) = two();
+    net.let_read(alice, bob);
+    let key = net.import(alice, NOTE);
+    let key = net.claim(alice, key);
+    net.follow(bob, key, alice).settle().assert_same(alice, bob, key);
+    net.crash(bob).partition(alice, bob);
+    net.put(alice, key, &note("news"));
+    net.heal().settle().assert_same(alice, bob, key).assert_kept();
+}
+
+#[test]
+fn who_follows_an_unclaimed_copy_follows_what_it_becomes() {
+    let mut net = World::new(3);
+    let (alice, bob) = (net.kernel("alice"), net.kernel("bob"));
+    net.befriend(alice, bob).let_read(alice, bob);
+    // Bob takes nothing that he has not asked for.
+    let right = once_core::rights::Grant {
+        scope: Scope::Kernel,
+        right: Right::Share,
+        kernel: net.id(alice),
+        expires_ms: None,
+    };
+    net.must(bob, Command::Revoke(right));
+    let copy = net.import(alice, NOTE);
+    net.follow(bob, copy, alice).settle().assert_same(alice, bob, copy);
+    let key = net.put(alice, copy, &note("claimed by its first change"));
+    net.settle().assert_same(alice, bob, key).assert_kept();
+}
+
+#[test]
+fn a_right_that_is_taken_back_ends_the_following_and_says_so() {
+    let (mut net, alice, bob) = two();
+    net.let_read(alice, bob);
+    let key = net.import(alice, NOTE);
+    let key = net.claim(alice, key);
+    net.follow(bob, key, alice).settle().assert_same(alice, bob, key);
+    net.let_read_no_more(alice, bob).settle();
+    net.put(alice, key, &note("secret"));
+    net.settle().assert_kept();
+    assert_eq!(net.body(bob, key).unwrap(), NOTE.as_bytes());
+    let denied = Event::FollowDenied { peer: net.id(alice), key };
+    assert!(net.notices().contains(&(bob, denied)));
+}
+
+#[test]
+fn a_right_taken_back_while_the_follower_is_away_holds_for_what_it_was_owed() {
+    let (mut net, alice, bob) = two();
+    net.let_read(alice, bob);
+    let key = net.import(alice, NOTE);
+    let key = net.claim(alice, key);
+    net.follow(bob, key, alice).settle();
+    net.partition(alice, bob).run_for(10_000);
+    net.put(alice, key, &note("secret"));
+    net.let_read_no_more(alice, bob).heal().settle().assert_kept();
+    assert_eq!(net.body(bob, key).unwrap(), NOTE.as_bytes());
+}
+
+#[test]
+fn a_peer_is_removed_at_once_also_on_an_open_connection() {
+    let (mut net, alice, bob) = two();
+    assert_eq!(net.connections(alice, bob), 1);
+    let (key, peer) = (net.import(bob, NOTE), net.id(bob));
+    net.must(alice, Command::RemovePeer { peer });
+    net.share(bob, key, alice).run_for(30_000);
+    assert_eq!(net.connections(alice, bob), 0);
+    net.assert_absent(alice, key).assert_kept();
+}
+
+#[test]
+fn an_invite_admits_one_kernel_once() {
+    let mut net = World::new(5);
+    let (alice, bob, eve) = (net.kernel("alice"), net.kernel("bob"), net.kernel("eve"));
+    let secret = [9; 16];
+    let secret_hash = once_core::invite_hash(&secret);
+    net.must(alice, Command::Invite { secret_hash, expires_ms: u64::MAX, petname: Some("bob".into()) });
+    let join = |peer| Command::Join { peer, secret, addresses: Vec::new(), petname: None };
+    let peer = net.id(alice);
+    net.must(bob, join(peer));
+    assert_eq!(net.refused(eve, join(peer)), Some(Refusal::Denied(peer)));
+    assert!(net.is_peer(bob, alice) && !net.is_peer(eve, alice));
+    net.assert_kept();
+}
+
+#[test]
+fn two_that_join_each_other_are_both_told() {
+    let mut net = World::new(6);
+    let kernels = [net.kernel("alice"), net.kernel("bob")];
+    let secrets = [[1; 16], [2; 16]];
+    for (kernel, secret) in kernels.iter().zip(secrets) {
+        let secret_hash = once_core::invite_hash(&secret);
+        net.must(*kernel, Command::Invite { secret_hash, expires_ms: u64::MAX, petname: None });
+    }
+    let tokens = [0, 1].map(|n| {
+        let (peer, secret) = (net.id(kernels[1 - n]), secrets[1 - n]);
+        net.command(kernels[n], Command::Join { peer, secret, addresses: Vec::new(), petname: None })
+    });
+    net.settle().assert_kept();
+    assert!(tokens.into_iter().all(|token| matches!(net.reply(token), Some(Ok(Answer::Joined { .. })))));
+}
+
+#[test]
+fn simultaneous_dials_come_to_one_connection() {
+    for seed in 0..30 {
+        let mut net = World::new(seed);
+        let (alice, bob) = (net.kernel("alice"), net.kernel("bob"));
+        let (a, b) = (net.id(alice), net.id(bob));
+        net.command(alice, Command::AddPeer { peer: b, addresses: Vec::new(), petname: None });
+        net.command(bob, Command::AddPeer { peer: a, addresses: Vec::new(), petname: None });
+        net.settle().assert_kept();
+        assert_eq!(net.connections(alice, bob), 1, "seed {seed}");
+    }
+}
+
+#[test]
+fn a_peer_that_restarts_takes_the_place_of_its_old_connection() {
+    let (mut net, alice, bob) = two();
+    // Alice does not notice the crash before bob is back.
+    net.block(bob, alice).crash(bob).join_network().restart(bob).run_for(3_000);
+    assert_eq!(net.connections(alice, bob), 1);
+    let key = net.import(alice, NOTE);
+    net.share(alice, key, bob).run_for(2_000).assert_same(alice, bob, key).assert_kept();
+}
+
+#[test]
+fn a_full_disk_loses_nothing_that_was_acknowledged() {
+    let (mut net, alice, bob) = two();
+    let kept = net.import(bob, NOTE);
+    net.fill_disk(bob, 20_000);
+    let key = net.import(alice, &note("more"));
+    net.share(alice, key, bob).run_for(10_000).assert_absent(bob, key);
+    net.heal().settle().assert_same(alice, bob, key).assert_kept();
+    assert!(net.body(bob, kept).is_some());
+}
+
+#[test]
+fn after_a_failed_sync_the_engine_is_thrown_away() {
+    let (mut net, alice, _) = two();
+    net.fail_sync(alice);
+    let scenario = once_model::scenario::Scenario::parse(NOTE).unwrap();
+    assert_eq!(net.ask(alice, Command::Import { source: None, scenario }), None, "no reply without a sync");
+    net.heal().settle().assert_kept();
+}
+
+#[test]
+fn a_removed_replica_does_not_come_back() {
+    let (mut net, alice, bob) = two();
+    net.let_read(alice, bob);
+    let key = net.import(alice, NOTE);
+    let key = net.claim(alice, key);
+    net.follow(bob, key, alice).settle().assert_same(alice, bob, key);
+    net.must(bob, Command::Remove { key });
+    net.run_for(1_000);
+    net.put(alice, key, &note("news"));
+    net.settle().assert_absent(bob, key).assert_kept();
+}
+
+#[test]
+fn a_tombstone_travels() {
+    let (mut net, alice, bob) = two();
+    net.let_read(alice, bob);
+    let key = net.import(alice, NOTE);
+    let key = net.claim(alice, key);
+    net.follow(bob, key, alice).settle();
+    net.must(alice, Command::Remove { key });
+    net.settle().assert_same(alice, bob, key).assert_kept();
+    assert!(net.head(bob, key).unwrap().header.tombstone);
+}
+
+#[test]
+fn an_exchange_brings_each_what_the_other_has() {
+    let (mut net, alice, bob) = two();
+    net.let_read(alice, bob).let_read(bob, alice);
+    let keys: Vec<ObjectKey> = (0..40)
+        .map(|n| {
+            let uuid = format!("7d0c2f6e-0b7e-4d0e-9b52-3f3f7e1a{n:04}");
+            let at = if n % 3 == 0 { alice } else { bob };
+            net.import(at, &format!("{{\"ior\":{{\"uuid\":\"{uuid}\"}},\"model\":{{\"n\":{n}}}}}"))
+        })
+        .collect();
+    assert!(net.exchange(alice, bob));
+    net.run_for(60_000).assert_kept();
+    assert!(!net.is_exchanging());
+    for key in keys {
+        net.assert_same(alice, bob, key);
+    }
+}
+
+#[test]
+fn clocks_that_jump_by_hours_change_nothing() {
+    let (mut net, alice, bob) = two();
+    let key = net.import(alice, NOTE);
+    net.set_clock(alice, 9 * 3_600_000).set_clock(bob, -9 * 3_600_000);
+    net.share(alice, key, bob).run_for(100).set_clock(alice, -20 * 3_600_000);
+    net.settle().assert_same(alice, bob, key).assert_kept();
+}
+
+#[test]
+fn a_bad_network_only_takes_longer() {
+    let (mut net, alice, bob) = two();
+    let bad =
+        Weather { loss_per_mille: 60, duplicate_per_mille: 100, reorder_per_mille: 60, ..Weather::calm() };
+    net.weather(bad);
+    let keys: Vec<_> = (0..20).map(|n| net.import(alice, &note(&format!("number {n}")))).collect();
+    for key in &keys {
+        net.share(alice, *key, bob);
+    }
+    net.run_for(60_000).heal().settle().assert_kept();
+    for key in keys {
+        net.assert_same(alice, bob, key);
+    }
+}
