@@ -80,7 +80,7 @@ fn parallel<T: Send>(first: u64, count: u64, work: impl Fn(u64) -> Option<T> + S
         }
     };
     std::thread::scope(|scope| {
-        let threads: Vec<_> = (0..THREADS).map(|_| scope.spawn(&one)).collect();
+        let threads: Vec<_> = (0..THREADS).map(|_| scope.spawn(one)).collect();
         threads.into_iter().flat_map(|thread| thread.join().unwrap_or_default()).collect()
     })
 }

@@ -2,6 +2,7 @@
 
 use once_core::query;
 use once_core::rights::{Grant, Right, Scope};
+use once_core::store::{Read, Table};
 use once_core::waist::Command;
 use once_model::ids::{Hash, ItemId, KernelId, Line, ObjectKey, Uuid};
 use once_model::limits::NAME_MAX_BYTES;
@@ -189,14 +190,16 @@ impl World {
                 let grant = self.any_grant(index, peer, work);
                 self.command(here, Command::Grant(grant));
             }
-            83..=84 => {
-                let grant = self.any_grant(index, peer, work);
+            83..=85 => {
+                let known = self.granted_at(index);
+                let grant = self.rng.pick(&known).cloned().filter(|_| self.rng.per_mille(800));
+                let grant = grant.unwrap_or_else(|| self.any_grant(index, peer, work));
                 self.command(here, Command::Revoke(grant));
             }
-            85 => {
+            86 => {
                 self.command(here, Command::Dial { peer });
             }
-            86..=91 => self.request_something(index, peer, work),
+            87..=91 => self.request_something(index, peer, work),
             92..=95 => {
                 if let Some(who) = self.who.get(&peer).copied() {
                     self.begin_exchange(Who::Kernel(index), who);
@@ -333,6 +336,16 @@ impl World {
         let Some(head) = self.head(here, key) else { return };
         let pull = Pull { key: head.header.key(), content: head.header.content, offset: self.rng.up_to(3) };
         self.give_bytes(here.0, &peer, &pull);
+    }
+
+    /// The rights to read that a kernel has given.
+    fn granted_at(&self, index: usize) -> Vec<Grant> {
+        let mut found = Vec::new();
+        let read = self.nodes[index].disk.scan(Table::Grant, &[], None, &mut |key, value| {
+            found.extend(Grant::from_row(key, &value).ok().filter(|grant| grant.right == Right::Read));
+            ControlFlow::Continue(())
+        });
+        if read.is_err() { Vec::new() } else { found }
     }
 
     fn any_grant(&mut self, index: usize, peer: KernelId, work: &mut Workload) -> Grant {

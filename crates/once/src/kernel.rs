@@ -16,6 +16,7 @@ use once_model::ior::Ior;
 use once_model::limits::INVITE_VALID_MS;
 use once_model::scenario::Scenario;
 use once_model::wire::{Frame, ShareAnswer};
+use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{broadcast, oneshot};
 
 use crate::datadir::{self, Config};
@@ -61,6 +62,16 @@ impl Drop for Inner {
     fn drop(&mut self) {
         for task in net::lock(&self.tasks).drain(..) {
             task.abort();
+        }
+        // Nobody waits for it: the engine and the network hold on to each other, and would run for ever. After
+        // [`Kernel::stop`] there is nobody left to be told.
+        let mail = self.shared.mail.clone();
+        let (done, _) = oneshot::channel();
+        if let Err(TrySendError::Full(stop)) = mail.try_send(Mail::Stop(done)) {
+            std::thread::spawn(move || mail.blocking_send(stop));
+        }
+        if let Some(net) = &self.net {
+            net.close_later();
         }
     }
 }

@@ -7,7 +7,7 @@ use once_model::certificate::Chain;
 use once_model::header::Header;
 use once_model::ids::{KernelId, Lineage, ObjectKey, Uuid};
 
-use crate::outbox;
+use crate::outbox::{self, Debt};
 use crate::query;
 use crate::rights;
 use crate::rows::{self, HeadRow};
@@ -57,14 +57,14 @@ pub(super) fn keep(
             // Its grant has ended, or the object is of another component now.
             outbox::end_following(s, follower, &key)?;
         } else if Some(follower) != new.from {
-            outbox::owe(s, follower, key, new.header.id(), true)?;
+            outbox::owe(s, follower, key, new.header.id(), Debt::Followed)?;
         }
     }
     s.out.push(Effect::Event(Event::Changed { header: Box::new(new.header.clone()), from: new.from }));
     Ok(())
 }
 
-/// Removes a head, its body, its conflicts and what hangs on it here. Chains stay: they are small, and a later copy
+/// Removes a head, its body, its conflicts, its followers and what hangs on it here. Chains stay: they are small, and a later copy
 /// of the object needs no second proof.
 pub(super) fn forget(s: &mut Step<'_, '_>, head: &HeadRow) -> Result<(), StoreError> {
     let key = head.header.key();
@@ -81,8 +81,9 @@ pub(super) fn forget(s: &mut Step<'_, '_>, head: &HeadRow) -> Result<(), StoreEr
     uncharge(s, head)?;
     drop_body(s, &head.header)?;
     drop_conflicts(s, &key)?;
-    if let Some(home) = head.home {
-        s.txn.delete_lazily(Table::Subscription, &rows::peer_object_key(&home, &key));
+    // Who follows it here must ask elsewhere: of a new object, nobody is a follower.
+    for follower in followers(s, &key)? {
+        outbox::end_following(s, follower, &key)?;
     }
     s.out.push(Effect::Event(Event::Dropped { key }));
     Ok(())

@@ -6,7 +6,7 @@ use once_model::certificate::Chain;
 use once_model::ids::{KernelId, Line, ObjectKey};
 use once_model::wire::{Code, Follow, Following, Frame};
 
-use super::pump::owe;
+use super::pump::{Debt, owe};
 use crate::content::current_key;
 use crate::refusal::{Failure, Refusal};
 use crate::rights;
@@ -126,7 +126,7 @@ pub(crate) fn followed(
     s.out.send(peer, conn, Frame::Following(Following { key: follow.key, on: true, code: None }));
     let id = head.header.id();
     if follow.have != Some(id) {
-        owe(s, peer, key, id, true)?;
+        owe(s, peer, key, id, Debt::Followed)?;
     }
     Ok(())
 }

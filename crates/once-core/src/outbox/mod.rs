@@ -10,5 +10,5 @@ mod share;
 pub(crate) use follow::{
     end_following, follow, followed, following, subscribe_all, unfollow, unfollow_everywhere, unfollowed,
 };
-pub(crate) use pump::{Window, owe, parcel, pump, pump_on, resend};
+pub(crate) use pump::{Debt, Window, owe, parcel, pump, pump_on, resend};
 pub(crate) use share::{admit, announced, receive, share, shared};

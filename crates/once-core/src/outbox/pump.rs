@@ -34,7 +34,7 @@ pub(crate) struct Window {
     inflight: BTreeMap<ObjectKey, Inflight>,
     inflight_bytes: usize,
     /// Debts that wait for room, in the order in which they were made: while it holds them all, nothing is scanned.
-    waiting: VecDeque<(ObjectKey, bool)>,
+    waiting: VecDeque<ObjectKey>,
     /// Where the next look at the outbox begins; `None` when everything in it is under way or in `waiting`.
     next: Option<Vec<u8>>,
     /// Rows were written before `next` since it passed them.
@@ -79,9 +79,9 @@ impl Window {
     }
 
     /// Puts a debt in line. One that does not fit will be found in the outbox.
-    pub fn line_up(&mut self, key: ObjectKey, followed: bool) {
+    pub fn line_up(&mut self, key: ObjectKey) {
         if self.next.is_none() && self.waiting.len() < WAITING_MAX {
-            self.waiting.push_back((key, followed));
+            self.waiting.push_back(key);
         } else {
             self.look_again();
         }
@@ -95,15 +95,25 @@ impl Window {
     }
 }
 
-/// Notes that a peer is owed an object, and sends it at once if nothing waits before it.
-///
-/// `followed`: only because the peer follows it. False when the outbox is full.
+/// Why a peer is owed an object.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Debt {
+    /// A client was told so: it must survive everything.
+    Promised,
+    /// A client waits for the peer's answer and was told nothing yet: a power loss takes its question along.
+    Awaited,
+    /// The peer follows it.
+    Followed,
+}
+
+/// Notes that a peer is owed an object, and sends it at once if nothing waits before it. False when the outbox is
+/// full.
 pub(crate) fn owe(
     s: &mut Step<'_, '_>,
     peer: KernelId,
     key: ObjectKey,
     id: Hash,
-    followed: bool,
+    debt: Debt,
 ) -> Result<bool, StoreError> {
     let place = rows::peer_object_key(&peer, &key);
     let known: Option<OutboxRow> = txn::get(s.txn, Table::Outbox, &place)?;
@@ -118,9 +128,9 @@ pub(crate) fn owe(
     }
     let since_ms = known.map_or(s.ctx.now_ms, |row| row.since_ms);
     // Once shared on purpose, it stays so until it is answered.
-    let followed = followed && known.is_none_or(|row| row.followed);
+    let followed = debt == Debt::Followed && known.is_none_or(|row| row.followed);
     let row = OutboxRow { since_ms, id, followed };
-    if mutant!(LazyDebts) {
+    if debt == Debt::Awaited || mutant!(LazyDebts) {
         s.txn.put_lazily(Table::Outbox, &place, &row);
     } else {
         s.txn.put(Table::Outbox, &place, &row);
@@ -133,9 +143,9 @@ pub(crate) fn owe(
         return Ok(true);
     }
     if window.next.is_none() && window.waiting.is_empty() && window.has_room() {
-        send(s, peer, conn, key, followed)?;
+        send(s, peer, conn, key)?;
     } else {
-        window.line_up(key, followed);
+        window.line_up(key);
     }
     Ok(true)
 }
@@ -152,6 +162,14 @@ pub(super) fn settle(s: &mut Step<'_, '_>, peer: &KernelId, key: &ObjectKey) -> 
     Ok(())
 }
 
+/// Goes on sending in a later step; one timer is enough.
+fn pump_later(s: &mut Step<'_, '_>, peer: KernelId) {
+    let Some(link) = s.engine.links.get_mut(&peer) else { return };
+    if !std::mem::replace(&mut link.window.pump_set, true) {
+        s.out.push(Effect::Timer { after_ms: 0, timer: Timer::Pump(peer) });
+    }
+}
+
 /// The timer to go on sending came.
 pub(crate) fn pump_on(s: &mut Step<'_, '_>, peer: KernelId) -> Result<(), StoreError> {
     if let Some(link) = s.engine.links.get_mut(&peer) {
@@ -166,15 +184,14 @@ pub(crate) fn pump(s: &mut Step<'_, '_>, peer: KernelId) -> Result<(), StoreErro
     let mut looked = 0;
     while let Some(link) = s.engine.links.get_mut(&peer)
         && link.window.has_room()
-        && let Some((key, followed)) = link.window.waiting.pop_front()
+        && let Some(key) = link.window.waiting.pop_front()
     {
-        let under_way = link.window.inflight.contains_key(&key);
-        if !under_way && s.txn.get(Table::Outbox, &rows::peer_object_key(&peer, &key))?.is_some() {
-            send(s, peer, conn, key, followed)?;
+        if !link.window.inflight.contains_key(&key) {
+            send(s, peer, conn, key)?;
         }
         looked += 1;
         if looked >= PUMP_STEP_ROWS {
-            s.out.push(Effect::Timer { after_ms: 0, timer: Timer::Pump(peer) });
+            pump_later(s, peer);
             return Ok(());
         }
     }
@@ -185,18 +202,11 @@ pub(crate) fn pump(s: &mut Step<'_, '_>, peer: KernelId) -> Result<(), StoreErro
         }
         let Some(next) = link.window.next.clone() else { return Ok(()) };
         if looked >= PUMP_STEP_ROWS {
-            let set = s
-                .engine
-                .links
-                .get_mut(&peer)
-                .is_some_and(|link| !std::mem::replace(&mut link.window.pump_set, true));
-            if set {
-                s.out.push(Effect::Timer { after_ms: 0, timer: Timer::Pump(peer) });
-            }
+            pump_later(s, peer);
             return Ok(());
         }
         let found = next_rows(s, &peer, &next, PUMP_STEP_ROWS - looked)?;
-        let Some((last, _)) = found.last() else {
+        let Some(last) = found.last() else {
             if let Some(link) = s.engine.links.get_mut(&peer) {
                 let again = std::mem::take(&mut link.window.behind);
                 link.window.next = again.then(Vec::new);
@@ -206,7 +216,7 @@ pub(crate) fn pump(s: &mut Step<'_, '_>, peer: KernelId) -> Result<(), StoreErro
         looked += found.len();
         let mut after_last = last.to_row().to_vec();
         after_last.push(0);
-        for (key, followed) in found {
+        for key in found {
             let Some(link) = s.engine.links.get_mut(&peer) else { return Ok(()) };
             if !link.window.has_room() {
                 after_last = key.to_row().to_vec();
@@ -216,7 +226,7 @@ pub(crate) fn pump(s: &mut Step<'_, '_>, peer: KernelId) -> Result<(), StoreErro
                 // Its answer settles the debt, or finds it newer and sends again.
                 continue;
             }
-            send(s, peer, conn, key, followed)?;
+            send(s, peer, conn, key)?;
         }
         if let Some(link) = s.engine.links.get_mut(&peer) {
             link.window.next = Some(after_last);
@@ -224,31 +234,28 @@ pub(crate) fn pump(s: &mut Step<'_, '_>, peer: KernelId) -> Result<(), StoreErro
     }
 }
 
-/// The next debts, and whether each is owed only to a follower.
+/// The next debts.
 fn next_rows(
     s: &Step<'_, '_>,
     peer: &KernelId,
     next: &[u8],
     limit: usize,
-) -> Result<Vec<(ObjectKey, bool)>, StoreError> {
+) -> Result<Vec<ObjectKey>, StoreError> {
     let from = [peer.as_bytes().as_slice(), next].concat();
     let mut found = Vec::new();
-    s.txn.scan(Table::Outbox, &from, prefix_end(peer.as_bytes()).as_deref(), &mut |row, value| {
-        found.extend(row.get(KernelId::LEN..).and_then(ObjectKey::from_row).map(|key| (key, value)));
+    s.txn.scan(Table::Outbox, &from, prefix_end(peer.as_bytes()).as_deref(), &mut |row, _| {
+        found.extend(row.get(KernelId::LEN..).and_then(ObjectKey::from_row));
         if found.len() < limit { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
     })?;
-    let row = |value: &[u8]| txn::decode::<OutboxRow>(Table::Outbox, value);
-    found.into_iter().map(|(key, value)| Ok((key, row(&value)?.followed))).collect()
+    Ok(found)
 }
 
-/// Sends an object's newest revision.
-fn send(
-    s: &mut Step<'_, '_>,
-    peer: KernelId,
-    conn: ConnId,
-    key: ObjectKey,
-    followed: bool,
-) -> Result<(), StoreError> {
+/// Sends an object's newest revision, if it is still owed: what was owed when the caller looked may be settled by now,
+/// or be owed for another reason.
+fn send(s: &mut Step<'_, '_>, peer: KernelId, conn: ConnId, key: ObjectKey) -> Result<(), StoreError> {
+    let place = rows::peer_object_key(&peer, &key);
+    let Some(row) = txn::get::<OutboxRow>(s.txn, Table::Outbox, &place)? else { return Ok(()) };
+    let followed = row.followed;
     let Some(mut head) = rows::head(s.txn, &key)? else { return send_elsewhere(s, peer, key, followed) };
     if followed && !rights::may_read(s.txn, &peer, &head, s.ctx.now_ms)? && !mutant!(RevokedFollowerServed) {
         settle(s, &peer, &key)?;
@@ -305,7 +312,8 @@ fn send_elsewhere(
         if !waiting.is_empty() {
             s.engine.deliveries.entry((peer, current)).or_default().extend(waiting);
         }
-        owe(s, peer, current, head.header.id(), followed)?;
+        let debt = if followed { Debt::Followed } else { Debt::Promised };
+        owe(s, peer, current, head.header.id(), debt)?;
         return Ok(());
     }
     for token in waiting {

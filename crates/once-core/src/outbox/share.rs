@@ -6,7 +6,7 @@ use once_model::limits::{RESEND_AFTER_MS, SCENARIO_MAX_BYTES};
 use once_model::wire::{Code, Frame, Parcel, ShareAnswer, Shared};
 
 use super::follow::with_copy;
-use super::pump::{may_pass_on, owe, pump, settle};
+use super::pump::{Debt, may_pass_on, owe, pump, settle};
 use crate::content;
 use crate::refusal::{Failure, Refusal};
 use crate::rights;
@@ -33,7 +33,8 @@ pub(crate) fn share(
     if !may_pass_on(s.txn, &s.ctx.me, &head)? {
         return Err(Refusal::Unsigned(key).into());
     }
-    if !owe(s, to, key, head.header.id(), false)? {
+    let debt = if delivered { Debt::Awaited } else { Debt::Promised };
+    if !owe(s, to, key, head.header.id(), debt)? {
         return Err(Refusal::OutboxFull { peer: to, rows: rows::usage(s.txn, &to)?.owed_rows }.into());
     }
     if !delivered {
@@ -144,10 +145,10 @@ pub(crate) fn shared(s: &mut Step<'_, '_>, peer: KernelId, shared: &Shared) -> R
         Some(row) if row.id == id || newest == Some(id) || mutant!(SettleByAnyAnswer) => {
             settle(s, &peer, &key)?;
         }
-        Some(row) => {
+        Some(_) => {
             // Changed while under way: the debt is for a newer revision.
             if was_under_way && let Some(link) = s.engine.links.get_mut(&peer) {
-                link.window.line_up(key, row.followed);
+                link.window.line_up(key);
             }
         }
         None => {}

@@ -188,12 +188,7 @@ pub(crate) fn admitted(
         s.txn.put(Table::Peer, peer.as_bytes(), &row);
         admin::give(s, peer, Right::Share);
     }
-    ready(s, peer, conn, true, hello, row, None)?;
-    for token in s.engine.joins.remove(&peer).unwrap_or_default() {
-        let says = shown(&hello.name);
-        s.out.push(Effect::Reply { token, reply: Ok(Answer::Joined { says }) });
-    }
-    Ok(())
+    ready(s, peer, conn, true, hello, row, None)
 }
 
 /// The kernel that we dialled does not admit us, or no longer.

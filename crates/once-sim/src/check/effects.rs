@@ -140,8 +140,9 @@ impl Checker {
                     home: parcel.chain.as_ref().map(|chain| chain.home()),
                     ..head
                 }));
-                let asked =
-                    [&shadow.shares, &shadow.settled].iter().any(|debts| debts.contains(&(peer, key)));
+                let asked = [&shadow.shares, &shadow.in_vain, &shadow.just_answered]
+                    .iter()
+                    .any(|debts| debts.contains(&(peer, key)));
                 let may_by = |rights: &super::shadow::Rights| {
                     heads.iter().any(|head| rights.may_read(&peer, head, group.now_ms))
                 };

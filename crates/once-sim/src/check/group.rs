@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use once_core::Refusal;
 use once_core::rights::{Right, Scope};
-use once_core::rows::{self, HeadRow};
+use once_core::rows::{self, HeadRow, OutboxRow};
 use once_core::store::Table;
 use once_core::txn;
 use once_core::waist::{Answer, Arrival, Change, Command, ConnId, Effect, Event, Input, Token, Why};
@@ -84,7 +84,7 @@ impl Checker {
         let Some(shadow) = self.shadows.get_mut(&group.kernel) else { return };
         for input in group.inputs {
             if let Input::Command { command: Command::Share { key, to, .. }, .. } = input {
-                shadow.settled.insert((*to, claimed_as(group, key).unwrap_or(*key)));
+                shadow.in_vain.insert((*to, claimed_as(group, key).unwrap_or(*key)));
             }
             if let Input::Frame { peer, frame: Frame::Shared(shared), .. } = input {
                 answered(shadow, peer, &shared.key);
@@ -109,6 +109,7 @@ impl Checker {
 
     fn walk(&mut self, group: &Group<'_>, allowed: &mut Allowed, cover: &mut Coverage) {
         let Some(mut shadow) = self.shadows.remove(&group.kernel) else { return };
+        shadow.just_answered.clear();
         let mut said = Said::by(group);
         let mut wrong = Vec::new();
         let changes_rights = |input: &Input| {
@@ -185,9 +186,9 @@ fn commanded(
             shadow.shares.insert((*to, *key));
             let key = claimed_as(group, key).unwrap_or(*key);
             shadow.shares.insert((*to, key));
-            if reply == Some(&Ok(Answer::Owed))
-                && rows_has(group, Table::Outbox, &rows::peer_object_key(to, &key))
-            {
+            let place = rows::peer_object_key(to, &key);
+            let row: Option<OutboxRow> = txn::get(group.store, Table::Outbox, &place).ok().flatten();
+            if reply == Some(&Ok(Answer::Owed)) && row.is_some_and(|row| !row.followed) {
                 shadow.owed.insert((*to, key));
             }
         }
@@ -242,7 +243,7 @@ fn commanded(
             shadow.rights.peers.remove(peer);
             shadow.rights.grants.retain(|(_, _, kernel), _| kernel != peer);
             for debts in
-                [&mut shadow.subscriptions, &mut shadow.shares, &mut shadow.settled, &mut shadow.owed]
+                [&mut shadow.subscriptions, &mut shadow.shares, &mut shadow.in_vain, &mut shadow.owed]
             {
                 debts.retain(|(to, _)| to != peer);
             }
@@ -270,11 +271,6 @@ fn answered(shadow: &mut Shadow, peer: &KernelId, key: &ObjectKey) {
             window.remove(key);
         }
     }
-}
-
-fn rows_has(group: &Group<'_>, table: Table, key: &[u8]) -> bool {
-    use once_core::store::Read;
-    group.store.get(table, key).is_ok_and(|row| row.is_some())
 }
 
 fn framed(

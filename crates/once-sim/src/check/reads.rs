@@ -79,7 +79,7 @@ impl Checker {
         let head = rows::head(disk, &pull.key).ok().flatten();
         let shadow = self.shadows.get(kernel);
         let owed = shadow.is_some_and(|shadow| {
-            [&shadow.shares, &shadow.settled].iter().any(|debts| debts.contains(&(*peer, pull.key)))
+            [&shadow.shares, &shadow.in_vain].iter().any(|debts| debts.contains(&(*peer, pull.key)))
                 && shadow.rights.is_active(peer)
         });
         if !owed && !head.is_some_and(|head| self.may_read(kernel, peer, &head, now_ms)) {

@@ -267,7 +267,7 @@ impl Checker {
         let old = ObjectKey { uuid, line: once_model::ids::Line::Unclaimed(content) };
         let new = ObjectKey { uuid, line: once_model::ids::Line::Claimed(lineage) };
         let Some(shadow) = self.shadows.get_mut(&group.kernel) else { return };
-        for debts in [&mut shadow.shares, &mut shadow.settled] {
+        for debts in [&mut shadow.shares, &mut shadow.in_vain] {
             let moved: Vec<_> =
                 debts.iter().filter(|(_, key)| *key == old).map(|(to, _)| (*to, new)).collect();
             debts.extend(moved);
@@ -290,8 +290,12 @@ impl Checker {
     fn debt(&mut self, group: &Group<'_>, allowed: &Allowed, changed: &Changed, wrong: &mut Wrong) {
         let Some((peer, key)) = changed.key.split_at_checked(KernelId::LEN) else { return };
         let (Some(peer), Some(key)) = (KernelId::from_slice(peer), ObjectKey::from_row(key)) else { return };
-        let (None, Some(before)) = (&changed.after, &changed.before) else { return };
-        let Ok(row) = txn::decode::<OutboxRow>(Table::Outbox, before) else { return };
+        let read = |value: &Option<Bytes>| txn::decode::<OutboxRow>(Table::Outbox, value.as_ref()?).ok();
+        let Some(row) = read(&changed.before) else { return };
+        // A client's share that is a follower's debt now was answered in between, too.
+        if read(&changed.after).is_some_and(|after| row.followed || !after.followed) {
+            return;
+        }
         let heads = candidates(group, &key);
         let ids: Vec<Hash> = heads.iter().map(|head| head.header.id()).chain([row.id]).collect();
         let answered =
@@ -315,8 +319,8 @@ impl Checker {
             wrong.push((4, format!("forgets that it owes {key} to {peer:.10}, which has not answered")));
         }
         shadow.owed.remove(&(peer, key));
-        if shadow.shares.remove(&(peer, key)) {
-            shadow.settled.insert((peer, key));
+        if !row.followed && shadow.shares.remove(&(peer, key)) {
+            shadow.just_answered.insert((peer, key));
         }
     }
 

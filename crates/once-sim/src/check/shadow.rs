@@ -73,8 +73,10 @@ pub(super) struct Shadow {
     pub subscriptions: BTreeSet<Debt>,
     /// What clients of it shared, until it was answered.
     pub shares: BTreeSet<Debt>,
-    /// Answered, but the row may come back after a crash.
-    pub settled: BTreeSet<Debt>,
+    /// Shared in a group that came to nothing: it may have left all the same.
+    pub in_vain: BTreeSet<Debt>,
+    /// Answered in the group that is looked at.
+    pub just_answered: BTreeSet<Debt>,
     /// Owed, by a reply that left.
     pub owed: BTreeSet<Debt>,
     /// What it said is stored here: at least this epoch and revision.
@@ -222,6 +224,7 @@ impl Checker {
         shadow.invites = invites;
         shadow.subscriptions = debts_of(disk, Table::Subscription);
         shadow.shares = shared_of(disk);
+        shadow.in_vain.clear();
         shadow.owed.retain(|debt| outbox.contains(debt));
         let rolled_back = std::mem::take(&mut shadow.rolled_back);
         for (certificate, revision, id) in own {

@@ -87,6 +87,12 @@ impl Net {
         lock(&self.sessions).get(&conn).filter(|session| session.connection.close_reason().is_none()).cloned()
     }
 
+    /// Ends every connection, while nobody waits for it.
+    pub fn close_later(&self) {
+        let endpoint = self.endpoint.clone();
+        self.runtime.spawn(async move { endpoint.close().await });
+    }
+
     /// Waits until a peer is connected.
     pub async fn connected(&self, peer: &KernelId, within: Duration) -> Option<Arc<Session>> {
         let wait = async {

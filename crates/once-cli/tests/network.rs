@@ -1,0 +1,246 @@
+//! Kernels on machines of their own: network namespaces with a bad network between them.
+
+// The helpers of tests.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod support;
+
+use std::collections::BTreeMap;
+use std::time::Instant;
+
+use serde_json::{Value, json};
+use support::wire::{self, Wire};
+use support::*;
+
+/// The port of every kernel here: each has an address of its own.
+const PORT: u16 = 4277;
+
+/// Tells a story of kernels that each run on a machine of their own, if that is possible here.
+fn on_a_wire(machines: u8, tell: impl AsyncFnOnce(&Place, &Wire)) {
+    if !wire::works() {
+        return;
+    }
+    let (place, wire) = (Place::new(), Wire::new(machines));
+    story(async { tell(&place, &wire).await });
+}
+
+async fn up(place: &Place, wire: &Wire, n: usize, name: &str) -> Daemon {
+    if !place.data(name).exists() {
+        place.init_at(name, &format!("0.0.0.0:{PORT}"));
+    }
+    place.up_in(&wire.on(n), name).await
+}
+
+/// Alice on machine 0, bob on machine 1, peers.
+async fn pair(place: &Place, wire: &Wire) -> (Daemon, Daemon) {
+    let (alice, bob) = (up(place, wire, 0, "alice").await, up(place, wire, 1, "bob").await);
+    befriend(&alice, &bob).await;
+    (alice, bob)
+}
+
+async fn connected(kernel: &Daemon, is: bool) {
+    until("the connection is noticed", async || (kernel.peer().await["connected"] == is).then_some(())).await;
+}
+
+/// Imports as many, shares them all, and says what was shared.
+async fn share_new(from: &Daemon, to: &str, numbers: std::ops::Range<usize>) -> BTreeMap<String, String> {
+    let texts: Vec<_> = numbers.map(scenario).collect();
+    let keys = from.import_all(&texts).await;
+    from.call("share", json!({ "objects": keys, "to": to })).await.unwrap();
+    keys.into_iter().zip(texts).collect()
+}
+
+#[test]
+fn kernels_find_each_other_by_host_and_port() {
+    on_a_wire(2, async |place, wire| {
+        let (alice, bob) = (up(place, wire, 0, "alice").await, up(place, wire, 1, "bob").await);
+        let at = |n: usize| format!("{}:{PORT}", Wire::address(n));
+        let mine = alice.status().await["addresses"].clone();
+        assert!(mine.as_array().unwrap().contains(&json!(at(0))), "{mine}");
+        let ids = (alice.status().await["kernel"].clone(), bob.status().await["kernel"].clone());
+        alice.call("peers.add", json!({ "kernel": ids.1, "name": "bob" })).await.unwrap();
+        let add = json!({ "kernel": ids.0, "name": "alice", "addresses": [at(0)] });
+        bob.call("peers.add", add).await.unwrap();
+        bob.call("peers.dial", json!({ "peer": "alice", "timeout_ms": 60_000 })).await.unwrap();
+        alice.call("grant", json!({ "peer": "bob", "right": "share" })).await.unwrap();
+        let sent = share_new(&bob, "alice", 0..50).await;
+        alice.gets_all(&sent).await;
+        // Alice was told no address; now she knows where bob called from.
+        let known = alice.peer().await["addresses"].clone();
+        assert_eq!(known[0], json!(at(1)), "{known}");
+    });
+}
+
+#[test]
+fn what_is_shared_during_a_partition_arrives_after_it() {
+    on_a_wire(2, async |place, wire| {
+        let (alice, bob) = pair(place, wire).await;
+        let mut expected = share_new(&alice, "bob", 0..50).await;
+        bob.gets_all(&expected).await;
+        wire.rule(0, "drop").unwrap();
+        wire.rule(1, "drop").unwrap();
+        connected(&alice, false).await;
+        connected(&bob, false).await;
+        expected.extend(share_new(&alice, "bob", 50..100).await);
+        let back = share_new(&bob, "alice", 100..150).await;
+        expected.extend(back.clone());
+        assert_eq!(alice.status().await["owed"], 50);
+        wire.heal(0).unwrap();
+        wire.heal(1).unwrap();
+        bob.gets_all(&expected).await;
+        alice.gets_all(&expected).await;
+        until("nothing is owed", async || (alice.status().await["owed"] == 0).then_some(())).await;
+    });
+}
+
+#[test]
+fn a_partition_in_one_direction_is_a_partition_and_heals() {
+    on_a_wire(2, async |place, wire| {
+        let (alice, bob) = pair(place, wire).await;
+        let mut expected = BTreeMap::new();
+        for deaf in [0, 1] {
+            // One hears the other and is not heard.
+            wire.rule(deaf, "drop").unwrap();
+            connected(&alice, false).await;
+            connected(&bob, false).await;
+            let first = 100 * (deaf + 1);
+            expected.extend(share_new(&alice, "bob", first..first + 30).await);
+            expected.extend(share_new(&bob, "alice", first + 30..first + 60).await);
+            wire.heal(deaf).unwrap();
+            bob.gets_all(&expected).await;
+            alice.gets_all(&expected).await;
+        }
+    });
+}
+
+#[test]
+fn a_dead_peer_is_noticed_in_time_and_no_call_waits_for_ever() {
+    on_a_wire(2, async |place, wire| {
+        let (alice, bob) = pair(place, wire).await;
+        let key = bob.import(&scenario(1)).await.unwrap();
+        let uuid = key.split('@').next().unwrap();
+        connected(&alice, true).await;
+        wire.link(1, "down");
+        let begun = Instant::now();
+        // Calls that are under way end, at their own deadline at the latest.
+        let request = json!({ "object": uuid, "from": "bob", "timeout_ms": 12_000 });
+        let asked = alice.call("request", request);
+        let exchange = alice.call("exchange", json!({ "with": "bob" }));
+        let (asked, exchange) = tokio::join!(asked, exchange);
+        assert_eq!((asked.unwrap_err().exit, exchange.unwrap_err().exit), (4, 4));
+        assert!(begun.elapsed().as_secs() < 45, "the calls took {:?}", begun.elapsed());
+        wire.link(1, "up");
+        connected(&alice, true).await;
+
+        // Promised are 6 s.
+        let begun = Instant::now();
+        wire.link(1, "down");
+        connected(&alice, false).await;
+        assert!(begun.elapsed().as_secs() <= 10, "noticed after {:?}", begun.elapsed());
+        wire.link(1, "up");
+        connected(&alice, true).await;
+        connected(&bob, true).await;
+        assert_eq!(
+            alice.call("request", json!({ "object": uuid, "from": "bob" })).await.unwrap()["text"],
+            scenario(1)
+        );
+    });
+}
+
+/// A packet that is lost is sent again; nothing else may show.
+fn with_loss(percent: usize) {
+    on_a_wire(2, async |place, wire| {
+        let (alice, bob) = pair(place, wire).await;
+        for n in [0, 1] {
+            wire.rule(n, &format!("numgen random mod 100 < {percent} counter drop")).unwrap();
+        }
+        let count = 60 * scale();
+        let mut expected = share_new(&alice, "bob", 0..count).await;
+        expected.extend(share_new(&bob, "alice", count..2 * count).await);
+        bob.gets_all(&expected).await;
+        alice.gets_all(&expected).await;
+
+        // An exchange of a few hundred, both ways. It may break off at 20 %, and goes on where it was.
+        let texts: Vec<_> = (10_000..10_000 + 300 * scale()).map(scenario).collect();
+        let (for_alice, for_bob) = texts.split_at(texts.len() / 2);
+        let mut keys = alice.import_all(for_alice).await;
+        keys.extend(bob.import_all(for_bob).await);
+        expected.extend(keys.into_iter().zip(texts.clone()));
+        until("the exchange goes through", async || {
+            alice.call("exchange", json!({ "with": "bob", "timeout_ms": 60_000 })).await.ok()
+        })
+        .await;
+        for kernel in [&alice, &bob] {
+            assert_eq!(kernel.objects().await as usize, expected.len());
+            kernel.has_all(&expected).await;
+        }
+        assert!(wire.taken(0) > 0 && wire.taken(1) > 0, "nothing was lost, so nothing was shown");
+    });
+}
+
+#[test]
+fn everything_arrives_at_1_percent_loss() {
+    with_loss(1);
+}
+
+#[test]
+fn everything_arrives_at_5_percent_loss() {
+    with_loss(5);
+}
+
+#[test]
+fn everything_arrives_at_20_percent_loss() {
+    with_loss(20);
+}
+
+#[test]
+fn a_kernel_that_moves_is_found_at_its_new_address() {
+    on_a_wire(2, async |place, wire| {
+        let (alice, bob) = pair(place, wire).await;
+        let mut expected = share_new(&alice, "bob", 0..20).await;
+        bob.gets_all(&expected).await;
+        for (step, address) in ["10.77.0.101", "10.77.0.102"].into_iter().enumerate() {
+            wire.readdress(1, address);
+            let first = 100 * (step + 1);
+            expected.extend(share_new(&alice, "bob", first..first + 20).await);
+            bob.gets_all(&expected).await;
+            let here = json!(format!("{address}:{PORT}"));
+            // Bob has called from there, or the living connection was taken along.
+            until("alice learns the new address", async || {
+                let peer = alice.peer().await;
+                (peer["connected"] == true && peer["addresses"][0] == here).then_some(())
+            })
+            .await;
+        }
+        // What she learned outlives both processes, and is enough to call him.
+        alice.kill();
+        bob.kill();
+        let bob = up(place, wire, 1, "bob").await;
+        let alice = up(place, wire, 0, "alice").await;
+        expected.extend(share_new(&alice, "bob", 900..920).await);
+        bob.gets_all(&expected).await;
+    });
+}
+
+/// An absent peer and a slow one hold up nobody else.
+#[test]
+fn a_peer_that_is_away_holds_up_no_other() {
+    on_a_wire(3, async |place, wire| {
+        let (alice, bob) = pair(place, wire).await;
+        let carol = up(place, wire, 2, "carol").await;
+        let ticket: Value = alice.call("invite", json!({ "name": "carol" })).await.unwrap();
+        let join = json!({ "ticket": ticket["ticket"], "name": "alice", "timeout_ms": 60_000 });
+        carol.call("join", join).await.unwrap();
+        wire.rule(1, "drop").unwrap();
+        let texts: Vec<_> = (0..300).map(scenario).collect();
+        let keys = alice.import_all(&texts).await;
+        for to in ["bob", "carol"] {
+            alice.call("share", json!({ "objects": keys, "to": to })).await.unwrap();
+        }
+        let expected: BTreeMap<_, _> = keys.into_iter().zip(texts).collect();
+        carol.gets_all(&expected).await;
+        assert_eq!(bob.objects().await, 0);
+        wire.heal(1).unwrap();
+        bob.gets_all(&expected).await;
+    });
+}
