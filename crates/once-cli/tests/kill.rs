@@ -119,6 +119,7 @@ fn what_was_shared_arrives_whoever_is_killed() {
             bob.has_all(&acknowledged).await;
         }
         bob.gets_all(&accepted).await;
+        assert!(alice.key_is_used_once().await && bob.key_is_used_once().await);
         // And nothing is owed for ever.
         until("nothing is owed", async || (alice.status().await["owed"] == 0).then_some(())).await;
     });

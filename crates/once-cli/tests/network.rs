@@ -109,6 +109,7 @@ fn a_partition_in_one_direction_is_a_partition_and_heals() {
             wire.heal(deaf).unwrap();
             bob.gets_all(&expected).await;
             alice.gets_all(&expected).await;
+            assert!(alice.key_is_used_once().await && bob.key_is_used_once().await);
         }
     });
 }

@@ -183,7 +183,7 @@ impl Puppet {
             2 | 3 => {
                 rewrite(&mut parcel.header);
                 parcel.header.parent = Some(parcel.header.id());
-                parcel.header.revision += 1;
+                parcel.header.revision = parcel.header.revision.saturating_add(1);
                 parcel.body = Some(other.bytes().clone());
                 if rng.one_in(2) {
                     parcel.header.signature = Some(self.key.sign(Purpose::Revision, &parcel.header.id()));
@@ -192,7 +192,7 @@ impl Puppet {
             // A tombstone for somebody else's object.
             4 => {
                 parcel.header.parent = Some(parcel.header.id());
-                parcel.header.revision += 1;
+                parcel.header.revision = parcel.header.revision.saturating_add(1);
                 parcel.header.tombstone = true;
                 parcel.header.size = 0;
                 parcel.header.content = once_model::hash::content_hash(b"");

@@ -170,6 +170,12 @@ impl World {
             },
             &mut self.cover,
         );
+        if !self.checker.violations.is_empty() {
+            // What the kernel was given in the group that broke it.
+            for input in &inputs {
+                self.trace.line(|| format!("          group: {:.400}", format!("{input:?}")));
+            }
+        }
         let synced = result.as_ref().is_ok_and(|committed| committed.synced);
         let (early, late): (Vec<_>, Vec<_>) = released.into_iter().partition(|(_, early)| *early);
         early.into_iter().for_each(|(effect, _)| self.carry_out(index, effect));

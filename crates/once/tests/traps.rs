@@ -9,7 +9,7 @@
 //! | `close()` proves nothing | here |
 //! | a flood of connections: counted before they cost something | `hostile/strangers.rs` |
 //! | dialling oneself | here |
-//! | two endpoints with one key: the directory is locked | `once-cli/tests/kill.rs` |
+//! | two endpoints with one key | here; `once-cli/tests/kill.rs` for the locked directory |
 //! | a restored backup | here |
 //! | unread data of a peer; memory per peer, backlog on disk | `hostile/hogs.rs`; here |
 //! | hostile JSON | here, through a kernel; `once-model` for the scanner |
@@ -156,7 +156,7 @@ fn delivered_means_the_revision_that_was_shared() {
         let (alice, bob) = pair(dir.path()).await;
         let (object, _) = alice.import(note(1, "0"), None).await.unwrap();
         let (object, _) = alice.claim(object.key()).await.unwrap();
-        for n in 1..=100 * scale() {
+        for n in 1..=400 * scale() {
             // On its way, and not waited for.
             alice.share(object.key()).to(bob.id()).await.unwrap();
             let text = note(1, &n.to_string());
@@ -532,5 +532,38 @@ fn a_disk_that_fills_up_at_once_is_no_fault() {
         assert!(once::api::status(&alice).unwrap()["objects"].as_u64().unwrap() >= kept);
         alice.stop().await.unwrap();
         bob.stop().await.unwrap();
+    });
+}
+
+/// A second process with the key of this kernel. It cannot call its own key; it calls a peer, and the two take turns
+/// there. Nothing is lost by that, and it is noticed.
+#[test]
+fn a_copy_of_the_key_is_noticed_and_does_no_harm_to_what_is_shared() {
+    let dir = tempfile::tempdir().unwrap();
+    story(async {
+        let (alice, bob) = pair(dir.path()).await;
+        let client = api(&alice, &dir.path().join("alice")).await;
+        assert_eq!(doctor(&client, "key").await["ok"], true);
+        let hex = std::fs::read_to_string(dir.path().join("alice/key")).unwrap();
+        let secret = data_encoding::HEXLOWER.decode(hex.trim().as_bytes()).unwrap();
+        let copy = Raw::with_key(once_model::sign::KernelKey::from_bytes(&secret.try_into().unwrap())).await;
+        let itself = copy.endpoint.connect(
+            alice.addresses().iter().filter_map(|text| text.parse().ok()).fold(
+                iroh::EndpointAddr::new(iroh::EndpointId::from_bytes(alice.id().as_bytes()).unwrap()),
+                iroh::EndpointAddr::with_ip_addr,
+            ),
+            once_model::wire::ALPN,
+        );
+        let called_itself = tokio::time::timeout(std::time::Duration::from_secs(5), itself).await;
+        assert!(
+            !matches!(called_itself, Ok(Ok(_))),
+            "iroh calls its own key now: `doctor` can notice a copy by that"
+        );
+        for n in 0..5 {
+            // The copy takes the place of alice's connection; she comes back and takes it again.
+            copy.return_to(&bob, 10 + n).await;
+            still_works(&alice, &bob, usize::from(n)).await;
+        }
+        assert_eq!(doctor(&client, "key").await["ok"], false);
     });
 }

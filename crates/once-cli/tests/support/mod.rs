@@ -182,6 +182,13 @@ impl Daemon {
         self.call("peers", json!({})).await.unwrap()["peers"][0].clone()
     }
 
+    /// Whether `doctor` finds nothing wrong with its key: however often connections were made anew.
+    pub async fn key_is_used_once(&self) -> bool {
+        let checks = self.call("doctor", json!({})).await.unwrap();
+        let key = checks["checks"].as_array().unwrap().iter().find(|check| check["check"] == "key").cloned();
+        key.unwrap()["ok"] == true
+    }
+
     pub fn log(&self) -> String {
         std::fs::read_to_string(&self.log).unwrap_or_default()
     }

@@ -50,7 +50,9 @@ pub(crate) fn accept(
     if s.room_on_disk().is_err() {
         return Ok(ShareAnswer::Refused(Code::DiskFull));
     }
-    if shared && over_quota(s, &peer, row.header.size, head.as_ref())? {
+    // What is kept beside the head gives nothing back.
+    let replaced = head.as_ref().filter(|_| verdict == Verdict::Newer);
+    if shared && over_quota(s, &peer, row.header.size, replaced)? {
         return Ok(ShareAnswer::Refused(Code::Quota));
     }
     if verdict == Verdict::Beside && !mutant!(ConflictOverwritesHead) {

@@ -134,9 +134,13 @@ pub(crate) fn followed(
 /// A peer may no longer read what it follows: it is told, so that it does not wait for news that will not come.
 pub(crate) fn end_following(s: &mut Step<'_, '_>, peer: KernelId, key: &ObjectKey) -> Result<(), StoreError> {
     s.txn.delete(Table::Follower, &rows::object_peer_key(key, &peer));
-    if let Some(conn) = s.up(&peer) {
-        let answer = Following { key: *key, on: false, code: Some(Code::Denied) };
-        s.out.send(peer, conn, Frame::Following(answer));
+    let Some(conn) = s.up(&peer) else { return Ok(()) };
+    for asked in asked_as(s, key)? {
+        // It may have asked for the copy that the object began from, and never have got more.
+        if asked == *key || current_key(s, &asked)? == *key {
+            let answer = Following { key: asked, on: false, code: Some(Code::Denied) };
+            s.out.send(peer, conn, Frame::Following(answer));
+        }
     }
     Ok(())
 }

@@ -11,7 +11,7 @@ use once_model::ids::{KernelId, ObjectKey};
 use once_model::limits::{RESEND_AFTER_MS, WINDOW_MAX_BYTES, WINDOW_MAX_SHARES};
 use once_model::wire::{Code, Following, Frame, Greeting, Parcel, ShareAnswer, Shared};
 
-use super::group::{Allowed, candidates};
+use super::group::{Allowed, candidates, claimed_as};
 use super::{Checker, Group};
 use crate::coverage::Coverage;
 
@@ -93,7 +93,9 @@ impl Checker {
                 let lazy = rows.filter(|row| {
                     let told =
                         matches!(row.table, Table::Peer | Table::Grant | Table::Invite | Table::Subscription);
-                    let owed = row.table == Table::Outbox && row.after.is_some();
+                    // A share whose client still waits for the answer is not promised yet.
+                    let owed =
+                        row.table == Table::Outbox && row.after.is_some() && *reply == Ok(Answer::Owed);
                     (told || owed) && row.before.is_some() != row.after.is_some()
                 });
                 for row in lazy {
@@ -143,6 +145,11 @@ impl Checker {
                 let asked = [&shadow.shares, &shadow.in_vain, &shadow.just_answered]
                     .iter()
                     .any(|debts| debts.contains(&(peer, key)));
+                // Shared as the unclaimed copy that it was.
+                let was = |(to, old): &(KernelId, ObjectKey)| {
+                    (*to, old.uuid) == (peer, key.uuid) && claimed_as(group, old) == Some(key)
+                };
+                let asked = asked || shadow.shares.iter().chain(&shadow.just_answered).any(was);
                 let may_by = |rights: &super::shadow::Rights| {
                     heads.iter().any(|head| rights.may_read(&peer, head, group.now_ms))
                 };

@@ -223,8 +223,9 @@ fn commanded(
                     | Refusal::NameTaken(_)))
             );
             match shadow.rights.peers.get_mut(peer).filter(|known| known.active) {
+                _ if refused => {}
                 // Connected already: nothing to show.
-                _ if refused || matches!(reply, Some(Ok(Answer::Joined { .. }))) => {}
+                Some(_) if matches!(reply, Some(Ok(Answer::Joined { .. }))) => {}
                 Some(known) => known.joining = true,
                 None => {
                     shadow.rights.peers.insert(*peer, Shadow::new_peer(false));

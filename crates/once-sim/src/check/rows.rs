@@ -321,6 +321,8 @@ impl Checker {
         shadow.owed.remove(&(peer, key));
         if !row.followed && shadow.shares.remove(&(peer, key)) {
             shadow.just_answered.insert((peer, key));
+            // Or it goes on as a debt of what the object has become.
+            shadow.shares.extend(claimed_as(group, &key).filter(|_| moved).map(|became| (peer, became)));
         }
     }
 

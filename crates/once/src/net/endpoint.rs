@@ -98,9 +98,13 @@ pub(super) fn addresses(endpoint: &Endpoint) -> Vec<String> {
     let mut found: Vec<String> = Vec::new();
     let addr = endpoint.addr();
     found.extend(addr.ip_addrs().map(ToString::to_string));
+    // On another machine the loopback address with this port may be another kernel, quick to answer with another key,
+    // and that would be the end of the dial.
+    let elsewhere = !found.is_empty();
     for socket in endpoint.bound_sockets() {
         // An endpoint on every interface can at least be reached from this machine.
         let socket = match socket {
+            SocketAddr::V4(v4) if v4.ip().is_unspecified() && elsewhere => continue,
             SocketAddr::V4(v4) if v4.ip().is_unspecified() => SocketAddr::from(([127, 0, 0, 1], v4.port())),
             SocketAddr::V6(v6) if v6.ip().is_unspecified() => continue,
             other => other,

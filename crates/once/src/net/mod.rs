@@ -15,11 +15,11 @@ pub(crate) use session::Session;
 pub(crate) use streams::pull;
 pub use ticket::Ticket;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use iroh::{Endpoint, EndpointAddr, RelayUrl};
 use once_core::waist::{ConnId, Event, Input, LinkEvent, Timer};
@@ -39,6 +39,10 @@ const DIAL_TIMEOUT: Duration = Duration::from_secs(5);
 /// Two counts, and whoever receives is counted only once the bytes are on their way: two kernels that send each other
 /// large scenarios would otherwise wait for each other for ever.
 const LARGE_AT_ONCE: usize = 4;
+
+/// So many connections taken over by someone else within that time are no accident.
+const SUPERSEDED_MAX: usize = 3;
+const SUPERSEDED_WITHIN: Duration = Duration::from_secs(60);
 
 /// What is known of the connection to a peer, for people.
 #[derive(Debug, Clone, Default)]
@@ -62,6 +66,7 @@ pub(crate) struct Net {
     large_coming: Semaphore,
     large_going: Semaphore,
     pub key_twice: std::sync::atomic::AtomicBool,
+    superseded: Mutex<VecDeque<Instant>>,
 }
 
 impl Net {
@@ -77,6 +82,7 @@ impl Net {
             large_coming: Semaphore::new(LARGE_AT_ONCE),
             large_going: Semaphore::new(LARGE_AT_ONCE),
             key_twice: std::sync::atomic::AtomicBool::new(false),
+            superseded: Mutex::new(VecDeque::new()),
         })
     }
 
@@ -85,6 +91,24 @@ impl Net {
         let conn = lock(&self.seen).get(peer)?.conn?;
         // One that has just broken is no connection, even before the engine has heard of it.
         lock(&self.sessions).get(&conn).filter(|session| session.connection.close_reason().is_none()).cloned()
+    }
+
+    /// A peer gave up a connection for another one with our key. If we have none, and it happens again and again, then
+    /// someone else uses the key.
+    fn superseded(&self, gone: &Session) {
+        let ours =
+            lock(&self.sessions).values().any(|other| other.peer == gone.peer && other.conn != gone.conn);
+        if ours {
+            return;
+        }
+        let mut times = lock(&self.superseded);
+        times.push_back(Instant::now());
+        while times.front().is_some_and(|first| first.elapsed() > SUPERSEDED_WITHIN) {
+            times.pop_front();
+        }
+        if times.len() >= SUPERSEDED_MAX && !self.key_twice.swap(true, Ordering::Relaxed) {
+            tracing::error!("another process uses this kernel's key");
+        }
     }
 
     /// Ends every connection, while nobody waits for it.
@@ -150,10 +174,15 @@ impl Net {
     ) -> Result<iroh::endpoint::Connection, String> {
         let id = iroh::EndpointId::from_bytes(peer.as_bytes())
             .map_err(|_| "its id is not a valid key".to_owned())?;
+        let own: Vec<_> = self.endpoint.bound_sockets().iter().map(SocketAddr::port).collect();
         let mut addr = EndpointAddr::new(id);
         for address in addresses {
             if let Ok(socket) = address.parse::<SocketAddr>() {
-                addr = addr.with_ip_addr(socket);
+                // Told by someone on another machine: here it is this kernel.
+                let itself = socket.ip().is_loopback() && own.contains(&socket.port());
+                if !itself {
+                    addr = addr.with_ip_addr(socket);
+                }
             } else if let Ok(url) = address.parse::<RelayUrl>() {
                 addr = addr.with_relay_url(url);
             } else if let Ok(found) = tokio::net::lookup_host(address.as_str()).await {

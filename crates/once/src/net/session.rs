@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use iroh::endpoint::{Connection, ConnectionError, SendStream, VarInt};
@@ -28,6 +28,9 @@ const UNWRITTEN_MAX_BYTES: usize = 4 * 1024 * 1024;
 /// Large scenarios to a peer, and from it, at once: one peer does not take what is there for all.
 const LARGE_AT_ONCE: usize = 2;
 
+/// What was said last should arrive before the connection goes; whoever is slower than this does without.
+const CLOSE_PATIENCE: Duration = Duration::from_millis(500);
+
 /// Bytes that are written at once.
 const WRITE_BYTES: usize = 128 * 1024;
 
@@ -43,6 +46,8 @@ pub(crate) struct Session {
     next_call: AtomicU64,
     calls: Mutex<HashMap<u64, oneshot::Sender<Frame>>>,
     pub(super) admitted: watch::Sender<bool>,
+    /// Why this side closes the connection, once it does.
+    closing: OnceLock<Code>,
     /// Large shares that are being pulled.
     pub pulls: Mutex<BTreeSet<(ObjectKey, Hash)>>,
     /// One exchange at a time that the peer asked for.
@@ -172,6 +177,7 @@ pub(super) async fn run(
         next_call: AtomicU64::new(1),
         calls: Mutex::new(HashMap::new()),
         admitted: watch::channel(false).0,
+        closing: OnceLock::new(),
         pulls: Mutex::new(BTreeSet::new()),
         responding: Semaphore::new(1),
         large_coming: Semaphore::new(LARGE_AT_ONCE),
@@ -193,11 +199,23 @@ pub(super) async fn run(
     if matches!(ended, Err(NetError::Wire(_) | NetError::TooLong(_) | NetError::Unexpected(_))) {
         connection.close(VarInt::from_u32(close_code(Code::Invalid)), b"not the protocol");
     }
-    // A denial that came only as the close of the connection is a denial all the same.
-    if let Some(ConnectionError::ApplicationClosed(close)) = connection.close_reason()
-        && close.error_code == VarInt::from_u32(close_code(Code::Denied))
-    {
-        net.tell(Input::Frame { peer, conn, frame: Frame::Denied(Code::Denied) }).await;
+    match session.closing.get() {
+        // Also when the other side has let go of the stream before this one came to say so.
+        Some(code) => connection.close(VarInt::from_u32(close_code(*code)), b""),
+        None if ended.is_ok() => {
+            // The stream's end comes first; why the connection closes comes right behind it.
+            let _ = tokio::time::timeout(CLOSE_PATIENCE, connection.closed()).await;
+        }
+        None => {}
+    }
+    if let Some(ConnectionError::ApplicationClosed(close)) = connection.close_reason() {
+        let says = |code| close.error_code == VarInt::from_u32(close_code(code));
+        // A denial that came only as the close of the connection is a denial all the same.
+        if says(Code::Denied) {
+            net.tell(Input::Frame { peer, conn, frame: Frame::Denied(Code::Denied) }).await;
+        } else if says(Code::Busy) && *session.admitted.borrow() {
+            net.superseded(&session);
+        }
     }
     connection.close(VarInt::from_u32(0), b"");
     lock(&net.sessions).remove(&conn);
@@ -272,10 +290,9 @@ async fn write(
         buffer.clear();
         session.unwritten.less(count, bytes);
         if let Some(code) = close {
+            let _ = session.closing.set(code);
             let _ = stream.finish();
-            // What was said last should arrive before the connection goes.
-            let _ = tokio::time::timeout(Duration::from_millis(500), stream.stopped()).await;
-            session.connection.close(VarInt::from_u32(close_code(code)), b"");
+            let _ = tokio::time::timeout(CLOSE_PATIENCE, stream.stopped()).await;
             return Ok(());
         }
     }
