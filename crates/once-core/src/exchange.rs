@@ -131,10 +131,15 @@ impl<'i> Comparison<'i> {
         self.session.reconcile_with_ids(payload, &mut self.have, &mut self.need).map_err(malformed)
     }
 
-    /// What was found.
+    /// What was found, in order: negentropy collects it in a hash set, whose order is another in each process.
     #[must_use]
     pub fn difference(self) -> Difference {
-        let ids = |ids: Vec<Id>| ids.iter().map(|id| ItemId::from_bytes(*id.as_bytes())).collect();
+        let ids = |ids: Vec<Id>| {
+            let mut ids: Vec<_> = ids.iter().map(|id| ItemId::from_bytes(*id.as_bytes())).collect();
+            ids.sort_unstable();
+            ids.dedup();
+            ids
+        };
         Difference { have: ids(self.have), need: ids(self.need) }
     }
 }

@@ -112,7 +112,8 @@ pub enum Why {
 /// What becomes of connections.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum LinkEvent {
-    /// The transport is connected and knows the peer's key; nothing has been said yet.
+    /// The transport is connected and knows the peer's key; nothing has been said yet. For a connection that is
+    /// admitted already: it leads to another address now.
     Up {
         /// The connection.
         conn: ConnId,

@@ -12,6 +12,7 @@ use once_core::waist::{
 use once_core::{Engine, Refusal, group};
 use once_model::header::Header;
 use once_model::ids::{BootId, KernelId};
+use once_model::limits::DISK_RESERVE_BYTES;
 use once_model::sign::KernelKey;
 use once_model::wire::Code;
 use once_model::{certificate::Chain, wire::Frame};
@@ -256,8 +257,27 @@ impl EngineThread {
             let run =
                 group::run(&mut engine, &mut store, &ctx, &mut System, inputs.drain(..), &mut |effect| {
                     post.release(effect);
-                })?;
-            shared.metrics.lock().unwrap_or_else(PoisonError::into_inner).group(begun.elapsed(), &run);
+                });
+            match run {
+                Ok(run) => {
+                    shared
+                        .metrics
+                        .lock()
+                        .unwrap_or_else(PoisonError::into_inner)
+                        .group(begun.elapsed(), &run);
+                }
+                Err(StoreError::Full) => {
+                    // Nothing of the group was written, but the engine has stepped it: begin anew from the rows.
+                    tracing::warn!("the disk is full: what was under way is refused, connections begin anew");
+                    post.give_up();
+                    engine = Engine::new();
+                    group::start(&mut engine, &mut store, &ctx, &mut System, &mut |effect| {
+                        post.release(effect)
+                    })?;
+                    looked_at_disk = None;
+                }
+                Err(error) => return Err(error),
+            }
             if let Some(done) = stop {
                 drop(post);
                 drop(mailbox);
@@ -282,6 +302,19 @@ struct Post<'n> {
 impl<'n> Post<'n> {
     fn new(shared: Arc<Shared>, network: &'n dyn Network) -> Self {
         Self { shared, network, next_token: 0, replies: HashMap::new(), conns: HashMap::new() }
+    }
+
+    /// The disk is full: whoever waits is told so, and every connection ends.
+    fn give_up(&mut self) {
+        const MIB: u64 = 1024 * 1024;
+        let free = once_store::free_bytes(&self.shared.data).unwrap_or(0);
+        let refusal = Refusal::DiskFull { free_mib: free / MIB, reserve_mib: DISK_RESERVE_BYTES / MIB };
+        for (_, reply) in self.replies.drain() {
+            let _ = reply.send(Err(refusal.clone()));
+        }
+        for conn in self.conns.values() {
+            let _ = conn.send(Out::Close(Code::DiskFull));
+        }
     }
 
     fn token(&mut self, reply: ReplyTo) -> Token {

@@ -236,33 +236,6 @@ fn a_backup_that_was_put_back_is_noticed_at_the_first_contact() {
     });
 }
 
-/// The same, but the last that bob heard of alice was said on a connection that was made before the backup was
-/// overtaken: a share tells him as much as a hello.
-#[test]
-fn a_backup_is_noticed_also_when_no_hello_came_after_it() {
-    let dir = tempfile::tempdir().unwrap();
-    story(async {
-        let (alice, bob) = pair(dir.path()).await;
-        alice.stop().await.unwrap();
-        let (data, backup) = (dir.path().join("alice"), dir.path().join("backup"));
-        copy(&data, &backup);
-        let alice = start(dir.path(), "alice").await;
-        alice.exchange(bob.id()).await.unwrap();
-        for n in 0..20 {
-            let (object, _) = alice.import(note(n, "after the backup"), None).await.unwrap();
-            within("a delivery", alice.share(object.key()).to(bob.id()).delivered()).await.unwrap();
-        }
-        alice.stop().await.unwrap();
-        std::fs::remove_dir_all(&data).unwrap();
-        copy(&backup, &data);
-        let alice = start(dir.path(), "alice").await;
-        let client = api(&alice, &data).await;
-        client.call("peers.dial", json!({ "peer": bob.id().to_string() })).await.unwrap();
-        let said = doctor(&client, "peer").await;
-        assert!(said["message"].as_str().unwrap().contains("rolled back"), "{said}");
-    });
-}
-
 fn copy(from: &Path, to: &Path) {
     assert!(Command::new("cp").arg("-a").arg(from).arg(to).status().unwrap().success());
 }

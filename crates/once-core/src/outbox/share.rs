@@ -146,10 +146,11 @@ pub(crate) fn shared(s: &mut Step<'_, '_>, peer: KernelId, shared: &Shared) -> R
             settle(s, &peer, &key)?;
         }
         Some(_) => {
-            // Changed while under way: the debt is for a newer revision.
+            // Changed while under way: the debt is for a newer revision, and so is what clients wait for.
             if was_under_way && let Some(link) = s.engine.links.get_mut(&peer) {
                 link.window.line_up(key);
             }
+            return pump(s, peer);
         }
         None => {}
     }

@@ -2,6 +2,7 @@
 //! says, answers reading requests from a snapshot.
 
 use std::collections::{BTreeSet, HashMap};
+use std::convert::Infallible;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
@@ -30,6 +31,9 @@ const LARGE_AT_ONCE: usize = 2;
 
 /// What was said last should arrive before the connection goes; whoever is slower than this does without.
 const CLOSE_PATIENCE: Duration = Duration::from_millis(500);
+
+/// How often it is looked at where a connection leads.
+const ADDRESS_EVERY: Duration = Duration::from_secs(2);
 
 /// Bytes that are written at once.
 const WRITE_BYTES: usize = 128 * 1024;
@@ -190,7 +194,10 @@ pub(super) async fn run(
     net.tell(Input::Link { peer, event: LinkEvent::Up { conn, dialled, address } }).await;
 
     let streams = tokio::spawn(streams::serve(Arc::clone(net), Arc::clone(&session), peer));
-    let ended = talk(net, &session, peer, conn, dialled, opened, outgoing).await;
+    let ended = tokio::select! {
+        ended = talk(net, &session, peer, conn, dialled, opened, outgoing) => ended,
+        never = watch_address(net, &session) => match never {},
+    };
     streams.abort();
     match &ended {
         Ok(()) => tracing::debug!(peer = %peer.short(), conn, "the session ended"),
@@ -222,6 +229,22 @@ pub(super) async fn run(
     lock(&session.calls).clear();
     net.tell(Input::Link { peer, event: LinkEvent::Down { conn } }).await;
     let _ = mail.send(Mail::Gone { conn }).await;
+}
+
+/// A connection goes along when either side moves to another address. The next dial should go there too.
+async fn watch_address(net: &Net, session: &Session) -> Infallible {
+    session.admitted().await;
+    let mut known = endpoint::address_of(&session.connection);
+    loop {
+        tokio::time::sleep(ADDRESS_EVERY).await;
+        let address = endpoint::address_of(&session.connection);
+        if address.is_some() && address != known {
+            known.clone_from(&address);
+            // For an admitted connection this says no more than where it leads.
+            let event = LinkEvent::Up { conn: session.conn, dialled: false, address };
+            net.tell(Input::Link { peer: session.peer, event }).await;
+        }
+    }
 }
 
 /// Opens the control stream and speaks on it, both ways.
