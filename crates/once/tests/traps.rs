@@ -129,7 +129,9 @@ fn a_share_counts_when_it_is_answered_not_when_it_was_read_and_closed() {
             assert_eq!(parcel.header.key(), object.key());
             let _ = control.lane.send.finish();
             control.connection.close(0_u32.into(), b"thank you");
-            assert!(!delivered.is_finished() && owed() == 1);
+            // The share may have been quicker than the commit of its debt.
+            until("it is owed", || owed() == 1).await;
+            assert!(!delivered.is_finished());
             control = mallory.return_to(&alice, boot).await;
         }
         let Some(Frame::Share(parcel)) = control.hear().await else { panic!("no share") };
@@ -500,7 +502,14 @@ fn a_disk_that_fills_up_at_once_is_no_fault() {
         // It is still there and says so.
         let (object, _) = bob.import(note(900, "small"), None).await.unwrap();
         bob.share(object.key()).to(alice.id()).await.unwrap();
-        let again = alice.import(note(901, &"x".repeat(1_000_000)), None).await.unwrap_err();
+        // A crowd is refused with some care, so there may be room for a few more, one after the other.
+        let mut more = 901..1200;
+        let again = loop {
+            let n = more.next().expect("a refusal before there is no room at all");
+            if let Err(error) = alice.import(note(n, &"x".repeat(1_000_000)), None).await {
+                break error;
+            }
+        };
         assert_eq!(again.code, "disk-full", "{again}");
         assert!(once::api::status(&alice).unwrap()["objects"].as_u64().unwrap() >= kept);
         alice.stop().await.unwrap();

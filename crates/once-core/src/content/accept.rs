@@ -95,14 +95,14 @@ fn compare(head: &HeadRow, new: &HeadRow) -> Verdict {
     let id = header.id();
     match (header.epoch, header.revision).cmp(&(old.epoch, old.revision)) {
         Ordering::Greater => {
-            let next = header.epoch == old.epoch && header.revision == old.revision + 1;
+            let next = header.epoch == old.epoch && old.revision.checked_add(1) == Some(header.revision);
             if next && header.parent != Some(old.id()) { Verdict::Beside } else { Verdict::Newer }
         }
         Ordering::Equal if id == old.id() => Verdict::Known,
         Ordering::Equal => Verdict::Beside,
         Ordering::Less if mutant!(AcceptOlder) => Verdict::Newer,
         Ordering::Less => {
-            let before = header.epoch == old.epoch && header.revision + 1 == old.revision;
+            let before = header.epoch == old.epoch && header.revision.checked_add(1) == Some(old.revision);
             if before && old.parent != Some(id) { Verdict::Beside } else { Verdict::Known }
         }
     }

@@ -126,7 +126,7 @@ impl Checker {
             } else if is == was && id != old_id {
                 wrong.push((4, format!("{key} was replaced by another revision {is:?}")));
             } else if epoch == new.header.epoch
-                && new.header.revision == revision + 1
+                && revision.checked_add(1) == Some(new.header.revision)
                 && new.header.parent != Some(old_id)
             {
                 wrong.push((4, format!("{key} was replaced by a revision that does not continue it")));
