@@ -36,10 +36,10 @@ struct Args {
     /// Only these rows, and the yardsticks they are compared with
     #[arg(long, value_name = "NAME,…", value_delimiter = ',')]
     only: Vec<String>,
-    /// Interleaved rounds; fewer than 5 only with --quick [default: 5, with --quick 1]
+    /// Interleaved rounds; fewer than 5 only with --quick (default: 5, with --quick 1)
     #[arg(long, value_name = "N")]
     rounds: Option<usize>,
-    /// Where the data goes, in a fresh folder that is removed at the end [default: the temporary folder]
+    /// Where the data goes, in a fresh folder that is removed at the end (default: the temporary folder)
     #[arg(long, value_name = "DIR")]
     dir: Option<PathBuf>,
     /// Smoke figures: everything a twentieth as long

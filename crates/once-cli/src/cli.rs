@@ -30,7 +30,7 @@ pub struct Cli {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Options of every command")]
 struct Global {
-    /// The kernel's data directory [default: `once` in the user's data folder, like ~/.local/share/once]
+    /// The kernel's data directory (default: `once` in the user's data folder, like ~/.local/share/once)
     #[arg(long, global = true, env = "ONCE_DATA", hide_env_values = true, value_name = "DIR")]
     data: Option<PathBuf>,
     /// Print JSON: one object per command

@@ -12,7 +12,7 @@ use crate::ui;
 pub struct Follow {
     /// Which object
     object: Option<String>,
-    /// From whom [default: its home]
+    /// From whom (default: its home)
     #[arg(long, value_name = "PEER", requires = "object")]
     from: Option<String>,
 }

@@ -12,7 +12,7 @@ use crate::ui;
 pub struct Grant {
     #[command(flatten)]
     pub(super) right: Right,
-    /// For how long, like 12h or 7d [default: until revoked]
+    /// For how long, like 12h or 7d (default: until revoked)
     #[arg(long, value_name = "TIME", value_parser = ui::parse_ms)]
     expires: Option<u64>,
 }

@@ -12,7 +12,7 @@ use crate::ui;
 /// The ticket goes to stdout. Give it to the other person on a channel that you trust: whoever uses it first is let in.
 #[derive(Debug, Args)]
 pub struct Invite {
-    /// The petname that the newcomer gets here [default: what it calls itself]
+    /// The petname that the newcomer gets here (default: what it calls itself)
     #[arg(long, value_name = "PETNAME")]
     name: Option<String>,
     /// How long the ticket is valid, like 30m, 12h, 7d

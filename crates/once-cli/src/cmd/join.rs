@@ -12,7 +12,7 @@ use crate::ui;
 pub struct Join {
     /// What `once invite` printed there
     ticket: String,
-    /// The petname that the other kernel gets here [default: what it calls itself]
+    /// The petname that the other kernel gets here (default: what it calls itself)
     #[arg(long, value_name = "PETNAME")]
     name: Option<String>,
     /// How long to try, like 10s or 1m

@@ -12,7 +12,7 @@ use crate::ui;
 pub struct Request {
     /// Which object: a UUID or an IOR
     object: String,
-    /// From whom [default: the home that the IOR names, then every connected peer]
+    /// From whom (default: the home that the IOR names, then every connected peer)
     #[arg(long, value_name = "PEER")]
     from: Option<String>,
     /// Print it, but keep no copy

@@ -12,7 +12,7 @@ use crate::ui;
 pub struct Unfollow {
     /// Which object
     object: String,
-    /// From whom [default: its home]
+    /// From whom (default: its home)
     #[arg(long, value_name = "PEER")]
     from: Option<String>,
 }

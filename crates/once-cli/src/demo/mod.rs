@@ -30,7 +30,7 @@ use world::World;
 /// starts ends with it. Exits with 0 if nothing was lost or changed, else with 1.
 #[derive(Debug, Args)]
 pub struct Demo {
-    /// A folder of scenarios [default: generated examples]
+    /// A folder of scenarios (default: generated examples)
     folder: Option<PathBuf>,
     /// Go on exchanging until Ctrl-C: kill any of the printed pids, and watch the verdict stay
     #[arg(long)]
