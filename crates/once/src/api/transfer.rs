@@ -102,7 +102,8 @@ async fn send(
         if delivered { keys.iter().copied().collect() } else { BTreeSet::new() };
     let mut waiting = keys.iter();
     let mut under_way = FuturesUnordered::new();
-    let mut look = tokio::time::interval(LOOK_EVERY);
+    let mut look = tokio::time::interval_at(tokio::time::Instant::now() + LOOK_EVERY, LOOK_EVERY);
+    let mut settled_before: BTreeSet<ObjectKey> = BTreeSet::new();
     look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let total = keys.len();
     loop {
@@ -126,18 +127,20 @@ async fn send(
                 None => return Err(Error::stopping()),
             },
             _ = look.tick(), if under_way.is_empty() => {
-                // An answer that was missed has left no debt behind.
+                // An answer that was missed has left no debt behind. One that was not is on its way here: what is
+                // settled must be so for two looks before it counts as missed.
                 let snapshot = kernel.shared().snapshot();
-                let mut answered = Vec::new();
+                let mut settled = BTreeSet::new();
                 for key in &unanswered {
                     if snapshot.get(Table::Outbox, &rows::peer_object_key(&to, key))?.is_none() {
-                        answered.push(*key);
+                        settled.insert(*key);
                     }
                 }
-                for key in answered {
-                    unanswered.remove(&key);
+                for key in settled.intersection(&settled_before) {
+                    unanswered.remove(key);
                     done.delivered += 1;
                 }
+                settled_before = settled;
             }
         }
         if (done.shared + done.delivered) / 64 != was {
