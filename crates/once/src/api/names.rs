@@ -1,9 +1,11 @@
 //! From what people write to what is meant: objects by UUID, unique beginning or IOR; peers by petname or id.
 
+use std::ops::ControlFlow;
+
 use once_core::query;
 use once_core::rows::{HeadRow, PeerRow};
-use once_core::store::Read;
-use once_model::ids::{KernelId, Line, ObjectKey, Uuid};
+use once_core::store::{Read, Table, scan_prefix};
+use once_model::ids::{Hash, KernelId, Line, Lineage, ObjectKey, Uuid};
 use once_model::ior::Ior;
 
 use crate::{Error, Kernel, Object};
@@ -60,11 +62,28 @@ pub(super) fn objects(rows: &dyn Read, name: &str) -> Result<Vec<HeadRow>, Error
     let mut found = query::with_prefix(rows, &bytes, half, 1000)?;
     if let Some(line) = line {
         let (kind, beginning) = line.split_at(1);
+        // What was unclaimed when it was named so may have been claimed since.
+        let since = if kind == "@" { claimed_since(rows, &bytes, beginning)? } else { Vec::new() };
         found.retain(|row| match row.header.key().line {
-            Line::Claimed(lineage) => kind == "#" && lineage.to_string().starts_with(beginning),
+            Line::Claimed(lineage) => {
+                since.contains(&lineage) || (kind == "#" && lineage.to_string().starts_with(beginning))
+            }
             Line::Unclaimed(hash) => kind == "@" && hash.to_string().starts_with(beginning),
         });
     }
+    Ok(found)
+}
+
+/// The lineages that began from an unclaimed object whose UUID and hash begin like this.
+fn claimed_since(rows: &dyn Read, uuid: &[u8], hash: &str) -> Result<Vec<Lineage>, Error> {
+    let mut found = Vec::new();
+    scan_prefix(rows, Table::Genesis, uuid, &mut |key, value| {
+        let content = key.get(16..).and_then(Hash::from_slice);
+        if content.is_some_and(|content| content.to_string().starts_with(hash)) {
+            found.extend(once_core::txn::decode::<Lineage>(Table::Genesis, &value));
+        }
+        ControlFlow::Continue(())
+    })?;
     Ok(found)
 }
 
