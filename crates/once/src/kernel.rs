@@ -1,24 +1,22 @@
 //! A kernel: the engine on a data directory, and the network around it.
 
-use std::future::{Future, IntoFuture};
 use std::path::{Path, PathBuf};
-use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use once_core::rights::{Grant, Right, Scope};
 use once_core::rows::HeadRow;
-use once_core::waist::{Answer, Change, Command, Event};
-use once_core::{content, invite_hash, query};
-use once_model::ids::{KernelId, Line, ObjectKey};
+use once_core::waist::{Answer, Change, Command};
+use once_core::{invite_hash, query};
+use once_model::ids::{KernelId, ObjectKey};
 use once_model::ior::Ior;
 use once_model::limits::INVITE_VALID_MS;
 use once_model::scenario::Scenario;
-use once_model::wire::{Frame, ShareAnswer};
 use tokio::sync::mpsc::error::TrySendError;
-use tokio::sync::{broadcast, oneshot};
+use tokio::sync::oneshot;
 
+use crate::calls::{Events, Following, Request, Share};
 use crate::datadir::{self, Config};
 use crate::engine::{self, Mail, Shared, now_ms};
 use crate::net::{self, Handle, Listen, Net, Offline, Session, Ticket};
@@ -185,18 +183,6 @@ fn keep_port(data: &Path, config: &mut Config, net: &Net) -> Result<(), Error> {
         datadir::write_config(data, config)?;
     }
     Ok(())
-}
-
-/// A peer's answer to a share.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Delivered {
-    /// It is durable there now.
-    Stored,
-    /// It was there already, or something newer was.
-    Known,
-    /// It is kept there beside another revision.
-    Conflict,
 }
 
 impl Kernel {
@@ -560,266 +546,5 @@ impl Kernel {
         let (done, stopped) = oneshot::channel();
         self.shared().mail.send(Mail::Stop(done)).await.map_err(|_| self.shared().gone())?;
         stopped.await.map_err(|_| self.shared().gone())?
-    }
-}
-
-/// A stream of what happens on a kernel.
-pub struct Events(broadcast::Receiver<Event>);
-
-/// One thing that happened, or a gap.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Heard {
-    /// It happened.
-    Event(Box<Event>),
-    /// The listener was too slow: so many events were skipped.
-    Lagged(u64),
-}
-
-impl Events {
-    /// The next one; `None` when the kernel has stopped.
-    pub async fn next(&mut self) -> Option<Heard> {
-        match self.0.recv().await {
-            Ok(event) => Some(Heard::Event(Box::new(event))),
-            Err(broadcast::error::RecvError::Lagged(missed)) => Some(Heard::Lagged(missed)),
-            Err(broadcast::error::RecvError::Closed) => None,
-        }
-    }
-}
-
-/// The revisions of a followed object, as they come. Dropping it does not end the subscription: see
-/// [`Kernel::unfollow`].
-pub struct Following {
-    kernel: Kernel,
-    key: ObjectKey,
-    events: Events,
-}
-
-impl Following {
-    /// The next revision that is kept here; `None` when the kernel has stopped.
-    pub async fn next(&mut self) -> Option<Object> {
-        loop {
-            match self.events.next().await? {
-                Heard::Event(event) => match *event {
-                    Event::Changed { header, .. } if header.uuid == self.key.uuid => {}
-                    _ => continue,
-                },
-                // Whatever was missed, the newest revision is here.
-                Heard::Lagged(_) => {}
-            }
-            if let Ok(Some(object)) = self.kernel.get(self.key) {
-                return Some(object);
-            }
-        }
-    }
-}
-
-/// A share that does not know its receiver yet.
-#[must_use]
-pub struct Share {
-    kernel: Kernel,
-    key: ObjectKey,
-}
-
-impl Share {
-    /// To whom.
-    pub fn to(self, peer: KernelId) -> ShareTo {
-        ShareTo { kernel: self.kernel, key: self.key, peer }
-    }
-}
-
-/// A share. Awaiting it returns when it is durable here; [`ShareTo::delivered`] when it is durable there.
-#[must_use]
-pub struct ShareTo {
-    kernel: Kernel,
-    key: ObjectKey,
-    peer: KernelId,
-}
-
-impl ShareTo {
-    /// Waits until the peer has answered, however long that takes.
-    ///
-    /// # Errors
-    /// When the object or the peer is not known here, or the peer refuses.
-    pub async fn delivered(self) -> Result<Delivered, Error> {
-        let share = Command::Share { key: self.key, to: self.peer, delivered: true };
-        match self.kernel.command(share).await? {
-            Answer::Delivered(answer) => delivered(answer, &self.peer),
-            other => Err(Error::fault(format!("the engine answered {other:?}"))),
-        }
-    }
-}
-
-pub(crate) fn delivered(answer: ShareAnswer, peer: &KernelId) -> Result<Delivered, Error> {
-    match answer {
-        ShareAnswer::Stored => Ok(Delivered::Stored),
-        ShareAnswer::Known => Ok(Delivered::Known),
-        ShareAnswer::Conflict => Ok(Delivered::Conflict),
-        ShareAnswer::Refused(code) => Err(Error::from_code(code, &format!("share to {}", peer.short()))),
-    }
-}
-
-impl IntoFuture for ShareTo {
-    type Output = Result<(), Error>;
-    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
-
-    fn into_future(self) -> Self::IntoFuture {
-        Box::pin(async move {
-            let share = Command::Share { key: self.key, to: self.peer, delivered: false };
-            self.kernel.command(share).await.map(drop)
-        })
-    }
-}
-
-/// A request for an object.
-#[must_use]
-pub struct Request {
-    kernel: Kernel,
-    ior: Ior,
-    from: Option<KernelId>,
-    within: Duration,
-}
-
-impl Request {
-    /// Ask this peer only.
-    pub fn from(mut self, peer: KernelId) -> Self {
-        self.from = Some(peer);
-        self
-    }
-
-    /// Give up after this time. Default 10 s.
-    pub fn within(mut self, patience: Duration) -> Self {
-        self.within = patience;
-        self
-    }
-
-    fn candidates(&self) -> Result<Vec<KernelId>, Error> {
-        if let Some(peer) = self.from {
-            return Ok(vec![peer]);
-        }
-        let net = self.kernel.online()?;
-        let home = self.ior.home().filter(|home| *home != self.kernel.id());
-        let others = net.connected_peers().into_iter().filter(|peer| Some(*peer) != home);
-        let known = |peer: &KernelId| {
-            once_core::rights::is_peer(&self.kernel.shared().snapshot(), peer).unwrap_or(false)
-        };
-        let all: Vec<_> = home.into_iter().filter(known).chain(others).collect();
-        if all.is_empty() {
-            return Err(Error::unreachable("no peer is connected that could be asked")
-                .with_hint("`once peers` shows the peers; `once join TICKET` makes one"));
-        }
-        Ok(all)
-    }
-
-    async fn run(self) -> Result<Found, Error> {
-        let uuid = self.ior.uuid().ok_or_else(|| {
-            Error::usage(format!("{} names no object: it has no UUID", self.ior))
-                .with_hint("request by UUID or by one of our IORs")
-        })?;
-        let line = match (self.ior.lineage(), self.ior.content()) {
-            (Some(lineage), _) => Some(Line::Claimed(lineage)),
-            (None, Some(content)) => Some(Line::Unclaimed(content)),
-            (None, None) => None,
-        };
-        let mut last = None;
-        for peer in self.candidates()? {
-            let ask = self.ask(peer, uuid, line);
-            match tokio::time::timeout(self.within, ask).await {
-                Ok(Ok(found)) => return Ok(found),
-                Ok(Err(error)) => last = Some(error),
-                Err(_) => {
-                    let late =
-                        format!("kernel {} did not answer within {} s", peer.short(), self.within.as_secs());
-                    last = Some(Error::timeout(late));
-                }
-            }
-        }
-        Err(last.unwrap_or_else(|| Error::unreachable("nobody could be asked")))
-    }
-
-    async fn ask(&self, peer: KernelId, uuid: uuid::Uuid, line: Option<Line>) -> Result<Found, Error> {
-        let mut session = self.kernel.session(peer, self.within).await?;
-        let what = || format!("request of {uuid} from {}", peer.short());
-        let broken =
-            || Error::unreachable(format!("{}: the connection broke", what())).with_hint("try again");
-        let mut answer = session.request(uuid, line).await;
-        if answer.is_none() {
-            // The connection was a dead one: ask once more on the next.
-            session = self.kernel.session(peer, self.within).await?;
-            answer = session.request(uuid, line).await;
-        }
-        let parcel = match answer.ok_or_else(broken)? {
-            Frame::Found(found) => found.parcel,
-            Frame::Absent(absent) => return Err(Error::from_code(absent.code, &what())),
-            _ => return Err(broken()),
-        };
-        let invalid = |_| Error::invalid(format!("{}: the answer is not a valid scenario", what()));
-        let apart = parcel.body.is_none() && !parcel.header.tombstone;
-        let arrival = match apart {
-            true => net::pull(self.kernel.online()?, &session, peer, parcel.header, parcel.chain)
-                .await
-                .map_err(|e| Error::unreachable(format!("{}: {e}", what())))?,
-            false => content::verify(&peer, parcel).map_err(invalid)?,
-        };
-        Ok(Found { kernel: self.kernel.clone(), peer, arrival })
-    }
-}
-
-impl IntoFuture for Request {
-    type Output = Result<Found, Error>;
-    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
-
-    fn into_future(self) -> Self::IntoFuture {
-        Box::pin(self.run())
-    }
-}
-
-/// What a peer answered to a request: verified, not kept yet.
-pub struct Found {
-    kernel: Kernel,
-    peer: KernelId,
-    arrival: once_core::waist::Arrival,
-}
-
-impl Found {
-    /// Who had it.
-    #[must_use]
-    pub fn peer(&self) -> KernelId {
-        self.peer
-    }
-
-    /// The scenario's bytes; `None` if the object was removed.
-    #[must_use]
-    pub fn bytes(&self) -> Option<&Bytes> {
-        self.arrival.body.as_ref()
-    }
-
-    /// The object's identity.
-    #[must_use]
-    pub fn key(&self) -> ObjectKey {
-        self.arrival.header.key()
-    }
-
-    pub(crate) fn header(&self) -> &once_model::header::Header {
-        &self.arrival.header
-    }
-
-    pub(crate) fn home(&self) -> Option<KernelId> {
-        self.arrival.chain.as_ref().map(once_model::certificate::Chain::home)
-    }
-
-    /// Keeps it here, durably.
-    ///
-    /// # Errors
-    /// When the disk is nearly full.
-    pub async fn keep(self) -> Result<Object, Error> {
-        let (reply, kept) = oneshot::channel();
-        let key = self.key();
-        let shared = self.kernel.shared();
-        let mail = Mail::Arrived { peer: self.peer, arrival: self.arrival, offered: false, reply };
-        shared.mail.send(mail).await.map_err(|_| shared.gone())?;
-        match kept.await.map_err(|_| shared.gone())?? {
-            Answer::Kept(ShareAnswer::Refused(code)) => Err(Error::from_code(code, "keep")),
-            _ => self.kernel.get(key)?.ok_or_else(|| Error::fault("what was kept is not there")),
-        }
     }
 }

@@ -6,6 +6,7 @@
 //! move scenarios. [`api`] is how other programs on the machine talk to a running kernel.
 
 pub mod api;
+mod calls;
 mod datadir;
 mod engine;
 mod error;
@@ -14,9 +15,10 @@ mod metrics;
 mod net;
 mod object;
 
+pub use calls::{Delivered, Events, Following, Found, Heard, Request, Share, ShareTo};
 pub use datadir::{InitOptions, Initialised, init, is_initialised};
 pub use error::Error;
-pub use kernel::{Builder, Delivered, Events, Following, Found, Heard, Kernel, Request, Share, ShareTo};
+pub use kernel::{Builder, Kernel};
 pub use net::{Progress, Report, Ticket};
 pub use object::{Object, State};
 
