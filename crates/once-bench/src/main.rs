@@ -20,6 +20,10 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use clap::{Parser, Subcommand};
 
+/// The allocator of the binary `once`, for yardsticks and engine alike.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Any failure: the bench only ever prints it.
 pub type Res<T> = Result<T, Box<dyn Error + Send + Sync>>;
 

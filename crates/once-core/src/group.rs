@@ -8,6 +8,10 @@ use crate::store::{Durability, Store, StoreError};
 use crate::txn::Txn;
 use crate::waist::{Ctx, Effect, Effects, Entropy, Input};
 
+/// Effects that need not wait for the commit are released after so many inputs at the latest. One by one, each would
+/// wake the network's thread for a packet of its own.
+const EARLY_INPUTS: usize = 16;
+
 /// What a group came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Committed {
@@ -60,14 +64,18 @@ pub fn run<S: Store>(
 ) -> Result<Committed, StoreError> {
     engine.group += 1;
     let mut txn = Txn::new(store);
-    let mut held = Vec::new();
+    let (mut early, mut held) = (Vec::new(), Vec::new());
     let mut count = 0;
     for input in inputs {
         count += 1;
         let Effects { now, after } = engine.step(&mut txn, ctx, rng, input)?;
-        now.into_iter().for_each(&mut *release);
+        early.extend(now);
         held.extend(after);
+        if count % EARLY_INPUTS == 0 {
+            early.drain(..).for_each(&mut *release);
+        }
     }
+    early.drain(..).for_each(&mut *release);
     if mutant!(AckBeforeCommit) {
         held.drain(..).for_each(&mut *release);
     }

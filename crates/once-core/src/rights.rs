@@ -140,8 +140,15 @@ pub fn is_peer(rows: &dyn Read, kernel: &KernelId) -> Result<bool, StoreError> {
 /// # Errors
 /// When the store cannot be read.
 pub fn may_share(rows: &dyn Read, kernel: &KernelId, now_ms: u64) -> Result<bool, StoreError> {
-    let granted = || granted(rows, &Scope::Kernel, Right::Share, kernel, now_ms);
-    Ok(is_peer(rows, kernel)? && (mutant!(SkipShareRight) || granted()?))
+    Ok(is_peer(rows, kernel)? && has_share(rows, kernel, now_ms)?)
+}
+
+/// Whether a peer holds the right to store scenarios here.
+///
+/// # Errors
+/// When the store cannot be read.
+pub(crate) fn has_share(rows: &dyn Read, peer: &KernelId, now_ms: u64) -> Result<bool, StoreError> {
+    Ok(mutant!(SkipShareRight) || granted(rows, &Scope::Kernel, Right::Share, peer, now_ms)?)
 }
 
 /// What a peer may read, asked for many objects at once: the grants on the kernel and on components are looked up

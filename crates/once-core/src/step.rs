@@ -95,7 +95,7 @@ impl Engine {
                 }
                 Why::Shared { .. } => {}
                 Why::Asked { token } => {
-                    let answer = content::accept(&mut step, peer, arrival, false)?;
+                    let answer = content::accept(&mut step, peer, arrival, None)?;
                     step.out.push(Effect::Reply { token, reply: Ok(Answer::Kept(answer)) });
                 }
                 Why::Offered { token } => {

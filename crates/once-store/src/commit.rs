@@ -1,5 +1,6 @@
 //! The store: one commit at a time, and the end of it.
 
+use std::cell::RefCell;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -9,6 +10,7 @@ use bytes::Bytes;
 use fjall::{AbstractTree, Database, Keyspace, OwnedWriteBatch, PersistMode, Slice};
 use once_core::store::{Batch, Durability, Store, StoreError, Table};
 
+use crate::cache::RowCache;
 use crate::disk::free_bytes;
 use crate::journal::SYNCED;
 use crate::lock::Lock;
@@ -66,6 +68,7 @@ impl Drop for Inner {
 /// safe as a crash: nothing committed is lost to the process, but the next open replays the journal.
 pub struct FjallStore {
     inner: Arc<Inner>,
+    pub(crate) cache: RefCell<RowCache>,
     reserve_bytes: u64,
     /// Everything committed is on disk.
     synced: bool,
@@ -82,7 +85,8 @@ impl fmt::Debug for FjallStore {
 impl FjallStore {
     /// Opening has synced whatever was recovered.
     pub(crate) fn new(inner: Inner, reserve_bytes: u64) -> Self {
-        Self { inner: Arc::new(inner), reserve_bytes, synced: true, failed: None }
+        let cache = RefCell::default();
+        Self { inner: Arc::new(inner), cache, reserve_bytes, synced: true, failed: None }
     }
 
     pub(crate) fn inner(&self) -> &Inner {
@@ -212,6 +216,10 @@ impl Store for FjallStore {
             return Err(self.fail("writing the journal", &error));
         }
         self.synced = durability == Durability::Synced || (self.synced && batch.rows.is_empty());
+        let cache = self.cache.get_mut();
+        for (table, key, value) in batch.rows {
+            cache.committed(table, disk_key(table, &key), value);
+        }
         Ok(())
     }
 }

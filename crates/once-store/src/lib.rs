@@ -23,6 +23,7 @@
 //! # }
 //! ```
 
+mod cache;
 mod commit;
 mod disk;
 mod error;

@@ -65,9 +65,10 @@ pub(crate) fn database(builder: DatabaseBuilder<Database>, options: &Options) ->
 pub(crate) fn rows() -> KeyspaceCreateOptions {
     KeyspaceCreateOptions::default()
         .max_memtable_size(MEMTABLE_BYTES)
-        // In pieces: of the filter of a table of 64 MiB, 200 KiB as a whole, a read needs 4 KiB.
-        .filter_block_partitioning_policy(PartitioningPolicy::all(true))
-        .index_block_partitioning_policy(PartitioningPolicy::all(true))
+        // In pieces: of the filter of a table of 64 MiB, 200 KiB as a whole, a read needs 4 KiB. Not so in the first
+        // level, whose few small tables every read looks through: there they are whole and stay in memory.
+        .filter_block_partitioning_policy(PartitioningPolicy::new([false, true]))
+        .index_block_partitioning_policy(PartitioningPolicy::new([false, true]))
 }
 
 pub(crate) fn bodies() -> KeyspaceCreateOptions {

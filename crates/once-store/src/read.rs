@@ -46,7 +46,14 @@ fn visit_all(table: Table, mut rows: Iter, visit: Visit<'_>) -> Result<(), Store
 
 impl Read for FjallStore {
     fn get(&self, table: Table, key: &[u8]) -> Result<Option<Bytes>, StoreError> {
-        get_one(table, || self.inner().keyspace(table).get(disk_key(table, key)))
+        let disk_key = disk_key(table, key);
+        let known = self.cache.borrow_mut().get(&disk_key);
+        if let Some(value) = known {
+            return Ok(value);
+        }
+        let value = get_one(table, || self.inner().keyspace(table).get(&disk_key))?;
+        self.cache.borrow_mut().found(table, disk_key, value.as_ref());
+        Ok(value)
     }
 
     fn scan(&self, table: Table, from: &[u8], to: Option<&[u8]>, visit: Visit<'_>) -> Result<(), StoreError> {

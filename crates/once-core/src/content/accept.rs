@@ -14,13 +14,13 @@ use crate::store::{Read, StoreError, Table};
 use crate::txn;
 use crate::waist::Arrival;
 
-/// Keeps what arrived, if it is new. `shared`: the peer wants it kept, so it needs the right and counts against the
-/// quota; otherwise someone here asked for it.
+/// Keeps what arrived, if it is new. With a quota, in bytes, it counts against that: the peer wants it kept. Without,
+/// someone here asked for it.
 pub(crate) fn accept(
     s: &mut Step<'_, '_>,
     peer: KernelId,
     arrival: Arrival,
-    shared: bool,
+    quota_bytes: Option<u64>,
 ) -> Result<ShareAnswer, StoreError> {
     let key = arrival.header.key();
     let head = rows::head(s.txn, &key)?;
@@ -29,7 +29,7 @@ pub(crate) fn accept(
         header: arrival.header,
         home,
         from: Some(peer),
-        charged: shared,
+        charged: quota_bytes.is_some(),
         stored_ms: s.ctx.now_ms,
         conflicts_dropped: head.as_ref().map_or(0, |head| head.conflicts_dropped),
         // `verify` has checked the signature of whatever did not come from its home.
@@ -52,7 +52,9 @@ pub(crate) fn accept(
     }
     // What is kept beside the head gives nothing back.
     let replaced = head.as_ref().filter(|_| verdict == Verdict::Newer);
-    if shared && over_quota(s, &peer, row.header.size, replaced)? {
+    if let Some(quota_bytes) = quota_bytes
+        && over_quota(s, &peer, quota_bytes, row.header.size, replaced)?
+    {
         return Ok(ShareAnswer::Refused(Code::Quota));
     }
     if verdict == Verdict::Beside && !mutant!(ConflictOverwritesHead) {
@@ -112,14 +114,14 @@ fn compare(head: &HeadRow, new: &HeadRow) -> Verdict {
 pub(crate) fn over_quota(
     s: &Step<'_, '_>,
     peer: &KernelId,
+    quota_bytes: u64,
     bytes: u64,
     old: Option<&HeadRow>,
 ) -> Result<bool, StoreError> {
-    let quota = rows::peer(s.txn, peer)?.map_or(0, |peer| peer.quota_bytes);
     let given_back =
         old.filter(|old| old.charged && old.from == Some(*peer)).map_or(0, |old| old.header.size);
     let used = rows::usage(s.txn, peer)?.stored_bytes.saturating_sub(given_back);
-    Ok(used.saturating_add(bytes) > quota && !mutant!(ForgetQuota))
+    Ok(used.saturating_add(bytes) > quota_bytes && !mutant!(ForgetQuota))
 }
 
 /// Keeps a revision that the head does not continue, at most [`CONFLICTS_MAX_BODIES`] of them; further ones are

@@ -233,6 +233,10 @@ fn living(s: &Step<'_, '_>, key: &ObjectKey) -> Result<HeadRow, Failure> {
 /// The key under which an object is found now: an unclaimed copy may have been claimed since the caller looked.
 pub(crate) fn current_key(s: &Step<'_, '_>, key: &ObjectKey) -> Result<ObjectKey, StoreError> {
     let Line::Unclaimed(content) = key.line else { return Ok(*key) };
+    // A claim takes the copy away: while it is there, nothing else needs to be looked for.
+    if s.txn.get(Table::Head, &key.to_row())?.is_some() {
+        return Ok(*key);
+    }
     let place = rows::content_key(&key.uuid, &content);
     let lineage: Option<Lineage> = txn::get(s.txn, Table::Genesis, &place)?;
     Ok(lineage.map_or(*key, |lineage| ObjectKey { uuid: key.uuid, line: Line::Claimed(lineage) }))

@@ -57,7 +57,7 @@ pub(super) fn keep(
             // Its grant has ended, or the object is of another component now.
             outbox::end_following(s, follower, &key)?;
         } else if Some(follower) != new.from {
-            outbox::owe(s, follower, key, new.header.id(), Debt::Followed)?;
+            outbox::owe(s, follower, new, Debt::Followed)?;
         }
     }
     s.out.push(Effect::Event(Event::Changed { header: Box::new(new.header.clone()), from: new.from }));

@@ -23,6 +23,9 @@ pub(crate) fn follow(s: &mut Step<'_, '_>, key: ObjectKey, from: KernelId) -> Re
     }
     let row = FollowRow { since_ms: s.ctx.now_ms };
     s.txn.put(Table::Subscription, &rows::peer_object_key(&from, &key), &row);
+    if let Some(link) = s.engine.links.get_mut(&from) {
+        link.may_follow = true;
+    }
     if let Some(conn) = s.up(&from) {
         subscribe(s, from, conn, key)?;
     }
@@ -100,6 +103,9 @@ pub(crate) fn subscribe_all(s: &mut Step<'_, '_>, peer: KernelId, conn: ConnId) 
         keys.extend(row.get(KernelId::LEN..).and_then(ObjectKey::from_row));
         ControlFlow::Continue(())
     })?;
+    if let Some(link) = s.engine.links.get_mut(&peer) {
+        link.may_follow = !keys.is_empty();
+    }
     keys.into_iter().try_for_each(|key| subscribe(s, peer, conn, key))
 }
 
@@ -124,9 +130,8 @@ pub(crate) fn followed(
         s.txn.put(Table::Follower, &place, &FollowRow { since_ms: s.ctx.now_ms });
     }
     s.out.send(peer, conn, Frame::Following(Following { key: follow.key, on: true, code: None }));
-    let id = head.header.id();
-    if follow.have != Some(id) {
-        owe(s, peer, key, id, Debt::Followed)?;
+    if follow.have != Some(head.header.id()) {
+        owe(s, peer, &head, Debt::Followed)?;
     }
     Ok(())
 }

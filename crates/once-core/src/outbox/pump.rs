@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 
 use bytes::Bytes;
 use once_model::certificate::Chain;
-use once_model::ids::{Hash, KernelId, ObjectKey};
+use once_model::ids::{KernelId, ObjectKey};
 use once_model::limits::{
     INLINE_MAX_BYTES, OUTBOX_MAX_ROWS, RESEND_AFTER_MS, WINDOW_MAX_BYTES, WINDOW_MAX_SHARES,
 };
@@ -64,6 +64,12 @@ impl Window {
             || self.inflight.len() < WINDOW_MAX_SHARES && self.inflight_bytes < WINDOW_MAX_BYTES
     }
 
+    /// Whether everything that is owed on this admitted connection is remembered here, and this is not among it. Most
+    /// new debts are such: they need no search for an older one.
+    fn surely_not_owed(&self, key: &ObjectKey) -> bool {
+        self.next.is_none() && self.waiting.is_empty() && !self.put_off && !self.inflight.contains_key(key)
+    }
+
     /// Takes a share out of the window.
     pub fn answered(&mut self, key: &ObjectKey) -> bool {
         let Some(gone) = self.inflight.remove(key) else { return false };
@@ -111,12 +117,16 @@ pub(crate) enum Debt {
 pub(crate) fn owe(
     s: &mut Step<'_, '_>,
     peer: KernelId,
-    key: ObjectKey,
-    id: Hash,
+    head: &HeadRow,
     debt: Debt,
 ) -> Result<bool, StoreError> {
+    let key = head.header.key();
     let place = rows::peer_object_key(&peer, &key);
-    let known: Option<OutboxRow> = txn::get(s.txn, Table::Outbox, &place)?;
+    let up = s.engine.links.get(&peer).filter(|link| link.up().is_some());
+    let known: Option<OutboxRow> = match up {
+        Some(link) if link.window.surely_not_owed(&key) => None,
+        _ => txn::get(s.txn, Table::Outbox, &place)?,
+    };
     if known.is_none() {
         let mut usage = rows::usage(s.txn, &peer)?;
         if usage.owed_rows >= OUTBOX_MAX_ROWS {
@@ -129,7 +139,7 @@ pub(crate) fn owe(
     let since_ms = known.map_or(s.ctx.now_ms, |row| row.since_ms);
     // Once shared on purpose, it stays so until it is answered.
     let followed = debt == Debt::Followed && known.is_none_or(|row| row.followed);
-    let row = OutboxRow { since_ms, id, followed };
+    let row = OutboxRow { since_ms, id: head.header.id(), followed };
     if debt == Debt::Awaited || mutant!(LazyDebts) {
         s.txn.put_lazily(Table::Outbox, &place, &row);
     } else {
@@ -143,7 +153,7 @@ pub(crate) fn owe(
         return Ok(true);
     }
     if window.next.is_none() && window.waiting.is_empty() && window.has_room() {
-        send(s, peer, conn, key)?;
+        send_head(s, peer, conn, head.clone(), followed)?;
     } else {
         window.line_up(key);
     }
@@ -255,8 +265,21 @@ fn next_rows(
 fn send(s: &mut Step<'_, '_>, peer: KernelId, conn: ConnId, key: ObjectKey) -> Result<(), StoreError> {
     let place = rows::peer_object_key(&peer, &key);
     let Some(row) = txn::get::<OutboxRow>(s.txn, Table::Outbox, &place)? else { return Ok(()) };
-    let followed = row.followed;
-    let Some(mut head) = rows::head(s.txn, &key)? else { return send_elsewhere(s, peer, key, followed) };
+    match rows::head(s.txn, &key)? {
+        Some(head) => send_head(s, peer, conn, head, row.followed),
+        None => send_elsewhere(s, peer, key, row.followed),
+    }
+}
+
+/// Sends an object's newest revision.
+fn send_head(
+    s: &mut Step<'_, '_>,
+    peer: KernelId,
+    conn: ConnId,
+    mut head: HeadRow,
+    followed: bool,
+) -> Result<(), StoreError> {
+    let key = head.header.key();
     if followed && !rights::may_read(s.txn, &peer, &head, s.ctx.now_ms)? && !mutant!(RevokedFollowerServed) {
         settle(s, &peer, &key)?;
         return follow::end_following(s, peer, &key);
@@ -313,7 +336,7 @@ fn send_elsewhere(
             s.engine.deliveries.entry((peer, current)).or_default().extend(waiting);
         }
         let debt = if followed { Debt::Followed } else { Debt::Promised };
-        owe(s, peer, current, head.header.id(), debt)?;
+        owe(s, peer, &head, debt)?;
         return Ok(());
     }
     for token in waiting {

@@ -1,7 +1,7 @@
 //! Sharing: pushing an object to a peer, and answering such a push.
 
 use once_model::certificate::Chain;
-use once_model::ids::{KernelId, ObjectKey};
+use once_model::ids::{Hash, KernelId, ObjectKey};
 use once_model::limits::{RESEND_AFTER_MS, SCENARIO_MAX_BYTES};
 use once_model::wire::{Code, Frame, Parcel, ShareAnswer, Shared};
 
@@ -10,7 +10,7 @@ use super::pump::{Debt, may_pass_on, owe, pump, settle};
 use crate::content;
 use crate::refusal::{Failure, Refusal};
 use crate::rights;
-use crate::rows::{self, OutboxRow};
+use crate::rows::{self, OutboxRow, PeerStatus};
 use crate::step::Step;
 use crate::store::{Read, StoreError, Table};
 use crate::txn;
@@ -34,7 +34,7 @@ pub(crate) fn share(
         return Err(Refusal::Unsigned(key).into());
     }
     let debt = if delivered { Debt::Awaited } else { Debt::Promised };
-    if !owe(s, to, key, head.header.id(), debt)? {
+    if !owe(s, to, &head, debt)? {
         return Err(Refusal::OutboxFull { peer: to, rows: rows::usage(s.txn, &to)?.owed_rows }.into());
     }
     if !delivered {
@@ -61,7 +61,9 @@ pub(crate) fn announced(
         ShareAnswer::Known
     } else if header.size > SCENARIO_MAX_BYTES as u64 {
         ShareAnswer::Refused(Code::TooLarge)
-    } else if welcome == Some(Welcome::Guest) && content::over_quota(s, &peer, header.size, head.as_ref())? {
+    } else if let Some(Welcome::Guest { quota_bytes }) = welcome
+        && content::over_quota(s, &peer, quota_bytes, header.size, head.as_ref())?
+    {
         ShareAnswer::Refused(Code::Quota)
     } else {
         s.out.push(Effect::Pull { peer, conn, header: Box::new(header), chain });
@@ -91,7 +93,8 @@ pub(crate) fn admit(
     arrival: Arrival,
 ) -> Result<ShareAnswer, StoreError> {
     match welcome(s, &peer, &arrival.header.key(), arrival.chain.as_ref())? {
-        Some(welcome) => content::accept(s, peer, arrival, welcome == Welcome::Guest),
+        Some(Welcome::Guest { quota_bytes }) => content::accept(s, peer, arrival, Some(quota_bytes)),
+        Some(Welcome::Asked) => content::accept(s, peer, arrival, None),
         None => Ok(ShareAnswer::Refused(Code::Denied)),
     }
 }
@@ -102,7 +105,7 @@ enum Welcome {
     /// It is followed for it: asked for, so nothing is charged.
     Asked,
     /// It has the right to share, into its quota.
-    Guest,
+    Guest { quota_bytes: u64 },
 }
 
 fn welcome(
@@ -111,17 +114,21 @@ fn welcome(
     key: &ObjectKey,
     chain: Option<&Chain>,
 ) -> Result<Option<Welcome>, StoreError> {
-    if !rights::is_peer(s.txn, peer)? {
-        return Ok(None);
-    }
-    // What is followed as unclaimed is followed as whatever it was claimed as. The subscription keeps the key: several
-    // kernels may have claimed the same copy, and which of their objects the peer follows is its to say.
-    for key in with_copy(key, chain) {
-        if s.txn.get(Table::Subscription, &rows::peer_object_key(peer, &key))?.is_some() {
-            return Ok(Some(Welcome::Asked));
+    let row = rows::peer(s.txn, peer)?.filter(|row| row.status == PeerStatus::Active);
+    let Some(row) = row else { return Ok(None) };
+    // Whoever follows nothing there need not look.
+    let may_follow = s.engine.links.get(peer).is_none_or(|link| link.may_follow || link.up().is_none());
+    if may_follow {
+        // What is followed as unclaimed is followed as whatever it was claimed as. The subscription keeps the key:
+        // several kernels may have claimed the same copy, and which of their objects the peer follows is its to say.
+        for key in with_copy(key, chain) {
+            if s.txn.get(Table::Subscription, &rows::peer_object_key(peer, &key))?.is_some() {
+                return Ok(Some(Welcome::Asked));
+            }
         }
     }
-    Ok(rights::may_share(s.txn, peer, s.ctx.now_ms)?.then_some(Welcome::Guest))
+    let guest = Welcome::Guest { quota_bytes: row.quota_bytes };
+    Ok(rights::has_share(s.txn, peer, s.ctx.now_ms)?.then_some(guest))
 }
 
 /// A peer answered a share: the debt is settled, unless the object has changed since.
@@ -139,10 +146,9 @@ pub(crate) fn shared(s: &mut Step<'_, '_>, peer: KernelId, shared: &Shared) -> R
         }
         return pump(s, peer);
     }
-    // The row may name an older revision than the one that was sent: what is sent is always the newest.
-    let newest = rows::head(s.txn, &key)?.map(|head| head.header.id());
     match row {
-        Some(row) if row.id == id || newest == Some(id) || mutant!(SettleByAnyAnswer) => {
+        // The row may name an older revision than the one that was sent: what is sent is always the newest.
+        Some(row) if row.id == id || is_newest(s, &key, id)? || mutant!(SettleByAnyAnswer) => {
             settle(s, &peer, &key)?;
         }
         Some(_) => {
@@ -161,4 +167,8 @@ pub(crate) fn shared(s: &mut Step<'_, '_>, peer: KernelId, shared: &Shared) -> R
     }
     s.out.push(Effect::Event(Event::Delivered { peer, key, answer }));
     pump(s, peer)
+}
+
+fn is_newest(s: &Step<'_, '_>, key: &ObjectKey, id: Hash) -> Result<bool, StoreError> {
+    Ok(rows::head(s.txn, key)?.is_some_and(|head| head.header.id() == id))
 }

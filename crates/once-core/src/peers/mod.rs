@@ -36,6 +36,8 @@ pub(crate) struct Link {
     /// A redial timer is running.
     pub redial_set: bool,
     pub window: Window,
+    /// Whether anything may be followed there. Known once the connection is admitted.
+    pub may_follow: bool,
     /// The group in which the connection was admitted. Until that group is committed nothing may leave early: it
     /// would overtake `admitted`.
     pub admitted_in: u64,
@@ -43,7 +45,14 @@ pub(crate) struct Link {
 
 impl Link {
     fn new() -> Self {
-        Self { phase: Phase::Idle, failures: 0, redial_set: false, window: Window::default(), admitted_in: 0 }
+        Self {
+            phase: Phase::Idle,
+            failures: 0,
+            redial_set: false,
+            window: Window::default(),
+            may_follow: true,
+            admitted_in: 0,
+        }
     }
 
     /// The admitted connection.
