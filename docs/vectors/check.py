@@ -158,11 +158,11 @@ CERTIFICATE = record(
     ("incarnation", BYTES16), ("base", HASH), ("base_revision", U64), ("base_id", HASH), ("signer", KERNEL),
     ("signature?", blob(64)))
 CHAIN = record(("genesis", GENESIS), ("links", each(CERTIFICATE)))
-PARCEL = record(("header", HEADER), ("chain?", CHAIN), ("body?", blob()))
+PARCEL = record(("header", HEADER), ("chain?", CHAIN), ("body?", blob()), ("commit?", U64))
 ANSWER = known(choice(stored=(0, None), known=(1, None), conflict=(2, None), refused=(3, CODE)))
 FRAME = choice(
     hello=(0, GREETING), admitted=(1, GREETING), denied=(2, CODE), share=(3, PARCEL),
-    shared=(4, record(("key", KEY), ("id", HASH), ("answer", ANSWER))),
+    shared=(4, record(("key", KEY), ("id", HASH), ("answer", ANSWER), ("commit?", U64))),
     request=(5, record(("call", U64), ("uuid", uuid_text), ("line?", LINE))),
     found=(6, record(("call", U64), ("parcel", PARCEL))), absent=(7, record(("call", U64), ("code", CODE))),
     follow=(8, record(("key", KEY), ("have?", HASH))), unfollow=(9, KEY),

@@ -3,6 +3,7 @@
 use once_model::ids::KernelId;
 
 use crate::meta;
+use crate::peers;
 use crate::step::Engine;
 use crate::store::{Durability, Store, StoreError};
 use crate::txn::Txn;
@@ -76,6 +77,7 @@ pub fn run<S: Store>(
         }
     }
     early.drain(..).for_each(&mut *release);
+    peers::note(engine, &mut txn)?;
     if mutant!(AckBeforeCommit) {
         held.drain(..).for_each(&mut *release);
     }

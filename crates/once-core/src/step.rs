@@ -24,6 +24,8 @@ pub struct Engine {
     pub(crate) joins: BTreeMap<KernelId, Vec<Token>>,
     /// Where those call from who have not been admitted yet.
     pub(crate) callers: BTreeMap<ConnId, String>,
+    /// How far peers said they are, since the last group.
+    pub(crate) heard: BTreeMap<KernelId, u64>,
     /// Free bytes on the disk, as last heard.
     pub(crate) disk_free_bytes: u64,
     /// Counts the groups of this run.
@@ -49,6 +51,7 @@ impl Engine {
             deliveries: BTreeMap::new(),
             joins: BTreeMap::new(),
             callers: BTreeMap::new(),
+            heard: BTreeMap::new(),
             disk_free_bytes: u64::MAX,
             group: 0,
             commit: 0,

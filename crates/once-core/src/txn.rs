@@ -71,6 +71,12 @@ impl<'s> Txn<'s> {
         self.synced = true;
     }
 
+    /// Whether the commit will wait for the disk, as far as is known by now.
+    #[must_use]
+    pub fn is_synced(&self) -> bool {
+        self.synced
+    }
+
     fn write(&mut self, table: Table, key: &[u8], value: Option<Bytes>) {
         let before = self.overlay.entry(table).or_default().insert(key.to_vec(), value);
         self.undo.push((table, key.to_vec(), before));

@@ -316,6 +316,8 @@ pub struct Arrival {
     pub chain: Option<Chain>,
     /// The verbatim bytes, unless it is a tombstone.
     pub body: Option<Bytes>,
+    /// How far the sender said it is: its commit number.
+    pub commit: Option<u64>,
 }
 
 /// What the shell does for the engine.

@@ -221,6 +221,10 @@ pub struct Parcel {
         nil = "body::nil"
     )]
     pub body: Option<Bytes>,
+    /// The sender's commit number as it was on its disk when this left. Whoever later knows a lower number of itself
+    /// was rolled back.
+    #[n(3)]
+    pub commit: Option<u64>,
 }
 
 /// What a receiver did with a share.
@@ -316,6 +320,9 @@ pub struct Shared {
     /// What became of it.
     #[n(2)]
     pub answer: ShareAnswer,
+    /// The answering kernel's commit number, on its disk when this left.
+    #[n(3)]
+    pub commit: Option<u64>,
 }
 
 /// A request for one object.

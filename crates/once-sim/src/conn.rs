@@ -314,7 +314,7 @@ impl World {
             Err(code) => {
                 let answer = ShareAnswer::Refused(code);
                 self.cover.met(coverage::share(answer));
-                self.send_from(index, conn, &Frame::Shared(Shared { key, id, answer }));
+                self.send_from(index, conn, &Frame::Shared(Shared { key, id, answer, commit: None }));
             }
         }
     }

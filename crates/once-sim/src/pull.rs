@@ -143,7 +143,7 @@ impl World {
         self.cover.met("state body pulled");
         transfer.have.extend_from_slice(&bytes);
         let Transfer { node, peer, conn, header, chain, have, call } = transfer;
-        let parcel = Parcel { header, chain, body: Some(have.into()) };
+        let parcel = Parcel { header, chain, body: Some(have.into()), commit: None };
         match call {
             Some(call) => self.keep_asked(node, peer, call, parcel),
             None => self.receive(node, conn, peer, parcel),

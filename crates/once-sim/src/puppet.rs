@@ -126,7 +126,7 @@ impl Puppet {
             chain.links.push(link);
         }
         header.sign(&self.key);
-        Some(Parcel { header, chain: Some(chain), body: Some(scenario.bytes().clone()) })
+        Some(Parcel { header, chain: Some(chain), body: Some(scenario.bytes().clone()), commit: None })
     }
 
     fn continued(&self, known: &Parcel, rng: &mut Rng) -> Option<Parcel> {
@@ -161,7 +161,7 @@ impl Puppet {
         }
         header.sign(&self.key);
         let body = (!tombstone).then(|| scenario.bytes().clone());
-        Some(Parcel { header, chain: Some(chain.clone()), body })
+        Some(Parcel { header, chain: Some(chain.clone()), body, commit: None })
     }
 
     /// Something that must not be kept.
@@ -304,7 +304,7 @@ impl World {
             }),
             11 => key.map(|key| {
                 let id = Hash::from_bytes(rng.bytes());
-                Frame::Shared(Shared { key, id, answer: ShareAnswer::Known })
+                Frame::Shared(Shared { key, id, answer: ShareAnswer::Known, commit: None })
             }),
             12 => Some(Frame::Admitted(puppet.greeting(&mut rng))),
             13 => Some(Frame::Hello(puppet.greeting(&mut rng))),
@@ -374,7 +374,7 @@ impl World {
                 };
                 self.cover.met(crate::coverage::share(answer));
                 let id = if rng.one_in(6) { Hash::from_bytes(rng.bytes()) } else { id };
-                (!rng.one_in(4)).then_some(Frame::Shared(Shared { key, id, answer }))
+                (!rng.one_in(4)).then_some(Frame::Shared(Shared { key, id, answer, commit: None }))
             }
             Frame::Follow(follow) => Some(Frame::Following(Following {
                 key: follow.key,

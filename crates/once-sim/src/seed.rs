@@ -114,8 +114,16 @@ impl World {
                 self.command(Kernel(0), Command::Create { scenario });
                 self.run_for(1000);
             }
-            // Peers learn the commit number when they greet.
-            self.cut(Kernel(0), Kernel(1)).run_for(3000);
+            // Peers learn the commit number when they greet, and from shares.
+            if self.rng.one_in(2)
+                && let Some((_, key)) = self.items(0).last().copied()
+            {
+                let (to, delivered) = (self.id(Kernel(1)), true);
+                self.command(Kernel(0), Command::Share { key, to, delivered });
+                self.run_for(3000);
+            } else {
+                self.cut(Kernel(0), Kernel(1)).run_for(3000);
+            }
         }
         if !self.nodes[0].is_up() {
             return;

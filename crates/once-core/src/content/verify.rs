@@ -16,7 +16,7 @@ use crate::waist::Arrival;
 /// # Errors
 /// [`Code::Invalid`] or [`Code::TooLarge`].
 pub fn verify(sender: &KernelId, parcel: Parcel) -> Result<Arrival, Code> {
-    let Parcel { header, chain, body } = parcel;
+    let Parcel { header, chain, body, commit } = parcel;
     let invalid = |ok: bool| if ok { Ok(()) } else { Err(Code::Invalid) };
     if header.size > SCENARIO_MAX_BYTES as u64 {
         return Err(Code::TooLarge);
@@ -50,7 +50,7 @@ pub fn verify(sender: &KernelId, parcel: Parcel) -> Result<Arrival, Code> {
             && header.signature.is_none()
             && chain.is_none();
         invalid(plain)?;
-        return Ok(Arrival { header, chain, body });
+        return Ok(Arrival { header, chain, body, commit });
     };
     let (Some(chain), Some(certificate)) = (chain, header.certificate) else { return Err(Code::Invalid) };
     chain.verify(lineage).map_err(|_| Code::Invalid)?;
@@ -60,5 +60,5 @@ pub fn verify(sender: &KernelId, parcel: Parcel) -> Result<Arrival, Code> {
     invalid(first != header.parent.is_some())?;
     invalid(!first || header.content == chain.genesis.content)?;
     invalid(home == *sender || header.signed_by(&home) || mutant!(SkipSignature))?;
-    Ok(Arrival { header, chain: Some(chain), body })
+    Ok(Arrival { header, chain: Some(chain), body, commit })
 }

@@ -292,7 +292,7 @@ fn send_head(
         head.header.sign(&s.ctx.key);
         s.txn.put_lazily(Table::Head, &key.to_row(), &head);
     }
-    let Some(parcel) = parcel(s.txn, &s.ctx.me, &head)? else {
+    let Some(mut parcel) = parcel(s.txn, &s.ctx.me, &head)? else {
         // Without its home's signature it proves nothing to a third kernel, which would refuse it.
         settle(s, &peer, &key)?;
         let reply = Ok(Answer::Delivered(ShareAnswer::Refused(Code::Invalid)));
@@ -301,6 +301,7 @@ fn send_head(
         }
         return Ok(());
     };
+    parcel.commit = Some(s.engine.synced_commit);
     let bytes = parcel.body.as_ref().map_or(0, Bytes::len);
     let Some(link) = s.engine.links.get_mut(&peer) else { return Ok(()) };
     if !std::mem::replace(&mut link.window.resend_set, true) || mutant!(TimerFlood) {
@@ -373,7 +374,7 @@ pub(crate) fn parcel(rows: &dyn Read, me: &KernelId, head: &HeadRow) -> Result<O
         ),
         false => None,
     };
-    Ok(Some(Parcel { header: head.header.clone(), chain, body }))
+    Ok(Some(Parcel { header: head.header.clone(), chain, body, commit: None }))
 }
 
 /// Whether others can be shown that a revision comes from its home. What came from the home itself was not checked

@@ -8,6 +8,7 @@ use once_model::wire::{Code, Frame, Parcel, ShareAnswer, Shared};
 use super::follow::with_copy;
 use super::pump::{Debt, may_pass_on, owe, pump, settle};
 use crate::content;
+use crate::peers;
 use crate::refusal::{Failure, Refusal};
 use crate::rights;
 use crate::rows::{self, OutboxRow, PeerStatus};
@@ -51,7 +52,8 @@ pub(crate) fn announced(
     conn: ConnId,
     parcel: Parcel,
 ) -> Result<(), StoreError> {
-    let Parcel { header, chain, .. } = parcel;
+    let Parcel { header, chain, commit, .. } = parcel;
+    peers::heard(s, peer, commit);
     let (key, id) = (header.key(), header.id());
     let welcome = welcome(s, &peer, &key, chain.as_ref())?;
     let head = rows::head(s.txn, &key)?;
@@ -69,8 +71,14 @@ pub(crate) fn announced(
         s.out.push(Effect::Pull { peer, conn, header: Box::new(header), chain });
         return Ok(());
     };
-    s.out.send(peer, conn, Frame::Shared(Shared { key, id, answer }));
+    answered(s, peer, conn, Shared { key, id, answer, commit: None });
     Ok(())
+}
+
+/// Answers a share after the commit, and says how far this kernel is then.
+fn answered(s: &mut Step<'_, '_>, peer: KernelId, conn: ConnId, shared: Shared) {
+    let commit = Some(peers::told_after_commit(s));
+    s.out.send(peer, conn, Frame::Shared(Shared { commit, ..shared }));
 }
 
 /// A shared scenario arrived whole: keep it if the peer may, and answer after the commit.
@@ -81,8 +89,9 @@ pub(crate) fn receive(
     arrival: Arrival,
 ) -> Result<(), StoreError> {
     let (key, id) = (arrival.header.key(), arrival.header.id());
+    peers::heard(s, peer, arrival.commit);
     let answer = admit(s, peer, arrival)?;
-    s.out.send(peer, conn, Frame::Shared(Shared { key, id, answer }));
+    answered(s, peer, conn, Shared { key, id, answer, commit: None });
     Ok(())
 }
 
@@ -133,7 +142,8 @@ fn welcome(
 
 /// A peer answered a share: the debt is settled, unless the object has changed since.
 pub(crate) fn shared(s: &mut Step<'_, '_>, peer: KernelId, shared: &Shared) -> Result<(), StoreError> {
-    let Shared { key, id, answer } = *shared;
+    let Shared { key, id, answer, commit } = *shared;
+    peers::heard(s, peer, commit);
     let was_under_way = s.engine.links.get_mut(&peer).is_some_and(|link| link.window.answered(&key));
     let row: Option<OutboxRow> = txn::get(s.txn, Table::Outbox, &rows::peer_object_key(&peer, &key))?;
     let later = matches!(answer, ShareAnswer::Refused(Code::Busy | Code::DiskFull | Code::Stopping));

@@ -3,11 +3,13 @@
 mod admin;
 mod admit;
 mod dial;
+mod progress;
 
 pub(crate) use admin::{add, change, grant, invite, join, remove, revoke};
 pub use admit::invite_hash;
 pub(crate) use admit::{admitted, denied, hello, hello_late, link};
 pub(crate) use dial::{dial_all, dial_now, redial};
+pub(crate) use progress::{heard, note, told_after_commit};
 
 use once_model::ids::BootId;
 

@@ -49,7 +49,7 @@ impl<'a> Said<'a> {
                 Effect::Reply { token, reply } => {
                     said.replies.insert(*token, reply);
                 }
-                Effect::Send { peer, conn, frame: Frame::Shared(Shared { key, id, answer }) } => {
+                Effect::Send { peer, conn, frame: Frame::Shared(Shared { key, id, answer, .. }) } => {
                     said.answers.entry((*peer, *conn, *key, *id)).or_default().push_back(*answer);
                 }
                 Effect::Send { peer, conn, frame: Frame::Admitted(_) } => {

@@ -385,7 +385,12 @@ async fn shared(
         }
         Err(code) => {
             tracing::warn!(peer = %peer.short(), %key, ?code, "refused an invalid share");
-            session.say(Frame::Shared(SharedFrame { key, id, answer: ShareAnswer::Refused(code) }));
+            session.say(Frame::Shared(SharedFrame {
+                key,
+                id,
+                answer: ShareAnswer::Refused(code),
+                commit: None,
+            }));
         }
     }
     Ok(())
@@ -393,7 +398,7 @@ async fn shared(
 
 fn refuse(session: &Session, parcel: &Parcel, code: Code) {
     let (key, id) = (parcel.header.key(), parcel.header.id());
-    session.say(Frame::Shared(SharedFrame { key, id, answer: ShareAnswer::Refused(code) }));
+    session.say(Frame::Shared(SharedFrame { key, id, answer: ShareAnswer::Refused(code), commit: None }));
 }
 
 fn answered(session: &Session, call: u64, frame: Frame) {

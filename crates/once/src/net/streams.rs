@@ -95,7 +95,7 @@ pub(super) async fn pull_share(
         // More than an honest peer ever has unanswered: it shares the rest again later.
         if pulls.len() >= WINDOW_MAX_SHARES {
             let answer = ShareAnswer::Refused(Code::Busy);
-            session.say(Frame::Shared(Shared { key, id, answer }));
+            session.say(Frame::Shared(Shared { key, id, answer, commit: None }));
             return;
         }
         pulls.insert((key, content));
@@ -112,7 +112,7 @@ pub(super) async fn pull_share(
             // What is wrong stays wrong: say so, or the peer would share it for ever.
             if matches!(error, NetError::Unexpected(_) | NetError::Wire(_)) {
                 let answer = ShareAnswer::Refused(Code::Invalid);
-                session.say(Frame::Shared(Shared { key, id, answer }));
+                session.say(Frame::Shared(Shared { key, id, answer, commit: None }));
             }
         }
     }
@@ -134,7 +134,7 @@ pub(crate) async fn pull(
     let body = pull_bytes(net, session, header.key(), header.content, size).await?;
     // Hashing and reading up to 64 MiB takes a while: not on the network's thread.
     let checked = tokio::task::spawn_blocking(move || {
-        content::verify(&peer, Parcel { header, chain, body: Some(body) })
+        content::verify(&peer, Parcel { header, chain, body: Some(body), commit: None })
     });
     match checked.await {
         Ok(Ok(arrival)) => Ok(arrival),

@@ -108,6 +108,7 @@ fn frames_of_unknown_number_and_unknown_fields_are_skipped() {
                 key: nowhere(1),
                 id: once_model::ids::Hash::from_bytes([1; 32]),
                 answer: once_model::wire::ShareAnswer::Stored,
+                commit: None,
             }),
             Frame::Following(once_model::wire::Following { key: nowhere(2), on: true, code: None }),
             Frame::Unfollow(nowhere(3)),

@@ -272,7 +272,7 @@ impl Control {
         self.say(&Frame::Share(parcel)).await;
         loop {
             match self.hear().await.expect("an answer to a share") {
-                Frame::Shared(Shared { key, id, answer }) if (key, id) == asked => return answer,
+                Frame::Shared(Shared { key, id, answer, .. }) if (key, id) == asked => return answer,
                 Frame::Share(_) | Frame::Shared(_) | Frame::Follow(_) => {}
                 other => panic!("{other:?} is no answer to a share"),
             }
@@ -316,6 +316,7 @@ pub fn unclaimed(text: &str) -> Parcel {
         header: once_core::content::unclaimed(&scenario),
         chain: None,
         body: Some(scenario.bytes().clone()),
+        commit: None,
     }
 }
 
