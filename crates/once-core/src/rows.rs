@@ -153,7 +153,7 @@ pub struct UsageRow {
     pub owed_rows: u64,
 }
 
-/// [`Table::Subscription`] and [`Table::Follower`]: since when.
+/// [`Table::Subscription`], [`Table::Follower`] and [`Table::Unfollow`]: since when.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
 #[cbor(map)]
 pub struct FollowRow {

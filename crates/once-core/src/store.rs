@@ -39,11 +39,13 @@ pub enum Table {
     Subscription = 13,
     /// Peer -> bytes stored for it, rows owed to it.
     Usage = 14,
+    /// Peer + object key -> that the peer has not heard yet that we no longer follow the object there.
+    Unfollow = 15,
 }
 
 impl Table {
     /// Every table, in the order of their numbers.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::Meta,
         Self::Head,
         Self::Body,
@@ -58,6 +60,7 @@ impl Table {
         Self::Follower,
         Self::Subscription,
         Self::Usage,
+        Self::Unfollow,
     ];
 }
 

@@ -32,6 +32,15 @@ impl World {
                     wrong.push((index, 10, what));
                 }
             }
+            for (peer, key) in self.pairs(index, Table::Unfollow) {
+                if let Some(other) = self.friend(index, &peer) {
+                    wrong.push((
+                        index,
+                        10,
+                        format!("could not unfollow {key} at {}", self.nodes[other].name),
+                    ));
+                }
+            }
             for (token, what) in self.checker.unanswered(&self.nodes[index].id) {
                 if what != "command Share" && what != "command Join" {
                     wrong.push((index, 4, format!("never replied to {what} {token}")));

@@ -7,7 +7,7 @@ use once_core::waist::ConnId;
 use once_model::certificate::Chain;
 use once_model::header::Header;
 use once_model::ids::KernelId;
-use once_model::wire::{Absent, Frame, Parcel, Pull};
+use once_model::wire::{Absent, Code, Frame, Parcel, Pull, ShareAnswer, Shared};
 
 use crate::coverage;
 use crate::net::Who;
@@ -130,8 +130,16 @@ impl World {
 
     fn pull_answered(&mut self, id: u64, bytes: Option<Bytes>) {
         let Some(mut transfer) = self.pulls.remove(&id) else { return };
-        // Without an answer it is forgotten: the peer shares it again.
-        let Some(bytes) = bytes else { return };
+        let Some(bytes) = bytes else {
+            // It has changed there: whoever shared it may share what it has now at once.
+            if transfer.call.is_none() {
+                let (key, id) = (transfer.header.key(), transfer.header.id());
+                let answer = ShareAnswer::Refused(Code::Busy);
+                let busy = Frame::Shared(Shared { key, id, answer, commit: None });
+                self.send_from(transfer.node, transfer.conn, &busy);
+            }
+            return;
+        };
         if transfer.have.is_empty() && bytes.len() > 1 && self.rng.one_in(3) {
             // The stream broke half way: go on from there.
             self.cover.met("state pull resumed");

@@ -315,3 +315,21 @@ fn a_bad_network_only_takes_longer() {
         net.assert_same(alice, bob, key);
     }
 }
+
+#[test]
+fn what_was_unfollowed_while_apart_is_not_pushed_any_more() {
+    let (mut net, alice, bob) = two();
+    net.let_read(alice, bob);
+    let key = net.import(alice, NOTE);
+    let key = net.claim(alice, key);
+    net.follow(bob, key, alice).settle().assert_same(alice, bob, key);
+    net.partition(alice, bob);
+    let from = net.id(alice);
+    net.must(bob, Command::Unfollow { key, from });
+    // Nor does it matter that either side forgets what it has in memory.
+    net.crash(alice).crash(bob).heal().settle();
+    net.put(alice, key, &note("later"));
+    net.settle().assert_kept();
+    assert_ne!(net.head(bob, key).unwrap().header.revision, net.head(alice, key).unwrap().header.revision);
+    assert!(!net.owes(alice, key, bob));
+}

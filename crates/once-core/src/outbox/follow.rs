@@ -26,6 +26,7 @@ pub(crate) fn follow(s: &mut Step<'_, '_>, key: ObjectKey, from: KernelId) -> Re
     if let Some(link) = s.engine.links.get_mut(&from) {
         link.may_follow = true;
     }
+    heard_unfollow(s, &from, &key)?;
     if let Some(conn) = s.up(&from) {
         subscribe(s, from, conn, key)?;
     }
@@ -40,10 +41,7 @@ pub(crate) fn unfollow(s: &mut Step<'_, '_>, key: ObjectKey, from: KernelId) -> 
         let place = rows::peer_object_key(&from, &key);
         if s.txn.get(Table::Subscription, &place)?.is_some() {
             found = true;
-            s.txn.delete(Table::Subscription, &place);
-            if let Some(conn) = s.up(&from) {
-                s.out.send(from, conn, Frame::Unfollow(key));
-            }
+            end_subscription(s, from, key);
         }
     }
     if found { Ok(Answer::Done) } else { Err(Refusal::NotFollowed { key, from }.into()) }
@@ -59,14 +57,29 @@ pub(crate) fn unfollow_everywhere(s: &mut Step<'_, '_>, key: &ObjectKey) -> Resu
     })?;
     for peer in peers {
         for key in &asked {
-            let place = rows::peer_object_key(&peer, key);
-            if s.txn.get(Table::Subscription, &place)?.is_some() {
-                s.txn.delete(Table::Subscription, &place);
-                if let Some(conn) = s.up(&peer) {
-                    s.out.send(peer, conn, Frame::Unfollow(*key));
-                }
+            if s.txn.get(Table::Subscription, &rows::peer_object_key(&peer, key))?.is_some() {
+                end_subscription(s, peer, *key);
             }
         }
+    }
+    Ok(())
+}
+
+/// Ends a subscription here, and tells the peer, until it answers.
+fn end_subscription(s: &mut Step<'_, '_>, peer: KernelId, key: ObjectKey) {
+    let place = rows::peer_object_key(&peer, &key);
+    s.txn.delete(Table::Subscription, &place);
+    s.txn.put(Table::Unfollow, &place, &FollowRow { since_ms: s.ctx.now_ms });
+    if let Some(conn) = s.up(&peer) {
+        s.out.send(peer, conn, Frame::Unfollow(key));
+    }
+}
+
+/// The peer knows that a subscription has ended, or it begins again.
+fn heard_unfollow(s: &mut Step<'_, '_>, peer: &KernelId, key: &ObjectKey) -> Result<(), StoreError> {
+    let place = rows::peer_object_key(peer, key);
+    if s.txn.get(Table::Unfollow, &place)?.is_some() {
+        s.txn.delete_lazily(Table::Unfollow, &place);
     }
     Ok(())
 }
@@ -93,20 +106,29 @@ fn subscribe(s: &mut Step<'_, '_>, peer: KernelId, conn: ConnId, key: ObjectKey)
     Ok(())
 }
 
-/// Repeats every subscription at a peer that was just admitted.
+/// Repeats every subscription at a peer that was just admitted, and every end of one that it has not heard of.
 pub(crate) fn subscribe_all(s: &mut Step<'_, '_>, peer: KernelId, conn: ConnId) -> Result<(), StoreError> {
     if mutant!(FollowOnce) {
         return Ok(());
     }
-    let mut keys = Vec::new();
-    scan_prefix(s.txn, Table::Subscription, peer.as_bytes(), &mut |row, _| {
-        keys.extend(row.get(KernelId::LEN..).and_then(ObjectKey::from_row));
-        ControlFlow::Continue(())
-    })?;
+    for key in at_peer(s, Table::Unfollow, &peer)? {
+        s.out.send(peer, conn, Frame::Unfollow(key));
+    }
+    let keys = at_peer(s, Table::Subscription, &peer)?;
     if let Some(link) = s.engine.links.get_mut(&peer) {
         link.may_follow = !keys.is_empty();
     }
     keys.into_iter().try_for_each(|key| subscribe(s, peer, conn, key))
+}
+
+/// The objects of a table whose key begins with a peer.
+fn at_peer(s: &Step<'_, '_>, table: Table, peer: &KernelId) -> Result<Vec<ObjectKey>, StoreError> {
+    let mut keys = Vec::new();
+    scan_prefix(s.txn, table, peer.as_bytes(), &mut |row, _| {
+        keys.extend(row.get(KernelId::LEN..).and_then(ObjectKey::from_row));
+        ControlFlow::Continue(())
+    })?;
+    Ok(keys)
 }
 
 /// A peer wants an object's revisions: if it may read it, it gets the newest now and each later one.
@@ -173,6 +195,9 @@ pub(crate) fn following(
     peer: KernelId,
     following: &Following,
 ) -> Result<(), StoreError> {
+    if !following.on {
+        heard_unfollow(s, &peer, &following.key)?;
+    }
     if following.code.is_none() {
         return Ok(());
     }

@@ -148,8 +148,13 @@ pub(crate) fn shared(s: &mut Step<'_, '_>, peer: KernelId, shared: &Shared) -> R
     let row: Option<OutboxRow> = txn::get(s.txn, Table::Outbox, &rows::peer_object_key(&peer, &key))?;
     let later = matches!(answer, ShareAnswer::Refused(Code::Busy | Code::DiskFull | Code::Stopping));
     if later {
-        // The debt stays, and comes up again with the resend timer or the next connection.
-        if let (Some(conn), Some(link)) = (s.up(&peer), s.engine.links.get_mut(&peer))
+        // The debt stays, and comes up again with the resend timer or the next connection; at once if the answer is
+        // to bytes that have changed since.
+        if was_under_way && row.is_some() && !is_newest(s, &key, id)? {
+            if let Some(link) = s.engine.links.get_mut(&peer) {
+                link.window.line_up(key);
+            }
+        } else if let (Some(conn), Some(link)) = (s.up(&peer), s.engine.links.get_mut(&peer))
             && link.window.put_off()
         {
             s.out.push(Effect::Timer { after_ms: RESEND_AFTER_MS, timer: Timer::Resend(peer, conn) });

@@ -122,7 +122,7 @@ pub(crate) fn remove(s: &mut Step<'_, '_>, peer: KernelId) -> Result<Answer, Fai
     s.txn.delete(Table::Peer, peer.as_bytes());
     let usage = UsageRow { owed_rows: 0, ..rows::usage(s.txn, &peer)? };
     s.txn.put(Table::Usage, peer.as_bytes(), &usage);
-    for table in [Table::Outbox, Table::Subscription] {
+    for table in [Table::Outbox, Table::Subscription, Table::Unfollow] {
         delete_where(s, table, peer.as_bytes(), |_| true)?;
     }
     for table in [Table::Grant, Table::Follower] {

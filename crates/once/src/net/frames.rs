@@ -30,6 +30,8 @@ pub(crate) enum NetError {
     Broken(String),
     #[error("nothing moved for {} s", STALL_MAX.as_secs())]
     Stalled,
+    #[error("the peer has other bytes by now")]
+    Gone,
     #[error("unexpected frame: {0}")]
     Unexpected(&'static str),
 }

@@ -109,9 +109,15 @@ pub(super) async fn pull_share(
         }
         Err(error) => {
             tracing::warn!(peer = %peer.short(), %key, %error, "a large share could not be pulled");
-            // What is wrong stays wrong: say so, or the peer would share it for ever.
-            if matches!(error, NetError::Unexpected(_) | NetError::Wire(_)) {
-                let answer = ShareAnswer::Refused(Code::Invalid);
+            let code = match error {
+                // What is wrong stays wrong: say so, or the peer would share it for ever.
+                NetError::Unexpected(_) | NetError::Wire(_) => Some(Code::Invalid),
+                // It has changed since: the peer need not wait before it shares what it has now.
+                NetError::Gone => Some(Code::Busy),
+                _ => None,
+            };
+            if let Some(code) = code {
+                let answer = ShareAnswer::Refused(code);
                 session.say(Frame::Shared(Shared { key, id, answer, commit: None }));
             }
         }
@@ -185,8 +191,7 @@ async fn pull_rest(
             reader.raw_into(have, size).await
         }
         Frame::Body(_) => Err(NetError::Unexpected("a body of another length")),
-        // It has other bytes by now, and shares those.
-        Frame::Absent(_) => Err(NetError::Torn),
+        Frame::Absent(_) => Err(NetError::Gone),
         _ => Err(NetError::Unexpected("body or absent must answer a pull")),
     }
 }
