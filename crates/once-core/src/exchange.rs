@@ -16,7 +16,7 @@ use once_model::wire::Code;
 use crate::query;
 use crate::rights::Reader;
 use crate::rows::HeadRow;
-use crate::store::{Read, StoreError};
+use crate::store::{Read, StoreError, Table};
 
 /// Why comparing ended early.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -173,12 +173,15 @@ pub fn wanted(
     Ok(allowed)
 }
 
-/// Which of these items are not here: the comparison did not know of those that the other side may not read.
+/// Which of these items are not here: the comparison did not know of those that the other side may not read, nor of
+/// what is kept beside a head.
 ///
 /// # Errors
 /// When the store cannot be read.
 pub fn missing(rows: &dyn Read, items: &[ItemId]) -> Result<Vec<ItemId>, StoreError> {
-    let here: BTreeSet<_> = query::items(rows, items)?.into_iter().map(|(id, _)| id).collect();
+    let heads = query::items(rows, items)?;
+    let beside = query::items_in(rows, Table::Conflict, items)?;
+    let here: BTreeSet<_> = heads.into_iter().chain(beside).map(|(id, _)| id).collect();
     Ok(items.iter().filter(|id| !here.contains(id)).copied().collect())
 }
 
@@ -201,6 +204,33 @@ mod tests {
         of.iter()
             .map(|n| ItemId::from_bytes(*once_model::hash::content_hash(&n.to_be_bytes()).as_bytes()))
             .collect()
+    }
+
+    #[test]
+    fn what_is_kept_beside_a_head_is_not_missing() {
+        use crate::memory::MemoryStore;
+        use crate::store::{Durability, Store};
+        use crate::{content, rows, txn::Txn};
+        let json = r#"{"ior":{"uuid":"7d0c2f6e-0b7e-4d0e-9b52-3f3f7e1a0001"},"model":{}}"#;
+        let scenario = once_model::scenario::Scenario::parse(json.to_owned()).unwrap();
+        let header = content::unclaimed(&scenario);
+        let (id, key) = (item_id(&header), rows::conflict_key(&header.key(), &header.id()));
+        let beside = HeadRow {
+            header,
+            home: None,
+            from: None,
+            charged: false,
+            stored_ms: 0,
+            conflicts_dropped: 0,
+            proven: false,
+        };
+        let mut store = MemoryStore::new();
+        assert_eq!(missing(&store, &[id]), Ok(vec![id]));
+        let mut txn = Txn::new(&store);
+        txn.put(Table::Conflict, &key, &beside);
+        let (batch, _) = txn.into_batch();
+        store.commit(batch, Durability::Synced).unwrap();
+        assert_eq!(missing(&store, &[id]), Ok(vec![]));
     }
 
     proptest! {

@@ -233,6 +233,15 @@ const GAP_ROWS: usize = 16;
 /// # Errors
 /// When the store cannot be read.
 pub fn items(rows: &dyn Read, ids: &[ItemId]) -> Result<Vec<(ItemId, HeadRow)>, StoreError> {
+    items_in(rows, Table::Head, ids)
+}
+
+/// The revisions with these item ids in a table whose rows are revisions: the heads, or what is kept beside them.
+pub(crate) fn items_in(
+    rows: &dyn Read,
+    table: Table,
+    ids: &[ItemId],
+) -> Result<Vec<(ItemId, HeadRow)>, StoreError> {
     let mut wanted: Vec<ItemId> = ids.to_vec();
     wanted.sort_unstable();
     wanted.dedup();
@@ -243,7 +252,7 @@ pub fn items(rows: &dyn Read, ids: &[ItemId]) -> Result<Vec<(ItemId, HeadRow)>, 
         let mut failed = None;
         let mut gap = 0;
         let begun_at = next;
-        rows.scan(Table::Head, front(first), None, &mut |key, value| {
+        rows.scan(table, front(first), None, &mut |key, value| {
             let uuid = key.get(..FRONT).unwrap_or(key);
             while wanted.get(next).is_some_and(|id| front(id) < uuid) {
                 next += 1;
@@ -260,7 +269,7 @@ pub fn items(rows: &dyn Read, ids: &[ItemId]) -> Result<Vec<(ItemId, HeadRow)>, 
                 };
             }
             gap = 0;
-            match txn::decode::<HeadRow>(Table::Head, &value) {
+            match txn::decode::<HeadRow>(table, &value) {
                 Ok(head) => {
                     let id = item_id(&head.header);
                     if matching.any(|wanted| *wanted == id) {

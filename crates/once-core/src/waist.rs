@@ -112,8 +112,7 @@ pub enum Why {
 /// What becomes of connections.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum LinkEvent {
-    /// The transport is connected and knows the peer's key; nothing has been said yet. For a connection that is
-    /// admitted already: it leads to another address now.
+    /// The transport is connected and knows the peer's key; nothing has been said yet.
     Up {
         /// The connection.
         conn: ConnId,
@@ -121,6 +120,13 @@ pub enum LinkEvent {
         dialled: bool,
         /// The peer's address, for the next dial.
         address: Option<String>,
+    },
+    /// The connection leads to another address now: one side moved, and it went along.
+    Moved {
+        /// The connection.
+        conn: ConnId,
+        /// The peer's address, for the next dial.
+        address: String,
     },
     /// The connection is gone.
     Down {

@@ -1,6 +1,6 @@
 //! What goes wrong: on purpose in stories, at random in the workload.
 
-use once_core::waist::{ConnId, Input};
+use once_core::waist::{ConnId, Input, LinkEvent};
 use once_model::limits::DISK_RESERVE_BYTES;
 
 use crate::net::{Conn, Weather, Who};
@@ -87,6 +87,27 @@ impl World {
         self
     }
 
+    /// A kernel's address changes. Its connections go along.
+    fn roam(&mut self, index: usize) {
+        self.cover.met("fault address changed");
+        let address = format!("sim:{index}:{}", self.rng.up_to(1000));
+        self.nodes[index].address.clone_from(&address);
+        let mut told = Vec::new();
+        for (conn, link) in &self.net.conns {
+            if let Some(side) = link.side_of(Who::Kernel(index))
+                && let Who::Kernel(other) = link.ends[1 - side].who
+            {
+                told.push((other, *conn));
+            }
+        }
+        let peer = self.id(Kernel(index));
+        for (node, conn) in told {
+            let event = LinkEvent::Moved { conn, address: address.clone() };
+            let (run, input) = (self.nodes[node].run, Input::Link { peer, event });
+            self.queue.push(self.now_us, Event::Input { node, run, input });
+        }
+    }
+
     /// Something breaks.
     pub(crate) fn random_fault(&mut self) {
         let (a, b) = (self.rng.index(self.nodes.len()), self.rng.index(self.nodes.len()));
@@ -94,9 +115,10 @@ impl World {
         match self.rng.up_to(20) {
             0..=4 => {
                 if self.rng.one_in(3) {
-                    self.cover.met("fault address changed");
-                    let moved = self.rng.up_to(1000);
-                    self.nodes[a].address = format!("sim:{a}:{moved}");
+                    self.roam(a);
+                    if self.rng.one_in(2) {
+                        return;
+                    }
                 }
                 self.crash(ka);
             }

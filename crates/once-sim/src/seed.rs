@@ -94,13 +94,20 @@ fn exchange_and_compare(world: &mut World) {
 }
 
 impl World {
-    /// What no random run comes to by itself: limits that take millions of rows, and a backup that is put back.
+    /// What a random run seldom comes to by itself: limits that take millions of rows, a backup that is put back, an
+    /// exchange with a kernel that does not want it.
     fn last_things(&mut self) {
         if self.rng.one_in(8) {
             self.backup_put_back();
         }
         if self.rng.one_in(8) {
             self.at_the_limits();
+        }
+        if self.rng.one_in(8) && self.exchange(Kernel(1), Kernel(0)) {
+            // The other side has changed its mind before the first word arrives.
+            let peer = self.id(Kernel(1));
+            self.command(Kernel(0), Command::RemovePeer { peer });
+            self.run_for(5000);
         }
     }
 

@@ -49,14 +49,15 @@ pub(crate) fn link(s: &mut Step<'_, '_>, peer: KernelId, event: LinkEvent) -> Re
                 let greeting = greeting(s, &peer, secret)?;
                 s.out.send(peer, conn, Frame::Hello(greeting));
             } else if let Some(address) = address {
-                if s.up(&peer) == Some(conn) {
-                    // It moved, and the connection with it.
-                    return remember_address(s, &peer, address);
-                }
                 // Remembered when it is admitted: where a peer calls from is where it can be called.
                 s.engine.callers.insert(conn, address);
             }
             s.out.push(Effect::Timer { after_ms: HELLO_TIMEOUT_MS, timer: Timer::Hello(peer, conn) });
+        }
+        LinkEvent::Moved { conn, address } => {
+            if s.up(&peer) == Some(conn) {
+                remember_address(s, &peer, address)?;
+            }
         }
         LinkEvent::Down { conn } => {
             s.engine.callers.remove(&conn);

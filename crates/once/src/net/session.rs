@@ -238,10 +238,11 @@ async fn watch_address(net: &Net, session: &Session) -> Infallible {
     loop {
         tokio::time::sleep(ADDRESS_EVERY).await;
         let address = endpoint::address_of(&session.connection);
-        if address.is_some() && address != known {
-            known.clone_from(&address);
-            // For an admitted connection this says no more than where it leads.
-            let event = LinkEvent::Up { conn: session.conn, dialled: false, address };
+        if let Some(address) = address
+            && known.as_ref() != Some(&address)
+        {
+            known = Some(address.clone());
+            let event = LinkEvent::Moved { conn: session.conn, address };
             net.tell(Input::Link { peer: session.peer, event }).await;
         }
     }
