@@ -103,8 +103,9 @@ impl World {
         if self.rng.one_in(8) {
             self.at_the_limits();
         }
+        // A disk so slow that the first word arrives before the connection is closed.
+        self.weather(Weather { sync_max_us: 200_000, ..Weather::calm() });
         if self.rng.one_in(8) && self.exchange(Kernel(1), Kernel(0)) {
-            // The other side has changed its mind before the first word arrives.
             let peer = self.id(Kernel(1));
             self.command(Kernel(0), Command::RemovePeer { peer });
             self.run_for(5000);
