@@ -139,7 +139,7 @@ def anything(value):
 
 U64, HASH, KERNEL, BYTES16 = uint(64), blob(32), blob(32), blob(16)
 CODE = one_of("denied", "quota", "busy", "disk-full", "invalid", "too-large", "ambiguous", "unsupported", "stopping",
-              "not-home")
+              "not-home", "expired", "id-reused", "no-component")
 LINE = known(choice(unclaimed=(0, HASH), claimed=(1, HASH)))
 KEY = pair(("uuid", uuid_text), ("line", LINE))
 SEEN = record(("incarnation", BYTES16), ("commit", U64))
@@ -160,6 +160,10 @@ CERTIFICATE = record(
 CHAIN = record(("genesis", GENESIS), ("links", each(CERTIFICATE)))
 PARCEL = record(("header", HEADER), ("chain?", CHAIN), ("body?", blob()), ("commit?", U64))
 ANSWER = known(choice(stored=(0, None), known=(1, None), conflict=(2, None), refused=(3, CODE)))
+GIVEN = record(("key", KEY), ("content", HASH))
+ACTION = record(("id", uuid_text), ("name", text), ("arguments", blob()), ("given", each(GIVEN)), ("acting?", KEY))
+OUTCOME = known(choice(done=(0, blob()), failed=(1, blob()), refused=(2, CODE)))
+AFTER = record(("key", KEY), ("revision", HASH))
 FRAME = choice(
     hello=(0, GREETING), admitted=(1, GREETING), denied=(2, CODE), share=(3, PARCEL),
     shared=(4, record(("key", KEY), ("id", HASH), ("answer", ANSWER), ("commit?", U64))),
@@ -169,7 +173,12 @@ FRAME = choice(
     following=(10, record(("key", KEY), ("on", flag), ("code?", CODE))),
     pull=(16, record(("key", KEY), ("content", HASH), ("offset", U64))), body=(17, U64), reconcile=(18, blob()),
     want=(19, each(HASH)), give=(20, PARCEL), given=(21, U64), offer=(22, each(HASH)),
-    kept=(23, record(("stored", U64), ("known", U64), ("conflicts", U64), ("refused", U64))))
+    kept=(23, record(("stored", U64), ("known", U64), ("conflicts", U64), ("refused", U64))),
+    act=(33, record(("key", KEY), ("sequence", U64), ("floor", U64), ("action", ACTION), ("remaining_ms?", U64),
+                    ("commit?", U64))),
+    outcome=(34, record(("key", KEY), ("sequence", U64), ("id", uuid_text), ("outcome", OUTCOME), ("after?", AFTER),
+                        ("commit?", U64))),
+    missing=(35, record(("key", KEY), ("from", U64))))
 RECORDS = {"header": HEADER, "genesis": GENESIS, "certificate": CERTIFICATE, "chain": CHAIN, "object-key": KEY}
 
 
@@ -315,6 +324,7 @@ def verdict(parcel, sender):
         need(chain is not None and lineage(chain[0]) == header[1], "not its chain")
         holders = walk(chain)
         need(header.get(4) in holders, "not a certificate of the chain")
+        need(header[4] == list(holders)[-1], "not the last certificate of the chain")
         home, epoch = holders[header[4]]
         need(header[0] == chain[0][0] and header[2] == epoch and header[3] >= 1, "not of the chain")
         need((header[3] == 1) == (5 not in header), "parent")

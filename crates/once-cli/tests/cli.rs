@@ -171,6 +171,7 @@ fn one_uuid_with_two_contents_stays_two_objects() {
         .exits(0)
         .prints("different objects with the same UUID")
         .says("1 conflict");
+    home.once("alice", &["status"]).exits(0).prints("1 conflict (`once conflicts`)");
     home.once("alice", &["export", "out", "--all"]).exits(0);
     for name in files(&home.join("out")).into_keys() {
         let name = name.to_str().unwrap();

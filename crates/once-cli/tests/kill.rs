@@ -274,6 +274,27 @@ fn an_acknowledgement_leaves_after_the_sync_of_what_it_acknowledges() {
     });
 }
 
+/// After a power cut the kernel's own scenario is the old one or the new one: its bytes are synced before it gets its
+/// name, and its name right after.
+#[test]
+fn the_kernels_own_scenario_is_synced_with_its_name() {
+    if !trace::works() {
+        return;
+    }
+    let place = Place::new();
+    let log = place.path().join("strace.log");
+    let calls = "trace=fsync,rename,renameat,renameat2";
+    let tracer = ["strace", "-f", "-qq", "-y", "-e", calls, "-o", log.to_str().unwrap()];
+    assert!(place.command(&tracer, "alice", &["init"]).output().unwrap().status.success());
+    let trace = std::fs::read_to_string(log).unwrap();
+    let folder = place.data("alice").canonicalize().unwrap();
+    let (folder, file) = (folder.to_str().unwrap(), "kernel.scenario.json");
+    let mut after = trace.lines();
+    for moment in [format!("{folder}/{file}.new>"), format!("{file}.new\", "), format!("<{folder}>")] {
+        assert!(after.any(|call| call.contains(&moment) && call.ends_with("= 0")), "{moment} in {trace}");
+    }
+}
+
 #[test]
 fn a_failed_sync_ends_the_kernel_as_its_own_fault_and_loses_nothing_that_was_acknowledged() {
     if !trace::works() {

@@ -82,7 +82,8 @@ pub fn run<S: Store>(
         held.drain(..).for_each(&mut *release);
     }
     let mut committed = Committed { inputs: count, rows: 0, synced: false };
-    if !txn.is_empty() {
+    // What must be on disk may have been written by an earlier group that did not wait for it.
+    if !txn.is_empty() || txn.is_synced() {
         let batch = store_batch(engine, txn);
         committed.rows = batch.0.rows.len();
         committed.synced = batch.1 == Durability::Synced;

@@ -9,6 +9,7 @@
 #[macro_use]
 pub mod mutants;
 
+pub mod actions;
 pub mod content;
 pub mod exchange;
 pub mod group;

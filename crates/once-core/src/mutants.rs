@@ -76,6 +76,8 @@ mod switch {
         EndlessConflicts breaks 9,
         /// A replica may be changed where it is.
         ChangeReplica breaks 2,
+        /// A chain may end in another home than that of the revision.
+        LongerChain breaks 2,
         /// A third party's word is taken for the home's.
         SkipSignature breaks 2,
         /// The bytes are not compared with the hash.
@@ -106,6 +108,20 @@ mod switch {
         EndlessWindow breaks 9,
         /// Each share sets a timer of its own.
         TimerFlood breaks 9,
+        /// Whoever is a peer may act.
+        SkipActRight breaks 7,
+        /// The lane's mark stays where it is.
+        ForgetMark breaks 3,
+        /// An action that ran on an older state is committed.
+        RunOnStaleState breaks 3,
+        /// An accepted action does not wait for the disk.
+        LazyQueue breaks 4,
+        /// A result is dropped before the origin has it.
+        ForgetResult breaks 4,
+        /// An action that was refused without a record blocks its lane.
+        ForgetFloor breaks 4,
+        /// One id may be used for two actions.
+        IdForTwo breaks 3,
         /// Subscriptions are not repeated at hello.
         FollowOnce breaks 10,
         /// A new connection does not send what the old one left unanswered.

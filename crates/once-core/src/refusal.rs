@@ -1,6 +1,6 @@
 //! Why the engine did not do what a client asked, in words that say what to do next.
 
-use once_model::ids::{KernelId, ObjectKey, Uuid};
+use once_model::ids::{Hash, KernelId, ObjectKey, Uuid};
 use once_model::wire::Code;
 
 use crate::store::StoreError;
@@ -86,6 +86,41 @@ pub enum Refusal {
         /// Kept.
         reserve_mib: u64,
     },
+    /// An action's id was used for another one.
+    #[error(
+        "the id {id} belongs to another action: that one's content has the hash {first}, this one's {now}"
+    )]
+    IdReused {
+        /// The id.
+        id: Uuid,
+        /// Hash of the first action.
+        first: Hash,
+        /// Hash of this one.
+        now: Hash,
+    },
+    /// An action's id is not of the right kind.
+    #[error("the id {id} is no UUID of version 7")]
+    BadId {
+        /// The id.
+        id: Uuid,
+    },
+    /// An action's id is from the future.
+    #[error("the id {id} is {ahead_ms} ms ahead of this kernel's clock")]
+    IdAhead {
+        /// The id.
+        id: Uuid,
+        /// By how much.
+        ahead_ms: u64,
+    },
+    /// An action that no home would take.
+    #[error("{}", if *code == Code::TooLarge { "the action is too large" } else { "the action's name is empty or its arguments are no JSON" })]
+    BadAction {
+        /// Why.
+        code: Code,
+    },
+    /// An object that is not here and whose home is not known.
+    #[error("the home of object {0} is not known here")]
+    NoHome(ObjectKey),
     /// A name that is too long.
     #[error("a name may have at most {max_bytes} bytes")]
     NameTooLong {
@@ -105,7 +140,11 @@ impl Refusal {
     #[must_use]
     pub const fn code(&self) -> Code {
         match self {
-            Self::NoObject(_) | Self::Removed(_) | Self::NoPeer(_) | Self::Denied(_) => Code::Denied,
+            Self::BadAction { code } => *code,
+            Self::IdReused { .. } => Code::IdReused,
+            Self::NoObject(_) | Self::NoHome(_) | Self::Removed(_) | Self::NoPeer(_) | Self::Denied(_) => {
+                Code::Denied
+            }
             Self::NotHome { .. } => Code::NotHome,
             Self::OutboxFull { .. } | Self::TooManyPeers(_) => Code::Quota,
             Self::DiskFull { .. } => Code::DiskFull,
@@ -127,6 +166,13 @@ impl Refusal {
             Self::NotHome { home, .. } => format!("change it at its home, kernel {}", home.short()),
             Self::Stale { .. } => "look at the newest revision with `once show`, then put again".into(),
             Self::OtherUuid { .. } => "use `once import` for a scenario of another object".into(),
+            Self::IdReused { .. } => {
+                "use a new id for a new action; the same id only repeats the same one".into()
+            }
+            Self::BadId { .. } => "leave the id out, or make one with `uuidgen --time-v7`".into(),
+            Self::IdAhead { .. } => "set the clock of whoever made the id".into(),
+            Self::BadAction { .. } => "arguments are one JSON value of at most 64 KiB".into(),
+            Self::NoHome(_) => "name it by its IOR, which says where its home is; for an object that nobody has claimed yet say `--at PEER`".into(),
             Self::NoPeer(_) => "`once peers` lists the peers; `once join TICKET` makes one".into(),
             Self::Denied(_) => "ask its owner for a new invite: they work once and expire".into(),
             Self::OutboxFull { peer, .. } => {

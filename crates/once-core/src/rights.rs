@@ -17,6 +17,8 @@ pub enum Right {
     Share = 1,
     /// Read objects: request, follow, compare.
     Read = 2,
+    /// Act on objects.
+    Act = 3,
 }
 
 impl Right {
@@ -26,11 +28,12 @@ impl Right {
         match self {
             Self::Share => "share",
             Self::Read => "read",
+            Self::Act => "act",
         }
     }
 
     fn from_byte(byte: u8) -> Option<Self> {
-        [Self::Share, Self::Read].into_iter().find(|right| *right as u8 == byte)
+        [Self::Share, Self::Read, Self::Act].into_iter().find(|right| *right as u8 == byte)
     }
 }
 
@@ -76,6 +79,8 @@ pub struct Grant {
     pub kernel: KernelId,
     /// Until when, in milliseconds since 1970.
     pub expires_ms: Option<u64>,
+    /// For the right to act: only these actions. Every action if absent.
+    pub actions: Option<Vec<String>>,
 }
 
 impl Grant {
@@ -92,7 +97,7 @@ impl Grant {
     pub fn from_row(key: &[u8], value: &[u8]) -> Result<Self, StoreError> {
         let damaged =
             || StoreError::Damaged { table: Table::Grant, reason: "its key is not a grant's".into() };
-        let GrantRow { expires_ms } = txn::decode(Table::Grant, value)?;
+        let GrantRow { expires_ms, actions } = txn::decode(Table::Grant, value)?;
         let (front, kernel) = key.split_at_checked(key.len().saturating_sub(32)).ok_or_else(damaged)?;
         let kernel = KernelId::from_slice(kernel).ok_or_else(damaged)?;
         let (right, scope) = front.split_last().ok_or_else(damaged)?;
@@ -107,12 +112,45 @@ impl Grant {
             (2, object) => Scope::Object(ObjectKey::from_row(object).ok_or_else(damaged)?),
             _ => return Err(damaged()),
         };
-        Ok(Self { scope, right, kernel, expires_ms })
+        Ok(Self { scope, right, kernel, expires_ms, actions })
     }
 }
 
 fn row(scope: &[u8], right: Right, kernel: &KernelId) -> Vec<u8> {
     [scope, &[right as u8], kernel.as_bytes()].concat()
+}
+
+/// Whether `kernel` may do this to an object here. Becoming a peer never gives that.
+///
+/// # Errors
+/// When the store cannot be read.
+pub fn may_act(
+    rows: &dyn Read,
+    kernel: &KernelId,
+    head: &HeadRow,
+    action: &str,
+    now_ms: u64,
+) -> Result<bool, StoreError> {
+    if !is_peer(rows, kernel)? {
+        return Ok(false);
+    }
+    if mutant!(SkipActRight) {
+        return Ok(true);
+    }
+    let object = Scope::Object(head.header.key());
+    for scope in [object, Scope::Component(head.header.component.clone()), Scope::Kernel] {
+        let grant: Option<GrantRow> =
+            txn::get(rows, Table::Grant, &row(&scope.to_row(), Right::Act, kernel))?;
+        let allows = |grant: &GrantRow| {
+            let names = grant.actions.as_deref();
+            grant.expires_ms.is_none_or(|end| now_ms < end)
+                && names.is_none_or(|names| names.iter().any(|name| name == action))
+        };
+        if grant.as_ref().is_some_and(allows) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 fn granted(
@@ -249,12 +287,20 @@ mod tests {
                 right: Right::Read,
                 kernel: KernelId::from_bytes([7; 32]),
                 expires_ms: Some(5),
+                actions: Some(vec!["add".into()]),
             };
-            let value = once_model::wire::to_cbor(&GrantRow { expires_ms: Some(5) });
+            let value = once_model::wire::to_cbor(&GrantRow {
+                expires_ms: Some(5),
+                actions: Some(vec!["add".into()]),
+            });
             assert_eq!(Grant::from_row(&grant.to_row(), &value), Ok(grant));
         }
         assert!(
-            Grant::from_row(&[9; 40], &once_model::wire::to_cbor(&GrantRow { expires_ms: None })).is_err()
+            Grant::from_row(
+                &[9; 40],
+                &once_model::wire::to_cbor(&GrantRow { expires_ms: None, actions: None })
+            )
+            .is_err()
         );
     }
 }

@@ -36,6 +36,17 @@ pub struct HeadRow {
     pub proven: bool,
 }
 
+/// What a revision takes up of a peer's quota, in bytes: the scenario, and about what its rows and its chain take. A
+/// tombstone has no bytes, and many of them fill a disk all the same.
+#[must_use]
+pub fn cost(header: &Header) -> u64 {
+    const ROWS_BYTES: u64 = 1024;
+    const CERTIFICATE_BYTES: u64 = 320;
+    // Each certificate raises the epoch, by one or more.
+    let certificates = header.epoch.min(once_model::limits::CHAIN_MAX_CERTIFICATES as u64);
+    header.size.saturating_add(ROWS_BYTES + certificates * CERTIFICATE_BYTES)
+}
+
 /// Where a peer stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
 #[cbor(index_only)]
@@ -103,12 +114,15 @@ pub struct InviteRow {
 }
 
 /// [`Table::Grant`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 #[cbor(map)]
 pub struct GrantRow {
     /// When it ends, in milliseconds since 1970; never if absent.
     #[n(0)]
     pub expires_ms: Option<u64>,
+    /// For the right to act: only these actions.
+    #[n(1)]
+    pub actions: Option<Vec<String>>,
 }
 
 /// [`Table::Outbox`]: a peer is owed an object's newest revision.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use once_model::ids::{KernelId, ObjectKey};
+use once_model::ids::{KernelId, ObjectKey, Uuid};
 use once_model::limits::DISK_RESERVE_BYTES;
 use once_model::wire::Frame;
 
@@ -11,7 +11,7 @@ use crate::refusal::{Failure, Refusal};
 use crate::store::StoreError;
 use crate::txn::Txn;
 use crate::waist::{Answer, Command, ConnId, Ctx, Effect, Effects, Entropy, Input, Timer, Token, Why};
-use crate::{content, outbox, peers};
+use crate::{actions, content, outbox, peers};
 
 /// What the engine knows only while it runs: connections and who waits. All else is rows.
 #[derive(Debug)]
@@ -24,6 +24,16 @@ pub struct Engine {
     pub(crate) joins: BTreeMap<KernelId, Vec<Token>>,
     /// Where those call from who have not been admitted yet.
     pub(crate) callers: BTreeMap<ConnId, String>,
+    /// Clients that wait for an outcome.
+    pub(crate) acts: BTreeMap<Uuid, Vec<Token>>,
+    /// Actions on objects of this kernel that are under way.
+    pub(crate) own_acts: outbox::Window<(ObjectKey, u64)>,
+    /// From where a lane was last sent again because its home asked.
+    pub(crate) sent_again: BTreeMap<(KernelId, ObjectKey), u64>,
+    /// Objects that run an action.
+    pub(crate) busy: BTreeMap<ObjectKey, actions::Busy>,
+    /// Counts the runs of this run.
+    pub(crate) runs: u64,
     /// How far peers said they are, since the last group.
     pub(crate) heard: BTreeMap<KernelId, u64>,
     /// Free bytes on the disk, as last heard.
@@ -51,6 +61,11 @@ impl Engine {
             deliveries: BTreeMap::new(),
             joins: BTreeMap::new(),
             callers: BTreeMap::new(),
+            acts: BTreeMap::new(),
+            own_acts: outbox::Window::default(),
+            sent_again: BTreeMap::new(),
+            busy: BTreeMap::new(),
+            runs: 0,
             heard: BTreeMap::new(),
             disk_free_bytes: u64::MAX,
             group: 0,
@@ -71,6 +86,7 @@ impl Engine {
     ) -> Result<Effects, StoreError> {
         let mut step = Step { engine: self, txn, ctx, rng, out: Effects::default() };
         peers::dial_all(&mut step)?;
+        actions::resume(&mut step)?;
         Ok(step.out)
     }
 
@@ -112,7 +128,10 @@ impl Engine {
                 Timer::Hello(peer, conn) => peers::hello_late(&mut step, peer, conn),
                 Timer::Resend(peer, conn) => outbox::resend(&mut step, peer, conn)?,
                 Timer::Pump(peer) => outbox::pump_on(&mut step, peer)?,
+                Timer::ActResend(home, conn) => actions::resend(&mut step, home, conn)?,
+                Timer::ActPump(home) => actions::pump_on(&mut step, home)?,
             },
+            Input::Ran(ran) => actions::ran(&mut step, *ran)?,
             Input::Disk { free_bytes } => step.engine.disk_free_bytes = free_bytes,
         }
         Ok(step.out)
@@ -154,6 +173,9 @@ impl Step<'_, '_> {
             Command::Claim { key } => content::claim(self, &key)?,
             Command::Remove { key } => content::remove(self, &key)?,
             Command::Share { key, to, delivered } => return outbox::share(self, token, key, to, delivered),
+            Command::Act { key, at, action, wait } => {
+                return actions::act(self, token, key, at, action, wait);
+            }
             Command::Follow { key, from } => outbox::follow(self, key, from)?,
             Command::Unfollow { key, from } => outbox::unfollow(self, key, from)?,
             Command::Invite { secret_hash, expires_ms, petname } => {
@@ -191,6 +213,9 @@ impl Step<'_, '_> {
             Frame::Follow(follow) => outbox::followed(self, peer, conn, &follow),
             Frame::Unfollow(key) => outbox::unfollowed(self, peer, conn, key),
             Frame::Following(following) => outbox::following(self, peer, &following),
+            Frame::Act(act) => actions::come(self, peer, act),
+            Frame::Outcome(outcome) => actions::outcome(self, peer, &outcome),
+            Frame::Missing(missing) => actions::missing(self, peer, &missing),
             // The shell answers the rest from a snapshot; here it means nothing.
             _ => Ok(()),
         }

@@ -6,8 +6,8 @@ use bytes::Bytes;
 
 /// The kinds of rows. The number is the first byte of a row's key on disk and never changes meaning.
 ///
-/// `docs/store.md` shows every row, and where those lie that later capabilities add (lanes 32, ledger 33,
-/// timers 34, pending calls 35, void 36).
+/// `docs/store.md` shows every row, and where those lie that later capabilities add (timers 34, pending calls
+/// 35, voids 36).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(u8)]
 pub enum Table {
@@ -41,11 +41,21 @@ pub enum Table {
     Usage = 14,
     /// Peer + object key -> that the peer has not heard yet that we no longer follow the object there.
     Unfollow = 15,
+    /// Object key + origin + incarnation -> how far a lane has come, at its home.
+    Lane = 32,
+    /// Lane + sequence -> what ran, at its home.
+    Ledger = 33,
+    /// Home + object key + sequence -> an action without an outcome, at its origin.
+    Queue = 37,
+    /// Home + object key -> a lane, at its origin.
+    Sending = 38,
+    /// Action id -> an action and its outcome, at its origin.
+    Request = 39,
 }
 
 impl Table {
     /// Every table, in the order of their numbers.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 20] = [
         Self::Meta,
         Self::Head,
         Self::Body,
@@ -61,6 +71,11 @@ impl Table {
         Self::Subscription,
         Self::Usage,
         Self::Unfollow,
+        Self::Lane,
+        Self::Ledger,
+        Self::Queue,
+        Self::Sending,
+        Self::Request,
     ];
 }
 

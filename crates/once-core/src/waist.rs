@@ -2,16 +2,23 @@
 //!
 //! Read [`Input`] and [`Effect`] and you know what the engine does.
 
+mod command;
+mod run;
+
+use std::sync::Arc;
+
 use bytes::Bytes;
+use once_model::action::Outcome;
 use once_model::certificate::Chain;
 use once_model::header::Header;
-use once_model::ids::{BootId, Hash, KernelId, ObjectKey};
-use once_model::scenario::Scenario;
+use once_model::ids::{BootId, KernelId, ObjectKey, Uuid};
 use once_model::sign::KernelKey;
 use once_model::wire::{Code, Frame, ShareAnswer};
 
+pub use command::{Answer, Change, Command};
+pub use run::{NoRunner, Ran, Run, RunResult, Runner};
+
 use crate::refusal::Refusal;
-use crate::rights::Grant;
 
 /// Ties a reply to its command. Chosen by the caller.
 pub type Token = u64;
@@ -30,6 +37,8 @@ pub struct Ctx {
     pub boot: BootId,
     /// The wall clock in milliseconds since 1970. Compared only with times of this kernel.
     pub now_ms: u64,
+    /// Who runs short actions at once.
+    pub runner: Arc<dyn Runner>,
 }
 
 /// The randomness that the engine is given: seeded in the simulator, the system's in production.
@@ -80,6 +89,8 @@ pub enum Input {
         /// What happened.
         event: LinkEvent,
     },
+    /// A run came to its end.
+    Ran(Box<Ran>),
     /// A timer that the engine asked for.
     Timer(Timer),
     /// How much room the disk has.
@@ -151,165 +162,10 @@ pub enum Timer {
     Resend(KernelId, ConnId),
     /// Go on sending to this peer: a step sends only so much.
     Pump(KernelId),
-}
-
-/// What clients ask of the engine. Reading needs no command: see [`crate::query`].
-#[derive(Debug, Clone)]
-#[non_exhaustive]
-pub enum Command {
-    /// Keep a scenario from outside. From the path of an earlier import it is a new revision of the same object.
-    Import {
-        /// Where it came from.
-        source: Option<String>,
-        /// The scenario.
-        scenario: Scenario,
-    },
-    /// A new revision of an object that has its home here, or of an unclaimed one (which this claims).
-    Put {
-        /// Which.
-        key: ObjectKey,
-        /// Only if this is the newest revision ([`Header::id`]).
-        base: Option<Hash>,
-        /// The new state.
-        scenario: Scenario,
-    },
-    /// A new object born here: claimed at once.
-    Create {
-        /// Its first state.
-        scenario: Scenario,
-    },
-    /// Give an unclaimed object a lineage and a home: this kernel.
-    Claim {
-        /// Which.
-        key: ObjectKey,
-    },
-    /// At home: a tombstone that travels. Elsewhere: drop the copy.
-    Remove {
-        /// Which.
-        key: ObjectKey,
-    },
-    /// Send an object to a peer, now or when it is back.
-    Share {
-        /// Which.
-        key: ObjectKey,
-        /// To whom.
-        to: KernelId,
-        /// Reply when the peer has answered, instead of when the share is durable here.
-        delivered: bool,
-    },
-    /// Ask a peer for an object's revisions from now on.
-    Follow {
-        /// Which.
-        key: ObjectKey,
-        /// From whom.
-        from: KernelId,
-    },
-    /// No longer.
-    Unfollow {
-        /// Which.
-        key: ObjectKey,
-        /// From whom.
-        from: KernelId,
-    },
-    /// Let whoever shows the secret become a peer, once.
-    Invite {
-        /// Hash of the secret; the secret itself is never stored.
-        secret_hash: Hash,
-        /// When it ends, in milliseconds since 1970.
-        expires_ms: u64,
-        /// The petname that the new peer gets.
-        petname: Option<String>,
-    },
-    /// Use an invite of another kernel. The reply comes when it admitted or denied us.
-    Join {
-        /// Whose.
-        peer: KernelId,
-        /// The secret.
-        secret: [u8; 16],
-        /// Where it can be dialled.
-        addresses: Vec<String>,
-        /// What to call it.
-        petname: Option<String>,
-    },
-    /// Become a peer of a kernel that adds us too, without an invite and without rights.
-    AddPeer {
-        /// Whom.
-        peer: KernelId,
-        /// Where it can be dialled.
-        addresses: Vec<String>,
-        /// What to call it.
-        petname: Option<String>,
-    },
-    /// Call a peer something else, or give it another quota.
-    ChangePeer {
-        /// Whom.
-        peer: KernelId,
-        /// The new petname.
-        petname: Option<String>,
-        /// The new quota in bytes.
-        quota_bytes: Option<u64>,
-        /// Addresses to try first from now on.
-        addresses: Vec<String>,
-    },
-    /// No longer a peer: its rights, what waits for it and its connection end now.
-    RemovePeer {
-        /// Whom.
-        peer: KernelId,
-    },
-    /// Give a right.
-    Grant(Grant),
-    /// Take it back.
-    Revoke(Grant),
-    /// Dial this peer now, whatever the pause.
-    Dial {
-        /// Whom.
-        peer: KernelId,
-    },
-}
-
-/// What a command came to.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Answer {
-    /// The object as it is now.
-    Object {
-        /// Its newest revision.
-        header: Box<Header>,
-        /// What changed.
-        change: Change,
-    },
-    /// The share is durable and will be sent until answered.
-    Owed,
-    /// The peer's answer to a share.
-    Delivered(ShareAnswer),
-    /// What became of a scenario that was asked for.
-    Kept(ShareAnswer),
-    /// Admitted by this peer.
-    Joined {
-        /// What the peer calls itself.
-        says: String,
-    },
-    /// Done.
-    Done,
-}
-
-/// What a command changed of an object.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Change {
-    /// It is new here.
-    New,
-    /// It was here with the same bytes.
-    Same,
-    /// It has a new revision.
-    Changed,
-    /// Another object here has the same UUID and other bytes: both are kept.
-    Beside,
-    /// It has a lineage and a home now.
-    Claimed,
-    /// It is gone from everywhere, once they hear of it.
-    Removed,
-    /// The copy here is gone.
-    Dropped,
+    /// Look for actions to this home that stay without an outcome; on which connection, 0 for this kernel itself.
+    ActResend(KernelId, ConnId),
+    /// Go on sending actions to this home.
+    ActPump(KernelId),
 }
 
 /// A scenario from a peer after [`crate::content::verify`]: well-formed, the bytes match the header, the chain leads
@@ -378,6 +234,8 @@ pub enum Effect {
         /// Its chain.
         chain: Option<Chain>,
     },
+    /// Run an action on an object, and bring the result back as [`Input::Ran`]. A run that is lost is asked for again.
+    Run(Box<Run>),
     /// Give the timer back after a while.
     Timer {
         /// In how many milliseconds.
@@ -420,6 +278,33 @@ pub enum Event {
         peer: KernelId,
         /// Which.
         key: ObjectKey,
+    },
+    /// An action on an object here has its outcome.
+    Acted {
+        /// On which.
+        key: ObjectKey,
+        /// Which action.
+        id: Uuid,
+        /// What came of it.
+        outcome: Outcome,
+    },
+    /// An action of this kernel on another one's object has its outcome.
+    Outcome {
+        /// On which.
+        key: ObjectKey,
+        /// Which action.
+        id: Uuid,
+        /// What came of it.
+        outcome: Outcome,
+    },
+    /// A peer sent another action in a place of a lane that has its outcome: one of the two lost what it had written.
+    LaneForked {
+        /// Who.
+        peer: KernelId,
+        /// To which object.
+        key: ObjectKey,
+        /// In which place.
+        sequence: u64,
     },
     /// A connection to a peer is ready.
     Connected {

@@ -1,23 +1,25 @@
-//! Checking JSON that others wrote, without building a tree of it.
+//! Checking and editing JSON that others wrote, without building a tree of it.
 //!
 //! A scenario stays the bytes it came as, so all that is needed of a parser is to say whether the bytes are JSON within
 //! the limits, and where in them things lie. One scanner does both: it walks the text once, without recursion, and
 //! tells a visitor about every value. [`validate`] uses it with no visitor at all, [`crate::scenario`] picks the fields
-//! of the envelope, [`crate::references`] looks at every string.
+//! of the envelope, [`crate::references`] looks at every string, [`merge`] and [`replace`] at what they change.
 //!
 //! What JSON allows is accepted as it is spelled: duplicate keys, integers beyond 2^53, `1E+400`, lone surrogate
 //! escapes. What reads such values later decides what they mean.
 
+mod edit;
 mod error;
 mod scan;
 mod space;
 #[cfg(test)]
 mod tests;
 
+pub use edit::{EditError, EditErrorKind, get, merge, replace};
 pub use error::{JsonError, JsonErrorKind};
 pub use space::{compact, pretty, quote};
 
-pub(crate) use scan::{Kind, Span, Trail, Visitor, decode, scan};
+pub(crate) use scan::{Kind, Span, Step, Trail, Visitor, decode, scan};
 
 use crate::limits::SCENARIO_MAX_BYTES;
 

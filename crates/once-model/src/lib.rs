@@ -3,6 +3,7 @@
 //!
 //! Nothing here does I/O or reads a clock, and nothing here panics on bytes from outside.
 
+pub mod action;
 pub mod certificate;
 pub mod hash;
 pub mod header;

@@ -18,6 +18,10 @@ pub const JSON_MAX_DEPTH: usize = 64;
 /// Most values (objects, arrays, strings, numbers, literals) in one document.
 pub const JSON_MAX_NODES: usize = 4_000_000;
 
+/// Longest white space in bytes that a new member takes over from its neighbour: ordinary indentation of 64 levels. What
+/// is longer is no layout, and many new members would multiply it.
+pub const JSON_LAYOUT_MAX_BYTES: usize = 512;
+
 /// Longest IOR in bytes.
 pub const IOR_MAX_BYTES: usize = 4096;
 
@@ -32,6 +36,25 @@ pub const CHAIN_MAX_CERTIFICATES: usize = 256;
 
 /// Most recovery keys in a genesis record.
 pub const RECOVERY_KEYS_MAX: usize = 8;
+
+/// Largest arguments, and largest result, of an action in bytes: both fit into a frame. What is larger is a scenario,
+/// and is given.
+pub const ARGUMENTS_MAX_BYTES: usize = 64 * 1024;
+
+/// Most scenarios that one action depends on.
+pub const GIVEN_MAX: usize = 64;
+
+/// Most unanswered actions to one peer.
+pub const WINDOW_MAX_ACTIONS: usize = 256;
+
+/// Most actions of all lanes that wait in memory, at the home, for one object to finish what it runs.
+pub const LANE_WAITING_MAX: usize = 256;
+
+/// Most actions that may wait at their origin for one home.
+pub const QUEUE_MAX_ROWS: u64 = 1_000_000;
+
+/// How far ahead of this kernel's clock the time in a client's action id may be, in milliseconds: five minutes.
+pub const ID_AHEAD_MAX_MS: u64 = 5 * 60 * 1000;
 
 /// Most unanswered shares to one peer.
 pub const WINDOW_MAX_SHARES: usize = 256;

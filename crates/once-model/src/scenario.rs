@@ -3,6 +3,7 @@
 //! [`Scenario::parse`] reads every format that is known from the wild (see [`Format`]) in one pass, notes where in the
 //! bytes the few things lie that the engine needs, and never changes a byte. What it does not know it keeps.
 
+mod edit;
 mod envelope;
 mod error;
 mod owner;

@@ -7,9 +7,13 @@
 use bytes::Bytes;
 use minicbor::{Decode, Encode};
 
+use crate::action::{Act, ActOutcome, Missing};
 use crate::certificate::Chain;
 use crate::header::Header;
 use crate::ids::{BootId, Hash, Incarnation, ItemId, Line, ObjectKey, Uuid};
+
+/// A feature in a greeting: actions.
+pub const FEATURE_ACTIONS: u32 = 1;
 
 /// The protocol's name in the TLS handshake (ALPN).
 pub const ALPN: &[u8] = b"once/1";
@@ -73,6 +77,32 @@ pub mod uuid_bytes {
     /// When it is not a byte string of 16.
     pub fn decode<C>(d: &mut Decoder<'_>, _: &mut C) -> Result<Uuid, de::Error> {
         Uuid::from_slice(d.bytes()?).map_err(|_| de::Error::message("wrong length of UUID"))
+    }
+}
+
+/// JSON as a byte string.
+pub mod json_bytes {
+    use bytes::Bytes;
+    use minicbor::{Decoder, Encoder, decode as de, encode as en};
+
+    /// Writes it.
+    ///
+    /// # Errors
+    /// When the writer fails.
+    pub fn encode<C, W: en::Write>(
+        v: &Bytes,
+        e: &mut Encoder<W>,
+        _: &mut C,
+    ) -> Result<(), en::Error<W::Error>> {
+        e.bytes(v)?.ok()
+    }
+
+    /// Reads it.
+    ///
+    /// # Errors
+    /// When it is not a byte string.
+    pub fn decode<C>(d: &mut Decoder<'_>, _: &mut C) -> Result<Bytes, de::Error> {
+        d.bytes().map(Bytes::copy_from_slice)
     }
 }
 
@@ -146,6 +176,15 @@ pub enum Code {
     /// This kernel is not the object's home.
     #[n(9)]
     NotHome,
+    /// Its time was up before it ran.
+    #[n(10)]
+    Expired,
+    /// The same id was used for something else.
+    #[n(11)]
+    IdReused,
+    /// The component that it needs is not here, or not in a version that reads this object, or knows no such action.
+    #[n(12)]
+    NoComponent,
 }
 
 /// What a kernel says of itself at the start of a connection.
@@ -305,6 +344,15 @@ pub enum Frame {
     /// The end of an exchange from the other side: what was stored there, after its commit.
     #[n(23)]
     Kept(#[n(0)] Kept),
+    /// Do this, once. (A golden vector says that once/1 does not know 32: that number stays free.)
+    #[n(33)]
+    Act(#[n(0)] Act),
+    /// What came of it, sent after the commit.
+    #[n(34)]
+    Outcome(#[n(0)] ActOutcome),
+    /// Answer to an action that came before one that is missing: send the lane again from there.
+    #[n(35)]
+    Missing(#[n(0)] Missing),
 }
 
 /// Answer to a share.
@@ -456,6 +504,6 @@ impl Frame {
 
     /// Whether this version has a frame of this number.
     const fn is_known(number: u32) -> bool {
-        matches!(number, 0..=10 | 16..=23)
+        matches!(number, 0..=10 | 16..=23 | 33..=35)
     }
 }

@@ -32,6 +32,11 @@ impl World {
                     wrong.push((index, 10, what));
                 }
             }
+            for (peer, key) in self.pairs(index, Table::Queue) {
+                if self.friend(index, &peer).is_some() || peer == self.nodes[index].id {
+                    wrong.push((index, 4, format!("an action on {key} has no outcome")));
+                }
+            }
             for (peer, key) in self.pairs(index, Table::Unfollow) {
                 if let Some(other) = self.friend(index, &peer) {
                     wrong.push((
@@ -42,6 +47,9 @@ impl World {
                 }
             }
             for (token, what) in self.checker.unanswered(&self.nodes[index].id) {
+                if what == "command Act" && !self.pairs(index, Table::Queue).is_empty() {
+                    continue;
+                }
                 if what != "command Share" && what != "command Join" {
                     wrong.push((index, 4, format!("never replied to {what} {token}")));
                 } else if self.pairs(index, Table::Outbox).is_empty() && what == "command Share" {
@@ -57,6 +65,7 @@ impl World {
         for (index, promise, what) in wrong {
             self.violated(promise, index, what);
         }
+        self.check_acts();
     }
 
     fn joins(&self, index: usize) -> bool {
@@ -69,7 +78,8 @@ impl World {
         let mut found = Vec::new();
         let read = scan_prefix(&self.nodes[index].disk, table, &[], &mut |row, _| {
             if let Some((peer, key)) = row.split_at_checked(KernelId::LEN) {
-                found.extend(KernelId::from_slice(peer).zip(ObjectKey::from_row(key)));
+                let key = key.get(..ObjectKey::ROW_LEN).and_then(ObjectKey::from_row);
+                found.extend(KernelId::from_slice(peer).zip(key));
             }
             ControlFlow::Continue(())
         });

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 
 use once_core::Refusal;
 use once_core::waist::{Answer, Change, Command, Effect, Event, Input, LinkEvent, Timer, Why};
+use once_model::action::Outcome;
 use once_model::wire::{Code, Frame, ShareAnswer};
 
 /// The names that were met.
@@ -47,10 +48,15 @@ pub const EXPECTED: &[&str] = &[
     "input Link Up dialled", "input Link Up accepted", "input Link Moved", "input Link Down", "input Link DialFailed", "input Disk",
     "timer Redial", "timer Hello", "timer Resend", "timer Pump",
     "command Import", "command Put", "command Create", "command Claim", "command Remove", "command Share",
-    "command Follow", "command Unfollow", "command Invite", "command Join", "command AddPeer",
+    "command Act", "command Follow", "command Unfollow", "command Invite", "command Join", "command AddPeer",
     "command ChangePeer", "command RemovePeer", "command Grant", "command Revoke", "command Dial",
     "effect Reply", "effect Send", "effect Send before the commit", "effect Dial", "effect Close", "effect Pull",
-    "effect Timer", "effect Event",
+    "effect Timer", "effect Event", "effect Run", "input Ran", "timer ActResend", "timer ActPump",
+    "event Acted", "event Outcome", "frame Act", "frame Outcome", "frame Missing", "answer Accepted",
+    "answer Acted", "refusal IdReused", "refusal BadId", "refusal IdAhead", "refusal BadAction", "refusal NoHome",
+    "outcome Done", "outcome Failed", "outcome Refused Denied", "outcome Refused NoComponent",
+    "outcome Refused for another reason",
+    "state action asked", "state action repeated",
     "event Changed", "event Dropped", "event Delivered", "event FollowDenied", "event Connected",
     "event Connected rolled back", "event Disconnected",
     "frame Hello", "frame Admitted", "frame Denied", "frame Share", "frame Shared", "frame Request",
@@ -96,7 +102,10 @@ pub fn input(input: &Input) -> &'static str {
         Input::Timer(Timer::Hello(..)) => "timer Hello",
         Input::Timer(Timer::Resend(..)) => "timer Resend",
         Input::Timer(Timer::Pump(_)) => "timer Pump",
+        Input::Ran(_) => "input Ran",
         Input::Disk { .. } => "input Disk",
+        Input::Timer(Timer::ActResend(..)) => "timer ActResend",
+        Input::Timer(Timer::ActPump(_)) => "timer ActPump",
     }
 }
 
@@ -110,6 +119,7 @@ pub fn command(command: &Command) -> &'static str {
         Command::Claim { .. } => "command Claim",
         Command::Remove { .. } => "command Remove",
         Command::Share { .. } => "command Share",
+        Command::Act { .. } => "command Act",
         Command::Follow { .. } => "command Follow",
         Command::Unfollow { .. } => "command Unfollow",
         Command::Invite { .. } => "command Invite",
@@ -133,6 +143,7 @@ pub fn effect(effect: &Effect) -> &'static str {
         Effect::Dial { .. } => "effect Dial",
         Effect::Close { .. } => "effect Close",
         Effect::Pull { .. } => "effect Pull",
+        Effect::Run(_) => "effect Run",
         Effect::Timer { .. } => "effect Timer",
         Effect::Event(_) => "effect Event",
     }
@@ -148,6 +159,9 @@ pub fn event(event: &Event) -> &'static str {
         Event::FollowDenied { .. } => "event FollowDenied",
         Event::Connected { rolled_back: true, .. } => "event Connected rolled back",
         Event::Connected { .. } => "event Connected",
+        Event::Acted { .. } => "event Acted",
+        Event::Outcome { .. } => "event Outcome",
+        Event::LaneForked { .. } => "event LaneForked",
         Event::Disconnected { .. } => "event Disconnected",
         _ => "event of a later version",
     }
@@ -176,6 +190,9 @@ pub fn frame(frame: &Frame) -> &'static str {
         Frame::Given(_) => "frame Given",
         Frame::Offer(_) => "frame Offer",
         Frame::Kept(_) => "frame Kept",
+        Frame::Act(_) => "frame Act",
+        Frame::Outcome(_) => "frame Outcome",
+        Frame::Missing(_) => "frame Missing",
         _ => "frame of a later version",
     }
 }
@@ -197,6 +214,8 @@ pub fn reply(reply: &Result<Answer, Refusal>) -> &'static str {
         Ok(Answer::Delivered(_)) => "answer Delivered",
         Ok(Answer::Kept(_)) => "answer Kept",
         Ok(Answer::Joined { .. }) => "answer Joined",
+        Ok(Answer::Accepted) => "answer Accepted",
+        Ok(Answer::Acted { .. }) => "answer Acted",
         Ok(Answer::Done) => "answer Done",
         Ok(_) => "answer of a later version",
         Err(refusal) => match refusal {
@@ -215,9 +234,26 @@ pub fn reply(reply: &Result<Answer, Refusal>) -> &'static str {
             Refusal::OutboxFull { .. } => "refusal OutboxFull",
             Refusal::DiskFull { .. } => "refusal DiskFull",
             Refusal::NameTooLong { .. } => "refusal NameTooLong",
+            Refusal::IdReused { .. } => "refusal IdReused",
+            Refusal::BadId { .. } => "refusal BadId",
+            Refusal::IdAhead { .. } => "refusal IdAhead",
+            Refusal::BadAction { .. } => "refusal BadAction",
+            Refusal::NoHome(_) => "refusal NoHome",
             Refusal::NameTaken(_) => "refusal NameTaken",
             _ => "refusal of a later version",
         },
+    }
+}
+
+/// The name of what came of an action.
+#[must_use]
+pub fn outcome(outcome: &Outcome) -> &'static str {
+    match outcome {
+        Outcome::Done(_) => "outcome Done",
+        Outcome::Failed(_) => "outcome Failed",
+        Outcome::Refused(Code::Denied) => "outcome Refused Denied",
+        Outcome::Refused(Code::NoComponent) => "outcome Refused NoComponent",
+        Outcome::Refused(_) => "outcome Refused for another reason",
     }
 }
 

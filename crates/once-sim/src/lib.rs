@@ -8,6 +8,7 @@
 //! [`World`] is for stories: small tests that make one thing happen. [`seed::run`] is a random world under a random
 //! workload; the binary of this crate runs thousands of them, and `--mutants` proves that they would find bugs.
 
+mod acting;
 mod check;
 mod conn;
 mod converge;
@@ -15,6 +16,7 @@ pub mod coverage;
 pub mod disk;
 mod exchange;
 mod faults;
+pub mod journal;
 mod net;
 mod node;
 mod pull;

@@ -2,6 +2,7 @@
 //! gone after a crash.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
 
 use once_core::Engine;
 use once_core::store::Store;
@@ -11,6 +12,7 @@ use once_model::ids::{BootId, Incarnation, KernelId};
 use once_model::sign::KernelKey;
 
 use crate::disk::Disk;
+use crate::journal::AtOnce;
 use crate::rng::Rng;
 
 /// Most inputs that wait for the engine; beyond that the shell stops reading.
@@ -107,6 +109,7 @@ impl Node {
 
     /// What the engine is told of the world.
     pub fn ctx(&self, now_us: u64) -> Ctx {
-        Ctx { key: self.key.clone(), me: self.id, boot: self.boot, now_ms: self.now_ms(now_us) }
+        let (boot, now_ms) = (self.boot, self.now_ms(now_us));
+        Ctx { key: self.key.clone(), me: self.id, boot, now_ms, runner: Arc::new(AtOnce) }
     }
 }

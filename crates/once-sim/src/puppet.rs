@@ -109,12 +109,14 @@ impl Puppet {
         header.certificate = Some(chain.certificate());
         (header.epoch, header.revision) = (1, 1);
         if rng.one_in(4) {
-            // A second certificate, under which it goes on.
+            // A second certificate: under which it goes on, or which makes somebody home who never took the object.
+            let heard = rng.pick(&self.heard).and_then(|heard| Some(heard.chain.as_ref()?.home()));
+            let gift = heard.filter(|home| *home != self.id && rng.one_in(2));
             let mut link = Certificate {
                 lineage,
                 epoch: if rng.one_in(2) { 2 } else { u64::MAX },
-                kind: CertificateKind::Reopen,
-                home: self.id,
+                kind: if gift.is_some() { CertificateKind::Handoff } else { CertificateKind::Reopen },
+                home: gift.unwrap_or(self.id),
                 incarnation: Incarnation::from_bytes([0; 16]),
                 base: chain.certificate(),
                 base_revision: 1,

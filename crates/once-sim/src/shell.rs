@@ -1,7 +1,7 @@
 //! What the shell does around the engine, thinly, as the real one: the process, mailbox and groups, effects, timers.
 
 use once_core::memory::DiskFault;
-use once_core::waist::{Effect, Event as Notice, Input, LinkEvent};
+use once_core::waist::{Effect, Event as Notice, Input, LinkEvent, Ran};
 use once_core::{Engine, group};
 use once_model::ids::BootId;
 use once_model::wire::{Code, Frame};
@@ -232,6 +232,14 @@ impl World {
                     self.cover.met("state superseded connection");
                 }
                 self.close(index, conn);
+            }
+            Effect::Run(asked) => {
+                let (run_id, key) = (asked.run, asked.key);
+                let result = crate::journal::run(&asked);
+                let after_us =
+                    if self.rng.one_in(4) { self.rng.up_to(2_000_000) } else { self.rng.up_to(20_000) };
+                let ran = Input::Ran(Box::new(Ran { run: run_id, key, result }));
+                self.queue.push(self.now_us + after_us, Event::Input { node: index, run, input: ran });
             }
             Effect::Pull { peer, conn, header, chain } => self.pull(index, peer, conn, *header, chain),
             Effect::Timer { after_ms, timer } => {

@@ -10,6 +10,7 @@ use once_model::scenario::Scenario;
 use once_model::wire::{Frame, Pull, Request};
 use std::ops::ControlFlow;
 
+use crate::acting::Acting;
 use crate::net::Who;
 use crate::queue::Event;
 use crate::scenarios;
@@ -28,6 +29,7 @@ pub(crate) struct Workload {
     /// Invites: whose, and the secret.
     invites: Vec<(usize, [u8; 16])>,
     hostile: Vec<KernelId>,
+    acting: Acting,
     /// One step of the workload, in microseconds, on average.
     pace_us: u64,
 }
@@ -53,6 +55,7 @@ impl World {
             keys: Vec::new(),
             invites: Vec::new(),
             hostile: hostile.clone(),
+            acting: Acting::default(),
             pace_us,
         });
         for a in 0..self.nodes.len() {
@@ -136,6 +139,9 @@ impl World {
     }
 
     fn act(&mut self, index: usize, work: &mut Workload) {
+        if self.rng.one_in(4) {
+            return self.act_on_something(index, &mut work.acting);
+        }
         let here = Kernel(index);
         let Some(peer) = self.any_peer(index, work) else { return };
         match self.rng.up_to(100) {
@@ -357,7 +363,7 @@ impl World {
         let right = if self.rng.one_in(3) { Right::Share } else { Right::Read };
         let now_ms = self.nodes[index].now_ms(self.now_us);
         let expires_ms = self.rng.one_in(4).then(|| now_ms + self.rng.up_to(30_000));
-        Grant { scope, right, kernel: peer, expires_ms }
+        Grant { scope, right, kernel: peer, expires_ms, actions: None }
     }
 
     fn petname(&mut self) -> String {
@@ -445,5 +451,5 @@ impl World {
 
 /// A grant without an end.
 pub(crate) fn forever(scope: Scope, right: Right, kernel: KernelId) -> Grant {
-    Grant { scope, right, kernel, expires_ms: None }
+    Grant { scope, right, kernel, expires_ms: None, actions: None }
 }

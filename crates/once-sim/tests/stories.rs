@@ -125,6 +125,7 @@ fn who_follows_an_unclaimed_copy_follows_what_it_becomes() {
         right: Right::Share,
         kernel: net.id(alice),
         expires_ms: None,
+        actions: None,
     };
     net.must(bob, Command::Revoke(right));
     let copy = net.import(alice, NOTE);

@@ -108,18 +108,15 @@ impl ShareTo {
     pub async fn delivered(self) -> Result<Delivered, Error> {
         let share = Command::Share { key: self.key, to: self.peer, delivered: true };
         match self.kernel.command(share).await? {
-            Answer::Delivered(answer) => delivered(answer, &self.peer),
+            Answer::Delivered(ShareAnswer::Stored) => Ok(Delivered::Stored),
+            Answer::Delivered(ShareAnswer::Known) => Ok(Delivered::Known),
+            Answer::Delivered(ShareAnswer::Conflict) => Ok(Delivered::Conflict),
+            Answer::Delivered(ShareAnswer::Refused(code)) => {
+                let peer = self.kernel.shared().called(&self.peer);
+                Err(Error::from_code(code, &format!("share to {peer}")))
+            }
             other => Err(Error::fault(format!("the engine answered {other:?}"))),
         }
-    }
-}
-
-fn delivered(answer: ShareAnswer, peer: &KernelId) -> Result<Delivered, Error> {
-    match answer {
-        ShareAnswer::Stored => Ok(Delivered::Stored),
-        ShareAnswer::Known => Ok(Delivered::Known),
-        ShareAnswer::Conflict => Ok(Delivered::Conflict),
-        ShareAnswer::Refused(code) => Err(Error::from_code(code, &format!("share to {}", peer.short()))),
     }
 }
 
@@ -192,9 +189,8 @@ impl Request {
                 Ok(Ok(found)) => return Ok(found),
                 Ok(Err(error)) => last = Some(error),
                 Err(_) => {
-                    let late =
-                        format!("kernel {} did not answer within {} s", peer.short(), self.within.as_secs());
-                    last = Some(Error::timeout(late));
+                    let (peer, within_s) = (self.kernel.shared().called(&peer), self.within.as_secs());
+                    last = Some(Error::timeout(format!("kernel {peer} did not answer within {within_s} s")));
                 }
             }
         }
@@ -203,7 +199,7 @@ impl Request {
 
     async fn ask(&self, peer: KernelId, uuid: uuid::Uuid, line: Option<Line>) -> Result<Found, Error> {
         let mut session = self.kernel.session(peer, self.within).await?;
-        let what = || format!("request of {uuid} from {}", peer.short());
+        let what = || format!("request of {uuid} from {}", self.kernel.shared().called(&peer));
         let broken =
             || Error::unreachable(format!("{}: the connection broke", what())).with_hint("try again");
         let mut answer = session.request(uuid, line).await;
@@ -217,6 +213,10 @@ impl Request {
             Frame::Absent(absent) => return Err(Error::from_code(absent.code, &what())),
             _ => return Err(broken()),
         };
+        if !content::is_asked_for(&uuid, line.as_ref(), &parcel.header, parcel.chain.as_ref()) {
+            return Err(Error::invalid(format!("{}: the answer is another object", what()))
+                .with_hint("that kernel is broken or lies; ask another one"));
+        }
         let invalid = |_| Error::invalid(format!("{}: the answer is not a valid scenario", what()));
         let apart = parcel.body.is_none() && !parcel.header.tombstone;
         let arrival = match apart {

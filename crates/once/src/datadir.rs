@@ -152,15 +152,22 @@ pub(crate) fn read_config(data: &Path) -> Result<Config, Error> {
     serde_json::from_str(scenario.model().unwrap_or("{}")).map_err(|e| wrong(format!("its model: {e}")))
 }
 
-/// Writes the kernel's own scenario, whole or not at all.
+/// Writes the kernel's own scenario, whole or not at all, also if the power fails.
 pub(crate) fn write_config(data: &Path, config: &Config) -> Result<(), Error> {
     let path = data.join(SCENARIO_FILE);
     let model = serde_json::to_string(config).map_err(|e| Error::fault(e.to_string()))?;
     let uuid = config.uuid.unwrap_or_else(random_uuid);
     let scenario = Scenario::compose(uuid, "OnceKernel", env!("CARGO_PKG_VERSION"), "system", &model)?;
     let new = path.with_extension("json.new");
-    fs::write(&new, scenario.bytes()).map_err(|e| io(&new, &e))?;
-    fs::rename(&new, &path).map_err(|e| io(&path, &e))
+    let write = || {
+        let mut file = fs::File::create(&new)?;
+        file.write_all(scenario.bytes())?;
+        // Before the rename: a name that is there with content that is not would be an empty file after a power cut.
+        file.sync_all()?;
+        fs::rename(&new, &path)?;
+        sync_folder_of(&path)
+    };
+    write().map_err(|e| io(&path, &e))
 }
 
 fn write_secret(path: &Path, key: &KernelKey) -> Result<(), Error> {
@@ -169,12 +176,17 @@ fn write_secret(path: &Path, key: &KernelKey) -> Result<(), Error> {
         file.write_all(HEXLOWER.encode(&key.to_bytes()).as_bytes())?;
         file.write_all(b"\n")?;
         file.sync_all()?;
-        match path.parent() {
-            Some(dir) => fs::File::open(dir)?.sync_all(),
-            None => Ok(()),
-        }
+        sync_folder_of(path)
     };
     write().map_err(|e| io(path, &e))
+}
+
+/// Makes a file's name as durable as its content.
+fn sync_folder_of(path: &Path) -> std::io::Result<()> {
+    match path.parent() {
+        Some(folder) => fs::File::open(folder)?.sync_all(),
+        None => Ok(()),
+    }
 }
 
 fn default_name() -> String {

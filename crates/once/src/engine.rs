@@ -7,7 +7,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use once_core::store::{Batch, Durability, Read, Store, StoreError, Table, Visit};
 use once_core::waist::{
-    Answer, Arrival, Command, ConnId, Ctx, Effect, Entropy, Event, Input, Timer, Token, Why,
+    Answer, Arrival, Command, ConnId, Ctx, Effect, Entropy, Event, Input, Ran, Run, Runner, Timer, Token, Why,
 };
 use once_core::{Engine, Refusal, group};
 use once_model::header::Header;
@@ -21,6 +21,7 @@ use rand::Rng;
 use tokio::sync::{broadcast, mpsc, oneshot};
 
 use crate::Error;
+use crate::component::Components;
 use crate::metrics::Metrics;
 
 /// Most mails in one group. More in a group means fewer syncs and a longer wait for the first of them.
@@ -31,6 +32,9 @@ const MAILBOX_MAX: usize = 1024;
 
 /// Events that a slow listener may be behind.
 const EVENTS_MAX: usize = 4096;
+
+/// Replies below which nobody looks for clients that gave up: they take less than a MiB.
+const REPLIES_CROWDED: usize = 1024;
 
 /// How often the free space on the disk is looked at.
 const DISK_EVERY: Duration = Duration::from_secs(2);
@@ -73,6 +77,8 @@ pub(crate) enum Mail {
 pub(crate) trait Network: Send + Sync + 'static {
     fn dial(&self, peer: KernelId, addresses: Vec<String>);
     fn pull(&self, peer: KernelId, conn: ConnId, header: Header, chain: Option<Chain>);
+    /// Runs an action beside the engine.
+    fn run(&self, run: Run);
     fn timer(&self, after: Duration, timer: Timer);
     fn event(&self, event: &Event);
 }
@@ -82,6 +88,7 @@ pub(crate) struct Shared {
     pub key: KernelKey,
     pub me: KernelId,
     pub data: PathBuf,
+    pub components: Arc<Components>,
     pub mail: mpsc::Sender<Mail>,
     pub events: broadcast::Sender<Event>,
     pub metrics: Mutex<Metrics>,
@@ -101,7 +108,35 @@ impl Shared {
     pub async fn command(&self, command: Command) -> Result<Answer, Error> {
         let (reply, answer) = oneshot::channel();
         self.mail.send(Mail::Command(command, reply)).await.map_err(|_| self.gone())?;
-        Ok(answer.await.map_err(|_| self.gone())??)
+        answer.await.map_err(|_| self.gone())?.map_err(|refusal| self.refused(refusal))
+    }
+
+    /// How a peer is called here, and what tells it apart: `bob (a1b2c3d4e5)`. The id alone if it has no name here.
+    pub fn called(&self, id: &KernelId) -> String {
+        self.named(id).unwrap_or_else(|| id.short())
+    }
+
+    fn named(&self, id: &KernelId) -> Option<String> {
+        let row = once_core::rows::peer(&self.snapshot(), id).ok()??;
+        (!row.name().is_empty()).then(|| format!("{} ({})", row.name(), id.short()))
+    }
+
+    /// The engine knows kernels by their ids; people know peers by their names.
+    fn refused(&self, refusal: Refusal) -> Error {
+        let about = match &refusal {
+            Refusal::NotHome { home: id, .. }
+            | Refusal::NotFollowed { from: id, .. }
+            | Refusal::NoGrant { kernel: id, .. }
+            | Refusal::Denied(id)
+            | Refusal::OutboxFull { peer: id, .. } => Some(*id),
+            _ => None,
+        };
+        let mut error = Error::from(refusal);
+        if let Some((id, name)) = about.and_then(|id| Some((id, self.named(&id)?))) {
+            error.message = error.message.replace(&id.to_string(), &name);
+            error.hint = error.hint.map(|hint| hint.replace(&id.short(), &name));
+        }
+        error
     }
 
     /// Why the engine answers no more.
@@ -186,12 +221,18 @@ impl Store for Published {
 }
 
 /// Opens the engine on a store. `run` is to be called on a thread of its own.
-pub(crate) fn prepare(data: PathBuf, key: KernelKey, store: FjallStore) -> (Arc<Shared>, EngineThread) {
+pub(crate) fn prepare(
+    data: PathBuf,
+    key: KernelKey,
+    store: FjallStore,
+    components: Components,
+) -> (Arc<Shared>, EngineThread) {
     let (mail, mailbox) = mpsc::channel(MAILBOX_MAX);
     let shared = Arc::new(Shared {
         me: key.id(),
         key,
         data,
+        components: Arc::new(components),
         mail,
         events: broadcast::channel(EVENTS_MAX).0,
         metrics: Mutex::new(Metrics::default()),
@@ -210,8 +251,10 @@ pub(crate) struct EngineThread {
 impl EngineThread {
     /// Runs until a stop, or until the store fails.
     pub fn run(self, network: &dyn Network) {
-        let shared = Arc::clone(&self.store.shared);
-        let run = std::panic::AssertUnwindSafe(|| self.run_inner(network));
+        let Self { store, mut mailbox } = self;
+        let shared = Arc::clone(&store.shared);
+        let mut post = Post::new(Arc::clone(&shared), network);
+        let run = std::panic::AssertUnwindSafe(|| work(store, &mut mailbox, &mut post));
         let fault = match std::panic::catch_unwind(run) {
             Ok(Ok(())) => return,
             Ok(Err(error)) => Error::from(error),
@@ -220,74 +263,73 @@ impl EngineThread {
             }
         };
         tracing::error!(error = %fault, "the engine stops");
+        // Whoever waits for an answer looks here when the post and the mailbox go, which is after this.
         shared.fault.send_replace(Some(fault));
     }
+}
 
-    fn run_inner(self, network: &dyn Network) -> Result<(), StoreError> {
-        let Self { mut store, mut mailbox } = self;
-        let shared = Arc::clone(&store.shared);
-        let mut ctx = Ctx {
-            key: shared.key.clone(),
-            me: shared.me,
-            boot: BootId::from_bytes(crate::datadir::random()),
-            now_ms: now_ms(),
-        };
-        let mut engine = Engine::new();
-        let mut post = Post::new(Arc::clone(&shared), network);
-        group::start(&mut engine, &mut store, &ctx, &mut System, &mut |effect| post.release(effect))?;
-        let mut mails = Vec::with_capacity(GROUP_MAX);
-        let mut inputs = Vec::with_capacity(GROUP_MAX);
-        let mut looked_at_disk: Option<Instant> = None;
-        while mailbox.blocking_recv_many(&mut mails, GROUP_MAX) > 0 {
-            if looked_at_disk.is_none_or(|then| then.elapsed() >= DISK_EVERY) {
-                looked_at_disk = Some(Instant::now());
-                if let Ok(free_bytes) = once_store::free_bytes(&shared.data) {
-                    inputs.push(Input::Disk { free_bytes });
-                }
-            }
-            let mut stop = None;
-            for mail in mails.drain(..) {
-                match mail {
-                    Mail::Stop(done) => stop = Some(done),
-                    mail => inputs.extend(post.open(mail)),
-                }
-            }
-            ctx.now_ms = now_ms();
-            let begun = Instant::now();
-            let run =
-                group::run(&mut engine, &mut store, &ctx, &mut System, inputs.drain(..), &mut |effect| {
-                    post.release(effect);
-                });
-            match run {
-                Ok(run) => {
-                    shared
-                        .metrics
-                        .lock()
-                        .unwrap_or_else(PoisonError::into_inner)
-                        .group(begun.elapsed(), &run);
-                }
-                Err(StoreError::Full) => {
-                    // Nothing of the group was written, but the engine has stepped it: begin anew from the rows.
-                    tracing::warn!("the disk is full: what was under way is refused, connections begin anew");
-                    post.give_up();
-                    engine = Engine::new();
-                    group::start(&mut engine, &mut store, &ctx, &mut System, &mut |effect| {
-                        post.release(effect)
-                    })?;
-                    looked_at_disk = None;
-                }
-                Err(error) => return Err(error),
-            }
-            if let Some(done) = stop {
-                drop(post);
-                drop(mailbox);
-                store.publish(None);
-                let _ = done.send(store.store.close().map_err(Error::from));
-                return Ok(());
+fn work(
+    mut store: Published,
+    mailbox: &mut mpsc::Receiver<Mail>,
+    post: &mut Post<'_>,
+) -> Result<(), StoreError> {
+    let shared = Arc::clone(&store.shared);
+    let mut ctx = Ctx {
+        key: shared.key.clone(),
+        me: shared.me,
+        boot: BootId::from_bytes(crate::datadir::random()),
+        now_ms: now_ms(),
+        runner: Arc::clone(&shared.components) as Arc<dyn Runner>,
+    };
+    let mut engine = Engine::new();
+    group::start(&mut engine, &mut store, &ctx, &mut System, &mut |effect| post.release(effect))?;
+    let mut mails = Vec::with_capacity(GROUP_MAX);
+    let mut inputs = Vec::with_capacity(GROUP_MAX);
+    let mut looked_at_disk: Option<Instant> = None;
+    while mailbox.blocking_recv_many(&mut mails, GROUP_MAX) > 0 {
+        if looked_at_disk.is_none_or(|then| then.elapsed() >= DISK_EVERY) {
+            looked_at_disk = Some(Instant::now());
+            if let Ok(free_bytes) = once_store::free_bytes(&shared.data) {
+                inputs.push(Input::Disk { free_bytes });
             }
         }
-        Ok(())
+        inputs.extend(mails.drain(..).filter_map(|mail| post.open(mail)));
+        ctx.now_ms = now_ms();
+        let begun = Instant::now();
+        let run = group::run(&mut engine, &mut store, &ctx, &mut System, inputs.drain(..), &mut |effect| {
+            post.release(effect);
+        });
+        match run {
+            Ok(run) => {
+                shared.metrics.lock().unwrap_or_else(PoisonError::into_inner).group(begun.elapsed(), &run);
+            }
+            Err(StoreError::Full) => {
+                // Nothing of the group was written, but the engine has stepped it: begin anew from the rows.
+                tracing::warn!("the disk is full: what was under way is refused, connections begin anew");
+                post.give_up();
+                engine = Engine::new();
+                group::start(&mut engine, &mut store, &ctx, &mut System, &mut |effect| post.release(effect))?;
+                looked_at_disk = None;
+            }
+            Err(error) => return Err(error),
+        }
+        if let Some(done) = post.stop.take() {
+            post.replies.clear();
+            mailbox.close();
+            store.publish(None);
+            let _ = done.send(store.store.close().map_err(Error::from));
+            return Ok(());
+        }
     }
+    Ok(())
+}
+
+/// Runs an action beside the engine, and tells it what came of it.
+pub(crate) fn run_whole(shared: &Shared, run: &Run) {
+    let result = shared.components.run_whole(run);
+    let ran = Ran { run: run.run, key: run.key, result };
+    // A kernel that has stopped meanwhile runs it again when it starts.
+    let _ = shared.mail.blocking_send(Mail::Input(Input::Ran(Box::new(ran))));
 }
 
 /// Takes mails apart and effects to where they belong.
@@ -296,12 +338,24 @@ struct Post<'n> {
     network: &'n dyn Network,
     next_token: Token,
     replies: HashMap<Token, ReplyTo>,
+    /// With so many replies it is looked at whether anybody still waits for them.
+    crowded: usize,
+    /// Whoever wants the kernel to stop.
+    stop: Option<oneshot::Sender<Result<(), Error>>>,
     conns: HashMap<ConnId, mpsc::UnboundedSender<Out>>,
 }
 
 impl<'n> Post<'n> {
     fn new(shared: Arc<Shared>, network: &'n dyn Network) -> Self {
-        Self { shared, network, next_token: 0, replies: HashMap::new(), conns: HashMap::new() }
+        Self {
+            shared,
+            network,
+            next_token: 0,
+            replies: HashMap::new(),
+            crowded: REPLIES_CROWDED,
+            stop: None,
+            conns: HashMap::new(),
+        }
     }
 
     /// The disk is full: whoever waits is told so, and every connection ends.
@@ -318,6 +372,12 @@ impl<'n> Post<'n> {
     }
 
     fn token(&mut self, reply: ReplyTo) -> Token {
+        if self.replies.len() >= self.crowded {
+            // A client that gave up is not heard of. At twice the number of those who wait, looking costs each
+            // command next to nothing.
+            self.replies.retain(|_, reply| !reply.is_closed());
+            self.crowded = REPLIES_CROWDED.max(2 * self.replies.len());
+        }
         self.next_token += 1;
         self.replies.insert(self.next_token, reply);
         self.next_token
@@ -340,7 +400,10 @@ impl<'n> Post<'n> {
                 self.conns.remove(&conn);
                 None
             }
-            Mail::Stop(_) => None,
+            Mail::Stop(done) => {
+                self.stop = Some(done);
+                None
+            }
         }
     }
 
@@ -356,6 +419,7 @@ impl<'n> Post<'n> {
             Effect::Close { conn, code, .. } => self.say(conn, Out::Close(code)),
             Effect::Dial { peer, addresses } => self.network.dial(peer, addresses),
             Effect::Pull { peer, conn, header, chain } => self.network.pull(peer, conn, *header, chain),
+            Effect::Run(run) => self.network.run(*run),
             Effect::Timer { after_ms, timer } => self.network.timer(Duration::from_millis(after_ms), timer),
             Effect::Event(event) => {
                 self.network.event(&event);
@@ -368,5 +432,85 @@ impl<'n> Post<'n> {
         if let Some(to) = self.conns.get(&conn) {
             let _ = to.send(out);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::pin::pin;
+    use std::task::{Context, Wake, Waker};
+
+    use super::*;
+    use crate::datadir;
+
+    /// A network that is broken in the worst way.
+    struct Panics;
+
+    impl Network for Panics {
+        fn dial(&self, _: KernelId, _: Vec<String>) {
+            panic!("as a test");
+        }
+        fn pull(&self, _: KernelId, _: ConnId, _: Header, _: Option<Chain>) {}
+        fn run(&self, _: Run) {}
+        fn timer(&self, _: Duration, _: Timer) {}
+        fn event(&self, _: &Event) {}
+    }
+
+    /// Whoever waits looks for the fault in the moment in which it is woken.
+    struct Waiter {
+        shared: Arc<Shared>,
+        saw: Mutex<Vec<Error>>,
+    }
+
+    impl Wake for Waiter {
+        fn wake(self: Arc<Self>) {
+            crate::net::lock(&self.saw).push(self.shared.gone());
+        }
+    }
+
+    fn fresh(dir: &std::path::Path) -> (Arc<Shared>, EngineThread) {
+        let options = datadir::InitOptions { name: Some("alice".into()), ..Default::default() };
+        datadir::init(dir, options).unwrap();
+        let (key, store) = (datadir::read_key(dir).unwrap(), datadir::open_store(dir).unwrap());
+        prepare(dir.into(), key, store, Components::default())
+    }
+
+    #[test]
+    fn whoever_waits_when_the_engine_fails_is_told_that_it_failed() {
+        let dir = tempfile::tempdir().unwrap();
+        let (shared, thread) = fresh(dir.path());
+        let waiter = Arc::new(Waiter { shared: Arc::clone(&shared), saw: Mutex::default() });
+        let waker = Waker::from(Arc::clone(&waiter));
+        let peer = KernelKey::from_bytes(&[7; 32]).id();
+        let join =
+            Command::Join { peer, secret: [1; 16], addresses: vec!["127.0.0.1:9".into()], petname: None };
+        let (join, joined) = (shared.command(join), shared.mail.closed());
+        let (mut join, mut closed) = (pin!(join), pin!(joined));
+        let mut looks = Context::from_waker(&waker);
+        assert!(join.as_mut().poll(&mut looks).is_pending());
+        assert!(closed.as_mut().poll(&mut looks).is_pending());
+        // Its dial panics, on this thread.
+        thread.run(&Panics);
+        let saw = std::mem::take(&mut *crate::net::lock(&waiter.saw));
+        assert_eq!(saw.len(), 2, "the answer will not come, and the mailbox is closed: {saw:?}");
+        assert!(saw.iter().all(|error| error.code == "fault"), "{saw:?}");
+    }
+
+    #[test]
+    fn clients_that_gave_up_are_forgotten_and_those_that_wait_are_not() {
+        let dir = tempfile::tempdir().unwrap();
+        let (shared, _thread) = fresh(dir.path());
+        let offline = crate::net::Offline(Arc::clone(&shared));
+        let mut post = Post::new(shared, &offline);
+        let (reply, mut waits) = oneshot::channel();
+        let token = post.token(reply);
+        for _ in 0..10 * REPLIES_CROWDED {
+            let (reply, gave_up) = oneshot::channel();
+            drop(gave_up);
+            post.token(reply);
+            assert!(post.replies.len() <= REPLIES_CROWDED);
+        }
+        post.release(Effect::Reply { token, reply: Err(Refusal::Myself) });
+        assert_eq!(waits.try_recv().unwrap(), Err(Refusal::Myself));
     }
 }

@@ -65,6 +65,10 @@ impl Error {
         Self::new("invalid", 1, message)
     }
 
+    pub(crate) fn failed(message: impl Into<String>) -> Self {
+        Self::new("failed", 1, message)
+    }
+
     pub(crate) fn unreachable(message: impl Into<String>) -> Self {
         Self::new("unreachable", 4, message)
     }
@@ -102,6 +106,7 @@ impl Error {
                     .with_hint("try again later")
             }
             Code::TooLarge => Self::invalid(format!("{what}: too large")),
+            Code::Expired => Self::timeout(format!("{what}: its time was up before it ran")),
             _ => Self::invalid(format!("{what}: the other kernel does not accept it")),
         }
     }
@@ -113,11 +118,14 @@ impl From<Refusal> for Error {
             Refusal::NoObject(_)
             | Refusal::NoPeer(_)
             | Refusal::NotFollowed { .. }
+            | Refusal::NoHome(_)
             | Refusal::NoGrant { .. } => ("not-found", 1),
             Refusal::Removed(_) => ("removed", 1),
             Refusal::NotHome { .. } => ("not-home", 3),
             Refusal::Stale { .. } => ("stale", 1),
             Refusal::Denied(_) => ("denied", 3),
+            Refusal::IdReused { .. } => ("id-reused", 3),
+            Refusal::BadId { .. } | Refusal::IdAhead { .. } | Refusal::BadAction { .. } => ("usage", 2),
             Refusal::OutboxFull { .. } | Refusal::TooManyPeers(_) => ("quota", 3),
             Refusal::DiskFull { .. } => ("disk-full", 3),
             Refusal::Stopping => ("stopping", 4),

@@ -1,6 +1,6 @@
 //! A kernel: the engine on a data directory, and the network around it.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -13,15 +13,15 @@ use once_model::ids::{KernelId, ObjectKey};
 use once_model::ior::Ior;
 use once_model::limits::INVITE_VALID_MS;
 use once_model::scenario::Scenario;
-use tokio::sync::mpsc::error::TrySendError;
+use tokio::sync::mpsc::{self, error::TrySendError};
 use tokio::sync::oneshot;
 
+use crate::builder::Builder;
 use crate::calls::{Events, Following, Request, Share};
-use crate::datadir::{self, Config};
-use crate::engine::{self, Mail, Shared, now_ms};
-use crate::net::{self, Handle, Listen, Net, Offline, Session, Ticket};
+use crate::engine::{Mail, Shared, now_ms};
+use crate::net::{self, Net, Session, Ticket};
 use crate::object::Object;
-use crate::{Error, Progress, Report};
+use crate::{Error, Progress, Report, datadir};
 
 /// How long a request, an exchange or a join waits for a connection and an answer unless told otherwise.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -74,121 +74,44 @@ impl Drop for Inner {
     }
 }
 
-/// How a kernel starts.
-#[derive(Debug, Clone)]
-#[must_use]
-pub struct Builder {
-    data: PathBuf,
-    name: Option<String>,
-    listen: Option<String>,
-    relay: Option<String>,
-    offline: bool,
+/// A kernel that may have ended. Whoever holds this does not keep it from ending.
+#[derive(Clone)]
+pub(crate) struct Weak {
+    inner: std::sync::Weak<Inner>,
+    mail: mpsc::Sender<Mail>,
 }
 
-impl Builder {
-    /// What it calls itself to others from now on.
-    pub fn name(mut self, name: impl Into<String>) -> Self {
-        self.name = Some(name.into());
-        self
+impl Weak {
+    /// The kernel, while someone holds on to it.
+    pub fn upgrade(&self) -> Option<Kernel> {
+        self.inner.upgrade().map(|inner| Kernel { inner })
     }
 
-    /// The UDP address to listen on, like `0.0.0.0:4277`. Without it: the kernel's own scenario says.
-    pub fn listen(mut self, addr: impl Into<String>) -> Self {
-        self.listen = Some(addr.into());
-        self
+    /// Waits until its engine has ended, however that came.
+    pub async fn ended(&self) {
+        self.mail.closed().await;
     }
-
-    /// A relay to be reachable through.
-    pub fn relay(mut self, url: impl Into<String>) -> Self {
-        self.relay = Some(url.into());
-        self
-    }
-
-    /// No network: for work on the data directory alone.
-    pub fn offline(mut self) -> Self {
-        self.offline = true;
-        self
-    }
-
-    /// Starts it. The network runs on the caller's tokio runtime (a current-thread one is the fastest), the engine on
-    /// a thread of its own.
-    ///
-    /// # Errors
-    /// When no kernel lives in the directory, another process runs it, its key is open to others, or its address is
-    /// taken.
-    pub async fn start(self) -> Result<Kernel, Error> {
-        let key = datadir::read_key(&self.data)?;
-        let mut config = datadir::read_config(&self.data)?;
-        if let Some(name) = self.name {
-            config.name = name;
-        }
-        let store = datadir::open_store(&self.data)?;
-        let (shared, thread) = engine::prepare(self.data.clone(), key, store);
-        let listen = match self.offline {
-            true => None,
-            false => Some(listen(&config, self.listen.as_deref(), self.relay.as_deref())?),
-        };
-        let net = match &listen {
-            Some(listen) => Some(Net::new(net::bind(&shared.key, listen).await?, Arc::clone(&shared))),
-            None => None,
-        };
-        if let Some(net) = &net {
-            keep_port(&self.data, &mut config, net)?;
-        }
-        let spawned = std::thread::Builder::new().name("once-engine".into()).spawn({
-            let net = net.clone();
-            move || match net {
-                Some(net) => thread.run(&Handle(net)),
-                None => thread.run(&Offline),
-            }
-        });
-        spawned.map_err(|e| Error::fault(format!("no thread for the engine: {e}")))?;
-        let accept =
-            net.iter().map(|net| tokio::spawn(net::accept(Arc::clone(net))).abort_handle()).collect();
-        let inner = Inner {
-            shared,
-            net,
-            name: config.name,
-            started: Instant::now(),
-            tasks: Mutex::new(accept),
-            stop_wanted: Arc::default(),
-        };
-        Ok(Kernel { inner: Arc::new(inner) })
-    }
-}
-
-fn listen(config: &Config, addr: Option<&str>, relay: Option<&str>) -> Result<Listen, Error> {
-    let addr = addr.unwrap_or(if config.listen.is_empty() { "0.0.0.0:0" } else { &config.listen });
-    let wrong = |what: &str, text: &str| {
-        Error::usage(format!("'{text}' is not {what}"))
-            .with_hint("like 0.0.0.0:4277, or https://relay.example.org")
-    };
-    let relay = match relay.or(config.relay.as_deref()).filter(|url| !url.is_empty()) {
-        Some(url) => Some(url.parse().map_err(|_| wrong("the URL of a relay", url))?),
-        None => None,
-    };
-    Ok(Listen { addr: addr.parse().map_err(|_| wrong("an address to listen on", addr))?, relay })
-}
-
-/// Remembers the port that was free at the first start: peers shall find this kernel where it was.
-fn keep_port(data: &Path, config: &mut Config, net: &Net) -> Result<(), Error> {
-    let Some(bound) = net.endpoint.bound_sockets().into_iter().next() else { return Ok(()) };
-    let configured: Option<std::net::SocketAddr> = config.listen.parse().ok();
-    if let Some(mut addr) = configured
-        && addr.port() == 0
-        && addr.ip() == bound.ip()
-    {
-        addr.set_port(bound.port());
-        config.listen = addr.to_string();
-        datadir::write_config(data, config)?;
-    }
-    Ok(())
 }
 
 impl Kernel {
     /// How to start the kernel that lives in a directory.
     pub fn builder(data: impl AsRef<Path>) -> Builder {
-        Builder { data: data.as_ref().into(), name: None, listen: None, relay: None, offline: false }
+        Builder::new(data.as_ref().into())
+    }
+
+    pub(crate) fn new(
+        shared: Arc<Shared>,
+        net: Option<Arc<Net>>,
+        name: String,
+        tasks: Vec<tokio::task::AbortHandle>,
+    ) -> Self {
+        let (started, stop_wanted) = (Instant::now(), Arc::default());
+        Self { inner: Arc::new(Inner { shared, net, name, started, tasks: Mutex::new(tasks), stop_wanted }) }
+    }
+
+    /// A handle that does not keep it running.
+    pub(crate) fn downgrade(&self) -> Weak {
+        Weak { inner: Arc::downgrade(&self.inner), mail: self.shared().mail.clone() }
     }
 
     /// Its id: an Ed25519 public key.
@@ -401,12 +324,9 @@ impl Kernel {
         self.command(Command::Dial { peer }).await?;
         net.connected(&peer, within).await.ok_or_else(|| {
             let why = net.seen(&peer).last_error.map_or_else(String::new, |why| format!(": {why}"));
-            Error::unreachable(format!(
-                "no connection to kernel {} within {} s{why}",
-                peer.short(),
-                within.as_secs()
-            ))
-            .with_hint("is it up, and is its address right? `once doctor` says more")
+            let (peer, within_s) = (self.shared().called(&peer), within.as_secs());
+            Error::unreachable(format!("no connection to kernel {peer} within {within_s} s{why}"))
+                .with_hint("is it up, and is its address right? `once doctor` says more")
         })
     }
 
@@ -473,12 +393,9 @@ impl Kernel {
             Ok(Err(error)) => Err(error),
             Err(_) => {
                 let why = net.seen(&peer).last_error.map_or_else(String::new, |why| format!(": {why}"));
-                Err(Error::timeout(format!(
-                    "kernel {} did not answer within {} s{why}",
-                    peer.short(),
-                    within.as_secs()
-                ))
-                .with_hint("this kernel goes on trying; `once peers` shows when it has joined"))
+                let (peer, within_s) = (self.shared().called(&peer), within.as_secs());
+                Err(Error::timeout(format!("kernel {peer} did not answer within {within_s} s{why}"))
+                    .with_hint("this kernel goes on trying; `once peers` shows when it has joined"))
             }
         }
     }
@@ -488,7 +405,8 @@ impl Kernel {
     /// # Errors
     /// When that is no peer.
     pub async fn grant_read_all(&self, peer: KernelId) -> Result<(), Error> {
-        let grant = Grant { scope: Scope::Kernel, right: Right::Read, kernel: peer, expires_ms: None };
+        let grant =
+            Grant { scope: Scope::Kernel, right: Right::Read, kernel: peer, expires_ms: None, actions: None };
         self.command(Command::Grant(grant)).await.map(drop)
     }
 
@@ -506,7 +424,8 @@ impl Kernel {
         Events(self.shared().events.subscribe())
     }
 
-    /// Binds the local API's socket in the data directory and serves it from now on.
+    /// Binds the local API's socket in the data directory and serves it while the kernel runs. Serving does not keep
+    /// it running; a call that is under way does.
     ///
     /// # Errors
     /// When the socket cannot be bound.

@@ -5,8 +5,11 @@
 //! [`Kernel::join`] make peers, [`Kernel::share`], [`Kernel::request`], [`Kernel::exchange`] and [`Kernel::follow`]
 //! move scenarios. [`api`] is how other programs on the machine talk to a running kernel.
 
+mod acting;
 pub mod api;
+mod builder;
 mod calls;
+pub mod component;
 mod datadir;
 mod engine;
 mod error;
@@ -15,10 +18,13 @@ mod metrics;
 mod net;
 mod object;
 
+pub use acting::{Act, Acted};
+pub use builder::Builder;
 pub use calls::{Delivered, Events, Following, Found, Heard, Request, Share, ShareTo};
+pub use component::{Component, Context};
 pub use datadir::{InitOptions, Initialised, init, is_initialised};
 pub use error::Error;
-pub use kernel::{Builder, Kernel};
+pub use kernel::Kernel;
 pub use net::{Progress, Report, Ticket};
 pub use object::{Object, State};
 

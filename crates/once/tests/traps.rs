@@ -268,25 +268,6 @@ fn copy(from: &Path, to: &Path) {
     assert!(Command::new("cp").arg("-a").arg(from).arg(to).status().unwrap().success());
 }
 
-#[test]
-fn a_kernel_that_was_let_go_frees_its_directory() {
-    let dir = tempfile::tempdir().unwrap();
-    story(async {
-        let alice = kernel(dir.path(), "alice").await;
-        let (object, _) = alice.import(note(1, "kept"), None).await.unwrap();
-        drop(alice);
-        let begun = Instant::now();
-        let alice = loop {
-            match Kernel::builder(dir.path().join("alice")).start().await {
-                Ok(alice) => break alice,
-                Err(error) => assert!(error.code == "in-use" && begun.elapsed() < PATIENCE, "{error}"),
-            }
-            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
-        };
-        assert_eq!(alice.scenario(object.key()).unwrap().unwrap(), note(1, "kept").as_bytes());
-    });
-}
-
 /// 1 MiB that a parser might turn into 100 MB.
 fn hostile_documents() -> Vec<(&'static str, String)> {
     const MIB: usize = 1024 * 1024;

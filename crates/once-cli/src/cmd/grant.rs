@@ -7,7 +7,7 @@ use crate::context::{Context, with};
 use crate::failure::{Done, Exit};
 use crate::ui;
 
-/// Let a peer read, or share into, this kernel
+/// Let a peer read from this kernel, share into it, or act on its objects
 #[derive(Debug, Args)]
 pub struct Grant {
     #[command(flatten)]
@@ -30,6 +30,9 @@ pub struct Right {
     /// Only on objects of this component
     #[arg(long, value_name = "NAME")]
     component: Option<String>,
+    /// For the right to act: only this action (may be given more than once)
+    #[arg(long = "action", value_name = "NAME")]
+    actions: Vec<String>,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -38,6 +41,8 @@ enum Verb {
     Share,
     /// Fetch and follow what is here
     Read,
+    /// Act on what is here
+    Act,
 }
 
 impl Right {
@@ -46,10 +51,15 @@ impl Right {
         let right = match self.right {
             Verb::Share => "share",
             Verb::Read => "read",
+            Verb::Act => "act",
         };
+        let actions = (!self.actions.is_empty()).then(|| json!(self.actions));
         let text = |value: &Option<String>| value.clone().map(Value::from);
         let params = json!({ "peer": self.peer, "right": right });
-        with(params, [("object", text(&self.object)), ("component", text(&self.component))])
+        with(
+            params,
+            [("object", text(&self.object)), ("component", text(&self.component)), ("actions", actions)],
+        )
     }
 
     /// As words.
@@ -57,11 +67,12 @@ impl Right {
         let right = match self.right {
             Verb::Share => "share into this kernel",
             Verb::Read => "read",
+            Verb::Act => "act on",
         };
         let on = match (&self.object, &self.component, self.right) {
             (Some(object), ..) => format!(" {}", ui::shown(object)),
             (_, Some(component), _) => format!(" every {}", ui::shown(component)),
-            (.., Verb::Read) => " everything".to_owned(),
+            (.., Verb::Read | Verb::Act) => " everything".to_owned(),
             _ => String::new(),
         };
         format!("{right}{on}")

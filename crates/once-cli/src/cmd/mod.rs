@@ -1,5 +1,6 @@
 //! One file per command. A command's arguments are a struct; its `run` does the work.
 
+pub mod act;
 pub mod claim;
 pub mod completions;
 pub mod conflicts;
@@ -15,6 +16,7 @@ pub mod invite;
 pub mod join;
 pub mod ls;
 pub mod outbox;
+pub mod outcome;
 pub mod peers;
 pub mod put;
 pub mod refs;

@@ -3,6 +3,7 @@
 use std::cmp::Ordering;
 
 use once_model::certificate::Chain;
+use once_model::header::Header;
 use once_model::ids::{Hash, KernelId, Line};
 use once_model::limits::CONFLICTS_MAX_BODIES;
 use once_model::wire::{Code, ShareAnswer};
@@ -53,7 +54,7 @@ pub(crate) fn accept(
     // What is kept beside the head gives nothing back.
     let replaced = head.as_ref().filter(|_| verdict == Verdict::Newer);
     if let Some(quota_bytes) = quota_bytes
-        && over_quota(s, &peer, quota_bytes, row.header.size, replaced)?
+        && over_quota(s, &peer, quota_bytes, &row.header, replaced)?
     {
         return Ok(ShareAnswer::Refused(Code::Quota));
     }
@@ -110,18 +111,18 @@ fn compare(head: &HeadRow, new: &HeadRow) -> Verdict {
     }
 }
 
-/// Whether a peer has no room left for so many bytes, those of its older revision given back.
+/// Whether a peer has no room left for a revision, the bytes of its older revision given back.
 pub(crate) fn over_quota(
     s: &Step<'_, '_>,
     peer: &KernelId,
     quota_bytes: u64,
-    bytes: u64,
+    new: &Header,
     old: Option<&HeadRow>,
 ) -> Result<bool, StoreError> {
     let given_back =
-        old.filter(|old| old.charged && old.from == Some(*peer)).map_or(0, |old| old.header.size);
+        old.filter(|old| old.charged && old.from == Some(*peer)).map_or(0, |old| rows::cost(&old.header));
     let used = rows::usage(s.txn, peer)?.stored_bytes.saturating_sub(given_back);
-    Ok(used.saturating_add(bytes) > quota_bytes && !mutant!(ForgetQuota))
+    Ok(used.saturating_add(rows::cost(new)) > quota_bytes && !mutant!(ForgetQuota))
 }
 
 /// Keeps a revision that the head does not continue, at most [`CONFLICTS_MAX_BODIES`] of them; further ones are
@@ -145,7 +146,7 @@ fn keep_beside(
         return Ok(ShareAnswer::Conflict);
     }
     if let (true, Some(from)) = (row.charged, row.from) {
-        keep::charge(s, &from, i64::try_from(row.header.size).unwrap_or(i64::MAX))?;
+        keep::charge(s, &from, i64::try_from(rows::cost(&row.header)).unwrap_or(i64::MAX))?;
     }
     if let Some(body) = body {
         s.txn.put_bytes(Table::Body, &rows::body_key(&row.header), body);

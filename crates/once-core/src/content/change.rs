@@ -2,7 +2,7 @@
 
 use once_model::certificate::{Chain, Genesis};
 use once_model::hash::{content_hash, record_hash};
-use once_model::header::Header;
+use once_model::header::{Cause, Header};
 use once_model::ids::{Hash, KernelId, Line, Lineage, ObjectKey};
 use once_model::scenario::Scenario;
 
@@ -149,6 +149,24 @@ pub(crate) fn remove(s: &mut Step<'_, '_>, key: &ObjectKey) -> Result<Answer, Fa
     Ok(Answer::Object { header: Box::new(row.header), change: Change::Removed })
 }
 
+/// What an action made of an object whose home is here, claiming it first if nobody has. The same bytes are no new
+/// revision.
+pub(crate) fn acted(
+    s: &mut Step<'_, '_>,
+    head: HeadRow,
+    scenario: &Scenario,
+    cause: Cause,
+) -> Result<HeadRow, Failure> {
+    if !continues(scenario, &head.header.uuid) {
+        return Err(Refusal::OtherUuid { wanted: head.header.uuid, found: scenario.uuid() }.into());
+    }
+    s.room_on_disk()?;
+    if head.header.content == scenario.hash() {
+        return Ok(head);
+    }
+    Ok(next(s, head, scenario, Some(cause))?)
+}
+
 /// The next revision of an object, claiming it first if nobody has.
 fn change(s: &mut Step<'_, '_>, head: HeadRow, scenario: &Scenario) -> Result<Answer, Failure> {
     if let Some(home) = head.home
@@ -160,6 +178,16 @@ fn change(s: &mut Step<'_, '_>, head: HeadRow, scenario: &Scenario) -> Result<An
     if head.header.content == scenario.hash() {
         return Ok(Answer::Object { header: Box::new(head.header), change: Change::Same });
     }
+    let row = next(s, head, scenario, None)?;
+    Ok(Answer::Object { header: Box::new(row.header), change: Change::Changed })
+}
+
+fn next(
+    s: &mut Step<'_, '_>,
+    head: HeadRow,
+    scenario: &Scenario,
+    cause: Option<Cause>,
+) -> Result<HeadRow, StoreError> {
     let head = if head.home.is_none() { claimed(s, head)? } else { head };
     let (component, version) = described(scenario);
     let header = Header {
@@ -169,13 +197,13 @@ fn change(s: &mut Step<'_, '_>, head: HeadRow, scenario: &Scenario) -> Result<An
         size: scenario.bytes().len() as u64,
         component,
         version,
-        cause: None,
+        cause,
         signature: None,
         ..head.header.clone()
     };
     let row = own(s, header, head.home);
     keep::keep(s, Before::Head(&head), &row, Some(scenario.bytes().clone()))?;
-    Ok(Answer::Object { header: Box::new(row.header), change: Change::Changed })
+    Ok(row)
 }
 
 /// Makes the genesis record of an unclaimed object and its first revision: the same bytes, now with a home.

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use once_model::certificate::Chain;
 use once_model::header::Header;
 use once_model::ids::{KernelId, Lineage, ObjectKey, Uuid};
+use once_model::limits::CONFLICTS_MAX_BODIES;
 
 use crate::outbox::{self, Debt};
 use crate::query;
@@ -49,7 +50,7 @@ pub(super) fn keep(
         }
     }
     if let (true, Some(from)) = (new.charged, new.from) {
-        charge(s, &from, i64::try_from(new.header.size).unwrap_or(i64::MAX))?;
+        charge(s, &from, i64::try_from(rows::cost(&new.header)).unwrap_or(i64::MAX))?;
     }
     let followers = if matches!(before, Before::Nothing) { Vec::new() } else { followers(s, &key)? };
     for follower in followers {
@@ -112,6 +113,15 @@ pub(super) fn conflicts(s: &Step<'_, '_>, key: &ObjectKey) -> Result<Vec<(Vec<u8
 /// Objects of a UUID that are looked at: a peer may share any number of them.
 const NAMESAKES_MAX: usize = 64;
 
+/// Whether so many lineages of a UUID are here that another one is not kept only because the copy that it claims to
+/// come from is followed: anyone can claim a copy, as often as they like.
+pub(crate) fn has_many_claims(s: &Step<'_, '_>, key: &ObjectKey) -> Result<bool, StoreError> {
+    // Claimed ones lie behind the unclaimed: the byte after the UUID tells them apart.
+    let claimed = [key.uuid.as_bytes().as_slice(), &[1]].concat();
+    let some = query::with_prefix(s.txn, &claimed, None, CONFLICTS_MAX_BODIES + 1)?;
+    Ok(some.iter().filter(|head| head.header.key() != *key).count() >= CONFLICTS_MAX_BODIES)
+}
+
 /// The objects of a UUID, as many as are looked at.
 pub(super) fn namesakes(s: &Step<'_, '_>, uuid: &Uuid) -> Result<Vec<HeadRow>, StoreError> {
     query::with_prefix(s.txn, uuid.as_bytes(), None, NAMESAKES_MAX)
@@ -142,7 +152,7 @@ fn drop_body(s: &mut Step<'_, '_>, header: &Header) -> Result<(), StoreError> {
 
 fn uncharge(s: &mut Step<'_, '_>, head: &HeadRow) -> Result<(), StoreError> {
     match (head.charged, head.from) {
-        (true, Some(from)) => charge(s, &from, -i64::try_from(head.header.size).unwrap_or(i64::MAX)),
+        (true, Some(from)) => charge(s, &from, -i64::try_from(rows::cost(&head.header)).unwrap_or(i64::MAX)),
         _ => Ok(()),
     }
 }

@@ -6,8 +6,9 @@ mod keep;
 mod verify;
 
 pub(crate) use accept::{accept, over_quota};
-pub(crate) use change::{claim, create, current_key, import, put, remove};
-pub use verify::verify;
+pub(crate) use change::{acted, claim, create, current_key, import, put, remove};
+pub(crate) use keep::has_many_claims;
+pub use verify::{is_asked_for, verify};
 
 use once_model::header::Header;
 use once_model::ids::Uuid;

@@ -1,7 +1,9 @@
 //! Checking a parcel before the engine sees it: pure, so that sessions do it beside the engine.
 
+use once_model::certificate::Chain;
 use once_model::hash::content_hash;
-use once_model::ids::KernelId;
+use once_model::header::Header;
+use once_model::ids::{KernelId, Line, Uuid};
 use once_model::limits::{NAME_MAX_BYTES, SCENARIO_MAX_BYTES};
 use once_model::scenario::Scenario;
 use once_model::wire::{Code, Parcel};
@@ -54,6 +56,8 @@ pub fn verify(sender: &KernelId, parcel: Parcel) -> Result<Arrival, Code> {
     };
     let (Some(chain), Some(certificate)) = (chain, header.certificate) else { return Err(Code::Invalid) };
     chain.verify(lineage).map_err(|_| Code::Invalid)?;
+    // A chain that goes on beyond this revision's certificate would make someone home who never took it on.
+    invalid(chain.certificate() == certificate || mutant!(LongerChain))?;
     let (home, epoch) = chain.holder(&certificate).ok_or(Code::Invalid)?;
     let first = header.revision == 1;
     invalid(header.uuid == chain.genesis.uuid && header.epoch == epoch && header.revision >= 1)?;
@@ -61,4 +65,18 @@ pub fn verify(sender: &KernelId, parcel: Parcel) -> Result<Arrival, Code> {
     invalid(!first || header.content == chain.genesis.content)?;
     invalid(home == *sender || header.signed_by(&home) || mutant!(SkipSignature))?;
     Ok(Arrival { header, chain: Some(chain), body, commit })
+}
+
+/// Whether a revision is what was asked for: that UUID and, if the asker named one, that line. An unclaimed copy that
+/// was claimed since is found as what it has become, if its genesis record names the copy.
+#[must_use]
+pub fn is_asked_for(uuid: &Uuid, line: Option<&Line>, header: &Header, chain: Option<&Chain>) -> bool {
+    let fits = |line: &Line| match line {
+        Line::Claimed(lineage) => header.lineage == Some(*lineage),
+        Line::Unclaimed(content) => match header.lineage {
+            None => header.content == *content,
+            Some(_) => chain.is_some_and(|chain| chain.genesis.content == *content),
+        },
+    };
+    header.uuid == *uuid && line.is_none_or(fits)
 }

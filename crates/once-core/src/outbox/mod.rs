@@ -6,9 +6,11 @@
 mod follow;
 mod pump;
 mod share;
+mod window;
 
 pub(crate) use follow::{
     end_following, follow, followed, following, subscribe_all, unfollow, unfollow_everywhere, unfollowed,
 };
-pub(crate) use pump::{Debt, Window, owe, parcel, pump, pump_on, resend};
+pub(crate) use pump::{Debt, owe, parcel, pump, pump_on, resend};
 pub(crate) use share::{admit, announced, receive, share, shared};
+pub(crate) use window::Window;

@@ -1,14 +1,11 @@
 //! The pump: sends what a peer is owed, within its window, until it answers.
 
-use std::collections::{BTreeMap, VecDeque};
 use std::ops::ControlFlow;
 
 use bytes::Bytes;
 use once_model::certificate::Chain;
 use once_model::ids::{KernelId, ObjectKey};
-use once_model::limits::{
-    INLINE_MAX_BYTES, OUTBOX_MAX_ROWS, RESEND_AFTER_MS, WINDOW_MAX_BYTES, WINDOW_MAX_SHARES,
-};
+use once_model::limits::{INLINE_MAX_BYTES, OUTBOX_MAX_ROWS, RESEND_AFTER_MS};
 use once_model::wire::{Code, Frame, Parcel, ShareAnswer};
 
 use super::follow;
@@ -23,83 +20,6 @@ use crate::waist::{Answer, ConnId, Effect, Timer};
 
 /// Most shares that one step sends: keeps a step short. The rest follows in the next.
 const PUMP_STEP_ROWS: usize = 64;
-
-/// Debts to a peer that are remembered in line. More are found by a look at the outbox.
-const WAITING_MAX: usize = 8192;
-
-/// What is under way to a peer on one connection.
-#[derive(Debug, Default)]
-pub(crate) struct Window {
-    /// Sent and not answered.
-    inflight: BTreeMap<ObjectKey, Inflight>,
-    inflight_bytes: usize,
-    /// Debts that wait for room, in the order in which they were made: while it holds them all, nothing is scanned.
-    waiting: VecDeque<ObjectKey>,
-    /// Where the next look at the outbox begins; `None` when everything in it is under way or in `waiting`.
-    next: Option<Vec<u8>>,
-    /// Rows were written before `next` since it passed them.
-    behind: bool,
-    /// The peer asked for patience with something.
-    put_off: bool,
-    /// A resend timer is running: one for a connection is enough.
-    resend_set: bool,
-    /// A timer to go on sending is running.
-    pump_set: bool,
-}
-
-#[derive(Debug)]
-struct Inflight {
-    sent_ms: u64,
-    bytes: usize,
-}
-
-impl Window {
-    /// A new connection: everything in the outbox is to be sent.
-    pub fn fresh() -> Self {
-        Self { next: Some(Vec::new()), ..Self::default() }
-    }
-
-    fn has_room(&self) -> bool {
-        mutant!(EndlessWindow)
-            || self.inflight.len() < WINDOW_MAX_SHARES && self.inflight_bytes < WINDOW_MAX_BYTES
-    }
-
-    /// Whether everything that is owed on this admitted connection is remembered here, and this is not among it. Most
-    /// new debts are such: they need no search for an older one.
-    fn surely_not_owed(&self, key: &ObjectKey) -> bool {
-        self.next.is_none() && self.waiting.is_empty() && !self.put_off && !self.inflight.contains_key(key)
-    }
-
-    /// Takes a share out of the window.
-    pub fn answered(&mut self, key: &ObjectKey) -> bool {
-        let Some(gone) = self.inflight.remove(key) else { return false };
-        self.inflight_bytes -= gone.bytes;
-        true
-    }
-
-    /// The peer had no room just now: look at the outbox again when the resend timer comes. Whether that timer is
-    /// still to be set.
-    pub fn put_off(&mut self) -> bool {
-        self.put_off = true;
-        !std::mem::replace(&mut self.resend_set, true)
-    }
-
-    /// Puts a debt in line. One that does not fit will be found in the outbox.
-    pub fn line_up(&mut self, key: ObjectKey) {
-        if self.next.is_none() && self.waiting.len() < WAITING_MAX {
-            self.waiting.push_back(key);
-        } else {
-            self.look_again();
-        }
-    }
-
-    fn look_again(&mut self) {
-        match self.next {
-            None => self.next = Some(Vec::new()),
-            Some(_) => self.behind = true,
-        }
-    }
-}
 
 /// Why a peer is owed an object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -307,8 +227,7 @@ fn send_head(
     if !std::mem::replace(&mut link.window.resend_set, true) || mutant!(TimerFlood) {
         s.out.push(Effect::Timer { after_ms: RESEND_AFTER_MS, timer: Timer::Resend(peer, conn) });
     }
-    link.window.inflight.insert(key, Inflight { sent_ms: s.ctx.now_ms, bytes });
-    link.window.inflight_bytes += bytes;
+    link.window.sent(key, s.ctx.now_ms, bytes);
     if mutant!(DropOutboxAtSend) {
         settle(s, &peer, &key)?;
     }
@@ -398,21 +317,7 @@ pub(crate) fn resend(s: &mut Step<'_, '_>, peer: KernelId, conn: ConnId) -> Resu
     }
     let now_ms = s.ctx.now_ms;
     let Some(link) = s.engine.links.get_mut(&peer) else { return Ok(()) };
-    let late: Vec<_> = link
-        .window
-        .inflight
-        .iter()
-        // A clock that was set back makes every share look late once; sending again is harmless.
-        .filter(|(_, sent)| now_ms < sent.sent_ms || now_ms - sent.sent_ms >= RESEND_AFTER_MS)
-        .map(|(key, _)| *key)
-        .collect();
-    for key in &late {
-        link.window.answered(key);
-    }
-    if !late.is_empty() || std::mem::take(&mut link.window.put_off) {
-        link.window.look_again();
-    }
-    link.window.resend_set = false;
+    link.window.give_up_late(now_ms);
     pump(s, peer)?;
     let Some(link) = s.engine.links.get_mut(&peer) else { return Ok(()) };
     if !link.window.inflight.is_empty() && !std::mem::replace(&mut link.window.resend_set, true) {

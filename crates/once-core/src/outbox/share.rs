@@ -64,7 +64,7 @@ pub(crate) fn announced(
     } else if header.size > SCENARIO_MAX_BYTES as u64 {
         ShareAnswer::Refused(Code::TooLarge)
     } else if let Some(Welcome::Guest { quota_bytes }) = welcome
-        && content::over_quota(s, &peer, quota_bytes, header.size, head.as_ref())?
+        && content::over_quota(s, &peer, quota_bytes, &header, head.as_ref())?
     {
         ShareAnswer::Refused(Code::Quota)
     } else {
@@ -130,8 +130,9 @@ fn welcome(
     if may_follow {
         // What is followed as unclaimed is followed as whatever it was claimed as. The subscription keeps the key:
         // several kernels may have claimed the same copy, and which of their objects the peer follows is its to say.
-        for key in with_copy(key, chain) {
-            if s.txn.get(Table::Subscription, &rows::peer_object_key(peer, &key))?.is_some() {
+        for asked in with_copy(key, chain) {
+            let followed = s.txn.get(Table::Subscription, &rows::peer_object_key(peer, &asked))?.is_some();
+            if followed && (asked == *key || !content::has_many_claims(s, key)?) {
                 return Ok(Some(Welcome::Asked));
             }
         }

@@ -172,7 +172,11 @@ pub(crate) fn grant(s: &mut Step<'_, '_>, grant: &Grant) -> Result<Answer, Failu
     if let Scope::Component(name) = &grant.scope {
         check_name(Some(name))?;
     }
-    s.txn.put(Table::Grant, &grant.to_row(), &GrantRow { expires_ms: grant.expires_ms });
+    s.txn.put(
+        Table::Grant,
+        &grant.to_row(),
+        &GrantRow { expires_ms: grant.expires_ms, actions: grant.actions.clone() },
+    );
     Ok(Answer::Done)
 }
 
@@ -212,8 +216,8 @@ pub(crate) fn revoke(s: &mut Step<'_, '_>, grant: &Grant) -> Result<Answer, Fail
 
 /// Gives a new peer a right on the kernel, for good.
 pub(super) fn give(s: &mut Step<'_, '_>, kernel: KernelId, right: Right) {
-    let grant = Grant { scope: Scope::Kernel, right, kernel, expires_ms: None };
-    s.txn.put(Table::Grant, &grant.to_row(), &GrantRow { expires_ms: None });
+    let grant = Grant { scope: Scope::Kernel, right, kernel, expires_ms: None, actions: None };
+    s.txn.put(Table::Grant, &grant.to_row(), &GrantRow { expires_ms: None, actions: None });
 }
 
 fn new_row(

@@ -6,10 +6,11 @@ use once_model::limits::{
     ADDRESSES_MAX, FRAME_MAX_BYTES, HELLO_TIMEOUT_MS, NAME_MAX_BYTES, PEER_QUOTA_BYTES, PEERS_MAX,
     SCENARIO_MAX_BYTES, WINDOW_MAX_SHARES,
 };
-use once_model::wire::{Code, Frame, Greeting, Seen};
+use once_model::wire::{Code, FEATURE_ACTIONS, Frame, Greeting, Seen};
 
 use super::dial::dial_later;
 use super::{Link, Phase, admin};
+use crate::actions;
 use crate::meta;
 use crate::outbox::{self, Window};
 use crate::refusal::Refusal;
@@ -85,6 +86,7 @@ fn ended(s: &mut Step<'_, '_>, peer: KernelId, reason: &str) {
     if let Some(link) = s.engine.links.get_mut(&peer) {
         link.phase = Phase::Idle;
         link.window = Window::default();
+        link.acts = Window::default();
         s.out.push(Effect::Event(Event::Disconnected { peer, reason: reason.to_owned() }));
         dial_later(s, peer);
     }
@@ -110,7 +112,7 @@ fn greeting(s: &Step<'_, '_>, peer: &KernelId, invite: Option<[u8; 16]>) -> Resu
         |identity| (identity.incarnation, identity.name),
     );
     Ok(Greeting {
-        features: Vec::new(),
+        features: vec![FEATURE_ACTIONS],
         critical: Vec::new(),
         boot: s.ctx.boot,
         incarnation,
@@ -302,6 +304,11 @@ fn ready(
     link.phase = Phase::Up { conn, dialled, boot: hello.boot };
     link.failures = 0;
     link.window = if mutant!(ForgetUnanswered) { Window::default() } else { Window::fresh() };
+    link.acts = Window::fresh();
+    link.refused.clear();
+    s.engine.sent_again.retain(|(home, _), _| *home != peer);
+    link.knows_actions = hello.features.contains(&FEATURE_ACTIONS);
+    link.incarnation = hello.incarnation;
     link.admitted_in = s.engine.group;
     let seen = Seen { incarnation: hello.incarnation, commit: hello.commit };
     // A peer that was rolled back says a lower number under the same incarnation: keep the higher one as the proof.
@@ -331,7 +338,8 @@ fn ready(
         s.out.push(Effect::Reply { token, reply: Ok(Answer::Joined { says }) });
     }
     outbox::subscribe_all(s, peer, conn)?;
-    outbox::pump(s, peer)
+    outbox::pump(s, peer)?;
+    actions::pump(s, peer)
 }
 
 /// Puts the address first, and writes only what changed.

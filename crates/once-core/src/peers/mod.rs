@@ -11,7 +11,11 @@ pub(crate) use admit::{admitted, denied, hello, hello_late, link};
 pub(crate) use dial::{dial_all, dial_now, redial};
 pub(crate) use progress::{heard, note, told_after_commit};
 
-use once_model::ids::BootId;
+use std::collections::BTreeMap;
+
+use once_model::ids::{BootId, Incarnation, ObjectKey};
+
+use once_model::wire::Code;
 
 use crate::outbox::Window;
 use crate::waist::ConnId;
@@ -37,7 +41,15 @@ pub(crate) struct Link {
     pub failures: u32,
     /// A redial timer is running.
     pub redial_set: bool,
-    pub window: Window,
+    pub window: Window<ObjectKey>,
+    /// Actions to it that are under way.
+    pub acts: Window<(ObjectKey, u64)>,
+    /// Actions of it that were refused on this connection.
+    pub refused: BTreeMap<(ObjectKey, u64), Code>,
+    /// Whether it knows actions.
+    pub knows_actions: bool,
+    /// Which life of its data it is in.
+    pub incarnation: Incarnation,
     /// Whether anything may be followed there. Known once the connection is admitted.
     pub may_follow: bool,
     /// The group in which the connection was admitted. Until that group is committed nothing may leave early: it
@@ -52,6 +64,10 @@ impl Link {
             failures: 0,
             redial_set: false,
             window: Window::default(),
+            acts: Window::default(),
+            refused: BTreeMap::new(),
+            knows_actions: false,
+            incarnation: Incarnation::from_bytes([0; 16]),
             may_follow: true,
             admitted_in: 0,
         }

@@ -219,7 +219,7 @@ fn is_path(text: &str) -> bool {
 }
 
 /// Line and column of a byte, both from 1; the column counts characters, as editors do.
-fn position(bytes: &[u8], at: usize) -> (usize, usize) {
+pub(super) fn position(bytes: &[u8], at: usize) -> (usize, usize) {
     let before = bytes.get(..at).unwrap_or(bytes);
     let line = before.iter().filter(|&&b| b == b'\n').count() + 1;
     let column = before.rsplit(|&b| b == b'\n').next().unwrap_or_default();

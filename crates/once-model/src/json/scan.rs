@@ -51,9 +51,9 @@ struct Frame {
     step: Step,
 }
 
-/// Which of its values is at hand.
+/// Which value of an array or object is at hand.
 #[derive(Debug)]
-enum Step {
+pub(crate) enum Step {
     /// In an object: the span of the key, with its quotes.
     Key(Span),
     /// In an array.
@@ -72,6 +72,11 @@ impl<'a> Trail<'a> {
             Step::Key(span) if span.len() <= KEY_MAX_BYTES => self.text.get(span.clone()).map(decode),
             _ => None,
         }
+    }
+
+    /// What leads from the array or object around the value to the value; `None` for the document itself.
+    pub(crate) fn step(&self) -> Option<&Step> {
+        self.frames.last().map(|frame| &frame.step)
     }
 
     /// The text of a value.
@@ -116,7 +121,7 @@ impl<'a> Trail<'a> {
 }
 
 /// JSON escapes the controls below 0x20 itself; this hides what else would act on a terminal.
-fn visible(c: char) -> impl Iterator<Item = char> {
+pub(super) fn visible(c: char) -> impl Iterator<Item = char> {
     let hidden = c.is_control()
         || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
     let plain = (!hidden).then_some(c);

@@ -71,6 +71,7 @@ impl Checker {
         } else {
             self.walk(group, &mut allowed, cover);
         }
+        self.acts(group, cover);
         self.made_in(group);
         self.leaving_early(group);
         if let Some(commit) = group.commit {
@@ -137,7 +138,7 @@ impl Checker {
                 Input::Arrived { peer, arrival, why } => {
                     arrived(&shadow, group, peer, arrival, *why, &mut said, allowed, cover)
                 }
-                Input::Timer(_) | Input::Link { .. } | Input::Disk { .. } => Ok(()),
+                Input::Timer(_) | Input::Link { .. } | Input::Disk { .. } | Input::Ran(_) => Ok(()),
             };
             wrong.extend(result.err());
         }
@@ -256,6 +257,9 @@ fn commanded(
         }
         Command::Grant(grant) if done => {
             let place = (grant.scope.clone(), grant.right, grant.kernel);
+            if grant.right == Right::Act {
+                shadow.acted.insert(grant.kernel);
+            }
             shadow.rights.grants.insert(place, grant.expires_ms);
         }
         Command::Revoke(grant) if done => {

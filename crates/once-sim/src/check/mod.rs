@@ -3,6 +3,7 @@
 //! They know only what went into the kernels and what came out: the inputs of a group, the rows that its commit
 //! changed, the effects that it released. What a kernel should allow they keep in a shadow of their own.
 
+pub(crate) mod actions;
 mod effects;
 mod group;
 mod reads;
@@ -74,6 +75,7 @@ pub(crate) struct Checker {
     made: BTreeSet<Hash>,
     /// The keys of hostile kernels' objects do not converge.
     pub(crate) forked: BTreeSet<once_model::ids::ObjectKey>,
+    acts: actions::Acts,
     shadows: BTreeMap<KernelId, Shadow>,
     pub(crate) violations: Vec<Violation>,
 }

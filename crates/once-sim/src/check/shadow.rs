@@ -51,6 +51,11 @@ impl Rights {
         self.is_active(peer) && self.granted(Scope::Kernel, Right::Share, peer, now_ms)
     }
 
+    /// Grants to act are on the kernel here.
+    pub fn may_act(&self, peer: &KernelId, now_ms: u64) -> bool {
+        self.is_active(peer) && self.granted(Scope::Kernel, Right::Act, peer, now_ms)
+    }
+
     pub fn may_read(&self, peer: &KernelId, head: &HeadRow, now_ms: u64) -> bool {
         let component = Scope::Component(head.header.component.clone());
         self.is_active(peer)
@@ -68,6 +73,8 @@ pub(super) struct Shadow {
     /// Its disk was put back to an earlier state: whatever it says at its next start is taken as it is.
     pub rolled_back: bool,
     pub rights: Rights,
+    /// Peers that had the right to act at some time.
+    pub acted: BTreeSet<KernelId>,
     pub invites: BTreeMap<Hash, InviteShadow>,
     /// What it follows where.
     pub subscriptions: BTreeSet<Debt>,
@@ -161,6 +168,7 @@ impl Checker {
     /// A process starts on a disk: what was acknowledged must be there, and what was taken back must not. What a
     /// failed sync left in doubt may be either; from here on the disk is the truth.
     pub fn started(&mut self, kernel: &KernelId, disk: &Disk, in_doubt: &[(Table, Vec<u8>)]) {
+        self.acts_started(kernel, disk);
         let Some(shadow) = self.shadows.get_mut(kernel) else { return };
         let mut wrong: Vec<(u8, String)> = Vec::new();
         let doubted = |table: Table| in_doubt.iter().any(|(doubt, _)| *doubt == table);

@@ -100,7 +100,7 @@ impl Client {
     /// # Errors
     /// What the kernel answered, or that it is gone.
     pub async fn call(&self, method: &str, params: Value) -> Result<Value, Error> {
-        self.call_with_progress(method, params, |_| {}).await
+        self.ask(method, params, None).await
     }
 
     /// Calls a method that tells how far it is.
@@ -110,23 +110,40 @@ impl Client {
     pub async fn call_with_progress(
         &self,
         method: &str,
-        mut params: Value,
+        params: Value,
         mut progress: impl FnMut(&Value) + Send,
+    ) -> Result<Value, Error> {
+        self.ask(method, params, Some(&mut progress)).await
+    }
+
+    async fn ask(
+        &self,
+        method: &str,
+        mut params: Value,
+        mut progress: Option<&mut (dyn FnMut(&Value) + Send)>,
     ) -> Result<Value, Error> {
         match &*self.0 {
             Way::Embedded(kernel) => {
                 let progress = Mutex::new(progress);
-                let tell = |value: Value| (lock(&progress))(&value);
+                let tell = |value: Value| {
+                    if let Some(progress) = &mut *lock(&progress) {
+                        progress(&value);
+                    }
+                };
                 dispatch(kernel, method, params, &tell).await
             }
             Way::Socket(socket) => {
-                if let Some(params) = params.as_object_mut() {
+                if let (Some(_), Some(params)) = (&progress, params.as_object_mut()) {
                     params.insert("progress".into(), json!(true));
                 }
                 let mut heard = socket.send(method, params).await?;
                 loop {
                     match heard.recv().await {
-                        Some(Heard::Progress(value)) => progress(&value),
+                        Some(Heard::Progress(value)) => {
+                            if let Some(progress) = &mut progress {
+                                progress(&value);
+                            }
+                        }
                         Some(Heard::Answer(answer)) => return answer,
                         None => return Err(gone()),
                     }

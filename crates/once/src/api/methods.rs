@@ -1,8 +1,8 @@
 //! Methods on what is kept here.
 
-use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::str::FromStr;
+use std::time::Duration;
 
 use futures_util::future::join_all;
 use once_core::query;
@@ -15,7 +15,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
-use super::{names, shapes};
+use super::{conflicts, names, shapes};
 use crate::{Change, Error, Kernel, Object, State, datadir};
 
 /// Most objects in one page of a listing.
@@ -24,22 +24,20 @@ const PAGE_MAX: usize = 10_000;
 pub(super) fn status(kernel: &Kernel) -> Result<Value, Error> {
     let shared = kernel.shared();
     let snapshot = shared.snapshot();
-    let (mut objects, mut tombstones, mut bytes) = (0_u64, 0_u64, 0_u64);
-    query::heads(&snapshot, &mut |head| {
-        match head.header.tombstone {
-            true => tombstones += 1,
-            false => {
-                objects += 1;
-                bytes += head.header.size;
+    let (mut objects, mut tombstones, mut bytes, mut conflicts) = (0_u64, 0_u64, 0_u64, 0_u64);
+    conflicts::by_uuid(&snapshot, &mut |same| {
+        for head in &same {
+            match head.header.tombstone {
+                true => tombstones += 1,
+                false => {
+                    objects += 1;
+                    bytes += head.header.size;
+                }
             }
         }
-        ControlFlow::Continue(())
+        conflicts += u64::from(conflicts::beside(same).is_some());
     })?;
-    let mut conflicts = 0_u64;
-    query::conflicts(&snapshot, &mut |_| {
-        conflicts += 1;
-        ControlFlow::Continue(())
-    })?;
+    conflicts::forked(&snapshot, &mut |_| conflicts += 1)?;
     let peers = query::peers(&snapshot)?;
     let mut owed = 0;
     for (peer, _) in &peers {
@@ -146,6 +144,58 @@ pub(super) async fn create(kernel: &Kernel, params: Create) -> Result<Value, Err
     let scenario = Scenario::compose(uuid, &params.component, version, kernel.name(), params.model.get())?;
     let done = kernel.create(scenario.clone()).await?;
     Ok(changed(kernel, done, Some(&scenario)))
+}
+
+#[derive(Deserialize)]
+pub(super) struct Act {
+    object: String,
+    name: String,
+    /// Any JSON value, as this reader understands it.
+    arguments: Option<Value>,
+    /// The same as a text, which reaches the object as it is spelled.
+    arguments_text: Option<String>,
+    id: Option<Uuid>,
+    at: Option<String>,
+    within_ms: Option<u64>,
+    #[serde(default)]
+    no_wait: bool,
+}
+
+pub(super) async fn act(kernel: &Kernel, params: Act) -> Result<Value, Error> {
+    let arguments = match (params.arguments, params.arguments_text) {
+        (Some(_), Some(_)) => return Err(Error::usage("arguments or arguments_text, not both")),
+        (Some(json), None) => json.to_string(),
+        (None, Some(text)) => text,
+        (None, None) => "null".to_owned(),
+    };
+    let ior = names::ior(kernel, &params.object)?;
+    let mut act = kernel.act(&ior, params.name, arguments)?;
+    if let Some(id) = params.id {
+        act = act.id(id);
+    }
+    if let Some(peer) = &params.at {
+        act = act.at(names::peer(kernel, peer)?.0);
+    }
+    if let Some(ms) = params.within_ms {
+        act = act.within(Duration::from_millis(ms));
+    }
+    if params.no_wait {
+        let id = act.send().await?;
+        return Ok(json!({ "id": id, "status": "accepted" }));
+    }
+    act.await.map(|acted| shapes::acted(&acted))
+}
+
+#[derive(Deserialize)]
+pub(super) struct OutcomeOf {
+    id: Uuid,
+}
+
+pub(super) fn outcome(kernel: &Kernel, params: OutcomeOf) -> Result<Value, Error> {
+    Ok(match kernel.outcome(params.id)? {
+        Some(acted) => shapes::acted(&acted),
+        None => json!({ "id": params.id, "status": "accepted" }),
+    })
 }
 
 #[derive(Deserialize)]
@@ -297,42 +347,4 @@ pub(super) fn refs(kernel: &Kernel, params: Named) -> Result<Value, Error> {
         "references": shown,
         "truncated": found.truncated,
     }))
-}
-
-pub(super) fn conflicts(kernel: &Kernel) -> Result<Value, Error> {
-    let snapshot = kernel.shared().snapshot();
-    let mut shown = Vec::new();
-    let mut same: Vec<HeadRow> = Vec::new();
-    let mut flush = |same: &mut Vec<HeadRow>| {
-        if same.len() > 1 {
-            shown.push(conflict(kernel, "same-uuid", same));
-        }
-        same.clear();
-    };
-    query::heads(&snapshot, &mut |row| {
-        if same.first().is_some_and(|first| first.header.uuid != row.header.uuid) {
-            flush(&mut same);
-        }
-        if !row.header.tombstone {
-            same.push(row);
-        }
-        ControlFlow::Continue(())
-    })?;
-    flush(&mut same);
-    let mut forked: BTreeMap<ObjectKey, Vec<HeadRow>> = BTreeMap::new();
-    query::conflicts(&snapshot, &mut |row| {
-        forked.entry(row.header.key()).or_default().push(row);
-        ControlFlow::Continue(())
-    })?;
-    for (key, mut rows) in forked {
-        rows.extend(once_core::rows::head(&snapshot, &key)?);
-        shown.push(conflict(kernel, "forked", &rows));
-    }
-    Ok(json!({ "conflicts": shown }))
-}
-
-fn conflict(kernel: &Kernel, reason: &str, rows: &[HeadRow]) -> Value {
-    let objects: Vec<_> =
-        rows.iter().map(|row| shapes::object(kernel, &Object::new(row.clone(), kernel.id()))).collect();
-    json!({ "uuid": rows.first().map(|row| row.header.uuid.to_string()), "reason": reason, "objects": objects })
 }

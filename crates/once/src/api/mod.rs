@@ -3,6 +3,7 @@
 //! [`Client`] calls a running kernel over its socket, or opens the data directory in this process when none runs.
 
 mod client;
+mod conflicts;
 mod doctor;
 mod methods;
 mod names;
@@ -79,12 +80,14 @@ async fn dispatch(kernel: &Kernel, method: &str, params: Value, tell: Tell<'_>) 
         "import" => methods::import(kernel, read(params)?).await,
         "create" => methods::create(kernel, read(params)?).await,
         "put" => methods::put(kernel, read(params)?).await,
+        "act" => methods::act(kernel, read(params)?).await,
+        "outcome" => methods::outcome(kernel, read(params)?),
         "claim" => methods::claim(kernel, read(params)?).await,
         "remove" => methods::remove(kernel, read(params)?).await,
         "list" => methods::list(kernel, read(params)?),
         "get" => methods::get(kernel, read(params)?),
         "refs" => methods::refs(kernel, read(params)?),
-        "conflicts" => methods::conflicts(kernel),
+        "conflicts" => conflicts::list(kernel),
         "share" => transfer::share(kernel, read(params)?, tell).await,
         "request" => transfer::request(kernel, read(params)?).await,
         "exchange" => transfer::exchange(kernel, read(params)?, tell).await,

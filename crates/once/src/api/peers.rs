@@ -139,6 +139,8 @@ pub(super) struct Granted {
     object: Option<String>,
     component: Option<String>,
     expires_s: Option<u64>,
+    /// For the right to act: only these.
+    actions: Option<Vec<String>>,
 }
 
 pub(super) async fn grant(kernel: &Kernel, params: Granted) -> Result<Value, Error> {
@@ -153,11 +155,14 @@ pub(super) async fn revoke(kernel: &Kernel, params: Granted) -> Result<Value, Er
 
 fn meant(kernel: &Kernel, params: Granted) -> Result<Grant, Error> {
     let (peer, _) = names::peer(kernel, &params.peer)?;
-    let rights = [Right::Share, Right::Read];
-    let right = rights
-        .into_iter()
-        .find(|right| right.name() == params.right)
-        .ok_or_else(|| Error::usage(format!("'{}' is no right", params.right)).with_hint("share or read"))?;
+    let rights = [Right::Share, Right::Read, Right::Act];
+    let right = rights.into_iter().find(|right| right.name() == params.right).ok_or_else(|| {
+        Error::usage(format!("'{}' is no right", params.right)).with_hint("share, read or act")
+    })?;
+    if params.actions.is_some() && right != Right::Act {
+        return Err(Error::usage("only the right to act can be given for single actions"));
+    }
+    let actions = params.actions;
     let scope = match (params.object, params.component) {
         (Some(_), Some(_)) => return Err(Error::usage("an object or a component, not both")),
         (Some(object), None) => Scope::Object(names::object(kernel, &object)?.key()),
@@ -170,7 +175,7 @@ fn meant(kernel: &Kernel, params: Granted) -> Result<Grant, Error> {
         ));
     }
     let expires_ms = params.expires_s.map(|seconds| now_ms().saturating_add(seconds.saturating_mul(1000)));
-    Ok(Grant { scope, right, kernel: peer, expires_ms })
+    Ok(Grant { scope, right, kernel: peer, expires_ms, actions })
 }
 
 pub(super) fn grants(kernel: &Kernel) -> Result<Value, Error> {

@@ -10,6 +10,7 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{Notify, Semaphore, mpsc};
 
 use super::{LINE_MAX_BYTES, SOCKET, dispatch, shapes};
+use crate::kernel::Weak;
 use crate::{Error, Kernel};
 
 /// Calls of one connection that are carried out at once; further ones wait in the socket.
@@ -39,20 +40,18 @@ pub(crate) async fn serve(kernel: &Kernel, stop: Arc<Notify>) -> Result<(), Erro
     let short = super::socket_path(&kernel.shared().data).map_err(wrong)?;
     let listener = UnixListener::bind(short.path()).map_err(wrong)?;
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).map_err(wrong)?;
-    let task = tokio::spawn({
-        // The task must not keep the kernel alive once everyone else has let it go.
-        let kernel = kernel.clone();
-        async move {
-            while let Ok((stream, _)) = listener.accept().await {
-                tokio::spawn(connection(kernel.clone(), stream, Arc::clone(&stop)));
-            }
+    // Neither this task nor an idle connection keeps the kernel running once everyone else has let it go.
+    let served = kernel.downgrade();
+    let task = tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            tokio::spawn(connection(served.clone(), stream, Arc::clone(&stop)));
         }
     });
     kernel.keep_task(task.abort_handle());
     Ok(())
 }
 
-async fn connection(kernel: Kernel, stream: UnixStream, stop: Arc<Notify>) {
+async fn connection(kernel: Weak, stream: UnixStream, stop: Arc<Notify>) {
     let (read, mut write) = stream.into_split();
     let (lines, mut outgoing) = mpsc::channel::<Value>(UNREAD_MAX);
     let writer = tokio::spawn(async move {
@@ -70,7 +69,16 @@ async fn connection(kernel: Kernel, stream: UnixStream, stop: Arc<Notify>) {
     loop {
         let mut line = Vec::new();
         let limit = LINE_MAX_BYTES as u64 + 1;
-        match (&mut reader).take(limit).read_until(b'\n', &mut line).await {
+        let mut reader = (&mut reader).take(limit);
+        let read = tokio::select! {
+            read = reader.read_until(b'\n', &mut line) => read,
+            () = kernel.ended() => {
+                // Whoever asked before is still told that, or why; nothing new is heard.
+                while tasks.join_next().await.is_some() {}
+                break;
+            }
+        };
+        match read {
             Ok(0) | Err(_) => break,
             Ok(_) if line.len() > LINE_MAX_BYTES => {
                 let error = Error::usage(format!("a line is longer than {LINE_MAX_BYTES} bytes"));
@@ -96,7 +104,7 @@ async fn connection(kernel: Kernel, stream: UnixStream, stop: Arc<Notify>) {
     let _ = writer.await;
 }
 
-async fn call(kernel: &Kernel, line: &[u8], lines: &mpsc::Sender<Value>, stop: &Notify) {
+async fn call(kernel: &Weak, line: &[u8], lines: &mpsc::Sender<Value>, stop: &Notify) {
     let Call { id, method, params } = match serde_json::from_slice(line) {
         Ok(call) => call,
         Err(error) => {
@@ -105,14 +113,20 @@ async fn call(kernel: &Kernel, line: &[u8], lines: &mpsc::Sender<Value>, stop: &
             return;
         }
     };
+    let Some(running) = kernel.upgrade() else {
+        let _ = lines.send(failure(&id, &Error::stopping())).await;
+        return;
+    };
     let answer = match method.as_str() {
         "stop" => {
+            drop(running);
             let _ = lines.send(json!({ "jsonrpc": "2.0", "id": id, "result": true })).await;
             stop.notify_one();
             return;
         }
         "listen" => {
-            let events = kernel.events();
+            let events = running.events();
+            drop(running);
             let _ = lines.send(json!({ "jsonrpc": "2.0", "id": id, "result": true })).await;
             return listen(kernel, events, lines).await;
         }
@@ -126,9 +140,11 @@ async fn call(kernel: &Kernel, line: &[u8], lines: &mpsc::Sender<Value>, stop: &
                     let _ = lines.try_send(note);
                 }
             };
-            dispatch(kernel, &method, params, &tell).await
+            dispatch(&running, &method, params, &tell).await
         }
     };
+    // A client that does not read its answer keeps no kernel running.
+    drop(running);
     let line = match answer {
         Ok(result) => json!({ "jsonrpc": "2.0", "id": id, "result": result }),
         Err(error) => failure(&id, &error),
@@ -140,9 +156,18 @@ fn failure(id: &Value, error: &Error) -> Value {
     json!({ "jsonrpc": "2.0", "id": id, "error": shapes::error(error) })
 }
 
-async fn listen(kernel: &Kernel, mut events: crate::Events, lines: &mpsc::Sender<Value>) {
-    while let Some(heard) = events.next().await {
-        if let Some(params) = shapes::heard(kernel, &heard)
+async fn listen(kernel: &Weak, mut events: crate::Events, lines: &mpsc::Sender<Value>) {
+    loop {
+        let heard = tokio::select! {
+            // What happened before the end comes before the end.
+            biased;
+            heard = events.next() => heard,
+            () = kernel.ended() => None,
+        };
+        let (Some(heard), Some(running)) = (heard, kernel.upgrade()) else { return };
+        let params = shapes::heard(&running, &heard);
+        drop(running);
+        if let Some(params) = params
             && lines.send(json!({ "jsonrpc": "2.0", "method": "event", "params": params })).await.is_err()
         {
             return;

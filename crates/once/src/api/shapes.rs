@@ -7,7 +7,7 @@ use once_model::wire::{Code, ShareAnswer};
 use serde_json::{Value, json};
 
 use super::names;
-use crate::{Error, Heard, Kernel, Object};
+use crate::{Acted, Error, Heard, Kernel, Object};
 
 pub(super) fn object(kernel: &Kernel, object: &Object) -> Value {
     let at = if object.home() == Some(kernel.id()) { kernel.addresses() } else { Vec::new() };
@@ -79,6 +79,19 @@ pub(super) fn error(error: &Error) -> Value {
     json!({ "code": -32000, "message": error.message, "data": data })
 }
 
+/// An outcome. `result_text` is the component's result as it spelled it.
+pub(super) fn acted(acted: &Acted) -> Value {
+    let result = String::from_utf8_lossy(&acted.result);
+    json!({
+        "id": acted.id,
+        "status": "done",
+        "result": serde_json::from_str::<Value>(&result).ok(),
+        "result_text": result,
+        "object": acted.after.map(|after| super::names::key_text(&after.key)),
+        "revision": acted.after.map(|after| after.revision.to_string()),
+    })
+}
+
 /// A refusal's stable name.
 pub(super) const fn code(code: Code) -> &'static str {
     match code {
@@ -92,6 +105,9 @@ pub(super) const fn code(code: Code) -> &'static str {
         Code::Unsupported => "unsupported",
         Code::Stopping => "stopping",
         Code::NotHome => "not-home",
+        Code::Expired => "expired",
+        Code::IdReused => "id-reused",
+        Code::NoComponent => "no-component",
         _ => "other",
     }
 }

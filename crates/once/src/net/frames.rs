@@ -123,9 +123,16 @@ impl FrameReader {
         let have = self.buffer.len().min(length.saturating_sub(out.len()));
         out.extend_from_slice(&self.buffer.split_to(have));
         while out.len() < length {
-            let wanted = length - out.len();
-            let chunk = self.chunk(wanted).await?;
-            out.extend_from_slice(&chunk.ok_or(NetError::Torn)?);
+            let piece = out.len() + (length - out.len()).min(BODY_PIECE);
+            let read = async {
+                while out.len() < piece {
+                    let chunk = self.chunk(piece - out.len()).await?;
+                    out.extend_from_slice(&chunk.ok_or(NetError::Torn)?);
+                }
+                Ok::<_, NetError>(())
+            };
+            // A byte now and then is not progress: what is reserved for it here others wait for.
+            tokio::time::timeout(STALL_MAX, read).await.map_err(|_| NetError::Stalled)??;
         }
         Ok(())
     }

@@ -22,14 +22,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use iroh::{Endpoint, EndpointAddr, RelayUrl};
-use once_core::waist::{ConnId, Event, Input, LinkEvent, Timer};
+use once_core::waist::{ConnId, Event, Input, LinkEvent, Run, Timer};
 use once_model::certificate::Chain;
 use once_model::header::Header;
 use once_model::ids::KernelId;
 use once_model::wire::ALPN;
 use tokio::sync::{Notify, Semaphore};
 
-use crate::engine::{Mail, Network, Shared};
+use crate::engine::{self, Mail, Network, Shared};
 
 /// A dial that takes longer has failed. QUIC alone would try for 10 to 30 s.
 const DIAL_TIMEOUT: Duration = Duration::from_secs(5);
@@ -183,7 +183,10 @@ impl Net {
                 if !itself {
                     addr = addr.with_ip_addr(socket);
                 }
-            } else if let Ok(url) = address.parse::<RelayUrl>() {
+            // Any `host:port` is a URL whose scheme is the host.
+            } else if address.contains("://")
+                && let Ok(url) = address.parse::<RelayUrl>()
+            {
                 addr = addr.with_relay_url(url);
             } else if let Ok(found) = tokio::net::lookup_host(address.as_str()).await {
                 addr = found.fold(addr, EndpointAddr::with_ip_addr);
@@ -228,6 +231,11 @@ impl Network for Handle {
         });
     }
 
+    fn run(&self, run: Run) {
+        let shared = Arc::clone(&self.0.shared);
+        self.0.runtime.spawn_blocking(move || engine::run_whole(&shared, &run));
+    }
+
     fn timer(&self, after: Duration, timer: Timer) {
         // A timer that is running does not keep a stopped kernel's socket open.
         let mail = self.0.shared.mail.downgrade();
@@ -268,11 +276,24 @@ impl Network for Handle {
 }
 
 /// No network: for commands that need none.
-pub(crate) struct Offline;
+pub(crate) struct Offline(pub Arc<Shared>);
 
 impl Network for Offline {
+    fn run(&self, run: Run) {
+        let shared = Arc::clone(&self.0);
+        std::thread::spawn(move || engine::run_whole(&shared, &run));
+    }
+
     fn dial(&self, _: KernelId, _: Vec<String>) {}
     fn pull(&self, _: KernelId, _: ConnId, _: Header, _: Option<Chain>) {}
-    fn timer(&self, _: Duration, _: Timer) {}
+    fn timer(&self, after: Duration, timer: Timer) {
+        // What is to be done later needs a network; what is to be done in the next step does not.
+        if after.is_zero() {
+            let shared = Arc::clone(&self.0);
+            std::thread::spawn(move || {
+                let _ = shared.mail.blocking_send(Mail::Input(Input::Timer(timer)));
+            });
+        }
+    }
     fn event(&self, _: &Event) {}
 }

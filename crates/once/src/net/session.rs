@@ -101,6 +101,7 @@ impl Unwritten {
 fn answer_bytes(frame: &Frame) -> usize {
     match frame {
         Frame::Found(found) => found.parcel.body.as_ref().map_or(0, bytes::Bytes::len),
+        Frame::Outcome(told) => told.outcome.bytes(),
         _ => 0,
     }
 }
@@ -362,7 +363,8 @@ async fn read(
             Frame::Absent(ref absent) => answered(session, absent.call, frame),
             frame => {
                 // What the engine will answer counts until that is written, like our own answers.
-                let asks = matches!(frame, Frame::Share(_) | Frame::Follow(_) | Frame::Unfollow(_));
+                let asks =
+                    matches!(frame, Frame::Share(_) | Frame::Follow(_) | Frame::Unfollow(_) | Frame::Act(_));
                 session.unwritten.more(usize::from(asks), 0);
                 net.tell(Input::Frame { peer, conn, frame }).await;
             }

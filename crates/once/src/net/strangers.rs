@@ -74,7 +74,9 @@ impl Gate {
             let first = reader.next().await.ok()??;
             Some(Opened { send, reader, first })
         });
-        let Some(mut opened) = opened.await.ok().flatten() else { return turned_away(connection, DENIED) };
+        // Who is only slow may come again; who says nothing that makes sense may not.
+        let Ok(opened) = opened.await else { return turned_away(connection, CROWDED) };
+        let Some(mut opened) = opened else { return turned_away(connection, DENIED) };
         if may_be_good(net, &opened.first) {
             return Verdict::Invited(Box::new(opened));
         }

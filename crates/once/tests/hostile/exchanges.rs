@@ -108,10 +108,10 @@ fn an_offer_beyond_the_quota_and_invalid_gives_are_counted_as_refused() {
         let mallory = Raw::new().await;
         let control = mallory.join(&alice).await;
         let text = |n: usize| note(100 + n, &format!("{n:04}"));
-        let size = text(0).len();
+        let cost = once_core::rows::cost(&unclaimed(&text(0)).header);
         alice.serve_api().await.unwrap();
         let client = once::api::Client::connect(&dir.path().join("alice")).await.unwrap().unwrap();
-        let quota = serde_json::json!({ "peer": mallory.id().to_string(), "quota_bytes": 5 * size });
+        let quota = serde_json::json!({ "peer": mallory.id().to_string(), "quota_bytes": 5 * cost });
         client.call("peers.set", quota).await.unwrap();
 
         let parcels: Vec<_> = (0..10).map(|n| unclaimed(&text(n))).collect();

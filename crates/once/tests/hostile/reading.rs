@@ -1,5 +1,7 @@
 //! A peer that reads what it may not: what is denied looks like what is not there, to the byte.
 
+use std::future::IntoFuture;
+
 use once_model::ids::{Hash, ItemId, Line, ObjectKey, Uuid};
 use once_model::wire::{Absent, Code, Follow, Frame, Pull, Request};
 
@@ -185,6 +187,32 @@ fn a_follower_whose_right_is_taken_back_hears_no_more() {
             }
         }
         assert!(ended);
+        still_works(&alice, &bob, 9).await;
+    });
+}
+
+#[test]
+fn an_answer_that_is_another_object_is_not_taken() {
+    let dir = tempfile::tempdir().unwrap();
+    story(async {
+        let (alice, bob) = pair(dir.path()).await;
+        let mallory = Raw::new().await;
+        let mut control = mallory.join(&alice).await;
+        let key = nowhere(7);
+        let ask = alice.request(&once::Ior::bare(key.uuid));
+        let asked = tokio::spawn(ask.from(mallory.id()).into_future());
+        let call = loop {
+            if let Frame::Request(request) = control.hear().await.unwrap() {
+                break request.call;
+            }
+        };
+        // A valid scenario of its own, which nobody asked for and it may not share.
+        let parcel = unclaimed(&note(3, "taken for another"));
+        let other = parcel.header.key();
+        control.say(&Frame::Found(once_model::wire::Found { call, parcel })).await;
+        let error = within("the refusal", asked).await.unwrap().map(|_| ()).unwrap_err();
+        assert!(error.message.contains("another object"), "{error}");
+        assert!(alice.get(other).unwrap().is_none());
         still_works(&alice, &bob, 9).await;
     });
 }

@@ -232,8 +232,14 @@ fn forks_of_one_object_are_kept_up_to_a_limit() {
             let fork = next(&first, &mallory.key, &note(1, &format!("another second {n}")));
             assert_eq!(control.share(fork).await, ShareAnswer::Conflict);
         }
-        let status = once::api::status(&alice).unwrap();
-        assert_eq!(status["conflicts"], once_model::limits::CONFLICTS_MAX_BODIES);
+        alice.serve_api().await.unwrap();
+        let client = once::api::Client::connect(&dir.path().join("alice")).await.unwrap().unwrap();
+        let listed = client.call("conflicts", serde_json::json!({})).await.unwrap();
+        // One conflict, however many versions of it: those that are kept beside the chain, and the chain's own.
+        let versions = listed["conflicts"][0]["objects"].as_array().unwrap().len();
+        assert_eq!(versions, once_model::limits::CONFLICTS_MAX_BODIES + 1);
+        assert_eq!(listed["conflicts"].as_array().unwrap().len(), 1);
+        assert_eq!(once::api::status(&alice).unwrap()["conflicts"], 1);
         still_works(&alice, &bob, 9).await;
     });
 }
@@ -245,10 +251,10 @@ fn a_peer_fills_its_quota_and_not_a_byte_more() {
         let (alice, bob) = pair(dir.path()).await;
         let mallory = Raw::new().await;
         let mut control = mallory.join(&alice).await;
-        let size = note(100, "0000").len() as u64;
+        let cost = once_core::rows::cost(&unclaimed(&note(100, "0000")).header);
         alice.serve_api().await.unwrap();
         let client = once::api::Client::connect(&dir.path().join("alice")).await.unwrap().unwrap();
-        let quota = serde_json::json!({ "peer": mallory.id().to_string(), "quota_bytes": 10 * size + 5 });
+        let quota = serde_json::json!({ "peer": mallory.id().to_string(), "quota_bytes": 10 * cost + 5 });
         client.call("peers.set", quota).await.unwrap();
 
         // All at once: the limit is checked where they are stored, not where they come in.

@@ -6,6 +6,7 @@ use crate::raw::*;
 
 /// The number of a connection that was closed because of [`Code::Denied`].
 const DENIED: Option<u64> = Some(100);
+const CROWDED: Option<u64> = Some(104);
 
 #[test]
 fn a_stranger_hears_denied_and_nothing_else() {
@@ -53,8 +54,8 @@ fn a_stranger_hears_denied_and_nothing_else() {
         let mut half = Control::open(mallory.connect(&alice).await).await;
         let hello = framed(&Frame::Hello(greeting(1)).encode());
         half.lane.send.write_all(&hello[..hello.len() / 2]).await.unwrap();
-        assert_eq!(closed(&silent).await, DENIED);
-        assert_eq!(half.closed().await, DENIED);
+        assert_eq!(closed(&silent).await, CROWDED, "it may have been slow only");
+        assert_eq!(half.closed().await, CROWDED);
 
         still_works(&alice, &bob, 9).await;
     });

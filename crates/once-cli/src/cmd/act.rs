@@ -1,0 +1,70 @@
+//! `once act`
+
+use clap::Args;
+use serde_json::value::RawValue;
+use serde_json::{Value, json};
+
+use crate::context::{Context, with};
+use crate::failure::{Done, Exit};
+use crate::ui;
+
+/// Do something to an object, once, wherever its home is
+#[derive(Debug, Args)]
+pub struct Act {
+    /// The object: its IOR, or what names it here
+    object: String,
+    /// What to do, in the words of its component
+    name: String,
+    /// With what: one JSON value
+    #[arg(value_name = "JSON", value_parser = json_value, allow_hyphen_values = true)]
+    arguments: Option<Box<RawValue>>,
+    /// The action's id (a UUID of version 7): the same id again is the same action
+    #[arg(long, value_name = "UUID")]
+    id: Option<String>,
+    /// At which peer, for an object that nobody has claimed yet
+    #[arg(long, value_name = "PEER")]
+    at: Option<String>,
+    /// How long to wait for the outcome, like 10s or 2m; the action goes on after that
+    #[arg(long, value_name = "TIME", value_parser = ui::parse_ms)]
+    timeout: Option<u64>,
+    /// Do not wait for the outcome: `once outcome` tells it later
+    #[arg(long, conflicts_with = "timeout")]
+    no_wait: bool,
+}
+
+fn json_value(text: &str) -> Result<Box<RawValue>, String> {
+    RawValue::from_string(text.to_owned()).map_err(|error| format!("not JSON: {error}"))
+}
+
+impl Act {
+    /// Prints the component's result.
+    pub async fn run(self, context: &Context) -> Done {
+        let params = json!({ "object": self.object, "name": self.name, "no_wait": self.no_wait });
+        // As a text: its spelling reaches the object.
+        let arguments = self.arguments.map(|json| Value::from(json.get()));
+        let params = with(
+            params,
+            [
+                ("arguments_text", arguments),
+                ("id", self.id.map(Value::from)),
+                ("at", self.at.map(Value::from)),
+                ("within_ms", self.timeout.map(Value::from)),
+            ],
+        );
+        let answer = context.call("act", params).await?;
+        context.answer(&answer, print)?;
+        Ok(Exit::DONE)
+    }
+}
+
+/// The result, or that there is none yet.
+pub(super) fn print(answer: &Value) -> Done<()> {
+    match answer["result_text"].as_str() {
+        Some(result) => ui::print(&ui::shown(result)),
+        None => {
+            let id = answer["id"].as_str().unwrap_or_default();
+            ui::say(&format!("accepted; `once outcome {id}` says what came of it"));
+            ui::print(id)
+        }
+    }
+}

@@ -1,0 +1,187 @@
+//! Sending actions to their homes, in the order of their lanes, until the outcomes come. This kernel's own objects
+//! are reached the same way, without a network in between.
+
+use std::ops::ControlFlow;
+
+use once_model::action::{Act, Missing};
+use once_model::ids::{KernelId, ObjectKey};
+use once_model::limits::RESEND_AFTER_MS;
+use once_model::wire::Frame;
+
+use super::home;
+use super::origin::{myself, sending};
+use super::rows::{QueueRow, queue_key, queued};
+use crate::outbox::Window;
+use crate::step::Step;
+use crate::store::{Read, StoreError, Table, prefix_end};
+use crate::txn;
+use crate::waist::{ConnId, Effect, Timer};
+
+/// Most actions that one step sends: keeps a step short. The rest follows in the next.
+const STEP_ACTIONS: usize = 64;
+
+type Place = (ObjectKey, u64);
+
+/// The window to a home that can be reached now.
+fn window_to<'e>(s: &'e mut Step<'_, '_>, home: &KernelId) -> Option<&'e mut Window<Place>> {
+    if *home == s.ctx.me {
+        return Some(&mut s.engine.own_acts);
+    }
+    let link = s.engine.links.get_mut(home)?;
+    (link.up().is_some() && link.knows_actions).then_some(&mut link.acts)
+}
+
+/// An action was accepted: send it at once if nothing waits before it.
+pub(super) fn owe(s: &mut Step<'_, '_>, home: KernelId, place: Place) -> Result<(), StoreError> {
+    let Some(window) = window_to(s, &home) else { return Ok(()) };
+    if window.next.is_none() && window.waiting.is_empty() && window.has_room() {
+        return send(s, home, place);
+    }
+    window.line_up(place);
+    Ok(())
+}
+
+/// An outcome takes an action out of the window.
+pub(super) fn answered(s: &mut Step<'_, '_>, home: &KernelId, place: &Place) {
+    if let Some(window) = window_to(s, home) {
+        window.answered(place);
+    }
+}
+
+/// Sends what waits for a home, as far as the window has room.
+pub(crate) fn pump(s: &mut Step<'_, '_>, home: KernelId) -> Result<(), StoreError> {
+    let mut sent = 0;
+    while sent < STEP_ACTIONS {
+        let Some(window) = window_to(s, &home).filter(|window| window.has_room()) else { return Ok(()) };
+        if let Some(place) = window.waiting.pop_front() {
+            if !window.inflight.contains_key(&place) {
+                send(s, home, place)?;
+            }
+            sent += 1;
+            continue;
+        }
+        let Some(next) = window.next.clone() else { return Ok(()) };
+        let found = next_rows(s, &home, &next)?;
+        for place in &found {
+            let Some(window) = window_to(s, &home) else { return Ok(()) };
+            if !window.has_room() {
+                window.next = Some(after(place, 0));
+                return Ok(());
+            }
+            let under_way = window.inflight.contains_key(place);
+            window.next = Some(after(place, 1));
+            if !under_way {
+                send(s, home, *place)?;
+            }
+            sent += 1;
+        }
+        if found.is_empty()
+            && let Some(window) = window_to(s, &home)
+        {
+            window.next = std::mem::take(&mut window.behind).then(Vec::new);
+        }
+    }
+    pump_later(s, home);
+    Ok(())
+}
+
+/// Goes on sending in a later step; one timer is enough.
+pub(super) fn pump_later(s: &mut Step<'_, '_>, home: KernelId) {
+    if let Some(window) = window_to(s, &home)
+        && !std::mem::replace(&mut window.pump_set, true)
+    {
+        s.out.push(Effect::Timer { after_ms: 0, timer: Timer::ActPump(home) });
+    }
+}
+
+/// Where a scan goes on: at a place, or behind it.
+fn after((key, sequence): &Place, more: u64) -> Vec<u8> {
+    [key.to_row().as_slice(), &sequence.saturating_add(more).to_be_bytes()].concat()
+}
+
+/// The timer to go on sending came.
+pub(crate) fn pump_on(s: &mut Step<'_, '_>, home: KernelId) -> Result<(), StoreError> {
+    if let Some(window) = window_to(s, &home) {
+        window.pump_set = false;
+    }
+    pump(s, home)
+}
+
+pub(super) fn next_rows(s: &Step<'_, '_>, home: &KernelId, next: &[u8]) -> Result<Vec<Place>, StoreError> {
+    let from = [home.as_bytes().as_slice(), next].concat();
+    let mut found = Vec::new();
+    s.txn.scan(Table::Queue, &from, prefix_end(home.as_bytes()).as_deref(), &mut |row, _| {
+        found.extend(queued(row));
+        if found.len() < STEP_ACTIONS { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+    })?;
+    Ok(found)
+}
+
+/// Sends one action, if it still waits for its outcome.
+fn send(s: &mut Step<'_, '_>, home: KernelId, place: Place) -> Result<(), StoreError> {
+    let (key, sequence) = place;
+    let row: Option<QueueRow> = txn::get(s.txn, Table::Queue, &queue_key(&home, &key, sequence))?;
+    let (Some(row), Some(lane)) = (row, sending(s, &home, &key)?) else { return Ok(()) };
+    // Below the floor every outcome is to be on disk when the frame leaves: those that came since were written lazily.
+    if lane.floor > 1 && home != s.ctx.me {
+        s.txn.require_sync();
+    }
+    let floor = if mutant!(ForgetFloor) { 0 } else { lane.floor };
+    let now_ms = s.ctx.now_ms;
+    let Some(window) = window_to(s, &home) else { return Ok(()) };
+    window.sent(place, now_ms, row.action.arguments.len());
+    let resend = !std::mem::replace(&mut window.resend_set, true);
+    let commit = Some(s.engine.synced_commit);
+    let act = Act { key, sequence, floor, action: row.action, remaining_ms: None, commit };
+    if resend {
+        let timer = Timer::ActResend(home, s.up(&home).unwrap_or(0));
+        s.out.push(Effect::Timer { after_ms: RESEND_AFTER_MS, timer });
+    }
+    if home == s.ctx.me {
+        let origin = myself(s)?;
+        return home::arrived(s, origin, act);
+    }
+    if let Some(conn) = s.up(&home) {
+        s.out.send(home, conn, Frame::Act(act));
+    }
+    Ok(())
+}
+
+/// The home has not got an action that comes before others of its lane: the lane is sent again from there, with the
+/// floor, so that it knows what need not come.
+pub(crate) fn missing(s: &mut Step<'_, '_>, home: KernelId, missing: &Missing) -> Result<(), StoreError> {
+    let key = missing.key;
+    // Each action behind the gap asks for the same: once is enough, until the lane has moved.
+    if s.engine.sent_again.insert((home, key), missing.from) == Some(missing.from) {
+        return Ok(());
+    }
+    if let Some(window) = window_to(s, &home) {
+        let late: Vec<_> =
+            window.inflight.range((key, missing.from)..=(key, u64::MAX)).map(|(p, _)| *p).collect();
+        for place in &late {
+            window.answered(place);
+        }
+        window.look_again();
+    }
+    pump(s, home)
+}
+
+/// Sends again what stayed unanswered for too long.
+pub(crate) fn resend(s: &mut Step<'_, '_>, home: KernelId, conn: ConnId) -> Result<(), StoreError> {
+    if s.up(&home).unwrap_or(0) != conn {
+        return Ok(());
+    }
+    let now_ms = s.ctx.now_ms;
+    let Some(window) = window_to(s, &home) else { return Ok(()) };
+    window.give_up_late(now_ms);
+    s.engine.sent_again.retain(|(to, _), _| *to != home);
+    pump(s, home)?;
+    if let Some(window) = window_to(s, &home)
+        && !window.inflight.is_empty()
+        && !std::mem::replace(&mut window.resend_set, true)
+    {
+        let timer = Timer::ActResend(home, conn);
+        s.out.push(Effect::Timer { after_ms: RESEND_AFTER_MS, timer });
+    }
+    Ok(())
+}

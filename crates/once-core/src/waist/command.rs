@@ -1,0 +1,188 @@
+//! What clients ask of the engine, and what they are told.
+
+use once_model::action::{Action, After, Outcome};
+use once_model::header::Header;
+use once_model::ids::{Hash, KernelId, ObjectKey};
+use once_model::scenario::Scenario;
+use once_model::wire::ShareAnswer;
+
+use crate::rights::Grant;
+
+/// What clients ask of the engine. Reading needs no command: see [`crate::query`].
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub enum Command {
+    /// Keep a scenario from outside. From the path of an earlier import it is a new revision of the same object.
+    Import {
+        /// Where it came from.
+        source: Option<String>,
+        /// The scenario.
+        scenario: Scenario,
+    },
+    /// A new revision of an object that has its home here, or of an unclaimed one (which this claims).
+    Put {
+        /// Which.
+        key: ObjectKey,
+        /// Only if this is the newest revision ([`Header::id`]).
+        base: Option<Hash>,
+        /// The new state.
+        scenario: Scenario,
+    },
+    /// A new object born here: claimed at once.
+    Create {
+        /// Its first state.
+        scenario: Scenario,
+    },
+    /// Give an unclaimed object a lineage and a home: this kernel.
+    Claim {
+        /// Which.
+        key: ObjectKey,
+    },
+    /// At home: a tombstone that travels. Elsewhere: drop the copy.
+    Remove {
+        /// Which.
+        key: ObjectKey,
+    },
+    /// Send an object to a peer, now or when it is back.
+    Share {
+        /// Which.
+        key: ObjectKey,
+        /// To whom.
+        to: KernelId,
+        /// Reply when the peer has answered, instead of when the share is durable here.
+        delivered: bool,
+    },
+    /// Do something to an object, once, wherever its home is.
+    Act {
+        /// To which.
+        key: ObjectKey,
+        /// Where its home is, if the client knows: needed for an object that is not here.
+        at: Option<KernelId>,
+        /// What.
+        action: Action,
+        /// Reply with the outcome, instead of when the action is durable here.
+        wait: bool,
+    },
+    /// Ask a peer for an object's revisions from now on.
+    Follow {
+        /// Which.
+        key: ObjectKey,
+        /// From whom.
+        from: KernelId,
+    },
+    /// No longer.
+    Unfollow {
+        /// Which.
+        key: ObjectKey,
+        /// From whom.
+        from: KernelId,
+    },
+    /// Let whoever shows the secret become a peer, once.
+    Invite {
+        /// Hash of the secret; the secret itself is never stored.
+        secret_hash: Hash,
+        /// When it ends, in milliseconds since 1970.
+        expires_ms: u64,
+        /// The petname that the new peer gets.
+        petname: Option<String>,
+    },
+    /// Use an invite of another kernel. The reply comes when it admitted or denied us.
+    Join {
+        /// Whose.
+        peer: KernelId,
+        /// The secret.
+        secret: [u8; 16],
+        /// Where it can be dialled.
+        addresses: Vec<String>,
+        /// What to call it.
+        petname: Option<String>,
+    },
+    /// Become a peer of a kernel that adds us too, without an invite and without rights.
+    AddPeer {
+        /// Whom.
+        peer: KernelId,
+        /// Where it can be dialled.
+        addresses: Vec<String>,
+        /// What to call it.
+        petname: Option<String>,
+    },
+    /// Call a peer something else, or give it another quota.
+    ChangePeer {
+        /// Whom.
+        peer: KernelId,
+        /// The new petname.
+        petname: Option<String>,
+        /// The new quota in bytes.
+        quota_bytes: Option<u64>,
+        /// Addresses to try first from now on.
+        addresses: Vec<String>,
+    },
+    /// No longer a peer: its rights, what waits for it and its connection end now.
+    RemovePeer {
+        /// Whom.
+        peer: KernelId,
+    },
+    /// Give a right.
+    Grant(Grant),
+    /// Take it back.
+    Revoke(Grant),
+    /// Dial this peer now, whatever the pause.
+    Dial {
+        /// Whom.
+        peer: KernelId,
+    },
+}
+
+/// What a command came to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Answer {
+    /// The object as it is now.
+    Object {
+        /// Its newest revision.
+        header: Box<Header>,
+        /// What changed.
+        change: Change,
+    },
+    /// The share is durable and will be sent until answered.
+    Owed,
+    /// The peer's answer to a share.
+    Delivered(ShareAnswer),
+    /// What became of a scenario that was asked for.
+    Kept(ShareAnswer),
+    /// The action is durable, and will be sent until it has its outcome.
+    Accepted,
+    /// The outcome of an action.
+    Acted {
+        /// What came of it.
+        outcome: Outcome,
+        /// The object after it, if it ran.
+        after: Option<After>,
+    },
+    /// Admitted by this peer.
+    Joined {
+        /// What the peer calls itself.
+        says: String,
+    },
+    /// Done.
+    Done,
+}
+
+/// What a command changed of an object.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Change {
+    /// It is new here.
+    New,
+    /// It was here with the same bytes.
+    Same,
+    /// It has a new revision.
+    Changed,
+    /// Another object here has the same UUID and other bytes: both are kept.
+    Beside,
+    /// It has a lineage and a home now.
+    Claimed,
+    /// It is gone from everywhere, once they hear of it.
+    Removed,
+    /// The copy here is gone.
+    Dropped,
+}

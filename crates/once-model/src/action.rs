@@ -1,0 +1,192 @@
+//! Actions and their outcomes: what one kernel asks of an object, and what came of it.
+
+use bytes::Bytes;
+use minicbor::{Decode, Encode};
+
+use crate::hash::record_hash;
+use crate::ids::{Hash, ObjectKey, Uuid};
+use crate::limits::{ARGUMENTS_MAX_BYTES, GIVEN_MAX, NAME_MAX_BYTES};
+use crate::wire::Code;
+
+/// A request to one object.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct Action {
+    /// Chosen by the client (UUIDv7), or derived from what caused it. It has one effect and one outcome.
+    #[cbor(n(0), with = "crate::wire::uuid_bytes")]
+    pub id: Uuid,
+    /// What to do, in the component's words.
+    #[n(1)]
+    pub name: String,
+    /// With what: verbatim JSON.
+    #[cbor(n(2), with = "crate::wire::json_bytes")]
+    pub arguments: Bytes,
+    /// The scenarios that it depends on, by [`crate::header::Header::id`].
+    #[n(3)]
+    pub given: Vec<Given>,
+    /// The object that acts, if an object does.
+    #[n(4)]
+    pub acting: Option<ObjectKey>,
+}
+
+/// A scenario that an action depends on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct Given {
+    /// The object.
+    #[n(0)]
+    pub key: ObjectKey,
+    /// Hash of its bytes.
+    #[n(1)]
+    pub content: Hash,
+}
+
+impl Action {
+    /// Context of [`Self::hash`].
+    pub const CONTEXT: &'static str = "once/1 action";
+
+    /// The hash of what is asked of which object: two requests with one id are the same only if this is equal. The
+    /// line of the object is left out, because a claim changes it between two tries.
+    ///
+    /// ```
+    /// # use once_model::{action::Action, ids::Uuid};
+    /// let action = |name: &str| Action {
+    ///     id: Uuid::from_u128(7),
+    ///     name: name.into(),
+    ///     arguments: "{}".into(),
+    ///     given: vec![],
+    ///     acting: None,
+    /// };
+    /// let object = Uuid::from_u128(1);
+    /// assert_eq!(action("add").hash(&object), action("add").hash(&object));
+    /// assert_ne!(action("add").hash(&object), action("get").hash(&object));
+    /// ```
+    #[must_use]
+    pub fn hash(&self, object: &Uuid) -> Hash {
+        let mut record = object.as_bytes().to_vec();
+        record.extend_from_slice(&crate::wire::to_cbor(self));
+        record_hash(Self::CONTEXT, &record)
+    }
+
+    /// Whether it keeps to the limits: the name, the arguments (JSON of bounded size and depth), what is given.
+    ///
+    /// # Errors
+    /// [`Code::TooLarge`] or [`Code::Invalid`].
+    pub fn check(&self) -> Result<(), Code> {
+        if self.name.len() > NAME_MAX_BYTES
+            || self.arguments.len() > ARGUMENTS_MAX_BYTES
+            || self.given.len() > GIVEN_MAX
+        {
+            return Err(Code::TooLarge);
+        }
+        crate::json::validate(&self.arguments).map_err(|_| Code::Invalid)?;
+        if self.name.is_empty() { Err(Code::Invalid) } else { Ok(()) }
+    }
+}
+
+/// What came of an action. Never changes once it is told.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub enum Outcome {
+    /// It ran: the component's result, verbatim JSON.
+    #[n(0)]
+    Done(#[cbor(n(0), with = "crate::wire::json_bytes")] Bytes),
+    /// It ran, and the component said no: state and effects as before. Verbatim JSON.
+    #[n(1)]
+    Failed(#[cbor(n(0), with = "crate::wire::json_bytes")] Bytes),
+    /// It never ran and never will.
+    #[n(2)]
+    Refused(#[n(0)] Code),
+}
+
+impl Outcome {
+    /// The bytes of the component's answer.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        match self {
+            Self::Done(json) | Self::Failed(json) => json.len(),
+            Self::Refused(_) => 0,
+        }
+    }
+
+    /// The word for it.
+    #[must_use]
+    pub const fn word(&self) -> &'static str {
+        match self {
+            Self::Done(_) => "done",
+            Self::Failed(_) => "failed",
+            Self::Refused(_) => "refused",
+        }
+    }
+}
+
+/// An action on its way to the object's home.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct Act {
+    /// The object, as the lane is named.
+    #[n(0)]
+    pub key: ObjectKey,
+    /// Its place in the lane, from 1.
+    #[n(1)]
+    pub sequence: u64,
+    /// Below this sequence, every outcome of the lane is on the origin's disk.
+    #[n(2)]
+    pub floor: u64,
+    /// What to do.
+    #[n(3)]
+    pub action: Action,
+    /// How long the origin still waits, in milliseconds.
+    #[n(4)]
+    pub remaining_ms: Option<u64>,
+    /// The origin's commit number, on its disk when this left.
+    #[n(5)]
+    pub commit: Option<u64>,
+}
+
+/// What came of an action.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct ActOutcome {
+    /// The object, as the lane is named.
+    #[n(0)]
+    pub key: ObjectKey,
+    /// The action's place in the lane.
+    #[n(1)]
+    pub sequence: u64,
+    /// The action's id.
+    #[cbor(n(2), with = "crate::wire::uuid_bytes")]
+    pub id: Uuid,
+    /// What came of it.
+    #[n(3)]
+    pub outcome: Outcome,
+    /// The object as it is called now, and [`crate::header::Header::id`] of the revision after the action, if it ran.
+    #[n(4)]
+    pub after: Option<After>,
+    /// The home's commit number, on its disk when this left.
+    #[n(5)]
+    pub commit: Option<u64>,
+}
+
+/// An object after an action.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct After {
+    /// Its key.
+    #[n(0)]
+    pub key: ObjectKey,
+    /// [`crate::header::Header::id`] of its revision.
+    #[n(1)]
+    pub revision: Hash,
+}
+
+/// A gap in a lane.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct Missing {
+    /// The object, as the lane is named.
+    #[n(0)]
+    pub key: ObjectKey,
+    /// The sequence that should have come.
+    #[n(1)]
+    pub from: u64,
+}

@@ -1,0 +1,202 @@
+//! Acting on objects, wherever their home is.
+
+use std::future::{Future, IntoFuture};
+use std::pin::Pin;
+use std::time::Duration;
+
+use bytes::Bytes;
+use once_core::actions;
+use once_core::waist::{Answer, Command};
+use once_model::action::{Action, After, Outcome};
+use once_model::ids::{KernelId, Line, ObjectKey, Uuid};
+use once_model::ior::Ior;
+use once_model::wire::Code;
+
+use crate::engine::now_ms;
+use crate::{Error, Kernel};
+
+/// What came of an action, as its caller sees it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Acted {
+    /// The action's id: asking again with it returns the same.
+    pub id: Uuid,
+    /// The component's result, verbatim JSON.
+    pub result: Bytes,
+    /// The object after the action.
+    pub after: Option<After>,
+}
+
+/// An action that is being put together. Awaiting it returns its outcome; [`Act::send`] returns when it is durable here.
+///
+/// Dropping it, or the future, does not take back what was accepted: ask with [`Kernel::outcome`].
+#[must_use]
+pub struct Act {
+    kernel: Kernel,
+    key: ObjectKey,
+    at: Option<KernelId>,
+    name: String,
+    arguments: Bytes,
+    id: Option<Uuid>,
+    within: Option<Duration>,
+}
+
+impl Kernel {
+    /// Does something to an object, once, wherever its home is. `arguments` is one JSON value.
+    ///
+    /// ```no_run
+    /// # async fn f(kernel: once::Kernel, counter: once::Ior) -> Result<(), once::Error> {
+    /// let done = kernel.act(&counter, "add", r#"{"by": 2}"#)?.await?;
+    /// println!("{}", String::from_utf8_lossy(&done.result));
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// When the IOR names no object, or says neither which of its lines is meant nor is one of them here.
+    pub fn act(&self, ior: &Ior, name: impl Into<String>, arguments: impl Into<Bytes>) -> Result<Act, Error> {
+        let uuid =
+            ior.uuid().ok_or_else(|| Error::usage(format!("{ior} names no object: it has no UUID")))?;
+        let line = match (ior.lineage(), ior.content()) {
+            (Some(lineage), _) => Some(Line::Claimed(lineage)),
+            (None, Some(content)) => Some(Line::Unclaimed(content)),
+            (None, None) => None,
+        };
+        let key = match line {
+            Some(line) => ObjectKey { uuid, line },
+            None => self.only(uuid)?,
+        };
+        Ok(self.act_on(key, ior.home(), name, arguments))
+    }
+
+    /// The same for an object by its key. `at`: its home, needed for an object that is not here.
+    pub fn act_on(
+        &self,
+        key: ObjectKey,
+        at: Option<KernelId>,
+        name: impl Into<String>,
+        arguments: impl Into<Bytes>,
+    ) -> Act {
+        Act {
+            kernel: self.clone(),
+            key,
+            at,
+            name: name.into(),
+            arguments: arguments.into(),
+            id: None,
+            within: None,
+        }
+    }
+
+    /// The one living object of a UUID that is here.
+    fn only(&self, uuid: Uuid) -> Result<ObjectKey, Error> {
+        let found = once_core::query::find(&self.shared().snapshot(), &uuid, None)?;
+        let mut living = found.iter().filter(|head| !head.header.tombstone).map(|head| head.header.key());
+        match (living.next(), living.next()) {
+            (Some(key), None) => Ok(key),
+            (None, _) => Err(Error::not_found(format!("no object {uuid} on this kernel"))
+                .with_hint("name an object elsewhere by its whole IOR, as `once show` prints it there")),
+            _ => Err(Error::ambiguous(format!("more than one object here has the UUID {uuid}"))
+                .with_hint("name it with its lineage: UUID#LINEAGE")),
+        }
+    }
+
+    /// What came of an action that was accepted here; `None` while it has no outcome yet.
+    ///
+    /// # Errors
+    /// When no action of that id was accepted here, or it failed, or was refused.
+    pub fn outcome(&self, id: Uuid) -> Result<Option<Acted>, Error> {
+        let row = actions::request(&self.shared().snapshot(), &id)?
+            .ok_or_else(|| Error::not_found(format!("no action {id} was accepted by this kernel")))?;
+        row.outcome.map(|outcome| acted(id, outcome, row.after)).transpose()
+    }
+}
+
+impl Act {
+    /// With this id (UUIDv7) instead of a new one: asking again with it is the same action.
+    pub fn id(mut self, id: Uuid) -> Self {
+        self.id = Some(id);
+        self
+    }
+
+    /// At this kernel: needed for an object that nobody has claimed yet, and that is there.
+    pub fn at(mut self, peer: KernelId) -> Self {
+        self.at = Some(peer);
+        self
+    }
+
+    /// Stops waiting after this time. The action goes on.
+    pub fn within(mut self, patience: Duration) -> Self {
+        self.within = Some(patience);
+        self
+    }
+
+    /// Returns the action's id when it is durable here: it will have an outcome, whatever happens meanwhile.
+    ///
+    /// # Errors
+    /// When it is not accepted: the home is not known or no peer, the id belongs to another action, the disk is full.
+    pub async fn send(self) -> Result<Uuid, Error> {
+        let (kernel, id, command) = self.command(false);
+        kernel.command(command).await.map(|_| id)
+    }
+
+    fn command(self, wait: bool) -> (Kernel, Uuid, Command) {
+        let id = self.id.unwrap_or_else(new_id);
+        let (name, arguments) = (self.name, self.arguments);
+        let action = Action { id, name, arguments, given: Vec::new(), acting: None };
+        (self.kernel, id, Command::Act { key: self.key, at: self.at, action, wait })
+    }
+
+    async fn run(self) -> Result<Acted, Error> {
+        let within = self.within;
+        let (kernel, id, command) = self.command(true);
+        let reply = kernel.command(command);
+        let answer = match within {
+            None => reply.await?,
+            Some(within) => tokio::time::timeout(within, reply).await.map_err(|_| {
+                Error::timeout(format!("the action {id} has no outcome yet"))
+                    .with_hint(format!("it goes on; `once outcome {id}` says what came of it"))
+            })??,
+        };
+        match answer {
+            Answer::Acted { outcome, after } => acted(id, outcome, after),
+            other => Err(Error::fault(format!("the engine answered {other:?}"))),
+        }
+    }
+}
+
+impl IntoFuture for Act {
+    type Output = Result<Acted, Error>;
+    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(self.run())
+    }
+}
+
+fn acted(id: Uuid, outcome: Outcome, after: Option<After>) -> Result<Acted, Error> {
+    match outcome {
+        Outcome::Done(result) => Ok(Acted { id, result, after }),
+        Outcome::Failed(reason) => {
+            Err(Error::failed(format!("the object said no: {}", String::from_utf8_lossy(&reason))))
+        }
+        Outcome::Refused(code) => Err(refused(code)),
+    }
+}
+
+fn refused(code: Code) -> Error {
+    match code {
+        Code::Denied | Code::NotHome => Error::from_code(code, "act")
+            .with_hint("ask its owner to run `once grant KERNEL act`; is that kernel still its home?"),
+        Code::NoComponent => Error::invalid("the object's home has no component that does this to it")
+            .with_hint(
+                "`merge`, `replace` and `get` work on every object whose component is not known there",
+            ),
+        code => Error::from_code(code, "act"),
+    }
+}
+
+/// A UUID of version 7: its time first, so that ids lie in the order in which they were made.
+fn new_id() -> Uuid {
+    let random: [u8; 10] = crate::datadir::random();
+    uuid::Builder::from_unix_timestamp_millis(now_ms(), &random).into_uuid()
+}

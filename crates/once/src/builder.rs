@@ -1,0 +1,130 @@
+//! How a kernel starts.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::component::{Component, Components};
+use crate::datadir::{self, Config};
+use crate::net::{self, Handle, Listen, Net, Offline};
+use crate::{Error, Kernel, engine};
+
+/// How a kernel starts.
+#[derive(Debug, Clone)]
+#[must_use]
+pub struct Builder {
+    data: PathBuf,
+    name: Option<String>,
+    listen: Option<String>,
+    relay: Option<String>,
+    offline: bool,
+    components: Components,
+}
+
+impl Builder {
+    pub(crate) fn new(data: PathBuf) -> Self {
+        Self {
+            data,
+            name: None,
+            listen: None,
+            relay: None,
+            offline: false,
+            components: Components::default(),
+        }
+    }
+
+    /// What it calls itself to others from now on.
+    pub fn name(mut self, name: impl Into<String>) -> Self {
+        self.name = Some(name.into());
+        self
+    }
+
+    /// The UDP address to listen on, like `0.0.0.0:4277`. Without it: the kernel's own scenario says.
+    pub fn listen(mut self, addr: impl Into<String>) -> Self {
+        self.listen = Some(addr.into());
+        self
+    }
+
+    /// A relay to be reachable through.
+    pub fn relay(mut self, url: impl Into<String>) -> Self {
+        self.relay = Some(url.into());
+        self
+    }
+
+    /// Teaches it a component. Of two with one name the later one counts.
+    pub fn component(mut self, component: impl Into<Component>) -> Self {
+        self.components.add(component.into());
+        self
+    }
+
+    /// No network: for work on the data directory alone.
+    pub fn offline(mut self) -> Self {
+        self.offline = true;
+        self
+    }
+
+    /// Starts it. The network runs on the caller's tokio runtime (a current-thread one is the fastest), the engine on
+    /// a thread of its own.
+    ///
+    /// # Errors
+    /// When no kernel lives in the directory, another process runs it, its key is open to others, or its address is
+    /// taken.
+    pub async fn start(self) -> Result<Kernel, Error> {
+        let key = datadir::read_key(&self.data)?;
+        let mut config = datadir::read_config(&self.data)?;
+        if let Some(name) = self.name {
+            config.name = name;
+        }
+        let store = datadir::open_store(&self.data)?;
+        let (shared, thread) = engine::prepare(self.data.clone(), key, store, self.components);
+        let listen = match self.offline {
+            true => None,
+            false => Some(listen(&config, self.listen.as_deref(), self.relay.as_deref())?),
+        };
+        let net = match &listen {
+            Some(listen) => Some(Net::new(net::bind(&shared.key, listen).await?, Arc::clone(&shared))),
+            None => None,
+        };
+        if let Some(net) = &net {
+            keep_port(&self.data, &mut config, net)?;
+        }
+        let spawned = std::thread::Builder::new().name("once-engine".into()).spawn({
+            let (net, offline) = (net.clone(), Arc::clone(&shared));
+            move || match net {
+                Some(net) => thread.run(&Handle(net)),
+                None => thread.run(&Offline(offline)),
+            }
+        });
+        spawned.map_err(|e| Error::fault(format!("no thread for the engine: {e}")))?;
+        let accept =
+            net.iter().map(|net| tokio::spawn(net::accept(Arc::clone(net))).abort_handle()).collect();
+        Ok(Kernel::new(shared, net, config.name, accept))
+    }
+}
+
+fn listen(config: &Config, addr: Option<&str>, relay: Option<&str>) -> Result<Listen, Error> {
+    let addr = addr.unwrap_or(if config.listen.is_empty() { "0.0.0.0:0" } else { &config.listen });
+    let wrong = |what: &str, text: &str| {
+        Error::usage(format!("'{text}' is not {what}"))
+            .with_hint("like 0.0.0.0:4277, or https://relay.example.org")
+    };
+    let relay = match relay.or(config.relay.as_deref()).filter(|url| !url.is_empty()) {
+        Some(url) => Some(url.parse().map_err(|_| wrong("the URL of a relay", url))?),
+        None => None,
+    };
+    Ok(Listen { addr: addr.parse().map_err(|_| wrong("an address to listen on", addr))?, relay })
+}
+
+/// Remembers the port that was free at the first start: peers shall find this kernel where it was.
+fn keep_port(data: &Path, config: &mut Config, net: &Net) -> Result<(), Error> {
+    let Some(bound) = net.endpoint.bound_sockets().into_iter().next() else { return Ok(()) };
+    let configured: Option<std::net::SocketAddr> = config.listen.parse().ok();
+    if let Some(mut addr) = configured
+        && addr.port() == 0
+        && addr.ip() == bound.ip()
+    {
+        addr.set_port(bound.port());
+        config.listen = addr.to_string();
+        datadir::write_config(data, config)?;
+    }
+    Ok(())
+}

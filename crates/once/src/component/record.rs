@@ -1,0 +1,60 @@
+//! `Record`: what every object can do whose component nobody here knows. It touches only the bytes that it is told to.
+
+use once_core::waist::RunResult;
+use once_model::json::{self, EditError};
+use once_model::scenario::Scenario;
+use once_model::wire::Code;
+use serde::Deserialize;
+
+use super::apply::failed;
+
+#[derive(Deserialize)]
+struct Replace<'a> {
+    #[serde(default)]
+    at: String,
+    #[serde(borrow)]
+    with: &'a serde_json::value::RawValue,
+}
+
+#[derive(Deserialize)]
+struct Get {
+    #[serde(default)]
+    at: String,
+}
+
+/// `merge` (RFC 7396), `replace {"at": pointer, "with": value}` and `get {"at": pointer}` (RFC 6901).
+pub(super) fn run(scenario: &Scenario, action: &str, arguments: &str) -> RunResult {
+    match action {
+        "merge" => edited(scenario.edit_model(|model| json::merge(model, arguments))),
+        "replace" => match serde_json::from_str::<Replace<'_>>(arguments) {
+            Ok(Replace { at, with }) => {
+                edited(scenario.edit_model(|model| json::replace(model, &at, with.get())))
+            }
+            Err(error) => failed(&format!("the arguments do not fit: {error}")),
+        },
+        "get" => {
+            let at = match arguments.trim() {
+                "null" => String::new(),
+                arguments => match serde_json::from_str::<Get>(arguments) {
+                    Ok(get) => get.at,
+                    Err(error) => return failed(&format!("the arguments do not fit: {error}")),
+                },
+            };
+            match json::get(scenario.editable(), &at) {
+                Ok(found) => {
+                    let result = found.unwrap_or("null").as_bytes().to_vec().into();
+                    RunResult::Done { state: None, result }
+                }
+                Err(error) => failed(&error.to_string()),
+            }
+        }
+        _ => RunResult::Refused(Code::NoComponent),
+    }
+}
+
+fn edited(edited: Result<Scenario, EditError>) -> RunResult {
+    match edited {
+        Ok(state) => RunResult::Done { state: Some(state), result: "null".into() },
+        Err(error) => failed(&error.to_string()),
+    }
+}
