@@ -1,7 +1,7 @@
 //! Actions: what kernels ask of objects, once each and in order. ADR 0006 says what each side writes.
 //!
-//! [`origin`] accepts an action from a client and owes it to the object's home; [`send`] sends it until the outcome
-//! comes; [`home`] runs it.
+//! `origin` accepts an action from a client and owes it to the object's home; `send` sends it until the outcome
+//! comes; `home` runs it.
 
 mod home;
 mod origin;
