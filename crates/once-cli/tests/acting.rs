@@ -115,3 +115,34 @@ fn who_has_no_right_changes_nothing_and_a_record_keeps_every_byte() {
         assert!(alice.call("act", get).await.is_err(), "only `merge` was granted");
     });
 }
+
+#[test]
+fn what_waits_is_listed_and_nobody_waits_for_a_peer_that_was_removed() {
+    story(async {
+        let place = Place::new();
+        let (alice, bob, ior) = counter_at_bob(&place).await;
+        bob.kill();
+        let id = id(1);
+        let add = json!({ "object": ior, "name": "add", "arguments": { "by": 1 }, "id": id });
+        let asked = tokio::spawn({
+            let (client, add) = (alice.api().clone(), add.clone());
+            async move { client.call("act", add).await }
+        });
+        let waits = until("the action in the outbox", async || {
+            let outbox = alice.call("outbox", json!({})).await.unwrap();
+            outbox["acts"].as_array().unwrap().first().cloned()
+        })
+        .await;
+        assert_eq!(
+            (&waits["id"], &waits["name"], &waits["peer"]),
+            (&json!(id), &json!("add"), &json!("bob"))
+        );
+        let (exit, said) = place.once("alice", &["outbox"]);
+        assert!(exit == 0 && said.contains(&id), "{said}");
+        alice.call("peers.remove", json!({ "peer": "bob" })).await.unwrap();
+        let error = asked.await.unwrap().unwrap_err().to_string();
+        assert!(error.contains("not a peer"), "{error}");
+        // It was accepted, and stays so.
+        assert_eq!(alice.call("outcome", json!({ "id": id })).await.unwrap()["status"], "accepted");
+    });
+}

@@ -1,6 +1,6 @@
 //! One step: an input, applied in one transaction, yields effects. This file only dispatches.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use once_model::ids::{KernelId, ObjectKey, Uuid};
 use once_model::limits::DISK_RESERVE_BYTES;
@@ -28,8 +28,8 @@ pub struct Engine {
     pub(crate) acts: BTreeMap<Uuid, Vec<Token>>,
     /// Actions on objects of this kernel that are under way.
     pub(crate) own_acts: outbox::Window<(ObjectKey, u64)>,
-    /// From where a lane was last sent again because its home asked.
-    pub(crate) sent_again: BTreeMap<(KernelId, ObjectKey), u64>,
+    /// Lanes that were sent again because their home asked, and that have not moved since.
+    pub(crate) sent_again: BTreeSet<(KernelId, ObjectKey)>,
     /// Objects that run an action.
     pub(crate) busy: BTreeMap<ObjectKey, actions::Busy>,
     /// Counts the runs of this run.
@@ -63,7 +63,7 @@ impl Engine {
             callers: BTreeMap::new(),
             acts: BTreeMap::new(),
             own_acts: outbox::Window::default(),
-            sent_again: BTreeMap::new(),
+            sent_again: BTreeSet::new(),
             busy: BTreeMap::new(),
             runs: 0,
             heard: BTreeMap::new(),

@@ -18,7 +18,7 @@ use uuid::Uuid;
 
 pub use once::OnceIor;
 
-use crate::ids::{Hash, KernelId, Lineage};
+use crate::ids::{Hash, KernelId, Line, Lineage};
 use crate::limits::IOR_MAX_BYTES;
 
 /// A reference to an object. Cheap to clone; two are equal if their texts are.
@@ -231,6 +231,12 @@ impl Ior {
     #[must_use]
     pub fn content(&self) -> Option<Hash> {
         self.as_once()?.content
+    }
+
+    /// Which object of its UUID is meant, if the reference says so.
+    #[must_use]
+    pub fn line(&self) -> Option<Line> {
+        self.lineage().map(Line::Claimed).or_else(|| self.content().map(Line::Unclaimed))
     }
 
     /// Where the object was at home when the reference was made: a hint. Only our references have one.

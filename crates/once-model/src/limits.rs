@@ -44,19 +44,16 @@ pub const ARGUMENTS_MAX_BYTES: usize = 64 * 1024;
 /// Most scenarios that one action depends on.
 pub const GIVEN_MAX: usize = 64;
 
-/// Most unanswered actions to one peer.
-pub const WINDOW_MAX_ACTIONS: usize = 256;
-
 /// Most actions of all lanes that wait in memory, at the home, for one object to finish what it runs.
 pub const LANE_WAITING_MAX: usize = 256;
 
-/// Most actions that may wait at their origin for one home.
+/// Most actions of one lane that may wait at their origin.
 pub const QUEUE_MAX_ROWS: u64 = 1_000_000;
 
 /// How far ahead of this kernel's clock the time in a client's action id may be, in milliseconds: five minutes.
 pub const ID_AHEAD_MAX_MS: u64 = 5 * 60 * 1000;
 
-/// Most unanswered shares to one peer.
+/// Most unanswered shares to one peer, and most unanswered actions.
 pub const WINDOW_MAX_SHARES: usize = 256;
 
 /// Most bytes of unanswered shares to one peer.

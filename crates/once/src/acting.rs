@@ -8,7 +8,7 @@ use bytes::Bytes;
 use once_core::actions;
 use once_core::waist::{Answer, Command};
 use once_model::action::{Action, After, Outcome};
-use once_model::ids::{KernelId, Line, ObjectKey, Uuid};
+use once_model::ids::{KernelId, ObjectKey, Uuid};
 use once_model::ior::Ior;
 use once_model::wire::Code;
 
@@ -56,12 +56,7 @@ impl Kernel {
     pub fn act(&self, ior: &Ior, name: impl Into<String>, arguments: impl Into<Bytes>) -> Result<Act, Error> {
         let uuid =
             ior.uuid().ok_or_else(|| Error::usage(format!("{ior} names no object: it has no UUID")))?;
-        let line = match (ior.lineage(), ior.content()) {
-            (Some(lineage), _) => Some(Line::Claimed(lineage)),
-            (None, Some(content)) => Some(Line::Unclaimed(content)),
-            (None, None) => None,
-        };
-        let key = match line {
+        let key = match ior.line() {
             Some(line) => ObjectKey { uuid, line },
             None => self.only(uuid)?,
         };

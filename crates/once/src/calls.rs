@@ -177,11 +177,7 @@ impl Request {
             Error::usage(format!("{} names no object: it has no UUID", self.ior))
                 .with_hint("request by UUID or by one of our IORs")
         })?;
-        let line = match (self.ior.lineage(), self.ior.content()) {
-            (Some(lineage), _) => Some(Line::Claimed(lineage)),
-            (None, Some(content)) => Some(Line::Unclaimed(content)),
-            (None, None) => None,
-        };
+        let line = self.ior.line();
         let mut last = None;
         for peer in self.candidates()? {
             let ask = self.ask(peer, uuid, line);

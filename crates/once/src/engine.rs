@@ -23,6 +23,7 @@ use tokio::sync::{broadcast, mpsc, oneshot};
 use crate::Error;
 use crate::component::Components;
 use crate::metrics::Metrics;
+use crate::net::Outgoing;
 
 /// Most mails in one group. More in a group means fewer syncs and a longer wait for the first of them.
 const GROUP_MAX: usize = 256;
@@ -64,7 +65,7 @@ pub(crate) enum Mail {
     /// A new connection, before anything is said on it.
     Conn {
         conn: ConnId,
-        out: mpsc::UnboundedSender<Out>,
+        out: Outgoing,
     },
     /// It is gone: no more mail comes from it.
     Gone {
@@ -342,7 +343,7 @@ struct Post<'n> {
     crowded: usize,
     /// Whoever wants the kernel to stop.
     stop: Option<oneshot::Sender<Result<(), Error>>>,
-    conns: HashMap<ConnId, mpsc::UnboundedSender<Out>>,
+    conns: HashMap<ConnId, Outgoing>,
 }
 
 impl<'n> Post<'n> {
@@ -367,7 +368,7 @@ impl<'n> Post<'n> {
             let _ = reply.send(Err(refusal.clone()));
         }
         for conn in self.conns.values() {
-            let _ = conn.send(Out::Close(Code::DiskFull));
+            conn.say(Out::Close(Code::DiskFull));
         }
     }
 
@@ -430,7 +431,7 @@ impl<'n> Post<'n> {
 
     fn say(&self, conn: ConnId, out: Out) {
         if let Some(to) = self.conns.get(&conn) {
-            let _ = to.send(out);
+            to.say(out);
         }
     }
 }

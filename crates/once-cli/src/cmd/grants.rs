@@ -25,7 +25,7 @@ impl Grants {
             for grant in grants {
                 table.row([
                     peer(text(grant, "peer")),
-                    ui::shown(text(grant, "right")),
+                    right(grant),
                     scope(grant),
                     match number(grant, "expires_ms") {
                         0 => "-".to_owned(),
@@ -43,6 +43,12 @@ impl Grants {
 fn peer(name: &str) -> String {
     const KERNEL_ID_CHARS: usize = 52;
     if name.len() == KERNEL_ID_CHARS { ui::short(name) } else { ui::shown(name) }
+}
+
+fn right(grant: &Value) -> String {
+    let only: Vec<_> = list(grant, "actions").iter().filter_map(Value::as_str).map(ui::shown).collect();
+    let right = ui::shown(text(grant, "right"));
+    if only.is_empty() { right } else { format!("{right}: {}", only.join(", ")) }
 }
 
 fn scope(grant: &Value) -> String {

@@ -1,7 +1,7 @@
 //! `once outbox`
 
 use clap::Args;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::context::{Context, list, number, text, truth};
 use crate::failure::{Done, Exit};
@@ -16,9 +16,15 @@ impl Outbox {
     pub async fn run(self, context: &Context) -> Done {
         let answer = context.call("outbox", json!({})).await?;
         context.answer(&answer, |answer| {
-            let owed = list(answer, "owed");
-            if owed.is_empty() {
+            let (owed, acts) = (list(answer, "owed"), list(answer, "acts"));
+            if owed.is_empty() && acts.is_empty() {
                 ui::say("nothing is owed");
+                return Ok(());
+            }
+            if !acts.is_empty() {
+                actions(acts)?;
+            }
+            if owed.is_empty() {
                 return Ok(());
             }
             let mut table = ui::Table::new(["PEER", "OWED", "OLDEST", "STATE"]);
@@ -38,4 +44,19 @@ impl Outbox {
         })?;
         Ok(Exit::DONE)
     }
+}
+
+/// Actions without an outcome.
+fn actions(acts: &[Value]) -> Done<()> {
+    let mut table = ui::Table::new(["AT", "ACTION", "ON", "SINCE", "ID"]);
+    for act in acts {
+        table.row([
+            ui::shown(text(act, "peer")),
+            ui::shown(text(act, "name")),
+            ui::key(text(act, "object")),
+            ui::since(number(act, "since_ms")),
+            text(act, "id").to_owned(),
+        ]);
+    }
+    table.print()
 }

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use once_model::action::{Act, ActOutcome, After, Missing, Outcome};
 use once_model::header::Cause;
 use once_model::ids::{Hash, KernelId};
-use once_model::limits::{ARGUMENTS_MAX_BYTES, LANE_WAITING_MAX, SCENARIO_MAX_BYTES, WINDOW_MAX_ACTIONS};
+use once_model::limits::{ARGUMENTS_MAX_BYTES, LANE_WAITING_MAX, SCENARIO_MAX_BYTES, WINDOW_MAX_SHARES};
 use once_model::wire::{Code, Frame};
 
 use super::rows::{LaneRow, LedgerRow, Origin, lane_key, ledger_key};
@@ -21,7 +21,7 @@ use crate::txn;
 use crate::waist::{Effect, Event, Ran, Run, RunResult};
 
 /// Refused actions that are remembered for one connection.
-const REFUSED_MAX: usize = 4 * WINDOW_MAX_ACTIONS;
+const REFUSED_MAX: usize = 4 * WINDOW_MAX_SHARES;
 
 /// An object that runs an action, and what waits for it. Only in memory: nothing of it is promised.
 #[derive(Debug)]

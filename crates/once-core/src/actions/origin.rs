@@ -26,7 +26,6 @@ pub(crate) fn act(
     action: Action,
     wait: bool,
 ) -> Result<Option<Answer>, Failure> {
-    s.room_on_disk()?;
     let hash = action.hash(&key.uuid);
     let id = action.id;
     if let Some(known) = request(s.txn, &id)? {
@@ -42,6 +41,7 @@ pub(crate) fn act(
             None => Some(Answer::Accepted),
         });
     }
+    s.room_on_disk()?;
     action.check().map_err(|code| Refusal::BadAction { code })?;
     check_id(s, &id)?;
     let (key, home) = lane_for(s, key, at)?;
@@ -133,7 +133,9 @@ pub(super) fn myself(s: &Step<'_, '_>) -> Result<Origin, StoreError> {
 /// The outcome of an action is here.
 pub(crate) fn outcome(s: &mut Step<'_, '_>, from: KernelId, answered: &ActOutcome) -> Result<(), StoreError> {
     let ActOutcome { key, sequence, id, outcome, after, commit } = answered;
-    peers::heard(s, from, *commit);
+    if from != s.ctx.me {
+        peers::heard(s, from, *commit);
+    }
     send::answered(s, &from, &(*key, *sequence));
     let place = queue_key(&from, key, *sequence);
     let queued: Option<QueueRow> = txn::get(s.txn, Table::Queue, &place)?;
@@ -181,6 +183,19 @@ fn next_open(
         next += 1;
     }
     Ok(next)
+}
+
+/// A home is no peer any more: nobody waits for it. Its actions stay in the queue, for the day that it is one again.
+pub(crate) fn forget_waiters(s: &mut Step<'_, '_>, home: KernelId) -> Result<(), StoreError> {
+    let ids: Vec<Uuid> = s.engine.acts.keys().copied().collect();
+    for id in ids {
+        if request(s.txn, &id)?.is_some_and(|row| row.home == home) {
+            for token in s.engine.acts.remove(&id).unwrap_or_default() {
+                s.out.push(Effect::Reply { token, reply: Err(Refusal::NoPeer(home)) });
+            }
+        }
+    }
+    Ok(())
 }
 
 /// At start: whatever this kernel owes to its own objects will be under way again, in a step of its own.

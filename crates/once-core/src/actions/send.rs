@@ -151,8 +151,9 @@ fn send(s: &mut Step<'_, '_>, home: KernelId, place: Place) -> Result<(), StoreE
 /// floor, so that it knows what need not come.
 pub(crate) fn missing(s: &mut Step<'_, '_>, home: KernelId, missing: &Missing) -> Result<(), StoreError> {
     let key = missing.key;
-    // Each action behind the gap asks for the same: once is enough, until the lane has moved.
-    if s.engine.sent_again.insert((home, key), missing.from) == Some(missing.from) {
+    // Each action behind the gap asks for it: once is enough until the lane has moved, or the resend timer comes. A
+    // lane that there is none of is nobody's to ask for.
+    if sending(s, &home, &key)?.is_none() || !s.engine.sent_again.insert((home, key)) {
         return Ok(());
     }
     if let Some(window) = window_to(s, &home) {
@@ -174,7 +175,7 @@ pub(crate) fn resend(s: &mut Step<'_, '_>, home: KernelId, conn: ConnId) -> Resu
     let now_ms = s.ctx.now_ms;
     let Some(window) = window_to(s, &home) else { return Ok(()) };
     window.give_up_late(now_ms);
-    s.engine.sent_again.retain(|(to, _), _| *to != home);
+    s.engine.sent_again.retain(|(to, _)| *to != home);
     pump(s, home)?;
     if let Some(window) = window_to(s, &home)
         && !window.inflight.is_empty()

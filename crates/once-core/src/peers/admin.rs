@@ -9,6 +9,7 @@ use once_model::wire::{Code, Frame};
 use super::Phase;
 use super::admit::peers_fit;
 use super::dial::dial;
+use crate::actions;
 use crate::outbox;
 use crate::refusal::{Failure, Refusal};
 use crate::rights::{Grant, Right, Scope};
@@ -137,6 +138,7 @@ pub(crate) fn remove(s: &mut Step<'_, '_>, peer: KernelId) -> Result<Answer, Fai
         s.out.send(peer, conn, Frame::Denied(Code::Denied));
         s.out.push(Effect::Close { peer, conn, code: Code::Denied });
     }
+    actions::forget_waiters(s, peer)?;
     let waiting: Vec<_> = s.engine.deliveries.keys().filter(|(to, _)| *to == peer).copied().collect();
     let tokens = waiting.into_iter().filter_map(|key| s.engine.deliveries.remove(&key)).flatten();
     for token in tokens.chain(s.engine.joins.remove(&peer).unwrap_or_default()).collect::<Vec<_>>() {

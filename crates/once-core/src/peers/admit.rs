@@ -306,7 +306,7 @@ fn ready(
     link.window = if mutant!(ForgetUnanswered) { Window::default() } else { Window::fresh() };
     link.acts = Window::fresh();
     link.refused.clear();
-    s.engine.sent_again.retain(|(home, _), _| *home != peer);
+    s.engine.sent_again.retain(|(home, _)| *home != peer);
     link.knows_actions = hello.features.contains(&FEATURE_ACTIONS);
     link.incarnation = hello.incarnation;
     link.admitted_in = s.engine.group;

@@ -92,11 +92,7 @@ pub(super) fn by_ior(rows: &dyn Read, ior: &Ior) -> Result<Vec<HeadRow>, Error> 
     let Some(uuid) = ior.uuid() else {
         return Err(Error::usage(format!("{} names no object: it has no UUID", shown(ior.as_str()))));
     };
-    let line = match (ior.lineage(), ior.content()) {
-        (Some(lineage), _) => Some(Line::Claimed(lineage)),
-        (None, Some(content)) => Some(Line::Unclaimed(content)),
-        (None, None) => None,
-    };
+    let line = ior.line();
     Ok(query::find(rows, &uuid, line)?)
 }
 

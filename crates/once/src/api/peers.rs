@@ -197,6 +197,9 @@ pub(super) fn grants(kernel: &Kernel) -> Result<Value, Error> {
             Scope::Object(key) => ("object", Some(names::key_text(&key))),
         };
         shape["scope"] = json!(scope);
+        if let Some(actions) = grant.actions {
+            shape["actions"] = json!(actions);
+        }
         if let Some(on) = on {
             shape[scope] = json!(on);
         }

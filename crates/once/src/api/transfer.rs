@@ -377,6 +377,9 @@ pub(super) fn follows(kernel: &Kernel) -> Result<Value, Error> {
     Ok(json!({ "following": following, "followers": followers.into_iter().map(shape).collect::<Vec<_>>() }))
 }
 
+/// Actions that an answer lists.
+const ACTS_SHOWN: usize = 1000;
+
 pub(super) fn outbox(kernel: &Kernel) -> Result<Value, Error> {
     let snapshot = kernel.shared().snapshot();
     let mut shown = Vec::new();
@@ -400,5 +403,13 @@ pub(super) fn outbox(kernel: &Kernel) -> Result<Value, Error> {
             }));
         }
     }
-    Ok(json!({ "owed": shown }))
+    let mut acts = Vec::new();
+    once_core::actions::waiting(&snapshot, &mut |home, key, row| {
+        acts.push(json!({
+            "id": row.action.id, "name": row.action.name, "object": names::key_text(&key), "since_ms": row.since_ms,
+            "peer": names::name_of(kernel, &home), "kernel": home.to_string(),
+        }));
+        if acts.len() < ACTS_SHOWN { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+    })?;
+    Ok(json!({ "owed": shown, "acts": acts }))
 }

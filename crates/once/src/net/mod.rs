@@ -3,6 +3,7 @@
 mod endpoint;
 mod exchange;
 mod frames;
+mod outgoing;
 mod session;
 mod strangers;
 mod streams;
@@ -11,6 +12,7 @@ mod ticket;
 pub(crate) use endpoint::{Listen, accept, bind};
 pub(crate) use exchange::initiate;
 pub use exchange::{Progress, Report};
+pub(crate) use outgoing::Outgoing;
 pub(crate) use session::Session;
 pub(crate) use streams::pull;
 pub use ticket::Ticket;

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::convert::Infallible;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
@@ -16,15 +16,10 @@ use once_model::wire::{Code, Frame, Parcel, Request, ShareAnswer, Shared as Shar
 use tokio::sync::{Notify, Semaphore, mpsc, oneshot, watch};
 
 use super::frames::{self, FrameReader, NetError};
+use super::outgoing::{Outgoing, answer_bytes};
 use super::strangers::Opened;
 use super::{Net, endpoint, lock, streams};
 use crate::engine::{Mail, Out, now_ms};
-
-/// Answers that may wait to be written. A peer that does not read is not read from either.
-const UNWRITTEN_MAX: usize = 4096;
-
-/// Bytes of scenarios in them.
-const UNWRITTEN_MAX_BYTES: usize = 4 * 1024 * 1024;
 
 /// Large scenarios to a peer, and from it, at once: one peer does not take what is there for all.
 const LARGE_AT_ONCE: usize = 2;
@@ -45,8 +40,7 @@ pub(crate) struct Session {
     pub conn: ConnId,
     /// The control stream is there: what is opened from now on is something else.
     pub control_taken: Notify,
-    out: mpsc::UnboundedSender<Out>,
-    unwritten: Unwritten,
+    out: Outgoing,
     next_call: AtomicU64,
     calls: Mutex<HashMap<u64, oneshot::Sender<Frame>>>,
     pub(super) admitted: watch::Sender<bool>,
@@ -58,52 +52,6 @@ pub(crate) struct Session {
     pub responding: Semaphore,
     pub(super) large_coming: Semaphore,
     pub(super) large_going: Semaphore,
-}
-
-/// What waits to be written in answer to what was read.
-#[derive(Default)]
-struct Unwritten {
-    frames: AtomicUsize,
-    bytes: AtomicUsize,
-    less: Notify,
-}
-
-impl Unwritten {
-    fn more(&self, frames: usize, bytes: usize) {
-        self.frames.fetch_add(frames, Ordering::Relaxed);
-        self.bytes.fetch_add(bytes, Ordering::Relaxed);
-    }
-
-    /// What was written may be no answer: a difference below zero does not matter.
-    fn less(&self, frames: usize, bytes: usize) {
-        for (count, written) in [(&self.frames, frames), (&self.bytes, bytes)] {
-            let _ =
-                count.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| Some(n.saturating_sub(written)));
-        }
-        self.less.notify_waiters();
-    }
-
-    /// Waits until there is room for one more answer.
-    async fn room(&self) {
-        loop {
-            let less = self.less.notified();
-            if self.frames.load(Ordering::Relaxed) < UNWRITTEN_MAX
-                && self.bytes.load(Ordering::Relaxed) < UNWRITTEN_MAX_BYTES
-            {
-                return;
-            }
-            less.await;
-        }
-    }
-}
-
-/// The bytes of a scenario that a frame carries in answer to a request. Shares have a window of their own.
-fn answer_bytes(frame: &Frame) -> usize {
-    match frame {
-        Frame::Found(found) => found.parcel.body.as_ref().map_or(0, bytes::Bytes::len),
-        Frame::Outcome(told) => told.outcome.bytes(),
-        _ => 0,
-    }
 }
 
 /// The number under which a connection is closed; the other side learns it even if no frame got through.
@@ -126,8 +74,7 @@ impl Session {
     }
 
     pub(super) fn say(&self, frame: Frame) {
-        self.unwritten.more(1, answer_bytes(&frame));
-        let _ = self.out.send(Out::Frame(frame));
+        self.out.say(Out::Frame(frame));
     }
 
     /// Asks the peer for an object.
@@ -171,14 +118,13 @@ pub(super) async fn run(
     opened: Option<Opened>,
 ) {
     let conn = net.next_conn();
-    let (out, outgoing) = mpsc::unbounded_channel();
+    let (out, outgoing) = Outgoing::new();
     let session = Arc::new(Session {
         connection: connection.clone(),
         peer,
         conn,
         control_taken: Notify::new(),
         out: out.clone(),
-        unwritten: Unwritten::default(),
         next_call: AtomicU64::new(1),
         calls: Mutex::new(HashMap::new()),
         admitted: watch::channel(false).0,
@@ -295,8 +241,9 @@ async fn write(
             match out {
                 Out::Frame(frame) => {
                     frames::put(&mut buffer, &frame);
-                    count += 1;
-                    bytes += answer_bytes(&frame);
+                    let answer = answer_bytes(&frame);
+                    count += usize::from(answer.is_some());
+                    bytes += answer.unwrap_or(0);
                 }
                 Out::Close(code) => {
                     close = Some(code);
@@ -313,7 +260,7 @@ async fn write(
         }
         frames::write(&mut stream, &buffer).await?;
         buffer.clear();
-        session.unwritten.less(count, bytes);
+        session.out.written(count, bytes);
         if let Some(code) = close {
             let _ = session.closing.set(code);
             let _ = stream.finish();
@@ -341,7 +288,7 @@ async fn read(
                 None => return Ok(()),
             },
         };
-        session.unwritten.room().await;
+        session.out.room().await;
         match frame {
             Frame::Share(parcel) if parcel.body.is_some() || parcel.header.tombstone => {
                 shared(net, session, peer, conn, parcel).await?;
@@ -361,13 +308,7 @@ async fn read(
             }
             Frame::Found(ref found) => answered(session, found.call, frame),
             Frame::Absent(ref absent) => answered(session, absent.call, frame),
-            frame => {
-                // What the engine will answer counts until that is written, like our own answers.
-                let asks =
-                    matches!(frame, Frame::Share(_) | Frame::Follow(_) | Frame::Unfollow(_) | Frame::Act(_));
-                session.unwritten.more(usize::from(asks), 0);
-                net.tell(Input::Frame { peer, conn, frame }).await;
-            }
+            frame => net.tell(Input::Frame { peer, conn, frame }).await,
         }
     }
 }
@@ -383,7 +324,6 @@ async fn shared(
     let (key, id) = (parcel.header.key(), parcel.header.id());
     match content::verify(&peer, parcel) {
         Ok(arrival) => {
-            session.unwritten.more(1, 0);
             net.tell(Input::Arrived { peer, arrival, why: Why::Shared { conn } }).await;
         }
         Err(code) => {
