@@ -2,6 +2,7 @@
 
 use once_model::ids::KernelId;
 
+use crate::actions;
 use crate::meta;
 use crate::peers;
 use crate::step::Engine;
@@ -78,6 +79,7 @@ pub fn run<S: Store>(
     }
     early.drain(..).for_each(&mut *release);
     peers::note(engine, &mut txn)?;
+    actions::note(engine, &mut txn);
     if mutant!(AckBeforeCommit) {
         held.drain(..).for_each(&mut *release);
     }

@@ -23,6 +23,7 @@ pub mod rights;
 pub mod rows;
 mod step;
 pub mod store;
+mod timers;
 pub mod txn;
 pub mod waist;
 

@@ -122,6 +122,24 @@ mod switch {
         ForgetFloor breaks 4,
         /// One id may be used for two actions.
         IdForTwo breaks 3,
+        /// What follows from an action is forgotten.
+        ForgetEffects breaks 4,
+        /// Whoever waits for an outcome is not told.
+        ForgetCallback breaks 4,
+        /// A timer rings twice.
+        TimerTwice breaks 3,
+        /// A lane is always full.
+        FullOutbox breaks 4,
+        /// A void is sent as the action that it takes back.
+        ForgetVoid breaks 3,
+        /// What an action depends on never counts as there.
+        GivenIsNever breaks 4,
+        /// The history of an object does not hold together.
+        BrokenLedger breaks 8,
+        /// An id may be used again when its result was dropped.
+        NoFloor breaks 3,
+        /// An object may act where only another one may.
+        SkipObjectRight breaks 7,
         /// Subscriptions are not repeated at hello.
         FollowOnce breaks 10,
         /// A new connection does not send what the old one left unanswered.

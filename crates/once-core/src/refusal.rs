@@ -112,6 +112,19 @@ pub enum Refusal {
         /// By how much.
         ahead_ms: u64,
     },
+    /// An action's id is older than what was pruned: it may have run.
+    #[error(
+        "the id {id} is too old: what was asked before {floor_ms} ms since 1970 is no longer known here, and may have run"
+    )]
+    IdTooOld {
+        /// The id.
+        id: Uuid,
+        /// Up to which time ids were pruned, in milliseconds since 1970.
+        floor_ms: u64,
+    },
+    /// No action of this id was accepted here.
+    #[error("no action {0} was accepted by this kernel")]
+    NoAction(Uuid),
     /// An action that no home would take.
     #[error("{}", if *code == Code::TooLarge { "the action is too large" } else { "the action's name is empty or its arguments are no JSON" })]
     BadAction {
@@ -142,9 +155,12 @@ impl Refusal {
         match self {
             Self::BadAction { code } => *code,
             Self::IdReused { .. } => Code::IdReused,
-            Self::NoObject(_) | Self::NoHome(_) | Self::Removed(_) | Self::NoPeer(_) | Self::Denied(_) => {
-                Code::Denied
-            }
+            Self::NoAction(_)
+            | Self::NoObject(_)
+            | Self::NoHome(_)
+            | Self::Removed(_)
+            | Self::NoPeer(_)
+            | Self::Denied(_) => Code::Denied,
             Self::NotHome { .. } => Code::NotHome,
             Self::OutboxFull { .. } | Self::TooManyPeers(_) => Code::Quota,
             Self::DiskFull { .. } => Code::DiskFull,
@@ -170,6 +186,7 @@ impl Refusal {
                 "use a new id for a new action; the same id only repeats the same one".into()
             }
             Self::BadId { .. } => "leave the id out, or make one with `uuidgen --time-v7`".into(),
+            Self::IdTooOld { .. } => "look at the object before you ask again, and then use a new id".into(),
             Self::IdAhead { .. } => "set the clock of whoever made the id".into(),
             Self::BadAction { .. } => "arguments are one JSON value of at most 64 KiB".into(),
             Self::NoHome(_) => "name it by its IOR, which says where its home is; for an object that nobody has claimed yet say `--at PEER`".into(),

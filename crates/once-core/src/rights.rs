@@ -2,6 +2,7 @@
 
 use std::ops::ControlFlow;
 
+use once_model::hash::record_hash;
 use once_model::ids::{KernelId, ObjectKey};
 use once_model::limits::NAME_MAX_BYTES;
 
@@ -75,8 +76,10 @@ pub struct Grant {
     pub scope: Scope,
     /// To do what.
     pub right: Right,
-    /// To whom.
+    /// To whom; or the home of the object that has it, as far as is known.
     pub kernel: KernelId,
+    /// To which object, if it is not for the whole kernel.
+    pub object: Option<ObjectKey>,
     /// Until when, in milliseconds since 1970.
     pub expires_ms: Option<u64>,
     /// For the right to act: only these actions. Every action if absent.
@@ -87,7 +90,18 @@ impl Grant {
     /// The grant's key.
     #[must_use]
     pub fn to_row(&self) -> Vec<u8> {
-        row(&self.scope.to_row(), self.right, &self.kernel)
+        row(&self.scope.to_row(), self.right, &grantee(&self.kernel, self.object.as_ref()))
+    }
+
+    /// The grant's row.
+    #[must_use]
+    pub fn row(&self) -> GrantRow {
+        GrantRow {
+            expires_ms: self.expires_ms,
+            actions: self.actions.clone(),
+            object: self.object,
+            home: self.object.map(|_| self.kernel),
+        }
     }
 
     /// Reads a grant's row.
@@ -97,9 +111,12 @@ impl Grant {
     pub fn from_row(key: &[u8], value: &[u8]) -> Result<Self, StoreError> {
         let damaged =
             || StoreError::Damaged { table: Table::Grant, reason: "its key is not a grant's".into() };
-        let GrantRow { expires_ms, actions } = txn::decode(Table::Grant, value)?;
+        let GrantRow { expires_ms, actions, object, home } = txn::decode(Table::Grant, value)?;
         let (front, kernel) = key.split_at_checked(key.len().saturating_sub(32)).ok_or_else(damaged)?;
-        let kernel = KernelId::from_slice(kernel).ok_or_else(damaged)?;
+        let kernel = match object {
+            None => KernelId::from_slice(kernel).ok_or_else(damaged)?,
+            Some(_) => home.ok_or_else(damaged)?,
+        };
         let (right, scope) = front.split_last().ok_or_else(damaged)?;
         let right = Right::from_byte(*right).ok_or_else(damaged)?;
         let scope = match scope.split_first().ok_or_else(damaged)? {
@@ -112,45 +129,99 @@ impl Grant {
             (2, object) => Scope::Object(ObjectKey::from_row(object).ok_or_else(damaged)?),
             _ => return Err(damaged()),
         };
-        Ok(Self { scope, right, kernel, expires_ms, actions })
+        Ok(Self { scope, right, kernel, object, expires_ms, actions })
     }
 }
 
-fn row(scope: &[u8], right: Right, kernel: &KernelId) -> Vec<u8> {
-    [scope, &[right as u8], kernel.as_bytes()].concat()
+fn row(scope: &[u8], right: Right, grantee: &[u8; 32]) -> Vec<u8> {
+    [scope, &[right as u8], grantee].concat()
 }
 
-/// Whether `kernel` may do this to an object here. Becoming a peer never gives that.
+/// Who has a grant, in the 32 bytes that its key has for that: a kernel's id, or the hash of an object's key.
+fn grantee(kernel: &KernelId, object: Option<&ObjectKey>) -> [u8; 32] {
+    match object {
+        None => *kernel.as_bytes(),
+        Some(key) => *record_hash("once/1 grantee", &key.to_row()).as_bytes(),
+    }
+}
+
+/// Who wants to act on an object: a kernel for its clients, or one of its objects.
+#[derive(Debug, Clone, Copy)]
+pub struct Actor<'a> {
+    /// The kernel that the action comes from.
+    pub kernel: &'a KernelId,
+    /// Its object that acts, if one does.
+    pub object: Option<&'a ObjectKey>,
+}
+
+/// Whether a kernel, or one of its objects, may do this to an object here. Becoming a peer never gives that.
+///
+/// What a kernel may do, its objects may do: they act in its name. On its own kernel an object that moved in from
+/// another one is a guest: it needs a grant of its own. An object's own grant counts at its home only.
 ///
 /// # Errors
 /// When the store cannot be read.
 pub fn may_act(
     rows: &dyn Read,
-    kernel: &KernelId,
+    me: &KernelId,
+    actor: Actor<'_>,
     head: &HeadRow,
     action: &str,
     now_ms: u64,
 ) -> Result<bool, StoreError> {
-    if !is_peer(rows, kernel)? {
+    let own = actor.kernel == me;
+    if own && !is_guest(rows, actor.object)? {
+        return Ok(true);
+    }
+    if !own && !is_peer(rows, actor.kernel)? {
         return Ok(false);
     }
     if mutant!(SkipActRight) {
         return Ok(true);
     }
-    let object = Scope::Object(head.header.key());
-    for scope in [object, Scope::Component(head.header.component.clone()), Scope::Kernel] {
-        let grant: Option<GrantRow> =
-            txn::get(rows, Table::Grant, &row(&scope.to_row(), Right::Act, kernel))?;
-        let allows = |grant: &GrantRow| {
-            let names = grant.actions.as_deref();
-            grant.expires_ms.is_none_or(|end| now_ms < end)
-                && names.is_none_or(|names| names.iter().any(|name| name == action))
-        };
-        if grant.as_ref().is_some_and(allows) {
-            return Ok(true);
+    let allows = |grant: &GrantRow| {
+        let names = grant.actions.as_deref();
+        grant.expires_ms.is_none_or(|end| now_ms < end)
+            && names.is_none_or(|names| names.iter().any(|name| name == action))
+    };
+    let scopes =
+        [Scope::Object(head.header.key()), Scope::Component(head.header.component.clone()), Scope::Kernel];
+    for scope in scopes.iter().map(Scope::to_row) {
+        if !own {
+            let place = row(&scope, Right::Act, &grantee(actor.kernel, None));
+            if txn::get(rows, Table::Grant, &place)?.as_ref().is_some_and(allows) {
+                return Ok(true);
+            }
+        }
+        if let Some(object) = actor.object {
+            let place = row(&scope, Right::Act, &grantee(actor.kernel, Some(object)));
+            let grant: Option<GrantRow> = txn::get(rows, Table::Grant, &place)?;
+            if let Some(grant) = grant.filter(allows)
+                && (is_at(rows, object, actor.kernel, grant.home)? || mutant!(SkipObjectRight))
+            {
+                return Ok(true);
+            }
         }
     }
     Ok(false)
+}
+
+/// Whether an object of this kernel was born on another one.
+fn is_guest(rows: &dyn Read, object: Option<&ObjectKey>) -> Result<bool, StoreError> {
+    let Some(object) = object else { return Ok(false) };
+    Ok(rows::head(rows, object)?.is_some_and(|head| head.header.epoch > 1))
+}
+
+/// Whether a kernel is an object's home: by what is known of the object here, else by what was said when the right was
+/// granted.
+fn is_at(
+    rows: &dyn Read,
+    object: &ObjectKey,
+    kernel: &KernelId,
+    said: Option<KernelId>,
+) -> Result<bool, StoreError> {
+    let known = rows::head(rows, object)?.and_then(|head| head.home);
+    Ok(known.or(said) == Some(*kernel))
 }
 
 fn granted(
@@ -160,7 +231,8 @@ fn granted(
     kernel: &KernelId,
     now_ms: u64,
 ) -> Result<bool, StoreError> {
-    let grant: Option<GrantRow> = txn::get(rows, Table::Grant, &row(&scope.to_row(), right, kernel))?;
+    let grant: Option<GrantRow> =
+        txn::get(rows, Table::Grant, &row(&scope.to_row(), right, kernel.as_bytes()))?;
     let lasts = |end: u64| now_ms < end || mutant!(GrantNeverExpires);
     Ok(grant.is_some_and(|grant| grant.expires_ms.is_none_or(lasts)))
 }
@@ -282,25 +354,20 @@ mod tests {
     fn grants_survive_their_rows() {
         let key = ObjectKey { uuid: Uuid::from_u128(3), line: Line::Unclaimed(Hash::from_bytes([1; 32])) };
         for scope in [Scope::Kernel, Scope::Component("Unit".into()), Scope::Object(key)] {
-            let grant = Grant {
-                scope,
-                right: Right::Read,
-                kernel: KernelId::from_bytes([7; 32]),
-                expires_ms: Some(5),
-                actions: Some(vec!["add".into()]),
-            };
-            let value = once_model::wire::to_cbor(&GrantRow {
-                expires_ms: Some(5),
-                actions: Some(vec!["add".into()]),
-            });
-            assert_eq!(Grant::from_row(&grant.to_row(), &value), Ok(grant));
+            for object in [None, Some(key)] {
+                let grant = Grant {
+                    scope: scope.clone(),
+                    right: Right::Act,
+                    kernel: KernelId::from_bytes([7; 32]),
+                    object,
+                    expires_ms: Some(5),
+                    actions: Some(vec!["add".into()]),
+                };
+                let value = once_model::wire::to_cbor(&grant.row());
+                assert_eq!(Grant::from_row(&grant.to_row(), &value), Ok(grant));
+            }
         }
-        assert!(
-            Grant::from_row(
-                &[9; 40],
-                &once_model::wire::to_cbor(&GrantRow { expires_ms: None, actions: None })
-            )
-            .is_err()
-        );
+        let kernel = GrantRow { expires_ms: None, actions: None, object: None, home: None };
+        assert!(Grant::from_row(&[9; 40], &once_model::wire::to_cbor(&kernel)).is_err());
     }
 }

@@ -123,6 +123,12 @@ pub struct GrantRow {
     /// For the right to act: only these actions.
     #[n(1)]
     pub actions: Option<Vec<String>>,
+    /// The object that has it, instead of a kernel.
+    #[n(2)]
+    pub object: Option<ObjectKey>,
+    /// That object's home when it was granted.
+    #[n(3)]
+    pub home: Option<KernelId>,
 }
 
 /// [`Table::Outbox`]: a peer is owed an object's newest revision.

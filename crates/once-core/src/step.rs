@@ -11,7 +11,7 @@ use crate::refusal::{Failure, Refusal};
 use crate::store::StoreError;
 use crate::txn::Txn;
 use crate::waist::{Answer, Command, ConnId, Ctx, Effect, Effects, Entropy, Input, Timer, Token, Why};
-use crate::{actions, content, outbox, peers};
+use crate::{actions, content, outbox, peers, timers};
 
 /// What the engine knows only while it runs: connections and who waits. All else is rows.
 #[derive(Debug)]
@@ -32,6 +32,16 @@ pub struct Engine {
     pub(crate) sent_again: BTreeSet<(KernelId, ObjectKey)>,
     /// Objects that run an action.
     pub(crate) busy: BTreeMap<ObjectKey, actions::Busy>,
+    /// Lanes whose next action waits for scenarios that it depends on.
+    pub(crate) lacking: BTreeMap<actions::Lane, actions::Lacking>,
+    /// A timer for those runs.
+    pub(crate) given_set: bool,
+    /// Which clocks run for timers and deadlines: bit n is one of 2^n milliseconds.
+    pub(crate) clocks: u32,
+    /// The newest place in the histories of objects that were acted on lately.
+    pub(crate) tips: BTreeMap<ObjectKey, actions::Tip>,
+    /// The client ledger.
+    pub(crate) requests: actions::Requests,
     /// Counts the runs of this run.
     pub(crate) runs: u64,
     /// How far peers said they are, since the last group.
@@ -65,6 +75,11 @@ impl Engine {
             own_acts: outbox::Window::default(),
             sent_again: BTreeSet::new(),
             busy: BTreeMap::new(),
+            lacking: BTreeMap::new(),
+            given_set: false,
+            clocks: 0,
+            tips: BTreeMap::new(),
+            requests: actions::Requests::default(),
             runs: 0,
             heard: BTreeMap::new(),
             disk_free_bytes: u64::MAX,
@@ -72,6 +87,13 @@ impl Engine {
             commit: 0,
             synced_commit: 0,
         }
+    }
+
+    /// Keeps at most so many results for clients of this kernel, instead of [`once_model::limits::REQUESTS_MAX_ROWS`].
+    #[must_use]
+    pub fn keeping_requests(mut self, most: u64) -> Self {
+        self.requests.keep_at_most(most);
+        self
     }
 
     /// The first step of a run: dial every peer.
@@ -87,6 +109,7 @@ impl Engine {
         let mut step = Step { engine: self, txn, ctx, rng, out: Effects::default() };
         peers::dial_all(&mut step)?;
         actions::resume(&mut step)?;
+        timers::resume(&mut step)?;
         Ok(step.out)
     }
 
@@ -130,8 +153,11 @@ impl Engine {
                 Timer::Pump(peer) => outbox::pump_on(&mut step, peer)?,
                 Timer::ActResend(home, conn) => actions::resend(&mut step, home, conn)?,
                 Timer::ActPump(home) => actions::pump_on(&mut step, home)?,
+                Timer::Given => actions::late(&mut step)?,
+                Timer::Due(size) => timers::due(&mut step, size)?,
             },
             Input::Ran(ran) => actions::ran(&mut step, *ran)?,
+            Input::Worked { key, id, result } => actions::worked(&mut step, key, id, result)?,
             Input::Disk { free_bytes } => step.engine.disk_free_bytes = free_bytes,
         }
         Ok(step.out)
@@ -173,9 +199,10 @@ impl Step<'_, '_> {
             Command::Claim { key } => content::claim(self, &key)?,
             Command::Remove { key } => content::remove(self, &key)?,
             Command::Share { key, to, delivered } => return outbox::share(self, token, key, to, delivered),
-            Command::Act { key, at, action, wait } => {
-                return actions::act(self, token, key, at, action, wait);
+            Command::Act { key, at, action, deadline_ms, wait } => {
+                return actions::act(self, token, actions::Wish { key, at, action, deadline_ms, wait });
             }
+            Command::Cancel { id, wait } => return actions::cancel(self, token, id, wait),
             Command::Follow { key, from } => outbox::follow(self, key, from)?,
             Command::Unfollow { key, from } => outbox::unfollow(self, key, from)?,
             Command::Invite { secret_hash, expires_ms, petname } => {
@@ -216,6 +243,7 @@ impl Step<'_, '_> {
             Frame::Act(act) => actions::come(self, peer, act),
             Frame::Outcome(outcome) => actions::outcome(self, peer, &outcome),
             Frame::Missing(missing) => actions::missing(self, peer, &missing),
+            Frame::Need(need) => actions::need(self, peer, &need),
             // The shell answers the rest from a snapshot; here it means nothing.
             _ => Ok(()),
         }

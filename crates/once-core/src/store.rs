@@ -6,8 +6,7 @@ use bytes::Bytes;
 
 /// The kinds of rows. The number is the first byte of a row's key on disk and never changes meaning.
 ///
-/// `docs/store.md` shows every row, and where those lie that later capabilities add (timers 34, pending calls
-/// 35, voids 36).
+/// `docs/store.md` shows every row, and where those lie that later capabilities add.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(u8)]
 pub enum Table {
@@ -45,6 +44,12 @@ pub enum Table {
     Lane = 32,
     /// Lane + sequence -> what ran, at its home.
     Ledger = 33,
+    /// Object key + hash of a name -> a timer.
+    Timer = 34,
+    /// Time + what is due then: the order of timers and deadlines.
+    Due = 35,
+    /// Object key + id -> work outside that is not done yet.
+    Activity = 36,
     /// Home + object key + sequence -> an action without an outcome, at its origin.
     Queue = 37,
     /// Home + object key -> a lane, at its origin.
@@ -55,7 +60,7 @@ pub enum Table {
 
 impl Table {
     /// Every table, in the order of their numbers.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 23] = [
         Self::Meta,
         Self::Head,
         Self::Body,
@@ -73,6 +78,9 @@ impl Table {
         Self::Unfollow,
         Self::Lane,
         Self::Ledger,
+        Self::Timer,
+        Self::Due,
+        Self::Activity,
         Self::Queue,
         Self::Sending,
         Self::Request,

@@ -16,7 +16,7 @@ use once_model::sign::KernelKey;
 use once_model::wire::{Code, Frame, ShareAnswer};
 
 pub use command::{Answer, Change, Command};
-pub use run::{NoRunner, Ran, Run, RunResult, Runner};
+pub use run::{Call, Consequence, NoRunner, Ran, Run, RunResult, Runner, Then, Work};
 
 use crate::refusal::Refusal;
 
@@ -93,6 +93,15 @@ pub enum Input {
     Ran(Box<Ran>),
     /// A timer that the engine asked for.
     Timer(Timer),
+    /// Work outside came to its end.
+    Worked {
+        /// The object that wanted it.
+        key: ObjectKey,
+        /// The effect's id.
+        id: Uuid,
+        /// What came of it: verbatim JSON, of a success or of a failure.
+        result: Result<Bytes, Bytes>,
+    },
     /// How much room the disk has.
     Disk {
         /// Free bytes.
@@ -166,6 +175,11 @@ pub enum Timer {
     ActResend(KernelId, ConnId),
     /// Go on sending actions to this home.
     ActPump(KernelId),
+    /// Look for actions that wait too long for scenarios they depend on.
+    Given,
+    /// Look for timers and deadlines that are due. At most one is under way of each size: it was set to end after
+    /// 2^n milliseconds.
+    Due(u8),
 }
 
 /// A scenario from a peer after [`crate::content::verify`]: well-formed, the bytes match the header, the chain leads
@@ -234,6 +248,9 @@ pub enum Effect {
         /// Its chain.
         chain: Option<Chain>,
     },
+    /// Do work outside, and bring what came of it back as [`Input::Worked`]. It is asked for again at each start, until
+    /// that has come.
+    Work(Box<Work>),
     /// Run an action on an object, and bring the result back as [`Input::Ran`]. A run that is lost is asked for again.
     Run(Box<Run>),
     /// Give the timer back after a while.
@@ -296,6 +313,24 @@ pub enum Event {
         id: Uuid,
         /// What came of it.
         outcome: Outcome,
+    },
+    /// An object published something.
+    Published {
+        /// Which.
+        key: ObjectKey,
+        /// What happened.
+        name: String,
+        /// More about it: verbatim JSON.
+        data: Bytes,
+    },
+    /// A lane here cannot go on, by a fault of this kernel: what it needs cannot be read. Nothing outside it waits.
+    Parked {
+        /// Whose actions.
+        origin: KernelId,
+        /// On which object.
+        key: ObjectKey,
+        /// Why, for people.
+        reason: String,
     },
     /// A peer sent another action in a place of a lane that has its outcome: one of the two lost what it had written.
     LaneForked {

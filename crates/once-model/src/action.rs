@@ -4,8 +4,8 @@ use bytes::Bytes;
 use minicbor::{Decode, Encode};
 
 use crate::hash::record_hash;
-use crate::ids::{Hash, ObjectKey, Uuid};
-use crate::limits::{ARGUMENTS_MAX_BYTES, GIVEN_MAX, NAME_MAX_BYTES};
+use crate::ids::{Hash, KernelId, ObjectKey, Uuid};
+use crate::limits::{ANSWER_MAX_BYTES, ARGUMENTS_MAX_BYTES, GIVEN_MAX, NAME_MAX_BYTES};
 use crate::wire::Code;
 
 /// A request to one object.
@@ -27,6 +27,9 @@ pub struct Action {
     /// The object that acts, if an object does.
     #[n(4)]
     pub acting: Option<ObjectKey>,
+    /// The effect of this object that this answers: a call, a timer, an activity. Only the object's home says so.
+    #[cbor(n(5), with = "crate::wire::option_uuid_bytes", has_nil)]
+    pub answers: Option<Uuid>,
 }
 
 /// A scenario that an action depends on.
@@ -56,6 +59,7 @@ impl Action {
     ///     arguments: "{}".into(),
     ///     given: vec![],
     ///     acting: None,
+    ///     answers: None,
     /// };
     /// let object = Uuid::from_u128(1);
     /// assert_eq!(action("add").hash(&object), action("add").hash(&object));
@@ -73,15 +77,43 @@ impl Action {
     /// # Errors
     /// [`Code::TooLarge`] or [`Code::Invalid`].
     pub fn check(&self) -> Result<(), Code> {
-        if self.name.len() > NAME_MAX_BYTES
-            || self.arguments.len() > ARGUMENTS_MAX_BYTES
-            || self.given.len() > GIVEN_MAX
-        {
+        // An answer holds another action's result and what its caller wanted to be reminded of.
+        let most = if self.answers.is_some() { ANSWER_MAX_BYTES } else { ARGUMENTS_MAX_BYTES };
+        if self.name.len() > NAME_MAX_BYTES || self.arguments.len() > most || self.given.len() > GIVEN_MAX {
             return Err(Code::TooLarge);
         }
         crate::json::validate(&self.arguments).map_err(|_| Code::Invalid)?;
         if self.name.is_empty() { Err(Code::Invalid) } else { Ok(()) }
     }
+}
+
+/// The id of the effect number `index` of an action: the same whenever the action is run again. It has version 8, so
+/// that no client's id is like it.
+///
+/// ```
+/// # use once_model::{action::effect_id, ids::{KernelId, Uuid}};
+/// let (origin, cause) = (KernelId::from_bytes([1; 32]), Uuid::from_u128(7));
+/// assert_eq!(effect_id(&origin, &cause, 0), effect_id(&origin, &cause, 0));
+/// assert_ne!(effect_id(&origin, &cause, 0), effect_id(&origin, &cause, 1));
+/// assert_eq!(effect_id(&origin, &cause, 0).get_version_num(), 8);
+/// ```
+#[must_use]
+pub fn effect_id(origin: &KernelId, cause: &Uuid, index: u32) -> Uuid {
+    let record = [origin.as_bytes().as_slice(), cause.as_bytes(), &index.to_be_bytes()].concat();
+    derived("once/1 effect", &record)
+}
+
+/// The id of the action that tells an object what came of its effect `id`.
+#[must_use]
+pub fn answer_id(id: &Uuid) -> Uuid {
+    derived("once/1 answer", id.as_bytes())
+}
+
+fn derived(context: &str, record: &[u8]) -> Uuid {
+    let hash = record_hash(context, record);
+    let mut bytes = [0; 16];
+    bytes.copy_from_slice(&hash.as_bytes()[..16]);
+    uuid::Builder::from_custom_bytes(bytes).into_uuid()
 }
 
 /// What came of an action. Never changes once it is told.
@@ -106,6 +138,12 @@ impl Outcome {
             Self::Done(json) | Self::Failed(json) => json.len(),
             Self::Refused(_) => 0,
         }
+    }
+
+    /// The hash of it, for the ledger and its receipts.
+    #[must_use]
+    pub fn hash(&self) -> Hash {
+        record_hash("once/1 outcome", &crate::wire::to_cbor(self))
     }
 
     /// The word for it.
@@ -141,6 +179,9 @@ pub struct Act {
     /// The origin's commit number, on its disk when this left.
     #[n(5)]
     pub commit: Option<u64>,
+    /// It is a void: cancelled, or its time is up. The home answers with the outcome that it has, or refuses with this.
+    #[n(6)]
+    pub void: Option<Code>,
 }
 
 /// What came of an action.
@@ -177,6 +218,21 @@ pub struct After {
     /// [`crate::header::Header::id`] of its revision.
     #[n(1)]
     pub revision: Hash,
+}
+
+/// An action waits at its home for scenarios that it depends on.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct Need {
+    /// The object, as the lane is named.
+    #[n(0)]
+    pub key: ObjectKey,
+    /// The action's place in the lane.
+    #[n(1)]
+    pub sequence: u64,
+    /// Those that are not there.
+    #[n(2)]
+    pub lacks: Vec<Given>,
 }
 
 /// A gap in a lane.

@@ -41,6 +41,28 @@ pub const RECOVERY_KEYS_MAX: usize = 8;
 /// and is given.
 pub const ARGUMENTS_MAX_BYTES: usize = 64 * 1024;
 
+/// Largest thing that a call, a timer or an activity reminds its object of, in bytes.
+pub const REMINDER_MAX_BYTES: usize = 16 * 1024;
+
+/// Largest arguments of the action that tells an object what came of its effect, in bytes: a result, a reminder, and
+/// the names around them.
+pub const ANSWER_MAX_BYTES: usize = ARGUMENTS_MAX_BYTES + REMINDER_MAX_BYTES + 1024;
+
+/// Most effects of one action.
+pub const EFFECTS_MAX: usize = 256;
+
+/// How long an action waits at its home for the scenarios that it depends on, in milliseconds.
+pub const GIVEN_WAIT_MS: u64 = 10_000;
+
+/// Most actions that wait at one kernel for scenarios that they depend on.
+pub const LACKING_MAX: usize = 1024;
+
+/// Most results that a kernel keeps for its own clients. The oldest go first.
+pub const REQUESTS_MAX_ROWS: u64 = 1_000_000;
+
+/// Most rows that one lane keeps in the ledger of what its origin has the outcomes of.
+pub const LEDGER_KEPT_ROWS: u64 = 10_000;
+
 /// Most scenarios that one action depends on.
 pub const GIVEN_MAX: usize = 64;
 

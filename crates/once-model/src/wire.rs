@@ -7,10 +7,11 @@
 use bytes::Bytes;
 use minicbor::{Decode, Encode};
 
-use crate::action::{Act, ActOutcome, Missing};
+use crate::action::{Act, ActOutcome, Missing, Need};
 use crate::certificate::Chain;
 use crate::header::Header;
 use crate::ids::{BootId, Hash, Incarnation, ItemId, Line, ObjectKey, Uuid};
+use crate::receipt::{Receipt, ReceiptOf};
 
 /// A feature in a greeting: actions.
 pub const FEATURE_ACTIONS: u32 = 1;
@@ -77,6 +78,51 @@ pub mod uuid_bytes {
     /// When it is not a byte string of 16.
     pub fn decode<C>(d: &mut Decoder<'_>, _: &mut C) -> Result<Uuid, de::Error> {
         Uuid::from_slice(d.bytes()?).map_err(|_| de::Error::message("wrong length of UUID"))
+    }
+}
+
+/// A UUID as a byte string of 16, or absent.
+pub mod option_uuid_bytes {
+    use minicbor::{Decoder, Encoder, data::Type, decode as de, encode as en};
+    use uuid::Uuid;
+
+    /// Writes it.
+    ///
+    /// # Errors
+    /// When the writer fails.
+    pub fn encode<C, W: en::Write>(
+        v: &Option<Uuid>,
+        e: &mut Encoder<W>,
+        _: &mut C,
+    ) -> Result<(), en::Error<W::Error>> {
+        match v {
+            Some(uuid) => e.bytes(uuid.as_bytes())?.ok(),
+            None => e.null()?.ok(),
+        }
+    }
+
+    /// Reads it.
+    ///
+    /// # Errors
+    /// When it is neither null nor a byte string of 16.
+    pub fn decode<C>(d: &mut Decoder<'_>, ctx: &mut C) -> Result<Option<Uuid>, de::Error> {
+        if d.datatype()? == Type::Null {
+            d.null()?;
+            return Ok(None);
+        }
+        super::uuid_bytes::decode(d, ctx).map(Some)
+    }
+
+    /// Whether it is left out.
+    #[must_use]
+    pub fn is_nil(v: &Option<Uuid>) -> bool {
+        v.is_none()
+    }
+
+    /// What stands for it when it was left out.
+    #[must_use]
+    pub fn nil() -> Option<Option<Uuid>> {
+        Some(None)
     }
 }
 
@@ -185,6 +231,36 @@ pub enum Code {
     /// The component that it needs is not here, or not in a version that reads this object, or knows no such action.
     #[n(12)]
     NoComponent,
+    /// Its client took it back before it ran.
+    #[n(13)]
+    Cancelled,
+    /// A scenario that it depends on did not come in time.
+    #[n(14)]
+    Lacking,
+}
+
+impl Code {
+    /// Its name for people and for programs: never changes.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Denied => "denied",
+            Self::Quota => "quota",
+            Self::Busy => "busy",
+            Self::DiskFull => "disk-full",
+            Self::Invalid => "invalid",
+            Self::TooLarge => "too-large",
+            Self::Ambiguous => "ambiguous",
+            Self::Unsupported => "unsupported",
+            Self::Stopping => "stopping",
+            Self::NotHome => "not-home",
+            Self::Expired => "expired",
+            Self::IdReused => "id-reused",
+            Self::NoComponent => "no-component",
+            Self::Cancelled => "cancelled",
+            Self::Lacking => "lacking",
+        }
+    }
 }
 
 /// What a kernel says of itself at the start of a connection.
@@ -353,6 +429,15 @@ pub enum Frame {
     /// Answer to an action that came before one that is missing: send the lane again from there.
     #[n(35)]
     Missing(#[n(0)] Missing),
+    /// Answer to an action that depends on scenarios that are not here: share them.
+    #[n(36)]
+    Need(#[n(0)] Need),
+    /// First frame of a stream: prove to me what came of this action.
+    #[n(37)]
+    ReceiptOf(#[n(0)] ReceiptOf),
+    /// The proof.
+    #[n(38)]
+    Receipt(#[n(0)] Box<Receipt>),
 }
 
 /// Answer to a share.
@@ -504,6 +589,6 @@ impl Frame {
 
     /// Whether this version has a frame of this number.
     const fn is_known(number: u32) -> bool {
-        matches!(number, 0..=10 | 16..=23 | 33..=35)
+        matches!(number, 0..=10 | 16..=23 | 33..=38)
     }
 }

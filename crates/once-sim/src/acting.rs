@@ -68,12 +68,15 @@ impl World {
         if self.nodes[by].is_up() {
             // Several at once: a lane has more than one under way.
             let wait = self.rng.one_in(2);
-            self.command(Kernel(by), Command::Act { key, at, action, wait });
+            self.command(Kernel(by), Command::Act { key, at, action, deadline_ms: None, wait });
             let more = if self.rng.one_in(80) { self.rng.between(70, 140) } else { self.rng.up_to(4) };
             for _ in 0..more {
                 let asked = Asked { by, key, at, action: self.any_action(by) };
                 acting.asked.push(asked.clone());
-                self.command(Kernel(by), Command::Act { key, at, action: asked.action, wait: false });
+                self.command(
+                    Kernel(by),
+                    Command::Act { key, at, action: asked.action, deadline_ms: None, wait: false },
+                );
             }
         }
     }
@@ -95,7 +98,14 @@ impl World {
             1 => format!("\"{}\"", "x".repeat(ARGUMENTS_MAX_BYTES)).into(),
             _ => "{}".into(),
         };
-        Action { id: Uuid::from_bytes(id), name: name.into(), arguments, given: Vec::new(), acting: None }
+        Action {
+            id: Uuid::from_bytes(id),
+            name: name.into(),
+            arguments,
+            given: Vec::new(),
+            acting: None,
+            answers: None,
+        }
     }
 
     /// After everything has healed: each action had the effect that its client was told of.

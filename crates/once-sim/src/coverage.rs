@@ -103,6 +103,9 @@ pub fn input(input: &Input) -> &'static str {
         Input::Timer(Timer::Resend(..)) => "timer Resend",
         Input::Timer(Timer::Pump(_)) => "timer Pump",
         Input::Ran(_) => "input Ran",
+        Input::Worked { .. } => "input Worked",
+        Input::Timer(Timer::Given) => "timer Given",
+        Input::Timer(Timer::Due(_)) => "timer Due",
         Input::Disk { .. } => "input Disk",
         Input::Timer(Timer::ActResend(..)) => "timer ActResend",
         Input::Timer(Timer::ActPump(_)) => "timer ActPump",
@@ -120,6 +123,7 @@ pub fn command(command: &Command) -> &'static str {
         Command::Remove { .. } => "command Remove",
         Command::Share { .. } => "command Share",
         Command::Act { .. } => "command Act",
+        Command::Cancel { .. } => "command Cancel",
         Command::Follow { .. } => "command Follow",
         Command::Unfollow { .. } => "command Unfollow",
         Command::Invite { .. } => "command Invite",
@@ -144,6 +148,7 @@ pub fn effect(effect: &Effect) -> &'static str {
         Effect::Close { .. } => "effect Close",
         Effect::Pull { .. } => "effect Pull",
         Effect::Run(_) => "effect Run",
+        Effect::Work(_) => "effect Work",
         Effect::Timer { .. } => "effect Timer",
         Effect::Event(_) => "effect Event",
     }
@@ -162,6 +167,8 @@ pub fn event(event: &Event) -> &'static str {
         Event::Acted { .. } => "event Acted",
         Event::Outcome { .. } => "event Outcome",
         Event::LaneForked { .. } => "event LaneForked",
+        Event::Published { .. } => "event Published",
+        Event::Parked { .. } => "event Parked",
         Event::Disconnected { .. } => "event Disconnected",
         _ => "event of a later version",
     }
@@ -193,6 +200,7 @@ pub fn frame(frame: &Frame) -> &'static str {
         Frame::Act(_) => "frame Act",
         Frame::Outcome(_) => "frame Outcome",
         Frame::Missing(_) => "frame Missing",
+        Frame::Need(_) => "frame Need",
         _ => "frame of a later version",
     }
 }
@@ -237,6 +245,8 @@ pub fn reply(reply: &Result<Answer, Refusal>) -> &'static str {
             Refusal::IdReused { .. } => "refusal IdReused",
             Refusal::BadId { .. } => "refusal BadId",
             Refusal::IdAhead { .. } => "refusal IdAhead",
+            Refusal::IdTooOld { .. } => "refusal IdTooOld",
+            Refusal::NoAction(_) => "refusal NoAction",
             Refusal::BadAction { .. } => "refusal BadAction",
             Refusal::NoHome(_) => "refusal NoHome",
             Refusal::NameTaken(_) => "refusal NameTaken",
@@ -253,6 +263,9 @@ pub fn outcome(outcome: &Outcome) -> &'static str {
         Outcome::Failed(_) => "outcome Failed",
         Outcome::Refused(Code::Denied) => "outcome Refused Denied",
         Outcome::Refused(Code::NoComponent) => "outcome Refused NoComponent",
+        Outcome::Refused(Code::Expired) => "outcome Refused Expired",
+        Outcome::Refused(Code::Cancelled) => "outcome Refused Cancelled",
+        Outcome::Refused(Code::Lacking) => "outcome Refused Lacking",
         Outcome::Refused(_) => "outcome Refused for another reason",
     }
 }

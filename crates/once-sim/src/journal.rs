@@ -40,9 +40,11 @@ pub fn run(run: &Run) -> RunResult {
         "note" => {
             ids.push(run.action.id);
             let result = ids.len().to_string().into();
-            RunResult::Done { state: compose(run.key.uuid, &ids), result }
+            RunResult::Done { state: compose(run.key.uuid, &ids), result, consequences: Vec::new() }
         }
-        "look" => RunResult::Done { state: None, result: ids.len().to_string().into() },
+        "look" => {
+            RunResult::Done { state: None, result: ids.len().to_string().into(), consequences: Vec::new() }
+        }
         "no" => RunResult::Failed("\"no\"".into()),
         _ => RunResult::Refused(Code::NoComponent),
     }

@@ -241,6 +241,12 @@ impl World {
                 let ran = Input::Ran(Box::new(Ran { run: run_id, key, result }));
                 self.queue.push(self.now_us + after_us, Event::Input { node: index, run, input: ran });
             }
+            Effect::Work(work) => {
+                let after_us = self.rng.up_to(3_000_000);
+                let result = if self.rng.one_in(5) { Err("\"no\"".into()) } else { Ok(work.arguments) };
+                let worked = Input::Worked { key: work.key, id: work.id, result };
+                self.queue.push(self.now_us + after_us, Event::Input { node: index, run, input: worked });
+            }
             Effect::Pull { peer, conn, header, chain } => self.pull(index, peer, conn, *header, chain),
             Effect::Timer { after_ms, timer } => {
                 let count = self.nodes[index].timers.entry(timer).or_default();

@@ -363,7 +363,7 @@ impl World {
         let right = if self.rng.one_in(3) { Right::Share } else { Right::Read };
         let now_ms = self.nodes[index].now_ms(self.now_us);
         let expires_ms = self.rng.one_in(4).then(|| now_ms + self.rng.up_to(30_000));
-        Grant { scope, right, kernel: peer, expires_ms, actions: None }
+        Grant { scope, right, kernel: peer, object: None, expires_ms, actions: None }
     }
 
     fn petname(&mut self) -> String {
@@ -451,5 +451,5 @@ impl World {
 
 /// A grant without an end.
 pub(crate) fn forever(scope: Scope, right: Right, kernel: KernelId) -> Grant {
-    Grant { scope, right, kernel, expires_ms: None, actions: None }
+    Grant { scope, right, kernel, object: None, expires_ms: None, actions: None }
 }

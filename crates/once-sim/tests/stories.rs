@@ -124,6 +124,7 @@ fn who_follows_an_unclaimed_copy_follows_what_it_becomes() {
         scope: Scope::Kernel,
         right: Right::Share,
         kernel: net.id(alice),
+        object: None,
         expires_ms: None,
         actions: None,
     };

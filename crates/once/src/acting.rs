@@ -7,13 +7,14 @@ use std::time::Duration;
 use bytes::Bytes;
 use once_core::actions;
 use once_core::waist::{Answer, Command};
-use once_model::action::{Action, After, Outcome};
-use once_model::ids::{KernelId, ObjectKey, Uuid};
+use once_model::action::{Action, After, Given, Outcome};
+use once_model::ids::{Incarnation, KernelId, ObjectKey, Uuid};
 use once_model::ior::Ior;
+use once_model::receipt::{Receipt, ReceiptOf};
 use once_model::wire::Code;
 
 use crate::engine::now_ms;
-use crate::{Error, Kernel};
+use crate::{Error, Kernel, Recorded, net};
 
 /// What came of an action, as its caller sees it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,8 +38,13 @@ pub struct Act {
     name: String,
     arguments: Bytes,
     id: Option<Uuid>,
+    given: Vec<Given>,
+    deadline: Option<Duration>,
     within: Option<Duration>,
 }
+
+/// How long after a deadline the caller still waits to hear what the home made of it.
+const AFTER_DEADLINE: Duration = Duration::from_secs(1);
 
 impl Kernel {
     /// Does something to an object, once, wherever its home is. `arguments` is one JSON value.
@@ -78,6 +84,8 @@ impl Kernel {
             name: name.into(),
             arguments: arguments.into(),
             id: None,
+            given: Vec::new(),
+            deadline: None,
             within: None,
         }
     }
@@ -100,9 +108,89 @@ impl Kernel {
     /// # Errors
     /// When no action of that id was accepted here, or it failed, or was refused.
     pub fn outcome(&self, id: Uuid) -> Result<Option<Acted>, Error> {
-        let row = actions::request(&self.shared().snapshot(), &id)?
-            .ok_or_else(|| Error::not_found(format!("no action {id} was accepted by this kernel")))?;
+        let row = actions::request(&self.shared().snapshot(), &id)?.ok_or_else(|| nothing_known(id))?;
         row.outcome.map(|outcome| acted(id, outcome, row.after)).transpose()
+    }
+}
+
+impl Kernel {
+    /// Takes an action back that was accepted here, and returns its outcome: `cancelled` if it was in time, else what
+    /// came of it.
+    ///
+    /// # Errors
+    /// When no action of that id was accepted here, when it was in time (code `cancelled`), or when the home does not
+    /// answer within the time.
+    pub async fn cancel(&self, id: Uuid, within: Duration) -> Result<Acted, Error> {
+        let cancelled = self.command(Command::Cancel { id, wait: true });
+        let answer = tokio::time::timeout(within, cancelled).await.map_err(|_| unknown(id))??;
+        told(id, answer)
+    }
+
+    /// The same without waiting for the home: returns when it is durable here that the action is not wanted.
+    ///
+    /// # Errors
+    /// When no action of that id was accepted here.
+    pub async fn cancel_later(&self, id: Uuid) -> Result<(), Error> {
+        self.command(Command::Cancel { id, wait: false }).await.map(drop)
+    }
+
+    /// What was recorded of an object whose home is here, oldest first: each place with the hash of the one before.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn history(&self, key: ObjectKey) -> Result<Vec<Recorded>, Error> {
+        Ok(actions::history(&self.shared().snapshot(), &key)?)
+    }
+
+    /// A receipt for an action that was accepted here: signed by the object's home, over the network if that is another
+    /// kernel. [`Receipt::verify`] needs only the home's key.
+    ///
+    /// # Errors
+    /// When no action of that id was accepted here, it has no outcome yet, its home recorded nothing of it (it was
+    /// refused for want of a right, or is long over), or cannot be reached within the time.
+    pub async fn receipt(&self, id: Uuid, within: Duration) -> Result<Receipt, Error> {
+        let snapshot = self.shared().snapshot();
+        let row = actions::request(&snapshot, &id)?.ok_or_else(|| nothing_known(id))?;
+        if row.outcome.is_none() {
+            return Err(unknown(id));
+        }
+        let of = ReceiptOf { key: row.key, sequence: row.sequence, id };
+        let found = if row.home == self.id() {
+            let incarnation = once_core::meta::identity(&snapshot)?.map(|identity| identity.incarnation);
+            let origin = (row.home, incarnation.unwrap_or(Incarnation::from_bytes([0; 16])));
+            actions::receipt(&snapshot, &self.shared().key, origin, &of)?
+        } else {
+            net::receipt(self.session(row.home, within).await?.as_ref(), of, within).await?
+        };
+        let home = self.shared().called(&row.home);
+        let receipt = found.ok_or_else(|| {
+            Error::not_found(format!("kernel {home} keeps no record of the action {id}")).with_hint(
+                "what was refused for want of a right is not recorded, and what is long over is dropped",
+            )
+        })?;
+        let wrong = |why: String| Error::invalid(format!("the receipt of kernel {home}: {why}"));
+        receipt.verify(&row.home).map_err(|error| wrong(error.to_string()))?;
+        if receipt.entry.id != id || receipt.entry.action != row.hash {
+            return Err(wrong("it is for another action".into()));
+        }
+        Ok(receipt)
+    }
+}
+
+fn nothing_known(id: Uuid) -> Error {
+    Error::not_found(format!("no action {id} was accepted by this kernel"))
+}
+
+/// The action may or may not have run.
+fn unknown(id: Uuid) -> Error {
+    Error::unknown(format!("the action {id} has no outcome yet: whether it runs is not known here"))
+        .with_hint(format!("`once outcome {id}` says what came of it once its home has answered"))
+}
+
+fn told(id: Uuid, answer: Answer) -> Result<Acted, Error> {
+    match answer {
+        Answer::Acted { outcome, after } => acted(id, outcome, after),
+        other => Err(Error::fault(format!("the engine answered {other:?}"))),
     }
 }
 
@@ -116,6 +204,19 @@ impl Act {
     /// At this kernel: needed for an object that nobody has claimed yet, and that is there.
     pub fn at(mut self, peer: KernelId) -> Self {
         self.at = Some(peer);
+        self
+    }
+
+    /// It depends on this scenario: the home asks for it if it lacks it, and refuses the action if it does not come.
+    pub fn given(mut self, given: Given) -> Self {
+        self.given.push(given);
+        self
+    }
+
+    /// It is not wanted after this time: then it is refused as `expired`, unless it has run. Whoever waits is told that
+    /// its outcome is unknown if the home has not said by then which of the two it is.
+    pub fn deadline(mut self, after: Duration) -> Self {
+        self.deadline = Some(after);
         self
     }
 
@@ -137,25 +238,20 @@ impl Act {
     fn command(self, wait: bool) -> (Kernel, Uuid, Command) {
         let id = self.id.unwrap_or_else(new_id);
         let (name, arguments) = (self.name, self.arguments);
-        let action = Action { id, name, arguments, given: Vec::new(), acting: None };
-        (self.kernel, id, Command::Act { key: self.key, at: self.at, action, wait })
+        let action = Action { id, name, arguments, given: self.given, acting: None, answers: None };
+        let deadline_ms = self.deadline.map(|after| u64::try_from(after.as_millis()).unwrap_or(u64::MAX));
+        (self.kernel, id, Command::Act { key: self.key, at: self.at, action, deadline_ms, wait })
     }
 
     async fn run(self) -> Result<Acted, Error> {
-        let within = self.within;
+        let (within, deadline) = (self.within, self.deadline.map(|after| after + AFTER_DEADLINE));
         let (kernel, id, command) = self.command(true);
         let reply = kernel.command(command);
-        let answer = match within {
+        let answer = match within.into_iter().chain(deadline).min() {
             None => reply.await?,
-            Some(within) => tokio::time::timeout(within, reply).await.map_err(|_| {
-                Error::timeout(format!("the action {id} has no outcome yet"))
-                    .with_hint(format!("it goes on; `once outcome {id}` says what came of it"))
-            })??,
+            Some(patience) => tokio::time::timeout(patience, reply).await.map_err(|_| unknown(id))??,
         };
-        match answer {
-            Answer::Acted { outcome, after } => acted(id, outcome, after),
-            other => Err(Error::fault(format!("the engine answered {other:?}"))),
-        }
+        told(id, answer)
     }
 }
 
@@ -186,6 +282,13 @@ fn refused(code: Code) -> Error {
             .with_hint(
                 "`merge`, `replace` and `get` work on every object whose component is not known there",
             ),
+        Code::Cancelled => Error::cancelled("the action was taken back before it ran"),
+        Code::Lacking => Error::invalid(
+            "the action never ran: a scenario that it depends on did not come within 10 s",
+        )
+        .with_hint(
+            "this kernel must have it with these very bytes, and needs the right to share with the home",
+        ),
         code => Error::from_code(code, "act"),
     }
 }

@@ -56,6 +56,30 @@ impl Builder {
         self
     }
 
+    /// Does a kind of work outside that objects ask for ([`crate::Context::activity`]): sends a mail, asks a sensor. It
+    /// may be asked for the same work more than once; [`crate::Activity::id`] tells. An error is told to the object as
+    /// a failure.
+    ///
+    /// ```no_run
+    /// # fn f(builder: once::Builder) -> once::Builder {
+    /// builder.activity("wait", |work: once::Activity| async move {
+    ///     tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+    ///     Ok(work.arguments)
+    /// })
+    /// # }
+    /// ```
+    pub fn activity<F>(
+        mut self,
+        name: impl Into<String>,
+        work: impl Fn(crate::Activity) -> F + Send + Sync + 'static,
+    ) -> Self
+    where
+        F: Future<Output = Result<serde_json::Value, serde_json::Value>> + Send + 'static,
+    {
+        self.components.add_worker(name.into(), Arc::new(move |activity| Box::pin(work(activity))));
+        self
+    }
+
     /// No network: for work on the data directory alone.
     pub fn offline(mut self) -> Self {
         self.offline = true;

@@ -7,7 +7,8 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use once_core::store::{Batch, Durability, Read, Store, StoreError, Table, Visit};
 use once_core::waist::{
-    Answer, Arrival, Command, ConnId, Ctx, Effect, Entropy, Event, Input, Ran, Run, Runner, Timer, Token, Why,
+    Answer, Arrival, Command, ConnId, Ctx, Effect, Entropy, Event, Input, Ran, Run, Runner, Timer, Token,
+    Why, Work,
 };
 use once_core::{Engine, Refusal, group};
 use once_model::header::Header;
@@ -80,6 +81,8 @@ pub(crate) trait Network: Send + Sync + 'static {
     fn pull(&self, peer: KernelId, conn: ConnId, header: Header, chain: Option<Chain>);
     /// Runs an action beside the engine.
     fn run(&self, run: Run);
+    /// Has work done outside.
+    fn work(&self, work: Work);
     fn timer(&self, after: Duration, timer: Timer);
     fn event(&self, event: &Event);
 }
@@ -333,6 +336,17 @@ pub(crate) fn run_whole(shared: &Shared, run: &Run) {
     let _ = shared.mail.blocking_send(Mail::Input(Input::Ran(Box::new(ran))));
 }
 
+/// Has work done outside, and tells the engine what came of it. Where nobody here does such work, it waits for a kernel
+/// that does: it is asked for again at the next start.
+pub(crate) async fn work_outside(shared: &Shared, work: Work) {
+    let (key, id, name) = (work.key, work.id, work.name.clone());
+    let Some(result) = shared.components.work(work).await else {
+        tracing::warn!(%key, name, "nobody here does this work: it waits");
+        return;
+    };
+    let _ = shared.mail.send(Mail::Input(Input::Worked { key, id, result })).await;
+}
+
 /// Takes mails apart and effects to where they belong.
 struct Post<'n> {
     shared: Arc<Shared>,
@@ -421,6 +435,7 @@ impl<'n> Post<'n> {
             Effect::Dial { peer, addresses } => self.network.dial(peer, addresses),
             Effect::Pull { peer, conn, header, chain } => self.network.pull(peer, conn, *header, chain),
             Effect::Run(run) => self.network.run(*run),
+            Effect::Work(work) => self.network.work(*work),
             Effect::Timer { after_ms, timer } => self.network.timer(Duration::from_millis(after_ms), timer),
             Effect::Event(event) => {
                 self.network.event(&event);
@@ -453,6 +468,7 @@ mod tests {
         }
         fn pull(&self, _: KernelId, _: ConnId, _: Header, _: Option<Chain>) {}
         fn run(&self, _: Run) {}
+        fn work(&self, _: Work) {}
         fn timer(&self, _: Duration, _: Timer) {}
         fn event(&self, _: &Event) {}
     }

@@ -77,6 +77,14 @@ impl Error {
         Self::new("timeout", 4, message)
     }
 
+    pub(crate) fn unknown(message: impl Into<String>) -> Self {
+        Self::new("unknown", 4, message)
+    }
+
+    pub(crate) fn cancelled(message: impl Into<String>) -> Self {
+        Self::new("cancelled", 3, message)
+    }
+
     pub(crate) fn stopping() -> Self {
         Self::new("stopping", 4, "the kernel is stopping")
     }
@@ -106,7 +114,7 @@ impl Error {
                     .with_hint("try again later")
             }
             Code::TooLarge => Self::invalid(format!("{what}: too large")),
-            Code::Expired => Self::timeout(format!("{what}: its time was up before it ran")),
+            Code::Expired => Self::new("expired", 3, format!("{what}: its time was up before it ran")),
             _ => Self::invalid(format!("{what}: the other kernel does not accept it")),
         }
     }
@@ -119,12 +127,14 @@ impl From<Refusal> for Error {
             | Refusal::NoPeer(_)
             | Refusal::NotFollowed { .. }
             | Refusal::NoHome(_)
+            | Refusal::NoAction(_)
             | Refusal::NoGrant { .. } => ("not-found", 1),
             Refusal::Removed(_) => ("removed", 1),
             Refusal::NotHome { .. } => ("not-home", 3),
             Refusal::Stale { .. } => ("stale", 1),
             Refusal::Denied(_) => ("denied", 3),
             Refusal::IdReused { .. } => ("id-reused", 3),
+            Refusal::IdTooOld { .. } => ("id-too-old", 3),
             Refusal::BadId { .. } | Refusal::IdAhead { .. } | Refusal::BadAction { .. } => ("usage", 2),
             Refusal::OutboxFull { .. } | Refusal::TooManyPeers(_) => ("quota", 3),
             Refusal::DiskFull { .. } => ("disk-full", 3),

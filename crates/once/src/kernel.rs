@@ -405,8 +405,8 @@ impl Kernel {
     /// # Errors
     /// When that is no peer.
     pub async fn grant_read_all(&self, peer: KernelId) -> Result<(), Error> {
-        let grant =
-            Grant { scope: Scope::Kernel, right: Right::Read, kernel: peer, expires_ms: None, actions: None };
+        let (scope, right) = (Scope::Kernel, Right::Read);
+        let grant = Grant { scope, right, kernel: peer, object: None, expires_ms: None, actions: None };
         self.command(Command::Grant(grant)).await.map(drop)
     }
 

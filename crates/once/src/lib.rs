@@ -21,13 +21,14 @@ mod object;
 pub use acting::{Act, Acted};
 pub use builder::Builder;
 pub use calls::{Delivered, Events, Following, Found, Heard, Request, Share, ShareTo};
-pub use component::{Component, Context};
+pub use component::{Activity, Called, Came, Component, Context, EffectError, NotDone};
 pub use datadir::{InitOptions, Initialised, init, is_initialised};
 pub use error::Error;
 pub use kernel::Kernel;
 pub use net::{Progress, Report, Ticket};
 pub use object::{Object, State};
 
+pub use once_core::actions::Recorded;
 pub use once_core::waist::{Change, Event};
 pub use once_model as model;
 pub use once_model::ids::{KernelId, ObjectKey};

@@ -2,14 +2,20 @@
 
 use std::collections::VecDeque;
 
+use bytes::Bytes;
 use once_model::action::{Act, ActOutcome, After, Missing, Outcome};
 use once_model::header::Cause;
 use once_model::ids::{Hash, KernelId};
-use once_model::limits::{ARGUMENTS_MAX_BYTES, LANE_WAITING_MAX, SCENARIO_MAX_BYTES, WINDOW_MAX_SHARES};
+use once_model::limits::{
+    ARGUMENTS_MAX_BYTES, LANE_WAITING_MAX, LEDGER_KEPT_ROWS, SCENARIO_MAX_BYTES, WINDOW_MAX_SHARES,
+};
+use once_model::scenario::Scenario;
 use once_model::wire::{Code, Frame};
 
-use super::rows::{LaneRow, LedgerRow, Origin, lane_key, ledger_key};
-use super::{origin, send};
+use super::effects::{self, Fit};
+use super::given::{self, Turn};
+use super::rows::{LaneRow, LedgerRow, Origin, PlaceRow, lane_key, ledger_key};
+use super::{history, origin, send};
 use crate::content;
 use crate::peers;
 use crate::refusal::Failure;
@@ -23,6 +29,25 @@ use crate::waist::{Effect, Event, Ran, Run, RunResult};
 /// Refused actions that are remembered for one connection.
 const REFUSED_MAX: usize = 4 * WINDOW_MAX_SHARES;
 
+/// An action at its home.
+#[derive(Debug, Clone)]
+pub(crate) struct Come {
+    pub origin: Origin,
+    pub act: Act,
+    /// When it came.
+    at_ms: u64,
+    /// The origin has shared all that it depends on.
+    pub shown: bool,
+}
+
+impl Come {
+    /// Whether it is the same action in the same place.
+    pub fn is_same(&self, other: &Self) -> bool {
+        (self.origin, self.act.key, self.act.sequence, self.act.action.id)
+            == (other.origin, other.act.key, other.act.sequence, other.act.action.id)
+    }
+}
+
 /// An object that runs an action, and what waits for it. Only in memory: nothing of it is promised.
 #[derive(Debug)]
 pub(crate) struct Busy {
@@ -30,73 +55,127 @@ pub(crate) struct Busy {
     run: u64,
     /// The revision that it runs on.
     base: Hash,
-    origin: Origin,
-    act: Act,
-    waiting: VecDeque<(Origin, Act)>,
-}
-
-impl Busy {
-    /// Whether this very action runs or waits already.
-    fn holds(&self, origin: &Origin, act: &Act) -> bool {
-        let same = |(of, other): (&Origin, &Act)| {
-            of == origin
-                && (other.key, other.sequence, other.action.id) == (act.key, act.sequence, act.action.id)
-        };
-        same((&self.origin, &self.act)) || self.waiting.iter().any(|(of, other)| same((of, other)))
-    }
+    come: Come,
+    waiting: VecDeque<Come>,
 }
 
 /// A peer sent an action.
 pub(crate) fn come(s: &mut Step<'_, '_>, peer: KernelId, act: Act) -> Result<(), StoreError> {
     peers::heard(s, peer, act.commit);
     let Some(incarnation) = s.engine.links.get(&peer).map(|link| link.incarnation) else { return Ok(()) };
-    arrived(s, Origin { kernel: peer, incarnation }, act)
+    // Only an object's own home tells it what came of its effects.
+    if act.action.answers.is_some() {
+        return Ok(());
+    }
+    received(s, Origin { kernel: peer, incarnation }, act)
 }
 
 /// An action is at this kernel.
-pub(super) fn arrived(s: &mut Step<'_, '_>, origin: Origin, act: Act) -> Result<(), StoreError> {
-    let now = content::current_key(s, &act.key)?;
+pub(super) fn received(s: &mut Step<'_, '_>, origin: Origin, act: Act) -> Result<(), StoreError> {
+    let at_ms = s.ctx.now_ms;
+    arrived(s, Come { origin, act, at_ms, shown: false })
+}
+
+/// An action is at this kernel, or its turn has come again.
+pub(super) fn arrived(s: &mut Step<'_, '_>, come: Come) -> Result<(), StoreError> {
+    let now = content::current_key(s, &come.act.key)?;
     if let Some(busy) = s.engine.busy.get_mut(&now) {
-        // What does not fit is sent again: nothing was promised.
-        if busy.waiting.len() < LANE_WAITING_MAX && !busy.holds(&origin, &act) {
-            busy.waiting.push_back((origin, act));
+        if !busy.come.is_same(&come) {
+            line_up(&mut busy.waiting, come);
         }
         return Ok(());
     }
-    begin(s, origin, act)
+    let Turn::Now(come, behind) = given::turn(s, come) else { return Ok(()) };
+    let savepoint = s.txn.savepoint();
+    match begin(s, &come) {
+        // What this lane needs cannot be read: the lane stands still, and nothing else does.
+        Err(StoreError::Damaged { table, reason }) => {
+            s.txn.rollback(savepoint);
+            let reason = StoreError::Damaged { table, reason }.to_string();
+            let event = Event::Parked { origin: come.origin.kernel, key: come.act.key, reason };
+            s.out.push(Effect::Event(event));
+        }
+        other => other?,
+    }
+    behind.into_iter().try_for_each(|come| arrived(s, come))
+}
+
+/// Lets an action wait, if there is room: what does not fit is sent again, nothing was promised. A void takes the place
+/// of the action that it takes back.
+pub(super) fn line_up(waiting: &mut VecDeque<Come>, come: Come) {
+    if let Some(other) = waiting.iter_mut().find(|other| other.is_same(&come)) {
+        if come.act.void.is_some() {
+            *other = come;
+        }
+    } else if waiting.len() < LANE_WAITING_MAX {
+        waiting.push_back(come);
+    }
 }
 
 /// Takes one action as far as it goes without waiting.
-fn begin(s: &mut Step<'_, '_>, origin: Origin, act: Act) -> Result<(), StoreError> {
-    let place = lane_key(&act.key, &origin);
+fn begin(s: &mut Step<'_, '_>, come: &Come) -> Result<(), StoreError> {
+    let Come { origin, act, .. } = come;
+    let place = lane_key(&act.key, origin);
     let lane: LaneRow = txn::get(s.txn, Table::Lane, &place)?.unwrap_or_default();
     if act.sequence <= lane.mark {
-        return answer_again(s, &origin, &place, &act);
+        return answer_again(s, origin, &place, act);
     }
-    if act.sequence > lane.mark.max(act.floor.saturating_sub(1)).saturating_add(1) {
-        let from = lane.mark.max(act.floor.saturating_sub(1)) + 1;
-        let missing = Missing { key: act.key, from };
-        return tell(s, &origin, Frame::Missing(missing));
+    let from = lane.mark.max(act.floor.saturating_sub(1)).saturating_add(1);
+    if act.sequence > from {
+        return tell(s, origin, Frame::Missing(Missing { key: act.key, from }));
     }
-    let head = match allowed(s, &origin, &act)? {
+    let head = match allowed(s, come)? {
         Ok(head) => head,
-        Err(code) => return refuse(s, &origin, &act, code),
+        Err(code) => return refuse(s, origin, act, code),
     };
     // A copy of what was refused on this connection: it stays refused, whatever was granted since.
-    if let Some(code) = refused_before(s, &origin, &act) {
-        return answer(s, &origin, &act, Outcome::Refused(code), None);
+    if let Some(code) = refused_before(s, origin, act) {
+        return answer(s, origin, act, Outcome::Refused(code), None);
     }
     // Not run yet, and nothing is promised: it comes again.
     if s.room_on_disk().is_err() {
         return Ok(());
     }
-    if act.remaining_ms == Some(0) {
-        return record(s, &origin, &act, Outcome::Refused(Code::Expired), &head);
+    if let Some(code) = act.void {
+        let code = if code == Code::Cancelled { code } else { Code::Expired };
+        return record(s, origin, act, Outcome::Refused(code), &head, &head);
+    }
+    if is_late(s, come) {
+        return record(s, origin, act, Outcome::Refused(Code::Expired), &head, &head);
     }
     if let Err(code) = act.action.check() {
-        return record(s, &origin, &act, Outcome::Refused(code), &head);
+        return record(s, origin, act, Outcome::Refused(code), &head, &head);
     }
-    run(s, origin, act, head)
+    let mut given = Vec::new();
+    if !act.action.given.is_empty() {
+        let lacks = if come.shown { Vec::new() } else { given::lacks(s, come)? };
+        if !lacks.is_empty() && origin.kernel != s.ctx.me {
+            return given::hold(s, come.clone(), lacks);
+        }
+        match given::bodies(s, &act.action.given)?.filter(|_| lacks.is_empty()) {
+            Some(bodies) => given = bodies,
+            None => return record(s, origin, act, Outcome::Refused(Code::Lacking), &head, &head),
+        }
+    }
+    run(s, come, head, given)
+}
+
+fn is_late(s: &Step<'_, '_>, come: &Come) -> bool {
+    let waited_ms = s.ctx.now_ms.saturating_sub(come.at_ms);
+    come.act.remaining_ms.is_some_and(|remaining_ms| remaining_ms <= waited_ms)
+}
+
+/// Refuses an action whose time here is over, if its lane still stands there.
+pub(super) fn refuse_recorded(s: &mut Step<'_, '_>, come: &Come, code: Code) -> Result<(), StoreError> {
+    let lane: LaneRow =
+        txn::get(s.txn, Table::Lane, &lane_key(&come.act.key, &come.origin))?.unwrap_or_default();
+    if come.act.sequence <= lane.mark {
+        return Ok(());
+    }
+    match allowed(s, come)? {
+        Ok(head) => record(s, &come.origin, &come.act, Outcome::Refused(code), &head, &head),
+        Err(code) => refuse(s, &come.origin, &come.act, code),
+    }
 }
 
 /// Nothing is written for who may not act: its floor passes this sequence when it has the answer. What was refused is
@@ -119,11 +198,12 @@ fn refused_before(s: &Step<'_, '_>, origin: &Origin, act: &Act) -> Option<Code> 
 }
 
 /// The object, if the origin may do this to it here.
-fn allowed(s: &Step<'_, '_>, origin: &Origin, act: &Act) -> Result<Result<HeadRow, Code>, StoreError> {
-    let key = content::current_key(s, &act.key)?;
+fn allowed(s: &Step<'_, '_>, come: &Come) -> Result<Result<HeadRow, Code>, StoreError> {
+    let action = &come.act.action;
+    let key = content::current_key(s, &come.act.key)?;
     let Some(head) = rows::head(s.txn, &key)? else { return Ok(Err(Code::Denied)) };
-    let own = origin.kernel == s.ctx.me;
-    if !own && !rights::may_act(s.txn, &origin.kernel, &head, &act.action.name, s.ctx.now_ms)? {
+    let actor = rights::Actor { kernel: &come.origin.kernel, object: action.acting.as_ref() };
+    if !rights::may_act(s.txn, &s.ctx.me, actor, &head, &action.name, s.ctx.now_ms)? {
         return Ok(Err(Code::Denied));
     }
     if head.home.is_some_and(|home| home != s.ctx.me) {
@@ -133,7 +213,7 @@ fn allowed(s: &Step<'_, '_>, origin: &Origin, act: &Act) -> Result<Result<HeadRo
 }
 
 /// Asks for a run. A runner that answers at once saves a commit and two threads' turns.
-fn run(s: &mut Step<'_, '_>, origin: Origin, act: Act, head: HeadRow) -> Result<(), StoreError> {
+fn run(s: &mut Step<'_, '_>, come: &Come, head: HeadRow, given: Vec<Bytes>) -> Result<(), StoreError> {
     let body = s.txn.get(Table::Body, &rows::body_key(&head.header))?.ok_or_else(|| StoreError::Damaged {
         table: Table::Body,
         reason: format!("no bytes of {}", head.header.key()),
@@ -144,14 +224,15 @@ fn run(s: &mut Step<'_, '_>, origin: Origin, act: Act, head: HeadRow) -> Result<
         key: head.header.key(),
         header: head.header.clone(),
         body,
-        action: act.action.clone(),
-        origin: origin.kernel,
+        action: come.act.action.clone(),
+        given,
+        origin: come.origin.kernel,
         now_ms: s.ctx.now_ms,
     };
     if let Some(result) = s.ctx.runner.run(&run) {
-        return finish(s, &origin, &act, head, result);
+        return finish(s, &come.origin, &come.act, head, result);
     }
-    let busy = Busy { run: run.run, base: head.header.id(), origin, act, waiting: VecDeque::new() };
+    let busy = Busy { run: run.run, base: head.header.id(), come: come.clone(), waiting: VecDeque::new() };
     s.engine.busy.insert(run.key, busy);
     s.out.push(Effect::Run(Box::new(run)));
     Ok(())
@@ -163,20 +244,21 @@ pub(crate) fn ran(s: &mut Step<'_, '_>, ran: Ran) -> Result<(), StoreError> {
         return Ok(());
     }
     let Some(busy) = s.engine.busy.remove(&ran.key) else { return Ok(()) };
+    let Come { origin, act, .. } = &busy.come;
     let key = content::current_key(s, &ran.key)?;
     match rows::head(s.txn, &key)? {
         Some(head) if head.header.id() == busy.base || mutant!(RunOnStaleState) => {
             // The right may have been taken back while it ran.
-            match allowed(s, &busy.origin, &busy.act)? {
-                Ok(_) => finish(s, &busy.origin, &busy.act, head, ran.result)?,
-                Err(code) => refuse(s, &busy.origin, &busy.act, code)?,
+            match allowed(s, &busy.come)? {
+                Ok(_) => finish(s, origin, act, head, ran.result)?,
+                Err(code) => refuse(s, origin, act, code)?,
             }
         }
         // It was changed or removed meanwhile: look again at what is there now.
-        _ => arrived(s, busy.origin, busy.act)?,
+        _ => arrived(s, busy.come)?,
     }
-    for (origin, act) in busy.waiting {
-        arrived(s, origin, act)?;
+    for come in busy.waiting {
+        arrived(s, come)?;
     }
     let me = s.ctx.me;
     send::pump(s, me)
@@ -190,6 +272,48 @@ fn finish(
     head: HeadRow,
     result: RunResult,
 ) -> Result<(), StoreError> {
+    match result {
+        RunResult::Done { state, result, consequences } => {
+            let too_large = result.len() > ARGUMENTS_MAX_BYTES
+                || state.as_ref().is_some_and(|state| state.bytes().len() > SCENARIO_MAX_BYTES);
+            let fit = if too_large { Fit::Never(Code::TooLarge) } else { effects::fit(s, &consequences)? };
+            match fit {
+                Fit::Yes => {}
+                // Not run yet: it comes again.
+                Fit::Busy => return Ok(()),
+                Fit::Never(code) => return record(s, origin, act, Outcome::Refused(code), &head, &head),
+            }
+            let after = match change(s, origin, act, &head, state, !consequences.is_empty()) {
+                Ok(after) => after,
+                Err(Failure::Store(error)) => return Err(error),
+                Err(Failure::Refused(refusal)) => {
+                    return record(s, origin, act, Outcome::Refused(refusal.code()), &head, &head);
+                }
+            };
+            record(s, origin, act, Outcome::Done(result), &head, &after)?;
+            if mutant!(ForgetEffects) {
+                return Ok(());
+            }
+            effects::carry_out(s, after.header.key(), (&origin.kernel, &act.action.id), consequences)
+        }
+        RunResult::Failed(reason) if reason.len() > ARGUMENTS_MAX_BYTES => {
+            record(s, origin, act, Outcome::Refused(Code::TooLarge), &head, &head)
+        }
+        RunResult::Failed(reason) => record(s, origin, act, Outcome::Failed(reason), &head, &head),
+        RunResult::Refused(code) => record(s, origin, act, Outcome::Refused(code), &head, &head),
+        RunResult::Later => Ok(()),
+    }
+}
+
+/// The object after an action. One that acts on others must have a name that lasts.
+fn change(
+    s: &mut Step<'_, '_>,
+    origin: &Origin,
+    act: &Act,
+    head: &HeadRow,
+    state: Option<Scenario>,
+    acts: bool,
+) -> Result<HeadRow, Failure> {
     let cause = Cause {
         origin: origin.kernel,
         incarnation: origin.incarnation,
@@ -197,30 +321,10 @@ fn finish(
         id: act.action.id,
         acting: act.action.acting,
     };
-    match result {
-        RunResult::Done { state, result } => {
-            let too_large = result.len() > ARGUMENTS_MAX_BYTES
-                || state.as_ref().is_some_and(|state| state.bytes().len() > SCENARIO_MAX_BYTES);
-            if too_large {
-                return record(s, origin, act, Outcome::Refused(Code::TooLarge), &head);
-            }
-            let after = match state {
-                None => head.clone(),
-                Some(state) => match content::acted(s, head.clone(), &state, cause) {
-                    Ok(after) => after,
-                    Err(Failure::Store(error)) => return Err(error),
-                    Err(Failure::Refused(refusal)) => {
-                        return record(s, origin, act, Outcome::Refused(refusal.code()), &head);
-                    }
-                },
-            };
-            record(s, origin, act, Outcome::Done(result), &after)
-        }
-        RunResult::Failed(reason) if reason.len() > ARGUMENTS_MAX_BYTES => {
-            record(s, origin, act, Outcome::Refused(Code::TooLarge), &head)
-        }
-        RunResult::Failed(reason) => record(s, origin, act, Outcome::Failed(reason), &head),
-        RunResult::Refused(code) => record(s, origin, act, Outcome::Refused(code), &head),
+    match state {
+        Some(state) => content::acted(s, head.clone(), &state, cause, acts),
+        None if acts && head.home.is_none() => Ok(content::claimed(s, head.clone())?),
+        None => Ok(head.clone()),
     }
 }
 
@@ -230,29 +334,35 @@ fn record(
     origin: &Origin,
     act: &Act,
     outcome: Outcome,
+    before: &HeadRow,
     head: &HeadRow,
 ) -> Result<(), StoreError> {
     let place = lane_key(&act.key, origin);
     let lane: LaneRow = txn::get(s.txn, Table::Lane, &place)?.unwrap_or_default();
-    let after = Some(After { key: head.header.key(), revision: head.header.id() });
+    let after = After { key: head.header.key(), revision: head.header.id() };
     let kept_from = forget_results(s, &place, lane.kept_from, act.floor)?;
-    if !mutant!(ForgetMark) {
-        s.txn.put(Table::Lane, &place, &LaneRow { mark: act.sequence, kept_from });
-    }
+    let tip = history::tip(s, &before.header.key())?;
+    let hash = act.action.hash(&act.key.uuid);
     let row = LedgerRow {
         id: act.action.id,
-        hash: act.action.hash(&act.key.uuid),
+        hash,
         outcome: (!mutant!(ForgetResult)).then(|| outcome.clone()),
-        after,
+        after: Some(after),
         at_ms: s.ctx.now_ms,
+        place: Some(PlaceRow {
+            number: tip.number + 1,
+            previous: if mutant!(BrokenLedger) { Hash::from_bytes([0; 32]) } else { tip.hash },
+            before: before.header.id(),
+            outcome: outcome.hash(),
+        }),
     };
+    let tip = history::grow(s, &before.header.key(), &row, &act.key, origin, act.sequence);
+    if !mutant!(ForgetMark) {
+        s.txn.put(Table::Lane, &place, &LaneRow { mark: act.sequence, kept_from, tip });
+    }
     s.txn.put(Table::Ledger, &ledger_key(&place, act.sequence), &row);
-    s.out.push(Effect::Event(Event::Acted {
-        key: head.header.key(),
-        id: act.action.id,
-        outcome: outcome.clone(),
-    }));
-    answer(s, origin, act, outcome, after)
+    s.out.push(Effect::Event(Event::Acted { key: after.key, id: act.action.id, outcome: outcome.clone() }));
+    answer(s, origin, act, outcome, Some(after))
 }
 
 /// Results that the origin has on its disk are dropped here; that they ran stays. At most a few at once: the floor
@@ -265,6 +375,10 @@ fn forget_results(s: &mut Step<'_, '_>, lane: &[u8], from: u64, floor: u64) -> R
         let place = ledger_key(lane, sequence);
         if let Some(row) = txn::get::<LedgerRow>(s.txn, Table::Ledger, &place)? {
             s.txn.put_lazily(Table::Ledger, &place, &LedgerRow { outcome: None, ..row });
+        }
+        // What is long over goes whole: the mark says that it ran.
+        if let Some(old) = sequence.checked_sub(LEDGER_KEPT_ROWS) {
+            s.txn.delete_lazily(Table::Ledger, &ledger_key(lane, old));
         }
     }
     Ok(to.max(from))

@@ -1,33 +1,40 @@
 //! Actions: what kernels ask of objects, once each and in order. ADR 0006 says what each side writes.
 //!
-//! `origin` accepts an action from a client and owes it to the object's home; `send` sends it until the outcome
-//! comes; `home` runs it.
+//! `origin` accepts an action from a client and owes it to the object's home, `requests` knows it by its id; `send`
+//! sends it until the outcome comes. `home` runs it: `given` fetches the scenarios that it depends on, `effects` carries
+//! out what follows from it, `history` chains what was recorded.
 
+mod effects;
+mod given;
+mod history;
 mod home;
 mod origin;
+mod requests;
 mod rows;
 mod send;
 
-pub use rows::{LaneRow, LedgerRow, QueueRow, RequestRow, SendingRow};
+pub use effects::works;
+pub use history::{Recorded, broken_link, history, receipt};
+pub use requests::request;
+pub use rows::{
+    ActivityRow, CallRow, LaneRow, LedgerRow, PlaceRow, QueueRow, RequestRow, RequestsRow, SendingRow,
+    TimerRow, Tip,
+};
 
+pub(crate) use effects::{Came, forget, tell, worked};
+pub(crate) use given::{Lacking, Lane, came, late, need};
 pub(crate) use home::{Busy, come, ran};
-pub(crate) use origin::{act, forget_waiters, outcome, resume};
+pub(crate) use origin::{Wish, act, cancel, forget_waiters, make_void, outcome, resume};
+pub(crate) use requests::{Requests, note};
+pub(crate) use rows::{queued, timer_key};
 pub(crate) use send::{missing, pump, pump_on, resend};
 
 use std::ops::ControlFlow;
 
-use once_model::ids::{KernelId, ObjectKey, Uuid};
+use once_model::ids::{KernelId, ObjectKey};
 
 use crate::store::{Read, StoreError, Table};
 use crate::txn;
-
-/// What is known here of an action that was accepted here.
-///
-/// # Errors
-/// When the store cannot be read.
-pub fn request(rows: &dyn Read, id: &Uuid) -> Result<Option<RequestRow>, StoreError> {
-    txn::get(rows, Table::Request, id.as_bytes())
-}
 
 /// Visits the actions that wait here for their outcomes: for whom, on which object, and what. Those for one home lie
 /// together, those of one lane in their order.

@@ -3,10 +3,13 @@
 
 use once_model::action::{ActOutcome, Action, Outcome};
 use once_model::ids::{KernelId, Line, ObjectKey, Uuid};
-use once_model::limits::{ID_AHEAD_MAX_MS, QUEUE_MAX_ROWS};
+use once_model::limits::QUEUE_MAX_ROWS;
+use once_model::wire::Code;
 
+use super::effects::{self, Came};
+use super::requests::{self, request};
 use super::rows::{Origin, QueueRow, RequestRow, SendingRow, queue_key};
-use super::{request, send};
+use super::send;
 use crate::content;
 use crate::meta;
 use crate::peers;
@@ -14,74 +17,130 @@ use crate::refusal::{Failure, Refusal};
 use crate::rows;
 use crate::step::Step;
 use crate::store::{Read, StoreError, Table};
+use crate::timers;
 use crate::txn;
 use crate::waist::{Answer, Effect, Event, Token};
 
+/// What a client wants done.
+pub(crate) struct Wish {
+    pub key: ObjectKey,
+    pub at: Option<KernelId>,
+    pub action: Action,
+    pub deadline_ms: Option<u64>,
+    pub wait: bool,
+}
+
 /// A client wants an action done.
-pub(crate) fn act(
-    s: &mut Step<'_, '_>,
-    token: Token,
-    key: ObjectKey,
-    at: Option<KernelId>,
-    action: Action,
-    wait: bool,
-) -> Result<Option<Answer>, Failure> {
+pub(crate) fn act(s: &mut Step<'_, '_>, token: Token, wish: Wish) -> Result<Option<Answer>, Failure> {
+    let Wish { key, at, action, deadline_ms, wait } = wish;
     let hash = action.hash(&key.uuid);
     let id = action.id;
     if let Some(known) = request(s.txn, &id)? {
         if known.hash != hash && !mutant!(IdForTwo) {
             return Err(Refusal::IdReused { id, first: known.hash, now: hash }.into());
         }
-        return Ok(match known.outcome {
-            Some(outcome) => Some(Answer::Acted { outcome, after: known.after }),
-            None if wait => {
-                s.engine.acts.entry(id).or_default().push(token);
-                None
-            }
-            None => Some(Answer::Accepted),
-        });
+        return Ok(known_outcome(s, token, id, known, wait));
     }
     s.room_on_disk()?;
     action.check().map_err(|code| Refusal::BadAction { code })?;
-    check_id(s, &id)?;
+    requests::check_id(s, &id)??;
     let (key, home) = lane_for(s, key, at)?;
-    let mut lane = sending(s, &home, &key)?.unwrap_or(SendingRow { last: 0, floor: 1, now: None });
-    if lane.last + 1 - lane.floor >= QUEUE_MAX_ROWS {
+    let waiting = sending(s, &home, &key)?.map_or(0, |lane| lane.last + 1 - lane.floor);
+    if waiting >= QUEUE_MAX_ROWS {
         return Err(Refusal::OutboxFull { peer: home, rows: QUEUE_MAX_ROWS }.into());
     }
-    lane.last += 1;
-    let sequence = lane.last;
     let since_ms = s.ctx.now_ms;
-    s.txn.put_lazily(Table::Sending, &rows::peer_object_key(&home, &key), &lane);
-    s.txn.put_lazily(Table::Queue, &queue_key(&home, &key, sequence), &QueueRow { action, since_ms });
-    let row = RequestRow { hash, key, home, sequence, outcome: None, after: None, since_ms };
-    s.txn.put_lazily(Table::Request, id.as_bytes(), &row);
+    let deadline_ms = deadline_ms.map(|after_ms| since_ms.saturating_add(after_ms));
+    let row = QueueRow { action, since_ms, deadline_ms, void: None, call: None };
+    let place = enqueue(s, home, key, row)?;
+    let row = RequestRow { hash, key, home, sequence: place.1, outcome: None, after: None, since_ms };
+    requests::add(s, &id, &row)?;
     if !mutant!(LazyQueue) {
         s.txn.require_sync();
     }
     if wait {
         s.engine.acts.entry(id).or_default().push(token);
     }
-    send::owe(s, home, (key, sequence))?;
+    send::owe(s, home, place)?;
     Ok((!wait).then_some(Answer::Accepted))
 }
 
-/// A client's id carries its time: far ahead of this kernel's clock, pruning by time would keep it for ever.
-fn check_id(s: &Step<'_, '_>, id: &Uuid) -> Result<(), Refusal> {
-    let bytes = id.as_bytes();
-    let is_v7 = bytes[6] >> 4 == 7;
-    let time_ms = bytes[..6].iter().fold(0_u64, |time, byte| time << 8 | u64::from(*byte));
-    if !is_v7 {
-        return Err(Refusal::BadId { id: *id });
+/// The answer to a client that asks for what was accepted before: at once if it is there or the client does not wait.
+fn known_outcome(
+    s: &mut Step<'_, '_>,
+    token: Token,
+    id: Uuid,
+    known: RequestRow,
+    wait: bool,
+) -> Option<Answer> {
+    match known.outcome {
+        Some(outcome) => Some(Answer::Acted { outcome, after: known.after }),
+        None if wait => {
+            s.engine.acts.entry(id).or_default().push(token);
+            None
+        }
+        None => Some(Answer::Accepted),
     }
-    if time_ms > s.ctx.now_ms.saturating_add(ID_AHEAD_MAX_MS) {
-        return Err(Refusal::IdAhead { id: *id, ahead_ms: time_ms - s.ctx.now_ms });
+}
+
+/// Gives an action the next place of its lane, and writes it down.
+pub(super) fn enqueue(
+    s: &mut Step<'_, '_>,
+    home: KernelId,
+    key: ObjectKey,
+    row: QueueRow,
+) -> Result<(ObjectKey, u64), StoreError> {
+    let mut lane = sending(s, &home, &key)?.unwrap_or(SendingRow { last: 0, floor: 1, now: None });
+    lane.last += 1;
+    s.txn.put_lazily(Table::Sending, &rows::peer_object_key(&home, &key), &lane);
+    let place = queue_key(&home, &key, lane.last);
+    s.txn.put_lazily(Table::Queue, &place, &row);
+    if let Some(deadline_ms) = row.deadline_ms {
+        timers::set_deadline(s, deadline_ms, &place);
     }
-    Ok(())
+    Ok((key, lane.last))
+}
+
+/// A client takes an action back. It gets the outcome that the action has or will have: whether it was in time, only
+/// the home can say.
+pub(crate) fn cancel(
+    s: &mut Step<'_, '_>,
+    token: Token,
+    id: Uuid,
+    wait: bool,
+) -> Result<Option<Answer>, Failure> {
+    let known = request(s.txn, &id)?.ok_or(Refusal::NoAction(id))?;
+    if known.outcome.is_none() {
+        // Before the void is sent, it must be certain that the action itself will never be sent again.
+        s.txn.require_sync();
+        if wait {
+            s.engine.acts.entry(id).or_default().push(token);
+        }
+        make_void(s, &known.home, (known.key, known.sequence), Code::Cancelled)?;
+        return Ok((!wait).then_some(Answer::Accepted));
+    }
+    Ok(known_outcome(s, token, id, known, wait))
+}
+
+/// Makes an action a void, and sends that if the action is under way.
+pub(crate) fn make_void(
+    s: &mut Step<'_, '_>,
+    home: &KernelId,
+    place: (ObjectKey, u64),
+    why: Code,
+) -> Result<(), StoreError> {
+    let row_key = queue_key(home, &place.0, place.1);
+    let Some(mut row) = txn::get::<QueueRow>(s.txn, Table::Queue, &row_key)? else { return Ok(()) };
+    if row.void.is_some() {
+        return Ok(());
+    }
+    row.void = Some(why);
+    s.txn.put_lazily(Table::Queue, &row_key, &row);
+    send::again(s, *home, place)
 }
 
 /// The name of the lane to an object, and where it leads.
-fn lane_for(
+pub(super) fn lane_for(
     s: &Step<'_, '_>,
     asked: ObjectKey,
     at: Option<KernelId>,
@@ -144,6 +203,9 @@ pub(crate) fn outcome(s: &mut Step<'_, '_>, from: KernelId, answered: &ActOutcom
     let Some(mut lane) = sending(s, &from, key)? else { return Ok(()) };
     s.engine.sent_again.remove(&(from, *key));
     s.txn.delete_lazily(Table::Queue, &place);
+    if let Some(deadline_ms) = queued.deadline_ms {
+        timers::end_deadline(s, deadline_ms, &place);
+    }
     // Outcomes come in the lane's order; one that came before an earlier one leaves the floor where it is.
     if lane.floor == *sequence {
         lane.floor = next_open(s, &from, key, *sequence, lane.last)?;
@@ -161,6 +223,10 @@ pub(crate) fn outcome(s: &mut Step<'_, '_>, from: KernelId, answered: &ActOutcom
     for token in s.engine.acts.remove(id).unwrap_or_default() {
         let reply = Ok(Answer::Acted { outcome: outcome.clone(), after: *after });
         s.out.push(Effect::Reply { token, reply });
+    }
+    // In the transaction in which the call goes: it is answered once.
+    if let Some(call) = queued.call.as_ref().filter(|_| !mutant!(ForgetCallback)) {
+        effects::tell(s, call.object, *id, &call.then, &Came::Outcome(outcome.clone()))?;
     }
     if from != s.ctx.me {
         let event = Event::Outcome { key: *key, id: queued.action.id, outcome: outcome.clone() };
@@ -200,6 +266,7 @@ pub(crate) fn forget_waiters(s: &mut Step<'_, '_>, home: KernelId) -> Result<(),
 
 /// At start: whatever this kernel owes to its own objects will be under way again, in a step of its own.
 pub(crate) fn resume(s: &mut Step<'_, '_>) -> Result<(), StoreError> {
+    effects::resume(s)?;
     let me = s.ctx.me;
     if !send::next_rows(s, &me, &[])?.is_empty() {
         s.engine.own_acts = crate::outbox::Window::fresh();

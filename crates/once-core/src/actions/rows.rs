@@ -3,6 +3,10 @@
 use minicbor::{Decode, Encode};
 use once_model::action::{Action, After, Outcome};
 use once_model::ids::{Hash, Incarnation, KernelId, ObjectKey};
+use once_model::receipt::Entry;
+use once_model::wire::Code;
+
+use crate::waist::Then;
 
 /// One origin, in one of its lives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -21,6 +25,21 @@ pub struct LaneRow {
     /// Below this sequence the results are dropped.
     #[n(1)]
     pub kept_from: u64,
+    /// The lane's newest place in the object's history. The highest of all lanes of an object is the object's.
+    #[n(2)]
+    pub tip: Option<Tip>,
+}
+
+/// Where an object's history has come to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Encode, Decode)]
+#[cbor(map)]
+pub struct Tip {
+    /// [`Entry::number`].
+    #[n(0)]
+    pub number: u64,
+    /// [`Entry::hash`].
+    #[n(1)]
+    pub hash: Hash,
 }
 
 /// [`crate::store::Table::Ledger`], at the home: what ran, in its place of its lane.
@@ -42,6 +61,49 @@ pub struct LedgerRow {
     /// When, by this kernel's clock, in milliseconds since 1970. Shown, never relied on.
     #[n(4)]
     pub at_ms: u64,
+    /// Its place in the object's history.
+    #[n(5)]
+    pub place: Option<PlaceRow>,
+}
+
+/// The place of an action in its object's history.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct PlaceRow {
+    /// [`Entry::number`].
+    #[n(0)]
+    pub number: u64,
+    /// [`Entry::previous`].
+    #[n(1)]
+    pub previous: Hash,
+    /// [`Entry::before`].
+    #[n(2)]
+    pub before: Hash,
+    /// [`Outcome::hash`].
+    #[n(3)]
+    pub outcome: Hash,
+}
+
+impl LedgerRow {
+    /// The row as an entry of the object's history; `key` and `origin` are those of its lane. `None` for a row of an
+    /// older version, which had none.
+    #[must_use]
+    pub(crate) fn entry(&self, key: &ObjectKey, origin: &Origin, sequence: u64) -> Option<Entry> {
+        let place = self.place?;
+        Some(Entry {
+            object: self.after.map_or(*key, |after| after.key),
+            number: place.number,
+            previous: place.previous,
+            origin: origin.kernel,
+            incarnation: origin.incarnation,
+            sequence,
+            id: self.id,
+            action: self.hash,
+            outcome: place.outcome,
+            before: place.before,
+            after: self.after.map_or(place.before, |after| after.revision),
+        })
+    }
 }
 
 /// [`crate::store::Table::Queue`], at the origin: an action without an outcome.
@@ -54,6 +116,76 @@ pub struct QueueRow {
     /// Since when, in milliseconds since 1970.
     #[n(1)]
     pub since_ms: u64,
+    /// When it is no longer wanted, by this kernel's clock, in milliseconds since 1970.
+    #[n(2)]
+    pub deadline_ms: Option<u64>,
+    /// It is a void, and why: it will not run, unless it has run already.
+    #[n(3)]
+    pub void: Option<Code>,
+    /// The object here that waits for its outcome.
+    #[n(4)]
+    pub call: Option<CallRow>,
+}
+
+/// A pending call. It lies in the row of the action that it waits for: neither can be there without the other.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct CallRow {
+    /// The object that waits.
+    #[n(0)]
+    pub object: ObjectKey,
+    /// Its action that is told the outcome.
+    #[n(1)]
+    pub then: Then,
+}
+
+/// [`crate::store::Table::Timer`].
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct TimerRow {
+    /// Its name.
+    #[n(0)]
+    pub name: String,
+    /// When, by this kernel's clock, in milliseconds since 1970.
+    #[n(1)]
+    pub due_ms: u64,
+    /// The effect's id.
+    #[cbor(n(2), with = "once_model::wire::uuid_bytes")]
+    pub id: once_model::ids::Uuid,
+    /// What happens then.
+    #[n(3)]
+    pub then: Then,
+}
+
+/// [`crate::store::Table::Activity`].
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct ActivityRow {
+    /// Which kind of work.
+    #[n(0)]
+    pub name: String,
+    /// With what: verbatim JSON.
+    #[cbor(n(1), with = "once_model::wire::json_bytes")]
+    pub arguments: bytes::Bytes,
+    /// What happens when it is done.
+    #[n(2)]
+    pub then: Then,
+    /// Since when, in milliseconds since 1970.
+    #[n(3)]
+    pub since_ms: u64,
+}
+
+/// How many results are kept here for clients, and up to which time of their ids they were dropped. In
+/// [`crate::store::Table::Meta`].
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct RequestsRow {
+    /// How many rows. May be a little behind after a power loss.
+    #[n(0)]
+    pub count: u64,
+    /// The highest time in a dropped id, in milliseconds since 1970; an unknown id at or below it is refused.
+    #[n(1)]
+    pub floor_ms: u64,
 }
 
 /// [`crate::store::Table::Sending`], at the origin: a lane.
@@ -117,4 +249,24 @@ pub(crate) fn queue_key(home: &KernelId, key: &ObjectKey, sequence: u64) -> Vec<
 pub(crate) fn queued(row: &[u8]) -> Option<(ObjectKey, u64)> {
     let (key, sequence) = row.get(KernelId::LEN..)?.split_at_checked(ObjectKey::ROW_LEN)?;
     Some((ObjectKey::from_row(key)?, u64::from_be_bytes(sequence.try_into().ok()?)))
+}
+
+/// The origin of a lane, by the end of its key at the home; and what is behind it in a ledger row's key.
+pub(crate) fn lane_origin(row: &[u8]) -> Option<(ObjectKey, Origin, &[u8])> {
+    let (key, rest) = row.split_at_checked(ObjectKey::ROW_LEN)?;
+    let (kernel, rest) = rest.split_at_checked(KernelId::LEN)?;
+    let (incarnation, rest) = rest.split_at_checked(Incarnation::LEN)?;
+    let incarnation = Incarnation::from_bytes(incarnation.try_into().ok()?);
+    Some((ObjectKey::from_row(key)?, Origin { kernel: KernelId::from_slice(kernel)?, incarnation }, rest))
+}
+
+/// Key of a timer: object, hash of its name.
+pub(crate) fn timer_key(key: &ObjectKey, name: &str) -> Vec<u8> {
+    let hash = once_model::hash::record_hash("once/1 timer", name.as_bytes());
+    [key.to_row().as_slice(), &hash.as_bytes()[..16]].concat()
+}
+
+/// Key of an activity: object, id.
+pub(crate) fn activity_key(key: &ObjectKey, id: &once_model::ids::Uuid) -> Vec<u8> {
+    [key.to_row().as_slice(), id.as_bytes()].concat()
 }

@@ -41,6 +41,24 @@ pub(super) fn owe(s: &mut Step<'_, '_>, home: KernelId, place: Place) -> Result<
     Ok(())
 }
 
+/// An action follows from another one: its turn comes in a later step, so that no step goes on for ever.
+pub(super) fn owe_later(s: &mut Step<'_, '_>, home: KernelId, place: Place) -> Result<(), StoreError> {
+    if home != s.ctx.me {
+        return owe(s, home, place);
+    }
+    s.engine.own_acts.line_up(place);
+    pump_later(s, home);
+    Ok(())
+}
+
+/// Sends an action again that has changed, if it is under way; else it is sent as it is now when its turn comes.
+pub(super) fn again(s: &mut Step<'_, '_>, home: KernelId, place: Place) -> Result<(), StoreError> {
+    if window_to(s, &home).is_some_and(|window| window.answered(&place)) {
+        return send(s, home, place);
+    }
+    Ok(())
+}
+
 /// An outcome takes an action out of the window.
 pub(super) fn answered(s: &mut Step<'_, '_>, home: &KernelId, place: &Place) {
     if let Some(window) = window_to(s, home) {
@@ -132,14 +150,19 @@ fn send(s: &mut Step<'_, '_>, home: KernelId, place: Place) -> Result<(), StoreE
     window.sent(place, now_ms, row.action.arguments.len());
     let resend = !std::mem::replace(&mut window.resend_set, true);
     let commit = Some(s.engine.synced_commit);
-    let act = Act { key, sequence, floor, action: row.action, remaining_ms: None, commit };
+    let remaining_ms = row.deadline_ms.map(|deadline_ms| deadline_ms.saturating_sub(now_ms));
+    let (void, remaining_ms) = match row.void.filter(|_| !mutant!(ForgetVoid)) {
+        Some(code) => (Some(code), Some(0)),
+        None => (None, remaining_ms),
+    };
+    let act = Act { key, sequence, floor, action: row.action, remaining_ms, commit, void };
     if resend {
         let timer = Timer::ActResend(home, s.up(&home).unwrap_or(0));
         s.out.push(Effect::Timer { after_ms: RESEND_AFTER_MS, timer });
     }
     if home == s.ctx.me {
         let origin = myself(s)?;
-        return home::arrived(s, origin, act);
+        return home::received(s, origin, act);
     }
     if let Some(conn) = s.up(&home) {
         s.out.send(home, conn, Frame::Act(act));

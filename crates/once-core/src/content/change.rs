@@ -8,6 +8,7 @@ use once_model::scenario::Scenario;
 
 use super::keep::{self, Before};
 use super::{continues, described, unclaimed};
+use crate::actions;
 use crate::meta;
 use crate::outbox;
 use crate::refusal::{Failure, Refusal};
@@ -146,23 +147,25 @@ pub(crate) fn remove(s: &mut Step<'_, '_>, key: &ObjectKey) -> Result<Answer, Fa
     let row = own(s, header, head.home);
     keep::keep(s, Before::Head(&head), &row, None)?;
     keep::drop_conflicts(s, &key)?;
+    actions::forget(s, &key)?;
     Ok(Answer::Object { header: Box::new(row.header), change: Change::Removed })
 }
 
 /// What an action made of an object whose home is here, claiming it first if nobody has. The same bytes are no new
-/// revision.
+/// revision. One that `acts` is claimed in any case.
 pub(crate) fn acted(
     s: &mut Step<'_, '_>,
     head: HeadRow,
     scenario: &Scenario,
     cause: Cause,
+    acts: bool,
 ) -> Result<HeadRow, Failure> {
     if !continues(scenario, &head.header.uuid) {
         return Err(Refusal::OtherUuid { wanted: head.header.uuid, found: scenario.uuid() }.into());
     }
     s.room_on_disk()?;
     if head.header.content == scenario.hash() {
-        return Ok(head);
+        return Ok(if acts && head.home.is_none() { claimed(s, head)? } else { head });
     }
     Ok(next(s, head, scenario, Some(cause))?)
 }
@@ -207,7 +210,7 @@ fn next(
 }
 
 /// Makes the genesis record of an unclaimed object and its first revision: the same bytes, now with a home.
-fn claimed(s: &mut Step<'_, '_>, head: HeadRow) -> Result<HeadRow, StoreError> {
+pub(crate) fn claimed(s: &mut Step<'_, '_>, head: HeadRow) -> Result<HeadRow, StoreError> {
     let mut nonce = [0; 16];
     s.rng.fill(&mut nonce);
     let genesis = Genesis {

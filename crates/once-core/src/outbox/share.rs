@@ -7,6 +7,7 @@ use once_model::wire::{Code, Frame, Parcel, ShareAnswer, Shared};
 
 use super::follow::with_copy;
 use super::pump::{Debt, may_pass_on, owe, pump, settle};
+use crate::actions;
 use crate::content;
 use crate::peers;
 use crate::refusal::{Failure, Refusal};
@@ -90,9 +91,13 @@ pub(crate) fn receive(
 ) -> Result<(), StoreError> {
     let (key, id) = (arrival.header.key(), arrival.header.id());
     peers::heard(s, peer, arrival.commit);
+    let (content, commit) = (arrival.header.content, None);
     let answer = admit(s, peer, arrival)?;
-    answered(s, peer, conn, Shared { key, id, answer, commit: None });
-    Ok(())
+    answered(s, peer, conn, Shared { key, id, answer, commit });
+    match answer {
+        ShareAnswer::Refused(_) => Ok(()),
+        _ => actions::came(s, peer, &key, &content),
+    }
 }
 
 /// Keeps what a peer sent of its own accord, if it may.

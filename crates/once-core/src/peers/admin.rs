@@ -13,7 +13,7 @@ use crate::actions;
 use crate::outbox;
 use crate::refusal::{Failure, Refusal};
 use crate::rights::{Grant, Right, Scope};
-use crate::rows::{self, GrantRow, InviteRow, PeerRow, PeerStatus, UsageRow};
+use crate::rows::{self, InviteRow, PeerRow, PeerStatus, UsageRow};
 use crate::step::Step;
 use crate::store::{Read, StoreError, Table, prefix_end, scan_prefix};
 use crate::txn;
@@ -124,13 +124,17 @@ pub(crate) fn remove(s: &mut Step<'_, '_>, peer: KernelId) -> Result<Answer, Fai
     let usage = UsageRow { owed_rows: 0, ..rows::usage(s.txn, &peer)? };
     s.txn.put(Table::Usage, peer.as_bytes(), &usage);
     for table in [Table::Outbox, Table::Subscription, Table::Unfollow] {
-        delete_where(s, table, peer.as_bytes(), |_| true)?;
+        delete_where(s, table, peer.as_bytes(), |_, _| true)?;
     }
     for table in [Table::Grant, Table::Follower] {
         if table == Table::Grant && mutant!(RemovePeerLeavesGrants) {
             continue;
         }
-        delete_where(s, table, &[], |key| key.ends_with(peer.as_bytes()))?;
+        // Also the rights of objects that have their home there.
+        let object_of = |key: &[u8], value: &[u8]| {
+            table == Table::Grant && Grant::from_row(key, value).is_ok_and(|grant| grant.kernel == peer)
+        };
+        delete_where(s, table, &[], |key, value| key.ends_with(peer.as_bytes()) || object_of(key, value))?;
     }
     if let Some(link) = s.engine.links.remove(&peer)
         && let Phase::Greeting { conn, .. } | Phase::Up { conn, .. } = link.phase
@@ -151,11 +155,11 @@ fn delete_where(
     s: &mut Step<'_, '_>,
     table: Table,
     prefix: &[u8],
-    matches: impl Fn(&[u8]) -> bool,
+    matches: impl Fn(&[u8], &[u8]) -> bool,
 ) -> Result<(), StoreError> {
     let mut found = Vec::new();
-    s.txn.scan(table, prefix, prefix_end(prefix).as_deref(), &mut |key, _| {
-        if matches(key) {
+    s.txn.scan(table, prefix, prefix_end(prefix).as_deref(), &mut |key, value| {
+        if matches(key, &value) {
             found.push(key.to_vec());
         }
         ControlFlow::Continue(())
@@ -168,17 +172,15 @@ fn delete_where(
 
 /// Gives a right.
 pub(crate) fn grant(s: &mut Step<'_, '_>, grant: &Grant) -> Result<Answer, Failure> {
-    if rows::peer(s.txn, &grant.kernel)?.is_none() {
+    // An object of this kernel may need a right here: one that moved in has none.
+    let own = grant.object.is_some() && grant.kernel == s.ctx.me;
+    if !own && rows::peer(s.txn, &grant.kernel)?.is_none() {
         return Err(Refusal::NoPeer(grant.kernel).into());
     }
     if let Scope::Component(name) = &grant.scope {
         check_name(Some(name))?;
     }
-    s.txn.put(
-        Table::Grant,
-        &grant.to_row(),
-        &GrantRow { expires_ms: grant.expires_ms, actions: grant.actions.clone() },
-    );
+    s.txn.put(Table::Grant, &grant.to_row(), &grant.row());
     Ok(Answer::Done)
 }
 
@@ -218,8 +220,8 @@ pub(crate) fn revoke(s: &mut Step<'_, '_>, grant: &Grant) -> Result<Answer, Fail
 
 /// Gives a new peer a right on the kernel, for good.
 pub(super) fn give(s: &mut Step<'_, '_>, kernel: KernelId, right: Right) {
-    let grant = Grant { scope: Scope::Kernel, right, kernel, expires_ms: None, actions: None };
-    s.txn.put(Table::Grant, &grant.to_row(), &GrantRow { expires_ms: None, actions: None });
+    let grant = Grant { scope: Scope::Kernel, right, kernel, object: None, expires_ms: None, actions: None };
+    s.txn.put(Table::Grant, &grant.to_row(), &grant.row());
 }
 
 fn new_row(

@@ -2,7 +2,7 @@
 
 use once_model::action::{Action, After, Outcome};
 use once_model::header::Header;
-use once_model::ids::{Hash, KernelId, ObjectKey};
+use once_model::ids::{Hash, KernelId, ObjectKey, Uuid};
 use once_model::scenario::Scenario;
 use once_model::wire::ShareAnswer;
 
@@ -60,7 +60,16 @@ pub enum Command {
         at: Option<KernelId>,
         /// What.
         action: Action,
+        /// In how many milliseconds it is no longer wanted.
+        deadline_ms: Option<u64>,
         /// Reply with the outcome, instead of when the action is durable here.
+        wait: bool,
+    },
+    /// Take an action back, if it has not run.
+    Cancel {
+        /// Its id.
+        id: Uuid,
+        /// Reply with the outcome, instead of when this is durable here.
         wait: bool,
     },
     /// Ask a peer for an object's revisions from now on.

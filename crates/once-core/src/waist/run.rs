@@ -3,9 +3,10 @@
 use std::fmt;
 
 use bytes::Bytes;
-use once_model::action::Action;
+use minicbor::{Decode, Encode};
+use once_model::action::{Action, Given};
 use once_model::header::Header;
-use once_model::ids::{KernelId, ObjectKey};
+use once_model::ids::{KernelId, ObjectKey, Uuid};
 use once_model::scenario::Scenario;
 use once_model::wire::Code;
 
@@ -23,6 +24,8 @@ pub struct Run {
     pub body: Bytes,
     /// What to do.
     pub action: Action,
+    /// The bytes of what [`Action::given`] names, in its order.
+    pub given: Vec<Bytes>,
     /// Who asked.
     pub origin: KernelId,
     /// The time that the component is told, in milliseconds since 1970.
@@ -50,11 +53,102 @@ pub enum RunResult {
         state: Option<Scenario>,
         /// For the caller: verbatim JSON.
         result: Bytes,
+        /// What else is to happen. All of it is committed with the new state, or nothing.
+        consequences: Vec<Consequence>,
     },
     /// It said no, and nothing has changed. For the caller: verbatim JSON.
     Failed(Bytes),
     /// It could not be asked.
     Refused(Code),
+    /// It cannot be asked just now. Nothing is promised: the action comes again.
+    Later,
+}
+
+/// What an action has as its consequence besides a new state: effects as data. The component only names them.
+#[derive(Debug, Clone)]
+#[expect(clippy::large_enum_variant, reason = "few of them live at once, and not for long")]
+#[non_exhaustive]
+pub enum Consequence {
+    /// An action on another object, exactly once.
+    Act(Call),
+    /// A new object on this kernel. If it is there already, nothing happens.
+    Create(Scenario),
+    /// The acting object is removed.
+    Remove,
+    /// The acting object gets an action later. A timer of the same name is replaced.
+    Timer {
+        /// Its name: unique for the object.
+        name: String,
+        /// In how many milliseconds, by the home's clock.
+        after_ms: u64,
+        /// What happens then.
+        then: Then,
+    },
+    /// A timer of the acting object ends without an action.
+    CancelTimer {
+        /// Its name.
+        name: String,
+    },
+    /// Whoever listens on this kernel is told, at most once.
+    Publish {
+        /// What happened.
+        name: String,
+        /// More about it: verbatim JSON.
+        data: Bytes,
+    },
+    /// Work outside, at least once: what comes of it comes back as an action.
+    Activity {
+        /// Which kind of work.
+        name: String,
+        /// With what: verbatim JSON.
+        arguments: Bytes,
+        /// What happens when it is done.
+        then: Then,
+    },
+}
+
+/// An action of one object on another one.
+#[derive(Debug, Clone)]
+pub struct Call {
+    /// On which.
+    pub key: ObjectKey,
+    /// Where its home is, as far as the caller knows.
+    pub at: Option<KernelId>,
+    /// What.
+    pub name: String,
+    /// With what: verbatim JSON.
+    pub arguments: Bytes,
+    /// The scenarios that it depends on.
+    pub given: Vec<Given>,
+    /// In how many milliseconds it is no longer wanted.
+    pub deadline_ms: Option<u64>,
+    /// The action of the caller that is told the outcome.
+    pub then: Option<Then>,
+}
+
+/// The action of an object that is told what came of its effect.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct Then {
+    /// Its name.
+    #[n(0)]
+    pub action: String,
+    /// What the object wants to be reminded of: verbatim JSON.
+    #[cbor(n(1), with = "once_model::wire::json_bytes")]
+    pub with: Bytes,
+}
+
+/// Work outside, for whoever does it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Work {
+    /// The object that wants it.
+    pub key: ObjectKey,
+    /// The effect's id: the same when it is asked for again.
+    pub id: Uuid,
+    /// Which kind.
+    pub name: String,
+    /// With what: verbatim JSON.
+    pub arguments: Bytes,
 }
 
 /// Runs short actions at once, before the group that they belong to is committed.

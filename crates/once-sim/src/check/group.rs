@@ -138,7 +138,11 @@ impl Checker {
                 Input::Arrived { peer, arrival, why } => {
                     arrived(&shadow, group, peer, arrival, *why, &mut said, allowed, cover)
                 }
-                Input::Timer(_) | Input::Link { .. } | Input::Disk { .. } | Input::Ran(_) => Ok(()),
+                Input::Timer(_)
+                | Input::Link { .. }
+                | Input::Disk { .. }
+                | Input::Ran(_)
+                | Input::Worked { .. } => Ok(()),
             };
             wrong.extend(result.err());
         }

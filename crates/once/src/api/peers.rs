@@ -9,7 +9,7 @@ use once_core::rights::{Grant, Right, Scope};
 use once_core::rows::PeerStatus;
 use once_core::store::{Read, Table};
 use once_core::waist::Command;
-use once_model::ids::KernelId;
+use once_model::ids::{KernelId, ObjectKey};
 use once_model::limits::INVITE_VALID_MS;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -134,7 +134,9 @@ pub(super) async fn dial(kernel: &Kernel, params: Dial) -> Result<Value, Error> 
 
 #[derive(Deserialize)]
 pub(super) struct Granted {
-    peer: String,
+    peer: Option<String>,
+    /// Instead of a peer: an object of a peer, or of this kernel, by its IOR.
+    to_object: Option<String>,
     right: String,
     object: Option<String>,
     component: Option<String>,
@@ -154,11 +156,21 @@ pub(super) async fn revoke(kernel: &Kernel, params: Granted) -> Result<Value, Er
 }
 
 fn meant(kernel: &Kernel, params: Granted) -> Result<Grant, Error> {
-    let (peer, _) = names::peer(kernel, &params.peer)?;
+    let (peer, to_object) = match (&params.peer, &params.to_object) {
+        (Some(peer), None) => (names::peer(kernel, peer)?.0, None),
+        (None, Some(ior)) => {
+            let (home, key) = grantee(kernel, ior)?;
+            (home, Some(key))
+        }
+        _ => return Err(Error::usage("a peer or an object, one of the two")),
+    };
     let rights = [Right::Share, Right::Read, Right::Act];
     let right = rights.into_iter().find(|right| right.name() == params.right).ok_or_else(|| {
         Error::usage(format!("'{}' is no right", params.right)).with_hint("share, read or act")
     })?;
+    if to_object.is_some() && right != Right::Act {
+        return Err(Error::usage("an object can be given the right to act, and no other"));
+    }
     if params.actions.is_some() && right != Right::Act {
         return Err(Error::usage("only the right to act can be given for single actions"));
     }
@@ -175,7 +187,25 @@ fn meant(kernel: &Kernel, params: Granted) -> Result<Grant, Error> {
         ));
     }
     let expires_ms = params.expires_s.map(|seconds| now_ms().saturating_add(seconds.saturating_mul(1000)));
-    Ok(Grant { scope, right, kernel: peer, expires_ms, actions })
+    Ok(Grant { scope, right, kernel: peer, object: to_object, expires_ms, actions })
+}
+
+/// An object that is given a right, and its home.
+fn grantee(kernel: &Kernel, name: &str) -> Result<(KernelId, ObjectKey), Error> {
+    let ior = names::ior(kernel, name)?;
+    let here = names::object(kernel, name).ok();
+    let key = match (&here, ior.uuid(), ior.line()) {
+        (Some(object), ..) => Some(object.key()),
+        (None, Some(uuid), Some(line)) => Some(ObjectKey { uuid, line }),
+        _ => None,
+    };
+    let home = here.and_then(|object| object.home()).or(ior.home());
+    match (home, key) {
+        (Some(home), Some(key)) if key.lineage().is_some() => Ok((home, key)),
+        _ => Err(Error::usage("an object that is given a right must have a lineage and a home").with_hint(
+            "name it by its whole IOR, as `once show` prints it at its home; `once claim` gives it both",
+        )),
+    }
 }
 
 pub(super) fn grants(kernel: &Kernel) -> Result<Value, Error> {
@@ -191,6 +221,9 @@ pub(super) fn grants(kernel: &Kernel) -> Result<Value, Error> {
             "peer": names::name_of(kernel, &grant.kernel), "kernel": grant.kernel.to_string(),
             "right": grant.right.name(), "expires_ms": grant.expires_ms,
         });
+        if let Some(object) = &grant.object {
+            shape["to_object"] = json!(names::key_text(object));
+        }
         let (scope, on) = match grant.scope {
             Scope::Kernel => ("all", None),
             Scope::Component(name) => ("component", Some(name)),

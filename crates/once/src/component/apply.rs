@@ -1,5 +1,6 @@
 //! One typed action on one scenario: read the state, act, and write back only what has changed.
 
+use super::Context;
 use bytes::Bytes;
 use once_core::waist::RunResult;
 use once_model::json;
@@ -12,6 +13,7 @@ use serde_json::{Map, Value};
 pub(super) fn apply<S, A, T, F>(
     scenario: &Scenario,
     arguments: &str,
+    context: &Context,
     act: impl FnOnce(&mut S, A) -> Result<T, F>,
 ) -> RunResult
 where
@@ -45,7 +47,7 @@ where
             Err(error) => return failed(&error.to_string()),
         },
     };
-    RunResult::Done { state, result: result.into() }
+    RunResult::Done { state, result: result.into(), consequences: context.take_effects() }
 }
 
 /// A failure of the component, for the caller.
@@ -88,7 +90,7 @@ mod tests {
 
     fn add(text: &str) -> RunResult {
         let scenario = Scenario::parse(text.to_owned()).unwrap();
-        apply(&scenario, "2", |state: &mut Known, by: i64| {
+        apply(&scenario, "2", &Context::sample(None), |state: &mut Known, by: i64| {
             state.count += by;
             if state.count > 100 { Err("too much") } else { Ok(state.count) }
         })
@@ -98,7 +100,7 @@ mod tests {
 
     #[test]
     fn only_what_changed_is_written() {
-        let RunResult::Done { state: Some(state), result } = add(TEXT) else { panic!("not done") };
+        let RunResult::Done { state: Some(state), result, .. } = add(TEXT) else { panic!("not done") };
         assert_eq!(result, "3");
         assert_eq!(state.bytes(), &TEXT.replace("\"count\" :1", "\"count\" :3"));
     }

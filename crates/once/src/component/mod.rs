@@ -18,6 +18,7 @@
 //! ```
 
 mod apply;
+mod context;
 mod record;
 mod registry;
 mod shipped;
@@ -28,24 +29,14 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 
 use once_core::waist::RunResult;
-use once_model::ids::{KernelId, Uuid};
 use once_model::scenario::Scenario;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+pub use context::{Called, Came, Context, EffectError, NotDone};
+pub use registry::Activity;
 pub(crate) use registry::Components;
 pub use shipped::{Counter, counter};
-
-/// What an action may know besides its state and its arguments. It is the same when a run that was lost is run again.
-#[derive(Debug, Clone)]
-pub struct Context {
-    /// The time at the object's home, in milliseconds since 1970.
-    pub now_ms: u64,
-    /// The action's id.
-    pub id: Uuid,
-    /// The kernel that asked.
-    pub origin: KernelId,
-}
 
 type Act = Arc<dyn Fn(&Scenario, &str, &Context) -> RunResult + Send + Sync>;
 
@@ -123,7 +114,33 @@ impl<S: Serialize + DeserializeOwned + 'static> Typed<S> {
         F: Serialize,
     {
         let run = move |scenario: &Scenario, arguments: &str, context: &Context| {
-            apply::apply(scenario, arguments, |state: &mut S, arguments: A| act(state, arguments, context))
+            apply::apply(scenario, arguments, context, |state: &mut S, arguments: A| {
+                act(state, arguments, context)
+            })
+        };
+        self.component.actions.insert(name.into(), Arc::new(run));
+        self
+    }
+
+    /// Teaches it an action that only its own effects take: it is told what came of them. Whoever else asks for it
+    /// fails.
+    pub fn answer<W, T, F>(
+        mut self,
+        name: impl Into<String>,
+        act: impl Fn(&mut S, Came<W>, &Context) -> Result<T, F> + Send + Sync + 'static,
+    ) -> Self
+    where
+        W: DeserializeOwned,
+        T: Serialize,
+        F: Serialize,
+    {
+        let run = move |scenario: &Scenario, arguments: &str, context: &Context| {
+            if context.answers.is_none() {
+                return apply::failed(&"only this object's own effects may ask for that");
+            }
+            apply::apply(scenario, arguments, context, |state: &mut S, came: Came<W>| {
+                act(state, came, context)
+            })
         };
         self.component.actions.insert(name.into(), Arc::new(run));
         self

@@ -43,7 +43,7 @@ pub(super) fn run(scenario: &Scenario, action: &str, arguments: &str) -> RunResu
             match json::get(scenario.editable(), &at) {
                 Ok(found) => {
                     let result = found.unwrap_or("null").as_bytes().to_vec().into();
-                    RunResult::Done { state: None, result }
+                    RunResult::Done { state: None, result, consequences: Vec::new() }
                 }
                 Err(error) => failed(&error.to_string()),
             }
@@ -54,7 +54,7 @@ pub(super) fn run(scenario: &Scenario, action: &str, arguments: &str) -> RunResu
 
 fn edited(edited: Result<Scenario, EditError>) -> RunResult {
     match edited {
-        Ok(state) => RunResult::Done { state: Some(state), result: "null".into() },
+        Ok(state) => RunResult::Done { state: Some(state), result: "null".into(), consequences: Vec::new() },
         Err(error) => failed(&error.to_string()),
     }
 }

@@ -1,11 +1,19 @@
 //! The components that a kernel has, and running them.
 
 use std::collections::BTreeMap;
+use std::fmt;
+use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::sync::Arc;
 
-use once_core::waist::{Run, RunResult, Runner};
+use bytes::Bytes;
+use once_core::waist::{Run, RunResult, Runner, Work};
+use once_model::ids::{ObjectKey, Uuid};
 use once_model::scenario::Scenario;
 use once_model::wire::Code;
+
+use serde_json::Value;
 
 use super::apply::failed;
 use super::{Component, Context, counter, record};
@@ -13,13 +21,39 @@ use super::{Component, Context, counter, record};
 /// A scenario larger than this is not read on the engine's thread, in bytes: a step takes less than a millisecond.
 const AT_ONCE_MAX_BYTES: usize = 64 * 1024;
 
-/// What a kernel can run.
+/// Work outside that an object wants ([`Context::activity`]).
 #[derive(Debug, Clone)]
-pub(crate) struct Components(BTreeMap<String, Component>);
+pub struct Activity {
+    /// The same whenever this work is asked for again: whoever does it can tell that it was done.
+    pub id: Uuid,
+    /// The object that wants it.
+    pub object: ObjectKey,
+    /// Which kind of work.
+    pub name: String,
+    /// With what.
+    pub arguments: Value,
+}
+
+/// Does work outside.
+pub(crate) type Worker =
+    Arc<dyn Fn(Activity) -> Pin<Box<dyn Future<Output = Result<Value, Value>> + Send>> + Send + Sync>;
+
+/// What a kernel can run.
+#[derive(Clone)]
+pub(crate) struct Components {
+    known: BTreeMap<String, Component>,
+    workers: BTreeMap<String, Worker>,
+}
+
+impl fmt::Debug for Components {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.known.keys()).entries(self.workers.keys()).finish()
+    }
+}
 
 impl Default for Components {
     fn default() -> Self {
-        let mut components = Self(BTreeMap::new());
+        let mut components = Self { known: BTreeMap::new(), workers: BTreeMap::new() };
         components.add(counter());
         components
     }
@@ -28,7 +62,25 @@ impl Default for Components {
 impl Components {
     /// Adds one, or takes the place of another of that name.
     pub fn add(&mut self, component: Component) {
-        self.0.insert(component.name().to_owned(), component);
+        self.known.insert(component.name().to_owned(), component);
+    }
+
+    /// Adds someone who does work outside.
+    pub fn add_worker(&mut self, name: String, worker: Worker) {
+        self.workers.insert(name, worker);
+    }
+
+    /// Has work done; nothing if nobody here does such work. Work that panics has failed.
+    pub async fn work(&self, work: Work) -> Option<Result<Bytes, Bytes>> {
+        let worker = Arc::clone(self.workers.get(&work.name)?);
+        let arguments = serde_json::from_slice(&work.arguments).unwrap_or_default();
+        let activity = Activity { id: work.id, object: work.key, name: work.name, arguments };
+        let json = |value: &Value| Bytes::from(value.to_string());
+        Some(match tokio::spawn(worker(activity)).await {
+            Ok(Ok(result)) => Ok(json(&result)),
+            Ok(Err(reason)) => Err(json(&reason)),
+            Err(_) => Err(json(&Value::from("the work outside panicked"))),
+        })
     }
 
     /// Runs an action, however long it takes. A component that panics has failed.
@@ -44,8 +96,8 @@ impl Components {
         let Ok(arguments) = std::str::from_utf8(&run.action.arguments) else {
             return RunResult::Refused(Code::Invalid);
         };
-        let context = Context { now_ms: run.now_ms, id: run.action.id, origin: run.origin };
-        match self.0.get(&run.header.component) {
+        let context = Context::new(run);
+        match self.known.get(&run.header.component) {
             Some(component) => component
                 .run(&scenario, &run.action.name, arguments, &context)
                 .unwrap_or(RunResult::Refused(Code::NoComponent)),

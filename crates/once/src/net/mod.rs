@@ -4,6 +4,7 @@ mod endpoint;
 mod exchange;
 mod frames;
 mod outgoing;
+mod receipts;
 mod session;
 mod strangers;
 mod streams;
@@ -13,6 +14,7 @@ pub(crate) use endpoint::{Listen, accept, bind};
 pub(crate) use exchange::initiate;
 pub use exchange::{Progress, Report};
 pub(crate) use outgoing::Outgoing;
+pub(crate) use receipts::receipt;
 pub(crate) use session::Session;
 pub(crate) use streams::pull;
 pub use ticket::Ticket;
@@ -24,7 +26,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use iroh::{Endpoint, EndpointAddr, RelayUrl};
-use once_core::waist::{ConnId, Event, Input, LinkEvent, Run, Timer};
+use once_core::waist::{ConnId, Event, Input, LinkEvent, Run, Timer, Work};
 use once_model::certificate::Chain;
 use once_model::header::Header;
 use once_model::ids::KernelId;
@@ -238,6 +240,11 @@ impl Network for Handle {
         self.0.runtime.spawn_blocking(move || engine::run_whole(&shared, &run));
     }
 
+    fn work(&self, work: Work) {
+        let shared = Arc::clone(&self.0.shared);
+        self.0.runtime.spawn(async move { engine::work_outside(&shared, work).await });
+    }
+
     fn timer(&self, after: Duration, timer: Timer) {
         // A timer that is running does not keep a stopped kernel's socket open.
         let mail = self.0.shared.mail.downgrade();
@@ -286,6 +293,8 @@ impl Network for Offline {
         std::thread::spawn(move || engine::run_whole(&shared, &run));
     }
 
+    // Work outside waits for a kernel that is up.
+    fn work(&self, _: Work) {}
     fn dial(&self, _: KernelId, _: Vec<String>) {}
     fn pull(&self, _: KernelId, _: ConnId, _: Header, _: Option<Chain>) {}
     fn timer(&self, after: Duration, timer: Timer) {

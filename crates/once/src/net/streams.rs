@@ -13,7 +13,7 @@ use once_model::limits::{SCENARIO_MAX_BYTES, WINDOW_MAX_SHARES};
 use once_model::wire::{Absent, Code, Frame, Parcel, Pull, ShareAnswer, Shared};
 
 use super::frames::{self, FrameReader, NetError};
-use super::{Net, Session, exchange, lock};
+use super::{Net, Session, exchange, lock, receipts};
 use crate::engine::now_ms;
 
 /// How often a broken pull goes on where it broke, on the same connection.
@@ -64,9 +64,20 @@ async fn serve_one(
             };
             exchange::respond(net, session, &mut send, &mut reader, payload).await?;
         }
+        Frame::ReceiptOf(of) => {
+            let found = receipts::made_for(&net.shared, &peer, &of).unwrap_or_else(|error| {
+                tracing::error!(%error, "a receipt could not be made");
+                None
+            });
+            let answer = match found {
+                Some(receipt) => Frame::Receipt(Box::new(receipt)),
+                None => Frame::Absent(Absent { call: 0, code: Code::Denied }),
+            };
+            frames::send(&mut send, &answer).await?;
+        }
         _ => {
             let _ = send.reset(VarInt::from_u32(super::session::close_code(Code::Invalid)));
-            return Err(NetError::Unexpected("a stream begins with pull or reconcile"));
+            return Err(NetError::Unexpected("a stream begins with pull, reconcile or receipt-of"));
         }
     }
     let _ = send.finish();

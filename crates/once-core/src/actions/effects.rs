@@ -1,0 +1,296 @@
+//! What follows from an action besides the new state of its object, and how an object is told what came of that.
+
+use once_model::action::{Action, Outcome, answer_id, effect_id};
+use once_model::ids::{KernelId, ObjectKey, Uuid};
+use once_model::json;
+use once_model::limits::{
+    ARGUMENTS_MAX_BYTES, EFFECTS_MAX, GIVEN_MAX, NAME_MAX_BYTES, QUEUE_MAX_ROWS, REMINDER_MAX_BYTES,
+};
+use once_model::wire::Code;
+
+use super::origin::{enqueue, lane_for, sending};
+use super::rows::{ActivityRow, CallRow, QueueRow, activity_key};
+use super::send;
+use crate::content;
+use crate::refusal::Failure;
+use crate::step::Step;
+use crate::store::{Read, StoreError, Table, scan_prefix};
+use crate::timers;
+use crate::txn;
+use crate::waist::{Call, Consequence, Effect, Event, Then, Work};
+
+/// Whether the consequences of an action can be carried out, looked at before anything of it is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Fit {
+    Yes,
+    /// Not now: a lane is full. The action has not run.
+    Busy,
+    /// Never: the component asks for what no kernel takes.
+    Never(Code),
+}
+
+pub(super) fn fit(s: &Step<'_, '_>, wanted: &[Consequence]) -> Result<Fit, StoreError> {
+    if wanted.len() > EFFECTS_MAX {
+        return Ok(Fit::Never(Code::TooLarge));
+    }
+    for consequence in wanted {
+        if let Err(code) = well_formed(consequence) {
+            return Ok(Fit::Never(code));
+        }
+        let Consequence::Act(call) = consequence else { continue };
+        match lane_for(s, call.key, call.at) {
+            Ok((key, home)) => {
+                let waiting = sending(s, &home, &key)?.map_or(0, |lane| lane.last + 1 - lane.floor);
+                // The answers to calls need no room of their own here: each takes the place of its call.
+                if waiting + EFFECTS_MAX as u64 > QUEUE_MAX_ROWS || mutant!(FullOutbox) {
+                    return Ok(Fit::Busy);
+                }
+            }
+            Err(Failure::Refused(_)) => {}
+            Err(Failure::Store(error)) => return Err(error),
+        }
+    }
+    Ok(Fit::Yes)
+}
+
+fn well_formed(consequence: &Consequence) -> Result<(), Code> {
+    let name = |name: &str| match name.len() {
+        0 => Err(Code::Invalid),
+        1..=NAME_MAX_BYTES => Ok(()),
+        _ => Err(Code::TooLarge),
+    };
+    let value = |value: &[u8], most: usize| match value.len() > most {
+        true => Err(Code::TooLarge),
+        false => json::validate(value).map(drop).map_err(|_| Code::Invalid),
+    };
+    let then = |then: &Then| name(&then.action).and(value(&then.with, REMINDER_MAX_BYTES));
+    match consequence {
+        Consequence::Act(call) => {
+            name(&call.name)?;
+            value(&call.arguments, ARGUMENTS_MAX_BYTES)?;
+            call.then.as_ref().map_or(Ok(()), then)?;
+            if call.given.len() > GIVEN_MAX { Err(Code::TooLarge) } else { Ok(()) }
+        }
+        Consequence::Timer { name: called, then: what, .. } => name(called).and(then(what)),
+        Consequence::Activity { name: called, arguments, then: what } => {
+            name(called)?;
+            value(arguments, ARGUMENTS_MAX_BYTES)?;
+            then(what)
+        }
+        Consequence::Publish { name: called, data } => {
+            name(called)?;
+            value(data, ARGUMENTS_MAX_BYTES)
+        }
+        Consequence::CancelTimer { name: called } => name(called),
+        Consequence::Create(_) | Consequence::Remove => Ok(()),
+    }
+}
+
+/// Carries out what follows from an action of `object`, in the transaction of the action.
+pub(super) fn carry_out(
+    s: &mut Step<'_, '_>,
+    object: ObjectKey,
+    (origin, cause): (&KernelId, &Uuid),
+    wanted: Vec<Consequence>,
+) -> Result<(), StoreError> {
+    let mut removed = false;
+    for (index, consequence) in (0..).zip(wanted) {
+        let id = effect_id(origin, cause, index);
+        match consequence {
+            Consequence::Act(call) => act(s, object, id, call)?,
+            // The same id made it already, or somebody removed it since: both are fine.
+            Consequence::Create(scenario) => match content::create(s, &scenario) {
+                Ok(_) | Err(Failure::Refused(_)) => {}
+                Err(Failure::Store(error)) => return Err(error),
+            },
+            Consequence::Remove => removed = true,
+            Consequence::Timer { name, after_ms, then } => {
+                timers::set(s, &object, id, name, after_ms, then)?;
+            }
+            Consequence::CancelTimer { name } => timers::cancel(s, &object, &name)?,
+            Consequence::Publish { name, data } => {
+                s.out.push(Effect::Event(Event::Published { key: object, name, data }));
+            }
+            Consequence::Activity { name, arguments, then } => {
+                let since_ms = s.ctx.now_ms;
+                let row = ActivityRow { name: name.clone(), arguments: arguments.clone(), then, since_ms };
+                s.txn.put(Table::Activity, &activity_key(&object, &id), &row);
+                s.out.push(Effect::Work(Box::new(Work { key: object, id, name, arguments })));
+            }
+        }
+    }
+    if removed {
+        match content::remove(s, &object) {
+            Ok(_) | Err(Failure::Refused(_)) => {}
+            Err(Failure::Store(error)) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
+/// An object acts on another one.
+fn act(s: &mut Step<'_, '_>, object: ObjectKey, id: Uuid, call: Call) -> Result<(), StoreError> {
+    let Call { key, at, name, arguments, given, deadline_ms, then } = call;
+    let (key, home) = match lane_for(s, key, at) {
+        Ok(lane) => lane,
+        Err(Failure::Refused(refusal)) => {
+            // It never leaves: whoever waits for it is told so.
+            return match then {
+                Some(then) => tell(s, object, id, &then, &Came::Outcome(Outcome::Refused(refusal.code()))),
+                None => Ok(()),
+            };
+        }
+        Err(Failure::Store(error)) => return Err(error),
+    };
+    let action = Action { id, name, arguments, given, acting: Some(object), answers: None };
+    let now_ms = s.ctx.now_ms;
+    let row = QueueRow {
+        action,
+        since_ms: now_ms,
+        deadline_ms: deadline_ms.map(|after_ms| now_ms.saturating_add(after_ms)),
+        void: None,
+        call: then.map(|then| CallRow { object, then }),
+    };
+    let place = enqueue(s, home, key, row)?;
+    send::owe_later(s, home, place)
+}
+
+/// What became of an effect.
+pub(crate) enum Came {
+    /// The action on another object, or the work outside, ended so.
+    Outcome(Outcome),
+    /// The timer is due.
+    Due,
+}
+
+/// Tells an object what came of its effect `id`: as an action on it, by the right of what it asked for.
+pub(crate) fn tell(
+    s: &mut Step<'_, '_>,
+    object: ObjectKey,
+    id: Uuid,
+    then: &Then,
+    came: &Came,
+) -> Result<(), StoreError> {
+    let object = content::current_key(s, &object)?;
+    let action = Action {
+        id: answer_id(&id),
+        name: then.action.clone(),
+        arguments: arguments(&id, came, &then.with).into(),
+        given: Vec::new(),
+        acting: None,
+        answers: Some(id),
+    };
+    let row = QueueRow { action, since_ms: s.ctx.now_ms, deadline_ms: None, void: None, call: None };
+    let me = s.ctx.me;
+    let place = enqueue(s, me, object, row)?;
+    send::owe_later(s, me, place)
+}
+
+/// `{"effect":…,"status":…,"result"|"reason"|"code":…,"with":…}`, the JSON of others verbatim inside.
+fn arguments(id: &Uuid, came: &Came, with: &[u8]) -> Vec<u8> {
+    let (word, detail): (&str, Option<(&str, Vec<u8>)>) = match came {
+        Came::Due => ("due", None),
+        Came::Outcome(outcome) => (
+            outcome.word(),
+            Some(match outcome {
+                Outcome::Done(result) => ("result", verbatim(result)),
+                Outcome::Failed(reason) => ("reason", verbatim(reason)),
+                Outcome::Refused(code) => ("code", format!("\"{}\"", code.name()).into_bytes()),
+            }),
+        ),
+    };
+    let mut text = format!("{{\"effect\":\"{id}\",\"status\":\"{word}\"").into_bytes();
+    if let Some((name, value)) = detail {
+        text.extend_from_slice(format!(",\"{name}\":").as_bytes());
+        text.extend_from_slice(&value);
+    }
+    text.extend_from_slice(b",\"with\":");
+    text.extend_from_slice(&verbatim(with));
+    text.push(b'}');
+    text
+}
+
+/// JSON as it is. What another kernel calls JSON may be none, or more than an answer has room for.
+fn verbatim(json: &[u8]) -> Vec<u8> {
+    let fits = json.len() <= ARGUMENTS_MAX_BYTES && json::validate(json).is_ok();
+    if fits { json.to_vec() } else { b"null".to_vec() }
+}
+
+/// Work outside came to its end.
+pub(crate) fn worked(
+    s: &mut Step<'_, '_>,
+    object: ObjectKey,
+    id: Uuid,
+    result: Result<bytes::Bytes, bytes::Bytes>,
+) -> Result<(), StoreError> {
+    let place = activity_key(&object, &id);
+    let Some(row) = txn::get::<ActivityRow>(s.txn, Table::Activity, &place)? else { return Ok(()) };
+    s.txn.delete(Table::Activity, &place);
+    let outcome = result.map_or_else(Outcome::Failed, Outcome::Done);
+    tell(s, object, id, &row.then, &Came::Outcome(outcome))
+}
+
+/// At start: what has not come to its end is asked for again.
+pub(super) fn resume(s: &mut Step<'_, '_>) -> Result<(), StoreError> {
+    for work in works(s.txn)? {
+        s.out.push(Effect::Work(Box::new(work)));
+    }
+    Ok(())
+}
+
+/// The work outside that is not done yet.
+///
+/// # Errors
+/// When the store cannot be read.
+pub fn works(rows: &dyn Read) -> Result<Vec<Work>, StoreError> {
+    let mut found = Vec::new();
+    scan_prefix(rows, Table::Activity, &[], &mut |key, value| {
+        found.push((key.to_vec(), value));
+        std::ops::ControlFlow::Continue(())
+    })?;
+    let mut works = Vec::with_capacity(found.len());
+    for (place, value) in found {
+        let row: ActivityRow = txn::decode(Table::Activity, &value)?;
+        let Some((key, id)) = place.split_at_checked(ObjectKey::ROW_LEN) else { continue };
+        if let (Some(key), Ok(id)) = (ObjectKey::from_row(key), Uuid::from_slice(id)) {
+            works.push(Work { key, id, name: row.name, arguments: row.arguments });
+        }
+    }
+    Ok(works)
+}
+
+/// An object is gone: its timers and its work outside go with it.
+pub(crate) fn forget(s: &mut Step<'_, '_>, key: &ObjectKey) -> Result<(), StoreError> {
+    let mut found = Vec::new();
+    scan_prefix(s.txn, Table::Activity, &key.to_row(), &mut |row, _| {
+        found.push(row.to_vec());
+        std::ops::ControlFlow::Continue(())
+    })?;
+    for row in found {
+        s.txn.delete(Table::Activity, &row);
+    }
+    timers::forget(s, key)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_is_one_json_value_whatever_the_other_side_said() {
+        let id = Uuid::from_u128(7);
+        let said = |outcome| {
+            let text = arguments(&id, &Came::Outcome(outcome), b"{\"step\":1}");
+            json::validate(&text).unwrap();
+            String::from_utf8(text).unwrap()
+        };
+        assert_eq!(
+            said(Outcome::Done("[1.0e2]".into())),
+            format!(r#"{{"effect":"{id}","status":"done","result":[1.0e2],"with":{{"step":1}}}}"#)
+        );
+        assert!(said(Outcome::Failed("}{".into())).contains(r#""reason":null"#));
+        assert!(said(Outcome::Refused(Code::Lacking)).contains(r#""code":"lacking""#));
+        let due = arguments(&id, &Came::Due, b"null");
+        assert_eq!(due, format!(r#"{{"effect":"{id}","status":"due","with":null}}"#).into_bytes());
+    }
+}

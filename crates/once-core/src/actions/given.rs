@@ -1,0 +1,186 @@
+//! The scenarios that an action depends on: the home asks the origin for those it lacks, and only these travel. The
+//! lane waits for them in memory, for a while; nothing outside the lane does.
+
+use std::collections::VecDeque;
+
+use bytes::Bytes;
+use once_model::action::{Given, Need};
+use once_model::ids::{Hash, KernelId, ObjectKey};
+use once_model::limits::{GIVEN_WAIT_MS, LACKING_MAX};
+use once_model::wire::{Code, Frame};
+
+use super::home::{self, Come};
+use super::rows::{Origin, QueueRow, queue_key};
+use crate::content;
+use crate::outbox::{self, Debt};
+use crate::rights;
+use crate::rows;
+use crate::step::Step;
+use crate::store::{Read, StoreError, Table};
+use crate::txn;
+use crate::waist::{Effect, Timer};
+
+/// A lane whose next action waits for scenarios.
+#[derive(Debug)]
+pub(crate) struct Lacking {
+    come: Come,
+    lacks: Vec<Given>,
+    until_ms: u64,
+    waiting: VecDeque<Come>,
+}
+
+pub(crate) type Lane = (Origin, ObjectKey);
+
+/// What an action depends on and the origin has not shown yet. What is here already counts if the origin may read it: to
+/// know a hash is not to have the bytes.
+pub(super) fn lacks(s: &Step<'_, '_>, come: &Come) -> Result<Vec<Given>, StoreError> {
+    let mut lacks = Vec::new();
+    for given in &come.act.action.given {
+        let key = content::current_key(s, &given.key)?;
+        let head = rows::head(s.txn, &key)?.filter(|head| head.header.content == given.content);
+        let origin = &come.origin.kernel;
+        let shown = match head {
+            Some(head) if !head.header.tombstone => {
+                *origin == s.ctx.me
+                    || head.from == Some(*origin)
+                    || rights::may_read(s.txn, origin, &head, s.ctx.now_ms)?
+            }
+            _ => false,
+        };
+        if !shown || mutant!(GivenIsNever) {
+            lacks.push(*given);
+        }
+    }
+    Ok(lacks)
+}
+
+/// The bytes of all that an action depends on; nothing if one of them is not here.
+pub(super) fn bodies(s: &Step<'_, '_>, given: &[Given]) -> Result<Option<Vec<Bytes>>, StoreError> {
+    let mut bodies = Vec::with_capacity(given.len());
+    for given in given {
+        let key = content::current_key(s, &given.key)?;
+        let place = [key.to_row().as_slice(), given.content.as_bytes()].concat();
+        match s.txn.get(Table::Body, &place)? {
+            Some(body) => bodies.push(body),
+            None => return Ok(None),
+        }
+    }
+    Ok(Some(bodies))
+}
+
+/// Holds an action, and with it its lane, until the origin has shared what it depends on.
+pub(super) fn hold(s: &mut Step<'_, '_>, come: Come, lacks: Vec<Given>) -> Result<(), StoreError> {
+    if s.engine.lacking.len() >= LACKING_MAX {
+        // Nothing is promised: it comes again.
+        return Ok(());
+    }
+    let need = Need { key: come.act.key, sequence: come.act.sequence, lacks: lacks.clone() };
+    let (lane, peer) = ((come.origin, come.act.key), come.origin.kernel);
+    let until_ms = s.ctx.now_ms.saturating_add(GIVEN_WAIT_MS);
+    s.engine.lacking.insert(lane, Lacking { come, lacks, until_ms, waiting: VecDeque::new() });
+    if let Some(conn) = s.up(&peer) {
+        s.out.send(peer, conn, Frame::Need(need));
+    }
+    set_timer(s);
+    Ok(())
+}
+
+fn set_timer(s: &mut Step<'_, '_>) {
+    if !s.engine.lacking.is_empty() && !std::mem::replace(&mut s.engine.given_set, true) {
+        s.out.push(Effect::Timer { after_ms: GIVEN_WAIT_MS, timer: Timer::Given });
+    }
+}
+
+/// What becomes of an action whose lane may be waiting.
+pub(super) enum Turn {
+    /// It is its turn, and afterwards that of those.
+    Now(Come, VecDeque<Come>),
+    /// It waits, or was dropped.
+    Later,
+}
+
+/// An action came: if its lane waits for scenarios, it waits behind.
+pub(super) fn turn(s: &mut Step<'_, '_>, come: Come) -> Turn {
+    let lane = (come.origin, come.act.key);
+    let Some(held) = s.engine.lacking.get_mut(&lane) else { return Turn::Now(come, VecDeque::new()) };
+    if !held.come.is_same(&come) {
+        home::line_up(&mut held.waiting, come);
+        return Turn::Later;
+    }
+    if come.act.void.is_some() {
+        // Taken back: it need not wait.
+        let behind = s.engine.lacking.remove(&lane).map(|held| held.waiting);
+        return Turn::Now(come, behind.unwrap_or_default());
+    }
+    // It was sent again: on a new connection the origin may not have heard what is needed.
+    let need = Need { key: come.act.key, sequence: come.act.sequence, lacks: held.lacks.clone() };
+    if let Some(conn) = s.up(&come.origin.kernel) {
+        s.out.send(come.origin.kernel, conn, Frame::Need(need));
+    }
+    Turn::Later
+}
+
+/// A scenario came from a peer: lanes of it that wait for this go on.
+pub(crate) fn came(
+    s: &mut Step<'_, '_>,
+    peer: KernelId,
+    key: &ObjectKey,
+    content: &Hash,
+) -> Result<(), StoreError> {
+    let mut ready = Vec::new();
+    for (lane, held) in &mut s.engine.lacking {
+        if lane.0.kernel == peer {
+            held.lacks.retain(|given| given.key.uuid != key.uuid || given.content != *content);
+            if held.lacks.is_empty() {
+                ready.push(*lane);
+            }
+        }
+    }
+    for lane in ready {
+        if let Some(Lacking { mut come, waiting, .. }) = s.engine.lacking.remove(&lane) {
+            come.shown = true;
+            home::arrived(s, come)?;
+            for come in waiting {
+                home::arrived(s, come)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The timer came: what has waited too long is refused, and its lane goes on.
+pub(crate) fn late(s: &mut Step<'_, '_>) -> Result<(), StoreError> {
+    s.engine.given_set = false;
+    let now_ms = s.ctx.now_ms;
+    // A clock that was set back makes them wait for the whole time once more at most.
+    let is_late = |held: &Lacking| now_ms >= held.until_ms || held.until_ms - now_ms > GIVEN_WAIT_MS;
+    let lanes: Vec<Lane> =
+        s.engine.lacking.iter().filter(|(_, held)| is_late(held)).map(|(lane, _)| *lane).collect();
+    for lane in lanes {
+        if let Some(Lacking { come, waiting, .. }) = s.engine.lacking.remove(&lane) {
+            home::refuse_recorded(s, &come, Code::Lacking)?;
+            for come in waiting {
+                home::arrived(s, come)?;
+            }
+        }
+    }
+    set_timer(s);
+    Ok(())
+}
+
+/// The origin's side: the home needs scenarios of an action that waits for its outcome there. What the action does not
+/// name, nobody gets.
+pub(crate) fn need(s: &mut Step<'_, '_>, home: KernelId, need: &Need) -> Result<(), StoreError> {
+    let place = queue_key(&home, &need.key, need.sequence);
+    let Some(row) = txn::get::<QueueRow>(s.txn, Table::Queue, &place)? else { return Ok(()) };
+    for given in need.lacks.iter().filter(|given| row.action.given.contains(given)) {
+        let key = content::current_key(s, &given.key)?;
+        let head = rows::head(s.txn, &key)?;
+        // Another revision would not help: the action names this one.
+        if let Some(head) = head.filter(|head| head.header.content == given.content && !head.header.tombstone)
+        {
+            outbox::owe(s, home, &head, Debt::Promised)?;
+        }
+    }
+    Ok(())
+}

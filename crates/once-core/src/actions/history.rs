@@ -1,0 +1,154 @@
+//! The history of an object: its ledger rows of all lanes, each with the hash of the one before it. The newest place
+//! stands in the row of the lane that made it, so that an action writes no row more for it.
+
+use std::ops::ControlFlow;
+
+use once_model::action::Outcome;
+use once_model::certificate::Chain;
+use once_model::ids::{Hash, Incarnation, KernelId, Line, ObjectKey};
+use once_model::receipt::{Entry, Receipt, ReceiptOf};
+use once_model::sign::KernelKey;
+
+use super::rows::{LaneRow, LedgerRow, Origin, Tip, lane_key, lane_origin, ledger_key};
+use crate::rows;
+use crate::step::Step;
+use crate::store::{Read, StoreError, Table, scan_prefix};
+use crate::txn;
+
+/// Objects whose newest place is remembered; of all others it is looked up.
+const TIPS_MAX: usize = 65_536;
+
+/// Nothing was recorded yet.
+const NOTHING: Tip = Tip { number: 0, hash: Hash::from_bytes([0; 32]) };
+
+/// The newest place in an object's history.
+pub(super) fn tip(s: &mut Step<'_, '_>, key: &ObjectKey) -> Result<Tip, StoreError> {
+    if let Some(tip) = s.engine.tips.get(key) {
+        return Ok(*tip);
+    }
+    let mut newest = NOTHING;
+    for name in names(s.txn, key)? {
+        let mut failed = None;
+        scan_prefix(s.txn, Table::Lane, &name.to_row(), &mut |_, value| {
+            match txn::decode::<LaneRow>(Table::Lane, &value) {
+                Ok(lane) => newest = newest.max(lane.tip.unwrap_or(NOTHING)),
+                Err(error) => failed = Some(error),
+            }
+            if failed.is_some() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        })?;
+        if let Some(error) = failed {
+            return Err(error);
+        }
+    }
+    Ok(newest)
+}
+
+/// A row was added. Returns what the lane is to remember.
+pub(super) fn grow(
+    s: &mut Step<'_, '_>,
+    before: &ObjectKey,
+    row: &LedgerRow,
+    lane: &ObjectKey,
+    origin: &Origin,
+    sequence: u64,
+) -> Option<Tip> {
+    let entry = row.entry(lane, origin, sequence)?;
+    let tip = Tip { number: entry.number, hash: entry.hash() };
+    if *before != entry.object {
+        s.engine.tips.remove(before);
+    }
+    if s.engine.tips.len() >= TIPS_MAX {
+        s.engine.tips.clear();
+    }
+    s.engine.tips.insert(entry.object, tip);
+    Some(tip)
+}
+
+/// The names under which an object may have lanes: its own, and that of the unclaimed copy that it began as.
+fn names(read: &dyn Read, key: &ObjectKey) -> Result<Vec<ObjectKey>, StoreError> {
+    let mut names = vec![*key];
+    if let Some(lineage) = key.lineage()
+        && let Some(chain) = txn::get::<Chain>(read, Table::Chain, lineage.as_bytes())?
+    {
+        let content = chain.genesis.content;
+        let place = rows::content_key(&key.uuid, &content);
+        if txn::get(read, Table::Genesis, &place)? == Some(lineage) {
+            names.push(ObjectKey { uuid: key.uuid, line: Line::Unclaimed(content) });
+        }
+    }
+    Ok(names)
+}
+
+/// A recorded action of an object, as it is listed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Recorded {
+    /// Its place in the object's history.
+    pub entry: Entry,
+    /// When, by the home's clock, in milliseconds since 1970.
+    pub at_ms: u64,
+    /// What came of it, while that is kept.
+    pub outcome: Option<Outcome>,
+}
+
+/// What was recorded of an object here, oldest first, as far as it is kept.
+///
+/// # Errors
+/// When the store cannot be read, or a row is damaged.
+pub fn history(read: &dyn Read, key: &ObjectKey) -> Result<Vec<Recorded>, StoreError> {
+    let mut found = Vec::new();
+    for name in names(read, key)? {
+        let mut failed = None;
+        scan_prefix(read, Table::Ledger, &name.to_row(), &mut |place, value| {
+            match txn::decode::<LedgerRow>(Table::Ledger, &value) {
+                Ok(row) => found.extend(recorded(place, row)),
+                Err(error) => failed = Some(error),
+            }
+            if failed.is_some() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        })?;
+        if let Some(error) = failed {
+            return Err(error);
+        }
+    }
+    found.sort_by_key(|recorded: &Recorded| recorded.entry.number);
+    Ok(found)
+}
+
+fn recorded(place: &[u8], row: LedgerRow) -> Option<Recorded> {
+    let (lane, origin, rest) = lane_origin(place)?;
+    let sequence = u64::from_be_bytes(rest.try_into().ok()?);
+    Some(Recorded { entry: row.entry(&lane, &origin, sequence)?, at_ms: row.at_ms, outcome: row.outcome })
+}
+
+/// The first place in a history whose link to the one before it does not hold. Where places between are no longer
+/// kept, nothing can be said.
+#[must_use]
+pub fn broken_link(history: &[Recorded]) -> Option<u64> {
+    history.windows(2).find_map(|pair| {
+        let [earlier, later] = pair else { return None };
+        let follows = earlier.entry.number.checked_add(1) == Some(later.entry.number);
+        let same = earlier.entry.number == later.entry.number;
+        (same || follows && later.entry.previous != earlier.entry.hash()).then_some(later.entry.number)
+    })
+}
+
+/// A receipt for the kernel that sent an action, made by the object's home. `None` if it recorded no such action.
+///
+/// # Errors
+/// When the store cannot be read.
+pub fn receipt(
+    read: &dyn Read,
+    key: &KernelKey,
+    (kernel, incarnation): (KernelId, Incarnation),
+    of: &ReceiptOf,
+) -> Result<Option<Receipt>, StoreError> {
+    let place = ledger_key(&lane_key(&of.key, &Origin { kernel, incarnation }), of.sequence);
+    let Some(row) = txn::get::<LedgerRow>(read, Table::Ledger, &place)? else { return Ok(None) };
+    let Some(recorded) = recorded(&place, row).filter(|found| found.entry.id == of.id) else {
+        return Ok(None);
+    };
+    let chain = match recorded.entry.object.lineage() {
+        Some(lineage) => txn::get(read, Table::Chain, lineage.as_bytes())?,
+        None => None,
+    };
+    Ok(Some(Receipt::sign(recorded.entry, recorded.outcome, recorded.at_ms, chain, key)))
+}

@@ -1,0 +1,172 @@
+//! Receipts: what a home says, with its signature, of an action that it recorded. Whoever has the home's key can check
+//! one, years later and without a network.
+
+use minicbor::{Decode, Encode};
+
+use crate::action::Outcome;
+use crate::certificate::Chain;
+use crate::hash::record_hash;
+use crate::ids::{Hash, Incarnation, KernelId, ObjectKey, Uuid};
+use crate::sign::{KernelKey, Purpose, Signature};
+
+/// One place in an object's history: an action that was recorded, and its hash over all before it.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct Entry {
+    /// The object, as it was called after the action.
+    #[n(0)]
+    pub object: ObjectKey,
+    /// Counts the object's recorded actions, from 1.
+    #[n(1)]
+    pub number: u64,
+    /// [`Self::hash`] of the entry before; zeros for the first.
+    #[n(2)]
+    pub previous: Hash,
+    /// The kernel that first accepted the action.
+    #[n(3)]
+    pub origin: KernelId,
+    /// That kernel's incarnation.
+    #[n(4)]
+    pub incarnation: Incarnation,
+    /// The action's place in its lane.
+    #[n(5)]
+    pub sequence: u64,
+    /// The action's id.
+    #[cbor(n(6), with = "crate::wire::uuid_bytes")]
+    pub id: Uuid,
+    /// [`crate::action::Action::hash`].
+    #[n(7)]
+    pub action: Hash,
+    /// [`Outcome::hash`].
+    #[n(8)]
+    pub outcome: Hash,
+    /// [`crate::header::Header::id`] of the object before the action.
+    #[n(9)]
+    pub before: Hash,
+    /// The same after it; equal if it changed nothing.
+    #[n(10)]
+    pub after: Hash,
+}
+
+impl Entry {
+    /// Context of [`Self::hash`].
+    pub const CONTEXT: &'static str = "once/1 ledger entry";
+
+    /// The hash of this entry, and through [`Self::previous`] of all before it.
+    #[must_use]
+    pub fn hash(&self) -> Hash {
+        record_hash(Self::CONTEXT, &crate::wire::to_cbor(self))
+    }
+}
+
+/// A request for a receipt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct ReceiptOf {
+    /// The object, as the lane is named.
+    #[n(0)]
+    pub key: ObjectKey,
+    /// The action's place in the lane.
+    #[n(1)]
+    pub sequence: u64,
+    /// The action's id.
+    #[cbor(n(2), with = "crate::wire::uuid_bytes")]
+    pub id: Uuid,
+}
+
+/// A home's word for what came of an action.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct Receipt {
+    /// What it is about.
+    #[n(0)]
+    pub entry: Entry,
+    /// The result, if the home still has it; it fits [`Entry::outcome`].
+    #[n(1)]
+    pub outcome: Option<Outcome>,
+    /// When, by the home's clock, in milliseconds since 1970.
+    #[n(2)]
+    pub at_ms: u64,
+    /// From the object's genesis to the home that signs. Absent for an object that nobody has claimed.
+    #[n(3)]
+    pub chain: Option<Chain>,
+    /// The home.
+    #[n(4)]
+    pub home: KernelId,
+    /// Over the entry and the time.
+    #[n(5)]
+    pub signature: Signature,
+}
+
+/// Why a receipt proves nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ReceiptError {
+    /// Another kernel made it than the one that was expected.
+    #[error("it is from another kernel: {0}")]
+    OtherHome(KernelId),
+    /// The signature does not fit what it says.
+    #[error("its signature does not fit what it says: it was changed, or the home did not make it")]
+    Signature,
+    /// The result is not the one that was recorded.
+    #[error("its result is not the one that was recorded")]
+    Outcome,
+    /// The chain does not lead from the object to the home.
+    #[error("its chain of certificates does not lead from the object to that kernel")]
+    Chain,
+}
+
+impl Receipt {
+    /// Makes one: only the home can.
+    #[must_use]
+    pub fn sign(
+        entry: Entry,
+        outcome: Option<Outcome>,
+        at_ms: u64,
+        chain: Option<Chain>,
+        key: &KernelKey,
+    ) -> Self {
+        let signature = key.sign(Purpose::Receipt, &signed(&entry, at_ms));
+        Self { entry, outcome, at_ms, chain, home: key.id(), signature }
+    }
+
+    /// Checks it against the home's key: nothing else is needed.
+    ///
+    /// # Errors
+    /// When it was not made by `home`, or says something else than what that kernel signed.
+    ///
+    /// ```
+    /// # use once_model::{action::Outcome, ids::*, receipt::*, sign::KernelKey};
+    /// # let zero = Hash::from_bytes([0; 32]);
+    /// # let object = ObjectKey { uuid: Uuid::from_u128(1), line: Line::Unclaimed(zero) };
+    /// # let (home, outcome) = (KernelKey::from_bytes(&[1; 32]), Outcome::Done("3".into()));
+    /// # let entry = Entry { object, number: 1, previous: zero, origin: home.id(), incarnation: Incarnation::from_bytes([0; 16]),
+    /// #     sequence: 1, id: Uuid::from_u128(2), action: zero, outcome: outcome.hash(), before: zero, after: zero };
+    /// let receipt = Receipt::sign(entry, Some(outcome), 1_700_000_000_000, None, &home);
+    /// assert_eq!(receipt.verify(&home.id()), Ok(()));
+    /// assert_eq!(Receipt { at_ms: 0, ..receipt }.verify(&home.id()), Err(ReceiptError::Signature));
+    /// ```
+    pub fn verify(&self, home: &KernelId) -> Result<(), ReceiptError> {
+        if self.home != *home {
+            return Err(ReceiptError::OtherHome(self.home));
+        }
+        if !self.signature.verifies(Purpose::Receipt, &signed(&self.entry, self.at_ms), home) {
+            return Err(ReceiptError::Signature);
+        }
+        if self.outcome.as_ref().is_some_and(|outcome| outcome.hash() != self.entry.outcome) {
+            return Err(ReceiptError::Outcome);
+        }
+        match (&self.chain, self.entry.object.lineage()) {
+            (None, _) => Ok(()),
+            (Some(chain), Some(lineage)) if chain.genesis.lineage() == lineage && chain.home() == *home => {
+                chain.verify(lineage).map_err(|_| ReceiptError::Chain)
+            }
+            _ => Err(ReceiptError::Chain),
+        }
+    }
+}
+
+fn signed(entry: &Entry, at_ms: u64) -> Hash {
+    let record = [entry.hash().as_bytes().as_slice(), &at_ms.to_be_bytes()].concat();
+    record_hash("once/1 receipt", &record)
+}

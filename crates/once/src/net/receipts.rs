@@ -1,0 +1,49 @@
+//! Receipts over the network: a stream with a question and an answer.
+
+use std::time::Duration;
+
+use once_core::store::StoreError;
+use once_model::ids::KernelId;
+use once_model::receipt::{Receipt, ReceiptOf};
+use once_model::wire::Frame;
+
+use super::Session;
+use super::frames::{self, FrameReader, NetError};
+use crate::Error;
+use crate::engine::Shared;
+
+/// A receipt for a peer, of what it asked for itself: for that it needs no right.
+pub(super) fn made_for(
+    shared: &Shared,
+    peer: &KernelId,
+    of: &ReceiptOf,
+) -> Result<Option<Receipt>, StoreError> {
+    let snapshot = shared.snapshot();
+    let seen = once_core::rows::peer(&snapshot, peer)?.and_then(|row| row.seen);
+    let Some(seen) = seen else { return Ok(None) };
+    once_core::actions::receipt(&snapshot, &shared.key, (*peer, seen.incarnation), of)
+}
+
+/// Asks a peer for a receipt. `None` if it has none to give.
+pub(crate) async fn receipt(
+    session: &Session,
+    of: ReceiptOf,
+    within: Duration,
+) -> Result<Option<Receipt>, Error> {
+    let ask = async {
+        let broken = |e: iroh::endpoint::ConnectionError| NetError::Broken(e.to_string());
+        let (mut send, recv) = session.connection.open_bi().await.map_err(broken)?;
+        frames::send(&mut send, &Frame::ReceiptOf(of)).await?;
+        let _ = send.finish();
+        match FrameReader::hurried(recv).expect().await? {
+            Frame::Receipt(receipt) => Ok(Some(*receipt)),
+            Frame::Absent(_) => Ok(None),
+            _ => Err(NetError::Unexpected("receipt or absent must answer receipt-of")),
+        }
+    };
+    match tokio::time::timeout(within, ask).await {
+        Ok(Ok(found)) => Ok(found),
+        Ok(Err(error)) => Err(Error::unreachable(format!("no receipt: {error}")).with_hint("try again")),
+        Err(_) => Err(Error::timeout("no receipt came in time").with_hint("try again")),
+    }
+}
