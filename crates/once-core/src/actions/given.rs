@@ -10,6 +10,7 @@ use once_model::limits::{GIVEN_WAIT_MS, LACKING_MAX};
 use once_model::wire::{Code, Frame};
 
 use super::home::{self, Come};
+use super::origin;
 use super::rows::{Origin, QueueRow, queue_key};
 use crate::content;
 use crate::outbox::{self, Debt};
@@ -156,6 +157,27 @@ pub(crate) fn late(s: &mut Step<'_, '_>) -> Result<(), StoreError> {
     let is_late = |held: &Lacking| now_ms >= held.until_ms || held.until_ms - now_ms > GIVEN_WAIT_MS;
     let lanes: Vec<Lane> =
         s.engine.lacking.iter().filter(|(_, held)| is_late(held)).map(|(lane, _)| *lane).collect();
+    give_up(s, lanes)?;
+    set_timer(s);
+    Ok(())
+}
+
+/// A scenario came from a peer and is not kept: whoever waits for it here waits in vain.
+pub(crate) fn not_kept(
+    s: &mut Step<'_, '_>,
+    peer: KernelId,
+    key: &ObjectKey,
+    content: &Hash,
+) -> Result<(), StoreError> {
+    let waits = |held: &Lacking| {
+        held.lacks.iter().any(|given| given.key.uuid == key.uuid && given.content == *content)
+    };
+    let lanes = s.engine.lacking.iter().filter(|(lane, held)| lane.0.kernel == peer && waits(held));
+    let lanes: Vec<Lane> = lanes.map(|(lane, _)| *lane).collect();
+    give_up(s, lanes)
+}
+
+fn give_up(s: &mut Step<'_, '_>, lanes: Vec<Lane>) -> Result<(), StoreError> {
     for lane in lanes {
         if let Some(Lacking { come, waiting, .. }) = s.engine.lacking.remove(&lane) {
             home::refuse_recorded(s, &come, Code::Lacking)?;
@@ -164,22 +186,22 @@ pub(crate) fn late(s: &mut Step<'_, '_>) -> Result<(), StoreError> {
             }
         }
     }
-    set_timer(s);
     Ok(())
 }
 
 /// The origin's side: the home needs scenarios of an action that waits for its outcome there. What the action does not
-/// name, nobody gets.
+/// name, nobody gets. If this kernel has not got what it names, or not any more, the action will never run.
 pub(crate) fn need(s: &mut Step<'_, '_>, home: KernelId, need: &Need) -> Result<(), StoreError> {
     let place = queue_key(&home, &need.key, need.sequence);
     let Some(row) = txn::get::<QueueRow>(s.txn, Table::Queue, &place)? else { return Ok(()) };
     for given in need.lacks.iter().filter(|given| row.action.given.contains(given)) {
         let key = content::current_key(s, &given.key)?;
         let head = rows::head(s.txn, &key)?;
-        // Another revision would not help: the action names this one.
-        if let Some(head) = head.filter(|head| head.header.content == given.content && !head.header.tombstone)
-        {
-            outbox::owe(s, home, &head, Debt::Promised)?;
+        match head.filter(|head| head.header.content == given.content && !head.header.tombstone) {
+            Some(head) => {
+                outbox::owe(s, home, &head, Debt::Promised)?;
+            }
+            None => return origin::make_void(s, &home, (need.key, need.sequence), Code::Lacking),
         }
     }
     Ok(())

@@ -137,7 +137,8 @@ fn begin(s: &mut Step<'_, '_>, come: &Come) -> Result<(), StoreError> {
         return Ok(());
     }
     if let Some(code) = act.void {
-        let code = if code == Code::Cancelled { code } else { Code::Expired };
+        let known = matches!(code, Code::Cancelled | Code::Lacking);
+        let code = if known { code } else { Code::Expired };
         return record(s, origin, act, Outcome::Refused(code), &head, &head);
     }
     if is_late(s, come) {

@@ -10,7 +10,7 @@ use once_core::store::{Read, Table};
 use once_core::txn;
 use once_core::waist::{Answer, Command, Effect, Input, Token};
 use once_model::action::{Action, Outcome};
-use once_model::ids::{Hash, KernelId, Uuid};
+use once_model::ids::{Hash, KernelId, ObjectKey, Uuid};
 use once_model::wire::Frame;
 
 use super::{Checker, Group};
@@ -31,6 +31,8 @@ pub(crate) struct Acts {
     outcomes: BTreeMap<(KernelId, Uuid), Outcome>,
     /// That are meant to be written down.
     notes: BTreeSet<Uuid>,
+    /// By origin and id: the object that acts.
+    acting: BTreeMap<(KernelId, Uuid), ObjectKey>,
     /// By origin and object: some were accepted in a group that failed, and may be there all the same.
     in_doubt: BTreeSet<(KernelId, Uuid)>,
 }
@@ -39,16 +41,33 @@ impl Checker {
     pub(super) fn acts(&mut self, group: &Group<'_>, cover: &mut Coverage) {
         let mut wrong = Vec::new();
         for input in group.inputs {
-            let Input::Command { token, command: Command::Act { key, action, .. } } = input else { continue };
-            self.acts.asked.insert((group.kernel, *token), (action.id, action.hash(&key.uuid)));
-            self.asks(group, &key.uuid, action, cover);
+            match input {
+                Input::Command { token, command: Command::Act { key, action, .. } } => {
+                    self.acts.asked.insert((group.kernel, *token), (action.id, action.hash(&key.uuid)));
+                    self.asks(group, &key.uuid, action, cover);
+                }
+                Input::Command { token, command: Command::Cancel { id, .. } } => {
+                    if let Some(hash) = self.acts.contents.get(&(group.kernel, *id)) {
+                        self.acts.asked.insert((group.kernel, *token), (*id, *hash));
+                    }
+                }
+                Input::Frame { peer, frame: Frame::Act(act), .. } => {
+                    if let Some(object) = act.action.acting {
+                        self.acts.acting.insert((*peer, act.action.id), object);
+                    }
+                }
+                _ => {}
+            }
         }
         for (effect, _) in group.effects {
             match effect {
                 Effect::Reply { token, reply } => wrong.extend(self.told(group, *token, reply)),
                 Effect::Send { peer, frame: Frame::Outcome(told), .. } => {
                     cover.met(crate::coverage::outcome(&told.outcome));
-                    if matches!(told.outcome, Outcome::Done(_)) && !self.may_act_at(group, peer) {
+                    if told.outcome == Outcome::Failed(journal::WRONG_GIVEN.into()) {
+                        wrong.push((3, format!("the action {} was given another scenario", told.id)));
+                    }
+                    if matches!(told.outcome, Outcome::Done(_)) && !self.may_act_at(group, peer, &told.id) {
                         wrong.push((7, format!("lets {peer:.10} act, which has no right to")));
                     }
                 }
@@ -56,6 +75,12 @@ impl Checker {
             }
         }
         for row in group.commit.iter().flat_map(|commit| &commit.rows) {
+            if row.table == Table::Body
+                && let Some(key) = ObjectKey::from_row(row.key.get(..ObjectKey::ROW_LEN).unwrap_or_default())
+                && row.after.as_ref().is_some_and(|body| journal::entries(body).is_some())
+            {
+                self.journals.insert(key.uuid);
+            }
             if row.table == Table::Body
                 && let Some(ids) = row.after.as_ref().and_then(|body| journal::entries(body))
                 && let Some(twice) = twice(&ids)
@@ -116,7 +141,7 @@ impl Checker {
             // Whether it was accepted, its row says; what was refused may be asked again.
             let row = once_core::actions::request(group.store, &action.id);
             if row.is_ok_and(|row| row.is_some_and(|row| row.hash == hash)) {
-                if action.name == "note" {
+                if !matches!(action.name.as_str(), "no" | "look" | "fly" | "paid") {
                     self.acts.notes.insert(action.id);
                 }
                 self.acts.contents.insert(place, hash);
@@ -155,10 +180,13 @@ impl Checker {
         }
     }
 
-    fn may_act_at(&self, group: &Group<'_>, peer: &KernelId) -> bool {
+    fn may_act_at(&self, group: &Group<'_>, peer: &KernelId, id: &Uuid) -> bool {
+        let object = self.acts.acting.get(&(*peer, *id));
         self.shadows.get(&group.kernel).is_some_and(|shadow| {
             // What it did while it had the right it may be told of later.
-            shadow.rights.may_act(peer, group.now_ms) || shadow.acted.contains(peer)
+            shadow.rights.may_act(peer, group.now_ms)
+                || shadow.acted.contains(peer)
+                || object.is_some_and(|object| shadow.acted_objects.contains(&(*object, *peer)))
         })
     }
 
