@@ -12,6 +12,7 @@ use once_model::limits::{ARGUMENTS_MAX_BYTES, ID_AHEAD_MAX_MS};
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
+use crate::forger::Gossip;
 use crate::journal::{self, Journal};
 use crate::workload::forever;
 use crate::world::{Kernel, World};
@@ -30,6 +31,8 @@ struct Asked {
 pub(crate) struct Acting {
     /// Journals: at which kernel, and what they were called there at first.
     journals: Vec<(usize, ObjectKey)>,
+    /// Those that were given a right somewhere, as they are called now.
+    trusted: Vec<ObjectKey>,
     asked: Vec<Asked>,
 }
 
@@ -127,6 +130,17 @@ impl World {
         Action { id, name: name.into(), arguments, given, acting: None, answers: None }
     }
 
+    /// What hostile kernels have heard.
+    pub(crate) fn gossip(&mut self) -> Gossip {
+        let Some(acting) = self.workload.as_ref().map(|work| &work.acting) else { return Gossip::default() };
+        let (journals, trusted) =
+            (acting.journals.iter().map(|(_, key)| *key).collect(), acting.trusted.clone());
+        let ids = acting.asked.iter().map(|asked| asked.action.id).collect();
+        let scenarios =
+            acting.asked.iter().flat_map(|asked| asked.action.given.iter().copied()).take(40).collect();
+        Gossip { journals, trusted, ids, scenarios }
+    }
+
     /// Scenarios that an action depends on: mostly such as its origin has, now and then one that nobody has.
     fn any_given(&mut self, by: usize) -> Vec<Given> {
         let heads = once_core::query::with_prefix(&self.nodes[by].disk, &[], None, 200).unwrap_or_default();
@@ -146,10 +160,11 @@ impl World {
     }
 
     /// A journal of another kernel may act here, where its kernel may not.
-    fn let_an_object_act(&mut self, index: usize, acting: &Acting) {
+    fn let_an_object_act(&mut self, index: usize, acting: &mut Acting) {
         let Some((home, key)) = self.rng.pick(&acting.journals).copied() else { return };
         let Some(head) = self.head(Kernel(home), key).filter(|head| head.home.is_some()) else { return };
         let object = Some(head.header.key());
+        acting.trusted.extend(object);
         let grant = Grant { object, ..forever(Scope::Kernel, Right::Act, self.nodes[home].id) };
         self.command(Kernel(index), Command::Grant(grant));
     }

@@ -48,7 +48,7 @@ pub(super) fn lacks(s: &Step<'_, '_>, come: &Come) -> Result<Vec<Given>, StoreEr
             }
             _ => false,
         };
-        if !shown || mutant!(GivenIsNever) {
+        if !shown && !mutant!(GivenWithoutRight) {
             lacks.push(*given);
         }
     }

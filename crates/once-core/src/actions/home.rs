@@ -273,6 +273,11 @@ fn finish(
     head: HeadRow,
     result: RunResult,
 ) -> Result<(), StoreError> {
+    // The disk may have filled up while it ran. It comes again: a refusal would be for ever, and an object would never
+    // hear what came of its effect.
+    if s.room_on_disk().is_err() {
+        return Ok(());
+    }
     match result {
         RunResult::Done { state, result, consequences } => {
             let too_large = result.len() > ARGUMENTS_MAX_BYTES

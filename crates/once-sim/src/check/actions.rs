@@ -9,7 +9,7 @@ use once_core::rows::{self, HeadRow};
 use once_core::store::{Read, Table};
 use once_core::txn;
 use once_core::waist::{Answer, Command, Effect, Input, Token};
-use once_model::action::{Action, Outcome};
+use once_model::action::{Action, Given, Outcome};
 use once_model::ids::{Hash, KernelId, ObjectKey, Uuid};
 use once_model::wire::Frame;
 
@@ -31,6 +31,12 @@ pub(crate) struct Acts {
     outcomes: BTreeMap<(KernelId, Uuid), Outcome>,
     /// That are meant to be written down.
     notes: BTreeSet<Uuid>,
+    /// By the token of its question: an action that a client takes back.
+    cancels: BTreeMap<(KernelId, Token), Uuid>,
+    /// Those of which it was told that this is certain.
+    taken_back: BTreeSet<(KernelId, Uuid)>,
+    /// What came, at which kernel and from whom.
+    arrived: BTreeSet<(KernelId, KernelId, Hash)>,
     /// By origin and id: the object that acts.
     acting: BTreeMap<(KernelId, Uuid), ObjectKey>,
     /// By origin and object: some were accepted in a group that failed, and may be there all the same.
@@ -49,7 +55,11 @@ impl Checker {
                 Input::Command { token, command: Command::Cancel { id, .. } } => {
                     if let Some(hash) = self.acts.contents.get(&(group.kernel, *id)) {
                         self.acts.asked.insert((group.kernel, *token), (*id, *hash));
+                        self.acts.cancels.insert((group.kernel, *token), *id);
                     }
+                }
+                Input::Arrived { peer, arrival, .. } => {
+                    self.acts.arrived.insert((group.kernel, *peer, arrival.header.content));
                 }
                 Input::Frame { peer, frame: Frame::Act(act), .. } => {
                     if let Some(object) = act.action.acting {
@@ -62,6 +72,21 @@ impl Checker {
         for (effect, _) in group.effects {
             match effect {
                 Effect::Reply { token, reply } => wrong.extend(self.told(group, *token, reply)),
+                Effect::Send { frame: Frame::Act(act), .. }
+                    if act.void.is_none()
+                        && self.acts.taken_back.contains(&(group.kernel, act.action.id)) =>
+                {
+                    wrong.push((3, format!("sends the action {}, which was taken back", act.action.id)));
+                }
+                Effect::Run(run) if run.origin != group.kernel => {
+                    for given in &run.action.given {
+                        if !self.was_shown(group, &run.origin, given) {
+                            let what =
+                                format!("{} was taken for given: its origin may not read it", given.key);
+                            wrong.push((7, what));
+                        }
+                    }
+                }
                 Effect::Send { peer, frame: Frame::Outcome(told), .. } => {
                     cover.met(crate::coverage::outcome(&told.outcome));
                     if told.outcome == Outcome::Failed(journal::WRONG_GIVEN.into()) {
@@ -157,6 +182,9 @@ impl Checker {
         reply: &Result<Answer, Refusal>,
     ) -> Option<(u8, String)> {
         let (id, hash) = self.acts.asked.remove(&(group.kernel, token))?;
+        if self.acts.cancels.remove(&(group.kernel, token)).is_some() && *reply == Ok(Answer::Accepted) {
+            self.acts.taken_back.insert((group.kernel, id));
+        }
         let first = self.acts.contents.get(&(group.kernel, id)).copied();
         match reply {
             Ok(Answer::Acted { .. } | Answer::Accepted) if first.is_some_and(|first| first != hash) => {
@@ -178,6 +206,18 @@ impl Checker {
         for ((origin, _), ids) in &mut acts.order {
             ids.retain(|id| origin != kernel || is_there(id));
         }
+    }
+
+    /// Whether an origin may use a scenario at a home: it may read it there, or has sent its bytes.
+    fn was_shown(&self, group: &Group<'_>, origin: &KernelId, given: &Given) -> bool {
+        if self.acts.arrived.contains(&(group.kernel, *origin, given.content)) {
+            return true;
+        }
+        self.shadows.get(&group.kernel).is_some_and(|shadow| {
+            super::group::candidates(group, &given.key)
+                .iter()
+                .any(|head| head.from == Some(*origin) || shadow.rights.may_read(origin, head, group.now_ms))
+        })
     }
 
     fn may_act_at(&self, group: &Group<'_>, peer: &KernelId, id: &Uuid) -> bool {
