@@ -92,33 +92,26 @@ fn set_timer(s: &mut Step<'_, '_>) {
     }
 }
 
-/// What becomes of an action whose lane may be waiting.
-pub(super) enum Turn {
-    /// It is its turn, and afterwards that of those.
-    Now(Come, VecDeque<Come>),
-    /// It waits, or was dropped.
-    Later,
-}
-
-/// An action came: if its lane waits for scenarios, it waits behind.
-pub(super) fn turn(s: &mut Step<'_, '_>, come: Come) -> Turn {
+/// An action came: if its lane waits for scenarios, it waits behind. If it is its turn, it is returned, with those whose
+/// turn it is afterwards.
+pub(super) fn turn(s: &mut Step<'_, '_>, come: Come) -> Option<(Come, VecDeque<Come>)> {
     let lane = (come.origin, come.act.key);
-    let Some(held) = s.engine.lacking.get_mut(&lane) else { return Turn::Now(come, VecDeque::new()) };
+    let Some(held) = s.engine.lacking.get_mut(&lane) else { return Some((come, VecDeque::new())) };
     if !held.come.is_same(&come) {
         home::line_up(&mut held.waiting, come);
-        return Turn::Later;
+        return None;
     }
     if come.act.void.is_some() {
         // Taken back: it need not wait.
         let behind = s.engine.lacking.remove(&lane).map(|held| held.waiting);
-        return Turn::Now(come, behind.unwrap_or_default());
+        return Some((come, behind.unwrap_or_default()));
     }
     // It was sent again: on a new connection the origin may not have heard what is needed.
     let need = Need { key: come.act.key, sequence: come.act.sequence, lacks: held.lacks.clone() };
     if let Some(conn) = s.up(&come.origin.kernel) {
         s.out.send(come.origin.kernel, conn, Frame::Need(need));
     }
-    Turn::Later
+    None
 }
 
 /// A scenario came from a peer: lanes of it that wait for this go on.

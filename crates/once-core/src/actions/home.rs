@@ -13,7 +13,7 @@ use once_model::scenario::Scenario;
 use once_model::wire::{Code, Frame};
 
 use super::effects::{self, Fit};
-use super::given::{self, Turn};
+use super::given;
 use super::rows::{LaneRow, LedgerRow, Origin, PlaceRow, lane_key, ledger_key};
 use super::{history, origin, send};
 use crate::content;
@@ -85,7 +85,7 @@ pub(super) fn arrived(s: &mut Step<'_, '_>, come: Come) -> Result<(), StoreError
         }
         return Ok(());
     }
-    let Turn::Now(come, behind) = given::turn(s, come) else { return Ok(()) };
+    let Some((come, behind)) = given::turn(s, come) else { return Ok(()) };
     let savepoint = s.txn.savepoint();
     match begin(s, &come) {
         // What this lane needs cannot be read: the lane stands still, and nothing else does.
