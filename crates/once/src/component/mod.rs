@@ -114,25 +114,26 @@ impl Component {
         let act = self.actions.get(action)?;
         Some(match self.raised(&object.scenario) {
             Ok(raised) => act(object, raised.as_ref(), arguments, context),
-            Err(refused) => refused,
+            Err(None) => RunResult::Refused(Code::NoComponent),
+            Err(Some(why)) => apply::failed(&why),
         })
     }
 
     /// The model as this version reads it, if an older version wrote it. A newer one is not touched: it may mean what
     /// this version does not know.
-    fn raised(&self, scenario: &Scenario) -> Result<Option<Raised>, RunResult> {
+    fn raised(&self, scenario: &Scenario) -> Result<Option<Raised>, Option<String>> {
         let Some(version) = scenario.version().filter(|version| *version != self.version) else {
             return Ok(None);
         };
         let Some(upcast) = self.upcasts.get(version) else {
             let older = version::is_older(version, &self.version);
-            return if older { Ok(None) } else { Err(RunResult::Refused(Code::NoComponent)) };
+            return if older { Ok(None) } else { Err(None) };
         };
         let was: Value =
             serde_json::from_str(scenario.editable()).map_err(|_| RunResult::Refused(Code::NoComponent))?;
         match upcast(was.clone()) {
             Ok(is) => Ok(Some(Raised { was, is, version: self.version.clone() })),
-            Err(why) => Err(apply::failed(&format!("its state is of version {version}: {why}"))),
+            Err(why) => Err(Some(format!("its state is of version {version}: {why}"))),
         }
     }
 }
