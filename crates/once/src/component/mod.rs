@@ -129,8 +129,7 @@ impl Component {
             let older = version::is_older(version, &self.version);
             return if older { Ok(None) } else { Err(None) };
         };
-        let was: Value =
-            serde_json::from_str(scenario.editable()).map_err(|_| RunResult::Refused(Code::NoComponent))?;
+        let was: Value = serde_json::from_str(scenario.editable()).map_err(|_| None)?;
         match upcast(was.clone()) {
             Ok(is) => Ok(Some(Raised { was, is, version: self.version.clone() })),
             Err(why) => Err(Some(format!("its state is of version {version}: {why}"))),
