@@ -39,10 +39,12 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use crate::{Action, Model};
+
 pub use context::{Called, Came, Context, EffectError, NotDone};
 pub use registry::Activity;
 pub(crate) use registry::Components;
-pub use shipped::{Counter, counter};
+pub use shipped::{Add, Counter, Get, counter};
 
 type Act = Arc<dyn Fn(&mut Awake, Option<&Raised>, &str, &Context) -> RunResult + Send + Sync>;
 type Upcast = Arc<dyn Fn(Value) -> Result<Value, String> + Send + Sync>;
@@ -89,6 +91,11 @@ impl Component {
             upcasts: BTreeMap::new(),
         };
         Typed { component, state: PhantomData }
+    }
+
+    /// Begins a component with its state as a type that knows its name and version: see [`Action`].
+    pub fn model<S: Model>() -> Typed<S> {
+        Self::of(S::COMPONENT, S::VERSION)
     }
 
     /// What its objects name as their component.
@@ -181,6 +188,11 @@ impl<S: Serialize + DeserializeOwned + Send + 'static> Typed<S> {
         };
         self.component.actions.insert(name.into(), Arc::new(run));
         self
+    }
+
+    /// Teaches it an action that is a type.
+    pub fn on<A: Action<S>>(self) -> Self {
+        self.action(A::NAME, |state: &mut S, action: A, context: &Context| action.act(state, context))
     }
 
     /// Teaches it an action that only its own effects take: it is told what came of them. Whoever else asks for it
