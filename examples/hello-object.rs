@@ -1,6 +1,6 @@
 //! A counter lives on one kernel; another one acts on it, exactly once each time.
 //!
-//! `cargo run --example hello-object`
+//! `cargo run -p once --example hello-object`
 
 use once::component::{Add, Counter, counter};
 use once::{InitOptions, Kernel};
