@@ -366,8 +366,7 @@ fn a_newer_component_reads_what_an_older_one_wrote_and_an_older_one_leaves_the_n
     let dir = tempfile::tempdir().unwrap();
     story(async {
         once::init(dir.path(), InitOptions::default()).unwrap();
-        let kernel =
-            Kernel::builder(dir.path().to_owned()).component(lamp("2.0").upcast("1.0", raise)).offline();
+        let kernel = Kernel::builder(dir.path()).component(lamp("2.0").upcast("1.0", raise)).offline();
         let kernel = kernel.start().await.unwrap();
         let text = r#"{"ior":{"component":"Lamp","version":"1.0"},"model":{"uuid":"0012bda9-f833-4909-a891-a75b183be4c8","on":true,"room":1.0}}"#;
         let (object, _) = kernel.import(text, None).await.unwrap();
@@ -384,8 +383,7 @@ fn a_newer_component_reads_what_an_older_one_wrote_and_an_older_one_leaves_the_n
         );
         kernel.stop().await.unwrap();
         // Another kernel program, that only has the older version.
-        let older =
-            Kernel::builder(dir.path().to_owned()).component(lamp("1.5")).offline().start().await.unwrap();
+        let older = Kernel::builder(dir.path()).component(lamp("1.5")).offline().start().await.unwrap();
         let refused = older.act(&Ior::bare(object.uuid()), "dim", "1").unwrap().await.unwrap_err();
         assert!(refused.message.contains("no component"), "{refused}");
         let (key, _) = (now.after.unwrap().key, ());

@@ -41,10 +41,11 @@ pub(crate) type Worker =
     Arc<dyn Fn(Activity) -> Pin<Box<dyn Future<Output = Result<Value, Value>> + Send>> + Send + Sync>;
 
 /// What a kernel can run, and what of it is awake.
+#[derive(Clone)]
 pub(crate) struct Components {
     known: BTreeMap<String, Component>,
     workers: BTreeMap<String, Worker>,
-    pub live: Live,
+    pub live: Arc<Live>,
 }
 
 impl fmt::Debug for Components {
@@ -55,7 +56,7 @@ impl fmt::Debug for Components {
 
 impl Default for Components {
     fn default() -> Self {
-        let mut components = Self { known: BTreeMap::new(), workers: BTreeMap::new(), live: Live::default() };
+        let mut components = Self { known: BTreeMap::new(), workers: BTreeMap::new(), live: Arc::default() };
         components.add(counter());
         components
     }
@@ -69,7 +70,7 @@ impl Components {
 
     /// How much memory awake objects may take up, and how long they stay awake.
     pub fn stay_awake(&mut self, max_bytes: usize, idle: Duration) {
-        self.live = Live::new(max_bytes, idle);
+        self.live = Arc::new(Live::new(max_bytes, idle));
     }
 
     /// Adds someone who does work outside.
