@@ -22,6 +22,7 @@ pub use acting::{Act, Acted};
 pub use builder::Builder;
 pub use calls::{Delivered, Events, Following, Found, Heard, Request, Share, ShareTo};
 pub use component::{Activity, Called, Came, Component, Context, EffectError, NotDone};
+pub use component::{Plan, PlanError, RunState, Standing, StepStanding, StepState, Told};
 pub use datadir::{InitOptions, Initialised, init, is_initialised};
 pub use error::Error;
 pub use kernel::Kernel;

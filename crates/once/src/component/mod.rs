@@ -17,8 +17,10 @@
 //! assert_eq!(lamp.name(), "Lamp");
 //! ```
 
+mod account;
 mod apply;
 mod context;
+pub(crate) mod coordination;
 mod record;
 mod registry;
 mod shipped;
@@ -33,7 +35,9 @@ use once_model::scenario::Scenario;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+pub use account::{Account, End, Ended, Funds, account};
 pub use context::{Called, Came, Context, EffectError, NotDone};
+pub use coordination::{Plan, PlanError, RunState, Standing, StepStanding, StepState, Told, coordination};
 pub use registry::Activity;
 pub(crate) use registry::Components;
 pub use shipped::{Counter, counter};
