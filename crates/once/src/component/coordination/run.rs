@@ -131,6 +131,12 @@ impl StepState {
         }
     }
 
+    /// Whether its object was asked for something, and has not answered.
+    #[must_use]
+    pub const fn is_awaited(&self) -> bool {
+        matches!(self, Self::Running { .. } | Self::Compensating { .. })
+    }
+
     /// What its object returned, if it was done and that was kept.
     #[must_use]
     pub const fn result(&self) -> Option<&Value> {
