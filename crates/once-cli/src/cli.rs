@@ -12,7 +12,7 @@ use crate::demo;
 use crate::failure::{Done, Failure};
 
 const AFTER_HELP: &str = "\
-Exit codes: 0 done, 1 failed, 2 wrong use, 3 refused, 4 unreachable or unknown, 5 our fault.
+Exit codes: 0 done, 1 failed, 2 wrong use, 3 refused, 4 unreachable or unknown, 5 our fault, 6 in doubt.
 
 An object is named by its UUID, a unique beginning of that (4 digits or more), or an IOR; where two objects share a UUID, \
 by UUID#LINEAGE or UUID@HASH. A peer is named by its petname, its kernel id, or a unique beginning of that.";
@@ -59,6 +59,7 @@ enum Command {
     Claim(cmd::claim::Claim),
     Act(cmd::act::Act),
     Outcome(cmd::outcome::Outcome),
+    Coordinate(cmd::coordinate::Coordinate),
     Refs(cmd::refs::Refs),
     Share(cmd::share::Share),
     Request(cmd::request::Request),
@@ -100,6 +101,7 @@ fn start(context: &Context, command: Command) -> Done {
         Command::Rm(args) => wait(args.run(context)),
         Command::Act(args) => wait(args.run(context)),
         Command::Outcome(args) => wait(args.run(context)),
+        Command::Coordinate(args) => wait(args.run(context)),
         Command::Claim(args) => wait(args.run(context)),
         Command::Refs(args) => wait(args.run(context)),
         Command::Share(args) => wait(args.run(context)),

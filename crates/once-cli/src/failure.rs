@@ -16,7 +16,10 @@ pub const UNREACHABLE: u8 = 4;
 /// Our fault.
 pub const FAULT: u8 = 5;
 
-/// How a command ended that printed everything there is to say: 0 done, 1 failed, 3 refused, 4 unreachable.
+/// Done in part, and not undone.
+pub const IN_DOUBT: u8 = 6;
+
+/// How a command ended that printed everything there is to say: 0 done, 1 failed, 3 refused, 4 unreachable, 6 in doubt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Exit(pub u8);
 
@@ -29,6 +32,8 @@ impl Exit {
     pub const REFUSED: Self = Self(3);
     /// Not done within the deadline, and it was said.
     pub const UNREACHABLE: Self = Self(UNREACHABLE);
+    /// Some of it is done and could not be undone, and it was said.
+    pub const IN_DOUBT: Self = Self(IN_DOUBT);
 }
 
 /// What a command gives back.

@@ -132,3 +132,30 @@ pub const ADDRESSES_MAX: usize = 16;
 
 /// Most peers that one kernel keeps.
 pub const PEERS_MAX: usize = 4096;
+
+/// Most steps of one coordination. Its plan is one scenario, and each of its answers makes a revision of that.
+pub const PLAN_MAX_STEPS: usize = 64;
+
+/// Longest name of a step in bytes.
+pub const PLAN_NAME_MAX_BYTES: usize = 64;
+
+/// Largest plan of a coordination in bytes.
+pub const PLAN_MAX_BYTES: usize = 1024 * 1024;
+
+/// Most outcomes of earlier steps in the arguments of one step: each may be as large as arguments may be.
+pub const PLAN_MAX_REFERENCES: usize = 64;
+
+/// Largest outcome that a coordination keeps in its scenario, in bytes; a larger one is left out, and cannot be referred to.
+pub const PLAN_RESULT_MAX_BYTES: usize = 16 * 1024;
+
+/// Deepest outcome that a coordination keeps in its scenario: there it stands six levels deeper.
+pub const PLAN_RESULT_MAX_DEPTH: usize = 32;
+
+/// Most ids of an account whose end is remembered; the oldest go first.
+pub const ACCOUNT_ENDED_MAX: usize = 256;
+
+/// Most amounts that an account sets aside at once.
+pub const ACCOUNT_RESERVED_MAX: usize = 256;
+
+/// Longest id of an amount that is set aside, in bytes.
+pub const ACCOUNT_ID_MAX_BYTES: usize = 128;

@@ -319,7 +319,7 @@ pub(crate) fn refused(code: Code) -> Error {
 }
 
 /// A UUID of version 7: its time first, so that ids lie in the order in which they were made.
-fn new_id() -> Uuid {
+pub(crate) fn new_id() -> Uuid {
     let random: [u8; 10] = crate::datadir::random();
     uuid::Builder::from_unix_timestamp_millis(now_ms(), &random).into_uuid()
 }

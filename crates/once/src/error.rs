@@ -81,6 +81,10 @@ impl Error {
         Self::new("unknown", 4, message)
     }
 
+    pub(crate) fn id_reused(message: impl Into<String>) -> Self {
+        Self::new("id-reused", 3, message)
+    }
+
     pub(crate) fn cancelled(message: impl Into<String>) -> Self {
         Self::new("cancelled", 3, message)
     }

@@ -4,6 +4,7 @@ pub mod act;
 pub mod claim;
 pub mod completions;
 pub mod conflicts;
+pub mod coordinate;
 pub mod doctor;
 pub mod exchange;
 pub mod export;

@@ -210,10 +210,14 @@ fn arguments(id: &Uuid, came: &Came, with: &[u8]) -> Vec<u8> {
     text
 }
 
-/// JSON as it is. What another kernel calls JSON may be none, or more than an answer has room for.
+/// JSON as it is. What another kernel calls JSON may be none, or more than an answer has room for: also in depth, since
+/// it stands one level deeper there.
 fn verbatim(json: &[u8]) -> Vec<u8> {
-    let fits = json.len() <= ARGUMENTS_MAX_BYTES && json::validate(json).is_ok();
-    if fits { json.to_vec() } else { b"null".to_vec() }
+    let inside = [b"[", json, b"]"].concat();
+    let fits = json.len() <= ARGUMENTS_MAX_BYTES && json::validate(&inside).is_ok();
+    // More than one value would make a list of it.
+    let one = fits && json::validate(json).is_ok();
+    if one { json.to_vec() } else { b"null".to_vec() }
 }
 
 /// Work outside came to its end.
@@ -275,6 +279,7 @@ pub(crate) fn forget(s: &mut Step<'_, '_>, key: &ObjectKey) -> Result<(), StoreE
 #[cfg(test)]
 mod tests {
     use super::*;
+    use once_model::limits::JSON_MAX_DEPTH;
 
     #[test]
     fn an_answer_is_one_json_value_whatever_the_other_side_said() {
@@ -289,6 +294,10 @@ mod tests {
             format!(r#"{{"effect":"{id}","status":"done","result":[1.0e2],"with":{{"step":1}}}}"#)
         );
         assert!(said(Outcome::Failed("}{".into())).contains(r#""reason":null"#));
+        let nested =
+            |levels: usize| Outcome::Done([b"[".repeat(levels), b"]".repeat(levels)].concat().into());
+        assert!(said(nested(JSON_MAX_DEPTH - 1)).contains("[[]]"));
+        assert!(said(nested(JSON_MAX_DEPTH)).contains(r#""result":null"#));
         assert!(said(Outcome::Refused(Code::Lacking)).contains(r#""code":"lacking""#));
         let due = arguments(&id, &Came::Due, b"null");
         assert_eq!(due, format!(r#"{{"effect":"{id}","status":"due","with":null}}"#).into_bytes());

@@ -297,11 +297,12 @@ pub(super) struct Get {
 }
 
 pub(super) fn get(kernel: &Kernel, params: Get) -> Result<Value, Error> {
-    let object = names::object(kernel, &params.object)?;
+    let snapshot = kernel.shared().snapshot();
+    let object = names::object_in(kernel, &snapshot, &params.object)?;
     if params.bytes == Some(false) {
         return Ok(json!({ "object": shapes::object(kernel, &object), "text": null }));
     }
-    match scenario(&kernel.shared().snapshot(), &object)? {
+    match scenario(&snapshot, &object)? {
         Some(scenario) => Ok(json!({
             "object": shapes::named_object(kernel, &object, &scenario),
             "text": scenario.as_str(),
@@ -319,8 +320,8 @@ pub(super) fn scenario(rows: &dyn Read, object: &Object) -> Result<Option<Scenar
 }
 
 pub(super) fn refs(kernel: &Kernel, params: Named) -> Result<Value, Error> {
-    let object = names::object(kernel, &params.object)?;
     let snapshot = kernel.shared().snapshot();
+    let object = names::object_in(kernel, &snapshot, &params.object)?;
     let Some(scenario) = scenario(&snapshot, &object)? else {
         return Ok(
             json!({ "object": shapes::object(kernel, &object), "references": [], "truncated": false }),

@@ -4,6 +4,7 @@
 
 mod client;
 mod conflicts;
+mod coordinate;
 mod doctor;
 mod methods;
 mod names;
@@ -82,6 +83,7 @@ async fn dispatch(kernel: &Kernel, method: &str, params: Value, tell: Tell<'_>) 
         "put" => methods::put(kernel, read(params)?).await,
         "act" => methods::act(kernel, read(params)?).await,
         "outcome" => methods::outcome(kernel, read(params)?),
+        "coordinate" => coordinate::coordinate(kernel, read(params)?, tell).await,
         "claim" => methods::claim(kernel, read(params)?).await,
         "remove" => methods::remove(kernel, read(params)?).await,
         "list" => methods::list(kernel, read(params)?),

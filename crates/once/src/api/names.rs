@@ -18,7 +18,12 @@ const LISTED: usize = 4;
 
 /// The one object that a name means.
 pub(super) fn object(kernel: &Kernel, name: &str) -> Result<Object, Error> {
-    let found = objects(&kernel.shared().snapshot(), name)?;
+    object_in(kernel, &kernel.shared().snapshot(), name)
+}
+
+/// The same as of one snapshot: whoever reads its bytes too must do so there, since the next revision takes them away.
+pub(super) fn object_in(kernel: &Kernel, rows: &dyn Read, name: &str) -> Result<Object, Error> {
+    let found = objects(rows, name)?;
     let mut living: Vec<_> = found.iter().filter(|row| !row.header.tombstone).collect();
     if living.is_empty() {
         living = found.iter().collect();

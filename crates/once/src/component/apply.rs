@@ -2,14 +2,15 @@
 
 use bytes::Bytes;
 use once_core::waist::RunResult;
-use once_model::json::{self, EditError};
+use once_model::json::EditError;
 use once_model::scenario::Scenario;
 use once_model::wire::Code;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::Context;
+use super::changes::Changes;
 use super::live::Awake;
 
 /// A model as an older version of the component wrote it, and as this version reads it.
@@ -54,9 +55,10 @@ where
     let (Ok(after), Ok(result)) = (serde_json::to_value(&state), serde_json::to_vec(&result)) else {
         return RunResult::Refused(Code::NoComponent);
     };
-    let new = match difference(&before, &after) {
-        None => None,
-        Some(patch) => match changed(&object.scenario, raised, patch) {
+    let changes = Changes::between(&before, &after);
+    let new = match changes.is_empty() {
+        true => None,
+        false => match changed(&object.scenario, raised, &changes) {
             Ok(changed) => Some(changed),
             Err(error) => return failed(&error.to_string()),
         },
@@ -68,33 +70,18 @@ where
     RunResult::Done { state: new, result: result.into(), consequences: context.take_effects() }
 }
 
-/// The scenario with a patch merged into its model, all else as it was. What an older version wrote is rewritten as this
+/// The scenario with these changes in its model, all else as it was. What an older version wrote is written as this
 /// version has it.
-fn changed(scenario: &Scenario, raised: Option<&Raised>, patch: Value) -> Result<Scenario, EditError> {
-    let Some(raised) = raised else {
-        return scenario.edit_model(|model| json::merge(model, &patch.to_string()));
-    };
-    let mut whole = raised.is.clone();
-    merge(&mut whole, patch);
-    let patch = difference(&raised.was, &whole).unwrap_or_else(|| Value::Object(Map::new()));
-    scenario.edit_model(|model| json::merge(model, &patch.to_string()))?.with_version(&raised.version)
-}
-
-/// Merges a patch into a value (RFC 7396).
-fn merge(target: &mut Value, patch: Value) {
-    let Value::Object(patch) = patch else {
-        *target = patch;
-        return;
-    };
-    if !target.is_object() {
-        *target = Value::Object(Map::new());
-    }
-    let Some(target) = target.as_object_mut() else { return };
-    for (key, value) in patch {
-        if value.is_null() {
-            target.remove(&key);
-        } else {
-            merge(target.entry(key).or_insert(Value::Null), value);
+fn changed(
+    scenario: &Scenario,
+    raised: Option<&Raised>,
+    changes: &Changes<'_>,
+) -> Result<Scenario, EditError> {
+    match raised {
+        None => scenario.edit_model(|model| changes.edit(model)),
+        Some(Raised { was, is, version }) => {
+            let raise = Changes::between(was, is);
+            scenario.edit_model(|model| changes.edit(&raise.edit(model)?))?.with_version(version)
         }
     }
 }
@@ -105,31 +92,12 @@ pub(super) fn failed<F: Serialize>(failure: &F) -> RunResult {
     RunResult::Failed(Bytes::from(json))
 }
 
-/// What must be merged into `before` to get `after` (RFC 7396); nothing if they are the same. A member that becomes
-/// `null` cannot be told from one that goes: types that need it write something else.
-fn difference(before: &Value, after: &Value) -> Option<Value> {
-    if before == after {
-        return None;
-    }
-    let (Value::Object(before), Value::Object(after)) = (before, after) else { return Some(after.clone()) };
-    let mut patch = Map::new();
-    for (key, value) in after {
-        let changed = match before.get(key) {
-            Some(was) => difference(was, value),
-            None => Some(value.clone()),
-        };
-        patch.extend(changed.map(|changed| (key.clone(), changed)));
-    }
-    for key in before.keys().filter(|key| !after.contains_key(*key)) {
-        patch.insert(key.clone(), Value::Null);
-    }
-    Some(Value::Object(patch))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use once_model::json;
     use serde::Deserialize;
+    use serde_json::Map;
 
     #[derive(Serialize, Deserialize)]
     struct Known {
@@ -161,6 +129,27 @@ mod tests {
             object.scenario = state.clone();
             assert_eq!(state.bytes(), &TEXT.replace("\"count\" :1", &format!("\"count\" :{count}")));
         }
+    }
+
+    #[test]
+    fn a_null_is_written_and_what_is_gone_goes() {
+        let text =
+            r#"{"uuid":"7d0c2f6e-0b7e-4d0e-9b52-3f3f7e1a0001","model":{"a/b":{"old":1,"was":2.0},"n":1.0}}"#;
+        let turn = |to: &str| {
+            let mut object = awake(text);
+            let done =
+                apply(&mut object, None, to, &Context::sample(None), |state: &mut Map<String, Value>, to| {
+                    *state = to;
+                    Ok::<_, ()>(())
+                });
+            let RunResult::Done { state, .. } = done else { panic!("not done") };
+            state.map(|state| state.model().unwrap().to_owned())
+        };
+        let null = r#"{"a/b":{"was":2.0,"new":{"x":null,"y":[null]}},"n":1.0}"#;
+        assert_eq!(turn(null).as_deref(), Some(null));
+        assert_eq!(turn(r#"{"n":null}"#).as_deref(), Some(r#"{"n":null}"#));
+        assert_eq!(turn(r#"{"a/b":null,"n":1.0}"#).as_deref(), Some(r#"{"a/b":null,"n":1.0}"#));
+        assert_eq!(turn(r#"{"a/b":{"old":1,"was":2.0},"n":1.0}"#), None);
     }
 
     #[test]

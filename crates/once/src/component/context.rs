@@ -301,17 +301,24 @@ pub struct Came<W = serde_json::Value> {
     pub effect: Uuid,
     /// `done`, `failed` or `refused` for an action and for work outside; `due` for a timer.
     pub status: String,
-    /// What a done one returned.
-    #[serde(default)]
+    /// What a done one returned. What a [`serde_json::Value`] cannot hold, like `1e999`, is its text as a string: it is
+    /// done all the same.
+    #[serde(default, deserialize_with = "readable")]
     pub result: serde_json::Value,
     /// Why a failed one failed.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "readable")]
     pub reason: serde_json::Value,
     /// Why a refused one never ran.
     #[serde(default)]
     pub code: Option<String>,
     /// What the object wanted to be reminded of.
     pub with: W,
+}
+
+/// What another component said. It may be JSON that this reader cannot hold; the answer must come through all the same.
+fn readable<'de, D: serde::Deserializer<'de>>(said: D) -> Result<serde_json::Value, D::Error> {
+    let said = Box::<serde_json::value::RawValue>::deserialize(said)?;
+    Ok(serde_json::from_str(said.get()).unwrap_or_else(|_| said.get().into()))
 }
 
 /// An effect that was not done.
@@ -342,5 +349,22 @@ impl<W> Came<W> {
     #[must_use]
     pub fn is_done(&self) -> bool {
         self.outcome::<IgnoredAny>().is_ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_comes_through_whatever_the_other_side_said() {
+        for said in ["1e999", r#""\ud800""#, r#"{"deep":[1e999]}"#, "null", r#"{"a":[1]}"#] {
+            let told = format!(
+                r#"{{"effect":"0189b5a0-0000-8000-8000-000000000001","status":"done","result":{said},"with":7}}"#
+            );
+            let came: Came<u32> = serde_json::from_str(&told).unwrap();
+            let plain = serde_json::from_str(said).unwrap_or_else(|_| serde_json::Value::from(said));
+            assert_eq!((came.is_done(), came.result), (true, plain));
+        }
     }
 }

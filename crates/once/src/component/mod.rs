@@ -17,8 +17,11 @@
 //! assert_eq!(lamp.name(), "Lamp");
 //! ```
 
+mod account;
 mod apply;
+mod changes;
 mod context;
+pub(crate) mod coordination;
 mod live;
 mod record;
 mod registry;
@@ -41,7 +44,9 @@ use serde_json::Value;
 
 use crate::{Action, Model};
 
+pub use account::{Account, End, Ended, Funds, account};
 pub use context::{Called, Came, Context, EffectError, NotDone};
+pub use coordination::{Plan, PlanError, RunState, Standing, StepStanding, StepState, Told, coordination};
 pub use registry::Activity;
 pub(crate) use registry::Components;
 pub use shipped::{Add, Counter, Get, counter};

@@ -18,7 +18,7 @@ use serde_json::Value;
 
 use super::apply::failed;
 use super::live::{Awake, Live};
-use super::{Component, Context, counter, record};
+use super::{Component, Context, account, coordination, counter, record};
 
 /// A scenario larger than this is not read on the engine's thread, in bytes: a step takes less than a millisecond.
 const AT_ONCE_MAX_BYTES: usize = 64 * 1024;
@@ -57,7 +57,9 @@ impl fmt::Debug for Components {
 impl Default for Components {
     fn default() -> Self {
         let mut components = Self { known: BTreeMap::new(), workers: BTreeMap::new(), live: Arc::default() };
+        components.add(account());
         components.add(counter());
+        components.add(coordination());
         components
     }
 }

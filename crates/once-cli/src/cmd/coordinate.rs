@@ -1,0 +1,198 @@
+//! `once coordinate`
+
+use std::collections::BTreeMap;
+use std::io::{IsTerminal, Read};
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+
+use clap::Args;
+use once::Plan;
+use once::model::limits::PLAN_MAX_BYTES;
+use serde_json::{Value, json};
+
+use crate::context::{Context, list, not_running, text, with};
+use crate::failure::{Done, Exit, Failure};
+use crate::ui;
+
+/// Carry out a plan over several objects: all of it is done, or what was done is undone
+///
+/// The plan is JSON: {"mode": "sequence" or "all", "steps": [{"name", "ior", "action", "arguments", "compensation",
+/// "deadline_ms"}, ...]}. What has failed is undone; what is not known is waited for. Others see what is done so far. The same
+/// id and plan again is the same coordination: it waits for its end, or says how it ended.
+///
+/// With --wait the exit code says how it ended: 0 done, 1 compensated, 6 in doubt (a compensation failed: somebody has to
+/// look), 4 when the time is up (it goes on), 3 refused.
+#[derive(Debug, Args)]
+#[command(verbatim_doc_comment)]
+pub struct Coordinate {
+    /// The file with the plan; `-` is stdin
+    plan: PathBuf,
+    /// Its id (a UUID of version 7): the same id again is the same coordination
+    #[arg(long, value_name = "UUID")]
+    id: Option<String>,
+    /// Wait for its end, and say how each step stands
+    #[arg(long)]
+    wait: bool,
+    /// How long to wait, like 10s or 2m; it goes on after that
+    #[arg(long, value_name = "TIME", requires = "wait", value_parser = ui::parse_ms)]
+    timeout: Option<u64>,
+}
+
+impl Coordinate {
+    /// Reads the plan here, so that what is wrong with it has a line and a column.
+    pub async fn run(self, context: &Context) -> Done {
+        let plan = read(&self.plan)?;
+        let params = json!({ "plan_text": plan.as_str(), "wait": self.wait });
+        let id = self.id.map(Value::from);
+        let params = with(params, [("id", id), ("within_ms", self.timeout.map(Value::from))]);
+        let client = context.kernel().await?;
+        if client.is_embedded() && self.wait {
+            client.close().await?;
+            return Err(not_running(&context.data).hint(
+                "start it with `once up`, or leave out --wait: then it is carried out when the kernel runs",
+            ));
+        }
+        let quiet = context.json || !self.wait;
+        let teller = Teller::new(if quiet { ui::Bar::none() } else { ui::Bar::new("starting", 0) });
+        let tell = |progress: &Value| {
+            if !quiet {
+                teller.tell(progress);
+            }
+        };
+        let answer = client.call_with_progress("coordinate", params, tell).await;
+        drop(teller);
+        let closed = client.close().await;
+        let answer = answer?;
+        closed?;
+        context.answer(&answer, |answer| print(answer, self.wait))?;
+        Ok(if self.wait { exit(text(&answer, "state")) } else { Exit::DONE })
+    }
+}
+
+fn exit(state: &str) -> Exit {
+    match state {
+        "done" => Exit::DONE,
+        "compensated" => Exit::FAILED,
+        _ => Exit::IN_DOUBT,
+    }
+}
+
+fn read(path: &Path) -> Done<Plan> {
+    let limit = PLAN_MAX_BYTES as u64 + 1;
+    let mut bytes = Vec::new();
+    let read = match path.as_os_str() == "-" {
+        true => {
+            if std::io::stdin().is_terminal() {
+                ui::say("reading the plan from stdin, up to Ctrl-D");
+            }
+            std::io::stdin().lock().take(limit).read_to_end(&mut bytes)
+        }
+        false => std::fs::File::open(path).and_then(|file| file.take(limit).read_to_end(&mut bytes)),
+    };
+    read.map_err(|error| Failure::io(path, &error))?;
+    let wrong = |place: String, what: &str, hint: Option<&str>| {
+        let failure = Failure::failed(format!("{}{place}: {what}", ui::shown_path(path)));
+        Failure { code: "invalid".into(), hint: hint.map(str::to_owned), ..failure }
+    };
+    let text = String::from_utf8(bytes)
+        .map_err(|_| wrong(String::new(), "not UTF-8", Some("save the file as UTF-8")))?;
+    Plan::parse(text).map_err(|error| {
+        wrong(format!(":{}:{}", error.line(), error.column()), &error.to_string(), error.hint())
+    })
+}
+
+/// Says what has changed: a line for each step, above the bar where there is one.
+struct Teller {
+    bar: ui::Bar,
+    said: Mutex<BTreeMap<String, String>>,
+}
+
+impl Teller {
+    fn new(bar: ui::Bar) -> Self {
+        Self { bar, said: Mutex::default() }
+    }
+
+    fn tell(&self, progress: &Value) {
+        let mut said = self.said.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if said.is_empty() {
+            let (id, object) = (text(progress, "coordination"), text(progress, "object"));
+            self.bar.say(&format!("coordination {}, object {}", ui::shown(id), ui::shown(object)));
+        }
+        let width = list(progress, "steps").iter().map(|step| width(text(step, "name"))).max().unwrap_or(0);
+        for step in list(progress, "steps") {
+            let (name, status) = (text(step, "name"), text(step, "status"));
+            let before = said.insert(name.to_owned(), status.to_owned());
+            if status != before.as_deref().unwrap_or("planned") {
+                self.bar.say(&format!("{}  {}", padded(name, width), ui::shown(status)));
+            }
+        }
+        self.bar.show(progress);
+    }
+}
+
+/// A name in a column.
+fn padded(name: &str, to: usize) -> String {
+    let name = ui::shown(name);
+    format!("{name}{}", " ".repeat(to.saturating_sub(name.chars().count())))
+}
+
+fn width(name: &str) -> usize {
+    ui::shown(name).chars().count()
+}
+
+fn print(answer: &Value, waited: bool) -> Done<()> {
+    let (id, state) = (ui::shown(text(answer, "id")), ui::shown(text(answer, "state")));
+    if !waited {
+        let object = answer.get("object").unwrap_or(&Value::Null);
+        ui::say(&format!("{state}; `once show {}` shows how it stands", ui::shown(text(object, "uuid"))));
+        return ui::print(&id);
+    }
+    ui::print(&format!("{state} {id}"))?;
+    let mut table = ui::Table::new(["STEP", "STATUS", "OUTCOME"]);
+    for step in list(answer, "steps") {
+        table.row([ui::shown(text(step, "name")), ui::shown(text(step, "status")), detail(step)]);
+    }
+    table.print()
+}
+
+/// What came of a step, and of undoing it.
+fn detail(step: &Value) -> String {
+    let told = |told: &Value| match (told.get("result"), told.get("reason"), told.get("code")) {
+        (_, Some(Value::String(reason)), _) => reason.clone(),
+        (_, Some(reason), _) => reason.to_string(),
+        (_, _, Some(code)) => code.as_str().unwrap_or_default().to_owned(),
+        (Some(result), ..) => result.to_string(),
+        _ => "-".to_owned(),
+    };
+    let own = told(step);
+    ui::shown(&match (text(step, "status"), step.get("compensation")) {
+        ("in doubt", Some(undone)) => format!("{own}, not undone: {}", told(undone)),
+        (_, Some(undone)) => format!("{own}, undone: {}", told(undone)),
+        _ => own,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_step_says_what_came_of_it() {
+        for (step, said) in [
+            (json!({ "status": "planned" }), "-"),
+            (json!({ "status": "done", "result": null }), "null"),
+            (json!({ "status": "failed", "reason": "not enough" }), "not enough"),
+            (json!({ "status": "refused", "code": "denied" }), "denied"),
+            (
+                json!({ "status": "in doubt", "result": 7, "compensation": { "status": "refused", "code": "denied" } }),
+                "7, not undone: denied",
+            ),
+            (
+                json!({ "status": "compensated", "result": 7, "compensation": { "status": "done", "result": [1] } }),
+                "7, undone: [1]",
+            ),
+        ] {
+            assert_eq!(detail(&step), said);
+        }
+    }
+}

@@ -1,0 +1,259 @@
+//! Coordinations: plans over several objects, carried out by an object of this kernel.
+
+use std::future::{Future, IntoFuture};
+use std::pin::Pin;
+use std::time::Duration;
+
+use once_core::actions;
+use once_core::waist::Event;
+use once_core::{Refusal, query};
+use once_model::action::Action;
+use once_model::hash::record_hash;
+use once_model::ids::{Hash, KernelId, ObjectKey, Uuid};
+use once_model::limits::ID_AHEAD_MAX_MS;
+use once_model::scenario::Scenario;
+use serde_json::json;
+
+use crate::acting::new_id;
+use crate::component::coordination::{NAME, VERSION};
+use crate::engine::now_ms;
+use crate::{Error, Events, Heard, Kernel, Object, Plan, RunState, Standing};
+
+/// A coordination, as it stands on the kernel that carries it out.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Coordinated {
+    /// Its id: asking again with it and the same plan is the same coordination.
+    pub id: Uuid,
+    /// The object that carries it out. Its scenario shows the plan, and how each step stands.
+    pub object: Object,
+    /// [`Plan::hash`].
+    pub plan: Hash,
+    /// How it stands.
+    pub standing: Standing,
+}
+
+impl Coordinated {
+    /// Whether every step is done.
+    #[must_use]
+    pub fn is_done(&self) -> bool {
+        self.standing.state == RunState::Done
+    }
+}
+
+/// A coordination that is being put together. Awaiting it waits for its end; [`Coordinate::start`] returns when it is durable
+/// here.
+///
+/// Dropping it, or the future, does not end what was started.
+#[must_use]
+pub struct Coordinate {
+    kernel: Kernel,
+    plan: Plan,
+    id: Option<Uuid>,
+    within: Option<Duration>,
+}
+
+impl Kernel {
+    /// Carries a plan out, once, whatever is killed or cut off meanwhile.
+    ///
+    /// Its end is no error, whichever it is: see [`Standing::state`]. `docs/coordination.md` has the form of plans, and
+    /// what others may see in between.
+    ///
+    /// ```no_run
+    /// # async fn f(kernel: once::Kernel, mine: once::Ior, theirs: once::Ior) -> Result<(), once::Error> {
+    /// let plan = once::Plan::parse(format!(r#"{{"mode": "sequence", "steps": [
+    ///     {{"name": "take", "ior": "{mine}", "action": "withdraw", "arguments": {{"amount": 30}},
+    ///       "compensation": {{"action": "deposit", "arguments": {{"amount": 30}}}}}},
+    ///     {{"name": "give", "ior": "{theirs}", "action": "deposit", "arguments": {{"amount": 30}}}}
+    /// ]}}"#))?;
+    /// let ended = kernel.coordinate(plan).await?;
+    /// println!("{}", ended.standing.state.word());
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn coordinate(&self, plan: Plan) -> Coordinate {
+        Coordinate { kernel: self.clone(), plan, id: None, within: None }
+    }
+
+    /// How a coordination of this kernel stands.
+    ///
+    /// # Errors
+    /// When there is none of that id, or it was removed or changed by hand.
+    pub fn coordination(&self, id: Uuid) -> Result<Coordinated, Error> {
+        let uuid = object_uuid(&self.id(), &id);
+        let found = self.coordinations(id)?;
+        // Of two that were made at the same time, only one could be started.
+        let started = |found: &&Coordinated| found.standing.state != RunState::Planned;
+        found.iter().find(started).or(found.first()).cloned().ok_or_else(|| {
+            Error::not_found(format!("no coordination {id} on this kernel: there is no object {uuid}"))
+        })
+    }
+
+    fn coordinations(&self, id: Uuid) -> Result<Vec<Coordinated>, Error> {
+        let snapshot = self.shared().snapshot();
+        let mut found = Vec::new();
+        for row in query::find(&snapshot, &object_uuid(&self.id(), &id), None)? {
+            // What others have shared under this UUID is not ours.
+            if row.home != Some(self.id()) || row.header.tombstone || row.header.component != NAME {
+                continue;
+            }
+            let Some(body) = query::body(&snapshot, &row.header)? else { continue };
+            let scenario = Scenario::parse(body)?;
+            let (plan, standing) = Standing::read(scenario.editable()).map_err(|error| {
+                Error::invalid(format!("the coordination {id} was changed by hand: {error}"))
+            })?;
+            let object = Object::new(row, self.id());
+            found.push(Coordinated { id, object, plan: plan.hash(), standing });
+        }
+        Ok(found)
+    }
+}
+
+/// The UUID of the object that carries a coordination out: one for each id of each kernel.
+fn object_uuid(kernel: &KernelId, id: &Uuid) -> Uuid {
+    let record = [kernel.as_bytes().as_slice(), id.as_bytes()].concat();
+    let hash = record_hash("once/1 coordination", &record);
+    let mut bytes = [0; 16];
+    bytes.copy_from_slice(&hash.as_bytes()[..16]);
+    uuid::Builder::from_custom_bytes(bytes).into_uuid()
+}
+
+impl Coordinate {
+    /// With this id (UUIDv7) instead of a new one: asking again with it is the same coordination.
+    pub fn id(mut self, id: Uuid) -> Self {
+        self.id = Some(id);
+        self
+    }
+
+    /// Stops waiting for its end after this time. The coordination goes on.
+    pub fn within(mut self, patience: Duration) -> Self {
+        self.within = Some(patience);
+        self
+    }
+
+    /// Returns when it is durable here that it will be carried out.
+    ///
+    /// # Errors
+    /// When the id belongs to another plan or to something else, or the disk is full.
+    pub async fn start(self) -> Result<Coordinated, Error> {
+        let id = self.id.unwrap_or_else(new_id);
+        self.begin(id).await
+    }
+
+    /// Waits for its end, telling each time something has changed.
+    ///
+    /// # Errors
+    /// As [`Coordinate::start`], and when its end does not come within the time.
+    pub async fn watch(self, tell: impl Fn(&Coordinated)) -> Result<Coordinated, Error> {
+        let id = self.id.unwrap_or_else(new_id);
+        let mut events = self.kernel.events();
+        let begun = self.begin(id).await?;
+        let ended = self.wait(begun, &mut events, &tell);
+        let Some(patience) = self.within else { return ended.await };
+        match tokio::time::timeout(patience, ended).await {
+            Ok(ended) => ended,
+            Err(_) => {
+                let steps = self.kernel.coordination(id)?.standing.steps;
+                let waits: Vec<_> = steps.iter().filter(|step| step.state.is_awaited()).collect();
+                let names = waits.iter().map(|step| step.name.as_str()).collect::<Vec<_>>().join(", ");
+                Err(Error::timeout(format!("the coordination {id} has not ended yet: it waits for {names}"))
+                    .with_hint("it goes on; the same id and plan again waits again"))
+            }
+        }
+    }
+
+    async fn wait(
+        &self,
+        mut now: Coordinated,
+        events: &mut Events,
+        tell: &impl Fn(&Coordinated),
+    ) -> Result<Coordinated, Error> {
+        let uuid = now.object.uuid();
+        loop {
+            tell(&now);
+            if now.standing.state.is_over() {
+                return Ok(now);
+            }
+            // Whatever a slow listener missed, the newest standing is on the disk.
+            while let Heard::Event(event) = events.next().await.ok_or_else(Error::stopping)? {
+                if matches!(*event, Event::Changed { header, .. } if header.uuid == uuid) {
+                    break;
+                }
+            }
+            now = self.kernel.coordination(now.id)?;
+        }
+    }
+
+    /// Makes the object and starts it. Both may have been done before.
+    async fn begin(&self, id: Uuid) -> Result<Coordinated, Error> {
+        let kernel = &self.kernel;
+        let arguments = json!({ "plan": self.plan.hash().to_string() }).to_string();
+        self.check(id, &arguments)?;
+        let known = kernel.coordinations(id)?;
+        let same = known.iter().find(|known| known.plan == self.plan.hash());
+        let (key, created) = match (same, known.first()) {
+            (Some(same), _) => (same.object.key(), false),
+            (None, Some(other)) => return Err(self.other_plan(id, other.plan)),
+            (None, None) => (self.create(id).await?, true),
+        };
+        let started = kernel.act_on(key, Some(kernel.id()), "start", arguments).id(id).await;
+        let Err(error) = started else { return kernel.coordination(id) };
+        if !matches!(error.code.as_str(), "id-reused" | "id-too-old") {
+            return Err(error);
+        }
+        // Somebody was faster, or the id is over: what was made for it here will never start.
+        if created {
+            kernel.remove(key).await?;
+        }
+        match kernel.coordination(id) {
+            Ok(other) if other.plan != self.plan.hash() => Err(self.other_plan(id, other.plan)),
+            _ => Err(error),
+        }
+    }
+
+    /// Whether the id can be that of a coordination, before anything is made for it.
+    fn check(&self, id: Uuid, arguments: &str) -> Result<(), Error> {
+        let time_ms = id.as_bytes()[..6].iter().fold(0_u64, |time, byte| time << 8 | u64::from(*byte));
+        let latest_ms = now_ms().saturating_add(ID_AHEAD_MAX_MS);
+        if id.get_version_num() != 7 {
+            return Err(Refusal::BadId { id }.into());
+        }
+        if time_ms > latest_ms {
+            return Err(Refusal::IdAhead { id, ahead_ms: time_ms.saturating_sub(now_ms()) }.into());
+        }
+        let uuid = object_uuid(&self.kernel.id(), &id);
+        match actions::request(&self.kernel.shared().snapshot(), &id)? {
+            Some(row) if row.key.uuid != uuid => {
+                let (name, arguments) = ("start".into(), arguments.to_owned().into());
+                let start = Action { id, name, arguments, given: Vec::new(), acting: None, answers: None };
+                Err(Refusal::IdReused { id, first: row.hash, now: start.hash(&uuid) }.into())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    async fn create(&self, id: Uuid) -> Result<ObjectKey, Error> {
+        let uuid = object_uuid(&self.kernel.id(), &id);
+        let model = format!("{{\"plan\":{}}}", self.plan.as_str());
+        // The plan as it was written: nothing in it is indented anew.
+        let scenario =
+            Scenario::compose(uuid, NAME, VERSION, self.kernel.name(), "{}")?.with_model(&model)?;
+        Ok(self.kernel.create(scenario).await?.0.key())
+    }
+
+    fn other_plan(&self, id: Uuid, first: Hash) -> Error {
+        let now = self.plan.hash();
+        Error::id_reused(format!(
+            "the id {id} belongs to another plan: that one has the hash {first}, this one {now}"
+        ))
+        .with_hint("use a new id for a new plan; the same id only repeats the same one")
+    }
+}
+
+impl IntoFuture for Coordinate {
+    type Output = Result<Coordinated, Error>;
+    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(self.watch(|_| {}))
+    }
+}
