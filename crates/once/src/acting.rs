@@ -169,7 +169,7 @@ impl Kernel {
             net::receipt(self.session(row.home, within).await?.as_ref(), of, within).await?
         };
         let home = self.shared().called(&row.home);
-        let receipt = found.ok_or_else(|| {
+        let mut receipt = found.ok_or_else(|| {
             Error::not_found(format!("kernel {home} keeps no record of the action {id}")).with_hint(
                 "what was refused for want of a right is not recorded, and what is long over is dropped",
             )
@@ -178,6 +178,10 @@ impl Kernel {
         receipt.verify(&row.home).map_err(|error| wrong(error.to_string()))?;
         if receipt.entry.id != id || receipt.entry.action != row.hash {
             return Err(wrong("it is for another action".into()));
+        }
+        // The home drops a result once it is here; the hash of it is signed.
+        if receipt.outcome.is_none() {
+            receipt.outcome = row.outcome.filter(|outcome| outcome.hash() == receipt.entry.outcome);
         }
         Ok(receipt)
     }
