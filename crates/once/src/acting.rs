@@ -30,6 +30,7 @@ pub struct Acted {
 /// An action that is being put together. Awaiting it returns its outcome; [`Act::send`] returns when it is durable here.
 ///
 /// Dropping it, or the future, does not take back what was accepted: ask with [`Kernel::outcome`].
+#[derive(Clone)]
 #[must_use]
 pub struct Act {
     kernel: Kernel,
@@ -188,7 +189,7 @@ impl Kernel {
 }
 
 fn nothing_known(id: Uuid) -> Error {
-    Error::not_found(format!("no action {id} was accepted by this kernel"))
+    once_core::Refusal::NoAction(id).into()
 }
 
 /// The action may or may not have run.
@@ -313,7 +314,7 @@ pub(crate) fn refused(code: Code) -> Error {
             ),
         Code::Cancelled => Error::cancelled("the action was taken back before it ran"),
         Code::Lacking => Error::invalid(
-            "the action never ran: a scenario that it depends on did not come within 10 s",
+            "the action never ran: a scenario that it depends on was not at the home, and did not come within 10 s",
         )
         .with_hint(
             "this kernel must have it with these very bytes, and needs the right to share with the home",

@@ -18,6 +18,8 @@ mod kernel;
 mod metrics;
 mod net;
 mod object;
+pub mod receipts;
+mod troubles;
 mod typed;
 
 pub use acting::{Act, Acted};
