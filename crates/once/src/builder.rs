@@ -10,7 +10,7 @@ use crate::net::{self, Handle, Listen, Net, Offline};
 use crate::{Error, Kernel, engine};
 
 /// How a kernel starts.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 #[must_use]
 pub struct Builder {
     data: PathBuf,

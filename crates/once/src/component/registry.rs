@@ -41,6 +41,7 @@ pub(crate) type Worker =
     Arc<dyn Fn(Activity) -> Pin<Box<dyn Future<Output = Result<Value, Value>> + Send>> + Send + Sync>;
 
 /// What a kernel can run, and what of it is awake.
+#[derive(Clone)]
 pub(crate) struct Components {
     known: BTreeMap<String, Component>,
     workers: BTreeMap<String, Worker>,
