@@ -95,7 +95,11 @@ impl Right {
     pub fn whose(&self) -> String {
         match (&self.peer, &self.to_object) {
             (Some(peer), _) => ui::shown(peer),
-            (None, object) => format!("object {}", ui::shown(object.as_deref().unwrap_or_default())),
+            (None, object) => {
+                let name = object.as_deref().unwrap_or_default();
+                let uuid = once::Ior::parse(name).ok().and_then(|ior| ior.uuid());
+                format!("object {}", uuid.map_or_else(|| ui::shown(name), |uuid| uuid.to_string()))
+            }
         }
     }
 }

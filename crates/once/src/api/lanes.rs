@@ -81,6 +81,8 @@ pub(super) struct Stuck {
     name: String,
     since_ms: u64,
     void: Option<Code>,
+    /// A client asked for it, so one can take it back.
+    of_client: bool,
 }
 
 /// How many are stuck, and the oldest of them.
@@ -110,7 +112,8 @@ pub(super) fn stuck(
         last = Some((home, connected));
         if connected && now_ms.saturating_sub(row.since_ms) > after_ms {
             let QueueRow { action, since_ms, void, .. } = row;
-            oldest.push(Stuck { home, key, id: action.id, name: action.name, since_ms, void });
+            let of_client = action.acting.is_none() && action.answers.is_none();
+            oldest.push(Stuck { home, key, id: action.id, name: action.name, since_ms, void, of_client });
             count += 1;
             if oldest.len() > 2 * SHOWN_MAX {
                 shorten(&mut oldest);
@@ -135,16 +138,17 @@ pub(super) fn waiting(kernel: &Kernel, stuck: &Stuck) -> Value {
         false => format!("at {}, which is connected", names::name_of(kernel, home)),
     };
     let message = format!("{name} on {key} has no outcome for {since} {at} ({id})");
-    let hint = match stuck.void {
+    let mut hint = match stuck.void {
         Some(Code::Cancelled) => {
             "it was taken back, and its home has not said yet whether that was in time; \
             `once doctor` there may say why"
                 .to_owned()
         }
-        _ => format!(
-            "it is sent again every 10 s; `once doctor` at its home may say why it does not run; `once cancel {id}` takes it back"
-        ),
+        _ => "it is sent again every 10 s; `once doctor` at its home may say why it does not run".to_owned(),
     };
+    if stuck.of_client && stuck.void.is_none() {
+        hint.push_str(&format!("; `once cancel {id}` takes it back"));
+    }
     check("action", false, &message, Some(&hint))
 }
 
