@@ -188,6 +188,7 @@ impl Refusal {
             Self::BadId { .. } => "leave the id out, or make one with `uuidgen --time-v7`".into(),
             Self::IdTooOld { .. } => "look at the object before you ask again, and then use a new id".into(),
             Self::IdAhead { .. } => "set the clock of whoever made the id".into(),
+            Self::NoAction(_) => "the kernel that was asked to act knows it; `once outbox` lists what waits".into(),
             Self::BadAction { .. } => "arguments are one JSON value of at most 64 KiB".into(),
             Self::NoHome(_) => "name it by its IOR, which says where its home is; for an object that nobody has claimed yet say `--at PEER`".into(),
             Self::NoPeer(_) => "`once peers` lists the peers; `once join TICKET` makes one".into(),

@@ -157,10 +157,13 @@ impl Receipt {
             return Err(ReceiptError::Outcome);
         }
         match (&self.chain, self.entry.object.lineage()) {
-            (None, _) => Ok(()),
-            (Some(chain), Some(lineage)) if chain.genesis.lineage() == lineage && chain.home() == *home => {
+            (None, None) => Ok(()),
+            (Some(chain), Some(lineage))
+                if chain.genesis.uuid == self.entry.object.uuid && chain.home() == *home =>
+            {
                 chain.verify(lineage).map_err(|_| ReceiptError::Chain)
             }
+            // Without a chain, any kernel could sign for an object that was never its own.
             _ => Err(ReceiptError::Chain),
         }
     }
@@ -169,4 +172,50 @@ impl Receipt {
 fn signed(entry: &Entry, at_ms: u64) -> Hash {
     let record = [entry.hash().as_bytes().as_slice(), &at_ms.to_be_bytes()].concat();
     record_hash("once/1 receipt", &record)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::certificate::Genesis;
+    use crate::ids::Line;
+
+    const ZERO: Hash = Hash::from_bytes([0; 32]);
+
+    fn receipt(home: &KernelKey, object: ObjectKey, chain: Option<Chain>) -> Receipt {
+        let outcome = Outcome::Done("3".into());
+        let entry = Entry {
+            object,
+            number: 1,
+            previous: ZERO,
+            origin: home.id(),
+            incarnation: Incarnation::from_bytes([0; 16]),
+            sequence: 1,
+            id: Uuid::from_u128(2),
+            action: ZERO,
+            outcome: outcome.hash(),
+            before: ZERO,
+            after: ZERO,
+        };
+        Receipt::sign(entry, Some(outcome), 1_700_000_000_000, chain, home)
+    }
+
+    #[test]
+    fn of_a_claimed_object_the_chain_leads_to_the_signer_or_it_proves_nothing() {
+        let (home, other) = (KernelKey::from_bytes(&[1; 32]), KernelKey::from_bytes(&[2; 32]));
+        let uuid = Uuid::from_u128(1);
+        let genesis = Genesis { uuid, home: home.id(), recovery: vec![], content: ZERO, nonce: [0; 16] };
+        let (line, chain) = (Line::Claimed(genesis.lineage()), Some(Chain::new(genesis)));
+        let object = ObjectKey { uuid, line };
+        assert_eq!(receipt(&home, object, chain.clone()).verify(&home.id()), Ok(()));
+        assert_eq!(receipt(&home, object, None).verify(&home.id()), Err(ReceiptError::Chain));
+        assert_eq!(receipt(&other, object, chain.clone()).verify(&other.id()), Err(ReceiptError::Chain));
+        let renamed = ObjectKey { uuid: Uuid::from_u128(9), line };
+        assert_eq!(receipt(&home, renamed, chain.clone()).verify(&home.id()), Err(ReceiptError::Chain));
+        let unclaimed = ObjectKey { uuid, line: Line::Unclaimed(ZERO) };
+        assert_eq!(receipt(&home, unclaimed, chain).verify(&home.id()), Err(ReceiptError::Chain));
+        assert_eq!(receipt(&home, unclaimed, None).verify(&home.id()), Ok(()));
+        let by_another = receipt(&home, unclaimed, None).verify(&other.id());
+        assert_eq!(by_another, Err(ReceiptError::OtherHome(home.id())));
+    }
 }

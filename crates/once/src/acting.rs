@@ -30,6 +30,7 @@ pub struct Acted {
 /// An action that is being put together. Awaiting it returns its outcome; [`Act::send`] returns when it is durable here.
 ///
 /// Dropping it, or the future, does not take back what was accepted: ask with [`Kernel::outcome`].
+#[derive(Clone)]
 #[must_use]
 pub struct Act {
     kernel: Kernel,
@@ -169,7 +170,7 @@ impl Kernel {
             net::receipt(self.session(row.home, within).await?.as_ref(), of, within).await?
         };
         let home = self.shared().called(&row.home);
-        let receipt = found.ok_or_else(|| {
+        let mut receipt = found.ok_or_else(|| {
             Error::not_found(format!("kernel {home} keeps no record of the action {id}")).with_hint(
                 "what was refused for want of a right is not recorded, and what is long over is dropped",
             )
@@ -179,12 +180,16 @@ impl Kernel {
         if receipt.entry.id != id || receipt.entry.action != row.hash {
             return Err(wrong("it is for another action".into()));
         }
+        // The home drops a result once it is here; the hash of it is signed.
+        if receipt.outcome.is_none() {
+            receipt.outcome = row.outcome.filter(|outcome| outcome.hash() == receipt.entry.outcome);
+        }
         Ok(receipt)
     }
 }
 
 fn nothing_known(id: Uuid) -> Error {
-    Error::not_found(format!("no action {id} was accepted by this kernel"))
+    once_core::Refusal::NoAction(id).into()
 }
 
 /// The action may or may not have run.
@@ -309,7 +314,7 @@ pub(crate) fn refused(code: Code) -> Error {
             ),
         Code::Cancelled => Error::cancelled("the action was taken back before it ran"),
         Code::Lacking => Error::invalid(
-            "the action never ran: a scenario that it depends on did not come within 10 s",
+            "the action never ran: a scenario that it depends on was not at the home, and did not come within 10 s",
         )
         .with_hint(
             "this kernel must have it with these very bytes, and needs the right to share with the home",

@@ -25,6 +25,7 @@ use crate::Error;
 use crate::component::Components;
 use crate::metrics::Metrics;
 use crate::net::Outgoing;
+use crate::troubles::Troubles;
 
 /// Most mails in one group. More in a group means fewer syncs and a longer wait for the first of them.
 const GROUP_MAX: usize = 256;
@@ -96,6 +97,8 @@ pub(crate) struct Shared {
     pub mail: mpsc::Sender<Mail>,
     pub events: broadcast::Sender<Event>,
     pub metrics: Mutex<Metrics>,
+    /// Lanes that do not go on.
+    pub troubles: Mutex<Troubles>,
     /// The store as of the last commit. A snapshot must not be taken during a commit, so the engine takes it after.
     snapshot: RwLock<Snapshot>,
     /// Why the engine stopped by itself.
@@ -240,6 +243,7 @@ pub(crate) fn prepare(
         mail,
         events: broadcast::channel(EVENTS_MAX).0,
         metrics: Mutex::new(Metrics::default()),
+        troubles: Mutex::default(),
         snapshot: RwLock::new(Snapshot(Some(store.snapshot()))),
         fault: tokio::sync::watch::channel(None).0,
     });
@@ -439,6 +443,9 @@ impl<'n> Post<'n> {
             Effect::Timer { after_ms, timer } => self.network.timer(Duration::from_millis(after_ms), timer),
             Effect::Event(event) => {
                 self.network.event(&event);
+                if matches!(event, Event::Parked { .. } | Event::LaneForked { .. }) {
+                    crate::net::lock(&self.shared.troubles).note(&event, now_ms());
+                }
                 let _ = self.shared.events.send(event);
             }
         }
@@ -452,82 +459,4 @@ impl<'n> Post<'n> {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::pin::pin;
-    use std::task::{Context, Wake, Waker};
-
-    use super::*;
-    use crate::datadir;
-
-    /// A network that is broken in the worst way.
-    struct Panics;
-
-    impl Network for Panics {
-        fn dial(&self, _: KernelId, _: Vec<String>) {
-            panic!("as a test");
-        }
-        fn pull(&self, _: KernelId, _: ConnId, _: Header, _: Option<Chain>) {}
-        fn run(&self, _: Run) {}
-        fn work(&self, _: Work) {}
-        fn timer(&self, _: Duration, _: Timer) {}
-        fn event(&self, _: &Event) {}
-    }
-
-    /// Whoever waits looks for the fault in the moment in which it is woken.
-    struct Waiter {
-        shared: Arc<Shared>,
-        saw: Mutex<Vec<Error>>,
-    }
-
-    impl Wake for Waiter {
-        fn wake(self: Arc<Self>) {
-            crate::net::lock(&self.saw).push(self.shared.gone());
-        }
-    }
-
-    fn fresh(dir: &std::path::Path) -> (Arc<Shared>, EngineThread) {
-        let options = datadir::InitOptions { name: Some("alice".into()), ..Default::default() };
-        datadir::init(dir, options).unwrap();
-        let (key, store) = (datadir::read_key(dir).unwrap(), datadir::open_store(dir).unwrap());
-        prepare(dir.into(), key, store, Components::default())
-    }
-
-    #[test]
-    fn whoever_waits_when_the_engine_fails_is_told_that_it_failed() {
-        let dir = tempfile::tempdir().unwrap();
-        let (shared, thread) = fresh(dir.path());
-        let waiter = Arc::new(Waiter { shared: Arc::clone(&shared), saw: Mutex::default() });
-        let waker = Waker::from(Arc::clone(&waiter));
-        let peer = KernelKey::from_bytes(&[7; 32]).id();
-        let join =
-            Command::Join { peer, secret: [1; 16], addresses: vec!["127.0.0.1:9".into()], petname: None };
-        let (join, joined) = (shared.command(join), shared.mail.closed());
-        let (mut join, mut closed) = (pin!(join), pin!(joined));
-        let mut looks = Context::from_waker(&waker);
-        assert!(join.as_mut().poll(&mut looks).is_pending());
-        assert!(closed.as_mut().poll(&mut looks).is_pending());
-        // Its dial panics, on this thread.
-        thread.run(&Panics);
-        let saw = std::mem::take(&mut *crate::net::lock(&waiter.saw));
-        assert_eq!(saw.len(), 2, "the answer will not come, and the mailbox is closed: {saw:?}");
-        assert!(saw.iter().all(|error| error.code == "fault"), "{saw:?}");
-    }
-
-    #[test]
-    fn clients_that_gave_up_are_forgotten_and_those_that_wait_are_not() {
-        let dir = tempfile::tempdir().unwrap();
-        let (shared, _thread) = fresh(dir.path());
-        let offline = crate::net::Offline(Arc::clone(&shared));
-        let mut post = Post::new(shared, &offline);
-        let (reply, mut waits) = oneshot::channel();
-        let token = post.token(reply);
-        for _ in 0..10 * REPLIES_CROWDED {
-            let (reply, gave_up) = oneshot::channel();
-            drop(gave_up);
-            post.token(reply);
-            assert!(post.replies.len() <= REPLIES_CROWDED);
-        }
-        post.release(Effect::Reply { token, reply: Err(Refusal::Myself) });
-        assert_eq!(waits.try_recv().unwrap(), Err(Refusal::Myself));
-    }
-}
+mod tests;

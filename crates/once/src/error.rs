@@ -65,6 +65,18 @@ impl Error {
         Self::new("invalid", 1, message)
     }
 
+    pub(crate) fn removed(message: impl Into<String>) -> Self {
+        Self::new("removed", 1, message)
+    }
+
+    pub(crate) fn not_home(message: impl Into<String>) -> Self {
+        Self::new("not-home", 3, message)
+    }
+
+    pub(crate) fn unproven(message: impl Into<String>) -> Self {
+        Self::new("unproven", 3, message)
+    }
+
     pub(crate) fn failed(message: impl Into<String>) -> Self {
         Self::new("failed", 1, message)
     }

@@ -19,6 +19,8 @@ mod kernel;
 mod metrics;
 mod net;
 mod object;
+pub mod receipts;
+mod troubles;
 mod typed;
 
 pub use acting::{Act, Acted};
@@ -34,7 +36,7 @@ pub use net::{Progress, Report, Ticket};
 pub use object::{Object, State};
 pub use typed::{ActError, Action, Model, ObjectRef, Sent, TypedAct};
 
-pub use once_core::actions::Recorded;
+pub use once_core::actions::{OutcomeStatus, Recorded};
 pub use once_core::waist::{Change, Event};
 pub use once_model as model;
 pub use once_model::ids::{KernelId, ObjectKey};

@@ -1,7 +1,7 @@
 //! What a kernel tells of an object.
 
 use once_core::rows::HeadRow;
-use once_model::ids::{Hash, KernelId, Lineage, ObjectKey, Uuid};
+use once_model::ids::{Hash, KernelId, Line, Lineage, ObjectKey, Uuid};
 use once_model::ior::{Ior, OnceIor};
 
 /// Where an object stands on this kernel.
@@ -151,5 +151,13 @@ impl Object {
             })
         };
         Ior::once(&parts).or_else(|_| nameless()).unwrap_or_else(|_| bare())
+    }
+}
+
+/// A key as text that the local API reads back.
+pub(crate) fn key_text(key: &ObjectKey) -> String {
+    match key.line {
+        Line::Claimed(lineage) => format!("{}#{lineage}", key.uuid),
+        Line::Unclaimed(hash) => format!("{}@{hash}", key.uuid),
     }
 }

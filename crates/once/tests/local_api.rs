@@ -92,3 +92,93 @@ fn progress_is_told_only_to_whoever_asks_for_it() {
         }
     });
 }
+
+/// What an object wants besides its new state.
+fn caller() -> once::Component {
+    once::Component::of::<Value>("Caller", "1.0")
+        .first(&json!({ "calls": 0 }))
+        .action("go", |_: &mut Value, other: once::Ior, context: &once::Context| {
+            context.publish("going", &json!({ "to": other.as_str(), "\u{1b}[31m": 1 }))?;
+            context.activity("mail", &json!({ "text": "hello" }), "told", &())?;
+            let _ = context.act(&other, "add", &json!({ "by": 1 }))?.then("told", &())?;
+            Ok::<_, once::EffectError>("x".repeat(5000))
+        })
+        .answer("told", |_: &mut Value, _: once::Came, _: &once::Context| Ok::<_, ()>(()))
+        .into()
+}
+
+/// The next notification of this kind.
+async fn next(events: &mut once::api::Events, kind: &str) -> Value {
+    within(kind, async {
+        loop {
+            let event = events.next().await.expect("the kernel is there");
+            if event["kind"] == kind {
+                return event;
+            }
+        }
+    })
+    .await
+}
+
+#[test]
+fn what_becomes_of_actions_is_told_to_whoever_listens_and_what_waits_is_listed() {
+    let dir = tempfile::tempdir().unwrap();
+    story(async {
+        let (alice, bob) = pair(dir.path()).await;
+        alice.stop().await.unwrap();
+        let alice = Kernel::builder(dir.path().join("alice")).component(caller()).start().await.unwrap();
+        alice.serve_api().await.unwrap();
+        bob.serve_api().await.unwrap();
+        let a = Client::connect(&dir.path().join("alice")).await.unwrap().unwrap();
+        let b = Client::connect(&dir.path().join("bob")).await.unwrap().unwrap();
+        let ior = |made: Value| made["object"]["ior"].as_str().unwrap().to_owned();
+        let counter = ior(b.call("create", json!({ "component": "Counter" })).await.unwrap());
+        let made = a.call("create", json!({ "component": "Caller" })).await.unwrap();
+        assert_eq!(made["object"]["version"], "1.0");
+        let calling = ior(made);
+        b.call("grant", json!({ "peer": "alice", "right": "act" })).await.unwrap();
+
+        let (mut at_alice, mut at_bob) = (a.listen().await.unwrap(), b.listen().await.unwrap());
+        let add = json!({ "object": counter, "name": "add", "arguments": { "by": 2 } });
+        let id = a.call("act", add.clone()).await.unwrap()["id"].clone();
+        let acted = next(&mut at_bob, "acted").await;
+        assert_eq!(
+            (&acted["id"], &acted["status"], &acted["result_text"]),
+            (&id, &json!("done"), &json!("2"))
+        );
+        let outcome = next(&mut at_alice, "outcome").await;
+        assert_eq!((&outcome["id"], &outcome["result_bytes"]), (&id, &json!(1)));
+        assert_eq!(outcome["key"], acted["key"]);
+        let fails = json!({ "object": counter, "name": "add", "arguments": "no" });
+        assert_eq!(a.call("act", fails).await.unwrap_err().code, "failed");
+        assert_eq!(next(&mut at_alice, "outcome").await["status"], "failed");
+        let unknown = json!({ "object": counter, "name": "fly" });
+        assert_eq!(a.call("act", unknown).await.unwrap_err().code, "invalid");
+        let refused = next(&mut at_alice, "outcome").await;
+        assert_eq!((&refused["status"], &refused["code"]), (&json!("refused"), &json!("no-component")));
+
+        // Nobody is there to be called, and nobody here sends mails.
+        bob.stop().await.unwrap();
+        let go = json!({ "object": calling, "name": "go", "arguments": counter });
+        let done = a.call("act", go).await.unwrap();
+        // A large result is asked for, not heard.
+        let acted = next(&mut at_alice, "acted").await;
+        assert_eq!((&acted["id"], &acted["result_text"]), (&done["id"], &json!(null)));
+        assert_eq!(acted["result_bytes"], 5002);
+        let published = next(&mut at_alice, "published").await;
+        assert_eq!(published["name"], "going");
+        let data: Value = serde_json::from_str(published["data_text"].as_str().unwrap()).unwrap();
+        assert_eq!(data["to"], json!(counter));
+        let outbox = a.call("outbox", json!({})).await.unwrap();
+        let (act, work) = (&outbox["acts"][0], &outbox["work"][0]);
+        assert_eq!(
+            (&act["name"], &act["peer"], &act["connected"]),
+            (&json!("add"), &json!("bob"), &json!(false))
+        );
+        assert_eq!((&act["waits"], &act["acting"]), (&done["object"], &done["object"]));
+        assert!(act["tries"].is_u64() && act["void"].is_null() && act["deadline_ms"].is_null(), "{act}");
+        assert_eq!((&work["name"], &work["object"]), (&json!("mail"), &done["object"]));
+        assert_eq!(work["done_here"], false);
+        alice.stop().await.unwrap();
+    });
+}

@@ -24,6 +24,13 @@ pub struct Act {
     /// At which peer, for an object that nobody has claimed yet
     #[arg(long, value_name = "PEER")]
     at: Option<String>,
+    /// A scenario that it depends on (may be given more than once): an object as it is here now, or, behind its last
+    /// `@`, with the 64 hexadecimal digits of its content's hash. If the object's home lacks it, it asks this kernel
+    #[arg(long = "given", value_name = "OBJECT[@HASH]")]
+    given: Vec<String>,
+    /// Not wanted any more after this time, like 10s or 2m: then it never runs, unless it has run by then
+    #[arg(long, value_name = "TIME", value_parser = ui::parse_ms)]
+    deadline: Option<u64>,
     /// How long to wait for the outcome, like 10s or 2m; the action goes on after that
     #[arg(long, value_name = "TIME", value_parser = ui::parse_ms)]
     timeout: Option<u64>,
@@ -32,7 +39,7 @@ pub struct Act {
     no_wait: bool,
 }
 
-fn json_value(text: &str) -> Result<Box<RawValue>, String> {
+pub(super) fn json_value(text: &str) -> Result<Box<RawValue>, String> {
     RawValue::from_string(text.to_owned()).map_err(|error| format!("not JSON: {error}"))
 }
 
@@ -48,6 +55,8 @@ impl Act {
                 ("arguments_text", arguments),
                 ("id", self.id.map(Value::from)),
                 ("at", self.at.map(Value::from)),
+                ("given", (!self.given.is_empty()).then(|| json!(self.given))),
+                ("deadline_ms", self.deadline.map(Value::from)),
                 ("within_ms", self.timeout.map(Value::from)),
             ],
         );

@@ -7,8 +7,12 @@ use crate::context::{Context, with};
 use crate::failure::{Done, Exit};
 use crate::ui;
 
-/// Let a peer read from this kernel, share into it, or act on its objects
+/// Let a peer, or one object of it, read from this kernel, share into it, or act on its objects
+///
+/// With --to-object instead of a peer, the right belongs to that object alone, and holds at its home. An object can be
+/// given the right to act, and no other.
 #[derive(Debug, Args)]
+#[command(allow_missing_positional = true)]
 pub struct Grant {
     #[command(flatten)]
     pub(super) right: Right,
@@ -21,9 +25,13 @@ pub struct Grant {
 #[derive(Debug, Args)]
 pub struct Right {
     /// Which peer
-    peer: String,
+    #[arg(required_unless_present = "to_object", conflicts_with = "to_object")]
+    peer: Option<String>,
     /// What it may do
     right: Verb,
+    /// Instead of a peer: one object, by its IOR
+    #[arg(long, value_name = "IOR")]
+    to_object: Option<String>,
     /// Only on this object
     #[arg(long, conflicts_with = "component")]
     object: Option<String>,
@@ -55,10 +63,15 @@ impl Right {
         };
         let actions = (!self.actions.is_empty()).then(|| json!(self.actions));
         let text = |value: &Option<String>| value.clone().map(Value::from);
-        let params = json!({ "peer": self.peer, "right": right });
         with(
-            params,
-            [("object", text(&self.object)), ("component", text(&self.component)), ("actions", actions)],
+            json!({ "right": right }),
+            [
+                ("peer", text(&self.peer)),
+                ("to_object", text(&self.to_object)),
+                ("object", text(&self.object)),
+                ("component", text(&self.component)),
+                ("actions", actions),
+            ],
         )
     }
 
@@ -79,8 +92,15 @@ impl Right {
     }
 
     /// Whose right it is.
-    pub fn peer(&self) -> String {
-        ui::shown(&self.peer)
+    pub fn whose(&self) -> String {
+        match (&self.peer, &self.to_object) {
+            (Some(peer), _) => ui::shown(peer),
+            (None, object) => {
+                let name = object.as_deref().unwrap_or_default();
+                let uuid = once::Ior::parse(name).ok().and_then(|ior| ior.uuid());
+                format!("object {}", uuid.map_or_else(|| ui::shown(name), |uuid| uuid.to_string()))
+            }
+        }
     }
 }
 
@@ -92,7 +112,7 @@ impl Grant {
         let params = with(self.right.params(), [("expires_s", expires)]);
         let answer = context.call("grant", params).await?;
         context
-            .answer(&answer, |_| ui::print(&format!("{} may {}", self.right.peer(), self.right.words())))?;
+            .answer(&answer, |_| ui::print(&format!("{} may {}", self.right.whose(), self.right.words())))?;
         Ok(Exit::DONE)
     }
 }

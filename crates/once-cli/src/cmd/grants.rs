@@ -21,10 +21,10 @@ impl Grants {
                 ui::say("no grants: nobody may read or share anything here");
                 return Ok(());
             }
-            let mut table = ui::Table::new(["PEER", "RIGHT", "ON", "EXPIRES"]);
+            let mut table = ui::Table::new(["WHO", "RIGHT", "ON", "EXPIRES"]);
             for grant in grants {
                 table.row([
-                    peer(text(grant, "peer")),
+                    who(grant),
                     right(grant),
                     scope(grant),
                     match number(grant, "expires_ms") {
@@ -36,6 +36,15 @@ impl Grants {
             table.print()
         })?;
         Ok(Exit::DONE)
+    }
+}
+
+/// A peer, or an object and where its home was when it was given the right.
+fn who(grant: &Value) -> String {
+    let peer = peer(text(grant, "peer"));
+    match text(grant, "to_object") {
+        "" => peer,
+        object => format!("{} (at {peer})", ui::key(object)),
     }
 }
 

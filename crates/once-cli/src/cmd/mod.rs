@@ -1,16 +1,19 @@
 //! One file per command. A command's arguments are a struct; its `run` does the work.
 
 pub mod act;
+pub mod cancel;
 pub mod claim;
 pub mod completions;
 pub mod conflicts;
 pub mod coordinate;
+pub mod create;
 pub mod doctor;
 pub mod exchange;
 pub mod export;
 pub mod follow;
 pub mod grant;
 pub mod grants;
+pub mod history;
 pub mod import;
 pub mod init;
 pub mod invite;
@@ -20,6 +23,7 @@ pub mod outbox;
 pub mod outcome;
 pub mod peers;
 pub mod put;
+pub mod receipt;
 pub mod refs;
 pub mod request;
 pub mod revoke;
@@ -30,3 +34,4 @@ pub mod status;
 pub mod stop;
 pub mod unfollow;
 pub mod up;
+pub mod verify_receipt;

@@ -1,5 +1,7 @@
 //! `once outbox`
 
+use std::collections::BTreeSet;
+
 use clap::Args;
 use serde_json::{Value, json};
 
@@ -7,7 +9,7 @@ use crate::context::{Context, list, number, text, truth};
 use crate::failure::{Done, Exit};
 use crate::ui;
 
-/// List what this kernel still owes to others
+/// List what this kernel still owes to others, and what it waits for
 #[derive(Debug, Args)]
 pub struct Outbox {}
 
@@ -16,39 +18,42 @@ impl Outbox {
     pub async fn run(self, context: &Context) -> Done {
         let answer = context.call("outbox", json!({})).await?;
         context.answer(&answer, |answer| {
-            let (owed, acts) = (list(answer, "owed"), list(answer, "acts"));
-            if owed.is_empty() && acts.is_empty() {
+            let (owed, acts, work) = (list(answer, "owed"), list(answer, "acts"), list(answer, "work"));
+            if owed.is_empty() && acts.is_empty() && work.is_empty() {
                 ui::say("nothing is owed");
                 return Ok(());
             }
             if !acts.is_empty() {
                 actions(acts)?;
             }
-            if owed.is_empty() {
-                return Ok(());
+            if !work.is_empty() {
+                outside(work)?;
             }
-            let mut table = ui::Table::new(["PEER", "OWED", "OLDEST", "STATE"]);
-            for row in owed {
-                let state = match (truth(row, "connected"), text(row, "last_error")) {
-                    (true, _) => "connected".to_owned(),
-                    (_, "") => "not connected".to_owned(),
-                    (_, error) => format!("not connected: {}", ui::capped(error, 60)),
-                };
-                let oldest = match number(row, "oldest_ms") {
-                    0 => "-".to_owned(),
-                    at_ms => ui::since(at_ms),
-                };
-                table.row([ui::shown(text(row, "peer")), ui::number(number(row, "rows")), oldest, state]);
+            if !owed.is_empty() {
+                shares(owed)?;
             }
-            table.right(1).print()
+            ways(owed.iter().chain(acts))
         })?;
         Ok(Exit::DONE)
     }
 }
 
+/// Objects that their receivers do not have yet.
+fn shares(owed: &[Value]) -> Done<()> {
+    let mut table = ui::Table::new(["PEER", "OWED", "OLDEST"]);
+    for row in owed {
+        let oldest = match number(row, "oldest_ms") {
+            0 => "-".to_owned(),
+            at_ms => ui::since(at_ms),
+        };
+        table.row([ui::shown(text(row, "peer")), ui::number(number(row, "rows")), oldest]);
+    }
+    table.right(1).print()
+}
+
 /// Actions without an outcome.
 fn actions(acts: &[Value]) -> Done<()> {
-    let mut table = ui::Table::new(["AT", "ACTION", "ON", "SINCE", "ID"]);
+    let mut table = ui::Table::new(["AT", "ACTION", "ON", "SINCE", "ID", "NOTE"]);
     for act in acts {
         table.row([
             ui::shown(text(act, "peer")),
@@ -56,7 +61,62 @@ fn actions(acts: &[Value]) -> Done<()> {
             ui::key(text(act, "object")),
             ui::since(number(act, "since_ms")),
             text(act, "id").to_owned(),
+            note(act),
         ]);
     }
     table.print()
+}
+
+/// What is special about an action.
+fn note(act: &Value) -> String {
+    let mut notes = Vec::new();
+    match (text(act, "void"), number(act, "deadline_ms")) {
+        ("cancelled", _) => notes.push("taken back".to_owned()),
+        ("expired", _) => notes.push("its time is up".to_owned()),
+        ("", 0) => {}
+        ("", at_ms) => notes.push(format!("deadline {}", ui::since(at_ms))),
+        (why, _) => notes.push(ui::shown(why)),
+    }
+    match (text(act, "waits"), text(act, "acting")) {
+        ("", "") => {}
+        ("", acting) => notes.push(format!("for {}", ui::key(acting))),
+        (waits, _) => notes.push(format!("{} waits for its outcome", ui::key(waits))),
+    }
+    if notes.is_empty() { "-".to_owned() } else { notes.join("; ") }
+}
+
+/// Work outside that is not done.
+fn outside(work: &[Value]) -> Done<()> {
+    let mut table = ui::Table::new(["WORK", "FOR", "SINCE", "ID", "STATE"]);
+    for row in work {
+        let state = if truth(row, "done_here") { "under way" } else { "nobody here does it" };
+        table.row([
+            ui::shown(text(row, "name")),
+            ui::key(text(row, "object")),
+            ui::since(number(row, "since_ms")),
+            text(row, "id").to_owned(),
+            state.to_owned(),
+        ]);
+    }
+    table.print()
+}
+
+/// How it stands with the peers that something waits for: each once.
+fn ways<'a>(rows: impl Iterator<Item = &'a Value>) -> Done<()> {
+    let mut told = BTreeSet::new();
+    let mut table = ui::Table::new(["PEER", "STATE", "TRIES", "LAST ERROR"]);
+    for row in rows.filter(|row| told.insert(text(row, "kernel"))) {
+        let state = match (truth(row, "connected"), row["tries"].is_null()) {
+            (true, _) => "connected",
+            (_, true) => "this kernel is not running",
+            _ => "not connected",
+        };
+        let error = match text(row, "last_error") {
+            "" => "-".to_owned(),
+            error => ui::capped(error, 120),
+        };
+        let tries = row["tries"].as_u64().map_or_else(|| "-".to_owned(), ui::number);
+        table.row([ui::shown(text(row, "peer")), state.to_owned(), tries, error]);
+    }
+    if told.is_empty() { Ok(()) } else { table.right(2).print() }
 }

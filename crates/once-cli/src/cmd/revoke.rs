@@ -9,6 +9,7 @@ use crate::ui;
 
 /// Take a right back; in force at once, also for open connections
 #[derive(Debug, Args)]
+#[command(allow_missing_positional = true)]
 pub struct Revoke {
     #[command(flatten)]
     right: Right,
@@ -19,7 +20,7 @@ impl Revoke {
     pub async fn run(self, context: &Context) -> Done {
         let answer = context.call("revoke", self.right.params()).await?;
         context.answer(&answer, |_| {
-            ui::print(&format!("{} may no longer {}", self.right.peer(), self.right.words()))
+            ui::print(&format!("{} may no longer {}", self.right.whose(), self.right.words()))
         })?;
         Ok(Exit::DONE)
     }

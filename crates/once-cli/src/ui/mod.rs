@@ -14,7 +14,7 @@ pub use paint::Paint;
 pub use progress::Bar;
 pub use table::Table;
 pub use text::{capped, document, key, shown, shown_path};
-pub use units::{bytes, count, duration_us, number, parse_bytes, parse_ms, short, since};
+pub use units::{bytes, count, duration_us, number, parse_bytes, parse_ms, short, since, utc};
 
 use crate::failure::{Done, Failure};
 

@@ -67,6 +67,21 @@ pub fn since(at_ms: u64) -> String {
     }
 }
 
+/// A point in time as `2026-02-03 04:05:06 UTC`: the same wherever it is read.
+pub fn utc(at_ms: u64) -> String {
+    let (days, second) = (at_ms / 86_400_000, at_ms / 1000 % 86_400);
+    // Years that begin in March: the odd day of a leap year is the last one then. Day 0 is 1 March of the year 0.
+    let day = days + 719_468;
+    let (era, day) = (day / 146_097, day % 146_097);
+    let of_era = (day - day / 1460 + day / 36_524 - day / 146_096) / 365;
+    let of_year = day - (365 * of_era + of_era / 4 - of_era / 100);
+    let march = (5 * of_year + 2) / 153;
+    let (month, day) = (if march < 10 { march + 3 } else { march - 9 }, of_year - (153 * march + 2) / 5 + 1);
+    let year = 400 * era + of_era + u64::from(month <= 2);
+    let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
+    format!("{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02} UTC")
+}
+
 /// The beginning of a kernel id or a hash: enough to tell them apart, not enough to trust.
 pub fn short(id: &str) -> String {
     const SHORT_CHARS: usize = 10;
@@ -136,6 +151,16 @@ mod tests {
         assert_eq!(duration_us(1_500), "1.5 ms");
         assert_eq!(count(1, "file"), "1 file");
         assert_eq!(count(1_040, "file"), "1,040 files");
+    }
+
+    #[test]
+    fn dates_are_those_of_the_calendar() {
+        assert_eq!(utc(0), "1970-01-01 00:00:00 UTC");
+        assert_eq!(utc(951_782_399_999), "2000-02-28 23:59:59 UTC");
+        assert_eq!(utc(951_782_400_000), "2000-02-29 00:00:00 UTC");
+        assert_eq!(utc(1_700_000_000_000), "2023-11-14 22:13:20 UTC");
+        assert_eq!(utc(4_107_542_400_000), "2100-03-01 00:00:00 UTC");
+        assert!(!utc(u64::MAX).is_empty());
     }
 
     #[test]

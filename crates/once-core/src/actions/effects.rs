@@ -1,5 +1,7 @@
 //! What follows from an action besides the new state of its object, and how an object is told what came of that.
 
+use std::ops::ControlFlow;
+
 use once_model::action::{Action, Outcome, answer_id, effect_id};
 use once_model::ids::{KernelId, ObjectKey, Uuid};
 use once_model::json;
@@ -247,20 +249,39 @@ pub(super) fn resume(s: &mut Step<'_, '_>) -> Result<(), StoreError> {
 /// # Errors
 /// When the store cannot be read.
 pub fn works(rows: &dyn Read) -> Result<Vec<Work>, StoreError> {
-    let mut found = Vec::new();
-    scan_prefix(rows, Table::Activity, &[], &mut |key, value| {
-        found.push((key.to_vec(), value));
-        std::ops::ControlFlow::Continue(())
+    let mut works = Vec::new();
+    activities(rows, &mut |key, id, row| {
+        works.push(Work { key, id, name: row.name, arguments: row.arguments });
+        ControlFlow::Continue(())
     })?;
-    let mut works = Vec::with_capacity(found.len());
-    for (place, value) in found {
-        let row: ActivityRow = txn::decode(Table::Activity, &value)?;
-        let Some((key, id)) = place.split_at_checked(ObjectKey::ROW_LEN) else { continue };
-        if let (Some(key), Ok(id)) = (ObjectKey::from_row(key), Uuid::from_slice(id)) {
-            works.push(Work { key, id, name: row.name, arguments: row.arguments });
-        }
-    }
     Ok(works)
+}
+
+/// Visits the work outside that is not done yet: for which object, under which id, and what.
+///
+/// # Errors
+/// When the store cannot be read, or a row is damaged.
+pub fn activities(
+    rows: &dyn Read,
+    visit: &mut dyn FnMut(ObjectKey, Uuid, ActivityRow) -> ControlFlow<()>,
+) -> Result<(), StoreError> {
+    let mut failed = None;
+    rows.scan(Table::Activity, &[], None, &mut |place, value| {
+        let Some((key, id)) = place.split_at_checked(ObjectKey::ROW_LEN) else {
+            return ControlFlow::Continue(());
+        };
+        let (Some(key), Ok(id)) = (ObjectKey::from_row(key), Uuid::from_slice(id)) else {
+            return ControlFlow::Continue(());
+        };
+        match txn::decode(Table::Activity, &value) {
+            Ok(row) => visit(key, id, row),
+            Err(error) => {
+                failed = Some(error);
+                ControlFlow::Break(())
+            }
+        }
+    })?;
+    failed.map_or(Ok(()), Err)
 }
 
 /// An object is gone: its timers and its work outside go with it.
@@ -268,7 +289,7 @@ pub(crate) fn forget(s: &mut Step<'_, '_>, key: &ObjectKey) -> Result<(), StoreE
     let mut found = Vec::new();
     scan_prefix(s.txn, Table::Activity, &key.to_row(), &mut |row, _| {
         found.push(row.to_vec());
-        std::ops::ControlFlow::Continue(())
+        ControlFlow::Continue(())
     })?;
     for row in found {
         s.txn.delete(Table::Activity, &row);

@@ -9,7 +9,7 @@ use once_model::ids::{Hash, Incarnation, KernelId, Line, ObjectKey};
 use once_model::receipt::{Entry, Receipt, ReceiptOf};
 use once_model::sign::KernelKey;
 
-use super::rows::{LaneRow, LedgerRow, Origin, Tip, lane_key, lane_origin, ledger_key};
+use super::rows::{LaneRow, LedgerRow, Origin, OutcomeStatus, Tip, lane_key, lane_origin, ledger_key};
 use crate::rows;
 use crate::step::Step;
 use crate::store::{Read, StoreError, Table, scan_prefix};
@@ -86,6 +86,8 @@ pub struct Recorded {
     pub entry: Entry,
     /// When, by the home's clock, in milliseconds since 1970.
     pub at_ms: u64,
+    /// What came of it, in a word. Absent in what an older version wrote.
+    pub status: Option<OutcomeStatus>,
     /// What came of it, while that is kept.
     pub outcome: Option<Outcome>,
 }
@@ -116,7 +118,9 @@ pub fn history(read: &dyn Read, key: &ObjectKey) -> Result<Vec<Recorded>, StoreE
 fn recorded(place: &[u8], row: LedgerRow) -> Option<Recorded> {
     let (lane, origin, rest) = lane_origin(place)?;
     let sequence = u64::from_be_bytes(rest.try_into().ok()?);
-    Some(Recorded { entry: row.entry(&lane, &origin, sequence)?, at_ms: row.at_ms, outcome: row.outcome })
+    let status = row.place.and_then(|place| place.status).or(row.outcome.as_ref().map(OutcomeStatus::from));
+    let entry = row.entry(&lane, &origin, sequence)?;
+    Some(Recorded { entry, at_ms: row.at_ms, status, outcome: row.outcome })
 }
 
 /// The first place in a history whose link to the one before it does not hold. Where places between are no longer

@@ -14,7 +14,7 @@ use once_model::wire::{Code, Frame};
 
 use super::effects::{self, Fit};
 use super::given;
-use super::rows::{LaneRow, LedgerRow, Origin, PlaceRow, lane_key, ledger_key};
+use super::rows::{LaneRow, LedgerRow, Origin, OutcomeStatus, PlaceRow, lane_key, ledger_key};
 use super::{history, origin, send};
 use crate::content;
 use crate::peers;
@@ -360,6 +360,7 @@ fn record(
             previous: if mutant!(BrokenLedger) { Hash::from_bytes([0; 32]) } else { tip.hash },
             before: before.header.id(),
             outcome: outcome.hash(),
+            status: Some(OutcomeStatus::from(&outcome)),
         }),
     };
     let tip = history::grow(s, &before.header.key(), &row, &act.key, origin, act.sequence);

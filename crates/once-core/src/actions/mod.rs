@@ -13,12 +13,12 @@ mod requests;
 mod rows;
 mod send;
 
-pub use effects::works;
+pub use effects::{activities, works};
 pub use history::{Recorded, broken_link, history, receipt};
 pub use requests::request;
 pub use rows::{
-    ActivityRow, CallRow, LaneRow, LedgerRow, PlaceRow, QueueRow, RequestRow, RequestsRow, SendingRow,
-    TimerRow, Tip,
+    ActivityRow, CallRow, LaneRow, LedgerRow, OutcomeStatus, PlaceRow, QueueRow, RequestRow, RequestsRow,
+    SendingRow, TimerRow, Tip,
 };
 
 pub(crate) use effects::{Came, forget, tell, worked};

@@ -82,6 +82,45 @@ pub struct PlaceRow {
     /// [`Outcome::hash`].
     #[n(3)]
     pub outcome: Hash,
+    /// Its word. Stays when the result is dropped; absent in rows of an older version.
+    #[n(4)]
+    pub status: Option<OutcomeStatus>,
+}
+
+/// What came of an action, in a word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+pub enum OutcomeStatus {
+    /// It ran.
+    #[n(0)]
+    Done,
+    /// It ran, and the component said no.
+    #[n(1)]
+    Failed,
+    /// It never ran, and why.
+    #[n(2)]
+    Refused(#[n(0)] Code),
+}
+
+impl OutcomeStatus {
+    /// The word for it.
+    #[must_use]
+    pub const fn word(&self) -> &'static str {
+        match self {
+            Self::Done => "done",
+            Self::Failed => "failed",
+            Self::Refused(_) => "refused",
+        }
+    }
+}
+
+impl From<&Outcome> for OutcomeStatus {
+    fn from(outcome: &Outcome) -> Self {
+        match outcome {
+            Outcome::Done(_) => Self::Done,
+            Outcome::Failed(_) => Self::Failed,
+            Outcome::Refused(code) => Self::Refused(*code),
+        }
+    }
 }
 
 impl LedgerRow {

@@ -8,7 +8,7 @@ use once_core::store::Read;
 use once_model::limits::DISK_RESERVE_BYTES;
 use serde_json::{Value, json};
 
-use super::names;
+use super::{lanes, names};
 use crate::{Error, Kernel};
 
 /// A clock that is further off than this confuses people; the engine does not mind.
@@ -40,10 +40,11 @@ pub(super) fn examine(kernel: &Kernel) -> Result<Value, Error> {
     for (id, row) in query::peers(&snapshot)? {
         checks.push(peer(kernel, &snapshot, &id, &row)?);
     }
+    checks.extend(lanes::examine(kernel, &snapshot)?);
     Ok(json!({ "checks": checks }))
 }
 
-fn check(name: &str, ok: bool, message: &str, hint: Option<&str>) -> Value {
+pub(super) fn check(name: &str, ok: bool, message: &str, hint: Option<&str>) -> Value {
     json!({ "check": name, "ok": ok, "message": message, "hint": hint.filter(|_| !ok) })
 }
 

@@ -2,7 +2,6 @@
 
 use std::ops::ControlFlow;
 use std::str::FromStr;
-use std::time::Duration;
 
 use futures_util::future::join_all;
 use once_core::query;
@@ -12,11 +11,10 @@ use once_model::ids::{Hash, ObjectKey, Uuid};
 use once_model::references::{Place, references};
 use once_model::scenario::Scenario;
 use serde::Deserialize;
-use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use super::{conflicts, names, shapes};
-use crate::{Change, Error, Kernel, Object, State, datadir};
+use crate::{Change, Component, Error, Kernel, Object, State, datadir};
 
 /// Most objects in one page of a listing.
 const PAGE_MAX: usize = 10_000;
@@ -138,68 +136,27 @@ fn failed(error: &Error) -> Value {
 pub(super) struct Create {
     component: String,
     version: Option<String>,
-    model: Box<RawValue>,
+    /// Any JSON value, as this reader understands it.
+    model: Option<Value>,
+    /// The same as a text, which is kept as it is spelled.
+    model_text: Option<String>,
     uuid: Option<Uuid>,
 }
 
 pub(super) async fn create(kernel: &Kernel, params: Create) -> Result<Value, Error> {
-    let uuid = params.uuid.unwrap_or_else(datadir::random_uuid);
-    let version = params.version.as_deref().unwrap_or("1.0");
-    let scenario = Scenario::compose(uuid, &params.component, version, kernel.name(), params.model.get())?;
-    let done = kernel.create(scenario.clone()).await?;
-    Ok(changed(kernel, done, Some(&scenario)))
-}
-
-#[derive(Deserialize)]
-pub(super) struct Act {
-    object: String,
-    name: String,
-    /// Any JSON value, as this reader understands it.
-    arguments: Option<Value>,
-    /// The same as a text, which reaches the object as it is spelled.
-    arguments_text: Option<String>,
-    id: Option<Uuid>,
-    at: Option<String>,
-    within_ms: Option<u64>,
-    #[serde(default)]
-    no_wait: bool,
-}
-
-pub(super) async fn act(kernel: &Kernel, params: Act) -> Result<Value, Error> {
-    let arguments = match (params.arguments, params.arguments_text) {
-        (Some(_), Some(_)) => return Err(Error::usage("arguments or arguments_text, not both")),
+    let Create { component, version, model, model_text, uuid } = params;
+    let known = kernel.shared().components.get(&component);
+    let model = match (model, model_text) {
+        (Some(_), Some(_)) => return Err(Error::usage("model or model_text, not both")),
         (Some(json), None) => json.to_string(),
         (None, Some(text)) => text,
-        (None, None) => "null".to_owned(),
+        (None, None) => known.and_then(Component::first).unwrap_or("{}").to_owned(),
     };
-    let ior = names::ior(kernel, &params.object)?;
-    let mut act = kernel.act(&ior, params.name, arguments)?;
-    if let Some(id) = params.id {
-        act = act.id(id);
-    }
-    if let Some(peer) = &params.at {
-        act = act.at(names::peer(kernel, peer)?.0);
-    }
-    if let Some(ms) = params.within_ms {
-        act = act.within(Duration::from_millis(ms));
-    }
-    if params.no_wait {
-        let id = act.send().await?;
-        return Ok(json!({ "id": id, "status": "accepted" }));
-    }
-    act.await.map(|acted| shapes::acted(&acted))
-}
-
-#[derive(Deserialize)]
-pub(super) struct OutcomeOf {
-    id: Uuid,
-}
-
-pub(super) fn outcome(kernel: &Kernel, params: OutcomeOf) -> Result<Value, Error> {
-    Ok(match kernel.outcome(params.id)? {
-        Some(acted) => shapes::acted(&acted),
-        None => json!({ "id": params.id, "status": "accepted" }),
-    })
+    let uuid = uuid.unwrap_or_else(datadir::random_uuid);
+    let version = version.as_deref().or(known.map(Component::version)).unwrap_or("1.0");
+    let scenario = Scenario::compose(uuid, &component, version, kernel.name(), &model)?;
+    let done = kernel.create(scenario.clone()).await?;
+    Ok(changed(kernel, done, Some(&scenario)))
 }
 
 #[derive(Deserialize)]

@@ -2,15 +2,20 @@
 //!
 //! [`Client`] calls a running kernel over its socket, or opens the data directory in this process when none runs.
 
+mod acting;
 mod client;
 mod conflicts;
 mod coordinate;
 mod doctor;
+mod lanes;
 mod methods;
 mod names;
+mod outbox;
 mod peers;
 mod server;
 mod shapes;
+#[cfg(test)]
+mod tests;
 mod transfer;
 
 pub use crate::Error as ApiError;
@@ -81,9 +86,12 @@ async fn dispatch(kernel: &Kernel, method: &str, params: Value, tell: Tell<'_>) 
         "import" => methods::import(kernel, read(params)?).await,
         "create" => methods::create(kernel, read(params)?).await,
         "put" => methods::put(kernel, read(params)?).await,
-        "act" => methods::act(kernel, read(params)?).await,
-        "outcome" => methods::outcome(kernel, read(params)?),
         "coordinate" => coordinate::coordinate(kernel, read(params)?, tell).await,
+        "act" => acting::act(kernel, read(params)?).await,
+        "outcome" => acting::outcome(kernel, read(params)?),
+        "cancel" => acting::cancel(kernel, read(params)?).await,
+        "receipt" => acting::receipt(kernel, read(params)?).await,
+        "history" => acting::history(kernel, read(params)?),
         "claim" => methods::claim(kernel, read(params)?).await,
         "remove" => methods::remove(kernel, read(params)?).await,
         "list" => methods::list(kernel, read(params)?),
@@ -96,7 +104,7 @@ async fn dispatch(kernel: &Kernel, method: &str, params: Value, tell: Tell<'_>) 
         "follow" => transfer::follow(kernel, read(params)?).await,
         "unfollow" => transfer::unfollow(kernel, read(params)?).await,
         "follows" => transfer::follows(kernel),
-        "outbox" => transfer::outbox(kernel),
+        "outbox" => outbox::list(kernel),
         "invite" => peers::invite(kernel, read(params)?).await,
         "join" => peers::join(kernel, read(params)?).await,
         "peers" => peers::list(kernel),

@@ -5,9 +5,11 @@ use std::ops::ControlFlow;
 use once_core::query;
 use once_core::rows::{HeadRow, PeerRow};
 use once_core::store::{Read, Table, scan_prefix};
+use once_model::action::Given;
 use once_model::ids::{Hash, KernelId, Line, Lineage, ObjectKey, Uuid};
 use once_model::ior::Ior;
 
+pub(super) use crate::object::key_text;
 use crate::{Error, Kernel, Object};
 
 /// The fewest hexadecimal digits of a UUID, or characters of a kernel id, that name something.
@@ -132,6 +134,72 @@ pub(super) fn peer(kernel: &Kernel, name: &str) -> Result<(KernelId, PeerRow), E
     }
 }
 
+/// A scenario that an action depends on: an object, and behind its last `@` the whole hash of its content. Without the
+/// hash: the newest content here. An unclaimed object's own `UUID@HASH` means the same either way.
+pub(super) fn given(kernel: &Kernel, name: &str) -> Result<Given, Error> {
+    let (front, content) = match name.rsplit_once('@') {
+        Some((front, hash)) if hash.len() == 2 * Hash::LEN => match hash.parse::<Hash>() {
+            Ok(content) => (front, Some(content)),
+            Err(_) => (name, None),
+        },
+        _ => (name, None),
+    };
+    let Some(content) = content else { return newest(kernel, front) };
+    let found = objects(&kernel.shared().snapshot(), front)?;
+    let living: Vec<ObjectKey> =
+        found.iter().filter(|row| !row.header.tombstone).map(|row| row.header.key()).collect();
+    let same: Vec<ObjectKey> = found
+        .iter()
+        .filter(|row| !row.header.tombstone && row.header.content == content)
+        .map(|row| row.header.key())
+        .collect();
+    let key = match (same.as_slice(), living.as_slice()) {
+        ([key], _) | ([], [key]) => *key,
+        ([], _) => elsewhere(front, content)?,
+        _ => {
+            return Err(Error::ambiguous(format!("'{}' may be more than one object here", shown(name)))
+                .with_hint("name it with its lineage: UUID#LINEAGE@HASH"));
+        }
+    };
+    Ok(Given { key, content })
+}
+
+/// What an object is here now.
+fn newest(kernel: &Kernel, name: &str) -> Result<Given, Error> {
+    match object(kernel, name) {
+        Ok(found) if found.is_tombstone() => {
+            Err(Error::removed(format!("{} was removed", key_text(&found.key()))))
+        }
+        Ok(found) => Ok(Given { key: found.key(), content: found.row.header.content }),
+        Err(error) if error.code == "not-found" => match Ior::parse(name).ok() {
+            // Unclaimed: what it is says which one it is.
+            Some(ior) => match (ior.uuid(), ior.line()) {
+                (Some(uuid), Some(line @ Line::Unclaimed(content))) => {
+                    Ok(Given { key: ObjectKey { uuid, line }, content })
+                }
+                _ => Err(error.with_hint("one that is not here is given by its content: OBJECT@HASH")),
+            },
+            None => Err(error.with_hint("one that is not here is given by its content: OBJECT@HASH")),
+        },
+        Err(error) => Err(error),
+    }
+}
+
+/// An object that is not here, with these bytes.
+fn elsewhere(name: &str, content: Hash) -> Result<ObjectKey, Error> {
+    if let Ok(uuid) = Uuid::parse_str(name) {
+        return Ok(ObjectKey { uuid, line: Line::Unclaimed(content) });
+    }
+    let of_ior = || {
+        let ior = Ior::parse(name).ok()?;
+        Some(ObjectKey { uuid: ior.uuid()?, line: ior.line()? })
+    };
+    key(name).ok().or_else(of_ior).ok_or_else(|| {
+        Error::not_found(format!("no object '{}' on this kernel", shown(name)))
+            .with_hint("one that is not here needs its whole name: IOR@HASH, UUID#LINEAGE@HASH or UUID@HASH")
+    })
+}
+
 /// How a kernel is called here.
 pub(super) fn name_of(kernel: &Kernel, id: &KernelId) -> String {
     if *id == kernel.id() {
@@ -148,7 +216,7 @@ fn shown(name: &str) -> String {
     name.chars().filter(|c| !c.is_control()).take(80).collect()
 }
 
-/// Reads a key as [`key_text`] writes it, whether the object is here or not.
+/// Reads a key as [`crate::object::key_text`] writes it, whether the object is here or not.
 pub(super) fn key(text: &str) -> Result<ObjectKey, Error> {
     let parsed = || {
         let at = text.find(['#', '@'])?;
@@ -161,12 +229,4 @@ pub(super) fn key(text: &str) -> Result<ObjectKey, Error> {
         Some(ObjectKey { uuid, line })
     };
     parsed().ok_or_else(|| Error::usage(format!("'{}' is not the key of an object", shown(text))))
-}
-
-/// A key as text that [`objects`] reads back.
-pub(super) fn key_text(key: &ObjectKey) -> String {
-    match key.line {
-        Line::Claimed(lineage) => format!("{}#{lineage}", key.uuid),
-        Line::Unclaimed(hash) => format!("{}@{hash}", key.uuid),
-    }
 }

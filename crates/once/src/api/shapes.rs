@@ -1,9 +1,11 @@
 //! The shapes of results: JSON as `docs/local-api.md` shows it.
 
 use once_core::waist::{Change, Event};
+use once_model::action::Outcome;
 use once_model::header::Header;
+use once_model::ids::{ObjectKey, Uuid};
 use once_model::scenario::{Identity, Scenario};
-use once_model::wire::{Code, ShareAnswer};
+use once_model::wire::ShareAnswer;
 use serde_json::{Value, json};
 
 use super::names;
@@ -92,24 +94,21 @@ pub(super) fn acted(acted: &Acted) -> Value {
     })
 }
 
-/// A refusal's stable name.
-pub(super) const fn code(code: Code) -> &'static str {
-    match code {
-        Code::Denied => "denied",
-        Code::Quota => "quota",
-        Code::Busy => "busy",
-        Code::DiskFull => "disk-full",
-        Code::Invalid => "invalid",
-        Code::TooLarge => "too-large",
-        Code::Ambiguous => "ambiguous",
-        Code::Unsupported => "unsupported",
-        Code::Stopping => "stopping",
-        Code::NotHome => "not-home",
-        Code::Expired => "expired",
-        Code::IdReused => "id-reused",
-        Code::NoComponent => "no-component",
-        _ => "other",
+/// Longest result in a notification, in bytes: a client that wants all of a longer one asks for the outcome.
+const HEARD_MAX_BYTES: usize = 4 * 1024;
+
+/// What came of an action, in a notification.
+fn came(kind: &str, key: &ObjectKey, id: &Uuid, outcome: &Outcome) -> Value {
+    let mut shape = json!({ "kind": kind, "key": names::key_text(key), "id": id, "status": outcome.word() });
+    match outcome {
+        Outcome::Done(json) | Outcome::Failed(json) => {
+            let fits = json.len() <= HEARD_MAX_BYTES;
+            shape["result_text"] = json!(fits.then(|| String::from_utf8_lossy(json)));
+            shape["result_bytes"] = json!(json.len());
+        }
+        Outcome::Refused(code) => shape["code"] = json!(code.name()),
     }
+    shape
 }
 
 /// An event as a notification's parameters; `None` for what clients need not know.
@@ -132,7 +131,7 @@ pub(super) fn heard(kernel: &Kernel, heard: &Heard) -> Option<Value> {
                 ShareAnswer::Stored => ("stored", None),
                 ShareAnswer::Known => ("known", None),
                 ShareAnswer::Conflict => ("conflict", None),
-                ShareAnswer::Refused(why) => ("refused", Some(code(*why))),
+                ShareAnswer::Refused(why) => ("refused", Some(why.name())),
             };
             json!({ "kind": "delivered", "peer": peer.to_string(), "key": names::key_text(key), "answer": answer,
                 "code": refused })
@@ -147,6 +146,19 @@ pub(super) fn heard(kernel: &Kernel, heard: &Heard) -> Option<Value> {
         Event::Disconnected { peer, reason } => {
             json!({ "kind": "disconnected", "peer": peer.to_string(), "reason": reason })
         }
+        Event::Acted { key, id, outcome } => came("acted", key, id, outcome),
+        Event::Outcome { key, id, outcome } => came("outcome", key, id, outcome),
+        // What an object may publish is bounded where it does.
+        Event::Published { key, name, data } => json!({
+            "kind": "published", "key": names::key_text(key), "name": name,
+            "data_text": String::from_utf8_lossy(data),
+        }),
+        Event::Parked { origin, key, reason } => json!({
+            "kind": "parked", "origin": origin.to_string(), "key": names::key_text(key), "reason": reason,
+        }),
+        Event::LaneForked { peer, key, sequence } => json!({
+            "kind": "lane-forked", "peer": peer.to_string(), "key": names::key_text(key), "sequence": sequence,
+        }),
         _ => return None,
     })
 }

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use once_core::query;
-use once_core::rows::{self, OutboxRow};
-use once_core::store::{Read, Table, scan_prefix};
+use once_core::rows;
+use once_core::store::{Read, Table};
 use once_core::waist::{Command, Event};
 use once_model::ids::{KernelId, ObjectKey};
 use once_model::limits::{CLOSURE_MAX_BYTES, CLOSURE_MAX_DEPTH, CLOSURE_MAX_OBJECTS};
@@ -162,7 +162,7 @@ fn settle(event: Event, to: KernelId, unanswered: &mut BTreeSet<ObjectKey>, done
     }
     match answer {
         ShareAnswer::Refused(code) => {
-            done.refused.push(json!({ "object": names::key_text(&key), "code": shapes::code(code) }));
+            done.refused.push(json!({ "object": names::key_text(&key), "code": code.name() }));
         }
         _ => done.delivered += 1,
     }
@@ -375,41 +375,4 @@ pub(super) fn follows(kernel: &Kernel) -> Result<Value, Error> {
     })?;
     let following: Vec<_> = subscriptions(kernel)?.into_iter().map(shape).collect();
     Ok(json!({ "following": following, "followers": followers.into_iter().map(shape).collect::<Vec<_>>() }))
-}
-
-/// Actions that an answer lists.
-const ACTS_SHOWN: usize = 1000;
-
-pub(super) fn outbox(kernel: &Kernel) -> Result<Value, Error> {
-    let snapshot = kernel.shared().snapshot();
-    let mut shown = Vec::new();
-    for (peer, _) in query::peers(&snapshot)? {
-        let rows = once_core::rows::usage(&snapshot, &peer)?.owed_rows;
-        let mut oldest: Option<u64> = None;
-        // The first thousand are enough to say since when.
-        let mut looked = 0;
-        scan_prefix(&snapshot, Table::Outbox, peer.as_bytes(), &mut |_, value| {
-            if let Ok(row) = once_core::txn::decode::<OutboxRow>(Table::Outbox, &value) {
-                oldest = Some(oldest.map_or(row.since_ms, |known| known.min(row.since_ms)));
-            }
-            looked += 1;
-            if looked < 1000 { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
-        })?;
-        let seen = kernel.net().map(|net| net.seen(&peer)).unwrap_or_default();
-        if rows > 0 || oldest.is_some() {
-            shown.push(json!({
-                "peer": names::name_of(kernel, &peer), "kernel": peer.to_string(), "rows": rows,
-                "oldest_ms": oldest, "connected": seen.conn.is_some(), "last_error": seen.last_error,
-            }));
-        }
-    }
-    let mut acts = Vec::new();
-    once_core::actions::waiting(&snapshot, &mut |home, key, row| {
-        acts.push(json!({
-            "id": row.action.id, "name": row.action.name, "object": names::key_text(&key), "since_ms": row.since_ms,
-            "peer": names::name_of(kernel, &home), "kernel": home.to_string(),
-        }));
-        if acts.len() < ACTS_SHOWN { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
-    })?;
-    Ok(json!({ "owed": shown, "acts": acts }))
 }

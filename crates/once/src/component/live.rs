@@ -70,6 +70,13 @@ impl Default for Live {
     }
 }
 
+/// The same room and the same patience; nobody is awake yet.
+impl Clone for Live {
+    fn clone(&self) -> Self {
+        Self::new(self.max_bytes, self.idle)
+    }
+}
+
 impl Live {
     pub fn new(max_bytes: usize, idle: Duration) -> Self {
         Self { inner: Mutex::default(), max_bytes, idle }

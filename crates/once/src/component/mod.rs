@@ -59,6 +59,7 @@ type Upcast = Arc<dyn Fn(Value) -> Result<Value, String> + Send + Sync>;
 pub struct Component {
     name: String,
     version: String,
+    first: Option<String>,
     actions: BTreeMap<String, Act>,
     /// From which versions older models can be read.
     upcasts: BTreeMap<String, Upcast>,
@@ -92,6 +93,7 @@ impl Component {
         let component = Self {
             name: name.into(),
             version: version.into(),
+            first: None,
             actions: BTreeMap::new(),
             upcasts: BTreeMap::new(),
         };
@@ -113,6 +115,12 @@ impl Component {
     #[must_use]
     pub fn version(&self) -> &str {
         &self.version
+    }
+
+    /// The model of a new object that is given none.
+    #[must_use]
+    pub fn first(&self) -> Option<&str> {
+        self.first.as_deref()
     }
 
     /// Runs an action; nothing if it understands no such action.
@@ -150,6 +158,12 @@ impl Component {
 }
 
 impl<S: Serialize + DeserializeOwned + Send + 'static> Typed<S> {
+    /// With this state new objects begin that are given none.
+    pub fn first(mut self, state: &S) -> Self {
+        self.component.first = serde_json::to_string(state).ok();
+        self
+    }
+
     /// Teaches it to read what an older version wrote: the model as that version had it, in; the model as this version
     /// has it, out. Fields that it does not know it leaves as they are. The first action that changes the object writes
     /// it in this version.

@@ -70,6 +70,11 @@ impl Components {
         self.known.insert(component.name().to_owned(), component);
     }
 
+    /// The component of this name.
+    pub fn get(&self, name: &str) -> Option<&Component> {
+        self.known.get(name)
+    }
+
     /// How much memory awake objects may take up, and how long they stay awake.
     pub fn stay_awake(&mut self, max_bytes: usize, idle: Duration) {
         self.live = Arc::new(Live::new(max_bytes, idle));
@@ -78,6 +83,11 @@ impl Components {
     /// Adds someone who does work outside.
     pub fn add_worker(&mut self, name: String, worker: Worker) {
         self.workers.insert(name, worker);
+    }
+
+    /// Whether somebody here does such work.
+    pub fn does(&self, work: &str) -> bool {
+        self.workers.contains_key(work)
     }
 
     /// Has work done; nothing if nobody here does such work. Work that panics has failed.

@@ -53,5 +53,5 @@ impl Action<Counter> for Get {
 /// Counts: `add {"by": n}` returns the new count, `get` the count.
 #[must_use]
 pub fn counter() -> Component {
-    Component::model::<Counter>().on::<Add>().on::<Get>().into()
+    Component::model::<Counter>().first(&Counter::default()).on::<Add>().on::<Get>().into()
 }

@@ -52,6 +52,10 @@ const SUPERSEDED_WITHIN: Duration = Duration::from_secs(60);
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Seen {
     pub conn: Option<ConnId>,
+    /// Since when.
+    pub since: Option<Instant>,
+    /// How often it was dialled since it was connected last.
+    pub dials: u64,
     pub clock_ahead_ms: Option<i64>,
     pub rolled_back: bool,
     pub last_error: Option<String>,
@@ -223,6 +227,7 @@ pub(crate) struct Handle(pub Arc<Net>);
 
 impl Network for Handle {
     fn dial(&self, peer: KernelId, addresses: Vec<String>) {
+        lock(&self.0.seen).entry(peer).or_default().dials += 1;
         self.0.runtime.spawn(Arc::clone(&self.0).dial_now(peer, addresses));
     }
 
@@ -261,6 +266,8 @@ impl Network for Handle {
             Event::Connected { peer, conn, clock_ahead_ms, rolled_back } => {
                 let now = Seen {
                     conn: Some(*conn),
+                    since: Some(Instant::now()),
+                    dials: 0,
                     clock_ahead_ms: Some(*clock_ahead_ms),
                     rolled_back: *rolled_back,
                     last_error: None,

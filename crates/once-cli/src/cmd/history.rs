@@ -1,0 +1,115 @@
+//! `once history`
+
+use clap::Args;
+use once::api::Client;
+use serde_json::{Value, json};
+
+use crate::context::{Context, list, number, text, with};
+use crate::failure::{Done, Exit, FAULT};
+use crate::ui;
+
+/// Entries in one call.
+const PAGE_ENTRIES: u64 = 1000;
+
+/// List what was done to an object whose home is here: each entry has the hash of the one before it
+///
+/// Exits with 5 if the chain of hashes is broken.
+#[derive(Debug, Args)]
+pub struct History {
+    /// Which object
+    object: String,
+    /// Only what came after the entry of this number
+    #[arg(long, value_name = "NUMBER")]
+    after: Option<u64>,
+    /// At most this many
+    #[arg(short = 'n', long, value_name = "N")]
+    limit: Option<u64>,
+}
+
+impl History {
+    /// The chain is checked as a whole, whatever is listed of it.
+    pub async fn run(self, context: &Context) -> Done {
+        let client = context.kernel().await?;
+        let listed = self.list(&client).await;
+        let closed = client.close().await;
+        let answer = listed?;
+        closed?;
+        context.answer(&answer, |answer| print(list(answer, "entries")))?;
+        let total = number(&answer, "total");
+        match answer["broken"].as_u64() {
+            Some(at) => {
+                let paint = ui::Paint::stderr();
+                ui::say(&format!(
+                    "{} the history is broken at entry {at}: it does not have the hash of the one before it",
+                    paint.red("error:")
+                ));
+                ui::say(&format!(
+                    "{} the disk lost or changed something: check it, and compare with receipts that others have",
+                    paint.yellow("hint:")
+                ));
+                Ok(Exit(FAULT))
+            }
+            None if total == 0 => {
+                ui::say("nothing was done to it yet");
+                Ok(Exit::DONE)
+            }
+            None => {
+                let entries =
+                    if total == 1 { "1 entry".to_owned() } else { format!("{} entries", ui::number(total)) };
+                ui::say(&format!("{entries}; the chain of hashes holds"));
+                Ok(Exit::DONE)
+            }
+        }
+    }
+
+    async fn list(&self, client: &Client) -> Done<Value> {
+        let (mut entries, mut after) = (Vec::new(), self.after);
+        loop {
+            let left = self.limit.map_or(PAGE_ENTRIES, |limit| limit.saturating_sub(entries.len() as u64));
+            let params = json!({ "object": self.object, "limit": left.clamp(1, PAGE_ENTRIES) });
+            let params = with(params, [("after", after.map(Value::from))]);
+            let mut page = client.call("history", params).await?;
+            if let Some(more) = page["entries"].as_array_mut() {
+                entries.append(more);
+            }
+            after = page["next"].as_u64();
+            if let Some(limit) = self.limit {
+                entries.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
+            }
+            if after.is_none() || self.limit.is_some_and(|limit| entries.len() as u64 >= limit) {
+                page["entries"] = Value::Array(entries);
+                return Ok(page);
+            }
+        }
+    }
+}
+
+fn print(entries: &[Value]) -> Done<()> {
+    if entries.is_empty() {
+        return Ok(());
+    }
+    let mut table = ui::Table::new(["NO", "WHEN", "BY", "ACTION", "OUTCOME", "REVISION"]);
+    for entry in entries {
+        let revision = match (text(entry, "before"), text(entry, "after")) {
+            (before, after) if before == after => format!("{} stays", ui::short(before)),
+            (before, after) => format!("{} -> {}", ui::short(before), ui::short(after)),
+        };
+        table.row([
+            number(entry, "number").to_string(),
+            ui::utc(number(entry, "at_ms")),
+            ui::shown(text(entry, "origin_name")),
+            text(entry, "id").to_owned(),
+            outcome(entry),
+            revision,
+        ]);
+    }
+    table.right(0).print()
+}
+
+fn outcome(entry: &Value) -> String {
+    match (text(entry, "status"), text(entry, "code")) {
+        ("", _) => "-".to_owned(),
+        (status, "") => ui::shown(status),
+        (status, code) => format!("{}: {}", ui::shown(status), ui::shown(code)),
+    }
+}

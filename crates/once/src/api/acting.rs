@@ -1,0 +1,216 @@
+//! Methods on actions: doing, taking back, what came of them, and the proof of it.
+
+use std::time::Duration;
+
+use once_core::actions::{self, OutcomeStatus, Recorded};
+use once_model::ids::{KernelId, Uuid};
+use once_model::limits::GIVEN_MAX;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::peers::PATIENCE_MS;
+use super::{names, shapes};
+use crate::{Act, Error, Kernel, receipts};
+
+/// Entries of a history in one answer, unless the client wants fewer or more.
+const PAGE: usize = 100;
+const PAGE_MAX: usize = 10_000;
+
+#[derive(Deserialize)]
+pub(super) struct Acting {
+    object: String,
+    name: String,
+    /// Any JSON value, as this reader understands it.
+    arguments: Option<Value>,
+    /// The same as a text, which reaches the object as it is spelled.
+    arguments_text: Option<String>,
+    id: Option<Uuid>,
+    at: Option<String>,
+    #[serde(default)]
+    given: Vec<String>,
+    deadline_ms: Option<u64>,
+    within_ms: Option<u64>,
+    #[serde(default)]
+    no_wait: bool,
+}
+
+pub(super) async fn act(kernel: &Kernel, params: Acting) -> Result<Value, Error> {
+    let no_wait = params.no_wait;
+    let act = wanted(kernel, params)?;
+    if no_wait {
+        let id = act.send().await?;
+        return Ok(json!({ "id": id, "status": "accepted" }));
+    }
+    if kernel.net().is_some() {
+        return act.await.map(|acted| shapes::acted(&acted));
+    }
+    // Nobody can be reached from here: what goes elsewhere waits for a kernel that is up.
+    let id = act.clone().send().await?;
+    match elsewhere(kernel, id)? {
+        Some(home) => Err(Error::unreachable(format!(
+            "the action {id} is accepted and waits: this kernel is not running, and the object's home is {}",
+            kernel.shared().called(&home)
+        ))
+        .with_hint(format!(
+            "`once up` starts it, and the action is sent; `once outcome {id}` says what came of it"
+        ))),
+        None => act.id(id).await.map(|acted| shapes::acted(&acted)),
+    }
+}
+
+fn wanted(kernel: &Kernel, params: Acting) -> Result<Act, Error> {
+    let arguments = match (params.arguments, params.arguments_text) {
+        (Some(_), Some(_)) => return Err(Error::usage("arguments or arguments_text, not both")),
+        (Some(json), None) => json.to_string(),
+        (None, Some(text)) => text,
+        (None, None) => "null".to_owned(),
+    };
+    if params.given.len() > GIVEN_MAX {
+        return Err(Error::usage(format!("an action may depend on at most {GIVEN_MAX} scenarios")));
+    }
+    let ior = names::ior(kernel, &params.object)?;
+    let mut act = kernel.act(&ior, params.name, arguments)?;
+    for name in &params.given {
+        act = act.given(names::given(kernel, name)?);
+    }
+    if let Some(id) = params.id {
+        act = act.id(id);
+    }
+    if let Some(peer) = &params.at {
+        act = act.at(names::peer(kernel, peer)?.0);
+    }
+    if let Some(ms) = params.deadline_ms {
+        act = act.deadline(Duration::from_millis(ms));
+    }
+    if let Some(ms) = params.within_ms {
+        act = act.within(Duration::from_millis(ms));
+    }
+    Ok(act)
+}
+
+/// The home of an accepted action's object, if that is another kernel.
+fn elsewhere(kernel: &Kernel, id: Uuid) -> Result<Option<KernelId>, Error> {
+    let row = actions::request(&kernel.shared().snapshot(), &id)?;
+    Ok(row.map(|row| row.home).filter(|home| *home != kernel.id()))
+}
+
+#[derive(Deserialize)]
+pub(super) struct Named {
+    id: Uuid,
+}
+
+pub(super) fn outcome(kernel: &Kernel, params: Named) -> Result<Value, Error> {
+    Ok(match kernel.outcome(params.id)? {
+        Some(acted) => shapes::acted(&acted),
+        None => json!({ "id": params.id, "status": "accepted" }),
+    })
+}
+
+#[derive(Deserialize)]
+pub(super) struct Cancel {
+    id: Uuid,
+    timeout_ms: Option<u64>,
+    #[serde(default)]
+    no_wait: bool,
+}
+
+pub(super) async fn cancel(kernel: &Kernel, params: Cancel) -> Result<Value, Error> {
+    let id = params.id;
+    let unreachable = kernel.net().is_none() && elsewhere(kernel, id)?.is_some();
+    let came = if params.no_wait || unreachable {
+        kernel.cancel_later(id).await?;
+        // It may have had its outcome all along.
+        kernel.outcome(id)
+    } else {
+        kernel.cancel(id, patience(params.timeout_ms)).await.map(Some)
+    };
+    match came {
+        Ok(Some(acted)) => Ok(shapes::acted(&acted)),
+        Ok(None) => Ok(json!({ "id": id, "status": "cancelling" })),
+        Err(error) if error.code == "cancelled" => Ok(json!({ "id": id, "status": "cancelled" })),
+        Err(error) => Err(error),
+    }
+}
+
+fn patience(ms: Option<u64>) -> Duration {
+    Duration::from_millis(ms.unwrap_or(PATIENCE_MS))
+}
+
+#[derive(Deserialize)]
+pub(super) struct ReceiptFor {
+    id: Uuid,
+    timeout_ms: Option<u64>,
+}
+
+pub(super) async fn receipt(kernel: &Kernel, params: ReceiptFor) -> Result<Value, Error> {
+    let receipt = kernel.receipt(params.id, patience(params.timeout_ms)).await?;
+    Ok(receipts::to_json(&receipt))
+}
+
+#[derive(Deserialize)]
+pub(super) struct History {
+    object: String,
+    /// The number of the last entry that the client has.
+    after: Option<u64>,
+    limit: Option<usize>,
+}
+
+pub(super) fn history(kernel: &Kernel, params: History) -> Result<Value, Error> {
+    let elsewhere = |name: String, home: KernelId| {
+        let home = kernel.shared().called(&home);
+        Error::not_home(format!("the history of {name} is at its home, kernel {home}"))
+            .with_hint("ask there; `once receipt ID` proves here what came of an action of this kernel")
+    };
+    let other = |home: &KernelId| *home != kernel.id();
+    let object = match names::object(kernel, &params.object) {
+        Ok(object) => object,
+        Err(error) => {
+            let ior = names::ior(kernel, &params.object).ok();
+            let named = ior.and_then(|ior| Some((ior.uuid()?, ior.home().filter(other)?)));
+            return Err(named.map_or(error, |(uuid, home)| elsewhere(uuid.to_string(), home)));
+        }
+    };
+    if let Some(home) = object.home().filter(other) {
+        return Err(elsewhere(names::key_text(&object.key()), home));
+    }
+    let all = kernel.history(object.key())?;
+    let broken = actions::broken_link(&all);
+    let after = params.after.unwrap_or(0);
+    let limit = params.limit.unwrap_or(PAGE).clamp(1, PAGE_MAX);
+    let mut newer = all.iter().filter(|recorded| recorded.entry.number > after);
+    let page: Vec<&Recorded> = newer.by_ref().take(limit).collect();
+    let next = newer.next().and(page.last()).map(|last| last.entry.number);
+    let entries: Vec<Value> = page.iter().map(|recorded| recorded_shape(kernel, recorded)).collect();
+    Ok(json!({
+        "object": names::key_text(&object.key()),
+        "entries": entries,
+        "total": all.len(),
+        "next": next,
+        "broken": broken,
+    }))
+}
+
+fn recorded_shape(kernel: &Kernel, recorded: &Recorded) -> Value {
+    let entry = &recorded.entry;
+    let code = match recorded.status {
+        Some(OutcomeStatus::Refused(code)) => Some(code.name()),
+        _ => None,
+    };
+    json!({
+        "number": entry.number,
+        "at_ms": recorded.at_ms,
+        "origin": entry.origin.to_string(),
+        "origin_name": names::name_of(kernel, &entry.origin),
+        "incarnation": entry.incarnation.to_string(),
+        "sequence": entry.sequence,
+        "id": entry.id,
+        "action": entry.action.to_string(),
+        "status": recorded.status.map(|status| status.word()),
+        "code": code,
+        "outcome_hash": entry.outcome.to_string(),
+        "before": entry.before.to_string(),
+        "after": entry.after.to_string(),
+        "previous": entry.previous.to_string(),
+        "hash": entry.hash().to_string(),
+    })
+}

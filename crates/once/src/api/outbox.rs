@@ -1,0 +1,84 @@
+//! What this kernel still owes to others, and what it waits for.
+
+use std::ops::ControlFlow;
+
+use once_core::query;
+use once_core::rows::OutboxRow;
+use once_core::store::{Table, scan_prefix};
+use once_model::ids::KernelId;
+use serde_json::{Value, json};
+
+use super::names;
+use crate::{Error, Kernel};
+
+/// Actions, and as many pieces of work outside, that an answer lists.
+const SHOWN_MAX: usize = 1000;
+
+/// Shares that are looked at to say since when: the oldest are likely among them.
+const LOOKED_AT_MAX: usize = 1000;
+
+pub(super) fn list(kernel: &Kernel) -> Result<Value, Error> {
+    Ok(json!({ "owed": owed(kernel)?, "acts": acts(kernel)?, "work": work(kernel)? }))
+}
+
+fn owed(kernel: &Kernel) -> Result<Vec<Value>, Error> {
+    let snapshot = kernel.shared().snapshot();
+    let mut shown = Vec::new();
+    for (peer, _) in query::peers(&snapshot)? {
+        let rows = once_core::rows::usage(&snapshot, &peer)?.owed_rows;
+        let mut oldest: Option<u64> = None;
+        let mut looked = 0;
+        scan_prefix(&snapshot, Table::Outbox, peer.as_bytes(), &mut |_, value| {
+            if let Ok(row) = once_core::txn::decode::<OutboxRow>(Table::Outbox, &value) {
+                oldest = Some(oldest.map_or(row.since_ms, |known| known.min(row.since_ms)));
+            }
+            looked += 1;
+            if looked < LOOKED_AT_MAX { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+        })?;
+        if rows > 0 || oldest.is_some() {
+            let mut shape = json!({ "rows": rows, "oldest_ms": oldest });
+            add_way(kernel, &peer, &mut shape);
+            shown.push(shape);
+        }
+    }
+    Ok(shown)
+}
+
+fn acts(kernel: &Kernel) -> Result<Vec<Value>, Error> {
+    let mut shown = Vec::new();
+    once_core::actions::waiting(&kernel.shared().snapshot(), &mut |home, key, row| {
+        let mut shape = json!({
+            "id": row.action.id, "name": row.action.name, "object": names::key_text(&key),
+            "since_ms": row.since_ms, "deadline_ms": row.deadline_ms, "void": row.void.map(|why| why.name()),
+            "acting": row.action.acting.map(|acting| names::key_text(&acting)),
+            "waits": row.call.map(|call| names::key_text(&call.object)),
+        });
+        add_way(kernel, &home, &mut shape);
+        shown.push(shape);
+        if shown.len() < SHOWN_MAX { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+    })?;
+    Ok(shown)
+}
+
+fn work(kernel: &Kernel) -> Result<Vec<Value>, Error> {
+    let mut shown = Vec::new();
+    once_core::actions::activities(&kernel.shared().snapshot(), &mut |key, id, row| {
+        shown.push(json!({
+            "id": id, "name": row.name, "object": names::key_text(&key), "since_ms": row.since_ms,
+            "done_here": kernel.shared().components.does(&row.name),
+        }));
+        if shown.len() < SHOWN_MAX { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+    })?;
+    Ok(shown)
+}
+
+/// For whom it is, and how it stands with the way there.
+fn add_way(kernel: &Kernel, peer: &KernelId, shape: &mut Value) {
+    let seen = kernel.net().map(|net| net.seen(peer));
+    let here = *peer == kernel.id();
+    shape["peer"] = json!(names::name_of(kernel, peer));
+    shape["kernel"] = json!(peer.to_string());
+    shape["connected"] = json!(here || seen.as_ref().is_some_and(|seen| seen.conn.is_some()));
+    shape["tries"] = json!(seen.as_ref().map(|seen| seen.dials));
+    shape["last_error"] = json!(seen.and_then(|seen| seen.last_error));
+}

@@ -1,0 +1,105 @@
+//! What went wrong with lanes since this kernel started, for `doctor`: in memory, the newest of them.
+
+use std::collections::VecDeque;
+
+use once_core::waist::Event;
+use once_model::ids::{KernelId, ObjectKey};
+
+/// Troubles that are remembered. One lane has one of each kind at most.
+const TROUBLES_MAX: usize = 64;
+
+/// Longest reason that is remembered, in characters.
+const REASON_MAX_CHARS: usize = 400;
+
+/// A lane that does not go on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Trouble {
+    /// Whose lane.
+    pub origin: KernelId,
+    /// To which object.
+    pub key: ObjectKey,
+    pub what: What,
+    /// When it was noticed last, in milliseconds since 1970.
+    pub at_ms: u64,
+    /// How often.
+    pub times: u64,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum What {
+    /// What the lane needs cannot be read here.
+    Parked { reason: String },
+    /// Its origin sent another action in a place that has its outcome.
+    Forked { sequence: u64 },
+}
+
+impl Trouble {
+    fn is_like(&self, other: &Self) -> bool {
+        let kind = |trouble: &Self| matches!(trouble.what, What::Parked { .. });
+        (self.origin, self.key, kind(self)) == (other.origin, other.key, kind(other))
+    }
+}
+
+/// The newest troubles, oldest first.
+#[derive(Debug, Default)]
+pub(crate) struct Troubles(VecDeque<Trouble>);
+
+impl Troubles {
+    /// Remembers an event if it is one.
+    pub fn note(&mut self, event: &Event, now_ms: u64) {
+        let (origin, key, what) = match event {
+            Event::Parked { origin, key, reason } => {
+                let reason = reason.chars().take(REASON_MAX_CHARS).collect();
+                (*origin, *key, What::Parked { reason })
+            }
+            Event::LaneForked { peer, key, sequence } => (*peer, *key, What::Forked { sequence: *sequence }),
+            _ => return,
+        };
+        let mut new = Trouble { origin, key, what, at_ms: now_ms, times: 1 };
+        if let Some(at) = self.0.iter().position(|old| old.is_like(&new)) {
+            new.times += self.0.remove(at).map_or(0, |old| old.times);
+        }
+        self.0.push_back(new);
+        if self.0.len() > TROUBLES_MAX {
+            self.0.pop_front();
+        }
+    }
+
+    /// What is remembered, newest first.
+    pub fn newest(&self) -> Vec<Trouble> {
+        self.0.iter().rev().cloned().collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use once_model::ids::{Hash, Line, Uuid};
+
+    use super::*;
+
+    #[test]
+    fn the_newest_are_remembered_each_lane_once_for_each_kind() {
+        let origin = KernelId::from_bytes([1; 32]);
+        let key = |n: u128| ObjectKey {
+            uuid: Uuid::from_u128(n),
+            line: Line::Unclaimed(Hash::from_bytes([0; 32])),
+        };
+        let parked = |n| Event::Parked { origin, key: key(n), reason: "x".repeat(10_000) };
+        let forked = |n, sequence| Event::LaneForked { peer: origin, key: key(n), sequence };
+        let mut troubles = Troubles::default();
+        troubles.note(&parked(1), 1);
+        troubles.note(&forked(1, 7), 2);
+        troubles.note(&parked(1), 3);
+        troubles.note(&Event::KeyInUseTwice, 4);
+        let newest = troubles.newest();
+        assert_eq!(newest.len(), 2);
+        assert_eq!((newest[0].at_ms, newest[0].times), (3, 2));
+        assert_eq!(newest[0].what, What::Parked { reason: "x".repeat(REASON_MAX_CHARS) });
+        assert_eq!(newest[1].what, What::Forked { sequence: 7 });
+        for n in 2..200 {
+            troubles.note(&parked(n), 5);
+        }
+        let newest = troubles.newest();
+        assert_eq!((newest.len(), newest[0].key), (TROUBLES_MAX, key(199)));
+    }
+}
