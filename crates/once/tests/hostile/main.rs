@@ -6,9 +6,11 @@
 #[path = "../raw/mod.rs"]
 mod raw;
 
+mod acts;
 mod exchanges;
 mod frames;
 mod hogs;
+mod homes;
 mod reading;
 mod shares;
 mod strangers;
