@@ -7,6 +7,7 @@
 mod raw;
 
 mod acts;
+mod acts_in_floods;
 mod exchanges;
 mod frames;
 mod hogs;
