@@ -5,23 +5,19 @@
 
 mod support;
 
-use std::time::{SystemTime, UNIX_EPOCH};
-
 use serde_json::{Value, json};
+use support::acts::{self, id};
 use support::*;
 
-const COUNTER: &str = r#"{"ior":{"uuid":"7d0c2f6e-0b7e-4d0e-9b52-3f3f7e1a0c01","component":"Counter","version":"1.0"},"owner":"test","model":{"count": 0, "kept":"as  it is"}}"#;
-
-/// A UUID of version 7, made of a number.
-fn id(n: u64) -> String {
-    let ms = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis() as u64;
-    format!("{:08x}-{:04x}-7{:03x}-8000-{:012x}", ms >> 16, ms & 0xffff, n >> 48, n & 0xffff_ffff_ffff)
+/// The counter of these stories.
+fn counter() -> String {
+    acts::counter(1)
 }
 
 /// A counter at bob, on which alice may act.
 async fn counter_at_bob(place: &Place) -> (Daemon, Daemon, String) {
     let (alice, bob) = place.pair().await;
-    let key = bob.import(COUNTER).await.unwrap();
+    let key = bob.import(&counter()).await.unwrap();
     bob.call("claim", json!({ "object": key })).await.unwrap();
     let got = bob.call("get", json!({ "object": key })).await.unwrap();
     let ior = got["object"]["ior"].as_str().unwrap().to_owned();
@@ -48,7 +44,7 @@ fn one_id_is_one_action_however_often_it_is_asked_while_the_home_is_killed() {
             assert_eq!(answer.await.unwrap().unwrap()["result"], 1);
         }
         let text = until("the counter", async || bob.text("7d0c2f6e").await).await;
-        assert_eq!(text, COUNTER.replace("\"count\": 0", "\"count\": 1"), "nothing else was touched");
+        assert_eq!(text, counter().replace("\"count\": 0", "\"count\": 1"), "nothing else was touched");
         // The same id for something else is refused, and names both contents.
         let other = json!({ "object": ior, "name": "add", "arguments": { "by": 2 }, "id": id });
         let error = alice.call("act", other).await.unwrap_err().to_string();

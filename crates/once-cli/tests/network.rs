@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use std::time::Instant;
 
 use serde_json::{Value, json};
+use support::acts::{Account, add, counted, counter, drained, id, object_at};
 use support::wire::{self, Wire};
 use support::*;
 
@@ -110,6 +111,138 @@ fn a_partition_in_one_direction_is_a_partition_and_heals() {
             bob.gets_all(&expected).await;
             alice.gets_all(&expected).await;
             assert!(alice.key_is_used_once().await && bob.key_is_used_once().await);
+        }
+    });
+}
+
+/// One that asks for actions on objects of one other kernel, where their order shows, without waiting for outcomes.
+struct Asker<'k> {
+    origin: &'k Daemon,
+    home: &'k Daemon,
+    counter: String,
+    list: String,
+    /// What adds one to the counter, and what appends to the list; in the order in which they were accepted.
+    accepted: Vec<[String; 2]>,
+}
+
+impl<'k> Asker<'k> {
+    async fn new(origin: &'k Daemon, home: &'k Daemon, called: &str, n: usize) -> Self {
+        home.call("grant", json!({ "peer": called, "right": "act" })).await.unwrap();
+        let list = counter(n + 1).replace("Counter", "List").replace("\"count\": 0", "\"list\": []");
+        let (counter, list) = (object_at(home, &counter(n), true).await, object_at(home, &list, true).await);
+        Self { origin, home, counter, list, accepted: Vec::new() }
+    }
+
+    /// So many more on each object; every tenth is asked for twice.
+    async fn ask(&mut self, more: usize) {
+        for _ in 0..more {
+            let n = self.accepted.len() as u64;
+            let ids = [id(2 * n), id(2 * n + 1)];
+            let append = json!({ "at": "/list/-", "with": n });
+            let append = json!({ "object": self.list, "name": "replace", "arguments": append, "id": ids[1] });
+            for mut act in [add(&self.counter, &ids[0]), append] {
+                act["no_wait"] = json!(true);
+                for _ in 0..1 + usize::from(n % 10 == 9) {
+                    self.origin.call("act", act.clone()).await.unwrap();
+                }
+            }
+            self.accepted.push(ids);
+        }
+    }
+
+    /// Waits until everything has its outcome. Each has had its effect once, in the order of acceptance.
+    async fn all_ran(&self) {
+        drained(self.origin).await;
+        let (count, mut account) = (self.accepted.len(), Account::default());
+        for (n, [add, append]) in self.accepted.iter().enumerate() {
+            let result = account.look(self.origin, &self.counter, add, true).await;
+            assert_eq!(result, Some(n as u64 + 1), "the order of {add}");
+            let appended = self.origin.call("outcome", json!({ "id": append })).await.unwrap();
+            assert_eq!((&appended["status"], &appended["result"]), (&json!("done"), &Value::Null));
+        }
+        assert_eq!(counted(self.home, &self.counter).await, count as u64);
+        let list = self.home.call("get", json!({ "object": self.list })).await.unwrap();
+        let list: Value = serde_json::from_str(list["text"].as_str().unwrap()).unwrap();
+        assert_eq!(list["model"]["list"], json!((0..count).collect::<Vec<_>>()));
+    }
+}
+
+#[test]
+fn actions_that_are_accepted_during_a_partition_run_once_and_in_order_after_it() {
+    on_a_wire(2, async |place, wire| {
+        let (alice, bob) = pair(place, wire).await;
+        let mut there = Asker::new(&alice, &bob, "alice", 10).await;
+        let mut back = Asker::new(&bob, &alice, "bob", 20).await;
+        // Neither hears the other; or one does, and what it does about it is not heard.
+        for deaf in [&[0, 1][..], &[0], &[1]] {
+            tokio::join!(there.ask(30), back.ask(30));
+            // In the middle of it.
+            for n in deaf {
+                wire.rule(*n, "drop").unwrap();
+            }
+            tokio::join!(there.ask(30), back.ask(30));
+            connected(&alice, false).await;
+            connected(&bob, false).await;
+            let heard = (counted(&bob, &there.counter).await, counted(&alice, &back.counter).await);
+            tokio::join!(there.ask(30 * scale()), back.ask(30 * scale()));
+            // One more, and somebody waits for its outcome.
+            let (id, client) = (id(1 << 40), alice.api().clone());
+            let waited = add(&there.counter, &id);
+            let waiting = tokio::spawn(async move { client.call("act", waited).await });
+            until("it is accepted", async || alice.call("outcome", json!({ "id": id })).await.ok()).await;
+            let now = (counted(&bob, &there.counter).await, counted(&alice, &back.counter).await);
+            assert_eq!(heard, now, "something came through");
+            for n in deaf {
+                wire.heal(*n).unwrap();
+            }
+            assert_eq!(waiting.await.unwrap().unwrap()["result"], there.accepted.len() as u64 + 1);
+            let append = json!({ "at": "/list/-", "with": there.accepted.len() });
+            let append = json!({ "object": there.list, "name": "replace", "arguments": append });
+            let appended = alice.call("act", append).await.unwrap();
+            there.accepted.push([id, appended["id"].as_str().unwrap().to_owned()]);
+            there.all_ran().await;
+            back.all_ran().await;
+        }
+    });
+}
+
+/// The dangerous half of a partition: the action has run, and its origin has not heard so.
+#[test]
+fn an_outcome_that_a_partition_took_comes_from_the_ledger_also_after_both_are_killed() {
+    on_a_wire(2, async |place, wire| {
+        let (mut alice, mut bob) = pair(place, wire).await;
+        bob.call("grant", json!({ "peer": "alice", "right": "act" })).await.unwrap();
+        let object = object_at(&bob, &counter(1), true).await;
+        let mut ids = Vec::new();
+        for killed in [false, true] {
+            let before = counted(&bob, &object).await;
+            connected(&alice, true).await;
+            wire.rule(0, "drop").unwrap();
+            for n in 0..5 {
+                ids.push(id(n));
+                let mut act = add(&object, &ids[ids.len() - 1]);
+                act["no_wait"] = json!(true);
+                alice.call("act", act).await.unwrap();
+            }
+            until("they ran", async || (counted(&bob, &object).await == before + 5).then_some(())).await;
+            for id in &ids[before as usize..] {
+                let outcome = alice.call("outcome", json!({ "id": id })).await.unwrap();
+                assert_eq!(outcome["status"], "accepted");
+            }
+            if killed {
+                alice.kill();
+                bob.kill();
+                (alice, bob) = (up(place, wire, 0, "alice").await, up(place, wire, 1, "bob").await);
+            } else {
+                connected(&alice, false).await;
+            }
+            wire.heal(0).unwrap();
+            drained(&alice).await;
+            let mut account = Account::default();
+            for (n, id) in ids.iter().enumerate() {
+                assert_eq!(account.look(&alice, &object, id, true).await, Some(n as u64 + 1));
+            }
+            assert_eq!(counted(&bob, &object).await, ids.len() as u64);
         }
     });
 }

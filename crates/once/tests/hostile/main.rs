@@ -6,9 +6,12 @@
 #[path = "../raw/mod.rs"]
 mod raw;
 
+mod acts;
+mod acts_in_floods;
 mod exchanges;
 mod frames;
 mod hogs;
+mod homes;
 mod reading;
 mod shares;
 mod strangers;

@@ -149,8 +149,13 @@ impl Raw {
     }
 
     pub async fn connect(&self, to: &Kernel) -> Connection {
-        let addr = to.addresses().iter().filter_map(|text| text.parse().ok()).fold(
-            EndpointAddr::new(EndpointId::from_bytes(to.id().as_bytes()).unwrap()),
+        self.connect_at(to.id(), &to.addresses()).await
+    }
+
+    /// Connects to a kernel that may be another process.
+    pub async fn connect_at(&self, to: KernelId, addresses: &[String]) -> Connection {
+        let addr = addresses.iter().filter_map(|text| text.parse().ok()).fold(
+            EndpointAddr::new(EndpointId::from_bytes(to.as_bytes()).unwrap()),
             EndpointAddr::with_ip_addr,
         );
         within("a raw connection", self.endpoint.connect(addr, ALPN)).await.unwrap()
@@ -158,19 +163,23 @@ impl Raw {
 
     /// Connects, says hello and is admitted by an invite.
     pub async fn join(&self, to: &Kernel) -> Control {
+        self.join_saying(to, greeting(1)).await
+    }
+
+    /// The same with another greeting.
+    pub async fn join_saying(&self, to: &Kernel, greeting: Greeting) -> Control {
         let ticket = to.invite().await.unwrap();
-        let mut control = Control::open(self.connect(to).await).await;
-        control.say(&Frame::Hello(Greeting { invite: Some(ticket.secret), ..greeting(1) })).await;
-        control.admitted().await;
-        control
+        self.return_saying(to, Greeting { invite: Some(ticket.secret), ..greeting }).await
     }
 
     /// Connects again.
     pub async fn return_to(&self, to: &Kernel, boot: u8) -> Control {
-        let mut control = Control::open(self.connect(to).await).await;
-        control.say(&Frame::Hello(greeting(boot))).await;
-        control.admitted().await;
-        control
+        self.return_saying(to, greeting(boot)).await
+    }
+
+    /// The same with another greeting.
+    pub async fn return_saying(&self, to: &Kernel, greeting: Greeting) -> Control {
+        Control::greet(self.connect(to).await, greeting).await
     }
 
     /// Waits until the kernel calls, and admits it.
@@ -251,6 +260,14 @@ impl Control {
     pub async fn open(connection: Connection) -> Self {
         let lane = Lane::open(&connection).await;
         Self { connection, lane }
+    }
+
+    /// Opens it, says hello and is admitted.
+    pub async fn greet(connection: Connection, greeting: Greeting) -> Self {
+        let mut control = Self::open(connection).await;
+        control.say(&Frame::Hello(greeting)).await;
+        control.admitted().await;
+        control
     }
 
     pub async fn say(&mut self, frame: &Frame) {
