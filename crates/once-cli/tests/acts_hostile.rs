@@ -74,8 +74,8 @@ impl Mallory {
 fn act(key: ObjectKey, sequence: u64, id: u64, by: u64) -> Frame {
     let arguments = format!("{{\"by\": {by}}}").into();
     let id = Uuid::from_u128(u128::from(id));
-    let action = Action { id, name: "add".into(), arguments, given: Vec::new(), acting: None };
-    Frame::Act(Act { key, sequence, floor: 0, action, remaining_ms: None, commit: None })
+    let action = Action { id, name: "add".into(), arguments, given: Vec::new(), acting: None, answers: None };
+    Frame::Act(Act { key, sequence, floor: 0, action, remaining_ms: None, commit: None, void: None })
 }
 
 fn key_of(ior: &str) -> ObjectKey {
@@ -223,7 +223,6 @@ fn a_flood_of_acts_costs_only_so_much_and_others_are_served_and_the_log_stays_re
 }
 
 #[test]
-#[ignore = "known: each time a peer comes and goes are two lines, however often that is"]
 fn a_peer_that_comes_and_goes_without_end_does_not_fill_the_log() {
     story(async {
         let place = Place::new();
@@ -239,7 +238,6 @@ fn a_peer_that_comes_and_goes_without_end_does_not_fill_the_log() {
 }
 
 #[test]
-#[ignore = "known: with -v each share that is invalid is a line, however many there are"]
 fn a_peer_that_shares_what_is_invalid_does_not_fill_the_log() {
     story(async {
         let place = Place::new();

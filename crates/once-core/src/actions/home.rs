@@ -6,9 +6,7 @@ use bytes::Bytes;
 use once_model::action::{Act, ActOutcome, After, Missing, Outcome};
 use once_model::header::Cause;
 use once_model::ids::{Hash, KernelId};
-use once_model::limits::{
-    ARGUMENTS_MAX_BYTES, LANE_WAITING_MAX, LEDGER_KEPT_ROWS, SCENARIO_MAX_BYTES, WINDOW_MAX_SHARES,
-};
+use once_model::limits::{ARGUMENTS_MAX_BYTES, LANE_WAITING_MAX, LEDGER_KEPT_ROWS, SCENARIO_MAX_BYTES};
 use once_model::scenario::Scenario;
 use once_model::wire::{Code, Frame};
 
@@ -25,9 +23,6 @@ use crate::step::Step;
 use crate::store::{Read, StoreError, Table};
 use crate::txn;
 use crate::waist::{Effect, Event, Ran, Run, RunResult};
-
-/// Refused actions that are remembered for one connection.
-const REFUSED_MAX: usize = 4 * WINDOW_MAX_SHARES;
 
 /// An action at its home.
 #[derive(Debug, Clone)]
@@ -79,8 +74,11 @@ pub(super) fn received(s: &mut Step<'_, '_>, origin: Origin, act: Act) -> Result
 /// An action is at this kernel, or its turn has come again.
 pub(super) fn arrived(s: &mut Step<'_, '_>, come: Come) -> Result<(), StoreError> {
     let now = content::current_key(s, &come.act.key)?;
-    if let Some(busy) = s.engine.busy.get_mut(&now) {
-        if !busy.come.is_same(&come) {
+    // Who may not act takes no place, and must not learn from silence that the object runs.
+    let is_busy = |busy: &Busy| busy.come.is_same(&come);
+    let same = s.engine.busy.get(&now).map(is_busy);
+    if same == Some(true) || (same.is_some() && allowed(s, &come)?.is_ok()) {
+        if let Some(busy) = s.engine.busy.get_mut(&now).filter(|_| same == Some(false)) {
             line_up(&mut busy.waiting, come);
         }
         return Ok(());
@@ -182,20 +180,14 @@ pub(super) fn refuse_recorded(s: &mut Step<'_, '_>, come: &Come, code: Code) -> 
 /// Nothing is written for who may not act: its floor passes this sequence when it has the answer. What was refused is
 /// remembered while the connection lasts, because copies of it may be under way on it.
 fn refuse(s: &mut Step<'_, '_>, origin: &Origin, act: &Act, code: Code) -> Result<(), StoreError> {
-    let (key, floor, sequence) = (act.key, act.floor, act.sequence);
     if let Some(link) = s.engine.links.get_mut(&origin.kernel) {
-        link.refused.retain(|(lane, at), _| *lane != key || *at >= floor);
-        if link.refused.len() >= REFUSED_MAX && !link.refused.contains_key(&(key, sequence)) {
-            // More than an honest peer ever has unanswered.
-            return Ok(());
-        }
-        link.refused.insert((key, sequence), code);
+        link.refused.add((act.key, act.sequence), code);
     }
     answer(s, origin, act, Outcome::Refused(code), None)
 }
 
 fn refused_before(s: &Step<'_, '_>, origin: &Origin, act: &Act) -> Option<Code> {
-    s.engine.links.get(&origin.kernel)?.refused.get(&(act.key, act.sequence)).copied()
+    s.engine.links.get(&origin.kernel)?.refused.get(&(act.key, act.sequence))
 }
 
 /// The object, if the origin may do this to it here.

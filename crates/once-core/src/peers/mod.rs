@@ -11,10 +11,11 @@ pub(crate) use admit::{admitted, denied, hello, hello_late, link};
 pub(crate) use dial::{dial_all, dial_now, redial};
 pub(crate) use progress::{heard, note, told_after_commit};
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 use once_model::ids::{BootId, Incarnation, ObjectKey};
 
+use once_model::limits::WINDOW_MAX_SHARES;
 use once_model::wire::Code;
 
 use crate::outbox::Window;
@@ -44,8 +45,8 @@ pub(crate) struct Link {
     pub window: Window<ObjectKey>,
     /// Actions to it that are under way.
     pub acts: Window<(ObjectKey, u64)>,
-    /// Actions of it that were refused on this connection.
-    pub refused: BTreeMap<(ObjectKey, u64), Code>,
+    /// Actions of it that were refused on this connection, lately.
+    pub refused: Refused,
     /// Whether it knows actions.
     pub knows_actions: bool,
     /// Which life of its data it is in.
@@ -57,6 +58,38 @@ pub(crate) struct Link {
     pub admitted_in: u64,
 }
 
+/// Actions that were refused without a record: copies of them that are under way stay refused, whatever was granted
+/// since. Only the latest are known: a peer has so many unanswered at most, and hears of a refusal before it goes on.
+#[derive(Debug, Default)]
+pub(crate) struct Refused {
+    codes: BTreeMap<(ObjectKey, u64), Code>,
+    order: VecDeque<(ObjectKey, u64)>,
+}
+
+impl Refused {
+    /// The latest that are known.
+    const MAX: usize = 4 * WINDOW_MAX_SHARES;
+
+    pub fn get(&self, place: &(ObjectKey, u64)) -> Option<Code> {
+        self.codes.get(place).copied()
+    }
+
+    pub fn add(&mut self, place: (ObjectKey, u64), code: Code) {
+        if self.codes.insert(place, code).is_none() {
+            self.order.push_back(place);
+        }
+        while self.order.len() > Self::MAX {
+            if let Some(oldest) = self.order.pop_front() {
+                self.codes.remove(&oldest);
+            }
+        }
+    }
+
+    pub fn clear(&mut self) {
+        *self = Self::default();
+    }
+}
+
 impl Link {
     fn new() -> Self {
         Self {
@@ -65,7 +98,7 @@ impl Link {
             redial_set: false,
             window: Window::default(),
             acts: Window::default(),
-            refused: BTreeMap::new(),
+            refused: Refused::default(),
             knows_actions: false,
             incarnation: Incarnation::from_bytes([0; 16]),
             may_follow: true,

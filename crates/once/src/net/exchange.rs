@@ -417,7 +417,7 @@ impl<'n> Storing<'n> {
         let arrival = match content::verify(&self.session.peer, parcel) {
             Ok(arrival) => arrival,
             Err(code) => {
-                tracing::warn!(peer = %self.session.peer.short(), ?code, "an exchanged scenario was invalid");
+                super::say_of!(self.net, self.session.peer, warn, ?code, "an exchanged scenario was invalid");
                 self.kept.refused += 1;
                 return Ok(());
             }

@@ -1,5 +1,6 @@
 //! The network: one iroh endpoint, a session for each connection, streams for pulls and exchanges.
 
+mod chatter;
 mod endpoint;
 mod exchange;
 mod frames;
@@ -10,6 +11,7 @@ mod strangers;
 mod streams;
 mod ticket;
 
+use chatter::{Chatter, say_of};
 pub(crate) use endpoint::{Listen, accept, bind};
 pub(crate) use exchange::initiate;
 pub use exchange::{Progress, Report};
@@ -75,6 +77,7 @@ pub(crate) struct Net {
     large_going: Semaphore,
     pub key_twice: std::sync::atomic::AtomicBool,
     superseded: Mutex<VecDeque<Instant>>,
+    chatter: Chatter,
 }
 
 impl Net {
@@ -91,6 +94,7 @@ impl Net {
             large_going: Semaphore::new(LARGE_AT_ONCE),
             key_twice: std::sync::atomic::AtomicBool::new(false),
             superseded: Mutex::new(VecDeque::new()),
+            chatter: Chatter::default(),
         })
     }
 
@@ -272,14 +276,14 @@ impl Network for Handle {
                     rolled_back: *rolled_back,
                     last_error: None,
                 };
-                tracing::info!(peer = %peer.short(), conn, "connected");
+                say_of!(self.0, peer, info, conn, "connected");
                 if let Some(session) = self.0.session_by_conn(*conn) {
                     session.admitted.send_replace(true);
                 }
                 lock(&self.0.seen).insert(*peer, now);
             }
             Event::Disconnected { peer, reason } => {
-                tracing::info!(peer = %peer.short(), reason, "not connected");
+                say_of!(self.0, peer, info, reason, "not connected");
                 let mut seen = lock(&self.0.seen);
                 let seen = seen.entry(*peer).or_default();
                 seen.conn = None;

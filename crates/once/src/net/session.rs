@@ -327,7 +327,7 @@ async fn shared(
             net.tell(Input::Arrived { peer, arrival, why: Why::Shared { conn } }).await;
         }
         Err(code) => {
-            tracing::warn!(peer = %peer.short(), %key, ?code, "refused an invalid share");
+            super::say_of!(net, peer, warn, %key, ?code, "refused an invalid share");
             session.say(Frame::Shared(SharedFrame {
                 key,
                 id,

@@ -119,7 +119,7 @@ pub(super) async fn pull_share(
             net.tell(Input::Arrived { peer, arrival, why }).await;
         }
         Err(error) => {
-            tracing::warn!(peer = %peer.short(), %key, %error, "a large share could not be pulled");
+            super::say_of!(net, peer, warn, %key, %error, "a large share could not be pulled");
             let code = match error {
                 // What is wrong stays wrong: say so, or the peer would share it for ever.
                 NetError::Unexpected(_) | NetError::Wire(_) => Some(Code::Invalid),
