@@ -407,9 +407,7 @@ fn actions_beyond_the_limits_are_refused_for_good_and_the_lane_goes_on() {
         assert_eq!(s.control.act(&add(key, sequence + 1, 1)).await, done(1));
         // At the very limits it runs.
         let padded = format!("{ONE}{}", " ".repeat(ARGUMENTS_MAX_BYTES - ONE.len()));
-        let mut act = act(key, sequence + 2, 2, "add", padded);
-        act.action.given = given(GIVEN_MAX);
-        assert_eq!(s.control.act(&act).await, done(2));
+        assert_eq!(s.control.act(&act(key, sequence + 2, 2, "add", padded)).await, done(2));
         s.bob_finds(key, 2).await;
         still_works(&s.alice, &s.bob, 9).await;
     });

@@ -258,7 +258,8 @@ fn who_may_not_act_takes_no_place_from_those_who_may() {
         honest.say(&Frame::Act(act(key, 1, 1, "wait", "null"))).await;
         slow.begun().await;
         for n in 1..=LANE_WAITING_MAX as u64 {
-            assert_eq!(s.control.act(&add(key, n, u128::from(n))).await, Outcome::Refused(Code::Denied));
+            let one = Act { floor: n, ..add(key, n, u128::from(n)) };
+            assert_eq!(s.control.act(&one).await, Outcome::Refused(Code::Denied));
         }
         let second = act(key, 2, 2, "wait", "null");
         honest.say(&Frame::Act(second.clone())).await;
