@@ -1,15 +1,16 @@
 //! Actions: arguments are checked, and whatever passes is run by the component that the scenario names, `Record` if nobody
-//! knows that one. The input is `scenario RS name RS arguments`, where RS is the byte 1e.
+//! knows that one. The input is `scenario RS name RS arguments RS effect`, where RS is the byte 1e, and the last part, if
+//! it is a UUID, the effect that the action answers.
 
 #![cfg_attr(not(test), no_main)]
 
 use once::component::runner;
-use once_core::waist::{Run, RunResult, Runner};
+use once_core::waist::{Consequence, Run, RunResult, Runner};
 use once_model::action::Action;
 use once_model::header::Header;
 use once_model::ids::{KernelId, Uuid};
 use once_model::json::{get, merge, validate};
-use once_model::limits::{ARGUMENTS_MAX_BYTES, NAME_MAX_BYTES};
+use once_model::limits::{ARGUMENTS_MAX_BYTES, EFFECTS_MAX, NAME_MAX_BYTES};
 use once_model::scenario::Scenario;
 use once_model::wire::Code;
 
@@ -17,9 +18,9 @@ use once_model::wire::Code;
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| run(bytes));
 
 pub fn run(bytes: &[u8]) {
-    let mut parts = bytes.splitn(3, |byte| *byte == 0x1e);
+    let mut parts = bytes.splitn(4, |byte| *byte == 0x1e);
     let mut part = || parts.next().unwrap_or_default();
-    let (body, name, arguments) = (part(), part(), part());
+    let (body, name, arguments, effect) = (part(), part(), part(), part());
     let Ok(name) = std::str::from_utf8(name) else { return };
     let action = Action {
         id: Uuid::from_u128(7),
@@ -27,7 +28,7 @@ pub fn run(bytes: &[u8]) {
         arguments: arguments.to_vec().into(),
         given: Vec::new(),
         acting: None,
-        answers: None,
+        answers: Uuid::try_parse_ascii(effect).ok(),
     };
     let json = validate(arguments).ok();
     match (action.check(), json) {
@@ -85,25 +86,40 @@ fn acts(body: &[u8], action: Action, arguments: &str) {
                     is_the_same(&next, &fresh, kernel.run(&next));
                 }
             }
-            assert!(consequences.is_empty(), "neither a counter nor a record has any");
+            assert!(consequences.len() <= EFFECTS_MAX);
+            consequences.iter().for_each(is_in_order);
         }
         RunResult::Failed(why) => {
             let why: String =
-                serde_json::from_slice(why).expect("components that every kernel has say why in words");
+                serde_json::from_slice(why).expect("the components of every kernel say why in words");
             assert_ne!(why, "the component panicked");
         }
         RunResult::Refused(code) => assert!(matches!(code, Code::NoComponent)),
         other => panic!("{other:?}"),
     }
-    if run.header.component != "Counter" {
-        records(&old, &name, arguments, &result);
-    } else if let ("add", RunResult::Done { state, result, .. }) = (name.as_str(), &result) {
-        let new = state.as_ref().unwrap_or(&old).editable();
-        // The state is also read from a list of its fields.
-        if new.starts_with('{') {
-            let count = get(new, "/count").expect("it was read").unwrap_or("0");
-            assert_eq!(count.as_bytes(), result);
+    match (run.header.component.as_str(), name.as_str(), &result) {
+        ("Counter", "add", RunResult::Done { state, result, .. }) => {
+            let new = state.as_ref().unwrap_or(&old).editable();
+            // The state is also read from a list of its fields.
+            if new.starts_with('{') {
+                let count = get(new, "/count").expect("it was read").unwrap_or("0");
+                assert_eq!(count.as_bytes(), result);
+            }
         }
+        ("Account" | "Coordination" | "Counter", ..) => {}
+        (_, name, result) => records(&old, name, arguments, result),
+    }
+}
+
+/// What it asks of others can be asked.
+fn is_in_order(consequence: &Consequence) {
+    match consequence {
+        Consequence::Act(call) => {
+            assert!(validate(&call.arguments).is_ok() && call.arguments.len() <= ARGUMENTS_MAX_BYTES);
+            assert!((1..=NAME_MAX_BYTES).contains(&call.name.len()));
+        }
+        Consequence::Publish { data, .. } => assert!(validate(data).is_ok()),
+        other => panic!("{other:?}"),
     }
 }
 

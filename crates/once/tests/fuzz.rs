@@ -7,12 +7,19 @@ mod replay;
 
 #[path = "../../../fuzz/fuzz_targets/action.rs"]
 mod action;
+#[path = "../../../fuzz/fuzz_targets/plan.rs"]
+mod plan;
 #[path = "../../../fuzz/fuzz_targets/ticket.rs"]
 mod ticket;
 
 #[test]
 fn actions() {
     replay::replay("action", action::run);
+}
+
+#[test]
+fn plans() {
+    replay::replay("plan", plan::run);
 }
 
 #[test]
