@@ -1,10 +1,11 @@
 //! Actions: arguments are checked, and whatever passes is run by the component that the scenario names, `Record` if nobody
-//! knows that one. The input is `scenario RS name RS arguments RS effect`, where RS is the byte 1e, and the last part, if
+//! knows that one; `Any` is a component of ours, whose state is any object. The input is `scenario RS name RS arguments RS effect`, where RS is the byte 1e, and the last part, if
 //! it is a UUID, the effect that the action answers.
 
 #![cfg_attr(not(test), no_main)]
 
 use once::component::runner;
+use once::{Component, Context};
 use once_core::waist::{Consequence, Run, RunResult, Runner};
 use once_model::action::Action;
 use once_model::header::Header;
@@ -13,6 +14,7 @@ use once_model::json::{get, merge, validate};
 use once_model::limits::{ARGUMENTS_MAX_BYTES, EFFECTS_MAX, NAME_MAX_BYTES};
 use once_model::scenario::Scenario;
 use once_model::wire::Code;
+use serde_json::{Map, Value};
 
 #[cfg(not(test))]
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| run(bytes));
@@ -70,7 +72,7 @@ fn acts(body: &[u8], action: Action, arguments: &str) {
         origin: KernelId::from_bytes([2; 32]),
         now_ms: 1_760_000_000_000,
     };
-    let kernel = runner(Vec::new());
+    let kernel = runner(vec![any()]);
     let Some(result) = kernel.run(&run) else { return };
     is_the_same(&run, &result, kernel.run(&run));
     let Ok(old) = scenario else { return assert!(matches!(result, RunResult::Refused(Code::Invalid))) };
@@ -82,7 +84,7 @@ fn acts(body: &[u8], action: Action, arguments: &str) {
                 // The object is awake now: that must not be seen.
                 let header = Header { content: new.hash(), ..run.header.clone() };
                 let next = Run { header, body: new.bytes().clone(), ..run.clone() };
-                if let Some(fresh) = runner(Vec::new()).run(&next) {
+                if let Some(fresh) = runner(vec![any()]).run(&next) {
                     is_the_same(&next, &fresh, kernel.run(&next));
                 }
             }
@@ -106,9 +108,27 @@ fn acts(body: &[u8], action: Action, arguments: &str) {
                 assert_eq!(count.as_bytes(), result);
             }
         }
-        ("Account" | "Coordination" | "Counter", ..) => {}
+        ("Any", "set", RunResult::Done { state, result, .. }) => {
+            let new = state.as_ref().unwrap_or(&old).editable();
+            let (written, told): (Value, Value) = (read(new.as_bytes()), read(result));
+            assert_eq!(written, told);
+        }
+        ("Account" | "Any" | "Coordination" | "Counter", ..) => {}
         (_, name, result) => records(&old, name, arguments, result),
     }
+}
+
+/// `set` sets members of the state, and returns the whole.
+fn any() -> Component {
+    let set = |state: &mut Map<String, Value>, members: Map<String, Value>, _: &Context| {
+        state.extend(members);
+        Ok::<_, String>(state.clone())
+    };
+    Component::of::<Map<String, Value>>("Any", "1.0").action("set", set).into()
+}
+
+fn read(json: &[u8]) -> Value {
+    serde_json::from_slice(json).expect("it was written")
 }
 
 /// What it asks of others can be asked.
