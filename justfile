@@ -32,6 +32,14 @@ sim *ARGS:
 bench *ARGS:
     cargo run --release -p once-bench -- {{ARGS}}
 
+# How long `just fuzz` runs.
+seconds := "60"
+
+# What reads bytes from outside, fuzzed (needs nightly and cargo-fuzz): `just fuzz edit`. See fuzz/README.md.
+fuzz TARGET *ARGS:
+    mkdir -p fuzz/corpus/{{TARGET}}
+    cargo +nightly fuzz run {{ARGS}} {{TARGET}} fuzz/corpus/{{TARGET}} fuzz/seeds/{{TARGET}} -- -max_total_time={{seconds}}
+
 # Licences, bans, sources, advisories (needs cargo-deny).
 deny:
     cargo deny check

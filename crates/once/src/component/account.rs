@@ -146,7 +146,9 @@ impl Account {
 
     /// Remembers what became of an id, and forgets the oldest if there are too many.
     fn end(&mut self, id: String, how: End) {
-        let number = self.ended.values().map(|ended| ended.number).max().map_or(1, |last| last + 1);
+        // Whoever wrote the scenario by hand may have used up the numbers.
+        let number =
+            self.ended.values().map(|ended| ended.number).max().map_or(1, |last| last.saturating_add(1));
         self.ended.insert(id, Ended { how, number });
         while self.ended.len() > ACCOUNT_ENDED_MAX
             && let Some(oldest) = self.ended.iter().min_by_key(|(_, ended)| ended.number)
@@ -239,6 +241,14 @@ mod tests {
         assert_eq!(account.ended.len(), ACCOUNT_ENDED_MAX);
         assert_eq!(account.reserve("a".into(), 1), funds(100, 99));
         assert_eq!(account.cancel("a".into()), funds(100, 100));
+    }
+
+    #[test]
+    fn numbers_that_are_used_up_do_no_harm() {
+        let last = Ended { how: End::Confirmed, number: u64::MAX };
+        let mut account = Account { ended: BTreeMap::from([("a".into(), last)]), ..with(100) };
+        assert_eq!(account.cancel("b".into()), funds(100, 100));
+        assert_eq!(account.ended["b"], Ended { how: End::Cancelled, number: u64::MAX });
     }
 
     proptest! {

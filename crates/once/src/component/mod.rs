@@ -47,8 +47,8 @@ use crate::{Action, Model};
 pub use account::{Account, End, Ended, Funds, account};
 pub use context::{Called, Came, Context, EffectError, NotDone};
 pub use coordination::{Plan, PlanError, RunState, Standing, StepStanding, StepState, Told, coordination};
-pub use registry::Activity;
 pub(crate) use registry::Components;
+pub use registry::{Activity, runner};
 pub use shipped::{Add, Counter, Get, counter};
 
 type Act = Arc<dyn Fn(&mut Awake, Option<&Raised>, &str, &Context) -> RunResult + Send + Sync>;

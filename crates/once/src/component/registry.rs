@@ -141,6 +141,14 @@ impl Components {
     }
 }
 
+/// Runs what every kernel can run, and these components, without a kernel: for a simulator, or to try them out.
+#[must_use]
+pub fn runner(components: Vec<Component>) -> impl Runner {
+    let mut all = Components::default();
+    components.into_iter().for_each(|component| all.add(component));
+    all
+}
+
 impl Runner for Components {
     fn run(&self, run: &Run) -> Option<RunResult> {
         (run.body.len() <= AT_ONCE_MAX_BYTES).then(|| self.run_whole(run))
