@@ -2,7 +2,7 @@
 
 use crate::rounds::{Book, Latency};
 use crate::yard::store::Plan;
-use crate::yard::{bulk, durable, echo, store};
+use crate::yard::{bulk, call, durable, echo, store};
 use crate::{Bench, Res, engine, machine};
 
 /// The row that tells what the disk does; never left out.
@@ -29,6 +29,7 @@ enum What {
     Echo,
     Request,
     Durable,
+    Call,
     Share,
     StoreShare,
     ShareRate,
@@ -71,6 +72,7 @@ impl Row {
             }
             What::Echo => echo_figures("echo", "echo_rate", echo::measure(bench).await?, book),
             What::Durable => echo_figures("durable", "durable_rate", durable::measure(bench).await?, book),
+            What::Call => echo_figures("call", "call_rate", call::measure(bench).await?, book),
             What::StoreShare => self.store(engine::share_plan(bench), bench, book).await,
             What::StoreExchange => self.store(engine::exchange_plan(bench), bench, book).await,
             What::BareBulk => self.figure("bare_bulk_rate", "MB/s", Some(bulk::measure(bench).await?), book),
@@ -126,7 +128,7 @@ fn echo_figures(name: &'static str, rate: &str, figures: echo::Figures, book: &m
 }
 
 /// All rows.
-const ROWS: [Row; 19] = [
+const ROWS: [Row; 20] = [
     row(FDATASYNC, What::Fdatasync).durable(),
     row("echo", What::Echo),
     row("request", What::Request).beside("echo"),
@@ -137,6 +139,7 @@ const ROWS: [Row; 19] = [
     row("store_exchange", What::StoreExchange).durable(),
     row("exchange_all", What::ExchangeAll).beside("store_exchange").durable(),
     row("exchange_delta", What::ExchangeDelta),
+    row("call", What::Call).durable(),
     row("bare_bulk", What::BareBulk),
     row("bulk", What::Bulk).beside("bare_bulk"),
     row("bulk_broken", What::BulkBroken).once(),
