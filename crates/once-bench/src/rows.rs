@@ -1,5 +1,6 @@
 //! What is measured, in the order of a round: each engine row right after its yardstick.
 
+use crate::engine::acts;
 use crate::rounds::{Book, Latency};
 use crate::yard::store::Plan;
 use crate::yard::{bulk, call, durable, echo, store};
@@ -36,6 +37,11 @@ enum What {
     StoreExchange,
     ExchangeAll,
     ExchangeDelta,
+    Act,
+    StoreAct,
+    ActRate,
+    StoreActLocal,
+    ActLocal,
     BareBulk,
     Bulk,
     BulkBroken,
@@ -75,6 +81,8 @@ impl Row {
             What::Call => echo_figures("call", "call_rate", call::measure(bench).await?, book),
             What::StoreShare => self.store(engine::share_plan(bench), bench, book).await,
             What::StoreExchange => self.store(engine::exchange_plan(bench), bench, book).await,
+            What::StoreAct => self.store(acts::act_plan(bench), bench, book).await,
+            What::StoreActLocal => self.store(acts::act_local_plan(bench), bench, book).await,
             What::BareBulk => self.figure("bare_bulk_rate", "MB/s", Some(bulk::measure(bench).await?), book),
             What::Request => self.times(engine::request_p50(bench).await?, book),
             What::Share => self.times(engine::share_p50(bench).await?, book),
@@ -84,6 +92,15 @@ impl Row {
             }
             What::ExchangeDelta => {
                 self.figure("exchange_delta_bytes", "B", engine::exchange_delta_bytes(bench).await?, book)
+            }
+            What::Act => self.times(acts::act_p50(bench).await?, book),
+            What::ActRate => {
+                let Some(rate) = acts::act_rate(bench).await? else { return Ok(false) };
+                self.figure("act_cpu_s_per_100k", "s", rate.cpu_s_per_100k, book)?;
+                self.figure("act_rate_per_s", "acts/s", Some(rate.per_s), book)
+            }
+            What::ActLocal => {
+                self.figure("act_local_rate_per_s", "acts/s", acts::act_local(bench).await?, book)
             }
             What::Bulk => self.figure("bulk_rate", "MB/s", engine::bulk(bench).await?, book),
             What::BulkBroken => self.figure("bulk_broken", "of 100", engine::bulk_broken(bench).await?, book),
@@ -128,7 +145,7 @@ fn echo_figures(name: &'static str, rate: &str, figures: echo::Figures, book: &m
 }
 
 /// All rows.
-const ROWS: [Row; 20] = [
+const ROWS: [Row; 25] = [
     row(FDATASYNC, What::Fdatasync).durable(),
     row("echo", What::Echo),
     row("request", What::Request).beside("echo"),
@@ -140,6 +157,11 @@ const ROWS: [Row; 20] = [
     row("exchange_all", What::ExchangeAll).beside("store_exchange").durable(),
     row("exchange_delta", What::ExchangeDelta),
     row("call", What::Call).durable(),
+    row("act", What::Act).beside("call").durable(),
+    row("store_act", What::StoreAct).durable(),
+    row("act_rate", What::ActRate).beside("store_act").durable(),
+    row("store_act_local", What::StoreActLocal).durable(),
+    row("act_local", What::ActLocal).beside("store_act_local").durable(),
     row("bare_bulk", What::BareBulk),
     row("bulk", What::Bulk).beside("bare_bulk"),
     row("bulk_broken", What::BulkBroken).once(),
