@@ -45,7 +45,7 @@ const fn bar(key: &'static str, from: From, limit: Limit) -> Bar {
 }
 
 /// The bars of the issues on exchange and on actions, section 6 of each.
-const BARS: [Bar; 24] = [
+const BARS: [Bar; 29] = [
     bar("request_p50_ratio", From::Ratio("request_p50_us", "echo_p50_us"), Limit::AtMost(1.5)),
     bar("share_p50_ratio", From::Ratio("share_p50_us", "durable_p50_us"), Limit::AtMost(1.5)),
     bar("share_rate_ratio", From::Ratio("share_rate", "store_share_rate"), Limit::AtLeast(0.4)),
@@ -73,6 +73,11 @@ const BARS: [Bar; 24] = [
         From::Ratio("act_local_rate_per_s", "store_act_local_rate"),
         Limit::AtLeast(0.5),
     ),
+    bar("restore_added_us", From::Median("restore_added_us"), Limit::AtMost(100.0)),
+    bar("start_million_ms", From::Median("start_million_ms"), Limit::Under(400.0)),
+    bar("rss_million_mib", From::Median("rss_million_mib"), Limit::None),
+    bar("rss_thousand_mib", From::Median("rss_thousand_mib"), Limit::None),
+    bar("rss_million_ratio", From::Ratio("rss_million_mib", "rss_thousand_mib"), Limit::AtMost(1.0)),
     bar("act_cpu_s_per_100k", From::Median("act_cpu_s_per_100k"), Limit::None),
 ];
 
