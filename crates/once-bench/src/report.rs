@@ -44,8 +44,8 @@ const fn bar(key: &'static str, from: From, limit: Limit) -> Bar {
     Bar { key, from, limit }
 }
 
-/// The bars of issue 2, section 6.
-const BARS: [Bar; 16] = [
+/// The bars of the issues on exchange and on actions, section 6 of each.
+const BARS: [Bar; 29] = [
     bar("request_p50_ratio", From::Ratio("request_p50_us", "echo_p50_us"), Limit::AtMost(1.5)),
     bar("share_p50_ratio", From::Ratio("share_p50_us", "durable_p50_us"), Limit::AtMost(1.5)),
     bar("share_rate_ratio", From::Ratio("share_rate", "store_share_rate"), Limit::AtLeast(0.4)),
@@ -62,6 +62,23 @@ const BARS: [Bar; 16] = [
     bar("request_p999_ms", From::Tail("request"), Limit::Under(50.0)),
     bar("share_p999_ms", From::Tail("share"), Limit::Under(50.0)),
     bar("durable_p999_ms", From::Tail("durable"), Limit::None),
+    bar("act_p50_ratio", From::Ratio("act_p50_us", "call_p50_us"), Limit::AtMost(1.5)),
+    bar("act_p50_us", From::Median("act_p50_us"), Limit::None),
+    bar("act_p99_us", From::Median("act_p99_us"), Limit::None),
+    bar("act_p99_over_p50", From::Ratio("act_p99_us", "act_p50_us"), Limit::AtMost(5.0)),
+    bar("act_rate_ratio", From::Ratio("act_rate_per_s", "store_act_rate"), Limit::AtLeast(0.4)),
+    bar("act_rate_per_s", From::Median("act_rate_per_s"), Limit::None),
+    bar(
+        "act_local_rate_ratio",
+        From::Ratio("act_local_rate_per_s", "store_act_local_rate"),
+        Limit::AtLeast(0.5),
+    ),
+    bar("restore_added_us", From::Median("restore_added_us"), Limit::AtMost(100.0)),
+    bar("start_million_ms", From::Median("start_million_ms"), Limit::Under(400.0)),
+    bar("rss_million_mib", From::Median("rss_million_mib"), Limit::None),
+    bar("rss_thousand_mib", From::Median("rss_thousand_mib"), Limit::None),
+    bar("rss_million_ratio", From::Ratio("rss_million_mib", "rss_thousand_mib"), Limit::AtMost(1.0)),
+    bar("act_cpu_s_per_100k", From::Median("act_cpu_s_per_100k"), Limit::None),
 ];
 
 impl Bar {

@@ -1,8 +1,9 @@
 //! What is measured, in the order of a round: each engine row right after its yardstick.
 
+use crate::engine::{acts, rest};
 use crate::rounds::{Book, Latency};
 use crate::yard::store::Plan;
-use crate::yard::{bulk, durable, echo, store};
+use crate::yard::{bulk, call, durable, echo, store};
 use crate::{Bench, Res, engine, machine};
 
 /// The row that tells what the disk does; never left out.
@@ -29,17 +30,26 @@ enum What {
     Echo,
     Request,
     Durable,
+    Call,
     Share,
     StoreShare,
     ShareRate,
     StoreExchange,
     ExchangeAll,
     ExchangeDelta,
+    Act,
+    StoreAct,
+    ActRate,
+    StoreActLocal,
+    ActLocal,
+    Restore,
     BareBulk,
     Bulk,
     BulkBroken,
     Start(usize),
     StartAfterKill,
+    StartHome(usize),
+    RssHome(usize),
     RssIdle,
     RssAfter,
     Binary,
@@ -71,8 +81,11 @@ impl Row {
             }
             What::Echo => echo_figures("echo", "echo_rate", echo::measure(bench).await?, book),
             What::Durable => echo_figures("durable", "durable_rate", durable::measure(bench).await?, book),
+            What::Call => echo_figures("call", "call_rate", call::measure(bench).await?, book),
             What::StoreShare => self.store(engine::share_plan(bench), bench, book).await,
             What::StoreExchange => self.store(engine::exchange_plan(bench), bench, book).await,
+            What::StoreAct => self.store(acts::act_plan(bench), bench, book).await,
+            What::StoreActLocal => self.store(acts::act_local_plan(bench), bench, book).await,
             What::BareBulk => self.figure("bare_bulk_rate", "MB/s", Some(bulk::measure(bench).await?), book),
             What::Request => self.times(engine::request_p50(bench).await?, book),
             What::Share => self.times(engine::share_p50(bench).await?, book),
@@ -83,6 +96,21 @@ impl Row {
             What::ExchangeDelta => {
                 self.figure("exchange_delta_bytes", "B", engine::exchange_delta_bytes(bench).await?, book)
             }
+            What::Act => self.times(acts::act_p50(bench).await?, book),
+            What::ActRate => {
+                let Some(rate) = acts::act_rate(bench).await? else { return Ok(false) };
+                self.figure("act_cpu_s_per_100k", "s", rate.cpu_s_per_100k, book)?;
+                self.figure("act_rate_per_s", "acts/s", Some(rate.per_s), book)
+            }
+            What::ActLocal => {
+                self.figure("act_local_rate_per_s", "acts/s", acts::act_local(bench).await?, book)
+            }
+            What::Restore => {
+                let Some(restored) = rest::restore(bench).await? else { return Ok(false) };
+                book.latency("restore_cold", &restored.cold)?;
+                book.latency("restore_warm", &restored.warm)?;
+                self.figure("restore_added_us", "us", Some(restored.added_us()), book)
+            }
             What::Bulk => self.figure("bulk_rate", "MB/s", engine::bulk(bench).await?, book),
             What::BulkBroken => self.figure("bulk_broken", "of 100", engine::bulk_broken(bench).await?, book),
             What::Start(scenarios) => {
@@ -90,6 +118,12 @@ impl Row {
             }
             What::StartAfterKill => {
                 self.figure(self.name, "ms", engine::start_after_kill_ms(bench).await?, book)
+            }
+            What::StartHome(objects) => {
+                self.figure(self.name, "ms", rest::start_ms(bench, objects).await?, book)
+            }
+            What::RssHome(objects) => {
+                self.figure(self.name, "MiB", rest::rss_mib(bench, objects).await?, book)
             }
             What::RssIdle => self.figure(self.name, "MiB", engine::rss_idle_mib(bench).await?, book),
             What::RssAfter => self.figure(self.name, "MiB", engine::rss_after_mib(bench).await?, book),
@@ -126,7 +160,7 @@ fn echo_figures(name: &'static str, rate: &str, figures: echo::Figures, book: &m
 }
 
 /// All rows.
-const ROWS: [Row; 19] = [
+const ROWS: [Row; 29] = [
     row(FDATASYNC, What::Fdatasync).durable(),
     row("echo", What::Echo),
     row("request", What::Request).beside("echo"),
@@ -137,12 +171,22 @@ const ROWS: [Row; 19] = [
     row("store_exchange", What::StoreExchange).durable(),
     row("exchange_all", What::ExchangeAll).beside("store_exchange").durable(),
     row("exchange_delta", What::ExchangeDelta),
+    row("call", What::Call).durable(),
+    row("act", What::Act).beside("call").durable(),
+    row("store_act", What::StoreAct).durable(),
+    row("act_rate", What::ActRate).beside("store_act").durable(),
+    row("store_act_local", What::StoreActLocal).durable(),
+    row("act_local", What::ActLocal).beside("store_act_local").durable(),
+    row("restore", What::Restore).durable(),
     row("bare_bulk", What::BareBulk),
     row("bulk", What::Bulk).beside("bare_bulk"),
     row("bulk_broken", What::BulkBroken).once(),
     row("start_ms_1000", What::Start(1_000)),
     row("start_ms_100000", What::Start(100_000)),
     row("start_after_kill_ms", What::StartAfterKill),
+    row("start_million_ms", What::StartHome(1_000_000)),
+    row("rss_thousand_mib", What::RssHome(1_000)),
+    row("rss_million_mib", What::RssHome(1_000_000)).beside("rss_thousand_mib"),
     row("rss_idle_mib", What::RssIdle).once(),
     row("rss_after_mib", What::RssAfter).once(),
     row("binary_bytes", What::Binary).once(),

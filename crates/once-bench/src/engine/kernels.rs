@@ -50,7 +50,8 @@ pub fn scenario(noise: &Noise, number: u64, len: usize) -> String {
     text
 }
 
-fn uuid(number: u64) -> String {
+/// The UUID that belongs to this number.
+pub fn uuid(number: u64) -> String {
     let key: String = crate::noise::key(number, 16).iter().map(|byte| format!("{byte:02x}")).collect();
     format!("{}-{}-4{}-8{}-{}", &key[..8], &key[8..12], &key[13..16], &key[17..20], &key[20..32])
 }
@@ -145,6 +146,11 @@ impl Other {
         Ok(peer)
     }
 
+    /// Processor time that it has taken so far, in seconds.
+    pub fn cpu_s(&self) -> Res<f64> {
+        cpu_s(self.process.id().ok_or("the kernel's process has ended")?)
+    }
+
     /// Resident memory in MiB.
     pub fn rss_mib(&self) -> Res<f64> {
         let pid = self.process.id().ok_or("the kernel's process has ended")?;
@@ -174,6 +180,18 @@ impl Other {
             }
         }
     }
+}
+
+/// Processor time that a process has taken so far, in user and kernel mode, all threads, in seconds.
+pub fn cpu_s(pid: u32) -> Res<f64> {
+    /// What `/proc` counts in, wherever Linux runs.
+    const TICKS_PER_SECOND: f64 = 100.0;
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"))?;
+    // The name before it may hold blanks and brackets.
+    let (_, fields) = stat.rsplit_once(')').ok_or("no times of the process")?;
+    let ticks: Vec<f64> =
+        fields.split_whitespace().skip(11).take(2).map(str::parse).collect::<Result<_, _>>()?;
+    Ok(ticks.iter().sum::<f64>() / TICKS_PER_SECOND)
 }
 
 /// The child's side.

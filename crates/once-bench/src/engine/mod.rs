@@ -3,7 +3,9 @@
 //! Two processes as in the yardsticks: the bench is one kernel, the child the other. Counts go through `bench.scaled`,
 //! data into `bench.fresh_dir`; the scenarios are filled with the same noise that the bare store writes.
 
+pub mod acts;
 pub mod kernels;
+pub mod rest;
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -14,7 +16,7 @@ use serde_json::json;
 
 use crate::noise::Noise;
 use crate::rounds::{self, Latency};
-use crate::yard::store::{Plan, RowShape};
+use crate::yard::store::{Later, Plan, RowShape};
 use crate::{Bench, Res};
 use kernels::{Other, SCENARIO_LEN, copy, fill, full, mine, scenario};
 
@@ -312,7 +314,7 @@ pub fn exchange_plan(bench: &Bench) -> Plan {
 }
 
 fn row(keyspace: &'static str, key_len: usize, value_len: usize) -> RowShape {
-    RowShape { keyspace, key_len, value_len, apart: false, removed: false }
+    RowShape { keyspace, key_len, value_len, apart: false, of: None, later: Later::Stays }
 }
 
 impl RowShape {
@@ -321,7 +323,15 @@ impl RowShape {
     }
 
     fn removed(self) -> Self {
-        Self { removed: true, ..self }
+        Self { later: Later::Removed, ..self }
+    }
+
+    fn again(self, value_len: usize) -> Self {
+        Self { later: Later::Again(value_len), ..self }
+    }
+
+    fn of(self, objects: usize) -> Self {
+        Self { of: Some(objects), ..self }
     }
 }
 

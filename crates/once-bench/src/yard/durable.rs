@@ -38,5 +38,5 @@ pub async fn serve(connection: Connection, log: &Path) -> Res<()> {
 pub async fn measure(bench: &Bench) -> Res<Figures> {
     let log = bench.fresh_dir("durable")?.join("requests.log");
     let log = log.to_str().ok_or("the data folder's name is not UTF-8")?;
-    load(&["durable", log], bench.scaled(LATENCY_COUNT), bench.scaled(RATE_COUNT)).await
+    load(&["durable", log], None, bench.scaled(LATENCY_COUNT), bench.scaled(RATE_COUNT)).await
 }

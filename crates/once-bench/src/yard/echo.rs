@@ -1,5 +1,8 @@
 //! *Bare echo*: a request of 1 KiB and an answer of 64 B between two processes over iroh, nothing kept.
 
+use std::fs::OpenOptions;
+use std::path::Path;
+
 use iroh::endpoint::Connection;
 
 use super::Pair;
@@ -35,16 +38,23 @@ pub async fn serve(connection: Connection) -> Res<()> {
 
 /// One round against a fresh child.
 pub async fn measure(bench: &Bench) -> Res<Figures> {
-    load(&["echo"], bench.scaled(LATENCY_COUNT), bench.scaled(RATE_COUNT)).await
+    load(&["echo"], None, bench.scaled(LATENCY_COUNT), bench.scaled(RATE_COUNT)).await
 }
 
-/// Loads any child that answers frames with frames.
-pub async fn load(child: &[&str], latency_count: usize, rate_count: usize) -> Res<Figures> {
+/// Loads any child that answers frames with frames. With a log, what is sent is appended there and synced before.
+pub async fn load(
+    child: &[&str],
+    log: Option<&Path>,
+    latency_count: usize,
+    rate_count: usize,
+) -> Res<Figures> {
+    let log = log.map(|log| OpenOptions::new().create_new(true).append(true).open(log)).transpose()?;
+    let log = log.as_ref();
     let pair = Pair::start(child).await?;
     let (mut send, recv) = pair.connection.open_bi().await?;
     let mut answers = Frames::new(recv);
-    let latency = frames::one_by_one(&mut send, &mut answers, latency_count).await?;
-    let rate = frames::flooded(&mut send, &mut answers, rate_count, IN_FLIGHT).await?;
+    let latency = frames::one_by_one(&mut send, &mut answers, latency_count, log).await?;
+    let rate = frames::flooded(&mut send, &mut answers, rate_count, IN_FLIGHT, log).await?;
     pair.stop().await?;
     Ok(Figures { latency, rate })
 }

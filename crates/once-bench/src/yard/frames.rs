@@ -1,5 +1,7 @@
 //! Frames with a u32 length before them, on one long-lived stream, and the two ways to load such a stream.
 
+use std::fs::File;
+use std::io::Write;
 use std::time::Instant;
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
@@ -66,12 +68,27 @@ impl Frames {
     }
 }
 
+/// Appends requests to the sender's file, if it keeps one, and syncs it.
+fn keep(log: Option<&File>, requests: &[u8]) -> Res<()> {
+    if let Some(mut log) = log {
+        log.write_all(requests)?;
+        log.sync_data()?;
+    }
+    Ok(())
+}
+
 /// Asks one request after the other, one in flight.
-pub async fn one_by_one(send: &mut SendStream, answers: &mut Frames, count: usize) -> Res<Latency> {
+pub async fn one_by_one(
+    send: &mut SendStream,
+    answers: &mut Frames,
+    count: usize,
+    log: Option<&File>,
+) -> Res<Latency> {
     let request = frame(REQUEST_LEN);
     let mut times = latency()?;
     for i in 0..WARM_UP + count {
         let start = Instant::now();
+        keep(log, &request)?;
         send.write_all(&request).await?;
         if answers.queued().await.is_empty() {
             return Err("the answers ended early".into());
@@ -89,11 +106,13 @@ pub async fn flooded(
     answers: &mut Frames,
     count: usize,
     in_flight: usize,
+    log: Option<&File>,
 ) -> Res<f64> {
     let request_len = HEADER_LEN + REQUEST_LEN;
     let requests = frame(REQUEST_LEN).repeat(in_flight);
     let start = Instant::now();
     let mut sent = in_flight.min(count);
+    keep(log, &requests[..sent * request_len])?;
     send.write_all(&requests[..sent * request_len]).await?;
     let mut answered = 0;
     while answered < count {
@@ -103,6 +122,10 @@ pub async fn flooded(
         }
         answered += got;
         let more = got.min(count - sent);
+        if more == 0 {
+            continue;
+        }
+        keep(log, &requests[..more * request_len])?;
         send.write_all(&requests[..more * request_len]).await?;
         sent += more;
     }

@@ -2,6 +2,7 @@
 //! a reader can check in minutes that a bar compares with something honest.
 
 pub mod bulk;
+pub mod call;
 pub mod durable;
 pub mod echo;
 pub mod frames;

@@ -22,8 +22,20 @@ pub struct RowShape {
     pub value_len: usize,
     /// Values lie apart from keys, as scenario bodies do.
     pub apart: bool,
-    /// The row goes again in the next group, as an outbox row does once its answer came.
-    pub removed: bool,
+    /// Rows of so many objects, written again and again; without it each item has a row of its own.
+    pub of: Option<usize>,
+    /// What becomes of the row in the next group.
+    pub later: Later,
+}
+
+/// What becomes of a row in the group after the one that brought it.
+#[derive(Clone, Copy, Debug)]
+pub enum Later {
+    Stays,
+    /// As an outbox row does once its answer came.
+    Removed,
+    /// With a value of so many bytes, as an action's row once its outcome is known.
+    Again(usize),
 }
 
 /// What to write.
@@ -34,13 +46,24 @@ pub struct Plan {
     pub items: usize,
 }
 
+impl Plan {
+    /// How many rows an item writes, or removes, all in all.
+    pub fn rows_each(&self) -> usize {
+        self.rows.iter().map(|row| 1 + usize::from(!matches!(row.later, Later::Stays))).sum()
+    }
+}
+
 impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} items, {} per commit, each:", self.items, self.items_per_commit)?;
         for row in &self.rows {
             let apart = if row.apart { " apart" } else { "" };
-            let removed = if row.removed { " removed" } else { "" };
-            write!(f, " {} {}+{} B{apart}{removed};", row.keyspace, row.key_len, row.value_len)?;
+            write!(f, " {} {}+{} B{apart}", row.keyspace, row.key_len, row.value_len)?;
+            match row.later {
+                Later::Stays => write!(f, ";")?,
+                Later::Removed => write!(f, " removed;")?,
+                Later::Again(len) => write!(f, " again {len} B;")?,
+            }
         }
         Ok(())
     }
@@ -65,11 +88,18 @@ pub fn measure(plan: &Plan, dir: &Path) -> Res<f64> {
         let mut batch = db.batch().durability(Some(PersistMode::SyncData));
         for (nth, row, space) in each(plan, &spaces) {
             for item in group.clone() {
-                let number = number(nth, item);
+                let number = number(nth, item, row);
                 batch.insert(space, key(number, row.key_len), noise.text(number, row.value_len));
             }
-            for item in before.clone().filter(|_| row.removed) {
-                batch.remove(space, key(number(nth, item), row.key_len));
+            for item in before.clone() {
+                let number = number(nth, item, row);
+                match row.later {
+                    Later::Stays => break,
+                    Later::Removed => batch.remove(space, key(number, row.key_len)),
+                    Later::Again(len) => {
+                        batch.insert(space, key(number, row.key_len), noise.text(number, len))
+                    }
+                }
             }
         }
         batch.commit()?;
@@ -92,7 +122,7 @@ fn each<'a>(
     plan.rows.iter().zip(spaces).enumerate().map(|(nth, (row, space))| (nth, row, space))
 }
 
-/// Each row of each item has a key of its own, also where two rows share a keyspace.
-fn number(nth: usize, item: usize) -> u64 {
-    ((nth as u64) << 48) | item as u64
+/// Each row of each item, or object, has a key of its own, also where two rows share a keyspace.
+fn number(nth: usize, item: usize, row: &RowShape) -> u64 {
+    ((nth as u64) << 48) | row.of.map_or(item, |objects| item % objects.max(1)) as u64
 }
