@@ -139,7 +139,7 @@ def anything(value):
 
 U64, HASH, KERNEL, BYTES16 = uint(64), blob(32), blob(32), blob(16)
 CODE = one_of("denied", "quota", "busy", "disk-full", "invalid", "too-large", "ambiguous", "unsupported", "stopping",
-              "not-home", "expired", "id-reused", "no-component")
+              "not-home", "expired", "id-reused", "no-component", "cancelled", "lacking")
 LINE = known(choice(unclaimed=(0, HASH), claimed=(1, HASH)))
 KEY = pair(("uuid", uuid_text), ("line", LINE))
 SEEN = record(("incarnation", BYTES16), ("commit", U64))
@@ -161,9 +161,15 @@ CHAIN = record(("genesis", GENESIS), ("links", each(CERTIFICATE)))
 PARCEL = record(("header", HEADER), ("chain?", CHAIN), ("body?", blob()), ("commit?", U64))
 ANSWER = known(choice(stored=(0, None), known=(1, None), conflict=(2, None), refused=(3, CODE)))
 GIVEN = record(("key", KEY), ("content", HASH))
-ACTION = record(("id", uuid_text), ("name", text), ("arguments", blob()), ("given", each(GIVEN)), ("acting?", KEY))
+ACTION = record(("id", uuid_text), ("name", text), ("arguments", blob()), ("given", each(GIVEN)), ("acting?", KEY),
+                ("answers?", uuid_text))
 OUTCOME = known(choice(done=(0, blob()), failed=(1, blob()), refused=(2, CODE)))
 AFTER = record(("key", KEY), ("revision", HASH))
+ENTRY = record(
+    ("object", KEY), ("number", U64), ("previous", HASH), ("origin", KERNEL), ("incarnation", BYTES16), ("sequence", U64),
+    ("id", uuid_text), ("action", HASH), ("outcome", HASH), ("before", HASH), ("after", HASH))
+RECEIPT = record(("entry", ENTRY), ("outcome?", OUTCOME), ("at_ms", U64), ("chain?", CHAIN), ("home", KERNEL),
+                 ("signature", blob(64)))
 FRAME = choice(
     hello=(0, GREETING), admitted=(1, GREETING), denied=(2, CODE), share=(3, PARCEL),
     shared=(4, record(("key", KEY), ("id", HASH), ("answer", ANSWER), ("commit?", U64))),
@@ -175,11 +181,14 @@ FRAME = choice(
     want=(19, each(HASH)), give=(20, PARCEL), given=(21, U64), offer=(22, each(HASH)),
     kept=(23, record(("stored", U64), ("known", U64), ("conflicts", U64), ("refused", U64))),
     act=(33, record(("key", KEY), ("sequence", U64), ("floor", U64), ("action", ACTION), ("remaining_ms?", U64),
-                    ("commit?", U64))),
+                    ("commit?", U64), ("void?", CODE))),
     outcome=(34, record(("key", KEY), ("sequence", U64), ("id", uuid_text), ("outcome", OUTCOME), ("after?", AFTER),
                         ("commit?", U64))),
-    missing=(35, record(("key", KEY), ("from", U64))))
-RECORDS = {"header": HEADER, "genesis": GENESIS, "certificate": CERTIFICATE, "chain": CHAIN, "object-key": KEY}
+    missing=(35, record(("key", KEY), ("from", U64))),
+    need=(36, record(("key", KEY), ("sequence", U64), ("lacks", each(GIVEN)))),
+    receipt_of=(37, record(("key", KEY), ("sequence", U64), ("id", uuid_text))), receipt=(38, RECEIPT))
+RECORDS = {"header": HEADER, "genesis": GENESIS, "certificate": CERTIFICATE, "chain": CHAIN, "object-key": KEY,
+           "action": ACTION, "outcome": OUTCOME, "entry": ENTRY, "receipt": RECEIPT}
 
 
 def decode(data):
@@ -247,6 +256,37 @@ def walk(chain):
         home, epoch = link[3], link[1]
         holders[base] = (home, epoch)
     return holders
+
+
+def receipt_hash(item):
+    return derive_key("once/1 receipt", derive_key("once/1 ledger entry", canonical(item[0])) + item[2].to_bytes(8, "big"))
+
+
+def receipt_verdict(item, home):
+    """The checks of a receipt in section 5.5: `ok`, or what is wrong first."""
+    entry, chain = item[0], item.get(3)
+    if item[4] != home:
+        return "other-home"
+    if not signed("receipt", receipt_hash(item), item[5], home):
+        return "signature"
+    if 1 in item and derive_key("once/1 outcome", canonical(item[1])) != entry[8]:
+        return "outcome"
+    identity, (kind, (line,)) = entry[0]
+    try:
+        need((kind == 1) == (chain is not None), "a chain belongs to a claimed object")
+        if chain is not None:
+            need((lineage(chain[0]), chain[0][0]) == (line, identity), "the chain of another object")
+            need(list(walk(chain).values())[-1][0] == home, "leads elsewhere")
+        return "ok"
+    except Bad:
+        return "chain"
+
+
+def derived_id(context, record):
+    """A UUID of version 8: the ids of effects and of their answers."""
+    data = bytearray(derive_key(context, record)[:16])
+    data[6], data[8] = data[6] & 15 | 128, data[8] & 63 | 128
+    return str(uuid.UUID(bytes=bytes(data)))
 
 
 UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}\Z")
@@ -490,7 +530,7 @@ def tolerated(vector):
     def strip(value):
         if isinstance(value, dict):
             return {key: strip(part) for key, part in value.items() if not key.startswith("?")}
-        return value
+        return [strip(part) for part in value] if isinstance(value, list) else value
     same(FRAME(decode(bytes.fromhex(vector["canonical"]))), strip(understood), "canonical")
 
 
@@ -522,6 +562,17 @@ def a_record(vector):
         need(signed("certificate", certificate_id(item), item[9], raw(vector["signer"])), "signature")
     elif kind == "genesis":
         same(lineage(item).hex(), raw(vector["lineage"]).hex(), "lineage")
+    elif kind == "action":
+        digest = derive_key("once/1 action", uuid.UUID(vector["object"]).bytes + canonical(item))
+        same(digest.hex(), raw(vector["hash"]).hex(), "hash")
+    elif kind in ("outcome", "entry"):
+        context = {"outcome": "once/1 outcome", "entry": "once/1 ledger entry"}[kind]
+        same(derive_key(context, canonical(item)).hex(), raw(vector["hash"]).hex(), "hash")
+    elif kind == "receipt":
+        same(receipt_verdict(item, raw(vector["expected"])), vector["verdict"], "verdict")
+        if "secret" in vector:
+            message = b"once/1 sign receipt\0" + receipt_hash(item)
+            same([part.hex() for part in sign(raw(vector["secret"]), message)], [item[4].hex(), item[5].hex()], "signed")
     elif kind == "object-key":
         same((item[0] + bytes([item[1][0]]) + item[1][1][0]).hex(), raw(vector["row"]).hex(), "row")
     elif kind == "chain":
@@ -550,6 +601,11 @@ def a_hash(vector):
         need(not verifies(public, message + b"x", signature), "verifies for another message")
     elif kind == "kernel-id":
         same(kernel_bytes(vector["text"]).hex(), raw(vector["bytes"]).hex(), "kernel id")
+    elif kind == "effect-id":
+        record = raw(vector["origin"]) + uuid.UUID(vector["cause"]).bytes + vector["index"].to_bytes(4, "big")
+        same(derived_id("once/1 effect", record), vector["id"], "id")
+    elif kind == "answer-id":
+        same(derived_id("once/1 answer", uuid.UUID(vector["effect"]).bytes), vector["id"], "id")
     elif kind == "derived-uuid":
         same(str(derived(raw(vector["input"]))), vector["uuid"], "UUID")
     else:

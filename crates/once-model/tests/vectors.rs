@@ -8,11 +8,13 @@
 use std::path::Path;
 
 use data_encoding::HEXLOWER;
+use once_model::action::{Action, Outcome, answer_id, effect_id};
 use once_model::certificate::{Certificate, Chain, Genesis};
 use once_model::hash::{content_hash, item_id, record_hash};
 use once_model::header::Header;
-use once_model::ids::{Hash, KernelId, Lineage, ObjectKey};
+use once_model::ids::{Hash, KernelId, Lineage, ObjectKey, Uuid};
 use once_model::ior::{Form, Ior};
+use once_model::receipt::{Entry, Receipt, ReceiptError};
 use once_model::scenario::Scenario;
 use once_model::sign::{KernelKey, Purpose};
 use once_model::wire::{Frame, Parcel, from_cbor, to_cbor};
@@ -54,6 +56,10 @@ fn lineage(value: &Value) -> Lineage {
     Lineage::from_slice(&raw(value)).unwrap()
 }
 
+fn uuid(vector: &Value, field: &str) -> Uuid {
+    text(vector, field).parse().unwrap()
+}
+
 /// Reads the vector's bytes as `T`, checks that writing it gives them again, and returns it.
 fn round<T>(vector: &Value) -> T
 where
@@ -90,6 +96,9 @@ fn frame_name(frame: &Frame) -> &'static str {
         Frame::Act(_) => "act",
         Frame::Outcome(_) => "outcome",
         Frame::Missing(_) => "missing",
+        Frame::Need(_) => "need",
+        Frame::ReceiptOf(_) => "receipt-of",
+        Frame::Receipt(_) => "receipt",
         other => panic!("no vectors for {other:?}"),
     }
 }
@@ -108,7 +117,7 @@ fn every_frame_is_read_and_written_as_ever() {
         assert_eq!(Frame::decode(&frame.encode()), Ok(frame.clone()));
         seen.insert(frame_name(&frame));
     }
-    assert_eq!(seen.len(), 22, "vectors for {seen:?} only");
+    assert_eq!(seen.len(), 25, "vectors for {seen:?} only");
 }
 
 #[test]
@@ -163,8 +172,37 @@ fn records_and_their_hashes_and_signatures_are_as_ever() {
             "object-key" => {
                 assert_eq!(round::<ObjectKey>(&vector).to_row().as_slice(), raw(&vector["row"]), "{name}");
             }
+            "action" => {
+                let found = round::<Action>(&vector).hash(&uuid(&vector, "object"));
+                assert_eq!(found, hash(&vector["hash"]), "{name}");
+            }
+            "outcome" => {
+                assert_eq!(round::<Outcome>(&vector).hash(), hash(&vector["hash"]), "{name}");
+            }
+            "entry" => assert_eq!(round::<Entry>(&vector).hash(), hash(&vector["hash"]), "{name}"),
+            "receipt" => receipt(&vector),
             other => panic!("{name}: unknown type {other}"),
         }
+    }
+}
+
+/// A receipt proves what the vector says; with the home's secret, the same one is made again.
+fn receipt(vector: &Value) {
+    let name = &vector["name"];
+    let receipt: Receipt = round(vector);
+    let verdict = match receipt.verify(&kernel(&vector["expected"])) {
+        Ok(()) => "ok",
+        Err(ReceiptError::OtherHome(_)) => "other-home",
+        Err(ReceiptError::Signature) => "signature",
+        Err(ReceiptError::Outcome) => "outcome",
+        Err(ReceiptError::Chain) => "chain",
+        Err(other) => panic!("{name}: {other}"),
+    };
+    assert_eq!(verdict, text(vector, "verdict"), "{name}");
+    if let Some(secret) = vector.get("secret") {
+        let key = KernelKey::from_bytes(&raw(secret).try_into().unwrap());
+        let Receipt { entry, outcome, at_ms, chain, .. } = receipt.clone();
+        assert_eq!(Receipt::sign(entry, outcome, at_ms, chain, &key), receipt, "{name}");
     }
 }
 
@@ -195,6 +233,14 @@ fn hashes_signatures_ids_and_readings_are_as_ever() {
             "kernel-id" => {
                 assert_eq!(kernel(&vector["bytes"]).to_string(), text(&vector, "text"), "{name}");
                 assert_eq!(text(&vector, "text").parse(), Ok(kernel(&vector["bytes"])), "{name}");
+            }
+            "effect-id" => {
+                let index = u32::try_from(vector["index"].as_u64().unwrap()).unwrap();
+                let found = effect_id(&kernel(&vector["origin"]), &uuid(&vector, "cause"), index);
+                assert_eq!(found, uuid(&vector, "id"), "{name}");
+            }
+            "answer-id" => {
+                assert_eq!(answer_id(&uuid(&vector, "effect")), uuid(&vector, "id"), "{name}");
             }
             "derived-uuid" => {
                 let scenario = Scenario::parse(raw(&vector["input"])).unwrap();
