@@ -36,6 +36,10 @@ pub struct Engine {
     pub(crate) lacking: BTreeMap<actions::Lane, actions::Lacking>,
     /// A timer for those runs.
     pub(crate) given_set: bool,
+    /// Lanes whose next action could not be asked just now.
+    pub(crate) put_off: actions::PutOff,
+    /// Lanes of this kernel to objects of its own that take their time.
+    pub(crate) slow: actions::Slow,
     /// Which clocks run for timers and deadlines: bit n is one of 2^n milliseconds.
     pub(crate) clocks: u32,
     /// The newest place in the histories of objects that were acted on lately.
@@ -77,6 +81,8 @@ impl Engine {
             busy: BTreeMap::new(),
             lacking: BTreeMap::new(),
             given_set: false,
+            put_off: actions::PutOff::default(),
+            slow: actions::Slow::default(),
             clocks: 0,
             tips: BTreeMap::new(),
             requests: actions::Requests::default(),
@@ -107,6 +113,8 @@ impl Engine {
         rng: &mut dyn Entropy,
     ) -> Result<Effects, StoreError> {
         let mut step = Step { engine: self, txn, ctx, rng, out: Effects::default() };
+        // What an engine before this one asked for in this process may still be answered: that is no answer to this one.
+        step.engine.runs = step.rng.below(1 << 48);
         peers::dial_all(&mut step)?;
         actions::resume(&mut step)?;
         timers::resume(&mut step)?;
@@ -157,6 +165,7 @@ impl Engine {
                 Timer::Due(size) => timers::due(&mut step, size)?,
             },
             Input::Ran(ran) => actions::ran(&mut step, *ran)?,
+            Input::Ready { component } => actions::ready(&mut step, component)?,
             Input::Worked { key, id, result } => actions::worked(&mut step, key, id, result)?,
             Input::Disk { free_bytes } => step.engine.disk_free_bytes = free_bytes,
         }

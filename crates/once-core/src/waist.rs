@@ -91,6 +91,12 @@ pub enum Input {
     },
     /// A run came to its end.
     Ran(Box<Ran>),
+    /// Actions on objects of this component that were put off ([`RunResult::Later`]) can be asked now, at least one of
+    /// them. Without this they are tried again some time later.
+    Ready {
+        /// Its name.
+        component: String,
+    },
     /// A timer that the engine asked for.
     Timer(Timer),
     /// Work outside came to its end.

@@ -69,6 +69,14 @@ pub const GIVEN_MAX: usize = 64;
 /// Most actions of all lanes that wait in memory, at the home, for one object to finish what it runs.
 pub const LANE_WAITING_MAX: usize = 256;
 
+/// Most lanes of a kernel to objects of its own that go one action at a time, because the object takes its time or
+/// cannot be asked just now: they take up no room in the window. About 15 MiB.
+pub const SLOW_LANES_MAX: usize = 65_536;
+
+/// Most actions of one origin that wait in memory, at the home, until they can be asked: an origin that keeps to the
+/// window has no more of them.
+pub const PUT_OFF_MAX: usize = WINDOW_MAX_SHARES;
+
 /// Most actions of one lane that may wait at their origin.
 pub const QUEUE_MAX_ROWS: u64 = 1_000_000;
 

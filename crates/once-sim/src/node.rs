@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use once_core::Engine;
 use once_core::store::Store;
-use once_core::waist::{ConnId, Ctx, Input, Timer};
+use once_core::waist::{ConnId, Ctx, Input, Runner, Timer};
 use once_core::{meta, store::StoreError, txn::Txn};
 use once_model::ids::{BootId, Incarnation, KernelId};
 use once_model::sign::KernelKey;
@@ -58,6 +58,8 @@ pub(crate) struct Node {
     pub disk_full_until_us: u64,
     /// The next sync fails.
     pub sync_will_fail: bool,
+    /// Who runs short actions.
+    pub runner: Arc<AtOnce>,
 }
 
 impl Node {
@@ -94,6 +96,7 @@ impl Node {
             timers: BTreeMap::new(),
             disk_full_until_us: 0,
             sync_will_fail: false,
+            runner: Arc::default(),
         })
     }
 
@@ -110,6 +113,12 @@ impl Node {
     /// What the engine is told of the world.
     pub fn ctx(&self, now_us: u64) -> Ctx {
         let (boot, now_ms) = (self.boot, self.now_ms(now_us));
-        Ctx { key: self.key.clone(), me: self.id, boot, now_ms, runner: Arc::new(AtOnce) }
+        Ctx {
+            key: self.key.clone(),
+            me: self.id,
+            boot,
+            now_ms,
+            runner: Arc::clone(&self.runner) as Arc<dyn Runner>,
+        }
     }
 }

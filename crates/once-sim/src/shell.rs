@@ -1,7 +1,9 @@
 //! What the shell does around the engine, thinly, as the real one: the process, mailbox and groups, effects, timers.
 
+use std::sync::atomic::Ordering;
+
 use once_core::memory::DiskFault;
-use once_core::waist::{Effect, Event as Notice, Input, LinkEvent, Ran};
+use once_core::waist::{Effect, Event as Notice, Input, LinkEvent, Ran, RunResult};
 use once_core::{Engine, group};
 use once_model::ids::BootId;
 use once_model::wire::{Code, Frame};
@@ -177,6 +179,10 @@ impl World {
                 self.trace.line(|| format!("          group: {:.400}", format!("{input:?}")));
             }
         }
+        if self.nodes[index].runner.put_off.swap(false, Ordering::Relaxed) {
+            self.cover.met("state action put off");
+            self.ready_soon(index);
+        }
         let synced = result.as_ref().is_ok_and(|committed| committed.synced);
         let (early, late): (Vec<_>, Vec<_>) = released.into_iter().partition(|(_, early)| *early);
         early.into_iter().for_each(|(effect, _)| self.carry_out(index, effect));
@@ -203,6 +209,16 @@ impl World {
         }
         let effects = late.into_iter().map(|(effect, _)| effect).collect();
         self.queue.push(now_us + took_us, Event::Release { node: index, run, effects });
+    }
+
+    /// Who serves the component of the simulator is there again. Now and then nobody says so.
+    fn ready_soon(&mut self, index: usize) {
+        if self.rng.one_in(5) {
+            return;
+        }
+        let (run, at_us) = (self.nodes[index].run, self.now_us + self.rng.up_to(2_500_000));
+        let input = Input::Ready { component: crate::journal::NAME.into() };
+        self.queue.push(at_us, Event::Input { node: index, run, input });
     }
 
     /// Does what the engine wants done.
@@ -236,7 +252,13 @@ impl World {
             }
             Effect::Run(asked) => {
                 let (run_id, key) = (asked.run, asked.key);
-                let result = crate::journal::run(&asked);
+                let result = if self.rng.one_in(9) {
+                    self.cover.met("state run given up");
+                    self.ready_soon(index);
+                    RunResult::Later
+                } else {
+                    crate::journal::run(&asked)
+                };
                 let after_us =
                     if self.rng.one_in(4) { self.rng.up_to(2_000_000) } else { self.rng.up_to(20_000) };
                 let ran = Input::Ran(Box::new(Ran { run: run_id, key, result }));

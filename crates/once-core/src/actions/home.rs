@@ -13,7 +13,7 @@ use once_model::wire::{Code, Frame};
 use super::effects::{self, Fit};
 use super::given;
 use super::rows::{LaneRow, LedgerRow, Origin, OutcomeStatus, PlaceRow, lane_key, ledger_key};
-use super::{history, origin, send};
+use super::{history, origin, put_off, send, slow};
 use crate::content;
 use crate::peers;
 use crate::refusal::Failure;
@@ -83,7 +83,9 @@ pub(super) fn arrived(s: &mut Step<'_, '_>, come: Come) -> Result<(), StoreError
         }
         return Ok(());
     }
-    let Some((come, behind)) = given::turn(s, come) else { return Ok(()) };
+    let Some((come, mut behind)) = given::turn(s, come) else { return Ok(()) };
+    let Some((come, also)) = put_off::turn(s, come) else { return Ok(()) };
+    behind.extend(also);
     let savepoint = s.txn.savepoint();
     match begin(s, &come) {
         // What this lane needs cannot be read: the lane stands still, and nothing else does.
@@ -223,11 +225,14 @@ fn run(s: &mut Step<'_, '_>, come: &Come, head: HeadRow, given: Vec<Bytes>) -> R
         now_ms: s.ctx.now_ms,
     };
     if let Some(result) = s.ctx.runner.run(&run) {
-        return finish(s, &come.origin, &come.act, head, result);
+        return finish(s, come, head, result);
     }
     let busy = Busy { run: run.run, base: head.header.id(), come: come.clone(), waiting: VecDeque::new() };
     s.engine.busy.insert(run.key, busy);
     s.out.push(Effect::Run(Box::new(run)));
+    if come.origin.kernel == s.ctx.me {
+        slow::slow_down(s, come.act.key);
+    }
     Ok(())
 }
 
@@ -237,14 +242,13 @@ pub(crate) fn ran(s: &mut Step<'_, '_>, ran: Ran) -> Result<(), StoreError> {
         return Ok(());
     }
     let Some(busy) = s.engine.busy.remove(&ran.key) else { return Ok(()) };
-    let Come { origin, act, .. } = &busy.come;
     let key = content::current_key(s, &ran.key)?;
     match rows::head(s.txn, &key)? {
         Some(head) if head.header.id() == busy.base || mutant!(RunOnStaleState) => {
             // The right may have been taken back while it ran.
             match allowed(s, &busy.come)? {
-                Ok(_) => finish(s, origin, act, head, ran.result)?,
-                Err(code) => refuse(s, origin, act, code)?,
+                Ok(_) => finish(s, &busy.come, head, ran.result)?,
+                Err(code) => refuse(s, &busy.come.origin, &busy.come.act, code)?,
             }
         }
         // It was changed or removed meanwhile: look again at what is there now.
@@ -258,13 +262,8 @@ pub(crate) fn ran(s: &mut Step<'_, '_>, ran: Ran) -> Result<(), StoreError> {
 }
 
 /// The component has answered: all that follows from it is written in this transaction, or nothing.
-fn finish(
-    s: &mut Step<'_, '_>,
-    origin: &Origin,
-    act: &Act,
-    head: HeadRow,
-    result: RunResult,
-) -> Result<(), StoreError> {
+fn finish(s: &mut Step<'_, '_>, come: &Come, head: HeadRow, result: RunResult) -> Result<(), StoreError> {
+    let Come { origin, act, .. } = come;
     // The disk may have filled up while it ran. It comes again: a refusal would be for ever, and an object would never
     // hear what came of its effect.
     if s.room_on_disk().is_err() {
@@ -299,7 +298,10 @@ fn finish(
         }
         RunResult::Failed(reason) => record(s, origin, act, Outcome::Failed(reason), &head, &head),
         RunResult::Refused(code) => record(s, origin, act, Outcome::Refused(code), &head, &head),
-        RunResult::Later => Ok(()),
+        RunResult::Later => {
+            put_off::hold(s, come, head.header.component);
+            Ok(())
+        }
     }
 }
 

@@ -1,17 +1,20 @@
 //! Actions: what kernels ask of objects, once each and in order. ADR 0006 says what each side writes.
 //!
 //! `origin` accepts an action from a client and owes it to the object's home, `requests` knows it by its id; `send`
-//! sends it until the outcome comes. `home` runs it: `given` fetches the scenarios that it depends on, `effects` carries
-//! out what follows from it, `history` chains what was recorded.
+//! sends it until the outcome comes. `home` runs it: `given` fetches the scenarios that it depends on, `put_off` holds
+//! what cannot be asked just now, `effects` carries out what follows from it, `history` chains what was recorded. `slow`
+//! are lanes of this kernel to objects of its own that take their time.
 
 mod effects;
 mod given;
 mod history;
 mod home;
 mod origin;
+mod put_off;
 mod requests;
 mod rows;
 mod send;
+mod slow;
 
 pub use effects::{activities, works};
 pub use history::{Recorded, broken_link, history, receipt};
@@ -25,9 +28,11 @@ pub(crate) use effects::{Came, forget, tell, worked};
 pub(crate) use given::{Lacking, Lane, came, late, need, not_kept};
 pub(crate) use home::{Busy, come, ran};
 pub(crate) use origin::{Wish, act, cancel, forget_waiters, make_void, outcome, resume};
+pub(crate) use put_off::{PutOff, ready};
 pub(crate) use requests::{Requests, note};
 pub(crate) use rows::{queued, timer_key};
 pub(crate) use send::{missing, pump, pump_on, resend};
+pub(crate) use slow::Slow;
 
 use std::ops::ControlFlow;
 

@@ -9,7 +9,7 @@ use once_model::wire::Code;
 use super::effects::{self, Came};
 use super::requests::{self, request};
 use super::rows::{Origin, QueueRow, RequestRow, SendingRow, queue_key};
-use super::send;
+use super::{send, slow};
 use crate::content;
 use crate::meta;
 use crate::peers;
@@ -212,6 +212,7 @@ pub(crate) fn outcome(s: &mut Step<'_, '_>, from: KernelId, answered: &ActOutcom
     }
     lane.now = after.map(|after| after.key).filter(|now| now != key).or(lane.now);
     s.txn.put_lazily(Table::Sending, &rows::peer_object_key(&from, key), &lane);
+    slow::moved(s, &from, key, &lane);
     if let Some(row) = request(s.txn, id)? {
         let row = RequestRow { outcome: Some(outcome.clone()), after: *after, ..row };
         s.txn.put_lazily(Table::Request, id.as_bytes(), &row);

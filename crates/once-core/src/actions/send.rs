@@ -8,9 +8,9 @@ use once_model::ids::{KernelId, ObjectKey};
 use once_model::limits::RESEND_AFTER_MS;
 use once_model::wire::Frame;
 
-use super::home;
 use super::origin::{myself, sending};
 use super::rows::{QueueRow, queue_key, queued};
+use super::{home, put_off, slow};
 use crate::outbox::Window;
 use crate::step::Step;
 use crate::store::{Read, StoreError, Table, prefix_end};
@@ -33,6 +33,9 @@ fn window_to<'e>(s: &'e mut Step<'_, '_>, home: &KernelId) -> Option<&'e mut Win
 
 /// An action was accepted: send it at once if nothing waits before it.
 pub(super) fn owe(s: &mut Step<'_, '_>, home: KernelId, place: Place) -> Result<(), StoreError> {
+    if slow::is_slow(s, &home, &place.0) {
+        return Ok(());
+    }
     let Some(window) = window_to(s, &home) else { return Ok(()) };
     if window.next.is_none() && window.waiting.is_empty() && window.has_room() {
         return send(s, home, place);
@@ -53,6 +56,10 @@ pub(super) fn owe_later(s: &mut Step<'_, '_>, home: KernelId, place: Place) -> R
 
 /// Sends an action again that has changed, if it is under way; else it is sent as it is now when its turn comes.
 pub(super) fn again(s: &mut Step<'_, '_>, home: KernelId, place: Place) -> Result<(), StoreError> {
+    if slow::is_slow(s, &home, &place.0) {
+        slow::next(s, place.0);
+        return Ok(());
+    }
     if window_to(s, &home).is_some_and(|window| window.answered(&place)) {
         return send(s, home, place);
     }
@@ -70,9 +77,14 @@ pub(super) fn answered(s: &mut Step<'_, '_>, home: &KernelId, place: &Place) {
 pub(crate) fn pump(s: &mut Step<'_, '_>, home: KernelId) -> Result<(), StoreError> {
     let mut sent = 0;
     while sent < STEP_ACTIONS {
+        // Lanes that take their time take up no room.
+        if home == s.ctx.me && slow::send_next(s)? {
+            sent += 1;
+            continue;
+        }
         let Some(window) = window_to(s, &home).filter(|window| window.has_room()) else { return Ok(()) };
         if let Some(place) = window.waiting.pop_front() {
-            if !window.inflight.contains_key(&place) {
+            if !window.inflight.contains_key(&place) && !slow::is_slow(s, &home, &place.0) {
                 send(s, home, place)?;
             }
             sent += 1;
@@ -88,6 +100,14 @@ pub(crate) fn pump(s: &mut Step<'_, '_>, home: KernelId) -> Result<(), StoreErro
             }
             let under_way = window.inflight.contains_key(place);
             window.next = Some(after(place, 1));
+            if slow::is_slow(s, &home, &place.0) {
+                // All of this lane waits for its turn.
+                if let Some(window) = window_to(s, &home) {
+                    window.next = Some(after(&(place.0, u64::MAX), 0));
+                }
+                sent += 1;
+                break;
+            }
             if !under_way {
                 send(s, home, *place)?;
             }
@@ -122,6 +142,9 @@ pub(crate) fn pump_on(s: &mut Step<'_, '_>, home: KernelId) -> Result<(), StoreE
     if let Some(window) = window_to(s, &home) {
         window.pump_set = false;
     }
+    if home == s.ctx.me {
+        put_off::go_on(s)?;
+    }
     pump(s, home)
 }
 
@@ -136,7 +159,7 @@ pub(super) fn next_rows(s: &Step<'_, '_>, home: &KernelId, next: &[u8]) -> Resul
 }
 
 /// Sends one action, if it still waits for its outcome.
-fn send(s: &mut Step<'_, '_>, home: KernelId, place: Place) -> Result<(), StoreError> {
+pub(super) fn send(s: &mut Step<'_, '_>, home: KernelId, place: Place) -> Result<(), StoreError> {
     let (key, sequence) = place;
     let row: Option<QueueRow> = txn::get(s.txn, Table::Queue, &queue_key(&home, &key, sequence))?;
     let (Some(row), Some(lane)) = (row, sending(s, &home, &key)?) else { return Ok(()) };
@@ -146,8 +169,11 @@ fn send(s: &mut Step<'_, '_>, home: KernelId, place: Place) -> Result<(), StoreE
     }
     let floor = if mutant!(ForgetFloor) { 0 } else { lane.floor };
     let now_ms = s.ctx.now_ms;
+    let is_slow = slow::is_slow(s, &home, &key);
     let Some(window) = window_to(s, &home) else { return Ok(()) };
-    window.sent(place, now_ms, row.action.arguments.len());
+    if !is_slow {
+        window.sent(place, now_ms, row.action.arguments.len());
+    }
     let resend = !std::mem::replace(&mut window.resend_set, true);
     let commit = Some(s.engine.synced_commit);
     let remaining_ms = row.deadline_ms.map(|deadline_ms| deadline_ms.saturating_sub(now_ms));
@@ -199,9 +225,10 @@ pub(crate) fn resend(s: &mut Step<'_, '_>, home: KernelId, conn: ConnId) -> Resu
     let Some(window) = window_to(s, &home) else { return Ok(()) };
     window.give_up_late(now_ms);
     s.engine.sent_again.retain(|(to, _)| *to != home);
+    let any_slow = home == s.ctx.me && slow::again(s);
     pump(s, home)?;
     if let Some(window) = window_to(s, &home)
-        && !window.inflight.is_empty()
+        && (any_slow || !window.inflight.is_empty())
         && !std::mem::replace(&mut window.resend_set, true)
     {
         let timer = Timer::ActResend(home, conn);

@@ -60,7 +60,8 @@ pub enum RunResult {
     Failed(Bytes),
     /// It could not be asked.
     Refused(Code),
-    /// It cannot be asked just now. Nothing is promised: the action comes again.
+    /// It cannot be asked just now. Nothing is promised: the action comes again, some time later or with
+    /// [`super::Input::Ready`]. Whatever waits for this object holds up no other one.
     Later,
 }
 

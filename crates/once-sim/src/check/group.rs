@@ -148,6 +148,7 @@ impl Checker {
                 | Input::Link { .. }
                 | Input::Disk { .. }
                 | Input::Ran(_)
+                | Input::Ready { .. }
                 | Input::Worked { .. } => Ok(()),
             };
             wrong.extend(result.err());
