@@ -132,8 +132,8 @@ mod switch {
         FullOutbox breaks 4,
         /// A void is sent as the action that it takes back.
         ForgetVoid breaks 3,
-        /// What an action depends on never counts as there.
-        GivenIsNever breaks 4,
+        /// Whoever knows the hash of a scenario may have it read here.
+        GivenWithoutRight breaks 7,
         /// The history of an object does not hold together.
         BrokenLedger breaks 8,
         /// An id may be used again when its result was dropped.

@@ -1,17 +1,19 @@
 //! The part of the random workload that acts on objects: clients of all kernels, who repeat themselves.
 
-use once_core::rights::{Right, Scope};
+use once_core::actions;
+use once_core::rights::{Grant, Right, Scope};
 use once_core::rows::HeadRow;
 use once_core::store::{Read, Table, scan_prefix};
 use once_core::waist::Command;
 use once_core::{rows, txn};
-use once_model::action::Action;
-use once_model::ids::{KernelId, Line, ObjectKey, Uuid};
+use once_model::action::{Action, Given};
+use once_model::ids::{Hash, KernelId, Line, ObjectKey, Uuid};
 use once_model::limits::{ARGUMENTS_MAX_BYTES, ID_AHEAD_MAX_MS};
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
-use crate::journal;
+use crate::forger::Gossip;
+use crate::journal::{self, Journal};
 use crate::workload::forever;
 use crate::world::{Kernel, World};
 
@@ -29,6 +31,8 @@ struct Asked {
 pub(crate) struct Acting {
     /// Journals: at which kernel, and what they were called there at first.
     journals: Vec<(usize, ObjectKey)>,
+    /// Those that were given a right somewhere, as they are called now.
+    trusted: Vec<ObjectKey>,
     asked: Vec<Asked>,
 }
 
@@ -46,6 +50,7 @@ impl World {
                     self.command(Kernel(index), Command::Grant(grant));
                 }
             }
+            self.let_an_object_act(index, acting);
             return;
         }
         let again = self.rng.pick(&acting.asked).cloned().filter(|_| self.rng.one_in(4));
@@ -59,53 +64,109 @@ impl World {
             None => {
                 let Some((home, key)) = self.rng.pick(&acting.journals).copied() else { return };
                 let at = (!self.rng.one_in(30)).then(|| self.nodes[home].id);
-                let asked = Asked { by: index, key, at, action: self.any_action(index) };
+                let asked = Asked { by: index, key, at, action: self.any_action(index, acting) };
                 acting.asked.push(asked.clone());
                 asked
             }
         };
         let Asked { by, key, at, action } = asked;
-        if self.nodes[by].is_up() {
-            // Several at once: a lane has more than one under way.
+        if !self.nodes[by].is_up() {
+            return;
+        }
+        // Several at once: a lane has more than one under way.
+        let wait = self.rng.one_in(2);
+        let deadline_ms = self.rng.one_in(6).then(|| self.rng.up_to(15_000));
+        self.command(Kernel(by), Command::Act { key, at, action, deadline_ms, wait });
+        let more = if self.rng.one_in(80) { self.rng.between(70, 140) } else { self.rng.up_to(4) };
+        for _ in 0..more {
+            let asked = Asked { by, key, at, action: self.any_action(by, acting) };
+            acting.asked.push(asked.clone());
+            let deadline_ms = self.rng.one_in(10).then(|| self.rng.up_to(9_000));
+            self.command(
+                Kernel(by),
+                Command::Act { key, at, action: asked.action, deadline_ms, wait: false },
+            );
+        }
+        if self.rng.one_in(5) {
+            let id = match self.rng.pick(&acting.asked) {
+                Some(asked) if asked.by == by && !self.rng.one_in(9) => asked.action.id,
+                _ => Uuid::from_u128(1),
+            };
             let wait = self.rng.one_in(2);
-            self.command(Kernel(by), Command::Act { key, at, action, deadline_ms: None, wait });
-            let more = if self.rng.one_in(80) { self.rng.between(70, 140) } else { self.rng.up_to(4) };
-            for _ in 0..more {
-                let asked = Asked { by, key, at, action: self.any_action(by) };
-                acting.asked.push(asked.clone());
-                self.command(
-                    Kernel(by),
-                    Command::Act { key, at, action: asked.action, deadline_ms: None, wait: false },
-                );
-            }
+            self.command(Kernel(by), Command::Cancel { id, wait });
         }
     }
 
-    fn any_action(&mut self, by: usize) -> Action {
+    fn any_action(&mut self, by: usize, acting: &Acting) -> Action {
         let ahead_ms = if self.rng.one_in(60) { 2 * ID_AHEAD_MAX_MS } else { 0 };
         let time_ms = self.nodes[by].now_ms(self.now_us) + ahead_ms;
         let mut id: [u8; 16] = self.rng.bytes();
         id[..6].copy_from_slice(&time_ms.to_be_bytes()[2..]);
         id[6] = if self.rng.one_in(60) { 0x40 } else { 0x70 } | id[6] & 0xf;
-        let name = match self.rng.up_to(20) {
-            0 => "no",
-            1 => "look",
-            2 => "fly",
+        let name = match self.rng.up_to(60) {
+            0..=2 => "no",
+            3..=5 => "look",
+            6..=8 => "fly",
+            9..=22 => "pay",
+            23..=27 => "alarm",
+            28 => "hush",
+            29..=31 => "work",
+            32 => "bear",
+            33 if self.rng.one_in(5) => "end",
+            // Nobody but the journal itself may say so.
+            34 => "paid",
             _ => "note",
         };
-        let arguments = match self.rng.up_to(60) {
+        let arguments: bytes::Bytes = match self.rng.up_to(60) {
             0 => "{".into(),
             1 => format!("\"{}\"", "x".repeat(ARGUMENTS_MAX_BYTES)).into(),
-            _ => "{}".into(),
+            _ => match self.rng.pick(&acting.journals).copied() {
+                Some((home, key)) if name == "pay" => journal::name(&key, &self.nodes[home].id).into(),
+                _ => "{}".into(),
+            },
         };
-        Action {
-            id: Uuid::from_bytes(id),
-            name: name.into(),
-            arguments,
-            given: Vec::new(),
-            acting: None,
-            answers: None,
+        let given = if self.rng.one_in(14) { self.any_given(by) } else { Vec::new() };
+        let id = Uuid::from_bytes(id);
+        Action { id, name: name.into(), arguments, given, acting: None, answers: None }
+    }
+
+    /// What hostile kernels have heard.
+    pub(crate) fn gossip(&mut self) -> Gossip {
+        let Some(acting) = self.workload.as_ref().map(|work| &work.acting) else { return Gossip::default() };
+        let (journals, trusted) =
+            (acting.journals.iter().map(|(_, key)| *key).collect(), acting.trusted.clone());
+        let ids = acting.asked.iter().map(|asked| asked.action.id).collect();
+        let scenarios =
+            acting.asked.iter().flat_map(|asked| asked.action.given.iter().copied()).take(40).collect();
+        Gossip { journals, trusted, ids, scenarios }
+    }
+
+    /// Scenarios that an action depends on: mostly such as its origin has, now and then one that nobody has.
+    fn any_given(&mut self, by: usize) -> Vec<Given> {
+        let heads = once_core::query::with_prefix(&self.nodes[by].disk, &[], None, 200).unwrap_or_default();
+        let heads: Vec<_> = heads.into_iter().filter(|head| !head.header.tombstone).collect();
+        let mut given = Vec::new();
+        for _ in 0..=self.rng.up_to(2) {
+            if let Some(head) = self.rng.pick(&heads) {
+                given.push(Given { key: head.header.key(), content: head.header.content });
+            }
         }
+        if self.rng.one_in(12) {
+            let content = Hash::from_bytes(self.rng.bytes());
+            let key = ObjectKey { uuid: Uuid::from_u128(9), line: Line::Unclaimed(content) };
+            given.push(Given { key, content });
+        }
+        given
+    }
+
+    /// A journal of another kernel may act here, where its kernel may not.
+    fn let_an_object_act(&mut self, index: usize, acting: &mut Acting) {
+        let Some((home, key)) = self.rng.pick(&acting.journals).copied() else { return };
+        let Some(head) = self.head(Kernel(home), key).filter(|head| head.home.is_some()) else { return };
+        let object = Some(head.header.key());
+        acting.trusted.extend(object);
+        let grant = Grant { object, ..forever(Scope::Kernel, Right::Act, self.nodes[home].id) };
+        self.command(Kernel(index), Command::Grant(grant));
     }
 
     /// After everything has healed: each action had the effect that its client was told of.
@@ -125,6 +186,86 @@ impl World {
         }
         for what in self.checker.acted(&bodies) {
             self.violated(what.0, 0, what.1);
+        }
+        self.check_coins(&bodies);
+        for index in 0..self.nodes.len() {
+            self.check_history(index);
+        }
+    }
+
+    /// No coin is lost, and none is made: what one journal gives, another one takes, or it comes back. Nothing can be
+    /// said once a journal was removed or overwritten, or a kernel's peer was removed for good.
+    fn check_coins(&mut self, bodies: &BTreeMap<Uuid, Vec<Option<bytes::Bytes>>>) {
+        if self.owes_actions() {
+            return;
+        }
+        let (mut coins, mut expected) = (0, 0);
+        for (uuid, body) in bodies.iter().flat_map(|(uuid, all)| all.iter().map(move |body| (uuid, body))) {
+            let journal = body.as_ref().and_then(|body| Journal::read(body));
+            let Some(journal) = journal else {
+                // Removed or overwritten, with all that it had.
+                if self.checker.is_journal(uuid) {
+                    return;
+                }
+                continue;
+            };
+            coins += journal.coins;
+            expected += journal::COINS;
+            if journal.rings > journal.alarms {
+                let what = format!("{} timers rang of {} that were set", journal.rings, journal.alarms);
+                return self.violated(3, 0, what);
+            }
+        }
+        self.cover.met("state coins counted");
+        if coins != expected {
+            self.violated(3, 0, format!("there are {coins} coins, and {expected} were made"));
+        }
+    }
+
+    /// Whether an action waits for a kernel that is no peer any more.
+    fn owes_actions(&self) -> bool {
+        self.nodes.iter().any(|node| {
+            let mut some = false;
+            let read = scan_prefix(&node.disk, Table::Queue, &[], &mut |_, _| {
+                some = true;
+                ControlFlow::Break(())
+            });
+            some || read.is_err()
+        })
+    }
+
+    /// The history of each object holds together, and nothing that was due is left.
+    fn check_history(&mut self, index: usize) {
+        let disk = &self.nodes[index].disk;
+        let heads = once_core::query::with_prefix(disk, &[], None, 10_000).unwrap_or_default();
+        let mut wrong = Vec::new();
+        for head in heads.iter().filter(|head| head.home == Some(self.nodes[index].id)) {
+            let key = head.header.key();
+            match actions::history(disk, &key) {
+                Ok(history) => {
+                    if let Some(number) = actions::broken_link(&history) {
+                        wrong.push((8, format!("the history of {key} does not hold together at {number}")));
+                    }
+                    let recorded = |n: usize| u64::try_from(n).unwrap_or(u64::MAX);
+                    let ends = history.last().map(|last| last.entry.number);
+                    if ends.is_some_and(|ends| ends != recorded(history.len())) {
+                        wrong.push((8, format!("the history of {key} has gaps")));
+                    }
+                }
+                Err(error) => wrong.push((8, format!("the history of {key} cannot be read: {error}"))),
+            }
+        }
+        let now_ms = self.nodes[index].now_ms(self.now_us);
+        let mut due = None;
+        let read = scan_prefix(disk, Table::Due, &[], &mut |key, _| {
+            due = key.first_chunk().map(|time| u64::from_be_bytes(*time));
+            ControlFlow::Break(())
+        });
+        if read.is_ok() && due.is_some_and(|due| due + 5000 < now_ms) {
+            wrong.push((10, "something that was due did not happen".into()));
+        }
+        for (promise, what) in wrong {
+            self.violated(promise, index, what);
         }
     }
 }

@@ -47,7 +47,9 @@ impl World {
                 }
             }
             for (token, what) in self.checker.unanswered(&self.nodes[index].id) {
-                if what == "command Act" && !self.pairs(index, Table::Queue).is_empty() {
+                if matches!(what, "command Act" | "command Cancel")
+                    && !self.pairs(index, Table::Queue).is_empty()
+                {
                     continue;
                 }
                 if what != "command Share" && what != "command Join" {

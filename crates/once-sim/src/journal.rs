@@ -1,61 +1,197 @@
-//! The component of the simulator: a journal that writes down which actions had effect on it, in their order. So a
-//! look at the object shows what happened, whoever claims what.
+//! The component of the simulator: a journal that writes down which actions had effect on it, in their order, and
+//! holds some coins. So a look at the objects shows what happened, whoever claims what.
 
-use once_core::waist::{Run, RunResult, Runner};
-use once_model::ids::Uuid;
+use std::fmt::Write;
+
+use bytes::Bytes;
+use once_core::waist::{Call, Consequence, Run, RunResult, Runner, Then};
+use once_model::hash::content_hash;
+use once_model::ids::{KernelId, ObjectKey, Uuid};
 use once_model::scenario::Scenario;
 use once_model::wire::Code;
 
 /// Its name.
 pub const NAME: &str = "Journal";
 
+/// The coins of a new journal.
+pub const COINS: i64 = 1000;
+
+/// A scenario that came with an action is not the one that the action names.
+pub const WRONG_GIVEN: &str = "\"wrong given\"";
+
+/// What stands in a journal.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Journal {
+    /// The actions that had effect, in their order.
+    pub ids: Vec<Uuid>,
+    /// Its coins.
+    pub coins: i64,
+    /// Timers that were set.
+    pub alarms: u64,
+    /// Timers that rang.
+    pub rings: u64,
+}
+
 /// An empty journal.
 #[must_use]
 pub fn new(uuid: Uuid) -> Option<Scenario> {
-    compose(uuid, &[])
+    Journal { ids: Vec::new(), coins: COINS, alarms: 0, rings: 0 }.compose(uuid)
 }
 
-fn compose(uuid: Uuid, ids: &[Uuid]) -> Option<Scenario> {
-    let ids: Vec<String> = ids.iter().map(|id| format!("\"{id}\"")).collect();
-    Scenario::compose(uuid, NAME, "1.0", "sim", &format!("{{\"ids\":[{}]}}", ids.join(","))).ok()
+/// What an action on another journal needs to know of it: hex of its key, and its home.
+#[must_use]
+pub fn name(key: &ObjectKey, home: &KernelId) -> String {
+    let mut text = String::from("\"");
+    for byte in key.to_row() {
+        let _ = write!(text, "{byte:02x}");
+    }
+    text + " " + &home.to_string() + "\""
+}
+
+fn named(text: &[u8]) -> Option<(ObjectKey, KernelId)> {
+    let text = std::str::from_utf8(text).ok()?.trim_matches('"');
+    let (key, home) = text.split_once(' ')?;
+    let byte = |at: usize| u8::from_str_radix(key.get(at..at + 2)?, 16).ok();
+    let row: Option<Vec<u8>> = (0..key.len() / 2).map(|n| byte(2 * n)).collect();
+    Some((ObjectKey::from_row(&row?)?, home.parse().ok()?))
+}
+
+impl Journal {
+    /// Reads one; nothing if it is no journal.
+    #[must_use]
+    pub fn read(body: &[u8]) -> Option<Self> {
+        let scenario = Scenario::parse(body.to_vec()).ok().filter(|s| s.component() == Some(NAME))?;
+        let model: String = scenario.model()?.split_whitespace().collect();
+        let (_, list) = model.split_once('[')?;
+        let (list, rest) = list.split_once(']')?;
+        let ids: Option<Vec<Uuid>> =
+            list.split(',').filter(|id| !id.is_empty()).map(|id| id.trim_matches('"').parse().ok()).collect();
+        let number = |name: &str| {
+            let (_, value) = rest.split_once(&format!("\"{name}\":"))?;
+            value.split([',', '}']).next()?.parse::<i64>().ok()
+        };
+        Some(Self {
+            ids: ids?,
+            coins: number("coins")?,
+            alarms: number("alarms")?.try_into().ok()?,
+            rings: number("rings")?.try_into().ok()?,
+        })
+    }
+
+    fn compose(&self, uuid: Uuid) -> Option<Scenario> {
+        let ids: Vec<String> = self.ids.iter().map(|id| format!("\"{id}\"")).collect();
+        let Self { coins, alarms, rings, .. } = self;
+        let ids = ids.join(",");
+        let model = format!("{{\"ids\":[{ids}],\"coins\":{coins},\"alarms\":{alarms},\"rings\":{rings}}}");
+        Scenario::compose(uuid, NAME, "1.0", "sim", &model).ok()
+    }
 }
 
 /// The actions that had effect, in their order; nothing if it is no journal.
 #[must_use]
 pub fn entries(body: &[u8]) -> Option<Vec<Uuid>> {
-    let scenario = Scenario::parse(body.to_vec()).ok().filter(|s| s.component() == Some(NAME))?;
-    let (_, list) = scenario.model()?.split_once('[')?;
-    let (list, _) = list.split_once(']')?;
-    list.split(',')
-        .filter(|id| !id.trim().is_empty())
-        .map(|id| id.trim().trim_matches('"').parse().ok())
-        .collect()
+    Journal::read(body).map(|journal| journal.ids)
 }
 
-/// What the component says: `note` writes the action down, `look` only counts, `no` fails, all else is not known.
+/// What the component says: all but `look` and `no` write the action down.
+///
+/// `pay` gives a coin to another journal (`take` there), and takes it back if that was not done (`paid`); `alarm` sets a
+/// timer (`rang`), `hush` ends it, `work` wants work done outside (`worked`), `bear` makes a new journal, `end` removes this
+/// one.
 #[must_use]
 pub fn run(run: &Run) -> RunResult {
-    let Some(mut ids) = entries(&run.body) else { return RunResult::Refused(Code::NoComponent) };
-    match run.action.name.as_str() {
-        "note" => {
-            ids.push(run.action.id);
-            let result = ids.len().to_string().into();
-            RunResult::Done { state: compose(run.key.uuid, &ids), result, consequences: Vec::new() }
-        }
-        "look" => {
-            RunResult::Done { state: None, result: ids.len().to_string().into(), consequences: Vec::new() }
-        }
-        "no" => RunResult::Failed("\"no\"".into()),
-        _ => RunResult::Refused(Code::NoComponent),
+    let Some(mut journal) = Journal::read(&run.body) else { return RunResult::Refused(Code::NoComponent) };
+    let wrong = |(given, body): (&once_model::action::Given, &Bytes)| content_hash(body) != given.content;
+    if run.given.len() != run.action.given.len() || run.action.given.iter().zip(&run.given).any(wrong) {
+        return RunResult::Failed(WRONG_GIVEN.into());
     }
+    let then = |action: &str| Then { action: action.into(), with: "1".into() };
+    let text = String::from_utf8_lossy(&run.action.arguments).into_owned();
+    let mut consequences = Vec::new();
+    let told = run.action.answers.is_some();
+    match run.action.name.as_str() {
+        "note" => {}
+        "look" => {
+            let result = journal.ids.len().to_string().into();
+            return RunResult::Done { state: None, result, consequences };
+        }
+        "no" => return RunResult::Failed("\"no\"".into()),
+        "pay" => {
+            let Some((key, home)) = named(&run.action.arguments) else {
+                return RunResult::Failed("\"to whom\"".into());
+            };
+            journal.coins -= 1;
+            let hurry = run.action.id.as_bytes()[14].is_multiple_of(4);
+            consequences.push(Consequence::Act(Call {
+                key,
+                at: Some(home),
+                name: "take".into(),
+                arguments: "1".into(),
+                given: Vec::new(),
+                deadline_ms: hurry.then_some(4000),
+                then: Some(then("paid")),
+            }));
+        }
+        "take" => journal.coins += 1,
+        "paid" if told && !text.contains("\"status\":\"done\"") => journal.coins += 1,
+        "paid" | "worked" if told => {}
+        "alarm" => {
+            journal.alarms += 1;
+            let (name, after_ms) = (run.action.id.to_string(), u64::from(run.action.id.as_bytes()[13]) * 40);
+            consequences.push(Consequence::Timer { name, after_ms, then: then("rang") });
+        }
+        "rang" if told => journal.rings += 1,
+        "hush" => {
+            consequences.push(Consequence::Timer {
+                name: "hushed".into(),
+                after_ms: 1000,
+                then: then("loud"),
+            });
+            consequences.push(Consequence::CancelTimer { name: "hushed".into() });
+        }
+        "work" => consequences.push(Consequence::Activity {
+            name: "work".into(),
+            arguments: "7".into(),
+            then: then("worked"),
+        }),
+        "bear" => {
+            let uuid = once_model::action::effect_id(&run.origin, &run.action.id, 0);
+            if let Some(child) = new(uuid) {
+                consequences.push(Consequence::Create(child));
+            }
+            consequences.push(Consequence::Publish { name: "born".into(), data: "1".into() });
+        }
+        "end" => consequences.push(Consequence::Remove),
+        _ => return RunResult::Refused(Code::NoComponent),
+    }
+    journal.ids.push(run.action.id);
+    let result = journal.ids.len().to_string().into();
+    RunResult::Done { state: journal.compose(run.key.uuid), result, consequences }
 }
 
-/// Runs some actions at once, as the shell does with short ones; which, their ids say.
+/// Runs some actions at once, as the shell does with short ones; which, their ids say. Of the others some cannot be
+/// asked at first.
 #[derive(Debug)]
 pub struct AtOnce;
 
 impl Runner for AtOnce {
     fn run(&self, asked: &Run) -> Option<RunResult> {
         (asked.action.id.as_bytes()[15].is_multiple_of(2)).then(|| run(asked))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use once_model::ids::{Hash, Line};
+
+    #[test]
+    fn journals_and_names_survive_their_texts() {
+        let uuid = Uuid::from_u128(5);
+        let journal = Journal { ids: vec![uuid, Uuid::from_u128(6)], coins: -3, alarms: 2, rings: 1 };
+        assert_eq!(Journal::read(journal.compose(uuid).unwrap().bytes()), Some(journal));
+        let (key, home) = (ObjectKey { uuid, line: Line::Unclaimed(Hash::from_bytes([3; 32])) }, [9; 32]);
+        let home = KernelId::from_bytes(home);
+        assert_eq!(named(name(&key, &home).as_bytes()), Some((key, home)));
     }
 }

@@ -16,6 +16,7 @@ pub mod coverage;
 pub mod disk;
 mod exchange;
 mod faults;
+mod forger;
 pub mod journal;
 mod net;
 mod node;

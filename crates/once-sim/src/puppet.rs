@@ -1,14 +1,17 @@
 //! Hostile kernels: a key, no engine, and bad manners. Some are strangers, some are peers with rights.
 
+use std::collections::BTreeMap;
+
 use bytes::Bytes;
 use once_core::waist::ConnId;
 use once_model::certificate::{Certificate, CertificateKind, Chain, Genesis};
 use once_model::header::Header;
-use once_model::ids::{BootId, Hash, Incarnation, KernelId, Uuid};
+use once_model::ids::{BootId, Hash, Incarnation, KernelId, ObjectKey, Uuid};
 use once_model::limits::{FRAME_MAX_BYTES, INLINE_MAX_BYTES, SCENARIO_MAX_BYTES};
 use once_model::sign::{KernelKey, Purpose};
 use once_model::wire::{
-    Absent, Code, Follow, Following, Found, Frame, Greeting, Parcel, Pull, Request, Seen, ShareAnswer, Shared,
+    Absent, Code, FEATURE_ACTIONS, Follow, Following, Found, Frame, Greeting, Parcel, Pull, Request, Seen,
+    ShareAnswer, Shared,
 };
 
 use crate::net::Who;
@@ -31,6 +34,8 @@ pub(crate) struct Puppet {
     known: usize,
     /// What it was sent.
     heard: Vec<Parcel>,
+    /// How far it has come with its actions.
+    pub lanes: BTreeMap<ObjectKey, u64>,
     /// It has stopped for good.
     pub quiet: bool,
 }
@@ -38,13 +43,21 @@ pub(crate) struct Puppet {
 impl Puppet {
     pub fn new(rng: &mut Rng) -> Self {
         let key = KernelKey::from_bytes(&rng.bytes());
-        Self { id: key.id(), key, own: Vec::new(), known: 0, heard: Vec::new(), quiet: false }
+        Self {
+            id: key.id(),
+            key,
+            own: Vec::new(),
+            known: 0,
+            heard: Vec::new(),
+            lanes: BTreeMap::new(),
+            quiet: false,
+        }
     }
 
     fn greeting(&self, rng: &mut Rng) -> Greeting {
         let seen = Seen { incarnation: Incarnation::from_bytes(rng.bytes()), commit: u64::MAX };
         Greeting {
-            features: vec![7],
+            features: if rng.one_in(4) { vec![7] } else { vec![FEATURE_ACTIONS] },
             critical: if rng.one_in(8) { vec![99] } else { Vec::new() },
             boot: BootId::from_bytes([rng.up_to(2) as u8; 16]),
             incarnation: Incarnation::from_bytes([1; 16]),
@@ -288,10 +301,11 @@ impl World {
 
     fn offend(&mut self, index: usize, conn: ConnId) {
         let mut rng = self.rng.fork();
+        let gossip = self.gossip();
         let puppet = &mut self.puppets[index];
         let victim = rng.pick(&puppet.heard).cloned();
         let key = victim.as_ref().map(|parcel| parcel.header.key());
-        let frame = match rng.up_to(16) {
+        let frame = match rng.up_to(24) {
             0..=4 => puppet.revision(&mut rng).map(|parcel| inline(parcel, &mut rng)).map(Frame::Share),
             5..=7 => puppet.forgery(&mut rng).map(Frame::Share),
             // What it heard, again: old revisions too.
@@ -310,6 +324,7 @@ impl World {
             }),
             12 => Some(Frame::Admitted(puppet.greeting(&mut rng))),
             13 => Some(Frame::Hello(puppet.greeting(&mut rng))),
+            15..=22 => puppet.says_of_actions(&gossip, &mut rng),
             14 => Some(Frame::Reconcile(rng.bytes::<9>().to_vec())),
             _ => {
                 let mut bytes = rng.bytes::<32>().to_vec();

@@ -29,7 +29,7 @@ pub(crate) struct Workload {
     /// Invites: whose, and the secret.
     invites: Vec<(usize, [u8; 16])>,
     hostile: Vec<KernelId>,
-    acting: Acting,
+    pub(crate) acting: Acting,
     /// One step of the workload, in microseconds, on average.
     pace_us: u64,
 }

@@ -103,6 +103,12 @@ impl Kernel {
         }
     }
 
+    /// The same, as it was told.
+    pub(crate) fn outcome_of(&self, id: Uuid) -> Result<Option<Outcome>, Error> {
+        let row = actions::request(&self.shared().snapshot(), &id)?;
+        Ok(row.ok_or_else(|| nothing_known(id))?.outcome)
+    }
+
     /// What came of an action that was accepted here; `None` while it has no outcome yet.
     ///
     /// # Errors
@@ -243,15 +249,34 @@ impl Act {
         (self.kernel, id, Command::Act { key: self.key, at: self.at, action, deadline_ms, wait })
     }
 
-    async fn run(self) -> Result<Acted, Error> {
+    /// The outcome; nothing if it is not known when patience ends.
+    pub(crate) async fn answer(self) -> Result<(Uuid, Option<Outcome>), Error> {
+        let (id, answer) = self.told().await?;
+        Ok((id, answer.map(|(outcome, _)| outcome)))
+    }
+
+    async fn told(self) -> Result<(Uuid, Option<(Outcome, Option<After>)>), Error> {
         let (within, deadline) = (self.within, self.deadline.map(|after| after + AFTER_DEADLINE));
         let (kernel, id, command) = self.command(true);
         let reply = kernel.command(command);
         let answer = match within.into_iter().chain(deadline).min() {
             None => reply.await?,
-            Some(patience) => tokio::time::timeout(patience, reply).await.map_err(|_| unknown(id))??,
+            Some(patience) => match tokio::time::timeout(patience, reply).await {
+                Ok(answer) => answer?,
+                Err(_) => return Ok((id, None)),
+            },
         };
-        told(id, answer)
+        match answer {
+            Answer::Acted { outcome, after } => Ok((id, Some((outcome, after)))),
+            other => Err(Error::fault(format!("the engine answered {other:?}"))),
+        }
+    }
+
+    async fn run(self) -> Result<Acted, Error> {
+        match self.told().await? {
+            (id, Some((outcome, after))) => acted(id, outcome, after),
+            (id, None) => Err(unknown(id)),
+        }
     }
 }
 
@@ -274,7 +299,7 @@ fn acted(id: Uuid, outcome: Outcome, after: Option<After>) -> Result<Acted, Erro
     }
 }
 
-fn refused(code: Code) -> Error {
+pub(crate) fn refused(code: Code) -> Error {
     match code {
         Code::Denied | Code::NotHome => Error::from_code(code, "act")
             .with_hint("ask its owner to run `once grant KERNEL act`; is that kernel still its home?"),

@@ -1,7 +1,8 @@
 //! How a kernel starts.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
+use std::time::Duration;
 
 use crate::component::{Component, Components};
 use crate::datadir::{self, Config};
@@ -53,6 +54,14 @@ impl Builder {
     /// Teaches it a component. Of two with one name the later one counts.
     pub fn component(mut self, component: impl Into<Component>) -> Self {
         self.components.add(component.into());
+        self
+    }
+
+    /// How much memory objects may take up that are awake, in bytes (about; default 8 MiB), and how long one stays awake
+    /// without an action (default a minute). All others rest on the disk and take no memory; the next action restores
+    /// them.
+    pub fn live(mut self, max_bytes: usize, idle: Duration) -> Self {
+        self.components.stay_awake(max_bytes, idle);
         self
     }
 
@@ -119,9 +128,20 @@ impl Builder {
             }
         });
         spawned.map_err(|e| Error::fault(format!("no thread for the engine: {e}")))?;
-        let accept =
-            net.iter().map(|net| tokio::spawn(net::accept(Arc::clone(net))).abort_handle()).collect();
-        Ok(Kernel::new(shared, net, config.name, accept))
+        let accept = net.iter().map(|net| tokio::spawn(net::accept(Arc::clone(net))).abort_handle());
+        let rest = tokio::spawn(let_idle_ones_rest(Arc::downgrade(&shared.components))).abort_handle();
+        let tasks = accept.chain([rest]).collect();
+        Ok(Kernel::new(shared, net, config.name, tasks))
+    }
+}
+
+/// Objects that had no action for long hibernate, also when nothing else happens.
+async fn let_idle_ones_rest(components: Weak<Components>) {
+    while let Some(components) = components.upgrade() {
+        components.live.rest_idle();
+        let pause = (components.live.idle() / 4).max(Duration::from_secs(1));
+        drop(components);
+        tokio::time::sleep(pause).await;
     }
 }
 

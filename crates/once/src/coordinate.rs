@@ -173,13 +173,10 @@ impl Coordinate {
             if now.standing.state.is_over() {
                 return Ok(now);
             }
-            loop {
-                match events.next().await.ok_or_else(Error::stopping)? {
-                    Heard::Event(event) => match *event {
-                        Event::Changed { header, .. } if header.uuid == uuid => break,
-                        _ => {}
-                    },
-                    Heard::Lagged(_) => break,
+            // Whatever a slow listener missed, the newest standing is on the disk.
+            while let Heard::Event(event) = events.next().await.ok_or_else(Error::stopping)? {
+                if matches!(*event, Event::Changed { header, .. } if header.uuid == uuid) {
+                    break;
                 }
             }
             now = self.kernel.coordination(now.id)?;

@@ -410,6 +410,16 @@ impl Kernel {
         self.command(Command::Grant(grant)).await.map(drop)
     }
 
+    /// Lets a peer act on every object here. Finer grants are made over the local API.
+    ///
+    /// # Errors
+    /// When that is no peer.
+    pub async fn grant_act_all(&self, peer: KernelId) -> Result<(), Error> {
+        let (scope, right) = (Scope::Kernel, Right::Act);
+        let grant = Grant { scope, right, kernel: peer, object: None, expires_ms: None, actions: None };
+        self.command(Command::Grant(grant)).await.map(drop)
+    }
+
     /// Lets a peer act on an object here, in every way that it understands. Finer grants are made over the local API.
     ///
     /// # Errors

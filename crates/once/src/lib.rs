@@ -3,7 +3,8 @@
 //! A [`Kernel`] lives in a data directory, is known by its key, and talks to its peers over authenticated, encrypted
 //! connections with no server between them. [`init`] makes one, [`Kernel::builder`] starts it, [`Kernel::invite`] and
 //! [`Kernel::join`] make peers, [`Kernel::share`], [`Kernel::request`], [`Kernel::exchange`] and [`Kernel::follow`]
-//! move scenarios. [`api`] is how other programs on the machine talk to a running kernel.
+//! move scenarios. A [`Component`] gives objects behaviour; [`ObjectRef::act`] and [`Kernel::act`] act on them, exactly once,
+//! wherever they are. [`api`] is how other programs on the machine talk to a running kernel.
 
 mod acting;
 pub mod api;
@@ -18,6 +19,7 @@ mod kernel;
 mod metrics;
 mod net;
 mod object;
+mod typed;
 
 pub use acting::{Act, Acted};
 pub use builder::Builder;
@@ -30,6 +32,7 @@ pub use error::Error;
 pub use kernel::Kernel;
 pub use net::{Progress, Report, Ticket};
 pub use object::{Object, State};
+pub use typed::{ActError, Action, Model, ObjectRef, Sent, TypedAct};
 
 pub use once_core::actions::Recorded;
 pub use once_core::waist::{Change, Event};

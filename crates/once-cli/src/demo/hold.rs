@@ -1,4 +1,4 @@
-//! `--hold`: the load goes on, whoever is killed, until Ctrl-C.
+//! `--hold`: the load goes on, whoever is killed, until Ctrl-C: exchanges here, and beside them the actions of `acts`.
 //!
 //! Objects are changed on alice, shared, and asked for at bob. What alice acknowledged must be there whenever she is
 //! asked; what bob acknowledged must be there whenever he is asked. A change that was under way when alice died may
@@ -8,12 +8,12 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use super::change;
 use super::folder::Folder;
 use super::node::Node;
 use super::play::{exchange, wait_until_nothing_is_owed};
 use super::report::{Report, Stage};
 use super::world::World;
+use super::{acts, change};
 use crate::cmd::up::Signals;
 use crate::context::text;
 use crate::failure::{Done, Failure};
@@ -56,12 +56,17 @@ struct Load {
 
 /// Loads until a signal comes, then lets everything arrive and compares all of it.
 pub async fn hold(world: &mut World, stage: &Stage, report: &mut Report, signals: &mut Signals) -> Done<()> {
-    let (alice, bob, folder) = world.parts()?;
+    let mut all = world.all()?;
+    let [alice, bob, carol] = &all;
     stage.talk(&format!(
-        "\nGoing on. Kill what you like: alice is pid {}, bob is pid {}. Ctrl-C ends it.",
+        "\nGoing on. Kill what you like: alice is pid {}, bob is pid {}, carol is pid {}. Ctrl-C ends it.",
         alice.pid(),
-        bob.pid()
+        bob.pid(),
+        carol.pid()
     ));
+    // Clients of all three act beside the exchanges.
+    let acts = acts::Load::begin(&mut all, u64::MAX).await?;
+    let (alice, bob, carol, folder) = world.whole()?;
     let targets = folder.some_that_can_change(TARGETS).into_iter().map(|entry| {
         let edition = folder.entries.get(entry).map_or(0, |entry| entry.edition);
         Target { entry, put: edition, maybe: None, delivered: edition }
@@ -75,18 +80,22 @@ pub async fn hold(world: &mut World, stage: &Stage, report: &mut Report, signals
     while load.wrong.is_none() {
         revive(alice, stage, report).await?;
         revive(bob, stage, report).await?;
+        revive(carol, stage, report).await?;
         tokio::select! {
             () = load.round(alice, bob, folder) => {}
             () = signals.next() => break,
         }
         if said.elapsed() > SAY_EVERY {
             said = Instant::now();
-            stage.talk(&load.line(report));
+            stage.talk(&load.line(&acts, report));
             stage.begin("working");
         }
     }
-    stage.talk(&load.line(report));
-    finish(alice, bob, folder, &mut load, stage, report).await
+    stage.talk(&load.line(&acts, report));
+    acts.stop();
+    finish(alice, bob, folder, &mut load, stage, report).await?;
+    stage.begin("letting every action come to its end");
+    acts.end(&mut world.all()?, None, stage, report).await
 }
 
 /// Starts a kernel again that was killed, or that has stopped to answer.
@@ -107,11 +116,12 @@ async fn revive(node: &mut Node, stage: &Stage, report: &mut Report) -> Done<()>
 }
 
 impl Load {
-    fn line(&self, report: &Report) -> String {
+    fn line(&self, acts: &acts::Load, report: &Report) -> String {
         let (shares, checks) = (ui::number(self.shares), ui::number(self.checks));
         let so_far = self.wrong.as_deref().unwrap_or("nothing lost so far");
         let kills = ui::count(report.kills, "kill");
-        format!("  {shares} changes delivered, {checks} comparisons, {kills}: {so_far}")
+        let acts = ui::number(acts.outcomes());
+        format!("  {shares} changes delivered, {checks} comparisons, {acts} actions, {kills}: {so_far}")
     }
 
     /// One object: change, share, compare on both sides.

@@ -1,5 +1,6 @@
 //! `once demo`: the main job in one go, on two real kernels, before everybody's eyes.
 
+mod acts;
 mod change;
 mod damage;
 mod examples;
@@ -22,17 +23,19 @@ use crate::ui;
 use report::{Report, Stage};
 use world::World;
 
-/// Watch two kernels exchange scenarios: one is killed, every byte is compared
+/// Watch kernels exchange scenarios and act on each other's objects, while they are killed
 ///
 /// Starts two kernels as separate processes with data directories of their own, imports FOLDER into the first (without
 /// one: generated examples), shares everything with the second, kills that one with SIGKILL halfway and starts it
-/// again, and compares every scenario byte for byte. Then it changes ten, exchanges again, and measures. Everything it
-/// starts ends with it. Exits with 0 if nothing was lost or changed, else with 1.
+/// again, and compares every scenario byte for byte. Then it changes ten, exchanges again, and measures. With a third
+/// kernel it counts on counters and moves money between accounts on all three, thousands of times, while one after the
+/// other is killed, and counts what came of it: each action once. Everything it starts ends with it. Exits with 0 if
+/// nothing was lost, doubled or changed, else with 1.
 #[derive(Debug, Args)]
 pub struct Demo {
     /// A folder of scenarios (default: generated examples)
     folder: Option<PathBuf>,
-    /// Go on exchanging until Ctrl-C: kill any of the printed pids, and watch the verdict stay
+    /// Go on exchanging and acting until Ctrl-C: kill any of the printed pids, and watch the verdict stay
     #[arg(long)]
     hold: bool,
 }

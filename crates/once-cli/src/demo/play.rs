@@ -11,7 +11,7 @@ use super::folder::Folder;
 use super::node::Node;
 use super::report::{Report, Stage};
 use super::world::World;
-use super::{damage, examples, measure};
+use super::{acts, damage, examples, measure};
 use crate::context::{list, number, text};
 use crate::failure::{Done, Failure, UNREACHABLE};
 use crate::ui;
@@ -62,6 +62,27 @@ pub async fn play(world: &mut World, folder: Option<&Path>, stage: &Stage, repor
     change_and_exchange(alice, bob, entries, stage, report).await?;
     measure::measure(alice, bob, stage, report).await?;
     check(bob, entries, stage, report).await;
+    if !report.is_ok() {
+        return Ok(());
+    }
+    third(world, stage).await?;
+    acts::play(world.all()?, stage, report).await
+}
+
+/// A third kernel, a peer of both.
+async fn third(world: &mut World, stage: &Stage) -> Done<()> {
+    stage.begin("starting carol");
+    let begun = Instant::now();
+    let scratch = world.scratch().to_owned();
+    let carol = Node::start("carol", &scratch).await?;
+    let (alice, bob, _) = world.parts()?;
+    for host in [alice, bob] {
+        let invite = host.call("invite", json!({ "name": "carol", "expires_s": 600 })).await?;
+        carol.call("join", json!({ "ticket": text(&invite, "ticket"), "name": host.name })).await?;
+    }
+    let took = ui::duration_us(begun.elapsed().as_micros() as u64);
+    stage.done("carol is up", &format!("pid {}, a peer of both after {took}", carol.pid()));
+    world.carol = Some(carol);
     Ok(())
 }
 

@@ -64,7 +64,7 @@ impl Stage {
         self.talk("");
         match &report.failed {
             None => {
-                let what = "nothing was lost, nothing was changed on the way";
+                let what = "nothing was lost, doubled, or changed on the way";
                 let verdict = self.paint.green("verdict: ok");
                 self.talk(&format!("{verdict}  {what} ({took}). Everything is stopped and removed."));
             }
@@ -139,6 +139,18 @@ pub struct Report {
     pub per_second: u64,
     /// What the second exchange cost.
     pub delta_wire_bytes: u64,
+    /// Requests for actions, repeated ones counted.
+    pub actions: u64,
+    /// Actions.
+    pub distinct_ids: u64,
+    /// Those that had effect.
+    pub effects: u64,
+    /// Effects beyond one.
+    pub doubled: u64,
+    /// Actions that were said to be done and had none.
+    pub act_lost: u64,
+    /// One action, until its outcome is known.
+    pub act_latency: Option<Latency>,
     failed: Option<String>,
 }
 
@@ -159,7 +171,9 @@ impl Report {
             "scenarios": self.scenarios, "broken": self.broken, "bytes": self.bytes, "lost": self.lost,
             "changed": self.changed, "kills": self.kills, "latency_us": self.latency.map(Latency::json),
             "request_us": self.request.map(Latency::json), "per_second": self.per_second,
-            "delta_wire_bytes": self.delta_wire_bytes,
+            "delta_wire_bytes": self.delta_wire_bytes, "actions": self.actions,
+            "distinct_ids": self.distinct_ids, "effects": self.effects, "doubled": self.doubled,
+            "act_lost": self.act_lost, "act_latency_us": self.act_latency.map(Latency::json),
             "verdict": if self.is_ok() { "ok" } else { "failed" }, "reason": self.failed,
         })
     }

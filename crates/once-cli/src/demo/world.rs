@@ -14,6 +14,8 @@ pub struct World {
     pub alice: Option<Node>,
     /// Gets everything.
     pub bob: Option<Node>,
+    /// Comes later, and acts with the others.
+    pub carol: Option<Node>,
     /// What both must have in the end.
     pub folder: Folder,
     scratch: TempDir,
@@ -25,7 +27,7 @@ impl World {
         let scratch = tempfile::Builder::new().prefix("once-demo-").tempdir();
         let scratch =
             scratch.map_err(|error| Failure::failed(format!("no temporary directory: {}", plain(&error))))?;
-        Ok(Self { alice: None, bob: None, folder: Folder::default(), scratch })
+        Ok(Self { alice: None, bob: None, carol: None, folder: Folder::default(), scratch })
     }
 
     /// Where kernels and examples may be put.
@@ -41,9 +43,25 @@ impl World {
         }
     }
 
+    /// All three kernels, and the folder.
+    pub fn whole(&mut self) -> Done<(&mut Node, &mut Node, &mut Node, &mut Folder)> {
+        match (&mut self.alice, &mut self.bob, &mut self.carol) {
+            (Some(alice), Some(bob), Some(carol)) => Ok((alice, bob, carol, &mut self.folder)),
+            _ => Err(Failure::fault("the kernels are not up yet")),
+        }
+    }
+
+    /// All three kernels.
+    pub fn all(&mut self) -> Done<[&mut Node; 3]> {
+        match (&mut self.alice, &mut self.bob, &mut self.carol) {
+            (Some(alice), Some(bob), Some(carol)) => Ok([alice, bob, carol]),
+            _ => Err(Failure::fault("the kernels are not up yet")),
+        }
+    }
+
     /// Stops the kernels cleanly.
     pub async fn stop(&mut self) {
-        for node in [&mut self.bob, &mut self.alice].into_iter().flatten() {
+        for node in [&mut self.carol, &mut self.bob, &mut self.alice].into_iter().flatten() {
             node.stop().await;
         }
     }

@@ -10,6 +10,7 @@ use once_model::limits::{GIVEN_WAIT_MS, LACKING_MAX};
 use once_model::wire::{Code, Frame};
 
 use super::home::{self, Come};
+use super::origin;
 use super::rows::{Origin, QueueRow, queue_key};
 use crate::content;
 use crate::outbox::{self, Debt};
@@ -47,7 +48,7 @@ pub(super) fn lacks(s: &Step<'_, '_>, come: &Come) -> Result<Vec<Given>, StoreEr
             }
             _ => false,
         };
-        if !shown || mutant!(GivenIsNever) {
+        if !shown && !mutant!(GivenWithoutRight) {
             lacks.push(*given);
         }
     }
@@ -91,33 +92,26 @@ fn set_timer(s: &mut Step<'_, '_>) {
     }
 }
 
-/// What becomes of an action whose lane may be waiting.
-pub(super) enum Turn {
-    /// It is its turn, and afterwards that of those.
-    Now(Come, VecDeque<Come>),
-    /// It waits, or was dropped.
-    Later,
-}
-
-/// An action came: if its lane waits for scenarios, it waits behind.
-pub(super) fn turn(s: &mut Step<'_, '_>, come: Come) -> Turn {
+/// An action came: if its lane waits for scenarios, it waits behind. If it is its turn, it is returned, with those whose
+/// turn it is afterwards.
+pub(super) fn turn(s: &mut Step<'_, '_>, come: Come) -> Option<(Come, VecDeque<Come>)> {
     let lane = (come.origin, come.act.key);
-    let Some(held) = s.engine.lacking.get_mut(&lane) else { return Turn::Now(come, VecDeque::new()) };
+    let Some(held) = s.engine.lacking.get_mut(&lane) else { return Some((come, VecDeque::new())) };
     if !held.come.is_same(&come) {
         home::line_up(&mut held.waiting, come);
-        return Turn::Later;
+        return None;
     }
     if come.act.void.is_some() {
         // Taken back: it need not wait.
         let behind = s.engine.lacking.remove(&lane).map(|held| held.waiting);
-        return Turn::Now(come, behind.unwrap_or_default());
+        return Some((come, behind.unwrap_or_default()));
     }
     // It was sent again: on a new connection the origin may not have heard what is needed.
     let need = Need { key: come.act.key, sequence: come.act.sequence, lacks: held.lacks.clone() };
     if let Some(conn) = s.up(&come.origin.kernel) {
         s.out.send(come.origin.kernel, conn, Frame::Need(need));
     }
-    Turn::Later
+    None
 }
 
 /// A scenario came from a peer: lanes of it that wait for this go on.
@@ -156,6 +150,27 @@ pub(crate) fn late(s: &mut Step<'_, '_>) -> Result<(), StoreError> {
     let is_late = |held: &Lacking| now_ms >= held.until_ms || held.until_ms - now_ms > GIVEN_WAIT_MS;
     let lanes: Vec<Lane> =
         s.engine.lacking.iter().filter(|(_, held)| is_late(held)).map(|(lane, _)| *lane).collect();
+    give_up(s, lanes)?;
+    set_timer(s);
+    Ok(())
+}
+
+/// A scenario came from a peer and is not kept: whoever waits for it here waits in vain.
+pub(crate) fn not_kept(
+    s: &mut Step<'_, '_>,
+    peer: KernelId,
+    key: &ObjectKey,
+    content: &Hash,
+) -> Result<(), StoreError> {
+    let waits = |held: &Lacking| {
+        held.lacks.iter().any(|given| given.key.uuid == key.uuid && given.content == *content)
+    };
+    let lanes = s.engine.lacking.iter().filter(|(lane, held)| lane.0.kernel == peer && waits(held));
+    let lanes: Vec<Lane> = lanes.map(|(lane, _)| *lane).collect();
+    give_up(s, lanes)
+}
+
+fn give_up(s: &mut Step<'_, '_>, lanes: Vec<Lane>) -> Result<(), StoreError> {
     for lane in lanes {
         if let Some(Lacking { come, waiting, .. }) = s.engine.lacking.remove(&lane) {
             home::refuse_recorded(s, &come, Code::Lacking)?;
@@ -164,22 +179,22 @@ pub(crate) fn late(s: &mut Step<'_, '_>) -> Result<(), StoreError> {
             }
         }
     }
-    set_timer(s);
     Ok(())
 }
 
 /// The origin's side: the home needs scenarios of an action that waits for its outcome there. What the action does not
-/// name, nobody gets.
+/// name, nobody gets. If this kernel has not got what it names, or not any more, the action will never run.
 pub(crate) fn need(s: &mut Step<'_, '_>, home: KernelId, need: &Need) -> Result<(), StoreError> {
     let place = queue_key(&home, &need.key, need.sequence);
     let Some(row) = txn::get::<QueueRow>(s.txn, Table::Queue, &place)? else { return Ok(()) };
     for given in need.lacks.iter().filter(|given| row.action.given.contains(given)) {
         let key = content::current_key(s, &given.key)?;
         let head = rows::head(s.txn, &key)?;
-        // Another revision would not help: the action names this one.
-        if let Some(head) = head.filter(|head| head.header.content == given.content && !head.header.tombstone)
-        {
-            outbox::owe(s, home, &head, Debt::Promised)?;
+        match head.filter(|head| head.header.content == given.content && !head.header.tombstone) {
+            Some(head) => {
+                outbox::owe(s, home, &head, Debt::Promised)?;
+            }
+            None => return origin::make_void(s, &home, (need.key, need.sequence), Code::Lacking),
         }
     }
     Ok(())

@@ -13,7 +13,7 @@ use once_model::scenario::Scenario;
 use once_model::wire::{Code, Frame};
 
 use super::effects::{self, Fit};
-use super::given::{self, Turn};
+use super::given;
 use super::rows::{LaneRow, LedgerRow, Origin, PlaceRow, lane_key, ledger_key};
 use super::{history, origin, send};
 use crate::content;
@@ -85,7 +85,7 @@ pub(super) fn arrived(s: &mut Step<'_, '_>, come: Come) -> Result<(), StoreError
         }
         return Ok(());
     }
-    let Turn::Now(come, behind) = given::turn(s, come) else { return Ok(()) };
+    let Some((come, behind)) = given::turn(s, come) else { return Ok(()) };
     let savepoint = s.txn.savepoint();
     match begin(s, &come) {
         // What this lane needs cannot be read: the lane stands still, and nothing else does.
@@ -137,7 +137,8 @@ fn begin(s: &mut Step<'_, '_>, come: &Come) -> Result<(), StoreError> {
         return Ok(());
     }
     if let Some(code) = act.void {
-        let code = if code == Code::Cancelled { code } else { Code::Expired };
+        let known = matches!(code, Code::Cancelled | Code::Lacking);
+        let code = if known { code } else { Code::Expired };
         return record(s, origin, act, Outcome::Refused(code), &head, &head);
     }
     if is_late(s, come) {
@@ -272,6 +273,11 @@ fn finish(
     head: HeadRow,
     result: RunResult,
 ) -> Result<(), StoreError> {
+    // The disk may have filled up while it ran. It comes again: a refusal would be for ever, and an object would never
+    // hear what came of its effect.
+    if s.room_on_disk().is_err() {
+        return Ok(());
+    }
     match result {
         RunResult::Done { state, result, consequences } => {
             let too_large = result.len() > ARGUMENTS_MAX_BYTES

@@ -22,7 +22,7 @@ pub use rows::{
 };
 
 pub(crate) use effects::{Came, forget, tell, worked};
-pub(crate) use given::{Lacking, Lane, came, late, need};
+pub(crate) use given::{Lacking, Lane, came, late, need, not_kept};
 pub(crate) use home::{Busy, come, ran};
 pub(crate) use origin::{Wish, act, cancel, forget_waiters, make_void, outcome, resume};
 pub(crate) use requests::{Requests, note};

@@ -55,7 +55,7 @@ pub(crate) fn announced(
 ) -> Result<(), StoreError> {
     let Parcel { header, chain, commit, .. } = parcel;
     peers::heard(s, peer, commit);
-    let (key, id) = (header.key(), header.id());
+    let (key, id, content) = (header.key(), header.id(), header.content);
     let welcome = welcome(s, &peer, &key, chain.as_ref())?;
     let head = rows::head(s.txn, &key)?;
     let answer = if welcome.is_none() {
@@ -73,7 +73,11 @@ pub(crate) fn announced(
         return Ok(());
     };
     answered(s, peer, conn, Shared { key, id, answer, commit: None });
-    Ok(())
+    match answer {
+        // It has only said that it has it.
+        ShareAnswer::Known => Ok(()),
+        _ => heard_of(s, peer, &key, &content, answer),
+    }
 }
 
 /// Answers a share after the commit, and says how far this kernel is then.
@@ -94,9 +98,22 @@ pub(crate) fn receive(
     let (content, commit) = (arrival.header.content, None);
     let answer = admit(s, peer, arrival)?;
     answered(s, peer, conn, Shared { key, id, answer, commit });
+    heard_of(s, peer, &key, &content, answer)
+}
+
+/// An action may wait for what a peer shared.
+fn heard_of(
+    s: &mut Step<'_, '_>,
+    peer: KernelId,
+    key: &ObjectKey,
+    content: &Hash,
+    answer: ShareAnswer,
+) -> Result<(), StoreError> {
     match answer {
-        ShareAnswer::Refused(_) => Ok(()),
-        _ => actions::came(s, peer, &key, &content),
+        // It comes again.
+        ShareAnswer::Refused(Code::Busy | Code::DiskFull | Code::Stopping) => Ok(()),
+        ShareAnswer::Refused(_) => actions::not_kept(s, peer, key, content),
+        _ => actions::came(s, peer, key, content),
     }
 }
 

@@ -66,7 +66,6 @@ pub enum RunResult {
 
 /// What an action has as its consequence besides a new state: effects as data. The component only names them.
 #[derive(Debug, Clone)]
-#[expect(clippy::large_enum_variant, reason = "few of them live at once, and not for long")]
 #[non_exhaustive]
 pub enum Consequence {
     /// An action on another object, exactly once.

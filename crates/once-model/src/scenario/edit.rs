@@ -1,7 +1,7 @@
 //! Editing the model of a scenario and nothing else.
 
 use super::{Scenario, ScenarioErrorKind};
-use crate::json::{EditError, get};
+use crate::json::{EditError, get, replace};
 
 /// What stands at the top of a scenario without a model and says what object it is.
 const ENVELOPE: [&str; 4] = ["/ior", "/IOR", "/uuid", "/owner"];
@@ -65,6 +65,36 @@ impl Scenario {
         Ok(new)
     }
 
+    /// The same scenario with another version of its component; all other bytes stay.
+    ///
+    /// ```
+    /// # use once_model::scenario::Scenario;
+    /// let old = Scenario::parse(r#"{ "ior": {"component":"C", "version" : "1.0"}, "model":{"n":1.0}}"#)?;
+    /// let new = old.with_version("2.0")?;
+    /// assert_eq!(new.as_str(), old.as_str().replace("1.0\"}", "2.0\"}"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// If it names no version, or the result would be another object (one whose UUID is derived from its content).
+    pub fn with_version(&self, version: &str) -> Result<Self, EditError> {
+        let quoted = serde_json::Value::from(version).to_string();
+        for pointer in ["/ior/version", "/IOR/version", "/version"] {
+            if get(self.as_str(), pointer)?.is_none() {
+                continue;
+            }
+            let text = replace(self.as_str(), pointer, &quoted)?;
+            if let Ok(new) = Self::parse(text)
+                && new.version() == Some(version)
+                && (new.uuid, new.component()) == (self.uuid, self.component())
+            {
+                return Ok(new);
+            }
+        }
+        Err(EditError::identity("the scenario names no version that could be another one"))
+    }
+
     fn keeps_envelope(&self, new: &Self) -> Result<(), EditError> {
         if new.model.is_some() || new.format != self.format {
             return Err(EditError::identity("the edit would change what the scenario's top level means"));
@@ -84,7 +114,7 @@ impl Scenario {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::json::{EditErrorKind, JsonErrorKind, merge, replace};
+    use crate::json::{EditErrorKind, JsonErrorKind, merge};
     use crate::limits::{JSON_MAX_DEPTH, SCENARIO_MAX_BYTES};
     use crate::scenario::{Format, Identity};
 

@@ -9,8 +9,8 @@ use once_core::rows::{self, HeadRow};
 use once_core::store::{Read, Table};
 use once_core::txn;
 use once_core::waist::{Answer, Command, Effect, Input, Token};
-use once_model::action::{Action, Outcome};
-use once_model::ids::{Hash, KernelId, Uuid};
+use once_model::action::{Action, Given, Outcome};
+use once_model::ids::{Hash, KernelId, ObjectKey, Uuid};
 use once_model::wire::Frame;
 
 use super::{Checker, Group};
@@ -31,6 +31,14 @@ pub(crate) struct Acts {
     outcomes: BTreeMap<(KernelId, Uuid), Outcome>,
     /// That are meant to be written down.
     notes: BTreeSet<Uuid>,
+    /// By the token of its question: an action that a client takes back.
+    cancels: BTreeMap<(KernelId, Token), Uuid>,
+    /// Those of which it was told that this is certain.
+    taken_back: BTreeSet<(KernelId, Uuid)>,
+    /// What came, at which kernel and from whom.
+    arrived: BTreeSet<(KernelId, KernelId, Hash)>,
+    /// By origin and id: the object that acts.
+    acting: BTreeMap<(KernelId, Uuid), ObjectKey>,
     /// By origin and object: some were accepted in a group that failed, and may be there all the same.
     in_doubt: BTreeSet<(KernelId, Uuid)>,
 }
@@ -39,16 +47,52 @@ impl Checker {
     pub(super) fn acts(&mut self, group: &Group<'_>, cover: &mut Coverage) {
         let mut wrong = Vec::new();
         for input in group.inputs {
-            let Input::Command { token, command: Command::Act { key, action, .. } } = input else { continue };
-            self.acts.asked.insert((group.kernel, *token), (action.id, action.hash(&key.uuid)));
-            self.asks(group, &key.uuid, action, cover);
+            match input {
+                Input::Command { token, command: Command::Act { key, action, .. } } => {
+                    self.acts.asked.insert((group.kernel, *token), (action.id, action.hash(&key.uuid)));
+                    self.asks(group, &key.uuid, action, cover);
+                }
+                Input::Command { token, command: Command::Cancel { id, .. } } => {
+                    if let Some(hash) = self.acts.contents.get(&(group.kernel, *id)) {
+                        self.acts.asked.insert((group.kernel, *token), (*id, *hash));
+                        self.acts.cancels.insert((group.kernel, *token), *id);
+                    }
+                }
+                Input::Arrived { peer, arrival, .. } => {
+                    self.acts.arrived.insert((group.kernel, *peer, arrival.header.content));
+                }
+                Input::Frame { peer, frame: Frame::Act(act), .. } => {
+                    if let Some(object) = act.action.acting {
+                        self.acts.acting.insert((*peer, act.action.id), object);
+                    }
+                }
+                _ => {}
+            }
         }
         for (effect, _) in group.effects {
             match effect {
                 Effect::Reply { token, reply } => wrong.extend(self.told(group, *token, reply)),
+                Effect::Send { frame: Frame::Act(act), .. }
+                    if act.void.is_none()
+                        && self.acts.taken_back.contains(&(group.kernel, act.action.id)) =>
+                {
+                    wrong.push((3, format!("sends the action {}, which was taken back", act.action.id)));
+                }
+                Effect::Run(run) if run.origin != group.kernel => {
+                    for given in &run.action.given {
+                        if !self.was_shown(group, &run.origin, given) {
+                            let what =
+                                format!("{} was taken for given: its origin may not read it", given.key);
+                            wrong.push((7, what));
+                        }
+                    }
+                }
                 Effect::Send { peer, frame: Frame::Outcome(told), .. } => {
                     cover.met(crate::coverage::outcome(&told.outcome));
-                    if matches!(told.outcome, Outcome::Done(_)) && !self.may_act_at(group, peer) {
+                    if told.outcome == Outcome::Failed(journal::WRONG_GIVEN.into()) {
+                        wrong.push((3, format!("the action {} was given another scenario", told.id)));
+                    }
+                    if matches!(told.outcome, Outcome::Done(_)) && !self.may_act_at(group, peer, &told.id) {
                         wrong.push((7, format!("lets {peer:.10} act, which has no right to")));
                     }
                 }
@@ -56,6 +100,12 @@ impl Checker {
             }
         }
         for row in group.commit.iter().flat_map(|commit| &commit.rows) {
+            if row.table == Table::Body
+                && let Some(key) = ObjectKey::from_row(row.key.get(..ObjectKey::ROW_LEN).unwrap_or_default())
+                && row.after.as_ref().is_some_and(|body| journal::entries(body).is_some())
+            {
+                self.journals.insert(key.uuid);
+            }
             if row.table == Table::Body
                 && let Some(ids) = row.after.as_ref().and_then(|body| journal::entries(body))
                 && let Some(twice) = twice(&ids)
@@ -116,7 +166,7 @@ impl Checker {
             // Whether it was accepted, its row says; what was refused may be asked again.
             let row = once_core::actions::request(group.store, &action.id);
             if row.is_ok_and(|row| row.is_some_and(|row| row.hash == hash)) {
-                if action.name == "note" {
+                if !matches!(action.name.as_str(), "no" | "look" | "fly" | "paid") {
                     self.acts.notes.insert(action.id);
                 }
                 self.acts.contents.insert(place, hash);
@@ -132,6 +182,9 @@ impl Checker {
         reply: &Result<Answer, Refusal>,
     ) -> Option<(u8, String)> {
         let (id, hash) = self.acts.asked.remove(&(group.kernel, token))?;
+        if self.acts.cancels.remove(&(group.kernel, token)).is_some() && *reply == Ok(Answer::Accepted) {
+            self.acts.taken_back.insert((group.kernel, id));
+        }
         let first = self.acts.contents.get(&(group.kernel, id)).copied();
         match reply {
             Ok(Answer::Acted { .. } | Answer::Accepted) if first.is_some_and(|first| first != hash) => {
@@ -155,10 +208,25 @@ impl Checker {
         }
     }
 
-    fn may_act_at(&self, group: &Group<'_>, peer: &KernelId) -> bool {
+    /// Whether an origin may use a scenario at a home: it may read it there, or has sent its bytes.
+    fn was_shown(&self, group: &Group<'_>, origin: &KernelId, given: &Given) -> bool {
+        if self.acts.arrived.contains(&(group.kernel, *origin, given.content)) {
+            return true;
+        }
+        self.shadows.get(&group.kernel).is_some_and(|shadow| {
+            super::group::candidates(group, &given.key)
+                .iter()
+                .any(|head| head.from == Some(*origin) || shadow.rights.may_read(origin, head, group.now_ms))
+        })
+    }
+
+    fn may_act_at(&self, group: &Group<'_>, peer: &KernelId, id: &Uuid) -> bool {
+        let object = self.acts.acting.get(&(*peer, *id));
         self.shadows.get(&group.kernel).is_some_and(|shadow| {
             // What it did while it had the right it may be told of later.
-            shadow.rights.may_act(peer, group.now_ms) || shadow.acted.contains(peer)
+            shadow.rights.may_act(peer, group.now_ms)
+                || shadow.acted.contains(peer)
+                || object.is_some_and(|object| shadow.acted_objects.contains(&(*object, *peer)))
         })
     }
 

@@ -1,13 +1,16 @@
 //! What a group should have done, input by input: rights at the moment of effect, replies, admissions.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::ops::ControlFlow;
 
 use once_core::Refusal;
+use once_core::actions;
 use once_core::rights::{Right, Scope};
 use once_core::rows::{self, HeadRow, OutboxRow};
 use once_core::store::Table;
 use once_core::txn;
 use once_core::waist::{Answer, Arrival, Change, Command, ConnId, Effect, Event, Input, Token, Why};
+use once_model::action::Need;
 use once_model::ids::{Hash, KernelId, Line, ObjectKey};
 use once_model::wire::{Code, Frame, Greeting, ShareAnswer, Shared};
 
@@ -86,6 +89,9 @@ impl Checker {
         for input in group.inputs {
             if let Input::Command { command: Command::Share { key, to, .. }, .. } = input {
                 shadow.in_vain.insert((*to, claimed_as(group, key).unwrap_or(*key)));
+            }
+            if let Input::Frame { peer, frame: Frame::Need(need), .. } = input {
+                shadow.in_vain.extend(needed(group, *peer, need).into_iter().map(|key| (*peer, key)));
             }
             if let Input::Frame { peer, frame: Frame::Shared(shared), .. } = input {
                 answered(shadow, peer, &shared.key);
@@ -259,6 +265,10 @@ fn commanded(
             shadow.windows.retain(|(to, _), _| to != peer);
             allowed.removed.insert(*peer);
         }
+        Command::Grant(grant) if grant.object.is_some() => {
+            shadow.acted_objects.extend(grant.object.map(|object| (object, grant.kernel)));
+        }
+        Command::Revoke(grant) if grant.object.is_some() => {}
         Command::Grant(grant) if done => {
             let place = (grant.scope.clone(), grant.right, grant.kernel);
             if grant.right == Right::Act {
@@ -271,6 +281,23 @@ fn commanded(
         }
         _ => {}
     }
+}
+
+/// What an action depends on that waits for its outcome at a peer is shared with that peer.
+fn needed(group: &Group<'_>, peer: KernelId, need: &Need) -> Vec<ObjectKey> {
+    let mut given = Vec::new();
+    let _ = actions::waiting(group.store, &mut |home, _, row| {
+        given.extend(row.action.given.into_iter().filter(|_| home == peer));
+        ControlFlow::Continue(())
+    });
+    // Its outcome may have come in the same group.
+    let rows = group.commit.iter().flat_map(|commit| &commit.rows);
+    for row in rows.filter(|row| row.table == Table::Queue && row.key.starts_with(peer.as_bytes())) {
+        let before = row.before.as_ref().and_then(|row| txn::decode(Table::Queue, row).ok());
+        given.extend(before.into_iter().flat_map(|row: actions::QueueRow| row.action.given));
+    }
+    let asked = given.iter().filter(|given| need.lacks.contains(given)).map(|given| given.key);
+    asked.flat_map(|key| [Some(key), claimed_as(group, &key)]).flatten().collect()
 }
 
 /// A share is no longer under way.
@@ -320,6 +347,9 @@ fn framed(
                     shadow.rights.peers.remove(&peer);
                 }
             }
+        }
+        Frame::Need(need) => {
+            shadow.shares.extend(needed(group, peer, need).into_iter().map(|key| (peer, key)));
         }
         Frame::Share(parcel) => {
             let keys = arrival_keys(&parcel.header.key(), parcel.chain.as_ref());

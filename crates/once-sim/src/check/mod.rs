@@ -15,7 +15,7 @@ use std::fmt;
 
 use bytes::Bytes;
 use once_core::waist::{Command, Effect, Input, Timer, Token};
-use once_model::ids::{Hash, KernelId};
+use once_model::ids::{Hash, KernelId, Uuid};
 use once_model::wire::Parcel;
 
 use crate::disk::{Commit, Disk};
@@ -76,6 +76,8 @@ pub(crate) struct Checker {
     /// The keys of hostile kernels' objects do not converge.
     pub(crate) forked: BTreeSet<once_model::ids::ObjectKey>,
     acts: actions::Acts,
+    /// The UUIDs of all journals that were imported, or born of others.
+    journals: BTreeSet<Uuid>,
     shadows: BTreeMap<KernelId, Shadow>,
     pub(crate) violations: Vec<Violation>,
 }
@@ -109,7 +111,15 @@ impl Checker {
         | Command::Create { scenario } = command
         {
             self.bodies.insert(scenario.hash(), scenario.bytes().clone());
+            if scenario.component() == Some(crate::journal::NAME) {
+                self.journals.insert(scenario.uuid());
+            }
         }
+    }
+
+    /// Whether there ever was a journal of this UUID.
+    pub fn is_journal(&self, uuid: &Uuid) -> bool {
+        self.journals.contains(uuid)
     }
 
     /// Notes what a hostile kernel makes of its own.

@@ -75,6 +75,8 @@ pub(super) struct Shadow {
     pub rights: Rights,
     /// Peers that had the right to act at some time.
     pub acted: BTreeSet<KernelId>,
+    /// Objects of peers that had it at some time, and their homes.
+    pub acted_objects: BTreeSet<(ObjectKey, KernelId)>,
     pub invites: BTreeMap<Hash, InviteShadow>,
     /// What it follows where.
     pub subscriptions: BTreeSet<Debt>,
@@ -124,7 +126,8 @@ pub(super) fn peers_of(rows: &dyn Read) -> BTreeMap<KernelId, PeerShadow> {
 
 pub(super) fn grants_of(rows: &dyn Read) -> Grants {
     let read = |key: &[u8], value: &bytes::Bytes| {
-        let grant = Grant::from_row(key, value).ok()?;
+        // Those of objects are not followed one by one.
+        let grant = Grant::from_row(key, value).ok().filter(|grant| grant.object.is_none())?;
         Some(((grant.scope, grant.right, grant.kernel), grant.expires_ms))
     };
     scan(rows, Table::Grant, read).into_iter().collect()

@@ -44,6 +44,7 @@ pub(super) fn status(kernel: &Kernel) -> Result<Value, Error> {
         owed += once_core::rows::usage(&snapshot, peer)?.owed_rows;
     }
     let identity = once_core::meta::identity(&snapshot)?;
+    let live = shared.components.live.counts();
     let metrics = crate::net::lock(&shared.metrics);
     let spread = |histogram: &Option<hdrhistogram::Histogram<u64>>| {
         histogram.as_ref().map(
@@ -76,6 +77,9 @@ pub(super) fn status(kernel: &Kernel) -> Result<Value, Error> {
         "rows": metrics.rows,
         "step_us": spread(&metrics.step_us),
         "commit_us": spread(&metrics.commit_us),
+        "live": {
+            "objects": live.objects, "bytes": live.bytes, "restored": live.restored, "hibernated": live.hibernated,
+        },
     }))
 }
 

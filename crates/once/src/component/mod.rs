@@ -19,30 +19,40 @@
 
 mod account;
 mod apply;
+mod changes;
 mod context;
 pub(crate) mod coordination;
+mod live;
 mod record;
 mod registry;
 mod shipped;
+mod version;
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
+use apply::Raised;
+use live::Awake;
 use once_core::waist::RunResult;
 use once_model::scenario::Scenario;
+use once_model::wire::Code;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use crate::{Action, Model};
 
 pub use account::{Account, End, Ended, Funds, account};
 pub use context::{Called, Came, Context, EffectError, NotDone};
 pub use coordination::{Plan, PlanError, RunState, Standing, StepStanding, StepState, Told, coordination};
 pub use registry::Activity;
 pub(crate) use registry::Components;
-pub use shipped::{Counter, counter};
+pub use shipped::{Add, Counter, Get, counter};
 
-type Act = Arc<dyn Fn(&Scenario, &str, &Context) -> RunResult + Send + Sync>;
+type Act = Arc<dyn Fn(&mut Awake, Option<&Raised>, &str, &Context) -> RunResult + Send + Sync>;
+type Upcast = Arc<dyn Fn(Value) -> Result<Value, String> + Send + Sync>;
 
 /// A component: see the module's example.
 #[derive(Clone)]
@@ -50,6 +60,8 @@ pub struct Component {
     name: String,
     version: String,
     actions: BTreeMap<String, Act>,
+    /// From which versions older models can be read.
+    upcasts: BTreeMap<String, Upcast>,
 }
 
 impl fmt::Debug for Component {
@@ -73,12 +85,22 @@ pub struct Typed<S> {
 impl Component {
     /// Begins a component whose objects have the state `S`: the model of their scenarios. Fields of a model that `S`
     /// does not know stay as they are.
-    pub fn of<S: Serialize + DeserializeOwned + 'static>(
+    pub fn of<S: Serialize + DeserializeOwned + Send + 'static>(
         name: impl Into<String>,
         version: impl Into<String>,
     ) -> Typed<S> {
-        let component = Self { name: name.into(), version: version.into(), actions: BTreeMap::new() };
+        let component = Self {
+            name: name.into(),
+            version: version.into(),
+            actions: BTreeMap::new(),
+            upcasts: BTreeMap::new(),
+        };
         Typed { component, state: PhantomData }
+    }
+
+    /// Begins a component with its state as a type that knows its name and version: see [`Action`].
+    pub fn model<S: Model>() -> Typed<S> {
+        Self::of(S::COMPONENT, S::VERSION)
     }
 
     /// What its objects name as their component.
@@ -93,18 +115,65 @@ impl Component {
         &self.version
     }
 
+    /// Runs an action; nothing if it understands no such action.
     pub(crate) fn run(
         &self,
-        scenario: &Scenario,
+        object: &mut Awake,
         action: &str,
         arguments: &str,
         context: &Context,
     ) -> Option<RunResult> {
-        self.actions.get(action).map(|act| act(scenario, arguments, context))
+        let act = self.actions.get(action)?;
+        Some(match self.raised(&object.scenario) {
+            Ok(raised) => act(object, raised.as_ref(), arguments, context),
+            Err(None) => RunResult::Refused(Code::NoComponent),
+            Err(Some(why)) => apply::failed(&why),
+        })
+    }
+
+    /// The model as this version reads it, if an older version wrote it. A newer one is not touched: it may mean what
+    /// this version does not know.
+    fn raised(&self, scenario: &Scenario) -> Result<Option<Raised>, Option<String>> {
+        let Some(version) = scenario.version().filter(|version| *version != self.version) else {
+            return Ok(None);
+        };
+        let Some(upcast) = self.upcasts.get(version) else {
+            let older = version::is_older(version, &self.version);
+            return if older { Ok(None) } else { Err(None) };
+        };
+        let was: Value = serde_json::from_str(scenario.editable()).map_err(|_| None)?;
+        match upcast(was.clone()) {
+            Ok(is) => Ok(Some(Raised { was, is, version: self.version.clone() })),
+            Err(why) => Err(Some(format!("its state is of version {version}: {why}"))),
+        }
     }
 }
 
-impl<S: Serialize + DeserializeOwned + 'static> Typed<S> {
+impl<S: Serialize + DeserializeOwned + Send + 'static> Typed<S> {
+    /// Teaches it to read what an older version wrote: the model as that version had it, in; the model as this version
+    /// has it, out. Fields that it does not know it leaves as they are. The first action that changes the object writes
+    /// it in this version.
+    ///
+    /// ```
+    /// # use once::Component;
+    /// # use serde::{Deserialize, Serialize};
+    /// # #[derive(Serialize, Deserialize)]
+    /// # struct Lamp { level: u8 }
+    /// Component::of::<Lamp>("Lamp", "2.0").upcast("1.0", |mut model| {
+    ///     let on = model["on"].as_bool().ok_or("no `on`")?;
+    ///     model["level"] = if on { 100 } else { 0 }.into();
+    ///     Ok(model)
+    /// });
+    /// ```
+    pub fn upcast(
+        mut self,
+        from: impl Into<String>,
+        upcast: impl Fn(Value) -> Result<Value, String> + Send + Sync + 'static,
+    ) -> Self {
+        self.component.upcasts.insert(from.into(), Arc::new(upcast));
+        self
+    }
+
     /// Teaches it an action. Arguments that are no `A` are a failure, and so is an error: the state is then as before.
     /// It must depend on nothing but what it is given.
     pub fn action<A, T, F>(
@@ -117,13 +186,18 @@ impl<S: Serialize + DeserializeOwned + 'static> Typed<S> {
         T: Serialize,
         F: Serialize,
     {
-        let run = move |scenario: &Scenario, arguments: &str, context: &Context| {
-            apply::apply(scenario, arguments, context, |state: &mut S, arguments: A| {
+        let run = move |object: &mut Awake, raised: Option<&Raised>, arguments: &str, context: &Context| {
+            apply::apply(object, raised, arguments, context, |state: &mut S, arguments: A| {
                 act(state, arguments, context)
             })
         };
         self.component.actions.insert(name.into(), Arc::new(run));
         self
+    }
+
+    /// Teaches it an action that is a type.
+    pub fn on<A: Action<S>>(self) -> Self {
+        self.action(A::NAME, |state: &mut S, action: A, context: &Context| action.act(state, context))
     }
 
     /// Teaches it an action that only its own effects take: it is told what came of them. Whoever else asks for it
@@ -138,11 +212,11 @@ impl<S: Serialize + DeserializeOwned + 'static> Typed<S> {
         T: Serialize,
         F: Serialize,
     {
-        let run = move |scenario: &Scenario, arguments: &str, context: &Context| {
+        let run = move |object: &mut Awake, raised: Option<&Raised>, arguments: &str, context: &Context| {
             if context.answers.is_none() {
                 return apply::failed(&"only this object's own effects may ask for that");
             }
-            apply::apply(scenario, arguments, context, |state: &mut S, came: Came<W>| {
+            apply::apply(object, raised, arguments, context, |state: &mut S, came: Came<W>| {
                 act(state, came, context)
             })
         };

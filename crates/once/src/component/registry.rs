@@ -6,6 +6,7 @@ use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use once_core::waist::{Run, RunResult, Runner, Work};
@@ -16,6 +17,7 @@ use once_model::wire::Code;
 use serde_json::Value;
 
 use super::apply::failed;
+use super::live::{Awake, Live};
 use super::{Component, Context, account, coordination, counter, record};
 
 /// A scenario larger than this is not read on the engine's thread, in bytes: a step takes less than a millisecond.
@@ -38,11 +40,12 @@ pub struct Activity {
 pub(crate) type Worker =
     Arc<dyn Fn(Activity) -> Pin<Box<dyn Future<Output = Result<Value, Value>> + Send>> + Send + Sync>;
 
-/// What a kernel can run.
+/// What a kernel can run, and what of it is awake.
 #[derive(Clone)]
 pub(crate) struct Components {
     known: BTreeMap<String, Component>,
     workers: BTreeMap<String, Worker>,
+    pub live: Arc<Live>,
 }
 
 impl fmt::Debug for Components {
@@ -53,7 +56,7 @@ impl fmt::Debug for Components {
 
 impl Default for Components {
     fn default() -> Self {
-        let mut components = Self { known: BTreeMap::new(), workers: BTreeMap::new() };
+        let mut components = Self { known: BTreeMap::new(), workers: BTreeMap::new(), live: Arc::default() };
         components.add(account());
         components.add(counter());
         components.add(coordination());
@@ -65,6 +68,11 @@ impl Components {
     /// Adds one, or takes the place of another of that name.
     pub fn add(&mut self, component: Component) {
         self.known.insert(component.name().to_owned(), component);
+    }
+
+    /// How much memory awake objects may take up, and how long they stay awake.
+    pub fn stay_awake(&mut self, max_bytes: usize, idle: Duration) {
+        self.live = Arc::new(Live::new(max_bytes, idle));
     }
 
     /// Adds someone who does work outside.
@@ -92,19 +100,34 @@ impl Components {
     }
 
     fn run_inner(&self, run: &Run) -> RunResult {
-        let Ok(scenario) = Scenario::parse(run.body.clone()) else {
-            return RunResult::Refused(Code::Invalid);
-        };
         let Ok(arguments) = std::str::from_utf8(&run.action.arguments) else {
             return RunResult::Refused(Code::Invalid);
         };
+        let (mut object, woken) = match self.live.take(&run.key, &run.header.content) {
+            Some(awake) => (awake, false),
+            None => match Scenario::parse(run.body.clone()) {
+                Ok(scenario) => (Awake { scenario, state: None }, true),
+                Err(_) => return RunResult::Refused(Code::Invalid),
+            },
+        };
         let context = Context::new(run);
-        match self.known.get(&run.header.component) {
+        let result = match self.known.get(&run.header.component) {
             Some(component) => component
-                .run(&scenario, &run.action.name, arguments, &context)
+                .run(&mut object, &run.action.name, arguments, &context)
                 .unwrap_or(RunResult::Refused(Code::NoComponent)),
-            None => record::run(&scenario, &run.action.name, arguments),
+            None => record::run(&object.scenario, &run.action.name, arguments),
+        };
+        if let RunResult::Done { state: Some(new), .. } = &result {
+            // Its hash is taken once, for the engine and for the next action.
+            let _ = new.hash();
+            object.scenario = new.clone();
         }
+        if context.is_to_rest() {
+            self.live.rest();
+        } else {
+            self.live.keep(run.key, object, woken);
+        }
+        result
     }
 }
 

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Component, Context};
+use crate::{Action, Model};
 
 /// The state of a counter.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -12,20 +13,45 @@ pub struct Counter {
     pub count: i64,
 }
 
-#[derive(Deserialize)]
-struct Add {
-    by: i64,
+impl Model for Counter {
+    const COMPONENT: &str = "Counter";
+    const VERSION: &str = "1.0";
+}
+
+/// Adds to a counter, and returns the new count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Add {
+    /// How much.
+    pub by: i64,
+}
+
+impl Action<Counter> for Add {
+    const NAME: &str = "add";
+    type Outcome = i64;
+    type Failure = String;
+
+    fn act(self, counter: &mut Counter, _: &Context) -> Result<i64, String> {
+        counter.count = counter.count.checked_add(self.by).ok_or("the count would be too large")?;
+        Ok(counter.count)
+    }
+}
+
+/// Returns the count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Get;
+
+impl Action<Counter> for Get {
+    const NAME: &str = "get";
+    type Outcome = i64;
+    type Failure = String;
+
+    fn act(self, counter: &mut Counter, _: &Context) -> Result<i64, String> {
+        Ok(counter.count)
+    }
 }
 
 /// Counts: `add {"by": n}` returns the new count, `get` the count.
 #[must_use]
 pub fn counter() -> Component {
-    Component::of::<Counter>("Counter", "1.0")
-        .action("add", |counter: &mut Counter, add: Add, _: &Context| {
-            let count = counter.count.checked_add(add.by).ok_or("the count would be too large")?;
-            counter.count = count;
-            Ok::<_, &str>(count)
-        })
-        .action("get", |counter: &mut Counter, (): (), _: &Context| Ok::<_, ()>(counter.count))
-        .into()
+    Component::model::<Counter>().on::<Add>().on::<Get>().into()
 }

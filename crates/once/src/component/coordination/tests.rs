@@ -5,6 +5,7 @@ use once_model::ids::Uuid;
 use once_model::scenario::Scenario;
 use serde_json::{Value, json};
 
+use super::super::live::Awake;
 use super::super::{Component, Context};
 use super::{RunState, Standing, StepState, coordination};
 
@@ -30,7 +31,8 @@ impl Story {
         let mut context = Context::sample(answers);
         context.id = Uuid::from_u128(self.asked.len() as u128);
         let first = context.next_id();
-        match self.component.run(&self.scenario, action, arguments, &context).unwrap() {
+        let mut object = Awake { scenario: self.scenario.clone(), state: None };
+        match self.component.run(&mut object, action, arguments, &context).unwrap() {
             RunResult::Done { state, result, consequences } => {
                 self.scenario = state.unwrap_or_else(|| self.scenario.clone());
                 for (at, consequence) in consequences.into_iter().enumerate() {

@@ -1,0 +1,94 @@
+//! What hostile kernels say about actions: in the name of objects that are not theirs, out of order, as answers to what
+//! nobody asked.
+
+use once_model::action::{Act, ActOutcome, Action, Given, Missing, Need, Outcome};
+use once_model::ids::{ObjectKey, Uuid};
+use once_model::wire::{Code, Frame};
+
+use crate::puppet::Puppet;
+use crate::rng::Rng;
+
+/// What is known in the world, and a hostile kernel may have heard of.
+#[derive(Debug, Default)]
+pub(crate) struct Gossip {
+    /// Journals, as they were called at first.
+    pub journals: Vec<ObjectKey>,
+    /// Journals that were given a right somewhere.
+    pub trusted: Vec<ObjectKey>,
+    /// Ids of actions.
+    pub ids: Vec<Uuid>,
+    /// Scenarios.
+    pub scenarios: Vec<Given>,
+}
+
+impl Puppet {
+    /// Something about actions that is not true, or not allowed.
+    pub fn says_of_actions(&mut self, gossip: &Gossip, rng: &mut Rng) -> Option<Frame> {
+        let key = rng.pick(&gossip.journals).copied()?;
+        let id = match rng.pick(&gossip.ids) {
+            Some(id) if rng.one_in(4) => *id,
+            _ => Uuid::from_bytes(rng.bytes()),
+        };
+        let code = if rng.one_in(2) { Code::Cancelled } else { Code::NotHome };
+        Some(match rng.up_to(10) {
+            0 => Frame::Outcome(ActOutcome {
+                key,
+                sequence: rng.up_to(4),
+                id,
+                outcome: if rng.one_in(2) { Outcome::Done("666".into()) } else { Outcome::Refused(code) },
+                after: None,
+                commit: Some(rng.next()),
+            }),
+            1 => Frame::Missing(Missing { key, from: if rng.one_in(2) { 1 } else { rng.next() } }),
+            2 => Frame::Need(Need {
+                key,
+                sequence: rng.up_to(4),
+                lacks: gossip.scenarios.iter().copied().take(9).collect(),
+            }),
+            _ => {
+                let sequence = self.sequence(key, rng);
+                let action = self.action(id, gossip, rng);
+                Frame::Act(Act {
+                    key,
+                    sequence,
+                    floor: if rng.one_in(4) { rng.next() } else { 0 },
+                    action,
+                    remaining_ms: rng.one_in(3).then(|| rng.up_to(3000)),
+                    commit: Some(rng.next()),
+                    void: rng.one_in(8).then_some(code),
+                })
+            }
+        })
+    }
+
+    /// Mostly the next of a lane; else one that was, or that is far away.
+    fn sequence(&mut self, key: ObjectKey, rng: &mut Rng) -> u64 {
+        let last = self.lanes.entry(key).or_default();
+        match rng.up_to(8) {
+            0 => rng.next(),
+            1 => u64::MAX,
+            2 => rng.up_to(*last + 1),
+            _ => {
+                *last += 1;
+                *last
+            }
+        }
+    }
+
+    fn action(&self, id: Uuid, gossip: &Gossip, rng: &mut Rng) -> Action {
+        let acting = match rng.up_to(3) {
+            0 => rng.pick(&gossip.journals),
+            1 => rng.pick(&gossip.trusted),
+            _ => None,
+        };
+        let mut given: Vec<Given> = rng.pick(&gossip.scenarios).copied().into_iter().collect();
+        if rng.one_in(2) {
+            given.clear();
+        }
+        let name = ["note", "look", "paid", "rang"][rng.index(4)];
+        let arguments = if rng.one_in(9) { "[[[[".into() } else { "{\"status\":\"refused\"}".into() };
+        // That it tells what came of an effect, only the object's own kernel may say.
+        let answers = rng.one_in(3).then(|| Uuid::from_bytes(rng.bytes()));
+        Action { id, name: name.into(), arguments, given, acting: acting.copied(), answers }
+    }
+}

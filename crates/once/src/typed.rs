@@ -1,0 +1,301 @@
+//! Typed objects: the state, the actions, their outcomes and their failures as types, on both sides.
+
+use std::fmt;
+use std::future::{Future, IntoFuture};
+use std::marker::PhantomData;
+use std::pin::Pin;
+use std::time::Duration;
+
+use once_core::waist::Command;
+use once_model::action::{Given, Outcome};
+use once_model::ids::{KernelId, ObjectKey, Uuid};
+use once_model::ior::Ior;
+use once_model::scenario::Scenario;
+use serde::de::DeserializeOwned;
+use serde::{Serialize, Serializer};
+
+use crate::acting::{Act, refused};
+use crate::{Context, Error, Kernel, datadir};
+
+/// The state of a component's objects: the model of their scenarios.
+pub trait Model: Serialize + DeserializeOwned + Send + 'static {
+    /// What its objects name as their component.
+    const COMPONENT: &'static str;
+    /// The version that it writes.
+    const VERSION: &'static str;
+}
+
+/// An action on objects with the state `S`: its arguments are the fields of the type.
+///
+/// ```
+/// use once::{Action, Component, Context, Model};
+/// use serde::{Deserialize, Serialize};
+///
+/// #[derive(Serialize, Deserialize)]
+/// struct Lamp {
+///     on: bool,
+/// }
+///
+/// impl Model for Lamp {
+///     const COMPONENT: &str = "Lamp";
+///     const VERSION: &str = "1.0";
+/// }
+///
+/// #[derive(Serialize, Deserialize)]
+/// struct Switch {
+///     on: bool,
+/// }
+///
+/// impl Action<Lamp> for Switch {
+///     const NAME: &str = "switch";
+///     type Outcome = bool;
+///     type Failure = String;
+///
+///     fn act(self, lamp: &mut Lamp, _: &Context) -> Result<bool, String> {
+///         Ok(std::mem::replace(&mut lamp.on, self.on))
+///     }
+/// }
+///
+/// let lamp = Component::model::<Lamp>().on::<Switch>();
+/// assert_eq!(lamp.name(), "Lamp");
+/// ```
+pub trait Action<S>: Serialize + DeserializeOwned + Send + 'static {
+    /// What it is called.
+    const NAME: &'static str;
+    /// What it returns when it is done.
+    type Outcome: Serialize + DeserializeOwned + Send;
+    /// What it says when it says no.
+    type Failure: Serialize + DeserializeOwned + Send;
+
+    /// Does it. Must depend on nothing but what it is given: a run that is lost is run again.
+    ///
+    /// # Errors
+    /// When it says no: the state is as before then, and nothing follows from it.
+    fn act(self, state: &mut S, context: &Context) -> Result<Self::Outcome, Self::Failure>;
+}
+
+/// Why an action was not done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ActError<F> {
+    /// The object said no. Nothing has changed.
+    Failed(F),
+    /// It never ran and never will; or it was not even accepted here.
+    Refused(Error),
+    /// Nobody knows yet: ask again with [`Kernel::outcome`], or with the same id.
+    Unknown(Uuid),
+}
+
+impl<F: fmt::Debug> fmt::Display for ActError<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Failed(why) => write!(f, "the object said no: {why:?}"),
+            Self::Refused(error) => error.fmt(f),
+            Self::Unknown(id) => write!(f, "the action {id} has no outcome yet"),
+        }
+    }
+}
+
+impl<F: fmt::Debug> std::error::Error for ActError<F> {}
+
+/// An object with the state `S`, on whatever kernel. Cheap to clone; serializes as its IOR.
+pub struct ObjectRef<S> {
+    kernel: Kernel,
+    key: ObjectKey,
+    home: Option<KernelId>,
+    ior: Ior,
+    state: PhantomData<fn(S)>,
+}
+
+impl<S> Clone for ObjectRef<S> {
+    fn clone(&self) -> Self {
+        let (kernel, ior) = (self.kernel.clone(), self.ior.clone());
+        Self { kernel, key: self.key, home: self.home, ior, state: PhantomData }
+    }
+}
+
+impl<S> fmt::Debug for ObjectRef<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("ObjectRef").field(&self.ior.as_str()).finish()
+    }
+}
+
+impl<S> Serialize for ObjectRef<S> {
+    fn serialize<T: Serializer>(&self, serializer: T) -> Result<T::Ok, T::Error> {
+        serializer.serialize_str(self.ior.as_str())
+    }
+}
+
+impl Kernel {
+    /// Makes a new object of a component, with its home here.
+    ///
+    /// # Errors
+    /// When the state is no JSON object within the limits, or the disk is nearly full.
+    pub async fn create_object<S: Model>(&self, state: S) -> Result<ObjectRef<S>, Error> {
+        let model = serde_json::to_string(&state).map_err(|e| Error::usage(format!("the state: {e}")))?;
+        let uuid = datadir::random_uuid();
+        let scenario = Scenario::compose(uuid, S::COMPONENT, S::VERSION, self.name(), &model)?;
+        let (object, _) = self.create(scenario).await?;
+        self.object(&object.ior(&self.addresses()))
+    }
+
+    /// An object that an IOR names, here or elsewhere. That it is there, and of that component, its home will say.
+    ///
+    /// # Errors
+    /// When the IOR does not say which object is meant.
+    pub fn object<S: Model>(&self, ior: &Ior) -> Result<ObjectRef<S>, Error> {
+        let (Some(uuid), Some(line)) = (ior.uuid(), ior.line()) else {
+            return Err(Error::usage(format!("{ior} does not say which object is meant"))
+                .with_hint("an IOR with its lineage does, as `once show` prints it at the object's home"));
+        };
+        let (kernel, key) = (self.clone(), ObjectKey { uuid, line });
+        Ok(ObjectRef { kernel, key, home: ior.home(), ior: ior.clone(), state: PhantomData })
+    }
+}
+
+impl<S: Model> ObjectRef<S> {
+    /// Its reference.
+    #[must_use]
+    pub fn ior(&self) -> &Ior {
+        &self.ior
+    }
+
+    /// Its identity.
+    #[must_use]
+    pub fn key(&self) -> ObjectKey {
+        self.key
+    }
+
+    /// Does something to it, once. Awaiting it returns the outcome.
+    pub fn act<A: Action<S>>(&self, action: A) -> TypedAct<S, A> {
+        let arguments = serde_json::to_vec(&action).map_err(|e| Error::usage(format!("the arguments: {e}")));
+        let act = arguments.map(|json| self.kernel.act_on(self.key, self.home, A::NAME, json));
+        TypedAct { kernel: self.kernel.clone(), act, types: PhantomData }
+    }
+
+    /// Its state as it is known on this kernel.
+    ///
+    /// # Errors
+    /// When it is not here, or not of this component.
+    pub fn state(&self) -> Result<S, Error> {
+        let body = self
+            .kernel
+            .scenario(self.key)?
+            .ok_or_else(|| Error::not_found(format!("object {} is not on this kernel", self.key)))?;
+        let scenario = Scenario::parse(body)?;
+        serde_json::from_str(scenario.editable())
+            .map_err(|e| Error::invalid(format!("object {} is no {}: {e}", self.key, S::COMPONENT)))
+    }
+}
+
+type Types<S, A> = PhantomData<fn(S, A)>;
+
+/// A typed action that is being put together.
+#[must_use]
+pub struct TypedAct<S, A> {
+    kernel: Kernel,
+    act: Result<Act, Error>,
+    types: Types<S, A>,
+}
+
+impl<S: Model, A: Action<S>> TypedAct<S, A> {
+    fn with(mut self, change: impl FnOnce(Act) -> Act) -> Self {
+        self.act = self.act.map(change);
+        self
+    }
+
+    /// With this id (UUIDv7): asking again with it is the same action.
+    pub fn id(self, id: Uuid) -> Self {
+        self.with(|act| act.id(id))
+    }
+
+    /// It is not wanted after this time.
+    pub fn deadline(self, after: Duration) -> Self {
+        self.with(|act| act.deadline(after))
+    }
+
+    /// It depends on this scenario.
+    pub fn given(self, given: Given) -> Self {
+        self.with(|act| act.given(given))
+    }
+
+    /// Returns when it is durable here: it will have an outcome, whatever happens meanwhile.
+    ///
+    /// # Errors
+    /// When it is not accepted.
+    pub async fn send(self) -> Result<Sent<S, A>, Error> {
+        let id = self.act?.send().await?;
+        Ok(Sent { kernel: self.kernel, id, types: PhantomData })
+    }
+}
+
+impl<S: Model, A: Action<S>> IntoFuture for TypedAct<S, A> {
+    type Output = Result<A::Outcome, ActError<A::Failure>>;
+    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        let act = self.act;
+        Box::pin(async move {
+            let (id, answer) = act.map_err(ActError::Refused)?.answer().await.map_err(ActError::Refused)?;
+            typed::<S, A>(id, answer)
+        })
+    }
+}
+
+/// An action that is durable here.
+pub struct Sent<S, A> {
+    kernel: Kernel,
+    id: Uuid,
+    types: Types<S, A>,
+}
+
+impl<S: Model, A: Action<S>> Sent<S, A> {
+    /// Its id.
+    #[must_use]
+    pub fn id(&self) -> Uuid {
+        self.id
+    }
+
+    /// Waits for its outcome, however long that takes.
+    ///
+    /// # Errors
+    /// When it was not done.
+    pub async fn outcome(&self) -> Result<A::Outcome, ActError<A::Failure>> {
+        let mut events = self.kernel.events();
+        loop {
+            match self.kernel.outcome_of(self.id).map_err(ActError::Refused)? {
+                Some(outcome) => return typed::<S, A>(self.id, Some(outcome)),
+                None => drop(events.next().await.ok_or(ActError::Unknown(self.id))?),
+            }
+        }
+    }
+
+    /// Takes it back, if it has not run.
+    ///
+    /// # Errors
+    /// When this kernel is stopping.
+    pub async fn cancel(&self) -> Result<(), Error> {
+        self.kernel.command(Command::Cancel { id: self.id, wait: false }).await.map(drop)
+    }
+}
+
+fn typed<S: Model, A: Action<S>>(
+    id: Uuid,
+    outcome: Option<Outcome>,
+) -> Result<A::Outcome, ActError<A::Failure>> {
+    let not_typed = |error: serde_json::Error| {
+        ActError::Refused(Error::invalid(format!("the outcome of {id} is of another type: {error}")))
+    };
+    match outcome {
+        None => Err(ActError::Unknown(id)),
+        Some(Outcome::Done(result)) => serde_json::from_slice(&result).map_err(not_typed),
+        Some(Outcome::Failed(reason)) => {
+            let plain = || Error::failed(format!("the object said no: {}", String::from_utf8_lossy(&reason)));
+            match serde_json::from_slice(&reason) {
+                Ok(failure) => Err(ActError::Failed(failure)),
+                Err(_) => Err(ActError::Refused(plain())),
+            }
+        }
+        Some(Outcome::Refused(code)) => Err(ActError::Refused(refused(code))),
+    }
+}
