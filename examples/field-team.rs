@@ -5,8 +5,8 @@
 use std::path::Path;
 use std::time::Duration;
 
-use once::model::{ids::Uuid, scenario::Scenario};
-use once::{InitOptions, Kernel, Object, Plan};
+use once::component::{Account, Counter, Get, Withdraw};
+use once::{InitOptions, Kernel, Plan};
 use serde_json::json;
 
 /// Runs it.
@@ -23,29 +23,31 @@ pub async fn main() -> Result<(), Box<dyn std::error::Error>> {
     field.join(&depot.invite().await?).await?;
 
     // The depot counts its pumps, the field team its jobs. The office acts on both, the team on the pumps.
-    let pumps = object(&depot, 1, "Account", &json!({ "balance": 5 })).await?;
-    let jobs = object(&field, 2, "Counter", &json!({})).await?;
+    let pumps = depot.create_object(Account::with(5)).await?;
     depot.grant_act(pumps.key(), office.id()).await?;
     depot.grant_act(pumps.key(), field.id()).await?;
-    field.grant_act(jobs.key(), office.id()).await?;
+    let jobs = {
+        // A handle holds on to its kernel's port, and this kernel is going to stop.
+        let jobs = field.create_object(Counter::default()).await?;
+        field.grant_act(jobs.key(), office.id()).await?;
+        jobs.ior().clone()
+    };
 
     // The team drives off: its kernel runs on, without a network.
     field.stop().await?;
     let field = Kernel::builder(at("field")).offline().start().await?;
 
     // What it takes from the depot is accepted here and now. It happens when the depot can be reached.
-    let two = json!({ "amount": 2 }).to_string();
-    let taken = field.act(&pumps.ior(&[]), "withdraw", two)?.send().await?;
-    assert!(field.outcome(taken)?.is_none());
+    let taken = field.object::<Account>(pumps.ior())?.act(Withdraw { amount: 2 }).send().await?.id();
     println!("field: two pumps are taken from the depot, as soon as it hears of that");
 
     // Meanwhile the office plans a job: a pump is set aside, then the team gets the job. Should the team not want it,
     // the pump is free again; as long as nobody knows, it stays set aside.
     let plan = json!({ "mode": "sequence", "steps": [
-        { "name": "pump", "ior": pumps.ior(&[]), "action": "reserve", "arguments": { "id": "job 7", "amount": 1 },
+        { "name": "pump", "ior": pumps.ior(), "action": "reserve", "arguments": { "id": "job 7", "amount": 1 },
           "compensation": { "action": "cancel", "arguments": { "id": "job 7" } } },
-        { "name": "job", "ior": jobs.ior(&[]), "action": "add", "arguments": { "by": 1 } },
-        { "name": "load", "ior": pumps.ior(&[]), "action": "confirm", "arguments": { "id": "job 7" } },
+        { "name": "job", "ior": jobs, "action": "add", "arguments": { "by": 1 } },
+        { "name": "load", "ior": pumps.ior(), "action": "confirm", "arguments": { "id": "job 7" } },
     ] });
     let plan = Plan::parse(plan.to_string())?;
     let planned = office.coordinate(plan.clone()).start().await?;
@@ -65,23 +67,12 @@ pub async fn main() -> Result<(), Box<dyn std::error::Error>> {
     while field.outcome(taken)?.is_none() {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
-    let left = depot.act(&pumps.ior(&[]), "get", "null")?.await?;
-    println!("depot: {}", String::from_utf8_lossy(&left.result));
-    assert_eq!(left.result, r#"{"balance":2,"available":2}"#);
+    let left = pumps.act(Get).await?;
+    println!("depot: {} pumps are left", left.available);
+    assert_eq!((left.balance, left.available), (2, 2));
 
     tokio::try_join!(office.stop(), depot.stop(), field.stop())?;
     Ok(())
-}
-
-async fn object(
-    kernel: &Kernel,
-    n: u128,
-    component: &str,
-    model: &serde_json::Value,
-) -> Result<Object, Box<dyn std::error::Error>> {
-    let scenario =
-        Scenario::compose(Uuid::from_u128(n), component, "1.0", kernel.name(), &model.to_string())?;
-    Ok(kernel.create(scenario).await?.0)
 }
 
 async fn kernel(data: &Path, name: &str) -> Result<Kernel, once::Error> {

@@ -2,8 +2,8 @@
 //!
 //! `cargo run -p once --example transfer`
 
-use once::model::{ids::Uuid, scenario::Scenario};
-use once::{Coordinated, InitOptions, Ior, Kernel, Object, Plan, RunState};
+use once::component::{Account, Counter};
+use once::{Coordinated, InitOptions, Ior, Kernel, Plan, RunState};
 use serde_json::json;
 
 /// Runs it.
@@ -12,27 +12,27 @@ pub async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let folder = tempfile::tempdir()?;
     let (alice, bob) = (kernel(folder.path(), "alice").await?, kernel(folder.path(), "bob").await?);
     bob.join(&alice.invite().await?).await?;
-    let mine = account(&alice, 1, 100).await?;
-    let theirs = account(&bob, 2, 20).await?;
+    let mine = alice.create_object(Account::with(100)).await?;
+    let theirs = bob.create_object(Account::with(20)).await?;
     // Bob lets alice's kernel act on this one object.
     bob.grant_act(theirs.key(), alice.id()).await?;
 
     // A saga: if the second step is known to have failed, the first is undone.
-    let done = alice.coordinate(transfer(&mine.ior(&[]), &theirs.ior(&[]), 30)?).await?;
+    let done = alice.coordinate(transfer(mine.ior(), theirs.ior(), 30)?).await?;
     show(&done);
     assert!(done.is_done());
-    println!("alice has {}, bob has {}", balance(&alice, &mine).await?, balance(&bob, &theirs).await?);
+    println!("alice has {}, bob has {}", mine.state()?.balance, theirs.state()?.balance);
 
-    // Bob's account understands no such thing, so alice gets back what was taken.
-    let note = bob.create(Scenario::compose(Uuid::from_u128(3), "Counter", "1.0", "bob", "{}")?).await?.0;
-    bob.grant_act(note.key(), alice.id()).await?;
-    let undone = alice.coordinate(transfer(&mine.ior(&[]), &note.ior(&[]), 30)?).await?;
+    // A counter understands no such thing, so alice gets back what was taken.
+    let other = bob.create_object(Counter::default()).await?;
+    bob.grant_act(other.key(), alice.id()).await?;
+    let undone = alice.coordinate(transfer(mine.ior(), other.ior(), 30)?).await?;
     show(&undone);
     assert_eq!(undone.standing.state, RunState::Compensated);
-    println!("alice has {}, bob has {}", balance(&alice, &mine).await?, balance(&bob, &theirs).await?);
+    println!("alice has {}, bob has {}", mine.state()?.balance, theirs.state()?.balance);
 
     // In a saga others see what is done so far. Here nothing is taken before all else is done: it is set aside first.
-    let (from, to) = (mine.ior(&[]), theirs.ior(&[]));
+    let (from, to) = (mine.ior(), theirs.ior());
     let reserved = Plan::parse(
         json!({ "mode": "sequence", "steps": [
             { "name": "reserve", "ior": from, "action": "reserve", "arguments": { "id": "rent", "amount": 50 },
@@ -45,7 +45,7 @@ pub async fn main() -> Result<(), Box<dyn std::error::Error>> {
     )?;
     let done = alice.coordinate(reserved).await?;
     show(&done);
-    let (alices, bobs) = (balance(&alice, &mine).await?, balance(&bob, &theirs).await?);
+    let (alices, bobs) = (mine.state()?.balance, theirs.state()?.balance);
     println!("alice has {alices}, bob has {bobs}");
     assert_eq!((alices, bobs), (20, 100));
 
@@ -68,18 +68,6 @@ fn show(ended: &Coordinated) {
     let steps: Vec<_> =
         ended.standing.steps.iter().map(|step| format!("{} {}", step.name, step.state.word())).collect();
     println!("{}: {}", ended.standing.state.word(), steps.join(", "));
-}
-
-async fn account(kernel: &Kernel, n: u128, balance: u64) -> Result<Object, Box<dyn std::error::Error>> {
-    let model = json!({ "balance": balance }).to_string();
-    let scenario = Scenario::compose(Uuid::from_u128(n), "Account", "1.0", kernel.name(), &model)?;
-    Ok(kernel.create(scenario).await?.0)
-}
-
-async fn balance(kernel: &Kernel, account: &Object) -> Result<u64, Box<dyn std::error::Error>> {
-    let funds = kernel.act(&account.ior(&[]), "get", "null")?.await?;
-    let funds: once::component::Funds = serde_json::from_slice(&funds.result)?;
-    Ok(funds.balance)
 }
 
 async fn kernel(folder: &std::path::Path, name: &str) -> Result<Kernel, once::Error> {
