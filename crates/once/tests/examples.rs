@@ -1,7 +1,5 @@
 //! The examples run, and what they say is true: each checks itself.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-
 #[path = "../../../examples/field-team.rs"]
 mod field_team;
 #[path = "../../../examples/transfer.rs"]
