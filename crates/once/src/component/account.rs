@@ -13,7 +13,8 @@ use std::collections::BTreeMap;
 use once_model::limits::{ACCOUNT_ENDED_MAX, ACCOUNT_ID_MAX_BYTES, ACCOUNT_RESERVED_MAX};
 use serde::{Deserialize, Serialize};
 
-use super::{Component, Context};
+use super::{Component, Context, Get};
+use crate::{Action, Model};
 
 /// The state of an account, in minor units: cents.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -57,23 +58,79 @@ pub struct Funds {
     pub available: u64,
 }
 
-#[derive(Deserialize)]
-struct Of {
-    amount: u64,
+impl Model for Account {
+    const COMPONENT: &str = "Account";
+    const VERSION: &str = "1.0";
 }
 
-#[derive(Deserialize)]
-struct For {
-    id: String,
-    amount: u64,
+/// Puts an amount in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Deposit {
+    /// How much.
+    pub amount: u64,
 }
 
-#[derive(Deserialize)]
-struct Named {
-    id: String,
+/// Takes an amount out, if that much is available.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Withdraw {
+    /// How much.
+    pub amount: u64,
+}
+
+/// Sets an amount aside, if that much is available. The same again is the same.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reserve {
+    /// Under which id: used once.
+    pub id: String,
+    /// How much.
+    pub amount: u64,
+}
+
+/// Takes out what is set aside. Again is the same.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Confirm {
+    /// Under which id.
+    pub id: String,
+}
+
+/// Lets go what is set aside, or what may still come to be. Again is the same.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cancel {
+    /// Under which id.
+    pub id: String,
+}
+
+/// The actions all return what the account has then.
+macro_rules! actions {
+    ($($action:ident is $name:literal: |$this:ident, $account:ident| $act:expr;)*) => {$(
+        impl Action<Account> for $action {
+            const NAME: &str = $name;
+            type Outcome = Funds;
+            type Failure = String;
+
+            fn act($this, $account: &mut Account, _: &Context) -> Result<Funds, String> {
+                $act
+            }
+        }
+    )*};
+}
+
+actions! {
+    Deposit is "deposit": |self, account| account.deposit(self.amount);
+    Withdraw is "withdraw": |self, account| account.withdraw(self.amount);
+    Reserve is "reserve": |self, account| account.reserve(self.id, self.amount);
+    Confirm is "confirm": |self, account| account.confirm(self.id);
+    Cancel is "cancel": |self, account| account.cancel(self.id);
+    Get is "get": |self, account| Ok(account.funds());
 }
 
 impl Account {
+    /// An account that has so much.
+    #[must_use]
+    pub fn with(balance: u64) -> Self {
+        Self { balance, ..Self::default() }
+    }
+
     fn funds(&self) -> Funds {
         // More is never set aside than there is.
         let reserved = self.reserved.values().fold(0_u64, |sum, amount| sum.saturating_add(*amount));
@@ -175,13 +232,13 @@ fn some(amount: u64) -> Result<(), String> {
 /// `confirm {"id": text}`, `cancel {"id": text}`, `get`. Each returns [`Funds`].
 #[must_use]
 pub fn account() -> Component {
-    Component::of::<Account>("Account", "1.0")
-        .action("deposit", |account: &mut Account, of: Of, _: &Context| account.deposit(of.amount))
-        .action("withdraw", |account: &mut Account, of: Of, _: &Context| account.withdraw(of.amount))
-        .action("reserve", |account: &mut Account, of: For, _: &Context| account.reserve(of.id, of.amount))
-        .action("confirm", |account: &mut Account, of: Named, _: &Context| account.confirm(of.id))
-        .action("cancel", |account: &mut Account, of: Named, _: &Context| account.cancel(of.id))
-        .action("get", |account: &mut Account, (): (), _: &Context| Ok::<_, ()>(account.funds()))
+    Component::model::<Account>()
+        .on::<Deposit>()
+        .on::<Withdraw>()
+        .on::<Reserve>()
+        .on::<Confirm>()
+        .on::<Cancel>()
+        .on::<Get>()
         .into()
 }
 
@@ -190,27 +247,23 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn with(balance: u64) -> Account {
-        Account { balance, ..Account::default() }
-    }
-
     fn funds(balance: u64, available: u64) -> Result<Funds, String> {
         Ok(Funds { balance, available })
     }
 
     #[test]
     fn it_never_goes_below_zero_and_never_counts_too_far() {
-        let mut account = with(100);
+        let mut account = Account::with(100);
         assert_eq!(account.withdraw(30), funds(70, 70));
         assert_eq!(account.deposit(1), funds(71, 71));
         assert!(account.withdraw(72).unwrap_err().contains("71 of 72"));
         assert!(account.deposit(u64::MAX).is_err() && account.deposit(0).is_err());
-        assert_eq!(account, with(71));
+        assert_eq!(account, Account::with(71));
     }
 
     #[test]
     fn what_is_reserved_is_confirmed_or_cancelled_once_however_often_it_is_asked() {
-        let mut account = with(100);
+        let mut account = Account::with(100);
         for _ in 0..2 {
             assert_eq!(account.reserve("a".into(), 60), funds(100, 40));
         }
@@ -229,7 +282,7 @@ mod tests {
 
     #[test]
     fn a_cancel_without_a_reserve_is_remembered() {
-        let mut account = with(100);
+        let mut account = Account::with(100);
         assert_eq!(account.cancel("a".into()), funds(100, 100));
         assert!(account.reserve("a".into(), 1).unwrap_err().contains("cancelled"));
         // The memory is bounded: the oldest id goes first, and what comes later than that only holds its amount.
@@ -256,7 +309,7 @@ mod tests {
         /// is there.
         #[test]
         fn nothing_appears_or_vanishes(asked in prop::collection::vec((0..5_u8, 0..4_u8, 0..60_u64), 0..80)) {
-            let mut account = with(100);
+            let mut account = Account::with(100);
             let mut sum = 100;
             for (what, id, amount) in asked {
                 let id = id.to_string();

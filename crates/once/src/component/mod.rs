@@ -44,7 +44,7 @@ use serde_json::Value;
 
 use crate::{Action, Model};
 
-pub use account::{Account, End, Ended, Funds, account};
+pub use account::{Account, Cancel, Confirm, Deposit, End, Ended, Funds, Reserve, Withdraw, account};
 pub use context::{Called, Came, Context, EffectError, NotDone};
 pub use coordination::{Plan, PlanError, RunState, Standing, StepStanding, StepState, Told, coordination};
 pub(crate) use registry::Components;
