@@ -7,7 +7,7 @@ use bytes::Bytes;
 use once_model::action::{Given, Need};
 use once_model::ids::{Hash, KernelId, ObjectKey};
 use once_model::limits::{
-    GIVEN_WAIT_MS, LACKING_MAX, LACKING_OF_PEER_MAX, LACKING_WAITING_MAX, SCENARIO_MAX_BYTES,
+    GIVEN_WAIT_MS, LACKING_MAX, LACKING_OF_PEER_MAX, SCENARIO_MAX_BYTES, WINDOW_MAX_BYTES, WINDOW_MAX_SHARES,
 };
 use once_model::wire::{Code, Frame};
 
@@ -111,7 +111,10 @@ pub(super) fn turn(s: &mut Step<'_, '_>, come: Come) -> Option<(Come, VecDeque<C
     let lane = (come.origin, come.act.key);
     let Some(held) = s.engine.lacking.get_mut(&lane) else { return Some((come, VecDeque::new())) };
     if !held.come.is_same(&come) {
-        if held.waiting.len() < LACKING_WAITING_MAX {
+        // An honest peer has no more than that unanswered.
+        if has_room(s, &come.origin.kernel)
+            && let Some(held) = s.engine.lacking.get_mut(&lane)
+        {
             home::line_up(&mut held.waiting, come);
         }
         return None;
@@ -130,6 +133,17 @@ pub(super) fn turn(s: &mut Step<'_, '_>, come: Come) -> Option<(Come, VecDeque<C
         s.out.send(peer, conn, Frame::Need(need));
     }
     None
+}
+
+/// Whether one more action of a peer may wait behind those that wait for scenarios.
+fn has_room(s: &Step<'_, '_>, peer: &KernelId) -> bool {
+    let lanes = s.engine.lacking.iter().filter(|(lane, _)| lane.0.kernel == *peer);
+    let (mut acts, mut bytes) = (0, 0);
+    for come in lanes.flat_map(|(_, held)| &held.waiting) {
+        acts += 1;
+        bytes += come.act.action.arguments.len();
+    }
+    acts < WINDOW_MAX_SHARES && bytes < WINDOW_MAX_BYTES
 }
 
 /// A scenario came from a peer: lanes of it that wait for this go on.

@@ -341,11 +341,6 @@ fn finish(s: &mut Step<'_, '_>, come: &Come, head: HeadRow, result: RunResult) -
             record(s, origin, act, Outcome::Refused(Code::TooLarge), &head, &head)
         }
         RunResult::Failed(reason) => record(s, origin, act, Outcome::Failed(reason), &head, &head),
-        // What came of its effects an object must hear: it waits for a program that has its component.
-        RunResult::Refused(Code::NoComponent) if act.action.answers.is_some() => {
-            put_off::hold(s, come, head.header.component);
-            Ok(())
-        }
         RunResult::Refused(code) => record(s, origin, act, Outcome::Refused(code), &head, &head),
         RunResult::Later => {
             put_off::hold(s, come, head.header.component);

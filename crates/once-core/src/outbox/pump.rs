@@ -60,7 +60,7 @@ pub(crate) fn owe(
     }
     let since_ms = known.map_or(s.ctx.now_ms, |row| row.since_ms);
     // Once shared on purpose, it stays so until it is answered.
-    let followed = debt == Debt::Followed && known.is_none_or(|row| row.followed);
+    let followed = debt == Debt::Followed && known.is_none_or(|row| row.followed || row.given == Some(true));
     let given = debt == Debt::Given && known.is_none_or(|row| row.given == Some(true));
     let row = OutboxRow { since_ms, id: head.header.id(), followed, given: given.then_some(true) };
     if debt == Debt::Awaited || mutant!(LazyDebts) {

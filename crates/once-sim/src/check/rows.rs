@@ -302,6 +302,11 @@ impl Checker {
         let (Some(peer), Some(key)) = (KernelId::from_slice(peer), ObjectKey::from_row(key)) else { return };
         let read = |value: &Option<Bytes>| txn::decode::<OutboxRow>(Table::Outbox, value.as_ref()?).ok();
         let Some(row) = read(&changed.before) else { return };
+        // What an action depended on has changed since: it is owed no more.
+        let other = |head: HeadRow| head.header.id() != row.id;
+        if row.given == Some(true) && rows::head(group.store, &key).is_ok_and(|head| head.is_none_or(other)) {
+            return;
+        }
         // A client's share that is a follower's debt now was answered in between, too.
         if read(&changed.after).is_some_and(|after| row.followed || !after.followed) {
             return;

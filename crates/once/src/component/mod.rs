@@ -134,6 +134,8 @@ impl Component {
         let act = self.actions.get(action)?;
         Some(match self.raised(&object.scenario) {
             Ok(raised) => act(object, raised.as_ref(), arguments, context),
+            // What came of its effects an object must hear: it waits for a program that can read it.
+            Err(None) if context.answers.is_some() => RunResult::Later,
             Err(None) => RunResult::Refused(Code::NoComponent),
             Err(Some(why)) => apply::failed(&why),
         })

@@ -125,6 +125,8 @@ impl Components {
             Some(component) => component
                 .run(&mut object, &run.action.name, arguments, &context)
                 .unwrap_or(RunResult::Refused(Code::NoComponent)),
+            // Whoever has effects has a component: another program than this one knows it. The answer waits for that.
+            None if context.answers.is_some() => return RunResult::Later,
             None => record::run(&object.scenario, &run.action.name, arguments),
         };
         if let RunResult::Done { state: Some(new), .. } = &result {
