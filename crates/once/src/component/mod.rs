@@ -22,8 +22,10 @@ mod context;
 mod live;
 mod record;
 mod registry;
+mod served;
 mod shipped;
 mod version;
+mod works;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -44,6 +46,7 @@ use crate::{Action, Model};
 pub use context::{Called, Came, Context, EffectError, NotDone};
 pub use registry::Activity;
 pub(crate) use registry::Components;
+pub(crate) use served::{Asked, ClientId, Offer, RUNS_MAX, SERVED_MAX, Served, Slot, WORKS_MAX, usher};
 pub use shipped::{Add, Counter, Get, counter};
 
 type Act = Arc<dyn Fn(&mut Awake, Option<&Raised>, &str, &Context) -> RunResult + Send + Sync>;
