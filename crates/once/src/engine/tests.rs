@@ -1,0 +1,76 @@
+use std::pin::pin;
+use std::task::{Context, Wake, Waker};
+
+use super::*;
+use crate::datadir;
+
+/// A network that is broken in the worst way.
+struct Panics;
+
+impl Network for Panics {
+    fn dial(&self, _: KernelId, _: Vec<String>) {
+        panic!("as a test");
+    }
+    fn pull(&self, _: KernelId, _: ConnId, _: Header, _: Option<Chain>) {}
+    fn run(&self, _: Run) {}
+    fn work(&self, _: Work) {}
+    fn timer(&self, _: Duration, _: Timer) {}
+    fn event(&self, _: &Event) {}
+}
+
+/// Whoever waits looks for the fault in the moment in which it is woken.
+struct Waiter {
+    shared: Arc<Shared>,
+    saw: Mutex<Vec<Error>>,
+}
+
+impl Wake for Waiter {
+    fn wake(self: Arc<Self>) {
+        crate::net::lock(&self.saw).push(self.shared.gone());
+    }
+}
+
+fn fresh(dir: &std::path::Path) -> (Arc<Shared>, EngineThread) {
+    let options = datadir::InitOptions { name: Some("alice".into()), ..Default::default() };
+    datadir::init(dir, options).unwrap();
+    let (key, store) = (datadir::read_key(dir).unwrap(), datadir::open_store(dir).unwrap());
+    prepare(dir.into(), key, store, Components::default())
+}
+
+#[test]
+fn whoever_waits_when_the_engine_fails_is_told_that_it_failed() {
+    let dir = tempfile::tempdir().unwrap();
+    let (shared, thread) = fresh(dir.path());
+    let waiter = Arc::new(Waiter { shared: Arc::clone(&shared), saw: Mutex::default() });
+    let waker = Waker::from(Arc::clone(&waiter));
+    let peer = KernelKey::from_bytes(&[7; 32]).id();
+    let join = Command::Join { peer, secret: [1; 16], addresses: vec!["127.0.0.1:9".into()], petname: None };
+    let (join, joined) = (shared.command(join), shared.mail.closed());
+    let (mut join, mut closed) = (pin!(join), pin!(joined));
+    let mut looks = Context::from_waker(&waker);
+    assert!(join.as_mut().poll(&mut looks).is_pending());
+    assert!(closed.as_mut().poll(&mut looks).is_pending());
+    // Its dial panics, on this thread.
+    thread.run(&Panics);
+    let saw = std::mem::take(&mut *crate::net::lock(&waiter.saw));
+    assert_eq!(saw.len(), 2, "the answer will not come, and the mailbox is closed: {saw:?}");
+    assert!(saw.iter().all(|error| error.code == "fault"), "{saw:?}");
+}
+
+#[test]
+fn clients_that_gave_up_are_forgotten_and_those_that_wait_are_not() {
+    let dir = tempfile::tempdir().unwrap();
+    let (shared, _thread) = fresh(dir.path());
+    let offline = crate::net::Offline(Arc::clone(&shared));
+    let mut post = Post::new(shared, &offline);
+    let (reply, mut waits) = oneshot::channel();
+    let token = post.token(reply);
+    for _ in 0..10 * REPLIES_CROWDED {
+        let (reply, gave_up) = oneshot::channel();
+        drop(gave_up);
+        post.token(reply);
+        assert!(post.replies.len() <= REPLIES_CROWDED);
+    }
+    post.release(Effect::Reply { token, reply: Err(Refusal::Myself) });
+    assert_eq!(waits.try_recv().unwrap(), Err(Refusal::Myself));
+}
