@@ -184,7 +184,7 @@ const AWAY_MS: u64 = 700;
 impl Runner for AtOnce {
     fn run(&self, asked: &Run) -> Option<RunResult> {
         let id = asked.action.id.as_bytes();
-        if id[12].is_multiple_of(8) && (asked.now_ms / AWAY_MS).is_multiple_of(3) {
+        if id[12].is_multiple_of(16) && (asked.now_ms / AWAY_MS).is_multiple_of(3) {
             self.put_off.store(true, Ordering::Relaxed);
             return Some(RunResult::Later);
         }

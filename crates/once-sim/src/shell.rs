@@ -213,10 +213,10 @@ impl World {
 
     /// Who serves the component of the simulator is there again. Now and then nobody says so.
     fn ready_soon(&mut self, index: usize) {
-        if self.workload_goes_on() && self.rng.one_in(5) {
+        if self.workload_goes_on() && self.rng.one_in(20) {
             return;
         }
-        let (run, at_us) = (self.nodes[index].run, self.now_us + self.rng.up_to(2_500_000));
+        let (run, at_us) = (self.nodes[index].run, self.now_us + self.rng.up_to(2_000_000));
         let input = Input::Ready { component: crate::journal::NAME.into() };
         self.queue.push(at_us, Event::Input { node: index, run, input });
     }
@@ -252,7 +252,7 @@ impl World {
             }
             Effect::Run(asked) => {
                 let (run_id, key) = (asked.run, asked.key);
-                let result = if self.workload_goes_on() && self.rng.one_in(9) {
+                let result = if self.workload_goes_on() && self.rng.one_in(16) {
                     self.cover.met("state run given up");
                     self.ready_soon(index);
                     RunResult::Later
