@@ -299,7 +299,7 @@ mod tests {
     #[test]
     fn numbers_that_are_used_up_do_no_harm() {
         let last = Ended { how: End::Confirmed, number: u64::MAX };
-        let mut account = Account { ended: BTreeMap::from([("a".into(), last)]), ..with(100) };
+        let mut account = Account { ended: BTreeMap::from([("a".into(), last)]), ..Account::with(100) };
         assert_eq!(account.cancel("b".into()), funds(100, 100));
         assert_eq!(account.ended["b"], Ended { how: End::Cancelled, number: u64::MAX });
     }
