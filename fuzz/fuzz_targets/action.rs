@@ -9,7 +9,7 @@ use once::{Component, Context};
 use once_core::waist::{Consequence, Run, RunResult, Runner};
 use once_model::action::Action;
 use once_model::header::Header;
-use once_model::ids::{KernelId, Uuid};
+use once_model::ids::{Hash, KernelId, Uuid};
 use once_model::json::{get, merge, validate};
 use once_model::limits::{ARGUMENTS_MAX_BYTES, EFFECTS_MAX, NAME_MAX_BYTES};
 use once_model::scenario::Scenario;
@@ -63,6 +63,8 @@ fn acts(body: &[u8], action: Action, arguments: &str) {
     };
     let name = action.name.clone();
     let run = Run {
+        cause: Uuid::from_u128(3),
+        seed: Hash::from_bytes([3; 32]),
         run: 1,
         key: header.key(),
         header,

@@ -176,6 +176,13 @@ pub fn may_act(
     if !own && !is_peer(rows, actor.kernel)? {
         return Ok(false);
     }
+    // An object that is known to have its home elsewhere does not act through this kernel.
+    if !own
+        && let Some(object) = actor.object
+        && rows::head(rows, object)?.and_then(|head| head.home).is_some_and(|home| home != *actor.kernel)
+    {
+        return Ok(false);
+    }
     if mutant!(SkipActRight) {
         return Ok(true);
     }
@@ -287,7 +294,11 @@ impl Reader {
             let mut failed = None;
             scan_prefix(rows, Table::Grant, &[1], &mut |key, value| {
                 match Grant::from_row(key, &value) {
-                    Ok(grant) if grant.kernel == *kernel && grant.right == Right::Read => {
+                    Ok(grant)
+                        if grant.kernel == *kernel
+                            && grant.object.is_none()
+                            && grant.right == Right::Read =>
+                    {
                         if let Scope::Component(name) = grant.scope
                             && grant.expires_ms.is_none_or(|end| now_ms < end)
                         {

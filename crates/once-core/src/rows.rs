@@ -144,6 +144,9 @@ pub struct OutboxRow {
     /// Whether it is owed only because the peer follows the object: then it needs the right to read when it is sent.
     #[n(2)]
     pub followed: bool,
+    /// Whether it is owed only because an action there depends on this revision: no other one is sent for that.
+    #[n(3)]
+    pub given: Option<bool>,
 }
 
 /// [`Table::Source`]: what was imported from a path.

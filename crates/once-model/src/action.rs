@@ -4,7 +4,7 @@ use bytes::Bytes;
 use minicbor::{Decode, Encode};
 
 use crate::hash::record_hash;
-use crate::ids::{Hash, KernelId, ObjectKey, Uuid};
+use crate::ids::{Hash, Incarnation, KernelId, ObjectKey, Uuid};
 use crate::limits::{ANSWER_MAX_BYTES, ARGUMENTS_MAX_BYTES, GIVEN_MAX, NAME_MAX_BYTES};
 use crate::wire::Code;
 
@@ -82,6 +82,10 @@ impl Action {
         if self.name.len() > NAME_MAX_BYTES || self.arguments.len() > most || self.given.len() > GIVEN_MAX {
             return Err(Code::TooLarge);
         }
+        let twice = |(at, given): (usize, &Given)| self.given[..at].contains(given);
+        if self.given.iter().enumerate().any(twice) {
+            return Err(Code::Invalid);
+        }
         crate::json::validate(&self.arguments).map_err(|_| Code::Invalid)?;
         if self.name.is_empty() { Err(Code::Invalid) } else { Ok(()) }
     }
@@ -101,6 +105,15 @@ impl Action {
 pub fn effect_id(origin: &KernelId, cause: &Uuid, index: u32) -> Uuid {
     let record = [origin.as_bytes().as_slice(), cause.as_bytes(), &index.to_be_bytes()].concat();
     derived("once/1 effect", &record)
+}
+
+/// What stands for an action in the ids of its effects ([`effect_id`]): its place in its lane, not only its id. An origin
+/// may lie, and use an id twice.
+#[must_use]
+pub fn cause_id(object: &Uuid, incarnation: &Incarnation, sequence: u64, id: &Uuid) -> Uuid {
+    let parts =
+        [object.as_bytes().as_slice(), incarnation.as_bytes(), &sequence.to_be_bytes(), id.as_bytes()];
+    derived("once/1 cause", &parts.concat())
 }
 
 /// The id of the action that tells an object what came of its effect `id`.

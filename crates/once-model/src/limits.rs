@@ -57,6 +57,12 @@ pub const GIVEN_WAIT_MS: u64 = 10_000;
 /// Most actions that wait at one kernel for scenarios that they depend on.
 pub const LACKING_MAX: usize = 1024;
 
+/// Most of them of one peer: each holds up to [`LACKING_WAITING_MAX`] actions of 64 KiB.
+pub const LACKING_OF_PEER_MAX: usize = 32;
+
+/// Most actions that wait behind one of them.
+pub const LACKING_WAITING_MAX: usize = 8;
+
 /// Most results that a kernel keeps for its own clients. The oldest go first.
 pub const REQUESTS_MAX_ROWS: u64 = 1_000_000;
 

@@ -156,7 +156,7 @@ pub fn run(run: &Run) -> RunResult {
             then: then("worked"),
         }),
         "bear" => {
-            let uuid = once_model::action::effect_id(&run.origin, &run.action.id, 0);
+            let uuid = once_model::action::effect_id(&run.origin, &run.cause, 0);
             if let Some(child) = new(uuid) {
                 consequences.push(Consequence::Create(child));
             }

@@ -177,7 +177,11 @@ impl Kernel {
         })?;
         let wrong = |why: String| Error::invalid(format!("the receipt of kernel {home}: {why}"));
         receipt.verify(&row.home).map_err(|error| wrong(error.to_string()))?;
-        if receipt.entry.id != id || receipt.entry.action != row.hash {
+        let told = row.outcome.as_ref().map(Outcome::hash);
+        let (entry, me) = (&receipt.entry, self.id());
+        if (entry.id, entry.action, entry.origin, entry.sequence) != (id, row.hash, me, row.sequence)
+            || told != Some(entry.outcome)
+        {
             return Err(wrong("it is for another action".into()));
         }
         // The home drops a result once it is here; the hash of it is signed.

@@ -101,7 +101,7 @@ pub(super) fn carry_out(
         match consequence {
             Consequence::Act(call) => act(s, object, id, call)?,
             // The same id made it already, or somebody removed it since: both are fine.
-            Consequence::Create(scenario) => match content::create(s, &scenario) {
+            Consequence::Create(scenario) => match content::born(s, &scenario) {
                 Ok(_) | Err(Failure::Refused(_)) => {}
                 Err(Failure::Store(error)) => return Err(error),
             },

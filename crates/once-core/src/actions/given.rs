@@ -6,7 +6,9 @@ use std::collections::VecDeque;
 use bytes::Bytes;
 use once_model::action::{Given, Need};
 use once_model::ids::{Hash, KernelId, ObjectKey};
-use once_model::limits::{GIVEN_WAIT_MS, LACKING_MAX};
+use once_model::limits::{
+    GIVEN_WAIT_MS, LACKING_MAX, LACKING_OF_PEER_MAX, LACKING_WAITING_MAX, SCENARIO_MAX_BYTES,
+};
 use once_model::wire::{Code, Frame};
 
 use super::home::{self, Come};
@@ -14,18 +16,21 @@ use super::origin;
 use super::rows::{Origin, QueueRow, queue_key};
 use crate::content;
 use crate::outbox::{self, Debt};
+use crate::peers::Link;
 use crate::rights;
 use crate::rows;
 use crate::step::Step;
 use crate::store::{Read, StoreError, Table};
 use crate::txn;
-use crate::waist::{Effect, Timer};
+use crate::waist::{ConnId, Effect, Timer};
 
 /// A lane whose next action waits for scenarios.
 #[derive(Debug)]
 pub(crate) struct Lacking {
     come: Come,
     lacks: Vec<Given>,
+    /// The connection on which the origin was told.
+    told: ConnId,
     until_ms: u64,
     waiting: VecDeque<Come>,
 }
@@ -55,30 +60,38 @@ pub(super) fn lacks(s: &Step<'_, '_>, come: &Come) -> Result<Vec<Given>, StoreEr
     Ok(lacks)
 }
 
-/// The bytes of all that an action depends on; nothing if one of them is not here.
-pub(super) fn bodies(s: &Step<'_, '_>, given: &[Given]) -> Result<Option<Vec<Bytes>>, StoreError> {
-    let mut bodies = Vec::with_capacity(given.len());
+/// The bytes of all that an action depends on, or why there are none: one of them is not here, or they are too many.
+pub(super) fn bodies(s: &Step<'_, '_>, given: &[Given]) -> Result<Result<Vec<Bytes>, Code>, StoreError> {
+    let mut places = Vec::with_capacity(given.len());
+    let mut bytes = 0_u64;
     for given in given {
         let key = content::current_key(s, &given.key)?;
-        let place = [key.to_row().as_slice(), given.content.as_bytes()].concat();
-        match s.txn.get(Table::Body, &place)? {
-            Some(body) => bodies.push(body),
-            None => return Ok(None),
-        }
+        let head = rows::head(s.txn, &key)?.filter(|head| head.header.content == given.content);
+        let Some(head) = head else { return Ok(Err(Code::Lacking)) };
+        bytes = bytes.saturating_add(head.header.size);
+        places.push(rows::body_key(&head.header));
     }
-    Ok(Some(bodies))
+    // Before the first of them is read.
+    if bytes > SCENARIO_MAX_BYTES as u64 {
+        return Ok(Err(Code::TooLarge));
+    }
+    let bodies: Option<Vec<Bytes>> =
+        places.iter().map(|place| s.txn.get(Table::Body, place)).collect::<Result<_, _>>()?;
+    Ok(bodies.ok_or(Code::Lacking))
 }
 
 /// Holds an action, and with it its lane, until the origin has shared what it depends on.
 pub(super) fn hold(s: &mut Step<'_, '_>, come: Come, lacks: Vec<Given>) -> Result<(), StoreError> {
-    if s.engine.lacking.len() >= LACKING_MAX {
+    let of_peer = s.engine.lacking.keys().filter(|(origin, _)| origin.kernel == come.origin.kernel).count();
+    if s.engine.lacking.len() >= LACKING_MAX || of_peer >= LACKING_OF_PEER_MAX {
         // Nothing is promised: it comes again.
         return Ok(());
     }
     let need = Need { key: come.act.key, sequence: come.act.sequence, lacks: lacks.clone() };
     let (lane, peer) = ((come.origin, come.act.key), come.origin.kernel);
     let until_ms = s.ctx.now_ms.saturating_add(GIVEN_WAIT_MS);
-    s.engine.lacking.insert(lane, Lacking { come, lacks, until_ms, waiting: VecDeque::new() });
+    let told = s.up(&peer).unwrap_or_default();
+    s.engine.lacking.insert(lane, Lacking { come, lacks, told, until_ms, waiting: VecDeque::new() });
     if let Some(conn) = s.up(&peer) {
         s.out.send(peer, conn, Frame::Need(need));
     }
@@ -98,7 +111,9 @@ pub(super) fn turn(s: &mut Step<'_, '_>, come: Come) -> Option<(Come, VecDeque<C
     let lane = (come.origin, come.act.key);
     let Some(held) = s.engine.lacking.get_mut(&lane) else { return Some((come, VecDeque::new())) };
     if !held.come.is_same(&come) {
-        home::line_up(&mut held.waiting, come);
+        if held.waiting.len() < LACKING_WAITING_MAX {
+            home::line_up(&mut held.waiting, come);
+        }
         return None;
     }
     if come.act.void.is_some() {
@@ -108,8 +123,11 @@ pub(super) fn turn(s: &mut Step<'_, '_>, come: Come) -> Option<(Come, VecDeque<C
     }
     // It was sent again: on a new connection the origin may not have heard what is needed.
     let need = Need { key: come.act.key, sequence: come.act.sequence, lacks: held.lacks.clone() };
-    if let Some(conn) = s.up(&come.origin.kernel) {
-        s.out.send(come.origin.kernel, conn, Frame::Need(need));
+    let peer = come.origin.kernel;
+    if let Some(conn) = s.engine.links.get(&peer).and_then(Link::up)
+        && std::mem::replace(&mut held.told, conn) != conn
+    {
+        s.out.send(peer, conn, Frame::Need(need));
     }
     None
 }
@@ -186,13 +204,14 @@ fn give_up(s: &mut Step<'_, '_>, lanes: Vec<Lane>) -> Result<(), StoreError> {
 /// name, nobody gets. If this kernel has not got what it names, or not any more, the action will never run.
 pub(crate) fn need(s: &mut Step<'_, '_>, home: KernelId, need: &Need) -> Result<(), StoreError> {
     let place = queue_key(&home, &need.key, need.sequence);
-    let Some(row) = txn::get::<QueueRow>(s.txn, Table::Queue, &place)? else { return Ok(()) };
-    for given in need.lacks.iter().filter(|given| row.action.given.contains(given)) {
+    let row: Option<QueueRow> = txn::get(s.txn, Table::Queue, &place)?;
+    let Some(row) = row.filter(|row| row.void.is_none()) else { return Ok(()) };
+    for given in row.action.given.iter().filter(|given| need.lacks.contains(given)) {
         let key = content::current_key(s, &given.key)?;
         let head = rows::head(s.txn, &key)?;
         match head.filter(|head| head.header.content == given.content && !head.header.tombstone) {
             Some(head) => {
-                outbox::owe(s, home, &head, Debt::Promised)?;
+                outbox::owe(s, home, &head, Debt::Given)?;
             }
             None => return origin::make_void(s, &home, (need.key, need.sequence), Code::Lacking),
         }

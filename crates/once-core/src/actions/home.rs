@@ -3,10 +3,13 @@
 use std::collections::VecDeque;
 
 use bytes::Bytes;
-use once_model::action::{Act, ActOutcome, After, Missing, Outcome};
+use once_model::action::{Act, ActOutcome, After, Missing, Outcome, cause_id};
+use once_model::hash::record_hash;
 use once_model::header::Cause;
-use once_model::ids::{Hash, KernelId};
-use once_model::limits::{ARGUMENTS_MAX_BYTES, LANE_WAITING_MAX, LEDGER_KEPT_ROWS, SCENARIO_MAX_BYTES};
+use once_model::ids::{Hash, KernelId, Uuid};
+use once_model::limits::{
+    ANSWER_MAX_BYTES, ARGUMENTS_MAX_BYTES, GIVEN_MAX, LANE_WAITING_MAX, LEDGER_KEPT_ROWS, SCENARIO_MAX_BYTES,
+};
 use once_model::scenario::Scenario;
 use once_model::wire::{Code, Frame};
 
@@ -86,23 +89,41 @@ pub(super) fn arrived(s: &mut Step<'_, '_>, come: Come) -> Result<(), StoreError
     let Some((come, mut behind)) = given::turn(s, come) else { return Ok(()) };
     let Some((come, also)) = put_off::turn(s, come) else { return Ok(()) };
     behind.extend(also);
+    guarded(s, &come, |s| begin(s, &come))?;
+    behind.into_iter().try_for_each(|come| arrived(s, come))
+}
+
+/// Does something for an action. If what it needs cannot be read, its lane stands still, nothing of it remains, and
+/// nothing else stands still.
+fn guarded(
+    s: &mut Step<'_, '_>,
+    come: &Come,
+    work: impl FnOnce(&mut Step<'_, '_>) -> Result<(), StoreError>,
+) -> Result<(), StoreError> {
     let savepoint = s.txn.savepoint();
-    match begin(s, &come) {
-        // What this lane needs cannot be read: the lane stands still, and nothing else does.
+    let (now, after) = (s.out.now.len(), s.out.after.len());
+    match work(s) {
         Err(StoreError::Damaged { table, reason }) => {
             s.txn.rollback(savepoint);
+            s.out.now.truncate(now);
+            s.out.after.truncate(after);
+            s.engine.tips.clear();
             let reason = StoreError::Damaged { table, reason }.to_string();
             let event = Event::Parked { origin: come.origin.kernel, key: come.act.key, reason };
             s.out.push(Effect::Event(event));
+            Ok(())
         }
-        other => other?,
+        other => other,
     }
-    behind.into_iter().try_for_each(|come| arrived(s, come))
 }
 
 /// Lets an action wait, if there is room: what does not fit is sent again, nothing was promised. A void takes the place
 /// of the action that it takes back.
 pub(super) fn line_up(waiting: &mut VecDeque<Come>, come: Come) {
+    // What is too large is refused when its turn has come: until then it takes no room.
+    if come.act.action.arguments.len() > ANSWER_MAX_BYTES || come.act.action.given.len() > GIVEN_MAX {
+        return;
+    }
     if let Some(other) = waiting.iter_mut().find(|other| other.is_same(&come)) {
         if come.act.void.is_some() {
             *other = come;
@@ -153,9 +174,13 @@ fn begin(s: &mut Step<'_, '_>, come: &Come) -> Result<(), StoreError> {
         if !lacks.is_empty() && origin.kernel != s.ctx.me {
             return given::hold(s, come.clone(), lacks);
         }
-        match given::bodies(s, &act.action.given)?.filter(|_| lacks.is_empty()) {
-            Some(bodies) => given = bodies,
-            None => return record(s, origin, act, Outcome::Refused(Code::Lacking), &head, &head),
+        let bodies = match lacks.is_empty() {
+            true => given::bodies(s, &act.action.given)?,
+            false => Err(Code::Lacking),
+        };
+        match bodies {
+            Ok(bodies) => given = bodies,
+            Err(code) => return record(s, origin, act, Outcome::Refused(code), &head, &head),
         }
     }
     run(s, come, head, given)
@@ -221,6 +246,8 @@ fn run(s: &mut Step<'_, '_>, come: &Come, head: HeadRow, given: Vec<Bytes>) -> R
         body,
         action: come.act.action.clone(),
         given,
+        cause: cause(come),
+        seed: seed(s, come),
         origin: come.origin.kernel,
         now_ms: s.ctx.now_ms,
     };
@@ -236,6 +263,18 @@ fn run(s: &mut Step<'_, '_>, come: &Come, head: HeadRow, given: Vec<Bytes>) -> R
     Ok(())
 }
 
+/// What stands for an action in the ids of its effects.
+fn cause(come: &Come) -> Uuid {
+    let Come { origin, act, .. } = come;
+    cause_id(&act.key.uuid, &origin.incarnation, act.sequence, &act.action.id)
+}
+
+fn seed(s: &Step<'_, '_>, come: &Come) -> Hash {
+    let secret = s.ctx.key.to_bytes();
+    let record = [secret.as_slice(), cause(come).as_bytes(), come.origin.kernel.as_bytes()].concat();
+    record_hash("once/1 seed", &record)
+}
+
 /// A run came to its end: its outcome, if the object is still what it ran on. Then what waited for the object.
 pub(crate) fn ran(s: &mut Step<'_, '_>, ran: Ran) -> Result<(), StoreError> {
     if s.engine.busy.get(&ran.key).is_none_or(|busy| busy.run != ran.run) {
@@ -247,7 +286,7 @@ pub(crate) fn ran(s: &mut Step<'_, '_>, ran: Ran) -> Result<(), StoreError> {
         Some(head) if head.header.id() == busy.base || mutant!(RunOnStaleState) => {
             // The right may have been taken back while it ran.
             match allowed(s, &busy.come)? {
-                Ok(_) => finish(s, &busy.come, head, ran.result)?,
+                Ok(_) => guarded(s, &busy.come, |s| finish(s, &busy.come, head, ran.result))?,
                 Err(code) => refuse(s, &busy.come.origin, &busy.come.act, code)?,
             }
         }
@@ -277,7 +316,12 @@ fn finish(s: &mut Step<'_, '_>, come: &Come, head: HeadRow, result: RunResult) -
             match fit {
                 Fit::Yes => {}
                 // Not run yet: it comes again.
-                Fit::Busy => return Ok(()),
+                Fit::Busy => {
+                    if origin.kernel == s.ctx.me {
+                        slow::slow_down(s, act.key);
+                    }
+                    return Ok(());
+                }
                 Fit::Never(code) => return record(s, origin, act, Outcome::Refused(code), &head, &head),
             }
             let after = match change(s, origin, act, &head, state, !consequences.is_empty()) {
@@ -291,12 +335,17 @@ fn finish(s: &mut Step<'_, '_>, come: &Come, head: HeadRow, result: RunResult) -
             if mutant!(ForgetEffects) {
                 return Ok(());
             }
-            effects::carry_out(s, after.header.key(), (&origin.kernel, &act.action.id), consequences)
+            effects::carry_out(s, after.header.key(), (&origin.kernel, &cause(come)), consequences)
         }
         RunResult::Failed(reason) if reason.len() > ARGUMENTS_MAX_BYTES => {
             record(s, origin, act, Outcome::Refused(Code::TooLarge), &head, &head)
         }
         RunResult::Failed(reason) => record(s, origin, act, Outcome::Failed(reason), &head, &head),
+        // What came of its effects an object must hear: it waits for a program that has its component.
+        RunResult::Refused(Code::NoComponent) if act.action.answers.is_some() => {
+            put_off::hold(s, come, head.header.component);
+            Ok(())
+        }
         RunResult::Refused(code) => record(s, origin, act, Outcome::Refused(code), &head, &head),
         RunResult::Later => {
             put_off::hold(s, come, head.header.component);

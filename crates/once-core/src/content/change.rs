@@ -109,6 +109,25 @@ pub(crate) fn create(s: &mut Step<'_, '_>, scenario: &Scenario) -> Result<Answer
     Ok(Answer::Object { header: Box::new(head.header), change })
 }
 
+/// An object that another one made here: of this kernel, whatever others call by its UUID.
+pub(crate) fn born(s: &mut Step<'_, '_>, scenario: &Scenario) -> Result<(), Failure> {
+    s.room_on_disk()?;
+    let header = unclaimed(scenario);
+    if keep::namesakes(s, &header.uuid)?.iter().any(|known| known.home == Some(s.ctx.me)) {
+        return Ok(());
+    }
+    let head = match rows::head(s.txn, &header.key())? {
+        Some(copy) => copy,
+        None => {
+            let row = own(s, header, None);
+            keep::keep(s, Before::Nothing, &row, Some(scenario.bytes().clone()))?;
+            row
+        }
+    };
+    claimed(s, head)?;
+    Ok(())
+}
+
 /// Gives an unclaimed object a lineage, with this kernel as its home.
 pub(crate) fn claim(s: &mut Step<'_, '_>, key: &ObjectKey) -> Result<Answer, Failure> {
     s.room_on_disk()?;

@@ -6,7 +6,7 @@ mod keep;
 mod verify;
 
 pub(crate) use accept::{accept, over_quota};
-pub(crate) use change::{acted, claim, claimed, create, current_key, import, put, remove};
+pub(crate) use change::{acted, born, claim, claimed, create, current_key, import, put, remove};
 pub(crate) use keep::has_many_claims;
 pub use verify::{is_asked_for, verify};
 

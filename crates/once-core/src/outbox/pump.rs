@@ -30,6 +30,8 @@ pub(crate) enum Debt {
     Awaited,
     /// The peer follows it.
     Followed,
+    /// An action that waits at the peer depends on this very revision.
+    Given,
 }
 
 /// Notes that a peer is owed an object, and sends it at once if nothing waits before it. False when the outbox is
@@ -59,7 +61,8 @@ pub(crate) fn owe(
     let since_ms = known.map_or(s.ctx.now_ms, |row| row.since_ms);
     // Once shared on purpose, it stays so until it is answered.
     let followed = debt == Debt::Followed && known.is_none_or(|row| row.followed);
-    let row = OutboxRow { since_ms, id: head.header.id(), followed };
+    let given = debt == Debt::Given && known.is_none_or(|row| row.given == Some(true));
+    let row = OutboxRow { since_ms, id: head.header.id(), followed, given: given.then_some(true) };
     if debt == Debt::Awaited || mutant!(LazyDebts) {
         s.txn.put_lazily(Table::Outbox, &place, &row);
     } else {
@@ -186,6 +189,8 @@ fn send(s: &mut Step<'_, '_>, peer: KernelId, conn: ConnId, key: ObjectKey) -> R
     let place = rows::peer_object_key(&peer, &key);
     let Some(row) = txn::get::<OutboxRow>(s.txn, Table::Outbox, &place)? else { return Ok(()) };
     match rows::head(s.txn, &key)? {
+        // What it was owed for is gone: a later revision is not the peer's to have.
+        Some(head) if row.given == Some(true) && head.header.id() != row.id => settle(s, &peer, &key),
         Some(head) => send_head(s, peer, conn, head, row.followed),
         None => send_elsewhere(s, peer, key, row.followed),
     }

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use minicbor::{Decode, Encode};
 use once_model::action::{Action, Given};
 use once_model::header::Header;
-use once_model::ids::{KernelId, ObjectKey, Uuid};
+use once_model::ids::{Hash, KernelId, ObjectKey, Uuid};
 use once_model::scenario::Scenario;
 use once_model::wire::Code;
 
@@ -26,6 +26,10 @@ pub struct Run {
     pub action: Action,
     /// The bytes of what [`Action::given`] names, in its order.
     pub given: Vec<Bytes>,
+    /// What stands for the action in the ids of its effects.
+    pub cause: Uuid,
+    /// What nobody outside this kernel can foresee, and is the same when the action is run again.
+    pub seed: Hash,
     /// Who asked.
     pub origin: KernelId,
     /// The time that the component is told, in milliseconds since 1970.

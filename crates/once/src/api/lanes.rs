@@ -110,7 +110,7 @@ pub(super) fn stuck(
             _ => at_hand(&home),
         };
         last = Some((home, connected));
-        if connected && now_ms.saturating_sub(row.since_ms) > after_ms {
+        if connected && now_ms.saturating_sub(row.since_ms) >= after_ms {
             let QueueRow { action, since_ms, void, .. } = row;
             let of_client = action.acting.is_none() && action.answers.is_none();
             oldest.push(Stuck { home, key, id: action.id, name: action.name, since_ms, void, of_client });

@@ -1,5 +1,6 @@
 //! What is said when the disk has lost or changed something.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::Duration;
 
@@ -115,4 +116,33 @@ fn a_history_whose_hashes_do_not_follow_each_other_is_told_where() {
         assert_eq!((&broken["total"], &broken["broken"]), (&json!(3), &json!(3)), "{broken}");
         alice.stop().await.unwrap();
     });
+}
+
+/// The first names in the rows of the table below a heading of the API's page.
+fn documented(heading: &str) -> BTreeSet<String> {
+    let page = include_str!("../../../../docs/local-api.md");
+    let section = page.split("\n## ").find(|section| section.starts_with(heading)).unwrap();
+    let rows =
+        section.lines().filter_map(|line| line.strip_prefix("| `")).map(|row| row.split('|').next().unwrap());
+    // The title of the second table is a name, too.
+    let rows = rows.filter(|cell| cell.trim() != "kind`");
+    rows.flat_map(|cell| cell.split(',').map(|name| name.trim().trim_matches('`').to_owned())).collect()
+}
+
+/// What stands between quotes before or after a mark in a source.
+fn named(source: &str, front: &str, behind: &str) -> BTreeSet<String> {
+    let parts = source.split(front).skip(1).filter_map(|rest| rest.split_once('"'));
+    parts.filter(|(_, rest)| rest.starts_with(behind)).map(|(name, _)| name.to_owned()).collect()
+}
+
+#[test]
+fn the_page_of_the_api_names_every_method_and_every_notification() {
+    let mut methods = named(include_str!("mod.rs"), "        \"", " => ");
+    // The connection's own.
+    methods.extend(["listen".to_owned(), "stop".to_owned()]);
+    assert_eq!(documented("Methods"), methods);
+    let shapes = include_str!("shapes.rs");
+    let mut kinds = named(shapes, "\"kind\": \"", "");
+    kinds.extend(named(shapes, "came(\"", ""));
+    assert_eq!(documented("Notifications"), kinds);
 }

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use once_core::waist::{Call, Consequence, Run, Then};
 use once_model::action::{Given, effect_id};
 use once_model::hash::record_hash;
-use once_model::ids::{KernelId, ObjectKey, Uuid};
+use once_model::ids::{Hash, KernelId, ObjectKey, Uuid};
 use once_model::ior::Ior;
 use once_model::scenario::Scenario;
 use serde::de::{DeserializeOwned, IgnoredAny};
@@ -32,6 +32,9 @@ pub struct Context {
     pub object: ObjectKey,
     /// The effect of this object whose outcome the action tells, if it does. Nobody else can say so.
     pub answers: Option<Uuid>,
+    /// What stands for the action in the ids of its effects.
+    cause: Uuid,
+    seed: Hash,
     given: Vec<Bytes>,
     effects: RefCell<Vec<Consequence>>,
     rest: Cell<bool>,
@@ -73,6 +76,8 @@ impl Context {
             acting: run.action.acting,
             object: run.key,
             answers: run.action.answers,
+            cause: run.cause,
+            seed: run.seed,
             given: run.given.clone(),
             effects: RefCell::default(),
             rest: Cell::new(false),
@@ -91,6 +96,8 @@ impl Context {
             acting: None,
             object: ObjectKey { uuid: Uuid::from_u128(1), line: once_model::ids::Line::Unclaimed(zero) },
             answers,
+            cause: Uuid::from_u128(8),
+            seed: zero,
             given: Vec::new(),
             effects: RefCell::default(),
             rest: Cell::new(false),
@@ -112,12 +119,11 @@ impl Context {
         self.given.iter().filter_map(|body| Scenario::parse(body.clone()).ok()).collect()
     }
 
-    /// A number that nobody can foresee who does not know the action's id, and that is the same when the action is run
-    /// again.
+    /// A number that nobody outside this kernel can foresee, and that is the same when the action is run again.
     #[must_use]
     pub fn random(&self) -> u64 {
         let draw = self.drawn.replace(self.drawn.get() + 1);
-        let record = [self.id.as_bytes().as_slice(), self.origin.as_bytes(), &draw.to_be_bytes()].concat();
+        let record = [self.seed.as_bytes().as_slice(), &draw.to_be_bytes()].concat();
         let hash = record_hash("once/1 random", &record);
         hash.as_bytes().first_chunk().map_or(0, |bytes| u64::from_be_bytes(*bytes))
     }
@@ -125,7 +131,7 @@ impl Context {
     /// The id that the next effect will have.
     #[must_use]
     pub fn next_id(&self) -> Uuid {
-        effect_id(&self.origin, &self.id, u32::try_from(self.effects.borrow().len()).unwrap_or(u32::MAX))
+        effect_id(&self.origin, &self.cause, u32::try_from(self.effects.borrow().len()).unwrap_or(u32::MAX))
     }
 
     fn push(&self, effect: Consequence) -> Uuid {

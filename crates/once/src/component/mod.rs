@@ -146,7 +146,7 @@ impl Component {
             return Ok(None);
         };
         let Some(upcast) = self.upcasts.get(version) else {
-            let older = version::is_older(version, &self.version);
+            let older = version::is_not_newer(version, &self.version);
             return if older { Ok(None) } else { Err(None) };
         };
         let was: Value = serde_json::from_str(scenario.editable()).map_err(|_| None)?;

@@ -151,6 +151,7 @@ pub fn runner(components: Vec<Component>) -> impl Runner {
 
 impl Runner for Components {
     fn run(&self, run: &Run) -> Option<RunResult> {
-        (run.body.len() <= AT_ONCE_MAX_BYTES).then(|| self.run_whole(run))
+        (run.body.len() + run.given.iter().map(Bytes::len).sum::<usize>() <= AT_ONCE_MAX_BYTES)
+            .then(|| self.run_whole(run))
     }
 }

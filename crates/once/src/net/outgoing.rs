@@ -67,6 +67,9 @@ impl Outgoing {
     }
 }
 
+/// About what one scenario that is needed takes up in a frame.
+const GIVEN_BYTES: usize = 100;
+
 /// The bytes that an answer carries; nothing for a frame that is none. What a kernel says of its own accord has a window
 /// of its own.
 pub(super) fn answer_bytes(frame: &Frame) -> Option<usize> {
@@ -74,6 +77,7 @@ pub(super) fn answer_bytes(frame: &Frame) -> Option<usize> {
         Frame::Found(found) => Some(found.parcel.body.as_ref().map_or(0, bytes::Bytes::len)),
         Frame::Outcome(told) => Some(told.outcome.bytes()),
         Frame::Absent(_) | Frame::Shared(_) | Frame::Following(_) | Frame::Missing(_) => Some(0),
+        Frame::Need(need) => Some(need.lacks.len() * GIVEN_BYTES),
         _ => None,
     }
 }
