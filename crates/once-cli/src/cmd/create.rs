@@ -12,7 +12,7 @@ use crate::ui;
 /// Make a new object with its home here, and print its IOR
 #[derive(Debug, Args)]
 pub struct Create {
-    /// What it is: `Counter` comes with every kernel
+    /// What it is: `Counter` and `Account` come with every kernel
     component: String,
     /// Its first state (default: as its component says, else {})
     #[arg(value_name = "JSON", value_parser = super::act::json_value, allow_hyphen_values = true)]

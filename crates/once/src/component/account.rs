@@ -233,6 +233,7 @@ fn some(amount: u64) -> Result<(), String> {
 #[must_use]
 pub fn account() -> Component {
     Component::model::<Account>()
+        .first(&Account::default())
         .on::<Deposit>()
         .on::<Withdraw>()
         .on::<Reserve>()
