@@ -16,14 +16,13 @@ use crate::ui;
 
 /// Carry out a plan over several objects: all of it is done, or what was done is undone
 ///
-/// The plan is JSON: {"mode": "sequence" or "all", "steps": [{"name", "ior", "action", "arguments", "compensation",
-/// "deadline_ms"}, ...]}. What has failed is undone; what is not known is waited for. Others see what is done so far. The same
-/// id and plan again is the same coordination: it waits for its end, or says how it ended.
+/// The plan is JSON: its `mode` (sequence or all) and its `steps`, each with `name`, `ior` and `action`, and perhaps with `arguments`,
+/// `compensation` and `deadline_ms`. What has failed is undone; what is not known is waited for. Others see what is done so far.
+/// The same id and plan again is the same coordination: it is not run twice, but waited for.
 ///
 /// With --wait the exit code says how it ended: 0 done, 1 compensated, 6 in doubt (a compensation failed: somebody has to
 /// look), 4 when the time is up (it goes on), 3 refused.
 #[derive(Debug, Args)]
-#[command(verbatim_doc_comment)]
 pub struct Coordinate {
     /// The file with the plan; `-` is stdin
     plan: PathBuf,
