@@ -154,6 +154,9 @@ fn print(answer: &Value, waited: bool) -> Done<()> {
     table.print()
 }
 
+/// As much of an outcome as a line of the table shows, in characters. `--json` shows all of it.
+const DETAIL_MAX_CHARS: usize = 200;
+
 /// What came of a step, and of undoing it.
 fn detail(step: &Value) -> String {
     let told = |told: &Value| match (told.get("result"), told.get("reason"), told.get("code")) {
@@ -164,11 +167,12 @@ fn detail(step: &Value) -> String {
         _ => "-".to_owned(),
     };
     let own = told(step);
-    ui::shown(&match (text(step, "status"), step.get("compensation")) {
+    let all = match (text(step, "status"), step.get("compensation")) {
         ("in doubt", Some(undone)) => format!("{own}, not undone: {}", told(undone)),
         (_, Some(undone)) => format!("{own}, undone: {}", told(undone)),
         _ => own,
-    })
+    };
+    ui::capped(&all, DETAIL_MAX_CHARS)
 }
 
 #[cfg(test)]
