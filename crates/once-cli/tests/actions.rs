@@ -56,6 +56,9 @@ fn an_object_is_made_and_named_by_its_ior() {
     assert!(ior.starts_with("ior:once://") && ior.contains("/Counter/1.0/"), "{ior}");
     let ior = ior.trim();
     assert_eq!(home.once("alice", &["act", ior, "add", r#"{"by":2}"#]).exits(0).out, "2\n");
+    let account = home.once("alice", &["create", "Account"]).exits(0).out;
+    home.once("alice", &["show", account.trim()]).exits(0).prints("\"balance\": 0");
+    home.once("alice", &["act", account.trim(), "deposit", r#"{"amount":5}"#]).exits(0);
     let shown = |name: &str| home.once("alice", &["show", name]).exits(0).out;
     // The spelling stays, and the same again makes no second one.
     let made = ["create", "Thing", r#"{"n":1.0e2, "n":1}"#, "--uuid", COUNTER, "--version", "2.1"];

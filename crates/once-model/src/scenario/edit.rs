@@ -69,9 +69,11 @@ impl Scenario {
     ///
     /// ```
     /// # use once_model::scenario::Scenario;
-    /// let json = r#"{"uuid":"0012bda9-f833-4909-a891-a75b183be4c8", "ior":{"component":"C", "version" : "1.0"}, "model":{"n":1.0}}"#;
-    /// let new = Scenario::parse(json)?.with_version("2.0")?;
-    /// assert_eq!(new.as_str(), json.replace("\"1.0\"", "\"2.0\""));
+    /// let uuid = "6a0f2b1c-52e0-4b52-9d0e-0c1f6a7be001";
+    /// let old = format!(r#"{{ "ior": {{"uuid":"{uuid}", "component":"C", "version" : "1.0"}}, "model":{{"n":1.0}}}}"#);
+    /// let old = Scenario::parse(old)?;
+    /// let new = old.with_version("2.0")?;
+    /// assert_eq!(new.as_str(), old.as_str().replace("1.0\"}", "2.0\"}"));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     ///
