@@ -10,8 +10,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use serde_json::{Value, json};
 use support::*;
 
-/// What each account has at first.
-const FUNDS: i64 = 1_000;
+/// What each account has at first: enough for the transfers of as many rounds as anybody runs.
+const FUNDS: i64 = 1_000_000;
 
 /// What a transfer moves.
 const AMOUNT: i64 = 30;
@@ -209,25 +209,28 @@ fn the_command_says_how_a_plan_ended() {
             }
         };
 
+        let balance = |amount: i64| format!("\"balance\":{amount}");
         write(&bank.transfer());
         let one = id(1);
-        let done = ["take from bob  done", "give to carol  done", &format!("done {one}"), "\"balance\":1030"];
+        let done =
+            ["take from bob  done", "give to carol  done", &format!("done {one}"), &balance(FUNDS + AMOUNT)];
         says(once(&["--id", &one, "--wait"]), 0, &done);
         says(once(&["--id", &one]), 0, &[&one, "done; `once show"]);
         let (exit, said) = once(&["--json", "--wait", "--id", &one]);
         let shown: Value = serde_json::from_str(&said).unwrap();
         assert_eq!(
             (exit, &shown["state"], &shown["steps"][0]["result"]["balance"]),
-            (0, &json!("done"), &json!(970))
+            (0, &json!("done"), &json!(FUNDS - AMOUNT))
         );
 
         write(&bank.failing("sequence"));
+        let short = format!("not enough: {} of {} are available", FUNDS - 2 * AMOUNT, 10 * FUNDS);
         says(
             once(&["--id", &one, "--wait"]),
             3,
             &["belongs to another plan: that one has the hash", "hint: "],
         );
-        says(once(&["--wait"]), 1, &["compensated ", "not enough: 940 of 10000 are available", "undone: {"]);
+        says(once(&["--wait"]), 1, &["compensated ", &short, "undone: {"]);
 
         let mut doubtful = bank.failing("all");
         doubtful["steps"][0]["compensation"]["action"] = json!("give back");

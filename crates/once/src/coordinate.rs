@@ -155,6 +155,7 @@ impl Coordinate {
                 let steps = self.kernel.coordination(id)?.standing.steps;
                 let waits: Vec<_> = steps.iter().filter(|step| step.state.is_awaited()).collect();
                 let names = waits.iter().map(|step| step.name.as_str()).collect::<Vec<_>>().join(", ");
+                let names = if names.is_empty() { "its turn" } else { &names };
                 Err(Error::timeout(format!("the coordination {id} has not ended yet: it waits for {names}"))
                     .with_hint("it goes on; the same id and plan again waits again"))
             }

@@ -16,14 +16,13 @@ use crate::ui;
 
 /// Carry out a plan over several objects: all of it is done, or what was done is undone
 ///
-/// The plan is JSON: {"mode": "sequence" or "all", "steps": [{"name", "ior", "action", "arguments", "compensation",
-/// "deadline_ms"}, ...]}. What has failed is undone; what is not known is waited for. Others see what is done so far. The same
-/// id and plan again is the same coordination: it waits for its end, or says how it ended.
+/// The plan is JSON: its `mode` (sequence or all) and its `steps`, each with `name`, `ior` and `action`, and perhaps with `arguments`,
+/// `compensation` and `deadline_ms`. What has failed is undone; what is not known is waited for. Others see what is done so far.
+/// The same id and plan again is the same coordination: it is not run twice, but waited for.
 ///
 /// With --wait the exit code says how it ended: 0 done, 1 compensated, 6 in doubt (a compensation failed: somebody has to
 /// look), 4 when the time is up (it goes on), 3 refused.
 #[derive(Debug, Args)]
-#[command(verbatim_doc_comment)]
 pub struct Coordinate {
     /// The file with the plan; `-` is stdin
     plan: PathBuf,
@@ -155,6 +154,9 @@ fn print(answer: &Value, waited: bool) -> Done<()> {
     table.print()
 }
 
+/// As much of an outcome as a line of the table shows, in characters. `--json` shows all of it.
+const DETAIL_MAX_CHARS: usize = 200;
+
 /// What came of a step, and of undoing it.
 fn detail(step: &Value) -> String {
     let told = |told: &Value| match (told.get("result"), told.get("reason"), told.get("code")) {
@@ -165,11 +167,12 @@ fn detail(step: &Value) -> String {
         _ => "-".to_owned(),
     };
     let own = told(step);
-    ui::shown(&match (text(step, "status"), step.get("compensation")) {
+    let all = match (text(step, "status"), step.get("compensation")) {
         ("in doubt", Some(undone)) => format!("{own}, not undone: {}", told(undone)),
         (_, Some(undone)) => format!("{own}, undone: {}", told(undone)),
         _ => own,
-    })
+    };
+    ui::capped(&all, DETAIL_MAX_CHARS)
 }
 
 #[cfg(test)]
