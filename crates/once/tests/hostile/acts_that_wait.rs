@@ -7,7 +7,7 @@ use once::ObjectKey;
 use once_model::action::{Act, Action, Given, Need, Outcome};
 use once_model::hash::content_hash;
 use once_model::ids::{Hash, Uuid};
-use once_model::limits::{ARGUMENTS_MAX_BYTES, LACKING_MAX, LANE_WAITING_MAX, LEDGER_KEPT_ROWS};
+use once_model::limits::{ARGUMENTS_MAX_BYTES, LACKING_MAX, LACKING_OF_PEER_MAX, LEDGER_KEPT_ROWS};
 use once_model::wire::{Code, Frame};
 
 use super::acts::{ONE, Story, act, add, done};
@@ -124,18 +124,17 @@ fn what_is_taken_back_has_the_outcome_that_it_had_or_never_runs() {
 
 /// What is kept in memory for lanes that wait is bounded, however many they are.
 #[test]
-#[ignore = "known: behind each action that waits for scenarios 256 of any size wait, and lanes are not counted together"]
 fn what_waits_behind_scenarios_that_never_come_is_bounded() {
-    const LANES: usize = 8;
+    const LANES: usize = 2 * LACKING_OF_PEER_MAX;
     let dir = tempfile::tempdir().unwrap();
     story_alone(async {
         let mut s = Story::with_right(dir.path()).await;
         let before = of_this_process("VmRSS");
-        let large = "1".repeat(3 * ARGUMENTS_MAX_BYTES);
+        let large = "1".repeat(ARGUMENTS_MAX_BYTES);
         for n in 0..LANES {
             let key = s.counter(n).await;
             s.control.say(&Frame::Act(depending(add(key, 1, 1), &[never(1)]))).await;
-            let behind = (2..2 + LANE_WAITING_MAX as u64).map(|n| act(key, n, u128::from(n), "add", &*large));
+            let behind = (2..102).map(|n| act(key, n, u128::from(n), "add", &*large));
             flood(&mut s.control, behind).await;
         }
         let grown = of_this_process("VmRSS").saturating_sub(before);
@@ -146,7 +145,6 @@ fn what_waits_behind_scenarios_that_never_come_is_bounded() {
 
 /// The places in which actions wait for scenarios are not all one peer's to take.
 #[test]
-#[ignore = "known: one peer takes all places, and what others need scenarios for is dropped"]
 fn one_peer_does_not_take_every_place_to_wait_for_scenarios() {
     let dir = tempfile::tempdir().unwrap();
     story(async {
