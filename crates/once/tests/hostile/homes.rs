@@ -4,7 +4,8 @@ use std::future::IntoFuture;
 
 use once::api::Client;
 use once::{Kernel, ObjectKey};
-use once_model::action::{Act, ActOutcome, After, Missing, Outcome};
+use once_model::action::{Act, ActOutcome, After, Given, Missing, Need, Outcome};
+use once_model::hash::content_hash;
 use once_model::ids::{Hash, Line, Lineage, Uuid};
 use once_model::wire::{Code, FEATURE_ACTIONS, Frame, Greeting};
 
@@ -240,6 +241,62 @@ fn a_name_that_is_a_lie_leads_to_the_liar() {
         // What is alice's own is still reached by its name.
         let own = alice.act_on(objects[0], None, "add", r#"{"by": 1}"#);
         assert_eq!(within("an own action", own.into_future()).await.unwrap().result, "1");
+        still_works(&alice, &bob, 9).await;
+    });
+}
+
+/// Who asks for what an action depends on gets just that, and once.
+#[test]
+fn what_an_action_does_not_name_nobody_gets() {
+    let dir = tempfile::tempdir().unwrap();
+    story(async {
+        let (alice, bob) = pair(dir.path()).await;
+        let mallory = Raw::new().await;
+        let mut control = mallory.join_saying(&alice, acting(1)).await;
+        let mut given = Vec::new();
+        for n in [1, 2] {
+            let text = note(n, "alice's");
+            let key = alice.import(text.clone(), None).await.unwrap().0.key();
+            given.push(Given { key, content: content_hash(text.as_bytes()) });
+        }
+        let [named, secret] = given[..] else { unreachable!() };
+        let asked = alice.act_on(object(1), Some(mallory.id()), "add", "1").given(named);
+        let id = asked.send().await.unwrap();
+        let act = control.hear_act().await;
+        assert_eq!((act.action.id, &act.action.given), (id, &vec![named]));
+        let mixed = Given { content: named.content, ..secret };
+        for _ in 0..200 {
+            for (key, sequence, lacks) in [
+                (act.key, 1, vec![secret, mixed]),
+                (act.key, 0, vec![named, secret]),
+                (act.key, 2, vec![named, secret]),
+                (act.key, u64::MAX, vec![named, secret]),
+                (object(2), 1, vec![named, secret]),
+                (act.key, 1, vec![secret; 1000]),
+            ] {
+                control.say(&Frame::Need(Need { key, sequence, lacks })).await;
+            }
+        }
+        control.say(&Frame::Unfollow(nowhere(1))).await;
+        let heard = control.hear().await;
+        assert!(matches!(heard, Some(Frame::Following(_))), "{heard:?}");
+        let need = Frame::Need(Need { key: act.key, sequence: 1, lacks: vec![secret, named, mixed] });
+        for _ in 0..200 {
+            control.say(&need).await;
+        }
+        control.say(&Frame::Unfollow(nowhere(2))).await;
+        let mut shared = Vec::new();
+        loop {
+            match control.hear().await.unwrap() {
+                Frame::Share(parcel) => shared.push(parcel.header.key()),
+                Frame::Following(answer) if answer.key == nowhere(2) => break,
+                _ => {}
+            }
+        }
+        assert_eq!(shared, [named.key]);
+        control.say(&Frame::Outcome(told(&act, result("1")))).await;
+        control.all_heard(3).await;
+        assert_eq!(alice.outcome(id).unwrap().unwrap().result, "1");
         still_works(&alice, &bob, 9).await;
     });
 }

@@ -8,6 +8,7 @@ mod raw;
 
 mod acts;
 mod acts_in_floods;
+mod acts_that_wait;
 mod exchanges;
 mod frames;
 mod hogs;
