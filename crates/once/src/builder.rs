@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use crate::component::{Component, Components};
+use crate::component::{self, Component, Components};
 use crate::datadir::{self, Config};
 use crate::net::{self, Handle, Listen, Net, Offline};
 use crate::{Error, Kernel, engine};
@@ -89,6 +89,13 @@ impl Builder {
         self
     }
 
+    /// How long a program that serves a component over the local API may take for one run (default a minute). Then the
+    /// run is given up, and asked for again.
+    pub fn run_limit(self, limit: Duration) -> Self {
+        self.components.served.set_limit(limit);
+        self
+    }
+
     /// No network: for work on the data directory alone.
     pub fn offline(mut self) -> Self {
         self.offline = true;
@@ -108,6 +115,7 @@ impl Builder {
             config.name = name;
         }
         let store = datadir::open_store(&self.data)?;
+        self.components.remember(config.served.clone());
         let (shared, thread) = engine::prepare(self.data.clone(), key, store, self.components);
         let listen = match self.offline {
             true => None,
@@ -130,7 +138,9 @@ impl Builder {
         spawned.map_err(|e| Error::fault(format!("no thread for the engine: {e}")))?;
         let accept = net.iter().map(|net| tokio::spawn(net::accept(Arc::clone(net))).abort_handle());
         let rest = tokio::spawn(let_idle_ones_rest(Arc::downgrade(&shared.components))).abort_handle();
-        let tasks = accept.chain([rest]).collect();
+        let served = Arc::clone(&shared.components.served);
+        let usher = tokio::spawn(component::usher(Arc::downgrade(&shared), served)).abort_handle();
+        let tasks = accept.chain([rest, usher]).collect();
         Ok(Kernel::new(shared, net, config.name, tasks))
     }
 }

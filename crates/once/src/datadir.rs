@@ -57,6 +57,9 @@ pub(crate) struct Config {
     pub listen: String,
     #[serde(default)]
     pub relay: Option<String>,
+    /// Components that programs serve over the local API, now or at other times.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub served: Vec<String>,
 }
 
 /// Whether a kernel lives in this directory.
@@ -86,6 +89,7 @@ pub fn init(data: &Path, options: InitOptions) -> Result<Initialised, Error> {
         name: name.clone(),
         listen: options.listen.unwrap_or_else(|| "0.0.0.0:0".into()),
         relay: options.relay,
+        served: Vec::new(),
     };
     write_config(data, &config)?;
     let recovery = KernelKey::from_bytes(&random());
@@ -168,6 +172,17 @@ pub(crate) fn write_config(data: &Path, config: &Config) -> Result<(), Error> {
         sync_folder_of(&path)
     };
     write().map_err(|e| io(&path, &e))
+}
+
+/// Remembers which components programs serve, also if the power fails.
+pub(crate) fn write_served(data: &Path, change: impl FnOnce(&mut Vec<String>)) -> Result<(), Error> {
+    // One at a time: each writes the whole.
+    static WRITING: std::sync::Mutex<()> = std::sync::Mutex::new(());
+    let _alone = WRITING.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let mut config = read_config(data)?;
+    let before = config.served.clone();
+    change(&mut config.served);
+    if config.served == before { Ok(()) } else { write_config(data, &config) }
 }
 
 fn write_secret(path: &Path, key: &KernelKey) -> Result<(), Error> {

@@ -57,6 +57,8 @@ pub(crate) enum Out {
 pub(crate) enum Mail {
     Input(Input),
     Command(Command, ReplyTo),
+    /// An input, and whom to tell when what came of it is committed. Nobody is told if it is not.
+    Told(Input, oneshot::Sender<()>),
     /// A scenario that someone here waits for.
     Arrived {
         peer: KernelId,
@@ -310,11 +312,16 @@ fn work(
         match run {
             Ok(run) => {
                 shared.metrics.lock().unwrap_or_else(PoisonError::into_inner).group(begun.elapsed(), &run);
+                for told in post.told.drain(..) {
+                    // Whoever waited may have gone.
+                    let _ = told.send(());
+                }
             }
             Err(StoreError::Full) => {
                 // Nothing of the group was written, but the engine has stepped it: begin anew from the rows.
                 tracing::warn!("the disk is full: what was under way is refused, connections begin anew");
                 post.give_up();
+                shared.components.served.forget_promises();
                 engine = Engine::new();
                 group::start(&mut engine, &mut store, &ctx, &mut System, &mut |effect| post.release(effect))?;
                 looked_at_disk = None;
@@ -340,14 +347,10 @@ pub(crate) fn run_whole(shared: &Shared, run: &Run) {
     let _ = shared.mail.blocking_send(Mail::Input(Input::Ran(Box::new(ran))));
 }
 
-/// Has work done outside, and tells the engine what came of it. Where nobody here does such work, it waits for a kernel
-/// that does: it is asked for again at the next start.
+/// Has work done outside by this kernel itself, and tells the engine what came of it.
 pub(crate) async fn work_outside(shared: &Shared, work: Work) {
-    let (key, id, name) = (work.key, work.id, work.name.clone());
-    let Some(result) = shared.components.work(work).await else {
-        tracing::warn!(%key, name, "nobody here does this work: it waits");
-        return;
-    };
+    let (key, id) = (work.key, work.id);
+    let Some(result) = shared.components.work(work).await else { return };
     let _ = shared.mail.send(Mail::Input(Input::Worked { key, id, result })).await;
 }
 
@@ -357,6 +360,8 @@ struct Post<'n> {
     network: &'n dyn Network,
     next_token: Token,
     replies: HashMap<Token, ReplyTo>,
+    /// Who waits for the next commit.
+    told: Vec<oneshot::Sender<()>>,
     /// With so many replies it is looked at whether anybody still waits for them.
     crowded: usize,
     /// Whoever wants the kernel to stop.
@@ -371,6 +376,7 @@ impl<'n> Post<'n> {
             network,
             next_token: 0,
             replies: HashMap::new(),
+            told: Vec::new(),
             crowded: REPLIES_CROWDED,
             stop: None,
             conns: HashMap::new(),
@@ -382,6 +388,7 @@ impl<'n> Post<'n> {
         const MIB: u64 = 1024 * 1024;
         let free = once_store::free_bytes(&self.shared.data).unwrap_or(0);
         let refusal = Refusal::DiskFull { free_mib: free / MIB, reserve_mib: DISK_RESERVE_BYTES / MIB };
+        self.told.clear();
         for (_, reply) in self.replies.drain() {
             let _ = reply.send(Err(refusal.clone()));
         }
@@ -405,6 +412,10 @@ impl<'n> Post<'n> {
     fn open(&mut self, mail: Mail) -> Option<Input> {
         match mail {
             Mail::Input(input) => Some(input),
+            Mail::Told(input, told) => {
+                self.told.push(told);
+                Some(input)
+            }
             Mail::Command(command, reply) => Some(Input::Command { token: self.token(reply), command }),
             Mail::Arrived { peer, arrival, offered, reply } => {
                 let token = self.token(reply);
@@ -438,8 +449,16 @@ impl<'n> Post<'n> {
             Effect::Close { conn, code, .. } => self.say(conn, Out::Close(code)),
             Effect::Dial { peer, addresses } => self.network.dial(peer, addresses),
             Effect::Pull { peer, conn, header, chain } => self.network.pull(peer, conn, *header, chain),
-            Effect::Run(run) => self.network.run(*run),
-            Effect::Work(work) => self.network.work(*work),
+            Effect::Run(run) => {
+                if let Some(run) = self.shared.components.served.begin(*run) {
+                    self.network.run(run);
+                }
+            }
+            Effect::Work(work) => {
+                if let Some(work) = self.shared.components.hand_out(*work) {
+                    self.network.work(work);
+                }
+            }
             Effect::Timer { after_ms, timer } => self.network.timer(Duration::from_millis(after_ms), timer),
             Effect::Event(event) => {
                 self.network.event(&event);

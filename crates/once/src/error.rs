@@ -81,6 +81,10 @@ impl Error {
         Self::new("failed", 1, message)
     }
 
+    pub(crate) fn quota(message: impl Into<String>) -> Self {
+        Self::new("quota", 3, message)
+    }
+
     pub(crate) fn unreachable(message: impl Into<String>) -> Self {
         Self::new("unreachable", 4, message)
     }

@@ -284,6 +284,15 @@ pub fn activities(
     failed.map_or(Ok(()), Err)
 }
 
+/// The kind of some work outside that is not done yet.
+///
+/// # Errors
+/// When the store cannot be read.
+pub fn work_of(rows: &dyn Read, key: &ObjectKey, id: &Uuid) -> Result<Option<String>, StoreError> {
+    let row: Option<ActivityRow> = txn::get(rows, Table::Activity, &activity_key(key, id))?;
+    Ok(row.map(|row| row.name))
+}
+
 /// An object is gone: its timers and its work outside go with it.
 pub(crate) fn forget(s: &mut Step<'_, '_>, key: &ObjectKey) -> Result<(), StoreError> {
     let mut found = Vec::new();

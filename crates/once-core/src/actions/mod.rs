@@ -16,7 +16,7 @@ mod rows;
 mod send;
 mod slow;
 
-pub use effects::{activities, works};
+pub use effects::{activities, work_of, works};
 pub use history::{Recorded, broken_link, history, receipt};
 pub use requests::request;
 pub use rows::{

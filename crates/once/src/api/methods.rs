@@ -43,6 +43,13 @@ pub(super) fn status(kernel: &Kernel) -> Result<Value, Error> {
     }
     let identity = once_core::meta::identity(&snapshot)?;
     let live = shared.components.live.counts();
+    let served: Vec<_> = shared
+        .components
+        .served
+        .list()
+        .into_iter()
+        .map(|(component, clients, runs)| json!({ "component": component, "clients": clients, "runs": runs }))
+        .collect();
     let metrics = crate::net::lock(&shared.metrics);
     let spread = |histogram: &Option<hdrhistogram::Histogram<u64>>| {
         histogram.as_ref().map(
@@ -75,6 +82,7 @@ pub(super) fn status(kernel: &Kernel) -> Result<Value, Error> {
         "rows": metrics.rows,
         "step_us": spread(&metrics.step_us),
         "commit_us": spread(&metrics.commit_us),
+        "served": served,
         "live": {
             "objects": live.objects, "bytes": live.bytes, "restored": live.restored, "hibernated": live.hibernated,
         },

@@ -3,6 +3,7 @@
 //! [`Client`] calls a running kernel over its socket, or opens the data directory in this process when none runs.
 
 mod acting;
+mod answer;
 mod client;
 mod conflicts;
 mod coordinate;
@@ -12,6 +13,7 @@ mod methods;
 mod names;
 mod outbox;
 mod peers;
+mod served;
 mod server;
 mod shapes;
 #[cfg(test)]
@@ -116,6 +118,11 @@ async fn dispatch(kernel: &Kernel, method: &str, params: Value, tell: Tell<'_>) 
         "revoke" => peers::revoke(kernel, read(params)?).await,
         "grants" => peers::grants(kernel),
         "doctor" => doctor::examine(kernel),
+        "unserve" => served::unserve(kernel, read(params)?).await,
+        other if served::Link::has(other) => {
+            Err(Error::usage(format!("'{other}' needs a connection to a kernel that runs"))
+                .with_hint("start it with `once up`"))
+        }
         other => Err(Error::usage(format!("no method '{other}'"))),
     }
 }

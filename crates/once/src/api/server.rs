@@ -4,12 +4,15 @@ use std::os::unix::fs::PermissionsExt;
 use std::sync::Arc;
 
 use serde::Deserialize;
+use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{Notify, Semaphore, mpsc};
 
+use super::served::Link;
 use super::{LINE_MAX_BYTES, SOCKET, dispatch, shapes};
+use crate::component::Slot;
 use crate::kernel::Weak;
 use crate::{Error, Kernel};
 
@@ -20,12 +23,25 @@ const CALLS_MAX: usize = 64;
 const UNREAD_MAX: usize = 1024;
 
 #[derive(Deserialize)]
-struct Call {
+struct Call<'a> {
     #[serde(default)]
     id: Value,
     method: String,
-    #[serde(default)]
-    params: Value,
+    #[serde(default, borrow)]
+    params: Option<&'a RawValue>,
+}
+
+/// One line for the client.
+pub(super) struct Line {
+    pub text: String,
+    /// Dropped when the line is written.
+    pub slot: Option<Arc<Slot>>,
+}
+
+impl From<Value> for Line {
+    fn from(line: Value) -> Self {
+        Self { text: line.to_string(), slot: None }
+    }
 }
 
 /// Binds the socket and serves it until `stop` is called over it.
@@ -53,16 +69,16 @@ pub(crate) async fn serve(kernel: &Kernel, stop: Arc<Notify>) -> Result<(), Erro
 
 async fn connection(kernel: Weak, stream: UnixStream, stop: Arc<Notify>) {
     let (read, mut write) = stream.into_split();
-    let (lines, mut outgoing) = mpsc::channel::<Value>(UNREAD_MAX);
+    let (lines, mut outgoing) = mpsc::channel::<Line>(UNREAD_MAX);
     let writer = tokio::spawn(async move {
-        while let Some(line) = outgoing.recv().await {
-            let mut text = line.to_string();
+        while let Some(Line { mut text, slot: _slot }) = outgoing.recv().await {
             text.push('\n');
             if write.write_all(text.as_bytes()).await.is_err() {
                 break;
             }
         }
     });
+    let link = Arc::new(Link::new(lines.clone()));
     let calls = Arc::new(Semaphore::new(CALLS_MAX));
     let mut reader = BufReader::new(read);
     let mut tasks = tokio::task::JoinSet::new();
@@ -82,7 +98,7 @@ async fn connection(kernel: Weak, stream: UnixStream, stop: Arc<Notify>) {
             Ok(0) | Err(_) => break,
             Ok(_) if line.len() > LINE_MAX_BYTES => {
                 let error = Error::usage(format!("a line is longer than {LINE_MAX_BYTES} bytes"));
-                let _ = lines.send(failure(&Value::Null, &error)).await;
+                let _ = lines.send(failure(&Value::Null, &error).into()).await;
                 break;
             }
             Ok(_) => {}
@@ -92,52 +108,62 @@ async fn connection(kernel: Weak, stream: UnixStream, stop: Arc<Notify>) {
         }
         let Ok(permit) = Arc::clone(&calls).acquire_owned().await else { break };
         let (kernel, lines, stop) = (kernel.clone(), lines.clone(), Arc::clone(&stop));
+        let link = Arc::clone(&link);
         tasks.spawn(async move {
-            call(&kernel, &line, &lines, &stop).await;
+            call(&kernel, &line, &lines, &link, &stop).await;
             drop(permit);
         });
         while tasks.try_join_next().is_some() {}
     }
     // A client that hangs up no longer waits for its calls; what they began goes on in the engine.
     tasks.abort_all();
-    drop(lines);
+    // What it was asked is asked of others.
+    link.end();
+    drop((lines, link));
     let _ = writer.await;
 }
 
-async fn call(kernel: &Weak, line: &[u8], lines: &mpsc::Sender<Value>, stop: &Notify) {
+async fn call(kernel: &Weak, line: &[u8], lines: &mpsc::Sender<Line>, link: &Link, stop: &Notify) {
     let Call { id, method, params } = match serde_json::from_slice(line) {
         Ok(call) => call,
         Err(error) => {
             let error = Error::usage(format!("not a JSON-RPC 2.0 request: {error}"));
-            let _ = lines.send(failure(&Value::Null, &error)).await;
+            let _ = lines.send(failure(&Value::Null, &error).into()).await;
             return;
         }
     };
     let Some(running) = kernel.upgrade() else {
-        let _ = lines.send(failure(&id, &Error::stopping())).await;
+        let _ = lines.send(failure(&id, &Error::stopping()).into()).await;
         return;
     };
+    let params = params.map_or("{}", RawValue::get);
+    let mut begins = None;
     let answer = match method.as_str() {
         "stop" => {
             drop(running);
-            let _ = lines.send(json!({ "jsonrpc": "2.0", "id": id, "result": true })).await;
+            let _ = lines.send(json!({ "jsonrpc": "2.0", "id": id, "result": true }).into()).await;
             stop.notify_one();
             return;
         }
         "listen" => {
             let events = running.events();
             drop(running);
-            let _ = lines.send(json!({ "jsonrpc": "2.0", "id": id, "result": true })).await;
+            let _ = lines.send(json!({ "jsonrpc": "2.0", "id": id, "result": true }).into()).await;
             return listen(kernel, events, lines).await;
         }
+        method if Link::has(method) => link.call(&running, method, params).await.map(|(result, then)| {
+            begins = then;
+            result
+        }),
         _ => {
+            let params = serde_json::from_str::<Value>(params).unwrap_or_default();
             let wants = params.get("progress").and_then(Value::as_bool) == Some(true);
             let tell = |mut progress: Value| {
                 if wants {
                     progress["id"] = id.clone();
                     let note = json!({ "jsonrpc": "2.0", "method": "progress", "params": progress });
                     // A client that reads too slowly misses some progress, not its answer.
-                    let _ = lines.try_send(note);
+                    let _ = lines.try_send(note.into());
                 }
             };
             dispatch(&running, &method, params, &tell).await
@@ -149,14 +175,18 @@ async fn call(kernel: &Weak, line: &[u8], lines: &mpsc::Sender<Value>, stop: &No
         Ok(result) => json!({ "jsonrpc": "2.0", "id": id, "result": result }),
         Err(error) => failure(&id, &error),
     };
-    let _ = lines.send(line).await;
+    let _ = lines.send(line.into()).await;
+    // After the answer: a client is asked nothing before it is told that it may be.
+    if let Some(begins) = begins {
+        link.begin(begins);
+    }
 }
 
 fn failure(id: &Value, error: &Error) -> Value {
     json!({ "jsonrpc": "2.0", "id": id, "error": shapes::error(error) })
 }
 
-async fn listen(kernel: &Weak, mut events: crate::Events, lines: &mpsc::Sender<Value>) {
+async fn listen(kernel: &Weak, mut events: crate::Events, lines: &mpsc::Sender<Line>) {
     loop {
         let heard = tokio::select! {
             // What happened before the end comes before the end.
@@ -168,7 +198,10 @@ async fn listen(kernel: &Weak, mut events: crate::Events, lines: &mpsc::Sender<V
         let params = shapes::heard(&running, &heard);
         drop(running);
         if let Some(params) = params
-            && lines.send(json!({ "jsonrpc": "2.0", "method": "event", "params": params })).await.is_err()
+            && lines
+                .send(json!({ "jsonrpc": "2.0", "method": "event", "params": params }).into())
+                .await
+                .is_err()
         {
             return;
         }

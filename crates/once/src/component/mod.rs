@@ -25,8 +25,10 @@ pub(crate) mod coordination;
 mod live;
 mod record;
 mod registry;
+mod served;
 mod shipped;
 mod version;
+mod works;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -49,6 +51,7 @@ pub use context::{Called, Came, Context, EffectError, NotDone};
 pub use coordination::{Plan, PlanError, RunState, Standing, StepStanding, StepState, Told, coordination};
 pub(crate) use registry::Components;
 pub use registry::{Activity, runner};
+pub(crate) use served::{Asked, ClientId, Offer, RUNS_MAX, SERVED_MAX, Served, Slot, WORKS_MAX, usher};
 pub use shipped::{Add, Counter, Get, counter};
 
 type Act = Arc<dyn Fn(&mut Awake, Option<&Raised>, &str, &Context) -> RunResult + Send + Sync>;

@@ -18,6 +18,7 @@ use serde_json::Value;
 
 use super::apply::failed;
 use super::live::{Awake, Live};
+use super::served::{Served, Turn};
 use super::{Component, Context, account, coordination, counter, record};
 
 /// A scenario larger than this is not read on the engine's thread, in bytes: a step takes less than a millisecond.
@@ -46,6 +47,8 @@ pub(crate) struct Components {
     known: BTreeMap<String, Component>,
     workers: BTreeMap<String, Worker>,
     pub live: Arc<Live>,
+    /// What programs on this machine serve.
+    pub served: Arc<Served>,
 }
 
 impl fmt::Debug for Components {
@@ -56,7 +59,12 @@ impl fmt::Debug for Components {
 
 impl Default for Components {
     fn default() -> Self {
-        let mut components = Self { known: BTreeMap::new(), workers: BTreeMap::new(), live: Arc::default() };
+        let mut components = Self {
+            known: BTreeMap::new(),
+            workers: BTreeMap::new(),
+            live: Arc::default(),
+            served: Arc::default(),
+        };
         components.add(account());
         components.add(counter());
         components.add(coordination());
@@ -85,9 +93,28 @@ impl Components {
         self.workers.insert(name, worker);
     }
 
-    /// Whether somebody here does such work.
+    /// Whether this kernel does such work itself.
+    pub fn has_worker(&self, name: &str) -> bool {
+        self.workers.contains_key(name)
+    }
+
+    /// Whether somebody here does such work: this kernel, or a program that is connected.
     pub fn does(&self, work: &str) -> bool {
-        self.workers.contains_key(work)
+        self.workers.contains_key(work) || self.served.does(work)
+    }
+
+    /// What clients served before this start. What it has itself by now, it runs itself.
+    pub fn remember(&self, served: Vec<String>) {
+        self.served.remember(served.into_iter().filter(|name| !self.known.contains_key(name)));
+    }
+
+    /// Has a client do work. What this kernel does itself comes back.
+    pub fn hand_out(&self, work: Work) -> Option<Work> {
+        if self.workers.contains_key(&work.name) {
+            return Some(work);
+        }
+        self.served.hand_out(work);
+        None
     }
 
     /// Has work done; nothing if nobody here does such work. Work that panics has failed.
@@ -153,7 +180,12 @@ pub fn runner(components: Vec<Component>) -> impl Runner {
 
 impl Runner for Components {
     fn run(&self, run: &Run) -> Option<RunResult> {
-        (run.body.len() + run.given.iter().map(Bytes::len).sum::<usize>() <= AT_ONCE_MAX_BYTES)
-            .then(|| self.run_whole(run))
+        let bytes = run.body.len() + run.given.iter().map(Bytes::len).sum::<usize>();
+        match self.served.turn(run) {
+            Turn::Ours => (bytes <= AT_ONCE_MAX_BYTES).then(|| self.run_whole(run)),
+            Turn::Theirs => None,
+            Turn::Later => Some(RunResult::Later),
+            Turn::Never => Some(RunResult::Refused(Code::NoComponent)),
+        }
     }
 }

@@ -1,0 +1,302 @@
+//! What programs that serve components answer: read strictly, since what is not understood would be lost without a word.
+//! JSON inside stays as it is spelled.
+
+use std::borrow::Cow;
+
+use bytes::Bytes;
+use once_core::waist::{Call, Consequence, Run, RunResult, Then};
+use once_model::action::{Given, effect_id};
+use once_model::ids::{Hash, KernelId, ObjectKey, Uuid};
+use once_model::ior::Ior;
+use once_model::json;
+use once_model::limits::{ARGUMENTS_MAX_BYTES, EFFECTS_MAX, GIVEN_MAX, NAME_MAX_BYTES, REMINDER_MAX_BYTES};
+use once_model::scenario::Scenario;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use super::names;
+use crate::Error;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Answer<'a> {
+    #[serde(rename = "run")]
+    _run: u64,
+    #[serde(borrow)]
+    model_text: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    merge: Option<&'a RawValue>,
+    version: Option<String>,
+    #[serde(borrow)]
+    result: Option<&'a RawValue>,
+    #[serde(borrow)]
+    result_text: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    failed: Option<&'a RawValue>,
+    #[serde(default, borrow)]
+    effects: Vec<Effect<'a>>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Effect<'a> {
+    #[serde(borrow)]
+    Act(Act<'a>),
+    #[serde(borrow)]
+    Create(Create<'a>),
+    Remove(Nothing),
+    #[serde(borrow)]
+    Timer(Timer<'a>),
+    CancelTimer(CancelTimer),
+    #[serde(borrow)]
+    Publish(Publish<'a>),
+    #[serde(borrow)]
+    Activity(Activity<'a>),
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Act<'a> {
+    object: String,
+    name: String,
+    #[serde(borrow)]
+    arguments: Option<&'a RawValue>,
+    deadline_ms: Option<u64>,
+    #[serde(default)]
+    given: Vec<GivenHere>,
+    #[serde(borrow)]
+    then: Option<ThenHere<'a>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct GivenHere {
+    key: String,
+    hash: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ThenHere<'a> {
+    action: String,
+    #[serde(borrow)]
+    with: Option<&'a RawValue>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Create<'a> {
+    component: String,
+    version: String,
+    #[serde(borrow)]
+    model: &'a RawValue,
+    uuid: Option<Uuid>,
+    owner: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Nothing {}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Timer<'a> {
+    name: String,
+    after_ms: u64,
+    #[serde(borrow)]
+    then: ThenHere<'a>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct CancelTimer {
+    name: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Publish<'a> {
+    name: String,
+    #[serde(borrow)]
+    data: Option<&'a RawValue>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Activity<'a> {
+    name: String,
+    #[serde(borrow)]
+    arguments: Option<&'a RawValue>,
+    #[serde(borrow)]
+    then: ThenHere<'a>,
+}
+
+/// What came of a run, or why its answer is of no use. `owner`: of objects that it makes, unless it says otherwise.
+pub(super) fn read(run: &Run, params: &str, owner: &str) -> Result<RunResult, String> {
+    let answer: Answer<'_> = serde_json::from_str(params).map_err(|error| error.to_string())?;
+    let result = one_of("result", answer.result, answer.result_text.as_deref())?;
+    let changes = answer.model_text.is_some() || answer.merge.is_some() || answer.version.is_some();
+    if let Some(failed) = answer.failed {
+        if changes || result.is_some() || !answer.effects.is_empty() {
+            return Err(
+                "`failed` stands alone: what has failed has no result, no new model and no effects".into()
+            );
+        }
+        return Ok(RunResult::Failed(value("failed", failed.get(), ARGUMENTS_MAX_BYTES)?));
+    }
+    let result = value("result", result.unwrap_or("null"), ARGUMENTS_MAX_BYTES)?;
+    let mut state = None;
+    if changes {
+        let old = Scenario::parse(run.body.clone()).map_err(|error| error.to_string())?;
+        let new = match (answer.model_text, answer.merge) {
+            (Some(_), Some(_)) => return Err("`model_text` or `merge`, not both".into()),
+            (Some(model), None) => old.edit_model(|_| Ok(model.into_owned())),
+            (None, Some(patch)) => old.edit_model(|model| json::merge(model, patch.get())),
+            (None, None) => Ok(old),
+        };
+        let new = new.map_err(|error| format!("the new model: {error}"))?;
+        state = Some(match answer.version {
+            Some(version) => {
+                let version = name(version).map_err(|why| format!("`version`: {why}"))?;
+                new.with_version(&version).map_err(|error| format!("`version`: {error}"))?
+            }
+            None => new,
+        });
+    }
+    if answer.effects.len() > EFFECTS_MAX {
+        return Err(format!("{} effects: an action has at most {EFFECTS_MAX}", answer.effects.len()));
+    }
+    let mut consequences = Vec::with_capacity(answer.effects.len());
+    for (index, effect) in (0..).zip(answer.effects) {
+        let consequence = consequence(run, index, effect, owner);
+        consequences.push(consequence.map_err(|why| format!("effect {} of its list: {why}", index + 1))?);
+    }
+    Ok(RunResult::Done { state, result, consequences })
+}
+
+fn consequence(run: &Run, index: u32, effect: Effect<'_>, owner: &str) -> Result<Consequence, String> {
+    Ok(match effect {
+        Effect::Act(act) => {
+            let (key, at) = object(&act.object)?;
+            if act.given.len() > GIVEN_MAX {
+                return Err(format!("{} scenarios are given: at most {GIVEN_MAX}", act.given.len()));
+            }
+            Consequence::Act(Call {
+                key,
+                at,
+                name: name(act.name)?,
+                arguments: optional("arguments", act.arguments, ARGUMENTS_MAX_BYTES)?,
+                given: act.given.into_iter().map(given).collect::<Result<_, _>>()?,
+                deadline_ms: act.deadline_ms,
+                then: act.then.map(then).transpose()?,
+            })
+        }
+        Effect::Create(create) => {
+            let uuid = create.uuid.unwrap_or_else(|| effect_id(&run.origin, &run.cause, index));
+            let owner = create.owner.as_deref().unwrap_or(owner);
+            let scenario =
+                Scenario::compose(uuid, &create.component, &create.version, owner, create.model.get());
+            Consequence::Create(scenario.map_err(|error| error.to_string())?)
+        }
+        Effect::Remove(Nothing {}) => Consequence::Remove,
+        Effect::Timer(timer) => {
+            Consequence::Timer { name: name(timer.name)?, after_ms: timer.after_ms, then: then(timer.then)? }
+        }
+        Effect::CancelTimer(timer) => Consequence::CancelTimer { name: name(timer.name)? },
+        Effect::Publish(publish) => Consequence::Publish {
+            name: name(publish.name)?,
+            data: optional("data", publish.data, ARGUMENTS_MAX_BYTES)?,
+        },
+        Effect::Activity(activity) => Consequence::Activity {
+            name: name(activity.name)?,
+            arguments: optional("arguments", activity.arguments, ARGUMENTS_MAX_BYTES)?,
+            then: then(activity.then)?,
+        },
+    })
+}
+
+/// An object by its IOR, or by its key as notifications have it.
+fn object(text: &str) -> Result<(ObjectKey, Option<KernelId>), String> {
+    if !text.contains("://") && !text.starts_with("ior:") {
+        return Ok((names::key(text).map_err(|error| error.message)?, None));
+    }
+    let ior = Ior::parse(text).map_err(|error| error.to_string())?;
+    match (ior.uuid(), ior.line()) {
+        (Some(uuid), Some(line)) => Ok((ObjectKey { uuid, line }, ior.home())),
+        _ => Err(format!("{text} does not say which object is meant: an IOR with its lineage does")),
+    }
+}
+
+fn given(given: GivenHere) -> Result<Given, String> {
+    let key = names::key(&given.key).map_err(|error| error.message)?;
+    let content: Hash = given.hash.parse().map_err(|_| format!("'{}' is no hash", given.hash))?;
+    Ok(Given { key, content })
+}
+
+fn then(then: ThenHere<'_>) -> Result<Then, String> {
+    Ok(Then { action: name(then.action)?, with: optional("with", then.with, REMINDER_MAX_BYTES)? })
+}
+
+fn name(name: String) -> Result<String, String> {
+    match name.len() {
+        1..=NAME_MAX_BYTES => Ok(name),
+        len => Err(format!("a name has 1 to {NAME_MAX_BYTES} bytes, and this has {len}")),
+    }
+}
+
+fn optional(what: &str, json: Option<&RawValue>, most: usize) -> Result<Bytes, String> {
+    value(what, json.map_or("null", RawValue::get), most)
+}
+
+/// A value, as it is spelled.
+fn value(what: &str, text: &str, most: usize) -> Result<Bytes, String> {
+    if text.len() > most {
+        return Err(format!("`{what}` has {} bytes: at most {most}", text.len()));
+    }
+    json::validate(text.as_bytes()).map_err(|error| format!("`{what}`: {error}"))?;
+    Ok(Bytes::copy_from_slice(text.as_bytes()))
+}
+
+fn one_of<'a>(
+    what: &str,
+    json: Option<&'a RawValue>,
+    text: Option<&'a str>,
+) -> Result<Option<&'a str>, String> {
+    match (json, text) {
+        (Some(_), Some(_)) => Err(format!("`{what}` or `{what}_text`, not both")),
+        (json, text) => Ok(json.map(RawValue::get).or(text)),
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Worked<'a> {
+    id: Uuid,
+    object: String,
+    #[serde(borrow)]
+    result: Option<&'a RawValue>,
+    #[serde(borrow)]
+    result_text: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    failed: Option<&'a RawValue>,
+}
+
+/// What came of work outside.
+pub(super) fn read_work(params: &str) -> Result<(ObjectKey, Uuid, Result<Bytes, Bytes>), Error> {
+    let worked: Worked<'_> =
+        serde_json::from_str(params).map_err(|error| Error::usage(format!("parameters: {error}")))?;
+    let key = names::key(&worked.object)?;
+    let came = || {
+        let result = one_of("result", worked.result, worked.result_text.as_deref())?;
+        Ok(match (result, worked.failed) {
+            (Some(_), Some(_)) => return Err("`result` or `failed`, not both".to_owned()),
+            (_, Some(failed)) => Err(value("failed", failed.get(), ARGUMENTS_MAX_BYTES)?),
+            (result, None) => Ok(value("result", result.unwrap_or("null"), ARGUMENTS_MAX_BYTES)?),
+        })
+    };
+    let came = came().map_err(|why| {
+        Error::invalid(format!("work {}: {why}", worked.id))
+            .with_hint("answer it again: it is still waited for")
+    })?;
+    Ok((key, worked.id, came))
+}

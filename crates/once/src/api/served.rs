@@ -1,0 +1,359 @@
+//! Serving components and work outside over a connection: `docs/local-api.md` shows how it looks from outside.
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex};
+
+use once_core::actions;
+use once_core::waist::{Input, Run, RunResult, Work};
+use once_model::ids::Uuid;
+use once_model::limits::NAME_MAX_BYTES;
+use once_model::scenario::Scenario;
+use once_model::wire::Code;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use tokio::sync::{mpsc, oneshot};
+
+use super::answer;
+use super::names::key_text;
+use super::server::Line;
+use crate::component::{Asked, ClientId, Components, Offer, RUNS_MAX, SERVED_MAX, Served, Slot, WORKS_MAX};
+use crate::engine::Mail;
+use crate::net::lock;
+use crate::{Error, Kernel, datadir};
+
+/// Texts of more bytes are read and written beside the network's thread.
+const LARGE_BYTES: usize = 256 * 1024;
+
+/// What a connection serves.
+pub(super) struct Link {
+    state: Mutex<State>,
+}
+
+enum State {
+    /// Nothing yet.
+    Fresh(mpsc::Sender<Line>),
+    Client(Arc<Served>, ClientId),
+    Ended,
+}
+
+/// What begins when the client has its answer.
+pub(super) enum Begins {
+    Component(Offer),
+    Activity(String),
+}
+
+#[derive(Deserialize)]
+struct Serve {
+    component: String,
+    version: String,
+    actions: Option<BTreeSet<String>>,
+}
+
+#[derive(Deserialize)]
+struct ServeActivity {
+    name: String,
+}
+
+#[derive(Deserialize)]
+pub(super) struct Unserve {
+    component: String,
+}
+
+/// What of an answer is looked at first.
+#[derive(Deserialize)]
+struct Which {
+    run: u64,
+}
+
+impl Link {
+    pub fn new(lines: mpsc::Sender<Line>) -> Self {
+        Self { state: Mutex::new(State::Fresh(lines)) }
+    }
+
+    /// Whether this method is about what a connection serves.
+    pub fn has(method: &str) -> bool {
+        matches!(method, "serve" | "serve_activity" | "ran" | "worked")
+    }
+
+    /// Carries one call out.
+    pub async fn call(
+        &self,
+        kernel: &Kernel,
+        method: &str,
+        params: &str,
+    ) -> Result<(Value, Option<Begins>), Error> {
+        match method {
+            "serve" => self.serve(kernel, parsed(params)?).await,
+            "serve_activity" => self.serve_activity(kernel, parsed(params)?),
+            "ran" => self.ran(kernel, params).await.map(|()| (json!({}), None)),
+            _ => worked(kernel, params).await.map(|()| (json!({}), None)),
+        }
+    }
+
+    /// From now on it is asked.
+    pub fn begin(&self, begins: Begins) {
+        if let State::Client(served, id) = &*lock(&self.state) {
+            match begins {
+                Begins::Component(offer) => served.serve(*id, offer),
+                Begins::Activity(name) => served.serve_activity(*id, name),
+            }
+        }
+    }
+
+    /// The connection has ended.
+    pub fn end(&self) {
+        if let State::Client(served, id) = std::mem::replace(&mut *lock(&self.state), State::Ended) {
+            served.disconnect(id);
+        }
+    }
+
+    /// This connection as one that serves.
+    fn connect(&self, components: &Components) -> Result<(), Error> {
+        let mut state = lock(&self.state);
+        *state = match std::mem::replace(&mut *state, State::Ended) {
+            State::Fresh(lines) => {
+                let served = Arc::clone(&components.served);
+                let (id, coming) = served.connect();
+                tokio::spawn(tell(Arc::clone(&served), id, coming, lines));
+                State::Client(served, id)
+            }
+            State::Ended => return Err(Error::stopping()),
+            client => client,
+        };
+        Ok(())
+    }
+
+    async fn serve(&self, kernel: &Kernel, params: Serve) -> Result<(Value, Option<Begins>), Error> {
+        let Serve { component, version, actions } = params;
+        named("component", &component)?;
+        named("version", &version)?;
+        let components = &kernel.shared().components;
+        if components.get(&component).is_some() {
+            return Err(Error::usage(format!("this kernel has the component '{component}' itself"))
+                .with_hint("serve it under another name: objects are of the component that they name"));
+        }
+        let known: Vec<_> = components.served.list().into_iter().map(|(known, ..)| known).collect();
+        if !known.contains(&component) && known.len() >= SERVED_MAX {
+            return Err(Error::quota(format!(
+                "this kernel remembers {SERVED_MAX} components that programs serve"
+            ))
+            .with_hint("`unserve` forgets one of them"));
+        }
+        let name = component.clone();
+        // Before anybody may rely on it: it outlasts the connection and this run of the kernel.
+        remember(kernel, move |served| {
+            if !served.contains(&name) {
+                served.push(name);
+            }
+        })
+        .await?;
+        self.connect(components)?;
+        let result = json!({ "component": component, "version": version, "runs_max": RUNS_MAX });
+        Ok((result, Some(Begins::Component(Offer { component, version, actions }))))
+    }
+
+    fn serve_activity(
+        &self,
+        kernel: &Kernel,
+        ServeActivity { name }: ServeActivity,
+    ) -> Result<(Value, Option<Begins>), Error> {
+        named("name", &name)?;
+        let components = &kernel.shared().components;
+        if components.has_worker(&name) {
+            return Err(Error::usage(format!("this kernel does the work '{name}' itself"))
+                .with_hint("serve it under another name"));
+        }
+        self.connect(components)?;
+        Ok((json!({ "name": name, "works_max": WORKS_MAX }), Some(Begins::Activity(name))))
+    }
+
+    async fn ran(&self, kernel: &Kernel, params: &str) -> Result<(), Error> {
+        let Which { run: number } = parsed(params)?;
+        let gone = || {
+            Error::not_found(format!("this connection is not asked for a run {number}")).with_hint(
+                "it was answered, or given up because it took too long: then its action is asked for again",
+            )
+        };
+        let client = match &*lock(&self.state) {
+            State::Client(served, id) => Some((Arc::clone(served), *id)),
+            _ => None,
+        };
+        let (served, id) = client.ok_or_else(gone)?;
+        let run = served.run_of(id, number).ok_or_else(gone)?;
+        let read = {
+            let (run, owner) = (Arc::clone(&run), kernel.name().to_owned());
+            move |params: &str| answer::read(&run, params, &owner)
+        };
+        let result = if params.len() + run.body.len() <= LARGE_BYTES {
+            read(params)
+        } else {
+            let params = params.to_owned();
+            let read = tokio::task::spawn_blocking(move || read(&params)).await;
+            read.map_err(|_| Error::fault("reading an answer panicked"))?
+        };
+        match result {
+            Ok(result) => served.answered(id, number, result).then_some(()).ok_or_else(gone),
+            Err(why) => {
+                let component = &run.header.component;
+                let reason = format!("the program that serves {component} gave an answer of no use: {why}");
+                served.answered(id, number, RunResult::Failed(Value::from(reason).to_string().into()));
+                Err(Error::invalid(format!("run {number}: {why}"))
+                    .with_hint("its action has failed, with this as the reason"))
+            }
+        }
+    }
+}
+
+/// Work outside is done, or nobody can do it.
+async fn worked(kernel: &Kernel, params: &str) -> Result<(), Error> {
+    let (key, id, result) = answer::read_work(params)?;
+    let shared = kernel.shared();
+    let Some(name) = actions::work_of(&shared.snapshot(), &key, &id)? else {
+        return Err(Error::not_found(format!("no work {id} of this object waits here"))
+            .with_hint("it was answered before, or its object is gone: nothing is left to be done"));
+    };
+    let (told, is_told) = oneshot::channel();
+    let mail = Mail::Told(Input::Worked { key, id, result }, told);
+    shared.mail.send(mail).await.map_err(|_| shared.gone())?;
+    let done = is_told.await.is_ok();
+    shared.components.served.settled(key, id, &name, done);
+    match done {
+        true => Ok(()),
+        false if shared.mail.is_closed() => Err(shared.gone()),
+        false => Err(Error::fault("the disk was full: nothing was written")
+            .with_hint("make room on the disk; the work is asked for again")),
+    }
+}
+
+/// Forgets a component for good.
+pub(super) async fn unserve(kernel: &Kernel, Unserve { component }: Unserve) -> Result<Value, Error> {
+    let served = &kernel.shared().components.served;
+    if !served.list().iter().any(|(known, ..)| *known == component) {
+        return Err(Error::not_found(format!("no program has served the component '{component}' here"))
+            .with_hint("`status` lists under `served` what programs serve"));
+    }
+    let name = component.clone();
+    remember(kernel, move |served| served.retain(|known| *known != name)).await?;
+    served.forget(&component);
+    Ok(json!({}))
+}
+
+async fn remember(
+    kernel: &Kernel,
+    change: impl FnOnce(&mut Vec<String>) + Send + 'static,
+) -> Result<(), Error> {
+    let data = kernel.shared().data.clone();
+    let written = tokio::task::spawn_blocking(move || datadir::write_served(&data, change)).await;
+    written.map_err(|_| Error::fault("writing the kernel's scenario panicked"))?
+}
+
+fn parsed<'a, T: Deserialize<'a>>(params: &'a str) -> Result<T, Error> {
+    serde_json::from_str(params).map_err(|e| Error::usage(format!("parameters: {e}")))
+}
+
+fn named(what: &str, name: &str) -> Result<(), Error> {
+    match name.len() {
+        1..=NAME_MAX_BYTES => Ok(()),
+        len => {
+            Err(Error::usage(format!("{what}: a name has 1 to {NAME_MAX_BYTES} bytes, and this has {len}")))
+        }
+    }
+}
+
+/// Tells a client what it is asked, as long as it is there.
+async fn tell(
+    served: Arc<Served>,
+    id: ClientId,
+    mut coming: mpsc::UnboundedReceiver<(Asked, Arc<Slot>)>,
+    lines: mpsc::Sender<Line>,
+) {
+    while let Some((asked, slot)) = coming.recv().await {
+        let text = match asked {
+            Asked::Work(work) => Some(work_text(&work)),
+            // Given up meanwhile.
+            Asked::Run(number, _) if served.run_of(id, number).is_none() => continue,
+            Asked::Run(number, run) => {
+                let text = if run.body.len() <= LARGE_BYTES {
+                    run_text(number, &run)
+                } else {
+                    tokio::task::spawn_blocking(move || run_text(number, &run)).await.unwrap_or_default()
+                };
+                if text.is_none() {
+                    served.answered(id, number, RunResult::Refused(Code::Invalid));
+                }
+                text
+            }
+        };
+        let slot = Some(slot);
+        if let Some(text) = text
+            && lines.send(Line { text, slot }).await.is_err()
+        {
+            return;
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct Note<'a, T> {
+    jsonrpc: &'a str,
+    method: &'a str,
+    params: T,
+}
+
+fn note(method: &str, params: impl Serialize) -> Option<String> {
+    serde_json::to_string(&Note { jsonrpc: "2.0", method, params }).ok()
+}
+
+#[derive(Serialize)]
+struct RunNote<'a> {
+    run: u64,
+    component: &'a str,
+    version: &'a str,
+    object: String,
+    action: &'a str,
+    arguments_text: &'a str,
+    scenario_text: &'a str,
+    model_text: &'a str,
+    id: Uuid,
+    origin: String,
+    acting: Option<String>,
+    answers: Option<Uuid>,
+    now_ms: u64,
+    seed: String,
+    given: Vec<&'a str>,
+}
+
+/// A run as a notification; nothing if its object cannot be read.
+fn run_text(number: u64, run: &Run) -> Option<String> {
+    let scenario = Scenario::parse(run.body.clone()).ok()?;
+    let given: Result<Vec<_>, _> = run.given.iter().map(|body| std::str::from_utf8(body)).collect();
+    note(
+        "run",
+        RunNote {
+            run: number,
+            component: &run.header.component,
+            version: &run.header.version,
+            object: key_text(&run.key),
+            action: &run.action.name,
+            arguments_text: std::str::from_utf8(&run.action.arguments).ok()?,
+            scenario_text: scenario.as_str(),
+            model_text: scenario.editable(),
+            id: run.action.id,
+            origin: run.origin.to_string(),
+            acting: run.action.acting.as_ref().map(key_text),
+            answers: run.action.answers,
+            now_ms: run.now_ms,
+            seed: run.seed.to_string(),
+            given: given.ok()?,
+        },
+    )
+}
+
+/// Work outside as a notification.
+fn work_text(work: &Work) -> String {
+    let arguments = String::from_utf8_lossy(&work.arguments);
+    let params = json!({
+        "id": work.id, "object": key_text(&work.key), "name": work.name, "arguments_text": arguments,
+    });
+    note("work", params).unwrap_or_default()
+}

@@ -1,0 +1,447 @@
+//! Components that programs on this machine serve through the local API: whom an action is asked of, how many are asked at
+//! once, and what becomes of a run whose program goes away. While nobody serves such a component, its actions wait.
+//!
+//! Nothing here waits: the engine's thread asks, connections answer, and the [`usher`] tells the engine what came of it.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::{Duration, Instant};
+
+use once_core::actions;
+use once_core::waist::{Input, Ran, Run, RunResult, Work};
+use tokio::sync::{Notify, mpsc};
+
+use super::version::is_not_newer;
+use super::works::Works;
+use crate::engine::{Mail, Shared};
+
+/// Runs that one client is asked for at once; further ones wait with their origins.
+pub(crate) const RUNS_MAX: usize = 32;
+
+/// Work outside that one client is asked for at once.
+pub(crate) const WORKS_MAX: usize = 32;
+
+/// Bytes of scenarios that one client is asked about at once. One run is always asked for, however large.
+const BYTES_MAX: usize = 32 * 1024 * 1024;
+
+/// How long a client may take for one run, unless the builder says otherwise.
+pub(crate) const RUN_LIMIT: Duration = Duration::from_secs(60);
+
+/// Components that one kernel remembers to be served by clients.
+pub(crate) const SERVED_MAX: usize = 256;
+
+/// One connection that serves something.
+pub(crate) type ClientId = u64;
+
+/// What a client is asked.
+#[derive(Debug)]
+pub(crate) enum Asked {
+    /// An action. The number comes back with the answer.
+    Run(u64, Arc<Run>),
+    /// Work outside.
+    Work(Work),
+}
+
+/// Goes with what a client is asked until it is on its way and answered, whichever comes last: whoever does not read is
+/// asked no more.
+#[derive(Debug)]
+pub(crate) struct Slot {
+    room: Arc<Room>,
+    bytes: usize,
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        self.room.count.fetch_sub(1, Ordering::Relaxed);
+        self.room.bytes.fetch_sub(self.bytes, Ordering::Relaxed);
+        self.room.wake.notify_one();
+    }
+}
+
+/// How much one client is asked at once.
+#[derive(Debug)]
+pub(super) struct Room {
+    count: AtomicUsize,
+    bytes: AtomicUsize,
+    most: usize,
+    wake: Arc<Notify>,
+}
+
+impl Room {
+    fn new(most: usize, wake: &Arc<Notify>) -> Arc<Self> {
+        let (count, bytes) = (AtomicUsize::new(0), AtomicUsize::new(0));
+        Arc::new(Self { count, bytes, most, wake: Arc::clone(wake) })
+    }
+
+    pub fn is_free(&self, bytes: usize) -> bool {
+        let held = self.bytes.load(Ordering::Relaxed);
+        self.count.load(Ordering::Relaxed) < self.most && (held == 0 || held + bytes <= BYTES_MAX)
+    }
+
+    /// Takes some of it. Only [`Served`] does, under its lock.
+    pub fn take(self: &Arc<Self>, bytes: usize) -> Option<Arc<Slot>> {
+        self.is_free(bytes).then(|| {
+            self.count.fetch_add(1, Ordering::Relaxed);
+            self.bytes.fetch_add(bytes, Ordering::Relaxed);
+            Arc::new(Slot { room: Arc::clone(self), bytes })
+        })
+    }
+}
+
+/// A component that a client serves.
+#[derive(Debug, Clone)]
+pub(crate) struct Offer {
+    pub component: String,
+    pub version: String,
+    /// All, if it does not say.
+    pub actions: Option<BTreeSet<String>>,
+}
+
+#[derive(Debug)]
+pub(super) struct Client {
+    pub asked: mpsc::UnboundedSender<(Asked, Arc<Slot>)>,
+    runs: Arc<Room>,
+    pub works: Arc<Room>,
+    /// With the moment of each: the newest is asked first.
+    offers: Vec<(u64, Offer)>,
+    pub activities: BTreeMap<String, u64>,
+}
+
+/// A run that a client was asked for.
+#[derive(Debug)]
+struct UnderWay {
+    client: ClientId,
+    run: Arc<Run>,
+    _slot: Arc<Slot>,
+    until: Instant,
+}
+
+/// Whose turn an action is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Turn {
+    /// This kernel's own: no client serves the component.
+    Ours,
+    /// A client's: it has room for it.
+    Theirs,
+    /// Nobody's just now.
+    Later,
+    /// Nobody's: they understand no such action.
+    Never,
+}
+
+#[derive(Debug)]
+pub(super) struct Inner {
+    /// What clients serve, now or at other times.
+    known: BTreeSet<String>,
+    limit: Duration,
+    pub clients: BTreeMap<ClientId, Client>,
+    /// Counts clients, runs and offers.
+    next: u64,
+    /// Room that was promised to a run, by the engine's number of it.
+    promised: HashMap<u64, (ClientId, Arc<Slot>)>,
+    /// By the number that the client was told.
+    runs: BTreeMap<u64, UnderWay>,
+    /// Components of which something was put off.
+    hungry: BTreeSet<String>,
+    /// What the engine is to be told, in this order.
+    inputs: VecDeque<Input>,
+    pub works: Works,
+}
+
+/// What clients serve.
+#[derive(Debug)]
+pub(crate) struct Served {
+    inner: Mutex<Inner>,
+    wake: Arc<Notify>,
+}
+
+impl Default for Served {
+    fn default() -> Self {
+        let inner = Inner {
+            known: BTreeSet::new(),
+            limit: RUN_LIMIT,
+            clients: BTreeMap::new(),
+            next: 0,
+            promised: HashMap::new(),
+            runs: BTreeMap::new(),
+            hungry: BTreeSet::new(),
+            inputs: VecDeque::new(),
+            works: Works::default(),
+        };
+        Self { inner: Mutex::new(inner), wake: Arc::default() }
+    }
+}
+
+impl Served {
+    pub(super) fn inner(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn wake(&self) {
+        self.wake.notify_one();
+    }
+
+    /// How long a client may take for one run.
+    pub fn set_limit(&self, limit: Duration) {
+        self.inner().limit = limit;
+    }
+
+    /// What clients served before this start.
+    pub fn remember(&self, components: impl IntoIterator<Item = String>) {
+        self.inner().known.extend(components);
+    }
+
+    /// What clients serve, now or at other times: how many serve it, and how many runs are under way.
+    pub fn list(&self) -> Vec<(String, usize, usize)> {
+        let inner = self.inner();
+        let clients = |component: &String| {
+            let serves =
+                |client: &&Client| client.offers.iter().any(|(_, offer)| offer.component == *component);
+            inner.clients.values().filter(serves).count()
+        };
+        let runs = |component: &String| {
+            inner.runs.values().filter(|under_way| under_way.run.header.component == *component).count()
+        };
+        inner.known.iter().map(|known| (known.clone(), clients(known), runs(known))).collect()
+    }
+
+    /// A new client. What it is asked comes through the channel, each with what is to be dropped when it is on its way.
+    pub fn connect(&self) -> (ClientId, mpsc::UnboundedReceiver<(Asked, Arc<Slot>)>) {
+        let (asked, coming) = mpsc::unbounded_channel();
+        let mut inner = self.inner();
+        let id = inner.count();
+        let (runs, works) = (Room::new(RUNS_MAX, &self.wake), Room::new(WORKS_MAX, &self.wake));
+        let client = Client { asked, runs, works, offers: Vec::new(), activities: BTreeMap::new() };
+        inner.clients.insert(id, client);
+        (id, coming)
+    }
+
+    /// It is gone: nothing is promised of what it was asked, so that it is asked again.
+    pub fn disconnect(&self, id: ClientId) {
+        let mut inner = self.inner();
+        inner.clients.remove(&id);
+        inner.end_where(|under_way| under_way.client == id);
+        inner.give_back(id);
+        drop(inner);
+        self.wake();
+    }
+
+    /// From now on a client serves this; what waits goes on.
+    pub fn serve(&self, id: ClientId, offer: Offer) {
+        let mut inner = self.inner();
+        let (since, component) = (inner.count(), offer.component.clone());
+        if let Some(client) = inner.clients.get_mut(&id) {
+            client.offers.retain(|(_, other)| other.component != component);
+            client.offers.push((since, offer));
+            inner.known.insert(component.clone());
+            inner.inputs.push_back(Input::Ready { component });
+        }
+        drop(inner);
+        self.wake();
+    }
+
+    /// Forgets a component for good: what waits is this kernel's own again.
+    pub fn forget(&self, component: &str) {
+        let mut inner = self.inner();
+        inner.known.remove(component);
+        inner.hungry.remove(component);
+        for client in inner.clients.values_mut() {
+            client.offers.retain(|(_, offer)| offer.component != component);
+        }
+        inner.end_where(|under_way| under_way.run.header.component == component);
+        inner.inputs.push_back(Input::Ready { component: component.to_owned() });
+        drop(inner);
+        self.wake();
+    }
+
+    /// Whose turn an action is. A client's: room is kept for it until [`Self::begin`].
+    pub(super) fn turn(&self, run: &Run) -> Turn {
+        let mut inner = self.inner();
+        if !inner.known.contains(&run.header.component) {
+            return Turn::Ours;
+        }
+        match inner.pick(run) {
+            Ok(promised) => {
+                inner.promised.insert(run.run, promised);
+                Turn::Theirs
+            }
+            Err(turn) => {
+                if turn == Turn::Later {
+                    inner.hungry.insert(run.header.component.clone());
+                }
+                turn
+            }
+        }
+    }
+
+    /// Asks for a run. One that is this kernel's own comes back.
+    pub fn begin(&self, run: Run) -> Option<Run> {
+        let mut inner = self.inner();
+        let promised = inner.promised.remove(&run.run);
+        if promised.is_none() && !inner.known.contains(&run.header.component) {
+            return Some(run);
+        }
+        let run = Arc::new(run);
+        let (number, until) = (inner.count(), Instant::now() + inner.limit);
+        let told = promised.and_then(|(client, slot)| {
+            let asked = (Asked::Run(number, Arc::clone(&run)), Arc::clone(&slot));
+            inner.clients.get(&client)?.asked.send(asked).ok()?;
+            Some(UnderWay { client, run: Arc::clone(&run), _slot: slot, until })
+        });
+        match told {
+            Some(under_way) => drop(inner.runs.insert(number, under_way)),
+            None => inner.later(&run),
+        }
+        drop(inner);
+        self.wake();
+        None
+    }
+
+    /// The engine has begun anew: what it was promised is not asked for any more.
+    pub fn forget_promises(&self) {
+        let promised = std::mem::take(&mut self.inner().promised);
+        drop(promised);
+    }
+
+    /// What a client was asked under that number, as long as the answer counts.
+    pub fn run_of(&self, client: ClientId, number: u64) -> Option<Arc<Run>> {
+        let inner = self.inner();
+        inner.runs.get(&number).filter(|run| run.client == client).map(|under_way| Arc::clone(&under_way.run))
+    }
+
+    /// A client has answered; `false` if that no longer counts.
+    pub fn answered(&self, client: ClientId, number: u64, result: RunResult) -> bool {
+        let mut inner = self.inner();
+        if inner.runs.get(&number).is_none_or(|under_way| under_way.client != client) {
+            return false;
+        }
+        let Some(under_way) = inner.runs.remove(&number) else { return false };
+        let (run, key) = (under_way.run.run, under_way.run.key);
+        drop(under_way);
+        // First those that wait for its room: else whatever waits for this object would always come before them.
+        inner.feed();
+        inner.inputs.push_back(Input::Ran(Box::new(Ran { run, key, result })));
+        drop(inner);
+        self.wake();
+        true
+    }
+}
+
+impl Inner {
+    pub(super) fn count(&mut self) -> u64 {
+        self.next += 1;
+        self.next
+    }
+
+    /// The newest client that serves this and has room. Otherwise what becomes of the action.
+    fn pick(&self, run: &Run) -> Result<(ClientId, Arc<Slot>), Turn> {
+        let (component, version) = (&run.header.component, &run.header.version);
+        let offers = self
+            .clients
+            .iter()
+            .flat_map(|(id, client)| client.offers.iter().map(move |offer| (*id, client, offer)));
+        // What a newer version wrote may mean what an older one does not know. Of versions that are no numbers nothing
+        // can be said: then the program has to.
+        let is_older = |offered: &str| is_not_newer(offered, version) && !is_not_newer(version, offered);
+        let mut fit: Vec<_> = offers
+            .filter(|(.., (_, offer))| offer.component == *component && !is_older(&offer.version))
+            .collect();
+        if fit.is_empty() {
+            return Err(Turn::Later);
+        }
+        let understands =
+            |offer: &Offer| offer.actions.as_ref().is_none_or(|known| known.contains(&run.action.name));
+        fit.retain(|(.., (_, offer))| understands(offer));
+        if fit.is_empty() {
+            return Err(Turn::Never);
+        }
+        fit.sort_by_key(|(.., (since, _))| std::cmp::Reverse(*since));
+        let bytes = run.body.len() + run.given.iter().map(bytes::Bytes::len).sum::<usize>();
+        let found = fit.into_iter().find_map(|(id, client, _)| Some((id, client.runs.take(bytes)?)));
+        found.ok_or(Turn::Later)
+    }
+
+    /// A run comes to nothing: it is asked for again when someone has room.
+    fn later(&mut self, run: &Run) {
+        let (number, key) = (run.run, run.key);
+        self.inputs.push_back(Input::Ran(Box::new(Ran { run: number, key, result: RunResult::Later })));
+        self.hungry.insert(run.header.component.clone());
+    }
+
+    fn end_where(&mut self, over: impl Fn(&UnderWay) -> bool) {
+        let ended: Vec<_> = self.runs.extract_if(.., |_, under_way| over(under_way)).collect();
+        for (_, under_way) in ended {
+            self.later(&under_way.run);
+        }
+    }
+
+    /// What was put off is asked for again, where somebody has room.
+    fn feed(&mut self) {
+        let has_room = |component: &String| {
+            let serves =
+                |client: &Client| client.offers.iter().any(|(_, offer)| offer.component == *component);
+            self.clients.values().any(|client| serves(client) && client.runs.is_free(0))
+        };
+        let fed: Vec<_> = self.hungry.iter().filter(|component| has_room(component)).cloned().collect();
+        for component in fed {
+            self.hungry.remove(&component);
+            self.inputs.push_back(Input::Ready { component });
+        }
+    }
+
+    /// Gives up runs that take too long; when to look again.
+    fn give_up_late(&mut self) -> Option<Instant> {
+        let now = Instant::now();
+        while let Some(first) = self.runs.first_entry() {
+            if first.get().until > now {
+                return Some(first.get().until);
+            }
+            let (number, under_way) = first.remove_entry();
+            let component = &under_way.run.header.component;
+            tracing::warn!(number, component, "a client has not answered in time: the run is given up");
+            self.later(&under_way.run);
+        }
+        None
+    }
+}
+
+/// Tells the engine what came of what clients were asked, and looks after the time.
+pub(crate) async fn usher(shared: Weak<Shared>, served: Arc<Served>) {
+    loop {
+        let (inputs, look, again) = {
+            let mut inner = served.inner();
+            let again = inner.give_up_late();
+            inner.feed();
+            inner.deal();
+            (std::mem::take(&mut inner.inputs), inner.works.take_look(), again)
+        };
+        if !inputs.is_empty() || !look.is_empty() {
+            let Some(shared) = shared.upgrade() else { return };
+            for input in inputs {
+                if shared.mail.send(Mail::Input(input)).await.is_err() {
+                    return;
+                }
+            }
+            if !look.is_empty() {
+                let snapshot = shared.snapshot();
+                drop(shared);
+                match tokio::task::spawn_blocking(move || actions::works(&snapshot)).await {
+                    Ok(Ok(works)) => served.inner().found(&look, works),
+                    failed => tracing::error!(?failed, "work outside cannot be read: it waits"),
+                }
+            }
+            continue;
+        }
+        let due = async {
+            match again {
+                Some(again) => tokio::time::sleep_until(again.into()).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            () = served.wake.notified() => {}
+            () = due => {}
+        }
+    }
+}
