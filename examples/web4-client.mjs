@@ -4,6 +4,8 @@
 //   node web4-client.mjs import FILE        take a scenario into the kernel
 //   node web4-client.mjs share UUID PEER    and wait until the peer has it on its disk
 //   node web4-client.mjs listen             print what happens on the kernel, one JSON text a line
+//   node web4-client.mjs act OBJECT NAME [JSON]  do something to an object, and print what came of it
+//   node web4-client.mjs serve              be the component `Lamp`: whoever acts on a lamp of this kernel is answered here
 //
 // The kernel (`once up`) is found through ONCE_DATA, else where `once` looks by default on Linux.
 import { readFileSync } from "node:fs";
@@ -31,11 +33,40 @@ function fail({ message, data }) {
 socket.on("error", ({ message }) => fail({ message, data: { exit: 4, hint: "start the kernel with `once up`" } }));
 socket.on("close", () => fail({ message: "the kernel went away", data: { exit: 4 } }));
 createInterface({ input: socket }).on("line", (line) => {
-  const { id, result, error, params } = JSON.parse(line);
-  if (id === undefined) return console.log(JSON.stringify(params)); // a notification
+  const { id, method, result, error, params } = JSON.parse(line);
+  if (method === "run") return run(params);
+  if (id === undefined) return console.log(JSON.stringify(params)); // another notification
   waiting.get(id)?.[error ? "failed" : "done"](error ?? result);
   waiting.delete(id);
 });
+
+// What a lamp does. An action is given the model and its arguments and says what changes, what it returns, and what else
+// is to happen; it depends on nothing else, because it may be asked for again. What it throws is told to whoever acts.
+const lamp = {
+  switch: ({ on }, to) => ({
+    ...(to === on ? {} : { merge: { on: to } }), // no other byte of the scenario changes
+    result: to,
+    effects: to === on ? [] : [{ publish: { name: "switched", data: to } }],
+  }),
+  // A timer of the kernel: it rings even if this program is started again meanwhile.
+  blink: (_, ms) => ({
+    merge: { on: true },
+    effects: [{ timer: { name: "off", after_ms: ms, then: { action: "switch_off" } } }],
+  }),
+  switch_off: () => ({ merge: { on: false } }),
+  get: ({ on }) => ({ result: on }),
+};
+
+async function run({ run, action, model_text, arguments_text, object }) {
+  let answer;
+  try {
+    answer = lamp[action](JSON.parse(model_text), JSON.parse(arguments_text));
+  } catch ({ message }) {
+    answer = { failed: message };
+  }
+  console.log(JSON.stringify({ object, action, ...answer }));
+  await call("ran", { run, ...answer }).catch(({ message }) => console.error(`error: ${message}`));
+}
 
 const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }); // bytes are never replaced
 const commands = {
@@ -46,11 +77,13 @@ const commands = {
   },
   share: (uuid, peer) => call("share", { objects: [uuid], to: peer, delivered: true, timeout_ms: 10_000 }),
   listen: () => call("listen", {}),
+  act: (object, name, json = "null") => call("act", { object, name, arguments_text: json }),
+  serve: () => call("serve", { component: "Lamp", version: "1.0", actions: Object.keys(lamp) }),
 };
 const [command, ...args] = process.argv.slice(2);
-if (!commands[command]) fail({ message: "import FILE, share UUID PEER, or listen", data: { exit: 2 } });
+if (!commands[command]) fail({ message: "import FILE, share UUID PEER, listen, act OBJECT NAME [JSON], or serve", data: { exit: 2 } });
 commands[command](...args).then((result) => {
-  if (command === "listen") return; // goes on until it is stopped
+  if (command === "listen" || command === "serve") return; // goes on until it is stopped
   console.log(JSON.stringify(result, null, 2));
   process.exit(0);
 }, fail);

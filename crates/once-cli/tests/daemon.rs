@@ -197,36 +197,69 @@ fn killed_kernels_keep_what_they_acknowledged() {
     assert_eq!(home.once("alice", &["show", UUID, "--json"]).exits(0).json()["object"]["state"], "home");
 }
 
-#[test]
-fn the_web4_client_is_the_second_client() {
-    let home = Home::new();
+/// The client in Node, on alice's kernel; nothing where there is no Node.
+fn web4_client<'h>(home: &'h Home) -> Option<impl Fn(&[&str]) -> Command + 'h> {
     let node = Command::new("node").arg("--version").output();
     if !node.is_ok_and(|output| output.status.success()) {
         assert!(std::env::var("ONCE_REQUIRE_ALL").as_deref() != Ok("1"), "no node, and ONCE_REQUIRE_ALL=1");
         println!("skipped: no node to run examples/web4-client.mjs");
-        return;
+        return None;
     }
+    let client = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/web4-client.mjs");
+    Some(move |args: &[&str]| {
+        let mut node = home.command("node");
+        node.arg(client).args(args).env("ONCE_DATA", home.join("alice"));
+        node
+    })
+}
+
+#[test]
+fn the_web4_client_is_the_second_client() {
+    let home = Home::new();
+    let Some(client) = web4_client(&home) else { return };
     let _kernels = home.pair();
     let file = home.file("a.json", scenario(1, "a"));
-    let client = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/web4-client.mjs");
-    let run = |args: &[&str]| {
-        let mut node = home.command("node");
-        let output = node.arg(client).args(args).env("ONCE_DATA", home.join("alice")).output().unwrap();
-        Ran::new(args, output)
-    };
+    let run = |args: &[&str]| Ran::new(args, client(args).output().unwrap());
     run(&["import", file.to_str().unwrap()]).exits(0).prints(UUID);
     run(&["share", UUID, "bob"]).exits(0).prints("\"delivered\": 1");
     assert_eq!(home.once("bob", &["show", UUID]).exits(0).out, scenario(1, "a"));
     run(&["share", "ffff", "bob"]).exits(1).says("hint: ");
 
     let events = fs::File::create(home.join("events")).unwrap();
-    let mut listener = home.command("node");
-    listener.arg(client).arg("listen").env("ONCE_DATA", home.join("alice")).stdout(events);
-    let _listener = common::Daemon(listener.spawn().unwrap());
+    let _listener = common::Daemon(client(&["listen"]).stdout(events).spawn().unwrap());
     let heard = || fs::read_to_string(home.join("events")).unwrap();
     until("it listens", || {
         home.once("alice", &["claim", UUID]);
         home.once("alice", &["share", UUID, "bob"]);
         heard().contains("\"delivered\"")
     });
+}
+
+#[test]
+fn the_web4_client_serves_a_component() {
+    let home = Home::new();
+    let Some(client) = web4_client(&home) else { return };
+    let _alice = home.up("alice");
+    let lamp =
+        scenario(1, "a").replace("Note", "Lamp").replace("\"model\": {", "\"model\": { \"on\" : false,");
+    assert!(lamp.contains("Lamp") && lamp.contains("\"on\" : false,"), "{lamp}");
+    home.file("in/lamp.json", &lamp);
+    home.once("alice", &["import", "in"]).exits(0);
+    let serve = || {
+        let log = fs::File::create(home.join("served")).unwrap();
+        common::Daemon(client(&["serve"]).stdout(log).spawn().unwrap())
+    };
+    let served = serve();
+    until("it serves", || home.once("alice", &["status", "--json"]).json()["served"][0]["clients"] == 1);
+    assert_eq!(home.once("alice", &["act", UUID, "switch", "true"]).exits(0).out, "true\n");
+    let shown = || home.once("alice", &["show", UUID]).exits(0).out;
+    assert_eq!(shown(), lamp.replace("\"on\" : false", "\"on\" : true"));
+    home.once("alice", &["act", UUID, "explode"]).exits(1).says("no component that does this");
+    // What its program sets, the kernel's timer does, also when the program is another one by then.
+    Ran::new(&["act"], client(&["act", UUID, "blink", "1500"]).output().unwrap()).exits(0).prints("done");
+    drop(served); // SIGKILL
+    home.once("alice", &["act", UUID, "get", "--timeout", "300ms"]).exits(4).says("no outcome yet");
+    let _served = serve();
+    until("it is off", || shown() == lamp);
+    assert_eq!(home.once("alice", &["act", UUID, "get"]).exits(0).out, "false\n");
 }
