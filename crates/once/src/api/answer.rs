@@ -192,7 +192,7 @@ fn consequence(run: &Run, index: u32, effect: Effect<'_>, owner: &str) -> Result
             })
         }
         Effect::Create(create) => {
-            let uuid = create.uuid.unwrap_or_else(|| effect_id(&run.origin, &run.action.id, index));
+            let uuid = create.uuid.unwrap_or_else(|| effect_id(&run.origin, &run.cause, index));
             let owner = create.owner.as_deref().unwrap_or(owner);
             let scenario =
                 Scenario::compose(uuid, &create.component, &create.version, owner, create.model.get());

@@ -65,7 +65,7 @@ fn work(kernel: &Kernel) -> Result<Vec<Value>, Error> {
     once_core::actions::activities(&kernel.shared().snapshot(), &mut |key, id, row| {
         shown.push(json!({
             "id": id, "name": row.name, "object": names::key_text(&key), "since_ms": row.since_ms,
-            "done_here": kernel.shared().components.has_worker(&row.name),
+            "done_here": kernel.shared().components.does(&row.name),
         }));
         if shown.len() < SHOWN_MAX { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
     })?;

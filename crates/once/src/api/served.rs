@@ -128,7 +128,7 @@ impl Link {
         named("component", &component)?;
         named("version", &version)?;
         let components = &kernel.shared().components;
-        if components.has(&component) {
+        if components.get(&component).is_some() {
             return Err(Error::usage(format!("this kernel has the component '{component}' itself"))
                 .with_hint("serve it under another name: objects are of the component that they name"));
         }
@@ -319,6 +319,7 @@ struct RunNote<'a> {
     acting: Option<String>,
     answers: Option<Uuid>,
     now_ms: u64,
+    seed: String,
     given: Vec<&'a str>,
 }
 
@@ -342,6 +343,7 @@ fn run_text(number: u64, run: &Run) -> Option<String> {
             acting: run.action.acting.as_ref().map(key_text),
             answers: run.action.answers,
             now_ms: run.now_ms,
+            seed: run.seed.to_string(),
             given: given.ok()?,
         },
     )

@@ -93,24 +93,24 @@ impl Components {
         self.workers.insert(name, worker);
     }
 
-    /// Whether it has this component itself.
-    pub fn has(&self, component: &str) -> bool {
-        self.known.contains_key(component)
-    }
-
-    /// Whether it does this work itself.
+    /// Whether this kernel does such work itself.
     pub fn has_worker(&self, name: &str) -> bool {
         self.workers.contains_key(name)
     }
 
+    /// Whether somebody here does such work: this kernel, or a program that is connected.
+    pub fn does(&self, work: &str) -> bool {
+        self.workers.contains_key(work) || self.served.does(work)
+    }
+
     /// What clients served before this start. What it has itself by now, it runs itself.
     pub fn remember(&self, served: Vec<String>) {
-        self.served.remember(served.into_iter().filter(|name| !self.has(name)));
+        self.served.remember(served.into_iter().filter(|name| !self.known.contains_key(name)));
     }
 
     /// Has a client do work. What this kernel does itself comes back.
     pub fn hand_out(&self, work: Work) -> Option<Work> {
-        if self.has_worker(&work.name) {
+        if self.workers.contains_key(&work.name) {
             return Some(work);
         }
         self.served.hand_out(work);
@@ -180,10 +180,9 @@ pub fn runner(components: Vec<Component>) -> impl Runner {
 
 impl Runner for Components {
     fn run(&self, run: &Run) -> Option<RunResult> {
+        let bytes = run.body.len() + run.given.iter().map(Bytes::len).sum::<usize>();
         match self.served.turn(run) {
-            Turn::Ours => (run.body.len() + run.given.iter().map(Bytes::len).sum::<usize>()
-                <= AT_ONCE_MAX_BYTES)
-                .then(|| self.run_whole(run)),
+            Turn::Ours => (bytes <= AT_ONCE_MAX_BYTES).then(|| self.run_whole(run)),
             Turn::Theirs => None,
             Turn::Later => Some(RunResult::Later),
             Turn::Never => Some(RunResult::Refused(Code::NoComponent)),

@@ -341,12 +341,11 @@ impl Inner {
             .clients
             .iter()
             .flat_map(|(id, client)| client.offers.iter().map(move |offer| (*id, client, offer)));
-        // What a newer version wrote may mean what an older one does not know.
+        // What a newer version wrote may mean what an older one does not know. Of versions that are no numbers nothing
+        // can be said: then the program has to.
+        let is_older = |offered: &str| is_not_newer(offered, version) && !is_not_newer(version, offered);
         let mut fit: Vec<_> = offers
-            .filter(|(.., (_, offer))| {
-                offer.component == *component
-                    && (!is_not_newer(&offer.version, version) || is_not_newer(version, &offer.version))
-            })
+            .filter(|(.., (_, offer))| offer.component == *component && !is_older(&offer.version))
             .collect();
         if fit.is_empty() {
             return Err(Turn::Later);

@@ -54,6 +54,11 @@ impl Served {
         self.wake();
     }
 
+    /// Whether a client that is connected does such work.
+    pub fn does(&self, name: &str) -> bool {
+        self.inner().clients.values().any(|client| client.activities.contains_key(name))
+    }
+
     /// An object wants work done that this kernel does not do itself: a client does, now or when one is there.
     pub fn hand_out(&self, work: Work) {
         let mut inner = self.inner();
