@@ -1,5 +1,6 @@
 //! `once up`
 
+use std::collections::HashMap;
 use std::fs::File;
 use std::io::Read;
 use std::process::{Command, Stdio};
@@ -201,16 +202,27 @@ fn announce(context: &Context, status: &Value) -> Done<()> {
     })
 }
 
-/// Says which peers come and go, until the kernel says no more.
+/// Says which peers come and go, until the kernel says no more; of each peer only so much in a while.
 async fn narrate(client: &Client, mut events: Events) {
+    const LINES_MAX: u32 = 10;
+    const WINDOW: Duration = Duration::from_secs(10);
+    let mut said: HashMap<String, (Instant, u32)> = HashMap::new();
     while let Some(event) = events.next().await {
         let what = match text(&event, "kind") {
             "connected" => "connected".to_owned(),
             "disconnected" => format!("gone: {}", ui::shown(text(&event, "reason"))),
             _ => continue,
         };
-        let peers = client.call("peers", json!({})).await.unwrap_or_default();
         let kernel = text(&event, "peer");
+        let (since, lines) = said.entry(kernel.to_owned()).or_insert((Instant::now(), 0));
+        if since.elapsed() >= WINDOW {
+            (*since, *lines) = (Instant::now(), 0);
+        }
+        *lines = lines.saturating_add(1);
+        if *lines > LINES_MAX {
+            continue;
+        }
+        let peers = client.call("peers", json!({})).await.unwrap_or_default();
         let peer = list(&peers, "peers").iter().find(|peer| text(peer, "kernel") == kernel);
         let name = peer.map_or_else(String::new, |peer| format!("{} ", peer_name(peer)));
         ui::say(&format!("{name}({}) {what}", ui::short(kernel)));

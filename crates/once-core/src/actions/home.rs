@@ -384,7 +384,7 @@ fn record(
     let place = lane_key(&act.key, origin);
     let lane: LaneRow = txn::get(s.txn, Table::Lane, &place)?.unwrap_or_default();
     let after = After { key: head.header.key(), revision: head.header.id() };
-    let kept_from = forget_results(s, &place, lane.kept_from, act.floor)?;
+    let kept_from = forget_results(s, &place, lane.kept_from, act.floor.min(act.sequence))?;
     let tip = history::tip(s, &before.header.key())?;
     let hash = act.action.hash(&act.key.uuid);
     let row = LedgerRow {

@@ -170,7 +170,6 @@ fn one_peer_does_not_take_every_place_to_wait_for_scenarios() {
 /// A floor says what the origin has heard. It cannot have heard what has not run: what an object did with whom is kept
 /// for as long as that is promised.
 #[test]
-#[ignore = "known: a floor above the mark drops ledger rows before their time, up to all of the lane"]
 fn a_floor_above_everything_does_not_shorten_the_history() {
     let dir = tempfile::tempdir().unwrap();
     story(async {
