@@ -24,6 +24,9 @@ use crate::{Error, Kernel, datadir};
 /// Texts of more bytes are read and written beside the network's thread.
 const LARGE_BYTES: usize = 256 * 1024;
 
+/// Methods of a connection about what it serves.
+pub(super) const METHODS: [&str; 4] = ["serve", "ran", "serve_activity", "worked"];
+
 /// What a connection serves.
 pub(super) struct Link {
     state: Mutex<State>,
@@ -72,7 +75,7 @@ impl Link {
 
     /// Whether this method is about what a connection serves.
     pub fn has(method: &str) -> bool {
-        matches!(method, "serve" | "serve_activity" | "ran" | "worked")
+        METHODS.contains(&method)
     }
 
     /// Carries one call out.

@@ -140,6 +140,7 @@ fn the_page_of_the_api_names_every_method_and_every_notification() {
     let mut methods = named(include_str!("mod.rs"), "        \"", " => ");
     // The connection's own.
     methods.extend(["listen".to_owned(), "stop".to_owned()]);
+    methods.extend(super::served::METHODS.map(str::to_owned));
     assert_eq!(documented("Methods"), methods);
     let shapes = include_str!("shapes.rs");
     let mut kinds = named(shapes, "\"kind\": \"", "");
