@@ -41,7 +41,24 @@ pub(super) fn examine(kernel: &Kernel) -> Result<Value, Error> {
         checks.push(peer(kernel, &snapshot, &id, &row)?);
     }
     checks.extend(lanes::examine(kernel, &snapshot)?);
+    checks.extend(served(kernel));
     Ok(json!({ "checks": checks }))
+}
+
+/// Components whose objects wait for a program.
+fn served(kernel: &Kernel) -> Vec<Value> {
+    let all = kernel.shared().components.served.list().into_iter();
+    let one = |(component, clients, _): (String, usize, usize)| {
+        let message = match clients {
+            0 => format!("no program that serves {component} is connected: actions on its objects wait"),
+            1 => "one program serves it".to_owned(),
+            many => format!("{many} programs serve it"),
+        };
+        let hint =
+            "start the program that serves it; the method `unserve` of the local API forgets it for good";
+        check(&format!("component {component}"), clients > 0, &message, Some(hint))
+    };
+    all.filter(|_| kernel.net().is_some()).map(one).collect()
 }
 
 pub(super) fn check(name: &str, ok: bool, message: &str, hint: Option<&str>) -> Value {

@@ -78,6 +78,16 @@ impl Link {
         METHODS.contains(&method)
     }
 
+    /// Whether this method answers what a connection was asked.
+    pub fn is_answer(method: &str) -> bool {
+        matches!(method, "ran" | "worked")
+    }
+
+    /// Whether this connection serves something.
+    pub fn is_serving(&self) -> bool {
+        matches!(*lock(&self.state), State::Client(..))
+    }
+
     /// Carries one call out.
     pub async fn call(
         &self,

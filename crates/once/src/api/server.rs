@@ -106,7 +106,18 @@ async fn connection(kernel: Weak, stream: UnixStream, stop: Arc<Notify>) {
         if line.iter().all(u8::is_ascii_whitespace) {
             continue;
         }
-        let Ok(permit) = Arc::clone(&calls).acquire_owned().await else { break };
+        let permit = match Arc::clone(&calls).try_acquire_owned() {
+            Ok(permit) => permit,
+            // What these calls wait for may be an answer behind them on this connection: it must be read.
+            Err(_) if link.is_serving() => {
+                beside(&kernel, &line, &lines, &link, &stop).await;
+                continue;
+            }
+            Err(_) => match Arc::clone(&calls).acquire_owned().await {
+                Ok(permit) => permit,
+                Err(_) => break,
+            },
+        };
         let (kernel, lines, stop) = (kernel.clone(), lines.clone(), Arc::clone(&stop));
         let link = Arc::clone(&link);
         tasks.spawn(async move {
@@ -121,6 +132,19 @@ async fn connection(kernel: Weak, stream: UnixStream, stop: Arc<Notify>) {
     link.end();
     drop((lines, link));
     let _ = writer.await;
+}
+
+/// One call too many of a connection that serves: answers of its are heard, all else is refused.
+async fn beside(kernel: &Weak, line: &[u8], lines: &mpsc::Sender<Line>, link: &Link, stop: &Notify) {
+    match serde_json::from_slice::<Call<'_>>(line) {
+        Ok(Call { id, method, .. }) if !Link::is_answer(&method) => {
+            let error =
+                Error::quota(format!("{CALLS_MAX} calls of this connection, which serves, are under way"))
+                    .with_hint("wait for some of them, or make such calls on a connection of their own");
+            let _ = lines.send(failure(&id, &error).into()).await;
+        }
+        _ => call(kernel, line, lines, link, stop).await,
+    }
 }
 
 async fn call(kernel: &Weak, line: &[u8], lines: &mpsc::Sender<Line>, link: &Link, stop: &Notify) {

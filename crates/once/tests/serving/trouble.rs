@@ -157,3 +157,36 @@ fn who_never_answers_is_given_up_and_holds_up_only_its_own_objects() {
         quick.is_not_asked().await;
     });
 }
+
+#[test]
+fn who_serves_and_acts_over_one_connection_does_not_wait_for_itself() {
+    let dir = tempfile::tempdir().unwrap();
+    story(async {
+        let (_alice, lamp) = lamp_at(dir.path()).await;
+        let mut program = Program::serving(&dir.path().join("alice"), "Lamp").await;
+        for n in 1000..1100 {
+            let act = json!({ "jsonrpc": "2.0", "id": n, "method": "act",
+                "params": { "object": lamp, "name": "switch" } });
+            program.say(&act.to_string()).await;
+        }
+        let (mut done, mut refused) = (0, 0);
+        while done + refused < 100 {
+            let line = match program.heard.pop_front() {
+                Some(line) => line,
+                None => program.line().await,
+            };
+            if line["method"] == "run" {
+                let run = line["params"].clone();
+                program.ran(&run, json!({})).await;
+            } else if let Some(error) = line.get("error") {
+                assert_eq!(error["data"]["code"], "quota", "{error}");
+                assert!(error["data"]["hint"].as_str().unwrap().contains("connection of their own"));
+                refused += 1;
+            } else {
+                assert_eq!(line["result"]["status"], "done");
+                done += 1;
+            }
+        }
+        assert!(done >= 64, "{done} done");
+    });
+}

@@ -31,6 +31,10 @@ fn while_nobody_serves_it_an_action_waits_also_across_a_restart() {
         let client = Client::connect(&data).await.unwrap().unwrap();
         let waits = json!([{ "component": "Lamp", "clients": 0, "runs": 0 }]);
         assert_eq!(client.call("status", json!({})).await.unwrap()["served"], waits);
+        let checks = client.call("doctor", json!({})).await.unwrap();
+        let lamps = |check: &&Value| check["check"] == "component Lamp";
+        let lamps = checks["checks"].as_array().unwrap().iter().find(lamps).unwrap();
+        assert!(lamps["ok"] == false && lamps["message"].as_str().unwrap().contains("wait"), "{lamps}");
         tokio::time::sleep(Duration::from_millis(100)).await;
         for id in &ids {
             assert_eq!(client.call("outcome", json!({ "id": id })).await.unwrap()["status"], "accepted");
