@@ -14,8 +14,9 @@ use crate::store::{StoreError, Table, scan_prefix};
 use crate::txn;
 use crate::waist::{Effect, Then, Timer};
 
-/// The longest clock: 2^22 ms, about 70 minutes. What is due later is looked at again then.
-const LONGEST: u8 = 22;
+/// The longest clock: 2^16 ms, about 66 seconds. What is due later is looked at again then, and what became due because
+/// the kernel's clock was set forward, or because the machine slept, is at most that late.
+const LONGEST: u8 = 16;
 
 /// Most rows that are taken in one step.
 const STEP_ROWS: usize = 64;

@@ -159,6 +159,10 @@ pub(crate) fn hello(
     }
     let greeting = greeting(s, &peer, None)?;
     let mut row = row;
+    if row.secret.take().is_some() {
+        // We were about to show it an invite: its door is open, so there is nothing to show.
+        s.txn.put(Table::Peer, peer.as_bytes(), &row);
+    }
     if let Some(address) = s.engine.callers.remove(&conn) {
         put_first(&mut row.addresses, address);
         s.txn.put_lazily(Table::Peer, peer.as_bytes(), &row);

@@ -404,7 +404,9 @@ fn hello(
     greeting: &Greeting,
     cover: &mut Coverage,
 ) -> Result<(), String> {
-    if shadow.rights.is_active(&peer) {
+    if let Some(known) = shadow.rights.peers.get_mut(&peer).filter(|peer| peer.active) {
+        // Who comes by itself need not be shown an invite.
+        known.joining &= !admitted;
         return Ok(());
     }
     let hash = greeting.invite.as_ref().map(once_core::invite_hash);

@@ -307,8 +307,9 @@ impl Checker {
         if row.given == Some(true) {
             return;
         }
-        // A client's share that is a follower's debt now was answered in between, too.
-        if read(&changed.after).is_some_and(|after| row.followed || !after.followed) {
+        // A client's share that is a follower's debt now, or one of an action, was answered in between, too.
+        let goes_on = |after: OutboxRow| after.given != Some(true) && (row.followed || !after.followed);
+        if read(&changed.after).is_some_and(goes_on) {
             return;
         }
         let heads = candidates(group, &key);
