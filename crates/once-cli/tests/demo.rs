@@ -43,13 +43,18 @@ fn the_demo_moves_everything_and_says_so() {
     let report: Value = ran.json();
     assert_eq!(report["verdict"], "ok");
     assert!(report["scenarios"].as_u64() >= Some(200), "{report}");
-    for (name, expected) in [("lost", 0), ("changed", 10), ("kills", 1), ("broken", 0)] {
+    let none_or_few =
+        [("lost", 0), ("changed", 10), ("kills", 7), ("broken", 0), ("doubled", 0), ("act_lost", 0)];
+    for (name, expected) in none_or_few {
         assert_eq!(report[name], expected, "{name}: {report}");
     }
+    assert_eq!(report["distinct_ids"], report["effects"], "{report}");
+    assert!(report["actions"].as_u64() > report["distinct_ids"].as_u64(), "{report}");
     for name in ["p50", "p99", "p999", "max"] {
         assert!(report["latency_us"][name].as_u64() > Some(0), "{report}");
+        assert!(report["act_latency_us"][name].as_u64() > Some(0), "{report}");
     }
-    for name in ["bytes", "per_second", "delta_wire_bytes"] {
+    for name in ["bytes", "per_second", "delta_wire_bytes", "effects"] {
         assert!(report[name].as_u64() > Some(0), "{report}");
     }
     left_nothing(&home);
@@ -100,12 +105,15 @@ fn whoever_is_killed_while_it_holds_the_verdict_stays() {
 
 /// The pid that was printed last for a kernel.
 fn latest_pid(said: &str, name: &str) -> String {
-    let line = said.lines().rev().find(|line| {
-        line.contains(&format!("{name} is up"))
-            || line.contains(&format!("{name} was killed"))
-            || line.contains(&format!("{name} is back"))
-    });
-    let after = line.and_then(|line| line.rsplit("pid ").next()).unwrap();
+    let named = |line: &str| {
+        let (_, after) = match line.split_once(&format!("{name} is pid ")) {
+            Some(listed) => listed,
+            None if line.contains(&format!("{name} was killed")) => line.rsplit_once("pid ")?,
+            None => return None,
+        };
+        Some(after.to_owned())
+    };
+    let after = said.lines().rev().find_map(named).unwrap();
     after.chars().take_while(char::is_ascii_digit).collect()
 }
 

@@ -183,6 +183,27 @@ pub(crate) struct Step<'a, 's> {
 }
 
 impl Step<'_, '_> {
+    /// Does something for one object. If a row that it needs cannot be read, nothing of it remains, and the others go
+    /// on: why it could not be done is returned.
+    pub(crate) fn unless_damaged(
+        &mut self,
+        work: impl FnOnce(&mut Self) -> Result<(), StoreError>,
+    ) -> Result<Option<String>, StoreError> {
+        let savepoint = self.txn.savepoint();
+        let (now, after) = (self.out.now.len(), self.out.after.len());
+        match work(self) {
+            Ok(()) => Ok(None),
+            Err(damaged @ StoreError::Damaged { .. }) => {
+                self.txn.rollback(savepoint);
+                self.out.now.truncate(now);
+                self.out.after.truncate(after);
+                self.engine.tips.clear();
+                Ok(Some(damaged.to_string()))
+            }
+            Err(error) => Err(error),
+        }
+    }
+
     fn command(&mut self, token: Token, command: Command) -> Result<(), StoreError> {
         let savepoint = self.txn.savepoint();
         let reply = match self.carry_out(token, command) {

@@ -12,7 +12,7 @@ use crate::actions::{self, Came, TimerRow, timer_key};
 use crate::step::Step;
 use crate::store::{StoreError, Table, scan_prefix};
 use crate::txn;
-use crate::waist::{Effect, Then, Timer};
+use crate::waist::{Effect, Event, Then, Timer};
 
 /// The longest clock: 2^16 ms, about 66 seconds. What is due later is looked at again then, and what became due because
 /// the kernel's clock was set forward, or because the machine slept, is at most that late.
@@ -21,7 +21,7 @@ const LONGEST: u8 = 16;
 /// Most rows that are taken in one step.
 const STEP_ROWS: usize = 64;
 
-/// What is due.
+/// What is due: a timer of an object, or the deadline of an action.
 const TIMER: u8 = 1;
 const DEADLINE: u8 = 2;
 
@@ -72,16 +72,12 @@ pub(crate) fn due(s: &mut Step<'_, '_>, size: u8) -> Result<(), StoreError> {
             return Ok(());
         }
         s.txn.delete_lazily(Table::Due, &key);
-        match key.split_at_checked(9) {
-            Some((head, place)) if head.last() == Some(&TIMER) => ring(s, place)?,
-            Some((head, place)) if head.last() == Some(&DEADLINE) => {
-                if let (Some(home), Some((key, sequence))) =
-                    (place.get(..KernelId::LEN).and_then(KernelId::from_slice), actions::queued(place))
-                {
-                    actions::make_void(s, &home, (key, sequence), Code::Expired)?;
-                }
-            }
-            _ => {}
+        let Some((head, place)) = key.split_at_checked(9) else { continue };
+        let is_timer = head.last() == Some(&TIMER);
+        let damaged = s.unless_damaged(|s| if is_timer { ring(s, place) } else { expire(s, place) })?;
+        let of = if is_timer { object_of(place) } else { actions::queued(place).map(|(key, _)| key) };
+        if let (Some(reason), Some(key)) = (damaged, of) {
+            s.out.push(Effect::Event(Event::Parked { origin: s.ctx.me, key, reason }));
         }
     }
     let now_ms = s.ctx.now_ms;
@@ -89,10 +85,21 @@ pub(crate) fn due(s: &mut Step<'_, '_>, size: u8) -> Result<(), StoreError> {
     Ok(())
 }
 
+/// An action's deadline is over: from now on its place is a void.
+fn expire(s: &mut Step<'_, '_>, place: &[u8]) -> Result<(), StoreError> {
+    let home = place.get(..KernelId::LEN).and_then(KernelId::from_slice);
+    let (Some(home), Some(queued)) = (home, actions::queued(place)) else { return Ok(()) };
+    actions::make_void(s, &home, queued, Code::Expired)
+}
+
+fn object_of(place: &[u8]) -> Option<ObjectKey> {
+    place.get(..ObjectKey::ROW_LEN).and_then(ObjectKey::from_row)
+}
+
 /// A timer is due: its object gets its action.
 fn ring(s: &mut Step<'_, '_>, place: &[u8]) -> Result<(), StoreError> {
     let Some(row) = txn::get::<TimerRow>(s.txn, Table::Timer, place)? else { return Ok(()) };
-    let Some(object) = place.get(..ObjectKey::ROW_LEN).and_then(ObjectKey::from_row) else { return Ok(()) };
+    let Some(object) = object_of(place) else { return Ok(()) };
     if mutant!(TimerTwice) {
         s.txn.put_lazily(Table::Due, &due_key(s.ctx.now_ms + 1000, TIMER, place), &());
         return actions::tell(s, object, crate::timers::other(&row.id), &row.then, &Came::Due);

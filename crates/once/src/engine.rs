@@ -19,7 +19,7 @@ use once_model::wire::Code;
 use once_model::{certificate::Chain, wire::Frame};
 use once_store::{FjallSnapshot, FjallStore};
 use rand::Rng;
-use tokio::sync::{broadcast, mpsc, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, broadcast, mpsc, oneshot};
 
 use crate::Error;
 use crate::component::Components;
@@ -32,6 +32,10 @@ const GROUP_MAX: usize = 256;
 
 /// Mails that wait for the engine. Whoever finds the box full waits: a session stops reading, QUIC pushes back.
 const MAILBOX_MAX: usize = 1024;
+
+/// Mails of one connection among them. So what one peer says never fills the box, and what another one says waits for
+/// at most so many of each.
+pub(crate) const MAILS_OF_PEER_MAX: usize = 128;
 
 /// Events that a slow listener may be behind.
 const EVENTS_MAX: usize = 4096;
@@ -56,6 +60,8 @@ pub(crate) enum Out {
 /// What the engine's thread is sent.
 pub(crate) enum Mail {
     Input(Input),
+    /// What a peer says, and its place in the box.
+    Said(Input, OwnedSemaphorePermit),
     Command(Command, ReplyTo),
     /// An input, and whom to tell when what came of it is committed. Nobody is told if it is not.
     Told(Input, oneshot::Sender<()>),
@@ -412,6 +418,11 @@ impl<'n> Post<'n> {
     fn open(&mut self, mail: Mail) -> Option<Input> {
         match mail {
             Mail::Input(input) => Some(input),
+            Mail::Said(input, place) => {
+                // Free as soon as the mail is taken out: while this group is written, the next may come.
+                drop(place);
+                Some(input)
+            }
             Mail::Told(input, told) => {
                 self.told.push(told);
                 Some(input)

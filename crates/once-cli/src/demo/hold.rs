@@ -57,6 +57,8 @@ struct Load {
 /// Loads until a signal comes, then lets everything arrive and compares all of it.
 pub async fn hold(world: &mut World, stage: &Stage, report: &mut Report, signals: &mut Signals) -> Done<()> {
     let mut all = world.all()?;
+    // Clients of all three act beside the exchanges.
+    let acts = acts::Load::begin(&mut all, u64::MAX).await?;
     let [alice, bob, carol] = &all;
     stage.talk(&format!(
         "\nGoing on. Kill what you like: alice is pid {}, bob is pid {}, carol is pid {}. Ctrl-C ends it.",
@@ -64,8 +66,6 @@ pub async fn hold(world: &mut World, stage: &Stage, report: &mut Report, signals
         bob.pid(),
         carol.pid()
     ));
-    // Clients of all three act beside the exchanges.
-    let acts = acts::Load::begin(&mut all, u64::MAX).await?;
     let (alice, bob, carol, folder) = world.whole()?;
     let targets = folder.some_that_can_change(TARGETS).into_iter().map(|entry| {
         let edition = folder.entries.get(entry).map_or(0, |entry| entry.edition);

@@ -100,21 +100,11 @@ fn guarded(
     come: &Come,
     work: impl FnOnce(&mut Step<'_, '_>) -> Result<(), StoreError>,
 ) -> Result<(), StoreError> {
-    let savepoint = s.txn.savepoint();
-    let (now, after) = (s.out.now.len(), s.out.after.len());
-    match work(s) {
-        Err(StoreError::Damaged { table, reason }) => {
-            s.txn.rollback(savepoint);
-            s.out.now.truncate(now);
-            s.out.after.truncate(after);
-            s.engine.tips.clear();
-            let reason = StoreError::Damaged { table, reason }.to_string();
-            let event = Event::Parked { origin: come.origin.kernel, key: come.act.key, reason };
-            s.out.push(Effect::Event(event));
-            Ok(())
-        }
-        other => other,
+    if let Some(reason) = s.unless_damaged(work)? {
+        let event = Event::Parked { origin: come.origin.kernel, key: come.act.key, reason };
+        s.out.push(Effect::Event(event));
     }
+    Ok(())
 }
 
 /// Lets an action wait, if there is room: what does not fit is sent again, nothing was promised. A void takes the place

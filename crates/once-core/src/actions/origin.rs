@@ -215,7 +215,7 @@ pub(crate) fn outcome(s: &mut Step<'_, '_>, from: KernelId, answered: &ActOutcom
     slow::moved(s, &from, key, &lane);
     if let Some(row) = request(s.txn, id)? {
         let row = RequestRow { outcome: Some(outcome.clone()), after: *after, ..row };
-        s.txn.put_lazily(Table::Request, id.as_bytes(), &row);
+        requests::end(s, id, &row);
     }
     // A home writes nothing down for who may not act: it could answer otherwise if it were asked again.
     if matches!(outcome, Outcome::Refused(_)) {

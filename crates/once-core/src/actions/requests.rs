@@ -23,11 +23,13 @@ pub(crate) struct Requests {
     row: Option<RequestsRow>,
     changed: bool,
     most: u64,
+    /// All that lie before it still wait for their outcomes.
+    from: Uuid,
 }
 
 impl Default for Requests {
     fn default() -> Self {
-        Self { row: None, changed: false, most: REQUESTS_MAX_ROWS }
+        Self { row: None, changed: false, most: REQUESTS_MAX_ROWS, from: Uuid::nil() }
     }
 }
 
@@ -95,11 +97,21 @@ pub(super) fn add(s: &mut Step<'_, '_>, id: &Uuid, new: &RequestRow) -> Result<(
     Ok(())
 }
 
-/// The oldest that have their outcomes. What still waits for one stays, whatever its age.
-fn oldest(s: &Step<'_, '_>) -> Result<Vec<Uuid>, StoreError> {
+/// Keeps what came of an action. From now on it may be dropped.
+pub(super) fn end(s: &mut Step<'_, '_>, id: &Uuid, row: &RequestRow) {
+    s.txn.put_lazily(Table::Request, id.as_bytes(), row);
+    let from = &mut s.engine.requests.from;
+    *from = (*from).min(*id);
+}
+
+/// The oldest that have their outcomes. What still waits for one stays, whatever its age; nor is it looked at again.
+fn oldest(s: &mut Step<'_, '_>) -> Result<Vec<Uuid>, StoreError> {
     let (mut found, mut looked, mut failed) = (Vec::new(), 0, None);
-    s.txn.scan(Table::Request, &[], None, &mut |key, value| {
+    let from = s.engine.requests.from;
+    let mut last = from;
+    s.txn.scan(Table::Request, from.as_bytes(), None, &mut |key, value| {
         looked += 1;
+        last = Uuid::from_slice(key).unwrap_or(last);
         match txn::decode::<RequestRow>(Table::Request, &value) {
             Ok(row) if row.outcome.is_some() => found.extend(Uuid::from_slice(key).ok()),
             Ok(_) => {}
@@ -108,6 +120,7 @@ fn oldest(s: &Step<'_, '_>) -> Result<Vec<Uuid>, StoreError> {
         let enough = found.len() >= AT_ONCE || looked >= 64 * AT_ONCE || failed.is_some();
         if enough { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     })?;
+    s.engine.requests.from = last;
     failed.map_or(Ok(found), Err)
 }
 

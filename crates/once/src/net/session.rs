@@ -19,7 +19,7 @@ use super::frames::{self, FrameReader, NetError};
 use super::outgoing::{Outgoing, answer_bytes};
 use super::strangers::Opened;
 use super::{Net, endpoint, lock, streams};
-use crate::engine::{Mail, Out, now_ms};
+use crate::engine::{MAILS_OF_PEER_MAX, Mail, Out, now_ms};
 
 /// Large scenarios to a peer, and from it, at once: one peer does not take what is there for all.
 const LARGE_AT_ONCE: usize = 2;
@@ -52,6 +52,8 @@ pub(crate) struct Session {
     pub responding: Semaphore,
     pub(super) large_coming: Semaphore,
     pub(super) large_going: Semaphore,
+    /// Its places in the engine's mailbox.
+    places: Arc<Semaphore>,
 }
 
 /// The number under which a connection is closed; the other side learns it even if no frame got through.
@@ -71,6 +73,14 @@ impl Session {
     pub async fn admitted(&self) {
         let mut admitted = self.admitted.subscribe();
         let _ = admitted.wait_for(|admitted| *admitted).await;
+    }
+
+    /// Tells the engine what the peer said, as soon as it has a place.
+    pub(super) async fn pass_on(&self, net: &Net, input: Input) {
+        // The places are never closed; a closed mailbox means that the kernel stops.
+        if let Ok(place) = Arc::clone(&self.places).acquire_owned().await {
+            let _ = net.shared.mail.send(Mail::Said(input, place)).await;
+        }
     }
 
     pub(super) fn say(&self, frame: Frame) {
@@ -133,6 +143,7 @@ pub(super) async fn run(
         responding: Semaphore::new(1),
         large_coming: Semaphore::new(LARGE_AT_ONCE),
         large_going: Semaphore::new(LARGE_AT_ONCE),
+        places: Arc::new(Semaphore::new(MAILS_OF_PEER_MAX)),
     });
     lock(&net.sessions).insert(conn, Arc::clone(&session));
     let mail = &net.shared.mail;
@@ -308,7 +319,7 @@ async fn read(
             }
             Frame::Found(ref found) => answered(session, found.call, frame),
             Frame::Absent(ref absent) => answered(session, absent.call, frame),
-            frame => net.tell(Input::Frame { peer, conn, frame }).await,
+            frame => session.pass_on(net, Input::Frame { peer, conn, frame }).await,
         }
     }
 }
@@ -324,7 +335,7 @@ async fn shared(
     let (key, id) = (parcel.header.key(), parcel.header.id());
     match content::verify(&peer, parcel) {
         Ok(arrival) => {
-            net.tell(Input::Arrived { peer, arrival, why: Why::Shared { conn } }).await;
+            session.pass_on(net, Input::Arrived { peer, arrival, why: Why::Shared { conn } }).await;
         }
         Err(code) => {
             super::say_of!(net, peer, warn, %key, ?code, "refused an invalid share");
