@@ -4,16 +4,20 @@
 //! of these, the peer and its grants every time. A search costs one to several microseconds: a skip list, then a filter
 //! and perhaps a block of each sorted run. Also that a row is *not* there is remembered: it is the dearest search.
 //!
+//! Nobody follows most objects, and no conflict is kept beside them: that an object has no such rows is remembered too.
+//! Each change asks for both, and opening a range costs as much as the rest of a change.
+//!
 //! Only the committing thread reads through it. Snapshots do not: they show an earlier moment.
 
 use std::collections::HashMap;
 
 use bytes::Bytes;
-use once_core::store::Table;
+use once_core::store::{Table, prefix_end};
+use once_model::ids::ObjectKey;
 
-/// Bytes of keys and values in each of the two generations, with [`ROW_BYTES`] for each row: a few thousand rows,
-/// enough for what is under way to some peers.
-const GENERATION_BYTES: usize = 1024 * 1024;
+/// Bytes of keys and values in each of the two generations, with [`ROW_BYTES`] for each row: some ten thousand rows,
+/// enough for what is under way to some peers, and for some thousand objects that are acted on in turn.
+const GENERATION_BYTES: usize = 4 * 1024 * 1024;
 
 /// What a row takes besides its key and value, about, in bytes.
 const ROW_BYTES: usize = 128;
@@ -52,26 +56,62 @@ impl RowCache {
         }
     }
 
+    /// Remembers that an object has no row in a table.
+    pub fn found_none(&mut self, object: Vec<u8>) {
+        self.put(object.into_boxed_slice(), None);
+    }
+
     /// A row of a batch that was committed.
     pub fn committed(&mut self, table: Table, disk_key: Vec<u8>, value: Option<Bytes>) {
         self.old.remove(disk_key.as_slice());
-        if is_worth_it(table, value.as_ref()) {
+        // What has left the queue is never asked for again.
+        let is_over = table == Table::Queue && value.is_none();
+        if let (Some(object), true) = (object_in(table, &disk_key), value.is_some()) {
+            self.remove(object);
+            self.old.remove(object);
+        }
+        if is_worth_it(table, value.as_ref()) && !is_over {
             self.put(disk_key.into_boxed_slice(), value);
         } else {
-            self.young.remove(disk_key.as_slice());
+            self.remove(&disk_key);
+        }
+    }
+
+    fn remove(&mut self, disk_key: &[u8]) {
+        if let Some(value) = self.young.remove(disk_key) {
+            self.young_bytes = self.young_bytes.saturating_sub(cost(disk_key, value.as_ref()));
         }
     }
 
     fn put(&mut self, disk_key: Box<[u8]>, value: Option<Bytes>) {
-        self.young_bytes += ROW_BYTES + disk_key.len() + value.as_ref().map_or(0, Bytes::len);
-        self.young.insert(disk_key, value);
+        let len = disk_key.len();
+        self.young_bytes += cost(&disk_key, value.as_ref());
+        if let Some(replaced) = self.young.insert(disk_key, value) {
+            let replaced = ROW_BYTES + len + replaced.map_or(0, |value| value.len());
+            self.young_bytes = self.young_bytes.saturating_sub(replaced);
+        }
         if self.young_bytes > GENERATION_BYTES {
-            // What was replaced or removed was counted all the same: a generation ends a little early for it.
             std::mem::swap(&mut self.young, &mut self.old);
             self.young.clear();
             self.young_bytes = 0;
         }
     }
+}
+
+fn cost(disk_key: &[u8], value: Option<&Bytes>) -> usize {
+    ROW_BYTES + disk_key.len() + value.map_or(0, Bytes::len)
+}
+
+/// An object's place in a table in which most objects have no row; `disk_key` is longer.
+fn object_in(table: Table, disk_key: &[u8]) -> Option<&[u8]> {
+    matches!(table, Table::Follower | Table::Conflict).then(|| disk_key.get(..=ObjectKey::ROW_LEN)).flatten()
+}
+
+/// Whether a range is that of one object, in a table in which most objects have no row.
+pub(crate) fn is_of_object(table: Table, from: &[u8], to: Option<&[u8]>) -> bool {
+    matches!(table, Table::Follower | Table::Conflict)
+        && from.len() == ObjectKey::ROW_LEN
+        && to == prefix_end(from).as_deref()
 }
 
 /// Bodies are read once.
@@ -104,6 +144,40 @@ mod tests {
         assert_eq!(cache.get(b"a"), Some(None));
         cache.committed(Table::Head, b"a".to_vec(), Some(vec![0; VALUE_BYTES + 1].into()));
         assert_eq!(cache.get(b"a"), None, "forgotten rather than wrong");
+    }
+
+    #[test]
+    fn that_an_object_has_no_rows_is_remembered_until_it_has_one() {
+        let object = vec![Table::Follower as u8; 1 + ObjectKey::ROW_LEN];
+        let follower = [object.as_slice(), &[7; 32]].concat();
+        let mut cache = RowCache::default();
+        assert!(is_of_object(Table::Follower, &object[1..], prefix_end(&object[1..]).as_deref()));
+        assert!(!is_of_object(Table::Follower, &follower[1..], prefix_end(&follower[1..]).as_deref()));
+        assert!(!is_of_object(Table::Follower, &object[1..], None));
+        for old in [false, true] {
+            cache.found_none(object.clone());
+            if old {
+                cache = aged(cache);
+            }
+            cache.committed(Table::Follower, follower.clone(), None);
+            assert_eq!(cache.get(&object), Some(None), "one less");
+            if old {
+                cache = aged(cache);
+            }
+            cache.committed(Table::Follower, follower.clone(), Some(Bytes::from_static(b"1")));
+            assert_eq!(cache.get(&object), None);
+        }
+    }
+
+    #[test]
+    fn what_is_replaced_is_not_counted_twice() {
+        let mut cache = RowCache::default();
+        for _ in 0..100_000 {
+            cache.committed(Table::Head, b"a".to_vec(), Some(vec![0; 1000].into()));
+        }
+        assert_eq!(cache.young_bytes, ROW_BYTES + 1001);
+        cache.committed(Table::Head, b"a".to_vec(), Some(vec![0; VALUE_BYTES + 1].into()));
+        assert_eq!(cache.young_bytes, 0);
     }
 
     #[test]

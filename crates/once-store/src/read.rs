@@ -8,6 +8,7 @@ use bytes::Bytes;
 use fjall::{Guard, Iter, Readable, Slice, Snapshot};
 use once_core::store::{Read, StoreError, Table, Visit};
 
+use crate::cache;
 use crate::commit::{FjallStore, Inner};
 use crate::error::{self, no_panic};
 
@@ -57,10 +58,24 @@ impl Read for FjallStore {
     }
 
     fn scan(&self, table: Table, from: &[u8], to: Option<&[u8]>, visit: Visit<'_>) -> Result<(), StoreError> {
-        match disk_range(table, from, to) {
-            Some(range) => visit_all(table, self.inner().keyspace(table).range(range), visit),
-            None => Ok(()),
+        let Some(range) = disk_range(table, from, to) else { return Ok(()) };
+        if !cache::is_of_object(table, from, to) {
+            return visit_all(table, self.inner().keyspace(table).range(range), visit);
         }
+        let object = range.start.clone();
+        if self.cache.borrow_mut().get(&object).is_some() {
+            return Ok(());
+        }
+        let mut found = false;
+        let rows = self.inner().keyspace(table).range(range);
+        visit_all(table, rows, &mut |key, value| {
+            found = true;
+            visit(key, value)
+        })?;
+        if !found {
+            self.cache.borrow_mut().found_none(object);
+        }
+        Ok(())
     }
 }
 
