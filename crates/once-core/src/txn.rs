@@ -9,7 +9,15 @@ use once_model::wire::{from_cbor, to_cbor};
 
 use crate::store::{Batch, Durability, Read, StoreError, Table, Visit};
 
-type Overlay = BTreeMap<Table, BTreeMap<Vec<u8>, Option<Bytes>>>;
+type Overlay = BTreeMap<Table, BTreeMap<Vec<u8>, Written>>;
+
+/// What a group has made of a row.
+#[derive(Debug, Clone)]
+struct Written {
+    value: Option<Bytes>,
+    /// The store has no such row: if it is removed in the same group, there is nothing to write.
+    new: bool,
+}
 
 /// A point to which a transaction can be taken back.
 #[derive(Debug, Clone, Copy)]
@@ -23,7 +31,7 @@ pub struct Txn<'s> {
     base: &'s dyn Read,
     overlay: Overlay,
     /// What each write replaced in the overlay, newest last.
-    undo: Vec<(Table, Vec<u8>, Option<Option<Bytes>>)>,
+    undo: Vec<(Table, Vec<u8>, Option<Written>)>,
     synced: bool,
 }
 
@@ -36,34 +44,40 @@ impl<'s> Txn<'s> {
     /// Writes a row whose loss would break a promise: the commit will wait for the disk.
     pub fn put<T: Encode<()>>(&mut self, table: Table, key: &[u8], row: &T) {
         self.synced = true;
-        self.write(table, key, Some(to_cbor(row).into()));
+        self.write(table, key, Some(to_cbor(row).into()), false);
     }
 
     /// Writes a row whose loss only repeats work.
     pub fn put_lazily<T: Encode<()>>(&mut self, table: Table, key: &[u8], row: &T) {
-        self.write(table, key, Some(to_cbor(row).into()));
+        self.write(table, key, Some(to_cbor(row).into()), false);
+    }
+
+    /// Writes a row whose loss only repeats work, under a key that the store has never had. One that is removed in the
+    /// same group costs nothing.
+    pub fn put_new_lazily<T: Encode<()>>(&mut self, table: Table, key: &[u8], row: &T) {
+        self.write(table, key, Some(to_cbor(row).into()), true);
     }
 
     /// Writes raw bytes that must be durable.
     pub fn put_bytes(&mut self, table: Table, key: &[u8], value: Bytes) {
         self.synced = true;
-        self.write(table, key, Some(value));
+        self.write(table, key, Some(value), false);
     }
 
     /// Writes raw bytes whose loss only repeats work.
     pub fn put_bytes_lazily(&mut self, table: Table, key: &[u8], value: Bytes) {
-        self.write(table, key, Some(value));
+        self.write(table, key, Some(value), false);
     }
 
     /// Removes a row; the removal must be durable.
     pub fn delete(&mut self, table: Table, key: &[u8]) {
         self.synced = true;
-        self.write(table, key, None);
+        self.write(table, key, None, false);
     }
 
     /// Removes a row whose return after a crash only repeats work.
     pub fn delete_lazily(&mut self, table: Table, key: &[u8]) {
-        self.write(table, key, None);
+        self.write(table, key, None, false);
     }
 
     /// Makes the commit wait for the disk, whatever it writes.
@@ -77,8 +91,13 @@ impl<'s> Txn<'s> {
         self.synced
     }
 
-    fn write(&mut self, table: Table, key: &[u8], value: Option<Bytes>) {
-        let before = self.overlay.entry(table).or_default().insert(key.to_vec(), value);
+    fn write(&mut self, table: Table, key: &[u8], value: Option<Bytes>, new: bool) {
+        let rows = self.overlay.entry(table).or_default();
+        let new = new || rows.get(key).is_some_and(|written| written.new);
+        let before = match value {
+            None if new => rows.remove(key),
+            value => rows.insert(key.to_vec(), Written { value, new }),
+        };
         self.undo.push((table, key.to_vec(), before));
     }
 
@@ -122,7 +141,7 @@ impl<'s> Txn<'s> {
         let rows = self
             .overlay
             .into_iter()
-            .flat_map(|(table, rows)| rows.into_iter().map(move |(key, value)| (table, key, value)))
+            .flat_map(|(table, rows)| rows.into_iter().map(move |(key, row)| (table, key, row.value)))
             .collect();
         (Batch { rows }, if self.synced { Durability::Synced } else { Durability::Buffered })
     }
@@ -131,7 +150,7 @@ impl<'s> Txn<'s> {
 impl Read for Txn<'_> {
     fn get(&self, table: Table, key: &[u8]) -> Result<Option<Bytes>, StoreError> {
         match self.overlay.get(&table).and_then(|rows| rows.get(key)) {
-            Some(written) => Ok(written.clone()),
+            Some(written) => Ok(written.value.clone()),
             None => self.base.get(table, key),
         }
     }
@@ -148,7 +167,7 @@ impl Read for Txn<'_> {
         let mut stopped = false;
         self.base.scan(table, from, to, &mut |key, value| {
             while let Some((own, change)) = written.next_if(|(own, _)| own.as_slice() < key) {
-                if let Some(change) = change
+                if let Some(change) = &change.value
                     && visit(own, change.clone()).is_break()
                 {
                     stopped = true;
@@ -156,8 +175,8 @@ impl Read for Txn<'_> {
                 }
             }
             let seen = match written.next_if(|(own, _)| own.as_slice() == key) {
-                Some((_, Some(change))) => visit(key, change.clone()),
-                Some((_, None)) => ControlFlow::Continue(()),
+                Some((_, Written { value: Some(change), .. })) => visit(key, change.clone()),
+                Some((_, Written { value: None, .. })) => ControlFlow::Continue(()),
                 None => visit(key, value),
             };
             stopped = seen.is_break();
@@ -165,7 +184,7 @@ impl Read for Txn<'_> {
         })?;
         if !stopped {
             for (key, change) in written {
-                if let Some(change) = change
+                if let Some(change) = &change.value
                     && visit(key, change.clone()).is_break()
                 {
                     break;
@@ -216,6 +235,8 @@ mod tests {
     #[derive(Debug, Clone)]
     enum Op {
         Put(u8, u8),
+        /// If the store has no such row.
+        PutNew(u8, u8),
         Delete(u8),
         Savepoint,
         Rollback,
@@ -225,7 +246,8 @@ mod tests {
     fn op() -> impl Strategy<Value = Op> {
         prop_oneof![
             4 => (0..12u8, any::<u8>()).prop_map(|(k, v)| Op::Put(k, v)),
-            3 => (0..12u8).prop_map(Op::Delete),
+            2 => (0..12u8, any::<u8>()).prop_map(|(k, v)| Op::PutNew(k, v)),
+            4 => (0..12u8).prop_map(Op::Delete),
             1 => Just(Op::Savepoint),
             1 => Just(Op::Rollback),
             1 => Just(Op::Commit),
@@ -247,6 +269,11 @@ mod tests {
                         Op::Put(k, v) => {
                             txn.put_bytes(Table::Meta, &[*k], vec![*v].into());
                             model.insert(vec![*k], vec![*v].into());
+                        }
+                        Op::PutNew(k, _) if base.get(Table::Meta, &[*k]).unwrap().is_some() => {}
+                        Op::PutNew(k, v) => {
+                            txn.put_new_lazily(Table::Meta, &[*k], v);
+                            model.insert(vec![*k], to_cbor(v).into());
                         }
                         Op::Delete(k) => {
                             txn.delete(Table::Meta, &[*k]);

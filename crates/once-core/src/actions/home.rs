@@ -374,13 +374,16 @@ fn record(
     let place = lane_key(&act.key, origin);
     let lane: LaneRow = txn::get(s.txn, Table::Lane, &place)?.unwrap_or_default();
     let after = After { key: head.header.key(), revision: head.header.id() };
-    let kept_from = forget_results(s, &place, lane.kept_from, act.floor.min(act.sequence))?;
+    let floor = act.floor.min(act.sequence);
+    let own = origin.kernel == s.ctx.me;
+    let kept_from = forget_results(s, &place, lane.kept_from, floor, own)?;
     let tip = history::tip(s, &before.header.key())?;
     let hash = act.action.hash(&act.key.uuid);
     let row = LedgerRow {
         id: act.action.id,
         hash,
-        outcome: (!mutant!(ForgetResult)).then(|| outcome.clone()),
+        // An origin here has it as soon as this is written.
+        outcome: (!own && !mutant!(ForgetResult)).then(|| outcome.clone()),
         after: Some(after),
         at_ms: s.ctx.now_ms,
         place: Some(PlaceRow {
@@ -402,13 +405,21 @@ fn record(
 
 /// Results that the origin has on its disk are dropped here; that they ran stays. At most a few at once: the floor
 /// moves with every action.
-fn forget_results(s: &mut Step<'_, '_>, lane: &[u8], from: u64, floor: u64) -> Result<u64, StoreError> {
+fn forget_results(
+    s: &mut Step<'_, '_>,
+    lane: &[u8],
+    from: u64,
+    floor: u64,
+    own: bool,
+) -> Result<u64, StoreError> {
     const AT_ONCE: u64 = 8;
     let from = from.max(1);
     let to = floor.min(from.saturating_add(AT_ONCE));
     for sequence in from..to {
         let place = ledger_key(lane, sequence);
-        if let Some(row) = txn::get::<LedgerRow>(s.txn, Table::Ledger, &place)? {
+        // Lanes of this kernel have no results there.
+        let row = if own { None } else { txn::get::<LedgerRow>(s.txn, Table::Ledger, &place)? };
+        if let Some(row) = row {
             s.txn.put_lazily(Table::Ledger, &place, &LedgerRow { outcome: None, ..row });
         }
         // What is long over goes whole: the mark says that it ran.

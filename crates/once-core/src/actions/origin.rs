@@ -94,7 +94,7 @@ pub(super) fn enqueue(
     lane.last += 1;
     s.txn.put_lazily(Table::Sending, &rows::peer_object_key(&home, &key), &lane);
     let place = queue_key(&home, &key, lane.last);
-    s.txn.put_lazily(Table::Queue, &place, &row);
+    s.txn.put_new_lazily(Table::Queue, &place, &row);
     if let Some(deadline_ms) = row.deadline_ms {
         timers::set_deadline(s, deadline_ms, &place);
     }
