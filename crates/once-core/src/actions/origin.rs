@@ -222,8 +222,14 @@ pub(crate) fn outcome(s: &mut Step<'_, '_>, from: KernelId, answered: &ActOutcom
         s.txn.require_sync();
     }
     for token in s.engine.acts.remove(id).unwrap_or_default() {
-        let reply = Ok(Answer::Acted { outcome: outcome.clone(), after: *after });
-        s.out.push(Effect::Reply { token, reply });
+        let reply =
+            Effect::Reply { token, reply: Ok(Answer::Acted { outcome: outcome.clone(), after: *after }) };
+        // What its home has on its disk, and will say again, may be told before it is written down here.
+        if from != s.ctx.me && !matches!(outcome, Outcome::Refused(_)) {
+            s.out.now.push(reply);
+        } else {
+            s.out.push(reply);
+        }
     }
     // In the transaction in which the call goes: it is answered once.
     if let Some(call) = queued.call.as_ref().filter(|_| !mutant!(ForgetCallback)) {
