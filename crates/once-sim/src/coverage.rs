@@ -55,7 +55,7 @@ pub const EXPECTED: &[&str] = &[
     "event Acted", "event Outcome", "frame Act", "frame Outcome", "frame Missing", "answer Accepted",
     "answer Acted", "refusal IdReused", "refusal BadId", "refusal IdAhead", "refusal BadAction", "refusal NoHome",
     "outcome Done", "outcome Failed", "outcome Refused Denied", "outcome Refused NoComponent",
-    "outcome Refused for another reason", "outcome Refused Expired", "outcome Refused Cancelled",
+    "outcome Refused TooLarge", "outcome Refused Expired", "outcome Refused Cancelled",
     "outcome Refused Lacking", "command Cancel", "input Worked", "timer Given", "timer Due", "effect Work",
     "frame Need", "event Published", "refusal NoAction", "refusal IdTooOld", "state coins counted",
     "state action asked", "state action repeated", "state action put off", "state run given up", "input Ready",
@@ -269,7 +269,8 @@ pub fn outcome(outcome: &Outcome) -> &'static str {
         Outcome::Refused(Code::Expired) => "outcome Refused Expired",
         Outcome::Refused(Code::Cancelled) => "outcome Refused Cancelled",
         Outcome::Refused(Code::Lacking) => "outcome Refused Lacking",
-        Outcome::Refused(_) => "outcome Refused for another reason",
+        Outcome::Refused(Code::TooLarge) => "outcome Refused TooLarge",
+        Outcome::Refused(_) => "outcome Refused for a reason that nothing here has",
     }
 }
 

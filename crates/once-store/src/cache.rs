@@ -70,6 +70,9 @@ impl RowCache {
             self.remove(object);
             self.old.remove(object);
         }
+        // A body is a slice of the frame in which it came.
+        let copied = value.as_ref().filter(|body| table == Table::Body && body.len() <= VALUE_BYTES);
+        let value = copied.map(|body| Bytes::copy_from_slice(body)).or(value);
         if is_worth_it(table, value.as_ref()) && !is_over {
             self.put(disk_key.into_boxed_slice(), value);
         } else {
@@ -114,9 +117,9 @@ pub(crate) fn is_of_object(table: Table, from: &[u8], to: Option<&[u8]>) -> bool
         && to == prefix_end(from).as_deref()
 }
 
-/// Bodies are read once.
+/// A body that is gone is never asked for again.
 fn is_worth_it(table: Table, value: Option<&Bytes>) -> bool {
-    table != Table::Body && value.is_none_or(|value| value.len() <= VALUE_BYTES)
+    value.map_or(table != Table::Body, |value| value.len() <= VALUE_BYTES)
 }
 
 #[cfg(test)]

@@ -4,8 +4,9 @@
 use bytes::Bytes;
 use once_core::rows::{self, HeadRow};
 use once_core::store::{Read, Table};
-use once_core::waist::{Answer, Change, ConnId, Effect, Token};
+use once_core::waist::{Answer, Change, ConnId, Effect, Input, Token};
 use once_core::{Refusal, meta};
+use once_model::action::{After, Outcome};
 use once_model::hash::content_hash;
 use once_model::ids::{KernelId, ObjectKey};
 use once_model::limits::{RESEND_AFTER_MS, WINDOW_MAX_BYTES, WINDOW_MAX_SHARES};
@@ -18,7 +19,8 @@ use crate::coverage::Coverage;
 type Wrong = Vec<(u8, String)>;
 
 impl Checker {
-    /// Before the commit only a share may leave, and only of a revision that is on disk already.
+    /// Before the commit only a share may leave, of a revision that is on disk already, and an outcome that its home has
+    /// on its disk.
     pub(super) fn leaving_early(&mut self, group: &Group<'_>) {
         for (effect, _) in group.effects.iter().filter(|(_, early)| *early) {
             let what = match effect {
@@ -28,6 +30,11 @@ impl Checker {
                         continue;
                     }
                     format!("{} left before its revision was on disk", parcel.header.key())
+                }
+                Effect::Reply { reply: Ok(Answer::Acted { outcome, after }), .. }
+                    if !matches!(outcome, Outcome::Refused(_)) && came(group, outcome, after) =>
+                {
+                    continue;
                 }
                 other => format!("this left before the commit: {:.200}", format!("{other:?}")),
             };
@@ -199,6 +206,13 @@ impl Checker {
             _ => {}
         }
     }
+}
+
+/// Whether a home said so in this group.
+fn came(group: &Group<'_>, outcome: &Outcome, after: &Option<After>) -> bool {
+    group.inputs.iter().any(|input| {
+        matches!(input, Input::Frame { frame: Frame::Outcome(said), .. } if said.outcome == *outcome && said.after == *after)
+    })
 }
 
 fn window_bytes(window: &std::collections::BTreeMap<ObjectKey, (u64, usize)>) -> usize {
