@@ -63,7 +63,7 @@ impl Read for FjallStore {
             return visit_all(table, self.inner().keyspace(table).range(range), visit);
         }
         let object = range.start.clone();
-        if self.cache.borrow_mut().get(&object).is_some() {
+        if self.cache.borrow_mut().has_none(&object) {
             return Ok(());
         }
         let mut found = false;
@@ -73,7 +73,7 @@ impl Read for FjallStore {
             visit(key, value)
         })?;
         if !found {
-            self.cache.borrow_mut().found_none(object);
+            self.cache.borrow_mut().found_none(&object);
         }
         Ok(())
     }

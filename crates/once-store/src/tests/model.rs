@@ -6,7 +6,8 @@ use std::path::Path;
 
 use bytes::Bytes;
 use once_core::memory::{MemorySnapshot, MemoryStore};
-use once_core::store::{Batch, Durability, Read, Store, Table};
+use once_core::store::{Batch, Durability, Read, Store, Table, prefix_end};
+use once_model::ids::ObjectKey;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::test_runner::Config;
@@ -51,8 +52,23 @@ fn value() -> impl Strategy<Value = Bytes> {
     (length, any::<u8>()).prop_map(|(length, byte)| vec![byte; length].into())
 }
 
+/// Followers and conflicts are looked for by object, and mostly there are none.
+fn by_object() -> impl Strategy<Value = Table> {
+    prop_oneof![Just(Table::Follower), Just(Table::Conflict)]
+}
+
+fn object() -> impl Strategy<Value = Vec<u8>> {
+    (0..3_u8).prop_map(|byte| vec![byte; ObjectKey::ROW_LEN])
+}
+
+fn key_of_object() -> impl Strategy<Value = Vec<u8>> {
+    (object(), key()).prop_map(|(object, more)| [object, more].concat())
+}
+
 fn batch() -> impl Strategy<Value = Batch> {
     let row = (table(), key(), prop::option::weighted(0.8, value()));
+    let of_object = (by_object(), key_of_object(), prop::option::weighted(0.4, value()));
+    let row = prop_oneof![4 => row, 1 => of_object];
     vec(row, 0..6).prop_map(|rows| Batch { rows })
 }
 
@@ -63,6 +79,9 @@ fn step() -> impl Strategy<Value = Step> {
         3 => (table(), key()).prop_map(|(table, key)| Step::Get(table, key)),
         3 => (table(), key(), prop::option::of(key()), 1..9_usize)
             .prop_map(|(table, from, to, limit)| Step::Scan { table, from, to, limit }),
+        3 => (by_object(), object(), 1..9_usize).prop_map(|(table, from, limit)| {
+            Step::Scan { table, to: prefix_end(&from), from, limit }
+        }),
         2 => Just(Step::Snapshot),
         2 => Just(Step::Compare),
         1 => Just(Step::Flush),
