@@ -1,7 +1,7 @@
 //! Planted bugs, to prove that the simulator would find real ones. Off unless the feature `mutants` is on, and then
 //! still off until a test plants one: without the feature `mutant!` is the constant `false`.
 //!
-//! To plant another: add a variant to [`Mutant`] with the promise that it breaks, ask `if mutant!(Name)` at the place
+//! To plant another: add a variant to `Mutant` with the promise that it breaks, ask `if mutant!(Name)` at the place
 //! of the bug, and run `cargo run --release -p once-sim -- --mutants`.
 
 /// Asks whether this bug is planted in the running thread.
