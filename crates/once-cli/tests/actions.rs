@@ -49,6 +49,49 @@ fn copy(from: &Path, to: &Path) {
 }
 
 #[test]
+fn a_result_is_printed_whole() {
+    let home = Home::new();
+    home.init("alice");
+    let model = json!({ "text": "a".repeat(300), "odd": "\u{202e}" }).to_string();
+    let ior = home.once("alice", &["create", "Note", &model]).exits(0).out;
+    let said = home.once("alice", &["act", ior.trim(), "get"]).exits(0).out;
+    assert_eq!(serde_json::from_str::<Value>(&said).unwrap(), serde_json::from_str::<Value>(&model).unwrap());
+    assert!(!said.contains('\u{202e}'), "it would turn the terminal's writing direction");
+}
+
+#[test]
+fn whoever_waits_for_a_kernel_that_is_away_is_told_the_id() {
+    let home = Home::new();
+    let (alice, bob, ior) = counter_at_bob(&home);
+    home.once("bob", &["stop"]).exits(0);
+    let ran = home.once("alice", &["act", &ior, "add", r#"{"by":2}"#, "--timeout", "2s"]);
+    let id = ran.err.split_whitespace().find(|word| word.len() == 36).unwrap().to_owned();
+    assert!(ran.err.contains("waiting for the outcome of") && ran.err.contains("once cancel"), "{}", ran.err);
+    home.once("alice", &["outbox"]).exits(0).prints(&id[..8]);
+    drop((alice, bob));
+}
+
+#[test]
+fn a_store_that_is_missing_is_said_and_not_replaced() {
+    let home = Home::new();
+    home.init("alice");
+    home.once("alice", &["create", "Counter"]).exits(0);
+    let store = home.join("alice/store");
+    fs::rename(&store, home.join("away")).unwrap();
+    for command in ["status", "ls", "up"] {
+        let ran = home.once("alice", &[command]).exits(1);
+        assert!(
+            ran.err.contains("the store of this kernel is missing") && ran.err.contains("hint:"),
+            "{}",
+            ran.err
+        );
+        assert!(!store.exists(), "`once {command}` made another one");
+    }
+    fs::rename(home.join("away"), &store).unwrap();
+    home.once("alice", &["ls"]).exits(0).prints("Counter");
+}
+
+#[test]
 fn an_object_is_made_and_named_by_its_ior() {
     let home = Home::new();
     home.init("alice");

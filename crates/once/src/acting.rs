@@ -251,7 +251,7 @@ impl Act {
     }
 
     fn command(self, wait: bool) -> (Kernel, Uuid, Command) {
-        let id = self.id.unwrap_or_else(new_id);
+        let id = self.id.unwrap_or_else(new_action_id);
         let (name, arguments) = (self.name, self.arguments);
         let action = Action { id, name, arguments, given: self.given, acting: None, answers: None };
         let deadline_ms = self.deadline.map(|after| u64::try_from(after.as_millis()).unwrap_or(u64::MAX));
@@ -311,14 +311,14 @@ fn acted(id: Uuid, outcome: Outcome, after: Option<After>) -> Result<Acted, Erro
 pub(crate) fn refused(code: Code) -> Error {
     match code {
         Code::Denied | Code::NotHome => Error::from_code(code, "act")
-            .with_hint("ask its owner to run `once grant KERNEL act`; is that kernel still its home?"),
+            .with_hint("ask its owner to run `once grant KERNEL act`, then act with a new id: this one stays refused. Is that kernel still its home?"),
         Code::NoComponent => Error::invalid("the object's home has no component that does this to it")
             .with_hint(
                 "`merge`, `replace` and `get` work on every object whose component is not known there",
             ),
         Code::Cancelled => Error::cancelled("the action was taken back before it ran"),
         Code::Lacking => Error::invalid(
-            "the action never ran: a scenario that it depends on was not at the home, and did not come within 10 s",
+            "the action never ran: a scenario that it depends on was not at the home, and did not come in time or could not",
         )
         .with_hint(
             "this kernel must have it with these very bytes, and needs the right to share with the home",
@@ -327,8 +327,13 @@ pub(crate) fn refused(code: Code) -> Error {
     }
 }
 
-/// A UUID of version 7: its time first, so that ids lie in the order in which they were made.
-pub(crate) fn new_id() -> Uuid {
+/// An id for an action of this moment: a UUID of version 7. Whoever may have to ask again makes it first, and keeps it.
+///
+/// ```
+/// assert_eq!(once::new_action_id().get_version_num(), 7);
+/// ```
+#[must_use]
+pub fn new_action_id() -> Uuid {
     let random: [u8; 10] = crate::datadir::random();
     uuid::Builder::from_unix_timestamp_millis(now_ms(), &random).into_uuid()
 }

@@ -14,7 +14,7 @@ use once_model::limits::ID_AHEAD_MAX_MS;
 use once_model::scenario::Scenario;
 use serde_json::json;
 
-use crate::acting::new_id;
+use crate::acting::new_action_id;
 use crate::component::coordination::{NAME, VERSION};
 use crate::engine::now_ms;
 use crate::{Error, Events, Heard, Kernel, Object, Plan, RunState, Standing};
@@ -135,7 +135,7 @@ impl Coordinate {
     /// # Errors
     /// When the id belongs to another plan or to something else, or the disk is full.
     pub async fn start(self) -> Result<Coordinated, Error> {
-        let id = self.id.unwrap_or_else(new_id);
+        let id = self.id.unwrap_or_else(new_action_id);
         self.begin(id).await
     }
 
@@ -144,7 +144,7 @@ impl Coordinate {
     /// # Errors
     /// As [`Coordinate::start`], and when its end does not come within the time.
     pub async fn watch(self, tell: impl Fn(&Coordinated)) -> Result<Coordinated, Error> {
-        let id = self.id.unwrap_or_else(new_id);
+        let id = self.id.unwrap_or_else(new_action_id);
         let mut events = self.kernel.events();
         let begun = self.begin(id).await?;
         let ended = self.wait(begun, &mut events, &tell);

@@ -326,10 +326,8 @@ fn work(
             Err(StoreError::Full) => {
                 // Nothing of the group was written, but the engine has stepped it: begin anew from the rows.
                 tracing::warn!("the disk is full: what was under way is refused, connections begin anew");
-                post.give_up();
                 shared.components.served.forget_promises();
-                engine = Engine::new();
-                group::start(&mut engine, &mut store, &ctx, &mut System, &mut |effect| post.release(effect))?;
+                engine = begin_anew(&mut store, mailbox, post, &mut ctx)?;
                 looked_at_disk = None;
             }
             Err(error) => return Err(error),
@@ -343,6 +341,32 @@ fn work(
         }
     }
     Ok(())
+}
+
+/// An engine from the rows, as soon as there is room for its first commit. Whoever asks for something meanwhile is told
+/// that there is none; reading goes on beside.
+fn begin_anew(
+    store: &mut Published,
+    mailbox: &mut mpsc::Receiver<Mail>,
+    post: &mut Post<'_>,
+    ctx: &mut Ctx,
+) -> Result<Engine, StoreError> {
+    let mut mails = Vec::new();
+    loop {
+        post.give_up();
+        let mut engine = Engine::new();
+        match group::start(&mut engine, store, ctx, &mut System, &mut |effect| post.release(effect)) {
+            // It is to stop: nothing has to begin for that.
+            Err(StoreError::Full) if post.stop.is_some() => return Ok(engine),
+            Err(StoreError::Full) => {}
+            started => return started.map(|()| engine),
+        }
+        if mailbox.blocking_recv_many(&mut mails, GROUP_MAX) == 0 {
+            return Err(StoreError::Full);
+        }
+        mails.drain(..).for_each(|mail| drop(post.open(mail)));
+        ctx.now_ms = now_ms();
+    }
 }
 
 /// Runs an action beside the engine, and tells it what came of it.

@@ -170,8 +170,13 @@ impl From<Refusal> for Error {
 
 impl From<once_core::store::StoreError> for Error {
     fn from(error: once_core::store::StoreError) -> Self {
-        Self::fault(error.to_string())
-            .with_hint("stop the kernel and start it again; `once doctor` says more")
+        match error {
+            once_core::store::StoreError::Full => Self::new("disk-full", 3, error.to_string()).with_hint(
+                "free some space on the disk of the data directory; nothing that was acknowledged is lost",
+            ),
+            error => Self::fault(error.to_string())
+                .with_hint("stop the kernel and start it again; `once doctor` says more"),
+        }
     }
 }
 

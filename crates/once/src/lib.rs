@@ -23,7 +23,7 @@ pub mod receipts;
 mod troubles;
 mod typed;
 
-pub use acting::{Act, Acted};
+pub use acting::{Act, Acted, new_action_id};
 pub use builder::Builder;
 pub use calls::{Delivered, Events, Following, Found, Heard, Request, Share, ShareTo};
 pub use component::{Activity, Called, Came, Component, Context, EffectError, NotDone};

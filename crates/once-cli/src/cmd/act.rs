@@ -1,5 +1,7 @@
 //! `once act`
 
+use std::time::Duration;
+
 use clap::Args;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
@@ -7,6 +9,9 @@ use serde_json::{Value, json};
 use crate::context::{Context, with};
 use crate::failure::{Done, Exit};
 use crate::ui;
+
+/// Whoever waits longer is told for what.
+const SAY_AFTER: Duration = Duration::from_secs(1);
 
 /// Do something to an object, once, wherever its home is
 #[derive(Debug, Args)]
@@ -46,6 +51,7 @@ pub(super) fn json_value(text: &str) -> Result<Box<RawValue>, String> {
 impl Act {
     /// Prints the component's result.
     pub async fn run(self, context: &Context) -> Done {
+        let id = self.id.unwrap_or_else(|| once::new_action_id().to_string());
         let params = json!({ "object": self.object, "name": self.name, "no_wait": self.no_wait });
         // As a text: its spelling reaches the object.
         let arguments = self.arguments.map(|json| Value::from(json.get()));
@@ -53,23 +59,35 @@ impl Act {
             params,
             [
                 ("arguments_text", arguments),
-                ("id", self.id.map(Value::from)),
+                ("id", Some(Value::from(id.as_str()))),
                 ("at", self.at.map(Value::from)),
                 ("given", (!self.given.is_empty()).then(|| json!(self.given))),
                 ("deadline_ms", self.deadline.map(Value::from)),
                 ("within_ms", self.timeout.map(Value::from)),
             ],
         );
-        let answer = context.call("act", params).await?;
+        let call = context.call("act", params);
+        tokio::pin!(call);
+        let answer = match tokio::time::timeout(SAY_AFTER, &mut call).await {
+            Ok(answer) => answer?,
+            Err(_) => {
+                ui::say(&format!(
+                    "waiting for the outcome of {id}\n\
+                     It goes on if you leave: `once outbox` says what it waits for, `once outcome {id}` what came of it, \
+                     `once cancel {id}` takes it back."
+                ));
+                call.await?
+            }
+        };
         context.answer(&answer, print)?;
         Ok(Exit::DONE)
     }
 }
 
-/// The result, or that there is none yet.
+/// The result, whole, or that there is none yet.
 pub(super) fn print(answer: &Value) -> Done<()> {
     match answer["result_text"].as_str() {
-        Some(result) => ui::print(&ui::shown(result)),
+        Some(result) => ui::print(&ui::document(result)),
         None => {
             let id = answer["id"].as_str().unwrap_or_default();
             ui::say(&format!("accepted; `once outcome {id}` says what came of it"));

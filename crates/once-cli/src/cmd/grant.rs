@@ -88,7 +88,11 @@ impl Right {
             (.., Verb::Read | Verb::Act) => " everything".to_owned(),
             _ => String::new(),
         };
-        format!("{right}{on}")
+        let only = match self.actions.is_empty() {
+            true => String::new(),
+            false => format!(": {}", ui::shown(&self.actions.join(", "))),
+        };
+        format!("{right}{on}{only}")
     }
 
     /// Whose right it is.
@@ -108,11 +112,16 @@ impl Grant {
     /// In force at once.
     pub async fn run(self, context: &Context) -> Done {
         const MS_PER_S: u64 = 1000;
+        const US_PER_MS: u64 = 1000;
         let expires = self.expires.map(|ms| Value::from(ms.div_ceil(MS_PER_S)));
         let params = with(self.right.params(), [("expires_s", expires)]);
         let answer = context.call("grant", params).await?;
-        context
-            .answer(&answer, |_| ui::print(&format!("{} may {}", self.right.whose(), self.right.words())))?;
+        let end = self.expires.map_or_else(String::new, |ms| {
+            format!(", for {}", ui::duration_us(ms.saturating_mul(US_PER_MS)))
+        });
+        context.answer(&answer, |_| {
+            ui::print(&format!("{} may {}{end}", self.right.whose(), self.right.words()))
+        })?;
         Ok(Exit::DONE)
     }
 }

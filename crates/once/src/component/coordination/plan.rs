@@ -63,7 +63,9 @@ struct Shape<'a> {
     steps: Vec<&'a RawValue>,
 }
 
+/// A member that means nothing may be one that is misspelt: a compensation that is never made.
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 struct StepShape<'a> {
     name: String,
     ior: String,
@@ -76,6 +78,7 @@ struct StepShape<'a> {
 }
 
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 struct WantedShape<'a> {
     action: String,
     #[serde(borrow)]
@@ -372,6 +375,12 @@ mod tests {
             ("all", vec![step("a"), with("b", "compensation", undo("a"))], "may not be done by then"),
             ("sequence", vec![with("a", "compensation", undo("b")), step("b")], "may not be done by then"),
             ("all", vec![with("a", "compensation", json!({}))], "step 1 (a): missing field `action`"),
+            ("all", vec![with("a", "compensations", undo("a"))], "step 1 (a): unknown field `compensations`"),
+            (
+                "all",
+                vec![with("a", "compensation", json!({ "action": "x", "argumets": 1 }))],
+                "step 1 (a): unknown field `argumets`",
+            ),
             ("all", vec![with("a", "arguments", json!({ "$outcome": 1 }))], "a reference is"),
             ("some", vec![step("a")], "no plan: unknown variant `some`, expected `sequence` or `all`"),
         ];
