@@ -131,14 +131,16 @@ fn begin(s: &mut Step<'_, '_>, come: &Come) -> Result<(), StoreError> {
     if act.sequence <= lane.mark {
         return answer_again(s, origin, &place, act);
     }
-    let from = lane.mark.max(act.floor.saturating_sub(1)).saturating_add(1);
-    if act.sequence > from {
-        return tell(s, origin, Frame::Missing(Missing { key: act.key, from }));
-    }
+    // Before it is asked for what is missing: of a long lane without a right, each refusal would bring all that is
+    // behind it once more. What is refused never runs, so its order does not matter.
     let head = match allowed(s, come)? {
         Ok(head) => head,
         Err(code) => return refuse(s, origin, act, code),
     };
+    let from = lane.mark.max(act.floor.saturating_sub(1)).saturating_add(1);
+    if act.sequence > from {
+        return tell(s, origin, Frame::Missing(Missing { key: act.key, from }));
+    }
     // A copy of what was refused on this connection: it stays refused, whatever was granted since.
     if let Some(code) = refused_before(s, origin, act) {
         return answer(s, origin, act, Outcome::Refused(code), None);
