@@ -70,7 +70,7 @@ impl Story {
 fn transfer() -> String {
     format!(
         r#"{{"mode":"sequence","why":"rent  ","steps":[
-  {{"name":"take","ior":"{OBJECT}","action":"withdraw","arguments":{{"amount":3.0e1}},"x":[ ],
+  {{"name":"take","ior":"{OBJECT}","action":"withdraw","arguments":{{"amount":3.0e1}} ,
     "compensation":{{"action":"deposit","arguments":{{"amount":{{"$outcome":"take","at":"/taken"}}}}}},"deadline_ms":5}},
   {{"name":"give","ior":"{OBJECT}","action":"deposit","arguments":{{"amount":{{"$outcome":"take","at":"/taken"}}}}}}]}}"#
     )
