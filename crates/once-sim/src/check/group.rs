@@ -374,7 +374,7 @@ fn framed(
             allowed.answered.entry((peer, shared.key)).or_default().push(shared.id);
             answered(shadow, &peer, &shared.key);
         }
-        Frame::Following(following) => {
+        Frame::Following(following) if !following.on => {
             // From here on it is no longer asked for.
             for (effect, _) in group.effects {
                 if let Effect::Event(Event::FollowDenied { peer: by, key }) = effect
