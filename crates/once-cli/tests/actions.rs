@@ -72,6 +72,23 @@ fn whoever_waits_for_a_kernel_that_is_away_is_told_the_id() {
 }
 
 #[test]
+fn an_object_that_was_claimed_here_is_not_acted_on_elsewhere() {
+    let home = Home::new();
+    let (alice, bob) = home.pair();
+    home.file(
+        "counter.json",
+        &format!(r#"{{"ior":{{"uuid":"{COUNTER}","component":"Counter"}},"model":{{"count":1}}}}"#),
+    );
+    home.once("alice", &["import", &home.join("counter.json").to_string_lossy()]).exits(0);
+    home.once("alice", &["share", COUNTER, "bob"]).exits(0);
+    assert_eq!(home.once("bob", &["act", COUNTER, "add", r#"{"by":1}"#]).exits(0).out, "2\n");
+    let ran = home.once("bob", &["act", COUNTER, "add", r#"{"by":1}"#, "--at", "alice"]).exits(3);
+    assert!(ran.err.contains("has its home at this kernel, not at alice"), "{}", ran.err);
+    assert_eq!(home.once("bob", &["act", COUNTER, "get"]).exits(0).out, "2\n");
+    drop((alice, bob));
+}
+
+#[test]
 fn a_store_that_is_missing_is_said_and_not_replaced() {
     let home = Home::new();
     home.init("alice");

@@ -222,6 +222,24 @@ impl Act {
         self
     }
 
+    /// The same, but refused if the object is known to have its home elsewhere: that is where it would act.
+    pub(crate) fn only_at(self, peer: KernelId) -> Result<Self, Error> {
+        let shared = self.kernel.shared();
+        let head = once_core::rows::head(&shared.snapshot(), &self.key)?;
+        match head.and_then(|head| head.home) {
+            Some(home) if home != peer => {
+                let home = if home == shared.me { "this kernel".to_owned() } else { shared.called(&home) };
+                Err(Error::not_home(format!(
+                    "{} has its home at {home}, not at {}",
+                    self.key,
+                    shared.called(&peer)
+                ))
+                .with_hint("leave that peer out, or name the object that is there by its IOR"))
+            }
+            _ => Ok(self.at(peer)),
+        }
+    }
+
     /// It depends on this scenario: the home asks for it if it lacks it, and refuses the action if it does not come.
     pub fn given(mut self, given: Given) -> Self {
         self.given.push(given);

@@ -77,7 +77,7 @@ fn wanted(kernel: &Kernel, params: Acting) -> Result<Act, Error> {
         act = act.id(id);
     }
     if let Some(peer) = &params.at {
-        act = act.at(names::peer(kernel, peer)?.0);
+        act = act.only_at(names::peer(kernel, peer)?.0)?;
     }
     if let Some(ms) = params.deadline_ms {
         act = act.deadline(Duration::from_millis(ms));
