@@ -77,9 +77,9 @@ fn an_object_that_was_claimed_here_is_not_acted_on_elsewhere() {
     let (alice, bob) = home.pair();
     home.file(
         "counter.json",
-        &format!(r#"{{"ior":{{"uuid":"{COUNTER}","component":"Counter"}},"model":{{"count":1}}}}"#),
+        format!(r#"{{"ior":{{"uuid":"{COUNTER}","component":"Counter"}},"model":{{"count":1}}}}"#),
     );
-    home.once("alice", &["import", &home.join("counter.json").to_string_lossy()]).exits(0);
+    home.once("alice", &["import", "counter.json"]).exits(0);
     home.once("alice", &["share", COUNTER, "bob"]).exits(0);
     assert_eq!(home.once("bob", &["act", COUNTER, "add", r#"{"by":1}"#]).exits(0).out, "2\n");
     let ran = home.once("bob", &["act", COUNTER, "add", r#"{"by":1}"#, "--at", "alice"]).exits(3);
