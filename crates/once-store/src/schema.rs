@@ -7,7 +7,7 @@ use crate::commit::FjallStore;
 use crate::error::OpenError;
 
 /// The version of the rows that this program writes.
-pub const SCHEMA: u32 = 1;
+pub const SCHEMA: u32 = 2;
 
 /// The row of [`Table::Meta`] that holds it, a big-endian `u32`.
 pub(crate) const KEY: &[u8] = b"schema";
@@ -17,7 +17,13 @@ pub(crate) const KEY: &[u8] = b"schema";
 pub(crate) type Migration = fn(&dyn Read) -> Result<Batch, StoreError>;
 
 /// The steps: the first leads from 1 to 2.
-pub(crate) const MIGRATIONS: &[Migration] = &[];
+pub(crate) const MIGRATIONS: &[Migration] = &[with_actions];
+
+/// 2: actions in full. What older rows say stays as it is; but an older program would send an action that was taken back as
+/// one that is wanted.
+fn with_actions(_: &dyn Read) -> Result<Batch, StoreError> {
+    Ok(Batch::default())
+}
 
 /// The row for a version.
 pub(crate) fn row(version: u32) -> (Table, Vec<u8>, Option<Bytes>) {

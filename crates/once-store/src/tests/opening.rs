@@ -65,13 +65,16 @@ fn an_older_schema_is_migrated_once_and_a_newer_one_is_refused() {
 #[test]
 fn a_failed_migration_changes_nothing() {
     let dir = tempfile::tempdir().unwrap();
-    drop(FjallStore::open(dir.path(), Options::default()).unwrap());
+    drop(FjallStore::open_with(dir.path(), Options::default(), &[]).unwrap());
     let failing: Migration = |_| Err(StoreError::Io("no".into()));
     assert!(matches!(
         FjallStore::open_with(dir.path(), Options::default(), &[failing]),
         Err(OpenError::Store(StoreError::Io(_)))
     ));
-    assert!(FjallStore::open(dir.path(), Options::default()).is_ok());
+    let schema = |store: FjallStore| store.get(Table::Meta, b"schema").unwrap().unwrap();
+    assert_eq!(schema(FjallStore::open_with(dir.path(), Options::default(), &[]).unwrap())[..], [0, 0, 0, 1]);
+    let now = schema(FjallStore::open(dir.path(), Options::default()).unwrap());
+    assert_eq!(now[..], SCHEMA.to_be_bytes(), "the steps that are known lead here");
 }
 
 #[test]
