@@ -41,7 +41,7 @@ pub(crate) type Lane = (Origin, ObjectKey);
 /// know a hash is not to have the bytes.
 pub(super) fn lacks(s: &Step<'_, '_>, come: &Come) -> Result<Vec<Given>, StoreError> {
     let mut lacks = Vec::new();
-    for given in &come.act.action.given {
+    for given in come.act.action.given.iter().filter(|given| !come.shown.contains(given)) {
         let key = content::current_key(s, &given.key)?;
         let head = rows::head(s.txn, &key)?.filter(|head| head.header.content == given.content);
         let origin = &come.origin.kernel;
@@ -156,15 +156,15 @@ pub(crate) fn came(
     let mut ready = Vec::new();
     for (lane, held) in &mut s.engine.lacking {
         if lane.0.kernel == peer {
-            held.lacks.retain(|given| given.key.uuid != key.uuid || given.content != *content);
+            let came = |given: &Given| given.key.uuid == key.uuid && given.content == *content;
+            held.come.shown.extend(held.lacks.extract_if(.., |given| came(given)));
             if held.lacks.is_empty() {
                 ready.push(*lane);
             }
         }
     }
     for lane in ready {
-        if let Some(Lacking { mut come, waiting, .. }) = s.engine.lacking.remove(&lane) {
-            come.shown = true;
+        if let Some(Lacking { come, waiting, .. }) = s.engine.lacking.remove(&lane) {
             home::arrived(s, come)?;
             for come in waiting {
                 home::arrived(s, come)?;

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use bytes::Bytes;
-use once_model::action::{Act, ActOutcome, After, Missing, Outcome, cause_id};
+use once_model::action::{Act, ActOutcome, After, Given, Missing, Outcome, cause_id};
 use once_model::hash::record_hash;
 use once_model::header::Cause;
 use once_model::ids::{Hash, KernelId, Uuid};
@@ -34,8 +34,8 @@ pub(crate) struct Come {
     pub act: Act,
     /// When it came.
     at_ms: u64,
-    /// The origin has shared all that it depends on.
-    pub shown: bool,
+    /// What it depends on and its origin has shared since it came.
+    pub shown: Vec<Given>,
 }
 
 impl Come {
@@ -71,7 +71,7 @@ pub(crate) fn come(s: &mut Step<'_, '_>, peer: KernelId, act: Act) -> Result<(),
 /// An action is at this kernel.
 pub(super) fn received(s: &mut Step<'_, '_>, origin: Origin, act: Act) -> Result<(), StoreError> {
     let at_ms = s.ctx.now_ms;
-    arrived(s, Come { origin, act, at_ms, shown: false })
+    arrived(s, Come { origin, act, at_ms, shown: Vec::new() })
 }
 
 /// An action is at this kernel, or its turn has come again.
@@ -162,7 +162,8 @@ fn begin(s: &mut Step<'_, '_>, come: &Come) -> Result<(), StoreError> {
     }
     let mut given = Vec::new();
     if !act.action.given.is_empty() {
-        let lacks = if come.shown { Vec::new() } else { given::lacks(s, come)? };
+        // Looked at anew: a right to read may have ended while it waited for others.
+        let lacks = given::lacks(s, come)?;
         if !lacks.is_empty() && origin.kernel != s.ctx.me {
             return given::hold(s, come.clone(), lacks);
         }

@@ -6,8 +6,9 @@ use std::ops::ControlFlow;
 use bytes::Bytes;
 use once_core::query;
 use once_core::rows::{self, HeadRow};
-use once_model::hash::content_hash;
-use once_model::hash::item_id;
+use once_core::store::{Read, Table};
+
+use once_model::hash::{content_hash, item_id};
 use once_model::ids::{ItemId, KernelId};
 use once_model::wire::{Absent, Code, Frame, Parcel, Pull, Request};
 
@@ -83,20 +84,18 @@ impl Checker {
             [&shadow.shares, &shadow.in_vain].iter().any(|debts| debts.contains(&(*peer, pull.key)))
                 && shadow.rights.is_active(peer)
         });
-        if !owed && !head.is_some_and(|head| self.may_read(kernel, peer, &head, now_ms)) {
+        if !owed && !head.as_ref().is_some_and(|head| self.may_read(kernel, peer, head, now_ms)) {
             return Err(format!("gives the bytes of {} to {peer:.10}, which may not read it", pull.key));
         }
         // What an action wrote in a group that failed, and that survived it, was never seen.
-        if !self.bodies.contains_key(&pull.content)
-            && pull.offset == 0
-            && content_hash(bytes) == pull.content
-            && crate::journal::entries(bytes).is_some()
-        {
-            return Ok(());
-        }
-        let whole = self.bodies.get(&pull.content);
+        let survived = || {
+            let place = rows::body_key(&head.as_ref()?.header);
+            let body = disk.get(Table::Body, &place).ok().flatten()?;
+            (content_hash(&body) == pull.content && crate::journal::entries(&body).is_some()).then_some(body)
+        };
+        let whole = self.bodies.get(&pull.content).cloned().or_else(survived);
         let offset = usize::try_from(pull.offset).unwrap_or(usize::MAX);
-        if whole.and_then(|whole| whole.get(offset..)) != Some(bytes.as_ref()) {
+        if whole.as_ref().and_then(|whole| whole.get(offset..)) != Some(bytes.as_ref()) {
             return Err(format!("gives other bytes of {} than were imported", pull.key));
         }
         Ok(())
