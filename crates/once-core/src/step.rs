@@ -10,7 +10,7 @@ use crate::peers::Link;
 use crate::refusal::{Failure, Refusal};
 use crate::store::StoreError;
 use crate::txn::Txn;
-use crate::waist::{Answer, Command, ConnId, Ctx, Effect, Effects, Entropy, Input, Timer, Token, Why};
+use crate::waist::{Answer, Command, ConnId, Ctx, Effect, Effects, Entropy, Event, Input, Timer, Token, Why};
 use crate::{actions, content, outbox, peers, timers};
 
 /// What the engine knows only while it runs: connections and who waits. All else is rows.
@@ -183,24 +183,26 @@ pub(crate) struct Step<'a, 's> {
 }
 
 impl Step<'_, '_> {
-    /// Does something for one object. If a row that it needs cannot be read, nothing of it remains, and the others go
-    /// on: why it could not be done is returned.
-    pub(crate) fn unless_damaged(
+    /// Does something for an object, in the lane of that origin. If a row that it needs cannot be read, the lane stands
+    /// still, nothing of it remains, and nothing else stands still.
+    pub(crate) fn guarded(
         &mut self,
+        (origin, key): (KernelId, ObjectKey),
         work: impl FnOnce(&mut Self) -> Result<(), StoreError>,
-    ) -> Result<Option<String>, StoreError> {
+    ) -> Result<(), StoreError> {
         let savepoint = self.txn.savepoint();
         let (now, after) = (self.out.now.len(), self.out.after.len());
         match work(self) {
-            Ok(()) => Ok(None),
             Err(damaged @ StoreError::Damaged { .. }) => {
                 self.txn.rollback(savepoint);
                 self.out.now.truncate(now);
                 self.out.after.truncate(after);
                 self.engine.tips.clear();
-                Ok(Some(damaged.to_string()))
+                let event = Event::Parked { origin, key, reason: damaged.to_string() };
+                self.out.push(Effect::Event(event));
+                Ok(())
             }
-            Err(error) => Err(error),
+            other => other,
         }
     }
 

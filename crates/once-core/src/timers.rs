@@ -12,7 +12,7 @@ use crate::actions::{self, Came, TimerRow, timer_key};
 use crate::step::Step;
 use crate::store::{StoreError, Table, scan_prefix};
 use crate::txn;
-use crate::waist::{Effect, Event, Then, Timer};
+use crate::waist::{Effect, Then, Timer};
 
 /// The longest clock: 2^16 ms, about 66 seconds. What is due later is looked at again then, and what became due because
 /// the kernel's clock was set forward, or because the machine slept, is at most that late.
@@ -74,11 +74,10 @@ pub(crate) fn due(s: &mut Step<'_, '_>, size: u8) -> Result<(), StoreError> {
         s.txn.delete_lazily(Table::Due, &key);
         let Some((head, place)) = key.split_at_checked(9) else { continue };
         let is_timer = head.last() == Some(&TIMER);
-        let damaged = s.unless_damaged(|s| if is_timer { ring(s, place) } else { expire(s, place) })?;
         let of = if is_timer { object_of(place) } else { actions::queued(place).map(|(key, _)| key) };
-        if let (Some(reason), Some(key)) = (damaged, of) {
-            s.out.push(Effect::Event(Event::Parked { origin: s.ctx.me, key, reason }));
-        }
+        let Some(key) = of else { continue };
+        let lane = (s.ctx.me, key);
+        s.guarded(lane, |s| if is_timer { ring(s, place) } else { expire(s, place) })?;
     }
     let now_ms = s.ctx.now_ms;
     arm(s, now_ms);

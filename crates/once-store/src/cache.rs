@@ -68,36 +68,36 @@ impl RowCache {
 
     /// A row of a batch that was committed.
     pub fn committed(&mut self, table: Table, disk_key: Vec<u8>, value: Option<Bytes>) {
+        if value.is_some()
+            && is_sparse(table)
+            && let Some(object) = disk_key.get(..=ObjectKey::ROW_LEN)
+        {
+            self.forget(&none_of(object));
+        }
+        if !is_worth_it(table, value.as_ref()) {
+            return self.forget(&disk_key);
+        }
         self.old.remove(disk_key.as_slice());
-        // What has left the queue is never asked for again.
-        let is_over = table == Table::Queue && value.is_none();
-        if let (Some(object), true) = (object_in(table, &disk_key), value.is_some()) {
-            let none = none_of(object);
-            self.remove(&none);
-            self.old.remove(none.as_slice());
-        }
-        // A body is a slice of the frame in which it came.
-        let copied = value.as_ref().filter(|body| table == Table::Body && body.len() <= VALUE_BYTES);
-        let value = copied.map(|body| Bytes::copy_from_slice(body)).or(value);
-        if is_worth_it(table, value.as_ref()) && !is_over {
-            self.put(disk_key.into_boxed_slice(), value);
-        } else {
-            self.remove(&disk_key);
-        }
+        let value = match table {
+            // A copy: it is a slice of the frame in which it came.
+            Table::Body => value.map(|body| Bytes::copy_from_slice(&body)),
+            _ => value,
+        };
+        self.put(disk_key.into_boxed_slice(), value);
     }
 
-    fn remove(&mut self, disk_key: &[u8]) {
+    fn forget(&mut self, disk_key: &[u8]) {
+        self.old.remove(disk_key);
         if let Some(value) = self.young.remove(disk_key) {
-            self.young_bytes = self.young_bytes.saturating_sub(cost(disk_key, value.as_ref()));
+            self.young_bytes -= cost(disk_key.len(), value.as_ref());
         }
     }
 
     fn put(&mut self, disk_key: Box<[u8]>, value: Option<Bytes>) {
-        let len = disk_key.len();
-        self.young_bytes += cost(&disk_key, value.as_ref());
+        let key_len = disk_key.len();
+        self.young_bytes += cost(key_len, value.as_ref());
         if let Some(replaced) = self.young.insert(disk_key, value) {
-            let replaced = ROW_BYTES + len + replaced.map_or(0, |value| value.len());
-            self.young_bytes = self.young_bytes.saturating_sub(replaced);
+            self.young_bytes -= cost(key_len, replaced.as_ref());
         }
         if self.young_bytes > GENERATION_BYTES {
             std::mem::swap(&mut self.young, &mut self.old);
@@ -107,8 +107,8 @@ impl RowCache {
     }
 }
 
-fn cost(disk_key: &[u8], value: Option<&Bytes>) -> usize {
-    ROW_BYTES + disk_key.len() + value.map_or(0, Bytes::len)
+fn cost(key_len: usize, value: Option<&Bytes>) -> usize {
+    ROW_BYTES + key_len + value.map_or(0, Bytes::len)
 }
 
 /// The key under which it is remembered that an object has no row in a table: that of no row.
@@ -120,21 +120,22 @@ fn none_of(object: &[u8]) -> Vec<u8> {
     none
 }
 
-/// An object's place in a table in which most objects have no row.
-fn object_in(table: Table, disk_key: &[u8]) -> Option<&[u8]> {
-    matches!(table, Table::Follower | Table::Conflict).then(|| disk_key.get(..=ObjectKey::ROW_LEN)).flatten()
+/// Whether most objects have no row in a table.
+fn is_sparse(table: Table) -> bool {
+    matches!(table, Table::Follower | Table::Conflict)
 }
 
 /// Whether a range is that of one object, in a table in which most objects have no row.
 pub(crate) fn is_of_object(table: Table, from: &[u8], to: Option<&[u8]>) -> bool {
-    matches!(table, Table::Follower | Table::Conflict)
-        && from.len() == ObjectKey::ROW_LEN
-        && to == prefix_end(from).as_deref()
+    is_sparse(table) && from.len() == ObjectKey::ROW_LEN && to == prefix_end(from).as_deref()
 }
 
-/// A body that is gone is never asked for again.
+/// A body that is gone, and what has left the queue, is never asked for again.
 fn is_worth_it(table: Table, value: Option<&Bytes>) -> bool {
-    value.map_or(table != Table::Body, |value| value.len() <= VALUE_BYTES)
+    match value {
+        Some(value) => value.len() <= VALUE_BYTES,
+        None => !matches!(table, Table::Body | Table::Queue),
+    }
 }
 
 #[cfg(test)]

@@ -26,6 +26,12 @@ pub enum OpenError {
         /// What this version knows.
         known: u32,
     },
+    /// There is none, and none is to be made.
+    #[error("the store is missing: {}", .path.display())]
+    Missing {
+        /// Where it should be.
+        path: PathBuf,
+    },
     /// Something that had been synced is missing or changed.
     #[error("{} is damaged: {reason}", .path.display())]
     Damaged {
@@ -60,6 +66,10 @@ impl OpenError {
             Self::InUse { .. } => "stop that process first, or choose another data directory",
             Self::SchemaNewer { .. } => {
                 "upgrade this program: a newer version has written this data directory"
+            }
+            Self::Missing { .. } => {
+                "is its disk mounted? Put it back from a backup. If it is lost, so is all that was in it: begin anew in \
+                 another data directory"
             }
             Self::Damaged { .. } | Self::Store(StoreError::Damaged { .. }) => {
                 "keep the data directory as it is, check the disk, and restore a backup"

@@ -46,6 +46,9 @@ impl FjallStore {
         let lock = Arc::new(Lock::take(dir)?);
         let path = dir.join("store");
         if !path.try_exists().map_err(at(&path))? {
+            if !options.create {
+                return Err(OpenError::Missing { path });
+            }
             create(dir, &path, &options, &lock)?;
         }
         manifest::examine(&path)?;

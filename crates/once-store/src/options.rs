@@ -43,11 +43,14 @@ pub struct Options {
     /// below half of it. Flushing and merging need it: should they find the
     /// disk full, the store stops. The kernel refuses new work well before. Default 32 MiB.
     pub reserve_bytes: u64,
+    /// Make an empty store where there is none. Of a directory that must have one, `false`: an empty one in its place
+    /// would forget everything without a word. Default `true`.
+    pub create: bool,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { cache_bytes: 8 * MIB, reserve_bytes: 32 * MIB }
+        Self { cache_bytes: 8 * MIB, reserve_bytes: 32 * MIB, create: true }
     }
 }
 

@@ -329,14 +329,18 @@ fn acted(id: Uuid, outcome: Outcome, after: Option<After>) -> Result<Acted, Erro
 pub(crate) fn refused(code: Code) -> Error {
     match code {
         Code::Denied | Code::NotHome => Error::from_code(code, "act")
-            .with_hint("ask its owner to run `once grant KERNEL act`, then act with a new id: this one stays refused. Is that kernel still its home?"),
+            .with_hint(
+                "ask its owner to run `once grant KERNEL act`, then act with a new id: this one stays refused. Is that \
+                 kernel still its home?",
+            ),
         Code::NoComponent => Error::invalid("the object's home has no component that does this to it")
             .with_hint(
                 "`merge`, `replace` and `get` work on every object whose component is not known there",
             ),
         Code::Cancelled => Error::cancelled("the action was taken back before it ran"),
         Code::Lacking => Error::invalid(
-            "the action never ran: a scenario that it depends on was not at the home, and did not come in time or could not",
+            "the action never ran: a scenario that it depends on was not at the home, and did not come in time or could \
+             not",
         )
         .with_hint(
             "this kernel must have it with these very bytes, and needs the right to share with the home",

@@ -24,9 +24,6 @@ const KEY_FILE: &str = "key";
 const RECOVERY_FILE: &str = "recovery.key";
 const SCENARIO_FILE: &str = "kernel.scenario.json";
 
-/// Made by the store.
-const STORE_FOLDER: &str = "store";
-
 /// The store's own reserve, below the engine's: the engine refuses new work first, then the store every write.
 const STORE_RESERVE_BYTES: u64 = 32 * 1024 * 1024;
 
@@ -101,7 +98,7 @@ pub fn init(data: &Path, options: InitOptions) -> Result<Initialised, Error> {
     let _ = fs::remove_file(&recovery_key);
     write_secret(&recovery_key, &recovery)?;
     let key = KernelKey::from_bytes(&random());
-    let mut store = open_store(data)?;
+    let mut store = store(data, true)?;
     let identity = Identity {
         kernel: key.id(),
         incarnation: Incarnation::from_bytes(random()),
@@ -118,17 +115,14 @@ pub fn init(data: &Path, options: InitOptions) -> Result<Initialised, Error> {
     Ok(Initialised { kernel: key.id().to_string(), name, recovery_key })
 }
 
-/// Opens the store. Of a kernel that has a key it must be there: an empty one in its place would forget everything
-/// without a word, and do again what was done.
+/// Opens the store of a kernel. It must be there: an empty one in its place would do again what was done.
 pub(crate) fn open_store(data: &Path) -> Result<FjallStore, Error> {
-    let store = data.join(STORE_FOLDER);
-    if is_initialised(data) && !store.is_dir() {
-        return Err(Error::invalid(format!("the store of this kernel is missing: {}", store.display())).with_hint(
-            "is its disk mounted? Put it back from a backup. If it is lost, so is all that was in it: move the file \
-             `key` away and make another kernel with `once init`",
-        ));
-    }
-    Ok(FjallStore::open(data, Options { reserve_bytes: STORE_RESERVE_BYTES, ..Options::default() })?)
+    store(data, false)
+}
+
+fn store(data: &Path, create: bool) -> Result<FjallStore, Error> {
+    let options = Options { reserve_bytes: STORE_RESERVE_BYTES, create, ..Options::default() };
+    Ok(FjallStore::open(data, options)?)
 }
 
 /// Reads the kernel's key. Refused when others can read it.

@@ -3,8 +3,10 @@
 use std::fmt;
 
 use once_core::Refusal;
+use once_core::store::StoreError;
 use once_model::scenario::ScenarioError;
 use once_model::wire::Code;
+use once_store::OpenError;
 use serde::{Deserialize, Serialize};
 
 /// Why something was not done.
@@ -168,10 +170,10 @@ impl From<Refusal> for Error {
     }
 }
 
-impl From<once_core::store::StoreError> for Error {
-    fn from(error: once_core::store::StoreError) -> Self {
+impl From<StoreError> for Error {
+    fn from(error: StoreError) -> Self {
         match error {
-            once_core::store::StoreError::Full => Self::new("disk-full", 3, error.to_string()).with_hint(
+            StoreError::Full => Self::new("disk-full", 3, error.to_string()).with_hint(
                 "free some space on the disk of the data directory; nothing that was acknowledged is lost",
             ),
             error => Self::fault(error.to_string())
@@ -180,10 +182,13 @@ impl From<once_core::store::StoreError> for Error {
     }
 }
 
-impl From<once_store::OpenError> for Error {
-    fn from(error: once_store::OpenError) -> Self {
-        let exit = if matches!(error, once_store::OpenError::InUse { .. }) { 1 } else { 5 };
-        let code = if exit == 1 { "in-use" } else { "fault" };
+impl From<OpenError> for Error {
+    fn from(error: OpenError) -> Self {
+        let (code, exit) = match error {
+            OpenError::InUse { .. } => ("in-use", 1),
+            OpenError::Missing { .. } => ("invalid", 1),
+            _ => ("fault", 5),
+        };
         Self::new(code, exit, error.to_string()).with_hint(error.hint())
     }
 }

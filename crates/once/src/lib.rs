@@ -32,7 +32,7 @@ pub use coordinate::{Coordinate, Coordinated};
 pub use datadir::{InitOptions, Initialised, init, is_initialised};
 pub use error::Error;
 pub use kernel::Kernel;
-pub use net::{Progress, Report, Ticket};
+pub use net::{Chatter, Progress, Report, Ticket};
 pub use object::{Object, State};
 pub use typed::{ActError, Action, Model, ObjectRef, Sent, TypedAct};
 

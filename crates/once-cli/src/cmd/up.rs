@@ -1,6 +1,5 @@
 //! `once up`
 
-use std::collections::HashMap;
 use std::fs::File;
 use std::io::Read;
 use std::process::{Command, Stdio};
@@ -8,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 use once::api::{Client, Events};
-use once::{InitOptions, Kernel};
+use once::{Chatter, InitOptions, Kernel};
 use serde_json::{Value, json};
 
 use crate::context::{Context, list, peer_name, text};
@@ -204,9 +203,7 @@ fn announce(context: &Context, status: &Value) -> Done<()> {
 
 /// Says which peers come and go, until the kernel says no more; of each peer only so much in a while.
 async fn narrate(client: &Client, mut events: Events) {
-    const LINES_MAX: u32 = 10;
-    const WINDOW: Duration = Duration::from_secs(10);
-    let mut said: HashMap<String, (Instant, u32)> = HashMap::new();
+    let chatter = Chatter::default();
     while let Some(event) = events.next().await {
         let what = match text(&event, "kind") {
             "connected" => "connected".to_owned(),
@@ -214,18 +211,13 @@ async fn narrate(client: &Client, mut events: Events) {
             _ => continue,
         };
         let kernel = text(&event, "peer");
-        let (since, lines) = said.entry(kernel.to_owned()).or_insert((Instant::now(), 0));
-        if since.elapsed() >= WINDOW {
-            (*since, *lines) = (Instant::now(), 0);
-        }
-        *lines = lines.saturating_add(1);
-        if *lines > LINES_MAX {
-            continue;
-        }
+        let Some(left_out) = kernel.parse().ok().and_then(|peer| chatter.may_say(&peer)) else { continue };
         let peers = client.call("peers", json!({})).await.unwrap_or_default();
         let peer = list(&peers, "peers").iter().find(|peer| text(peer, "kernel") == kernel);
         let name = peer.map_or_else(String::new, |peer| format!("{} ", peer_name(peer)));
-        ui::say(&format!("{name}({}) {what}", ui::short(kernel)));
+        let more =
+            if left_out > 0 { format!(" ({left_out} lines about it left out)") } else { String::new() };
+        ui::say(&format!("{name}({}) {what}{more}", ui::short(kernel)));
     }
 }
 

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use once_model::action::{Act, ActOutcome, After, Given, Missing, Outcome, cause_id};
 use once_model::hash::record_hash;
 use once_model::header::Cause;
-use once_model::ids::{Hash, KernelId, Uuid};
+use once_model::ids::{Hash, KernelId, ObjectKey, Uuid};
 use once_model::limits::{
     ANSWER_MAX_BYTES, ARGUMENTS_MAX_BYTES, GIVEN_MAX, LANE_WAITING_MAX, LEDGER_KEPT_ROWS, SCENARIO_MAX_BYTES,
 };
@@ -39,6 +39,11 @@ pub(crate) struct Come {
 }
 
 impl Come {
+    /// Whose lane it is in, and of which object.
+    fn lane(&self) -> (KernelId, ObjectKey) {
+        (self.origin.kernel, self.act.key)
+    }
+
     /// Whether it is the same action in the same place.
     pub fn is_same(&self, other: &Self) -> bool {
         (self.origin, self.act.key, self.act.sequence, self.act.action.id)
@@ -89,22 +94,8 @@ pub(super) fn arrived(s: &mut Step<'_, '_>, come: Come) -> Result<(), StoreError
     let Some((come, mut behind)) = given::turn(s, come) else { return Ok(()) };
     let Some((come, also)) = put_off::turn(s, come) else { return Ok(()) };
     behind.extend(also);
-    guarded(s, &come, |s| begin(s, &come))?;
+    s.guarded(come.lane(), |s| begin(s, &come))?;
     behind.into_iter().try_for_each(|come| arrived(s, come))
-}
-
-/// Does something for an action. If what it needs cannot be read, its lane stands still, nothing of it remains, and
-/// nothing else stands still.
-fn guarded(
-    s: &mut Step<'_, '_>,
-    come: &Come,
-    work: impl FnOnce(&mut Step<'_, '_>) -> Result<(), StoreError>,
-) -> Result<(), StoreError> {
-    if let Some(reason) = s.unless_damaged(work)? {
-        let event = Event::Parked { origin: come.origin.kernel, key: come.act.key, reason };
-        s.out.push(Effect::Event(event));
-    }
-    Ok(())
 }
 
 /// Lets an action wait, if there is room: what does not fit is sent again, nothing was promised. A void takes the place
@@ -279,7 +270,7 @@ pub(crate) fn ran(s: &mut Step<'_, '_>, ran: Ran) -> Result<(), StoreError> {
         Some(head) if head.header.id() == busy.base || mutant!(RunOnStaleState) => {
             // The right may have been taken back while it ran.
             match allowed(s, &busy.come)? {
-                Ok(_) => guarded(s, &busy.come, |s| finish(s, &busy.come, head, ran.result))?,
+                Ok(_) => s.guarded(busy.come.lane(), |s| finish(s, &busy.come, head, ran.result))?,
                 Err(code) => refuse(s, &busy.come.origin, &busy.come.act, code)?,
             }
         }
@@ -377,16 +368,14 @@ fn record(
     let place = lane_key(&act.key, origin);
     let lane: LaneRow = txn::get(s.txn, Table::Lane, &place)?.unwrap_or_default();
     let after = After { key: head.header.key(), revision: head.header.id() };
-    let floor = act.floor.min(act.sequence);
-    let own = origin.kernel == s.ctx.me;
-    let kept_from = forget_results(s, &place, lane.kept_from, floor, own)?;
+    let kept_from = forget_results(s, &place, lane.kept_from, act.floor.min(act.sequence))?;
     let tip = history::tip(s, &before.header.key())?;
     let hash = act.action.hash(&act.key.uuid);
     let row = LedgerRow {
         id: act.action.id,
         hash,
         // An origin here has it as soon as this is written.
-        outcome: (!own && !mutant!(ForgetResult)).then(|| outcome.clone()),
+        outcome: (origin.kernel != s.ctx.me && !mutant!(ForgetResult)).then(|| outcome.clone()),
         after: Some(after),
         at_ms: s.ctx.now_ms,
         place: Some(PlaceRow {
@@ -408,21 +397,14 @@ fn record(
 
 /// Results that the origin has on its disk are dropped here; that they ran stays. At most a few at once: the floor
 /// moves with every action.
-fn forget_results(
-    s: &mut Step<'_, '_>,
-    lane: &[u8],
-    from: u64,
-    floor: u64,
-    own: bool,
-) -> Result<u64, StoreError> {
+fn forget_results(s: &mut Step<'_, '_>, lane: &[u8], from: u64, floor: u64) -> Result<u64, StoreError> {
     const AT_ONCE: u64 = 8;
     let from = from.max(1);
     let to = floor.min(from.saturating_add(AT_ONCE));
     for sequence in from..to {
         let place = ledger_key(lane, sequence);
-        // Lanes of this kernel have no results there.
-        let row = if own { None } else { txn::get::<LedgerRow>(s.txn, Table::Ledger, &place)? };
-        if let Some(row) = row {
+        let row: Option<LedgerRow> = txn::get(s.txn, Table::Ledger, &place)?;
+        if let Some(row) = row.filter(|row| row.outcome.is_some()) {
             s.txn.put_lazily(Table::Ledger, &place, &LedgerRow { outcome: None, ..row });
         }
         // What is long over goes whole: the mark says that it ran.

@@ -36,6 +36,14 @@ pub struct Run {
     pub now_ms: u64,
 }
 
+impl Run {
+    /// How many bytes of scenarios the component has to look at.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.body.len() + self.given.iter().map(Bytes::len).sum::<usize>()
+    }
+}
+
 /// The end of a run.
 #[derive(Debug, Clone)]
 pub struct Ran {

@@ -15,6 +15,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::names;
+use super::served::parsed;
 use crate::Error;
 
 #[derive(Deserialize)]
@@ -237,7 +238,8 @@ fn then(then: ThenHere<'_>) -> Result<Then, String> {
     Ok(Then { action: name(then.action)?, with: optional("with", then.with, REMINDER_MAX_BYTES)? })
 }
 
-fn name(name: String) -> Result<String, String> {
+/// A name of allowed length.
+pub(super) fn name(name: String) -> Result<String, String> {
     match name.len() {
         1..=NAME_MAX_BYTES => Ok(name),
         len => Err(format!("a name has 1 to {NAME_MAX_BYTES} bytes, and this has {len}")),
@@ -283,8 +285,7 @@ struct Worked<'a> {
 
 /// What came of work outside.
 pub(super) fn read_work(params: &str) -> Result<(ObjectKey, Uuid, Result<Bytes, Bytes>), Error> {
-    let worked: Worked<'_> =
-        serde_json::from_str(params).map_err(|error| Error::usage(format!("parameters: {error}")))?;
+    let worked: Worked<'_> = parsed(params)?;
     let key = names::key(&worked.object)?;
     let came = || {
         let result = one_of("result", worked.result, worked.result_text.as_deref())?;

@@ -6,7 +6,6 @@ use std::sync::{Arc, Mutex};
 use once_core::actions;
 use once_core::waist::{Input, Run, RunResult, Work};
 use once_model::ids::Uuid;
-use once_model::limits::NAME_MAX_BYTES;
 use once_model::scenario::Scenario;
 use once_model::wire::Code;
 use serde::{Deserialize, Serialize};
@@ -138,8 +137,7 @@ impl Link {
 
     async fn serve(&self, kernel: &Kernel, params: Serve) -> Result<(Value, Option<Begins>), Error> {
         let Serve { component, version, actions } = params;
-        named("component", &component)?;
-        named("version", &version)?;
+        let (component, version) = (named("component", component)?, named("version", version)?);
         let components = &kernel.shared().components;
         if components.get(&component).is_some() {
             return Err(Error::usage(format!("this kernel has the component '{component}' itself"))
@@ -170,7 +168,7 @@ impl Link {
         kernel: &Kernel,
         ServeActivity { name }: ServeActivity,
     ) -> Result<(Value, Option<Begins>), Error> {
-        named("name", &name)?;
+        let name = named("name", name)?;
         let components = &kernel.shared().components;
         if components.has_worker(&name) {
             return Err(Error::usage(format!("this kernel does the work '{name}' itself"))
@@ -260,17 +258,12 @@ async fn remember(
     written.map_err(|_| Error::fault("writing the kernel's scenario panicked"))?
 }
 
-fn parsed<'a, T: Deserialize<'a>>(params: &'a str) -> Result<T, Error> {
+pub(super) fn parsed<'a, T: Deserialize<'a>>(params: &'a str) -> Result<T, Error> {
     serde_json::from_str(params).map_err(|e| Error::usage(format!("parameters: {e}")))
 }
 
-fn named(what: &str, name: &str) -> Result<(), Error> {
-    match name.len() {
-        1..=NAME_MAX_BYTES => Ok(()),
-        len => {
-            Err(Error::usage(format!("{what}: a name has 1 to {NAME_MAX_BYTES} bytes, and this has {len}")))
-        }
-    }
+fn named(what: &str, name: String) -> Result<String, Error> {
+    answer::name(name).map_err(|why| Error::usage(format!("{what}: {why}")))
 }
 
 /// Tells a client what it is asked, as long as it is there.

@@ -180,9 +180,8 @@ pub fn runner(components: Vec<Component>) -> impl Runner {
 
 impl Runner for Components {
     fn run(&self, run: &Run) -> Option<RunResult> {
-        let bytes = run.body.len() + run.given.iter().map(Bytes::len).sum::<usize>();
         match self.served.turn(run) {
-            Turn::Ours => (bytes <= AT_ONCE_MAX_BYTES).then(|| self.run_whole(run)),
+            Turn::Ours => (run.bytes() <= AT_ONCE_MAX_BYTES).then(|| self.run_whole(run)),
             Turn::Theirs => None,
             Turn::Later => Some(RunResult::Later),
             Turn::Never => Some(RunResult::Refused(Code::NoComponent)),

@@ -357,7 +357,7 @@ impl Inner {
             return Err(Turn::Never);
         }
         fit.sort_by_key(|(.., (since, _))| std::cmp::Reverse(*since));
-        let bytes = run.body.len() + run.given.iter().map(bytes::Bytes::len).sum::<usize>();
+        let bytes = run.bytes();
         let found = fit.into_iter().find_map(|(id, client, _)| Some((id, client.runs.take(bytes)?)));
         found.ok_or(Turn::Later)
     }

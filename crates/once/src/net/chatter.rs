@@ -22,9 +22,16 @@ struct Said {
     lines: u32,
 }
 
-/// Counts the lines.
+/// Counts the lines that are written about each peer, so that one that comes and goes without end does not push
+/// everything else out of a log or off a terminal: 10 in 10 s.
+///
+/// ```
+/// let (chatter, peer) = (once::Chatter::default(), once::model::ids::KernelId::from_bytes([1; 32]));
+/// let written = (0..100).filter(|_| chatter.may_say(&peer).is_some()).count();
+/// assert_eq!(written, 10);
+/// ```
 #[derive(Debug, Default)]
-pub(super) struct Chatter(Mutex<HashMap<KernelId, Said>>);
+pub struct Chatter(Mutex<HashMap<KernelId, Said>>);
 
 impl Chatter {
     /// Whether one more line may be written about a peer. If so: how many were left out since the last one.

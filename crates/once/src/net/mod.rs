@@ -11,7 +11,8 @@ mod strangers;
 mod streams;
 mod ticket;
 
-use chatter::{Chatter, say_of};
+pub use chatter::Chatter;
+use chatter::say_of;
 pub(crate) use endpoint::{Listen, accept, bind};
 pub(crate) use exchange::initiate;
 pub use exchange::{Progress, Report};
