@@ -2,10 +2,9 @@
 //! holds some coins. So a look at the objects shows what happened, whoever claims what.
 
 use std::fmt::Write;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
-use once_core::waist::{Call, Consequence, Run, RunResult, Runner, Then};
+use once_core::waist::{Call, Consequence, Run, RunResult, Then};
 use once_model::hash::content_hash;
 use once_model::ids::{KernelId, ObjectKey, Uuid};
 use once_model::limits::ARGUMENTS_MAX_BYTES;
@@ -174,28 +173,6 @@ pub fn run(run: &Run) -> RunResult {
     journal.ids.push(run.action.id);
     let result = journal.ids.len().to_string().into();
     RunResult::Done { state: journal.compose(run.key.uuid), result, consequences }
-}
-
-/// Runs some actions at once, as the shell does with short ones; which, their ids say. Some cannot be asked for a while,
-/// as if nobody who serves them were there.
-#[derive(Debug, Default)]
-pub struct AtOnce {
-    /// Something was put off.
-    pub put_off: AtomicBool,
-}
-
-/// How long nobody is there for some actions, each time, in milliseconds.
-const AWAY_MS: u64 = 700;
-
-impl Runner for AtOnce {
-    fn run(&self, asked: &Run) -> Option<RunResult> {
-        let id = asked.action.id.as_bytes();
-        if id[12].is_multiple_of(16) && (asked.now_ms / AWAY_MS).is_multiple_of(3) {
-            self.put_off.store(true, Ordering::Relaxed);
-            return Some(RunResult::Later);
-        }
-        id[15].is_multiple_of(2).then(|| run(asked))
-    }
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@
 
 mod acting;
 mod check;
+mod components;
 mod conn;
 mod converge;
 pub mod coverage;
@@ -33,6 +34,7 @@ mod workload;
 mod world;
 
 pub use check::Violation;
+pub use components::Components;
 pub use net::Weather;
 pub use rng::Rng;
 pub use world::{Kernel, World};

@@ -11,8 +11,8 @@ use once_core::{meta, store::StoreError, txn::Txn};
 use once_model::ids::{BootId, Incarnation, KernelId};
 use once_model::sign::KernelKey;
 
+use crate::components::{AtOnce, Installed};
 use crate::disk::Disk;
-use crate::journal::AtOnce;
 use crate::rng::Rng;
 
 /// Most inputs that wait for the engine; beyond that the shell stops reading.
@@ -64,7 +64,7 @@ pub(crate) struct Node {
 
 impl Node {
     /// A kernel with a fresh data directory, not yet started.
-    pub fn new(index: usize, name: &str, rng: &mut Rng) -> Result<Self, StoreError> {
+    pub fn new(index: usize, name: &str, installed: Installed, rng: &mut Rng) -> Result<Self, StoreError> {
         let mut rng = rng.fork();
         let key = KernelKey::from_bytes(&rng.bytes());
         let mut disk = Disk::default();
@@ -96,7 +96,7 @@ impl Node {
             timers: BTreeMap::new(),
             disk_full_until_us: 0,
             sync_will_fail: false,
-            runner: Arc::default(),
+            runner: Arc::new(AtOnce { installed, ..AtOnce::default() }),
         })
     }
 

@@ -257,7 +257,7 @@ impl World {
                     self.ready_soon(index);
                     RunResult::Later
                 } else {
-                    crate::journal::run(&asked)
+                    self.nodes[index].runner.installed.run(&asked)
                 };
                 let after_us =
                     if self.rng.one_in(4) { self.rng.up_to(2_000_000) } else { self.rng.up_to(20_000) };

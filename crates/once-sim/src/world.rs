@@ -2,6 +2,7 @@
 //! random workload uses the same ones.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use once_core::Refusal;
@@ -12,6 +13,7 @@ use once_model::ids::{KernelId, ObjectKey};
 use once_model::scenario::Scenario;
 
 use crate::check::{Checker, Violation};
+use crate::components::{Components, Installed};
 use crate::coverage::Coverage;
 use crate::exchange::Exchange;
 use crate::net::{Net, Weather, Who};
@@ -103,10 +105,16 @@ impl World {
         }
     }
 
+    /// Gives all kernels that are made from now on components besides the journal.
+    pub fn install(&mut self, components: Arc<dyn Components>) -> &mut Self {
+        self.checker.installed = Installed(Some(components));
+        self
+    }
+
     /// A new kernel with an empty data directory, started.
     pub fn kernel(&mut self, name: &str) -> Kernel {
         let index = self.nodes.len();
-        match Node::new(index, name, &mut self.rng) {
+        match Node::new(index, name, self.checker.installed.clone(), &mut self.rng) {
             Ok(node) => {
                 self.who.insert(node.id, Who::Kernel(index));
                 self.checker.kernel(node.id, name);

@@ -18,6 +18,7 @@ use once_core::waist::{Command, Effect, Input, Timer, Token};
 use once_model::ids::{Hash, KernelId, Uuid};
 use once_model::wire::Parcel;
 
+use crate::components::Installed;
 use crate::disk::{Commit, Disk};
 use shadow::Shadow;
 
@@ -67,6 +68,8 @@ struct Made {
 /// What all kernels together have done so far.
 #[derive(Debug, Default)]
 pub(crate) struct Checker {
+    /// What the kernels can run besides the journal.
+    pub installed: Installed,
     /// Everything that was ever imported or put, by its hash.
     bodies: BTreeMap<Hash, Bytes>,
     /// The one revision under each certificate and number.

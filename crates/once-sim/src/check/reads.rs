@@ -91,7 +91,7 @@ impl Checker {
         let survived = || {
             let place = rows::body_key(&head.as_ref()?.header);
             let body = disk.get(Table::Body, &place).ok().flatten()?;
-            (content_hash(&body) == pull.content && crate::journal::entries(&body).is_some()).then_some(body)
+            (content_hash(&body) == pull.content && self.installed.may_write(&body)).then_some(body)
         };
         let whole = self.bodies.get(&pull.content).cloned().or_else(survived);
         let offset = usize::try_from(pull.offset).unwrap_or(usize::MAX);

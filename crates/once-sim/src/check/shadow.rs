@@ -141,6 +141,15 @@ pub(super) fn debts_of(rows: &dyn Read, table: Table) -> BTreeSet<Debt> {
     scan(rows, table, read).into_iter().collect()
 }
 
+/// Objects that have a grant of their own, and their homes.
+fn objects_of(rows: &dyn Read) -> Vec<(ObjectKey, KernelId)> {
+    let read = |key: &[u8], value: &bytes::Bytes| {
+        let grant = Grant::from_row(key, value).ok()?;
+        Some((grant.object?, grant.kernel))
+    };
+    scan(rows, Table::Grant, read)
+}
+
 /// The debts that clients made, as the disk has them.
 fn shared_of(rows: &dyn Read) -> BTreeSet<Debt> {
     let shared = |key: &[u8], value: &bytes::Bytes| {
@@ -185,6 +194,12 @@ impl Checker {
                 format!("after a crash the grants are {grants:?}, not {:?}", shadow.rights.grants),
             ));
         }
+        // Given in a group whose sync failed, they may be there all the same.
+        let acting = |(scope, right, kernel): &(Scope, Right, KernelId)| {
+            (*right == Right::Act && *scope == Scope::Kernel).then_some(*kernel)
+        };
+        shadow.acted.extend(grants.keys().filter_map(acting));
+        shadow.acted_objects.extend(objects_of(disk));
         let invites = |key: &[u8], value: &bytes::Bytes| {
             let row: InviteRow = txn::decode(Table::Invite, value).ok()?;
             let invite = InviteShadow { expires_ms: row.expires_ms, used: row.used_by.is_some() };

@@ -202,4 +202,6 @@ pub fn coordination() -> Component {
 }
 
 #[cfg(test)]
+mod simulated;
+#[cfg(test)]
 mod tests;
