@@ -1,8 +1,9 @@
 //! One thing happens, and what was promised still holds. Each story is a promise or a trap of the design.
 
 use once_core::Refusal;
-use once_core::rights::{Right, Scope};
-use once_core::waist::{Answer, Command, Event};
+use once_core::rights::{Grant, Right, Scope};
+use once_core::waist::{Answer, Command, Event, Run, RunResult};
+use once_model::action::Action;
 use once_model::ids::ObjectKey;
 use once_model::wire::ShareAnswer;
 use once_sim::{Kernel, Weather, World};
@@ -334,4 +335,94 @@ fn what_was_unfollowed_while_apart_is_not_pushed_any_more() {
     net.settle().assert_kept();
     assert_ne!(net.head(bob, key).unwrap().header.revision, net.head(alice, key).unwrap().header.revision);
     assert!(!net.owes(alice, key, bob));
+}
+
+/// `Slow` cannot be asked for days; everything else answers at once.
+#[derive(Debug)]
+struct Slow;
+
+impl once_sim::Components for Slow {
+    fn has(&self, component: &str) -> bool {
+        matches!(component, "Slow" | "Open")
+    }
+
+    fn run(&self, run: &Run) -> RunResult {
+        match run.header.component.as_str() {
+            "Slow" => RunResult::Later,
+            _ => RunResult::Done { state: None, result: "1".into(), consequences: Vec::new() },
+        }
+    }
+}
+
+/// Its id says that it is run at once.
+fn act(n: u32) -> Action {
+    let bits = (1_700_000_000_000 << 80) | (7 << 76) | (1 << 63) | (u128::from(n) << 32) | (1 << 24);
+    let id = once_model::ids::Uuid::from_u128(bits);
+    Action { id, name: "go".into(), arguments: "1".into(), given: vec![], acting: None, answers: None }
+}
+
+#[test]
+fn objects_that_cannot_be_asked_hold_up_no_others_of_their_home() {
+    let mut net = World::new(7);
+    net.install(std::sync::Arc::new(Slow));
+    let (alice, bob) = (net.kernel("alice"), net.kernel("bob"));
+    net.befriend(alice, bob);
+    let grant = Grant {
+        scope: Scope::Kernel,
+        right: Right::Act,
+        kernel: net.id(alice),
+        object: None,
+        expires_ms: None,
+        actions: None,
+    };
+    net.must(bob, Command::Grant(grant));
+    let mut object = |component: &str, n: u32| {
+        let json = NOTE.replace("Note", component).replace("0001", &format!("{n:04}"));
+        let key = net.import(bob, &json);
+        net.claim(bob, key)
+    };
+    let slow: Vec<_> = (0..4).map(|n| object("Slow", 100 + n)).collect();
+    let open = object("Open", 1);
+    let at = Some(net.id(bob));
+    // Far more than may be under way, on each of them.
+    for n in 0..2000_u32 {
+        let key = slow[n as usize % slow.len()];
+        let command = Command::Act { key, at, action: act(n), deadline_ms: None, wait: false };
+        net.must(alice, command);
+    }
+    net.run_for(500);
+    let begun_ms = net.now_ms();
+    for n in 0..20 {
+        let command = Command::Act { key: open, at, action: act(10_000 + n), deadline_ms: None, wait: true };
+        assert!(matches!(net.must(alice, command), Answer::Acted { .. }));
+    }
+    let took_ms = net.now_ms() - begun_ms;
+    assert!(took_ms < 5_000, "they waited for {took_ms} ms");
+    net.assert_kept();
+}
+
+#[test]
+fn one_object_can_have_more_actions_than_fit_under_way() {
+    let mut net = World::new(7);
+    net.install(std::sync::Arc::new(Slow));
+    let (alice, bob) = (net.kernel("alice"), net.kernel("bob"));
+    net.befriend(alice, bob);
+    let (scope, right, kernel) = (Scope::Kernel, Right::Act, net.id(alice));
+    net.must(
+        bob,
+        Command::Grant(Grant { scope, right, kernel, object: None, expires_ms: None, actions: None }),
+    );
+    let key = net.import(bob, &NOTE.replace("Note", "Open"));
+    let (key, at) = (net.claim(bob, key), Some(net.id(bob)));
+    net.partition(alice, bob);
+    let last = (0..3000)
+        .map(|n| net.command(alice, Command::Act { key, at, action: act(n), deadline_ms: None, wait: true }));
+    let last = last.last().unwrap();
+    net.run_for(1_000).heal();
+    let begun_ms = net.now_ms();
+    while net.reply(last).is_none() {
+        net.run_for(100);
+        assert!(net.now_ms() - begun_ms < 60_000, "it takes too long");
+    }
+    net.assert_kept();
 }

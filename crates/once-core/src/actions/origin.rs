@@ -213,6 +213,7 @@ pub(crate) fn outcome(s: &mut Step<'_, '_>, from: KernelId, answered: &ActOutcom
     lane.now = after.map(|after| after.key).filter(|now| now != key).or(lane.now);
     s.txn.put_lazily(Table::Sending, &rows::peer_object_key(&from, key), &lane);
     slow::moved(s, &from, key, &lane);
+    send::go_on(s, from, (*key, *sequence))?;
     if let Some(row) = request(s.txn, id)? {
         let row = RequestRow { outcome: Some(outcome.clone()), after: *after, ..row };
         requests::end(s, id, &row);

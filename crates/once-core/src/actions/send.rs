@@ -33,7 +33,7 @@ fn window_to<'e>(s: &'e mut Step<'_, '_>, home: &KernelId) -> Option<&'e mut Win
 
 /// An action was accepted: send it at once if nothing waits before it.
 pub(super) fn owe(s: &mut Step<'_, '_>, home: KernelId, place: Place) -> Result<(), StoreError> {
-    if slow::is_slow(s, &home, &place.0) {
+    if waits(s, &home, &place.0) {
         return Ok(());
     }
     let Some(window) = window_to(s, &home) else { return Ok(()) };
@@ -73,6 +73,43 @@ pub(super) fn answered(s: &mut Step<'_, '_>, home: &KernelId, place: &Place) {
     }
 }
 
+/// A lane has got an outcome: if it has more to send than its share of the window, there is room for some of it. For two,
+/// so that its share grows where others need theirs no more.
+pub(super) fn go_on(s: &mut Step<'_, '_>, home: KernelId, (key, sequence): Place) -> Result<(), StoreError> {
+    let is_held = window_to(s, &home).is_some_and(|window| window.held.contains(&key));
+    let Some(lane) = sending(s, &home, &key)?.filter(|_| is_held) else { return Ok(()) };
+    let is_here = home == s.ctx.me;
+    for _ in 0..2 {
+        let Some(window) = window_to(s, &home) else { return Ok(()) };
+        let last = window.last_of(&key);
+        let next = last.unwrap_or(sequence) + 1;
+        if next <= lane.last && window.has_room() && !window.has_its_share(&key) && !is_here {
+            send(s, home, (key, next))?;
+        } else if next > lane.last || last.is_none() || is_here {
+            // All of it is under way; or nothing, and then no outcome would move it on. What is sent on this kernel runs
+            // at once: not one inside the other.
+            window.held.remove(&key);
+            window.look_again();
+            pump_later(s, home);
+            return Ok(());
+        }
+    }
+    Ok(())
+}
+
+/// Whether a lane has to wait for its outcomes: it goes one action at a time, or has its share of the window.
+fn waits(s: &mut Step<'_, '_>, home: &KernelId, key: &ObjectKey) -> bool {
+    if slow::is_slow(s, home, key) {
+        return true;
+    }
+    let Some(window) = window_to(s, home) else { return true };
+    let waits = window.held.contains(key) || window.has_its_share(key);
+    if waits {
+        window.held.insert(*key);
+    }
+    waits
+}
+
 /// Sends what waits for a home, as far as the window has room.
 pub(crate) fn pump(s: &mut Step<'_, '_>, home: KernelId) -> Result<(), StoreError> {
     let mut sent = 0;
@@ -84,7 +121,7 @@ pub(crate) fn pump(s: &mut Step<'_, '_>, home: KernelId) -> Result<(), StoreErro
         }
         let Some(window) = window_to(s, &home).filter(|window| window.has_room()) else { return Ok(()) };
         if let Some(place) = window.waiting.pop_front() {
-            if !window.inflight.contains_key(&place) && !slow::is_slow(s, &home, &place.0) {
+            if !window.inflight.contains_key(&place) && !waits(s, &home, &place.0) {
                 send(s, home, place)?;
             }
             sent += 1;
@@ -100,18 +137,18 @@ pub(crate) fn pump(s: &mut Step<'_, '_>, home: KernelId) -> Result<(), StoreErro
             }
             let under_way = window.inflight.contains_key(place);
             window.next = Some(after(place, 1));
-            if slow::is_slow(s, &home, &place.0) {
-                // All of this lane waits for its turn.
+            sent += 1;
+            if under_way {
+                continue;
+            }
+            if waits(s, &home, &place.0) {
+                // So does all that is behind it in its lane.
                 if let Some(window) = window_to(s, &home) {
                     window.next = Some(after(&(place.0, u64::MAX), 0));
                 }
-                sent += 1;
                 break;
             }
-            if !under_way {
-                send(s, home, *place)?;
-            }
-            sent += 1;
+            send(s, home, *place)?;
         }
         if found.is_empty()
             && let Some(window) = window_to(s, &home)
@@ -211,6 +248,7 @@ pub(crate) fn missing(s: &mut Step<'_, '_>, home: KernelId, missing: &Missing) -
         for place in &late {
             window.answered(place);
         }
+        window.held.remove(&key);
         window.look_again();
     }
     pump(s, home)

@@ -46,6 +46,7 @@ pub(super) fn slow_down(s: &mut Step<'_, '_>, key: ObjectKey) {
     for place in &under_way {
         window.answered(place);
     }
+    window.held.remove(&key);
 }
 
 /// The first action of a lane is to be sent, in a step to come.

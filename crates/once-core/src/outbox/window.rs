@@ -1,7 +1,8 @@
 //! The window: what is under way to a peer on one connection, and what waits to be.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
+use once_model::ids::ObjectKey;
 use once_model::limits::{RESEND_AFTER_MS, WINDOW_MAX_BYTES, WINDOW_MAX_SHARES};
 
 /// What waits for a peer and is remembered in line. More is found by a look at the rows.
@@ -25,6 +26,9 @@ pub(crate) struct Window<K> {
     pub resend_set: bool,
     /// A timer to go on sending is running.
     pub pump_set: bool,
+    /// Of a window of actions: objects whose lanes have more to send than their share of the room. Each outcome makes
+    /// room for one more of theirs.
+    pub held: BTreeSet<ObjectKey>,
 }
 
 #[derive(Debug)]
@@ -67,6 +71,7 @@ impl<K: Ord + Copy> Window<K> {
             self.answered(key);
         }
         if !late.is_empty() || std::mem::take(&mut self.put_off) {
+            self.held.clear();
             self.look_again();
         }
         self.resend_set = false;
@@ -103,6 +108,27 @@ impl<K: Ord + Copy> Window<K> {
     }
 }
 
+impl Window<(ObjectKey, u64)> {
+    /// Whether so much of this lane is under way that no more should be: as much as it leaves free for all others
+    /// together. So one that stands still takes half of the room, the next one half of the rest, and so on, and those
+    /// that go on find some; and a lane that is alone still has many under way.
+    pub fn has_its_share(&self, key: &ObjectKey) -> bool {
+        let (mut count, mut bytes) = (0, 0);
+        for (_, sent) in self.inflight.range((*key, 0)..=(*key, u64::MAX)) {
+            count += 1;
+            bytes += sent.bytes;
+        }
+        count > 0
+            && (count + self.inflight.len() >= WINDOW_MAX_SHARES
+                || bytes + self.inflight_bytes >= WINDOW_MAX_BYTES)
+    }
+
+    /// The last action on this object that is under way.
+    pub fn last_of(&self, key: &ObjectKey) -> Option<u64> {
+        self.inflight.range((*key, 0)..=(*key, u64::MAX)).next_back().map(|((_, sequence), _)| *sequence)
+    }
+}
+
 impl<K> Default for Window<K> {
     fn default() -> Self {
         Self {
@@ -114,6 +140,7 @@ impl<K> Default for Window<K> {
             put_off: false,
             resend_set: false,
             pump_set: false,
+            held: BTreeSet::new(),
         }
     }
 }
