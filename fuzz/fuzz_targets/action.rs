@@ -60,6 +60,7 @@ fn acts(body: &[u8], action: Action, arguments: &str) {
         version: String::new(),
         cause: None,
         signature: None,
+        entry: None,
     };
     let name = action.name.clone();
     let run = Run {

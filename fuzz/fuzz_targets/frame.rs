@@ -38,12 +38,12 @@ pub fn run(bytes: &[u8]) {
         Frame::Act(act) => {
             assert_eq!(from_cbor(&to_cbor(&act.action)).as_ref(), Ok(&act.action));
             asks(&act.action);
-            let _ = act.action.hash(&act.key.uuid);
-            names(&act.key);
+            let _ = act.action.hash(&act.lane.key.uuid);
+            names(&act.lane.key);
         }
         Frame::Outcome(outcome) => {
             let _ = (outcome.outcome.bytes(), outcome.outcome.word(), outcome.outcome.hash());
-            names(&outcome.key);
+            names(&outcome.lane.key);
         }
         Frame::Receipt(receipt) => {
             let _ = (receipt.verify(&receipt.home), receipt.entry.hash());

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use once::{ObjectKey, Ticket};
 use once_model::action::{Act, ActOutcome, Action, Missing, Outcome};
-use once_model::ids::Uuid;
+use once_model::ids::{Secret, Uuid};
 use once_model::ior::Ior;
 use once_model::wire::{Frame, Greeting};
 use raw::{Control, Raw, framed, greeting};
@@ -64,10 +64,10 @@ impl Mallory {
         (mallory, control)
     }
 
-    async fn greet(&mut self, invite: Option<[u8; 16]>) -> Control {
+    async fn greet(&mut self, invite: Option<Secret>) -> Control {
         self.boot = self.boot.wrapping_add(1);
         let connection = self.raw.connect_at(self.door.kernel, &self.door.addresses).await;
-        Control::greet(connection, Greeting { invite, ..greeting(self.boot) }).await
+        Control::greet(connection, self.raw.signed(Greeting { invite, ..greeting(self.boot) })).await
     }
 }
 
@@ -75,7 +75,9 @@ fn act(key: ObjectKey, sequence: u64, id: u64, by: u64) -> Frame {
     let arguments = format!("{{\"by\": {by}}}").into();
     let id = Uuid::from_u128(u128::from(id));
     let action = Action { id, name: "add".into(), arguments, given: Vec::new(), acting: None, answers: None };
-    Frame::Act(Act { key, sequence, floor: 0, action, remaining_ms: None, commit: None, void: None })
+    let lane = key.into();
+    let (remaining_ms, commit, void, certificate, guest) = (None, None, None, None, None);
+    Frame::Act(Act { lane, sequence, floor: 0, action, remaining_ms, commit, void, certificate, guest })
 }
 
 fn key_of(ior: &str) -> ObjectKey {
@@ -126,12 +128,13 @@ fn say(what: &str) {
 fn nonsense(key: ObjectKey, n: u64) -> Vec<u8> {
     let nowhere = raw::nowhere(n as u8);
     let outcome = || ActOutcome {
-        key,
+        lane: key.into(),
         sequence: n,
         id: Uuid::from_u128(u128::from(n)),
         outcome: Outcome::Done("1".into()),
         after: None,
         commit: Some(u64::MAX),
+        certificate: None,
     };
     framed(&match n % 16 {
         1 => act(key, 1, n, 2).encode(),
@@ -139,8 +142,8 @@ fn nonsense(key: ObjectKey, n: u64) -> Vec<u8> {
         5 => act(nowhere, 1, n, 1).encode(),
         7 => act(key, u64::MAX, n, 1).encode(),
         9 => Frame::Outcome(outcome()).encode(),
-        11 => Frame::Missing(Missing { key, from: n }).encode(),
-        13 => Frame::Missing(Missing { key: nowhere, from: 0 }).encode(),
+        11 => Frame::Missing(Missing { lane: key.into(), from: n }).encode(),
+        13 => Frame::Missing(Missing { lane: nowhere.into(), from: 0 }).encode(),
         // A frame of a number that nobody knows.
         15 => vec![0x82, 0x18, 99, 0x80],
         _ => act(key, n / 2 + 1, n / 2 + 1, 1).encode(),

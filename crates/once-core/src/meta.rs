@@ -1,8 +1,10 @@
 //! The kernel's own facts: incarnation, commit number, name, recovery keys.
 
+use std::ops::ControlFlow;
+
 use bytes::Bytes;
 use minicbor::{Decode, Encode};
-use once_model::ids::{Incarnation, KernelId};
+use once_model::ids::{BootId, Incarnation, KernelId};
 
 use crate::store::{Read, StoreError, Table};
 use crate::txn::{self, Txn};
@@ -36,6 +38,14 @@ pub fn identity(rows: &dyn Read) -> Result<Option<Identity>, StoreError> {
     txn::get(rows, Table::Meta, IDENTITY)
 }
 
+/// This life of the store; zeros before `init`.
+///
+/// # Errors
+/// When the store cannot be read.
+pub fn incarnation(rows: &dyn Read) -> Result<Incarnation, StoreError> {
+    Ok(identity(rows)?.map_or(Incarnation::from_bytes([0; 16]), |identity| identity.incarnation))
+}
+
 /// Writes who this store belongs to.
 pub fn set_identity(txn: &mut Txn<'_>, identity: &Identity) {
     txn.put(Table::Meta, IDENTITY, identity);
@@ -53,6 +63,39 @@ pub fn commit_number(rows: &dyn Read) -> Result<u64, StoreError> {
             Err(_) => Err(StoreError::Damaged { table: Table::Meta, reason: "commit number".into() }),
         },
     }
+}
+
+/// [`Table::Boot`]: one life of the process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct Boot {
+    /// Random.
+    #[n(0)]
+    pub id: BootId,
+    /// The number of its first commit. It ends where the next boot begins.
+    #[n(1)]
+    pub first_commit: u64,
+}
+
+/// Boots that are remembered: of older ones only the commit number counts.
+const BOOTS_MAX: u64 = 1000;
+
+/// Writes down that a boot begins, before anything of it is told. Returns its number.
+///
+/// # Errors
+/// When the store cannot be read.
+pub(crate) fn begin_boot(txn: &mut Txn<'_>, id: BootId, first_commit: u64) -> Result<u64, StoreError> {
+    let mut last = 0;
+    txn.scan(Table::Boot, &[], None, &mut |key, _| {
+        last = key.try_into().map_or(last, u64::from_be_bytes);
+        ControlFlow::Continue(())
+    })?;
+    let number = last + 1;
+    txn.put(Table::Boot, &number.to_be_bytes(), &Boot { id, first_commit });
+    if let Some(old) = number.checked_sub(BOOTS_MAX) {
+        txn.delete(Table::Boot, &old.to_be_bytes());
+    }
+    Ok(number)
 }
 
 /// Counts a commit. Part of every batch, and no reason of its own to wait for the disk.

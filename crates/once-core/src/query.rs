@@ -329,6 +329,7 @@ mod tests {
             version: String::new(),
             cause: None,
             signature: None,
+            entry: None,
         };
         HeadRow {
             header,

@@ -141,7 +141,7 @@ fn row(scope: &[u8], right: Right, grantee: &[u8; 32]) -> Vec<u8> {
 fn grantee(kernel: &KernelId, object: Option<&ObjectKey>) -> [u8; 32] {
     match object {
         None => *kernel.as_bytes(),
-        Some(key) => *record_hash("once/1 grantee", &key.to_row()).as_bytes(),
+        Some(key) => *record_hash("once/2 grantee", &key.to_row()).as_bytes(),
     }
 }
 

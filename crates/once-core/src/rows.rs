@@ -2,8 +2,8 @@
 
 use minicbor::{Decode, Encode};
 use once_model::header::Header;
-use once_model::ids::{Hash, KernelId, ObjectKey, Uuid};
-use once_model::wire::Seen;
+use once_model::ids::{Hash, KernelId, ObjectKey, Secret, Uuid};
+use once_model::progress::Progress;
 
 use crate::store::{Read, StoreError, Table};
 use crate::txn;
@@ -73,20 +73,23 @@ pub struct PeerRow {
     #[n(2)]
     pub status: PeerStatus,
     /// The secret of the invite that admits us there, until it has.
-    #[cbor(n(3), with = "minicbor::bytes")]
-    pub secret: Option<[u8; 16]>,
+    #[n(3)]
+    pub secret: Option<Secret>,
     /// Where it was last reached or said to be, best first.
     #[n(4)]
     pub addresses: Vec<String>,
-    /// The highest incarnation and commit number seen of it.
+    /// What it has said of how far it is: the furthest, and beside it one that does not follow.
     #[n(5)]
-    pub seen: Option<Seen>,
+    pub seen: Vec<Progress>,
     /// What it may store here by sharing, in bytes.
     #[n(6)]
     pub quota_bytes: u64,
     /// When it became a peer, in milliseconds since 1970.
     #[n(7)]
     pub since_ms: u64,
+    /// The highest commit number that it has told, unsigned, in the incarnation of the first of `seen`.
+    #[n(8)]
+    pub heard: Option<u64>,
 }
 
 impl PeerRow {

@@ -11,7 +11,7 @@ use crate::refusal::{Failure, Refusal};
 use crate::store::StoreError;
 use crate::txn::Txn;
 use crate::waist::{Answer, Command, ConnId, Ctx, Effect, Effects, Entropy, Event, Input, Timer, Token, Why};
-use crate::{actions, content, outbox, peers, timers};
+use crate::{actions, content, meta, outbox, peers, timers};
 
 /// What the engine knows only while it runs: connections and who waits. All else is rows.
 #[derive(Debug)]
@@ -43,7 +43,7 @@ pub struct Engine {
     /// Which clocks run for timers and deadlines: bit n is one of 2^n milliseconds.
     pub(crate) clocks: u32,
     /// The newest place in the histories of objects that were acted on lately.
-    pub(crate) tips: BTreeMap<ObjectKey, actions::Tip>,
+    pub(crate) tips: BTreeMap<ObjectKey, once_model::certificate::Tip>,
     /// The client ledger.
     pub(crate) requests: actions::Requests,
     /// Counts the runs of this run.
@@ -52,6 +52,8 @@ pub struct Engine {
     pub(crate) heard: BTreeMap<KernelId, u64>,
     /// Free bytes on the disk, as last heard.
     pub(crate) disk_free_bytes: u64,
+    /// The number of this boot.
+    pub(crate) boot: u64,
     /// Counts the groups of this run.
     pub(crate) group: u64,
     /// The number of the last commit.
@@ -89,6 +91,7 @@ impl Engine {
             runs: 0,
             heard: BTreeMap::new(),
             disk_free_bytes: u64::MAX,
+            boot: 0,
             group: 0,
             commit: 0,
             synced_commit: 0,
@@ -115,6 +118,7 @@ impl Engine {
         let mut step = Step { engine: self, txn, ctx, rng, out: Effects::default() };
         // What an engine before this one asked for in this process may still be answered: that is no answer to this one.
         step.engine.runs = step.rng.below(1 << 48);
+        step.engine.boot = meta::begin_boot(step.txn, ctx.boot, step.engine.commit + 1)?;
         peers::dial_all(&mut step)?;
         actions::resume(&mut step)?;
         timers::resume(&mut step)?;

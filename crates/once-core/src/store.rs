@@ -56,11 +56,13 @@ pub enum Table {
     Sending = 38,
     /// Action id -> an action and its outcome, at its origin.
     Request = 39,
+    /// Number of a boot -> its id and its first commit.
+    Boot = 40,
 }
 
 impl Table {
     /// Every table, in the order of their numbers.
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 24] = [
         Self::Meta,
         Self::Head,
         Self::Body,
@@ -84,6 +86,7 @@ impl Table {
         Self::Queue,
         Self::Sending,
         Self::Request,
+        Self::Boot,
     ];
 }
 

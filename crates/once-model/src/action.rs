@@ -46,7 +46,7 @@ pub struct Given {
 
 impl Action {
     /// Context of [`Self::hash`].
-    pub const CONTEXT: &'static str = "once/1 action";
+    pub const CONTEXT: &'static str = "once/2 action";
 
     /// The hash of what is asked of which object: two requests with one id are the same only if this is equal. The
     /// line of the object is left out, because a claim changes it between two tries.
@@ -104,7 +104,7 @@ impl Action {
 #[must_use]
 pub fn effect_id(origin: &KernelId, cause: &Uuid, index: u32) -> Uuid {
     let record = [origin.as_bytes().as_slice(), cause.as_bytes(), &index.to_be_bytes()].concat();
-    derived("once/1 effect", &record)
+    derived("once/2 effect", &record)
 }
 
 /// What stands for an action in the ids of its effects ([`effect_id`]): its place in its lane, not only its id. An origin
@@ -113,13 +113,13 @@ pub fn effect_id(origin: &KernelId, cause: &Uuid, index: u32) -> Uuid {
 pub fn cause_id(object: &Uuid, incarnation: &Incarnation, sequence: u64, id: &Uuid) -> Uuid {
     let parts =
         [object.as_bytes().as_slice(), incarnation.as_bytes(), &sequence.to_be_bytes(), id.as_bytes()];
-    derived("once/1 cause", &parts.concat())
+    derived("once/2 cause", &parts.concat())
 }
 
 /// The id of the action that tells an object what came of its effect `id`.
 #[must_use]
 pub fn answer_id(id: &Uuid) -> Uuid {
-    derived("once/1 answer", id.as_bytes())
+    derived("once/2 answer", id.as_bytes())
 }
 
 fn derived(context: &str, record: &[u8]) -> Uuid {
@@ -156,7 +156,7 @@ impl Outcome {
     /// The hash of it, for the ledger and its receipts.
     #[must_use]
     pub fn hash(&self) -> Hash {
-        record_hash("once/1 outcome", &crate::wire::to_cbor(self))
+        record_hash("once/2 outcome", &crate::wire::to_cbor(self))
     }
 
     /// The word for it.
@@ -170,13 +170,32 @@ impl Outcome {
     }
 }
 
+/// The name of a lane, beside its origin and that kernel's incarnation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode)]
+#[cbor(map)]
+pub struct LaneName {
+    /// The object, as it was called when the lane began: a lane keeps the name of an unclaimed copy.
+    #[n(0)]
+    pub key: ObjectKey,
+    /// [`crate::certificate::Chain::takeover`] when the lane began.
+    #[n(1)]
+    pub takeover: Option<Hash>,
+}
+
+impl From<ObjectKey> for LaneName {
+    /// The lane of an object without a takeover.
+    fn from(key: ObjectKey) -> Self {
+        Self { key, takeover: None }
+    }
+}
+
 /// An action on its way to the object's home.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 #[cbor(map)]
 pub struct Act {
-    /// The object, as the lane is named.
+    /// The lane.
     #[n(0)]
-    pub key: ObjectKey,
+    pub lane: LaneName,
     /// Its place in the lane, from 1.
     #[n(1)]
     pub sequence: u64,
@@ -195,15 +214,21 @@ pub struct Act {
     /// It is a void: cancelled, or its time is up. The home answers with the outcome that it has, or refuses with this.
     #[n(6)]
     pub void: Option<Code>,
+    /// The newest certificate of the object's chain that the origin knows: a home runs it only under its own.
+    #[n(7)]
+    pub certificate: Option<Hash>,
+    /// The acting object is a guest of the origin: it moved in, or was made by a guest, and has none of its rights.
+    #[n(8)]
+    pub guest: Option<bool>,
 }
 
 /// What came of an action.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 #[cbor(map)]
 pub struct ActOutcome {
-    /// The object, as the lane is named.
+    /// The lane.
     #[n(0)]
-    pub key: ObjectKey,
+    pub lane: LaneName,
     /// The action's place in the lane.
     #[n(1)]
     pub sequence: u64,
@@ -219,6 +244,9 @@ pub struct ActOutcome {
     /// The home's commit number, on its disk when this left.
     #[n(5)]
     pub commit: Option<u64>,
+    /// The certificate under which the home recorded it: an outcome counts only from that certificate's home.
+    #[n(6)]
+    pub certificate: Option<Hash>,
 }
 
 /// An object after an action.
@@ -237,9 +265,9 @@ pub struct After {
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 #[cbor(map)]
 pub struct Need {
-    /// The object, as the lane is named.
+    /// The lane.
     #[n(0)]
-    pub key: ObjectKey,
+    pub lane: LaneName,
     /// The action's place in the lane.
     #[n(1)]
     pub sequence: u64,
@@ -252,9 +280,9 @@ pub struct Need {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
 #[cbor(map)]
 pub struct Missing {
-    /// The object, as the lane is named.
+    /// The lane.
     #[n(0)]
-    pub key: ObjectKey,
+    pub lane: LaneName,
     /// The sequence that should have come.
     #[n(1)]
     pub from: u64,

@@ -5,7 +5,7 @@ use minicbor::{Decode, Encode};
 use crate::hash::record_hash;
 use crate::ids::{Hash, Incarnation, KernelId, Lineage, Uuid};
 use crate::limits::{CHAIN_MAX_CERTIFICATES, RECOVERY_KEYS_MAX};
-use crate::sign::{Purpose, Signature};
+use crate::sign::{KernelKey, Purpose, Signature};
 
 /// The first record of an object. Its hash is the lineage.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
@@ -26,13 +26,16 @@ pub struct Genesis {
     /// Random, so that two objects made alike stay two.
     #[cbor(n(4), with = "minicbor::bytes")]
     pub nonce: [u8; 16],
+    /// The incarnation of the first home: an outcome counts only from the life of a kernel that a certificate names.
+    #[n(5)]
+    pub incarnation: Incarnation,
 }
 
 impl Genesis {
     /// The object's lineage.
     #[must_use]
     pub fn lineage(&self) -> Lineage {
-        Lineage::from_bytes(*record_hash("once/1 genesis", &crate::wire::to_cbor(self)).as_bytes())
+        Lineage::from_bytes(*record_hash("once/2 genesis", &crate::wire::to_cbor(self)).as_bytes())
     }
 }
 
@@ -40,18 +43,126 @@ impl Genesis {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
 #[cbor(index_only)]
 pub enum CertificateKind {
-    /// The home before handed the object over. Signed by it.
+    /// The home before handed the object over. Signed by it; counts once its receiver has accepted it.
     #[n(0)]
     Handoff,
-    /// The home before refused nothing but the receiver did: it serves again. Signed by it.
+    /// The receiver of a handoff refused it: the home before serves again. Signed by that home; holds the refusal.
     #[n(1)]
     Reopen,
-    /// A recovery key of the genesis record gave the object a new home.
+    /// A takeover by a recovery key of the genesis record.
     #[n(2)]
     Adopt,
-    /// The home's data directory was put back from a backup. Signed by it.
+    /// A takeover by the home itself, after its data directory was put back from a backup. Signed by it.
     #[n(3)]
-    Restore,
+    Reinstate,
+    /// A takeover by a standby. Signed by it; holds the home's naming of it.
+    #[n(4)]
+    Promote,
+}
+
+impl CertificateKind {
+    /// Whether it was made after a loss. A takeover begins new lanes.
+    #[must_use]
+    pub const fn is_takeover(self) -> bool {
+        matches!(self, Self::Adopt | Self::Reinstate | Self::Promote)
+    }
+}
+
+/// A receiver's one answer to a handoff.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct Answer {
+    /// [`Certificate::id`] of the handoff.
+    #[n(0)]
+    pub certificate: Hash,
+    /// Whether the receiver is the home from now on.
+    #[n(1)]
+    pub accepted: bool,
+    /// The receiver's incarnation: the one that the handoff names.
+    #[n(2)]
+    pub incarnation: Incarnation,
+    /// The receiver's, over [`Self::hash`].
+    #[n(3)]
+    pub signature: Signature,
+}
+
+impl Answer {
+    /// Makes one: only the receiver of the handoff can.
+    #[must_use]
+    pub fn sign(certificate: Hash, accepted: bool, incarnation: Incarnation, key: &KernelKey) -> Self {
+        let signature = key.sign(Purpose::Answer, &Self::hash(&certificate, accepted, &incarnation));
+        Self { certificate, accepted, incarnation, signature }
+    }
+
+    /// What is signed: certificate (32 bytes), `01` for accepted else `00`, incarnation (16).
+    fn hash(certificate: &Hash, accepted: bool, incarnation: &Incarnation) -> Hash {
+        let parts = [certificate.as_bytes().as_slice(), &[u8::from(accepted)], incarnation.as_bytes()];
+        record_hash("once/2 answer to handoff", &parts.concat())
+    }
+
+    /// Whether it is the answer of `handoff`'s receiver, in the incarnation that the handoff names.
+    #[must_use]
+    pub fn is_to(&self, handoff: &Certificate) -> bool {
+        self.certificate == handoff.id()
+            && self.incarnation == handoff.incarnation
+            && self.signature.verifies(
+                Purpose::Answer,
+                &Self::hash(&self.certificate, self.accepted, &self.incarnation),
+                &handoff.home,
+            )
+    }
+}
+
+/// A home's word that a kernel keeps an object along, to take over after a loss.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct Naming {
+    /// The object.
+    #[n(0)]
+    pub lineage: Lineage,
+    /// The certificate under which the home named it.
+    #[n(1)]
+    pub certificate: Hash,
+    /// Who may take over.
+    #[n(2)]
+    pub standby: KernelId,
+    /// The home's, over [`Self::hash`].
+    #[n(3)]
+    pub signature: Signature,
+}
+
+impl Naming {
+    /// Makes one: only the home can.
+    #[must_use]
+    pub fn sign(lineage: Lineage, certificate: Hash, standby: KernelId, key: &KernelKey) -> Self {
+        let signature = key.sign(Purpose::Naming, &Self::hash(&lineage, &certificate, &standby));
+        Self { lineage, certificate, standby, signature }
+    }
+
+    /// What is signed: lineage (32 bytes), certificate (32), standby (32).
+    fn hash(lineage: &Lineage, certificate: &Hash, standby: &KernelId) -> Hash {
+        let parts = [lineage.as_bytes().as_slice(), certificate.as_bytes(), standby.as_bytes()];
+        record_hash("once/2 standby", &parts.concat())
+    }
+
+    /// Whether `home` made it.
+    #[must_use]
+    pub fn signed_by(&self, home: &KernelId) -> bool {
+        let hash = Self::hash(&self.lineage, &self.certificate, &self.standby);
+        self.signature.verifies(Purpose::Naming, &hash, home)
+    }
+}
+
+/// Where an object's history had come to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Encode, Decode)]
+#[cbor(map)]
+pub struct Tip {
+    /// [`crate::receipt::Entry::number`].
+    #[n(0)]
+    pub number: u64,
+    /// [`crate::receipt::Entry::hash`].
+    #[n(1)]
+    pub hash: Hash,
 }
 
 /// One link of the chain: from `epoch`, `home` may change the object.
@@ -61,7 +172,7 @@ pub struct Certificate {
     /// The object.
     #[n(0)]
     pub lineage: Lineage,
-    /// The epoch it begins: greater than the one before.
+    /// The epoch it begins: one more than that of the certificate before.
     #[n(1)]
     pub epoch: u64,
     /// Why.
@@ -82,20 +193,66 @@ pub struct Certificate {
     /// The id of that revision.
     #[n(7)]
     pub base_id: Hash,
-    /// Who signed: the home before, or a recovery key.
+    /// Who signed: the home before, a recovery key, or a standby.
     #[n(8)]
     pub signer: KernelId,
-    /// Over [`Self::id`].
+    /// The signer's, over [`Self::id`].
     #[n(9)]
     pub signature: Option<Signature>,
+    /// Where the object's history had come to under the certificate before.
+    #[n(10)]
+    pub tip: Option<Tip>,
+    /// Of a handoff: the hash of the luggage, what belongs to the object and moves with it.
+    #[n(11)]
+    pub luggage: Option<Hash>,
+    /// Of a reopen: the refusal of the handoff that it continues.
+    #[n(12)]
+    pub refusal: Option<Answer>,
+    /// Of a promote: the home's naming of the standby that signs.
+    #[n(13)]
+    pub naming: Option<Naming>,
+    /// Of a handoff: its receiver's acceptance. Added later, so not part of [`Self::id`].
+    #[n(14)]
+    pub acceptance: Option<Answer>,
 }
 
 impl Certificate {
-    /// The hash of the certificate without its signature.
+    /// The hash of the certificate without its signature and its acceptance.
     #[must_use]
     pub fn id(&self) -> Hash {
-        let bare = Self { signature: None, ..self.clone() };
-        record_hash("once/1 certificate", &crate::wire::to_cbor(&bare))
+        let bare = Self { signature: None, acceptance: None, ..self.clone() };
+        record_hash("once/2 certificate", &crate::wire::to_cbor(&bare))
+    }
+
+    /// Whether a handoff's receiver has accepted it.
+    fn is_accepted(&self) -> bool {
+        self.acceptance.is_some_and(|answer| answer.accepted && answer.is_to(self))
+    }
+
+    /// Whether it may continue `before` (nothing: the genesis record), under which `home` served.
+    fn may_follow(&self, before: Option<&Self>, home: &KernelId, genesis: &Genesis) -> bool {
+        let parts = (self.luggage.is_some(), self.refusal, self.naming, self.acceptance.is_some());
+        match (self.kind, parts) {
+            (CertificateKind::Handoff, (true, None, None, _)) => self.signer == *home,
+            (CertificateKind::Reopen, (false, Some(refusal), None, false)) => {
+                let refused = before.filter(|before| before.kind == CertificateKind::Handoff);
+                self.signer == *home
+                    && self.home == *home
+                    && refused.is_some_and(|handoff| !refusal.accepted && refusal.is_to(handoff))
+            }
+            (CertificateKind::Adopt, (false, None, None, false)) => genesis.recovery.contains(&self.signer),
+            (CertificateKind::Reinstate, (false, None, None, false)) => {
+                self.signer == *home && self.home == *home
+            }
+            (CertificateKind::Promote, (false, None, Some(naming), false)) => {
+                naming.lineage == self.lineage
+                    && naming.certificate == self.base
+                    && naming.standby == self.signer
+                    && naming.standby == self.home
+                    && naming.signed_by(home)
+            }
+            _ => false,
+        }
     }
 }
 
@@ -121,8 +278,11 @@ pub enum ChainError {
     #[error("certificate {0} of the chain does not continue the one before it")]
     Broken(usize),
     /// A link is not signed by whom it had to be signed.
-    #[error("certificate {0} of the chain is not signed by the home before it or a recovery key")]
+    #[error("certificate {0} of the chain is not signed by whoever may make one of its kind")]
     Unsigned(usize),
+    /// A handoff that its receiver did not accept, and that was not reopened: the object may be in either place.
+    #[error("certificate {0} of the chain hands the object over, and its receiver has not accepted it")]
+    NotAccepted(usize),
     /// More links or keys than the limits allow.
     #[error(
         "the chain is longer than {CHAIN_MAX_CERTIFICATES} certificates or has more than {RECOVERY_KEYS_MAX} recovery keys"
@@ -147,6 +307,18 @@ impl Chain {
     #[must_use]
     pub fn epoch(&self) -> u64 {
         self.links.last().map_or(1, |link| link.epoch)
+    }
+
+    /// The incarnation of today's home: what it records under another one does not count.
+    #[must_use]
+    pub fn incarnation(&self) -> Incarnation {
+        self.links.last().map_or(self.genesis.incarnation, |link| link.incarnation)
+    }
+
+    /// The last takeover. Lanes are named by it: what was not answered before a takeover is never run after it.
+    #[must_use]
+    pub fn takeover(&self) -> Option<Hash> {
+        self.links.iter().rev().find(|link| link.kind.is_takeover()).map(Certificate::id)
     }
 
     /// The certificate under which today's home changes the object.
@@ -181,18 +353,25 @@ impl Chain {
         }
         let (mut home, mut epoch, mut base) = (self.genesis.home, 1, self.root());
         for (i, link) in self.links.iter().enumerate() {
-            if link.lineage != lineage || link.base != base || link.epoch <= epoch {
+            if link.lineage != lineage || link.base != base || link.epoch != epoch + 1 {
                 return Err(ChainError::Broken(i));
             }
-            let may = match link.kind {
-                CertificateKind::Adopt => self.genesis.recovery.contains(&link.signer),
-                _ => link.signer == home,
-            };
+            let before = i.checked_sub(1).and_then(|i| self.links.get(i));
             let id = link.id();
-            if !may || !link.signature.is_some_and(|s| s.verifies(Purpose::Certificate, &id, &link.signer)) {
+            if !link.may_follow(before, &home, &self.genesis)
+                || !link.signature.is_some_and(|s| s.verifies(Purpose::Certificate, &id, &link.signer))
+            {
                 return Err(ChainError::Unsigned(i));
             }
-            (home, epoch, base) = (link.home, link.epoch, id);
+            let is_reopened = self.links.get(i + 1).is_some_and(|next| next.kind == CertificateKind::Reopen);
+            // A handoff that was reopened left the home where it was.
+            if !is_reopened {
+                if link.kind == CertificateKind::Handoff && !link.is_accepted() {
+                    return Err(ChainError::NotAccepted(i));
+                }
+                home = link.home;
+            }
+            (epoch, base) = (link.epoch, id);
         }
         Ok(())
     }
@@ -201,8 +380,8 @@ impl Chain {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sign::KernelKey;
 
+    const INCARNATION: Incarnation = Incarnation::from_bytes([0; 16]);
     fn genesis(home: &KernelKey, recovery: &KernelKey) -> Genesis {
         Genesis {
             uuid: Uuid::from_u128(5),
@@ -210,50 +389,119 @@ mod tests {
             recovery: vec![recovery.id()],
             content: Hash::from_bytes([1; 32]),
             nonce: [2; 16],
+            incarnation: INCARNATION,
         }
     }
 
-    fn link(chain: &Chain, kind: CertificateKind, to: KernelId, signer: &KernelKey) -> Certificate {
+    /// The next link of a chain, as it would have to be.
+    fn link(chain: &Chain, kind: CertificateKind, to: &KernelKey, signer: &KernelKey) -> Certificate {
+        let zero = Hash::from_bytes([0; 32]);
         let mut link = Certificate {
             lineage: chain.genesis.lineage(),
             epoch: chain.epoch() + 1,
             kind,
-            home: to,
-            incarnation: Incarnation::from_bytes([0; 16]),
+            home: to.id(),
+            incarnation: INCARNATION,
             base: chain.certificate(),
             base_revision: 1,
-            base_id: Hash::from_bytes([0; 32]),
+            base_id: zero,
             signer: signer.id(),
             signature: None,
+            tip: Some(Tip { number: 3, hash: zero }),
+            luggage: (kind == CertificateKind::Handoff).then_some(zero),
+            refusal: None,
+            naming: None,
+            acceptance: None,
         };
-        link.signature = Some(signer.sign(Purpose::Certificate, &link.id()));
+        sign(&mut link, signer);
         link
+    }
+
+    fn sign(link: &mut Certificate, signer: &KernelKey) {
+        link.signature = Some(signer.sign(Purpose::Certificate, &link.id()));
+    }
+
+    fn keys() -> [KernelKey; 3] {
+        [1, 2, 3].map(|n| KernelKey::from_bytes(&[n; 32]))
     }
 
     #[test]
     fn a_chain_of_handoff_and_adoption_verifies_and_forgeries_do_not() {
-        let (a, b, r) = (
-            KernelKey::from_bytes(&[1; 32]),
-            KernelKey::from_bytes(&[2; 32]),
-            KernelKey::from_bytes(&[3; 32]),
-        );
+        let [a, b, r] = keys();
         let mut chain = Chain::new(genesis(&a, &r));
         let lineage = chain.genesis.lineage();
         assert_eq!(chain.verify(lineage), Ok(()));
-        let handoff = link(&chain, CertificateKind::Handoff, b.id(), &a);
+        let mut handoff = link(&chain, CertificateKind::Handoff, &b, &a);
+        handoff.acceptance = Some(Answer::sign(handoff.id(), true, INCARNATION, &b));
         chain.links.push(handoff);
-        let adopt = link(&chain, CertificateKind::Adopt, a.id(), &r);
+        assert_eq!(chain.verify(lineage), Ok(()));
+        assert_eq!(chain.takeover(), None);
+        let adopt = link(&chain, CertificateKind::Adopt, &a, &r);
         chain.links.push(adopt);
         assert_eq!(chain.verify(lineage), Ok(()));
         assert_eq!(chain.home(), a.id());
+        assert_eq!(chain.takeover(), Some(chain.links[1].id()));
         assert_eq!(chain.holder(&chain.links[0].id()), Some((b.id(), 2)));
 
         let mut forged = chain.clone();
         forged.links[0].home = r.id();
         assert_eq!(forged.verify(lineage), Err(ChainError::Unsigned(0)));
-        let stolen = link(&chain, CertificateKind::Handoff, b.id(), &b);
+        let mut skipped = chain.clone();
+        skipped.links[1].epoch += 1;
+        assert_eq!(skipped.verify(lineage), Err(ChainError::Broken(1)));
+        let stolen = link(&chain, CertificateKind::Handoff, &b, &b);
         chain.links.push(stolen);
         assert_eq!(chain.verify(lineage), Err(ChainError::Unsigned(2)));
         assert!(matches!(chain.verify(Lineage::from_bytes([0; 32])), Err(ChainError::WrongLineage(_))));
+    }
+
+    #[test]
+    fn a_handoff_counts_once_its_receiver_has_accepted_it_or_when_it_was_reopened() {
+        let [a, b, r] = keys();
+        let mut chain = Chain::new(genesis(&a, &r));
+        let lineage = chain.genesis.lineage();
+        chain.links.push(link(&chain, CertificateKind::Handoff, &b, &a));
+        assert_eq!(chain.verify(lineage), Err(ChainError::NotAccepted(0)));
+        let id = chain.links[0].id();
+        for bad in [
+            Answer::sign(id, false, INCARNATION, &b),
+            Answer::sign(id, true, Incarnation::from_bytes([9; 16]), &b),
+            Answer::sign(id, true, INCARNATION, &r),
+            Answer::sign(Hash::from_bytes([9; 32]), true, INCARNATION, &b),
+        ] {
+            chain.links[0].acceptance = Some(bad);
+            assert_eq!(chain.verify(lineage), Err(ChainError::NotAccepted(0)));
+        }
+        chain.links[0].acceptance = None;
+        let mut reopen = link(&chain, CertificateKind::Reopen, &a, &a);
+        chain.links.push(reopen.clone());
+        assert_eq!(chain.verify(lineage), Err(ChainError::Unsigned(1)));
+        reopen.refusal = Some(Answer::sign(id, false, INCARNATION, &b));
+        sign(&mut reopen, &a);
+        chain.links[1] = reopen;
+        assert_eq!(chain.verify(lineage), Ok(()));
+        assert_eq!(chain.home(), a.id());
+    }
+
+    #[test]
+    fn a_standby_takes_over_only_with_its_naming_and_a_home_reinstates_only_itself() {
+        let [a, b, r] = keys();
+        let mut chain = Chain::new(genesis(&a, &r));
+        let lineage = chain.genesis.lineage();
+        let mut promote = link(&chain, CertificateKind::Promote, &b, &b);
+        chain.links.push(promote.clone());
+        assert_eq!(chain.verify(lineage), Err(ChainError::Unsigned(0)));
+        for (signer, standby, verdict) in
+            [(&a, &b, Ok(())), (&b, &b, Err(ChainError::Unsigned(0))), (&a, &r, Err(ChainError::Unsigned(0)))]
+        {
+            promote.naming = Some(Naming::sign(lineage, promote.base, standby.id(), signer));
+            sign(&mut promote, &b);
+            chain.links[0] = promote.clone();
+            assert_eq!(chain.verify(lineage), verdict);
+        }
+        chain.links[0] = link(&Chain::new(chain.genesis.clone()), CertificateKind::Reinstate, &a, &a);
+        assert_eq!(chain.verify(lineage), Ok(()));
+        chain.links[0] = link(&Chain::new(chain.genesis.clone()), CertificateKind::Reinstate, &b, &a);
+        assert_eq!(chain.verify(lineage), Err(ChainError::Unsigned(0)));
     }
 }

@@ -31,7 +31,7 @@ pub fn item_id(header: &Header) -> ItemId {
     record.extend_from_slice(&header.revision.to_be_bytes());
     record.extend_from_slice(header.content.as_bytes());
     record.push(u8::from(header.tombstone));
-    let digest = blake3::derive_key("once/1 item", &record);
+    let digest = blake3::derive_key("once/2 item", &record);
     let mut id = [0; 32];
     id[..8].copy_from_slice(&header.uuid.as_bytes()[..8]);
     id[8..].copy_from_slice(&digest[..24]);

@@ -72,11 +72,14 @@ pub struct Header {
     /// The home's signature over [`Self::id`], made when the revision first leaves its home.
     #[n(12)]
     pub signature: Option<Signature>,
+    /// [`crate::receipt::Entry::hash`] of the entry of the object's history that made this revision.
+    #[n(13)]
+    pub entry: Option<Hash>,
 }
 
 impl Header {
     /// Context of [`Self::id`].
-    pub const CONTEXT: &'static str = "once/1 revision";
+    pub const CONTEXT: &'static str = "once/2 revision";
 
     /// The identity of the object.
     #[must_use]
@@ -125,6 +128,7 @@ mod tests {
             version: "0.1".into(),
             cause: None,
             signature: None,
+            entry: None,
         }
     }
 

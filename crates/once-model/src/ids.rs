@@ -126,6 +126,42 @@ bytes_id!(
     32
 );
 
+/// The secret of an invite: whoever shows it becomes a peer. Never printed, not even by `Debug`.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Secret([u8; 16]);
+
+impl Secret {
+    /// From its bytes.
+    #[must_use]
+    pub const fn from_bytes(bytes: [u8; 16]) -> Self {
+        Self(bytes)
+    }
+
+    /// Its bytes.
+    #[must_use]
+    pub const fn as_bytes(&self) -> &[u8; 16] {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret(…)")
+    }
+}
+
+impl<C> Encode<C> for Secret {
+    fn encode<W: encode::Write>(&self, e: &mut Encoder<W>, _: &mut C) -> Result<(), encode::Error<W::Error>> {
+        e.bytes(&self.0)?.ok()
+    }
+}
+
+impl<'b, C> Decode<'b, C> for Secret {
+    fn decode(d: &mut Decoder<'b>, _: &mut C) -> Result<Self, decode::Error> {
+        d.bytes()?.try_into().map(Self).map_err(|_| decode::Error::message("wrong length of Secret"))
+    }
+}
+
 hex_id!(Hash, "hash");
 hex_id!(Lineage, "lineage");
 hex_id!(Incarnation, "incarnation");
@@ -262,6 +298,11 @@ mod tests {
         assert_eq!(hash.to_string().parse(), Ok(hash));
         assert!("xyz".parse::<Hash>().is_err());
         assert!("".parse::<KernelId>().is_err());
+    }
+
+    #[test]
+    fn a_secret_is_never_printed() {
+        assert_eq!(format!("{:?}", Secret::from_bytes([7; 16])), "Secret(…)");
     }
 
     #[test]

@@ -11,6 +11,7 @@ pub mod ids;
 pub mod ior;
 pub mod json;
 pub mod limits;
+pub mod progress;
 pub mod receipt;
 pub mod references;
 pub mod scenario;

@@ -3,7 +3,7 @@
 
 use minicbor::{Decode, Encode};
 
-use crate::action::Outcome;
+use crate::action::{LaneName, Outcome};
 use crate::certificate::Chain;
 use crate::hash::record_hash;
 use crate::ids::{Hash, Incarnation, KernelId, ObjectKey, Uuid};
@@ -40,17 +40,23 @@ pub struct Entry {
     /// [`Outcome::hash`].
     #[n(8)]
     pub outcome: Hash,
-    /// [`crate::header::Header::id`] of the object before the action.
+    /// [`crate::header::Header::id`] of the object before the action; zeros where there was none.
     #[n(9)]
     pub before: Hash,
-    /// The same after it; equal if it changed nothing.
+    /// The number of the revision after it: that of `before` if it changed nothing.
     #[n(10)]
-    pub after: Hash,
+    pub revision: u64,
+    /// The hash of the bytes of that revision. Not its id, which holds the hash of this entry.
+    #[n(11)]
+    pub content: Hash,
+    /// The certificate under which it was recorded; absent for an object that nobody has claimed.
+    #[n(12)]
+    pub certificate: Option<Hash>,
 }
 
 impl Entry {
     /// Context of [`Self::hash`].
-    pub const CONTEXT: &'static str = "once/1 ledger entry";
+    pub const CONTEXT: &'static str = "once/2 ledger entry";
 
     /// The hash of this entry, and through [`Self::previous`] of all before it.
     #[must_use]
@@ -63,9 +69,9 @@ impl Entry {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
 #[cbor(map)]
 pub struct ReceiptOf {
-    /// The object, as the lane is named.
+    /// The lane.
     #[n(0)]
-    pub key: ObjectKey,
+    pub lane: LaneName,
     /// The action's place in the lane.
     #[n(1)]
     pub sequence: u64,
@@ -141,7 +147,8 @@ impl Receipt {
     /// # let object = ObjectKey { uuid: Uuid::from_u128(1), line: Line::Unclaimed(zero) };
     /// # let (home, outcome) = (KernelKey::from_bytes(&[1; 32]), Outcome::Done("3".into()));
     /// # let entry = Entry { object, number: 1, previous: zero, origin: home.id(), incarnation: Incarnation::from_bytes([0; 16]),
-    /// #     sequence: 1, id: Uuid::from_u128(2), action: zero, outcome: outcome.hash(), before: zero, after: zero };
+    /// #     sequence: 1, id: Uuid::from_u128(2), action: zero, outcome: outcome.hash(), before: zero, revision: 1,
+    /// #     content: zero, certificate: None };
     /// let receipt = Receipt::sign(entry, Some(outcome), 1_700_000_000_000, None, &home);
     /// assert_eq!(receipt.verify(&home.id()), Ok(()));
     /// assert_eq!(Receipt { at_ms: 0, ..receipt }.verify(&home.id()), Err(ReceiptError::Signature));
@@ -171,7 +178,7 @@ impl Receipt {
 
 fn signed(entry: &Entry, at_ms: u64) -> Hash {
     let record = [entry.hash().as_bytes().as_slice(), &at_ms.to_be_bytes()].concat();
-    record_hash("once/1 receipt", &record)
+    record_hash("once/2 receipt", &record)
 }
 
 #[cfg(test)]
@@ -195,7 +202,9 @@ mod tests {
             action: ZERO,
             outcome: outcome.hash(),
             before: ZERO,
-            after: ZERO,
+            revision: 1,
+            content: ZERO,
+            certificate: None,
         };
         Receipt::sign(entry, Some(outcome), 1_700_000_000_000, chain, home)
     }
@@ -204,7 +213,14 @@ mod tests {
     fn of_a_claimed_object_the_chain_leads_to_the_signer_or_it_proves_nothing() {
         let (home, other) = (KernelKey::from_bytes(&[1; 32]), KernelKey::from_bytes(&[2; 32]));
         let uuid = Uuid::from_u128(1);
-        let genesis = Genesis { uuid, home: home.id(), recovery: vec![], content: ZERO, nonce: [0; 16] };
+        let genesis = Genesis {
+            uuid,
+            home: home.id(),
+            recovery: vec![],
+            content: ZERO,
+            nonce: [0; 16],
+            incarnation: Incarnation::from_bytes([0; 16]),
+        };
         let (line, chain) = (Line::Claimed(genesis.lineage()), Some(Chain::new(genesis)));
         let object = ObjectKey { uuid, line };
         assert_eq!(receipt(&home, object, chain.clone()).verify(&home.id()), Ok(()));

@@ -14,16 +14,25 @@ pub enum Purpose {
     Certificate,
     /// An action's outcome, for third parties.
     Receipt,
+    /// How far a kernel is: see [`crate::progress::Progress`].
+    Progress,
+    /// A receiver's answer to a handoff: see [`crate::certificate::Answer`].
+    Answer,
+    /// A home's naming of a standby: see [`crate::certificate::Naming`].
+    Naming,
 }
 
 impl Purpose {
-    /// The bytes before the signed hash: `once/1 sign <purpose>` and a zero byte.
+    /// The bytes before the signed hash: `once/2 sign <purpose>` and a zero byte.
     #[must_use]
     pub const fn context(self) -> &'static [u8] {
         match self {
-            Self::Revision => b"once/1 sign revision\0",
-            Self::Certificate => b"once/1 sign certificate\0",
-            Self::Receipt => b"once/1 sign receipt\0",
+            Self::Revision => b"once/2 sign revision\0",
+            Self::Certificate => b"once/2 sign certificate\0",
+            Self::Receipt => b"once/2 sign receipt\0",
+            Self::Progress => b"once/2 sign progress\0",
+            Self::Answer => b"once/2 sign answer\0",
+            Self::Naming => b"once/2 sign naming\0",
         }
     }
 

@@ -1,8 +1,8 @@
-//! The frames of protocol `once/1`: what two kernels say to each other, as CBOR.
+//! The frames of protocol `once/2`: what two kernels say to each other, as CBOR.
 //!
 //! On a stream each frame is a 32-bit big-endian length and that many bytes: a CBOR array of the frame's number and
-//! an array of its payload, mostly one map with integer keys. Unknown keys are skipped. `docs/protocol.md` says when each is sent; `docs/protocol.cddl`
-//! gives their shapes.
+//! an array of its payload, mostly one map with integer keys. Unknown keys are skipped. `docs/protocol.md` says when each
+//! is sent; `docs/protocol.cddl` gives their shapes.
 
 use bytes::Bytes;
 use minicbor::{Decode, Encode};
@@ -10,14 +10,15 @@ use minicbor::{Decode, Encode};
 use crate::action::{Act, ActOutcome, Missing, Need};
 use crate::certificate::Chain;
 use crate::header::Header;
-use crate::ids::{BootId, Hash, Incarnation, ItemId, Line, ObjectKey, Uuid};
+use crate::ids::{Hash, ItemId, Line, ObjectKey, Secret, Uuid};
+use crate::progress::Progress;
 use crate::receipt::{Receipt, ReceiptOf};
 
 /// A feature in a greeting: actions.
 pub const FEATURE_ACTIONS: u32 = 1;
 
 /// The protocol's name in the TLS handshake (ALPN).
-pub const ALPN: &[u8] = b"once/1";
+pub const ALPN: &[u8] = b"once/2";
 
 /// Bytes that are not a frame.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -237,6 +238,9 @@ pub enum Code {
     /// A scenario that it depends on did not come in time.
     #[n(14)]
     Lacking,
+    /// The sender's data directory was put back from a backup: it runs and sends nothing until its peers were heard.
+    #[n(15)]
+    Quarantined,
 }
 
 impl Code {
@@ -259,6 +263,7 @@ impl Code {
             Self::NoComponent => "no-component",
             Self::Cancelled => "cancelled",
             Self::Lacking => "lacking",
+            Self::Quarantined => "quarantined",
         }
     }
 }
@@ -273,48 +278,34 @@ pub struct Greeting {
     /// Features without which it will not talk. Unknown ones refuse the hello.
     #[n(1)]
     pub critical: Vec<u32>,
-    /// Random at each start of the process.
+    /// How far it is: its incarnation, its boot, and its commit number.
     #[n(2)]
-    pub boot: BootId,
-    /// This life of its data directory.
+    pub progress: Progress,
+    /// What it has kept of what the other side said of itself: the furthest, and beside it one that does not follow.
     #[n(3)]
-    pub incarnation: Incarnation,
-    /// Its commit number.
-    #[n(4)]
-    pub commit: u64,
-    /// The highest incarnation and commit number it has seen of the other side.
-    #[n(5)]
-    pub seen: Option<Seen>,
+    pub seen: Vec<Progress>,
     /// Largest frame it reads, in bytes.
-    #[n(6)]
+    #[n(4)]
     pub frame_max_bytes: u64,
     /// Largest scenario it stores, in bytes.
-    #[n(7)]
+    #[n(5)]
     pub scenario_max_bytes: u64,
     /// Most unanswered shares it accepts.
-    #[n(8)]
+    #[n(6)]
     pub window_shares: u32,
     /// What it calls itself. A petname beats it.
-    #[n(9)]
+    #[n(7)]
     pub name: String,
     /// Its wall clock in milliseconds since 1970, for `doctor`; nothing depends on it.
-    #[n(10)]
+    #[n(8)]
     pub clock_ms: u64,
     /// The secret of an invite, when it joins.
-    #[cbor(n(11), with = "minicbor::bytes")]
-    pub invite: Option<[u8; 16]>,
-}
-
-/// How far a kernel was seen to have come.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
-#[cbor(map)]
-pub struct Seen {
-    /// The life of its data directory.
-    #[n(0)]
-    pub incarnation: Incarnation,
-    /// Its commit number then.
-    #[n(1)]
-    pub commit: u64,
+    #[n(9)]
+    pub invite: Option<Secret>,
+    /// The highest commit number that the other side has told in shares, actions and their answers, in the incarnation
+    /// of the first of `seen`. Not signed: shown, and without effect.
+    #[n(10)]
+    pub heard: Option<u64>,
 }
 
 /// A scenario as it travels: header, chain if claimed, and its bytes if they are small and wanted.
@@ -396,6 +387,9 @@ pub enum Frame {
     /// Answer to both.
     #[n(10)]
     Following(#[n(0)] Following),
+    /// How far the sender is: every 10 s in which it commits.
+    #[n(11)]
+    Progress(#[n(0)] Progress),
     /// First frame of a stream: send me the bytes of this object with this hash.
     #[n(16)]
     Pull(#[n(0)] Pull),
@@ -420,7 +414,7 @@ pub enum Frame {
     /// The end of an exchange from the other side: what was stored there, after its commit.
     #[n(23)]
     Kept(#[n(0)] Kept),
-    /// Do this, once. (A golden vector says that once/1 does not know 32: that number stays free.)
+    /// Do this, once. (A golden vector says that once/2 does not know 32: that number stays free.)
     #[n(33)]
     Act(#[n(0)] Act),
     /// What came of it, sent after the commit.
@@ -589,6 +583,6 @@ impl Frame {
 
     /// Whether this version has a frame of this number.
     const fn is_known(number: u32) -> bool {
-        matches!(number, 0..=10 | 16..=23 | 33..=38)
+        matches!(number, 0..=11 | 16..=23 | 33..=38)
     }
 }

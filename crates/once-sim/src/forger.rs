@@ -1,8 +1,8 @@
 //! What hostile kernels say about actions: in the name of objects that are not theirs, out of order, as answers to what
 //! nobody asked.
 
-use once_model::action::{Act, ActOutcome, Action, Given, Missing, Need, Outcome};
-use once_model::ids::{ObjectKey, Uuid};
+use once_model::action::{Act, ActOutcome, Action, Given, LaneName, Missing, Need, Outcome};
+use once_model::ids::{Hash, ObjectKey, Uuid};
 use once_model::wire::{Code, Frame};
 
 use crate::puppet::Puppet;
@@ -25,6 +25,8 @@ impl Puppet {
     /// Something about actions that is not true, or not allowed.
     pub fn says_of_actions(&mut self, gossip: &Gossip, rng: &mut Rng) -> Option<Frame> {
         let key = rng.pick(&gossip.journals).copied()?;
+        let takeover = rng.one_in(8).then(|| Hash::from_bytes(rng.bytes()));
+        let lane = LaneName { key, takeover };
         let id = match rng.pick(&gossip.ids) {
             Some(id) if rng.one_in(4) => *id,
             _ => Uuid::from_bytes(rng.bytes()),
@@ -32,16 +34,17 @@ impl Puppet {
         let code = if rng.one_in(2) { Code::Cancelled } else { Code::NotHome };
         Some(match rng.up_to(10) {
             0 => Frame::Outcome(ActOutcome {
-                key,
+                lane,
                 sequence: rng.up_to(4),
                 id,
                 outcome: if rng.one_in(2) { Outcome::Done("666".into()) } else { Outcome::Refused(code) },
                 after: None,
                 commit: Some(rng.next()),
+                certificate: rng.one_in(2).then(|| Hash::from_bytes(rng.bytes())),
             }),
-            1 => Frame::Missing(Missing { key, from: if rng.one_in(2) { 1 } else { rng.next() } }),
+            1 => Frame::Missing(Missing { lane, from: if rng.one_in(2) { 1 } else { rng.next() } }),
             2 => Frame::Need(Need {
-                key,
+                lane,
                 sequence: rng.up_to(4),
                 lacks: gossip.scenarios.iter().copied().take(9).collect(),
             }),
@@ -49,13 +52,15 @@ impl Puppet {
                 let sequence = self.sequence(key, rng);
                 let action = self.action(id, gossip, rng);
                 Frame::Act(Act {
-                    key,
+                    lane,
                     sequence,
                     floor: if rng.one_in(4) { rng.next() } else { 0 },
                     action,
                     remaining_ms: rng.one_in(3).then(|| rng.up_to(3000)),
                     commit: Some(rng.next()),
                     void: rng.one_in(8).then_some(code),
+                    certificate: rng.one_in(8).then(|| Hash::from_bytes(rng.bytes())),
+                    guest: rng.one_in(8).then_some(true),
                 })
             }
         })

@@ -6,11 +6,12 @@ use bytes::Bytes;
 use once_core::waist::ConnId;
 use once_model::certificate::{Certificate, CertificateKind, Chain, Genesis};
 use once_model::header::Header;
-use once_model::ids::{BootId, Hash, Incarnation, KernelId, ObjectKey, Uuid};
+use once_model::ids::{BootId, Hash, Incarnation, KernelId, ObjectKey, Secret, Uuid};
 use once_model::limits::{FRAME_MAX_BYTES, INLINE_MAX_BYTES, SCENARIO_MAX_BYTES};
+use once_model::progress::Progress;
 use once_model::sign::{KernelKey, Purpose};
 use once_model::wire::{
-    Absent, Code, FEATURE_ACTIONS, Follow, Following, Found, Frame, Greeting, Parcel, Pull, Request, Seen,
+    Absent, Code, FEATURE_ACTIONS, Follow, Following, Found, Frame, Greeting, Parcel, Pull, Request,
     ShareAnswer, Shared,
 };
 
@@ -55,20 +56,22 @@ impl Puppet {
     }
 
     fn greeting(&self, rng: &mut Rng) -> Greeting {
-        let seen = Seen { incarnation: Incarnation::from_bytes(rng.bytes()), commit: u64::MAX };
+        let (mine, life) = (Incarnation::from_bytes([1; 16]), Incarnation::from_bytes(rng.bytes()));
+        let boot = BootId::from_bytes([rng.up_to(2) as u8; 16]);
+        // Nobody but the other side itself can sign what it has said.
+        let forged = Progress::sign(life, u64::MAX, boot, u64::MAX, &self.key);
         Greeting {
             features: if rng.one_in(4) { vec![7] } else { vec![FEATURE_ACTIONS] },
             critical: if rng.one_in(8) { vec![99] } else { Vec::new() },
-            boot: BootId::from_bytes([rng.up_to(2) as u8; 16]),
-            incarnation: Incarnation::from_bytes([1; 16]),
-            commit: rng.next(),
-            seen: rng.one_in(2).then_some(seen),
+            progress: Progress::sign(mine, rng.up_to(3), boot, rng.next(), &self.key),
+            seen: if rng.one_in(2) { vec![forged; rng.index(5)] } else { Vec::new() },
             frame_max_bytes: 0,
             scenario_max_bytes: u64::MAX,
             window_shares: 0,
             name: "\u{1b}[31mevil\n".repeat(rng.index(20)),
             clock_ms: rng.next(),
-            invite: rng.one_in(2).then(|| rng.bytes()),
+            invite: rng.one_in(2).then(|| Secret::from_bytes(rng.bytes())),
+            heard: rng.one_in(2).then_some(u64::MAX),
         }
     }
 
@@ -114,6 +117,7 @@ impl Puppet {
             recovery: Vec::new(),
             content: scenario.hash(),
             nonce: rng.bytes(),
+            incarnation: Incarnation::from_bytes([1; 16]),
         };
         let mut chain = Chain::new(genesis);
         let lineage = chain.genesis.lineage();
@@ -128,7 +132,7 @@ impl Puppet {
             let mut link = Certificate {
                 lineage,
                 epoch: if rng.one_in(2) { 2 } else { u64::MAX },
-                kind: if gift.is_some() { CertificateKind::Handoff } else { CertificateKind::Reopen },
+                kind: if gift.is_some() { CertificateKind::Handoff } else { CertificateKind::Reinstate },
                 home: gift.unwrap_or(self.id),
                 incarnation: Incarnation::from_bytes([0; 16]),
                 base: chain.certificate(),
@@ -136,6 +140,11 @@ impl Puppet {
                 base_id: header.id(),
                 signer: self.id,
                 signature: None,
+                tip: None,
+                luggage: gift.map(|_| Hash::from_bytes([0; 32])),
+                refusal: None,
+                naming: None,
+                acceptance: None,
             };
             link.signature = Some(self.key.sign(Purpose::Certificate, &link.id()));
             chain.links.push(link);
@@ -234,6 +243,11 @@ impl Puppet {
                     base_id: parcel.header.id(),
                     signer: self.id,
                     signature: None,
+                    tip: None,
+                    luggage: None,
+                    refusal: None,
+                    naming: None,
+                    acceptance: None,
                 });
                 rewrite(&mut parcel.header);
                 parcel.body = Some(other.bytes().clone());

@@ -161,9 +161,10 @@ impl World {
                 status: PeerStatus::Active,
                 secret: None,
                 addresses: Vec::new(),
-                seen: None,
+                seen: Vec::new(),
                 quota_bytes: 0,
                 since_ms: 0,
+                heard: None,
             };
             (Table::Peer, id.as_bytes().to_vec(), Some(to_cbor(&row).into()))
         };

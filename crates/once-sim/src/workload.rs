@@ -4,7 +4,7 @@ use once_core::query;
 use once_core::rights::{Grant, Right, Scope};
 use once_core::store::{Read, Table};
 use once_core::waist::Command;
-use once_model::ids::{Hash, ItemId, KernelId, Line, ObjectKey, Uuid};
+use once_model::ids::{Hash, ItemId, KernelId, Line, ObjectKey, Secret, Uuid};
 use once_model::limits::NAME_MAX_BYTES;
 use once_model::scenario::Scenario;
 use once_model::wire::{Frame, Pull, Request};
@@ -27,7 +27,7 @@ pub(crate) struct Workload {
     /// Objects that were made somewhere.
     keys: Vec<ObjectKey>,
     /// Invites: whose, and the secret.
-    invites: Vec<(usize, [u8; 16])>,
+    invites: Vec<(usize, Secret)>,
     hostile: Vec<KernelId>,
     pub(crate) acting: Acting,
     /// One step of the workload, in microseconds, on average.
@@ -299,7 +299,7 @@ impl World {
 
     fn invite_and_join(&mut self, index: usize, work: &mut Workload) {
         if work.invites.is_empty() || self.rng.one_in(3) {
-            let secret = self.rng.bytes();
+            let secret = Secret::from_bytes(self.rng.bytes());
             let valid_ms = if self.rng.one_in(4) { self.rng.up_to(3000) } else { 3_600_000 };
             let expires_ms = self.nodes[index].now_ms(self.now_us) + valid_ms;
             let petname = self.rng.one_in(3).then(|| self.petname());

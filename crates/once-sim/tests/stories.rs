@@ -4,7 +4,7 @@ use once_core::Refusal;
 use once_core::rights::{Grant, Right, Scope};
 use once_core::waist::{Answer, Command, Event, Run, RunResult};
 use once_model::action::Action;
-use once_model::ids::ObjectKey;
+use once_model::ids::{ObjectKey, Secret};
 use once_model::wire::ShareAnswer;
 use once_sim::{Kernel, Weather, World};
 
@@ -179,7 +179,7 @@ fn a_peer_is_removed_at_once_also_on_an_open_connection() {
 fn an_invite_admits_one_kernel_once() {
     let mut net = World::new(5);
     let (alice, bob, eve) = (net.kernel("alice"), net.kernel("bob"), net.kernel("eve"));
-    let secret = [9; 16];
+    let secret = Secret::from_bytes([9; 16]);
     let secret_hash = once_core::invite_hash(&secret);
     net.must(alice, Command::Invite { secret_hash, expires_ms: u64::MAX, petname: Some("bob".into()) });
     let join = |peer| Command::Join { peer, secret, addresses: Vec::new(), petname: None };
@@ -194,7 +194,7 @@ fn an_invite_admits_one_kernel_once() {
 fn two_that_join_each_other_are_both_told() {
     let mut net = World::new(6);
     let kernels = [net.kernel("alice"), net.kernel("bob")];
-    let secrets = [[1; 16], [2; 16]];
+    let secrets = [[1; 16], [2; 16]].map(Secret::from_bytes);
     for (kernel, secret) in kernels.iter().zip(secrets) {
         let secret_hash = once_core::invite_hash(&secret);
         net.must(*kernel, Command::Invite { secret_hash, expires_ms: u64::MAX, petname: None });

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use once_core::actions;
 use once_core::waist::{Answer, Command};
 use once_model::action::{Action, After, Given, Outcome};
-use once_model::ids::{Incarnation, KernelId, ObjectKey, Uuid};
+use once_model::ids::{KernelId, ObjectKey, Uuid};
 use once_model::ior::Ior;
 use once_model::receipt::{Receipt, ReceiptOf};
 use once_model::wire::Code;
@@ -161,10 +161,9 @@ impl Kernel {
         if row.outcome.is_none() {
             return Err(unknown(id));
         }
-        let of = ReceiptOf { key: row.key, sequence: row.sequence, id };
+        let of = ReceiptOf { lane: row.key.into(), sequence: row.sequence, id };
         let found = if row.home == self.id() {
-            let incarnation = once_core::meta::identity(&snapshot)?.map(|identity| identity.incarnation);
-            let origin = (row.home, incarnation.unwrap_or(Incarnation::from_bytes([0; 16])));
+            let origin = (row.home, once_core::meta::incarnation(&snapshot)?);
             actions::receipt(&snapshot, &self.shared().key, origin, &of)?
         } else {
             net::receipt(self.session(row.home, within).await?.as_ref(), of, within).await?

@@ -111,7 +111,7 @@ impl Kernel {
 /// The UUID of the object that carries a coordination out: one for each id of each kernel.
 fn object_uuid(kernel: &KernelId, id: &Uuid) -> Uuid {
     let record = [kernel.as_bytes().as_slice(), id.as_bytes()].concat();
-    let hash = record_hash("once/1 coordination", &record);
+    let hash = record_hash("once/2 coordination", &record);
     let mut bytes = [0; 16];
     bytes.copy_from_slice(&hash.as_bytes()[..16]);
     uuid::Builder::from_custom_bytes(bytes).into_uuid()

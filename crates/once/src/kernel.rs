@@ -9,7 +9,7 @@ use once_core::rights::{Grant, Right, Scope};
 use once_core::rows::HeadRow;
 use once_core::waist::{Answer, Change, Command};
 use once_core::{invite_hash, query};
-use once_model::ids::{KernelId, ObjectKey};
+use once_model::ids::{KernelId, ObjectKey, Secret};
 use once_model::ior::Ior;
 use once_model::limits::INVITE_VALID_MS;
 use once_model::scenario::Scenario;
@@ -362,7 +362,7 @@ impl Kernel {
     /// When the kernel is offline, or the name is too long.
     pub async fn invite_as(&self, petname: Option<String>, valid: Duration) -> Result<Ticket, Error> {
         let addresses = self.online()?.addresses();
-        let secret = datadir::random();
+        let secret = Secret::from_bytes(datadir::random());
         let valid_ms = u64::try_from(valid.as_millis()).unwrap_or(u64::MAX);
         let expires_ms = now_ms().saturating_add(valid_ms);
         self.command(Command::Invite { secret_hash: invite_hash(&secret), expires_ms, petname }).await?;

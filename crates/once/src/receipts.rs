@@ -19,13 +19,13 @@ use crate::Error;
 use crate::object::key_text;
 
 /// The version of the form, in the member `once_receipt`.
-pub const FORM: u64 = 1;
+pub const FORM: u64 = 2;
 
 /// Largest file in bytes: the longest chain and the largest result take less than half of it.
 const FILE_MAX_BYTES: usize = 1024 * 1024;
 
 /// Members that people read. Which of the last three there is depends on the outcome.
-const READABLE: [&str; 17] = [
+const READABLE: [&str; 19] = [
     "once_receipt",
     "home",
     "at_ms",
@@ -38,7 +38,9 @@ const READABLE: [&str; 17] = [
     "id",
     "action",
     "before",
-    "after",
+    "revision",
+    "content",
+    "certificate",
     "outcome_hash",
     "outcome",
     "result_text",
@@ -86,7 +88,9 @@ pub fn readable(receipt: &Receipt) -> Map<String, Value> {
         "id": entry.id,
         "action": entry.action.to_string(),
         "before": entry.before.to_string(),
-        "after": entry.after.to_string(),
+        "revision": entry.revision,
+        "content": entry.content.to_string(),
+        "certificate": entry.certificate.map(|certificate| certificate.to_string()),
         "outcome_hash": entry.outcome.to_string(),
         "outcome": outcome,
     });
@@ -201,7 +205,14 @@ mod tests {
     fn receipt(outcome: Outcome) -> Receipt {
         let (home, zero) = (KernelKey::from_bytes(&[1; 32]), Hash::from_bytes([0; 32]));
         let uuid = Uuid::from_u128(1);
-        let genesis = Genesis { uuid, home: home.id(), recovery: vec![], content: zero, nonce: [0; 16] };
+        let genesis = Genesis {
+            uuid,
+            home: home.id(),
+            recovery: vec![],
+            content: zero,
+            nonce: [0; 16],
+            incarnation: Incarnation::from_bytes([0; 16]),
+        };
         let entry = Entry {
             object: ObjectKey { uuid, line: Line::Claimed(genesis.lineage()) },
             number: 3,
@@ -213,7 +224,9 @@ mod tests {
             action: Hash::from_bytes([4; 32]),
             outcome: outcome.hash(),
             before: Hash::from_bytes([5; 32]),
-            after: Hash::from_bytes([6; 32]),
+            revision: 4,
+            content: Hash::from_bytes([6; 32]),
+            certificate: Some(Hash::from_bytes(*genesis.lineage().as_bytes())),
         };
         Receipt::sign(entry, Some(outcome), 1_700_000_000_000, Some(Chain::new(genesis)), &home)
     }
@@ -286,15 +299,15 @@ mod tests {
             assert_eq!((error.code.as_str(), error.exit), ("invalid", 1), "{text}: {error}");
             (error.message, error.line.zip(error.column))
         };
-        assert_eq!(said("{\n \"once_receipt\": 1,, }").1, Some((2, 20)));
+        assert_eq!(said("{\n \"once_receipt\": 2,, }").1, Some((2, 20)));
         assert!(said("").0.contains("EOF"));
         assert!(said("[1]").0.contains("expected a JSON object"));
         assert!(said("{}").0.contains("`once_receipt` is missing"));
-        assert!(said(r#"{"once_receipt":2}"#).0.contains("the form 2"));
-        assert!(said(r#"{"once_receipt":1}"#).0.contains("`cbor` is missing"));
-        assert!(said(r#"{"once_receipt":1,"cbor":"%"}"#).0.contains("not base64"));
-        assert!(said(r#"{"once_receipt":1,"cbor":"AAAA"}"#).0.contains("damaged"));
-        assert!(said(r#"{"once_receipt":1,"home":"a","home":"b"}"#).0.contains("`home` is there twice"));
+        assert!(said(r#"{"once_receipt":1}"#).0.contains("the form 1"));
+        assert!(said(r#"{"once_receipt":2}"#).0.contains("`cbor` is missing"));
+        assert!(said(r#"{"once_receipt":2,"cbor":"%"}"#).0.contains("not base64"));
+        assert!(said(r#"{"once_receipt":2,"cbor":"AAAA"}"#).0.contains("damaged"));
+        assert!(said(r#"{"once_receipt":2,"home":"a","home":"b"}"#).0.contains("`home` is there twice"));
         assert!(said(&" ".repeat(FILE_MAX_BYTES + 1)).0.contains("at most"));
     }
 }

@@ -95,7 +95,7 @@ fn a_dead_address_is_given_up_within_the_deadline() {
         let silent = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
         let ticket = once::Ticket {
             kernel: once_model::sign::KernelKey::from_bytes(&[8; 32]).id(),
-            secret: [1; 16],
+            secret: once_model::ids::Secret::from_bytes([1; 16]),
             addresses: vec![silent.local_addr().unwrap().to_string()],
         };
         let begun = Instant::now();

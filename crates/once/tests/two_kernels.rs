@@ -89,7 +89,7 @@ fn an_invite_admits_once() {
         bob.join(&ticket).await.unwrap();
         let refused = eve.join(&ticket).await.unwrap_err();
         assert_eq!((refused.code.as_str(), refused.exit), ("denied", 3), "{refused}");
-        let wrong = once::Ticket { secret: [0; 16], ..ticket };
+        let wrong = once::Ticket { secret: once_model::ids::Secret::from_bytes([0; 16]), ..ticket };
         assert_eq!(eve.join(&wrong).await.unwrap_err().code, "denied");
     });
 }

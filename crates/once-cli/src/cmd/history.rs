@@ -90,10 +90,7 @@ fn print(entries: &[Value]) -> Done<()> {
     }
     let mut table = ui::Table::new(["NO", "WHEN", "BY", "ACTION", "OUTCOME", "REVISION"]);
     for entry in entries {
-        let revision = match (text(entry, "before"), text(entry, "after")) {
-            (before, after) if before == after => format!("{} stays", ui::short(before)),
-            (before, after) => format!("{} -> {}", ui::short(before), ui::short(after)),
-        };
+        let revision = format!("{} {}", number(entry, "revision"), ui::short(text(entry, "content")));
         table.row([
             number(entry, "number").to_string(),
             ui::utc(number(entry, "at_ms")),

@@ -97,11 +97,8 @@ fn print(said: &Value, receipt: &Receipt, named: bool) -> Done<()> {
     line("when", format!("{}, by that kernel's clock", ui::utc(receipt.at_ms)))?;
     line("asked by", format!("kernel {}", text(said, "origin")))?;
     let entry = &receipt.entry;
-    let changed = match entry.before == entry.after {
-        true => "the object stayed as it was".to_owned(),
-        false => format!("revision {} became {}", entry.before, entry.after),
-    };
-    line("history", format!("place {}: {changed}", entry.number))?;
+    line("history", format!("place {}, at revision {}", entry.number, entry.revision))?;
+    line("content", format!("the object's bytes after it have the hash {}", entry.content))?;
     printer.end()
 }
 

@@ -87,8 +87,8 @@ pub(super) fn hold(s: &mut Step<'_, '_>, come: Come, lacks: Vec<Given>) -> Resul
         // Nothing is promised: it comes again.
         return Ok(());
     }
-    let need = Need { key: come.act.key, sequence: come.act.sequence, lacks: lacks.clone() };
-    let (lane, peer) = ((come.origin, come.act.key), come.origin.kernel);
+    let need = Need { lane: come.act.lane, sequence: come.act.sequence, lacks: lacks.clone() };
+    let (lane, peer) = ((come.origin, come.act.lane.key), come.origin.kernel);
     let until_ms = s.ctx.now_ms.saturating_add(GIVEN_WAIT_MS);
     let told = s.up(&peer).unwrap_or_default();
     s.engine.lacking.insert(lane, Lacking { come, lacks, told, until_ms, waiting: VecDeque::new() });
@@ -108,7 +108,7 @@ fn set_timer(s: &mut Step<'_, '_>) {
 /// An action came: if its lane waits for scenarios, it waits behind. If it is its turn, it is returned, with those whose
 /// turn it is afterwards.
 pub(super) fn turn(s: &mut Step<'_, '_>, come: Come) -> Option<(Come, VecDeque<Come>)> {
-    let lane = (come.origin, come.act.key);
+    let lane = (come.origin, come.act.lane.key);
     let Some(held) = s.engine.lacking.get_mut(&lane) else { return Some((come, VecDeque::new())) };
     if !held.come.is_same(&come) {
         // An honest peer has no more than that unanswered.
@@ -125,7 +125,7 @@ pub(super) fn turn(s: &mut Step<'_, '_>, come: Come) -> Option<(Come, VecDeque<C
         return Some((come, behind.unwrap_or_default()));
     }
     // It was sent again: on a new connection the origin may not have heard what is needed.
-    let need = Need { key: come.act.key, sequence: come.act.sequence, lacks: held.lacks.clone() };
+    let need = Need { lane: come.act.lane, sequence: come.act.sequence, lacks: held.lacks.clone() };
     let peer = come.origin.kernel;
     if let Some(conn) = s.engine.links.get(&peer).and_then(Link::up)
         && std::mem::replace(&mut held.told, conn) != conn
@@ -217,7 +217,7 @@ fn give_up(s: &mut Step<'_, '_>, lanes: Vec<Lane>) -> Result<(), StoreError> {
 /// The origin's side: the home needs scenarios of an action that waits for its outcome there. What the action does not
 /// name, nobody gets. If this kernel has not got what it names, or not any more, the action will never run.
 pub(crate) fn need(s: &mut Step<'_, '_>, home: KernelId, need: &Need) -> Result<(), StoreError> {
-    let place = queue_key(&home, &need.key, need.sequence);
+    let place = queue_key(&home, &need.lane.key, need.sequence);
     let row: Option<QueueRow> = txn::get(s.txn, Table::Queue, &place)?;
     let Some(row) = row.filter(|row| row.void.is_none()) else { return Ok(()) };
     for given in row.action.given.iter().filter(|given| need.lacks.contains(given)) {
@@ -227,7 +227,7 @@ pub(crate) fn need(s: &mut Step<'_, '_>, home: KernelId, need: &Need) -> Result<
             Some(head) => {
                 outbox::owe(s, home, &head, Debt::Given)?;
             }
-            None => return origin::make_void(s, &home, (need.key, need.sequence), Code::Lacking),
+            None => return origin::make_void(s, &home, (need.lane.key, need.sequence), Code::Lacking),
         }
     }
     Ok(())

@@ -9,11 +9,12 @@ use once_model::ids::{Hash, Incarnation, KernelId, Line, ObjectKey};
 use once_model::receipt::{Entry, Receipt, ReceiptOf};
 use once_model::sign::KernelKey;
 
-use super::rows::{LaneRow, LedgerRow, Origin, OutcomeStatus, Tip, lane_key, lane_origin, ledger_key};
+use super::rows::{LaneRow, LedgerRow, Origin, OutcomeStatus, lane_key, lane_origin, ledger_key};
 use crate::rows;
 use crate::step::Step;
 use crate::store::{Read, StoreError, Table, scan_prefix};
 use crate::txn;
+use once_model::certificate::Tip;
 
 /// Objects whose newest place is remembered; of all others it is looked up.
 const TIPS_MAX: usize = 65_536;
@@ -145,7 +146,7 @@ pub fn receipt(
     (kernel, incarnation): (KernelId, Incarnation),
     of: &ReceiptOf,
 ) -> Result<Option<Receipt>, StoreError> {
-    let place = ledger_key(&lane_key(&of.key, &Origin { kernel, incarnation }), of.sequence);
+    let place = ledger_key(&lane_key(&of.lane.key, &Origin { kernel, incarnation }), of.sequence);
     let Some(row) = txn::get::<LedgerRow>(read, Table::Ledger, &place)? else { return Ok(None) };
     let Some(recorded) = recorded(&place, row).filter(|found| found.entry.id == of.id) else {
         return Ok(None);

@@ -41,13 +41,13 @@ pub(crate) struct Come {
 impl Come {
     /// Whose lane it is in, and of which object.
     fn lane(&self) -> (KernelId, ObjectKey) {
-        (self.origin.kernel, self.act.key)
+        (self.origin.kernel, self.act.lane.key)
     }
 
     /// Whether it is the same action in the same place.
     pub fn is_same(&self, other: &Self) -> bool {
-        (self.origin, self.act.key, self.act.sequence, self.act.action.id)
-            == (other.origin, other.act.key, other.act.sequence, other.act.action.id)
+        (self.origin, self.act.lane.key, self.act.sequence, self.act.action.id)
+            == (other.origin, other.act.lane.key, other.act.sequence, other.act.action.id)
     }
 }
 
@@ -81,7 +81,7 @@ pub(super) fn received(s: &mut Step<'_, '_>, origin: Origin, act: Act) -> Result
 
 /// An action is at this kernel, or its turn has come again.
 pub(super) fn arrived(s: &mut Step<'_, '_>, come: Come) -> Result<(), StoreError> {
-    let now = content::current_key(s, &come.act.key)?;
+    let now = content::current_key(s, &come.act.lane.key)?;
     // Who may not act takes no place, and must not learn from silence that the object runs.
     let is_busy = |busy: &Busy| busy.come.is_same(&come);
     let same = s.engine.busy.get(&now).map(is_busy);
@@ -117,7 +117,7 @@ pub(super) fn line_up(waiting: &mut VecDeque<Come>, come: Come) {
 /// Takes one action as far as it goes without waiting.
 fn begin(s: &mut Step<'_, '_>, come: &Come) -> Result<(), StoreError> {
     let Come { origin, act, .. } = come;
-    let place = lane_key(&act.key, origin);
+    let place = lane_key(&act.lane.key, origin);
     let lane: LaneRow = txn::get(s.txn, Table::Lane, &place)?.unwrap_or_default();
     if act.sequence <= lane.mark {
         return answer_again(s, origin, &place, act);
@@ -130,7 +130,7 @@ fn begin(s: &mut Step<'_, '_>, come: &Come) -> Result<(), StoreError> {
     };
     let from = lane.mark.max(act.floor.saturating_sub(1)).saturating_add(1);
     if act.sequence > from {
-        return tell(s, origin, Frame::Missing(Missing { key: act.key, from }));
+        return tell(s, origin, Frame::Missing(Missing { lane: act.lane, from }));
     }
     // A copy of what was refused on this connection: it stays refused, whatever was granted since.
     if let Some(code) = refused_before(s, origin, act) {
@@ -178,7 +178,7 @@ fn is_late(s: &Step<'_, '_>, come: &Come) -> bool {
 /// Refuses an action whose time here is over, if its lane still stands there.
 pub(super) fn refuse_recorded(s: &mut Step<'_, '_>, come: &Come, code: Code) -> Result<(), StoreError> {
     let lane: LaneRow =
-        txn::get(s.txn, Table::Lane, &lane_key(&come.act.key, &come.origin))?.unwrap_or_default();
+        txn::get(s.txn, Table::Lane, &lane_key(&come.act.lane.key, &come.origin))?.unwrap_or_default();
     if come.act.sequence <= lane.mark {
         return Ok(());
     }
@@ -192,25 +192,27 @@ pub(super) fn refuse_recorded(s: &mut Step<'_, '_>, come: &Come, code: Code) -> 
 /// remembered while the connection lasts, because copies of it may be under way on it.
 fn refuse(s: &mut Step<'_, '_>, origin: &Origin, act: &Act, code: Code) -> Result<(), StoreError> {
     if let Some(link) = s.engine.links.get_mut(&origin.kernel) {
-        link.refused.add((act.key, act.sequence), code);
+        link.refused.add((act.lane.key, act.sequence), code);
     }
     answer(s, origin, act, Outcome::Refused(code), None)
 }
 
 fn refused_before(s: &Step<'_, '_>, origin: &Origin, act: &Act) -> Option<Code> {
-    s.engine.links.get(&origin.kernel)?.refused.get(&(act.key, act.sequence))
+    s.engine.links.get(&origin.kernel)?.refused.get(&(act.lane.key, act.sequence))
 }
 
 /// The object, if the origin may do this to it here.
 fn allowed(s: &Step<'_, '_>, come: &Come) -> Result<Result<HeadRow, Code>, StoreError> {
     let action = &come.act.action;
-    let key = content::current_key(s, &come.act.key)?;
+    let key = content::current_key(s, &come.act.lane.key)?;
     let Some(head) = rows::head(s.txn, &key)? else { return Ok(Err(Code::Denied)) };
     let actor = rights::Actor { kernel: &come.origin.kernel, object: action.acting.as_ref() };
     if !rights::may_act(s.txn, &s.ctx.me, actor, &head, &action.name, s.ctx.now_ms)? {
         return Ok(Err(Code::Denied));
     }
-    if head.home.is_some_and(|home| home != s.ctx.me) {
+    // There are no takeovers yet; and who knows another certificate than the home's speaks of another home.
+    let is_other = come.act.certificate.is_some() && come.act.certificate != head.header.certificate;
+    if head.home.is_some_and(|home| home != s.ctx.me) || is_other || come.act.lane.takeover.is_some() {
         return Ok(Err(Code::NotHome));
     }
     Ok(if head.header.tombstone { Err(Code::Denied) } else { Ok(head) })
@@ -242,7 +244,7 @@ fn run(s: &mut Step<'_, '_>, come: &Come, head: HeadRow, given: Vec<Bytes>) -> R
     s.engine.busy.insert(run.key, busy);
     s.out.push(Effect::Run(Box::new(run)));
     if come.origin.kernel == s.ctx.me {
-        slow::slow_down(s, come.act.key);
+        slow::slow_down(s, come.act.lane.key);
     }
     Ok(())
 }
@@ -250,13 +252,13 @@ fn run(s: &mut Step<'_, '_>, come: &Come, head: HeadRow, given: Vec<Bytes>) -> R
 /// What stands for an action in the ids of its effects.
 fn cause(come: &Come) -> Uuid {
     let Come { origin, act, .. } = come;
-    cause_id(&act.key.uuid, &origin.incarnation, act.sequence, &act.action.id)
+    cause_id(&act.lane.key.uuid, &origin.incarnation, act.sequence, &act.action.id)
 }
 
 fn seed(s: &Step<'_, '_>, come: &Come) -> Hash {
     let secret = s.ctx.key.to_bytes();
     let record = [secret.as_slice(), cause(come).as_bytes(), come.origin.kernel.as_bytes()].concat();
-    record_hash("once/1 seed", &record)
+    record_hash("once/2 seed", &record)
 }
 
 /// A run came to its end: its outcome, if the object is still what it ran on. Then what waited for the object.
@@ -302,7 +304,7 @@ fn finish(s: &mut Step<'_, '_>, come: &Come, head: HeadRow, result: RunResult) -
                 // Not run yet: it comes again.
                 Fit::Busy => {
                     if origin.kernel == s.ctx.me {
-                        slow::slow_down(s, act.key);
+                        slow::slow_down(s, act.lane.key);
                     }
                     return Ok(());
                 }
@@ -365,12 +367,12 @@ fn record(
     before: &HeadRow,
     head: &HeadRow,
 ) -> Result<(), StoreError> {
-    let place = lane_key(&act.key, origin);
+    let place = lane_key(&act.lane.key, origin);
     let lane: LaneRow = txn::get(s.txn, Table::Lane, &place)?.unwrap_or_default();
     let after = After { key: head.header.key(), revision: head.header.id() };
     let kept_from = forget_results(s, &place, lane.kept_from, act.floor.min(act.sequence))?;
     let tip = history::tip(s, &before.header.key())?;
-    let hash = act.action.hash(&act.key.uuid);
+    let hash = act.action.hash(&act.lane.key.uuid);
     let row = LedgerRow {
         id: act.action.id,
         hash,
@@ -384,9 +386,12 @@ fn record(
             before: before.header.id(),
             outcome: outcome.hash(),
             status: Some(OutcomeStatus::from(&outcome)),
+            revision: head.header.revision,
+            content: head.header.content,
+            certificate: head.header.certificate,
         }),
     };
-    let tip = history::grow(s, &before.header.key(), &row, &act.key, origin, act.sequence);
+    let tip = history::grow(s, &before.header.key(), &row, &act.lane.key, origin, act.sequence);
     if !mutant!(ForgetMark) {
         s.txn.put(Table::Lane, &place, &LaneRow { mark: act.sequence, kept_from, tip });
     }
@@ -419,7 +424,7 @@ fn forget_results(s: &mut Step<'_, '_>, lane: &[u8], from: u64, floor: u64) -> R
 /// kernels has lost what it had written, and gets nothing.
 fn answer_again(s: &mut Step<'_, '_>, origin: &Origin, lane: &[u8], act: &Act) -> Result<(), StoreError> {
     let row: Option<LedgerRow> = txn::get(s.txn, Table::Ledger, &ledger_key(lane, act.sequence))?;
-    let same = |row: &LedgerRow| row.id == act.action.id && row.hash == act.action.hash(&act.key.uuid);
+    let same = |row: &LedgerRow| row.id == act.action.id && row.hash == act.action.hash(&act.lane.key.uuid);
     match row {
         Some(row) if same(&row) => match row.outcome {
             Some(outcome) => answer(s, origin, act, outcome, row.after),
@@ -427,7 +432,7 @@ fn answer_again(s: &mut Step<'_, '_>, origin: &Origin, lane: &[u8], act: &Act) -
             None => Ok(()),
         },
         Some(_) => {
-            let event = Event::LaneForked { peer: origin.kernel, key: act.key, sequence: act.sequence };
+            let event = Event::LaneForked { peer: origin.kernel, key: act.lane.key, sequence: act.sequence };
             s.out.push(Effect::Event(event));
             Ok(())
         }
@@ -443,8 +448,12 @@ fn answer(
     after: Option<After>,
 ) -> Result<(), StoreError> {
     let commit = Some(peers::told_after_commit(s));
-    let outcome =
-        ActOutcome { key: act.key, sequence: act.sequence, id: act.action.id, outcome, after, commit };
+    let certificate = match &after {
+        Some(after) => rows::head(s.txn, &after.key)?.and_then(|head| head.header.certificate),
+        None => None,
+    };
+    let (lane, sequence, id) = (act.lane, act.sequence, act.action.id);
+    let outcome = ActOutcome { lane, sequence, id, outcome, after, commit, certificate };
     tell(s, origin, Frame::Outcome(outcome))
 }
 

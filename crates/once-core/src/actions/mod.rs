@@ -21,7 +21,7 @@ pub use history::{Recorded, broken_link, history, receipt};
 pub use requests::request;
 pub use rows::{
     ActivityRow, CallRow, LaneRow, LedgerRow, OutcomeStatus, PlaceRow, QueueRow, RequestRow, RequestsRow,
-    SendingRow, TimerRow, Tip,
+    SendingRow, TimerRow,
 };
 
 pub(crate) use effects::{Came, forget, tell, worked};

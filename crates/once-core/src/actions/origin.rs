@@ -1,7 +1,7 @@
 //! The origin's side: an action is accepted once, given its place in a lane, and owed to the object's home until the
 //! outcome is here.
 
-use once_model::action::{ActOutcome, Action, Outcome};
+use once_model::action::{ActOutcome, Action, LaneName, Outcome};
 use once_model::ids::{KernelId, Line, ObjectKey, Uuid};
 use once_model::limits::QUEUE_MAX_ROWS;
 use once_model::wire::Code;
@@ -183,15 +183,12 @@ pub(super) fn sending(
 
 /// Who this kernel is, as the origin of its lanes.
 pub(super) fn myself(s: &Step<'_, '_>) -> Result<Origin, StoreError> {
-    let identity = meta::identity(s.txn)?;
-    let incarnation = identity
-        .map_or_else(|| once_model::ids::Incarnation::from_bytes([0; 16]), |identity| identity.incarnation);
-    Ok(Origin { kernel: s.ctx.me, incarnation })
+    Ok(Origin { kernel: s.ctx.me, incarnation: meta::incarnation(s.txn)? })
 }
 
 /// The outcome of an action is here.
 pub(crate) fn outcome(s: &mut Step<'_, '_>, from: KernelId, answered: &ActOutcome) -> Result<(), StoreError> {
-    let ActOutcome { key, sequence, id, outcome, after, commit } = answered;
+    let ActOutcome { lane: LaneName { key, .. }, sequence, id, outcome, after, commit, .. } = answered;
     if from != s.ctx.me {
         peers::heard(s, from, *commit);
     }

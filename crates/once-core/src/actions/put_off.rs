@@ -105,9 +105,9 @@ impl PutOff {
 
 /// Puts an action off. One for which there is no room is forgotten, and comes again.
 pub(super) fn hold(s: &mut Step<'_, '_>, come: &Come, component: String) {
-    let lane: Lane = (come.origin, come.act.key);
+    let lane: Lane = (come.origin, come.act.lane.key);
     if come.origin.kernel == s.ctx.me {
-        slow::slow_down(s, come.act.key);
+        slow::slow_down(s, come.act.lane.key);
         if s.engine.put_off.lanes.len() < SLOW_LANES_MAX {
             s.engine.put_off.add(lane, component, VecDeque::new());
         }
@@ -119,7 +119,7 @@ pub(super) fn hold(s: &mut Step<'_, '_>, come: &Come, component: String) {
 /// An action came: if its lane stands still and another one is its next, it waits behind that. Else it is returned, to be
 /// tried, with those whose turn it is afterwards.
 pub(super) fn turn(s: &mut Step<'_, '_>, come: Come) -> Option<(Come, VecDeque<Come>)> {
-    let lane = (come.origin, come.act.key);
+    let lane = (come.origin, come.act.lane.key);
     let put_off = &mut s.engine.put_off;
     let has_room = put_off.has_room(&lane.0.kernel);
     if let Some(place) = put_off.lanes.get_mut(&lane)

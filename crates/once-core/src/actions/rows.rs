@@ -2,6 +2,7 @@
 
 use minicbor::{Decode, Encode};
 use once_model::action::{Action, After, Outcome};
+use once_model::certificate::Tip;
 use once_model::ids::{Hash, Incarnation, KernelId, ObjectKey};
 use once_model::receipt::Entry;
 use once_model::wire::Code;
@@ -28,18 +29,6 @@ pub struct LaneRow {
     /// The lane's newest place in the object's history. The highest of all lanes of an object is the object's.
     #[n(2)]
     pub tip: Option<Tip>,
-}
-
-/// Where an object's history has come to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Encode, Decode)]
-#[cbor(map)]
-pub struct Tip {
-    /// [`Entry::number`].
-    #[n(0)]
-    pub number: u64,
-    /// [`Entry::hash`].
-    #[n(1)]
-    pub hash: Hash,
 }
 
 /// [`crate::store::Table::Ledger`], at the home: what ran, in its place of its lane.
@@ -85,6 +74,15 @@ pub struct PlaceRow {
     /// Its word. Stays when the result is dropped; absent in rows of an older version.
     #[n(4)]
     pub status: Option<OutcomeStatus>,
+    /// [`Entry::revision`].
+    #[n(5)]
+    pub revision: u64,
+    /// [`Entry::content`].
+    #[n(6)]
+    pub content: Hash,
+    /// [`Entry::certificate`].
+    #[n(7)]
+    pub certificate: Option<Hash>,
 }
 
 /// What came of an action, in a word.
@@ -140,7 +138,9 @@ impl LedgerRow {
             action: self.hash,
             outcome: place.outcome,
             before: place.before,
-            after: self.after.map_or(place.before, |after| after.revision),
+            revision: place.revision,
+            content: place.content,
+            certificate: place.certificate,
         })
     }
 }
@@ -301,7 +301,7 @@ pub(crate) fn lane_origin(row: &[u8]) -> Option<(ObjectKey, Origin, &[u8])> {
 
 /// Key of a timer: object, hash of its name.
 pub(crate) fn timer_key(key: &ObjectKey, name: &str) -> Vec<u8> {
-    let hash = once_model::hash::record_hash("once/1 timer", name.as_bytes());
+    let hash = once_model::hash::record_hash("once/2 timer", name.as_bytes());
     [key.to_row().as_slice(), &hash.as_bytes()[..16]].concat()
 }
 

@@ -218,7 +218,17 @@ pub(super) fn send(s: &mut Step<'_, '_>, home: KernelId, place: Place) -> Result
         Some(code) => (Some(code), Some(0)),
         None => (None, remaining_ms),
     };
-    let act = Act { key, sequence, floor, action: row.action, remaining_ms, commit, void };
+    let act = Act {
+        lane: key.into(),
+        sequence,
+        floor,
+        action: row.action,
+        remaining_ms,
+        commit,
+        void,
+        certificate: None,
+        guest: None,
+    };
     if resend {
         let timer = Timer::ActResend(home, s.up(&home).unwrap_or(0));
         s.out.push(Effect::Timer { after_ms: RESEND_AFTER_MS, timer });
@@ -236,7 +246,7 @@ pub(super) fn send(s: &mut Step<'_, '_>, home: KernelId, place: Place) -> Result
 /// The home has not got an action that comes before others of its lane: the lane is sent again from there, with the
 /// floor, so that it knows what need not come.
 pub(crate) fn missing(s: &mut Step<'_, '_>, home: KernelId, missing: &Missing) -> Result<(), StoreError> {
-    let key = missing.key;
+    let key = missing.lane.key;
     // Each action behind the gap asks for it: once is enough until the lane has moved, or the resend timer comes. A
     // lane that there is none of is nobody's to ask for.
     if sending(s, &home, &key)?.is_none() || !s.engine.sent_again.insert((home, key)) {

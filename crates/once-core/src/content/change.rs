@@ -25,7 +25,7 @@ pub(crate) fn import(
     scenario: &Scenario,
 ) -> Result<Answer, Failure> {
     s.room_on_disk()?;
-    let place = source.as_deref().map(|path| record_hash("once/1 source", path.as_bytes()));
+    let place = source.as_deref().map(|path| record_hash("once/2 source", path.as_bytes()));
     let answer = match &place {
         Some(place) => import_again(s, place, scenario)?,
         None => None,
@@ -161,6 +161,7 @@ pub(crate) fn remove(s: &mut Step<'_, '_>, key: &ObjectKey) -> Result<Answer, Fa
         tombstone: true,
         cause: None,
         signature: None,
+        entry: None,
         ..head.header.clone()
     };
     let row = own(s, header, head.home);
@@ -221,6 +222,7 @@ fn next(
         version,
         cause,
         signature: None,
+        entry: None,
         ..head.header.clone()
     };
     let row = own(s, header, head.home);
@@ -238,6 +240,7 @@ pub(crate) fn claimed(s: &mut Step<'_, '_>, head: HeadRow) -> Result<HeadRow, St
         recovery: meta::recovery_keys(s.txn)?,
         content: head.header.content,
         nonce,
+        incarnation: meta::incarnation(s.txn)?,
     };
     let chain = Chain::new(genesis);
     let lineage = chain.genesis.lineage();

@@ -33,6 +33,7 @@ pub fn unclaimed(scenario: &Scenario) -> Header {
         version,
         cause: None,
         signature: None,
+        entry: None,
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::ops::ControlFlow;
 
-use once_model::ids::{Hash, KernelId};
+use once_model::ids::{Hash, KernelId, Secret};
 use once_model::limits::{ADDRESSES_MAX, NAME_MAX_BYTES, PEER_QUOTA_BYTES, PEERS_MAX};
 use once_model::wire::{Code, Frame};
 
@@ -52,7 +52,7 @@ pub(crate) fn join(
     s: &mut Step<'_, '_>,
     token: Token,
     peer: KernelId,
-    secret: [u8; 16],
+    secret: Secret,
     addresses: Vec<String>,
     petname: Option<String>,
 ) -> Result<(), Failure> {
@@ -227,7 +227,7 @@ pub(super) fn give(s: &mut Step<'_, '_>, kernel: KernelId, right: Right) {
 fn new_row(
     s: &Step<'_, '_>,
     status: PeerStatus,
-    secret: Option<[u8; 16]>,
+    secret: Option<Secret>,
     mut addresses: Vec<String>,
     petname: Option<String>,
 ) -> PeerRow {
@@ -238,9 +238,10 @@ fn new_row(
         status,
         secret,
         addresses,
-        seen: None,
+        seen: Vec::new(),
         quota_bytes: PEER_QUOTA_BYTES,
         since_ms: s.ctx.now_ms,
+        heard: None,
     }
 }
 

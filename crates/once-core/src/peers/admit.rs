@@ -1,15 +1,16 @@
 //! From a connection to an admitted peer: `hello`, then `admitted` or `denied`.
 
 use once_model::hash::record_hash;
-use once_model::ids::{Hash, KernelId};
+use once_model::ids::{Hash, KernelId, Secret};
 use once_model::limits::{
     ADDRESSES_MAX, FRAME_MAX_BYTES, HELLO_TIMEOUT_MS, NAME_MAX_BYTES, PEER_QUOTA_BYTES, PEERS_MAX,
     SCENARIO_MAX_BYTES, WINDOW_MAX_SHARES,
 };
-use once_model::wire::{Code, FEATURE_ACTIONS, Frame, Greeting, Seen};
+use once_model::progress::Progress;
+use once_model::wire::{Code, FEATURE_ACTIONS, Frame, Greeting};
 
 use super::dial::dial_later;
-use super::{Link, Phase, admin};
+use super::{Link, Phase, admin, progress};
 use crate::actions;
 use crate::meta;
 use crate::outbox::{self, Window};
@@ -23,8 +24,8 @@ use crate::waist::{Answer, ConnId, Effect, Event, LinkEvent, Timer};
 
 /// The hash under which an invite's secret is known.
 #[must_use]
-pub fn invite_hash(secret: &[u8; 16]) -> Hash {
-    record_hash("once/1 invite", secret)
+pub fn invite_hash(secret: &Secret) -> Hash {
+    record_hash("once/2 invite", secret.as_bytes())
 }
 
 /// A connection came, went, or could not be made.
@@ -105,25 +106,26 @@ pub(crate) fn hello_late(s: &mut Step<'_, '_>, peer: KernelId, conn: ConnId) {
 }
 
 /// What this kernel says of itself.
-fn greeting(s: &Step<'_, '_>, peer: &KernelId, invite: Option<[u8; 16]>) -> Result<Greeting, StoreError> {
+fn greeting(s: &Step<'_, '_>, peer: &KernelId, invite: Option<Secret>) -> Result<Greeting, StoreError> {
     let identity = meta::identity(s.txn)?;
     let (incarnation, name) = identity.map_or_else(
         || (once_model::ids::Incarnation::from_bytes([0; 16]), String::new()),
         |identity| (identity.incarnation, identity.name),
     );
+    let commit = if mutant!(TellUnsyncedCommit) { s.engine.commit + 1 } else { s.engine.synced_commit };
+    let (seen, heard) = rows::peer(s.txn, peer)?.map(|row| (row.seen, row.heard)).unwrap_or_default();
     Ok(Greeting {
         features: vec![FEATURE_ACTIONS],
         critical: Vec::new(),
-        boot: s.ctx.boot,
-        incarnation,
-        commit: if mutant!(TellUnsyncedCommit) { s.engine.commit + 1 } else { s.engine.synced_commit },
-        seen: rows::peer(s.txn, peer)?.and_then(|row| row.seen),
+        progress: Progress::sign(incarnation, s.engine.boot, s.ctx.boot, commit, &s.ctx.key),
+        seen,
         frame_max_bytes: FRAME_MAX_BYTES as u64,
         scenario_max_bytes: SCENARIO_MAX_BYTES as u64,
         window_shares: u32::try_from(WINDOW_MAX_SHARES).unwrap_or(u32::MAX),
         name,
         clock_ms: s.ctx.now_ms,
         invite,
+        heard,
     })
 }
 
@@ -262,9 +264,10 @@ fn use_invite(
         status: PeerStatus::Active,
         secret: None,
         addresses: Vec::new(),
-        seen: None,
+        seen: Vec::new(),
         quota_bytes: PEER_QUOTA_BYTES,
         since_ms: s.ctx.now_ms,
+        heard: None,
     };
     s.txn.put(Table::Invite, place.as_bytes(), &InviteRow { used_by: Some(*peer), ..invite });
     s.txn.put(Table::Peer, peer.as_bytes(), &row);
@@ -282,7 +285,7 @@ fn prevails(s: &mut Step<'_, '_>, peer: &KernelId, conn: ConnId, hello: &Greetin
     if current == conn {
         return true;
     }
-    let keep_new = if boot != hello.boot || current_dialled == dialled {
+    let keep_new = if boot != hello.progress.id || current_dialled == dialled {
         true
     } else {
         let lower = s.ctx.me < *peer;
@@ -305,30 +308,22 @@ fn ready(
     admit: Option<Frame>,
 ) -> Result<(), StoreError> {
     let link = s.engine.links.entry(peer).or_insert_with(Link::new);
-    link.phase = Phase::Up { conn, dialled, boot: hello.boot };
+    link.phase = Phase::Up { conn, dialled, boot: hello.progress.id };
     link.failures = 0;
     link.window = if mutant!(ForgetUnanswered) { Window::default() } else { Window::fresh() };
     link.acts = Window::fresh();
     link.refused.clear();
     s.engine.sent_again.retain(|(home, _)| *home != peer);
     link.knows_actions = hello.features.contains(&FEATURE_ACTIONS);
-    link.incarnation = hello.incarnation;
+    link.incarnation = hello.progress.incarnation;
     link.admitted_in = s.engine.group;
-    let seen = Seen { incarnation: hello.incarnation, commit: hello.commit };
-    // A peer that was rolled back says a lower number under the same incarnation: keep the higher one as the proof.
-    let further = row.seen.is_none_or(|old| old.incarnation != seen.incarnation || old.commit < seen.commit);
+    let is_news = progress::remember(&mut row, &peer, &hello.progress);
     let says = shown(&hello.name);
-    if further || row.says != says {
-        row.seen = if further { Some(seen) } else { row.seen };
+    if is_news || row.says != says {
         row.says = says;
         s.txn.put_lazily(Table::Peer, peer.as_bytes(), &row);
     }
-    let rolled_back = match (hello.seen, meta::identity(s.txn)?) {
-        (Some(seen), Some(identity)) => {
-            seen.incarnation == identity.incarnation && seen.commit > s.engine.commit
-        }
-        _ => false,
-    };
+    let rolled_back = progress::shows_rollback(s, hello)?;
     let clock_ahead_ms =
         i64::try_from(hello.clock_ms).unwrap_or(i64::MAX).saturating_sub_unsigned(s.ctx.now_ms);
     // First for the shell here, then for the peer: when its next frame comes, the shell knows that it is admitted.

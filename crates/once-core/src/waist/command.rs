@@ -2,7 +2,7 @@
 
 use once_model::action::{Action, After, Outcome};
 use once_model::header::Header;
-use once_model::ids::{Hash, KernelId, ObjectKey, Uuid};
+use once_model::ids::{Hash, KernelId, ObjectKey, Secret, Uuid};
 use once_model::scenario::Scenario;
 use once_model::wire::ShareAnswer;
 
@@ -100,7 +100,7 @@ pub enum Command {
         /// Whose.
         peer: KernelId,
         /// The secret.
-        secret: [u8; 16],
+        secret: Secret,
         /// Where it can be dialled.
         addresses: Vec<String>,
         /// What to call it.

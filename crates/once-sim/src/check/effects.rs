@@ -243,11 +243,14 @@ fn greeted(group: &Group<'_>, greeting: &Greeting, wrong: &mut Wrong) {
         .durable(Table::Meta, b"commit")
         .and_then(|bytes| <[u8; 8]>::try_from(bytes.as_ref()).ok());
     let kept = kept.map_or(0, u64::from_be_bytes);
-    if greeting.commit > kept {
-        wrong.push((6, format!("tells a peer of commit {}, and only {kept} is on disk", greeting.commit)));
+    if greeting.progress.commit > kept {
+        wrong.push((
+            6,
+            format!("tells a peer of commit {}, and only {kept} is on disk", greeting.progress.commit),
+        ));
     }
     let identity = meta::identity(group.store).ok().flatten();
-    if identity.is_some_and(|identity| identity.incarnation != greeting.incarnation) {
+    if identity.is_some_and(|identity| identity.incarnation != greeting.progress.incarnation) {
         wrong.push((6, "tells a peer of another incarnation".into()));
     }
 }

@@ -209,7 +209,9 @@ fn recorded_shape(kernel: &Kernel, recorded: &Recorded) -> Value {
         "code": code,
         "outcome_hash": entry.outcome.to_string(),
         "before": entry.before.to_string(),
-        "after": entry.after.to_string(),
+        "revision": entry.revision,
+        "content": entry.content.to_string(),
+        "certificate": entry.certificate.map(|certificate| certificate.to_string()),
         "previous": entry.previous.to_string(),
         "hash": entry.hash().to_string(),
     })

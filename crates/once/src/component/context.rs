@@ -124,7 +124,7 @@ impl Context {
     pub fn random(&self) -> u64 {
         let draw = self.drawn.replace(self.drawn.get() + 1);
         let record = [self.seed.as_bytes().as_slice(), &draw.to_be_bytes()].concat();
-        let hash = record_hash("once/1 random", &record);
+        let hash = record_hash("once/2 random", &record);
         hash.as_bytes().first_chunk().map_or(0, |bytes| u64::from_be_bytes(*bytes))
     }
 

@@ -44,7 +44,12 @@ fn whoever_waits_when_the_engine_fails_is_told_that_it_failed() {
     let waiter = Arc::new(Waiter { shared: Arc::clone(&shared), saw: Mutex::default() });
     let waker = Waker::from(Arc::clone(&waiter));
     let peer = KernelKey::from_bytes(&[7; 32]).id();
-    let join = Command::Join { peer, secret: [1; 16], addresses: vec!["127.0.0.1:9".into()], petname: None };
+    let join = Command::Join {
+        peer,
+        secret: once_model::ids::Secret::from_bytes([1; 16]),
+        addresses: vec!["127.0.0.1:9".into()],
+        petname: None,
+    };
     let (join, joined) = (shared.command(join), shared.mail.closed());
     let (mut join, mut closed) = (pin!(join), pin!(joined));
     let mut looks = Context::from_waker(&waker);

@@ -19,8 +19,8 @@ pub(super) fn made_for(
     of: &ReceiptOf,
 ) -> Result<Option<Receipt>, StoreError> {
     let snapshot = shared.snapshot();
-    let seen = once_core::rows::peer(&snapshot, peer)?.and_then(|row| row.seen);
-    let Some(seen) = seen else { return Ok(None) };
+    let row = once_core::rows::peer(&snapshot, peer)?;
+    let Some(seen) = row.and_then(|row| row.seen.first().copied()) else { return Ok(None) };
     once_core::actions::receipt(&snapshot, &shared.key, (*peer, seen.incarnation), of)
 }
 

@@ -2,7 +2,7 @@
 
 use iroh_tickets::{ParseError, Ticket as _};
 use minicbor::{Decode, Encode};
-use once_model::ids::KernelId;
+use once_model::ids::{KernelId, Secret};
 use once_model::limits::ADDRESSES_MAX;
 use once_model::wire::{from_cbor, to_cbor};
 
@@ -16,8 +16,8 @@ pub struct Ticket {
     #[n(0)]
     pub kernel: KernelId,
     /// Admits one kernel, once.
-    #[cbor(n(1), with = "minicbor::bytes")]
-    pub secret: [u8; 16],
+    #[n(1)]
+    pub secret: Secret,
     /// Where the kernel can be dialled: `address:port` or a relay's URL.
     #[n(2)]
     pub addresses: Vec<String>,
@@ -64,7 +64,7 @@ mod tests {
     fn a_ticket_survives_its_text() {
         let ticket = Ticket {
             kernel: KernelId::from_bytes([3; 32]),
-            secret: [9; 16],
+            secret: Secret::from_bytes([9; 16]),
             addresses: vec!["127.0.0.1:4277".into()],
         };
         let text = ticket.to_string();

@@ -2,7 +2,7 @@
 
 use once::api::Client;
 use once::{Event, Heard, Kernel, ObjectKey};
-use once_model::action::{Act, ActOutcome, Action, Given, Missing, Outcome};
+use once_model::action::{Act, ActOutcome, Action, Given, LaneName, Missing, Outcome};
 use once_model::ids::{Hash, Incarnation, Line, Lineage, Uuid};
 use once_model::limits::{ARGUMENTS_MAX_BYTES, GIVEN_MAX, JSON_MAX_DEPTH, NAME_MAX_BYTES};
 use once_model::wire::{Code, Frame, Greeting};
@@ -86,7 +86,9 @@ pub fn act(key: ObjectKey, sequence: u64, id: u128, name: &str, arguments: impl 
     let (name, arguments) = (name.to_owned(), arguments.into());
     let action =
         Action { id: Uuid::from_u128(id), name, arguments, given: Vec::new(), acting: None, answers: None };
-    Act { key, sequence, floor: 0, action, remaining_ms: None, commit: None, void: None }
+    let lane = key.into();
+    let (remaining_ms, commit, void, certificate, guest) = (None, None, None, None, None);
+    Act { lane, sequence, floor: 0, action, remaining_ms, commit, void, certificate, guest }
 }
 
 pub fn add(key: ObjectKey, sequence: u64, id: u128) -> Act {
@@ -112,8 +114,8 @@ impl Control {
     pub async fn act(&mut self, act: &Act) -> Outcome {
         self.say(&Frame::Act(act.clone())).await;
         match self.hear_of_acts().await {
-            Frame::Outcome(ActOutcome { key, sequence, id, outcome, .. }) => {
-                assert_eq!((key, sequence, id), (act.key, act.sequence, act.action.id), "{outcome:?}");
+            Frame::Outcome(ActOutcome { lane: LaneName { key, .. }, sequence, id, outcome, .. }) => {
+                assert_eq!((key, sequence, id), (act.lane.key, act.sequence, act.action.id), "{outcome:?}");
                 outcome
             }
             other => panic!("{other:?} is no outcome of {act:?}"),
@@ -130,7 +132,7 @@ fn a_gap_is_asked_for_and_nothing_behind_it_runs() {
         assert_eq!(s.control.act(&add(key, 1, 1)).await, done(1));
         for sequence in [3, 4, 1000, u64::MAX] {
             s.control.say(&Frame::Act(add(key, sequence, 1000 + u128::from(sequence)))).await;
-            assert_eq!(s.control.hear_of_acts().await, Frame::Missing(Missing { key, from: 2 }));
+            assert_eq!(s.control.hear_of_acts().await, Frame::Missing(Missing { lane: key.into(), from: 2 }));
         }
         assert_eq!(s.counted(key), 1);
         // Others are not held up by the gap, and what fills it runs once.
@@ -216,10 +218,10 @@ async fn said_of(control: &mut Control, act: &Act) -> Vec<u8> {
     control.say(&Frame::Act(act.clone())).await;
     match control.hear_of_acts().await {
         Frame::Outcome(told) => {
-            assert_eq!(told.key, act.key);
-            Frame::Outcome(ActOutcome { key: nowhere(0), ..told }).encode()
+            assert_eq!(told.lane.key, act.lane.key);
+            Frame::Outcome(ActOutcome { lane: nowhere(0).into(), ..told }).encode()
         }
-        Frame::Missing(told) => Frame::Missing(Missing { key: nowhere(0), ..told }).encode(),
+        Frame::Missing(told) => Frame::Missing(Missing { lane: nowhere(0).into(), ..told }).encode(),
         other => panic!("{other:?}"),
     }
 }
@@ -310,7 +312,7 @@ fn absurd_numbers_harm_only_the_lane_in_which_they_come() {
                     Err(answer) => {
                         s.control.say(&Frame::Act(act)).await;
                         if let Some(from) = *answer {
-                            let missing = Frame::Missing(Missing { key, from });
+                            let missing = Frame::Missing(Missing { lane: key.into(), from });
                             assert_eq!(s.control.hear_of_acts().await, missing, "{n}: {sequence} {floor}");
                         }
                     }
@@ -325,8 +327,10 @@ fn absurd_numbers_harm_only_the_lane_in_which_they_come() {
         }
         // A new life of its data begins new lanes.
         let life = Incarnation::from_bytes([8; 16]);
-        let mut control =
-            s.mallory.return_saying(&s.alice, Greeting { incarnation: life, ..greeting(2) }).await;
+        let mut control = s
+            .mallory
+            .return_saying(&s.alice, Greeting { progress: progress(life, 2, &s.mallory.key), ..greeting(2) })
+            .await;
         for (key, count) in counters {
             assert_eq!(control.act(&add(key, 1, 1)).await, done(count + 1));
             assert_eq!(s.counted(key), count + 1);

@@ -215,7 +215,7 @@ fn what_waits_for_one_object_is_bounded_and_others_are_served_meanwhile() {
 
 /// The outcome, if it comes within a few seconds.
 async fn answered(control: &mut Control, asked: &Act) -> Option<Outcome> {
-    let mine = |told: &ActOutcome| (told.key, told.sequence) == (asked.key, asked.sequence);
+    let mine = |told: &ActOutcome| (told.lane.key, told.sequence) == (asked.lane.key, asked.sequence);
     let wait = async {
         loop {
             if let Frame::Outcome(told) = control.hear_of_acts().await
@@ -240,7 +240,7 @@ fn an_object_that_runs_looks_like_one_that_is_nowhere() {
         for asked in [add(nowhere(1), 1, 1), add(key, 1, 1)] {
             s.control.say(&Frame::Act(asked.clone())).await;
             let heard = answered(&mut s.control, &asked).await;
-            assert_eq!(heard, Some(Outcome::Refused(Code::Denied)), "{}", asked.key);
+            assert_eq!(heard, Some(Outcome::Refused(Code::Denied)), "{}", asked.lane.key);
         }
         drop(slow);
         within("the honest action", waiting).await.unwrap().unwrap();

@@ -52,7 +52,7 @@ fn a_given_that_is_secret_and_one_that_is_nowhere_are_the_same() {
         for (n, given) in [(1, secret), (2, never(2)), (3, Given { key: there, ..never(3) })] {
             let asked = depending(add(key, n, u128::from(n)), &[given]);
             s.control.say(&Frame::Act(asked.clone())).await;
-            assert_eq!(s.control.needed().await, Need { key, sequence: n, lacks: vec![given] });
+            assert_eq!(s.control.needed().await, Need { lane: key.into(), sequence: n, lacks: vec![given] });
             // It need not wait for that.
             let outcome = s.control.act(&taken_back(&asked, Code::Cancelled)).await;
             assert_eq!(outcome, Outcome::Refused(Code::Cancelled));

@@ -28,8 +28,8 @@ async fn ask(alice: &Kernel, mallory: &Raw, key: ObjectKey) -> Uuid {
 }
 
 fn told(act: &Act, outcome: Outcome) -> ActOutcome {
-    let (key, sequence, id) = (act.key, act.sequence, act.action.id);
-    ActOutcome { key, sequence, id, outcome, after: None, commit: None }
+    let (lane, sequence, id) = (act.lane, act.sequence, act.action.id);
+    ActOutcome { lane, sequence, id, outcome, after: None, commit: None, certificate: None }
 }
 
 fn result(text: &'static str) -> Outcome {
@@ -74,7 +74,7 @@ fn outcomes_that_nobody_asked_for_settle_nothing_and_the_first_that_fits_counts(
         let own = alice.act_on(mine, None, "add", r#"{"by": 1}"#).into_future().await.unwrap();
         let id = ask(&alice, &mallory, object(1)).await;
         let act = control.hear_act().await;
-        assert_eq!((act.key, act.sequence, act.action.id), (object(1), 1, id));
+        assert_eq!((act.lane.key, act.sequence, act.action.id), (object(1), 1, id));
         let fits = told(&act, result("\"lie\""));
         let unasked = [
             ActOutcome { id: Uuid::from_u128(5), ..fits.clone() },
@@ -82,10 +82,10 @@ fn outcomes_that_nobody_asked_for_settle_nothing_and_the_first_that_fits_counts(
             ActOutcome { sequence: 0, ..fits.clone() },
             ActOutcome { sequence: 2, ..fits.clone() },
             ActOutcome { sequence: u64::MAX, ..fits.clone() },
-            ActOutcome { key: object(2), ..fits.clone() },
-            ActOutcome { key: mine, id: own.id, ..fits.clone() },
+            ActOutcome { lane: object(2).into(), ..fits.clone() },
+            ActOutcome { lane: mine.into(), id: own.id, ..fits.clone() },
             ActOutcome {
-                key: ObjectKey { line: Line::Unclaimed(Hash::from_bytes([1; 32])), ..object(1) },
+                lane: ObjectKey { line: Line::Unclaimed(Hash::from_bytes([1; 32])), ..object(1) }.into(),
                 ..fits.clone()
             },
         ];
@@ -137,7 +137,7 @@ fn a_flood_of_missing_is_one_resend_of_a_lane() {
             for from in [0, 1, 5, ACTS as u64, 1000, u64::MAX] {
                 for n in 0..2 * LANES {
                     for key in [object(n), nowhere(n as u8)] {
-                        flood.extend(framed(&Frame::Missing(Missing { key, from }).encode()));
+                        flood.extend(framed(&Frame::Missing(Missing { lane: key.into(), from }).encode()));
                     }
                 }
             }
@@ -153,7 +153,7 @@ fn a_flood_of_missing_is_one_resend_of_a_lane() {
             control.say(&Frame::Outcome(told(act, result("1")))).await;
         }
         for act in &acts {
-            let again = alice.act_on(act.key, Some(mallory.id()), "add", "1").id(act.action.id);
+            let again = alice.act_on(act.lane.key, Some(mallory.id()), "add", "1").id(act.action.id);
             assert_eq!(within("the outcome", again.into_future()).await.unwrap().result, "1");
         }
         still_works(&alice, &bob, 9).await;
@@ -230,7 +230,7 @@ fn a_name_that_is_a_lie_leads_to_the_liar() {
                 // Whoever names the old object is led to its home, whatever it is called there.
                 let id = ask(&alice, &mallory, key).await;
                 let act = control.hear_act().await;
-                assert_eq!((act.action.id, act.key), (id, *lie));
+                assert_eq!((act.action.id, act.lane.key), (id, *lie));
                 control.say(&Frame::Outcome(told(&act, result("2")))).await;
                 control.all_heard(2).await;
             }
@@ -267,20 +267,20 @@ fn what_an_action_does_not_name_nobody_gets() {
         let mixed = Given { content: named.content, ..secret };
         for _ in 0..200 {
             for (key, sequence, lacks) in [
-                (act.key, 1, vec![secret, mixed]),
-                (act.key, 0, vec![named, secret]),
-                (act.key, 2, vec![named, secret]),
-                (act.key, u64::MAX, vec![named, secret]),
+                (act.lane.key, 1, vec![secret, mixed]),
+                (act.lane.key, 0, vec![named, secret]),
+                (act.lane.key, 2, vec![named, secret]),
+                (act.lane.key, u64::MAX, vec![named, secret]),
                 (object(2), 1, vec![named, secret]),
-                (act.key, 1, vec![secret; 1000]),
+                (act.lane.key, 1, vec![secret; 1000]),
             ] {
-                control.say(&Frame::Need(Need { key, sequence, lacks })).await;
+                control.say(&Frame::Need(Need { lane: key.into(), sequence, lacks })).await;
             }
         }
         control.say(&Frame::Unfollow(nowhere(1))).await;
         let heard = control.hear().await;
         assert!(matches!(heard, Some(Frame::Following(_))), "{heard:?}");
-        let need = Frame::Need(Need { key: act.key, sequence: 1, lacks: vec![secret, named, mixed] });
+        let need = Frame::Need(Need { lane: act.lane, sequence: 1, lacks: vec![secret, named, mixed] });
         for _ in 0..200 {
             control.say(&need).await;
         }

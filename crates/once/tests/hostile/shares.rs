@@ -161,6 +161,11 @@ fn forge(parcel: &mut Parcel, signer: &KernelKey, kind: CertificateKind, claims:
         base_id: parcel.header.parent.unwrap(),
         signer: claims,
         signature: None,
+        tip: None,
+        luggage: (kind == CertificateKind::Handoff).then_some(Hash::from_bytes([0; 32])),
+        refusal: None,
+        naming: None,
+        acceptance: None,
     };
     link.signature = Some(signer.sign(Purpose::Certificate, &link.id()));
     chain.links.push(link);

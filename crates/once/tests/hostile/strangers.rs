@@ -1,5 +1,6 @@
 //! Kernels that are no peers: they cost little and learn nothing.
 
+use once_model::ids::Secret;
 use once_model::wire::{Code, Frame, Pull, Request};
 
 use crate::raw::*;
@@ -24,7 +25,7 @@ fn a_stranger_hears_denied_and_nothing_else() {
 
         // With an invented invite: the same, to the byte.
         let mut control = Control::open(mallory.connect(&alice).await).await;
-        let guess = once_model::wire::Greeting { invite: Some([9; 16]), ..greeting(1) };
+        let guess = once_model::wire::Greeting { invite: Some(Secret::from_bytes([9; 16])), ..greeting(1) };
         control.say(&Frame::Hello(guess)).await;
         assert_eq!(control.lane.hear_bytes().await, Some(Frame::Denied(Code::Denied).encode()));
         assert_eq!(control.closed().await, DENIED);

@@ -13,6 +13,7 @@ use once_model::certificate::{Chain, Genesis};
 use once_model::hash::content_hash;
 use once_model::header::Header;
 use once_model::ids::{BootId, Hash, Incarnation, Line, ObjectKey, Uuid};
+use once_model::progress::Progress;
 use once_model::scenario::Scenario;
 use once_model::sign::KernelKey;
 use once_model::wire::{ALPN, Code, Frame, Greeting, Parcel, Request, ShareAnswer, Shared};
@@ -179,7 +180,13 @@ impl Raw {
 
     /// The same with another greeting.
     pub async fn return_saying(&self, to: &Kernel, greeting: Greeting) -> Control {
-        Control::greet(self.connect(to).await, greeting).await
+        Control::greet(self.connect(to).await, self.signed(greeting)).await
+    }
+
+    /// A greeting, with this peer's own signature of how far it is.
+    pub fn signed(&self, greeting: Greeting) -> Greeting {
+        let Progress { incarnation, boot, id, commit, .. } = greeting.progress;
+        Greeting { progress: Progress::sign(incarnation, boot, id, commit, &self.key), ..greeting }
     }
 
     /// Waits until the kernel calls, and admits it.
@@ -189,7 +196,7 @@ impl Raw {
         let (send, recv) = connection.accept_bi().await.unwrap();
         let mut control = Control { connection, lane: Lane { send, recv } };
         assert!(matches!(control.hear().await, Some(Frame::Hello(_))));
-        control.say(&Frame::Admitted(greeting(boot))).await;
+        control.say(&Frame::Admitted(self.signed(greeting(boot)))).await;
         control
     }
 }
@@ -199,17 +206,21 @@ pub fn greeting(boot: u8) -> Greeting {
     Greeting {
         features: Vec::new(),
         critical: Vec::new(),
-        boot: BootId::from_bytes([boot; 16]),
-        incarnation: Incarnation::from_bytes([7; 16]),
-        commit: 1,
-        seen: None,
+        progress: progress(Incarnation::from_bytes([7; 16]), boot, &KernelKey::from_bytes(&[0; 32])),
+        seen: Vec::new(),
         frame_max_bytes: 256 * 1024,
         scenario_max_bytes: 64 * 1024 * 1024,
         window_shares: 256,
         name: "mallory".into(),
         clock_ms: 0,
         invite: None,
+        heard: None,
     }
+}
+
+/// How far it says that it is.
+pub fn progress(life: Incarnation, boot: u8, key: &KernelKey) -> Progress {
+    Progress::sign(life, boot.into(), BootId::from_bytes([boot; 16]), 1, key)
 }
 
 /// One stream, both ways.
@@ -347,6 +358,7 @@ pub fn claimed(by: &KernelKey, text: &str) -> Parcel {
         recovery: Vec::new(),
         content: header.content,
         nonce: [5; 16],
+        incarnation: Incarnation::from_bytes([7; 16]),
     });
     header.lineage = Some(chain.genesis.lineage());
     (header.epoch, header.revision) = (1, 1);
