@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Checks the golden vectors of protocol once/1 without any engine code.
+"""Checks the golden vectors of protocol once/2 without any engine code.
 
 Every vector is decoded with cbor2, read by the tables below (a second writing of docs/protocol.cddl), and compared with
 the value that it describes; hashes, signatures, verdicts and comparisons are computed anew. Prints `vectors N, differ D`
@@ -139,24 +139,29 @@ def anything(value):
 
 U64, HASH, KERNEL, BYTES16 = uint(64), blob(32), blob(32), blob(16)
 CODE = one_of("denied", "quota", "busy", "disk-full", "invalid", "too-large", "ambiguous", "unsupported", "stopping",
-              "not-home", "expired", "id-reused", "no-component", "cancelled", "lacking")
+              "not-home", "expired", "id-reused", "no-component", "cancelled", "lacking", "quarantined")
 LINE = known(choice(unclaimed=(0, HASH), claimed=(1, HASH)))
 KEY = pair(("uuid", uuid_text), ("line", LINE))
-SEEN = record(("incarnation", BYTES16), ("commit", U64))
+PROGRESS = record(("incarnation", BYTES16), ("boot", U64), ("id", BYTES16), ("commit", U64), ("signature", blob(64)))
 GREETING = record(
-    ("features", each(uint(32))), ("critical", each(uint(32))), ("boot", BYTES16), ("incarnation", BYTES16),
-    ("commit", U64), ("seen?", SEEN), ("frame_max_bytes", U64), ("scenario_max_bytes", U64), ("window_shares", uint(32)),
-    ("name", text), ("clock_ms", U64), ("invite?", BYTES16))
+    ("features", each(uint(32))), ("critical", each(uint(32))), ("progress", PROGRESS), ("seen", each(PROGRESS)),
+    ("frame_max_bytes", U64), ("scenario_max_bytes", U64), ("window_shares", uint(32)), ("name", text), ("clock_ms", U64),
+    ("invite?", BYTES16), ("heard?", U64))
 CAUSE = record(("origin", KERNEL), ("incarnation", BYTES16), ("sequence", U64), ("id", uuid_text), ("acting?", KEY))
 HEADER = record(
     ("uuid", uuid_text), ("lineage?", HASH), ("epoch", U64), ("revision", U64), ("certificate?", HASH), ("parent?", HASH),
     ("content", HASH), ("size", U64), ("tombstone", flag), ("component", text), ("version", text), ("cause?", CAUSE),
-    ("signature?", blob(64)))
-GENESIS = record(("uuid", uuid_text), ("home", KERNEL), ("recovery", each(KERNEL)), ("content", HASH), ("nonce", BYTES16))
+    ("signature?", blob(64)), ("entry?", HASH))
+GENESIS = record(("uuid", uuid_text), ("home", KERNEL), ("recovery", each(KERNEL)), ("content", HASH), ("nonce", BYTES16),
+                 ("incarnation", BYTES16))
+HANDOFF_ANSWER = record(("certificate", HASH), ("accepted", flag), ("incarnation", BYTES16), ("signature", blob(64)))
+NAMING = record(("lineage", HASH), ("certificate", HASH), ("standby", KERNEL), ("signature", blob(64)))
+TIP = record(("number", U64), ("hash", HASH))
 CERTIFICATE = record(
-    ("lineage", HASH), ("epoch", U64), ("kind", one_of("handoff", "reopen", "adopt", "restore")), ("home", KERNEL),
+    ("lineage", HASH), ("epoch", U64), ("kind", one_of("handoff", "reopen", "adopt", "reinstate", "promote")), ("home", KERNEL),
     ("incarnation", BYTES16), ("base", HASH), ("base_revision", U64), ("base_id", HASH), ("signer", KERNEL),
-    ("signature?", blob(64)))
+    ("signature?", blob(64)), ("tip?", TIP), ("luggage?", HASH), ("refusal?", HANDOFF_ANSWER), ("naming?", NAMING),
+    ("acceptance?", HANDOFF_ANSWER))
 CHAIN = record(("genesis", GENESIS), ("links", each(CERTIFICATE)))
 PARCEL = record(("header", HEADER), ("chain?", CHAIN), ("body?", blob()), ("commit?", U64))
 ANSWER = known(choice(stored=(0, None), known=(1, None), conflict=(2, None), refused=(3, CODE)))
@@ -164,10 +169,12 @@ GIVEN = record(("key", KEY), ("content", HASH))
 ACTION = record(("id", uuid_text), ("name", text), ("arguments", blob()), ("given", each(GIVEN)), ("acting?", KEY),
                 ("answers?", uuid_text))
 OUTCOME = known(choice(done=(0, blob()), failed=(1, blob()), refused=(2, CODE)))
+LANE = record(("key", KEY), ("takeover?", HASH))
 AFTER = record(("key", KEY), ("revision", HASH))
 ENTRY = record(
     ("object", KEY), ("number", U64), ("previous", HASH), ("origin", KERNEL), ("incarnation", BYTES16), ("sequence", U64),
-    ("id", uuid_text), ("action", HASH), ("outcome", HASH), ("before", HASH), ("after", HASH))
+    ("id", uuid_text), ("action", HASH), ("outcome", HASH), ("before", HASH), ("revision", U64),
+    ("content", HASH), ("certificate?", HASH))
 RECEIPT = record(("entry", ENTRY), ("outcome?", OUTCOME), ("at_ms", U64), ("chain?", CHAIN), ("home", KERNEL),
                  ("signature", blob(64)))
 FRAME = choice(
@@ -177,18 +184,20 @@ FRAME = choice(
     found=(6, record(("call", U64), ("parcel", PARCEL))), absent=(7, record(("call", U64), ("code", CODE))),
     follow=(8, record(("key", KEY), ("have?", HASH))), unfollow=(9, KEY),
     following=(10, record(("key", KEY), ("on", flag), ("code?", CODE))),
+    progress=(11, PROGRESS),
     pull=(16, record(("key", KEY), ("content", HASH), ("offset", U64))), body=(17, U64), reconcile=(18, blob()),
     want=(19, each(HASH)), give=(20, PARCEL), given=(21, U64), offer=(22, each(HASH)),
     kept=(23, record(("stored", U64), ("known", U64), ("conflicts", U64), ("refused", U64))),
-    act=(33, record(("key", KEY), ("sequence", U64), ("floor", U64), ("action", ACTION), ("remaining_ms?", U64),
-                    ("commit?", U64), ("void?", CODE))),
-    outcome=(34, record(("key", KEY), ("sequence", U64), ("id", uuid_text), ("outcome", OUTCOME), ("after?", AFTER),
-                        ("commit?", U64))),
-    missing=(35, record(("key", KEY), ("from", U64))),
-    need=(36, record(("key", KEY), ("sequence", U64), ("lacks", each(GIVEN)))),
-    receipt_of=(37, record(("key", KEY), ("sequence", U64), ("id", uuid_text))), receipt=(38, RECEIPT))
+    act=(33, record(("lane", LANE), ("sequence", U64), ("floor", U64), ("action", ACTION), ("remaining_ms?", U64),
+                    ("commit?", U64), ("void?", CODE), ("certificate?", HASH), ("guest?", flag))),
+    outcome=(34, record(("lane", LANE), ("sequence", U64), ("id", uuid_text), ("outcome", OUTCOME), ("after?", AFTER),
+                        ("commit?", U64), ("certificate?", HASH))),
+    missing=(35, record(("lane", LANE), ("from", U64))),
+    need=(36, record(("lane", LANE), ("sequence", U64), ("lacks", each(GIVEN)))),
+    receipt_of=(37, record(("lane", LANE), ("sequence", U64), ("id", uuid_text))), receipt=(38, RECEIPT))
 RECORDS = {"header": HEADER, "genesis": GENESIS, "certificate": CERTIFICATE, "chain": CHAIN, "object-key": KEY,
-           "action": ACTION, "outcome": OUTCOME, "entry": ENTRY, "receipt": RECEIPT}
+           "action": ACTION, "outcome": OUTCOME, "entry": ENTRY, "receipt": RECEIPT, "progress": PROGRESS,
+           "lane": LANE}
 
 
 def decode(data):
@@ -217,49 +226,86 @@ def same(found, described, what="value"):
 
 # --- Hashes and checks: sections 4 and 7 of docs/protocol.md -----------------------------------------------------------
 
-def bare_id(context, item, signature_key):
-    return derive_key(context, canonical({key: part for key, part in item.items() if key != signature_key}))
+def bare_id(context, item, *without):
+    return derive_key(context, canonical({key: part for key, part in item.items() if key not in without}))
 
 
 def header_id(item):
-    return bare_id("once/1 revision", {key: item[key] for key in item if key < 12}, 12)
+    return bare_id("once/2 revision", {key: item[key] for key in item if key < 14}, 12)
 
 
 def item_id(header):
     record = header[0] + header.get(1, bytes(32)) + header[2].to_bytes(8, "big") + header[3].to_bytes(8, "big")
-    return header[0][:8] + derive_key("once/1 item", record + header[6] + bytes([header[8]]))[:24]
+    return header[0][:8] + derive_key("once/2 item", record + header[6] + bytes([header[8]]))[:24]
 
 
 def lineage(genesis):
-    return derive_key("once/1 genesis", canonical(genesis))
+    return derive_key("once/2 genesis", canonical(genesis))
 
 
 def certificate_id(link):
-    return bare_id("once/1 certificate", link, 9)
+    return bare_id("once/2 certificate", link, 9, 14)
 
 
 def signed(purpose, digest, signature, signer):
-    return signature is not None and verifies(signer, f"once/1 sign {purpose}\0".encode() + digest, signature)
+    return signature is not None and verifies(signer, f"once/2 sign {purpose}\0".encode() + digest, signature)
+
+
+def progress_hash(item):
+    return derive_key("once/2 progress", item[0] + item[1].to_bytes(8, "big") + item[2] + item[3].to_bytes(8, "big"))
+
+
+def answers(answer, handoff, accepted):
+    """Whether it is the answer of the receiver of a handoff, in the incarnation that the handoff names."""
+    digest = derive_key("once/2 answer to handoff", answer[0] + bytes([answer[1]]) + answer[2])
+    return (answer[0] == certificate_id(handoff) and answer[1] is accepted and answer[2] == handoff[4]
+            and signed("answer", digest, answer[3], handoff[3]))
+
+
+HANDOFF, REOPEN, ADOPT, REINSTATE, PROMOTE = range(5)
+
+
+def follows(link, before, home, genesis):
+    """Whether a certificate of its kind may stand behind `before`, while `home` serves: section 4."""
+    kind, extra = link[2], {key for key in (11, 12, 13, 14) if key in link}
+    if kind == HANDOFF:
+        return link[8] == home and extra - {14} == {11}
+    if kind == REOPEN:
+        return (extra == {12} and link[8] == link[3] == home and before is not None and before[2] == HANDOFF
+                and answers(link[12], before, False))
+    if kind == ADOPT:
+        return extra == set() and link[8] in genesis[2]
+    if kind == REINSTATE:
+        return extra == set() and link[8] == link[3] == home
+    if kind == PROMOTE and extra == {13}:
+        naming = link[13]
+        digest = derive_key("once/2 standby", naming[0] + naming[1] + naming[2])
+        return (naming[0] == link[0] and naming[1] == link[5] and naming[2] == link[8] == link[3]
+                and signed("naming", digest, naming[3], home))
+    return False
 
 
 def walk(chain):
     """Checks a chain: home and epoch of each certificate in it, the newest last."""
-    genesis = chain[0]
-    home, epoch, base = genesis[1], 1, lineage(genesis)
+    genesis, links = chain[0], chain[1]
+    home, epoch, base, before = genesis[1], 1, lineage(genesis), None
     holders = {base: (home, epoch)}
-    need(len(chain[1]) <= 256 and len(genesis[2]) <= 8, "too long")
-    for link in chain[1]:
-        need(link[0] == lineage(genesis) and link[5] == base and link[1] > epoch, "a link does not continue the chain")
-        need(link[8] in genesis[2] if link[2] == 2 else link[8] == home, "signed by the wrong key")
+    need(len(links) <= 256 and len(genesis[2]) <= 8, "too long")
+    for place, link in enumerate(links):
+        need(link[0] == lineage(genesis) and link[5] == base and link[1] == epoch + 1, "does not continue the chain")
+        need(follows(link, before, home, genesis), "not one that may stand here")
         base = certificate_id(link)
         need(signed("certificate", base, link.get(9), link[8]), "not signed")
-        home, epoch = link[3], link[1]
-        holders[base] = (home, epoch)
+        reopened = place + 1 < len(links) and links[place + 1][2] == REOPEN
+        accepted = 14 in link and answers(link[14], link, True)
+        need(link[2] != HANDOFF or accepted or reopened, "not accepted")
+        home, epoch, before = home if reopened else link[3], link[1], link
+        holders[base] = (link[3], epoch)
     return holders
 
 
 def receipt_hash(item):
-    return derive_key("once/1 receipt", derive_key("once/1 ledger entry", canonical(item[0])) + item[2].to_bytes(8, "big"))
+    return derive_key("once/2 receipt", derive_key("once/2 ledger entry", canonical(item[0])) + item[2].to_bytes(8, "big"))
 
 
 def receipt_verdict(item, home):
@@ -269,7 +315,7 @@ def receipt_verdict(item, home):
         return "other-home"
     if not signed("receipt", receipt_hash(item), item[5], home):
         return "signature"
-    if 1 in item and derive_key("once/1 outcome", canonical(item[1])) != entry[8]:
+    if 1 in item and derive_key("once/2 outcome", canonical(item[1])) != entry[8]:
         return "outcome"
     identity, (kind, (line,)) = entry[0]
     try:
@@ -359,7 +405,7 @@ def verdict(parcel, sender):
             need((header[9], header[10]) == (component, version), "another component")
         if 1 not in header:
             need(header[2] == header[3] == 0 and chain is None, "claims something")
-            need(not {4, 5, 11, 12} & header.keys(), "claims something")
+            need(not {4, 5, 11, 12, 13} & header.keys(), "claims something")
             return "ok"
         need(chain is not None and lineage(chain[0]) == header[1], "not its chain")
         holders = walk(chain)
@@ -560,18 +606,20 @@ def a_record(vector):
     elif kind == "certificate":
         same(certificate_id(item).hex(), raw(vector["id"]).hex(), "id")
         need(signed("certificate", certificate_id(item), item[9], raw(vector["signer"])), "signature")
+    elif kind == "progress":
+        need(signed("progress", progress_hash(item), item[4], raw(vector["signer"])), "signature")
     elif kind == "genesis":
         same(lineage(item).hex(), raw(vector["lineage"]).hex(), "lineage")
     elif kind == "action":
-        digest = derive_key("once/1 action", uuid.UUID(vector["object"]).bytes + canonical(item))
+        digest = derive_key("once/2 action", uuid.UUID(vector["object"]).bytes + canonical(item))
         same(digest.hex(), raw(vector["hash"]).hex(), "hash")
     elif kind in ("outcome", "entry"):
-        context = {"outcome": "once/1 outcome", "entry": "once/1 ledger entry"}[kind]
+        context = {"outcome": "once/2 outcome", "entry": "once/2 ledger entry"}[kind]
         same(derive_key(context, canonical(item)).hex(), raw(vector["hash"]).hex(), "hash")
     elif kind == "receipt":
         same(receipt_verdict(item, raw(vector["expected"])), vector["verdict"], "verdict")
         if "secret" in vector:
-            message = b"once/1 sign receipt\0" + receipt_hash(item)
+            message = b"once/2 sign receipt\0" + receipt_hash(item)
             same([part.hex() for part in sign(raw(vector["secret"]), message)], [item[4].hex(), item[5].hex()], "signed")
     elif kind == "object-key":
         same((item[0] + bytes([item[1][0]]) + item[1][1][0]).hex(), raw(vector["row"]).hex(), "row")
@@ -593,7 +641,7 @@ def a_hash(vector):
     elif kind == "record":
         same(derive_key(vector["context"], raw(vector["input"])).hex(), raw(vector["hash"]).hex(), "hash")
     elif kind == "signature":
-        message = f"once/1 sign {vector['purpose']}\0".encode() + raw(vector["hash"])
+        message = f"once/2 sign {vector['purpose']}\0".encode() + raw(vector["hash"])
         same(message.hex(), raw(vector["message"]).hex(), "message")
         public, signature = sign(raw(vector["secret"]), message)
         same([public.hex(), signature.hex()], [raw(vector["public"]).hex(), raw(vector["signature"]).hex()], "signed")
@@ -603,9 +651,9 @@ def a_hash(vector):
         same(kernel_bytes(vector["text"]).hex(), raw(vector["bytes"]).hex(), "kernel id")
     elif kind == "effect-id":
         record = raw(vector["origin"]) + uuid.UUID(vector["cause"]).bytes + vector["index"].to_bytes(4, "big")
-        same(derived_id("once/1 effect", record), vector["id"], "id")
+        same(derived_id("once/2 effect", record), vector["id"], "id")
     elif kind == "answer-id":
-        same(derived_id("once/1 answer", uuid.UUID(vector["effect"]).bytes), vector["id"], "id")
+        same(derived_id("once/2 answer", uuid.UUID(vector["effect"]).bytes), vector["id"], "id")
     elif kind == "derived-uuid":
         same(str(derived(raw(vector["input"]))), vector["uuid"], "UUID")
     else:

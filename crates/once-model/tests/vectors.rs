@@ -1,4 +1,4 @@
-//! The golden vectors of protocol `once/1`: what was written once is read, hashed, signed and written the same for ever.
+//! The golden vectors of protocol `once/2`: what was written once is read, hashed, signed and written the same for ever.
 //!
 //! `docs/vectors/check.py` checks the same files without this code. The files are never edited; a new capability adds
 //! vectors. A vector that fails here is a change of the protocol: change the code back.
@@ -8,12 +8,13 @@
 use std::path::Path;
 
 use data_encoding::HEXLOWER;
-use once_model::action::{Action, Outcome, answer_id, effect_id};
+use once_model::action::{Action, LaneName, Outcome, answer_id, effect_id};
 use once_model::certificate::{Certificate, Chain, Genesis};
 use once_model::hash::{content_hash, item_id, record_hash};
 use once_model::header::Header;
 use once_model::ids::{Hash, KernelId, Lineage, ObjectKey, Uuid};
 use once_model::ior::{Form, Ior};
+use once_model::progress::Progress;
 use once_model::receipt::{Entry, Receipt, ReceiptError};
 use once_model::scenario::Scenario;
 use once_model::sign::{KernelKey, Purpose};
@@ -85,6 +86,7 @@ fn frame_name(frame: &Frame) -> &'static str {
         Frame::Follow(_) => "follow",
         Frame::Unfollow(_) => "unfollow",
         Frame::Following(_) => "following",
+        Frame::Progress(_) => "progress",
         Frame::Pull(_) => "pull",
         Frame::Body(_) => "body",
         Frame::Reconcile(_) => "reconcile",
@@ -117,7 +119,7 @@ fn every_frame_is_read_and_written_as_ever() {
         assert_eq!(Frame::decode(&frame.encode()), Ok(frame.clone()));
         seen.insert(frame_name(&frame));
     }
-    assert_eq!(seen.len(), 25, "vectors for {seen:?} only");
+    assert_eq!(seen.len(), 26, "vectors for {seen:?} only");
 }
 
 #[test]
@@ -181,6 +183,8 @@ fn records_and_their_hashes_and_signatures_are_as_ever() {
             }
             "entry" => assert_eq!(round::<Entry>(&vector).hash(), hash(&vector["hash"]), "{name}"),
             "receipt" => receipt(&vector),
+            "progress" => assert!(round::<Progress>(&vector).signed_by(&kernel(&vector["signer"])), "{name}"),
+            "lane" => drop(round::<LaneName>(&vector)),
             other => panic!("{name}: unknown type {other}"),
         }
     }
@@ -222,6 +226,9 @@ fn hashes_signatures_ids_and_readings_are_as_ever() {
                     "revision" => Purpose::Revision,
                     "certificate" => Purpose::Certificate,
                     "receipt" => Purpose::Receipt,
+                    "progress" => Purpose::Progress,
+                    "answer" => Purpose::Answer,
+                    "naming" => Purpose::Naming,
                     other => panic!("{name}: unknown purpose {other}"),
                 };
                 assert_eq!(key.id(), kernel(&vector["public"]), "{name}");

@@ -50,6 +50,7 @@ pub fn verify(sender: &KernelId, parcel: Parcel) -> Result<Arrival, Code> {
             && header.parent.is_none()
             && header.cause.is_none()
             && header.signature.is_none()
+            && header.entry.is_none()
             && chain.is_none();
         invalid(plain)?;
         return Ok(Arrival { header, chain, body, commit });
