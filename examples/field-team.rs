@@ -51,7 +51,7 @@ pub async fn main() -> Result<(), Box<dyn std::error::Error>> {
     ] });
     let plan = Plan::parse(plan.to_string())?;
     let planned = office.coordinate(plan.clone()).start().await?;
-    let waits = office.coordinate(plan.clone()).id(planned.id).within(Duration::from_millis(500)).await;
+    let waits = office.coordinate(plan.clone()).id(planned.id).timeout(Duration::from_millis(500)).await;
     println!("office: {}", waits.err().ok_or("the team cannot have answered")?);
 
     // Even the office may be switched off in between.

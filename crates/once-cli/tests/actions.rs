@@ -182,7 +182,9 @@ fn what_is_taken_back_in_time_never_runs_else_its_outcome_is_told() {
     let (_, failed) = act(2, r#"{"by":"x"}"#, &[]);
     let late = home.once("alice", &["cancel", &ran]).exits(1).says("too late: it had run");
     assert_eq!(late.out, "1\n");
-    home.once("alice", &["cancel", &failed]).exits(1).says("error: too late: the object said no: ");
+    home.once("alice", &["cancel", &failed])
+        .exits(1)
+        .says("error: too late: the action failed, the component rejected it: ");
     home.once("alice", &["cancel", &id(9)]).exits(1).says("hint: the kernel that was asked to act knows it");
     home.once("alice", &["cancel", "x"]).exits(2).says("invalid value 'x' for '<ID>'");
     home.once("alice", &["cancel", &ran, "--no-wait", "--timeout", "1s"]).exits(2);
@@ -191,7 +193,7 @@ fn what_is_taken_back_in_time_never_runs_else_its_outcome_is_told() {
     until("bob is gone", || home.once("alice", &["peers", "--json"]).out.contains("\"connected\":false"));
     let (sent, back) = act(3, r#"{"by":10}"#, &["--no-wait"]);
     assert_eq!(sent.exits(0).out.trim(), back);
-    let (waited, expires) = act(4, r#"{"by":100}"#, &["--deadline", "100ms"]);
+    let (waited, expires) = act(4, r#"{"by":100}"#, &["--deadline", "100ms", "--timeout", "1s"]);
     waited
         .exits(4)
         .says("whether it runs is not known here")

@@ -41,11 +41,8 @@ pub struct Act {
     id: Option<Uuid>,
     given: Vec<Given>,
     deadline: Option<Duration>,
-    within: Option<Duration>,
+    timeout: Option<Duration>,
 }
-
-/// How long after a deadline the caller still waits to hear what the home made of it.
-const AFTER_DEADLINE: Duration = Duration::from_secs(1);
 
 impl Kernel {
     /// Does something to an object, once, wherever its home is. `arguments` is one JSON value.
@@ -87,7 +84,7 @@ impl Kernel {
             id: None,
             given: Vec::new(),
             deadline: None,
-            within: None,
+            timeout: None,
         }
     }
 
@@ -104,7 +101,7 @@ impl Kernel {
         }
     }
 
-    /// The same, as it was told.
+    /// Like [`Kernel::outcome`], but returns failures and refusals as values.
     pub(crate) fn outcome_of(&self, id: Uuid) -> Result<Option<Outcome>, Error> {
         let row = actions::request(&self.shared().snapshot(), &id)?;
         Ok(row.ok_or_else(|| nothing_known(id))?.outcome)
@@ -121,15 +118,14 @@ impl Kernel {
 }
 
 impl Kernel {
-    /// Takes an action back that was accepted here, and returns its outcome: `cancelled` if it was in time, else what
-    /// came of it.
+    /// Takes back an action that was accepted here: `cancelled` if it had not run yet, otherwise its outcome.
     ///
     /// # Errors
     /// When no action of that id was accepted here, when it was in time (code `cancelled`), or when the home does not
     /// answer within the time.
-    pub async fn cancel(&self, id: Uuid, within: Duration) -> Result<Acted, Error> {
+    pub async fn cancel(&self, id: Uuid, timeout: Duration) -> Result<Acted, Error> {
         let cancelled = self.command(Command::Cancel { id, wait: true });
-        let answer = tokio::time::timeout(within, cancelled).await.map_err(|_| unknown(id))??;
+        let answer = tokio::time::timeout(timeout, cancelled).await.map_err(|_| unknown(id))??;
         told(id, answer)
     }
 
@@ -155,7 +151,7 @@ impl Kernel {
     /// # Errors
     /// When no action of that id was accepted here, it has no outcome yet, its home recorded nothing of it (it was
     /// refused for want of a right, or is long over), or cannot be reached within the time.
-    pub async fn receipt(&self, id: Uuid, within: Duration) -> Result<Receipt, Error> {
+    pub async fn receipt(&self, id: Uuid, timeout: Duration) -> Result<Receipt, Error> {
         let snapshot = self.shared().snapshot();
         let row = actions::request(&snapshot, &id)?.ok_or_else(|| nothing_known(id))?;
         if row.outcome.is_none() {
@@ -166,7 +162,7 @@ impl Kernel {
             let origin = (row.home, once_core::meta::incarnation(&snapshot)?);
             actions::receipt(&snapshot, &self.shared().key, origin, &of)?
         } else {
-            net::receipt(self.session(row.home, within).await?.as_ref(), of, within).await?
+            net::receipt(self.session(row.home, timeout).await?.as_ref(), of, timeout).await?
         };
         let home = self.shared().called(&row.home);
         let mut receipt = found.ok_or_else(|| {
@@ -245,16 +241,17 @@ impl Act {
         self
     }
 
-    /// It is not wanted after this time: then it is refused as `expired`, unless it has run. Whoever waits is told that
-    /// its outcome is unknown if the home has not said by then which of the two it is.
+    /// Expires the action: if it has not run by then, it is refused as `expired`. Which of the two it is, the object's home
+    /// says; it ends no waiting, for that is [`Act::timeout`].
     pub fn deadline(mut self, after: Duration) -> Self {
         self.deadline = Some(after);
         self
     }
 
-    /// Stops waiting after this time. The action goes on.
-    pub fn within(mut self, patience: Duration) -> Self {
-        self.within = Some(patience);
+    /// Stops waiting for the outcome after this time, with the code `unknown`. The action goes on: what expires it is
+    /// [`Act::deadline`].
+    pub fn timeout(mut self, after: Duration) -> Self {
+        self.timeout = Some(after);
         self
     }
 
@@ -275,19 +272,19 @@ impl Act {
         (self.kernel, id, Command::Act { key: self.key, at: self.at, action, deadline_ms, wait })
     }
 
-    /// The outcome; nothing if it is not known when patience ends.
+    /// The outcome; nothing if it is not known at the timeout.
     pub(crate) async fn answer(self) -> Result<(Uuid, Option<Outcome>), Error> {
         let (id, answer) = self.told().await?;
         Ok((id, answer.map(|(outcome, _)| outcome)))
     }
 
     async fn told(self) -> Result<(Uuid, Option<(Outcome, Option<After>)>), Error> {
-        let (within, deadline) = (self.within, self.deadline.map(|after| after + AFTER_DEADLINE));
+        let timeout = self.timeout;
         let (kernel, id, command) = self.command(true);
         let reply = kernel.command(command);
-        let answer = match within.into_iter().chain(deadline).min() {
+        let answer = match timeout {
             None => reply.await?,
-            Some(patience) => match tokio::time::timeout(patience, reply).await {
+            Some(after) => match tokio::time::timeout(after, reply).await {
                 Ok(answer) => answer?,
                 Err(_) => return Ok((id, None)),
             },
@@ -318,9 +315,10 @@ impl IntoFuture for Act {
 fn acted(id: Uuid, outcome: Outcome, after: Option<After>) -> Result<Acted, Error> {
     match outcome {
         Outcome::Done(result) => Ok(Acted { id, result, after }),
-        Outcome::Failed(reason) => {
-            Err(Error::failed(format!("the object said no: {}", String::from_utf8_lossy(&reason))))
-        }
+        Outcome::Failed(reason) => Err(Error::failed(format!(
+            "the action failed, the component rejected it: {}",
+            String::from_utf8_lossy(&reason)
+        ))),
         Outcome::Refused(code) => Err(refused(code)),
     }
 }

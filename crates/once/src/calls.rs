@@ -138,7 +138,7 @@ pub struct Request {
     pub(crate) kernel: Kernel,
     pub(crate) ior: Ior,
     pub(crate) from: Option<KernelId>,
-    pub(crate) within: Duration,
+    pub(crate) timeout: Duration,
 }
 
 impl Request {
@@ -148,9 +148,9 @@ impl Request {
         self
     }
 
-    /// Give up after this time. Default 10 s.
-    pub fn within(mut self, patience: Duration) -> Self {
-        self.within = patience;
+    /// Stops waiting for a peer's answer after this time. Default 10 s.
+    pub fn timeout(mut self, after: Duration) -> Self {
+        self.timeout = after;
         self
     }
 
@@ -181,12 +181,12 @@ impl Request {
         let mut last = None;
         for peer in self.candidates()? {
             let ask = self.ask(peer, uuid, line);
-            match tokio::time::timeout(self.within, ask).await {
+            match tokio::time::timeout(self.timeout, ask).await {
                 Ok(Ok(found)) => return Ok(found),
                 Ok(Err(error)) => last = Some(error),
                 Err(_) => {
-                    let (peer, within_s) = (self.kernel.shared().called(&peer), self.within.as_secs());
-                    last = Some(Error::timeout(format!("kernel {peer} did not answer within {within_s} s")));
+                    let (peer, after_s) = (self.kernel.shared().called(&peer), self.timeout.as_secs());
+                    last = Some(Error::timeout(format!("kernel {peer} did not answer within {after_s} s")));
                 }
             }
         }
@@ -194,14 +194,14 @@ impl Request {
     }
 
     async fn ask(&self, peer: KernelId, uuid: uuid::Uuid, line: Option<Line>) -> Result<Found, Error> {
-        let mut session = self.kernel.session(peer, self.within).await?;
+        let mut session = self.kernel.session(peer, self.timeout).await?;
         let what = || format!("request of {uuid} from {}", self.kernel.shared().called(&peer));
         let broken =
             || Error::unreachable(format!("{}: the connection broke", what())).with_hint("try again");
         let mut answer = session.request(uuid, line).await;
         if answer.is_none() {
             // The connection was a dead one: ask once more on the next.
-            session = self.kernel.session(peer, self.within).await?;
+            session = self.kernel.session(peer, self.timeout).await?;
             answer = session.request(uuid, line).await;
         }
         let parcel = match answer.ok_or_else(broken)? {

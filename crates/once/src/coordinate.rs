@@ -49,7 +49,7 @@ pub struct Coordinate {
     kernel: Kernel,
     plan: Plan,
     id: Option<Uuid>,
-    within: Option<Duration>,
+    timeout: Option<Duration>,
 }
 
 impl Kernel {
@@ -71,7 +71,7 @@ impl Kernel {
     /// # }
     /// ```
     pub fn coordinate(&self, plan: Plan) -> Coordinate {
-        Coordinate { kernel: self.clone(), plan, id: None, within: None }
+        Coordinate { kernel: self.clone(), plan, id: None, timeout: None }
     }
 
     /// How a coordination of this kernel stands.
@@ -124,9 +124,10 @@ impl Coordinate {
         self
     }
 
-    /// Stops waiting for its end after this time. The coordination goes on.
-    pub fn within(mut self, patience: Duration) -> Self {
-        self.within = Some(patience);
+    /// Stops waiting for its end after this time. The coordination goes on: what expires a step is its `deadline_ms` in
+    /// the plan.
+    pub fn timeout(mut self, after: Duration) -> Self {
+        self.timeout = Some(after);
         self
     }
 
@@ -148,8 +149,8 @@ impl Coordinate {
         let mut events = self.kernel.events();
         let begun = self.begin(id).await?;
         let ended = self.wait(begun, &mut events, &tell);
-        let Some(patience) = self.within else { return ended.await };
-        match tokio::time::timeout(patience, ended).await {
+        let Some(timeout) = self.timeout else { return ended.await };
+        match tokio::time::timeout(timeout, ended).await {
             Ok(ended) => ended,
             Err(_) => {
                 let steps = self.kernel.coordination(id)?.standing.steps;

@@ -285,7 +285,7 @@ impl Kernel {
     /// # }
     /// ```
     pub fn request(&self, ior: &Ior) -> Request {
-        Request { kernel: self.clone(), ior: ior.clone(), from: None, within: PATIENCE }
+        Request { kernel: self.clone(), ior: ior.clone(), from: None, timeout: PATIENCE }
     }
 
     /// Compares with a peer and exchanges what is missing on either side, as far as rights go.

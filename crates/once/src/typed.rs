@@ -64,13 +64,13 @@ pub trait Action<S>: Serialize + DeserializeOwned + Send + 'static {
     const NAME: &'static str;
     /// What it returns when it is done.
     type Outcome: Serialize + DeserializeOwned + Send;
-    /// What it says when it says no.
+    /// Why it rejects an action.
     type Failure: Serialize + DeserializeOwned + Send;
 
     /// Does it. Must depend on nothing but what it is given: a run that is lost is run again.
     ///
     /// # Errors
-    /// When it says no: the state is as before then, and nothing follows from it.
+    /// When it rejects the action: the state is as before then, and nothing follows from it.
     fn act(self, state: &mut S, context: &Context) -> Result<Self::Outcome, Self::Failure>;
 }
 
@@ -78,7 +78,7 @@ pub trait Action<S>: Serialize + DeserializeOwned + Send + 'static {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ActError<F> {
-    /// The object said no. Nothing has changed.
+    /// The component rejected the action. Nothing has changed.
     Failed(F),
     /// It never ran and never will; or it was not even accepted here.
     Refused(Error),
@@ -89,7 +89,7 @@ pub enum ActError<F> {
 impl<F: fmt::Debug> fmt::Display for ActError<F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Failed(why) => write!(f, "the object said no: {why:?}"),
+            Self::Failed(why) => write!(f, "the action failed, the component rejected it: {why:?}"),
             Self::Refused(error) => error.fmt(f),
             Self::Unknown(id) => write!(f, "the action {id} has no outcome yet"),
         }
@@ -209,9 +209,14 @@ impl<S: Model, A: Action<S>> TypedAct<S, A> {
         self.with(|act| act.id(id))
     }
 
-    /// It is not wanted after this time.
+    /// Expires the action: if it has not run by then, it is refused as `expired`. See [`Act::deadline`].
     pub fn deadline(self, after: Duration) -> Self {
         self.with(|act| act.deadline(after))
+    }
+
+    /// Stops waiting for the outcome after this time, with [`ActError::Unknown`]. The action goes on. See [`Act::timeout`].
+    pub fn timeout(self, after: Duration) -> Self {
+        self.with(|act| act.timeout(after))
     }
 
     /// It depends on this scenario.
@@ -290,7 +295,12 @@ fn typed<S: Model, A: Action<S>>(
         None => Err(ActError::Unknown(id)),
         Some(Outcome::Done(result)) => serde_json::from_slice(&result).map_err(not_typed),
         Some(Outcome::Failed(reason)) => {
-            let plain = || Error::failed(format!("the object said no: {}", String::from_utf8_lossy(&reason)));
+            let plain = || {
+                Error::failed(format!(
+                    "the action failed, the component rejected it: {}",
+                    String::from_utf8_lossy(&reason)
+                ))
+            };
             match serde_json::from_slice(&reason) {
                 Ok(failure) => Err(ActError::Failed(failure)),
                 Err(_) => Err(ActError::Refused(plain())),

@@ -186,8 +186,8 @@ fn a_coordination_waits_for_who_is_away_and_a_deadline_is_a_known_end() {
         let mut late = step("give", &b, "deposit", 30, "withdraw");
         let transfer = plan("sequence", &[step("take", &a, "withdraw", 30, "deposit"), late.clone()]);
         let waits = id(1);
-        let within = Duration::from_millis(300);
-        let error = alice.coordinate(transfer.clone()).id(waits).within(within).await.unwrap_err();
+        let timeout = Duration::from_millis(300);
+        let error = alice.coordinate(transfer.clone()).id(waits).timeout(timeout).await.unwrap_err();
         assert_eq!((error.code.as_str(), error.exit), ("timeout", 4));
         assert!(error.message.ends_with("it waits for give"), "{error}");
         // Not known is not failed: nothing is undone.

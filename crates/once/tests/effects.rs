@@ -45,7 +45,7 @@ impl Model for Boss {
 struct Delegate {
     to: String,
     by: i64,
-    within_ms: Option<u64>,
+    deadline_ms: Option<u64>,
     fail: bool,
 }
 
@@ -57,8 +57,8 @@ impl Action<Boss> for Delegate {
     fn act(self, boss: &mut Boss, context: &Context) -> Result<(), String> {
         let to = Ior::parse(&self.to).map_err(|e| e.to_string())?;
         let mut call = context.act(&to, "add", &json!({ "by": self.by }))?.then("delegated", &self.by)?;
-        if let Some(ms) = self.within_ms {
-            call = call.within(Duration::from_millis(ms));
+        if let Some(ms) = self.deadline_ms {
+            call = call.deadline(Duration::from_millis(ms));
         }
         let id = call.id();
         boss.log.push(format!("asked {id}"));
@@ -156,7 +156,7 @@ async fn log(boss: &ObjectRef<Boss>, lines: usize) -> Vec<String> {
 }
 
 fn delegate(to: &ObjectRef<Counter>, by: i64) -> Delegate {
-    Delegate { to: to.ior().to_string(), by, within_ms: None, fail: false }
+    Delegate { to: to.ior().to_string(), by, deadline_ms: None, fail: false }
 }
 
 #[test]
@@ -316,18 +316,29 @@ fn a_deadline_passes_while_the_home_is_away_and_a_cancelled_action_never_runs() 
         let there: ObjectRef<Counter> = bob.object(&ior).unwrap();
         assert_eq!(there.act(Add { by: 1 }).await, Ok(1));
         alice.stop().await.unwrap();
-        // Nobody knows yet whether it ran.
-        let late = there.act(Add { by: 10 }).deadline(Duration::from_millis(20)).await;
+        // Nobody knows yet whether it ran: the deadline expires the action, and only the timeout ends the waiting.
+        let patient = {
+            let there: ObjectRef<Counter> = bob.object(&ior).unwrap();
+            let act = there.act(Add { by: 5 }).deadline(Duration::from_millis(20));
+            tokio::spawn(act.into_future())
+        };
+        tokio::time::sleep(Duration::from_millis(1500)).await;
+        let late = there
+            .act(Add { by: 10 })
+            .deadline(Duration::from_millis(20))
+            .timeout(Duration::from_millis(300))
+            .await;
         let Err(ActError::Unknown(late)) = late else { panic!("{late:?}") };
         let unwanted = there.act(Add { by: 100 }).send().await.unwrap();
         unwanted.cancel().await.unwrap();
         let wanted = there.act(Add { by: 1000 }).send().await.unwrap();
         let alice = builder(dir.path(), "alice").start().await.unwrap();
         assert_eq!(wanted.outcome().await, Ok(1001));
-        let refused = |outcome| match outcome {
+        let refused = |outcome: Result<i64, ActError<_>>| match outcome {
             Err(ActError::Refused(error)) => error.code,
             other => panic!("{other:?}"),
         };
+        assert_eq!(refused(patient.await.unwrap()), "expired");
         assert_eq!(refused(unwanted.outcome().await), "cancelled");
         assert_eq!(bob.outcome(late).unwrap_err().code, "expired");
         // Too late: it has run.
@@ -335,10 +346,10 @@ fn a_deadline_passes_while_the_home_is_away_and_a_cancelled_action_never_runs() 
         assert_eq!(done.result, "1001");
         // All of it is in the object's history, and the receipts fit.
         let history = alice.history(key).unwrap();
-        assert_eq!(history.iter().map(|place| place.entry.number).collect::<Vec<_>>(), [1, 2, 3, 4]);
+        assert_eq!(history.iter().map(|place| place.entry.number).collect::<Vec<_>>(), [1, 2, 3, 4, 5]);
         let receipt = bob.receipt(wanted.id(), Duration::from_secs(5)).await.unwrap();
         assert_eq!(receipt.verify(&alice.id()), Ok(()));
-        assert_eq!(receipt.entry, history[3].entry);
+        assert_eq!(receipt.entry, history[4].entry);
         assert!(receipt.verify(&bob.id()).is_err());
         assert!(receipt.chain.is_some());
         let unknown = once::model::ids::Uuid::from_u128(5);

@@ -107,7 +107,7 @@ fn a_dead_address_is_given_up_within_the_deadline() {
         // A request to it ends as well.
         let (object, _) = alice.import(note(1, "x"), None).await.unwrap();
         let request = alice.request(&object.ior(&[])).from(ticket.kernel);
-        let error = request.within(std::time::Duration::from_secs(2)).await.err().unwrap();
+        let error = request.timeout(std::time::Duration::from_secs(2)).await.err().unwrap();
         assert_eq!(error.exit, 4, "{error}");
         assert!(begun.elapsed().as_secs() < 30, "{:?}", begun.elapsed());
     });

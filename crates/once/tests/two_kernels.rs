@@ -189,7 +189,7 @@ fn a_removed_peer_loses_everything_at_once() {
         let ior = object.ior(&[]);
         bob.request(&ior).from(alice.id()).await.unwrap();
         alice.remove_peer(bob.id()).await.unwrap();
-        let gone = bob.request(&ior).from(alice.id()).within(Duration::from_secs(2)).await.err().unwrap();
+        let gone = bob.request(&ior).from(alice.id()).timeout(Duration::from_secs(2)).await.err().unwrap();
         assert!(gone.exit >= 3, "{gone:?}");
         assert_eq!(alice.share(object.key()).to(bob.id()).await.unwrap_err().code, "not-found");
     });

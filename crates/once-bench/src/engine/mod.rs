@@ -210,7 +210,7 @@ pub async fn bulk(bench: &Bench) -> Measured<f64> {
     let times = bench.scaled(BULK_TIMES);
     let begun = Instant::now();
     for _ in 0..times {
-        let found = kernel.request(&ior).from(peer).within(Duration::from_secs(60)).await?;
+        let found = kernel.request(&ior).from(peer).timeout(Duration::from_secs(60)).await?;
         if found.bytes().map(bytes::Bytes::len) != Some(BULK_LEN) {
             return Err("the request brought something else".into());
         }
@@ -225,7 +225,7 @@ pub async fn bulk_broken(bench: &Bench) -> Measured<f64> {
     let (kernel, other, peer, ior) = with_bulk(bench, "bulk_broken").await?;
     let mut broken = 0.0;
     for _ in 0..bench.scaled(BULK_IN_A_ROW) {
-        let found = kernel.request(&ior).from(peer).within(Duration::from_secs(60)).await;
+        let found = kernel.request(&ior).from(peer).timeout(Duration::from_secs(60)).await;
         broken += f64::from(u8::from(found.is_err()));
     }
     part(kernel, other).await?;

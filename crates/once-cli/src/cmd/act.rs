@@ -10,7 +10,7 @@ use crate::context::{Context, with};
 use crate::failure::{Done, Exit};
 use crate::ui;
 
-/// Whoever waits longer is told for what.
+/// After this long, tell the user what we are waiting for.
 const SAY_AFTER: Duration = Duration::from_secs(1);
 
 /// Do something to an object, once, wherever its home is
@@ -33,10 +33,10 @@ pub struct Act {
     /// `@`, with the 64 hexadecimal digits of its content's hash. If the object's home lacks it, it asks this kernel
     #[arg(long = "given", value_name = "OBJECT[@HASH]")]
     given: Vec<String>,
-    /// Not wanted any more after this time, like 10s or 2m: then it never runs, unless it has run by then
+    /// Expires the action after this time, like 10s or 2m: if it has not run by then, it never runs
     #[arg(long, value_name = "TIME", value_parser = ui::parse_ms)]
     deadline: Option<u64>,
-    /// How long to wait for the outcome, like 10s or 2m; the action goes on after that
+    /// Stop waiting for the outcome after this time, like 10s or 2m; the action goes on
     #[arg(long, value_name = "TIME", value_parser = ui::parse_ms)]
     timeout: Option<u64>,
     /// Do not wait for the outcome: `once outcome` tells it later
@@ -63,7 +63,7 @@ impl Act {
                 ("at", self.at.map(Value::from)),
                 ("given", (!self.given.is_empty()).then(|| json!(self.given))),
                 ("deadline_ms", self.deadline.map(Value::from)),
-                ("within_ms", self.timeout.map(Value::from)),
+                ("timeout_ms", self.timeout.map(Value::from)),
             ],
         );
         let call = context.call("act", params);

@@ -17,11 +17,11 @@ use crate::ui;
 /// Carry out a plan over several objects: all of it is done, or what was done is undone
 ///
 /// The plan is JSON: its `mode` (sequence or all) and its `steps`, each with `name`, `ior` and `action`, and perhaps with `arguments`,
-/// `compensation` and `deadline_ms`. What has failed is undone; what is not known is waited for. Others see what is done so far.
-/// The same id and plan again is the same coordination: it is not run twice, but waited for.
+/// `compensation` and `deadline_ms`. Steps that failed are compensated. A step whose outcome is unknown blocks the plan until it is known. Others see what is done so far.
+/// Repeating the command with the same id and plan attaches to the running coordination.
 ///
-/// With --wait the exit code says how it ended: 0 done, 1 compensated, 6 in doubt (a compensation failed: somebody has to
-/// look), 4 when the time is up (it goes on), 3 refused.
+/// With --wait the exit code says how it ended: 0 done, 1 compensated, 6 in doubt (a compensation failed: needs manual
+/// attention), 4 at the timeout (it goes on), 3 refused.
 #[derive(Debug, Args)]
 pub struct Coordinate {
     /// The file with the plan; `-` is stdin
@@ -32,7 +32,7 @@ pub struct Coordinate {
     /// Wait for its end, and say how each step stands
     #[arg(long)]
     wait: bool,
-    /// How long to wait, like 10s or 2m; it goes on after that
+    /// Stop waiting after this time, like 10s or 2m; the coordination goes on
     #[arg(long, value_name = "TIME", requires = "wait", value_parser = ui::parse_ms)]
     timeout: Option<u64>,
 }
@@ -43,7 +43,7 @@ impl Coordinate {
         let plan = read(&self.plan)?;
         let params = json!({ "plan_text": plan.as_str(), "wait": self.wait });
         let id = self.id.map(Value::from);
-        let params = with(params, [("id", id), ("within_ms", self.timeout.map(Value::from))]);
+        let params = with(params, [("id", id), ("timeout_ms", self.timeout.map(Value::from))]);
         let client = context.kernel().await?;
         if client.is_embedded() && self.wait {
             client.close().await?;

@@ -10,7 +10,7 @@ use crate::ui;
 /// Send objects to a peer: now, or as soon as it is back
 ///
 /// What is shared is durable here before this command says anything, and is sent again until the other kernel has it on
-/// its disk. Waits for that; exits with 4 if the deadline comes first (the sharing goes on), with 3 if the peer refused.
+/// its disk. Waits for that; exits with 4 at the timeout (the sharing goes on), with 3 if the peer refused.
 #[derive(Debug, Args)]
 #[command(
     override_usage = "once share [OPTIONS] <OBJECT>... <PEER>\n       once share [OPTIONS] --all <PEER>"
@@ -28,7 +28,7 @@ pub struct Share {
     /// Do not wait for the peer
     #[arg(long)]
     no_wait: bool,
-    /// How long to wait, like 10s or 1m
+    /// Stop waiting after this time, like 10s or 1m; the sharing goes on
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = ui::parse_ms)]
     timeout: u64,
 }

@@ -107,7 +107,7 @@ fn outcome(receipt: &Receipt) -> String {
     let shown = |json: &[u8]| ui::capped(&String::from_utf8_lossy(json), RESULT_MAX_CHARS);
     match &receipt.outcome {
         Some(Outcome::Done(result)) => format!("done: {}", shown(result)),
-        Some(Outcome::Failed(reason)) => format!("failed, the object said no: {}", shown(reason)),
+        Some(Outcome::Failed(reason)) => format!("failed, the component rejected it: {}", shown(reason)),
         Some(Outcome::Refused(code)) => format!("refused, it never ran: {}", code.name()),
         None => format!("only its hash was kept: {}", receipt.entry.outcome),
     }

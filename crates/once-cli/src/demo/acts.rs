@@ -230,7 +230,7 @@ async fn work(data: PathBuf, seed: u64, wishes: u64, targets: &Targets, tally: &
             false => {
                 let ior = targets.counters.get(counter).map(|target| target.ior.as_str());
                 let add = json!({ "object": ior, "name": "add", "arguments": { "by": 1 }, "id": id,
-                    "within_ms": ANSWER_MS });
+                    "timeout_ms": ANSWER_MS });
                 ("act", add)
             }
         };
@@ -306,7 +306,7 @@ fn plan(targets: &Targets, dice: &mut Dice, id: &str) -> Value {
     let to = (from + 1 + dice.below(targets.accounts.len() - 1)) % targets.accounts.len();
     let ior = |at: usize| targets.accounts.get(at).map(|account| account.ior.clone());
     let amount = json!({ "amount": 1 + dice.below(100) });
-    json!({ "id": id, "wait": true, "within_ms": ANSWER_MS, "plan": { "mode": "sequence", "steps": [
+    json!({ "id": id, "wait": true, "timeout_ms": ANSWER_MS, "plan": { "mode": "sequence", "steps": [
         { "name": "take", "ior": ior(from), "action": "withdraw", "arguments": amount,
           "compensation": { "action": "deposit", "arguments": amount } },
         { "name": "give", "ior": ior(to), "action": "deposit", "arguments": amount },

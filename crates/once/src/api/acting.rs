@@ -29,7 +29,7 @@ pub(super) struct Acting {
     #[serde(default)]
     given: Vec<String>,
     deadline_ms: Option<u64>,
-    within_ms: Option<u64>,
+    timeout_ms: Option<u64>,
     #[serde(default)]
     no_wait: bool,
 }
@@ -82,8 +82,8 @@ fn wanted(kernel: &Kernel, params: Acting) -> Result<Act, Error> {
     if let Some(ms) = params.deadline_ms {
         act = act.deadline(Duration::from_millis(ms));
     }
-    if let Some(ms) = params.within_ms {
-        act = act.within(Duration::from_millis(ms));
+    if let Some(ms) = params.timeout_ms {
+        act = act.timeout(Duration::from_millis(ms));
     }
     Ok(act)
 }

@@ -18,7 +18,7 @@ pub(super) struct Coordinate {
     id: Option<Uuid>,
     #[serde(default)]
     wait: bool,
-    within_ms: Option<u64>,
+    timeout_ms: Option<u64>,
 }
 
 pub(super) async fn coordinate(kernel: &Kernel, params: Coordinate, tell: Tell<'_>) -> Result<Value, Error> {
@@ -31,8 +31,8 @@ pub(super) async fn coordinate(kernel: &Kernel, params: Coordinate, tell: Tell<'
     if let Some(id) = params.id {
         coordinate = coordinate.id(id);
     }
-    if let Some(ms) = params.within_ms {
-        coordinate = coordinate.within(Duration::from_millis(ms));
+    if let Some(ms) = params.timeout_ms {
+        coordinate = coordinate.timeout(Duration::from_millis(ms));
     }
     let now = match params.wait {
         true => coordinate.watch(|now| tell(progress(now))).await?,

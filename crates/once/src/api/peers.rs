@@ -43,8 +43,8 @@ pub(super) struct Join {
 
 pub(super) async fn join(kernel: &Kernel, params: Join) -> Result<Value, Error> {
     let ticket = Ticket::from_str(&params.ticket)?;
-    let within = Duration::from_millis(params.timeout_ms.unwrap_or(PATIENCE_MS));
-    let (peer, says) = kernel.join_as(&ticket, params.name, within).await?;
+    let timeout = Duration::from_millis(params.timeout_ms.unwrap_or(PATIENCE_MS));
+    let (peer, says) = kernel.join_as(&ticket, params.name, timeout).await?;
     Ok(json!({ "kernel": peer.to_string(), "says": says }))
 }
 
@@ -127,8 +127,8 @@ pub(super) struct Dial {
 
 pub(super) async fn dial(kernel: &Kernel, params: Dial) -> Result<Value, Error> {
     let (peer, _) = names::peer(kernel, &params.peer)?;
-    let within = Duration::from_millis(params.timeout_ms.unwrap_or(PATIENCE_MS));
-    let session = kernel.session(peer, within).await?;
+    let timeout = Duration::from_millis(params.timeout_ms.unwrap_or(PATIENCE_MS));
+    let session = kernel.session(peer, timeout).await?;
     Ok(json!({ "kernel": peer.to_string(), "rtt_us": session.rtt_us() }))
 }
 

@@ -238,8 +238,8 @@ pub(super) struct Request {
 
 pub(super) async fn request(kernel: &Kernel, params: Request) -> Result<Value, Error> {
     let ior = names::ior(kernel, &params.object)?;
-    let within = Duration::from_millis(params.timeout_ms.unwrap_or(PATIENCE_MS));
-    let mut request = kernel.request(&ior).within(within);
+    let timeout = Duration::from_millis(params.timeout_ms.unwrap_or(PATIENCE_MS));
+    let mut request = kernel.request(&ior).timeout(timeout);
     if let Some(from) = &params.from {
         request = request.from(names::peer(kernel, from)?.0);
     }

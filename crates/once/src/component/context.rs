@@ -163,8 +163,9 @@ impl Context {
             deadline_ms: None,
             then: None,
         };
+        let at = self.effects.borrow().len();
         let id = self.push(Consequence::Act(call));
-        Ok(Called { context: self, id })
+        Ok(Called { context: self, at, id })
     }
 
     /// Makes a new object on this kernel, and returns its UUID.
@@ -248,11 +249,13 @@ fn json(value: &impl Serialize) -> Result<Bytes, EffectError> {
     serde_json::to_vec(value).map(Bytes::from).map_err(|error| EffectError::NoJson(error.to_string()))
 }
 
-/// An action on another object that was asked for.
+/// An action on another object that was asked for. What is said of it holds for this one, whatever was asked for since.
 #[derive(Debug)]
 #[must_use = "say what is to follow with `then`, or drop it on purpose"]
 pub struct Called<'c> {
     context: &'c Context,
+    /// Its place among the effects: they only grow in number.
+    at: usize,
     id: Uuid,
 }
 
@@ -264,7 +267,7 @@ impl Called<'_> {
     }
 
     fn change(&self, change: impl FnOnce(&mut Call)) {
-        if let Some(Consequence::Act(call)) = self.context.effects.borrow_mut().last_mut() {
+        if let Some(Consequence::Act(call)) = self.context.effects.borrow_mut().get_mut(self.at) {
             change(call);
         }
     }
@@ -279,9 +282,10 @@ impl Called<'_> {
         Ok(self)
     }
 
-    /// It is no longer wanted after this time: then it is refused, unless it has run.
-    pub fn within(self, time: Duration) -> Self {
-        let deadline_ms = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+    /// Expires the action: if it has not run by then, it is refused as `expired`. It means what [`crate::Act::deadline`]
+    /// means.
+    pub fn deadline(self, after: Duration) -> Self {
+        let deadline_ms = u64::try_from(after.as_millis()).unwrap_or(u64::MAX);
         self.change(|call| call.deadline_ms = Some(deadline_ms));
         self
     }
@@ -372,5 +376,38 @@ mod tests {
             let plain = serde_json::from_str(said).unwrap_or_else(|_| serde_json::Value::from(said));
             assert_eq!((came.is_done(), came.result), (true, plain));
         }
+    }
+
+    #[test]
+    fn what_is_said_of_a_call_holds_for_that_call_whatever_was_asked_for_since() {
+        let context = Context::sample(None);
+        let zero = Hash::from_bytes([0; 32]);
+        let ior = |n| {
+            let zeros = "0".repeat(64);
+            Ior::parse(&format!("ior:once://-/Counter/1.0/{}?hash={zeros}", Uuid::from_u128(n))).unwrap()
+        };
+        let given = Given { key: context.object, content: zero };
+        let first = context.act(&ior(2), "add", &1).unwrap();
+        let second = context.act(&ior(3), "add", &2).unwrap();
+        context.publish("said", &()).unwrap();
+        let ids = [first.id(), second.id()];
+        drop(first.then("first", &1).unwrap().deadline(Duration::from_millis(1)).given(given));
+        drop(second.then("second", &2).unwrap());
+        let Ok([Consequence::Act(first), Consequence::Act(second), Consequence::Publish { .. }]) =
+            <[_; 3]>::try_from(context.take_effects())
+        else {
+            panic!("two calls and a publication")
+        };
+        let told = |call: &Call| call.then.as_ref().map(|then| then.action.clone());
+        assert_eq!(
+            (told(&first).as_deref(), first.deadline_ms, first.given.len()),
+            (Some("first"), Some(1), 1)
+        );
+        assert_eq!(
+            (told(&second).as_deref(), second.deadline_ms, second.given.len()),
+            (Some("second"), None, 0)
+        );
+        assert_eq!(ids.map(|id| id.get_version_num()), [8, 8]);
+        assert_ne!(ids[0], ids[1]);
     }
 }

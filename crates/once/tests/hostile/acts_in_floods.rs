@@ -279,7 +279,7 @@ fn an_honest_peer_is_refused_however_often_it_asks() {
         for n in 1..=1100 {
             let line = Line::Claimed(Lineage::from_bytes([1; 32]));
             let key = ObjectKey { uuid: Uuid::from_u128(n), line };
-            let one = bob.act_on(key, Some(alice.id()), "add", ONE).within(Duration::from_secs(25));
+            let one = bob.act_on(key, Some(alice.id()), "add", ONE).timeout(Duration::from_secs(25));
             let error = one.into_future().await.unwrap_err();
             assert_eq!(error.code, "denied", "{n}: {error}");
         }

@@ -337,7 +337,7 @@ fn versions_and_actions_say_who_is_asked() {
         // Whoever serves it does not know the action: nobody does, as with a component of the kernel.
         let error = loop {
             let done =
-                act(dir.path(), json!({ "object": lamp, "name": "dim", "within_ms": 300 })).await.unwrap();
+                act(dir.path(), json!({ "object": lamp, "name": "dim", "timeout_ms": 300 })).await.unwrap();
             match done {
                 Err(error) if error.code == "invalid" => break error,
                 other => {

@@ -168,7 +168,7 @@ fn asking(context: &Context) -> impl FnMut(&Run, Want<'_>) -> Result<Uuid, Strin
         let called = called.then(answer, &Reminder { step: name.clone() })?;
         // What undoes is wanted however late it is.
         Ok(match (want, deadline) {
-            (Want::Act(_), Some(deadline)) => called.within(*deadline).id(),
+            (Want::Act(_), Some(deadline)) => called.deadline(*deadline).id(),
             _ => called.id(),
         })
     }

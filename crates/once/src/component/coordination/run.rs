@@ -28,7 +28,7 @@ pub enum RunState {
     Done,
     /// A step failed or was refused, and all that was done and can be undone is undone.
     Compensated,
-    /// Somebody has to look: a compensation failed or was refused, or what came of a step will never be known.
+    /// Needs manual attention: a compensation failed or was refused, or what came of a step will never be known.
     #[serde(rename = "in doubt")]
     InDoubt,
 }
@@ -72,7 +72,7 @@ pub enum StepState {
         #[serde(default, deserialize_with = "some", skip_serializing_if = "Option::is_none")]
         result: Option<Value>,
     },
-    /// The object said no.
+    /// The component rejected it.
     Failed {
         /// Why.
         reason: Value,
@@ -161,7 +161,7 @@ pub enum Told {
         #[serde(default, deserialize_with = "some", skip_serializing_if = "Option::is_none")]
         result: Option<Value>,
     },
-    /// The object said no.
+    /// The component rejected it.
     Failed {
         /// Why.
         reason: Value,
