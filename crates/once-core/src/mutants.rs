@@ -56,6 +56,8 @@ mod switch {
         SettleByAnyAnswer breaks 4,
         /// A share may leave in the group that makes its revision.
         ShareBeforeSync breaks 6,
+        /// A large share may leave before the debt by which its bytes may be pulled.
+        AnnounceBeforeDebt breaks 6,
         /// New heads do not wait for the disk.
         LazyHeads breaks 6,
         /// Debts do not wait for the disk.

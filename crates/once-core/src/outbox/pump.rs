@@ -209,10 +209,7 @@ fn send_head(
         settle(s, &peer, &key)?;
         return follow::end_following(s, peer, &key);
     }
-    // Nothing that this step's commit writes is needed to undo the sending: it may leave while the debt is synced.
-    let group = s.engine.group;
-    let durable = (!s.txn.is_dirty(Table::Head, &key.to_row()) || mutant!(ShareBeforeSync))
-        && s.engine.links.get(&peer).is_some_and(|link| link.admitted_in < group);
+    let durable = may_leave_early(s, &peer, &head);
     if head.home == Some(s.ctx.me) && head.header.signature.is_none() {
         head.header.sign(&s.ctx.key);
         s.txn.put_lazily(Table::Head, &key.to_row(), &head);
@@ -243,6 +240,19 @@ fn send_head(
         s.out.push(effect)
     }
     Ok(())
+}
+
+/// Whether a share may leave before the commit: nothing that this group writes is needed to undo the sending, nor for
+/// what the receiver may do as soon as it has read the frame. A large body it pulls at once, by right of the debt, and
+/// reading runs on the last commit: there the debt must be.
+fn may_leave_early(s: &Step<'_, '_>, peer: &KernelId, head: &HeadRow) -> bool {
+    let key = head.header.key();
+    let group = s.engine.group;
+    let apart = !head.header.tombstone && head.header.size > INLINE_MAX_BYTES as u64;
+    let pullable = !apart || !s.txn.is_dirty(Table::Outbox, &rows::peer_object_key(peer, &key));
+    (!s.txn.is_dirty(Table::Head, &key.to_row()) || mutant!(ShareBeforeSync))
+        && (pullable || mutant!(AnnounceBeforeDebt))
+        && s.engine.links.get(peer).is_some_and(|link| link.admitted_in < group)
 }
 
 /// An object that is no longer here under this key. Claimed since: the debt and who waits for it follow the object.

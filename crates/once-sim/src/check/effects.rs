@@ -24,12 +24,15 @@ impl Checker {
     pub(super) fn leaving_early(&mut self, group: &Group<'_>) {
         for (effect, _) in group.effects.iter().filter(|(_, early)| *early) {
             let what = match effect {
-                Effect::Send { frame: Frame::Share(parcel), .. } => {
+                Effect::Send { peer, frame: Frame::Share(parcel), .. } => {
                     let shadow = self.shadows.get(&group.kernel);
-                    if shadow.is_some_and(|shadow| shadow.durable.contains(&parcel.header.id())) {
+                    if is_apart(parcel) && is_new_debt(group, peer, &parcel.header.key()) {
+                        format!("{} was announced before its bytes could be pulled", parcel.header.key())
+                    } else if shadow.is_some_and(|shadow| shadow.durable.contains(&parcel.header.id())) {
                         continue;
+                    } else {
+                        format!("{} left before its revision was on disk", parcel.header.key())
                     }
-                    format!("{} left before its revision was on disk", parcel.header.key())
                 }
                 Effect::Reply { reply: Ok(Answer::Acted { outcome, after }), .. }
                     if !matches!(outcome, Outcome::Refused(_)) && came(group, outcome, after) =>
@@ -262,4 +265,16 @@ pub(super) fn well_formed(parcel: &Parcel, wrong: &mut Wrong) {
     {
         wrong.push((1, format!("{} leaves with other bytes", parcel.header.key())));
     }
+}
+
+/// Whether a parcel's bytes are to be pulled.
+fn is_apart(parcel: &Parcel) -> bool {
+    parcel.body.is_none() && !parcel.header.tombstone
+}
+
+/// Whether a debt was not there before this group.
+fn is_new_debt(group: &Group<'_>, peer: &KernelId, key: &ObjectKey) -> bool {
+    let place = once_core::rows::peer_object_key(peer, key);
+    let mut written = group.commit.iter().flat_map(|commit| &commit.rows);
+    written.any(|row| row.table == Table::Outbox && row.key == place && row.before.is_none())
 }

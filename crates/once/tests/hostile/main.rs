@@ -13,6 +13,7 @@ mod exchanges;
 mod frames;
 mod hogs;
 mod homes;
+mod pulls;
 mod reading;
 mod shares;
 mod strangers;
