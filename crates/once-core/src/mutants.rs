@@ -104,6 +104,8 @@ mod switch {
         RemovePeerLeavesGrants breaks 7,
         /// Who lost the right to read is still sent what it followed.
         RevokedFollowerServed breaks 7,
+        /// A debt is paid with whatever is the newest revision.
+        DebtWithoutLimit breaks 7,
         /// What peers store is not counted.
         ForgetQuota breaks 9,
         /// The window has no end.

@@ -211,11 +211,11 @@ pub fn pulled(
         return Ok(Err(Code::Denied));
     };
     let debt: Option<OutboxRow> = txn::get(rows, Table::Outbox, &rows::peer_object_key(peer, &pull.key))?;
-    // What a peer is owed because it follows it, it gets by its right to read.
-    let owed = debt.is_some_and(|debt| !debt.followed);
-    let may = mutant!(PullWithoutRight)
-        || rights::may_read(rows, peer, &head, now_ms)?
-        || (owed && rights::is_peer(rows, peer)?);
+    let owed = match debt {
+        Some(row) => row.debt.allows(rows, peer, &head, now_ms)? && rights::is_peer(rows, peer)?,
+        None => false,
+    };
+    let may = mutant!(PullWithoutRight) || owed || rights::may_read(rows, peer, &head, now_ms)?;
     if !may {
         return Ok(Err(Code::Denied));
     }
@@ -340,6 +340,63 @@ mod tests {
             conflicts_dropped: 0,
             proven: false,
         }
+    }
+
+    /// What a peer is owed opens the bytes that it is owed, and no others: neither the newest that nobody named, nor what
+    /// it could read once.
+    #[test]
+    fn a_debt_opens_the_bytes_that_it_is_for() {
+        use crate::rows::{Debt, PeerStatus};
+        use once_model::ids::Hash;
+        let peer = KernelKey::from_bytes(&[7; 32]).id();
+        let row = head(1, 1);
+        let (key, content) = (row.header.key(), row.header.content);
+        let asks = |debt: Option<Debt>, may_read: bool| {
+            let mut store = MemoryStore::new();
+            let mut txn = Txn::new(&store);
+            txn.put(Table::Head, &key.to_row(), &row);
+            txn.put_bytes(Table::Body, &rows::body_key(&row.header), Bytes::from_static(&[1]));
+            let known = PeerRow {
+                petname: None,
+                says: String::new(),
+                status: PeerStatus::Active,
+                secret: None,
+                addresses: Vec::new(),
+                seen: Vec::new(),
+                quota_bytes: 0,
+                since_ms: 0,
+                heard: None,
+            };
+            txn.put(Table::Peer, peer.as_bytes(), &known);
+            if let Some(debt) = debt {
+                let owed = OutboxRow { since_ms: 0, id: row.header.id(), debt };
+                txn.put(Table::Outbox, &rows::peer_object_key(&peer, &key), &owed);
+            }
+            if may_read {
+                let (scope, right) = (rights::Scope::Kernel, rights::Right::Read);
+                let grant = rights::Grant {
+                    scope,
+                    right,
+                    kernel: peer,
+                    object: None,
+                    expires_ms: None,
+                    actions: None,
+                };
+                txn.put(Table::Grant, &grant.to_row(), &grant.row());
+            }
+            let (batch, _) = txn.into_batch();
+            store.commit(batch, Durability::Synced).unwrap();
+            pulled(&store, &peer, &Pull { key, content, offset: 0 }, 1).unwrap().is_ok()
+        };
+        let (this, other) = (content, Hash::from_bytes([9; 32]));
+        assert!(!asks(None, false));
+        assert!(asks(Some(Debt::Promised), false));
+        assert!(asks(Some(Debt::Given { content: this }), false));
+        assert!(!asks(Some(Debt::Given { content: other }), false), "only what the action names");
+        assert!(!asks(Some(Debt::FOLLOWED), false));
+        assert!(asks(Some(Debt::FOLLOWED), true));
+        assert!(asks(Some(Debt::Followed { given: Some(this) }), false));
+        assert!(!asks(Some(Debt::Followed { given: Some(other) }), false));
     }
 
     proptest! {

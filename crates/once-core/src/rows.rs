@@ -5,6 +5,7 @@ use once_model::header::Header;
 use once_model::ids::{Hash, KernelId, ObjectKey, Secret, Uuid};
 use once_model::progress::Progress;
 
+pub use crate::outbox::Debt;
 use crate::store::{Read, StoreError, Table};
 use crate::txn;
 
@@ -134,7 +135,7 @@ pub struct GrantRow {
     pub home: Option<KernelId>,
 }
 
-/// [`Table::Outbox`]: a peer is owed an object's newest revision.
+/// [`Table::Outbox`]: a peer is owed an object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
 #[cbor(map)]
 pub struct OutboxRow {
@@ -144,12 +145,9 @@ pub struct OutboxRow {
     /// [`Header::id`] of the revision that was the newest when the row was last written.
     #[n(1)]
     pub id: Hash,
-    /// Whether it is owed only because the peer follows the object: then it needs the right to read when it is sent.
+    /// Why, and so which of its revisions.
     #[n(2)]
-    pub followed: bool,
-    /// Whether it is owed only because an action there depends on this revision: no other one is sent for that.
-    #[n(3)]
-    pub given: Option<bool>,
+    pub debt: Debt,
 }
 
 /// [`Table::Source`]: what was imported from a path.

@@ -15,7 +15,7 @@ use super::home::{self, Come};
 use super::origin;
 use super::rows::{Origin, QueueRow, queue_key};
 use crate::content;
-use crate::outbox::{self, Debt};
+use crate::outbox::{self, Debt, Kept};
 use crate::peers::Link;
 use crate::rights;
 use crate::rows;
@@ -225,7 +225,8 @@ pub(crate) fn need(s: &mut Step<'_, '_>, home: KernelId, need: &Need) -> Result<
         let head = rows::head(s.txn, &key)?;
         match head.filter(|head| head.header.content == given.content && !head.header.tombstone) {
             Some(head) => {
-                outbox::owe(s, home, &head, Debt::Given)?;
+                let debt = Debt::Given { content: given.content };
+                outbox::owe(s, home, &head, debt, Kept::Durably)?;
             }
             None => return origin::make_void(s, &home, (need.lane.key, need.sequence), Code::Lacking),
         }

@@ -8,7 +8,7 @@ use once_model::header::Header;
 use once_model::ids::{KernelId, Lineage, ObjectKey, Uuid};
 use once_model::limits::CONFLICTS_MAX_BODIES;
 
-use crate::outbox::{self, Debt};
+use crate::outbox::{self, Debt, Kept};
 use crate::query;
 use crate::rights;
 use crate::rows::{self, HeadRow};
@@ -58,7 +58,7 @@ pub(super) fn keep(
             // Its grant has ended, or the object is of another component now.
             outbox::end_following(s, follower, &key)?;
         } else if Some(follower) != new.from {
-            outbox::owe(s, follower, new, Debt::Followed)?;
+            outbox::owe(s, follower, new, Debt::FOLLOWED, Kept::Durably)?;
         }
     }
     s.out.push(Effect::Event(Event::Changed { header: Box::new(new.header.clone()), from: new.from }));

@@ -6,7 +6,8 @@ use once_model::certificate::Chain;
 use once_model::ids::{KernelId, Line, ObjectKey};
 use once_model::wire::{Code, Follow, Following, Frame};
 
-use super::pump::{Debt, owe};
+use super::debt::Debt;
+use super::pump::{Kept, owe};
 use crate::content::current_key;
 use crate::refusal::{Failure, Refusal};
 use crate::rights;
@@ -153,7 +154,7 @@ pub(crate) fn followed(
     }
     s.out.send(peer, conn, Frame::Following(Following { key: follow.key, on: true, code: None }));
     if follow.have != Some(head.header.id()) {
-        owe(s, peer, &head, Debt::Followed)?;
+        owe(s, peer, &head, Debt::FOLLOWED, Kept::Durably)?;
     }
     Ok(())
 }

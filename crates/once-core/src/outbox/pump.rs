@@ -8,10 +8,10 @@ use once_model::ids::{KernelId, ObjectKey};
 use once_model::limits::{INLINE_MAX_BYTES, OUTBOX_MAX_ROWS, RESEND_AFTER_MS};
 use once_model::wire::{Code, Frame, Parcel, ShareAnswer};
 
+use super::debt::Debt;
 use super::follow;
 use crate::content::current_key;
 use crate::refusal::Refusal;
-use crate::rights;
 use crate::rows::{self, HeadRow, OutboxRow};
 use crate::step::Step;
 use crate::store::{Read, StoreError, Table, prefix_end};
@@ -21,17 +21,13 @@ use crate::waist::{Answer, ConnId, Effect, Timer};
 /// Most shares that one step sends: keeps a step short. The rest follows in the next.
 const PUMP_STEP_ROWS: usize = 64;
 
-/// Why a peer is owed an object.
+/// What a debt outlives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Debt {
-    /// A client was told so: it must survive everything.
-    Promised,
-    /// A client waits for the peer's answer and was told nothing yet: a power loss takes its question along.
-    Awaited,
-    /// The peer follows it.
-    Followed,
-    /// An action that waits at the peer depends on this very revision.
-    Given,
+pub(crate) enum Kept {
+    /// Everything: somebody was told of it, or nobody would make it again.
+    Durably,
+    /// Not a power loss: a client waits for the peer's answer, was told nothing yet, and asks again.
+    WithItsClient,
 }
 
 /// Notes that a peer is owed an object, and sends it at once if nothing waits before it. False when the outbox is
@@ -41,6 +37,7 @@ pub(crate) fn owe(
     peer: KernelId,
     head: &HeadRow,
     debt: Debt,
+    kept: Kept,
 ) -> Result<bool, StoreError> {
     let key = head.header.key();
     let place = rows::peer_object_key(&peer, &key);
@@ -59,11 +56,9 @@ pub(crate) fn owe(
         s.txn.put_lazily(Table::Usage, peer.as_bytes(), &usage);
     }
     let since_ms = known.map_or(s.ctx.now_ms, |row| row.since_ms);
-    // Once shared on purpose, it stays so until it is answered.
-    let followed = debt == Debt::Followed && known.is_none_or(|row| row.followed || row.given == Some(true));
-    let given = debt == Debt::Given && known.is_none_or(|row| row.given == Some(true));
-    let row = OutboxRow { since_ms, id: head.header.id(), followed, given: given.then_some(true) };
-    if debt == Debt::Awaited || mutant!(LazyDebts) {
+    let debt = known.map_or(debt, |row| row.debt.merge(debt));
+    let row = OutboxRow { since_ms, id: head.header.id(), debt };
+    if kept == Kept::WithItsClient || mutant!(LazyDebts) {
         s.txn.put_lazily(Table::Outbox, &place, &row);
     } else {
         s.txn.put(Table::Outbox, &place, &row);
@@ -76,7 +71,7 @@ pub(crate) fn owe(
         return Ok(true);
     }
     if window.next.is_none() && window.waiting.is_empty() && window.has_room() {
-        send_head(s, peer, conn, head.clone(), followed)?;
+        send_head(s, peer, conn, head.clone(), debt)?;
     } else {
         window.line_up(key);
     }
@@ -189,25 +184,24 @@ fn send(s: &mut Step<'_, '_>, peer: KernelId, conn: ConnId, key: ObjectKey) -> R
     let place = rows::peer_object_key(&peer, &key);
     let Some(row) = txn::get::<OutboxRow>(s.txn, Table::Outbox, &place)? else { return Ok(()) };
     match rows::head(s.txn, &key)? {
-        // What it was owed for is gone: a later revision is not the peer's to have.
-        Some(head) if row.given == Some(true) && head.header.id() != row.id => settle(s, &peer, &key),
-        Some(head) => send_head(s, peer, conn, head, row.followed),
-        None => send_elsewhere(s, peer, key, row.followed),
+        Some(head) => send_head(s, peer, conn, head, row.debt),
+        None => send_elsewhere(s, peer, key, row.debt),
     }
 }
 
-/// Sends an object's newest revision.
+/// Sends an object's newest revision, if the debt is one for it.
 fn send_head(
     s: &mut Step<'_, '_>,
     peer: KernelId,
     conn: ConnId,
     mut head: HeadRow,
-    followed: bool,
+    debt: Debt,
 ) -> Result<(), StoreError> {
     let key = head.header.key();
-    if followed && !rights::may_read(s.txn, &peer, &head, s.ctx.now_ms)? && !mutant!(RevokedFollowerServed) {
+    let served = debt.is_followed() && mutant!(RevokedFollowerServed);
+    if !debt.allows(s.txn, &peer, &head, s.ctx.now_ms)? && !served && !mutant!(DebtWithoutLimit) {
         settle(s, &peer, &key)?;
-        return follow::end_following(s, peer, &key);
+        return if debt.is_followed() { follow::end_following(s, peer, &key) } else { Ok(()) };
     }
     let durable = may_leave_early(s, &peer, &head);
     if head.home == Some(s.ctx.me) && head.header.signature.is_none() {
@@ -261,7 +255,7 @@ fn send_elsewhere(
     s: &mut Step<'_, '_>,
     peer: KernelId,
     key: ObjectKey,
-    followed: bool,
+    debt: Debt,
 ) -> Result<(), StoreError> {
     let current = current_key(s, &key)?;
     settle(s, &peer, &key)?;
@@ -270,8 +264,7 @@ fn send_elsewhere(
         if !waiting.is_empty() {
             s.engine.deliveries.entry((peer, current)).or_default().extend(waiting);
         }
-        let debt = if followed { Debt::Followed } else { Debt::Promised };
-        owe(s, peer, &head, debt)?;
+        owe(s, peer, &head, debt, Kept::Durably)?;
         return Ok(());
     }
     for token in waiting {

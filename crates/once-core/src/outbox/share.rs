@@ -5,8 +5,9 @@ use once_model::ids::{Hash, KernelId, ObjectKey};
 use once_model::limits::{RESEND_AFTER_MS, SCENARIO_MAX_BYTES};
 use once_model::wire::{Code, Frame, Parcel, ShareAnswer, Shared};
 
+use super::debt::Debt;
 use super::follow::with_copy;
-use super::pump::{Debt, may_pass_on, owe, pump, settle};
+use super::pump::{Kept, may_pass_on, owe, pump, settle};
 use crate::actions;
 use crate::content;
 use crate::peers;
@@ -35,8 +36,8 @@ pub(crate) fn share(
     if !may_pass_on(s.txn, &s.ctx.me, &head)? {
         return Err(Refusal::Unsigned(key).into());
     }
-    let debt = if delivered { Debt::Awaited } else { Debt::Promised };
-    if !owe(s, to, &head, debt)? {
+    let kept = if delivered { Kept::WithItsClient } else { Kept::Durably };
+    if !owe(s, to, &head, Debt::Promised, kept)? {
         return Err(Refusal::OutboxFull { peer: to, rows: rows::usage(s.txn, &to)?.owed_rows }.into());
     }
     if !delivered {

@@ -12,7 +12,7 @@ use once_model::ids::{KernelId, ObjectKey};
 use once_model::limits::{RESEND_AFTER_MS, WINDOW_MAX_BYTES, WINDOW_MAX_SHARES};
 use once_model::wire::{Code, Following, Frame, Greeting, Parcel, ShareAnswer, Shared};
 
-use super::group::{Allowed, candidates, claimed_as};
+use super::group::{Allowed, candidates};
 use super::{Checker, Group};
 use crate::coverage::Coverage;
 
@@ -152,14 +152,9 @@ impl Checker {
                     home: parcel.chain.as_ref().map(|chain| chain.home()),
                     ..head
                 }));
-                let asked = [&shadow.shares, &shadow.in_vain, &shadow.just_answered]
+                let asked = [&shadow.promises, &shadow.in_vain, &shadow.just_answered]
                     .iter()
-                    .any(|debts| debts.contains(&(peer, key)));
-                // Shared as the unclaimed copy that it was.
-                let was = |(to, old): &(KernelId, ObjectKey)| {
-                    (*to, old.uuid) == (peer, key.uuid) && claimed_as(group, old) == Some(key)
-                };
-                let asked = asked || shadow.shares.iter().chain(&shadow.just_answered).any(was);
+                    .any(|said| said.allow(group, &peer, &key, &parcel.header.content));
                 let may_by = |rights: &super::shadow::Rights| {
                     heads.iter().any(|head| rights.may_read(&peer, head, group.now_ms))
                 };

@@ -6,14 +6,15 @@ use std::ops::ControlFlow;
 use once_core::Refusal;
 use once_core::actions;
 use once_core::rights::{Right, Scope};
-use once_core::rows::{self, HeadRow, OutboxRow};
+use once_core::rows::{self, Debt, HeadRow, OutboxRow};
 use once_core::store::Table;
 use once_core::txn;
 use once_core::waist::{Answer, Arrival, Change, Command, ConnId, Effect, Event, Input, Token, Why};
-use once_model::action::Need;
+use once_model::action::{Given, Need};
 use once_model::ids::{Hash, KernelId, Line, ObjectKey};
 use once_model::wire::{Code, Frame, Greeting, ShareAnswer, Shared};
 
+use super::owed::Owed;
 use super::shadow::{InviteShadow, Rights, Shadow};
 use super::{Checker, Group};
 use crate::coverage::Coverage;
@@ -81,6 +82,9 @@ impl Checker {
             self.rows(group, commit, &allowed, cover);
         }
         self.leaving(group, &allowed, cover);
+        if let Some(shadow) = self.shadows.get_mut(&group.kernel) {
+            shadow.promises.end_without_rows(group);
+        }
     }
 
     /// Nothing of this group remains, but what was shared in it may have left already.
@@ -88,10 +92,12 @@ impl Checker {
         let Some(shadow) = self.shadows.get_mut(&group.kernel) else { return };
         for input in group.inputs {
             if let Input::Command { command: Command::Share { key, to, .. }, .. } = input {
-                shadow.in_vain.insert((*to, claimed_as(group, key).unwrap_or(*key)));
+                shadow.in_vain.add(*to, claimed_as(group, key).unwrap_or(*key), Owed::Newest);
             }
             if let Input::Frame { peer, frame: Frame::Need(need), .. } = input {
-                shadow.in_vain.extend(needed(group, *peer, need).into_iter().map(|key| (*peer, key)));
+                for (key, content) in needed(group, *peer, need) {
+                    shadow.in_vain.add(*peer, key, Owed::Only(content));
+                }
             }
             if let Input::Frame { peer, frame: Frame::Shared(shared), .. } = input {
                 answered(shadow, peer, &shared.key);
@@ -195,12 +201,12 @@ fn commanded(
     match command {
         Command::Share { key, to, .. } if !matches!(reply, Some(Err(_))) => {
             // It may have left as what it was before another input of this group claimed it.
-            shadow.shares.insert((*to, *key));
+            shadow.promises.add(*to, *key, Owed::Newest);
             let key = claimed_as(group, key).unwrap_or(*key);
-            shadow.shares.insert((*to, key));
+            shadow.promises.add(*to, key, Owed::Newest);
             let place = rows::peer_object_key(to, &key);
             let row: Option<OutboxRow> = txn::get(group.store, Table::Outbox, &place).ok().flatten();
-            if reply == Some(&Ok(Answer::Owed)) && row.is_some_and(|row| !row.followed) {
+            if reply == Some(&Ok(Answer::Owed)) && row.is_some_and(|row| row.debt == Debt::Promised) {
                 shadow.owed.insert((*to, key));
             }
         }
@@ -255,10 +261,11 @@ fn commanded(
         Command::RemovePeer { peer } if done => {
             shadow.rights.peers.remove(peer);
             shadow.rights.grants.retain(|(_, _, kernel), _| kernel != peer);
-            for debts in
-                [&mut shadow.subscriptions, &mut shadow.shares, &mut shadow.in_vain, &mut shadow.owed]
-            {
+            for debts in [&mut shadow.subscriptions, &mut shadow.owed] {
                 debts.retain(|(to, _)| to != peer);
+            }
+            for said in [&mut shadow.promises, &mut shadow.in_vain] {
+                said.forget(peer);
             }
             if shadow.windows.keys().any(|(to, _)| to == peer) {
                 cover.met("state peer removed while connected");
@@ -284,8 +291,8 @@ fn commanded(
     }
 }
 
-/// What an action depends on that waits for its outcome at a peer is shared with that peer.
-fn needed(group: &Group<'_>, peer: KernelId, need: &Need) -> Vec<ObjectKey> {
+/// What an action depends on that waits for its outcome at a peer is shared with that peer: the content that it names.
+fn needed(group: &Group<'_>, peer: KernelId, need: &Need) -> Vec<(ObjectKey, Hash)> {
     let mut given = Vec::new();
     let _ = actions::waiting(group.store, &mut |home, _, row| {
         given.extend(row.action.given.into_iter().filter(|_| home == peer));
@@ -297,8 +304,9 @@ fn needed(group: &Group<'_>, peer: KernelId, need: &Need) -> Vec<ObjectKey> {
         let before = row.before.as_ref().and_then(|row| txn::decode(Table::Queue, row).ok());
         given.extend(before.into_iter().flat_map(|row: actions::QueueRow| row.action.given));
     }
-    let asked = given.iter().filter(|given| need.lacks.contains(given)).map(|given| given.key);
-    asked.flat_map(|key| [Some(key), claimed_as(group, &key)]).flatten().collect()
+    let asked = given.iter().filter(|given| need.lacks.contains(given));
+    let names = |given: &Given| [Some(given.key), claimed_as(group, &given.key)].into_iter().flatten();
+    asked.flat_map(|given| names(given).map(|key| (key, given.content))).collect()
 }
 
 /// A share is no longer under way.
@@ -350,7 +358,9 @@ fn framed(
             }
         }
         Frame::Need(need) => {
-            shadow.shares.extend(needed(group, peer, need).into_iter().map(|key| (peer, key)));
+            for (key, content) in needed(group, peer, need) {
+                shadow.promises.add(peer, key, Owed::Only(content));
+            }
         }
         Frame::Share(parcel) => {
             let keys = arrival_keys(&parcel.header.key(), parcel.chain.as_ref());

@@ -6,6 +6,7 @@
 pub(crate) mod actions;
 mod effects;
 mod group;
+mod owed;
 mod reads;
 mod rows;
 mod shadow;

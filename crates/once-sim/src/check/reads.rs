@@ -81,7 +81,9 @@ impl Checker {
         let head = rows::head(disk, &pull.key).ok().flatten();
         let shadow = self.shadows.get(kernel);
         let owed = shadow.is_some_and(|shadow| {
-            [&shadow.shares, &shadow.in_vain].iter().any(|debts| debts.contains(&(*peer, pull.key)))
+            [&shadow.promises, &shadow.in_vain]
+                .iter()
+                .any(|said| said.allow_as(peer, &pull.key, &pull.content))
                 && shadow.rights.is_active(peer)
         });
         if !owed && !head.as_ref().is_some_and(|head| self.may_read(kernel, peer, head, now_ms)) {

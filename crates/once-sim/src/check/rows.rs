@@ -1,7 +1,7 @@
 //! What a commit changed: bodies, heads, conflicts, debts, followers, rights, quotas.
 
 use bytes::Bytes;
-use once_core::rows::{self, HeadRow, OutboxRow, PeerStatus, UsageRow};
+use once_core::rows::{self, Debt, HeadRow, OutboxRow, PeerStatus, UsageRow};
 use once_core::store::{Read, Table, scan_prefix};
 use once_core::txn;
 use once_model::hash::content_hash;
@@ -277,10 +277,8 @@ impl Checker {
         let old = ObjectKey { uuid, line: once_model::ids::Line::Unclaimed(content) };
         let new = ObjectKey { uuid, line: once_model::ids::Line::Claimed(lineage) };
         let Some(shadow) = self.shadows.get_mut(&group.kernel) else { return };
-        for debts in [&mut shadow.shares, &mut shadow.in_vain] {
-            let moved: Vec<_> =
-                debts.iter().filter(|(_, key)| *key == old).map(|(to, _)| (*to, new)).collect();
-            debts.extend(moved);
+        for said in [&mut shadow.promises, &mut shadow.in_vain] {
+            said.became(&old, new);
         }
         let stored = grants_of(group.store);
         let scope = |key| once_core::rights::Scope::Object(key);
@@ -301,15 +299,38 @@ impl Checker {
         let Some((peer, key)) = changed.key.split_at_checked(KernelId::LEN) else { return };
         let (Some(peer), Some(key)) = (KernelId::from_slice(peer), ObjectKey::from_row(key)) else { return };
         let read = |value: &Option<Bytes>| txn::decode::<OutboxRow>(Table::Outbox, value.as_ref()?).ok();
-        let Some(row) = read(&changed.before) else { return };
-        // What an action depended on may have changed since, or the peer has it: then it is owed no more. If it should
-        // be lost, the action is refused after a while.
-        if row.given == Some(true) {
-            return;
+        let (before, after) = (read(&changed.before), read(&changed.after));
+        if let (Some(after), Some(shadow)) = (after, self.shadows.get(&group.kernel)) {
+            let said = [&shadow.promises, &shadow.in_vain];
+            let by_somebody = match after.debt {
+                Debt::Promised => said.iter().any(|said| said.promised(group, &peer, &key)),
+                Debt::Given { content } | Debt::Followed { given: Some(content) } => {
+                    said.iter().any(|said| said.allow(group, &peer, &key, &content))
+                }
+                Debt::Followed { given: None } => true,
+            };
+            if !by_somebody && before.is_none_or(|before| before.debt != after.debt) {
+                let what = format!("owes {key} to {peer:.10} as {:?}, and nobody said so", after.debt);
+                wrong.push((7, what));
+            }
         }
-        // A client's share that is a follower's debt now, or one of an action, was answered in between, too.
-        let goes_on = |after: OutboxRow| after.given != Some(true) && (row.followed || !after.followed);
-        if read(&changed.after).is_some_and(goes_on) {
+        let Some(row) = before else { return };
+        // A debt that one action's content made may end whenever that is not the newest any more: if it should be lost,
+        // the action is refused after a while. All others end with an answer, and none becomes less than it was.
+        let goes_on = match (row.debt, after.map(|after| after.debt)) {
+            (Debt::Given { .. }, None) => {
+                if let Some(shadow) = self.shadows.get_mut(&group.kernel) {
+                    for owed in shadow.promises.take(&peer, &key) {
+                        shadow.just_answered.add(peer, key, owed);
+                    }
+                }
+                return;
+            }
+            (Debt::Given { .. }, Some(_)) | (_, Some(Debt::Promised)) => true,
+            (Debt::Followed { .. }, Some(Debt::Followed { .. })) => true,
+            _ => false,
+        };
+        if goes_on {
             return;
         }
         let heads = candidates(group, &key);
@@ -323,7 +344,7 @@ impl Checker {
             came.filter(|row| row.table == Table::Head && row.key == place).any(|row| row.before.is_none());
         let gone = came || rows::head(group.store, &key).is_ok_and(|head| head.is_none());
         let Some(shadow) = self.shadows.get_mut(&group.kernel) else { return };
-        let asked = !row.followed || shadow.owed.contains(&(peer, key));
+        let asked = !row.debt.is_followed() || shadow.owed.contains(&(peer, key));
         let may = heads.iter().any(|head| shadow.rights.may_read(&peer, head, group.now_ms));
         let moved = claimed_as(group, &key).is_some_and(|key| {
             group.store.get(Table::Outbox, &rows::peer_object_key(&peer, &key)).is_ok_and(|row| row.is_some())
@@ -335,10 +356,12 @@ impl Checker {
             wrong.push((4, format!("forgets that it owes {key} to {peer:.10}, which has not answered")));
         }
         shadow.owed.remove(&(peer, key));
-        if !row.followed && shadow.shares.remove(&(peer, key)) {
-            shadow.just_answered.insert((peer, key));
+        for owed in shadow.promises.take(&peer, &key) {
+            shadow.just_answered.add(peer, key, owed);
             // Or it goes on as a debt of what the object has become.
-            shadow.shares.extend(claimed_as(group, &key).filter(|_| moved).map(|became| (peer, became)));
+            if let Some(became) = claimed_as(group, &key).filter(|_| moved) {
+                shadow.promises.add(peer, became, owed);
+            }
         }
     }
 

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 
 use once_core::rights::{Grant, Right, Scope};
-use once_core::rows::{HeadRow, InviteRow, OutboxRow, PeerRow, PeerStatus};
+use once_core::rows::{HeadRow, InviteRow, PeerRow, PeerStatus};
 use once_core::store::{Read, Table};
 use once_core::waist::{ConnId, Token};
 use once_core::{query, txn};
@@ -12,6 +12,7 @@ use once_model::ids::{Hash, KernelId, ObjectKey};
 use once_model::limits::PEER_QUOTA_BYTES;
 
 use super::Checker;
+use super::owed::Promises;
 use crate::disk::Disk;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -80,12 +81,12 @@ pub(super) struct Shadow {
     pub invites: BTreeMap<Hash, InviteShadow>,
     /// What it follows where.
     pub subscriptions: BTreeSet<Debt>,
-    /// What clients of it shared, until it was answered.
-    pub shares: BTreeSet<Debt>,
-    /// Shared in a group that came to nothing: it may have left all the same.
-    pub in_vain: BTreeSet<Debt>,
+    /// What clients of it shared and actions depend on, until it was answered.
+    pub promises: Promises,
+    /// Said in a group that came to nothing: it may have left all the same.
+    pub in_vain: Promises,
     /// Answered in the group that is looked at.
-    pub just_answered: BTreeSet<Debt>,
+    pub just_answered: Promises,
     /// Owed, by a reply that left.
     pub owed: BTreeSet<Debt>,
     /// What it said is stored here: at least this epoch and revision.
@@ -148,20 +149,6 @@ fn objects_of(rows: &dyn Read) -> Vec<(ObjectKey, KernelId)> {
         Some((grant.object?, grant.kernel))
     };
     scan(rows, Table::Grant, read)
-}
-
-/// The debts that clients made, as the disk has them.
-fn shared_of(rows: &dyn Read) -> BTreeSet<Debt> {
-    let shared = |key: &[u8], value: &bytes::Bytes| {
-        let row: OutboxRow = txn::decode(Table::Outbox, value).ok()?;
-        let (peer, object) = key.split_at_checked(KernelId::LEN).filter(|_| !row.followed)?;
-        let (peer, key) = (KernelId::from_slice(peer)?, ObjectKey::from_row(object)?);
-        // The debt of an unclaimed copy is one of the object that it has become.
-        let found = query::find(rows, &key.uuid, Some(key.line)).ok()?;
-        let became = found.first().map_or(key, |head| head.header.key());
-        Some([(peer, key), (peer, became)])
-    };
-    scan(rows, Table::Outbox, shared).into_iter().flatten().collect()
 }
 
 impl Shadow {
@@ -249,7 +236,7 @@ impl Checker {
         shadow.rights = Rights { peers, grants };
         shadow.invites = invites;
         shadow.subscriptions = debts_of(disk, Table::Subscription);
-        shadow.shares = shared_of(disk);
+        shadow.promises = Promises::on(disk);
         shadow.in_vain.clear();
         shadow.owed.retain(|debt| outbox.contains(debt));
         let rolled_back = std::mem::take(&mut shadow.rolled_back);

@@ -1,0 +1,107 @@
+//! What peers may have of objects by the word of somebody: a client that shared it, or an action that depends on it.
+//! From `docs/protocol.md`, 5.2, 5.4 and 5.5 ("Given"): a client's word holds for whatever is the newest revision, an
+//! action's for the content that it names.
+
+use std::collections::BTreeSet;
+
+use once_core::rows::{Debt as Row, OutboxRow};
+use once_core::store::{Read, Table};
+use once_core::{query, txn};
+use once_model::ids::{Hash, KernelId, ObjectKey};
+
+use super::shadow::scan;
+use super::{Group, group::claimed_as};
+
+/// Which revisions of an object.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Owed {
+    /// A client shared it.
+    Newest,
+    /// An action that waits at the peer names this content.
+    Only(Hash),
+}
+
+/// Peers, objects, and what they may have of them.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Promises(BTreeSet<(KernelId, ObjectKey, Owed)>);
+
+impl Promises {
+    pub fn add(&mut self, peer: KernelId, key: ObjectKey, owed: Owed) {
+        self.0.insert((peer, key, owed));
+    }
+
+    pub fn clear(&mut self) {
+        self.0.clear();
+    }
+
+    /// A peer is none any more.
+    pub fn forget(&mut self, peer: &KernelId) {
+        self.0.retain(|(to, ..)| to != peer);
+    }
+
+    /// Whether a peer may have this content of an object, also for what was said of the copy that it was.
+    pub fn allow(&self, group: &Group<'_>, peer: &KernelId, key: &ObjectKey, content: &Hash) -> bool {
+        let is_it = |known: &ObjectKey| known == key || claimed_as(group, known) == Some(*key);
+        self.has(peer, content, |known| known.uuid == key.uuid && is_it(known))
+    }
+
+    /// The same, of what is known by this key.
+    pub fn allow_as(&self, peer: &KernelId, key: &ObjectKey, content: &Hash) -> bool {
+        self.has(peer, content, |known| known == key)
+    }
+
+    fn has(&self, peer: &KernelId, content: &Hash, is_it: impl Fn(&ObjectKey) -> bool) -> bool {
+        self.0.iter().any(|(to, known, owed)| {
+            to == peer && is_it(known) && (*owed == Owed::Newest || *owed == Owed::Only(*content))
+        })
+    }
+
+    /// Whether a client shared it, also as the copy that it was.
+    pub fn promised(&self, group: &Group<'_>, peer: &KernelId, key: &ObjectKey) -> bool {
+        self.0.iter().any(|(to, known, owed)| {
+            let is_it = || known == key || claimed_as(group, known) == Some(*key);
+            to == peer && *owed == Owed::Newest && known.uuid == key.uuid && is_it()
+        })
+    }
+
+    /// Takes out all that is said of an object to a peer.
+    pub fn take(&mut self, peer: &KernelId, key: &ObjectKey) -> Vec<Owed> {
+        let here = self.0.extract_if(.., |(to, known, _)| to == peer && known == key);
+        here.map(|(.., owed)| owed).collect()
+    }
+
+    /// What was said of a copy is said of what it became.
+    pub fn became(&mut self, old: &ObjectKey, new: ObjectKey) {
+        let moved: Vec<_> =
+            self.0.iter().filter(|(_, key, _)| key == old).map(|(to, _, o)| (*to, new, *o)).collect();
+        self.0.extend(moved);
+    }
+
+    /// An action's word ends with its debt.
+    pub fn end_without_rows(&mut self, group: &Group<'_>) {
+        let owes = |peer: &KernelId, key: &ObjectKey| {
+            let place = once_core::rows::peer_object_key(peer, key);
+            group.store.get(Table::Outbox, &place).is_ok_and(|row| row.is_some())
+        };
+        self.0.retain(|(peer, key, owed)| *owed == Owed::Newest || owes(peer, key));
+    }
+
+    /// What the disk has.
+    pub fn on(rows: &dyn Read) -> Self {
+        let read = |key: &[u8], value: &bytes::Bytes| {
+            let row: OutboxRow = txn::decode(Table::Outbox, value).ok()?;
+            let owed = match row.debt {
+                Row::Promised => Owed::Newest,
+                Row::Given { content } | Row::Followed { given: Some(content) } => Owed::Only(content),
+                Row::Followed { given: None } => return None,
+            };
+            let (peer, object) = key.split_at_checked(KernelId::LEN)?;
+            let (peer, key) = (KernelId::from_slice(peer)?, ObjectKey::from_row(object)?);
+            // The debt of an unclaimed copy is one of the object that it has become.
+            let found = query::find(rows, &key.uuid, Some(key.line)).ok()?;
+            let became = found.first().map_or(key, |head| head.header.key());
+            Some([(peer, key, owed), (peer, became, owed)])
+        };
+        Self(scan(rows, Table::Outbox, read).into_iter().flatten().collect())
+    }
+}
