@@ -54,8 +54,9 @@ impl<K: Ord + Copy> Window<K> {
         self.next.is_none() && self.waiting.is_empty() && !self.put_off && !self.inflight.contains_key(key)
     }
 
-    /// It is under way.
+    /// It is under way, perhaps once more.
     pub fn sent(&mut self, key: K, sent_ms: u64, bytes: usize) {
+        self.answered(&key);
         self.inflight.insert(key, Inflight { sent_ms, bytes });
         self.inflight_bytes += bytes;
     }
@@ -142,5 +143,24 @@ impl<K> Default for Window<K> {
             pump_set: false,
             held: BTreeSet::new(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Bytes that were sent twice and are answered once would take up the window for ever.
+    #[test]
+    fn what_is_sent_again_counts_once() {
+        let mut window = Window::<u8>::fresh();
+        for _ in 0..3 {
+            window.sent(1, 0, WINDOW_MAX_BYTES / 2);
+            assert!(window.has_room());
+        }
+        window.sent(2, 0, WINDOW_MAX_BYTES / 2);
+        assert!(!window.has_room());
+        assert!(window.answered(&1) && window.has_room());
+        assert!(window.answered(&2) && window.inflight_bytes == 0);
     }
 }
