@@ -13,7 +13,8 @@ const PAGE_ENTRIES: u64 = 1000;
 
 /// List what was done to an object whose home is here: each entry has the hash of the one before it
 ///
-/// Exits with 5 if the chain of hashes is broken.
+/// Exits with 5 if the chain of hashes is broken. On a narrow terminal columns go, in this order: REVISION, BY, WHEN. In a
+/// pipe and with --json all is there.
 #[derive(Debug, Args)]
 pub struct History {
     /// Which object
@@ -100,7 +101,7 @@ fn print(entries: &[Value]) -> Done<()> {
             revision,
         ]);
     }
-    table.right(0).print()
+    table.right(0).leave(&[5, 2, 1]).print()
 }
 
 fn outcome(entry: &Value) -> String {

@@ -12,6 +12,8 @@ use crate::ui;
 const PAGE_OBJECTS: u64 = 1000;
 
 /// List the objects on this kernel
+///
+/// On a narrow terminal columns go, in this order: SIZE, REVISION, HOME, STATE, COMPONENT. In a pipe and with --json all is there.
 #[derive(Debug, Args)]
 pub struct Ls {
     /// Only objects of this component
@@ -60,6 +62,8 @@ impl Ls {
         if context.json {
             paper.text("{\"objects\":[")?;
         }
+        let mut table = ui::Table::new(["OBJECT", "STATE", "REVISION", "SIZE", "HOME", "COMPONENT"]);
+        table.right(2).right(3).leave(&[3, 2, 4, 1, 5]);
         let (mut listed, mut after) = (0, Value::Null);
         loop {
             let left =
@@ -69,14 +73,14 @@ impl Ls {
             }
             let page = client.call("list", self.params(left, &after)).await?;
             let objects = list(&page, "objects");
-            for (at, object) in objects.iter().enumerate() {
-                let beside = [at.checked_sub(1), Some(at + 1)].into_iter().flatten();
-                let shared =
-                    beside.filter_map(|at| objects.get(at)).any(|b| text(b, "uuid") == text(object, "uuid"));
-                if listed == 0 && at == 0 && !context.json && !self.quiet {
-                    paper.line(&title())?;
+            match (context.json, self.quiet) {
+                (true, _) => Self::json(&mut paper, objects, listed)?,
+                (_, true) => Self::names(&mut paper, objects)?,
+                _ if objects.is_empty() => {}
+                _ => {
+                    rows(&mut table, objects);
+                    table.page(&mut paper)?;
                 }
-                self.one(context, &mut paper, object, shared, listed == 0 && at == 0)?;
             }
             listed += objects.len() as u64;
             after = page.get("next").cloned().unwrap_or(Value::Null);
@@ -88,6 +92,7 @@ impl Ls {
             paper.line("]}")?;
         }
         paper.end()?;
+        table.say_what_went();
         Ok(listed)
     }
 
@@ -107,46 +112,38 @@ impl Ls {
         )
     }
 
-    fn one(
-        &self,
-        context: &Context,
-        paper: &mut ui::Printer,
-        object: &Value,
-        shared: bool,
-        first: bool,
-    ) -> Done<()> {
-        if context.json {
-            return paper.text(&format!("{}{object}", if first { "" } else { "," }));
+    fn json(paper: &mut ui::Printer, objects: &[Value], listed: u64) -> Done<()> {
+        for (at, object) in objects.iter().enumerate() {
+            let comma = if listed == 0 && at == 0 { "" } else { "," };
+            paper.text(&format!("{comma}{object}"))?;
         }
-        let name =
-            if shared || self.quiet { ui::key(text(object, "key")) } else { ui::shown(text(object, "uuid")) };
-        if self.quiet { paper.line(&name) } else { paper.line(&row(&name, object)) }
+        Ok(())
+    }
+
+    fn names(paper: &mut ui::Printer, objects: &[Value]) -> Done<()> {
+        objects.iter().try_for_each(|object| paper.line(&ui::key(text(object, "key"))))
     }
 }
 
-fn title() -> String {
-    format!("{:<36}  {:<9}  {:>8}  {:>7}  {:<16}  COMPONENT", "OBJECT", "STATE", "REVISION", "SIZE", "HOME")
-}
-
-fn row(name: &str, object: &Value) -> String {
-    let state = if truth(object, "tombstone") { "removed" } else { text(object, "state") };
-    let home = match (text(object, "state"), text(object, "home_name")) {
-        ("home", _) => "here".to_owned(),
-        (_, "") => ui::short(text(object, "home")),
-        (_, home) => ui::capped(home, 16),
-    };
-    let revision = match text(object, "state") {
-        "unclaimed" => "-".to_owned(),
-        _ => number(object, "revision").to_string(),
-    };
-    format!(
-        "{name:<36}  {:<9}  {revision:>8}  {:>7}  {:<16}  {} {}",
-        ui::shown(state),
-        ui::bytes(number(object, "size")),
-        if home.is_empty() { "-" } else { &home },
-        ui::shown(text(object, "component")),
-        ui::shown(text(object, "version"))
-    )
-    .trim_end()
-    .to_owned()
+fn rows(table: &mut ui::Table, objects: &[Value]) {
+    for (at, object) in objects.iter().enumerate() {
+        let beside = [at.checked_sub(1), Some(at + 1)].into_iter().flatten().filter_map(|at| objects.get(at));
+        let shared = beside.into_iter().any(|other| text(other, "uuid") == text(object, "uuid"));
+        let name = if shared { ui::key(text(object, "key")) } else { ui::shown(text(object, "uuid")) };
+        let state = if truth(object, "tombstone") { "removed" } else { text(object, "state") };
+        let home = match (text(object, "state"), text(object, "home_name")) {
+            ("home", _) => "here".to_owned(),
+            (_, "") => ui::short(text(object, "home")),
+            (_, home) => ui::capped(home, 16),
+        };
+        let revision = match text(object, "state") {
+            "unclaimed" => "-".to_owned(),
+            _ => number(object, "revision").to_string(),
+        };
+        let component =
+            format!("{} {}", ui::shown(text(object, "component")), ui::shown(text(object, "version")));
+        let size = ui::bytes(number(object, "size"));
+        let home = if home.is_empty() { "-".to_owned() } else { home };
+        table.row([name, ui::shown(state), revision, size, home, component.trim().to_owned()]);
+    }
 }

@@ -10,6 +10,8 @@ use crate::failure::{Done, Exit};
 use crate::ui;
 
 /// List what this kernel still owes to others, and what it waits for
+///
+/// On a narrow terminal columns go: of actions ON, then SINCE; of work FOR, then SINCE. In a pipe and with --json all is there.
 #[derive(Debug, Args)]
 pub struct Outbox {}
 
@@ -64,7 +66,7 @@ fn actions(acts: &[Value]) -> Done<()> {
             note(act),
         ]);
     }
-    table.print()
+    table.leave(&[2, 3]).print()
 }
 
 /// What is special about an action.
@@ -98,7 +100,7 @@ fn outside(work: &[Value]) -> Done<()> {
             state.to_owned(),
         ]);
     }
-    table.print()
+    table.leave(&[1, 2]).print()
 }
 
 /// How it stands with the peers that something waits for: each once.

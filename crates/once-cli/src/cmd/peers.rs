@@ -8,6 +8,9 @@ use crate::failure::{Done, Exit};
 use crate::ui;
 
 /// List the kernels that this one knows; add, remove, rename them
+///
+/// On a narrow terminal columns go, in this order: ADDRESSES, STORED HERE, RTT, KERNEL, OWED. In a pipe and with --json all
+/// is there.
 #[derive(Debug, Args)]
 pub struct Peers {
     #[command(subcommand)]
@@ -114,7 +117,9 @@ async fn print(context: &Context) -> Done<()> {
     context.answer(&answer, |answer| {
         let peers = list(answer, "peers");
         if peers.is_empty() {
-            ui::say("no peers yet: `once invite` makes a ticket, `once join TICKET` uses it");
+            ui::say(
+                "no peers yet: `once invite` makes a ticket for another kernel, `once join TICKET` uses one",
+            );
             return Ok(());
         }
         let mut table =
@@ -132,7 +137,7 @@ async fn print(context: &Context) -> Done<()> {
                 addresses.collect::<Vec<_>>().join(" "),
             ]);
         }
-        table.right(4).print()
+        table.right(4).leave(&[6, 5, 3, 1, 4]).print()
     })
 }
 

@@ -32,7 +32,7 @@ impl Refs {
                     ui::capped(text(reference, "target"), 400),
                 ]);
             }
-            table.print()?;
+            table.leave(&[1]).print()?;
             if truth(answer, "truncated") {
                 ui::say("There are more: only so many are read from one scenario.");
             }

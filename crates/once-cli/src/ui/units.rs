@@ -27,16 +27,16 @@ pub fn plural(n: u64, what: &str) -> String {
     if n == 1 { what.to_owned() } else { format!("{what}s") }
 }
 
-/// `1174` as `1.2 kB`: units of 1,000, as disks and networks count.
+/// `1174` as `1.1 KiB`: units of 1,024, as the limits and quotas of this program count.
 pub fn bytes(n: u64) -> String {
-    const UNITS: [&str; 4] = ["kB", "MB", "GB", "TB"];
-    if n < 1000 {
+    const UNITS: [&str; 4] = ["KiB", "MiB", "GiB", "TiB"];
+    if n < 1024 {
         return format!("{n} B");
     }
-    let mut value = n as f64 / 1000.0;
+    let mut value = n as f64 / 1024.0;
     let mut unit = 0;
-    while value >= 999.5 && unit + 1 < UNITS.len() {
-        value /= 1000.0;
+    while value >= 1023.5 && unit + 1 < UNITS.len() {
+        value /= 1024.0;
         unit += 1;
     }
     let unit = UNITS.get(unit).copied().unwrap_or_default();
@@ -144,9 +144,10 @@ mod tests {
         assert_eq!(number(999), "999");
         assert_eq!(number(1_234_567), "1,234,567");
         assert_eq!(bytes(999), "999 B");
-        assert_eq!(bytes(1_174), "1.2 kB");
-        assert_eq!(bytes(999_999), "1.0 MB");
-        assert_eq!(bytes(64 * 1024 * 1024), "67 MB");
+        assert_eq!(bytes(1_174), "1.1 KiB");
+        assert_eq!(bytes(1_048_575), "1.0 MiB");
+        assert_eq!(bytes(64 * 1024 * 1024), "64 MiB");
+        assert_eq!(bytes(u64::MAX), "16777216 TiB");
         assert_eq!(duration_us(41_000), "41 ms");
         assert_eq!(duration_us(1_500), "1.5 ms");
         assert_eq!(count(1, "file"), "1 file");
