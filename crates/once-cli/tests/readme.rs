@@ -1,7 +1,7 @@
 //! The console blocks of the README are true.
 //!
-//! Each block is one shell script in a home directory of its own, with `once` in the path. It must end with 0. Each line
-//! of output that the README shows must be a line that was printed, in this order; `…` stands for anything.
+//! All of them are run as a reader does: one after the other, in one shell, in one folder, with `once` in the path. No command
+//! may fail. Each line of output that a block shows must be a line that it printed, in this order; `…` stands for anything.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
@@ -70,44 +70,51 @@ impl Drop for Stop<'_> {
     }
 }
 
-fn run(block: &Block) {
+/// Between what two blocks print.
+const NEXT: &str = "-- the next block --";
+
+/// Runs all blocks, and returns what each of them printed.
+fn run(blocks: &[Block]) -> Vec<String> {
     let home = Home::new();
     let _stop = Stop(&home);
     let path = std::env::join_paths(
         std::iter::once(Path::new(ONCE).parent().unwrap().to_owned())
             .chain(std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default())),
     );
-    let script = format!("set -eu\nexec 2>&1\n{}\n", block.commands.join("\n"));
+    let scripts: Vec<_> = blocks.iter().map(|block| block.commands.join("\n")).collect();
+    let script = format!("set -eu\nexec 2>&1\n{}\n", scripts.join(&format!("\necho '{NEXT}'\n")));
     let mut shell = home.command("sh");
     // To files, not pipes: a kernel that goes on in the background must not keep the test waiting.
     let out = fs::File::create(home.join(".out")).unwrap();
     let status = shell.args(["-c", &script]).env("PATH", path.unwrap()).stdout(out).status().unwrap();
     let printed = fs::read_to_string(home.join(".out")).unwrap();
+    let parts: Vec<_> = printed.split(&format!("{NEXT}\n")).map(str::to_owned).collect();
     let ran = Ran {
-        what: format!("(README.md:{})\n{script}", block.line),
+        what: format!("(README.md:{})\n{script}", blocks[parts.len() - 1].line),
         exit: status.code(),
         out: printed,
         err: String::new(),
     };
-    let ran = ran.exits(0);
-    let mut lines = ran.out.lines();
-    for shown in &block.expected {
-        assert!(
-            lines.any(|printed| fits(shown, printed)),
-            "README.md:{} shows\n  {shown}\nbut this was printed:\n{}",
-            block.line,
-            ran.out
-        );
-    }
+    ran.exits(0);
+    parts
 }
 
 #[test]
 fn what_the_readme_shows_is_true() {
     let blocks = blocks(&fs::read_to_string(README).unwrap());
     assert!(blocks.len() >= 3, "the README has lost its console blocks");
-    for block in &blocks {
+    let printed = run(&blocks);
+    assert_eq!(printed.len(), blocks.len());
+    for (block, printed) in blocks.iter().zip(&printed) {
         assert!(!block.commands.is_empty() && !block.expected.is_empty(), "README.md:{}", block.line);
-        run(block);
+        let mut lines = printed.lines();
+        for shown in &block.expected {
+            assert!(
+                lines.any(|printed| fits(shown, printed)),
+                "README.md:{} shows\n  {shown}\nbut this was printed:\n{printed}",
+                block.line,
+            );
+        }
     }
 }
 
