@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::path::PathBuf;
+use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
@@ -9,7 +10,8 @@ use tracing_subscriber::EnvFilter;
 use crate::cmd;
 use crate::context::Context;
 use crate::demo;
-use crate::failure::{Done, Failure};
+use crate::failure::{Done, Failure, USAGE};
+use crate::ui;
 
 const AFTER_HELP: &str = "\
 Exit codes: 0 done, 1 failed, 2 wrong use, 3 refused, 4 unreachable or unknown, 5 our fault, 6 in doubt.
@@ -81,12 +83,45 @@ enum Command {
     Completions(cmd::completions::Completions),
 }
 
+impl Cli {
+    /// What was asked for; or nothing, when clap has said all there is to say: help, the version, wrong use.
+    pub fn from_command_line() -> Result<Self, ExitCode> {
+        let wrong = match Self::try_parse() {
+            Ok(cli) => return Ok(cli),
+            Err(wrong) => wrong,
+        };
+        let json = std::env::args_os().take_while(|word| word != "--").any(|word| word == "--json");
+        // Nobody is there to hear that nobody is there.
+        let _ = wrong.print();
+        if wrong.use_stderr() && json {
+            let _ = ui::print_json(&usage(&wrong).json());
+        }
+        Err(ExitCode::from(u8::try_from(wrong.exit_code()).unwrap_or(USAGE)))
+    }
+}
+
+/// What clap says on several lines, as one message and what to do next.
+fn usage(wrong: &clap::Error) -> Failure {
+    let text = wrong.render().to_string();
+    let mut parts = text.split("\n\n").map(|part| part.split_whitespace().collect::<Vec<_>>().join(" "));
+    let first = parts.next().unwrap_or_default();
+    let said = first.strip_prefix("error: ").filter(|said| !said.is_empty());
+    let failure = Failure::usage(said.unwrap_or("a command is missing, or a part of it"));
+    let hints = ["tip: ", "Usage: "].iter().find_map(|begin| {
+        text.lines().map(str::trim).find(|line| line.starts_with(begin)).map(str::to_owned)
+    });
+    failure.hint(hints.unwrap_or_else(|| "`once --help` lists the commands".to_owned()))
+}
+
 /// Runs the command. The first of the pair: whether it was to answer with JSON.
 pub fn run(cli: Cli) -> (bool, Done) {
     let Cli { global, command } = cli;
     log(global.verbose);
     let json = global.json;
-    (json, Context::new(global.data, json).and_then(|context| start(&context, command)))
+    let context = Context::new(global.data, json);
+    let named = context.as_ref().ok().and_then(|context| context.named.as_deref());
+    ui::called(std::env::args_os().next(), named);
+    (json, context.and_then(|context| start(&context, command)))
 }
 
 fn start(context: &Context, command: Command) -> Done {

@@ -19,6 +19,9 @@ const BETWEEN_STEP: Duration = Duration::from_millis(50);
 pub struct Context {
     /// The data directory, absolute.
     pub data: PathBuf,
+    /// The same as it was named on the command line, if it was. One that comes from the environment is not here: it is
+    /// still there for the next command.
+    pub named: Option<PathBuf>,
     /// Answer with JSON.
     pub json: bool,
 }
@@ -26,6 +29,8 @@ pub struct Context {
 impl Context {
     /// The directory that was chosen, or the one that XDG names.
     pub fn new(data: Option<PathBuf>, json: bool) -> Done<Self> {
+        let from_outside = std::env::var_os("ONCE_DATA");
+        let named = data.clone().filter(|data| from_outside.is_none_or(|set| set != **data));
         let data = match data {
             Some(data) => data,
             None => {
@@ -36,7 +41,7 @@ impl Context {
             }
         };
         let data = std::path::absolute(&data).map_err(|error| Failure::io(&data, &error))?;
-        Ok(Self { data, json })
+        Ok(Self { data, named, json })
     }
 
     /// The kernel that runs on the data directory.
@@ -97,7 +102,7 @@ impl Context {
             code: "not-found".into(),
             ..Failure::failed(format!("no kernel in {}", ui::shown_path(&self.data)))
         }
-        .hint("make one with `once init`, or name its directory with --data"))
+        .hint("make one with `once init`, or name the directory of another one with --data DIR"))
     }
 }
 

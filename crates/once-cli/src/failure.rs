@@ -6,6 +6,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use once::api::ApiError;
+use serde_json::{Value, json};
 
 use crate::ui;
 
@@ -50,12 +51,14 @@ pub struct Failure {
     pub message: String,
     /// What to do next.
     pub hint: Option<String>,
+    /// The action that it is about: `once outcome ID` says again what came of it.
+    pub id: Option<String>,
 }
 
 impl Failure {
     /// Not done: exit code 1.
     pub fn failed(message: impl Into<String>) -> Self {
-        Self { code: "failed".into(), exit: 1, message: message.into(), hint: None }
+        Self { code: "failed".into(), exit: 1, message: message.into(), hint: None, id: None }
     }
 
     /// Wrong use: exit code 2.
@@ -75,7 +78,22 @@ impl Failure {
 
     /// Whoever read our output has gone: nothing to say, and nobody to say it to.
     pub fn reader_gone() -> Self {
-        Self { code: "reader-gone".into(), exit: 0, message: String::new(), hint: None }
+        Self { code: "reader-gone".into(), exit: 0, message: String::new(), hint: None, id: None }
+    }
+
+    /// The error as every command prints it with `--json`.
+    pub fn json(&self) -> Value {
+        let mut error = json!({ "code": self.code, "exit": self.exit, "message": ui::pasted(&self.message),
+            "hint": self.hint.as_deref().map(ui::pasted) });
+        if let Some(id) = &self.id {
+            error["id"] = id.as_str().into();
+        }
+        json!({ "error": error })
+    }
+
+    /// Says which action it is about.
+    pub fn of_action(self, id: &str) -> Self {
+        Self { id: Some(id.to_owned()), ..self }
     }
 
     /// Says what to do next.
@@ -92,7 +110,7 @@ impl From<ApiError> for Failure {
             _ => String::new(),
         };
         let message = format!("{place}{}", error.message);
-        Self { code: error.code, exit: error.exit, message, hint: error.hint }
+        Self { code: error.code, exit: error.exit, message, hint: error.hint, id: None }
     }
 }
 
@@ -129,14 +147,15 @@ fn report(failure: &Failure, json: bool) {
     }
     let paint = ui::Paint::stderr();
     ui::say(&format!("{} {}", paint.red("error:"), ui::capped(&failure.message, 2000)));
+    if let Some(id) = &failure.id {
+        ui::say(&format!("action {}", ui::shown(id)));
+    }
     if let Some(hint) = &failure.hint {
         ui::say(&format!("{} {}", paint.yellow("hint:"), ui::capped(hint, 2000)));
     }
     if json {
-        let error = serde_json::json!({ "code": failure.code, "exit": failure.exit,
-            "message": failure.message, "hint": failure.hint });
         // A reader that has gone makes no difference any more.
-        let _ = ui::print_json(&serde_json::json!({ "error": error }));
+        let _ = ui::print_json(&failure.json());
     }
 }
 

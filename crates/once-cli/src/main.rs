@@ -13,12 +13,12 @@ mod ui;
 
 use std::process::ExitCode;
 
-use clap::Parser;
-
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    let cli = cli::Cli::parse();
-    failure::guarded(|| cli::run(cli))
+    match cli::Cli::from_command_line() {
+        Ok(cli) => failure::guarded(|| cli::run(cli)),
+        Err(exit) => exit,
+    }
 }

@@ -65,9 +65,51 @@ fn wrong_use_exits_with_2() {
     ] {
         let ran = home.once("alice", args).exits(2);
         assert!(ran.out.is_empty() && ran.err.starts_with("error: "), "{args:?}: {}{}", ran.out, ran.err);
+        // With `--json` there always is an object on stdout.
+        let error = home.once("alice", &[args, &["--json"]].concat()).exits(2).json()["error"].take();
+        assert_eq!((&error["code"], &error["exit"]), (&"usage".into(), &2.into()), "{args:?}: {error}");
+        let message = error["message"].as_str().unwrap();
+        assert!(!message.is_empty() && !message.contains('\n') && !message.starts_with("error"), "{error}");
     }
     home.once("alice", &["--help"]).exits(0).prints("Exit codes: 0 done");
     home.once("alice", &["--version"]).exits(0).prints("once 0.");
+}
+
+/// What a command shows on a terminal of this width.
+#[cfg(target_os = "linux")]
+fn on_a_terminal(home: &Home, columns: usize, command: &str) -> String {
+    let inside = format!("stty cols {columns} rows 24; exec {ONCE} --data alice {command} 2>/dev/null");
+    let output = home.command("script").args(["-qec", &inside, "/dev/null"]).output().unwrap();
+    String::from_utf8(output.stdout).unwrap().replace('\r', "")
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn tables_fit_the_terminal_and_a_pipe_gets_all_of_them() {
+    let home = Home::new();
+    home.init("alice");
+    home.file("in/1.json", scenario(1, "one"));
+    home.once("alice", &["import", "in"]).exits(0);
+    home.once("alice", &["create", "Counter"]).exits(0);
+    let uuid = "0a1b2c3d-0000-4000-8000-000000000001";
+    home.once("alice", &["act", uuid, "merge", r#"{"name":"two"}"#]).exits(0);
+    let piped = home.once("alice", &["ls"]).exits(0).out;
+    for title in ["OBJECT", "STATE", "REVISION", "SIZE", "HOME", "COMPONENT"] {
+        assert!(piped.lines().next().unwrap().contains(title), "{piped}");
+    }
+    for columns in [80, 60, 40] {
+        for command in ["ls".to_owned(), format!("history {uuid}"), "peers".to_owned(), "grants".to_owned()] {
+            let shown = on_a_terminal(&home, columns, &command);
+            assert!(
+                shown.lines().all(|line| line.chars().count() <= columns),
+                "{command} at {columns}:\n{shown}"
+            );
+        }
+        let listed = on_a_terminal(&home, columns, "ls");
+        assert!(listed.contains(uuid) && listed.lines().count() == 3, "{listed}");
+    }
+    let wide = on_a_terminal(&home, 200, "ls");
+    assert_eq!(wide.lines().map(str::trim_end).collect::<Vec<_>>(), piped.lines().collect::<Vec<_>>());
 }
 
 #[test]

@@ -123,7 +123,7 @@ fn a_ticket_admits_once_and_a_wrong_one_never() {
     assert!(again.err.starts_with("error: "), "{}", again.err);
     home.once("eve", &["join", "oncenonsense"])
         .exits(1)
-        .says("hint: copy the whole line that `once invite` printed");
+        .says("hint: copy the whole line that 'once invite' printed");
     home.once("eve", &["share", UUID, "nobody"]).exits(1).says("hint: `once peers` lists the peers");
     home.once("eve", &["exchange", "nobody"]).exits(1);
     // What alice removed is a stranger again.

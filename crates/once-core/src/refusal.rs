@@ -174,14 +174,14 @@ impl Refusal {
     pub fn hint(&self) -> Option<String> {
         Some(match self {
             Self::NoObject(_) => {
-                "`once ls` shows what is here; `once request` fetches an object from a peer".into()
+                "`once ls` shows what is here; `once request IOR` fetches an object from a peer".into()
             }
             Self::Removed(_) => {
                 "a removed object does not come back; import the scenario under a new UUID".into()
             }
             Self::NotHome { home, .. } => format!("change it at its home, kernel {}", home.short()),
-            Self::Stale { .. } => "look at the newest revision with `once show`, then put again".into(),
-            Self::OtherUuid { .. } => "use `once import` for a scenario of another object".into(),
+            Self::Stale { key, .. } => format!("look at the newest revision with `once show {}`, then put again", key.uuid),
+            Self::OtherUuid { .. } => "`once import FILE` takes in a scenario of another object".into(),
             Self::IdReused { .. } => {
                 "use a new id for a new action; the same id only repeats the same one".into()
             }
@@ -194,12 +194,12 @@ impl Refusal {
             Self::NoPeer(_) => "`once peers` lists the peers; `once join TICKET` makes one".into(),
             Self::Denied(_) => "ask its owner for a new invite: they work once and expire".into(),
             Self::OutboxFull { peer, .. } => {
-                format!("wait until {} is back, or `once peers remove` it", peer.short())
+                format!("it goes on when {0} is back; `once peers remove {0}` forgets it", peer.short())
             }
             Self::DiskFull { .. } => "free some space; reading goes on meanwhile".into(),
             Self::NoGrant { .. } => "`once grants` lists what was granted".into(),
             Self::NameTaken(_) => "choose another name with `--name`".into(),
-            Self::TooManyPeers(_) => "remove peers that are gone with `once peers remove`".into(),
+            Self::TooManyPeers(_) => "`once peers remove PEER` forgets one that is gone".into(),
             _ => return None,
         })
     }

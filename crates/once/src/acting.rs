@@ -94,8 +94,9 @@ impl Kernel {
         let mut living = found.iter().filter(|head| !head.header.tombstone).map(|head| head.header.key());
         match (living.next(), living.next()) {
             (Some(key), None) => Ok(key),
-            (None, _) => Err(Error::not_found(format!("no object {uuid} on this kernel"))
-                .with_hint("name an object elsewhere by its whole IOR, as `once show` prints it there")),
+            (None, _) => Err(Error::not_found(format!("no object {uuid} on this kernel")).with_hint(
+                "name an object elsewhere by its whole IOR, as 'once show OBJECT' prints it there",
+            )),
             _ => Err(Error::ambiguous(format!("more than one object here has the UUID {uuid}"))
                 .with_hint("name it with its lineage: UUID#LINEAGE")),
         }
@@ -327,8 +328,8 @@ pub(crate) fn refused(code: Code) -> Error {
     match code {
         Code::Denied | Code::NotHome => Error::from_code(code, "act")
             .with_hint(
-                "ask its owner to run `once grant KERNEL act`, then act with a new id: this one stays refused. Is that \
-                 kernel still its home?",
+                "its owner can permit it: 'once grant KERNEL act' there, with the id that `once status` prints here; then act \
+                 with a new id, for this one stays refused. Is that kernel still its home?",
             ),
         Code::NoComponent => Error::invalid("the object's home has no component that does this to it")
             .with_hint(

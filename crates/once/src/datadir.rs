@@ -130,7 +130,7 @@ pub(crate) fn read_key(data: &Path) -> Result<KernelKey, Error> {
     let path = data.join(KEY_FILE);
     let meta = fs::metadata(&path).map_err(|e| match e.kind() {
         std::io::ErrorKind::NotFound => Error::not_found(format!("no kernel lives in {}", data.display()))
-            .with_hint("make one with `once init`, or name its directory with --data"),
+            .with_hint("make one with `once init`, or name the directory of another one with --data DIR"),
         _ => io(&path, &e),
     })?;
     if meta.mode() & 0o077 != 0 {

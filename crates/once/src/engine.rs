@@ -149,7 +149,15 @@ impl Shared {
         let mut error = Error::from(refusal);
         if let Some((id, name)) = about.and_then(|id| Some((id, self.named(&id)?))) {
             error.message = error.message.replace(&id.to_string(), &name);
-            error.hint = error.hint.map(|hint| hint.replace(&id.short(), &name));
+            // A command in the hint keeps the id: it is one word, and means one kernel.
+            let parts = |hint: String| {
+                let named = hint.split('`').enumerate().map(|(at, part)| match at % 2 {
+                    0 => part.replace(&id.short(), &name),
+                    _ => part.to_owned(),
+                });
+                named.collect::<Vec<_>>().join("`")
+            };
+            error.hint = error.hint.map(parts);
         }
         error
     }

@@ -121,15 +121,15 @@ impl Error {
             Code::Denied | Code::NotHome => Self::new(
                 "denied",
                 3,
-                format!("{what}: the other kernel has no such thing, or does not let this kernel have it"),
+                format!("{what}: not found on the other kernel, or not permitted"),
             )
-            .with_hint("ask its owner to run `once grant`"),
+            .with_hint("its owner can permit it: 'once grant KERNEL read' there, with the id that `once status` prints here"),
             Code::Ambiguous => {
                 Self::ambiguous(format!("{what}: more than one object there answers to that name"))
                     .with_hint("name it with its lineage: UUID#LINEAGE")
             }
             Code::Quota => Self::new("quota", 3, format!("{what}: the quota there is used up"))
-                .with_hint("its owner can raise it with `once peers quota`"),
+                .with_hint("its owner can raise it: 'once peers quota KERNEL SIZE' there"),
             Code::DiskFull => Self::new("disk-full", 3, format!("{what}: the disk there is nearly full")),
             Code::Busy | Code::Stopping => {
                 Self::unreachable(format!("{what}: the other kernel is busy or stopping"))

@@ -115,7 +115,7 @@ pub fn read(text: &[u8]) -> Result<Read, Error> {
         let mut said = Error::invalid(format!("no receipt: {}", without_place(&error.to_string())));
         said.line = Some(error.line() as u64);
         said.column = Some(error.column() as u64);
-        said.with_hint("a receipt is the JSON that `once receipt ID` prints")
+        said.with_hint("a receipt is the JSON that 'once receipt ID' prints")
     })?;
     let member = |name: &str| members.iter().find(|(known, _)| known == name).map(|(_, value)| value);
     match member("once_receipt").and_then(Value::as_u64) {
@@ -126,7 +126,7 @@ pub fn read(text: &[u8]) -> Result<Read, Error> {
         }
         None => {
             return Err(Error::invalid("no receipt: the member `once_receipt` is missing")
-                .with_hint("a receipt is the JSON that `once receipt ID` prints"));
+                .with_hint("a receipt is the JSON that 'once receipt ID' prints"));
         }
     }
     let damaged = |why: String| Error::invalid(format!("no receipt: the member `cbor` is {why}"));

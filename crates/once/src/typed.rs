@@ -145,8 +145,9 @@ impl Kernel {
     /// When the IOR does not say which object is meant.
     pub fn object<S: Model>(&self, ior: &Ior) -> Result<ObjectRef<S>, Error> {
         let (Some(uuid), Some(line)) = (ior.uuid(), ior.line()) else {
-            return Err(Error::usage(format!("{ior} does not say which object is meant"))
-                .with_hint("an IOR with its lineage does, as `once show` prints it at the object's home"));
+            return Err(Error::usage(format!("{ior} does not say which object is meant")).with_hint(
+                "an IOR with its lineage does, as 'once show OBJECT' prints it at the object's home",
+            ));
         };
         let (kernel, key) = (self.clone(), ObjectKey { uuid, line });
         Ok(ObjectRef { kernel, key, home: ior.home(), ior: ior.clone(), state: PhantomData })

@@ -7,7 +7,7 @@ use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use crate::context::{Context, with};
-use crate::failure::{Done, Exit};
+use crate::failure::{Done, Exit, Failure};
 use crate::ui;
 
 /// After this long, tell the user what we are waiting for.
@@ -68,15 +68,16 @@ impl Act {
         );
         let call = context.call("act", params);
         tokio::pin!(call);
+        let of_it = |failure: Failure| failure.of_action(&id);
         let answer = match tokio::time::timeout(SAY_AFTER, &mut call).await {
-            Ok(answer) => answer?,
+            Ok(answer) => answer.map_err(of_it)?,
             Err(_) => {
                 ui::say(&format!(
                     "waiting for the outcome of {id}\n\
                      It goes on if you leave: `once outbox` says what it waits for, `once outcome {id}` what came of it, \
                      `once cancel {id}` takes it back."
                 ));
-                call.await?
+                call.await.map_err(of_it)?
             }
         };
         context.answer(&answer, print)?;

@@ -41,7 +41,9 @@ impl Create {
         context.answer(&answer, |answer| {
             match text(answer, "change") {
                 "same" => ui::say("it was here already"),
-                "beside" => ui::say("another object here has this UUID: both are kept (`once conflicts`)"),
+                "beside" => {
+                    ui::say("another object here has this UUID: both are kept: `once conflicts` lists them")
+                }
                 _ => {}
             }
             ui::print(&ui::capped(text(answer.get("object").unwrap_or(&Value::Null), "ior"), IOR_MAX_CHARS))

@@ -21,6 +21,13 @@ impl Doctor {
             Err(failure) => json!({ "checks": [{ "check": "kernel", "ok": false,
                 "message": failure.message, "hint": failure.hint }] }),
         };
+        let mut answer = answer;
+        for check in answer["checks"].as_array_mut().into_iter().flatten() {
+            for member in ["message", "hint"] {
+                let said = check[member].as_str().map(ui::pasted);
+                said.into_iter().for_each(|said| check[member] = said.into());
+            }
+        }
         let checks = list(&answer, "checks");
         context.answer(&answer, |_| checks.iter().try_for_each(print))?;
         let wrong = checks.iter().filter(|check| !truth(check, "ok")).count() as u64;

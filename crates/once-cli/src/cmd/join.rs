@@ -31,7 +31,7 @@ impl Join {
             ui::print(&format!("joined {} ({})", ui::shown(name), text(answer, "kernel")))
         })?;
         ui::say(
-            "Either may now share scenarios into the other's quota. What it may read here: `once grant`.",
+            "Either may now share scenarios into the other's quota. `once grant PEER read` lets it read here.",
         );
         Ok(Exit::DONE)
     }

@@ -41,7 +41,10 @@ impl Receipt {
             }
             Some(path) => {
                 write(path, &document)?;
-                ui::say(&format!("written; `once verify-receipt {}` checks it", ui::shown_path(path)));
+                ui::say(&format!(
+                    "written; `once verify-receipt {}` checks it",
+                    ui::word(&ui::shown_path(path))
+                ));
             }
         }
         Ok(Exit::DONE)

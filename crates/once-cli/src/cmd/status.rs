@@ -30,8 +30,9 @@ impl Status {
 
 fn print(answer: &Value, running: bool) -> Done<()> {
     let paint = ui::Paint::stdout();
-    let line =
-        |label: &str, value: String| ui::print(&format!("{} {value}", paint.dim(&format!("{label:<10}"))));
+    let line = |label: &str, value: String| {
+        ui::print(&format!("{} {}", paint.dim(&format!("{label:<10}")), ui::pasted(&value)))
+    };
     line("kernel", text(answer, "kernel").to_owned())?;
     line("name", ui::shown(text(answer, "name")))?;
     line("data", ui::capped(text(answer, "data"), 400))?;

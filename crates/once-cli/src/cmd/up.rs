@@ -103,7 +103,13 @@ impl Up {
         };
         let (out, err, program) = open().map_err(|error: std::io::Error| Failure::io(&log, &error))?;
         let mut command = Command::new(program);
-        command.arg("--data").arg(&context.data).arg("up").stdin(Stdio::null()).stdout(out).stderr(err);
+        // Called as this program was, so that its hints are those of this one.
+        #[cfg(unix)]
+        std::env::args_os().next().map(|name| std::os::unix::process::CommandExt::arg0(&mut command, name));
+        if let Some(data) = &context.named {
+            command.arg("--data").arg(data);
+        }
+        command.arg("up").stdin(Stdio::null()).stdout(out).stderr(err);
         for (option, value) in [("--name", &self.name), ("--listen", &self.listen), ("--relay", &self.relay)]
         {
             if let Some(value) = value {
@@ -126,11 +132,17 @@ impl Up {
             let ended = child.try_wait().map_err(|error| Failure::io(&log, &error))?;
             if ended.is_some() || begun.elapsed() > READY_MAX {
                 let said = std::fs::read_to_string(&log).unwrap_or_default();
-                let said = said.lines().find_map(|line| line.strip_prefix("error: "));
-                let failure = Failure::failed(said.unwrap_or("the kernel did not start").to_owned());
+                let line = |begin: &str| said.lines().rev().find_map(|line| line.strip_prefix(begin));
+                let failure =
+                    Failure::failed(line("error: ").unwrap_or("the kernel did not start").to_owned());
+                let hint = line("hint: ").map_or_else(
+                    || format!("{} says more", ui::shown_path(&log)),
+                    |hint| format!("{hint} ({} says more)", ui::shown_path(&log)),
+                );
                 let exit = ended.and_then(|status| status.code()).and_then(|code| u8::try_from(code).ok());
-                return Err(Failure { exit: exit.filter(|exit| *exit > 0).unwrap_or(1), ..failure }
-                    .hint(format!("{} says more", ui::shown_path(&log))));
+                return Err(
+                    Failure { exit: exit.filter(|exit| *exit > 0).unwrap_or(1), ..failure }.hint(hint)
+                );
             }
             tokio::time::sleep(READY_STEP).await;
         }

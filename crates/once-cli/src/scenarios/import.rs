@@ -208,5 +208,5 @@ fn refused(path: &Path, error: &Value) -> Done<Broken> {
         }
     };
     let message = format!("{}: {message}", ui::shown_path(path));
-    Err(Failure { code: text(error, "code").to_owned(), exit, message, hint })
+    Err(Failure { code: text(error, "code").to_owned(), exit, hint, ..Failure::failed(message) })
 }

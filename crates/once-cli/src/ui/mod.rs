@@ -1,5 +1,6 @@
 //! What the terminal sees: data on stdout, talk on stderr, colours only where someone looks.
 
+mod hint;
 mod paint;
 mod progress;
 mod table;
@@ -10,6 +11,7 @@ use std::io::{self, BufWriter, ErrorKind, Stdout, Write};
 
 use serde_json::Value;
 
+pub use hint::{called, pasted, word};
 pub use paint::Paint;
 pub use progress::Bar;
 pub use table::Table;
@@ -18,9 +20,9 @@ pub use units::{bytes, count, duration_us, number, parse_bytes, parse_ms, short,
 
 use crate::failure::{Done, Failure};
 
-/// Says something to the person at the terminal. A closed stderr is no reason to fail.
+/// Says something to the person at the terminal, with commands that can be pasted. A closed stderr is no reason to fail.
 pub fn say(text: &str) {
-    let _ = writeln!(io::stderr().lock(), "{text}");
+    let _ = writeln!(io::stderr().lock(), "{}", pasted(text));
 }
 
 /// Prints a line of data.

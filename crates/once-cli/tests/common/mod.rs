@@ -42,6 +42,10 @@ impl Home {
     /// `once` with nothing of the outside but PATH.
     pub fn command(&self, program: &str) -> Command {
         let mut command = Command::new(program);
+        if program == ONCE {
+            // As from a PATH: hints begin with the name that the program was called by.
+            std::os::unix::process::CommandExt::arg0(&mut command, "once");
+        }
         command.env_clear().env("HOME", self.path()).env("NO_COLOR", "1").current_dir(self.path());
         command.env("PATH", std::env::var_os("PATH").unwrap_or_default());
         command.stdin(Stdio::null());
@@ -134,8 +138,8 @@ impl Ran {
         Self {
             what: args.join(" "),
             exit: output.status.code(),
-            out: String::from_utf8(output.stdout).unwrap(),
-            err: String::from_utf8(output.stderr).unwrap(),
+            out: without_data(&String::from_utf8(output.stdout).unwrap()),
+            err: without_data(&String::from_utf8(output.stderr).unwrap()),
         }
     }
 
@@ -162,6 +166,18 @@ impl Ran {
         serde_json::from_str(&self.out)
             .unwrap_or_else(|error| panic!("once {}: {error}\n{}{}", self.what, self.out, self.err))
     }
+}
+
+/// Commands in a text as if no data directory had been named: `tests/hints.rs` looks at that.
+fn without_data(text: &str) -> String {
+    const NAMED: &str = "`once --data ";
+    let mut parts = text.split(NAMED);
+    let mut out = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        out.push_str("`once ");
+        out.push_str(part.split_once(' ').map_or(part, |(_, rest)| rest));
+    }
+    out
 }
 
 /// Waits until something holds.

@@ -32,7 +32,7 @@ pub(super) fn examine(kernel: &Kernel) -> Result<Value, Error> {
             let twice = net.key_twice.load(Ordering::Relaxed);
             let message =
                 if twice { "another process uses the key of this kernel" } else { "the key is used once" };
-            let hint = "two live kernels with one key fight: stop the copy, and give it a key of its own with `once init`";
+            let hint = "two live kernels with one key fight: stop the copy; a second kernel needs a directory and a key of its own: `once init --data DIR`";
             checks.push(check("key", !twice, message, Some(hint)));
         }
     }
@@ -118,10 +118,13 @@ fn peer(
     let hint = if why.contains("denied") {
         "it has removed this kernel, or never added it: ask its owner for a new invite".to_owned()
     } else if row.addresses.is_empty() {
-        "no address of it is known: `once peers add KERNEL --at ADDRESS`, or wait until it calls".to_owned()
+        format!(
+            "no address of it is known: `once peers address {} HOST:PORT` tells one, or wait until it calls",
+            id.short()
+        )
     } else {
         format!(
-            "is it up? it was last known at {}; if it moved, tell the new address with `once peers add {} --at ADDRESS`",
+            "is it up? it was last known at {}; if it moved, `once peers address {} HOST:PORT` tells the new address",
             row.addresses.first().map_or("", String::as_str),
             id.short()
         )

@@ -67,7 +67,7 @@ fn lane(kernel: &Kernel, trouble: &Trouble) -> Value {
                 "{origin} sent another action on {key} in place {sequence}, which has its outcome ({ago} ago{times})"
             );
             let hint = "one of the two kernels lost what it had written, as when a copy of its data directory is put back: \
-                ask its owner; on that one, `once init` a new kernel or put the newest data back";
+                ask its owner; that one needs its newest data back, or a new kernel in an empty directory";
             check("lane", false, &message, Some(hint))
         }
     }
@@ -141,10 +141,10 @@ pub(super) fn waiting(kernel: &Kernel, stuck: &Stuck) -> Value {
     let mut hint = match stuck.void {
         Some(Code::Cancelled) => {
             "it was taken back, and its home has not said yet whether that was in time; \
-            `once doctor` there may say why"
+            'once doctor' there may say why"
                 .to_owned()
         }
-        _ => "it is sent again every 10 s; `once doctor` at its home may say why it does not run".to_owned(),
+        _ => "it is sent again every 10 s; 'once doctor' at its home may say why it does not run".to_owned(),
     };
     if stuck.of_client && stuck.void.is_none() {
         hint.push_str(&format!("; `once cancel {id}` takes it back"));

@@ -33,7 +33,7 @@ pub(super) fn object_in(kernel: &Kernel, rows: &dyn Read, name: &str) -> Result<
     match living.as_slice() {
         [one] => Ok(Object::new((*one).clone(), kernel.id())),
         [] => Err(Error::not_found(format!("no object '{}' on this kernel", shown(name)))
-            .with_hint("`once ls` shows what is here; `once request` fetches an object from a peer")),
+            .with_hint("`once ls` shows what is here; `once request IOR` fetches an object from a peer")),
         many => {
             let some: Vec<_> = many.iter().take(LISTED).map(|row| row.header.key().to_string()).collect();
             let more = if many.len() > LISTED { ", …" } else { "" };
@@ -129,8 +129,9 @@ pub(super) fn peer(kernel: &Kernel, name: &str) -> Result<(KernelId, PeerRow), E
         [one] => Ok((*one).clone()),
         [] => Err(Error::not_found(format!("no peer '{}'", shown(name)))
             .with_hint("`once peers` lists the peers; `once join TICKET` makes one")),
-        _ => Err(Error::ambiguous(format!("more than one peer is called '{}'", shown(name)))
-            .with_hint("write more of its kernel id, or give it a petname with `once peers rename`")),
+        _ => Err(Error::ambiguous(format!("more than one peer is called '{}'", shown(name))).with_hint(
+            "write more of its kernel id, or give it a petname with `once peers rename KERNEL NAME`",
+        )),
     }
 }
 

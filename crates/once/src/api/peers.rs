@@ -85,7 +85,7 @@ pub(super) struct Add {
 
 pub(super) async fn add(kernel: &Kernel, params: Add) -> Result<Value, Error> {
     let peer = KernelId::from_str(&params.kernel).map_err(|e| {
-        Error::usage(e.to_string()).with_hint("a kernel id has 52 characters; `once status` prints it there")
+        Error::usage(e.to_string()).with_hint("a kernel id has 52 characters; 'once status' prints it there")
     })?;
     let add = Command::AddPeer { peer, addresses: params.addresses, petname: params.name };
     kernel.command(add).await?;
@@ -203,7 +203,7 @@ fn grantee(kernel: &Kernel, name: &str) -> Result<(KernelId, ObjectKey), Error> 
     match (home, key) {
         (Some(home), Some(key)) if key.lineage().is_some() => Ok((home, key)),
         _ => Err(Error::usage("an object that is given a right must have a lineage and a home").with_hint(
-            "name it by its whole IOR, as `once show` prints it at its home; `once claim` gives it both",
+            "name it by its whole IOR, as 'once show OBJECT' prints it at its home; `once claim OBJECT` gives it both",
         )),
     }
 }

@@ -345,7 +345,7 @@ pub(super) async fn unfollow(kernel: &Kernel, params: Follow) -> Result<Value, E
             .find(|(_, known)| known.uuid == key.uuid)
             .map(|(peer, _)| peer)
             .ok_or_else(|| {
-                Error::not_found("that object is not followed").with_hint("`once follow` alone lists what is")
+                Error::not_found("that object is not followed").with_hint("`once follow` lists what is")
             })?,
     };
     kernel.unfollow(key, from).await?;

@@ -51,7 +51,7 @@ impl std::str::FromStr for Ticket {
     fn from_str(text: &str) -> Result<Self, Error> {
         Self::decode_string(text.trim()).map_err(|e| {
             Error::invalid(format!("not a ticket: {e}"))
-                .with_hint("copy the whole line that `once invite` printed; it begins with 'once'")
+                .with_hint("copy the whole line that 'once invite' printed; it begins with the letters once")
         })
     }
 }

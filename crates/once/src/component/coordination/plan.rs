@@ -253,7 +253,7 @@ fn checked(shape: StepShape<'_>, earlier: &[Step], mode: Mode) -> Result<Step, W
     let ior = Ior::parse(&ior).map_err(|error| (error.to_string(), error.hint().map(Into::into)))?;
     if ior.uuid().is_none() || ior.line().is_none() {
         let message = "the IOR does not say which object is meant: it has no lineage";
-        return wrong(message, "`once show OBJECT --json` prints the whole IOR at the object's home");
+        return wrong(message, "'once show OBJECT --json' prints the whole IOR at the object's home");
     }
     if deadline_ms == Some(0) {
         return wrong("a deadline of 0 ms is over before it begins", "leave it out, or give the step time");
