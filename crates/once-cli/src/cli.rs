@@ -50,6 +50,7 @@ enum Command {
     Stop(cmd::stop::Stop),
     Status(cmd::status::Status),
     Invite(cmd::invite::Invite),
+    Invites(cmd::invites::Invites),
     Join(cmd::join::Join),
     Peers(cmd::peers::Peers),
     Import(cmd::import::Import),
@@ -80,6 +81,7 @@ enum Command {
     Outbox(cmd::outbox::Outbox),
     Demo(demo::Demo),
     Doctor(cmd::doctor::Doctor),
+    Clock(cmd::clock::Clock),
     Completions(cmd::completions::Completions),
 }
 
@@ -131,6 +133,8 @@ fn start(context: &Context, command: Command) -> Done {
         Command::Stop(args) => wait(args.run(context)),
         Command::Status(args) => wait(args.run(context)),
         Command::Invite(args) => wait(args.run(context)),
+        Command::Invites(args) => wait(args.run(context)),
+        Command::Clock(args) => wait(args.run(context)),
         Command::Join(args) => wait(args.run(context)),
         Command::Peers(args) => wait(args.run(context)),
         Command::Import(args) => wait(args.run(context)),

@@ -3,6 +3,7 @@
 use once_model::ids::KernelId;
 
 use crate::actions;
+use crate::expiry;
 use crate::meta;
 use crate::peers;
 use crate::step::Engine;
@@ -68,6 +69,7 @@ pub fn run<S: Store>(
     let mut txn = Txn::new(store);
     let (mut early, mut held) = (Vec::new(), Vec::new());
     let mut count = 0;
+    expiry::look(engine, &mut txn, ctx.now_ms)?;
     for input in inputs {
         count += 1;
         let Effects { now, after } = engine.step(&mut txn, ctx, rng, input)?;
@@ -80,6 +82,7 @@ pub fn run<S: Store>(
     early.drain(..).for_each(&mut *release);
     peers::note(engine, &mut txn)?;
     actions::note(engine, &mut txn);
+    held.extend(expiry::note(engine, &mut txn, ctx.now_ms));
     if mutant!(AckBeforeCommit) {
         held.drain(..).for_each(&mut *release);
     }

@@ -12,6 +12,7 @@ pub mod mutants;
 pub mod actions;
 pub mod content;
 pub mod exchange;
+mod expiry;
 pub mod group;
 pub mod memory;
 pub mod meta;
@@ -27,6 +28,6 @@ mod timers;
 pub mod txn;
 pub mod waist;
 
-pub use peers::invite_hash;
+pub use peers::{invite_hash, invites, is_name};
 pub use refusal::{Failure, Refusal};
 pub use step::Engine;

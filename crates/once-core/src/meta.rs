@@ -11,6 +11,7 @@ use crate::txn::{self, Txn};
 
 const COMMIT: &[u8] = b"commit";
 const IDENTITY: &[u8] = b"identity";
+const LATEST: &[u8] = b"latest";
 
 /// Written once by `init`.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
@@ -56,12 +57,30 @@ pub fn set_identity(txn: &mut Txn<'_>, identity: &Identity) {
 /// # Errors
 /// When the store cannot be read.
 pub fn commit_number(rows: &dyn Read) -> Result<u64, StoreError> {
-    match rows.get(Table::Meta, COMMIT)? {
-        None => Ok(0),
-        Some(bytes) => match <[u8; 8]>::try_from(bytes.as_ref()) {
-            Ok(number) => Ok(u64::from_be_bytes(number)),
-            Err(_) => Err(StoreError::Damaged { table: Table::Meta, reason: "commit number".into() }),
-        },
+    number(rows, COMMIT)
+}
+
+/// About the latest time that this kernel has seen, in milliseconds since 1970; 0 if none is kept yet.
+///
+/// # Errors
+/// When the store cannot be read.
+pub fn latest_ms(rows: &dyn Read) -> Result<u64, StoreError> {
+    number(rows, LATEST)
+}
+
+/// Keeps the latest time seen. No reason of its own to wait for the disk.
+pub(crate) fn set_latest_ms(txn: &mut Txn<'_>, at_ms: u64) {
+    txn.put_bytes_lazily(Table::Meta, LATEST, Bytes::copy_from_slice(&at_ms.to_be_bytes()));
+}
+
+fn number(rows: &dyn Read, key: &[u8]) -> Result<u64, StoreError> {
+    let Some(bytes) = rows.get(Table::Meta, key)? else { return Ok(0) };
+    match <[u8; 8]>::try_from(bytes.as_ref()) {
+        Ok(number) => Ok(u64::from_be_bytes(number)),
+        Err(_) => {
+            let reason = format!("{} is no number", String::from_utf8_lossy(key));
+            Err(StoreError::Damaged { table: Table::Meta, reason })
+        }
     }
 }
 

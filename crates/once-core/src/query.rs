@@ -366,6 +366,7 @@ mod tests {
                 quota_bytes: 0,
                 since_ms: 0,
                 heard: None,
+                invite: None,
             };
             txn.put(Table::Peer, peer.as_bytes(), &known);
             if let Some(debt) = debt {
@@ -382,7 +383,7 @@ mod tests {
                     expires_ms: None,
                     actions: None,
                 };
-                txn.put(Table::Grant, &grant.to_row(), &grant.row());
+                txn.put(Table::Grant, &grant.to_row(), &grant.add_to(None, 0).unwrap());
             }
             let (batch, _) = txn.into_batch();
             store.commit(batch, Durability::Synced).unwrap();

@@ -55,6 +55,21 @@ pub enum Refusal {
         /// The right.
         right: &'static str,
     },
+    /// One action cannot be taken from a grant of every action.
+    #[error("kernel {kernel} may do every action there: single ones cannot be taken from that")]
+    WholeGrant {
+        /// Whose.
+        kernel: KernelId,
+    },
+    /// A grant names too many actions.
+    #[error("a grant may name at most {0} actions")]
+    TooManyActions(usize),
+    /// There is no such invite.
+    #[error("no such invite on this kernel")]
+    NoInvite,
+    /// The invite was used: there is nothing to take back.
+    #[error("kernel {0} has used that invite")]
+    InviteUsed(KernelId),
     /// Not a peer.
     #[error("kernel {0} is not a peer of this kernel")]
     NoPeer(KernelId),
@@ -140,8 +155,14 @@ pub enum Refusal {
         /// The limit.
         max_bytes: usize,
     },
-    /// Another peer has that petname.
-    #[error("another peer is called '{0}' already")]
+    /// A petname that is none.
+    #[error("a petname has 1 to {max_bytes} bytes, no control characters, and is not blank")]
+    BadName {
+        /// The limit.
+        max_bytes: usize,
+    },
+    /// Another peer has that petname, or an open invite gives it.
+    #[error("another peer, or an open invite, has the name '{0}' already")]
     NameTaken(String),
     /// The kernel is stopping.
     #[error("the kernel is stopping")]
@@ -160,9 +181,10 @@ impl Refusal {
             | Self::NoHome(_)
             | Self::Removed(_)
             | Self::NoPeer(_)
+            | Self::NoInvite
             | Self::Denied(_) => Code::Denied,
             Self::NotHome { .. } => Code::NotHome,
-            Self::OutboxFull { .. } | Self::TooManyPeers(_) => Code::Quota,
+            Self::OutboxFull { .. } | Self::TooManyPeers(_) | Self::TooManyActions(_) => Code::Quota,
             Self::DiskFull { .. } => Code::DiskFull,
             Self::Stopping => Code::Stopping,
             _ => Code::Invalid,
@@ -198,7 +220,10 @@ impl Refusal {
             }
             Self::DiskFull { .. } => "free some space; reading goes on meanwhile".into(),
             Self::NoGrant { .. } => "`once grants` lists what was granted".into(),
-            Self::NameTaken(_) => "choose another name with `--name`".into(),
+            Self::NameTaken(_) => "choose another name; `once peers` and `once invites` list those that are taken".into(),
+            Self::WholeGrant { .. } => "take the whole grant back (without --action), then grant those that shall stay".into(),
+            Self::NoInvite => "`once invites` lists them".into(),
+            Self::InviteUsed(by) => format!("`once peers remove {}` ends what it gave", by),
             Self::TooManyPeers(_) => "`once peers remove PEER` forgets one that is gone".into(),
             _ => return None,
         })

@@ -1,149 +1,17 @@
 //! Rights: default deny, rows checked at the moment of effect.
 
+mod grant;
+
 use std::ops::ControlFlow;
 
-use once_model::hash::record_hash;
 use once_model::ids::{KernelId, ObjectKey};
-use once_model::limits::NAME_MAX_BYTES;
 
 use crate::rows::{GrantRow, HeadRow, PeerStatus};
 use crate::store::{Read, StoreError, Table, scan_prefix};
 use crate::{rows, txn};
 
-/// What a peer may be allowed to do. The number is part of a row's key.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[repr(u8)]
-pub enum Right {
-    /// Store scenarios here, into its quota.
-    Share = 1,
-    /// Read objects: request, follow, compare.
-    Read = 2,
-    /// Act on objects.
-    Act = 3,
-}
-
-impl Right {
-    /// The right's name on the command line.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Share => "share",
-            Self::Read => "read",
-            Self::Act => "act",
-        }
-    }
-
-    fn from_byte(byte: u8) -> Option<Self> {
-        [Self::Share, Self::Read, Self::Act].into_iter().find(|right| *right as u8 == byte)
-    }
-}
-
-/// What a grant is on.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Scope {
-    /// Everything on this kernel.
-    Kernel,
-    /// Every object of a component.
-    Component(String),
-    /// One object.
-    Object(ObjectKey),
-}
-
-impl Scope {
-    /// The front of a grant's key. An object's grants lie together, so that they can move with it.
-    #[must_use]
-    pub fn to_row(&self) -> Vec<u8> {
-        match self {
-            Self::Kernel => vec![0],
-            Self::Component(name) => {
-                // A fixed width, so that no component's name is the beginning of another's row.
-                let mut row = vec![0; 2 + NAME_MAX_BYTES];
-                let name = &name.as_bytes()[..name.len().min(NAME_MAX_BYTES)];
-                row[0] = 1;
-                row[1] = u8::try_from(name.len()).unwrap_or(u8::MAX);
-                row[2..2 + name.len()].copy_from_slice(name);
-                row
-            }
-            Self::Object(key) => [&[2], key.to_row().as_slice()].concat(),
-        }
-    }
-}
-
-/// A grant as it is listed.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Grant {
-    /// On what.
-    pub scope: Scope,
-    /// To do what.
-    pub right: Right,
-    /// To whom; or the home of the object that has it, as far as is known.
-    pub kernel: KernelId,
-    /// To which object, if it is not for the whole kernel.
-    pub object: Option<ObjectKey>,
-    /// Until when, in milliseconds since 1970.
-    pub expires_ms: Option<u64>,
-    /// For the right to act: only these actions. Every action if absent.
-    pub actions: Option<Vec<String>>,
-}
-
-impl Grant {
-    /// The grant's key.
-    #[must_use]
-    pub fn to_row(&self) -> Vec<u8> {
-        row(&self.scope.to_row(), self.right, &grantee(&self.kernel, self.object.as_ref()))
-    }
-
-    /// The grant's row.
-    #[must_use]
-    pub fn row(&self) -> GrantRow {
-        GrantRow {
-            expires_ms: self.expires_ms,
-            actions: self.actions.clone(),
-            object: self.object,
-            home: self.object.map(|_| self.kernel),
-        }
-    }
-
-    /// Reads a grant's row.
-    ///
-    /// # Errors
-    /// When it is damaged.
-    pub fn from_row(key: &[u8], value: &[u8]) -> Result<Self, StoreError> {
-        let damaged =
-            || StoreError::Damaged { table: Table::Grant, reason: "its key is not a grant's".into() };
-        let GrantRow { expires_ms, actions, object, home } = txn::decode(Table::Grant, value)?;
-        let (front, kernel) = key.split_at_checked(key.len().saturating_sub(32)).ok_or_else(damaged)?;
-        let kernel = match object {
-            None => KernelId::from_slice(kernel).ok_or_else(damaged)?,
-            Some(_) => home.ok_or_else(damaged)?,
-        };
-        let (right, scope) = front.split_last().ok_or_else(damaged)?;
-        let right = Right::from_byte(*right).ok_or_else(damaged)?;
-        let scope = match scope.split_first().ok_or_else(damaged)? {
-            (0, []) => Scope::Kernel,
-            (1, name) => {
-                let (len, name) = name.split_first().ok_or_else(damaged)?;
-                let name = name.get(..usize::from(*len)).ok_or_else(damaged)?;
-                Scope::Component(String::from_utf8_lossy(name).into_owned())
-            }
-            (2, object) => Scope::Object(ObjectKey::from_row(object).ok_or_else(damaged)?),
-            _ => return Err(damaged()),
-        };
-        Ok(Self { scope, right, kernel, object, expires_ms, actions })
-    }
-}
-
-fn row(scope: &[u8], right: Right, grantee: &[u8; 32]) -> Vec<u8> {
-    [scope, &[right as u8], grantee].concat()
-}
-
-/// Who has a grant, in the 32 bytes that its key has for that: a kernel's id, or the hash of an object's key.
-fn grantee(kernel: &KernelId, object: Option<&ObjectKey>) -> [u8; 32] {
-    match object {
-        None => *kernel.as_bytes(),
-        Some(key) => *record_hash("once/2 grantee", &key.to_row()).as_bytes(),
-    }
-}
+pub use grant::{Grant, Listed, Right, Scope};
+use grant::{grantee, row};
 
 /// Who wants to act on an object: a kernel for its clients, or one of its objects.
 #[derive(Debug, Clone, Copy)]
@@ -186,11 +54,7 @@ pub fn may_act(
     if mutant!(SkipActRight) {
         return Ok(true);
     }
-    let allows = |grant: &GrantRow| {
-        let names = grant.actions.as_deref();
-        grant.expires_ms.is_none_or(|end| now_ms < end)
-            && names.is_none_or(|names| names.iter().any(|name| name == action))
-    };
+    let allows = |grant: &GrantRow| grant.allows(Some(action), now_ms);
     let scopes =
         [Scope::Object(head.header.key()), Scope::Component(head.header.component.clone()), Scope::Kernel];
     for scope in scopes.iter().map(Scope::to_row) {
@@ -240,8 +104,7 @@ fn granted(
 ) -> Result<bool, StoreError> {
     let grant: Option<GrantRow> =
         txn::get(rows, Table::Grant, &row(&scope.to_row(), right, kernel.as_bytes()))?;
-    let lasts = |end: u64| now_ms < end || mutant!(GrantNeverExpires);
-    Ok(grant.is_some_and(|grant| grant.expires_ms.is_none_or(lasts)))
+    Ok(grant.is_some_and(|grant| grant.allows(None, now_ms)))
 }
 
 /// Whether `kernel` is a peer at all. Everything else is denied to the rest of the world.
@@ -293,19 +156,18 @@ impl Reader {
         if !reader.everything {
             let mut failed = None;
             scan_prefix(rows, Table::Grant, &[1], &mut |key, value| {
-                match Grant::from_row(key, &value) {
-                    Ok(grant)
-                        if grant.kernel == *kernel
+                match Grant::list(key, &value) {
+                    Ok(grants) => reader.components.extend(grants.into_iter().filter_map(|listed| {
+                        let grant = &listed.grant;
+                        let readable = grant.kernel == *kernel
                             && grant.object.is_none()
-                            && grant.right == Right::Read =>
-                    {
-                        if let Scope::Component(name) = grant.scope
-                            && grant.expires_ms.is_none_or(|end| now_ms < end)
-                        {
-                            reader.components.push(name);
+                            && grant.right == Right::Read
+                            && listed.holds(now_ms);
+                        match listed.grant.scope {
+                            Scope::Component(name) if readable => Some(name),
+                            _ => None,
                         }
-                    }
-                    Ok(_) => {}
+                    })),
                     Err(error) => failed = Some(error),
                 }
                 if failed.is_some() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
@@ -354,31 +216,4 @@ pub fn may_read(rows: &dyn Read, kernel: &KernelId, head: &HeadRow, now_ms: u64)
     }
     Ok(granted(rows, &Scope::Object(head.header.key()), Right::Read, kernel, now_ms)?
         || granted(rows, &Scope::Component(head.header.component.clone()), Right::Read, kernel, now_ms)?)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use once_model::ids::{Hash, Line, Uuid};
-
-    #[test]
-    fn grants_survive_their_rows() {
-        let key = ObjectKey { uuid: Uuid::from_u128(3), line: Line::Unclaimed(Hash::from_bytes([1; 32])) };
-        for scope in [Scope::Kernel, Scope::Component("Unit".into()), Scope::Object(key)] {
-            for object in [None, Some(key)] {
-                let grant = Grant {
-                    scope: scope.clone(),
-                    right: Right::Act,
-                    kernel: KernelId::from_bytes([7; 32]),
-                    object,
-                    expires_ms: Some(5),
-                    actions: Some(vec!["add".into()]),
-                };
-                let value = once_model::wire::to_cbor(&grant.row());
-                assert_eq!(Grant::from_row(&grant.to_row(), &value), Ok(grant));
-            }
-        }
-        let kernel = GrantRow { expires_ms: None, actions: None, object: None, home: None };
-        assert!(Grant::from_row(&[9; 40], &once_model::wire::to_cbor(&kernel)).is_err());
-    }
 }

@@ -91,6 +91,9 @@ pub struct PeerRow {
     /// The highest commit number that it has told, unsigned, in the incarnation of the first of `seen`.
     #[n(8)]
     pub heard: Option<u64>,
+    /// The invite of this kernel by which it came: the hash of its secret.
+    #[n(9)]
+    pub invite: Option<Hash>,
 }
 
 impl PeerRow {
@@ -101,7 +104,7 @@ impl PeerRow {
     }
 }
 
-/// [`Table::Invite`].
+/// [`Table::Invite`]: lets one kernel become a peer.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 #[cbor(map)]
 pub struct InviteRow {
@@ -115,24 +118,86 @@ pub struct InviteRow {
     /// the log here (never to the stranger).
     #[n(2)]
     pub used_by: Option<KernelId>,
+    /// It was seen to be over, and stays so whatever the clock says later.
+    #[n(3)]
+    pub ended: bool,
+    /// When it was made, in milliseconds since 1970.
+    #[n(4)]
+    pub since_ms: u64,
 }
 
-/// [`Table::Grant`].
+impl InviteRow {
+    /// Whether its time is over.
+    #[must_use]
+    pub const fn is_over(&self, now_ms: u64) -> bool {
+        self.ended || self.expires_ms <= now_ms
+    }
+}
+
+/// [`Table::Grant`]: what one grantee may do by one right on one thing.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 #[cbor(map)]
 pub struct GrantRow {
-    /// When it ends, in milliseconds since 1970; never if absent.
+    /// What was granted; each action once.
     #[n(0)]
-    pub expires_ms: Option<u64>,
-    /// For the right to act: only these actions.
-    #[n(1)]
-    pub actions: Option<Vec<String>>,
+    pub parts: Vec<GrantPart>,
     /// The object that has it, instead of a kernel.
-    #[n(2)]
+    #[n(1)]
     pub object: Option<ObjectKey>,
     /// That object's home when it was granted.
-    #[n(3)]
+    #[n(2)]
     pub home: Option<KernelId>,
+}
+
+/// One action of a grant, or all of them.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct GrantPart {
+    /// For the right to act: this action. Every action if absent.
+    #[n(0)]
+    pub action: Option<String>,
+    /// When it ends, in milliseconds since 1970; never if absent.
+    #[n(1)]
+    pub expires_ms: Option<u64>,
+    /// It was seen to be over, and stays so whatever the clock says later.
+    #[n(2)]
+    pub ended: bool,
+}
+
+impl GrantRow {
+    /// Whether it allows this action now; or what needs no action's name.
+    #[must_use]
+    pub fn allows(&self, action: Option<&str>, now_ms: u64) -> bool {
+        let named = |part: &GrantPart| part.action.is_none() || part.action.as_deref() == action;
+        self.parts.iter().any(|part| named(part) && part.holds(now_ms))
+    }
+
+    /// Marks what is over by now; whether anything is that was not marked.
+    pub(crate) fn end(&mut self, now_ms: u64) -> bool {
+        let mut any = false;
+        for part in self.parts.iter_mut().filter(|part| !part.ended && is_over(part.expires_ms, now_ms)) {
+            part.ended = true;
+            any = true;
+        }
+        any
+    }
+
+    /// When the next part of it is over.
+    pub(crate) fn next_end_ms(&self) -> Option<u64> {
+        self.parts.iter().filter(|part| !part.ended).filter_map(|part| part.expires_ms).min()
+    }
+}
+
+impl GrantPart {
+    /// Whether it is in force.
+    #[must_use]
+    pub fn holds(&self, now_ms: u64) -> bool {
+        mutant!(GrantNeverExpires) || !(self.ended || is_over(self.expires_ms, now_ms))
+    }
+}
+
+fn is_over(expires_ms: Option<u64>, now_ms: u64) -> bool {
+    expires_ms.is_some_and(|end| end <= now_ms)
 }
 
 /// [`Table::Outbox`]: a peer is owed an object.

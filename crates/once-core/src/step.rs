@@ -6,6 +6,7 @@ use once_model::ids::{KernelId, ObjectKey, Uuid};
 use once_model::limits::DISK_RESERVE_BYTES;
 use once_model::wire::Frame;
 
+use crate::expiry::{self, Expiry};
 use crate::peers::Link;
 use crate::refusal::{Failure, Refusal};
 use crate::store::StoreError;
@@ -40,6 +41,8 @@ pub struct Engine {
     pub(crate) put_off: actions::PutOff,
     /// Lanes of this kernel to objects of its own that take their time.
     pub(crate) slow: actions::Slow,
+    /// What ends by the clock.
+    pub(crate) expiry: Expiry,
     /// Which clocks run for timers and deadlines: bit n is one of 2^n milliseconds.
     pub(crate) clocks: u32,
     /// The newest place in the histories of objects that were acted on lately.
@@ -85,6 +88,7 @@ impl Engine {
             given_set: false,
             put_off: actions::PutOff::default(),
             slow: actions::Slow::default(),
+            expiry: Expiry::default(),
             clocks: 0,
             tips: BTreeMap::new(),
             requests: actions::Requests::default(),
@@ -119,6 +123,7 @@ impl Engine {
         // What an engine before this one asked for in this process may still be answered: that is no answer to this one.
         step.engine.runs = step.rng.below(1 << 48);
         step.engine.boot = meta::begin_boot(step.txn, ctx.boot, step.engine.commit + 1)?;
+        expiry::resume(&mut step)?;
         peers::dial_all(&mut step)?;
         actions::resume(&mut step)?;
         timers::resume(&mut step)?;
@@ -166,6 +171,7 @@ impl Engine {
                 Timer::ActResend(home, conn) => actions::resend(&mut step, home, conn)?,
                 Timer::ActPump(home) => actions::pump_on(&mut step, home)?,
                 Timer::Given => actions::late(&mut step)?,
+                Timer::Expiry => step.engine.expiry.rang(),
                 Timer::Due(size) => timers::due(&mut step, size)?,
             },
             Input::Ran(ran) => actions::ran(&mut step, *ran)?,
@@ -244,6 +250,8 @@ impl Step<'_, '_> {
             Command::Invite { secret_hash, expires_ms, petname } => {
                 peers::invite(self, secret_hash, expires_ms, petname)?
             }
+            Command::RevokeInvite { secret_hash } => peers::revoke_invite(self, secret_hash)?,
+            Command::AcceptClock => expiry::accept_clock(self),
             Command::Join { peer, secret, addresses, petname } => {
                 peers::join(self, token, peer, secret, addresses, petname)?;
                 return Ok(None);

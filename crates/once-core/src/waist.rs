@@ -11,7 +11,7 @@ use bytes::Bytes;
 use once_model::action::Outcome;
 use once_model::certificate::Chain;
 use once_model::header::Header;
-use once_model::ids::{BootId, KernelId, ObjectKey, Uuid};
+use once_model::ids::{BootId, Hash, KernelId, ObjectKey, Uuid};
 use once_model::sign::KernelKey;
 use once_model::wire::{Code, Frame, ShareAnswer};
 
@@ -183,6 +183,8 @@ pub enum Timer {
     ActPump(KernelId),
     /// Look for actions that wait too long for scenarios they depend on.
     Given,
+    /// Something ends by the clock.
+    Expiry,
     /// Look for timers and deadlines that are due. At most one is under way of each size: it was set to end after
     /// 2^n milliseconds.
     Due(u8),
@@ -346,6 +348,18 @@ pub enum Event {
         key: ObjectKey,
         /// In which place.
         sequence: u64,
+    },
+    /// A kernel became a peer by an invite of this one.
+    Came {
+        /// Who.
+        peer: KernelId,
+        /// Which invite: the hash of its secret.
+        invite: Hash,
+        /// What it is called here, if the invite said so. Another peer may have got that name meanwhile: then it is one
+        /// like it.
+        petname: Option<String>,
+        /// What it calls itself.
+        says: String,
     },
     /// A connection to a peer is ready.
     Connected {

@@ -141,6 +141,9 @@ pub const CLOSURE_MAX_BYTES: u64 = 1024 * 1024 * 1024;
 /// Most addresses remembered for one peer.
 pub const ADDRESSES_MAX: usize = 16;
 
+/// Most actions that one grant names: of one grantee, on one thing.
+pub const GRANT_ACTIONS_MAX: usize = 256;
+
 /// Most peers that one kernel keeps.
 pub const PEERS_MAX: usize = 4096;
 

@@ -37,7 +37,7 @@ impl Coverage {
 }
 
 /// What one seed in some thousand meets.
-const RARE: &[&str] = &["outcome Refused for another reason"];
+const RARE: &[&str] = &["outcome Refused for another reason", "refusal InviteUsed"];
 
 /// What 2,000 seeds must meet. Left out are `Refusal::Stopping`, `Code::Stopping` and `Event::KeyInUseTwice`: only the
 /// shell says them.
@@ -49,7 +49,7 @@ pub const EXPECTED: &[&str] = &[
     "fault clock jump", "fault clock off", "fault address changed", "fault backup put back",
     "input Command", "input Frame", "input Arrived Shared", "input Arrived Asked", "input Arrived Offered",
     "input Link Up dialled", "input Link Up accepted", "input Link Moved", "input Link Down", "input Link DialFailed", "input Disk",
-    "timer Redial", "timer Hello", "timer Resend", "timer Pump",
+    "timer Redial", "timer Hello", "timer Resend", "timer Pump", "timer Expiry",
     "command Import", "command Put", "command Create", "command Claim", "command Remove", "command Share",
     "command Act", "command Follow", "command Unfollow", "command Invite", "command Join", "command AddPeer",
     "command ChangePeer", "command RemovePeer", "command Grant", "command Revoke", "command Dial",
@@ -73,7 +73,8 @@ pub const EXPECTED: &[&str] = &[
     "refusal NoObject", "refusal Removed", "refusal NotHome", "refusal Stale", "refusal OtherUuid",
     "refusal NotFollowed", "refusal NoGrant", "refusal NoPeer", "refusal Denied", "refusal Myself",
     "refusal TooManyPeers", "refusal Unsigned", "refusal OutboxFull", "refusal DiskFull", "refusal NameTooLong",
-    "refusal NameTaken",
+    "refusal NameTaken", "refusal BadName", "event Came", "command RevokeInvite", "command AcceptClock",
+    "refusal NoInvite",
     "share Stored", "share Known", "share Conflict", "share Refused Denied", "share Refused Quota",
     "share Refused Busy", "share Refused DiskFull", "share Refused Invalid", "share Refused TooLarge",
     "code Denied", "code Ambiguous", "code Unsupported", "code Busy",
@@ -112,6 +113,7 @@ pub fn input(input: &Input) -> &'static str {
         Input::Ready { .. } => "input Ready",
         Input::Timer(Timer::Given) => "timer Given",
         Input::Timer(Timer::Due(_)) => "timer Due",
+        Input::Timer(Timer::Expiry) => "timer Expiry",
         Input::Disk { .. } => "input Disk",
         Input::Timer(Timer::ActResend(..)) => "timer ActResend",
         Input::Timer(Timer::ActPump(_)) => "timer ActPump",
@@ -137,6 +139,8 @@ pub fn command(command: &Command) -> &'static str {
         Command::AddPeer { .. } => "command AddPeer",
         Command::ChangePeer { .. } => "command ChangePeer",
         Command::RemovePeer { .. } => "command RemovePeer",
+        Command::RevokeInvite { .. } => "command RevokeInvite",
+        Command::AcceptClock => "command AcceptClock",
         Command::Grant(_) => "command Grant",
         Command::Revoke(_) => "command Revoke",
         Command::Dial { .. } => "command Dial",
@@ -168,6 +172,7 @@ pub fn event(event: &Event) -> &'static str {
         Event::Dropped { .. } => "event Dropped",
         Event::Delivered { .. } => "event Delivered",
         Event::FollowDenied { .. } => "event FollowDenied",
+        Event::Came { .. } => "event Came",
         Event::Connected { rolled_back: true, .. } => "event Connected rolled back",
         Event::Connected { .. } => "event Connected",
         Event::Acted { .. } => "event Acted",
@@ -256,6 +261,9 @@ pub fn reply(reply: &Result<Answer, Refusal>) -> &'static str {
             Refusal::BadAction { .. } => "refusal BadAction",
             Refusal::NoHome(_) => "refusal NoHome",
             Refusal::NameTaken(_) => "refusal NameTaken",
+            Refusal::BadName { .. } => "refusal BadName",
+            Refusal::NoInvite => "refusal NoInvite",
+            Refusal::InviteUsed(_) => "refusal InviteUsed",
             _ => "refusal of a later version",
         },
     }

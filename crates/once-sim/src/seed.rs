@@ -165,6 +165,7 @@ impl World {
                 quota_bytes: 0,
                 since_ms: 0,
                 heard: None,
+                invite: None,
             };
             (Table::Peer, id.as_bytes().to_vec(), Some(to_cbor(&row).into()))
         };

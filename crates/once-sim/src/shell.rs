@@ -114,6 +114,7 @@ impl World {
         match result {
             Ok(()) => {
                 node.engine = Some(engine);
+                self.checker.begun(&node.id, ctx.now_ms);
                 self.trace.line(|| format!("{:>9} {} started", now_us / 1000, self.nodes[index].name));
                 effects.into_iter().for_each(|effect| self.carry_out(index, effect));
                 if let Err(what) = self.checker.check_store(&self.nodes[index].id, &self.nodes[index].disk) {

@@ -202,6 +202,9 @@ impl World {
                 let grant = grant.unwrap_or_else(|| self.any_grant(index, peer, work));
                 self.command(here, Command::Revoke(grant));
             }
+            86 if self.rng.one_in(4) => {
+                self.command(here, Command::AcceptClock);
+            }
             86 => {
                 self.command(here, Command::Dial { peer });
             }
@@ -308,6 +311,14 @@ impl World {
             work.invites.push((index, secret));
         }
         let Some((host, secret)) = self.rng.pick(&work.invites).copied() else { return };
+        if self.rng.one_in(6) {
+            let host = if self.rng.one_in(4) { index } else { host };
+            if self.nodes[host].is_up() {
+                let secret_hash = once_core::invite_hash(&secret);
+                self.command(Kernel(host), Command::RevokeInvite { secret_hash });
+            }
+            return;
+        }
         let guest = self.rng.index(self.nodes.len());
         if self.nodes[guest].is_up() {
             let (peer, addresses) = (self.nodes[host].id, vec![self.nodes[host].address.clone()]);
@@ -348,7 +359,8 @@ impl World {
     fn granted_at(&self, index: usize) -> Vec<Grant> {
         let mut found = Vec::new();
         let read = self.nodes[index].disk.scan(Table::Grant, &[], None, &mut |key, value| {
-            found.extend(Grant::from_row(key, &value).ok().filter(|grant| grant.right == Right::Read));
+            let listed = Grant::list(key, &value).unwrap_or_default().into_iter().map(|listed| listed.grant);
+            found.extend(listed.filter(|grant| grant.right == Right::Read));
             ControlFlow::Continue(())
         });
         if read.is_err() { Vec::new() } else { found }
@@ -357,6 +369,7 @@ impl World {
     fn any_grant(&mut self, index: usize, peer: KernelId, work: &mut Workload) -> Grant {
         let scope = match self.rng.up_to(5) {
             0 | 1 => Scope::Kernel,
+            2 if self.rng.one_in(12) => Scope::Component("n".repeat(NAME_MAX_BYTES + 1)),
             2 => Scope::Component(self.rng.pick(&scenarios::COMPONENTS).copied().unwrap_or_default().into()),
             _ => Scope::Object(self.any_key(index, work)),
         };
@@ -367,7 +380,9 @@ impl World {
     }
 
     fn petname(&mut self) -> String {
-        if self.rng.one_in(8) {
+        if self.rng.one_in(16) {
+            " ".to_owned()
+        } else if self.rng.one_in(16) {
             "n".repeat(NAME_MAX_BYTES + 1)
         } else {
             format!("friend {}", self.rng.up_to(4))

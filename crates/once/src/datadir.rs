@@ -78,9 +78,9 @@ pub fn init(data: &Path, options: InitOptions) -> Result<Initialised, Error> {
             .with_hint("start it with `once up`, or choose another directory with --data"));
     }
     let name = options.name.unwrap_or_else(default_name);
-    if name.len() > NAME_MAX_BYTES || name.chars().any(char::is_control) {
+    if !once_core::is_name(&name) {
         return Err(Error::usage(format!(
-            "a name has at most {NAME_MAX_BYTES} bytes and no control characters"
+            "a name has 1 to {NAME_MAX_BYTES} bytes, no control characters, and is not blank"
         )));
     }
     fs::DirBuilder::new().recursive(true).mode(0o700).create(data).map_err(|e| io(data, &e))?;

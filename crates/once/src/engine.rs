@@ -142,6 +142,8 @@ impl Shared {
             Refusal::NotHome { home: id, .. }
             | Refusal::NotFollowed { from: id, .. }
             | Refusal::NoGrant { kernel: id, .. }
+            | Refusal::WholeGrant { kernel: id }
+            | Refusal::InviteUsed(id)
             | Refusal::Denied(id)
             | Refusal::OutboxFull { peer: id, .. } => Some(*id),
             _ => None,

@@ -150,6 +150,7 @@ impl From<Refusal> for Error {
             | Refusal::NotFollowed { .. }
             | Refusal::NoHome(_)
             | Refusal::NoAction(_)
+            | Refusal::NoInvite
             | Refusal::NoGrant { .. } => ("not-found", 1),
             Refusal::Removed(_) => ("removed", 1),
             Refusal::NotHome { .. } => ("not-home", 3),
@@ -158,10 +159,15 @@ impl From<Refusal> for Error {
             Refusal::IdReused { .. } => ("id-reused", 3),
             Refusal::IdTooOld { .. } => ("id-too-old", 3),
             Refusal::BadId { .. } | Refusal::IdAhead { .. } | Refusal::BadAction { .. } => ("usage", 2),
-            Refusal::OutboxFull { .. } | Refusal::TooManyPeers(_) => ("quota", 3),
+            Refusal::OutboxFull { .. } | Refusal::TooManyPeers(_) | Refusal::TooManyActions(_) => {
+                ("quota", 3)
+            }
             Refusal::DiskFull { .. } => ("disk-full", 3),
             Refusal::Stopping => ("stopping", 4),
-            Refusal::NameTaken(_) | Refusal::NameTooLong { .. } | Refusal::Myself => ("usage", 2),
+            Refusal::NameTaken(_)
+            | Refusal::NameTooLong { .. }
+            | Refusal::BadName { .. }
+            | Refusal::Myself => ("usage", 2),
             _ => ("invalid", 1),
         };
         let mut error = Self::new(code, exit, refusal.to_string());

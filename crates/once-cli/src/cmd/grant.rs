@@ -3,11 +3,14 @@
 use clap::{Args, ValueEnum};
 use serde_json::{Value, json};
 
-use crate::context::{Context, with};
+use super::grants;
+use crate::context::{Context, list, number, with};
 use crate::failure::{Done, Exit};
 use crate::ui;
 
 /// Let a peer, or one object of it, read from this kernel, share into it, or act on its objects
+///
+/// Grants add up: what was granted before stays, and ends no earlier. `once revoke` takes back.
 ///
 /// With --to-object instead of a peer, the right belongs to that object alone, and holds at its home. An object can be
 /// given the right to act, and no other.
@@ -108,6 +111,21 @@ impl Right {
     }
 }
 
+/// What the grantee may do now by this right.
+pub fn print_left(answer: &Value) -> Done<()> {
+    let grants = list(answer, "grants");
+    if grants.is_empty() {
+        return ui::print("  in force: nothing");
+    }
+    grants.iter().try_for_each(|grant| {
+        let end = match number(grant, "expires_ms") {
+            0 => String::new(),
+            at_ms => format!(", ends {}", ui::since(at_ms)),
+        };
+        ui::print(&format!("  in force: {} on {}{end}", grants::right(grant), grants::scope(grant)))
+    })
+}
+
 impl Grant {
     /// In force at once.
     pub async fn run(self, context: &Context) -> Done {
@@ -119,8 +137,13 @@ impl Grant {
         let end = self.expires.map_or_else(String::new, |ms| {
             format!(", for {}", ui::duration_us(ms.saturating_mul(US_PER_MS)))
         });
-        context.answer(&answer, |_| {
-            ui::print(&format!("{} may {}{end}", self.right.whose(), self.right.words()))
+        context.answer(&answer, |answer| {
+            ui::print(&format!("{} may {}{end}", self.right.whose(), self.right.words()))?;
+            let more = |grant: &Value| list(grant, "actions").len() != self.right.actions.len();
+            match list(answer, "grants") {
+                [only] if !more(only) => Ok(()),
+                _ => print_left(answer),
+            }
         })?;
         Ok(Exit::DONE)
     }

@@ -3,7 +3,7 @@
 use clap::Args;
 use serde_json::{Value, json};
 
-use crate::context::{Context, list, number, text};
+use crate::context::{Context, list, number, text, truth};
 use crate::failure::{Done, Exit};
 use crate::ui;
 
@@ -29,6 +29,7 @@ impl Grants {
                     scope(grant),
                     match number(grant, "expires_ms") {
                         0 => "-".to_owned(),
+                        at_ms if truth(grant, "ended") => format!("ended ({})", ui::since(at_ms)),
                         at_ms => ui::since(at_ms),
                     },
                 ]);
@@ -54,13 +55,13 @@ fn peer(name: &str) -> String {
     if name.len() == KERNEL_ID_CHARS { ui::short(name) } else { ui::shown(name) }
 }
 
-fn right(grant: &Value) -> String {
+pub fn right(grant: &Value) -> String {
     let only: Vec<_> = list(grant, "actions").iter().filter_map(Value::as_str).map(ui::shown).collect();
     let right = ui::shown(text(grant, "right"));
     if only.is_empty() { right } else { format!("{right}: {}", only.join(", ")) }
 }
 
-fn scope(grant: &Value) -> String {
+pub fn scope(grant: &Value) -> String {
     match text(grant, "scope") {
         "object" => ui::key(text(grant, "object")),
         "component" => format!("every {}", ui::shown(text(grant, "component"))),

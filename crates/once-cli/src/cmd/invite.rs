@@ -29,7 +29,10 @@ impl Invite {
         let answer = context.call_running("invite", params).await?;
         context.answer(&answer, |answer| ui::print(text(answer, "ticket")))?;
         let valid = ui::duration_us(self.expires.saturating_mul(1000));
-        ui::say(&format!("Valid once, and only for {valid}. On the other machine: 'once join TICKET'"));
+        ui::say(&format!(
+            "Invite {}: valid once, and only for {valid}. On the other machine: 'once join TICKET'",
+            text(&answer, "id")
+        ));
         Ok(Exit::DONE)
     }
 }

@@ -3,6 +3,7 @@
 pub mod act;
 pub mod cancel;
 pub mod claim;
+pub mod clock;
 pub mod completions;
 pub mod conflicts;
 pub mod coordinate;
@@ -17,6 +18,7 @@ pub mod history;
 pub mod import;
 pub mod init;
 pub mod invite;
+pub mod invites;
 pub mod join;
 pub mod ls;
 pub mod outbox;

@@ -123,7 +123,7 @@ async fn print(context: &Context) -> Done<()> {
             return Ok(());
         }
         let mut table =
-            ui::Table::new(["PEER", "KERNEL", "STATE", "RTT", "OWED", "STORED HERE", "ADDRESSES"]);
+            ui::Table::new(["PEER", "KERNEL", "STATE", "RTT", "OWED", "STORED HERE", "CAME BY", "ADDRESSES"]);
         for peer in peers {
             let addresses = list(peer, "addresses").iter().filter_map(Value::as_str).map(ui::shown);
             let stored = ui::bytes(number(peer, "stored_bytes"));
@@ -134,6 +134,10 @@ async fn print(context: &Context) -> Done<()> {
                 peer.get("rtt_us").and_then(Value::as_u64).map_or("-".to_owned(), ui::duration_us),
                 ui::number(number(peer, "owed")),
                 format!("{stored} of {}", ui::bytes(number(peer, "quota_bytes"))),
+                match text(peer, "invite") {
+                    "" => "-".to_owned(),
+                    invite => format!("invite {invite}"),
+                },
                 addresses.collect::<Vec<_>>().join(" "),
             ]);
         }

@@ -2,12 +2,14 @@
 
 use clap::Args;
 
-use super::grant::Right;
+use super::grant::{Right, print_left};
 use crate::context::Context;
 use crate::failure::{Done, Exit};
 use crate::ui;
 
 /// Take a right back; in force at once, also for open connections
+///
+/// With --action only those actions are taken back. What is left is printed.
 #[derive(Debug, Args)]
 #[command(allow_missing_positional = true)]
 pub struct Revoke {
@@ -19,8 +21,9 @@ impl Revoke {
     /// What was read before stays where it is.
     pub async fn run(self, context: &Context) -> Done {
         let answer = context.call("revoke", self.right.params()).await?;
-        context.answer(&answer, |_| {
-            ui::print(&format!("{} may no longer {}", self.right.whose(), self.right.words()))
+        context.answer(&answer, |answer| {
+            ui::print(&format!("{} may no longer {}", self.right.whose(), self.right.words()))?;
+            print_left(answer)
         })?;
         Ok(Exit::DONE)
     }

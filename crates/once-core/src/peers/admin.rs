@@ -1,8 +1,8 @@
-//! What people decide about peers: invite, join, name, grant, remove.
+//! What people decide about peers: join, name, grant, remove.
 
 use std::ops::ControlFlow;
 
-use once_model::ids::{Hash, KernelId, Secret};
+use once_model::ids::{KernelId, Secret};
 use once_model::limits::{ADDRESSES_MAX, NAME_MAX_BYTES, PEER_QUOTA_BYTES, PEERS_MAX};
 use once_model::wire::{Code, Frame};
 
@@ -13,39 +13,11 @@ use crate::actions;
 use crate::outbox;
 use crate::refusal::{Failure, Refusal};
 use crate::rights::{Grant, Right, Scope};
-use crate::rows::{self, InviteRow, PeerRow, PeerStatus, UsageRow};
+use crate::rows::{self, GrantRow, PeerRow, PeerStatus, UsageRow};
 use crate::step::Step;
 use crate::store::{Read, StoreError, Table, prefix_end, scan_prefix};
 use crate::txn;
 use crate::waist::{Answer, Effect, Token};
-
-/// Lets whoever shows the secret become a peer, once.
-pub(crate) fn invite(
-    s: &mut Step<'_, '_>,
-    secret_hash: Hash,
-    expires_ms: u64,
-    petname: Option<String>,
-) -> Result<Answer, Failure> {
-    check_name(petname.as_deref())?;
-    drop_expired_invites(s)?;
-    let row = InviteRow { expires_ms, petname, used_by: None };
-    s.txn.put(Table::Invite, secret_hash.as_bytes(), &row);
-    Ok(Answer::Done)
-}
-
-fn drop_expired_invites(s: &mut Step<'_, '_>) -> Result<(), StoreError> {
-    let mut found = Vec::new();
-    s.txn.scan(Table::Invite, &[], None, &mut |key, value| {
-        found.push((key.to_vec(), value));
-        ControlFlow::Continue(())
-    })?;
-    for (key, value) in found {
-        if txn::decode::<InviteRow>(Table::Invite, &value)?.expires_ms <= s.ctx.now_ms {
-            s.txn.delete(Table::Invite, &key);
-        }
-    }
-    Ok(())
-}
 
 /// Uses an invite of another kernel.
 pub(crate) fn join(
@@ -59,11 +31,8 @@ pub(crate) fn join(
     let known = rows::peer(s.txn, &peer)?;
     check_new(s, &peer, petname.as_deref(), known.is_none())?;
     let row = match known.filter(|row| row.status == PeerStatus::Active) {
-        Some(row) if s.up(&peer).is_some() => {
-            s.out.push(Effect::Reply { token, reply: Ok(Answer::Joined { says: row.says }) });
-            return Ok(());
-        }
-        // A peer here, but perhaps no longer there: the invite shall open its door again.
+        // A peer here, but perhaps no longer there: the invite shall open its door again. If it is one there, too, the
+        // invite is shown all the same, on a new connection: one that was never shown would let someone else in.
         Some(row) => PeerRow {
             secret: Some(secret),
             addresses: addresses.into_iter().chain(row.addresses).take(ADDRESSES_MAX).collect(),
@@ -74,6 +43,9 @@ pub(crate) fn join(
     };
     s.txn.put(Table::Peer, peer.as_bytes(), &row);
     s.engine.joins.entry(peer).or_default().push(token);
+    if let Some(conn) = s.up(&peer) {
+        s.out.push(Effect::Close { peer, conn, code: Code::Busy });
+    }
     dial(s, peer)?;
     Ok(())
 }
@@ -132,7 +104,7 @@ pub(crate) fn remove(s: &mut Step<'_, '_>, peer: KernelId) -> Result<Answer, Fai
         }
         // Also the rights of objects that have their home there.
         let object_of = |key: &[u8], value: &[u8]| {
-            table == Table::Grant && Grant::from_row(key, value).is_ok_and(|grant| grant.kernel == peer)
+            table == Table::Grant && Grant::whose(key, value).is_ok_and(|kernel| kernel == peer)
         };
         delete_where(s, table, &[], |key, value| key.ends_with(peer.as_bytes()) || object_of(key, value))?;
     }
@@ -177,23 +149,34 @@ pub(crate) fn grant(s: &mut Step<'_, '_>, grant: &Grant) -> Result<Answer, Failu
     if !own && rows::peer(s.txn, &grant.kernel)?.is_none() {
         return Err(Refusal::NoPeer(grant.kernel).into());
     }
-    if let Scope::Component(name) = &grant.scope {
-        check_name(Some(name))?;
+    let component = match &grant.scope {
+        Scope::Component(name) => Some(name),
+        Scope::Kernel | Scope::Object(_) => None,
+    };
+    if component.into_iter().chain(grant.actions.iter().flatten()).any(|name| name.len() > NAME_MAX_BYTES) {
+        return Err(Refusal::NameTooLong { max_bytes: NAME_MAX_BYTES }.into());
     }
-    s.txn.put(Table::Grant, &grant.to_row(), &grant.row());
+    add_grant(s, grant)?;
     Ok(Answer::Done)
+}
+
+fn add_grant(s: &mut Step<'_, '_>, grant: &Grant) -> Result<(), Failure> {
+    let place = grant.to_row();
+    let row = grant.add_to(txn::get(s.txn, Table::Grant, &place)?, s.ctx.now_ms)?;
+    s.txn.put(Table::Grant, &place, &row);
+    grant.expires_ms.into_iter().for_each(|at_ms| s.engine.expiry.expect(at_ms));
+    Ok(())
 }
 
 /// Takes a right back, also what rests on it: who may no longer read an object no longer follows it.
 pub(crate) fn revoke(s: &mut Step<'_, '_>, grant: &Grant) -> Result<Answer, Failure> {
     let place = grant.to_row();
-    if s.txn.get(Table::Grant, &place)?.is_none() {
-        return Err(Refusal::NoGrant { kernel: grant.kernel, right: grant.right.name() }.into());
-    }
-    if mutant!(LazyRevoke) {
-        s.txn.delete_lazily(Table::Grant, &place);
-    } else {
-        s.txn.delete(Table::Grant, &place);
+    let row: Option<GrantRow> = txn::get(s.txn, Table::Grant, &place)?;
+    let row = row.ok_or(Refusal::NoGrant { kernel: grant.kernel, right: grant.right.name() })?;
+    match grant.take_from(row, s.ctx.now_ms)? {
+        Some(left) => s.txn.put(Table::Grant, &place, &left),
+        None if mutant!(LazyRevoke) => s.txn.delete_lazily(Table::Grant, &place),
+        None => s.txn.delete(Table::Grant, &place),
     }
     if grant.right == Right::Read {
         let mut followed = Vec::new();
@@ -219,9 +202,13 @@ pub(crate) fn revoke(s: &mut Step<'_, '_>, grant: &Grant) -> Result<Answer, Fail
 }
 
 /// Gives a new peer a right on the kernel, for good.
-pub(super) fn give(s: &mut Step<'_, '_>, kernel: KernelId, right: Right) {
+pub(super) fn give(s: &mut Step<'_, '_>, kernel: KernelId, right: Right) -> Result<(), StoreError> {
     let grant = Grant { scope: Scope::Kernel, right, kernel, object: None, expires_ms: None, actions: None };
-    s.txn.put(Table::Grant, &grant.to_row(), &grant.row());
+    match add_grant(s, &grant) {
+        Err(Failure::Store(error)) => Err(error),
+        // It names no actions, so there are never too many.
+        Ok(()) | Err(Failure::Refused(_)) => Ok(()),
+    }
 }
 
 fn new_row(
@@ -242,6 +229,7 @@ fn new_row(
         quota_bytes: PEER_QUOTA_BYTES,
         since_ms: s.ctx.now_ms,
         heard: None,
+        invite: None,
     }
 }
 
@@ -252,29 +240,34 @@ fn check_new(s: &Step<'_, '_>, peer: &KernelId, petname: Option<&str>, new: bool
     if new && !room_for_peer(s)? {
         return Err(Refusal::TooManyPeers(PEERS_MAX).into());
     }
-    check_name(petname)?;
-    match petname {
-        Some(name) if name_taken(s, peer, name)? => Err(Refusal::NameTaken(name.to_owned()).into()),
-        _ => Ok(()),
-    }
+    check_petname(s, Some(peer), petname)?;
+    Ok(())
 }
 
-fn check_name(name: Option<&str>) -> Result<(), Refusal> {
-    match name {
-        Some(name) if name.len() > NAME_MAX_BYTES => Err(Refusal::NameTooLong { max_bytes: NAME_MAX_BYTES }),
-        _ => Ok(()),
+/// Refuses a petname that is none, or that another peer has than this one.
+pub(super) fn check_petname(
+    s: &Step<'_, '_>,
+    peer: Option<&KernelId>,
+    petname: Option<&str>,
+) -> Result<(), Failure> {
+    let Some(name) = petname else { return Ok(()) };
+    if !is_name(name) {
+        return Err(Refusal::BadName { max_bytes: NAME_MAX_BYTES }.into());
     }
-}
-
-/// Whether another peer has this petname.
-pub(super) fn name_taken(s: &Step<'_, '_>, peer: &KernelId, name: &str) -> Result<bool, StoreError> {
     let mut taken = false;
     s.txn.scan(Table::Peer, &[], None, &mut |key, value| {
         let row: Result<PeerRow, _> = txn::decode(Table::Peer, &value);
-        taken = key != peer.as_bytes() && row.is_ok_and(|row| row.petname.as_deref() == Some(name));
+        let other = peer.is_none_or(|peer| key != peer.as_bytes());
+        taken = other && row.is_ok_and(|row| row.petname.as_deref() == Some(name));
         if taken { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     })?;
-    Ok(taken)
+    if taken { Err(Refusal::NameTaken(name.to_owned()).into()) } else { Ok(()) }
+}
+
+/// Whether a text may name a kernel: not blank, not too long, no control characters.
+#[must_use]
+pub fn is_name(name: &str) -> bool {
+    name.len() <= NAME_MAX_BYTES && !name.trim().is_empty() && !name.chars().any(char::is_control)
 }
 
 /// Whether one more peer fits.

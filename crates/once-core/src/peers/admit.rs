@@ -3,23 +3,22 @@
 use once_model::hash::record_hash;
 use once_model::ids::{Hash, KernelId, Secret};
 use once_model::limits::{
-    ADDRESSES_MAX, FRAME_MAX_BYTES, HELLO_TIMEOUT_MS, NAME_MAX_BYTES, PEER_QUOTA_BYTES, PEERS_MAX,
-    SCENARIO_MAX_BYTES, WINDOW_MAX_SHARES,
+    ADDRESSES_MAX, FRAME_MAX_BYTES, HELLO_TIMEOUT_MS, NAME_MAX_BYTES, PEERS_MAX, SCENARIO_MAX_BYTES,
+    WINDOW_MAX_SHARES,
 };
 use once_model::progress::Progress;
 use once_model::wire::{Code, FEATURE_ACTIONS, Frame, Greeting};
 
 use super::dial::dial_later;
-use super::{Link, Phase, admin, progress};
+use super::{Link, Phase, admin, invites, progress};
 use crate::actions;
 use crate::meta;
 use crate::outbox::{self, Window};
 use crate::refusal::Refusal;
 use crate::rights::Right;
-use crate::rows::{self, InviteRow, PeerRow, PeerStatus};
+use crate::rows::{self, PeerRow, PeerStatus};
 use crate::step::Step;
 use crate::store::{StoreError, Table};
-use crate::txn;
 use crate::waist::{Answer, ConnId, Effect, Event, LinkEvent, Timer};
 
 /// The hash under which an invite's secret is known.
@@ -143,9 +142,12 @@ pub(crate) fn hello(
     // Before the invite is used: whoever does not fit shall be able to come again with another version.
     let row = match (hello.critical.is_empty(), rows::peer(s.txn, &peer)?) {
         (false, _) => Err(Code::Unsupported),
-        (true, Some(row)) if row.status == PeerStatus::Active => Ok(row),
+        (true, Some(row)) if row.status == PeerStatus::Active => {
+            invites::use_up(s, &peer, hello)?;
+            Ok(row)
+        }
         // We hold its invite and it holds ours, or it was told of us: whoever shows a secret is in.
-        (true, row) => use_invite(s, &peer, hello, row)?.ok_or(Code::Denied),
+        (true, row) => invites::admit(s, &peer, hello, row)?.ok_or(Code::Denied),
     };
     let row = match row {
         Ok(row) => row,
@@ -159,12 +161,13 @@ pub(crate) fn hello(
         s.out.push(Effect::Close { peer, conn, code: Code::Busy });
         return Ok(());
     }
-    let greeting = greeting(s, &peer, None)?;
     let mut row = row;
-    if row.secret.take().is_some() {
-        // We were about to show it an invite: its door is open, so there is nothing to show.
+    let secret = row.secret.take();
+    if secret.is_some() {
+        // We were about to show it an invite. Its door is open: it only hears that the invite has served its purpose.
         s.txn.put(Table::Peer, peer.as_bytes(), &row);
     }
+    let greeting = greeting(s, &peer, secret)?;
     if let Some(address) = s.engine.callers.remove(&conn) {
         put_first(&mut row.addresses, address);
         s.txn.put_lazily(Table::Peer, peer.as_bytes(), &row);
@@ -194,12 +197,13 @@ pub(crate) fn admitted(
         s.out.push(Effect::Close { peer, conn, code: Code::Busy });
         return Ok(());
     }
+    invites::use_up(s, &peer, hello)?;
     if row.status == PeerStatus::Joining || row.secret.is_some() {
         // Whose invite we used may share here, as we may there.
         row.status = PeerStatus::Active;
         row.secret = None;
         s.txn.put(Table::Peer, peer.as_bytes(), &row);
-        admin::give(s, peer, Right::Share);
+        admin::give(s, peer, Right::Share)?;
     }
     ready(s, peer, conn, true, hello, row, None)
 }
@@ -236,43 +240,6 @@ pub(crate) fn denied(
         ended(s, peer, "the peer denied this kernel");
     }
     Ok(())
-}
-
-/// Admits a kernel by the invite that it shows, once.
-fn use_invite(
-    s: &mut Step<'_, '_>,
-    peer: &KernelId,
-    hello: &Greeting,
-    known: Option<PeerRow>,
-) -> Result<Option<PeerRow>, StoreError> {
-    let Some(secret) = &hello.invite else { return Ok(None) };
-    let place = invite_hash(secret);
-    let invite: Option<InviteRow> = txn::get(s.txn, Table::Invite, place.as_bytes())?;
-    let Some(invite) = invite else { return Ok(None) };
-    let used = invite.used_by.is_some() && !mutant!(InviteTwice);
-    let ended = s.ctx.now_ms >= invite.expires_ms && !mutant!(InviteNeverExpires);
-    if used || ended || !admin::room_for_peer(s)? {
-        return Ok(None);
-    }
-    let petname = match (known.and_then(|row| row.petname), invite.petname.clone()) {
-        (None, Some(name)) if !admin::name_taken(s, peer, &name)? => Some(name),
-        (name, _) => name,
-    };
-    let row = PeerRow {
-        petname,
-        says: shown(&hello.name),
-        status: PeerStatus::Active,
-        secret: None,
-        addresses: Vec::new(),
-        seen: Vec::new(),
-        quota_bytes: PEER_QUOTA_BYTES,
-        since_ms: s.ctx.now_ms,
-        heard: None,
-    };
-    s.txn.put(Table::Invite, place.as_bytes(), &InviteRow { used_by: Some(*peer), ..invite });
-    s.txn.put(Table::Peer, peer.as_bytes(), &row);
-    admin::give(s, *peer, Right::Share);
-    Ok(Some(row))
 }
 
 /// Whether this connection is the one to keep.
@@ -360,7 +327,7 @@ fn put_first(addresses: &mut Vec<String>, address: String) {
 }
 
 /// A name from outside, fit to be shown: no control characters, not too long.
-fn shown(name: &str) -> String {
+pub(super) fn shown(name: &str) -> String {
     name.chars().filter(|c| !c.is_control()).take(NAME_MAX_BYTES / 4).collect()
 }
 

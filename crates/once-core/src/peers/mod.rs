@@ -3,12 +3,16 @@
 mod admin;
 mod admit;
 mod dial;
+mod invites;
 mod progress;
 
-pub(crate) use admin::{add, change, grant, invite, join, remove, revoke};
+pub use admin::is_name;
+pub(crate) use admin::{add, change, grant, join, remove, revoke};
 pub use admit::invite_hash;
 pub(crate) use admit::{admitted, denied, hello, hello_late, link};
 pub(crate) use dial::{dial_all, dial_now, redial};
+pub use invites::invites;
+pub(crate) use invites::{invite, revoke as revoke_invite};
 pub(crate) use progress::{heard, note, told_after_commit};
 
 use std::collections::{BTreeMap, VecDeque};

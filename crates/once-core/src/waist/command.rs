@@ -95,6 +95,13 @@ pub enum Command {
         /// The petname that the new peer gets.
         petname: Option<String>,
     },
+    /// Take an invite back that nobody has used.
+    RevokeInvite {
+        /// Hash of its secret.
+        secret_hash: Hash,
+    },
+    /// Take the clock as it is, although it is behind the latest time seen. What was seen to be over stays over.
+    AcceptClock,
     /// Use an invite of another kernel. The reply comes when it admitted or denied us.
     Join {
         /// Whose.
@@ -131,9 +138,9 @@ pub enum Command {
         /// Whom.
         peer: KernelId,
     },
-    /// Give a right.
+    /// Give a right, beside those given before.
     Grant(Grant),
-    /// Take it back.
+    /// Take it back: the actions that it names, or all of it.
     Revoke(Grant),
     /// Dial this peer now, whatever the pause.
     Dial {

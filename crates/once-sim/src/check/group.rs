@@ -12,10 +12,11 @@ use once_core::txn;
 use once_core::waist::{Answer, Arrival, Change, Command, ConnId, Effect, Event, Input, Token, Why};
 use once_model::action::{Given, Need};
 use once_model::ids::{Hash, KernelId, Line, ObjectKey};
-use once_model::wire::{Code, Frame, Greeting, ShareAnswer, Shared};
+use once_model::wire::{Code, Frame, ShareAnswer, Shared};
 
+use super::admission::{hello, shown_by_peer};
 use super::owed::Owed;
-use super::shadow::{InviteShadow, Rights, Shadow};
+use super::shadow::{GrantShadow, InviteShadow, Rights, Shadow};
 use super::{Checker, Group};
 use crate::coverage::Coverage;
 
@@ -39,15 +40,17 @@ pub(super) struct Allowed {
 type Answers = BTreeMap<(KernelId, ConnId, ObjectKey, Hash), VecDeque<ShareAnswer>>;
 
 /// What the effects say, by what they answer.
+#[derive(Default)]
 struct Said<'a> {
     replies: BTreeMap<Token, &'a Result<Answer, Refusal>>,
     answers: Answers,
     admitted: BTreeSet<(KernelId, ConnId)>,
+    connected: BTreeSet<(KernelId, ConnId)>,
 }
 
 impl<'a> Said<'a> {
     fn by(group: &Group<'a>) -> Self {
-        let mut said = Self { replies: BTreeMap::new(), answers: BTreeMap::new(), admitted: BTreeSet::new() };
+        let mut said = Self::default();
         for (effect, _) in group.effects {
             match effect {
                 Effect::Reply { token, reply } => {
@@ -58,6 +61,9 @@ impl<'a> Said<'a> {
                 }
                 Effect::Send { peer, conn, frame: Frame::Admitted(_) } => {
                     said.admitted.insert((*peer, *conn));
+                }
+                Effect::Event(Event::Connected { peer, conn, .. }) => {
+                    said.connected.insert((*peer, *conn));
                 }
                 _ => {}
             }
@@ -123,6 +129,7 @@ impl Checker {
     fn walk(&mut self, group: &Group<'_>, allowed: &mut Allowed, cover: &mut Coverage) {
         let Some(mut shadow) = self.shadows.remove(&group.kernel) else { return };
         shadow.just_answered.clear();
+        shadow.end(group.now_ms);
         let mut said = Said::by(group);
         let mut wrong = Vec::new();
         let changes_rights = |input: &Input| {
@@ -230,20 +237,23 @@ fn commanded(
             }
         }
         Command::Invite { secret_hash, expires_ms, .. } if done => {
-            shadow.invites.insert(*secret_hash, InviteShadow { expires_ms: *expires_ms, used: false });
+            shadow
+                .invites
+                .insert(*secret_hash, InviteShadow { expires_ms: *expires_ms, used: false, ended: false });
+        }
+        Command::RevokeInvite { secret_hash } if done => {
+            shadow.invites.remove(secret_hash);
         }
         Command::Join { peer, .. } => {
             let refused = matches!(
                 reply,
                 Some(Err(Refusal::Myself
                     | Refusal::TooManyPeers(_)
-                    | Refusal::NameTooLong { .. }
+                    | Refusal::BadName { .. }
                     | Refusal::NameTaken(_)))
             );
             match shadow.rights.peers.get_mut(peer).filter(|known| known.active) {
                 _ if refused => {}
-                // Connected already: nothing to show.
-                Some(_) if matches!(reply, Some(Ok(Answer::Joined { .. }))) => {}
                 Some(known) => known.joining = true,
                 None => {
                     shadow.rights.peers.insert(*peer, Shadow::new_peer(false));
@@ -282,7 +292,8 @@ fn commanded(
             if grant.right == Right::Act {
                 shadow.acted.insert(grant.kernel);
             }
-            shadow.rights.grants.insert(place, grant.expires_ms);
+            let grant = GrantShadow::and(shadow.rights.grants.get(&place), grant.expires_ms, group.now_ms);
+            shadow.rights.grants.insert(place, grant);
         }
         Command::Revoke(grant) if done => {
             shadow.rights.grants.remove(&(grant.scope.clone(), grant.right, grant.kernel));
@@ -332,8 +343,11 @@ fn framed(
             shadow.windows.insert((peer, conn), BTreeMap::new());
             hello(shadow, group, peer, said.admitted.contains(&(peer, conn)), greeting, cover)?;
         }
-        Frame::Admitted(_) => {
+        Frame::Admitted(greeting) => {
             shadow.windows.insert((peer, conn), BTreeMap::new());
+            if said.connected.contains(&(peer, conn)) {
+                shown_by_peer(shadow, group, peer, greeting)?;
+            }
             let admitted = rows::peer(group.store, &peer).is_ok_and(|row| {
                 row.is_some_and(|row| row.status == rows::PeerStatus::Active && row.secret.is_none())
             });
@@ -342,7 +356,7 @@ fn framed(
                 && admitted
             {
                 (known.active, known.joining) = (true, false);
-                shadow.rights.grants.insert((Scope::Kernel, Right::Share, peer), None);
+                shadow.rights.grants.insert((Scope::Kernel, Right::Share, peer), GrantShadow::FOREVER);
             }
         }
         Frame::Denied(_) => {
@@ -404,55 +418,6 @@ fn framed(
         _ => {}
     }
     Ok(())
-}
-
-fn hello(
-    shadow: &mut Shadow,
-    group: &Group<'_>,
-    peer: KernelId,
-    admitted: bool,
-    greeting: &Greeting,
-    cover: &mut Coverage,
-) -> Result<(), String> {
-    if let Some(known) = shadow.rights.peers.get_mut(&peer).filter(|peer| peer.active) {
-        // Who comes by itself need not be shown an invite.
-        known.joining &= !admitted;
-        return Ok(());
-    }
-    let hash = greeting.invite.as_ref().map(once_core::invite_hash);
-    let invite = hash.as_ref().and_then(|hash| shadow.invites.get_mut(hash));
-    let valid = match &invite {
-        Some(invite) if invite.used => {
-            cover.met("state invite reused");
-            false
-        }
-        Some(invite) if group.now_ms >= invite.expires_ms => {
-            cover.met("state invite expired");
-            false
-        }
-        Some(_) => true,
-        None => {
-            cover.met("state stranger denied");
-            false
-        }
-    };
-    // The engine takes the invite before it looks at anything else that may speak against the connection.
-    let taken = rows::peer(group.store, &peer)
-        .is_ok_and(|row| row.is_some_and(|row| row.status == rows::PeerStatus::Active));
-    match (valid, admitted || taken) {
-        (false, true) if admitted => {
-            Err(format!("admits {peer:.10}, which is no peer and has no valid invite"))
-        }
-        (true, true) => {
-            if let Some(invite) = invite {
-                invite.used = true;
-            }
-            shadow.rights.peers.insert(peer, Shadow::new_peer(true));
-            shadow.rights.grants.insert((Scope::Kernel, Right::Share, peer), None);
-            Ok(())
-        }
-        _ => Ok(()),
-    }
 }
 
 /// The keys under which an arriving object may have been asked for: its own, and that of the copy it began from.

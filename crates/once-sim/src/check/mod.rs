@@ -4,6 +4,7 @@
 //! changed, the effects that it released. What a kernel should allow they keep in a shadow of their own.
 
 pub(crate) mod actions;
+mod admission;
 mod effects;
 mod group;
 mod owed;

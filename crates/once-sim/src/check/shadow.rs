@@ -27,9 +27,36 @@ pub(super) struct PeerShadow {
 pub(super) struct InviteShadow {
     pub expires_ms: u64,
     pub used: bool,
+    /// Its time was over in some group.
+    pub ended: bool,
 }
 
-pub(super) type Grants = BTreeMap<(Scope, Right, KernelId), Option<u64>>;
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct GrantShadow {
+    pub expires_ms: Option<u64>,
+    /// Its time was over in some group.
+    pub ended: bool,
+}
+
+impl GrantShadow {
+    pub const FOREVER: Self = Self { expires_ms: None, ended: false };
+
+    fn holds(&self, now_ms: u64) -> bool {
+        !self.ended && self.expires_ms.is_none_or(|end| now_ms < end)
+    }
+
+    /// What is granted beside it ends at the later of both times.
+    pub fn and(before: Option<&Self>, expires_ms: Option<u64>, now_ms: u64) -> Self {
+        let before = before.filter(|before| before.holds(now_ms)).map(|before| before.expires_ms);
+        let expires_ms = match before {
+            Some(before) => before.zip(expires_ms).map(|(before, new)| before.max(new)),
+            None => expires_ms,
+        };
+        Self { expires_ms, ended: false }
+    }
+}
+
+pub(super) type Grants = BTreeMap<(Scope, Right, KernelId), GrantShadow>;
 pub(super) type Debt = (KernelId, ObjectKey);
 
 #[derive(Debug, Clone, Default)]
@@ -44,8 +71,7 @@ impl Rights {
     }
 
     fn granted(&self, scope: Scope, right: Right, peer: &KernelId, now_ms: u64) -> bool {
-        let end = self.grants.get(&(scope, right, *peer));
-        end.is_some_and(|end| end.is_none_or(|end| now_ms < end))
+        self.grants.get(&(scope, right, *peer)).is_some_and(|grant| grant.holds(now_ms))
     }
 
     pub fn may_share(&self, peer: &KernelId, now_ms: u64) -> bool {
@@ -128,8 +154,10 @@ pub(super) fn peers_of(rows: &dyn Read) -> BTreeMap<KernelId, PeerShadow> {
 pub(super) fn grants_of(rows: &dyn Read) -> Grants {
     let read = |key: &[u8], value: &bytes::Bytes| {
         // Those of objects are not followed one by one.
-        let grant = Grant::from_row(key, value).ok().filter(|grant| grant.object.is_none())?;
-        Some(((grant.scope, grant.right, grant.kernel), grant.expires_ms))
+        let listed = Grant::list(key, value).ok()?.into_iter().next()?;
+        let (grant, ended) = (listed.grant, listed.ended);
+        let place = (grant.scope, grant.right, grant.kernel);
+        grant.object.is_none().then_some((place, GrantShadow { expires_ms: grant.expires_ms, ended }))
     };
     scan(rows, Table::Grant, read).into_iter().collect()
 }
@@ -145,7 +173,7 @@ pub(super) fn debts_of(rows: &dyn Read, table: Table) -> BTreeSet<Debt> {
 /// Objects that have a grant of their own, and their homes.
 fn objects_of(rows: &dyn Read) -> Vec<(ObjectKey, KernelId)> {
     let read = |key: &[u8], value: &bytes::Bytes| {
-        let grant = Grant::from_row(key, value).ok()?;
+        let grant = Grant::list(key, value).ok()?.into_iter().next()?.grant;
         Some((grant.object?, grant.kernel))
     };
     scan(rows, Table::Grant, read)
@@ -155,6 +183,16 @@ impl Shadow {
     /// The quota of a peer that has said nothing of it.
     pub fn new_peer(active: bool) -> PeerShadow {
         PeerShadow { active, joining: !active, quota_bytes: PEER_QUOTA_BYTES }
+    }
+
+    /// What is over by now stays over, also when the clock is set back.
+    pub fn end(&mut self, now_ms: u64) {
+        for grant in self.rights.grants.values_mut() {
+            grant.ended |= grant.expires_ms.is_some_and(|end| end <= now_ms);
+        }
+        for invite in self.invites.values_mut() {
+            invite.ended |= invite.expires_ms <= now_ms;
+        }
     }
 
     /// Whether the peer is asked for this object.
@@ -189,7 +227,8 @@ impl Checker {
         shadow.acted_objects.extend(objects_of(disk));
         let invites = |key: &[u8], value: &bytes::Bytes| {
             let row: InviteRow = txn::decode(Table::Invite, value).ok()?;
-            let invite = InviteShadow { expires_ms: row.expires_ms, used: row.used_by.is_some() };
+            let (expires_ms, used, ended) = (row.expires_ms, row.used_by.is_some(), row.ended);
+            let invite = InviteShadow { expires_ms, used, ended };
             Some((Hash::from_slice(key)?, invite))
         };
         let invites: BTreeMap<_, _> = scan(disk, Table::Invite, invites).into_iter().collect();
@@ -258,6 +297,11 @@ impl Checker {
         for (promise, what) in wrong {
             self.violation(promise, kernel, 0, what);
         }
+    }
+
+    /// Its first commit is made.
+    pub fn begun(&mut self, kernel: &KernelId, now_ms: u64) {
+        self.shadows.get_mut(kernel).into_iter().for_each(|shadow| shadow.end(now_ms));
     }
 
     /// A backup was put back.

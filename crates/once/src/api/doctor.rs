@@ -2,22 +2,27 @@
 
 use std::sync::atomic::Ordering;
 
-use once_core::query;
 use once_core::rows::{self, PeerStatus};
 use once_core::store::Read;
+use once_core::waist::Command;
+use once_core::{meta, query};
 use once_model::limits::DISK_RESERVE_BYTES;
 use serde_json::{Value, json};
 
 use super::{lanes, names};
+use crate::engine::now_ms;
 use crate::{Error, Kernel};
 
 /// A clock that is further off than this confuses people; the engine does not mind.
 const CLOCK_OFF_MS: i64 = 60_000;
 
+/// A clock that is further behind the latest time seen was set back.
+const CLOCK_BEHIND_MS: u64 = 5 * 60_000;
+
 const MIB: u64 = 1024 * 1024;
 
 pub(super) fn examine(kernel: &Kernel) -> Result<Value, Error> {
-    let mut checks = vec![disk(kernel)];
+    let mut checks = vec![disk(kernel), clock(&kernel.shared().snapshot())?];
     match kernel.net() {
         None => checks.push(check(
             "network",
@@ -43,6 +48,27 @@ pub(super) fn examine(kernel: &Kernel) -> Result<Value, Error> {
     checks.extend(lanes::examine(kernel, &snapshot)?);
     checks.extend(served(kernel));
     Ok(json!({ "checks": checks }))
+}
+
+/// The clock against the latest time that this kernel has seen.
+fn clock(snapshot: &dyn Read) -> Result<Value, Error> {
+    let behind_ms = meta::latest_ms(snapshot)?.saturating_sub(now_ms());
+    let message = match behind_ms {
+        ..CLOCK_BEHIND_MS => "the clock has not gone back".to_owned(),
+        _ => format!(
+            "the clock is {} s behind the latest time that this kernel has seen; what has expired stays expired",
+            behind_ms / 1000
+        ),
+    };
+    let hint = "set the clock of this machine; if it is right now, and was wrong before: `once clock accept`";
+    Ok(check("clock", behind_ms < CLOCK_BEHIND_MS, &message, Some(hint)))
+}
+
+/// Takes the clock as it is.
+pub(super) async fn accept_clock(kernel: &Kernel) -> Result<Value, Error> {
+    let latest_ms = meta::latest_ms(&kernel.shared().snapshot())?;
+    kernel.command(Command::AcceptClock).await?;
+    Ok(json!({ "now_ms": now_ms(), "latest_ms": latest_ms }))
 }
 
 /// Components whose objects wait for a program.

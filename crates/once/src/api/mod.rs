@@ -8,6 +8,7 @@ mod client;
 mod conflicts;
 mod coordinate;
 mod doctor;
+mod invites;
 mod lanes;
 mod methods;
 mod names;
@@ -107,7 +108,10 @@ async fn dispatch(kernel: &Kernel, method: &str, params: Value, tell: Tell<'_>) 
         "unfollow" => transfer::unfollow(kernel, read(params)?).await,
         "follows" => transfer::follows(kernel),
         "outbox" => outbox::list(kernel),
-        "invite" => peers::invite(kernel, read(params)?).await,
+        "invite" => invites::invite(kernel, read(params)?).await,
+        "invites" => invites::list(kernel),
+        "invites.revoke" => invites::revoke(kernel, read(params)?).await,
+        "clock.accept" => doctor::accept_clock(kernel).await,
         "join" => peers::join(kernel, read(params)?).await,
         "peers" => peers::list(kernel),
         "peers.add" => peers::add(kernel, read(params)?).await,

@@ -5,34 +5,20 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use once_core::query;
-use once_core::rights::{Grant, Right, Scope};
+use once_core::rights::{Grant, Listed, Right, Scope};
 use once_core::rows::PeerStatus;
 use once_core::store::{Read, Table};
 use once_core::waist::Command;
 use once_model::ids::{KernelId, ObjectKey};
-use once_model::limits::INVITE_VALID_MS;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::names;
+use super::{invites, names};
 use crate::engine::now_ms;
 use crate::{Error, Kernel, Ticket};
 
 /// How long something that needs a peer waits unless told otherwise, in milliseconds.
 pub(super) const PATIENCE_MS: u64 = 10_000;
-
-#[derive(Deserialize)]
-pub(super) struct Invite {
-    name: Option<String>,
-    expires_s: Option<u64>,
-}
-
-pub(super) async fn invite(kernel: &Kernel, params: Invite) -> Result<Value, Error> {
-    let valid = params.expires_s.map_or(Duration::from_millis(INVITE_VALID_MS), Duration::from_secs);
-    let ticket = kernel.invite_as(params.name, valid).await?;
-    let expires_ms = now_ms().saturating_add(u64::try_from(valid.as_millis()).unwrap_or(u64::MAX));
-    Ok(json!({ "ticket": ticket.to_string(), "expires_ms": expires_ms }))
-}
 
 #[derive(Deserialize)]
 pub(super) struct Join {
@@ -67,6 +53,7 @@ pub(super) fn list(kernel: &Kernel) -> Result<Value, Error> {
             "stored_bytes": usage.stored_bytes,
             "quota_bytes": row.quota_bytes,
             "since_ms": row.since_ms,
+            "invite": row.invite.map(|invite| invites::id(&invite)),
             "rtt_us": session.and_then(|session| session.rtt_us()),
             "clock_ahead_ms": seen.clock_ahead_ms,
             "last_error": seen.last_error,
@@ -146,13 +133,26 @@ pub(super) struct Granted {
 }
 
 pub(super) async fn grant(kernel: &Kernel, params: Granted) -> Result<Value, Error> {
-    kernel.command(Command::Grant(meant(kernel, params)?)).await?;
-    Ok(json!({}))
+    let grant = meant(kernel, params)?;
+    kernel.command(Command::Grant(grant.clone())).await?;
+    left(kernel, &grant)
 }
 
 pub(super) async fn revoke(kernel: &Kernel, params: Granted) -> Result<Value, Error> {
-    kernel.command(Command::Revoke(meant(kernel, params)?)).await?;
-    Ok(json!({}))
+    let grant = meant(kernel, params)?;
+    kernel.command(Command::Revoke(grant.clone())).await?;
+    left(kernel, &grant)
+}
+
+/// Everything that a grantee may do now by this right, on whatever thing.
+fn left(kernel: &Kernel, of: &Grant) -> Result<Value, Error> {
+    let now_ms = now_ms();
+    let mut left = listed(kernel)?;
+    left.retain(|listed| {
+        let grant = &listed.grant;
+        (grant.kernel, grant.object, grant.right) == (of.kernel, of.object, of.right) && listed.holds(now_ms)
+    });
+    Ok(json!({ "grants": left.into_iter().map(|listed| shape(kernel, listed)).collect::<Vec<_>>() }))
 }
 
 fn meant(kernel: &Kernel, params: Granted) -> Result<Grant, Error> {
@@ -173,6 +173,9 @@ fn meant(kernel: &Kernel, params: Granted) -> Result<Grant, Error> {
     }
     if params.actions.is_some() && right != Right::Act {
         return Err(Error::usage("only the right to act can be given for single actions"));
+    }
+    if params.actions.as_ref().is_some_and(|names| names.iter().all(|name| name.trim().is_empty())) {
+        return Err(Error::usage("an action has a name"));
     }
     let actions = params.actions;
     let scope = match (params.object, params.component) {
@@ -209,34 +212,44 @@ fn grantee(kernel: &Kernel, name: &str) -> Result<(KernelId, ObjectKey), Error> 
 }
 
 pub(super) fn grants(kernel: &Kernel) -> Result<Value, Error> {
+    let grants: Vec<_> = listed(kernel)?.into_iter().map(|listed| shape(kernel, listed)).collect();
+    Ok(json!({ "grants": grants }))
+}
+
+fn listed(kernel: &Kernel) -> Result<Vec<Listed>, Error> {
     let mut found = Vec::new();
     kernel.shared().snapshot().scan(Table::Grant, &[], None, &mut |key, value| {
-        found.push(Grant::from_row(key, &value));
+        found.push(Grant::list(key, &value));
         ControlFlow::Continue(())
     })?;
-    let mut shown = Vec::with_capacity(found.len());
-    for grant in found {
-        let grant = grant?;
-        let mut shape = json!({
-            "peer": names::name_of(kernel, &grant.kernel), "kernel": grant.kernel.to_string(),
-            "right": grant.right.name(), "expires_ms": grant.expires_ms,
-        });
-        if let Some(object) = &grant.object {
-            shape["to_object"] = json!(names::key_text(object));
-        }
-        let (scope, on) = match grant.scope {
-            Scope::Kernel => ("all", None),
-            Scope::Component(name) => ("component", Some(name)),
-            Scope::Object(key) => ("object", Some(names::key_text(&key))),
-        };
-        shape["scope"] = json!(scope);
-        if let Some(actions) = grant.actions {
-            shape["actions"] = json!(actions);
-        }
-        if let Some(on) = on {
-            shape[scope] = json!(on);
-        }
-        shown.push(shape);
+    let mut all = Vec::new();
+    for grants in found {
+        all.extend(grants?);
     }
-    Ok(json!({ "grants": shown }))
+    Ok(all)
+}
+
+fn shape(kernel: &Kernel, listed: Listed) -> Value {
+    let ended = !listed.holds(now_ms());
+    let grant = listed.grant;
+    let mut shape = json!({
+        "peer": names::name_of(kernel, &grant.kernel), "kernel": grant.kernel.to_string(),
+        "right": grant.right.name(), "expires_ms": grant.expires_ms, "ended": ended,
+    });
+    if let Some(object) = &grant.object {
+        shape["to_object"] = json!(names::key_text(object));
+    }
+    let (scope, on) = match grant.scope {
+        Scope::Kernel => ("all", None),
+        Scope::Component(name) => ("component", Some(name)),
+        Scope::Object(key) => ("object", Some(names::key_text(&key))),
+    };
+    shape["scope"] = json!(scope);
+    if let Some(actions) = grant.actions {
+        shape["actions"] = json!(actions);
+    }
+    if let Some(on) = on {
+        shape[scope] = json!(on);
+    }
+    shape
 }

@@ -139,6 +139,10 @@ pub(super) fn heard(kernel: &Kernel, heard: &Heard) -> Option<Value> {
         Event::FollowDenied { peer, key } => {
             json!({ "kind": "follow-denied", "peer": peer.to_string(), "key": names::key_text(key) })
         }
+        Event::Came { peer, invite, petname, says } => json!({
+            "kind": "came", "peer": peer.to_string(), "invite": super::invites::id(invite),
+            "petname": petname, "says": says,
+        }),
         Event::Connected { peer, clock_ahead_ms, rolled_back, .. } => json!({
             "kind": "connected", "peer": peer.to_string(), "clock_ahead_ms": clock_ahead_ms,
             "rolled_back": rolled_back,

@@ -1,0 +1,124 @@
+//! What ends by the clock: grants and invites. When its time is over a row is marked, on the disk, and stays over: a
+//! clock that is set back later gives nothing back. Between the end and the mark, whoever asks looks at the clock.
+//!
+//! The latest time that this kernel has seen is kept, so that people can be told when the clock is behind it.
+
+use std::ops::ControlFlow;
+
+use bytes::Bytes;
+
+use crate::meta;
+use crate::rows::{GrantRow, InviteRow};
+use crate::step::{Engine, Step};
+use crate::store::{Read, StoreError, Table};
+use crate::txn::{self, Txn};
+use crate::waist::{Answer, Effect, Timer};
+
+/// The latest time is written when it is this much later than what is written, in milliseconds.
+const WRITE_EVERY_MS: u64 = 60_000;
+
+/// Longest pause before the clock is looked at again while something is to end, in milliseconds: timers run by another
+/// clock, and may be late after a pause of the machine.
+const LOOK_EVERY_MS: u64 = 60 * 60 * 1000;
+
+/// What ends next, and the latest time that was seen.
+#[derive(Debug, Default)]
+pub(crate) struct Expiry {
+    next_ms: Option<u64>,
+    /// When the timer that runs will ring.
+    timer_ms: Option<u64>,
+    latest_ms: u64,
+    written_ms: u64,
+}
+
+impl Expiry {
+    /// A row is over at this time.
+    pub fn expect(&mut self, at_ms: u64) {
+        self.next_ms = Some(self.next_ms.map_or(at_ms, |next| next.min(at_ms)));
+    }
+
+    /// The timer rang: [`look`] comes with each group.
+    pub fn rang(&mut self) {
+        self.timer_ms = None;
+    }
+
+    fn timer(&mut self, now_ms: u64) -> Option<Effect> {
+        let after_ms = self.next_ms?.saturating_sub(now_ms).min(LOOK_EVERY_MS);
+        let at_ms = now_ms.saturating_add(after_ms);
+        // One that rings before runs already.
+        if self.timer_ms.is_some_and(|timer| timer > now_ms && timer <= at_ms) {
+            return None;
+        }
+        self.timer_ms = Some(at_ms);
+        Some(Effect::Timer { after_ms, timer: Timer::Expiry })
+    }
+}
+
+/// At the start of a run: marks what ended meanwhile.
+pub(crate) fn resume(s: &mut Step<'_, '_>) -> Result<(), StoreError> {
+    let written_ms = meta::latest_ms(s.txn)?;
+    s.engine.expiry = Expiry { written_ms, latest_ms: written_ms, ..Expiry::default() };
+    sweep(s.engine, s.txn, s.ctx.now_ms)?;
+    s.out.after.extend(s.engine.expiry.timer(s.ctx.now_ms));
+    Ok(())
+}
+
+/// Before each group: marks what is over.
+pub(crate) fn look(engine: &mut Engine, txn: &mut Txn<'_>, now_ms: u64) -> Result<(), StoreError> {
+    engine.expiry.latest_ms = engine.expiry.latest_ms.max(now_ms);
+    match engine.expiry.next_ms {
+        Some(next) if next <= now_ms => sweep(engine, txn, now_ms),
+        _ => Ok(()),
+    }
+}
+
+/// After each group: sets the timer for what ends next, and keeps the latest time along with what is written anyway.
+pub(crate) fn note(engine: &mut Engine, txn: &mut Txn<'_>, now_ms: u64) -> Option<Effect> {
+    let expiry = &mut engine.expiry;
+    if !txn.is_empty() && expiry.latest_ms >= expiry.written_ms.saturating_add(WRITE_EVERY_MS) {
+        expiry.written_ms = expiry.latest_ms;
+        meta::set_latest_ms(txn, expiry.latest_ms);
+    }
+    expiry.timer(now_ms)
+}
+
+/// Takes the clock as it is: what was seen to be over stays over.
+pub(crate) fn accept_clock(s: &mut Step<'_, '_>) -> Answer {
+    let now_ms = s.ctx.now_ms;
+    (s.engine.expiry.latest_ms, s.engine.expiry.written_ms) = (now_ms, now_ms);
+    meta::set_latest_ms(s.txn, now_ms);
+    s.txn.require_sync();
+    Answer::Done
+}
+
+fn sweep(engine: &mut Engine, txn: &mut Txn<'_>, now_ms: u64) -> Result<(), StoreError> {
+    engine.expiry.next_ms = None;
+    for (key, value) in all(txn, Table::Grant)? {
+        let mut row: GrantRow = txn::decode(Table::Grant, &value)?;
+        if row.end(now_ms) {
+            txn.put(Table::Grant, &key, &row);
+        }
+        row.next_end_ms().into_iter().for_each(|at_ms| engine.expiry.expect(at_ms));
+    }
+    for (key, value) in all(txn, Table::Invite)? {
+        let row: InviteRow = txn::decode(Table::Invite, &value)?;
+        if row.ended {
+            continue;
+        }
+        if row.is_over(now_ms) {
+            txn.put(Table::Invite, &key, &InviteRow { ended: true, ..row });
+        } else {
+            engine.expiry.expect(row.expires_ms);
+        }
+    }
+    Ok(())
+}
+
+fn all(rows: &dyn Read, table: Table) -> Result<Vec<(Vec<u8>, Bytes)>, StoreError> {
+    let mut found = Vec::new();
+    rows.scan(table, &[], None, &mut |key, value| {
+        found.push((key.to_vec(), value));
+        ControlFlow::Continue(())
+    })?;
+    Ok(found)
+}

@@ -1,0 +1,143 @@
+//! Invites: whoever shows the secret of one first becomes a peer.
+
+use std::collections::BTreeSet;
+use std::ops::ControlFlow;
+
+use once_model::ids::{Hash, KernelId};
+use once_model::limits::PEER_QUOTA_BYTES;
+use once_model::wire::Greeting;
+
+use super::admin::{self, check_petname};
+use super::admit::{invite_hash, shown};
+use crate::refusal::{Failure, Refusal};
+use crate::rights::Right;
+use crate::rows::{InviteRow, PeerRow, PeerStatus};
+use crate::step::Step;
+use crate::store::{Read, StoreError, Table};
+use crate::txn;
+use crate::waist::{Answer, Effect, Event};
+
+/// Every invite that is kept, by the hash of its secret.
+///
+/// # Errors
+/// When the store cannot be read, or a row is damaged.
+pub fn invites(read: &dyn Read) -> Result<Vec<(Hash, InviteRow)>, StoreError> {
+    let mut found = Vec::new();
+    let mut failed = None;
+    read.scan(Table::Invite, &[], None, &mut |key, value| {
+        match txn::decode(Table::Invite, &value) {
+            Ok(row) => found.extend(Hash::from_slice(key).map(|hash| (hash, row))),
+            Err(error) => failed = Some(error),
+        }
+        if failed.is_some() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    })?;
+    failed.map_or(Ok(found), Err)
+}
+
+/// Lets whoever shows the secret become a peer, once.
+pub(crate) fn invite(
+    s: &mut Step<'_, '_>,
+    secret_hash: Hash,
+    expires_ms: u64,
+    petname: Option<String>,
+) -> Result<Answer, Failure> {
+    let now_ms = s.ctx.now_ms;
+    for (hash, row) in invites(s.txn)? {
+        if row.is_over(now_ms) {
+            s.txn.delete(Table::Invite, hash.as_bytes());
+        } else if row.used_by.is_none() && petname.is_some() && row.petname == petname {
+            return Err(Refusal::NameTaken(row.petname.unwrap_or_default()).into());
+        }
+    }
+    check_petname(s, None, petname.as_deref())?;
+    let row = InviteRow { expires_ms, petname, used_by: None, ended: false, since_ms: now_ms };
+    s.txn.put(Table::Invite, secret_hash.as_bytes(), &row);
+    s.engine.expiry.expect(expires_ms);
+    Ok(Answer::Done)
+}
+
+/// Takes an invite back that nobody has used.
+pub(crate) fn revoke(s: &mut Step<'_, '_>, secret_hash: Hash) -> Result<Answer, Failure> {
+    let row: Option<InviteRow> = txn::get(s.txn, Table::Invite, secret_hash.as_bytes())?;
+    match row.ok_or(Refusal::NoInvite)?.used_by {
+        Some(by) => Err(Refusal::InviteUsed(by).into()),
+        None => {
+            s.txn.delete(Table::Invite, secret_hash.as_bytes());
+            Ok(Answer::Done)
+        }
+    }
+}
+
+/// Uses up the invite whose secret a kernel shows, whoever it is: what was shown once must not let another one in.
+/// `None` if there is none, or it was used or is over.
+pub(super) fn use_up(
+    s: &mut Step<'_, '_>,
+    peer: &KernelId,
+    greeting: &Greeting,
+) -> Result<Option<(Hash, InviteRow)>, StoreError> {
+    let Some(secret) = &greeting.invite else { return Ok(None) };
+    let place = invite_hash(secret);
+    let invite: Option<InviteRow> = txn::get(s.txn, Table::Invite, place.as_bytes())?;
+    let Some(invite) = invite else { return Ok(None) };
+    let used = invite.used_by.is_some() && !mutant!(InviteTwice);
+    let over = invite.is_over(s.ctx.now_ms) && !mutant!(InviteNeverExpires);
+    if used || over {
+        return Ok(None);
+    }
+    let invite = InviteRow { used_by: Some(*peer), ..invite };
+    s.txn.put(Table::Invite, place.as_bytes(), &invite);
+    Ok(Some((place, invite)))
+}
+
+/// Admits a kernel that is no peer yet by the invite that it shows.
+pub(super) fn admit(
+    s: &mut Step<'_, '_>,
+    peer: &KernelId,
+    hello: &Greeting,
+    known: Option<PeerRow>,
+) -> Result<Option<PeerRow>, StoreError> {
+    if !admin::room_for_peer(s)? {
+        return Ok(None);
+    }
+    let Some((place, invite)) = use_up(s, peer, hello)? else { return Ok(None) };
+    let petname = match (known.and_then(|row| row.petname), invite.petname) {
+        (None, Some(name)) => Some(free_name(s, peer, name)?),
+        (name, _) => name,
+    };
+    let row = PeerRow {
+        petname: petname.clone(),
+        says: shown(&hello.name),
+        status: PeerStatus::Active,
+        secret: None,
+        addresses: Vec::new(),
+        seen: Vec::new(),
+        quota_bytes: PEER_QUOTA_BYTES,
+        since_ms: s.ctx.now_ms,
+        heard: None,
+        invite: Some(place),
+    };
+    s.txn.put(Table::Peer, peer.as_bytes(), &row);
+    admin::give(s, *peer, Right::Share)?;
+    let says = row.says.clone();
+    s.out.push(Effect::Event(Event::Came { peer: *peer, invite: place, petname, says }));
+    Ok(Some(row))
+}
+
+/// The petname that an invite gives, or the first like it that no other peer got meanwhile.
+fn free_name(s: &Step<'_, '_>, peer: &KernelId, name: String) -> Result<String, StoreError> {
+    let mut taken = BTreeSet::new();
+    s.txn.scan(Table::Peer, &[], None, &mut |key, value| {
+        if key != peer.as_bytes() {
+            let row: Option<PeerRow> = txn::decode(Table::Peer, &value).ok();
+            taken.extend(row.and_then(|row| row.petname));
+        }
+        ControlFlow::Continue(())
+    })?;
+    let mut free = name.clone();
+    let mut number = 2u64;
+    while taken.contains(&free) {
+        free = format!("{name}-{number}");
+        number += 1;
+    }
+    Ok(free)
+}

@@ -1,0 +1,82 @@
+//! Methods on invites.
+
+use std::time::Duration;
+
+use once_core::waist::Command;
+use once_core::{invite_hash, invites};
+use once_model::ids::Hash;
+use once_model::limits::INVITE_VALID_MS;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::names;
+use crate::engine::now_ms;
+use crate::{Error, Kernel};
+
+/// Digits of an invite's id. It names the invite to people, and cannot be used to join.
+const ID_DIGITS: usize = 12;
+
+/// The fewest digits that name an invite.
+const SHORTEST: usize = 4;
+
+/// The name of an invite: the beginning of the hash of its secret.
+pub(super) fn id(hash: &Hash) -> String {
+    hash.to_string().chars().take(ID_DIGITS).collect()
+}
+
+#[derive(Deserialize)]
+pub(super) struct Invite {
+    name: Option<String>,
+    expires_s: Option<u64>,
+}
+
+pub(super) async fn invite(kernel: &Kernel, params: Invite) -> Result<Value, Error> {
+    let valid = params.expires_s.map_or(Duration::from_millis(INVITE_VALID_MS), Duration::from_secs);
+    let ticket = kernel.invite_as(params.name, valid).await?;
+    let expires_ms = now_ms().saturating_add(u64::try_from(valid.as_millis()).unwrap_or(u64::MAX));
+    let id = id(&invite_hash(&ticket.secret));
+    Ok(json!({ "ticket": ticket.to_string(), "id": id, "expires_ms": expires_ms }))
+}
+
+pub(super) fn list(kernel: &Kernel) -> Result<Value, Error> {
+    let now_ms = now_ms();
+    let mut all = invites(&kernel.shared().snapshot())?;
+    all.sort_by_key(|(_, row)| row.since_ms);
+    let shapes = all.iter().map(|(hash, row)| {
+        let state = match row.used_by {
+            Some(_) => "used",
+            None if row.is_over(now_ms) => "expired",
+            None => "open",
+        };
+        json!({
+            "id": id(hash), "petname": row.petname, "state": state, "since_ms": row.since_ms,
+            "expires_ms": row.expires_ms,
+            "used_by": row.used_by.map(|by| by.to_string()),
+            "used_by_name": row.used_by.map(|by| names::name_of(kernel, &by)),
+        })
+    });
+    Ok(json!({ "invites": shapes.collect::<Vec<_>>() }))
+}
+
+#[derive(Deserialize)]
+pub(super) struct Named {
+    invite: String,
+}
+
+pub(super) async fn revoke(kernel: &Kernel, params: Named) -> Result<Value, Error> {
+    let name = params.invite.to_ascii_lowercase();
+    if name.len() < SHORTEST {
+        return Err(Error::usage(format!("an invite is named by at least {SHORTEST} digits of its id"))
+            .with_hint("`once invites` lists them"));
+    }
+    let mut found = invites(&kernel.shared().snapshot())?;
+    found.retain(|(hash, _)| hash.to_string().starts_with(&name));
+    match found.as_slice() {
+        [(secret_hash, _)] => {
+            kernel.command(Command::RevokeInvite { secret_hash: *secret_hash }).await?;
+            Ok(json!({ "id": id(secret_hash) }))
+        }
+        [] => Err(Error::from(once_core::Refusal::NoInvite)),
+        _ => Err(Error::ambiguous("more than one invite begins so").with_hint("write more of its id")),
+    }
+}
