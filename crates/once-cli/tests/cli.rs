@@ -75,6 +75,32 @@ fn wrong_use_exits_with_2() {
     home.once("alice", &["--version"]).exits(0).prints("once 0.");
 }
 
+#[test]
+fn an_object_begins_as_its_component_can_read_it_and_what_is_wrong_is_said_in_words_of_json() {
+    let home = Home::new();
+    home.init("alice");
+    let wrong = home.once("alice", &["create", "Counter", r#"{"count":"many"}"#]).exits(1);
+    wrong
+        .says("error: this is no state of a Counter: expected a whole number, found the string \"many\"")
+        .says(r#"hint: a new one begins with {"count":0}"#);
+    home.once("alice", &["create", "Counter", r#"{"count":1,"more":[]}"#]).exits(0);
+    let ior = home.once("alice", &["create", "Counter"]).exits(0).out;
+    let id = "01890000-0000-7000-8000-000000000001";
+    for (arguments, said) in [
+        (r#"{"by":"x"}"#, "expected a whole number, found the string"),
+        ("[1]", "expected an object, found an array"),
+        ("{}", "missing member `by`"),
+    ] {
+        home.once("alice", &["act", ior.trim(), "add", arguments]).exits(1).says(said);
+    }
+    // Whoever has to ask again knows by which id.
+    let failed = home.once("alice", &["act", ior.trim(), "add", "7", "--id", id, "--json"]).exits(1);
+    assert_eq!(failed.json()["error"]["id"], id);
+    assert!(failed.err.contains(&format!("\naction {id}\n")), "{}", failed.err);
+    // Nothing waits; the count is told only if something does.
+    assert_eq!(home.once("alice", &["status", "--json"]).json()["waiting"], 0);
+}
+
 /// What a command shows on a terminal of this width.
 #[cfg(target_os = "linux")]
 fn on_a_terminal(home: &Home, columns: usize, command: &str) -> String {

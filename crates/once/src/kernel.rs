@@ -196,8 +196,19 @@ impl Kernel {
     /// Makes a new object with its home here.
     ///
     /// # Errors
-    /// When the scenario's object was removed, or the disk is nearly full.
+    /// When its component is known here and could do nothing with its model, the scenario's object was removed, or the disk
+    /// is nearly full.
     pub async fn create(&self, scenario: Scenario) -> Result<(Object, Change), Error> {
+        let component = scenario.component().and_then(|name| self.shared().components.get(name));
+        if let Some(component) = component
+            && let Err(why) = component.check(&scenario)
+        {
+            let error = Error::invalid(format!("this is no state of a {}: {why}", component.name()));
+            return Err(match component.first() {
+                Some(first) => error.with_hint(format!("a new one begins with {first}")),
+                None => error,
+            });
+        }
         self.change(Command::Create { scenario }).await
     }
 

@@ -15,6 +15,7 @@ use serde::de::DeserializeOwned;
 use serde::{Serialize, Serializer};
 
 use crate::acting::{Act, refused};
+use crate::component::words;
 use crate::{Context, Error, Kernel, datadir};
 
 /// The state of a component's objects: the model of their scenarios.
@@ -184,8 +185,9 @@ impl<S: Model> ObjectRef<S> {
             .scenario(self.key)?
             .ok_or_else(|| Error::not_found(format!("object {} is not on this kernel", self.key)))?;
         let scenario = Scenario::parse(body)?;
-        serde_json::from_str(scenario.editable())
-            .map_err(|e| Error::invalid(format!("object {} is no {}: {e}", self.key, S::COMPONENT)))
+        serde_json::from_str(scenario.editable()).map_err(|e| {
+            Error::invalid(format!("object {} is no {}: {}", self.key, S::COMPONENT, words::plain(&e)))
+        })
     }
 }
 
@@ -290,7 +292,10 @@ fn typed<S: Model, A: Action<S>>(
     outcome: Option<Outcome>,
 ) -> Result<A::Outcome, ActError<A::Failure>> {
     let not_typed = |error: serde_json::Error| {
-        ActError::Refused(Error::invalid(format!("the outcome of {id} is of another type: {error}")))
+        ActError::Refused(Error::invalid(format!(
+            "the outcome of {id} is of another type: {}",
+            words::plain(&error)
+        )))
     };
     match outcome {
         None => Err(ActError::Unknown(id)),

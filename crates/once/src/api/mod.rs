@@ -134,5 +134,6 @@ async fn dispatch(kernel: &Kernel, method: &str, params: Value, tell: Tell<'_>) 
 /// Reads a method's parameters.
 fn read<T: DeserializeOwned>(params: Value) -> Result<T, Error> {
     let params = if params.is_null() { json!({}) } else { params };
-    serde_json::from_value(params).map_err(|e| Error::usage(format!("parameters: {e}")))
+    serde_json::from_value(params)
+        .map_err(|e| Error::usage(format!("parameters: {}", crate::component::words::plain(&e))))
 }

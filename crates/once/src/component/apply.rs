@@ -12,6 +12,7 @@ use serde_json::Value;
 use super::Context;
 use super::changes::Changes;
 use super::live::Awake;
+use super::words;
 
 /// A model as an older version of the component wrote it, and as this version reads it.
 pub(super) struct Raised {
@@ -34,7 +35,7 @@ where
     T: Serialize,
     F: Serialize,
 {
-    let arguments: A = match serde_json::from_str(arguments) {
+    let arguments: A = match words::read(arguments) {
         Ok(arguments) => arguments,
         Err(error) => return failed(&format!("the arguments do not fit: {error}")),
     };

@@ -28,6 +28,7 @@ mod registry;
 mod served;
 mod shipped;
 mod version;
+pub(crate) mod words;
 mod works;
 
 use std::collections::BTreeMap;
@@ -63,6 +64,8 @@ pub struct Component {
     name: String,
     version: String,
     first: Option<String>,
+    /// Whether a model is one of its states, and what is wrong with it.
+    fits: fn(&str) -> Result<(), String>,
     actions: BTreeMap<String, Act>,
     /// From which versions older models can be read.
     upcasts: BTreeMap<String, Upcast>,
@@ -97,6 +100,7 @@ impl Component {
             name: name.into(),
             version: version.into(),
             first: None,
+            fits: words::is::<S>,
             actions: BTreeMap::new(),
             upcasts: BTreeMap::new(),
         };
@@ -124,6 +128,16 @@ impl Component {
     #[must_use]
     pub fn first(&self) -> Option<&str> {
         self.first.as_deref()
+    }
+
+    /// Whether an object can begin as this scenario. One that a newer version wrote may mean what this one does not know.
+    pub(crate) fn check(&self, scenario: &Scenario) -> Result<(), String> {
+        match self.raised(scenario) {
+            Ok(None) => (self.fits)(scenario.editable()),
+            Ok(Some(raised)) => (self.fits)(&raised.is.to_string()),
+            Err(None) => Ok(()),
+            Err(Some(why)) => Err(why),
+        }
     }
 
     /// Runs an action; nothing if it understands no such action.

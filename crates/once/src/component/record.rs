@@ -7,6 +7,7 @@ use once_model::wire::Code;
 use serde::Deserialize;
 
 use super::apply::failed;
+use super::words;
 
 #[derive(Deserialize)]
 struct Replace<'a> {
@@ -26,7 +27,7 @@ struct Get {
 pub(super) fn run(scenario: &Scenario, action: &str, arguments: &str) -> RunResult {
     match action {
         "merge" => edited(scenario.edit_model(|model| json::merge(model, arguments))),
-        "replace" => match serde_json::from_str::<Replace<'_>>(arguments) {
+        "replace" => match words::read::<Replace<'_>>(arguments) {
             Ok(Replace { at, with }) => {
                 edited(scenario.edit_model(|model| json::replace(model, &at, with.get())))
             }
@@ -35,7 +36,7 @@ pub(super) fn run(scenario: &Scenario, action: &str, arguments: &str) -> RunResu
         "get" => {
             let at = match arguments.trim() {
                 "null" => String::new(),
-                arguments => match serde_json::from_str::<Get>(arguments) {
+                arguments => match words::read::<Get>(arguments) {
                     Ok(get) => get.at,
                     Err(error) => return failed(&format!("the arguments do not fit: {error}")),
                 },

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::arguments::Arguments;
+use crate::component::words;
 
 /// How the steps of a plan follow each other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -168,11 +169,16 @@ impl Plan {
             line: error.line(),
             column: error.column(),
         })?;
+        let hint = "a plan is {\"mode\": \"sequence\" or \"all\", \"steps\": [...]}";
+        if words::is_array(text) {
+            let error = at_start(format!("no plan: {}", words::NO_ARRAY));
+            return Err(PlanError { hint: Some(hint.into()), ..error });
+        }
         let shape: Shape<'_> = serde_json::from_str(text).map_err(|error| PlanError {
-            hint: Some("a plan is {\"mode\": \"sequence\" or \"all\", \"steps\": [...]}".into()),
+            hint: Some(hint.into()),
             line: error.line(),
             column: error.column(),
-            ..at_start(format!("no plan: {}", bare(&error)))
+            ..at_start(format!("no plan: {}", words::bare(&error)))
         })?;
         if shape.steps.is_empty() || shape.steps.len() > PLAN_MAX_STEPS {
             let found = shape.steps.len();
@@ -224,19 +230,15 @@ fn place_of(text: &str, part: &str) -> (usize, usize) {
     (before.matches('\n').count() + 1, line.chars().count() + 1)
 }
 
-/// A message without its place.
-fn bare(error: &serde_json::Error) -> String {
-    let text = error.to_string();
-    text.rsplit_once(" at line ").map_or(text.as_str(), |(message, _)| message).to_owned()
-}
-
 type Misplaced = (String, Option<String>, Option<(usize, usize)>);
 
 fn step(raw: &RawValue, earlier: &[Step], mode: Mode) -> Result<Step, Misplaced> {
+    let hint = "a step has `name`, `ior`, `action`, and may have `arguments`, `compensation`, `deadline_ms`";
+    if words::is_array(raw.get()) {
+        return Err((words::NO_ARRAY.to_owned(), Some(hint.to_owned()), None));
+    }
     let shape: StepShape<'_> = serde_json::from_str(raw.get()).map_err(|error| {
-        let hint =
-            "a step has `name`, `ior`, `action`, and may have `arguments`, `compensation`, `deadline_ms`";
-        (bare(&error), Some(hint.to_owned()), Some((error.line(), error.column().max(1))))
+        (words::bare(&error), Some(hint.to_owned()), Some((error.line(), error.column().max(1))))
     })?;
     checked(shape, earlier, mode).map_err(|(message, hint)| (message, hint, None))
 }
@@ -358,7 +360,7 @@ mod tests {
             ("all", vec![with("a", "ior", json!("7d0c2f6e"))], "step 1 (a): not a reference"),
             ("all", vec![with("a", "ior", json!("7d0c2f6e-0b7e-4d0e-9b52-3f3f7e1a0c01"))], "has no lineage"),
             ("all", vec![with("a", "action", json!(""))], "step 1 (a): the name of an action has"),
-            ("all", vec![with("a", "action", json!(1))], "step 1 (a): invalid type: integer `1`"),
+            ("all", vec![with("a", "action", json!(1))], "step 1 (a): expected a string, found the number 1"),
             ("all", vec![with("a", "deadline_ms", json!(0))], "step 1 (a): a deadline of 0 ms"),
             (
                 "all",
@@ -374,13 +376,18 @@ mod tests {
             ("all", vec![step("a"), with("b", "arguments", outcome("a"))], "every step begins at once"),
             ("all", vec![step("a"), with("b", "compensation", undo("a"))], "may not be done by then"),
             ("sequence", vec![with("a", "compensation", undo("b")), step("b")], "may not be done by then"),
-            ("all", vec![with("a", "compensation", json!({}))], "step 1 (a): missing field `action`"),
-            ("all", vec![with("a", "compensations", undo("a"))], "step 1 (a): unknown field `compensations`"),
+            ("all", vec![with("a", "compensation", json!({}))], "step 1 (a): missing member `action`"),
+            (
+                "all",
+                vec![with("a", "compensations", undo("a"))],
+                "step 1 (a): unknown member `compensations`",
+            ),
             (
                 "all",
                 vec![with("a", "compensation", json!({ "action": "x", "argumets": 1 }))],
-                "step 1 (a): unknown field `argumets`",
+                "step 1 (a): unknown member `argumets`",
             ),
+            ("all", vec![json!(["a", IOR, "withdraw"])], "step 1: expected an object, found an array"),
             ("all", vec![with("a", "arguments", json!({ "$outcome": 1 }))], "a reference is"),
             ("some", vec![step("a")], "no plan: unknown variant `some`, expected `sequence` or `all`"),
         ];

@@ -134,7 +134,7 @@ fn what_cannot_be_asked_has_failed_and_what_cannot_be_undone_is_in_doubt() {
 #[test]
 fn only_a_valid_plan_starts_and_only_the_one_that_is_meant() {
     let said = |plan: &str, start: &str| Story::of(plan).run("start", start, None).unwrap_err();
-    assert!(said("7", "null").contains("no plan: invalid type"));
+    assert!(said("7", "null").contains("no plan: expected an object"));
     assert!(said(&transfer().replace("give", "take"), "null").contains("step 2 (take): an earlier step"));
     assert!(said(&transfer(), r#"{"plan":"00"}"#).contains("its plan has the hash"));
     let mut none = Story::of("null");
