@@ -215,7 +215,8 @@ fn the_command_says_how_a_plan_ended() {
         let done =
             ["take from bob  done", "give to carol  done", &format!("done {one}"), &balance(FUNDS + AMOUNT)];
         says(once(&["--id", &one, "--wait"]), 0, &done);
-        says(once(&["--id", &one]), 0, &[&one, "done; `once show"]);
+        says(once(&["--id", &one]), 0, &[&one, "done; `", &format!(" outcome {one}`")]);
+        says(bank.place.once("alice", &["outcome", &one]), 0, &done[2..]);
         let (exit, said) = once(&["--json", "--wait", "--id", &one]);
         let shown: Value = serde_json::from_str(&said).unwrap();
         assert_eq!(
@@ -235,7 +236,12 @@ fn the_command_says_how_a_plan_ended() {
         let mut doubtful = bank.failing("all");
         doubtful["steps"][0]["compensation"]["action"] = json!("give back");
         write(&doubtful);
-        says(once(&["--wait"]), 6, &["in doubt ", "not undone: no-component"]);
+        says(bank.place.once("alice", &["doctor"]), 0, &["nothing is wrong"]);
+        let three = id(3);
+        says(once(&["--wait", "--id", &three]), 6, &["in doubt ", "not undone: no-component"]);
+        says(bank.place.once("alice", &["outcome", &three]), 6, &[&format!("in doubt {three}")]);
+        let found = ["the coordination ", "is in doubt: take from bob is in doubt", "hint: "];
+        says(bank.place.once("alice", &["doctor"]), 1, &found);
 
         doubtful["steps"][2]["ior"] = json!("ior:once://-/Account/1.0/7d0c2f6e-0b7e-4d0e-9b52-3f3f7e1a0c01");
         write(&doubtful);
@@ -257,6 +263,6 @@ fn the_command_says_how_a_plan_ended() {
         says(waits(&["--wait"]), 0, &["done "]);
         assert!(alice.terminate().await.success());
         says(waits(&["--wait"]), 4, &["is not running", "leave out --wait"]);
-        says(waits(&[]), 0, &["done; `once show"]);
+        says(waits(&[]), 0, &["done; `"]);
     });
 }

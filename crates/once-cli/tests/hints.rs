@@ -107,7 +107,11 @@ impl World {
         Some(match (word, second) {
             ("{id}" | "ID", _) => self.action.clone(),
             ("OBJECT", "claim") => UNCLAIMED.into(),
-            ("OBJECT" | "NAME" | "{}", "show") | ("OBJECT", _) => NOTE.into(),
+            ("OBJECT" | "{0}", "rm") => {
+                let made = self.home.once("alice", &["create", "Counter", "--json"]).exits(0).json();
+                made["object"]["uuid"].as_str()?.into()
+            }
+            ("OBJECT" | "NAME" | "{}" | "{0}", "show") | ("OBJECT", _) => NOTE.into(),
             ("FILE" | "{}", "verify-receipt") => "receipt.json".into(),
             ("KERNEL", "grant") => self.ids[other].clone(),
             ("PEER" | "KERNEL" | "{0}" | "{}", "peers" | "grant") => other.into(),

@@ -1,6 +1,7 @@
 //! Coordinations: plans over several objects, carried out by an object of this kernel.
 
 use std::future::{Future, IntoFuture};
+use std::ops::ControlFlow;
 use std::pin::Pin;
 use std::time::Duration;
 
@@ -79,13 +80,41 @@ impl Kernel {
     /// # Errors
     /// When there is none of that id, or it was removed or changed by hand.
     pub fn coordination(&self, id: Uuid) -> Result<Coordinated, Error> {
-        let uuid = object_uuid(&self.id(), &id);
+        self.coordination_of(id)?.ok_or_else(|| {
+            let uuid = object_uuid(&self.id(), &id);
+            Error::not_found(format!("no coordination {id} on this kernel: there is no object {uuid}"))
+        })
+    }
+
+    /// The same, or nothing: most ids are of other actions.
+    pub(crate) fn coordination_of(&self, id: Uuid) -> Result<Option<Coordinated>, Error> {
         let found = self.coordinations(id)?;
         // Of two that were made at the same time, only one could be started.
         let started = |found: &&Coordinated| found.standing.state != RunState::Planned;
-        found.iter().find(started).or(found.first()).cloned().ok_or_else(|| {
-            Error::not_found(format!("no coordination {id} on this kernel: there is no object {uuid}"))
-        })
+        Ok(found.iter().find(started).or(found.first()).cloned())
+    }
+
+    /// The coordinations of this kernel that need manual attention, as far as `looked_at_max` objects show them.
+    pub(crate) fn in_doubt(&self, looked_at_max: usize) -> Result<Vec<(Object, Standing)>, Error> {
+        let snapshot = self.shared().snapshot();
+        let (mut found, mut looked) = (Vec::new(), 0);
+        query::heads(&snapshot, &mut |row| {
+            looked += 1;
+            if row.header.component == NAME && row.home == Some(self.id()) && !row.header.tombstone {
+                found.push(row);
+            }
+            if looked < looked_at_max { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+        })?;
+        let mut doubtful = Vec::new();
+        for row in found {
+            let Some(body) = query::body(&snapshot, &row.header)? else { continue };
+            // One that was changed by hand stands nowhere.
+            let Ok((_, standing)) = Standing::read(Scenario::parse(body)?.editable()) else { continue };
+            if standing.state == RunState::InDoubt {
+                doubtful.push((Object::new(row, self.id()), standing));
+            }
+        }
+        Ok(doubtful)
     }
 
     fn coordinations(&self, id: Uuid) -> Result<Vec<Coordinated>, Error> {

@@ -63,16 +63,17 @@ impl Coordinate {
         let closed = client.close().await;
         let answer = answer?;
         closed?;
-        context.answer(&answer, |answer| print(answer, self.wait))?;
-        Ok(if self.wait { exit(text(&answer, "state")) } else { Exit::DONE })
+        context.answer(&answer, |answer| if self.wait { print(answer) } else { started(answer) })?;
+        Ok(if self.wait { exit(&answer) } else { Exit::DONE })
     }
 }
 
-fn exit(state: &str) -> Exit {
-    match state {
-        "done" => Exit::DONE,
+/// How it ended; one that goes on is no failure.
+pub(super) fn exit(answer: &Value) -> Exit {
+    match text(answer, "state") {
         "compensated" => Exit::FAILED,
-        _ => Exit::IN_DOUBT,
+        "in doubt" => Exit::IN_DOUBT,
+        _ => Exit::DONE,
     }
 }
 
@@ -139,13 +140,16 @@ fn width(name: &str) -> usize {
     ui::shown(name).chars().count()
 }
 
-fn print(answer: &Value, waited: bool) -> Done<()> {
+/// What is known of one that nobody waits for.
+fn started(answer: &Value) -> Done<()> {
     let (id, state) = (ui::shown(text(answer, "id")), ui::shown(text(answer, "state")));
-    if !waited {
-        let object = answer.get("object").unwrap_or(&Value::Null);
-        ui::say(&format!("{state}; `once show {}` shows how it stands", ui::shown(text(object, "uuid"))));
-        return ui::print(&id);
-    }
+    ui::say(&format!("{state}; `once outcome {id}` says how it stands"));
+    ui::print(&id)
+}
+
+/// How it stands, step by step.
+pub(super) fn print(answer: &Value) -> Done<()> {
+    let (id, state) = (ui::shown(text(answer, "id")), ui::shown(text(answer, "state")));
     ui::print(&format!("{state} {id}"))?;
     let mut table = ui::Table::new(["STEP", "STATUS", "OUTCOME"]);
     for step in list(answer, "steps") {

@@ -7,6 +7,8 @@ use crate::context::Context;
 use crate::failure::{Done, Exit};
 
 /// Say what came of an action that this kernel accepted
+///
+/// Of a coordination: how it stands, and the exit code of `once coordinate --wait` if it has ended.
 #[derive(Debug, Args)]
 pub struct Outcome {
     /// The action's id
@@ -17,7 +19,10 @@ impl Outcome {
     /// Also of one that is still under way.
     pub async fn run(self, context: &Context) -> Done {
         let answer = context.call("outcome", json!({ "id": self.id })).await?;
-        context.answer(&answer, super::act::print)?;
-        Ok(Exit::DONE)
+        let coordination = answer.get("coordination");
+        context.answer(&answer, |answer| {
+            coordination.map_or_else(|| super::act::print(answer), super::coordinate::print)
+        })?;
+        Ok(coordination.map_or(Exit::DONE, super::coordinate::exit))
     }
 }

@@ -48,6 +48,10 @@ fn print(answer: &Value, running: bool) -> Done<()> {
     let peers = ui::count(number(answer, "peers"), "peer");
     line("peers", format!("{peers}, {} connected", ui::number(number(answer, "connected"))))?;
     line("owed", format!("{} to peers (`once outbox`)", ui::count(number(answer, "owed"), "scenario")))?;
+    if number(answer, "waiting") > 0 {
+        let actions = ui::count(number(answer, "waiting"), "action");
+        line("waiting", format!("{actions} without an outcome (`once outbox`)"))?;
+    }
     let (store, free) = (number(answer, "store_bytes"), number(answer, "disk_free_bytes"));
     line("disk", format!("{} used, {} free", ui::bytes(store), ui::bytes(free)))
 }

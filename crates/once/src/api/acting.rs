@@ -9,7 +9,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::peers::PATIENCE_MS;
-use super::{names, shapes};
+use super::{coordinate, names, shapes};
 use crate::{Act, Error, Kernel, receipts};
 
 /// Entries of a history in one answer, unless the client wants fewer or more.
@@ -100,10 +100,15 @@ pub(super) struct Named {
 }
 
 pub(super) fn outcome(kernel: &Kernel, params: Named) -> Result<Value, Error> {
-    Ok(match kernel.outcome(params.id)? {
+    let mut answer = match kernel.outcome(params.id)? {
         Some(acted) => shapes::acted(&acted),
         None => json!({ "id": params.id, "status": "accepted" }),
-    })
+    };
+    // The outcome of the action that starts a coordination is that it runs; whoever asks wants to know how it stands.
+    if let Ok(Some(now)) = kernel.coordination_of(params.id) {
+        answer["coordination"] = coordinate::shape(kernel, &now);
+    }
+    Ok(answer)
 }
 
 #[derive(Deserialize)]

@@ -41,7 +41,7 @@ pub(super) async fn coordinate(kernel: &Kernel, params: Coordinate, tell: Tell<'
     Ok(shape(kernel, &now))
 }
 
-fn shape(kernel: &Kernel, now: &Coordinated) -> Value {
+pub(super) fn shape(kernel: &Kernel, now: &Coordinated) -> Value {
     json!({
         "id": now.id, "object": shapes::object(kernel, &now.object), "plan": now.plan.to_string(),
         "state": now.standing.state, "steps": now.standing.steps,

@@ -46,6 +46,7 @@ pub(super) fn examine(kernel: &Kernel) -> Result<Value, Error> {
         checks.push(peer(kernel, &snapshot, &id, &row)?);
     }
     checks.extend(lanes::examine(kernel, &snapshot)?);
+    checks.extend(in_doubt(kernel)?);
     checks.extend(served(kernel));
     Ok(json!({ "checks": checks }))
 }
@@ -69,6 +70,37 @@ pub(super) async fn accept_clock(kernel: &Kernel) -> Result<Value, Error> {
     let latest_ms = meta::latest_ms(&kernel.shared().snapshot())?;
     kernel.command(Command::AcceptClock).await?;
     Ok(json!({ "now_ms": now_ms(), "latest_ms": latest_ms }))
+}
+
+/// Objects that are looked at for coordinations: doctor is to answer at once.
+const LOOKED_AT_MAX: usize = 100_000;
+
+/// Coordinations that are shown; further ones are counted.
+const SHOWN_MAX: usize = 8;
+
+/// Coordinations that are done in part, and not undone.
+fn in_doubt(kernel: &Kernel) -> Result<Vec<Value>, Error> {
+    let doubtful = kernel.in_doubt(LOOKED_AT_MAX)?;
+    let mut checks = Vec::new();
+    for (object, standing) in doubtful.iter().take(SHOWN_MAX) {
+        let bad = |step: &&crate::StepStanding| matches!(step.state.word(), "in doubt" | "unknown");
+        let steps: Vec<_> = standing
+            .steps
+            .iter()
+            .filter(bad)
+            .map(|step| format!("{} is {}", step.name, step.state.word()))
+            .collect();
+        let message = format!("the coordination {} is in doubt: {}", object.uuid(), steps.join(", "));
+        let hint = format!(
+            "`once show {0}` says what came of each step; put right by hand what has to be, then `once rm {0}`",
+            object.uuid()
+        );
+        checks.push(check("coordination", false, &message, Some(&hint)));
+    }
+    if let Some(more) = doubtful.len().checked_sub(SHOWN_MAX).filter(|more| *more > 0) {
+        checks.push(check("coordination", false, &format!("{more} more are in doubt"), None));
+    }
+    Ok(checks)
 }
 
 /// Components whose objects wait for a program.

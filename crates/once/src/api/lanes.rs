@@ -24,6 +24,16 @@ const SHOWN_MAX: usize = 8;
 /// Waiting actions that are looked at: doctor is to answer at once.
 const LOOKED_AT_MAX: usize = 100_000;
 
+/// How many actions wait here for their outcomes, as far as they are looked at.
+pub(super) fn waiting_count(snapshot: &dyn Read) -> Result<usize, Error> {
+    let mut count = 0;
+    actions::waiting(snapshot, &mut |_, _, _| {
+        count += 1;
+        if count < LOOKED_AT_MAX { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+    })?;
+    Ok(count)
+}
+
 /// What is wrong with lanes, here and to others. One check that is fine if nothing is.
 pub(super) fn examine(kernel: &Kernel, snapshot: &dyn Read) -> Result<Vec<Value>, Error> {
     let mut checks = Vec::new();

@@ -13,7 +13,7 @@ use once_model::scenario::Scenario;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{conflicts, names, shapes};
+use super::{conflicts, lanes, names, shapes};
 use crate::{Change, Component, Error, Kernel, Object, State, datadir};
 
 /// Most objects in one page of a listing.
@@ -41,6 +41,7 @@ pub(super) fn status(kernel: &Kernel) -> Result<Value, Error> {
     for (peer, _) in &peers {
         owed += once_core::rows::usage(&snapshot, peer)?.owed_rows;
     }
+    let waiting = lanes::waiting_count(&snapshot)?;
     let identity = once_core::meta::identity(&snapshot)?;
     let live = shared.components.live.counts();
     let served: Vec<_> = shared
@@ -74,6 +75,7 @@ pub(super) fn status(kernel: &Kernel) -> Result<Value, Error> {
         "peers": peers.len(),
         "connected": kernel.net().map_or(0, |net| net.connected_peers().len()),
         "owed": owed,
+        "waiting": waiting,
         "disk_free_bytes": once_store::free_bytes(&shared.data).ok(),
         "store_bytes": folder_bytes(&shared.data.join("store")),
         "groups": metrics.groups,
