@@ -127,6 +127,10 @@ pub fn run(cli: Cli) -> (bool, Done) {
 }
 
 fn start(context: &Context, command: Command) -> Done {
+    if matches!(command, Command::Init(_) | Command::Up(_)) {
+        // What a kernel writes while it runs is for its user alone; an export has the rights of any other file.
+        rustix::process::umask(rustix::fs::Mode::RWXG | rustix::fs::Mode::RWXO);
+    }
     match command {
         Command::Init(args) => args.run(context),
         Command::Up(args) => wait(args.run(context)),

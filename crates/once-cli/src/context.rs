@@ -98,6 +98,9 @@ impl Context {
         if once::is_initialised(&self.data) {
             return Ok(());
         }
+        if let Some(lost) = once::lost_key(&self.data) {
+            return Err(lost.into());
+        }
         Err(Failure {
             code: "not-found".into(),
             ..Failure::failed(format!("no kernel in {}", ui::shown_path(&self.data)))

@@ -4,8 +4,28 @@
 
 mod common;
 
-use common::Home;
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use common::{Home, ONCE};
 use serde_json::json;
+
+/// What others have rights on, below a directory and itself.
+fn open_to_others(at: &Path) -> Vec<String> {
+    let mut open = Vec::new();
+    let mut left = vec![at.to_owned()];
+    while let Some(path) = left.pop() {
+        let meta = fs::symlink_metadata(&path).unwrap();
+        if meta.permissions().mode() & 0o077 != 0 {
+            open.push(format!("{:o} {}", meta.permissions().mode(), path.display()));
+        }
+        if meta.is_dir() {
+            left.extend(fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().path()));
+        }
+    }
+    open
+}
 
 #[test]
 fn grants_add_up_revocations_subtract_and_both_say_what_is_left() {
@@ -68,4 +88,71 @@ fn no_two_peers_are_called_the_same() {
     home.once("alice", &["invite", "--name", " "]).exits(2).says("a petname has");
     home.once("alice", &["peers", "rename", "bob", "b\u{1b}[2J"]).exits(2).says("no control characters");
     home.once("carol", &["init", "--name", " "]).exits(2);
+}
+
+#[test]
+fn nobody_else_reads_a_data_directory_whatever_the_umask() {
+    let home = Home::new();
+    let data = home.join("alice");
+    fs::create_dir(&data).unwrap();
+    fs::set_permissions(&data, fs::Permissions::from_mode(0o755)).unwrap();
+    let wide = |args: &str| {
+        let mut shell = home.command("sh");
+        let line = format!("umask 000; {ONCE} --data {} {args}", data.display());
+        let output = shell.args(["-c", &line]).output().unwrap();
+        common::Ran::new(&[args], output)
+    };
+    wide("init --name alice --listen 127.0.0.1:0").exits(0).says("now only you can");
+    assert_eq!(open_to_others(&data), Vec::<String>::new(), "after init");
+    wide("create Counter").exits(0);
+    assert_eq!(open_to_others(&data), Vec::<String>::new(), "after an offline command");
+    wide("up --detach").exits(0);
+    wide("create Counter").exits(0);
+    assert_eq!(open_to_others(&data), Vec::<String>::new(), "while it runs");
+    home.once("alice", &["doctor"]).prints("nobody else may look into");
+    fs::set_permissions(&data, fs::Permissions::from_mode(0o750)).unwrap();
+    home.once("alice", &["doctor"]).exits(1).prints("others may look into").prints("chmod -R go= ");
+    home.once("alice", &["stop"]).exits(0);
+    fs::set_permissions(&data, fs::Permissions::from_mode(0o755)).unwrap();
+    home.once("alice", &["ls"]).exits(0).says("their rights were taken away");
+    assert_eq!(open_to_others(&data), Vec::<String>::new(), "after the next start");
+    // A directory that is there for something else is left alone.
+    home.file("shared/diary.txt", "mine");
+    fs::set_permissions(home.join("shared"), fs::Permissions::from_mode(0o755)).unwrap();
+    home.once("shared", &["init"]).exits(1).says("is not empty");
+    assert_eq!(fs::read_dir(home.join("shared")).unwrap().count(), 1);
+}
+
+#[test]
+fn a_lost_key_is_said_and_nothing_is_overwritten() {
+    let home = Home::new();
+    home.init("alice").once("alice", &["create", "Counter"]).exits(0);
+    let data = home.join("alice");
+    fs::remove_file(data.join("key")).unwrap();
+    let kept = || ["recovery.key", "kernel.scenario.json"].map(|name| fs::read(data.join(name)).unwrap());
+    let before = kept();
+    for args in [&["init", "--name", "me"][..], &["up", "--init"], &["up"], &["ls"]] {
+        let ran = home.once("alice", args).exits(1).says("its key is missing").says("recovery.key");
+        assert!(!ran.err.contains("once init"), "{}", ran.err);
+    }
+    assert_eq!(kept(), before);
+    assert!(!data.join("key").exists());
+    // Also when the recovery key is in a safe place, or only the store is left.
+    fs::remove_file(data.join("recovery.key")).unwrap();
+    fs::remove_file(data.join("kernel.scenario.json")).unwrap();
+    home.once("alice", &["init"]).exits(1).says("store is still there");
+}
+
+#[test]
+fn an_init_that_was_interrupted_is_begun_again() {
+    let home = Home::new();
+    home.init("alice");
+    let data = home.join("alice");
+    let recovery = fs::read(data.join("recovery.key")).unwrap();
+    fs::remove_file(data.join("key")).unwrap();
+    fs::write(data.join("init.begun"), "").unwrap();
+    home.once("alice", &["init", "--name", "alice"]).exits(0);
+    assert_ne!(fs::read(data.join("recovery.key")).unwrap(), recovery);
+    assert!(!data.join("init.begun").exists());
+    home.once("alice", &["init", "--name", "alice"]).exits(1).says("a kernel lives in");
 }

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::Write;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use data_encoding::HEXLOWER;
@@ -18,11 +18,15 @@ use rand::Rng;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::Error;
+use crate::{Error, private};
 
 const KEY_FILE: &str = "key";
 const RECOVERY_FILE: &str = "recovery.key";
 const SCENARIO_FILE: &str = "kernel.scenario.json";
+const STORE_FOLDER: &str = "store";
+
+/// There while `init` is at work: what lies beside it without a key was begun and is used by nobody.
+const BEGUN_FILE: &str = "init.begun";
 
 /// The store's own reserve, below the engine's: the engine refuses new work first, then the store every write.
 const STORE_RESERVE_BYTES: u64 = 32 * 1024 * 1024;
@@ -47,6 +51,8 @@ pub struct Initialised {
     pub name: String,
     /// Where the recovery key is: move it to a safe place.
     pub recovery_key: PathBuf,
+    /// The directory was there, and others could look into it: its rights were narrowed.
+    pub narrowed: bool,
 }
 
 /// The kernel's configuration: the model of its own scenario.
@@ -70,8 +76,11 @@ pub fn is_initialised(data: &Path) -> bool {
 
 /// Makes a kernel: its key, a recovery key, its own scenario, an empty store.
 ///
+/// Nothing that is there already is overwritten.
+///
 /// # Errors
-/// When there is one already, or the directory cannot be written.
+/// When there is one already, or what is left of one; when others may look into the directory; when it cannot be
+/// written.
 pub fn init(data: &Path, options: InitOptions) -> Result<Initialised, Error> {
     if is_initialised(data) {
         return Err(Error::invalid(format!("a kernel lives in {} already", data.display()))
@@ -83,7 +92,7 @@ pub fn init(data: &Path, options: InitOptions) -> Result<Initialised, Error> {
             "a name has 1 to {NAME_MAX_BYTES} bytes, no control characters, and is not blank"
         )));
     }
-    fs::DirBuilder::new().recursive(true).mode(0o700).create(data).map_err(|e| io(data, &e))?;
+    let narrowed = begin(data)?;
     let config = Config {
         uuid: Some(random_uuid()),
         name: name.clone(),
@@ -94,8 +103,6 @@ pub fn init(data: &Path, options: InitOptions) -> Result<Initialised, Error> {
     write_config(data, &config)?;
     let recovery = KernelKey::from_bytes(&random());
     let recovery_key = data.join(RECOVERY_FILE);
-    // An `init` that was interrupted before the key was written is begun again; nothing has used its keys.
-    let _ = fs::remove_file(&recovery_key);
     write_secret(&recovery_key, &recovery)?;
     let key = KernelKey::from_bytes(&random());
     let mut store = store(data, true)?;
@@ -110,13 +117,79 @@ pub fn init(data: &Path, options: InitOptions) -> Result<Initialised, Error> {
     let (batch, durability) = txn.into_batch();
     store.commit(batch, durability)?;
     store.close()?;
+    private::narrow(data)?;
+    // Before the key is there: with it, what lies in the directory is a kernel's, and is never begun again.
+    let begun = data.join(BEGUN_FILE);
+    fs::remove_file(&begun).and_then(|()| sync_folder_of(&begun)).map_err(|e| io(&begun, &e))?;
     // Last: a directory with a key is a kernel.
     write_secret(&data.join(KEY_FILE), &key)?;
-    Ok(Initialised { kernel: key.id().to_string(), name, recovery_key })
+    Ok(Initialised { kernel: key.id().to_string(), name, recovery_key, narrowed })
+}
+
+/// Makes room for a new kernel. Only what an `init` left that was interrupted is taken away: nothing has used its keys.
+fn begin(data: &Path) -> Result<bool, Error> {
+    let narrowed = private::prepare(data)?;
+    let begun = data.join(BEGUN_FILE);
+    if begun.exists() {
+        let recovery = data.join(RECOVERY_FILE);
+        match fs::remove_file(&recovery) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(io(&recovery, &error)),
+            _ => return Ok(narrowed),
+        }
+    }
+    if let Some(lost) = lost_key(data) {
+        return Err(lost);
+    }
+    let mark = || {
+        fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&begun)?.sync_all()?;
+        sync_folder_of(&begun)
+    };
+    mark().map_err(|e| io(&begun, &e))?;
+    Ok(narrowed)
+}
+
+/// What to say of a directory in which a kernel's things lie, but not its key. `None` if there is nothing of that kind.
+#[must_use]
+pub fn lost_key(data: &Path) -> Option<Error> {
+    let there = |name: &&str| data.join(name).exists();
+    if data.join(BEGUN_FILE).exists() || data.join(KEY_FILE).exists() {
+        return None;
+    }
+    let left: Vec<_> = [STORE_FOLDER, RECOVERY_FILE, SCENARIO_FILE].into_iter().filter(there).collect();
+    if left.is_empty() {
+        return None;
+    }
+    let recovery = match data.join(RECOVERY_FILE).exists() {
+        true => {
+            "keep recovery.key: it proves that the objects in the store are yours, and gives them a new home once that is built"
+        }
+        false => "recovery.key, which you may keep elsewhere, proves that the objects in the store are yours",
+    };
+    let message = format!(
+        "a kernel lived in {}, and its key is missing: {} still there",
+        data.display(),
+        match left.as_slice() {
+            [one] => format!("{one} is"),
+            [all @ .., last] => format!("{} and {last} are", all.join(", ")),
+            [] => String::new(),
+        }
+    );
+    Some(Error::invalid(message).with_hint(format!(
+        "put the file key back from a backup. Without it nobody can be this kernel again: {recovery}. A new kernel needs another directory (--data)"
+    )))
 }
 
 /// Opens the store of a kernel. It must be there: an empty one in its place would do again what was done.
+///
+/// Rights that others have on the directory are taken away first, and that is said.
 pub(crate) fn open_store(data: &Path) -> Result<FjallStore, Error> {
+    if private::narrow(data)? {
+        // An error, so that it is said without `-v`.
+        tracing::error!(
+            "others could look into {}: their rights were taken away; what they copied before they have",
+            data.display()
+        );
+    }
     store(data, false)
 }
 
@@ -129,8 +202,10 @@ fn store(data: &Path, create: bool) -> Result<FjallStore, Error> {
 pub(crate) fn read_key(data: &Path) -> Result<KernelKey, Error> {
     let path = data.join(KEY_FILE);
     let meta = fs::metadata(&path).map_err(|e| match e.kind() {
-        std::io::ErrorKind::NotFound => Error::not_found(format!("no kernel lives in {}", data.display()))
-            .with_hint("make one with `once init`, or name the directory of another one with --data DIR"),
+        std::io::ErrorKind::NotFound => lost_key(data).unwrap_or_else(|| {
+            Error::not_found(format!("no kernel lives in {}", data.display()))
+                .with_hint("make one with `once init`, or name the directory of another one with --data DIR")
+        }),
         _ => io(&path, &e),
     })?;
     if meta.mode() & 0o077 != 0 {
@@ -170,7 +245,8 @@ pub(crate) fn write_config(data: &Path, config: &Config) -> Result<(), Error> {
     let scenario = Scenario::compose(uuid, "OnceKernel", env!("CARGO_PKG_VERSION"), "system", &model)?;
     let new = path.with_extension("json.new");
     let write = || {
-        let mut file = fs::File::create(&new)?;
+        let mut options = fs::OpenOptions::new();
+        let mut file = options.write(true).create(true).truncate(true).mode(0o600).open(&new)?;
         file.write_all(scenario.bytes())?;
         // Before the rename: a name that is there with content that is not would be an empty file after a power cut.
         file.sync_all()?;

@@ -19,6 +19,7 @@ mod kernel;
 mod metrics;
 mod net;
 mod object;
+mod private;
 pub mod receipts;
 mod troubles;
 mod typed;
@@ -29,7 +30,7 @@ pub use calls::{Delivered, Events, Following, Found, Heard, Request, Share, Shar
 pub use component::{Activity, Called, Came, Component, Context, EffectError, NotDone};
 pub use component::{Plan, PlanError, RunState, Standing, StepStanding, StepState, Told};
 pub use coordinate::{Coordinate, Coordinated};
-pub use datadir::{InitOptions, Initialised, init, is_initialised};
+pub use datadir::{InitOptions, Initialised, init, is_initialised, lost_key};
 pub use error::Error;
 pub use kernel::Kernel;
 pub use net::{Chatter, Progress, Report, Ticket};

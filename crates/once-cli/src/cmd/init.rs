@@ -36,6 +36,9 @@ impl Init {
             ui::print(&format!("data       {}", ui::shown_path(&context.data)))?;
             ui::print(&format!("recovery   {recovery_key}"))
         })?;
+        if made.narrowed {
+            ui::say("Others could look into that directory: now only you can.");
+        }
         ui::say(
             "Keep a copy of the recovery key elsewhere: it proves that your objects are yours if this disk is lost.",
         );

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::{lanes, names};
 use crate::engine::now_ms;
-use crate::{Error, Kernel};
+use crate::{Error, Kernel, private};
 
 /// A clock that is further off than this confuses people; the engine does not mind.
 const CLOCK_OFF_MS: i64 = 60_000;
@@ -22,7 +22,7 @@ const CLOCK_BEHIND_MS: u64 = 5 * 60_000;
 const MIB: u64 = 1024 * 1024;
 
 pub(super) fn examine(kernel: &Kernel) -> Result<Value, Error> {
-    let mut checks = vec![disk(kernel), clock(&kernel.shared().snapshot())?];
+    let mut checks = vec![disk(kernel), rights(kernel), clock(&kernel.shared().snapshot())?];
     match kernel.net() {
         None => checks.push(check(
             "network",
@@ -49,6 +49,29 @@ pub(super) fn examine(kernel: &Kernel) -> Result<Value, Error> {
     checks.extend(in_doubt(kernel)?);
     checks.extend(served(kernel));
     Ok(json!({ "checks": checks }))
+}
+
+/// Whether others may look into the data directory.
+fn rights(kernel: &Kernel) -> Value {
+    let data = &kernel.shared().data;
+    let hint = format!("`chmod -R go= {}`", data.display());
+    let (ok, message) = match private::open_to_others(data) {
+        // Below a directory that is closed nothing can be reached.
+        Ok(open) if open.iter().any(|path| path == data) => {
+            (false, format!("others may look into {}", data.display()))
+        }
+        Ok(open) => {
+            let secret = |path: &&std::path::PathBuf| {
+                path.extension().is_some_and(|ext| ext == "key") || path.ends_with("key")
+            };
+            match open.iter().find(secret) {
+                Some(path) => (false, format!("others have rights on {}", path.display())),
+                None => (true, "nobody else may look into the data directory".to_owned()),
+            }
+        }
+        Err(error) => (false, format!("the rights on {} cannot be told: {error}", data.display())),
+    };
+    check("rights", ok, &message, Some(&hint))
 }
 
 /// The clock against the latest time that this kernel has seen.
