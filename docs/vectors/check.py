@@ -184,7 +184,7 @@ FRAME = choice(
     found=(6, record(("call", U64), ("parcel", PARCEL))), absent=(7, record(("call", U64), ("code", CODE))),
     follow=(8, record(("key", KEY), ("have?", HASH))), unfollow=(9, KEY),
     following=(10, record(("key", KEY), ("on", flag), ("code?", CODE))),
-    progress=(11, PROGRESS),
+    progress=(11, PROGRESS), alive=(12, None),
     pull=(16, record(("key", KEY), ("content", HASH), ("offset", U64))), body=(17, U64), reconcile=(18, blob()),
     want=(19, each(HASH)), give=(20, PARCEL), given=(21, U64), offer=(22, each(HASH)),
     kept=(23, record(("stored", U64), ("known", U64), ("conflicts", U64), ("refused", U64))),
@@ -195,6 +195,7 @@ FRAME = choice(
     missing=(35, record(("lane", LANE), ("from", U64))),
     need=(36, record(("lane", LANE), ("sequence", U64), ("lacks", each(GIVEN)))),
     receipt_of=(37, record(("lane", LANE), ("sequence", U64), ("id", uuid_text))), receipt=(38, RECEIPT))
+TICKET = record(("kernel", KERNEL), ("secret", BYTES16), ("addresses", each(text)))
 RECORDS = {"header": HEADER, "genesis": GENESIS, "certificate": CERTIFICATE, "chain": CHAIN, "object-key": KEY,
            "action": ACTION, "outcome": OUTCOME, "entry": ENTRY, "receipt": RECEIPT, "progress": PROGRESS,
            "lane": LANE}
@@ -562,6 +563,36 @@ def ior(vector):
 
 # --- The groups --------------------------------------------------------------------------------------------------------
 
+def is_address(address):
+    if "://" in address:
+        return bool(urllib.parse.urlsplit(address).hostname)
+    return bool(ADDRESS.match(address)) and 0 < int(address.rpartition(":")[2]) < 65536
+
+
+def read_ticket(printed):
+    need(printed.startswith("once"), "another kind")
+    letters = printed[4:].upper()
+    try:
+        data = base64.b32decode(letters + "=" * (-len(letters) % 8))
+    except ValueError as error:
+        raise Bad(f"not base32: {error}") from error
+    need(derive_key("once/2 ticket", data[:-4])[:4] == data[-4:], "damaged")
+    value = {key: of for key, of in TICKET(decode(data[:-4])).items() if not key.startswith("?")}
+    need(len(value["addresses"]) <= 16, "too many addresses")
+    need(not value["addresses"] or any(map(is_address, value["addresses"])), "no address that makes sense")
+    return value
+
+
+def ticket(vector):
+    if not vector.get("refused"):
+        return same(read_ticket(vector["text"]), vector["value"])
+    try:
+        read_ticket(vector["text"])
+    except Bad:
+        return None
+    raise Bad("not refused")
+
+
 def frame(vector):
     data = bytes.fromhex(vector["hex"])
     item = decode(data)
@@ -672,7 +703,7 @@ def parcel(vector):
 
 
 GROUPS = {"frames": frame, "tolerated": tolerated, "unknown": unknown, "refused": refused, "records": a_record,
-          "hashes": a_hash, "parcels": parcel, "exchange": compare, "iors": ior}
+          "hashes": a_hash, "parcels": parcel, "exchange": compare, "iors": ior, "tickets": ticket}
 
 
 def main():

@@ -117,13 +117,29 @@ fn a_ticket_admits_once_and_a_wrong_one_never() {
     let home = Home::new();
     let _alice = home.up("alice");
     let (_bob, _eve) = (home.up("bob"), home.up("eve"));
-    let ticket = home.once("alice", &["invite"]).exits(0).says("once join TICKET").out;
+    let ticket = home
+        .once("alice", &["invite"])
+        .exits(0)
+        .says("once join TICKET")
+        .says("works on this machine only")
+        .out;
     home.once("bob", &["join", ticket.trim()]).exits(0).prints("joined alice (");
     let again = home.once("eve", &["join", ticket.trim()]).exits(3);
     assert!(again.err.starts_with("error: "), "{}", again.err);
     home.once("eve", &["join", "oncenonsense"])
         .exits(1)
         .says("hint: copy the whole line that 'once invite' printed");
+    // A damaged one is refused at once, before anybody is called; and what is no address is none.
+    let mut damaged = ticket.trim().to_owned().into_bytes();
+    damaged[60] = if damaged[60] == b'a' { b'b' } else { b'a' };
+    let damaged = String::from_utf8(damaged).unwrap();
+    home.once("eve", &["join", &damaged]).exits(1).says("it is damaged or incomplete");
+    let id = home.once("alice", &["status", "--json"]).json()["kernel"].as_str().unwrap().to_owned();
+    home.once("eve", &["peers", "add", &id, "--at", "host.example.org"])
+        .exits(2)
+        .says("'host.example.org' is no address of a kernel: it has no port")
+        .says("hint: like 192.0.2.7:4277");
+    home.once("eve", &["peers"]).says("no peers yet");
     home.once("eve", &["share", UUID, "nobody"]).exits(1).says("hint: `once peers` lists the peers");
     home.once("eve", &["exchange", "nobody"]).exits(1);
     // What alice removed is a stranger again.

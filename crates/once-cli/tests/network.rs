@@ -16,6 +16,10 @@ use support::*;
 /// The port of every kernel here: each has an address of its own.
 const PORT: u16 = 4277;
 
+/// How a kernel says that a peer hears it no more: as the dialler, and as the one dialled.
+const UNHEARD: [&str; 2] =
+    ["it is heard no more, or hears this kernel no more", "it is heard, but it does not hear this kernel"];
+
 /// Tells a story of kernels that each run on a machine of their own, if that is possible here.
 fn on_a_wire(machines: u8, tell: impl AsyncFnOnce(&Place, &Wire)) {
     if !wire::works() {
@@ -73,6 +77,33 @@ fn kernels_find_each_other_by_host_and_port() {
 }
 
 #[test]
+fn kernels_on_a_network_of_ipv6_alone_find_each_other_by_a_ticket() {
+    on_a_wire(2, async |place, wire| {
+        for n in [0, 1] {
+            wire.at(n, &["ip", "addr", "flush", "dev", "eth0"]).unwrap();
+            let address = format!("fd77::{}/64", n + 1);
+            wire.at(n, &["ip", "addr", "add", &address, "dev", "eth0", "nodad"]).unwrap();
+        }
+        for name in ["alice", "bob"] {
+            let (code, said) = place.once(name, &["init", "--name", name]);
+            assert_eq!(code, 0, "{said}");
+        }
+        let (alice, bob) = (place.up_in(&wire.on(0), "alice").await, place.up_in(&wire.on(1), "bob").await);
+        let invite = until("alice knows her address", async || {
+            let invite = alice.call("invite", json!({ "name": "bob" })).await.unwrap();
+            (invite["reach"] == "others").then_some(invite)
+        })
+        .await;
+        let addresses = alice.status().await["addresses"].clone();
+        let all: Vec<_> =
+            addresses.as_array().unwrap().iter().map(|address| address.as_str().unwrap()).collect();
+        assert!(all.iter().all(|address| address.starts_with("[fd77::1]:")), "{all:?}");
+        let join = json!({ "ticket": invite["ticket"], "name": "alice", "timeout_ms": 60_000 });
+        bob.call("join", join).await.unwrap();
+    });
+}
+
+#[test]
 fn what_is_shared_during_a_partition_arrives_after_it() {
     on_a_wire(2, async |place, wire| {
         let (alice, bob) = pair(place, wire).await;
@@ -100,10 +131,21 @@ fn a_partition_in_one_direction_is_a_partition_and_heals() {
         let (alice, bob) = pair(place, wire).await;
         let mut expected = BTreeMap::new();
         for deaf in [0, 1] {
-            // One hears the other and is not heard.
+            // One hears the other and is not heard. Who hears does not wait for silence: it is told, or notices that
+            // nothing that it says is acknowledged.
+            let hears = if deaf == 0 { &bob } else { &alice };
+            let said = |kernel: &Daemon| {
+                let log = kernel.log();
+                log.matches(UNHEARD[0]).count() + log.matches(UNHEARD[1]).count()
+            };
+            let before = said(hears);
+            let cut = Instant::now();
             wire.rule(deaf, "drop").unwrap();
-            connected(&alice, false).await;
-            connected(&bob, false).await;
+            connected(hears, false).await;
+            println!("who hears has noticed after {:?}", cut.elapsed());
+            connected(if deaf == 0 { &alice } else { &bob }, false).await;
+            println!("both have noticed after {:?}", cut.elapsed());
+            assert!(said(hears) > before, "{}", hears.log());
             let first = 100 * (deaf + 1);
             expected.extend(share_new(&alice, "bob", first..first + 30).await);
             expected.extend(share_new(&bob, "alice", first + 30..first + 60).await);

@@ -23,6 +23,8 @@ pub struct Engine {
     pub(crate) deliveries: BTreeMap<(KernelId, ObjectKey), Vec<Token>>,
     /// Clients that wait for a kernel to admit us.
     pub(crate) joins: BTreeMap<KernelId, Vec<Token>>,
+    /// Counts the pauses before dials.
+    pub(crate) pauses: u64,
     /// Where those call from who have not been admitted yet.
     pub(crate) callers: BTreeMap<ConnId, String>,
     /// Clients that wait for an outcome.
@@ -79,6 +81,7 @@ impl Engine {
             links: BTreeMap::new(),
             deliveries: BTreeMap::new(),
             joins: BTreeMap::new(),
+            pauses: 0,
             callers: BTreeMap::new(),
             acts: BTreeMap::new(),
             own_acts: outbox::Window::default(),
@@ -164,7 +167,7 @@ impl Engine {
             },
             Input::Link { peer, event } => peers::link(&mut step, peer, event)?,
             Input::Timer(timer) => match timer {
-                Timer::Redial(peer) => peers::redial(&mut step, peer)?,
+                Timer::Redial(peer, pause) => peers::redial(&mut step, peer, pause)?,
                 Timer::Hello(peer, conn) => peers::hello_late(&mut step, peer, conn),
                 Timer::Resend(peer, conn) => outbox::resend(&mut step, peer, conn)?,
                 Timer::Pump(peer) => outbox::pump_on(&mut step, peer)?,
@@ -177,6 +180,7 @@ impl Engine {
             Input::Ran(ran) => actions::ran(&mut step, *ran)?,
             Input::Ready { component } => actions::ready(&mut step, component)?,
             Input::Worked { key, id, result } => actions::worked(&mut step, key, id, result)?,
+            Input::NetworkChanged => peers::network_changed(&mut step),
             Input::Disk { free_bytes } => step.engine.disk_free_bytes = free_bytes,
         }
         Ok(step.out)

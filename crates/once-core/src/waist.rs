@@ -108,6 +108,8 @@ pub enum Input {
         /// What came of it: verbatim JSON, of a success or of a failure.
         result: Result<Bytes, Bytes>,
     },
+    /// This kernel's own addresses have changed: peers that could not be reached perhaps can be now.
+    NetworkChanged,
     /// How much room the disk has.
     Disk {
         /// Free bytes.
@@ -158,6 +160,8 @@ pub enum LinkEvent {
     Down {
         /// The connection.
         conn: ConnId,
+        /// Why, for people.
+        reason: String,
     },
     /// A dial did not get through.
     DialFailed {
@@ -169,8 +173,8 @@ pub enum LinkEvent {
 /// What a timer is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Timer {
-    /// Dial this peer again.
-    Redial(KernelId),
+    /// Dial this peer again: the end of the pause of that number.
+    Redial(KernelId, u64),
     /// By now this connection should have been admitted.
     Hello(KernelId, ConnId),
     /// Look for shares to this peer that stay unanswered.

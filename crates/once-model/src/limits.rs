@@ -101,8 +101,13 @@ pub const HELLO_TIMEOUT_MS: u64 = 5_000;
 /// First pause before dialling again, in milliseconds; doubled after each failure, with jitter.
 pub const REDIAL_MIN_MS: u64 = 200;
 
-/// Longest pause before dialling again, in milliseconds.
-pub const REDIAL_MAX_MS: u64 = 30_000;
+/// Longest pause before dialling again, in milliseconds. At this pace a hundred peers that are gone for good cost a dial
+/// every few seconds.
+pub const REDIAL_MAX_MS: u64 = 600_000;
+
+/// The pause before dialling again those who could not be reached, when this kernel's own network has changed, in
+/// milliseconds.
+pub const REDIAL_SOON_MS: u64 = 2_000;
 
 /// What one peer may store here by sharing, in bytes, unless its row says otherwise.
 pub const PEER_QUOTA_BYTES: u64 = 256 * 1024 * 1024;

@@ -390,6 +390,9 @@ pub enum Frame {
     /// How far the sender is: every 10 s in which it commits.
     #[n(11)]
     Progress(#[n(0)] Progress),
+    /// The dialler is there. Nothing answers it: that QUIC acknowledges it shows that both directions work.
+    #[n(12)]
+    Alive,
     /// First frame of a stream: send me the bytes of this object with this hash.
     #[n(16)]
     Pull(#[n(0)] Pull),
@@ -583,6 +586,6 @@ impl Frame {
 
     /// Whether this version has a frame of this number.
     const fn is_known(number: u32) -> bool {
-        matches!(number, 0..=11 | 16..=23 | 33..=38)
+        matches!(number, 0..=12 | 16..=23 | 33..=38)
     }
 }

@@ -143,7 +143,7 @@ impl World {
         if let (true, Who::Kernel(index)) = (tell, who)
             && self.nodes[index].run == run
         {
-            self.link(index, peer, LinkEvent::Down { conn: id });
+            self.link(index, peer, LinkEvent::Down { conn: id, reason: "the connection ended".into() });
         }
     }
 

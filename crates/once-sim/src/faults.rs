@@ -87,6 +87,14 @@ impl World {
         self
     }
 
+    /// A kernel notices that its own addresses have changed.
+    pub fn network_changed(&mut self, kernel: Kernel) -> &mut Self {
+        if self.nodes[kernel.0].is_up() {
+            self.input(kernel.0, Input::NetworkChanged);
+        }
+        self
+    }
+
     /// A kernel's address changes. Its connections go along.
     fn roam(&mut self, index: usize) {
         self.cover.met("fault address changed");
@@ -106,6 +114,7 @@ impl World {
             let (run, input) = (self.nodes[node].run, Input::Link { peer, event });
             self.queue.push(self.now_us, Event::Input { node, run, input });
         }
+        self.network_changed(Kernel(index));
     }
 
     /// Something breaks.

@@ -3,7 +3,7 @@
 use std::sync::atomic::Ordering;
 
 use once_core::memory::DiskFault;
-use once_core::waist::{Effect, Event as Notice, Input, LinkEvent, Ran, RunResult};
+use once_core::waist::{Effect, Event as Notice, Input, LinkEvent, Ran, RunResult, Timer};
 use once_core::{Engine, group};
 use once_model::ids::BootId;
 use once_model::wire::{Code, Frame};
@@ -13,6 +13,14 @@ use crate::coverage;
 use crate::node::{MAILBOX_MAX, Thread};
 use crate::queue::Event;
 use crate::world::{Kernel, World};
+
+/// Pauses before dials are numbered: those of one peer count together.
+fn of_a_kind(timer: Timer) -> Timer {
+    match timer {
+        Timer::Redial(peer, _) => Timer::Redial(peer, 0),
+        other => other,
+    }
+}
 
 /// Most inputs that one group takes.
 const GROUP_MAX: usize = 24;
@@ -26,7 +34,7 @@ impl World {
                     return;
                 }
                 if let Input::Timer(timer) = &input
-                    && let Some(count) = self.nodes[node].timers.get_mut(timer)
+                    && let Some(count) = self.nodes[node].timers.get_mut(&of_a_kind(*timer))
                 {
                     *count = count.saturating_sub(1);
                 }
@@ -273,7 +281,7 @@ impl World {
             }
             Effect::Pull { peer, conn, header, chain } => self.pull(index, peer, conn, *header, chain),
             Effect::Timer { after_ms, timer } => {
-                let count = self.nodes[index].timers.entry(timer).or_default();
+                let count = self.nodes[index].timers.entry(of_a_kind(timer)).or_default();
                 *count += 1;
                 let count = *count;
                 self.checker.timers(&self.nodes[index].id, timer, count, self.now_us / 1000);

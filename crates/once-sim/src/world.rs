@@ -28,8 +28,9 @@ use crate::workload::Workload;
 /// A second of virtual time in microseconds.
 pub(crate) const SECOND_US: u64 = 1_000_000;
 
-/// After this much virtual time without faults everything must have converged: the longest pause between two dials is
-/// 30 s, a share is repeated after 10 s, a dead connection is noticed after 6 s.
+/// After this much virtual time without faults everything must have converged: a kernel is dialled again after at most as
+/// long as it was away (faults last less than a minute here), a share is repeated after 10 s, a dead connection is noticed
+/// after 6 s.
 pub(crate) const SETTLE_SECONDS: u64 = 150;
 
 /// A kernel of a world.

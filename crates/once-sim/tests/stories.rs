@@ -43,6 +43,30 @@ fn a_debt_survives_the_crash_of_both() {
 }
 
 #[test]
+fn who_was_away_for_long_is_found_when_the_network_changes_and_else_by_itself() {
+    const HOUR_MS: u64 = 3_600_000;
+    for changes in [true, false] {
+        let (mut net, alice, bob) = two();
+        net.partition(alice, bob).run_for(20_000);
+        let key = net.import(alice, NOTE);
+        let told = net.notices().len();
+        net.share(alice, key, bob).run_for(HOUR_MS);
+        let again =
+            net.notices()[told..].iter().filter(|(_, event)| matches!(event, Event::Disconnected { .. }));
+        assert_eq!(again.count(), 0, "told when it began, and no more");
+        net.heal();
+        if changes {
+            // Both dial soon, instead of after a pause as long as the absence.
+            net.network_changed(alice).network_changed(bob).run_for(15_000);
+        } else {
+            net.run_for(600_000 + 15_000);
+        }
+        net.assert_same(alice, bob, key).assert_kept();
+        assert!(!net.owes(alice, key, bob), "{changes}");
+    }
+}
+
+#[test]
 fn a_crash_between_store_and_answer_is_answered_known() {
     let (mut net, alice, bob) = two();
     let key = net.import(alice, NOTE);

@@ -39,7 +39,8 @@ impl Builder {
         self
     }
 
-    /// The UDP address to listen on, like `0.0.0.0:4277`. Without it: the kernel's own scenario says.
+    /// The UDP address to listen on, like `192.0.2.7:4277`; `[::]:4277` is every address of both
+    /// families. Without it: the kernel's own scenario says.
     pub fn listen(mut self, addr: impl Into<String>) -> Self {
         self.listen = Some(addr.into());
         self
@@ -137,10 +138,12 @@ impl Builder {
         });
         spawned.map_err(|e| Error::fault(format!("no thread for the engine: {e}")))?;
         let accept = net.iter().map(|net| tokio::spawn(net::accept(Arc::clone(net))).abort_handle());
+        let pulse = net.iter().map(|net| tokio::spawn(net::pulse(Arc::clone(net))).abort_handle());
+        let watch = net.iter().map(|net| tokio::spawn(net::watch_own(Arc::clone(net))).abort_handle());
         let rest = tokio::spawn(let_idle_ones_rest(Arc::downgrade(&shared.components))).abort_handle();
         let served = Arc::clone(&shared.components.served);
         let usher = tokio::spawn(component::usher(Arc::downgrade(&shared), served)).abort_handle();
-        let tasks = accept.chain([rest, usher]).collect();
+        let tasks = accept.chain(pulse).chain(watch).chain([rest, usher]).collect();
         Ok(Kernel::new(shared, net, config.name, tasks))
     }
 }
@@ -156,10 +159,11 @@ async fn let_idle_ones_rest(components: Weak<Components>) {
 }
 
 fn listen(config: &Config, addr: Option<&str>, relay: Option<&str>) -> Result<Listen, Error> {
-    let addr = addr.unwrap_or(if config.listen.is_empty() { "0.0.0.0:0" } else { &config.listen });
+    let addr = addr.unwrap_or(if config.listen.is_empty() { datadir::LISTEN } else { &config.listen });
     let wrong = |what: &str, text: &str| {
-        Error::usage(format!("'{text}' is not {what}"))
-            .with_hint("like 0.0.0.0:4277, or https://relay.example.org")
+        Error::usage(format!("'{text}' is not {what}")).with_hint(
+            "like [::]:4277 (every address of the machine), 192.0.2.7:4277, or https://relay.example.org",
+        )
     };
     let relay = match relay.or(config.relay.as_deref()).filter(|url| !url.is_empty()) {
         Some(url) => Some(url.parse().map_err(|_| wrong("the URL of a relay", url))?),
@@ -170,11 +174,11 @@ fn listen(config: &Config, addr: Option<&str>, relay: Option<&str>) -> Result<Li
 
 /// Remembers the port that was free at the first start: peers shall find this kernel where it was.
 fn keep_port(data: &Path, config: &mut Config, net: &Net) -> Result<(), Error> {
-    let Some(bound) = net.endpoint.bound_sockets().into_iter().next() else { return Ok(()) };
+    let bound = net.endpoint.bound_sockets();
     let configured: Option<std::net::SocketAddr> = config.listen.parse().ok();
     if let Some(mut addr) = configured
         && addr.port() == 0
-        && addr.ip() == bound.ip()
+        && let Some(bound) = bound.iter().find(|bound| addr.ip() == bound.ip() || addr.ip().is_unspecified())
     {
         addr.set_port(bound.port());
         config.listen = addr.to_string();

@@ -28,6 +28,9 @@ const STORE_FOLDER: &str = "store";
 /// There while `init` is at work: what lies beside it without a key was begun and is used by nobody.
 const BEGUN_FILE: &str = "init.begun";
 
+/// Where a kernel listens unless it is told otherwise: every address of both families, a free port.
+pub(crate) const LISTEN: &str = "[::]:0";
+
 /// The store's own reserve, below the engine's: the engine refuses new work first, then the store every write.
 const STORE_RESERVE_BYTES: u64 = 32 * 1024 * 1024;
 
@@ -36,7 +39,7 @@ const STORE_RESERVE_BYTES: u64 = 32 * 1024 * 1024;
 pub struct InitOptions {
     /// What it calls itself; the user's name at this host if absent.
     pub name: Option<String>,
-    /// The UDP address it listens on; `0.0.0.0:0` (a free port, kept from then on) if absent.
+    /// The UDP address it listens on; `[::]:0` (every address of both families, a free port, kept from then on) if absent.
     pub listen: Option<String>,
     /// A relay to be reachable through, as a URL; none if absent.
     pub relay: Option<String>,
@@ -96,7 +99,7 @@ pub fn init(data: &Path, options: InitOptions) -> Result<Initialised, Error> {
     let config = Config {
         uuid: Some(random_uuid()),
         name: name.clone(),
-        listen: options.listen.unwrap_or_else(|| "0.0.0.0:0".into()),
+        listen: options.listen.unwrap_or_else(|| LISTEN.into()),
         relay: options.relay,
         served: Vec::new(),
     };

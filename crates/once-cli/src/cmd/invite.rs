@@ -28,6 +28,17 @@ impl Invite {
         let params = with(params, [("name", self.name.map(Into::into))]);
         let answer = context.call_running("invite", params).await?;
         context.answer(&answer, |answer| ui::print(text(answer, "ticket")))?;
+        match text(&answer, "reach") {
+            "nowhere" => ui::say(
+                "warning: this kernel has no address: the ticket says who it is, but not where. See --listen and --relay of \
+                 'once up'",
+            ),
+            "this-machine" => ui::say(
+                "warning: this ticket works on this machine only: the kernel listens on no address that another one can \
+                 use. See --listen of 'once up'",
+            ),
+            _ => {}
+        }
         let valid = ui::duration_us(self.expires.saturating_mul(1000));
         ui::say(&format!(
             "Invite {}: valid once, and only for {valid}. On the other machine: 'once join TICKET'",

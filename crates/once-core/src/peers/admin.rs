@@ -3,10 +3,11 @@
 use std::ops::ControlFlow;
 
 use once_model::ids::{KernelId, Secret};
-use once_model::limits::{ADDRESSES_MAX, NAME_MAX_BYTES, PEER_QUOTA_BYTES, PEERS_MAX};
+use once_model::limits::{NAME_MAX_BYTES, PEER_QUOTA_BYTES, PEERS_MAX};
 use once_model::wire::{Code, Frame};
 
 use super::Phase;
+use super::addresses::put_first;
 use super::admit::peers_fit;
 use super::dial::dial;
 use crate::actions;
@@ -33,12 +34,10 @@ pub(crate) fn join(
     let row = match known.filter(|row| row.status == PeerStatus::Active) {
         // A peer here, but perhaps no longer there: the invite shall open its door again. If it is one there, too, the
         // invite is shown all the same, on a new connection: one that was never shown would let someone else in.
-        Some(row) => PeerRow {
-            secret: Some(secret),
-            addresses: addresses.into_iter().chain(row.addresses).take(ADDRESSES_MAX).collect(),
-            petname: petname.or(row.petname),
-            ..row
-        },
+        Some(mut row) => {
+            put_first(&mut row.addresses, addresses);
+            PeerRow { secret: Some(secret), petname: petname.or(row.petname), ..row }
+        }
         None => new_row(s, PeerStatus::Joining, Some(secret), addresses, petname),
     };
     s.txn.put(Table::Peer, peer.as_bytes(), &row);
@@ -79,10 +78,7 @@ pub(crate) fn change(
     check_new(s, &peer, petname.as_deref(), false)?;
     row.petname = petname.or(row.petname);
     row.quota_bytes = quota_bytes.unwrap_or(row.quota_bytes);
-    if !addresses.is_empty() {
-        row.addresses = addresses.into_iter().chain(row.addresses).collect();
-        row.addresses.truncate(ADDRESSES_MAX);
-    }
+    put_first(&mut row.addresses, addresses);
     s.txn.put(Table::Peer, peer.as_bytes(), &row);
     dial(s, peer)?;
     Ok(Answer::Done)
@@ -215,16 +211,17 @@ fn new_row(
     s: &Step<'_, '_>,
     status: PeerStatus,
     secret: Option<Secret>,
-    mut addresses: Vec<String>,
+    addresses: Vec<String>,
     petname: Option<String>,
 ) -> PeerRow {
-    addresses.truncate(ADDRESSES_MAX);
+    let mut known = Vec::new();
+    put_first(&mut known, addresses);
     PeerRow {
         petname,
         says: String::new(),
         status,
         secret,
-        addresses,
+        addresses: known,
         seen: Vec::new(),
         quota_bytes: PEER_QUOTA_BYTES,
         since_ms: s.ctx.now_ms,

@@ -3,12 +3,12 @@
 use once_model::hash::record_hash;
 use once_model::ids::{Hash, KernelId, Secret};
 use once_model::limits::{
-    ADDRESSES_MAX, FRAME_MAX_BYTES, HELLO_TIMEOUT_MS, NAME_MAX_BYTES, PEERS_MAX, SCENARIO_MAX_BYTES,
-    WINDOW_MAX_SHARES,
+    FRAME_MAX_BYTES, HELLO_TIMEOUT_MS, NAME_MAX_BYTES, PEERS_MAX, SCENARIO_MAX_BYTES, WINDOW_MAX_SHARES,
 };
 use once_model::progress::Progress;
 use once_model::wire::{Code, FEATURE_ACTIONS, Frame, Greeting};
 
+use super::addresses::put_first;
 use super::dial::dial_later;
 use super::{Link, Phase, admin, invites, progress};
 use crate::actions;
@@ -60,7 +60,7 @@ pub(crate) fn link(s: &mut Step<'_, '_>, peer: KernelId, event: LinkEvent) -> Re
                 remember_address(s, &peer, address)?;
             }
         }
-        LinkEvent::Down { conn } => {
+        LinkEvent::Down { conn, reason } => {
             s.engine.callers.remove(&conn);
             let Some(link) = s.engine.links.get_mut(&peer) else { return Ok(()) };
             let mine = match link.phase {
@@ -68,7 +68,7 @@ pub(crate) fn link(s: &mut Step<'_, '_>, peer: KernelId, event: LinkEvent) -> Re
                 Phase::Idle | Phase::Dialling => false,
             };
             if mine {
-                ended(s, peer, "the connection ended");
+                ended(s, peer, &reason);
             }
         }
         LinkEvent::DialFailed { reason } => {
@@ -87,7 +87,11 @@ fn ended(s: &mut Step<'_, '_>, peer: KernelId, reason: &str) {
         link.phase = Phase::Idle;
         link.window = Window::default();
         link.acts = Window::default();
-        s.out.push(Effect::Event(Event::Disconnected { peer, reason: reason.to_owned() }));
+        // Told when it begins and when it changes, not at each dial that finds nobody.
+        if link.told.as_deref() != Some(reason) {
+            link.told = Some(reason.to_owned());
+            s.out.push(Effect::Event(Event::Disconnected { peer, reason: reason.to_owned() }));
+        }
         dial_later(s, peer);
     }
 }
@@ -169,7 +173,7 @@ pub(crate) fn hello(
     }
     let greeting = greeting(s, &peer, secret)?;
     if let Some(address) = s.engine.callers.remove(&conn) {
-        put_first(&mut row.addresses, address);
+        put_first(&mut row.addresses, [address]);
         s.txn.put_lazily(Table::Peer, peer.as_bytes(), &row);
     }
     ready(s, peer, conn, false, hello, row, Some(Frame::Admitted(greeting)))
@@ -277,6 +281,7 @@ fn ready(
     let link = s.engine.links.entry(peer).or_insert_with(Link::new);
     link.phase = Phase::Up { conn, dialled, boot: hello.progress.id };
     link.failures = 0;
+    link.told = None;
     link.window = if mutant!(ForgetUnanswered) { Window::default() } else { Window::fresh() };
     link.acts = Window::fresh();
     link.refused.clear();
@@ -312,18 +317,10 @@ fn ready(
 fn remember_address(s: &mut Step<'_, '_>, peer: &KernelId, address: String) -> Result<(), StoreError> {
     let Some(mut row) = rows::peer(s.txn, peer)? else { return Ok(()) };
     if row.addresses.first() != Some(&address) {
-        put_first(&mut row.addresses, address);
+        put_first(&mut row.addresses, [address]);
         s.txn.put_lazily(Table::Peer, peer.as_bytes(), &row);
     }
     Ok(())
-}
-
-fn put_first(addresses: &mut Vec<String>, address: String) {
-    if address.len() <= NAME_MAX_BYTES {
-        addresses.retain(|known| *known != address);
-        addresses.insert(0, address);
-        addresses.truncate(ADDRESSES_MAX);
-    }
 }
 
 /// A name from outside, fit to be shown: no control characters, not too long.

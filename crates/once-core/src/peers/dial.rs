@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 
 use once_model::ids::KernelId;
-use once_model::limits::{REDIAL_MAX_MS, REDIAL_MIN_MS};
+use once_model::limits::{REDIAL_MAX_MS, REDIAL_MIN_MS, REDIAL_SOON_MS};
 
 use super::{Link, Phase};
 use crate::refusal::{Failure, Refusal};
@@ -35,12 +35,24 @@ pub(crate) fn dial_now(s: &mut Step<'_, '_>, peer: KernelId) -> Result<Answer, F
     Ok(Answer::Done)
 }
 
-/// The pause is over.
-pub(crate) fn redial(s: &mut Step<'_, '_>, peer: KernelId) -> Result<(), StoreError> {
-    if let Some(link) = s.engine.links.get_mut(&peer) {
-        link.redial_set = false;
+/// This kernel is somewhere else now, or back on the network: who could not be reached from where it was may be reached
+/// from here. Soon, not at once: networks change in bursts.
+pub(crate) fn network_changed(s: &mut Step<'_, '_>) {
+    let idle = s.engine.links.iter().filter(|(_, link)| link.phase == Phase::Idle);
+    for peer in idle.map(|(peer, _)| *peer).collect::<Vec<_>>() {
+        if let Some(link) = s.engine.links.get_mut(&peer) {
+            link.failures = 0;
+        }
+        pause(s, peer, REDIAL_SOON_MS);
     }
-    dial(s, peer)
+}
+
+/// A pause is over. One that another has taken the place of means nothing.
+pub(crate) fn redial(s: &mut Step<'_, '_>, peer: KernelId, pause: u64) -> Result<(), StoreError> {
+    match s.engine.links.get(&peer) {
+        Some(link) if link.pause == pause && link.phase == Phase::Idle => dial(s, peer),
+        _ => Ok(()),
+    }
 }
 
 /// Asks the shell to connect, unless a connection is there or on its way.
@@ -58,16 +70,50 @@ pub(super) fn dial(s: &mut Step<'_, '_>, peer: KernelId) -> Result<(), StoreErro
 }
 
 /// After a connection ended or could not be made: try again after a pause.
+///
+/// The pauses double, so that a peer is asked for again after about as long as it has been away: one that was away for a
+/// minute is found within a minute, and hundreds that are gone for good cost nearly nothing.
 pub(super) fn dial_later(s: &mut Step<'_, '_>, peer: KernelId) {
     let Some(link) = s.engine.links.get_mut(&peer) else { return };
-    if link.redial_set {
-        return;
-    }
-    link.redial_set = true;
-    let doubled = REDIAL_MIN_MS.saturating_mul(1 << link.failures.min(16));
+    let pause_ms = pause_ms(link.failures);
     link.failures = link.failures.saturating_add(1);
-    let pause_ms = doubled.min(REDIAL_MAX_MS);
+    pause(s, peer, pause_ms);
+}
+
+/// The longest pause after so many failures in a row.
+fn pause_ms(failures: u32) -> u64 {
+    REDIAL_MIN_MS.saturating_mul(1 << failures.min(16)).min(REDIAL_MAX_MS)
+}
+
+/// Sets a pause, in place of the one before.
+fn pause(s: &mut Step<'_, '_>, peer: KernelId, pause_ms: u64) {
     // Half fixed, half random: kernels that lost each other at one moment do not come back at one moment.
     let after_ms = pause_ms / 2 + s.rng.below(pause_ms / 2 + 1);
-    s.out.push(Effect::Timer { after_ms, timer: Timer::Redial(peer) });
+    // Numbered for the whole run: a peer that is removed and added again begins no numbers of its own.
+    s.engine.pauses += 1;
+    let number = s.engine.pauses;
+    if let Some(link) = s.engine.links.get_mut(&peer) {
+        link.pause = number;
+        s.out.push(Effect::Timer { after_ms, timer: Timer::Redial(peer, number) });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A hub whose peers are long gone hardly dials; one that lost them just now does not wait.
+    #[test]
+    fn the_pause_grows_with_the_absence() {
+        let pauses: Vec<_> = (0..40).map(pause_ms).collect();
+        assert_eq!((pauses[0], pauses[39]), (REDIAL_MIN_MS, REDIAL_MAX_MS));
+        let mut away_ms = 0;
+        for (failures, pause_ms) in pauses.iter().enumerate() {
+            assert!(*pause_ms <= away_ms + REDIAL_MIN_MS, "{failures}: {pause_ms} after {away_ms}");
+            away_ms += pause_ms;
+        }
+        let in_an_hour = pauses.iter().scan(0, |sum, pause| Some(std::mem::replace(sum, *sum + pause)));
+        let dials = in_an_hour.filter(|at_ms| (3_600_000 / 2..3_600_000).contains(at_ms)).count();
+        assert!(dials <= 3, "{dials} dials in half an hour");
+    }
 }

@@ -1,5 +1,6 @@
 //! Peers: who they are, how a connection becomes one between peers, and what they may do.
 
+mod addresses;
 mod admin;
 mod admit;
 mod dial;
@@ -10,7 +11,7 @@ pub use admin::is_name;
 pub(crate) use admin::{add, change, grant, join, remove, revoke};
 pub use admit::invite_hash;
 pub(crate) use admit::{admitted, denied, hello, hello_late, link};
-pub(crate) use dial::{dial_all, dial_now, redial};
+pub(crate) use dial::{dial_all, dial_now, network_changed, redial};
 pub use invites::invites;
 pub(crate) use invites::{invite, revoke as revoke_invite};
 pub(crate) use progress::{heard, note, told_after_commit};
@@ -44,8 +45,10 @@ pub(crate) struct Link {
     pub phase: Phase,
     /// Dials and greetings that failed in a row.
     pub failures: u32,
-    /// A redial timer is running.
-    pub redial_set: bool,
+    /// The number of the newest pause before a dial. Timers of older ones mean nothing.
+    pub pause: u64,
+    /// Why there is no connection, as it was told last: told again only when it changes.
+    pub told: Option<String>,
     pub window: Window<ObjectKey>,
     /// Actions to it that are under way.
     pub acts: Window<(ObjectKey, u64)>,
@@ -99,7 +102,8 @@ impl Link {
         Self {
             phase: Phase::Idle,
             failures: 0,
-            redial_set: false,
+            pause: 0,
+            told: None,
             window: Window::default(),
             acts: Window::default(),
             refused: Refused::default(),

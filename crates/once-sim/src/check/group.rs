@@ -159,6 +159,7 @@ impl Checker {
                 }
                 Input::Timer(_)
                 | Input::Link { .. }
+                | Input::NetworkChanged
                 | Input::Disk { .. }
                 | Input::Ran(_)
                 | Input::Ready { .. }

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use super::names;
 use crate::engine::now_ms;
+use crate::net::Reach;
 use crate::{Error, Kernel};
 
 /// Digits of an invite's id. It names the invite to people, and cannot be used to join.
@@ -35,7 +36,8 @@ pub(super) async fn invite(kernel: &Kernel, params: Invite) -> Result<Value, Err
     let ticket = kernel.invite_as(params.name, valid).await?;
     let expires_ms = now_ms().saturating_add(u64::try_from(valid.as_millis()).unwrap_or(u64::MAX));
     let id = id(&invite_hash(&ticket.secret));
-    Ok(json!({ "ticket": ticket.to_string(), "id": id, "expires_ms": expires_ms }))
+    let reach = Reach::of(&ticket.addresses).name();
+    Ok(json!({ "ticket": ticket.to_string(), "id": id, "expires_ms": expires_ms, "reach": reach }))
 }
 
 pub(super) fn list(kernel: &Kernel) -> Result<Value, Error> {

@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 
 use super::{invites, names};
 use crate::engine::now_ms;
+use crate::net::check_addresses;
 use crate::{Error, Kernel, Ticket};
 
 /// How long something that needs a peer waits unless told otherwise, in milliseconds.
@@ -74,6 +75,7 @@ pub(super) async fn add(kernel: &Kernel, params: Add) -> Result<Value, Error> {
     let peer = KernelId::from_str(&params.kernel).map_err(|e| {
         Error::usage(e.to_string()).with_hint("a kernel id has 52 characters; 'once status' prints it there")
     })?;
+    check_addresses(&params.addresses)?;
     let add = Command::AddPeer { peer, addresses: params.addresses, petname: params.name };
     kernel.command(add).await?;
     Ok(json!({ "kernel": peer.to_string() }))
@@ -91,6 +93,7 @@ pub(super) struct Set {
 pub(super) async fn set(kernel: &Kernel, params: Set) -> Result<Value, Error> {
     let (peer, _) = names::peer(kernel, &params.peer)?;
     let Set { name: petname, quota_bytes, addresses, .. } = params;
+    check_addresses(&addresses)?;
     kernel.command(Command::ChangePeer { peer, petname, quota_bytes, addresses }).await?;
     Ok(json!({ "kernel": peer.to_string() }))
 }

@@ -1,25 +1,28 @@
 //! The iroh endpoint: settings, listening addresses, and the loop that accepts connections.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use iroh::endpoint::{Incoming, PortmapperConfig, QuicTransportConfig, VarInt, presets};
-use iroh::{Endpoint, RelayMode, RelayUrl, SecretKey, TransportAddr};
+use iroh::{Endpoint, RelayMode, RelayUrl, SecretKey, TransportAddr, Watcher as _};
+use once_core::waist::Input;
 use once_model::ids::KernelId;
 use once_model::sign::KernelKey;
-use once_model::wire::ALPN;
+use once_model::wire::{ALPN, Code};
 use tokio::sync::Semaphore;
 
 use super::{Net, session, strangers};
 use crate::Error;
 
-/// A living connection says something this often.
-const KEEP_ALIVE: Duration = Duration::from_secs(1);
+/// After so long a silence QUIC asks whether the other side is there. While the dialler beats (see `pulse`) it never
+/// gets to that.
+pub(super) const KEEP_ALIVE: Duration = Duration::from_millis(2_600);
 
-/// A peer that was silent for this long is gone. It is noticed within 6 s.
-const IDLE_MAX: Duration = Duration::from_secs(5);
+/// Who does not answer that for so long is gone. QUIC counts from the first thing sent after the last that came, so
+/// that a peer's end is noticed after both times together, within 6 s.
+pub(super) const IDLE_MAX: Duration = Duration::from_millis(3_300);
 
 /// Connections whose handshake is under way. More are turned away before they cost a signature.
 const HANDSHAKES_MAX: usize = 64;
@@ -39,6 +42,12 @@ pub(crate) struct Listen {
     pub addr: SocketAddr,
     pub relay: Option<RelayUrl>,
 }
+
+/// What the kernels before this version speak. They are let in as far as it takes to say that they are too old.
+const FORMER_ALPN: &[u8] = b"once/1";
+
+/// What they are told with the close.
+const TOO_OLD: &[u8] = b"this kernel speaks once/2: upgrade yours";
 
 /// How often binding is tried: a kernel that was just stopped may need a moment to let its port go.
 const BIND_TRIES: usize = 20;
@@ -75,47 +84,51 @@ async fn bind_once(key: &KernelKey, listen: &Listen) -> Result<Endpoint, Error> 
         Some(url) => RelayMode::custom([url.clone()]),
         None => RelayMode::Disabled,
     };
-    Endpoint::builder(presets::Minimal)
+    let mut builder = Endpoint::builder(presets::Minimal)
         .secret_key(SecretKey::from_bytes(&key.to_bytes()))
-        .alpns(vec![ALPN.to_vec()])
+        .alpns(vec![ALPN.to_vec(), FORMER_ALPN.to_vec()])
         .relay_mode(relay)
         .portmapper_config(PortmapperConfig::Disabled)
         .clear_ip_transports()
-        .bind_addr(listen.addr)
-        .map_err(|e| fault("listen address", &e))?
-        .transport_config(quic)
-        .bind()
-        .await
-        .map_err(|e| {
-            Error::unreachable(format!("cannot listen on {}: {e}", listen.addr)).with_hint(
-                "another program has that port, or the address is not one of this machine: see --listen",
-            )
-        })
+        .transport_config(quic);
+    for socket in sockets(listen.addr) {
+        builder = builder.bind_addr(socket).map_err(|e| fault("listen address", &e))?;
+    }
+    builder.bind().await.map_err(|e| {
+        Error::unreachable(format!("cannot listen on {}: {e}", listen.addr)).with_hint(
+            "another program has that port, or the address is not one of this machine: see --listen",
+        )
+    })
 }
 
-/// Where an endpoint can be reached.
-pub(super) fn addresses(endpoint: &Endpoint) -> Vec<String> {
-    let mut found: Vec<String> = Vec::new();
-    let addr = endpoint.addr();
-    found.extend(addr.ip_addrs().map(ToString::to_string));
-    // On another machine the loopback address with this port may be another kernel, quick to answer with another key,
-    // and that would be the end of the dial.
-    let elsewhere = !found.is_empty();
-    for socket in endpoint.bound_sockets() {
-        // An endpoint on every interface can at least be reached from this machine.
-        let socket = match socket {
-            SocketAddr::V4(v4) if v4.ip().is_unspecified() && elsewhere => continue,
-            SocketAddr::V4(v4) if v4.ip().is_unspecified() => SocketAddr::from(([127, 0, 0, 1], v4.port())),
-            SocketAddr::V6(v6) if v6.ip().is_unspecified() => continue,
-            other => other,
-        };
-        let text = socket.to_string();
-        if !found.contains(&text) {
-            found.push(text);
+/// What to bind: `[::]` stands for every address of both families, as far as the machine has them.
+fn sockets(listen: SocketAddr) -> Vec<SocketAddr> {
+    if listen.ip() != IpAddr::V6(Ipv6Addr::UNSPECIFIED) {
+        return vec![listen];
+    }
+    let free = |ip: IpAddr| UdpSocket::bind((ip, 0)).and_then(|socket| socket.local_addr()).ok();
+    let (six, four) = (free(Ipv6Addr::UNSPECIFIED.into()), free(Ipv4Addr::UNSPECIFIED.into()));
+    // The same port in both: a socket on `[::]` has taken it in both, so it is free in both.
+    let port = match listen.port() {
+        0 => six.or(four).map_or(0, |socket| socket.port()),
+        port => port,
+    };
+    let both = [six, four].into_iter().flatten().map(|socket| SocketAddr::new(socket.ip(), port));
+    let both: Vec<_> = both.collect();
+    if both.is_empty() { vec![listen] } else { both }
+}
+
+/// Tells the engine when this kernel's own addresses change: who could not be reached may be reached now.
+pub(crate) async fn watch_own(net: Arc<Net>) {
+    let mut addresses = net.endpoint.watch_addr();
+    let mut known = addresses.get().addrs;
+    while let Ok(now) = addresses.updated().await {
+        if now.addrs != known {
+            known = now.addrs;
+            tracing::info!(addresses = ?net.addresses(), "the network has changed");
+            net.tell(Input::NetworkChanged).await;
         }
     }
-    found.extend(addr.relay_urls().map(ToString::to_string));
-    found
 }
 
 /// Accepts connections until the endpoint closes.
@@ -143,6 +156,11 @@ pub(crate) async fn accept(net: Arc<Net>) {
                 net.key_twice.store(true, Ordering::Relaxed);
                 tracing::error!("another process uses this kernel's key");
                 connection.close(VarInt::from_u32(0), b"key in use twice");
+                return;
+            }
+            if connection.alpn() != ALPN {
+                net.too_old(&peer);
+                connection.close(VarInt::from_u32(session::close_code(Code::Unsupported)), TOO_OLD);
                 return;
             }
             match gate.admit(&net, &connection, peer).await {

@@ -1,45 +1,47 @@
 //! The network: one iroh endpoint, a session for each connection, streams for pulls and exchanges.
 
+mod address;
 mod chatter;
+mod dial;
 mod endpoint;
 mod exchange;
 mod frames;
 mod outgoing;
+mod pulse;
 mod receipts;
 mod session;
 mod strangers;
 mod streams;
 mod ticket;
+mod wheel;
 
+pub(crate) use address::{Reach, check as check_addresses};
 pub use chatter::Chatter;
 use chatter::say_of;
-pub(crate) use endpoint::{Listen, accept, bind};
+pub(crate) use endpoint::{Listen, accept, bind, watch_own};
 pub(crate) use exchange::initiate;
 pub use exchange::{Progress, Report};
 pub(crate) use outgoing::Outgoing;
+pub(crate) use pulse::pulse;
 pub(crate) use receipts::receipt;
 pub(crate) use session::Session;
 pub(crate) use streams::pull;
 pub use ticket::Ticket;
+use wheel::Wheel;
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
-use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use iroh::{Endpoint, EndpointAddr, RelayUrl};
-use once_core::waist::{ConnId, Event, Input, LinkEvent, Run, Timer, Work};
+use iroh::Endpoint;
+use once_core::waist::{ConnId, Event, Input, Run, Timer, Work};
 use once_model::certificate::Chain;
 use once_model::header::Header;
 use once_model::ids::KernelId;
-use once_model::wire::ALPN;
 use tokio::sync::{Notify, Semaphore};
 
 use crate::engine::{self, Mail, Network, Shared};
-
-/// A dial that takes longer has failed. QUIC alone would try for 10 to 30 s.
-const DIAL_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Large scenarios that may be in memory at once, coming, and as many going: 64 MiB each at most.
 ///
@@ -74,15 +76,20 @@ pub(crate) struct Net {
     seen: Mutex<BTreeMap<KernelId, Seen>>,
     /// Told at each change of a connection.
     pub changed: Notify,
+    /// Told when there is a connection more.
+    connects: Notify,
     large_coming: Semaphore,
     large_going: Semaphore,
     pub key_twice: std::sync::atomic::AtomicBool,
     superseded: Mutex<VecDeque<Instant>>,
     chatter: Chatter,
+    wheel: Arc<Wheel>,
 }
 
 impl Net {
     pub fn new(endpoint: Endpoint, shared: Arc<Shared>) -> Arc<Self> {
+        let wheel = Arc::new(Wheel::new());
+        tokio::spawn(Arc::clone(&wheel).turn(shared.mail.downgrade()));
         Arc::new(Self {
             endpoint,
             shared,
@@ -91,11 +98,13 @@ impl Net {
             sessions: Mutex::new(HashMap::new()),
             seen: Mutex::new(BTreeMap::new()),
             changed: Notify::new(),
+            connects: Notify::new(),
             large_coming: Semaphore::new(LARGE_AT_ONCE),
             large_going: Semaphore::new(LARGE_AT_ONCE),
             key_twice: std::sync::atomic::AtomicBool::new(false),
             superseded: Mutex::new(VecDeque::new()),
             chatter: Chatter::default(),
+            wheel,
         })
     }
 
@@ -122,6 +131,16 @@ impl Net {
         if times.len() >= SUPERSEDED_MAX && !self.key_twice.swap(true, Ordering::Relaxed) {
             tracing::error!("another process uses this kernel's key");
         }
+    }
+
+    /// A kernel called that speaks the protocol before this one. If it is a peer, its people here shall see why it does not
+    /// come.
+    fn too_old(&self, peer: &KernelId) {
+        const WHY: &str = "it speaks once/1 and this kernel once/2: upgrade it";
+        if once_core::rights::is_peer(&self.shared.snapshot(), peer).unwrap_or(false) {
+            lock(&self.seen).entry(*peer).or_default().last_error = Some(WHY.into());
+        }
+        say_of!(self, peer, warn, "{WHY}");
     }
 
     /// Ends every connection, while nobody waits for it.
@@ -169,57 +188,7 @@ impl Net {
 
     /// Where this kernel can be reached: addresses of its interfaces, and its relay.
     pub fn addresses(&self) -> Vec<String> {
-        endpoint::addresses(&self.endpoint)
-    }
-
-    async fn dial_now(self: Arc<Self>, peer: KernelId, addresses: Vec<String>) {
-        let dialled = tokio::time::timeout(DIAL_TIMEOUT, self.connect(&peer, &addresses)).await;
-        match dialled.unwrap_or_else(|_| Err(format!("no answer from {} within 5 s", listed(&addresses)))) {
-            Ok(connection) => session::run(&self, connection, peer, true, None).await,
-            Err(reason) => self.tell(Input::Link { peer, event: LinkEvent::DialFailed { reason } }).await,
-        }
-    }
-
-    async fn connect(
-        &self,
-        peer: &KernelId,
-        addresses: &[String],
-    ) -> Result<iroh::endpoint::Connection, String> {
-        let id = iroh::EndpointId::from_bytes(peer.as_bytes())
-            .map_err(|_| "its id is not a valid key".to_owned())?;
-        let own: Vec<_> = self.endpoint.bound_sockets().iter().map(SocketAddr::port).collect();
-        let mut addr = EndpointAddr::new(id);
-        for address in addresses {
-            if let Ok(socket) = address.parse::<SocketAddr>() {
-                // Told by someone on another machine: here it is this kernel.
-                let itself = socket.ip().is_loopback() && own.contains(&socket.port());
-                if !itself {
-                    addr = addr.with_ip_addr(socket);
-                }
-            // Any `host:port` is a URL whose scheme is the host.
-            } else if address.contains("://")
-                && let Ok(url) = address.parse::<RelayUrl>()
-            {
-                addr = addr.with_relay_url(url);
-            } else if let Ok(found) = tokio::net::lookup_host(address.as_str()).await {
-                addr = found.fold(addr, EndpointAddr::with_ip_addr);
-            }
-        }
-        if addr.is_empty() {
-            return Err(match addresses {
-                [] => "no address of it is known".into(),
-                _ => format!("none of its addresses makes sense: {}", listed(addresses)),
-            });
-        }
-        self.endpoint.connect(addr, ALPN).await.map_err(|e| format!("{}: {e}", listed(addresses)))
-    }
-}
-
-fn listed(addresses: &[String]) -> String {
-    match addresses {
-        [] => "any address".into(),
-        [one] => one.clone(),
-        [one, rest @ ..] => format!("{one} and {} more", rest.len()),
+        address::own(&self.endpoint)
     }
 }
 
@@ -256,14 +225,7 @@ impl Network for Handle {
     }
 
     fn timer(&self, after: Duration, timer: Timer) {
-        // A timer that is running does not keep a stopped kernel's socket open.
-        let mail = self.0.shared.mail.downgrade();
-        self.0.runtime.spawn(async move {
-            tokio::time::sleep(after).await;
-            if let Some(mail) = mail.upgrade() {
-                let _ = mail.send(Mail::Input(Input::Timer(timer))).await;
-            }
-        });
+        self.0.wheel.set(after, timer);
     }
 
     fn event(&self, event: &Event) {

@@ -2,7 +2,6 @@
 //! says, answers reading requests from a snapshot.
 
 use std::collections::{BTreeSet, HashMap};
-use std::convert::Infallible;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
@@ -17,8 +16,9 @@ use tokio::sync::{Notify, Semaphore, mpsc, oneshot, watch};
 
 use super::frames::{self, FrameReader, NetError};
 use super::outgoing::{Outgoing, answer_bytes};
+use super::pulse::Pulse;
 use super::strangers::Opened;
-use super::{Net, endpoint, lock, streams};
+use super::{Net, endpoint, lock, pulse, streams};
 use crate::engine::{MAILS_OF_PEER_MAX, Mail, Out, now_ms};
 
 /// Large scenarios to a peer, and from it, at once: one peer does not take what is there for all.
@@ -26,9 +26,6 @@ const LARGE_AT_ONCE: usize = 2;
 
 /// What was said last should arrive before the connection goes; whoever is slower than this does without.
 const CLOSE_PATIENCE: Duration = Duration::from_millis(500);
-
-/// How often it is looked at where a connection leads.
-const ADDRESS_EVERY: Duration = Duration::from_secs(2);
 
 /// Bytes that are written at once.
 const WRITE_BYTES: usize = 128 * 1024;
@@ -38,6 +35,9 @@ pub(crate) struct Session {
     pub connection: Connection,
     pub peer: KernelId,
     pub conn: ConnId,
+    /// Whether this side dialled.
+    pub dialled: bool,
+    pub(super) pulse: Mutex<Pulse>,
     /// The control stream is there: what is opened from now on is something else.
     pub control_taken: Notify,
     out: Outgoing,
@@ -99,6 +99,19 @@ impl Session {
         answer
     }
 
+    /// Why the connection has ended, for people.
+    fn end(&self) -> &'static str {
+        match self.connection.close_reason() {
+            _ if lock(&self.pulse).is_over() => "it is heard no more, or hears this kernel no more",
+            Some(ConnectionError::ApplicationClosed(close)) if close.reason == pulse::UNHEARD => {
+                "it is heard, but it does not hear this kernel"
+            }
+            Some(ConnectionError::TimedOut) => "it was silent for too long",
+            Some(ConnectionError::ApplicationClosed(_)) => "it closed the connection",
+            _ => "the connection ended",
+        }
+    }
+
     /// The round trip time in microseconds.
     pub fn rtt_us(&self) -> Option<u64> {
         let paths = self.connection.paths();
@@ -133,6 +146,8 @@ pub(super) async fn run(
         connection: connection.clone(),
         peer,
         conn,
+        dialled,
+        pulse: Mutex::new(Pulse::new(&connection)),
         control_taken: Notify::new(),
         out: out.clone(),
         next_call: AtomicU64::new(1),
@@ -146,16 +161,14 @@ pub(super) async fn run(
         places: Arc::new(Semaphore::new(MAILS_OF_PEER_MAX)),
     });
     lock(&net.sessions).insert(conn, Arc::clone(&session));
+    net.connects.notify_one();
     let mail = &net.shared.mail;
     let address = endpoint::address_of(&connection);
     let _ = mail.send(Mail::Conn { conn, out }).await;
     net.tell(Input::Link { peer, event: LinkEvent::Up { conn, dialled, address } }).await;
 
     let streams = tokio::spawn(streams::serve(Arc::clone(net), Arc::clone(&session), peer));
-    let ended = tokio::select! {
-        ended = talk(net, &session, peer, conn, dialled, opened, outgoing) => ended,
-        never = watch_address(net, &session) => match never {},
-    };
+    let ended = talk(net, &session, peer, conn, dialled, opened, outgoing).await;
     streams.abort();
     match &ended {
         Ok(()) => tracing::debug!(peer = %peer.short(), conn, "the session ended"),
@@ -182,28 +195,12 @@ pub(super) async fn run(
             net.superseded(&session);
         }
     }
+    let reason = session.end().to_owned();
     connection.close(VarInt::from_u32(0), b"");
     lock(&net.sessions).remove(&conn);
     lock(&session.calls).clear();
-    net.tell(Input::Link { peer, event: LinkEvent::Down { conn } }).await;
+    net.tell(Input::Link { peer, event: LinkEvent::Down { conn, reason } }).await;
     let _ = mail.send(Mail::Gone { conn }).await;
-}
-
-/// A connection goes along when either side moves to another address. The next dial should go there too.
-async fn watch_address(net: &Net, session: &Session) -> Infallible {
-    session.admitted().await;
-    let mut known = endpoint::address_of(&session.connection);
-    loop {
-        tokio::time::sleep(ADDRESS_EVERY).await;
-        let address = endpoint::address_of(&session.connection);
-        if let Some(address) = address
-            && known.as_ref() != Some(&address)
-        {
-            known = Some(address.clone());
-            let event = LinkEvent::Moved { conn: session.conn, address };
-            net.tell(Input::Link { peer: session.peer, event }).await;
-        }
-    }
 }
 
 /// Opens the control stream and speaks on it, both ways.
@@ -319,6 +316,8 @@ async fn read(
             }
             Frame::Found(ref found) => answered(session, found.call, frame),
             Frame::Absent(ref absent) => answered(session, absent.call, frame),
+            // QUIC has acknowledged it: that is all that it is for.
+            Frame::Alive => {}
             frame => session.pass_on(net, Input::Frame { peer, conn, frame }).await,
         }
     }

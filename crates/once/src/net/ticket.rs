@@ -2,11 +2,21 @@
 
 use iroh_tickets::{ParseError, Ticket as _};
 use minicbor::{Decode, Encode};
+use once_model::hash::record_hash;
 use once_model::ids::{KernelId, Secret};
 use once_model::limits::ADDRESSES_MAX;
 use once_model::wire::{from_cbor, to_cbor};
 
+use super::address::Address;
 use crate::Error;
+
+/// Bytes at a ticket's end by which a damaged one is known.
+const CHECK_BYTES: usize = 4;
+
+/// The check value of a ticket's record.
+fn check_of(record: &[u8]) -> Vec<u8> {
+    record_hash("once/2 ticket", record).as_bytes()[..CHECK_BYTES].to_vec()
+}
 
 /// An invitation: whose, where, and the secret that admits once. Prints as `once` and base32.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
@@ -27,13 +37,27 @@ impl iroh_tickets::Ticket for Ticket {
     const KIND: &'static str = "once";
 
     fn encode_bytes(&self) -> Vec<u8> {
-        to_cbor(self)
+        let mut bytes = to_cbor(self);
+        let check = check_of(&bytes);
+        bytes.extend(check);
+        bytes
     }
 
     fn decode_bytes(bytes: &[u8]) -> Result<Self, ParseError> {
-        let ticket: Self = from_cbor(bytes).map_err(|_| ParseError::verification_failed("malformed"))?;
+        let wrong = ParseError::verification_failed;
+        let (record, check) =
+            bytes.split_last_chunk::<CHECK_BYTES>().ok_or_else(|| wrong("it is cut off"))?;
+        if check_of(record) != check {
+            return Err(wrong("it is damaged or incomplete"));
+        }
+        let ticket: Self = from_cbor(record).map_err(|_| wrong("it is of another version"))?;
         if ticket.addresses.len() > ADDRESSES_MAX {
-            return Err(ParseError::verification_failed("too many addresses"));
+            return Err(wrong("it has too many addresses"));
+        }
+        // Some may be of a kind that only later versions know.
+        let sense = ticket.addresses.iter().any(|address| address.parse::<Address>().is_ok());
+        if !ticket.addresses.is_empty() && !sense {
+            return Err(wrong("none of its addresses makes sense"));
         }
         Ok(ticket)
     }
@@ -70,8 +94,50 @@ mod tests {
         let text = ticket.to_string();
         assert!(text.starts_with("once"));
         assert_eq!(format!(" {text}\n").parse(), Ok(ticket));
-        for wrong in ["", "once", "oncexyz", &text[..text.len() - 3], "ticket"] {
-            assert!(wrong.parse::<Ticket>().is_err(), "{wrong}");
+    }
+
+    fn hex(value: &serde_json::Value) -> Vec<u8> {
+        let text = value.as_str().unwrap().trim_start_matches("h'").trim_end_matches('\'');
+        data_encoding::HEXLOWER.decode(text.as_bytes()).unwrap()
+    }
+
+    #[test]
+    fn tickets_are_read_and_refused_as_the_vectors_say() {
+        let vectors: serde_json::Value =
+            serde_json::from_str(include_str!("../../../../docs/vectors/tickets.json")).unwrap();
+        let mut refused = 0;
+        for vector in vectors["vectors"].as_array().unwrap() {
+            let (name, read) = (&vector["name"], vector["text"].as_str().unwrap().parse::<Ticket>());
+            if vector["refused"] == true {
+                let error = read.expect_err(name.as_str().unwrap());
+                assert!(error.hint.is_some(), "{name}: {error}");
+                refused += 1;
+                continue;
+            }
+            let (ticket, value) = (read.unwrap_or_else(|error| panic!("{name}: {error}")), &vector["value"]);
+            assert_eq!(ticket.kernel.as_bytes()[..], hex(&value["kernel"]), "{name}");
+            assert_eq!(ticket.secret.as_bytes()[..], hex(&value["secret"]), "{name}");
+            let addresses: Vec<String> = serde_json::from_value(value["addresses"].clone()).unwrap();
+            assert_eq!(ticket.addresses, addresses, "{name}");
+        }
+        assert!(refused >= 10, "{refused} refused");
+    }
+
+    /// Whatever one letter becomes another: it is not tried for 10 s with addresses that nobody has.
+    #[test]
+    fn a_ticket_with_one_wrong_letter_is_refused() {
+        let ticket = Ticket {
+            kernel: KernelId::from_bytes([3; 32]),
+            secret: Secret::from_bytes([9; 16]),
+            addresses: vec!["192.0.2.7:4277".into()],
+        };
+        let text = ticket.to_string();
+        for at in 4..text.len() {
+            let mut damaged = text.clone().into_bytes();
+            damaged[at] = if damaged[at] == b'a' { b'b' } else { b'a' };
+            let damaged = String::from_utf8(damaged).unwrap();
+            assert!(damaged.parse::<Ticket>().is_err(), "{at}");
+            assert!(text[..at].parse::<Ticket>().is_err(), "cut off at {at}");
         }
     }
 }

@@ -127,9 +127,14 @@ impl Raw {
     }
 
     pub async fn with_key(key: KernelKey) -> Self {
+        Self::speaking(key, ALPN).await
+    }
+
+    /// One that speaks another protocol.
+    pub async fn speaking(key: KernelKey, alpn: &[u8]) -> Self {
         let endpoint = Endpoint::builder(presets::Minimal)
             .secret_key(SecretKey::from_bytes(&key.to_bytes()))
-            .alpns(vec![ALPN.to_vec()])
+            .alpns(vec![alpn.to_vec()])
             .relay_mode(RelayMode::Disabled)
             .clear_ip_transports()
             .bind_addr(std::net::SocketAddr::from(([127, 0, 0, 1], 0)))
@@ -155,11 +160,16 @@ impl Raw {
 
     /// Connects to a kernel that may be another process.
     pub async fn connect_at(&self, to: KernelId, addresses: &[String]) -> Connection {
+        self.connect_as(to, addresses, ALPN).await
+    }
+
+    /// The same in another protocol.
+    pub async fn connect_as(&self, to: KernelId, addresses: &[String], alpn: &[u8]) -> Connection {
         let addr = addresses.iter().filter_map(|text| text.parse().ok()).fold(
             EndpointAddr::new(EndpointId::from_bytes(to.as_bytes()).unwrap()),
             EndpointAddr::with_ip_addr,
         );
-        within("a raw connection", self.endpoint.connect(addr, ALPN)).await.unwrap()
+        within("a raw connection", self.endpoint.connect(addr, alpn)).await.unwrap()
     }
 
     /// Connects, says hello and is admitted by an invite.
@@ -256,8 +266,14 @@ impl Lane {
         within("a frame, or the end of the stream", hear).await
     }
 
+    /// The next frame that says anything: heartbeats are passed over.
     pub async fn hear(&mut self) -> Option<Frame> {
-        self.hear_bytes().await.map(|bytes| Frame::decode(&bytes).unwrap())
+        loop {
+            match self.hear_bytes().await.map(|bytes| Frame::decode(&bytes).unwrap()) {
+                Some(Frame::Alive) => {}
+                said => return said,
+            }
+        }
     }
 }
 

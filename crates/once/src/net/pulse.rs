@@ -1,0 +1,150 @@
+//! The heartbeat of all connections: one clock for all of them, so that a kernel with many idle peers wakes once and
+//! not once for each.
+//!
+//! The dialler of a connection says [`Frame::Alive`] at each beat. QUIC acknowledges it; nothing answers it. Thereby
+//! both sides learn that both directions work: the dialler by the acknowledgement, and the other side by hearing from
+//! the dialler, who goes away loudly if it is not heard. QUIC's own idle timeout sees only whether something arrives.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use iroh::endpoint::{Connection, VarInt};
+use once_core::waist::{Input, LinkEvent};
+use once_model::wire::Frame;
+
+use super::{Net, Session, endpoint, lock};
+use crate::engine::now_ms;
+
+/// How often the dialler says that it is alive.
+const BEAT: Duration = Duration::from_millis(2_500);
+
+/// A beat that is not acknowledged by the next one has so much more time. In all it is less than
+/// [`endpoint::IDLE_MAX`]: whoever is not heard shall say so before it goes away in silence.
+const GRACE: Duration = Duration::from_millis(250);
+
+/// The other side learns with the close that it is not heard.
+pub(super) const UNHEARD: &[u8] = b"nothing that this side says is heard";
+
+/// What the clock knows of one connection.
+#[derive(Debug, Default)]
+pub(crate) struct Pulse {
+    /// The beat that is under way: when, and how many acknowledgements there were by then.
+    beat: Option<(Instant, u64)>,
+    /// Whether this side has ended the connection because nothing was acknowledged.
+    over: bool,
+    /// Where the connection led when it was looked at last.
+    address: Option<String>,
+}
+
+impl Pulse {
+    pub fn new(connection: &Connection) -> Self {
+        Self { beat: None, over: false, address: endpoint::address_of(connection) }
+    }
+
+    /// Whether this side has ended the connection because nothing was acknowledged.
+    pub fn is_over(&self) -> bool {
+        self.over
+    }
+}
+
+/// Beats for as long as the network lives; not at all while nothing is connected.
+pub(crate) async fn pulse(net: Arc<Net>) {
+    loop {
+        // On the multiples of a beat: kernels that have many connections, or share a machine, wake at one time.
+        tokio::time::sleep(until_next(now_ms())).await;
+        let sessions: Vec<_> = lock(&net.sessions).values().cloned().collect();
+        if sessions.is_empty() {
+            net.connects.notified().await;
+        }
+        for session in sessions.into_iter().filter(|session| *session.admitted.borrow()) {
+            look(&net, &session).await;
+        }
+    }
+}
+
+fn until_next(now_ms: u64) -> Duration {
+    let beat_ms = u64::try_from(BEAT.as_millis()).unwrap_or(u64::MAX);
+    Duration::from_millis(beat_ms - now_ms % beat_ms)
+}
+
+async fn look(net: &Arc<Net>, session: &Arc<Session>) {
+    if let Some(address) = moved(session) {
+        let event = LinkEvent::Moved { conn: session.conn, address };
+        net.tell(Input::Link { peer: session.peer, event }).await;
+    }
+    if !session.dialled {
+        return;
+    }
+    let acks = acknowledged(&session.connection);
+    let before = lock(&session.pulse).beat.replace((Instant::now(), acks));
+    session.say(Frame::Alive);
+    if let Some((sent, known)) = before
+        && is_doubtful(sent.elapsed(), known, acks)
+    {
+        tokio::spawn(doubt(Arc::clone(session), acks));
+    }
+}
+
+/// Whether the last beat should have been acknowledged by now. Not after a clock that jumped, and not after a pause of
+/// this process, whose other thread may not have read yet what arrived meanwhile.
+fn is_doubtful(since_beat: Duration, known: u64, now: u64) -> bool {
+    known == now && since_beat >= BEAT - GRACE && since_beat < BEAT + GRACE
+}
+
+/// Ends a connection on which nothing is acknowledged, a moment later.
+async fn doubt(session: Arc<Session>, acks: u64) {
+    tokio::time::sleep(GRACE).await;
+    if acknowledged(&session.connection) == acks {
+        lock(&session.pulse).over = true;
+        session.connection.close(VarInt::from_u32(0), UNHEARD);
+    }
+}
+
+/// A connection goes along when either side moves to another address. The next dial should go there too.
+fn moved(session: &Session) -> Option<String> {
+    let address = endpoint::address_of(&session.connection)?;
+    let mut pulse = lock(&session.pulse);
+    if pulse.address.as_ref() == Some(&address) {
+        return None;
+    }
+    pulse.address = Some(address.clone());
+    Some(address)
+}
+
+/// How many acknowledgements have arrived, on any path.
+fn acknowledged(connection: &Connection) -> u64 {
+    let heard = connection.stats().frame_rx;
+    heard.acks + heard.path_acks
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_beat_on_the_multiples() {
+        for (now_ms, wait_ms) in
+            [(0, 2_500), (1, 2_499), (2_499, 1), (2_500, 2_500), (1_764_343_000_700, 1_800)]
+        {
+            assert_eq!(until_next(now_ms), Duration::from_millis(wait_ms), "{now_ms}");
+        }
+    }
+
+    #[test]
+    fn silence_is_doubtful_and_a_pause_of_this_process_is_not() {
+        let ms = Duration::from_millis;
+        assert!(is_doubtful(ms(2_500), 7, 7));
+        assert!(!is_doubtful(ms(2_500), 7, 8), "acknowledged");
+        assert!(!is_doubtful(ms(100), 7, 7), "the clock was set");
+        assert!(!is_doubtful(ms(60_000), 7, 7), "the machine slept");
+    }
+
+    /// Whoever is not heard must have said so before QUIC lets the connection go in silence, and all of it within 6 s.
+    #[test]
+    fn the_times_fit_each_other() {
+        assert!(BEAT < endpoint::KEEP_ALIVE && endpoint::KEEP_ALIVE < endpoint::IDLE_MAX);
+        assert!(BEAT + GRACE < endpoint::IDLE_MAX, "loudly, before the silent end");
+        assert!(2 * BEAT + GRACE < Duration::from_secs(6), "the dialler notices");
+        assert!(endpoint::KEEP_ALIVE + endpoint::IDLE_MAX < Duration::from_secs(6), "the other side notices");
+    }
+}
