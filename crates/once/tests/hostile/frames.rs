@@ -84,7 +84,7 @@ fn frames_of_unknown_number_and_unknown_fields_are_skipped() {
         let (alice, bob) = pair(dir.path()).await;
         let mallory = Raw::new().await;
         let mut control = mallory.join(&alice).await;
-        for number in [11_u8, 15, 24, 99, 255] {
+        for number in [13_u8, 15, 24, 99, 255] {
             // [number, [{0: "later"}]]
             let frame = [&[0x82, 0x18, number, 0x81, 0xa1, 0x00, 0x65][..], b"later"].concat();
             control.lane.say_bytes(&frame).await;

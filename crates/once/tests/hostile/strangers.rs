@@ -69,8 +69,9 @@ fn a_used_invite_is_worth_as_much_as_none() {
         let (alice, bob) = pair(dir.path()).await;
         let ticket = alice.invite().await.unwrap();
         bob.join(&ticket).await.unwrap();
+        // Also one that a peer has shown, who needed none.
         let carol = kernel(dir.path(), "carol").await;
-        carol.join(&ticket).await.unwrap();
+        assert_eq!(carol.join(&ticket).await.unwrap_err().code, "denied");
         let mallory = Raw::new().await;
         let mut control = Control::open(mallory.connect(&alice).await).await;
         let used = once_model::wire::Greeting { invite: Some(ticket.secret), ..greeting(1) };
