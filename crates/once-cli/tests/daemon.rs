@@ -70,6 +70,43 @@ fn an_exchange_brings_both_to_the_same() {
 }
 
 #[test]
+fn a_mirror_that_may_only_read_exchanges_without_a_refusal() {
+    let home = Home::new();
+    let (_alice, _bob) = home.pair();
+    home.once("alice", &["grant", "bob", "read"]).exits(0);
+    home.once("alice", &["revoke", "bob", "share"]).exits(0);
+    let ior = home.once("alice", &["create", "Record"]).exits(0).out;
+    let ior = ior.lines().last().unwrap();
+    home.once("bob", &["exchange", "alice"]).exits(0).prints("compared 1 object").prints("received 1");
+    for n in 1..3 {
+        home.once("alice", &["act", ior, "merge", &format!("{{\"n\":{n}}}")]).exits(0);
+        // The older revision that bob had is not offered: alice would have to refuse it.
+        home.once("bob", &["exchange", "alice"]).exits(0).prints("compared 1 object").prints("received 1");
+    }
+    home.once("bob", &["exchange", "alice"]).exits(0).prints("received 0").prints("compared 1 object");
+    home.once("alice", &["rm", ior]).exits(0);
+    home.once("bob", &["exchange", "alice"]).exits(0).prints("received 1");
+}
+
+#[test]
+fn an_exchange_says_what_may_not_be_read_and_how_to_ask() {
+    let home = Home::new();
+    let (_alice, _bob) = home.pair();
+    with_one_object(&home);
+    let refused = home.once("alice", &["exchange", "bob"]).exits(3).prints("compared 0 objects");
+    let refused = refused.says("1 object here not compared: bob may not read them");
+    let refused = refused.says("hint: `once grant bob read`");
+    let asked = refused.err.lines().find_map(|line| line.strip_prefix("hint: ask its owner: `once "));
+    let asked: Vec<&str> = asked.unwrap().split('`').next().unwrap().split(' ').collect();
+    home.once("alice", &["grant", "bob", "read"]).exits(0);
+    home.once("alice", &["exchange", "bob"]).exits(0).prints("compared 1 object");
+    // The hint works when it is pasted.
+    home.once("bob", &asked).exits(0);
+    let report = home.once("alice", &["exchange", "bob", "--json"]).exits(0).json();
+    assert_eq!((report["compared"].as_u64(), report["shown"].as_u64()), (Some(1), Some(1)));
+}
+
+#[test]
 fn a_follower_gets_what_changes_and_cannot_change_it() {
     let home = Home::new();
     let _kernels = home.pair();

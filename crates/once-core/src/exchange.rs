@@ -45,7 +45,10 @@ impl CompareError {
 }
 
 /// What one side brings to a comparison: the items that the other side may read.
-pub struct Items(NegentropyStorageVector);
+pub struct Items {
+    ids: NegentropyStorageVector,
+    withheld: usize,
+}
 
 impl Items {
     /// Collects what `peer` may read here.
@@ -56,9 +59,11 @@ impl Items {
         let reader = Reader::new(rows, peer, now_ms)?.ok_or(CompareError::Denied)?;
         let mut items = NegentropyStorageVector::new();
         let mut failed: Option<CompareError> = None;
+        let mut withheld = 0;
         query::heads(rows, &mut |head| {
             let added = reader.may_read(rows, &head).map_err(CompareError::from).and_then(|may| {
                 if !may {
+                    withheld += 1;
                     return Ok(());
                 }
                 items.insert(0, Id::from_byte_array(*item_id(&head.header).as_bytes())).map_err(malformed)
@@ -75,14 +80,20 @@ impl Items {
             return Err(error);
         }
         items.seal().map_err(malformed)?;
-        Ok(Self(items))
+        Ok(Self { ids: items, withheld })
     }
 
     /// How many there are.
     #[must_use]
     pub fn len(&self) -> usize {
         use negentropy::NegentropyStorageBase;
-        self.0.size().unwrap_or(0)
+        self.ids.size().unwrap_or(0)
+    }
+
+    /// How many objects here the other side may not read: they are not compared.
+    #[must_use]
+    pub fn withheld(&self) -> usize {
+        self.withheld
     }
 
     /// Whether there is none.
@@ -112,13 +123,22 @@ pub struct Difference {
     pub need: Vec<ItemId>,
 }
 
+impl Difference {
+    /// How many objects only the other side has. What both have in different revisions is in `have` and in `need`.
+    #[must_use]
+    pub fn only_there(&self) -> usize {
+        let here: BTreeSet<_> = self.have.iter().map(query::front).collect();
+        self.need.iter().filter(|id| !here.contains(query::front(id))).count()
+    }
+}
+
 impl<'i> Comparison<'i> {
     /// Begins a comparison: the first payload to send.
     ///
     /// # Errors
     /// Never, with the constants of this crate.
     pub fn begin(items: &'i Items) -> Result<(Self, Vec<u8>), CompareError> {
-        let mut session = Negentropy::borrowed(&items.0, RECONCILE_MAX_BYTES as u64).map_err(malformed)?;
+        let mut session = Negentropy::borrowed(&items.ids, RECONCILE_MAX_BYTES as u64).map_err(malformed)?;
         let first = session.initiate().map_err(malformed)?;
         Ok((Self { session, have: Vec::new(), need: Vec::new() }, first))
     }
@@ -149,7 +169,7 @@ impl<'i> Comparison<'i> {
 /// # Errors
 /// When the payload is malformed.
 pub fn respond(items: &Items, payload: &[u8]) -> Result<Vec<u8>, CompareError> {
-    let mut session = Negentropy::borrowed(&items.0, RECONCILE_MAX_BYTES as u64).map_err(malformed)?;
+    let mut session = Negentropy::borrowed(&items.ids, RECONCILE_MAX_BYTES as u64).map_err(malformed)?;
     session.reconcile(payload).map_err(malformed)
 }
 
@@ -185,6 +205,15 @@ pub fn missing(rows: &dyn Read, items: &[ItemId]) -> Result<Vec<ItemId>, StoreEr
     Ok(items.iter().filter(|id| !here.contains(id)).copied().collect())
 }
 
+/// Which of these items are still the newest revisions of their objects here. What was received since the comparison
+/// has taken the place of some: the other side has something newer already, and need not be offered them.
+///
+/// # Errors
+/// When the store cannot be read.
+pub fn newest(rows: &dyn Read, items: &[ItemId]) -> Result<Vec<ItemId>, StoreError> {
+    Ok(query::items(rows, items)?.into_iter().map(|(id, _)| id).collect())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -197,7 +226,7 @@ mod tests {
             items.insert(0, Id::from_byte_array(*id.as_bytes())).unwrap();
         }
         items.seal().unwrap();
-        Items(items)
+        Items { ids: items, withheld: 0 }
     }
 
     fn ids(of: &BTreeSet<u32>) -> BTreeSet<ItemId> {

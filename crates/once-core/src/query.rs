@@ -300,7 +300,8 @@ pub(crate) fn items_in(
 /// How much of an item id is the beginning of its UUID, in bytes.
 const FRONT: usize = 8;
 
-fn front(id: &ItemId) -> &[u8] {
+/// The part of an item id that all revisions of an object share.
+pub(crate) fn front(id: &ItemId) -> &[u8] {
     id.as_bytes().split_at(FRONT).0
 }
 

@@ -3,7 +3,7 @@
 use clap::Args;
 use serde_json::{Value, json};
 
-use crate::context::{Context, number};
+use crate::context::{Context, number, text};
 use crate::failure::{Done, Exit};
 use crate::ui;
 
@@ -20,7 +20,7 @@ pub struct Exchange {
 }
 
 impl Exchange {
-    /// Exits with 3 if the other side refused some of it.
+    /// Exits with 3 if the other side refused some of it, or neither side lets the other read anything.
     pub async fn run(self, context: &Context) -> Done {
         let client = context.running().await?;
         let bar = if context.json { ui::Bar::none() } else { ui::Bar::new("exchanging", 0) };
@@ -28,15 +28,33 @@ impl Exchange {
         let answer = client.call_with_progress("exchange", params, |progress| bar.show(progress)).await?;
         drop(bar);
         context.answer(&answer, |answer| print(answer, &self.peer))?;
-        let refused = number(&answer, "refused") + number(&answer, "sent_refused");
-        Ok(if refused == 0 { Exit::DONE } else { Exit::REFUSED })
+        say_rights(&answer, &self.peer);
+        let n = |name: &str| number(&answer, name);
+        let nothing = n("compared") == 0 && n("withheld") > 0;
+        Ok(if n("refused") + n("sent_refused") > 0 || nothing { Exit::REFUSED } else { Exit::DONE })
+    }
+}
+
+/// What was left out for want of a right, and who can change that.
+fn say_rights(answer: &Value, peer: &str) {
+    let peer = ui::shown(peer);
+    let withheld = number(answer, "withheld");
+    let hint = ui::Paint::stderr().yellow("hint:").to_string();
+    if withheld > 0 {
+        ui::say(&format!("{} here not compared: {peer} may not read them", ui::count(withheld, "object")));
+        ui::say(&format!("{hint} `once grant {peer} read` lets it"));
+    }
+    if number(answer, "shown") == 0 {
+        ui::say(&format!("{peer} has nothing that this kernel may read"));
+        let me = ui::shown(text(answer, "kernel"));
+        ui::say(&format!("{hint} ask its owner: `once grant {me} read`, there, lets this kernel read"));
     }
 }
 
 fn print(answer: &Value, peer: &str) -> Done<()> {
     let n = |name: &str| ui::number(number(answer, name));
     let took = ui::duration_us(number(answer, "took_us"));
-    let compared = ui::count(number(answer, "compared"), "scenario");
+    let compared = ui::count(number(answer, "compared"), "object");
     ui::print(&format!("compared {compared} with {} in {took}", ui::shown(peer)))?;
     let side = |conflicts: &str, refused: &str| {
         let mut parts = String::new();

@@ -291,6 +291,7 @@ pub(super) async fn exchange(kernel: &Kernel, params: Exchange, tell: Tell<'_>) 
     };
     let mut shape = serde_json::to_value(report).map_err(|e| Error::fault(e.to_string()))?;
     shape["peer"] = json!(peer.to_string());
+    shape["kernel"] = json!(kernel.id().to_string());
     Ok(shape)
 }
 

@@ -35,8 +35,12 @@ const GIVE_BYTES: usize = 128 * 1024;
 /// What an exchange came to.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct Report {
-    /// Scenarios that this kernel let the other compare.
+    /// Objects that were compared: what either side has that the other may read, each counted once.
     pub compared: u64,
+    /// Of these, what the other kernel has.
+    pub shown: u64,
+    /// Objects here that the other kernel may not read: they were not compared.
+    pub withheld: u64,
     /// Received and kept.
     pub received: u64,
     /// Received, but here already.
@@ -127,18 +131,25 @@ async fn run(
     let items = collect(net, session.peer)
         .await?
         .map_err(|error| Ended::Error(Error::from_code(error.code(), "exchange")))?;
-    report.compared = items.len() as u64;
+    report.withheld = items.withheld() as u64;
     let opened = session.connection.open_bi().await;
     let (mut send, recv) = opened.map_err(|e| NetError::Broken(e.to_string()))?;
     let mut reader = FrameReader::hurried(recv);
     let difference = compare(&items, &mut send, &mut reader, &mut report).await?;
+    let mine = items.len() as u64;
     drop(items);
 
     let snapshot = net.shared.snapshot();
+    report.compared = mine + difference.only_there() as u64;
     let Difference { have, need } = difference;
+    report.shown = (mine + need.len() as u64).saturating_sub(have.len() as u64);
     let need = tokio::task::spawn_blocking(move || exchange::missing(&snapshot, &need));
     let need = need.await.map_err(|e| Error::fault(e.to_string()))?.map_err(Error::from)?;
     receive(net, session, &need, &mut send, &mut reader, &mut report, progress).await?;
+    // What has been replaced by what came is older than what the other side has.
+    let snapshot = net.shared.snapshot();
+    let have = tokio::task::spawn_blocking(move || exchange::newest(&snapshot, &have));
+    let have = have.await.map_err(|e| Error::fault(e.to_string()))?.map_err(Error::from)?;
     offer(net, session, &have, &mut send, &mut reader, &mut report, progress).await?;
     Ok(report)
 }
