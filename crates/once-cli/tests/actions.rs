@@ -81,6 +81,16 @@ fn an_object_that_was_claimed_here_is_not_acted_on_elsewhere() {
     );
     home.once("alice", &["import", "counter.json"]).exits(0);
     home.once("alice", &["share", COUNTER, "bob"]).exits(0);
+    // What came from a peer is claimed on purpose only. The hint works when it is pasted.
+    for careless in [&["act", COUNTER, "add", r#"{"by":1}"#][..], &["put", COUNTER, "counter.json"]] {
+        let refused = home.once("bob", careless).exits(3);
+        let hint = refused.err.lines().find_map(|line| line.strip_prefix("hint: `once ")).unwrap();
+        let pasted: Vec<&str> = hint.split('`').next().unwrap().split(' ').collect();
+        assert_eq!(pasted[0], "claim", "{}", refused.err);
+        if careless[0] == "put" {
+            home.once("bob", &pasted).exits(0).prints("claimed");
+        }
+    }
     assert_eq!(home.once("bob", &["act", COUNTER, "add", r#"{"by":1}"#]).exits(0).out, "2\n");
     let ran = home.once("bob", &["act", COUNTER, "add", r#"{"by":1}"#, "--at", "alice"]).exits(3);
     assert!(ran.err.contains("has its home at this kernel, not at alice"), "{}", ran.err);
@@ -274,7 +284,7 @@ fn a_receipt_is_checked_by_whoever_knows_the_key_and_nothing_else_is_believed() 
         .says("`result_text` was changed");
     changed("who.json", &format!(r#""origin": "{at_alice}""#), &format!(r#""origin": "{at_bob}""#)).exits(3);
     changed("twice.json", "{\n", "{\n  \"outcome\": \"failed\",\n").exits(1).says("`outcome` is there twice");
-    changed("cut.json", "\"number\"", "number").exits(1).says("cut.json:14:3: ");
+    changed("cut.json", "\"number\"", "number").exits(1).says("cut.json:15:3: ");
     home.file("more.json", text.replacen("{\n", "{\n  \"price\\u001b\": 1,\n", 1));
     verify("more.json", &[]).exits(0).says("nobody signed what else is in the file: price\\u{1b}");
     // A receipt of the same kernel with another signature in it.
@@ -293,25 +303,27 @@ fn a_receipt_is_checked_by_whoever_knows_the_key_and_nothing_else_is_believed() 
 fn a_history_lists_what_was_done_and_says_whether_it_holds() {
     let home = Home::new();
     let (_alice, _bob, ior) = counter_at_bob(&home);
-    home.once("bob", &["history", COUNTER]).exits(0).says("nothing was done to it yet");
+    // Its birth is the first entry.
+    home.once("bob", &["history", COUNTER]).exits(0).says("1 entry; the chain of hashes holds");
     let ids: Vec<_> = (1..=3).map(id).collect();
     for (id, by) in ids.iter().zip([r#"{"by":1}"#, r#"{"by":"x"}"#, r#"{"by":1}"#]) {
         home.once("alice", &["act", &ior, "add", by, "--id", id]);
     }
     home.once("bob", &["act", COUNTER, "get"]).exits(0);
     let listed =
-        home.once("bob", &["history", COUNTER]).exits(0).says("4 entries; the chain of hashes holds").out;
+        home.once("bob", &["history", COUNTER]).exits(0).says("5 entries; the chain of hashes holds").out;
     let lines: Vec<_> = listed.lines().collect();
-    assert!(lines[0].starts_with("NO") && lines.len() == 5, "{listed}");
-    assert!(
-        lines[1].contains("alice") && lines[1].contains(&ids[0]) && lines[1].contains(" -> "),
-        "{listed}"
-    );
-    assert!(lines[2].contains("failed") && lines[2].ends_with("… stays"), "{listed}");
+    assert!(lines[0].starts_with("NO") && lines.len() == 6, "{listed}");
+    let lines = &lines[1..];
+    assert!(lines[1].contains("alice") && lines[1].contains(&ids[0]), "{listed}");
+    // A revision is named by its number and its content.
+    let revision = |line: &str| line.rsplit("  ").next().unwrap().trim().to_owned();
+    assert!(revision(lines[1]).starts_with("2 "), "{listed}");
+    assert!(lines[2].contains("failed") && revision(lines[2]) == revision(lines[1]), "{listed}");
     assert!(lines[4].contains(" bob ") && lines[4].contains("done"), "{listed}");
     let two = home.once("bob", &["history", COUNTER, "--after", "1", "-n", "2", "--json"]).exits(0).json();
     let numbers: Vec<_> = two["entries"].as_array().unwrap().iter().map(|entry| &entry["number"]).collect();
-    assert_eq!((numbers, &two["total"], &two["next"]), (vec![&json!(2), &json!(3)], &json!(4), &json!(3)));
+    assert_eq!((numbers, &two["total"], &two["next"]), (vec![&json!(2), &json!(3)], &json!(5), &json!(3)));
     assert_eq!(two["entries"][1]["previous"], two["entries"][0]["hash"]);
     home.once("alice", &["history", &ior])
         .exits(3)

@@ -261,7 +261,10 @@ fn an_object_lives_changes_and_goes() {
     let stale = ["put", UUID, second.to_str().unwrap(), "--base", before.as_str().unwrap()];
     home.once("alice", &stale).exits(1).says("hint: ");
     fs::write(&file, scenario(1, "third")).unwrap();
-    home.once("alice", &["import", "in"]).exits(0).prints("changed 1");
+    // The object has gone on since the file was imported: only who says so lays it over that.
+    home.once("alice", &["import", "in"]).exits(1).prints("kept beside 1");
+    let newest = home.once("alice", &["show", UUID, "--json"]).json()["object"]["revision_id"].clone();
+    home.once("alice", &["import", "in", "--over", newest.as_str().unwrap()]).exits(0).prints("changed 1");
     assert_eq!(home.once("alice", &["show", UUID]).out, scenario(1, "third"));
     home.once("alice", &["rm", UUID]).exits(0).prints("removed    0a1b2c3d");
     let gone = home.once("alice", &["show", UUID]).exits(1);
@@ -269,6 +272,139 @@ fn an_object_lives_changes_and_goes() {
     assert_eq!(home.once("alice", &["ls", "-q"]).out, "");
     assert_eq!(home.once("alice", &["ls", "-q", "--removed"]).out.lines().count(), 1);
     home.once("alice", &["show", "ffff"]).exits(1).says("hint: `once ls`");
+}
+
+/// A counter, and its file.
+fn counter(home: &Home, count: u32) -> std::path::PathBuf {
+    let ior = format!(r#"{{"uuid":"{UUID}","component":"Counter","version":"1.0"}}"#);
+    home.file("counter.json", format!(r#"{{"ior":{ior},"model":{{"count":{count}}}}}"#))
+}
+
+/// What is kept beside it, as `conflicts --json` says.
+fn kept(home: &Home) -> Vec<serde_json::Value> {
+    let listed = home.once("alice", &["conflicts", "--json"]).exits(0).json();
+    let objects =
+        listed["conflicts"].as_array().unwrap().iter().flat_map(|one| one["objects"].as_array().unwrap());
+    objects.filter(|object| object["kept"] == true).cloned().collect()
+}
+
+#[test]
+fn a_file_is_not_laid_over_what_happened_since_it_was_imported() {
+    let home = Home::new();
+    home.init("alice");
+    let count = || home.once("alice", &["act", UUID, "get"]).exits(0).out;
+    let import = |args: &[&str]| home.once("alice", &[&["import", "counter.json"], args].concat());
+    counter(&home, 40);
+    import(&[]).exits(0).prints("new 1");
+    home.once("alice", &["act", UUID, "add", r#"{"by":5}"#]).exits(0).prints("45");
+    // The file as it was is no news.
+    import(&[]).exits(0).prints("same 1");
+    counter(&home, 50);
+    import(&[]).exits(1).prints("kept beside 1").says("hint: `once conflicts`");
+    assert_eq!(count(), "45\n");
+    // The same file again is kept once, and did not become what the next import rests on.
+    import(&[]).exits(1).prints("kept beside 1");
+    let beside = kept(&home);
+    assert_eq!(beside.len(), 1);
+    assert_eq!(
+        beside[0]["difference"]["places"],
+        json!([{ "path": "/model/count", "newest": "45", "kept": "50" }])
+    );
+    let revision = &beside[0]["revision_id"].as_str().unwrap()[..12];
+    home.once("alice", &["conflicts"]).exits(0).prints(revision).prints("/model/count: newest 45, kept 50");
+    home.once("alice", &["conflicts", "keep", UUID, revision]).exits(0).prints("changed");
+    assert_eq!((count().as_str(), kept(&home).len()), ("50\n", 0));
+    // Now the file and the object are the same again: the next change of the file continues it.
+    import(&[]).exits(0).prints("same 1");
+    counter(&home, 60);
+    import(&[]).exits(0).prints("changed 1");
+    // Whoever means it says what it is laid over.
+    home.once("alice", &["act", UUID, "add", r#"{"by":1}"#]).exits(0).prints("61");
+    counter(&home, 70);
+    let before = home.once("alice", &["show", UUID, "--json"]).json()["object"]["revision_id"].clone();
+    import(&[]).exits(1).prints("kept beside 1");
+    import(&["--over", "ffffffffffff"]).exits(1);
+    import(&["--over", before.as_str().unwrap()]).exits(0).prints("changed 1");
+    assert_eq!((count().as_str(), kept(&home).len()), ("70\n", 0));
+    counter(&home, 80);
+    home.once("alice", &["act", UUID, "add", r#"{"by":1}"#]).exits(0);
+    import(&[]).exits(1);
+    let revision = kept(&home)[0]["revision_id"].as_str().unwrap().to_owned();
+    home.once("alice", &["conflicts", "drop", UUID, "ffffffff"]).exits(1).says("hint: `once conflicts`");
+    home.once("alice", &["conflicts", "drop", UUID, &revision]).exits(0).prints("resolved");
+    assert_eq!((count().as_str(), kept(&home).len()), ("71\n", 0));
+}
+
+#[test]
+fn every_change_is_an_entry_of_the_history() {
+    let home = Home::new();
+    home.init("alice");
+    counter(&home, 1);
+    home.once("alice", &["import", "counter.json"]).exits(0);
+    let changed = counter(&home, 2);
+    // Imported here: claimed by its first change, and that is said.
+    let put = home.once("alice", &["put", UUID, changed.to_str().unwrap()]).exits(0);
+    put.prints("claimed: this kernel is its home now");
+    home.once("alice", &["act", UUID, "add", r#"{"by":1}"#]).exits(0);
+    home.once("alice", &["act", UUID, "get"]).exits(0);
+    let before = counter(&home, 9);
+    home.once("alice", &["put", UUID, before.to_str().unwrap(), "--json"]).exits(0);
+    home.once("alice", &["rm", UUID]).exits(0);
+    let history = home.once("alice", &["history", UUID, "--json"]).exits(0).json();
+    let entries = history["entries"].as_array().unwrap();
+    let numbers: Vec<_> = entries.iter().map(|entry| entry["number"].as_u64().unwrap()).collect();
+    let mut sorted = numbers.clone();
+    sorted.sort_unstable();
+    // The claim, the put, add, get, the second put, the removal.
+    assert_eq!(sorted, [1, 2, 3, 4, 5, 6]);
+    assert_eq!(history["broken"], json!(null));
+    // Each has a receipt, like any action.
+    for entry in entries {
+        if entry["number"] != 1 {
+            home.once("alice", &["receipt", entry["id"].as_str().unwrap(), "--json"]).exits(0);
+        }
+    }
+    // Nobody may ask for one, and it says why.
+    home.once("alice", &["create", "Counter", "--uuid", "0a1b2c3d-0000-4000-8000-000000000002"]).exits(0);
+    home.once("alice", &["act", "0a1b2c3d-0000-4000-8000-000000000002", "once:remove"])
+        .exits(2)
+        .says("`once:`");
+}
+
+#[test]
+fn an_old_export_after_rm_says_that_there_is_a_tombstone() {
+    let home = Home::new();
+    home.init("alice");
+    counter(&home, 1);
+    home.once("alice", &["import", "counter.json"]).exits(0);
+    home.once("alice", &["act", UUID, "add", r#"{"by":1}"#]).exits(0);
+    home.once("alice", &["export", "out", UUID]).exits(0);
+    home.once("alice", &["rm", UUID]).exits(0);
+    home.once("alice", &["import", "counter.json"]).exits(1).says("was removed");
+    home.once("alice", &["import", "out"]).exits(0).prints("new 1").says("new beside a tombstone");
+}
+
+#[test]
+fn a_scenario_goes_through_a_pipe() {
+    let home = Home::new();
+    home.init("alice");
+    let pipe = |args: &[&str], input: &str| {
+        let mut command = home.command(ONCE);
+        command.arg("--data").arg(home.join("alice")).args(args);
+        let piped = std::process::Stdio::piped;
+        let mut child = command.stdin(piped()).stdout(piped()).stderr(piped()).spawn().unwrap();
+        std::io::Write::write_all(&mut child.stdin.take().unwrap(), input.as_bytes()).unwrap();
+        Ran::new(args, child.wait_with_output().unwrap())
+    };
+    pipe(&["import", "-"], &scenario(1, "piped")).exits(0).prints("new 1");
+    assert_eq!(home.once("alice", &["export", "-", UUID]).exits(0).out, scenario(1, "piped"));
+    pipe(&["put", UUID, "-"], &scenario(1, "again")).exits(0).prints("changed");
+    // That nothing came is said, and changes nothing.
+    for args in [&["put", UUID, "-"][..], &["put", UUID], &["import", "-"]] {
+        pipe(args, " \n").exits(1).says("nothing came");
+    }
+    assert_eq!(home.once("alice", &["export", "-", UUID]).exits(0).out, scenario(1, "again"));
+    home.once("alice", &["export", "-", "--all"]).exits(2).says("hint: ");
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! Why the engine did not do what a client asked, in words that say what to do next.
 
 use once_model::ids::{Hash, KernelId, ObjectKey, Uuid};
+use once_model::limits::CONFLICTS_MAX_BODIES;
 use once_model::wire::Code;
 
 use crate::store::StoreError;
@@ -22,6 +23,34 @@ pub enum Refusal {
         key: ObjectKey,
         /// Its home.
         home: KernelId,
+    },
+    /// An unclaimed copy that came from a peer: it is not changed by accident.
+    #[error("{0} came from another kernel and has no home: nobody may change it yet")]
+    NotClaimed(ObjectKey),
+    /// There is no such revision beside the object.
+    #[error("no revision {revision} is kept beside {key}")]
+    NoConflict {
+        /// The object.
+        key: ObjectKey,
+        /// The revision.
+        revision: Hash,
+    },
+    /// A revision without bytes: a tombstone.
+    #[error("revision {revision} has no content that could be kept")]
+    NoBytes {
+        /// The revision.
+        revision: Hash,
+    },
+    /// So many revisions are kept beside the object that no further one is.
+    #[error("{CONFLICTS_MAX_BODIES} revisions are kept beside {0} already")]
+    TooManyConflicts(ObjectKey),
+    /// No object of a UUID has this newest revision.
+    #[error("no object {uuid} here has the newest revision {revision}")]
+    NoRevision {
+        /// The UUID.
+        uuid: Uuid,
+        /// The revision.
+        revision: Hash,
     },
     /// The object has another newest revision than the caller thought.
     #[error("object {key} has changed since: its newest revision is {newest}")]
@@ -141,7 +170,7 @@ pub enum Refusal {
     #[error("no action {0} was accepted by this kernel")]
     NoAction(Uuid),
     /// An action that no home would take.
-    #[error("{}", if *code == Code::TooLarge { "the action is too large" } else { "the action's name is empty or its arguments are no JSON" })]
+    #[error("{}", if *code == Code::TooLarge { "the action is too large" } else { "the action's name is empty or begins with `once:`, or its arguments are no JSON" })]
     BadAction {
         /// Why.
         code: Code,
@@ -183,7 +212,7 @@ impl Refusal {
             | Self::NoPeer(_)
             | Self::NoInvite
             | Self::Denied(_) => Code::Denied,
-            Self::NotHome { .. } => Code::NotHome,
+            Self::NotHome { .. } | Self::NotClaimed(_) => Code::NotHome,
             Self::OutboxFull { .. } | Self::TooManyPeers(_) | Self::TooManyActions(_) => Code::Quota,
             Self::DiskFull { .. } => Code::DiskFull,
             Self::Stopping => Code::Stopping,
@@ -202,6 +231,12 @@ impl Refusal {
                 "a removed object does not come back; import the scenario under a new UUID".into()
             }
             Self::NotHome { home, .. } => format!("change it at its home, kernel {}", home.short()),
+            Self::NotClaimed(key) => format!("`once claim {key}` makes it an object of this kernel"),
+            Self::NoConflict { .. } => "`once conflicts` lists what is kept".into(),
+            Self::TooManyConflicts(_) => {
+                "`once conflicts` lists them; `once conflicts keep` and `drop` decide about one".into()
+            }
+            Self::NoRevision { .. } => "`once show` says what is the newest".into(),
             Self::Stale { key, .. } => format!("look at the newest revision with `once show {}`, then put again", key.uuid),
             Self::OtherUuid { .. } => "`once import FILE` takes in a scenario of another object".into(),
             Self::IdReused { .. } => {

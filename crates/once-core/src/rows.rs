@@ -228,6 +228,12 @@ pub struct SourceRow {
     /// The hash of the bytes.
     #[n(2)]
     pub content: Hash,
+    /// [`Header::id`] of the revision that it was brought in as. What was kept beside does not count.
+    #[n(3)]
+    pub revision: Hash,
+    /// [`Header::revision`] of it.
+    #[n(4)]
+    pub number: u64,
 }
 
 /// [`Table::Usage`]: what a peer takes up here.

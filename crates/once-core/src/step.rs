@@ -239,11 +239,13 @@ impl Step<'_, '_> {
     /// `None`: the reply comes later.
     fn carry_out(&mut self, token: Token, command: Command) -> Result<Option<Answer>, Failure> {
         Ok(Some(match command {
-            Command::Import { source, scenario } => content::import(self, source, &scenario)?,
+            Command::Import { source, over, scenario } => content::import(self, source, over, &scenario)?,
             Command::Put { key, base, scenario } => content::put(self, &key, base, &scenario)?,
             Command::Create { scenario } => content::create(self, &scenario)?,
             Command::Claim { key } => content::claim(self, &key)?,
-            Command::Remove { key } => content::remove(self, &key)?,
+            Command::Remove { key } => content::remove_by_client(self, &key)?,
+            Command::Keep { key, revision } => content::take(self, &key, &revision)?,
+            Command::Discard { key, revision } => content::discard(self, &key, &revision)?,
             Command::Share { key, to, delivered } => return outbox::share(self, token, key, to, delivered),
             Command::Act { key, at, action, deadline_ms, wait } => {
                 return actions::act(self, token, actions::Wish { key, at, action, deadline_ms, wait });

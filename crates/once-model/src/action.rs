@@ -8,6 +8,25 @@ use crate::ids::{Hash, Incarnation, KernelId, ObjectKey, Uuid};
 use crate::limits::{ANSWER_MAX_BYTES, ARGUMENTS_MAX_BYTES, GIVEN_MAX, NAME_MAX_BYTES};
 use crate::wire::Code;
 
+/// Names that begin so belong to built-in actions: changes that a kernel makes to its own objects without a component.
+/// Nobody may ask for one, and no component answers to one.
+pub const BUILT_IN_PREFIX: &str = "once:";
+
+/// Sequences from here on are those of built-in actions: this, and the number of the entry. They take effect when they
+/// are accepted, so they have no place among those that wait. Small enough for any reader of JSON.
+pub const BUILT_IN_FROM: u64 = 1 << 52;
+
+/// An id for an action of a client: a UUID of version 7.
+///
+/// ```
+/// # use once_model::action::client_id;
+/// assert_eq!(client_id(1_700_000_000_000, &[7; 10]).get_version_num(), 7);
+/// ```
+#[must_use]
+pub fn client_id(now_ms: u64, random: &[u8; 10]) -> Uuid {
+    uuid::Builder::from_unix_timestamp_millis(now_ms, random).into_uuid()
+}
+
 /// A request to one object.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 #[cbor(map)]
@@ -87,8 +106,19 @@ impl Action {
             return Err(Code::Invalid);
         }
         crate::json::validate(&self.arguments).map_err(|_| Code::Invalid)?;
-        if self.name.is_empty() { Err(Code::Invalid) } else { Ok(()) }
+        check_name(&self.name)
     }
+}
+
+/// Whether an action, a timer or an activity may have this name.
+///
+/// # Errors
+/// [`Code::TooLarge`], or [`Code::Invalid`] for no name and for one that belongs to a built-in action.
+pub fn check_name(name: &str) -> Result<(), Code> {
+    if name.len() > NAME_MAX_BYTES {
+        return Err(Code::TooLarge);
+    }
+    if name.is_empty() || name.starts_with(BUILT_IN_PREFIX) { Err(Code::Invalid) } else { Ok(()) }
 }
 
 /// The id of the effect number `index` of an action: the same whenever the action is run again. It has version 8, so

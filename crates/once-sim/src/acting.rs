@@ -43,7 +43,7 @@ impl World {
             let uuid = Uuid::from_bytes(self.rng.bytes());
             let Some(scenario) = journal::new(uuid) else { return };
             acting.journals.push((index, ObjectKey { uuid, line: Line::Unclaimed(scenario.hash()) }));
-            self.command(Kernel(index), Command::Import { source: None, scenario });
+            self.command(Kernel(index), Command::Import { source: None, over: None, scenario });
             for other in 0..self.nodes.len() {
                 if other != index && self.rng.per_mille(800) {
                     let grant = forever(Scope::Kernel, Right::Act, self.nodes[other].id);

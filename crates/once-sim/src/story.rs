@@ -42,7 +42,7 @@ impl World {
     pub fn import(&mut self, at: Kernel, json: &str) -> ObjectKey {
         let scenario = scenario(json);
         let key = ObjectKey { uuid: scenario.uuid(), line: Line::Unclaimed(scenario.hash()) };
-        self.must(at, Command::Import { source: None, scenario });
+        self.must(at, Command::Import { source: None, over: None, scenario });
         key
     }
 

@@ -216,6 +216,7 @@ impl World {
             }
             96 if self.rng.one_in(16) => self.share_very_much(here, peer),
             97 => self.pull_something(here, peer, work),
+            98 => self.resolve_something(here),
             _ => self.burst(here, peer, work),
         }
     }
@@ -245,7 +246,7 @@ impl World {
                 format!("{{\"ior\":{{\"uuid\":\"{uuid}\"}},\"model\":{{\"n\":{n},\"w\":\"{filler}\"}}}}");
             let Some(scenario) = self.parse(text) else { continue };
             let key = ObjectKey { uuid, line: Line::Unclaimed(scenario.hash()) };
-            self.command(here, Command::Import { source: None, scenario });
+            self.command(here, Command::Import { source: None, over: None, scenario });
             self.command(here, Command::Share { key, to: peer, delivered: false });
         }
     }
@@ -280,7 +281,7 @@ impl World {
             0 => "shared path".to_owned(),
             _ => format!("{}.scenario.json", scenario.uuid()),
         });
-        self.command(here, Command::Import { source, scenario });
+        self.command(here, Command::Import { source, over: None, scenario });
     }
 
     fn put_something(&mut self, here: Kernel, work: &mut Workload) {
@@ -289,7 +290,9 @@ impl World {
         let Some(scenario) = scenarios::next_state(&mut self.rng, uuid) else { return };
         if self.rng.one_in(6) {
             let source = Some(format!("{uuid}.scenario.json"));
-            self.command(here, Command::Import { source, scenario });
+            let newest = self.head(here, key).map(|head| head.header.id());
+            let over = newest.filter(|_| self.rng.one_in(4));
+            self.command(here, Command::Import { source, over, scenario });
             return;
         }
         let base = match self.rng.up_to(6) {
@@ -298,6 +301,24 @@ impl World {
             _ => None,
         };
         self.command(here, Command::Put { key, base, scenario });
+    }
+
+    /// Somebody decides about what is kept beside an object.
+    fn resolve_something(&mut self, here: Kernel) {
+        let mut kept = Vec::new();
+        let disk = once_core::store::Store::snapshot(&self.nodes[here.0].disk);
+        let _ = once_core::query::conflicts(&disk, &mut |row| {
+            kept.push((row.header.key(), row.header.id()));
+            ControlFlow::Continue(())
+        });
+        let Some((key, revision)) = self.rng.pick(&kept).copied() else { return };
+        let revision = if self.rng.one_in(20) { Hash::from_bytes([7; 32]) } else { revision };
+        let command = if self.rng.one_in(2) {
+            Command::Keep { key, revision }
+        } else {
+            Command::Discard { key, revision }
+        };
+        self.command(here, command);
     }
 
     fn invite_and_join(&mut self, index: usize, work: &mut Workload) {

@@ -270,7 +270,11 @@ fn after_a_failed_sync_the_engine_is_thrown_away() {
     let (mut net, alice, _) = two();
     net.fail_sync(alice);
     let scenario = once_model::scenario::Scenario::parse(NOTE).unwrap();
-    assert_eq!(net.ask(alice, Command::Import { source: None, scenario }), None, "no reply without a sync");
+    assert_eq!(
+        net.ask(alice, Command::Import { source: None, over: None, scenario }),
+        None,
+        "no reply without a sync"
+    );
     net.heal().settle().assert_kept();
 }
 

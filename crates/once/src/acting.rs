@@ -354,6 +354,5 @@ pub(crate) fn refused(code: Code) -> Error {
 /// ```
 #[must_use]
 pub fn new_action_id() -> Uuid {
-    let random: [u8; 10] = crate::datadir::random();
-    uuid::Builder::from_unix_timestamp_millis(now_ms(), &random).into_uuid()
+    once_model::action::client_id(now_ms(), &crate::datadir::random())
 }

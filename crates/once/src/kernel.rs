@@ -180,7 +180,8 @@ impl Kernel {
     }
 
     /// Keeps a scenario from outside, byte for byte. `source` names where it came from: the same source with other
-    /// bytes later is a new revision of the same object.
+    /// bytes later is a new revision of the same object. If that has gone on since, the file is kept beside it
+    /// ([`Change::KeptBeside`]), never laid over what happened.
     ///
     /// # Errors
     /// When the bytes are no scenario, or the disk is nearly full.
@@ -190,7 +191,46 @@ impl Kernel {
         source: Option<String>,
     ) -> Result<(Object, Change), Error> {
         let scenario = Scenario::parse(bytes)?;
-        self.change(Command::Import { source, scenario }).await
+        self.change(Command::Import { source, over: None, scenario }).await
+    }
+
+    /// Like [`Kernel::import`], but lays a file that changed over revision `over` of its object
+    /// ([`Object::revision_id`]), although the object has gone on since the file was imported.
+    ///
+    /// # Errors
+    /// As [`Kernel::import`], and when `over` is not the newest revision.
+    pub async fn import_over(
+        &self,
+        bytes: impl Into<Bytes>,
+        source: Option<String>,
+        over: once_model::ids::Hash,
+    ) -> Result<(Object, Change), Error> {
+        let scenario = Scenario::parse(bytes)?;
+        self.change(Command::Import { source, over: Some(over), scenario }).await
+    }
+
+    /// Makes what is kept beside an object its next revision: `revision` is the id of what is kept.
+    ///
+    /// # Errors
+    /// When nothing of that id is kept, or this kernel is not the object's home.
+    pub async fn keep_conflict(
+        &self,
+        key: ObjectKey,
+        revision: once_model::ids::Hash,
+    ) -> Result<(Object, Change), Error> {
+        self.change(Command::Keep { key, revision }).await
+    }
+
+    /// Drops what is kept beside an object.
+    ///
+    /// # Errors
+    /// When nothing of that id is kept.
+    pub async fn drop_conflict(
+        &self,
+        key: ObjectKey,
+        revision: once_model::ids::Hash,
+    ) -> Result<(Object, Change), Error> {
+        self.change(Command::Discard { key, revision }).await
     }
 
     /// Makes a new object with its home here.

@@ -344,12 +344,12 @@ fn a_deadline_passes_while_the_home_is_away_and_a_cancelled_action_never_runs() 
         // Too late: it has run.
         let done = bob.cancel(wanted.id(), Duration::from_secs(5)).await.unwrap();
         assert_eq!(done.result, "1001");
-        // All of it is in the object's history, and the receipts fit.
+        // All of it is in the object's history, behind its birth, and the receipts fit.
         let history = alice.history(key).unwrap();
-        assert_eq!(history.iter().map(|place| place.entry.number).collect::<Vec<_>>(), [1, 2, 3, 4, 5]);
+        assert_eq!(history.iter().map(|place| place.entry.number).collect::<Vec<_>>(), [1, 2, 3, 4, 5, 6]);
         let receipt = bob.receipt(wanted.id(), Duration::from_secs(5)).await.unwrap();
         assert_eq!(receipt.verify(&alice.id()), Ok(()));
-        assert_eq!(receipt.entry, history[4].entry);
+        assert_eq!(receipt.entry, history[5].entry);
         assert!(receipt.verify(&bob.id()).is_err());
         assert!(receipt.chain.is_some());
         let unknown = once::model::ids::Uuid::from_u128(5);

@@ -16,13 +16,13 @@ use crate::ui;
 /// Objects in one call of `list`.
 const PAGE_OBJECTS: u64 = 1000;
 
-/// Write scenarios to a folder, byte for byte, and read them back
+/// Write scenarios to a folder, byte for byte, and read them back; or one to stdout
 ///
 /// Files are called `<uuid>.scenario.json`; where two objects share a UUID, `<uuid>#<lineage>.scenario.json` or
 /// `<uuid>@<hash>.scenario.json`. A file with other content is left alone (and the command exits with 1) unless --force.
 #[derive(Debug, Args)]
 pub struct Export {
-    /// Where to; made if it is not there
+    /// Where to; made if it is not there. `-` is stdout, for one object
     #[arg(value_name = "DIR")]
     folder: PathBuf,
     /// Which objects
@@ -47,6 +47,9 @@ struct Summary {
 impl Export {
     /// Ends with a summary.
     pub async fn run(self, context: &Context) -> Done {
+        if self.folder.as_os_str() == "-" {
+            return self.to_stdout(context).await;
+        }
         let begun = Instant::now();
         let client = context.kernel().await?;
         let mut summary = Summary::default();
@@ -73,6 +76,20 @@ impl Export {
         }
         ui::say(&format!("{} --force replaces them", ui::Paint::stderr().yellow("hint:")));
         Ok(Exit::FAILED)
+    }
+
+    /// The bytes of one object, and nothing else.
+    async fn to_stdout(&self, context: &Context) -> Done {
+        let [object] = self.objects.as_slice() else {
+            return Err(Failure::usage("only one object fits on stdout").hint("name a folder to write to"));
+        };
+        if context.json {
+            return Err(Failure::usage("`export -` prints the scenario itself: leave --json out"));
+        }
+        let answer = context.call("get", json!({ "object": object })).await?;
+        let (_, scenario) = living(&answer)?;
+        super::show::document(scenario)?;
+        Ok(Exit::DONE)
     }
 
     async fn export(&self, context: &Context, client: &Client, summary: &mut Summary) -> Done<()> {
@@ -115,6 +132,16 @@ async fn shared(client: &Client) -> Done<HashSet<String>> {
     Ok(same.map(|conflict| text(conflict, "uuid").to_owned()).collect())
 }
 
+/// An object and its scenario, unless it was removed.
+fn living(answer: &Value) -> Done<(&Value, &str)> {
+    let object = answer.get("object").unwrap_or(&Value::Null);
+    if truth(object, "tombstone") {
+        let failure = Failure::failed(format!("{} was removed", ui::key(text(object, "key"))));
+        return Err(Failure { code: "removed".into(), ..failure });
+    }
+    Ok((object, text(answer, "text")))
+}
+
 async fn one(
     client: &Client,
     name: &str,
@@ -123,13 +150,8 @@ async fn one(
     summary: &mut Summary,
 ) -> Done<()> {
     let answer = client.call("get", json!({ "object": name })).await?;
-    let object = answer.get("object").unwrap_or(&Value::Null);
-    if truth(object, "tombstone") {
-        let failure = Failure::failed(format!("{} was removed", ui::key(text(object, "key"))));
-        return Err(Failure { code: "removed".into(), ..failure });
-    }
+    let (object, scenario) = living(&answer)?;
     let file = file_name(object, shared.contains(text(object, "uuid")))?;
-    let scenario = text(&answer, "text");
     match writer.write(&file, scenario, text(object, "hash"))? {
         Verdict::Kept => {
             summary.kept.push(writer.path(&file));

@@ -6,7 +6,7 @@ use clap::Args;
 use serde_json::json;
 
 use crate::context::Context;
-use crate::failure::{Done, Exit};
+use crate::failure::{Done, Exit, Failure};
 use crate::scenarios::{self, Found, Skipped, Summary};
 use crate::ui;
 
@@ -14,21 +14,29 @@ use crate::ui;
 ///
 /// Folders are read with everything below them that ends in `.json`, except hidden folders and node_modules. Symbolic
 /// links inside of a folder are followed to files inside of it, each file once; what leads outside is not followed.
-/// A broken file does not stop the others. Exits with 1 if any was broken, else with 0. A file that was imported
-/// before and has changed since becomes the next revision of its object.
+/// A broken file does not stop the others. A file that was imported before and has changed since becomes the next
+/// revision of its object; if the object has gone on, too, the file is kept beside it (`once conflicts`). Exits with 1 if
+/// any file was broken or kept beside, else with 0.
 #[derive(Debug, Args)]
 pub struct Import {
-    /// Files and folders
+    /// Files and folders; `-` is stdin
     #[arg(required = true, value_name = "PATH")]
     paths: Vec<PathBuf>,
+    /// Lay one file over this revision of its object (`revision_id` of `once show --json`), whatever happened since the
+    /// file was imported
+    #[arg(long, value_name = "REVISION")]
+    over: Option<String>,
 }
 
 impl Import {
     /// Broken files are named as they are met; the summary comes last.
     pub async fn run(self, context: &Context) -> Done {
         let found = scenarios::find(&self.paths)?;
+        if self.over.is_some() && found.files.len() != 1 {
+            return Err(Failure::usage("--over is for one file").hint("name the file"));
+        }
         let client = context.kernel().await?;
-        let summary = run(context, &client, found).await;
+        let summary = run(context, &client, found, self.over.as_deref()).await;
         let closed = client.close().await;
         let summary = summary?;
         closed?;
@@ -37,17 +45,24 @@ impl Import {
         } else {
             print(&summary)?;
         }
-        Ok(if summary.broken.is_empty() { Exit::DONE } else { Exit::FAILED })
+        let all = summary.broken.is_empty() && summary.kept_beside.is_empty();
+        Ok(if all { Exit::DONE } else { Exit::FAILED })
     }
 }
 
-async fn run(context: &Context, client: &once::api::Client, found: Found) -> Done<Summary> {
+async fn run(
+    context: &Context,
+    client: &once::api::Client,
+    found: Found,
+    over: Option<&str>,
+) -> Done<Summary> {
     let total = found.files.len() as u64;
     let bar = if context.json { ui::Bar::none() } else { ui::Bar::new("importing", total) };
     let paint = ui::Paint::stderr();
     scenarios::import(
         client,
         found,
+        over,
         &bar,
         |_| {},
         |broken| {
@@ -64,7 +79,9 @@ fn answer(summary: &Summary) -> serde_json::Value {
     let Skipped { links_inside, links_outside, links_dangling, others, folders } = summary.skipped;
     json!({
         "files": summary.files, "new": summary.new, "same": summary.same, "changed": summary.changed,
-        "beside": summary.beside, "broken": summary.broken.len(), "derived": summary.derived,
+        "beside": summary.beside, "beside_tombstone": summary.beside_tombstone, "claimed": summary.claimed,
+        "kept_beside": summary.kept_beside.iter().map(|path| path.to_string_lossy()).collect::<Vec<_>>(),
+        "broken": summary.broken.len(), "derived": summary.derived,
         "bytes": summary.bytes, "took_ms": summary.took.as_millis() as u64,
         "skipped": { "links_inside": links_inside, "links_outside": links_outside,
             "links_dangling": links_dangling, "others": others, "folders": folders },
@@ -74,7 +91,8 @@ fn answer(summary: &Summary) -> serde_json::Value {
 
 fn print(summary: &Summary) -> Done<()> {
     let took = ui::duration_us(summary.took.as_micros() as u64);
-    let there = summary.new + summary.same + summary.changed + summary.beside;
+    let kept_beside = summary.kept_beside.len() as u64;
+    let there = summary.new + summary.same + summary.changed + summary.beside + kept_beside;
     let (of, size) = (ui::count(summary.files, "file"), ui::bytes(summary.bytes));
     ui::print(&format!("imported {} of {of} ({size}) in {took}", ui::number(there)))?;
     let mut parts = vec![
@@ -87,7 +105,11 @@ fn print(summary: &Summary) -> Done<()> {
     if summary.derived > 0 {
         parts.push(format!("without a UUID of their own {}", ui::number(summary.derived)));
     }
+    if kept_beside > 0 {
+        parts.push(format!("kept beside {}", ui::number(kept_beside)));
+    }
     ui::print(&parts.join(", "))?;
+    say_more(summary);
     if summary.beside > 0 {
         ui::say("beside: another object has the same UUID and other bytes; both are kept (`once conflicts`)");
     }
@@ -96,6 +118,32 @@ fn print(summary: &Summary) -> Done<()> {
         ui::say(&format!("left out: {}", skipped.join(", ")));
     }
     Ok(())
+}
+
+/// What somebody may have to decide about.
+fn say_more(summary: &Summary) {
+    for path in &summary.kept_beside {
+        ui::say(&format!(
+            "kept beside: {} was changed, and so was its object since it was imported",
+            ui::shown_path(path)
+        ));
+    }
+    if !summary.kept_beside.is_empty() {
+        let hint = ui::Paint::stderr().yellow("hint:").to_string();
+        ui::say(&format!(
+            "{hint} `once conflicts` shows the difference; `once conflicts keep` or `drop` decides"
+        ));
+    }
+    if summary.claimed > 0 {
+        let objects = ui::count(summary.claimed, "object");
+        ui::say(&format!("claimed {objects} by the first change: this kernel is the home now"));
+    }
+    if summary.beside_tombstone > 0 {
+        let objects = ui::count(summary.beside_tombstone, "object");
+        ui::say(&format!(
+            "{objects} new beside a tombstone: an object of the same UUID was removed here, and stays so"
+        ));
+    }
 }
 
 fn skipped(skipped: &Skipped) -> Vec<String> {

@@ -68,7 +68,7 @@ impl Folder {
                 can_change: scenario.identity() != Identity::Derived && change::fits(scenario),
             });
         };
-        let summary = scenarios::import(node.client(), found, bar, keep, |_| {}).await?;
+        let summary = scenarios::import(node.client(), found, None, bar, keep, |_| {}).await?;
         self.only_single_ones_change();
         Ok(summary)
     }

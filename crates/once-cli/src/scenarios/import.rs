@@ -7,8 +7,8 @@ use once::api::Client;
 use once::model::scenario::Scenario;
 use serde_json::{Value, json};
 
-use super::{Found, Skipped, read};
-use crate::context::{list, number, text};
+use super::{Found, Skipped, read, stdin};
+use crate::context::{list, number, text, truth, with};
 use crate::failure::{Done, Failure};
 use crate::ui;
 
@@ -69,6 +69,12 @@ pub struct Summary {
     pub changed: u64,
     /// Scenarios that share a UUID with another one of other bytes: both are kept.
     pub beside: u64,
+    /// New objects of a UUID whose object was removed here.
+    pub beside_tombstone: u64,
+    /// Changed files whose objects have gone on since: they are kept beside, as conflicts.
+    pub kept_beside: Vec<PathBuf>,
+    /// Objects that were claimed by their first change: this kernel is their home now.
+    pub claimed: u64,
     /// Scenarios without a UUID of their own: they got one from their content.
     pub derived: u64,
     /// Bytes of the scenarios that the kernel has.
@@ -88,6 +94,7 @@ pub struct Summary {
 pub async fn import(
     client: &Client,
     found: Found,
+    over: Option<&str>,
     bar: &ui::Bar,
     mut done: impl FnMut(Imported<'_>),
     mut broken: impl FnMut(&Broken),
@@ -97,10 +104,11 @@ pub async fn import(
     for (path, reason) in found.unreadable {
         summary.note(Broken { path, place: None, reason, hint: None }, &mut broken);
     }
-    let mut batch = Batch::default();
+    let mut batch = Batch { over, ..Batch::default() };
     for path in found.files {
         summary.files += 1;
-        match read(&path) {
+        let read = if path.as_os_str() == "-" { stdin() } else { read(&path) };
+        match read {
             Ok(scenario) => {
                 if batch.is_full_with(&scenario) {
                     batch.send(client, bar, &mut summary, &mut done, &mut broken).await?;
@@ -126,14 +134,19 @@ impl Summary {
         self.broken.push(found);
     }
 
-    fn count(&mut self, result: &Value, bytes: usize) {
+    fn count(&mut self, path: &Path, result: &Value, bytes: usize) {
         self.bytes += bytes as u64;
         match text(result, "change") {
             "same" => self.same += 1,
             "changed" => self.changed += 1,
             "beside" => self.beside += 1,
-            _ => self.new += 1,
+            "kept-beside" => self.kept_beside.push(path.to_owned()),
+            word => {
+                self.new += 1;
+                self.beside_tombstone += u64::from(word == "beside-tombstone");
+            }
         }
+        self.claimed += u64::from(truth(result, "claimed"));
         if text(result, "identity") == "derived" {
             self.derived += 1;
         }
@@ -141,12 +154,14 @@ impl Summary {
 }
 
 #[derive(Default)]
-struct Batch {
+struct Batch<'o> {
     files: Vec<(PathBuf, Scenario)>,
     bytes: usize,
+    /// The revision that the file is laid over.
+    over: Option<&'o str>,
 }
 
-impl Batch {
+impl Batch<'_> {
     fn is_full_with(&self, next: &Scenario) -> bool {
         let bytes = self.bytes + next.bytes().len();
         self.files.len() == BATCH_MAX_SCENARIOS || (bytes > BATCH_MAX_BYTES && !self.files.is_empty())
@@ -169,9 +184,10 @@ impl Batch {
             return Ok(());
         }
         // The source lets a changed file become a new revision. A path that is no UTF-8 would not name it safely.
-        let scenarios = self.files.iter().map(|(path, scenario)| match path.to_str() {
-            Some(source) => json!({ "text": scenario.as_str(), "source": source }),
-            None => json!({ "text": scenario.as_str() }),
+        let scenarios = self.files.iter().map(|(path, scenario)| {
+            let source = path.to_str().filter(|path| *path != "-").map(Value::from);
+            let text = json!({ "text": scenario.as_str() });
+            with(text, [("source", source), ("over", self.over.map(Value::from))])
         });
         let answer = client.call("import", json!({ "scenarios": scenarios.collect::<Vec<_>>() })).await?;
         let results = list(&answer, "results");
@@ -181,14 +197,14 @@ impl Batch {
         for ((path, scenario), result) in self.files.iter().zip(results) {
             match result.get("error") {
                 None => {
-                    summary.count(result, scenario.bytes().len());
+                    summary.count(path, result, scenario.bytes().len());
                     done(Imported { path, scenario, result });
                 }
                 Some(error) => summary.note(refused(path, error)?, broken),
             }
         }
         bar.more(self.files.len() as u64);
-        *self = Self::default();
+        (self.files, self.bytes) = (Vec::new(), 0);
         Ok(())
     }
 }

@@ -6,6 +6,6 @@ mod walk;
 mod write;
 
 pub use import::{Broken, Imported, Summary, import};
-pub use read::{Unreadable, read};
+pub use read::{read, stdin};
 pub use walk::{Found, Skipped, find};
 pub use write::{Verdict, Writer, file_name};

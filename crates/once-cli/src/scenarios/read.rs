@@ -1,7 +1,7 @@
 //! Reading a scenario file, within the limits.
 
 use std::fs::File;
-use std::io::Read;
+use std::io::{IsTerminal, Read};
 use std::path::Path;
 
 use once::model::limits::SCENARIO_MAX_BYTES;
@@ -14,13 +14,15 @@ pub enum Unreadable {
     Io(std::io::Error),
     /// It is no scenario.
     Invalid(ScenarioError),
+    /// There is nothing in it.
+    Empty,
 }
 
 impl Unreadable {
     /// Line and column, where there is a place.
     pub fn place(&self) -> Option<(u64, u64)> {
         match self {
-            Self::Io(_) => None,
+            Self::Io(_) | Self::Empty => None,
             Self::Invalid(error) => Some((error.line() as u64, error.column() as u64)),
         }
     }
@@ -29,6 +31,7 @@ impl Unreadable {
     pub fn reason(&self) -> String {
         match self {
             Self::Io(error) => crate::failure::plain(error),
+            Self::Empty => "nothing came: it is empty".to_owned(),
             Self::Invalid(error) if error.path().is_empty() => error.message(),
             Self::Invalid(error) => {
                 format!("at {}: {}", crate::ui::shown(error.path()), error.message())
@@ -41,6 +44,9 @@ impl Unreadable {
         match self {
             Self::Io(_) => None,
             Self::Invalid(error) => error.hint(),
+            Self::Empty => {
+                Some("a scenario is one JSON object; `once export - OBJECT` prints one to begin with")
+            }
         }
     }
 }
@@ -52,5 +58,19 @@ pub fn read(path: &Path) -> Result<Scenario, Unreadable> {
     let mut bytes = Vec::with_capacity(expected as usize + 1);
     // One byte more than allowed is enough to see that it is too large.
     file.take(SCENARIO_MAX_BYTES as u64 + 1).read_to_end(&mut bytes).map_err(Unreadable::Io)?;
+    Scenario::parse(bytes).map_err(Unreadable::Invalid)
+}
+
+/// Reads a scenario from stdin. That nothing came is said as such: it is the usual slip of a pipe.
+pub fn stdin() -> Result<Scenario, Unreadable> {
+    if std::io::stdin().is_terminal() {
+        crate::ui::say("reading the scenario from stdin, up to Ctrl-D");
+    }
+    let mut bytes = Vec::new();
+    let limit = SCENARIO_MAX_BYTES as u64 + 1;
+    std::io::stdin().lock().take(limit).read_to_end(&mut bytes).map_err(Unreadable::Io)?;
+    if bytes.iter().all(u8::is_ascii_whitespace) {
+        return Err(Unreadable::Empty);
+    }
     Scenario::parse(bytes).map_err(Unreadable::Invalid)
 }

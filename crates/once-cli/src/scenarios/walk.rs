@@ -39,7 +39,8 @@ pub struct Skipped {
     pub folders: u64,
 }
 
-/// The files under these paths. A path that is named is taken as it is, whatever it is called and also if it is a link.
+/// The files under these paths. A path that is named is taken as it is, whatever it is called and also if it is a link;
+/// `-` is stdin.
 ///
 /// # Errors
 /// When a named path does not exist.
@@ -47,6 +48,13 @@ pub fn find(paths: &[PathBuf]) -> Done<Found> {
     let mut found = Found::default();
     let mut seen = HashSet::new();
     for path in paths {
+        // Stdin: a file of that name is called `./-`.
+        if path.as_os_str() == "-" {
+            if seen.insert(path.clone()) {
+                found.files.push(path.clone());
+            }
+            continue;
+        }
         let root = fs::canonicalize(path).map_err(|error| {
             Failure::io(path, &error).hint("name scenario files, or folders with `*.json` in them")
         })?;

@@ -2,14 +2,13 @@
 
 use std::ops::ControlFlow;
 
-use once_model::action::{Action, Outcome, answer_id, effect_id};
+use once_model::action::{Action, Outcome, answer_id, check_name, effect_id};
 use once_model::ids::{KernelId, ObjectKey, Uuid};
 use once_model::json;
-use once_model::limits::{
-    ARGUMENTS_MAX_BYTES, EFFECTS_MAX, GIVEN_MAX, NAME_MAX_BYTES, QUEUE_MAX_ROWS, REMINDER_MAX_BYTES,
-};
+use once_model::limits::{ARGUMENTS_MAX_BYTES, EFFECTS_MAX, GIVEN_MAX, QUEUE_MAX_ROWS, REMINDER_MAX_BYTES};
 use once_model::wire::Code;
 
+use super::built_in::Cause;
 use super::origin::{enqueue, lane_for, sending};
 use super::rows::{ActivityRow, CallRow, QueueRow, activity_key};
 use super::send;
@@ -56,11 +55,7 @@ pub(super) fn fit(s: &Step<'_, '_>, wanted: &[Consequence]) -> Result<Fit, Store
 }
 
 fn well_formed(consequence: &Consequence) -> Result<(), Code> {
-    let name = |name: &str| match name.len() {
-        0 => Err(Code::Invalid),
-        1..=NAME_MAX_BYTES => Ok(()),
-        _ => Err(Code::TooLarge),
-    };
+    let name = check_name;
     let value = |value: &[u8], most: usize| match value.len() > most {
         true => Err(Code::TooLarge),
         false => json::validate(value).map(drop).map_err(|_| Code::Invalid),
@@ -95,17 +90,17 @@ pub(super) fn carry_out(
     (origin, cause): (&KernelId, &Uuid),
     wanted: Vec<Consequence>,
 ) -> Result<(), StoreError> {
-    let mut removed = false;
+    let mut removed = None;
     for (index, consequence) in (0..).zip(wanted) {
         let id = effect_id(origin, cause, index);
         match consequence {
             Consequence::Act(call) => act(s, object, id, call)?,
             // The same id made it already, or somebody removed it since: both are fine.
-            Consequence::Create(scenario) => match content::born(s, &scenario) {
+            Consequence::Create(scenario) => match content::born(s, &scenario, (id, object)) {
                 Ok(_) | Err(Failure::Refused(_)) => {}
                 Err(Failure::Store(error)) => return Err(error),
             },
-            Consequence::Remove => removed = true,
+            Consequence::Remove => removed = Some(id),
             Consequence::Timer { name, after_ms, then } => {
                 timers::set(s, &object, id, name, after_ms, then)?;
             }
@@ -121,8 +116,8 @@ pub(super) fn carry_out(
             }
         }
     }
-    if removed {
-        match content::remove(s, &object) {
+    if let Some(id) = removed {
+        match content::remove(s, &object, Cause::Effect(id, object)) {
             Ok(_) | Err(Failure::Refused(_)) => {}
             Err(Failure::Store(error)) => return Err(error),
         }

@@ -44,7 +44,7 @@ pub(super) fn tip(s: &mut Step<'_, '_>, key: &ObjectKey) -> Result<Tip, StoreErr
     Ok(newest)
 }
 
-/// A row was added. Returns what the lane is to remember.
+/// A row is added. Returns what the lane is to remember.
 pub(super) fn grow(
     s: &mut Step<'_, '_>,
     before: &ObjectKey,
@@ -52,8 +52,8 @@ pub(super) fn grow(
     lane: &ObjectKey,
     origin: &Origin,
     sequence: u64,
-) -> Option<Tip> {
-    let entry = row.entry(lane, origin, sequence)?;
+) -> Tip {
+    let Some(entry) = row.entry(lane, origin, sequence) else { return NOTHING };
     let tip = Tip { number: entry.number, hash: entry.hash() };
     if *before != entry.object {
         s.engine.tips.remove(before);
@@ -62,7 +62,7 @@ pub(super) fn grow(
         s.engine.tips.clear();
     }
     s.engine.tips.insert(entry.object, tip);
-    Some(tip)
+    tip
 }
 
 /// The names under which an object may have lanes: its own, and that of the unclaimed copy that it began as.

@@ -1,9 +1,10 @@
 //! The home's side: runs what comes in its lane's order, and answers after the commit.
 
 use std::collections::VecDeque;
+use std::ops::ControlFlow;
 
 use bytes::Bytes;
-use once_model::action::{Act, ActOutcome, After, Given, Missing, Outcome, cause_id};
+use once_model::action::{Act, ActOutcome, After, BUILT_IN_FROM, Given, Missing, Outcome, cause_id};
 use once_model::hash::record_hash;
 use once_model::header::Cause;
 use once_model::ids::{Hash, KernelId, ObjectKey, Uuid};
@@ -13,11 +14,12 @@ use once_model::limits::{
 use once_model::scenario::Scenario;
 use once_model::wire::{Code, Frame};
 
+use super::built_in::{self, BuiltIn};
 use super::effects::{self, Fit};
 use super::given;
 use super::rows::{LaneRow, LedgerRow, Origin, OutcomeStatus, PlaceRow, lane_key, ledger_key};
 use super::{history, origin, put_off, send, slow};
-use crate::content;
+use crate::content::{self, Draft};
 use crate::peers;
 use crate::refusal::Failure;
 use crate::rights;
@@ -66,8 +68,8 @@ pub(crate) struct Busy {
 pub(crate) fn come(s: &mut Step<'_, '_>, peer: KernelId, act: Act) -> Result<(), StoreError> {
     peers::heard(s, peer, act.commit);
     let Some(incarnation) = s.engine.links.get(&peer).map(|link| link.incarnation) else { return Ok(()) };
-    // Only an object's own home tells it what came of its effects.
-    if act.action.answers.is_some() {
+    // Only an object's own home tells it what came of its effects, and changes it without a component.
+    if act.action.answers.is_some() || act.sequence >= BUILT_IN_FROM {
         return Ok(());
     }
     received(s, Origin { kernel: peer, incarnation }, act)
@@ -143,13 +145,13 @@ fn begin(s: &mut Step<'_, '_>, come: &Come) -> Result<(), StoreError> {
     if let Some(code) = act.void {
         let known = matches!(code, Code::Cancelled | Code::Lacking);
         let code = if known { code } else { Code::Expired };
-        return record(s, origin, act, Outcome::Refused(code), &head, &head);
+        return end(s, come, Outcome::Refused(code), head);
     }
     if is_late(s, come) {
-        return record(s, origin, act, Outcome::Refused(Code::Expired), &head, &head);
+        return end(s, come, Outcome::Refused(Code::Expired), head);
     }
     if let Err(code) = act.action.check() {
-        return record(s, origin, act, Outcome::Refused(code), &head, &head);
+        return end(s, come, Outcome::Refused(code), head);
     }
     let mut given = Vec::new();
     if !act.action.given.is_empty() {
@@ -164,7 +166,7 @@ fn begin(s: &mut Step<'_, '_>, come: &Come) -> Result<(), StoreError> {
         };
         match bodies {
             Ok(bodies) => given = bodies,
-            Err(code) => return record(s, origin, act, Outcome::Refused(code), &head, &head),
+            Err(code) => return end(s, come, Outcome::Refused(code), head),
         }
     }
     run(s, come, head, given)
@@ -183,7 +185,7 @@ pub(super) fn refuse_recorded(s: &mut Step<'_, '_>, come: &Come, code: Code) -> 
         return Ok(());
     }
     match allowed(s, come)? {
-        Ok(head) => record(s, &come.origin, &come.act, Outcome::Refused(code), &head, &head),
+        Ok(head) => end(s, come, Outcome::Refused(code), head),
         Err(code) => refuse(s, &come.origin, &come.act, code),
     }
 }
@@ -213,6 +215,10 @@ fn allowed(s: &Step<'_, '_>, come: &Come) -> Result<Result<HeadRow, Code>, Store
     // There are no takeovers yet; and who knows another certificate than the home's speaks of another home.
     let is_other = come.act.certificate.is_some() && come.act.certificate != head.header.certificate;
     if head.home.is_some_and(|home| home != s.ctx.me) || is_other || come.act.lane.takeover.is_some() {
+        return Ok(Err(Code::NotHome));
+    }
+    // A copy that came from another kernel has no home before somebody claims it.
+    if head.home.is_none() && head.from.is_some() {
         return Ok(Err(Code::NotHome));
     }
     Ok(if head.header.tombstone { Err(Code::Denied) } else { Ok(head) })
@@ -308,26 +314,26 @@ fn finish(s: &mut Step<'_, '_>, come: &Come, head: HeadRow, result: RunResult) -
                     }
                     return Ok(());
                 }
-                Fit::Never(code) => return record(s, origin, act, Outcome::Refused(code), &head, &head),
+                Fit::Never(code) => return end(s, come, Outcome::Refused(code), head),
             }
-            let after = match change(s, origin, act, &head, state, !consequences.is_empty()) {
-                Ok(after) => after,
+            let made = match make(s, head.clone(), state, !consequences.is_empty()) {
+                Ok(made) => made,
                 Err(Failure::Store(error)) => return Err(error),
                 Err(Failure::Refused(refusal)) => {
-                    return record(s, origin, act, Outcome::Refused(refusal.code()), &head, &head);
+                    return end(s, come, Outcome::Refused(refusal.code()), head);
                 }
             };
-            record(s, origin, act, Outcome::Done(result), &head, &after)?;
+            let object = record(s, origin, act, Outcome::Done(result), made)?;
             if mutant!(ForgetEffects) {
                 return Ok(());
             }
-            effects::carry_out(s, after.header.key(), (&origin.kernel, &cause(come)), consequences)
+            effects::carry_out(s, object, (&origin.kernel, &cause(come)), consequences)
         }
         RunResult::Failed(reason) if reason.len() > ARGUMENTS_MAX_BYTES => {
-            record(s, origin, act, Outcome::Refused(Code::TooLarge), &head, &head)
+            end(s, come, Outcome::Refused(Code::TooLarge), head)
         }
-        RunResult::Failed(reason) => record(s, origin, act, Outcome::Failed(reason), &head, &head),
-        RunResult::Refused(code) => record(s, origin, act, Outcome::Refused(code), &head, &head),
+        RunResult::Failed(reason) => end(s, come, Outcome::Failed(reason), head),
+        RunResult::Refused(code) => end(s, come, Outcome::Refused(code), head),
         RunResult::Later => {
             put_off::hold(s, come, head.header.component);
             Ok(())
@@ -335,69 +341,134 @@ fn finish(s: &mut Step<'_, '_>, come: &Come, head: HeadRow, result: RunResult) -
     }
 }
 
-/// The object after an action. One that acts on others must have a name that lasts.
-fn change(
-    s: &mut Step<'_, '_>,
-    origin: &Origin,
-    act: &Act,
-    head: &HeadRow,
-    state: Option<Scenario>,
-    acts: bool,
-) -> Result<HeadRow, Failure> {
-    let cause = Cause {
-        origin: origin.kernel,
-        incarnation: origin.incarnation,
-        sequence: act.sequence,
-        id: act.action.id,
-        acting: act.action.acting,
+/// What an action makes of its object: nothing, or its next revision. One that acts on others must have a name that
+/// lasts: an unclaimed copy is claimed first, by an entry of its own.
+fn make(s: &mut Step<'_, '_>, head: HeadRow, state: Option<Scenario>, acts: bool) -> Result<Made, Failure> {
+    let state = match state {
+        Some(state) => content::changed(s, &head, state)?,
+        None => None,
     };
-    match state {
-        Some(state) => content::acted(s, head.clone(), &state, cause, acts),
-        None if acts && head.home.is_none() => Ok(content::claimed(s, head.clone())?),
-        None => Ok(head.clone()),
-    }
+    let head = match head.home {
+        None if acts || state.is_some() => {
+            let claim = Draft::claim(s, head)?;
+            built_in::carry_out(s, BuiltIn::Claim, built_in::Cause::Action, claim)?
+        }
+        _ => head,
+    };
+    Ok(match state {
+        Some(state) => Made::Revision(Draft::next(s, head, &state)),
+        None => Made::Nothing(head),
+    })
 }
 
-/// Writes what came of an action, and answers after the commit.
+/// An action has ended, and its object is as it was.
+fn end(s: &mut Step<'_, '_>, come: &Come, outcome: Outcome, head: HeadRow) -> Result<(), StoreError> {
+    record(s, &come.origin, &come.act, outcome, Made::Nothing(head)).map(drop)
+}
+
+/// What an action made of its object.
+pub(super) enum Made {
+    /// It is as it was.
+    Nothing(HeadRow),
+    /// Its next revision, which is not written yet.
+    Revision(Draft),
+}
+
+/// Writes what came of an action, and answers after the commit. Returns the object after it.
 fn record(
     s: &mut Step<'_, '_>,
     origin: &Origin,
     act: &Act,
     outcome: Outcome,
-    before: &HeadRow,
-    head: &HeadRow,
-) -> Result<(), StoreError> {
+    made: Made,
+) -> Result<ObjectKey, StoreError> {
+    let (head, after) = write(s, origin, act, &outcome, made)?;
+    s.out.push(Effect::Event(Event::Acted { key: after.key, id: act.action.id, outcome: outcome.clone() }));
+    answer(s, origin, act, outcome, Some(after))?;
+    Ok(head.header.key())
+}
+
+/// Writes an action's entry in the history of its object, with the revision that it made: the one road for change.
+pub(super) fn write(
+    s: &mut Step<'_, '_>,
+    origin: &Origin,
+    act: &Act,
+    outcome: &Outcome,
+    made: Made,
+) -> Result<(HeadRow, After), StoreError> {
     let place = lane_key(&act.lane.key, origin);
     let lane: LaneRow = txn::get(s.txn, Table::Lane, &place)?.unwrap_or_default();
-    let after = After { key: head.header.key(), revision: head.header.id() };
-    let kept_from = forget_results(s, &place, lane.kept_from, act.floor.min(act.sequence))?;
-    let tip = history::tip(s, &before.header.key())?;
-    let hash = act.action.hash(&act.lane.key.uuid);
-    let row = LedgerRow {
+    let is_built_in = act.sequence >= BUILT_IN_FROM;
+    let (mark, kept_from) = if is_built_in {
+        (lane.mark, lane.kept_from)
+    } else {
+        (act.sequence, forget_results(s, &place, lane.kept_from, act.floor.min(act.sequence))?)
+    };
+    let (before, base, header) = match &made {
+        Made::Nothing(head) => (head.header.key(), head.header.id(), &head.header),
+        Made::Revision(draft) => (draft.key_before(), draft.base(), draft.header()),
+    };
+    let tip = history::tip(s, &before)?;
+    let place_row = PlaceRow {
+        number: tip.number + 1,
+        previous: if mutant!(BrokenLedger) { Hash::from_bytes([0; 32]) } else { tip.hash },
+        before: base,
+        outcome: outcome.hash(),
+        status: Some(OutcomeStatus::from(outcome)),
+        revision: header.revision,
+        content: header.content,
+        certificate: header.certificate,
+    };
+    let mut row = LedgerRow {
         id: act.action.id,
-        hash,
+        hash: act.action.hash(&act.lane.key.uuid),
         // An origin here has it as soon as this is written.
         outcome: (origin.kernel != s.ctx.me && !mutant!(ForgetResult)).then(|| outcome.clone()),
-        after: Some(after),
+        // The id of a revision holds the hash of the entry that makes it: it is filled in below.
+        after: Some(After { key: header.key(), revision: base }),
         at_ms: s.ctx.now_ms,
-        place: Some(PlaceRow {
-            number: tip.number + 1,
-            previous: if mutant!(BrokenLedger) { Hash::from_bytes([0; 32]) } else { tip.hash },
-            before: before.header.id(),
-            outcome: outcome.hash(),
-            status: Some(OutcomeStatus::from(&outcome)),
-            revision: head.header.revision,
-            content: head.header.content,
-            certificate: head.header.certificate,
-        }),
+        place: Some(place_row),
     };
-    let tip = history::grow(s, &before.header.key(), &row, &act.lane.key, origin, act.sequence);
-    if !mutant!(ForgetMark) {
-        s.txn.put(Table::Lane, &place, &LaneRow { mark: act.sequence, kept_from, tip });
+    let tip = history::grow(s, &before, &row, &act.lane.key, origin, act.sequence);
+    let head = match made {
+        Made::Nothing(head) => head,
+        Made::Revision(draft) => {
+            let cause = Cause {
+                origin: origin.kernel,
+                incarnation: origin.incarnation,
+                sequence: act.sequence,
+                id: act.action.id,
+                acting: act.action.acting,
+            };
+            draft.write(s, cause, tip.hash)?
+        }
+    };
+    let after = After { key: head.header.key(), revision: head.header.id() };
+    row.after = Some(after);
+    if !mutant!(ForgetMark) || is_built_in {
+        s.txn.put(Table::Lane, &place, &LaneRow { mark, kept_from, tip: Some(tip) });
     }
     s.txn.put(Table::Ledger, &ledger_key(&place, act.sequence), &row);
-    s.out.push(Effect::Event(Event::Acted { key: after.key, id: act.action.id, outcome: outcome.clone() }));
-    answer(s, origin, act, outcome, Some(after))
+    if is_built_in {
+        forget_built_ins(s, &place, tip.number)?;
+    }
+    Ok((head, after))
+}
+
+/// Of the built-in actions of a kernel, those that are long over go whole, a few at once.
+fn forget_built_ins(s: &mut Step<'_, '_>, lane: &[u8], number: u64) -> Result<(), StoreError> {
+    const AT_ONCE: usize = 8;
+    let Some(old) = number.checked_sub(LEDGER_KEPT_ROWS) else { return Ok(()) };
+    let (from, to) = (ledger_key(lane, BUILT_IN_FROM), ledger_key(lane, BUILT_IN_FROM + old));
+    let mut found = Vec::new();
+    s.txn.scan(Table::Ledger, &from, Some(&to), &mut |key, _| {
+        found.push(key.to_vec());
+        if found.len() < AT_ONCE { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+    })?;
+    for key in found {
+        s.txn.delete_lazily(Table::Ledger, &key);
+    }
+    Ok(())
 }
 
 /// Results that the origin has on its disk are dropped here; that they ran stays. At most a few at once: the floor

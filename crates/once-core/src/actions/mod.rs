@@ -3,8 +3,10 @@
 //! `origin` accepts an action from a client and owes it to the object's home, `requests` knows it by its id; `send`
 //! sends it until the outcome comes. `home` runs it: `given` fetches the scenarios that it depends on, `put_off` holds
 //! what cannot be asked just now, `effects` carries out what follows from it, `history` chains what was recorded. `slow`
-//! are lanes of this kernel to objects of its own that take their time.
+//! are lanes of this kernel to objects of its own that take their time. `built_in` are changes without a component, which
+//! take the same road.
 
+mod built_in;
 mod effects;
 mod given;
 mod history;
@@ -24,6 +26,7 @@ pub use rows::{
     SendingRow, TimerRow,
 };
 
+pub(crate) use built_in::{BuiltIn, Cause, carry_out, new_id};
 pub(crate) use effects::{Came, forget, tell, worked};
 pub(crate) use given::{Lacking, Lane, came, late, need, not_kept};
 pub(crate) use home::{Busy, come, ran};

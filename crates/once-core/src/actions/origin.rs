@@ -152,7 +152,7 @@ pub(super) fn lane_for(
         (Line::Unclaimed(_), Some(at), _) => at,
         (.., Some(Some(home))) => home,
         (_, Some(at), _) => at,
-        // An unclaimed copy that is here is claimed by its first action.
+        // An unclaimed copy that was imported here is claimed by its first change.
         (_, None, Some(None)) => s.ctx.me,
         (_, None, None) => return Err(Refusal::NoHome(asked).into()),
     };
@@ -160,6 +160,10 @@ pub(super) fn lane_for(
         let head = head.ok_or(Refusal::NoObject(asked))?;
         if head.header.tombstone {
             return Err(Refusal::Removed(current).into());
+        }
+        // A replica goes on below: its home may have been said to be here.
+        if head.home.is_none() {
+            content::may_change(s, &head)?;
         }
     } else if rows::peer(s.txn, &home)?.is_none() {
         return Err(Refusal::NoPeer(home).into());

@@ -1,15 +1,14 @@
-//! Changing what is here: import, put, create, claim, remove.
+//! Changing what is here: import, put, create, claim, remove. Each change of a claimed object is a built-in action.
 
-use once_model::certificate::{Chain, Genesis};
-use once_model::hash::{content_hash, record_hash};
-use once_model::header::{Cause, Header};
-use once_model::ids::{Hash, KernelId, Line, Lineage, ObjectKey};
+use once_model::hash::record_hash;
+use once_model::ids::{Hash, Line, Lineage, ObjectKey, Uuid};
 use once_model::scenario::Scenario;
 
+use super::beside;
+use super::draft::{self, Draft};
 use super::keep::{self, Before};
-use super::{continues, described, unclaimed};
-use crate::actions;
-use crate::meta;
+use super::{continues, unclaimed};
+use crate::actions::{self, BuiltIn, Cause};
 use crate::outbox;
 use crate::refusal::{Failure, Refusal};
 use crate::rows::{self, HeadRow, SourceRow};
@@ -18,65 +17,120 @@ use crate::store::{Read, StoreError, Table};
 use crate::txn;
 use crate::waist::{Answer, Change};
 
-/// Keeps a scenario from outside.
+/// Keeps a scenario from outside. With `over`, a file that changed is laid over that revision of its object, whatever
+/// happened since it was imported.
 pub(crate) fn import(
     s: &mut Step<'_, '_>,
     source: Option<String>,
+    over: Option<Hash>,
     scenario: &Scenario,
 ) -> Result<Answer, Failure> {
     s.room_on_disk()?;
     let place = source.as_deref().map(|path| record_hash("once/2 source", path.as_bytes()));
-    let answer = match &place {
-        Some(place) => import_again(s, place, scenario)?,
+    let before: Option<SourceRow> = match &place {
+        Some(place) => txn::get(s.txn, Table::Source, place.as_bytes())?,
         None => None,
     };
-    let answer = match answer {
+    let again = match (&before, over) {
+        (Some(before), _) if continues(scenario, &before.key.uuid) => {
+            import_again(s, before, over, scenario)?
+        }
+        (_, Some(over)) => Some(import_over(s, over, scenario)?),
+        (_, None) => None,
+    };
+    let answer = match again {
         Some(answer) => answer,
         None => import_new(s, scenario)?,
     };
-    if let (Some(path), Some(place), Answer::Object { header, .. }) = (source, place, &answer) {
-        let row = SourceRow { path, key: header.key(), content: scenario.hash() };
-        if txn::get::<SourceRow>(s.txn, Table::Source, place.as_bytes())?.as_ref() != Some(&row) {
+    if let (Some(path), Some(place), Answer::Object { header, change }) = (source, place, &answer)
+        && !matches!(change, Change::KeptBeside)
+    {
+        let (content, revision, number) = (scenario.hash(), header.id(), header.revision);
+        // What is in the file already has gone on since: the file is no news, and still comes from where it came from.
+        let is_news = header.content == content;
+        let row = SourceRow { path, key: header.key(), content, revision, number };
+        if is_news && before.as_ref() != Some(&row) {
             s.txn.put(Table::Source, place.as_bytes(), &row);
         }
     }
     Ok(answer)
 }
 
-/// A file that was imported from this path before and has other bytes now is a new revision of the same object.
-fn import_again(s: &mut Step<'_, '_>, place: &Hash, scenario: &Scenario) -> Result<Option<Answer>, Failure> {
-    let Some(before) = txn::get::<SourceRow>(s.txn, Table::Source, place.as_bytes())? else {
-        return Ok(None);
-    };
-    if !continues(scenario, &before.key.uuid) || before.content == scenario.hash() {
-        return Ok(None);
-    }
+/// A file that was imported from this path before and has other bytes now is a new revision of the same object, if that
+/// has not gone on since; else it is kept beside. `None`: the object is not here any more.
+fn import_again(
+    s: &mut Step<'_, '_>,
+    before: &SourceRow,
+    over: Option<Hash>,
+    scenario: &Scenario,
+) -> Result<Option<Answer>, Failure> {
     let key = current_key(s, &before.key)?;
-    match rows::head(s.txn, &key)? {
-        Some(head) if !head.header.tombstone => Ok(Some(change(s, head, scenario)?)),
-        _ => Ok(None),
+    let Some(head) = rows::head(s.txn, &key)? else { return Ok(None) };
+    if head.header.tombstone {
+        return Err(Refusal::Removed(key).into());
     }
+    let same = scenario.hash() == before.content && over.is_none();
+    if same || scenario.hash() == head.header.content {
+        return Ok(Some(Answer::Object { header: Box::new(head.header), change: Change::Same }));
+    }
+    may_change(s, &head)?;
+    if let Some(over) = over {
+        return lay_over(s, head, over, scenario).map(Some);
+    }
+    // The claim of what was imported is the same bytes.
+    let only_claimed = head.header.revision == 1 && matches!(before.key.line, Line::Unclaimed(_));
+    if head.header.id() != before.revision && !only_claimed && !mutant!(ImportOver) {
+        return beside::keep_file(s, head, before, scenario).map(Some);
+    }
+    change(s, BuiltIn::Import, head, scenario).map(Some)
+}
+
+/// A file that was not imported from here before, for an object that is here.
+fn import_over(s: &mut Step<'_, '_>, over: Hash, scenario: &Scenario) -> Result<Answer, Failure> {
+    let uuid = scenario.uuid();
+    let head = keep::namesakes(s, &uuid)?.into_iter().find(|head| head.header.id() == over);
+    let head = head.ok_or(Refusal::NoRevision { uuid, revision: over })?;
+    may_change(s, &head)?;
+    lay_over(s, head, over, scenario)
+}
+
+fn lay_over(s: &mut Step<'_, '_>, head: HeadRow, over: Hash, scenario: &Scenario) -> Result<Answer, Failure> {
+    if head.header.id() != over {
+        return Err(Refusal::Stale { key: head.header.key(), newest: head.header.revision }.into());
+    }
+    change(s, BuiltIn::Import, head, scenario)
 }
 
 fn import_new(s: &mut Step<'_, '_>, scenario: &Scenario) -> Result<Answer, Failure> {
     let header = unclaimed(scenario);
-    let current = current_key(s, &header.key())?;
     let namesakes = keep::namesakes(s, &header.uuid)?;
-    let known = match rows::head(s.txn, &current)? {
-        Some(known) => Some(known),
-        None => namesakes.iter().find(|known| known.header.content == header.content).cloned(),
-    };
-    if let Some(known) = known {
+    if let Some(known) = known(s, scenario, &namesakes)? {
         if known.header.tombstone {
             return Err(Refusal::Removed(known.header.key()).into());
         }
         return Ok(Answer::Object { header: Box::new(known.header), change: Change::Same });
     }
-    let row = own(s, header, None);
+    let row = draft::own(s, header, None);
     keep::keep(s, Before::Nothing, &row, Some(scenario.bytes().clone()))?;
-    let beside = namesakes.iter().any(|known| !known.header.tombstone);
-    let change = if beside { Change::Beside } else { Change::New };
+    let change = match namesakes.iter().map(|known| known.header.tombstone).min() {
+        None => Change::New,
+        Some(false) => Change::Beside,
+        Some(true) => Change::BesideTombstone,
+    };
     Ok(Answer::Object { header: Box::new(row.header), change })
+}
+
+/// The object that is here with the bytes of a scenario, or was claimed from them.
+fn known(
+    s: &Step<'_, '_>,
+    scenario: &Scenario,
+    namesakes: &[HeadRow],
+) -> Result<Option<HeadRow>, StoreError> {
+    let current = current_key(s, &unclaimed(scenario).key())?;
+    Ok(match rows::head(s.txn, &current)? {
+        Some(known) => Some(known),
+        None => namesakes.iter().find(|known| known.header.content == scenario.hash()).cloned(),
+    })
 }
 
 /// A new revision of an object whose home is here.
@@ -94,37 +148,47 @@ pub(crate) fn put(
     if base.is_some_and(|base| base != head.header.id()) {
         return Err(Refusal::Stale { key: head.header.key(), newest: head.header.revision }.into());
     }
-    change(s, head, scenario)
+    may_change(s, &head)?;
+    change(s, BuiltIn::Put, head, scenario)
 }
 
 /// An object born here: imported and claimed in one.
 pub(crate) fn create(s: &mut Step<'_, '_>, scenario: &Scenario) -> Result<Answer, Failure> {
     s.room_on_disk()?;
-    let Answer::Object { header, change } = import_new(s, scenario)? else { return Ok(Answer::Done) };
-    if header.lineage.is_some() {
-        return Ok(Answer::Object { header, change });
-    }
-    let head = living(s, &header.key())?;
-    let head = claimed(s, head)?;
+    let by = Cause::Client(actions::new_id(s));
+    let namesakes = keep::namesakes(s, &scenario.uuid())?;
+    let (what, draft, change) = match known(s, scenario, &namesakes)? {
+        Some(known) if known.header.tombstone => return Err(Refusal::Removed(known.header.key()).into()),
+        Some(known) if known.home.is_some() => {
+            return Ok(Answer::Object { header: Box::new(known.header), change: Change::Same });
+        }
+        Some(copy) => (BuiltIn::Claim, Draft::claim(s, copy)?, Change::Same),
+        None => {
+            let beside = namesakes.iter().any(|known| !known.header.tombstone);
+            let change = if beside { Change::Beside } else { Change::New };
+            (BuiltIn::Create, Draft::born(s, scenario)?, change)
+        }
+    };
+    let head = actions::carry_out(s, what, by, draft)?;
     Ok(Answer::Object { header: Box::new(head.header), change })
 }
 
-/// An object that another one made here: of this kernel, whatever others call by its UUID.
-pub(crate) fn born(s: &mut Step<'_, '_>, scenario: &Scenario) -> Result<(), Failure> {
+/// An object that another one made here, by an effect: of this kernel, whatever others call by its UUID.
+pub(crate) fn born(
+    s: &mut Step<'_, '_>,
+    scenario: &Scenario,
+    (effect, object): (Uuid, ObjectKey),
+) -> Result<(), Failure> {
     s.room_on_disk()?;
     let header = unclaimed(scenario);
     if keep::namesakes(s, &header.uuid)?.iter().any(|known| known.home == Some(s.ctx.me)) {
         return Ok(());
     }
-    let head = match rows::head(s.txn, &header.key())? {
-        Some(copy) => copy,
-        None => {
-            let row = own(s, header, None);
-            keep::keep(s, Before::Nothing, &row, Some(scenario.bytes().clone()))?;
-            row
-        }
+    let (what, draft) = match rows::head(s.txn, &header.key())? {
+        Some(copy) => (BuiltIn::Claim, Draft::claim(s, copy)?),
+        None => (BuiltIn::Create, Draft::born(s, scenario)?),
     };
-    claimed(s, head)?;
+    actions::carry_out(s, what, Cause::Effect(effect, object), draft)?;
     Ok(())
 }
 
@@ -133,15 +197,25 @@ pub(crate) fn claim(s: &mut Step<'_, '_>, key: &ObjectKey) -> Result<Answer, Fai
     s.room_on_disk()?;
     let head = living(s, key)?;
     let (head, change) = match head.home {
-        None => (claimed(s, head)?, Change::Claimed),
+        None => {
+            let by = Cause::Client(actions::new_id(s));
+            let draft = Draft::claim(s, head)?;
+            (actions::carry_out(s, BuiltIn::Claim, by, draft)?, Change::Claimed)
+        }
         Some(home) if home == s.ctx.me => (head, Change::Same),
         Some(home) => return Err(Refusal::NotHome { key: head.header.key(), home }.into()),
     };
     Ok(Answer::Object { header: Box::new(head.header), change })
 }
 
+/// A client removes an object.
+pub(crate) fn remove_by_client(s: &mut Step<'_, '_>, key: &ObjectKey) -> Result<Answer, Failure> {
+    let by = Cause::Client(actions::new_id(s));
+    remove(s, key, by)
+}
+
 /// At home: a tombstone that travels. Elsewhere: the copy goes.
-pub(crate) fn remove(s: &mut Step<'_, '_>, key: &ObjectKey) -> Result<Answer, Failure> {
+pub(crate) fn remove(s: &mut Step<'_, '_>, key: &ObjectKey, by: Cause) -> Result<Answer, Failure> {
     let key = current_key(s, key)?;
     let head = rows::head(s.txn, &key)?.ok_or(Refusal::NoObject(key))?;
     if head.home != Some(s.ctx.me) {
@@ -153,128 +227,62 @@ pub(crate) fn remove(s: &mut Step<'_, '_>, key: &ObjectKey) -> Result<Answer, Fa
     if head.header.tombstone {
         return Err(Refusal::Removed(key).into());
     }
-    let header = Header {
-        revision: head.header.revision + 1,
-        parent: Some(head.header.id()),
-        content: content_hash(b""),
-        size: 0,
-        tombstone: true,
-        cause: None,
-        signature: None,
-        entry: None,
-        ..head.header.clone()
-    };
-    let row = own(s, header, head.home);
-    keep::keep(s, Before::Head(&head), &row, None)?;
-    keep::drop_conflicts(s, &key)?;
-    actions::forget(s, &key)?;
-    Ok(Answer::Object { header: Box::new(row.header), change: Change::Removed })
+    let draft = Draft::tombstone(s, head);
+    let head = actions::carry_out(s, BuiltIn::Remove, by, draft)?;
+    Ok(Answer::Object { header: Box::new(head.header), change: Change::Removed })
 }
 
-/// What an action made of an object whose home is here, claiming it first if nobody has. The same bytes are no new
-/// revision. One that `acts` is claimed in any case.
-pub(crate) fn acted(
-    s: &mut Step<'_, '_>,
-    head: HeadRow,
-    scenario: &Scenario,
-    cause: Cause,
-    acts: bool,
-) -> Result<HeadRow, Failure> {
-    if !continues(scenario, &head.header.uuid) {
+/// The state that an action gives an object, if it is another one.
+pub(crate) fn changed(
+    s: &Step<'_, '_>,
+    head: &HeadRow,
+    scenario: Scenario,
+) -> Result<Option<Scenario>, Failure> {
+    if !continues(&scenario, &head.header.uuid) {
         return Err(Refusal::OtherUuid { wanted: head.header.uuid, found: scenario.uuid() }.into());
     }
     s.room_on_disk()?;
-    if head.header.content == scenario.hash() {
-        return Ok(if acts && head.home.is_none() { claimed(s, head)? } else { head });
+    Ok((head.header.content != scenario.hash()).then_some(scenario))
+}
+
+/// Whether this kernel may change an object: it is its home, or the copy was imported here. One that came from a peer
+/// is not claimed by accident.
+pub(crate) fn may_change(s: &Step<'_, '_>, head: &HeadRow) -> Result<(), Refusal> {
+    match head.home {
+        Some(home) if home != s.ctx.me && !mutant!(ChangeReplica) => {
+            Err(Refusal::NotHome { key: head.header.key(), home })
+        }
+        None if head.from.is_some() => Err(Refusal::NotClaimed(head.header.key())),
+        _ => Ok(()),
     }
-    Ok(next(s, head, scenario, Some(cause))?)
 }
 
 /// The next revision of an object, claiming it first if nobody has.
-fn change(s: &mut Step<'_, '_>, head: HeadRow, scenario: &Scenario) -> Result<Answer, Failure> {
-    if let Some(home) = head.home
-        && home != s.ctx.me
-        && !mutant!(ChangeReplica)
-    {
-        return Err(Refusal::NotHome { key: head.header.key(), home }.into());
-    }
+pub(super) fn change(
+    s: &mut Step<'_, '_>,
+    what: BuiltIn,
+    head: HeadRow,
+    scenario: &Scenario,
+) -> Result<Answer, Failure> {
     if head.header.content == scenario.hash() {
         return Ok(Answer::Object { header: Box::new(head.header), change: Change::Same });
     }
-    let row = next(s, head, scenario, None)?;
-    Ok(Answer::Object { header: Box::new(row.header), change: Change::Changed })
-}
-
-fn next(
-    s: &mut Step<'_, '_>,
-    head: HeadRow,
-    scenario: &Scenario,
-    cause: Option<Cause>,
-) -> Result<HeadRow, StoreError> {
-    let head = if head.home.is_none() { claimed(s, head)? } else { head };
-    let (component, version) = described(scenario);
-    let header = Header {
-        revision: head.header.revision + u64::from(!mutant!(ReuseRevision)),
-        parent: Some(head.header.id()),
-        content: scenario.hash(),
-        size: scenario.bytes().len() as u64,
-        component,
-        version,
-        cause,
-        signature: None,
-        entry: None,
-        ..head.header.clone()
+    let (head, change) = match head.home {
+        None => {
+            let claim = Draft::claim(s, head)?;
+            (actions::carry_out(s, BuiltIn::Claim, Cause::Action, claim)?, Change::ClaimedAndChanged)
+        }
+        Some(_) => (head, Change::Changed),
     };
-    let row = own(s, header, head.home);
-    keep::keep(s, Before::Head(&head), &row, Some(scenario.bytes().clone()))?;
-    Ok(row)
-}
-
-/// Makes the genesis record of an unclaimed object and its first revision: the same bytes, now with a home.
-pub(crate) fn claimed(s: &mut Step<'_, '_>, head: HeadRow) -> Result<HeadRow, StoreError> {
-    let mut nonce = [0; 16];
-    s.rng.fill(&mut nonce);
-    let genesis = Genesis {
-        uuid: head.header.uuid,
-        home: s.ctx.me,
-        recovery: meta::recovery_keys(s.txn)?,
-        content: head.header.content,
-        nonce,
-        incarnation: meta::incarnation(s.txn)?,
-    };
-    let chain = Chain::new(genesis);
-    let lineage = chain.genesis.lineage();
-    let header = Header {
-        lineage: Some(lineage),
-        epoch: 1,
-        revision: 1,
-        certificate: Some(chain.certificate()),
-        ..head.header.clone()
-    };
-    let key = header.key();
-    let row = own(s, header, Some(s.ctx.me));
-    let body = s.txn.get(Table::Body, &rows::body_key(&head.header))?;
-    s.txn.put(Table::Chain, lineage.as_bytes(), &chain);
-    keep::supersede(s, &head, key)?;
-    keep::keep(s, Before::Copy, &row, body)?;
-    Ok(row)
-}
-
-/// The row of a revision that was made here.
-fn own(s: &Step<'_, '_>, header: Header, home: Option<KernelId>) -> HeadRow {
-    HeadRow {
-        header,
-        home,
-        from: None,
-        charged: false,
-        stored_ms: s.ctx.now_ms,
-        conflicts_dropped: 0,
-        proven: false,
-    }
+    let by = Cause::Client(actions::new_id(s));
+    let draft = Draft::next(s, head, scenario);
+    let head = actions::carry_out(s, what, by, draft)?;
+    beside::taken_on(s, &head)?;
+    Ok(Answer::Object { header: Box::new(head.header), change })
 }
 
 /// An object that is here and not removed.
-fn living(s: &Step<'_, '_>, key: &ObjectKey) -> Result<HeadRow, Failure> {
+pub(super) fn living(s: &Step<'_, '_>, key: &ObjectKey) -> Result<HeadRow, Failure> {
     let key = current_key(s, key)?;
     let head = rows::head(s.txn, &key)?.ok_or(Refusal::NoObject(key))?;
     if head.header.tombstone {

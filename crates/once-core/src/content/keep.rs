@@ -92,12 +92,21 @@ pub(super) fn forget(s: &mut Step<'_, '_>, head: &HeadRow) -> Result<(), StoreEr
 
 /// Removes the revisions kept beside an object's chain.
 pub(super) fn drop_conflicts(s: &mut Step<'_, '_>, key: &ObjectKey) -> Result<(), StoreError> {
-    for (row, conflict) in conflicts(s, key)? {
-        s.txn.delete(Table::Conflict, &row);
-        uncharge(s, &conflict)?;
-        drop_body(s, &conflict.header)?;
+    for (place, conflict) in conflicts(s, key)? {
+        drop_conflict(s, &place, &conflict)?;
     }
     Ok(())
+}
+
+/// Removes one of them.
+pub(super) fn drop_conflict(
+    s: &mut Step<'_, '_>,
+    place: &[u8],
+    conflict: &HeadRow,
+) -> Result<(), StoreError> {
+    s.txn.delete(Table::Conflict, place);
+    uncharge(s, conflict)?;
+    drop_body(s, &conflict.header)
 }
 
 /// The revisions kept beside an object's chain, with their keys.

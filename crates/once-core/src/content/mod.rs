@@ -1,12 +1,18 @@
 //! What is kept: importing, changing, claiming, removing, and accepting what comes from peers.
 
 mod accept;
+mod beside;
 mod change;
+mod draft;
 mod keep;
 mod verify;
 
 pub(crate) use accept::{accept, over_quota};
-pub(crate) use change::{acted, born, claim, claimed, create, current_key, import, put, remove};
+pub(crate) use beside::{discard, take};
+pub(crate) use change::{
+    born, changed, claim, create, current_key, import, may_change, put, remove, remove_by_client,
+};
+pub(crate) use draft::Draft;
 pub(crate) use keep::has_many_claims;
 pub use verify::{is_asked_for, verify};
 

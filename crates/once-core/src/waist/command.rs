@@ -16,6 +16,8 @@ pub enum Command {
     Import {
         /// Where it came from.
         source: Option<String>,
+        /// Lay it over this revision ([`Header::id`]), although the object has gone on since the file was imported.
+        over: Option<Hash>,
         /// The scenario.
         scenario: Scenario,
     },
@@ -42,6 +44,20 @@ pub enum Command {
     Remove {
         /// Which.
         key: ObjectKey,
+    },
+    /// What is kept beside an object becomes its next revision, at its home.
+    Keep {
+        /// Which object.
+        key: ObjectKey,
+        /// Which revision ([`Header::id`]).
+        revision: Hash,
+    },
+    /// What is kept beside an object is not wanted.
+    Discard {
+        /// Which object.
+        key: ObjectKey,
+        /// Which revision ([`Header::id`]).
+        revision: Hash,
     },
     /// Send an object to a peer, now or when it is back.
     Share {
@@ -193,8 +209,16 @@ pub enum Change {
     Same,
     /// It has a new revision.
     Changed,
+    /// It was imported here and has its first change: it has a home now, this kernel.
+    ClaimedAndChanged,
+    /// It has gone on since this file was imported: the file is kept beside it, as a conflict.
+    KeptBeside,
+    /// What was kept beside it is gone.
+    Resolved,
     /// Another object here has the same UUID and other bytes: both are kept.
     Beside,
+    /// It is new here. An object of the same UUID was removed: its tombstone stays.
+    BesideTombstone,
     /// It has a lineage and a home now.
     Claimed,
     /// It is gone from everywhere, once they hear of it.

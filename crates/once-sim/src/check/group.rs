@@ -17,7 +17,7 @@ use once_model::wire::{Code, Frame, ShareAnswer, Shared};
 use super::admission::{hello, shown_by_peer};
 use super::owed::Owed;
 use super::shadow::{GrantShadow, InviteShadow, Rights, Shadow};
-use super::{Checker, Group};
+use super::{Checker, Group, history};
 use crate::coverage::Coverage;
 
 /// What the inputs of a group allow.
@@ -86,6 +86,7 @@ impl Checker {
         self.leaving_early(group);
         if let Some(commit) = group.commit {
             self.rows(group, commit, &allowed, cover);
+            self.histories(group, commit);
         }
         self.leaving(group, &allowed, cover);
         if let Some(shadow) = self.shadows.get_mut(&group.kernel) {
@@ -131,7 +132,7 @@ impl Checker {
         shadow.just_answered.clear();
         shadow.end(group.now_ms);
         let mut said = Said::by(group);
-        let mut wrong = Vec::new();
+        let (mut wrong, mut laid_over) = (Vec::new(), Vec::new());
         let changes_rights = |input: &Input| {
             matches!(input, Input::Command { .. } | Input::Frame { .. })
                 && !matches!(input, Input::Frame { frame: Frame::Share(_) | Frame::Shared(_), .. })
@@ -148,7 +149,12 @@ impl Checker {
         for input in group.inputs {
             let result = match input {
                 Input::Command { token, command } => {
-                    commanded(&mut shadow, group, command, said.replies.get(token).copied(), allowed, cover);
+                    let reply = said.replies.get(token).copied();
+                    if let Some(Ok(answer)) = reply {
+                        let kept = history::imported(&mut shadow, command, answer, cover);
+                        laid_over.extend(kept.err());
+                    }
+                    commanded(&mut shadow, group, command, reply, allowed, cover);
                     Ok(())
                 }
                 Input::Frame { peer, conn, frame } => {
@@ -170,6 +176,9 @@ impl Checker {
         self.shadows.insert(group.kernel, shadow);
         for what in wrong {
             self.violation(7, &group.kernel, group.at_ms, what);
+        }
+        for what in laid_over {
+            self.violation(4, &group.kernel, group.at_ms, what);
         }
     }
 }
@@ -216,11 +225,6 @@ fn commanded(
             let row: Option<OutboxRow> = txn::get(group.store, Table::Outbox, &place).ok().flatten();
             if reply == Some(&Ok(Answer::Owed)) && row.is_some_and(|row| row.debt == Debt::Promised) {
                 shadow.owed.insert((*to, key));
-            }
-        }
-        Command::Import { source: Some(_), .. } => {
-            if let Some(Ok(Answer::Object { change: Change::Changed, .. })) = reply {
-                cover.met("state re-import is a put");
             }
         }
         Command::Remove { key } => {

@@ -7,6 +7,7 @@ pub(crate) mod actions;
 mod admission;
 mod effects;
 mod group;
+mod history;
 mod owed;
 mod reads;
 mod rows;

@@ -234,7 +234,9 @@ impl Checker {
         if let Some(shadow) = self.shadows.get_mut(&group.kernel) {
             shadow.pending.push(id);
         }
-        if head_in(changed.before.as_ref()).is_none_or(|old| old.header.id() != id) {
+        if new.from.is_none() {
+            wrong.extend(super::history::kept_file(&group.kernel, &new).err().map(|what| (2, what)));
+        } else if head_in(changed.before.as_ref()).is_none_or(|old| old.header.id() != id) {
             self.origin(group, allowed, &new, id, wrong);
         }
     }

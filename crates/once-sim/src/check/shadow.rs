@@ -121,6 +121,8 @@ pub(super) struct Shadow {
     pub durable: BTreeSet<Hash>,
     pub pending: Vec<Hash>,
     pub tokens: BTreeMap<Token, &'static str>,
+    /// What files were brought in as, since this process began.
+    pub sources: BTreeMap<String, (ObjectKey, Hash)>,
     /// Unanswered shares by connection: when they were sent, and how large they are.
     pub windows: BTreeMap<(KernelId, ConnId), BTreeMap<ObjectKey, (u64, usize)>>,
 }
@@ -245,6 +247,7 @@ impl Checker {
         }
         let mut heads = BTreeMap::new();
         shadow.durable.clear();
+        shadow.sources.clear();
         let mut own = Vec::new();
         let each = query::heads(disk, &mut |head| {
             let id = head.header.id();

@@ -6,9 +6,12 @@ use std::ops::ControlFlow;
 use once_core::query;
 use once_core::rows::{self, HeadRow};
 use once_core::store::{Read, StoreError};
+use once_model::ids::{Hash, ObjectKey};
+use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::shapes;
+use super::difference::difference;
+use super::{methods, names, shapes};
 use crate::{Error, Kernel, Object};
 
 pub(super) fn list(kernel: &Kernel) -> Result<Value, Error> {
@@ -21,13 +24,79 @@ pub(super) fn list(kernel: &Kernel) -> Result<Value, Error> {
     })?;
     let mut forks = Vec::new();
     forked(&snapshot, &mut |kept| forks.push(kept))?;
-    for mut versions in forks {
-        if let Some(kept) = versions.first() {
-            versions.extend(rows::head(&snapshot, &kept.header.key())?);
-        }
-        shown.push(shape(kernel, "forked", &versions));
+    for versions in forks {
+        shown.push(fork(kernel, &snapshot, &versions)?);
     }
     Ok(json!({ "conflicts": shown }))
+}
+
+/// An object that was changed apart: what is kept beside its newest revision, from whom, since when, and where each
+/// differs from it.
+fn fork(kernel: &Kernel, snapshot: &dyn Read, versions: &[HeadRow]) -> Result<Value, Error> {
+    let head = match versions.first() {
+        Some(kept) => rows::head(snapshot, &kept.header.key())?,
+        None => None,
+    };
+    let text = |row: &HeadRow| -> Result<Option<String>, Error> {
+        Ok(query::body(snapshot, &row.header)?.map(|body| String::from_utf8_lossy(&body).into_owned()))
+    };
+    let newest = head.as_ref().map(text).transpose()?.flatten();
+    let mut kept = Vec::new();
+    for row in versions {
+        let mut shape = shapes::object(kernel, &Object::new(row.clone(), kernel.id()));
+        shape["kept"] = json!(true);
+        shape["from_name"] = json!(row.from.map(|from| names::name_of(kernel, &from)));
+        let texts = newest.as_deref().zip(text(row)?);
+        shape["difference"] = json!(texts.map(|(newest, kept)| difference(newest, &kept)));
+        kept.push(shape);
+    }
+    kept.extend(head.map(|row| shapes::object(kernel, &Object::new(row, kernel.id()))));
+    let uuid = versions.first().map(|row| row.header.uuid.to_string());
+    Ok(json!({ "uuid": uuid, "reason": "forked", "objects": kept }))
+}
+
+#[derive(Deserialize)]
+pub(super) struct Decision {
+    object: String,
+    revision: String,
+}
+
+/// The object, and the revision beside it that a beginning of its id means.
+fn decided(kernel: &Kernel, params: &Decision) -> Result<(ObjectKey, Hash), Error> {
+    /// A shorter beginning is more likely a slip.
+    const SHORTEST: usize = 4;
+    let key = names::object(kernel, &params.object)?.key();
+    let wanted = params.revision.to_ascii_lowercase();
+    let mut found = Vec::new();
+    forked(&kernel.shared().snapshot(), &mut |kept| {
+        let ids = kept.iter().filter(|row| row.header.key() == key).map(|row| row.header.id());
+        found.extend(ids.filter(|id| id.to_string().starts_with(&wanted)));
+    })?;
+    match found.as_slice() {
+        [id] if wanted.len() >= SHORTEST => Ok((key, *id)),
+        [] => Err(Error::not_found(format!(
+            "no revision '{}' is kept beside {key}",
+            names::shown(&params.revision)
+        ))
+        .with_hint("`once conflicts` lists what is kept")),
+        _ => Err(Error::ambiguous(format!(
+            "'{}' may be more than one revision",
+            names::shown(&params.revision)
+        ))
+        .with_hint("write more of its id")),
+    }
+}
+
+/// Makes what is kept beside an object its next revision.
+pub(super) async fn keep(kernel: &Kernel, params: Decision) -> Result<Value, Error> {
+    let (key, revision) = decided(kernel, &params)?;
+    Ok(methods::changed(kernel, kernel.keep_conflict(key, revision).await?, None))
+}
+
+/// Drops what is kept beside an object.
+pub(super) async fn discard(kernel: &Kernel, params: Decision) -> Result<Value, Error> {
+    let (key, revision) = decided(kernel, &params)?;
+    Ok(methods::changed(kernel, kernel.drop_conflict(key, revision).await?, None))
 }
 
 /// Visits every object, those of one UUID together.

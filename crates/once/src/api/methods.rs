@@ -113,26 +113,57 @@ pub(super) struct Import {
 struct Text {
     text: String,
     source: Option<String>,
+    /// The revision that a file is laid over, or a beginning of its id.
+    over: Option<String>,
 }
 
 pub(super) async fn import(kernel: &Kernel, params: Import) -> Result<Value, Error> {
-    let one = |Text { text, source }: Text| async move {
+    let one = |Text { text, source, over }: Text| async move {
         let scenario = match Scenario::parse(text) {
             Ok(scenario) => scenario,
             Err(error) => return json!({ "error": failed(&error.into()) }),
         };
-        match kernel.import(scenario.bytes().clone(), source).await {
-            Ok((object, change)) => json!({
-                "object": shapes::named_object(kernel, &object, &scenario),
-                "change": shapes::change(change),
-                "identity": shapes::identity(scenario.identity()),
-            }),
+        let bytes = scenario.bytes().clone();
+        let imported = match over {
+            None => kernel.import(bytes, source).await,
+            Some(over) => match revision(kernel, &scenario, &over) {
+                Ok(over) => kernel.import_over(bytes, source, over).await,
+                Err(error) => Err(error),
+            },
+        };
+        match imported {
+            Ok(imported) => {
+                let mut shape = changed(kernel, imported, Some(&scenario));
+                shape["identity"] = json!(shapes::identity(scenario.identity()));
+                shape
+            }
             Err(error) => json!({ "error": failed(&error) }),
         }
     };
     // All of them are under way at once, so that they share their commits.
     let results = join_all(params.scenarios.into_iter().map(one)).await;
     Ok(json!({ "results": results }))
+}
+
+/// The newest revision of an object of this scenario's UUID whose id begins so.
+fn revision(kernel: &Kernel, scenario: &Scenario, beginning: &str) -> Result<Hash, Error> {
+    const SHORTEST: usize = 4;
+    let wanted = beginning.to_ascii_lowercase();
+    if let Ok(whole) = wanted.parse() {
+        return Ok(whole);
+    }
+    let found = query::find(&kernel.shared().snapshot(), &scenario.uuid(), None)?;
+    let ids: Vec<Hash> = found.iter().map(|row| row.header.id()).collect();
+    let mut fitting = ids.into_iter().filter(|id| id.to_string().starts_with(&wanted));
+    match (fitting.next(), fitting.next()) {
+        (Some(id), None) if wanted.len() >= SHORTEST => Ok(id),
+        _ => Err(Error::not_found(format!(
+            "'{}' is not the newest revision of an object {} here",
+            names::shown(beginning),
+            scenario.uuid()
+        ))
+        .with_hint("`once show --json` says it, as `revision_id`")),
+    }
 }
 
 /// An error in a list of results: the members of its `data`, and the message.
@@ -203,12 +234,18 @@ pub(super) async fn remove(kernel: &Kernel, params: Named) -> Result<Value, Erro
     Ok(changed(kernel, kernel.remove(object.key()).await?, None))
 }
 
-fn changed(kernel: &Kernel, (object, change): (Object, Change), scenario: Option<&Scenario>) -> Value {
+/// What became of an object.
+pub(super) fn changed(
+    kernel: &Kernel,
+    (object, change): (Object, Change),
+    scenario: Option<&Scenario>,
+) -> Value {
     let shape = match scenario {
         Some(scenario) => shapes::named_object(kernel, &object, scenario),
         None => shapes::object(kernel, &object),
     };
-    json!({ "object": shape, "change": shapes::change(change) })
+    let claimed = matches!(change, Change::Claimed | Change::ClaimedAndChanged);
+    json!({ "object": shape, "change": shapes::change(change), "claimed": claimed })
 }
 
 #[derive(Deserialize)]

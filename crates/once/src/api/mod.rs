@@ -7,6 +7,7 @@ mod answer;
 mod client;
 mod conflicts;
 mod coordinate;
+mod difference;
 mod doctor;
 mod invites;
 mod lanes;
@@ -101,6 +102,8 @@ async fn dispatch(kernel: &Kernel, method: &str, params: Value, tell: Tell<'_>) 
         "get" => methods::get(kernel, read(params)?),
         "refs" => methods::refs(kernel, read(params)?),
         "conflicts" => conflicts::list(kernel),
+        "conflicts.keep" => conflicts::keep(kernel, read(params)?).await,
+        "conflicts.drop" => conflicts::discard(kernel, read(params)?).await,
         "share" => transfer::share(kernel, read(params)?, tell).await,
         "request" => transfer::request(kernel, read(params)?).await,
         "exchange" => transfer::exchange(kernel, read(params)?, tell).await,

@@ -213,7 +213,7 @@ pub(super) fn name_of(kernel: &Kernel, id: &KernelId) -> String {
 }
 
 /// A name from outside, fit for a message.
-fn shown(name: &str) -> String {
+pub(super) fn shown(name: &str) -> String {
     name.chars().filter(|c| !c.is_control()).take(80).collect()
 }
 

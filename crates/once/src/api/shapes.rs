@@ -51,7 +51,11 @@ pub(super) const fn change(change: Change) -> &'static str {
     match change {
         Change::New => "new",
         Change::Same => "same",
-        Change::Changed => "changed",
+        // That it was claimed by it is a member of its own.
+        Change::Changed | Change::ClaimedAndChanged => "changed",
+        Change::KeptBeside => "kept-beside",
+        Change::Resolved => "resolved",
+        Change::BesideTombstone => "beside-tombstone",
         Change::Beside => "beside",
         Change::Claimed => "claimed",
         Change::Removed => "removed",
