@@ -194,7 +194,9 @@ FRAME = choice(
                         ("commit?", U64), ("certificate?", HASH))),
     missing=(35, record(("lane", LANE), ("from", U64))),
     need=(36, record(("lane", LANE), ("sequence", U64), ("lacks", each(GIVEN)))),
-    receipt_of=(37, record(("lane", LANE), ("sequence", U64), ("id", uuid_text))), receipt=(38, RECEIPT))
+    receipt_of=(37, record(("lane", LANE), ("sequence", U64), ("id", uuid_text))), receipt=(38, RECEIPT),
+    entries_of=(40, record(("key", KEY), ("newest", HASH), ("revision", U64))),
+    entries=(41, record(("key", KEY), ("newest", HASH), ("entries", each(ENTRY)))))
 TICKET = record(("kernel", KERNEL), ("secret", BYTES16), ("addresses", each(text)))
 RECORDS = {"header": HEADER, "genesis": GENESIS, "certificate": CERTIFICATE, "chain": CHAIN, "object-key": KEY,
            "action": ACTION, "outcome": OUTCOME, "entry": ENTRY, "receipt": RECEIPT, "progress": PROGRESS,

@@ -252,6 +252,7 @@ mod tests {
             stored_ms: 0,
             conflicts_dropped: 0,
             proven: false,
+            replaced: None,
         };
         let mut store = MemoryStore::new();
         assert_eq!(missing(&store, &[id]), Ok(vec![id]));

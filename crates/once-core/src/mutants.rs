@@ -58,6 +58,8 @@ mod switch {
         ShareBeforeSync breaks 6,
         /// A large share may leave before the debt by which its bytes may be pulled.
         AnnounceBeforeDebt breaks 6,
+        /// A later revision takes the place of the head without a proof, and nothing is kept.
+        ForgetReplaced breaks 4,
         /// A file that was imported before is laid over what happened since.
         ImportOver breaks 4,
         /// New heads do not wait for the disk.

@@ -8,9 +8,11 @@ use once_model::certificate::Chain;
 use once_model::hash::{content_hash, item_id};
 use once_model::header::Header;
 use once_model::ids::{ItemId, KernelId, Line, Lineage, ObjectKey, Uuid};
+use once_model::receipt::{Entries, EntriesOf};
 use once_model::sign::KernelKey;
 use once_model::wire::{Absent, Code, Found, Frame, Parcel, Pull, Request};
 
+use crate::actions;
 use crate::outbox;
 use crate::rights;
 use crate::rows::{self, HeadRow, OutboxRow, PeerRow};
@@ -181,6 +183,19 @@ pub fn answer(
     })
 }
 
+/// Answers a peer that wants to know whether a revision continues an older one. What it may not read has no entries.
+///
+/// # Errors
+/// When the store cannot be read.
+pub fn entries(rows: &dyn Read, peer: &KernelId, of: &EntriesOf, now_ms: u64) -> Result<Frame, StoreError> {
+    let may = match rows::head(rows, &of.key)? {
+        Some(head) => rights::may_read(rows, peer, &head, now_ms)?,
+        None => false,
+    };
+    let entries = if may { actions::entries(rows, of)? } else { Vec::new() };
+    Ok(Frame::Entries(Entries { key: of.key, newest: of.newest, entries }))
+}
+
 /// A scenario as it leaves this kernel: signed if this is its home. `None` if it may not be passed on: its home never
 /// signed it.
 ///
@@ -340,6 +355,7 @@ mod tests {
             stored_ms: 0,
             conflicts_dropped: 0,
             proven: false,
+            replaced: None,
         }
     }
 

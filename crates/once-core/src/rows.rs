@@ -35,6 +35,18 @@ pub struct HeadRow {
     /// gets it before it is passed on.
     #[n(6)]
     pub proven: bool,
+    /// Of what is kept beside a head: it was the head before a later revision came that is not proven to continue it,
+    /// and that is only missing the proof.
+    #[n(7)]
+    pub replaced: Option<bool>,
+}
+
+impl HeadRow {
+    /// Whether it was replaced, and waits for the proof that it is an ancestor.
+    #[must_use]
+    pub fn is_replaced(&self) -> bool {
+        self.replaced == Some(true)
+    }
 }
 
 /// What a revision takes up of a peer's quota, in bytes: the scenario, and about what its rows and its chain take. A

@@ -49,6 +49,8 @@ pub struct Engine {
     pub(crate) clocks: u32,
     /// The newest place in the histories of objects that were acted on lately.
     pub(crate) tips: BTreeMap<ObjectKey, once_model::certificate::Tip>,
+    /// Which homes are asked to prove what.
+    pub(crate) proofs: content::Proofs,
     /// The client ledger.
     pub(crate) requests: actions::Requests,
     /// Counts the runs of this run.
@@ -94,6 +96,7 @@ impl Engine {
             expiry: Expiry::default(),
             clocks: 0,
             tips: BTreeMap::new(),
+            proofs: content::Proofs::default(),
             requests: actions::Requests::default(),
             runs: 0,
             heard: BTreeMap::new(),
@@ -294,6 +297,7 @@ impl Step<'_, '_> {
             Frame::Outcome(outcome) => actions::outcome(self, peer, &outcome),
             Frame::Missing(missing) => actions::missing(self, peer, &missing),
             Frame::Need(need) => actions::need(self, peer, &need),
+            Frame::Entries(said) => content::entries(self, peer, &said),
             // The shell answers the rest from a snapshot; here it means nothing.
             _ => Ok(()),
         }

@@ -178,3 +178,6 @@ pub const ACCOUNT_RESERVED_MAX: usize = 256;
 
 /// Longest id of an amount that is set aside, in bytes.
 pub const ACCOUNT_ID_MAX_BYTES: usize = 128;
+
+/// Entries of a history in one answer: about 90 KB, well inside of a frame.
+pub const ENTRIES_MAX: usize = 256;

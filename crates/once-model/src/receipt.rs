@@ -54,6 +54,36 @@ pub struct Entry {
     pub certificate: Option<Hash>,
 }
 
+/// Which entries lead from a revision of an object back to an older one?
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct EntriesOf {
+    /// The object.
+    #[n(0)]
+    pub key: ObjectKey,
+    /// The newest entry that is wanted ([`Entry::hash`]): the one that a header names.
+    #[n(1)]
+    pub newest: Hash,
+    /// Back to the entry that made this revision.
+    #[n(2)]
+    pub revision: u64,
+}
+
+/// They, as far as they are kept and fit.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct Entries {
+    /// From the question.
+    #[n(0)]
+    pub key: ObjectKey,
+    /// From the question.
+    #[n(1)]
+    pub newest: Hash,
+    /// Newest first, each the one before the one in front of it. None: it is not kept here, or not to be read.
+    #[n(2)]
+    pub entries: Vec<Entry>,
+}
+
 impl Entry {
     /// Context of [`Self::hash`].
     pub const CONTEXT: &'static str = "once/2 ledger entry";

@@ -12,7 +12,7 @@ use crate::certificate::Chain;
 use crate::header::Header;
 use crate::ids::{Hash, ItemId, Line, ObjectKey, Secret, Uuid};
 use crate::progress::Progress;
-use crate::receipt::{Receipt, ReceiptOf};
+use crate::receipt::{Entries, EntriesOf, Receipt, ReceiptOf};
 
 /// A feature in a greeting: actions.
 pub const FEATURE_ACTIONS: u32 = 1;
@@ -435,6 +435,12 @@ pub enum Frame {
     /// The proof.
     #[n(38)]
     Receipt(#[n(0)] Box<Receipt>),
+    /// Which entries of its history lead back from one revision of an object to another?
+    #[n(40)]
+    EntriesOf(#[n(0)] EntriesOf),
+    /// The answer.
+    #[n(41)]
+    Entries(#[n(0)] Entries),
 }
 
 /// Answer to a share.

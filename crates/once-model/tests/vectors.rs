@@ -101,6 +101,8 @@ fn frame_name(frame: &Frame) -> &'static str {
         Frame::Missing(_) => "missing",
         Frame::Need(_) => "need",
         Frame::ReceiptOf(_) => "receipt-of",
+        Frame::EntriesOf(_) => "entries-of",
+        Frame::Entries(_) => "entries",
         Frame::Receipt(_) => "receipt",
         other => panic!("no vectors for {other:?}"),
     }
@@ -121,7 +123,7 @@ fn every_frame_is_read_and_written_as_ever() {
         assert_eq!(Frame::decode(&frame.encode()), Ok(frame.clone()));
         seen.insert(frame_name(&frame));
     }
-    assert_eq!(seen.len(), 27, "vectors for {seen:?} only");
+    assert_eq!(seen.len(), 29, "vectors for {seen:?} only");
 }
 
 #[test]

@@ -295,6 +295,21 @@ impl World {
                     Err(error) => self.violated(4, index, format!("a request failed: {error}")),
                 }
             }
+            Frame::EntriesOf(of) => {
+                let node = &self.nodes[index];
+                let now_ms = node.now_ms(self.now_us);
+                match query::entries(&node.disk.snapshot(), &peer, &of, now_ms) {
+                    Ok(answer) => {
+                        if let Err(what) =
+                            self.checker.proves(&node.id, &peer, &of, &answer, &node.disk, now_ms)
+                        {
+                            self.violated(7, index, what);
+                        }
+                        self.send_from(index, conn, &answer);
+                    }
+                    Err(error) => self.violated(4, index, format!("a history cannot be read: {error}")),
+                }
+            }
             Frame::Found(found) => self.found(index, conn, peer, found.call, found.parcel),
             Frame::Absent(absent) => {
                 self.calls.remove(&absent.call);

@@ -54,7 +54,7 @@ pub const EXPECTED: &[&str] = &[
     "command Import", "command Put", "command Create", "command Claim", "command Remove", "command Share",
     "command Keep", "command Discard", "answer Object ClaimedAndChanged", "answer Object KeptBeside",
     "answer Object Resolved", "answer Object BesideTombstone", "refusal NotClaimed", "refusal NoConflict",
-    "state file kept beside",
+    "state file kept beside", "frame EntriesOf", "frame Entries", "state head kept for a proof", "state proof came",
     "command Act", "command Follow", "command Unfollow", "command Invite", "command Join", "command AddPeer",
     "command ChangePeer", "command RemovePeer", "command Grant", "command Revoke", "command Dial",
     "effect Reply", "effect Send", "effect Send before the commit", "effect Dial", "effect Close", "effect Pull",
@@ -220,6 +220,8 @@ pub fn frame(frame: &Frame) -> &'static str {
         Frame::Outcome(_) => "frame Outcome",
         Frame::Missing(_) => "frame Missing",
         Frame::Need(_) => "frame Need",
+        Frame::EntriesOf(_) => "frame EntriesOf",
+        Frame::Entries(_) => "frame Entries",
         _ => "frame of a later version",
     }
 }

@@ -139,3 +139,107 @@ fn scenario(json: &str) -> Scenario {
     assert!(parsed.is_ok(), "not a scenario: {json}");
     parsed.unwrap_or_else(|_| unreachable!())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use once_core::query;
+    use once_core::rows::HeadRow;
+    use std::ops::ControlFlow;
+
+    const UUID: &str = "7d0c2f6e-0b7e-4d0e-9b52-3f3f7e1a0001";
+
+    fn text(text: &str) -> String {
+        format!(r#"{{"ior":{{"uuid":"{UUID}"}},"model":{{"text":"{text}"}}}}"#)
+    }
+
+    fn kept(net: &World, at: Kernel) -> Vec<HeadRow> {
+        let mut kept = Vec::new();
+        let each = query::conflicts(&net.nodes[at.0].disk, &mut |row| {
+            kept.push(row);
+            ControlFlow::Continue(())
+        });
+        each.unwrap();
+        kept
+    }
+
+    /// Alice's object, which bob follows.
+    fn followed() -> (World, Kernel, Kernel, ObjectKey) {
+        let mut net = World::new(7);
+        let (alice, bob) = (net.kernel("alice"), net.kernel("bob"));
+        net.befriend(alice, bob).let_read(alice, bob);
+        let key = net.import(alice, &text("first"));
+        let key = net.claim(alice, key);
+        net.follow(bob, key, alice).run_for(5_000);
+        (net, alice, bob, key)
+    }
+
+    #[test]
+    fn who_missed_many_revisions_has_the_newest_and_no_conflict() {
+        for puts in [2, 3, 400] {
+            let (mut net, alice, bob, key) = followed();
+            net.partition(alice, bob).run_for(8_000);
+            for n in 0..puts {
+                net.put(alice, key, &text(&format!("revision {n}")));
+            }
+            net.heal().settle().assert_same(alice, bob, key).assert_kept();
+            // The home has shown the entries between: more than one answer holds, for the last.
+            assert_eq!(kept(&net, bob), [], "{puts} puts");
+        }
+    }
+
+    #[test]
+    fn what_a_third_kernel_brings_is_proven_when_the_home_is_there() {
+        let (mut net, alice, bob, key) = followed();
+        let carol = net.kernel("carol");
+        net.befriend(alice, carol).let_read(alice, carol).befriend(bob, carol);
+        net.partition(alice, bob).run_for(8_000);
+        for n in 0..3 {
+            net.put(alice, key, &text(&format!("revision {n}")));
+        }
+        net.share(alice, key, carol).run_for(2_000);
+        net.share(carol, key, bob).run_for(2_000).assert_same(carol, bob, key);
+        // Carol cannot prove it; and what was replaced is there until the home has.
+        assert_eq!(kept(&net, bob).iter().map(HeadRow::is_replaced).collect::<Vec<_>>(), [true]);
+        net.heal().settle().assert_same(alice, bob, key).assert_kept();
+        assert_eq!(kept(&net, bob), []);
+    }
+
+    /// A home that was put back from a backup goes on, and its follower hears of it across a gap.
+    #[test]
+    fn a_fork_with_a_gap_is_kept_beside_the_head_that_it_replaces() {
+        for puts in [3, 5] {
+            let (mut net, alice, bob, key) = followed();
+            let backup = net.nodes[alice.0].disk.backup();
+            net.put(alice, key, &text("what bob acknowledged"));
+            net.run_for(5_000);
+            let lost = net.head(bob, key).unwrap().header.id();
+            net.partition(alice, bob).run_for(8_000);
+            net.nodes[alice.0].disk.restore(backup);
+            let id = net.id(alice);
+            net.checker.rolled_back(&id);
+            net.stopped(alice.0);
+            net.run_for(15_000);
+            // That a home makes two revisions of one number the checkers see, too; here it is what is to happen.
+            let run_for = |net: &mut World, ms: u64| {
+                for _ in 0..ms / 50 {
+                    net.checker.violations.clear();
+                    net.run_for(50);
+                }
+            };
+            for n in 0..puts {
+                let scenario = scenario(&text(&format!("fork {n}")));
+                net.command(alice, Command::Put { key, base: None, scenario });
+                run_for(&mut net, 1_000);
+            }
+            net.heal();
+            run_for(&mut net, 60_000);
+            let newest = |at| net.head(at, key).map(|head| head.header.id());
+            assert_eq!(newest(alice), newest(bob));
+            let beside = kept(&net, bob);
+            assert_eq!(beside.iter().map(|row| row.header.id()).collect::<Vec<_>>(), [lost], "{puts} puts");
+            // The home has shown its history: what bob had is not in it, so it is a conflict.
+            assert!(!beside[0].is_replaced());
+        }
+    }
+}

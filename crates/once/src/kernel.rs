@@ -171,6 +171,7 @@ impl Kernel {
                     stored_ms: now_ms(),
                     conflicts_dropped: 0,
                     proven: false,
+                    replaced: None,
                     header: *header,
                 });
                 Ok((Object::new(row, self.id()), change))

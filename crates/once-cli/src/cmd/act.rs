@@ -6,7 +6,7 @@ use clap::Args;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
-use crate::context::{Context, with};
+use crate::context::{Context, truth, with};
 use crate::failure::{Done, Exit, Failure};
 use crate::ui;
 
@@ -81,6 +81,9 @@ impl Act {
             }
         };
         context.answer(&answer, print)?;
+        if truth(&answer, "claimed") {
+            ui::say("claimed: this kernel is the object's home now");
+        }
         Ok(Exit::DONE)
     }
 }

@@ -14,6 +14,9 @@ use crate::ui;
 pub struct Conflicts {
     #[command(subcommand)]
     decision: Option<Decision>,
+    /// Also list what only waits for its home to prove that the newest revision continues it
+    #[arg(long)]
+    all: bool,
 }
 
 #[derive(Debug, Subcommand)]
@@ -36,7 +39,7 @@ impl Conflicts {
     /// Lists, or decides about one.
     pub async fn run(self, context: &Context) -> Done {
         let (method, Which { object, revision }) = match self.decision {
-            None => return show(context).await,
+            None => return show(context, self.all).await,
             Some(Decision::Keep(which)) => ("conflicts.keep", which),
             Some(Decision::Drop(which)) => ("conflicts.drop", which),
         };
@@ -44,15 +47,20 @@ impl Conflicts {
     }
 }
 
-async fn show(context: &Context) -> Done {
+async fn show(context: &Context, all: bool) -> Done {
     let answer = context.call("conflicts", json!({})).await?;
     context.answer(&answer, |answer| {
-        let conflicts = list(answer, "conflicts");
-        for conflict in conflicts {
-            let is_fork = text(conflict, "reason") == "forked";
+        let waits = |conflict: &&Value| text(conflict, "reason") == "not-proven";
+        let every = list(answer, "conflicts");
+        let conflicts: Vec<&Value> = every.iter().filter(|conflict| all || !waits(conflict)).collect();
+        for conflict in &conflicts {
+            let is_fork = text(conflict, "reason") != "same-uuid";
             let why = match text(conflict, "reason") {
                 "same-uuid" => "different objects with the same UUID".to_owned(),
                 "forked" => "changed apart".to_owned(),
+                "not-proven" => {
+                    "replaced by a revision that its home has not proven to continue it".to_owned()
+                }
                 other => ui::shown(other),
             };
             ui::print(&format!("{}  {why}", ui::shown(text(conflict, "uuid"))))?;
@@ -63,10 +71,17 @@ async fn show(context: &Context) -> Done {
                 }
             }
         }
-        ui::say(&match conflicts.len() as u64 {
+        let waiting = every.iter().filter(waits).count() as u64;
+        ui::say(&match conflicts.len() as u64 - if all { waiting } else { 0 } {
             0 => "no conflicts".to_owned(),
             n => ui::count(n, "conflict"),
         });
+        if waiting > 0 {
+            let objects = ui::count(waiting, "object");
+            ui::say(&format!(
+                "{objects} not proven: the home is asked when it is there (`once conflicts --all`)"
+            ));
+        }
         if conflicts.iter().any(|conflict| text(conflict, "reason") == "forked") {
             let hint = ui::Paint::stderr().yellow("hint:").to_string();
             ui::say(&format!("{hint} `once conflicts keep OBJECT REVISION` or `drop` decides about one"));

@@ -3,16 +3,17 @@
 
 use std::ops::ControlFlow;
 
-use once_model::action::Outcome;
+use once_model::action::{BUILT_IN_FROM, Outcome};
 use once_model::certificate::Chain;
 use once_model::ids::{Hash, Incarnation, KernelId, Line, ObjectKey};
-use once_model::receipt::{Entry, Receipt, ReceiptOf};
+use once_model::limits::ENTRIES_MAX;
+use once_model::receipt::{EntriesOf, Entry, Receipt, ReceiptOf};
 use once_model::sign::KernelKey;
 
 use super::rows::{LaneRow, LedgerRow, Origin, OutcomeStatus, lane_key, lane_origin, ledger_key};
 use crate::rows;
 use crate::step::Step;
-use crate::store::{Read, StoreError, Table, scan_prefix};
+use crate::store::{Read, StoreError, Table, prefix_end, scan_prefix};
 use crate::txn;
 use once_model::certificate::Tip;
 
@@ -114,6 +115,83 @@ pub fn history(read: &dyn Read, key: &ObjectKey) -> Result<Vec<Recorded>, StoreE
     }
     found.sort_by_key(|recorded: &Recorded| recorded.entry.number);
     Ok(found)
+}
+
+/// The entries that lead from one back to the one that made a revision, newest first: as many as one answer has room
+/// for. Looked up from the end of each lane, so that it costs what it gives.
+///
+/// # Errors
+/// When the store cannot be read.
+pub fn entries(read: &dyn Read, of: &EntriesOf) -> Result<Vec<Entry>, StoreError> {
+    let mut found = Vec::new();
+    for name in names(read, &of.key)? {
+        let mut lanes = Vec::new();
+        scan_prefix(read, Table::Lane, &name.to_row(), &mut |place, value| {
+            lanes.push((place.to_vec(), value));
+            ControlFlow::Continue(())
+        })?;
+        for (place, value) in lanes {
+            let lane: LaneRow = txn::decode(Table::Lane, &value)?;
+            let tip = lane.tip.map_or(0, |tip| tip.number);
+            walk_back(read, &place, lane.mark, of.revision, &mut found)?;
+            built_ins(read, &place, tip, of.revision, &mut found)?;
+        }
+    }
+    found.sort_unstable_by_key(|entry: &Entry| std::cmp::Reverse(entry.number));
+    let mut link = of.newest;
+    let mut proof = Vec::new();
+    for entry in found.into_iter().skip_while(|entry| entry.hash() != of.newest) {
+        if proof.len() >= ENTRIES_MAX || entry.hash() != link {
+            break;
+        }
+        link = entry.previous;
+        proof.push(entry);
+    }
+    Ok(proof)
+}
+
+/// Places of a lane that are looked at.
+const LOOKED_MAX: u64 = 2048;
+
+/// Gathers the entries of built-in actions in a lane: their places are numbered like the entries of all lanes.
+fn built_ins(
+    read: &dyn Read,
+    lane: &[u8],
+    tip: u64,
+    revision: u64,
+    found: &mut Vec<Entry>,
+) -> Result<(), StoreError> {
+    let from = ledger_key(lane, BUILT_IN_FROM + tip.saturating_sub(LOOKED_MAX));
+    let mut rows = Vec::new();
+    read.scan(Table::Ledger, &from, prefix_end(lane).as_deref(), &mut |place, value| {
+        rows.push((place.to_vec(), value));
+        ControlFlow::Continue(())
+    })?;
+    for (place, value) in rows {
+        let recorded = recorded(&place, txn::decode(Table::Ledger, &value)?);
+        found.extend(recorded.map(|recorded| recorded.entry).filter(|entry| entry.revision >= revision));
+    }
+    Ok(())
+}
+
+/// Gathers the entries of a lane from a sequence down, as long as they are not older than a revision.
+fn walk_back(
+    read: &dyn Read,
+    lane: &[u8],
+    from: u64,
+    revision: u64,
+    found: &mut Vec<Entry>,
+) -> Result<(), StoreError> {
+    for sequence in (from.saturating_sub(LOOKED_MAX)..=from).rev() {
+        let place = ledger_key(lane, sequence);
+        let Some(row) = txn::get::<LedgerRow>(read, Table::Ledger, &place)? else { continue };
+        let Some(recorded) = recorded(&place, row) else { continue };
+        if recorded.entry.revision < revision {
+            break;
+        }
+        found.push(recorded.entry);
+    }
+    Ok(())
 }
 
 fn recorded(place: &[u8], row: LedgerRow) -> Option<Recorded> {

@@ -459,7 +459,7 @@ pub(super) fn write(
 fn forget_built_ins(s: &mut Step<'_, '_>, lane: &[u8], number: u64) -> Result<(), StoreError> {
     const AT_ONCE: usize = 8;
     let Some(old) = number.checked_sub(LEDGER_KEPT_ROWS) else { return Ok(()) };
-    let (from, to) = (ledger_key(lane, BUILT_IN_FROM), ledger_key(lane, BUILT_IN_FROM + old));
+    let (from, to) = (ledger_key(lane, BUILT_IN_FROM), ledger_key(lane, BUILT_IN_FROM + old + 1));
     let mut found = Vec::new();
     s.txn.scan(Table::Ledger, &from, Some(&to), &mut |key, _| {
         found.push(key.to_vec());

@@ -19,7 +19,7 @@ mod send;
 mod slow;
 
 pub use effects::{activities, work_of, works};
-pub use history::{Recorded, broken_link, history, receipt};
+pub use history::{Recorded, broken_link, entries, history, receipt};
 pub use requests::request;
 pub use rows::{
     ActivityRow, CallRow, LaneRow, LedgerRow, OutcomeStatus, PlaceRow, QueueRow, RequestRow, RequestsRow,

@@ -8,6 +8,7 @@ use once_model::ids::{Hash, KernelId, Line};
 use once_model::limits::CONFLICTS_MAX_BODIES;
 use once_model::wire::{Code, ShareAnswer};
 
+use super::ancestry;
 use super::keep::{self, Before};
 use crate::rows::{self, HeadRow};
 use crate::step::Step;
@@ -35,6 +36,7 @@ pub(crate) fn accept(
         conflicts_dropped: head.as_ref().map_or(0, |head| head.conflicts_dropped),
         // `verify` has checked the signature of whatever did not come from its home.
         proven: home.is_some_and(|home| home != peer),
+        replaced: None,
     };
     let verdict = match (&key.line, &head) {
         (_, Some(head)) => compare(head, &row),
@@ -74,9 +76,17 @@ pub(crate) fn accept(
         (None, Some(_)) => Before::Copy,
         (None, None) => Before::Nothing,
     };
+    if let (Verdict::Later, Some(head)) = (verdict, &head)
+        && !mutant!(ForgetReplaced)
+    {
+        ancestry::keep_replaced(s, head)?;
+    }
     keep::keep(s, before, &row, arrival.body)?;
     if row.header.tombstone {
-        keep::drop_conflicts(s, &key)?;
+        keep::drop_forks(s, &key)?;
+    }
+    if verdict == Verdict::Later {
+        ancestry::ask(s, key, row.home)?;
     }
     Ok(ShareAnswer::Stored)
 }
@@ -87,19 +97,26 @@ enum Verdict {
     Known,
     /// Continues the chain.
     Newer,
+    /// Comes after the head, and some that were made between are not here: it is not proven to continue it.
+    Later,
     /// A revision that the chain does not contain.
     Beside,
 }
 
 /// Places an arriving revision against the head. A home commits one chain under one certificate, so a higher revision
-/// continues it; an equal or lower one that is provably not an ancestor is a fork.
+/// should continue it: whether it does is proven by its parent, or by the entries between. An equal or lower one that is
+/// provably not an ancestor is a fork.
 fn compare(head: &HeadRow, new: &HeadRow) -> Verdict {
     let (old, header) = (&head.header, &new.header);
     let id = header.id();
     match (header.epoch, header.revision).cmp(&(old.epoch, old.revision)) {
         Ordering::Greater => {
             let next = header.epoch == old.epoch && old.revision.checked_add(1) == Some(header.revision);
-            if next && header.parent != Some(old.id()) { Verdict::Beside } else { Verdict::Newer }
+            match next {
+                true if header.parent == Some(old.id()) => Verdict::Newer,
+                true => Verdict::Beside,
+                false => Verdict::Later,
+            }
         }
         Ordering::Equal if id == old.id() => Verdict::Known,
         Ordering::Equal => Verdict::Beside,

@@ -269,8 +269,8 @@ pub(super) fn change(
     }
     let (head, change) = match head.home {
         None => {
-            let claim = Draft::claim(s, head)?;
-            (actions::carry_out(s, BuiltIn::Claim, Cause::Action, claim)?, Change::ClaimedAndChanged)
+            let (by, claim) = (Cause::Client(actions::new_id(s)), Draft::claim(s, head)?);
+            (actions::carry_out(s, BuiltIn::Claim, by, claim)?, Change::ClaimedAndChanged)
         }
         Some(_) => (head, Change::Changed),
     };

@@ -184,5 +184,6 @@ pub(super) fn own(s: &Step<'_, '_>, header: Header, home: Option<KernelId>) -> H
         stored_ms: s.ctx.now_ms,
         conflicts_dropped: 0,
         proven: false,
+        replaced: None,
     }
 }

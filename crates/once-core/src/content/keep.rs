@@ -98,6 +98,16 @@ pub(super) fn drop_conflicts(s: &mut Step<'_, '_>, key: &ObjectKey) -> Result<()
     Ok(())
 }
 
+/// Removes what was made beside an object's chain; not the heads that still wait for a proof.
+pub(super) fn drop_forks(s: &mut Step<'_, '_>, key: &ObjectKey) -> Result<(), StoreError> {
+    for (place, conflict) in conflicts(s, key)? {
+        if !conflict.is_replaced() {
+            drop_conflict(s, &place, &conflict)?;
+        }
+    }
+    Ok(())
+}
+
 /// Removes one of them.
 pub(super) fn drop_conflict(
     s: &mut Step<'_, '_>,

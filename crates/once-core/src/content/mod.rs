@@ -1,6 +1,7 @@
 //! What is kept: importing, changing, claiming, removing, and accepting what comes from peers.
 
 mod accept;
+mod ancestry;
 mod beside;
 mod change;
 mod draft;
@@ -8,6 +9,7 @@ mod keep;
 mod verify;
 
 pub(crate) use accept::{accept, over_quota};
+pub(crate) use ancestry::{Proofs, ask_all, entries};
 pub(crate) use beside::{discard, take};
 pub(crate) use change::{
     born, changed, claim, create, current_key, import, may_change, put, remove, remove_by_client,

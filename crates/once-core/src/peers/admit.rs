@@ -12,6 +12,7 @@ use super::addresses::put_first;
 use super::dial::dial_later;
 use super::{Link, Phase, admin, invites, progress};
 use crate::actions;
+use crate::content;
 use crate::meta;
 use crate::outbox::{self, Window};
 use crate::refusal::Refusal;
@@ -309,6 +310,7 @@ fn ready(
         s.out.push(Effect::Reply { token, reply: Ok(Answer::Joined { says }) });
     }
     outbox::subscribe_all(s, peer, conn)?;
+    content::ask_all(s, peer)?;
     outbox::pump(s, peer)?;
     actions::pump(s, peer)
 }

@@ -72,7 +72,7 @@ fn entered(group: &Group<'_>, header: &Header) -> Result<(), String> {
 }
 
 /// As the protocol says it, not as the engine does.
-fn hash(entry: &Entry) -> Hash {
+pub(super) fn hash(entry: &Entry) -> Hash {
     record_hash("once/2 ledger entry", &to_cbor(entry))
 }
 

@@ -10,6 +10,7 @@ use once_core::store::{Read, Table};
 
 use once_model::hash::{content_hash, item_id};
 use once_model::ids::{ItemId, KernelId};
+use once_model::receipt::EntriesOf;
 use once_model::wire::{Absent, Code, Frame, Parcel, Pull, Request};
 
 use super::Checker;
@@ -47,6 +48,32 @@ impl Checker {
                 readable.len()
             )),
         }
+    }
+
+    /// The entries of a history were told to a peer: only what it may read, each the one before the other.
+    pub fn proves(
+        &self,
+        kernel: &KernelId,
+        peer: &KernelId,
+        of: &EntriesOf,
+        answer: &Frame,
+        disk: &Disk,
+        now_ms: u64,
+    ) -> Result<(), String> {
+        let Frame::Entries(said) = answer else { return Err("answers something else than entries".into()) };
+        let head = rows::head(disk, &of.key).ok().flatten();
+        let may = head.is_some_and(|head| self.may_read(kernel, peer, &head, now_ms));
+        if !may && !said.entries.is_empty() {
+            return Err(format!("tells {peer:.10} of the history of {}, which it may not read", of.key));
+        }
+        let mut link = of.newest;
+        for entry in &said.entries {
+            if super::history::hash(entry) != link || entry.object.uuid != of.key.uuid {
+                return Err(format!("tells entries of {} that do not follow each other", of.key));
+            }
+            link = entry.previous;
+        }
+        Ok(())
     }
 
     /// A scenario was given to a peer.

@@ -4,9 +4,11 @@ use bytes::Bytes;
 use once_core::rows::{self, Debt, HeadRow, OutboxRow, PeerStatus, UsageRow};
 use once_core::store::{Read, Table, scan_prefix};
 use once_core::txn;
+use once_core::waist::{Command, Input};
 use once_model::hash::content_hash;
 use once_model::ids::{Hash, KernelId, Lineage, ObjectKey, Uuid};
 use once_model::limits::CONFLICTS_MAX_BODIES;
+use once_model::wire::Frame;
 use std::ops::ControlFlow;
 
 use super::group::{Allowed, candidates, claimed_as};
@@ -34,7 +36,7 @@ impl Checker {
         for changed in &commit.rows {
             match changed.table {
                 Table::Head => self.head(group, commit, allowed, changed, &mut wrong, cover),
-                Table::Conflict => self.conflict(group, allowed, changed, &mut wrong, cover),
+                Table::Conflict => self.conflict(group, commit, allowed, changed, &mut wrong, cover),
                 Table::Body => self.body(group, changed, &mut wrong),
                 Table::Genesis => self.genesis(group, changed),
                 Table::Outbox => self.debt(group, allowed, changed, &mut wrong),
@@ -134,6 +136,9 @@ impl Checker {
             if old_id == id {
                 return;
             }
+            if revision + 1 < new.header.revision && new.from.is_some() && lost_without_proof(group, &key) {
+                wrong.push((4, format!("{key} was replaced without a proof, and nothing of it is kept")));
+            }
         }
         self.origin(group, allowed, &new, id, wrong);
         let grown = commit.rows.iter().any(|row| row.table == Table::Genesis);
@@ -208,13 +213,20 @@ impl Checker {
     fn conflict(
         &mut self,
         group: &Group<'_>,
+        commit: &Commit,
         allowed: &Allowed,
         changed: &Changed,
         wrong: &mut Wrong,
         cover: &mut Coverage,
     ) {
-        let Some(new) = head_in(changed.after.as_ref()) else { return };
-        cover.met("state conflict kept");
+        let before = head_in(changed.before.as_ref());
+        let Some(new) = head_in(changed.after.as_ref()) else {
+            if before.is_some_and(|row| row.is_replaced()) && group.inputs.iter().any(is_proof) {
+                cover.met("state proof came");
+            }
+            return;
+        };
+        cover.met(if new.is_replaced() { "state head kept for a proof" } else { "state conflict kept" });
         let key = new.header.key();
         let mut count = 0;
         let counted = scan_prefix(group.store, Table::Conflict, &key.to_row(), &mut |_, _| {
@@ -234,7 +246,17 @@ impl Checker {
         if let Some(shadow) = self.shadows.get_mut(&group.kernel) {
             shadow.pending.push(id);
         }
-        if new.from.is_none() {
+        if new.is_replaced() {
+            // It was the head, before this commit or within it.
+            let was = |row: &Changed| {
+                row.table == Table::Head
+                    && head_in(row.before.as_ref()).is_some_and(|head| head.header.id() == id)
+            };
+            let came = new.from.is_some_and(|from| allowed.arrivals.contains(&(from, id)));
+            if before.is_none() && !commit.rows.iter().any(was) && !came {
+                wrong.push((4, format!("keeps {id:.12} beside {key} as if it had been its head")));
+            }
+        } else if new.from.is_none() {
             wrong.extend(super::history::kept_file(&group.kernel, &new).err().map(|what| (2, what)));
         } else if head_in(changed.before.as_ref()).is_none_or(|old| old.header.id() != id) {
             self.origin(group, allowed, &new, id, wrong);
@@ -468,6 +490,24 @@ impl Checker {
         }
         Ok(())
     }
+}
+
+fn is_proof(input: &Input) -> bool {
+    matches!(input, Input::Frame { frame: Frame::Entries(_), .. })
+}
+
+/// Whether one revision that is not proven to continue an object took the place of its head, and no replaced head is
+/// kept.
+fn lost_without_proof(group: &Group<'_>, key: &ObjectKey) -> bool {
+    let arrivals = group.inputs.iter().filter(|input| match input {
+        Input::Arrived { arrival, .. } => arrival.header.uuid == key.uuid,
+        Input::Frame { frame: Frame::Share(parcel), .. } => parcel.header.uuid == key.uuid,
+        Input::Command { command: Command::Discard { .. } | Command::Keep { .. }, .. } => true,
+        input => is_proof(input),
+    });
+    let kept = conflicts_of(group.store, &key.uuid);
+    let of_key = || kept.iter().filter(|row| row.header.key() == *key);
+    arrivals.count() == 1 && of_key().count() < CONFLICTS_MAX_BODIES && !of_key().any(HeadRow::is_replaced)
 }
 
 fn has_body(store: &Disk, head: &HeadRow) -> bool {

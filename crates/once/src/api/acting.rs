@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::peers::PATIENCE_MS;
 use super::{coordinate, names, shapes};
-use crate::{Act, Error, Kernel, receipts};
+use crate::{Act, Acted, Error, Kernel, Object, receipts};
 
 /// Entries of a history in one answer, unless the client wants fewer or more.
 const PAGE: usize = 100;
@@ -36,13 +36,21 @@ pub(super) struct Acting {
 
 pub(super) async fn act(kernel: &Kernel, params: Acting) -> Result<Value, Error> {
     let no_wait = params.no_wait;
+    let copy = names::object(kernel, &params.object).ok().filter(|object| object.home().is_none());
     let act = wanted(kernel, params)?;
+    let shape = |acted: Acted| {
+        let mut shape = shapes::acted(&acted);
+        // Its first change made this kernel the home of what was imported here.
+        let is_other = |copy: &Object| acted.after.is_some_and(|after| after.key != copy.key());
+        shape["claimed"] = json!(copy.as_ref().is_some_and(is_other));
+        shape
+    };
     if no_wait {
         let id = act.send().await?;
         return Ok(json!({ "id": id, "status": "accepted" }));
     }
     if kernel.net().is_some() {
-        return act.await.map(|acted| shapes::acted(&acted));
+        return act.await.map(shape);
     }
     // Nobody can be reached from here: what goes elsewhere waits for a kernel that is up.
     let id = act.clone().send().await?;
@@ -54,7 +62,7 @@ pub(super) async fn act(kernel: &Kernel, params: Acting) -> Result<Value, Error>
         .with_hint(format!(
             "`once up` starts it, and the action is sent; `once outcome {id}` says what came of it"
         ))),
-        None => act.id(id).await.map(|acted| shapes::acted(&acted)),
+        None => act.id(id).await.map(shape),
     }
 }
 

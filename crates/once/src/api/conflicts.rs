@@ -25,14 +25,19 @@ pub(super) fn list(kernel: &Kernel) -> Result<Value, Error> {
     let mut forks = Vec::new();
     forked(&snapshot, &mut |kept| forks.push(kept))?;
     for versions in forks {
-        shown.push(fork(kernel, &snapshot, &versions)?);
+        let (replaced, forked): (Vec<_>, Vec<_>) = versions.into_iter().partition(HeadRow::is_replaced);
+        for (reason, versions) in [("forked", forked), ("not-proven", replaced)] {
+            if !versions.is_empty() {
+                shown.push(fork(kernel, &snapshot, reason, &versions)?);
+            }
+        }
     }
     Ok(json!({ "conflicts": shown }))
 }
 
 /// An object that was changed apart: what is kept beside its newest revision, from whom, since when, and where each
 /// differs from it.
-fn fork(kernel: &Kernel, snapshot: &dyn Read, versions: &[HeadRow]) -> Result<Value, Error> {
+fn fork(kernel: &Kernel, snapshot: &dyn Read, reason: &str, versions: &[HeadRow]) -> Result<Value, Error> {
     let head = match versions.first() {
         Some(kept) => rows::head(snapshot, &kept.header.key())?,
         None => None,
@@ -52,7 +57,7 @@ fn fork(kernel: &Kernel, snapshot: &dyn Read, versions: &[HeadRow]) -> Result<Va
     }
     kept.extend(head.map(|row| shapes::object(kernel, &Object::new(row, kernel.id()))));
     let uuid = versions.first().map(|row| row.header.uuid.to_string());
-    Ok(json!({ "uuid": uuid, "reason": "forked", "objects": kept }))
+    Ok(json!({ "uuid": uuid, "reason": reason, "objects": kept }))
 }
 
 #[derive(Deserialize)]

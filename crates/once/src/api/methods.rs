@@ -35,7 +35,10 @@ pub(super) fn status(kernel: &Kernel) -> Result<Value, Error> {
         }
         conflicts += u64::from(conflicts::beside(same).is_some());
     })?;
-    conflicts::forked(&snapshot, &mut |_| conflicts += 1)?;
+    // What only waits for a proof is no conflict yet.
+    conflicts::forked(&snapshot, &mut |kept| {
+        conflicts += u64::from(kept.iter().any(|row| !row.is_replaced()));
+    })?;
     let peers = query::peers(&snapshot)?;
     let mut owed = 0;
     for (peer, _) in &peers {

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use once_core::actions;
 use once_core::waist::{Input, Run, RunResult, Work};
+use once_model::action::check_name;
 use once_model::ids::Uuid;
 use once_model::scenario::Scenario;
 use once_model::wire::Code;
@@ -13,7 +14,7 @@ use serde_json::{Value, json};
 use tokio::sync::{mpsc, oneshot};
 
 use super::answer;
-use super::names::key_text;
+use super::names::{self, key_text};
 use super::server::Line;
 use crate::component::{Asked, ClientId, Components, Offer, RUNS_MAX, SERVED_MAX, Served, Slot, WORKS_MAX};
 use crate::engine::Mail;
@@ -138,6 +139,10 @@ impl Link {
     async fn serve(&self, kernel: &Kernel, params: Serve) -> Result<(Value, Option<Begins>), Error> {
         let Serve { component, version, actions } = params;
         let (component, version) = (named("component", component)?, named("version", version)?);
+        if let Some(name) = actions.iter().flatten().find(|name| check_name(name).is_err()) {
+            return Err(Error::usage(format!("'{}' cannot be the name of an action", names::shown(name)))
+                .with_hint("names have 1 to 255 bytes; those that begin with `once:` belong to the kernel"));
+        }
         let components = &kernel.shared().components;
         if components.get(&component).is_some() {
             return Err(Error::usage(format!("this kernel has the component '{component}' itself"))

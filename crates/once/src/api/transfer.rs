@@ -258,6 +258,7 @@ pub(super) async fn request(kernel: &Kernel, params: Request) -> Result<Value, E
                 stored_ms: 0,
                 conflicts_dropped: 0,
                 proven: false,
+                replaced: None,
             };
             Object::new(row, kernel.id())
         }

@@ -208,7 +208,8 @@ impl<S: Serialize + DeserializeOwned + Send + 'static> Typed<S> {
     }
 
     /// Teaches it an action. Arguments that are no `A` are a failure, and so is an error: the state is then as before.
-    /// It must depend on nothing but what it is given.
+    /// It must depend on nothing but what it is given. Names that begin with `once:` are never asked for: they belong to
+    /// the kernel's built-in actions.
     pub fn action<A, T, F>(
         mut self,
         name: impl Into<String>,

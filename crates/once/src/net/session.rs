@@ -314,6 +314,18 @@ async fn read(
                     Frame::Absent(once_model::wire::Absent { call: request.call, code: Code::Busy })
                 }));
             }
+            Frame::EntriesOf(of) => {
+                session.admitted().await;
+                // Reading is not the network's thread's work. One at a time: nothing more is read meanwhile.
+                let snapshot = net.shared.snapshot();
+                let looked =
+                    tokio::task::spawn_blocking(move || query::entries(&snapshot, &peer, &of, now_ms()));
+                match looked.await {
+                    Ok(Ok(entries)) => session.say(entries),
+                    Ok(Err(error)) => tracing::error!(%error, "the entries of a history could not be read"),
+                    Err(error) => tracing::error!(%error, "the entries of a history were not looked up"),
+                }
+            }
             Frame::Found(ref found) => answered(session, found.call, frame),
             Frame::Absent(ref absent) => answered(session, absent.call, frame),
             // QUIC has acknowledged it: that is all that it is for.

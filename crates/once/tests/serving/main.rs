@@ -324,6 +324,9 @@ fn versions_and_actions_say_who_is_asked() {
         let data = dir.path().join("alice");
         let mut whole = Program::serving(&data, "Lamp").await;
         let mut part = Program::connect(&data).await;
+        // What the kernel does itself, no program answers for.
+        let own = json!({ "component": "Lamp", "version": "1.0", "actions": ["switch", "once:put"] });
+        assert_eq!(part.call("serve", own).await.unwrap_err()["data"]["code"], "usage");
         part.must("serve", json!({ "component": "Lamp", "version": "1.0", "actions": ["switch"] })).await;
         let done = act(dir.path(), json!({ "object": lamp, "name": "dim" }));
         let run = whole.asked("run").await;
