@@ -10,7 +10,7 @@ use std::ops::ControlFlow;
 use negentropy::{Id, Negentropy, NegentropyStorageVector};
 use once_model::hash::item_id;
 use once_model::ids::{ItemId, KernelId};
-use once_model::limits::RECONCILE_MAX_BYTES;
+use once_model::limits::{DIFFERENCE_MAX_IDS, RECONCILE_MAX_BYTES};
 use once_model::wire::Code;
 
 use crate::query;
@@ -45,6 +45,7 @@ impl CompareError {
 }
 
 /// What one side brings to a comparison: the items that the other side may read.
+#[derive(Clone)]
 pub struct Items {
     ids: NegentropyStorageVector,
     withheld: usize,
@@ -108,10 +109,11 @@ fn malformed(error: negentropy::Error) -> CompareError {
 }
 
 /// The side that asked for the exchange.
-pub struct Comparison<'i> {
-    session: Negentropy<'i, NegentropyStorageVector>,
+pub struct Comparison {
+    session: Negentropy<'static, NegentropyStorageVector>,
     have: Vec<Id>,
     need: Vec<Id>,
+    more: bool,
 }
 
 /// What a comparison found.
@@ -121,6 +123,8 @@ pub struct Difference {
     pub have: Vec<ItemId>,
     /// Items that only the other side has.
     pub need: Vec<ItemId>,
+    /// It was cut off at [`DIFFERENCE_MAX_IDS`]: another comparison finds the rest.
+    pub more: bool,
 }
 
 impl Difference {
@@ -132,23 +136,29 @@ impl Difference {
     }
 }
 
-impl<'i> Comparison<'i> {
+impl Comparison {
     /// Begins a comparison: the first payload to send.
     ///
     /// # Errors
     /// Never, with the constants of this crate.
-    pub fn begin(items: &'i Items) -> Result<(Self, Vec<u8>), CompareError> {
-        let mut session = Negentropy::borrowed(&items.ids, RECONCILE_MAX_BYTES as u64).map_err(malformed)?;
+    pub fn begin(items: Items) -> Result<(Self, Vec<u8>), CompareError> {
+        let mut session = Negentropy::owned(items.ids, RECONCILE_MAX_BYTES as u64).map_err(malformed)?;
         let first = session.initiate().map_err(malformed)?;
-        Ok((Self { session, have: Vec::new(), need: Vec::new() }, first))
+        Ok((Self { session, have: Vec::new(), need: Vec::new(), more: false }, first))
     }
 
-    /// Takes the other side's payload: the next one to send, or `None` when the difference is known.
+    /// Takes the other side's payload: the next one to send, or `None` when the difference is known, or as much of it as
+    /// is held.
     ///
     /// # Errors
     /// When the payload is malformed.
     pub fn go_on(&mut self, payload: &[u8]) -> Result<Option<Vec<u8>>, CompareError> {
-        self.session.reconcile_with_ids(payload, &mut self.have, &mut self.need).map_err(malformed)
+        within_limit(payload)?;
+        let next =
+            self.session.reconcile_with_ids(payload, &mut self.have, &mut self.need).map_err(malformed)?;
+        // The other side says what it likes, as long as it likes: what is held of it has an end.
+        self.more = next.is_some() && self.have.len() + self.need.len() >= DIFFERENCE_MAX_IDS;
+        Ok(next.filter(|_| !self.more))
     }
 
     /// What was found, in order: negentropy collects it in a hash set, whose order is another in each process.
@@ -160,7 +170,14 @@ impl<'i> Comparison<'i> {
             ids.dedup();
             ids
         };
-        Difference { have: ids(self.have), need: ids(self.need) }
+        Difference { have: ids(self.have), need: ids(self.need), more: self.more }
+    }
+}
+
+fn within_limit(payload: &[u8]) -> Result<(), CompareError> {
+    match payload.len() <= RECONCILE_MAX_BYTES {
+        true => Ok(()),
+        false => Err(CompareError::Malformed("it is longer than a message may be".into())),
     }
 }
 
@@ -169,6 +186,7 @@ impl<'i> Comparison<'i> {
 /// # Errors
 /// When the payload is malformed.
 pub fn respond(items: &Items, payload: &[u8]) -> Result<Vec<u8>, CompareError> {
+    within_limit(payload)?;
     let mut session = Negentropy::borrowed(&items.ids, RECONCILE_MAX_BYTES as u64).map_err(malformed)?;
     session.reconcile(payload).map_err(malformed)
 }
@@ -263,6 +281,91 @@ mod tests {
         assert_eq!(missing(&store, &[id]), Ok(vec![]));
     }
 
+    /// A number as negentropy writes it.
+    fn number(mut n: usize, out: &mut Vec<u8>) {
+        let mut digits = vec![(n & 127) as u8];
+        n >>= 7;
+        while n > 0 {
+            digits.push((n & 127) as u8 | 128);
+            n >>= 7;
+        }
+        out.extend(digits.iter().rev());
+    }
+
+    /// The other side tells of ever more ids, and each time that the rest differs, too.
+    #[test]
+    fn what_the_other_side_tells_of_is_held_up_to_a_limit() {
+        const EACH: usize = 4000;
+        let id = |n: usize| {
+            let mut id = [0_u8; 32];
+            id[..8].copy_from_slice(&(n << 24).to_be_bytes());
+            id
+        };
+        let mine = items(&(0..50).collect());
+        let (mut comparison, _) = Comparison::begin(mine).unwrap();
+        let mut rounds = 0;
+        loop {
+            let (first, last) = (rounds * EACH, (rounds + 1) * EACH);
+            let mut payload = vec![0x61];
+            if rounds > 0 {
+                payload.extend([1, 32]);
+                payload.extend(id(first));
+                payload.push(0);
+            }
+            payload.extend([1, 32]);
+            payload.extend(id(last));
+            payload.push(2);
+            number(EACH, &mut payload);
+            payload.extend((first..last).flat_map(id));
+            payload.extend([0, 0, 1]);
+            payload.extend([7; 16]);
+            rounds += 1;
+            if comparison.go_on(&payload).unwrap().is_none() {
+                break;
+            }
+            assert!(rounds * EACH < DIFFERENCE_MAX_IDS, "{rounds} rounds, and no end");
+        }
+        // The same list again and again counts as well.
+        let found = comparison.difference();
+        assert!(found.more && found.need.len() < DIFFERENCE_MAX_IDS + EACH, "{}", found.need.len());
+
+        let own = items(&(0..50).collect());
+        let (mut comparison, _) = Comparison::begin(own).unwrap();
+        // Nothing up to the very end, and then the rest differs: all of one's own, each round.
+        let nothing = [&[0x61, 1, 32][..], &[255; 32], &[2, 0], &[0, 0, 1], &[7; 16]].concat();
+        let mut rounds = 0;
+        while comparison.go_on(&nothing).unwrap().is_some() {
+            rounds += 1;
+            assert!(rounds <= DIFFERENCE_MAX_IDS / 50, "{rounds} rounds, and no end");
+        }
+        assert_eq!(comparison.difference().have.len(), 50);
+    }
+
+    #[test]
+    fn what_a_malformed_comparison_is() {
+        let mine = items(&(0..50).collect());
+        let too_long = [&[0x61, 0, 0, 2, 0][..], &vec![0; RECONCILE_MAX_BYTES]].concat();
+        let cases: &[(&str, &[u8], bool)] = &[
+            ("nothing", &[], false),
+            ("longer than a message may be", &too_long, false),
+            ("another mode", &[0x61, 0, 0, 3], false),
+            ("a prefix of 33 bytes", &[&[0x61, 1, 33][..], &[0; 33], &[0]].concat(), false),
+            ("it ends within a prefix", &[0x61, 1, 4, 0, 0], false),
+            ("it ends within a fingerprint", &[0x61, 0, 0, 1, 7, 7], false),
+            ("it ends within an id", &[0x61, 0, 0, 2, 1, 7, 7], false),
+            // What is missing of a number counts as zero: it is 0x80 0x00.
+            ("it ends within a number", &[0x61, 0, 0, 0x80], true),
+            ("it ends before a mode", &[0x61, 0, 0], true),
+            // A bound below the one before: nothing lies between them.
+            ("descending bounds", &[0x61, 1, 1, 9, 2, 0, 1, 1, 5, 2, 0, 0, 0, 0], true),
+        ];
+        for (what, payload, fine) in cases {
+            assert_eq!(respond(&mine, payload).is_ok(), *fine, "{what}");
+            let (mut comparison, _) = Comparison::begin(mine.clone()).unwrap();
+            assert_eq!(comparison.go_on(payload).is_ok(), *fine, "{what}");
+        }
+    }
+
     proptest! {
         /// Whatever the sets, both differences are found, and found in payloads of bounded size.
         #[test]
@@ -271,7 +374,7 @@ mod tests {
             b in prop::collection::btree_set(0..3000u32, 0..1500),
         ) {
             let (mine, theirs) = (items(&a), items(&b));
-            let (mut comparison, mut payload) = Comparison::begin(&mine).unwrap();
+            let (mut comparison, mut payload) = Comparison::begin(mine).unwrap();
             loop {
                 prop_assert!(payload.len() <= RECONCILE_MAX_BYTES);
                 let answer = respond(&theirs, &payload).unwrap();
@@ -293,7 +396,7 @@ mod tests {
         fn nonsense_is_an_error(payload in prop::collection::vec(any::<u8>(), 0..300)) {
             let mine = items(&(0..50).collect());
             let _ = respond(&mine, &payload);
-            let (mut comparison, _) = Comparison::begin(&mine).unwrap();
+            let (mut comparison, _) = Comparison::begin(mine.clone()).unwrap();
             let _ = comparison.go_on(&payload);
         }
     }

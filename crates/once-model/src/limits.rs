@@ -112,6 +112,17 @@ pub const REDIAL_SOON_MS: u64 = 2_000;
 /// What one peer may store here by sharing, in bytes, unless its row says otherwise.
 pub const PEER_QUOTA_BYTES: u64 = 256 * 1024 * 1024;
 
+/// Most bytes on the disk of large scenarios that are not here whole, of all peers. Beyond it what nobody sends any more
+/// goes first.
+pub const INCOMING_MAX_BYTES: u64 = 1024 * 1024 * 1024;
+
+/// How long what has come of a large scenario waits for the rest, in milliseconds: a week.
+pub const INCOMING_KEPT_MS: u64 = 7 * 24 * 60 * 60 * 1000;
+
+/// Most ids in the difference that one comparison finds, in 32 bytes each. What differs beyond them the next comparison
+/// finds.
+pub const DIFFERENCE_MAX_IDS: usize = 262_144;
+
 /// Most rows that wait in the outbox for one peer.
 pub const OUTBOX_MAX_ROWS: u64 = 2_000_000;
 

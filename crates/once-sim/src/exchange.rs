@@ -76,7 +76,7 @@ impl World {
             kept: Kept::default(),
         };
         let first = match self.collect(&mut exchange, 0) {
-            Some(()) => exchange.items[0].as_ref().and_then(|items| Comparison::begin(items).ok()),
+            Some(()) => exchange.items[0].clone().and_then(|items| Comparison::begin(items).ok()),
             None => None,
         };
         let Some((_, payload)) = first.map(|(comparison, payload)| (comparison.difference(), payload)) else {
@@ -325,7 +325,7 @@ impl World {
 
 /// Side 0 compares: from the beginning each time, because a comparison borrows its items.
 fn compared(exchange: &mut Exchange) -> Result<Option<Vec<u8>>, ()> {
-    let items = exchange.items[0].as_ref().ok_or(())?;
+    let items = exchange.items[0].clone().ok_or(())?;
     let (mut comparison, _) = Comparison::begin(items).map_err(|_| ())?;
     let mut next = None;
     for payload in &exchange.read {

@@ -140,10 +140,11 @@ impl Builder {
         let accept = net.iter().map(|net| tokio::spawn(net::accept(Arc::clone(net))).abort_handle());
         let pulse = net.iter().map(|net| tokio::spawn(net::pulse(Arc::clone(net))).abort_handle());
         let watch = net.iter().map(|net| tokio::spawn(net::watch_own(Arc::clone(net))).abort_handle());
+        let sweep = net.iter().map(|net| tokio::spawn(Net::sweep(Arc::downgrade(net))).abort_handle());
         let rest = tokio::spawn(let_idle_ones_rest(Arc::downgrade(&shared.components))).abort_handle();
         let served = Arc::clone(&shared.components.served);
         let usher = tokio::spawn(component::usher(Arc::downgrade(&shared), served)).abort_handle();
-        let tasks = accept.chain(pulse).chain(watch).chain([rest, usher]).collect();
+        let tasks = accept.chain(pulse).chain(watch).chain(sweep).chain([rest, usher]).collect();
         Ok(Kernel::new(shared, net, config.name, tasks))
     }
 }

@@ -9,7 +9,7 @@ use once_core::content;
 use once_core::waist::{Answer, Command, Event};
 use once_model::ids::{KernelId, Line, ObjectKey};
 use once_model::ior::Ior;
-use once_model::wire::{Frame, ShareAnswer};
+use once_model::wire::{Code, Frame, ShareAnswer};
 use tokio::sync::{broadcast, oneshot};
 
 use crate::engine::Mail;
@@ -214,11 +214,16 @@ impl Request {
                 .with_hint("that kernel is broken or lies; ask another one"));
         }
         let invalid = |_| Error::invalid(format!("{}: the answer is not a valid scenario", what()));
-        let apart = parcel.body.is_none() && !parcel.header.tombstone;
-        let arrival = match apart {
-            true => net::pull(self.kernel.online()?, &session, peer, parcel.header, parcel.chain)
-                .await
-                .map_err(|e| Error::unreachable(format!("{}: {e}", what())))?,
+        let arrival = match net::is_apart(&parcel) {
+            true => {
+                let pulled = net::pull(self.kernel.online()?, &session, peer, parcel.header, parcel.chain)
+                    .await
+                    .map_err(|e| Error::unreachable(format!("{}: {e}", what())))?;
+                // From here on its bytes are the caller's.
+                pulled.rest.settled();
+                pulled.arrival
+            }
+            false if net::has_too_much(&parcel) => return Err(invalid(Code::Invalid)),
             false => content::verify(&peer, parcel).map_err(invalid)?,
         };
         Ok(Found { kernel: self.kernel.clone(), peer, arrival })

@@ -50,7 +50,11 @@ fn shares(owed: &[Value]) -> Done<()> {
         };
         table.row([ui::shown(text(row, "peer")), ui::number(number(row, "rows")), oldest]);
     }
-    table.right(1).print()
+    table.right(1).print()?;
+    for transfer in owed.iter().flat_map(|row| list(row, "transfers")) {
+        ui::say(&format!("sending {}", super::status::progress(transfer)));
+    }
+    Ok(())
 }
 
 /// Actions without an outcome.

@@ -99,8 +99,24 @@ fn print(answer: &Value, to: &str, no_wait: bool) -> Done<()> {
         ui::say(&format!("left out: {target} ({reason})"));
     }
     if waiting > 0 && !no_wait {
-        let waits = if waiting == 1 { "waits" } else { "wait" };
-        ui::say(&format!("{} {waits} in the outbox until {to} is back (`once outbox`)", ui::number(waiting)));
+        say_how_far(answer, waiting, &to);
     }
     Ok(())
+}
+
+/// What is not answered yet, and why.
+fn say_how_far(answer: &Value, waiting: u64, to: &str) {
+    let (count, one) = (ui::number(waiting), waiting == 1);
+    if answer["connected"] != true {
+        let waits = if one { "waits" } else { "wait" };
+        ui::say(&format!("{count} {waits} in the outbox until {to} is back (`once outbox`)"));
+        return;
+    }
+    let is = if one { "is" } else { "are" };
+    ui::say(&format!(
+        "{count} {is} still on the way to {to}, which is connected; it goes on (`once outbox`)"
+    ));
+    for transfer in list(answer, "transfers") {
+        ui::say(&format!("sending {}", super::status::progress(transfer)));
+    }
 }

@@ -52,8 +52,20 @@ fn print(answer: &Value, running: bool) -> Done<()> {
         let actions = ui::count(number(answer, "waiting"), "action");
         line("waiting", format!("{actions} without an outcome (`once outbox`)"))?;
     }
+    for transfer in list(answer, "transfers") {
+        let way = if text(transfer, "way") == "in" { "receiving" } else { "sending" };
+        line(way, progress(transfer))?;
+    }
     let (store, free) = (number(answer, "store_bytes"), number(answer, "disk_free_bytes"));
     line("disk", format!("{} used, {} free", ui::bytes(store), ui::bytes(free)))
+}
+
+/// How far a large scenario is.
+pub(super) fn progress(transfer: &Value) -> String {
+    let (done, bytes) = (number(transfer, "done_bytes"), number(transfer, "bytes"));
+    let with = if text(transfer, "way") == "in" { "from" } else { "to" };
+    let (object, peer) = (ui::key(text(transfer, "object")), ui::shown(text(transfer, "peer")));
+    format!("{object} {with} {peer}: {} of {}", ui::bytes(done), ui::bytes(bytes))
 }
 
 fn objects(answer: &Value) -> String {

@@ -13,7 +13,7 @@ use once_model::scenario::Scenario;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{conflicts, lanes, names, shapes};
+use super::{conflicts, lanes, names, shapes, transfers};
 use crate::{Change, Component, Error, Kernel, Object, State, datadir};
 
 /// Most objects in one page of a listing.
@@ -79,6 +79,7 @@ pub(super) fn status(kernel: &Kernel) -> Result<Value, Error> {
         "connected": kernel.net().map_or(0, |net| net.connected_peers().len()),
         "owed": owed,
         "waiting": waiting,
+        "transfers": transfers::list(kernel, None),
         "disk_free_bytes": once_store::free_bytes(&shared.data).ok(),
         "store_bytes": folder_bytes(&shared.data.join("store")),
         "groups": metrics.groups,

@@ -21,6 +21,7 @@ mod shapes;
 #[cfg(test)]
 mod tests;
 mod transfer;
+mod transfers;
 
 pub use crate::Error as ApiError;
 pub use client::{Client, Events};

@@ -8,7 +8,7 @@ use once_core::store::{Table, scan_prefix};
 use once_model::ids::KernelId;
 use serde_json::{Value, json};
 
-use super::names;
+use super::{names, transfers};
 use crate::{Error, Kernel};
 
 /// Actions, and as many pieces of work outside, that an answer lists.
@@ -36,7 +36,8 @@ fn owed(kernel: &Kernel) -> Result<Vec<Value>, Error> {
             if looked < LOOKED_AT_MAX { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
         })?;
         if rows > 0 || oldest.is_some() {
-            let mut shape = json!({ "rows": rows, "oldest_ms": oldest });
+            let transfers = transfers::list(kernel, Some(peer));
+            let mut shape = json!({ "rows": rows, "oldest_ms": oldest, "transfers": transfers });
             add_way(kernel, &peer, &mut shape);
             shown.push(shape);
         }

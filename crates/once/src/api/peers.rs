@@ -52,6 +52,7 @@ pub(super) fn list(kernel: &Kernel) -> Result<Value, Error> {
             "addresses": row.addresses,
             "owed": usage.owed_rows,
             "stored_bytes": usage.stored_bytes,
+            "incoming_bytes": kernel.net().map_or(0, |net| net.incoming_bytes(&id)),
             "quota_bytes": row.quota_bytes,
             "since_ms": row.since_ms,
             "invite": row.invite.map(|invite| invites::id(&invite)),

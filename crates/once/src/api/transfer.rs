@@ -17,7 +17,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::peers::PATIENCE_MS;
-use super::{Tell, methods, names, shapes};
+use super::{Tell, methods, names, shapes, transfers};
 use crate::{Error, Heard, Kernel, Object};
 
 /// Left-out references that are named; the rest is counted.
@@ -72,6 +72,8 @@ pub(super) async fn share(kernel: &Kernel, params: Share, tell: Tell<'_>) -> Res
         "refused": done.refused,
         "left_out": left_out,
         "waiting": if params.delivered { total - answered } else { 0 },
+        "connected": kernel.net().is_some_and(|net| net.seen(&to).conn.is_some()),
+        "transfers": transfers::list(kernel, Some(to)),
     }))
 }
 

@@ -4,18 +4,18 @@ use std::time::Duration;
 
 use bytes::{Buf, Bytes, BytesMut};
 use iroh::endpoint::{RecvStream, SendStream};
-use once_model::limits::FRAME_MAX_BYTES;
-use once_model::wire::{Frame, WireError};
+use once_model::limits::{FRAME_MAX_BYTES, INLINE_MAX_BYTES};
+use once_model::wire::{Code, Frame, Parcel, WireError};
 
 /// How much is read from the transport at once, in bytes.
 const CHUNK: usize = 64 * 1024;
 
 /// A stream on which nothing moves for this long, while something should, has failed: whoever stops reading or writing
 /// in the middle must not keep for ever what is reserved for it here.
-const STALL_MAX: Duration = Duration::from_secs(30);
+pub(super) const STALL_MAX: Duration = Duration::from_secs(30);
 
 /// Of a body, so much must get through within [`STALL_MAX`], in bytes.
-const BODY_PIECE: usize = 128 * 1024;
+pub(super) const BODY_PIECE: usize = 128 * 1024;
 
 /// Why a stream ended.
 #[derive(Debug, thiserror::Error)]
@@ -32,8 +32,27 @@ pub(crate) enum NetError {
     Stalled,
     #[error("the peer has other bytes by now")]
     Gone,
+    #[error("the peer is too busy to give it now")]
+    Busy,
+    #[error("there is no room here for what has come of it")]
+    NoRoom,
+    #[error("no control stream was opened in time")]
+    NoStream,
+    #[error("this kernel is stopping")]
+    Stopping,
     #[error("unexpected frame: {0}")]
     Unexpected(&'static str),
+}
+
+impl NetError {
+    /// With what a stream is reset that ends because of it.
+    pub fn code(&self) -> Code {
+        match self {
+            Self::Wire(_) | Self::TooLong(_) | Self::Torn | Self::Unexpected(_) => Code::Invalid,
+            Self::Stopping => Code::Stopping,
+            _ => Code::Busy,
+        }
+    }
 }
 
 /// Reads frames, and raw bytes between them.
@@ -106,36 +125,52 @@ impl FrameReader {
         }
     }
 
+    /// The first frame of a stream, which says what it is about: one of unknown number does not, and is skipped nowhere.
+    pub async fn first(&mut self) -> Result<Frame, NetError> {
+        let bytes = self.next_bytes().await?.ok_or(NetError::Torn)?;
+        match Frame::decode(&bytes) {
+            Err(WireError::Unknown(_)) => Err(NetError::Unexpected("a stream of an unknown kind")),
+            decoded => Ok(decoded?),
+        }
+    }
+
     /// The next frame, where one must come.
     pub async fn expect(&mut self) -> Result<Frame, NetError> {
         self.next().await?.ok_or(NetError::Torn)
     }
 
-    /// Raw bytes.
-    pub async fn raw(&mut self, length: usize) -> Result<Bytes, NetError> {
-        let mut out = Vec::with_capacity(length);
-        self.raw_into(&mut out, length).await?;
-        Ok(out.into())
+    /// Raw bytes, so many, as they come. A byte now and then is not progress: all of them must come within
+    /// [`STALL_MAX`]. A stream that ends before that has broken, however it ended.
+    pub async fn raw(&mut self, mut length: usize, mut take: impl FnMut(&[u8])) -> Result<(), NetError> {
+        let have = self.buffer.split_to(self.buffer.len().min(length));
+        length -= have.len();
+        take(&have);
+        let read = async {
+            while length > 0 {
+                let chunk = self.chunk(length).await?;
+                let chunk = chunk.ok_or_else(|| NetError::Broken("the body ended early".into()))?;
+                length -= chunk.len();
+                take(&chunk);
+            }
+            Ok(())
+        };
+        tokio::time::timeout(STALL_MAX, read).await.map_err(|_| NetError::Stalled)?
     }
+}
 
-    /// Raw bytes, until there are `length` of them. What came before a break stays in `out`.
-    pub async fn raw_into(&mut self, out: &mut Vec<u8>, length: usize) -> Result<(), NetError> {
-        let have = self.buffer.len().min(length.saturating_sub(out.len()));
-        out.extend_from_slice(&self.buffer.split_to(have));
-        while out.len() < length {
-            let piece = out.len() + (length - out.len()).min(BODY_PIECE);
-            let read = async {
-                while out.len() < piece {
-                    let chunk = self.chunk(piece - out.len()).await?;
-                    out.extend_from_slice(&chunk.ok_or(NetError::Torn)?);
-                }
-                Ok::<_, NetError>(())
-            };
-            // A byte now and then is not progress: what is reserved for it here others wait for.
-            tokio::time::timeout(STALL_MAX, read).await.map_err(|_| NetError::Stalled)??;
-        }
-        Ok(())
-    }
+/// Whether a scenario of so many bytes travels apart from its frame.
+pub(super) const fn is_large(bytes: u64) -> bool {
+    bytes > INLINE_MAX_BYTES as u64
+}
+
+/// Whether a parcel's bytes are to be pulled.
+pub(crate) fn is_apart(parcel: &Parcel) -> bool {
+    parcel.body.is_none() && !parcel.header.tombstone
+}
+
+/// Whether a parcel has bytes inside that must travel apart.
+pub(crate) fn has_too_much(parcel: &Parcel) -> bool {
+    parcel.body.as_ref().is_some_and(|body| is_large(body.len() as u64))
 }
 
 /// Adds a frame to a buffer.
@@ -164,12 +199,8 @@ pub(crate) async fn write(stream: &mut SendStream, mut bytes: &[u8]) -> Result<(
     Ok(())
 }
 
-/// Sends a large body, without copying it.
-pub(crate) async fn write_body(stream: &mut SendStream, mut body: Bytes) -> Result<(), NetError> {
-    while !body.is_empty() {
-        let piece = body.split_to(body.len().min(BODY_PIECE));
-        let written = tokio::time::timeout(STALL_MAX, stream.write_chunk(piece)).await;
-        written.map_err(|_| NetError::Stalled)?.map_err(|e| NetError::Broken(e.to_string()))?;
-    }
-    Ok(())
+/// Sends a piece of a body, of at most [`BODY_PIECE`] bytes, without copying it.
+pub(super) async fn write_piece(stream: &mut SendStream, piece: Bytes) -> Result<(), NetError> {
+    let written = tokio::time::timeout(STALL_MAX, stream.write_chunk(piece)).await;
+    written.map_err(|_| NetError::Stalled)?.map_err(|e| NetError::Broken(e.to_string()))
 }

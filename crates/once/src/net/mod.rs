@@ -1,40 +1,48 @@
 //! The network: one iroh endpoint, a session for each connection, streams for pulls and exchanges.
 
 mod address;
+mod bodies;
 mod chatter;
 mod dial;
 mod endpoint;
 mod exchange;
 mod frames;
+mod giving;
+mod incoming;
 mod outgoing;
+mod pulls;
 mod pulse;
 mod receipts;
 mod session;
+mod storing;
 mod strangers;
 mod streams;
 mod ticket;
 mod wheel;
 
 pub(crate) use address::{Reach, check as check_addresses};
+pub(crate) use bodies::{Transfer, Way};
 pub use chatter::Chatter;
 use chatter::say_of;
 pub(crate) use endpoint::{Listen, accept, bind, watch_own};
 pub(crate) use exchange::initiate;
 pub use exchange::{Progress, Report};
+pub(crate) use frames::{has_too_much, is_apart};
 pub(crate) use outgoing::Outgoing;
+pub(crate) use pulls::pull;
 pub(crate) use pulse::pulse;
 pub(crate) use receipts::receipt;
 pub(crate) use session::Session;
-pub(crate) use streams::pull;
 pub use ticket::Ticket;
 use wheel::Wheel;
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use iroh::Endpoint;
+use once_core::rights;
 use once_core::waist::{ConnId, Event, Input, Run, Timer, Work};
 use once_model::certificate::Chain;
 use once_model::header::Header;
@@ -43,11 +51,11 @@ use tokio::sync::{Notify, Semaphore};
 
 use crate::engine::{self, Mail, Network, Shared};
 
-/// Large scenarios that may be in memory at once, coming, and as many going: 64 MiB each at most.
-///
-/// Two counts, and whoever receives is counted only once the bytes are on their way: two kernels that send each other
-/// large scenarios would otherwise wait for each other for ever.
-const LARGE_AT_ONCE: usize = 4;
+/// Looks into the store at once that peers cause: threads, which the system shares out.
+const READING_AT_ONCE: usize = 16;
+
+/// How often it is looked at what has come of large bodies and waits for the rest.
+const SWEEP_EVERY: Duration = Duration::from_secs(600);
 
 /// So many connections taken over by someone else within that time are no accident.
 const SUPERSEDED_MAX: usize = 3;
@@ -78,8 +86,12 @@ pub(crate) struct Net {
     pub changed: Notify,
     /// Told when there is a connection more.
     connects: Notify,
-    large_coming: Semaphore,
-    large_going: Semaphore,
+    reading: Semaphore,
+    memory: bodies::Memory,
+    /// Room for copies of bodies that are being given.
+    scratch: Arc<Semaphore>,
+    incoming: Arc<incoming::Incoming>,
+    transfers: Arc<bodies::Transfers>,
     pub key_twice: std::sync::atomic::AtomicBool,
     superseded: Mutex<VecDeque<Instant>>,
     chatter: Chatter,
@@ -90,6 +102,7 @@ impl Net {
     pub fn new(endpoint: Endpoint, shared: Arc<Shared>) -> Arc<Self> {
         let wheel = Arc::new(Wheel::new());
         tokio::spawn(Arc::clone(&wheel).turn(shared.mail.downgrade()));
+        let incoming = incoming::Incoming::new(&shared.data);
         Arc::new(Self {
             endpoint,
             shared,
@@ -99,8 +112,11 @@ impl Net {
             seen: Mutex::new(BTreeMap::new()),
             changed: Notify::new(),
             connects: Notify::new(),
-            large_coming: Semaphore::new(LARGE_AT_ONCE),
-            large_going: Semaphore::new(LARGE_AT_ONCE),
+            reading: Semaphore::new(READING_AT_ONCE),
+            memory: bodies::Memory::new(),
+            scratch: Arc::new(Semaphore::new((giving::SCRATCH_BYTES / giving::SCRATCH_UNIT) as usize)),
+            incoming,
+            transfers: Arc::default(),
             key_twice: std::sync::atomic::AtomicBool::new(false),
             superseded: Mutex::new(VecDeque::new()),
             chatter: Chatter::default(),
@@ -163,6 +179,28 @@ impl Net {
         tokio::time::timeout(within, wait).await.ok()
     }
 
+    /// Large bodies that are on their way now.
+    pub fn transfers(&self) -> Vec<Arc<Transfer>> {
+        self.transfers.list()
+    }
+
+    /// What has come of large bodies of a peer that are not here whole, in bytes.
+    pub fn incoming_bytes(&self, peer: &KernelId) -> u64 {
+        self.incoming.bytes_of(peer)
+    }
+
+    /// Drops what has come of large bodies and is not wanted any more, now and then.
+    pub async fn sweep(net: Weak<Self>) {
+        while let Some(net) = net.upgrade() {
+            let swept = tokio::task::spawn_blocking(move || {
+                let snapshot = net.shared.snapshot();
+                net.incoming.sweep(|peer| rights::is_peer(&snapshot, peer).unwrap_or(true));
+            });
+            let _ = swept.await;
+            tokio::time::sleep(SWEEP_EVERY).await;
+        }
+    }
+
     /// What is known of the connection to a peer.
     pub fn seen(&self, peer: &KernelId) -> Seen {
         lock(&self.seen).get(peer).cloned().unwrap_or_default()
@@ -209,7 +247,7 @@ impl Network for Handle {
         let net = Arc::clone(&self.0);
         self.0.runtime.spawn(async move {
             if let Some(session) = net.session_by_conn(conn) {
-                streams::pull_share(&net, &session, peer, header, chain).await;
+                pulls::pull_share(&net, &session, peer, header, chain).await;
             }
         });
     }

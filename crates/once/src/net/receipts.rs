@@ -10,18 +10,18 @@ use once_model::wire::Frame;
 use super::Session;
 use super::frames::{self, FrameReader, NetError};
 use crate::Error;
-use crate::engine::Shared;
+use crate::engine::{Shared, Snapshot};
 
 /// A receipt for a peer, of what it asked for itself: for that it needs no right.
 pub(super) fn made_for(
+    snapshot: &Snapshot,
     shared: &Shared,
     peer: &KernelId,
     of: &ReceiptOf,
 ) -> Result<Option<Receipt>, StoreError> {
-    let snapshot = shared.snapshot();
-    let row = once_core::rows::peer(&snapshot, peer)?;
+    let row = once_core::rows::peer(snapshot, peer)?;
     let Some(seen) = row.and_then(|row| row.seen.first().copied()) else { return Ok(None) };
-    once_core::actions::receipt(&snapshot, &shared.key, (*peer, seen.incarnation), of)
+    once_core::actions::receipt(snapshot, &shared.key, (*peer, seen.incarnation), of)
 }
 
 /// Asks a peer for a receipt. `None` if it has none to give.

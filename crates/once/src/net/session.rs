@@ -4,13 +4,15 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use iroh::endpoint::{Connection, ConnectionError, SendStream, VarInt};
 use once_core::waist::{ConnId, Input, LinkEvent, Why};
-use once_core::{content, query};
+use once_core::{query, rights};
 use once_model::ids::{Hash, KernelId, Line, ObjectKey, Uuid};
-use once_model::limits::{HELLO_TIMEOUT_MS, INLINE_MAX_BYTES};
+use once_model::limits::HELLO_TIMEOUT_MS;
+use once_model::receipt::EntriesOf;
+use once_model::sign::KernelKey;
 use once_model::wire::{Code, Frame, Parcel, Request, ShareAnswer, Shared as SharedFrame};
 use tokio::sync::{Notify, Semaphore, mpsc, oneshot, watch};
 
@@ -18,11 +20,17 @@ use super::frames::{self, FrameReader, NetError};
 use super::outgoing::{Outgoing, answer_bytes};
 use super::pulse::Pulse;
 use super::strangers::Opened;
-use super::{Net, endpoint, lock, pulse, streams};
-use crate::engine::{MAILS_OF_PEER_MAX, Mail, Out, now_ms};
+use super::{Net, endpoint, lock, pulls, pulse, streams};
+use crate::engine::{MAILS_OF_PEER_MAX, Mail, Out, Snapshot, now_ms};
 
 /// Large scenarios to a peer, and from it, at once: one peer does not take what is there for all.
 const LARGE_AT_ONCE: usize = 2;
+
+/// Requests of a peer that may wait to be answered. Whoever asks for more is read no further until then.
+const REQUESTS_MAX: usize = 128;
+
+/// Of these, so many are answered in one go: with 64 KiB each a MiB.
+const REQUESTS_AT_ONCE: usize = 16;
 
 /// What was said last should arrive before the connection goes; whoever is slower than this does without.
 const CLOSE_PATIENCE: Duration = Duration::from_millis(500);
@@ -52,6 +60,10 @@ pub(crate) struct Session {
     pub responding: Semaphore,
     pub(super) large_coming: Semaphore,
     pub(super) large_going: Semaphore,
+    /// One look into the store at a time that the peer causes.
+    reading: Semaphore,
+    /// When bytes of a body came or went last.
+    moved: Mutex<Option<Instant>>,
     /// Its places in the engine's mailbox.
     places: Arc<Semaphore>,
 }
@@ -81,6 +93,30 @@ impl Session {
         if let Ok(place) = Arc::clone(&self.places).acquire_owned().await {
             let _ = net.shared.mail.send(Mail::Said(input, place)).await;
         }
+    }
+
+    /// Looks into the store as of the last commit, because the peer wants something of it: beside the network's thread,
+    /// one look at a time for each connection.
+    pub(super) async fn read_beside<T: Send + 'static>(
+        &self,
+        net: &Net,
+        look: impl FnOnce(&Snapshot) -> T + Send + 'static,
+    ) -> Result<T, NetError> {
+        let stopping = |_| NetError::Stopping;
+        let _mine = self.reading.acquire().await.map_err(stopping)?;
+        let _all = net.reading.acquire().await.map_err(stopping)?;
+        let snapshot = net.shared.snapshot();
+        tokio::task::spawn_blocking(move || look(&snapshot)).await.map_err(|_| NetError::Stopping)
+    }
+
+    /// Bytes of a body came or went.
+    pub(super) fn body_moved(&self) {
+        *lock(&self.moved) = Some(Instant::now());
+    }
+
+    /// Whether bytes of a body came or went lately: whoever is busy with them has not stalled.
+    pub(super) fn has_moved(&self) -> bool {
+        lock(&self.moved).is_some_and(|last| last.elapsed() < frames::STALL_MAX)
     }
 
     pub(super) fn say(&self, frame: Frame) {
@@ -158,6 +194,8 @@ pub(super) async fn run(
         responding: Semaphore::new(1),
         large_coming: Semaphore::new(LARGE_AT_ONCE),
         large_going: Semaphore::new(LARGE_AT_ONCE),
+        reading: Semaphore::new(1),
+        moved: Mutex::new(None),
         places: Arc::new(Semaphore::new(MAILS_OF_PEER_MAX)),
     });
     lock(&net.sessions).insert(conn, Arc::clone(&session));
@@ -174,7 +212,7 @@ pub(super) async fn run(
         Ok(()) => tracing::debug!(peer = %peer.short(), conn, "the session ended"),
         Err(error) => tracing::debug!(peer = %peer.short(), conn, %error, "the session ended"),
     }
-    if matches!(ended, Err(NetError::Wire(_) | NetError::TooLong(_) | NetError::Unexpected(_))) {
+    if ended.as_ref().is_err_and(|error| error.code() == Code::Invalid) {
         connection.close(VarInt::from_u32(close_code(Code::Invalid)), b"not the protocol");
     }
     match session.closing.get() {
@@ -199,6 +237,9 @@ pub(super) async fn run(
     connection.close(VarInt::from_u32(0), b"");
     lock(&net.sessions).remove(&conn);
     lock(&session.calls).clear();
+    if !rights::is_peer(&net.shared.snapshot(), &peer).unwrap_or(true) {
+        net.incoming.sweep(|other| *other != peer);
+    }
     net.tell(Input::Link { peer, event: LinkEvent::Down { conn, reason } }).await;
     let _ = mail.send(Mail::Gone { conn }).await;
 }
@@ -225,13 +266,15 @@ async fn talk(
             let limit = Duration::from_millis(HELLO_TIMEOUT_MS);
             let opened = tokio::time::timeout(limit, open).await;
             let (send, recv) =
-                opened.map_err(|_| NetError::Torn)?.map_err(|e| NetError::Broken(e.to_string()))?;
+                opened.map_err(|_| NetError::NoStream)?.map_err(|e| NetError::Broken(e.to_string()))?;
             (send, FrameReader::new(recv), None)
         }
     };
     session.control_taken.notify_one();
+    let (ask, asked) = mpsc::channel(REQUESTS_MAX);
     tokio::select! {
-        ended = read(net, session, peer, conn, reader, first) => ended,
+        ended = read(net, session, peer, conn, reader, first, ask) => ended,
+        ended = answer(net, session, asked) => ended,
         ended = write(send, outgoing, session) => ended,
     }
 }
@@ -286,6 +329,7 @@ async fn read(
     conn: ConnId,
     mut reader: FrameReader,
     first: Option<Frame>,
+    ask: mpsc::Sender<Asked>,
 ) -> Result<(), NetError> {
     let mut next = first;
     loop {
@@ -298,34 +342,14 @@ async fn read(
         };
         session.out.room().await;
         match frame {
-            Frame::Share(parcel) if parcel.body.is_some() || parcel.header.tombstone => {
+            Frame::Share(parcel) if !frames::is_apart(&parcel) => {
                 shared(net, session, peer, conn, parcel).await?;
             }
-            Frame::Share(parcel) if parcel.header.size <= INLINE_MAX_BYTES as u64 => {
+            Frame::Share(parcel) if !frames::is_large(parcel.header.size) => {
                 refuse(session, &parcel, Code::Invalid);
             }
-            Frame::Request(request) => {
-                // It may have come right behind `admitted`, which is on its way through the engine.
-                session.admitted().await;
-                let answer =
-                    query::answer(&net.shared.snapshot(), &net.shared.key, &peer, &request, now_ms());
-                session.say(answer.unwrap_or_else(|error| {
-                    tracing::error!(%error, "a request could not be answered");
-                    Frame::Absent(once_model::wire::Absent { call: request.call, code: Code::Busy })
-                }));
-            }
-            Frame::EntriesOf(of) => {
-                session.admitted().await;
-                // Reading is not the network's thread's work. One at a time: nothing more is read meanwhile.
-                let snapshot = net.shared.snapshot();
-                let looked =
-                    tokio::task::spawn_blocking(move || query::entries(&snapshot, &peer, &of, now_ms()));
-                match looked.await {
-                    Ok(Ok(entries)) => session.say(entries),
-                    Ok(Err(error)) => tracing::error!(%error, "the entries of a history could not be read"),
-                    Err(error) => tracing::error!(%error, "the entries of a history were not looked up"),
-                }
-            }
+            Frame::Request(request) => asks(&ask, Asked::Object(request)).await?,
+            Frame::EntriesOf(of) => asks(&ask, Asked::Entries(of)).await?,
             Frame::Found(ref found) => answered(session, found.call, frame),
             Frame::Absent(ref absent) => answered(session, absent.call, frame),
             // QUIC has acknowledged it: that is all that it is for.
@@ -333,6 +357,63 @@ async fn read(
             frame => session.pass_on(net, Input::Frame { peer, conn, frame }).await,
         }
     }
+}
+
+/// What a peer asks for on the control stream.
+enum Asked {
+    Object(Request),
+    Entries(EntriesOf),
+}
+
+impl Asked {
+    /// The answer; none if what was asked for cannot be read, and the peer need not know.
+    fn answer(self, snapshot: &Snapshot, key: &KernelKey, peer: &KernelId) -> Option<Frame> {
+        match self {
+            Self::Object(request) => {
+                let found = query::answer(snapshot, key, peer, &request, now_ms());
+                Some(found.unwrap_or_else(|error| {
+                    tracing::error!(%error, "a request could not be answered");
+                    Frame::Absent(once_model::wire::Absent { call: request.call, code: Code::Busy })
+                }))
+            }
+            Self::Entries(of) => match query::entries(snapshot, peer, &of, now_ms()) {
+                Ok(entries) => Some(entries),
+                Err(error) => {
+                    tracing::error!(%error, "the entries of a history could not be read");
+                    None
+                }
+            },
+        }
+    }
+}
+
+async fn asks(ask: &mpsc::Sender<Asked>, asked: Asked) -> Result<(), NetError> {
+    ask.send(asked).await.map_err(|_| NetError::Stopping)
+}
+
+/// Answers what the peer asks for, as of a commit after it was asked.
+async fn answer(
+    net: &Arc<Net>,
+    session: &Session,
+    mut waiting: mpsc::Receiver<Asked>,
+) -> Result<(), NetError> {
+    // The first may have come right behind `admitted`, which is on its way through the engine.
+    session.admitted().await;
+    let mut some = Vec::with_capacity(REQUESTS_AT_ONCE);
+    while waiting.recv_many(&mut some, REQUESTS_AT_ONCE).await > 0 {
+        let (shared, peer, some) = (Arc::clone(&net.shared), session.peer, std::mem::take(&mut some));
+        let answers = session.read_beside(net, move |snapshot| {
+            some.into_iter()
+                .filter_map(|asked| asked.answer(snapshot, &shared.key, &peer))
+                .collect::<Vec<_>>()
+        });
+        for frame in answers.await? {
+            session.out.room().await;
+            session.say(frame);
+        }
+    }
+    // Nobody asks any more, but the connection goes on until the reader says why it ends.
+    std::future::pending().await
 }
 
 /// A share with its bytes: checked here, beside the engine.
@@ -344,7 +425,11 @@ async fn shared(
     parcel: Parcel,
 ) -> Result<(), NetError> {
     let (key, id) = (parcel.header.key(), parcel.header.id());
-    match content::verify(&peer, parcel) {
+    let checked = match frames::has_too_much(&parcel) {
+        true => Err(Code::Invalid),
+        false => pulls::check(peer, parcel).await?,
+    };
+    match checked {
         Ok(arrival) => {
             session.pass_on(net, Input::Arrived { peer, arrival, why: Why::Shared { conn } }).await;
         }

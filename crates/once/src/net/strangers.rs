@@ -71,7 +71,7 @@ impl Gate {
         let opened = tokio::time::timeout(PATIENCE, async {
             let (send, recv) = connection.accept_bi().await.ok()?;
             let mut reader = FrameReader::new(recv);
-            let first = reader.next().await.ok()??;
+            let first = reader.first().await.ok()?;
             Some(Opened { send, reader, first })
         });
         // Who is only slow may come again; who says nothing that makes sense may not.

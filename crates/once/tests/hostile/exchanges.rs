@@ -31,6 +31,10 @@ fn nonsense_on_a_stream_ends_the_stream_and_not_the_peer() {
             ("a hello", &[Frame::Hello(greeting(1))]),
             ("a share", &[begin.clone(), Frame::Share(unclaimed(&note(98, "unasked")))]),
             ("a give that was not wanted", &[begin.clone(), Frame::Give(unclaimed(&note(98, "unasked")))]),
+            (
+                "more than a message may be",
+                &[Frame::Reconcile([reconcile_nothing(), vec![0; 131_072]].concat())],
+            ),
             ("too many wants", &[begin.clone(), Frame::Want(vec![id; WANT_MAX_IDS + 1])]),
             ("too many offers", &[begin.clone(), Frame::Offer(vec![id; WANT_MAX_IDS + 1])]),
             (
@@ -125,6 +129,10 @@ fn an_offer_beyond_the_quota_and_invalid_gives_are_counted_as_refused() {
             if n == 3 {
                 parcel.body = Some(note(100, "9999").into());
             }
+            if n == 4 {
+                // A large one inside is no better.
+                parcel.body = Some(note(104, &"x".repeat(70_000)).into());
+            }
             lane.say(&Frame::Give(parcel)).await;
         }
         lane.say(&Frame::Given(10)).await;
@@ -132,6 +140,34 @@ fn an_offer_beyond_the_quota_and_invalid_gives_are_counted_as_refused() {
         let kept = Kept { stored: 5, known: 0, conflicts: 0, refused: 5 };
         assert_eq!(lane.hear().await, Some(Frame::Kept(kept)));
         still_works(&alice, &bob, 9).await;
+    });
+}
+
+/// Who sends more wants ahead than it may reads its answers late, and in order: nothing is kept for it.
+#[test]
+fn more_wants_ahead_than_allowed_are_answered_in_order() {
+    let dir = tempfile::tempdir().unwrap();
+    story(async {
+        let (alice, bob) = pair(dir.path()).await;
+        let mallory = Raw::new().await;
+        let control = mallory.join(&alice).await;
+        alice.grant_read_all(mallory.id()).await.unwrap();
+        let mut ids = Vec::new();
+        for n in 0..12 {
+            alice.import(note(n, "here"), None).await.unwrap();
+            ids.push(item_id(&unclaimed(&note(n, "here")).header));
+        }
+        let mut lane = Lane::open(&control.connection).await;
+        lane.say(&Frame::Reconcile(reconcile_nothing())).await;
+        assert!(matches!(lane.hear().await, Some(Frame::Reconcile(_))));
+        for id in &ids {
+            lane.say(&Frame::Want(vec![*id])).await;
+        }
+        for id in &ids {
+            assert!(matches!(lane.hear().await, Some(Frame::Give(parcel)) if item_id(&parcel.header) == *id));
+            assert_eq!(lane.hear().await, Some(Frame::Given(1)));
+        }
+        still_works(&alice, &bob, 29).await;
     });
 }
 

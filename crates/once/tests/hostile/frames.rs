@@ -59,7 +59,7 @@ fn deep_in_an_unknown_key() -> Vec<u8> {
 }
 
 #[test]
-fn half_a_frame_and_then_the_end_is_the_end_of_the_connection() {
+fn half_a_frame_and_then_the_end_is_not_the_protocol() {
     let dir = tempfile::tempdir().unwrap();
     story(async {
         let (alice, bob) = pair(dir.path()).await;
@@ -70,8 +70,12 @@ fn half_a_frame_and_then_the_end_is_the_end_of_the_connection() {
             let mut control = mallory.return_to(&alice, 2).await;
             control.lane.send.write_all(&share[..cut]).await.unwrap();
             control.lane.send.finish().unwrap();
-            assert!(control.closed().await.is_some(), "cut after {cut}");
+            assert_eq!(control.closed().await, NOT_THE_PROTOCOL, "cut after {cut}");
         }
+        // An end between frames is an ordinary one.
+        let mut control = mallory.return_to(&alice, 2).await;
+        control.lane.send.finish().unwrap();
+        assert_eq!(control.closed().await, Some(0));
         assert_eq!(alice.get(unclaimed(&note(1, "half")).header.key()).unwrap(), None);
         still_works(&alice, &bob, 9).await;
     });
@@ -120,6 +124,64 @@ fn frames_of_unknown_number_and_unknown_fields_are_skipped() {
             }
         }
         assert_eq!(control.request(7, Uuid::from_u128(1), None).await, denied(7));
+        still_works(&alice, &bob, 9).await;
+    });
+}
+
+/// The first frame of a stream says what the stream is: one that this version does not know is not skipped.
+#[test]
+fn a_stream_that_begins_with_anything_else_is_reset() {
+    let dir = tempfile::tempdir().unwrap();
+    story(async {
+        let (alice, bob) = pair(dir.path()).await;
+        let mallory = Raw::new().await;
+        let mut control = mallory.join(&alice).await;
+        let unknown = [&[0x82, 0x18, 99, 0x81, 0xa1, 0x00, 0x65][..], b"later"].concat();
+        let pull = Frame::Pull(once_model::wire::Pull {
+            key: nowhere(1),
+            content: once_model::ids::Hash::from_bytes([1; 32]),
+            offset: 0,
+        });
+        let cases = [
+            ("an unknown frame", framed(&unknown)),
+            ("an unknown frame, then a pull", [framed(&unknown), framed(&pull.encode())].concat()),
+            ("a frame of the control stream", framed(&Frame::Hello(greeting(1)).encode())),
+            ("no frame", framed(b"GET / HTTP/1.1")),
+            ("half a frame", framed(&pull.encode())[..9].to_vec()),
+            ("nothing", Vec::new()),
+        ];
+        for (what, bytes) in cases {
+            let mut lane = Lane::open(&control.connection).await;
+            lane.send.write_all(&bytes).await.unwrap();
+            lane.send.finish().unwrap();
+            let reset = within("the stream is reset", lane.recv.read_to_end(1000)).await.unwrap_err();
+            let wanted = iroh::endpoint::VarInt::from_u32(102);
+            let reset = format!("{reset:?}");
+            assert!(reset.contains("Reset") && reset.contains(&format!("{wanted:?}")), "{what}: {reset}");
+        }
+        // The connection goes on.
+        let denied = Frame::Absent(Absent { call: 5, code: Code::Denied });
+        assert_eq!(control.request(5, Uuid::from_u128(1), None).await, denied);
+        still_works(&alice, &bob, 9).await;
+    });
+}
+
+#[test]
+fn a_stranger_that_begins_with_an_unknown_frame_is_denied() {
+    let dir = tempfile::tempdir().unwrap();
+    story(async {
+        let (alice, bob) = pair(dir.path()).await;
+        let mallory = Raw::new().await;
+        let ticket = alice.invite().await.unwrap();
+        let mut control = Control::open(mallory.connect(&alice).await).await;
+        control.lane.say_bytes(&[&[0x82, 0x18, 99, 0x81, 0xa1, 0x00, 0x65][..], b"later"].concat()).await;
+        let hello = once_model::wire::Greeting { invite: Some(ticket.secret), ..greeting(1) };
+        control.say(&Frame::Hello(hello)).await;
+        assert_eq!(control.closed().await, Some(100));
+        // The invite is not used up.
+        mallory
+            .return_saying(&alice, once_model::wire::Greeting { invite: Some(ticket.secret), ..greeting(1) })
+            .await;
         still_works(&alice, &bob, 9).await;
     });
 }

@@ -51,6 +51,42 @@ fn a_peer_that_asks_and_never_reads_is_no_longer_read_from() {
     });
 }
 
+/// Each of these requests goes over a thousand objects. They are looked up beside the network's thread.
+#[test]
+fn requests_that_cost_much_hold_up_nobody_else() {
+    let dir = tempfile::tempdir().unwrap();
+    story(async {
+        let (alice, bob) = pair(dir.path()).await;
+        let mallory = Raw::new().await;
+        let mut control = mallory.join(&alice).await;
+        let crowd = 1000;
+        for n in 0..crowd {
+            control.say(&Frame::Share(unclaimed(&note(7, &format!("variant {n}"))))).await;
+        }
+        let mut stored = 0;
+        while stored < crowd {
+            stored += usize::from(matches!(control.hear().await, Some(Frame::Shared(_))));
+        }
+        let uuid = unclaimed(&note(7, "")).header.uuid;
+        let flood = 2000;
+        let request = framed(&Frame::Request(Request { call: 2, uuid, line: None }).encode());
+        control.lane.send.write_all(&request.repeat(flood)).await.unwrap();
+        // The first of them is answered: they are being worked on.
+        assert!(matches!(control.hear().await, Some(Frame::Absent(_))));
+        let mut answered = 1;
+        still_works(&alice, &bob, 9).await;
+        while let Ok(heard) =
+            tokio::time::timeout(std::time::Duration::from_millis(1), control.lane.hear_bytes()).await
+        {
+            assert!(heard.is_some());
+            answered += 1;
+        }
+        assert!(answered < flood, "an honest share waited for all {answered} requests");
+        drop(control);
+        still_works(&alice, &bob, 10).await;
+    });
+}
+
 #[test]
 fn a_peer_that_pulls_and_never_reads_does_not_hold_up_others() {
     let dir = tempfile::tempdir().unwrap();

@@ -39,6 +39,7 @@ fn a_share_that_is_not_what_it_says_is_refused() {
             ("a tombstone with a body", |p| p.header.tombstone = true),
             ("a long component", |p| p.header.component = "x".repeat(300)),
             ("small and without bytes", |p| p.body = None),
+            ("large, with its bytes inside", |p| *p = unclaimed(&note(1, &"x".repeat(70_000)))),
         ];
         for (what, spoil) in unclaimed_ones {
             let mut parcel = unclaimed(&note(1, "spoilt"));

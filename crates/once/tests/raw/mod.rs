@@ -312,8 +312,13 @@ impl Control {
 
     /// Shares, and waits for the answer to exactly that.
     pub async fn share(&mut self, parcel: Parcel) -> ShareAnswer {
+        self.say(&Frame::Share(parcel.clone())).await;
+        self.share_answer(&parcel).await
+    }
+
+    /// Waits for the answer to exactly that share.
+    pub async fn share_answer(&mut self, parcel: &Parcel) -> ShareAnswer {
         let asked = (parcel.header.key(), parcel.header.id());
-        self.say(&Frame::Share(parcel)).await;
         loop {
             match self.hear().await.expect("an answer to a share") {
                 Frame::Shared(Shared { key, id, answer, .. }) if (key, id) == asked => return answer,

@@ -1,0 +1,155 @@
+//! Giving the bytes of a large body to a peer that pulls them.
+
+use std::fs::File;
+use std::os::unix::fs::FileExt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use iroh::endpoint::SendStream;
+use once_core::{query, rows};
+use once_model::limits::INCOMING_MAX_BYTES;
+use once_model::wire::{Absent, Code, Frame, Pull};
+use tokio::sync::OwnedSemaphorePermit;
+
+use super::bodies::Way;
+use super::frames::{self, BODY_PIECE, NetError};
+use super::{Net, Session};
+use crate::engine::now_ms;
+
+/// A body up to this many bytes is held in memory while it is sent: at most two of each peer. A larger one lies in a
+/// file without a name meanwhile, so that a peer that reads slowly holds no memory.
+const HELD_BYTES: u64 = 1024 * 1024;
+
+/// Bytes of all such files at once.
+pub(super) const SCRATCH_BYTES: u64 = INCOMING_MAX_BYTES;
+
+/// What those are counted in, in bytes.
+pub(super) const SCRATCH_UNIT: u64 = 1024;
+
+/// How long a pull waits for room for its file. The asker gives up after 30 s.
+const SCRATCH_PATIENCE: Duration = Duration::from_secs(20);
+
+/// Bodies go after everything else that a connection has to say, and share what is left.
+const BODY_PRIORITY: i32 = -1;
+
+/// The bytes of a body from an offset on.
+enum Source {
+    Held(Bytes),
+    File { file: Arc<File>, bytes: u64, _room: OwnedSemaphorePermit },
+}
+
+/// What became of a pull at first sight.
+enum Looked {
+    /// Small enough to be sent from memory, or not to be had.
+    Done(Result<Bytes, Code>),
+    /// So large.
+    Large(u64),
+}
+
+/// Answers a pull.
+pub(super) async fn give(
+    net: &Arc<Net>,
+    session: &Session,
+    send: &mut SendStream,
+    pull: Pull,
+) -> Result<(), NetError> {
+    let _turn = session.large_going.acquire().await;
+    // It fails only if the stream is gone.
+    let _ = send.set_priority(BODY_PRIORITY);
+    let source = match find(net, session, &pull).await? {
+        Ok(source) => source,
+        Err(code) => return frames::send(send, &Frame::Absent(Absent { call: 0, code })).await,
+    };
+    let bytes = source.len();
+    frames::send(send, &Frame::Body(bytes)).await?;
+    let moving = net.transfers.begin(Way::Out, session.peer, pull.key, pull.offset + bytes);
+    let mut at = 0;
+    while at < bytes {
+        let piece = source.piece(at).await?;
+        at += piece.len() as u64;
+        frames::write_piece(send, piece).await?;
+        moving.reached(pull.offset + at);
+        session.body_moved();
+    }
+    Ok(())
+}
+
+/// The bytes as of one commit, whatever becomes of the object.
+async fn find(net: &Arc<Net>, session: &Session, pull: &Pull) -> Result<Result<Source, Code>, NetError> {
+    let (peer, asked) = (session.peer, pull.clone());
+    let looked = session.read_beside(net, move |snapshot| {
+        let head = rows::head(snapshot, &asked.key)?;
+        match head.map(|head| head.header.size).filter(|size| *size > HELD_BYTES) {
+            Some(size) => Ok(Looked::Large(size)),
+            None => query::pulled(snapshot, &peer, &asked, now_ms()).map(Looked::Done),
+        }
+    });
+    let size = match looked.await? {
+        Ok(Looked::Done(found)) => return Ok(found.map(Source::Held)),
+        Ok(Looked::Large(size)) => size,
+        Err(error) => return Ok(Err(unreadable(&error))),
+    };
+    let Some(room) = room(net, size).await else { return Ok(Err(Code::Busy)) };
+    let Some(memory) = net.memory.hold(size).await else { return Ok(Err(Code::Stopping)) };
+    let (incoming, asked) = (Arc::clone(&net.incoming), pull.clone());
+    let copied = session.read_beside(net, move |snapshot| {
+        let _memory = memory;
+        let bytes = match query::pulled(snapshot, &peer, &asked, now_ms())? {
+            Ok(bytes) => bytes,
+            Err(code) => return Ok(Err(code)),
+        };
+        let copy = incoming.scratch().and_then(|file| file.write_all_at(&bytes, 0).map(|()| file));
+        Ok(copy.map(|file| (file, bytes.len() as u64)).map_err(|error| {
+            tracing::warn!(%error, "a large body could not be copied for a peer");
+            Code::Busy
+        }))
+    });
+    match copied.await? {
+        Ok(Ok((file, bytes))) => Ok(Ok(Source::File { file: Arc::new(file), bytes, _room: room })),
+        Ok(Err(code)) => Ok(Err(code)),
+        Err(error) => Ok(Err(unreadable(&error))),
+    }
+}
+
+/// Room for a copy on the disk.
+async fn room(net: &Net, bytes: u64) -> Option<OwnedSemaphorePermit> {
+    let units = u32::try_from(bytes.div_ceil(SCRATCH_UNIT)).ok()?;
+    let room = Arc::clone(&net.scratch).acquire_many_owned(units);
+    let room = tokio::time::timeout(SCRATCH_PATIENCE, room).await.ok()?.ok()?;
+    net.incoming.has_disk_for(bytes).then_some(room)
+}
+
+fn unreadable(error: &once_core::store::StoreError) -> Code {
+    tracing::error!(%error, "a body could not be read");
+    Code::Busy
+}
+
+impl Source {
+    fn len(&self) -> u64 {
+        match self {
+            Self::Held(bytes) => bytes.len() as u64,
+            Self::File { bytes, .. } => *bytes,
+        }
+    }
+
+    /// The next bytes.
+    async fn piece(&self, at: u64) -> Result<Bytes, NetError> {
+        let length = usize::try_from(self.len() - at).unwrap_or(usize::MAX).min(BODY_PIECE);
+        match self {
+            Self::Held(bytes) => {
+                let at = usize::try_from(at).unwrap_or(usize::MAX);
+                Ok(bytes.slice(at..at + length))
+            }
+            Self::File { file, .. } => {
+                let file = Arc::clone(file);
+                let read = tokio::task::spawn_blocking(move || {
+                    let mut piece = vec![0; length];
+                    file.read_exact_at(&mut piece, at).map(|()| piece)
+                });
+                let piece = read.await.map_err(|_| NetError::Stopping)?;
+                piece.map(Bytes::from).map_err(|error| NetError::Broken(error.to_string()))
+            }
+        }
+    }
+}
