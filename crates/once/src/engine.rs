@@ -25,6 +25,7 @@ use crate::Error;
 use crate::component::Components;
 use crate::metrics::Metrics;
 use crate::net::Outgoing;
+use crate::tidy::Tidy;
 use crate::troubles::Troubles;
 
 /// Most mails in one group. More in a group means fewer syncs and a longer wait for the first of them.
@@ -105,6 +106,7 @@ pub(crate) struct Shared {
     pub mail: mpsc::Sender<Mail>,
     pub events: broadcast::Sender<Event>,
     pub metrics: Mutex<Metrics>,
+    pub tidy: Arc<Tidy>,
     /// Lanes that do not go on.
     pub troubles: Mutex<Troubles>,
     /// The store as of the last commit. A snapshot must not be taken during a commit, so the engine takes it after.
@@ -237,7 +239,9 @@ impl Store for Published {
 
     fn commit(&mut self, batch: Batch, durability: Durability) -> Result<(), StoreError> {
         let begun = Instant::now();
+        let bytes = batch.rows.iter().filter_map(|(_, _, value)| value.as_ref()).map(bytes::Bytes::len).sum();
         self.store.commit(batch, durability)?;
+        self.shared.tidy.used(bytes);
         self.publish(Some(self.store.snapshot()));
         let mut metrics = self.shared.metrics.lock().unwrap_or_else(PoisonError::into_inner);
         metrics.commit(begun.elapsed(), durability == Durability::Synced);
@@ -261,6 +265,7 @@ pub(crate) fn prepare(
         mail,
         events: broadcast::channel(EVENTS_MAX).0,
         metrics: Mutex::new(Metrics::default()),
+        tidy: Arc::default(),
         troubles: Mutex::default(),
         snapshot: RwLock::new(Snapshot(Some(store.snapshot()))),
         fault: tokio::sync::watch::channel(None).0,

@@ -105,7 +105,9 @@ async fn find(net: &Arc<Net>, session: &Session, pull: &Pull) -> Result<Result<S
             Code::Busy
         }))
     });
-    match copied.await? {
+    let copied = copied.await?;
+    net.shared.tidy.used(usize::try_from(size).unwrap_or(usize::MAX));
+    match copied {
         Ok(Ok((file, bytes))) => Ok(Ok(Source::File { file: Arc::new(file), bytes, _room: room })),
         Ok(Err(code)) => Ok(Err(code)),
         Err(error) => Ok(Err(unreadable(&error))),
