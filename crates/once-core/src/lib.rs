@@ -16,7 +16,9 @@ mod expiry;
 pub mod group;
 pub mod memory;
 pub mod meta;
+pub mod of_object;
 mod outbox;
+pub mod parked;
 mod peers;
 pub mod query;
 mod refusal;
@@ -24,6 +26,8 @@ pub mod rights;
 pub mod rows;
 mod step;
 pub mod store;
+#[cfg(test)]
+mod testing;
 mod timers;
 pub mod txn;
 pub mod waist;

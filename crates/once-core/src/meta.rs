@@ -79,7 +79,7 @@ fn number(rows: &dyn Read, key: &[u8]) -> Result<u64, StoreError> {
         Ok(number) => Ok(u64::from_be_bytes(number)),
         Err(_) => {
             let reason = format!("{} is no number", String::from_utf8_lossy(key));
-            Err(StoreError::Damaged { table: Table::Meta, reason })
+            Err(StoreError::damaged(Table::Meta, key, reason))
         }
     }
 }

@@ -134,6 +134,8 @@ mod switch {
         ForgetEffects breaks 4,
         /// Whoever waits for an outcome is not told.
         ForgetCallback breaks 4,
+        /// An answer that no program here can take is refused for ever.
+        RefuseAnswer breaks 4,
         /// A timer rings twice.
         TimerTwice breaks 3,
         /// A lane is always full.

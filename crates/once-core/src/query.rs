@@ -98,9 +98,9 @@ pub fn body(rows: &dyn Read, header: &Header) -> Result<Option<Bytes>, StoreErro
     if header.tombstone {
         return Ok(None);
     }
-    let damaged = |reason: &str| StoreError::Damaged {
-        table: Table::Body,
-        reason: format!("object {}: {reason}", header.key()),
+    let damaged = |reason: &str| {
+        let reason = format!("object {}: {reason}", header.key());
+        StoreError::damaged(Table::Body, &rows::body_key(header), reason)
     };
     let body = rows.get(Table::Body, &rows::body_key(header))?.ok_or_else(|| damaged("no bytes"))?;
     if content_hash(&body) != header.content {
@@ -117,7 +117,7 @@ pub fn chain(rows: &dyn Read, lineage: &Lineage) -> Result<Option<Chain>, StoreE
     txn::get(rows, Table::Chain, lineage.as_bytes())
 }
 
-/// Every peer.
+/// Every peer whose row can be read. The others are parked when they are dialled.
 ///
 /// # Errors
 /// When the store cannot be read.
@@ -127,7 +127,10 @@ pub fn peers(rows: &dyn Read) -> Result<Vec<(KernelId, PeerRow)>, StoreError> {
         found.extend(KernelId::from_slice(key).map(|id| (id, value)));
         ControlFlow::Continue(())
     })?;
-    found.into_iter().map(|(id, value)| Ok((id, txn::decode(Table::Peer, &value)?))).collect()
+    Ok(found
+        .into_iter()
+        .filter_map(|(id, value)| Some((id, txn::decode(Table::Peer, &value).ok()?)))
+        .collect())
 }
 
 /// Objects of one UUID that are looked at.

@@ -4,6 +4,7 @@ use once_model::ids::{Hash, KernelId, ObjectKey, Uuid};
 use once_model::limits::CONFLICTS_MAX_BODIES;
 use once_model::wire::Code;
 
+use crate::parked::Damage;
 use crate::store::StoreError;
 
 /// A command that was not carried out. Nothing of it remains.
@@ -99,6 +100,9 @@ pub enum Refusal {
     /// The invite was used: there is nothing to take back.
     #[error("kernel {0} has used that invite")]
     InviteUsed(KernelId),
+    /// A row that is needed for it cannot be read.
+    #[error("this kernel cannot read what it needs for that: {0}")]
+    Damaged(Damage),
     /// Not a peer.
     #[error("kernel {0} is not a peer of this kernel")]
     NoPeer(KernelId),
@@ -211,6 +215,7 @@ impl Refusal {
             | Self::Removed(_)
             | Self::NoPeer(_)
             | Self::NoInvite
+            | Self::Damaged(_)
             | Self::Denied(_) => Code::Denied,
             Self::NotHome { .. } | Self::NotClaimed(_) => Code::NotHome,
             Self::OutboxFull { .. } | Self::TooManyPeers(_) | Self::TooManyActions(_) => Code::Quota,
@@ -248,6 +253,9 @@ impl Refusal {
             Self::NoAction(_) => "the kernel that was asked to act knows it; `once outbox` lists what waits".into(),
             Self::BadAction { .. } => "arguments are one JSON value of at most 64 KiB".into(),
             Self::NoHome(_) => "name it by its IOR, which says where its home is; for an object that nobody has claimed yet say `--at PEER`".into(),
+            Self::Damaged(_) => {
+                "this disk lost or changed something: `once doctor` says more; all else goes on meanwhile".into()
+            }
             Self::NoPeer(_) => "`once peers` lists the peers; `once join TICKET` makes one".into(),
             Self::Denied(_) => "ask its owner for a new invite: they work once and expire".into(),
             Self::OutboxFull { peer, .. } => {

@@ -168,6 +168,8 @@ impl Reader {
                             _ => None,
                         }
                     })),
+                    // One that cannot be read gives no right.
+                    Err(StoreError::Damaged { .. }) => {}
                     Err(error) => failed = Some(error),
                 }
                 if failed.is_some() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }

@@ -7,6 +7,8 @@ use once_model::limits::DISK_RESERVE_BYTES;
 use once_model::wire::Frame;
 
 use crate::expiry::{self, Expiry};
+use crate::of_object::object_of;
+use crate::parked::{Damage, Parked};
 use crate::peers::Link;
 use crate::refusal::{Failure, Refusal};
 use crate::store::StoreError;
@@ -35,12 +37,10 @@ pub struct Engine {
     pub(crate) sent_again: BTreeSet<(KernelId, ObjectKey)>,
     /// Objects that run an action.
     pub(crate) busy: BTreeMap<ObjectKey, actions::Busy>,
-    /// Lanes whose next action waits for scenarios that it depends on.
-    pub(crate) lacking: BTreeMap<actions::Lane, actions::Lacking>,
-    /// A timer for those runs.
-    pub(crate) given_set: bool,
-    /// Lanes whose next action could not be asked just now.
-    pub(crate) put_off: actions::PutOff,
+    /// What cannot be read.
+    pub(crate) parked: Parked,
+    /// Lanes here whose next action cannot run just now.
+    pub(crate) waiting: actions::Waiting,
     /// Lanes of this kernel to objects of its own that take their time.
     pub(crate) slow: actions::Slow,
     /// What ends by the clock.
@@ -89,9 +89,8 @@ impl Engine {
             own_acts: outbox::Window::default(),
             sent_again: BTreeSet::new(),
             busy: BTreeMap::new(),
-            lacking: BTreeMap::new(),
-            given_set: false,
-            put_off: actions::PutOff::default(),
+            parked: Parked::default(),
+            waiting: actions::Waiting::default(),
             slow: actions::Slow::default(),
             expiry: Expiry::default(),
             clocks: 0,
@@ -129,16 +128,17 @@ impl Engine {
         // What an engine before this one asked for in this process may still be answered: that is no answer to this one.
         step.engine.runs = step.rng.below(1 << 48);
         step.engine.boot = meta::begin_boot(step.txn, ctx.boot, step.engine.commit + 1)?;
-        expiry::resume(&mut step)?;
-        peers::dial_all(&mut step)?;
-        actions::resume(&mut step)?;
-        timers::resume(&mut step)?;
+        drop(step.tried(expiry::resume)?);
+        drop(step.tried(peers::dial_all)?);
+        drop(step.tried(actions::resume)?);
+        drop(step.tried(timers::resume)?);
         Ok(step.out)
     }
 
     /// An input, applied in one transaction, yields effects that are released after the commit.
     ///
-    /// A refused command leaves the transaction as it was; its effect is the reply that says why.
+    /// A refused command leaves the transaction as it was; its effect is the reply that says why. So does an input that
+    /// needs a row which cannot be read: what that row belongs to is parked, everything else goes on.
     ///
     /// # Errors
     /// When the store cannot be read: the engine must stop.
@@ -150,41 +150,15 @@ impl Engine {
         input: Input,
     ) -> Result<Effects, StoreError> {
         let mut step = Step { engine: self, txn, ctx, rng, out: Effects::default() };
-        match input {
-            Input::Command { token, command } => step.command(token, command)?,
-            Input::Frame { peer, conn, frame } => step.frame(peer, conn, frame)?,
-            Input::Arrived { peer, arrival, why } => match why {
-                // Only an admitted connection counts; what comes late from an older one is shared again on the next.
-                Why::Shared { conn } if step.up(&peer) == Some(conn) => {
-                    outbox::receive(&mut step, peer, conn, arrival)?;
-                }
-                Why::Shared { .. } => {}
-                Why::Asked { token } => {
-                    let answer = content::accept(&mut step, peer, arrival, None)?;
-                    step.out.push(Effect::Reply { token, reply: Ok(Answer::Kept(answer)) });
-                }
-                Why::Offered { token } => {
-                    let answer = outbox::admit(&mut step, peer, arrival)?;
-                    step.out.push(Effect::Reply { token, reply: Ok(Answer::Kept(answer)) });
-                }
-            },
-            Input::Link { peer, event } => peers::link(&mut step, peer, event)?,
-            Input::Timer(timer) => match timer {
-                Timer::Redial(peer, pause) => peers::redial(&mut step, peer, pause)?,
-                Timer::Hello(peer, conn) => peers::hello_late(&mut step, peer, conn),
-                Timer::Resend(peer, conn) => outbox::resend(&mut step, peer, conn)?,
-                Timer::Pump(peer) => outbox::pump_on(&mut step, peer)?,
-                Timer::ActResend(home, conn) => actions::resend(&mut step, home, conn)?,
-                Timer::ActPump(home) => actions::pump_on(&mut step, home)?,
-                Timer::Given => actions::late(&mut step)?,
-                Timer::Expiry => step.engine.expiry.rang(),
-                Timer::Due(size) => timers::due(&mut step, size)?,
-            },
-            Input::Ran(ran) => actions::ran(&mut step, *ran)?,
-            Input::Ready { component } => actions::ready(&mut step, component)?,
-            Input::Worked { key, id, result } => actions::worked(&mut step, key, id, result)?,
-            Input::NetworkChanged => peers::network_changed(&mut step),
-            Input::Disk { free_bytes } => step.engine.disk_free_bytes = free_bytes,
+        let waits = match &input {
+            Input::Command { token, .. }
+            | Input::Arrived { why: Why::Asked { token } | Why::Offered { token }, .. } => Some(*token),
+            _ => None,
+        };
+        let damage = step.tried(|step| step.take(input))?.err();
+        if let (Some(token), Some(damage)) = (waits, damage) {
+            step.forget(token);
+            step.out.push(Effect::Reply { token, reply: Err(Refusal::Damaged(damage)) });
         }
         Ok(step.out)
     }
@@ -200,26 +174,99 @@ pub(crate) struct Step<'a, 's> {
 }
 
 impl Step<'_, '_> {
+    fn take(&mut self, input: Input) -> Result<(), StoreError> {
+        match input {
+            Input::Command { token, command } => self.command(token, command)?,
+            Input::Frame { peer, conn, frame } => self.frame(peer, conn, frame)?,
+            Input::Arrived { peer, arrival, why } => match why {
+                // Only an admitted connection counts; what comes late from an older one is shared again on the next.
+                Why::Shared { conn } if self.up(&peer) == Some(conn) => {
+                    outbox::receive(self, peer, conn, arrival)?;
+                }
+                Why::Shared { .. } => {}
+                Why::Asked { token } => {
+                    let answer = content::accept(self, peer, arrival, None)?;
+                    self.out.push(Effect::Reply { token, reply: Ok(Answer::Kept(answer)) });
+                }
+                Why::Offered { token } => {
+                    let answer = outbox::admit(self, peer, arrival)?;
+                    self.out.push(Effect::Reply { token, reply: Ok(Answer::Kept(answer)) });
+                }
+            },
+            Input::Link { peer, event } => peers::link(self, peer, event)?,
+            Input::Timer(timer) => match timer {
+                Timer::Redial(peer, pause) => peers::redial(self, peer, pause)?,
+                Timer::Hello(peer, conn) => peers::hello_late(self, peer, conn),
+                Timer::Resend(peer, conn) => outbox::resend(self, peer, conn)?,
+                Timer::Pump(peer) => outbox::pump_on(self, peer)?,
+                Timer::ActResend(home, conn) => actions::resend(self, home, conn)?,
+                Timer::ActPump(home) => actions::pump_on(self, home)?,
+                Timer::Given => actions::late(self)?,
+                Timer::Expiry => self.engine.expiry.rang(),
+                Timer::Due(size) => timers::due(self, size)?,
+            },
+            Input::Ran(ran) => actions::ran(self, *ran)?,
+            Input::Ready { component } => actions::ready(self, component)?,
+            Input::Worked { key, id, result } => actions::worked(self, key, id, result)?,
+            Input::NetworkChanged => peers::network_changed(self),
+            Input::Disk { free_bytes } => self.engine.disk_free_bytes = free_bytes,
+        }
+        Ok(())
+    }
+
     /// Does something for an object, in the lane of that origin. If a row that it needs cannot be read, the lane stands
     /// still, nothing of it remains, and nothing else stands still.
-    pub(crate) fn guarded(
+    pub(crate) fn guarded<T>(
         &mut self,
         (origin, key): (KernelId, ObjectKey),
-        work: impl FnOnce(&mut Self) -> Result<(), StoreError>,
-    ) -> Result<(), StoreError> {
+        work: impl FnOnce(&mut Self) -> Result<T, StoreError>,
+    ) -> Result<Option<T>, StoreError> {
+        self.kept_apart(Some((origin, key)), work).map(Result::ok)
+    }
+
+    /// Does something that needs rows. If one of them cannot be read, nothing of it remains, and what that row belongs to
+    /// is parked.
+    pub(crate) fn tried<T>(
+        &mut self,
+        work: impl FnOnce(&mut Self) -> Result<T, StoreError>,
+    ) -> Result<Result<T, Damage>, StoreError> {
+        self.kept_apart(None, work)
+    }
+
+    fn kept_apart<T>(
+        &mut self,
+        lane: Option<(KernelId, ObjectKey)>,
+        work: impl FnOnce(&mut Self) -> Result<T, StoreError>,
+    ) -> Result<Result<T, Damage>, StoreError> {
         let savepoint = self.txn.savepoint();
         let (now, after) = (self.out.now.len(), self.out.after.len());
         match work(self) {
-            Err(damaged @ StoreError::Damaged { .. }) => {
+            Err(StoreError::Damaged { table, key, reason }) => {
                 self.txn.rollback(savepoint);
                 self.out.now.truncate(now);
                 self.out.after.truncate(after);
                 self.engine.tips.clear();
-                let event = Event::Parked { origin, key, reason: damaged.to_string() };
-                self.out.push(Effect::Event(event));
-                Ok(())
+                let object = lane.map(|(_, key)| key).or_else(|| object_of(table, &key));
+                let damage = Damage { table, row: key, object, reason };
+                self.engine.parked.park(&damage);
+                let (origin, key, reason) = (lane.map(|(origin, _)| origin), object, damage.to_string());
+                self.out.push(Effect::Event(Event::Parked { origin, key, reason }));
+                Ok(Err(damage))
             }
-            other => other,
+            other => other.map(Ok),
+        }
+    }
+
+    /// Nobody waits for more than one reply.
+    fn forget(&mut self, token: Token) {
+        for tokens in self.engine.acts.values_mut() {
+            tokens.retain(|waits| *waits != token);
+        }
+        for tokens in self.engine.deliveries.values_mut() {
+            tokens.retain(|waits| *waits != token);
+        }
+        for tokens in self.engine.joins.values_mut() {
+            tokens.retain(|waits| *waits != token);
         }
     }
 
@@ -254,6 +301,10 @@ impl Step<'_, '_> {
                 return actions::act(self, token, actions::Wish { key, at, action, deadline_ms, wait });
             }
             Command::Cancel { id, wait } => return actions::cancel(self, token, id, wait),
+            Command::Drop { home, key, sequence, id } => actions::drop_one(self, home, (key, sequence), id)?,
+            Command::Standing => {
+                Answer::Standing { lanes: actions::standing(self), damaged: self.engine.parked.list() }
+            }
             Command::Follow { key, from } => outbox::follow(self, key, from)?,
             Command::Unfollow { key, from } => outbox::unfollow(self, key, from)?,
             Command::Invite { secret_hash, expires_ms, petname } => {

@@ -105,9 +105,29 @@ pub enum StoreError {
     Damaged {
         /// Where.
         table: Table,
+        /// Its key; nothing if it is not known.
+        key: Vec<u8>,
         /// What is wrong with it.
         reason: String,
     },
+}
+
+impl StoreError {
+    /// A row that is not what this version writes.
+    pub fn damaged(table: Table, key: &[u8], reason: impl Into<String>) -> Self {
+        Self::Damaged { table, key: key.to_vec(), reason: reason.into() }
+    }
+
+    /// The same, of the row with this key if it is not known of which.
+    #[must_use]
+    pub fn at(self, row: &[u8]) -> Self {
+        match self {
+            Self::Damaged { table, key, reason } if key.is_empty() => {
+                Self::Damaged { table, key: row.to_vec(), reason }
+            }
+            other => other,
+        }
+    }
 }
 
 /// Whether a commit waits for the disk.

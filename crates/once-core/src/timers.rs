@@ -141,19 +141,19 @@ pub(crate) fn cancel(s: &mut Step<'_, '_>, object: &ObjectKey, name: &str) -> Re
 
 /// An object is gone: so are its timers.
 pub(crate) fn forget(s: &mut Step<'_, '_>, object: &ObjectKey) -> Result<(), StoreError> {
-    let mut names = Vec::new();
-    let mut failed = None;
-    scan_prefix(s.txn, Table::Timer, &object.to_row(), &mut |_, value| {
-        match txn::decode::<TimerRow>(Table::Timer, &value) {
-            Ok(row) => names.push(row.name),
-            Err(error) => failed = Some(error),
-        }
+    let mut found = Vec::new();
+    scan_prefix(s.txn, Table::Timer, &object.to_row(), &mut |place, value| {
+        found.push((place.to_vec(), txn::decode::<TimerRow>(Table::Timer, &value).ok()));
         ControlFlow::Continue(())
     })?;
-    if let Some(error) = failed {
-        return Err(error);
+    for (place, row) in found {
+        s.txn.delete(Table::Timer, &place);
+        // Of one that cannot be read the time is not known: when that comes, there is no timer.
+        if let Some(row) = row {
+            s.txn.delete(Table::Due, &due_key(row.due_ms, TIMER, &place));
+        }
     }
-    names.iter().try_for_each(|name| cancel(s, object, name))
+    Ok(())
 }
 
 /// An action has a deadline: `place` is its row in the queue.

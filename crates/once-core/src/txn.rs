@@ -204,7 +204,7 @@ pub fn get<T: for<'b> Decode<'b, ()>>(
     table: Table,
     key: &[u8],
 ) -> Result<Option<T>, StoreError> {
-    rows.get(table, key)?.map(|value| decode(table, &value)).transpose()
+    rows.get(table, key)?.map(|value| decode(table, &value).map_err(|error| error.at(key))).transpose()
 }
 
 /// Decodes a row's value.
@@ -212,7 +212,7 @@ pub fn get<T: for<'b> Decode<'b, ()>>(
 /// # Errors
 /// When it is damaged.
 pub fn decode<T: for<'b> Decode<'b, ()>>(table: Table, value: &[u8]) -> Result<T, StoreError> {
-    from_cbor(value).map_err(|e| StoreError::Damaged { table, reason: e.to_string() })
+    from_cbor(value).map_err(|e| StoreError::damaged(table, &[], e.to_string()))
 }
 
 #[cfg(test)]

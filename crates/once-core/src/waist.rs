@@ -15,8 +15,8 @@ use once_model::ids::{BootId, Hash, KernelId, ObjectKey, Uuid};
 use once_model::sign::KernelKey;
 use once_model::wire::{Code, Frame, ShareAnswer};
 
-pub use command::{Answer, Change, Command};
-pub use run::{Call, Consequence, NoRunner, Ran, Run, RunResult, Runner, Then, Work};
+pub use command::{Answer, Change, Command, Stands, StandsFor};
+pub use run::{Call, Consequence, NoRunner, Ran, Run, RunResult, Runner, Then, Wait, Work};
 
 use crate::refusal::Refusal;
 
@@ -335,12 +335,12 @@ pub enum Event {
         /// More about it: verbatim JSON.
         data: Bytes,
     },
-    /// A lane here cannot go on, by a fault of this kernel: what it needs cannot be read. Nothing outside it waits.
+    /// Something here cannot go on, by a fault of this kernel: what it needs cannot be read. Nothing outside it waits.
     Parked {
-        /// Whose actions.
-        origin: KernelId,
-        /// On which object.
-        key: ObjectKey,
+        /// Whose actions, if it is a lane.
+        origin: Option<KernelId>,
+        /// Which object, if it is one.
+        key: Option<ObjectKey>,
         /// Why, for people.
         reason: String,
     },

@@ -69,16 +69,17 @@ pub const LEDGER_KEPT_ROWS: u64 = 10_000;
 /// Most scenarios that one action depends on.
 pub const GIVEN_MAX: usize = 64;
 
-/// Most actions of all lanes that wait in memory, at the home, for one object to finish what it runs.
-pub const LANE_WAITING_MAX: usize = 256;
+/// Most bytes of one peer's actions that wait in memory, at their home, whatever they wait for; most of them as many as
+/// it may have unanswered. An origin that keeps to its window never has more: its window holds about 4 MiB of arguments,
+/// and names and given scenarios take up to 6 KiB each besides.
+pub const WAITING_OF_PEER_MAX_BYTES: usize = 8 * 1024 * 1024;
 
-/// Most lanes of a kernel to objects of its own that go one action at a time, because the object takes its time or
-/// cannot be asked just now: they take up no room in the window. About 15 MiB.
+/// What an action that waits counts besides its name, its arguments and what it is given.
+pub const WAITING_ACT_BYTES: usize = 512;
+
+/// Most lanes of a kernel to objects of its own that go one action at a time, because the object takes its time, runs for
+/// others, or cannot be asked just now: they take up no room in the window. About 15 MiB.
 pub const SLOW_LANES_MAX: usize = 65_536;
-
-/// Most actions of one origin that wait in memory, at the home, until they can be asked: an origin that keeps to the
-/// window has no more of them.
-pub const PUT_OFF_MAX: usize = WINDOW_MAX_SHARES;
 
 /// Most actions of one lane that may wait at their origin.
 pub const QUEUE_MAX_ROWS: u64 = 1_000_000;

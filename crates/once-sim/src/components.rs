@@ -5,7 +5,7 @@ use std::fmt::Debug;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use once_core::waist::{Run, RunResult, Runner};
+use once_core::waist::{Run, RunResult, Runner, Wait};
 use once_model::scenario::Scenario;
 
 use crate::journal;
@@ -85,7 +85,8 @@ impl Runner for AtOnce {
         let id = asked.action.id.as_bytes();
         if id[12].is_multiple_of(16) && (asked.now_ms / AWAY_MS).is_multiple_of(3) {
             self.put_off.store(true, Ordering::Relaxed);
-            return Some(RunResult::Later);
+            let wait = if id[11].is_multiple_of(2) { Wait::ForRoom } else { Wait::ForItself };
+            return Some(RunResult::Later(wait));
         }
         id[15].is_multiple_of(2).then(|| self.installed.run(asked))
     }

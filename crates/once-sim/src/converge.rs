@@ -1,14 +1,14 @@
 //! Promise 10, once kernels can talk again: outboxes drain, who follows has the newest revision, and kernels that
 //! exchange hold the same.
 
-use once_core::rows;
 use once_core::store::{Table, scan_prefix};
-use once_core::{query, rights};
+use once_core::waist::{Answer, Command, StandsFor};
+use once_core::{actions, query, rights, rows};
 use once_model::ids::{ItemId, KernelId, ObjectKey};
 use std::ops::ControlFlow;
 
 use crate::net::Who;
-use crate::world::World;
+use crate::world::{Kernel, World};
 
 impl World {
     /// Checks what holds when all faults are over and enough time has passed.
@@ -76,6 +76,37 @@ impl World {
     }
 
     /// The rows of a table whose key is a peer and an object.
+    /// People look at what stands still: what no program can take they give up, and that is all that they need to do.
+    pub(crate) fn look_after(&mut self) {
+        for index in 0..self.nodes.len() {
+            if !self.nodes[index].is_up() || !self.checker.violations.is_empty() {
+                continue;
+            }
+            let listened = std::mem::replace(&mut self.listening, true);
+            let standing = self.ask(Kernel(index), Command::Standing);
+            self.listening = listened;
+            let Some(Ok(Answer::Standing { lanes: stands, .. })) = standing else { continue };
+            for stands in stands.iter().filter(|stands| matches!(stands.why, StandsFor::Refused(_))) {
+                let home = self.nodes[index].id;
+                let mut first = None;
+                let read = actions::waiting(&self.nodes[index].disk, &mut |at, key, sequence, row| {
+                    if (at, key) == (home, stands.key) {
+                        first = Some((sequence, row.action));
+                    }
+                    if first.is_some() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+                });
+                let Some((sequence, action)) = first.filter(|_| read.is_ok()) else { continue };
+                if action.answers.is_some() {
+                    self.cover.met("state answer given up");
+                    self.command(
+                        Kernel(index),
+                        Command::Drop { home, key: stands.key, sequence, id: action.id },
+                    );
+                }
+            }
+        }
+    }
+
     fn pairs(&self, index: usize, table: Table) -> Vec<(KernelId, ObjectKey)> {
         let mut found = Vec::new();
         let read = scan_prefix(&self.nodes[index].disk, table, &[], &mut |row, _| {

@@ -3,7 +3,7 @@
 use std::sync::atomic::Ordering;
 
 use once_core::memory::DiskFault;
-use once_core::waist::{Effect, Event as Notice, Input, LinkEvent, Ran, RunResult, Timer};
+use once_core::waist::{Effect, Event as Notice, Input, LinkEvent, Ran, RunResult, Timer, Wait};
 use once_core::{Engine, group};
 use once_model::ids::BootId;
 use once_model::wire::{Code, Frame};
@@ -264,7 +264,7 @@ impl World {
                 let result = if self.workload_goes_on() && self.rng.one_in(16) {
                     self.cover.met("state run given up");
                     self.ready_soon(index);
-                    RunResult::Later
+                    RunResult::Later(Wait::ForRoom)
                 } else {
                     self.nodes[index].runner.installed.run(&asked)
                 };

@@ -33,6 +33,9 @@ pub(crate) const SECOND_US: u64 = 1_000_000;
 /// after 6 s.
 pub(crate) const SETTLE_SECONDS: u64 = 150;
 
+/// How often people look at what stands still meanwhile.
+const LOOK_SECONDS: u64 = 15;
+
 /// A kernel of a world.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Kernel(pub(crate) usize);
@@ -211,7 +214,10 @@ impl World {
 
     /// Lets so much time pass that everything that can converge has converged, and checks that it has.
     pub fn settle(&mut self) -> &mut Self {
-        self.run_for(SETTLE_SECONDS * 1000);
+        for _ in 0..SETTLE_SECONDS / LOOK_SECONDS {
+            self.run_for(LOOK_SECONDS * 1000);
+            self.look_after();
+        }
         if self.checker.violations.is_empty() {
             self.check_converged();
         }

@@ -2,7 +2,7 @@
 
 use once_core::Refusal;
 use once_core::rights::{Grant, Right, Scope};
-use once_core::waist::{Answer, Command, Event, Run, RunResult};
+use once_core::waist::{Answer, Command, Event, Run, RunResult, Wait};
 use once_model::action::Action;
 use once_model::ids::{ObjectKey, Secret};
 use once_model::wire::ShareAnswer;
@@ -376,7 +376,7 @@ impl once_sim::Components for Slow {
 
     fn run(&self, run: &Run) -> RunResult {
         match run.header.component.as_str() {
-            "Slow" => RunResult::Later,
+            "Slow" => RunResult::Later(Wait::ForRoom),
             _ => RunResult::Done { state: None, result: "1".into(), consequences: Vec::new() },
         }
     }

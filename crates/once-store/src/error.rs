@@ -108,7 +108,7 @@ pub(crate) fn at(path: &Path) -> impl FnOnce(io::Error) -> OpenError + '_ {
 pub(crate) fn read(table: Table, error: &fjall::Error) -> StoreError {
     match error {
         fjall::Error::Storage(fjall::LsmError::Io(_)) | fjall::Error::Io(_) => StoreError::Io(reason(error)),
-        other => StoreError::Damaged { table, reason: reason(other) },
+        other => StoreError::damaged(table, &[], reason(other)),
     }
 }
 

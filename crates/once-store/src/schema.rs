@@ -49,7 +49,7 @@ pub(crate) fn migrate(store: &mut FjallStore, migrations: &[Migration]) -> Resul
 
 fn version(store: &FjallStore) -> Result<u32, StoreError> {
     let value = store.get(Table::Meta, KEY)?;
-    let damaged = |reason: &str| StoreError::Damaged { table: Table::Meta, reason: reason.into() };
+    let damaged = |reason: &str| StoreError::damaged(Table::Meta, KEY, reason);
     let value = value.ok_or_else(|| damaged("the schema version is missing"))?;
     let bytes = value.as_ref().try_into().map_err(|_| damaged("the schema version is not 4 bytes long"))?;
     match u32::from_be_bytes(bytes) {

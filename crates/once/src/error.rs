@@ -152,6 +152,7 @@ impl From<Refusal> for Error {
             | Refusal::NoAction(_)
             | Refusal::NoInvite
             | Refusal::NoGrant { .. } => ("not-found", 1),
+            Refusal::Damaged(_) => ("fault", 5),
             Refusal::Removed(_) => ("removed", 1),
             Refusal::NotHome { .. } => ("not-home", 3),
             Refusal::NotClaimed(_) => ("unclaimed", 3),

@@ -14,10 +14,10 @@ const REASON_MAX_CHARS: usize = 400;
 /// A lane that does not go on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Trouble {
-    /// Whose lane.
-    pub origin: KernelId,
-    /// To which object.
-    pub key: ObjectKey,
+    /// Whose lane, if it is one.
+    pub origin: Option<KernelId>,
+    /// Which object, if it is one.
+    pub key: Option<ObjectKey>,
     pub what: What,
     /// When it was noticed last, in milliseconds since 1970.
     pub at_ms: u64,
@@ -52,7 +52,9 @@ impl Troubles {
                 let reason = reason.chars().take(REASON_MAX_CHARS).collect();
                 (*origin, *key, What::Parked { reason })
             }
-            Event::LaneForked { peer, key, sequence } => (*peer, *key, What::Forked { sequence: *sequence }),
+            Event::LaneForked { peer, key, sequence } => {
+                (Some(*peer), Some(*key), What::Forked { sequence: *sequence })
+            }
             _ => return,
         };
         let mut new = Trouble { origin, key, what, at_ms: now_ms, times: 1 };
@@ -84,7 +86,8 @@ mod tests {
             uuid: Uuid::from_u128(n),
             line: Line::Unclaimed(Hash::from_bytes([0; 32])),
         };
-        let parked = |n| Event::Parked { origin, key: key(n), reason: "x".repeat(10_000) };
+        let parked =
+            |n| Event::Parked { origin: Some(origin), key: Some(key(n)), reason: "x".repeat(10_000) };
         let forked = |n, sequence| Event::LaneForked { peer: origin, key: key(n), sequence };
         let mut troubles = Troubles::default();
         troubles.note(&parked(1), 1);
@@ -100,6 +103,6 @@ mod tests {
             troubles.note(&parked(n), 5);
         }
         let newest = troubles.newest();
-        assert_eq!((newest.len(), newest[0].key), (TROUBLES_MAX, key(199)));
+        assert_eq!((newest.len(), newest[0].key), (TROUBLES_MAX, Some(key(199))));
     }
 }

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use clap::Args;
+use clap::{Args, Subcommand};
+use once::model::ids::Uuid;
 use serde_json::{Value, json};
 
 use crate::context::{Context, list, number, text, truth};
@@ -13,11 +14,38 @@ use crate::ui;
 ///
 /// On a narrow terminal columns go: of actions ON, then SINCE; of work FOR, then SINCE. In a pipe and with --json all is there.
 #[derive(Debug, Args)]
-pub struct Outbox {}
+pub struct Outbox {
+    #[command(subcommand)]
+    what: Option<What>,
+}
+
+#[derive(Debug, Subcommand)]
+enum What {
+    /// Give up an action that an object sent, or that tells it what came of its effect: it is recorded as cancelled,
+    /// unless it has run
+    Drop {
+        /// The action's id, as `once outbox` shows it
+        id: Uuid,
+    },
+}
 
 impl Outbox {
     /// It is on disk, and is sent until the other kernel has it.
     pub async fn run(self, context: &Context) -> Done {
+        if let Some(What::Drop { id }) = self.what {
+            let answer = context.call("outbox.drop", json!({ "id": id })).await?;
+            context.answer(&answer, |answer| {
+                let key = ui::key(text(answer, "object"));
+                match truth(answer, "here") {
+                    true => ui::say(&format!("{id} on {key} is given up")),
+                    false => {
+                        ui::say(&format!("{id} on {key} is taken back, if it has not run at its home yet"))
+                    }
+                }
+                Ok(())
+            })?;
+            return Ok(Exit::DONE);
+        }
         let answer = context.call("outbox", json!({})).await?;
         context.answer(&answer, |answer| {
             let (owed, acts, work) = (list(answer, "owed"), list(answer, "acts"), list(answer, "work"));
@@ -82,6 +110,10 @@ fn note(act: &Value) -> String {
         ("", 0) => {}
         ("", at_ms) => notes.push(format!("deadline {}", ui::since(at_ms))),
         (why, _) => notes.push(ui::shown(why)),
+    }
+    match text(act, "stands") {
+        "" => {}
+        why => notes.push(ui::shown(why)),
     }
     match (text(act, "waits"), text(act, "acting")) {
         ("", "") => {}

@@ -233,10 +233,17 @@ pub(crate) fn worked(
 
 /// At start: what has not come to its end is asked for again.
 pub(super) fn resume(s: &mut Step<'_, '_>) -> Result<(), StoreError> {
-    for work in works(s.txn)? {
-        s.out.push(Effect::Work(Box::new(work)));
-    }
-    Ok(())
+    let (mut found, mut damaged) = (Vec::new(), Vec::new());
+    each_activity(s.txn, &mut |key, id, row| {
+        match row {
+            Ok(ActivityRow { name, arguments, .. }) => found.push(Work { key, id, name, arguments }),
+            Err(error) => damaged.push((key, error)),
+        }
+        ControlFlow::Continue(())
+    })?;
+    s.out.after.extend(found.into_iter().map(|work| Effect::Work(Box::new(work))));
+    let me = s.ctx.me;
+    damaged.into_iter().try_for_each(|(key, error)| s.guarded((me, key), |_| Err::<(), _>(error)).map(drop))
 }
 
 /// The work outside that is not done yet.
@@ -252,15 +259,22 @@ pub fn works(rows: &dyn Read) -> Result<Vec<Work>, StoreError> {
     Ok(works)
 }
 
-/// Visits the work outside that is not done yet: for which object, under which id, and what.
+/// Visits the work outside that is not done yet: for which object, under which id, and what. What cannot be read is left
+/// out: its object was parked at the start.
 ///
 /// # Errors
-/// When the store cannot be read, or a row is damaged.
+/// When the store cannot be read.
 pub fn activities(
     rows: &dyn Read,
     visit: &mut dyn FnMut(ObjectKey, Uuid, ActivityRow) -> ControlFlow<()>,
 ) -> Result<(), StoreError> {
-    let mut failed = None;
+    each_activity(rows, &mut |key, id, row| row.map_or(ControlFlow::Continue(()), |row| visit(key, id, row)))
+}
+
+fn each_activity(
+    rows: &dyn Read,
+    visit: &mut dyn FnMut(ObjectKey, Uuid, Result<ActivityRow, StoreError>) -> ControlFlow<()>,
+) -> Result<(), StoreError> {
     rows.scan(Table::Activity, &[], None, &mut |place, value| {
         let Some((key, id)) = place.split_at_checked(ObjectKey::ROW_LEN) else {
             return ControlFlow::Continue(());
@@ -268,15 +282,8 @@ pub fn activities(
         let (Some(key), Ok(id)) = (ObjectKey::from_row(key), Uuid::from_slice(id)) else {
             return ControlFlow::Continue(());
         };
-        match txn::decode(Table::Activity, &value) {
-            Ok(row) => visit(key, id, row),
-            Err(error) => {
-                failed = Some(error);
-                ControlFlow::Break(())
-            }
-        }
-    })?;
-    failed.map_or(Ok(()), Err)
+        visit(key, id, txn::decode(Table::Activity, &value).map_err(|error| error.at(place)))
+    })
 }
 
 /// The kind of some work outside that is not done yet.

@@ -1,41 +1,24 @@
 //! The scenarios that an action depends on: the home asks the origin for those it lacks, and only these travel. The
 //! lane waits for them in memory, for a while; nothing outside the lane does.
 
-use std::collections::VecDeque;
-
 use bytes::Bytes;
 use once_model::action::{Given, Need};
 use once_model::ids::{Hash, KernelId, ObjectKey};
-use once_model::limits::{
-    GIVEN_WAIT_MS, LACKING_MAX, LACKING_OF_PEER_MAX, SCENARIO_MAX_BYTES, WINDOW_MAX_BYTES, WINDOW_MAX_SHARES,
-};
+use once_model::limits::{GIVEN_WAIT_MS, LACKING_MAX, LACKING_OF_PEER_MAX, SCENARIO_MAX_BYTES};
 use once_model::wire::{Code, Frame};
 
 use super::home::{self, Come};
 use super::origin;
-use super::rows::{Origin, QueueRow, queue_key};
+use super::rows::{QueueRow, queue_key};
+use super::waiting::{For, Lane, Standing};
 use crate::content;
 use crate::outbox::{self, Debt, Kept};
-use crate::peers::Link;
 use crate::rights;
 use crate::rows;
 use crate::step::Step;
 use crate::store::{Read, StoreError, Table};
 use crate::txn;
-use crate::waist::{ConnId, Effect, Timer};
-
-/// A lane whose next action waits for scenarios.
-#[derive(Debug)]
-pub(crate) struct Lacking {
-    come: Come,
-    lacks: Vec<Given>,
-    /// The connection on which the origin was told.
-    told: ConnId,
-    until_ms: u64,
-    waiting: VecDeque<Come>,
-}
-
-pub(crate) type Lane = (Origin, ObjectKey);
+use crate::waist::{Effect, Timer};
 
 /// What an action depends on and the origin has not shown yet. What is here already counts if the origin may read it: to
 /// know a hash is not to have the bytes.
@@ -82,16 +65,22 @@ pub(super) fn bodies(s: &Step<'_, '_>, given: &[Given]) -> Result<Result<Vec<Byt
 
 /// Holds an action, and with it its lane, until the origin has shared what it depends on.
 pub(super) fn hold(s: &mut Step<'_, '_>, come: Come, lacks: Vec<Given>) -> Result<(), StoreError> {
-    let of_peer = s.engine.lacking.keys().filter(|(origin, _)| origin.kernel == come.origin.kernel).count();
-    if s.engine.lacking.len() >= LACKING_MAX || of_peer >= LACKING_OF_PEER_MAX {
+    let (lane, peer) = (come.lane(), come.origin.kernel);
+    let waiting = &mut s.engine.waiting;
+    let of_peer = waiting.lacking(Some(&peer)).count();
+    let behind = waiting.take(&lane).map(|standing| standing.comes).unwrap_or_default();
+    if waiting.lacking(None).count() >= LACKING_MAX
+        || of_peer >= LACKING_OF_PEER_MAX
+        || !waiting.has_room(&come)
+    {
         // Nothing is promised: it comes again.
         return Ok(());
     }
     let need = Need { lane: come.act.lane, sequence: come.act.sequence, lacks: lacks.clone() };
-    let (lane, peer) = ((come.origin, come.act.lane.key), come.origin.kernel);
     let until_ms = s.ctx.now_ms.saturating_add(GIVEN_WAIT_MS);
     let told = s.up(&peer).unwrap_or_default();
-    s.engine.lacking.insert(lane, Lacking { come, lacks, told, until_ms, waiting: VecDeque::new() });
+    let comes = std::iter::once(come).chain(behind).collect();
+    s.engine.waiting.stand(lane, For::Scenarios { lacks, told, until_ms }, comes);
     if let Some(conn) = s.up(&peer) {
         s.out.send(peer, conn, Frame::Need(need));
     }
@@ -100,50 +89,22 @@ pub(super) fn hold(s: &mut Step<'_, '_>, come: Come, lacks: Vec<Given>) -> Resul
 }
 
 fn set_timer(s: &mut Step<'_, '_>) {
-    if !s.engine.lacking.is_empty() && !std::mem::replace(&mut s.engine.given_set, true) {
+    let waiting = &mut s.engine.waiting;
+    if waiting.lacking(None).next().is_some() && !std::mem::replace(&mut waiting.timer_set, true) {
         s.out.push(Effect::Timer { after_ms: GIVEN_WAIT_MS, timer: Timer::Given });
     }
 }
 
-/// An action came: if its lane waits for scenarios, it waits behind. If it is its turn, it is returned, with those whose
-/// turn it is afterwards.
-pub(super) fn turn(s: &mut Step<'_, '_>, come: Come) -> Option<(Come, VecDeque<Come>)> {
-    let lane = (come.origin, come.act.lane.key);
-    let Some(held) = s.engine.lacking.get_mut(&lane) else { return Some((come, VecDeque::new())) };
-    if !held.come.is_same(&come) {
-        // An honest peer has no more than that unanswered.
-        if has_room(s, &come.origin.kernel)
-            && let Some(held) = s.engine.lacking.get_mut(&lane)
-        {
-            home::line_up(&mut held.waiting, come);
-        }
-        return None;
-    }
-    if come.act.void.is_some() {
-        // Taken back: it need not wait.
-        let behind = s.engine.lacking.remove(&lane).map(|held| held.waiting);
-        return Some((come, behind.unwrap_or_default()));
-    }
-    // It was sent again: on a new connection the origin may not have heard what is needed.
-    let need = Need { lane: come.act.lane, sequence: come.act.sequence, lacks: held.lacks.clone() };
+/// What waits for scenarios was sent again: on a new connection the origin may not have heard what is needed.
+pub(super) fn ask_again(s: &mut Step<'_, '_>, come: &Come) {
     let peer = come.origin.kernel;
-    if let Some(conn) = s.engine.links.get(&peer).and_then(Link::up)
-        && std::mem::replace(&mut held.told, conn) != conn
-    {
+    let Some(conn) = s.up(&peer) else { return };
+    let Some(standing) = s.engine.waiting.get_mut(&come.lane()) else { return };
+    let For::Scenarios { lacks, told, .. } = &mut standing.waits else { return };
+    if std::mem::replace(told, conn) != conn {
+        let need = Need { lane: come.act.lane, sequence: come.act.sequence, lacks: lacks.clone() };
         s.out.send(peer, conn, Frame::Need(need));
     }
-    None
-}
-
-/// Whether one more action of a peer may wait behind those that wait for scenarios.
-fn has_room(s: &Step<'_, '_>, peer: &KernelId) -> bool {
-    let lanes = s.engine.lacking.iter().filter(|(lane, _)| lane.0.kernel == *peer);
-    let (mut acts, mut bytes) = (0, 0);
-    for come in lanes.flat_map(|(_, held)| &held.waiting) {
-        acts += 1;
-        bytes += come.act.action.arguments.len();
-    }
-    acts < WINDOW_MAX_SHARES && bytes < WINDOW_MAX_BYTES
 }
 
 /// A scenario came from a peer: lanes of it that wait for this go on.
@@ -153,22 +114,21 @@ pub(crate) fn came(
     key: &ObjectKey,
     content: &Hash,
 ) -> Result<(), StoreError> {
-    let mut ready = Vec::new();
-    for (lane, held) in &mut s.engine.lacking {
-        if lane.0.kernel == peer {
-            let came = |given: &Given| given.key.uuid == key.uuid && given.content == *content;
-            held.come.shown.extend(held.lacks.extract_if(.., |given| came(given)));
-            if held.lacks.is_empty() {
-                ready.push(*lane);
-            }
+    let lanes: Vec<Lane> = s.engine.waiting.lacking(Some(&peer)).copied().collect();
+    for lane in lanes {
+        let Some(Standing { waits: For::Scenarios { lacks, .. }, comes, .. }) =
+            s.engine.waiting.get_mut(&lane)
+        else {
+            continue;
+        };
+        let is_it = |given: &Given| given.key.uuid == key.uuid && given.content == *content;
+        let shown: Vec<Given> = lacks.extract_if(.., |given| is_it(given)).collect();
+        if let Some(first) = comes.front_mut() {
+            first.shown.extend(shown);
         }
-    }
-    for lane in ready {
-        if let Some(Lacking { come, waiting, .. }) = s.engine.lacking.remove(&lane) {
-            home::arrived(s, come)?;
-            for come in waiting {
-                home::arrived(s, come)?;
-            }
+        if lacks.is_empty() {
+            let comes = s.engine.waiting.take(&lane).map(|standing| standing.comes).unwrap_or_default();
+            home::go(s, lane, comes)?;
         }
     }
     Ok(())
@@ -176,13 +136,10 @@ pub(crate) fn came(
 
 /// The timer came: what has waited too long is refused, and its lane goes on.
 pub(crate) fn late(s: &mut Step<'_, '_>) -> Result<(), StoreError> {
-    s.engine.given_set = false;
+    s.engine.waiting.timer_set = false;
     let now_ms = s.ctx.now_ms;
     // A clock that was set back makes them wait for the whole time once more at most.
-    let is_late = |held: &Lacking| now_ms >= held.until_ms || held.until_ms - now_ms > GIVEN_WAIT_MS;
-    let lanes: Vec<Lane> =
-        s.engine.lacking.iter().filter(|(_, held)| is_late(held)).map(|(lane, _)| *lane).collect();
-    give_up(s, lanes)?;
+    give_up(s, None, |_, until_ms| now_ms >= until_ms || until_ms - now_ms > GIVEN_WAIT_MS)?;
     set_timer(s);
     Ok(())
 }
@@ -194,22 +151,31 @@ pub(crate) fn not_kept(
     key: &ObjectKey,
     content: &Hash,
 ) -> Result<(), StoreError> {
-    let waits = |held: &Lacking| {
-        held.lacks.iter().any(|given| given.key.uuid == key.uuid && given.content == *content)
-    };
-    let lanes = s.engine.lacking.iter().filter(|(lane, held)| lane.0.kernel == peer && waits(held));
-    let lanes: Vec<Lane> = lanes.map(|(lane, _)| *lane).collect();
-    give_up(s, lanes)
+    let is_it = |given: &Given| given.key.uuid == key.uuid && given.content == *content;
+    give_up(s, Some(peer), |lacks, _| lacks.iter().any(is_it))
 }
 
-fn give_up(s: &mut Step<'_, '_>, lanes: Vec<Lane>) -> Result<(), StoreError> {
+/// Those that wait in vain are refused, and their lanes go on.
+fn give_up(
+    s: &mut Step<'_, '_>,
+    peer: Option<KernelId>,
+    in_vain: impl Fn(&[Given], u64) -> bool,
+) -> Result<(), StoreError> {
+    let lanes: Vec<Lane> = s.engine.waiting.lacking(peer.as_ref()).copied().collect();
     for lane in lanes {
-        if let Some(Lacking { come, waiting, .. }) = s.engine.lacking.remove(&lane) {
-            home::refuse_recorded(s, &come, Code::Lacking)?;
-            for come in waiting {
-                home::arrived(s, come)?;
-            }
+        let waits = match s.engine.waiting.get(&lane).map(|standing| &standing.waits) {
+            Some(For::Scenarios { lacks, until_ms, .. }) => in_vain(lacks, *until_ms),
+            _ => false,
+        };
+        if !waits {
+            continue;
         }
+        let Some(Standing { mut comes, .. }) = s.engine.waiting.take(&lane) else { continue };
+        if let Some(come) = comes.pop_front() {
+            let of = (lane.0.kernel, lane.1);
+            s.guarded(of, |s| home::refuse_recorded(s, &come, Code::Lacking))?;
+        }
+        home::go(s, lane, comes)?;
     }
     Ok(())
 }

@@ -8,9 +8,7 @@ use once_model::action::{Act, ActOutcome, After, BUILT_IN_FROM, Given, Missing, 
 use once_model::hash::record_hash;
 use once_model::header::Cause;
 use once_model::ids::{Hash, KernelId, ObjectKey, Uuid};
-use once_model::limits::{
-    ANSWER_MAX_BYTES, ARGUMENTS_MAX_BYTES, GIVEN_MAX, LANE_WAITING_MAX, LEDGER_KEPT_ROWS, SCENARIO_MAX_BYTES,
-};
+use once_model::limits::{ARGUMENTS_MAX_BYTES, LEDGER_KEPT_ROWS, SCENARIO_MAX_BYTES};
 use once_model::scenario::Scenario;
 use once_model::wire::{Code, Frame};
 
@@ -18,6 +16,7 @@ use super::built_in::{self, BuiltIn};
 use super::effects::{self, Fit};
 use super::given;
 use super::rows::{LaneRow, LedgerRow, Origin, OutcomeStatus, PlaceRow, lane_key, ledger_key};
+use super::waiting::{For, Lane, Unasked};
 use super::{history, origin, put_off, send, slow};
 use crate::content::{self, Draft};
 use crate::peers;
@@ -27,7 +26,7 @@ use crate::rows::{self, HeadRow};
 use crate::step::Step;
 use crate::store::{Read, StoreError, Table};
 use crate::txn;
-use crate::waist::{Effect, Event, Ran, Run, RunResult};
+use crate::waist::{Effect, Event, Ran, Run, RunResult, Wait};
 
 /// An action at its home.
 #[derive(Debug, Clone)]
@@ -42,8 +41,8 @@ pub(crate) struct Come {
 
 impl Come {
     /// Whose lane it is in, and of which object.
-    fn lane(&self) -> (KernelId, ObjectKey) {
-        (self.origin.kernel, self.act.lane.key)
+    pub fn lane(&self) -> Lane {
+        (self.origin, self.act.lane.key)
     }
 
     /// Whether it is the same action in the same place.
@@ -53,7 +52,10 @@ impl Come {
     }
 }
 
-/// An object that runs an action, and what waits for it. Only in memory: nothing of it is promised.
+/// Most lanes that go on in one step: keeps a step short.
+const STEP_LANES: usize = 32;
+
+/// An object that runs an action. Only in memory: nothing of it is promised.
 #[derive(Debug)]
 pub(crate) struct Busy {
     /// Which run is awaited; the answer to another one is thrown away.
@@ -61,7 +63,6 @@ pub(crate) struct Busy {
     /// The revision that it runs on.
     base: Hash,
     come: Come,
-    waiting: VecDeque<Come>,
 }
 
 /// A peer sent an action.
@@ -76,44 +77,91 @@ pub(crate) fn come(s: &mut Step<'_, '_>, peer: KernelId, act: Act) -> Result<(),
 }
 
 /// An action is at this kernel.
-pub(super) fn received(s: &mut Step<'_, '_>, origin: Origin, act: Act) -> Result<(), StoreError> {
+pub(crate) fn received(s: &mut Step<'_, '_>, origin: Origin, act: Act) -> Result<(), StoreError> {
     let at_ms = s.ctx.now_ms;
-    arrived(s, Come { origin, act, at_ms, shown: Vec::new() })
+    arrive(s, Come { origin, act, at_ms, shown: Vec::new() })
 }
 
 /// An action is at this kernel, or its turn has come again.
-pub(super) fn arrived(s: &mut Step<'_, '_>, come: Come) -> Result<(), StoreError> {
-    let now = content::current_key(s, &come.act.lane.key)?;
-    // Who may not act takes no place, and must not learn from silence that the object runs.
-    let is_busy = |busy: &Busy| busy.come.is_same(&come);
-    let same = s.engine.busy.get(&now).map(is_busy);
-    if same == Some(true) || (same.is_some() && allowed(s, &come)?.is_ok()) {
-        if let Some(busy) = s.engine.busy.get_mut(&now).filter(|_| same == Some(false)) {
-            line_up(&mut busy.waiting, come);
-        }
-        return Ok(());
-    }
-    let Some((come, mut behind)) = given::turn(s, come) else { return Ok(()) };
-    let Some((come, also)) = put_off::turn(s, come) else { return Ok(()) };
-    behind.extend(also);
-    s.guarded(come.lane(), |s| begin(s, &come))?;
-    behind.into_iter().try_for_each(|come| arrived(s, come))
+fn arrive(s: &mut Step<'_, '_>, come: Come) -> Result<(), StoreError> {
+    let lane = come.lane();
+    let behind = s.guarded((lane.0.kernel, lane.1), |s| look(s, come))?;
+    go(s, lane, behind.unwrap_or_default())
 }
 
-/// Lets an action wait, if there is room: what does not fit is sent again, nothing was promised. A void takes the place
-/// of the action that it takes back.
-pub(super) fn line_up(waiting: &mut VecDeque<Come>, come: Come) {
-    // What is too large is refused when its turn has come: until then it takes no room.
-    if come.act.action.arguments.len() > ANSWER_MAX_BYTES || come.act.action.given.len() > GIVEN_MAX {
-        return;
-    }
-    if let Some(other) = waiting.iter_mut().find(|other| other.is_same(&come)) {
-        if come.act.void.is_some() {
-            *other = come;
+/// Actions of one lane go on, in their order, as far as they can.
+pub(super) fn go(s: &mut Step<'_, '_>, lane: Lane, mut comes: VecDeque<Come>) -> Result<(), StoreError> {
+    while let Some(come) = comes.pop_front() {
+        arrive(s, come)?;
+        if comes.is_empty() {
+            break;
         }
-    } else if waiting.len() < LANE_WAITING_MAX {
-        waiting.push_back(come);
+        // What the first of them waits for, or does, all behind it wait for.
+        if let Some(standing) = s.engine.waiting.take(&lane) {
+            let all = standing.comes.into_iter().chain(comes).collect();
+            s.engine.waiting.stand(lane, standing.waits, all);
+            break;
+        }
+        let key = content::current_key(s, &lane.1)?;
+        if s.engine.busy.contains_key(&key) {
+            s.engine.waiting.stand(lane, For::Object { key }, comes);
+            break;
+        }
     }
+    Ok(())
+}
+
+/// Looks at one action: it waits, or is taken as far as it goes. Returns what waited behind it, if its lane goes on.
+fn look(s: &mut Step<'_, '_>, come: Come) -> Result<VecDeque<Come>, StoreError> {
+    let lane = come.lane();
+    let key = content::current_key(s, &lane.1)?;
+    let busy = s.engine.busy.get(&key).map(|busy| busy.come.is_same(&come));
+    if busy == Some(true) {
+        return Ok(VecDeque::new());
+    }
+    let Some((come, mut behind)) = turn(s, come, busy.is_some()) else { return Ok(VecDeque::new()) };
+    // Who may not act takes no place, and must not learn from silence that the object runs.
+    if busy.is_some() && allowed(s, &come)?.is_ok() {
+        let waits = For::Object { key };
+        if come.origin.kernel == s.ctx.me {
+            // It is sent again from the queue: what comes behind it leaves the window, for other objects.
+            slow::slow_down(s, lane.1);
+            s.engine.waiting.stand(lane, waits, VecDeque::new());
+        } else if s.engine.waiting.has_room(&come) {
+            behind.push_front(come);
+            s.engine.waiting.stand(lane, waits, behind);
+        }
+        return Ok(VecDeque::new());
+    }
+    begin(s, &come)?;
+    Ok(behind)
+}
+
+/// Whether it is an action's turn in its lane. If the lane stands still, it waits behind what the lane waits for;
+/// otherwise it is returned, with those that waited behind it.
+fn turn(s: &mut Step<'_, '_>, come: Come, is_busy: bool) -> Option<(Come, VecDeque<Come>)> {
+    let lane = come.lane();
+    let waiting = &mut s.engine.waiting;
+    let Some(standing) = waiting.get_mut(&lane) else { return Some((come, VecDeque::new())) };
+    let is_first = standing.comes.front().is_none_or(|first| first.is_same(&come));
+    let goes_on = match &standing.waits {
+        For::Object { .. } => is_first && !is_busy,
+        // Taken back, it need not wait.
+        For::Scenarios { .. } => is_first && come.act.void.is_some(),
+        // Sent again, it is tried again.
+        For::Program(_) => is_first,
+    };
+    if goes_on {
+        let mut comes = waiting.take(&lane)?.comes;
+        comes.pop_front();
+        return Some((come, comes));
+    }
+    match is_first {
+        true if matches!(standing.waits, For::Scenarios { .. }) => given::ask_again(s, &come),
+        _ if come.origin.kernel != s.ctx.me => waiting.line_up(come),
+        _ => {}
+    }
+    None
 }
 
 /// Takes one action as far as it goes without waiting.
@@ -226,9 +274,9 @@ fn allowed(s: &Step<'_, '_>, come: &Come) -> Result<Result<HeadRow, Code>, Store
 
 /// Asks for a run. A runner that answers at once saves a commit and two threads' turns.
 fn run(s: &mut Step<'_, '_>, come: &Come, head: HeadRow, given: Vec<Bytes>) -> Result<(), StoreError> {
-    let body = s.txn.get(Table::Body, &rows::body_key(&head.header))?.ok_or_else(|| StoreError::Damaged {
-        table: Table::Body,
-        reason: format!("no bytes of {}", head.header.key()),
+    let place = rows::body_key(&head.header);
+    let body = s.txn.get(Table::Body, &place)?.ok_or_else(|| {
+        StoreError::damaged(Table::Body, &place, format!("no bytes of {}", head.header.key()))
     })?;
     s.engine.runs += 1;
     let run = Run {
@@ -246,7 +294,7 @@ fn run(s: &mut Step<'_, '_>, come: &Come, head: HeadRow, given: Vec<Bytes>) -> R
     if let Some(result) = s.ctx.runner.run(&run) {
         return finish(s, come, head, result);
     }
-    let busy = Busy { run: run.run, base: head.header.id(), come: come.clone(), waiting: VecDeque::new() };
+    let busy = Busy { run: run.run, base: head.header.id(), come: come.clone() };
     s.engine.busy.insert(run.key, busy);
     s.out.push(Effect::Run(Box::new(run)));
     if come.origin.kernel == s.ctx.me {
@@ -273,23 +321,54 @@ pub(crate) fn ran(s: &mut Step<'_, '_>, ran: Ran) -> Result<(), StoreError> {
         return Ok(());
     }
     let Some(busy) = s.engine.busy.remove(&ran.key) else { return Ok(()) };
-    let key = content::current_key(s, &ran.key)?;
+    let (origin, key) = busy.come.lane();
+    s.guarded((origin.kernel, key), |s| ended(s, busy, ran.result))?;
+    s.engine.waiting.free.insert(ran.key);
+    go_on(s)?;
+    let me = s.ctx.me;
+    send::pump(s, me)
+}
+
+fn ended(s: &mut Step<'_, '_>, busy: Busy, result: RunResult) -> Result<(), StoreError> {
+    let come = busy.come;
+    let key = content::current_key(s, &come.act.lane.key)?;
     match rows::head(s.txn, &key)? {
         Some(head) if head.header.id() == busy.base || mutant!(RunOnStaleState) => {
             // The right may have been taken back while it ran.
-            match allowed(s, &busy.come)? {
-                Ok(_) => s.guarded(busy.come.lane(), |s| finish(s, &busy.come, head, ran.result))?,
-                Err(code) => refuse(s, &busy.come.origin, &busy.come.act, code)?,
+            match allowed(s, &come)? {
+                Ok(_) => finish(s, &come, head, result),
+                Err(code) => refuse(s, &come.origin, &come.act, code),
             }
         }
-        // It was changed or removed meanwhile: look again at what is there now.
-        _ => arrived(s, busy.come)?,
+        // It was changed or removed meanwhile: look again at what is there now, before what came behind it.
+        _ => {
+            let lane = come.lane();
+            let mut comes = s.engine.waiting.take(&lane).map(|standing| standing.comes).unwrap_or_default();
+            comes.push_front(come);
+            go(s, lane, comes)
+        }
     }
-    for come in busy.waiting {
-        arrived(s, come)?;
+}
+
+/// Lanes that wait for objects which run nothing any more go on in turn, a few in each step.
+pub(super) fn go_on(s: &mut Step<'_, '_>) -> Result<(), StoreError> {
+    for _ in 0..STEP_LANES {
+        let Some(key) = s.engine.waiting.free.first().copied() else { return Ok(()) };
+        let next = s.engine.waiting.next_of(&key).filter(|_| !s.engine.busy.contains_key(&key));
+        let Some(lane) = next else {
+            s.engine.waiting.free.remove(&key);
+            continue;
+        };
+        let comes = s.engine.waiting.take(&lane).map(|standing| standing.comes).unwrap_or_default();
+        if lane.0.kernel == s.ctx.me {
+            slow::send_first(s, lane.1)?;
+        } else {
+            go(s, lane, comes)?;
+        }
     }
     let me = s.ctx.me;
-    send::pump(s, me)
+    send::pump_later(s, me);
+    Ok(())
 }
 
 /// The component has answered: all that follows from it is written in this transaction, or nothing.
@@ -314,14 +393,12 @@ fn finish(s: &mut Step<'_, '_>, come: &Come, head: HeadRow, result: RunResult) -
                     }
                     return Ok(());
                 }
-                Fit::Never(code) => return end(s, come, Outcome::Refused(code), head),
+                Fit::Never(code) => return not_kept(s, come, &head, code),
             }
             let made = match make(s, head.clone(), state, !consequences.is_empty()) {
                 Ok(made) => made,
                 Err(Failure::Store(error)) => return Err(error),
-                Err(Failure::Refused(refusal)) => {
-                    return end(s, come, Outcome::Refused(refusal.code()), head);
-                }
+                Err(Failure::Refused(refusal)) => return not_kept(s, come, &head, refusal.code()),
             };
             let object = record(s, origin, act, Outcome::Done(result), made)?;
             if mutant!(ForgetEffects) {
@@ -330,15 +407,29 @@ fn finish(s: &mut Step<'_, '_>, come: &Come, head: HeadRow, result: RunResult) -
             effects::carry_out(s, object, (&origin.kernel, &cause(come)), consequences)
         }
         RunResult::Failed(reason) if reason.len() > ARGUMENTS_MAX_BYTES => {
-            end(s, come, Outcome::Refused(Code::TooLarge), head)
+            not_kept(s, come, &head, Code::TooLarge)
         }
         RunResult::Failed(reason) => end(s, come, Outcome::Failed(reason), head),
-        RunResult::Refused(code) => end(s, come, Outcome::Refused(code), head),
-        RunResult::Later => {
-            put_off::hold(s, come, head.header.component);
+        RunResult::Refused(code) => not_kept(s, come, &head, code),
+        RunResult::Later(wait) => {
+            let why = match wait {
+                Wait::ForRoom => Unasked::NoRoom,
+                Wait::ForItself => Unasked::Itself,
+            };
+            put_off::hold(s, come, &head, why);
             Ok(())
         }
     }
+}
+
+/// Whoever was asked cannot take the action, or what came of it cannot be kept: it is refused. What tells an object what
+/// came of its effect is never refused: nobody would tell it again. It waits for a program that can take it.
+fn not_kept(s: &mut Step<'_, '_>, come: &Come, head: &HeadRow, code: Code) -> Result<(), StoreError> {
+    if come.act.action.answers.is_some() && !mutant!(RefuseAnswer) {
+        put_off::hold(s, come, head, Unasked::Refused(code));
+        return Ok(());
+    }
+    end(s, come, Outcome::Refused(code), head.clone())
 }
 
 /// What an action makes of its object: nothing, or its next revision. One that acts on others must have a name that

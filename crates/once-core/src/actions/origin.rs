@@ -122,6 +122,23 @@ pub(crate) fn cancel(
     Ok(known_outcome(s, token, id, known, wait))
 }
 
+/// A person takes back an action that no client asks for: it becomes a void, and whoever waits for it is told so.
+pub(crate) fn drop_one(
+    s: &mut Step<'_, '_>,
+    home: KernelId,
+    place: (ObjectKey, u64),
+    id: Uuid,
+) -> Result<Answer, Failure> {
+    let row: Option<QueueRow> = txn::get(s.txn, Table::Queue, &queue_key(&home, &place.0, place.1))?;
+    if row.is_none_or(|row| row.action.id != id) {
+        return Err(Refusal::NoAction(id).into());
+    }
+    // As with what a client takes back: the action itself is never sent again.
+    s.txn.require_sync();
+    make_void(s, &home, place, Code::Cancelled)?;
+    Ok(Answer::Done)
+}
+
 /// Makes an action a void, and sends that if the action is under way.
 pub(crate) fn make_void(
     s: &mut Step<'_, '_>,
@@ -264,7 +281,12 @@ fn next_open(
 pub(crate) fn forget_waiters(s: &mut Step<'_, '_>, home: KernelId) -> Result<(), StoreError> {
     let ids: Vec<Uuid> = s.engine.acts.keys().copied().collect();
     for id in ids {
-        if request(s.txn, &id)?.is_some_and(|row| row.home == home) {
+        // Of one that cannot be read nobody knows where it went.
+        let row = match request(s.txn, &id) {
+            Err(StoreError::Damaged { .. }) => None,
+            row => row?,
+        };
+        if row.is_some_and(|row| row.home == home) {
             for token in s.engine.acts.remove(&id).unwrap_or_default() {
                 s.out.push(Effect::Reply { token, reply: Err(Refusal::NoPeer(home)) });
             }

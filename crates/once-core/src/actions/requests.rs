@@ -106,22 +106,22 @@ pub(super) fn end(s: &mut Step<'_, '_>, id: &Uuid, row: &RequestRow) {
 
 /// The oldest that have their outcomes. What still waits for one stays, whatever its age; nor is it looked at again.
 fn oldest(s: &mut Step<'_, '_>) -> Result<Vec<Uuid>, StoreError> {
-    let (mut found, mut looked, mut failed) = (Vec::new(), 0, None);
+    let (mut found, mut looked) = (Vec::new(), 0);
     let from = s.engine.requests.from;
     let mut last = from;
     s.txn.scan(Table::Request, from.as_bytes(), None, &mut |key, value| {
         looked += 1;
         last = Uuid::from_slice(key).unwrap_or(last);
         match txn::decode::<RequestRow>(Table::Request, &value) {
-            Ok(row) if row.outcome.is_some() => found.extend(Uuid::from_slice(key).ok()),
-            Ok(_) => {}
-            Err(error) => failed = Some(error),
+            Ok(row) if row.outcome.is_none() => {}
+            // One that cannot be read is of no use to anybody.
+            _ => found.extend(Uuid::from_slice(key).ok()),
         }
-        let enough = found.len() >= AT_ONCE || looked >= 64 * AT_ONCE || failed.is_some();
+        let enough = found.len() >= AT_ONCE || looked >= 64 * AT_ONCE;
         if enough { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     })?;
     s.engine.requests.from = last;
-    failed.map_or(Ok(found), Err)
+    Ok(found)
 }
 
 /// Writes the number of rows down, once in a group, with what it commits anyway.

@@ -180,6 +180,7 @@ pub(crate) fn pump_on(s: &mut Step<'_, '_>, home: KernelId) -> Result<(), StoreE
         window.pump_set = false;
     }
     if home == s.ctx.me {
+        home::go_on(s)?;
         put_off::go_on(s)?;
     }
     pump(s, home)
@@ -195,8 +196,13 @@ pub(super) fn next_rows(s: &Step<'_, '_>, home: &KernelId, next: &[u8]) -> Resul
     Ok(found)
 }
 
-/// Sends one action, if it still waits for its outcome.
+/// Sends one action, if it still waits for its outcome. One whose rows cannot be read holds up only its lane.
 pub(super) fn send(s: &mut Step<'_, '_>, home: KernelId, place: Place) -> Result<(), StoreError> {
+    let me = s.ctx.me;
+    s.guarded((me, place.0), |s| send_one(s, home, place)).map(drop)
+}
+
+fn send_one(s: &mut Step<'_, '_>, home: KernelId, place: Place) -> Result<(), StoreError> {
     let (key, sequence) = place;
     let row: Option<QueueRow> = txn::get(s.txn, Table::Queue, &queue_key(&home, &key, sequence))?;
     let (Some(row), Some(lane)) = (row, sending(s, &home, &key)?) else { return Ok(()) };

@@ -119,7 +119,7 @@ pub(crate) fn subscribe_all(s: &mut Step<'_, '_>, peer: KernelId, conn: ConnId) 
     if let Some(link) = s.engine.links.get_mut(&peer) {
         link.may_follow = !keys.is_empty();
     }
-    keys.into_iter().try_for_each(|key| subscribe(s, peer, conn, key))
+    keys.into_iter().try_for_each(|key| s.guarded((peer, key), |s| subscribe(s, peer, conn, key)).map(drop))
 }
 
 /// The objects of a table whose key begins with a peer.

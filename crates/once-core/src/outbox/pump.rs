@@ -115,7 +115,7 @@ pub(crate) fn pump(s: &mut Step<'_, '_>, peer: KernelId) -> Result<(), StoreErro
         && let Some(key) = link.window.waiting.pop_front()
     {
         if !link.window.inflight.contains_key(&key) {
-            send(s, peer, conn, key)?;
+            s.guarded((peer, key), |s| send(s, peer, conn, key))?;
         }
         looked += 1;
         if looked >= PUMP_STEP_ROWS {
@@ -154,7 +154,7 @@ pub(crate) fn pump(s: &mut Step<'_, '_>, peer: KernelId) -> Result<(), StoreErro
                 // Its answer settles the debt, or finds it newer and sends again.
                 continue;
             }
-            send(s, peer, conn, key)?;
+            s.guarded((peer, key), |s| send(s, peer, conn, key))?;
         }
         if let Some(link) = s.engine.links.get_mut(&peer) {
             link.window.next = Some(after_last);
@@ -279,9 +279,8 @@ fn send_elsewhere(
 /// # Errors
 /// When the store cannot be read, or lacks a row that it must have.
 pub(crate) fn parcel(rows: &dyn Read, me: &KernelId, head: &HeadRow) -> Result<Option<Parcel>, StoreError> {
-    let damaged = |table: Table, what: &str| StoreError::Damaged {
-        table,
-        reason: format!("{what} {}", head.header.key()),
+    let damaged = |table: Table, what: &str| {
+        StoreError::damaged(table, &rows::body_key(&head.header), format!("{what} {}", head.header.key()))
     };
     let chain: Option<Chain> = match &head.header.lineage {
         Some(lineage) => Some(

@@ -20,7 +20,8 @@ pub(crate) fn dial_all(s: &mut Step<'_, '_>) -> Result<(), StoreError> {
         peers.extend(KernelId::from_slice(key));
         ControlFlow::Continue(())
     })?;
-    peers.into_iter().try_for_each(|peer| dial(s, peer))
+    // One that cannot be read holds up no other.
+    peers.into_iter().try_for_each(|peer| s.tried(|s| dial(s, peer)).map(drop))
 }
 
 /// A client does not want to wait for the pause to end.

@@ -32,7 +32,12 @@ pub(crate) fn heard(s: &mut Step<'_, '_>, peer: KernelId, commit: Option<u64>) {
 /// When the store cannot be read.
 pub(crate) fn note(engine: &mut Engine, txn: &mut Txn<'_>) -> Result<(), StoreError> {
     for (peer, commit) in std::mem::take(&mut engine.heard) {
-        if let Some(mut row) = rows::peer(txn, &peer)?
+        let row = match rows::peer(txn, &peer) {
+            // Shown when something is to be done with it.
+            Err(StoreError::Damaged { .. }) => None,
+            row => row?,
+        };
+        if let Some(mut row) = row
             && row.heard.is_none_or(|heard| heard < commit)
         {
             row.heard = Some(commit);

@@ -114,7 +114,7 @@ impl Grant {
     /// # Errors
     /// When it is damaged.
     pub fn list(key: &[u8], value: &[u8]) -> Result<Vec<Listed>, StoreError> {
-        let row: GrantRow = txn::decode(Table::Grant, value)?;
+        let row: GrantRow = txn::decode(Table::Grant, value).map_err(|error| error.at(key))?;
         let (scope, right, kernel) = place(key, &row)?;
         let mut found: Vec<Listed> = Vec::new();
         for GrantPart { action, expires_ms, ended } in row.parts {
@@ -204,7 +204,7 @@ fn later(one: Option<u64>, other: Option<u64>) -> Option<u64> {
 
 /// What a row is about: on what, to do what, whose.
 fn place(key: &[u8], row: &GrantRow) -> Result<(Scope, Right, KernelId), StoreError> {
-    let damaged = || StoreError::Damaged { table: Table::Grant, reason: "its key is not a grant's".into() };
+    let damaged = || StoreError::damaged(Table::Grant, key, "its key is not a grant's");
     let (front, kernel) = key.split_at_checked(key.len().saturating_sub(32)).ok_or_else(damaged)?;
     let kernel = match row.object {
         None => KernelId::from_slice(kernel).ok_or_else(damaged)?,

@@ -4,8 +4,9 @@ use once_model::action::{Action, After, Outcome};
 use once_model::header::Header;
 use once_model::ids::{Hash, KernelId, ObjectKey, Secret, Uuid};
 use once_model::scenario::Scenario;
-use once_model::wire::ShareAnswer;
+use once_model::wire::{Code, ShareAnswer};
 
+use crate::parked::Damage;
 use crate::rights::Grant;
 
 /// What clients ask of the engine. Reading needs no command: see [`crate::query`].
@@ -88,6 +89,19 @@ pub enum Command {
         /// Reply with the outcome, instead of when this is durable here.
         wait: bool,
     },
+    /// Take back an action that no client waits for: an object's, or one that tells an object what came of its effect.
+    Drop {
+        /// Where it is to run.
+        home: KernelId,
+        /// On which object.
+        key: ObjectKey,
+        /// Its place in the lane.
+        sequence: u64,
+        /// Its id.
+        id: Uuid,
+    },
+    /// What stands still on this kernel, and why.
+    Standing,
     /// Ask a peer for an object's revisions from now on.
     Follow {
         /// Which.
@@ -196,8 +210,43 @@ pub enum Answer {
         /// What the peer calls itself.
         says: String,
     },
+    /// What stands still.
+    Standing {
+        /// Lanes whose first action cannot be run.
+        lanes: Vec<Stands>,
+        /// Rows that cannot be read: what they belong to stands still.
+        damaged: Vec<Damage>,
+    },
     /// Done.
     Done,
+}
+
+/// Lanes of one object's component that stand still at this kernel, because their first actions cannot be run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stands {
+    /// Whose actions.
+    pub origin: KernelId,
+    /// On which object.
+    pub key: ObjectKey,
+    /// Its component.
+    pub component: String,
+    /// The version of its state.
+    pub version: String,
+    /// Why.
+    pub why: StandsFor,
+}
+
+/// Why a lane stands still.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum StandsFor {
+    /// Nobody who has the component is there, or has room.
+    Room,
+    /// Its first action waits for something of its own: a newer program, or its turn after one that went away over it.
+    Itself,
+    /// Its first action tells the object what came of its effect, and whoever was asked cannot take it: with this code it
+    /// would be refused, if it could be.
+    Refused(Code),
 }
 
 /// What a command changed of an object.

@@ -74,7 +74,16 @@ pub enum RunResult {
     Refused(Code),
     /// It cannot be asked just now. Nothing is promised: the action comes again, some time later or with
     /// [`super::Input::Ready`]. Whatever waits for this object holds up no other one.
-    Later,
+    Later(Wait),
+}
+
+/// What an action waits for that cannot be asked just now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wait {
+    /// Nobody who has its component is there, or has room: so it is with all others of the component.
+    ForRoom,
+    /// Something that others of the component need not wait for: they can be asked. It is asked after them.
+    ForItself,
 }
 
 /// What an action has as its consequence besides a new state: effects as data. The component only names them.

@@ -82,6 +82,7 @@ impl Checker {
             self.walk(group, &mut allowed, cover);
         }
         self.acts(group, cover);
+        self.answers(group);
         self.made_in(group);
         self.leaving_early(group);
         if let Some(commit) = group.commit {
@@ -310,7 +311,7 @@ fn commanded(
 /// What an action depends on that waits for its outcome at a peer is shared with that peer: the content that it names.
 fn needed(group: &Group<'_>, peer: KernelId, need: &Need) -> Vec<(ObjectKey, Hash)> {
     let mut given = Vec::new();
-    let _ = actions::waiting(group.store, &mut |home, _, row| {
+    let _ = actions::waiting(group.store, &mut |home, _, _, row| {
         given.extend(row.action.given.into_iter().filter(|_| home == peer));
         ControlFlow::Continue(())
     });

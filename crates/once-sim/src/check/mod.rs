@@ -5,6 +5,7 @@
 
 pub(crate) mod actions;
 mod admission;
+mod answers;
 mod effects;
 mod group;
 mod history;

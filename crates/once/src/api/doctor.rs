@@ -9,7 +9,7 @@ use once_core::{meta, query};
 use once_model::limits::DISK_RESERVE_BYTES;
 use serde_json::{Value, json};
 
-use super::{lanes, names};
+use super::{lanes, names, standing};
 use crate::engine::now_ms;
 use crate::{Error, Kernel, private};
 
@@ -21,7 +21,8 @@ const CLOCK_BEHIND_MS: u64 = 5 * 60_000;
 
 const MIB: u64 = 1024 * 1024;
 
-pub(super) fn examine(kernel: &Kernel) -> Result<Value, Error> {
+pub(super) async fn examine(kernel: &Kernel) -> Result<Value, Error> {
+    let stands = standing::all(kernel).await?;
     let mut checks = vec![disk(kernel), rights(kernel), clock(&kernel.shared().snapshot())?];
     match kernel.net() {
         None => checks.push(check(
@@ -47,6 +48,7 @@ pub(super) fn examine(kernel: &Kernel) -> Result<Value, Error> {
     }
     checks.extend(lanes::examine(kernel, &snapshot)?);
     checks.extend(in_doubt(kernel)?);
+    checks.extend(standing::examine(kernel, &snapshot, &stands)?);
     checks.extend(served(kernel));
     Ok(json!({ "checks": checks }))
 }

@@ -27,7 +27,7 @@ const LOOKED_AT_MAX: usize = 100_000;
 /// How many actions wait here for their outcomes, as far as they are looked at.
 pub(super) fn waiting_count(snapshot: &dyn Read) -> Result<usize, Error> {
     let mut count = 0;
-    actions::waiting(snapshot, &mut |_, _, _| {
+    actions::waiting(snapshot, &mut |_, _, _, _| {
         count += 1;
         if count < LOOKED_AT_MAX { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
     })?;
@@ -57,7 +57,8 @@ pub(super) fn examine(kernel: &Kernel, snapshot: &dyn Read) -> Result<Vec<Value>
 }
 
 fn lane(kernel: &Kernel, trouble: &Trouble) -> Value {
-    let (key, origin) = (names::key_text(&trouble.key), names::name_of(kernel, &trouble.origin));
+    let key = trouble.key.as_ref().map_or_else(|| "something".to_owned(), names::key_text);
+    let origin = trouble.origin.as_ref().map_or_else(String::new, |origin| names::name_of(kernel, origin));
     let times = match trouble.times {
         1 => String::new(),
         times => format!(", {times} times"),
@@ -65,9 +66,11 @@ fn lane(kernel: &Kernel, trouble: &Trouble) -> Value {
     let ago = ago(now_ms().saturating_sub(trouble.at_ms));
     match &trouble.what {
         What::Parked { reason } => {
-            let message = format!(
-                "the actions of {origin} on {key} stand still ({ago} ago{times}): this kernel cannot read what they need: {reason}"
-            );
+            let what = match trouble.origin {
+                Some(_) => format!("the actions of {origin} on {key} stand still ({ago} ago{times})"),
+                None => format!("{key} stands still ({ago} ago{times})"),
+            };
+            let message = format!("{what}: this kernel cannot read what they need: {reason}");
             let hint = "this disk lost or changed something: check it, stop the kernel and put its data directory back \
                 from a copy; all other objects go on meanwhile, and these actions once it can be read";
             check("lane", false, &message, Some(hint))
@@ -113,7 +116,7 @@ pub(super) fn stuck(
     };
     let (mut oldest, mut count, mut looked) = (Vec::new(), 0, 0);
     let mut last: Option<(KernelId, bool)> = None;
-    actions::waiting(snapshot, &mut |home, key, row| {
+    actions::waiting(snapshot, &mut |home, key, _, row| {
         looked += 1;
         let connected = match last {
             Some((known, connected)) if known == home => connected,

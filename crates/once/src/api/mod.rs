@@ -18,6 +18,7 @@ mod peers;
 mod served;
 mod server;
 mod shapes;
+mod standing;
 #[cfg(test)]
 mod tests;
 mod transfer;
@@ -111,7 +112,8 @@ async fn dispatch(kernel: &Kernel, method: &str, params: Value, tell: Tell<'_>) 
         "follow" => transfer::follow(kernel, read(params)?).await,
         "unfollow" => transfer::unfollow(kernel, read(params)?).await,
         "follows" => transfer::follows(kernel),
-        "outbox" => outbox::list(kernel),
+        "outbox" => outbox::list(kernel).await,
+        "outbox.drop" => standing::drop_action(kernel, read(params)?).await,
         "invite" => invites::invite(kernel, read(params)?).await,
         "invites" => invites::list(kernel),
         "invites.revoke" => invites::revoke(kernel, read(params)?).await,
@@ -125,7 +127,7 @@ async fn dispatch(kernel: &Kernel, method: &str, params: Value, tell: Tell<'_>) 
         "grant" => peers::grant(kernel, read(params)?).await,
         "revoke" => peers::revoke(kernel, read(params)?).await,
         "grants" => peers::grants(kernel),
-        "doctor" => doctor::examine(kernel),
+        "doctor" => doctor::examine(kernel).await,
         "unserve" => served::unserve(kernel, read(params)?).await,
         other if served::Link::has(other) => {
             Err(Error::usage(format!("'{other}' needs a connection to a kernel that runs"))

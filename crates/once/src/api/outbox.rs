@@ -1,14 +1,15 @@
 //! What this kernel still owes to others, and what it waits for.
 
+use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
 use once_core::query;
 use once_core::rows::OutboxRow;
 use once_core::store::{Table, scan_prefix};
-use once_model::ids::KernelId;
+use once_model::ids::{KernelId, ObjectKey};
 use serde_json::{Value, json};
 
-use super::{names, transfers};
+use super::{names, standing, transfers};
 use crate::{Error, Kernel};
 
 /// Actions, and as many pieces of work outside, that an answer lists.
@@ -17,8 +18,9 @@ const SHOWN_MAX: usize = 1000;
 /// Shares that are looked at to say since when: the oldest are likely among them.
 const LOOKED_AT_MAX: usize = 1000;
 
-pub(super) fn list(kernel: &Kernel) -> Result<Value, Error> {
-    Ok(json!({ "owed": owed(kernel)?, "acts": acts(kernel)?, "work": work(kernel)? }))
+pub(super) async fn list(kernel: &Kernel) -> Result<Value, Error> {
+    let stands = standing::of_own(kernel, &standing::all(kernel).await?);
+    Ok(json!({ "owed": owed(kernel)?, "acts": acts(kernel, stands)?, "work": work(kernel)? }))
 }
 
 fn owed(kernel: &Kernel) -> Result<Vec<Value>, Error> {
@@ -45,14 +47,16 @@ fn owed(kernel: &Kernel) -> Result<Vec<Value>, Error> {
     Ok(shown)
 }
 
-fn acts(kernel: &Kernel) -> Result<Vec<Value>, Error> {
+fn acts(kernel: &Kernel, mut stands: BTreeMap<ObjectKey, String>) -> Result<Vec<Value>, Error> {
     let mut shown = Vec::new();
-    once_core::actions::waiting(&kernel.shared().snapshot(), &mut |home, key, row| {
+    once_core::actions::waiting(&kernel.shared().snapshot(), &mut |home, key, _, row| {
+        // The first of its lane comes first: all behind it wait for that.
+        let stands = if home == kernel.id() { stands.remove(&key) } else { None };
         let mut shape = json!({
             "id": row.action.id, "name": row.action.name, "object": names::key_text(&key),
             "since_ms": row.since_ms, "deadline_ms": row.deadline_ms, "void": row.void.map(|why| why.name()),
             "acting": row.action.acting.map(|acting| names::key_text(&acting)),
-            "waits": row.call.map(|call| names::key_text(&call.object)),
+            "waits": row.call.map(|call| names::key_text(&call.object)), "stands": stands,
         });
         add_way(kernel, &home, &mut shape);
         shown.push(shape);

@@ -162,7 +162,8 @@ pub(super) fn heard(kernel: &Kernel, heard: &Heard) -> Option<Value> {
             "data_text": String::from_utf8_lossy(data),
         }),
         Event::Parked { origin, key, reason } => json!({
-            "kind": "parked", "origin": origin.to_string(), "key": names::key_text(key), "reason": reason,
+            "kind": "parked", "origin": origin.map(|origin| origin.to_string()),
+            "key": key.as_ref().map(names::key_text), "reason": reason,
         }),
         Event::LaneForked { peer, key, sequence } => json!({
             "kind": "lane-forked", "peer": peer.to_string(), "key": names::key_text(key), "sequence": sequence,

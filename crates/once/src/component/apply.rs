@@ -37,6 +37,8 @@ where
 {
     let arguments: A = match words::read(arguments) {
         Ok(arguments) => arguments,
+        // What came of its effects an object must hear: it waits for a program that can read it.
+        Err(_) if context.answers.is_some() => return RunResult::Refused(Code::Invalid),
         Err(error) => return failed(&format!("the arguments do not fit: {error}")),
     };
     // From here on the state is the action's: only if it is done, it is put back.

@@ -27,6 +27,7 @@ mod record;
 mod registry;
 mod served;
 mod shipped;
+mod suspects;
 mod version;
 pub(crate) mod words;
 mod works;
@@ -54,6 +55,7 @@ pub(crate) use registry::Components;
 pub use registry::{Activity, runner};
 pub(crate) use served::{Asked, ClientId, Offer, RUNS_MAX, SERVED_MAX, Served, Slot, WORKS_MAX, usher};
 pub use shipped::{Add, Counter, Get, counter};
+pub(crate) use suspects::Suspect;
 
 type Act = Arc<dyn Fn(&mut Awake, Option<&Raised>, &str, &Context) -> RunResult + Send + Sync>;
 type Upcast = Arc<dyn Fn(Value) -> Result<Value, String> + Send + Sync>;
@@ -151,9 +153,9 @@ impl Component {
         let act = self.actions.get(action)?;
         Some(match self.raised(&object.scenario) {
             Ok(raised) => act(object, raised.as_ref(), arguments, context),
-            // What came of its effects an object must hear: it waits for a program that can read it.
-            Err(None) if context.answers.is_some() => RunResult::Later,
             Err(None) => RunResult::Refused(Code::NoComponent),
+            // What came of its effects an object must hear: it waits for a program that can read its state.
+            Err(Some(_)) if context.answers.is_some() => RunResult::Refused(Code::NoComponent),
             Err(Some(why)) => apply::failed(&why),
         })
     }

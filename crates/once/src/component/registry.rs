@@ -153,7 +153,7 @@ impl Components {
                 .run(&mut object, &run.action.name, arguments, &context)
                 .unwrap_or(RunResult::Refused(Code::NoComponent)),
             // Whoever has effects has a component: another program than this one knows it. The answer waits for that.
-            None if context.answers.is_some() => return RunResult::Later,
+            None if context.answers.is_some() => return RunResult::Refused(Code::NoComponent),
             None => record::run(&object.scenario, &run.action.name, arguments),
         };
         if let RunResult::Done { state: Some(new), .. } = &result {
@@ -183,7 +183,7 @@ impl Runner for Components {
         match self.served.turn(run) {
             Turn::Ours => (run.bytes() <= AT_ONCE_MAX_BYTES).then(|| self.run_whole(run)),
             Turn::Theirs => None,
-            Turn::Later => Some(RunResult::Later),
+            Turn::Later(wait) => Some(RunResult::Later(wait)),
             Turn::Never => Some(RunResult::Refused(Code::NoComponent)),
         }
     }

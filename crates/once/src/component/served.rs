@@ -9,9 +9,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use once_core::actions;
-use once_core::waist::{Input, Ran, Run, RunResult, Work};
+use once_core::waist::{Input, Ran, Run, RunResult, Wait, Work};
+use once_model::ids::Uuid;
 use tokio::sync::{Notify, mpsc};
 
+use super::suspects::{Place, Suspect, Suspects};
 use super::version::is_not_newer;
 use super::works::Works;
 use crate::engine::{Mail, Shared};
@@ -117,6 +119,14 @@ struct UnderWay {
     until: Instant,
 }
 
+/// Room that is kept for a run.
+#[derive(Debug)]
+struct Promise {
+    client: ClientId,
+    slot: Arc<Slot>,
+    place: Place,
+}
+
 /// Whose turn an action is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Turn {
@@ -125,7 +135,7 @@ pub(super) enum Turn {
     /// A client's: it has room for it.
     Theirs,
     /// Nobody's just now.
-    Later,
+    Later(Wait),
     /// Nobody's: they understand no such action.
     Never,
 }
@@ -139,11 +149,13 @@ pub(super) struct Inner {
     /// Counts clients, runs and offers.
     next: u64,
     /// Room that was promised to a run, by the engine's number of it.
-    promised: HashMap<u64, (ClientId, Arc<Slot>)>,
+    promised: HashMap<u64, Promise>,
     /// By the number that the client was told.
     runs: BTreeMap<u64, UnderWay>,
     /// Components of which something was put off.
     hungry: BTreeSet<String>,
+    /// Runs over which clients went away.
+    suspects: Suspects,
     /// What the engine is to be told, in this order.
     inputs: VecDeque<Input>,
     pub works: Works,
@@ -166,6 +178,7 @@ impl Default for Served {
             promised: HashMap::new(),
             runs: BTreeMap::new(),
             hungry: BTreeSet::new(),
+            suspects: Suspects::default(),
             inputs: VecDeque::new(),
             works: Works::default(),
         };
@@ -206,6 +219,19 @@ impl Served {
         inner.known.iter().map(|known| (known.clone(), clients(known), runs(known))).collect()
     }
 
+    /// Actions, and work outside, over which programs went away again and again.
+    pub fn suspects(&self) -> Vec<Suspect> {
+        let inner = self.inner();
+        inner.suspects.list().into_iter().chain(inner.works.suspects.list()).collect()
+    }
+
+    /// Whether a program that is connected could run actions of a component on a state of this version.
+    pub fn fits(&self, component: &str, version: &str) -> bool {
+        let inner = self.inner();
+        let mut offers = inner.clients.values().flat_map(|client| &client.offers);
+        offers.any(|(_, offer)| offer.component == component && !is_older(&offer.version, version))
+    }
+
     /// A new client. What it is asked comes through the channel, each with what is to be dropped when it is on its way.
     pub fn connect(&self) -> (ClientId, mpsc::UnboundedReceiver<(Asked, Arc<Slot>)>) {
         let (asked, coming) = mpsc::unbounded_channel();
@@ -221,7 +247,8 @@ impl Served {
     pub fn disconnect(&self, id: ClientId) {
         let mut inner = self.inner();
         inner.clients.remove(&id);
-        inner.end_where(|under_way| under_way.client == id);
+        let over = inner.end_where(|under_way| under_way.client == id);
+        inner.suspects.blame(over);
         inner.give_back(id);
         drop(inner);
         self.wake();
@@ -250,6 +277,7 @@ impl Served {
             client.offers.retain(|(_, offer)| offer.component != component);
         }
         inner.end_where(|under_way| under_way.run.header.component == component);
+        inner.suspects.clear_of(component);
         inner.inputs.push_back(Input::Ready { component: component.to_owned() });
         drop(inner);
         self.wake();
@@ -257,17 +285,23 @@ impl Served {
 
     /// Whose turn an action is. A client's: room is kept for it until [`Self::begin`].
     pub(super) fn turn(&self, run: &Run) -> Turn {
-        let mut inner = self.inner();
+        let inner = &mut *self.inner();
         if !inner.known.contains(&run.header.component) {
             return Turn::Ours;
         }
+        let place = place(run);
+        let asked = inner.runs.values().map(|under_way| self::place(&under_way.run));
+        let asked = asked.chain(inner.promised.values().map(|promise| promise.place));
+        if inner.suspects.is_to_wait(&place, asked.filter(|other| *other != place)) {
+            return Turn::Later(Wait::ForItself);
+        }
         match inner.pick(run) {
-            Ok(promised) => {
-                inner.promised.insert(run.run, promised);
+            Ok((client, slot)) => {
+                inner.promised.insert(run.run, Promise { client, slot, place });
                 Turn::Theirs
             }
             Err(turn) => {
-                if turn == Turn::Later {
+                if turn == Turn::Later(Wait::ForRoom) {
                     inner.hungry.insert(run.header.component.clone());
                 }
                 turn
@@ -284,7 +318,7 @@ impl Served {
         }
         let run = Arc::new(run);
         let (number, until) = (inner.count(), Instant::now() + inner.limit);
-        let told = promised.and_then(|(client, slot)| {
+        let told = promised.and_then(|Promise { client, slot, .. }| {
             let asked = (Asked::Run(number, Arc::clone(&run)), Arc::clone(&slot));
             inner.clients.get(&client)?.asked.send(asked).ok()?;
             Some(UnderWay { client, run: Arc::clone(&run), _slot: slot, until })
@@ -318,6 +352,7 @@ impl Served {
         }
         let Some(under_way) = inner.runs.remove(&number) else { return false };
         let (run, key) = (under_way.run.run, under_way.run.key);
+        inner.suspects.clear(&place(&under_way.run));
         drop(under_way);
         // First those that wait for its room: else whatever waits for this object would always come before them.
         inner.feed();
@@ -326,6 +361,21 @@ impl Served {
         self.wake();
         true
     }
+}
+
+/// What a newer version wrote may mean what an older one does not know. Of versions that are no numbers nothing can be
+/// said: then the program has to.
+fn is_older(offered: &str, version: &str) -> bool {
+    is_not_newer(offered, version) && !is_not_newer(version, offered)
+}
+
+/// What stands for a run when it is asked for again.
+fn place(run: &Run) -> Place {
+    (run.key, run.cause)
+}
+
+fn named(run: &Run) -> (Place, String, String, Uuid) {
+    (place(run), run.header.component.clone(), run.action.name.clone(), run.action.id)
 }
 
 impl Inner {
@@ -341,14 +391,13 @@ impl Inner {
             .clients
             .iter()
             .flat_map(|(id, client)| client.offers.iter().map(move |offer| (*id, client, offer)));
-        // What a newer version wrote may mean what an older one does not know. Of versions that are no numbers nothing
-        // can be said: then the program has to.
-        let is_older = |offered: &str| is_not_newer(offered, version) && !is_not_newer(version, offered);
-        let mut fit: Vec<_> = offers
-            .filter(|(.., (_, offer))| offer.component == *component && !is_older(&offer.version))
-            .collect();
+        let mut fit: Vec<_> = offers.filter(|(.., (_, offer))| offer.component == *component).collect();
         if fit.is_empty() {
-            return Err(Turn::Later);
+            return Err(Turn::Later(Wait::ForRoom));
+        }
+        fit.retain(|(.., (_, offer))| !is_older(&offer.version, version));
+        if fit.is_empty() {
+            return Err(Turn::Later(Wait::ForItself));
         }
         let understands =
             |offer: &Offer| offer.actions.as_ref().is_none_or(|known| known.contains(&run.action.name));
@@ -359,21 +408,25 @@ impl Inner {
         fit.sort_by_key(|(.., (since, _))| std::cmp::Reverse(*since));
         let bytes = run.bytes();
         let found = fit.into_iter().find_map(|(id, client, _)| Some((id, client.runs.take(bytes)?)));
-        found.ok_or(Turn::Later)
+        found.ok_or(Turn::Later(Wait::ForRoom))
     }
 
     /// A run comes to nothing: it is asked for again when someone has room.
     fn later(&mut self, run: &Run) {
-        let (number, key) = (run.run, run.key);
-        self.inputs.push_back(Input::Ran(Box::new(Ran { run: number, key, result: RunResult::Later })));
+        let (number, key, result) = (run.run, run.key, RunResult::Later(Wait::ForRoom));
+        self.inputs.push_back(Input::Ran(Box::new(Ran { run: number, key, result })));
         self.hungry.insert(run.header.component.clone());
     }
 
-    fn end_where(&mut self, over: impl Fn(&UnderWay) -> bool) {
+    /// Runs come to nothing. Returns what they were.
+    fn end_where(&mut self, over: impl Fn(&UnderWay) -> bool) -> Vec<(Place, String, String, Uuid)> {
         let ended: Vec<_> = self.runs.extract_if(.., |_, under_way| over(under_way)).collect();
-        for (_, under_way) in ended {
-            self.later(&under_way.run);
+        let mut were = Vec::with_capacity(ended.len());
+        for (_, UnderWay { run, .. }) in ended {
+            self.later(&run);
+            were.push(named(&run));
         }
+        were
     }
 
     /// What was put off is asked for again, where somebody has room.
@@ -388,6 +441,10 @@ impl Inner {
             self.hungry.remove(&component);
             self.inputs.push_back(Input::Ready { component });
         }
+        let asked = self.runs.values().map(|under_way| place(&under_way.run));
+        for component in self.suspects.due(asked) {
+            self.inputs.push_back(Input::Ready { component });
+        }
     }
 
     /// Gives up runs that take too long; when to look again.
@@ -395,14 +452,21 @@ impl Inner {
         let now = Instant::now();
         while let Some(first) = self.runs.first_entry() {
             if first.get().until > now {
-                return Some(first.get().until);
+                let until = first.get().until;
+                return self.again().into_iter().chain([until]).min();
             }
             let (number, under_way) = first.remove_entry();
             let component = &under_way.run.header.component;
             tracing::warn!(number, component, "a client has not answered in time: the run is given up");
             self.later(&under_way.run);
+            self.suspects.blame(vec![named(&under_way.run)]);
         }
-        None
+        self.again()
+    }
+
+    /// When a pause ends.
+    fn again(&self) -> Option<Instant> {
+        self.suspects.next().into_iter().chain(self.works.suspects.next()).min()
     }
 }
 

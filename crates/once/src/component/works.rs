@@ -8,11 +8,10 @@ use once_core::waist::Work;
 use once_model::ids::{ObjectKey, Uuid};
 
 use super::served::{Asked, ClientId, Inner, Served, Slot};
+use super::suspects::{Place, Suspects};
 
 /// Work of one kind that is remembered to come next; more is found in the rows.
 const NEXT_MAX: usize = 64;
-
-type Place = (ObjectKey, Uuid);
 
 #[derive(Debug, Default)]
 pub(super) struct Works {
@@ -24,6 +23,8 @@ pub(super) struct Works {
     more: BTreeSet<String>,
     /// Kinds to be looked for now.
     look: BTreeSet<String>,
+    /// Work over which clients went away.
+    pub suspects: Suspects,
 }
 
 #[derive(Debug)]
@@ -74,6 +75,7 @@ impl Served {
     pub fn settled(&self, key: ObjectKey, id: Uuid, name: &str, done: bool) {
         let mut inner = self.inner();
         let under_way = inner.works.under_way.remove(&(key, id));
+        inner.works.suspects.clear(&(key, id));
         if !done {
             inner.works.more.insert(name.to_owned());
         }
@@ -86,13 +88,18 @@ impl Inner {
     /// A client is gone: what it was asked is asked of others.
     pub(super) fn give_back(&mut self, id: ClientId) {
         let gone: Vec<_> = self.works.under_way.extract_if(|_, under_way| under_way.client == id).collect();
-        for (_, UnderWay { work, .. }) in gone {
+        let mut over = Vec::with_capacity(gone.len());
+        for (place, UnderWay { work, .. }) in gone {
+            over.push((place, work.name.clone(), work.name.clone(), work.id));
             self.works.more.insert(work.name);
         }
+        self.works.suspects.blame(over);
     }
 
     /// Asks clients for what comes next, and wants the rows looked at where nothing is known to come.
     pub(super) fn deal(&mut self) {
+        let works = &mut self.works;
+        works.more.extend(works.suspects.due(works.under_way.keys().copied()));
         let names: BTreeSet<_> =
             self.clients.values().flat_map(|client| client.activities.keys().cloned()).collect();
         for name in names {
@@ -115,6 +122,10 @@ impl Inner {
             return false;
         };
         let place = (work.key, work.id);
+        if self.works.suspects.is_to_wait(&place, self.works.under_way.keys().copied()) {
+            // It is found in the rows when its time has come.
+            return true;
+        }
         if let (Some(slot), false) = (client.works.take(bytes), self.works.under_way.contains_key(&place)) {
             // One that has just gone is noticed in a moment: then it is given back.
             let _ = client.asked.send((Asked::Work(work.clone()), Arc::clone(&slot)));
@@ -126,7 +137,11 @@ impl Inner {
     /// All work that waits, as the rows have it: what was looked for comes next.
     pub(super) fn found(&mut self, look: &BTreeSet<String>, works: Vec<Work>) {
         for work in works {
-            if !look.contains(&work.name) || self.works.under_way.contains_key(&(work.key, work.id)) {
+            let place: Place = (work.key, work.id);
+            if !look.contains(&work.name)
+                || self.works.under_way.contains_key(&place)
+                || self.works.suspects.is_to_wait(&place, self.works.under_way.keys().copied())
+            {
                 continue;
             }
             let next = self.works.next.entry(work.name.clone()).or_default();

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use once::{Component, Context, Kernel, ObjectKey};
 use once_model::action::{Act, ActOutcome, Outcome};
 use once_model::ids::{Line, Lineage, Uuid};
-use once_model::limits::LANE_WAITING_MAX;
+use once_model::limits::{WAITING_ACT_BYTES, WAITING_OF_PEER_MAX_BYTES, WINDOW_MAX_SHARES};
 use once_model::wire::{Code, Frame};
 
 use super::acts::{ONE, Story, act, add, done};
@@ -201,7 +201,8 @@ fn what_waits_for_one_object_is_bounded_and_others_are_served_meanwhile() {
         assert!(grown < MEMORY_MAX_KIB, "grown by {grown} KiB for {sent} acts");
         slow.go.send(()).unwrap();
         // What waited has its outcome; what did not fit was never promised.
-        for sequence in 1..=1 + LANE_WAITING_MAX as u64 {
+        let waited = WAITING_OF_PEER_MAX_BYTES / (WAITING_ACT_BYTES + "wait".len() + large.len());
+        for sequence in 1..=1 + waited as u64 {
             let outcome = if sequence == 1 { done(1) } else { Outcome::Refused(Code::TooLarge) };
             match s.control.hear_of_acts().await {
                 Frame::Outcome(told) => assert_eq!((told.sequence, told.outcome), (sequence, outcome)),
@@ -258,7 +259,7 @@ fn who_may_not_act_takes_no_place_from_those_who_may() {
         s.grant(carol.id(), serde_json::json!({})).await;
         honest.say(&Frame::Act(act(key, 1, 1, "wait", "null"))).await;
         slow.begun().await;
-        for n in 1..=LANE_WAITING_MAX as u64 {
+        for n in 1..=WINDOW_MAX_SHARES as u64 {
             let one = Act { floor: n, ..add(key, n, u128::from(n)) };
             assert_eq!(s.control.act(&one).await, Outcome::Refused(Code::Denied));
         }

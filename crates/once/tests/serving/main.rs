@@ -3,6 +3,7 @@
 // The helpers of tests.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod poison;
 #[path = "../raw/mod.rs"]
 mod raw;
 mod trouble;
