@@ -6,6 +6,7 @@
 
 mod child;
 mod engine;
+mod idle;
 mod machine;
 mod noise;
 mod report;
@@ -50,11 +51,13 @@ struct Args {
     #[arg(long)]
     quick: bool,
     #[command(subcommand)]
-    hidden: Option<Hidden>,
+    command: Option<Command>,
 }
 
 #[derive(Subcommand)]
-enum Hidden {
+enum Command {
+    /// How often a kernel wakes while nobody acts, and what that costs
+    Idle(idle::Idle),
     /// The second process of a row, started by the bench itself
     #[command(hide = true)]
     Child {
@@ -125,8 +128,12 @@ fn main() -> ExitCode {
         Err(err) => return failed(&err),
     };
     let done = runtime.block_on(async {
-        match args.hidden {
-            Some(Hidden::Child { part }) => child::run(part).await.map(|()| ExitCode::SUCCESS),
+        match args.command {
+            Some(Command::Child { part }) => child::run(part).await.map(|()| ExitCode::SUCCESS),
+            Some(Command::Idle(ref idle)) => tokio::select! {
+                done = wakes(idle, args.dir.as_deref()) => done,
+                _ = tokio::signal::ctrl_c() => Err("interrupted".into()),
+            },
             None => tokio::select! {
                 done = measure(args) => done,
                 _ = tokio::signal::ctrl_c() => Err("interrupted".into()),
@@ -141,6 +148,11 @@ fn main() -> ExitCode {
 fn failed(err: &(dyn Error + Send + Sync)) -> ExitCode {
     eprintln!("error: {err}");
     ExitCode::FAILURE
+}
+
+async fn wakes(idle: &idle::Idle, dir: Option<&Path>) -> Res<ExitCode> {
+    let scratch = Scratch::below(dir.unwrap_or(&std::env::temp_dir()))?;
+    idle.run(&scratch.0).await.map(|()| ExitCode::SUCCESS)
 }
 
 async fn measure(args: Args) -> Res<ExitCode> {

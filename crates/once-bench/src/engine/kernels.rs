@@ -151,6 +151,18 @@ impl Other {
         cpu_s(self.process.id().ok_or("the kernel's process has ended")?)
     }
 
+    /// How often its threads have slept and woken.
+    pub fn wakes(&self) -> Res<u64> {
+        let pid = self.process.id().ok_or("the kernel's process has ended")?;
+        let mut wakes = 0;
+        for task in std::fs::read_dir(format!("/proc/{pid}/task"))? {
+            let status = std::fs::read_to_string(task?.path().join("status"))?;
+            let line = status.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"));
+            wakes += line.ok_or("no count of switches")?.trim().parse::<u64>()?;
+        }
+        Ok(wakes)
+    }
+
     /// Resident memory in MiB.
     pub fn rss_mib(&self) -> Res<f64> {
         let pid = self.process.id().ok_or("the kernel's process has ended")?;
