@@ -93,6 +93,8 @@ fn an_object_begins_as_its_component_can_read_it_and_what_is_wrong_is_said_in_wo
     ] {
         home.once("alice", &["act", ior.trim(), "add", arguments]).exits(1).says(said);
     }
+    home.once("alice", &["act", ior.trim(), "fly"]).exits(1).says("hint: a Counter understands: add, get");
+    home.once("alice", &["act", ior.trim(), "add", "many"]).exits(2).says("not JSON at 1:1");
     // Whoever has to ask again knows by which id.
     let failed = home.once("alice", &["act", ior.trim(), "add", "7", "--id", id, "--json"]).exits(1);
     assert_eq!(failed.json()["error"]["id"], id);

@@ -81,7 +81,7 @@ impl World {
             home.once(name, &["status", "--json"]).exits(0).json()["kernel"].as_str().unwrap().to_owned()
         };
         let ids = BTreeMap::from([("alice", id("alice")), ("bob", id("bob"))]);
-        for (at, uuid) in [("alice", NOTE), ("bob", NOTE), ("alice", UNCLAIMED), ("bob", AT_BOB)] {
+        for (at, uuid) in [("alice", NOTE), ("alice", UNCLAIMED), ("bob", AT_BOB)] {
             let text = format!(r#"{{"ior":{{"uuid":"{uuid}","component":"Note"}},"model":{{"n":1}}}}"#);
             home.once(at, &["import", home.file("note.json", text).to_str().unwrap()]).exits(0);
         }
@@ -107,10 +107,12 @@ impl World {
         Some(match (word, second) {
             ("{id}" | "ID", _) => self.action.clone(),
             ("OBJECT", "claim") => UNCLAIMED.into(),
-            ("OBJECT" | "{0}", "rm") => {
+            ("OBJECT" | "{0}", "rm" | "share") => {
                 let made = self.home.once("alice", &["create", "Counter", "--json"]).exits(0).json();
                 made["object"]["uuid"].as_str()?.into()
             }
+            ("PEER", "share") => other.into(),
+            ("OBJECT", "show") if at == "bob" => AT_BOB.into(),
             ("OBJECT" | "NAME" | "{}" | "{0}", "show") | ("OBJECT", _) => NOTE.into(),
             ("FILE" | "{}", "verify-receipt") => "receipt.json".into(),
             ("KERNEL", "grant") => self.ids[other].clone(),
@@ -158,10 +160,15 @@ impl World {
             // Several texts say so, and it can be removed once.
             self.home.once(at, &["peers", "add", &self.ids["bob"], "--name", "bob"]);
         }
+        if args[0] == "init" {
+            // Several texts say so, and a kernel is made once.
+            let _ = fs::remove_dir_all(self.home.join("new"));
+        }
         let ran = match (args[0], args.contains(&"--data")) {
             // One after the other, at a kernel of their own.
             ("up", _) => return self.up_and_stop(),
             ("stop", _) => return Ok(()),
+            (_, true) if fs::exists(self.home.join("in-dir")).unwrap() => return Ok(()),
             (_, true) => Ran::new(&args, self.home.command(ONCE).args(&args).output().unwrap()),
             _ => self.home.once(at, &args),
         };
@@ -174,7 +181,9 @@ impl World {
     }
 
     fn up_and_stop(&self) -> Result<(), String> {
-        self.home.init("dora");
+        if !self.home.join("dora").exists() {
+            self.home.init("dora");
+        }
         let data = self.home.join("dora");
         let child = self
             .home

@@ -102,6 +102,14 @@ impl Kernel {
         }
     }
 
+    /// What can be asked of an object, if it is here and its component is known here.
+    fn understood(&self, uuid: Uuid) -> Option<String> {
+        let found = once_core::query::find(&self.shared().snapshot(), &uuid, None).ok()?;
+        let component = self.shared().components.get(&found.first()?.header.component)?;
+        let actions: Vec<_> = component.actions().collect();
+        Some(format!("a {} understands: {}", component.name(), actions.join(", ")))
+    }
+
     /// Like [`Kernel::outcome`], but returns failures and refusals as values.
     pub(crate) fn outcome_of(&self, id: Uuid) -> Result<Option<Outcome>, Error> {
         let row = actions::request(&self.shared().snapshot(), &id)?;
@@ -297,7 +305,15 @@ impl Act {
     }
 
     async fn run(self) -> Result<Acted, Error> {
+        let (kernel, uuid) = (self.kernel.clone(), self.key.uuid);
         match self.told().await? {
+            (id, Some((Outcome::Refused(Code::NoComponent), after))) => {
+                let error = acted(id, Outcome::Refused(Code::NoComponent), after);
+                error.map_err(|error| match kernel.understood(uuid) {
+                    Some(hint) => error.with_hint(hint),
+                    None => error,
+                })
+            }
             (id, Some((outcome, after))) => acted(id, outcome, after),
             (id, None) => Err(unknown(id)),
         }

@@ -87,7 +87,7 @@ pub fn is_initialised(data: &Path) -> bool {
 pub fn init(data: &Path, options: InitOptions) -> Result<Initialised, Error> {
     if is_initialised(data) {
         return Err(Error::invalid(format!("a kernel lives in {} already", data.display()))
-            .with_hint("start it with `once up`, or choose another directory with --data"));
+            .with_hint("start it with `once up`, or make another one elsewhere: `once init --data DIR`"));
     }
     let name = options.name.unwrap_or_else(default_name);
     if !once_core::is_name(&name) {

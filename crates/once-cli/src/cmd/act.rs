@@ -45,7 +45,12 @@ pub struct Act {
 }
 
 pub(super) fn json_value(text: &str) -> Result<Box<RawValue>, String> {
-    RawValue::from_string(text.to_owned()).map_err(|error| format!("not JSON: {error}"))
+    let wrong = |what: &str, place: String| {
+        format!("not JSON{place}: {what}; a text stands in quotes, like '\"text\"'")
+    };
+    once::model::json::validate(text.as_bytes())
+        .map_err(|error| wrong(error.message(), format!(" at {}:{}", error.line(), error.column())))?;
+    RawValue::from_string(text.to_owned()).map_err(|error| wrong(&error.to_string(), String::new()))
 }
 
 impl Act {

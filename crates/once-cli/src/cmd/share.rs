@@ -45,7 +45,9 @@ impl Share {
             (true, false) => return Err(Failure::usage("name objects or say --all, not both")),
             (false, true) => {
                 let failure = Failure::usage(format!("what is to be shared with {}?", ui::shown(&to)));
-                return Err(failure.hint("once share OBJECT... PEER, or once share --all PEER"));
+                return Err(failure.hint(
+                    "`once share OBJECT PEER` shares one object or more, `once share --all PEER` all of them",
+                ));
             }
         }
         let client = context.kernel().await?;

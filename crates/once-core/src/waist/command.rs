@@ -109,7 +109,7 @@ pub enum Command {
         /// From whom.
         from: KernelId,
     },
-    /// No longer.
+    /// Ends a subscription made with `Follow`.
     Unfollow {
         /// Which.
         key: ObjectKey,

@@ -32,7 +32,7 @@ mod version;
 pub(crate) mod words;
 mod works;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::marker::PhantomData;
 use std::sync::Arc;
@@ -69,6 +69,8 @@ pub struct Component {
     /// Whether a model is one of its states, and what is wrong with it.
     fits: fn(&str) -> Result<(), String>,
     actions: BTreeMap<String, Act>,
+    /// Those of the actions that only its own effects take.
+    answers: BTreeSet<String>,
     /// From which versions older models can be read.
     upcasts: BTreeMap<String, Upcast>,
 }
@@ -104,6 +106,7 @@ impl Component {
             first: None,
             fits: words::is::<S>,
             actions: BTreeMap::new(),
+            answers: BTreeSet::new(),
             upcasts: BTreeMap::new(),
         };
         Typed { component, state: PhantomData }
@@ -130,6 +133,11 @@ impl Component {
     #[must_use]
     pub fn first(&self) -> Option<&str> {
         self.first.as_deref()
+    }
+
+    /// What anybody may ask of its objects.
+    pub fn actions(&self) -> impl Iterator<Item = &str> {
+        self.actions.keys().filter(|name| !self.answers.contains(*name)).map(String::as_str)
     }
 
     /// Whether an object can begin as this scenario. One that a newer version wrote may mean what this one does not know.
@@ -227,7 +235,9 @@ impl<S: Serialize + DeserializeOwned + Send + 'static> Typed<S> {
                 act(state, arguments, context)
             })
         };
-        self.component.actions.insert(name.into(), Arc::new(run));
+        let name = name.into();
+        self.component.answers.remove(&name);
+        self.component.actions.insert(name, Arc::new(run));
         self
     }
 
@@ -256,7 +266,9 @@ impl<S: Serialize + DeserializeOwned + Send + 'static> Typed<S> {
                 act(state, came, context)
             })
         };
-        self.component.actions.insert(name.into(), Arc::new(run));
+        let name = name.into();
+        self.component.answers.insert(name.clone());
+        self.component.actions.insert(name, Arc::new(run));
         self
     }
 }

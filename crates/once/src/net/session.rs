@@ -23,7 +23,7 @@ use super::strangers::Opened;
 use super::{Net, endpoint, lock, pulls, pulse, streams};
 use crate::engine::{MAILS_OF_PEER_MAX, Mail, Out, Snapshot, now_ms};
 
-/// Large scenarios to a peer, and from it, at once: one peer does not take what is there for all.
+/// Concurrent large transfers per peer and direction, so that one peer cannot take every slot.
 const LARGE_AT_ONCE: usize = 2;
 
 /// Requests of a peer that may wait to be answered. Whoever asks for more is read no further until then.
