@@ -24,6 +24,7 @@ const OTHER_EXITS: [(&str, i32); 2] = [("once cancel ID", 1), ("once doctor", 1)
 
 const NOTE: &str = "5d1c7a90-3b52-4e0f-8f6a-0c9e2b7de001";
 const UNCLAIMED: &str = "5d1c7a90-3b52-4e0f-8f6a-0c9e2b7de002";
+const APART: &str = "5d1c7a90-3b52-4e0f-8f6a-0c9e2b7de004";
 const AT_BOB: &str = "5d1c7a90-3b52-4e0f-8f6a-0c9e2b7de003";
 
 /// A command in a text, and where that is.
@@ -112,6 +113,11 @@ impl World {
                 made["object"]["uuid"].as_str()?.into()
             }
             ("PEER", "share") => other.into(),
+            ("{key}", "claim") => UNCLAIMED.into(),
+            ("{peer}" | "{me}", "grant") => other.into(),
+            ("{uuid}", "show") => NOTE.into(),
+            ("OBJECT", "conflicts") => self.conflict().into(),
+            ("REVISION", "conflicts") => self.kept()?,
             ("OBJECT", "show") if at == "bob" => AT_BOB.into(),
             ("OBJECT" | "NAME" | "{}" | "{0}", "show") | ("OBJECT", _) => NOTE.into(),
             ("FILE" | "{}", "verify-receipt") => "receipt.json".into(),
@@ -126,6 +132,27 @@ impl World {
             ("HOST:PORT", _) => "127.0.0.1:9".into(),
             _ => return None,
         })
+    }
+
+    /// Makes a conflict: a file is changed, and so was its object since it was imported.
+    fn conflict(&self) -> &'static str {
+        for change in 1..=2 {
+            let count = self.home.once("alice", &["conflicts", "--json"]).out.len() + 100 * change;
+            let text = format!(
+                r#"{{"ior":{{"uuid":"{APART}","component":"Counter"}},"model":{{"count":{count}}}}}"#
+            );
+            self.home.once("alice", &["import", self.home.file("apart.json", text).to_str().unwrap()]);
+            self.home.once("alice", &["act", APART, "add", r#"{"by":1}"#]).exits(0);
+        }
+        APART
+    }
+
+    /// The revision that is kept in it.
+    fn kept(&self) -> Option<String> {
+        let listed = self.home.once("alice", &["conflicts", "--json"]).exits(0).json();
+        let all = listed["conflicts"].as_array()?.iter().flat_map(|one| one["objects"].as_array().cloned());
+        let kept = all.flatten().find(|object| object["kept"] == true)?;
+        kept["revision_id"].as_str().map(str::to_owned)
     }
 
     /// Which kernel a command is run at.

@@ -239,9 +239,9 @@ impl Refusal {
             Self::NotClaimed(key) => format!("`once claim {key}` makes it an object of this kernel"),
             Self::NoConflict { .. } => "`once conflicts` lists what is kept".into(),
             Self::TooManyConflicts(_) => {
-                "`once conflicts` lists them; `once conflicts keep` and `drop` decide about one".into()
+                "`once conflicts` lists them; `once conflicts keep OBJECT REVISION` or `once conflicts drop OBJECT REVISION` decides about one".into()
             }
-            Self::NoRevision { .. } => "`once show` says what is the newest".into(),
+            Self::NoRevision { uuid, .. } => format!("`once show {uuid} --json` says what is the newest"),
             Self::Stale { key, .. } => format!("look at the newest revision with `once show {}`, then put again", key.uuid),
             Self::OtherUuid { .. } => "`once import FILE` takes in a scenario of another object".into(),
             Self::IdReused { .. } => {

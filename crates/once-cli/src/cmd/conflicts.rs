@@ -84,7 +84,7 @@ async fn show(context: &Context, all: bool) -> Done {
         }
         if conflicts.iter().any(|conflict| text(conflict, "reason") == "forked") {
             let hint = ui::Paint::stderr().yellow("hint:").to_string();
-            ui::say(&format!("{hint} `once conflicts keep OBJECT REVISION` or `drop` decides about one"));
+            ui::say(&format!("{hint} `once conflicts keep OBJECT REVISION` or `once conflicts drop OBJECT REVISION` decides about one"));
         }
         Ok(())
     })?;

@@ -47,7 +47,7 @@ fn say_rights(answer: &Value, peer: &str) {
     if number(answer, "shown") == 0 {
         ui::say(&format!("{peer} has nothing that this kernel may read"));
         let me = ui::shown(text(answer, "kernel"));
-        ui::say(&format!("{hint} ask its owner: `once grant {me} read`, there, lets this kernel read"));
+        ui::say(&format!("{hint} ask its owner: 'once grant {me} read', there, lets this kernel read"));
     }
 }
 

@@ -130,9 +130,7 @@ fn say_more(summary: &Summary) {
     }
     if !summary.kept_beside.is_empty() {
         let hint = ui::Paint::stderr().yellow("hint:").to_string();
-        ui::say(&format!(
-            "{hint} `once conflicts` shows the difference; `once conflicts keep` or `drop` decides"
-        ));
+        ui::say(&format!("{hint} `once conflicts` shows the difference, and how to decide about it"));
     }
     if summary.claimed > 0 {
         let objects = ui::count(summary.claimed, "object");

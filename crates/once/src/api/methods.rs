@@ -166,7 +166,7 @@ fn revision(kernel: &Kernel, scenario: &Scenario, beginning: &str) -> Result<Has
             names::shown(beginning),
             scenario.uuid()
         ))
-        .with_hint("`once show --json` says it, as `revision_id`")),
+        .with_hint(format!("`once show {} --json` says it, as `revision_id`", scenario.uuid()))),
     }
 }
 
