@@ -25,6 +25,8 @@ pub struct Engine {
     pub(crate) deliveries: BTreeMap<(KernelId, ObjectKey), Vec<Token>>,
     /// Clients that wait for a kernel to admit us.
     pub(crate) joins: BTreeMap<KernelId, Vec<Token>>,
+    /// Peers to whom something is owed since this step, and who are not connected.
+    pub(crate) wanted: BTreeSet<KernelId>,
     /// Counts the pauses before dials.
     pub(crate) pauses: u64,
     /// Where those call from who have not been admitted yet.
@@ -83,6 +85,7 @@ impl Engine {
             links: BTreeMap::new(),
             deliveries: BTreeMap::new(),
             joins: BTreeMap::new(),
+            wanted: BTreeSet::new(),
             pauses: 0,
             callers: BTreeMap::new(),
             acts: BTreeMap::new(),
@@ -160,6 +163,7 @@ impl Engine {
             step.forget(token);
             step.out.push(Effect::Reply { token, reply: Err(Refusal::Damaged(damage)) });
         }
+        drop(step.tried(peers::call_wanted)?);
         Ok(step.out)
     }
 }

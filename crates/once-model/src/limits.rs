@@ -106,6 +106,10 @@ pub const REDIAL_MIN_MS: u64 = 200;
 /// every few seconds.
 pub const REDIAL_MAX_MS: u64 = 600_000;
 
+/// To whom something new is owed is dialled without waiting for the end of the pause, so long after the last dial, in
+/// milliseconds.
+pub const REDIAL_WANTED_MS: u64 = 10_000;
+
 /// The pause before dialling again those who could not be reached, when this kernel's own network has changed, in
 /// milliseconds.
 pub const REDIAL_SOON_MS: u64 = 2_000;

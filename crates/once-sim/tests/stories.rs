@@ -67,6 +67,16 @@ fn who_was_away_for_long_is_found_when_the_network_changes_and_else_by_itself() 
 }
 
 #[test]
+fn who_was_away_for_long_is_dialled_at_once_when_something_new_is_owed() {
+    let (mut net, alice, bob) = two();
+    net.partition(alice, bob).run_for(3_600_000).heal();
+    let key = net.import(alice, NOTE);
+    // Far less than the pause that is under way.
+    net.share(alice, key, bob).run_for(15_000).assert_same(alice, bob, key).assert_kept();
+    assert!(!net.owes(alice, key, bob));
+}
+
+#[test]
 fn a_crash_between_store_and_answer_is_answered_known() {
     let (mut net, alice, bob) = two();
     let key = net.import(alice, NOTE);

@@ -36,7 +36,10 @@ pub(super) fn owe(s: &mut Step<'_, '_>, home: KernelId, place: Place) -> Result<
     if waits(s, &home, &place.0) {
         return Ok(());
     }
-    let Some(window) = window_to(s, &home) else { return Ok(()) };
+    let Some(window) = window_to(s, &home) else {
+        s.engine.wanted.insert(home);
+        return Ok(());
+    };
     if window.next.is_none() && window.waiting.is_empty() && window.has_room() {
         return send(s, home, place);
     }

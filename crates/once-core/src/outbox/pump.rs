@@ -63,7 +63,10 @@ pub(crate) fn owe(
     } else {
         s.txn.put(Table::Outbox, &place, &row);
     }
-    let Some(conn) = s.up(&peer) else { return Ok(true) };
+    let Some(conn) = s.up(&peer) else {
+        s.engine.wanted.insert(peer);
+        return Ok(true);
+    };
     let Some(link) = s.engine.links.get_mut(&peer) else { return Ok(true) };
     let window = &mut link.window;
     if window.inflight.contains_key(&key) {

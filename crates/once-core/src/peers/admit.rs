@@ -86,6 +86,7 @@ pub(crate) fn link(s: &mut Step<'_, '_>, peer: KernelId, event: LinkEvent) -> Re
 fn ended(s: &mut Step<'_, '_>, peer: KernelId, reason: &str) {
     if let Some(link) = s.engine.links.get_mut(&peer) {
         link.phase = Phase::Idle;
+        link.idle_since_ms = s.ctx.now_ms;
         link.window = Window::default();
         link.acts = Window::default();
         // Told when it begins and when it changes, not at each dial that finds nobody.

@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 
 use once_model::ids::KernelId;
-use once_model::limits::{REDIAL_MAX_MS, REDIAL_MIN_MS, REDIAL_SOON_MS};
+use once_model::limits::{REDIAL_MAX_MS, REDIAL_MIN_MS, REDIAL_SOON_MS, REDIAL_WANTED_MS};
 
 use super::{Link, Phase};
 use crate::refusal::{Failure, Refusal};
@@ -46,6 +46,19 @@ pub(crate) fn network_changed(s: &mut Step<'_, '_>) {
         }
         pause(s, peer, REDIAL_SOON_MS);
     }
+}
+
+/// Something is owed to a peer that has been away for long: it is not left to its pause, which may be minutes. At most
+/// one dial in a while, however much is owed.
+pub(crate) fn call_wanted(s: &mut Step<'_, '_>) -> Result<(), StoreError> {
+    for peer in std::mem::take(&mut s.engine.wanted) {
+        let idle = s.engine.links.get(&peer).filter(|link| link.phase == Phase::Idle);
+        // Also when the clock was set back.
+        if idle.is_some_and(|link| s.ctx.now_ms.abs_diff(link.idle_since_ms) >= REDIAL_WANTED_MS) {
+            dial(s, peer)?;
+        }
+    }
+    Ok(())
 }
 
 /// A pause is over. One that another has taken the place of means nothing.

@@ -11,7 +11,7 @@ pub use admin::is_name;
 pub(crate) use admin::{add, change, grant, join, remove, revoke};
 pub use admit::invite_hash;
 pub(crate) use admit::{admitted, denied, hello, hello_late, link};
-pub(crate) use dial::{dial_all, dial_now, network_changed, redial};
+pub(crate) use dial::{call_wanted, dial_all, dial_now, network_changed, redial};
 pub use invites::invites;
 pub(crate) use invites::{invite, revoke as revoke_invite};
 pub(crate) use progress::{heard, note, told_after_commit};
@@ -47,6 +47,8 @@ pub(crate) struct Link {
     pub failures: u32,
     /// The number of the newest pause before a dial. Timers of older ones mean nothing.
     pub pause: u64,
+    /// Since when there is none, by this kernel's clock.
+    pub idle_since_ms: u64,
     /// Why there is no connection, as it was told last: told again only when it changes.
     pub told: Option<String>,
     pub window: Window<ObjectKey>,
@@ -103,6 +105,7 @@ impl Link {
             phase: Phase::Idle,
             failures: 0,
             pause: 0,
+            idle_since_ms: 0,
             told: None,
             window: Window::default(),
             acts: Window::default(),
