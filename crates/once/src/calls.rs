@@ -132,6 +132,9 @@ impl IntoFuture for ShareTo {
     }
 }
 
+/// How often an object is asked for that changes before its bytes are fetched.
+const FOUND_TRIES: usize = 4;
+
 /// A request for an object.
 #[must_use]
 pub struct Request {
@@ -194,6 +197,23 @@ impl Request {
     }
 
     async fn ask(&self, peer: KernelId, uuid: uuid::Uuid, line: Option<Line>) -> Result<Found, Error> {
+        for _ in 0..FOUND_TRIES {
+            if let Some(found) = self.ask_once(peer, uuid, line).await? {
+                return Ok(found);
+            }
+        }
+        let peer = self.kernel.shared().called(&peer);
+        Err(Error::unreachable(format!("{uuid} changes at {peer} faster than it can be fetched"))
+            .with_hint("try again later"))
+    }
+
+    /// Nothing, if the object has changed there between the answer and the pull of its bytes.
+    async fn ask_once(
+        &self,
+        peer: KernelId,
+        uuid: uuid::Uuid,
+        line: Option<Line>,
+    ) -> Result<Option<Found>, Error> {
         let mut session = self.kernel.session(peer, self.timeout).await?;
         let what = || format!("request of {uuid} from {}", self.kernel.shared().called(&peer));
         let broken =
@@ -216,9 +236,11 @@ impl Request {
         let invalid = |_| Error::invalid(format!("{}: the answer is not a valid scenario", what()));
         let arrival = match net::is_apart(&parcel) {
             true => {
-                let pulled = net::pull(self.kernel.online()?, &session, peer, parcel.header, parcel.chain)
-                    .await
-                    .map_err(|e| Error::unreachable(format!("{}: {e}", what())))?;
+                let pulled = net::pull(self.kernel.online()?, &session, peer, parcel.header, parcel.chain);
+                let pulled = match pulled.await {
+                    Err(error) if error.is_gone() => return Ok(None),
+                    pulled => pulled.map_err(|e| Error::unreachable(format!("{}: {e}", what())))?,
+                };
                 // From here on its bytes are the caller's.
                 pulled.rest.settled();
                 pulled.arrival
@@ -226,7 +248,7 @@ impl Request {
             false if net::has_too_much(&parcel) => return Err(invalid(Code::Invalid)),
             false => content::verify(&peer, parcel).map_err(invalid)?,
         };
-        Ok(Found { kernel: self.kernel.clone(), peer, arrival })
+        Ok(Some(Found { kernel: self.kernel.clone(), peer, arrival }))
     }
 }
 

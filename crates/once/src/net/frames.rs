@@ -45,6 +45,11 @@ pub(crate) enum NetError {
 }
 
 impl NetError {
+    /// What was announced has changed since.
+    pub(crate) fn is_gone(&self) -> bool {
+        matches!(self, Self::Gone)
+    }
+
     /// With what a stream is reset that ends because of it.
     pub fn code(&self) -> Code {
         match self {

@@ -223,3 +223,38 @@ fn a_large_body_of_an_exchange_goes_on_where_it_broke() {
         still_works(&alice, &bob, 9).await;
     });
 }
+
+/// What was found may change before its bytes are pulled: it is asked for again.
+#[test]
+fn a_request_for_what_changes_meanwhile_asks_again() {
+    let dir = tempfile::tempdir().unwrap();
+    story(async {
+        let (alice, bob) = pair(dir.path()).await;
+        let mallory = Raw::new().await;
+        let mut control = mallory.join(&alice).await;
+        let (parcel, bytes) = large(1);
+        let uuid = parcel.header.uuid;
+        let ask = alice.request(&once::Ior::bare(uuid)).from(mallory.id());
+        let asked = tokio::spawn(ask.timeout(PATIENCE).into_future());
+        for round in 0..2 {
+            let call = loop {
+                if let Frame::Request(request) = control.hear().await.unwrap() {
+                    break request.call;
+                }
+            };
+            let found = once_model::wire::Found { call, parcel: parcel.clone() };
+            control.say(&Frame::Found(found)).await;
+            let (mut lane, _) = pulled(&control).await;
+            if round == 0 {
+                let gone = once_model::wire::Absent { call: 0, code: Code::Denied };
+                lane.say(&Frame::Absent(gone)).await;
+                lane.send.finish().unwrap();
+            } else {
+                give(&mut lane, bytes.len(), &bytes).await;
+            }
+        }
+        let found = within("the object", asked).await.unwrap().unwrap();
+        assert_eq!(found.bytes().unwrap(), &bytes);
+        still_works(&alice, &bob, 9).await;
+    });
+}
