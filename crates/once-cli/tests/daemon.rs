@@ -130,6 +130,8 @@ fn what_is_shared_with_an_absent_peer_arrives_when_it_is_back() {
     let (_alice, bob) = home.pair();
     with_one_object(&home);
     drop(bob);
+    let connected = || home.once("alice", &["status", "--json"]).json()["connected"].clone();
+    until("alice has noticed", || connected() == json!(0));
     let late = home.once("alice", &["share", UUID, "bob", "--timeout", "1s"]).exits(4);
     assert!(late.err.contains("1 waits in the outbox until bob is back"), "{}", late.err);
     home.once("alice", &["outbox"]).exits(0).prints("bob").prints("OWED");
