@@ -298,7 +298,8 @@ fn a_file_is_not_laid_over_what_happened_since_it_was_imported() {
     let import = |args: &[&str]| home.once("alice", &[&["import", "counter.json"], args].concat());
     counter(&home, 40);
     import(&[]).exits(0).prints("new 1");
-    home.once("alice", &["act", UUID, "add", r#"{"by":5}"#]).exits(0).prints("45");
+    let first = home.once("alice", &["act", UUID, "add", r#"{"by":5}"#]).exits(0).prints("45");
+    first.says("claimed: this kernel is the object's home now");
     // The file as it was is no news.
     import(&[]).exits(0).prints("same 1");
     counter(&home, 50);

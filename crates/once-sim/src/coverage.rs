@@ -37,7 +37,12 @@ impl Coverage {
 }
 
 /// What one seed in some thousand meets.
-const RARE: &[&str] = &["outcome Refused for another reason", "refusal InviteUsed"];
+const RARE: &[&str] = &[
+    "outcome Refused for another reason",
+    "refusal InviteUsed",
+    "refusal TooManyConflicts",
+    "refusal NoBytes",
+];
 
 /// What 2,000 seeds must meet. Left out are `Refusal::Stopping`, `Code::Stopping` and `Event::KeyInUseTwice`: only the
 /// shell says them.
@@ -53,7 +58,7 @@ pub const EXPECTED: &[&str] = &[
     "timer Redial", "timer Hello", "timer Resend", "timer Pump", "timer Expiry",
     "command Import", "command Put", "command Create", "command Claim", "command Remove", "command Share",
     "command Keep", "command Discard", "answer Object ClaimedAndChanged", "answer Object KeptBeside",
-    "answer Object Resolved", "answer Object BesideTombstone", "refusal NotClaimed", "refusal NoConflict",
+    "answer Object Resolved", "answer Object BesideTombstone", "refusal NotClaimed", "refusal NoConflict", "refusal NoRevision",
     "state file kept beside", "frame EntriesOf", "frame Entries", "state head kept for a proof", "state proof came",
     "command Act", "command Follow", "command Unfollow", "command Invite", "command Join", "command AddPeer",
     "command ChangePeer", "command RemovePeer", "command Grant", "command Revoke", "command Dial",

@@ -312,7 +312,7 @@ impl World {
             ControlFlow::Continue(())
         });
         let Some((key, revision)) = self.rng.pick(&kept).copied() else { return };
-        let revision = if self.rng.one_in(20) { Hash::from_bytes([7; 32]) } else { revision };
+        let revision = if self.rng.one_in(6) { Hash::from_bytes([7; 32]) } else { revision };
         let command = if self.rng.one_in(2) {
             Command::Keep { key, revision }
         } else {

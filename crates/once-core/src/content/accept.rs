@@ -27,7 +27,7 @@ pub(crate) fn accept(
     let key = arrival.header.key();
     let head = rows::head(s.txn, &key)?;
     let home = arrival.chain.as_ref().map(Chain::home);
-    let row = HeadRow {
+    let mut row = HeadRow {
         header: arrival.header,
         home,
         from: Some(peer),
@@ -79,7 +79,7 @@ pub(crate) fn accept(
     if let (Verdict::Later, Some(head)) = (verdict, &head)
         && !mutant!(ForgetReplaced)
     {
-        ancestry::keep_replaced(s, head)?;
+        row.conflicts_dropped += u64::from(!ancestry::keep_replaced(s, head)?);
     }
     keep::keep(s, before, &row, arrival.body)?;
     if row.header.tombstone {

@@ -42,25 +42,25 @@ struct Walk {
     asked_ms: u64,
 }
 
-/// Keeps a head that a later revision takes the place of without a proof. The caller replaces it next.
-pub(super) fn keep_replaced(s: &mut Step<'_, '_>, head: &HeadRow) -> Result<(), StoreError> {
+/// Keeps a head that a later revision takes the place of without a proof. The caller replaces it next. `false`: there is
+/// no room beside the object.
+pub(super) fn keep_replaced(s: &mut Step<'_, '_>, head: &HeadRow) -> Result<bool, StoreError> {
     let key = head.header.key();
     let kept = keep::conflicts(s, &key)?;
-    let replaced = kept
-        .iter()
-        .filter(|(_, row)| row.is_replaced())
-        .map(|(place, row)| (row.header.revision, place, row));
     if kept.len() >= CONFLICTS_MAX_BODIES {
         // The oldest say most: what came and went while their proof was under way gives way.
-        let Some((_, place, row)) = replaced.max_by_key(|(revision, ..)| *revision) else { return Ok(()) };
-        keep::drop_conflict(s, &place.clone(), &row.clone())?;
+        let replaced = kept.iter().filter(|(_, row)| row.is_replaced());
+        let Some((place, row)) = replaced.max_by_key(|(_, row)| row.header.revision) else {
+            return Ok(false);
+        };
+        keep::drop_conflict(s, place, row)?;
     }
     let row = HeadRow { replaced: Some(true), conflicts_dropped: 0, ..head.clone() };
     s.txn.put(Table::Conflict, &rows::conflict_key(&key, &head.header.id()), &row);
     if let (true, Some(from)) = (row.charged, row.from) {
         keep::charge(s, &from, i64::try_from(rows::cost(&row.header)).unwrap_or(i64::MAX))?;
     }
-    Ok(())
+    Ok(true)
 }
 
 /// Asks the home of an object for the proof that its newest revision continues what was replaced.
