@@ -234,6 +234,21 @@ mod tests {
     }
 
     #[test]
+    fn nothing_is_laid_over_a_tombstone() {
+        let mut kernel = Alone::new();
+        let copy = kernel.import(1);
+        let (key, _) = key_of(kernel.command(Command::Claim { key: copy }).0);
+        kernel.command(Command::Remove { key }).0.unwrap();
+        let over = rows::head(&kernel.store, &key).unwrap().unwrap().header.id();
+        for source in [None, Some("a file".to_owned())] {
+            let import = Command::Import { source, over: Some(over), scenario: state(2) };
+            assert_eq!(kernel.command(import).0, Err(Refusal::Removed(key)));
+        }
+        let put = Command::Put { key, base: None, scenario: state(2) };
+        assert_eq!(kernel.command(put).0, Err(Refusal::Removed(key)));
+    }
+
+    #[test]
     fn old_entries_go_a_few_at_once() {
         let mut kernel = Alone::new();
         let (key, _) = {

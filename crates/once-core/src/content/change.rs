@@ -90,6 +90,9 @@ fn import_over(s: &mut Step<'_, '_>, over: Hash, scenario: &Scenario) -> Result<
     let uuid = scenario.uuid();
     let head = keep::namesakes(s, &uuid)?.into_iter().find(|head| head.header.id() == over);
     let head = head.ok_or(Refusal::NoRevision { uuid, revision: over })?;
+    if head.header.tombstone {
+        return Err(Refusal::Removed(head.header.key()).into());
+    }
     may_change(s, &head)?;
     lay_over(s, head, over, scenario)
 }
