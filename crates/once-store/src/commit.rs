@@ -73,7 +73,17 @@ pub struct FjallStore {
     /// Everything committed is on disk.
     synced: bool,
     /// Why no further commit is taken.
-    failed: Option<String>,
+    failed: Option<Failed>,
+}
+
+/// Why a store takes no commit until it is opened again.
+#[derive(Debug)]
+enum Failed {
+    /// A write or a sync failed.
+    Write(String),
+    /// One had failed before it was opened, and the disk had no room to write the journal anew: what it shows may not be
+    /// on the disk.
+    Stale,
 }
 
 impl fmt::Debug for FjallStore {
@@ -93,8 +103,13 @@ impl FjallStore {
         &self.inner
     }
 
-    /// Whether a write or a sync has failed, also on a background thread. Then no commit is taken any more: end the
-    /// process and open the store again.
+    /// For reading only, until it is opened again.
+    pub(crate) fn only_reads(&mut self) {
+        self.failed = Some(Failed::Stale);
+    }
+
+    /// Whether a write or a sync has failed, also on a background thread, or before it was opened on a disk without room
+    /// to repair that. Then no commit is taken: open the store again.
     ///
     /// ```
     /// # let dir = tempfile::tempdir()?;
@@ -111,18 +126,32 @@ impl FjallStore {
     /// once the snapshots are gone too.
     ///
     /// # Errors
-    /// When that fails. What was committed as synced is safe all the same.
+    /// When that fails. What was committed as synced is safe all the same. Without room for that it only syncs.
     pub fn close(mut self) -> Result<(), StoreError> {
+        if matches!(self.failed, Some(Failed::Stale)) {
+            return Ok(());
+        }
         self.refuse_if_failed()?;
+        if self.free_bytes() < self.reserve_bytes {
+            // Tables need room; the journal has it all, and the next open replays it. If a table was tried and there was
+            // no room, then nothing can be synced through this handle, and dropping it says so to the next.
+            return if self.inner.is_poisoned() { Ok(()) } else { self.sync() };
+        }
         let rotated = self.inner.rows.rotate_memtable().and_then(|_| self.inner.bodies.rotate_memtable());
         if let Err(error) = rotated {
             return Err(self.fail("flushing", &error));
         }
         self.wait_until(|keyspace| keyspace.sealed_memtable_count() == 0)?;
-        if let Err(error) = self.inner.db.persist(PersistMode::SyncAll) {
-            return Err(self.fail("syncing", &error));
-        }
-        Ok(())
+        self.sync()
+    }
+
+    fn sync(&mut self) -> Result<(), StoreError> {
+        self.inner.db.persist(PersistMode::SyncAll).map_err(|error| self.fail("syncing", &error))
+    }
+
+    /// Where the room cannot be told, the write itself will show it.
+    fn free_bytes(&self) -> u64 {
+        free_bytes(&self.inner.path).unwrap_or(u64::MAX)
     }
 
     /// Remembers that nothing is certain any more, here and for the process that opens the directory next.
@@ -133,12 +162,16 @@ impl FjallStore {
         };
         tracing::error!(path = %self.inner.path.display(), reason, "the store failed and takes no more commits");
         let _ = self.inner.lock.say(true);
-        StoreError::Io(self.failed.insert(reason).clone())
+        self.failed = Some(Failed::Write(reason.clone()));
+        StoreError::Io(reason)
     }
 
     fn refuse_if_failed(&self) -> Result<(), StoreError> {
         match &self.failed {
-            Some(reason) => Err(StoreError::Io(format!("it failed earlier ({reason}); open it again"))),
+            Some(Failed::Write(reason)) => {
+                Err(StoreError::Io(format!("it failed earlier ({reason}); open it again")))
+            }
+            Some(Failed::Stale) => Err(StoreError::Full),
             None => Ok(()),
         }
     }
@@ -148,9 +181,7 @@ impl FjallStore {
         let added = |(_, key, value): &(_, Vec<u8>, Option<Bytes>)| Some(key.len() + value.as_ref()?.len());
         let added = batch.rows.iter().filter_map(added).sum::<usize>() as u64;
         let reserve = if added <= SMALL_BYTES { self.reserve_bytes / 2 } else { self.reserve_bytes };
-        // Where the room cannot be told, the write itself will show it.
-        let free = free_bytes(&self.inner.path).unwrap_or(u64::MAX);
-        if free.saturating_sub(added) >= reserve {
+        if self.free_bytes().saturating_sub(added) >= reserve {
             return Ok(());
         }
         match self.inner.is_poisoned() {

@@ -72,7 +72,8 @@ impl OpenError {
                  another data directory"
             }
             Self::Damaged { .. } | Self::Store(StoreError::Damaged { .. }) => {
-                "keep the data directory as it is, check the disk, and restore a backup"
+                "keep the data directory as it is and check the disk; `once export --salvage DIR` brings out all that can be \
+                 read, a backup or your peers have the rest"
             }
             Self::Io { .. } => "check the path, its permissions and the free space",
             Self::Store(StoreError::Full) => "free some disk space and start again",
@@ -88,7 +89,7 @@ impl OpenError {
     pub(crate) fn fjall(path: &Path, error: fjall::Error) -> Self {
         match error {
             fjall::Error::Io(source) | fjall::Error::Storage(fjall::LsmError::Io(source)) => {
-                Self::Io { path: path.into(), source }
+                missing(path)(source)
             }
             other => Self::damaged(path, reason(&other)),
         }
@@ -104,10 +105,28 @@ pub(crate) fn at(path: &Path) -> impl FnOnce(io::Error) -> OpenError + '_ {
     move |source| OpenError::Io { path: path.into(), source }
 }
 
+/// The same for what a store must have: a file that is gone, empty or cut is damage.
+pub(crate) fn missing(path: &Path) -> impl FnOnce(io::Error) -> OpenError + '_ {
+    move |source| match is_damage(&source) {
+        true => OpenError::damaged(path, format!("a file of it is missing or cut ({source})")),
+        false => OpenError::Io { path: path.into(), source },
+    }
+}
+
+fn is_damage(error: &io::Error) -> bool {
+    // The end of an empty file is looked for before its beginning: an invalid argument.
+    use io::ErrorKind::{InvalidData, InvalidInput, NotFound, UnexpectedEof};
+    matches!(error.kind(), NotFound | UnexpectedEof | InvalidData | InvalidInput)
+}
+
 /// What fjall said while it read a row.
 pub(crate) fn read(table: Table, error: &fjall::Error) -> StoreError {
     match error {
-        fjall::Error::Storage(fjall::LsmError::Io(_)) | fjall::Error::Io(_) => StoreError::Io(reason(error)),
+        fjall::Error::Storage(fjall::LsmError::Io(source)) | fjall::Error::Io(source)
+            if !is_damage(source) =>
+        {
+            StoreError::Io(reason(error))
+        }
         other => StoreError::damaged(table, &[], reason(other)),
     }
 }

@@ -22,7 +22,8 @@ use std::path::{Path, PathBuf};
 use xxhash_rust::xxh3::Xxh3;
 
 use crate::disk::sync_dir;
-use crate::error::{OpenError, at};
+use crate::error::{OpenError, at, missing};
+use crate::losses::{self, Loss};
 
 /// The key of the row that says: every batch before this one was synced before this one was written.
 pub(crate) const SYNCED: &[u8] = &[0];
@@ -38,8 +39,10 @@ const BATCH_BYTES_MIN: usize = 13 + 9 + 13;
 pub(crate) struct Found {
     /// Whole batches in the journals that are left.
     pub batches: u64,
-    /// Bytes of the newest journal that were dropped, because they were never synced.
+    /// Bytes of the newest journal that were dropped, because nothing shows that they were synced.
     pub dropped_bytes: u64,
+    /// It should have been written anew, and the disk had no room for that.
+    pub is_stale: bool,
 }
 
 /// One batch of a journal.
@@ -51,9 +54,10 @@ struct Entry {
     at: u64,
 }
 
-/// Looks through the journals in `dir`, drops the torn end of the newest one, and refuses any other damage.
-/// `rewrite`: an earlier sync failed, so what the page cache shows may not be on the disk: write it anew.
-pub(crate) fn examine(dir: &Path, rewrite: bool) -> Result<Found, OpenError> {
+/// Looks through the journals in `dir`, drops the torn end of the newest one, and refuses any other damage. What is
+/// dropped is remembered in the data directory. `rewrite`: an earlier sync failed, so what the page cache shows may not be
+/// on the disk: write it anew.
+pub(crate) fn examine(data: &Path, dir: &Path, rewrite: bool) -> Result<Found, OpenError> {
     let journals = list(dir)?;
     let Some((newest, sealed)) = journals.split_last() else {
         return Err(OpenError::damaged(dir, "its journal is missing"));
@@ -72,30 +76,74 @@ pub(crate) fn examine(dir: &Path, rewrite: bool) -> Result<Found, OpenError> {
     let scan = scan(newest)?;
     found.batches += scan.batches;
     if !scan.rest_is_zero {
-        if let Some(seqno) = synced_later(newest, &scan).map_err(at(newest))? {
-            let reason =
-                format!("unreadable at byte {}, before batch {seqno}, which came after a sync", scan.end);
-            return Err(OpenError::damaged(newest, reason));
-        }
-        found.dropped_bytes = cut(newest, scan.end).map_err(at(newest))?;
-        tracing::warn!(
-            journal = %newest.display(), at = scan.end, bytes = found.dropped_bytes,
-            "dropped the unsynced end of the journal"
-        );
+        found.dropped_bytes = drop_torn_end(data, newest, &scan)?;
     }
     if rewrite {
-        for path in &journals {
-            write_anew(path).map_err(at(path))?;
-        }
-        sync_dir(dir).map_err(at(dir))?;
+        found.is_stale = !write_all_anew(dir, &journals)?;
     }
     Ok(found)
 }
 
+/// Cuts off what follows the last whole batch, if it may be the unsynced end; returns how many bytes went.
+fn drop_torn_end(data: &Path, newest: &Path, scan: &Scan) -> Result<u64, OpenError> {
+    let end = scan.end;
+    match synced_later(newest, scan).map_err(at(newest))?.later {
+        Later::Nothing => {}
+        Later::Synced(seqno) => {
+            let reason = format!("unreadable at byte {end}, before batch {seqno}, which came after a sync");
+            return Err(OpenError::damaged(newest, reason));
+        }
+        Later::Undecided => {
+            let reason = format!("unreadable at byte {end}; whether something synced follows cannot be told");
+            return Err(OpenError::damaged(newest, reason));
+        }
+    }
+    let bytes = written_after(newest, end).map_err(at(newest))?;
+    let loss = Loss::now(newest, end, bytes);
+    // Before it is gone. A disk without room gets some by the cut.
+    let remembered = losses::remember(data, &loss);
+    cut(newest, end).map_err(at(newest))?;
+    if remembered.is_err() {
+        losses::remember(data, &loss).map_err(at(data))?;
+    }
+    tracing::warn!(journal = %newest.display(), at = end, bytes, "dropped the unsynced end of the journal");
+    Ok(bytes)
+}
+
+/// Whether there was room for it.
+fn write_all_anew(dir: &Path, journals: &[PathBuf]) -> Result<bool, OpenError> {
+    for path in journals {
+        match write_anew(path) {
+            Err(error) if is_no_room(&error) => {
+                tracing::warn!(journal = %path.display(), "no room to write it anew: this store is only read");
+                return Ok(false);
+            }
+            done => done.map_err(at(path))?,
+        }
+    }
+    sync_dir(dir).map_err(at(dir))?;
+    Ok(true)
+}
+
+fn is_no_room(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+}
+
 /// The journals, oldest first. fjall removes only the oldest, so a gap is damage.
 fn list(dir: &Path) -> Result<Vec<PathBuf>, OpenError> {
+    let paths = numbered(dir)?;
+    let number = |path: &PathBuf| path.file_stem()?.to_str()?.parse::<u64>().ok();
+    let numbers: Vec<_> = paths.iter().filter_map(number).collect();
+    if let Some(gap) = numbers.windows(2).find(|pair| pair[0] + 1 != pair[1]) {
+        return Err(OpenError::damaged(dir, format!("journal {} is missing", gap[0] + 1)));
+    }
+    Ok(paths)
+}
+
+/// The same, whatever is missing.
+fn numbered(dir: &Path) -> Result<Vec<PathBuf>, OpenError> {
     let mut numbers = Vec::new();
-    for entry in fs::read_dir(dir).map_err(at(dir))? {
+    for entry in fs::read_dir(dir).map_err(missing(dir))? {
         let name = entry.map_err(at(dir))?.file_name();
         let number = name.to_str().and_then(|name| name.strip_suffix(".jnl")).map(str::parse::<u64>);
         if let Some(Ok(number)) = number {
@@ -103,9 +151,6 @@ fn list(dir: &Path) -> Result<Vec<PathBuf>, OpenError> {
         }
     }
     numbers.sort_unstable();
-    if let Some(gap) = numbers.windows(2).find(|pair| pair[0] + 1 != pair[1]) {
-        return Err(OpenError::damaged(dir, format!("journal {} is missing", gap[0] + 1)));
-    }
     Ok(numbers.iter().map(|number| dir.join(format!("{number}.jnl"))).collect())
 }
 
@@ -145,54 +190,112 @@ fn follows(seqno: u64, last: Option<u64>) -> bool {
     last.is_none_or(|last| seqno > last && seqno - last <= SEQNO_GAP_MAX)
 }
 
-/// Looks behind the damage for a whole batch that was written after a sync; returns its number.
-fn synced_later(path: &Path, scan: &Scan) -> io::Result<Option<u64>> {
+/// What lies behind damage.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Later {
+    /// No batch that was written after a sync.
+    Nothing,
+    /// A whole batch that was, and its number.
+    Synced(u64),
+    /// So much looks like one and is none that the search was given up.
+    Undecided,
+}
+
+/// What a search came to, and what it cost.
+#[derive(Debug, PartialEq, Eq)]
+struct Search {
+    later: Later,
+    /// Bytes that were read as part of a batch.
+    read_bytes: u64,
+}
+
+/// How often as many bytes as there are may be read in the search. Batches do not overlap, so once is enough for any that a
+/// store has written; only what somebody put into a scenario for this purpose takes more.
+const SEARCH_READS: u64 = 2;
+
+/// Looks behind the damage for a whole batch that was written after a sync.
+fn synced_later(path: &Path, scan: &Scan) -> io::Result<Search> {
     let mut file = File::open(path)?;
     file.seek(SeekFrom::Start(scan.end))?;
     let mut rest = Vec::new();
     file.read_to_end(&mut rest)?;
-    for at in 1..rest.len().saturating_sub(BATCH_BYTES_MIN) {
-        if rest[at] != START {
-            continue;
-        }
-        let mut reader = Counted { inner: &rest[at..], position: 0 };
-        if let Some(entry) = read_batch(&mut reader, (rest.len() - at) as u64)?
-            && entry.synced_before
-            && follows(entry.seqno, scan.last_seqno)
-        {
-            return Ok(Some(entry.seqno));
-        }
-    }
-    Ok(None)
+    Ok(search(&rest, scan.last_seqno))
 }
 
-/// Cuts the file; returns how many bytes that were not zero went.
-fn cut(path: &Path, end: u64) -> io::Result<u64> {
-    let mut file = OpenOptions::new().read(true).write(true).open(path)?;
+fn search(rest: &[u8], last_seqno: Option<u64>) -> Search {
+    let most = SEARCH_READS * rest.len() as u64;
+    let mut read_bytes = 0;
+    for at in 1..rest.len().saturating_sub(BATCH_BYTES_MIN) {
+        let candidate = &rest[at..];
+        if !may_be_synced_later(candidate, last_seqno) {
+            continue;
+        }
+        if read_bytes >= most {
+            return Search { later: Later::Undecided, read_bytes };
+        }
+        let mut reader = Counted { inner: candidate, position: 0 };
+        let entry = read_batch(&mut reader, candidate.len() as u64);
+        read_bytes += reader.position;
+        if let Ok(Some(entry)) = entry
+            && entry.synced_before
+        {
+            return Search { later: Later::Synced(entry.seqno), read_bytes };
+        }
+    }
+    Search { later: Later::Nothing, read_bytes }
+}
+
+/// Whether these bytes begin like a batch that was written after a sync: with a number that follows, and with [`SYNCED`],
+/// which comes first in such a batch.
+fn may_be_synced_later(bytes: &[u8], last_seqno: Option<u64>) -> bool {
+    let &[START, _, _, _, _, s0, s1, s2, s3, s4, s5, s6, s7, ITEM, ref rest @ ..] = bytes else {
+        return false;
+    };
+    let Some((head, [key, ..])) = rest.split_first_chunk::<20>() else { return false };
+    let seqno = u64::from_le_bytes([s0, s1, s2, s3, s4, s5, s6, s7]);
+    // One byte of key, no value.
+    follows(seqno, last_seqno) && head[10..] == [1, 0, 0, 0, 0, 0, 0, 0, 0, 0] && SYNCED == [*key]
+}
+
+/// How many bytes up to the last one that is not zero follow.
+fn written_after(path: &Path, end: u64) -> io::Result<u64> {
+    let mut file = File::open(path)?;
     file.seek(SeekFrom::Start(end))?;
-    let (mut dropped, mut seen, mut buffer) = (0, 0, vec![0; 64 * 1024]);
+    let (mut written, mut seen, mut buffer) = (0, 0, vec![0; 64 * 1024]);
     loop {
         let count = file.read(&mut buffer)?;
         if count == 0 {
-            break;
+            return Ok(written);
         }
         if let Some(last) = buffer[..count].iter().rposition(|byte| *byte != 0) {
-            dropped = seen + last as u64 + 1;
+            written = seen + last as u64 + 1;
         }
         seen += count as u64;
     }
+}
+
+/// Cuts the file.
+fn cut(path: &Path, end: u64) -> io::Result<()> {
+    let file = OpenOptions::new().write(true).open(path)?;
     file.set_len(end)?;
-    file.sync_all()?;
-    Ok(dropped)
+    file.sync_all()
 }
 
 /// Writes the whole batches of a journal to a new file and puts that in its place. The blocks of the old one may hold
 /// something else than the page cache says, and a dying handle on it can do no harm any more.
 fn write_anew(path: &Path) -> io::Result<()> {
+    let new_path = path.with_extension("jnl-new");
+    copy_batches(path, &new_path).inspect_err(|_| {
+        // What is there of it only takes room.
+        let _ = fs::remove_file(&new_path);
+    })?;
+    fs::rename(&new_path, path)
+}
+
+fn copy_batches(path: &Path, new_path: &Path) -> io::Result<()> {
     let file = File::open(path)?;
     let end = scan_file(&file)?.end;
-    let new_path = path.with_extension("jnl-new");
-    let mut new = File::create(&new_path)?;
+    let mut new = File::create(new_path)?;
     let mut old = &file;
     old.seek(SeekFrom::Start(0))?;
     let mut old = old.take(end);
@@ -205,8 +308,62 @@ fn write_anew(path: &Path) -> io::Result<()> {
         }
         new.write_all(&buffer[..count])?;
     }
-    new.sync_all()?;
-    fs::rename(&new_path, path)
+    new.sync_all()
+}
+
+/// Writes every whole batch of the journals in `old` to journals in `new`, also behind damage. Returns what was left out.
+pub(crate) fn repair(old: &Path, new: &Path) -> Result<Vec<String>, OpenError> {
+    let mut left_out = Vec::new();
+    let mut last_seqno = None;
+    // fjall takes no gap in their numbers.
+    for (number, path) in numbered(old)?.into_iter().enumerate() {
+        let bytes = fs::read(&path).map_err(at(&path))?;
+        let Readable { batches, lost_bytes } = readable(&bytes, &mut last_seqno);
+        if lost_bytes > 0 {
+            left_out.push(format!("{}: {lost_bytes} bytes cannot be read", path.display()));
+        }
+        let to = new.join(format!("{number}.jnl"));
+        fs::write(&to, batches).map_err(at(&to))?;
+    }
+    if left_out.is_empty() && numbered(new)?.is_empty() {
+        let to = new.join("0.jnl");
+        fs::write(&to, b"").map_err(at(&to))?;
+        left_out.push("the journal is missing".into());
+    }
+    Ok(left_out)
+}
+
+struct Readable {
+    batches: Vec<u8>,
+    lost_bytes: usize,
+}
+
+/// The whole batches among these bytes, one after the other.
+fn readable(bytes: &[u8], last_seqno: &mut Option<u64>) -> Readable {
+    let mut found = Readable { batches: Vec::new(), lost_bytes: 0 };
+    let (mut at, mut budget) = (0, SEARCH_READS * bytes.len() as u64);
+    let written = bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
+    while let Some(rest) = bytes.get(at..written).filter(|rest| !rest.is_empty()) {
+        let mut reader = Counted { inner: rest, position: 0 };
+        let entry = match rest.first() {
+            Some(&START) if budget > 0 => read_batch(&mut reader, rest.len() as u64).ok().flatten(),
+            _ => None,
+        };
+        let length = usize::try_from(reader.position).unwrap_or(rest.len());
+        match entry.filter(|entry| follows(entry.seqno, *last_seqno)) {
+            Some(entry) => {
+                found.batches.extend_from_slice(rest.get(..length).unwrap_or(rest));
+                *last_seqno = Some(entry.seqno);
+                at += length;
+            }
+            None => {
+                budget = budget.saturating_sub(reader.position);
+                found.lost_bytes += 1;
+                at += 1;
+            }
+        }
+    }
+    found
 }
 
 const START: u8 = 1;
@@ -333,3 +490,6 @@ pub(crate) fn end_of_newest(dir: &Path) -> (PathBuf, u64) {
     let end = scan(&path).unwrap().end;
     (path, end)
 }
+
+#[cfg(test)]
+mod tests;

@@ -29,10 +29,12 @@ mod disk;
 mod error;
 mod journal;
 mod lock;
+mod losses;
 mod manifest;
 mod open;
 mod options;
 mod read;
+mod salvage;
 mod schema;
 
 #[cfg(test)]
@@ -42,6 +44,8 @@ pub use commit::FjallStore;
 pub use disk::free_bytes;
 pub use error::OpenError;
 pub use lock::Lock;
+pub use losses::{Loss, confirm_losses, losses};
 pub use options::Options;
 pub use read::FjallSnapshot;
+pub use salvage::salvage;
 pub use schema::SCHEMA;

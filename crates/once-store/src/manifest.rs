@@ -13,17 +13,25 @@ use std::path::Path;
 
 use xxhash_rust::xxh3::xxh3_128;
 
-use crate::error::{OpenError, at};
+use crate::error::{OpenError, at, missing};
 
 /// fjall's own keyspace, `rows`, and `bodies`.
 const KEYSPACES: [&str; 3] = ["0", "1", "2"];
 
+/// fjall's marker of its format, version 3.
+const VERSION: &[u8] = b"FJL\x03";
+
 /// Refuses a store with a list of tables that is missing or changed.
 pub(crate) fn examine(dir: &Path) -> Result<(), OpenError> {
+    // Without it fjall would make a new database here.
+    let version = dir.join("version");
+    if fs::read(&version).map_err(missing(&version))? != VERSION {
+        return Err(OpenError::damaged(&version, "it is not what this version writes"));
+    }
     for keyspace in KEYSPACES {
         let keyspace = dir.join("keyspaces").join(keyspace);
         let current = keyspace.join("current");
-        let bytes = fs::read(&current).map_err(at(&current))?;
+        let bytes = fs::read(&current).map_err(missing(&current))?;
         let Some((number, checksum)) = parse(&bytes) else {
             return Err(OpenError::damaged(&current, "it is not what this version writes"));
         };
@@ -36,6 +44,36 @@ pub(crate) fn examine(dir: &Path) -> Result<(), OpenError> {
         }
     }
     Ok(())
+}
+
+/// Makes a copied store have its marker, and its lists of tables: the newest that is there. Returns what was left out.
+pub(crate) fn repair(dir: &Path) -> Result<Vec<String>, OpenError> {
+    let version = dir.join("version");
+    fs::write(&version, VERSION).map_err(at(&version))?;
+    let mut left_out = Vec::new();
+    for keyspace in KEYSPACES {
+        let folder = dir.join("keyspaces").join(keyspace);
+        let current = folder.join("current");
+        let bytes = fs::read(&current).unwrap_or_default();
+        let list = |number: u64| fs::read(folder.join(format!("v{number}")));
+        if let Some((number, checksum)) = parse(&bytes)
+            && list(number).is_ok_and(|list| xxh3_128(&list) == checksum)
+        {
+            continue;
+        }
+        let numbers = fs::read_dir(&folder).map_err(missing(&folder))?.flatten().filter_map(|entry| {
+            entry.file_name().to_str().and_then(|name| name.strip_prefix('v')?.parse::<u64>().ok())
+        });
+        let Some(newest) = numbers.max() else {
+            return Err(OpenError::damaged(&folder, "it has no list of its tables"));
+        };
+        let checksum = xxh3_128(&list(newest).map_err(at(&folder))?);
+        let bytes = [newest.to_le_bytes().as_slice(), &checksum.to_le_bytes(), &[0]].concat();
+        fs::write(&current, bytes).map_err(at(&current))?;
+        left_out
+            .push(format!("the list of tables of keyspace {keyspace} was damaged: list {newest} is used"));
+    }
+    Ok(left_out)
 }
 
 fn parse(bytes: &[u8]) -> Option<(u64, u128)> {

@@ -52,10 +52,17 @@ impl FjallStore {
             create(dir, &path, &options, &lock)?;
         }
         manifest::examine(&path)?;
-        journal::examine(&path, lock.failed_before())?;
-        lock.say(false).map_err(at(dir))?;
+        let found = journal::examine(dir, &path, lock.failed_before())?;
+        // While the journal could not be written anew, the mark stays: nothing may be built upon what is shown.
+        if !found.is_stale {
+            lock.say(false).map_err(at(dir))?;
+        }
         let mut store = open_fjall(&path, options, lock)?;
-        schema::migrate(&mut store, migrations)?;
+        if found.is_stale {
+            store.only_reads();
+        } else {
+            schema::migrate(&mut store, migrations)?;
+        }
         Ok(store)
     }
 }

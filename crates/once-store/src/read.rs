@@ -1,7 +1,7 @@
 //! Reading: the store as it is, and snapshots of it.
 
 use std::fmt;
-use std::ops::Range;
+use std::ops::{ControlFlow, Range};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -90,6 +90,31 @@ pub struct FjallSnapshot {
 impl FjallSnapshot {
     pub(crate) fn new(inner: Arc<Inner>) -> Self {
         Self { snapshot: inner.db.snapshot(), inner }
+    }
+}
+
+impl FjallSnapshot {
+    /// Visits the keys of a table as [`Read::scan`] visits its rows, without reading their values: also where those are
+    /// damaged.
+    ///
+    /// # Errors
+    /// When the keys cannot be read.
+    pub fn keys(
+        &self,
+        table: Table,
+        from: &[u8],
+        to: Option<&[u8]>,
+        visit: &mut dyn FnMut(&[u8]) -> ControlFlow<()>,
+    ) -> Result<(), StoreError> {
+        let Some(range) = disk_range(table, from, to) else { return Ok(()) };
+        let mut rows = self.snapshot.range(self.inner.keyspace(table), range);
+        loop {
+            let key = no_panic(|| rows.next().map(Guard::key).transpose());
+            let Some(key) = key.map_err(|e| error::read(table, &e))? else { return Ok(()) };
+            if visit(&key[1..]).is_break() {
+                return Ok(());
+            }
+        }
     }
 }
 

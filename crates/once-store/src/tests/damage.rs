@@ -180,7 +180,7 @@ fn after_a_failure_the_journal_is_written_to_a_new_file() {
 fn every_form_of_batch_is_read_as_fjall_writes_it() {
     let dir = tempfile::tempdir().unwrap();
     let mut store = FjallStore::open(dir.path(), OPTIONS).unwrap();
-    let count = || journal::examine(&dir.path().join("store"), false).unwrap().batches;
+    let count = || journal::examine(dir.path(), &dir.path().join("store"), false).unwrap().batches;
     let before = count();
     for (index, length) in [0, 1, 100, 4095, 4096, 8192, 70_000, 3_000_000].into_iter().enumerate() {
         let mut batch = put(Table::Body, b"key", &vec![7; length]);
