@@ -110,7 +110,8 @@ impl From<ApiError> for Failure {
             _ => String::new(),
         };
         let message = format!("{place}{}", error.message);
-        Self { code: error.code, exit: error.exit, message, hint: error.hint, id: None }
+        let id = error.id.map(|id| id.to_string());
+        Self { code: error.code, exit: error.exit, message, hint: error.hint, id }
     }
 }
 
@@ -153,6 +154,9 @@ fn report(failure: &Failure, json: bool) {
     if let Some(hint) = &failure.hint {
         ui::say(&format!("{} {}", paint.yellow("hint:"), ui::capped(hint, 2000)));
     }
+    if let Some(id) = failure.id.as_ref().filter(|id| !failure.message.contains(id.as_str())) {
+        ui::say(&format!("action {id}"));
+    }
     if json {
         // A reader that has gone makes no difference any more.
         let _ = ui::print_json(&failure.json());
@@ -177,6 +181,7 @@ mod tests {
             hint: None,
             line: Some(3),
             column: Some(1),
+            id: None,
         };
         let failure = Failure::from(error);
         assert_eq!((failure.code.as_str(), failure.exit), ("invalid", 1));

@@ -4,6 +4,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -82,7 +83,7 @@ pub(crate) fn remember(dir: &Path, loss: &Loss) -> io::Result<()> {
     if losses(dir)?.len() >= LOSSES_MAX {
         return Ok(());
     }
-    let mut file: File = OpenOptions::new().append(true).create(true).open(dir.join(FILE))?;
+    let mut file: File = OpenOptions::new().append(true).create(true).mode(0o600).open(dir.join(FILE))?;
     let Loss { at_ms, journal, from_byte, bytes } = loss;
     file.write_all(format!("{at_ms} {journal} {from_byte} {bytes}\n").as_bytes())?;
     file.sync_all()?;

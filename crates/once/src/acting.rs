@@ -201,9 +201,10 @@ fn nothing_known(id: Uuid) -> Error {
 }
 
 /// The action may or may not have run.
-fn unknown(id: Uuid) -> Error {
+pub(crate) fn unknown(id: Uuid) -> Error {
     Error::unknown(format!("the action {id} has no outcome yet: whether it runs is not known here"))
         .with_hint(format!("`once outcome {id}` says what came of it once its home has answered"))
+        .about(id)
 }
 
 fn told(id: Uuid, answer: Answer) -> Result<Acted, Error> {
@@ -335,8 +336,9 @@ fn acted(id: Uuid, outcome: Outcome, after: Option<After>) -> Result<Acted, Erro
         Outcome::Failed(reason) => Err(Error::failed(format!(
             "the action failed, the component rejected it: {}",
             String::from_utf8_lossy(&reason)
-        ))),
-        Outcome::Refused(code) => Err(refused(code)),
+        ))
+        .about(id)),
+        Outcome::Refused(code) => Err(refused(code).about(id)),
     }
 }
 

@@ -270,6 +270,16 @@ pub(crate) fn write_served(data: &Path, change: impl FnOnce(&mut Vec<String>)) -
     if config.served == before { Ok(()) } else { write_config(data, &config) }
 }
 
+/// Copies who a kernel is to another directory of the same owner.
+pub(crate) fn copy_identity(data: &Path, to: &Path) -> Result<(), Error> {
+    write_secret(&to.join(KEY_FILE), &read_key(data)?)?;
+    let (from, to) = (data.join(SCENARIO_FILE), to.join(SCENARIO_FILE));
+    match fs::copy(&from, &to) {
+        Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(io(&from, &e)),
+        _ => Ok(()),
+    }
+}
+
 fn write_secret(path: &Path, key: &KernelKey) -> Result<(), Error> {
     let write = || {
         let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;

@@ -1,19 +1,21 @@
 //! The engine's thread: takes what is queued, steps it, commits once, releases the effects.
 
-use std::collections::HashMap;
+mod post;
+mod room;
+
+use std::ops::ControlFlow;
 use std::path::PathBuf;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use once_core::store::{Batch, Durability, Read, Store, StoreError, Table, Visit};
 use once_core::waist::{
-    Answer, Arrival, Command, ConnId, Ctx, Effect, Entropy, Event, Input, Ran, Run, Runner, Timer, Token,
-    Why, Work,
+    Answer, Arrival, Command, ConnId, Ctx, Entropy, Event, Input, Ran, Run, Runner, Timer, Work,
 };
-use once_core::{Engine, Refusal, group};
+use once_core::{Refusal, group};
 use once_model::header::Header;
-use once_model::ids::{BootId, KernelId};
-use once_model::limits::DISK_RESERVE_BYTES;
+use once_model::ids::{BootId, KernelId, Uuid};
 use once_model::sign::KernelKey;
 use once_model::wire::Code;
 use once_model::{certificate::Chain, wire::Frame};
@@ -27,6 +29,9 @@ use crate::metrics::Metrics;
 use crate::net::Outgoing;
 use crate::tidy::Tidy;
 use crate::troubles::Troubles;
+use post::{Post, Written};
+use room::Disk;
+pub(crate) use room::what_to_free;
 
 /// Most mails in one group. More in a group means fewer syncs and a longer wait for the first of them.
 const GROUP_MAX: usize = 256;
@@ -41,14 +46,31 @@ pub(crate) const MAILS_OF_PEER_MAX: usize = 128;
 /// Events that a slow listener may be behind.
 const EVENTS_MAX: usize = 4096;
 
-/// Replies below which nobody looks for clients that gave up: they take less than a MiB.
-const REPLIES_CROWDED: usize = 1024;
+/// How long readers may hold on to a store that is opened again.
+const READERS_MAX: Duration = Duration::from_secs(10);
+const READERS_STEP: Duration = Duration::from_millis(10);
 
-/// How often the free space on the disk is looked at.
-const DISK_EVERY: Duration = Duration::from_secs(2);
+/// Why a command has no answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Unanswered {
+    /// It was not carried out.
+    Refused(Refusal),
+    /// The disk became full before the answer was there: what it asked for may be durable and go on.
+    CutOff,
+}
+
+impl From<Unanswered> for Error {
+    fn from(why: Unanswered) -> Self {
+        match why {
+            Unanswered::Refused(refusal) => refusal.into(),
+            Unanswered::CutOff => Self::unknown("the disk is full: whether this was done is not known yet")
+                .with_hint("free some space; what was accepted goes on by itself then"),
+        }
+    }
+}
 
 /// Where a command's answer goes.
-pub(crate) type ReplyTo = oneshot::Sender<Result<Answer, Refusal>>;
+pub(crate) type ReplyTo = oneshot::Sender<Result<Answer, Unanswered>>;
 
 /// What is said on a connection.
 #[derive(Debug)]
@@ -111,6 +133,8 @@ pub(crate) struct Shared {
     pub troubles: Mutex<Troubles>,
     /// The store as of the last commit. A snapshot must not be taken during a commit, so the engine takes it after.
     snapshot: RwLock<Snapshot>,
+    /// Set while the disk has no room for the engine: it only reads.
+    pub only_reads: AtomicBool,
     /// Why the engine stopped by itself.
     pub fault: tokio::sync::watch::Sender<Option<Error>>,
 }
@@ -123,9 +147,28 @@ impl Shared {
 
     /// Carries a command out.
     pub async fn command(&self, command: Command) -> Result<Answer, Error> {
+        let acts = acts(&command);
         let (reply, answer) = oneshot::channel();
-        self.mail.send(Mail::Command(command, reply)).await.map_err(|_| self.gone())?;
-        answer.await.map_err(|_| self.gone())?.map_err(|refusal| self.refused(refusal))
+        let done = match self.mail.send(Mail::Command(command, reply)).await {
+            // The engine had ended before: nobody has seen the command.
+            Err(_) => Err(self.gone()),
+            Ok(()) => match answer.await {
+                Ok(Ok(answer)) => Ok(answer),
+                Ok(Err(Unanswered::Refused(refusal))) => Err(self.refused(refusal)),
+                Ok(Err(Unanswered::CutOff)) => Err(match acts {
+                    Some(id) => Error::outcome_unknown(id, "the disk is full"),
+                    None => Error::from(Unanswered::CutOff).with_hint(what_to_free(&self.data)),
+                }),
+                Err(_) => Err(match acts {
+                    Some(id) => Error::outcome_unknown(id, &self.gone().message),
+                    None => self.gone(),
+                }),
+            },
+        };
+        done.map_err(|error| match acts {
+            Some(id) => error.about(id),
+            None => error,
+        })
     }
 
     /// How a peer is called here, and what tells it apart: `bob (a1b2c3d4e5)`. The id alone if it has no name here.
@@ -150,6 +193,7 @@ impl Shared {
             | Refusal::OutboxFull { peer: id, .. } => Some(*id),
             _ => None,
         };
+        let full = matches!(refusal, Refusal::DiskFull { .. });
         let mut error = Error::from(refusal);
         if let Some((id, name)) = about.and_then(|id| Some((id, self.named(&id)?))) {
             error.message = error.message.replace(&id.to_string(), &name);
@@ -163,12 +207,23 @@ impl Shared {
             };
             error.hint = error.hint.map(parts);
         }
+        if full {
+            error = error.with_hint(what_to_free(&self.data));
+        }
         error
     }
 
     /// Why the engine answers no more.
     pub fn gone(&self) -> Error {
         self.fault.borrow().clone().unwrap_or_else(Error::stopping)
+    }
+}
+
+/// The action that a command asks for.
+fn acts(command: &Command) -> Option<Uuid> {
+    match command {
+        Command::Act { action, .. } => Some(action.id),
+        _ => None,
     }
 }
 
@@ -179,7 +234,24 @@ pub(crate) struct Snapshot(Option<FjallSnapshot>);
 
 impl Snapshot {
     fn open(&self) -> Result<&FjallSnapshot, StoreError> {
-        self.0.as_ref().ok_or_else(|| StoreError::Io("the kernel has stopped".into()))
+        self.0.as_ref().ok_or_else(closed)
+    }
+}
+
+fn closed() -> StoreError {
+    StoreError::Io("the kernel has stopped, or opens its store again".into())
+}
+
+impl Snapshot {
+    /// Visits keys without their values: also where those are damaged.
+    pub fn keys(
+        &self,
+        table: Table,
+        from: &[u8],
+        to: Option<&[u8]>,
+        visit: &mut dyn FnMut(&[u8]) -> ControlFlow<()>,
+    ) -> Result<(), StoreError> {
+        self.open()?.keys(table, from, to, visit)
     }
 }
 
@@ -210,7 +282,8 @@ impl Entropy for System {
 
 /// The store, showing each commit to the readers before anything that rests on it is released.
 struct Published {
-    store: FjallStore,
+    /// Absent only while it is opened again.
+    store: Option<FjallStore>,
     shared: Arc<Shared>,
 }
 
@@ -218,31 +291,57 @@ impl Published {
     fn publish(&self, snapshot: Option<FjallSnapshot>) {
         *self.shared.snapshot.write().unwrap_or_else(PoisonError::into_inner) = Snapshot(snapshot);
     }
+
+    fn open(&self) -> Result<&FjallStore, StoreError> {
+        self.store.as_ref().ok_or_else(closed)
+    }
+
+    /// Opens the store again after a write has failed.
+    fn reopen(&mut self) -> Result<(), StoreError> {
+        self.publish(None);
+        drop(self.store.take());
+        let begun = Instant::now();
+        let store = loop {
+            match crate::datadir::open_store(&self.shared.data) {
+                Ok(store) => break store,
+                // Readers still hold on to the old one.
+                Err(error) if error.code == "in-use" && begun.elapsed() < READERS_MAX => {
+                    std::thread::sleep(READERS_STEP);
+                }
+                Err(error) => return Err(StoreError::Io(error.message)),
+            }
+        };
+        self.publish(Some(store.snapshot()));
+        self.store = Some(store);
+        Ok(())
+    }
 }
 
 impl Read for Published {
     fn get(&self, table: Table, key: &[u8]) -> Result<Option<bytes::Bytes>, StoreError> {
-        self.store.get(table, key)
+        self.open()?.get(table, key)
     }
 
     fn scan(&self, table: Table, from: &[u8], to: Option<&[u8]>, visit: Visit<'_>) -> Result<(), StoreError> {
-        self.store.scan(table, from, to, visit)
+        self.open()?.scan(table, from, to, visit)
     }
 }
 
 impl Store for Published {
-    type Snapshot = FjallSnapshot;
+    type Snapshot = Snapshot;
 
-    fn snapshot(&self) -> FjallSnapshot {
-        self.store.snapshot()
+    fn snapshot(&self) -> Snapshot {
+        Snapshot(self.store.as_ref().map(FjallStore::snapshot))
     }
 
     fn commit(&mut self, batch: Batch, durability: Durability) -> Result<(), StoreError> {
         let begun = Instant::now();
         let bytes = batch.rows.iter().filter_map(|(_, _, value)| value.as_ref()).map(bytes::Bytes::len).sum();
-        self.store.commit(batch, durability)?;
+        let store = self.store.as_mut().ok_or_else(closed)?;
+        store.commit(batch, durability)?;
+        let snapshot = store.snapshot();
         self.shared.tidy.used(bytes);
-        self.publish(Some(self.store.snapshot()));
+        self.publish(Some(snapshot));
         let mut metrics = self.shared.metrics.lock().unwrap_or_else(PoisonError::into_inner);
         metrics.commit(begun.elapsed(), durability == Durability::Synced);
         Ok(())
@@ -268,9 +367,10 @@ pub(crate) fn prepare(
         tidy: Arc::default(),
         troubles: Mutex::default(),
         snapshot: RwLock::new(Snapshot(Some(store.snapshot()))),
+        only_reads: AtomicBool::new(false),
         fault: tokio::sync::watch::channel(None).0,
     });
-    (Arc::clone(&shared), EngineThread { store: Published { store, shared }, mailbox })
+    (Arc::clone(&shared), EngineThread { store: Published { store: Some(store), shared }, mailbox })
 }
 
 /// The engine before it runs.
@@ -312,18 +412,15 @@ fn work(
         now_ms: now_ms(),
         runner: Arc::clone(&shared.components) as Arc<dyn Runner>,
     };
-    let mut engine = Engine::new();
-    group::start(&mut engine, &mut store, &ctx, &mut System, &mut |effect| post.release(effect))?;
     let mut mails = Vec::with_capacity(GROUP_MAX);
     let mut inputs = Vec::with_capacity(GROUP_MAX);
-    let mut looked_at_disk: Option<Instant> = None;
-    while mailbox.blocking_recv_many(&mut mails, GROUP_MAX) > 0 {
-        if looked_at_disk.is_none_or(|then| then.elapsed() >= DISK_EVERY) {
-            looked_at_disk = Some(Instant::now());
-            if let Ok(free_bytes) = once_store::free_bytes(&shared.data) {
-                inputs.push(Input::Disk { free_bytes });
-            }
-        }
+    let mut disk = Disk::default();
+    let begun = room::begin(&mut store, mailbox, &mut mails, post, &mut ctx, true)?;
+    let Some(mut engine) = begun else { return stop(store, mailbox, post) };
+    // What came while it waited for room is the first group.
+    while !mails.is_empty() || mailbox.blocking_recv_many(&mut mails, GROUP_MAX) > 0 {
+        inputs.extend(disk.look(&shared.data));
+        post.begin_group();
         inputs.extend(mails.drain(..).filter_map(|mail| post.open(mail)));
         ctx.now_ms = now_ms();
         let begun = Instant::now();
@@ -333,57 +430,44 @@ fn work(
         match run {
             Ok(run) => {
                 shared.metrics.lock().unwrap_or_else(PoisonError::into_inner).group(begun.elapsed(), &run);
-                for told in post.told.drain(..) {
-                    // Whoever waited may have gone.
-                    let _ = told.send(());
-                }
+                post.committed();
             }
-            Err(StoreError::Full) => {
-                // Nothing of the group was written, but the engine has stepped it: begin anew from the rows.
-                tracing::warn!("the disk is full: what was under way is refused, connections begin anew");
+            Err(error) if room::is_wanting(&error, &shared.data) => {
+                // Nothing of the group counts, but the engine has stepped it: begin anew from the rows.
+                tracing::warn!(%error, "the disk is full: this kernel only reads until there is room again");
+                let refused = matches!(error, StoreError::Full);
+                post.give_up(if refused { Written::Nothing } else { Written::Perhaps });
                 shared.components.served.forget_promises();
-                engine = begin_anew(&mut store, mailbox, post, &mut ctx)?;
-                looked_at_disk = None;
+                let begun = room::begin(&mut store, mailbox, &mut mails, post, &mut ctx, false)?;
+                let Some(anew) = begun else { return stop(store, mailbox, post) };
+                (engine, disk) = (anew, Disk::default());
             }
             Err(error) => return Err(error),
         }
-        if let Some(done) = post.stop.take() {
-            post.replies.clear();
-            mailbox.close();
-            store.publish(None);
-            let closed = store.store.close().map_err(Error::from);
-            // The store made files by the umask of whoever runs the kernel. The directory is closed to others, all the same.
-            let _ = done.send(closed.and_then(|()| crate::private::narrow(&shared.data).map(drop)));
-            return Ok(());
+        if post.stop.is_some() {
+            return stop(store, mailbox, post);
         }
     }
     Ok(())
 }
 
-/// An engine from the rows, as soon as there is room for its first commit. Whoever asks for something meanwhile is told
-/// that there is none; reading goes on beside.
-fn begin_anew(
-    store: &mut Published,
+/// The end, as asked for: what was committed is on disk, the data directory is free.
+fn stop(
+    mut store: Published,
     mailbox: &mut mpsc::Receiver<Mail>,
     post: &mut Post<'_>,
-    ctx: &mut Ctx,
-) -> Result<Engine, StoreError> {
-    let mut mails = Vec::new();
-    loop {
-        post.give_up();
-        let mut engine = Engine::new();
-        match group::start(&mut engine, store, ctx, &mut System, &mut |effect| post.release(effect)) {
-            // It is to stop: nothing has to begin for that.
-            Err(StoreError::Full) if post.stop.is_some() => return Ok(engine),
-            Err(StoreError::Full) => {}
-            started => return started.map(|()| engine),
-        }
-        if mailbox.blocking_recv_many(&mut mails, GROUP_MAX) == 0 {
-            return Err(StoreError::Full);
-        }
-        mails.drain(..).for_each(|mail| drop(post.open(mail)));
-        ctx.now_ms = now_ms();
+) -> Result<(), StoreError> {
+    post.cut_off();
+    mailbox.close();
+    store.publish(None);
+    let closed = store.store.take().map_or(Ok(()), FjallStore::close);
+    if let Some(done) = post.stop.take() {
+        // Whoever asked for it may have gone.
+        let closed = closed.map_err(Error::from);
+        // The store made files by the umask of whoever runs the kernel. The directory is closed to others, all the same.
+        let _ = done.send(closed.and_then(|()| crate::private::narrow(&store.shared.data).map(drop)));
     }
+    Ok(())
 }
 
 /// Runs an action beside the engine, and tells it what came of it.
@@ -399,134 +483,6 @@ pub(crate) async fn work_outside(shared: &Shared, work: Work) {
     let (key, id) = (work.key, work.id);
     let Some(result) = shared.components.work(work).await else { return };
     let _ = shared.mail.send(Mail::Input(Input::Worked { key, id, result })).await;
-}
-
-/// Takes mails apart and effects to where they belong.
-struct Post<'n> {
-    shared: Arc<Shared>,
-    network: &'n dyn Network,
-    next_token: Token,
-    replies: HashMap<Token, ReplyTo>,
-    /// Who waits for the next commit.
-    told: Vec<oneshot::Sender<()>>,
-    /// With so many replies it is looked at whether anybody still waits for them.
-    crowded: usize,
-    /// Whoever wants the kernel to stop.
-    stop: Option<oneshot::Sender<Result<(), Error>>>,
-    conns: HashMap<ConnId, Outgoing>,
-}
-
-impl<'n> Post<'n> {
-    fn new(shared: Arc<Shared>, network: &'n dyn Network) -> Self {
-        Self {
-            shared,
-            network,
-            next_token: 0,
-            replies: HashMap::new(),
-            told: Vec::new(),
-            crowded: REPLIES_CROWDED,
-            stop: None,
-            conns: HashMap::new(),
-        }
-    }
-
-    /// The disk is full: whoever waits is told so, and every connection ends.
-    fn give_up(&mut self) {
-        const MIB: u64 = 1024 * 1024;
-        let free = once_store::free_bytes(&self.shared.data).unwrap_or(0);
-        let refusal = Refusal::DiskFull { free_mib: free / MIB, reserve_mib: DISK_RESERVE_BYTES / MIB };
-        self.told.clear();
-        for (_, reply) in self.replies.drain() {
-            let _ = reply.send(Err(refusal.clone()));
-        }
-        for conn in self.conns.values() {
-            conn.say(Out::Close(Code::DiskFull));
-        }
-    }
-
-    fn token(&mut self, reply: ReplyTo) -> Token {
-        if self.replies.len() >= self.crowded {
-            // A client that gave up is not heard of. At twice the number of those who wait, looking costs each
-            // command next to nothing.
-            self.replies.retain(|_, reply| !reply.is_closed());
-            self.crowded = REPLIES_CROWDED.max(2 * self.replies.len());
-        }
-        self.next_token += 1;
-        self.replies.insert(self.next_token, reply);
-        self.next_token
-    }
-
-    fn open(&mut self, mail: Mail) -> Option<Input> {
-        match mail {
-            Mail::Input(input) => Some(input),
-            Mail::Said(input, place) => {
-                // Free as soon as the mail is taken out: while this group is written, the next may come.
-                drop(place);
-                Some(input)
-            }
-            Mail::Told(input, told) => {
-                self.told.push(told);
-                Some(input)
-            }
-            Mail::Command(command, reply) => Some(Input::Command { token: self.token(reply), command }),
-            Mail::Arrived { peer, arrival, offered, reply } => {
-                let token = self.token(reply);
-                let why = if offered { Why::Offered { token } } else { Why::Asked { token } };
-                Some(Input::Arrived { peer, arrival, why })
-            }
-            Mail::Conn { conn, out } => {
-                self.conns.insert(conn, out);
-                None
-            }
-            Mail::Gone { conn } => {
-                self.conns.remove(&conn);
-                None
-            }
-            Mail::Stop(done) => {
-                self.stop = Some(done);
-                None
-            }
-        }
-    }
-
-    fn release(&mut self, effect: Effect) {
-        match effect {
-            Effect::Reply { token, reply } => {
-                if let Some(to) = self.replies.remove(&token) {
-                    // Nobody waits any more: the command was carried out all the same.
-                    let _ = to.send(reply);
-                }
-            }
-            Effect::Send { conn, frame, .. } => self.say(conn, Out::Frame(frame)),
-            Effect::Close { conn, code, .. } => self.say(conn, Out::Close(code)),
-            Effect::Dial { peer, addresses } => self.network.dial(peer, addresses),
-            Effect::Pull { peer, conn, header, chain } => self.network.pull(peer, conn, *header, chain),
-            Effect::Run(run) => {
-                if let Some(run) = self.shared.components.served.begin(*run) {
-                    self.network.run(run);
-                }
-            }
-            Effect::Work(work) => {
-                if let Some(work) = self.shared.components.hand_out(*work) {
-                    self.network.work(work);
-                }
-            }
-            Effect::Timer { after_ms, timer } => self.network.timer(Duration::from_millis(after_ms), timer),
-            Effect::Event(event) => {
-                self.network.event(&event);
-                if matches!(event, Event::Parked { .. } | Event::LaneForked { .. }) {
-                    crate::net::lock(&self.shared.troubles).note(&event, now_ms());
-                }
-                let _ = self.shared.events.send(event);
-            }
-        }
-    }
-
-    fn say(&self, conn: ConnId, out: Out) {
-        if let Some(to) = self.conns.get(&conn) {
-            to.say(out);
-        }
-    }
 }
 
 #[cfg(test)]

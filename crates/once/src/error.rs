@@ -4,6 +4,7 @@ use std::fmt;
 
 use once_core::Refusal;
 use once_core::store::StoreError;
+use once_model::ids::Uuid;
 use once_model::scenario::ScenarioError;
 use once_model::wire::Code;
 use once_store::OpenError;
@@ -25,10 +26,13 @@ pub struct Error {
     pub hint: Option<String>,
     /// The line, where a text was read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub line: Option<u64>,
+    pub line: Option<u32>,
     /// The column, where a text was read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub column: Option<u64>,
+    pub column: Option<u32>,
+    /// The action that it is about. Whoever let the kernel make the id knows it from here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<Uuid>,
 }
 
 impl std::error::Error for Error {}
@@ -41,7 +45,15 @@ impl fmt::Display for Error {
 
 impl Error {
     fn new(code: &str, exit: u8, message: impl Into<String>) -> Self {
-        Self { code: code.into(), exit, message: message.into(), hint: None, line: None, column: None }
+        Self {
+            code: code.into(),
+            exit,
+            message: message.into(),
+            hint: None,
+            line: None,
+            column: None,
+            id: None,
+        }
     }
 
     /// Says what to do next.
@@ -49,6 +61,37 @@ impl Error {
     pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
         self
+    }
+
+    /// Says where in a text that was read.
+    #[must_use]
+    pub(crate) fn at(mut self, line: usize, column: usize) -> Self {
+        let number = |n: usize| Some(u32::try_from(n).unwrap_or(u32::MAX));
+        (self.line, self.column) = (number(line), number(column));
+        self
+    }
+
+    /// Says which action it is about.
+    #[must_use]
+    pub(crate) fn about(mut self, id: Uuid) -> Self {
+        self.id = Some(id);
+        self
+    }
+
+    /// An action may have been accepted, and whether it runs is not known here: asking again with its id is safe, with
+    /// another one it would be a second action.
+    pub(crate) fn outcome_unknown(id: Uuid, why: &str) -> Self {
+        let message =
+            format!("the action {id} may have been accepted, and its outcome is not known yet: {why}");
+        let hint = format!(
+            "`once outcome {id}` says what came of it; if it has to be asked again, then with --id {id}"
+        );
+        Self::unknown(message).with_hint(hint).about(id)
+    }
+
+    /// Nothing was done, for want of room.
+    pub(crate) fn disk_full(message: impl Into<String>) -> Self {
+        Self::new("disk-full", 3, message)
     }
 
     pub(crate) fn usage(message: impl Into<String>) -> Self {
@@ -186,6 +229,10 @@ impl From<StoreError> for Error {
             StoreError::Full => Self::new("disk-full", 3, error.to_string()).with_hint(
                 "free some space on the disk of the data directory; nothing that was acknowledged is lost",
             ),
+            StoreError::Damaged { .. } => Self::new("damaged", 5, error.to_string()).with_hint(
+                "`once doctor` names what cannot be read, and `once export --salvage DIR` brings out all that can; \
+                 everything else goes on",
+            ),
             error => Self::fault(error.to_string())
                 .with_hint("stop the kernel and start it again; `once doctor` says more"),
         }
@@ -197,6 +244,7 @@ impl From<OpenError> for Error {
         let (code, exit) = match error {
             OpenError::InUse { .. } => ("in-use", 1),
             OpenError::Missing { .. } => ("invalid", 1),
+            OpenError::Damaged { .. } | OpenError::Store(StoreError::Damaged { .. }) => ("damaged", 5),
             _ => ("fault", 5),
         };
         Self::new(code, exit, error.to_string()).with_hint(error.hint())
@@ -207,8 +255,6 @@ impl From<ScenarioError> for Error {
     fn from(error: ScenarioError) -> Self {
         let mut out = Self::invalid(error.message());
         out.hint = error.hint().map(Into::into);
-        out.line = Some(error.line() as u64);
-        out.column = Some(error.column() as u64);
-        out
+        out.at(error.line(), error.column())
     }
 }

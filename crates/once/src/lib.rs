@@ -21,6 +21,7 @@ mod net;
 mod object;
 mod private;
 pub mod receipts;
+mod survey;
 mod tidy;
 mod troubles;
 mod typed;

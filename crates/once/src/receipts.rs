@@ -112,9 +112,8 @@ pub fn read(text: &[u8]) -> Result<Read, Error> {
         return Err(Error::invalid(format!("no receipt: one has at most {FILE_MAX_BYTES} bytes")));
     }
     let Members(members) = serde_json::from_slice(text).map_err(|error| {
-        let mut said = Error::invalid(format!("no receipt: {}", without_place(&error.to_string())));
-        said.line = Some(error.line() as u64);
-        said.column = Some(error.column() as u64);
+        let said = Error::invalid(format!("no receipt: {}", without_place(&error.to_string())));
+        let said = said.at(error.line(), error.column());
         said.with_hint("a receipt is the JSON that 'once receipt ID' prints")
     })?;
     let member = |name: &str| members.iter().find(|(known, _)| known == name).map(|(_, value)| value);

@@ -45,7 +45,7 @@ impl Trouble {
 pub(crate) struct Troubles(VecDeque<Trouble>);
 
 impl Troubles {
-    /// Remembers an event if it is one.
+    /// Remembers an event if it is one, and forgets what an event shows to be solved.
     pub fn note(&mut self, event: &Event, now_ms: u64) {
         let (origin, key, what) = match event {
             Event::Parked { origin, key, reason } => {
@@ -54,6 +54,11 @@ impl Troubles {
             }
             Event::LaneForked { peer, key, sequence } => {
                 (Some(*peer), Some(*key), What::Forked { sequence: *sequence })
+            }
+            // It can be read again. A lane that cannot go on all the same says so within seconds.
+            Event::Acted { key, .. } => {
+                self.0.retain(|old| old.key != Some(*key) || !matches!(old.what, What::Parked { .. }));
+                return;
             }
             _ => return,
         };
@@ -65,6 +70,11 @@ impl Troubles {
         if self.0.len() > TROUBLES_MAX {
             self.0.pop_front();
         }
+    }
+
+    /// Forgets what is solved.
+    pub fn keep(&mut self, is_there: impl FnMut(&Trouble) -> bool) {
+        self.0.retain(is_there);
     }
 
     /// What is remembered, newest first.
@@ -104,5 +114,19 @@ mod tests {
         }
         let newest = troubles.newest();
         assert_eq!((newest.len(), newest[0].key), (TROUBLES_MAX, Some(key(199))));
+    }
+
+    #[test]
+    fn what_is_solved_is_forgotten() {
+        let origin = KernelId::from_bytes([1; 32]);
+        let key = ObjectKey { uuid: Uuid::from_u128(1), line: Line::Unclaimed(Hash::from_bytes([0; 32])) };
+        let mut troubles = Troubles::default();
+        troubles.note(&Event::Parked { origin: Some(origin), key: Some(key), reason: "x".into() }, 1);
+        troubles.note(&Event::LaneForked { peer: origin, key, sequence: 7 }, 2);
+        let outcome = once_model::action::Outcome::Done(bytes::Bytes::from_static(b"1"));
+        troubles.note(&Event::Acted { key, id: Uuid::from_u128(2), outcome }, 3);
+        assert_eq!(troubles.newest().len(), 1, "it can be read; the other kernel has still lost something");
+        troubles.keep(|trouble| trouble.origin != Some(origin));
+        assert!(troubles.newest().is_empty());
     }
 }

@@ -1,4 +1,4 @@
-//! The traps of the design's section 7 that concern two kernels and their scenarios, one test each. Which is where:
+//! The traps (of QUIC, iroh, clocks, disks and JSON) that concern two kernels and their scenarios, one test each. Which is where:
 //!
 //! | trap | test |
 //! |---|---|

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::peers::PATIENCE_MS;
 use super::{coordinate, names, shapes};
-use crate::{Act, Acted, Error, Kernel, Object, receipts};
+use crate::{Act, Acted, Error, Kernel, Object, new_action_id, receipts};
 
 /// Entries of a history in one answer, unless the client wants fewer or more.
 const PAGE: usize = 100;
@@ -34,7 +34,13 @@ pub(super) struct Acting {
     no_wait: bool,
 }
 
-pub(super) async fn act(kernel: &Kernel, params: Acting) -> Result<Value, Error> {
+/// Every answer and every error names the action, also if this made its id: with that, asking again is safe.
+pub(super) async fn act(kernel: &Kernel, mut params: Acting) -> Result<Value, Error> {
+    let id = *params.id.get_or_insert_with(new_action_id);
+    act_as(kernel, params).await.map_err(|error| error.about(id))
+}
+
+async fn act_as(kernel: &Kernel, params: Acting) -> Result<Value, Error> {
     let no_wait = params.no_wait;
     let copy = names::object(kernel, &params.object).ok().filter(|object| object.home().is_none());
     let act = wanted(kernel, params)?;

@@ -5,6 +5,7 @@ use std::io::ErrorKind;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
@@ -15,6 +16,10 @@ use tokio::sync::{Mutex as AsyncMutex, mpsc};
 use super::{SOCKET, dispatch};
 use crate::net::lock;
 use crate::{Error, Kernel};
+
+/// How long a caller waits while a kernel that runs does not accept calls.
+const CROWD_MAX: Duration = Duration::from_secs(5);
+const CROWD_STEP: Duration = Duration::from_millis(50);
 
 /// A caller of the local API. Cheap to clone.
 #[derive(Clone)]
@@ -50,9 +55,19 @@ impl Client {
     /// When the socket is there but may not be used.
     pub async fn connect(data: &Path) -> Result<Option<Self>, Error> {
         let path = data.join(SOCKET);
-        let connected = match super::socket_path(data) {
-            Ok(short) => UnixStream::connect(short.path()).await,
-            Err(e) => Err(e),
+        let begun = Instant::now();
+        let connected = loop {
+            let connected = match super::socket_path(data) {
+                Ok(short) => UnixStream::connect(short.path()).await,
+                Err(e) => Err(e),
+            };
+            match connected {
+                // More connect than it accepts just now.
+                Err(e) if e.kind() == ErrorKind::WouldBlock && begun.elapsed() < CROWD_MAX => {
+                    tokio::time::sleep(CROWD_STEP).await;
+                }
+                connected => break connected,
+            }
         };
         let stream = match connected {
             Ok(stream) => stream,
@@ -67,6 +82,11 @@ impl Client {
                 ) =>
             {
                 return Ok(None);
+            }
+            Err(e) if e.kind() == ErrorKind::WouldBlock => {
+                let s = CROWD_MAX.as_secs();
+                return Err(Error::unreachable(format!("the kernel runs, and accepts no call within {s} s"))
+                    .with_hint("too many programs call it, or it ran out of open files: its log says more"));
             }
             Err(e) => {
                 let error = Error { exit: 1, ..Error::fault(format!("{}: {e}", path.display())) };
@@ -87,6 +107,19 @@ impl Client {
     pub async fn embedded(data: &Path) -> Result<Self, Error> {
         let kernel = Kernel::builder(data).offline().start().await?;
         Ok(Self(Arc::new(Way::Embedded(kernel))))
+    }
+
+    /// Opens what can be read of a damaged data directory in this process, copied into `scratch`, an empty directory on a disk
+    /// with room for it. The data directory stays as it is. The second: what had to be left out.
+    ///
+    /// # Errors
+    /// When nothing of it can be opened, or another process has it open.
+    pub async fn salvaged(data: &Path, scratch: &Path) -> Result<(Self, Vec<String>), Error> {
+        crate::datadir::copy_identity(data, scratch)?;
+        let (from, to) = (data.to_owned(), scratch.to_owned());
+        let left_out = tokio::task::spawn_blocking(move || once_store::salvage(&from, &to)).await;
+        let left_out = left_out.map_err(|_| Error::fault("copying a damaged store panicked"))??;
+        Ok((Self::embedded(scratch).await?, left_out))
     }
 
     /// Whether the kernel is in this process, without a network.
@@ -244,13 +277,15 @@ fn hear(waiting: &Mutex<Waiting>, mut line: Value) {
 fn read_error(error: &Value) -> Error {
     let data = &error["data"];
     let text = |value: &Value| value.as_str().map(str::to_owned);
+    let number = |name: &str| data[name].as_u64().and_then(|n| u32::try_from(n).ok());
     Error {
         code: text(&data["code"]).unwrap_or_else(|| "fault".into()),
         exit: data["exit"].as_u64().and_then(|exit| u8::try_from(exit).ok()).unwrap_or(5),
         message: text(&error["message"]).unwrap_or_default(),
         hint: text(&data["hint"]),
-        line: data["line"].as_u64(),
-        column: data["column"].as_u64(),
+        line: number("line"),
+        column: number("column"),
+        id: data["id"].as_str().and_then(|id| id.parse().ok()),
     }
 }
 

@@ -1,16 +1,20 @@
 //! What could be wrong, in plain words.
 
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use once_core::rows::{self, PeerStatus};
 use once_core::store::Read;
 use once_core::waist::Command;
 use once_core::{meta, query};
+use once_model::ids::KernelId;
 use once_model::limits::DISK_RESERVE_BYTES;
+use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{lanes, names, standing};
-use crate::engine::now_ms;
+use super::{damage, lanes, names, standing};
+use crate::component::Slowest;
+use crate::engine::{now_ms, what_to_free};
 use crate::{Error, Kernel, private};
 
 /// A clock that is further off than this confuses people; the engine does not mind.
@@ -19,9 +23,25 @@ const CLOCK_OFF_MS: i64 = 60_000;
 /// A clock that is further behind the latest time seen was set back.
 const CLOCK_BEHIND_MS: u64 = 5 * 60_000;
 
+/// A verdict on a clock that is younger than this is believed.
+const CLOCK_VERDICT_OLD: Duration = Duration::from_secs(10);
+
+/// How long a new one may take.
+const CLOCK_WAIT: Duration = Duration::from_secs(3);
+
+/// A program that was asked so long ago, and has not answered, hangs.
+const HUNG_AFTER: Duration = Duration::from_secs(10);
+
 const MIB: u64 = 1024 * 1024;
 
-pub(super) async fn examine(kernel: &Kernel) -> Result<Value, Error> {
+#[derive(Deserialize)]
+pub(super) struct Examine {
+    /// Read every object, however many there are.
+    #[serde(default)]
+    all: bool,
+}
+
+pub(super) async fn examine(kernel: &Kernel, params: Examine) -> Result<Value, Error> {
     let stands = standing::all(kernel).await?;
     let mut checks = vec![disk(kernel), rights(kernel), clock(&kernel.shared().snapshot())?];
     match kernel.net() {
@@ -42,13 +62,16 @@ pub(super) async fn examine(kernel: &Kernel) -> Result<Value, Error> {
             checks.push(check("key", !twice, message, Some(hint)));
         }
     }
+    checks.extend(damage::losses(kernel)?);
+    checks.extend(damage::objects(kernel, params.all).await?);
     let snapshot = kernel.shared().snapshot();
     for (id, row) in query::peers(&snapshot)? {
+        measure_clock_anew(kernel, &id).await;
         checks.push(peer(kernel, &snapshot, &id, &row)?);
     }
-    checks.extend(lanes::examine(kernel, &snapshot)?);
-    checks.extend(in_doubt(kernel)?);
-    checks.extend(standing::examine(kernel, &snapshot, &stands)?);
+    checks.extend(as_far_as_read(lanes::examine(kernel, &snapshot))?);
+    checks.extend(as_far_as_read(in_doubt(kernel))?);
+    checks.extend(as_far_as_read(standing::examine(kernel, &snapshot, &stands))?);
     checks.extend(served(kernel));
     Ok(json!({ "checks": checks }))
 }
@@ -128,10 +151,48 @@ fn in_doubt(kernel: &Kernel) -> Result<Vec<Value>, Error> {
     Ok(checks)
 }
 
+/// Damage is a finding, and no reason not to look at the rest.
+fn as_far_as_read(checks: Result<Vec<Value>, Error>) -> Result<Vec<Value>, Error> {
+    match checks {
+        Err(error) if error.code == "damaged" => {
+            Ok(vec![check("store", false, &error.message, error.hint.as_deref())])
+        }
+        checks => checks,
+    }
+}
+
+/// Clocks are compared when a connection begins. A verdict that they differ is worth a new one: since then somebody may have
+/// set them.
+async fn measure_clock_anew(kernel: &Kernel, id: &KernelId) {
+    let Some(net) = kernel.net() else { return };
+    let seen = net.seen(id);
+    let is_off = seen.clock_ahead_ms.is_some_and(|ahead| ahead.abs() > CLOCK_OFF_MS);
+    let is_old = seen.since.is_some_and(|since| since.elapsed() > CLOCK_VERDICT_OLD);
+    if let Some(session) = net.session(id).filter(|_| is_off && is_old) {
+        session.connection.close(iroh::endpoint::VarInt::from_u32(0), b"the clocks are compared anew");
+        // If it does not come back in time, that is what is said of it.
+        let _ = kernel.session(*id, CLOCK_WAIT).await;
+    }
+}
+
 /// Components whose objects wait for a program.
 fn served(kernel: &Kernel) -> Vec<Value> {
-    let all = kernel.shared().components.served.list().into_iter();
+    if kernel.net().is_none() {
+        return Vec::new();
+    }
+    let served = &kernel.shared().components.served;
+    let hung: Vec<_> = served.slowest().into_iter().filter(|slow| slow.asked >= HUNG_AFTER).collect();
     let one = |(component, clients, _): (String, usize, usize)| {
+        let name = format!("component {component}");
+        if let Some(Slowest { action, key, asked, .. }) = hung.iter().find(|hung| hung.component == component)
+        {
+            let (key, s) = (names::key_text(key), asked.as_secs());
+            let message = format!(
+                "the program that serves it was asked for {action} on {key} {s} s ago and has not answered"
+            );
+            let hint = "look at that program: it hangs or is too slow; what it does not answer in time is asked again";
+            return check(&name, false, &message, Some(hint));
+        }
         let message = match clients {
             0 => format!("no program that serves {component} is connected: actions on its objects wait"),
             1 => "one program serves it".to_owned(),
@@ -139,9 +200,9 @@ fn served(kernel: &Kernel) -> Vec<Value> {
         };
         let hint =
             "start the program that serves it; the method `unserve` of the local API forgets it for good";
-        check(&format!("component {component}"), clients > 0, &message, Some(hint))
+        check(&name, clients > 0, &message, Some(hint))
     };
-    all.filter(|_| kernel.net().is_some()).map(one).collect()
+    served.list().into_iter().map(one).collect()
 }
 
 pub(super) fn check(name: &str, ok: bool, message: &str, hint: Option<&str>) -> Value {
@@ -158,18 +219,13 @@ fn disk(kernel: &Kernel) -> Value {
                 free / MIB,
                 DISK_RESERVE_BYTES / MIB
             ),
-            Some("free some space; reading goes on meanwhile"),
+            Some(&what_to_free(&kernel.shared().data)),
         ),
         Err(error) => check("disk", false, &format!("the free space cannot be told: {error}"), None),
     }
 }
 
-fn peer(
-    kernel: &Kernel,
-    snapshot: &dyn Read,
-    id: &once_model::ids::KernelId,
-    row: &rows::PeerRow,
-) -> Result<Value, Error> {
+fn peer(kernel: &Kernel, snapshot: &dyn Read, id: &KernelId, row: &rows::PeerRow) -> Result<Value, Error> {
     let name = format!("peer {}", names::name_of(kernel, id));
     let Some(net) = kernel.net() else {
         return Ok(check(&name, true, "not examined: this kernel is not running", None));

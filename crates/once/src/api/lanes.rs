@@ -18,6 +18,9 @@ use crate::{Error, Kernel};
 /// An action without an outcome for so long, at a home that is connected, is looked at.
 const STUCK_AFTER: Duration = Duration::from_secs(60);
 
+/// A lane that stands still is tried again more often than this.
+const TRIED_EVERY_MS: u64 = 60_000;
+
 /// Actions, and as many lanes, that are shown; further ones are counted.
 const SHOWN_MAX: usize = 8;
 
@@ -37,7 +40,9 @@ pub(super) fn waiting_count(snapshot: &dyn Read) -> Result<usize, Error> {
 /// What is wrong with lanes, here and to others. One check that is fine if nothing is.
 pub(super) fn examine(kernel: &Kernel, snapshot: &dyn Read) -> Result<Vec<Value>, Error> {
     let mut checks = Vec::new();
-    let troubles = crate::net::lock(&kernel.shared().troubles).newest();
+    let mut troubles = crate::net::lock(&kernel.shared().troubles);
+    troubles.keep(|trouble| is_there(kernel, snapshot, trouble));
+    let troubles = troubles.newest();
     checks.extend(troubles.iter().take(SHOWN_MAX).map(|trouble| lane(kernel, trouble)));
     if let Some(more) = troubles.len().checked_sub(SHOWN_MAX).filter(|more| *more > 0) {
         checks.push(check("lanes", false, &format!("{more} more lanes do not go on"), None));
@@ -54,6 +59,26 @@ pub(super) fn examine(kernel: &Kernel, snapshot: &dyn Read) -> Result<Vec<Value>
         checks.push(check("actions", true, "none waits for longer than it should", None));
     }
     Ok(checks)
+}
+
+/// Whether a trouble is still one: its origin is a peer, and what could not be read can still not be read, or could not be
+/// a moment ago.
+fn is_there(kernel: &Kernel, snapshot: &dyn Read, trouble: &Trouble) -> bool {
+    let is_gone = |id: &KernelId| matches!(once_core::rows::peer(snapshot, id), Ok(None));
+    if trouble.origin.is_some_and(|origin| origin != kernel.id() && is_gone(&origin)) {
+        return false;
+    }
+    let is_readable = || {
+        let read = |key: &ObjectKey| {
+            let head = once_core::rows::head(snapshot, key)?;
+            head.map_or(Ok(None), |row| once_core::query::body(snapshot, &row.header))
+        };
+        trouble.key.as_ref().is_some_and(|key| read(key).is_ok())
+    };
+    match trouble.what {
+        What::Forked { .. } => true,
+        What::Parked { .. } => now_ms().saturating_sub(trouble.at_ms) < TRIED_EVERY_MS || !is_readable(),
+    }
 }
 
 fn lane(kernel: &Kernel, trouble: &Trouble) -> Value {

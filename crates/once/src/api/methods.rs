@@ -2,18 +2,20 @@
 
 use std::ops::ControlFlow;
 use std::str::FromStr;
+use std::sync::atomic::Ordering;
 
 use futures_util::future::join_all;
 use once_core::query;
 use once_core::rows::HeadRow;
-use once_core::store::Read;
+use once_core::store::{Read, StoreError};
 use once_model::ids::{Hash, ObjectKey, Uuid};
+use once_model::limits::DISK_RESERVE_BYTES;
 use once_model::references::{Place, references};
 use once_model::scenario::Scenario;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{conflicts, lanes, names, shapes, transfers};
+use super::{conflicts, damage, lanes, names, shapes, transfers};
 use crate::{Change, Component, Error, Kernel, Object, State, datadir};
 
 /// Most objects in one page of a listing.
@@ -23,7 +25,7 @@ pub(super) fn status(kernel: &Kernel) -> Result<Value, Error> {
     let shared = kernel.shared();
     let snapshot = shared.snapshot();
     let (mut objects, mut tombstones, mut bytes, mut conflicts) = (0_u64, 0_u64, 0_u64, 0_u64);
-    conflicts::by_uuid(&snapshot, &mut |same| {
+    let counted = conflicts::by_uuid(&snapshot, &mut |same| {
         for head in &same {
             match head.header.tombstone {
                 true => tombstones += 1,
@@ -34,11 +36,19 @@ pub(super) fn status(kernel: &Kernel) -> Result<Value, Error> {
             }
         }
         conflicts += u64::from(conflicts::beside(same).is_some());
-    })?;
+    });
     // What only waits for a proof is no conflict yet.
-    conflicts::forked(&snapshot, &mut |kept| {
-        conflicts += u64::from(kept.iter().any(|row| !row.is_replaced()));
-    })?;
+    let counted = counted.and_then(|()| {
+        conflicts::forked(&snapshot, &mut |kept| {
+            conflicts += u64::from(kept.iter().any(|row| !row.is_replaced()));
+        })
+    });
+    // Who asks what is wrong is to be told, also then.
+    let damage = match counted {
+        Ok(()) => None,
+        Err(damaged @ StoreError::Damaged { .. }) => Some(damaged.to_string()),
+        Err(error) => return Err(error.into()),
+    };
     let peers = query::peers(&snapshot)?;
     let mut owed = 0;
     for (peer, _) in &peers {
@@ -46,6 +56,7 @@ pub(super) fn status(kernel: &Kernel) -> Result<Value, Error> {
     }
     let waiting = lanes::waiting_count(&snapshot)?;
     let identity = once_core::meta::identity(&snapshot)?;
+    let free = once_store::free_bytes(&shared.data).ok();
     let live = shared.components.live.counts();
     let served: Vec<_> = shared
         .components
@@ -80,7 +91,12 @@ pub(super) fn status(kernel: &Kernel) -> Result<Value, Error> {
         "owed": owed,
         "waiting": waiting,
         "transfers": transfers::list(kernel, None),
-        "disk_free_bytes": once_store::free_bytes(&shared.data).ok(),
+        "damage": damage,
+        "losses": damage::shapes(kernel)?,
+        "disk_free_bytes": free,
+        "takes_writes": !shared.only_reads.load(Ordering::Relaxed)
+            && free.is_none_or(|free| free >= DISK_RESERVE_BYTES),
+        "writes_need_bytes": DISK_RESERVE_BYTES,
         "store_bytes": folder_bytes(&shared.data.join("store")),
         "groups": metrics.groups,
         "synced_groups": metrics.synced_groups,

@@ -7,10 +7,13 @@ mod answer;
 mod client;
 mod conflicts;
 mod coordinate;
+mod damage;
 mod difference;
 mod doctor;
+mod doors;
 mod invites;
 mod lanes;
+mod lines;
 mod methods;
 mod names;
 mod outbox;
@@ -127,7 +130,9 @@ async fn dispatch(kernel: &Kernel, method: &str, params: Value, tell: Tell<'_>) 
         "grant" => peers::grant(kernel, read(params)?).await,
         "revoke" => peers::revoke(kernel, read(params)?).await,
         "grants" => peers::grants(kernel),
-        "doctor" => doctor::examine(kernel).await,
+        "doctor" => doctor::examine(kernel, read(params)?).await,
+        "survey" => damage::survey(kernel, read(params)?).await,
+        "confirm_losses" => damage::confirm(kernel),
         "unserve" => served::unserve(kernel, read(params)?).await,
         other if served::Link::has(other) => {
             Err(Error::usage(format!("'{other}' needs a connection to a kernel that runs"))

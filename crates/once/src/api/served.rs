@@ -17,7 +17,7 @@ use super::answer;
 use super::names::{self, key_text};
 use super::server::Line;
 use crate::component::{Asked, ClientId, Components, Offer, RUNS_MAX, SERVED_MAX, Served, Slot, WORKS_MAX};
-use crate::engine::Mail;
+use crate::engine::{Mail, what_to_free};
 use crate::net::lock;
 use crate::{Error, Kernel, datadir};
 
@@ -30,6 +30,7 @@ pub(super) const METHODS: [&str; 4] = ["serve", "ran", "serve_activity", "worked
 /// What a connection serves.
 pub(super) struct Link {
     state: Mutex<State>,
+    may_stay: bool,
 }
 
 enum State {
@@ -69,8 +70,14 @@ struct Which {
 }
 
 impl Link {
-    pub fn new(lines: mpsc::Sender<Line>) -> Self {
-        Self { state: Mutex::new(State::Fresh(lines)) }
+    /// `may_stay`: whether there is a place for a connection that is asked.
+    pub fn new(lines: mpsc::Sender<Line>, may_stay: bool) -> Self {
+        Self { state: Mutex::new(State::Fresh(lines)), may_stay }
+    }
+
+    /// Whether this connection may be asked or told something later.
+    pub fn may_stay(&self) -> bool {
+        self.may_stay
     }
 
     /// Whether this method is about what a connection serves.
@@ -236,8 +243,8 @@ async fn worked(kernel: &Kernel, params: &str) -> Result<(), Error> {
     match done {
         true => Ok(()),
         false if shared.mail.is_closed() => Err(shared.gone()),
-        false => Err(Error::fault("the disk was full: nothing was written")
-            .with_hint("make room on the disk; the work is asked for again")),
+        false => Err(Error::disk_full("the disk is full: nothing was written")
+            .with_hint(format!("{}; the work is asked for again", what_to_free(&shared.data)))),
     }
 }
 

@@ -2,16 +2,19 @@
 
 use std::os::unix::fs::PermissionsExt;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::io::{AsyncWriteExt, BufReader};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{Notify, Semaphore, mpsc};
 
+use super::doors::{Door, Doors, Entered};
+use super::lines::{self, Places, Spoken};
 use super::served::Link;
-use super::{LINE_MAX_BYTES, SOCKET, dispatch, shapes};
+use super::{SOCKET, dispatch, shapes};
 use crate::component::Slot;
 use crate::kernel::Weak;
 use crate::{Error, Kernel};
@@ -21,6 +24,15 @@ const CALLS_MAX: usize = 64;
 
 /// Answers and notifications that wait for a client to read them.
 const UNREAD_MAX: usize = 1024;
+
+/// After an error in accepting a connection.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// How often that is said.
+const SAY_EVERY: Duration = Duration::from_secs(60);
+
+/// A connection that came when all places were taken goes when it says nothing for so long.
+const BRIEF_IDLE_MAX: Duration = Duration::from_secs(2);
 
 #[derive(Deserialize)]
 struct Call<'a> {
@@ -57,17 +69,51 @@ pub(crate) async fn serve(kernel: &Kernel, stop: Arc<Notify>) -> Result<(), Erro
     let listener = UnixListener::bind(short.path()).map_err(wrong)?;
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).map_err(wrong)?;
     // Neither this task nor an idle connection keeps the kernel running once everyone else has let it go.
-    let served = kernel.downgrade();
-    let task = tokio::spawn(async move {
-        while let Ok((stream, _)) = listener.accept().await {
-            tokio::spawn(connection(served.clone(), stream, Arc::clone(&stop)));
-        }
-    });
-    kernel.keep_task(task.abort_handle());
+    let server = Server { kernel: kernel.downgrade(), stop, doors: Doors::new(), places: Places::default() };
+    kernel.keep_task(tokio::spawn(accept(listener, server)).abort_handle());
     Ok(())
 }
 
-async fn connection(kernel: Weak, stream: UnixStream, stop: Arc<Notify>) {
+/// What all connections share.
+#[derive(Clone)]
+struct Server {
+    kernel: Weak,
+    stop: Arc<Notify>,
+    doors: Arc<Doors>,
+    places: Places,
+}
+
+/// Accepts connections until it is aborted. An error passes: the process may be out of files for a while.
+async fn accept(listener: UnixListener, server: Server) {
+    let mut said: Option<Instant> = None;
+    loop {
+        match listener.accept().await {
+            Ok((stream, _)) => match server.doors.enter() {
+                Some(entered) => drop(tokio::spawn(connection(server.clone(), stream, entered))),
+                None => turn_away(&stream),
+            },
+            Err(error) => {
+                if said.is_none_or(|then| then.elapsed() > SAY_EVERY) {
+                    said = Some(Instant::now());
+                    tracing::error!(%error, "the local API cannot accept a connection; it goes on trying");
+                }
+                server.doors.make_room();
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}
+
+/// Too many are here, and all are busy: said as far as it can be said at once.
+fn turn_away(stream: &UnixStream) {
+    let error = Error::quota("too many programs use this kernel at once, and all of them are busy")
+        .with_hint("end some of them, or try again later");
+    let _ = stream.try_write(format!("{}\n", failure(&Value::Null, &error)).as_bytes());
+}
+
+async fn connection(server: Server, stream: UnixStream, mut entered: Entered) {
+    let Server { kernel, stop, places, .. } = server;
+    let door = Arc::clone(&entered.door);
     let (read, mut write) = stream.into_split();
     let (lines, mut outgoing) = mpsc::channel::<Line>(UNREAD_MAX);
     let writer = tokio::spawn(async move {
@@ -78,39 +124,39 @@ async fn connection(kernel: Weak, stream: UnixStream, stop: Arc<Notify>) {
             }
         }
     });
-    let link = Arc::new(Link::new(lines.clone()));
+    let link = Arc::new(Link::new(lines.clone(), !door.is_brief));
     let calls = Arc::new(Semaphore::new(CALLS_MAX));
     let mut reader = BufReader::new(read);
     let mut tasks = tokio::task::JoinSet::new();
     loop {
-        let mut line = Vec::new();
-        let limit = LINE_MAX_BYTES as u64 + 1;
-        let mut reader = (&mut reader).take(limit);
         let read = tokio::select! {
-            read = reader.read_until(b'\n', &mut line) => read,
+            read = lines::next(&mut reader, &places) => read,
             () = kernel.ended() => {
                 // Whoever asked before is still told that, or why; nothing new is heard.
                 while tasks.join_next().await.is_some() {}
                 break;
             }
+            // Others need its place, and it has nothing under way.
+            () = door.wanted() => break,
+            () = has_stayed(&door), if door.is_brief => break,
         };
-        match read {
-            Ok(0) | Err(_) => break,
-            Ok(_) if line.len() > LINE_MAX_BYTES => {
-                let error = Error::usage(format!("a line is longer than {LINE_MAX_BYTES} bytes"));
+        entered.used();
+        let line = match read {
+            Ok(None) => break,
+            Ok(Some(line)) => line,
+            Err(error) => {
                 let _ = lines.send(failure(&Value::Null, &error).into()).await;
                 break;
             }
-            Ok(_) => {}
-        }
-        if line.iter().all(u8::is_ascii_whitespace) {
+        };
+        if line.bytes.iter().all(u8::is_ascii_whitespace) {
             continue;
         }
         let permit = match Arc::clone(&calls).try_acquire_owned() {
             Ok(permit) => permit,
             // What these calls wait for may be an answer behind them on this connection: it must be read.
             Err(_) if link.is_serving() => {
-                beside(&kernel, &line, &lines, &link, &stop).await;
+                beside(&kernel, line, &lines, &link, &stop).await;
                 continue;
             }
             Err(_) => match Arc::clone(&calls).acquire_owned().await {
@@ -119,10 +165,16 @@ async fn connection(kernel: Weak, stream: UnixStream, stop: Arc<Notify>) {
             },
         };
         let (kernel, lines, stop) = (kernel.clone(), lines.clone(), Arc::clone(&stop));
-        let link = Arc::clone(&link);
+        let (link, door) = (Arc::clone(&link), Arc::clone(&door));
         tasks.spawn(async move {
-            call(&kernel, &line, &lines, &link, &stop).await;
-            drop(permit);
+            let busy = door.busy();
+            let served = link.is_serving();
+            call(&kernel, line, &lines, &link, &stop).await;
+            if !served && link.is_serving() {
+                // It is asked from now on: as long as it lives, nobody takes its place.
+                door.stays();
+            }
+            drop((permit, busy));
         });
         while tasks.try_join_next().is_some() {}
     }
@@ -134,9 +186,19 @@ async fn connection(kernel: Weak, stream: UnixStream, stop: Arc<Notify>) {
     let _ = writer.await;
 }
 
+/// Returns when a connection that may not stay has nothing under way.
+async fn has_stayed(door: &Door) {
+    loop {
+        tokio::time::sleep(BRIEF_IDLE_MAX).await;
+        if door.is_idle() {
+            return;
+        }
+    }
+}
+
 /// One call too many of a connection that serves: answers of its are heard, all else is refused.
-async fn beside(kernel: &Weak, line: &[u8], lines: &mpsc::Sender<Line>, link: &Link, stop: &Notify) {
-    match serde_json::from_slice::<Call<'_>>(line) {
+async fn beside(kernel: &Weak, line: Spoken, lines: &mpsc::Sender<Line>, link: &Link, stop: &Notify) {
+    match serde_json::from_slice::<Call<'_>>(&line.bytes) {
         Ok(Call { id, method, .. }) if !Link::is_answer(&method) => {
             let error =
                 Error::quota(format!("{CALLS_MAX} calls of this connection, which serves, are under way"))
@@ -147,8 +209,8 @@ async fn beside(kernel: &Weak, line: &[u8], lines: &mpsc::Sender<Line>, link: &L
     }
 }
 
-async fn call(kernel: &Weak, line: &[u8], lines: &mpsc::Sender<Line>, link: &Link, stop: &Notify) {
-    let Call { id, method, params } = match serde_json::from_slice(line) {
+async fn call(kernel: &Weak, line: Spoken, lines: &mpsc::Sender<Line>, link: &Link, stop: &Notify) {
+    let Call { id, method, params } = match serde_json::from_slice(&line.bytes) {
         Ok(call) => call,
         Err(error) => {
             let error = Error::usage(format!("not a JSON-RPC 2.0 request: {error}"));
@@ -163,6 +225,10 @@ async fn call(kernel: &Weak, line: &[u8], lines: &mpsc::Sender<Line>, link: &Lin
     let params = params.map_or("{}", RawValue::get);
     let mut begins = None;
     let answer = match method.as_str() {
+        "listen" | "serve" | "serve_activity" if !link.may_stay() => Err(Error::quota(
+            "too many programs use this kernel at once: one more may call it, but not listen or serve",
+        )
+        .with_hint("end some of them, or try again later")),
         "stop" => {
             drop(running);
             let _ = lines.send(json!({ "jsonrpc": "2.0", "id": id, "result": true }).into()).await;
@@ -181,6 +247,8 @@ async fn call(kernel: &Weak, line: &[u8], lines: &mpsc::Sender<Line>, link: &Lin
         }),
         _ => {
             let params = serde_json::from_str::<Value>(params).unwrap_or_default();
+            // Understood: its place is free for another line, however long the call takes.
+            drop(line);
             let wants = params.get("progress").and_then(Value::as_bool) == Some(true);
             let tell = |mut progress: Value| {
                 if wants {

@@ -75,9 +75,12 @@ pub(super) const fn identity(identity: Identity) -> &'static str {
 
 pub(super) fn error(error: &Error) -> Value {
     let mut data = json!({ "code": error.code, "exit": error.exit });
-    for (name, value) in
-        [("hint", json!(error.hint)), ("line", json!(error.line)), ("column", json!(error.column))]
-    {
+    for (name, value) in [
+        ("hint", json!(error.hint)),
+        ("line", json!(error.line)),
+        ("column", json!(error.column)),
+        ("id", json!(error.id)),
+    ] {
         if !value.is_null() {
             data[name] = value;
         }

@@ -53,7 +53,9 @@ pub use context::{Called, Came, Context, EffectError, NotDone};
 pub use coordination::{Plan, PlanError, RunState, Standing, StepStanding, StepState, Told, coordination};
 pub(crate) use registry::Components;
 pub use registry::{Activity, runner};
-pub(crate) use served::{Asked, ClientId, Offer, RUNS_MAX, SERVED_MAX, Served, Slot, WORKS_MAX, usher};
+pub(crate) use served::{
+    Asked, ClientId, Offer, RUNS_MAX, SERVED_MAX, Served, Slot, Slowest, WORKS_MAX, usher,
+};
 pub use shipped::{Add, Counter, Get, counter};
 pub(crate) use suspects::Suspect;
 

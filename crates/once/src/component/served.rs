@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use once_core::actions;
 use once_core::waist::{Input, Ran, Run, RunResult, Wait, Work};
-use once_model::ids::Uuid;
+use once_model::ids::{ObjectKey, Uuid};
 use tokio::sync::{Notify, mpsc};
 
 use super::suspects::{Place, Suspect, Suspects};
@@ -161,6 +161,16 @@ pub(super) struct Inner {
     pub works: Works,
 }
 
+/// A run that a program has not answered.
+#[derive(Debug, Clone)]
+pub(crate) struct Slowest {
+    pub component: String,
+    pub action: String,
+    pub key: ObjectKey,
+    /// How long ago it was asked for.
+    pub asked: Duration,
+}
+
 /// What clients serve.
 #[derive(Debug)]
 pub(crate) struct Served {
@@ -230,6 +240,24 @@ impl Served {
         let inner = self.inner();
         let mut offers = inner.clients.values().flat_map(|client| &client.offers);
         offers.any(|(_, offer)| offer.component == component && !is_older(&offer.version, version))
+    }
+
+    /// Of each component the run that its programs were asked for first, of those that they have not answered.
+    pub fn slowest(&self) -> Vec<Slowest> {
+        let inner = self.inner();
+        let mut found: BTreeMap<&str, Slowest> = BTreeMap::new();
+        for under_way in inner.runs.values() {
+            let Run { header, action, key, .. } = &*under_way.run;
+            let left = under_way.until.saturating_duration_since(Instant::now());
+            // In the order in which they were asked.
+            found.entry(header.component.as_str()).or_insert_with(|| Slowest {
+                component: header.component.clone(),
+                action: action.name.clone(),
+                key: *key,
+                asked: inner.limit.saturating_sub(left),
+            });
+        }
+        found.into_values().collect()
     }
 
     /// A new client. What it is asked comes through the channel, each with what is to be dropped when it is on its way.

@@ -30,7 +30,7 @@ impl Wake for Waiter {
     }
 }
 
-fn fresh(dir: &std::path::Path) -> (Arc<Shared>, EngineThread) {
+pub(super) fn fresh(dir: &std::path::Path) -> (Arc<Shared>, EngineThread) {
     let options = datadir::InitOptions { name: Some("alice".into()), ..Default::default() };
     datadir::init(dir, options).unwrap();
     let (key, store) = (datadir::read_key(dir).unwrap(), datadir::open_store(dir).unwrap());
@@ -60,22 +60,4 @@ fn whoever_waits_when_the_engine_fails_is_told_that_it_failed() {
     let saw = std::mem::take(&mut *crate::net::lock(&waiter.saw));
     assert_eq!(saw.len(), 2, "the answer will not come, and the mailbox is closed: {saw:?}");
     assert!(saw.iter().all(|error| error.code == "fault"), "{saw:?}");
-}
-
-#[test]
-fn clients_that_gave_up_are_forgotten_and_those_that_wait_are_not() {
-    let dir = tempfile::tempdir().unwrap();
-    let (shared, _thread) = fresh(dir.path());
-    let offline = crate::net::Offline(Arc::clone(&shared));
-    let mut post = Post::new(shared, &offline);
-    let (reply, mut waits) = oneshot::channel();
-    let token = post.token(reply);
-    for _ in 0..10 * REPLIES_CROWDED {
-        let (reply, gave_up) = oneshot::channel();
-        drop(gave_up);
-        post.token(reply);
-        assert!(post.replies.len() <= REPLIES_CROWDED);
-    }
-    post.release(Effect::Reply { token, reply: Err(Refusal::Myself) });
-    assert_eq!(waits.try_recv().unwrap(), Err(Refusal::Myself));
 }

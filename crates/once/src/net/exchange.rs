@@ -44,6 +44,8 @@ pub struct Report {
     pub conflicts: u64,
     /// Received and not kept.
     pub refused: u64,
+    /// Wanted, and not given: the other kernel cannot read it, or changed it meanwhile.
+    pub missing: u64,
     /// Kept by the other kernel.
     pub sent: u64,
     /// There already.
@@ -164,6 +166,8 @@ impl Flow<'_> {
             (self.progress)(Progress { phase: "receiving", done, total, bytes });
         });
         let kept = kept.await?;
+        let came = kept.stored + kept.known + kept.conflicts + kept.refused;
+        report.missing = (need.len() as u64).saturating_sub(came);
         // What has been replaced by what came is older than what the other side has.
         let newest = self.session.read_beside(self.net, move |rows| exchange::newest(rows, &have));
         let have = newest.await?.map_err(Error::from)?;

@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use once_core::Refusal;
 use once_core::waist::{Answer, Arrival};
 use once_model::certificate::Chain;
 use once_model::hash::item_id;
@@ -16,7 +15,7 @@ use tokio::task::JoinSet;
 use super::frames::{self, FrameReader, NetError};
 use super::pulls::{self, Pulled};
 use super::{Net, Session};
-use crate::engine::Mail;
+use crate::engine::{Mail, Unanswered};
 
 /// Scenarios on their way through the engine at once.
 const STORING_MAX: usize = 1024;
@@ -35,8 +34,8 @@ enum Came {
     Gone,
 }
 
-impl From<Result<Answer, Refusal>> for Came {
-    fn from(answer: Result<Answer, Refusal>) -> Self {
+impl From<Result<Answer, Unanswered>> for Came {
+    fn from(answer: Result<Answer, Unanswered>) -> Self {
         match answer {
             Ok(Answer::Kept(answer)) => Self::Kept(answer),
             _ => Self::Refused,
@@ -222,7 +221,7 @@ async fn keep(
     session: &Session,
     arrival: Arrival,
     offered: bool,
-) -> Result<oneshot::Receiver<Result<Answer, Refusal>>, NetError> {
+) -> Result<oneshot::Receiver<Result<Answer, Unanswered>>, NetError> {
     let (reply, stored) = oneshot::channel();
     let mail = Mail::Arrived { peer: session.peer, arrival, offered, reply };
     net.shared.mail.send(mail).await.map_err(|_| NetError::Stopping)?;

@@ -132,8 +132,8 @@ impl PlanError {
 impl From<PlanError> for crate::Error {
     fn from(error: PlanError) -> Self {
         let mut out = Self::invalid(error.message);
-        (out.hint, out.line, out.column) = (error.hint, Some(error.line as u64), Some(error.column as u64));
-        out
+        out.hint = error.hint;
+        out.at(error.line, error.column)
     }
 }
 

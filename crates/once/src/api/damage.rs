@@ -1,0 +1,141 @@
+//! What cannot be read, and what was cut off: for `doctor`, `status`, and an export that saves what can be saved.
+
+use once_core::store::StoreError;
+use once_model::ids::ObjectKey;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::doctor::check;
+use super::names;
+use crate::survey::{self, Looked, Page};
+use crate::{Error, Kernel};
+
+/// Objects in one page of a survey, and bytes of their scenarios.
+const PAGE_OBJECTS: usize = 1000;
+const PAGE_BYTES: u64 = 64 * MIB;
+
+/// What `doctor` reads unless it is to read all: it is to answer within seconds.
+const LOOKED_AT_OBJECTS: u64 = 50_000;
+const LOOKED_AT_BYTES: u64 = 256 * MIB;
+
+/// Damaged objects that `doctor` names; further ones are counted.
+const SHOWN_MAX: usize = 8;
+
+const MIB: u64 = 1024 * 1024;
+
+#[derive(Deserialize)]
+pub(super) struct Survey {
+    after: Option<String>,
+}
+
+/// One page of all objects, also where rows are damaged.
+pub(super) async fn survey(kernel: &Kernel, params: Survey) -> Result<Value, Error> {
+    let after = match &params.after {
+        Some(text) => Some(names::key(text)?),
+        None => None,
+    };
+    let Page { looked, next, bytes } = page(kernel, after).await?;
+    let objects: Vec<_> = looked
+        .iter()
+        .map(|looked| match looked {
+            Looked::Whole(key, bytes) => {
+                json!({ "key": names::key_text(key), "bytes": bytes, "damage": null })
+            }
+            Looked::Damaged(key, why) => json!({ "key": names::key_text(key), "bytes": null, "damage": why }),
+            Looked::Unnamed(why) => json!({ "key": null, "bytes": null, "damage": why }),
+        })
+        .collect();
+    Ok(json!({ "objects": objects, "next": next.as_ref().map(names::key_text), "bytes": bytes }))
+}
+
+/// Beside the network's thread: it reads from the disk.
+async fn page(kernel: &Kernel, after: Option<ObjectKey>) -> Result<Page, Error> {
+    let snapshot = kernel.shared().snapshot();
+    let read = move || survey::page(&snapshot, after, PAGE_OBJECTS, PAGE_BYTES);
+    let page: Result<Page, StoreError> = tokio::task::spawn_blocking(read)
+        .await
+        .map_err(|_| Error::fault("a look at the objects panicked"))?;
+    Ok(page?)
+}
+
+/// Whether objects can be read.
+pub(super) async fn objects(kernel: &Kernel, all: bool) -> Result<Vec<Value>, Error> {
+    let (mut checks, mut damaged, mut whole, mut bytes) = (Vec::new(), 0, 0_u64, 0_u64);
+    let mut after = None;
+    let is_whole = loop {
+        let page = page(kernel, after).await?;
+        bytes += page.bytes;
+        for looked in &page.looked {
+            let (name, why) = match looked {
+                Looked::Whole(..) => {
+                    whole += 1;
+                    continue;
+                }
+                Looked::Damaged(key, why) => (names::key_text(key), why),
+                Looked::Unnamed(why) => ("an object without a name that can be read".to_owned(), why),
+            };
+            damaged += 1;
+            if damaged <= SHOWN_MAX {
+                let message = format!("{name} cannot be read: {why}");
+                checks.push(check("object", false, &message, Some(HINT)));
+            }
+        }
+        after = page.next;
+        if after.is_none() {
+            break true;
+        }
+        if !all && (whole >= LOOKED_AT_OBJECTS || bytes >= LOOKED_AT_BYTES) {
+            break false;
+        }
+    };
+    if damaged > SHOWN_MAX {
+        let message = format!("{} more objects cannot be read", damaged - SHOWN_MAX);
+        checks.push(check("objects", false, &message, Some(HINT)));
+    }
+    let (mib, more) =
+        (bytes / MIB, if is_whole { "" } else { "; `once doctor --all` reads the others, too" });
+    checks.push(check("objects", true, &format!("{whole} objects were read ({mib} MiB){more}"), None));
+    Ok(checks)
+}
+
+const HINT: &str = "this disk lost or changed something: check it; `once export --salvage DIR` brings out all that can \
+    be read, and a peer that has a copy, or a backup, has the rest; all other objects go on";
+
+/// What was cut off the journal, until a person has confirmed it.
+pub(super) fn losses(kernel: &Kernel) -> Result<Vec<Value>, Error> {
+    let hint = "nothing that was acknowledged is lost if a crash had just interrupted a write; if a file was cut or damaged, \
+        what was written last is missing: ask your peers, or put a backup back. `once doctor --confirm-loss` ends this";
+    Ok(lost(kernel)?.iter().map(|loss| check("journal", false, &said(loss), Some(hint))).collect())
+}
+
+/// The same for `status`.
+pub(super) fn shapes(kernel: &Kernel) -> Result<Vec<Value>, Error> {
+    let shape = |loss: &once_store::Loss| {
+        json!({ "at_ms": loss.at_ms, "journal": loss.journal, "from_byte": loss.from_byte, "bytes": loss.bytes,
+            "message": said(loss) })
+    };
+    Ok(lost(kernel)?.iter().map(shape).collect())
+}
+
+/// A person has seen what was cut off.
+pub(super) fn confirm(kernel: &Kernel) -> Result<Value, Error> {
+    let confirmed = shapes(kernel)?;
+    once_store::confirm_losses(&kernel.shared().data).map_err(unreadable)?;
+    Ok(json!({ "confirmed": confirmed }))
+}
+
+fn lost(kernel: &Kernel) -> Result<Vec<once_store::Loss>, Error> {
+    once_store::losses(&kernel.shared().data).map_err(unreadable)
+}
+
+fn unreadable(error: std::io::Error) -> Error {
+    Error::failed(format!("the list of losses in the data directory: {error}"))
+        .with_hint("check the directory's permissions and the disk")
+}
+
+fn said(loss: &once_store::Loss) -> String {
+    format!(
+        "when this kernel started, {} bytes at the end of {} could not be read and were cut off (from byte {})",
+        loss.bytes, loss.journal, loss.from_byte
+    )
+}
