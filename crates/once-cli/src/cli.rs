@@ -185,7 +185,8 @@ fn wait<T>(command: impl Future<Output = Done<T>>) -> Done<T> {
 /// Quiet unless something is wrong. `ONCE_LOG` takes the place of `-v`.
 fn log(verbose: u8) {
     let default = match verbose {
-        0 => "error",
+        // What the store says of itself to programmers is said by us in other words.
+        0 => "error,fjall=off,lsm_tree=off",
         1 => "warn,once=info,once_core=info,once_store=info",
         2 => "info,once=debug,once_core=debug,once_store=debug",
         _ => "debug,once=trace,once_core=trace,once_store=trace",

@@ -56,6 +56,7 @@ pub(super) fn json_value(text: &str) -> Result<Box<RawValue>, String> {
 impl Act {
     /// Prints the component's result.
     pub async fn run(self, context: &Context) -> Done {
+        let is_made_here = self.id.is_none();
         let id = self.id.unwrap_or_else(|| once::new_action_id().to_string());
         let params = json!({ "object": self.object, "name": self.name, "no_wait": self.no_wait });
         // As a text: its spelling reaches the object.
@@ -88,6 +89,9 @@ impl Act {
         context.answer(&answer, print)?;
         if truth(&answer, "claimed") {
             ui::say("claimed: this kernel is the object's home now");
+        }
+        if is_made_here && !context.json {
+            ui::say(&format!("action {id}"));
         }
         Ok(Exit::DONE)
     }

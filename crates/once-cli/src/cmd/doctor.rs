@@ -11,12 +11,22 @@ use crate::ui;
 ///
 /// Exits with 1 if anything is.
 #[derive(Debug, Args)]
-pub struct Doctor {}
+pub struct Doctor {
+    /// Read every object, however many there are and however long that takes
+    #[arg(long)]
+    all: bool,
+    /// Say that you have seen what was cut off the journal: it is not spoken of any more
+    #[arg(long, conflicts_with = "all")]
+    confirm_loss: bool,
+}
 
 impl Doctor {
     /// A kernel that cannot even be asked is a finding, too.
     pub async fn run(self, context: &Context) -> Done {
-        let answer = match context.call("doctor", json!({})).await {
+        if self.confirm_loss {
+            return confirm(context).await;
+        }
+        let answer = match context.call("doctor", json!({ "all": self.all })).await {
             Ok(answer) => answer,
             Err(failure) => json!({ "checks": [{ "check": "kernel", "ok": false,
                 "message": failure.message, "hint": failure.hint }] }),
@@ -37,6 +47,20 @@ impl Doctor {
         });
         Ok(if wrong == 0 { Exit::DONE } else { Exit::FAILED })
     }
+}
+
+async fn confirm(context: &Context) -> Done {
+    let answer = context.call("confirm_losses", json!({})).await?;
+    context.answer(&answer, |answer| {
+        list(answer, "confirmed")
+            .iter()
+            .try_for_each(|loss| ui::print(&ui::capped(text(loss, "message"), 400)))
+    })?;
+    ui::say(match list(&answer, "confirmed") {
+        [] => "nothing was cut off",
+        _ => "confirmed",
+    });
+    Ok(Exit::DONE)
 }
 
 fn print(check: &Value) -> Done<()> {

@@ -28,6 +28,14 @@ impl Exchange {
         let answer = client.call_with_progress("exchange", params, |progress| bar.show(progress)).await?;
         drop(bar);
         context.answer(&answer, |answer| print(answer, &self.peer))?;
+        if number(&answer, "missing") > 0 {
+            let missing = ui::count(number(&answer, "missing"), "scenario");
+            ui::say(&format!(
+                "{missing} of {} did not come: damaged there ('once doctor' there names them), or changed meanwhile (another \
+                 exchange brings them)",
+                ui::shown(&self.peer)
+            ));
+        }
         say_rights(&answer, &self.peer);
         let n = |name: &str| number(&answer, name);
         let nothing = n("compared") == 0 && n("withheld") > 0;

@@ -48,7 +48,7 @@ enum Command {
     Quota {
         /// Which peer
         peer: String,
-        /// Like 256MiB or 1GB
+        /// Like 256MiB or 1GiB
         size: String,
     },
     /// Say where a kernel can be reached now

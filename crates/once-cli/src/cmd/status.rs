@@ -22,6 +22,8 @@ impl Status {
         closed?;
         if let Some(members) = answer.as_object_mut() {
             members.insert("running".to_owned(), running.into());
+            let log = crate::log::path(&context.data);
+            members.insert("log".to_owned(), log.exists().then(|| log.to_string_lossy()).into());
         }
         context.answer(&answer, |answer| print(answer, running))?;
         Ok(Exit::DONE)
@@ -57,7 +59,38 @@ fn print(answer: &Value, running: bool) -> Done<()> {
         line(way, progress(transfer))?;
     }
     let (store, free) = (number(answer, "store_bytes"), number(answer, "disk_free_bytes"));
-    line("disk", format!("{} used, {} free", ui::bytes(store), ui::bytes(free)))
+    line("disk", format!("{} used, {} free", ui::bytes(store), ui::bytes(free)))?;
+    if !text(answer, "log").is_empty() {
+        line("log", ui::capped(text(answer, "log"), 400))?;
+    }
+    warnings(answer)
+        .iter()
+        .try_for_each(|warning| ui::print(&format!("{} {warning}", paint.yellow("warning:"))))
+}
+
+/// What a person should know, and look at: for `up`, too.
+pub(super) fn warnings(status: &Value) -> Vec<String> {
+    let mut warnings = Vec::new();
+    if status.get("takes_writes").and_then(Value::as_bool) == Some(false) {
+        let (free, needed) = (number(status, "disk_free_bytes"), number(status, "writes_need_bytes"));
+        let (data, more) = (ui::capped(text(status, "data"), 400), ui::bytes(needed.saturating_sub(free)));
+        warnings.push(format!(
+            "this kernel only reads: {} are free on the disk of {data}; it takes writes by itself when {} are (free {more} more)",
+            ui::bytes(free),
+            ui::bytes(needed)
+        ));
+    }
+    for loss in list(status, "losses") {
+        let said = ui::capped(text(loss, "message"), 400);
+        warnings.push(format!(
+            "{said}; `once doctor` says what that means, `once doctor --confirm-loss` ends it"
+        ));
+    }
+    if !text(status, "damage").is_empty() {
+        let said = ui::capped(text(status, "damage"), 400);
+        warnings.push(format!("not everything can be read: {said}; `once doctor` names it"));
+    }
+    warnings
 }
 
 /// How far a large scenario is.

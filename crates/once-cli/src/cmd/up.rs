@@ -1,7 +1,7 @@
 //! `once up`
 
-use std::fs::File;
 use std::io::Read;
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -10,9 +10,10 @@ use once::api::{Client, Events};
 use once::{Chatter, InitOptions, Kernel};
 use serde_json::{Value, json};
 
+use super::status::warnings;
 use crate::context::{Context, list, peer_name, text};
 use crate::failure::{Done, Exit, Failure, plain};
-use crate::ui;
+use crate::{log, ui};
 
 /// How long `--detach` waits for the kernel in the background to answer.
 const READY_MAX: Duration = Duration::from_secs(30);
@@ -46,11 +47,17 @@ pub struct Up {
     /// Stop when stdin ends: for whoever starts a kernel and must not leave it behind
     #[arg(long, hide = true, conflicts_with = "detach")]
     leash: bool,
+    /// What it says goes to the log of the data directory: how `--detach` starts it
+    #[arg(long, hide = true, conflicts_with = "detach")]
+    logged: bool,
 }
 
 impl Up {
     /// Returns when the kernel has stopped cleanly; with `--detach` when it is ready.
     pub async fn run(self, context: &Context) -> Done {
+        if self.logged {
+            ui::begin_log();
+        }
         if self.init && !once::is_initialised(&context.data) {
             let (name, listen, relay) = (self.name.clone(), self.listen.clone(), self.relay.clone());
             once::init(&context.data, InitOptions { name, listen, relay })?;
@@ -74,7 +81,10 @@ impl Up {
             kernel = kernel.relay(relay);
         }
         let kernel = start(context, kernel).await?;
-        let outcome = serve(context, &kernel, begun, self.leash, &mut signals).await;
+        let outcome = tokio::select! {
+            outcome = serve(context, &kernel, begun, self.leash, &mut signals) => outcome,
+            () = log::keep_short(&context.data), if self.logged => Ok(()),
+        };
         let stopped = tokio::select! {
             stopped = kernel.stop() => stopped,
             () = signals.next() => return Err(Failure::failed("stopped at once, as told twice")
@@ -96,12 +106,13 @@ impl Up {
             ))
             .hint("`once status` says more, `once stop` stops it"));
         }
-        let log = context.data.join("up.log");
+        let log = log::path(&context.data);
         let open = || {
-            let file = File::create(&log)?;
-            Ok((file.try_clone()?, file, std::env::current_exe()?))
+            let file = log::open(&context.data)?;
+            Ok((file.metadata()?.len(), file.try_clone()?, file, std::env::current_exe()?))
         };
-        let (out, err, program) = open().map_err(|error: std::io::Error| Failure::io(&log, &error))?;
+        let (begins, out, err, program) =
+            open().map_err(|error: std::io::Error| Failure::io(&log, &error))?;
         let mut command = Command::new(program);
         // Called as this program was, so that its hints are those of this one.
         #[cfg(unix)]
@@ -109,7 +120,7 @@ impl Up {
         if let Some(data) = &context.named {
             command.arg("--data").arg(data);
         }
-        command.arg("up").stdin(Stdio::null()).stdout(out).stderr(err);
+        command.args(["up", "--logged"]).stdin(Stdio::null()).stdout(out).stderr(err);
         for (option, value) in [("--name", &self.name), ("--listen", &self.listen), ("--relay", &self.relay)]
         {
             if let Some(value) = value {
@@ -125,19 +136,21 @@ impl Up {
         loop {
             if let Some(client) = Client::connect(&context.data).await? {
                 let status = client.call("status", json!({})).await?;
-                announce(context, &status)?;
-                ui::say("It goes on in the background; `once stop` stops it.");
+                announce(context, &status, Some(&log))?;
+                ui::say(&format!(
+                    "It goes on in the background, and says more in {}; `once stop` stops it.",
+                    ui::shown_path(&log)
+                ));
                 return Ok(Exit::DONE);
             }
             let ended = child.try_wait().map_err(|error| Failure::io(&log, &error))?;
             if ended.is_some() || begun.elapsed() > READY_MAX {
-                let said = std::fs::read_to_string(&log).unwrap_or_default();
-                let line = |begin: &str| said.lines().rev().find_map(|line| line.strip_prefix(begin));
-                let failure =
-                    Failure::failed(line("error: ").unwrap_or("the kernel did not start").to_owned());
-                let hint = line("hint: ").map_or_else(
-                    || format!("{} says more", ui::shown_path(&log)),
-                    |hint| format!("{hint} ({} says more)", ui::shown_path(&log)),
+                let (error, hint) = log::last_words(&context.data, begins);
+                let failure = Failure::failed(error.unwrap_or_else(|| "the kernel did not start".to_owned()));
+                let shown = ui::shown_path(&log);
+                let hint = hint.map_or_else(
+                    || format!("{shown} says more"),
+                    |hint| format!("{hint} ({shown} says more)"),
                 );
                 let exit = ended.and_then(|status| status.code()).and_then(|code| u8::try_from(code).ok());
                 return Err(
@@ -182,7 +195,7 @@ async fn serve(
     kernel.serve_api().await?;
     let client = Client::connect(&context.data).await?;
     let client = client.ok_or_else(|| Failure::fault("the kernel does not answer on its own socket"))?;
-    announce(context, &client.call("status", json!({})).await?)?;
+    announce(context, &client.call("status", json!({})).await?, None)?;
     if !leash {
         let took = ui::duration_us(begun.elapsed().as_micros() as u64);
         ui::say(&format!("Ready after {took}. Ctrl-C stops it."));
@@ -197,9 +210,14 @@ async fn serve(
 }
 
 /// Who it is, where it listens, where it keeps things.
-fn announce(context: &Context, status: &Value) -> Done<()> {
+fn announce(context: &Context, status: &Value, log: Option<&Path>) -> Done<()> {
+    for warning in warnings(status) {
+        ui::say(&format!("{} {warning}", ui::Paint::stderr().yellow("warning:")));
+    }
     let answer = json!({ "kernel": text(status, "kernel"), "name": text(status, "name"),
-        "pid": status.get("pid"), "addresses": list(status, "addresses"), "data": context.data.to_string_lossy() });
+        "pid": status.get("pid"), "addresses": list(status, "addresses"), "data": context.data.to_string_lossy(),
+        "log": log.map(Path::to_string_lossy), "takes_writes": status.get("takes_writes"),
+        "losses": list(status, "losses") });
     context.answer(&answer, |_| {
         let paint = ui::Paint::stdout();
         let line =

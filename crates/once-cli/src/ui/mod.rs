@@ -8,6 +8,8 @@ mod text;
 mod units;
 
 use std::io::{self, BufWriter, ErrorKind, Stdout, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde_json::Value;
 
@@ -20,13 +22,40 @@ pub use units::{bytes, count, duration_us, number, parse_bytes, parse_ms, short,
 
 use crate::failure::{Done, Failure};
 
+/// Whether each line that is said or printed begins with the time: in a log.
+static IN_A_LOG: AtomicBool = AtomicBool::new(false);
+
+/// From now on this process writes to a log.
+pub fn begin_log() {
+    IN_A_LOG.store(true, Ordering::Relaxed);
+}
+
+fn is_in_a_log() -> bool {
+    IN_A_LOG.load(Ordering::Relaxed)
+}
+
+fn timed(text: &str) -> String {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let time = utc(u64::try_from(now.as_millis()).unwrap_or(u64::MAX));
+    text.lines().map(|line| format!("{time} {line}")).collect::<Vec<_>>().join("\n")
+}
+
 /// Says something to the person at the terminal, with commands that can be pasted. A closed stderr is no reason to fail.
 pub fn say(text: &str) {
-    let _ = writeln!(io::stderr().lock(), "{}", pasted(text));
+    let text = pasted(text);
+    let _ = match is_in_a_log() {
+        true => writeln!(io::stderr().lock(), "{}", timed(&text)),
+        false => writeln!(io::stderr().lock(), "{text}"),
+    };
 }
 
 /// Prints a line of data.
 pub fn print(line: &str) -> Done<()> {
+    if is_in_a_log() {
+        // A log without room is no reason to fail, either.
+        say(line);
+        return Ok(());
+    }
     let mut printer = Printer::new();
     printer.line(line)?;
     printer.end()

@@ -108,10 +108,10 @@ pub fn parse_ms(text: &str) -> Result<u64, String> {
         .ok_or_else(|| "expected a time like 90s, 30m, 12h or 7d".into())
 }
 
-/// `512`, `10kB`, `256MiB`, `1GB`.
+/// `512`, `10KiB`, `256MiB`, `1GB`.
 pub fn parse_bytes(text: &str) -> Done<u64> {
     let wrong =
-        || Failure::usage(format!("not a size: {}; expected one like 256MiB or 1GB", super::shown(text)));
+        || Failure::usage(format!("not a size: {}; expected one like 256MiB or 1GiB", super::shown(text)));
     let (digits, unit) = split(text);
     let factor: u64 = match unit.to_ascii_lowercase().as_str() {
         "" | "b" => 1,

@@ -1,0 +1,155 @@
+//! Data directories that lost something, and kernels in the background: what a person is told.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod common;
+
+use std::fs;
+use std::path::Path;
+
+use common::{Home, scenario, until};
+
+/// Objects that are written to tables: the kernel is stopped.
+fn filled(home: &Home, objects: u32) {
+    for n in 1..=objects {
+        home.file(&format!("in/{n}.json"), scenario(n, &"x".repeat(2000)));
+    }
+    home.init("alice");
+    home.once("alice", &["import", "in"]).exits(0);
+}
+
+fn flip_the_middle(file: &Path) {
+    let mut bytes = fs::read(file).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    fs::write(file, bytes).unwrap();
+}
+
+#[test]
+fn a_damaged_scenario_is_named_everywhere_and_the_others_are_brought_out() {
+    let home = Home::new();
+    filled(&home, 50);
+    flip_the_middle(&home.join("alice/store/keyspaces/2/blobs/0"));
+    for option in ["--all", "--salvage"] {
+        let folder = format!("out{option}");
+        let ran = home.once("alice", &["export", option, &folder, "--json"]).exits(1);
+        let answer = ran.json();
+        assert_eq!(answer["written"], 49, "{answer}");
+        let damaged = answer["unreadable"][0]["key"].as_str().unwrap().to_owned();
+        assert_eq!(answer["unreadable"].as_array().unwrap().len(), 1);
+        assert_eq!(fs::read_dir(home.join(&folder)).unwrap().count(), 49);
+        home.once("alice", &["doctor"]).exits(1).prints(&damaged).prints("cannot be read");
+        home.once("alice", &["show", &damaged]).exits(5).says("damaged").says("export --salvage");
+    }
+}
+
+#[test]
+fn a_store_whose_files_are_gone_or_empty_is_called_damaged() {
+    for (file, empty) in [
+        ("version", false),
+        ("version", true),
+        ("keyspaces/1/current", false),
+        ("keyspaces/1/current", true),
+        ("keyspaces/1/tables/0", false),
+        ("keyspaces/1/tables/0", true),
+        ("0.jnl", false),
+    ] {
+        let home = Home::new();
+        filled(&home, 3);
+        let path = home.join("alice/store").join(file);
+        if empty {
+            fs::write(&path, "").unwrap()
+        } else {
+            fs::remove_file(&path).unwrap()
+        }
+        let ran = home.once("alice", &["ls", "--json"]);
+        assert_eq!(
+            (ran.exit, ran.json()["error"]["code"].as_str()),
+            (Some(5), Some("damaged")),
+            "{file}: {ran:?}"
+        );
+        home.once("alice", &["doctor"]).exits(1).prints("damaged");
+    }
+}
+
+#[test]
+fn what_can_be_read_of_a_store_that_does_not_open_is_brought_out() {
+    let home = Home::new();
+    home.init("alice");
+    {
+        let mut daemon = home.up("alice");
+        for n in 1..=10 {
+            home.file(&format!("in/{n}.json"), scenario(n, "a"));
+            home.once("alice", &["import", &format!("in/{n}.json")]).exits(0);
+        }
+        daemon.0.kill().unwrap();
+        daemon.0.wait().unwrap();
+    }
+    let journal = home.join("alice/store/0.jnl");
+    let mut bytes = fs::read(&journal).unwrap();
+    let written = bytes.iter().rposition(|byte| *byte != 0).unwrap();
+    bytes[written / 2] ^= 1;
+    fs::write(&journal, &bytes).unwrap();
+    home.once("alice", &["ls"]).exits(5).says("damaged").says("export --salvage");
+    let answer = home.once("alice", &["export", "--salvage", "out", "--json"]).exits(1).json();
+    assert!(answer["written"].as_u64().unwrap() >= 8, "{answer}");
+    assert!(!answer["unreadable"].as_array().unwrap().is_empty(), "{answer}");
+    // The copy is gone, and the original as it was.
+    let names = fs::read_dir(home.join("out")).unwrap().map(|entry| entry.unwrap().file_name());
+    assert!(names.into_iter().all(|name| name.to_string_lossy().ends_with(".scenario.json")));
+    assert_eq!(fs::read(&journal).unwrap(), bytes);
+}
+
+#[test]
+fn what_was_cut_off_the_journal_is_said_until_a_person_has_confirmed_it() {
+    let home = Home::new();
+    home.init("alice");
+    {
+        let mut daemon = home.up("alice");
+        for n in 1..=20 {
+            home.file(&format!("in/{n}.json"), scenario(n, "a"));
+        }
+        home.once("alice", &["import", "in"]).exits(0);
+        daemon.0.kill().unwrap();
+        daemon.0.wait().unwrap();
+    }
+    // Cut in the middle of what was written.
+    let journal = home.join("alice/store/0.jnl");
+    let bytes = fs::read(&journal).unwrap();
+    let written = bytes.iter().rposition(|byte| *byte != 0).unwrap();
+    fs::write(&journal, &bytes[..written * 2 / 3]).unwrap();
+    {
+        let _daemon = home.up("alice");
+        assert!(home.log("alice").contains("could not be read and were cut off"), "{}", home.log("alice"));
+        home.once("alice", &["status"]).exits(0).prints("cut off");
+        home.once("alice", &["doctor"]).exits(1).prints("cut off").prints("--confirm-loss");
+    }
+    // Also after a restart.
+    home.once("alice", &["status"]).exits(0).prints("cut off");
+    home.once("alice", &["doctor", "--confirm-loss"]).exits(0).prints("cut off").says("confirmed");
+    let status = home.once("alice", &["status"]).exits(0);
+    assert!(!status.out.contains("cut off"), "{}", status.out);
+    home.once("alice", &["doctor", "--confirm-loss"]).exits(0).says("nothing was cut off");
+}
+
+#[test]
+fn the_log_of_a_kernel_in_the_background_goes_on_has_times_and_is_named() {
+    let home = Home::new();
+    home.init("alice");
+    let log = home.join("alice/up.log");
+    for run in 1..=2 {
+        home.once("alice", &["up", "--detach"]).exits(0).says(&log.to_string_lossy());
+        home.once("alice", &["status"]).exits(0).prints(&log.to_string_lossy());
+        home.once("alice", &["stop"]).exits(0);
+        until("it says that it has stopped", || {
+            fs::read_to_string(&log).unwrap().matches("stopped").count() == run
+        });
+    }
+    let text = fs::read_to_string(&log).unwrap();
+    assert_eq!(text.matches("Ready after").count(), 2, "{text}");
+    let has_time = |line: &str| line.starts_with("20") && line.contains(" UTC ");
+    assert!(text.lines().all(has_time), "{text}");
+    // Why a start failed, and what to do, is said at once, and is not that of an earlier run.
+    let failed = home.once("alice", &["up", "--detach", "--listen", "nowhere"]).exits(2).says("nowhere");
+    assert!(failed.err.contains("hint: like 0.0.0.0:4277"), "{}", failed.err);
+}
