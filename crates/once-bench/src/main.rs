@@ -122,7 +122,7 @@ impl Drop for Scratch {
 
 fn main() -> ExitCode {
     let args = Args::parse();
-    // One thread for the network: measured faster than a pool, and what the engine does too (design, section 6).
+    // One thread for the network: measured faster than a pool, and what the engine does too.
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(err) => return failed(&err),

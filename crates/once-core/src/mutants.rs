@@ -38,7 +38,7 @@ mod switch {
                     match self { $(Self::$name => stringify!($name)),* }
                 }
 
-                /// The promise of the design that it breaks first.
+                /// The promise (ARCHITECTURE.md, "Promises") that it breaks first.
                 #[must_use]
                 pub const fn promise(self) -> u8 {
                     match self { $(Self::$name => $promise),* }

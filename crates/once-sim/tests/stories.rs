@@ -1,4 +1,4 @@
-//! One thing happens, and what was promised still holds. Each story is a promise or a trap of the design.
+//! One thing happens, and what was promised still holds. Each story is a promise (ARCHITECTURE.md) or a trap.
 
 use once_core::Refusal;
 use once_core::rights::{Grant, Right, Scope};

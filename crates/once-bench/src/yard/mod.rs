@@ -22,7 +22,7 @@ const KEEP_ALIVE: Duration = Duration::from_secs(1);
 const IDLE_MAX: Duration = Duration::from_secs(6);
 
 /// An endpoint on loopback only: no relay, no address lookup, no port mapping. Windows, congestion control and
-/// segmentation offload stay at their defaults, as in the engine (design, section 6).
+/// segmentation offload stay at their defaults, as in the engine.
 pub async fn endpoint() -> Res<Endpoint> {
     let quic = QuicTransportConfig::builder()
         .keep_alive_interval(KEEP_ALIVE)

@@ -1,4 +1,4 @@
-//! The checkers: each promise of the design, looked at after every event. A violation is a value.
+//! The checkers: each promise (ARCHITECTURE.md), looked at after every event. A violation is a value.
 //!
 //! They know only what went into the kernels and what came out: the inputs of a group, the rows that its commit
 //! changed, the effects that it released. What a kernel should allow they keep in a shadow of their own.
@@ -29,7 +29,7 @@ use shadow::Shadow;
 /// A promise that was broken.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Violation {
-    /// Its number in the design.
+    /// Its number in ARCHITECTURE.md.
     pub promise: u8,
     /// When, in milliseconds of virtual time.
     pub at_ms: u64,
