@@ -127,6 +127,7 @@ impl World {
             ("TICKET", _) => self.home.once("alice", &["invite"]).exits(0).out.trim().into(),
             ("IOR", _) => self.ior.clone(),
             ("FILE", _) => "note.json".into(),
+            ("DIR", "export") => self.home.join("out-dir").to_str()?.into(),
             ("DIR", _) => self.home.join("in-dir").to_str()?.into(),
             ("SIZE", _) => "512MiB".into(),
             ("HOST:PORT", _) => "127.0.0.1:9".into(),

@@ -147,3 +147,32 @@ fn a_peer_acts_on_what_a_program_serves_and_waits_for_it() {
         .await;
     });
 }
+
+#[test]
+fn a_program_that_hangs_is_named_by_doctor_until_it_answers() {
+    let dir = tempfile::tempdir().unwrap();
+    story(async {
+        let (_alice, lamp) = lamp_at(dir.path()).await;
+        let data = dir.path().join("alice");
+        let mut program = Program::serving(&data, "Lamp").await;
+        let waits = act(dir.path(), json!({ "object": lamp, "name": "switch" }));
+        let run = program.asked("run").await;
+        let client = Client::connect(&data).await.unwrap().unwrap();
+        let lamps = async || {
+            let checks = client.call("doctor", json!({})).await.unwrap();
+            let is_it = |check: &&Value| check["check"] == "component Lamp";
+            checks["checks"].as_array().unwrap().iter().find(is_it).unwrap().clone()
+        };
+        within("it is called hung", async {
+            while lamps().await["ok"] == true {
+                tokio::time::sleep(Duration::from_millis(500)).await;
+            }
+        })
+        .await;
+        let said = lamps().await;
+        assert!(said["message"].as_str().unwrap().contains("switch"), "{said}");
+        program.ran(&run, json!({})).await;
+        waits.await.unwrap().unwrap();
+        assert_eq!(lamps().await["ok"], true);
+    });
+}
