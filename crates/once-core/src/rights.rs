@@ -20,6 +20,8 @@ pub struct Actor<'a> {
     pub kernel: &'a KernelId,
     /// Its object that acts, if one does.
     pub object: Option<&'a ObjectKey>,
+    /// That object is a guest of its kernel, as the kernel says: it has none of the kernel's rights.
+    pub guest: bool,
 }
 
 /// Whether a kernel, or one of its objects, may do this to an object here. Becoming a peer never gives that.
@@ -38,7 +40,7 @@ pub fn may_act(
     now_ms: u64,
 ) -> Result<bool, StoreError> {
     let own = actor.kernel == me;
-    if own && !is_guest(rows, actor.object)? {
+    if own && !actor.guest && !is_guest(rows, actor.object)? {
         return Ok(true);
     }
     if !own && !is_peer(rows, actor.kernel)? {
@@ -58,7 +60,7 @@ pub fn may_act(
     let scopes =
         [Scope::Object(head.header.key()), Scope::Component(head.header.component.clone()), Scope::Kernel];
     for scope in scopes.iter().map(Scope::to_row) {
-        if !own {
+        if !own && !actor.guest {
             let place = row(&scope, Right::Act, &grantee(actor.kernel, None));
             if txn::get(rows, Table::Grant, &place)?.as_ref().is_some_and(allows) {
                 return Ok(true);
@@ -218,4 +220,37 @@ pub fn may_read(rows: &dyn Read, kernel: &KernelId, head: &HeadRow, now_ms: u64)
     }
     Ok(granted(rows, &Scope::Object(head.header.key()), Right::Read, kernel, now_ms)?
         || granted(rows, &Scope::Component(head.header.component.clone()), Right::Read, kernel, now_ms)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::Ordering;
+
+    use super::*;
+    use crate::testing::Alone;
+    use crate::waist::Command;
+
+    #[test]
+    fn a_guest_has_none_of_the_rights_of_its_kernel() {
+        let mut kernel = Alone::new();
+        let peer = kernel.peer(9);
+        let object = kernel.object(1, "Served");
+        let guest = ObjectKey { uuid: once_model::ids::Uuid::from_u128(7), ..object };
+        kernel.desk.room.store(10, Ordering::Relaxed);
+        // Its kernel may act on everything.
+        let other = kernel.object(2, "Served");
+        kernel.acts_as(peer, other, 1, "1".into(), Some(guest));
+        assert!(kernel.asked().is_empty());
+        let grant = Grant {
+            scope: Scope::Object(object),
+            right: Right::Act,
+            kernel: peer.kernel,
+            object: Some(guest),
+            expires_ms: None,
+            actions: None,
+        };
+        kernel.command(Command::Grant(grant));
+        kernel.acts_as(peer, object, 1, "2".into(), Some(guest));
+        assert_eq!(kernel.asked(), [2]);
+    }
 }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use once_model::ids::{KernelId, ObjectKey, Uuid};
-use once_model::limits::DISK_RESERVE_BYTES;
+use once_model::limits::{DISK_RESERVE_BYTES, TOLD_ROWS};
 use once_model::wire::Frame;
 
 use crate::expiry::{self, Expiry};
@@ -55,6 +55,8 @@ pub struct Engine {
     pub(crate) proofs: content::Proofs,
     /// The client ledger.
     pub(crate) requests: actions::Requests,
+    /// Of how many of the newest actions of a lane it is kept what was asked and said.
+    pub(crate) told_rows: u64,
     /// Counts the runs of this run.
     pub(crate) runs: u64,
     /// How far peers said they are, since the last group.
@@ -100,6 +102,7 @@ impl Engine {
             tips: BTreeMap::new(),
             proofs: content::Proofs::default(),
             requests: actions::Requests::default(),
+            told_rows: TOLD_ROWS,
             runs: 0,
             heard: BTreeMap::new(),
             disk_free_bytes: u64::MAX,
@@ -108,6 +111,14 @@ impl Engine {
             commit: 0,
             synced_commit: 0,
         }
+    }
+
+    /// Keeps what was asked and said of the newest actions of each lane, of so many instead of
+    /// [`once_model::limits::TOLD_ROWS`]; of none with 0.
+    #[must_use]
+    pub fn keeping_told(mut self, rows: u64) -> Self {
+        self.told_rows = rows;
+        self
     }
 
     /// Keeps at most so many results for clients of this kernel, instead of [`once_model::limits::REQUESTS_MAX_ROWS`].

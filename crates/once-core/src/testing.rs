@@ -208,12 +208,24 @@ impl Alone {
 
     /// An action of a peer is here.
     pub fn acts(&mut self, origin: Origin, key: ObjectKey, sequence: u64, arguments: String) {
+        self.acts_as(origin, key, sequence, arguments, None);
+    }
+
+    /// The same of an object of that peer, which is its guest.
+    pub fn acts_as(
+        &mut self,
+        origin: Origin,
+        key: ObjectKey,
+        sequence: u64,
+        arguments: String,
+        guest: Option<ObjectKey>,
+    ) {
         let action = Action {
             id: Uuid::from_u128(u128::from(sequence)),
             name: "go".into(),
             arguments: arguments.into(),
             given: Vec::new(),
-            acting: None,
+            acting: guest,
             answers: None,
         };
         let act = Act {
@@ -225,7 +237,7 @@ impl Alone {
             commit: None,
             void: None,
             certificate: None,
-            guest: None,
+            guest: guest.map(|_| true),
         };
         self.step(|s| crate::actions::received(s, origin, act));
     }

@@ -113,7 +113,8 @@ impl World {
         let ctx = node.ctx(now_us);
         node.disk.set_fault(if node.disk_full_until_us > now_us { DiskFault::Full } else { DiskFault::None });
         // Some kernels forget soon what their clients asked.
-        let mut engine = if index % 3 == 1 { Engine::new().keeping_requests(12) } else { Engine::new() };
+        let mut engine =
+            if index % 3 == 1 { Engine::new().keeping_requests(12).keeping_told(3) } else { Engine::new() };
         let mut effects = Vec::new();
         let result = group::start(&mut engine, &mut node.disk, &ctx, &mut node.rng, &mut |effect| {
             effects.push(effect)

@@ -13,6 +13,9 @@ const PAGE_ENTRIES: u64 = 1000;
 
 /// List what was done to an object whose home is here: each entry has the hash of the one before it
 ///
+/// The newest first; with --after the oldest first, from there on. Long arguments and results are cut: `once outcome` has
+/// the whole result.
+///
 /// Exits with 5 if the chain of hashes is broken. On a narrow terminal columns go, in this order: REVISION, BY, WHEN. In a
 /// pipe and with --json all is there.
 #[derive(Debug, Args)]
@@ -68,7 +71,9 @@ impl History {
         loop {
             let left = self.limit.map_or(PAGE_ENTRIES, |limit| limit.saturating_sub(entries.len() as u64));
             let params = json!({ "object": self.object, "limit": left.clamp(1, PAGE_ENTRIES) });
-            let params = with(params, [("after", after.map(Value::from))]);
+            let edge = if self.after.is_none() { "before" } else { "after" };
+            let params = with(params, [(edge, after.map(Value::from))]);
+            let params = with(params, [("newest_first", self.after.is_none().then(|| Value::from(true)))]);
             let mut page = client.call("history", params).await?;
             if let Some(more) = page["entries"].as_array_mut() {
                 entries.append(more);
@@ -96,7 +101,7 @@ fn print(entries: &[Value]) -> Done<()> {
             number(entry, "number").to_string(),
             ui::utc(number(entry, "at_ms")),
             ui::shown(text(entry, "origin_name")),
-            text(entry, "id").to_owned(),
+            action(entry),
             outcome(entry),
             revision,
         ]);
@@ -104,9 +109,24 @@ fn print(entries: &[Value]) -> Done<()> {
     table.right(0).leave(&[5, 2, 1]).print()
 }
 
+/// Longest arguments, and longest result, in a table, in characters.
+const SHOWN_MAX_CHARS: usize = 40;
+
+/// What was asked. Of what is long over only the id is kept.
+fn action(entry: &Value) -> String {
+    match (text(entry, "name"), text(entry, "arguments_text")) {
+        ("", _) => text(entry, "id").to_owned(),
+        (name, "" | "null") => ui::shown(name),
+        (name, arguments) => format!("{} {}", ui::shown(name), ui::capped(arguments, SHOWN_MAX_CHARS)),
+    }
+}
+
 fn outcome(entry: &Value) -> String {
     match (text(entry, "status"), text(entry, "code")) {
         ("", _) => "-".to_owned(),
+        (status, "") if !matches!(text(entry, "result_text"), "" | "null") => {
+            format!("{}: {}", ui::shown(status), ui::capped(text(entry, "result_text"), SHOWN_MAX_CHARS))
+        }
         (status, "") => ui::shown(status),
         (status, code) => format!("{}: {}", ui::shown(status), ui::shown(code)),
     }

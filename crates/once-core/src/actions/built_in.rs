@@ -8,7 +8,7 @@
 use once_model::action::{Act, Action, BUILT_IN_FROM, BUILT_IN_PREFIX, Outcome, client_id};
 use once_model::ids::{Hash, ObjectKey, Uuid};
 
-use super::home::{self, Made};
+use super::record::{self, Made};
 use super::requests;
 use super::rows::RequestRow;
 use super::{history, origin};
@@ -90,7 +90,7 @@ pub(crate) fn carry_out(
         guest: None,
     };
     let outcome = Outcome::Done("null".into());
-    let (head, after) = home::write(s, &origin, &act, &outcome, Made::Revision(draft))?;
+    let (head, after) = record::write(s, &origin, &act, &outcome, Made::Revision(draft))?;
     if let Cause::Client(id) = by {
         let (home, since_ms) = (s.ctx.me, s.ctx.now_ms);
         let row =

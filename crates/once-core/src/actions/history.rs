@@ -10,7 +10,7 @@ use once_model::limits::ENTRIES_MAX;
 use once_model::receipt::{EntriesOf, Entry, Receipt, ReceiptOf};
 use once_model::sign::KernelKey;
 
-use super::rows::{LaneRow, LedgerRow, Origin, OutcomeStatus, lane_key, lane_origin, ledger_key};
+use super::rows::{LaneRow, LedgerRow, Origin, OutcomeStatus, ToldRow, lane_key, lane_origin, ledger_key};
 use crate::rows;
 use crate::step::Step;
 use crate::store::{Read, StoreError, Table, prefix_end, scan_prefix};
@@ -92,6 +92,8 @@ pub struct Recorded {
     pub status: Option<OutcomeStatus>,
     /// What came of it, while that is kept.
     pub outcome: Option<Outcome>,
+    /// What was asked and said, as much of it as is kept for people to read.
+    pub told: Option<ToldRow>,
 }
 
 /// What was recorded of an object here, oldest first, as far as it is kept.
@@ -199,7 +201,7 @@ fn recorded(place: &[u8], row: LedgerRow) -> Option<Recorded> {
     let sequence = u64::from_be_bytes(rest.try_into().ok()?);
     let status = row.place.and_then(|place| place.status).or(row.outcome.as_ref().map(OutcomeStatus::from));
     let entry = row.entry(&lane, &origin, sequence)?;
-    Some(Recorded { entry, at_ms: row.at_ms, status, outcome: row.outcome })
+    Some(Recorded { entry, at_ms: row.at_ms, status, outcome: row.outcome, told: row.told })
 }
 
 /// The first place in a history whose link to the one before it does not hold. Where places between are no longer

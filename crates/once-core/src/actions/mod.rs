@@ -1,7 +1,7 @@
 //! Actions: what kernels ask of objects, once each and in order. ADR 0006 says what each side writes.
 //!
 //! `origin` accepts an action from a client and owes it to the object's home, `requests` knows it by its id; `send`
-//! sends it until the outcome comes. `home` runs it; what cannot run just now is in `waiting`, for the scenarios that it
+//! sends it until the outcome comes. `home` runs it, and `record` writes what came of it; what cannot run just now is in `waiting`, for the scenarios that it
 //! depends on (`given`), for a program (`put_off`), or for the object. `effects` carries out what follows from it,
 //! `history` chains what was recorded. `slow` are lanes of this kernel to objects of its own that take their time.
 //! `built_in` are changes without a component, which take the same road.
@@ -13,6 +13,7 @@ mod history;
 mod home;
 mod origin;
 mod put_off;
+mod record;
 mod requests;
 mod rows;
 mod send;
@@ -23,8 +24,8 @@ pub use effects::{activities, work_of, works};
 pub use history::{Recorded, broken_link, entries, history, receipt};
 pub use requests::request;
 pub use rows::{
-    ActivityRow, CallRow, LaneRow, LedgerRow, OutcomeStatus, PlaceRow, QueueRow, RequestRow, RequestsRow,
-    SendingRow, TimerRow,
+    ActivityRow, CallRow, Cut, LaneRow, LedgerRow, OutcomeStatus, PlaceRow, QueueRow, RequestRow,
+    RequestsRow, SendingRow, TimerRow, ToldRow,
 };
 
 pub(crate) use built_in::{BuiltIn, Cause, carry_out, new_id};

@@ -4,6 +4,7 @@ use minicbor::{Decode, Encode};
 use once_model::action::{Action, After, Outcome};
 use once_model::certificate::Tip;
 use once_model::ids::{Hash, Incarnation, KernelId, ObjectKey};
+use once_model::limits::TOLD_MAX_BYTES;
 use once_model::receipt::Entry;
 use once_model::wire::Code;
 
@@ -53,6 +54,63 @@ pub struct LedgerRow {
     /// Its place in the object's history.
     #[n(5)]
     pub place: Option<PlaceRow>,
+    /// What was asked and said, for people: of the newest actions of a lane.
+    #[n(6)]
+    pub told: Option<ToldRow>,
+}
+
+/// What was asked of an object, and what it said: as much of it as people want to see.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct ToldRow {
+    /// The action's name.
+    #[n(0)]
+    pub name: String,
+    /// Its arguments.
+    #[n(1)]
+    pub arguments: Cut,
+    /// Its result, or why the component said no. Nothing if it never ran.
+    #[n(2)]
+    pub result: Option<Cut>,
+}
+
+/// The beginning of some JSON.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct Cut {
+    /// At most [`TOLD_MAX_BYTES`].
+    #[cbor(n(0), with = "minicbor::bytes")]
+    pub bytes: Vec<u8>,
+    /// How many it has.
+    #[n(1)]
+    pub of_bytes: u64,
+}
+
+impl Cut {
+    fn new(json: &[u8]) -> Self {
+        let bytes = json.get(..TOLD_MAX_BYTES).unwrap_or(json).to_vec();
+        Self { bytes, of_bytes: json.len() as u64 }
+    }
+
+    /// As text; with an ellipsis at its end if that is not all.
+    #[must_use]
+    pub fn text(&self) -> String {
+        let mut text = String::from_utf8_lossy(&self.bytes).into_owned();
+        if self.of_bytes > self.bytes.len() as u64 {
+            text.push('…');
+        }
+        text
+    }
+}
+
+impl ToldRow {
+    pub(super) fn new(action: &Action, outcome: &Outcome) -> Self {
+        let result = match outcome {
+            Outcome::Done(result) | Outcome::Failed(result) => Some(Cut::new(result)),
+            Outcome::Refused(_) => None,
+        };
+        Self { name: action.name.clone(), arguments: Cut::new(&action.arguments), result }
+    }
 }
 
 /// The place of an action in its object's history.

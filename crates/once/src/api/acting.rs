@@ -172,6 +172,10 @@ pub(super) struct History {
     /// The number of the last entry that the client has.
     after: Option<u64>,
     limit: Option<usize>,
+    /// Only what came before the entry of this number.
+    before: Option<u64>,
+    #[serde(default)]
+    newest_first: bool,
 }
 
 pub(super) fn history(kernel: &Kernel, params: History) -> Result<Value, Error> {
@@ -196,9 +200,14 @@ pub(super) fn history(kernel: &Kernel, params: History) -> Result<Value, Error> 
     let broken = actions::broken_link(&all);
     let after = params.after.unwrap_or(0);
     let limit = params.limit.unwrap_or(PAGE).clamp(1, PAGE_MAX);
-    let mut newer = all.iter().filter(|recorded| recorded.entry.number > after);
-    let page: Vec<&Recorded> = newer.by_ref().take(limit).collect();
-    let next = newer.next().and(page.last()).map(|last| last.entry.number);
+    let before = params.before.unwrap_or(u64::MAX);
+    let wanted = |recorded: &&Recorded| recorded.entry.number > after && recorded.entry.number < before;
+    let mut rest: Box<dyn Iterator<Item = &Recorded>> = match params.newest_first {
+        true => Box::new(all.iter().rev().filter(wanted)),
+        false => Box::new(all.iter().filter(wanted)),
+    };
+    let page: Vec<&Recorded> = rest.by_ref().take(limit).collect();
+    let next = rest.next().and(page.last()).map(|last| last.entry.number);
     let entries: Vec<Value> = page.iter().map(|recorded| recorded_shape(kernel, recorded)).collect();
     Ok(json!({
         "object": names::key_text(&object.key()),
@@ -224,6 +233,9 @@ fn recorded_shape(kernel: &Kernel, recorded: &Recorded) -> Value {
         "sequence": entry.sequence,
         "id": entry.id,
         "action": entry.action.to_string(),
+        "name": recorded.told.as_ref().map(|told| told.name.clone()),
+        "arguments_text": recorded.told.as_ref().map(|told| told.arguments.text()),
+        "result_text": recorded.told.as_ref().and_then(|told| Some(told.result.as_ref()?.text())),
         "status": recorded.status.map(|status| status.word()),
         "code": code,
         "outcome_hash": entry.outcome.to_string(),
