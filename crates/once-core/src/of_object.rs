@@ -5,6 +5,7 @@ use std::ops::ControlFlow;
 
 use once_model::ids::{Hash, KernelId, Line, Lineage, ObjectKey, Uuid};
 
+use crate::rows::Kind;
 use crate::store::{Read, StoreError, Table, scan_prefix};
 
 /// Where a key names the object that its row belongs to.
@@ -14,6 +15,8 @@ pub enum Place {
     First,
     /// The object's key comes after a kernel's.
     AfterKernel,
+    /// The object's key comes after a kernel's and a byte for the kind of what is owed.
+    Owed,
     /// The key is a lineage.
     Lineage,
     /// The key begins with the name of an unclaimed copy: UUID and content hash.
@@ -32,7 +35,7 @@ pub const OF_OBJECT: &[(Table, Place)] = &[
     (Table::Genesis, Place::Copy),
     (Table::Conflict, Place::First),
     (Table::Grant, Place::Scope),
-    (Table::Outbox, Place::AfterKernel),
+    (Table::Outbox, Place::Owed),
     (Table::Follower, Place::First),
     (Table::Subscription, Place::AfterKernel),
     (Table::Unfollow, Place::AfterKernel),
@@ -40,9 +43,11 @@ pub const OF_OBJECT: &[(Table, Place)] = &[
     (Table::Ledger, Place::First),
     (Table::Timer, Place::First),
     (Table::Activity, Place::First),
-    (Table::Queue, Place::AfterKernel),
-    (Table::Sending, Place::AfterKernel),
+    (Table::Queue, Place::First),
+    (Table::Sending, Place::First),
 ];
+
+const KINDS: [Kind; 2] = [Kind::Objects, Kind::Lanes];
 
 /// Where the keys of a table name an object.
 #[must_use]
@@ -57,6 +62,7 @@ pub fn object_of(table: Table, key: &[u8]) -> Option<ObjectKey> {
     match place(table) {
         Place::First => first(key),
         Place::AfterKernel => first(key.get(KernelId::LEN..)?),
+        Place::Owed => first(key.get(KernelId::LEN + 1..)?),
         Place::Scope if key.first() == Some(&2) => first(key.get(1..)?),
         Place::Copy => {
             let (uuid, content) = key.split_at_checked(16)?;
@@ -95,6 +101,11 @@ pub fn size_of(rows: &dyn Read, me: &KernelId, object: &ObjectKey) -> Result<u64
                 for kernel in &kernels {
                     let prefix = [kernel.as_bytes().as_slice(), &row].concat();
                     scan_prefix(rows, *table, &prefix, &mut count)?;
+                }
+            }
+            (Place::Owed, _) => {
+                for (kernel, kind) in kernels.iter().flat_map(|kernel| KINDS.map(|kind| (kernel, kind))) {
+                    scan_prefix(rows, *table, &[kind.of(kernel).as_slice(), &row].concat(), &mut count)?;
                 }
             }
             (Place::Lineage, Line::Claimed(lineage)) => {

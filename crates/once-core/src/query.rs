@@ -15,7 +15,7 @@ use once_model::wire::{Absent, Code, Found, Frame, Parcel, Pull, Request};
 use crate::actions;
 use crate::outbox;
 use crate::rights;
-use crate::rows::{self, HeadRow, OutboxRow, PeerRow};
+use crate::rows::{self, HeadRow, PeerRow};
 use crate::store::{Read, StoreError, Table, prefix_end};
 use crate::txn;
 
@@ -228,8 +228,7 @@ pub fn pulled(
     let Some(head) = rows::head(rows, &pull.key)?.filter(|head| head.header.content == pull.content) else {
         return Ok(Err(Code::Denied));
     };
-    let debt: Option<OutboxRow> = txn::get(rows, Table::Outbox, &rows::peer_object_key(peer, &pull.key))?;
-    let owed = match debt {
+    let owed = match outbox::debt(rows, peer, &pull.key)? {
         Some(row) => row.debt.allows(rows, peer, &head, now_ms)? && rights::is_peer(rows, peer)?,
         None => false,
     };
@@ -366,7 +365,7 @@ mod tests {
     /// it could read once.
     #[test]
     fn a_debt_opens_the_bytes_that_it_is_for() {
-        use crate::rows::{Debt, PeerStatus};
+        use crate::rows::{Debt, DebtRow, OutboxRow, Owed, PeerStatus};
         use once_model::ids::Hash;
         let peer = KernelKey::from_bytes(&[7; 32]).id();
         let row = head(1, 1);
@@ -390,8 +389,8 @@ mod tests {
             };
             txn.put(Table::Peer, peer.as_bytes(), &known);
             if let Some(debt) = debt {
-                let owed = OutboxRow { since_ms: 0, id: row.header.id(), debt };
-                txn.put(Table::Outbox, &rows::peer_object_key(&peer, &key), &owed);
+                let owed = OutboxRow::Object(DebtRow { since_ms: 0, id: row.header.id(), debt });
+                txn.put(Table::Outbox, &Owed::Object(key).key(&peer), &owed);
             }
             if may_read {
                 let (scope, right) = (rights::Scope::Kernel, rights::Right::Read);

@@ -5,7 +5,7 @@ use once_model::header::Header;
 use once_model::ids::{Hash, KernelId, ObjectKey, Secret, Uuid};
 use once_model::progress::Progress;
 
-pub use crate::outbox::Debt;
+pub use crate::outbox::{Debt, DebtRow, Kind, OutboxRow, Owed, debt, owed};
 use crate::store::{Read, StoreError, Table};
 use crate::txn;
 
@@ -210,21 +210,6 @@ impl GrantPart {
 
 fn is_over(expires_ms: Option<u64>, now_ms: u64) -> bool {
     expires_ms.is_some_and(|end| end <= now_ms)
-}
-
-/// [`Table::Outbox`]: a peer is owed an object.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
-#[cbor(map)]
-pub struct OutboxRow {
-    /// Since when, in milliseconds since 1970.
-    #[n(0)]
-    pub since_ms: u64,
-    /// [`Header::id`] of the revision that was the newest when the row was last written.
-    #[n(1)]
-    pub id: Hash,
-    /// Why, and so which of its revisions.
-    #[n(2)]
-    pub debt: Debt,
 }
 
 /// [`Table::Source`]: what was imported from a path.

@@ -33,10 +33,10 @@ pub struct Engine {
     pub(crate) callers: BTreeMap<ConnId, String>,
     /// Clients that wait for an outcome.
     pub(crate) acts: BTreeMap<Uuid, Vec<Token>>,
-    /// Actions on objects of this kernel that are under way.
-    pub(crate) own_acts: outbox::Window<(ObjectKey, u64)>,
-    /// Lanes that were sent again because their home asked, and that have not moved since.
-    pub(crate) sent_again: BTreeSet<(KernelId, ObjectKey)>,
+    /// What this kernel sends to itself: actions on objects of its own.
+    pub(crate) own: outbox::Window,
+    /// Lanes of this kernel as an origin that were met lately.
+    pub(crate) lanes: actions::Lanes,
     /// Objects that run an action.
     pub(crate) busy: BTreeMap<ObjectKey, actions::Busy>,
     /// What cannot be read.
@@ -91,8 +91,8 @@ impl Engine {
             pauses: 0,
             callers: BTreeMap::new(),
             acts: BTreeMap::new(),
-            own_acts: outbox::Window::default(),
-            sent_again: BTreeSet::new(),
+            own: outbox::Window::default(),
+            lanes: actions::Lanes::default(),
             busy: BTreeMap::new(),
             parked: Parked::default(),
             waiting: actions::Waiting::default(),
@@ -214,8 +214,6 @@ impl Step<'_, '_> {
                 Timer::Hello(peer, conn) => peers::hello_late(self, peer, conn),
                 Timer::Resend(peer, conn) => outbox::resend(self, peer, conn)?,
                 Timer::Pump(peer) => outbox::pump_on(self, peer)?,
-                Timer::ActResend(home, conn) => actions::resend(self, home, conn)?,
-                Timer::ActPump(home) => actions::pump_on(self, home)?,
                 Timer::Given => actions::late(self)?,
                 Timer::Expiry => self.engine.expiry.rang(),
                 Timer::Due(size) => timers::due(self, size)?,
@@ -261,6 +259,7 @@ impl Step<'_, '_> {
                 self.out.now.truncate(now);
                 self.out.after.truncate(after);
                 self.engine.tips.clear();
+                self.engine.lanes.forget();
                 let object = lane.map(|(_, key)| key).or_else(|| object_of(table, &key));
                 let damage = Damage { table, row: key, object, reason };
                 self.engine.parked.park(&damage);
@@ -292,6 +291,7 @@ impl Step<'_, '_> {
             Ok(None) => return Ok(()),
             Err(Failure::Refused(refusal)) => {
                 self.txn.rollback(savepoint);
+                self.engine.lanes.forget();
                 self.out = Effects::default();
                 Err(refusal)
             }

@@ -30,7 +30,7 @@ pub enum Table {
     Invite = 9,
     /// Scope + right + grantee -> a grant.
     Grant = 10,
-    /// Peer + object key -> that this peer is owed the object.
+    /// Peer + kind + object key or lane -> that this peer is owed the object, or actions of the lane.
     Outbox = 11,
     /// Object key + peer -> that this peer follows the object here.
     Follower = 12,
@@ -50,11 +50,11 @@ pub enum Table {
     Due = 35,
     /// Object key + id -> work outside that is not done yet.
     Activity = 36,
-    /// Home + object key + sequence -> an action without an outcome, at its origin.
+    /// Lane + sequence -> an action, at its origin: without its outcome, or with it for a client that asks.
     Queue = 37,
-    /// Home + object key -> a lane, at its origin.
+    /// Object key + takeover + home at which it began -> a lane, at its origin.
     Sending = 38,
-    /// Action id -> an action and its outcome, at its origin.
+    /// Action id of a client -> its place in Queue, at its origin.
     Request = 39,
     /// Number of a boot -> its id and its first commit.
     Boot = 40,

@@ -404,7 +404,7 @@ impl Alone {
     pub fn resend(&mut self) {
         self.ctx.now_ms += RESEND_AFTER_MS;
         let timers = std::mem::take(&mut self.timers);
-        let resend = |timer: &&Timer| matches!(timer, Timer::ActResend(..));
+        let resend = |timer: &&Timer| matches!(timer, Timer::Resend(..));
         assert_eq!(timers.iter().filter(resend).count(), 1, "one timer is enough");
         timers.into_iter().for_each(|timer| self.input(Input::Timer(timer)));
     }

@@ -5,7 +5,7 @@
 
 use std::ops::ControlFlow;
 
-use once_model::ids::{KernelId, ObjectKey, Uuid};
+use once_model::ids::{ObjectKey, Uuid};
 use once_model::wire::Code;
 
 use crate::actions::{self, Came, TimerRow, timer_key};
@@ -74,8 +74,7 @@ pub(crate) fn due(s: &mut Step<'_, '_>, size: u8) -> Result<(), StoreError> {
         s.txn.delete_lazily(Table::Due, &key);
         let Some((head, place)) = key.split_at_checked(9) else { continue };
         let is_timer = head.last() == Some(&TIMER);
-        let of = if is_timer { object_of(place) } else { actions::queued(place).map(|(key, _)| key) };
-        let Some(key) = of else { continue };
+        let Some(key) = object_of(place) else { continue };
         let lane = (s.ctx.me, key);
         s.guarded(lane, |s| if is_timer { ring(s, place) } else { expire(s, place) })?;
     }
@@ -86,9 +85,7 @@ pub(crate) fn due(s: &mut Step<'_, '_>, size: u8) -> Result<(), StoreError> {
 
 /// An action's deadline is over: from now on its place is a void.
 fn expire(s: &mut Step<'_, '_>, place: &[u8]) -> Result<(), StoreError> {
-    let home = place.get(..KernelId::LEN).and_then(KernelId::from_slice);
-    let (Some(home), Some(queued)) = (home, actions::queued(place)) else { return Ok(()) };
-    actions::make_void(s, &home, queued, Code::Expired)
+    actions::Place::from_row(place).map_or(Ok(()), |place| actions::make_void(s, &place, Code::Expired))
 }
 
 fn object_of(place: &[u8]) -> Option<ObjectKey> {

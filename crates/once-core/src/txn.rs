@@ -107,6 +107,12 @@ impl<'s> Txn<'s> {
         self.overlay.get(&table).is_some_and(|rows| rows.contains_key(key))
     }
 
+    /// Whether this group has written the row, and the store has never had it: taking it away again costs nothing.
+    #[must_use]
+    pub fn is_new(&self, table: Table, key: &[u8]) -> bool {
+        self.overlay.get(&table).and_then(|rows| rows.get(key)).is_some_and(|written| written.new)
+    }
+
     /// Remembers where the transaction stands.
     #[must_use]
     pub fn savepoint(&self) -> Savepoint {

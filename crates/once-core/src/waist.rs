@@ -177,14 +177,10 @@ pub enum Timer {
     Redial(KernelId, u64),
     /// By now this connection should have been admitted.
     Hello(KernelId, ConnId),
-    /// Look for shares to this peer that stay unanswered.
+    /// Look for what stays unanswered by this peer; on which connection, 0 for this kernel itself.
     Resend(KernelId, ConnId),
     /// Go on sending to this peer: a step sends only so much.
     Pump(KernelId),
-    /// Look for actions to this home that stay without an outcome; on which connection, 0 for this kernel itself.
-    ActResend(KernelId, ConnId),
-    /// Go on sending actions to this home.
-    ActPump(KernelId),
     /// Look for actions that wait too long for scenarios they depend on.
     Given,
     /// Something ends by the clock.

@@ -226,7 +226,7 @@ impl World {
     fn owes_actions(&self) -> bool {
         self.nodes.iter().any(|node| {
             let mut some = false;
-            let read = scan_prefix(&node.disk, Table::Queue, &[], &mut |_, _| {
+            let read = once_core::actions::waiting(&node.disk, &mut |_, _, _, _| {
                 some = true;
                 ControlFlow::Break(())
             });

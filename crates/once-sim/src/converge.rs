@@ -19,7 +19,7 @@ impl World {
                 wrong.push((index, 10, "did not come up again".to_owned()));
                 continue;
             }
-            for (peer, key) in self.pairs(index, Table::Outbox) {
+            for (peer, key) in self.debts(index) {
                 if let Some(other) = self.friend(index, &peer) {
                     let what = format!("still owes {key} to {}", self.nodes[other].name);
                     wrong.push((index, 10, what));
@@ -32,7 +32,7 @@ impl World {
                     wrong.push((index, 10, what));
                 }
             }
-            for (peer, key) in self.pairs(index, Table::Queue) {
+            for (peer, key) in self.waiting(index) {
                 if self.friend(index, &peer).is_some() || peer == self.nodes[index].id {
                     wrong.push((index, 4, format!("an action on {key} has no outcome")));
                 }
@@ -47,14 +47,12 @@ impl World {
                 }
             }
             for (token, what) in self.checker.unanswered(&self.nodes[index].id) {
-                if matches!(what, "command Act" | "command Cancel")
-                    && !self.pairs(index, Table::Queue).is_empty()
-                {
+                if matches!(what, "command Act" | "command Cancel") && !self.waiting(index).is_empty() {
                     continue;
                 }
                 if what != "command Share" && what != "command Join" {
                     wrong.push((index, 4, format!("never replied to {what} {token}")));
-                } else if self.pairs(index, Table::Outbox).is_empty() && what == "command Share" {
+                } else if self.debts(index).is_empty() && what == "command Share" {
                     wrong.push((index, 4, format!("owes nothing and never replied to {what} {token}")));
                 } else if what == "command Join" && !self.joins(index) {
                     wrong.push((index, 4, format!("joins nobody and never replied to {what} {token}")));
@@ -114,6 +112,28 @@ impl World {
                 let key = key.get(..ObjectKey::ROW_LEN).and_then(ObjectKey::from_row);
                 found.extend(KernelId::from_slice(peer).zip(key));
             }
+            ControlFlow::Continue(())
+        });
+        if read.is_err() { Vec::new() } else { found }
+    }
+
+    /// The objects that a kernel owes.
+    fn debts(&self, index: usize) -> Vec<(KernelId, ObjectKey)> {
+        let mut found = Vec::new();
+        let read = scan_prefix(&self.nodes[index].disk, Table::Outbox, &[], &mut |row, _| {
+            if let Some((peer, rows::Owed::Object(key))) = rows::Owed::from_key(row) {
+                found.push((peer, key));
+            }
+            ControlFlow::Continue(())
+        });
+        if read.is_err() { Vec::new() } else { found }
+    }
+
+    /// The actions of a kernel that have no outcome: their homes and objects.
+    fn waiting(&self, index: usize) -> Vec<(KernelId, ObjectKey)> {
+        let mut found = Vec::new();
+        let read = once_core::actions::waiting(&self.nodes[index].disk, &mut |home, key, _, _| {
+            found.push((home, key));
             ControlFlow::Continue(())
         });
         if read.is_err() { Vec::new() } else { found }

@@ -35,6 +35,7 @@ pub struct Commit {
 pub struct Disk {
     store: MemoryStore,
     commits: Rc<Cell<u64>>,
+    rows: u64,
     last: Option<Commit>,
     in_doubt: Vec<(Table, Vec<u8>)>,
 }
@@ -44,6 +45,12 @@ impl Disk {
     #[must_use]
     pub fn commits(&self) -> Rc<Cell<u64>> {
         Rc::clone(&self.commits)
+    }
+
+    /// Rows that all commits together wrote or removed.
+    #[must_use]
+    pub fn rows_written(&self) -> u64 {
+        self.rows
     }
 
     /// What the last commit changed, once.
@@ -117,6 +124,7 @@ impl Store for Disk {
         match &result {
             Ok(()) => {
                 self.commits.set(self.commits.get() + 1);
+                self.rows += rows.len() as u64;
                 self.last = Some(Commit { rows, synced: durability == Durability::Synced });
             }
             Err(StoreError::Full) => {}

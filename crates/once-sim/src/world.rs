@@ -274,12 +274,16 @@ impl World {
         query::body(&self.nodes[kernel.0].disk, &head.header).ok()?
     }
 
+    /// Rows that a kernel has written or removed so far.
+    #[must_use]
+    pub fn rows_written(&self, kernel: Kernel) -> u64 {
+        self.nodes[kernel.0].disk.rows_written()
+    }
+
     /// Whether a kernel still owes an object to another one.
     #[must_use]
     pub fn owes(&self, kernel: Kernel, key: ObjectKey, to: Kernel) -> bool {
-        use once_core::store::{Read, Table};
-        let place = rows::peer_object_key(&self.id(to), &key);
-        self.nodes[kernel.0].disk.get(Table::Outbox, &place).is_ok_and(|row| row.is_some())
+        rows::debt(&self.nodes[kernel.0].disk, &self.id(to), &key).is_ok_and(|row| row.is_some())
     }
 
     /// Whether a kernel is a peer of another one.

@@ -26,6 +26,16 @@ pub enum OpenError {
         /// What this version knows.
         known: u32,
     },
+    /// A version wrote it whose rows this one does not read any more.
+    #[error(
+        "the data directory has store schema {found}, which this version does not read: its oldest is {oldest}"
+    )]
+    SchemaOlder {
+        /// What is there.
+        found: u32,
+        /// The oldest that this version reads.
+        oldest: u32,
+    },
     /// There is none, and none is to be made.
     #[error("the store is missing: {}", .path.display())]
     Missing {
@@ -66,6 +76,10 @@ impl OpenError {
             Self::InUse { .. } => "stop that process first, or choose another data directory",
             Self::SchemaNewer { .. } => {
                 "upgrade this program: a newer version has written this data directory"
+            }
+            Self::SchemaOlder { .. } => {
+                "nothing was changed. With the program that wrote it, `once export --all FOLDER`; with this one, `once init` \
+                 in another data directory, then `once import FOLDER`"
             }
             Self::Missing { .. } => {
                 "is its disk mounted? Put it back from a backup. If it is lost, so is all that was in it: begin anew in \

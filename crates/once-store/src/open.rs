@@ -22,7 +22,7 @@ impl FjallStore {
     /// part of one.
     ///
     /// # Errors
-    /// [`OpenError::InUse`], [`OpenError::SchemaNewer`], [`OpenError::Damaged`] when something that had been synced
+    /// [`OpenError::InUse`], [`OpenError::SchemaNewer`], [`OpenError::SchemaOlder`], [`OpenError::Damaged`] when something that had been synced
     /// is missing or changed, [`OpenError::Io`], and [`OpenError::Store`] when the rows cannot be read or migrated.
     ///
     /// ```
@@ -85,7 +85,7 @@ fn create(dir: &Path, path: &Path, options: &Options, lock: &Arc<Lock>) -> Resul
         fs::remove_dir_all(&new).map_err(at(&new))?;
     }
     let mut store = open_fjall(&new, *options, Arc::clone(lock))?;
-    store.commit(Batch { rows: vec![schema::row(1)] }, Durability::Synced)?;
+    store.commit(Batch { rows: vec![schema::row(schema::OLDEST)] }, Durability::Synced)?;
     store.close()?;
     fs::rename(&new, path).map_err(at(path))?;
     sync_dir(dir).map_err(at(dir))

@@ -7,7 +7,11 @@ use crate::commit::FjallStore;
 use crate::error::OpenError;
 
 /// The version of the rows that this program writes.
-pub const SCHEMA: u32 = 2;
+pub const SCHEMA: u32 = 3;
+
+/// The oldest that can be brought up. 3 broke the layout once, before anything was released: lanes by object, one outbox for
+/// objects and lanes, debts as one enum, outcomes in their places. An older store is refused, not guessed at.
+pub(crate) const OLDEST: u32 = 3;
 
 /// The row of [`Table::Meta`] that holds it, a big-endian `u32`.
 pub(crate) const KEY: &[u8] = b"schema";
@@ -16,26 +20,22 @@ pub(crate) const KEY: &[u8] = b"schema";
 /// new version, synced: a crash leaves the old version or the new one.
 pub(crate) type Migration = fn(&dyn Read) -> Result<Batch, StoreError>;
 
-/// The steps: the first leads from 1 to 2.
-pub(crate) const MIGRATIONS: &[Migration] = &[with_actions];
-
-/// 2: actions in full. What older rows say stays as it is; but an older program would send an action that was taken back as
-/// one that is wanted.
-fn with_actions(_: &dyn Read) -> Result<Batch, StoreError> {
-    Ok(Batch::default())
-}
+/// The steps: the first leads on from [`OLDEST`].
+pub(crate) const MIGRATIONS: &[Migration] = &[];
 
 /// The row for a version.
 pub(crate) fn row(version: u32) -> (Table, Vec<u8>, Option<Bytes>) {
     (Table::Meta, KEY.to_vec(), Some(Bytes::copy_from_slice(&version.to_be_bytes())))
 }
 
-/// Refuses a newer store and brings an older one up.
+/// Refuses a newer store and one that is too old, and brings any other up.
 pub(crate) fn migrate(store: &mut FjallStore, migrations: &[Migration]) -> Result<(), OpenError> {
     let found = version(store)?;
-    let steps = found.checked_sub(1).map(|done| migrations.get(done as usize..));
-    let Some(Some(steps)) = steps else {
-        let known = 1 + u32::try_from(migrations.len()).unwrap_or(u32::MAX - 1);
+    let Some(done) = found.checked_sub(OLDEST) else {
+        return Err(OpenError::SchemaOlder { found, oldest: OLDEST });
+    };
+    let Some(steps) = migrations.get(done as usize..) else {
+        let known = OLDEST + u32::try_from(migrations.len()).unwrap_or(u32::MAX - OLDEST);
         return Err(OpenError::SchemaNewer { found, known });
     };
     for (version, migration) in (found + 1..).zip(steps) {
@@ -59,4 +59,4 @@ fn version(store: &FjallStore) -> Result<u32, StoreError> {
 }
 
 // The number and the steps change together.
-const _: () = assert!(SCHEMA as usize == 1 + MIGRATIONS.len());
+const _: () = assert!(SCHEMA as usize == OLDEST as usize + MIGRATIONS.len());

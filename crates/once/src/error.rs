@@ -243,7 +243,9 @@ impl From<OpenError> for Error {
     fn from(error: OpenError) -> Self {
         let (code, exit) = match error {
             OpenError::InUse { .. } => ("in-use", 1),
-            OpenError::Missing { .. } => ("invalid", 1),
+            OpenError::Missing { .. } | OpenError::SchemaOlder { .. } | OpenError::SchemaNewer { .. } => {
+                ("invalid", 1)
+            }
             OpenError::Damaged { .. } | OpenError::Store(StoreError::Damaged { .. }) => ("damaged", 5),
             _ => ("fault", 5),
         };

@@ -10,7 +10,7 @@ use once_model::ids::{Hash, ObjectKey, Uuid};
 
 use super::record::{self, Made};
 use super::requests;
-use super::rows::RequestRow;
+use super::rows::{EndedRow, LaneId, Place};
 use super::{history, origin};
 use crate::content::Draft;
 use crate::rows::HeadRow;
@@ -93,9 +93,9 @@ pub(crate) fn carry_out(
     let (head, after) = record::write(s, &origin, &act, &outcome, Made::Revision(draft))?;
     if let Cause::Client(id) = by {
         let (home, since_ms) = (s.ctx.me, s.ctx.now_ms);
-        let row =
-            RequestRow { hash, key, home, sequence, outcome: Some(outcome), after: Some(after), since_ms };
-        requests::add(s, &id, &row)?;
+        let place = Place { lane: LaneId::new(key, home), sequence };
+        let row = EndedRow { hash, outcome, after: Some(after), since_ms, home };
+        requests::add_ended(s, &id, place, row)?;
     }
     Ok(head)
 }

@@ -9,9 +9,9 @@ use once_model::limits::{ARGUMENTS_MAX_BYTES, EFFECTS_MAX, GIVEN_MAX, QUEUE_MAX_
 use once_model::wire::Code;
 
 use super::built_in::Cause;
-use super::origin::{enqueue, lane_for, sending};
-use super::rows::{ActivityRow, CallRow, QueueRow, activity_key};
-use super::send;
+use super::origin::{enqueue, lane_for};
+use super::rows::{ActivityRow, CallRow, LaneId, WaitingRow, activity_key};
+use super::{lanes, send};
 use crate::content;
 use crate::refusal::Failure;
 use crate::step::Step;
@@ -30,7 +30,7 @@ pub(super) enum Fit {
     Never(Code),
 }
 
-pub(super) fn fit(s: &Step<'_, '_>, wanted: &[Consequence]) -> Result<Fit, StoreError> {
+pub(super) fn fit(s: &mut Step<'_, '_>, wanted: &[Consequence]) -> Result<Fit, StoreError> {
     if wanted.len() > EFFECTS_MAX {
         return Ok(Fit::Never(Code::TooLarge));
     }
@@ -40,8 +40,8 @@ pub(super) fn fit(s: &Step<'_, '_>, wanted: &[Consequence]) -> Result<Fit, Store
         }
         let Consequence::Act(call) = consequence else { continue };
         match lane_for(s, call.key, call.at) {
-            Ok((key, home)) => {
-                let waiting = sending(s, &home, &key)?.map_or(0, |lane| lane.last + 1 - lane.floor);
+            Ok(lane) => {
+                let waiting = lanes::lane(s, &lane)?.map_or(0, |lane| lane.waiting());
                 // The answers to calls need no room of their own here: each takes the place of its call.
                 if waiting + EFFECTS_MAX as u64 > QUEUE_MAX_ROWS || mutant!(FullOutbox) {
                     return Ok(Fit::Busy);
@@ -128,7 +128,7 @@ pub(super) fn carry_out(
 /// An object acts on another one.
 fn act(s: &mut Step<'_, '_>, object: ObjectKey, id: Uuid, call: Call) -> Result<(), StoreError> {
     let Call { key, at, name, arguments, given, deadline_ms, then } = call;
-    let (key, home) = match lane_for(s, key, at) {
+    let lane = match lane_for(s, key, at) {
         Ok(lane) => lane,
         Err(Failure::Refused(refusal)) => {
             // It never leaves: whoever waits for it is told so.
@@ -141,15 +141,15 @@ fn act(s: &mut Step<'_, '_>, object: ObjectKey, id: Uuid, call: Call) -> Result<
     };
     let action = Action { id, name, arguments, given, acting: Some(object), answers: None };
     let now_ms = s.ctx.now_ms;
-    let row = QueueRow {
+    let row = WaitingRow {
         action,
         since_ms: now_ms,
         deadline_ms: deadline_ms.map(|after_ms| now_ms.saturating_add(after_ms)),
         void: None,
         call: then.map(|then| CallRow { object, then }),
     };
-    let place = enqueue(s, home, key, row)?;
-    send::owe_later(s, home, place)
+    let (place, lane) = enqueue(s, &lane, row)?;
+    send::owe_later(s, &place.lane, lane.home)
 }
 
 /// What became of an effect.
@@ -177,10 +177,9 @@ pub(crate) fn tell(
         acting: None,
         answers: Some(id),
     };
-    let row = QueueRow { action, since_ms: s.ctx.now_ms, deadline_ms: None, void: None, call: None };
-    let me = s.ctx.me;
-    let place = enqueue(s, me, object, row)?;
-    send::owe_later(s, me, place)
+    let row = WaitingRow { action, since_ms: s.ctx.now_ms, deadline_ms: None, void: None, call: None };
+    let (place, lane) = enqueue(s, &LaneId::new(object, s.ctx.me), row)?;
+    send::owe_later(s, &place.lane, lane.home)
 }
 
 /// `{"effect":…,"status":…,"result"|"reason"|"code":…,"with":…}`, the JSON of others verbatim inside.

@@ -8,16 +8,12 @@ use once_model::limits::{GIVEN_WAIT_MS, LACKING_MAX, LACKING_OF_PEER_MAX, SCENAR
 use once_model::wire::{Code, Frame};
 
 use super::home::{self, Come};
-use super::origin;
-use super::rows::{QueueRow, queue_key};
 use super::waiting::{For, Lane, Standing};
 use crate::content;
-use crate::outbox::{self, Debt, Kept};
 use crate::rights;
 use crate::rows;
 use crate::step::Step;
 use crate::store::{Read, StoreError, Table};
-use crate::txn;
 use crate::waist::{Effect, Timer};
 
 /// What an action depends on and the origin has not shown yet. What is here already counts if the origin may read it: to
@@ -176,26 +172,6 @@ fn give_up(
             s.guarded(of, |s| home::refuse_recorded(s, &come, Code::Lacking))?;
         }
         home::go(s, lane, comes)?;
-    }
-    Ok(())
-}
-
-/// The origin's side: the home needs scenarios of an action that waits for its outcome there. What the action does not
-/// name, nobody gets. If this kernel has not got what it names, or not any more, the action will never run.
-pub(crate) fn need(s: &mut Step<'_, '_>, home: KernelId, need: &Need) -> Result<(), StoreError> {
-    let place = queue_key(&home, &need.lane.key, need.sequence);
-    let row: Option<QueueRow> = txn::get(s.txn, Table::Queue, &place)?;
-    let Some(row) = row.filter(|row| row.void.is_none()) else { return Ok(()) };
-    for given in row.action.given.iter().filter(|given| need.lacks.contains(given)) {
-        let key = content::current_key(s, &given.key)?;
-        let head = rows::head(s.txn, &key)?;
-        match head.filter(|head| head.header.content == given.content && !head.header.tombstone) {
-            Some(head) => {
-                let debt = Debt::Given { content: given.content };
-                outbox::owe(s, home, &head, debt, Kept::Durably)?;
-            }
-            None => return origin::make_void(s, &home, (need.lane.key, need.sequence), Code::Lacking),
-        }
     }
     Ok(())
 }

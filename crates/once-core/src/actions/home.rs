@@ -16,8 +16,9 @@ use super::given;
 use super::record::{Made, answer, answer_again, end, record, tell};
 use super::rows::{LaneRow, Origin, lane_key};
 use super::waiting::{For, Lane, Unasked};
-use super::{put_off, send, slow};
+use super::{put_off, slow};
 use crate::content::{self, Draft};
+use crate::outbox;
 use crate::peers;
 use crate::refusal::Failure;
 use crate::rights;
@@ -326,7 +327,7 @@ pub(crate) fn ran(s: &mut Step<'_, '_>, ran: Ran) -> Result<(), StoreError> {
     s.engine.waiting.free.insert(ran.key);
     go_on(s)?;
     let me = s.ctx.me;
-    send::pump(s, me)
+    outbox::pump(s, me)
 }
 
 fn ended(s: &mut Step<'_, '_>, busy: Busy, result: RunResult) -> Result<(), StoreError> {
@@ -351,7 +352,7 @@ fn ended(s: &mut Step<'_, '_>, busy: Busy, result: RunResult) -> Result<(), Stor
 }
 
 /// Lanes that wait for objects which run nothing any more go on in turn, a few in each step.
-pub(super) fn go_on(s: &mut Step<'_, '_>) -> Result<(), StoreError> {
+pub(crate) fn go_on(s: &mut Step<'_, '_>) -> Result<(), StoreError> {
     for _ in 0..STEP_LANES {
         let Some(key) = s.engine.waiting.free.first().copied() else { return Ok(()) };
         let next = s.engine.waiting.next_of(&key).filter(|_| !s.engine.busy.contains_key(&key));
@@ -367,7 +368,7 @@ pub(super) fn go_on(s: &mut Step<'_, '_>) -> Result<(), StoreError> {
         }
     }
     let me = s.ctx.me;
-    send::pump_later(s, me);
+    outbox::pump_later(s, me);
     Ok(())
 }
 

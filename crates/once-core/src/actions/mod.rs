@@ -11,6 +11,7 @@ mod effects;
 mod given;
 mod history;
 mod home;
+mod lanes;
 mod origin;
 mod put_off;
 mod record;
@@ -22,52 +23,73 @@ mod waiting;
 
 pub use effects::{activities, work_of, works};
 pub use history::{Recorded, broken_link, entries, history, receipt};
-pub use requests::request;
+pub use requests::{Requested, request};
 pub use rows::{
-    ActivityRow, CallRow, Cut, LaneRow, LedgerRow, OutcomeStatus, PlaceRow, QueueRow, RequestRow,
-    RequestsRow, SendingRow, TimerRow, ToldRow,
+    ActivityRow, CallRow, Cut, EndedRow, LaneId, LaneRow, LedgerRow, OutcomeStatus, Place, PlaceRow, QueueRow,
+    RequestRow, RequestsRow, SendingRow, TimerRow, ToldRow, WaitingRow,
 };
 
 pub(crate) use built_in::{BuiltIn, Cause, carry_out, new_id};
 pub(crate) use effects::{Came, forget, tell, worked};
-pub(crate) use given::{came, late, need, not_kept};
+pub(crate) use given::{came, late, not_kept};
 #[cfg(test)]
 pub(crate) use home::received;
-pub(crate) use home::{Busy, come, ran};
-pub(crate) use origin::{Wish, act, cancel, drop_one, forget_waiters, make_void, outcome, resume};
-pub(crate) use put_off::ready;
+pub(crate) use home::{Busy, come, go_on, ran};
+pub(crate) use lanes::Lanes;
+pub(crate) use origin::{Wish, act, cancel, drop_one, forget_waiters, make_void, need, outcome, resume};
+pub(crate) use put_off::{go_on as go_on_put_off, ready};
 pub(crate) use requests::{Requests, note};
 #[cfg(test)]
 pub(crate) use rows::Origin;
-pub(crate) use rows::{queued, timer_key};
-pub(crate) use send::{missing, pump, pump_on, resend};
-pub(crate) use slow::Slow;
+pub(crate) use rows::timer_key;
+pub(crate) use send::{missing, send_lane, tidy_lane};
+pub(crate) use slow::{Slow, again as slow_again, send_next as send_slow};
 pub(crate) use waiting::{Waiting, standing};
 
 use std::ops::ControlFlow;
 
 use once_model::ids::{KernelId, ObjectKey};
 
+use crate::outbox::Owed;
 use crate::store::{Read, StoreError, Table};
 use crate::txn;
 
-/// Visits the actions that wait here for their outcomes: for whom, on which object, in which place, and what. Those for one home lie
-/// together, those of one lane in their order. What cannot be read is left out: its lane is parked when its turn comes.
+/// Visits the actions that wait here for their outcomes: for whom, on which object, in which place of the lane, and what.
+/// Those for one home lie together, those of one lane in their order. What cannot be read is left out: its lane is parked
+/// when its turn comes.
 ///
 /// # Errors
 /// When the store cannot be read.
 pub fn waiting(
     read: &dyn Read,
-    visit: &mut dyn FnMut(KernelId, ObjectKey, u64, QueueRow) -> ControlFlow<()>,
+    visit: &mut dyn FnMut(KernelId, ObjectKey, u64, WaitingRow) -> ControlFlow<()>,
 ) -> Result<(), StoreError> {
-    read.scan(Table::Queue, &[], None, &mut |key, value| {
-        let home = key.get(..KernelId::LEN).and_then(KernelId::from_slice);
-        let (Some(home), Some((object, sequence))) = (home, rows::queued(key)) else {
-            return ControlFlow::Continue(());
-        };
-        match txn::decode(Table::Queue, &value) {
-            Ok(row) => visit(home, object, sequence, row),
-            Err(_) => ControlFlow::Continue(()),
+    let mut found = Vec::new();
+    read.scan(Table::Outbox, &[], None, &mut |key, _| {
+        if let Some((home, Owed::Lane(lane))) = Owed::from_key(key) {
+            found.push((home, lane));
         }
-    })
+        ControlFlow::Continue(())
+    })?;
+    for (home, id) in found {
+        let floor = match lanes::standing(read, &id) {
+            Ok(Some(lane)) if !lane.is_done() => lane.floor,
+            Ok(_) => continue,
+            Err(StoreError::Damaged { .. }) => 1,
+            Err(error) => return Err(error),
+        };
+        let mut stopped = false;
+        lanes::scan(read, &id, floor, &mut |sequence, value| {
+            let seen = match txn::decode(Table::Queue, value) {
+                Ok(QueueRow::Waiting(row)) => visit(home, id.name.key, sequence, row),
+                Ok(QueueRow::Ended(_)) | Err(_) => ControlFlow::Continue(()),
+            };
+            stopped = seen.is_break();
+            seen
+        })?;
+        if stopped {
+            break;
+        }
+    }
+    Ok(())
 }

@@ -1,24 +1,25 @@
 //! The origin's side: an action is accepted once, given its place in a lane, and owed to the object's home until the
 //! outcome is here.
 
-use once_model::action::{ActOutcome, Action, LaneName, Outcome};
+use once_model::action::{ActOutcome, Action, Need, Outcome};
 use once_model::ids::{KernelId, Line, ObjectKey, Uuid};
 use once_model::limits::QUEUE_MAX_ROWS;
 use once_model::wire::Code;
 
 use super::effects::{self, Came};
-use super::requests::{self, request};
-use super::rows::{Origin, QueueRow, RequestRow, SendingRow, queue_key};
+use super::lanes::{self, Lane};
+use super::requests::{self, Requested, request};
+use super::rows::{EndedRow, LaneId, Origin, Place, QueueRow, WaitingRow};
 use super::{send, slow};
 use crate::content;
 use crate::meta;
+use crate::outbox::{self, Debt, Kept};
 use crate::peers;
 use crate::refusal::{Failure, Refusal};
 use crate::rows;
 use crate::step::Step;
-use crate::store::{Read, StoreError, Table};
+use crate::store::{StoreError, Table};
 use crate::timers;
-use crate::txn;
 use crate::waist::{Answer, Effect, Event, Token};
 
 /// What a client wants done.
@@ -44,24 +45,24 @@ pub(crate) fn act(s: &mut Step<'_, '_>, token: Token, wish: Wish) -> Result<Opti
     s.room_on_disk()?;
     action.check().map_err(|code| Refusal::BadAction { code })?;
     requests::check_id(s, &id)??;
-    let (key, home) = lane_for(s, key, at)?;
-    let waiting = sending(s, &home, &key)?.map_or(0, |lane| lane.last + 1 - lane.floor);
-    if waiting >= QUEUE_MAX_ROWS {
-        return Err(Refusal::OutboxFull { peer: home, rows: QUEUE_MAX_ROWS }.into());
+    let lane = lane_for(s, key, at)?;
+    if let Some(known) = lanes::lane(s, &lane)?
+        && known.waiting() >= QUEUE_MAX_ROWS
+    {
+        return Err(Refusal::OutboxFull { peer: known.home, rows: QUEUE_MAX_ROWS }.into());
     }
     let since_ms = s.ctx.now_ms;
     let deadline_ms = deadline_ms.map(|after_ms| since_ms.saturating_add(after_ms));
-    let row = QueueRow { action, since_ms, deadline_ms, void: None, call: None };
-    let place = enqueue(s, home, key, row)?;
-    let row = RequestRow { hash, key, home, sequence: place.1, outcome: None, after: None, since_ms };
-    requests::add(s, &id, &row)?;
+    let row = WaitingRow { action, since_ms, deadline_ms, void: None, call: None };
+    let (place, lane) = enqueue(s, &lane, row)?;
+    requests::add(s, &id, place)?;
     if !mutant!(LazyQueue) {
         s.txn.require_sync();
     }
     if wait {
         s.engine.acts.entry(id).or_default().push(token);
     }
-    send::owe(s, home, place)?;
+    send::owe(s, &place.lane, lane.home)?;
     Ok((!wait).then_some(Answer::Accepted))
 }
 
@@ -70,7 +71,7 @@ fn known_outcome(
     s: &mut Step<'_, '_>,
     token: Token,
     id: Uuid,
-    known: RequestRow,
+    known: Requested,
     wait: bool,
 ) -> Option<Answer> {
     match known.outcome {
@@ -86,19 +87,16 @@ fn known_outcome(
 /// Gives an action the next place of its lane, and writes it down.
 pub(super) fn enqueue(
     s: &mut Step<'_, '_>,
-    home: KernelId,
-    key: ObjectKey,
-    row: QueueRow,
-) -> Result<(ObjectKey, u64), StoreError> {
-    let mut lane = sending(s, &home, &key)?.unwrap_or(SendingRow { last: 0, floor: 1, now: None });
-    lane.last += 1;
-    s.txn.put_lazily(Table::Sending, &rows::peer_object_key(&home, &key), &lane);
-    let place = queue_key(&home, &key, lane.last);
-    s.txn.put_new_lazily(Table::Queue, &place, &row);
+    lane: &LaneId,
+    row: WaitingRow,
+) -> Result<(Place, Lane), StoreError> {
+    let (place, lane) = lanes::give_place(s, lane)?;
+    let key = place.to_row();
     if let Some(deadline_ms) = row.deadline_ms {
-        timers::set_deadline(s, deadline_ms, &place);
+        timers::set_deadline(s, deadline_ms, &key);
     }
-    Ok((key, lane.last))
+    s.txn.put_new_lazily(Table::Queue, &key, &QueueRow::Waiting(row));
+    Ok((place, lane))
 }
 
 /// A client takes an action back. It gets the outcome that the action has or will have: whether it was in time, only
@@ -116,7 +114,7 @@ pub(crate) fn cancel(
         if wait {
             s.engine.acts.entry(id).or_default().push(token);
         }
-        make_void(s, &known.home, (known.key, known.sequence), Code::Cancelled)?;
+        make_void(s, &known.place, Code::Cancelled)?;
         return Ok((!wait).then_some(Answer::Accepted));
     }
     Ok(known_outcome(s, token, id, known, wait))
@@ -129,39 +127,57 @@ pub(crate) fn drop_one(
     place: (ObjectKey, u64),
     id: Uuid,
 ) -> Result<Answer, Failure> {
-    let row: Option<QueueRow> = txn::get(s.txn, Table::Queue, &queue_key(&home, &place.0, place.1))?;
-    if row.is_none_or(|row| row.action.id != id) {
+    let place = Place { lane: LaneId::new(place.0, home), sequence: place.1 };
+    if lanes::waiting(s, &place)?.is_none_or(|row| row.action.id != id) {
         return Err(Refusal::NoAction(id).into());
     }
     // As with what a client takes back: the action itself is never sent again.
     s.txn.require_sync();
-    make_void(s, &home, place, Code::Cancelled)?;
+    make_void(s, &place, Code::Cancelled)?;
     Ok(Answer::Done)
 }
 
 /// Makes an action a void, and sends that if the action is under way.
-pub(crate) fn make_void(
-    s: &mut Step<'_, '_>,
-    home: &KernelId,
-    place: (ObjectKey, u64),
-    why: Code,
-) -> Result<(), StoreError> {
-    let row_key = queue_key(home, &place.0, place.1);
-    let Some(mut row) = txn::get::<QueueRow>(s.txn, Table::Queue, &row_key)? else { return Ok(()) };
-    if row.void.is_some() {
-        return Ok(());
-    }
+pub(crate) fn make_void(s: &mut Step<'_, '_>, place: &Place, why: Code) -> Result<(), StoreError> {
+    let Some(mut row) = lanes::waiting(s, place)?.filter(|row| row.void.is_none()) else { return Ok(()) };
     row.void = Some(why);
-    s.txn.put_lazily(Table::Queue, &row_key, &row);
-    send::again(s, *home, place)
+    s.txn.put_lazily(Table::Queue, &place.to_row(), &QueueRow::Waiting(row));
+    send::again(s, place)
 }
 
-/// The name of the lane to an object, and where it leads.
+/// A home needs scenarios of an action that waits for its outcome there. What the action does not name, nobody gets. If
+/// this kernel has not got what it names, or not any more, the action will never run.
+pub(crate) fn need(s: &mut Step<'_, '_>, home: KernelId, need: &Need) -> Result<(), StoreError> {
+    let place = Place { lane: LaneId::new(need.lane, home), sequence: need.sequence };
+    if !is_for(s, &place.lane, &home)? {
+        return Ok(());
+    }
+    let Some(row) = lanes::waiting(s, &place)?.filter(|row| row.void.is_none()) else { return Ok(()) };
+    for given in row.action.given.iter().filter(|given| need.lacks.contains(given)) {
+        let key = content::current_key(s, &given.key)?;
+        let head = rows::head(s.txn, &key)?;
+        match head.filter(|head| head.header.content == given.content && !head.header.tombstone) {
+            Some(head) => {
+                let debt = Debt::Given { content: given.content };
+                outbox::owe(s, home, &head, debt, Kept::Durably)?;
+            }
+            None => return make_void(s, &place, Code::Lacking),
+        }
+    }
+    Ok(())
+}
+
+/// Whether a lane leads to this home now: nobody else is believed in its matters.
+pub(super) fn is_for(s: &mut Step<'_, '_>, lane: &LaneId, home: &KernelId) -> Result<bool, StoreError> {
+    Ok(lanes::lane(s, lane)?.is_some_and(|lane| lane.home == *home))
+}
+
+/// The lane to an object.
 pub(super) fn lane_for(
-    s: &Step<'_, '_>,
+    s: &mut Step<'_, '_>,
     asked: ObjectKey,
     at: Option<KernelId>,
-) -> Result<(ObjectKey, KernelId), Failure> {
+) -> Result<LaneId, Failure> {
     let current = content::current_key(s, &asked)?;
     let head = rows::head(s.txn, &current)?;
     let home = match (asked.line, at, head.as_ref().map(|head| head.home)) {
@@ -186,20 +202,13 @@ pub(super) fn lane_for(
         return Err(Refusal::NoPeer(home).into());
     }
     // A lane of an unclaimed copy goes on under the new name once nothing is on its way under the old one.
-    Ok(match sending(s, &home, &asked)? {
-        Some(SendingRow { now: Some(now), last, floor }) if floor > last => (now, home),
-        Some(_) => (asked, home),
-        None if home == s.ctx.me => (current, home),
-        None => (asked, home),
+    let lane = LaneId::new(asked, home);
+    Ok(match lanes::lane(s, &lane)? {
+        Some(known) if known.is_done() => known.now.map_or(lane, |now| LaneId::new(now, home)),
+        Some(_) => lane,
+        None if home == s.ctx.me => LaneId::new(current, home),
+        None => lane,
     })
-}
-
-pub(super) fn sending(
-    s: &Step<'_, '_>,
-    home: &KernelId,
-    key: &ObjectKey,
-) -> Result<Option<SendingRow>, StoreError> {
-    txn::get(s.txn, Table::Sending, &rows::peer_object_key(home, key))
 }
 
 /// Who this kernel is, as the origin of its lanes.
@@ -209,33 +218,35 @@ pub(super) fn myself(s: &Step<'_, '_>) -> Result<Origin, StoreError> {
 
 /// The outcome of an action is here.
 pub(crate) fn outcome(s: &mut Step<'_, '_>, from: KernelId, answered: &ActOutcome) -> Result<(), StoreError> {
-    let ActOutcome { lane: LaneName { key, .. }, sequence, id, outcome, after, commit, .. } = answered;
+    let ActOutcome { lane, sequence, id, outcome, after, commit, .. } = answered;
     if from != s.ctx.me {
         peers::heard(s, from, *commit);
     }
-    send::answered(s, &from, &(*key, *sequence));
-    let place = queue_key(&from, key, *sequence);
-    let queued: Option<QueueRow> = txn::get(s.txn, Table::Queue, &place)?;
+    let place = Place { lane: LaneId::new(*lane, from), sequence: *sequence };
+    if !is_for(s, &place.lane, &from)? {
+        return Ok(());
+    }
+    send::answered(s, &from, &place);
     // An answer to what is not asked (any more), or to another action: not ours.
-    let Some(queued) = queued.filter(|queued| queued.action.id == *id) else { return Ok(()) };
-    let Some(mut lane) = sending(s, &from, key)? else { return Ok(()) };
-    s.engine.sent_again.remove(&(from, *key));
-    s.txn.delete_lazily(Table::Queue, &place);
-    if let Some(deadline_ms) = queued.deadline_ms {
-        timers::end_deadline(s, deadline_ms, &place);
+    let waiting = lanes::waiting(s, &place)?;
+    let Some(waiting) = waiting.filter(|waiting| waiting.action.id == *id) else { return Ok(()) };
+    let row = place.to_row();
+    if let Some(deadline_ms) = waiting.deadline_ms {
+        timers::end_deadline(s, deadline_ms, &row);
     }
-    // Outcomes come in the lane's order; one that came before an earlier one leaves the floor where it is.
-    if lane.floor == *sequence {
-        lane.floor = next_open(s, &from, key, *sequence, lane.last)?;
+    let kept = requests::is_kept(s, id, &place)?;
+    if kept {
+        let hash = waiting.action.hash(&lane.key.uuid);
+        let (outcome, after, since_ms) = (outcome.clone(), *after, waiting.since_ms);
+        let ended = EndedRow { hash, outcome, after, since_ms, home: from };
+        s.txn.put_lazily(Table::Queue, &row, &QueueRow::Ended(ended));
+        requests::may_go(s, id);
+    } else {
+        s.txn.delete_lazily(Table::Queue, &row);
     }
-    lane.now = after.map(|after| after.key).filter(|now| now != key).or(lane.now);
-    s.txn.put_lazily(Table::Sending, &rows::peer_object_key(&from, key), &lane);
-    slow::moved(s, &from, key, &lane);
-    send::go_on(s, from, (*key, *sequence))?;
-    if let Some(row) = request(s.txn, id)? {
-        let row = RequestRow { outcome: Some(outcome.clone()), after: *after, ..row };
-        requests::end(s, id, &row);
-    }
+    let lane = lanes::ended(s, &place, after.map(|after| after.key), !kept)?;
+    slow::moved(s, &place.lane, &lane);
+    send::go_on(s, &place.lane, &lane)?;
     // A home writes nothing down for who may not act: it could answer otherwise if it were asked again.
     if matches!(outcome, Outcome::Refused(_)) {
         s.txn.require_sync();
@@ -251,30 +262,15 @@ pub(crate) fn outcome(s: &mut Step<'_, '_>, from: KernelId, answered: &ActOutcom
         }
     }
     // In the transaction in which the call goes: it is answered once.
-    if let Some(call) = queued.call.as_ref().filter(|_| !mutant!(ForgetCallback)) {
+    if let Some(call) = waiting.call.as_ref().filter(|_| !mutant!(ForgetCallback)) {
         effects::tell(s, call.object, *id, &call.then, &Came::Outcome(outcome.clone()))?;
     }
     if from != s.ctx.me {
-        let event = Event::Outcome { key: *key, id: queued.action.id, outcome: outcome.clone() };
+        let event = Event::Outcome { key: place.lane.name.key, id: *id, outcome: outcome.clone() };
         s.out.push(Effect::Event(event));
-        send::pump(s, from)?;
+        outbox::pump(s, from)?;
     }
     Ok(())
-}
-
-/// The lowest sequence above this one that still waits for its outcome; one above the last if none does.
-fn next_open(
-    s: &Step<'_, '_>,
-    home: &KernelId,
-    key: &ObjectKey,
-    sequence: u64,
-    last: u64,
-) -> Result<u64, StoreError> {
-    let mut next = sequence + 1;
-    while next <= last && s.txn.get(Table::Queue, &queue_key(home, key, next))?.is_none() {
-        next += 1;
-    }
-    Ok(next)
 }
 
 /// A home is no peer any more: nobody waits for it. Its actions stay in the queue, for the day that it is one again.
@@ -299,9 +295,9 @@ pub(crate) fn forget_waiters(s: &mut Step<'_, '_>, home: KernelId) -> Result<(),
 pub(crate) fn resume(s: &mut Step<'_, '_>) -> Result<(), StoreError> {
     effects::resume(s)?;
     let me = s.ctx.me;
-    if !send::next_rows(s, &me, &[])?.is_empty() {
-        s.engine.own_acts = crate::outbox::Window::fresh();
-        send::pump_later(s, me);
+    if outbox::owes(s, &me)? {
+        s.engine.own = outbox::Window::fresh();
+        outbox::pump_later(s, me);
     }
     Ok(())
 }

@@ -3,8 +3,9 @@
 //! or they are sent again, those that waited longest first.
 
 use super::home::{self, Come};
+use super::slow;
 use super::waiting::{For, Pass, Program, Unasked};
-use super::{send, slow};
+use crate::outbox;
 use crate::rows::HeadRow;
 use crate::step::Step;
 use crate::store::StoreError;
@@ -44,7 +45,7 @@ pub(crate) fn ready(s: &mut Step<'_, '_>, component: String) -> Result<(), Store
 }
 
 /// Lanes that can be asked go on, a few in each step.
-pub(super) fn go_on(s: &mut Step<'_, '_>) -> Result<(), StoreError> {
+pub(crate) fn go_on(s: &mut Step<'_, '_>) -> Result<(), StoreError> {
     let mut tried = 0;
     while let Some((component, mut pass)) = s.engine.waiting.ready.pop_first() {
         let waiting = &mut s.engine.waiting;
@@ -60,7 +61,7 @@ pub(super) fn go_on(s: &mut Step<'_, '_>) -> Result<(), StoreError> {
         if tried == STEP_LANES {
             waiting.ready.insert(component, pass);
             let me = s.ctx.me;
-            send::pump_later(s, me);
+            outbox::pump_later(s, me);
             return Ok(());
         }
         tried += 1;

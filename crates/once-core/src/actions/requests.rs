@@ -3,10 +3,12 @@
 
 use std::ops::ControlFlow;
 
-use once_model::ids::Uuid;
+use once_model::action::{After, Outcome};
+use once_model::ids::{Hash, KernelId, ObjectKey, Uuid};
 use once_model::limits::{ID_AHEAD_MAX_MS, REQUESTS_MAX_ROWS};
 
-use super::rows::{RequestRow, RequestsRow};
+use super::lanes;
+use super::rows::{EndedRow, Place, QueueRow, RequestRow, RequestsRow, SendingRow};
 use crate::refusal::Refusal;
 use crate::step::{Engine, Step};
 use crate::store::{Read, StoreError, Table};
@@ -14,14 +16,18 @@ use crate::txn::{self, Txn};
 
 const ROW: &[u8] = b"requests";
 
-/// Rows that are looked at, and at most dropped, when one more than the limit comes.
+/// Rows that are dropped at most when one more than the limit comes.
 const AT_ONCE: usize = 16;
+
+/// The count on disk may be so far behind: after a crash, some more are kept.
+const COUNT_BEHIND_MAX: u64 = 64;
 
 /// What the engine knows of the client ledger.
 #[derive(Debug)]
 pub(crate) struct Requests {
     row: Option<RequestsRow>,
-    changed: bool,
+    /// Actions that are not in the count on disk.
+    unwritten: u64,
     most: u64,
     /// All that lie before it still wait for their outcomes.
     from: Uuid,
@@ -29,7 +35,7 @@ pub(crate) struct Requests {
 
 impl Default for Requests {
     fn default() -> Self {
-        Self { row: None, changed: false, most: REQUESTS_MAX_ROWS, from: Uuid::nil() }
+        Self { row: None, unwritten: 0, most: REQUESTS_MAX_ROWS, from: Uuid::nil() }
     }
 }
 
@@ -40,12 +46,51 @@ impl Requests {
     }
 }
 
+/// What is known here of an action that a client asked for here.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Requested {
+    /// [`once_model::action::Action::hash`]: the same id with another hash is another action, and refused.
+    pub hash: Hash,
+    /// The object, as its lane is named.
+    pub key: ObjectKey,
+    /// Its home: today's while it waits, then the one that said the outcome.
+    pub home: KernelId,
+    /// Its place in the lane.
+    pub sequence: u64,
+    /// What came of it, once that is known.
+    pub outcome: Option<Outcome>,
+    /// The object after it.
+    pub after: Option<After>,
+    /// When it was accepted, in milliseconds since 1970.
+    pub since_ms: u64,
+    pub(super) place: Place,
+}
+
 /// What is known here of an action that was accepted here.
 ///
 /// # Errors
 /// When the store cannot be read.
-pub fn request(rows: &dyn Read, id: &Uuid) -> Result<Option<RequestRow>, StoreError> {
-    txn::get(rows, Table::Request, id.as_bytes())
+pub fn request(rows: &dyn Read, id: &Uuid) -> Result<Option<Requested>, StoreError> {
+    let Some(RequestRow { place }) = txn::get(rows, Table::Request, id.as_bytes())? else { return Ok(None) };
+    let Place { lane, sequence } = place;
+    let key = lane.name.key;
+    Ok(match txn::get(rows, Table::Queue, &place.to_row())? {
+        Some(QueueRow::Ended(EndedRow { hash, outcome, after, since_ms, home })) => {
+            let outcome = Some(outcome);
+            Some(Requested { hash, key, home, sequence, outcome, after, since_ms, place })
+        }
+        Some(QueueRow::Waiting(row)) => {
+            let hash = row.action.hash(&key.uuid);
+            let lane: Option<SendingRow> = txn::get(rows, Table::Sending, &lane.to_row())?;
+            let home = lane.map_or(place.lane.begun_at, |lane| lane.home);
+            let (outcome, after, since_ms) = (None, None, row.since_ms);
+            Some(Requested { hash, key, home, sequence, outcome, after, since_ms, place })
+        }
+        None => {
+            let reason = format!("the action {id} has no row in its place");
+            return Err(StoreError::damaged(Table::Queue, &place.to_row(), reason));
+        }
+    })
 }
 
 /// The time in an id of version 7, in milliseconds since 1970.
@@ -78,57 +123,87 @@ pub(super) fn check_id(s: &mut Step<'_, '_>, id: &Uuid) -> Result<Result<(), Ref
     })
 }
 
-/// Writes down a new action; the oldest that have their outcomes go when there are too many.
-pub(super) fn add(s: &mut Step<'_, '_>, id: &Uuid, new: &RequestRow) -> Result<(), StoreError> {
+/// Writes down where a new action is; the oldest that have their outcomes go when there are too many.
+pub(super) fn add(s: &mut Step<'_, '_>, id: &Uuid, place: Place) -> Result<(), StoreError> {
     let mut row = row(s)?;
-    s.txn.put_lazily(Table::Request, id.as_bytes(), new);
+    s.txn.put_lazily(Table::Request, id.as_bytes(), &RequestRow { place });
     row.count += 1;
     if row.count > s.engine.requests.most {
-        for old in oldest(s)? {
+        for (old, place) in oldest(s)? {
             s.txn.delete_lazily(Table::Request, old.as_bytes());
+            if let Some(place) = place {
+                lanes::drop_row(s, &place)?;
+            }
             row.count = row.count.saturating_sub(1);
             row.floor_ms = row.floor_ms.max(time_ms(&old));
         }
         // In the same commit as what is dropped: an id that is not there is either new or below the floor.
         s.txn.put_lazily(Table::Meta, ROW, &row);
+        s.engine.requests.unwritten = 0;
     }
     s.engine.requests.row = Some(row);
-    s.engine.requests.changed = true;
+    s.engine.requests.unwritten += 1;
     Ok(())
 }
 
-/// Keeps what came of an action. From now on it may be dropped.
-pub(super) fn end(s: &mut Step<'_, '_>, id: &Uuid, row: &RequestRow) {
-    s.txn.put_lazily(Table::Request, id.as_bytes(), row);
+/// Writes down an action that has its outcome at once.
+pub(super) fn add_ended(
+    s: &mut Step<'_, '_>,
+    id: &Uuid,
+    place: Place,
+    row: EndedRow,
+) -> Result<(), StoreError> {
+    s.txn.put_new_lazily(Table::Queue, &place.to_row(), &QueueRow::Ended(row));
+    add(s, id, place)?;
+    may_go(s, id);
+    Ok(())
+}
+
+/// Whether a client may ask what came of the action in this place.
+pub(super) fn is_kept(s: &Step<'_, '_>, id: &Uuid, place: &Place) -> Result<bool, StoreError> {
+    let row: Option<RequestRow> = txn::get(s.txn, Table::Request, id.as_bytes())?;
+    Ok(row.is_some_and(|row| row.place == *place))
+}
+
+/// An action has its outcome: from now on it may be dropped.
+pub(super) fn may_go(s: &mut Step<'_, '_>, id: &Uuid) {
     let from = &mut s.engine.requests.from;
     *from = (*from).min(*id);
 }
 
 /// The oldest that have their outcomes. What still waits for one stays, whatever its age; nor is it looked at again.
-fn oldest(s: &mut Step<'_, '_>) -> Result<Vec<Uuid>, StoreError> {
-    let (mut found, mut looked) = (Vec::new(), 0);
+fn oldest(s: &mut Step<'_, '_>) -> Result<Vec<(Uuid, Option<Place>)>, StoreError> {
+    let mut found = Vec::new();
     let from = s.engine.requests.from;
-    let mut last = from;
     s.txn.scan(Table::Request, from.as_bytes(), None, &mut |key, value| {
-        looked += 1;
-        last = Uuid::from_slice(key).unwrap_or(last);
-        match txn::decode::<RequestRow>(Table::Request, &value) {
-            Ok(row) if row.outcome.is_none() => {}
-            // One that cannot be read is of no use to anybody.
-            _ => found.extend(Uuid::from_slice(key).ok()),
+        if let Ok(id) = Uuid::from_slice(key) {
+            found.push((id, txn::decode::<RequestRow>(Table::Request, &value).ok().map(|row| row.place)));
         }
-        let enough = found.len() >= AT_ONCE || looked >= 64 * AT_ONCE;
-        if enough { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        if found.len() >= 64 * AT_ONCE { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     })?;
-    s.engine.requests.from = last;
-    Ok(found)
+    let mut ended = Vec::new();
+    for (id, place) in found {
+        s.engine.requests.from = id;
+        let waits = place.map_or(Ok(false), |place| lanes::waiting(s, &place).map(|row| row.is_some()));
+        match waits {
+            Ok(true) => {}
+            // One that cannot be read is of no use to anybody.
+            Ok(false) | Err(StoreError::Damaged { .. }) => ended.push((id, place)),
+            Err(error) => return Err(error),
+        }
+        if ended.len() >= AT_ONCE {
+            break;
+        }
+    }
+    Ok(ended)
 }
 
-/// Writes the number of rows down, once in a group, with what it commits anyway.
+/// Writes the number of rows down, now and then, with what is committed anyway.
 pub(crate) fn note(engine: &mut Engine, txn: &mut Txn<'_>) {
-    if std::mem::take(&mut engine.requests.changed)
+    if engine.requests.unwritten >= COUNT_BEHIND_MAX
         && let Some(row) = &engine.requests.row
     {
         txn.put_lazily(Table::Meta, ROW, row);
+        engine.requests.unwritten = 0;
     }
 }

@@ -1,7 +1,7 @@
 //! The rows of actions. `docs/store.md` shows their keys.
 
 use minicbor::{Decode, Encode};
-use once_model::action::{Action, After, Outcome};
+use once_model::action::{Action, After, LaneName, Outcome};
 use once_model::certificate::Tip;
 use once_model::ids::{Hash, Incarnation, KernelId, ObjectKey};
 use once_model::limits::TOLD_MAX_BYTES;
@@ -203,10 +203,103 @@ impl LedgerRow {
     }
 }
 
-/// [`crate::store::Table::Queue`], at the origin: an action without an outcome.
+/// A lane at its origin.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode)]
+#[cbor(map)]
+pub struct LaneId {
+    /// What its homes know it by, beside this kernel and its incarnation.
+    #[n(0)]
+    pub name: LaneName,
+    /// The home at which it began: two kernels may both be asked for what was known by one name. Today's home is in
+    /// [`SendingRow`], and may become another one; this stays.
+    #[n(1)]
+    pub begun_at: KernelId,
+}
+
+impl LaneId {
+    /// The lane of this name to a home.
+    pub fn new(name: impl Into<LaneName>, begun_at: KernelId) -> Self {
+        Self { name: name.into(), begun_at }
+    }
+
+    /// Its place among the rows: the object first, so that all lanes of an object lie together.
+    #[must_use]
+    pub fn to_row(&self) -> Vec<u8> {
+        let mut row = self.name.key.to_row().to_vec();
+        match &self.name.takeover {
+            None => row.push(0),
+            Some(takeover) => {
+                row.push(1);
+                row.extend_from_slice(takeover.as_bytes());
+            }
+        }
+        row.extend_from_slice(self.begun_at.as_bytes());
+        row
+    }
+
+    /// From the beginning of a row's key, with the rest of it.
+    #[must_use]
+    pub fn from_row(row: &[u8]) -> Option<(Self, &[u8])> {
+        let (key, rest) = row.split_at_checked(ObjectKey::ROW_LEN)?;
+        let (tag, rest) = rest.split_first()?;
+        let (takeover, rest) = match tag {
+            0 => (None, rest),
+            1 => {
+                let (takeover, rest) = rest.split_at_checked(Hash::LEN)?;
+                (Some(Hash::from_slice(takeover)?), rest)
+            }
+            _ => return None,
+        };
+        let (begun_at, rest) = rest.split_at_checked(KernelId::LEN)?;
+        let name = LaneName { key: ObjectKey::from_row(key)?, takeover };
+        Some((Self { name, begun_at: KernelId::from_slice(begun_at)? }, rest))
+    }
+}
+
+/// The place of an action at its origin: its lane, and its sequence there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode)]
+#[cbor(map)]
+pub struct Place {
+    /// The lane.
+    #[n(0)]
+    pub lane: LaneId,
+    /// From 1.
+    #[n(1)]
+    pub sequence: u64,
+}
+
+impl Place {
+    /// Key of its row in [`crate::store::Table::Queue`]: the lane, then the sequence.
+    #[must_use]
+    pub fn to_row(&self) -> Vec<u8> {
+        let mut row = self.lane.to_row();
+        row.extend_from_slice(&self.sequence.to_be_bytes());
+        row
+    }
+
+    /// From such a key.
+    #[must_use]
+    pub fn from_row(row: &[u8]) -> Option<Self> {
+        let (lane, sequence) = LaneId::from_row(row)?;
+        Some(Self { lane, sequence: u64::from_be_bytes(sequence.try_into().ok()?) })
+    }
+}
+
+/// [`crate::store::Table::Queue`], at the origin: an action in its place, first without, then with its outcome.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub enum QueueRow {
+    /// It is sent until its outcome is here.
+    #[n(0)]
+    Waiting(#[n(0)] WaitingRow),
+    /// It has its outcome, and a client may ask for it.
+    #[n(1)]
+    Ended(#[n(0)] EndedRow),
+}
+
+/// An action without an outcome.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 #[cbor(map)]
-pub struct QueueRow {
+pub struct WaitingRow {
     /// What to do.
     #[n(0)]
     pub action: Action,
@@ -222,6 +315,27 @@ pub struct QueueRow {
     /// The object here that waits for its outcome.
     #[n(4)]
     pub call: Option<CallRow>,
+}
+
+/// What came of an action that a client asked for.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct EndedRow {
+    /// [`Action::hash`]: the same id with another hash is another action, and refused.
+    #[n(0)]
+    pub hash: Hash,
+    /// What came of it.
+    #[n(1)]
+    pub outcome: Outcome,
+    /// The object after it.
+    #[n(2)]
+    pub after: Option<After>,
+    /// When it was accepted, in milliseconds since 1970.
+    #[n(3)]
+    pub since_ms: u64,
+    /// The home that said so.
+    #[n(4)]
+    pub home: KernelId,
 }
 
 /// A pending call. It lies in the row of the action that it waits for: neither can be there without the other.
@@ -285,46 +399,32 @@ pub struct RequestsRow {
     pub floor_ms: u64,
 }
 
-/// [`crate::store::Table::Sending`], at the origin: a lane.
+/// [`crate::store::Table::Sending`], at the origin: a lane. It is written when the lane begins and now and then; how far
+/// the lane is beyond it, its rows in [`crate::store::Table::Queue`] say.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
 #[cbor(map)]
 pub struct SendingRow {
-    /// The last sequence that was given. Never given again.
+    /// Where its actions are sent.
     #[n(0)]
-    pub last: u64,
-    /// Every sequence below this one has its outcome here.
+    pub home: KernelId,
+    /// The last sequence that was given when this was written. Never given again.
     #[n(1)]
+    pub last: u64,
+    /// Every sequence below this one had its outcome here when this was written.
+    #[n(2)]
     pub floor: u64,
     /// What the object has been called since its first action, for lanes of an unclaimed copy.
-    #[n(2)]
+    #[n(3)]
     pub now: Option<ObjectKey>,
 }
 
-/// [`crate::store::Table::Request`], at the origin: an action's id, and what came of it.
-#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+/// [`crate::store::Table::Request`], at the origin: where the action of an id is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
 #[cbor(map)]
 pub struct RequestRow {
-    /// [`Action::hash`]: the same id with another hash is another action, and refused.
+    /// Its place.
     #[n(0)]
-    pub hash: Hash,
-    /// The object, as its lane is named.
-    #[n(1)]
-    pub key: ObjectKey,
-    /// Its home then.
-    #[n(2)]
-    pub home: KernelId,
-    /// Its place in the lane.
-    #[n(3)]
-    pub sequence: u64,
-    /// What came of it, once that is known.
-    #[n(4)]
-    pub outcome: Option<Outcome>,
-    /// The object after it.
-    #[n(5)]
-    pub after: Option<After>,
-    /// When it was accepted, in milliseconds since 1970.
-    #[n(6)]
-    pub since_ms: u64,
+    pub place: Place,
 }
 
 /// Key of a lane at its home: object, origin, incarnation.
@@ -335,17 +435,6 @@ pub(crate) fn lane_key(key: &ObjectKey, origin: &Origin) -> Vec<u8> {
 /// Key of a ledger row: its lane, then the sequence.
 pub(crate) fn ledger_key(lane: &[u8], sequence: u64) -> Vec<u8> {
     [lane, &sequence.to_be_bytes()].concat()
-}
-
-/// Key of a queue row: home, object, sequence.
-pub(crate) fn queue_key(home: &KernelId, key: &ObjectKey, sequence: u64) -> Vec<u8> {
-    [home.as_bytes().as_slice(), &key.to_row(), &sequence.to_be_bytes()].concat()
-}
-
-/// The object and the sequence of a queue row.
-pub(crate) fn queued(row: &[u8]) -> Option<(ObjectKey, u64)> {
-    let (key, sequence) = row.get(KernelId::LEN..)?.split_at_checked(ObjectKey::ROW_LEN)?;
-    Some((ObjectKey::from_row(key)?, u64::from_be_bytes(sequence.try_into().ok()?)))
 }
 
 /// The origin of a lane, by the end of its key at the home; and what is behind it in a ledger row's key.

@@ -1,70 +1,134 @@
 //! Sending actions to their homes, in the order of their lanes, until the outcomes come. This kernel's own objects
 //! are reached the same way, without a network in between.
 
-use std::ops::ControlFlow;
-
 use once_model::action::{Act, Missing};
-use once_model::ids::{KernelId, ObjectKey};
-use once_model::limits::RESEND_AFTER_MS;
+use once_model::ids::KernelId;
 use once_model::wire::Frame;
 
-use super::origin::{myself, sending};
-use super::rows::{QueueRow, queue_key, queued};
-use super::{home, put_off, slow};
-use crate::outbox::Window;
+use super::lanes::{self, Lane};
+use super::origin::{is_for, myself};
+use super::rows::{LaneId, Place};
+use super::{home, slow};
+use crate::outbox::{self, Item, Kind, Owed, Window};
 use crate::step::Step;
-use crate::store::{Read, StoreError, Table, prefix_end};
-use crate::txn;
-use crate::waist::{ConnId, Effect, Timer};
+use crate::store::StoreError;
 
-/// Most actions that one step sends: keeps a step short. The rest follows in the next.
-const STEP_ACTIONS: usize = 64;
+/// Actions that may follow an outcome in its lane: two, so that a lane's share grows where others need theirs no more.
+const AFTER_OUTCOME: usize = 2;
 
-type Place = (ObjectKey, u64);
+/// Why no more of a lane was sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stop {
+    /// All of it is under way or done, or goes another way; or it has its share, and its outcomes move it on.
+    Nothing,
+    /// There was no room, or it was enough for one step.
+    Room,
+}
 
-/// The window to a home that can be reached now.
-fn window_to<'e>(s: &'e mut Step<'_, '_>, home: &KernelId) -> Option<&'e mut Window<Place>> {
-    if *home == s.ctx.me {
-        return Some(&mut s.engine.own_acts);
-    }
-    let link = s.engine.links.get_mut(home)?;
-    (link.up().is_some() && link.knows_actions).then_some(&mut link.acts)
+fn window_to<'e>(s: &'e mut Step<'_, '_>, home: &KernelId) -> Option<&'e mut Window> {
+    outbox::window_to(s, home, Kind::Lanes)
 }
 
 /// An action was accepted: send it at once if nothing waits before it.
-pub(super) fn owe(s: &mut Step<'_, '_>, home: KernelId, place: Place) -> Result<(), StoreError> {
-    if waits(s, &home, &place.0) {
+pub(super) fn owe(s: &mut Step<'_, '_>, lane: &LaneId, home: KernelId) -> Result<(), StoreError> {
+    if slow::is_slow(s, lane) {
         return Ok(());
     }
     let Some(window) = window_to(s, &home) else {
         s.engine.wanted.insert(home);
         return Ok(());
     };
-    if window.next.is_none() && window.waiting.is_empty() && window.has_room() {
-        return send(s, home, place);
+    if window.has_its_share(lane) {
+        // Its outcomes move it on.
+        return Ok(());
     }
-    window.line_up(place);
+    if window.line(Kind::Lanes).is_free() {
+        return send_lane(s, home, lane, &mut 1);
+    }
+    window.line_up(Owed::Lane(*lane));
     Ok(())
 }
 
 /// An action follows from another one: its turn comes in a later step, so that no step goes on for ever.
-pub(super) fn owe_later(s: &mut Step<'_, '_>, home: KernelId, place: Place) -> Result<(), StoreError> {
+pub(super) fn owe_later(s: &mut Step<'_, '_>, lane: &LaneId, home: KernelId) -> Result<(), StoreError> {
     if home != s.ctx.me {
-        return owe(s, home, place);
+        return owe(s, lane, home);
     }
-    s.engine.own_acts.line_up(place);
-    pump_later(s, home);
+    if !slow::is_slow(s, lane) {
+        s.engine.own.line_up(Owed::Lane(*lane));
+        outbox::pump_later(s, home);
+    }
+    Ok(())
+}
+
+/// The turn of a lane: sends what waits in it and is not under way. What finds no room stays in line.
+pub(crate) fn send_lane(
+    s: &mut Step<'_, '_>,
+    home: KernelId,
+    id: &LaneId,
+    budget: &mut usize,
+) -> Result<(), StoreError> {
+    if let Some(window) = window_to(s, &home) {
+        window.turn(id);
+    }
+    if send_some(s, home, id, budget)? == Stop::Room
+        && let Some(window) = window_to(s, &home)
+    {
+        window.line_up(Owed::Lane(*id));
+    }
+    Ok(())
+}
+
+fn send_some(
+    s: &mut Step<'_, '_>,
+    home: KernelId,
+    id: &LaneId,
+    budget: &mut usize,
+) -> Result<Stop, StoreError> {
+    loop {
+        // What ran inside may have moved it.
+        let lane = lanes::lane(s, id)?.filter(|lane| lane.home == home && !lane.is_done());
+        let is_slow = slow::is_slow(s, id);
+        let Some(window) = window_to(s, &home) else { return Ok(Stop::Nothing) };
+        let Some(lane) = lane.filter(|_| !is_slow) else {
+            window.done(id);
+            return Ok(Stop::Nothing);
+        };
+        let sent = window.cursor(id).map_or(0, |cursor| cursor.sent);
+        let place = Place { lane: *id, sequence: (sent + 1).max(lane.floor) };
+        if place.sequence > lane.last || window.has_its_share(id) {
+            return Ok(Stop::Nothing);
+        }
+        if *budget == 0 || !window.line(Kind::Lanes).has_room() {
+            return Ok(Stop::Room);
+        }
+        *budget -= 1;
+        if window.contains(&Item::Act(place)) {
+            window.passed(&place);
+        } else {
+            send(s, &place, &lane)?;
+        }
+    }
+}
+
+/// A look through the outbox came by a lane: if nothing of it waits, it need not be found again.
+pub(crate) fn tidy_lane(s: &mut Step<'_, '_>, id: &LaneId) -> Result<(), StoreError> {
+    match lanes::lane(s, id)? {
+        Some(lane) if lane.is_done() => lanes::unlist(s, id, lane),
+        _ => {}
+    }
     Ok(())
 }
 
 /// Sends an action again that has changed, if it is under way; else it is sent as it is now when its turn comes.
-pub(super) fn again(s: &mut Step<'_, '_>, home: KernelId, place: Place) -> Result<(), StoreError> {
-    if slow::is_slow(s, &home, &place.0) {
-        slow::next(s, place.0);
+pub(super) fn again(s: &mut Step<'_, '_>, place: &Place) -> Result<(), StoreError> {
+    if slow::is_slow(s, &place.lane) {
+        slow::next(s, place.lane);
         return Ok(());
     }
-    if window_to(s, &home).is_some_and(|window| window.answered(&place)) {
-        return send(s, home, place);
+    let Some(lane) = lanes::lane(s, &place.lane)? else { return Ok(()) };
+    if window_to(s, &lane.home).is_some_and(|window| window.answered(&Item::Act(*place))) {
+        send(s, place, &lane)?;
     }
     Ok(())
 }
@@ -72,155 +136,54 @@ pub(super) fn again(s: &mut Step<'_, '_>, home: KernelId, place: Place) -> Resul
 /// An outcome takes an action out of the window.
 pub(super) fn answered(s: &mut Step<'_, '_>, home: &KernelId, place: &Place) {
     if let Some(window) = window_to(s, home) {
-        window.answered(place);
+        window.answered(&Item::Act(*place));
     }
 }
 
-/// A lane has got an outcome: if it has more to send than its share of the window, there is room for some of it. For two,
-/// so that its share grows where others need theirs no more.
-pub(super) fn go_on(s: &mut Step<'_, '_>, home: KernelId, (key, sequence): Place) -> Result<(), StoreError> {
-    let is_held = window_to(s, &home).is_some_and(|window| window.held.contains(&key));
-    let Some(lane) = sending(s, &home, &key)?.filter(|_| is_held) else { return Ok(()) };
+/// A lane has got an outcome: if it has more to send than its share of the window, there is room for some of it.
+pub(super) fn go_on(s: &mut Step<'_, '_>, id: &LaneId, lane: &Lane) -> Result<(), StoreError> {
+    let home = lane.home;
+    let Some(window) = window_to(s, &home) else { return Ok(()) };
+    let Some(cursor) = window.cursor(id) else { return Ok(()) };
+    cursor.asked = false;
+    if cursor.sent >= lane.last {
+        window.done(id);
+        return Ok(());
+    }
+    // What is sent on this kernel runs at once: not one inside the other.
     let is_here = home == s.ctx.me;
-    for _ in 0..2 {
-        let Some(window) = window_to(s, &home) else { return Ok(()) };
-        let last = window.last_of(&key);
-        let next = last.unwrap_or(sequence) + 1;
-        if next <= lane.last && window.has_room() && !window.has_its_share(&key) && !is_here {
-            send(s, home, (key, next))?;
-        } else if next > lane.last || last.is_none() || is_here {
-            // All of it is under way; or nothing, and then no outcome would move it on. What is sent on this kernel runs
-            // at once: not one inside the other.
-            window.held.remove(&key);
-            window.look_again();
-            pump_later(s, home);
-            return Ok(());
-        }
-    }
-    Ok(())
-}
-
-/// Whether a lane has to wait for its outcomes: it goes one action at a time, or has its share of the window.
-fn waits(s: &mut Step<'_, '_>, home: &KernelId, key: &ObjectKey) -> bool {
-    if slow::is_slow(s, home, key) {
-        return true;
-    }
-    let Some(window) = window_to(s, home) else { return true };
-    let waits = window.held.contains(key) || window.has_its_share(key);
-    if waits {
-        window.held.insert(*key);
-    }
-    waits
-}
-
-/// Sends what waits for a home, as far as the window has room.
-pub(crate) fn pump(s: &mut Step<'_, '_>, home: KernelId) -> Result<(), StoreError> {
-    let mut sent = 0;
-    while sent < STEP_ACTIONS {
-        // Lanes that take their time take up no room.
-        if home == s.ctx.me && slow::send_next(s)? {
-            sent += 1;
-            continue;
-        }
-        let Some(window) = window_to(s, &home).filter(|window| window.has_room()) else { return Ok(()) };
-        if let Some(place) = window.waiting.pop_front() {
-            if !window.inflight.contains_key(&place) && !waits(s, &home, &place.0) {
-                send(s, home, place)?;
-            }
-            sent += 1;
-            continue;
-        }
-        let Some(next) = window.next.clone() else { return Ok(()) };
-        let found = next_rows(s, &home, &next)?;
-        for place in &found {
-            let Some(window) = window_to(s, &home) else { return Ok(()) };
-            if !window.has_room() {
-                window.next = Some(after(place, 0));
-                return Ok(());
-            }
-            let under_way = window.inflight.contains_key(place);
-            window.next = Some(after(place, 1));
-            sent += 1;
-            if under_way {
-                continue;
-            }
-            if waits(s, &home, &place.0) {
-                // So does all that is behind it in its lane.
-                if let Some(window) = window_to(s, &home) {
-                    window.next = Some(after(&(place.0, u64::MAX), 0));
-                }
-                break;
-            }
-            send(s, home, *place)?;
-        }
-        if found.is_empty()
-            && let Some(window) = window_to(s, &home)
-        {
-            window.next = std::mem::take(&mut window.behind).then(Vec::new);
-        }
-    }
-    pump_later(s, home);
-    Ok(())
-}
-
-/// Goes on sending in a later step; one timer is enough.
-pub(super) fn pump_later(s: &mut Step<'_, '_>, home: KernelId) {
+    let mut budget = AFTER_OUTCOME;
+    let stop = if is_here { Stop::Room } else { send_some(s, home, id, &mut budget)? };
     if let Some(window) = window_to(s, &home)
-        && !std::mem::replace(&mut window.pump_set, true)
+        && stop == Stop::Room
+        && (is_here || !window.has_some_of(id))
     {
-        s.out.push(Effect::Timer { after_ms: 0, timer: Timer::ActPump(home) });
+        window.line_up(Owed::Lane(*id));
+        outbox::pump_later(s, home);
     }
+    Ok(())
 }
 
-/// Where a scan goes on: at a place, or behind it.
-fn after((key, sequence): &Place, more: u64) -> Vec<u8> {
-    [key.to_row().as_slice(), &sequence.saturating_add(more).to_be_bytes()].concat()
-}
-
-/// The timer to go on sending came.
-pub(crate) fn pump_on(s: &mut Step<'_, '_>, home: KernelId) -> Result<(), StoreError> {
-    if let Some(window) = window_to(s, &home) {
-        window.pump_set = false;
+/// Sends one action, if it still waits for its outcome.
+pub(super) fn send(s: &mut Step<'_, '_>, place: &Place, lane: &Lane) -> Result<(), StoreError> {
+    let home = lane.home;
+    let row = lanes::waiting(s, place)?;
+    let is_slow = slow::is_slow(s, &place.lane);
+    let now_ms = s.ctx.now_ms;
+    let Some(window) = window_to(s, &home) else { return Ok(()) };
+    let Some(row) = row else {
+        window.passed(place);
+        return Ok(());
+    };
+    if !is_slow {
+        window.sent(Item::Act(*place), now_ms, row.action.arguments.len());
     }
-    if home == s.ctx.me {
-        home::go_on(s)?;
-        put_off::go_on(s)?;
-    }
-    pump(s, home)
-}
-
-pub(super) fn next_rows(s: &Step<'_, '_>, home: &KernelId, next: &[u8]) -> Result<Vec<Place>, StoreError> {
-    let from = [home.as_bytes().as_slice(), next].concat();
-    let mut found = Vec::new();
-    s.txn.scan(Table::Queue, &from, prefix_end(home.as_bytes()).as_deref(), &mut |row, _| {
-        found.extend(queued(row));
-        if found.len() < STEP_ACTIONS { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
-    })?;
-    Ok(found)
-}
-
-/// Sends one action, if it still waits for its outcome. One whose rows cannot be read holds up only its lane.
-pub(super) fn send(s: &mut Step<'_, '_>, home: KernelId, place: Place) -> Result<(), StoreError> {
-    let me = s.ctx.me;
-    s.guarded((me, place.0), |s| send_one(s, home, place)).map(drop)
-}
-
-fn send_one(s: &mut Step<'_, '_>, home: KernelId, place: Place) -> Result<(), StoreError> {
-    let (key, sequence) = place;
-    let row: Option<QueueRow> = txn::get(s.txn, Table::Queue, &queue_key(&home, &key, sequence))?;
-    let (Some(row), Some(lane)) = (row, sending(s, &home, &key)?) else { return Ok(()) };
+    outbox::resend_later(s, home);
     // Below the floor every outcome is to be on disk when the frame leaves: those that came since were written lazily.
     if lane.floor > 1 && home != s.ctx.me {
         s.txn.require_sync();
     }
     let floor = if mutant!(ForgetFloor) { 0 } else { lane.floor };
-    let now_ms = s.ctx.now_ms;
-    let is_slow = slow::is_slow(s, &home, &key);
-    let Some(window) = window_to(s, &home) else { return Ok(()) };
-    if !is_slow {
-        window.sent(place, now_ms, row.action.arguments.len());
-    }
-    let resend = !std::mem::replace(&mut window.resend_set, true);
     let commit = Some(s.engine.synced_commit);
     let remaining_ms = row.deadline_ms.map(|deadline_ms| deadline_ms.saturating_sub(now_ms));
     let (void, remaining_ms) = match row.void.filter(|_| !mutant!(ForgetVoid)) {
@@ -228,8 +191,8 @@ fn send_one(s: &mut Step<'_, '_>, home: KernelId, place: Place) -> Result<(), St
         None => (None, remaining_ms),
     };
     let act = Act {
-        lane: key.into(),
-        sequence,
+        lane: place.lane.name,
+        sequence: place.sequence,
         floor,
         action: row.action,
         remaining_ms,
@@ -238,10 +201,6 @@ fn send_one(s: &mut Step<'_, '_>, home: KernelId, place: Place) -> Result<(), St
         certificate: None,
         guest: None,
     };
-    if resend {
-        let timer = Timer::ActResend(home, s.up(&home).unwrap_or(0));
-        s.out.push(Effect::Timer { after_ms: RESEND_AFTER_MS, timer });
-    }
     if home == s.ctx.me {
         let origin = myself(s)?;
         return home::received(s, origin, act);
@@ -255,41 +214,18 @@ fn send_one(s: &mut Step<'_, '_>, home: KernelId, place: Place) -> Result<(), St
 /// The home has not got an action that comes before others of its lane: the lane is sent again from there, with the
 /// floor, so that it knows what need not come.
 pub(crate) fn missing(s: &mut Step<'_, '_>, home: KernelId, missing: &Missing) -> Result<(), StoreError> {
-    let key = missing.lane.key;
-    // Each action behind the gap asks for it: once is enough until the lane has moved, or the resend timer comes. A
-    // lane that there is none of is nobody's to ask for.
-    if sending(s, &home, &key)?.is_none() || !s.engine.sent_again.insert((home, key)) {
+    let lane = LaneId::new(missing.lane, home);
+    // A lane that there is none of is nobody's to ask for.
+    if !is_for(s, &lane, &home)? {
         return Ok(());
     }
-    if let Some(window) = window_to(s, &home) {
-        let late: Vec<_> =
-            window.inflight.range((key, missing.from)..=(key, u64::MAX)).map(|(p, _)| *p).collect();
-        for place in &late {
-            window.answered(place);
-        }
-        window.held.remove(&key);
-        window.look_again();
-    }
-    pump(s, home)
-}
-
-/// Sends again what stayed unanswered for too long.
-pub(crate) fn resend(s: &mut Step<'_, '_>, home: KernelId, conn: ConnId) -> Result<(), StoreError> {
-    if s.up(&home).unwrap_or(0) != conn {
-        return Ok(());
-    }
-    let now_ms = s.ctx.now_ms;
     let Some(window) = window_to(s, &home) else { return Ok(()) };
-    window.give_up_late(now_ms);
-    s.engine.sent_again.retain(|(to, _)| *to != home);
-    let any_slow = home == s.ctx.me && slow::again(s);
-    pump(s, home)?;
-    if let Some(window) = window_to(s, &home)
-        && (any_slow || !window.inflight.is_empty())
-        && !std::mem::replace(&mut window.resend_set, true)
-    {
-        let timer = Timer::ActResend(home, conn);
-        s.out.push(Effect::Timer { after_ms: RESEND_AFTER_MS, timer });
+    // Each action behind the gap asks for it: once is enough until the lane has moved, or the resend timer comes. And of
+    // what was never sent on this connection nothing is missing.
+    if !window.cursor(&lane).is_some_and(|cursor| !std::mem::replace(&mut cursor.asked, true)) {
+        return Ok(());
     }
-    Ok(())
+    window.back_to(&lane, missing.from);
+    window.line_up(Owed::Lane(lane));
+    outbox::pump(s, home)
 }

@@ -5,21 +5,22 @@
 
 use std::collections::{BTreeSet, VecDeque};
 
-use once_model::ids::{KernelId, ObjectKey};
+use once_model::action::LaneName;
 use once_model::limits::SLOW_LANES_MAX;
 
-use super::origin::sending;
-use super::rows::SendingRow;
+use super::lanes::{self, Lane};
+use super::rows::{LaneId, Place};
 use super::send;
+use crate::outbox;
 use crate::step::Step;
 use crate::store::StoreError;
 
 /// Those lanes. All of it is made anew from the rows.
 #[derive(Debug, Default)]
 pub(crate) struct Slow {
-    lanes: BTreeSet<ObjectKey>,
+    lanes: BTreeSet<LaneId>,
     /// Whose first action is to be sent now.
-    next: VecDeque<ObjectKey>,
+    next: VecDeque<LaneId>,
 }
 
 #[cfg(test)]
@@ -29,66 +30,64 @@ impl Slow {
     }
 }
 
-/// Whether the lane to this home is one of them.
-pub(super) fn is_slow(s: &Step<'_, '_>, home: &KernelId, key: &ObjectKey) -> bool {
-    *home == s.ctx.me && s.engine.slow.lanes.contains(key)
+/// Whether the lane is one of them.
+pub(super) fn is_slow(s: &Step<'_, '_>, lane: &LaneId) -> bool {
+    s.engine.slow.lanes.contains(lane)
 }
 
 /// A lane's first action runs beside the engine, or cannot be asked: what comes behind it leaves the window.
-pub(super) fn slow_down(s: &mut Step<'_, '_>, key: ObjectKey) {
+pub(super) fn slow_down(s: &mut Step<'_, '_>, name: impl Into<LaneName>) {
+    let lane = LaneId::new(name, s.ctx.me);
     let slow = &mut s.engine.slow;
-    if slow.lanes.len() >= SLOW_LANES_MAX || !slow.lanes.insert(key) {
-        return;
+    if slow.lanes.len() < SLOW_LANES_MAX && slow.lanes.insert(lane) {
+        s.engine.own.leave(&lane);
     }
-    let window = &mut s.engine.own_acts;
-    let under_way: Vec<_> =
-        window.inflight.range((key, 0)..=(key, u64::MAX)).map(|(place, _)| *place).collect();
-    for place in &under_way {
-        window.answered(place);
-    }
-    window.held.remove(&key);
 }
 
 /// The first action of a lane is to be sent, in a step to come.
-pub(super) fn next(s: &mut Step<'_, '_>, key: ObjectKey) {
-    s.engine.slow.next.push_back(key);
+pub(super) fn next(s: &mut Step<'_, '_>, lane: LaneId) {
+    s.engine.slow.next.push_back(lane);
     let me = s.ctx.me;
-    send::pump_later(s, me);
+    outbox::pump_later(s, me);
 }
 
 /// An action has its outcome: then the next of its lane. A lane that has none left is like any other.
-pub(super) fn moved(s: &mut Step<'_, '_>, home: &KernelId, key: &ObjectKey, lane: &SendingRow) {
-    if !is_slow(s, home, key) {
+pub(super) fn moved(s: &mut Step<'_, '_>, id: &LaneId, lane: &Lane) {
+    if !is_slow(s, id) {
         return;
     }
-    if lane.floor > lane.last {
-        s.engine.slow.lanes.remove(key);
+    if lane.is_done() {
+        s.engine.slow.lanes.remove(id);
     } else {
-        next(s, *key);
+        next(s, *id);
     }
 }
 
 /// Sends the first action of a lane whose turn it is; `false` if it is no lane's turn.
-pub(super) fn send_next(s: &mut Step<'_, '_>) -> Result<bool, StoreError> {
-    let Some(key) = s.engine.slow.next.pop_front() else { return Ok(false) };
-    send_first(s, key)?;
+pub(crate) fn send_next(s: &mut Step<'_, '_>) -> Result<bool, StoreError> {
+    let Some(lane) = s.engine.slow.next.pop_front() else { return Ok(false) };
+    first(s, lane)?;
     Ok(true)
 }
 
 /// Sends the first action of a lane. What runs already is not run again.
-pub(super) fn send_first(s: &mut Step<'_, '_>, key: ObjectKey) -> Result<(), StoreError> {
-    let me = s.ctx.me;
-    match sending(s, &me, &key)? {
-        Some(lane) if lane.floor <= lane.last => send::send(s, me, (key, lane.floor)),
+pub(super) fn send_first(s: &mut Step<'_, '_>, name: impl Into<LaneName>) -> Result<(), StoreError> {
+    let lane = LaneId::new(name, s.ctx.me);
+    first(s, lane)
+}
+
+fn first(s: &mut Step<'_, '_>, id: LaneId) -> Result<(), StoreError> {
+    match lanes::lane(s, &id)? {
+        Some(lane) if !lane.is_done() => send::send(s, &Place { lane: id, sequence: lane.floor }, &lane),
         _ => {
-            s.engine.slow.lanes.remove(&key);
+            s.engine.slow.lanes.remove(&id);
             Ok(())
         }
     }
 }
 
 /// The resend timer came: all of them are tried again. Whether there are any.
-pub(super) fn again(s: &mut Step<'_, '_>) -> bool {
+pub(crate) fn again(s: &mut Step<'_, '_>) -> bool {
     let slow = &mut s.engine.slow;
     if slow.next.is_empty() {
         slow.next.extend(&slow.lanes);

@@ -7,7 +7,7 @@ use once_model::ids::{KernelId, Line, ObjectKey};
 use once_model::wire::{Code, Follow, Following, Frame};
 
 use super::debt::Debt;
-use super::pump::{Kept, owe};
+use super::object::{Kept, owe};
 use crate::content::current_key;
 use crate::refusal::{Failure, Refusal};
 use crate::rights;

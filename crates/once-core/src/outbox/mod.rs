@@ -6,15 +6,20 @@
 
 mod debt;
 mod follow;
+mod object;
+mod owed;
 mod pump;
 mod share;
 mod window;
 
 pub use debt::Debt;
+pub use owed::{DebtRow, Kind, OutboxRow, Owed, debt, owed};
+
 pub(crate) use follow::{
     end_following, follow, followed, following, subscribe_all, unfollow, unfollow_everywhere, unfollowed,
 };
-
-pub(crate) use pump::{Kept, owe, parcel, pump, pump_on, resend};
+pub(crate) use object::{Kept, owe, parcel};
+pub(crate) use owed::{list, lists, owes, unlist, unlist_new};
+pub(crate) use pump::{pump, pump_later, pump_on, resend, resend_later, window_to};
 pub(crate) use share::{admit, announced, receive, share, shared};
-pub(crate) use window::Window;
+pub(crate) use window::{Item, Window};

@@ -1,337 +1,158 @@
-//! The pump: sends what a peer is owed, within its window, until it answers.
+//! The pump: sends what a peer is owed, objects and actions alike, within its window, until it answers. This kernel's own
+//! objects are reached the same way, without a network in between.
 
 use std::ops::ControlFlow;
 
-use bytes::Bytes;
-use once_model::certificate::Chain;
-use once_model::ids::{KernelId, ObjectKey};
-use once_model::limits::{INLINE_MAX_BYTES, OUTBOX_MAX_ROWS, RESEND_AFTER_MS};
-use once_model::wire::{Code, Frame, Parcel, ShareAnswer};
+use once_model::ids::KernelId;
+use once_model::limits::RESEND_AFTER_MS;
 
-use super::debt::Debt;
-use super::follow;
-use crate::content::current_key;
-use crate::refusal::Refusal;
-use crate::rows::{self, HeadRow, OutboxRow};
+use super::object;
+use super::owed::{self, Kind, Owed};
+use super::window::Window;
+use crate::actions;
 use crate::step::Step;
-use crate::store::{Read, StoreError, Table, prefix_end};
-use crate::txn;
-use crate::waist::{Answer, ConnId, Effect, Timer};
+use crate::store::StoreError;
+use crate::waist::{ConnId, Effect, Timer};
 
-/// Most shares that one step sends: keeps a step short. The rest follows in the next.
-const PUMP_STEP_ROWS: usize = 64;
+/// Most that one step sends or looks at: keeps a step short. The rest follows in the next.
+const STEP_ITEMS: usize = 64;
 
-/// What a debt outlives.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Kept {
-    /// Everything: somebody was told of it, or nobody would make it again.
-    Durably,
-    /// Not a power loss: a client waits for the peer's answer, was told nothing yet, and asks again.
-    WithItsClient,
-}
-
-/// Notes that a peer is owed an object, and sends it at once if nothing waits before it. False when the outbox is
-/// full.
-pub(crate) fn owe(
-    s: &mut Step<'_, '_>,
-    peer: KernelId,
-    head: &HeadRow,
-    debt: Debt,
-    kept: Kept,
-) -> Result<bool, StoreError> {
-    let key = head.header.key();
-    let place = rows::peer_object_key(&peer, &key);
-    let up = s.engine.links.get(&peer).filter(|link| link.up().is_some());
-    let known: Option<OutboxRow> = match up {
-        Some(link) if link.window.surely_not_owed(&key) => None,
-        _ => txn::get(s.txn, Table::Outbox, &place)?,
-    };
-    if known.is_none() {
-        let mut usage = rows::usage(s.txn, &peer)?;
-        if usage.owed_rows >= OUTBOX_MAX_ROWS {
-            return Ok(false);
-        }
-        usage.owed_rows += 1;
-        // The debt itself makes the commit wait for the disk.
-        s.txn.put_lazily(Table::Usage, peer.as_bytes(), &usage);
+/// The window to a peer that can be reached now; to this kernel itself, always.
+pub(crate) fn window_to<'e>(s: &'e mut Step<'_, '_>, peer: &KernelId, kind: Kind) -> Option<&'e mut Window> {
+    if *peer == s.ctx.me {
+        return Some(&mut s.engine.own);
     }
-    let since_ms = known.map_or(s.ctx.now_ms, |row| row.since_ms);
-    let debt = known.map_or(debt, |row| row.debt.merge(debt));
-    let row = OutboxRow { since_ms, id: head.header.id(), debt };
-    if kept == Kept::WithItsClient || mutant!(LazyDebts) {
-        s.txn.put_lazily(Table::Outbox, &place, &row);
-    } else {
-        s.txn.put(Table::Outbox, &place, &row);
-    }
-    let Some(conn) = s.up(&peer) else {
-        s.engine.wanted.insert(peer);
-        return Ok(true);
-    };
-    let Some(link) = s.engine.links.get_mut(&peer) else { return Ok(true) };
-    let window = &mut link.window;
-    if window.inflight.contains_key(&key) {
-        // A revision that changed while the one before is under way is sent when that one is answered.
-        return Ok(true);
-    }
-    if window.next.is_none() && window.waiting.is_empty() && window.has_room() {
-        send_head(s, peer, conn, head.clone(), debt)?;
-    } else {
-        window.line_up(key);
-    }
-    Ok(true)
-}
-
-/// Removes a debt.
-pub(super) fn settle(s: &mut Step<'_, '_>, peer: &KernelId, key: &ObjectKey) -> Result<(), StoreError> {
-    let place = rows::peer_object_key(peer, key);
-    if s.txn.get(Table::Outbox, &place)?.is_some() {
-        s.txn.delete_lazily(Table::Outbox, &place);
-        let mut usage = rows::usage(s.txn, peer)?;
-        usage.owed_rows = usage.owed_rows.saturating_sub(1);
-        s.txn.put_lazily(Table::Usage, peer.as_bytes(), &usage);
-    }
-    Ok(())
+    let link = s.engine.links.get_mut(peer)?;
+    let takes = link.up().is_some() && (kind == Kind::Objects || link.knows_actions);
+    takes.then_some(&mut link.window)
 }
 
 /// Goes on sending in a later step; one timer is enough.
-fn pump_later(s: &mut Step<'_, '_>, peer: KernelId) {
-    let Some(link) = s.engine.links.get_mut(&peer) else { return };
-    if !std::mem::replace(&mut link.window.pump_set, true) {
+pub(crate) fn pump_later(s: &mut Step<'_, '_>, peer: KernelId) {
+    if let Some(window) = window_to(s, &peer, Kind::Objects)
+        && !std::mem::replace(&mut window.pump_set, true)
+    {
         s.out.push(Effect::Timer { after_ms: 0, timer: Timer::Pump(peer) });
     }
 }
 
 /// The timer to go on sending came.
 pub(crate) fn pump_on(s: &mut Step<'_, '_>, peer: KernelId) -> Result<(), StoreError> {
-    if let Some(link) = s.engine.links.get_mut(&peer) {
-        link.window.pump_set = false;
+    if let Some(window) = window_to(s, &peer, Kind::Objects) {
+        window.pump_set = false;
+    }
+    if peer == s.ctx.me {
+        actions::go_on(s)?;
+        actions::go_on_put_off(s)?;
     }
     pump(s, peer)
 }
 
-/// Sends what is owed to a peer and not under way, as far as the window has room.
+/// Sends what is owed to a peer and not under way, as far as the window has room: what is small first.
 pub(crate) fn pump(s: &mut Step<'_, '_>, peer: KernelId) -> Result<(), StoreError> {
-    let Some(conn) = s.up(&peer) else { return Ok(()) };
-    let mut looked = 0;
-    while let Some(link) = s.engine.links.get_mut(&peer)
-        && link.window.has_room()
-        && let Some(key) = link.window.waiting.pop_front()
-    {
-        if !link.window.inflight.contains_key(&key) {
-            s.guarded((peer, key), |s| send(s, peer, conn, key))?;
-        }
-        looked += 1;
-        if looked >= PUMP_STEP_ROWS {
-            pump_later(s, peer);
-            return Ok(());
-        }
+    let mut budget = STEP_ITEMS;
+    while budget > 0 && peer == s.ctx.me && actions::send_slow(s)? {
+        budget -= 1;
     }
-    loop {
-        let Some(link) = s.engine.links.get(&peer) else { return Ok(()) };
-        if !link.window.has_room() {
-            return Ok(());
-        }
-        let Some(next) = link.window.next.clone() else { return Ok(()) };
-        if looked >= PUMP_STEP_ROWS {
-            pump_later(s, peer);
-            return Ok(());
-        }
-        let found = next_rows(s, &peer, &next, PUMP_STEP_ROWS - looked)?;
-        let Some(last) = found.last() else {
-            if let Some(link) = s.engine.links.get_mut(&peer) {
-                let again = std::mem::take(&mut link.window.behind);
-                link.window.next = again.then(Vec::new);
-            }
-            continue;
-        };
-        looked += found.len();
-        let mut after_last = last.to_row().to_vec();
-        after_last.push(0);
-        for key in found {
-            let Some(link) = s.engine.links.get_mut(&peer) else { return Ok(()) };
-            if !link.window.has_room() {
-                after_last = key.to_row().to_vec();
-                break;
-            }
-            if link.window.inflight.contains_key(&key) {
-                // Its answer settles the debt, or finds it newer and sends again.
-                continue;
-            }
-            s.guarded((peer, key), |s| send(s, peer, conn, key))?;
-        }
-        if let Some(link) = s.engine.links.get_mut(&peer) {
-            link.window.next = Some(after_last);
-        }
+    for kind in [Kind::Lanes, Kind::Objects] {
+        pump_kind(s, peer, kind, &mut budget)?;
     }
+    if budget == 0 {
+        pump_later(s, peer);
+    }
+    Ok(())
 }
 
-/// The next debts.
-fn next_rows(
+fn pump_kind(s: &mut Step<'_, '_>, peer: KernelId, kind: Kind, budget: &mut usize) -> Result<(), StoreError> {
+    while *budget > 0 {
+        let Some(window) = window_to(s, &peer, kind) else { return Ok(()) };
+        let line = window.line(kind);
+        if !line.has_room() {
+            return Ok(());
+        }
+        if let Some(owed) = line.waiting.pop_front() {
+            send(s, peer, owed, budget)?;
+            continue;
+        }
+        let Some(next) = line.next.clone() else { return Ok(()) };
+        let found = next_owed(s, &peer, kind, &next, *budget)?;
+        if found.is_empty()
+            && let Some(window) = window_to(s, &peer, kind)
+        {
+            let line = window.line(kind);
+            line.next = std::mem::take(&mut line.behind).then(Vec::new);
+        }
+        for owed in found {
+            let Some(window) = window_to(s, &peer, kind) else { return Ok(()) };
+            let line = window.line(kind);
+            let mut place = owed.to_row();
+            if !line.has_room() || *budget == 0 {
+                line.next = Some(place);
+                return Ok(());
+            }
+            place.push(0);
+            line.next = Some(place);
+            send(s, peer, owed, budget)?;
+            if let Owed::Lane(lane) = owed {
+                let me = s.ctx.me;
+                s.guarded((me, lane.name.key), |s| actions::tidy_lane(s, &lane))?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Sends what is owed, if it still is: what was owed when the caller looked may have been answered since. What cannot be
+/// read holds up only itself.
+fn send(s: &mut Step<'_, '_>, peer: KernelId, owed: Owed, budget: &mut usize) -> Result<(), StoreError> {
+    *budget = budget.saturating_sub(1);
+    let of = match owed {
+        Owed::Object(key) => (peer, key),
+        Owed::Lane(lane) => (s.ctx.me, lane.name.key),
+    };
+    s.guarded(of, |s| match owed {
+        Owed::Object(key) => object::send(s, peer, key),
+        Owed::Lane(lane) => actions::send_lane(s, peer, &lane, budget),
+    })
+    .map(drop)
+}
+
+fn next_owed(
     s: &Step<'_, '_>,
     peer: &KernelId,
+    kind: Kind,
     next: &[u8],
     limit: usize,
-) -> Result<Vec<ObjectKey>, StoreError> {
-    let from = [peer.as_bytes().as_slice(), next].concat();
+) -> Result<Vec<Owed>, StoreError> {
     let mut found = Vec::new();
-    s.txn.scan(Table::Outbox, &from, prefix_end(peer.as_bytes()).as_deref(), &mut |row, _| {
-        found.extend(row.get(KernelId::LEN..).and_then(ObjectKey::from_row));
+    owed::owed(s.txn, peer, kind, next, &mut |owed, _| {
+        found.push(owed);
         if found.len() < limit { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
     })?;
     Ok(found)
 }
 
-/// Sends an object's newest revision, if it is still owed: what was owed when the caller looked may be settled by now,
-/// or be owed for another reason.
-fn send(s: &mut Step<'_, '_>, peer: KernelId, conn: ConnId, key: ObjectKey) -> Result<(), StoreError> {
-    let place = rows::peer_object_key(&peer, &key);
-    let Some(row) = txn::get::<OutboxRow>(s.txn, Table::Outbox, &place)? else { return Ok(()) };
-    match rows::head(s.txn, &key)? {
-        Some(head) => send_head(s, peer, conn, head, row.debt),
-        None => send_elsewhere(s, peer, key, row.debt),
-    }
-}
-
-/// Sends an object's newest revision, if the debt is one for it.
-fn send_head(
-    s: &mut Step<'_, '_>,
-    peer: KernelId,
-    conn: ConnId,
-    mut head: HeadRow,
-    debt: Debt,
-) -> Result<(), StoreError> {
-    let key = head.header.key();
-    let served = debt.is_followed() && mutant!(RevokedFollowerServed);
-    if !debt.allows(s.txn, &peer, &head, s.ctx.now_ms)? && !served && !mutant!(DebtWithoutLimit) {
-        settle(s, &peer, &key)?;
-        return if debt.is_followed() { follow::end_following(s, peer, &key) } else { Ok(()) };
-    }
-    let durable = may_leave_early(s, &peer, &head);
-    if head.home == Some(s.ctx.me) && head.header.signature.is_none() {
-        head.header.sign(&s.ctx.key);
-        s.txn.put_lazily(Table::Head, &key.to_row(), &head);
-    }
-    let Some(mut parcel) = parcel(s.txn, &s.ctx.me, &head)? else {
-        // Without its home's signature it proves nothing to a third kernel, which would refuse it.
-        settle(s, &peer, &key)?;
-        let reply = Ok(Answer::Delivered(ShareAnswer::Refused(Code::Invalid)));
-        for token in s.engine.deliveries.remove(&(peer, key)).unwrap_or_default() {
-            s.out.push(Effect::Reply { token, reply: reply.clone() });
-        }
-        return Ok(());
-    };
-    parcel.commit = Some(s.engine.synced_commit);
-    let bytes = parcel.body.as_ref().map_or(0, Bytes::len);
-    let Some(link) = s.engine.links.get_mut(&peer) else { return Ok(()) };
-    if !std::mem::replace(&mut link.window.resend_set, true) || mutant!(TimerFlood) {
+/// Something was sent: it is sent again if it stays unanswered for too long. One timer is enough.
+pub(crate) fn resend_later(s: &mut Step<'_, '_>, peer: KernelId) {
+    let conn = s.up(&peer).unwrap_or(0);
+    let Some(window) = window_to(s, &peer, Kind::Objects) else { return };
+    if !std::mem::replace(&mut window.resend_set, true) || mutant!(TimerFlood) {
         s.out.push(Effect::Timer { after_ms: RESEND_AFTER_MS, timer: Timer::Resend(peer, conn) });
     }
-    link.window.sent(key, s.ctx.now_ms, bytes);
-    if mutant!(DropOutboxAtSend) {
-        settle(s, &peer, &key)?;
-    }
-    let effect = Effect::Send { peer, conn, frame: Frame::Share(parcel) };
-    if durable {
-        s.out.now.push(effect)
-    } else {
-        s.out.push(effect)
-    }
-    Ok(())
-}
-
-/// Whether a share may leave before the commit: nothing that this group writes is needed to undo the sending, nor for
-/// what the receiver may do as soon as it has read the frame. A large body it pulls at once, by right of the debt, and
-/// reading runs on the last commit: there the debt must be.
-fn may_leave_early(s: &Step<'_, '_>, peer: &KernelId, head: &HeadRow) -> bool {
-    let key = head.header.key();
-    let group = s.engine.group;
-    let apart = !head.header.tombstone && head.header.size > INLINE_MAX_BYTES as u64;
-    let pullable = !apart || !s.txn.is_dirty(Table::Outbox, &rows::peer_object_key(peer, &key));
-    (!s.txn.is_dirty(Table::Head, &key.to_row()) || mutant!(ShareBeforeSync))
-        && (pullable || mutant!(AnnounceBeforeDebt))
-        && s.engine.links.get(peer).is_some_and(|link| link.admitted_in < group)
-}
-
-/// An object that is no longer here under this key. Claimed since: the debt and who waits for it follow the object.
-/// Dropped: they end.
-fn send_elsewhere(
-    s: &mut Step<'_, '_>,
-    peer: KernelId,
-    key: ObjectKey,
-    debt: Debt,
-) -> Result<(), StoreError> {
-    let current = current_key(s, &key)?;
-    settle(s, &peer, &key)?;
-    let waiting = s.engine.deliveries.remove(&(peer, key)).unwrap_or_default();
-    if let (true, Some(head)) = (current != key, rows::head(s.txn, &current)?) {
-        if !waiting.is_empty() {
-            s.engine.deliveries.entry((peer, current)).or_default().extend(waiting);
-        }
-        owe(s, peer, &head, debt, Kept::Durably)?;
-        return Ok(());
-    }
-    for token in waiting {
-        s.out.push(Effect::Reply { token, reply: Err(Refusal::NoObject(key)) });
-    }
-    Ok(())
-}
-
-/// A scenario as it travels: a small body inside, a large one to be pulled. `None` if this kernel is not its home and
-/// cannot prove that it comes from there.
-///
-/// # Errors
-/// When the store cannot be read, or lacks a row that it must have.
-pub(crate) fn parcel(rows: &dyn Read, me: &KernelId, head: &HeadRow) -> Result<Option<Parcel>, StoreError> {
-    let damaged = |table: Table, what: &str| {
-        StoreError::damaged(table, &rows::body_key(&head.header), format!("{what} {}", head.header.key()))
-    };
-    let chain: Option<Chain> = match &head.header.lineage {
-        Some(lineage) => Some(
-            txn::get(rows, Table::Chain, lineage.as_bytes())?
-                .ok_or_else(|| damaged(Table::Chain, "no chain of"))?,
-        ),
-        None => None,
-    };
-    if !may_pass_on(rows, me, head)? {
-        return Ok(None);
-    }
-    let inline = !head.header.tombstone && head.header.size <= INLINE_MAX_BYTES as u64;
-    let body = match inline {
-        true => Some(
-            rows.get(Table::Body, &rows::body_key(&head.header))?
-                .ok_or_else(|| damaged(Table::Body, "no bytes of"))?,
-        ),
-        false => None,
-    };
-    Ok(Some(Parcel { header: head.header.clone(), chain, body, commit: None }))
-}
-
-/// Whether others can be shown that a revision comes from its home. What came from the home itself was not checked
-/// when it came.
-pub(super) fn may_pass_on(rows: &dyn Read, me: &KernelId, head: &HeadRow) -> Result<bool, StoreError> {
-    let (Some(lineage), Some(certificate)) = (&head.header.lineage, &head.header.certificate) else {
-        return Ok(true);
-    };
-    if head.home == Some(*me) || head.proven {
-        return Ok(true);
-    }
-    let chain: Option<Chain> = txn::get(rows, Table::Chain, lineage.as_bytes())?;
-    let holder = chain.and_then(|chain| chain.holder(certificate));
-    Ok(holder.is_some_and(|(home, _)| head.header.signed_by(&home)))
 }
 
 /// Sends again what stayed unanswered for too long on a living connection.
 pub(crate) fn resend(s: &mut Step<'_, '_>, peer: KernelId, conn: ConnId) -> Result<(), StoreError> {
-    if s.up(&peer) != Some(conn) {
+    if s.up(&peer).unwrap_or(0) != conn {
         return Ok(());
     }
     let now_ms = s.ctx.now_ms;
-    let Some(link) = s.engine.links.get_mut(&peer) else { return Ok(()) };
-    link.window.give_up_late(now_ms);
+    let Some(window) = window_to(s, &peer, Kind::Objects) else { return Ok(()) };
+    window.give_up_late(now_ms);
+    let any_slow = peer == s.ctx.me && actions::slow_again(s);
     pump(s, peer)?;
-    let Some(link) = s.engine.links.get_mut(&peer) else { return Ok(()) };
-    if !link.window.inflight.is_empty() && !std::mem::replace(&mut link.window.resend_set, true) {
-        s.out.push(Effect::Timer { after_ms: RESEND_AFTER_MS, timer: Timer::Resend(peer, conn) });
+    if any_slow || window_to(s, &peer, Kind::Objects).is_some_and(|window| !window.is_empty()) {
+        resend_later(s, peer);
     }
     Ok(())
 }

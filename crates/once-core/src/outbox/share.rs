@@ -7,16 +7,18 @@ use once_model::wire::{Code, Frame, Parcel, ShareAnswer, Shared};
 
 use super::debt::Debt;
 use super::follow::with_copy;
-use super::pump::{Kept, may_pass_on, owe, pump, settle};
+use super::object::{Kept, may_pass_on, owe, settle};
+use super::owed::{self, Owed};
+use super::pump::pump;
+use super::window::Item;
 use crate::actions;
 use crate::content;
 use crate::peers;
 use crate::refusal::{Failure, Refusal};
 use crate::rights;
-use crate::rows::{self, OutboxRow, PeerStatus};
+use crate::rows::{self, PeerStatus};
 use crate::step::Step;
 use crate::store::{Read, StoreError, Table};
-use crate::txn;
 use crate::waist::{Answer, Arrival, ConnId, Effect, Event, Timer, Token};
 
 /// A client wants a peer to have an object.
@@ -168,15 +170,16 @@ fn welcome(
 pub(crate) fn shared(s: &mut Step<'_, '_>, peer: KernelId, shared: &Shared) -> Result<(), StoreError> {
     let Shared { key, id, answer, commit } = *shared;
     peers::heard(s, peer, commit);
-    let was_under_way = s.engine.links.get_mut(&peer).is_some_and(|link| link.window.answered(&key));
-    let row: Option<OutboxRow> = txn::get(s.txn, Table::Outbox, &rows::peer_object_key(&peer, &key))?;
+    let was_under_way =
+        s.engine.links.get_mut(&peer).is_some_and(|link| link.window.answered(&Item::Object(key)));
+    let row = owed::debt(s.txn, &peer, &key)?;
     let later = matches!(answer, ShareAnswer::Refused(Code::Busy | Code::DiskFull | Code::Stopping));
     if later {
         // The debt stays, and comes up again with the resend timer or the next connection; at once if the answer is
         // to bytes that have changed since.
         if was_under_way && row.is_some() && !is_newest(s, &key, id)? {
             if let Some(link) = s.engine.links.get_mut(&peer) {
-                link.window.line_up(key);
+                link.window.line_up(Owed::Object(key));
             }
         } else if let (Some(conn), Some(link)) = (s.up(&peer), s.engine.links.get_mut(&peer))
             && link.window.put_off()
@@ -193,7 +196,7 @@ pub(crate) fn shared(s: &mut Step<'_, '_>, peer: KernelId, shared: &Shared) -> R
         Some(_) => {
             // Changed while under way: the debt is for a newer revision, and so is what clients wait for.
             if was_under_way && let Some(link) = s.engine.links.get_mut(&peer) {
-                link.window.line_up(key);
+                link.window.line_up(Owed::Object(key));
             }
             return pump(s, peer);
         }

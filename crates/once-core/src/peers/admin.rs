@@ -14,7 +14,7 @@ use crate::actions;
 use crate::outbox;
 use crate::refusal::{Failure, Refusal};
 use crate::rights::{Grant, Right, Scope};
-use crate::rows::{self, GrantRow, PeerRow, PeerStatus, UsageRow};
+use crate::rows::{self, GrantRow, Kind, PeerRow, PeerStatus, UsageRow};
 use crate::step::Step;
 use crate::store::{Read, StoreError, Table, prefix_end, scan_prefix};
 use crate::txn;
@@ -91,7 +91,9 @@ pub(crate) fn remove(s: &mut Step<'_, '_>, peer: KernelId) -> Result<Answer, Fai
     s.txn.delete(Table::Peer, peer.as_bytes());
     let usage = UsageRow { owed_rows: 0, ..rows::usage(s.txn, &peer)? };
     s.txn.put(Table::Usage, peer.as_bytes(), &usage);
-    for table in [Table::Outbox, Table::Subscription, Table::Unfollow] {
+    // Lanes stay: their actions wait for the day that it is a peer again.
+    delete_where(s, Table::Outbox, &Kind::Objects.of(&peer), |_, _| true)?;
+    for table in [Table::Subscription, Table::Unfollow] {
         delete_where(s, table, peer.as_bytes(), |_, _| true)?;
     }
     for table in [Table::Grant, Table::Follower] {

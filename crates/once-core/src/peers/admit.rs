@@ -11,7 +11,6 @@ use once_model::wire::{Code, FEATURE_ACTIONS, Frame, Greeting};
 use super::addresses::put_first;
 use super::dial::dial_later;
 use super::{Link, Phase, admin, invites, progress};
-use crate::actions;
 use crate::content;
 use crate::meta;
 use crate::outbox::{self, Window};
@@ -88,7 +87,6 @@ fn ended(s: &mut Step<'_, '_>, peer: KernelId, reason: &str) {
         link.phase = Phase::Idle;
         link.idle_since_ms = s.ctx.now_ms;
         link.window = Window::default();
-        link.acts = Window::default();
         // Told when it begins and when it changes, not at each dial that finds nobody.
         if link.told.as_deref() != Some(reason) {
             link.told = Some(reason.to_owned());
@@ -285,9 +283,7 @@ fn ready(
     link.failures = 0;
     link.told = None;
     link.window = if mutant!(ForgetUnanswered) { Window::default() } else { Window::fresh() };
-    link.acts = Window::fresh();
     link.refused.clear();
-    s.engine.sent_again.retain(|(home, _)| *home != peer);
     link.knows_actions = hello.features.contains(&FEATURE_ACTIONS);
     link.incarnation = hello.progress.incarnation;
     link.admitted_in = s.engine.group;
@@ -312,8 +308,7 @@ fn ready(
     }
     outbox::subscribe_all(s, peer, conn)?;
     content::ask_all(s, peer)?;
-    outbox::pump(s, peer)?;
-    actions::pump(s, peer)
+    outbox::pump(s, peer)
 }
 
 /// Puts the address first, and writes only what changed.

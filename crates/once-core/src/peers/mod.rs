@@ -51,9 +51,7 @@ pub(crate) struct Link {
     pub idle_since_ms: u64,
     /// Why there is no connection, as it was told last: told again only when it changes.
     pub told: Option<String>,
-    pub window: Window<ObjectKey>,
-    /// Actions to it that are under way.
-    pub acts: Window<(ObjectKey, u64)>,
+    pub window: Window,
     /// Actions of it that were refused on this connection, lately.
     pub refused: Refused,
     /// Whether it knows actions.
@@ -108,7 +106,6 @@ impl Link {
             idle_since_ms: 0,
             told: None,
             window: Window::default(),
-            acts: Window::default(),
             refused: Refused::default(),
             knows_actions: false,
             incarnation: Incarnation::from_bytes([0; 16]),

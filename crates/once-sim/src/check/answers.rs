@@ -15,8 +15,11 @@ impl Checker {
         let rows = || group.commit.iter().flat_map(|commit| &commit.rows);
         let ended = rows().filter(|row| row.table == Table::Queue && row.after.is_none());
         for row in ended {
-            let queued = row.before.as_ref().and_then(|row| txn::decode::<QueueRow>(Table::Queue, row).ok());
-            let Some(queued) = queued.filter(|queued| queued.action.answers.is_some()) else { continue };
+            let before = row.before.as_ref().and_then(|row| txn::decode(Table::Queue, row).ok());
+            let Some(QueueRow::Waiting(queued)) = before else { continue };
+            if queued.action.answers.is_none() {
+                continue;
+            }
             let id = queued.action.id;
             let dropped = |input: &Input| matches!(input, Input::Command { command: Command::Drop { id: dropped, .. }, .. } if *dropped == id);
             let given_up = queued.void == Some(Code::Cancelled) || group.inputs.iter().any(dropped);

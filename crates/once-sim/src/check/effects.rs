@@ -269,7 +269,7 @@ fn is_apart(parcel: &Parcel) -> bool {
 
 /// Whether a debt was not there before this group.
 fn is_new_debt(group: &Group<'_>, peer: &KernelId, key: &ObjectKey) -> bool {
-    let place = once_core::rows::peer_object_key(peer, key);
+    let place = once_core::rows::Owed::Object(*key).key(peer);
     let mut written = group.commit.iter().flat_map(|commit| &commit.rows);
     written.any(|row| row.table == Table::Outbox && row.key == place && row.before.is_none())
 }

@@ -6,7 +6,7 @@ use std::ops::ControlFlow;
 use once_core::Refusal;
 use once_core::actions;
 use once_core::rights::{Right, Scope};
-use once_core::rows::{self, Debt, HeadRow, OutboxRow};
+use once_core::rows::{self, Debt, HeadRow};
 use once_core::store::Table;
 use once_core::txn;
 use once_core::waist::{Answer, Arrival, Change, Command, ConnId, Effect, Event, Input, Token, Why};
@@ -222,8 +222,7 @@ fn commanded(
             shadow.promises.add(*to, *key, Owed::Newest);
             let key = claimed_as(group, key).unwrap_or(*key);
             shadow.promises.add(*to, key, Owed::Newest);
-            let place = rows::peer_object_key(to, &key);
-            let row: Option<OutboxRow> = txn::get(group.store, Table::Outbox, &place).ok().flatten();
+            let row = rows::debt(group.store, to, &key).ok().flatten();
             if reply == Some(&Ok(Answer::Owed)) && row.is_some_and(|row| row.debt == Debt::Promised) {
                 shadow.owed.insert((*to, key));
             }
@@ -317,9 +316,14 @@ fn needed(group: &Group<'_>, peer: KernelId, need: &Need) -> Vec<(ObjectKey, Has
     });
     // Its outcome may have come in the same group.
     let rows = group.commit.iter().flat_map(|commit| &commit.rows);
-    for row in rows.filter(|row| row.table == Table::Queue && row.key.starts_with(peer.as_bytes())) {
+    for row in rows.filter(|row| row.table == Table::Queue) {
+        let lane = actions::Place::from_row(&row.key).map(|place| place.lane);
         let before = row.before.as_ref().and_then(|row| txn::decode(Table::Queue, row).ok());
-        given.extend(before.into_iter().flat_map(|row: actions::QueueRow| row.action.given));
+        if let (Some(lane), Some(actions::QueueRow::Waiting(row))) = (lane, before)
+            && lane.begun_at == peer
+        {
+            given.extend(row.action.given);
+        }
     }
     let asked = given.iter().filter(|given| need.lacks.contains(given));
     let names = |given: &Given| [Some(given.key), claimed_as(group, &given.key)].into_iter().flatten();

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeSet;
 
-use once_core::rows::{Debt as Row, OutboxRow};
+use once_core::rows::{self, Debt, OutboxRow, Owed as Index};
 use once_core::store::{Read, Table};
 use once_core::{query, txn};
 use once_model::ids::{Hash, KernelId, ObjectKey};
@@ -80,28 +80,26 @@ impl Promises {
     /// An action's word ends with its debt.
     pub fn end_without_rows(&mut self, group: &Group<'_>) {
         let owes = |peer: &KernelId, key: &ObjectKey| {
-            let place = once_core::rows::peer_object_key(peer, key);
-            group.store.get(Table::Outbox, &place).is_ok_and(|row| row.is_some())
+            rows::debt(group.store, peer, key).is_ok_and(|row| row.is_some())
         };
         self.0.retain(|(peer, key, owed)| *owed == Owed::Newest || owes(peer, key));
     }
 
     /// What the disk has.
-    pub fn on(rows: &dyn Read) -> Self {
+    pub fn on(disk: &dyn Read) -> Self {
         let read = |key: &[u8], value: &bytes::Bytes| {
-            let row: OutboxRow = txn::decode(Table::Outbox, value).ok()?;
+            let Some((peer, Index::Object(key))) = Index::from_key(key) else { return None };
+            let OutboxRow::Object(row) = txn::decode(Table::Outbox, value).ok()? else { return None };
             let owed = match row.debt {
-                Row::Promised => Owed::Newest,
-                Row::Given { content } | Row::Followed { given: Some(content) } => Owed::Only(content),
-                Row::Followed { given: None } => return None,
+                Debt::Promised => Owed::Newest,
+                Debt::Given { content } | Debt::Followed { given: Some(content) } => Owed::Only(content),
+                Debt::Followed { given: None } => return None,
             };
-            let (peer, object) = key.split_at_checked(KernelId::LEN)?;
-            let (peer, key) = (KernelId::from_slice(peer)?, ObjectKey::from_row(object)?);
             // The debt of an unclaimed copy is one of the object that it has become.
-            let found = query::find(rows, &key.uuid, Some(key.line)).ok()?;
+            let found = query::find(disk, &key.uuid, Some(key.line)).ok()?;
             let became = found.first().map_or(key, |head| head.header.key());
             Some([(peer, key, owed), (peer, became, owed)])
         };
-        Self(scan(rows, Table::Outbox, read).into_iter().flatten().collect())
+        Self(scan(disk, Table::Outbox, read).into_iter().flatten().collect())
     }
 }

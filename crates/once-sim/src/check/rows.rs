@@ -1,7 +1,7 @@
 //! What a commit changed: bodies, heads, conflicts, debts, followers, rights, quotas.
 
 use bytes::Bytes;
-use once_core::rows::{self, Debt, HeadRow, OutboxRow, PeerStatus, UsageRow};
+use once_core::rows::{self, Debt, HeadRow, OutboxRow, Owed, PeerStatus, UsageRow};
 use once_core::store::{Read, Table, scan_prefix};
 use once_core::txn;
 use once_core::waist::{Command, Input};
@@ -320,9 +320,11 @@ impl Checker {
     }
 
     fn debt(&mut self, group: &Group<'_>, allowed: &Allowed, changed: &Changed, wrong: &mut Wrong) {
-        let Some((peer, key)) = changed.key.split_at_checked(KernelId::LEN) else { return };
-        let (Some(peer), Some(key)) = (KernelId::from_slice(peer), ObjectKey::from_row(key)) else { return };
-        let read = |value: &Option<Bytes>| txn::decode::<OutboxRow>(Table::Outbox, value.as_ref()?).ok();
+        let Some((peer, Owed::Object(key))) = Owed::from_key(&changed.key) else { return };
+        let read = |value: &Option<Bytes>| match txn::decode(Table::Outbox, value.as_ref()?) {
+            Ok(OutboxRow::Object(row)) => Some(row),
+            _ => None,
+        };
         let (before, after) = (read(&changed.before), read(&changed.after));
         if let (Some(after), Some(shadow)) = (after, self.shadows.get(&group.kernel)) {
             let said = [&shadow.promises, &shadow.in_vain];
@@ -370,9 +372,8 @@ impl Checker {
         let Some(shadow) = self.shadows.get_mut(&group.kernel) else { return };
         let asked = !row.debt.is_followed() || shadow.owed.contains(&(peer, key));
         let may = heads.iter().any(|head| shadow.rights.may_read(&peer, head, group.now_ms));
-        let moved = claimed_as(group, &key).is_some_and(|key| {
-            group.store.get(Table::Outbox, &rows::peer_object_key(&peer, &key)).is_ok_and(|row| row.is_some())
-        });
+        let moved = claimed_as(group, &key)
+            .is_some_and(|key| rows::debt(group.store, &peer, &key).is_ok_and(|row| row.is_some()));
         // What its home never signed proves nothing to others.
         let unprovable = self.forked.contains(&key);
         let ended = allowed.removed.contains(&peer) || (gone && !moved) || (!asked && !may) || unprovable;

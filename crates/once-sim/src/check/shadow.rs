@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 
 use once_core::rights::{Grant, Right, Scope};
-use once_core::rows::{HeadRow, InviteRow, PeerRow, PeerStatus};
+use once_core::rows::{HeadRow, InviteRow, Owed, PeerRow, PeerStatus};
 use once_core::store::{Read, Table};
 use once_core::waist::{ConnId, Token};
 use once_core::{query, txn};
@@ -239,7 +239,11 @@ impl Checker {
                 wrong.push((4, "a used invite is fresh again after a crash".into()));
             }
         }
-        let outbox = debts_of(disk, Table::Outbox);
+        let debt = |key: &[u8], _: &bytes::Bytes| match Owed::from_key(key)? {
+            (peer, Owed::Object(object)) => Some((peer, object)),
+            (_, Owed::Lane(_)) => None,
+        };
+        let outbox: BTreeSet<Debt> = scan(disk, Table::Outbox, debt).into_iter().collect();
         for (peer, key) in &shadow.owed {
             if !outbox.contains(&(*peer, *key)) && !doubted(Table::Outbox) {
                 wrong.push((4, format!("{key} is owed to {peer:.10}, but after a crash the debt is gone")));

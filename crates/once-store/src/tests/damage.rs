@@ -219,7 +219,12 @@ fn a_changed_byte_of_any_file_never_shows_as_another_value() {
                 Ok(store) => store,
                 Err(error) => {
                     assert!(
-                        !matches!(error, OpenError::InUse { .. } | OpenError::SchemaNewer { .. }),
+                        !matches!(
+                            error,
+                            OpenError::InUse { .. }
+                                | OpenError::SchemaNewer { .. }
+                                | OpenError::SchemaOlder { .. }
+                        ),
                         "{} at {offset}: {error}",
                         path.display()
                     );

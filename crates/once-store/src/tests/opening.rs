@@ -6,7 +6,7 @@ use bytes::Bytes;
 use once_core::store::{Batch, Durability, Read, Store, StoreError, Table};
 
 use super::{all_rows, put};
-use crate::schema::Migration;
+use crate::schema::{Migration, OLDEST};
 use crate::{FjallStore, OpenError, Options, SCHEMA, free_bytes};
 
 #[test]
@@ -25,7 +25,7 @@ fn a_second_store_on_the_directory_is_refused_and_told_who_holds_it() {
     assert!(FjallStore::open(dir.path(), Options::default()).is_ok());
 }
 
-/// From 1 to 2: heads move to the next table. From 2 to 3: a mark.
+/// One step: heads move to another table. The next: a mark.
 const STEPS: &[Migration] = &[
     |rows| {
         let mut batch = Batch::default();
@@ -51,15 +51,31 @@ fn an_older_schema_is_migrated_once_and_a_newer_one_is_refused() {
     let store = open(1).unwrap();
     assert_eq!(store.get(Table::Head, b"key").unwrap(), None);
     assert_eq!(store.get(Table::Usage, b"key").unwrap().as_deref(), Some(&b"value"[..]));
-    assert_eq!(store.get(Table::Meta, b"schema").unwrap().as_deref(), Some(&[0, 0, 0, 2][..]));
+    assert_eq!(store.get(Table::Meta, b"schema").unwrap().as_deref(), Some(&(OLDEST + 1).to_be_bytes()[..]));
     drop(store);
 
     assert!(open(2).unwrap().get(Table::Meta, b"mark").unwrap().is_some());
     assert!(open(2).unwrap().get(Table::Meta, b"mark").unwrap().is_some());
 
     let refused = FjallStore::open(dir.path(), Options::default()).unwrap_err();
-    assert!(matches!(refused, OpenError::SchemaNewer { found: 3, known: SCHEMA }), "{refused}");
+    let found = OLDEST + 2;
+    assert!(matches!(refused, OpenError::SchemaNewer { found: f, known: SCHEMA } if f == found), "{refused}");
     assert!(refused.hint().contains("upgrade"));
+}
+
+/// Its rows mean something else: it is refused with a way out, and nothing of it is touched.
+#[test]
+fn a_store_from_before_the_layout_broke_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut store = FjallStore::open(dir.path(), Options::default()).unwrap();
+    store.commit(put(Table::Meta, b"schema", &2_u32.to_be_bytes()), Durability::Synced).unwrap();
+    drop(store);
+    for _ in 0..2 {
+        let refused = FjallStore::open(dir.path(), Options::default()).unwrap_err();
+        assert!(matches!(refused, OpenError::SchemaOlder { found: 2, oldest: OLDEST }), "{refused}");
+        assert!(refused.to_string().contains("store schema 2"), "{refused}");
+        assert!(refused.hint().contains("`once export --all FOLDER`"), "{}", refused.hint());
+    }
 }
 
 #[test]
@@ -72,7 +88,10 @@ fn a_failed_migration_changes_nothing() {
         Err(OpenError::Store(StoreError::Io(_)))
     ));
     let schema = |store: FjallStore| store.get(Table::Meta, b"schema").unwrap().unwrap();
-    assert_eq!(schema(FjallStore::open_with(dir.path(), Options::default(), &[]).unwrap())[..], [0, 0, 0, 1]);
+    assert_eq!(
+        schema(FjallStore::open_with(dir.path(), Options::default(), &[]).unwrap())[..],
+        OLDEST.to_be_bytes()
+    );
     let now = schema(FjallStore::open(dir.path(), Options::default()).unwrap());
     assert_eq!(now[..], SCHEMA.to_be_bytes(), "the steps that are known lead here");
 }

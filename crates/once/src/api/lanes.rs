@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 use std::time::Duration;
 
-use once_core::actions::{self, QueueRow};
+use once_core::actions::{self, WaitingRow};
 use once_core::store::Read;
 use once_model::ids::{KernelId, ObjectKey, Uuid};
 use once_model::wire::Code;
@@ -149,7 +149,7 @@ pub(super) fn stuck(
         };
         last = Some((home, connected));
         if connected && now_ms.saturating_sub(row.since_ms) >= after_ms {
-            let QueueRow { action, since_ms, void, .. } = row;
+            let WaitingRow { action, since_ms, void, .. } = row;
             let of_client = action.acting.is_none() && action.answers.is_none();
             oldest.push(Stuck { home, key, id: action.id, name: action.name, since_ms, void, of_client });
             count += 1;

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
 use once_core::query;
-use once_core::rows::OutboxRow;
-use once_core::store::{Table, scan_prefix};
+use once_core::rows::{Kind, OutboxRow};
+use once_core::store::Table;
 use once_model::ids::{KernelId, ObjectKey};
 use serde_json::{Value, json};
 
@@ -30,8 +30,8 @@ fn owed(kernel: &Kernel) -> Result<Vec<Value>, Error> {
         let rows = once_core::rows::usage(&snapshot, &peer)?.owed_rows;
         let mut oldest: Option<u64> = None;
         let mut looked = 0;
-        scan_prefix(&snapshot, Table::Outbox, peer.as_bytes(), &mut |_, value| {
-            if let Ok(row) = once_core::txn::decode::<OutboxRow>(Table::Outbox, &value) {
+        once_core::rows::owed(&snapshot, &peer, Kind::Objects, &[], &mut |_, value| {
+            if let Ok(OutboxRow::Object(row)) = once_core::txn::decode(Table::Outbox, value) {
                 oldest = Some(oldest.map_or(row.since_ms, |known| known.min(row.since_ms)));
             }
             looked += 1;

@@ -134,7 +134,7 @@ async fn send(
                 let snapshot = kernel.shared().snapshot();
                 let mut settled = BTreeSet::new();
                 for key in &unanswered {
-                    if snapshot.get(Table::Outbox, &rows::peer_object_key(&to, key))?.is_none() {
+                    if rows::debt(&snapshot, &to, key)?.is_none() {
                         settled.insert(*key);
                     }
                 }

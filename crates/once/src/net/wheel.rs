@@ -77,8 +77,8 @@ impl Wheel {
 fn slack(after: Duration, timer: &Timer) -> Duration {
     match timer {
         Timer::Redial(..) => after / 4,
-        Timer::Hello(..) | Timer::Resend(..) | Timer::ActResend(..) | Timer::Given => after / 16,
-        Timer::Pump(_) | Timer::ActPump(_) | Timer::Due(_) | Timer::Expiry => Duration::ZERO,
+        Timer::Hello(..) | Timer::Resend(..) | Timer::Given => after / 16,
+        Timer::Pump(_) | Timer::Due(_) | Timer::Expiry => Duration::ZERO,
     }
 }
 

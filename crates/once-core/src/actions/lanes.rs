@@ -1,0 +1,219 @@
+//! The lanes of this kernel as an origin: how far each has come. Most of that is in the rows of its actions; the lane's
+//! own row is written when it begins, every so often, and when the row that shows its last sequence goes.
+
+use std::collections::BTreeMap;
+use std::ops::ControlFlow;
+
+use once_model::action::BUILT_IN_FROM;
+use once_model::ids::{KernelId, ObjectKey};
+
+use super::rows::{LaneId, Place, QueueRow, SendingRow};
+use crate::outbox;
+use crate::step::Step;
+use crate::store::{Read, StoreError, Table};
+use crate::txn;
+
+/// A lane's row is at most so many sequences behind: that many rows are read when the lane is met again.
+const BEHIND_MAX: u64 = 64;
+
+/// Lanes that are remembered; of all others the rows are looked at.
+const LANES_MAX: usize = 65_536;
+
+/// A lane as it stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Lane {
+    /// Where its actions are sent.
+    pub home: KernelId,
+    /// [`SendingRow::now`].
+    pub now: Option<ObjectKey>,
+    /// The last sequence that was given.
+    pub last: u64,
+    /// Every sequence below this one has its outcome here.
+    pub floor: u64,
+    /// Whether the outbox names it.
+    listed: bool,
+    /// `last` and `floor` as they are in its row.
+    saved: (u64, u64),
+}
+
+impl Lane {
+    /// Whether every action of it has its outcome.
+    pub const fn is_done(&self) -> bool {
+        self.floor > self.last
+    }
+
+    /// Actions from the lowest without an outcome on.
+    pub const fn waiting(&self) -> u64 {
+        self.last + 1 - self.floor
+    }
+}
+
+/// Lanes that were met lately. All of it is made anew from the rows: whoever takes rows back forgets it.
+#[derive(Debug, Default)]
+pub(crate) struct Lanes(BTreeMap<LaneId, Lane>);
+
+impl Lanes {
+    pub fn forget(&mut self) {
+        self.0.clear();
+    }
+}
+
+/// A lane that has begun.
+pub(super) fn lane(s: &mut Step<'_, '_>, id: &LaneId) -> Result<Option<Lane>, StoreError> {
+    if let Some(lane) = s.engine.lanes.0.get(id) {
+        return Ok(Some(*lane));
+    }
+    let Some(mut lane) = standing(s.txn, id)? else { return Ok(None) };
+    lane.listed = outbox::lists(s.txn, &lane.home, id)?;
+    note(s, id, lane);
+    Ok(Some(lane))
+}
+
+/// How a lane stands, by its rows alone.
+pub(super) fn standing(rows: &dyn Read, id: &LaneId) -> Result<Option<Lane>, StoreError> {
+    let Some(row) = txn::get::<SendingRow>(rows, Table::Sending, &id.to_row())? else { return Ok(None) };
+    let SendingRow { home, last, floor, now } = row;
+    let mut lane = Lane { home, now, last, floor, listed: false, saved: (last, floor) };
+    let (mut first_waiting, mut failed) = (None, None);
+    scan(rows, id, floor, &mut |sequence, value| {
+        lane.last = lane.last.max(sequence);
+        match txn::decode(Table::Queue, value) {
+            Ok(QueueRow::Ended(_)) => return ControlFlow::Continue(()),
+            Ok(QueueRow::Waiting(_)) => first_waiting = Some(sequence),
+            Err(error) => failed = Some(error),
+        }
+        ControlFlow::Break(())
+    })?;
+    if let Some(error) = failed {
+        return Err(error);
+    }
+    if first_waiting.is_some() {
+        let from = lane.last;
+        scan(rows, id, from, &mut |sequence, _| {
+            lane.last = lane.last.max(sequence);
+            ControlFlow::Continue(())
+        })?;
+    }
+    // What has no row any more has its outcome.
+    lane.floor = first_waiting.unwrap_or(lane.last + 1);
+    Ok(Some(lane))
+}
+
+/// The actions of a lane from a sequence on. What is built in has places beyond those of every lane.
+pub(super) fn scan(
+    rows: &dyn Read,
+    id: &LaneId,
+    from: u64,
+    visit: &mut dyn FnMut(u64, &[u8]) -> ControlFlow<()>,
+) -> Result<(), StoreError> {
+    let begin = Place { lane: *id, sequence: from }.to_row();
+    let end = Place { lane: *id, sequence: BUILT_IN_FROM }.to_row();
+    rows.scan(Table::Queue, &begin, Some(&end), &mut |row, value| match Place::from_row(row) {
+        Some(place) => visit(place.sequence, &value),
+        None => ControlFlow::Continue(()),
+    })
+}
+
+fn note(s: &mut Step<'_, '_>, id: &LaneId, lane: Lane) {
+    let lanes = &mut s.engine.lanes.0;
+    if lanes.len() >= LANES_MAX && !lanes.contains_key(id) {
+        lanes.clear();
+    }
+    lanes.insert(*id, lane);
+}
+
+/// Remembers how a lane stands; its row follows when it is too far behind.
+fn keep(s: &mut Step<'_, '_>, id: &LaneId, mut lane: Lane, write: bool) {
+    let behind = (lane.last - lane.saved.0).max(lane.floor - lane.saved.1);
+    if write || behind >= BEHIND_MAX {
+        lane.saved = (lane.last, lane.floor);
+        let row = SendingRow { home: lane.home, last: lane.last, floor: lane.floor, now: lane.now };
+        s.txn.put_lazily(Table::Sending, &id.to_row(), &row);
+    }
+    note(s, id, lane);
+}
+
+/// Gives the next sequence of a lane, which begins here if it is new.
+pub(super) fn give_place(s: &mut Step<'_, '_>, id: &LaneId) -> Result<(Place, Lane), StoreError> {
+    let known = lane(s, id)?;
+    let mut lane = known.unwrap_or(Lane {
+        home: id.begun_at,
+        now: None,
+        last: 0,
+        floor: 1,
+        listed: false,
+        saved: (0, 1),
+    });
+    lane.last += 1;
+    if !lane.listed {
+        lane.listed = true;
+        outbox::list(s, &lane.home, id);
+    }
+    keep(s, id, lane, known.is_none());
+    Ok((Place { lane: *id, sequence: lane.last }, lane))
+}
+
+/// An action of a lane has its outcome; `now` is what the object is called since then, `gone` whether its row is.
+pub(super) fn ended(
+    s: &mut Step<'_, '_>,
+    place: &Place,
+    now: Option<ObjectKey>,
+    gone: bool,
+) -> Result<Lane, StoreError> {
+    let id = &place.lane;
+    let Some(mut lane) = lane(s, id)? else {
+        let reason = format!("no lane of an action on {}", id.name.key);
+        return Err(StoreError::damaged(Table::Sending, &id.to_row(), reason));
+    };
+    // Outcomes come in the lane's order; one that came before an earlier one leaves the floor where it is.
+    if lane.floor == place.sequence {
+        lane.floor = next_open(s, id, place.sequence, lane.last)?;
+    }
+    let renamed = now.filter(|now| *now != id.name.key);
+    let is_news = renamed.is_some() && renamed != lane.now;
+    lane.now = renamed.or(lane.now);
+    // With the row of the last sequence goes the only proof that it was given.
+    let write = is_news || (gone && lane.last == place.sequence && lane.saved.0 < lane.last);
+    if lane.is_done() && outbox::unlist_new(s, &lane.home, id) {
+        lane.listed = false;
+    }
+    keep(s, id, lane, write);
+    Ok(lane)
+}
+
+/// The outbox was looked through, and nothing of the lane waits.
+pub(super) fn unlist(s: &mut Step<'_, '_>, id: &LaneId, mut lane: Lane) {
+    outbox::unlist(s, &lane.home, id);
+    lane.listed = false;
+    note(s, id, lane);
+}
+
+/// The row of an action goes that had its outcome long ago.
+pub(super) fn drop_row(s: &mut Step<'_, '_>, place: &Place) -> Result<(), StoreError> {
+    if let Some(lane) = lane(s, &place.lane)? {
+        let write = lane.last == place.sequence && lane.saved.0 < lane.last;
+        keep(s, &place.lane, lane, write);
+    }
+    s.txn.delete_lazily(Table::Queue, &place.to_row());
+    Ok(())
+}
+
+/// The lowest sequence above this one that still waits for its outcome; one above the last if none does.
+fn next_open(s: &Step<'_, '_>, id: &LaneId, sequence: u64, last: u64) -> Result<u64, StoreError> {
+    let mut next = sequence + 1;
+    while next <= last && waiting(s, &Place { lane: *id, sequence: next })?.is_none() {
+        next += 1;
+    }
+    Ok(next)
+}
+
+/// An action that waits for its outcome.
+pub(super) fn waiting(
+    s: &Step<'_, '_>,
+    place: &Place,
+) -> Result<Option<super::rows::WaitingRow>, StoreError> {
+    Ok(match txn::get(s.txn, Table::Queue, &place.to_row())? {
+        Some(QueueRow::Waiting(row)) => Some(row),
+        _ => None,
+    })
+}
