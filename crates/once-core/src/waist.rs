@@ -218,6 +218,15 @@ pub enum Effect {
         /// What.
         reply: Result<Answer, Refusal>,
     },
+    /// An outcome is told before the commit that writes it down: until then, whoever asks for it hears the same.
+    Told {
+        /// Of which action.
+        id: once_model::ids::Uuid,
+        /// What came of it.
+        outcome: Outcome,
+        /// The object after it.
+        after: Option<once_model::action::After>,
+    },
     /// Say something to a peer on the control stream of this connection.
     Send {
         /// To whom.

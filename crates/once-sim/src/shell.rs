@@ -235,6 +235,8 @@ impl World {
     fn carry_out(&mut self, index: usize, effect: Effect) {
         let run = self.nodes[index].run;
         match effect {
+            // No client here reads snapshots: it asks the engine.
+            Effect::Told { .. } => {}
             Effect::Reply { token, reply } => {
                 self.cover.met(coverage::reply(&reply));
                 self.trace.line(|| {

@@ -112,7 +112,7 @@ impl Kernel {
 
     /// Like [`Kernel::outcome`], but returns failures and refusals as values.
     pub(crate) fn outcome_of(&self, id: Uuid) -> Result<Option<Outcome>, Error> {
-        let row = actions::request(&self.shared().snapshot(), &id)?;
+        let row = self.shared().requested(&id)?;
         Ok(row.ok_or_else(|| nothing_known(id))?.outcome)
     }
 
@@ -121,7 +121,7 @@ impl Kernel {
     /// # Errors
     /// When no action of that id was accepted here, or it failed, or was refused.
     pub fn outcome(&self, id: Uuid) -> Result<Option<Acted>, Error> {
-        let row = actions::request(&self.shared().snapshot(), &id)?.ok_or_else(|| nothing_known(id))?;
+        let row = self.shared().requested(&id)?.ok_or_else(|| nothing_known(id))?;
         row.outcome.map(|outcome| acted(id, outcome, row.after)).transpose()
     }
 }
@@ -162,7 +162,7 @@ impl Kernel {
     /// refused for want of a right, or is long over), or cannot be reached within the time.
     pub async fn receipt(&self, id: Uuid, timeout: Duration) -> Result<Receipt, Error> {
         let snapshot = self.shared().snapshot();
-        let row = actions::request(&snapshot, &id)?.ok_or_else(|| nothing_known(id))?;
+        let row = self.shared().requested(&id)?.ok_or_else(|| nothing_known(id))?;
         if row.outcome.is_none() {
             return Err(unknown(id));
         }

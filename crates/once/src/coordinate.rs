@@ -5,7 +5,6 @@ use std::ops::ControlFlow;
 use std::pin::Pin;
 use std::time::Duration;
 
-use once_core::actions;
 use once_core::waist::Event;
 use once_core::{Refusal, query};
 use once_model::action::Action;
@@ -252,7 +251,7 @@ impl Coordinate {
             return Err(Refusal::IdAhead { id, ahead_ms: time_ms.saturating_sub(now_ms()) }.into());
         }
         let uuid = object_uuid(&self.kernel.id(), &id);
-        match actions::request(&self.kernel.shared().snapshot(), &id)? {
+        match self.kernel.shared().requested(&id)? {
             Some(row) if row.key.uuid != uuid => {
                 let (name, arguments) = ("start".into(), arguments.to_owned().into());
                 let start = Action { id, name, arguments, given: Vec::new(), acting: None, answers: None };

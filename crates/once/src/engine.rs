@@ -28,6 +28,7 @@ use crate::component::Components;
 use crate::metrics::Metrics;
 use crate::net::Outgoing;
 use crate::tidy::Tidy;
+use crate::told_early::ToldEarly;
 use crate::troubles::Troubles;
 use post::{Post, Written};
 use room::Disk;
@@ -131,6 +132,8 @@ pub(crate) struct Shared {
     pub tidy: Arc<Tidy>,
     /// Lanes that do not go on.
     pub troubles: Mutex<Troubles>,
+    /// Outcomes that clients were told and the last commit does not show.
+    pub told_early: Mutex<ToldEarly>,
     /// The store as of the last commit. A snapshot must not be taken during a commit, so the engine takes it after.
     snapshot: RwLock<Snapshot>,
     /// Set while the disk has no room for the engine: it only reads.
@@ -342,6 +345,10 @@ impl Store for Published {
         let snapshot = store.snapshot();
         self.shared.tidy.used(bytes);
         self.publish(Some(snapshot));
+        // After that: readers look here first.
+        if let Some(store) = &self.store {
+            crate::net::lock(&self.shared.told_early).committed(store)?;
+        }
         let mut metrics = self.shared.metrics.lock().unwrap_or_else(PoisonError::into_inner);
         metrics.commit(begun.elapsed(), durability == Durability::Synced);
         Ok(())
@@ -366,6 +373,7 @@ pub(crate) fn prepare(
         metrics: Mutex::new(Metrics::default()),
         tidy: Arc::default(),
         troubles: Mutex::default(),
+        told_early: Mutex::default(),
         snapshot: RwLock::new(Snapshot(Some(store.snapshot()))),
         only_reads: AtomicBool::new(false),
         fault: tokio::sync::watch::channel(None).0,

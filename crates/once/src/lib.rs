@@ -23,6 +23,7 @@ mod private;
 pub mod receipts;
 mod survey;
 mod tidy;
+mod told_early;
 mod troubles;
 mod typed;
 

@@ -9,6 +9,7 @@
 use std::path::Path;
 use std::time::Duration;
 
+use once::component::Counter;
 use once::{Change, Delivered, InitOptions, Kernel, State};
 
 /// Runs a story on a current-thread runtime, as the daemon does, and fails if it takes too long.
@@ -192,5 +193,24 @@ fn a_removed_peer_loses_everything_at_once() {
         let gone = bob.request(&ior).from(alice.id()).timeout(Duration::from_secs(2)).await.err().unwrap();
         assert!(gone.exit >= 3, "{gone:?}");
         assert_eq!(alice.share(object.key()).to(bob.id()).await.unwrap_err().code, "not-found");
+    });
+}
+
+/// An outcome of another kernel is told before it is written down here. Who asks right afterwards must hear the same.
+#[test]
+fn an_outcome_that_was_told_is_never_untold() {
+    let dir = tempfile::tempdir().unwrap();
+    story(async {
+        let (alice, bob) = pair(dir.path()).await;
+        bob.grant_act_all(alice.id()).await.unwrap();
+        let counter = bob.create_object(Counter::default()).await.unwrap();
+        for n in 0..600 {
+            let act = alice.act(&counter.ior().clone(), "add", r#"{"by":1}"#).unwrap();
+            let acted = act.await.unwrap();
+            let again = alice.outcome(acted.id).unwrap().map(|again| again.result);
+            assert_eq!(again, Some(acted.result), "action {n}");
+        }
+        alice.stop().await.unwrap();
+        bob.stop().await.unwrap();
     });
 }

@@ -251,15 +251,16 @@ pub(crate) fn outcome(s: &mut Step<'_, '_>, from: KernelId, answered: &ActOutcom
     if matches!(outcome, Outcome::Refused(_)) {
         s.txn.require_sync();
     }
-    for token in s.engine.acts.remove(id).unwrap_or_default() {
-        let reply =
-            Effect::Reply { token, reply: Ok(Answer::Acted { outcome: outcome.clone(), after: *after }) };
-        // What its home has on its disk, and will say again, may be told before it is written down here.
-        if from != s.ctx.me && !matches!(outcome, Outcome::Refused(_)) {
-            s.out.now.push(reply);
-        } else {
-            s.out.push(reply);
-        }
+    let tokens = s.engine.acts.remove(id).unwrap_or_default();
+    // What its home has on its disk, and will say again, may be told before it is written down here.
+    let is_early = from != s.ctx.me && !matches!(outcome, Outcome::Refused(_)) && !tokens.is_empty();
+    if is_early {
+        s.out.now.push(Effect::Told { id: *id, outcome: outcome.clone(), after: *after });
+    }
+    for token in tokens {
+        let reply = Ok(Answer::Acted { outcome: outcome.clone(), after: *after });
+        let reply = Effect::Reply { token, reply };
+        if is_early { s.out.now.push(reply) } else { s.out.push(reply) }
     }
     // In the transaction in which the call goes: it is answered once.
     if let Some(call) = waiting.call.as_ref().filter(|_| !mutant!(ForgetCallback)) {

@@ -158,7 +158,7 @@ fn may_leave_early(s: &Step<'_, '_>, peer: &KernelId, head: &HeadRow) -> bool {
     let key = head.header.key();
     let group = s.engine.group;
     let apart = !head.header.tombstone && head.header.size > INLINE_MAX_BYTES as u64;
-    let pullable = !apart || !s.txn.is_dirty(Table::Outbox, &rows::peer_object_key(peer, &key));
+    let pullable = !apart || !s.txn.is_dirty(Table::Outbox, &Owed::Object(key).key(peer));
     (!s.txn.is_dirty(Table::Head, &key.to_row()) || mutant!(ShareBeforeSync))
         && (pullable || mutant!(AnnounceBeforeDebt))
         && s.engine.links.get(peer).is_some_and(|link| link.admitted_in < group)

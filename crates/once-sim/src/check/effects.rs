@@ -39,6 +39,7 @@ impl Checker {
                 {
                     continue;
                 }
+                Effect::Told { outcome, after, .. } if came(group, outcome, after) => continue,
                 other => format!("this left before the commit: {:.200}", format!("{other:?}")),
             };
             self.violation(6, &group.kernel, group.at_ms, what);

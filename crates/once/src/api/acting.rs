@@ -104,7 +104,7 @@ fn wanted(kernel: &Kernel, params: Acting) -> Result<Act, Error> {
 
 /// The home of an accepted action's object, if that is another kernel.
 fn elsewhere(kernel: &Kernel, id: Uuid) -> Result<Option<KernelId>, Error> {
-    let row = actions::request(&kernel.shared().snapshot(), &id)?;
+    let row = kernel.shared().requested(&id)?;
     Ok(row.map(|row| row.home).filter(|home| *home != kernel.id()))
 }
 

@@ -81,6 +81,7 @@ impl<'n> Post<'n> {
     /// The group that is under way comes to nothing: whoever waits is told what is known, and every connection ends.
     pub fn give_up(&mut self, written: Written) {
         let (refusal, snapshot) = (room::refusal(&self.shared.data), self.shared.snapshot());
+        crate::net::lock(&self.shared.told_early).failed();
         self.told.clear();
         for (token, Waiting { to, acts }) in self.replies.drain() {
             // An action may be here from an earlier call with its id.
@@ -157,6 +158,9 @@ impl<'n> Post<'n> {
                     // Nobody waits any more: the command was carried out all the same.
                     let _ = to.send(reply.map_err(Unanswered::Refused));
                 }
+            }
+            Effect::Told { id, outcome, after } => {
+                crate::net::lock(&self.shared.told_early).add(id, outcome, after);
             }
             Effect::Send { conn, frame, .. } => self.say(conn, Out::Frame(frame)),
             Effect::Close { conn, code, .. } => self.say(conn, Out::Close(code)),

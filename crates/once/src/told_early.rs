@@ -1,0 +1,85 @@
+//! Outcomes that clients were told before the commit that writes them down: readers look at snapshots, and what was told
+//! must not be untold by them.
+
+use std::collections::HashMap;
+
+use once_core::actions::{self, Requested};
+use once_core::store::{Read, StoreError};
+use once_model::action::{After, Outcome};
+use once_model::ids::Uuid;
+
+use crate::engine::Shared;
+
+type Told = HashMap<Uuid, (Outcome, Option<After>)>;
+
+/// Those outcomes.
+#[derive(Debug, Default)]
+pub(crate) struct ToldEarly {
+    /// Of the group that is under way: its commit writes them down.
+    group: Told,
+    /// Of groups that came to nothing: their homes will say them again.
+    in_vain: Told,
+}
+
+impl ToldEarly {
+    pub fn add(&mut self, id: Uuid, outcome: Outcome, after: Option<After>) {
+        self.group.insert(id, (outcome, after));
+    }
+
+    /// A commit took effect: what it shows need not be kept.
+    pub fn committed(&mut self, rows: &dyn Read) -> Result<(), StoreError> {
+        self.group.clear();
+        for (id, told) in std::mem::take(&mut self.in_vain) {
+            if actions::request(rows, &id)?.is_some_and(|row| row.outcome.is_none()) {
+                self.in_vain.insert(id, told);
+            }
+        }
+        Ok(())
+    }
+
+    /// A group came to nothing.
+    pub fn failed(&mut self) {
+        self.in_vain.extend(self.group.drain());
+    }
+
+    fn get(&self, id: &Uuid) -> Option<(Outcome, Option<After>)> {
+        self.group.get(id).or_else(|| self.in_vain.get(id)).cloned()
+    }
+}
+
+impl Shared {
+    /// What is known of an action that a client asked for here: never less than somebody was told of it.
+    pub fn requested(&self, id: &Uuid) -> Result<Option<Requested>, StoreError> {
+        // Before the snapshot: what is taken out of here meanwhile is in that one.
+        let told = crate::net::lock(&self.told_early).get(id);
+        let mut row = actions::request(&self.snapshot(), id)?;
+        if let (Some(row), Some((outcome, after))) = (&mut row, told)
+            && row.outcome.is_none()
+        {
+            (row.outcome, row.after) = (Some(outcome), after);
+        }
+        Ok(row)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use once_core::memory::MemoryStore;
+
+    #[test]
+    fn what_was_told_stays_until_a_commit_shows_it() {
+        let (id, rows) = (Uuid::nil(), MemoryStore::new());
+        let mut told = ToldEarly::default();
+        told.add(id, Outcome::Done("1".into()), None);
+        assert!(told.get(&id).is_some());
+        told.committed(&rows).unwrap();
+        assert!(told.get(&id).is_none());
+        told.add(id, Outcome::Done("1".into()), None);
+        told.failed();
+        assert!(told.get(&id).is_some());
+        // One that is in no row any more is not kept for ever.
+        told.committed(&rows).unwrap();
+        assert!(told.get(&id).is_none());
+    }
+}
