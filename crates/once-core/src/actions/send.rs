@@ -222,7 +222,7 @@ pub(crate) fn missing(s: &mut Step<'_, '_>, home: KernelId, missing: &Missing) -
     let Some(window) = window_to(s, &home) else { return Ok(()) };
     // Each action behind the gap asks for it: once is enough until the lane has moved, or the resend timer comes. And of
     // what was never sent on this connection nothing is missing.
-    if !window.cursor(&lane).is_some_and(|cursor| !std::mem::replace(&mut cursor.asked, true)) {
+    if window.cursor(&lane).is_none_or(|cursor| std::mem::replace(&mut cursor.asked, true)) {
         return Ok(());
     }
     window.back_to(&lane, missing.from);

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::time::Instant;
 
-use once_core::actions::{self, QueueRow};
+use once_core::actions::{self, WaitingRow};
 use once_core::store::Read;
 use once_core::waist::{Answer, Command, Stands, StandsFor};
 use once_model::ids::{KernelId, ObjectKey, Uuid};
@@ -100,8 +100,8 @@ fn answers(kernel: &Kernel, snapshot: &dyn Read, stands: &[Stands]) -> Result<Ve
     Ok(checks)
 }
 
-fn answer(key: &ObjectKey, row: &QueueRow, code: Code) -> Value {
-    let QueueRow { action, .. } = row;
+fn answer(key: &ObjectKey, row: &WaitingRow, code: Code) -> Value {
+    let WaitingRow { action, .. } = row;
     let message = format!(
         "{} on {} waits: no program here can take it ({}); other actions of this kernel on it wait behind it ({})",
         action.name,
