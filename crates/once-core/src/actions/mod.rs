@@ -25,8 +25,8 @@ pub use effects::{activities, work_of, works};
 pub use history::{Recorded, broken_link, entries, history, receipt};
 pub use requests::{Requested, request};
 pub use rows::{
-    ActivityRow, CallRow, Cut, EndedRow, LaneId, LaneRow, LedgerRow, OutcomeStatus, Place, PlaceRow, QueueRow,
-    RequestRow, RequestsRow, SendingRow, TimerRow, ToldRow, WaitingRow,
+    ActivityRow, CallRow, Cut, EndedRow, LaneId, LaneRow, LedgerRow, OutcomeStatus, Place, PlaceRow,
+    QueueRow, RequestRow, RequestsRow, SendingRow, TimerRow, ToldRow, WaitingRow,
 };
 
 pub(crate) use built_in::{BuiltIn, Cause, carry_out, new_id};
