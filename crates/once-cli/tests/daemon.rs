@@ -96,8 +96,8 @@ fn an_exchange_says_what_may_not_be_read_and_how_to_ask() {
     let refused = home.once("alice", &["exchange", "bob"]).exits(3).prints("compared 0 objects");
     let refused = refused.says("1 object here not compared: bob may not read them");
     let refused = refused.says("hint: `once grant bob read`");
-    let asked = refused.err.lines().find_map(|line| line.strip_prefix("hint: ask its owner: `once "));
-    let asked: Vec<&str> = asked.unwrap().split('`').next().unwrap().split(' ').collect();
+    let asked = refused.err.lines().find_map(|line| line.strip_prefix("hint: ask its owner: 'once "));
+    let asked: Vec<&str> = asked.unwrap().split('\'').next().unwrap().split(' ').collect();
     home.once("alice", &["grant", "bob", "read"]).exits(0);
     home.once("alice", &["exchange", "bob"]).exits(0).prints("compared 1 object");
     // The hint works when it is pasted.
