@@ -82,6 +82,7 @@ enum Command {
     Demo(demo::Demo),
     Doctor(cmd::doctor::Doctor),
     Clock(cmd::clock::Clock),
+    Quarantine(cmd::quarantine::Quarantine),
     Completions(cmd::completions::Completions),
 }
 
@@ -138,6 +139,7 @@ fn start(context: &Context, command: Command) -> Done {
         Command::Status(args) => wait(args.run(context)),
         Command::Invite(args) => wait(args.run(context)),
         Command::Invites(args) => wait(args.run(context)),
+        Command::Quarantine(args) => wait(args.run(context)),
         Command::Clock(args) => wait(args.run(context)),
         Command::Join(args) => wait(args.run(context)),
         Command::Peers(args) => wait(args.run(context)),

@@ -156,3 +156,47 @@ fn an_init_that_was_interrupted_is_begun_again() {
     assert!(!data.join("init.begun").exists());
     home.once("alice", &["init", "--name", "alice"]).exits(1).says("a kernel lives in");
 }
+
+#[test]
+fn a_data_directory_that_was_put_back_does_nothing_and_says_so() {
+    let home = Home::new();
+    let (alice, _bob) = home.pair();
+    let made = home.once("alice", &["create", "Counter", "--json"]).exits(0).json();
+    let object = made["object"]["uuid"].as_str().unwrap().to_owned();
+    home.once("alice", &["share", &object, "bob"]).exits(0);
+    home.once("alice", &["stop"]).exits(0);
+    drop(alice);
+    let copy = |from: &str, to: &str| {
+        let _ = fs::remove_dir_all(home.join(to));
+        assert!(
+            home.command("cp").arg("-a").arg(home.join(from)).arg(home.join(to)).status().unwrap().success()
+        );
+    };
+    copy("alice", "backup");
+    let alice = home.up("alice");
+    home.once("alice", &["act", &object, "add", r#"{"by":1}"#]).exits(0);
+    home.once("alice", &["share", &object, "bob"]).exits(0);
+    home.once("alice", &["stop"]).exits(0);
+    drop(alice);
+    copy("backup", "alice");
+    let mut alice = home.up("alice");
+    common::until("the quarantine", || {
+        home.once("alice", &["status", "--json"]).json()["quarantined"] == true
+    });
+    let act = ["act", &object, "add", r#"{"by":1}"#];
+    home.once("alice", &act).exits(3).says("in quarantine").says("hint: `once quarantine`");
+    home.once("alice", &["quarantine"]).exits(1).prints("this kernel has said").prints("heard: bob");
+    home.once("alice", &["doctor"]).exits(1).prints("in quarantine");
+    common::until("bob's doctor", || home.once("bob", &["doctor"]).out.contains("put back from a backup"));
+    assert!(home.log("alice").contains("IN QUARANTINE"), "{}", home.log("alice"));
+    // Through a restart, and at once.
+    home.once("alice", &["stop"]).exits(0);
+    alice.ended();
+    home.once("alice", &act).exits(3).says("in quarantine");
+    let _alice = home.up("alice");
+    assert!(home.log("alice").contains("IN QUARANTINE"), "{}", home.log("alice"));
+    home.once("alice", &["quarantine", "end"]).exits(0).prints("a new life has begun");
+    home.once("alice", &["show", &object]).exits(0);
+    home.once("alice", &act).exits(3).says("quarantined");
+    home.once("alice", &["create", "Counter"]).exits(0);
+}

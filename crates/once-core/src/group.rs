@@ -93,6 +93,7 @@ pub fn run<S: Store>(
         committed.rows = batch.0.rows.len();
         committed.synced = batch.1 == Durability::Synced;
         commit(engine, batch, store)?;
+        held.extend(committed.synced.then(|| peers::tell_later(engine)).flatten());
     }
     held.into_iter().for_each(release);
     Ok(committed)

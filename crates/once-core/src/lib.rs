@@ -32,6 +32,6 @@ mod timers;
 pub mod txn;
 pub mod waist;
 
-pub use peers::{invite_hash, invites, is_name};
+pub use peers::{Quarantine, invite_hash, invites, is_name, quarantine};
 pub use refusal::{Failure, Refusal};
 pub use step::Engine;

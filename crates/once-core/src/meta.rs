@@ -29,6 +29,9 @@ pub struct Identity {
     /// Keys that may claim its objects after a loss; their secret halves are not here.
     #[n(3)]
     pub recovery: Vec<KernelId>,
+    /// Lives of this data directory that this kernel ended itself, after a backup was put back.
+    #[n(4)]
+    pub ended: Vec<Incarnation>,
 }
 
 /// Who this store belongs to; `None` before `init`.
@@ -97,7 +100,7 @@ pub struct Boot {
 }
 
 /// Boots that are remembered: of older ones only the commit number counts.
-const BOOTS_MAX: u64 = 1000;
+pub(crate) const BOOTS_MAX: u64 = 1000;
 
 /// Writes down that a boot begins, before anything of it is told. Returns its number.
 ///

@@ -322,6 +322,13 @@ pub(crate) fn front(id: &ItemId) -> &[u8] {
     id.as_bytes().split_at(FRONT).0
 }
 
+/// Whether a peer has said, under its signature, what does not follow from what it said before in the same life: it was
+/// put back from a backup, or two processes use its key.
+#[must_use]
+pub fn put_back(row: &rows::PeerRow) -> bool {
+    matches!(row.seen.as_slice(), [furthest, other, ..] if furthest.incarnation == other.incarnation)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

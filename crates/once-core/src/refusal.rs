@@ -94,6 +94,22 @@ pub enum Refusal {
     /// A grant names too many actions.
     #[error("a grant may name at most {0} actions")]
     TooManyActions(usize),
+    /// The data of this kernel was put back from a backup.
+    #[error(
+        "this kernel is in quarantine: its data was put back from a backup, and its peers were told more than it has"
+    )]
+    Quarantined,
+    /// It is not in quarantine.
+    #[error("this kernel is not in quarantine")]
+    NoQuarantine,
+    /// A peer has not greeted since the quarantine began.
+    #[error("peer {0} was not heard since the quarantine began")]
+    NotHeard(KernelId),
+    /// The object belongs to a life of this kernel that has ended.
+    #[error(
+        "object {0} belongs to the life of this kernel before the backup was put back: it can be read, and not changed"
+    )]
+    EarlierLife(ObjectKey),
     /// There is no such invite.
     #[error("no such invite on this kernel")]
     NoInvite,
@@ -221,6 +237,7 @@ impl Refusal {
             Self::OutboxFull { .. } | Self::TooManyPeers(_) | Self::TooManyActions(_) => Code::Quota,
             Self::DiskFull { .. } => Code::DiskFull,
             Self::Stopping => Code::Stopping,
+            Self::Quarantined | Self::EarlierLife(_) => Code::Quarantined,
             _ => Code::Invalid,
         }
     }
@@ -265,6 +282,9 @@ impl Refusal {
             Self::NoGrant { .. } => "`once grants` lists what was granted".into(),
             Self::NameTaken(_) => "choose another name; `once peers` and `once invites` list those that are taken".into(),
             Self::WholeGrant { .. } => "take the whole grant back (without --action), then grant those that shall stay".into(),
+            Self::Quarantined => "`once quarantine` says what was seen, and how to leave it".into(),
+            Self::NotHeard(peer) => format!("wait until it is reached, or give it up: `once quarantine end --without {peer}`"),
+            Self::EarlierLife(_) => "`once export` writes it out; imported under another UUID it is a new object".into(),
             Self::NoInvite => "`once invites` lists them".into(),
             Self::InviteUsed(by) => format!("`once peers remove {}` ends what it gave", by),
             Self::TooManyPeers(_) => "`once peers remove PEER` forgets one that is gone".into(),

@@ -63,6 +63,14 @@ pub struct Engine {
     pub(crate) heard: BTreeMap<KernelId, u64>,
     /// Free bytes on the disk, as last heard.
     pub(crate) disk_free_bytes: u64,
+    /// The disk was put back from a backup: nothing runs, and nothing leaves.
+    pub(crate) quarantined: bool,
+    /// This kernel has begun a new life: what the earlier one was home of is not changed here.
+    pub(crate) reborn: bool,
+    /// The commit that peers were last told of, signed.
+    pub(crate) told_commit: u64,
+    /// A timer to tell them runs.
+    pub(crate) told_set: bool,
     /// The number of this boot.
     pub(crate) boot: u64,
     /// Counts the groups of this run.
@@ -106,6 +114,10 @@ impl Engine {
             runs: 0,
             heard: BTreeMap::new(),
             disk_free_bytes: u64::MAX,
+            quarantined: false,
+            reborn: false,
+            told_commit: 0,
+            told_set: false,
             boot: 0,
             group: 0,
             commit: 0,
@@ -144,6 +156,9 @@ impl Engine {
         step.engine.boot = meta::begin_boot(step.txn, ctx.boot, step.engine.commit + 1)?;
         drop(step.tried(expiry::resume)?);
         drop(step.tried(peers::dial_all)?);
+        if peers::resume_quarantine(&mut step)? {
+            return Ok(step.out);
+        }
         drop(step.tried(actions::resume)?);
         drop(step.tried(timers::resume)?);
         Ok(step.out)
@@ -164,6 +179,11 @@ impl Engine {
         input: Input,
     ) -> Result<Effects, StoreError> {
         let mut step = Step { engine: self, txn, ctx, rng, out: Effects::default() };
+        let input = match step.engine.quarantined {
+            true => peers::heeds(&mut step, input),
+            false => Some(input),
+        };
+        let Some(input) = input else { return Ok(step.out) };
         let waits = match &input {
             Input::Command { token, .. }
             | Input::Arrived { why: Why::Asked { token } | Why::Offered { token }, .. } => Some(*token),
@@ -215,6 +235,7 @@ impl Step<'_, '_> {
                 Timer::Resend(peer, conn) => outbox::resend(self, peer, conn)?,
                 Timer::Pump(peer) => outbox::pump_on(self, peer)?,
                 Timer::Given => actions::late(self)?,
+                Timer::Progress => peers::tell(self)?,
                 Timer::Expiry => self.engine.expiry.rang(),
                 Timer::Due(size) => timers::due(self, size)?,
             },
@@ -303,7 +324,11 @@ impl Step<'_, '_> {
 
     /// `None`: the reply comes later.
     fn carry_out(&mut self, token: Token, command: Command) -> Result<Option<Answer>, Failure> {
+        if self.engine.quarantined {
+            peers::allows(&command)?;
+        }
         Ok(Some(match command {
+            Command::EndQuarantine { without } => peers::end_quarantine(self, &without)?,
             Command::Import { source, over, scenario } => content::import(self, source, over, &scenario)?,
             Command::Put { key, base, scenario } => content::put(self, &key, base, &scenario)?,
             Command::Create { scenario } => content::create(self, &scenario)?,
@@ -354,6 +379,7 @@ impl Step<'_, '_> {
             return Ok(());
         }
         match frame {
+            Frame::Progress(said) => peers::told(self, peer, &said),
             Frame::Share(parcel) => outbox::announced(self, peer, conn, parcel),
             Frame::Shared(shared) => outbox::shared(self, peer, &shared),
             Frame::Follow(follow) => outbox::followed(self, peer, conn, &follow),

@@ -113,8 +113,13 @@ impl Alone {
         let mut store = MemoryStore::new();
         let mut txn = Txn::new(&store);
         let incarnation = Incarnation::from_bytes([1; 16]);
-        let identity =
-            meta::Identity { kernel: key.id(), incarnation, name: String::new(), recovery: Vec::new() };
+        let identity = meta::Identity {
+            kernel: key.id(),
+            incarnation,
+            name: String::new(),
+            recovery: Vec::new(),
+            ended: Vec::new(),
+        };
         meta::set_identity(&mut txn, &identity);
         let (batch, durability) = txn.into_batch();
         store.commit(batch, durability).unwrap();

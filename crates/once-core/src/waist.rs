@@ -183,6 +183,8 @@ pub enum Timer {
     Pump(KernelId),
     /// Look for actions that wait too long for scenarios they depend on.
     Given,
+    /// Tell peers how far this kernel is.
+    Progress,
     /// Something ends by the clock.
     Expiry,
     /// Look for timers and deadlines that are due. At most one is under way of each size: it was set to end after
@@ -358,6 +360,11 @@ pub enum Event {
         /// In which place.
         sequence: u64,
     },
+    /// A peer showed that the disk of this kernel was put back from a backup: it is in quarantine from now on.
+    Quarantined {
+        /// Who.
+        by: KernelId,
+    },
     /// A kernel became a peer by an invite of this one.
     Came {
         /// Who.
@@ -378,8 +385,6 @@ pub enum Event {
         conn: ConnId,
         /// The difference between its clock and ours in milliseconds; positive when it is ahead.
         clock_ahead_ms: i64,
-        /// It has seen a later state of this kernel than this kernel has: our disk was rolled back.
-        rolled_back: bool,
     },
     /// A connection to a peer ended, or could not be made.
     Disconnected {
@@ -388,8 +393,6 @@ pub enum Event {
         /// Why, for people.
         reason: String,
     },
-    /// Another process uses the key of this kernel.
-    KeyInUseTwice,
 }
 
 /// The effects of a step.

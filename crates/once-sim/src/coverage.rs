@@ -42,9 +42,12 @@ const RARE: &[&str] = &[
     "refusal InviteUsed",
     "refusal TooManyConflicts",
     "refusal NoBytes",
+    "refusal NoQuarantine",
+    "refusal EarlierLife",
+    "refusal NotHeard",
 ];
 
-/// What 2,000 seeds must meet. Left out are `Refusal::Stopping`, `Code::Stopping` and `Event::KeyInUseTwice`: only the
+/// What 2,000 seeds must meet. Left out are `Refusal::Stopping` and `Code::Stopping`: only the
 /// shell says them.
 #[rustfmt::skip]
 pub const EXPECTED: &[&str] = &[
@@ -56,6 +59,7 @@ pub const EXPECTED: &[&str] = &[
     "input Link Up dialled", "input Link Up accepted", "input Link Moved", "input Link Down", "input Link DialFailed", "input Disk",
     "input NetworkChanged",
     "timer Redial", "timer Hello", "timer Resend", "timer Pump", "timer Expiry",
+    "timer Progress", "command EndQuarantine", "refusal Quarantined",
     "command Import", "command Put", "command Create", "command Claim", "command Remove", "command Share",
     "command Keep", "command Discard", "answer Object ClaimedAndChanged", "answer Object KeptBeside",
     "answer Object Resolved", "answer Object BesideTombstone", "refusal NotClaimed", "refusal NoConflict", "refusal NoRevision",
@@ -72,7 +76,7 @@ pub const EXPECTED: &[&str] = &[
     "command Standing", "answer Standing", "command Drop", "state answer given up", "frame Need", "event Published", "refusal NoAction", "refusal IdTooOld", "state coins counted",
     "state action asked", "state action repeated", "state action put off", "state run given up", "input Ready",
     "event Changed", "event Dropped", "event Delivered", "event FollowDenied", "event Connected",
-    "event Connected rolled back", "event Disconnected",
+    "event Quarantined", "event Disconnected",
     "frame Hello", "frame Admitted", "frame Denied", "frame Share", "frame Shared", "frame Request",
     "frame Found", "frame Absent", "frame Follow", "frame Unfollow", "frame Following", "frame Pull",
     "frame Body", "frame Reconcile", "frame Want", "frame Give", "frame Given", "frame Offer", "frame Kept",
@@ -86,7 +90,7 @@ pub const EXPECTED: &[&str] = &[
     "refusal NoInvite",
     "share Stored", "share Known", "share Conflict", "share Refused Denied", "share Refused Quota",
     "share Refused Busy", "share Refused DiskFull", "share Refused Invalid", "share Refused TooLarge",
-    "code Denied", "code Ambiguous", "code Unsupported", "code Busy",
+    "code Denied", "code Quarantined", "frame Progress", "code Ambiguous", "code Unsupported", "code Busy",
     "state two claims side by side", "state unclaimed copy became a replica", "state conflict kept",
     "state conflicts full", "state conflict not kept but counted", "state tombstone at a replica",
     "state simultaneous dial", "state superseded connection", "state mailbox full", "state stranger denied",
@@ -122,6 +126,7 @@ pub fn input(input: &Input) -> &'static str {
         Input::Ready { .. } => "input Ready",
         Input::Timer(Timer::Given) => "timer Given",
         Input::Timer(Timer::Due(_)) => "timer Due",
+        Input::Timer(Timer::Progress) => "timer Progress",
         Input::Timer(Timer::Expiry) => "timer Expiry",
         Input::NetworkChanged => "input NetworkChanged",
         Input::Disk { .. } => "input Disk",
@@ -152,6 +157,7 @@ pub fn command(command: &Command) -> &'static str {
         Command::ChangePeer { .. } => "command ChangePeer",
         Command::RemovePeer { .. } => "command RemovePeer",
         Command::RevokeInvite { .. } => "command RevokeInvite",
+        Command::EndQuarantine { .. } => "command EndQuarantine",
         Command::AcceptClock => "command AcceptClock",
         Command::Grant(_) => "command Grant",
         Command::Revoke(_) => "command Revoke",
@@ -186,7 +192,7 @@ pub fn event(event: &Event) -> &'static str {
         Event::Delivered { .. } => "event Delivered",
         Event::FollowDenied { .. } => "event FollowDenied",
         Event::Came { .. } => "event Came",
-        Event::Connected { rolled_back: true, .. } => "event Connected rolled back",
+        Event::Quarantined { .. } => "event Quarantined",
         Event::Connected { .. } => "event Connected",
         Event::Acted { .. } => "event Acted",
         Event::Outcome { .. } => "event Outcome",
@@ -206,6 +212,7 @@ pub fn frame(frame: &Frame) -> &'static str {
         Frame::Admitted(_) => "frame Admitted",
         Frame::Denied(_) => "frame Denied",
         Frame::Share(_) => "frame Share",
+        Frame::Progress(_) => "frame Progress",
         Frame::Shared(_) => "frame Shared",
         Frame::Request(_) => "frame Request",
         Frame::Found(_) => "frame Found",
@@ -289,6 +296,10 @@ pub fn reply(reply: &Result<Answer, Refusal>) -> &'static str {
             Refusal::NoHome(_) => "refusal NoHome",
             Refusal::NameTaken(_) => "refusal NameTaken",
             Refusal::BadName { .. } => "refusal BadName",
+            Refusal::Quarantined => "refusal Quarantined",
+            Refusal::NoQuarantine => "refusal NoQuarantine",
+            Refusal::NotHeard(_) => "refusal NotHeard",
+            Refusal::EarlierLife(_) => "refusal EarlierLife",
             Refusal::NoInvite => "refusal NoInvite",
             Refusal::InviteUsed(_) => "refusal InviteUsed",
             _ => "refusal of a later version",
@@ -337,6 +348,7 @@ pub fn code(code: Code) -> &'static str {
         Code::Ambiguous => "code Ambiguous",
         Code::Unsupported => "code Unsupported",
         Code::Busy => "code Busy",
+        Code::Quarantined => "code Quarantined",
         _ => "code of another kind",
     }
 }

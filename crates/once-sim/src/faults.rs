@@ -1,5 +1,6 @@
 //! What goes wrong: on purpose in stories, at random in the workload.
 
+use once_core::memory::MemoryStore;
 use once_core::waist::{ConnId, Input, LinkEvent};
 use once_model::limits::DISK_RESERVE_BYTES;
 
@@ -78,6 +79,20 @@ impl World {
         if self.nodes[kernel.0].is_up() {
             self.input(kernel.0, Input::Disk { free_bytes });
         }
+        self
+    }
+
+    /// What is on a kernel's disk for good, to be put back later.
+    #[must_use]
+    pub fn backup(&self, kernel: Kernel) -> MemoryStore {
+        self.nodes[kernel.0].disk.backup()
+    }
+
+    /// Stops a kernel and puts a backup of its disk back: promises 2 to 5 do not hold for it any more. It starts again.
+    pub fn put_back(&mut self, kernel: Kernel, backup: MemoryStore) -> &mut Self {
+        self.nodes[kernel.0].disk.restore(backup);
+        self.checker.rolled_back(&self.nodes[kernel.0].id);
+        self.stopped(kernel.0);
         self
     }
 

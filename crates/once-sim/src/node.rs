@@ -73,6 +73,7 @@ impl Node {
             incarnation: Incarnation::from_bytes(rng.bytes()),
             name: name.to_owned(),
             recovery: Vec::new(),
+            ended: Vec::new(),
         };
         let mut txn = Txn::new(&disk);
         meta::set_identity(&mut txn, &identity);

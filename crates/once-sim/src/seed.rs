@@ -115,7 +115,7 @@ impl World {
     /// A peer that was rolled back is noticed at hello. (Promises 2 to 5 do not hold for it any more.)
     fn backup_put_back(&mut self) {
         self.cover.met("fault backup put back");
-        let backup = self.nodes[0].disk.backup();
+        let backup = self.backup(Kernel(0));
         for _ in 0..3 {
             let uuid = once_model::ids::Uuid::from_bytes(self.rng.bytes());
             if let Some(scenario) = crate::scenarios::next_state(&mut self.rng, uuid) {
@@ -136,11 +136,21 @@ impl World {
         if !self.nodes[0].is_up() {
             return;
         }
-        self.nodes[0].disk.restore(backup);
         // What was acknowledged after the backup is gone: that is what a rollback is.
-        self.checker.rolled_back(&self.nodes[0].id);
-        self.stopped(0);
-        self.run_for(60_000);
+        self.put_back(Kernel(0), backup).run_for(60_000);
+        if let Some(scenario) =
+            crate::scenarios::next_state(&mut self.rng, once_model::ids::Uuid::from_u128(7))
+        {
+            self.command(Kernel(0), Command::Create { scenario });
+        }
+        let without = self
+            .nodes
+            .iter()
+            .map(|node| node.id)
+            .chain(self.puppets.iter().map(|puppet| puppet.id))
+            .collect();
+        self.command(Kernel(0), Command::EndQuarantine { without });
+        self.run_for(1000);
     }
 
     fn at_the_limits(&mut self) {

@@ -141,3 +141,111 @@ fn no_two_peers_get_one_petname() {
     }
     net.settle().assert_kept();
 }
+
+fn is_quarantined(net: &World, kernel: Kernel) -> bool {
+    net.notices().iter().any(|(at, event)| *at == kernel && matches!(event, Event::Quarantined { .. }))
+}
+
+/// Alice, put back to what she was before she told Bob more. `again`: with as many commits as she lost.
+fn put_back(again: bool) -> (World, [Kernel; 2], once_model::ids::ObjectKey) {
+    let (mut net, [alice, bob, _]) = three(31);
+    net.befriend(alice, bob);
+    let key = net.import(alice, NOTE);
+    let key = net.claim(alice, key);
+    net.share(alice, key, bob).settle();
+    let backup = net.backup(alice);
+    for n in 0..5 {
+        net.put(alice, key, &NOTE.replace("hi", &n.to_string()));
+        net.share(alice, key, bob).run_for(15_000);
+    }
+    if again {
+        net.partition(alice, bob);
+    }
+    net.put_back(alice, backup).run_for(20_000);
+    if again {
+        for n in 0..40 {
+            net.import(alice, &NOTE.replace("0001", &format!("1{n:03}")));
+        }
+        assert!(!is_quarantined(&net, alice), "nobody has told her");
+        net.heal();
+    }
+    net.run_for(60_000);
+    assert!(net.violations().is_empty(), "{:?}", net.violations());
+    (net, [alice, bob], key)
+}
+
+#[test]
+fn a_kernel_that_was_put_back_does_nothing_once_a_peer_is_met() {
+    for again in [false, true] {
+        let (mut net, [alice, bob], key) = put_back(again);
+        assert!(is_quarantined(&net, alice), "again: {again}");
+        assert!(!is_quarantined(&net, bob));
+        let put = |text: &str| {
+            let scenario =
+                once_model::scenario::Scenario::parse(NOTE.replace("hi", text).into_bytes()).unwrap();
+            Command::Put { key, base: None, scenario }
+        };
+        assert_eq!(net.refused(alice, put("no")), Some(Refusal::Quarantined));
+        assert!(
+            matches!(net.must(alice, Command::Standing), Answer::Standing { .. }),
+            "what only looks is answered"
+        );
+        let at_bob = net.body(bob, key);
+        // It stays so through restarts, and nothing leaves.
+        net.crash(alice).run_for(60_000);
+        assert!(net.violations().is_empty(), "{:?}", net.violations());
+        assert_eq!(net.refused(alice, put("no")), Some(Refusal::Quarantined));
+        assert_eq!((net.connections(alice, bob), net.body(bob, key)), (0, at_bob));
+    }
+}
+
+#[test]
+fn a_quarantine_ends_with_a_new_incarnation_and_what_was_home_here_is_only_read() {
+    let (mut net, [alice, bob], key) = put_back(false);
+    net.must(alice, Command::EndQuarantine { without: Vec::new() });
+    net.run_for(60_000);
+    assert_eq!(net.connections(alice, bob), 1);
+    let scenario = once_model::scenario::Scenario::parse(NOTE.replace("hi", "no").into_bytes()).unwrap();
+    let put = Command::Put { key, base: None, scenario };
+    assert_eq!(net.refused(alice, put), Some(Refusal::EarlierLife(key)));
+    assert!(net.body(alice, key).is_some());
+    // New objects are hers, and what was granted is granted anew.
+    let new = net.import(alice, &NOTE.replace("0001", "0002"));
+    let new = net.claim(alice, new);
+    net.put(alice, new, &NOTE.replace("0001", "0002").replace("hi", "new"));
+    net.share(alice, new, bob).run_for(20_000).assert_same(alice, bob, new);
+    // Neither a restart nor the statements of the life before bring the quarantine back.
+    net.crash(alice).run_for(60_000);
+    assert!(net.violations().is_empty(), "{:?}", net.violations());
+    assert_eq!(net.connections(alice, bob), 1);
+    assert_eq!(
+        net.refused(alice, Command::EndQuarantine { without: Vec::new() }),
+        Some(Refusal::NoQuarantine)
+    );
+}
+
+#[test]
+fn a_quarantine_waits_for_every_peer_or_is_told_to_go_on_without() {
+    let (mut net, [alice, bob, eve]) = three(32);
+    net.befriend(alice, bob).befriend(alice, eve);
+    let backup = net.backup(alice);
+    let key = net.import(alice, NOTE);
+    net.share(alice, key, bob).run_for(15_000);
+    net.partition(alice, eve).put_back(alice, backup).run_for(60_000);
+    let eve = net.id(eve);
+    let end = |without: Vec<KernelId>| Command::EndQuarantine { without };
+    assert_eq!(net.refused(alice, end(Vec::new())), Some(Refusal::NotHeard(eve)));
+    net.must(alice, end(vec![eve]));
+}
+
+#[test]
+fn a_kernel_that_lost_nothing_is_never_quarantined() {
+    let (mut net, [alice, bob, _]) = three(33);
+    net.befriend(alice, bob);
+    for n in 0..20 {
+        let key = net.import(alice, &NOTE.replace("0001", &format!("{n:04}")));
+        net.share(alice, key, bob).run_for(12_000).crash(alice).run_for(15_000);
+    }
+    assert!(!is_quarantined(&net, alice) && !is_quarantined(&net, bob));
+    net.settle().assert_kept();
+}

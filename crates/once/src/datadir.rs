@@ -114,6 +114,7 @@ pub fn init(data: &Path, options: InitOptions) -> Result<Initialised, Error> {
         incarnation: Incarnation::from_bytes(random()),
         name: name.clone(),
         recovery: vec![recovery.id()],
+        ended: Vec::new(),
     };
     let mut txn = Txn::new(&store);
     meta::set_identity(&mut txn, &identity);

@@ -178,6 +178,11 @@ impl Error {
                 Self::unreachable(format!("{what}: the other kernel is busy or stopping"))
                     .with_hint("try again later")
             }
+            Code::Quarantined => Self::new(
+                "quarantined",
+                3,
+                format!("{what}: quarantined: the object's home was put back from a backup, and does not change it"),
+            ),
             Code::TooLarge => Self::invalid(format!("{what}: too large")),
             Code::Expired => Self::new("expired", 3, format!("{what}: its time was up before it ran")),
             _ => Self::invalid(format!("{what}: the other kernel does not accept it")),
@@ -211,6 +216,7 @@ impl From<Refusal> for Error {
             }
             Refusal::DiskFull { .. } => ("disk-full", 3),
             Refusal::Stopping => ("stopping", 4),
+            Refusal::Quarantined | Refusal::EarlierLife(_) => ("quarantined", 3),
             Refusal::NameTaken(_)
             | Refusal::NameTooLong { .. }
             | Refusal::BadName { .. }

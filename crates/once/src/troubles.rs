@@ -103,7 +103,7 @@ mod tests {
         troubles.note(&parked(1), 1);
         troubles.note(&forked(1, 7), 2);
         troubles.note(&parked(1), 3);
-        troubles.note(&Event::KeyInUseTwice, 4);
+        troubles.note(&Event::Quarantined { by: origin }, 4);
         let newest = troubles.newest();
         assert_eq!(newest.len(), 2);
         assert_eq!((newest[0].at_ms, newest[0].times), (3, 2));

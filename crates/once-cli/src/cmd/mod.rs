@@ -25,6 +25,7 @@ pub mod outbox;
 pub mod outcome;
 pub mod peers;
 pub mod put;
+pub mod quarantine;
 pub mod receipt;
 pub mod refs;
 pub mod request;

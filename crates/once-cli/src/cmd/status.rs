@@ -3,7 +3,7 @@
 use clap::Args;
 use serde_json::{Value, json};
 
-use crate::context::{Context, list, number, text};
+use crate::context::{Context, list, number, text, truth};
 use crate::failure::{Done, Exit};
 use crate::ui;
 
@@ -45,6 +45,12 @@ fn print(answer: &Value, running: bool) -> Done<()> {
         line("addresses", addresses.collect::<Vec<_>>().join("  "))?;
     } else {
         line("running", format!("{}: start it with `once up`", paint.yellow("no")))?;
+    }
+    if truth(answer, "quarantined") {
+        line(
+            "quarantine",
+            format!("{}: put back from a backup; nothing runs (`once quarantine`)", paint.red("yes")),
+        )?;
     }
     line("objects", objects(answer))?;
     let peers = ui::count(number(answer, "peers"), "peer");

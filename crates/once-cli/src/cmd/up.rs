@@ -11,7 +11,7 @@ use once::{Chatter, InitOptions, Kernel};
 use serde_json::{Value, json};
 
 use super::status::warnings;
-use crate::context::{Context, list, peer_name, text};
+use crate::context::{Context, list, peer_name, text, truth};
 use crate::failure::{Done, Exit, Failure, plain};
 use crate::{log, ui};
 
@@ -22,6 +22,10 @@ const READY_STEP: Duration = Duration::from_millis(10);
 /// How long the kernel that ran before may take to close its store.
 const CLOSING_MAX: Duration = Duration::from_secs(5);
 const CLOSING_STEP: Duration = Duration::from_millis(50);
+
+/// What nobody shall overlook.
+const QUARANTINED: &str = "IN QUARANTINE: the data of this kernel was put back from a backup. Nothing runs, and nothing \
+    leaves: `once quarantine` says more.";
 
 /// Start the kernel: it runs until Ctrl-C, SIGTERM or `once stop`
 ///
@@ -211,6 +215,9 @@ async fn serve(
 
 /// Who it is, where it listens, where it keeps things.
 fn announce(context: &Context, status: &Value, log: Option<&Path>) -> Done<()> {
+    if truth(status, "quarantined") {
+        ui::say(QUARANTINED);
+    }
     for warning in warnings(status) {
         ui::say(&format!("{} {warning}", ui::Paint::stderr().yellow("warning:")));
     }
@@ -237,6 +244,10 @@ async fn narrate(client: &Client, mut events: Events) {
     while let Some(event) = events.next().await {
         let what = match text(&event, "kind") {
             "connected" => "connected".to_owned(),
+            "quarantined" => {
+                ui::say(QUARANTINED);
+                continue;
+            }
             "disconnected" => format!("gone: {}", ui::shown(text(&event, "reason"))),
             _ => continue,
         };

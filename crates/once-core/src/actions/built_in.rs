@@ -155,7 +155,13 @@ mod tests {
             let (me, boot) = (key.id(), BootId::from_bytes([2; 16]));
             let mut store = MemoryStore::new();
             let mut txn = Txn::new(&store);
-            let identity = meta::Identity { kernel: me, incarnation, name: String::new(), recovery: vec![] };
+            let identity = meta::Identity {
+                kernel: me,
+                incarnation,
+                name: String::new(),
+                recovery: vec![],
+                ended: vec![],
+            };
             meta::set_identity(&mut txn, &identity);
             let (batch, durability) = txn.into_batch();
             store.commit(batch, durability).unwrap();

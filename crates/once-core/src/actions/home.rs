@@ -270,6 +270,9 @@ fn allowed(s: &Step<'_, '_>, come: &Come) -> Result<Result<HeadRow, Code>, Store
     if head.home.is_none() && head.from.is_some() {
         return Ok(Err(Code::NotHome));
     }
+    if content::is_of_earlier_life(s, &head)? {
+        return Ok(Err(Code::Quarantined));
+    }
     Ok(if head.header.tombstone { Err(Code::Denied) } else { Ok(head) })
 }
 

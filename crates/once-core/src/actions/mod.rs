@@ -38,7 +38,7 @@ pub(crate) use home::{Busy, come, go_on, ran};
 pub(crate) use lanes::Lanes;
 pub(crate) use origin::{Wish, act, cancel, drop_one, forget_waiters, make_void, need, outcome, resume};
 pub(crate) use put_off::{go_on as go_on_put_off, ready};
-pub(crate) use requests::{Requests, note};
+pub(crate) use requests::{Requests, forget_all, note};
 #[cfg(test)]
 pub(crate) use rows::Origin;
 pub(crate) use rows::timer_key;

@@ -198,6 +198,24 @@ fn oldest(s: &mut Step<'_, '_>) -> Result<Vec<(Uuid, Option<Place>)>, StoreError
     Ok(ended)
 }
 
+/// Drops the whole ledger, when a new life begins. All ids up to now are refused from here on as too old: what they asked
+/// for may have run.
+pub(crate) fn forget_all(s: &mut Step<'_, '_>) -> Result<(), StoreError> {
+    let mut found = Vec::new();
+    s.txn.scan(Table::Request, &[], None, &mut |key, _| {
+        found.extend(Uuid::from_slice(key).ok());
+        ControlFlow::Continue(())
+    })?;
+    let floor_ms = row(s)?.floor_ms.max(s.ctx.now_ms);
+    let floor_ms = found.iter().map(time_ms).fold(floor_ms, u64::max);
+    found.iter().for_each(|id| s.txn.delete(Table::Request, id.as_bytes()));
+    let row = RequestsRow { count: 0, floor_ms };
+    s.txn.put(Table::Meta, ROW, &row);
+    (s.engine.requests.row, s.engine.requests.unwritten, s.engine.requests.from) =
+        (Some(row), 0, Uuid::nil());
+    Ok(())
+}
+
 /// Writes the number of rows down, now and then, with what is committed anyway.
 pub(crate) fn note(engine: &mut Engine, txn: &mut Txn<'_>) {
     if engine.requests.unwritten >= COUNT_BEHIND_MAX

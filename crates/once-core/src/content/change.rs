@@ -9,7 +9,9 @@ use super::draft::{self, Draft};
 use super::keep::{self, Before};
 use super::{continues, unclaimed};
 use crate::actions::{self, BuiltIn, Cause};
+use crate::meta;
 use crate::outbox;
+use crate::query;
 use crate::refusal::{Failure, Refusal};
 use crate::rows::{self, HeadRow, SourceRow};
 use crate::step::Step;
@@ -230,6 +232,9 @@ pub(crate) fn remove(s: &mut Step<'_, '_>, key: &ObjectKey, by: Cause) -> Result
     if head.header.tombstone {
         return Err(Refusal::Removed(key).into());
     }
+    if is_of_earlier_life(s, &head)? {
+        return Err(Refusal::EarlierLife(key).into());
+    }
     let draft = Draft::tombstone(s, head);
     let head = actions::carry_out(s, BuiltIn::Remove, by, draft)?;
     Ok(Answer::Object { header: Box::new(head.header), change: Change::Removed })
@@ -250,14 +255,27 @@ pub(crate) fn changed(
 
 /// Whether this kernel may change an object: it is its home, or the copy was imported here. One that came from a peer
 /// is not claimed by accident.
-pub(crate) fn may_change(s: &Step<'_, '_>, head: &HeadRow) -> Result<(), Refusal> {
+pub(crate) fn may_change(s: &Step<'_, '_>, head: &HeadRow) -> Result<(), Failure> {
+    let key = head.header.key();
     match head.home {
         Some(home) if home != s.ctx.me && !mutant!(ChangeReplica) => {
-            Err(Refusal::NotHome { key: head.header.key(), home })
+            Err(Refusal::NotHome { key, home }.into())
         }
-        None if head.from.is_some() => Err(Refusal::NotClaimed(head.header.key())),
+        None if head.from.is_some() => Err(Refusal::NotClaimed(key).into()),
+        _ if is_of_earlier_life(s, head)? => Err(Refusal::EarlierLife(key).into()),
         _ => Ok(()),
     }
+}
+
+/// Whether this kernel was an object's home in a life that has ended: others may know more of it than this disk, so that
+/// it is read here and not changed.
+pub(crate) fn is_of_earlier_life(s: &Step<'_, '_>, head: &HeadRow) -> Result<bool, StoreError> {
+    let (true, Some(lineage)) = (s.engine.reborn && head.home == Some(s.ctx.me), head.header.lineage) else {
+        return Ok(false);
+    };
+    let chain = query::chain(s.txn, &lineage)?;
+    let now = meta::incarnation(s.txn)?;
+    Ok(chain.is_some_and(|chain| chain.incarnation() != now))
 }
 
 /// The next revision of an object, claiming it first if nobody has.

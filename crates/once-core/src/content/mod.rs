@@ -12,7 +12,8 @@ pub(crate) use accept::{accept, over_quota};
 pub(crate) use ancestry::{Proofs, ask_all, entries};
 pub(crate) use beside::{discard, take};
 pub(crate) use change::{
-    born, changed, claim, create, current_key, import, may_change, put, remove, remove_by_client,
+    born, changed, claim, create, current_key, import, is_of_earlier_life, may_change, put, remove,
+    remove_by_client,
 };
 pub(crate) use draft::Draft;
 pub(crate) use keep::has_many_claims;

@@ -5,12 +5,11 @@ use once_model::ids::{Hash, KernelId, Secret};
 use once_model::limits::{
     FRAME_MAX_BYTES, HELLO_TIMEOUT_MS, NAME_MAX_BYTES, PEERS_MAX, SCENARIO_MAX_BYTES, WINDOW_MAX_SHARES,
 };
-use once_model::progress::Progress;
 use once_model::wire::{Code, FEATURE_ACTIONS, Frame, Greeting};
 
 use super::addresses::put_first;
 use super::dial::dial_later;
-use super::{Link, Phase, admin, invites, progress};
+use super::{Link, Phase, admin, invites, progress, quarantine};
 use crate::content;
 use crate::meta;
 use crate::outbox::{self, Window};
@@ -110,17 +109,12 @@ pub(crate) fn hello_late(s: &mut Step<'_, '_>, peer: KernelId, conn: ConnId) {
 
 /// What this kernel says of itself.
 fn greeting(s: &Step<'_, '_>, peer: &KernelId, invite: Option<Secret>) -> Result<Greeting, StoreError> {
-    let identity = meta::identity(s.txn)?;
-    let (incarnation, name) = identity.map_or_else(
-        || (once_model::ids::Incarnation::from_bytes([0; 16]), String::new()),
-        |identity| (identity.incarnation, identity.name),
-    );
-    let commit = if mutant!(TellUnsyncedCommit) { s.engine.commit + 1 } else { s.engine.synced_commit };
+    let name = meta::identity(s.txn)?.map(|identity| identity.name).unwrap_or_default();
     let (seen, heard) = rows::peer(s.txn, peer)?.map(|row| (row.seen, row.heard)).unwrap_or_default();
     Ok(Greeting {
         features: vec![FEATURE_ACTIONS],
         critical: Vec::new(),
-        progress: Progress::sign(incarnation, s.engine.boot, s.ctx.boot, commit, &s.ctx.key),
+        progress: progress::mine(s)?,
         seen,
         frame_max_bytes: FRAME_MAX_BYTES as u64,
         scenario_max_bytes: SCENARIO_MAX_BYTES as u64,
@@ -161,6 +155,14 @@ pub(crate) fn hello(
             return Ok(());
         }
     };
+    if quarantine::look(s, &peer, hello)? {
+        let mut row = row;
+        if progress::remember(&mut row, &peer, &hello.progress) {
+            s.txn.put_lazily(Table::Peer, peer.as_bytes(), &row);
+        }
+        quarantine::turn_away(s, peer, conn);
+        return Ok(());
+    }
     if !prevails(s, &peer, conn, hello, false) {
         s.out.push(Effect::Close { peer, conn, code: Code::Busy });
         return Ok(());
@@ -195,6 +197,10 @@ pub(crate) fn admitted(
     };
     if !hello.critical.is_empty() {
         s.out.push(Effect::Close { peer, conn, code: Code::Unsupported });
+        return Ok(());
+    }
+    if quarantine::look(s, &peer, hello)? {
+        quarantine::turn_away(s, peer, conn);
         return Ok(());
     }
     if !prevails(s, &peer, conn, hello, true) {
@@ -236,14 +242,23 @@ pub(crate) fn denied(
     if row.secret.is_some() && final_word {
         s.txn.put(Table::Peer, peer.as_bytes(), &PeerRow { secret: None, ..row });
     }
+    let why = match code {
+        Code::Quarantined => "the peer was put back from a backup, and is in quarantine",
+        _ => "the peer denied this kernel",
+    };
+    // It may have removed us, or not added us yet: go on asking, seldom.
+    rest(s, peer, conn, why);
+    Ok(())
+}
+
+/// The connection ends; the next is made after a long pause.
+pub(super) fn rest(s: &mut Step<'_, '_>, peer: KernelId, conn: ConnId, why: &str) {
     if let Some(link) = s.engine.links.get_mut(&peer)
         && matches!(link.phase, Phase::Greeting { conn: current, .. } | Phase::Up { conn: current, .. } if current == conn)
     {
-        // It may have removed us, or not added us yet: go on asking, seldom.
         link.failures = link.failures.max(6);
-        ended(s, peer, "the peer denied this kernel");
+        ended(s, peer, why);
     }
-    Ok(())
 }
 
 /// Whether this connection is the one to keep.
@@ -293,11 +308,10 @@ fn ready(
         row.says = says;
         s.txn.put_lazily(Table::Peer, peer.as_bytes(), &row);
     }
-    let rolled_back = progress::shows_rollback(s, hello)?;
     let clock_ahead_ms =
         i64::try_from(hello.clock_ms).unwrap_or(i64::MAX).saturating_sub_unsigned(s.ctx.now_ms);
     // First for the shell here, then for the peer: when its next frame comes, the shell knows that it is admitted.
-    s.out.push(Effect::Event(Event::Connected { peer, conn, clock_ahead_ms, rolled_back }));
+    s.out.push(Effect::Event(Event::Connected { peer, conn, clock_ahead_ms }));
     if let Some(admit) = admit {
         s.out.send(peer, conn, admit);
     }

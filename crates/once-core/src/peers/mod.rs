@@ -6,6 +6,7 @@ mod admit;
 mod dial;
 mod invites;
 mod progress;
+mod quarantine;
 
 pub use admin::is_name;
 pub(crate) use admin::{add, change, grant, join, remove, revoke};
@@ -14,7 +15,9 @@ pub(crate) use admit::{admitted, denied, hello, hello_late, link};
 pub(crate) use dial::{call_wanted, dial_all, dial_now, network_changed, redial};
 pub use invites::invites;
 pub(crate) use invites::{invite, revoke as revoke_invite};
-pub(crate) use progress::{heard, note, told_after_commit};
+pub(crate) use progress::{heard, note, tell, tell_later, told, told_after_commit};
+pub use quarantine::{Quarantine, quarantine};
+pub(crate) use quarantine::{allows, end as end_quarantine, heeds, resume as resume_quarantine};
 
 use std::collections::{BTreeMap, VecDeque};
 

@@ -3,13 +3,17 @@
 
 use once_model::ids::KernelId;
 use once_model::progress::Progress;
-use once_model::wire::Greeting;
+use once_model::wire::Frame;
 
 use crate::meta;
 use crate::rows::{self, PeerRow};
 use crate::step::{Engine, Step};
 use crate::store::{StoreError, Table};
-use crate::txn::Txn;
+use crate::txn::{self, Txn};
+use crate::waist::{Effect, Timer};
+
+/// How often peers are told how far this kernel is, while it commits, in milliseconds.
+const PROGRESS_EVERY_MS: u64 = 10_000;
 
 /// The commit number that a frame may tell which leaves after this group's commit: only what is on disk may be told,
 /// or a power loss would look like a rollback.
@@ -50,37 +54,81 @@ pub(crate) fn note(engine: &mut Engine, txn: &mut Txn<'_>) -> Result<(), StoreEr
 /// Keeps what a peer says, under its signature, of how far it is: the furthest, and beside it one that does not follow
 /// from it. Whether there is anything new to keep.
 pub(super) fn remember(row: &mut PeerRow, peer: &KernelId, said: &Progress) -> bool {
-    if !said.signed_by(peer) {
+    if row.seen.contains(said) || !said.signed_by(peer) {
         return false;
     }
-    match row.seen.first() {
-        Some(furthest) if furthest == said => false,
-        // A peer that was put back says less than it has said in the same life: both are kept, as the proof.
-        Some(furthest) if furthest.incarnation == said.incarnation && !said.follows(furthest) => {
-            let is_news = row.seen.get(1) != Some(said);
+    let furthest = row.seen.first().copied();
+    match furthest {
+        Some(furthest) if said.follows(&furthest) => row.seen[0] = *said,
+        // A peer that was put back says less than it has said in the same life, or something else: both are the proof.
+        Some(furthest) if furthest.incarnation == said.incarnation => {
             row.seen.truncate(1);
             row.seen.push(*said);
-            is_news
         }
-        furthest => {
-            if furthest.is_none_or(|furthest| furthest.incarnation != said.incarnation) {
-                (row.seen, row.heard) = (Vec::new(), None);
-            }
-            row.seen.truncate(2);
-            match row.seen.first_mut() {
-                Some(furthest) => *furthest = *said,
-                None => row.seen.push(*said),
-            }
-            true
-        }
+        // Another life. Only the peer itself can tell whether the one before has ended: it is shown both.
+        Some(furthest) => (row.seen, row.heard) = (vec![*said, furthest], None),
+        None => row.seen.push(*said),
     }
+    true
 }
 
-/// Whether a peer has seen more of this kernel than its disk has: then that was put back from a backup.
-pub(super) fn shows_rollback(s: &Step<'_, '_>, hello: &Greeting) -> Result<bool, StoreError> {
-    let Some(identity) = meta::identity(s.txn)? else { return Ok(false) };
-    let Some(furthest) = hello.seen.first().filter(|seen| seen.incarnation == identity.incarnation) else {
+/// A peer said, signed, how far it is.
+pub(crate) fn told(s: &mut Step<'_, '_>, peer: KernelId, said: &Progress) -> Result<(), StoreError> {
+    if let Some(mut row) = rows::peer(s.txn, &peer)?
+        && remember(&mut row, &peer, said)
+    {
+        s.txn.put_lazily(Table::Peer, peer.as_bytes(), &row);
+    }
+    Ok(())
+}
+
+/// How far this kernel is, signed. Only what is on the disk is said.
+pub(super) fn mine(s: &Step<'_, '_>) -> Result<Progress, StoreError> {
+    let commit = if mutant!(TellUnsyncedCommit) { s.engine.commit + 1 } else { s.engine.synced_commit };
+    Ok(Progress::sign(meta::incarnation(s.txn)?, s.engine.boot, s.ctx.boot, commit, &s.ctx.key))
+}
+
+/// Says to every peer how far this kernel is, if it is further than it said last.
+pub(crate) fn tell(s: &mut Step<'_, '_>) -> Result<(), StoreError> {
+    s.engine.told_set = false;
+    if s.engine.synced_commit <= s.engine.told_commit {
+        return Ok(());
+    }
+    s.engine.told_commit = s.engine.synced_commit;
+    let mine = mine(s)?;
+    let up: Vec<_> = s.engine.links.iter().filter_map(|(peer, link)| Some((*peer, link.up()?))).collect();
+    for (peer, conn) in up {
+        s.out.send(peer, conn, Frame::Progress(mine));
+    }
+    Ok(())
+}
+
+/// After a commit: the timer by which peers are told, while there is something to tell.
+pub(crate) fn tell_later(engine: &mut Engine) -> Option<Effect> {
+    if engine.told_set || engine.quarantined || !engine.links.values().any(|link| link.up().is_some()) {
+        return None;
+    }
+    engine.told_set = true;
+    Some(Effect::Timer { after_ms: PROGRESS_EVERY_MS, timer: Timer::Progress })
+}
+
+/// Whether this kernel's disk has what the kernel has said: the life, the boot, and the commit of that boot. A boot ends
+/// where the next begins; of boots that are no longer remembered only the commit number counts.
+pub(super) fn is_on_disk(s: &Step<'_, '_>, said: &Progress) -> Result<bool, StoreError> {
+    let Some(identity) = meta::identity(s.txn)? else { return Ok(true) };
+    if said.incarnation != identity.incarnation {
+        return Ok(identity.ended.contains(&said.incarnation));
+    }
+    if said.commit > s.engine.commit || said.boot > s.engine.boot {
         return Ok(false);
+    }
+    let boot = |number: u64| -> Result<Option<meta::Boot>, StoreError> {
+        txn::get(s.txn, Table::Boot, &number.to_be_bytes())
     };
-    Ok(furthest.commit.max(hello.heard.unwrap_or(0)) > s.engine.commit)
+    let is_it = match boot(said.boot)? {
+        Some(boot) => boot.id == said.id,
+        None => said.boot + meta::BOOTS_MAX <= s.engine.boot,
+    };
+    let ends = boot(said.boot.saturating_add(1))?.map(|next| next.first_commit);
+    Ok(is_it && ends.is_none_or(|next| said.commit < next))
 }

@@ -130,6 +130,11 @@ pub enum Command {
         /// Hash of its secret.
         secret_hash: Hash,
     },
+    /// Leave the quarantine, with a new incarnation.
+    EndQuarantine {
+        /// Peers that have not greeted since it began, and are given up.
+        without: Vec<KernelId>,
+    },
     /// Take the clock as it is, although it is behind the latest time seen. What was seen to be over stays over.
     AcceptClock,
     /// Use an invite of another kernel. The reply comes when it admitted or denied us.

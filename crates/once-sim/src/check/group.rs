@@ -15,7 +15,7 @@ use once_model::ids::{Hash, KernelId, Line, ObjectKey};
 use once_model::wire::{Code, Frame, ShareAnswer, Shared};
 
 use super::admission::{hello, shown_by_peer};
-use super::owed::Owed;
+use super::owed::{Owed, Promises};
 use super::shadow::{GrantShadow, InviteShadow, Rights, Shadow};
 use super::{Checker, Group, history};
 use crate::coverage::Coverage;
@@ -33,6 +33,8 @@ pub(super) struct Allowed {
     pub dropped: BTreeSet<ObjectKey>,
     /// Peers that were removed.
     pub removed: BTreeSet<KernelId>,
+    /// A new life begins: nothing is owed from the one before.
+    pub new_life: bool,
     /// Rights before the group.
     pub before: Option<Rights>,
 }
@@ -245,6 +247,14 @@ fn commanded(
             shadow
                 .invites
                 .insert(*secret_hash, InviteShadow { expires_ms: *expires_ms, used: false, ended: false });
+        }
+        Command::EndQuarantine { .. } if done => {
+            allowed.new_life = true;
+            shadow.rights.grants.clear();
+            shadow.invites.clear();
+            shadow.promises = Promises::default();
+            shadow.in_vain = Promises::default();
+            shadow.owed.clear();
         }
         Command::RevokeInvite { secret_hash } if done => {
             shadow.invites.remove(secret_hash);

@@ -376,7 +376,11 @@ impl Checker {
             .is_some_and(|key| rows::debt(group.store, &peer, &key).is_ok_and(|row| row.is_some()));
         // What its home never signed proves nothing to others.
         let unprovable = self.forked.contains(&key);
-        let ended = allowed.removed.contains(&peer) || (gone && !moved) || (!asked && !may) || unprovable;
+        let ended = allowed.new_life
+            || allowed.removed.contains(&peer)
+            || (gone && !moved)
+            || (!asked && !may)
+            || unprovable;
         if !answered && !ended && !moved {
             wrong.push((4, format!("forgets that it owes {key} to {peer:.10}, which has not answered")));
         }

@@ -279,6 +279,9 @@ impl Checker {
             }
         }
         shadow.facts.retain(|key, _| heads.contains_key(key));
+        if shadow.rolled_back {
+            shadow.facts.iter_mut().for_each(|(key, fact)| *fact = heads.get(key).copied().unwrap_or(*fact));
+        }
         shadow.rights = Rights { peers, grants };
         shadow.invites = invites;
         shadow.subscriptions = debts_of(disk, Table::Subscription);

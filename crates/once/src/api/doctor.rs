@@ -1,6 +1,5 @@
 //! What could be wrong, in plain words.
 
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use once_core::rows::{self, PeerStatus};
@@ -43,7 +42,8 @@ pub(super) struct Examine {
 
 pub(super) async fn examine(kernel: &Kernel, params: Examine) -> Result<Value, Error> {
     let stands = standing::all(kernel).await?;
-    let mut checks = vec![disk(kernel), rights(kernel), clock(&kernel.shared().snapshot())?];
+    let mut checks =
+        vec![disk(kernel), rights(kernel), quarantine(kernel)?, clock(&kernel.shared().snapshot())?];
     match kernel.net() {
         None => checks.push(check(
             "network",
@@ -51,15 +51,10 @@ pub(super) async fn examine(kernel: &Kernel, params: Examine) -> Result<Value, E
             "this kernel is not running: only its data directory was examined",
             Some("start it with `once up`"),
         )),
-        Some(net) => {
+        Some(_) => {
             let at = kernel.addresses();
             let message = format!("listening at {}", at.join(", "));
             checks.push(check("network", !at.is_empty(), &message, Some("is there a network interface?")));
-            let twice = net.key_twice.load(Ordering::Relaxed);
-            let message =
-                if twice { "another process uses the key of this kernel" } else { "the key is used once" };
-            let hint = "two live kernels with one key fight: stop the copy; a second kernel needs a directory and a key of its own: `once init --data DIR`";
-            checks.push(check("key", !twice, message, Some(hint)));
         }
     }
     checks.extend(damage::losses(kernel)?);
@@ -74,6 +69,18 @@ pub(super) async fn examine(kernel: &Kernel, params: Examine) -> Result<Value, E
     checks.extend(as_far_as_read(standing::examine(kernel, &snapshot, &stands))?);
     checks.extend(served(kernel));
     Ok(json!({ "checks": checks }))
+}
+
+/// Whether the data directory was put back from a backup.
+fn quarantine(kernel: &Kernel) -> Result<Value, Error> {
+    let (ok, message) = match once_core::quarantine(&kernel.shared().snapshot())? {
+        None => (true, "no peer has seen more of this kernel than it has".to_owned()),
+        Some(_) => (
+            false,
+            "in quarantine: the data was put back from a backup. Nothing runs, and nothing leaves".to_owned(),
+        ),
+    };
+    Ok(check("quarantine", ok, &message, Some("`once quarantine` says what was seen, and how to leave it")))
 }
 
 /// Whether others may look into the data directory.
@@ -233,13 +240,10 @@ fn peer(kernel: &Kernel, snapshot: &dyn Read, id: &KernelId, row: &rows::PeerRow
     let seen = net.seen(id);
     let owed = rows::usage(snapshot, id)?.owed_rows;
     let waiting = if owed == 0 { String::new() } else { format!("; {owed} objects wait for it") };
-    if seen.rolled_back {
-        return Ok(check(
-            &name,
-            false,
-            "it has seen a later state of this kernel than this kernel has: this disk was rolled back",
-            Some("an older copy of the data directory was put back; what was done since is lost here"),
-        ));
+    if query::put_back(row) {
+        let message = "it was put back from a backup, or two processes use its key: it has said, signed, what does not follow from what it said before";
+        let hint = "tell its owner: `once doctor` and `once quarantine` there say more";
+        return Ok(check(&name, false, message, Some(hint)));
     }
     if seen.conn.is_some() {
         let ahead = seen.clock_ahead_ms.unwrap_or(0);

@@ -82,6 +82,7 @@ pub(super) fn status(kernel: &Kernel) -> Result<Value, Error> {
         "uptime_ms": u64::try_from(kernel.uptime().as_millis()).unwrap_or(u64::MAX),
         "offline": kernel.net().is_none(),
         "addresses": kernel.addresses(),
+        "quarantined": once_core::quarantine(&snapshot)?.is_some(),
         "objects": objects,
         "tombstones": tombstones,
         "bytes": bytes,

@@ -18,6 +18,7 @@ mod methods;
 mod names;
 mod outbox;
 mod peers;
+mod quarantine;
 mod served;
 mod server;
 mod shapes;
@@ -120,6 +121,8 @@ async fn dispatch(kernel: &Kernel, method: &str, params: Value, tell: Tell<'_>) 
         "invite" => invites::invite(kernel, read(params)?).await,
         "invites" => invites::list(kernel),
         "invites.revoke" => invites::revoke(kernel, read(params)?).await,
+        "quarantine" => quarantine::look(kernel),
+        "quarantine.end" => quarantine::end(kernel, read(params)?).await,
         "clock.accept" => doctor::accept_clock(kernel).await,
         "join" => peers::join(kernel, read(params)?).await,
         "peers" => peers::list(kernel),

@@ -146,13 +146,13 @@ pub(super) fn heard(kernel: &Kernel, heard: &Heard) -> Option<Value> {
         Event::FollowDenied { peer, key } => {
             json!({ "kind": "follow-denied", "peer": peer.to_string(), "key": names::key_text(key) })
         }
+        Event::Quarantined { by } => json!({ "kind": "quarantined", "peer": by.to_string() }),
         Event::Came { peer, invite, petname, says } => json!({
             "kind": "came", "peer": peer.to_string(), "invite": super::invites::id(invite),
             "petname": petname, "says": says,
         }),
-        Event::Connected { peer, clock_ahead_ms, rolled_back, .. } => json!({
+        Event::Connected { peer, clock_ahead_ms, .. } => json!({
             "kind": "connected", "peer": peer.to_string(), "clock_ahead_ms": clock_ahead_ms,
-            "rolled_back": rolled_back,
         }),
         Event::Disconnected { peer, reason } => {
             json!({ "kind": "disconnected", "peer": peer.to_string(), "reason": reason })

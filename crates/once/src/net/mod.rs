@@ -36,7 +36,7 @@ pub(crate) use session::Session;
 pub use ticket::Ticket;
 use wheel::Wheel;
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
@@ -57,10 +57,6 @@ const READING_AT_ONCE: usize = 16;
 /// How often it is looked at what has come of large bodies and waits for the rest.
 const SWEEP_EVERY: Duration = Duration::from_secs(600);
 
-/// So many connections taken over by someone else within that time are no accident.
-const SUPERSEDED_MAX: usize = 3;
-const SUPERSEDED_WITHIN: Duration = Duration::from_secs(60);
-
 /// What is known of the connection to a peer, for people.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Seen {
@@ -70,7 +66,6 @@ pub(crate) struct Seen {
     /// How often it was dialled since it was connected last.
     pub dials: u64,
     pub clock_ahead_ms: Option<i64>,
-    pub rolled_back: bool,
     pub last_error: Option<String>,
 }
 
@@ -92,8 +87,6 @@ pub(crate) struct Net {
     scratch: Arc<Semaphore>,
     incoming: Arc<incoming::Incoming>,
     transfers: Arc<bodies::Transfers>,
-    pub key_twice: std::sync::atomic::AtomicBool,
-    superseded: Mutex<VecDeque<Instant>>,
     chatter: Chatter,
     wheel: Arc<Wheel>,
 }
@@ -117,8 +110,6 @@ impl Net {
             scratch: Arc::new(Semaphore::new((giving::SCRATCH_BYTES / giving::SCRATCH_UNIT) as usize)),
             incoming,
             transfers: Arc::default(),
-            key_twice: std::sync::atomic::AtomicBool::new(false),
-            superseded: Mutex::new(VecDeque::new()),
             chatter: Chatter::default(),
             wheel,
         })
@@ -129,24 +120,6 @@ impl Net {
         let conn = lock(&self.seen).get(peer)?.conn?;
         // One that has just broken is no connection, even before the engine has heard of it.
         lock(&self.sessions).get(&conn).filter(|session| session.connection.close_reason().is_none()).cloned()
-    }
-
-    /// A peer gave up a connection for another one with our key. If we have none, and it happens again and again, then
-    /// someone else uses the key.
-    fn superseded(&self, gone: &Session) {
-        let ours =
-            lock(&self.sessions).values().any(|other| other.peer == gone.peer && other.conn != gone.conn);
-        if ours {
-            return;
-        }
-        let mut times = lock(&self.superseded);
-        times.push_back(Instant::now());
-        while times.front().is_some_and(|first| first.elapsed() > SUPERSEDED_WITHIN) {
-            times.pop_front();
-        }
-        if times.len() >= SUPERSEDED_MAX && !self.key_twice.swap(true, Ordering::Relaxed) {
-            tracing::error!("another process uses this kernel's key");
-        }
     }
 
     /// A kernel called that speaks the protocol before this one. If it is a peer, its people here shall see why it does not
@@ -268,13 +241,12 @@ impl Network for Handle {
 
     fn event(&self, event: &Event) {
         match event {
-            Event::Connected { peer, conn, clock_ahead_ms, rolled_back } => {
+            Event::Connected { peer, conn, clock_ahead_ms } => {
                 let now = Seen {
                     conn: Some(*conn),
                     since: Some(Instant::now()),
                     dials: 0,
                     clock_ahead_ms: Some(*clock_ahead_ms),
-                    rolled_back: *rolled_back,
                     last_error: None,
                 };
                 say_of!(self.0, peer, info, conn, "connected");
@@ -289,6 +261,12 @@ impl Network for Handle {
                 let seen = seen.entry(*peer).or_default();
                 seen.conn = None;
                 seen.last_error = Some(reason.clone());
+            }
+            Event::Quarantined { by } => {
+                let by = self.0.shared.called(by);
+                tracing::error!(
+                    "the data of this kernel was put back from a backup, as {by} proves: it is in quarantine"
+                );
             }
             _ => return,
         }

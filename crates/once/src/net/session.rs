@@ -229,8 +229,6 @@ pub(super) async fn run(
         // A denial that came only as the close of the connection is a denial all the same.
         if says(Code::Denied) {
             net.tell(Input::Frame { peer, conn, frame: Frame::Denied(Code::Denied) }).await;
-        } else if says(Code::Busy) && *session.admitted.borrow() {
-            net.superseded(&session);
         }
     }
     let reason = session.end().to_owned();

@@ -140,4 +140,56 @@ mod tests {
             assert!(text[..at].parse::<Ticket>().is_err(), "cut off at {at}");
         }
     }
+
+    #[test]
+    fn secrets_are_in_no_debug_output() {
+        use once_core::waist::{Command, Input};
+        use once_model::wire::Frame;
+
+        let (secret, bytes) = (Secret::from_bytes([0xA7; 16]), [0x5B; 32]);
+        let (kernel, key) = (KernelId::from_bytes([3; 32]), once_model::sign::KernelKey::from_bytes(&bytes));
+        let ticket = Ticket { kernel, secret, addresses: Vec::new() };
+        let progress = once_model::progress::Progress::sign(
+            once_model::ids::Incarnation::from_bytes([1; 16]),
+            1,
+            once_model::ids::BootId::from_bytes([2; 16]),
+            1,
+            &key,
+        );
+        let greeting = once_model::wire::Greeting {
+            features: Vec::new(),
+            critical: Vec::new(),
+            progress,
+            seen: Vec::new(),
+            frame_max_bytes: 0,
+            scenario_max_bytes: 0,
+            window_shares: 0,
+            name: String::new(),
+            clock_ms: 0,
+            invite: Some(secret),
+            heard: None,
+        };
+        let row = once_core::rows::PeerRow {
+            petname: None,
+            says: String::new(),
+            status: once_core::rows::PeerStatus::Joining,
+            secret: Some(secret),
+            addresses: Vec::new(),
+            seen: Vec::new(),
+            quota_bytes: 0,
+            since_ms: 0,
+            heard: None,
+            invite: None,
+        };
+        let join = Command::Join { peer: kernel, secret, addresses: Vec::new(), petname: None };
+        let hello = Frame::Hello(greeting.clone());
+        let input = Input::Frame { peer: kernel, conn: 1, frame: hello.clone() };
+        let all: [&dyn std::fmt::Debug; 8] = [&secret, &ticket, &greeting, &hello, &input, &row, &join, &key];
+        for one in all {
+            let said = format!("{one:?} {one:#?}").to_lowercase();
+            for spelled in ["a7a7", "167, 167", "167,", "5b5b", "91, 91", "91,"] {
+                assert!(!said.contains(spelled), "{said}");
+            }
+        }
+    }
 }

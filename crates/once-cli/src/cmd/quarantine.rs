@@ -1,0 +1,84 @@
+//! `once quarantine`
+
+use clap::{Args, Subcommand};
+use serde_json::{Value, json};
+
+use crate::context::{Context, list, number, text};
+use crate::failure::{Done, Exit};
+use crate::ui;
+
+/// Look at the quarantine of a kernel whose data was put back from a backup, and leave it
+///
+/// Its peers were told more than the backup has, so the kernel does nothing but greet them. Better than to leave it: stop the
+/// kernel, and put back the newest data directory that there is.
+#[derive(Debug, Args)]
+pub struct Quarantine {
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Say what was seen, and which peers were heard (the default)
+    Show,
+    /// Begin a new life with what is on the disk
+    ///
+    /// Objects that had their home here can be read and exported from then on, and not changed. Grants and invites end,
+    /// and what waited to be sent is forgotten: it may have been sent before.
+    End {
+        /// A peer that cannot be reached and is not waited for (may be given more than once)
+        #[arg(long, value_name = "PEER")]
+        without: Vec<String>,
+    },
+}
+
+impl Quarantine {
+    /// Exits with 1 while there is one.
+    pub async fn run(self, context: &Context) -> Done {
+        let Some(Command::End { without }) = self.command else {
+            let answer = context.call("quarantine", json!({})).await?;
+            context.answer(&answer, print)?;
+            let is_in = answer.get("quarantine").is_some_and(|quarantine| !quarantine.is_null());
+            return Ok(if is_in { Exit::FAILED } else { Exit::DONE });
+        };
+        let answer = context.call("quarantine.end", json!({ "without": without })).await?;
+        context.answer(&answer, |answer| {
+            ui::print(&format!("a new life has begun: incarnation {}", text(answer, "incarnation")))
+        })?;
+        ui::say("Objects that had their home here are read, and not changed. Grant again what peers may do.");
+        Ok(Exit::DONE)
+    }
+}
+
+fn print(answer: &Value) -> Done<()> {
+    let Some(quarantine) = answer.get("quarantine").filter(|quarantine| !quarantine.is_null()) else {
+        return ui::print("not in quarantine");
+    };
+    ui::print(&format!(
+        "in quarantine since {}: the data was put back from a backup, and stands at commit {}",
+        ui::utc(number(quarantine, "since_ms")),
+        number(quarantine, "commit")
+    ))?;
+    for said in list(quarantine, "shown") {
+        ui::print(&format!(
+            "  this kernel has said: boot {} ({}), commit {}, incarnation {}",
+            number(said, "boot"),
+            ui::short(text(said, "boot_id")),
+            number(said, "commit"),
+            ui::short(text(said, "incarnation"))
+        ))?;
+    }
+    for (label, name) in [("heard", "heard"), ("not heard yet", "waits_for")] {
+        for peer in list(quarantine, name) {
+            ui::print(&format!(
+                "  {label}: {} ({})",
+                ui::shown(text(peer, "name")),
+                ui::short(text(peer, "kernel"))
+            ))?;
+        }
+    }
+    ui::say(
+        "If there is newer data, stop the kernel and put that back. Else: `once quarantine end` (see its --help).",
+    );
+    Ok(())
+}

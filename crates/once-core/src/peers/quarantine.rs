@@ -1,0 +1,191 @@
+//! A kernel whose data directory was put back from a backup: its peers were told more than its disk has. It is shown that
+//! under its own signature, and from then on does nothing but greet, until its people say what it shall be.
+
+use std::collections::BTreeSet;
+use std::ops::ControlFlow;
+
+use minicbor::{Decode, Encode};
+use once_model::ids::{Incarnation, KernelId};
+use once_model::progress::Progress;
+use once_model::wire::{Code, Frame, Greeting};
+
+use super::{Phase, admit, progress};
+use crate::actions;
+use crate::meta::{self, Identity};
+use crate::query;
+use crate::refusal::{Failure, Refusal};
+use crate::rows::PeerStatus;
+use crate::step::{Engine, Step};
+use crate::store::{Read, StoreError, Table};
+use crate::txn;
+use crate::waist::{Answer, Command, Effect, Event, Input, Timer, Why};
+
+const ROW: &[u8] = b"quarantine";
+
+/// [`Table::Meta`], `quarantine`: there as long as it lasts.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct Quarantine {
+    /// Since when, in milliseconds since 1970.
+    #[n(0)]
+    pub since_ms: u64,
+    /// What this kernel has said, and its disk does not have.
+    #[n(1)]
+    pub shown: Vec<Progress>,
+    /// Peers that have greeted since.
+    #[n(2)]
+    pub heard: Vec<KernelId>,
+}
+
+/// Most statements that are kept.
+const SHOWN_MAX: usize = 16;
+
+/// The quarantine of this kernel, if it is in one.
+///
+/// # Errors
+/// When the store cannot be read.
+pub fn quarantine(rows: &dyn Read) -> Result<Option<Quarantine>, StoreError> {
+    txn::get(rows, Table::Meta, ROW)
+}
+
+/// At the start: whether it lasts.
+pub(crate) fn resume(s: &mut Step<'_, '_>) -> Result<bool, StoreError> {
+    s.engine.quarantined = quarantine(s.txn)?.is_some();
+    s.engine.reborn = meta::identity(s.txn)?.is_some_and(|identity| !identity.ended.is_empty());
+    Ok(s.engine.quarantined)
+}
+
+/// A peer greets: what it shows of this kernel may prove that the disk was put back. Whether this kernel is in quarantine.
+pub(super) fn look(s: &mut Step<'_, '_>, peer: &KernelId, hello: &Greeting) -> Result<bool, StoreError> {
+    let mut lost = Vec::new();
+    for said in hello.seen.iter().take(2).filter(|said| said.signed_by(&s.ctx.me)) {
+        if !progress::is_on_disk(s, said)? {
+            lost.push(*said);
+        }
+    }
+    if !s.engine.quarantined && lost.is_empty() {
+        return Ok(false);
+    }
+    let row = quarantine(s.txn)?;
+    let began = row.is_none();
+    let since_ms = s.ctx.now_ms;
+    let mut row = row.unwrap_or(Quarantine { since_ms, shown: Vec::new(), heard: Vec::new() });
+    let before = row.clone();
+    for said in lost {
+        if !row.shown.contains(&said) && row.shown.len() < SHOWN_MAX {
+            row.shown.push(said);
+        }
+    }
+    if !row.heard.contains(peer) {
+        row.heard.push(*peer);
+    }
+    if began || row != before {
+        s.txn.put(Table::Meta, ROW, &row);
+    }
+    if began {
+        s.engine.quarantined = true;
+        s.out.push(Effect::Event(Event::Quarantined { by: *peer }));
+        let links: Vec<_> = s.engine.links.iter().map(|(peer, link)| (*peer, link.phase)).collect();
+        for (other, phase) in links {
+            if let Phase::Up { conn, .. } = phase {
+                turn_away(s, other, conn);
+            }
+        }
+    }
+    Ok(true)
+}
+
+/// Says why, and ends the connection.
+pub(super) fn turn_away(s: &mut Step<'_, '_>, peer: KernelId, conn: u64) {
+    s.out.send(peer, conn, Frame::Denied(Code::Quarantined));
+    s.out.push(Effect::Close { peer, conn, code: Code::Quarantined });
+    admit::rest(s, peer, conn, "this kernel is in quarantine: its data was put back from a backup");
+}
+
+/// What a kernel in quarantine leaves alone. `None`: nothing becomes of it.
+pub(crate) fn heeds(s: &mut Step<'_, '_>, input: Input) -> Option<Input> {
+    let goes_on = match &input {
+        Input::Frame { frame, .. } => {
+            matches!(frame, Frame::Hello(_) | Frame::Admitted(_) | Frame::Denied(_))
+        }
+        Input::Timer(timer) => matches!(timer, Timer::Redial(..) | Timer::Hello(..) | Timer::Expiry),
+        Input::Command { .. } | Input::Link { .. } | Input::Disk { .. } | Input::NetworkChanged => true,
+        Input::Arrived { why: Why::Asked { token } | Why::Offered { token }, .. } => {
+            s.out.push(Effect::Reply { token: *token, reply: Err(Refusal::Quarantined) });
+            false
+        }
+        Input::Arrived { .. } | Input::Ran(_) | Input::Ready { .. } | Input::Worked { .. } => false,
+    };
+    goes_on.then_some(input)
+}
+
+/// Refuses what a kernel in quarantine does not do.
+pub(crate) fn allows(command: &Command) -> Result<(), Refusal> {
+    match command {
+        Command::EndQuarantine { .. }
+        // This one only looks.
+        | Command::Standing
+        | Command::AcceptClock
+        | Command::Dial { .. }
+        | Command::ChangePeer { .. }
+        | Command::RemovePeer { .. }
+        | Command::Revoke(_)
+        | Command::RevokeInvite { .. } => Ok(()),
+        _ => Err(Refusal::Quarantined),
+    }
+}
+
+/// Begins a new life with what is on the disk. What the earlier one was home of stays readable and is changed by nobody
+/// here; what waited to be sent is forgotten, since it may have been sent before; rights are given anew.
+pub(crate) fn end(s: &mut Step<'_, '_>, without: &[KernelId]) -> Result<Answer, Failure> {
+    let row = quarantine(s.txn)?.ok_or(Refusal::NoQuarantine)?;
+    for (peer, known) in query::peers(s.txn)? {
+        let is_heard = row.heard.contains(&peer) || without.contains(&peer);
+        if known.status == PeerStatus::Active && !is_heard {
+            return Err(Refusal::NotHeard(peer).into());
+        }
+    }
+    let identity = meta::identity(s.txn)?.ok_or(Refusal::NoQuarantine)?;
+    let mut bytes = [0; 16];
+    s.rng.fill(&mut bytes);
+    let lives = row.shown.iter().map(|said| said.incarnation).chain([identity.incarnation]);
+    let mut ended: BTreeSet<_> = identity.ended.iter().copied().chain(lives).collect();
+    let incarnation = Incarnation::from_bytes(bytes);
+    ended.remove(&incarnation);
+    let ended = ended.into_iter().collect();
+    meta::set_identity(s.txn, &Identity { incarnation, ended, ..identity });
+    for table in [
+        Table::Invite,
+        Table::Grant,
+        Table::Outbox,
+        Table::Queue,
+        Table::Sending,
+        Table::Boot,
+        Table::Follower,
+    ] {
+        clear(s, table)?;
+    }
+    actions::forget_all(s)?;
+    s.txn.delete(Table::Meta, ROW);
+    s.engine.boot = meta::begin_boot(s.txn, s.ctx.boot, s.engine.commit + 1)?;
+    s.engine.quarantined = false;
+    s.engine.reborn = true;
+    // What was under way in memory belongs to the life before.
+    let fresh = Engine::new();
+    (s.engine.own, s.engine.busy) = (fresh.own, fresh.busy);
+    (s.engine.waiting, s.engine.slow) = (fresh.waiting, fresh.slow);
+    s.engine.tips.clear();
+    s.engine.lanes.forget();
+    super::dial_all(s)?;
+    Ok(Answer::Done)
+}
+
+fn clear(s: &mut Step<'_, '_>, table: Table) -> Result<(), StoreError> {
+    let mut found = Vec::new();
+    s.txn.scan(table, &[], None, &mut |key, _| {
+        found.push(key.to_vec());
+        ControlFlow::Continue(())
+    })?;
+    found.iter().for_each(|key| s.txn.delete(table, key));
+    Ok(())
+}
