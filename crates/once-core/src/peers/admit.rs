@@ -226,6 +226,11 @@ pub(crate) fn denied(
     code: Code,
 ) -> Result<(), StoreError> {
     s.out.push(Effect::Close { peer, conn, code });
+    // What comes late from an older connection says nothing about the one that is made now, or its invite.
+    let is_current = |link: &Link| matches!(link.phase, Phase::Greeting { conn: current, .. } | Phase::Up { conn: current, .. } if current == conn);
+    if !s.engine.links.get(&peer).is_some_and(is_current) {
+        return Ok(());
+    }
     let Some(row) = rows::peer(s.txn, &peer)? else { return Ok(()) };
     let final_word = matches!(code, Code::Denied | Code::Unsupported | Code::Invalid);
     if row.secret.is_some() && final_word {
