@@ -69,6 +69,29 @@ fn make(run: &Run) -> RunResult {
     RunResult::Done { state: None, result: "1".into(), consequences }
 }
 
+/// What a kernel sends to the home of an object, to have it act.
+pub(crate) fn asked(key: ObjectKey, sequence: u64, arguments: String) -> Act {
+    let action = Action {
+        id: Uuid::from_u128(u128::from(sequence)),
+        name: "go".into(),
+        arguments: arguments.into(),
+        given: Vec::new(),
+        acting: None,
+        answers: None,
+    };
+    Act {
+        lane: key.into(),
+        sequence,
+        floor: 1,
+        action,
+        remaining_ms: None,
+        commit: None,
+        void: None,
+        certificate: None,
+        guest: None,
+    }
+}
+
 pub(crate) fn done() -> RunResult {
     RunResult::Done { state: None, result: "1".into(), consequences: Vec::new() }
 }
@@ -225,25 +248,9 @@ impl Alone {
         arguments: String,
         guest: Option<ObjectKey>,
     ) {
-        let action = Action {
-            id: Uuid::from_u128(u128::from(sequence)),
-            name: "go".into(),
-            arguments: arguments.into(),
-            given: Vec::new(),
-            acting: guest,
-            answers: None,
-        };
-        let act = Act {
-            lane: key.into(),
-            sequence,
-            floor: 1,
-            action,
-            remaining_ms: None,
-            commit: None,
-            void: None,
-            certificate: None,
-            guest: guest.map(|_| true),
-        };
+        let mut act = asked(key, sequence, arguments);
+        act.action.acting = guest;
+        act.guest = guest.map(|_| true);
         self.step(|s| crate::actions::received(s, origin, act));
     }
 

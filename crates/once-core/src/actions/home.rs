@@ -69,11 +69,16 @@ pub(crate) struct Busy {
 pub(crate) fn come(s: &mut Step<'_, '_>, peer: KernelId, act: Act) -> Result<(), StoreError> {
     peers::heard(s, peer, act.commit);
     let Some(incarnation) = s.engine.links.get(&peer).map(|link| link.incarnation) else { return Ok(()) };
-    // Only an object's own home tells it what came of its effects, and changes it without a component.
-    if act.action.answers.is_some() || act.sequence >= BUILT_IN_FROM {
+    if never_of_a_peer(&act) {
         return Ok(());
     }
     received(s, Origin { kernel: peer, incarnation }, act)
+}
+
+/// Whether a peer never sends this. Only an object's own home tells it what came of its effects, and changes it without a
+/// component; and a lane begins at 1.
+fn never_of_a_peer(act: &Act) -> bool {
+    act.action.answers.is_some() || act.sequence == 0 || act.sequence >= BUILT_IN_FROM
 }
 
 /// An action is at this kernel.
@@ -454,4 +459,36 @@ fn make(s: &mut Step<'_, '_>, head: HeadRow, state: Option<Scenario>, acts: bool
         Some(state) => Made::Revision(Draft::next(s, head, &state)),
         None => Made::Nothing(head),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{Alone, asked};
+    use crate::waist::{Input, LinkEvent};
+
+    #[test]
+    fn an_act_of_a_peer_without_a_place_in_a_lane_is_ignored() {
+        let mut kernel = Alone::new();
+        let (peer, key) = (kernel.peer(9).kernel, kernel.object(1, "Open"));
+        let event = LinkEvent::Up { conn: 1, dialled: true, address: None };
+        kernel.input(Input::Link { peer, event });
+        let before = kernel.rows();
+        for sequence in [0, BUILT_IN_FROM, BUILT_IN_FROM + 1, u64::MAX] {
+            // Its floor makes it the next of its lane.
+            let act = Act { floor: sequence, ..asked(key, sequence, "1".into()) };
+            kernel.step(|s| {
+                come(s, peer, act)?;
+                assert!(s.out.now.is_empty() && s.out.after.is_empty(), "{sequence}: {:?}", s.out);
+                Ok(())
+            });
+            assert_eq!(kernel.rows(), before, "{sequence}");
+        }
+        for sequence in [1, BUILT_IN_FROM - 1] {
+            let before = kernel.rows();
+            let act = Act { floor: sequence, ..asked(key, sequence, "1".into()) };
+            kernel.step(|s| come(s, peer, act));
+            assert_ne!(kernel.rows(), before, "{sequence}");
+        }
+    }
 }

@@ -2,12 +2,18 @@
 
 use once::api::Client;
 use once::{Event, Heard, Kernel, ObjectKey};
-use once_model::action::{Act, ActOutcome, Action, Given, LaneName, Missing, Outcome};
+use once_model::action::{Act, ActOutcome, Action, BUILT_IN_FROM, Given, LaneName, Missing, Outcome};
 use once_model::ids::{Hash, Incarnation, Line, Lineage, Uuid};
 use once_model::limits::{ARGUMENTS_MAX_BYTES, GIVEN_MAX, JSON_MAX_DEPTH, NAME_MAX_BYTES};
 use once_model::wire::{Code, Frame, Greeting};
 
 use crate::raw::*;
+
+/// The highest sequence that a peer may send: from the next one on they are those of built-in actions.
+const LAST: u64 = BUILT_IN_FROM - 1;
+
+/// Sequences at which no peer may send anything: an act with one of them gets no answer, and is not there.
+const NO_PLACES: [u64; 5] = [0, BUILT_IN_FROM, BUILT_IN_FROM + 1, u64::MAX - 1, u64::MAX];
 
 /// Adds one to a counter.
 pub const ONE: &str = r#"{"by": 1}"#;
@@ -130,7 +136,7 @@ fn a_gap_is_asked_for_and_nothing_behind_it_runs() {
         let mut s = Story::with_right(dir.path()).await;
         let key = s.counter(1).await;
         assert_eq!(s.control.act(&add(key, 1, 1)).await, done(1));
-        for sequence in [3, 4, 1000, u64::MAX] {
+        for sequence in [3, 4, 1000, LAST] {
             s.control.say(&Frame::Act(add(key, sequence, 1000 + u128::from(sequence)))).await;
             assert_eq!(s.control.hear_of_acts().await, Frame::Missing(Missing { lane: key.into(), from: 2 }));
         }
@@ -257,7 +263,7 @@ fn an_object_without_a_right_and_one_that_is_nowhere_are_the_same_bytes() {
                 &|key| Act { remaining_ms: Some(0), ..add(key, 1, 3) },
                 &|key| add(key, 2, 4),
                 &|key| Act { floor: 7, ..add(key, 7, 5) },
-                &|key| Act { floor: u64::MAX, ..add(key, u64::MAX, 6) },
+                &|key| Act { floor: u64::MAX, ..add(key, LAST, 6) },
             ];
             for (shape, asked) in shapes.iter().enumerate() {
                 let heard = [
@@ -266,6 +272,11 @@ fn an_object_without_a_right_and_one_that_is_nowhere_are_the_same_bytes() {
                 ];
                 assert_eq!(heard[0], heard[1], "object {n}, act {shape}");
             }
+            // Of these nothing is said, whatever is there: the next that is heard is the outcome of an act after them.
+            for (key, sequence) in [there, absent].into_iter().flat_map(|key| NO_PLACES.map(|n| (key, n))) {
+                s.control.say(&Frame::Act(Act { floor: u64::MAX, ..add(key, sequence, 7) })).await;
+            }
+            assert_eq!(s.control.act(&add(nowhere(n as u8), 1, 8)).await, Outcome::Refused(Code::Denied));
         }
         assert_eq!(s.counted(home), 0);
         // What it may do it may do, in a place that its floor has not passed.
@@ -286,12 +297,21 @@ fn absurd_numbers_harm_only_the_lane_in_which_they_come() {
         let stories: &[&[Said]] = &[
             // Below the first place there is none.
             &[(0, 0, Err(None)), (0, MAX, Err(None)), (1, 0, Ok(()))],
-            &[(MAX, 0, Err(Some(1))), (MAX, 1, Err(Some(1))), (MAX, 5, Err(Some(5))), (1, 0, Ok(()))],
+            &[(LAST, 0, Err(Some(1))), (LAST, 1, Err(Some(1))), (LAST, 5, Err(Some(5))), (1, 0, Ok(()))],
+            // Those of built-in actions are no peer's, also where they would be next or the floor passes the others.
+            &[
+                (1, 0, Ok(())),
+                (LAST + 1, 0, Err(None)),
+                (MAX, MAX, Err(None)),
+                (LAST + 2, LAST + 2, Err(None)),
+                (2, 0, Ok(())),
+            ],
+            &[(LAST, LAST, Ok(())), (LAST + 1, 0, Err(None)), (LAST + 1, MAX, Err(None)), (LAST, 0, Ok(()))],
             // The floor passes everything: its own lane is at its end.
-            &[(MAX, MAX, Ok(())), (1, 0, Err(None)), (MAX - 1, MAX, Err(None)), (2, 2, Err(None))],
+            &[(LAST, MAX, Ok(())), (1, 0, Err(None)), (LAST - 1, MAX, Err(None)), (2, 2, Err(None))],
             // The floor is above the sequence that it comes with, or falls.
             &[(1, MAX, Ok(())), (2, MAX, Ok(())), (3, 0, Ok(())), (5, 0, Err(Some(4))), (4, 1, Ok(()))],
-            &[(MAX - 1, MAX, Ok(())), (MAX, 0, Ok(())), (MAX, 0, Ok(()))],
+            &[(LAST - 1, MAX, Ok(())), (LAST, 0, Ok(())), (LAST, 0, Ok(()))],
             &[(7, 7, Ok(())), (6, 0, Err(None)), (9, 8, Err(Some(8))), (9, 9, Ok(())), (8, 0, Err(None))],
         ];
         let mut counters = Vec::new();
