@@ -73,9 +73,10 @@ impl World {
         peers.iter().any(|(_, row)| row.status == rows::PeerStatus::Joining)
     }
 
-    /// The rows of a table whose key is a peer and an object.
     /// People look at what stands still: what no program can take they give up, and that is all that they need to do.
-    pub(crate) fn look_after(&mut self) {
+    /// Whether they gave up anything.
+    pub(crate) fn look_after(&mut self) -> bool {
+        let mut gave_up = false;
         for index in 0..self.nodes.len() {
             if !self.nodes[index].is_up() || !self.checker.violations.is_empty() {
                 continue;
@@ -95,6 +96,7 @@ impl World {
                 });
                 let Some((sequence, action)) = first.filter(|_| read.is_ok()) else { continue };
                 if action.answers.is_some() {
+                    gave_up = true;
                     self.cover.met("state answer given up");
                     self.command(
                         Kernel(index),
@@ -103,8 +105,10 @@ impl World {
                 }
             }
         }
+        gave_up
     }
 
+    /// The rows of a table whose key is a peer and an object.
     fn pairs(&self, index: usize, table: Table) -> Vec<(KernelId, ObjectKey)> {
         let mut found = Vec::new();
         let read = scan_prefix(&self.nodes[index].disk, table, &[], &mut |row, _| {

@@ -67,7 +67,7 @@ pub const EXPECTED: &[&str] = &[
     "command Act", "command Follow", "command Unfollow", "command Invite", "command Join", "command AddPeer",
     "command ChangePeer", "command RemovePeer", "command Grant", "command Revoke", "command Dial",
     "effect Reply", "effect Send", "effect Send before the commit", "effect Dial", "effect Close", "effect Pull",
-    "effect Timer", "effect Told", "effect Event", "effect Run", "input Ran",
+    "effect Timer", "effect Event", "effect Run", "input Ran",
     "event Acted", "event Outcome", "frame Act", "frame Outcome", "frame Missing", "answer Accepted",
     "answer Acted", "refusal IdReused", "refusal BadId", "refusal IdAhead", "refusal BadAction", "refusal NoHome",
     "outcome Done", "outcome Failed", "outcome Refused Denied", "outcome Refused NoComponent",

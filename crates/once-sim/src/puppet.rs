@@ -114,7 +114,8 @@ impl Puppet {
         let genesis = Genesis {
             uuid,
             home: self.id,
-            recovery: Vec::new(),
+            // With its own recovery key it can make anybody home.
+            recovery: vec![self.id],
             content: scenario.hash(),
             nonce: rng.bytes(),
             incarnation: Incarnation::from_bytes([1; 16]),
@@ -132,7 +133,7 @@ impl Puppet {
             let mut link = Certificate {
                 lineage,
                 epoch: if rng.one_in(2) { 2 } else { u64::MAX },
-                kind: if gift.is_some() { CertificateKind::Handoff } else { CertificateKind::Reinstate },
+                kind: if gift.is_some() { CertificateKind::Adopt } else { CertificateKind::Reinstate },
                 home: gift.unwrap_or(self.id),
                 incarnation: Incarnation::from_bytes([0; 16]),
                 base: chain.certificate(),
@@ -141,7 +142,7 @@ impl Puppet {
                 signer: self.id,
                 signature: None,
                 tip: None,
-                luggage: gift.map(|_| Hash::from_bytes([0; 32])),
+                luggage: None,
                 refusal: None,
                 naming: None,
                 acceptance: None,

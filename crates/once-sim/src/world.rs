@@ -36,6 +36,13 @@ pub(crate) const SETTLE_SECONDS: u64 = 150;
 /// How often people look at what stands still meanwhile.
 const LOOK_SECONDS: u64 = 15;
 
+/// After so many looks at which nothing was given up, there is nothing more to give up: what stands still is looked at
+/// again after at most 10 s, and may have been asked for just then.
+const IN_VAIN_LOOKS: u64 = 3;
+
+/// Most looks: more than the answers that any object has waiting here.
+const LOOKS_MAX: u64 = 80;
+
 /// A kernel of a world.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Kernel(pub(crate) usize);
@@ -214,9 +221,12 @@ impl World {
 
     /// Lets so much time pass that everything that can converge has converged, and checks that it has.
     pub fn settle(&mut self) -> &mut Self {
-        for _ in 0..SETTLE_SECONDS / LOOK_SECONDS {
+        // People give up one answer of a lane at each look: as long as they do, there may be more.
+        let (mut looks, mut in_vain) = (0, 0);
+        while looks < SETTLE_SECONDS / LOOK_SECONDS || (in_vain < IN_VAIN_LOOKS && looks < LOOKS_MAX) {
             self.run_for(LOOK_SECONDS * 1000);
-            self.look_after();
+            in_vain = if self.look_after() { 0 } else { in_vain + 1 };
+            looks += 1;
         }
         if self.checker.violations.is_empty() {
             self.check_converged();

@@ -76,15 +76,16 @@ pub(crate) fn accept(
         (None, Some(_)) => Before::Copy,
         (None, None) => Before::Nothing,
     };
+    // Before the head that is replaced needs a place among them.
+    if row.header.tombstone {
+        keep::drop_forks(s, &key)?;
+    }
     if let (Verdict::Later, Some(head)) = (verdict, &head)
         && !mutant!(ForgetReplaced)
     {
         row.conflicts_dropped += u64::from(!ancestry::keep_replaced(s, head)?);
     }
     keep::keep(s, before, &row, arrival.body)?;
-    if row.header.tombstone {
-        keep::drop_forks(s, &key)?;
-    }
     if verdict == Verdict::Later {
         ancestry::ask(s, key, row.home)?;
     }

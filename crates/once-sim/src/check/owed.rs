@@ -77,12 +77,20 @@ impl Promises {
         self.0.extend(moved);
     }
 
-    /// An action's word ends with its debt.
+    /// An action's word ends with its debt. That may still be written down as the debt of the copy that was claimed.
     pub fn end_without_rows(&mut self, group: &Group<'_>) {
         let owes = |peer: &KernelId, key: &ObjectKey| {
             rows::debt(group.store, peer, key).is_ok_and(|row| row.is_some())
         };
-        self.0.retain(|(peer, key, owed)| *owed == Owed::Newest || owes(peer, key));
+        let only = self.0.iter().filter(|(_, _, owed)| *owed != Owed::Newest);
+        let open: BTreeSet<_> = only
+            .filter(|(peer, key, _)| owes(peer, key))
+            .flat_map(|(peer, key, owed)| {
+                let became = claimed_as(group, key).unwrap_or(*key);
+                [(*peer, *key, *owed), (*peer, became, *owed)]
+            })
+            .collect();
+        self.0.retain(|said| said.2 == Owed::Newest || open.contains(said));
     }
 
     /// What the disk has.
