@@ -81,7 +81,7 @@ pub struct Answer {
     /// The receiver's incarnation: the one that the handoff names.
     #[n(2)]
     pub incarnation: Incarnation,
-    /// The receiver's, over [`Self::hash`].
+    /// The receiver's, over `certificate`, `accepted` and `incarnation`.
     #[n(3)]
     pub signature: Signature,
 }
@@ -126,7 +126,7 @@ pub struct Naming {
     /// Who may take over.
     #[n(2)]
     pub standby: KernelId,
-    /// The home's, over [`Self::hash`].
+    /// The home's, over `lineage`, `certificate` and `standby`.
     #[n(3)]
     pub signature: Signature,
 }

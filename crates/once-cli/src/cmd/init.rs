@@ -14,7 +14,7 @@ pub struct Init {
     /// What it calls itself when it meets others (default: user@host)
     #[arg(long)]
     name: Option<String>,
-    /// The UDP address it listens on (default: [::]:0, every address of both families and a free port)
+    /// The UDP address it listens on (default: `[::]:0`, every address of both families and a free port)
     #[arg(long, value_name = "ADDRESS:PORT")]
     listen: Option<String>,
     /// A relay to be reachable through from behind a NAT; none unless given

@@ -39,7 +39,7 @@ pub struct Up {
     /// What it calls itself when it meets others
     #[arg(long)]
     name: Option<String>,
-    /// The UDP address it listens on this time; [::]:PORT is every address of both families
+    /// The UDP address it listens on this time; `[::]:PORT` is every address of both families
     #[arg(long, value_name = "ADDRESS:PORT")]
     listen: Option<String>,
     /// A relay to be reachable through from behind a NAT
