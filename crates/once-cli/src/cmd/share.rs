@@ -112,6 +112,10 @@ fn say_how_far(answer: &Value, waiting: u64, to: &str) {
     if answer["connected"] != true {
         let waits = if one { "waits" } else { "wait" };
         ui::say(&format!("{count} {waits} in the outbox until {to} is back (`once outbox`)"));
+        // A kernel that denies this one is not away: somebody there has to do something.
+        if let Some(trouble) = answer["trouble"].as_str() {
+            ui::say(&format!("the last try to reach {to}: {}", ui::capped(trouble, 200)));
+        }
         return;
     }
     let is = if one { "is" } else { "are" };

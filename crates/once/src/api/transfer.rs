@@ -66,13 +66,16 @@ pub(super) async fn share(kernel: &Kernel, params: Share, tell: Tell<'_>) -> Res
         }
     }
     let answered = done.delivered + done.refused.len() as u64;
+    let seen = kernel.net().map(|net| net.seen(&to));
+    let connected = seen.as_ref().is_some_and(|seen| seen.conn.is_some());
     Ok(json!({
         "shared": done.shared,
         "delivered": done.delivered,
         "refused": done.refused,
         "left_out": left_out,
         "waiting": if params.delivered { total - answered } else { 0 },
-        "connected": kernel.net().is_some_and(|net| net.seen(&to).conn.is_some()),
+        "connected": connected,
+        "trouble": seen.and_then(|seen| seen.last_error).filter(|_| !connected),
         "transfers": transfers::list(kernel, Some(to)),
     }))
 }
