@@ -68,9 +68,10 @@ impl World {
         self.check_acts();
     }
 
+    /// Whether a kernel still shows an invite to somebody: also to one that was a peer here before.
     fn joins(&self, index: usize) -> bool {
         let peers = query::peers(&self.nodes[index].disk).unwrap_or_default();
-        peers.iter().any(|(_, row)| row.status == rows::PeerStatus::Joining)
+        peers.iter().any(|(_, row)| row.status == rows::PeerStatus::Joining || row.secret.is_some())
     }
 
     /// People look at what stands still: what no program can take they give up, and that is all that they need to do.
