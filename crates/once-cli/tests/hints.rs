@@ -20,8 +20,15 @@ use common::{Daemon, Home, ONCE, Ran, files, until};
 const CRATES: [&str; 5] = ["once-model", "once-core", "once-store", "once", "once-cli"];
 
 /// What does not end with 0 although all is well: too late, nothing that waits, and something to look at.
-const OTHER_EXITS: [(&str, i32); 4] =
-    [("once cancel ID", 1), ("once outbox drop ID", 1), ("once doctor", 1), ("once doctor --all", 1)];
+const OTHER_EXITS: [(&str, i32); 6] = [
+    ("once cancel ID", 1),
+    ("once outbox drop ID", 1),
+    ("once doctor", 1),
+    ("once doctor --all", 1),
+    // No kernel here was put back from a backup.
+    ("once quarantine end", 1),
+    ("once quarantine end --without {peer}", 1),
+];
 
 const NOTE: &str = "5d1c7a90-3b52-4e0f-8f6a-0c9e2b7de001";
 const UNCLAIMED: &str = "5d1c7a90-3b52-4e0f-8f6a-0c9e2b7de002";
@@ -115,7 +122,7 @@ impl World {
             }
             ("PEER", "share") => other.into(),
             ("{key}", "claim") => UNCLAIMED.into(),
-            ("{peer}" | "{me}", "grant") => other.into(),
+            ("{peer}" | "{me}", "grant") | ("{peer}", "quarantine") => other.into(),
             ("{uuid}", "show") => NOTE.into(),
             ("OBJECT", "conflicts") => self.conflict().into(),
             ("REVISION", "conflicts") => self.kept()?,

@@ -78,8 +78,8 @@ impl OpenError {
                 "upgrade this program: a newer version has written this data directory"
             }
             Self::SchemaOlder { .. } => {
-                "nothing was changed. With the program that wrote it, `once export --all FOLDER`; with this one, `once init` \
-                 in another data directory, then `once import FOLDER`"
+                "nothing was changed. With the program that wrote it, `once export --all DIR`; with this one, `once init` \
+                 in another data directory, then `once import DIR`"
             }
             Self::Missing { .. } => {
                 "is its disk mounted? Put it back from a backup. If it is lost, so is all that was in it: begin anew in \

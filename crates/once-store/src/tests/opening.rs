@@ -74,7 +74,7 @@ fn a_store_from_before_the_layout_broke_is_refused() {
         let refused = FjallStore::open(dir.path(), Options::default()).unwrap_err();
         assert!(matches!(refused, OpenError::SchemaOlder { found: 2, oldest: OLDEST }), "{refused}");
         assert!(refused.to_string().contains("store schema 2"), "{refused}");
-        assert!(refused.hint().contains("`once export --all FOLDER`"), "{}", refused.hint());
+        assert!(refused.hint().contains("`once export --all DIR`"), "{}", refused.hint());
     }
 }
 
