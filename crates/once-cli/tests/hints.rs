@@ -136,6 +136,12 @@ impl World {
             ("IOR", _) => self.ior.clone(),
             ("FILE", _) => "note.json".into(),
             ("DIR", "export") => self.home.join("out-dir").to_str()?.into(),
+            ("DIR", "import") => {
+                let dir = self.home.join("to-import");
+                fs::create_dir_all(&dir).ok()?;
+                fs::copy(self.home.join("note.json"), dir.join("note.json")).ok()?;
+                dir.to_str()?.into()
+            }
             ("DIR", _) => self.home.join("in-dir").to_str()?.into(),
             ("SIZE", _) => "512MiB".into(),
             ("HOST:PORT", _) => "127.0.0.1:9".into(),
