@@ -151,5 +151,5 @@ fn the_log_of_a_kernel_in_the_background_goes_on_has_times_and_is_named() {
     assert!(text.lines().all(has_time), "{text}");
     // Why a start failed, and what to do, is said at once, and is not that of an earlier run.
     let failed = home.once("alice", &["up", "--detach", "--listen", "nowhere"]).exits(2).says("nowhere");
-    assert!(failed.err.contains("hint: like "), "{}", failed.err);
+    assert!(failed.err.contains("hint: like [::]:4277"), "{}", failed.err);
 }
