@@ -281,6 +281,19 @@ mod tests {
         assert_eq!(missing(&store, &[id]), Ok(vec![]));
     }
 
+    /// One row that is damaged costs only its own object.
+    #[test]
+    fn what_cannot_be_read_is_not_compared_and_all_else_is() {
+        let (kernel, objects) = crate::testing::Alone::populated();
+        let peer = kernel.peer_id(9);
+        let all = |kernel: &crate::testing::Alone| {
+            let items = Items::collect(&kernel.store, &peer, kernel.ctx.now_ms).unwrap();
+            items.len() + items.withheld()
+        };
+        let damaged = kernel.with_row(Table::Head, &objects[0].to_row(), b"\xff");
+        assert_eq!(all(&damaged) + 1, all(&kernel));
+    }
+
     /// A number as negentropy writes it.
     fn number(mut n: usize, out: &mut Vec<u8>) {
         let mut digits = vec![(n & 127) as u8];

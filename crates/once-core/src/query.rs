@@ -22,9 +22,9 @@ use crate::txn;
 /// Visits every object, in the order of UUIDs.
 ///
 /// # Errors
-/// When the store cannot be read.
+/// When the store cannot be read. A row that is damaged is passed over.
 pub fn heads(rows: &dyn Read, visit: &mut dyn FnMut(HeadRow) -> ControlFlow<()>) -> Result<(), StoreError> {
-    heads_between(rows, Table::Head, &[], None, visit)
+    readable(rows, Table::Head, &[], visit)
 }
 
 /// Visits every object that comes after one, in the order of keys.
@@ -37,7 +37,7 @@ pub fn heads_after(
     visit: &mut dyn FnMut(HeadRow) -> ControlFlow<()>,
 ) -> Result<(), StoreError> {
     let from = after.map_or_else(Vec::new, |key| [key.to_row().as_slice(), &[0]].concat());
-    heads_between(rows, Table::Head, &from, None, visit)
+    readable(rows, Table::Head, &from, visit)
 }
 
 /// Visits every revision that is kept beside an object's chain.
@@ -48,7 +48,20 @@ pub fn conflicts(
     rows: &dyn Read,
     visit: &mut dyn FnMut(HeadRow) -> ControlFlow<()>,
 ) -> Result<(), StoreError> {
-    heads_between(rows, Table::Conflict, &[], None, visit)
+    readable(rows, Table::Conflict, &[], visit)
+}
+
+/// Of all objects: one row that is damaged is passed over, so that it costs only its own object. Who wants that object gets
+/// the error, and a look at all rows for damage names it.
+fn readable(
+    rows: &dyn Read,
+    table: Table,
+    from: &[u8],
+    visit: &mut dyn FnMut(HeadRow) -> ControlFlow<()>,
+) -> Result<(), StoreError> {
+    rows.scan(table, from, None, &mut |_, value| {
+        txn::decode(table, &value).map_or(ControlFlow::Continue(()), &mut *visit)
+    })
 }
 
 fn heads_between(
