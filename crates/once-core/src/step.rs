@@ -228,6 +228,10 @@ impl Step<'_, '_> {
                     self.out.push(Effect::Reply { token, reply: Ok(Answer::Kept(answer)) });
                 }
             },
+            Input::Unfit { peer, conn, share, code } if self.up(&peer) == Some(conn) => {
+                outbox::unfit(self, peer, conn, share, code)?;
+            }
+            Input::Unfit { .. } => {}
             Input::Link { peer, event } => peers::link(self, peer, event)?,
             Input::Timer(timer) => match timer {
                 Timer::Redial(peer, pause) => peers::redial(self, peer, pause)?,

@@ -82,6 +82,18 @@ pub enum Input {
         /// Why it came.
         why: Why,
     },
+    /// A shared scenario was checked beside the engine, and is not what its header says: it is answered, and whatever waits
+    /// for it here waits in vain.
+    Unfit {
+        /// Who shared it.
+        peer: KernelId,
+        /// Where the answer goes.
+        conn: ConnId,
+        /// What the header says that it is: the object, the revision id, and the hash of the bytes.
+        share: (ObjectKey, Hash, Hash),
+        /// Why it is refused.
+        code: Code,
+    },
     /// A connection changed.
     Link {
         /// To whom.

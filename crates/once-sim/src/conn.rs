@@ -7,7 +7,7 @@ use once_core::waist::{ConnId, Input, LinkEvent, Why};
 use once_core::{content, query};
 use once_model::ids::KernelId;
 use once_model::limits::FRAME_MAX_BYTES;
-use once_model::wire::{Absent, Frame, Parcel, ShareAnswer, Shared};
+use once_model::wire::{Absent, Frame, Parcel, ShareAnswer};
 
 use crate::coverage;
 use crate::net::{Conn, End, IDLE_TIMEOUT_US, Who};
@@ -320,16 +320,15 @@ impl World {
 
     /// A shared scenario is whole: it is verified beside the engine.
     pub(crate) fn receive(&mut self, index: usize, conn: ConnId, peer: KernelId, parcel: Parcel) {
-        let (key, id) = (parcel.header.key(), parcel.header.id());
+        let share = (parcel.header.key(), parcel.header.id(), parcel.header.content);
         if parcel.chain.as_ref().is_some_and(|chain| chain.home() != peer) {
             self.cover.met("state relayed revision verified");
         }
         match content::verify(&peer, parcel) {
             Ok(arrival) => self.enqueue(index, Input::Arrived { peer, arrival, why: Why::Shared { conn } }),
             Err(code) => {
-                let answer = ShareAnswer::Refused(code);
-                self.cover.met(coverage::share(answer));
-                self.send_from(index, conn, &Frame::Shared(Shared { key, id, answer, commit: None }));
+                self.cover.met(coverage::share(ShareAnswer::Refused(code)));
+                self.enqueue(index, Input::Unfit { peer, conn, share, code });
             }
         }
     }

@@ -55,7 +55,7 @@ pub const EXPECTED: &[&str] = &[
     "fault one-way partition", "fault crash", "fault crash loses unsynced writes", "fault crash during the sync",
     "fault crash between commit and effects", "fault disk full", "fault disk low", "fault failed sync",
     "fault clock jump", "fault clock off", "fault address changed", "fault backup put back",
-    "input Command", "input Frame", "input Arrived Shared", "input Arrived Asked", "input Arrived Offered",
+    "input Command", "input Frame", "input Arrived Shared", "input Arrived Asked", "input Arrived Offered", "input Unfit",
     "input Link Up dialled", "input Link Up accepted", "input Link Moved", "input Link Down", "input Link DialFailed", "input Disk",
     "input NetworkChanged",
     "timer Redial", "timer Hello", "timer Resend", "timer Pump", "timer Expiry",
@@ -128,6 +128,7 @@ pub fn input(input: &Input) -> &'static str {
         Input::Timer(Timer::Due(_)) => "timer Due",
         Input::Timer(Timer::Progress) => "timer Progress",
         Input::Timer(Timer::Expiry) => "timer Expiry",
+        Input::Unfit { .. } => "input Unfit",
         Input::NetworkChanged => "input NetworkChanged",
         Input::Disk { .. } => "input Disk",
     }

@@ -175,3 +175,39 @@ fn give_up(
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use once_model::action::Given;
+    use once_model::ids::{Hash, Line, ObjectKey, Uuid};
+    use once_model::wire::Code;
+
+    use crate::outbox;
+    use crate::store::Table;
+    use crate::testing::{Alone, asked};
+
+    /// The session checks what is shared: the engine must hear also of what does not fit, or an action waits in vain.
+    #[test]
+    fn a_share_that_is_not_what_it_says_ends_the_waiting_for_it() {
+        let mut kernel = Alone::new();
+        let (origin, object) = (kernel.peer(9), kernel.object(1, "Open"));
+        let content = Hash::from_bytes([5; 32]);
+        let key = ObjectKey { uuid: Uuid::from_u128(5), line: Line::Unclaimed(content) };
+        let mut act = asked(object, 1, "1".into());
+        act.action.given = vec![Given { key, content }];
+        kernel.step(|s| crate::actions::received(s, origin, act));
+        let recorded = |kernel: &Alone| {
+            let rows = kernel.rows().into_iter();
+            rows.filter(|(table, key, _)| *table == Table::Ledger && key.starts_with(&object.to_row()))
+                .count()
+        };
+        let before = recorded(&kernel);
+        let (peer, share) = (origin.kernel, (key, Hash::from_bytes([6; 32]), content));
+        kernel.step(|s| outbox::unfit(s, peer, 1, (key, share.1, share.1), Code::Invalid));
+        assert_eq!(recorded(&kernel), before, "another content");
+        kernel.step(|s| outbox::unfit(s, peer, 1, share, Code::Busy));
+        assert_eq!(recorded(&kernel), before, "it comes again");
+        kernel.step(|s| outbox::unfit(s, peer, 1, share, Code::Invalid));
+        assert_eq!(recorded(&kernel), before + 1);
+    }
+}

@@ -21,5 +21,5 @@ pub(crate) use follow::{
 pub(crate) use object::{Kept, owe, parcel};
 pub(crate) use owed::{list, lists, owes, unlist, unlist_new};
 pub(crate) use pump::{pump, pump_later, pump_on, resend, resend_later, window_to};
-pub(crate) use share::{admit, announced, receive, share, shared};
+pub(crate) use share::{admit, announced, receive, share, shared, unfit};
 pub(crate) use window::{Item, Window};

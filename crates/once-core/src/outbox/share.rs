@@ -104,6 +104,19 @@ pub(crate) fn receive(
     heard_of(s, peer, &key, &content, answer)
 }
 
+/// A shared scenario is not what its header says: nothing is written, and the answer rests on no commit.
+pub(crate) fn unfit(
+    s: &mut Step<'_, '_>,
+    peer: KernelId,
+    conn: ConnId,
+    (key, id, content): (ObjectKey, Hash, Hash),
+    code: Code,
+) -> Result<(), StoreError> {
+    let answer = ShareAnswer::Refused(code);
+    s.out.send(peer, conn, Frame::Shared(Shared { key, id, answer, commit: None }));
+    heard_of(s, peer, &key, &content, answer)
+}
+
 /// An action may wait for what a peer shared.
 fn heard_of(
     s: &mut Step<'_, '_>,

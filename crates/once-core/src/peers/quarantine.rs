@@ -114,7 +114,11 @@ pub(crate) fn heeds(s: &mut Step<'_, '_>, input: Input) -> Option<Input> {
             s.out.push(Effect::Reply { token: *token, reply: Err(Refusal::Quarantined) });
             false
         }
-        Input::Arrived { .. } | Input::Ran(_) | Input::Ready { .. } | Input::Worked { .. } => false,
+        Input::Arrived { .. }
+        | Input::Unfit { .. }
+        | Input::Ran(_)
+        | Input::Ready { .. }
+        | Input::Worked { .. } => false,
     };
     goes_on.then_some(input)
 }

@@ -169,6 +169,7 @@ impl Checker {
                 Input::Timer(_)
                 | Input::Link { .. }
                 | Input::NetworkChanged
+                | Input::Unfit { .. }
                 | Input::Disk { .. }
                 | Input::Ran(_)
                 | Input::Ready { .. }

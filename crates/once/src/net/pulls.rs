@@ -82,7 +82,10 @@ pub(super) async fn pull_share(
             super::say_of!(net, peer, warn, %key, %error, "a large share could not be pulled");
             match error {
                 // What is wrong stays wrong: say so, or the peer would share it for ever.
-                NetError::Unexpected(_) | NetError::Wire(_) => refuse(Code::Invalid),
+                NetError::Unexpected(_) | NetError::Wire(_) => {
+                    let (conn, share, code) = (session.conn, (key, id, content), Code::Invalid);
+                    session.pass_on(net, Input::Unfit { peer, conn, share, code }).await;
+                }
                 // It has changed since, and the peer need not wait before it shares what it has now; or it is not to be
                 // had just now.
                 NetError::Gone | NetError::Busy | NetError::NoRoom => refuse(Code::Busy),

@@ -422,7 +422,7 @@ async fn shared(
     conn: ConnId,
     parcel: Parcel,
 ) -> Result<(), NetError> {
-    let (key, id) = (parcel.header.key(), parcel.header.id());
+    let share = (parcel.header.key(), parcel.header.id(), parcel.header.content);
     let checked = match frames::has_too_much(&parcel) {
         true => Err(Code::Invalid),
         false => pulls::check(peer, parcel).await?,
@@ -432,13 +432,8 @@ async fn shared(
             session.pass_on(net, Input::Arrived { peer, arrival, why: Why::Shared { conn } }).await;
         }
         Err(code) => {
-            super::say_of!(net, peer, warn, %key, ?code, "refused an invalid share");
-            session.say(Frame::Shared(SharedFrame {
-                key,
-                id,
-                answer: ShareAnswer::Refused(code),
-                commit: None,
-            }));
+            super::say_of!(net, peer, warn, key = %share.0, ?code, "refused an invalid share");
+            session.pass_on(net, Input::Unfit { peer, conn, share, code }).await;
         }
     }
     Ok(())
