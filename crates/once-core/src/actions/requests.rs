@@ -128,8 +128,11 @@ pub(super) fn add(s: &mut Step<'_, '_>, id: &Uuid, place: Place) -> Result<(), S
     let mut row = row(s)?;
     s.txn.put_lazily(Table::Request, id.as_bytes(), &RequestRow { place });
     row.count += 1;
-    if row.count > s.engine.requests.most {
-        for (old, place) in oldest(s)? {
+    let beyond = row.count.saturating_sub(s.engine.requests.most);
+    if beyond > 0 {
+        // Not more than are too many: what a client has just asked is among the newest, and it may ask again.
+        let most = usize::try_from(beyond).unwrap_or(AT_ONCE).min(AT_ONCE);
+        for (old, place) in oldest(s, most)? {
             s.txn.delete_lazily(Table::Request, old.as_bytes());
             if let Some(place) = place {
                 lanes::drop_row(s, &place)?;
@@ -172,7 +175,7 @@ pub(super) fn may_go(s: &mut Step<'_, '_>, id: &Uuid) {
 }
 
 /// The oldest that have their outcomes. What still waits for one stays, whatever its age; nor is it looked at again.
-fn oldest(s: &mut Step<'_, '_>) -> Result<Vec<(Uuid, Option<Place>)>, StoreError> {
+fn oldest(s: &mut Step<'_, '_>, most: usize) -> Result<Vec<(Uuid, Option<Place>)>, StoreError> {
     let mut found = Vec::new();
     let from = s.engine.requests.from;
     s.txn.scan(Table::Request, from.as_bytes(), None, &mut |key, value| {
@@ -191,7 +194,7 @@ fn oldest(s: &mut Step<'_, '_>) -> Result<Vec<(Uuid, Option<Place>)>, StoreError
             Ok(false) | Err(StoreError::Damaged { .. }) => ended.push((id, place)),
             Err(error) => return Err(error),
         }
-        if ended.len() >= AT_ONCE {
+        if ended.len() >= most {
             break;
         }
     }
