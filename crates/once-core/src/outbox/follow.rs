@@ -13,7 +13,7 @@ use crate::refusal::{Failure, Refusal};
 use crate::rights;
 use crate::rows::{self, FollowRow};
 use crate::step::Step;
-use crate::store::{Read, StoreError, Table, scan_prefix};
+use crate::store::{Read, StoreError, Table, prefix_end};
 use crate::txn;
 use crate::waist::{Answer, ConnId, Effect, Event};
 
@@ -28,7 +28,7 @@ pub(crate) fn follow(s: &mut Step<'_, '_>, key: ObjectKey, from: KernelId) -> Re
         link.may_follow = true;
     }
     heard_unfollow(s, &from, &key)?;
-    if let Some(conn) = s.up(&from) {
+    if let Some(conn) = to_tell(s, &from, Table::Subscription, &key) {
         subscribe(s, from, conn, key)?;
     }
     Ok(Answer::Done)
@@ -71,7 +71,7 @@ fn end_subscription(s: &mut Step<'_, '_>, peer: KernelId, key: ObjectKey) {
     let place = rows::peer_object_key(&peer, &key);
     s.txn.delete(Table::Subscription, &place);
     s.txn.put(Table::Unfollow, &place, &FollowRow { since_ms: s.ctx.now_ms });
-    if let Some(conn) = s.up(&peer) {
+    if let Some(conn) = to_tell(s, &peer, Table::Unfollow, &key) {
         s.out.send(peer, conn, Frame::Unfollow(key));
     }
 }
@@ -107,29 +107,82 @@ fn subscribe(s: &mut Step<'_, '_>, peer: KernelId, conn: ConnId, key: ObjectKey)
     Ok(())
 }
 
-/// Repeats every subscription at a peer that was just admitted, and every end of one that it has not heard of.
-pub(crate) fn subscribe_all(s: &mut Step<'_, '_>, peer: KernelId, conn: ConnId) -> Result<(), StoreError> {
-    if mutant!(FollowOnce) {
-        return Ok(());
-    }
-    for key in at_peer(s, Table::Unfollow, &peer)? {
-        s.out.send(peer, conn, Frame::Unfollow(key));
-    }
-    let keys = at_peer(s, Table::Subscription, &peer)?;
-    if let Some(link) = s.engine.links.get_mut(&peer) {
-        link.may_follow = !keys.is_empty();
-    }
-    keys.into_iter().try_for_each(|key| s.guarded((peer, key), |s| subscribe(s, peer, conn, key)).map(drop))
+/// How far a new connection has come with repeating to its peer what is followed there: first the ends of subscriptions
+/// that it has not heard of, then every subscription. A few in each step.
+#[derive(Debug, Clone)]
+pub(crate) struct Repeat {
+    table: Table,
+    /// The next object, as it stands in the rows' keys behind the peer.
+    next: Vec<u8>,
 }
 
-/// The objects of a table whose key begins with a peer.
-fn at_peer(s: &Step<'_, '_>, table: Table, peer: &KernelId) -> Result<Vec<ObjectKey>, StoreError> {
-    let mut keys = Vec::new();
-    scan_prefix(s.txn, table, peer.as_bytes(), &mut |row, _| {
-        keys.extend(row.get(KernelId::LEN..).and_then(ObjectKey::from_row));
-        ControlFlow::Continue(())
+impl Repeat {
+    pub fn from_the_start() -> Self {
+        Self { table: Table::Unfollow, next: Vec::new() }
+    }
+
+    /// Whether this row will be met: then it need not be told apart from that.
+    fn comes_by(&self, table: Table, key: &ObjectKey) -> bool {
+        match self.table == table {
+            true => key.to_row().as_slice() >= self.next.as_slice(),
+            false => table == Table::Subscription,
+        }
+    }
+}
+
+/// Goes on repeating, as far as the step's budget goes.
+pub(super) fn repeat_some(
+    s: &mut Step<'_, '_>,
+    peer: KernelId,
+    budget: &mut usize,
+) -> Result<(), StoreError> {
+    while *budget > 0 {
+        let Some(conn) = s.up(&peer) else { return Ok(()) };
+        let repeat = s.engine.links.get_mut(&peer).and_then(|link| link.window.repeat.take());
+        let Some(Repeat { table, next }) = repeat.filter(|_| !mutant!(FollowOnce)) else { return Ok(()) };
+        let found = rows_at_peer(s, table, &peer, &next, *budget)?;
+        let Some(link) = s.engine.links.get_mut(&peer) else { return Ok(()) };
+        link.window.repeat = match found.last() {
+            Some(last) => Some(Repeat { table, next: [last.as_slice(), &[0]].concat() }),
+            None if table == Table::Unfollow => Some(Repeat { table: Table::Subscription, next: Vec::new() }),
+            None => {
+                link.may_follow &= !next.is_empty();
+                None
+            }
+        };
+        *budget -= found.len();
+        for key in found.iter().filter_map(|row| ObjectKey::from_row(row)) {
+            match table {
+                Table::Unfollow => s.out.send(peer, conn, Frame::Unfollow(key)),
+                _ => drop(s.guarded((peer, key), |s| subscribe(s, peer, conn, key))?),
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Some of the rows of a table whose key begins with a peer: what comes behind that.
+fn rows_at_peer(
+    s: &Step<'_, '_>,
+    table: Table,
+    peer: &KernelId,
+    next: &[u8],
+    limit: usize,
+) -> Result<Vec<Vec<u8>>, StoreError> {
+    let from = [peer.as_bytes().as_slice(), next].concat();
+    let mut found = Vec::new();
+    s.txn.scan(table, &from, prefix_end(peer.as_bytes()).as_deref(), &mut |row, _| {
+        found.extend(row.get(KernelId::LEN..).map(<[u8]>::to_vec));
+        if found.len() < limit { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
     })?;
-    Ok(keys)
+    Ok(found)
+}
+
+/// The admitted connection to a peer, unless this row is still to be repeated on it.
+fn to_tell(s: &Step<'_, '_>, peer: &KernelId, table: Table, key: &ObjectKey) -> Option<ConnId> {
+    let link = s.engine.links.get(peer)?;
+    let comes_by = link.window.repeat.as_ref().is_some_and(|repeat| repeat.comes_by(table, key));
+    link.up().filter(|_| !comes_by)
 }
 
 /// A peer wants an object's revisions: if it may read it, it gets the newest now and each later one.
@@ -210,4 +263,97 @@ pub(crate) fn following(
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::VecDeque;
+
+    use once_model::ids::{BootId, Hash, Incarnation, Uuid};
+    use once_model::limits::{FRAME_MAX_BYTES, SCENARIO_MAX_BYTES};
+    use once_model::progress::Progress;
+    use once_model::sign::KernelKey;
+    use once_model::wire::Greeting;
+
+    use super::*;
+    use crate::group;
+    use crate::testing::{Alone, Zeros};
+    use crate::waist::{Command, Input, LinkEvent};
+
+    fn greeting(key: &KernelKey) -> Greeting {
+        let (life, boot) = (Incarnation::from_bytes([1; 16]), BootId::from_bytes([1; 16]));
+        Greeting {
+            features: Vec::new(),
+            critical: Vec::new(),
+            progress: Progress::sign(life, 1, boot, 1, key),
+            seen: Vec::new(),
+            frame_max_bytes: FRAME_MAX_BYTES as u64,
+            scenario_max_bytes: SCENARIO_MAX_BYTES as u64,
+            window_shares: 256,
+            name: String::new(),
+            clock_ms: 0,
+            invite: None,
+            heard: None,
+        }
+    }
+
+    /// What is said in each step that follows from an input.
+    fn said(kernel: &mut Alone, input: Input) -> Vec<Vec<Frame>> {
+        let (mut inputs, mut steps) = (VecDeque::from([input]), Vec::new());
+        while let Some(input) = inputs.pop_front() {
+            let mut frames = Vec::new();
+            group::run(
+                &mut kernel.engine,
+                &mut kernel.store,
+                &kernel.ctx,
+                &mut Zeros,
+                [input],
+                &mut |effect| match effect {
+                    Effect::Send { frame, .. } => frames.push(frame),
+                    Effect::Timer { after_ms: 0, timer } => inputs.push_back(Input::Timer(timer)),
+                    _ => {}
+                },
+            )
+            .unwrap();
+            steps.push(frames);
+        }
+        steps
+    }
+
+    #[test]
+    fn hundreds_of_subscriptions_are_repeated_a_few_in_each_step_and_each_once() {
+        const MANY: u128 = 300;
+        let mut kernel = Alone::new();
+        let (peer, key) = (kernel.peer(9).kernel, KernelKey::from_bytes(&[9; 32]));
+        let object = |n: u128| ObjectKey {
+            uuid: Uuid::from_u128(n),
+            line: Line::Unclaimed(Hash::from_bytes([1; 32])),
+        };
+        for n in 1..=MANY {
+            kernel.command(Command::Follow { key: object(n), from: peer });
+        }
+        for n in 1..=MANY / 3 {
+            kernel.command(Command::Unfollow { key: object(n), from: peer });
+        }
+        kernel.input(Input::Link { peer, event: LinkEvent::Up { conn: 1, dialled: true, address: None } });
+        let admitted = Input::Frame { peer, conn: 1, frame: Frame::Admitted(greeting(&key)) };
+        let steps = said(&mut kernel, admitted);
+        assert!(
+            steps.iter().all(|frames| frames.len() <= 64),
+            "{:?}",
+            steps.iter().map(Vec::len).collect::<Vec<_>>()
+        );
+        let all: Vec<_> = steps.into_iter().flatten().collect();
+        let ended = all.iter().filter(|frame| matches!(frame, Frame::Unfollow(_))).count();
+        let followed = all.iter().filter_map(|frame| match frame {
+            Frame::Follow(follow) => Some(follow.key),
+            _ => None,
+        });
+        assert_eq!(ended as u128, MANY / 3);
+        assert_eq!(followed.collect::<Vec<_>>(), (MANY / 3 + 1..=MANY).map(object).collect::<Vec<_>>());
+        // Nothing is repeated any more: what begins now is told at once.
+        let begins = Command::Follow { key: object(MANY + 1), from: peer };
+        let steps = said(&mut kernel, Input::Command { token: 9999, command: begins });
+        assert!(matches!(steps.concat().as_slice(), [Frame::Follow(_)]));
+    }
 }

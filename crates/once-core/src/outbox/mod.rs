@@ -16,7 +16,7 @@ pub use debt::Debt;
 pub use owed::{DebtRow, Kind, OutboxRow, Owed, debt, owed};
 
 pub(crate) use follow::{
-    end_following, follow, followed, following, subscribe_all, unfollow, unfollow_everywhere, unfollowed,
+    end_following, follow, followed, following, unfollow, unfollow_everywhere, unfollowed,
 };
 pub(crate) use object::{Kept, owe, parcel};
 pub(crate) use owed::{list, lists, owes, unlist, unlist_new};

@@ -304,6 +304,7 @@ fn ready(
     link.told = None;
     link.window = if mutant!(ForgetUnanswered) { Window::default() } else { Window::fresh() };
     link.refused.clear();
+    link.may_follow = true;
     link.knows_actions = hello.features.contains(&FEATURE_ACTIONS);
     link.incarnation = hello.progress.incarnation;
     link.admitted_in = s.engine.group;
@@ -325,7 +326,6 @@ fn ready(
         let says = shown(&hello.name);
         s.out.push(Effect::Reply { token, reply: Ok(Answer::Joined { says }) });
     }
-    outbox::subscribe_all(s, peer, conn)?;
     content::ask_all(s, peer)?;
     outbox::pump(s, peer)
 }
