@@ -49,6 +49,9 @@ impl HeadRow {
     }
 }
 
+/// What a lane takes up of its origin's quota, in bytes: its row is kept for ever, and each incarnation begins new ones.
+pub const LANE_COST_BYTES: u64 = 1024;
+
 /// What a revision takes up of a peer's quota, in bytes: the scenario, and about what its rows and its chain take. A
 /// tombstone has no bytes, and many of them fill a disk all the same.
 #[must_use]

@@ -278,7 +278,21 @@ fn allowed(s: &Step<'_, '_>, come: &Come) -> Result<Result<HeadRow, Code>, Store
     if content::is_of_earlier_life(s, &head)? {
         return Ok(Err(Code::Quarantined));
     }
-    Ok(if head.header.tombstone { Err(Code::Denied) } else { Ok(head) })
+    if head.header.tombstone {
+        return Ok(Err(Code::Denied));
+    }
+    Ok(if has_room_for_lane(s, come)? { Ok(head) } else { Err(Code::Quota) })
+}
+
+/// Whether the lane has begun, or its origin's quota has room for one more.
+fn has_room_for_lane(s: &Step<'_, '_>, come: &Come) -> Result<bool, StoreError> {
+    let peer = &come.origin.kernel;
+    if *peer == s.ctx.me || s.txn.get(Table::Lane, &lane_key(&come.act.lane.key, &come.origin))?.is_some() {
+        return Ok(true);
+    }
+    let quota_bytes = rows::peer(s.txn, peer)?.map_or(0, |row| row.quota_bytes);
+    let used = rows::usage(s.txn, peer)?.stored_bytes;
+    Ok(used.saturating_add(rows::LANE_COST_BYTES) <= quota_bytes)
 }
 
 /// Asks for a run. A runner that answers at once saves a commit and two threads' turns.
@@ -490,5 +504,29 @@ mod tests {
             kernel.step(|s| come(s, peer, act));
             assert_ne!(kernel.rows(), before, "{sequence}");
         }
+    }
+
+    /// A mark is kept for ever, and each incarnation of a peer begins new lanes.
+    #[test]
+    fn lanes_count_against_the_quota_of_who_begins_them() {
+        let mut kernel = Alone::new();
+        let mut origin = kernel.peer(9);
+        let key = kernel.object(1, "Open");
+        let quota_bytes = Some(2 * rows::LANE_COST_BYTES);
+        let (peer, petname, addresses) = (origin.kernel, None, Vec::new());
+        kernel.command(crate::waist::Command::ChangePeer { peer, petname, quota_bytes, addresses });
+        let mut acts = |life: u8, sequence| {
+            origin.incarnation = once_model::ids::Incarnation::from_bytes([life; 16]);
+            let before = kernel.rows().iter().filter(|(table, ..)| *table == Table::Ledger).count();
+            kernel.acts(origin, key, sequence, "1".into());
+            let stored_bytes = rows::usage(&kernel.store, &peer).unwrap().stored_bytes;
+            let after = kernel.rows().iter().filter(|(table, ..)| *table == Table::Ledger).count();
+            (after - before, stored_bytes / rows::LANE_COST_BYTES)
+        };
+        assert_eq!(acts(1, 1), (1, 1));
+        assert_eq!(acts(1, 2), (1, 1), "a lane counts once");
+        assert_eq!(acts(2, 1), (1, 2));
+        assert_eq!(acts(3, 1), (0, 2), "there is no room for one more");
+        assert_eq!(acts(2, 2), (1, 2), "those that have begun go on");
     }
 }

@@ -11,7 +11,7 @@ use once_model::wire::Frame;
 use super::home::Come;
 use super::rows::{LaneRow, LedgerRow, Origin, OutcomeStatus, PlaceRow, ToldRow, lane_key, ledger_key};
 use super::{history, origin};
-use crate::content::Draft;
+use crate::content::{self, Draft};
 use crate::peers;
 use crate::rows::{self, HeadRow};
 use crate::step::Step;
@@ -60,7 +60,11 @@ pub(super) fn write(
     made: Made,
 ) -> Result<(HeadRow, After), StoreError> {
     let place = lane_key(&act.lane.key, origin);
-    let lane: LaneRow = txn::get(s.txn, Table::Lane, &place)?.unwrap_or_default();
+    let known: Option<LaneRow> = txn::get(s.txn, Table::Lane, &place)?;
+    if known.is_none() && origin.kernel != s.ctx.me {
+        content::charge(s, &origin.kernel, i64::try_from(rows::LANE_COST_BYTES).unwrap_or(i64::MAX))?;
+    }
+    let lane = known.unwrap_or_default();
     let is_built_in = act.sequence >= BUILT_IN_FROM;
     let (mark, kept_from) = if is_built_in {
         (lane.mark, lane.kept_from)

@@ -486,6 +486,12 @@ impl Checker {
                 *stored.entry(from).or_default() += rows::cost(&head.header);
             }
         }
+        // Each lane of another kernel counts, for ever.
+        for origin in super::shadow::scan(disk, Table::Lane, |key, _| {
+            KernelId::from_slice(key.get(ObjectKey::ROW_LEN..ObjectKey::ROW_LEN + KernelId::LEN)?)
+        }) {
+            *stored.entry(origin).or_default() += rows::LANE_COST_BYTES;
+        }
         for (peer, row) in once_core::query::peers(disk).map_err(|error| error.to_string())? {
             let counted = rows::usage(disk, &peer).map_err(|error| error.to_string())?.stored_bytes;
             let found = stored.get(&peer).copied().unwrap_or(0);
