@@ -19,9 +19,9 @@ use crate::Error;
 /// gets to that.
 pub(super) const KEEP_ALIVE: Duration = Duration::from_millis(2_600);
 
-/// Who does not answer that for so long is gone. QUIC counts from the first thing sent after the last that came, so
-/// that a peer's end is noticed after both times together, within 6 s.
-pub(super) const IDLE_MAX: Duration = Duration::from_millis(3_300);
+/// After so long QUIC lets a connection go, in silence. The heartbeat has ended it before, and said so: this is for
+/// connections that are not admitted yet, and for a process that stood still.
+pub(super) const IDLE_MAX: Duration = Duration::from_millis(6_000);
 
 /// Connections whose handshake is under way. More are turned away before they cost a signature.
 const HANDSHAKES_MAX: usize = 64;

@@ -3,7 +3,8 @@
 //!
 //! The dialler of a connection says [`Frame::Alive`] at each beat. QUIC acknowledges it; nothing answers it. Thereby
 //! both sides learn that both directions work: the dialler by the acknowledgement, and the other side by hearing from
-//! the dialler, who goes away loudly if it is not heard. QUIC's own idle timeout sees only whether something arrives.
+//! the dialler. Whoever is not heard, or hears nothing, goes away loudly: the other direction may still work. QUIC's own
+//! idle timeout is silent, so it only comes when both have had the time to say so.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -18,9 +19,15 @@ use crate::engine::now_ms;
 /// How often the dialler says that it is alive.
 const BEAT: Duration = Duration::from_millis(2_500);
 
-/// A beat that is not acknowledged by the next one has so much more time. In all it is less than
-/// [`endpoint::IDLE_MAX`]: whoever is not heard shall say so before it goes away in silence.
-const GRACE: Duration = Duration::from_millis(250);
+/// A beat that is not acknowledged by the next one has so much more time.
+const ACK_GRACE: Duration = Duration::from_millis(250);
+
+/// Who is silent from one beat to the next has so much more time: also one that does not beat, and only answers QUIC's
+/// keep-alive.
+const SILENCE_GRACE: Duration = Duration::from_millis(500);
+
+/// What the clock of this process may be off between two beats.
+const JITTER: Duration = Duration::from_millis(250);
 
 /// The other side learns with the close that it is not heard.
 pub(super) const UNHEARD: &[u8] = b"nothing that this side says is heard";
@@ -28,9 +35,9 @@ pub(super) const UNHEARD: &[u8] = b"nothing that this side says is heard";
 /// What the clock knows of one connection.
 #[derive(Debug, Default)]
 pub(crate) struct Pulse {
-    /// The beat that is under way: when, and how many acknowledgements there were by then.
+    /// The beat that is under way: when, and what had been heard by then.
     beat: Option<(Instant, u64)>,
-    /// Whether this side has ended the connection because nothing was acknowledged.
+    /// Whether this side has ended the connection because nothing was heard or acknowledged.
     over: bool,
     /// Where the connection led when it was looked at last.
     address: Option<String>,
@@ -41,7 +48,7 @@ impl Pulse {
         Self { beat: None, over: false, address: endpoint::address_of(connection) }
     }
 
-    /// Whether this side has ended the connection because nothing was acknowledged.
+    /// Whether this side has ended the connection because nothing was heard or acknowledged.
     pub fn is_over(&self) -> bool {
         self.over
     }
@@ -72,29 +79,28 @@ async fn look(net: &Arc<Net>, session: &Arc<Session>) {
         let event = LinkEvent::Moved { conn: session.conn, address };
         net.tell(Input::Link { peer: session.peer, event }).await;
     }
-    if !session.dialled {
-        return;
+    let now = heard(session);
+    let before = lock(&session.pulse).beat.replace((Instant::now(), now));
+    if session.dialled {
+        session.say(Frame::Alive);
     }
-    let acks = acknowledged(&session.connection);
-    let before = lock(&session.pulse).beat.replace((Instant::now(), acks));
-    session.say(Frame::Alive);
-    if let Some((sent, known)) = before
-        && is_doubtful(sent.elapsed(), known, acks)
+    if let Some((at, known)) = before
+        && is_doubtful(at.elapsed(), known, now)
     {
-        tokio::spawn(doubt(Arc::clone(session), acks));
+        tokio::spawn(doubt(Arc::clone(session), now));
     }
 }
 
-/// Whether the last beat should have been acknowledged by now. Not after a clock that jumped, and not after a pause of
+/// Whether something should have been heard since the last beat. Not after a clock that jumped, and not after a pause of
 /// this process, whose other thread may not have read yet what arrived meanwhile.
 fn is_doubtful(since_beat: Duration, known: u64, now: u64) -> bool {
-    known == now && since_beat >= BEAT - GRACE && since_beat < BEAT + GRACE
+    known == now && since_beat >= BEAT - JITTER && since_beat < BEAT + JITTER
 }
 
-/// Ends a connection on which nothing is acknowledged, a moment later.
-async fn doubt(session: Arc<Session>, acks: u64) {
-    tokio::time::sleep(GRACE).await;
-    if acknowledged(&session.connection) == acks {
+/// Ends a connection on which nothing is heard, a moment later.
+async fn doubt(session: Arc<Session>, known: u64) {
+    tokio::time::sleep(if session.dialled { ACK_GRACE } else { SILENCE_GRACE }).await;
+    if heard(&session) == known {
         lock(&session.pulse).over = true;
         session.connection.close(VarInt::from_u32(0), UNHEARD);
     }
@@ -111,10 +117,13 @@ fn moved(session: &Session) -> Option<String> {
     Some(address)
 }
 
-/// How many acknowledgements have arrived, on any path.
-fn acknowledged(connection: &Connection) -> u64 {
-    let heard = connection.stats().frame_rx;
-    heard.acks + heard.path_acks
+/// What shows that the connection works, on any path: at the dialler, who beats, acknowledgements; else whatever comes.
+fn heard(session: &Session) -> u64 {
+    let stats = session.connection.stats();
+    match session.dialled {
+        true => stats.frame_rx.acks + stats.frame_rx.path_acks,
+        false => stats.udp_rx.datagrams,
+    }
 }
 
 #[cfg(test)]
@@ -139,12 +148,14 @@ mod tests {
         assert!(!is_doubtful(ms(60_000), 7, 7), "the machine slept");
     }
 
-    /// Whoever is not heard must have said so before QUIC lets the connection go in silence, and all of it within 6 s.
+    /// Whoever is not heard, or hears nothing, has said so before QUIC lets the connection go in silence; all within 6 s,
+    /// wherever between two beats the cut comes, and whatever else is sent.
     #[test]
     fn the_times_fit_each_other() {
-        assert!(BEAT < endpoint::KEEP_ALIVE && endpoint::KEEP_ALIVE < endpoint::IDLE_MAX);
-        assert!(BEAT + GRACE < endpoint::IDLE_MAX, "loudly, before the silent end");
-        assert!(2 * BEAT + GRACE < Duration::from_secs(6), "the dialler notices");
-        assert!(endpoint::KEEP_ALIVE + endpoint::IDLE_MAX < Duration::from_secs(6), "the other side notices");
+        let notices = 2 * BEAT + ACK_GRACE.max(SILENCE_GRACE);
+        assert!(notices < endpoint::IDLE_MAX, "loudly, before the silent end");
+        assert!(notices + JITTER < Duration::from_secs(6));
+        assert!(BEAT < endpoint::KEEP_ALIVE, "beats are enough");
+        assert!(endpoint::KEEP_ALIVE < BEAT + SILENCE_GRACE, "who does not beat is heard all the same");
     }
 }
