@@ -426,14 +426,18 @@ def verdict(parcel, sender):
 
 # --- Comparing: section 6 ----------------------------------------------------------------------------------------------
 
+INFINITY = 2**64 - 1  # as a timestamp: behind everything
+
+
 def varint(data):
+    """A number; what the end of the message cuts off of it counts as nothing."""
     number = 0
-    while True:
-        need(data, "a number is cut short")
+    while data:
         byte = data.pop(0)
         number = number << 7 | byte & 127
         if byte < 128:
-            return number
+            break
+    return number
 
 
 def take(data, length):
@@ -444,14 +448,16 @@ def take(data, length):
 
 
 def ranges(payload):
-    """The ranges of a payload: upper bound (None: no end), mode, and fingerprint or ids."""
+    """The ranges of a payload: upper bound (timestamp, prefix), mode, and fingerprint or ids."""
     data, found, past = bytearray(payload), [], 0
     need(take(data, 1) == b"\x61", "another version")
     while data:
         stamp = varint(data)
-        past = None if stamp == 0 else past + stamp - 1
-        prefix = take(data, varint(data))
-        upper = None if past is None else (past, prefix)
+        past = INFINITY if stamp == 0 else min(past + stamp - 1, INFINITY)
+        length = varint(data)
+        need(length <= 32, "a long prefix")
+        prefix = take(data, length)
+        upper = (past, prefix)
         mode = varint(data)
         if mode == 0:
             found.append((upper, mode, None))
@@ -460,7 +466,6 @@ def ranges(payload):
         else:
             need(mode == 2, f"mode {mode}")
             found.append((upper, mode, [take(data, 32) for _ in range(varint(data))]))
-        need(past is not None or not data, "ranges after the last")
     return found
 
 
@@ -482,7 +487,7 @@ def compare(vector):
         mine, theirs, lower = sides[turn % 2], sides[1 - turn % 2], (0, b"")
         for upper, mode, what in ranges(bytes.fromhex(payload)):
             def inside(items):
-                return [item for item in items if (0, item) >= lower and (upper is None or (0, item) < upper)]
+                return [item for item in items if (0, item) >= lower and (0, item) < upper]
             if mode == 1:
                 same(what.hex(), fingerprint(inside(mine)).hex(), "fingerprint")
             if mode == 2:
@@ -494,6 +499,83 @@ def compare(vector):
     same(sorted(item.hex() for item in have), vector["have"], "have")
     same(sorted(item.hex() for item in need_ids), vector["need"], "need")
     same(sorted(item.hex() for item in set(sides[0]) - set(sides[1])), vector["have"], "have, by sets")
+
+
+def digits(number):
+    """A number as a message has it."""
+    found = bytes([number & 127])
+    while number := number >> 7:
+        found = bytes([number & 127 | 128]) + found
+    return found
+
+
+def written(upper, past):
+    """A bound behind one with the timestamp `past`."""
+    return digits(0 if upper[0] == INFINITY else 1 + upper[0] - past) + digits(len(upper[1])) + upper[1]
+
+
+def split(items, upper):
+    """Ranges that tell what is in one of one's own: (upper bound, mode, payload)."""
+    if len(items) < 32:
+        return [(upper, 2, digits(len(items)) + b"".join(items))]
+    found, each, longer, start = [], len(items) // 16, len(items) % 16, 0
+    for n in range(16):
+        end = start + each + (n < longer)
+        bound = upper
+        if n < 15:
+            left, right = items[end - 1], items[end]
+            differs = next(i for i in range(32) if left[i] != right[i])
+            bound = (0, right[:differs + 1])
+        found.append((bound, 1, fingerprint(items[start:end])))
+        start = end
+    return found
+
+
+def answer(items, message, initiator):
+    """What one side answers to a message, and what the initiator learns from it: bytes, have, need."""
+    need(message and 0x60 <= message[0] <= 0x6f, "no message")
+    if message[0] != 0x61:
+        need(not initiator, "another version")
+        return b"\x61", set(), set()
+    out, have, needs, index = [], set(), set(), 0
+    for upper, mode, what in ranges(message):
+        end = index
+        while end < len(items) and (0, items[end]) < (upper[0], upper[1].ljust(32, b"\0")):
+            end += 1
+        mine, index = items[index:end], end
+        if mode == 2 and initiator:
+            have |= set(mine) - set(what)
+            needs |= set(what) - set(mine)
+        if mode == 2 and not initiator:
+            out.append((upper, 2, digits(len(mine)) + b"".join(mine)))
+        elif mode == 1 and what != fingerprint(mine):
+            out += split(mine, upper)
+        else:
+            out.append((upper, 0, b""))
+    said, past, skipped = b"\x61", 0, None
+    for part in out:
+        if not part[1]:
+            skipped = part
+            continue
+        for upper, mode, what in (skipped, part) if skipped else (part,):
+            said += written(upper, past) + digits(mode) + what
+            past = upper[0]
+        skipped = None
+    return said, have, needs
+
+
+def comparing(vector):
+    """What each side makes of one message; `null` if it is malformed."""
+    items, message = sorted(map(bytes.fromhex, vector["items"])), bytes.fromhex(vector["message"])
+    for side in ("initiator", "responder"):
+        try:
+            said, have, needs = answer(items, message, side == "initiator")
+            found = {"answer": said.hex()}
+            if side == "initiator":
+                found |= {"have": sorted(map(bytes.hex, have)), "need": sorted(map(bytes.hex, needs))}
+        except Bad:
+            found = None
+        same(found, vector[side], side)
 
 
 # --- References: section 9 ---------------------------------------------------------------------------------------------
@@ -705,7 +787,7 @@ def parcel(vector):
 
 
 GROUPS = {"frames": frame, "tolerated": tolerated, "unknown": unknown, "refused": refused, "records": a_record,
-          "hashes": a_hash, "parcels": parcel, "exchange": compare, "iors": ior, "tickets": ticket}
+          "hashes": a_hash, "parcels": parcel, "exchange": compare, "comparing": comparing, "iors": ior, "tickets": ticket}
 
 
 def main():

@@ -354,29 +354,85 @@ mod tests {
         assert_eq!(comparison.difference().have.len(), 50);
     }
 
+    /// What `docs/vectors/check.py` reads, too.
+    fn vectors(text: &str) -> Vec<serde_json::Value> {
+        let file: serde_json::Value = serde_json::from_str(text).unwrap();
+        let vectors = file["vectors"].as_array().unwrap().clone();
+        assert!(!vectors.is_empty());
+        vectors
+    }
+
+    fn hex(value: &serde_json::Value) -> Vec<u8> {
+        data_encoding::HEXLOWER.decode(value.as_str().unwrap().as_bytes()).unwrap()
+    }
+
+    fn hex_ids(value: &serde_json::Value) -> Vec<ItemId> {
+        value.as_array().unwrap().iter().map(|id| ItemId::from_slice(&hex(id)).unwrap()).collect()
+    }
+
+    fn held(value: &serde_json::Value) -> Items {
+        let mut items = NegentropyStorageVector::new();
+        for id in hex_ids(value) {
+            items.insert(0, Id::from_byte_array(*id.as_bytes())).unwrap();
+        }
+        items.seal().unwrap();
+        Items { ids: items, withheld: 0 }
+    }
+
     #[test]
-    fn what_a_malformed_comparison_is() {
+    fn comparisons_are_those_of_the_vectors() {
+        for vector in vectors(include_str!("../../../docs/vectors/exchange.json")) {
+            let name = &vector["name"];
+            let mut payloads = vector["payloads"].as_array().unwrap().iter().map(hex);
+            let responder = held(&vector["responder"]);
+            let (mut comparison, mut said) = Comparison::begin(held(&vector["initiator"])).unwrap();
+            loop {
+                assert_eq!(Some(&said), payloads.next().as_ref(), "{name}");
+                let answer = respond(&responder, &said).unwrap();
+                assert_eq!(Some(&answer), payloads.next().as_ref(), "{name}");
+                let Some(next) = comparison.go_on(&answer).unwrap() else { break };
+                said = next;
+            }
+            assert_eq!(payloads.next(), None, "{name}");
+            let found = comparison.difference();
+            assert_eq!(
+                (found.have, found.need),
+                (hex_ids(&vector["have"]), hex_ids(&vector["need"])),
+                "{name}"
+            );
+        }
+    }
+
+    #[test]
+    fn odd_and_malformed_messages_are_those_of_the_vectors() {
+        for vector in vectors(include_str!("../../../docs/vectors/comparing.json")) {
+            let (name, items, message) = (&vector["name"], held(&vector["items"]), hex(&vector["message"]));
+            let described = (!vector["responder"].is_null()).then(|| hex(&vector["responder"]["answer"]));
+            assert_eq!(respond(&items, &message).ok(), described, "{name}: the responder");
+            let (mut comparison, _) = Comparison::begin(items).unwrap();
+            let answer = comparison.go_on(&message);
+            let described = &vector["initiator"];
+            assert_eq!(answer.is_err(), described.is_null(), "{name}: the initiator");
+            let Ok(answer) = answer else { continue };
+            assert_eq!(
+                answer.unwrap_or_else(|| vec![0x61]),
+                hex(&described["answer"]),
+                "{name}: the initiator"
+            );
+            let found = comparison.difference();
+            let described = (hex_ids(&described["have"]), hex_ids(&described["need"]));
+            assert_eq!((found.have, found.need), described, "{name}: the initiator");
+        }
+    }
+
+    #[test]
+    fn a_message_longer_than_one_may_be_is_malformed() {
         let mine = items(&(0..50).collect());
         let too_long = [&[0x61, 0, 0, 2, 0][..], &vec![0; RECONCILE_MAX_BYTES]].concat();
-        let cases: &[(&str, &[u8], bool)] = &[
-            ("nothing", &[], false),
-            ("longer than a message may be", &too_long, false),
-            ("another mode", &[0x61, 0, 0, 3], false),
-            ("a prefix of 33 bytes", &[&[0x61, 1, 33][..], &[0; 33], &[0]].concat(), false),
-            ("it ends within a prefix", &[0x61, 1, 4, 0, 0], false),
-            ("it ends within a fingerprint", &[0x61, 0, 0, 1, 7, 7], false),
-            ("it ends within an id", &[0x61, 0, 0, 2, 1, 7, 7], false),
-            // What is missing of a number counts as zero: it is 0x80 0x00.
-            ("it ends within a number", &[0x61, 0, 0, 0x80], true),
-            ("it ends before a mode", &[0x61, 0, 0], true),
-            // A bound below the one before: nothing lies between them.
-            ("descending bounds", &[0x61, 1, 1, 9, 2, 0, 1, 1, 5, 2, 0, 0, 0, 0], true),
-        ];
-        for (what, payload, fine) in cases {
-            assert_eq!(respond(&mine, payload).is_ok(), *fine, "{what}");
-            let (mut comparison, _) = Comparison::begin(mine.clone()).unwrap();
-            assert_eq!(comparison.go_on(payload).is_ok(), *fine, "{what}");
-        }
+        assert!(respond(&mine, &too_long).is_err());
+        assert!(respond(&mine, &too_long[..RECONCILE_MAX_BYTES]).is_ok());
+        let (mut comparison, _) = Comparison::begin(mine).unwrap();
+        assert!(comparison.go_on(&too_long).is_err());
     }
 
     proptest! {
