@@ -11,7 +11,7 @@ use fjall::{AbstractTree, Database, Keyspace, OwnedWriteBatch, PersistMode, Slic
 use once_core::store::{Batch, Durability, Store, StoreError, Table};
 
 use crate::cache::RowCache;
-use crate::disk::free_bytes;
+use crate::disk::{can_open_files, free_bytes};
 use crate::journal::SYNCED;
 use crate::lock::Lock;
 use crate::options::KEY_BYTES;
@@ -132,8 +132,8 @@ impl FjallStore {
             return Ok(());
         }
         self.refuse_if_failed()?;
-        if self.free_bytes() < self.reserve_bytes {
-            // Tables need room; the journal has it all, and the next open replays it. If a table was tried and there was
+        if self.free_bytes() < self.reserve_bytes || !can_open_files(&self.inner.path) {
+            // Tables need room and open files; the journal has it all, and the next open replays it. If a table was tried and there was
             // no room, then nothing can be synced through this handle, and dropping it says so to the next.
             return if self.inner.is_poisoned() { Ok(()) } else { self.sync() };
         }

@@ -117,7 +117,7 @@ impl Builder {
         }
         let store = datadir::open_store(&self.data)?;
         self.components.remember(config.served.clone());
-        let (shared, thread) = engine::prepare(self.data.clone(), key, store, self.components);
+        let (shared, thread) = engine::prepare(self.data.clone(), key, store, self.components)?;
         let listen = match self.offline {
             true => None,
             false => Some(listen(&config, self.listen.as_deref(), self.relay.as_deref())?),

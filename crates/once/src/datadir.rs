@@ -202,6 +202,11 @@ fn store(data: &Path, create: bool) -> Result<FjallStore, Error> {
     Ok(FjallStore::open(data, options)?)
 }
 
+/// What was cut off the journal and not confirmed.
+pub(crate) fn losses(data: &Path) -> Result<Vec<once_store::Loss>, Error> {
+    once_store::losses(data).map_err(|error| io(&data.join("losses"), &error))
+}
+
 /// Reads the kernel's key. Refused when others can read it.
 pub(crate) fn read_key(data: &Path) -> Result<KernelKey, Error> {
     let path = data.join(KEY_FILE);

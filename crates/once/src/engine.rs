@@ -136,6 +136,8 @@ pub(crate) struct Shared {
     pub told_early: Mutex<ToldEarly>,
     /// The store as of the last commit. A snapshot must not be taken during a commit, so the engine takes it after.
     snapshot: RwLock<Snapshot>,
+    /// What was cut off the journal and not confirmed: read when the store is opened, so that telling it needs no file.
+    pub losses: Mutex<Vec<once_store::Loss>>,
     /// Set while the disk has no room for the engine: it only reads.
     pub only_reads: AtomicBool,
     /// Why the engine stopped by itself.
@@ -314,6 +316,8 @@ impl Published {
                 Err(error) => return Err(StoreError::Io(error.message)),
             }
         };
+        let losses = crate::datadir::losses(&self.shared.data);
+        *crate::net::lock(&self.shared.losses) = losses.map_err(|error| StoreError::Io(error.message))?;
         self.publish(Some(store.snapshot()));
         self.store = Some(store);
         Ok(())
@@ -356,12 +360,16 @@ impl Store for Published {
 }
 
 /// Opens the engine on a store. `run` is to be called on a thread of its own.
+///
+/// # Errors
+/// When the list of losses cannot be read.
 pub(crate) fn prepare(
     data: PathBuf,
     key: KernelKey,
     store: FjallStore,
     components: Components,
-) -> (Arc<Shared>, EngineThread) {
+) -> Result<(Arc<Shared>, EngineThread), Error> {
+    let losses = crate::datadir::losses(&data)?;
     let (mail, mailbox) = mpsc::channel(MAILBOX_MAX);
     let shared = Arc::new(Shared {
         me: key.id(),
@@ -375,10 +383,11 @@ pub(crate) fn prepare(
         troubles: Mutex::default(),
         told_early: Mutex::default(),
         snapshot: RwLock::new(Snapshot(Some(store.snapshot()))),
+        losses: Mutex::new(losses),
         only_reads: AtomicBool::new(false),
         fault: tokio::sync::watch::channel(None).0,
     });
-    (Arc::clone(&shared), EngineThread { store: Published { store: Some(store), shared }, mailbox })
+    Ok((Arc::clone(&shared), EngineThread { store: Published { store: Some(store), shared }, mailbox }))
 }
 
 /// The engine before it runs.
@@ -470,10 +479,13 @@ fn stop(
     store.publish(None);
     let closed = store.store.take().map_or(Ok(()), FjallStore::close);
     if let Some(done) = post.stop.take() {
+        // The store made files by the umask of whoever runs the kernel. The directory is closed to others, all the same,
+        // and the next start narrows their rights if this cannot.
+        if let Err(error) = crate::private::narrow(&store.shared.data) {
+            tracing::warn!(%error, "the rights on the data directory were not looked at");
+        }
         // Whoever asked for it may have gone.
-        let closed = closed.map_err(Error::from);
-        // The store made files by the umask of whoever runs the kernel. The directory is closed to others, all the same.
-        let _ = done.send(closed.and_then(|()| crate::private::narrow(&store.shared.data).map(drop)));
+        let _ = done.send(closed.map_err(Error::from));
     }
     Ok(())
 }

@@ -64,8 +64,11 @@ fn print(answer: &Value, running: bool) -> Done<()> {
         let way = if text(transfer, "way") == "in" { "receiving" } else { "sending" };
         line(way, progress(transfer))?;
     }
-    let (store, free) = (number(answer, "store_bytes"), number(answer, "disk_free_bytes"));
-    line("disk", format!("{} used, {} free", ui::bytes(store), ui::bytes(free)))?;
+    let shown = |name| match answer[name].as_u64() {
+        Some(bytes) => ui::bytes(bytes),
+        None => "? B".to_owned(),
+    };
+    line("disk", format!("{} used, {} free", shown("store_bytes"), shown("disk_free_bytes")))?;
     if !text(answer, "log").is_empty() {
         line("log", ui::capped(text(answer, "log"), 400))?;
     }

@@ -72,6 +72,7 @@ impl Up {
 
     async fn foreground(self, context: &Context) -> Done {
         let begun = Instant::now();
+        allow_files();
         // Before the kernel starts: a signal that comes meanwhile must find someone.
         let mut signals = Signals::new()?;
         let mut kernel = Kernel::builder(&context.data);
@@ -260,6 +261,15 @@ async fn narrate(client: &Client, mut events: Events) {
             if left_out > 0 { format!(" ({left_out} lines about it left out)") } else { String::new() };
         ui::say(&format!("{name}({}) {what}{more}", ui::short(kernel)));
     }
+}
+
+/// As many open files as this process is allowed: the lower limit that shells set by default is for programs that can only
+/// wait for the first 1,024.
+fn allow_files() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let limit = getrlimit(Resource::Nofile);
+    // Where that is refused the kernel has fewer places for callers: it keeps to what there is.
+    let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit });
 }
 
 /// Whoever holds the other end of stdin has gone, however it went. A thread of its own, since a read of stdin cannot be

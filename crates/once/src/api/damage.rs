@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::doctor::check;
 use super::names;
+use crate::net::lock;
 use crate::survey::{self, Looked, Page};
 use crate::{Error, Kernel};
 
@@ -102,35 +103,35 @@ const HINT: &str = "this disk lost or changed something: check it; `once export 
     be read, and a peer that has a copy, or a backup, has the rest; all other objects go on";
 
 /// What was cut off the journal, until a person has confirmed it.
-pub(super) fn losses(kernel: &Kernel) -> Result<Vec<Value>, Error> {
+pub(super) fn losses(kernel: &Kernel) -> Vec<Value> {
     let hint = "nothing that was acknowledged is lost if a crash had just interrupted a write; if a file was cut or damaged, \
         what was written last is missing: ask your peers, or put a backup back. `once doctor --confirm-loss` ends this";
-    Ok(lost(kernel)?.iter().map(|loss| check("journal", false, &said(loss), Some(hint))).collect())
+    lost(kernel).iter().map(|loss| check("journal", false, &said(loss), Some(hint))).collect()
 }
 
 /// The same for `status`.
-pub(super) fn shapes(kernel: &Kernel) -> Result<Vec<Value>, Error> {
-    let shape = |loss: &once_store::Loss| {
-        json!({ "at_ms": loss.at_ms, "journal": loss.journal, "from_byte": loss.from_byte, "bytes": loss.bytes,
-            "message": said(loss) })
-    };
-    Ok(lost(kernel)?.iter().map(shape).collect())
+pub(super) fn shapes(kernel: &Kernel) -> Vec<Value> {
+    lost(kernel).iter().map(shape).collect()
 }
 
 /// A person has seen what was cut off.
 pub(super) fn confirm(kernel: &Kernel) -> Result<Value, Error> {
-    let confirmed = shapes(kernel)?;
-    once_store::confirm_losses(&kernel.shared().data).map_err(unreadable)?;
-    Ok(json!({ "confirmed": confirmed }))
+    let shared = kernel.shared();
+    let mut losses = lock(&shared.losses);
+    once_store::confirm_losses(&shared.data).map_err(|error| {
+        Error::failed(format!("the list of losses in the data directory: {error}"))
+            .with_hint("check the directory's permissions and the disk")
+    })?;
+    Ok(json!({ "confirmed": losses.drain(..).map(|loss| shape(&loss)).collect::<Vec<_>>() }))
 }
 
-fn lost(kernel: &Kernel) -> Result<Vec<once_store::Loss>, Error> {
-    once_store::losses(&kernel.shared().data).map_err(unreadable)
+fn lost(kernel: &Kernel) -> Vec<once_store::Loss> {
+    lock(&kernel.shared().losses).clone()
 }
 
-fn unreadable(error: std::io::Error) -> Error {
-    Error::failed(format!("the list of losses in the data directory: {error}"))
-        .with_hint("check the directory's permissions and the disk")
+fn shape(loss: &once_store::Loss) -> Value {
+    let once_store::Loss { at_ms, journal, from_byte, bytes } = loss;
+    json!({ "at_ms": at_ms, "journal": journal, "from_byte": from_byte, "bytes": bytes, "message": said(loss) })
 }
 
 fn said(loss: &once_store::Loss) -> String {

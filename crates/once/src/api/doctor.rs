@@ -57,7 +57,7 @@ pub(super) async fn examine(kernel: &Kernel, params: Examine) -> Result<Value, E
             checks.push(check("network", !at.is_empty(), &message, Some("is there a network interface?")));
         }
     }
-    checks.extend(damage::losses(kernel)?);
+    checks.extend(damage::losses(kernel));
     checks.extend(damage::objects(kernel, params.all).await?);
     let snapshot = kernel.shared().snapshot();
     for (id, row) in query::peers(&snapshot)? {

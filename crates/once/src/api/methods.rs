@@ -93,7 +93,7 @@ pub(super) fn status(kernel: &Kernel) -> Result<Value, Error> {
         "waiting": waiting,
         "transfers": transfers::list(kernel, None),
         "damage": damage,
-        "losses": damage::shapes(kernel)?,
+        "losses": damage::shapes(kernel),
         "disk_free_bytes": free,
         "takes_writes": !shared.only_reads.load(Ordering::Relaxed)
             && free.is_none_or(|free| free >= DISK_RESERVE_BYTES),
@@ -112,17 +112,17 @@ pub(super) fn status(kernel: &Kernel) -> Result<Value, Error> {
     }))
 }
 
-/// The size of what lies in a folder; what vanishes meanwhile counts nothing.
-fn folder_bytes(folder: &std::path::Path) -> u64 {
-    let Ok(entries) = std::fs::read_dir(folder) else { return 0 };
-    entries
-        .flatten()
-        .map(|entry| match entry.metadata() {
-            Ok(meta) if meta.is_dir() => folder_bytes(&entry.path()),
+/// The size of what lies in a folder; what vanishes meanwhile counts nothing. `None` if the folder cannot be looked at.
+fn folder_bytes(folder: &std::path::Path) -> Option<u64> {
+    let mut bytes = 0;
+    for entry in std::fs::read_dir(folder).ok()?.flatten() {
+        bytes += match entry.metadata() {
+            Ok(meta) if meta.is_dir() => folder_bytes(&entry.path())?,
             Ok(meta) => meta.len(),
             Err(_) => 0,
-        })
-        .sum()
+        };
+    }
+    Some(bytes)
 }
 
 #[derive(Deserialize)]

@@ -28,6 +28,9 @@ const UNREAD_MAX: usize = 1024;
 /// After an error in accepting a connection.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
+/// Open files that are kept for callers.
+const SPARE_FILES: usize = 4;
+
 /// How often that is said.
 const SAY_EVERY: Duration = Duration::from_secs(60);
 
@@ -86,12 +89,21 @@ struct Server {
 /// Accepts connections until it is aborted. An error passes: the process may be out of files for a while.
 async fn accept(listener: UnixListener, server: Server) {
     let mut said: Option<Instant> = None;
+    let mut spare = Spare::default();
+    spare.fill();
     loop {
+        server.doors.room().await;
         match listener.accept().await {
-            Ok((stream, _)) => match server.doors.enter() {
-                Some(entered) => drop(tokio::spawn(connection(server.clone(), stream, entered))),
-                None => turn_away(&stream),
-            },
+            Ok((stream, _)) => {
+                // Not before: what was let go is for this one.
+                spare.fill();
+                match server.doors.enter() {
+                    Some(entered) => drop(tokio::spawn(connection(server.clone(), stream, entered))),
+                    None => turn_away(&stream),
+                }
+            }
+            // Whoever took all the others: there is a place for one more call, and for the next when that has ended.
+            Err(_) if spare.give() => {}
             Err(error) => {
                 if said.is_none_or(|then| then.elapsed() > SAY_EVERY) {
                     said = Some(Instant::now());
@@ -101,6 +113,25 @@ async fn accept(listener: UnixListener, server: Server) {
                 tokio::time::sleep(ACCEPT_PAUSE).await;
             }
         }
+    }
+}
+
+/// Files that are open only so that there is one for whoever calls when the process can open no other.
+#[derive(Default)]
+struct Spare(Vec<std::fs::File>);
+
+impl Spare {
+    fn fill(&mut self) {
+        while self.0.len() < SPARE_FILES {
+            // Without it there is one place less, and the next time it is tried again.
+            let Ok(file) = std::fs::File::open("/dev/null") else { return };
+            self.0.push(file);
+        }
+    }
+
+    /// Lets one go, if there is one.
+    fn give(&mut self) -> bool {
+        self.0.pop().is_some()
     }
 }
 
