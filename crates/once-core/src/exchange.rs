@@ -271,6 +271,7 @@ mod tests {
             conflicts_dropped: 0,
             proven: false,
             replaced: None,
+            tip: None,
         };
         let mut store = MemoryStore::new();
         assert_eq!(missing(&store, &[id]), Ok(vec![id]));

@@ -120,12 +120,16 @@ mod switch {
         SkipActRight breaks 7,
         /// The lane's mark stays where it is.
         ForgetMark breaks 3,
+        /// After a start, a lane's mark is where its row was written.
+        ForgetMarksSince breaks 4,
         /// An action that ran on an older state is committed.
         RunOnStaleState breaks 3,
         /// An accepted action does not wait for the disk.
         LazyQueue breaks 4,
         /// A result is dropped before the origin has it.
         ForgetResult breaks 4,
+        /// Results are dropped with what was asked, whether the origin has them or not.
+        DropResultsEarly breaks 4,
         /// An action that was refused without a record blocks its lane.
         ForgetFloor breaks 4,
         /// One id may be used for two actions.

@@ -378,6 +378,7 @@ mod tests {
             conflicts_dropped: 0,
             proven: false,
             replaced: None,
+            tip: None,
         }
     }
 

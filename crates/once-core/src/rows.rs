@@ -1,6 +1,7 @@
 //! What the rows hold, as CBOR maps. `docs/store.md` shows their keys.
 
 use minicbor::{Decode, Encode};
+use once_model::certificate::Tip;
 use once_model::header::Header;
 use once_model::ids::{Hash, KernelId, ObjectKey, Secret, Uuid};
 use once_model::progress::Progress;
@@ -39,6 +40,9 @@ pub struct HeadRow {
     /// and that is only missing the proof.
     #[n(7)]
     pub replaced: Option<bool>,
+    /// Of an object whose home is here: the newest place in its history.
+    #[n(8)]
+    pub tip: Option<Tip>,
 }
 
 impl HeadRow {

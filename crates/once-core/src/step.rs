@@ -49,18 +49,18 @@ pub struct Engine {
     pub(crate) expiry: Expiry,
     /// Which clocks run for timers and deadlines: bit n is one of 2^n milliseconds.
     pub(crate) clocks: u32,
-    /// The newest place in the histories of objects that were acted on lately.
-    pub(crate) tips: BTreeMap<ObjectKey, once_model::certificate::Tip>,
+    /// Lanes of other kernels and of this one at this kernel as a home that were met lately.
+    pub(crate) marks: actions::Marks,
     /// Which homes are asked to prove what.
     pub(crate) proofs: content::Proofs,
     /// The client ledger.
     pub(crate) requests: actions::Requests,
-    /// Of how many of the newest actions of a lane it is kept what was asked and said.
+    /// Of how many of the newest entries of an object it is kept what was asked and said.
     pub(crate) told_rows: u64,
     /// Counts the runs of this run.
     pub(crate) runs: u64,
-    /// How far peers said they are, since the last group.
-    pub(crate) heard: BTreeMap<KernelId, u64>,
+    /// Peers that said, since the last group, that they are much further than their rows say.
+    pub(crate) heard: BTreeSet<KernelId>,
     /// Free bytes on the disk, as last heard.
     pub(crate) disk_free_bytes: u64,
     /// The disk was put back from a backup: nothing runs, and nothing leaves.
@@ -107,12 +107,12 @@ impl Engine {
             slow: actions::Slow::default(),
             expiry: Expiry::default(),
             clocks: 0,
-            tips: BTreeMap::new(),
+            marks: actions::Marks::default(),
             proofs: content::Proofs::default(),
             requests: actions::Requests::default(),
             told_rows: TOLD_ROWS,
             runs: 0,
-            heard: BTreeMap::new(),
+            heard: BTreeSet::new(),
             disk_free_bytes: u64::MAX,
             quarantined: false,
             reborn: false,
@@ -125,11 +125,19 @@ impl Engine {
         }
     }
 
-    /// Keeps what was asked and said of the newest actions of each lane, of so many instead of
+    /// Keeps what was asked and said of the newest entries of each object, of so many instead of
     /// [`once_model::limits::TOLD_ROWS`]; of none with 0.
     #[must_use]
     pub fn keeping_told(mut self, rows: u64) -> Self {
         self.told_rows = rows;
+        self
+    }
+
+    /// Writes how far a lane is, and drops what is over of its ledger, after so many actions of it instead of 64. For
+    /// tests: what happens rarely happens often.
+    #[must_use]
+    pub fn in_slices_of(mut self, rows: u64) -> Self {
+        self.marks.stay_behind(rows);
         self
     }
 
@@ -283,8 +291,8 @@ impl Step<'_, '_> {
                 self.txn.rollback(savepoint);
                 self.out.now.truncate(now);
                 self.out.after.truncate(after);
-                self.engine.tips.clear();
                 self.engine.lanes.forget();
+                self.engine.marks.forget();
                 let object = lane.map(|(_, key)| key).or_else(|| object_of(table, &key));
                 let damage = Damage { table, row: key, object, reason };
                 self.engine.parked.park(&damage);
@@ -317,6 +325,7 @@ impl Step<'_, '_> {
             Err(Failure::Refused(refusal)) => {
                 self.txn.rollback(savepoint);
                 self.engine.lanes.forget();
+                self.engine.marks.forget();
                 self.out = Effects::default();
                 Err(refusal)
             }

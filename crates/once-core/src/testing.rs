@@ -7,9 +7,10 @@ use std::sync::{Arc, Mutex};
 use once_model::action::{Act, Action};
 use once_model::ids::{BootId, Hash, Incarnation, KernelId, Line, Lineage, ObjectKey, Uuid};
 use once_model::limits::RESEND_AFTER_MS;
+use once_model::progress::Progress;
 use once_model::scenario::Scenario;
 use once_model::sign::KernelKey;
-use once_model::wire::Code;
+use once_model::wire::{Code, Frame, Greeting};
 
 use crate::actions::Origin;
 use crate::memory::MemoryStore;
@@ -19,8 +20,8 @@ use crate::rights::{Grant, Right, Scope};
 use crate::step::{Engine, Step};
 use crate::store::{Batch, Durability, Read, Store, StoreError, Table};
 use crate::waist::{
-    Answer, Call, Command, Consequence, Ctx, Effect, Effects, Entropy, Input, Ran, Run, RunResult, Runner,
-    Stands, Then, Timer, Token, Wait,
+    Answer, Call, Command, Consequence, Ctx, Effect, Effects, Entropy, Input, LinkEvent, Ran, Run, RunResult,
+    Runner, Stands, Then, Timer, Token, Wait,
 };
 use crate::{group, meta, txn::Txn};
 
@@ -69,6 +70,15 @@ fn make(run: &Run) -> RunResult {
     RunResult::Done { state: None, result: "1".into(), consequences }
 }
 
+/// A new state with every action but `look`, and its arguments as the result.
+fn write(run: &Run) -> RunResult {
+    let arguments = std::str::from_utf8(&run.action.arguments).unwrap();
+    let state =
+        Scenario::compose(run.key.uuid, "Paper", "1", "me", &format!("{{\"last\":{arguments}}}")).unwrap();
+    let state = (run.action.name != "look").then_some(state);
+    RunResult::Done { state, result: run.action.arguments.clone(), consequences: Vec::new() }
+}
+
 /// What a kernel sends to the home of an object, to have it act.
 pub(crate) fn asked(key: ObjectKey, sequence: u64, arguments: String) -> Act {
     let action = Action {
@@ -102,6 +112,7 @@ impl Runner for Desk {
             "Served" => {}
             "Clock" => return Some(self.clock(run)),
             "Maker" => return Some(make(run)),
+            "Paper" => return Some(write(run)),
             _ => return Some(done()),
         }
         let has_room = self
@@ -128,6 +139,10 @@ pub(crate) struct Alone {
     pub answered: BTreeMap<Token, Answer>,
     pub refused: BTreeMap<Token, Refusal>,
     pub timers: Vec<Timer>,
+    /// What every frame that left said, newest last.
+    pub sent: Vec<Frame>,
+    /// Rows that were written, by what became of them.
+    pub written: usize,
 }
 
 impl Alone {
@@ -157,6 +172,8 @@ impl Alone {
             answered: BTreeMap::new(),
             refused: BTreeMap::new(),
             timers: Vec::new(),
+            sent: Vec::new(),
+            written: 0,
         }
     }
 
@@ -165,15 +182,15 @@ impl Alone {
         let mut inputs = VecDeque::from([input]);
         while let Some(input) = inputs.pop_front() {
             let mut effects = Vec::new();
-            group::run(&mut self.engine, &mut self.store, &self.ctx, &mut Zeros, [input], &mut |effect| {
-                effects.push(effect);
-            })
-            .unwrap();
+            let (engine, store, ctx) = (&mut self.engine, &mut self.store, &self.ctx);
+            let release = &mut |effect| effects.push(effect);
+            self.written += group::run(engine, store, ctx, &mut Zeros, [input], release).unwrap().rows;
             for effect in effects {
                 match effect {
                     Effect::Timer { after_ms: 0, timer } => inputs.push_back(Input::Timer(timer)),
                     Effect::Timer { timer, .. } => self.timers.push(timer),
                     Effect::Run(run) => self.desk.asked.lock().unwrap().push(*run),
+                    Effect::Send { frame, .. } => self.sent.push(frame),
                     Effect::Reply { token, reply: Ok(answer) } => {
                         self.answered.insert(token, answer);
                     }
@@ -252,6 +269,48 @@ impl Alone {
         act.action.acting = guest;
         act.guest = guest.map(|_| true);
         self.step(|s| crate::actions::received(s, origin, act));
+    }
+
+    /// A peer that may act on everything dials, and is admitted; its commit number is 1.
+    pub fn connected(&mut self, n: u8) -> Origin {
+        let origin = self.peer(n);
+        self.connect(n, origin, 1);
+        origin
+    }
+
+    /// The same peer again, on another connection.
+    pub fn connect(&mut self, n: u8, origin: Origin, conn: u64) {
+        let key = KernelKey::from_bytes(&[n; 32]);
+        let progress = Progress::sign(origin.incarnation, 1, BootId::from_bytes([n; 16]), 1, &key);
+        let greeting = Greeting {
+            features: vec![once_model::wire::FEATURE_ACTIONS],
+            critical: Vec::new(),
+            progress,
+            seen: Vec::new(),
+            frame_max_bytes: 65_536,
+            scenario_max_bytes: 65_536,
+            window_shares: 1,
+            name: String::new(),
+            clock_ms: NOW_MS,
+            invite: None,
+            heard: None,
+        };
+        let (peer, event) = (origin.kernel, LinkEvent::Up { conn, dialled: false, address: None });
+        self.input(Input::Link { peer, event });
+        self.says(peer, conn, Frame::Hello(greeting));
+    }
+
+    /// A frame comes; what leaves after it.
+    pub fn says(&mut self, peer: KernelId, conn: u64, frame: Frame) -> &[Frame] {
+        self.sent.clear();
+        self.input(Input::Frame { peer, conn, frame });
+        &self.sent
+    }
+
+    /// The engine begins anew on the same store.
+    pub fn restart(&mut self) {
+        (self.engine, self.timers) = (Engine::new().keeping_told(self.engine.told_rows), Vec::new());
+        group::start(&mut self.engine, &mut self.store, &self.ctx, &mut Zeros, &mut |_| {}).unwrap();
     }
 
     /// A kernel that has rows in every table, with peer 9. Returns its objects; nothing happens to the first of them.

@@ -63,14 +63,13 @@ pub const LACKING_OF_PEER_MAX: usize = 32;
 /// Most results that a kernel keeps for its own clients. The oldest go first.
 pub const REQUESTS_MAX_ROWS: u64 = 1_000_000;
 
-/// Most rows that one lane keeps in the ledger of what its origin has the outcomes of.
+/// So many places of a lane below what else is kept of it, a row of the ledger goes whole.
 pub const LEDGER_KEPT_ROWS: u64 = 10_000;
 
 /// Most bytes of an action's arguments, and of its result, that the ledger keeps for people to read.
 pub const TOLD_MAX_BYTES: usize = 1024;
 
-/// Of how many of the newest actions of a lane it keeps them, unless the kernel is told otherwise. So of at least as many
-/// of an object.
+/// Of how many of the newest entries of an object it keeps them, unless the kernel is told otherwise.
 pub const TOLD_ROWS: u64 = 1000;
 
 /// Most scenarios that one action depends on.

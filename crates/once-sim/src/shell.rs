@@ -112,9 +112,11 @@ impl World {
         self.checker.started(&node.id, &node.disk, &in_doubt);
         let ctx = node.ctx(now_us);
         node.disk.set_fault(if node.disk_full_until_us > now_us { DiskFault::Full } else { DiskFault::None });
-        // Some kernels forget soon what their clients asked.
-        let mut engine =
-            if index % 3 == 1 { Engine::new().keeping_requests(12).keeping_told(3) } else { Engine::new() };
+        // Some kernels forget soon what their clients asked, and what came of it.
+        let mut engine = match index % 3 {
+            1 => Engine::new().keeping_requests(12).keeping_told(3).in_slices_of(4),
+            _ => Engine::new(),
+        };
         let mut effects = Vec::new();
         let result = group::start(&mut engine, &mut node.disk, &ctx, &mut node.rng, &mut |effect| {
             effects.push(effect)

@@ -172,6 +172,7 @@ impl Kernel {
                     conflicts_dropped: 0,
                     proven: false,
                     replaced: None,
+                    tip: None,
                     header: *header,
                 });
                 Ok((Object::new(row, self.id()), change))

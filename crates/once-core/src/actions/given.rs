@@ -168,7 +168,7 @@ fn give_up(
         }
         let Some(Standing { mut comes, .. }) = s.engine.waiting.take(&lane) else { continue };
         if let Some(come) = comes.pop_front() {
-            let of = (lane.0.kernel, lane.1);
+            let of = (lane.0.kernel, lane.1.key);
             s.guarded(of, |s| home::refuse_recorded(s, &come, Code::Lacking))?;
         }
         home::go(s, lane, comes)?;

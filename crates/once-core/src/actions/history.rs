@@ -1,5 +1,5 @@
 //! The history of an object: its ledger rows of all lanes, each with the hash of the one before it. The newest place
-//! stands in the row of the lane that made it, so that an action writes no row more for it.
+//! stands beside the newest revision.
 
 use std::ops::ControlFlow;
 
@@ -10,64 +10,34 @@ use once_model::limits::ENTRIES_MAX;
 use once_model::receipt::{EntriesOf, Entry, Receipt, ReceiptOf};
 use once_model::sign::KernelKey;
 
-use super::rows::{LaneRow, LedgerRow, Origin, OutcomeStatus, ToldRow, lane_key, lane_origin, ledger_key};
-use crate::rows;
-use crate::step::Step;
+use super::marks;
+use super::rows::{LedgerRow, Origin, OutcomeStatus, lane_from_key, lane_key, ledger_key};
+use super::told::ToldRow;
+use crate::rows::{self, HeadRow};
 use crate::store::{Read, StoreError, Table, prefix_end, scan_prefix};
 use crate::txn;
 use once_model::certificate::Tip;
 
-/// Objects whose newest place is remembered; of all others it is looked up.
-const TIPS_MAX: usize = 65_536;
-
 /// Nothing was recorded yet.
 const NOTHING: Tip = Tip { number: 0, hash: Hash::from_bytes([0; 32]) };
 
-/// The newest place in an object's history.
-pub(super) fn tip(s: &mut Step<'_, '_>, key: &ObjectKey) -> Result<Tip, StoreError> {
-    if let Some(tip) = s.engine.tips.get(key) {
-        return Ok(*tip);
+/// The newest place in an object's history: it stands beside the newest revision.
+pub(super) fn tip(rows: &dyn Read, head: Option<&HeadRow>) -> Result<Tip, StoreError> {
+    match head {
+        None => Ok(NOTHING),
+        Some(HeadRow { tip: Some(tip), .. }) => Ok(*tip),
+        Some(head) => newest(rows, &head.header.key()),
     }
-    let mut newest = NOTHING;
-    for name in names(s.txn, key)? {
-        let mut failed = None;
-        scan_prefix(s.txn, Table::Lane, &name.to_row(), &mut |_, value| {
-            match txn::decode::<LaneRow>(Table::Lane, &value) {
-                Ok(lane) => newest = newest.max(lane.tip.unwrap_or(NOTHING)),
-                Err(error) => failed = Some(error),
-            }
-            if failed.is_some() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-        })?;
-        if let Some(error) = failed {
-            return Err(error);
-        }
-    }
-    Ok(newest)
 }
 
-/// A row is added. Returns what the lane is to remember.
-pub(super) fn grow(
-    s: &mut Step<'_, '_>,
-    before: &ObjectKey,
-    row: &LedgerRow,
-    lane: &ObjectKey,
-    origin: &Origin,
-    sequence: u64,
-) -> Tip {
-    let Some(entry) = row.entry(lane, origin, sequence) else { return NOTHING };
-    let tip = Tip { number: entry.number, hash: entry.hash() };
-    if *before != entry.object {
-        s.engine.tips.remove(before);
-    }
-    if s.engine.tips.len() >= TIPS_MAX {
-        s.engine.tips.clear();
-    }
-    s.engine.tips.insert(entry.object, tip);
-    tip
+/// The same of a copy that is here anew: what was recorded of an earlier one is still there.
+fn newest(rows: &dyn Read, key: &ObjectKey) -> Result<Tip, StoreError> {
+    let entries = history(rows, key)?;
+    Ok(entries.last().map_or(NOTHING, |recorded| Tip::of(&recorded.entry)))
 }
 
 /// The names under which an object may have lanes: its own, and that of the unclaimed copy that it began as.
-fn names(read: &dyn Read, key: &ObjectKey) -> Result<Vec<ObjectKey>, StoreError> {
+pub(super) fn names(read: &dyn Read, key: &ObjectKey) -> Result<Vec<ObjectKey>, StoreError> {
     let mut names = vec![*key];
     if let Some(lineage) = key.lineage()
         && let Some(chain) = txn::get::<Chain>(read, Table::Chain, lineage.as_bytes())?
@@ -125,18 +95,17 @@ pub fn history(read: &dyn Read, key: &ObjectKey) -> Result<Vec<Recorded>, StoreE
 /// # Errors
 /// When the store cannot be read.
 pub fn entries(read: &dyn Read, of: &EntriesOf) -> Result<Vec<Entry>, StoreError> {
+    let newest = tip(read, rows::head(read, &of.key)?.as_ref())?;
     let mut found = Vec::new();
     for name in names(read, &of.key)? {
         let mut lanes = Vec::new();
-        scan_prefix(read, Table::Lane, &name.to_row(), &mut |place, value| {
-            lanes.push((place.to_vec(), value));
+        scan_prefix(read, Table::Lane, &name.to_row(), &mut |place, _| {
+            lanes.push(place.to_vec());
             ControlFlow::Continue(())
         })?;
-        for (place, value) in lanes {
-            let lane: LaneRow = txn::decode(Table::Lane, &value)?;
-            let tip = lane.tip.map_or(0, |tip| tip.number);
-            walk_back(read, &place, lane.mark, of.revision, &mut found)?;
-            built_ins(read, &place, tip, of.revision, &mut found)?;
+        for place in lanes {
+            walk_back(read, &place, marks::mark_in(read, &place)?, of.revision, &mut found)?;
+            built_ins(read, &place, newest.number, of.revision, &mut found)?;
         }
     }
     found.sort_unstable_by_key(|entry: &Entry| std::cmp::Reverse(entry.number));
@@ -197,11 +166,12 @@ fn walk_back(
 }
 
 fn recorded(place: &[u8], row: LedgerRow) -> Option<Recorded> {
-    let (lane, origin, rest) = lane_origin(place)?;
+    let (name, origin, rest) = lane_from_key(place)?;
     let sequence = u64::from_be_bytes(rest.try_into().ok()?);
     let status = row.place.and_then(|place| place.status).or(row.outcome.as_ref().map(OutcomeStatus::from));
-    let entry = row.entry(&lane, &origin, sequence)?;
-    Some(Recorded { entry, at_ms: row.at_ms, status, outcome: row.outcome, told: row.told })
+    let entry = row.entry(&name.key, &origin, sequence)?;
+    let told = row.told_whole();
+    Some(Recorded { entry, at_ms: row.at_ms, status, outcome: row.outcome, told })
 }
 
 /// The first place in a history whose link to the one before it does not hold. Where places between are no longer
@@ -226,7 +196,7 @@ pub fn receipt(
     (kernel, incarnation): (KernelId, Incarnation),
     of: &ReceiptOf,
 ) -> Result<Option<Receipt>, StoreError> {
-    let place = ledger_key(&lane_key(&of.lane.key, &Origin { kernel, incarnation }), of.sequence);
+    let place = ledger_key(&lane_key(&of.lane, &Origin { kernel, incarnation }), of.sequence);
     let Some(row) = txn::get::<LedgerRow>(read, Table::Ledger, &place)? else { return Ok(None) };
     let Some(recorded) = recorded(&place, row).filter(|found| found.entry.id == of.id) else {
         return Ok(None);

@@ -13,8 +13,9 @@ use once_model::wire::{Code, Frame};
 use super::built_in::{self, BuiltIn};
 use super::effects::{self, Fit};
 use super::given;
+use super::marks;
 use super::record::{Made, answer, answer_again, end, record, tell};
-use super::rows::{LaneRow, Origin, lane_key};
+use super::rows::{Origin, lane_key};
 use super::waiting::{For, Lane, Unasked};
 use super::{put_off, slow};
 use crate::content::{self, Draft};
@@ -25,7 +26,6 @@ use crate::rights;
 use crate::rows::{self, HeadRow};
 use crate::step::Step;
 use crate::store::{Read, StoreError, Table};
-use crate::txn;
 use crate::waist::{Effect, Ran, Run, RunResult, Wait};
 
 /// An action at its home.
@@ -42,13 +42,13 @@ pub(crate) struct Come {
 impl Come {
     /// Whose lane it is in, and of which object.
     pub fn lane(&self) -> Lane {
-        (self.origin, self.act.lane.key)
+        (self.origin, self.act.lane)
     }
 
     /// Whether it is the same action in the same place.
     pub fn is_same(&self, other: &Self) -> bool {
-        (self.origin, self.act.lane.key, self.act.sequence, self.act.action.id)
-            == (other.origin, other.act.lane.key, other.act.sequence, other.act.action.id)
+        (self.origin, self.act.lane, self.act.sequence, self.act.action.id)
+            == (other.origin, other.act.lane, other.act.sequence, other.act.action.id)
     }
 }
 
@@ -90,7 +90,7 @@ pub(crate) fn received(s: &mut Step<'_, '_>, origin: Origin, act: Act) -> Result
 /// An action is at this kernel, or its turn has come again.
 fn arrive(s: &mut Step<'_, '_>, come: Come) -> Result<(), StoreError> {
     let lane = come.lane();
-    let behind = s.guarded((lane.0.kernel, lane.1), |s| look(s, come))?;
+    let behind = s.guarded((lane.0.kernel, lane.1.key), |s| look(s, come))?;
     go(s, lane, behind.unwrap_or_default())
 }
 
@@ -107,7 +107,7 @@ pub(super) fn go(s: &mut Step<'_, '_>, lane: Lane, mut comes: VecDeque<Come>) ->
             s.engine.waiting.stand(lane, standing.waits, all);
             break;
         }
-        let key = content::current_key(s, &lane.1)?;
+        let key = content::current_key(s, &lane.1.key)?;
         if s.engine.busy.contains_key(&key) {
             s.engine.waiting.stand(lane, For::Object { key }, comes);
             break;
@@ -119,7 +119,7 @@ pub(super) fn go(s: &mut Step<'_, '_>, lane: Lane, mut comes: VecDeque<Come>) ->
 /// Looks at one action: it waits, or is taken as far as it goes. Returns what waited behind it, if its lane goes on.
 fn look(s: &mut Step<'_, '_>, come: Come) -> Result<VecDeque<Come>, StoreError> {
     let lane = come.lane();
-    let key = content::current_key(s, &lane.1)?;
+    let key = content::current_key(s, &lane.1.key)?;
     let busy = s.engine.busy.get(&key).map(|busy| busy.come.is_same(&come));
     if busy == Some(true) {
         return Ok(VecDeque::new());
@@ -172,9 +172,9 @@ fn turn(s: &mut Step<'_, '_>, come: Come, is_busy: bool) -> Option<(Come, VecDeq
 /// Takes one action as far as it goes without waiting.
 fn begin(s: &mut Step<'_, '_>, come: &Come) -> Result<(), StoreError> {
     let Come { origin, act, .. } = come;
-    let place = lane_key(&act.lane.key, origin);
-    let lane: LaneRow = txn::get(s.txn, Table::Lane, &place)?.unwrap_or_default();
-    if act.sequence <= lane.mark {
+    let place = lane_key(&act.lane, origin);
+    let mark = marks::mark(s, &place)?;
+    if act.sequence <= mark {
         return answer_again(s, origin, &place, act);
     }
     // Before it is asked for what is missing: of a long lane without a right, each refusal would bring all that is
@@ -183,7 +183,7 @@ fn begin(s: &mut Step<'_, '_>, come: &Come) -> Result<(), StoreError> {
         Ok(head) => head,
         Err(code) => return refuse(s, origin, act, code),
     };
-    let from = lane.mark.max(act.floor.saturating_sub(1)).saturating_add(1);
+    let from = mark.max(act.floor.saturating_sub(1)).saturating_add(1);
     if act.sequence > from {
         return tell(s, origin, Frame::Missing(Missing { lane: act.lane, from }));
     }
@@ -232,9 +232,7 @@ fn is_late(s: &Step<'_, '_>, come: &Come) -> bool {
 
 /// Refuses an action whose time here is over, if its lane still stands there.
 pub(super) fn refuse_recorded(s: &mut Step<'_, '_>, come: &Come, code: Code) -> Result<(), StoreError> {
-    let lane: LaneRow =
-        txn::get(s.txn, Table::Lane, &lane_key(&come.act.lane.key, &come.origin))?.unwrap_or_default();
-    if come.act.sequence <= lane.mark {
+    if come.act.sequence <= marks::mark(s, &lane_key(&come.act.lane, &come.origin))? {
         return Ok(());
     }
     match allowed(s, come)? {
@@ -247,13 +245,13 @@ pub(super) fn refuse_recorded(s: &mut Step<'_, '_>, come: &Come, code: Code) -> 
 /// remembered while the connection lasts, because copies of it may be under way on it.
 fn refuse(s: &mut Step<'_, '_>, origin: &Origin, act: &Act, code: Code) -> Result<(), StoreError> {
     if let Some(link) = s.engine.links.get_mut(&origin.kernel) {
-        link.refused.add((act.lane.key, act.sequence), code);
+        link.refused.add((act.lane, act.sequence), code);
     }
     answer(s, origin, act, Outcome::Refused(code), None)
 }
 
 fn refused_before(s: &Step<'_, '_>, origin: &Origin, act: &Act) -> Option<Code> {
-    s.engine.links.get(&origin.kernel)?.refused.get(&(act.lane.key, act.sequence))
+    s.engine.links.get(&origin.kernel)?.refused.get(&(act.lane, act.sequence))
 }
 
 /// The object, if the origin may do this to it here.
@@ -287,7 +285,7 @@ fn allowed(s: &Step<'_, '_>, come: &Come) -> Result<Result<HeadRow, Code>, Store
 /// Whether the lane has begun, or its origin's quota has room for one more.
 fn has_room_for_lane(s: &Step<'_, '_>, come: &Come) -> Result<bool, StoreError> {
     let peer = &come.origin.kernel;
-    if *peer == s.ctx.me || s.txn.get(Table::Lane, &lane_key(&come.act.lane.key, &come.origin))?.is_some() {
+    if *peer == s.ctx.me || s.txn.get(Table::Lane, &lane_key(&come.act.lane, &come.origin))?.is_some() {
         return Ok(true);
     }
     let quota_bytes = rows::peer(s.txn, peer)?.map_or(0, |row| row.quota_bytes);
@@ -321,7 +319,7 @@ fn run(s: &mut Step<'_, '_>, come: &Come, head: HeadRow, given: Vec<Bytes>) -> R
     s.engine.busy.insert(run.key, busy);
     s.out.push(Effect::Run(Box::new(run)));
     if come.origin.kernel == s.ctx.me {
-        slow::slow_down(s, come.act.lane.key);
+        slow::slow_down(s, come.act.lane);
     }
     Ok(())
 }
@@ -344,8 +342,8 @@ pub(crate) fn ran(s: &mut Step<'_, '_>, ran: Ran) -> Result<(), StoreError> {
         return Ok(());
     }
     let Some(busy) = s.engine.busy.remove(&ran.key) else { return Ok(()) };
-    let (origin, key) = busy.come.lane();
-    s.guarded((origin.kernel, key), |s| ended(s, busy, ran.result))?;
+    let (origin, name) = busy.come.lane();
+    s.guarded((origin.kernel, name.key), |s| ended(s, busy, ran.result))?;
     s.engine.waiting.free.insert(ran.key);
     go_on(s)?;
     let me = s.ctx.me;
@@ -412,7 +410,7 @@ fn finish(s: &mut Step<'_, '_>, come: &Come, head: HeadRow, result: RunResult) -
                 // Not run yet: it comes again.
                 Fit::Busy => {
                     if origin.kernel == s.ctx.me {
-                        slow::slow_down(s, act.lane.key);
+                        slow::slow_down(s, act.lane);
                     }
                     return Ok(());
                 }

@@ -1,7 +1,8 @@
 //! Actions: what kernels ask of objects, once each and in order. ADR 0006 says what each side writes.
 //!
 //! `origin` accepts an action from a client and owes it to the object's home, `requests` knows it by its id; `send`
-//! sends it until the outcome comes. `home` runs it, and `record` writes what came of it; what cannot run just now is in `waiting`, for the scenarios that it
+//! sends it until the outcome comes. `home` runs it, and `record` writes what came of it, `marks` knows how far each lane
+//! has come; what cannot run just now is in `waiting`, for the scenarios that it
 //! depends on (`given`), for a program (`put_off`), or for the object. `effects` carries out what follows from it,
 //! `history` chains what was recorded. `slow` are lanes of this kernel to objects of its own that take their time.
 //! `built_in` are changes without a component, which take the same road.
@@ -12,6 +13,7 @@ mod given;
 mod history;
 mod home;
 mod lanes;
+mod marks;
 mod origin;
 mod put_off;
 mod record;
@@ -19,15 +21,18 @@ mod requests;
 mod rows;
 mod send;
 mod slow;
+mod told;
 mod waiting;
 
 pub use effects::{activities, work_of, works};
 pub use history::{Recorded, broken_link, entries, history, receipt};
 pub use requests::{Requested, request};
 pub use rows::{
-    ActivityRow, CallRow, Cut, EndedRow, LaneId, LaneRow, LedgerRow, OutcomeStatus, Place, PlaceRow,
-    QueueRow, RequestRow, RequestsRow, SendingRow, TimerRow, ToldRow, WaitingRow,
+    ActivityRow, CallRow, EndedRow, LaneId, LaneRow, LedgerRow, OutcomeStatus, Place, PlaceRow, QueueRow,
+    RequestRow, RequestsRow, SendingRow, TimerRow, WaitingRow,
 };
+
+pub use told::{Cut, ToldRow};
 
 pub(crate) use built_in::{BuiltIn, Cause, carry_out, new_id};
 pub(crate) use effects::{Came, forget, tell, worked};
@@ -36,6 +41,7 @@ pub(crate) use given::{came, late, not_kept};
 pub(crate) use home::received;
 pub(crate) use home::{Busy, come, go_on, ran};
 pub(crate) use lanes::Lanes;
+pub(crate) use marks::Marks;
 pub(crate) use origin::{Wish, act, cancel, drop_one, forget_waiters, make_void, need, outcome, resume};
 pub(crate) use put_off::{go_on as go_on_put_off, ready};
 pub(crate) use requests::{Requests, forget_all, note};

@@ -1,21 +1,20 @@
 //! What came of an action is written, and answered after the commit.
 
-use std::ops::ControlFlow;
-
-use once_model::action::{Act, ActOutcome, After, BUILT_IN_FROM, Outcome};
+use once_model::action::{Act, ActOutcome, After, Outcome};
+use once_model::certificate::Tip;
 use once_model::header::Cause;
 use once_model::ids::{Hash, KernelId, ObjectKey};
-use once_model::limits::LEDGER_KEPT_ROWS;
 use once_model::wire::Frame;
 
 use super::home::Come;
-use super::rows::{LaneRow, LedgerRow, Origin, OutcomeStatus, PlaceRow, ToldRow, lane_key, ledger_key};
-use super::{history, origin};
+use super::rows::{LedgerRow, Origin, OutcomeStatus, PlaceRow, lane_key, ledger_key};
+use super::told::ToldRow;
+use super::{history, marks, origin};
 use crate::content::{self, Draft};
 use crate::peers;
 use crate::rows::{self, HeadRow};
 use crate::step::Step;
-use crate::store::{Read, StoreError, Table};
+use crate::store::{StoreError, Table};
 use crate::txn;
 use crate::waist::{Effect, Event};
 
@@ -59,23 +58,16 @@ pub(super) fn write(
     outcome: &Outcome,
     made: Made,
 ) -> Result<(HeadRow, After), StoreError> {
-    let place = lane_key(&act.lane.key, origin);
-    let known: Option<LaneRow> = txn::get(s.txn, Table::Lane, &place)?;
+    let place = lane_key(&act.lane, origin);
+    let known = marks::lane(s, &place)?;
     if known.is_none() && origin.kernel != s.ctx.me {
         content::charge(s, &origin.kernel, i64::try_from(rows::LANE_COST_BYTES).unwrap_or(i64::MAX))?;
     }
-    let lane = known.unwrap_or_default();
-    let is_built_in = act.sequence >= BUILT_IN_FROM;
-    let (mark, kept_from) = if is_built_in {
-        (lane.mark, lane.kept_from)
-    } else {
-        (act.sequence, forget_results(s, &place, lane.kept_from, act.floor.min(act.sequence))?)
-    };
     let (before, base, header) = match &made {
-        Made::Nothing(head) => (head.header.key(), head.header.id(), &head.header),
-        Made::Revision(draft) => (draft.key_before(), draft.base(), draft.header()),
+        Made::Nothing(head) => (Some(head), head.header.id(), &head.header),
+        Made::Revision(draft) => (draft.before(), draft.base(), draft.header()),
     };
-    let tip = history::tip(s, &before)?;
+    let tip = history::tip(s.txn, before)?;
     let place_row = PlaceRow {
         number: tip.number + 1,
         previous: if mutant!(BrokenLedger) { Hash::from_bytes([0; 32]) } else { tip.hash },
@@ -86,20 +78,26 @@ pub(super) fn write(
         content: header.content,
         certificate: header.certificate,
     };
+    // An origin here has it as soon as this is written.
+    let kept = (origin.kernel != s.ctx.me && !mutant!(ForgetResult)).then(|| outcome.clone());
+    let told = (s.engine.told_rows > 0).then(|| ToldRow::new(&act.action));
     let mut row = LedgerRow {
         id: act.action.id,
         hash: act.action.hash(&act.lane.key.uuid),
-        // An origin here has it as soon as this is written.
-        outcome: (origin.kernel != s.ctx.me && !mutant!(ForgetResult)).then(|| outcome.clone()),
+        told: if kept.is_some() { told } else { told.map(|told| told.with_result_of(outcome)) },
+        outcome: kept,
         // The id of a revision holds the hash of the entry that makes it: it is filled in below.
         after: Some(After { key: header.key(), revision: base }),
         at_ms: s.ctx.now_ms,
         place: Some(place_row),
-        told: (s.engine.told_rows > 0).then(|| ToldRow::new(&act.action, outcome)),
     };
-    let tip = history::grow(s, &before, &row, &act.lane.key, origin, act.sequence);
+    let tip = Tip::of(&row.entry_at(&place_row, &act.lane.key, origin, act.sequence));
     let head = match made {
-        Made::Nothing(head) => head,
+        Made::Nothing(head) => {
+            let head = HeadRow { tip: Some(tip), ..head };
+            s.txn.put(Table::Head, &head.header.key().to_row(), &head);
+            head
+        }
         Made::Revision(draft) => {
             let cause = Cause {
                 origin: origin.kernel,
@@ -108,67 +106,14 @@ pub(super) fn write(
                 id: act.action.id,
                 acting: act.action.acting,
             };
-            draft.write(s, cause, tip.hash)?
+            draft.write(s, cause, tip)?
         }
     };
     let after = After { key: head.header.key(), revision: head.header.id() };
     row.after = Some(after);
-    if !mutant!(ForgetMark) || is_built_in {
-        s.txn.put(Table::Lane, &place, &LaneRow { mark, kept_from, tip: Some(tip) });
-    }
     s.txn.put(Table::Ledger, &ledger_key(&place, act.sequence), &row);
-    if let Some(old) = act.sequence.checked_sub(s.engine.told_rows) {
-        forget_told(s, &ledger_key(&place, old))?;
-    }
-    if is_built_in {
-        forget_built_ins(s, &place, tip.number)?;
-    }
+    marks::recorded(s, act, (&place, known), (&after.key, tip.number))?;
     Ok((head, after))
-}
-
-/// What was asked and said so long ago is not shown any more; that it ran stays.
-fn forget_told(s: &mut Step<'_, '_>, place: &[u8]) -> Result<(), StoreError> {
-    let row: Option<LedgerRow> = txn::get(s.txn, Table::Ledger, place)?;
-    if let Some(row) = row.filter(|row| row.told.is_some()) {
-        s.txn.put_lazily(Table::Ledger, place, &LedgerRow { told: None, ..row });
-    }
-    Ok(())
-}
-
-/// Of the built-in actions of a kernel, those that are long over go whole, a few at once.
-fn forget_built_ins(s: &mut Step<'_, '_>, lane: &[u8], number: u64) -> Result<(), StoreError> {
-    const AT_ONCE: usize = 8;
-    let Some(old) = number.checked_sub(LEDGER_KEPT_ROWS) else { return Ok(()) };
-    let (from, to) = (ledger_key(lane, BUILT_IN_FROM), ledger_key(lane, BUILT_IN_FROM + old + 1));
-    let mut found = Vec::new();
-    s.txn.scan(Table::Ledger, &from, Some(&to), &mut |key, _| {
-        found.push(key.to_vec());
-        if found.len() < AT_ONCE { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
-    })?;
-    for key in found {
-        s.txn.delete_lazily(Table::Ledger, &key);
-    }
-    Ok(())
-}
-
-/// Results that the origin has on its disk are dropped here; that they ran stays. At most a few at once: the floor
-/// moves with every action.
-fn forget_results(s: &mut Step<'_, '_>, lane: &[u8], from: u64, floor: u64) -> Result<u64, StoreError> {
-    const AT_ONCE: u64 = 8;
-    let from = from.max(1);
-    let to = floor.min(from.saturating_add(AT_ONCE));
-    for sequence in from..to {
-        let place = ledger_key(lane, sequence);
-        let row: Option<LedgerRow> = txn::get(s.txn, Table::Ledger, &place)?;
-        if let Some(row) = row.filter(|row| row.outcome.is_some()) {
-            s.txn.put_lazily(Table::Ledger, &place, &LedgerRow { outcome: None, ..row });
-        }
-        // What is long over goes whole: the mark says that it ran.
-        if let Some(old) = sequence.checked_sub(LEDGER_KEPT_ROWS) {
-            s.txn.delete_lazily(Table::Ledger, &ledger_key(lane, old));
-        }
-    }
-    Ok(to.max(from))
 }
 
 /// A sequence that has its outcome already. The same action gets it again; another one shows that one of the two

@@ -2,12 +2,11 @@
 
 use minicbor::{Decode, Encode};
 use once_model::action::{Action, After, LaneName, Outcome};
-use once_model::certificate::Tip;
 use once_model::ids::{Hash, Incarnation, KernelId, ObjectKey};
-use once_model::limits::TOLD_MAX_BYTES;
 use once_model::receipt::Entry;
 use once_model::wire::Code;
 
+use super::told::ToldRow;
 use crate::waist::Then;
 
 /// One origin, in one of its lives.
@@ -17,19 +16,29 @@ pub(crate) struct Origin {
     pub incarnation: Incarnation,
 }
 
-/// [`crate::store::Table::Lane`], at the home: how far a lane has come.
+/// [`crate::store::Table::Lane`], at the home: a lane. It is written when the lane begins and now and then; how far the lane
+/// is beyond it, its rows in [`crate::store::Table::Ledger`] say.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Encode, Decode)]
 #[cbor(map)]
 pub struct LaneRow {
-    /// Everything up to this sequence has its outcome. Kept for ever.
+    /// Everything up to this sequence had its outcome when this was written. Kept for ever.
     #[n(0)]
     pub mark: u64,
-    /// Below this sequence the results are dropped.
+    /// Below this sequence the origin had all outcomes then.
     #[n(1)]
-    pub kept_from: u64,
-    /// The lane's newest place in the object's history. The highest of all lanes of an object is the object's.
+    pub floor: u64,
+    /// Below this sequence it is dropped what was asked and said.
     #[n(2)]
-    pub tip: Option<Tip>,
+    pub told_from: u64,
+    /// Below this sequence the results are dropped.
+    #[n(3)]
+    pub results_from: u64,
+    /// Below this sequence long results are dropped.
+    #[n(4)]
+    pub long_from: u64,
+    /// Of built-in actions, by the numbers of their entries: the same as `told_from`.
+    #[n(5)]
+    pub built_ins_from: u64,
 }
 
 /// [`crate::store::Table::Ledger`], at the home: what ran, in its place of its lane.
@@ -54,63 +63,9 @@ pub struct LedgerRow {
     /// Its place in the object's history.
     #[n(5)]
     pub place: Option<PlaceRow>,
-    /// What was asked and said, for people: of the newest actions of a lane.
+    /// What was asked and said, for people: of the newest entries of the object.
     #[n(6)]
     pub told: Option<ToldRow>,
-}
-
-/// What was asked of an object, and what it said: as much of it as people want to see.
-#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
-#[cbor(map)]
-pub struct ToldRow {
-    /// The action's name.
-    #[n(0)]
-    pub name: String,
-    /// Its arguments.
-    #[n(1)]
-    pub arguments: Cut,
-    /// Its result, or why the component said no. Nothing if it never ran.
-    #[n(2)]
-    pub result: Option<Cut>,
-}
-
-/// The beginning of some JSON.
-#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
-#[cbor(map)]
-pub struct Cut {
-    /// At most [`TOLD_MAX_BYTES`].
-    #[cbor(n(0), with = "minicbor::bytes")]
-    pub bytes: Vec<u8>,
-    /// How many it has.
-    #[n(1)]
-    pub of_bytes: u64,
-}
-
-impl Cut {
-    fn new(json: &[u8]) -> Self {
-        let bytes = json.get(..TOLD_MAX_BYTES).unwrap_or(json).to_vec();
-        Self { bytes, of_bytes: json.len() as u64 }
-    }
-
-    /// As text; with an ellipsis at its end if that is not all.
-    #[must_use]
-    pub fn text(&self) -> String {
-        let mut text = String::from_utf8_lossy(&self.bytes).into_owned();
-        if self.of_bytes > self.bytes.len() as u64 {
-            text.push('…');
-        }
-        text
-    }
-}
-
-impl ToldRow {
-    pub(super) fn new(action: &Action, outcome: &Outcome) -> Self {
-        let result = match outcome {
-            Outcome::Done(result) | Outcome::Failed(result) => Some(Cut::new(result)),
-            Outcome::Refused(_) => None,
-        };
-        Self { name: action.name.clone(), arguments: Cut::new(&action.arguments), result }
-    }
 }
 
 /// The place of an action in its object's history.
@@ -180,12 +135,31 @@ impl From<&Outcome> for OutcomeStatus {
 }
 
 impl LedgerRow {
+    /// What was asked and said; what was said may still be in the outcome.
+    pub(super) fn told_whole(&self) -> Option<ToldRow> {
+        let told = self.told.clone()?;
+        Some(match &self.outcome {
+            Some(outcome) => told.with_result_of(outcome),
+            None => told,
+        })
+    }
+
     /// The row as an entry of the object's history; `key` and `origin` are those of its lane. `None` for a row of an
     /// older version, which had none.
     #[must_use]
     pub(crate) fn entry(&self, key: &ObjectKey, origin: &Origin, sequence: u64) -> Option<Entry> {
-        let place = self.place?;
-        Some(Entry {
+        Some(self.entry_at(&self.place?, key, origin, sequence))
+    }
+
+    /// The same for a row that has its place.
+    pub(super) fn entry_at(
+        &self,
+        place: &PlaceRow,
+        key: &ObjectKey,
+        origin: &Origin,
+        sequence: u64,
+    ) -> Entry {
+        Entry {
             object: self.after.map_or(*key, |after| after.key),
             number: place.number,
             previous: place.previous,
@@ -199,8 +173,36 @@ impl LedgerRow {
             revision: place.revision,
             content: place.content,
             certificate: place.certificate,
-        })
+        }
     }
+}
+
+/// The name of a lane among the rows, at its origin and at its home: the object first, so that all lanes of an object
+/// lie together.
+fn name_to_row(name: &LaneName) -> Vec<u8> {
+    let mut row = name.key.to_row().to_vec();
+    match &name.takeover {
+        None => row.push(0),
+        Some(takeover) => {
+            row.push(1);
+            row.extend_from_slice(takeover.as_bytes());
+        }
+    }
+    row
+}
+
+/// From the beginning of a row's key, with the rest of it.
+fn name_from_row(row: &[u8]) -> Option<(LaneName, &[u8])> {
+    let (key, rest) = row.split_at_checked(ObjectKey::ROW_LEN)?;
+    let (takeover, rest) = match rest.split_first()? {
+        (0, rest) => (None, rest),
+        (1, rest) => {
+            let (takeover, rest) = rest.split_at_checked(Hash::LEN)?;
+            (Some(Hash::from_slice(takeover)?), rest)
+        }
+        _ => return None,
+    };
+    Some((LaneName { key: ObjectKey::from_row(key)?, takeover }, rest))
 }
 
 /// A lane at its origin.
@@ -225,14 +227,7 @@ impl LaneId {
     /// Its place among the rows: the object first, so that all lanes of an object lie together.
     #[must_use]
     pub fn to_row(&self) -> Vec<u8> {
-        let mut row = self.name.key.to_row().to_vec();
-        match &self.name.takeover {
-            None => row.push(0),
-            Some(takeover) => {
-                row.push(1);
-                row.extend_from_slice(takeover.as_bytes());
-            }
-        }
+        let mut row = name_to_row(&self.name);
         row.extend_from_slice(self.begun_at.as_bytes());
         row
     }
@@ -240,18 +235,8 @@ impl LaneId {
     /// From the beginning of a row's key, with the rest of it.
     #[must_use]
     pub fn from_row(row: &[u8]) -> Option<(Self, &[u8])> {
-        let (key, rest) = row.split_at_checked(ObjectKey::ROW_LEN)?;
-        let (tag, rest) = rest.split_first()?;
-        let (takeover, rest) = match tag {
-            0 => (None, rest),
-            1 => {
-                let (takeover, rest) = rest.split_at_checked(Hash::LEN)?;
-                (Some(Hash::from_slice(takeover)?), rest)
-            }
-            _ => return None,
-        };
+        let (name, rest) = name_from_row(row)?;
         let (begun_at, rest) = rest.split_at_checked(KernelId::LEN)?;
-        let name = LaneName { key: ObjectKey::from_row(key)?, takeover };
         Some((Self { name, begun_at: KernelId::from_slice(begun_at)? }, rest))
     }
 }
@@ -427,9 +412,9 @@ pub struct RequestRow {
     pub place: Place,
 }
 
-/// Key of a lane at its home: object, origin, incarnation.
-pub(crate) fn lane_key(key: &ObjectKey, origin: &Origin) -> Vec<u8> {
-    [key.to_row().as_slice(), origin.kernel.as_bytes(), origin.incarnation.as_bytes()].concat()
+/// Key of a lane at its home: its name, origin, incarnation.
+pub(crate) fn lane_key(name: &LaneName, origin: &Origin) -> Vec<u8> {
+    [name_to_row(name).as_slice(), origin.kernel.as_bytes(), origin.incarnation.as_bytes()].concat()
 }
 
 /// Key of a ledger row: its lane, then the sequence.
@@ -437,13 +422,18 @@ pub(crate) fn ledger_key(lane: &[u8], sequence: u64) -> Vec<u8> {
     [lane, &sequence.to_be_bytes()].concat()
 }
 
-/// The origin of a lane, by the end of its key at the home; and what is behind it in a ledger row's key.
-pub(crate) fn lane_origin(row: &[u8]) -> Option<(ObjectKey, Origin, &[u8])> {
-    let (key, rest) = row.split_at_checked(ObjectKey::ROW_LEN)?;
+/// The sequence of a ledger row, by its key.
+pub(crate) fn ledger_sequence(row: &[u8]) -> Option<u64> {
+    row.last_chunk().map(|sequence| u64::from_be_bytes(*sequence))
+}
+
+/// A lane, by its key at the home; and what is behind it in a ledger row's key.
+pub(crate) fn lane_from_key(row: &[u8]) -> Option<(LaneName, Origin, &[u8])> {
+    let (name, rest) = name_from_row(row)?;
     let (kernel, rest) = rest.split_at_checked(KernelId::LEN)?;
     let (incarnation, rest) = rest.split_at_checked(Incarnation::LEN)?;
     let incarnation = Incarnation::from_bytes(incarnation.try_into().ok()?);
-    Some((ObjectKey::from_row(key)?, Origin { kernel: KernelId::from_slice(kernel)?, incarnation }, rest))
+    Some((name, Origin { kernel: KernelId::from_slice(kernel)?, incarnation }, rest))
 }
 
 /// Key of a timer: object, hash of its name.

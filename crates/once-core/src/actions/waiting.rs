@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use once_model::action::{Act, Given};
+use once_model::action::{Act, Given, LaneName};
 use once_model::ids::{KernelId, ObjectKey};
 use once_model::limits::{
     ANSWER_MAX_BYTES, GIVEN_MAX, SLOW_LANES_MAX, WAITING_ACT_BYTES, WAITING_OF_PEER_MAX_BYTES,
@@ -22,8 +22,8 @@ use crate::waist::{ConnId, Stands, StandsFor};
 /// Lanes that stand still of which people are told at once.
 const STANDS_SHOWN_MAX: usize = 4096;
 
-/// Whose lane, to which object.
-pub(crate) type Lane = (Origin, ObjectKey);
+/// Whose lane, and its name there.
+pub(crate) type Lane = (Origin, LaneName);
 
 /// What a lane waits for.
 #[derive(Debug)]
@@ -272,7 +272,7 @@ pub(crate) fn standing(s: &Step<'_, '_>) -> Vec<Stands> {
     let shown = s.engine.waiting.for_programs().take(STANDS_SHOWN_MAX);
     let one = |(lane, program): (&Lane, &Program)| Stands {
         origin: lane.0.kernel,
-        key: lane.1,
+        key: lane.1.key,
         component: program.component.clone(),
         version: program.version.clone(),
         why: match program.why {

@@ -37,6 +37,7 @@ pub(crate) fn accept(
         // `verify` has checked the signature of whatever did not come from its home.
         proven: home.is_some_and(|home| home != peer),
         replaced: None,
+        tip: None,
     };
     let verdict = match (&key.line, &head) {
         (_, Some(head)) => compare(head, &row),

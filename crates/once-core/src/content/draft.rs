@@ -1,7 +1,7 @@
 //! A revision that is about to be written: all of it but its entry in the object's history, which is made from it.
 
 use bytes::Bytes;
-use once_model::certificate::{Chain, Genesis};
+use once_model::certificate::{Chain, Genesis, Tip};
 use once_model::hash::content_hash;
 use once_model::header::{Cause, Header};
 use once_model::ids::{Hash, KernelId, ObjectKey};
@@ -84,25 +84,23 @@ impl Draft {
 
     /// The revision before it: zeros if there is none.
     pub fn base(&self) -> Hash {
+        self.before().map_or(Hash::from_bytes([0; Hash::LEN]), |before| before.header.id())
+    }
+
+    /// What stands where it goes, if anything does.
+    pub fn before(&self) -> Option<&HeadRow> {
         match &self.stood {
-            Stood::Nothing(_) => Hash::from_bytes([0; Hash::LEN]),
-            Stood::Copy(before, _) | Stood::Head(before) => before.header.id(),
+            Stood::Nothing(_) => None,
+            Stood::Copy(before, _) | Stood::Head(before) => Some(before),
         }
     }
 
-    /// What the object was called before.
-    pub fn key_before(&self) -> ObjectKey {
-        match &self.stood {
-            Stood::Nothing(_) => self.row.header.key(),
-            Stood::Copy(before, _) | Stood::Head(before) => before.header.key(),
-        }
-    }
-
-    /// Writes the revision: `entry` is its place in the object's history.
-    pub fn write(mut self, s: &mut Step<'_, '_>, cause: Cause, entry: Hash) -> Result<HeadRow, StoreError> {
+    /// Writes the revision: `tip` is its place in the object's history.
+    pub fn write(mut self, s: &mut Step<'_, '_>, cause: Cause, tip: Tip) -> Result<HeadRow, StoreError> {
         let header = &mut self.row.header;
-        (header.cause, header.entry) = (Some(cause), Some(entry));
-        let key = header.key();
+        (header.cause, header.entry) = (Some(cause), Some(tip.hash));
+        self.row.tip = Some(tip);
+        let key = self.row.header.key();
         let before = match &self.stood {
             Stood::Nothing(chain) => {
                 put_chain(s, &key, chain);
@@ -185,5 +183,6 @@ pub(super) fn own(s: &Step<'_, '_>, header: Header, home: Option<KernelId>) -> H
         conflicts_dropped: 0,
         proven: false,
         replaced: None,
+        tip: None,
     }
 }

@@ -110,7 +110,9 @@ pub(crate) fn hello_late(s: &mut Step<'_, '_>, peer: KernelId, conn: ConnId) {
 /// What this kernel says of itself.
 fn greeting(s: &Step<'_, '_>, peer: &KernelId, invite: Option<Secret>) -> Result<Greeting, StoreError> {
     let name = meta::identity(s.txn)?.map(|identity| identity.name).unwrap_or_default();
-    let (seen, heard) = rows::peer(s.txn, peer)?.map(|row| (row.seen, row.heard)).unwrap_or_default();
+    let row = rows::peer(s.txn, peer)?;
+    let heard = row.as_ref().and_then(|row| progress::furthest(s, peer, row));
+    let seen = row.map(|row| row.seen).unwrap_or_default();
     Ok(Greeting {
         features: vec![FEATURE_ACTIONS],
         critical: Vec::new(),
@@ -306,7 +308,7 @@ fn ready(
     link.refused.clear();
     link.may_follow = true;
     link.knows_actions = hello.features.contains(&FEATURE_ACTIONS);
-    link.incarnation = hello.progress.incarnation;
+    progress::begin_life(link, hello.progress.incarnation);
     link.admitted_in = s.engine.group;
     let is_news = progress::remember(&mut row, &peer, &hello.progress);
     let says = shown(&hello.name);

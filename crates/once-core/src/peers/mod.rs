@@ -21,7 +21,8 @@ pub(crate) use quarantine::{allows, end as end_quarantine, heeds, resume as resu
 
 use std::collections::{BTreeMap, VecDeque};
 
-use once_model::ids::{BootId, Incarnation, ObjectKey};
+use once_model::action::LaneName;
+use once_model::ids::{BootId, Incarnation};
 
 use once_model::limits::WINDOW_MAX_SHARES;
 use once_model::wire::Code;
@@ -61,6 +62,10 @@ pub(crate) struct Link {
     pub knows_actions: bool,
     /// Which life of its data it is in.
     pub incarnation: Incarnation,
+    /// The highest commit number that it has told in that life, unsigned; its row follows now and then.
+    pub heard: Option<u64>,
+    /// From this one on it is written down.
+    pub heard_due: u64,
     /// Whether anything may be followed there. Known once the connection is admitted.
     pub may_follow: bool,
     /// The group in which the connection was admitted. Until that group is committed nothing may leave early: it
@@ -72,19 +77,19 @@ pub(crate) struct Link {
 /// since. Only the latest are known: a peer has so many unanswered at most, and hears of a refusal before it goes on.
 #[derive(Debug, Default)]
 pub(crate) struct Refused {
-    codes: BTreeMap<(ObjectKey, u64), Code>,
-    order: VecDeque<(ObjectKey, u64)>,
+    codes: BTreeMap<(LaneName, u64), Code>,
+    order: VecDeque<(LaneName, u64)>,
 }
 
 impl Refused {
     /// The latest that are known.
     const MAX: usize = 4 * WINDOW_MAX_SHARES;
 
-    pub fn get(&self, place: &(ObjectKey, u64)) -> Option<Code> {
+    pub fn get(&self, place: &(LaneName, u64)) -> Option<Code> {
         self.codes.get(place).copied()
     }
 
-    pub fn add(&mut self, place: (ObjectKey, u64), code: Code) {
+    pub fn add(&mut self, place: (LaneName, u64), code: Code) {
         if self.codes.insert(place, code).is_none() {
             self.order.push_back(place);
         }
@@ -112,6 +117,8 @@ impl Link {
             refused: Refused::default(),
             knows_actions: false,
             incarnation: Incarnation::from_bytes([0; 16]),
+            heard: None,
+            heard_due: 0,
             may_follow: true,
             admitted_in: 0,
         }

@@ -1,10 +1,11 @@
 //! How far kernels are: each tells its commit number with what it shares and acknowledges, so that one that was rolled
 //! back is found out at its next hello.
 
-use once_model::ids::KernelId;
+use once_model::ids::{Incarnation, KernelId};
 use once_model::progress::Progress;
 use once_model::wire::Frame;
 
+use super::Link;
 use crate::meta;
 use crate::rows::{self, PeerRow};
 use crate::step::{Engine, Step};
@@ -15,6 +16,9 @@ use crate::waist::{Effect, Timer};
 /// How often peers are told how far this kernel is, while it commits, in milliseconds.
 const PROGRESS_EVERY_MS: u64 = 10_000;
 
+/// A peer's row is at most so many of its commits behind what it has told.
+const HEARD_EVERY: u64 = 64;
+
 /// The commit number that a frame may tell which leaves after this group's commit: only what is on disk may be told,
 /// or a power loss would look like a rollback.
 pub(crate) fn told_after_commit(s: &Step<'_, '_>) -> u64 {
@@ -24,29 +28,47 @@ pub(crate) fn told_after_commit(s: &Step<'_, '_>) -> u64 {
 
 /// A peer said how far it is.
 pub(crate) fn heard(s: &mut Step<'_, '_>, peer: KernelId, commit: Option<u64>) {
-    if let Some(commit) = commit {
-        let furthest = s.engine.heard.entry(peer).or_default();
-        *furthest = commit.max(*furthest);
+    let (Some(commit), Some(link)) = (commit, s.engine.links.get_mut(&peer)) else { return };
+    link.heard = link.heard.max(Some(commit));
+    if commit >= link.heard_due {
+        s.engine.heard.insert(peer);
     }
 }
 
-/// Writes down how far peers are, once in a group, with what it commits anyway.
+/// A connection to a peer is admitted: what an earlier life of its data said counts no more.
+pub(super) fn begin_life(link: &mut Link, incarnation: Incarnation) {
+    if link.incarnation != incarnation {
+        link.incarnation = incarnation;
+        (link.heard, link.heard_due) = (None, 0);
+    }
+}
+
+/// The highest commit number that a peer has told, unsigned, in the life that `row` knows it in.
+pub(super) fn furthest(s: &Step<'_, '_>, peer: &KernelId, row: &PeerRow) -> Option<u64> {
+    let link = s.engine.links.get(peer);
+    let is_same = |link: &&Link| row.seen.first().is_some_and(|said| said.incarnation == link.incarnation);
+    row.heard.max(link.filter(is_same).and_then(|link| link.heard))
+}
+
+/// Writes down how far peers are that are so much further than their rows say, with what a group commits anyway. They
+/// are told it, and nothing rests on it.
 ///
 /// # Errors
 /// When the store cannot be read.
 pub(crate) fn note(engine: &mut Engine, txn: &mut Txn<'_>) -> Result<(), StoreError> {
-    for (peer, commit) in std::mem::take(&mut engine.heard) {
+    for peer in std::mem::take(&mut engine.heard) {
         let row = match rows::peer(txn, &peer) {
             // Shown when something is to be done with it.
             Err(StoreError::Damaged { .. }) => None,
             row => row?,
         };
-        if let Some(mut row) = row
-            && row.heard.is_none_or(|heard| heard < commit)
-        {
-            row.heard = Some(commit);
+        let (Some(mut row), Some(link)) = (row, engine.links.get_mut(&peer)) else { continue };
+        let is_far = |heard| link.heard.is_some_and(|now| now.saturating_sub(heard) >= HEARD_EVERY);
+        if row.heard.is_none_or(is_far) {
+            row.heard = link.heard;
             txn.put_lazily(Table::Peer, peer.as_bytes(), &row);
         }
+        link.heard_due = row.heard.map_or(0, |heard| heard.saturating_add(HEARD_EVERY));
     }
     Ok(())
 }
@@ -77,6 +99,7 @@ pub(crate) fn told(s: &mut Step<'_, '_>, peer: KernelId, said: &Progress) -> Res
     if let Some(mut row) = rows::peer(s.txn, &peer)?
         && remember(&mut row, &peer, said)
     {
+        row.heard = furthest(s, &peer, &row);
         s.txn.put_lazily(Table::Peer, peer.as_bytes(), &row);
     }
     Ok(())

@@ -178,8 +178,8 @@ pub(crate) fn end(s: &mut Step<'_, '_>, without: &[KernelId]) -> Result<Answer, 
     let fresh = Engine::new();
     (s.engine.own, s.engine.busy) = (fresh.own, fresh.busy);
     (s.engine.waiting, s.engine.slow) = (fresh.waiting, fresh.slow);
-    s.engine.tips.clear();
     s.engine.lanes.forget();
+    s.engine.marks.forget();
     super::dial_all(s)?;
     Ok(Answer::Done)
 }

@@ -85,11 +85,13 @@ impl Checker {
         }
         self.acts(group, cover);
         self.answers(group);
+        self.floors(group);
         self.made_in(group);
         self.leaving_early(group);
         if let Some(commit) = group.commit {
             self.rows(group, commit, &allowed, cover);
             self.histories(group, commit);
+            self.ledger(group, commit);
         }
         self.leaving(group, &allowed, cover);
         if let Some(shadow) = self.shadows.get_mut(&group.kernel) {

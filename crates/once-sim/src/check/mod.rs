@@ -9,6 +9,7 @@ mod answers;
 mod effects;
 mod group;
 mod history;
+mod ledger;
 mod owed;
 mod reads;
 mod rows;

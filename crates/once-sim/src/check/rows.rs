@@ -487,9 +487,7 @@ impl Checker {
             }
         }
         // Each lane of another kernel counts, for ever.
-        for origin in super::shadow::scan(disk, Table::Lane, |key, _| {
-            KernelId::from_slice(key.get(ObjectKey::ROW_LEN..ObjectKey::ROW_LEN + KernelId::LEN)?)
-        }) {
+        for origin in super::shadow::scan(disk, Table::Lane, |key, _| origin_of_lane(key)) {
             *stored.entry(origin).or_default() += rows::LANE_COST_BYTES;
         }
         for (peer, row) in once_core::query::peers(disk).map_err(|error| error.to_string())? {
@@ -501,6 +499,18 @@ impl Checker {
         }
         Ok(())
     }
+}
+
+/// The key of a lane at its home: object, `0` or `1` and a takeover, the origin, its incarnation.
+pub(super) fn origin_of_lane(row: &[u8]) -> Option<KernelId> {
+    let takeover = match row.get(ObjectKey::ROW_LEN)? {
+        0 => 0,
+        1 => Hash::LEN,
+        _ => return None,
+    };
+    let begin = ObjectKey::ROW_LEN + 1 + takeover;
+    (row.len() == begin + KernelId::LEN + 16)
+        .then(|| KernelId::from_slice(&row[begin..begin + KernelId::LEN]))?
 }
 
 fn is_proof(input: &Input) -> bool {

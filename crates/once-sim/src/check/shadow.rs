@@ -120,6 +120,7 @@ pub(super) struct Shadow {
     /// Revisions that are on its disk for good, and those that are not yet.
     pub durable: BTreeSet<Hash>,
     pub pending: Vec<Hash>,
+    pub lanes: super::ledger::Lanes,
     pub tokens: BTreeMap<Token, &'static str>,
     /// What files were brought in as, since this process began.
     pub sources: BTreeMap<String, (ObjectKey, Hash)>,
@@ -209,6 +210,7 @@ impl Checker {
     pub fn started(&mut self, kernel: &KernelId, disk: &Disk, in_doubt: &[(Table, Vec<u8>)]) {
         self.acts_started(kernel, disk);
         let Some(shadow) = self.shadows.get_mut(kernel) else { return };
+        shadow.lanes.started();
         let mut wrong: Vec<(u8, String)> = Vec::new();
         let doubted = |table: Table| in_doubt.iter().any(|(doubt, _)| *doubt == table);
         let (peers, grants) = (peers_of(disk), grants_of(disk));

@@ -264,6 +264,7 @@ pub(super) async fn request(kernel: &Kernel, params: Request) -> Result<Value, E
                 conflicts_dropped: 0,
                 proven: false,
                 replaced: None,
+                tip: None,
             };
             Object::new(row, kernel.id())
         }

@@ -1,0 +1,124 @@
+//! The ledger at a home: a lane's mark never falls, a result goes only below a floor that its origin has told, and what
+//! was asked of an object is kept of its newest entries.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::ControlFlow;
+
+use bytes::Bytes;
+use once_core::actions::{LaneRow, LedgerRow};
+use once_core::rows::HeadRow;
+use once_core::store::{Read, Table};
+use once_core::txn;
+use once_core::waist::Input;
+use once_model::ids::{KernelId, ObjectKey};
+use once_model::wire::Frame;
+
+use super::{Checker, Group};
+use crate::disk::{Changed, Commit, Disk};
+
+/// Of so many entries of an object every kernel here keeps what was asked.
+const TOLD: usize = 3;
+
+/// Places of a lane that no action of an origin takes begin here.
+const BUILT_IN: u64 = 1 << 52;
+
+/// What is known of the lanes at one kernel.
+#[derive(Debug, Default)]
+pub(super) struct Lanes {
+    /// By the key of a lane's row: how far it is, since the process began.
+    marks: BTreeMap<Vec<u8>, u64>,
+    /// By origin and object: the highest floor that an act has told.
+    floors: BTreeMap<(KernelId, ObjectKey), u64>,
+}
+
+impl Lanes {
+    /// Another process, perhaps on another disk.
+    pub fn started(&mut self) {
+        self.marks.clear();
+    }
+}
+
+impl Checker {
+    pub(super) fn floors(&mut self, group: &Group<'_>) {
+        let Some(shadow) = self.shadows.get_mut(&group.kernel) else { return };
+        for input in group.inputs {
+            if let Input::Frame { peer, frame: Frame::Act(act), .. } = input {
+                let floor = shadow.lanes.floors.entry((*peer, act.lane.key)).or_default();
+                *floor = act.floor.max(*floor);
+            }
+        }
+    }
+
+    pub(super) fn ledger(&mut self, group: &Group<'_>, commit: &Commit) {
+        let Some(shadow) = self.shadows.get_mut(&group.kernel) else { return };
+        let mut wrong = Vec::new();
+        let mut lanes = BTreeSet::new();
+        for changed in &commit.rows {
+            match changed.table {
+                Table::Lane => drop(lanes.insert(changed.key.clone())),
+                Table::Ledger => {
+                    let Some(lane) = changed.key.len().checked_sub(8).and_then(|end| changed.key.get(..end))
+                    else {
+                        continue;
+                    };
+                    lanes.insert(lane.to_vec());
+                    wrong.extend(result_went(&shadow.lanes, lane, changed).map(|what| (4, what)));
+                }
+                Table::Head => wrong.extend(told(group, changed).map(|what| (4, what))),
+                _ => {}
+            }
+        }
+        for lane in lanes {
+            let now = mark(group.store, &lane);
+            let before = shadow.lanes.marks.insert(lane, now).unwrap_or_default();
+            if now < before {
+                wrong.push((3, format!("the mark of a lane fell from {before} to {now}")));
+            }
+        }
+        for (promise, what) in wrong {
+            self.violation(promise, &group.kernel, group.at_ms, what);
+        }
+    }
+}
+
+/// How far a lane is: by its row, or by the newest row of its ledger.
+fn mark(disk: &Disk, lane: &[u8]) -> u64 {
+    let row = txn::get::<LaneRow>(disk, Table::Lane, lane).ok().flatten();
+    let mut mark = row.map_or(0, |row| row.mark);
+    let place = |sequence: u64| [lane, &sequence.to_be_bytes()].concat();
+    let scanned = disk.scan(Table::Ledger, &place(0), Some(&place(BUILT_IN)), &mut |key, _| {
+        mark = mark.max(sequence(key).unwrap_or_default());
+        ControlFlow::Continue(())
+    });
+    scanned.map_or(0, |()| mark)
+}
+
+fn sequence(key: &[u8]) -> Option<u64> {
+    key.last_chunk().map(|sequence| u64::from_be_bytes(*sequence))
+}
+
+fn result_went(lanes: &Lanes, lane: &[u8], changed: &Changed) -> Option<String> {
+    let read = |value: &Option<Bytes>| txn::decode::<LedgerRow>(Table::Ledger, value.as_ref()?).ok();
+    let before = read(&changed.before)?;
+    before.outcome.as_ref()?;
+    if read(&changed.after).is_some_and(|after| after.outcome == before.outcome) {
+        return None;
+    }
+    let key = ObjectKey::from_row(lane.get(..ObjectKey::ROW_LEN)?)?;
+    let (origin, sequence) = (super::rows::origin_of_lane(lane)?, sequence(&changed.key)?);
+    let floor = lanes.floors.get(&(origin, key)).copied().unwrap_or_default();
+    (sequence >= floor).then(|| format!("the result of {sequence} went, and {origin:.10} has told {floor}"))
+}
+
+fn told(group: &Group<'_>, changed: &Changed) -> Option<String> {
+    let head: HeadRow = txn::decode(Table::Head, changed.after.as_ref()?).ok()?;
+    let key = head.header.key();
+    if head.home != Some(group.kernel) {
+        return None;
+    }
+    let history = once_core::actions::history(group.store, &key).ok()?;
+    let silent = history.iter().rev().take(TOLD).find(|recorded| {
+        recorded.told.as_ref().is_none_or(|told| told.name.is_empty() || told.arguments.bytes.is_empty())
+    })?;
+    Some(format!("it is not kept what entry {} of {key} was asked", silent.entry.number))
+}
