@@ -333,6 +333,22 @@ fn a_history_lists_what_was_done_and_says_whether_it_holds() {
 }
 
 #[test]
+fn a_history_shows_what_was_asked_of_as_many_entries_as_one_says() {
+    let home = Home::new();
+    let asked = |told: &[&str]| {
+        let up = [&["up", "--init", "--detach", "--listen", "127.0.0.1:0"], told].concat();
+        home.once("alice", &up).exits(0);
+        home.once("alice", &["create", "Counter", "--uuid", COUNTER]);
+        home.once("alice", &["act", COUNTER, "add", r#"{"by":1}"#]).exits(0);
+        let listed = home.once("alice", &["history", COUNTER, "-n", "1", "--json"]).exits(0).json();
+        home.once("alice", &["stop"]).exits(0);
+        listed["entries"][0]["name"].clone()
+    };
+    assert_eq!(asked(&["--told", "0"]), Value::Null);
+    assert_eq!(asked(&[]), json!("add"));
+}
+
+#[test]
 fn a_broken_history_is_our_fault_and_says_where() {
     let home = Home::new();
     home.init("alice");

@@ -18,6 +18,7 @@ pub struct Builder {
     listen: Option<String>,
     relay: Option<String>,
     offline: bool,
+    told: Option<u64>,
     components: Components,
 }
 
@@ -29,6 +30,7 @@ impl Builder {
             listen: None,
             relay: None,
             offline: false,
+            told: None,
             components: Components::default(),
         }
     }
@@ -63,6 +65,16 @@ impl Builder {
     /// them.
     pub fn live(mut self, max_bytes: usize, idle: Duration) -> Self {
         self.components.stay_awake(max_bytes, idle);
+        self
+    }
+
+    /// Of how many of the newest entries of each object its history shows what was asked and said: name, arguments and
+    /// result, each up to 1,024 bytes. 0: of none. Without it: the kernel's own scenario says (`told`), else of 1,000.
+    ///
+    /// They go in slices, so that more are there for a while. Entries as such are kept longer: of each kernel at least
+    /// 10,000 that show no more what was asked.
+    pub fn told(mut self, entries: u64) -> Self {
+        self.told = Some(entries);
         self
     }
 
@@ -115,9 +127,10 @@ impl Builder {
         if let Some(name) = self.name {
             config.name = name;
         }
+        let told = self.told.or(config.told);
         let store = datadir::open_store(&self.data)?;
         self.components.remember(config.served.clone());
-        let (shared, thread) = engine::prepare(self.data.clone(), key, store, self.components)?;
+        let (shared, thread) = engine::prepare(self.data.clone(), key, store, self.components, told)?;
         let listen = match self.offline {
             true => None,
             false => Some(listen(&config, self.listen.as_deref(), self.relay.as_deref())?),

@@ -66,6 +66,9 @@ pub(crate) struct Config {
     pub listen: String,
     #[serde(default)]
     pub relay: Option<String>,
+    /// Of how many of the newest entries of an object it is kept what was asked and said; 1,000 if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub told: Option<u64>,
     /// Components that programs serve over the local API, now or at other times.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub served: Vec<String>,
@@ -101,6 +104,7 @@ pub fn init(data: &Path, options: InitOptions) -> Result<Initialised, Error> {
         name: name.clone(),
         listen: options.listen.unwrap_or_else(|| LISTEN.into()),
         relay: options.relay,
+        told: None,
         served: Vec::new(),
     };
     write_config(data, &config)?;
@@ -235,7 +239,7 @@ pub(crate) fn read_config(data: &Path) -> Result<Config, Error> {
     let path = data.join(SCENARIO_FILE);
     let wrong = |why: String| {
         Error::invalid(format!("{}: {why}", path.display()))
-            .with_hint("it is a scenario; its model has name, listen, relay")
+            .with_hint("it is a scenario; its model has name, listen, relay, told")
     };
     let bytes = match fs::read(&path) {
         Ok(bytes) => bytes,

@@ -126,6 +126,8 @@ pub(crate) struct Shared {
     pub me: KernelId,
     pub data: PathBuf,
     pub components: Arc<Components>,
+    /// Of how many of the newest entries of an object it is kept what was asked and said.
+    pub told_rows: u64,
     pub mail: mpsc::Sender<Mail>,
     pub events: broadcast::Sender<Event>,
     pub metrics: Mutex<Metrics>,
@@ -368,6 +370,7 @@ pub(crate) fn prepare(
     key: KernelKey,
     store: FjallStore,
     components: Components,
+    told_rows: Option<u64>,
 ) -> Result<(Arc<Shared>, EngineThread), Error> {
     let losses = crate::datadir::losses(&data)?;
     let (mail, mailbox) = mpsc::channel(MAILBOX_MAX);
@@ -376,6 +379,7 @@ pub(crate) fn prepare(
         key,
         data,
         components: Arc::new(components),
+        told_rows: told_rows.unwrap_or(once_model::limits::TOLD_ROWS),
         mail,
         events: broadcast::channel(EVENTS_MAX).0,
         metrics: Mutex::new(Metrics::default()),

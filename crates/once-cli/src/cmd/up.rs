@@ -45,6 +45,10 @@ pub struct Up {
     /// A relay to be reachable through from behind a NAT
     #[arg(long, value_name = "URL")]
     relay: Option<String>,
+    /// Of how many of the newest entries of each object `once history` says what was asked, this time; 0 of none. Without it
+    /// the scenario of the kernel says (`told`), else of 1000
+    #[arg(long, value_name = "ENTRIES")]
+    told: Option<u64>,
     /// Go on in the background, and come back when the kernel is ready
     #[arg(short, long)]
     detach: bool,
@@ -84,6 +88,9 @@ impl Up {
         }
         if let Some(relay) = &self.relay {
             kernel = kernel.relay(relay);
+        }
+        if let Some(told) = self.told {
+            kernel = kernel.told(told);
         }
         let kernel = start(context, kernel).await?;
         let outcome = tokio::select! {
@@ -126,7 +133,9 @@ impl Up {
             command.arg("--data").arg(data);
         }
         command.args(["up", "--logged"]).stdin(Stdio::null()).stdout(out).stderr(err);
-        for (option, value) in [("--name", &self.name), ("--listen", &self.listen), ("--relay", &self.relay)]
+        let told = self.told.map(|entries| entries.to_string());
+        for (option, value) in
+            [("--name", &self.name), ("--listen", &self.listen), ("--relay", &self.relay), ("--told", &told)]
         {
             if let Some(value) = value {
                 command.arg(option).arg(value);

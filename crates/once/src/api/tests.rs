@@ -118,6 +118,44 @@ fn a_history_whose_hashes_do_not_follow_each_other_is_told_where() {
     });
 }
 
+#[test]
+fn what_was_asked_is_kept_of_as_many_entries_as_one_says() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = dir.path().join("alice");
+    story(async {
+        let (alice, _) = counter(&data).await;
+        alice.stop().await.unwrap();
+        // The scenario of the kernel says none, a program that starts it many, and then nobody says anything.
+        let said = |told| {
+            datadir::write_config(&data, &datadir::Config { told, ..datadir::read_config(&data).unwrap() })
+        };
+        for (file, builder) in [(Some(0), None), (Some(0), Some(9)), (None, None), (None, Some(0))] {
+            said(file).unwrap();
+            let mut start = Kernel::builder(&data).listen("127.0.0.1:0");
+            if let Some(entries) = builder {
+                start = start.told(entries);
+            }
+            let alice = start.start().await.unwrap();
+            let add = json!({ "object": UUID, "name": "add", "arguments": { "by": 1 } });
+            dispatch(&alice, "act", add, &|_| {}).await.unwrap();
+            // What is written while it runs keeps the setting.
+            datadir::write_served(&data, |served| served.push(format!("C{}", served.len()))).unwrap();
+            alice.stop().await.unwrap();
+            assert_eq!(datadir::read_config(&data).unwrap().told, file);
+        }
+        let alice = self::start(&data).await;
+        let history = dispatch(&alice, "history", json!({ "object": UUID }), &|_| {}).await.unwrap();
+        let entries = history["entries"].as_array().unwrap();
+        let told: Vec<_> =
+            entries.iter().map(|entry| (entry["name"].clone(), entry["result_text"].clone())).collect();
+        let of = |name: Option<&str>, result: Option<&str>| (json!(name), json!(result));
+        let add = |result| of(Some("add"), Some(result));
+        let create = of(Some("once:create"), Some("null"));
+        assert_eq!(told, [create, of(None, None), add("2"), add("3"), of(None, None)]);
+        alice.stop().await.unwrap();
+    });
+}
+
 /// The first names in the rows of the table below a heading of the API's page.
 fn documented(heading: &str) -> BTreeSet<String> {
     let page = include_str!("../../../../docs/local-api.md");

@@ -121,7 +121,7 @@ fn start(store: &mut Published, post: &mut Post<'_>, ctx: &Ctx) -> Result<Engine
     if store.open().map_or(true, once_store::FjallStore::is_poisoned) {
         store.reopen()?;
     }
-    let mut engine = Engine::new();
+    let mut engine = Engine::new().keeping_told(store.shared.told_rows);
     group::start(&mut engine, store, ctx, &mut System, &mut |effect| post.release(effect))?;
     Ok(engine)
 }
