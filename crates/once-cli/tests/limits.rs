@@ -15,6 +15,10 @@ use common::{Daemon, Home, ONCE, until};
 /// A kernel that may open so many files.
 fn up_with_files(home: &Home, files: u64) -> Daemon {
     home.init("alice");
+    start_with_files(home, files)
+}
+
+fn start_with_files(home: &Home, files: u64) -> Daemon {
     let log = std::fs::File::create(home.join("alice.log")).unwrap();
     let mut command = home.command("sh");
     let script = format!("ulimit -n {files} && exec \"$0\" --data \"$1\" up --leash");
@@ -146,6 +150,41 @@ fn a_kernel_that_can_open_no_other_file_answers_goes_on_and_stops() {
     home.once("alice", &["stop"]).exits(0);
     assert_eq!(daemon.ended(), Some(0));
     home.once("alice", &["doctor", "--all"]).prints("3 objects were read");
+}
+
+#[test]
+fn a_row_in_a_file_that_cannot_be_opened_ends_nothing() {
+    let home = Home::new();
+    let mut daemon = up_with_files(&home, FILES);
+    let socket = home.join("alice/api.sock");
+    // Long enough to lie in a file of its own, which nobody has read since the start.
+    let long = "x".repeat(4000);
+    let note = home.file("note.json", common::scenario(8, &long));
+    home.once("alice", &["import", note.to_str().unwrap()]).exits(0);
+    home.once("alice", &["stop"]).exits(0);
+    assert_eq!(daemon.ended(), Some(0));
+    let mut daemon = start_with_files(&home, FILES);
+    let uuid = r#"{"object":"0a1b2c3d-0000-4000-8000-000000000008"}"#;
+    let act =
+        r#"{"object":"0a1b2c3d-0000-4000-8000-000000000008","name":"merge","arguments":{"name":"short"}}"#;
+    let mut crowd = fill(&daemon, &socket);
+    may_open(&daemon, open_files(&daemon).len() as u64);
+    let connection = crowd.last_mut().unwrap();
+    for _ in 0..2 {
+        let answer = connection.call("get", uuid);
+        assert!(answer.contains("\"out-of-files\""), "{answer}");
+        let answer = connection.call("act", act);
+        assert!(answer.contains("\"out-of-files\""), "nothing was written: {answer}");
+        assert!(connection.call("status", "{}").contains("\"result\":"));
+    }
+    may_open(&daemon, FILES);
+    until("it takes writes again", || connection.call("status", "{}").contains("\"takes_writes\":true"));
+    assert!(connection.call("get", uuid).contains(&long));
+    let answer = connection.call("act", act);
+    assert!(answer.contains("\"done\""), "{answer}");
+    home.once("alice", &["stop"]).exits(0);
+    assert_eq!(daemon.ended(), Some(0), "{}", home.log("alice"));
+    assert!(!home.log("alice").contains("the engine stops"));
 }
 
 #[test]

@@ -150,6 +150,9 @@ pub enum Refusal {
         /// Kept.
         reserve_mib: u64,
     },
+    /// No other file can be opened just now.
+    #[error("this kernel cannot open any more files just now")]
+    OutOfFiles,
     /// An action's id was used for another one.
     #[error(
         "the id {id} belongs to another action: that one's content has the hash {first}, this one's {now}"
@@ -236,6 +239,7 @@ impl Refusal {
             Self::NotHome { .. } | Self::NotClaimed(_) => Code::NotHome,
             Self::OutboxFull { .. } | Self::TooManyPeers(_) | Self::TooManyActions(_) => Code::Quota,
             Self::DiskFull { .. } => Code::DiskFull,
+            Self::OutOfFiles => Code::Busy,
             Self::Stopping => Code::Stopping,
             Self::Quarantined | Self::EarlierLife(_) => Code::Quarantined,
             _ => Code::Invalid,
@@ -279,6 +283,7 @@ impl Refusal {
                 format!("it goes on when {0} is back; `once peers remove {0}` forgets it", peer.short())
             }
             Self::DiskFull { .. } => "free some space; reading goes on meanwhile".into(),
+            Self::OutOfFiles => "try again later; allow more (`ulimit -n`) before you start the kernel the next time".into(),
             Self::NoGrant { .. } => "`once grants` lists what was granted".into(),
             Self::NameTaken(_) => "choose another name; `once peers` and `once invites` list those that are taken".into(),
             Self::WholeGrant { .. } => "take the whole grant back (without --action), then grant those that shall stay".into(),

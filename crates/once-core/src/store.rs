@@ -100,6 +100,10 @@ pub enum StoreError {
     /// Reading or writing failed; after a failed write or sync nothing is certain until the store is opened again.
     #[error("the store failed: {0}")]
     Io(String),
+    /// This process, or the system, has as many files open as it may, and a row that is in none of them was asked for. That
+    /// passes; nothing was written.
+    #[error("too many open files: no other one of the store can be read just now")]
+    OutOfFiles,
     /// A row is not what this version writes.
     #[error("a row of {table:?} is damaged: {reason}")]
     Damaged {

@@ -35,7 +35,12 @@ pub fn can_open_files(dir: &Path) -> bool {
 }
 
 /// Whether this process, or the system, has as many files open as it may. That passes.
-pub(crate) fn is_out_of_files(error: &io::Error) -> bool {
+///
+/// ```
+/// assert!(!once_store::is_out_of_files(&std::io::ErrorKind::NotFound.into()));
+/// ```
+#[must_use]
+pub fn is_out_of_files(error: &io::Error) -> bool {
     use rustix::io::Errno;
     let number = error.raw_os_error();
     [Errno::MFILE, Errno::NFILE].iter().any(|errno| number == Some(errno.raw_os_error()))

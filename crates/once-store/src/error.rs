@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 
 use once_core::store::{StoreError, Table};
 
+use crate::disk::is_out_of_files;
+
 /// Why a data directory could not be opened. [`OpenError::hint`] says what to do about it.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -89,6 +91,9 @@ impl OpenError {
                 "keep the data directory as it is and check the disk; `once export --salvage DIR` brings out all that can be \
                  read, a backup or your peers have the rest"
             }
+            Self::Io { source, .. } if is_out_of_files(source) => {
+                "this passes; allow more open files (`ulimit -n`), or end other programs"
+            }
             Self::Io { .. } => "check the path, its permissions and the free space",
             Self::Store(StoreError::Full) => "free some disk space and start again",
             Self::Store(_) => "check the disk; nothing was changed",
@@ -136,6 +141,11 @@ fn is_damage(error: &io::Error) -> bool {
 /// What fjall said while it read a row.
 pub(crate) fn read(table: Table, error: &fjall::Error) -> StoreError {
     match error {
+        fjall::Error::Storage(fjall::LsmError::Io(source)) | fjall::Error::Io(source)
+            if is_out_of_files(source) =>
+        {
+            StoreError::OutOfFiles
+        }
         fjall::Error::Storage(fjall::LsmError::Io(source)) | fjall::Error::Io(source)
             if !is_damage(source) =>
         {

@@ -41,7 +41,7 @@ mod schema;
 mod tests;
 
 pub use commit::FjallStore;
-pub use disk::{can_open_files, free_bytes};
+pub use disk::{can_open_files, free_bytes, is_out_of_files};
 pub use error::OpenError;
 pub use lock::Lock;
 pub use losses::{Loss, confirm_losses, losses};

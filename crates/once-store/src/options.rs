@@ -22,8 +22,9 @@ pub(crate) const BLOB_FILE_BYTES: u64 = 16 * MIB;
 /// fjall's threads: one that only flushes and one that also merges, so that a long merge never stops the commits.
 pub(crate) const WORKERS: usize = 2;
 
-/// Open file handles that fjall keeps.
-pub(crate) const FILES: usize = 128;
+/// Open files that fjall keeps, at least and at most. What it has open it reads also when nothing more can be opened.
+const FILES_MIN: u64 = 16;
+const FILES_MAX: u64 = 4096;
 
 /// The longest key: fjall counts it in 16 bits, one byte goes to the table number.
 pub(crate) const KEY_BYTES: usize = u16::MAX as usize - 1;
@@ -59,10 +60,17 @@ pub(crate) fn database(builder: DatabaseBuilder<Database>, options: &Options) ->
         .cache_size(options.cache_bytes)
         .max_journaling_size(JOURNAL_BYTES)
         .worker_threads(WORKERS)
-        .max_cached_files(Some(FILES))
+        .max_cached_files(Some(files()))
         // The reader checks a compressed item by compressing it again: another version of the compressor would make
         // the journal unreadable.
         .journal_compression(CompressionType::None)
+}
+
+/// A quarter of what the process may open.
+fn files() -> usize {
+    let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
+    let files = limit.map_or(FILES_MAX, |limit| (limit / 4).clamp(FILES_MIN, FILES_MAX));
+    usize::try_from(files).unwrap_or(usize::MAX)
 }
 
 pub(crate) fn rows() -> KeyspaceCreateOptions {

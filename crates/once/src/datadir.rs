@@ -329,6 +329,5 @@ pub(crate) fn random_uuid() -> Uuid {
 }
 
 fn io(path: &Path, error: &std::io::Error) -> Error {
-    Error { exit: 1, ..Error::fault(format!("{}: {error}", path.display())) }
-        .with_hint("check the path, its permissions and the free space")
+    Error::io(path, error, "check the path, its permissions and the free space")
 }

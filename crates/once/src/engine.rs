@@ -31,8 +31,8 @@ use crate::tidy::Tidy;
 use crate::told_early::ToldEarly;
 use crate::troubles::Troubles;
 use post::{Post, Written};
-use room::Disk;
 pub(crate) use room::what_to_free;
+use room::{Disk, Lack};
 
 /// Most mails in one group. More in a group means fewer syncs and a longer wait for the first of them.
 const GROUP_MAX: usize = 256;
@@ -56,16 +56,18 @@ const READERS_STEP: Duration = Duration::from_millis(10);
 pub(crate) enum Unanswered {
     /// It was not carried out.
     Refused(Refusal),
-    /// The disk became full before the answer was there: what it asked for may be durable and go on.
-    CutOff,
+    /// The engine lacked something before the answer was there: what it asked for may be durable and go on.
+    CutOff(Lack),
 }
 
 impl From<Unanswered> for Error {
     fn from(why: Unanswered) -> Self {
         match why {
             Unanswered::Refused(refusal) => refusal.into(),
-            Unanswered::CutOff => Self::unknown("the disk is full: whether this was done is not known yet")
-                .with_hint("free some space; what was accepted goes on by itself then"),
+            Unanswered::CutOff(lack) => {
+                Self::unknown(format!("{lack}: whether this was done is not known yet"))
+                    .with_hint("what was accepted goes on by itself as soon as that has passed")
+            }
         }
     }
 }
@@ -140,7 +142,7 @@ pub(crate) struct Shared {
     snapshot: RwLock<Snapshot>,
     /// What was cut off the journal and not confirmed: read when the store is opened, so that telling it needs no file.
     pub losses: Mutex<Vec<once_store::Loss>>,
-    /// Set while the disk has no room for the engine: it only reads.
+    /// Set while the engine lacks room on the disk, or files: it only reads.
     pub only_reads: AtomicBool,
     /// Why the engine stopped by itself.
     pub fault: tokio::sync::watch::Sender<Option<Error>>,
@@ -162,9 +164,12 @@ impl Shared {
             Ok(()) => match answer.await {
                 Ok(Ok(answer)) => Ok(answer),
                 Ok(Err(Unanswered::Refused(refusal))) => Err(self.refused(refusal)),
-                Ok(Err(Unanswered::CutOff)) => Err(match acts {
-                    Some(id) => Error::outcome_unknown(id, "the disk is full"),
-                    None => Error::from(Unanswered::CutOff).with_hint(what_to_free(&self.data)),
+                Ok(Err(Unanswered::CutOff(lack))) => Err(match (acts, lack) {
+                    (Some(id), lack) => Error::outcome_unknown(id, &lack.to_string()),
+                    (None, Lack::Room) => {
+                        Error::from(Unanswered::CutOff(lack)).with_hint(what_to_free(&self.data))
+                    }
+                    (None, Lack::Files) => Unanswered::CutOff(lack).into(),
                 }),
                 Err(_) => Err(match acts {
                     Some(id) => Error::outcome_unknown(id, &self.gone().message),
@@ -287,6 +292,13 @@ impl Entropy for System {
     }
 }
 
+fn not_opened(error: Error) -> StoreError {
+    match error.code.as_str() {
+        "out-of-files" => StoreError::OutOfFiles,
+        _ => StoreError::Io(error.message),
+    }
+}
+
 /// The store, showing each commit to the readers before anything that rests on it is released.
 struct Published {
     /// Absent only while it is opened again.
@@ -315,11 +327,11 @@ impl Published {
                 Err(error) if error.code == "in-use" && begun.elapsed() < READERS_MAX => {
                     std::thread::sleep(READERS_STEP);
                 }
-                Err(error) => return Err(StoreError::Io(error.message)),
+                Err(error) => return Err(not_opened(error)),
             }
         };
-        let losses = crate::datadir::losses(&self.shared.data);
-        *crate::net::lock(&self.shared.losses) = losses.map_err(|error| StoreError::Io(error.message))?;
+        let losses = crate::datadir::losses(&self.shared.data).map_err(not_opened)?;
+        *crate::net::lock(&self.shared.losses) = losses;
         self.publish(Some(store.snapshot()));
         self.store = Some(store);
         Ok(())
@@ -353,7 +365,7 @@ impl Store for Published {
         self.publish(Some(snapshot));
         // After that: readers look here first.
         if let Some(store) = &self.store {
-            crate::net::lock(&self.shared.told_early).committed(store)?;
+            crate::net::lock(&self.shared.told_early).committed(store);
         }
         let mut metrics = self.shared.metrics.lock().unwrap_or_else(PoisonError::into_inner);
         metrics.commit(begun.elapsed(), durability == Durability::Synced);
@@ -453,17 +465,18 @@ fn work(
                 shared.metrics.lock().unwrap_or_else(PoisonError::into_inner).group(begun.elapsed(), &run);
                 post.committed();
             }
-            Err(error) if room::is_wanting(&error, &shared.data) => {
+            Err(error) => {
+                // A fault that does not pass ends the engine.
+                let Some(lack) = Lack::of(&error, &shared.data) else { return Err(error) };
                 // Nothing of the group counts, but the engine has stepped it: begin anew from the rows.
-                tracing::warn!(%error, "the disk is full: this kernel only reads until there is room again");
-                let refused = matches!(error, StoreError::Full);
-                post.give_up(if refused { Written::Nothing } else { Written::Perhaps });
+                tracing::warn!(%error, "{lack}: this kernel only reads until that has passed");
+                let refused = matches!(error, StoreError::Full | StoreError::OutOfFiles);
+                post.give_up(if refused { Written::Nothing } else { Written::Perhaps }, lack);
                 shared.components.served.forget_promises();
                 let begun = room::begin(&mut store, mailbox, &mut mails, post, &mut ctx, false)?;
                 let Some(anew) = begun else { return stop(store, mailbox, post) };
                 (engine, disk) = (anew, Disk::default());
             }
-            Err(error) => return Err(error),
         }
         if post.stop.is_some() {
             return stop(store, mailbox, post);

@@ -158,6 +158,16 @@ impl Error {
         Self::new("fault", 5, message)
     }
 
+    /// What the system said of a file, and what to look at unless that passes.
+    pub(crate) fn io(path: &std::path::Path, error: &std::io::Error, hint: &str) -> Self {
+        let message = format!("{}: {error}", path.display());
+        if once_store::is_out_of_files(error) {
+            let refused = Self::from(Refusal::OutOfFiles);
+            return Self { message, ..refused };
+        }
+        Self::new("fault", 1, message).with_hint(hint)
+    }
+
     /// What a peer answered.
     pub(crate) fn from_code(code: Code, what: &str) -> Self {
         match code {
@@ -215,6 +225,7 @@ impl From<Refusal> for Error {
                 ("quota", 3)
             }
             Refusal::DiskFull { .. } => ("disk-full", 3),
+            Refusal::OutOfFiles => ("out-of-files", 3),
             Refusal::Stopping => ("stopping", 4),
             Refusal::Quarantined | Refusal::EarlierLife(_) => ("quarantined", 3),
             Refusal::NameTaken(_)
@@ -235,6 +246,7 @@ impl From<StoreError> for Error {
             StoreError::Full => Self::new("disk-full", 3, error.to_string()).with_hint(
                 "free some space on the disk of the data directory; nothing that was acknowledged is lost",
             ),
+            StoreError::OutOfFiles => Refusal::OutOfFiles.into(),
             StoreError::Damaged { .. } => Self::new("damaged", 5, error.to_string()).with_hint(
                 "`once doctor` names what cannot be read, and `once export --salvage DIR` brings out all that can; \
                  everything else goes on",
@@ -247,8 +259,10 @@ impl From<StoreError> for Error {
 
 impl From<OpenError> for Error {
     fn from(error: OpenError) -> Self {
-        let (code, exit) = match error {
+        let (code, exit) = match &error {
             OpenError::InUse { .. } => ("in-use", 1),
+            OpenError::Io { source, .. } if once_store::is_out_of_files(source) => ("out-of-files", 3),
+            OpenError::Store(StoreError::OutOfFiles) => ("out-of-files", 3),
             OpenError::Missing { .. } | OpenError::SchemaOlder { .. } | OpenError::SchemaNewer { .. } => {
                 ("invalid", 1)
             }

@@ -66,7 +66,7 @@ impl Drop for Inner {
         let mail = self.shared.mail.clone();
         let (done, _) = oneshot::channel();
         if let Err(TrySendError::Full(stop)) = mail.try_send(Mail::Stop(done)) {
-            std::thread::spawn(move || drop(mail.blocking_send(stop)));
+            crate::beside::on_own_thread(move || drop(mail.blocking_send(stop)));
         }
         if let Some(net) = &self.net {
             net.close_later();

@@ -8,6 +8,7 @@
 
 mod acting;
 pub mod api;
+mod beside;
 mod builder;
 mod calls;
 pub mod component;

@@ -81,8 +81,11 @@ pub(crate) fn open_to_others(data: &Path) -> io::Result<Vec<PathBuf>> {
 }
 
 fn wrong(path: &Path, error: &io::Error) -> Error {
-    Error { exit: 1, ..Error::fault(format!("{}: {error}", path.display())) }
-        .with_hint("a data directory belongs to the user that runs the kernel: check its owner and rights")
+    Error::io(
+        path,
+        error,
+        "a data directory belongs to the user that runs the kernel: check its owner and rights",
+    )
 }
 
 #[cfg(test)]

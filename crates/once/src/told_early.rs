@@ -27,14 +27,12 @@ impl ToldEarly {
     }
 
     /// A commit took effect: what it shows need not be kept.
-    pub fn committed(&mut self, rows: &dyn Read) -> Result<(), StoreError> {
+    pub fn committed(&mut self, rows: &dyn Read) {
         self.group.clear();
-        for (id, told) in std::mem::take(&mut self.in_vain) {
-            if actions::request(rows, &id)?.is_some_and(|row| row.outcome.is_none()) {
-                self.in_vain.insert(id, told);
-            }
-        }
-        Ok(())
+        // What cannot be read now is looked at after the next commit.
+        self.in_vain.retain(|id, _| {
+            actions::request(rows, id).map_or(true, |row| row.is_some_and(|row| row.outcome.is_none()))
+        });
     }
 
     /// A group came to nothing.
@@ -73,13 +71,13 @@ mod tests {
         let mut told = ToldEarly::default();
         told.add(id, Outcome::Done("1".into()), None);
         assert!(told.get(&id).is_some());
-        told.committed(&rows).unwrap();
+        told.committed(&rows);
         assert!(told.get(&id).is_none());
         told.add(id, Outcome::Done("1".into()), None);
         told.failed();
         assert!(told.get(&id).is_some());
         // One that is in no row any more is not kept for ever.
-        told.committed(&rows).unwrap();
+        told.committed(&rows);
         assert!(told.get(&id).is_none());
     }
 }

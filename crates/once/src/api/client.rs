@@ -117,7 +117,7 @@ impl Client {
     pub async fn salvaged(data: &Path, scratch: &Path) -> Result<(Self, Vec<String>), Error> {
         crate::datadir::copy_identity(data, scratch)?;
         let (from, to) = (data.to_owned(), scratch.to_owned());
-        let left_out = tokio::task::spawn_blocking(move || once_store::salvage(&from, &to)).await;
+        let left_out = crate::beside::wait_for(move || once_store::salvage(&from, &to)).await;
         let left_out = left_out.map_err(|_| Error::fault("copying a damaged store panicked"))??;
         Ok((Self::embedded(scratch).await?, left_out))
     }

@@ -53,9 +53,8 @@ pub(super) async fn survey(kernel: &Kernel, params: Survey) -> Result<Value, Err
 async fn page(kernel: &Kernel, after: Option<ObjectKey>) -> Result<Page, Error> {
     let snapshot = kernel.shared().snapshot();
     let read = move || survey::page(&snapshot, after, PAGE_OBJECTS, PAGE_BYTES);
-    let page: Result<Page, StoreError> = tokio::task::spawn_blocking(read)
-        .await
-        .map_err(|_| Error::fault("a look at the objects panicked"))?;
+    let page: Result<Page, StoreError> =
+        crate::beside::wait_for(read).await.map_err(|_| Error::fault("a look at the objects panicked"))?;
     Ok(page?)
 }
 

@@ -211,7 +211,7 @@ impl Link {
             read(params)
         } else {
             let params = params.to_owned();
-            let read = tokio::task::spawn_blocking(move || read(&params)).await;
+            let read = crate::beside::wait_for(move || read(&params)).await;
             read.map_err(|_| Error::fault("reading an answer panicked"))?
         };
         match result {
@@ -266,7 +266,7 @@ async fn remember(
     change: impl FnOnce(&mut Vec<String>) + Send + 'static,
 ) -> Result<(), Error> {
     let data = kernel.shared().data.clone();
-    let written = tokio::task::spawn_blocking(move || datadir::write_served(&data, change)).await;
+    let written = crate::beside::wait_for(move || datadir::write_served(&data, change)).await;
     written.map_err(|_| Error::fault("writing the kernel's scenario panicked"))?
 }
 
@@ -294,7 +294,7 @@ async fn tell(
                 let text = if run.body.len() <= LARGE_BYTES {
                     run_text(number, &run)
                 } else {
-                    tokio::task::spawn_blocking(move || run_text(number, &run)).await.unwrap_or_default()
+                    crate::beside::wait_for(move || run_text(number, &run)).await.unwrap_or_default()
                 };
                 if text.is_none() {
                     served.answered(id, number, RunResult::Refused(Code::Invalid));

@@ -518,7 +518,7 @@ pub(crate) async fn usher(shared: Weak<Shared>, served: Arc<Served>) {
             if !look.is_empty() {
                 let snapshot = shared.snapshot();
                 drop(shared);
-                match tokio::task::spawn_blocking(move || actions::works(&snapshot)).await {
+                match crate::beside::wait_for(move || actions::works(&snapshot)).await {
                     Ok(Ok(works)) => served.inner().found(&look, works),
                     failed => tracing::error!(?failed, "work outside cannot be read: it waits"),
                 }

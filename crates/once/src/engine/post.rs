@@ -7,10 +7,10 @@ use std::time::Duration;
 use once_core::actions;
 use once_core::waist::{ConnId, Effect, Event, Input, Token, Why};
 use once_model::ids::Uuid;
-use once_model::wire::Code;
 use tokio::sync::oneshot;
 
-use super::{Mail, Network, Out, ReplyTo, Shared, Unanswered, now_ms, room};
+use super::room::Lack;
+use super::{Mail, Network, Out, ReplyTo, Shared, Unanswered, now_ms};
 use crate::Error;
 use crate::net::Outgoing;
 
@@ -79,8 +79,8 @@ impl<'n> Post<'n> {
     }
 
     /// The group that is under way comes to nothing: whoever waits is told what is known, and every connection ends.
-    pub fn give_up(&mut self, written: Written) {
-        let (refusal, snapshot) = (room::refusal(&self.shared.data), self.shared.snapshot());
+    pub fn give_up(&mut self, written: Written, lack: Lack) {
+        let (refusal, snapshot) = (lack.refusal(&self.shared.data), self.shared.snapshot());
         crate::net::lock(&self.shared.told_early).failed();
         self.told.clear();
         for (token, Waiting { to, acts }) in self.replies.drain() {
@@ -88,12 +88,12 @@ impl<'n> Post<'n> {
             let is_here = |id| actions::request(&snapshot, &id).map_or(true, |row| row.is_some());
             let may_go_on =
                 written == Written::Perhaps || token < self.first_of_group || acts.is_some_and(is_here);
-            let why = if may_go_on { Unanswered::CutOff } else { Unanswered::Refused(refusal.clone()) };
+            let why = if may_go_on { Unanswered::CutOff(lack) } else { Unanswered::Refused(refusal.clone()) };
             let _ = to.send(Err(why));
         }
         self.begin_group();
         for conn in self.conns.values() {
-            conn.say(Out::Close(Code::DiskFull));
+            conn.say(Out::Close(lack.code()));
         }
     }
 
@@ -249,7 +249,7 @@ mod tests {
             post.committed();
             post.begin_group();
         }
-        post.give_up(written);
+        post.give_up(written, Lack::Room);
         waits.try_recv().unwrap().unwrap_err()
     }
 
@@ -267,10 +267,10 @@ mod tests {
             Unanswered::Refused(Refusal::DiskFull { .. })
         ));
         // Accepted before: it is durable, and goes on.
-        assert_eq!(told(true, Written::Nothing, acts), Unanswered::CutOff);
-        assert_eq!(told(true, Written::Nothing, dials), Unanswered::CutOff);
+        assert_eq!(told(true, Written::Nothing, acts), Unanswered::CutOff(Lack::Room));
+        assert_eq!(told(true, Written::Nothing, dials), Unanswered::CutOff(Lack::Room));
         // A write that failed may be there all the same.
-        assert_eq!(told(false, Written::Perhaps, acts), Unanswered::CutOff);
-        assert_eq!(told(false, Written::Perhaps, dials), Unanswered::CutOff);
+        assert_eq!(told(false, Written::Perhaps, acts), Unanswered::CutOff(Lack::Room));
+        assert_eq!(told(false, Written::Perhaps, dials), Unanswered::CutOff(Lack::Room));
     }
 }

@@ -1,4 +1,5 @@
-//! Room on the disk: looking for it, and waiting for it. While there is none, reading goes on beside.
+//! Room on the disk, and files that may be opened: looking for them, and waiting for them. While there is none, reading goes
+//! on beside.
 
 use std::path::Path;
 use std::sync::atomic::Ordering;
@@ -8,6 +9,7 @@ use once_core::store::StoreError;
 use once_core::waist::{Ctx, Input};
 use once_core::{Engine, Refusal, group};
 use once_model::limits::DISK_RESERVE_BYTES;
+use once_model::wire::Code;
 use tokio::sync::mpsc;
 
 use super::post::{Post, Written};
@@ -42,25 +44,54 @@ impl Disk {
     }
 }
 
-/// Whether a commit failed because the disk has no room: then it is waited for. A write that failed on a full disk leaves
-/// a store that has to be opened again.
-pub(super) fn is_wanting(error: &StoreError, data: &Path) -> bool {
-    match error {
-        StoreError::Full => true,
-        StoreError::Io(_) => !has_room(data),
-        _ => false,
+/// What the engine lacks, and waits for. It passes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Lack {
+    /// The disk has no room.
+    #[error("the disk is full")]
+    Room,
+    /// No other file can be opened.
+    #[error("too many files are open")]
+    Files,
+}
+
+impl Lack {
+    /// What a group failed for; `None` if that does not pass. A write that failed leaves a store that has to be opened again.
+    pub fn of(error: &StoreError, data: &Path) -> Option<Self> {
+        match error {
+            StoreError::Full => Some(Self::Room),
+            StoreError::OutOfFiles => Some(Self::Files),
+            StoreError::Io(_) => Self::now(data),
+            _ => None,
+        }
     }
-}
 
-/// Whether new work is taken. Where the free space cannot be told, the write itself will show it.
-fn has_room(data: &Path) -> bool {
-    once_store::free_bytes(data).map_or(true, |free| free >= DISK_RESERVE_BYTES)
-}
+    /// What is lacking just now. Where the free space cannot be told, the write itself will show it.
+    fn now(data: &Path) -> Option<Self> {
+        match once_store::free_bytes(data) {
+            Ok(free) if free < DISK_RESERVE_BYTES => Some(Self::Room),
+            _ => (!once_store::can_open_files(data)).then_some(Self::Files),
+        }
+    }
 
-/// What whoever wants something written is told.
-pub(super) fn refusal(data: &Path) -> Refusal {
-    let free = once_store::free_bytes(data).unwrap_or(0);
-    Refusal::DiskFull { free_mib: free / MIB, reserve_mib: DISK_RESERVE_BYTES / MIB }
+    /// What whoever wants something written is told.
+    pub fn refusal(self, data: &Path) -> Refusal {
+        match self {
+            Self::Room => {
+                let free = once_store::free_bytes(data).unwrap_or(0);
+                Refusal::DiskFull { free_mib: free / MIB, reserve_mib: DISK_RESERVE_BYTES / MIB }
+            }
+            Self::Files => Refusal::OutOfFiles,
+        }
+    }
+
+    /// What peers are told.
+    pub fn code(self) -> Code {
+        match self {
+            Self::Room => Code::DiskFull,
+            Self::Files => Code::Busy,
+        }
+    }
 }
 
 /// What a person can do about a full disk.
@@ -73,9 +104,9 @@ pub(crate) fn what_to_free(data: &Path) -> String {
     )
 }
 
-/// An engine from the rows; `None` if it is to stop instead. While the disk is too full for its first commit it waits, and
-/// wakes by itself when there is room. Whoever asks for something meanwhile is told that there is none. What comes when
-/// there is room again stays in `mails`, for the engine's first group.
+/// An engine from the rows; `None` if it is to stop instead. While the disk is too full for its first commit, or no file can
+/// be opened, it waits, and wakes by itself when that has passed. Whoever asks for something meanwhile is told what is
+/// lacking. What comes after that stays in `mails`, for the engine's first group.
 pub(super) fn begin(
     store: &mut Published,
     mailbox: &mut mpsc::Receiver<Mail>,
@@ -87,24 +118,24 @@ pub(super) fn begin(
     let shared = std::sync::Arc::clone(&store.shared);
     let clock = tokio::runtime::Builder::new_current_thread().enable_time().build();
     let clock = clock.map_err(|error| StoreError::Io(format!("no clock for the engine: {error}")))?;
+    let mut lack = Lack::Room;
     loop {
         ctx.now_ms = now_ms();
         if is_time {
             match start(store, post, ctx) {
                 Ok(engine) => {
                     if shared.only_reads.swap(false, Ordering::Relaxed) {
-                        tracing::info!("there is room on the disk again: this kernel takes writes");
+                        tracing::info!("there is room again: this kernel takes writes");
                     }
                     return Ok(Some(engine));
                 }
-                Err(error) if is_wanting(&error, &shared.data) => {}
-                Err(error) => return Err(error),
+                Err(error) => lack = Lack::of(&error, &shared.data).ok_or(error)?,
             }
         }
         shared.only_reads.store(true, Ordering::Relaxed);
         mails.drain(..).for_each(|mail| drop(post.open(mail)));
         // None of it was seen by an engine.
-        post.give_up(Written::Nothing);
+        post.give_up(Written::Nothing, lack);
         if post.stop.is_some() {
             return Ok(None);
         }
@@ -113,7 +144,9 @@ pub(super) fn begin(
         if came == Ok(0) {
             return Ok(None);
         }
-        is_time = has_room(&shared.data);
+        let lacks = Lack::now(&shared.data);
+        is_time = lacks.is_none();
+        lack = lacks.unwrap_or(lack);
     }
 }
 

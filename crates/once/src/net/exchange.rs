@@ -191,7 +191,7 @@ impl Flow<'_> {
                 _ => return Err(NetError::Unexpected("reconcile must answer reconcile").into()),
             };
             // Beside the network's thread: it goes over all items that are here.
-            let compared = tokio::task::spawn_blocking(move || {
+            let compared = crate::beside::wait_for(move || {
                 let next = comparison.go_on(&answer);
                 (comparison, next)
             });

@@ -145,7 +145,7 @@ impl Source {
             }
             Self::File { file, .. } => {
                 let file = Arc::clone(file);
-                let read = tokio::task::spawn_blocking(move || {
+                let read = crate::beside::wait_for(move || {
                     let mut piece = vec![0; length];
                     file.read_exact_at(&mut piece, at).map(|()| piece)
                 });

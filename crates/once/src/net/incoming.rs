@@ -260,7 +260,7 @@ impl Part {
         self.incoming.grow(&self.place, self.tail.len() as u64, self.of_peer_max)?;
         let (incoming, place, at) = (Arc::clone(&self.incoming), self.place, self.on_disk);
         let (file, tail) = (self.file.take(), std::mem::take(&mut self.tail));
-        let written = tokio::task::spawn_blocking(move || {
+        let written = crate::beside::wait_for(move || {
             let file = file.map_or_else(|| incoming.create(&place), Ok)?;
             file.write_all_at(&tail, at)?;
             Ok::<_, io::Error>((file, tail))
@@ -289,7 +289,7 @@ impl Part {
             self.write().await?;
         }
         let (Some(file), size) = (self.file.take(), self.on_disk) else { return Err(NetError::NoRoom) };
-        let read = tokio::task::spawn_blocking(move || {
+        let read = crate::beside::wait_for(move || {
             let mut bytes = vec![0; usize::try_from(size).map_err(io::Error::other)?];
             file.read_exact_at(&mut bytes, 0)?;
             Ok::<_, io::Error>(bytes)

@@ -165,7 +165,7 @@ impl Net {
     /// Drops what has come of large bodies and is not wanted any more, now and then.
     pub async fn sweep(net: Weak<Self>) {
         while let Some(net) = net.upgrade() {
-            let swept = tokio::task::spawn_blocking(move || {
+            let swept = crate::beside::wait_for(move || {
                 let snapshot = net.shared.snapshot();
                 net.incoming.sweep(|peer| rights::is_peer(&snapshot, peer).unwrap_or(true));
             });
@@ -227,7 +227,7 @@ impl Network for Handle {
 
     fn run(&self, run: Run) {
         let shared = Arc::clone(&self.0.shared);
-        self.0.runtime.spawn_blocking(move || engine::run_whole(&shared, &run));
+        crate::beside::start(&self.0.runtime, move || engine::run_whole(&shared, &run));
     }
 
     fn work(&self, work: Work) {
@@ -280,7 +280,7 @@ pub(crate) struct Offline(pub Arc<Shared>);
 impl Network for Offline {
     fn run(&self, run: Run) {
         let shared = Arc::clone(&self.0);
-        std::thread::spawn(move || engine::run_whole(&shared, &run));
+        crate::beside::on_own_thread(move || engine::run_whole(&shared, &run));
     }
 
     // Work outside waits for a kernel that is up.
@@ -291,7 +291,7 @@ impl Network for Offline {
         // What is to be done later needs a network; what is to be done in the next step does not.
         if after.is_zero() {
             let shared = Arc::clone(&self.0);
-            std::thread::spawn(move || {
+            crate::beside::on_own_thread(move || {
                 let _ = shared.mail.blocking_send(Mail::Input(Input::Timer(timer)));
             });
         }

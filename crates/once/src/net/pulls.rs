@@ -160,7 +160,7 @@ pub(super) async fn check(peer: KernelId, parcel: Parcel) -> Result<Result<Arriv
     if !large && !long {
         return Ok(content::verify(&peer, parcel));
     }
-    let checked = tokio::task::spawn_blocking(move || content::verify(&peer, parcel));
+    let checked = crate::beside::wait_for(move || content::verify(&peer, parcel));
     checked.await.map_err(|_| NetError::Stopping)
 }
 

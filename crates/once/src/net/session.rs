@@ -106,7 +106,7 @@ impl Session {
         let _mine = self.reading.acquire().await.map_err(stopping)?;
         let _all = net.reading.acquire().await.map_err(stopping)?;
         let snapshot = net.shared.snapshot();
-        tokio::task::spawn_blocking(move || look(&snapshot)).await.map_err(|_| NetError::Stopping)
+        crate::beside::wait_for(move || look(&snapshot)).await.map_err(|_| NetError::Stopping)
     }
 
     /// Bytes of a body came or went.
