@@ -153,3 +153,59 @@ fn the_log_of_a_kernel_in_the_background_goes_on_has_times_and_is_named() {
     let failed = home.once("alice", &["up", "--detach", "--listen", "nowhere"]).exits(2).says("nowhere");
     assert!(failed.err.contains("hint: like [::]:4277"), "{}", failed.err);
 }
+
+/// What becomes of a file of the store.
+enum Harm {
+    Cut,
+    Emptied,
+    Gone,
+}
+
+#[test]
+fn what_is_left_of_files_of_the_store_that_were_cut_is_brought_out() {
+    use Harm::{Cut, Emptied, Gone};
+    // The journal is still there, and the least and the most that may come out of 200 objects.
+    for (file, harm, journal, least, most) in [
+        ("keyspaces/2/blobs/0", Cut, true, 200, 200),
+        ("keyspaces/2/blobs/0", Cut, false, 80, 120),
+        ("keyspaces/2/blobs/0", Emptied, true, 200, 200),
+        ("keyspaces/2/blobs/0", Gone, false, 0, 0),
+        ("keyspaces/2/tables/*", Cut, true, 200, 200),
+        ("keyspaces/2/tables/*", Cut, false, 60, 199),
+        ("keyspaces/1/tables/*", Cut, true, 200, 200),
+        ("keyspaces/1/tables/*", Cut, false, 60, 200),
+        ("keyspaces/1/tables/*", Emptied, true, 200, 200),
+        ("keyspaces/1/tables/*", Gone, true, 200, 200),
+        ("keyspaces/0/tables/*", Cut, true, 200, 200),
+        ("keyspaces/0/tables/*", Gone, false, 200, 200),
+    ] {
+        let home = Home::new();
+        filled(&home, 200);
+        let path = home.join("alice/store").join(file.trim_end_matches("/*"));
+        let path = if path.is_dir() { largest_in(&path) } else { path };
+        let bytes = fs::read(&path).unwrap();
+        match harm {
+            Cut => fs::write(&path, &bytes[..bytes.len() / 2]).unwrap(),
+            Emptied => fs::write(&path, "").unwrap(),
+            Gone => fs::remove_file(&path).unwrap(),
+        }
+        if !journal {
+            fs::write(home.join("alice/store/0.jnl"), "").unwrap();
+        }
+        home.once("alice", &["ls"]).exits(5).says("damaged").says("export --salvage");
+        let ran = home.once("alice", &["export", "--salvage", "out", "--json"]);
+        let answer = ran.json();
+        let written = answer["written"].as_u64().unwrap();
+        assert!((least..=most).contains(&written), "{file}, {journal}: {written}");
+        assert!(!answer["unreadable"].as_array().unwrap().is_empty(), "{file}: {answer}");
+        for out in fs::read_dir(home.join("out")).into_iter().flatten() {
+            let text = fs::read_to_string(out.unwrap().path()).unwrap();
+            assert!(text.contains(&"x".repeat(2000)), "{text}");
+        }
+    }
+}
+
+fn largest_in(folder: &Path) -> std::path::PathBuf {
+    let paths = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    paths.max_by_key(|path| fs::metadata(path).unwrap().len()).unwrap()
+}

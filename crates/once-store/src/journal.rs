@@ -311,19 +311,34 @@ fn copy_batches(path: &Path, new_path: &Path) -> io::Result<()> {
     new.sync_all()
 }
 
+/// What is added to the numbers of batches that are to be replayed although tables hold them.
+const AGAIN: u64 = 1 << 48;
+
 /// Writes every whole batch of the journals in `old` to journals in `new`, also behind damage. Returns what was left out.
-pub(crate) fn repair(old: &Path, new: &Path) -> Result<Vec<String>, OpenError> {
+///
+/// `again`: tables have lost rows, and fjall would not replay batches that it has once written to tables. The journals are the
+/// end of all that was committed: with higher numbers they may all be replayed, in their order, unless one is missing there
+/// whose rows are in a table.
+pub(crate) fn repair(old: &Path, new: &Path, again: bool) -> Result<Vec<String>, OpenError> {
     let mut left_out = Vec::new();
     let mut last_seqno = None;
     // fjall takes no gap in their numbers.
-    for (number, path) in numbered(old)?.into_iter().enumerate() {
+    let mut journals = Vec::new();
+    for path in numbered(old)? {
         let bytes = fs::read(&path).map_err(at(&path))?;
-        let Readable { batches, lost_bytes } = readable(&bytes, &mut last_seqno);
-        if lost_bytes > 0 {
-            left_out.push(format!("{}: {lost_bytes} bytes cannot be read", path.display()));
+        let found = readable(&bytes, &mut last_seqno);
+        if found.lost_bytes > 0 {
+            left_out.push(format!("{}: {} bytes cannot be read", path.display(), found.lost_bytes));
+        }
+        journals.push(found);
+    }
+    let again = again && left_out.is_empty();
+    for (number, mut found) in journals.into_iter().enumerate() {
+        if again {
+            found.raise(AGAIN);
         }
         let to = new.join(format!("{number}.jnl"));
-        fs::write(&to, batches).map_err(at(&to))?;
+        fs::write(&to, found.batches).map_err(at(&to))?;
     }
     if left_out.is_empty() && numbered(new)?.is_empty() {
         let to = new.join("0.jnl");
@@ -335,12 +350,26 @@ pub(crate) fn repair(old: &Path, new: &Path) -> Result<Vec<String>, OpenError> {
 
 struct Readable {
     batches: Vec<u8>,
+    /// Where each of them begins.
+    begins: Vec<usize>,
     lost_bytes: usize,
+}
+
+impl Readable {
+    /// Adds to the number of each batch.
+    fn raise(&mut self, add: u64) {
+        for begin in &self.begins {
+            let number = self.batches.get_mut(begin + 5..begin + 13);
+            if let Some(number) = number.and_then(|bytes| <&mut [u8; 8]>::try_from(bytes).ok()) {
+                *number = u64::from_le_bytes(*number).saturating_add(add).to_le_bytes();
+            }
+        }
+    }
 }
 
 /// The whole batches among these bytes, one after the other.
 fn readable(bytes: &[u8], last_seqno: &mut Option<u64>) -> Readable {
-    let mut found = Readable { batches: Vec::new(), lost_bytes: 0 };
+    let mut found = Readable { batches: Vec::new(), begins: Vec::new(), lost_bytes: 0 };
     let (mut at, mut budget) = (0, SEARCH_READS * bytes.len() as u64);
     let written = bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
     while let Some(rest) = bytes.get(at..written).filter(|rest| !rest.is_empty()) {
@@ -352,6 +381,7 @@ fn readable(bytes: &[u8], last_seqno: &mut Option<u64>) -> Readable {
         let length = usize::try_from(reader.position).unwrap_or(rest.len());
         match entry.filter(|entry| follows(entry.seqno, *last_seqno)) {
             Some(entry) => {
+                found.begins.push(found.batches.len());
                 found.batches.extend_from_slice(rest.get(..length).unwrap_or(rest));
                 *last_seqno = Some(entry.seqno);
                 at += length;

@@ -36,6 +36,7 @@ mod options;
 mod read;
 mod salvage;
 mod schema;
+mod tables;
 
 #[cfg(test)]
 mod tests;

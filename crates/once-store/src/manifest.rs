@@ -9,14 +9,14 @@
 //! ```
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use xxhash_rust::xxh3::xxh3_128;
 
 use crate::error::{OpenError, at, missing};
 
 /// fjall's own keyspace, `rows`, and `bodies`.
-const KEYSPACES: [&str; 3] = ["0", "1", "2"];
+pub(crate) const KEYSPACES: [&str; 3] = ["0", "1", "2"];
 
 /// fjall's marker of its format, version 3.
 const VERSION: &[u8] = b"FJL\x03";
@@ -67,13 +67,28 @@ pub(crate) fn repair(dir: &Path) -> Result<Vec<String>, OpenError> {
         let Some(newest) = numbers.max() else {
             return Err(OpenError::damaged(&folder, "it has no list of its tables"));
         };
-        let checksum = xxh3_128(&list(newest).map_err(at(&folder))?);
-        let bytes = [newest.to_le_bytes().as_slice(), &checksum.to_le_bytes(), &[0]].concat();
-        fs::write(&current, bytes).map_err(at(&current))?;
+        name_list(&folder, &folder.join(format!("v{newest}")), newest)?;
         left_out
             .push(format!("the list of tables of keyspace {keyspace} was damaged: list {newest} is used"));
     }
     Ok(left_out)
+}
+
+/// The list that a keyspace uses: its number and where it is.
+pub(crate) fn current_list(folder: &Path) -> Result<(u64, PathBuf), OpenError> {
+    let current = folder.join("current");
+    match parse(&fs::read(&current).map_err(missing(&current))?) {
+        Some((number, _)) => Ok((number, folder.join(format!("v{number}")))),
+        None => Err(OpenError::damaged(&current, "it is not what this version writes")),
+    }
+}
+
+/// Makes a keyspace use the list of this number, as it is.
+pub(crate) fn name_list(folder: &Path, list: &Path, number: u64) -> Result<(), OpenError> {
+    let checksum = xxh3_128(&fs::read(list).map_err(at(list))?);
+    let bytes = [number.to_le_bytes().as_slice(), &checksum.to_le_bytes(), &[0]].concat();
+    let current = folder.join("current");
+    fs::write(&current, bytes).map_err(at(&current))
 }
 
 fn parse(bytes: &[u8]) -> Option<(u64, u128)> {

@@ -8,7 +8,7 @@ use std::path::Path;
 
 use crate::error::{OpenError, at};
 use crate::lock::Lock;
-use crate::{journal, manifest};
+use crate::{journal, manifest, tables};
 
 /// Copies the store of the data directory `dir` into the data directory `to`, which must be empty, so that it opens there.
 /// Returns what had to be left out, for people.
@@ -32,7 +32,9 @@ pub fn salvage(dir: &Path, to: &Path) -> Result<Vec<String>, OpenError> {
     }
     copy_folder(&old, &new)?;
     let mut left_out = manifest::repair(&new)?;
-    left_out.extend(journal::repair(&old, &new)?);
+    let tables = tables::repair(&new)?;
+    left_out.extend(journal::repair(&old, &new, !tables.is_empty())?);
+    left_out.extend(tables);
     Ok(left_out)
 }
 
