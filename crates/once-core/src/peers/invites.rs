@@ -68,25 +68,26 @@ pub(crate) fn revoke(s: &mut Step<'_, '_>, secret_hash: Hash) -> Result<Answer, 
     }
 }
 
-/// Uses up the invite whose secret a kernel shows, whoever it is: what was shown once must not let another one in.
-/// `None` if there is none, or it was used or is over.
-pub(super) fn use_up(
-    s: &mut Step<'_, '_>,
-    peer: &KernelId,
-    greeting: &Greeting,
-) -> Result<Option<(Hash, InviteRow)>, StoreError> {
+/// The invite whose secret a kernel shows. `None` if there is none, or it was used or is over.
+fn shown_invite(s: &Step<'_, '_>, greeting: &Greeting) -> Result<Option<(Hash, InviteRow)>, StoreError> {
     let Some(secret) = &greeting.invite else { return Ok(None) };
     let place = invite_hash(secret);
     let invite: Option<InviteRow> = txn::get(s.txn, Table::Invite, place.as_bytes())?;
-    let Some(invite) = invite else { return Ok(None) };
-    let used = invite.used_by.is_some() && !mutant!(InviteTwice);
-    let over = invite.is_over(s.ctx.now_ms) && !mutant!(InviteNeverExpires);
-    if used || over {
-        return Ok(None);
+    let is_good = |invite: &InviteRow| {
+        let used = invite.used_by.is_some() && !mutant!(InviteTwice);
+        let over = invite.is_over(s.ctx.now_ms) && !mutant!(InviteNeverExpires);
+        !used && !over
+    };
+    Ok(invite.filter(is_good).map(|invite| (place, invite)))
+}
+
+/// Uses up the invite whose secret a kernel shows, whoever it is: what was shown once must not let another one in.
+pub(super) fn use_up(s: &mut Step<'_, '_>, peer: &KernelId, greeting: &Greeting) -> Result<(), StoreError> {
+    if let Some((place, invite)) = shown_invite(s, greeting)? {
+        let invite = InviteRow { used_by: Some(*peer), ..invite };
+        s.txn.put(Table::Invite, place.as_bytes(), &invite);
     }
-    let invite = InviteRow { used_by: Some(*peer), ..invite };
-    s.txn.put(Table::Invite, place.as_bytes(), &invite);
-    Ok(Some((place, invite)))
+    Ok(())
 }
 
 /// Admits a kernel that is no peer yet by the invite that it shows.
@@ -96,10 +97,12 @@ pub(super) fn admit(
     hello: &Greeting,
     known: Option<PeerRow>,
 ) -> Result<Option<PeerRow>, StoreError> {
+    // First the one row, and only for a good secret all peers: anybody may say hello.
+    let Some((place, invite)) = shown_invite(s, hello)? else { return Ok(None) };
     if !admin::room_for_peer(s)? {
         return Ok(None);
     }
-    let Some((place, invite)) = use_up(s, peer, hello)? else { return Ok(None) };
+    use_up(s, peer, hello)?;
     let petname = match (known.and_then(|row| row.petname), invite.petname) {
         (None, Some(name)) => Some(free_name(s, peer, name)?),
         (name, _) => name,
