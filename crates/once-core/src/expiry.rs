@@ -3,14 +3,11 @@
 //!
 //! The latest time that this kernel has seen is kept, so that people can be told when the clock is behind it.
 
-use std::ops::ControlFlow;
-
-use bytes::Bytes;
-
+use crate::chores::{self, Chore};
 use crate::meta;
 use crate::rows::{GrantRow, InviteRow};
 use crate::step::{Engine, Step};
-use crate::store::{Read, StoreError, Table};
+use crate::store::{StoreError, Table};
 use crate::txn::{self, Txn};
 use crate::waist::{Answer, Effect, Timer};
 
@@ -37,7 +34,7 @@ impl Expiry {
         self.next_ms = Some(self.next_ms.map_or(at_ms, |next| next.min(at_ms)));
     }
 
-    /// The timer rang: [`look`] comes with each group.
+    /// The timer rang: [`look`] comes with each step.
     pub fn rang(&mut self) {
         self.timer_ms = None;
     }
@@ -58,18 +55,22 @@ impl Expiry {
 pub(crate) fn resume(s: &mut Step<'_, '_>) -> Result<(), StoreError> {
     let written_ms = meta::latest_ms(s.txn)?;
     s.engine.expiry = Expiry { written_ms, latest_ms: written_ms, ..Expiry::default() };
-    sweep(s.engine, s.txn, s.ctx.now_ms)?;
+    chores::begin(s, Chore::Sweep)?;
     s.out.after.extend(s.engine.expiry.timer(s.ctx.now_ms));
     Ok(())
 }
 
-/// Before each group: marks what is over.
-pub(crate) fn look(engine: &mut Engine, txn: &mut Txn<'_>, now_ms: u64) -> Result<(), StoreError> {
-    engine.expiry.latest_ms = engine.expiry.latest_ms.max(now_ms);
-    match engine.expiry.next_ms {
-        Some(next) if next <= now_ms => sweep(engine, txn, now_ms),
-        _ => Ok(()),
+/// Before each step: marks what is over.
+pub(crate) fn look(s: &mut Step<'_, '_>) -> Result<(), StoreError> {
+    let now_ms = s.ctx.now_ms;
+    let expiry = &mut s.engine.expiry;
+    expiry.latest_ms = expiry.latest_ms.max(now_ms);
+    // While it goes on, what it has passed waits for the next time.
+    if expiry.next_ms.is_some_and(|next| next <= now_ms) && !s.engine.chores.is_passing(Chore::Sweep) {
+        s.engine.expiry.next_ms = None;
+        chores::begin(s, Chore::Sweep)?;
     }
+    Ok(())
 }
 
 /// After each group: sets the timer for what ends next, and keeps the latest time along with what is written anyway.
@@ -91,35 +92,23 @@ pub(crate) fn accept_clock(s: &mut Step<'_, '_>) -> Answer {
     Answer::Done
 }
 
-fn sweep(engine: &mut Engine, txn: &mut Txn<'_>, now_ms: u64) -> Result<(), StoreError> {
-    engine.expiry.next_ms = None;
-    for (key, value) in all(txn, Table::Grant)? {
-        // One that cannot be read gives nothing, now or later.
-        let Ok(mut row) = txn::decode::<GrantRow>(Table::Grant, &value) else { continue };
+/// Marks a grant or an invite that is over. One that cannot be read gives nothing, now or later.
+pub(crate) fn end(s: &mut Step<'_, '_>, table: Table, key: &[u8], value: &[u8]) {
+    let now_ms = s.ctx.now_ms;
+    if table == Table::Grant {
+        let Ok(mut row) = txn::decode::<GrantRow>(Table::Grant, value) else { return };
         if row.end(now_ms) {
-            txn.put(Table::Grant, &key, &row);
+            s.txn.put(Table::Grant, key, &row);
         }
-        row.next_end_ms().into_iter().for_each(|at_ms| engine.expiry.expect(at_ms));
+        row.next_end_ms().into_iter().for_each(|at_ms| s.engine.expiry.expect(at_ms));
+        return;
     }
-    for (key, value) in all(txn, Table::Invite)? {
-        let Ok(row) = txn::decode::<InviteRow>(Table::Invite, &value) else { continue };
-        if row.ended {
-            continue;
+    match txn::decode::<InviteRow>(Table::Invite, value) {
+        Ok(row) if row.ended => {}
+        Ok(row) if row.is_over(now_ms) => {
+            s.txn.put(Table::Invite, key, &InviteRow { ended: true, ..row });
         }
-        if row.is_over(now_ms) {
-            txn.put(Table::Invite, &key, &InviteRow { ended: true, ..row });
-        } else {
-            engine.expiry.expect(row.expires_ms);
-        }
+        Ok(row) => s.engine.expiry.expect(row.expires_ms),
+        Err(_) => {}
     }
-    Ok(())
-}
-
-fn all(rows: &dyn Read, table: Table) -> Result<Vec<(Vec<u8>, Bytes)>, StoreError> {
-    let mut found = Vec::new();
-    rows.scan(table, &[], None, &mut |key, value| {
-        found.push((key.to_vec(), value));
-        ControlFlow::Continue(())
-    })?;
-    Ok(found)
 }

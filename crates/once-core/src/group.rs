@@ -69,7 +69,6 @@ pub fn run<S: Store>(
     let mut txn = Txn::new(store);
     let (mut early, mut held) = (Vec::new(), Vec::new());
     let mut count = 0;
-    expiry::look(engine, &mut txn, ctx.now_ms)?;
     for input in inputs {
         count += 1;
         let Effects { now, after } = engine.step(&mut txn, ctx, rng, input)?;

@@ -10,6 +10,7 @@
 pub mod mutants;
 
 pub mod actions;
+pub mod chores;
 pub mod content;
 pub mod exchange;
 mod expiry;

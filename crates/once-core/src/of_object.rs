@@ -21,7 +21,7 @@ pub enum Place {
     Lineage,
     /// The key begins with the name of an unclaimed copy: UUID and content hash.
     Copy,
-    /// The key of a grant on one object: a byte for the scope, then the object's.
+    /// The object's key comes after the byte 2: of a grant on one object that is its scope, of a chore what is done.
     Scope,
     /// The row belongs to no object, or says in its value to which.
     Nowhere,
@@ -45,6 +45,7 @@ pub const OF_OBJECT: &[(Table, Place)] = &[
     (Table::Activity, Place::First),
     (Table::Queue, Place::First),
     (Table::Sending, Place::First),
+    (Table::Chore, Place::Scope),
 ];
 
 const KINDS: [Kind; 2] = [Kind::Objects, Kind::Lanes];

@@ -122,6 +122,9 @@ pub enum Refusal {
     /// Not a peer.
     #[error("kernel {0} is not a peer of this kernel")]
     NoPeer(KernelId),
+    /// It was a peer until just now, and something of it is still to be forgotten.
+    #[error("kernel {0} is being removed: its rights and debts of before are still being taken away")]
+    BeingRemoved(KernelId),
     /// The peer denied us.
     #[error("kernel {0} denied this kernel")]
     Denied(KernelId),
@@ -241,6 +244,7 @@ impl Refusal {
             Self::DiskFull { .. } => Code::DiskFull,
             Self::OutOfFiles => Code::Busy,
             Self::Stopping => Code::Stopping,
+            Self::BeingRemoved(_) => Code::Busy,
             Self::Quarantined | Self::EarlierLife(_) => Code::Quarantined,
             _ => Code::Invalid,
         }
@@ -278,6 +282,9 @@ impl Refusal {
                 "this disk lost or changed something: `once doctor` says more; all else goes on meanwhile".into()
             }
             Self::NoPeer(_) => "`once peers` lists the peers; `once join TICKET` makes one".into(),
+            Self::BeingRemoved(peer) => {
+                format!("`once peers remove {peer}` waits until that is done; then add it again")
+            }
             Self::Denied(_) => "ask its owner for a new invite: they work once and expire".into(),
             Self::OutboxFull { peer, .. } => {
                 format!("it goes on when {0} is back; `once peers remove {0}` forgets it", peer.short())

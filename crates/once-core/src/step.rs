@@ -6,6 +6,7 @@ use once_model::ids::{KernelId, ObjectKey, Uuid};
 use once_model::limits::{DISK_RESERVE_BYTES, TOLD_ROWS};
 use once_model::wire::Frame;
 
+use crate::chores::{self, Chores};
 use crate::expiry::{self, Expiry};
 use crate::of_object::object_of;
 use crate::parked::{Damage, Parked};
@@ -45,6 +46,8 @@ pub struct Engine {
     pub(crate) waiting: actions::Waiting,
     /// Lanes of this kernel to objects of its own that take their time.
     pub(crate) slow: actions::Slow,
+    /// What takes more than one step.
+    pub(crate) chores: Chores,
     /// What ends by the clock.
     pub(crate) expiry: Expiry,
     /// Which clocks run for timers and deadlines: bit n is one of 2^n milliseconds.
@@ -105,6 +108,7 @@ impl Engine {
             parked: Parked::default(),
             waiting: actions::Waiting::default(),
             slow: actions::Slow::default(),
+            chores: Chores::default(),
             expiry: Expiry::default(),
             clocks: 0,
             marks: actions::Marks::default(),
@@ -148,6 +152,13 @@ impl Engine {
         self
     }
 
+    /// Of work that takes many rows, does at most so many in a step.
+    #[must_use]
+    pub fn slicing(mut self, rows: usize) -> Self {
+        self.chores.slice(rows);
+        self
+    }
+
     /// The first step of a run: dial every peer.
     ///
     /// # Errors
@@ -162,13 +173,14 @@ impl Engine {
         // What an engine before this one asked for in this process may still be answered: that is no answer to this one.
         step.engine.runs = step.rng.below(1 << 48);
         step.engine.boot = meta::begin_boot(step.txn, ctx.boot, step.engine.commit + 1)?;
+        drop(step.tried(chores::resume)?);
         drop(step.tried(expiry::resume)?);
         drop(step.tried(peers::dial_all)?);
-        if peers::resume_quarantine(&mut step)? {
-            return Ok(step.out);
+        if !peers::resume_quarantine(&mut step)? {
+            drop(step.tried(actions::resume)?);
+            drop(step.tried(timers::resume)?);
         }
-        drop(step.tried(actions::resume)?);
-        drop(step.tried(timers::resume)?);
+        chores::go_on_later(&mut step);
         Ok(step.out)
     }
 
@@ -187,6 +199,7 @@ impl Engine {
         input: Input,
     ) -> Result<Effects, StoreError> {
         let mut step = Step { engine: self, txn, ctx, rng, out: Effects::default() };
+        drop(step.tried(expiry::look)?);
         let input = match step.engine.quarantined {
             true => peers::heeds(&mut step, input),
             false => Some(input),
@@ -203,6 +216,7 @@ impl Engine {
             step.out.push(Effect::Reply { token, reply: Err(Refusal::Damaged(damage)) });
         }
         drop(step.tried(peers::call_wanted)?);
+        chores::go_on_later(&mut step);
         Ok(step.out)
     }
 }
@@ -249,6 +263,7 @@ impl Step<'_, '_> {
                 Timer::Given => actions::late(self)?,
                 Timer::Progress => peers::tell(self)?,
                 Timer::Expiry => self.engine.expiry.rang(),
+                Timer::Chores => chores::rang(self)?,
                 Timer::Due(size) => timers::due(self, size)?,
             },
             Input::Ran(ran) => actions::ran(self, *ran)?,
@@ -315,6 +330,7 @@ impl Step<'_, '_> {
         for tokens in self.engine.joins.values_mut() {
             tokens.retain(|waits| *waits != token);
         }
+        self.engine.chores.forget(token);
     }
 
     fn command(&mut self, token: Token, command: Command) -> Result<(), StoreError> {
@@ -341,7 +357,7 @@ impl Step<'_, '_> {
             peers::allows(&command)?;
         }
         Ok(Some(match command {
-            Command::EndQuarantine { without } => peers::end_quarantine(self, &without)?,
+            Command::EndQuarantine { without } => return peers::end_quarantine(self, token, &without),
             Command::Import { source, over, scenario } => content::import(self, source, over, &scenario)?,
             Command::Put { key, base, scenario } => content::put(self, &key, base, &scenario)?,
             Command::Create { scenario } => content::create(self, &scenario)?,
@@ -373,9 +389,9 @@ impl Step<'_, '_> {
             Command::ChangePeer { peer, petname, quota_bytes, addresses } => {
                 peers::change(self, peer, petname, quota_bytes, addresses)?
             }
-            Command::RemovePeer { peer } => peers::remove(self, peer)?,
+            Command::RemovePeer { peer } => return peers::remove(self, token, peer),
             Command::Grant(grant) => peers::grant(self, &grant)?,
-            Command::Revoke(grant) => peers::revoke(self, &grant)?,
+            Command::Revoke(grant) => return peers::revoke(self, token, &grant),
             Command::Dial { peer } => peers::dial_now(self, peer)?,
         }))
     }

@@ -58,11 +58,13 @@ pub enum Table {
     Request = 39,
     /// Number of a boot -> its id and its first commit.
     Boot = 40,
+    /// Kind + what it is about -> how far some work of many rows is that must come to its end.
+    Chore = 41,
 }
 
 impl Table {
     /// Every table, in the order of their numbers.
-    pub const ALL: [Self; 24] = [
+    pub const ALL: [Self; 25] = [
         Self::Meta,
         Self::Head,
         Self::Body,
@@ -87,6 +89,7 @@ impl Table {
         Self::Sending,
         Self::Request,
         Self::Boot,
+        Self::Chore,
     ];
 }
 

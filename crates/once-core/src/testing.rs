@@ -6,13 +6,14 @@ use std::sync::{Arc, Mutex};
 
 use once_model::action::{Act, Action};
 use once_model::ids::{BootId, Hash, Incarnation, KernelId, Line, Lineage, ObjectKey, Uuid};
-use once_model::limits::RESEND_AFTER_MS;
+use once_model::limits::{FRAME_MAX_BYTES, RESEND_AFTER_MS, SCENARIO_MAX_BYTES};
 use once_model::progress::Progress;
 use once_model::scenario::Scenario;
 use once_model::sign::KernelKey;
 use once_model::wire::{Code, Frame, Greeting};
 
 use crate::actions::Origin;
+use crate::chores::{Chore, ChoreRow};
 use crate::memory::MemoryStore;
 use crate::parked::Damage;
 use crate::refusal::Refusal;
@@ -99,6 +100,24 @@ pub(crate) fn asked(key: ObjectKey, sequence: u64, arguments: String) -> Act {
         void: None,
         certificate: None,
         guest: None,
+    }
+}
+
+/// What a peer says of itself.
+pub(crate) fn greeting(key: &KernelKey) -> Greeting {
+    let (life, boot) = (Incarnation::from_bytes([1; 16]), BootId::from_bytes([1; 16]));
+    Greeting {
+        features: Vec::new(),
+        critical: Vec::new(),
+        progress: Progress::sign(life, 1, boot, 1, key),
+        seen: Vec::new(),
+        frame_max_bytes: FRAME_MAX_BYTES as u64,
+        scenario_max_bytes: SCENARIO_MAX_BYTES as u64,
+        window_shares: 256,
+        name: String::new(),
+        clock_ms: 0,
+        invite: None,
+        heard: None,
     }
 }
 
@@ -284,16 +303,10 @@ impl Alone {
         let progress = Progress::sign(origin.incarnation, 1, BootId::from_bytes([n; 16]), 1, &key);
         let greeting = Greeting {
             features: vec![once_model::wire::FEATURE_ACTIONS],
-            critical: Vec::new(),
             progress,
-            seen: Vec::new(),
-            frame_max_bytes: 65_536,
-            scenario_max_bytes: 65_536,
             window_shares: 1,
-            name: String::new(),
             clock_ms: NOW_MS,
-            invite: None,
-            heard: None,
+            ..greeting(&key)
         };
         let (peer, event) = (origin.kernel, LinkEvent::Up { conn, dialled: false, address: None });
         self.input(Input::Link { peer, event });
@@ -352,6 +365,9 @@ impl Alone {
             s.txn.put(Table::Conflict, &beside, &head);
             let follower = [plain.to_row().as_slice(), peer.as_bytes()].concat();
             s.txn.put(Table::Follower, &follower, &crate::rows::FollowRow { since_ms: NOW_MS });
+            // What only a crash leaves.
+            let row = Chore::ForgetObject(plain).to_row().unwrap_or_default();
+            s.txn.put(Table::Chore, &row, &ChoreRow::default());
             Ok(())
         });
         (kernel, objects)
@@ -436,6 +452,16 @@ impl Alone {
     pub fn act_named(&mut self, key: ObjectKey, name: &str, n: u64) -> Token {
         let command = self.wish(key, name, n);
         self.command(command)
+    }
+
+    /// An action on an object of another kernel.
+    pub fn act_at(&mut self, home: KernelId, key: ObjectKey, n: u64) -> Token {
+        match self.wish(key, "go", n) {
+            Command::Act { key, action, deadline_ms, wait, .. } => {
+                self.command(Command::Act { key, at: Some(home), action, deadline_ms, wait })
+            }
+            other => panic!("{other:?}"),
+        }
     }
 
     fn wish(&self, key: ObjectKey, name: &str, n: u64) -> Command {

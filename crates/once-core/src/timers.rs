@@ -9,6 +9,7 @@ use once_model::ids::{ObjectKey, Uuid};
 use once_model::wire::Code;
 
 use crate::actions::{self, Came, TimerRow, timer_key};
+use crate::chores::{self, Chore};
 use crate::step::Step;
 use crate::store::{StoreError, Table, scan_prefix};
 use crate::txn;
@@ -46,18 +47,19 @@ fn arm(s: &mut Step<'_, '_>, due_ms: u64) {
 
 /// At start: a clock for what is due first.
 pub(crate) fn resume(s: &mut Step<'_, '_>) -> Result<(), StoreError> {
-    if let Some((due_ms, _)) = first(s)? {
+    for (due_ms, _) in first(s, 1)? {
         arm(s, due_ms);
     }
     Ok(())
 }
 
-fn first(s: &Step<'_, '_>) -> Result<Option<(u64, Vec<u8>)>, StoreError> {
-    let mut found = None;
+/// What is due first, in the order of time.
+fn first(s: &Step<'_, '_>, most: usize) -> Result<Vec<(u64, Vec<u8>)>, StoreError> {
+    let mut found = Vec::new();
     scan_prefix(s.txn, Table::Due, &[], &mut |key, _| {
         let time = key.first_chunk().map(|time| u64::from_be_bytes(*time));
-        found = time.map(|time| (time, key.to_vec()));
-        ControlFlow::Break(())
+        found.extend(time.map(|time| (time, key.to_vec())));
+        if found.len() < most { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
     })?;
     Ok(found)
 }
@@ -65,8 +67,10 @@ fn first(s: &Step<'_, '_>) -> Result<Option<(u64, Vec<u8>)>, StoreError> {
 /// A clock ended: whatever is due happens.
 pub(crate) fn due(s: &mut Step<'_, '_>, size: u8) -> Result<(), StoreError> {
     s.engine.clocks &= !(1_u32.checked_shl(u32::from(size)).unwrap_or(0));
-    for _ in 0..STEP_ROWS {
-        let Some((due_ms, key)) = first(s)? else { return Ok(()) };
+    // Looked up once: the rows that are gone already would be passed again with each look.
+    let found = first(s, STEP_ROWS)?;
+    let more = found.len() == STEP_ROWS;
+    for (due_ms, key) in found {
         if due_ms > s.ctx.now_ms {
             arm(s, due_ms);
             return Ok(());
@@ -78,8 +82,10 @@ pub(crate) fn due(s: &mut Step<'_, '_>, size: u8) -> Result<(), StoreError> {
         let lane = (s.ctx.me, key);
         s.guarded(lane, |s| if is_timer { ring(s, place) } else { expire(s, place) })?;
     }
-    let now_ms = s.ctx.now_ms;
-    arm(s, now_ms);
+    if more {
+        let now_ms = s.ctx.now_ms;
+        arm(s, now_ms);
+    }
     Ok(())
 }
 
@@ -96,6 +102,9 @@ fn object_of(place: &[u8]) -> Option<ObjectKey> {
 fn ring(s: &mut Step<'_, '_>, place: &[u8]) -> Result<(), StoreError> {
     let Some(row) = txn::get::<TimerRow>(s.txn, Table::Timer, place)? else { return Ok(()) };
     let Some(object) = object_of(place) else { return Ok(()) };
+    if chores::is_under_way(s, Chore::ForgetObject(object))? {
+        return Ok(());
+    }
     if mutant!(TimerTwice) {
         s.txn.put_lazily(Table::Due, &due_key(s.ctx.now_ms + 1000, TIMER, place), &());
         return actions::tell(s, object, crate::timers::other(&row.id), &row.then, &Came::Due);
@@ -136,21 +145,13 @@ pub(crate) fn cancel(s: &mut Step<'_, '_>, object: &ObjectKey, name: &str) -> Re
     Ok(())
 }
 
-/// An object is gone: so are its timers.
-pub(crate) fn forget(s: &mut Step<'_, '_>, object: &ObjectKey) -> Result<(), StoreError> {
-    let mut found = Vec::new();
-    scan_prefix(s.txn, Table::Timer, &object.to_row(), &mut |place, value| {
-        found.push((place.to_vec(), txn::decode::<TimerRow>(Table::Timer, &value).ok()));
-        ControlFlow::Continue(())
-    })?;
-    for (place, row) in found {
-        s.txn.delete(Table::Timer, &place);
-        // Of one that cannot be read the time is not known: when that comes, there is no timer.
-        if let Some(row) = row {
-            s.txn.delete(Table::Due, &due_key(row.due_ms, TIMER, &place));
-        }
+/// The object of a timer is gone.
+pub(crate) fn forget(s: &mut Step<'_, '_>, place: &[u8], row: &[u8]) {
+    s.txn.delete_lazily(Table::Timer, place);
+    // Of one that cannot be read the time is not known: when that comes, there is no timer.
+    if let Ok(row) = txn::decode::<TimerRow>(Table::Timer, row) {
+        s.txn.delete_lazily(Table::Due, &due_key(row.due_ms, TIMER, place));
     }
-    Ok(())
 }
 
 /// An action has a deadline: `place` is its row in the queue.

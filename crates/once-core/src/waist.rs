@@ -199,6 +199,8 @@ pub enum Timer {
     Progress,
     /// Something ends by the clock.
     Expiry,
+    /// Go on with what takes many rows: a step does only some.
+    Chores,
     /// Look for timers and deadlines that are due. At most one is under way of each size: it was set to end after
     /// 2^n milliseconds.
     Due(u8),

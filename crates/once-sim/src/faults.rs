@@ -18,6 +18,19 @@ impl World {
         self
     }
 
+    /// Power loss at a kernel in the middle of a removal, or of the end of a quarantine, that was just asked for. False: it
+    /// had so little to take away that there was no middle.
+    pub fn crash_while_removing(&mut self, kernel: Kernel) -> bool {
+        let until_us = self.now_us + 2 * SECOND_US;
+        while self.now_us < until_us && self.step() {
+            if self.is_removing(kernel) {
+                self.crash(kernel);
+                return true;
+            }
+        }
+        false
+    }
+
     /// Starts a kernel that is down.
     pub fn restart(&mut self, kernel: Kernel) -> &mut Self {
         if !self.nodes[kernel.0].is_up() {

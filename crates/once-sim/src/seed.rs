@@ -108,6 +108,9 @@ impl World {
         if self.rng.one_in(8) && self.exchange(Kernel(1), Kernel(0)) {
             let peer = self.id(Kernel(1));
             self.command(Kernel(0), Command::RemovePeer { peer });
+            if self.rng.one_in(2) {
+                self.crash_while_removing(Kernel(0));
+            }
             self.run_for(5000);
         }
     }
@@ -150,6 +153,9 @@ impl World {
             .chain(self.puppets.iter().map(|puppet| puppet.id))
             .collect();
         self.command(Kernel(0), Command::EndQuarantine { without });
+        if self.rng.one_in(2) {
+            self.crash_while_removing(Kernel(0));
+        }
         self.run_for(1000);
     }
 

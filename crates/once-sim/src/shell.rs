@@ -109,11 +109,15 @@ impl World {
         node.boot = boot;
         node.thread = Thread::Idle;
         let in_doubt = node.disk.take_in_doubt();
+        if self.checker.is_removing(&node.disk) {
+            self.cover.met("state removal goes on after a crash");
+        }
         self.checker.started(&node.id, &node.disk, &in_doubt);
         let ctx = node.ctx(now_us);
         node.disk.set_fault(if node.disk_full_until_us > now_us { DiskFault::Full } else { DiskFault::None });
-        // Some kernels forget soon what their clients asked, and what came of it.
+        // Some kernels forget soon what their clients asked, and what came of it; some do what takes many rows in very small slices.
         let mut engine = match index % 3 {
+            0 => Engine::new().slicing(3),
             1 => Engine::new().keeping_requests(12).keeping_told(3).in_slices_of(4),
             _ => Engine::new(),
         };

@@ -302,6 +302,12 @@ impl World {
         rights::is_peer(&self.nodes[of.0].disk, &self.id(kernel)).unwrap_or(false)
     }
 
+    /// Whether a kernel is still taking away, a few rows at a time, what a removed peer or the end of a quarantine leaves.
+    #[must_use]
+    pub fn is_removing(&self, kernel: Kernel) -> bool {
+        self.checker.is_removing(&self.nodes[kernel.0].disk)
+    }
+
     /// How many connections are open between two kernels.
     #[must_use]
     pub fn connections(&self, a: Kernel, b: Kernel) -> usize {

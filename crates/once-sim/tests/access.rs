@@ -225,6 +225,21 @@ fn a_quarantine_ends_with_a_new_incarnation_and_what_was_home_here_is_only_read(
 }
 
 #[test]
+fn the_end_of_a_quarantine_that_a_crash_cuts_off_goes_on() {
+    let (mut net, [alice, bob], key) = put_back(false);
+    net.command(alice, Command::EndQuarantine { without: Vec::new() });
+    assert!(net.crash_while_removing(alice) && net.is_removing(alice));
+    net.restart(alice);
+    let scenario = once_model::scenario::Scenario::parse(NOTE.replace("hi", "no").into_bytes()).unwrap();
+    let put = Command::Put { key, base: None, scenario };
+    assert_eq!(net.refused(alice, put.clone()), Some(Refusal::Quarantined), "it lasts until all is gone");
+    net.run_for(60_000);
+    assert!(!net.is_removing(alice) && net.violations().is_empty(), "{:?}", net.violations());
+    assert_eq!(net.refused(alice, put), Some(Refusal::EarlierLife(key)));
+    assert_eq!(net.connections(alice, bob), 1);
+}
+
+#[test]
 fn a_quarantine_waits_for_every_peer_or_is_told_to_go_on_without() {
     let (mut net, [alice, bob, eve]) = three(32);
     net.befriend(alice, bob).befriend(alice, eve);

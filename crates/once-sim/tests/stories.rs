@@ -210,6 +210,31 @@ fn a_peer_is_removed_at_once_also_on_an_open_connection() {
 }
 
 #[test]
+fn a_removal_that_a_crash_cuts_off_goes_on_and_nothing_of_the_peer_comes_back() {
+    let (mut net, alice, bob) = two();
+    net.let_read(alice, bob);
+    let keys: Vec<_> =
+        (1..20).map(|n| net.import(alice, &NOTE.replace("0001", &format!("{n:04}")))).collect();
+    for key in &keys {
+        net.follow(bob, *key, alice);
+    }
+    let peer = net.id(bob);
+    net.settle().command(alice, Command::RemovePeer { peer });
+    assert!(net.crash_while_removing(alice) && net.is_removing(alice));
+    // From the first step on it is none, whatever is left of it; and it does not come back with what is left.
+    assert!(!net.is_peer(bob, alice));
+    net.restart(alice);
+    let add = Command::AddPeer { peer, addresses: Vec::new(), petname: None };
+    assert_eq!(net.refused(alice, add.clone()), Some(Refusal::BeingRemoved(peer)));
+    net.run_for(5000);
+    assert!(!net.is_removing(alice));
+    net.must(alice, add);
+    net.claim(alice, keys[0]);
+    net.settle().assert_kept();
+    assert_eq!(net.head(bob, keys[0]).map(|head| head.header.epoch), Some(0), "it follows nothing here");
+}
+
+#[test]
 fn an_invite_admits_one_kernel_once() {
     let mut net = World::new(5);
     let (alice, bob, eve) = (net.kernel("alice"), net.kernel("bob"), net.kernel("eve"));

@@ -483,7 +483,7 @@ impl Kernel {
         self.command(Command::Grant(grant)).await.map(drop)
     }
 
-    /// Ends a peer: its rights, what waits for it and its connection, now.
+    /// Ends a peer: its connection and every right at once. Returns when what waited for it is gone, too.
     ///
     /// # Errors
     /// When that is no peer.

@@ -12,10 +12,11 @@ use super::built_in::Cause;
 use super::origin::{enqueue, lane_for};
 use super::rows::{ActivityRow, CallRow, LaneId, WaitingRow, activity_key};
 use super::{lanes, send};
+use crate::chores::{self, Chore};
 use crate::content;
 use crate::refusal::Failure;
 use crate::step::Step;
-use crate::store::{Read, StoreError, Table, scan_prefix};
+use crate::store::{Read, StoreError, Table};
 use crate::timers;
 use crate::txn;
 use crate::waist::{Call, Consequence, Effect, Event, Then, Work};
@@ -111,8 +112,11 @@ pub(super) fn carry_out(
             Consequence::Activity { name, arguments, then } => {
                 let since_ms = s.ctx.now_ms;
                 let row = ActivityRow { name: name.clone(), arguments: arguments.clone(), then, since_ms };
-                s.txn.put(Table::Activity, &activity_key(&object, &id), &row);
-                s.out.push(Effect::Work(Box::new(Work { key: object, id, name, arguments })));
+                let place = activity_key(&object, &id);
+                s.txn.put(Table::Activity, &place, &row);
+                if !s.engine.chores.comes_by(Chore::Work, Table::Activity, &place) {
+                    s.out.push(Effect::Work(Box::new(Work { key: object, id, name, arguments })));
+                }
             }
         }
     }
@@ -225,24 +229,29 @@ pub(crate) fn worked(
 ) -> Result<(), StoreError> {
     let place = activity_key(&object, &id);
     let Some(row) = txn::get::<ActivityRow>(s.txn, Table::Activity, &place)? else { return Ok(()) };
+    if chores::is_under_way(s, Chore::ForgetObject(object))? {
+        return Ok(());
+    }
     s.txn.delete(Table::Activity, &place);
     let outcome = result.map_or_else(Outcome::Failed, Outcome::Done);
     tell(s, object, id, &row.then, &Came::Outcome(outcome))
 }
 
-/// At start: what has not come to its end is asked for again.
-pub(super) fn resume(s: &mut Step<'_, '_>) -> Result<(), StoreError> {
-    let (mut found, mut damaged) = (Vec::new(), Vec::new());
-    each_activity(s.txn, &mut |key, id, row| {
-        match row {
-            Ok(ActivityRow { name, arguments, .. }) => found.push(Work { key, id, name, arguments }),
-            Err(error) => damaged.push((key, error)),
-        }
-        ControlFlow::Continue(())
-    })?;
-    s.out.after.extend(found.into_iter().map(|work| Effect::Work(Box::new(work))));
-    let me = s.ctx.me;
-    damaged.into_iter().try_for_each(|(key, error)| s.guarded((me, key), |_| Err::<(), _>(error)).map(drop))
+/// Work outside that did not come to its end is asked for again.
+pub(crate) fn work_again(s: &mut Step<'_, '_>, place: &[u8], row: &[u8]) -> Result<(), StoreError> {
+    let Some((key, id)) = activity_of(place) else { return Ok(()) };
+    let row: ActivityRow = txn::decode(Table::Activity, row).map_err(|error| error.at(place))?;
+    if !chores::is_under_way(s, Chore::ForgetObject(key))? {
+        let work = Work { key, id, name: row.name, arguments: row.arguments };
+        s.out.push(Effect::Work(Box::new(work)));
+    }
+    Ok(())
+}
+
+/// Whose work outside a row is, and its id.
+fn activity_of(place: &[u8]) -> Option<(ObjectKey, Uuid)> {
+    let (key, id) = place.split_at_checked(ObjectKey::ROW_LEN)?;
+    Some((ObjectKey::from_row(key)?, Uuid::from_slice(id).ok()?))
 }
 
 /// The work outside that is not done yet.
@@ -259,7 +268,7 @@ pub fn works(rows: &dyn Read) -> Result<Vec<Work>, StoreError> {
 }
 
 /// Visits the work outside that is not done yet: for which object, under which id, and what. What cannot be read is left
-/// out: its object was parked at the start.
+/// out: its object is parked at the start.
 ///
 /// # Errors
 /// When the store cannot be read.
@@ -267,21 +276,12 @@ pub fn activities(
     rows: &dyn Read,
     visit: &mut dyn FnMut(ObjectKey, Uuid, ActivityRow) -> ControlFlow<()>,
 ) -> Result<(), StoreError> {
-    each_activity(rows, &mut |key, id, row| row.map_or(ControlFlow::Continue(()), |row| visit(key, id, row)))
-}
-
-fn each_activity(
-    rows: &dyn Read,
-    visit: &mut dyn FnMut(ObjectKey, Uuid, Result<ActivityRow, StoreError>) -> ControlFlow<()>,
-) -> Result<(), StoreError> {
-    rows.scan(Table::Activity, &[], None, &mut |place, value| {
-        let Some((key, id)) = place.split_at_checked(ObjectKey::ROW_LEN) else {
-            return ControlFlow::Continue(());
-        };
-        let (Some(key), Ok(id)) = (ObjectKey::from_row(key), Uuid::from_slice(id)) else {
-            return ControlFlow::Continue(());
-        };
-        visit(key, id, txn::decode(Table::Activity, &value).map_err(|error| error.at(place)))
+    rows.scan(Table::Activity, &[], None, &mut |place, value| match (
+        activity_of(place),
+        txn::decode(Table::Activity, &value),
+    ) {
+        (Some((key, id)), Ok(row)) => visit(key, id, row),
+        _ => ControlFlow::Continue(()),
     })
 }
 
@@ -294,17 +294,9 @@ pub fn work_of(rows: &dyn Read, key: &ObjectKey, id: &Uuid) -> Result<Option<Str
     Ok(row.map(|row| row.name))
 }
 
-/// An object is gone: its timers and its work outside go with it.
+/// An object is gone: its timers and its work outside go with it. From here on no timer of it rings, and no work counts.
 pub(crate) fn forget(s: &mut Step<'_, '_>, key: &ObjectKey) -> Result<(), StoreError> {
-    let mut found = Vec::new();
-    scan_prefix(s.txn, Table::Activity, &key.to_row(), &mut |row, _| {
-        found.push(row.to_vec());
-        ControlFlow::Continue(())
-    })?;
-    for row in found {
-        s.txn.delete(Table::Activity, &row);
-    }
-    timers::forget(s, key)
+    chores::begin(s, Chore::ForgetObject(*key)).map(drop)
 }
 
 #[cfg(test)]

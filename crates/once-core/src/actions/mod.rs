@@ -35,19 +35,19 @@ pub use rows::{
 pub use told::{Cut, ToldRow};
 
 pub(crate) use built_in::{BuiltIn, Cause, carry_out, new_id};
-pub(crate) use effects::{Came, forget, tell, worked};
+pub(crate) use effects::{Came, forget, tell, work_again, worked};
 pub(crate) use given::{came, late, not_kept};
 #[cfg(test)]
 pub(crate) use home::received;
 pub(crate) use home::{Busy, come, go_on, ran};
 pub(crate) use lanes::Lanes;
 pub(crate) use marks::Marks;
-pub(crate) use origin::{Wish, act, cancel, drop_one, forget_waiters, make_void, need, outcome, resume};
+pub(crate) use origin::{Wish, act, cancel, drop_one, forget_waiter, make_void, need, outcome, resume};
 pub(crate) use put_off::{go_on as go_on_put_off, ready};
-pub(crate) use requests::{Requests, forget_all, note};
-#[cfg(test)]
-pub(crate) use rows::Origin;
+pub(crate) use requests::{Requests, begin_anew, forget_request, note};
 pub(crate) use rows::timer_key;
+#[cfg(test)]
+pub(crate) use rows::{Origin, activity_key};
 pub(crate) use send::{missing, send_lane, tidy_lane};
 pub(crate) use slow::{Slow, again as slow_again, send_next as send_slow};
 pub(crate) use waiting::{Waiting, standing};

@@ -11,6 +11,7 @@ use super::lanes::{self, Lane};
 use super::requests::{self, Requested, request};
 use super::rows::{EndedRow, LaneId, Origin, Place, QueueRow, WaitingRow};
 use super::{send, slow};
+use crate::chores::{self, Chore};
 use crate::content;
 use crate::meta;
 use crate::outbox::{self, Debt, Kept};
@@ -275,18 +276,16 @@ pub(crate) fn outcome(s: &mut Step<'_, '_>, from: KernelId, answered: &ActOutcom
 }
 
 /// A home is no peer any more: nobody waits for it. Its actions stay in the queue, for the day that it is one again.
-pub(crate) fn forget_waiters(s: &mut Step<'_, '_>, home: KernelId) -> Result<(), StoreError> {
-    let ids: Vec<Uuid> = s.engine.acts.keys().copied().collect();
-    for id in ids {
-        // Of one that cannot be read nobody knows where it went.
-        let row = match request(s.txn, &id) {
-            Err(StoreError::Damaged { .. }) => None,
-            row => row?,
-        };
-        if row.is_some_and(|row| row.home == home) {
-            for token in s.engine.acts.remove(&id).unwrap_or_default() {
-                s.out.push(Effect::Reply { token, reply: Err(Refusal::NoPeer(home)) });
-            }
+pub(crate) fn forget_waiter(s: &mut Step<'_, '_>, home: KernelId, id: &[u8]) -> Result<(), StoreError> {
+    let Ok(id) = Uuid::from_slice(id) else { return Ok(()) };
+    // Of one that cannot be read nobody knows where it went.
+    let row = match request(s.txn, &id) {
+        Err(StoreError::Damaged { .. }) => None,
+        row => row?,
+    };
+    if row.is_some_and(|row| row.home == home) {
+        for token in s.engine.acts.remove(&id).unwrap_or_default() {
+            s.out.push(Effect::Reply { token, reply: Err(Refusal::NoPeer(home)) });
         }
     }
     Ok(())
@@ -294,7 +293,7 @@ pub(crate) fn forget_waiters(s: &mut Step<'_, '_>, home: KernelId) -> Result<(),
 
 /// At start: whatever this kernel owes to its own objects will be under way again, in a step of its own.
 pub(crate) fn resume(s: &mut Step<'_, '_>) -> Result<(), StoreError> {
-    effects::resume(s)?;
+    chores::begin(s, Chore::Work)?;
     let me = s.ctx.me;
     if outbox::owes(s, &me)? {
         s.engine.own = outbox::Window::fresh();

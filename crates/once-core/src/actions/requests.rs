@@ -201,18 +201,21 @@ fn oldest(s: &mut Step<'_, '_>, most: usize) -> Result<Vec<(Uuid, Option<Place>)
     Ok(ended)
 }
 
-/// Drops the whole ledger, when a new life begins. All ids up to now are refused from here on as too old: what they asked
-/// for may have run.
-pub(crate) fn forget_all(s: &mut Step<'_, '_>) -> Result<(), StoreError> {
-    let mut found = Vec::new();
-    s.txn.scan(Table::Request, &[], None, &mut |key, _| {
-        found.extend(Uuid::from_slice(key).ok());
-        ControlFlow::Continue(())
-    })?;
-    let floor_ms = row(s)?.floor_ms.max(s.ctx.now_ms);
-    let floor_ms = found.iter().map(time_ms).fold(floor_ms, u64::max);
-    found.iter().for_each(|id| s.txn.delete(Table::Request, id.as_bytes()));
-    let row = RequestsRow { count: 0, floor_ms };
+/// Drops one row, since a new life begins: its id is refused from here on.
+pub(crate) fn forget_request(s: &mut Step<'_, '_>, id: &[u8]) -> Result<(), StoreError> {
+    let mut row = row(s)?;
+    row.count = row.count.saturating_sub(1);
+    row.floor_ms = row.floor_ms.max(Uuid::from_slice(id).map_or(0, |id| time_ms(&id)));
+    s.txn.delete_lazily(Table::Request, id);
+    s.txn.put_lazily(Table::Meta, ROW, &row);
+    s.engine.requests.row = Some(row);
+    Ok(())
+}
+
+/// The ledger is empty, and a new life begins. All ids up to now are refused from here on as too old: what they asked for
+/// may have run.
+pub(crate) fn begin_anew(s: &mut Step<'_, '_>) -> Result<(), StoreError> {
+    let row = RequestsRow { count: 0, floor_ms: row(s)?.floor_ms.max(s.ctx.now_ms) };
     s.txn.put(Table::Meta, ROW, &row);
     (s.engine.requests.row, s.engine.requests.unwritten, s.engine.requests.from) =
         (Some(row), 0, Uuid::nil());

@@ -2,7 +2,6 @@
 //! they have come, the head that was replaced is kept beside the new one.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::ops::ControlFlow;
 
 use once_model::ids::{Hash, KernelId, ObjectKey};
 use once_model::limits::{CONFLICTS_MAX_BODIES, RESEND_AFTER_MS};
@@ -10,10 +9,10 @@ use once_model::receipt::{Entries, EntriesOf};
 use once_model::wire::Frame;
 
 use super::keep;
-use crate::query;
 use crate::rows::{self, HeadRow};
 use crate::step::Step;
 use crate::store::{StoreError, Table};
+use crate::txn;
 use crate::waist::ConnId;
 
 /// Objects whose proof waits for that of another one, of one home. Those beyond wait for the next connection.
@@ -84,16 +83,17 @@ pub(super) fn ask(s: &mut Step<'_, '_>, key: ObjectKey, home: Option<KernelId>) 
     next(s, home)
 }
 
-/// A home can be asked again: for all that was replaced and is its.
-pub(crate) fn ask_all(s: &mut Step<'_, '_>, home: KernelId) -> Result<(), StoreError> {
-    let mut keys = BTreeSet::new();
-    query::conflicts(s.txn, &mut |row| {
-        if row.is_replaced() && row.home == Some(home) {
-            keys.insert(row.header.key());
-        }
-        if keys.len() < WAITING_MAX { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
-    })?;
-    keys.into_iter().try_for_each(|key| ask(s, key, Some(home)))
+/// A home can be asked again: for a head that was replaced, if it is one of its objects.
+pub(crate) fn ask_again(s: &mut Step<'_, '_>, home: KernelId, row: &[u8]) -> Result<(), StoreError> {
+    // One that is damaged costs only its own object.
+    let Ok(row) = txn::decode::<HeadRow>(Table::Conflict, row) else { return Ok(()) };
+    let (key, conn) = (row.header.key(), s.up(&home));
+    let is_asked =
+        |asking: &Asking| Some(asking.conn) == conn && asking.now.is_some_and(|walk| walk.key == key);
+    if !row.is_replaced() || row.home != Some(home) || s.engine.proofs.0.get(&home).is_some_and(is_asked) {
+        return Ok(());
+    }
+    ask(s, key, Some(home))
 }
 
 /// Begins the next walk.

@@ -9,7 +9,7 @@ mod keep;
 mod verify;
 
 pub(crate) use accept::{accept, over_quota};
-pub(crate) use ancestry::{Proofs, ask_all, entries};
+pub(crate) use ancestry::{Proofs, ask_again, entries};
 pub(crate) use beside::{discard, take};
 pub(crate) use change::{
     born, changed, claim, create, current_key, import, is_of_earlier_life, may_change, put, remove,

@@ -8,12 +8,13 @@ use once_model::wire::{Code, Follow, Following, Frame};
 
 use super::debt::Debt;
 use super::object::{Kept, owe};
+use crate::chores::Chore;
 use crate::content::current_key;
 use crate::refusal::{Failure, Refusal};
 use crate::rights;
 use crate::rows::{self, FollowRow};
 use crate::step::Step;
-use crate::store::{Read, StoreError, Table, prefix_end};
+use crate::store::{Read, StoreError, Table, scan_prefix};
 use crate::txn;
 use crate::waist::{Answer, ConnId, Effect, Event};
 
@@ -107,82 +108,39 @@ fn subscribe(s: &mut Step<'_, '_>, peer: KernelId, conn: ConnId, key: ObjectKey)
     Ok(())
 }
 
-/// How far a new connection has come with repeating to its peer what is followed there: first the ends of subscriptions
-/// that it has not heard of, then every subscription. A few in each step.
-#[derive(Debug, Clone)]
-pub(crate) struct Repeat {
-    table: Table,
-    /// The next object, as it stands in the rows' keys behind the peer.
-    next: Vec<u8>,
-}
-
-impl Repeat {
-    pub fn from_the_start() -> Self {
-        Self { table: Table::Unfollow, next: Vec::new() }
-    }
-
-    /// Whether this row will be met: then it need not be told apart from that.
-    fn comes_by(&self, table: Table, key: &ObjectKey) -> bool {
-        match self.table == table {
-            true => key.to_row().as_slice() >= self.next.as_slice(),
-            false => table == Table::Subscription,
-        }
-    }
-}
-
-/// Goes on repeating, as far as the step's budget goes.
-pub(super) fn repeat_some(
+/// On a new connection: tells the peer again of a subscription, or of the end of one that it has not heard of.
+pub(crate) fn repeat(
     s: &mut Step<'_, '_>,
     peer: KernelId,
-    budget: &mut usize,
+    table: Table,
+    row: &[u8],
 ) -> Result<(), StoreError> {
-    while *budget > 0 {
-        let Some(conn) = s.up(&peer) else { return Ok(()) };
-        let repeat = s.engine.links.get_mut(&peer).and_then(|link| link.window.repeat.take());
-        let Some(Repeat { table, next }) = repeat.filter(|_| !mutant!(FollowOnce)) else { return Ok(()) };
-        let found = rows_at_peer(s, table, &peer, &next, *budget)?;
-        let Some(link) = s.engine.links.get_mut(&peer) else { return Ok(()) };
-        link.window.repeat = match found.last() {
-            Some(last) => Some(Repeat { table, next: [last.as_slice(), &[0]].concat() }),
-            None if table == Table::Unfollow => Some(Repeat { table: Table::Subscription, next: Vec::new() }),
-            None => {
-                link.may_follow &= !next.is_empty();
-                None
-            }
-        };
-        *budget -= found.len();
-        for key in found.iter().filter_map(|row| ObjectKey::from_row(row)) {
-            match table {
-                Table::Unfollow => s.out.send(peer, conn, Frame::Unfollow(key)),
-                _ => drop(s.guarded((peer, key), |s| subscribe(s, peer, conn, key))?),
-            }
-        }
+    let key = row.get(KernelId::LEN..).and_then(ObjectKey::from_row);
+    let (Some(key), Some(conn)) = (key, s.up(&peer)) else { return Ok(()) };
+    match table {
+        Table::Unfollow => s.out.send(peer, conn, Frame::Unfollow(key)),
+        _ => drop(s.guarded((peer, key), |s| subscribe(s, peer, conn, key))?),
     }
     Ok(())
 }
 
-/// Some of the rows of a table whose key begins with a peer: what comes behind that.
-fn rows_at_peer(
-    s: &Step<'_, '_>,
-    table: Table,
-    peer: &KernelId,
-    next: &[u8],
-    limit: usize,
-) -> Result<Vec<Vec<u8>>, StoreError> {
-    let from = [peer.as_bytes().as_slice(), next].concat();
-    let mut found = Vec::new();
-    s.txn.scan(table, &from, prefix_end(peer.as_bytes()).as_deref(), &mut |row, _| {
-        found.extend(row.get(KernelId::LEN..).map(<[u8]>::to_vec));
-        if found.len() < limit { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+/// Every subscription at a peer was repeated: from here on it is known whether there is any.
+pub(crate) fn repeated(s: &mut Step<'_, '_>, peer: KernelId) -> Result<(), StoreError> {
+    let mut any = false;
+    scan_prefix(s.txn, Table::Subscription, peer.as_bytes(), &mut |_, _| {
+        any = true;
+        ControlFlow::Break(())
     })?;
-    Ok(found)
+    if let Some(link) = s.engine.links.get_mut(&peer) {
+        link.may_follow = any;
+    }
+    Ok(())
 }
 
 /// The admitted connection to a peer, unless this row is still to be repeated on it.
 fn to_tell(s: &Step<'_, '_>, peer: &KernelId, table: Table, key: &ObjectKey) -> Option<ConnId> {
-    let link = s.engine.links.get(peer)?;
-    let comes_by = link.window.repeat.as_ref().is_some_and(|repeat| repeat.comes_by(table, key));
-    link.up().filter(|_| !comes_by)
+    let row = rows::peer_object_key(peer, key);
+    s.up(peer).filter(|_| !s.engine.chores.comes_by(Chore::Greet(*peer), table, &row))
 }
 
 /// A peer wants an object's revisions: if it may read it, it gets the newest now and each later one.
@@ -224,6 +182,21 @@ pub(crate) fn end_following(s: &mut Step<'_, '_>, peer: KernelId, key: &ObjectKe
         }
     }
     Ok(())
+}
+
+/// A right to read was taken back: what the kernel follows and may no longer read ends.
+pub(crate) fn end_unless_readable(
+    s: &mut Step<'_, '_>,
+    kernel: KernelId,
+    follower: &[u8],
+) -> Result<(), StoreError> {
+    let Some((key, of)) = follower.split_at_checked(ObjectKey::ROW_LEN) else { return Ok(()) };
+    let Some(key) = ObjectKey::from_row(key).filter(|_| of == kernel.as_bytes()) else { return Ok(()) };
+    let may = match rows::head(s.txn, &key)? {
+        Some(head) => rights::may_read(s.txn, &kernel, &head, s.ctx.now_ms)?,
+        None => false,
+    };
+    if may || mutant!(RevokedFollowerServed) { Ok(()) } else { end_following(s, kernel, &key) }
 }
 
 /// A peer no longer wants them.
@@ -269,33 +242,13 @@ pub(crate) fn following(
 mod tests {
     use std::collections::VecDeque;
 
-    use once_model::ids::{BootId, Hash, Incarnation, Uuid};
-    use once_model::limits::{FRAME_MAX_BYTES, SCENARIO_MAX_BYTES};
-    use once_model::progress::Progress;
+    use once_model::ids::{Hash, Uuid};
     use once_model::sign::KernelKey;
-    use once_model::wire::Greeting;
 
     use super::*;
     use crate::group;
-    use crate::testing::{Alone, Zeros};
+    use crate::testing::{Alone, Zeros, greeting};
     use crate::waist::{Command, Input, LinkEvent};
-
-    fn greeting(key: &KernelKey) -> Greeting {
-        let (life, boot) = (Incarnation::from_bytes([1; 16]), BootId::from_bytes([1; 16]));
-        Greeting {
-            features: Vec::new(),
-            critical: Vec::new(),
-            progress: Progress::sign(life, 1, boot, 1, key),
-            seen: Vec::new(),
-            frame_max_bytes: FRAME_MAX_BYTES as u64,
-            scenario_max_bytes: SCENARIO_MAX_BYTES as u64,
-            window_shares: 256,
-            name: String::new(),
-            clock_ms: 0,
-            invite: None,
-            heard: None,
-        }
-    }
 
     /// What is said in each step that follows from an input.
     fn said(kernel: &mut Alone, input: Input) -> Vec<Vec<Frame>> {

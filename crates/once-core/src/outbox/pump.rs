@@ -6,9 +6,9 @@ use std::ops::ControlFlow;
 use once_model::ids::KernelId;
 use once_model::limits::RESEND_AFTER_MS;
 
+use super::object;
 use super::owed::{self, Kind, Owed};
 use super::window::Window;
-use super::{follow, object};
 use crate::actions;
 use crate::step::Step;
 use crate::store::StoreError;
@@ -54,7 +54,6 @@ pub(crate) fn pump(s: &mut Step<'_, '_>, peer: KernelId) -> Result<(), StoreErro
     while budget > 0 && peer == s.ctx.me && actions::send_slow(s)? {
         budget -= 1;
     }
-    follow::repeat_some(s, peer, &mut budget)?;
     for kind in [Kind::Lanes, Kind::Objects] {
         pump_kind(s, peer, kind, &mut budget)?;
     }

@@ -224,6 +224,14 @@ pub(crate) fn shared(s: &mut Step<'_, '_>, peer: KernelId, shared: &Shared) -> R
     pump(s, peer)
 }
 
+/// A peer is none any more: no client waits for its answer.
+pub(crate) fn forget_delivery(s: &mut Step<'_, '_>, peer: KernelId, key: &[u8]) {
+    let Some(key) = ObjectKey::from_row(key) else { return };
+    for token in s.engine.deliveries.remove(&(peer, key)).unwrap_or_default() {
+        s.out.push(Effect::Reply { token, reply: Err(Refusal::NoPeer(peer)) });
+    }
+}
+
 fn is_newest(s: &Step<'_, '_>, key: &ObjectKey, id: Hash) -> Result<bool, StoreError> {
     Ok(rows::head(s.txn, key)?.is_some_and(|head| head.header.id() == id))
 }

@@ -6,7 +6,6 @@ use std::collections::{BTreeMap, VecDeque};
 use once_model::ids::ObjectKey;
 use once_model::limits::{RESEND_AFTER_MS, WINDOW_MAX_BYTES, WINDOW_MAX_SHARES};
 
-use super::follow::Repeat;
 use super::owed::{Kind, Owed};
 use crate::actions::{LaneId, Place};
 
@@ -106,15 +105,12 @@ pub(crate) struct Window {
     pub resend_set: bool,
     /// A timer to go on sending is running.
     pub pump_set: bool,
-    /// What is still to be repeated of the subscriptions there.
-    pub repeat: Option<Repeat>,
 }
 
 impl Window {
     /// A new connection: everything in the outbox is to be sent.
     pub fn fresh() -> Self {
-        let repeat = Some(Repeat::from_the_start());
-        Self { objects: Line::fresh(), lanes: Line::fresh(), repeat, ..Self::default() }
+        Self { objects: Line::fresh(), lanes: Line::fresh(), ..Self::default() }
     }
 
     pub fn line(&mut self, kind: Kind) -> &mut Line {

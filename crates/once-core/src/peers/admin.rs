@@ -10,13 +10,12 @@ use super::Phase;
 use super::addresses::put_first;
 use super::admit::peers_fit;
 use super::dial::dial;
-use crate::actions;
-use crate::outbox;
+use crate::chores::{self, Chore};
 use crate::refusal::{Failure, Refusal};
 use crate::rights::{Grant, Right, Scope};
-use crate::rows::{self, GrantRow, Kind, PeerRow, PeerStatus, UsageRow};
+use crate::rows::{self, GrantRow, PeerRow, PeerStatus, UsageRow};
 use crate::step::Step;
-use crate::store::{Read, StoreError, Table, prefix_end, scan_prefix};
+use crate::store::{Read, StoreError, Table};
 use crate::txn;
 use crate::waist::{Answer, Effect, Token};
 
@@ -84,60 +83,30 @@ pub(crate) fn change(
     Ok(Answer::Done)
 }
 
-/// Ends it: rights, debts, subscriptions and the connection, now. Its scenarios stay, and stay counted: should it
-/// become a peer again, they are part of its quota.
-pub(crate) fn remove(s: &mut Step<'_, '_>, peer: KernelId) -> Result<Answer, Failure> {
-    rows::peer(s.txn, &peer)?.ok_or(Refusal::NoPeer(peer))?;
+/// Ends it: the connection and every right at once, since who is no peer has none; then, perhaps in later steps, what rests
+/// on them, debts and subscriptions. The client is answered when nothing of it is left. Its scenarios stay, and stay
+/// counted: should it become a peer again, they are part of its quota.
+pub(crate) fn remove(s: &mut Step<'_, '_>, token: Token, peer: KernelId) -> Result<Option<Answer>, Failure> {
+    let rest = Chore::ForgetPeer(peer);
+    if rows::peer(s.txn, &peer)?.is_none() {
+        let under_way = chores::is_under_way(s, rest)?;
+        return if under_way { Ok(chores::wait(s, rest, token)) } else { Err(Refusal::NoPeer(peer).into()) };
+    }
     s.txn.delete(Table::Peer, peer.as_bytes());
     let usage = UsageRow { owed_rows: 0, ..rows::usage(s.txn, &peer)? };
     s.txn.put(Table::Usage, peer.as_bytes(), &usage);
-    // Lanes stay: their actions wait for the day that it is a peer again.
-    delete_where(s, Table::Outbox, &Kind::Objects.of(&peer), |_, _| true)?;
-    for table in [Table::Subscription, Table::Unfollow] {
-        delete_where(s, table, peer.as_bytes(), |_, _| true)?;
-    }
-    for table in [Table::Grant, Table::Follower] {
-        if table == Table::Grant && mutant!(RemovePeerLeavesGrants) {
-            continue;
-        }
-        // Also the rights of objects that have their home there.
-        let object_of = |key: &[u8], value: &[u8]| {
-            table == Table::Grant && Grant::whose(key, value).is_ok_and(|kernel| kernel == peer)
-        };
-        delete_where(s, table, &[], |key, value| key.ends_with(peer.as_bytes()) || object_of(key, value))?;
-    }
+    let answer = chores::begin_for(s, rest, token)?;
     if let Some(link) = s.engine.links.remove(&peer)
         && let Phase::Greeting { conn, .. } | Phase::Up { conn, .. } = link.phase
     {
         s.out.send(peer, conn, Frame::Denied(Code::Denied));
         s.out.push(Effect::Close { peer, conn, code: Code::Denied });
     }
-    actions::forget_waiters(s, peer)?;
-    let waiting: Vec<_> = s.engine.deliveries.keys().filter(|(to, _)| *to == peer).copied().collect();
-    let tokens = waiting.into_iter().filter_map(|key| s.engine.deliveries.remove(&key)).flatten();
-    for token in tokens.chain(s.engine.joins.remove(&peer).unwrap_or_default()).collect::<Vec<_>>() {
+    s.engine.chores.drop(Chore::Greet(peer));
+    for token in s.engine.joins.remove(&peer).unwrap_or_default() {
         s.out.push(Effect::Reply { token, reply: Err(Refusal::NoPeer(peer)) });
     }
-    Ok(Answer::Done)
-}
-
-fn delete_where(
-    s: &mut Step<'_, '_>,
-    table: Table,
-    prefix: &[u8],
-    matches: impl Fn(&[u8], &[u8]) -> bool,
-) -> Result<(), StoreError> {
-    let mut found = Vec::new();
-    s.txn.scan(table, prefix, prefix_end(prefix).as_deref(), &mut |key, value| {
-        if matches(key, &value) {
-            found.push(key.to_vec());
-        }
-        ControlFlow::Continue(())
-    })?;
-    for key in found {
-        s.txn.delete(table, &key);
-    }
-    Ok(())
+    Ok(answer)
 }
 
 /// Gives a right.
@@ -166,8 +135,9 @@ fn add_grant(s: &mut Step<'_, '_>, grant: &Grant) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Takes a right back, also what rests on it: who may no longer read an object no longer follows it.
-pub(crate) fn revoke(s: &mut Step<'_, '_>, grant: &Grant) -> Result<Answer, Failure> {
+/// Takes a right back, also what rests on it: who may no longer read an object no longer follows it. The right is gone at
+/// once; the client is answered when all that rests on it is.
+pub(crate) fn revoke(s: &mut Step<'_, '_>, token: Token, grant: &Grant) -> Result<Option<Answer>, Failure> {
     let place = grant.to_row();
     let row: Option<GrantRow> = txn::get(s.txn, Table::Grant, &place)?;
     let row = row.ok_or(Refusal::NoGrant { kernel: grant.kernel, right: grant.right.name() })?;
@@ -176,27 +146,10 @@ pub(crate) fn revoke(s: &mut Step<'_, '_>, grant: &Grant) -> Result<Answer, Fail
         None if mutant!(LazyRevoke) => s.txn.delete_lazily(Table::Grant, &place),
         None => s.txn.delete(Table::Grant, &place),
     }
-    if grant.right == Right::Read {
-        let mut followed = Vec::new();
-        scan_prefix(s.txn, Table::Follower, &[], &mut |key, _| {
-            if key.ends_with(grant.kernel.as_bytes()) {
-                followed.extend(once_model::ids::ObjectKey::from_row(
-                    key.get(..once_model::ids::ObjectKey::ROW_LEN).unwrap_or_default(),
-                ));
-            }
-            ControlFlow::Continue(())
-        })?;
-        for key in followed {
-            let may = match rows::head(s.txn, &key)? {
-                Some(head) => crate::rights::may_read(s.txn, &grant.kernel, &head, s.ctx.now_ms)?,
-                None => false,
-            };
-            if !may && !mutant!(RevokedFollowerServed) {
-                outbox::end_following(s, grant.kernel, &key)?;
-            }
-        }
+    match grant.right {
+        Right::Read => chores::begin_for(s, Chore::EndFollowing(grant.kernel), token),
+        _ => Ok(Some(Answer::Done)),
     }
-    Ok(Answer::Done)
 }
 
 /// Gives a new peer a right on the kernel, for good.
@@ -235,6 +188,9 @@ fn new_row(
 fn check_new(s: &Step<'_, '_>, peer: &KernelId, petname: Option<&str>, new: bool) -> Result<(), Failure> {
     if *peer == s.ctx.me {
         return Err(Refusal::Myself.into());
+    }
+    if new && chores::is_under_way(s, Chore::ForgetPeer(*peer))? {
+        return Err(Refusal::BeingRemoved(*peer).into());
     }
     if new && !room_for_peer(s)? {
         return Err(Refusal::TooManyPeers(PEERS_MAX).into());

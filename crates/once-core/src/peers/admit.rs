@@ -10,7 +10,7 @@ use once_model::wire::{Code, FEATURE_ACTIONS, Frame, Greeting};
 use super::addresses::put_first;
 use super::dial::dial_later;
 use super::{Link, Phase, admin, invites, progress, quarantine};
-use crate::content;
+use crate::chores::{self, Chore};
 use crate::meta;
 use crate::outbox::{self, Window};
 use crate::refusal::Refusal;
@@ -86,6 +86,7 @@ fn ended(s: &mut Step<'_, '_>, peer: KernelId, reason: &str) {
         link.phase = Phase::Idle;
         link.idle_since_ms = s.ctx.now_ms;
         link.window = Window::default();
+        s.engine.chores.drop(Chore::Greet(peer));
         // Told when it begins and when it changes, not at each dial that finds nobody.
         if link.told.as_deref() != Some(reason) {
             link.told = Some(reason.to_owned());
@@ -139,12 +140,20 @@ pub(crate) fn hello(
         // Said again: greeting anew would send everything again, as often as the peer likes.
         return Ok(());
     }
+    if quarantine::is_ending(s)? {
+        quarantine::turn_away(s, peer, conn);
+        return Ok(());
+    }
     // Before the invite is used: whoever does not fit shall be able to come again with another version.
     let row = match (hello.critical.is_empty(), rows::peer(s.txn, &peer)?) {
         (false, _) => Err(Code::Unsupported),
         (true, Some(row)) if row.status == PeerStatus::Active => {
             invites::use_up(s, &peer, hello)?;
             Ok(row)
+        }
+        // Its rights of before are still being taken away: it comes again.
+        (true, None) if hello.invite.is_some() && chores::is_under_way(s, Chore::ForgetPeer(peer))? => {
+            Err(Code::Busy)
         }
         // We hold its invite and it holds ours, or it was told of us: whoever shows a secret is in.
         (true, row) => invites::admit(s, &peer, hello, row)?.ok_or(Code::Denied),
@@ -197,6 +206,10 @@ pub(crate) fn admitted(
         s.out.push(Effect::Close { peer, conn, code: Code::Denied });
         return Ok(());
     };
+    if quarantine::is_ending(s)? {
+        quarantine::turn_away(s, peer, conn);
+        return Ok(());
+    }
     if !hello.critical.is_empty() {
         s.out.push(Effect::Close { peer, conn, code: Code::Unsupported });
         return Ok(());
@@ -328,7 +341,9 @@ fn ready(
         let says = shown(&hello.name);
         s.out.push(Effect::Reply { token, reply: Ok(Answer::Joined { says }) });
     }
-    content::ask_all(s, peer)?;
+    if !mutant!(FollowOnce) {
+        chores::begin(s, Chore::Greet(peer))?;
+    }
     outbox::pump(s, peer)
 }
 

@@ -1,27 +1,24 @@
 //! Dialling: every peer, again and again, with growing pauses and jitter.
 
-use std::ops::ControlFlow;
-
 use once_model::ids::KernelId;
 use once_model::limits::{REDIAL_MAX_MS, REDIAL_MIN_MS, REDIAL_SOON_MS, REDIAL_WANTED_MS};
 
 use super::{Link, Phase};
+use crate::chores::{self, Chore};
 use crate::refusal::{Failure, Refusal};
 use crate::rows;
 use crate::step::Step;
-use crate::store::{StoreError, Table};
+use crate::store::StoreError;
 use crate::waist::{Answer, Effect, Timer};
 
-/// At the start of a run.
+/// At the start of a run: every peer, some in each step.
 pub(crate) fn dial_all(s: &mut Step<'_, '_>) -> Result<(), StoreError> {
-    use crate::store::Read;
-    let mut peers = Vec::new();
-    s.txn.scan(Table::Peer, &[], None, &mut |key, _| {
-        peers.extend(KernelId::from_slice(key));
-        ControlFlow::Continue(())
-    })?;
-    // One that cannot be read holds up no other.
-    peers.into_iter().try_for_each(|peer| s.tried(|s| dial(s, peer)).map(drop))
+    chores::begin(s, Chore::Dial).map(drop)
+}
+
+/// The peer with this row.
+pub(crate) fn dial_one(s: &mut Step<'_, '_>, row: &[u8]) -> Result<(), StoreError> {
+    KernelId::from_slice(row).map_or(Ok(()), |peer| dial(s, peer))
 }
 
 /// A client does not want to wait for the pause to end.

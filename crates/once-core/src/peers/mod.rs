@@ -12,12 +12,12 @@ pub use admin::is_name;
 pub(crate) use admin::{add, change, grant, join, remove, revoke};
 pub use admit::invite_hash;
 pub(crate) use admit::{admitted, denied, hello, hello_late, link};
-pub(crate) use dial::{call_wanted, dial_all, dial_now, network_changed, redial};
+pub(crate) use dial::{call_wanted, dial_all, dial_now, dial_one, network_changed, redial};
 pub use invites::invites;
 pub(crate) use invites::{invite, revoke as revoke_invite};
 pub(crate) use progress::{heard, note, tell, tell_later, told, told_after_commit};
 pub use quarantine::{Quarantine, quarantine};
-pub(crate) use quarantine::{allows, end as end_quarantine, heeds, resume as resume_quarantine};
+pub(crate) use quarantine::{allows, begin_life, end as end_quarantine, heeds, resume as resume_quarantine};
 
 use std::collections::{BTreeMap, VecDeque};
 

@@ -2,7 +2,6 @@
 //! under its own signature, and from then on does nothing but greet, until its people say what it shall be.
 
 use std::collections::BTreeSet;
-use std::ops::ControlFlow;
 
 use minicbor::{Decode, Encode};
 use once_model::ids::{Incarnation, KernelId};
@@ -11,6 +10,7 @@ use once_model::wire::{Code, Frame, Greeting};
 
 use super::{Phase, admit, progress};
 use crate::actions;
+use crate::chores::{self, Chore};
 use crate::meta::{self, Identity};
 use crate::query;
 use crate::refusal::{Failure, Refusal};
@@ -18,7 +18,7 @@ use crate::rows::PeerStatus;
 use crate::step::{Engine, Step};
 use crate::store::{Read, StoreError, Table};
 use crate::txn;
-use crate::waist::{Answer, Command, Effect, Event, Input, Timer, Why};
+use crate::waist::{Answer, Command, Effect, Event, Input, Timer, Token, Why};
 
 const ROW: &[u8] = b"quarantine";
 
@@ -84,6 +84,7 @@ pub(super) fn look(s: &mut Step<'_, '_>, peer: &KernelId, hello: &Greeting) -> R
     }
     if began {
         s.engine.quarantined = true;
+        s.engine.chores.drop(Chore::Work);
         s.out.push(Effect::Event(Event::Quarantined { by: *peer }));
         let links: Vec<_> = s.engine.links.iter().map(|(peer, link)| (*peer, link.phase)).collect();
         for (other, phase) in links {
@@ -108,7 +109,9 @@ pub(crate) fn heeds(s: &mut Step<'_, '_>, input: Input) -> Option<Input> {
         Input::Frame { frame, .. } => {
             matches!(frame, Frame::Hello(_) | Frame::Admitted(_) | Frame::Denied(_))
         }
-        Input::Timer(timer) => matches!(timer, Timer::Redial(..) | Timer::Hello(..) | Timer::Expiry),
+        Input::Timer(timer) => {
+            matches!(timer, Timer::Redial(..) | Timer::Hello(..) | Timer::Expiry | Timer::Chores)
+        }
         Input::Command { .. } | Input::Link { .. } | Input::Disk { .. } | Input::NetworkChanged => true,
         Input::Arrived { why: Why::Asked { token } | Why::Offered { token }, .. } => {
             s.out.push(Effect::Reply { token: *token, reply: Err(Refusal::Quarantined) });
@@ -140,16 +143,35 @@ pub(crate) fn allows(command: &Command) -> Result<(), Refusal> {
 }
 
 /// Begins a new life with what is on the disk. What the earlier one was home of stays readable and is changed by nobody
-/// here; what waited to be sent is forgotten, since it may have been sent before; rights are given anew.
-pub(crate) fn end(s: &mut Step<'_, '_>, without: &[KernelId]) -> Result<Answer, Failure> {
+/// here; what waited to be sent is forgotten, since it may have been sent before; rights are given anew. Until all of that
+/// is gone, perhaps in later steps, or by the next run, the quarantine lasts.
+pub(crate) fn end(
+    s: &mut Step<'_, '_>,
+    token: Token,
+    without: &[KernelId],
+) -> Result<Option<Answer>, Failure> {
     let row = quarantine(s.txn)?.ok_or(Refusal::NoQuarantine)?;
+    if is_ending(s)? {
+        return Ok(chores::wait(s, Chore::BeginLife, token));
+    }
     for (peer, known) in query::peers(s.txn)? {
         let is_heard = row.heard.contains(&peer) || without.contains(&peer);
         if known.status == PeerStatus::Active && !is_heard {
             return Err(Refusal::NotHeard(peer).into());
         }
     }
-    let identity = meta::identity(s.txn)?.ok_or(Refusal::NoQuarantine)?;
+    meta::identity(s.txn)?.ok_or(Refusal::NoQuarantine)?;
+    chores::begin_for(s, Chore::BeginLife, token)
+}
+
+/// Whether its end has begun: who greets now is heard in the next life.
+pub(super) fn is_ending(s: &Step<'_, '_>) -> Result<bool, StoreError> {
+    chores::is_under_way(s, Chore::BeginLife)
+}
+
+/// Nothing is left of the earlier life that must not be there in the new one.
+pub(crate) fn begin_life(s: &mut Step<'_, '_>) -> Result<(), StoreError> {
+    let (Some(row), Some(identity)) = (quarantine(s.txn)?, meta::identity(s.txn)?) else { return Ok(()) };
     let mut bytes = [0; 16];
     s.rng.fill(&mut bytes);
     let lives = row.shown.iter().map(|said| said.incarnation).chain([identity.incarnation]);
@@ -158,18 +180,7 @@ pub(crate) fn end(s: &mut Step<'_, '_>, without: &[KernelId]) -> Result<Answer, 
     ended.remove(&incarnation);
     let ended = ended.into_iter().collect();
     meta::set_identity(s.txn, &Identity { incarnation, ended, ..identity });
-    for table in [
-        Table::Invite,
-        Table::Grant,
-        Table::Outbox,
-        Table::Queue,
-        Table::Sending,
-        Table::Boot,
-        Table::Follower,
-    ] {
-        clear(s, table)?;
-    }
-    actions::forget_all(s)?;
+    actions::begin_anew(s)?;
     s.txn.delete(Table::Meta, ROW);
     s.engine.boot = meta::begin_boot(s.txn, s.ctx.boot, s.engine.commit + 1)?;
     s.engine.quarantined = false;
@@ -180,16 +191,5 @@ pub(crate) fn end(s: &mut Step<'_, '_>, without: &[KernelId]) -> Result<Answer, 
     (s.engine.waiting, s.engine.slow) = (fresh.waiting, fresh.slow);
     s.engine.lanes.forget();
     s.engine.marks.forget();
-    super::dial_all(s)?;
-    Ok(Answer::Done)
-}
-
-fn clear(s: &mut Step<'_, '_>, table: Table) -> Result<(), StoreError> {
-    let mut found = Vec::new();
-    s.txn.scan(table, &[], None, &mut |key, _| {
-        found.push(key.to_vec());
-        ControlFlow::Continue(())
-    })?;
-    found.iter().for_each(|key| s.txn.delete(table, key));
-    Ok(())
+    super::dial_all(s)
 }

@@ -16,7 +16,7 @@ use once_model::wire::{Code, Frame, ShareAnswer, Shared};
 
 use super::admission::{hello, shown_by_peer};
 use super::owed::{Owed, Promises};
-use super::shadow::{GrantShadow, InviteShadow, Rights, Shadow};
+use super::shadow::{GrantShadow, InviteShadow, Leaving, Rights, Shadow};
 use super::{Checker, Group, history};
 use crate::coverage::Coverage;
 
@@ -135,6 +135,16 @@ impl Checker {
     fn walk(&mut self, group: &Group<'_>, allowed: &mut Allowed, cover: &mut Coverage) {
         let Some(mut shadow) = self.shadows.remove(&group.kernel) else { return };
         shadow.just_answered.clear();
+        let mut leaving = Leaving::of(group.store);
+        let ended = group.commit.iter().flat_map(|commit| &commit.rows);
+        ended.filter(|row| row.table == Table::Chore).for_each(|row| leaving.add(&row.key));
+        if !leaving.peers.is_empty() {
+            cover.met("state peer removed in slices");
+        }
+        if leaving.all {
+            cover.met("state new life in slices");
+        }
+        (allowed.removed, allowed.new_life) = (leaving.peers, leaving.all);
         shadow.end(group.now_ms);
         let mut said = Said::by(group);
         let (mut wrong, mut laid_over) = (Vec::new(), Vec::new());
@@ -221,6 +231,8 @@ fn commanded(
     cover: &mut Coverage,
 ) {
     let done = matches!(reply, Some(Ok(_)));
+    // Holds from here on; its client is answered when nothing is left of it.
+    let begun = !matches!(reply, Some(Err(_)));
     match command {
         Command::Share { key, to, .. } if !matches!(reply, Some(Err(_))) => {
             // It may have left as what it was before another input of this group claimed it.
@@ -251,7 +263,7 @@ fn commanded(
                 .invites
                 .insert(*secret_hash, InviteShadow { expires_ms: *expires_ms, used: false, ended: false });
         }
-        Command::EndQuarantine { .. } if done => {
+        Command::EndQuarantine { .. } if begun => {
             allowed.new_life = true;
             shadow.rights.grants.clear();
             shadow.invites.clear();
@@ -267,6 +279,7 @@ fn commanded(
                 reply,
                 Some(Err(Refusal::Myself
                     | Refusal::TooManyPeers(_)
+                    | Refusal::BeingRemoved(_)
                     | Refusal::BadName { .. }
                     | Refusal::NameTaken(_)))
             );
@@ -286,7 +299,7 @@ fn commanded(
                 peer.quota_bytes = *quota;
             }
         }
-        Command::RemovePeer { peer } if done => {
+        Command::RemovePeer { peer } if begun => {
             shadow.rights.peers.remove(peer);
             shadow.rights.grants.retain(|(_, _, kernel), _| kernel != peer);
             for debts in [&mut shadow.subscriptions, &mut shadow.owed] {
@@ -313,7 +326,7 @@ fn commanded(
             let grant = GrantShadow::and(shadow.rights.grants.get(&place), grant.expires_ms, group.now_ms);
             shadow.rights.grants.insert(place, grant);
         }
-        Command::Revoke(grant) if done => {
+        Command::Revoke(grant) if begun => {
             shadow.rights.grants.remove(&(grant.scope.clone(), grant.right, grant.kernel));
         }
         _ => {}

@@ -335,7 +335,10 @@ impl Checker {
                 }
                 Debt::Followed { given: None } => true,
             };
-            if !by_somebody && before.is_none_or(|before| before.debt != after.debt) {
+            // Made in the group in which its peer was removed, it goes with the rest.
+            let is_removal = |input: &Input| matches!(input, Input::Command { command: Command::RemovePeer { peer: of }, .. } if *of == peer);
+            let goes = group.inputs.iter().any(is_removal);
+            if !by_somebody && !goes && before.is_none_or(|before| before.debt != after.debt) {
                 let what = format!("owes {key} to {peer:.10} as {:?}, and nobody said so", after.debt);
                 wrong.push((7, what));
             }

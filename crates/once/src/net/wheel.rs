@@ -78,7 +78,7 @@ fn slack(after: Duration, timer: &Timer) -> Duration {
     match timer {
         Timer::Redial(..) => after / 4,
         Timer::Hello(..) | Timer::Resend(..) | Timer::Given | Timer::Progress => after / 16,
-        Timer::Pump(_) | Timer::Due(_) | Timer::Expiry => Duration::ZERO,
+        Timer::Pump(_) | Timer::Due(_) | Timer::Expiry | Timer::Chores => Duration::ZERO,
     }
 }
 

@@ -1,0 +1,160 @@
+//! Which rows each chore looks at, part by part, and what it does with one.
+
+use std::ops::{Bound, ControlFlow};
+
+use bytes::Bytes;
+use once_model::ids::{Hash, KernelId, Line, ObjectKey, Uuid};
+
+use super::{Chore, ChoreRow, SLICE_BYTES};
+use crate::outbox;
+use crate::rights::Grant;
+use crate::rows::Kind;
+use crate::step::Step;
+use crate::store::{Read, StoreError, Table, prefix_end};
+use crate::{actions, content, expiry, peers, timers};
+
+/// Where the rows of one part of a chore are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Part {
+    /// In a table, where keys begin so.
+    Rows(Table, Vec<u8>),
+    /// Clients that wait for an outcome, by the action.
+    Acts,
+    /// Clients that wait for a peer's answer to a share, by the object.
+    Deliveries(KernelId),
+}
+
+/// No key of an object lies before it.
+const FIRST: ObjectKey =
+    ObjectKey { uuid: Uuid::from_u128(0), line: Line::Unclaimed(Hash::from_bytes([0; 32])) };
+
+/// The parts of a chore, in their order.
+pub(super) fn parts(chore: Chore) -> Vec<Part> {
+    use Table::{
+        Activity, Boot, Conflict, Follower, Grant, Invite, Outbox, Peer, Queue, Request, Sending,
+        Subscription, Timer, Unfollow,
+    };
+    let whole = |tables: &[Table]| tables.iter().map(|table| Part::Rows(*table, Vec::new())).collect();
+    let at = |table, peer: &KernelId| Part::Rows(table, peer.as_bytes().to_vec());
+    match chore {
+        // Lanes stay: their actions wait for the day that it is a peer again.
+        Chore::ForgetPeer(peer) => vec![
+            Part::Deliveries(peer),
+            Part::Acts,
+            Part::Rows(Outbox, Kind::Objects.of(&peer)),
+            at(Subscription, &peer),
+            at(Unfollow, &peer),
+            Part::Rows(Grant, Vec::new()),
+            Part::Rows(Follower, Vec::new()),
+        ],
+        Chore::ForgetObject(key) => {
+            [Activity, Timer].into_iter().map(|table| Part::Rows(table, key.to_row().to_vec())).collect()
+        }
+        Chore::EndFollowing(_) => whole(&[Follower]),
+        // What names rows of another table goes before them.
+        Chore::BeginLife => whole(&[Invite, Grant, Follower, Outbox, Request, Queue, Sending, Boot]),
+        Chore::Greet(peer) => {
+            vec![at(Unfollow, &peer), at(Subscription, &peer), Part::Rows(Conflict, Vec::new())]
+        }
+        Chore::Dial => whole(&[Peer]),
+        Chore::Work => whole(&[Activity]),
+        Chore::Sweep => whole(&[Grant, Invite]),
+    }
+}
+
+/// Whether a chore still comes by a row.
+pub(super) fn is_ahead(chore: Chore, at: &ChoreRow, table: Table, key: &[u8]) -> bool {
+    let is_of = |part: &Part| matches!(part, Part::Rows(of, _) if *of == table);
+    let place = parts(chore).iter().position(is_of);
+    place.is_some_and(|place| (place, key) >= (usize::from(at.part), at.next.as_slice()))
+}
+
+impl Part {
+    /// Some rows of it, from a key on.
+    pub fn some(
+        &self,
+        s: &Step<'_, '_>,
+        next: &[u8],
+        limit: usize,
+    ) -> Result<Vec<(Vec<u8>, Bytes)>, StoreError> {
+        let mut found = Vec::new();
+        match self {
+            Self::Rows(table, prefix) => {
+                let mut bytes = 0;
+                let from = next.max(prefix.as_slice());
+                s.txn.scan(*table, from, prefix_end(prefix).as_deref(), &mut |key, value| {
+                    bytes += key.len() + value.len();
+                    found.push((key.to_vec(), value));
+                    let more = found.len() < limit && bytes < SLICE_BYTES;
+                    if more { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+                })?;
+            }
+            Self::Acts => {
+                let last = next.get(..16).and_then(|id| Uuid::from_slice(id).ok());
+                let from = last.map_or(Bound::Unbounded, Bound::Excluded);
+                let some = s.engine.acts.range((from, Bound::Unbounded)).take(limit);
+                found.extend(some.map(|(id, _)| (id.as_bytes().to_vec(), Bytes::new())));
+            }
+            // Those that were looked at are gone.
+            Self::Deliveries(peer) => {
+                let some = s.engine.deliveries.range((*peer, FIRST)..);
+                let some = some.take_while(|((to, _), _)| to == peer).take(limit);
+                found.extend(some.map(|((_, key), _)| (key.to_row().to_vec(), Bytes::new())));
+            }
+        }
+        Ok(found)
+    }
+}
+
+/// Does one row. What is removed is removed lazily: should it come back after a crash, so does the chore's own.
+pub(super) fn one(
+    s: &mut Step<'_, '_>,
+    chore: Chore,
+    part: &Part,
+    key: &[u8],
+    value: &Bytes,
+) -> Result<(), StoreError> {
+    let table = match (part, chore) {
+        (Part::Rows(table, _), _) => *table,
+        (Part::Acts, Chore::ForgetPeer(peer)) => return actions::forget_waiter(s, peer, key),
+        (Part::Deliveries(peer), _) => {
+            outbox::forget_delivery(s, *peer, key);
+            return Ok(());
+        }
+        (Part::Acts, _) => return Ok(()),
+    };
+    match chore {
+        Chore::ForgetPeer(peer) if !is_of_peer(&peer, table, key, value) => {}
+        Chore::ForgetObject(_) if table == Table::Timer => timers::forget(s, key, value),
+        Chore::BeginLife if table == Table::Request => actions::forget_request(s, key)?,
+        Chore::ForgetPeer(_) | Chore::ForgetObject(_) | Chore::BeginLife => s.txn.delete_lazily(table, key),
+        Chore::EndFollowing(kernel) => outbox::end_unless_readable(s, kernel, key)?,
+        Chore::Greet(peer) if table == Table::Conflict => content::ask_again(s, peer, value)?,
+        Chore::Greet(peer) => outbox::repeat(s, peer, table, key)?,
+        Chore::Dial => peers::dial_one(s, key)?,
+        Chore::Work => actions::work_again(s, key, value)?,
+        Chore::Sweep => expiry::end(s, table, key, value),
+    }
+    Ok(())
+}
+
+/// Whether a row is one of a peer that is removed: also the rights of objects that have their home there.
+fn is_of_peer(peer: &KernelId, table: Table, key: &[u8], value: &[u8]) -> bool {
+    match table {
+        Table::Grant if mutant!(RemovePeerLeavesGrants) => false,
+        Table::Grant => {
+            key.ends_with(peer.as_bytes()) || Grant::whose(key, value).is_ok_and(|kernel| kernel == *peer)
+        }
+        Table::Follower => key.ends_with(peer.as_bytes()),
+        _ => true,
+    }
+}
+
+/// All rows are done.
+pub(super) fn ended(s: &mut Step<'_, '_>, chore: Chore) -> Result<(), StoreError> {
+    match chore {
+        Chore::BeginLife => peers::begin_life(s),
+        Chore::Greet(peer) => outbox::repeated(s, peer),
+        _ => Ok(()),
+    }
+}
