@@ -318,3 +318,42 @@ fn the_web4_client_serves_a_component() {
     until("it is off", || shown() == lamp);
     assert_eq!(home.once("alice", &["act", UUID, "get"]).exits(0).out, "false\n");
 }
+
+#[test]
+fn what_a_peer_is_owed_that_is_gone_for_good_is_given_up() {
+    let home = Home::new();
+    let (mut alice, bob) = home.pair();
+    let create = || {
+        let made = home.once("alice", &["create", "Counter", "--json"]).exits(0).json();
+        made["object"]["uuid"].as_str().unwrap().to_owned()
+    };
+    let objects = [create(), create(), create(), create()];
+    drop(bob);
+    for object in &objects[..3] {
+        home.once("alice", &["share", object, "bob", "--no-wait"]).exits(0);
+    }
+    home.once("alice", &["outbox"]).prints("bob");
+    let one = ["outbox", "drop", "--peer", "bob", &objects[0]];
+    home.once("alice", &one).exits(0).says("given up: 1 object for bob");
+    home.once("alice", &one).exits(1).says("is not owed to bob").says("`once outbox`");
+    home.once("alice", &["outbox", "drop", &objects[0], "--json"]).exits(1);
+    home.once("alice", &["outbox", "drop", "nobody"]).exits(2).says("an action's id is a UUID");
+    home.once("alice", &["outbox", "drop"]).exits(2);
+    home.once("alice", &["outbox", "drop", "--peer", "bob"]).exits(0).says("given up: 2 objects for bob");
+    home.once("alice", &["outbox", "drop", "--peer", "bob"]).exits(0).says("nothing is owed to bob");
+    // It is durable when it is answered, and does not come up again.
+    alice.0.kill().unwrap();
+    alice.0.wait().unwrap();
+    let (_alice, _bob) = (home.up("alice"), home.up("bob"));
+    home.once("alice", &["outbox"]).exits(0).says("nothing is owed");
+    home.once("alice", &["share", &objects[3], "bob"]).exits(0).prints("delivered 1 of 1");
+    let there = home.once("bob", &["ls", "--json"]).json();
+    let there: Vec<_> = there["objects"].as_array().unwrap().iter().map(|object| &object["uuid"]).collect();
+    assert_eq!(there, [objects[3].as_str()]);
+    // One that denies this kernel is named with what to do about it.
+    home.once("bob", &["peers", "remove", "alice"]).exits(0);
+    let hint = "`once outbox drop --peer";
+    home.once("alice", &["share", &objects[0], "bob", "--timeout", "3s"]).exits(4).says("denied").says(hint);
+    home.once("alice", &["doctor"]).exits(1).prints("denied").prints(hint);
+    home.once("alice", &["outbox", "drop", "--peer", "bob"]).exits(0).says("given up: 1 object for bob");
+}

@@ -145,6 +145,14 @@ pub enum Refusal {
         /// How many.
         rows: u64,
     },
+    /// A peer is not owed that object.
+    #[error("object {key} is not owed to {peer}")]
+    NotOwed {
+        /// To whom.
+        peer: KernelId,
+        /// Which.
+        key: ObjectKey,
+    },
     /// The disk is nearly full.
     #[error("the disk is nearly full: {free_mib} MiB are free, {reserve_mib} MiB are kept in reserve")]
     DiskFull {
@@ -290,6 +298,7 @@ impl Refusal {
                 format!("it goes on when {0} is back; `once peers remove {0}` forgets it", peer.short())
             }
             Self::DiskFull { .. } => "free some space; reading goes on meanwhile".into(),
+            Self::NotOwed { .. } => "`once outbox` lists what is owed".into(),
             Self::OutOfFiles => "try again later; allow more (`ulimit -n`) before you start the kernel the next time".into(),
             Self::NoGrant { .. } => "`once grants` lists what was granted".into(),
             Self::NameTaken(_) => "choose another name; `once peers` and `once invites` list those that are taken".into(),

@@ -371,6 +371,7 @@ impl Step<'_, '_> {
             }
             Command::Cancel { id, wait } => return actions::cancel(self, token, id, wait),
             Command::Drop { home, key, sequence, id } => actions::drop_one(self, home, (key, sequence), id)?,
+            Command::GiveUp { peer, key } => outbox::give_up(self, peer, key)?,
             Command::Standing => {
                 Answer::Standing { lanes: actions::standing(self), damaged: self.engine.parked.list() }
             }

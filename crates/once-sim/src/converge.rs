@@ -123,7 +123,7 @@ impl World {
     }
 
     /// The objects that a kernel owes.
-    fn debts(&self, index: usize) -> Vec<(KernelId, ObjectKey)> {
+    pub(crate) fn debts(&self, index: usize) -> Vec<(KernelId, ObjectKey)> {
         let mut found = Vec::new();
         let read = scan_prefix(&self.nodes[index].disk, Table::Outbox, &[], &mut |row, _| {
             if let Some((peer, rows::Owed::Object(key))) = rows::Owed::from_key(row) {

@@ -205,6 +205,11 @@ impl World {
             86 if self.rng.one_in(4) => {
                 self.command(here, Command::AcceptClock);
             }
+            86 if self.rng.one_in(3) => {
+                let owed = self.debts(index);
+                let (to, key) = self.rng.pick(&owed).copied().unwrap_or((peer, self.any_key(index, work)));
+                self.command(here, Command::GiveUp { peer: to, key });
+            }
             86 => {
                 self.command(here, Command::Dial { peer });
             }

@@ -202,6 +202,7 @@ impl Shared {
             | Refusal::WholeGrant { kernel: id }
             | Refusal::InviteUsed(id)
             | Refusal::Denied(id)
+            | Refusal::NotOwed { peer: id, .. }
             | Refusal::OutboxFull { peer: id, .. } => Some(*id),
             _ => None,
         };

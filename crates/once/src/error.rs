@@ -209,6 +209,7 @@ impl From<Refusal> for Error {
             | Refusal::NoHome(_)
             | Refusal::NoAction(_)
             | Refusal::NoInvite
+            | Refusal::NotOwed { .. }
             | Refusal::NoGrant { .. } => ("not-found", 1),
             Refusal::Damaged(_) => ("fault", 5),
             Refusal::Removed(_) => ("removed", 1),

@@ -7,7 +7,7 @@ use once::model::ids::Uuid;
 use serde_json::{Value, json};
 
 use crate::context::{Context, list, number, text, truth};
-use crate::failure::{Done, Exit};
+use crate::failure::{Done, Exit, Failure};
 use crate::ui;
 
 /// List what this kernel still owes to others, and what it waits for
@@ -21,18 +21,40 @@ pub struct Outbox {
 
 #[derive(Debug, Subcommand)]
 enum What {
-    /// Give up an action that an object sent, or that tells it what came of its effect: it is recorded as cancelled,
-    /// unless it has run
+    /// Give up an action, or what a peer is owed
+    ///
+    /// An action that an object sent, or that tells it what came of its effect, is recorded as cancelled, unless it has run.
+    /// With --peer: objects that wait for a peer that is gone for good, or denies this kernel. It stays a peer, and what it
+    /// follows it is owed again when that changes.
     Drop {
-        /// The action's id, as `once outbox` shows it
-        id: Uuid,
+        /// The action's id, as `once outbox` shows it; with --peer, an object (all that the peer is owed if absent)
+        #[arg(value_name = "ID|OBJECT", required_unless_present = "peer")]
+        what: Option<String>,
+        /// The peer that is owed it
+        #[arg(long)]
+        peer: Option<String>,
     },
 }
 
 impl Outbox {
     /// It is on disk, and is sent until the other kernel has it.
     pub async fn run(self, context: &Context) -> Done {
-        if let Some(What::Drop { id }) = self.what {
+        if let Some(What::Drop { what, peer: Some(peer) }) = &self.what {
+            let answer = context.call("outbox.drop", json!({ "peer": peer, "object": what })).await?;
+            context.answer(&answer, |answer| {
+                let (peer, given_up) = (ui::shown(text(answer, "peer")), number(answer, "given_up"));
+                match given_up {
+                    0 => ui::say(&format!("nothing is owed to {peer}")),
+                    _ => ui::say(&format!("given up: {} for {peer}", ui::count(given_up, "object"))),
+                }
+                Ok(())
+            })?;
+            return Ok(Exit::DONE);
+        }
+        if let Some(What::Drop { what, .. }) = self.what {
+            let id: Uuid = what.unwrap_or_default().parse().map_err(|_| {
+                Failure::usage("an action's id is a UUID").hint("`once outbox` shows it, in the column ID")
+            })?;
             let answer = context.call("outbox.drop", json!({ "id": id })).await?;
             context.answer(&answer, |answer| {
                 let key = ui::key(text(answer, "object"));

@@ -115,6 +115,9 @@ fn say_how_far(answer: &Value, waiting: u64, to: &str) {
         // A kernel that denies this one is not away: somebody there has to do something.
         if let Some(trouble) = answer["trouble"].as_str() {
             ui::say(&format!("the last try to reach {to}: {}", ui::capped(trouble, 200)));
+            if trouble.contains("denied") {
+                ui::say(&format!("`once outbox drop --peer {to}` gives up what waits for it"));
+            }
         }
         return;
     }

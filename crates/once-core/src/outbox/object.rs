@@ -12,7 +12,7 @@ use super::owed::{self, DebtRow, Kind, OutboxRow, Owed};
 use super::pump::resend_later;
 use super::window::Item;
 use crate::content::current_key;
-use crate::refusal::Refusal;
+use crate::refusal::{Failure, Refusal};
 use crate::rows::{self, HeadRow};
 use crate::step::Step;
 use crate::store::{Read, StoreError, Table};
@@ -77,6 +77,22 @@ pub(crate) fn owe(
         window.line_up(Owed::Object(key));
     }
     Ok(true)
+}
+
+/// A person gives up what a peer is owed: it may never come back, or deny this kernel for good. Who waits for the peer's answer
+/// is told so. A follower is owed the next revision all the same.
+pub(crate) fn give_up(s: &mut Step<'_, '_>, peer: KernelId, key: ObjectKey) -> Result<Answer, Failure> {
+    let refusal = Refusal::NotOwed { peer, key };
+    if owed::debt(s.txn, &peer, &key)?.is_none() {
+        return Err(refusal.into());
+    }
+    settle(s, &peer, &key)?;
+    // Durable before it is answered: what was given up is not sent after a power loss.
+    s.txn.delete(Table::Outbox, &Owed::Object(key).key(&peer));
+    for token in s.engine.deliveries.remove(&(peer, key)).unwrap_or_default() {
+        s.out.push(Effect::Reply { token, reply: Err(refusal.clone()) });
+    }
+    Ok(Answer::Done)
 }
 
 /// Removes a debt.

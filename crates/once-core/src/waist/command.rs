@@ -100,6 +100,13 @@ pub enum Command {
         /// Its id.
         id: Uuid,
     },
+    /// Give up an object that a peer is owed, whyever it is owed.
+    GiveUp {
+        /// To whom.
+        peer: KernelId,
+        /// Which.
+        key: ObjectKey,
+    },
     /// What stands still on this kernel, and why.
     Standing,
     /// Ask a peer for an object's revisions from now on.

@@ -31,6 +31,8 @@ pub(super) struct Allowed {
     pub answered: BTreeMap<(KernelId, ObjectKey), Vec<Hash>>,
     /// Copies that a client removed.
     pub dropped: BTreeSet<ObjectKey>,
+    /// What peers were owed, and people have given up (`docs/protocol.md`, "A share, at its sender").
+    pub given_up: BTreeSet<(KernelId, ObjectKey)>,
     /// Peers that were removed.
     pub removed: BTreeSet<KernelId>,
     /// A new life begins: nothing is owed from the one before.
@@ -242,6 +244,14 @@ fn commanded(
             let row = rows::debt(group.store, to, &key).ok().flatten();
             if reply == Some(&Ok(Answer::Owed)) && row.is_some_and(|row| row.debt == Debt::Promised) {
                 shadow.owed.insert((*to, key));
+            }
+        }
+        // From then on it is not due; what had left by then may still be fetched.
+        Command::GiveUp { peer, key } if done => {
+            allowed.given_up.insert((*peer, *key));
+            shadow.owed.remove(&(*peer, *key));
+            for owed in shadow.promises.take(peer, key) {
+                shadow.just_answered.add(*peer, *key, owed);
             }
         }
         Command::Remove { key } => {

@@ -381,6 +381,7 @@ impl Checker {
         let unprovable = self.forked.contains(&key);
         let ended = allowed.new_life
             || allowed.removed.contains(&peer)
+            || allowed.given_up.contains(&(peer, key))
             || (gone && !moved)
             || (!asked && !may)
             || unprovable;

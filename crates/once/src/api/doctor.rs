@@ -259,7 +259,14 @@ fn peer(kernel: &Kernel, snapshot: &dyn Read, id: &KernelId, row: &rows::PeerRow
     }
     let why = seen.last_error.unwrap_or_else(|| "no attempt has ended yet".into());
     let hint = if why.contains("denied") {
-        "it has removed this kernel, or never added it: ask its owner for a new invite".to_owned()
+        let asked = "it has removed this kernel, or never added it: ask its owner for a new invite";
+        match owed {
+            0 => asked.to_owned(),
+            _ => {
+                let peer = id.short();
+                format!("{asked}, or give up what waits for it: `once outbox drop --peer {peer}`")
+            }
+        }
     } else if row.addresses.is_empty() {
         format!(
             "no address of it is known: `once peers address {} HOST:PORT` tells one, or wait until it calls",

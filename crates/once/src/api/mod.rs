@@ -117,7 +117,7 @@ async fn dispatch(kernel: &Kernel, method: &str, params: Value, tell: Tell<'_>) 
         "unfollow" => transfer::unfollow(kernel, read(params)?).await,
         "follows" => transfer::follows(kernel),
         "outbox" => outbox::list(kernel).await,
-        "outbox.drop" => standing::drop_action(kernel, read(params)?).await,
+        "outbox.drop" => outbox::give_up(kernel, read(params)?).await,
         "invite" => invites::invite(kernel, read(params)?).await,
         "invites" => invites::list(kernel),
         "invites.revoke" => invites::revoke(kernel, read(params)?).await,

@@ -3,10 +3,13 @@
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
+use futures_util::future::join_all;
 use once_core::query;
-use once_core::rows::{Kind, OutboxRow};
+use once_core::rows::{Kind, OutboxRow, Owed};
 use once_core::store::Table;
-use once_model::ids::{KernelId, ObjectKey};
+use once_core::waist::Command;
+use once_model::ids::{KernelId, ObjectKey, Uuid};
+use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{names, standing, transfers};
@@ -15,12 +18,75 @@ use crate::{Error, Kernel};
 /// Actions, and as many pieces of work outside, that an answer lists.
 const SHOWN_MAX: usize = 1000;
 
+/// Shares that are given up in one commit.
+const AT_ONCE: usize = 256;
+
 /// Shares that are looked at to say since when: the oldest are likely among them.
 const LOOKED_AT_MAX: usize = 1000;
 
 pub(super) async fn list(kernel: &Kernel) -> Result<Value, Error> {
     let stands = standing::of_own(kernel, &standing::all(kernel).await?);
     Ok(json!({ "owed": owed(kernel)?, "acts": acts(kernel, stands)?, "work": work(kernel)? }))
+}
+
+/// What is to be given up: an action by its id, or what a peer is owed.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Which {
+    id: Option<Uuid>,
+    peer: Option<String>,
+    /// One of the objects that the peer is owed; all of them if absent.
+    object: Option<String>,
+}
+
+pub(super) async fn give_up(kernel: &Kernel, which: Which) -> Result<Value, Error> {
+    match which {
+        Which { id: Some(id), peer: None, object: None } => standing::drop_action(kernel, id).await,
+        Which { id: None, peer: Some(peer), object } => give_up_debts(kernel, &peer, object.as_deref()).await,
+        _ => Err(Error::usage("say the id of an action, or a peer and perhaps an object that it is owed")),
+    }
+}
+
+/// Gives up what a peer is owed: the peer is gone for good, or denies this kernel.
+async fn give_up_debts(kernel: &Kernel, peer: &str, object: Option<&str>) -> Result<Value, Error> {
+    let (peer, _) = names::peer(kernel, peer)?;
+    let mut given_up: u64 = 0;
+    if let Some(name) = object {
+        let key = names::object(kernel, name)?.key();
+        kernel.command(Command::GiveUp { peer, key }).await?;
+        given_up = 1;
+    } else {
+        let mut next = Vec::new();
+        loop {
+            let mut keys = Vec::new();
+            once_core::rows::owed(
+                &kernel.shared().snapshot(),
+                &peer,
+                Kind::Objects,
+                &next,
+                &mut |owed, _| {
+                    keys.extend(match owed {
+                        Owed::Object(key) => Some(key),
+                        Owed::Lane(_) => None,
+                    });
+                    if keys.len() < AT_ONCE { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+                },
+            )?;
+            let Some(last) = keys.last() else { break };
+            // The first key behind it.
+            next = [last.to_row().as_slice(), &[0]].concat();
+            let commands = keys.into_iter().map(|key| kernel.command(Command::GiveUp { peer, key }));
+            for done in join_all(commands).await {
+                match done {
+                    Ok(_) => given_up += 1,
+                    // The peer had it meanwhile.
+                    Err(error) if error.code == "not-found" => {}
+                    Err(error) => return Err(error),
+                }
+            }
+        }
+    }
+    Ok(json!({ "peer": names::name_of(kernel, &peer), "kernel": peer.to_string(), "given_up": given_up }))
 }
 
 fn owed(kernel: &Kernel) -> Result<Vec<Value>, Error> {

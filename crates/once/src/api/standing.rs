@@ -9,7 +9,6 @@ use once_core::store::Read;
 use once_core::waist::{Answer, Command, Stands, StandsFor};
 use once_model::ids::{KernelId, ObjectKey, Uuid};
 use once_model::wire::Code;
-use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::doctor::check;
@@ -146,25 +145,19 @@ fn suspects(kernel: &Kernel) -> Vec<Value> {
     checks
 }
 
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Which {
-    id: Uuid,
-}
-
 /// Takes an action back that no client asks for.
-pub(super) async fn drop_action(kernel: &Kernel, which: Which) -> Result<Value, Error> {
+pub(super) async fn drop_action(kernel: &Kernel, id: Uuid) -> Result<Value, Error> {
     let mut found: Option<(KernelId, ObjectKey, u64)> = None;
     actions::waiting(&kernel.shared().snapshot(), &mut |home, key, sequence, row| {
-        if row.action.id == which.id {
+        if row.action.id == id {
             found = Some((home, key, sequence));
         }
         if found.is_some() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     })?;
     let Some((home, key, sequence)) = found else {
-        return Err(Error::not_found(format!("no action {} waits here", which.id))
+        return Err(Error::not_found(format!("no action {} waits here", id))
             .with_hint("`once outbox` lists those that do"));
     };
-    kernel.shared().command(Command::Drop { home, key, sequence, id: which.id }).await?;
-    Ok(json!({ "id": which.id, "object": names::key_text(&key), "here": home == kernel.id() }))
+    kernel.shared().command(Command::Drop { home, key, sequence, id }).await?;
+    Ok(json!({ "id": id, "object": names::key_text(&key), "here": home == kernel.id() }))
 }
