@@ -200,3 +200,37 @@ fn a_data_directory_that_was_put_back_does_nothing_and_says_so() {
     home.once("alice", &act).exits(3).says("quarantined");
     home.once("alice", &["create", "Counter"]).exits(0);
 }
+
+/// Makes the latest time that a stopped kernel has seen this long from now.
+fn set_clock_back(data: &Path, by: std::time::Duration) {
+    use once_core::store::{Batch, Durability, Store, Table};
+    let mut store = once_store::FjallStore::open(data, once_store::Options::default()).unwrap();
+    let at = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap() + by;
+    let at_ms = u64::try_from(at.as_millis()).unwrap().to_be_bytes().to_vec();
+    let rows = vec![(Table::Meta, b"latest".to_vec(), Some(at_ms.into()))];
+    store.commit(Batch { rows }, Durability::Synced).unwrap();
+    store.close().unwrap();
+}
+
+#[test]
+fn a_clock_that_was_set_back_is_said_until_it_is_accepted() {
+    let home = Home::new();
+    home.init("alice");
+    home.once("alice", &["doctor"]).prints("the clock has not gone back");
+    set_clock_back(&home.join("alice"), std::time::Duration::from_secs(7200));
+    let behind = || {
+        home.once("alice", &["doctor"])
+            .exits(1)
+            .prints("s behind the latest time")
+            .prints("`once clock accept`");
+    };
+    behind();
+    let _alice = home.up("alice");
+    behind();
+    home.once("alice", &["clock", "accept"]).exits(0).prints("accepted: the clock went back by 11");
+    home.once("alice", &["doctor"]).prints("the clock has not gone back");
+    home.once("alice", &["clock", "accept"]).exits(0).prints("the clock was not behind");
+    // It is durable.
+    home.once("alice", &["stop"]).exits(0);
+    home.once("alice", &["doctor"]).prints("the clock has not gone back");
+}
