@@ -5,6 +5,7 @@ use std::ops::ControlFlow;
 
 use once_model::ids::{Hash, KernelId, Line, Lineage, ObjectKey, Uuid};
 
+use crate::chores;
 use crate::rows::Kind;
 use crate::store::{Read, StoreError, Table, scan_prefix};
 
@@ -21,8 +22,10 @@ pub enum Place {
     Lineage,
     /// The key begins with the name of an unclaimed copy: UUID and content hash.
     Copy,
-    /// The object's key comes after the byte 2: of a grant on one object that is its scope, of a chore what is done.
+    /// The key of a grant on one object: a byte for the scope, then the object's.
     Scope,
+    /// The key of a chore: a byte for what is done, then the object's, if it is about one.
+    Chore,
     /// The row belongs to no object, or says in its value to which.
     Nowhere,
 }
@@ -45,7 +48,7 @@ pub const OF_OBJECT: &[(Table, Place)] = &[
     (Table::Activity, Place::First),
     (Table::Queue, Place::First),
     (Table::Sending, Place::First),
-    (Table::Chore, Place::Scope),
+    (Table::Chore, Place::Chore),
 ];
 
 const KINDS: [Kind; 2] = [Kind::Objects, Kind::Lanes];
@@ -65,6 +68,7 @@ pub fn object_of(table: Table, key: &[u8]) -> Option<ObjectKey> {
         Place::AfterKernel => first(key.get(KernelId::LEN..)?),
         Place::Owed => first(key.get(KernelId::LEN + 1..)?),
         Place::Scope if key.first() == Some(&2) => first(key.get(1..)?),
+        Place::Chore if chores::OF_OBJECT.contains(key.first()?) => first(key.get(1..)?),
         Place::Copy => {
             let (uuid, content) = key.split_at_checked(16)?;
             let content = Hash::from_bytes(content.try_into().ok()?);
@@ -74,7 +78,7 @@ pub fn object_of(table: Table, key: &[u8]) -> Option<ObjectKey> {
             let lineage = Lineage::from_bytes(key.try_into().ok()?);
             Some(ObjectKey { uuid: Uuid::nil(), line: Line::Claimed(lineage) })
         }
-        Place::Scope | Place::Nowhere => None,
+        Place::Scope | Place::Chore | Place::Nowhere => None,
     }
 }
 
@@ -98,6 +102,11 @@ pub fn size_of(rows: &dyn Read, me: &KernelId, object: &ObjectKey) -> Result<u64
         match (place, object.line) {
             (Place::First, _) => scan_prefix(rows, *table, &row, &mut count)?,
             (Place::Scope, _) => scan_prefix(rows, *table, &[&[2], row.as_slice()].concat(), &mut count)?,
+            (Place::Chore, _) => {
+                for what in chores::OF_OBJECT {
+                    scan_prefix(rows, *table, &[&[what], row.as_slice()].concat(), &mut count)?;
+                }
+            }
             (Place::AfterKernel, _) => {
                 for kernel in &kernels {
                     let prefix = [kernel.as_bytes().as_slice(), &row].concat();

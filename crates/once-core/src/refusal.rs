@@ -291,7 +291,7 @@ impl Refusal {
             }
             Self::NoPeer(_) => "`once peers` lists the peers; `once join TICKET` makes one".into(),
             Self::BeingRemoved(peer) => {
-                format!("`once peers remove {peer}` waits until that is done; then add it again")
+                format!("`once peers remove {}` waits until that is done; then add it again", peer)
             }
             Self::Denied(_) => "ask its owner for a new invite: they work once and expire".into(),
             Self::OutboxFull { peer, .. } => {

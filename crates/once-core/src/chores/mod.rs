@@ -34,6 +34,8 @@ pub enum Chore {
     ForgetPeer(KernelId),
     /// Forgets the timers and the work outside of an object that is gone.
     ForgetObject(ObjectKey),
+    /// Owes the newest revision of an object to whoever follows it here; ends the following if there is none any more.
+    TellFollowers(ObjectKey),
     /// Ends what a kernel follows here and may no longer read.
     EndFollowing(KernelId),
     /// Forgets what a new life of this kernel begins without. The kernel stays in quarantine until that is done.
@@ -49,10 +51,13 @@ pub enum Chore {
 }
 
 const FORGET_PEER: u8 = 1;
-/// As in the key of a grant on one object: what belongs to an object lies behind this byte.
 const FORGET_OBJECT: u8 = 2;
 const END_FOLLOWING: u8 = 3;
 const BEGIN_LIFE: u8 = 4;
+const TELL_FOLLOWERS: u8 = 5;
+
+/// The first byte of rows that belong to an object, whose key comes behind it.
+pub(crate) const OF_OBJECT: [u8; 2] = [FORGET_OBJECT, TELL_FOLLOWERS];
 
 impl Chore {
     /// Key of its row, if it is lasting. `None`: it is passing.
@@ -61,6 +66,7 @@ impl Chore {
         Some(match self {
             Self::ForgetPeer(peer) => [&[FORGET_PEER], peer.as_bytes().as_slice()].concat(),
             Self::ForgetObject(key) => [&[FORGET_OBJECT], key.to_row().as_slice()].concat(),
+            Self::TellFollowers(key) => [&[TELL_FOLLOWERS], key.to_row().as_slice()].concat(),
             Self::EndFollowing(kernel) => [&[END_FOLLOWING], kernel.as_bytes().as_slice()].concat(),
             Self::BeginLife => vec![BEGIN_LIFE],
             Self::Greet(_) | Self::Dial | Self::Work | Self::Sweep => return None,
@@ -74,6 +80,7 @@ impl Chore {
         match *tag {
             FORGET_PEER => KernelId::from_slice(of).map(Self::ForgetPeer),
             FORGET_OBJECT => ObjectKey::from_row(of).map(Self::ForgetObject),
+            TELL_FOLLOWERS => ObjectKey::from_row(of).map(Self::TellFollowers),
             END_FOLLOWING => KernelId::from_slice(of).map(Self::EndFollowing),
             BEGIN_LIFE if of.is_empty() => Some(Self::BeginLife),
             _ => None,
@@ -91,6 +98,10 @@ pub struct ChoreRow {
     /// Where the part under way goes on: the first key that is not done yet, or nothing.
     #[cbor(n(1), with = "minicbor::bytes")]
     pub next: Vec<u8>,
+    /// It became necessary again meanwhile: when it is through it begins anew. So who is first does not keep the others
+    /// from their turn.
+    #[n(2)]
+    pub again: bool,
 }
 
 /// What the engine knows of its chores. Which lasting ones there are, only the rows say.
@@ -176,6 +187,11 @@ pub(crate) fn is_under_way(s: &Step<'_, '_>, chore: Chore) -> Result<bool, Store
     Ok(s.txn.get(Table::Chore, &key)?.is_some())
 }
 
+fn row_of(s: &Step<'_, '_>, chore: Chore) -> Result<ChoreRow, StoreError> {
+    let row = s.txn.get(Table::Chore, &chore.to_row().unwrap_or_default())?;
+    Ok(row.and_then(|row| txn::decode(Table::Chore, &row).ok()).unwrap_or_default())
+}
+
 /// Does what one step has room for; the rest follows in later steps. Whether nothing is left.
 pub(crate) fn begin(s: &mut Step<'_, '_>, chore: Chore) -> Result<bool, StoreError> {
     s.engine.chores.stuck.remove(&chore);
@@ -183,7 +199,11 @@ pub(crate) fn begin(s: &mut Step<'_, '_>, chore: Chore) -> Result<bool, StoreErr
         s.txn.require_sync();
     }
     let rows = s.engine.chores.slice_rows;
-    go_on(s, chore, ChoreRow::default(), rows)
+    let at = match is_under_way(s, chore)? {
+        true => ChoreRow { again: true, ..row_of(s, chore)? },
+        false => ChoreRow::default(),
+    };
+    go_on(s, chore, at, rows)
 }
 
 /// The same for a client, who is answered when all is done.
@@ -263,15 +283,17 @@ fn go_on(s: &mut Step<'_, '_>, chore: Chore, mut at: ChoreRow, rows: usize) -> R
     while left > 0
         && let Some(part) = parts.get(usize::from(at.part))
     {
-        let found = part.some(s, &at.next, left)?;
-        let Some((last, _)) = found.last() else {
-            at = ChoreRow { part: at.part + 1, next: Vec::new() };
-            continue;
+        let (found, more) = part.some(s, &at.next, left)?;
+        (at.part, at.next) = match found.last().filter(|_| more) {
+            Some((last, _)) => (at.part, [last.as_slice(), &[0]].concat()),
+            None => (at.part + 1, Vec::new()),
         };
-        at.next = [last.as_slice(), &[0]].concat();
         left = left.saturating_sub(found.len());
         for (key, value) in found {
             drop(s.tried(|s| rows::one(s, chore, part, &key, &value))?);
+        }
+        if usize::from(at.part) == parts.len() && std::mem::take(&mut at.again) {
+            at.part = 0;
         }
     }
     if usize::from(at.part) < parts.len() {

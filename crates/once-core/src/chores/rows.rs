@@ -50,6 +50,7 @@ pub(super) fn parts(chore: Chore) -> Vec<Part> {
         Chore::ForgetObject(key) => {
             [Activity, Timer].into_iter().map(|table| Part::Rows(table, key.to_row().to_vec())).collect()
         }
+        Chore::TellFollowers(key) => vec![Part::Rows(Follower, key.to_row().to_vec())],
         Chore::EndFollowing(_) => whole(&[Follower]),
         // What names rows of another table goes before them.
         Chore::BeginLife => whole(&[Invite, Grant, Follower, Outbox, Request, Queue, Sending, Boot]),
@@ -69,15 +70,13 @@ pub(super) fn is_ahead(chore: Chore, at: &ChoreRow, table: Table, key: &[u8]) ->
     place.is_some_and(|place| (place, key) >= (usize::from(at.part), at.next.as_slice()))
 }
 
+/// A row: its key, and what it holds.
+type Row = (Vec<u8>, Bytes);
+
 impl Part {
-    /// Some rows of it, from a key on.
-    pub fn some(
-        &self,
-        s: &Step<'_, '_>,
-        next: &[u8],
-        limit: usize,
-    ) -> Result<Vec<(Vec<u8>, Bytes)>, StoreError> {
-        let mut found = Vec::new();
+    /// Some rows of it, from a key on, and whether there may be more.
+    pub fn some(&self, s: &Step<'_, '_>, next: &[u8], limit: usize) -> Result<(Vec<Row>, bool), StoreError> {
+        let (mut found, mut full) = (Vec::new(), false);
         match self {
             Self::Rows(table, prefix) => {
                 let mut bytes = 0;
@@ -85,8 +84,8 @@ impl Part {
                 s.txn.scan(*table, from, prefix_end(prefix).as_deref(), &mut |key, value| {
                     bytes += key.len() + value.len();
                     found.push((key.to_vec(), value));
-                    let more = found.len() < limit && bytes < SLICE_BYTES;
-                    if more { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+                    full = found.len() >= limit || bytes >= SLICE_BYTES;
+                    if full { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
                 })?;
             }
             Self::Acts => {
@@ -94,15 +93,17 @@ impl Part {
                 let from = last.map_or(Bound::Unbounded, Bound::Excluded);
                 let some = s.engine.acts.range((from, Bound::Unbounded)).take(limit);
                 found.extend(some.map(|(id, _)| (id.as_bytes().to_vec(), Bytes::new())));
+                full = found.len() >= limit;
             }
             // Those that were looked at are gone.
             Self::Deliveries(peer) => {
                 let some = s.engine.deliveries.range((*peer, FIRST)..);
                 let some = some.take_while(|((to, _), _)| to == peer).take(limit);
                 found.extend(some.map(|((_, key), _)| (key.to_row().to_vec(), Bytes::new())));
+                full = found.len() >= limit;
             }
         }
-        Ok(found)
+        Ok((found, full))
     }
 }
 
@@ -128,6 +129,7 @@ pub(super) fn one(
         Chore::ForgetObject(_) if table == Table::Timer => timers::forget(s, key, value),
         Chore::BeginLife if table == Table::Request => actions::forget_request(s, key)?,
         Chore::ForgetPeer(_) | Chore::ForgetObject(_) | Chore::BeginLife => s.txn.delete_lazily(table, key),
+        Chore::TellFollowers(object) => content::tell_follower(s, object, key)?,
         Chore::EndFollowing(kernel) => outbox::end_unless_readable(s, kernel, key)?,
         Chore::Greet(peer) if table == Table::Conflict => content::ask_again(s, peer, value)?,
         Chore::Greet(peer) => outbox::repeat(s, peer, table, key)?,

@@ -2,6 +2,7 @@
 
 use std::cell::Cell;
 use std::collections::VecDeque;
+use std::ops::ControlFlow;
 
 use bytes::Bytes;
 use once_model::ids::{Hash, KernelId, Line, ObjectKey, Secret, Uuid};
@@ -364,6 +365,50 @@ fn with_peers() -> Slow {
 }
 
 #[test]
+fn followers_are_owed_a_new_revision_a_few_in_each_step_and_none_waits_for_the_others() {
+    let mut slow = with_peers();
+    let key = slow.kernel.object(1, "Plain");
+    let mut peers = Vec::new();
+    slow.kernel.step(|s| {
+        s.txn.scan(Table::Peer, &[], None, &mut |row, _| {
+            peers.extend(KernelId::from_slice(row));
+            ControlFlow::Continue(())
+        })?;
+        for peer in &peers {
+            let grant = read(*peer, key, None);
+            s.txn.put(Table::Grant, &grant.to_row(), &grant.add_to(None, NOW_MS).unwrap());
+            s.txn.put(Table::Follower, &tables::object_peer_key(&key, peer), &SINCE);
+        }
+        Ok(())
+    });
+    let owed = |slow: &Slow| {
+        let id = tables::head(&slow.kernel.store, &key).unwrap().unwrap().header.id();
+        let debts = peers.iter().map(|peer| tables::debt(&slow.kernel.store, peer, &key).unwrap());
+        let (mut any, mut newest) = (0, 0);
+        for debt in debts.flatten() {
+            any += 1;
+            newest += usize::from(debt.id == id);
+        }
+        (any, newest)
+    };
+    let put = |n: u8| Command::Put { key, base: None, scenario: with(n) };
+    // Changed again and again: who comes last is owed something all the same.
+    for n in 0..40 {
+        let token = slow.command(put(n));
+        slow.step();
+        slow.step();
+        assert!(matches!(slow.reply(token), Some(Ok(Answer::Object { .. }))));
+    }
+    assert!((2500..4000).contains(&owed(&slow).0), "{:?}", owed(&slow));
+    slow.restart();
+    slow.settle();
+    assert_eq!(owed(&slow), (4000, 4000));
+    slow.command(Command::Remove { key });
+    slow.settle();
+    assert_eq!((owed(&slow), slow.count(Table::Chore, |_| true)), ((4000, 4000), 0));
+}
+
+#[test]
 fn every_peer_is_dialled_a_few_in_each_step() {
     let mut slow = with_peers();
     slow.restart();
@@ -505,6 +550,11 @@ fn a_quarantine_ends_a_few_rows_in_each_step_and_lasts_until_all_is_gone() {
     slow.kernel.ctx.now_ms += 1;
 }
 
+fn with(n: u8) -> once_model::scenario::Scenario {
+    let model = format!("{{\"n\":{n}}}");
+    once_model::scenario::Scenario::compose(Uuid::from_u128(1), "Plain", "1", "me", &model).unwrap()
+}
+
 fn scenario(n: u128) -> once_model::scenario::Scenario {
     once_model::scenario::Scenario::compose(Uuid::from_u128(n), "Plain", "1", "me", "{}").unwrap()
 }
@@ -526,9 +576,13 @@ fn a_chore_whose_row_is_damaged_begins_anew() {
 #[test]
 fn lasting_chores_survive_their_rows() {
     let peer = KernelId::from_bytes([3; 32]);
-    for chore in
-        [Chore::ForgetPeer(peer), Chore::ForgetObject(object(1)), Chore::EndFollowing(peer), Chore::BeginLife]
-    {
+    for chore in [
+        Chore::ForgetPeer(peer),
+        Chore::ForgetObject(object(1)),
+        Chore::EndFollowing(peer),
+        Chore::TellFollowers(object(1)),
+        Chore::BeginLife,
+    ] {
         assert_eq!(Chore::from_row(&chore.to_row().unwrap()), Some(chore));
     }
     for chore in [Chore::Greet(peer), Chore::Dial, Chore::Work, Chore::Sweep] {

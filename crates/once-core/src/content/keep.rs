@@ -8,6 +8,7 @@ use once_model::header::Header;
 use once_model::ids::{KernelId, Lineage, ObjectKey, Uuid};
 use once_model::limits::CONFLICTS_MAX_BODIES;
 
+use crate::chores::{self, Chore};
 use crate::outbox::{self, Debt, Kept};
 use crate::query;
 use crate::rights;
@@ -52,14 +53,8 @@ pub(super) fn keep(
     if let (true, Some(from)) = (new.charged, new.from) {
         charge(s, &from, i64::try_from(rows::cost(&new.header)).unwrap_or(i64::MAX))?;
     }
-    let followers = if matches!(before, Before::Nothing) { Vec::new() } else { followers(s, &key)? };
-    for follower in followers {
-        if !rights::may_read(s.txn, &follower, new, s.ctx.now_ms)? && !mutant!(RevokedFollowerServed) {
-            // Its grant has ended, or the object is of another component now.
-            outbox::end_following(s, follower, &key)?;
-        } else if Some(follower) != new.from {
-            outbox::owe(s, follower, new, Debt::FOLLOWED, Kept::Durably)?;
-        }
+    if !matches!(before, Before::Nothing) {
+        chores::begin(s, Chore::TellFollowers(key))?;
     }
     s.out.push(Effect::Event(Event::Changed { header: Box::new(new.header.clone()), from: new.from }));
     Ok(())
@@ -83,9 +78,7 @@ pub(super) fn forget(s: &mut Step<'_, '_>, head: &HeadRow) -> Result<(), StoreEr
     drop_body(s, &head.header)?;
     drop_conflicts(s, &key)?;
     // Who follows it here must ask elsewhere: of a new object, nobody is a follower.
-    for follower in followers(s, &key)? {
-        outbox::end_following(s, follower, &key)?;
-    }
+    chores::begin(s, Chore::TellFollowers(key))?;
     s.out.push(Effect::Event(Event::Dropped { key }));
     Ok(())
 }
@@ -146,13 +139,17 @@ pub(super) fn namesakes(s: &Step<'_, '_>, uuid: &Uuid) -> Result<Vec<HeadRow>, S
     query::with_prefix(s.txn, uuid.as_bytes(), None, NAMESAKES_MAX)
 }
 
-fn followers(s: &Step<'_, '_>, key: &ObjectKey) -> Result<Vec<KernelId>, StoreError> {
-    let mut found = Vec::new();
-    scan_prefix(s.txn, Table::Follower, &key.to_row(), &mut |row, _| {
-        found.extend(row.get(ObjectKey::ROW_LEN..).and_then(KernelId::from_slice));
-        ControlFlow::Continue(())
-    })?;
-    Ok(found)
+/// An object has a new head, or none any more: whoever follows it is owed that, or follows it no longer.
+pub(crate) fn tell_follower(s: &mut Step<'_, '_>, key: ObjectKey, row: &[u8]) -> Result<(), StoreError> {
+    let Some(follower) = row.get(ObjectKey::ROW_LEN..).and_then(KernelId::from_slice) else { return Ok(()) };
+    let Some(head) = rows::head(s.txn, &key)? else { return outbox::end_following(s, follower, &key) };
+    if !rights::may_read(s.txn, &follower, &head, s.ctx.now_ms)? && !mutant!(RevokedFollowerServed) {
+        // Its grant has ended, or the object is of another component now.
+        outbox::end_following(s, follower, &key)?;
+    } else if Some(follower) != head.from {
+        outbox::owe(s, follower, &head, Debt::FOLLOWED, Kept::Durably)?;
+    }
+    Ok(())
 }
 
 /// Removes a body, unless another revision of the object that is kept has the same bytes. The caller has removed or

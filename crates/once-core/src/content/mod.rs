@@ -16,7 +16,7 @@ pub(crate) use change::{
     remove_by_client,
 };
 pub(crate) use draft::Draft;
-pub(crate) use keep::{charge, has_many_claims};
+pub(crate) use keep::{charge, has_many_claims, tell_follower};
 pub use verify::{is_asked_for, verify};
 
 use once_model::header::Header;
