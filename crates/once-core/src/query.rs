@@ -407,6 +407,7 @@ mod tests {
                 since_ms: 0,
                 heard: None,
                 invite: None,
+                addresses_ms: Vec::new(),
             };
             txn.put(Table::Peer, peer.as_bytes(), &known);
             if let Some(debt) = debt {

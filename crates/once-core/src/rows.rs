@@ -113,6 +113,10 @@ pub struct PeerRow {
     /// The invite of this kernel by which it came: the hash of its secret.
     #[n(9)]
     pub invite: Option<Hash>,
+    /// When each address was good or told last, in milliseconds since 1970; of none that was written before this was.
+    #[n(10)]
+    #[cbor(default)]
+    pub addresses_ms: Vec<u64>,
 }
 
 impl PeerRow {

@@ -182,6 +182,7 @@ impl World {
                 since_ms: 0,
                 heard: None,
                 invite: None,
+                addresses_ms: Vec::new(),
             };
             (Table::Peer, id.as_bytes().to_vec(), Some(to_cbor(&row).into()))
         };

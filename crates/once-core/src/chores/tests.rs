@@ -356,6 +356,7 @@ fn with_peers() -> Slow {
                 since_ms: NOW_MS,
                 heard: None,
                 invite: None,
+                addresses_ms: Vec::new(),
             };
             s.txn.put(Table::Peer, &id, &row);
         }

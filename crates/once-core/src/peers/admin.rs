@@ -34,7 +34,7 @@ pub(crate) fn join(
         // A peer here, but perhaps no longer there: the invite shall open its door again. If it is one there, too, the
         // invite is shown all the same, on a new connection: one that was never shown would let someone else in.
         Some(mut row) => {
-            put_first(&mut row.addresses, addresses);
+            put_first(&mut row, addresses, s.ctx.now_ms);
             PeerRow { secret: Some(secret), petname: petname.or(row.petname), ..row }
         }
         None => new_row(s, PeerStatus::Joining, Some(secret), addresses, petname),
@@ -77,7 +77,7 @@ pub(crate) fn change(
     check_new(s, &peer, petname.as_deref(), false)?;
     row.petname = petname.or(row.petname);
     row.quota_bytes = quota_bytes.unwrap_or(row.quota_bytes);
-    put_first(&mut row.addresses, addresses);
+    put_first(&mut row, addresses, s.ctx.now_ms);
     s.txn.put(Table::Peer, peer.as_bytes(), &row);
     dial(s, peer)?;
     Ok(Answer::Done)
@@ -169,20 +169,21 @@ fn new_row(
     addresses: Vec<String>,
     petname: Option<String>,
 ) -> PeerRow {
-    let mut known = Vec::new();
-    put_first(&mut known, addresses);
-    PeerRow {
+    let mut row = PeerRow {
         petname,
         says: String::new(),
         status,
         secret,
-        addresses: known,
+        addresses: Vec::new(),
         seen: Vec::new(),
         quota_bytes: PEER_QUOTA_BYTES,
         since_ms: s.ctx.now_ms,
         heard: None,
         invite: None,
-    }
+        addresses_ms: Vec::new(),
+    };
+    put_first(&mut row, addresses, s.ctx.now_ms);
+    row
 }
 
 fn check_new(s: &Step<'_, '_>, peer: &KernelId, petname: Option<&str>, new: bool) -> Result<(), Failure> {

@@ -7,7 +7,7 @@ use once_model::limits::{
 };
 use once_model::wire::{Code, FEATURE_ACTIONS, Frame, Greeting};
 
-use super::addresses::put_first;
+use super::addresses::{is_known_good, put_first};
 use super::dial::dial_later;
 use super::{Link, Phase, admin, invites, progress, quarantine};
 use crate::chores::{self, Chore};
@@ -186,7 +186,7 @@ pub(crate) fn hello(
     }
     let greeting = greeting(s, &peer, secret)?;
     if let Some(address) = s.engine.callers.remove(&conn) {
-        put_first(&mut row.addresses, [address]);
+        put_first(&mut row, [address], s.ctx.now_ms);
         s.txn.put_lazily(Table::Peer, peer.as_bytes(), &row);
     }
     ready(s, peer, conn, false, hello, row, Some(Frame::Admitted(greeting)))
@@ -350,8 +350,8 @@ fn ready(
 /// Puts the address first, and writes only what changed.
 fn remember_address(s: &mut Step<'_, '_>, peer: &KernelId, address: String) -> Result<(), StoreError> {
     let Some(mut row) = rows::peer(s.txn, peer)? else { return Ok(()) };
-    if row.addresses.first() != Some(&address) {
-        put_first(&mut row.addresses, [address]);
+    if !is_known_good(&row, &address, s.ctx.now_ms) {
+        put_first(&mut row, [address], s.ctx.now_ms);
         s.txn.put_lazily(Table::Peer, peer.as_bytes(), &row);
     }
     Ok(())

@@ -118,6 +118,7 @@ pub(super) fn admit(
         since_ms: s.ctx.now_ms,
         heard: None,
         invite: Some(place),
+        addresses_ms: Vec::new(),
     };
     s.txn.put(Table::Peer, peer.as_bytes(), &row);
     admin::give(s, *peer, Right::Share)?;

@@ -180,6 +180,7 @@ mod tests {
             since_ms: 0,
             heard: None,
             invite: None,
+            addresses_ms: Vec::new(),
         };
         let join = Command::Join { peer: kernel, secret, addresses: Vec::new(), petname: None };
         let hello = Frame::Hello(greeting.clone());
