@@ -4,8 +4,11 @@
 
 mod common;
 
-use std::fs;
-use std::path::Path;
+use std::collections::BTreeSet;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use common::{Home, scenario, until};
 
@@ -93,7 +96,7 @@ fn what_can_be_read_of_a_store_that_does_not_open_is_brought_out() {
     home.once("alice", &["ls"]).exits(5).says("damaged").says("export --salvage");
     let answer = home.once("alice", &["export", "--salvage", "out", "--json"]).exits(1).json();
     assert!(answer["written"].as_u64().unwrap() >= 8, "{answer}");
-    assert!(!answer["unreadable"].as_array().unwrap().is_empty(), "{answer}");
+    assert!(!answer["left_out"].as_array().unwrap().is_empty(), "{answer}");
     // The copy is gone, and the original as it was.
     let names = fs::read_dir(home.join("out")).unwrap().map(|entry| entry.unwrap().file_name());
     assert!(names.into_iter().all(|name| name.to_string_lossy().ends_with(".scenario.json")));
@@ -197,7 +200,7 @@ fn what_is_left_of_files_of_the_store_that_were_cut_is_brought_out() {
         let answer = ran.json();
         let written = answer["written"].as_u64().unwrap();
         assert!((least..=most).contains(&written), "{file}, {journal}: {written}");
-        assert!(!answer["unreadable"].as_array().unwrap().is_empty(), "{file}: {answer}");
+        assert!(!answer["left_out"].as_array().unwrap().is_empty(), "{file}: {answer}");
         for out in fs::read_dir(home.join("out")).into_iter().flatten() {
             let text = fs::read_to_string(out.unwrap().path()).unwrap();
             assert!(text.contains(&"x".repeat(2000)), "{text}");
@@ -205,7 +208,97 @@ fn what_is_left_of_files_of_the_store_that_were_cut_is_brought_out() {
     }
 }
 
-fn largest_in(folder: &Path) -> std::path::PathBuf {
+fn largest_in(folder: &Path) -> PathBuf {
     let paths = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
     paths.max_by_key(|path| fs::metadata(path).unwrap().len()).unwrap()
+}
+
+#[test]
+fn a_journal_that_was_emptied_is_a_loss_until_a_person_has_confirmed_it() {
+    for zeros in [false, true] {
+        let home = Home::new();
+        home.init("alice");
+        {
+            let mut daemon = home.up("alice");
+            home.file("in/1.json", scenario(1, "a"));
+            home.once("alice", &["import", "in"]).exits(0);
+            daemon.0.kill().unwrap();
+            daemon.0.wait().unwrap();
+        }
+        let journal = home.join("alice/store/0.jnl");
+        let length = if zeros { fs::metadata(&journal).unwrap().len() as usize } else { 0 };
+        fs::write(&journal, vec![0; length]).unwrap();
+        {
+            let _daemon = home.up("alice");
+            assert!(home.log("alice").contains("0.jnl was empty"), "{}", home.log("alice"));
+            home.once("alice", &["status"]).exits(0).prints("0.jnl was empty");
+            home.once("alice", &["doctor"]).exits(1).prints("0.jnl was empty").prints("--confirm-loss");
+        }
+        home.once("alice", &["status"]).exits(0).prints("0.jnl was empty");
+        home.once("alice", &["doctor", "--confirm-loss"]).exits(0).says("confirmed");
+        let status = home.once("alice", &["status"]).exits(0);
+        assert!(!status.out.contains("empty"), "{}", status.out);
+    }
+}
+
+#[test]
+fn a_line_of_losses_that_cannot_be_read_is_said_without_figures() {
+    let home = Home::new();
+    home.init("alice");
+    home.file("alice/losses", "junk\n");
+    let status = home.once("alice", &["status"]).exits(0).prints("something of the journal was lost");
+    assert!(!status.out.contains("0 bytes") && !status.out.contains('?'), "{}", status.out);
+}
+
+#[test]
+fn the_copy_that_a_salvage_makes_is_never_open_to_others_and_goes() {
+    let home = Home::new();
+    filled(&home, 20);
+    fs::remove_file(home.join("alice/store/0.jnl")).unwrap();
+    // Rights that the original has do not go with it.
+    let wide = Permissions::from_mode(0o644);
+    fs::set_permissions(home.join("alice/store/version"), wide).unwrap();
+    let (out, done) = (home.join("out"), AtomicBool::new(false));
+    let (ran, (seen, open)) = std::thread::scope(|scope| {
+        let watcher = scope.spawn(|| {
+            let (mut seen, mut open) = (0, BTreeSet::new());
+            while !done.load(Ordering::Relaxed) {
+                for path in walk(&out) {
+                    let Ok(meta) = fs::metadata(&path) else { continue };
+                    seen += 1;
+                    if meta.permissions().mode() & 0o077 != 0 {
+                        open.insert(path);
+                    }
+                }
+            }
+            (seen, open)
+        });
+        let ran = home.once("alice", &["export", "--salvage", "out"]);
+        done.store(true, Ordering::Relaxed);
+        (ran, watcher.join().unwrap())
+    });
+    assert!(seen > 0);
+    assert_eq!(open, BTreeSet::<PathBuf>::new());
+    assert!(!ran.err.contains("others could look"), "{}", ran.err);
+    // All objects came out: what is missing is a file.
+    let ran = ran.exits(1).says("damaged: the journal is missing");
+    assert!(!ran.err.contains("an object:"), "{}", ran.err);
+    let is_left = |path: &PathBuf| path.to_string_lossy().contains(".once-salvage");
+    assert!(!fs::read_dir(&out).unwrap().any(|entry| is_left(&entry.unwrap().path())));
+    assert_eq!(fs::read_dir(&out).unwrap().count(), 20);
+}
+
+/// What lies in the copies that salvages make below a folder.
+fn walk(out: &Path) -> Vec<PathBuf> {
+    let mut found: Vec<PathBuf> = Vec::new();
+    let list = |folder: &Path| fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
+    found.extend(list(out).filter(|path| path.to_string_lossy().contains(".once-salvage")));
+    let mut at = 0;
+    while let Some(path) = found.get(at).cloned() {
+        at += 1;
+        if path.is_dir() {
+            found.extend(list(&path));
+        }
+    }
+    found
 }

@@ -12,7 +12,7 @@ use once_core::store::{Batch, Durability, Store, StoreError, Table};
 
 use crate::cache::RowCache;
 use crate::disk::{can_open_files, free_bytes};
-use crate::journal::SYNCED;
+use crate::journal::{self, SYNCED};
 use crate::lock::Lock;
 use crate::options::KEY_BYTES;
 use crate::read::{FjallSnapshot, disk_key};
@@ -142,7 +142,21 @@ impl FjallStore {
             return Err(self.fail("flushing", &error));
         }
         self.wait_until(|keyspace| keyspace.sealed_memtable_count() == 0)?;
+        if journal::is_blank(&self.inner.path) {
+            self.begin_journal()?;
+        }
         self.sync()
+    }
+
+    /// Writes a first batch to a new journal: the row of every batch after a sync. On a full disk it comes later.
+    pub(crate) fn begin_journal(&mut self) -> Result<(), StoreError> {
+        if self.free_bytes() < self.reserve_bytes / 2 {
+            return Ok(());
+        }
+        let mut write = OwnedWriteBatch::with_capacity(self.inner.db.clone(), 1);
+        write.insert(&self.inner.rows, SYNCED, Slice::default());
+        let done = write.durability(Some(PersistMode::SyncData)).commit();
+        done.map_err(|error| self.fail("writing the journal", &error))
     }
 
     fn sync(&mut self) -> Result<(), StoreError> {

@@ -16,14 +16,14 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufReader, Read, Seek, SeekFrom, Write};
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 use xxhash_rust::xxh3::Xxh3;
 
 use crate::disk::sync_dir;
 use crate::error::{OpenError, at, missing};
-use crate::losses::{self, Loss};
+use crate::losses::{self, Loss, Lost};
 
 /// The key of the row that says: every batch before this one was synced before this one was written.
 pub(crate) const SYNCED: &[u8] = &[0];
@@ -43,6 +43,9 @@ pub(crate) struct Found {
     pub dropped_bytes: u64,
     /// It should have been written anew, and the disk had no room for that.
     pub is_stale: bool,
+    /// The newest journal has no batch: the next is to be written at once, so that one that was emptied can be told from one
+    /// that is new.
+    pub is_blank: bool,
 }
 
 /// One batch of a journal.
@@ -65,7 +68,8 @@ pub(crate) fn examine(data: &Path, dir: &Path, rewrite: bool) -> Result<Found, O
     let mut found = Found::default();
     for path in sealed {
         let scan = scan(path)?;
-        if !scan.rest_is_zero {
+        // A journal is sealed when it is full.
+        if !scan.rest_is_zero || scan.batches == 0 {
             return Err(OpenError::damaged(
                 path,
                 format!("unreadable at byte {}, before newer data", scan.end),
@@ -77,11 +81,35 @@ pub(crate) fn examine(data: &Path, dir: &Path, rewrite: bool) -> Result<Found, O
     found.batches += scan.batches;
     if !scan.rest_is_zero {
         found.dropped_bytes = drop_torn_end(data, newest, &scan)?;
+    } else if scan.batches == 0 && !is_untouched(newest).map_err(at(newest))? {
+        losses::remember(data, &Loss::now(newest, Lost::All)).map_err(at(data))?;
+        tracing::warn!(journal = %newest.display(), "the journal is empty: all that it held is gone");
     }
+    found.is_blank = scan.batches == 0;
     if rewrite {
         found.is_stale = !write_all_anew(dir, &journals)?;
     }
     Ok(found)
+}
+
+/// What fjall makes a journal of: so many zeros that no block is given to yet.
+const PREALLOCATED_BYTES: u64 = 64 * 1024 * 1024;
+
+/// Whether a journal without a batch is as fjall made it when the one before was full. The first one never is: a store is made
+/// with a row in it. After a later one was opened, it has one, too.
+fn is_untouched(path: &Path) -> io::Result<bool> {
+    let meta = fs::metadata(path)?;
+    let is_first = path.file_stem().is_some_and(|number| number == "0");
+    Ok(!is_first && meta.len() == PREALLOCATED_BYTES && meta.blocks() == 0)
+}
+
+/// Whether nothing was ever written to the newest journal.
+pub(crate) fn is_blank(dir: &Path) -> bool {
+    let newest = numbered(dir).ok().and_then(|mut paths| paths.pop());
+    let mut first = [0];
+    newest.is_none_or(|path| {
+        File::open(path).and_then(|mut file| file.read_exact(&mut first)).is_err() || first == [0]
+    })
 }
 
 /// Cuts off what follows the last whole batch, if it may be the unsynced end; returns how many bytes went.
@@ -99,7 +127,7 @@ fn drop_torn_end(data: &Path, newest: &Path, scan: &Scan) -> Result<u64, OpenErr
         }
     }
     let bytes = written_after(newest, end).map_err(at(newest))?;
-    let loss = Loss::now(newest, end, bytes);
+    let loss = Loss::now(newest, Lost::End { from_byte: end, bytes });
     // Before it is gone. A disk without room gets some by the cut.
     let remembered = losses::remember(data, &loss);
     cut(newest, end).map_err(at(newest))?;

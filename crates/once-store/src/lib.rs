@@ -45,7 +45,7 @@ pub use commit::FjallStore;
 pub use disk::{can_open_files, free_bytes, is_out_of_files};
 pub use error::OpenError;
 pub use lock::Lock;
-pub use losses::{Loss, confirm_losses, losses};
+pub use losses::{Loss, Lost, confirm_losses, losses};
 pub use options::Options;
 pub use read::FjallSnapshot;
 pub use salvage::salvage;

@@ -62,6 +62,9 @@ impl FjallStore {
             store.only_reads();
         } else {
             schema::migrate(&mut store, migrations)?;
+            if found.is_blank {
+                store.begin_journal()?;
+            }
         }
         Ok(store)
     }

@@ -3,7 +3,9 @@
 //! Only the copy is changed. What a missing batch or table took along shows as damaged objects there; bytes are still only
 //! believed with their checksums.
 
-use std::fs;
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
 
 use crate::error::{OpenError, at};
@@ -40,7 +42,7 @@ pub fn salvage(dir: &Path, to: &Path) -> Result<Vec<String>, OpenError> {
 
 /// All but journals, whose names the repair chooses.
 fn copy_folder(old: &Path, new: &Path) -> Result<(), OpenError> {
-    fs::create_dir_all(new).map_err(at(new))?;
+    DirBuilder::new().mode(0o700).create(new).map_err(at(new))?;
     for entry in fs::read_dir(old).map_err(at(old))? {
         let entry = entry.map_err(at(old))?;
         let (from, to) = (entry.path(), new.join(entry.file_name()));
@@ -49,8 +51,14 @@ fn copy_folder(old: &Path, new: &Path) -> Result<(), OpenError> {
         if kind.is_dir() {
             copy_folder(&from, &to)?;
         } else if kind.is_file() && from.extension().is_none_or(|ending| ending != "jnl") {
-            fs::copy(&from, &to).map_err(at(&from))?;
+            copy_file(&from, &to).map_err(at(&from))?;
         }
     }
     Ok(())
+}
+
+/// For its user alone from the first byte, whatever rights there are on the old one.
+fn copy_file(from: &Path, to: &Path) -> io::Result<()> {
+    let mut new = OpenOptions::new().write(true).create_new(true).mode(0o600).open(to)?;
+    io::copy(&mut File::open(from)?, &mut new).map(|_| ())
 }

@@ -1,12 +1,17 @@
 //! `once export`
 
 use std::collections::HashSet;
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::time::Instant;
 
 use clap::Args;
 use once::api::Client;
+use rustix::fs::Mode;
+use rustix::process::umask;
 use serde_json::{Value, json};
+use tokio::signal::unix::{SignalKind, signal};
 
 use crate::context::{Context, list, number, text, truth};
 use crate::failure::{Done, Exit, Failure};
@@ -48,6 +53,8 @@ struct Summary {
     bytes: u64,
     kept: Vec<PathBuf>,
     unreadable: Vec<Unreadable>,
+    /// What is missing in the copy of a store that does not open: files of it, not objects.
+    left_out: Vec<String>,
 }
 
 /// An object that cannot be brought out.
@@ -63,28 +70,36 @@ impl Export {
         if self.folder.as_os_str() == "-" {
             return self.to_stdout(context).await;
         }
+        self.until_signal(context).await
+    }
+
+    async fn write(self, context: &Context) -> Done {
         let begun = Instant::now();
         let mut summary = Summary::default();
         let scratch;
         let client = match context.kernel().await {
             Err(failure) if self.salvage && failure.code == "damaged" => {
                 scratch = self.scratch()?;
+                let _private = Private::begin();
                 let (client, left_out) = Client::salvaged(&context.data, scratch.path()).await?;
-                let left_out = left_out.into_iter().map(|why| Unreadable { key: String::new(), why });
-                summary.unreadable.extend(left_out);
+                summary.left_out = left_out;
                 client
             }
             client => client?,
         };
         let outcome = self.export(context, &client, &mut summary).await;
-        let closed = client.close().await;
+        let closed = {
+            // Closing the copy writes to it; anything else has ended.
+            let _private = self.salvage.then(Private::begin);
+            client.close().await
+        };
         outcome?;
         closed?;
         let kept: Vec<_> = summary.kept.iter().map(|path| path.to_string_lossy()).collect();
         let unreadable = summary.unreadable.iter();
         let unreadable: Vec<_> = unreadable.map(|one| json!({ "key": one.key, "reason": one.why })).collect();
         let answer = json!({ "written": summary.written, "same": summary.same, "kept": kept,
-            "unreadable": unreadable, "bytes": summary.bytes, "took_ms": begun.elapsed().as_millis() as u64 });
+            "unreadable": unreadable, "left_out": summary.left_out, "bytes": summary.bytes, "took_ms": begun.elapsed().as_millis() as u64 });
         context.answer(&answer, |_| {
             let (written, size) = (ui::count(summary.written, "file"), ui::bytes(summary.bytes));
             let took = ui::duration_us(begun.elapsed().as_micros() as u64);
@@ -93,6 +108,9 @@ impl Export {
                 "{written} written and read back, {same} there already ({size} in all) after {took}"
             ))
         })?;
+        for what in &summary.left_out {
+            ui::say(&format!("damaged: {}", ui::capped(what, 400)));
+        }
         for one in &summary.unreadable {
             let name = if one.key.is_empty() { "an object" } else { &one.key };
             ui::say(&format!("cannot be read: {}: {}", ui::capped(name, 200), ui::capped(&one.why, 400)));
@@ -104,20 +122,39 @@ impl Export {
         if !summary.kept.is_empty() {
             hint("--force replaces them");
         }
+        if !summary.left_out.is_empty() {
+            hint(
+                "an object of which nothing was left is not named: compare with a backup, or with your peers",
+            );
+        }
         if !summary.unreadable.is_empty() {
             hint(
                 "`once doctor` says what is damaged; a peer that has a copy of them, or a backup, has the rest",
             );
         }
-        let is_whole = summary.kept.is_empty() && summary.unreadable.is_empty();
+        let is_whole = [summary.kept.is_empty(), summary.unreadable.is_empty(), summary.left_out.is_empty()]
+            == [true; 3];
         Ok(if is_whole { Exit::DONE } else { Exit::FAILED })
     }
 
-    /// Where a store that does not open is copied to: the disk that the scenarios go to has room, if any has.
+    /// The copy has the kernel's key in it: whoever ends the command has it removed, too.
+    async fn until_signal(self, context: &Context) -> Done {
+        let ends = |kind| signal(kind).map_err(|error| Failure::failed(format!("no signals: {error}")));
+        let (mut interrupt, mut terminate) = (ends(SignalKind::interrupt())?, ends(SignalKind::terminate())?);
+        tokio::select! {
+            done = self.write(context) => done,
+            _ = interrupt.recv() => Err(Failure::failed("interrupted")),
+            _ = terminate.recv() => Err(Failure::failed("ended by a signal")),
+        }
+    }
+
+    /// Where a store that does not open is copied to: for its user alone. The disk that the scenarios go to has room, if any has.
     fn scratch(&self) -> Done<tempfile::TempDir> {
         let failed = |error: std::io::Error| Failure::io(&self.folder, &error);
         std::fs::create_dir_all(&self.folder).map_err(failed)?;
-        tempfile::Builder::new().prefix(".once-salvage-").tempdir_in(&self.folder).map_err(failed)
+        let mut private = tempfile::Builder::new();
+        private.prefix(".once-salvage-").permissions(Permissions::from_mode(0o700));
+        private.tempdir_in(&self.folder).map_err(failed)
     }
 
     /// The bytes of one object, and nothing else.
@@ -182,6 +219,21 @@ impl Export {
                 return Ok(());
             }
         }
+    }
+}
+
+/// Until it is dropped, new files are for their user alone; what is exported has the rights of any other file.
+struct Private(Mode);
+
+impl Private {
+    fn begin() -> Self {
+        Self(umask(Mode::RWXG | Mode::RWXO))
+    }
+}
+
+impl Drop for Private {
+    fn drop(&mut self) {
+        umask(self.0);
     }
 }
 

@@ -110,7 +110,7 @@ impl Client {
     }
 
     /// Opens what can be read of a damaged data directory in this process, copied into `scratch`, an empty directory on a disk
-    /// with room for it. The data directory stays as it is. The second: what had to be left out.
+    /// with room for it that is closed to others. The data directory stays as it is. The second: what had to be left out.
     ///
     /// # Errors
     /// When nothing of it can be opened, or another process has it open.
@@ -119,6 +119,8 @@ impl Client {
         let (from, to) = (data.to_owned(), scratch.to_owned());
         let left_out = crate::beside::wait_for(move || once_store::salvage(&from, &to)).await;
         let left_out = left_out.map_err(|_| Error::fault("copying a damaged store panicked"))??;
+        // What the repair wrote has the rights of any new file, in a directory that is closed to others.
+        crate::private::narrow(scratch)?;
         Ok((Self::embedded(scratch).await?, left_out))
     }
 

@@ -2,6 +2,7 @@
 
 use once_core::store::StoreError;
 use once_model::ids::ObjectKey;
+use once_store::{Loss, Lost};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -101,9 +102,9 @@ pub(super) async fn objects(kernel: &Kernel, all: bool) -> Result<Vec<Value>, Er
 const HINT: &str = "this disk lost or changed something: check it; `once export --salvage DIR` brings out all that can \
     be read, and a peer that has a copy, or a backup, has the rest; all other objects go on";
 
-/// What was cut off the journal, until a person has confirmed it.
+/// What the journal lost, until a person has confirmed it.
 pub(super) fn losses(kernel: &Kernel) -> Vec<Value> {
-    let hint = "nothing that was acknowledged is lost if a crash had just interrupted a write; if a file was cut or damaged, \
+    let hint = "nothing that was acknowledged is lost if a crash had just interrupted a write; if a file was cut, emptied or damaged, \
         what was written last is missing: ask your peers, or put a backup back. `once doctor --confirm-loss` ends this";
     lost(kernel).iter().map(|loss| check("journal", false, &said(loss), Some(hint))).collect()
 }
@@ -124,18 +125,35 @@ pub(super) fn confirm(kernel: &Kernel) -> Result<Value, Error> {
     Ok(json!({ "confirmed": losses.drain(..).map(|loss| shape(&loss)).collect::<Vec<_>>() }))
 }
 
-fn lost(kernel: &Kernel) -> Vec<once_store::Loss> {
+fn lost(kernel: &Kernel) -> Vec<Loss> {
     lock(&kernel.shared().losses).clone()
 }
 
-fn shape(loss: &once_store::Loss) -> Value {
-    let once_store::Loss { at_ms, journal, from_byte, bytes } = loss;
-    json!({ "at_ms": at_ms, "journal": journal, "from_byte": from_byte, "bytes": bytes, "message": said(loss) })
+fn shape(loss: &Loss) -> Value {
+    let Loss { at_ms, journal, lost } = loss;
+    let (from_byte, bytes) = match lost {
+        Lost::End { from_byte, bytes } => (Some(from_byte), Some(bytes)),
+        Lost::All => (Some(&0), None),
+        Lost::Unknown => (None, None),
+    };
+    let message = said(loss);
+    json!({ "at_ms": at_ms, "journal": journal, "from_byte": from_byte, "bytes": bytes, "message": message })
 }
 
-fn said(loss: &once_store::Loss) -> String {
-    format!(
-        "when this kernel started, {} bytes at the end of {} could not be read and were cut off (from byte {})",
-        loss.bytes, loss.journal, loss.from_byte
-    )
+fn said(loss: &Loss) -> String {
+    let journal = &loss.journal;
+    match loss.lost {
+        Lost::End { from_byte, bytes } => format!(
+            "when this kernel started, {bytes} bytes at the end of {journal} could not be read and were cut off (from byte \
+             {from_byte})"
+        ),
+        Lost::All => format!(
+            "when this kernel started, {journal} was empty: what was written since the tables were is missing"
+        ),
+        Lost::Unknown => {
+            "something of the journal was lost, and the line about it in the file `losses` of the data \
+             directory cannot be read"
+                .to_owned()
+        }
+    }
 }
