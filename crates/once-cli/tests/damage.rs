@@ -21,6 +21,14 @@ fn filled(home: &Home, objects: u32) {
     home.once("alice", &["import", "in"]).exits(0);
 }
 
+const BLOBS_DAMAGED: &str =
+    "keyspaces/2/blobs/0: it is damaged: objects of which it has nothing whole are named";
+
+/// With one batch that changes nothing: the tables are on their own.
+fn empty_the_journal(home: &Home) {
+    fs::write(home.join("alice/store/0.jnl"), "").unwrap();
+}
+
 fn flip_the_middle(file: &Path) {
     let mut bytes = fs::read(file).unwrap();
     let middle = bytes.len() / 2;
@@ -33,7 +41,14 @@ fn a_damaged_scenario_is_named_everywhere_and_the_others_are_brought_out() {
     let home = Home::new();
     filled(&home, 50);
     flip_the_middle(&home.join("alice/store/keyspaces/2/blobs/0"));
-    for option in ["--all", "--salvage"] {
+    // A salvage has it from the journal, while that is there.
+    let answer = home.once("alice", &["export", "--salvage", "salvaged", "--json"]).exits(1).json();
+    assert_eq!((&answer["written"], &answer["left_out"][0]), (&50.into(), &BLOBS_DAMAGED.into()), "{answer}");
+    for journal in [true, false] {
+        if !journal {
+            empty_the_journal(&home);
+        }
+        let option = if journal { "--all" } else { "--salvage" };
         let folder = format!("out{option}");
         let ran = home.once("alice", &["export", option, &folder, "--json"]).exits(1);
         let answer = ran.json();
@@ -301,4 +316,74 @@ fn walk(out: &Path) -> Vec<PathBuf> {
         }
     }
     found
+}
+
+/// Every file of tables and blobs, and the lists of them.
+fn files_of_the_store(home: &Home) -> Vec<PathBuf> {
+    let mut found = vec![home.join("alice/store/keyspaces")];
+    let mut at = 0;
+    while let Some(path) = found.get(at).cloned() {
+        at += 1;
+        if path.is_dir() {
+            found.extend(fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().path()));
+        }
+    }
+    found.retain(|path| path.is_file());
+    found.sort();
+    found
+}
+
+#[test]
+fn one_changed_byte_of_any_file_costs_little_and_the_rest_is_brought_out() {
+    let home = Home::new();
+    filled(&home, 100);
+    empty_the_journal(&home);
+    // So that what is lost is lost: the journal has it all otherwise. Opening it once makes that known.
+    home.once("alice", &["doctor", "--confirm-loss"]).exits(0);
+    for path in files_of_the_store(&home) {
+        let whole = fs::read(&path).unwrap();
+        let file = path.strip_prefix(home.join("alice")).unwrap().to_owned();
+        for at in (0..8).map(|n| n * whole.len().saturating_sub(1) / 7).filter(|at| *at < whole.len()) {
+            for folder in ["changed", "out"] {
+                let _ = fs::remove_dir_all(home.join(folder));
+            }
+            let (from, to) = (home.join("alice"), home.join("changed"));
+            assert!(home.command("cp").arg("-r").args([from, to]).status().unwrap().success());
+            let mut bytes = whole.clone();
+            bytes[at] ^= 0x55;
+            fs::write(home.join("changed").join(&file), bytes).unwrap();
+            let answer = home.once("changed", &["export", "--salvage", "out", "--json"]).json();
+            let written = answer["written"].as_u64().unwrap_or(0);
+            // A block of rows is 4 KiB: 46 places of bodies are in one.
+            assert!(written >= 50, "{} at {at} of {}: {answer}", file.display(), whole.len());
+        }
+    }
+}
+
+#[test]
+fn a_kernel_with_a_damaged_table_says_so_and_goes_on_reading() {
+    let home = Home::new();
+    filled(&home, 300);
+    let table = largest_in(&home.join("alice/store/keyspaces/1/tables"));
+    let mut bytes = fs::read(&table).unwrap();
+    let tenth = bytes.len() / 10;
+    bytes[tenth] ^= 0x55;
+    fs::write(&table, &bytes).unwrap();
+    for round in 0..6 {
+        {
+            let _daemon = home.up("alice");
+            until("the damage is said", || home.log("alice").contains("damaged files of the store"));
+            let status = home.once("alice", &["status"]).exits(0);
+            assert!(status.out.contains("damaged"), "{round}: {}", status.out);
+            home.once("alice", &["doctor"]).exits(1).prints("keyspaces/1/tables/").prints("--salvage");
+            home.file("one.json", scenario(1000 + round, "a"));
+            let ran = home.once("alice", &["import", "one.json"]);
+            assert!(ran.exit == Some(0) || ran.err.contains("damaged"), "{round}: {ran:?}");
+            let ran = home.once("alice", &["stop"]);
+            assert!(ran.exit == Some(0) || ran.err.contains("damaged"), "{round}: {ran:?}");
+        }
+        let out = format!("out{round}");
+        let answer = home.once("alice", &["export", "--salvage", &out, "--json"]).exits(1).json();
+        assert!(answer["written"].as_u64().unwrap() >= 250, "{round}: {answer}");
+    }
 }

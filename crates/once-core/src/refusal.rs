@@ -164,6 +164,9 @@ pub enum Refusal {
     /// No other file can be opened just now.
     #[error("this kernel cannot open any more files just now")]
     OutOfFiles,
+    /// Files of the store are damaged, and nothing more can be written.
+    #[error("the store of this kernel is damaged, and this kernel only reads")]
+    StoreDamaged,
     /// An action's id was used for another one.
     #[error(
         "the id {id} belongs to another action: that one's content has the hash {first}, this one's {now}"
@@ -250,7 +253,7 @@ impl Refusal {
             Self::NotHome { .. } | Self::NotClaimed(_) => Code::NotHome,
             Self::OutboxFull { .. } | Self::TooManyPeers(_) | Self::TooManyActions(_) => Code::Quota,
             Self::DiskFull { .. } => Code::DiskFull,
-            Self::OutOfFiles => Code::Busy,
+            Self::OutOfFiles | Self::StoreDamaged => Code::Busy,
             Self::Stopping => Code::Stopping,
             Self::BeingRemoved(_) => Code::Busy,
             Self::Quarantined | Self::EarlierLife(_) => Code::Quarantined,
@@ -300,6 +303,10 @@ impl Refusal {
             Self::DiskFull { .. } => "free some space; reading goes on meanwhile".into(),
             Self::NotOwed { .. } => "`once outbox` lists what is owed".into(),
             Self::OutOfFiles => "try again later; allow more (`ulimit -n`) before you start the kernel the next time".into(),
+            Self::StoreDamaged => {
+                "`once doctor` names what is damaged; `once stop`, then `once export --salvage DIR` brings out all that can be read"
+                    .into()
+            }
             Self::NoGrant { .. } => "`once grants` lists what was granted".into(),
             Self::NameTaken(_) => "choose another name; `once peers` and `once invites` list those that are taken".into(),
             Self::WholeGrant { .. } => "take the whole grant back (without --action), then grant those that shall stay".into(),

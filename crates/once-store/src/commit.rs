@@ -84,6 +84,8 @@ enum Failed {
     /// One had failed before it was opened, and the disk had no room to write the journal anew: what it shows may not be
     /// on the disk.
     Stale,
+    /// It was opened for reading: it is damaged.
+    OnlyReads,
 }
 
 impl fmt::Debug for FjallStore {
@@ -103,13 +105,18 @@ impl FjallStore {
         &self.inner
     }
 
-    /// For reading only, until it is opened again.
-    pub(crate) fn only_reads(&mut self) {
+    /// For reading only, until it is opened again: the disk has no room to make it safe to build upon.
+    pub(crate) fn is_stale(&mut self) {
         self.failed = Some(Failed::Stale);
     }
 
+    /// For reading only, until it is opened again: it is damaged.
+    pub(crate) fn only_reads(&mut self) {
+        self.failed = Some(Failed::OnlyReads);
+    }
+
     /// Whether a write or a sync has failed, also on a background thread, or before it was opened on a disk without room
-    /// to repair that. Then no commit is taken: open the store again.
+    /// to repair that. Then no commit is taken: open the store again. One that is only read for its damage would be as it is.
     ///
     /// ```
     /// # let dir = tempfile::tempdir()?;
@@ -119,7 +126,8 @@ impl FjallStore {
     /// ```
     #[must_use]
     pub fn is_poisoned(&self) -> bool {
-        self.failed.is_some() || self.inner.is_poisoned()
+        let is_failed = matches!(self.failed, Some(Failed::Write(_) | Failed::Stale));
+        is_failed || self.inner.is_poisoned()
     }
 
     /// Writes the memtables out and syncs, so that the next open has nothing to replay. The data directory is free
@@ -128,7 +136,7 @@ impl FjallStore {
     /// # Errors
     /// When that fails. What was committed as synced is safe all the same. Without room for that it only syncs.
     pub fn close(mut self) -> Result<(), StoreError> {
-        if matches!(self.failed, Some(Failed::Stale)) {
+        if matches!(self.failed, Some(Failed::Stale | Failed::OnlyReads)) {
             return Ok(());
         }
         self.refuse_if_failed()?;
@@ -186,6 +194,11 @@ impl FjallStore {
                 Err(StoreError::Io(format!("it failed earlier ({reason}); open it again")))
             }
             Some(Failed::Stale) => Err(StoreError::Full),
+            Some(Failed::OnlyReads) => Err(StoreError::damaged(
+                Table::Meta,
+                &[],
+                "files of this store are damaged, and it is only read",
+            )),
             None => Ok(()),
         }
     }

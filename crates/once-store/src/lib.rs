@@ -48,5 +48,5 @@ pub use lock::Lock;
 pub use losses::{Loss, Lost, confirm_losses, losses};
 pub use options::Options;
 pub use read::FjallSnapshot;
-pub use salvage::salvage;
+pub use salvage::{damaged_files, salvage};
 pub use schema::SCHEMA;

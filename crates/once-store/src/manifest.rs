@@ -46,11 +46,11 @@ pub(crate) fn examine(dir: &Path) -> Result<(), OpenError> {
     Ok(())
 }
 
-/// Makes a copied store have its marker, and its lists of tables: the newest that is there. Returns what was left out.
-pub(crate) fn repair(dir: &Path) -> Result<Vec<String>, OpenError> {
+/// Makes a copied store have its marker. Returns the keyspaces whose list of tables is missing or changed.
+pub(crate) fn repair(dir: &Path) -> Result<Vec<&'static str>, OpenError> {
     let version = dir.join("version");
     fs::write(&version, VERSION).map_err(at(&version))?;
-    let mut left_out = Vec::new();
+    let mut damaged = Vec::new();
     for keyspace in KEYSPACES {
         let folder = dir.join("keyspaces").join(keyspace);
         let current = folder.join("current");
@@ -64,14 +64,15 @@ pub(crate) fn repair(dir: &Path) -> Result<Vec<String>, OpenError> {
         let numbers = fs::read_dir(&folder).map_err(missing(&folder))?.flatten().filter_map(|entry| {
             entry.file_name().to_str().and_then(|name| name.strip_prefix('v')?.parse::<u64>().ok())
         });
-        let Some(newest) = numbers.max() else {
-            return Err(OpenError::damaged(&folder, "it has no list of its tables"));
-        };
-        name_list(&folder, &folder.join(format!("v{newest}")), newest)?;
-        left_out
-            .push(format!("the list of tables of keyspace {keyspace} was damaged: list {newest} is used"));
+        let newest = numbers.max().unwrap_or(1);
+        let path = folder.join(format!("v{newest}"));
+        if !path.try_exists().map_err(at(&path))? {
+            fs::write(&path, b"").map_err(at(&path))?;
+        }
+        name_list(&folder, &path, newest)?;
+        damaged.push(keyspace);
     }
-    Ok(left_out)
+    Ok(damaged)
 }
 
 /// The list that a keyspace uses: its number and where it is.

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use fjall::Database;
-use once_core::store::{Batch, Durability, Store};
+use once_core::store::{Batch, Durability, Store, StoreError};
 
 use crate::commit::{FjallStore, Inner};
 use crate::disk::sync_dir;
@@ -13,7 +13,7 @@ use crate::error::{OpenError, at, no_panic};
 use crate::lock::Lock;
 use crate::options::{self, Options};
 use crate::schema::{self, MIGRATIONS, Migration};
-use crate::{journal, manifest};
+use crate::{journal, manifest, tables};
 
 impl FjallStore {
     /// Opens the store in `dir`, and makes it if there is none.
@@ -53,13 +53,22 @@ impl FjallStore {
         }
         manifest::examine(&path)?;
         let found = journal::examine(dir, &path, lock.failed_before())?;
+        // What failed over a damaged table would fail again.
+        let only_reads = options.only_reads || (lock.failed_before() && has_damaged_table(&path));
         // While the journal could not be written anew, the mark stays: nothing may be built upon what is shown.
-        if !found.is_stale {
+        if !found.is_stale && !only_reads {
             lock.say(false).map_err(at(dir))?;
         }
-        let mut store = open_fjall(&path, options, lock)?;
-        if found.is_stale {
+        let mut store = open_fjall(&path, Options { only_reads, ..options }, lock)?;
+        if only_reads {
+            match schema::migrate(&mut store, migrations) {
+                // What else can be read counts.
+                Err(OpenError::Store(StoreError::Damaged { .. })) => {}
+                done => done?,
+            }
             store.only_reads();
+        } else if found.is_stale {
+            store.is_stale();
         } else {
             schema::migrate(&mut store, migrations)?;
             if found.is_blank {
@@ -68,6 +77,11 @@ impl FjallStore {
         }
         Ok(store)
     }
+}
+
+fn has_damaged_table(path: &Path) -> bool {
+    let files = tables::damaged(path);
+    files.iter().any(|file| file.contains("/tables/"))
 }
 
 fn create_dir(dir: &Path) -> Result<(), OpenError> {

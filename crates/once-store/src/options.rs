@@ -47,11 +47,13 @@ pub struct Options {
     /// Make an empty store where there is none. Of a directory that must have one, `false`: an empty one in its place
     /// would forget everything without a word. Default `true`.
     pub create: bool,
+    /// For reading alone: nothing is flushed or merged, every commit is refused. Of a copy of a damaged store. Default `false`.
+    pub only_reads: bool,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { cache_bytes: 8 * MIB, reserve_bytes: 32 * MIB, create: true }
+        Self { cache_bytes: 8 * MIB, reserve_bytes: 32 * MIB, create: true, only_reads: false }
     }
 }
 
@@ -59,7 +61,8 @@ pub(crate) fn database(builder: DatabaseBuilder<Database>, options: &Options) ->
     builder
         .cache_size(options.cache_bytes)
         .max_journaling_size(JOURNAL_BYTES)
-        .worker_threads(WORKERS)
+        // Without any, nothing but a commit writes.
+        .worker_threads_unchecked(if options.only_reads { 0 } else { WORKERS })
         .max_cached_files(Some(files()))
         // The reader checks a compressed item by compressing it again: another version of the compressor would make
         // the journal unreadable.

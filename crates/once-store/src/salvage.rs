@@ -33,11 +33,24 @@ pub fn salvage(dir: &Path, to: &Path) -> Result<Vec<String>, OpenError> {
         return Err(OpenError::Missing { path: old });
     }
     copy_folder(&old, &new)?;
-    let mut left_out = manifest::repair(&new)?;
-    let tables = tables::repair(&new)?;
-    left_out.extend(journal::repair(&old, &new, !tables.is_empty())?);
-    left_out.extend(tables);
+    let without_list = manifest::repair(&new)?;
+    let mut left_out = tables::repair(&new, &without_list)?;
+    left_out.extend(journal::repair(&old, &new, !left_out.is_empty())?);
     Ok(left_out)
+}
+
+/// The files of the store of the data directory `dir` that are not as they were written, as paths in the store. Reads all
+/// tables and blob files. Also of a store that is open.
+///
+/// ```
+/// # let dir = tempfile::tempdir()?;
+/// # once_store::FjallStore::open(dir.path(), once_store::Options::default())?.close()?;
+/// assert!(once_store::damaged_files(dir.path()).is_empty());
+/// # Ok::<_, Box<dyn std::error::Error>>(())
+/// ```
+#[must_use]
+pub fn damaged_files(dir: &Path) -> Vec<String> {
+    tables::damaged(&dir.join("store"))
 }
 
 /// All but journals, whose names the repair chooses.

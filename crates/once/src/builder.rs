@@ -18,6 +18,8 @@ pub struct Builder {
     listen: Option<String>,
     relay: Option<String>,
     offline: bool,
+    /// Of a copy of a damaged store.
+    only_reads: bool,
     told: Option<u64>,
     components: Components,
 }
@@ -30,6 +32,7 @@ impl Builder {
             listen: None,
             relay: None,
             offline: false,
+            only_reads: false,
             told: None,
             components: Components::default(),
         }
@@ -115,6 +118,12 @@ impl Builder {
         self
     }
 
+    /// Nothing is written: for the copy of a damaged store.
+    pub(crate) fn only_reads(mut self) -> Self {
+        self.only_reads = true;
+        self
+    }
+
     /// Starts it. The network runs on the caller's tokio runtime (a current-thread one is the fastest), the engine on
     /// a thread of its own.
     ///
@@ -128,7 +137,10 @@ impl Builder {
             config.name = name;
         }
         let told = self.told.or(config.told);
-        let store = datadir::open_store(&self.data)?;
+        let store = match self.only_reads {
+            true => datadir::open_copy(&self.data)?,
+            false => datadir::open_store(&self.data)?,
+        };
         self.components.remember(config.served.clone());
         let (shared, thread) = engine::prepare(self.data.clone(), key, store, self.components, told)?;
         let listen = match self.offline {
@@ -150,6 +162,9 @@ impl Builder {
             }
         });
         spawned.map_err(|e| Error::fault(format!("no thread for the engine: {e}")))?;
+        if net.is_some() {
+            look_at_files(&shared).await;
+        }
         let accept = net.iter().map(|net| tokio::spawn(net::accept(Arc::clone(net))).abort_handle());
         let pulse = net.iter().map(|net| tokio::spawn(net::pulse(Arc::clone(net))).abort_handle());
         let watch = net.iter().map(|net| tokio::spawn(net::watch_own(Arc::clone(net))).abort_handle());
@@ -160,6 +175,21 @@ impl Builder {
         let tasks = accept.chain(pulse).chain(watch).chain(sweep).chain([rest, usher]).collect();
         Ok(Kernel::new(shared, net, config.name, tasks))
     }
+}
+
+/// How long a start waits for a look at the files of the store, so that what is damaged is said at once. Of a large store it
+/// goes on beside.
+const LOOK_MAX: Duration = Duration::from_millis(300);
+
+async fn look_at_files(shared: &Arc<engine::Shared>) {
+    let shared = Arc::clone(shared);
+    let look = tokio::spawn(crate::beside::wait_for(move || {
+        let files = once_store::damaged_files(&shared.data);
+        if !files.is_empty() {
+            shared.found_damaged(&files);
+        }
+    }));
+    let _ = tokio::time::timeout(LOOK_MAX, look).await;
 }
 
 /// Objects that had no action for long hibernate, also when nothing else happens.

@@ -201,6 +201,12 @@ pub(crate) fn open_store(data: &Path) -> Result<FjallStore, Error> {
     store(data, false)
 }
 
+/// Opens the copy of a damaged store: nothing is written to it.
+pub(crate) fn open_copy(data: &Path) -> Result<FjallStore, Error> {
+    let options = Options { create: false, only_reads: true, ..Options::default() };
+    Ok(FjallStore::open(data, options)?)
+}
+
 fn store(data: &Path, create: bool) -> Result<FjallStore, Error> {
     let options = Options { reserve_bytes: STORE_RESERVE_BYTES, create, ..Options::default() };
     Ok(FjallStore::open(data, options)?)

@@ -5,7 +5,7 @@ mod room;
 
 use std::ops::ControlFlow;
 use std::path::PathBuf;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -144,11 +144,28 @@ pub(crate) struct Shared {
     pub losses: Mutex<Vec<once_store::Loss>>,
     /// Set while the engine lacks room on the disk, or files: it only reads.
     pub only_reads: AtomicBool,
+    /// Which files of the store are damaged, for people, if any is known to be.
+    pub damage: Mutex<Option<String>>,
     /// Why the engine stopped by itself.
     pub fault: tokio::sync::watch::Sender<Option<Error>>,
 }
 
 impl Shared {
+    /// Remembers which files of the store are damaged.
+    pub fn found_damaged(&self, files: &[String]) {
+        let (shown, more) = (files.iter().take(3).cloned().collect::<Vec<_>>().join(", "), files.len() > 3);
+        let text = format!("damaged files of the store: {shown}{}", if more { " and more" } else { "" });
+        tracing::error!("{text}; `once doctor` says more");
+        *crate::net::lock(&self.damage) = Some(text);
+    }
+
+    /// The same in words.
+    pub fn damage_said(&self) -> String {
+        crate::net::lock(&self.damage)
+            .clone()
+            .unwrap_or_else(|| "something of the store is damaged".to_owned())
+    }
+
     /// The store as of the last commit.
     pub fn snapshot(&self) -> Snapshot {
         self.snapshot.read().unwrap_or_else(PoisonError::into_inner).clone()
@@ -170,6 +187,10 @@ impl Shared {
                         Error::from(Unanswered::CutOff(lack)).with_hint(what_to_free(&self.data))
                     }
                     (None, Lack::Files) => Unanswered::CutOff(lack).into(),
+                    (None, Lack::Damage) => {
+                        let hint = Refusal::StoreDamaged.hint();
+                        Error { hint, ..Unanswered::CutOff(lack).into() }
+                    }
                 }),
                 Err(_) => Err(match acts {
                     Some(id) => Error::outcome_unknown(id, &self.gone().message),
@@ -402,6 +423,7 @@ pub(crate) fn prepare(
         snapshot: RwLock::new(Snapshot(Some(store.snapshot()))),
         losses: Mutex::new(losses),
         only_reads: AtomicBool::new(false),
+        damage: Mutex::new(None),
         fault: tokio::sync::watch::channel(None).0,
     });
     Ok((Arc::clone(&shared), EngineThread { store: Published { store: Some(store), shared }, mailbox }))
@@ -449,7 +471,7 @@ fn work(
     let mut mails = Vec::with_capacity(GROUP_MAX);
     let mut inputs = Vec::with_capacity(GROUP_MAX);
     let mut disk = Disk::default();
-    let begun = room::begin(&mut store, mailbox, &mut mails, post, &mut ctx, true)?;
+    let begun = room::begin(&mut store, mailbox, &mut mails, post, &mut ctx, None)?;
     let Some(mut engine) = begun else { return stop(store, mailbox, post) };
     // What came while it waited for room is the first group.
     while !mails.is_empty() || mailbox.blocking_recv_many(&mut mails, GROUP_MAX) > 0 {
@@ -468,13 +490,13 @@ fn work(
             }
             Err(error) => {
                 // A fault that does not pass ends the engine.
-                let Some(lack) = Lack::of(&error, &shared.data) else { return Err(error) };
+                let Some(lack) = Lack::of(&error, &shared) else { return Err(error) };
                 // Nothing of the group counts, but the engine has stepped it: begin anew from the rows.
                 tracing::warn!(%error, "{lack}: this kernel only reads until that has passed");
-                let refused = matches!(error, StoreError::Full | StoreError::OutOfFiles);
+                let refused = !matches!(error, StoreError::Io(_));
                 post.give_up(if refused { Written::Nothing } else { Written::Perhaps }, lack);
                 shared.components.served.forget_promises();
-                let begun = room::begin(&mut store, mailbox, &mut mails, post, &mut ctx, false)?;
+                let begun = room::begin(&mut store, mailbox, &mut mails, post, &mut ctx, Some(lack))?;
                 let Some(anew) = begun else { return stop(store, mailbox, post) };
                 (engine, disk) = (anew, Disk::default());
             }
@@ -492,10 +514,11 @@ fn stop(
     mailbox: &mut mpsc::Receiver<Mail>,
     post: &mut Post<'_>,
 ) -> Result<(), StoreError> {
+    let shared = Arc::clone(&store.shared);
     post.cut_off();
     mailbox.close();
     store.publish(None);
-    let closed = store.store.take().map_or(Ok(()), FjallStore::close);
+    let closed = store.store.take().map_or(Ok(()), |store| close(&shared, store));
     if let Some(done) = post.stop.take() {
         // The store made files by the umask of whoever runs the kernel. The directory is closed to others, all the same,
         // and the next start narrows their rights if this cannot.
@@ -506,6 +529,18 @@ fn stop(
         let _ = done.send(closed.map_err(Error::from));
     }
     Ok(())
+}
+
+/// A store that is only read for its damage has nothing to write. One that turns out to be damaged at the end says so: what
+/// was committed is in the journal.
+fn close(shared: &Shared, store: FjallStore) -> Result<(), StoreError> {
+    if crate::net::lock(&shared.damage).is_some() && shared.only_reads.load(Ordering::Relaxed) {
+        return Ok(());
+    }
+    store.close().map_err(|error| match Lack::of(&error, shared) {
+        Some(Lack::Damage) => StoreError::damaged(Table::Meta, &[], shared.damage_said()),
+        _ => error,
+    })
 }
 
 /// Runs an action beside the engine, and tells it what came of it.

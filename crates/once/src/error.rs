@@ -227,6 +227,7 @@ impl From<Refusal> for Error {
             }
             Refusal::DiskFull { .. } => ("disk-full", 3),
             Refusal::OutOfFiles => ("out-of-files", 3),
+            Refusal::StoreDamaged => ("damaged", 5),
             Refusal::Stopping => ("stopping", 4),
             Refusal::BeingRemoved(_) => ("busy", 4),
             Refusal::Quarantined | Refusal::EarlierLife(_) => ("quarantined", 3),

@@ -46,3 +46,4 @@ pub use once_core::waist::{Change, Event};
 pub use once_model as model;
 pub use once_model::ids::{KernelId, ObjectKey};
 pub use once_model::ior::Ior;
+pub use once_store::damaged_files;

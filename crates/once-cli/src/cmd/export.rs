@@ -77,7 +77,12 @@ impl Export {
         let begun = Instant::now();
         let mut summary = Summary::default();
         let scratch;
-        let client = match context.kernel().await {
+        let opened = match self.salvage && is_damaged(context).await? {
+            // It is not opened: what goes on in the background of an open store could stumble over the damage.
+            true => Err(Failure { code: "damaged".into(), ..Failure::failed("the store is damaged") }),
+            false => context.kernel().await,
+        };
+        let client = match opened {
             Err(failure) if self.salvage && failure.code == "damaged" => {
                 scratch = self.scratch()?;
                 let _private = Private::begin();
@@ -88,11 +93,7 @@ impl Export {
             client => client?,
         };
         let outcome = self.export(context, &client, &mut summary).await;
-        let closed = {
-            // Closing the copy writes to it; anything else has ended.
-            let _private = self.salvage.then(Private::begin);
-            client.close().await
-        };
+        let closed = client.close().await;
         outcome?;
         closed?;
         let kept: Vec<_> = summary.kept.iter().map(|path| path.to_string_lossy()).collect();
@@ -220,6 +221,18 @@ impl Export {
             }
         }
     }
+}
+
+/// Whether no kernel runs on the data directory, and its store has damaged files.
+async fn is_damaged(context: &Context) -> Done<bool> {
+    context.initialised()?;
+    if Client::connect(&context.data).await?.is_some() {
+        return Ok(false);
+    }
+    let data = context.data.clone();
+    let look = tokio::task::spawn_blocking(move || once::damaged_files(&data));
+    let files = look.await.map_err(|_| Failure::failed("a look at the files of the store panicked"))?;
+    Ok(!files.is_empty())
 }
 
 /// Until it is dropped, new files are for their user alone; what is exported has the rights of any other file.

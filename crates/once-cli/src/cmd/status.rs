@@ -80,7 +80,17 @@ fn print(answer: &Value, running: bool) -> Done<()> {
 /// What a person should know, and look at: for `up`, too.
 pub(super) fn warnings(status: &Value) -> Vec<String> {
     let mut warnings = Vec::new();
-    if status.get("takes_writes").and_then(Value::as_bool) == Some(false) {
+    let damage = ui::capped(text(status, "damage"), 400);
+    let only_reads = status.get("takes_writes").and_then(Value::as_bool) == Some(false);
+    if only_reads
+        && !damage.is_empty()
+        && number(status, "disk_free_bytes") >= number(status, "writes_need_bytes")
+    {
+        let hint = "`once doctor` names it; `once stop`, then `once export --salvage DIR` brings out all that can be read";
+        warnings.push(format!("this kernel only reads, since its store is damaged: {damage}; {hint}"));
+        return warnings;
+    }
+    if only_reads {
         let (free, needed) = (number(status, "disk_free_bytes"), number(status, "writes_need_bytes"));
         let (data, more) = (ui::capped(text(status, "data"), 400), ui::bytes(needed.saturating_sub(free)));
         warnings.push(format!(
@@ -95,9 +105,8 @@ pub(super) fn warnings(status: &Value) -> Vec<String> {
             "{said}; `once doctor` says what that means, `once doctor --confirm-loss` ends it"
         ));
     }
-    if !text(status, "damage").is_empty() {
-        let said = ui::capped(text(status, "damage"), 400);
-        warnings.push(format!("not everything can be read: {said}; `once doctor` names it"));
+    if !damage.is_empty() {
+        warnings.push(format!("not everything can be read: {damage}; `once doctor` names it"));
     }
     warnings
 }

@@ -10,7 +10,8 @@ use proptest::test_runner::Config;
 use super::{Row, all_rows, put, scaled};
 use crate::{FjallStore, OpenError, Options, journal};
 
-const OPTIONS: Options = Options { cache_bytes: 1024 * 1024, reserve_bytes: 0, create: true };
+const OPTIONS: Options =
+    Options { cache_bytes: 1024 * 1024, reserve_bytes: 0, create: true, only_reads: false };
 
 /// A closed store and what it held after each commit.
 struct Written {

@@ -121,7 +121,8 @@ impl Client {
         let left_out = left_out.map_err(|_| Error::fault("copying a damaged store panicked"))??;
         // What the repair wrote has the rights of any new file, in a directory that is closed to others.
         crate::private::narrow(scratch)?;
-        Ok((Self::embedded(scratch).await?, left_out))
+        let kernel = Kernel::builder(scratch).offline().only_reads().start().await?;
+        Ok((Self(Arc::new(Way::Embedded(kernel))), left_out))
     }
 
     /// Whether the kernel is in this process, without a network.

@@ -99,6 +99,31 @@ pub(super) async fn objects(kernel: &Kernel, all: bool) -> Result<Vec<Value>, Er
     Ok(checks)
 }
 
+/// Whether the files of the store are as they were written. Of a large store that takes long: then only what is known, unless all
+/// is to be read.
+pub(super) async fn files(kernel: &Kernel, all: bool) -> Result<Vec<Value>, Error> {
+    let shared = std::sync::Arc::clone(kernel.shared());
+    let store = shared.data.join("store");
+    let is_small = super::methods::folder_bytes(&store).is_some_and(|bytes| bytes <= LOOKED_AT_BYTES);
+    let known = lock(&shared.damage).clone();
+    let files = match all || is_small {
+        true => crate::beside::wait_for(move || once_store::damaged_files(&shared.data)).await,
+        false => Ok(known.into_iter().collect()),
+    };
+    let files = files.map_err(|_| Error::fault("a look at the files of the store panicked"))?;
+    let hint = "this disk lost or changed something: check it. Keep a copy of the data directory; `once stop`, then `once export \
+        --salvage DIR` brings out all that can be read, also what only an index of a damaged file hides";
+    let shown = files.iter().take(SHOWN_MAX).map(|file| {
+        check(
+            "store",
+            false,
+            &format!("damaged: {file} in {} is not as it was written", store.display()),
+            Some(hint),
+        )
+    });
+    Ok(shown.collect())
+}
+
 const HINT: &str = "this disk lost or changed something: check it; `once export --salvage DIR` brings out all that can \
     be read, and a peer that has a copy, or a backup, has the rest; all other objects go on";
 

@@ -58,6 +58,7 @@ pub(super) async fn examine(kernel: &Kernel, params: Examine) -> Result<Value, E
         }
     }
     checks.extend(damage::losses(kernel));
+    checks.extend(damage::files(kernel, params.all).await?);
     checks.extend(damage::objects(kernel, params.all).await?);
     let snapshot = kernel.shared().snapshot();
     for (id, row) in query::peers(&snapshot)? {

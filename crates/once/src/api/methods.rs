@@ -45,7 +45,7 @@ pub(super) fn status(kernel: &Kernel) -> Result<Value, Error> {
     });
     // Who asks what is wrong is to be told, also then.
     let damage = match counted {
-        Ok(()) => None,
+        Ok(()) => crate::net::lock(&shared.damage).clone(),
         Err(damaged @ StoreError::Damaged { .. }) => Some(damaged.to_string()),
         Err(error) => return Err(error.into()),
     };
@@ -113,7 +113,7 @@ pub(super) fn status(kernel: &Kernel) -> Result<Value, Error> {
 }
 
 /// The size of what lies in a folder; what vanishes meanwhile counts nothing. `None` if the folder cannot be looked at.
-fn folder_bytes(folder: &std::path::Path) -> Option<u64> {
+pub(super) fn folder_bytes(folder: &std::path::Path) -> Option<u64> {
     let mut bytes = 0;
     for entry in std::fs::read_dir(folder).ok()?.flatten() {
         bytes += match entry.metadata() {

@@ -13,7 +13,7 @@ use once_model::wire::Code;
 use tokio::sync::mpsc;
 
 use super::post::{Post, Written};
-use super::{GROUP_MAX, Mail, Published, System, now_ms};
+use super::{GROUP_MAX, Mail, Published, Shared, System, now_ms};
 
 const MIB: u64 = 1024 * 1024;
 
@@ -44,7 +44,7 @@ impl Disk {
     }
 }
 
-/// What the engine lacks, and waits for. It passes.
+/// What the engine lacks to write. Room and files it waits for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Lack {
     /// The disk has no room.
@@ -53,17 +53,34 @@ pub(crate) enum Lack {
     /// No other file can be opened.
     #[error("too many files are open")]
     Files,
+    /// The store is damaged, and cannot be written. That does not pass.
+    #[error("the store is damaged")]
+    Damage,
 }
 
 impl Lack {
-    /// What a group failed for; `None` if that does not pass. A write that failed leaves a store that has to be opened again.
-    pub fn of(error: &StoreError, data: &Path) -> Option<Self> {
+    /// What a group failed for; `None` if the engine has to end. A write that failed leaves a store that has to be opened again,
+    /// unless it failed over a damaged file.
+    pub fn of(error: &StoreError, shared: &Shared) -> Option<Self> {
         match error {
             StoreError::Full => Some(Self::Room),
             StoreError::OutOfFiles => Some(Self::Files),
-            StoreError::Io(_) => Self::now(data),
+            StoreError::Damaged { .. } => {
+                let _ = Self::look_for_damage(shared);
+                Some(Self::Damage)
+            }
+            StoreError::Io(_) => Self::now(&shared.data).or_else(|| Self::look_for_damage(shared)),
             _ => None,
         }
+    }
+
+    /// What is damaged, and whether a write can fail over it: blob files are not merged.
+    fn look_for_damage(shared: &Shared) -> Option<Self> {
+        let files = once_store::damaged_files(&shared.data);
+        if !files.is_empty() {
+            shared.found_damaged(&files);
+        }
+        files.iter().any(|file| file.contains("/tables/")).then_some(Self::Damage)
     }
 
     /// What is lacking just now. Where the free space cannot be told, the write itself will show it.
@@ -82,6 +99,7 @@ impl Lack {
                 Refusal::DiskFull { free_mib: free / MIB, reserve_mib: DISK_RESERVE_BYTES / MIB }
             }
             Self::Files => Refusal::OutOfFiles,
+            Self::Damage => Refusal::StoreDamaged,
         }
     }
 
@@ -89,7 +107,7 @@ impl Lack {
     pub fn code(self) -> Code {
         match self {
             Self::Room => Code::DiskFull,
-            Self::Files => Code::Busy,
+            Self::Files | Self::Damage => Code::Busy,
         }
     }
 }
@@ -106,19 +124,20 @@ pub(crate) fn what_to_free(data: &Path) -> String {
 
 /// An engine from the rows; `None` if it is to stop instead. While the disk is too full for its first commit, or no file can
 /// be opened, it waits, and wakes by itself when that has passed. Whoever asks for something meanwhile is told what is
-/// lacking. What comes after that stays in `mails`, for the engine's first group.
+/// lacking. What comes after that stays in `mails`, for the engine's first group. With a damaged store it waits until it is to
+/// stop. `lack`: what a group failed for.
 pub(super) fn begin(
     store: &mut Published,
     mailbox: &mut mpsc::Receiver<Mail>,
     mails: &mut Vec<Mail>,
     post: &mut Post<'_>,
     ctx: &mut Ctx,
-    mut is_time: bool,
+    lack: Option<Lack>,
 ) -> Result<Option<Engine>, StoreError> {
     let shared = std::sync::Arc::clone(&store.shared);
     let clock = tokio::runtime::Builder::new_current_thread().enable_time().build();
     let clock = clock.map_err(|error| StoreError::Io(format!("no clock for the engine: {error}")))?;
-    let mut lack = Lack::Room;
+    let (mut is_time, mut lack) = (lack.is_none(), lack.unwrap_or(Lack::Room));
     loop {
         ctx.now_ms = now_ms();
         if is_time {
@@ -129,7 +148,7 @@ pub(super) fn begin(
                     }
                     return Ok(Some(engine));
                 }
-                Err(error) => lack = Lack::of(&error, &shared.data).ok_or(error)?,
+                Err(error) => lack = Lack::of(&error, &shared).ok_or(error)?,
             }
         }
         shared.only_reads.store(true, Ordering::Relaxed);
@@ -144,6 +163,10 @@ pub(super) fn begin(
         if came == Ok(0) {
             return Ok(None);
         }
+        if lack == Lack::Damage {
+            is_time = false;
+            continue;
+        }
         let lacks = Lack::now(&shared.data);
         is_time = lacks.is_none();
         lack = lacks.unwrap_or(lack);
@@ -152,6 +175,10 @@ pub(super) fn begin(
 
 fn start(store: &mut Published, post: &mut Post<'_>, ctx: &Ctx) -> Result<Engine, StoreError> {
     if store.open().map_or(true, once_store::FjallStore::is_poisoned) {
+        // What failed over a damaged table would fail again, and this one can still be read.
+        if store.open().is_ok() && Lack::look_for_damage(&store.shared).is_some() {
+            return Err(StoreError::Io(store.shared.damage_said()));
+        }
         store.reopen()?;
     }
     let mut engine = Engine::new().keeping_told(store.shared.told_rows);
