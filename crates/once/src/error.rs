@@ -188,11 +188,16 @@ impl Error {
                 Self::unreachable(format!("{what}: the other kernel is busy or stopping"))
                     .with_hint("try again later")
             }
+            // What the home ran before, it does not know any more: that is not refused, it is unknown for good.
             Code::Quarantined => Self::new(
                 "quarantined",
-                3,
-                format!("{what}: quarantined: the object's home was put back from a backup, and does not change it"),
-            ),
+                4,
+                format!(
+                    "{what}: the object's home was put back from a backup and does not change it any more: \
+                     whether this ran there before, nobody can say"
+                ),
+            )
+            .with_hint("look at the newest revision that anybody has, like a follower's, before you ask for it again"),
             Code::TooLarge => Self::invalid(format!("{what}: too large")),
             Code::Expired => Self::new("expired", 3, format!("{what}: its time was up before it ran")),
             _ => Self::invalid(format!("{what}: the other kernel does not accept it")),

@@ -185,13 +185,12 @@ pub(crate) fn born(
     (effect, object): (Uuid, ObjectKey),
 ) -> Result<(), Failure> {
     s.room_on_disk()?;
-    let header = unclaimed(scenario);
-    if keep::namesakes(s, &header.uuid)?.iter().any(|known| known.home == Some(s.ctx.me)) {
-        return Ok(());
-    }
-    let (what, draft) = match rows::head(s.txn, &header.key())? {
-        Some(copy) => (BuiltIn::Claim, Draft::claim(s, copy)?),
-        None => (BuiltIn::Create, Draft::born(s, scenario)?),
+    let namesakes = keep::namesakes(s, &scenario.uuid())?;
+    let (what, draft) = match known(s, scenario, &namesakes)? {
+        Some(known) if known.home == Some(s.ctx.me) => return Ok(()),
+        Some(copy) if copy.home.is_none() => (BuiltIn::Claim, Draft::claim(s, copy)?),
+        // Others may call what they like by this UUID: two of one UUID stand side by side.
+        _ => (BuiltIn::Create, Draft::born(s, scenario)?),
     };
     actions::carry_out(s, what, Cause::Effect(effect, object), draft)?;
     Ok(())

@@ -318,6 +318,44 @@ fn what_an_action_has_as_its_consequence_happens_exactly_once() {
 }
 
 #[test]
+fn an_object_is_made_beside_another_one_of_its_uuid_but_only_once_of_the_same_bytes() {
+    let dir = tempfile::tempdir().unwrap();
+    story(async {
+        let (_alice, lamp) = lamp_at(dir.path()).await;
+        let data = dir.path().join("alice");
+        let mut program = Program::serving(&data, "Lamp").await;
+        let client = Client::connect(&data).await.unwrap().unwrap();
+        let counter = json!({ "component": "Counter", "model": { "count": 7 } });
+        let counter = client.call("create", counter).await.unwrap()["object"].clone();
+        let other = json!({ "component": "Counter", "version": "1.0", "model": { "count": 99 }, "uuid": counter["uuid"] });
+        let key = client.call("get", json!({ "object": lamp })).await.unwrap()["object"]["key"].clone();
+        // Of the lamp's own UUID, too, while the lamp itself ends.
+        let own = json!({ "component": "Counter", "version": "1.0", "model": { "count": 5 }, "uuid": lamp });
+        for (effects, counters) in [
+            (json!([{ "create": other }]), 2),
+            (json!([{ "create": other }, { "create": other }]), 2),
+            (json!([{ "create": own }, { "remove": {} }]), 3),
+        ] {
+            let done = act(dir.path(), json!({ "object": key, "name": "make" }));
+            let run = program.asked("run").await;
+            program.ran(&run, json!({ "effects": effects })).await;
+            done.await.unwrap().unwrap();
+            let all = client.call("list", json!({ "component": "Counter" })).await.unwrap();
+            assert_eq!(all["objects"].as_array().unwrap().len(), counters, "{effects}");
+        }
+        for count in [7, 99, 5] {
+            let all = client.call("list", json!({ "component": "Counter" })).await.unwrap();
+            let mut found = 0;
+            for object in all["objects"].as_array().unwrap() {
+                let got = client.call("act", json!({ "object": object["key"], "name": "get" })).await.unwrap();
+                found += usize::from(got["outcome"]["result"] == count || got["result"] == count);
+            }
+            assert_eq!(found, 1, "{count}");
+        }
+    });
+}
+
+#[test]
 fn versions_and_actions_say_who_is_asked() {
     let dir = tempfile::tempdir().unwrap();
     story(async {
