@@ -592,6 +592,6 @@ impl Frame {
 
     /// Whether this version has a frame of this number.
     const fn is_known(number: u32) -> bool {
-        matches!(number, 0..=12 | 16..=23 | 33..=38)
+        matches!(number, 0..=12 | 16..=23 | 33..=38 | 40..=41)
     }
 }

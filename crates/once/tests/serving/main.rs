@@ -347,7 +347,8 @@ fn an_object_is_made_beside_another_one_of_its_uuid_but_only_once_of_the_same_by
             let all = client.call("list", json!({ "component": "Counter" })).await.unwrap();
             let mut found = 0;
             for object in all["objects"].as_array().unwrap() {
-                let got = client.call("act", json!({ "object": object["key"], "name": "get" })).await.unwrap();
+                let got =
+                    client.call("act", json!({ "object": object["key"], "name": "get" })).await.unwrap();
                 found += usize::from(got["outcome"]["result"] == count || got["result"] == count);
             }
             assert_eq!(found, 1, "{count}");
