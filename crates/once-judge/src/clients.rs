@@ -1,0 +1,320 @@
+//! Commands of clients: what they do, and what they are told (local-api; protocol 5.5 The origin).
+
+use std::collections::BTreeMap;
+
+use once_model::action::{Action, Outcome};
+use once_model::ids::Uuid;
+use once_model::receipt::{EntriesOf, ReceiptOf};
+
+use crate::ask::{Ask, AskAct, Refusal, Reply};
+use crate::check::{Check, How};
+use crate::eyes::Eyes;
+use crate::kernel::Kernel;
+use crate::origin::Item;
+use crate::refusals::Expect;
+
+/// A command that is not answered for good.
+#[derive(Debug, Clone)]
+struct Open {
+    ask: Ask,
+    expect: Expect,
+    /// It has the action's id that it named first, or names a known one.
+    first: bool,
+}
+
+/// Who waits for an answer of this kernel.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Clients {
+    open: BTreeMap<u64, Open>,
+    /// Receipts that peers ask for, by connection and stream.
+    pub(crate) receipts: BTreeMap<(u64, u64), ReceiptOf>,
+    /// Entries that peers ask for.
+    pub(crate) entries: Vec<(u64, EntriesOf)>,
+}
+
+impl Clients {
+    pub(crate) fn forget_memory(&mut self) {
+        self.open.clear();
+        self.receipts.clear();
+        self.entries.clear();
+    }
+
+    /// Whether a client waits for a change of an object, or for a removal.
+    pub(crate) fn wants_change(&self, removal: bool) -> bool {
+        self.open.values().any(|open| match &open.ask {
+            Ask::Remove(_) => removal,
+            Ask::Create(_) | Ask::Import(_) | Ask::Put { .. } | Ask::Keep { .. } => !removal,
+            _ => false,
+        })
+    }
+
+    /// Commands that nobody has answered; of acts only those that wait for nothing else.
+    pub(crate) fn unanswered(&self) -> impl Iterator<Item = (u64, &Ask)> {
+        self.open.iter().map(|(token, open)| (*token, &open.ask))
+    }
+}
+
+/// Whether a command may change who may do what.
+pub(crate) fn changes_rights(ask: &Ask) -> bool {
+    matches!(
+        ask,
+        Ask::Grant(_)
+            | Ask::Revoke(_)
+            | Ask::PeerAdd(_)
+            | Ask::PeerRemove(_)
+            | Ask::ClockAccept
+            | Ask::QuarantineEnd { .. }
+            | Ask::Remove(_)
+    )
+}
+
+impl Kernel {
+    /// A command is taken.
+    pub(crate) fn asked_by_client(&mut self, token: u64, ask: &Ask, eyes: &mut Eyes<'_>) {
+        let expect = self.expect(ask, eyes.limits);
+        let first = match ask {
+            Ask::Act(act) => !self.origin.items.contains_key(&act.id),
+            _ => true,
+        };
+        if !expect.fails() {
+            self.obey(ask);
+        }
+        self.clients.open.insert(token, Open { ask: ask.clone(), expect, first });
+    }
+
+    /// Does what a command asks for, if nothing forbids it.
+    fn obey(&mut self, ask: &Ask) {
+        match ask {
+            Ask::Act(act) => self.accept(act),
+            Ask::Cancel(id) => {
+                let group = self.group;
+                if let Some(item) = self.origin.items.get_mut(id).filter(|item| item.settled.is_none()) {
+                    item.cancelled.get_or_insert(group);
+                }
+            }
+            Ask::Share { key, to } => {
+                let key = self.objects.name(key);
+                self.shares.promise(*to, key);
+            }
+            Ask::Follow { key, from } => self.follows.follow(*from, *key),
+            Ask::Unfollow { key, from } => self.follows.unfollow(*from, key),
+            Ask::Grant(grant) => self.rights.grant(grant, &self.clock),
+            Ask::Revoke(grant) => self.rights.revoke(grant),
+            Ask::PeerAdd(peer) => self.peers.add(*peer),
+            Ask::Join(peer) => {
+                self.peers.add(*peer);
+                self.peers.joining.insert(*peer);
+            }
+            Ask::PeerRemove(peer) => {
+                self.peers.remove(peer, self.group);
+                self.rights.forget(peer);
+                self.shares.forget_peer(peer);
+                self.follows.forget_peer(peer);
+            }
+            Ask::InviteRevoke(hash) => self.peers.uninvite(hash),
+            Ask::ClockAccept => self.clock.accept(),
+            Ask::OutboxDrop(id) => {
+                let group = self.group;
+                self.effects.given_up.insert(*id);
+                if let Some(item) = self.origin.items.get_mut(id).filter(|item| item.settled.is_none()) {
+                    item.cancelled.get_or_insert(group);
+                }
+            }
+            Ask::Worked { id, answer, .. } => {
+                self.worked(id, answer);
+            }
+            Ask::Create(_) | Ask::Import(_) | Ask::Put { .. } | Ask::Claim(_) | Ask::Remove(_) => {}
+            Ask::Keep { .. } | Ask::Drop { .. } | Ask::Outcome(_) | Ask::Receipt(_) => {}
+            Ask::Invite { .. } | Ask::QuarantineEnd { .. } => {}
+        }
+    }
+
+    fn accept(&mut self, act: &AskAct) {
+        if self.origin.items.contains_key(&act.id) {
+            return;
+        }
+        let action = asked_action(act);
+        let item = Item {
+            hash: action.hash(&act.object.uuid),
+            action,
+            object: act.object,
+            home: act.home,
+            order: 0,
+            sure: false,
+            deadline: act.deadline_ms.map(|ms| self.clock.now().saturating_add(ms)),
+            cancelled: None,
+            void_sent: None,
+            needs: Vec::new(),
+            place: None,
+            settled: None,
+            codes: std::collections::BTreeSet::new(),
+            sent: std::collections::BTreeSet::new(),
+        };
+        self.origin.accept(self.me, item);
+        self.look_at_own();
+    }
+
+    /// A client is answered.
+    pub(crate) fn answered(&mut self, token: u64, answer: &Result<Reply, Refusal>, eyes: &mut Eyes<'_>) {
+        let Some(open) = self.clients.open.get(&token).cloned() else {
+            return eyes.not_made(Check::ClientCode);
+        };
+        if !matches!(answer, Ok(Reply::Accepted)) {
+            self.clients.open.remove(&token);
+        }
+        match answer {
+            Err(refusal) => self.refused(&open, *refusal, eyes),
+            Ok(reply) => {
+                let how = How::exact_if(open.expect.fails() || open.expect.may.is_empty());
+                eyes.check(Check::ClientCode, how, !open.expect.fails(), || {
+                    format!("{} is done, right is {:?}", word(&open.ask), open.expect.may)
+                });
+                self.told(&open, reply, eyes);
+            }
+        }
+    }
+
+    fn refused(&mut self, open: &Open, refusal: Refusal, eyes: &mut Eyes<'_>) {
+        let always =
+            matches!(refusal, Refusal::Stopping | Refusal::Timeout | Refusal::Unknown | Refusal::Damaged);
+        let network = matches!(refusal, Refusal::Unreachable | Refusal::Denied)
+            && matches!(open.ask, Ask::Join(_) | Ask::Receipt(_) | Ask::Share { .. } | Ask::Follow { .. });
+        let full = refusal == Refusal::DiskFull && self.was_short;
+        let right = open.expect.may.contains(&refusal) || always || network || full;
+        let how = How::exact_if(open.expect.may.len() < 2 && !always && !network);
+        eyes.check(Check::ClientCode, how, right, || {
+            format!("{} is refused {refusal:?}, right is {:?}", word(&open.ask), open.expect.may)
+        });
+        if always || open.expect.fails() {
+            return;
+        }
+        // It was taken for done until now.
+        match &open.ask {
+            Ask::Act(act) if open.first => {
+                if self.origin.items.get(&act.id).is_some_and(|item| !item.sure && item.settled.is_none()) {
+                    self.origin.forget(&act.id);
+                }
+            }
+            Ask::PeerAdd(peer) | Ask::Join(peer) => self.peers.remove(peer, self.group),
+            Ask::Follow { key, from } => self.follows.unfollow(*from, key),
+            Ask::Share { key, to } => {
+                let key = self.objects.name(key);
+                if let Some(debt) = self.shares.debts.get_mut(&(*to, key)) {
+                    debt.promised = false;
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn told(&mut self, open: &Open, reply: &Reply, eyes: &mut Eyes<'_>) {
+        match (&open.ask, reply) {
+            (Ask::Act(act), reply) => self.told_of(act.id, reply, eyes),
+            (Ask::Outcome(id) | Ask::Cancel(id), reply) => self.told_of(*id, reply, eyes),
+            (Ask::Invite { expires_ms }, Reply::Invited { hash }) => self.peers.invite(*hash, *expires_ms),
+            (Ask::QuarantineEnd { .. }, Reply::Incarnation(incarnation)) => {
+                self.incarnation = *incarnation;
+                self.quarantined = false;
+                self.rights.clear();
+                self.peers.no_invites();
+                self.shares.clear();
+                self.origin.clear();
+            }
+            (Ask::Receipt(id), Reply::Receipt(receipt)) => self.told_receipt(*id, receipt, eyes),
+            _ => {}
+        }
+    }
+
+    /// A client is told of an action: that it is accepted, or what came of it.
+    fn told_of(&mut self, id: Uuid, reply: &Reply, eyes: &mut Eyes<'_>) {
+        let group = self.group;
+        let on_disk = eyes.disk.and_then(|disk| disk.origin.items.get(&id)).cloned();
+        let durable = on_disk.is_some();
+        let Some(item) = self.origin.items.get_mut(&id) else {
+            return eyes.not_made(Check::ClientOutcome);
+        };
+        item.sure = true;
+        match reply {
+            Reply::Accepted | Reply::Cancelling => {
+                eyes.exact(Check::ActDurable, durable, || "accepted is said before it is on the disk".into());
+                if matches!(reply, Reply::Cancelling) {
+                    let void = on_disk.is_some_and(|item| item.cancelled.is_some() || item.settled.is_some());
+                    eyes.exact(Check::VoidReason, void, || {
+                        "a cancel is told before it is on the disk".into()
+                    });
+                }
+            }
+            Reply::Outcome(outcome) => {
+                let refused_here = match outcome {
+                    Outcome::Refused(code) => item.home == self.me && item.codes.contains(code),
+                    _ => false,
+                };
+                if item.settled.is_none() && refused_here {
+                    self.origin.settle(&id, outcome, false, group);
+                    self.effects.outcome(&id, outcome);
+                }
+                self.told_outcome(id, outcome, eyes);
+            }
+            _ => {}
+        }
+    }
+
+    fn told_outcome(&self, id: Uuid, outcome: &Outcome, eyes: &mut Eyes<'_>) {
+        let Some(item) = self.origin.items.get(&id) else { return };
+        let right = item.settled.as_ref().map(|settled| &settled.outcome);
+        eyes.exact(Check::ClientOutcome, right == Some(outcome), || {
+            format!("a client is told {outcome:?} of {}, it is {right:?}", item.action.name)
+        });
+        if !eyes.live() {
+            return;
+        }
+        let hash = outcome.hash();
+        if !eyes.world.rolled.contains(&self.me) {
+            let first = *eyes.world.clients.entry((self.me, id)).or_insert(hash);
+            eyes.exact(Check::OutcomeStable, first == hash, || {
+                format!("the outcome of {} has changed", item.action.name)
+            });
+        }
+        // A refusal may rest on no row at the home, and an outcome of this kernel's own rests on its rows.
+        let recorded = item.settled.as_ref().is_some_and(|settled| settled.recorded);
+        if matches!(outcome, Outcome::Refused(_)) && item.home != self.me || item.home == self.me && recorded
+        {
+            let durable = eyes.disk.and_then(|disk| disk.origin.items.get(&id));
+            let durable = durable.is_some_and(|item| item.settled.is_some());
+            eyes.exact(Check::OutcomeDurable, durable, || {
+                format!("{outcome:?} is told of {} before it is on the disk", item.action.name)
+            });
+        }
+    }
+
+    fn told_receipt(&self, id: Uuid, receipt: &once_model::receipt::Receipt, eyes: &mut Eyes<'_>) {
+        let Some(item) = self.origin.items.get(&id) else { return eyes.not_made(Check::ReceiptTrue) };
+        let entry = &receipt.entry;
+        let right = entry.id == id
+            && entry.origin == self.me
+            && entry.action == item.hash
+            && receipt.home == item.home
+            && receipt.verify(&item.home).is_ok()
+            && item.settled.as_ref().is_none_or(|settled| settled.outcome.hash() == entry.outcome);
+        eyes.exact(Check::ReceiptTrue, right, || {
+            format!("a client gets a receipt of another action than {id}")
+        });
+    }
+}
+
+/// The action that a client asks for.
+pub(crate) fn asked_action(act: &AskAct) -> Action {
+    Action {
+        id: act.id,
+        name: act.name.clone(),
+        arguments: act.arguments.clone().into(),
+        given: act.given.clone(),
+        acting: None,
+        answers: None,
+    }
+}
+
+fn word(ask: &Ask) -> String {
+    let text = format!("{ask:?}");
+    text.split([' ', '(']).next().unwrap_or_default().to_lowercase()
+}

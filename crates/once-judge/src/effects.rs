@@ -1,0 +1,387 @@
+//! What follows from an action: each effect exactly once, and who is told of it (protocol 5.5 Effects, Answers).
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use once_model::action::{Action, Outcome, answer_id, cause_id, effect_id};
+use once_model::ids::{ObjectKey, Uuid};
+use once_model::receipt::Entry;
+use once_model::wire::Code;
+
+use crate::check::{Check, How};
+use crate::eyes::Eyes;
+use crate::kernel::Kernel;
+use crate::origin::Item;
+use crate::runs::Run;
+use crate::seen::{Effect, Json, Recorded, Said, Then};
+
+/// What an object is told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Told {
+    Done(Json),
+    Failed(Json),
+    Refused(Code),
+    Due,
+}
+
+/// What an object waits for.
+#[derive(Debug, Clone)]
+pub(crate) enum Kind {
+    /// The outcome of an action.
+    Call,
+    /// A time: between these two, as the clock was when the run began and when it was recorded.
+    Timer {
+        from: u64,
+        to: u64,
+        /// The clock has shown it.
+        reached: bool,
+    },
+    /// Work outside.
+    Activity {
+        name: String,
+        arguments: Json,
+        /// It was asked for since the last start.
+        asked: bool,
+    },
+}
+
+/// An object is to be told of an effect.
+#[derive(Debug, Clone)]
+pub(crate) struct Owed {
+    pub(crate) object: ObjectKey,
+    pub(crate) then: Then,
+    pub(crate) kind: Kind,
+    pub(crate) came: Option<Told>,
+    /// It was ended or replaced when it may have rung: it may be told, and need not.
+    pub(crate) optional: bool,
+}
+
+impl Owed {
+    /// What it is told, if that is known.
+    pub(crate) fn told(&self) -> Option<Told> {
+        match self.kind {
+            Kind::Timer { .. } => Some(Told::Due),
+            _ => self.came.clone(),
+        }
+    }
+}
+
+/// A new object or an object's end, to be in the commit of its action.
+#[derive(Debug, Clone)]
+struct InCommit {
+    id: Uuid,
+    name: &'static str,
+    /// It may be left out, since such an object is here or was.
+    may_lack: bool,
+    there: bool,
+}
+
+/// What follows from the actions on objects of one kernel.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Effects {
+    pub(crate) owed: BTreeMap<Uuid, Owed>,
+    /// The effect of each answer's id.
+    pub(crate) answers: BTreeMap<Uuid, Uuid>,
+    /// Effects whose object was told, or will never be; whether it was a timer.
+    pub(crate) ended: BTreeMap<Uuid, bool>,
+    /// What people have given up.
+    pub(crate) given_up: BTreeSet<Uuid>,
+    timers: BTreeMap<(ObjectKey, String), Uuid>,
+    /// Timers whose time the clock has not shown, soonest first.
+    ringing: BTreeSet<(u64, Uuid)>,
+    in_commit: Vec<InCommit>,
+    news: Vec<(Uuid, ObjectKey, String, Json)>,
+}
+
+impl Effects {
+    /// The process begins: work outside is asked for again.
+    pub(crate) fn started(&mut self) {
+        self.in_commit.clear();
+        for owed in self.owed.values_mut() {
+            if let Kind::Activity { asked, .. } = &mut owed.kind {
+                *asked = false;
+            }
+        }
+    }
+
+    /// The clock shows this.
+    pub(crate) fn tick(&mut self, now: u64) {
+        while let Some((_, id)) = self.ringing.first().copied().filter(|(from, _)| *from <= now) {
+            self.ringing.pop_first();
+            if let Some(Owed { kind: Kind::Timer { reached, .. }, .. }) = self.owed.get_mut(&id) {
+                *reached = true;
+            }
+        }
+    }
+
+    fn owe(&mut self, id: Uuid, owed: Owed) {
+        self.answers.insert(answer_id(&id), id);
+        self.owed.insert(id, owed);
+    }
+
+    /// An action has its outcome: the object that called is to be told.
+    pub(crate) fn outcome(&mut self, id: &Uuid, outcome: &Outcome) {
+        let Some(owed) = self.owed.get_mut(id) else { return };
+        owed.came = Some(match outcome {
+            Outcome::Done(json) => Told::Done(json.to_vec()),
+            Outcome::Failed(json) => Told::Failed(json.to_vec()),
+            Outcome::Refused(code) => Told::Refused(*code),
+        });
+    }
+
+    /// The object was told, or never will be.
+    pub(crate) fn answered(&mut self, effect: &Uuid) {
+        if let Some(owed) = self.owed.remove(effect) {
+            self.ended.insert(*effect, matches!(owed.kind, Kind::Timer { .. }));
+        }
+    }
+
+    fn end_timer(&mut self, object: ObjectKey, name: &str) {
+        let Some(id) = self.timers.remove(&(object, name.to_owned())) else { return };
+        match self.owed.get_mut(&id) {
+            // One that has rung is an answer that waits, and is still told.
+            Some(Owed { kind: Kind::Timer { reached: true, .. }, optional, .. }) => *optional = true,
+            _ => self.answered(&id),
+        }
+    }
+
+    /// An object has its tombstone: its timers and its work end.
+    pub(crate) fn object_gone(&mut self, object: &ObjectKey) {
+        let gone: Vec<Uuid> =
+            self.owed.iter().filter(|(_, owed)| owed.object == *object).map(|(id, _)| *id).collect();
+        for id in gone {
+            self.answered(&id);
+        }
+        self.timers.retain(|(key, _), _| key != object);
+    }
+
+    /// What is to be told to an object, in an order of its own.
+    pub(crate) fn all_owed(&self) -> impl Iterator<Item = (&Uuid, &Owed)> {
+        self.owed.iter()
+    }
+}
+
+/// The arguments of an answer, byte for byte (564-576).
+pub(crate) fn told_json(effect: &Uuid, told: &Told, with: &[u8]) -> Json {
+    let mut json = format!("{{\"effect\":\"{effect}\",\"status\":").into_bytes();
+    match told {
+        Told::Done(result) => {
+            json.extend_from_slice(b"\"done\",\"result\":");
+            json.extend_from_slice(inner(result));
+        }
+        Told::Failed(reason) => {
+            json.extend_from_slice(b"\"failed\",\"reason\":");
+            json.extend_from_slice(inner(reason));
+        }
+        Told::Refused(code) => {
+            json.extend_from_slice(b"\"refused\",\"code\":\"");
+            json.extend_from_slice(code.name().as_bytes());
+            json.push(b'"');
+        }
+        Told::Due => json.extend_from_slice(b"\"due\""),
+    }
+    json.extend_from_slice(b",\"with\":");
+    json.extend_from_slice(inner(with));
+    json.push(b'}');
+    json
+}
+
+/// JSON of others as it stands one level deeper; `null` for what is none, too large or too deep.
+fn inner(json: &[u8]) -> &[u8] {
+    let deeper = [b"[", json, b"]"].concat();
+    let fits = json.len() <= 65_536
+        && once_model::json::validate(json).is_ok()
+        && once_model::json::validate(&deeper).is_ok();
+    if fits { json } else { b"null" }
+}
+
+impl Kernel {
+    /// What follows from an action that is done.
+    pub(crate) fn effects_of(&mut self, recorded: &Recorded, run: &Run, eyes: &mut Eyes<'_>) {
+        let (Outcome::Done(_), Some(Said::Done { effects, .. })) = (&recorded.outcome, &run.said) else {
+            return;
+        };
+        let entry = &recorded.entry;
+        let cause = cause_id(&entry.object.uuid, &entry.incarnation, entry.sequence, &entry.id);
+        for (number, effect) in (0..).zip(effects) {
+            let id = effect_id(&entry.origin, &cause, number);
+            self.effect(id, entry, effect, run, eyes);
+        }
+    }
+
+    fn effect(&mut self, id: Uuid, entry: &Entry, effect: &Effect, run: &Run, eyes: &mut Eyes<'_>) {
+        let object = entry.object;
+        match effect {
+            Effect::Act { .. } => self.effect_acts(id, object, effect, eyes),
+            Effect::Create(state) => {
+                let mut same = self.objects.of_uuid(state.uuid);
+                let may_lack = same.any(|head| {
+                    let genesis = head.chain.as_ref().map(|chain| chain.genesis.content);
+                    head.header.tombstone
+                        || head.header.content == state.content
+                        || genesis == Some(state.content)
+                });
+                let due = InCommit { id, name: "once:create", may_lack, there: false };
+                self.effects.in_commit.push(due);
+            }
+            Effect::Remove => {
+                let due = InCommit { id, name: "once:remove", may_lack: false, there: false };
+                self.effects.in_commit.push(due);
+            }
+            Effect::Timer { name, after_ms, then } => {
+                self.effects.end_timer(object, name);
+                let from = run.now.min(self.clock.now()).saturating_add(*after_ms);
+                let to = run.now.max(self.clock.now()).saturating_add(*after_ms);
+                self.effects.timers.insert((object, name.clone()), id);
+                let kind = Kind::Timer { from, to, reached: from <= self.clock.now() };
+                self.effects.ringing.insert((from, id));
+                self.effects.owe(id, Owed { object, then: then.clone(), kind, came: None, optional: false });
+            }
+            Effect::EndTimer { name } => self.effects.end_timer(object, name),
+            Effect::Activity { name, arguments, then } => {
+                let (name, arguments) = (name.clone(), arguments.clone());
+                let kind = Kind::Activity { name, arguments, asked: false };
+                self.effects.owe(id, Owed { object, then: then.clone(), kind, came: None, optional: false });
+            }
+            Effect::Publish { name, data } => {
+                self.effects.news.push((id, object, name.clone(), data.clone()));
+            }
+        }
+    }
+
+    fn effect_acts(&mut self, id: Uuid, acting: ObjectKey, effect: &Effect, _eyes: &mut Eyes<'_>) {
+        let Effect::Act { object, home, name, arguments, given, deadline_ms, then } = effect else { return };
+        let here = self.objects.find(object);
+        let imported = here.filter(|head| head.chain.is_none() && head.from.is_none()).map(|_| self.me);
+        let home = home.or(here.and_then(crate::objects::Head::home)).or(imported);
+        if let Some(then) = then {
+            let owed =
+                Owed { object: acting, then: then.clone(), kind: Kind::Call, came: None, optional: false };
+            self.effects.owe(id, owed);
+        }
+        // If it cannot leave, its answer is refused at once (555-557).
+        let Some(home) = home.filter(|home| self.peers.is(home) || *home == self.me && here.is_some()) else {
+            return self.effects.outcome(&id, &Outcome::Refused(Code::Denied));
+        };
+        let action = Action {
+            id,
+            name: name.clone(),
+            arguments: arguments.clone().into(),
+            given: given.clone(),
+            acting: Some(acting),
+            answers: None,
+        };
+        let item = Item {
+            hash: action.hash(&object.uuid),
+            action,
+            object: *object,
+            home,
+            order: 0,
+            sure: true,
+            deadline: deadline_ms.map(|ms| self.clock.now().saturating_add(ms)),
+            cancelled: None,
+            void_sent: None,
+            needs: Vec::new(),
+            place: None,
+            settled: None,
+            codes: std::collections::BTreeSet::new(),
+            sent: std::collections::BTreeSet::new(),
+        };
+        self.origin.accept(self.me, item);
+    }
+
+    /// A built-in action is recorded: an effect of this commit, or what a client asked for.
+    pub(crate) fn built_in_known(
+        &mut self,
+        entry: &Entry,
+        name: Option<&'static str>,
+        tombstone: bool,
+        eyes: &mut Eyes<'_>,
+    ) {
+        let due = self.effects.in_commit.iter_mut().find(|due| due.id == entry.id);
+        if let Some(due) = due {
+            let right = name == Some(due.name) && !due.there;
+            eyes.exact(Check::EffectAtomic, right, || {
+                format!("effect {} is recorded twice or as another", due.id)
+            });
+            due.there = true;
+        } else if entry.id.get_version_num() == 8 {
+            eyes.exact(Check::EffectKnown, false, || format!("entry {} is of no effect", entry.number));
+        } else if name != Some("once:claim") {
+            // A claim stands before any first change, so whoever asks for that asks for it.
+            let wanted = self.clients.wants_change(tombstone);
+            eyes.exact(Check::BuiltIn, wanted, || {
+                format!(
+                    "{} is recorded of {}, and nobody asked for it",
+                    name.unwrap_or("a change"),
+                    entry.object
+                )
+            });
+        }
+        if tombstone {
+            self.effects.object_gone(&entry.object);
+        }
+    }
+
+    /// A commit ends: new objects and removals that follow from its actions are in it.
+    pub(crate) fn effects_in_commit(&mut self, eyes: &mut Eyes<'_>) {
+        for due in std::mem::take(&mut self.effects.in_commit) {
+            eyes.check(Check::EffectAtomic, How::exact_if(!due.may_lack), due.there || due.may_lack, || {
+                format!("{} follows from an action, and is not in its commit", due.name)
+            });
+        }
+    }
+
+    /// The kernel asks for work outside.
+    pub(crate) fn work(
+        &mut self,
+        id: Uuid,
+        object: &ObjectKey,
+        name: &str,
+        arguments: &Json,
+        eyes: &mut Eyes<'_>,
+    ) {
+        let durable = eyes.disk.is_some_and(|disk| disk.effects.owed.contains_key(&id));
+        let right = match self.effects.owed.get_mut(&id) {
+            Some(Owed {
+                object: of,
+                kind: Kind::Activity { name: n, arguments: a, asked },
+                came: None,
+                ..
+            }) => {
+                *asked = true;
+                of == object && n == name && a == arguments
+            }
+            _ => false,
+        };
+        eyes.exact(Check::WorkKnown, right && durable, || {
+            format!("the work {name} is asked for, and not wanted")
+        });
+    }
+
+    /// Work outside is done, says a client. Whether it counted.
+    pub(crate) fn worked(&mut self, id: &Uuid, answer: &Result<Json, Json>) -> bool {
+        match self.effects.owed.get_mut(id) {
+            Some(Owed { kind: Kind::Activity { .. }, came: came @ None, .. }) => {
+                *came = Some(match answer {
+                    Ok(result) => Told::Done(result.clone()),
+                    Err(reason) => Told::Failed(reason.clone()),
+                });
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// News is told.
+    pub(crate) fn published(&mut self, object: &ObjectKey, name: &str, data: &Json, eyes: &mut Eyes<'_>) {
+        let here = self.objects.name(object);
+        let at =
+            self.effects.news.iter().position(|(_, key, n, d)| (*key, n.as_str(), d) == (here, name, data));
+        eyes.exact(Check::PublishOnce, at.is_some(), || {
+            format!("the news {name} is told, and no object has any")
+        });
+        if let Some(at) = at {
+            self.effects.news.remove(at);
+        }
+    }
+}

@@ -1,0 +1,101 @@
+//! What an action is given: shown by its origin, or asked for (protocol 5.5 Given).
+
+use std::collections::BTreeSet;
+
+use once_model::action::{Given, Need};
+use once_model::header::Header;
+use once_model::ids::KernelId;
+use once_model::wire::{Code, ShareAnswer};
+
+use crate::check::{Check, How};
+use crate::eyes::Eyes;
+use crate::home::Copy;
+use crate::kernel::Kernel;
+use crate::rights::Tri;
+
+impl Kernel {
+    /// Whether the origin of an act has shown what it is given in this place.
+    pub(crate) fn shown(&self, origin: KernelId, copy: &Copy, place: usize, given: &Given) -> Tri {
+        if copy.shown.contains(&place) {
+            return Tri::Yes;
+        }
+        let Some(head) = self.objects.heads.get(&given.key) else { return Tri::No };
+        if head.header.content != given.content || head.header.tombstone {
+            return Tri::No;
+        }
+        if head.from == Some(origin) {
+            return Tri::Yes;
+        }
+        let came = self.objects.shown.contains(&(origin, given.key.uuid, given.content));
+        let open = if came { Tri::Open } else { Tri::No };
+        self.may_read(origin, head).or(open)
+    }
+
+    /// Whether the bytes of what is given are here, under the key that the action names, as the newest revision.
+    pub(crate) fn has_given(&self, given: &Given) -> Tri {
+        match self.objects.heads.get(&given.key) {
+            Some(head) if head.header.content == given.content && !head.header.tombstone => Tri::Yes,
+            // It is kept beside the head, or was the head: the page says only "here under the key".
+            Some(head) if head.beside.values().any(|h| h.content == given.content) => Tri::Open,
+            _ => Tri::No,
+        }
+    }
+
+    /// `Need` leaves (row 14).
+    pub(crate) fn need_left(&mut self, conn: u64, peer: KernelId, need: &Need, eyes: &mut Eyes<'_>) {
+        let Some(lane) = self.lane_of(conn, peer, need.lane) else { return eyes.not_made(Check::NeedLacks) };
+        let Some(mut copies) = self.home.copies.remove(&(lane, need.sequence)) else {
+            let durable = self.home.row(&lane, need.sequence).is_some();
+            return eyes.exact(Check::ActKnown, durable, || "a need of what was never asked for".into());
+        };
+        let mut right = false;
+        let mut exact = true;
+        for copy in &mut copies {
+            let states: Vec<(Given, Tri)> = (copy.act.action.given.iter().enumerate())
+                .map(|(place, given)| (*given, self.shown(peer, copy, place, given)))
+                .collect();
+            let listed: BTreeSet<_> = need.lacks.iter().map(key_of).collect();
+            let must = states.iter().filter(|(_, s)| *s == Tri::No).all(|(g, _)| listed.contains(&key_of(g)));
+            let may: BTreeSet<_> =
+                states.iter().filter(|(_, s)| s.can_not()).map(|(given, _)| key_of(given)).collect();
+            right |= must && listed.is_subset(&may) && !listed.is_empty() && copy.passes;
+            exact &= states.iter().all(|(_, state)| state.sure());
+            copy.lacking_from.get_or_insert(eyes.at + eyes.limits.given_wait_ms);
+        }
+        eyes.check(Check::NeedLacks, How::exact_if(exact), right, || {
+            format!("the need of sequence {} does not list what is lacking", need.sequence)
+        });
+        self.home.copies.insert((lane, need.sequence), copies);
+    }
+
+    /// A share of a peer was answered: what waits for it counts it as shown, or is lacking.
+    pub(crate) fn given_came(&mut self, peer: KernelId, header: &Header, answer: ShareAnswer) {
+        let later = matches!(
+            answer,
+            ShareAnswer::Refused(Code::Busy | Code::DiskFull | Code::Stopping | Code::Quarantined)
+        );
+        if later {
+            return;
+        }
+        if !matches!(answer, ShareAnswer::Refused(_)) {
+            self.objects.shown.insert((peer, header.uuid, header.content));
+        }
+        let waits = self.home.copies.iter_mut().filter(|((lane, _), _)| lane.origin == peer);
+        for copy in waits.flat_map(|(_, copies)| copies) {
+            for (place, given) in copy.act.action.given.iter().enumerate() {
+                if given.key.uuid != header.uuid || given.content != header.content {
+                    continue;
+                }
+                if matches!(answer, ShareAnswer::Refused(_)) {
+                    copy.lost = true;
+                } else {
+                    copy.shown.insert(place);
+                }
+            }
+        }
+    }
+}
+
+fn key_of(given: &Given) -> (once_model::ids::ObjectKey, once_model::ids::Hash) {
+    (given.key, given.content)
+}

@@ -1,0 +1,128 @@
+//! The handshake: who is let in, by what, and what a rollback looks like (protocol 5.1).
+
+use once_model::ids::KernelId;
+use once_model::progress::Progress;
+use once_model::wire::{Code, FEATURE_ACTIONS, Frame, Greeting};
+
+use crate::ask::{Grant, Grantee, Right, Scope};
+use crate::check::{Check, How};
+use crate::eyes::Eyes;
+use crate::kernel::Kernel;
+use crate::rights::Tri;
+
+impl Kernel {
+    /// A greeting came.
+    pub(crate) fn greeted(&mut self, conn: u64, frame: &Frame) {
+        match frame {
+            Frame::Hello(greeting) => self.hears(conn, greeting),
+            Frame::Admitted(greeting) => {
+                self.hears(conn, greeting);
+                self.admitted_by(conn, greeting);
+            }
+            Frame::Denied(code) => self.denied_by(conn, *code),
+            _ => {}
+        }
+        self.look_again();
+    }
+
+    fn hears(&mut self, conn: u64, greeting: &Greeting) {
+        let put_back = greeting.seen.iter().any(|progress| self.is_put_back(progress));
+        self.quarantined |= put_back;
+        let Some(conn) = self.conns.get_mut(&conn) else { return };
+        if conn.greeted {
+            return;
+        }
+        conn.greeted = true;
+        conn.incarnation = Some(greeting.progress.incarnation);
+        conn.acts = greeting.features.contains(&FEATURE_ACTIONS);
+        conn.window = usize::try_from(greeting.window_shares).unwrap_or(usize::MAX);
+        conn.secret = greeting.invite;
+    }
+
+    /// A peer shows, under this kernel's own signature, a start that this one has not begun (291-297). That a commit is
+    /// missing cannot be told from what is seen: then the kernel says itself that it is in quarantine.
+    fn is_put_back(&self, progress: &Progress) -> bool {
+        let mine = progress.incarnation == self.incarnation && progress.signed_by(&self.me);
+        let (boot, id) = self.boot;
+        mine && (progress.boot > boot || progress.boot == boot && progress.id != id)
+    }
+
+    fn admitted_by(&mut self, conn: u64, greeting: &Greeting) {
+        let Some(conn) = self.conns.get_mut(&conn) else { return };
+        let peer = conn.peer;
+        if self.quarantined || !self.peers.is(&peer) {
+            return;
+        }
+        conn.admitted = true;
+        if let Some(secret) = &greeting.invite {
+            self.peers.use_up(secret);
+        }
+        if self.peers.joining.remove(&peer) {
+            self.give_share(peer);
+        }
+    }
+
+    fn denied_by(&mut self, conn: u64, code: Code) {
+        let Some(conn) = self.conns.get_mut(&conn) else { return };
+        conn.denied = true;
+        let for_good = matches!(code, Code::Denied | Code::Unsupported | Code::Invalid);
+        let peer = conn.peer;
+        if for_good && self.peers.joining.contains(&peer) {
+            self.peers.remove(&peer, self.group);
+        }
+    }
+
+    fn give_share(&mut self, peer: KernelId) {
+        let grant = Grant {
+            to: Grantee::Kernel(peer),
+            home: None,
+            right: Right::Share,
+            scope: Scope::All,
+            expires_ms: None,
+            actions: None,
+        };
+        self.rights.grant(&grant, &self.clock);
+    }
+
+    /// A greeting leaves.
+    pub(crate) fn greets(&mut self, conn: u64, peer: KernelId, frame: &Frame, eyes: &mut Eyes<'_>) {
+        match frame {
+            Frame::Admitted(_) => self.admits(conn, peer, eyes),
+            Frame::Denied(code) => {
+                self.quarantined |= *code == Code::Quarantined;
+                if let Some(conn) = self.conns.get_mut(&conn) {
+                    conn.denied = true;
+                }
+            }
+            Frame::Hello(greeting) if greeting.invite.is_some() => {
+                self.peers.add(peer);
+                self.peers.joining.insert(peer);
+            }
+            _ => {}
+        }
+    }
+
+    fn admits(&mut self, conn: u64, peer: KernelId, eyes: &mut Eyes<'_>) {
+        eyes.exact(Check::QuarantineSilent, !self.quarantined, || "it admits in quarantine".into());
+        let Some(link) = self.conns.get_mut(&conn) else { return };
+        link.admitted = true;
+        let secret = link.secret;
+        let opens = secret.map_or(Tri::No, |secret| self.peers.opens(&secret, &self.clock));
+        // Removed in the same group: its `Denied` follows.
+        let lately = self.peers.former.get(&peer).is_some_and(|group| group + 1 >= self.group);
+        let is_peer = self.peers.is(&peer);
+        let how = How::exact_if(opens.sure() && !lately);
+        eyes.check(Check::InviteOpen, how, is_peer || opens.can() || lately, || {
+            format!("{} is admitted, and is no peer and shows no open invite", peer.short())
+        });
+        if let Some(secret) = &secret {
+            self.peers.use_up(secret);
+        }
+        if !is_peer && opens.can() {
+            self.peers.add(peer);
+            self.give_share(peer);
+        } else if opens.can() {
+            self.peers.perhaps_share.insert(peer);
+        }
+    }
+}

@@ -1,0 +1,176 @@
+//! What is due once every kernel runs, every link is up, and everything had its time.
+
+use std::collections::BTreeMap;
+
+use once_model::ids::KernelId;
+
+use crate::ask::Ask;
+use crate::check::{Check, How};
+use crate::effects::Kind;
+use crate::eyes::Eyes;
+use crate::kernel::Kernel;
+use crate::rights::Tri;
+
+/// What else is known of the world at its end.
+pub(crate) struct Healthy {
+    /// Kernels that are judged, run, and are in no quarantine; with whom each is a peer and connected.
+    pub(crate) with: BTreeMap<KernelId, Vec<KernelId>>,
+}
+
+impl Healthy {
+    fn reach(&self, from: &KernelId, to: &KernelId) -> bool {
+        self.with.get(from).is_some_and(|peers| peers.contains(to))
+            && self.with.get(to).is_some_and(|peers| peers.contains(from))
+    }
+}
+
+impl Kernel {
+    /// Whom this kernel can talk to.
+    pub(crate) fn connected(&self) -> Vec<KernelId> {
+        let admitted = self.conns.values().filter(|conn| conn.admitted && !conn.denied);
+        admitted.map(|conn| conn.peer).filter(|peer| self.peers.is(peer)).collect()
+    }
+
+    /// What was due and has not happened.
+    pub(crate) fn due(&self, world: &Healthy, eyes: &mut Eyes<'_>) {
+        if !self.running || self.quarantined {
+            return self.due_not_made(eyes);
+        }
+        self.outcomes_due(world, eyes);
+        self.told_due(eyes);
+        self.shares_due(world, eyes);
+        let questions = self.follows.open_questions().map(|(_, key)| *key).collect::<Vec<_>>();
+        for key in &questions {
+            eyes.exact(Check::FollowDue, false, || {
+                format!("a question about following {key} is not answered")
+            });
+        }
+        if questions.is_empty() {
+            eyes.exact(Check::FollowDue, true, String::new);
+        }
+        let readings = self.follows.open_readings();
+        eyes.exact(Check::FollowDue, readings == 0, || {
+            format!("{readings} requests or pulls are not answered")
+        });
+        self.clients_due(eyes);
+    }
+
+    fn due_not_made(&self, eyes: &mut Eyes<'_>) {
+        for _ in self.origin.items.values().filter(|item| item.settled.is_none()) {
+            eyes.not_made(Check::OutcomeDue);
+        }
+        for (_, owed) in self.effects.all_owed() {
+            eyes.not_made(due_check(&owed.kind));
+        }
+    }
+
+    /// Whether the actions on an object stand still because a program is away: then nothing is promised.
+    fn stands(&self, key: &once_model::ids::ObjectKey) -> bool {
+        let name = self.objects.name(key);
+        let here = self.objects.heads.get(&name).is_some();
+        !here || self.home.put_off.contains(&name) || self.home.running.contains_key(&name)
+    }
+
+    fn outcomes_due(&self, world: &Healthy, eyes: &mut Eyes<'_>) {
+        for item in self.origin.items.values() {
+            let check = if item.action.acting.is_some() { Check::EffectDue } else { Check::OutcomeDue };
+            if item.settled.is_some() {
+                eyes.exact(check, true, String::new);
+                continue;
+            }
+            let here = item.home == self.me;
+            let reached = here || world.reach(&self.me, &item.home);
+            // Elsewhere it may wait for a program: only the judge of that kernel knows.
+            if !item.sure || !reached || self.short || here && self.stands(&item.object) {
+                eyes.not_made(check);
+                continue;
+            }
+            // Of an own action that rows 6 and 7 refuse nothing is seen unless somebody is told.
+            if here && !item.codes.is_empty() {
+                eyes.not_made(check);
+                continue;
+            }
+            eyes.exact(check, false, || {
+                format!("{} on {} was accepted, and has no outcome", item.action.name, item.object)
+            });
+        }
+    }
+
+    fn told_due(&self, eyes: &mut Eyes<'_>) {
+        let now = self.clock.now();
+        for (id, owed) in self.effects.all_owed() {
+            let check = due_check(&owed.kind);
+            if owed.optional || self.effects.given_up.contains(id) || self.stands(&owed.object) || self.short
+            {
+                eyes.not_made(check);
+                continue;
+            }
+            match &owed.kind {
+                Kind::Timer { to, .. } if now.saturating_sub(eyes.limits.notice_ms) < *to => {}
+                Kind::Timer { .. } => {
+                    eyes.exact(check, false, || {
+                        format!("a timer of {} was due, and is not told", owed.object)
+                    });
+                }
+                Kind::Activity { name, asked, .. } if owed.came.is_none() => {
+                    eyes.exact(check, *asked, || {
+                        format!("the work {name} of {} is not asked for", owed.object)
+                    });
+                }
+                _ if owed.came.is_some() => {
+                    eyes.exact(Check::ToldDue, false, || {
+                        format!("{} is not told what came of effect {id}", owed.object)
+                    });
+                }
+                _ => {}
+            }
+        }
+        for timer in self.effects.ended.values() {
+            eyes.exact(if *timer { Check::TimerDue } else { Check::ToldDue }, true, String::new);
+        }
+    }
+
+    fn shares_due(&self, world: &Healthy, eyes: &mut Eyes<'_>) {
+        for ((peer, key), debt) in &self.shares.debts {
+            if !debt.open() {
+                eyes.exact(Check::ShareDue, true, String::new);
+                continue;
+            }
+            let head = self.objects.heads.get(key);
+            let allows = head.map_or(Tri::No, |head| self.debt_allows(*peer, head));
+            let signed = head.is_some_and(|head| {
+                head.home().is_none_or(|home| home == self.me || head.header.signed_by(&home))
+            });
+            if !signed || allows != Tri::Yes || !world.reach(&self.me, peer) {
+                eyes.not_made(Check::ShareDue);
+                continue;
+            }
+            eyes.check(Check::ShareDue, How::Exact, false, || {
+                format!("{key} is owed to {}, and has not arrived", peer.short())
+            });
+        }
+    }
+
+    fn clients_due(&self, eyes: &mut Eyes<'_>) {
+        for (_, ask) in self.clients.unanswered() {
+            let waits = match ask {
+                Ask::Act(act) => self.origin.items.get(&act.id).is_none_or(|item| item.settled.is_none()),
+                Ask::Cancel(_) | Ask::Receipt(_) | Ask::Join(_) | Ask::Share { .. } => true,
+                _ => false,
+            };
+            if waits {
+                eyes.not_made(Check::ClientDue);
+            } else {
+                eyes.exact(Check::ClientDue, false, || format!("nobody answers {ask:?}"));
+            }
+        }
+    }
+}
+
+const fn due_check(kind: &Kind) -> Check {
+    match kind {
+        Kind::Call => Check::ToldDue,
+        Kind::Timer { .. } => Check::TimerDue,
+        Kind::Activity { .. } => Check::WorkDue,
+    }
+}

@@ -1,0 +1,328 @@
+//! An act at its object's home: what came, what rows 6 and 7 say of it, and what may be answered (protocol 5.5).
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use once_model::action::{Act, ActOutcome, Action, After, BUILT_IN_FROM, LaneName, Missing, Outcome};
+use once_model::ids::{Hash, KernelId, ObjectKey};
+use once_model::wire::Code;
+
+use crate::ask::{Grantee, Right};
+use crate::check::{Check, How};
+use crate::eyes::{Eyes, LaneId};
+use crate::kernel::Kernel;
+use crate::objects::Head;
+use crate::rights::Tri;
+use crate::runs::Run;
+
+/// What is recorded of one place of a lane.
+#[derive(Debug, Clone)]
+pub(crate) struct Row {
+    pub(crate) id: once_model::ids::Uuid,
+    pub(crate) outcome: Outcome,
+    pub(crate) after: After,
+    pub(crate) entry: Hash,
+    pub(crate) certificate: Option<Hash>,
+}
+
+/// A lane at its home.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Lane {
+    pub(crate) mark: u64,
+    pub(crate) rows: BTreeMap<u64, Row>,
+}
+
+/// An act that came and is not recorded; of one place there may be several.
+#[derive(Debug, Clone)]
+pub(crate) struct Copy {
+    pub(crate) act: Act,
+    pub(crate) hash: Hash,
+    /// On which connections it came.
+    pub(crate) conns: BTreeSet<u64>,
+    /// When the time of each copy that came is over, in the world's time; none: never.
+    pub(crate) ends: Vec<Option<u64>>,
+    /// Codes that rows 6 and 7 had for it at some time since it came.
+    pub(crate) codes: BTreeSet<Code>,
+    /// They let it pass at some time.
+    pub(crate) passes: bool,
+    /// It would begin a lane, and the quota may have no room for one.
+    pub(crate) begins: bool,
+    /// Which of what it is given its origin has shared since.
+    pub(crate) shown: BTreeSet<usize>,
+    /// A share of what it is given was refused for good, or the time is over from here on, in the world's time.
+    pub(crate) lacking_from: Option<u64>,
+    /// A share of what it is given was refused for good.
+    pub(crate) lost: bool,
+}
+
+/// What a kernel knows as a home.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Home {
+    pub(crate) lanes: BTreeMap<LaneId, Lane>,
+    pub(crate) copies: BTreeMap<(LaneId, u64), Vec<Copy>>,
+    pub(crate) runs: BTreeMap<u64, Run>,
+    pub(crate) running: BTreeMap<ObjectKey, u64>,
+    /// Objects whose component could not be asked when it was asked last.
+    pub(crate) put_off: BTreeSet<ObjectKey>,
+    /// What was refused by 6 and 7 on each connection, latest last.
+    pub(crate) refused: BTreeMap<u64, VecDeque<(LaneId, u64, Code)>>,
+}
+
+impl Home {
+    pub(crate) fn forget_memory(&mut self) {
+        self.copies.clear();
+        self.runs.clear();
+        self.running.clear();
+        self.put_off.clear();
+        self.refused.clear();
+    }
+
+    pub(crate) fn mark(&self, lane: &LaneId) -> u64 {
+        self.lanes.get(lane).map_or(0, |lane| lane.mark)
+    }
+
+    pub(crate) fn row(&self, lane: &LaneId, sequence: u64) -> Option<&Row> {
+        self.lanes.get(lane).and_then(|lane| lane.rows.get(&sequence))
+    }
+
+    /// The code that a connection remembers for a place.
+    fn remembered(&self, conn: u64, lane: &LaneId, sequence: u64) -> Option<Code> {
+        let places = self.refused.get(&conn)?;
+        places.iter().rev().find(|(l, s, _)| l == lane && *s == sequence).map(|(_, _, code)| *code)
+    }
+}
+
+/// What rows 6 and 7 say: codes that are right, and whether it may pass.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Look {
+    pub(crate) codes: Vec<Code>,
+    pub(crate) passes: bool,
+}
+
+/// The place behind everything that is recorded or passed by a floor (row 8).
+pub(crate) fn next_place(mark: u64, floor: u64) -> u64 {
+    mark.max(floor.saturating_sub(1)).saturating_add(1)
+}
+
+impl Kernel {
+    /// Rows 6 and 7, as things stand.
+    pub(crate) fn look(&self, origin: KernelId, key: &ObjectKey, action: &Action, guest: bool) -> Look {
+        let only = |code| Look { codes: vec![code], passes: false };
+        let Some(head) = self.objects.find(key) else { return only(Code::Denied) };
+        let right = if origin == self.me { Tri::Yes } else { self.may_act(origin, head, action, guest) };
+        let mut look = Look::default();
+        if right.can_not() {
+            look.codes.push(Code::Denied);
+        }
+        if right.can() {
+            look.codes.extend(self.row_seven(head));
+            look.passes = self.row_seven(head).is_empty();
+        }
+        look
+    }
+
+    /// Row 7 but for the quota. Of a removed object whose home is elsewhere the page leaves open which comes first.
+    fn row_seven(&self, head: &Head) -> Vec<Code> {
+        let gone = head.header.tombstone.then_some(Code::Denied);
+        match (&head.chain, head.home()) {
+            (Some(chain), Some(home)) if home == self.me => {
+                let ended = chain.incarnation() != self.incarnation;
+                gone.into_iter().chain(ended.then_some(Code::Quarantined)).collect()
+            }
+            (Some(_), _) => gone.into_iter().chain([Code::NotHome]).collect(),
+            (None, _) if head.from.is_some() => vec![Code::NotHome],
+            (None, _) => Vec::new(),
+        }
+    }
+
+    /// Whether a peer may have this done (5.5 Rights).
+    pub(crate) fn may_act(&self, origin: KernelId, head: &Head, action: &Action, guest: bool) -> Tri {
+        if !self.peers.is(&origin) {
+            return Tri::No;
+        }
+        let thing = head.thing();
+        let name = Some(action.name.as_str());
+        let own = self.rights.may(Grantee::Kernel(origin), Right::Act, &thing, name, &self.clock);
+        let Some(acting) = action.acting else { return own };
+        let home = self.objects.find(&acting).and_then(Head::home);
+        if home.is_some_and(|home| home != origin) {
+            return Tri::No;
+        }
+        let mut best = if guest { Tri::No } else { own };
+        for (said, holds) in self.rights.of_object(acting, &thing, &action.name, &self.clock) {
+            if home.or(said) == Some(origin) {
+                best = best.or(holds);
+            }
+        }
+        best
+    }
+
+    /// Something has changed: what waits is looked at anew.
+    pub(crate) fn look_again(&mut self) {
+        let mut copies = std::mem::take(&mut self.home.copies);
+        for ((lane, _), copies) in &mut copies {
+            for copy in copies {
+                self.look_at(lane, copy);
+            }
+        }
+        self.home.copies = copies;
+        self.look_at_own();
+    }
+
+    fn look_at(&self, lane: &LaneId, copy: &mut Copy) {
+        let guest = copy.act.guest == Some(true);
+        let look = self.look(lane.origin, &copy.act.lane.key, &copy.act.action, guest);
+        copy.codes.extend(look.codes);
+        copy.passes |= look.passes;
+        copy.begins |= look.passes && !self.home.lanes.contains_key(lane);
+    }
+
+    /// The lane of an act on a connection.
+    pub(crate) fn lane_of(&self, conn: u64, peer: KernelId, name: LaneName) -> Option<LaneId> {
+        let incarnation = self.conns.get(&conn)?.incarnation?;
+        Some(LaneId { origin: peer, incarnation, name })
+    }
+
+    /// An act came.
+    pub(crate) fn act_came(&mut self, conn: u64, peer: KernelId, act: &Act, eyes: &mut Eyes<'_>) {
+        // Ignored without a word (409-411).
+        if act.action.answers.is_some() || act.sequence == 0 || act.sequence >= BUILT_IN_FROM {
+            return;
+        }
+        let Some(lane) = self.lane_of(conn, peer, act.lane) else { return };
+        if self.home.row(&lane, act.sequence).is_some() || act.sequence <= self.home.mark(&lane) {
+            return;
+        }
+        let hash = act.action.hash(&act.lane.key.uuid);
+        let end = act.remaining_ms.map(|ms| eyes.at.saturating_add(ms));
+        let copies = self.home.copies.entry((lane, act.sequence)).or_default();
+        let same =
+            copies.iter_mut().find(|c| c.hash == hash && c.act.void == act.void && c.act.guest == act.guest);
+        if let Some(copy) = same {
+            copy.act.floor = copy.act.floor.max(act.floor);
+            copy.conns.insert(conn);
+            copy.ends.push(end);
+        } else {
+            copies.push(Copy {
+                act: act.clone(),
+                hash,
+                conns: BTreeSet::from([conn]),
+                ends: vec![end],
+                codes: BTreeSet::new(),
+                passes: false,
+                begins: false,
+                shown: BTreeSet::new(),
+                lacking_from: None,
+                lost: false,
+            });
+        }
+        let mut copies = self.home.copies.remove(&(lane, act.sequence)).unwrap_or_default();
+        for copy in &mut copies {
+            self.look_at(&lane, copy);
+        }
+        self.home.copies.insert((lane, act.sequence), copies);
+    }
+
+    /// An outcome leaves: it is the recorded one, or a refusal of rows 6 to 9.
+    pub(crate) fn outcome_left(&mut self, conn: u64, peer: KernelId, told: &ActOutcome, eyes: &mut Eyes<'_>) {
+        let Some(lane) = self.lane_of(conn, peer, told.lane) else {
+            return eyes.not_made(Check::OutcomeStable);
+        };
+        if let Some(row) = self.home.row(&lane, told.sequence) {
+            let same = row.id == told.id
+                && row.outcome == told.outcome
+                && told.after == Some(row.after)
+                && told.certificate == row.certificate;
+            let words = format!("{} is told of sequence {}", told.outcome.word(), told.sequence);
+            eyes.exact(Check::OutcomeStable, same, || format!("{words}, and another is recorded"));
+            let durable = eyes.disk.is_some_and(|disk| disk.home.row(&lane, told.sequence).is_some());
+            eyes.exact(Check::OutcomeDurable, durable, || format!("{words} before it is on the disk"));
+            self.stays(&lane, told, eyes);
+            return;
+        }
+        let Outcome::Refused(code) = told.outcome else {
+            return eyes.exact(Check::OutcomeRecorded, false, || {
+                format!(
+                    "{} is told of sequence {}, and nothing is recorded",
+                    told.outcome.word(),
+                    told.sequence
+                )
+            });
+        };
+        self.refused_unrecorded(conn, &lane, told, code, eyes);
+    }
+
+    /// What was told of a place is told again, over every crash.
+    fn stays(&self, lane: &LaneId, told: &ActOutcome, eyes: &mut Eyes<'_>) {
+        if !eyes.live() || eyes.world.rolled.contains(&self.me) {
+            return;
+        }
+        let hash = told.outcome.hash();
+        let first = *eyes.world.told.entry((self.me, *lane, told.sequence)).or_insert(hash);
+        eyes.exact(Check::OutcomeStable, first == hash, || {
+            format!("the outcome of sequence {} has changed", told.sequence)
+        });
+    }
+
+    fn refused_unrecorded(
+        &mut self,
+        conn: u64,
+        lane: &LaneId,
+        told: &ActOutcome,
+        code: Code,
+        eyes: &mut Eyes<'_>,
+    ) {
+        let remembered = self.home.remembered(conn, lane, told.sequence);
+        let copies = self.home.copies.get(&(*lane, told.sequence)).map_or(&[][..], Vec::as_slice);
+        let copies: Vec<&Copy> = copies.iter().filter(|copy| copy.act.action.id == told.id).collect();
+        let known = !copies.is_empty();
+        eyes.exact(Check::ActKnown, known, || format!("sequence {} was never asked for", told.sequence));
+        if !known {
+            return;
+        }
+        let quota = code == Code::Quota && copies.iter().any(|copy| copy.begins);
+        let right = copies.iter().any(|copy| copy.codes.contains(&code)) || remembered == Some(code) || quota;
+        let one = copies.iter().all(|copy| !copy.passes && copy.codes.len() == 1);
+        let check = if code == Code::Denied { Check::DeniedAllowed } else { Check::RefusalCode };
+        let how =
+            How::exact_if(one || copies.iter().all(|copy| copy.passes && copy.codes.is_empty()) && !quota);
+        eyes.check(check, how, right, || {
+            format!("sequence {} is refused {} without a reason", told.sequence, code.name())
+        });
+        eyes.exact(Check::OutcomeRecorded, told.after.is_none(), || {
+            format!("`after` is said of sequence {}, of which nothing is recorded", told.sequence)
+        });
+        let places = self.home.refused.entry(conn).or_default();
+        places.push_back((*lane, told.sequence, code));
+        if places.len() > eyes.limits.refused_places {
+            places.pop_front();
+        }
+    }
+
+    /// Whether an act must still be refused by row 9: it came on no connection but one on which it was.
+    pub(crate) fn stays_refused(&self, lane: &LaneId, sequence: u64, copy: &Copy) -> bool {
+        !copy.conns.is_empty()
+            && copy.conns.iter().all(|conn| {
+                self.conns.contains_key(conn) && self.home.remembered(*conn, lane, sequence).is_some()
+            })
+    }
+
+    /// `Missing` leaves: there is an act behind a gap, and it asks for the first of that (row 8).
+    pub(crate) fn missing_left(&mut self, conn: u64, peer: KernelId, missing: &Missing, eyes: &mut Eyes<'_>) {
+        let Some(lane) = self.lane_of(conn, peer, missing.lane) else {
+            return eyes.not_made(Check::MissingFrom);
+        };
+        let mark = self.home.mark(&lane);
+        let from = (lane, 0)..=(lane, u64::MAX);
+        let mut behind =
+            self.home.copies.range(from).flat_map(|((_, s), copies)| copies.iter().map(move |c| (*s, c)));
+        // The mark may have moved since the act was looked at; never back.
+        let fits = |(sequence, copy): (u64, &Copy)| {
+            let at_most = next_place(mark, copy.act.floor);
+            sequence > missing.from && missing.from >= copy.act.floor.max(1) && missing.from <= at_most
+        };
+        let right = behind.any(fits);
+        eyes.check(Check::MissingFrom, How::exact_if(mark == 0), right, || {
+            format!("missing from {} is said, the mark is {mark}", missing.from)
+        });
+    }
+}

@@ -1,0 +1,253 @@
+//! What one kernel must know, from what was seen there. It is made of events alone: gone through again, it is the same.
+
+use std::collections::BTreeMap;
+
+use once_model::ids::{BootId, Incarnation, KernelId};
+use once_model::wire::Frame;
+
+use crate::check::Check;
+use crate::clients::Clients;
+use crate::effects::Effects;
+use crate::eyes::Eyes;
+use crate::follows::Follows;
+use crate::home::Home;
+use crate::objects::Objects;
+use crate::origin::Origin;
+use crate::peers::{Conn, Peers};
+use crate::rights::{Clock, Rights};
+use crate::seen::{Direction, Seen};
+use crate::shares::Shares;
+
+/// The model of one kernel.
+#[derive(Debug, Clone)]
+pub(crate) struct Kernel {
+    pub(crate) me: KernelId,
+    pub(crate) incarnation: Incarnation,
+    pub(crate) boot: (u64, BootId),
+    pub(crate) running: bool,
+    pub(crate) quarantined: bool,
+    pub(crate) short: bool,
+    /// Whether the disk was short at some time since the last commit.
+    pub(crate) was_short: bool,
+    pub(crate) clock: Clock,
+    /// The group in which a right was another one last.
+    pub(crate) rights_changed: u64,
+    /// Counts commits: what is of the same group may cross on its way out.
+    pub(crate) group: u64,
+    pub(crate) conns: BTreeMap<u64, Conn>,
+    pub(crate) peers: Peers,
+    pub(crate) rights: Rights,
+    pub(crate) objects: Objects,
+    pub(crate) home: Home,
+    pub(crate) origin: Origin,
+    pub(crate) effects: Effects,
+    pub(crate) shares: Shares,
+    pub(crate) follows: Follows,
+    pub(crate) clients: Clients,
+}
+
+impl Kernel {
+    pub(crate) fn new(me: KernelId) -> Self {
+        Self {
+            me,
+            incarnation: Incarnation::from_bytes([0; 16]),
+            boot: (0, BootId::from_bytes([0; 16])),
+            running: false,
+            quarantined: false,
+            short: false,
+            was_short: false,
+            clock: Clock::default(),
+            rights_changed: 0,
+            group: 2,
+            conns: BTreeMap::new(),
+            peers: Peers::default(),
+            rights: Rights::default(),
+            objects: Objects::default(),
+            home: Home::default(),
+            origin: Origin::default(),
+            effects: Effects::default(),
+            shares: Shares::default(),
+            follows: Follows::default(),
+            clients: Clients::default(),
+        }
+    }
+
+    /// Takes one event.
+    pub(crate) fn apply(&mut self, seen: &Seen, eyes: &mut Eyes<'_>) {
+        self.clock.go(eyes.at);
+        self.effects.tick(self.clock.now());
+        self.rights.tick(&self.clock, eyes.limits.notice_ms, false);
+        match seen {
+            Seen::Started { incarnation, boot, boot_id, now_ms } => {
+                self.boot = (*boot, *boot_id);
+                self.started(*incarnation, *now_ms, eyes);
+            }
+            Seen::Clock { now_ms } => {
+                self.look_again();
+                self.clock.set(*now_ms);
+                self.rights.clock_jumped();
+                self.rights.tick(&self.clock, eyes.limits.notice_ms, false);
+            }
+            Seen::Room { short } => {
+                self.short = *short;
+                self.was_short |= *short;
+            }
+            Seen::LinkUp { conn, peer } => {
+                self.conns.insert(*conn, Conn::new(*peer));
+            }
+            Seen::LinkDown { conn, .. } => self.link_down(*conn),
+            Seen::Frame { direction, conn, stream, peer, frame } => {
+                self.frame(*direction, *conn, *stream, *peer, frame, eyes);
+            }
+            Seen::Client { token, ask } => self.asked_by_client(*token, ask, eyes),
+            Seen::Answered { token, answer } => self.answered(*token, answer, eyes),
+            Seen::Asked(asked) => self.run_asked(asked, eyes),
+            Seen::Ran { run, said } => self.ran(*run, said),
+            Seen::Work { id, object, name, arguments } => self.work(*id, object, name, arguments, eyes),
+            Seen::Published { object, name, data } => self.published(object, name, data, eyes),
+            Seen::Recorded(recorded) => self.recorded(recorded, eyes),
+            Seen::Kept(kept) => self.kept(kept, eyes),
+            Seen::Dropped { key } => self.dropped(key),
+            Seen::Committed | Seen::Durable => self.committed(eyes),
+            // What becomes of the disk is the matter of `life.rs`.
+            Seen::Crashed { .. } => self.crashed(),
+            Seen::BackedUp { .. } | Seen::RolledBack { .. } => {}
+        }
+        self.effects.tick(self.clock.now());
+        if changes_rights(seen) {
+            self.rights_changed = self.group;
+        }
+        if changes_objects(seen) || changes_rights(seen) {
+            self.look_again();
+        }
+    }
+
+    fn started(&mut self, incarnation: Incarnation, now_ms: u64, eyes: &mut Eyes<'_>) {
+        self.crashed();
+        self.running = true;
+        self.incarnation = incarnation;
+        self.clock.set(now_ms);
+        self.rights.clock_jumped();
+        self.rights.tick(&self.clock, eyes.limits.notice_ms, true);
+        self.effects.started();
+    }
+
+    /// What is in memory only is gone.
+    pub(crate) fn crashed(&mut self) {
+        self.running = false;
+        self.conns.clear();
+        self.home.forget_memory();
+        self.clients.forget_memory();
+        self.shares.forget_memory();
+        self.follows.forget_memory();
+        self.origin.forget_memory();
+    }
+
+    fn link_down(&mut self, conn: u64) {
+        self.conns.remove(&conn);
+        self.home.refused.remove(&conn);
+        self.origin.link_down(conn);
+        self.shares.link_down(conn);
+        self.follows.link_down(conn);
+    }
+
+    fn committed(&mut self, eyes: &mut Eyes<'_>) {
+        self.effects_in_commit(eyes);
+        self.group += 1;
+        self.was_short = self.short;
+    }
+
+    fn frame(
+        &mut self,
+        direction: Direction,
+        conn: u64,
+        stream: u64,
+        peer: KernelId,
+        frame: &Frame,
+        eyes: &mut Eyes<'_>,
+    ) {
+        match direction {
+            Direction::In => self.frame_in(conn, stream, peer, frame, eyes),
+            Direction::Out => self.frame_out(conn, stream, peer, frame, eyes),
+        }
+    }
+
+    fn frame_in(&mut self, conn: u64, stream: u64, peer: KernelId, frame: &Frame, eyes: &mut Eyes<'_>) {
+        if let Frame::Hello(_) | Frame::Admitted(_) | Frame::Denied(_) = frame {
+            return self.greeted(conn, frame);
+        }
+        // Before it is admitted nothing else has an effect, but a request waits (5.1); nor in quarantine.
+        let admitted = self.conns.get(&conn).is_some_and(|conn| conn.admitted);
+        if self.quarantined || !admitted && !matches!(frame, Frame::Request(_)) {
+            return;
+        }
+        match frame {
+            Frame::Act(act) => self.act_came(conn, peer, act, eyes),
+            Frame::Outcome(outcome) => self.outcome_came(conn, peer, outcome, eyes),
+            Frame::Need(need) => self.need_came(peer, need),
+            Frame::Missing(missing) => self.origin.missing_came(conn, missing),
+            Frame::Share(parcel) => self.share_came(conn, peer, parcel, eyes),
+            Frame::Shared(shared) => self.shared_came(conn, peer, shared),
+            Frame::Follow(follow) => self.follow_came(conn, peer, follow),
+            Frame::Unfollow(key) => self.unfollow_came(conn, peer, key),
+            Frame::Following(following) => self.following_came(peer, following),
+            Frame::Request(request) => self.request_came(conn, peer, request),
+            Frame::Pull(pull) => self.pull_came(conn, stream, peer, pull),
+            Frame::ReceiptOf(of) => self.clients.receipts.insert((conn, stream), *of).map_or((), drop),
+            Frame::EntriesOf(of) => self.clients.entries.push((conn, *of)),
+            _ => {}
+        }
+    }
+
+    fn frame_out(&mut self, conn: u64, stream: u64, peer: KernelId, frame: &Frame, eyes: &mut Eyes<'_>) {
+        self.may_speak(conn, peer, frame, eyes);
+        match frame {
+            Frame::Hello(_) | Frame::Admitted(_) | Frame::Denied(_) => self.greets(conn, peer, frame, eyes),
+            Frame::Act(act) => self.act_left(conn, peer, act, eyes),
+            Frame::Outcome(outcome) => self.outcome_left(conn, peer, outcome, eyes),
+            Frame::Missing(missing) => self.missing_left(conn, peer, missing, eyes),
+            Frame::Need(need) => self.need_left(conn, peer, need, eyes),
+            Frame::Share(parcel) => self.share_left(conn, peer, parcel, eyes),
+            Frame::Shared(shared) => self.shared_left(conn, peer, shared, eyes),
+            Frame::Following(following) => self.following_left(conn, peer, following, eyes),
+            Frame::Found(found) => self.found_left(conn, peer, found, eyes),
+            Frame::Absent(absent) => self.absent_left(conn, stream, peer, absent, eyes),
+            Frame::Body(_) => self.body_left(conn, stream, eyes),
+            Frame::Give(parcel) => self.give_left(peer, parcel, eyes),
+            Frame::Receipt(receipt) => self.receipt_left(conn, stream, peer, receipt, eyes),
+            Frame::Entries(entries) => self.entries_left(conn, peer, entries, eyes),
+            _ => {}
+        }
+    }
+
+    /// Nothing but greetings leaves for who is not admitted, and nothing else at all in quarantine.
+    fn may_speak(&mut self, conn: u64, peer: KernelId, frame: &Frame, eyes: &mut Eyes<'_>) {
+        if let Frame::Hello(_) | Frame::Admitted(_) | Frame::Denied(_) = frame {
+            return;
+        }
+        let quiet = self.quarantined && eyes.disk.is_some_and(|disk| disk.quarantined);
+        eyes.exact(Check::QuarantineSilent, !quiet, || "it is in quarantine, and says more".into());
+        let lately = self.peers.former.get(&peer).is_some_and(|group| group + 1 >= self.group);
+        // A connection that has just ended may still be written to: the kernel does not know it yet.
+        let admitted = self.conns.get(&conn).is_none_or(|conn| conn.admitted && conn.peer == peer);
+        let ok = admitted && (self.peers.is(&peer) || lately);
+        eyes.exact(Check::PeerOnly, ok, || format!("a frame to {}, who is no peer", peer.short()));
+    }
+}
+
+/// After these a right may be another one.
+fn changes_rights(seen: &Seen) -> bool {
+    match seen {
+        Seen::Client { ask, .. } => crate::clients::changes_rights(ask),
+        Seen::Frame { frame, .. } => {
+            matches!(**frame, Frame::Admitted(_) | Frame::Hello(_) | Frame::Denied(_))
+        }
+        Seen::Clock { .. } => true,
+        _ => false,
+    }
+}
+
+/// After these rows 6 and 7 may say another thing.
+fn changes_objects(seen: &Seen) -> bool {
+    matches!(seen, Seen::Recorded(_) | Seen::Kept(_) | Seen::Dropped { .. })
+}

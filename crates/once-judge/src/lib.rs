@@ -1,0 +1,192 @@
+//! An executable model of the documents. It is shown what happens at kernels, and says what the pages do not allow, and
+//! what they promise and did not happen. It was written from `docs/` alone, knows the nouns of `once-model`, and nothing of
+//! any engine.
+//!
+//! ```
+//! use once_judge::{Judge, Limits, seen::Seen};
+//! use once_model::ids::{BootId, Incarnation, KernelId};
+//! let mut judge = Judge::new(Limits::default());
+//! let kernel = KernelId::from_bytes([1; 32]);
+//! let incarnation = Incarnation::from_bytes([2; 16]);
+//! let started = Seen::Started { incarnation, boot: 1, boot_id: BootId::from_bytes([3; 16]), now_ms: 1_000 };
+//! assert!(judge.see(kernel, 0, started).is_empty());
+//! assert!(judge.healed(60_000).is_empty());
+//! ```
+//!
+//! # What is shown, and in which order
+//!
+//! Time (`at_ms`) is the world's, and never falls. [`seen::Seen::Started`] and [`seen::Seen::Clock`] say what a kernel's
+//! own clock shows; from there it goes on with the world's. Give `Clock` only when a clock jumps.
+//!
+//! A kernel works in *groups*: some inputs, one commit, then what leaves. Of one group:
+//!
+//! 1. For each input in the order in which the engine takes it: the input itself (`Frame` with direction `In`, `Client`,
+//!    `LinkUp`, `LinkDown`, `Ran` that was made beside the engine, `Clock`, `Room`), then what it led to, in its order:
+//!    `Asked`; `Ran` at once after it, if the component answered in the step; `Kept`, `Recorded`, `Dropped` as the rows are
+//!    written. A timer of the engine is no input here: give what it led to.
+//! 2. `Durable`, if the batch was synced, or `Committed`. Give it also for a group that wrote nothing, if anything leaves.
+//! 3. What leaves, in its order: `Frame` with direction `Out`, `Answered`, `Work`, `Published`. `at_ms` is the time of the
+//!    step that made it. What may leave before the commit (a share whose revision is durable, an outcome that another home
+//!    has told) may be given before 2.
+//!
+//! What each event means is with [`seen::Seen`]. Besides:
+//!
+//! - `Recorded` is given for every entry of a history, built-in actions among them, after the `Asked` and `Ran` that it
+//!   rests on. A claim by an action's first change is an entry of its own, before the action's. `Kept` is a head or a
+//!   conflict that comes from a peer or an import; that an unclaimed copy is claimed is seen in `Recorded`.
+//! - `Asked` and `Ran` are also given where the shell finds no component (`Said::NoComponent`) or nobody to ask
+//!   (`Said::NotNow`). A run that nobody will answer any more (a program went away) ends with `Said::NotNow`.
+//! - `Frame` is given for every frame of every stream, but not for the raw bytes behind one. A frame `Out` that is lost
+//!   with its connection may be given or not.
+//! - A command's answer is `Reply::Outcome` for whatever came of an action, also for a refusal; `Err` means that the
+//!   command itself was refused. `Answered` comes once, for an act perhaps twice (`Accepted` first).
+//! - After `LinkDown` nothing comes in on that connection. `LinkUp` has a new number each time.
+//! - `Crashed` ends a kernel, also when it is stopped in good order; its commits since the last `Durable` survive as far as
+//!   `kept` says (a killed process keeps all, a power loss perhaps none). Then `Started`. A group whose commit fails, after
+//!   which the engine begins anew in its process, is a crash too. `RolledBack` comes between a crash and a start.
+//! - Peers that are no kernels of this engine (hostile ones) are never `Started`: nothing is promised of them.
+//!
+//! [`Judge::healed`] is asked when all links have been up, all clocks right and all programs there for longer than every
+//! wait of section 11.
+//!
+//! # What it cannot see
+//!
+//! Two processes with one key; quotas in bytes (a refusal `quota` is right wherever a quota counts); what is only in a
+//! home's memory (256 actions and 8 MiB that wait); the windows of shares; streams of an exchange but its gives; whether
+//! `Missing` was heeded once only; what a component may not know; client ids that were forgotten, beyond that this cannot
+//! happen before there are as many as the limit. What it could not check in a run is counted ([`Tally`]), never
+//! passed over.
+//!
+//! # The page leaves open
+//!
+//! Lines are those of `docs/protocol.md`.
+//!
+//! - 5.5 row 1 and 413-438: of several copies of one act, whose `remaining` counts (445-453 say only that the same act is
+//!   dropped while one waits). Both are right here.
+//! - 465, row 7: whether `not-home` or `denied` comes first for a removed object whose home is elsewhere.
+//! - 466 against 487: row 6 is looked at before row 9, and row 9 only matters when 6 and 7 let it pass: a copy that is
+//!   refused by 6 for another code than before gets that other code. Either is right here.
+//! - 473, row 15 "not here under the key": whether bytes that are kept beside the head count as here.
+//! - 477, row 19: which of `too-large` and `invalid` comes first where both are so; what is said of a result that is no
+//!   JSON; whether an effect that names a create too large, or an object twice in `given`, is refused.
+//! - 530, "has not expired": whether a grant holds in the very millisecond in which it ends.
+//! - 530 and `store.md` (Grant, key 2; Meta `latest`): how soon an end is "seen", and so which rights come back when the
+//!   clock is set back before that. ADR 0007 has 66 s for timers. Also whether a clock that is behind `latest` counts as
+//!   `latest` until `clock accept`.
+//! - 534-538: whether a grant to an object whose unclaimed name has been claimed since follows it; whether a grant to an
+//!   object needs its home to be a peer when it is made.
+//! - 546, create: "was removed" does not say what was: an object of this UUID, or one of these first bytes.
+//! - 548, timer: whether `after` counts from the begin of the run or from its commit.
+//! - 549 and 548: what becomes of a timer that has rung, and whose answer waits, when it is ended or replaced.
+//! - 555-557: what happens when the home that an effect names is not the one that is known here.
+//! - 581-593: the acting object of a built-in action that is an effect; the id of the claim before an action's first
+//!   change; what `import` has as `base` when it claims.
+//! - 602: `before` of the entry of a claim: "zeros if there was none" against the base of the claim, which is the id of the
+//!   unclaimed header. Both are right here.
+//! - 251-255: whether a peer that shows an invite all the same gets the right to share again.
+//! - 294: `Progress` every 10 s "in which it commits": whether a lazy commit counts.
+//! - 301: the code with which a command is refused for an object whose home was an ended incarnation.
+//! - 336-341: what a debt is owed for when a peer that follows is given the same bytes and then stops to follow.
+//! - 417: the code (local-api) for an id that is no UUID of version 7, or too far ahead; for an action that breaks a limit.
+//! - `local-api.md`, `revoke`: the code for single actions of a grant of every action, and for what is not granted;
+//!   `disk-full`: which commands go on because they only take something back.
+//! - 658-659 against 686: whether the initiator may offer what the responder may not read; read here as: it may not.
+
+mod ask;
+mod check;
+mod clients;
+mod effects;
+mod eyes;
+mod follows;
+mod given;
+mod greetings;
+mod healed;
+mod home;
+mod kernel;
+mod life;
+mod limits;
+mod objects;
+mod origin;
+mod own;
+mod peers;
+mod placing;
+mod receipts;
+mod recorded;
+mod refusals;
+mod rights;
+mod runs;
+pub mod seen;
+mod shares;
+
+use std::collections::BTreeMap;
+
+use once_model::ids::KernelId;
+
+pub use check::{Check, Count, Tally, Violation};
+pub use limits::Limits;
+
+use eyes::World;
+use healed::Healthy;
+use life::{Life, Shared};
+use seen::Seen;
+
+/// The judge of a world of kernels.
+#[derive(Debug, Clone)]
+pub struct Judge {
+    limits: Limits,
+    lives: BTreeMap<KernelId, Life>,
+    world: World,
+    tally: Tally,
+}
+
+impl Judge {
+    /// One that has seen nothing.
+    #[must_use]
+    pub fn new(limits: Limits) -> Self {
+        Self { limits, lives: BTreeMap::new(), world: World::default(), tally: Tally::default() }
+    }
+
+    /// Shows it one event at one kernel. What comes back is not allowed.
+    pub fn see(&mut self, kernel: KernelId, at_ms: u64, seen: Seen) -> Vec<Violation> {
+        let mut found = Vec::new();
+        if matches!(seen, Seen::Started { .. }) {
+            self.world.judged.insert(kernel);
+        }
+        let mut shared = Shared {
+            limits: &self.limits,
+            world: &mut self.world,
+            tally: &mut self.tally,
+            found: &mut found,
+        };
+        self.lives.entry(kernel).or_insert_with(|| Life::new(kernel)).see(at_ms, seen, &mut shared);
+        found
+    }
+
+    /// Everything had its time: what was due, and has not happened?
+    pub fn healed(&mut self, now_ms: u64) -> Vec<Violation> {
+        let well = |life: &&Life| life.now.running && !life.now.quarantined;
+        let with = self.lives.values().filter(well).map(|life| (life.now.me, life.now.connected())).collect();
+        let healthy = Healthy { with };
+        let mut found = Vec::new();
+        for life in self.lives.values_mut() {
+            let mut shared = Shared {
+                limits: &self.limits,
+                world: &mut self.world,
+                tally: &mut self.tally,
+                found: &mut found,
+            };
+            life.now.clock.go(now_ms);
+            let now = life.now.clock.now();
+            life.now.effects.tick(now);
+            let mut eyes = shared.eyes(life.now.me, now_ms, Some(&life.disk));
+            life.now.due(&healthy, &mut eyes);
+        }
+        found
+    }
+
+    /// How often each check was made, and how sharply.
+    #[must_use]
+    pub fn tally(&self) -> &Tally {
+        &self.tally
+    }
+}

@@ -1,0 +1,310 @@
+//! An action at its origin: accepted, given its place, sent until it has its outcome (protocol 5.5 The origin, Voids).
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use once_model::action::{Act, ActOutcome, Action, After, Given, LaneName, Missing, Need, Outcome};
+use once_model::ids::{Hash, KernelId, ObjectKey, Uuid};
+use once_model::wire::Code;
+
+use crate::check::{Check, How};
+use crate::eyes::Eyes;
+use crate::kernel::Kernel;
+
+/// What became of an action.
+#[derive(Debug, Clone)]
+pub(crate) struct Settled {
+    pub(crate) outcome: Outcome,
+    /// In which group it was taken.
+    pub(crate) group: u64,
+    /// The home has a record of it.
+    pub(crate) recorded: bool,
+}
+
+/// An action that this kernel has accepted.
+#[derive(Debug, Clone)]
+pub(crate) struct Item {
+    pub(crate) action: Action,
+    pub(crate) hash: Hash,
+    /// As it was asked for.
+    pub(crate) object: ObjectKey,
+    pub(crate) home: KernelId,
+    /// The order of acceptance.
+    pub(crate) order: u64,
+    /// It is certainly accepted.
+    pub(crate) sure: bool,
+    /// By the kernel's clock.
+    pub(crate) deadline: Option<u64>,
+    /// In which group it was taken back.
+    pub(crate) cancelled: Option<u64>,
+    pub(crate) void_sent: Option<Code>,
+    /// What its home has asked for.
+    pub(crate) needs: Vec<Given>,
+    pub(crate) place: Option<(LaneName, u64)>,
+    pub(crate) settled: Option<Settled>,
+    /// Codes of rows 6 and 7, if its home is here.
+    pub(crate) codes: BTreeSet<Code>,
+    /// On which connections it was sent.
+    pub(crate) sent: BTreeSet<u64>,
+}
+
+/// A lane at its origin.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Sending {
+    pub(crate) places: BTreeMap<u64, Uuid>,
+    /// The lowest place without an outcome.
+    pub(crate) low: u64,
+    /// The highest place below `low` that was refused without a record, and the group in which `low` passed it.
+    pub(crate) passed: Option<(u64, u64)>,
+}
+
+/// What a kernel knows as an origin.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Origin {
+    pub(crate) items: BTreeMap<Uuid, Item>,
+    pub(crate) lanes: BTreeMap<(KernelId, LaneName), Sending>,
+    /// What a home calls an object since it was claimed there.
+    pub(crate) names: BTreeMap<(KernelId, ObjectKey), ObjectKey>,
+    /// Actions on this kernel's own objects that have no outcome.
+    pub(crate) own: BTreeSet<Uuid>,
+    next: u64,
+    under_way: BTreeMap<u64, BTreeSet<Uuid>>,
+}
+
+impl Origin {
+    pub(crate) fn forget_memory(&mut self) {
+        self.under_way.clear();
+    }
+
+    pub(crate) fn link_down(&mut self, conn: u64) {
+        self.under_way.remove(&conn);
+    }
+
+    /// A new life: nothing of the old one is sent any more.
+    pub(crate) fn clear(&mut self) {
+        *self = Self { next: self.next, ..Self::default() };
+    }
+
+    /// An action is accepted.
+    pub(crate) fn accept(&mut self, me: KernelId, item: Item) {
+        if item.home == me {
+            self.own.insert(item.action.id);
+        }
+        self.items.insert(item.action.id, Item { order: self.next, ..item });
+        self.next += 1;
+    }
+
+    pub(crate) fn forget(&mut self, id: &Uuid) {
+        self.items.remove(id);
+        self.own.remove(id);
+    }
+
+    pub(crate) fn missing_came(&mut self, _conn: u64, _missing: &Missing) {}
+
+    /// An outcome is here: the first one counts.
+    pub(crate) fn settle(&mut self, id: &Uuid, outcome: &Outcome, recorded: bool, group: u64) -> bool {
+        let Some(item) = self.items.get_mut(id).filter(|item| item.settled.is_none()) else { return false };
+        item.settled = Some(Settled { outcome: outcome.clone(), group, recorded });
+        self.own.remove(id);
+        for set in self.under_way.values_mut() {
+            set.remove(id);
+        }
+        let Some((name, _)) = item.place else { return true };
+        let key = (item.home, name);
+        let Some(lane) = self.lanes.get_mut(&key) else { return true };
+        while let Some(item) = lane.places.get(&lane.low).and_then(|id| self.items.get(id)) {
+            let Some(settled) = &item.settled else { break };
+            if !settled.recorded {
+                lane.passed = Some((lane.low, group));
+            }
+            lane.low += 1;
+        }
+        true
+    }
+}
+
+impl Kernel {
+    /// An act leaves.
+    pub(crate) fn act_left(&mut self, conn: u64, peer: KernelId, act: &Act, eyes: &mut Eyes<'_>) {
+        let id = act.action.id;
+        let Some(item) = self.origin.items.get(&id).cloned() else {
+            let by_effect = id.get_version_num() == 8;
+            let check = if by_effect { Check::EffectKnown } else { Check::ActAccepted };
+            return eyes
+                .exact(check, false, || format!("{} is sent, and nobody asked for it", act.action.name));
+        };
+        if id.get_version_num() == 8 {
+            eyes.exact(Check::EffectKnown, true, String::new);
+        }
+        let renamed = self.origin.names.get(&(peer, item.object));
+        let named = act.lane.key == item.object || renamed == Some(&act.lane.key);
+        let same = act.action == item.action && act.action.answers.is_none() && named;
+        eyes.exact(Check::ActAccepted, same && item.home == peer, || {
+            format!("{} is sent to {}, and was not accepted so", act.action.name, peer.short())
+        });
+        let durable = eyes.disk.is_some_and(|disk| disk.origin.items.contains_key(&id));
+        eyes.exact(Check::ActDurable, durable, || {
+            format!("{} is sent before it is on the disk", act.action.name)
+        });
+        let acts = self.conns.get(&conn).is_none_or(|conn| conn.acts);
+        eyes.exact(Check::ActFeature, acts, || "an act is sent to who does not know feature 1".into());
+        let settled = item.settled.as_ref().is_some_and(|settled| settled.group + 1 < self.group);
+        eyes.exact(Check::SentSettled, !settled, || {
+            format!("sequence {} has its outcome, and is sent", act.sequence)
+        });
+        self.place_given(peer, act, &item, eyes);
+        self.sent_in_order(conn, peer, act, eyes);
+        self.floor_told(peer, act, eyes);
+        self.time_and_void(act, &item, eyes);
+        let under_way = self.origin.under_way.entry(conn).or_default();
+        if item.settled.is_none() {
+            under_way.insert(id);
+        }
+        let count = under_way.len();
+        eyes.exact(Check::ActWindow, count <= eyes.limits.window, || format!("{count} acts are under way"));
+        if let Some(item) = self.origin.items.get_mut(&id) {
+            item.sent.insert(conn);
+            item.void_sent = item.void_sent.or(act.void);
+            item.sure = true;
+        }
+    }
+
+    fn place_given(&mut self, peer: KernelId, act: &Act, item: &Item, eyes: &mut Eyes<'_>) {
+        let sequence = act.sequence;
+        let lane = self
+            .origin
+            .lanes
+            .entry((peer, act.lane))
+            .or_insert_with(|| Sending { low: 1, ..Sending::default() });
+        let holder = lane.places.get(&sequence).copied();
+        let mine = item.place.is_none_or(|place| place == (act.lane, sequence));
+        let order = |id: &Uuid| self.origin.items.get(id).map_or(0, |item| item.order);
+        let before = lane.places.range(..sequence).next_back().map(|(_, id)| order(id));
+        let after = lane.places.range(sequence + 1..).next().map(|(_, id)| order(id));
+        let in_order = before.is_none_or(|o| o < item.order) && after.is_none_or(|o| o > item.order);
+        let follows = sequence == 1 || lane.places.contains_key(&(sequence - 1));
+        let right = match holder {
+            Some(holder) => holder == item.action.id,
+            None => mine && in_order && follows,
+        };
+        eyes.exact(Check::SequenceGiven, right, || {
+            format!("sequence {sequence} is given to {}, out of turn or twice", act.action.name)
+        });
+        if holder.is_none() {
+            lane.places.insert(sequence, item.action.id);
+        }
+        if let Some(item) = self.origin.items.get_mut(&act.action.id) {
+            item.place.get_or_insert((act.lane, sequence));
+        }
+    }
+
+    fn sent_in_order(&self, conn: u64, peer: KernelId, act: &Act, eyes: &mut Eyes<'_>) {
+        let Some(lane) = self.origin.lanes.get(&(peer, act.lane)) else { return };
+        let mut earlier =
+            lane.places.range(lane.low..act.sequence).filter_map(|(_, id)| self.origin.items.get(id));
+        let skipped = earlier.any(|item| item.settled.is_none() && !item.sent.contains(&conn));
+        eyes.exact(Check::ActOrder, !skipped, || {
+            format!("sequence {} is sent before one that has no outcome", act.sequence)
+        });
+    }
+
+    fn floor_told(&self, peer: KernelId, act: &Act, eyes: &mut Eyes<'_>) {
+        let key = (peer, act.lane);
+        let on_disk = eyes.disk.and_then(|disk| disk.origin.lanes.get(&key)).map_or(1, |lane| lane.low);
+        eyes.exact(Check::FloorTold, act.floor <= on_disk, || {
+            format!("the floor {} is told, and outcomes are on the disk below {on_disk}", act.floor)
+        });
+        let passed = self.origin.lanes.get(&key).and_then(|lane| lane.passed);
+        if let Some((place, group)) = passed.filter(|(place, _)| *place < act.sequence) {
+            // What was made in the group in which the outcome came does not know it yet.
+            let must = group + 1 < self.group;
+            eyes.check(Check::FloorPasses, How::exact_if(must), !must || act.floor > place, || {
+                format!("the floor {} does not pass {place}, which was refused without a record", act.floor)
+            });
+        }
+    }
+
+    fn time_and_void(&self, act: &Act, item: &Item, eyes: &mut Eyes<'_>) {
+        let now = self.clock.now();
+        let remaining = match (act.void, item.deadline) {
+            (Some(_), _) => Some(0),
+            (None, deadline) => deadline.map(|deadline| deadline.saturating_sub(now)),
+        };
+        eyes.exact(Check::RemainingSaid, act.remaining_ms == remaining, || {
+            format!(
+                "{:?} ms are said to remain of {}, it is {remaining:?}",
+                act.remaining_ms, act.action.name
+            )
+        });
+        let wanted = item.cancelled.is_none_or(|group| group + 1 >= self.group);
+        let right = match (act.void, item.void_sent) {
+            (void, Some(first)) => void == Some(first),
+            (None, None) => wanted,
+            (Some(Code::Cancelled), None) => item.cancelled.is_some(),
+            (Some(Code::Expired), None) => item.deadline.is_some_and(|deadline| deadline <= now),
+            (Some(Code::Lacking), None) => item.needs.iter().any(|given| self.lacks(given)),
+            (Some(_), None) => false,
+        };
+        eyes.exact(Check::VoidReason, right, || {
+            format!("{} is sent with the void {:?}, for no reason", act.action.name, act.void)
+        });
+    }
+
+    /// Whether this kernel has other bytes of what an action is given, or none.
+    fn lacks(&self, given: &Given) -> bool {
+        let head = self.objects.find(&given.key);
+        head.is_none_or(|head| head.header.content != given.content || head.header.tombstone)
+    }
+
+    /// An outcome came.
+    pub(crate) fn outcome_came(
+        &mut self,
+        _conn: u64,
+        peer: KernelId,
+        told: &ActOutcome,
+        eyes: &mut Eyes<'_>,
+    ) {
+        let lane = self.origin.lanes.get(&(peer, told.lane));
+        if lane.and_then(|lane| lane.places.get(&told.sequence)) != Some(&told.id) {
+            return;
+        }
+        if let Some(After { key, .. }) = told.after.filter(|after| after.key != told.lane.key) {
+            self.origin.names.insert((peer, told.lane.key), key);
+        }
+        self.outcome_is(&told.id, &told.outcome, told.after.is_some(), eyes);
+    }
+
+    /// An action has its outcome: whoever waits is to be told.
+    pub(crate) fn outcome_is(&mut self, id: &Uuid, outcome: &Outcome, recorded: bool, _eyes: &mut Eyes<'_>) {
+        if self.origin.settle(id, outcome, recorded, self.group) {
+            self.effects.outcome(id, outcome);
+        }
+    }
+
+    /// The home asks for what an action is given: that is owed now, as long as it has those bytes.
+    pub(crate) fn need_came(&mut self, peer: KernelId, need: &Need) {
+        let lane = self.origin.lanes.get(&(peer, need.lane));
+        let Some(id) = lane.and_then(|lane| lane.places.get(&need.sequence)).copied() else { return };
+        let Some(item) = self.origin.items.get_mut(&id).filter(|item| item.settled.is_none()) else { return };
+        let named: Vec<Given> =
+            need.lacks.iter().filter(|given| item.action.given.contains(given)).copied().collect();
+        item.needs.extend(&named);
+        for given in named {
+            if !self.lacks(&given) {
+                let key = self.objects.name(&given.key);
+                self.shares.give(peer, key, given.content);
+            }
+        }
+    }
+
+    /// What waits for an object of this kernel is looked at anew.
+    pub(crate) fn look_at_own(&mut self) {
+        let own: Vec<Uuid> = self.origin.own.iter().copied().collect();
+        for id in own {
+            let Some(item) = self.origin.items.get(&id) else { continue };
+            let codes = self.look(self.me, &item.object, &item.action, false).codes;
+            if let Some(item) = self.origin.items.get_mut(&id) {
+                item.codes.extend(codes);
+            }
+        }
+    }
+}

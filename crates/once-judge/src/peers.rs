@@ -1,0 +1,115 @@
+//! Who is a peer, and who is let in (protocol 5.1, 5.5 Rights).
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use once_model::hash::record_hash;
+use once_model::ids::{Hash, Incarnation, KernelId, Secret};
+
+use crate::rights::{Clock, Tri};
+
+/// What the other side of a connection said of itself, and what became of it.
+#[derive(Debug, Clone)]
+pub(crate) struct Conn {
+    pub(crate) peer: KernelId,
+    /// The life that it greeted with.
+    pub(crate) incarnation: Option<Incarnation>,
+    /// It knows actions.
+    pub(crate) acts: bool,
+    /// Most shares that it takes unanswered.
+    pub(crate) window: usize,
+    /// It is admitted, by whichever side.
+    pub(crate) admitted: bool,
+    /// The secret that it showed in its hello.
+    pub(crate) secret: Option<Secret>,
+    /// Whether it has said hello.
+    pub(crate) greeted: bool,
+    /// It is denied: nothing more is said.
+    pub(crate) denied: bool,
+}
+
+impl Conn {
+    pub(crate) fn new(peer: KernelId) -> Self {
+        Self {
+            peer,
+            incarnation: None,
+            acts: false,
+            window: 0,
+            admitted: false,
+            secret: None,
+            greeted: false,
+            denied: false,
+        }
+    }
+}
+
+#[derive(Debug, Clone)]
+struct Invite {
+    expires: u64,
+    used: bool,
+}
+
+/// Peers and invites of one kernel.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Peers {
+    peers: BTreeSet<KernelId>,
+    /// Kernels whose ticket is being used: peers already, and perhaps none there.
+    pub(crate) joining: BTreeSet<KernelId>,
+    invites: BTreeMap<Hash, Invite>,
+    /// Peers that showed an invite all the same: whether that gives the right to share is not said.
+    pub(crate) perhaps_share: BTreeSet<KernelId>,
+    /// Who was a peer at some time, and lately: frames to it may be on their way.
+    pub(crate) former: BTreeMap<KernelId, u64>,
+}
+
+/// The hash under which a kernel keeps an invite.
+pub(crate) fn invite_hash(secret: &Secret) -> Hash {
+    record_hash("once/2 invite", secret.as_bytes())
+}
+
+impl Peers {
+    pub(crate) fn is(&self, peer: &KernelId) -> bool {
+        self.peers.contains(peer)
+    }
+
+    pub(crate) fn add(&mut self, peer: KernelId) {
+        self.peers.insert(peer);
+        self.former.remove(&peer);
+    }
+
+    pub(crate) fn remove(&mut self, peer: &KernelId, group: u64) {
+        if self.peers.remove(peer) {
+            self.former.insert(*peer, group);
+        }
+        self.joining.remove(peer);
+        self.perhaps_share.remove(peer);
+    }
+
+    pub(crate) fn invite(&mut self, hash: Hash, expires: u64) {
+        self.invites.insert(hash, Invite { expires, used: false });
+    }
+
+    pub(crate) fn uninvite(&mut self, hash: &Hash) {
+        self.invites.remove(hash);
+    }
+
+    pub(crate) fn no_invites(&mut self) {
+        self.invites.clear();
+    }
+
+    /// Whether an invite lets its bearer in now.
+    pub(crate) fn opens(&self, secret: &Secret, clock: &Clock) -> Tri {
+        match self.invites.get(&invite_hash(secret)) {
+            None => Tri::No,
+            Some(invite) if invite.used || clock.now() > invite.expires => Tri::No,
+            // What was seen to be over stays over, whatever the clock says: whether it was seen is not told.
+            Some(invite) if clock.latest() >= invite.expires => Tri::Open,
+            Some(_) => Tri::Yes,
+        }
+    }
+
+    pub(crate) fn use_up(&mut self, secret: &Secret) {
+        if let Some(invite) = self.invites.get_mut(&invite_hash(secret)) {
+            invite.used = true;
+        }
+    }
+}

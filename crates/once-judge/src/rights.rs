@@ -1,0 +1,290 @@
+//! Rights as grants and revocations alone make them (protocol 5.5 Rights; local-api `grant`; store.md table 10).
+
+use std::collections::BTreeMap;
+
+use once_model::ids::{KernelId, ObjectKey};
+
+use crate::ask::{Grant, Grantee, Right, Scope};
+
+/// Yes, no, or not to be told from what was seen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Tri {
+    /// No.
+    No,
+    /// The page, or what was seen, leaves it open.
+    Open,
+    /// Yes.
+    Yes,
+}
+
+impl Tri {
+    /// From what is certain.
+    pub(crate) const fn of(yes: bool) -> Self {
+        if yes { Self::Yes } else { Self::No }
+    }
+
+    /// Both.
+    pub(crate) fn and(self, other: Self) -> Self {
+        self.min(other)
+    }
+
+    /// Either.
+    pub(crate) fn or(self, other: Self) -> Self {
+        self.max(other)
+    }
+
+    /// Whether it may be so.
+    pub(crate) const fn can(self) -> bool {
+        !matches!(self, Self::No)
+    }
+
+    /// Whether it may not be so.
+    pub(crate) const fn can_not(self) -> bool {
+        !matches!(self, Self::Yes)
+    }
+
+    /// Whether it is certain.
+    pub(crate) const fn sure(self) -> bool {
+        !matches!(self, Self::Open)
+    }
+}
+
+/// The clock of a kernel: its own time, and the latest that it has shown.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Clock {
+    ahead: i128,
+    latest: u64,
+    /// The world's time.
+    pub(crate) at: u64,
+}
+
+impl Clock {
+    /// What it says now.
+    pub(crate) fn now(&self) -> u64 {
+        u64::try_from(i128::from(self.at) + self.ahead).unwrap_or(0)
+    }
+
+    /// The latest time that was seen.
+    pub(crate) fn latest(&self) -> u64 {
+        self.latest.max(self.now())
+    }
+
+    /// It says this from now on.
+    pub(crate) fn set(&mut self, now: u64) {
+        self.latest = self.latest();
+        self.ahead = i128::from(now) - i128::from(self.at);
+    }
+
+    /// The world's time goes on.
+    pub(crate) fn go(&mut self, at: u64) {
+        self.at = at;
+        self.latest = self.latest();
+    }
+
+    /// People say that it is right.
+    pub(crate) fn accept(&mut self) {
+        self.latest = self.now();
+    }
+}
+
+#[derive(Debug, Clone, Default)]
+struct Part {
+    expires: Option<u64>,
+    /// Since when, in the world's time, the clock has been past its end without a break.
+    past_since: Option<u64>,
+    /// The clock was past its end at some time.
+    was_past: bool,
+    /// It was certainly noticed.
+    over: bool,
+}
+
+impl Part {
+    fn holds(&self, clock: &Clock) -> Tri {
+        let Some(end) = self.expires else { return Tri::Yes };
+        let now = clock.now();
+        if self.over || now > end {
+            Tri::No
+        } else if now == end || self.was_past || end <= clock.latest() {
+            Tri::Open
+        } else {
+            Tri::Yes
+        }
+    }
+
+    fn tick(&mut self, clock: &Clock, notice_ms: u64, start: bool) {
+        let Some(end) = self.expires else { return };
+        if clock.now() <= end {
+            self.past_since = None;
+            return;
+        }
+        self.was_past = true;
+        let since = *self.past_since.get_or_insert(clock.at);
+        self.over |= start || clock.at - since >= notice_ms;
+    }
+}
+
+#[derive(Debug, Clone, Default)]
+struct Row {
+    /// By name of the action; no name: every action.
+    parts: BTreeMap<Option<String>, Part>,
+    /// The home of the object that has it, as it was said first.
+    home: Option<KernelId>,
+}
+
+/// An object as rights look at it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Thing<'a> {
+    pub(crate) key: ObjectKey,
+    pub(crate) component: &'a str,
+}
+
+/// All grants of one kernel.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Rights {
+    rows: BTreeMap<(Grantee, Right, Scope), Row>,
+    /// The earliest end of a part that nobody has noticed: before it there is nothing to do.
+    earliest: u64,
+}
+
+impl Rights {
+    /// Adds: what is there already ends at the later time.
+    pub(crate) fn grant(&mut self, grant: &Grant, clock: &Clock) {
+        let row = self.rows.entry((grant.to, grant.right, grant.scope.clone())).or_default();
+        if grant.home.is_some() {
+            row.home = grant.home;
+        }
+        let names = match &grant.actions {
+            None => vec![None],
+            Some(names) => names.iter().cloned().map(Some).collect(),
+        };
+        for name in names {
+            let part = row.parts.entry(name).or_insert_with(|| Part { over: true, ..Part::default() });
+            let lives = part.holds(clock);
+            if lives == Tri::No {
+                *part = Part { expires: grant.expires_ms, ..Part::default() };
+            } else if part.expires.zip(grant.expires_ms).is_none_or(|(old, new)| new > old) {
+                // Both are there, and the later one counts. Forever is later than any time.
+                if part.expires.is_some() {
+                    *part = Part { expires: grant.expires_ms, ..Part::default() };
+                }
+            }
+        }
+        self.earliest = 0;
+    }
+
+    /// Whether these actions can be taken back one by one.
+    pub(crate) fn can_revoke(&self, grant: &Grant) -> bool {
+        let Some(names) = &grant.actions else { return true };
+        let row = self.rows.get(&(grant.to, grant.right, grant.scope.clone()));
+        row.is_some_and(|row| {
+            !row.parts.contains_key(&None)
+                && names.iter().all(|name| row.parts.contains_key(&Some(name.clone())))
+        })
+    }
+
+    /// Takes back: these actions, or all of it.
+    pub(crate) fn revoke(&mut self, grant: &Grant) {
+        let key = (grant.to, grant.right, grant.scope.clone());
+        match &grant.actions {
+            None => {
+                self.rows.remove(&key);
+            }
+            Some(names) => {
+                let Some(row) = self.rows.get_mut(&key) else { return };
+                for name in names {
+                    row.parts.remove(&Some(name.clone()));
+                }
+                if row.parts.is_empty() {
+                    self.rows.remove(&key);
+                }
+            }
+        }
+    }
+
+    /// A peer is gone: its rights, and those of objects whose home it was.
+    pub(crate) fn forget(&mut self, peer: &KernelId) {
+        self.rows.retain(|(to, _, _), row| *to != Grantee::Kernel(*peer) && row.home != Some(*peer));
+    }
+
+    /// None is left (the end of a quarantine).
+    pub(crate) fn clear(&mut self) {
+        self.rows.clear();
+    }
+
+    /// An object has a new name: its grants go with it.
+    pub(crate) fn rename(&mut self, old: &ObjectKey, new: &ObjectKey) {
+        let moved: Vec<_> =
+            self.rows.keys().filter(|(_, _, scope)| *scope == Scope::Object(*old)).cloned().collect();
+        for key in moved {
+            let Some(row) = self.rows.remove(&key) else { continue };
+            let into = self.rows.entry((key.0, key.1, Scope::Object(*new))).or_default();
+            into.home = into.home.or(row.home);
+            into.parts.extend(row.parts);
+        }
+    }
+
+    /// Time goes on: what the clock has passed for long enough is over for ever, at a start at once.
+    pub(crate) fn tick(&mut self, clock: &Clock, notice_ms: u64, start: bool) {
+        if clock.now() < self.earliest {
+            return;
+        }
+        self.earliest = u64::MAX;
+        for part in self.rows.values_mut().flat_map(|row| row.parts.values_mut()) {
+            part.tick(clock, notice_ms, start);
+            if !part.over {
+                self.earliest = self.earliest.min(part.expires.unwrap_or(u64::MAX));
+            }
+        }
+    }
+
+    /// Whether the clock was set back: what it had passed is looked at anew.
+    pub(crate) fn clock_jumped(&mut self) {
+        self.earliest = 0;
+    }
+
+    /// Whether `who` has the right on `thing`, with this action if it is the right to act.
+    pub(crate) fn may(
+        &self,
+        who: Grantee,
+        right: Right,
+        thing: &Thing<'_>,
+        name: Option<&str>,
+        clock: &Clock,
+    ) -> Tri {
+        let scopes = [Scope::All, Scope::Component(thing.component.to_owned()), Scope::Object(thing.key)];
+        let mut best = Tri::No;
+        for scope in scopes {
+            if let Some(row) = self.rows.get(&(who, right, scope)) {
+                best = best.or(Self::holds(row, name, clock));
+            }
+        }
+        best
+    }
+
+    /// Whether an object has a right of its own to act, and the home that was said when it got it.
+    pub(crate) fn of_object(
+        &self,
+        acting: ObjectKey,
+        thing: &Thing<'_>,
+        name: &str,
+        clock: &Clock,
+    ) -> Vec<(Option<KernelId>, Tri)> {
+        let scopes = [Scope::All, Scope::Component(thing.component.to_owned()), Scope::Object(thing.key)];
+        let rows = scopes
+            .into_iter()
+            .filter_map(|scope| self.rows.get(&(Grantee::Object(acting), Right::Act, scope)));
+        rows.map(|row| (row.home, Self::holds(row, Some(name), clock))).collect()
+    }
+
+    /// Whether `who` may share: only ever on everything.
+    pub(crate) fn may_share(&self, who: KernelId, clock: &Clock) -> Tri {
+        let row = self.rows.get(&(Grantee::Kernel(who), Right::Share, Scope::All));
+        row.map_or(Tri::No, |row| Self::holds(row, None, clock))
+    }
+
+    fn holds(row: &Row, name: Option<&str>, clock: &Clock) -> Tri {
+        let all = row.parts.get(&None).map_or(Tri::No, |part| part.holds(clock));
+        let named = name.and_then(|name| row.parts.get(&Some(name.to_owned())));
+        all.or(named.map_or(Tri::No, |part| part.holds(clock)))
+    }
+}

@@ -1,0 +1,190 @@
+//! What a peer is owed, and why; what leaves for it (protocol 5.2).
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use once_model::ids::{Hash, KernelId, ObjectKey};
+use once_model::wire::{Code, Parcel, ShareAnswer, Shared};
+
+use crate::ask::{Grantee, Right};
+use crate::check::{Check, How};
+use crate::eyes::Eyes;
+use crate::kernel::Kernel;
+use crate::objects::Head;
+use crate::placing::Came;
+use crate::rights::Tri;
+
+/// Why a peer is owed an object.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Debt {
+    /// A client shared it.
+    pub(crate) promised: bool,
+    /// The peer follows it.
+    pub(crate) followed: bool,
+    /// Actions there are given these bytes.
+    pub(crate) given: BTreeSet<Hash>,
+    /// The group in which it was settled: what was under way then is no mistake.
+    pub(crate) settled: Option<u64>,
+}
+
+impl Debt {
+    pub(crate) fn open(&self) -> bool {
+        self.settled.is_none()
+    }
+}
+
+/// What one kernel owes, and what it was sent.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Shares {
+    pub(crate) debts: BTreeMap<(KernelId, ObjectKey), Debt>,
+    /// What is under way on a connection.
+    sent: BTreeMap<(u64, ObjectKey), Hash>,
+    /// Shares that came and are not answered.
+    pub(crate) came: BTreeMap<(u64, ObjectKey, Hash), Came>,
+}
+
+impl Shares {
+    pub(crate) fn forget_memory(&mut self) {
+        self.sent.clear();
+        self.came.clear();
+    }
+
+    pub(crate) fn link_down(&mut self, conn: u64) {
+        self.sent.retain(|(on, _), _| *on != conn);
+        self.came.retain(|(on, _, _), _| *on != conn);
+    }
+
+    /// A debt, made anew if what was owed was settled.
+    fn owe(&mut self, peer: KernelId, key: ObjectKey) -> &mut Debt {
+        let debt = self.debts.entry((peer, key)).or_default();
+        if debt.settled.is_some() {
+            *debt = Debt::default();
+        }
+        debt
+    }
+
+    pub(crate) fn promise(&mut self, peer: KernelId, key: ObjectKey) {
+        self.owe(peer, key).promised = true;
+    }
+
+    pub(crate) fn follow(&mut self, peer: KernelId, key: ObjectKey) {
+        self.owe(peer, key).followed = true;
+    }
+
+    pub(crate) fn give(&mut self, peer: KernelId, key: ObjectKey, content: Hash) {
+        self.owe(peer, key).given.insert(content);
+    }
+
+    pub(crate) fn forget_peer(&mut self, peer: &KernelId) {
+        self.debts.retain(|(to, _), _| to != peer);
+    }
+
+    pub(crate) fn clear(&mut self) {
+        self.debts.clear();
+    }
+
+    /// A debt keeps its kind when its unclaimed copy is claimed.
+    pub(crate) fn rename(&mut self, old: &ObjectKey, new: &ObjectKey) {
+        let moved: Vec<_> = self.debts.keys().filter(|(_, key)| key == old).copied().collect();
+        for (peer, key) in moved {
+            let Some(debt) = self.debts.remove(&(peer, key)) else { continue };
+            self.debts.entry((peer, *new)).or_insert(debt);
+        }
+    }
+}
+
+impl Kernel {
+    /// Whether a peer may read an object.
+    pub(crate) fn may_read(&self, peer: KernelId, head: &Head) -> Tri {
+        if !self.peers.is(&peer) {
+            return Tri::No;
+        }
+        self.rights.may(Grantee::Kernel(peer), Right::Read, &head.thing(), None, &self.clock)
+    }
+
+    /// The same, where what answers may not know what was changed in this group and the last.
+    pub(crate) fn may_have_read(&self, peer: KernelId, head: &Head) -> Tri {
+        let lately = if self.rights_changed + 1 >= self.group { Tri::Open } else { Tri::No };
+        match self.may_read(peer, head) {
+            Tri::Yes if lately == Tri::Open => Tri::Open,
+            now => now.or(lately),
+        }
+    }
+
+    /// What the debts of a peer allow of a revision.
+    pub(crate) fn debt_allows(&self, peer: KernelId, head: &Head) -> Tri {
+        let Some(debt) = self.shares.debts.get(&(peer, head.header.key())) else { return Tri::No };
+        if debt.settled.is_some_and(|group| group + 1 < self.group) {
+            return Tri::No;
+        }
+        let read = if debt.followed { self.may_have_read(peer, head) } else { Tri::No };
+        Tri::of(debt.promised || debt.given.contains(&head.header.content)).or(read)
+    }
+
+    /// A new revision is here: followers are owed it.
+    pub(crate) fn revision_made(&mut self, key: &ObjectKey) {
+        for peer in self.follows.followers_of(key) {
+            self.shares.follow(peer, *key);
+        }
+    }
+
+    /// A share leaves.
+    pub(crate) fn share_left(&mut self, conn: u64, peer: KernelId, parcel: &Parcel, eyes: &mut Eyes<'_>) {
+        let key = parcel.header.key();
+        let id = parcel.header.id();
+        let lately = self.objects.lately.contains_key(&id);
+        let head = self.objects.heads.get(&key).cloned();
+        let newest = head.as_ref().is_some_and(|head| head.id == id);
+        eyes.check(Check::ShareNewest, How::exact_if(!lately), newest || lately, || {
+            format!("{key} is shared in a revision that is not the newest")
+        });
+        let at_disk = eyes.disk.and_then(|disk| disk.objects.heads.get(&key));
+        let durable = lately || at_disk.is_some_and(|head| head.id == id);
+        eyes.exact(Check::SharedDurable, durable, || format!("{key} is shared before it is on the disk"));
+        self.parcel_form(parcel, eyes);
+        if let Some(mut head) = head {
+            if !newest {
+                head.header = parcel.header.clone();
+            }
+            let allows = self.debt_allows(peer, &head);
+            eyes.check(Check::ShareOwed, How::exact_if(allows.sure()), allows.can(), || {
+                format!("{key} is shared with {}, and nothing it is owed allows that", peer.short())
+            });
+        }
+        self.shares.sent.insert((conn, key), id);
+    }
+
+    /// What every parcel that leaves must be like (309-312).
+    pub(crate) fn parcel_form(&self, parcel: &Parcel, eyes: &mut Eyes<'_>) {
+        let header = &parcel.header;
+        let small = header.size <= eyes.limits.inline_bytes && !header.tombstone;
+        let body = match &parcel.body {
+            None => !small,
+            Some(body) => small && once_model::hash::content_hash(body) == header.content,
+        };
+        let home = parcel.chain.as_ref().map(once_model::certificate::Chain::home);
+        let signed = home.is_none_or(|home| home == self.me || header.signed_by(&home));
+        let chained = parcel.chain.is_some() == header.lineage.is_some();
+        eyes.exact(Check::ParcelForm, body && signed && chained, || {
+            format!("a parcel of {} with its body or its signature amiss", header.key())
+        });
+    }
+
+    /// A share was answered: the answer for the newest revision settles the debt.
+    pub(crate) fn shared_came(&mut self, conn: u64, peer: KernelId, shared: &Shared) {
+        if self.shares.sent.get(&(conn, shared.key)) != Some(&shared.id) {
+            return;
+        }
+        self.shares.sent.remove(&(conn, shared.key));
+        let later =
+            matches!(shared.answer, ShareAnswer::Refused(Code::Busy | Code::DiskFull | Code::Stopping));
+        let newest = self.objects.find(&shared.key).is_some_and(|head| head.id == shared.id);
+        let key = self.objects.name(&shared.key);
+        if newest
+            && !later
+            && let Some(debt) = self.shares.debts.get_mut(&(peer, key))
+            && debt.open()
+        {
+            debt.settled = Some(self.group);
+        }
+    }
+}
