@@ -36,6 +36,8 @@ pub(crate) struct Lane {
 pub(crate) struct Copy {
     pub(crate) act: Act,
     pub(crate) hash: Hash,
+    /// The lane's mark when it came first.
+    pub(crate) mark: u64,
     /// On which connections it came.
     pub(crate) conns: BTreeSet<u64>,
     /// When the time of each copy that came is over, in the world's time; none: never.
@@ -194,6 +196,7 @@ impl Kernel {
         }
         let hash = act.action.hash(&act.lane.key.uuid);
         let end = act.remaining_ms.map(|ms| eyes.at.saturating_add(ms));
+        let mark = self.home.mark(&lane);
         let copies = self.home.copies.entry((lane, act.sequence)).or_default();
         let same =
             copies.iter_mut().find(|c| c.hash == hash && c.act.void == act.void && c.act.guest == act.guest);
@@ -205,6 +208,7 @@ impl Kernel {
             copies.push(Copy {
                 act: act.clone(),
                 hash,
+                mark,
                 conns: BTreeSet::from([conn]),
                 ends: vec![end],
                 codes: BTreeSet::new(),
@@ -317,11 +321,11 @@ impl Kernel {
             self.home.copies.range(from).flat_map(|((_, s), copies)| copies.iter().map(move |c| (*s, c)));
         // The mark may have moved since the act was looked at; never back.
         let fits = |(sequence, copy): (u64, &Copy)| {
-            let at_most = next_place(mark, copy.act.floor);
-            sequence > missing.from && missing.from >= copy.act.floor.max(1) && missing.from <= at_most
+            let places = next_place(copy.mark, copy.act.floor)..=next_place(mark, copy.act.floor);
+            sequence > missing.from && places.contains(&missing.from)
         };
         let right = behind.any(fits);
-        eyes.check(Check::MissingFrom, How::exact_if(mark == 0), right, || {
+        eyes.check(Check::MissingFrom, How::Set, right, || {
             format!("missing from {} is said, the mark is {mark}", missing.from)
         });
     }

@@ -199,8 +199,10 @@ impl Kernel {
 
     fn sent_in_order(&self, conn: u64, peer: KernelId, act: &Act, eyes: &mut Eyes<'_>) {
         let Some(lane) = self.origin.lanes.get(&(peer, act.lane)) else { return };
-        let mut earlier =
-            lane.places.range(lane.low..act.sequence).filter_map(|(_, id)| self.origin.items.get(id));
+        let mut earlier = lane
+            .places
+            .range(lane.low.min(act.sequence)..act.sequence)
+            .filter_map(|(_, id)| self.origin.items.get(id));
         let skipped = earlier.any(|item| item.settled.is_none() && !item.sent.contains(&conn));
         eyes.exact(Check::ActOrder, !skipped, || {
             format!("sequence {} is sent before one that has no outcome", act.sequence)

@@ -100,9 +100,12 @@ struct Part {
 
 impl Part {
     fn holds(&self, clock: &Clock) -> Tri {
+        if self.over {
+            return Tri::No;
+        }
         let Some(end) = self.expires else { return Tri::Yes };
         let now = clock.now();
-        if self.over || now > end {
+        if now > end {
             Tri::No
         } else if now == end || self.was_past || end <= clock.latest() {
             Tri::Open
@@ -159,14 +162,13 @@ impl Rights {
         };
         for name in names {
             let part = row.parts.entry(name).or_insert_with(|| Part { over: true, ..Part::default() });
-            let lives = part.holds(clock);
-            if lives == Tri::No {
+            // Both are there, and the later end counts; forever is later than any time.
+            let later = match (part.expires, grant.expires_ms) {
+                (Some(old), Some(new)) => new > old,
+                (old, _) => old.is_some(),
+            };
+            if later || part.holds(clock) == Tri::No {
                 *part = Part { expires: grant.expires_ms, ..Part::default() };
-            } else if part.expires.zip(grant.expires_ms).is_none_or(|(old, new)| new > old) {
-                // Both are there, and the later one counts. Forever is later than any time.
-                if part.expires.is_some() {
-                    *part = Part { expires: grant.expires_ms, ..Part::default() };
-                }
             }
         }
         self.earliest = 0;

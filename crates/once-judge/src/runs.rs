@@ -74,7 +74,7 @@ impl Kernel {
         let look = self.look(asked.origin, &lane.name.key, &asked.action, copy.act.guest == Some(true));
         eyes.check(
             Check::ActAllowed,
-            How::exact_if(look.codes.is_empty() != look.passes),
+            How::exact_if(!look.passes || look.codes.is_empty()),
             look.passes,
             || format!("{} may not do {}, and it runs", asked.origin.short(), asked.action.name),
         );
