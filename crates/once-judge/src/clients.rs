@@ -142,6 +142,7 @@ impl Kernel {
             order: 0,
             sure: false,
             deadline: act.deadline_ms.map(|ms| self.clock.now().saturating_add(ms)),
+            slack_ms: 0,
             cancelled: None,
             void_sent: None,
             needs: Vec::new(),
@@ -151,7 +152,7 @@ impl Kernel {
             sent: std::collections::BTreeSet::new(),
         };
         self.origin.accept(self.me, item);
-        self.look_at_own();
+        self.look_at_own(Some(&self.objects.name(&act.object)));
     }
 
     /// A client is answered.
@@ -191,7 +192,9 @@ impl Kernel {
         // It was taken for done until now.
         match &open.ask {
             Ask::Act(act) if open.first => {
-                if self.origin.items.get(&act.id).is_some_and(|item| !item.sure && item.settled.is_none()) {
+                let tentative =
+                    self.origin.items.get(&act.id).is_some_and(|item| !item.sure && item.settled.is_none());
+                if tentative {
                     self.origin.forget(&act.id);
                 }
             }
@@ -234,9 +237,14 @@ impl Kernel {
             return eyes.not_made(Check::ClientOutcome);
         };
         item.sure = true;
+        // What was settled in the group that has just ended may not be known to the step that answers.
+        let settled = item.settled.as_ref().is_some_and(|settled| settled.group + 1 < group);
         match reply {
             Reply::Accepted | Reply::Cancelling => {
                 eyes.exact(Check::ActDurable, durable, || "accepted is said before it is on the disk".into());
+                eyes.exact(Check::ClientOutcome, !settled, || {
+                    "a client is told to wait, and the outcome is here".into()
+                });
                 if matches!(reply, Reply::Cancelling) {
                     let void = on_disk.is_some_and(|item| item.cancelled.is_some() || item.settled.is_some());
                     eyes.exact(Check::VoidReason, void, || {

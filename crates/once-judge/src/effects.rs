@@ -196,7 +196,7 @@ fn inner(json: &[u8]) -> &[u8] {
 
 impl Kernel {
     /// What follows from an action that is done.
-    pub(crate) fn effects_of(&mut self, recorded: &Recorded, run: &Run, eyes: &mut Eyes<'_>) {
+    pub(crate) fn effects_of(&mut self, recorded: &Recorded, run: &Run) {
         let (Outcome::Done(_), Some(Said::Done { effects, .. })) = (&recorded.outcome, &run.said) else {
             return;
         };
@@ -204,14 +204,17 @@ impl Kernel {
         let cause = cause_id(&entry.object.uuid, &entry.incarnation, entry.sequence, &entry.id);
         for (number, effect) in (0..).zip(effects) {
             let id = effect_id(&entry.origin, &cause, number);
-            self.effect(id, entry, effect, run, eyes);
+            self.effect(id, entry, effect, run);
         }
     }
 
-    fn effect(&mut self, id: Uuid, entry: &Entry, effect: &Effect, run: &Run, eyes: &mut Eyes<'_>) {
+    fn effect(&mut self, id: Uuid, entry: &Entry, effect: &Effect, run: &Run) {
         let object = entry.object;
         match effect {
-            Effect::Act { .. } => self.effect_acts(id, object, effect, eyes),
+            Effect::Act { .. } => {
+                let slack_ms = self.clock.now().abs_diff(run.now);
+                self.effect_acts(id, object, effect, slack_ms);
+            }
             Effect::Create(state) => {
                 let mut same = self.objects.of_uuid(state.uuid);
                 let may_lack = same.any(|head| {
@@ -248,7 +251,7 @@ impl Kernel {
         }
     }
 
-    fn effect_acts(&mut self, id: Uuid, acting: ObjectKey, effect: &Effect, _eyes: &mut Eyes<'_>) {
+    fn effect_acts(&mut self, id: Uuid, acting: ObjectKey, effect: &Effect, slack_ms: u64) {
         let Effect::Act { object, home, name, arguments, given, deadline_ms, then } = effect else { return };
         let here = self.objects.find(object);
         let imported = here.filter(|head| head.chain.is_none() && head.from.is_none()).map(|_| self.me);
@@ -278,6 +281,7 @@ impl Kernel {
             order: 0,
             sure: true,
             deadline: deadline_ms.map(|ms| self.clock.now().saturating_add(ms)),
+            slack_ms,
             cancelled: None,
             void_sent: None,
             needs: Vec::new(),

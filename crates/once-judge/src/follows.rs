@@ -77,6 +77,11 @@ impl Follows {
         self.following.retain(|(who, _)| who != peer);
     }
 
+    /// Whether a peer follows an object here.
+    pub(crate) fn is_followed(&self, key: &ObjectKey, peer: KernelId) -> bool {
+        self.followers.contains(&(*key, peer))
+    }
+
     /// Subscriptions that a connection with a question open is waiting for.
     pub(crate) fn open_questions(&self) -> impl Iterator<Item = (u64, &ObjectKey)> {
         self.questions.iter().filter(|(_, open)| !open.is_empty()).map(|((conn, key), _)| (*conn, key))

@@ -24,6 +24,23 @@ impl Healthy {
     }
 }
 
+/// A subscription is repeated after each `Admitted`, so the source knows of it in the end (375-378).
+pub(crate) fn subscription_due(follower: &Kernel, source: &Kernel, world: &Healthy, eyes: &mut Eyes<'_>) {
+    let at_source = follower.follows.following.iter().filter(|(from, _)| *from == source.me);
+    for (_, key) in at_source {
+        let key = source.objects.name(key);
+        let Some(head) = source.objects.heads.get(&key) else { continue };
+        if !world.reach(&follower.me, &source.me) || source.may_read(follower.me, head) != Tri::Yes {
+            eyes.not_made(Check::FollowDue);
+            continue;
+        }
+        let known = source.follows.is_followed(&key, follower.me);
+        eyes.exact(Check::FollowDue, known, || {
+            format!("{} follows {key}, and its source does not know", follower.me.short())
+        });
+    }
+}
+
 impl Kernel {
     /// Whom this kernel can talk to.
     pub(crate) fn connected(&self) -> Vec<KernelId> {
@@ -67,7 +84,7 @@ impl Kernel {
     /// Whether the actions on an object stand still because a program is away: then nothing is promised.
     fn stands(&self, key: &once_model::ids::ObjectKey) -> bool {
         let name = self.objects.name(key);
-        let here = self.objects.heads.get(&name).is_some();
+        let here = self.objects.heads.contains_key(&name);
         !here || self.home.put_off.contains(&name) || self.home.running.contains_key(&name)
     }
 

@@ -108,8 +108,11 @@ pub(crate) fn next_place(mark: u64, floor: u64) -> u64 {
 impl Kernel {
     /// Rows 6 and 7, as things stand.
     pub(crate) fn look(&self, origin: KernelId, key: &ObjectKey, action: &Action, guest: bool) -> Look {
-        let only = |code| Look { codes: vec![code], passes: false };
-        let Some(head) = self.objects.find(key) else { return only(Code::Denied) };
+        let Some(head) = self.objects.find(key) else {
+            // A lineage here that names this copy as its beginning: whether that is "such an object" is open.
+            let named = self.objects.named.contains_key(key).then_some(Code::NotHome);
+            return Look { codes: [Code::Denied].into_iter().chain(named).collect(), passes: false };
+        };
         let right = if origin == self.me { Tri::Yes } else { self.may_act(origin, head, action, guest) };
         let mut look = Look::default();
         if right.can_not() {
@@ -160,14 +163,19 @@ impl Kernel {
 
     /// Something has changed: what waits is looked at anew.
     pub(crate) fn look_again(&mut self) {
+        self.look_again_at(None);
+    }
+
+    /// An object has changed: what waits for it is looked at anew.
+    pub(crate) fn look_again_at(&mut self, key: Option<&ObjectKey>) {
         let mut copies = std::mem::take(&mut self.home.copies);
         for ((lane, _), copies) in &mut copies {
-            for copy in copies {
-                self.look_at(lane, copy);
+            if key.is_none_or(|key| self.objects.name(&lane.name.key) == *key) {
+                copies.iter_mut().for_each(|copy| self.look_at(lane, copy));
             }
         }
         self.home.copies = copies;
-        self.look_at_own();
+        self.look_at_own(key);
     }
 
     fn look_at(&self, lane: &LaneId, copy: &mut Copy) {

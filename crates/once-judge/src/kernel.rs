@@ -117,8 +117,10 @@ impl Kernel {
         if changes_rights(seen) {
             self.rights_changed = self.group;
         }
-        if changes_objects(seen) || changes_rights(seen) {
-            self.look_again();
+        match seen {
+            Seen::Recorded(recorded) => self.look_again_at(Some(&recorded.entry.object)),
+            seen if changes_objects(seen) || changes_rights(seen) => self.look_again(),
+            _ => {}
         }
     }
 

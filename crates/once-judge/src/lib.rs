@@ -168,6 +168,19 @@ impl Judge {
         let with = self.lives.values().filter(well).map(|life| (life.now.me, life.now.connected())).collect();
         let healthy = Healthy { with };
         let mut found = Vec::new();
+        for (follower, source) in self.pairs() {
+            let mut shared = Shared {
+                limits: &self.limits,
+                world: &mut self.world,
+                tally: &mut self.tally,
+                found: &mut found,
+            };
+            let (Some(follower), Some(source)) = (self.lives.get(&follower), self.lives.get(&source)) else {
+                continue;
+            };
+            let mut eyes = shared.eyes(follower.now.me, now_ms, Some(&follower.disk));
+            healed::subscription_due(&follower.now, &source.now, &healthy, &mut eyes);
+        }
         for life in self.lives.values_mut() {
             let mut shared = Shared {
                 limits: &self.limits,
@@ -182,6 +195,14 @@ impl Judge {
             life.now.due(&healthy, &mut eyes);
         }
         found
+    }
+
+    /// Every kernel that follows something, and from whom.
+    fn pairs(&self) -> std::collections::BTreeSet<(KernelId, KernelId)> {
+        let lives = self.lives.values();
+        lives
+            .flat_map(|life| life.now.follows.following.iter().map(|(from, _)| (life.now.me, *from)))
+            .collect()
     }
 
     /// How often each check was made, and how sharply.

@@ -49,6 +49,8 @@ pub(crate) struct Objects {
     pub(crate) heads: BTreeMap<ObjectKey, Head>,
     /// What an unclaimed copy is called since it was claimed.
     pub(crate) became: BTreeMap<ObjectKey, ObjectKey>,
+    /// Copies that lineages here name as their first content, and that were never here themselves.
+    pub(crate) named: BTreeMap<ObjectKey, ObjectKey>,
     /// Where each history has come to, under today's name.
     pub(crate) tips: BTreeMap<ObjectKey, Tip>,
     /// Every entry by its hash, with the time when it was made.

@@ -34,6 +34,8 @@ pub(crate) struct Item {
     pub(crate) sure: bool,
     /// By the kernel's clock.
     pub(crate) deadline: Option<u64>,
+    /// How much earlier the deadline may be: the page does not say from when an effect's counts.
+    pub(crate) slack_ms: u64,
     /// In which group it was taken back.
     pub(crate) cancelled: Option<u64>,
     pub(crate) void_sent: Option<Code>,
@@ -231,7 +233,9 @@ impl Kernel {
             (Some(_), _) => Some(0),
             (None, deadline) => deadline.map(|deadline| deadline.saturating_sub(now)),
         };
-        eyes.exact(Check::RemainingSaid, act.remaining_ms == remaining, || {
+        let least = remaining.map(|ms| if act.void.is_some() { 0 } else { ms.saturating_sub(item.slack_ms) });
+        let right = act.remaining_ms >= least && act.remaining_ms <= remaining;
+        eyes.check(Check::RemainingSaid, How::exact_if(item.slack_ms == 0), right, || {
             format!(
                 "{:?} ms are said to remain of {}, it is {remaining:?}",
                 act.remaining_ms, act.action.name
@@ -242,7 +246,9 @@ impl Kernel {
             (void, Some(first)) => void == Some(first),
             (None, None) => wanted,
             (Some(Code::Cancelled), None) => item.cancelled.is_some(),
-            (Some(Code::Expired), None) => item.deadline.is_some_and(|deadline| deadline <= now),
+            (Some(Code::Expired), None) => {
+                item.deadline.is_some_and(|deadline| deadline <= now + item.slack_ms)
+            }
             (Some(Code::Lacking), None) => item.needs.iter().any(|given| self.lacks(given)),
             (Some(_), None) => false,
         };
@@ -299,10 +305,13 @@ impl Kernel {
     }
 
     /// What waits for an object of this kernel is looked at anew.
-    pub(crate) fn look_at_own(&mut self) {
+    pub(crate) fn look_at_own(&mut self, key: Option<&ObjectKey>) {
         let own: Vec<Uuid> = self.origin.own.iter().copied().collect();
         for id in own {
             let Some(item) = self.origin.items.get(&id) else { continue };
+            if key.is_some_and(|key| self.objects.name(&item.object) != *key) {
+                continue;
+            }
             let codes = self.look(self.me, &item.object, &item.action, false).codes;
             if let Some(item) = self.origin.items.get_mut(&id) {
                 item.codes.extend(codes);

@@ -9,6 +9,7 @@ use crate::effects::{Kind, Told, told_json};
 use crate::eyes::Eyes;
 use crate::kernel::Kernel;
 use crate::origin::Item;
+use crate::rights::Tri;
 use crate::seen::{Asked, Recorded};
 
 impl Kernel {
@@ -37,7 +38,27 @@ impl Kernel {
                 asked.action.name, item.object
             )
         });
+        let given = item.action.given.iter().map(|given| self.has_given(given)).fold(Tri::Yes, Tri::and);
+        eyes.check(Check::GivenShown, How::exact_if(given.sure()), given.can(), || {
+            format!("{} runs without what it is given", item.action.name)
+        });
         self.own_order(&item, eyes);
+    }
+
+    /// A place in a lane of this kernel's own is one action's, in the order of acceptance. (Places that were refused
+    /// without a record are never seen.)
+    fn own_place(&mut self, recorded: &Recorded, item: &Item, eyes: &mut Eyes<'_>) {
+        let sequence = recorded.entry.sequence;
+        let lane = self.origin.lanes.entry((self.me, recorded.lane)).or_default();
+        let order = |id: &Uuid| self.origin.items.get(id).map_or(0, |item| item.order);
+        let before = lane.places.range(..sequence).next_back().map(|(_, id)| order(id));
+        let after = lane.places.range(sequence + 1..).next().map(|(_, id)| order(id));
+        let holder = lane.places.get(&sequence).is_none_or(|id| *id == recorded.entry.id);
+        let right = holder && before.is_none_or(|o| o < item.order) && after.is_none_or(|o| o > item.order);
+        eyes.exact(Check::SequenceGiven, right, || {
+            format!("sequence {sequence} is given to {}, out of turn or twice", item.action.name)
+        });
+        lane.places.insert(sequence, recorded.entry.id);
     }
 
     /// Nothing that was accepted before, for the same object, waits.
@@ -121,11 +142,12 @@ impl Kernel {
         });
         eyes.exact(Check::Once, item.settled.is_none(), || format!("{} is recorded twice", item.action.name));
         self.own_order(&item, eyes);
+        self.own_place(recorded, &item, eyes);
         let mut right = Vec::new();
         if item.cancelled.is_some() {
             right.push(Outcome::Refused(Code::Cancelled));
         }
-        if item.deadline.is_some_and(|deadline| deadline <= self.clock.now()) {
+        if item.deadline.is_some_and(|deadline| deadline <= self.clock.now() + item.slack_ms) {
             right.push(Outcome::Refused(Code::Expired));
         }
         if item.action.given.iter().any(|given| self.has_given(given).can_not()) {

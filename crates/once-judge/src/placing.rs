@@ -40,7 +40,8 @@ impl Kernel {
     pub(crate) fn verdict(&self, header: &Header) -> Verdict {
         let key = header.key();
         let Some(head) = self.objects.heads.get(&key) else {
-            let claimed = header.lineage.is_none() && self.objects.became.contains_key(&key);
+            let claimed = header.lineage.is_none()
+                && (self.objects.became.contains_key(&key) || self.objects.named.contains_key(&key));
             return if claimed { Verdict::Known } else { Verdict::Newer };
         };
         let here = &head.header;
@@ -225,7 +226,7 @@ impl Kernel {
             Some(head) if head.from.is_some() => self.rename(&copy, key),
             Some(_) => {}
             None => {
-                self.objects.became.entry(copy).or_insert(*key);
+                self.objects.named.entry(copy).or_insert(*key);
             }
         }
     }

@@ -34,7 +34,7 @@ impl Kernel {
         };
         self.keep(recorded, began);
         if let Some(run) = run {
-            self.effects_of(recorded, &run, eyes);
+            self.effects_of(recorded, &run);
         }
     }
 
@@ -192,9 +192,28 @@ impl Kernel {
             );
         }
         self.revision_fits(recorded, before, run.as_ref().map(|(_, run)| run), eyes);
-        let (number, run) = run?;
-        self.home.runs.remove(&number);
+        let (_, run) = run?;
+        self.right_at_the_end(&lane, &run, eyes);
+        self.home.runs.retain(|_, it| {
+            (it.origin, it.sequence, it.action.id) != (run.origin, run.sequence, run.action.id)
+        });
         Some(run)
+    }
+
+    /// A run that ended in another transaction than it began in: the right is looked up again (492-494, 531).
+    fn right_at_the_end(&self, lane: &LaneId, run: &Run, eyes: &mut Eyes<'_>) {
+        if run.origin == self.me || run.group == self.group {
+            return;
+        }
+        let copies = self.home.copies.get(&(*lane, run.sequence)).into_iter().flatten();
+        let guest = copies.into_iter().any(|copy| copy.act.guest == Some(true));
+        let look = self.look(run.origin, &lane.name.key, &run.action, guest);
+        eyes.check(
+            Check::ActAllowed,
+            How::exact_if(!look.passes || look.codes.is_empty()),
+            look.passes,
+            || format!("{} may not do {} any more, and it is recorded", run.origin.short(), run.action.name),
+        );
     }
 
     /// Whether the head is the first revision of the unclaimed copy that an action ran on.

@@ -22,6 +22,8 @@ pub(crate) struct Run {
     pub(crate) action: Action,
     /// The kernel's clock when it was asked.
     pub(crate) now: u64,
+    /// The group in which it was asked.
+    pub(crate) group: u64,
     pub(crate) said: Option<Said>,
 }
 
@@ -49,6 +51,7 @@ impl Kernel {
             sequence: asked.sequence,
             action: asked.action.clone(),
             now: self.clock.now(),
+            group: self.group,
             said: None,
         };
         self.home.runs.insert(asked.run, run);

@@ -1,4 +1,6 @@
 //! Effects: each once, and due; timers, work outside, answers.
+#![allow(clippy::unwrap_used)]
+
 mod support;
 
 use once_judge::Check;

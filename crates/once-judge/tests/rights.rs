@@ -1,4 +1,6 @@
 //! Rights: from grants and revocations alone.
+#![allow(clippy::unwrap_used)]
+
 mod support;
 
 use once_judge::Check;

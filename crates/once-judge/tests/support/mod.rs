@@ -552,3 +552,18 @@ pub fn done() -> Outcome {
 pub fn refused(code: Code) -> Outcome {
     Outcome::Refused(code)
 }
+
+impl World {
+    /// An action of A's at B, as a client would ask for it.
+    pub fn ask_of(&self, object: ObjectKey) -> AskAct {
+        AskAct {
+            id: client_id(T0 + self.at, &[77; 10]),
+            object,
+            home: self.k[B].id,
+            name: "add".into(),
+            arguments: b"{}".to_vec(),
+            given: vec![],
+            deadline_ms: None,
+        }
+    }
+}
