@@ -158,23 +158,7 @@ impl Kernel {
         if entry.origin == self.me {
             right.extend(self.own_recorded(recorded, eyes));
         } else {
-            let copies: Vec<_> = self.home.copies.get(&(lane, sequence)).into_iter().flatten().collect();
-            let fits: Vec<_> =
-                copies.iter().filter(|c| c.hash == entry.action && c.act.action.id == entry.id).collect();
-            eyes.exact(Check::ActKnown, again || !fits.is_empty(), || {
-                format!("sequence {sequence} is recorded, and nobody asked for that")
-            });
-            let floor = fits.iter().map(|copy| copy.act.floor).max().unwrap_or(0);
-            eyes.exact(Check::LaneOrder, again || sequence <= next_place(mark, floor), || {
-                format!("sequence {sequence} is recorded, and the mark is {mark}")
-            });
-            for copy in &fits {
-                right.extend(self.without_run(lane.origin, copy, eyes).into_iter().map(Outcome::Refused));
-            }
-            let passes = again || fits.iter().any(|copy| copy.passes);
-            eyes.exact(Check::ActAllowed, passes, || {
-                format!("sequence {sequence} is recorded without a right")
-            });
+            right.extend(self.peers_recorded(&lane, entry, again, eyes));
         }
         right.dedup();
         exact &= right.len() < 2;
@@ -198,6 +182,28 @@ impl Kernel {
             (it.origin, it.sequence, it.action.id) != (run.origin, run.sequence, run.action.id)
         });
         Some(run)
+    }
+
+    /// A place of a peer's lane: what may be recorded of it without a run.
+    fn peers_recorded(&self, lane: &LaneId, entry: &Entry, again: bool, eyes: &mut Eyes<'_>) -> Vec<Outcome> {
+        let (sequence, mark) = (entry.sequence, self.home.mark(lane));
+        let mut right = Vec::new();
+        let copies: Vec<_> = self.home.copies.get(&(*lane, sequence)).into_iter().flatten().collect();
+        let fits: Vec<_> =
+            copies.iter().filter(|c| c.hash == entry.action && c.act.action.id == entry.id).collect();
+        eyes.exact(Check::ActKnown, again || !fits.is_empty(), || {
+            format!("sequence {sequence} is recorded, and nobody asked for that")
+        });
+        let floor = fits.iter().map(|copy| copy.act.floor).max().unwrap_or(0);
+        eyes.exact(Check::LaneOrder, again || sequence <= next_place(mark, floor), || {
+            format!("sequence {sequence} is recorded, and the mark is {mark}")
+        });
+        for copy in &fits {
+            right.extend(self.without_run(lane.origin, copy, eyes).into_iter().map(Outcome::Refused));
+        }
+        let passes = again || fits.iter().any(|copy| copy.passes);
+        eyes.exact(Check::ActAllowed, passes, || format!("sequence {sequence} is recorded without a right"));
+        right
     }
 
     /// A run that ended in another transaction than it began in: the right is looked up again (492-494, 531).

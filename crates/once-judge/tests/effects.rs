@@ -147,27 +147,6 @@ fn a_timer_survives_a_crash() {
 }
 
 #[test]
-fn what_was_not_durable_leaves_no_timer() {
-    let (mut world, key) = world();
-    causes(&mut world, key, vec![timer(1_000)]);
-    world.see(B, Seen::Crashed { kept: 0 });
-    world.start(B);
-    world.healed();
-    assert!(world.found.iter().all(|found| found.check != Check::TimerDue));
-}
-
-#[test]
-fn what_was_committed_and_kept_leaves_its_timer() {
-    let (mut world, key) = world();
-    causes(&mut world, key, vec![timer(1_000)]);
-    world.see(B, Seen::Committed);
-    world.see(B, Seen::Crashed { kept: 1 });
-    world.start(B);
-    world.healed();
-    world.wrong(Check::TimerDue);
-}
-
-#[test]
 fn a_call_is_made_and_told() {
     let (mut world, key) = world();
     let target = world.create(B, 9);

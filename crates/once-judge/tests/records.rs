@@ -119,7 +119,7 @@ fn the_same_bytes_are_no_revision() {
     let right = world.records(&case, done(), None);
     let wrong = world.records(&case, done(), Some(0));
     let mut other = World::pair();
-    std::mem::swap(&mut other.judge, &mut world.judge.clone());
+    other.judge = world.judge.clone();
     other.k[B].things.clone_from(&world.k[B].things);
     other.record(B, wrong);
     other.wrong(Check::RevisionFields);

@@ -1,0 +1,129 @@
+//! What a crash takes along, and what it must not.
+mod support;
+
+use once_judge::Check;
+use once_judge::seen::*;
+use once_model::action::Outcome;
+use once_model::ids::ObjectKey;
+use once_model::wire::Frame;
+use support::*;
+
+/// An action of A's at B's object that sets a timer is recorded, and not synced yet.
+fn world() -> (World, ObjectKey, Case) {
+    let mut world = World::pair();
+    let key = world.create(B, 7);
+    world.grant(B, A, Right::Act, Scope::All);
+    let case = world.act(key, 1, "add");
+    let then = Then { action: "heard".into(), with: b"1".to_vec() };
+    world.run(&case, Some(1), vec![Effect::Timer { name: "t".into(), after_ms: 1_000, then }]);
+    world.right();
+    (world, key, case)
+}
+
+#[test]
+fn what_was_not_durable_leaves_no_timer() {
+    let (mut world, ..) = world();
+    world.see(B, Seen::Crashed { kept: 0 });
+    world.start(B);
+    world.healed();
+    assert!(world.found.iter().all(|found| found.check != Check::TimerDue));
+}
+
+#[test]
+fn what_was_committed_and_kept_leaves_its_timer() {
+    let (mut world, ..) = world();
+    world.see(B, Seen::Committed);
+    world.see(B, Seen::Crashed { kept: 1 });
+    world.start(B);
+    world.healed();
+    world.wrong(Check::TimerDue);
+}
+
+#[test]
+fn what_was_committed_and_lost_leaves_no_timer() {
+    let (mut world, ..) = world();
+    world.see(B, Seen::Committed);
+    world.see(B, Seen::Crashed { kept: 0 });
+    world.start(B);
+    world.healed();
+    assert!(world.found.iter().all(|found| found.check != Check::TimerDue));
+}
+
+/// B is back, and A sends again.
+fn again(world: &mut World, case: &Case) {
+    world.start(B);
+    world.unlink(A, B, 1);
+    world.link(A, B, 2);
+    world.pass(A, B, 2, Frame::Act(World::frame(case)));
+}
+
+#[test]
+fn what_was_lost_runs_again() {
+    let (mut world, key, case) = world();
+    world.see(B, Seen::Crashed { kept: 0 });
+    // The object is as it was before.
+    let mut fresh = World::pair();
+    fresh.create(B, 7);
+    let thing = fresh.k[B].things[&key].clone();
+    world.k[B].things.insert(key, thing);
+    again(&mut world, &case);
+    world.asked(&case);
+    world.said(&case, Some(5), vec![]);
+    let recorded = world.records(&case, done(), Some(5));
+    world.record(B, recorded);
+    let frame = Frame::Outcome(world.outcome(&case, done(), true));
+    world.pass(B, A, 2, frame);
+    world.see(A, Seen::Durable);
+    world.told(&case, done());
+    world.healed();
+    world.right();
+}
+
+#[test]
+fn what_was_durable_does_not_run_again() {
+    let (mut world, _, case) = world();
+    world.see(B, Seen::Durable);
+    world.see(B, Seen::Crashed { kept: 0 });
+    again(&mut world, &case);
+    world.asked(&case);
+    world.wrong(Check::ActKnown);
+}
+
+#[test]
+fn a_told_outcome_does_not_change_after_a_crash() {
+    let (mut world, key, case) = world();
+    let frame = Box::new(Frame::Outcome(world.outcome(&case, done(), true)));
+    let peer = world.k[A].id;
+    // It is told too early, and then it is lost and runs otherwise.
+    world.see(B, Seen::Committed);
+    world.see(B, Seen::Frame { direction: Direction::Out, conn: 1, stream: 0, peer, frame });
+    world.wrong(Check::OutcomeDurable);
+    world.found.clear();
+    world.see(B, Seen::Crashed { kept: 0 });
+    let mut fresh = World::pair();
+    fresh.create(B, 7);
+    let thing = fresh.k[B].things[&key].clone();
+    world.k[B].things.insert(key, thing);
+    again(&mut world, &case);
+    world.asked(&case);
+    world.see(B, Seen::Ran { run: case.run, said: Said::Failed(b"1".to_vec()) });
+    let failed = Outcome::Failed("1".into());
+    let recorded = world.records(&case, failed.clone(), None);
+    world.record(B, recorded);
+    let frame = Frame::Outcome(world.outcome(&case, failed, true));
+    world.out(B, A, 2, frame);
+    world.wrong(Check::OutcomeStable);
+}
+
+#[test]
+fn nothing_is_promised_of_a_program_that_is_away() {
+    let mut world = World::pair();
+    let key = world.create(B, 7);
+    let ask = world.ask(B, B, key, "add");
+    let case = world.accept(B, B, 1, ask);
+    world.asked(&case);
+    world.see(B, Seen::Ran { run: case.run, said: Said::NotNow });
+    world.healed();
+    world.right();
+    assert!(world.judge.tally().of(Check::OutcomeDue).not_made > 0);
+}

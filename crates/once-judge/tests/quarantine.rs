@@ -1,0 +1,48 @@
+//! A kernel that was put back from a backup.
+#![allow(clippy::unwrap_used)]
+
+mod support;
+
+use once_judge::Check;
+use once_judge::seen::*;
+use once_model::wire::Frame;
+use support::*;
+
+#[test]
+fn nothing_leaves_a_kernel_in_quarantine() {
+    let mut world = World::pair();
+    let key = world.create(B, 7);
+    world.see(A, Seen::Durable);
+    world.see(A, Seen::BackedUp { copy: 1 });
+    world.see(A, Seen::Crashed { kept: 0 });
+    world.start(A);
+    world.see(A, Seen::Durable);
+    world.see(A, Seen::Crashed { kept: 0 });
+    world.see(A, Seen::RolledBack { copy: 1 });
+    // The start that the peer knows of is the second, too, and another one.
+    let shown = {
+        let k = &world.k[A];
+        once_model::progress::Progress::sign(
+            k.incarnation,
+            2,
+            once_model::ids::BootId::from_bytes([99; 16]),
+            5,
+            &k.key,
+        )
+    };
+    world.k[A].boot = 1;
+    world.start(A);
+    let (a, b) = (world.k[A].id, world.k[B].id);
+    world.see(A, Seen::LinkUp { conn: 9, peer: b });
+    world.see(B, Seen::LinkUp { conn: 9, peer: a });
+    let hello = Frame::Hello(world.greeting(A));
+    world.pass(A, B, 9, hello);
+    let mut greeting = world.greeting(B);
+    greeting.seen = vec![shown];
+    world.pass(B, A, 9, Frame::Admitted(greeting));
+    world.right();
+    world.refused(A, Ask::Act(Box::new(world.ask_of(key))), Refusal::Quarantined);
+    world.right();
+    world.out(A, B, 9, Frame::Unfollow(key));
+    world.wrong(Check::QuarantineSilent);
+}
