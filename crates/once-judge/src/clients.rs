@@ -176,6 +176,11 @@ impl Kernel {
     }
 
     fn refused(&mut self, open: &Open, refusal: Refusal, eyes: &mut Eyes<'_>) {
+        if refusal == Refusal::Quarantined && !self.quarantined && eyes.world.rolled.contains(&self.me) {
+            // It was shown a commit that it has lost: that is not seen here.
+            self.quarantined = true;
+            return eyes.not_made(Check::ClientCode);
+        }
         let always =
             matches!(refusal, Refusal::Stopping | Refusal::Timeout | Refusal::Unknown | Refusal::Damaged);
         let network = matches!(refusal, Refusal::Unreachable | Refusal::Denied)
@@ -216,6 +221,7 @@ impl Kernel {
             (Ask::Outcome(id) | Ask::Cancel(id), reply) => self.told_of(*id, reply, eyes),
             (Ask::Invite { expires_ms }, Reply::Invited { hash }) => self.peers.invite(*hash, *expires_ms),
             (Ask::QuarantineEnd { .. }, Reply::Incarnation(incarnation)) => {
+                self.ended.push(self.incarnation);
                 self.incarnation = *incarnation;
                 self.quarantined = false;
                 self.rights.clear();

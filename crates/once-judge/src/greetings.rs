@@ -39,12 +39,16 @@ impl Kernel {
         conn.secret = greeting.invite;
     }
 
-    /// A peer shows, under this kernel's own signature, a start that this one has not begun (291-297). That a commit is
+    /// A peer shows, under this kernel's own signature, a life or a start that this one has not begun (295-298). That a commit is
     /// missing cannot be told from what is seen: then the kernel says itself that it is in quarantine.
     fn is_put_back(&self, progress: &Progress) -> bool {
-        let mine = progress.incarnation == self.incarnation && progress.signed_by(&self.me);
         let (boot, id) = self.boot;
-        mine && (progress.boot > boot || progress.boot == boot && progress.id != id)
+        let shows = if progress.incarnation == self.incarnation {
+            progress.boot > boot || progress.boot == boot && progress.id != id
+        } else {
+            !self.ended.contains(&progress.incarnation)
+        };
+        shows && progress.signed_by(&self.me)
     }
 
     fn admitted_by(&mut self, conn: u64, greeting: &Greeting) {

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use once_model::ids::{BootId, Incarnation, KernelId};
-use once_model::wire::Frame;
+use once_model::wire::{Code, Frame, ShareAnswer};
 
-use crate::check::Check;
+use crate::check::{Check, How};
 use crate::clients::Clients;
 use crate::effects::Effects;
 use crate::eyes::Eyes;
@@ -23,6 +23,8 @@ use crate::shares::Shares;
 pub(crate) struct Kernel {
     pub(crate) me: KernelId,
     pub(crate) incarnation: Incarnation,
+    /// Lives that it has ended itself.
+    pub(crate) ended: Vec<Incarnation>,
     pub(crate) boot: (u64, BootId),
     pub(crate) running: bool,
     pub(crate) quarantined: bool,
@@ -51,6 +53,7 @@ impl Kernel {
         Self {
             me,
             incarnation: Incarnation::from_bytes([0; 16]),
+            ended: Vec::new(),
             boot: (0, BootId::from_bytes([0; 16])),
             running: false,
             quarantined: false,
@@ -228,7 +231,15 @@ impl Kernel {
             return;
         }
         let quiet = self.quarantined && eyes.disk.is_some_and(|disk| disk.quarantined);
-        eyes.exact(Check::QuarantineSilent, !quiet, || "it is in quarantine, and says more".into());
+        // Section 10 has the code in `Shared` and `Absent`, too; section 5.1 says that nothing else is sent.
+        let says_so = match frame {
+            Frame::Shared(shared) => shared.answer == ShareAnswer::Refused(Code::Quarantined),
+            Frame::Absent(absent) => absent.code == Code::Quarantined,
+            _ => false,
+        };
+        eyes.check(Check::QuarantineSilent, How::exact_if(!says_so), !quiet || says_so, || {
+            "it is in quarantine, and says more".into()
+        });
         let lately = self.peers.former.get(&peer).is_some_and(|group| group + 1 >= self.group);
         // A connection that has just ended may still be written to: the kernel does not know it yet.
         let admitted = self.conns.get(&conn).is_none_or(|conn| conn.admitted && conn.peer == peer);

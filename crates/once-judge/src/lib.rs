@@ -59,38 +59,54 @@
 //!
 //! # The page leaves open
 //!
-//! Lines are those of `docs/protocol.md`.
+//! Lines are those of `docs/protocol.md`. Where the page is silent, all of what it can mean is right here; where it
+//! contradicts itself, both are.
 //!
-//! - 5.5 row 1 and 413-438: of several copies of one act, whose `remaining` counts (445-453 say only that the same act is
-//!   dropped while one waits). Both are right here.
-//! - 465, row 7: whether `not-home` or `denied` comes first for a removed object whose home is elsewhere.
-//! - 466 against 487: row 6 is looked at before row 9, and row 9 only matters when 6 and 7 let it pass: a copy that is
-//!   refused by 6 for another code than before gets that other code. Either is right here.
-//! - 473, row 15 "not here under the key": whether bytes that are kept beside the head count as here.
-//! - 477, row 19: which of `too-large` and `invalid` comes first where both are so; what is said of a result that is no
-//!   JSON; whether an effect that names a create too large, or an object twice in `given`, is refused.
-//! - 530, "has not expired": whether a grant holds in the very millisecond in which it ends.
-//! - 530 and `store.md` (Grant, key 2; Meta `latest`): how soon an end is "seen", and so which rights come back when the
-//!   clock is set back before that. ADR 0007 has 66 s for timers. Also whether a clock that is behind `latest` counts as
-//!   `latest` until `clock accept`.
-//! - 534-538: whether a grant to an object whose unclaimed name has been claimed since follows it; whether a grant to an
-//!   object needs its home to be a peer when it is made.
-//! - 546, create: "was removed" does not say what was: an object of this UUID, or one of these first bytes.
-//! - 548, timer: whether `after` counts from the begin of the run or from its commit.
-//! - 549 and 548: what becomes of a timer that has rung, and whose answer waits, when it is ended or replaced.
-//! - 555-557: what happens when the home that an effect names is not the one that is known here.
-//! - 581-593: the acting object of a built-in action that is an effect; the id of the claim before an action's first
-//!   change; what `import` has as `base` when it claims.
-//! - 602: `before` of the entry of a claim: "zeros if there was none" against the base of the claim, which is the id of the
-//!   unclaimed header. Both are right here.
+//! Silent:
+//!
+//! - 459 (row 1), 438, 470 (row 12): of several copies of one act, whose `remaining` counts. 459 says only that the same
+//!   act is dropped while one waits.
+//! - 465 (row 7): whether `not-home` or `denied` comes first for a removed object whose home is elsewhere.
+//! - 464 and 465 against 467 (rows 6, 7 and 9): a copy of what was refused that meets another refusal of 6 or 7 by now gets
+//!   that one by the order of the table, and "the same code" by row 9.
+//! - 464, "no such object": an unclaimed key whose copy was never here, while a lineage here names it as its beginning:
+//!   `denied` or `not-home`.
+//! - 473 (row 15), "not here under the key": whether bytes that are kept beside the head are here.
+//! - 477 (row 19): which of `too-large` and `invalid` comes first; what becomes of a result that is no JSON, of an effect
+//!   that gives one scenario twice, and of news whose data is none.
+//! - 502: whether a scenario "came from the origin" that another kernel had sent before (answered `known`).
+//! - 529-532: whether a grant holds in the very millisecond in which it ends.
+//! - 529-532, with `store.md` (Grant, key 2; Meta `latest`): how soon an end is "seen", and so which rights come back when the
+//!   clock is set back before that. ADR 0007 has 66 s for timers. Also whether a clock behind `latest` counts as `latest`
+//!   until `clock accept`.
+//! - 534-538: whether a grant to an object goes along when that object is claimed; whether the home of an object must be
+//!   a peer when the object is granted something.
+//! - 546, create: of what "was removed" speaks: an object of this UUID, or one that began with these bytes.
+//! - 545 and 548: whether the deadline of an act and the time of a timer count from the beginning of the run or from its commit.
+//! - 548 and 549: what becomes of a timer that has rung, and whose answer waits, when it is ended or replaced.
+//! - 555-557: what counts when the home that an effect names is not the one that is known here.
+//! - 578-596: the acting object in the cause of a built-in action that is an effect; the id of the claim that stands before an
+//!   action's first change; the id of a client's `put`, which `local-api.md` does not let it choose.
+//! - 600-604: `before` in the entry of a claim: zeros, or the id of the unclaimed header, which is its base.
 //! - 251-255: whether a peer that shows an invite all the same gets the right to share again.
-//! - 294: `Progress` every 10 s "in which it commits": whether a lazy commit counts.
-//! - 301: the code with which a command is refused for an object whose home was an ended incarnation.
-//! - 336-341: what a debt is owed for when a peer that follows is given the same bytes and then stops to follow.
-//! - 417: the code (local-api) for an id that is no UUID of version 7, or too far ahead; for an action that breaks a limit.
-//! - `local-api.md`, `revoke`: the code for single actions of a grant of every action, and for what is not granted;
-//!   `disk-full`: which commands go on because they only take something back.
-//! - 658-659 against 686: whether the initiator may offer what the responder may not read; read here as: it may not.
+//! - 417-419, with `local-api.md`: the code for an id that is no UUID of version 7, or too far ahead, and for an action that
+//!   breaks a limit; for single actions taken from a grant of every action, and for what was not granted; which commands
+//!   go on with a short disk because they only take something back.
+//! - 602, "each revision names it": whether the entry of an unclaimed object, of which there is no revision, has a number
+//!   of its own (here: it has).
+//! - 657-659 and 686-690: whether an initiator may offer what the responder may not read (here: no).
+//!
+//! Contradictions:
+//!
+//! - 55 and 67 give the control stream frames 0 to 12 and 33 to 36; 810 and 811 put 40 and 41 on it. (`Frame::decode` of
+//!   `once-model` does not count 40 and 41 as known: if malformed, they are skipped, and 67 says `102`.)
+//! - 299-300, "sends nothing else", against 865: `quarantined` in `Shared` and `Absent`.
+//! - 301-302, "an act on it is refused `quarantined`": 865 does not have the code in `Outcome`, and no row of the table has it;
+//!   whether it is recorded is not said (here: it is not). `local-api.md` refuses commands with it, and its list of codes
+//!   does not have it.
+//! - 153-154, `once/2 grantee` and `once/2 timer`, against `store.md` (Grant, Timer): `once/1`.
+//! - 186, "a built-in one if there was no other", against the noun `Cause`: "empty for an import or a put"; 397-399 and CDDL
+//!   `given-scenario` (by content hash) against the noun `Action::given`: "by `Header::id`".
 
 mod ask;
 mod check;

@@ -50,7 +50,7 @@ impl Kernel {
             std::cmp::Ordering::Equal if id == head.id => Verdict::Known,
             std::cmp::Ordering::Equal => Verdict::Beside,
             std::cmp::Ordering::Greater => {
-                if header.epoch != here.epoch || header.revision != here.revision + 1 {
+                if header.epoch != here.epoch || Some(header.revision) != here.revision.checked_add(1) {
                     Verdict::Later
                 } else if header.parent == Some(head.id) {
                     Verdict::Newer

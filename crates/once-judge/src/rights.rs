@@ -122,7 +122,7 @@ impl Part {
         }
         self.was_past = true;
         let since = *self.past_since.get_or_insert(clock.at);
-        self.over |= start || clock.at - since >= notice_ms;
+        self.over |= start || clock.at.saturating_sub(since) >= notice_ms;
     }
 }
 

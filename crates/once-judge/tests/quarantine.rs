@@ -46,3 +46,46 @@ fn nothing_leaves_a_kernel_in_quarantine() {
     world.out(A, B, 9, Frame::Unfollow(key));
     world.wrong(Check::QuarantineSilent);
 }
+
+#[test]
+fn a_life_that_it_has_not_ended_puts_it_into_quarantine() {
+    let mut world = World::apart();
+    world.befriend(A, B);
+    let shown = {
+        let k = &world.k[A];
+        let life = once_model::ids::Incarnation::from_bytes([66; 16]);
+        once_model::progress::Progress::sign(life, 1, once_model::ids::BootId::from_bytes([9; 16]), 5, &k.key)
+    };
+    let (a, b) = (world.k[A].id, world.k[B].id);
+    world.see(A, Seen::LinkUp { conn: 9, peer: b });
+    world.see(B, Seen::LinkUp { conn: 9, peer: a });
+    let hello = Frame::Hello(world.greeting(A));
+    world.pass(A, B, 9, hello);
+    let mut greeting = world.greeting(B);
+    greeting.seen = vec![shown];
+    world.pass(B, A, 9, Frame::Admitted(greeting));
+    world.right();
+    world.refused(A, Ask::PeerRemove(b), Refusal::Quarantined);
+    world.right();
+    world.done(A, Ask::PeerRemove(b));
+    world.wrong(Check::ClientCode);
+}
+
+#[test]
+fn what_another_kernel_signed_has_no_effect() {
+    let mut world = World::apart();
+    world.befriend(A, B);
+    let life = once_model::ids::Incarnation::from_bytes([66; 16]);
+    let boot = once_model::ids::BootId::from_bytes([9; 16]);
+    let forged = once_model::progress::Progress::sign(life, 1, boot, 5, &world.k[B].key);
+    let (a, b) = (world.k[A].id, world.k[B].id);
+    world.see(A, Seen::LinkUp { conn: 9, peer: b });
+    world.see(B, Seen::LinkUp { conn: 9, peer: a });
+    let hello = Frame::Hello(world.greeting(A));
+    world.pass(A, B, 9, hello);
+    let mut greeting = world.greeting(B);
+    greeting.seen = vec![forged];
+    world.pass(B, A, 9, Frame::Admitted(greeting));
+    world.done(A, Ask::PeerRemove(b));
+    world.right();
+}
