@@ -62,6 +62,8 @@ checks! {
     OutcomePredicted => "protocol 5.5 rows 11 to 22",
     /// A refusal without a record has the code of its row.
     RefusalCode => "protocol 5.5 rows 6, 7 and 9",
+    /// What rows 6 and 7 refuse is answered at once.
+    RefusalDue => "protocol 5.5 row 1 (at its end), rows 6 and 7",
     /// What was refused on a connection stays refused on it.
     RefusedStays => "protocol 5.5 row 9 (487-488)",
     /// `Missing` asks from the place that is next, and only for a gap.
@@ -89,6 +91,8 @@ checks! {
     ActOrder => "protocol 5.5 The origin (423)",
     /// At most a window of actions is under way.
     ActWindow => "protocol 5.5 The origin (424)",
+    /// An act is sent again after 10 s, when it is missing, or when it becomes a void; not before.
+    ActResend => "protocol 5.5 The origin (423-424, 434-437), Voids (450)",
     /// A floor is told only if every outcome below it is on the disk.
     FloorTold => "protocol 5.5 The origin (426)",
     /// A floor passes what was refused without a record.
@@ -152,6 +156,10 @@ checks! {
     SharedAnswer => "protocol 5.2, 7 and 8",
     /// What is kept of a peer fits the tables of sections 7 and 8.
     Placed => "protocol 7 and 8",
+    /// At most a window of shares is under way, and one of an object; what is not answered comes again after 10 s.
+    ShareWindow => "protocol 5.2 (335, 344-345)",
+    /// A share that came is answered.
+    SharedDue => "protocol 5.2 (314)",
     /// What is owed arrives.
     ShareDue => "protocol 5.2; promise 10",
     /// A subscription is answered as the page says.

@@ -77,15 +77,15 @@ impl Kernel {
             _ => true,
         };
         if !expect.fails() {
-            self.obey(ask);
+            self.obey(ask, expect.may.is_empty());
         }
         self.clients.open.insert(token, Open { ask: ask.clone(), expect, first });
     }
 
     /// Does what a command asks for, if nothing forbids it.
-    fn obey(&mut self, ask: &Ask) {
+    fn obey(&mut self, ask: &Ask, sure: bool) {
         match ask {
-            Ask::Act(act) => self.accept(act),
+            Ask::Act(act) => self.accept(act, sure),
             Ask::Cancel(id) => {
                 let group = self.group;
                 if let Some(item) = self.origin.items.get_mut(id).filter(|item| item.settled.is_none()) {
@@ -97,7 +97,7 @@ impl Kernel {
                 self.shares.promise(*to, key);
             }
             Ask::Follow { key, from } => self.follows.follow(*from, *key),
-            Ask::Unfollow { key, from } => self.follows.unfollow(*from, key),
+            Ask::Unfollow { key, from } => self.follows.end(*from, key),
             Ask::Grant(grant) => self.rights.grant(grant, &self.clock),
             Ask::Revoke(grant) => self.rights.revoke(grant),
             Ask::PeerAdd(peer) => self.peers.add(*peer),
@@ -129,7 +129,7 @@ impl Kernel {
         }
     }
 
-    fn accept(&mut self, act: &AskAct) {
+    fn accept(&mut self, act: &AskAct, sure: bool) {
         if self.origin.items.contains_key(&act.id) {
             return;
         }
@@ -140,7 +140,7 @@ impl Kernel {
             object: act.object,
             home: act.home,
             order: 0,
-            sure: false,
+            sure,
             deadline: act.deadline_ms.map(|ms| self.clock.now().saturating_add(ms)),
             slack_ms: 0,
             cancelled: None,
@@ -149,7 +149,8 @@ impl Kernel {
             place: None,
             settled: None,
             codes: std::collections::BTreeSet::new(),
-            sent: std::collections::BTreeSet::new(),
+            sent: std::collections::BTreeMap::new(),
+            missing: 0,
         };
         self.origin.accept(self.me, item);
         self.look_at_own(Some(&self.objects.name(&act.object)));
@@ -197,8 +198,8 @@ impl Kernel {
         // It was taken for done until now.
         match &open.ask {
             Ask::Act(act) if open.first => {
-                let tentative =
-                    self.origin.items.get(&act.id).is_some_and(|item| !item.sure && item.settled.is_none());
+                let item = self.origin.items.get(&act.id);
+                let tentative = item.is_some_and(|item| item.place.is_none() && item.settled.is_none());
                 if tentative {
                     self.origin.forget(&act.id);
                 }

@@ -288,7 +288,8 @@ impl Kernel {
             place: None,
             settled: None,
             codes: std::collections::BTreeSet::new(),
-            sent: std::collections::BTreeSet::new(),
+            sent: std::collections::BTreeMap::new(),
+            missing: 0,
         };
         self.origin.accept(self.me, item);
     }

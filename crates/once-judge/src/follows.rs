@@ -37,6 +37,8 @@ pub(crate) struct Follows {
     followers: BTreeSet<(ObjectKey, KernelId)>,
     /// Objects that are followed at peers.
     pub(crate) following: BTreeSet<(KernelId, ObjectKey)>,
+    /// Subscriptions that were ended here, and whose source has not answered that.
+    pub(crate) unfollowed: BTreeSet<(KernelId, ObjectKey)>,
     questions: BTreeMap<(u64, ObjectKey), Vec<Question>>,
     requests: BTreeMap<(u64, u64), Reading>,
     pulls: BTreeMap<(u64, u64), Reading>,
@@ -66,15 +68,24 @@ impl Follows {
 
     pub(crate) fn follow(&mut self, peer: KernelId, key: ObjectKey) {
         self.following.insert((peer, key));
+        self.unfollowed.remove(&(peer, key));
     }
 
     pub(crate) fn unfollow(&mut self, peer: KernelId, key: &ObjectKey) {
         self.following.remove(&(peer, *key));
     }
 
+    /// A client ends it: the source is told until it answers.
+    pub(crate) fn end(&mut self, peer: KernelId, key: &ObjectKey) {
+        if self.following.remove(&(peer, *key)) {
+            self.unfollowed.insert((peer, *key));
+        }
+    }
+
     pub(crate) fn forget_peer(&mut self, peer: &KernelId) {
         self.followers.retain(|(_, who)| who != peer);
         self.following.retain(|(who, _)| who != peer);
+        self.unfollowed.retain(|(who, _)| who != peer);
     }
 
     /// Whether a peer follows an object here.
@@ -87,9 +98,9 @@ impl Follows {
         self.questions.iter().filter(|(_, open)| !open.is_empty()).map(|((conn, key), _)| (*conn, key))
     }
 
-    /// Questions for scenarios that wait for an answer.
+    /// Requests that wait for an answer. (A stream with a pull may have ended without a word.)
     pub(crate) fn open_readings(&self) -> usize {
-        self.requests.len() + self.pulls.len()
+        self.requests.len()
     }
 
     pub(crate) fn rename(&mut self, old: &ObjectKey, new: &ObjectKey) {
@@ -164,8 +175,11 @@ impl Kernel {
 
     /// A subscription of this kernel is answered.
     pub(crate) fn following_came(&mut self, peer: KernelId, following: &Following) {
-        if !following.on && following.code.is_some() {
-            self.follows.unfollow(peer, &following.key);
+        if !following.on {
+            self.follows.unfollowed.remove(&(peer, following.key));
+            if following.code.is_some() {
+                self.follows.unfollow(peer, &following.key);
+            }
         }
     }
 

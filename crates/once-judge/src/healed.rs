@@ -1,8 +1,8 @@
 //! What is due once every kernel runs, every link is up, and everything had its time.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use once_model::ids::KernelId;
+use once_model::ids::{KernelId, ObjectKey};
 
 use crate::ask::Ask;
 use crate::check::{Check, How};
@@ -15,9 +15,31 @@ use crate::rights::Tri;
 pub(crate) struct Healthy {
     /// Kernels that are judged, run, and are in no quarantine; with whom each is a peer and connected.
     pub(crate) with: BTreeMap<KernelId, Vec<KernelId>>,
+    /// Objects that stand still, under every name that they had, and where.
+    pub(crate) still: BTreeSet<(KernelId, ObjectKey)>,
+    /// Kernels whose disk is nearly full.
+    pub(crate) short: BTreeSet<KernelId>,
 }
 
 impl Healthy {
+    /// As the kernels are now.
+    pub(crate) fn of<'a>(kernels: impl Iterator<Item = &'a Kernel>) -> Self {
+        let mut all = Self { with: BTreeMap::new(), still: BTreeSet::new(), short: BTreeSet::new() };
+        for kernel in kernels {
+            if kernel.running && !kernel.quarantined {
+                all.with.insert(kernel.me, kernel.connected());
+            }
+            if kernel.short {
+                all.short.insert(kernel.me);
+            }
+            let still = kernel.home.put_off.iter().chain(kernel.home.running.keys());
+            all.still.extend(still.map(|key| (kernel.me, *key)));
+            let old = kernel.objects.became.iter().filter(|(_, now)| kernel.stands(now));
+            all.still.extend(old.map(|(old, _)| (kernel.me, *old)));
+        }
+        all
+    }
+
     fn reach(&self, from: &KernelId, to: &KernelId) -> bool {
         self.with.get(from).is_some_and(|peers| peers.contains(to))
             && self.with.get(to).is_some_and(|peers| peers.contains(from))
@@ -41,6 +63,17 @@ pub(crate) fn subscription_due(follower: &Kernel, source: &Kernel, world: &Healt
     }
 }
 
+/// The end of a subscription is said until it is answered (376-378).
+pub(crate) fn ends_due(follower: &Kernel, world: &Healthy, eyes: &mut Eyes<'_>) {
+    for (from, key) in &follower.follows.unfollowed {
+        if world.reach(&follower.me, from) {
+            eyes.exact(Check::FollowDue, false, || {
+                format!("{} is not told that {key} is not followed", from.short())
+            });
+        }
+    }
+}
+
 impl Kernel {
     /// Whom this kernel can talk to.
     pub(crate) fn connected(&self) -> Vec<KernelId> {
@@ -55,6 +88,8 @@ impl Kernel {
         }
         self.outcomes_due(world, eyes);
         self.told_due(eyes);
+        self.answers_to_peers_due(eyes);
+        ends_due(self, world, eyes);
         self.shares_due(world, eyes);
         let questions = self.follows.open_questions().map(|(_, key)| *key).collect::<Vec<_>>();
         for key in &questions {
@@ -97,8 +132,12 @@ impl Kernel {
             }
             let here = item.home == self.me;
             let reached = here || world.reach(&self.me, &item.home);
-            // Elsewhere it may wait for a program: only the judge of that kernel knows.
-            if !item.sure || !reached || self.short || here && self.stands(&item.object) {
+            let stands = if here {
+                self.stands(&item.object)
+            } else {
+                world.still.contains(&(item.home, item.object)) || world.short.contains(&item.home)
+            };
+            if !item.sure || !reached || self.short || stands {
                 eyes.not_made(check);
                 continue;
             }
@@ -158,13 +197,33 @@ impl Kernel {
             let signed = head.is_some_and(|head| {
                 head.home().is_none_or(|home| home == self.me || head.header.signed_by(&home))
             });
-            if !signed || allows != Tri::Yes || !world.reach(&self.me, peer) {
+            if !signed || allows != Tri::Yes || !world.reach(&self.me, peer) || world.short.contains(peer) {
                 eyes.not_made(Check::ShareDue);
                 continue;
             }
             eyes.check(Check::ShareDue, How::Exact, false, || {
                 format!("{key} is owed to {}, and has not arrived", peer.short())
             });
+        }
+    }
+
+    /// What peers asked and nobody answered, where an answer is certain.
+    fn answers_to_peers_due(&self, eyes: &mut Eyes<'_>) {
+        let shares = self.shares.unanswered();
+        eyes.exact(Check::SharedDue, shares == 0, || format!("{shares} shares are not answered"));
+        for ((lane, sequence), copies) in &self.home.copies {
+            let refused = |copy: &crate::home::Copy| !copy.passes && !copy.codes.is_empty();
+            let alone = !self.home.lane_waits(lane);
+            let on = |copy: &crate::home::Copy| copy.conns.iter().any(|conn| self.conns.contains_key(conn));
+            for copy in copies.iter().filter(|copy| refused(copy) && on(copy)) {
+                if !alone {
+                    eyes.not_made(Check::RefusalDue);
+                    continue;
+                }
+                eyes.exact(Check::RefusalDue, copy.told, || {
+                    format!("sequence {sequence} of {} is refused, and it is not told", lane.origin.short())
+                });
+            }
         }
     }
 

@@ -46,6 +46,8 @@ pub(crate) struct Copy {
     pub(crate) codes: BTreeSet<Code>,
     /// They let it pass at some time.
     pub(crate) passes: bool,
+    /// Its refusal was told.
+    pub(crate) told: bool,
     /// It would begin a lane, and the quota may have no room for one.
     pub(crate) begins: bool,
     /// Which of what it is given its origin has shared since.
@@ -84,6 +86,12 @@ impl Home {
 
     pub(crate) fn row(&self, lane: &LaneId, sequence: u64) -> Option<&Row> {
         self.lanes.get(lane).and_then(|lane| lane.rows.get(&sequence))
+    }
+
+    /// Whether something of a lane may wait: what comes behind it waits, too (row 2).
+    pub(crate) fn lane_waits(&self, lane: &LaneId) -> bool {
+        let all = self.copies.range((*lane, 0)..=(*lane, u64::MAX));
+        all.flat_map(|(_, copies)| copies).any(|copy| copy.passes)
     }
 
     /// The code that a connection remembers for a place.
@@ -221,6 +229,7 @@ impl Kernel {
                 ends: vec![end],
                 codes: BTreeSet::new(),
                 passes: false,
+                told: false,
                 begins: false,
                 shown: BTreeSet::new(),
                 lacking_from: None,
@@ -303,6 +312,9 @@ impl Kernel {
         eyes.exact(Check::OutcomeRecorded, told.after.is_none(), || {
             format!("`after` is said of sequence {}, of which nothing is recorded", told.sequence)
         });
+        for copy in self.home.copies.get_mut(&(*lane, told.sequence)).into_iter().flatten() {
+            copy.told |= copy.act.action.id == told.id;
+        }
         let places = self.home.refused.entry(conn).or_default();
         places.push_back((*lane, told.sequence, code));
         if places.len() > eyes.limits.refused_places {

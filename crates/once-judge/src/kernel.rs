@@ -190,7 +190,9 @@ impl Kernel {
             Frame::Act(act) => self.act_came(conn, peer, act, eyes),
             Frame::Outcome(outcome) => self.outcome_came(conn, peer, outcome, eyes),
             Frame::Need(need) => self.need_came(peer, need),
-            Frame::Missing(missing) => self.origin.missing_came(conn, missing),
+            Frame::Missing(missing) => {
+                self.origin.missing_came(peer, missing, eyes.at, eyes.limits.resend_ms);
+            }
             Frame::Share(parcel) => self.share_came(conn, peer, parcel, eyes),
             Frame::Shared(shared) => self.shared_came(conn, peer, shared),
             Frame::Follow(follow) => self.follow_came(conn, peer, follow),

@@ -46,8 +46,9 @@
 //!   which the engine begins anew in its process, is a crash too. `RolledBack` comes between a crash and a start.
 //! - Peers that are no kernels of this engine (hostile ones) are never `Started`: nothing is promised of them.
 //!
-//! [`Judge::healed`] is asked when all links have been up, all clocks right and all programs there for longer than every
-//! wait of section 11.
+//! [`Judge::healed`] is asked when all links have been up, all clocks right, all programs there and all disks with room for
+//! longer than every wait of section 11. What stands still all the same (a program is away, a disk is short, a kernel is in
+//! quarantine or does not run) is counted as not made.
 //!
 //! # What it cannot see
 //!
@@ -180,9 +181,7 @@ impl Judge {
 
     /// Everything had its time: what was due, and has not happened?
     pub fn healed(&mut self, now_ms: u64) -> Vec<Violation> {
-        let well = |life: &&Life| life.now.running && !life.now.quarantined;
-        let with = self.lives.values().filter(well).map(|life| (life.now.me, life.now.connected())).collect();
-        let healthy = Healthy { with };
+        let healthy = Healthy::of(self.lives.values().map(|life| &life.now));
         let mut found = Vec::new();
         for (follower, source) in self.pairs() {
             let mut shared = Shared {

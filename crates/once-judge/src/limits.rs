@@ -21,6 +21,8 @@ pub struct Limits {
     pub given: usize,
     /// Most unanswered shares to one peer, and most unanswered actions to one home.
     pub window: usize,
+    /// After how long without an answer a share or an act is sent again, in milliseconds.
+    pub resend_ms: u64,
     /// How long an action waits for what it is given, in milliseconds; the engine looks as often again.
     pub given_wait_ms: u64,
     /// How far ahead of its origin's clock a client's id may be, in milliseconds.
@@ -52,6 +54,7 @@ impl Default for Limits {
             effects: page::EFFECTS_MAX,
             given: page::GIVEN_MAX,
             window: page::WINDOW_MAX_SHARES,
+            resend_ms: page::RESEND_AFTER_MS,
             given_wait_ms: page::GIVEN_WAIT_MS,
             id_ahead_ms: page::ID_AHEAD_MAX_MS,
             requests: 1_000_000,

@@ -45,8 +45,10 @@ pub(crate) struct Item {
     pub(crate) settled: Option<Settled>,
     /// Codes of rows 6 and 7, if its home is here.
     pub(crate) codes: BTreeSet<Code>,
-    /// On which connections it was sent.
-    pub(crate) sent: BTreeSet<u64>,
+    /// On which connections it was sent, and when last.
+    pub(crate) sent: BTreeMap<u64, u64>,
+    /// How often its lane had been missing when it was sent last.
+    pub(crate) missing: u64,
 }
 
 /// A lane at its origin.
@@ -57,6 +59,9 @@ pub(crate) struct Sending {
     pub(crate) low: u64,
     /// The highest place below `low` that was refused without a record, and the group in which `low` passed it.
     pub(crate) passed: Option<(u64, u64)>,
+    /// How often `Missing` came and was to be heeded, from where last, and when; heeded anew after an outcome.
+    pub(crate) missing: (u64, u64, u64),
+    pub(crate) moved: bool,
 }
 
 /// What a kernel knows as an origin.
@@ -79,6 +84,8 @@ impl Origin {
 
     pub(crate) fn link_down(&mut self, conn: u64) {
         self.under_way.remove(&conn);
+        // On a new connection `Missing` is heeded again; to whom this one went does not matter.
+        self.lanes.values_mut().for_each(|lane| lane.moved = true);
     }
 
     /// A new life: nothing of the old one is sent any more.
@@ -100,7 +107,15 @@ impl Origin {
         self.own.remove(id);
     }
 
-    pub(crate) fn missing_came(&mut self, _conn: u64, _missing: &Missing) {}
+    /// `Missing` came: it is heeded once, until an outcome, a new connection or the time of a resend (434-437).
+    pub(crate) fn missing_came(&mut self, peer: KernelId, missing: &Missing, at: u64, resend_ms: u64) {
+        let Some(lane) = self.lanes.get_mut(&(peer, missing.lane)) else { return };
+        let (count, _, heeded) = lane.missing;
+        if count == 0 || lane.moved || at >= heeded.saturating_add(resend_ms) {
+            lane.missing = (count + 1, missing.from, at);
+            lane.moved = false;
+        }
+    }
 
     /// An outcome is here: the first one counts.
     pub(crate) fn settle(&mut self, id: &Uuid, outcome: &Outcome, recorded: bool, group: u64) -> bool {
@@ -113,6 +128,7 @@ impl Origin {
         let Some((name, _)) = item.place else { return true };
         let key = (item.home, name);
         let Some(lane) = self.lanes.get_mut(&key) else { return true };
+        lane.moved = true;
         while let Some(item) = lane.places.get(&lane.low).and_then(|id| self.items.get(id)) {
             let Some(settled) = &item.settled else { break };
             if !settled.recorded {
@@ -157,14 +173,17 @@ impl Kernel {
         self.sent_in_order(conn, peer, act, eyes);
         self.floor_told(peer, act, eyes);
         self.time_and_void(act, &item, eyes);
+        self.not_too_often(conn, peer, act, &item, eyes);
         let under_way = self.origin.under_way.entry(conn).or_default();
         if item.settled.is_none() {
             under_way.insert(id);
         }
         let count = under_way.len();
         eyes.exact(Check::ActWindow, count <= eyes.limits.window, || format!("{count} acts are under way"));
+        let missing = self.origin.lanes.get(&(peer, act.lane)).map_or(0, |lane| lane.missing.0);
         if let Some(item) = self.origin.items.get_mut(&id) {
-            item.sent.insert(conn);
+            item.sent.insert(conn, eyes.at);
+            item.missing = missing;
             item.void_sent = item.void_sent.or(act.void);
             item.sure = true;
         }
@@ -205,7 +224,7 @@ impl Kernel {
             .places
             .range(lane.low.min(act.sequence)..act.sequence)
             .filter_map(|(_, id)| self.origin.items.get(id));
-        let skipped = earlier.any(|item| item.settled.is_none() && !item.sent.contains(&conn));
+        let skipped = earlier.any(|item| item.settled.is_none() && !item.sent.contains_key(&conn));
         eyes.exact(Check::ActOrder, !skipped, || {
             format!("sequence {} is sent before one that has no outcome", act.sequence)
         });
@@ -225,6 +244,16 @@ impl Kernel {
                 format!("the floor {} does not pass {place}, which was refused without a record", act.floor)
             });
         }
+    }
+
+    fn not_too_often(&self, conn: u64, peer: KernelId, act: &Act, item: &Item, eyes: &mut Eyes<'_>) {
+        let Some(last) = item.sent.get(&conn) else { return };
+        let (count, from, _) =
+            self.origin.lanes.get(&(peer, act.lane)).map_or((0, 0, 0), |lane| lane.missing);
+        let missing = count > item.missing && act.sequence >= from;
+        let void = act.void.is_some() && item.void_sent.is_none();
+        let right = eyes.at >= last.saturating_add(eyes.limits.resend_ms) || missing || void;
+        eyes.exact(Check::ActResend, right, || format!("sequence {} is sent again too soon", act.sequence));
     }
 
     fn time_and_void(&self, act: &Act, item: &Item, eyes: &mut Eyes<'_>) {

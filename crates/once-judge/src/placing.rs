@@ -32,7 +32,7 @@ pub(crate) struct Came {
     /// A quota may stand against it.
     quota: bool,
     /// What else may be said, since its bytes are fetched.
-    pulled: bool,
+    pub(crate) pulled: bool,
 }
 
 impl Kernel {

@@ -222,7 +222,8 @@ impl Kernel {
         let head = self.objects.find(&act.object);
         if act.home != self.me {
             if !self.peers.is(&act.home) {
-                return Expect::refused(&[R::NotFound, R::Denied, R::Unreachable, R::NotHome, R::Unclaimed]);
+                // Whether such an action waits until that kernel is a peer is not said.
+                return Expect::open(&[R::NotFound, R::Denied, R::Unreachable, R::NotHome, R::Unclaimed]);
             }
             // The home that is known here is another one: whether the command says so, or the other kernel, is open.
             if head.is_some_and(|head| head.home().is_some_and(|home| home != act.home)) {

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use once_model::ids::{Hash, KernelId, ObjectKey};
+use once_model::ids::{Hash, KernelId, Line, ObjectKey, Uuid};
 use once_model::wire::{Code, Parcel, ShareAnswer, Shared};
 
 use crate::ask::{Grantee, Right};
@@ -37,7 +37,7 @@ impl Debt {
 pub(crate) struct Shares {
     pub(crate) debts: BTreeMap<(KernelId, ObjectKey), Debt>,
     /// What is under way on a connection.
-    sent: BTreeMap<(u64, ObjectKey), Hash>,
+    sent: BTreeMap<(u64, ObjectKey), (Hash, u64)>,
     /// Shares that came and are not answered.
     pub(crate) came: BTreeMap<(u64, ObjectKey, Hash), Came>,
 }
@@ -46,6 +46,11 @@ impl Shares {
     pub(crate) fn forget_memory(&mut self) {
         self.sent.clear();
         self.came.clear();
+    }
+
+    /// Shares that came on connections that live, whose bytes are here, and that nobody has answered.
+    pub(crate) fn unanswered(&self) -> usize {
+        self.came.values().filter(|came| !came.pulled).count()
     }
 
     pub(crate) fn link_down(&mut self, conn: u64) {
@@ -90,6 +95,10 @@ impl Shares {
             self.debts.entry((peer, *new)).or_insert(debt);
         }
     }
+}
+
+const fn uuid_zero() -> Uuid {
+    Uuid::from_u128(0)
 }
 
 impl Kernel {
@@ -150,7 +159,20 @@ impl Kernel {
                 format!("{key} is shared with {}, and nothing it is owed allows that", peer.short())
             });
         }
-        self.shares.sent.insert((conn, key), id);
+        self.share_window(conn, key, eyes);
+        self.shares.sent.insert((conn, key), (id, eyes.at));
+    }
+
+    fn share_window(&self, conn: u64, key: ObjectKey, eyes: &mut Eyes<'_>) {
+        let before = self.shares.sent.get(&(conn, key)).map(|(_, at)| *at);
+        let early = before.is_some_and(|at| eyes.at < at.saturating_add(eyes.limits.resend_ms));
+        let least = (conn, ObjectKey { uuid: uuid_zero(), line: Line::Unclaimed(Hash::from_bytes([0; 32])) });
+        let others = self.shares.sent.range(least..).take_while(|((on, _), _)| *on == conn);
+        let count = others.filter(|((_, other), _)| *other != key).count();
+        let window = self.conns.get(&conn).map_or(0, |conn| conn.window).max(eyes.limits.window);
+        eyes.exact(Check::ShareWindow, !early && count < window, || {
+            format!("{key} is shared while {count} others are under way, or again before its time")
+        });
     }
 
     /// What every parcel that leaves must be like (309-312).
@@ -171,7 +193,7 @@ impl Kernel {
 
     /// A share was answered: the answer for the newest revision settles the debt.
     pub(crate) fn shared_came(&mut self, conn: u64, peer: KernelId, shared: &Shared) {
-        if self.shares.sent.get(&(conn, shared.key)) != Some(&shared.id) {
+        if self.shares.sent.get(&(conn, shared.key)).map(|(id, _)| *id) != Some(shared.id) {
             return;
         }
         self.shares.sent.remove(&(conn, shared.key));

@@ -127,3 +127,80 @@ fn nothing_is_promised_of_a_program_that_is_away() {
     world.right();
     assert!(world.judge.tally().of(Check::OutcomeDue).not_made > 0);
 }
+
+#[test]
+fn a_refusal_is_due() {
+    let mut world = World::pair();
+    let key = world.create(B, 7);
+    let ask = world.ask(A, B, key, "add");
+    let case = world.accept(A, B, 1, ask);
+    world.send(&case);
+    world.healed();
+    world.wrong(Check::RefusalDue);
+}
+
+#[test]
+fn at_most_a_window_of_acts_is_under_way() {
+    let mut world = World::with(once_judge::Limits { window: 2, ..once_judge::Limits::default() });
+    world.befriend(A, B);
+    world.link(A, B, 1);
+    let key = world.create(B, 7);
+    world.grant(B, A, Right::Act, Scope::All);
+    world.act(key, 1, "add");
+    world.act(key, 2, "add");
+    world.right();
+    world.act(key, 3, "add");
+    world.wrong(Check::ActWindow);
+}
+
+#[test]
+fn an_act_is_not_sent_again_too_soon() {
+    let (mut world, key, _) = world();
+    let second = world.act(key, 2, "add");
+    world.wait(10_000);
+    world.send(&second);
+    world.right();
+    world.wait(9_999);
+    world.send(&second);
+    world.wrong(Check::ActResend);
+}
+
+#[test]
+fn what_is_missing_is_sent_again_once() {
+    let (mut world, key, _) = world();
+    let second = world.act(key, 2, "add");
+    let missing = Frame::Missing(once_model::action::Missing { lane: second.lane, from: 2 });
+    world.take_in(B, A, 1, missing.clone());
+    world.out(A, B, 1, Frame::Act(World::frame(&second)));
+    world.right();
+    world.take_in(B, A, 1, missing);
+    world.out(A, B, 1, Frame::Act(World::frame(&second)));
+    world.wrong(Check::ActResend);
+}
+
+#[test]
+fn nothing_is_promised_of_a_home_whose_program_is_away() {
+    let mut world = World::pair();
+    let key = world.create(B, 7);
+    world.grant(B, A, Right::Act, Scope::All);
+    let case = world.act(key, 1, "add");
+    world.asked(&case);
+    world.see(B, Seen::Ran { run: case.run, said: Said::NotNow });
+    world.healed();
+    world.right();
+}
+
+#[test]
+fn what_was_accepted_and_durable_is_not_lost_though_nobody_was_told() {
+    let mut world = World::pair();
+    let key = world.create(B, 7);
+    let ask = world.ask(A, B, key, "add");
+    world.see(A, Seen::Client { token: 5, ask: Ask::Act(Box::new(ask)) });
+    world.see(A, Seen::Durable);
+    world.see(A, Seen::Crashed { kept: 0 });
+    world.start(A);
+    world.unlink(A, B, 1);
+    world.link(A, B, 2);
+    world.healed();
+    world.wrong(Check::OutcomeDue);
+}

@@ -368,3 +368,38 @@ fn a_debt_survives_a_crash() {
     world.healed();
     world.wrong(Check::ShareDue);
 }
+
+#[test]
+fn a_share_is_not_sent_twice_at_once() {
+    let (mut world, key) = world();
+    share(&mut world, key);
+    let parcel = world.parcel(A, key, 0);
+    world.out(A, B, 1, Frame::Share(parcel.clone()));
+    world.wait(10_000);
+    world.out(A, B, 1, Frame::Share(parcel.clone()));
+    world.right();
+    world.wait(9_999);
+    world.out(A, B, 1, Frame::Share(parcel));
+    world.wrong(Check::ShareWindow);
+}
+
+#[test]
+fn a_share_that_came_is_answered() {
+    let (mut world, key) = world();
+    let parcel = world.parcel(A, key, 0);
+    world.take_in(A, B, 1, Frame::Share(parcel));
+    world.healed();
+    world.wrong(Check::SharedDue);
+}
+
+#[test]
+fn the_end_of_a_subscription_is_told() {
+    let (mut world, key) = world();
+    world.grant(A, B, Right::Read, Scope::All);
+    follows(&mut world, key);
+    world.pass(A, B, 1, following(key, true, None));
+    let from = world.k[A].id;
+    world.done(B, Ask::Unfollow { key, from });
+    world.healed();
+    world.wrong(Check::FollowDue);
+}
