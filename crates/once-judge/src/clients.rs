@@ -139,6 +139,7 @@ impl Kernel {
             action,
             object: act.object,
             home: act.home,
+            named_home: None,
             order: 0,
             sure,
             deadline: act.deadline_ms.map(|ms| self.clock.now().saturating_add(ms)),

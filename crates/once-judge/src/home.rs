@@ -251,7 +251,7 @@ impl Kernel {
         if let Some(row) = self.home.row(&lane, told.sequence) {
             let same = row.id == told.id
                 && row.outcome == told.outcome
-                && told.after == Some(row.after)
+                && (told.after == Some(row.after) || self.ended_with(told))
                 && told.certificate == row.certificate;
             let words = format!("{} is told of sequence {}", told.outcome.word(), told.sequence);
             eyes.exact(Check::OutcomeStable, same, || format!("{words}, and another is recorded"));
@@ -270,6 +270,13 @@ impl Kernel {
             });
         };
         self.refused_unrecorded(conn, &lane, told, code, eyes);
+    }
+
+    /// An action that removes its object: whether its newest revision "then" is the tombstone is open.
+    fn ended_with(&self, told: &ActOutcome) -> bool {
+        let Some(after) = told.after else { return false };
+        let head = self.objects.heads.get(&after.key);
+        head.is_some_and(|head| head.header.tombstone && head.id == after.revision)
     }
 
     /// What was told of a place is told again, over every crash.

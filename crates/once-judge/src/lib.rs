@@ -33,7 +33,8 @@
 //!
 //! - `Recorded` is given for every entry of a history, built-in actions among them, after the `Asked` and `Ran` that it
 //!   rests on. A claim by an action's first change is an entry of its own, before the action's. `Kept` is a head or a
-//!   conflict that comes from a peer or an import; that an unclaimed copy is claimed is seen in `Recorded`.
+//!   conflict that comes from a peer or an import; that an unclaimed copy is claimed is seen in `Recorded`. A head that a later one replaces without a
+//!   proof is not given again as kept beside, nor a signature or a chain that is added to what is here.
 //! - `Asked` and `Ran` are also given where the shell finds no component (`Said::NoComponent`) or nobody to ask
 //!   (`Said::NotNow`). A run that nobody will answer any more (a program went away) ends with `Said::NotNow`.
 //! - `Frame` is given for every frame of every stream, but not for the raw bytes behind one. A frame `Out` that is lost
@@ -85,6 +86,7 @@
 //! - 546, create: of what "was removed" speaks: an object of this UUID, or one that began with these bytes.
 //! - 545 and 548: whether the deadline of an act and the time of a timer count from the beginning of the run or from its commit.
 //! - 548 and 549: what becomes of a timer that has rung, and whose answer waits, when it is ended or replaced.
+//! - 547 and 404: whether `after` of an action that removes its object is its own revision or the tombstone.
 //! - 555-557: what counts when the home that an effect names is not the one that is known here.
 //! - 578-596: the acting object in the cause of a built-in action that is an effect; the id of the claim that stands before an
 //!   action's first change; the id of a client's `put`, which `local-api.md` does not let it choose.

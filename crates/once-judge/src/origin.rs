@@ -28,6 +28,8 @@ pub(crate) struct Item {
     /// As it was asked for.
     pub(crate) object: ObjectKey,
     pub(crate) home: KernelId,
+    /// The home that an effect names, if another one is known here: which of the two counts is open.
+    pub(crate) named_home: Option<KernelId>,
     /// The order of acceptance.
     pub(crate) order: u64,
     /// It is certainly accepted.
@@ -156,7 +158,7 @@ impl Kernel {
         let renamed = self.origin.names.get(&(peer, item.object));
         let named = act.lane.key == item.object || renamed == Some(&act.lane.key);
         let same = act.action == item.action && act.action.answers.is_none() && named;
-        eyes.exact(Check::ActAccepted, same && item.home == peer, || {
+        eyes.exact(Check::ActAccepted, same && (item.home == peer || item.named_home == Some(peer)), || {
             format!("{} is sent to {}, and was not accepted so", act.action.name, peer.short())
         });
         let durable = eyes.disk.is_some_and(|disk| disk.origin.items.contains_key(&id));
