@@ -54,6 +54,8 @@ checks! {
     ActKnown => "protocol 5.5 The home",
     /// An outcome that is told is the one that is recorded, each time.
     OutcomeStable => "protocol 5.5 row 4 (392)",
+    /// What is recorded is answered again, as long as no floor has passed it; another action in its place is not.
+    AnsweredAgain => "protocol 5.5 rows 4 and 5 (497)",
     /// An outcome that tells of a record has one.
     OutcomeRecorded => "protocol 5.5 (482-484)",
     /// An outcome leaves after its commit is on the disk.

@@ -211,6 +211,11 @@ impl Kernel {
     fn answers_to_peers_due(&self, eyes: &mut Eyes<'_>) {
         let shares = self.shares.unanswered();
         eyes.exact(Check::SharedDue, shares == 0, || format!("{shares} shares are not answered"));
+        for ((_, _, sequence), _) in self.home.again.iter().filter(|(_, same)| **same) {
+            eyes.exact(Check::AnsweredAgain, false, || {
+                format!("sequence {sequence} is recorded, was asked for again, and is not answered")
+            });
+        }
         for ((lane, sequence), copies) in &self.home.copies {
             let refused = |copy: &crate::home::Copy| !copy.passes && !copy.codes.is_empty();
             let alone = !self.home.lane_waits(lane);

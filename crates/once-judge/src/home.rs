@@ -18,6 +18,9 @@ use crate::runs::Run;
 #[derive(Debug, Clone)]
 pub(crate) struct Row {
     pub(crate) id: once_model::ids::Uuid,
+    pub(crate) action: Hash,
+    /// It was told to its origin.
+    pub(crate) told: bool,
     pub(crate) outcome: Outcome,
     pub(crate) after: After,
     pub(crate) entry: Hash,
@@ -28,6 +31,8 @@ pub(crate) struct Row {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Lane {
     pub(crate) mark: u64,
+    /// The highest floor that an act of it has told.
+    pub(crate) floor: u64,
     pub(crate) rows: BTreeMap<u64, Row>,
 }
 
@@ -67,6 +72,8 @@ pub(crate) struct Home {
     pub(crate) running: BTreeMap<ObjectKey, u64>,
     /// Objects whose component could not be asked when it was asked last.
     pub(crate) put_off: BTreeSet<ObjectKey>,
+    /// Places that are recorded and were asked for again, on each connection: whether by the same action.
+    pub(crate) again: BTreeMap<(u64, LaneId, u64), bool>,
     /// What was refused by 6 and 7 on each connection, latest last.
     pub(crate) refused: BTreeMap<u64, VecDeque<(LaneId, u64, Code)>>,
 }
@@ -78,6 +85,7 @@ impl Home {
         self.running.clear();
         self.put_off.clear();
         self.refused.clear();
+        self.again.clear();
     }
 
     pub(crate) fn mark(&self, lane: &LaneId) -> u64 {
@@ -207,10 +215,13 @@ impl Kernel {
             return;
         }
         let Some(lane) = self.lane_of(conn, peer, act.lane) else { return };
-        if self.home.row(&lane, act.sequence).is_some() || act.sequence <= self.home.mark(&lane) {
-            return;
-        }
         let hash = act.action.hash(&act.lane.key.uuid);
+        if let Some(known) = self.home.lanes.get_mut(&lane) {
+            known.floor = known.floor.max(act.floor);
+        }
+        if act.sequence <= self.home.mark(&lane) {
+            return self.came_again(conn, lane, act, hash, eyes);
+        }
         let end = act.remaining_ms.map(|ms| eyes.at.saturating_add(ms));
         let mark = self.home.mark(&lane);
         let copies = self.home.copies.entry((lane, act.sequence)).or_default();
@@ -243,6 +254,23 @@ impl Kernel {
         self.home.copies.insert((lane, act.sequence), copies);
     }
 
+    /// An act of a place that is recorded came (rows 4 and 5).
+    fn came_again(&mut self, conn: u64, lane: LaneId, act: &Act, hash: Hash, eyes: &mut Eyes<'_>) {
+        let Some(row) = self.home.row(&lane, act.sequence) else { return };
+        let same = row.id == act.action.id && row.action == hash;
+        let waiting = self.home.copies.len() > eyes.limits.window / 2;
+        let passed = self.home.lanes.get(&lane).is_some_and(|lane| lane.floor > act.sequence);
+        let place = (conn, lane, act.sequence);
+        if same && (waiting || passed) {
+            // It may be dropped, or its result may be.
+            self.home.again.remove(&place);
+            eyes.not_made(Check::AnsweredAgain);
+        } else if same || row.told {
+            let known = self.home.again.entry(place).or_insert(same);
+            *known |= same;
+        }
+    }
+
     /// An outcome leaves: it is the recorded one, or a refusal of rows 6 to 9.
     pub(crate) fn outcome_left(&mut self, conn: u64, peer: KernelId, told: &ActOutcome, eyes: &mut Eyes<'_>) {
         let Some(lane) = self.lane_of(conn, peer, told.lane) else {
@@ -258,6 +286,12 @@ impl Kernel {
             let durable = eyes.disk.is_some_and(|disk| disk.home.row(&lane, told.sequence).is_some());
             eyes.exact(Check::OutcomeDurable, durable, || format!("{words} before it is on the disk"));
             self.stays(&lane, told, eyes);
+            let same = self.home.again.remove(&(conn, lane, told.sequence)).unwrap_or(true);
+            eyes.exact(Check::AnsweredAgain, same, || {
+                format!("sequence {} is answered to another action", told.sequence)
+            });
+            let row = self.home.lanes.get_mut(&lane).and_then(|lane| lane.rows.get_mut(&told.sequence));
+            row.into_iter().for_each(|row| row.told = true);
             return;
         }
         let Outcome::Refused(code) = told.outcome else {

@@ -151,6 +151,7 @@ impl Kernel {
     fn link_down(&mut self, conn: u64) {
         self.conns.remove(&conn);
         self.home.refused.remove(&conn);
+        self.home.again.retain(|(on, ..), _| *on != conn);
         self.origin.link_down(conn);
         self.shares.link_down(conn);
         self.follows.link_down(conn);

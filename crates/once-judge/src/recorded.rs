@@ -275,6 +275,8 @@ impl Kernel {
         let lane = LaneId { origin: entry.origin, incarnation: entry.incarnation, name: recorded.lane };
         let row = Row {
             id: entry.id,
+            action: entry.action,
+            told: false,
             outcome: recorded.outcome.clone(),
             after: once_model::action::After { key: entry.object, revision: after },
             entry: hash,

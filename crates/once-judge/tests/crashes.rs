@@ -204,3 +204,38 @@ fn what_was_accepted_and_durable_is_not_lost_though_nobody_was_told() {
     world.healed();
     world.wrong(Check::OutcomeDue);
 }
+
+#[test]
+fn a_ledger_does_not_forget_above_the_floor() {
+    let (mut world, _, case) = world();
+    world.tell(&case, done(), true);
+    world.take_in(A, B, 1, Frame::Act(World::frame(&case)));
+    world.healed();
+    world.wrong(Check::AnsweredAgain);
+}
+
+#[test]
+fn a_ledger_may_forget_below_the_floor() {
+    let (mut world, key, case) = world();
+    world.tell(&case, done(), true);
+    let ask = world.ask(A, B, key, "add");
+    let mut second = world.accept(A, B, 2, ask);
+    second.floor = 2;
+    world.send(&second);
+    world.take_in(A, B, 1, Frame::Act(World::frame(&case)));
+    world.wait(100_000);
+    world.healed();
+    assert!(world.found.iter().all(|found| found.check != Check::AnsweredAgain));
+}
+
+#[test]
+fn another_action_in_a_known_place_is_not_answered() {
+    let (mut world, _, case) = world();
+    world.tell(&case, done(), true);
+    let mut other = case.clone();
+    other.action.arguments = "7".into();
+    world.take_in(A, B, 1, Frame::Act(World::frame(&other)));
+    let frame = Frame::Outcome(world.outcome(&case, done(), true));
+    world.out(B, A, 1, frame);
+    world.wrong(Check::AnsweredAgain);
+}
