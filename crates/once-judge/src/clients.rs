@@ -76,8 +76,10 @@ impl Kernel {
             Ask::Act(act) => !self.origin.items.contains_key(&act.id),
             _ => true,
         };
-        if !expect.fails() {
-            self.obey(ask, expect.may.is_empty());
+        // A right that may or may not be changed is changed when the client is told so.
+        let sure = expect.may.is_empty();
+        if !expect.fails() && (sure || !is_about_grants(ask)) {
+            self.obey(ask, sure);
         }
         self.clients.open.insert(token, Open { ask: ask.clone(), expect, first });
     }
@@ -172,6 +174,11 @@ impl Kernel {
                 eyes.check(Check::ClientCode, how, !open.expect.fails(), || {
                     format!("{} is done, right is {:?}", word(&open.ask), open.expect.may)
                 });
+                if is_about_grants(&open.ask) && !open.expect.may.is_empty() {
+                    self.obey(&open.ask, true);
+                    self.rights_changed = self.group;
+                    self.look_again();
+                }
                 self.told(&open, reply, eyes);
             }
         }
@@ -316,6 +323,10 @@ impl Kernel {
             format!("a client gets a receipt of another action than {id}")
         });
     }
+}
+
+fn is_about_grants(ask: &Ask) -> bool {
+    matches!(ask, Ask::Grant(_) | Ask::Revoke(_))
 }
 
 /// The action that a client asks for.

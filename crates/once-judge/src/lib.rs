@@ -41,6 +41,9 @@
 //!   with its connection may be given or not.
 //! - A command's answer is `Reply::Outcome` for whatever came of an action, also for a refusal; `Err` means that the
 //!   command itself was refused. `Answered` comes once, for an act perhaps twice (`Accepted` first).
+//! - A command with several parts (many scenarios to import, many objects to share) is given as one `Client` each. A
+//!   coordination is a `Create` and an `Act`.
+//! - `Work` is given each time the engine asks, whether or not anybody does such work.
 //! - After `LinkDown` nothing comes in on that connection. `LinkUp` has a new number each time.
 //! - `Crashed` ends a kernel, also when it is stopped in good order; its commits since the last `Durable` survive as far as
 //!   `kept` says (a killed process keeps all, a power loss perhaps none). Then `Started`. A group whose commit fails, after

@@ -7,6 +7,8 @@ use crate::clients::asked_action;
 use crate::kernel::Kernel;
 use crate::limits::Limits;
 use crate::objects::Head;
+use crate::peers::Conn;
+use crate::rights::Tri;
 
 /// What a command may be refused with.
 #[derive(Debug, Clone, Default)]
@@ -127,7 +129,26 @@ impl Kernel {
     }
 
     fn with_peer(&self, peer: &KernelId, then: Expect) -> Expect {
-        if self.peers.is(peer) { then } else { Expect::refused(&[R::NotFound]) }
+        match self.is_peer(peer) {
+            Tri::Yes => then,
+            Tri::Open => Expect::open(&[&then.may[..], &[R::NotFound]].concat()),
+            Tri::No => Expect::refused(&[R::NotFound]),
+        }
+    }
+
+    /// Whether a kernel is a peer: one that has shown an invite is one before `Admitted` has left.
+    fn is_peer(&self, peer: &KernelId) -> Tri {
+        let shows = |conn: &Conn| {
+            let opens = conn.secret.map_or(Tri::No, |secret| self.peers.opens(&secret, &self.clock));
+            conn.peer == *peer && !conn.admitted && opens.can()
+        };
+        if self.peers.is(peer) {
+            Tri::Yes
+        } else if self.conns.values().any(shows) {
+            Tri::Open
+        } else {
+            Tri::No
+        }
     }
 
     fn with_object(&self, key: &ObjectKey, may: &[Refusal]) -> Expect {
@@ -148,8 +169,7 @@ impl Kernel {
             return Expect::open(&[R::Usage, R::Invalid, R::Quota]);
         }
         match grant.to {
-            Grantee::Kernel(peer) if !self.peers.is(&peer) => Expect::refused(&[R::NotFound]),
-            Grantee::Kernel(_) => Expect::done(),
+            Grantee::Kernel(peer) => self.with_peer(&peer, Expect::done()),
             // That the home of an object must be a peer is not said.
             Grantee::Object(_) => Expect::open(&[R::NotFound, R::Usage, R::Invalid]),
         }

@@ -239,3 +239,18 @@ fn another_action_in_a_known_place_is_not_answered() {
     world.out(B, A, 1, frame);
     world.wrong(Check::AnsweredAgain);
 }
+
+#[test]
+fn a_debt_survives_a_crash() {
+    let mut world = World::pair();
+    let key = world.create(A, 7);
+    world.grant(B, A, Right::Share, Scope::All);
+    let to = world.k[B].id;
+    world.done(A, Ask::Share { key, to });
+    world.see(A, Seen::Crashed { kept: 0 });
+    world.start(A);
+    world.unlink(A, B, 1);
+    world.link(A, B, 2);
+    world.healed();
+    world.wrong(Check::ShareDue);
+}

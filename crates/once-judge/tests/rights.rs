@@ -313,3 +313,76 @@ fn an_expired_invite_opens_nothing() {
     joins(&mut world, C, 2);
     world.wrong(Check::InviteOpen);
 }
+
+/// An act of A's in the name of its object, which alone has the right at B.
+fn acting(guest: Option<bool>, by_object: bool) -> World {
+    let mut world = World::pair();
+    let key = world.create(B, 7);
+    let own = world.create(A, 8);
+    let home = Some(world.k[A].id);
+    let to = if by_object { Grantee::Object(own) } else { Grantee::Kernel(world.k[A].id) };
+    let grant = Grant { to, home, right: Right::Act, scope: Scope::All, expires_ms: None, actions: None };
+    world.done(B, Ask::Grant(grant));
+    let ask = world.ask(A, B, key, "add");
+    let mut case = world.accept(A, B, 1, ask);
+    case.action.acting = Some(own);
+    let mut act = World::frame(&case);
+    act.guest = guest;
+    world.take_in(A, B, 1, Frame::Act(act));
+    world.asked(&case);
+    world
+}
+
+#[test]
+fn an_object_acts_by_its_own_right() {
+    acting(None, true).right();
+}
+
+#[test]
+fn an_object_acts_by_the_right_of_its_kernel() {
+    acting(None, false).right();
+}
+
+#[test]
+fn a_guest_does_not_act_by_the_right_of_its_kernel() {
+    acting(Some(true), false).wrong(Check::ActAllowed);
+}
+
+#[test]
+fn a_guest_acts_by_its_own_right() {
+    acting(Some(true), true).right();
+}
+
+#[test]
+fn the_right_of_an_object_is_none_of_its_kernel() {
+    let mut world = World::pair();
+    let key = world.create(B, 7);
+    let own = world.create(A, 8);
+    let home = Some(world.k[A].id);
+    let to = Grantee::Object(own);
+    let grant = Grant { to, home, right: Right::Act, scope: Scope::All, expires_ms: None, actions: None };
+    world.done(B, Ask::Grant(grant));
+    let case = world.act(key, 1, "add");
+    world.asked(&case);
+    world.wrong(Check::ActAllowed);
+}
+
+#[test]
+fn what_an_object_had_goes_with_its_peer() {
+    let mut world = World::pair();
+    let key = world.create(B, 7);
+    let own = world.create(A, 8);
+    let home = Some(world.k[A].id);
+    let to = Grantee::Object(own);
+    let grant = Grant { to, home, right: Right::Act, scope: Scope::All, expires_ms: None, actions: None };
+    world.done(B, Ask::Grant(grant));
+    let peer = world.k[A].id;
+    world.done(B, Ask::PeerRemove(peer));
+    world.done(B, Ask::PeerAdd(peer));
+    let ask = world.ask(A, B, key, "add");
+    let mut case = world.accept(A, B, 1, ask);
+    case.action.acting = Some(own);
+    world.take_in(A, B, 1, Frame::Act(World::frame(&case)));
+    world.asked(&case);
+    world.wrong(Check::ActAllowed);
+}

@@ -357,19 +357,6 @@ fn nothing_is_said_to_who_is_no_peer_any_more() {
 }
 
 #[test]
-fn a_debt_survives_a_crash() {
-    let (mut world, key) = world();
-    world.grant(B, A, Right::Share, Scope::All);
-    share(&mut world, key);
-    world.see(A, Seen::Crashed { kept: 0 });
-    world.start(A);
-    world.unlink(A, B, 1);
-    world.link(A, B, 2);
-    world.healed();
-    world.wrong(Check::ShareDue);
-}
-
-#[test]
 fn a_share_is_not_sent_twice_at_once() {
     let (mut world, key) = world();
     share(&mut world, key);

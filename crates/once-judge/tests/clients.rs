@@ -1,0 +1,88 @@
+//! Commands: what they change, done or refused.
+mod support;
+
+use once_judge::Check;
+use once_judge::seen::*;
+use support::*;
+
+fn world() -> (World, once_model::ids::ObjectKey) {
+    let mut world = World::pair();
+    let key = world.create(B, 7);
+    world.right();
+    (world, key)
+}
+
+#[test]
+fn single_names_are_not_taken_from_a_grant_of_everything() {
+    let (mut world, key) = world();
+    let all = world.grant(B, A, Right::Act, Scope::All);
+    let one = Grant { actions: Some(vec!["add".into()]), ..all };
+    world.refused(B, Ask::Revoke(one), Refusal::Invalid);
+    let case = world.act(key, 1, "add");
+    world.asked(&case);
+    world.right();
+}
+
+#[test]
+fn a_revocation_that_was_refused_takes_nothing() {
+    let (mut world, key) = world();
+    let all = world.grant(B, A, Right::Act, Scope::Object(key));
+    world.done(B, Ask::Revoke(all.clone()));
+    let one = Grant { actions: Some(vec!["add".into()]), ..all.clone() };
+    let both = Grant { actions: Some(vec!["add".into(), "get".into()]), ..all };
+    world.done(B, Ask::Grant(one));
+    world.refused(B, Ask::Revoke(both.clone()), Refusal::NotFound);
+    let case = world.act(key, 1, "add");
+    world.asked(&case);
+    world.right();
+    world.see(B, Seen::Ran { run: case.run, said: Said::NotNow });
+    world.done(B, Ask::Revoke(both));
+    world.asked(&case);
+    world.wrong(Check::ActAllowed);
+}
+
+#[test]
+fn who_is_no_peer_is_granted_nothing() {
+    let (mut world, _) = world();
+    let to = Grantee::Kernel(world.k[C].id);
+    let grant =
+        Grant { to, home: None, right: Right::Read, scope: Scope::All, expires_ms: None, actions: None };
+    world.refused(B, Ask::Grant(grant.clone()), Refusal::NotFound);
+    world.right();
+    world.done(B, Ask::Grant(grant));
+    world.wrong(Check::ClientCode);
+}
+
+#[test]
+fn an_unknown_action_has_no_outcome() {
+    let (mut world, _) = world();
+    let id = once_model::action::client_id(T0, &[1; 10]);
+    world.refused(B, Ask::Outcome(id), Refusal::NotFound);
+    world.right();
+    world.refused(B, Ask::Outcome(id), Refusal::Invalid);
+    world.wrong(Check::ClientCode);
+}
+
+#[test]
+fn who_waits_is_not_told_to_wait_when_the_outcome_is_here() {
+    let (mut world, key) = world();
+    world.grant(B, A, Right::Act, Scope::All);
+    let case = world.whole(key, 1, 1);
+    world.see(A, Seen::Durable);
+    let token = world.number();
+    world.see(A, Seen::Client { token, ask: Ask::Outcome(case.action.id) });
+    world.see(A, Seen::Durable);
+    world.see(A, Seen::Answered { token, answer: Ok(Reply::Accepted) });
+    world.wrong(Check::ClientOutcome);
+}
+
+#[test]
+fn a_client_that_is_not_answered_is_due() {
+    let (mut world, key) = world();
+    let token = world.number();
+    let (new, _) = state(key.uuid, 1);
+    world.see(B, Seen::Client { token, ask: Ask::Put { key, state: new, base: None } });
+    world.see(B, Seen::Durable);
+    world.healed();
+    world.wrong(Check::ClientDue);
+}
