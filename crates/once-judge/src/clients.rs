@@ -18,7 +18,7 @@ use crate::refusals::Expect;
 struct Open {
     ask: Ask,
     expect: Expect,
-    /// It has the action's id that it named first, or names a known one.
+    /// What it asks for was not so before: if it is refused, it is not so again.
     first: bool,
 }
 
@@ -74,6 +74,12 @@ impl Kernel {
         let expect = self.expect(ask, eyes.limits);
         let first = match ask {
             Ask::Act(act) => !self.origin.items.contains_key(&act.id),
+            Ask::PeerAdd(peer) | Ask::Join(peer) => !self.peers.is(peer),
+            Ask::Follow { key, from } => !self.follows.follows(*from, key),
+            Ask::Share { key, to } => {
+                let debt = self.shares.debts.get(&(*to, self.objects.name(key)));
+                !debt.is_some_and(|debt| debt.promised && debt.open())
+            }
             _ => true,
         };
         // A right that may or may not be changed is changed when the client is told so.
@@ -200,12 +206,12 @@ impl Kernel {
         eyes.check(Check::ClientCode, how, right, || {
             format!("{} is refused {refusal:?}, right is {:?}", word(&open.ask), open.expect.may)
         });
-        if always || open.expect.fails() {
+        if always || open.expect.fails() || !open.first {
             return;
         }
         // It was taken for done until now.
         match &open.ask {
-            Ask::Act(act) if open.first => {
+            Ask::Act(act) => {
                 let item = self.origin.items.get(&act.id);
                 let tentative = item.is_some_and(|item| item.place.is_none() && item.settled.is_none());
                 if tentative {

@@ -86,3 +86,14 @@ fn a_client_that_is_not_answered_is_due() {
     world.healed();
     world.wrong(Check::ClientDue);
 }
+
+#[test]
+fn a_peer_that_is_added_again_stays_one() {
+    let (mut world, key) = world();
+    world.grant(B, A, Right::Act, Scope::All);
+    let peer = world.k[A].id;
+    world.refused(B, Ask::PeerAdd(peer), Refusal::Usage);
+    let case = world.act(key, 1, "add");
+    world.asked(&case);
+    world.right();
+}
