@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use once_model::action::{Action, Outcome};
-use once_model::ids::Uuid;
+use once_model::ids::{Hash, Uuid};
 use once_model::receipt::{EntriesOf, ReceiptOf};
 
 use crate::ask::{Ask, AskAct, Refusal, Reply};
@@ -39,11 +39,14 @@ impl Clients {
         self.entries.clear();
     }
 
-    /// Whether a client waits for a change of an object, or for a removal.
-    pub(crate) fn wants_change(&self, removal: bool) -> bool {
+    /// Whether a client waits for a removal (none), or for a change to just these bytes.
+    pub(crate) fn wants_change(&self, content: Option<Hash>) -> bool {
         self.open.values().any(|open| match &open.ask {
-            Ask::Remove(_) => removal,
-            Ask::Create(_) | Ask::Import(_) | Ask::Put { .. } | Ask::Keep { .. } => !removal,
+            Ask::Remove(_) => content.is_none(),
+            Ask::Create(state) | Ask::Import(state) | Ask::Put { state, .. } => {
+                content == Some(state.content)
+            }
+            Ask::Keep { .. } => content.is_some(),
             _ => false,
         })
     }

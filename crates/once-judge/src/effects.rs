@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use once_model::action::{Action, Outcome, answer_id, cause_id, effect_id};
-use once_model::ids::{ObjectKey, Uuid};
+use once_model::ids::{Hash, ObjectKey, Uuid};
 use once_model::receipt::Entry;
 use once_model::wire::Code;
 
@@ -297,12 +297,12 @@ impl Kernel {
         self.origin.accept(self.me, item);
     }
 
-    /// A built-in action is recorded: an effect of this commit, or what a client asked for.
+    /// A built-in action is recorded: an effect of this commit, or what a client asked for. Without content: a removal.
     pub(crate) fn built_in_known(
         &mut self,
         entry: &Entry,
         name: Option<&'static str>,
-        tombstone: bool,
+        content: Option<Hash>,
         eyes: &mut Eyes<'_>,
     ) {
         let due = self.effects.in_commit.iter_mut().find(|due| due.id == entry.id);
@@ -316,7 +316,7 @@ impl Kernel {
             eyes.exact(Check::EffectKnown, false, || format!("entry {} is of no effect", entry.number));
         } else if name != Some("once:claim") {
             // A claim stands before any first change, so whoever asks for that asks for it.
-            let wanted = self.clients.wants_change(tombstone);
+            let wanted = self.clients.wants_change(content);
             eyes.exact(Check::BuiltIn, wanted, || {
                 format!(
                     "{} is recorded of {}, and nobody asked for it",
@@ -325,7 +325,7 @@ impl Kernel {
                 )
             });
         }
-        if tombstone {
+        if content.is_none() {
             self.effects.object_gone(&entry.object);
         }
     }

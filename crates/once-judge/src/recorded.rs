@@ -245,6 +245,20 @@ impl Kernel {
         eyes.exact(Check::RevisionFields, made == due, || {
             format!("the revision of sequence {} is not what the component said", recorded.entry.sequence)
         });
+        if let (Some(revised), Some(run), Some(Said::Done { state: Some(state), .. })) =
+            (&recorded.revision, run, run.and_then(|run| run.said.as_ref()))
+        {
+            let header = &revised.header;
+            let acting = header.cause.as_ref().and_then(|cause| cause.acting);
+            let right = acting == run.action.acting
+                && (header.size, &header.component) == (state.size, &state.component);
+            eyes.exact(Check::RevisionFields, right, || {
+                format!(
+                    "the header of sequence {} is not of its action and its bytes",
+                    recorded.entry.sequence
+                )
+            });
+        }
         let followed = match run.and_then(|run| run.said.as_ref()) {
             Some(Said::Done { effects, .. }) if matches!(recorded.outcome, Outcome::Done(_)) => {
                 !effects.is_empty()
@@ -316,8 +330,9 @@ impl Kernel {
         eyes.exact(Check::BuiltIn, own && place && done && name.is_some(), || {
             format!("entry {} of {} is no built-in action", entry.number, entry.object)
         });
-        let tombstone = made.is_some_and(|revised| revised.header.tombstone);
-        self.built_in_known(entry, name, tombstone, eyes);
+        let living = made.filter(|revised| !revised.header.tombstone).map(|revised| revised.header.content);
+        let content = if made.is_none() { Some(ZERO) } else { living };
+        self.built_in_known(entry, name, content, eyes);
     }
 
     /// Which built-in action an entry is of: the one whose hash it has.

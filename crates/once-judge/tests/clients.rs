@@ -97,3 +97,16 @@ fn a_peer_that_is_added_again_stays_one() {
     world.asked(&case);
     world.right();
 }
+
+#[test]
+fn a_put_has_the_bytes_of_its_client() {
+    let (mut world, key) = world();
+    let token = world.number();
+    let (new, _) = state(key.uuid, 1);
+    let (other, _) = state(key.uuid, 2);
+    world.see(B, Seen::Client { token, ask: Ask::Put { key, state: new, base: None } });
+    let id = once_model::action::client_id(T0, &[1; 10]);
+    let recorded = world.changes(B, key, "once:put", id, &other);
+    world.record(B, recorded);
+    world.wrong(Check::BuiltIn);
+}

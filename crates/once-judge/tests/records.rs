@@ -102,6 +102,21 @@ fn a_revision_has_the_bytes_that_were_said() {
 }
 
 #[test]
+fn a_revision_names_who_acted() {
+    let change = |recorded: &mut Recorded| {
+        let key = recorded.entry.object;
+        recorded.revision.as_mut().unwrap().header.cause.as_mut().unwrap().acting = Some(key);
+    };
+    recorded(change).wrong(Check::RevisionFields);
+}
+
+#[test]
+fn a_revision_has_the_size_of_its_bytes() {
+    let change = |recorded: &mut Recorded| recorded.revision.as_mut().unwrap().header.size += 1;
+    recorded(change).wrong(Check::RevisionFields);
+}
+
+#[test]
 fn a_changed_state_is_a_revision() {
     let change = |recorded: &mut Recorded| {
         recorded.revision = None;

@@ -107,6 +107,8 @@ impl World {
         let mut recorded = Recorded { lane: case.lane, entry, outcome, revision: None };
         if let Some(state) = &new {
             self.fill(&mut recorded, &thing.chain, Some(thing), state);
+            let revised = recorded.revision.as_mut().unwrap();
+            revised.header.cause.as_mut().unwrap().acting = case.action.acting;
         }
         recorded
     }
