@@ -13,15 +13,7 @@ use crate::kernel::Kernel;
 use crate::origin::Item;
 use crate::runs::Run;
 use crate::seen::{Effect, Json, Recorded, Said, Then};
-
-/// What an object is told.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Told {
-    Done(Json),
-    Failed(Json),
-    Refused(Code),
-    Due,
-}
+use crate::told::Told;
 
 /// What an object waits for.
 #[derive(Debug, Clone)]
@@ -70,6 +62,8 @@ impl Owed {
 struct InCommit {
     id: Uuid,
     name: &'static str,
+    /// The bytes of a new object.
+    content: Option<Hash>,
     /// It may be left out, since such an object is here or was.
     may_lack: bool,
     there: bool,
@@ -160,40 +154,6 @@ impl Effects {
     }
 }
 
-/// The arguments of an answer, byte for byte (564-576).
-pub(crate) fn told_json(effect: &Uuid, told: &Told, with: &[u8]) -> Json {
-    let mut json = format!("{{\"effect\":\"{effect}\",\"status\":").into_bytes();
-    match told {
-        Told::Done(result) => {
-            json.extend_from_slice(b"\"done\",\"result\":");
-            json.extend_from_slice(inner(result));
-        }
-        Told::Failed(reason) => {
-            json.extend_from_slice(b"\"failed\",\"reason\":");
-            json.extend_from_slice(inner(reason));
-        }
-        Told::Refused(code) => {
-            json.extend_from_slice(b"\"refused\",\"code\":\"");
-            json.extend_from_slice(code.name().as_bytes());
-            json.push(b'"');
-        }
-        Told::Due => json.extend_from_slice(b"\"due\""),
-    }
-    json.extend_from_slice(b",\"with\":");
-    json.extend_from_slice(inner(with));
-    json.push(b'}');
-    json
-}
-
-/// JSON of others as it stands one level deeper; `null` for what is none, too large or too deep.
-fn inner(json: &[u8]) -> &[u8] {
-    let deeper = [b"[", json, b"]"].concat();
-    let fits = json.len() <= 65_536
-        && once_model::json::validate(json).is_ok()
-        && once_model::json::validate(&deeper).is_ok();
-    if fits { json } else { b"null" }
-}
-
 impl Kernel {
     /// What follows from an action that is done.
     pub(crate) fn effects_of(&mut self, recorded: &Recorded, run: &Run) {
@@ -223,11 +183,17 @@ impl Kernel {
                         || head.header.content == state.content
                         || genesis == Some(state.content)
                 });
-                let due = InCommit { id, name: "once:create", may_lack, there: false };
+                let due = InCommit {
+                    id,
+                    name: "once:create",
+                    content: Some(state.content),
+                    may_lack,
+                    there: false,
+                };
                 self.effects.in_commit.push(due);
             }
             Effect::Remove => {
-                let due = InCommit { id, name: "once:remove", may_lack: false, there: false };
+                let due = InCommit { id, name: "once:remove", content: None, may_lack: false, there: false };
                 self.effects.in_commit.push(due);
             }
             Effect::Timer { name, after_ms, then } => {
@@ -307,7 +273,7 @@ impl Kernel {
     ) {
         let due = self.effects.in_commit.iter_mut().find(|due| due.id == entry.id);
         if let Some(due) = due {
-            let right = name == Some(due.name) && !due.there;
+            let right = name == Some(due.name) && content == due.content && !due.there;
             eyes.exact(Check::EffectAtomic, right, || {
                 format!("effect {} is recorded twice or as another", due.id)
             });

@@ -139,6 +139,7 @@ mod rights;
 mod runs;
 pub mod seen;
 mod shares;
+mod told;
 
 use std::collections::BTreeMap;
 

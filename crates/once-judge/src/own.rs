@@ -5,12 +5,13 @@ use once_model::ids::Uuid;
 use once_model::wire::Code;
 
 use crate::check::{Check, How};
-use crate::effects::{Kind, Told, told_json};
+use crate::effects::Kind;
 use crate::eyes::Eyes;
 use crate::kernel::Kernel;
 use crate::origin::Item;
 use crate::rights::Tri;
 use crate::seen::{Asked, Recorded};
+use crate::told::{Told, told_json};
 
 impl Kernel {
     /// A component is asked to run an action of this kernel.

@@ -286,6 +286,17 @@ fn a_new_object_is_in_the_commit() {
 }
 
 #[test]
+fn a_new_object_has_the_bytes_that_were_named() {
+    let (mut world, key) = world();
+    let (new, _) = state(Uuid::from_u128(77), 0);
+    let (other, _) = state(Uuid::from_u128(77), 1);
+    let (_, effect) = causes(&mut world, key, vec![Effect::Create(new)]);
+    let recorded = world.creates(B, &other, effect);
+    world.record(B, recorded);
+    world.wrong(Check::EffectAtomic);
+}
+
+#[test]
 fn a_new_object_is_not_left_out() {
     let (mut world, key) = world();
     let (new, _) = state(Uuid::from_u128(77), 0);
