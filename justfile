@@ -28,6 +28,10 @@ doc:
 sim *ARGS:
     cargo run --release -p once-sim -- {{ARGS}}
 
+# How many of N random changes of the engine are noticed: `just mutants-sample 200 7`; without SEED it is made of HEAD's hash.
+mutants-sample N *SEED:
+    cargo xtask mutants-sample {{N}} {{SEED}}
+
 # Measurements beside yardsticks.
 bench *ARGS:
     cargo run --release -p once-bench -- {{ARGS}}
