@@ -1,7 +1,7 @@
 //! Why the engine did not do what a client asked, in words that say what to do next.
 
 use once_model::ids::{Hash, KernelId, ObjectKey, Uuid};
-use once_model::limits::CONFLICTS_MAX_BODIES;
+use once_model::limits::{ARGUMENTS_MAX_BYTES, CONFLICTS_MAX_BODIES, JSON_MAX_DEPTH, NAME_MAX_BYTES};
 use once_model::wire::Code;
 
 use crate::parked::Damage;
@@ -207,10 +207,12 @@ pub enum Refusal {
     #[error("no action {0} was accepted by this kernel")]
     NoAction(Uuid),
     /// An action that no home would take.
-    #[error("{}", if *code == Code::TooLarge { "the action is too large" } else { "the action's name is empty or begins with `once:`, or its arguments are no JSON" })]
+    #[error("{what}")]
     BadAction {
-        /// Why.
+        /// Why, for programs.
         code: Code,
+        /// Why, in words: one reason, the first that was found.
+        what: String,
     },
     /// An object that is not here and whose home is not known.
     #[error("the home of object {0} is not known here")]
@@ -240,7 +242,7 @@ impl Refusal {
     #[must_use]
     pub const fn code(&self) -> Code {
         match self {
-            Self::BadAction { code } => *code,
+            Self::BadAction { code, .. } => *code,
             Self::IdReused { .. } => Code::IdReused,
             Self::NoAction(_)
             | Self::NoObject(_)
@@ -287,7 +289,10 @@ impl Refusal {
             Self::IdTooOld { .. } => "look at the object before you ask again, and then use a new id".into(),
             Self::IdAhead { .. } => "set the clock of whoever made the id".into(),
             Self::NoAction(_) => "the kernel that was asked to act knows it; `once outbox` lists what waits".into(),
-            Self::BadAction { .. } => "arguments are one JSON value of at most 64 KiB".into(),
+            Self::BadAction { .. } => format!(
+                "a name has 1 to {NAME_MAX_BYTES} bytes; arguments are one JSON value of at most {} KiB, nested at most {JSON_MAX_DEPTH} deep",
+                ARGUMENTS_MAX_BYTES / 1024
+            ),
             Self::NoHome(_) => "name it by its IOR, which says where its home is; for an object that nobody has claimed yet say `--at PEER`".into(),
             Self::Damaged(_) => {
                 "this disk lost or changed something: `once doctor` says more; all else goes on meanwhile".into()

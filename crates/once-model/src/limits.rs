@@ -41,6 +41,9 @@ pub const RECOVERY_KEYS_MAX: usize = 8;
 /// and is given.
 pub const ARGUMENTS_MAX_BYTES: usize = 64 * 1024;
 
+/// The longest deadline that a client may give an action, in milliseconds: ten years. What is longer is a slip of the hand.
+pub const DEADLINE_MAX_MS: u64 = 3650 * 24 * 60 * 60 * 1000;
+
 /// Largest thing that a call, a timer or an activity reminds its object of, in bytes.
 pub const REMINDER_MAX_BYTES: usize = 16 * 1024;
 

@@ -141,6 +141,11 @@ impl Builder {
             true => datadir::open_copy(&self.data)?,
             false => datadir::open_store(&self.data)?,
         };
+        // What cannot be read is the engine's to say.
+        let owner = once_core::meta::identity(&store).ok().flatten().map(|identity| identity.kernel);
+        if let Some(owner) = owner.filter(|owner| *owner != key.id()) {
+            return Err(datadir::other_key(&self.data, &key.id(), &owner));
+        }
         self.components.remember(config.served.clone());
         let (shared, thread) = engine::prepare(self.data.clone(), key, store, self.components, told)?;
         let listen = match self.offline {

@@ -181,19 +181,21 @@ impl Request {
                 .with_hint("request by UUID or by one of our IORs")
         })?;
         let line = self.ior.line();
-        let mut last = None;
-        for peer in self.candidates()? {
+        let mut errors = Vec::new();
+        let candidates = self.candidates()?;
+        for peer in candidates.iter().copied() {
             let ask = self.ask(peer, uuid, line);
             match tokio::time::timeout(self.timeout, ask).await {
                 Ok(Ok(found)) => return Ok(found),
-                Ok(Err(error)) => last = Some(error),
+                Ok(Err(error)) => errors.push(error),
                 Err(_) => {
                     let (peer, after_s) = (self.kernel.shared().called(&peer), self.timeout.as_secs());
-                    last = Some(Error::timeout(format!("kernel {peer} did not answer within {after_s} s")));
+                    errors.push(Error::timeout(format!("kernel {peer} did not answer within {after_s} s")));
                 }
             }
         }
-        Err(last.unwrap_or_else(|| Error::unreachable("nobody could be asked")))
+        let is_home = candidates.first().is_some_and(|first| self.ior.home() == Some(*first));
+        Err(none_gave(errors, is_home))
     }
 
     async fn ask(&self, peer: KernelId, uuid: uuid::Uuid, line: Option<Line>) -> Result<Found, Error> {
@@ -250,6 +252,22 @@ impl Request {
         };
         Ok(Some(Found { kernel: self.kernel.clone(), peer, arrival }))
     }
+}
+
+/// Why nobody gave an object: what its home said, if that was asked; else what the first of them said, and that no other
+/// had it either.
+fn none_gave(errors: Vec<Error>, is_home: bool) -> Error {
+    let others = errors.len().saturating_sub(1);
+    let Some(mut first) = errors.into_iter().next() else {
+        return Error::unreachable("nobody could be asked");
+    };
+    if others > 0 {
+        let whose = if is_home { "its home" } else { "one of them" };
+        let others = if others == 1 { "another peer".to_owned() } else { format!("{others} other peers") };
+        first.message =
+            format!("{}; this is what {whose} said, and {others} did not give it either", first.message);
+    }
+    first
 }
 
 impl IntoFuture for Request {

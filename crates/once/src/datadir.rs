@@ -9,7 +9,7 @@ use data_encoding::HEXLOWER;
 use once_core::meta::{self, Identity};
 use once_core::store::Store;
 use once_core::txn::Txn;
-use once_model::ids::Incarnation;
+use once_model::ids::{Incarnation, KernelId};
 use once_model::limits::NAME_MAX_BYTES;
 use once_model::scenario::Scenario;
 use once_model::sign::KernelKey;
@@ -187,6 +187,14 @@ pub fn lost_key(data: &Path) -> Option<Error> {
     )))
 }
 
+/// Whether no process has a data directory open, whatever else is wrong with it.
+///
+/// # Errors
+/// `in-use` when one has.
+pub fn check_free(data: &Path) -> Result<(), Error> {
+    Ok(once_store::Lock::take(data).map(drop)?)
+}
+
 /// Opens the store of a kernel. It must be there: an empty one in its place would do again what was done.
 ///
 /// Rights that others have on the directory are taken away first, and that is said.
@@ -239,6 +247,18 @@ pub(crate) fn read_key(data: &Path) -> Result<KernelKey, Error> {
         Error::invalid(format!("{} is not a key: 64 hexadecimal digits were expected", path.display()))
             .with_hint("put the key back from a backup")
     })
+}
+
+/// The key that is there is not the one that the store was made with.
+pub(crate) fn other_key(data: &Path, key: &KernelId, owner: &KernelId) -> Error {
+    let path = data.join(KEY_FILE);
+    Error::invalid(format!(
+        "{} is the key of kernel {}, and the store beside it belongs to kernel {}",
+        path.display(),
+        key.short(),
+        owner.short()
+    ))
+    .with_hint(format!("put the key of kernel {} back from a backup: nothing was changed", owner.short()))
 }
 
 pub(crate) fn read_config(data: &Path) -> Result<Config, Error> {

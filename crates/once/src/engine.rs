@@ -224,6 +224,7 @@ impl Shared {
             | Refusal::InviteUsed(id)
             | Refusal::Denied(id)
             | Refusal::NotOwed { peer: id, .. }
+            | Refusal::NotHeard(id)
             | Refusal::OutboxFull { peer: id, .. } => Some(*id),
             _ => None,
         };

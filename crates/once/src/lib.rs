@@ -34,7 +34,7 @@ pub use calls::{Delivered, Events, Following, Found, Heard, Request, Share, Shar
 pub use component::{Activity, Called, Came, Component, Context, EffectError, NotDone};
 pub use component::{Plan, PlanError, RunState, Standing, StepStanding, StepState, Told};
 pub use coordinate::{Coordinate, Coordinated};
-pub use datadir::{InitOptions, Initialised, init, is_initialised, lost_key};
+pub use datadir::{InitOptions, Initialised, check_free, init, is_initialised, lost_key};
 pub use error::Error;
 pub use kernel::Kernel;
 pub use net::{Chatter, Progress, Report, Ticket};

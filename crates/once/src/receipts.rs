@@ -120,8 +120,14 @@ pub fn read(text: &[u8]) -> Result<Read, Error> {
     match member("once_receipt").and_then(Value::as_u64) {
         Some(FORM) => {}
         Some(other) => {
+            let hint = match other < FORM {
+                true => {
+                    "an older `once` wrote it: check it with that, or ask for it again where it came from"
+                }
+                false => "a newer `once` wrote it: check it with that",
+            };
             return Err(Error::invalid(format!("this receipt has the form {other}, known here is {FORM}"))
-                .with_hint("check it with a newer `once`"));
+                .with_hint(hint));
         }
         None => {
             return Err(Error::invalid("no receipt: the member `once_receipt` is missing")
@@ -289,6 +295,15 @@ mod tests {
                 assert_eq!(verified, same, "byte {at}");
             }
         }
+    }
+
+    #[test]
+    fn a_receipt_of_another_form_says_which_program_is_older() {
+        let hint = |form: u64| {
+            read(json!({ "once_receipt": form }).to_string().as_bytes()).unwrap_err().hint.unwrap()
+        };
+        assert!(hint(FORM - 1).contains("an older"), "{}", hint(FORM - 1));
+        assert!(hint(FORM + 1).contains("a newer"), "{}", hint(FORM + 1));
     }
 
     #[test]

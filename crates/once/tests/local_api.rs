@@ -182,3 +182,100 @@ fn what_becomes_of_actions_is_told_to_whoever_listens_and_what_waits_is_listed()
         alice.stop().await.unwrap();
     });
 }
+
+/// One call about many things, and then another client's call: which of them has its answer first.
+async fn is_overtaken(data: &std::path::Path, method: &str, params: Value) -> (Value, bool) {
+    let busy = Client::connect(data).await.unwrap().unwrap();
+    let other = Client::connect(data).await.unwrap().unwrap();
+    let many = tokio::spawn({
+        let method = method.to_owned();
+        async move { busy.call(&method, params).await.unwrap() }
+    });
+    // It is heard and under way.
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    other.call("create", json!({ "component": "Counter" })).await.unwrap();
+    let is_first = !many.is_finished();
+    (many.await.unwrap(), is_first)
+}
+
+/// A daemon has one thread for all its clients: who asks for much has no more of it than who asks for little.
+#[test]
+fn a_call_about_many_things_lets_the_calls_of_others_in_between() {
+    let dir = tempfile::tempdir().unwrap();
+    story(async {
+        let (alice, _bob) = pair(dir.path()).await;
+        alice.serve_api().await.unwrap();
+        let data = dir.path().join("alice");
+        let scenarios: Vec<_> = (0..5000).map(|n| json!({ "text": note(n, "one of many") })).collect();
+        let (imported, is_overtaken_by_create) =
+            is_overtaken(&data, "import", json!({ "scenarios": scenarios })).await;
+        assert_eq!(imported["results"].as_array().map(Vec::len), Some(5000));
+        assert!(is_overtaken_by_create, "create waited for the whole import");
+        let one = imported["results"][0]["object"]["key"].clone();
+        let often = json!({ "objects": vec![one; 50_000], "to": "bob" });
+        let (shared, is_overtaken_by_create) = is_overtaken(&data, "share", often).await;
+        assert!(is_overtaken_by_create, "create waited for the whole share");
+        assert_eq!(shared["shared"], 1, "an object that is named twice is shared once");
+    });
+}
+
+/// What is too long is counted first: what is in it does not matter, and costs nobody's time.
+#[test]
+fn a_grant_of_too_many_actions_is_refused_before_they_are_looked_at() {
+    let dir = tempfile::tempdir().unwrap();
+    story(async {
+        let (alice, _bob) = pair(dir.path()).await;
+        alice.serve_api().await.unwrap();
+        let client = Client::connect(&dir.path().join("alice")).await.unwrap().unwrap();
+        for method in ["grant", "revoke"] {
+            let many = json!({ "peer": "bob", "right": "act", "actions": vec!["add"; 100_000] });
+            let refused = client.call(method, many).await.unwrap_err();
+            assert_eq!((refused.code.as_str(), refused.exit), ("quota", 3), "{method}: {refused}");
+        }
+    });
+}
+
+/// A name that is misspelled would be passed over, and its caller would rely on what it says.
+#[test]
+fn a_parameter_that_a_method_does_not_have_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    story(async {
+        let (alice, _bob) = pair(dir.path()).await;
+        alice.serve_api().await.unwrap();
+        let client = Client::connect(&dir.path().join("alice")).await.unwrap().unwrap();
+        let made = client.call("create", json!({ "component": "Counter" })).await.unwrap();
+        let object = &made["object"]["key"];
+        let misspelled = json!({ "object": object, "name": "add", "deadlin_ms": 1 });
+        let refused = client.call("act", misspelled).await.unwrap_err();
+        assert_eq!((refused.code.as_str(), refused.exit), ("usage", 2));
+        assert!(refused.message.contains("deadlin_ms"), "{refused}");
+        assert_eq!(client.call("status", json!({ "all": true })).await.unwrap_err().code, "usage");
+        // Whoever carries the answers may always be told how far a call is.
+        client.call("status", json!({ "progress": true })).await.unwrap();
+    });
+}
+
+/// One reason at a time, and the one that it is.
+#[test]
+fn an_action_that_no_home_would_take_is_refused_for_its_own_reason() {
+    let dir = tempfile::tempdir().unwrap();
+    story(async {
+        let alice = kernel(dir.path(), "alice").await;
+        alice.serve_api().await.unwrap();
+        let client = Client::connect(&dir.path().join("alice")).await.unwrap().unwrap();
+        let made = client.call("create", json!({ "component": "Counter" })).await.unwrap();
+        let object = &made["object"]["key"];
+        let deep = format!("{}1{}", "[".repeat(70), "]".repeat(70));
+        for (name, arguments, reason) in [
+            ("", "1", "no name"),
+            ("once:put", "1", "begins with"),
+            ("add", "{", "not taken"),
+            ("add", &deep, "64 levels"),
+        ] {
+            let act = json!({ "object": object, "name": name, "arguments_text": arguments });
+            let refused = client.call("act", act).await.unwrap_err();
+            assert_eq!(refused.code, "usage", "{refused}");
+            assert!(refused.message.contains(reason), "{refused}");
+        }
+    });
+}

@@ -1,9 +1,9 @@
 //! The origin's side: an action is accepted once, given its place in a lane, and owed to the object's home until the
 //! outcome is here.
 
-use once_model::action::{ActOutcome, Action, Need, Outcome};
+use once_model::action::{ActOutcome, Action, BUILT_IN_PREFIX, Need, Outcome, check_name};
 use once_model::ids::{KernelId, Line, ObjectKey, Uuid};
-use once_model::limits::QUEUE_MAX_ROWS;
+use once_model::limits::{ARGUMENTS_MAX_BYTES, GIVEN_MAX, NAME_MAX_BYTES, QUEUE_MAX_ROWS};
 use once_model::wire::Code;
 
 use super::effects::{self, Came};
@@ -32,6 +32,32 @@ pub(crate) struct Wish {
     pub wait: bool,
 }
 
+/// What is wrong with an action that no home would take: the first thing that is.
+fn what_is_bad(action: &Action, code: Code) -> String {
+    if action.name.is_empty() {
+        return "the action has no name".into();
+    }
+    if action.name.len() > NAME_MAX_BYTES {
+        return format!("the action's name has more than {NAME_MAX_BYTES} bytes");
+    }
+    if check_name(&action.name).is_err() {
+        return format!("the action's name begins with `{BUILT_IN_PREFIX}`: such names belong to the kernel");
+    }
+    if action.arguments.len() > ARGUMENTS_MAX_BYTES {
+        return format!("the action's arguments have more than {ARGUMENTS_MAX_BYTES} bytes");
+    }
+    match once_model::json::validate(&action.arguments) {
+        Err(error) => format!(
+            "the action's arguments are not taken, line {}, column {}: {}",
+            error.line(),
+            error.column(),
+            error.message()
+        ),
+        Ok(_) if code == Code::TooLarge => format!("an action may depend on at most {GIVEN_MAX} scenarios"),
+        Ok(_) => "the action depends on one scenario twice".into(),
+    }
+}
+
 /// A client wants an action done.
 pub(crate) fn act(s: &mut Step<'_, '_>, token: Token, wish: Wish) -> Result<Option<Answer>, Failure> {
     let Wish { key, at, action, deadline_ms, wait } = wish;
@@ -44,7 +70,7 @@ pub(crate) fn act(s: &mut Step<'_, '_>, token: Token, wish: Wish) -> Result<Opti
         return Ok(known_outcome(s, token, id, known, wait));
     }
     s.room_on_disk()?;
-    action.check().map_err(|code| Refusal::BadAction { code })?;
+    action.check().map_err(|code| Refusal::BadAction { code, what: what_is_bad(&action, code) })?;
     requests::check_id(s, &id)??;
     let lane = lane_for(s, key, at)?;
     if let Some(known) = lanes::lane(s, &lane)?

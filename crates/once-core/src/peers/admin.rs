@@ -17,7 +17,7 @@ use crate::rows::{self, GrantRow, PeerRow, PeerStatus, UsageRow};
 use crate::step::Step;
 use crate::store::{Read, StoreError, Table};
 use crate::txn;
-use crate::waist::{Answer, Effect, Token};
+use crate::waist::{Answer, Effect, Event, Token};
 
 /// Uses an invite of another kernel.
 pub(crate) fn join(
@@ -101,6 +101,9 @@ pub(crate) fn remove(s: &mut Step<'_, '_>, token: Token, peer: KernelId) -> Resu
     {
         s.out.send(peer, conn, Frame::Denied(Code::Denied));
         s.out.push(Effect::Close { peer, conn, code: Code::Denied });
+        // Its link is gone, so the end of the connection will not be told by that.
+        let reason = "it was removed here".to_owned();
+        s.out.push(Effect::Event(Event::Disconnected { peer, reason }));
     }
     s.engine.chores.drop(Chore::Greet(peer));
     for token in s.engine.joins.remove(&peer).unwrap_or_default() {

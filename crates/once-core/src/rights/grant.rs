@@ -144,6 +144,18 @@ impl Grant {
         place(key, &txn::decode(Table::Grant, value)?).map(|(_, _, kernel)| kernel)
     }
 
+    /// Whether it names more actions than a row may have. Looked at before anything is compared: a list of any length comes
+    /// from outside.
+    ///
+    /// # Errors
+    /// When it does.
+    pub(crate) fn is_bounded(&self) -> Result<(), Refusal> {
+        match &self.actions {
+            Some(names) if names.len() > GRANT_ACTIONS_MAX => Err(Refusal::TooManyActions(GRANT_ACTIONS_MAX)),
+            _ => Ok(()),
+        }
+    }
+
     fn parts(&self) -> Vec<GrantPart> {
         let part = |action| GrantPart { action, expires_ms: self.expires_ms, ended: false };
         match &self.actions {
@@ -157,6 +169,7 @@ impl Grant {
     /// # Errors
     /// When there would be too many.
     pub(crate) fn add_to(&self, before: Option<GrantRow>, now_ms: u64) -> Result<GrantRow, Refusal> {
+        self.is_bounded()?;
         let mut parts = before.map_or_else(Vec::new, |row| row.parts);
         for new in self.parts() {
             match parts.iter_mut().find(|part| part.action == new.action) {
@@ -181,8 +194,9 @@ impl Grant {
     /// Takes this grant away from those of its row; `None` if nothing is left.
     ///
     /// # Errors
-    /// When there is nothing of it, or it is one action of a grant of all.
+    /// When there is nothing of it, it is one action of a grant of all, or it names too many.
     pub(crate) fn take_from(&self, before: GrantRow, now_ms: u64) -> Result<Option<GrantRow>, Failure> {
+        self.is_bounded()?;
         let Some(names) = &self.actions else { return Ok(None) };
         let mut parts = before.parts;
         if parts.iter().any(|part| part.action.is_none() && part.holds(now_ms)) {
@@ -289,6 +303,15 @@ mod tests {
         let many: Vec<_> = (0..=GRANT_ACTIONS_MAX).map(|n| n.to_string()).collect();
         let many = grant(&many.iter().map(String::as_str).collect::<Vec<_>>(), None);
         assert_eq!(many.add_to(None, NOW_MS), Err(Refusal::TooManyActions(GRANT_ACTIONS_MAX)));
+    }
+
+    /// A list is counted before it is looked at: what is in it does not matter.
+    #[test]
+    fn a_list_that_is_too_long_is_refused_whatever_it_names() {
+        let many = grant(&["add"; GRANT_ACTIONS_MAX + 1], None);
+        let refused = Refusal::TooManyActions(GRANT_ACTIONS_MAX);
+        assert_eq!(many.add_to(None, NOW_MS), Err(refused.clone()));
+        assert_eq!(many.take_from(add(None, &["add"], None), NOW_MS), Err(refused.into()));
     }
 
     #[test]

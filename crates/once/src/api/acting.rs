@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use once_core::actions::{self, OutcomeStatus, Recorded};
 use once_model::ids::{KernelId, Uuid};
-use once_model::limits::GIVEN_MAX;
+use once_model::limits::{DEADLINE_MAX_MS, GIVEN_MAX};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -17,6 +17,7 @@ const PAGE: usize = 100;
 const PAGE_MAX: usize = 10_000;
 
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(super) struct Acting {
     object: String,
     name: String,
@@ -82,6 +83,11 @@ fn wanted(kernel: &Kernel, params: Acting) -> Result<Act, Error> {
     if params.given.len() > GIVEN_MAX {
         return Err(Error::usage(format!("an action may depend on at most {GIVEN_MAX} scenarios")));
     }
+    if params.deadline_ms.is_some_and(|ms| ms > DEADLINE_MAX_MS) {
+        let days = DEADLINE_MAX_MS / (24 * 60 * 60 * 1000);
+        return Err(Error::usage(format!("a deadline may be at most {days} days ahead"))
+            .with_hint("leave it out: an action without a deadline waits for as long as it takes"));
+    }
     let ior = names::ior(kernel, &params.object)?;
     let mut act = kernel.act(&ior, params.name, arguments)?;
     for name in &params.given {
@@ -109,6 +115,7 @@ fn elsewhere(kernel: &Kernel, id: Uuid) -> Result<Option<KernelId>, Error> {
 }
 
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(super) struct Named {
     id: Uuid,
 }
@@ -126,6 +133,7 @@ pub(super) fn outcome(kernel: &Kernel, params: Named) -> Result<Value, Error> {
 }
 
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(super) struct Cancel {
     id: Uuid,
     timeout_ms: Option<u64>,
@@ -156,6 +164,7 @@ fn patience(ms: Option<u64>) -> Duration {
 }
 
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(super) struct ReceiptFor {
     id: Uuid,
     timeout_ms: Option<u64>,
@@ -167,6 +176,7 @@ pub(super) async fn receipt(kernel: &Kernel, params: ReceiptFor) -> Result<Value
 }
 
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(super) struct History {
     object: String,
     /// The number of the last entry that the client has.

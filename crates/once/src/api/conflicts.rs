@@ -61,6 +61,7 @@ fn fork(kernel: &Kernel, snapshot: &dyn Read, reason: &str, versions: &[HeadRow]
 }
 
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(super) struct Decision {
     object: String,
     revision: String,

@@ -10,6 +10,7 @@ use super::{Tell, shapes};
 use crate::{Coordinated, Error, Kernel, Plan};
 
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(super) struct Coordinate {
     /// Any plan, as this reader understands it.
     plan: Option<Value>,

@@ -26,6 +26,7 @@ const SHOWN_MAX: usize = 8;
 const MIB: u64 = 1024 * 1024;
 
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(super) struct Survey {
     after: Option<String>,
 }

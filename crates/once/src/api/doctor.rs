@@ -34,6 +34,7 @@ const HUNG_AFTER: Duration = Duration::from_secs(10);
 const MIB: u64 = 1024 * 1024;
 
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(super) struct Examine {
     /// Read every object, however many there are.
     #[serde(default)]
@@ -217,18 +218,16 @@ pub(super) fn check(name: &str, ok: bool, message: &str, hint: Option<&str>) -> 
     json!({ "check": name, "ok": ok, "message": message, "hint": hint.filter(|_| !ok) })
 }
 
+/// As `takes_writes` of `status` says it: what is refused, and what is said here, is one limit.
+fn room(free: u64, hint: &str) -> Value {
+    let (mib, reserve_mib) = (free / MIB, DISK_RESERVE_BYTES / MIB);
+    let message = format!("{mib} MiB are free; new work is refused below {reserve_mib} MiB");
+    check("disk", free >= DISK_RESERVE_BYTES, &message, Some(hint))
+}
+
 fn disk(kernel: &Kernel) -> Value {
     match once_store::free_bytes(&kernel.shared().data) {
-        Ok(free) => check(
-            "disk",
-            free >= 4 * DISK_RESERVE_BYTES,
-            &format!(
-                "{} MiB are free; new work is refused below {} MiB",
-                free / MIB,
-                DISK_RESERVE_BYTES / MIB
-            ),
-            Some(&what_to_free(&kernel.shared().data)),
-        ),
+        Ok(free) => room(free, &what_to_free(&kernel.shared().data)),
         Err(error) => check("disk", false, &format!("the free space cannot be told: {error}"), None),
     }
 }
@@ -282,4 +281,17 @@ fn peer(kernel: &Kernel, snapshot: &dyn Read, id: &KernelId, row: &rows::PeerRow
     };
     let joining = if row.status == PeerStatus::Joining { "still joining" } else { "not connected" };
     Ok(check(&name, false, &format!("{joining}: {why}{waiting}"), Some(&hint)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_disk_is_fine_as_long_as_new_work_is_taken() {
+        let is_ok = |free: u64| room(free, "free some")["ok"] == json!(true);
+        assert!(is_ok(249 * MIB) && is_ok(DISK_RESERVE_BYTES));
+        assert!(!is_ok(DISK_RESERVE_BYTES - 1));
+        assert_eq!(room(0, "free some")["hint"], "free some");
+    }
 }

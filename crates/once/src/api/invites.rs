@@ -26,6 +26,7 @@ pub(super) fn id(hash: &Hash) -> String {
 }
 
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(super) struct Invite {
     name: Option<String>,
     expires_s: Option<u64>,
@@ -61,6 +62,7 @@ pub(super) fn list(kernel: &Kernel) -> Result<Value, Error> {
 }
 
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(super) struct Named {
     invite: String,
 }

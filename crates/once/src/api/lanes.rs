@@ -1,5 +1,6 @@
 //! Lanes that do not go on, for `doctor`.
 
+use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::time::Duration;
 
@@ -47,6 +48,7 @@ pub(super) fn examine(kernel: &Kernel, snapshot: &dyn Read) -> Result<Vec<Value>
     if let Some(more) = troubles.len().checked_sub(SHOWN_MAX).filter(|more| *more > 0) {
         checks.push(check("lanes", false, &format!("{more} more lanes do not go on"), None));
     }
+    checks.extend(for_nobody(kernel, snapshot)?);
     let (count, oldest) = stuck(kernel, snapshot, STUCK_AFTER)?;
     checks.extend(oldest.iter().map(|stuck| waiting(kernel, stuck)));
     if let Some(more) = count.checked_sub(oldest.len()).filter(|more| *more > 0) {
@@ -109,6 +111,34 @@ fn lane(kernel: &Kernel, trouble: &Trouble) -> Value {
             check("lane", false, &message, Some(hint))
         }
     }
+}
+
+/// Actions whose home is no peer any more: they are kept for the day that it is one again.
+fn for_nobody(kernel: &Kernel, snapshot: &dyn Read) -> Result<Vec<Value>, Error> {
+    let (mut waiting, mut looked): (BTreeMap<KernelId, (usize, Uuid)>, usize) = (BTreeMap::new(), 0);
+    actions::waiting(snapshot, &mut |home, _, _, row| {
+        looked += 1;
+        if home != kernel.id() {
+            waiting.entry(home).or_insert((0, row.action.id)).0 += 1;
+        }
+        if looked < LOOKED_AT_MAX { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+    })?;
+    let mut checks = Vec::new();
+    for (home, (count, id)) in waiting {
+        if once_core::rows::peer(snapshot, &home)?.is_some() {
+            continue;
+        }
+        let (home, many) =
+            (home.short(), if count == 1 { "1 action waits" } else { &format!("{count} actions wait") });
+        let message =
+            format!("{many} for kernel {home}, which is no peer of this kernel ({id}); none is sent");
+        let hint = format!(
+            "make it a peer again (`once join TICKET`), and they go on; `once cancel {id}` takes one of them back, so \
+            that it does not run then; `once outbox` lists them"
+        );
+        checks.push(check("actions", false, &message, Some(&hint)));
+    }
+    Ok(checks)
 }
 
 /// An action that could have its outcome, and has none.

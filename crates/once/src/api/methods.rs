@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 use std::str::FromStr;
 use std::sync::atomic::Ordering;
 
-use futures_util::future::join_all;
+use futures_util::stream::{self, StreamExt};
 use once_core::query;
 use once_core::rows::HeadRow;
 use once_core::store::{Read, StoreError};
@@ -15,7 +15,7 @@ use once_model::scenario::Scenario;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{conflicts, damage, lanes, names, shapes, transfers};
+use super::{conflicts, damage, lanes, names, shapes, transfers, turns};
 use crate::{Change, Component, Error, Kernel, Object, State, datadir};
 
 /// Most objects in one page of a listing.
@@ -126,11 +126,13 @@ pub(super) fn folder_bytes(folder: &std::path::Path) -> Option<u64> {
 }
 
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(super) struct Import {
     scenarios: Vec<Text>,
 }
 
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Text {
     text: String,
     source: Option<String>,
@@ -161,8 +163,8 @@ pub(super) async fn import(kernel: &Kernel, params: Import) -> Result<Value, Err
             Err(error) => json!({ "error": failed(&error) }),
         }
     };
-    // All of them are under way at once, so that they share their commits.
-    let results = join_all(params.scenarios.into_iter().map(one)).await;
+    // Many are under way at once, so that they share their commits.
+    let results: Vec<_> = stream::iter(params.scenarios).map(one).buffered(turns::AHEAD).collect().await;
     Ok(json!({ "results": results }))
 }
 
@@ -195,6 +197,7 @@ fn failed(error: &Error) -> Value {
 }
 
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(super) struct Create {
     component: String,
     version: Option<String>,
@@ -222,6 +225,7 @@ pub(super) async fn create(kernel: &Kernel, params: Create) -> Result<Value, Err
 }
 
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(super) struct Put {
     object: String,
     text: String,
@@ -241,6 +245,7 @@ pub(super) async fn put(kernel: &Kernel, params: Put) -> Result<Value, Error> {
 }
 
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(super) struct Named {
     object: String,
 }
@@ -270,6 +275,7 @@ pub(super) fn changed(
 }
 
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(super) struct List {
     component: Option<String>,
     state: Option<String>,
@@ -316,6 +322,7 @@ fn state(name: &str) -> Result<State, Error> {
 }
 
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(super) struct Get {
     object: String,
     bytes: Option<bool>,

@@ -151,5 +151,8 @@ fn add_way(kernel: &Kernel, peer: &KernelId, shape: &mut Value) {
     shape["kernel"] = json!(peer.to_string());
     shape["connected"] = json!(here || seen.as_ref().is_some_and(|seen| seen.conn.is_some()));
     shape["tries"] = json!(seen.as_ref().map(|seen| seen.dials));
-    shape["last_error"] = json!(seen.and_then(|seen| seen.last_error));
+    let is_peer =
+        here || once_core::rows::peer(&kernel.shared().snapshot(), peer).map_or(true, |row| row.is_some());
+    let error = seen.and_then(|seen| seen.last_error).filter(|_| is_peer);
+    shape["last_error"] = json!(error.or((!is_peer).then(|| "it is no peer of this kernel".to_owned())));
 }

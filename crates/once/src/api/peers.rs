@@ -4,12 +4,14 @@ use std::ops::ControlFlow;
 use std::str::FromStr;
 use std::time::Duration;
 
+use once_core::Refusal;
 use once_core::query;
 use once_core::rights::{Grant, Listed, Right, Scope};
 use once_core::rows::PeerStatus;
 use once_core::store::{Read, Table};
 use once_core::waist::Command;
 use once_model::ids::{KernelId, ObjectKey};
+use once_model::limits::GRANT_ACTIONS_MAX;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -22,6 +24,7 @@ use crate::{Error, Kernel, Ticket};
 pub(super) const PATIENCE_MS: u64 = 10_000;
 
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(super) struct Join {
     ticket: String,
     name: Option<String>,
@@ -65,6 +68,7 @@ pub(super) fn list(kernel: &Kernel) -> Result<Value, Error> {
 }
 
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(super) struct Add {
     kernel: String,
     #[serde(default)]
@@ -83,6 +87,7 @@ pub(super) async fn add(kernel: &Kernel, params: Add) -> Result<Value, Error> {
 }
 
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(super) struct Set {
     peer: String,
     name: Option<String>,
@@ -100,6 +105,7 @@ pub(super) async fn set(kernel: &Kernel, params: Set) -> Result<Value, Error> {
 }
 
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(super) struct Named {
     peer: String,
 }
@@ -111,6 +117,7 @@ pub(super) async fn remove(kernel: &Kernel, params: Named) -> Result<Value, Erro
 }
 
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(super) struct Dial {
     peer: String,
     timeout_ms: Option<u64>,
@@ -124,6 +131,7 @@ pub(super) async fn dial(kernel: &Kernel, params: Dial) -> Result<Value, Error> 
 }
 
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(super) struct Granted {
     peer: Option<String>,
     /// Instead of a peer: an object of a peer, or of this kernel, by its IOR.
@@ -160,6 +168,10 @@ fn left(kernel: &Kernel, of: &Grant) -> Result<Value, Error> {
 }
 
 fn meant(kernel: &Kernel, params: Granted) -> Result<Grant, Error> {
+    // Before anything else: whoever asks for too much takes nobody's time.
+    if params.actions.as_ref().is_some_and(|names| names.len() > GRANT_ACTIONS_MAX) {
+        return Err(Refusal::TooManyActions(GRANT_ACTIONS_MAX).into());
+    }
     let (peer, to_object) = match (&params.peer, &params.to_object) {
         (Some(peer), None) => (names::peer(kernel, peer)?.0, None),
         (None, Some(ior)) => {

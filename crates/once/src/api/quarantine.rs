@@ -4,10 +4,11 @@ use once_core::quarantine;
 use once_core::query;
 use once_core::rows::PeerStatus;
 use once_core::waist::Command;
+use once_model::limits::PEERS_MAX;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::names;
+use super::{names, turns};
 use crate::{Error, Kernel};
 
 /// What is known of it; null if this kernel is in none.
@@ -34,6 +35,7 @@ pub(super) fn look(kernel: &Kernel) -> Result<Value, Error> {
 }
 
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(super) struct End {
     /// Peers that are given up.
     #[serde(default)]
@@ -41,8 +43,11 @@ pub(super) struct End {
 }
 
 pub(super) async fn end(kernel: &Kernel, params: End) -> Result<Value, Error> {
-    let without = params.without.iter().map(|name| names::peer(kernel, name).map(|(peer, _)| peer));
-    let without = without.collect::<Result<_, _>>()?;
+    if params.without.len() > PEERS_MAX {
+        return Err(Error::usage(format!("more than {PEERS_MAX} peers: no kernel has so many")));
+    }
+    let without =
+        turns::each(&params.without, |name| names::peer(kernel, name).map(|(peer, _)| peer)).await?;
     kernel.command(Command::EndQuarantine { without }).await?;
     let incarnation = once_core::meta::incarnation(&kernel.shared().snapshot())?;
     Ok(json!({ "incarnation": incarnation.to_string() }))

@@ -16,7 +16,9 @@ use tokio::sync::{mpsc, oneshot};
 use super::answer;
 use super::names::{self, key_text};
 use super::server::Line;
-use crate::component::{Asked, ClientId, Components, Offer, RUNS_MAX, SERVED_MAX, Served, Slot, WORKS_MAX};
+use crate::component::{
+    Asked, ClientId, Components, OFFERED_MAX, Offer, RUNS_MAX, SERVED_MAX, Served, Slot, WORKS_MAX,
+};
 use crate::engine::{Mail, what_to_free};
 use crate::net::lock;
 use crate::{Error, Kernel, datadir};
@@ -47,6 +49,7 @@ pub(super) enum Begins {
 }
 
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Serve {
     component: String,
     version: String,
@@ -54,11 +57,13 @@ struct Serve {
 }
 
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 struct ServeActivity {
     name: String,
 }
 
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(super) struct Unserve {
     component: String,
 }
@@ -146,6 +151,11 @@ impl Link {
     async fn serve(&self, kernel: &Kernel, params: Serve) -> Result<(Value, Option<Begins>), Error> {
         let Serve { component, version, actions } = params;
         let (component, version) = (named("component", component)?, named("version", version)?);
+        if actions.as_ref().is_some_and(|names| names.len() > OFFERED_MAX) {
+            return Err(Error::usage(format!(
+                "a program offers at most {OFFERED_MAX} actions of a component"
+            )));
+        }
         if let Some(name) = actions.iter().flatten().find(|name| check_name(name).is_err()) {
             return Err(Error::usage(format!("'{}' cannot be the name of an action", names::shown(name)))
                 .with_hint("names have 1 to 255 bytes; those that begin with `once:` belong to the kernel"));

@@ -12,11 +12,12 @@ use once_core::waist::{Command, Event};
 use once_model::ids::{KernelId, ObjectKey};
 use once_model::limits::{CLOSURE_MAX_BYTES, CLOSURE_MAX_DEPTH, CLOSURE_MAX_OBJECTS};
 use once_model::references::references;
-use once_model::wire::ShareAnswer;
+use once_model::wire::{Absent, Code, Frame, ShareAnswer};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::peers::PATIENCE_MS;
+use super::turns::{self, Turns};
 use super::{Tell, methods, names, shapes, transfers};
 use crate::{Error, Heard, Kernel, Object};
 
@@ -24,6 +25,7 @@ use crate::{Error, Heard, Kernel, Object};
 const LEFT_OUT_MAX: usize = 100;
 
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(super) struct Share {
     #[serde(default)]
     objects: Vec<String>,
@@ -40,19 +42,17 @@ pub(super) struct Share {
 pub(super) async fn share(kernel: &Kernel, params: Share, tell: Tell<'_>) -> Result<Value, Error> {
     let (to, _) = names::peer(kernel, &params.to)?;
     let mut keys = match params.all {
-        true => everything(kernel)?,
-        false => params
-            .objects
-            .iter()
-            .map(|name| Ok(names::object(kernel, name)?.key()))
-            .collect::<Result<_, Error>>()?,
+        true => everything(kernel).await?,
+        false => {
+            once_each(turns::each(&params.objects, |name| Ok(names::object(kernel, name)?.key())).await?)
+        }
     };
     if keys.is_empty() && !params.all {
         return Err(Error::usage("nothing to share").with_hint("name objects, or share all"));
     }
     let mut left_out = Vec::new();
     if params.with_references {
-        (keys, left_out) = closure(kernel, keys)?;
+        (keys, left_out) = closure(kernel, keys).await?;
     }
     let total = keys.len() as u64;
     let mut done = Done::default();
@@ -87,9 +87,6 @@ struct Done {
     refused: Vec<Value>,
 }
 
-/// Shares that are handed to the engine at once.
-const SHARES_AHEAD: usize = 512;
-
 /// How often debts are looked at whose answers may have been missed.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 
@@ -112,7 +109,7 @@ async fn send(
     look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let total = keys.len();
     loop {
-        while under_way.len() < SHARES_AHEAD
+        while under_way.len() < turns::AHEAD
             && let Some(key) = waiting.next()
         {
             under_way.push(kernel.command(Command::Share { key: *key, to, delivered: false }));
@@ -135,8 +132,9 @@ async fn send(
                 // An answer that was missed has left no debt behind. One that was not is on its way here: what is
                 // settled must be so for two looks before it counts as missed.
                 let snapshot = kernel.shared().snapshot();
-                let mut settled = BTreeSet::new();
+                let (mut settled, mut turns) = (BTreeSet::new(), Turns::default());
                 for key in &unanswered {
+                    turns.next().await;
                     if rows::debt(&snapshot, &to, key)?.is_none() {
                         settled.insert(*key);
                     }
@@ -174,26 +172,39 @@ fn settle(event: Event, to: KernelId, unanswered: &mut BTreeSet<ObjectKey>, done
 }
 
 /// Every object that was not removed.
-fn everything(kernel: &Kernel) -> Result<Vec<ObjectKey>, Error> {
-    let mut keys = Vec::new();
-    query::heads(&kernel.shared().snapshot(), &mut |row| {
-        if !row.header.tombstone {
-            keys.push(row.header.key());
-        }
-        ControlFlow::Continue(())
-    })?;
-    Ok(keys)
+async fn everything(kernel: &Kernel) -> Result<Vec<ObjectKey>, Error> {
+    let snapshot = kernel.shared().snapshot();
+    let looked = crate::beside::wait_for(move || {
+        let mut keys = Vec::new();
+        query::heads(&snapshot, &mut |row| {
+            if !row.header.tombstone {
+                keys.push(row.header.key());
+            }
+            ControlFlow::Continue(())
+        })
+        .map(|()| keys)
+    });
+    Ok(looked.await.map_err(|_| Error::fault("listing the objects panicked"))??)
+}
+
+/// Each object once, in the order in which they were named.
+fn once_each(mut keys: Vec<ObjectKey>) -> Vec<ObjectKey> {
+    let mut seen = BTreeSet::new();
+    keys.retain(|key| seen.insert(*key));
+    keys
 }
 
 /// The objects that these refer to, and those that they refer to, within the limits; and what was left out.
-fn closure(kernel: &Kernel, roots: Vec<ObjectKey>) -> Result<(Vec<ObjectKey>, Vec<Value>), Error> {
+async fn closure(kernel: &Kernel, roots: Vec<ObjectKey>) -> Result<(Vec<ObjectKey>, Vec<Value>), Error> {
     let snapshot = kernel.shared().snapshot();
     let mut seen: BTreeSet<ObjectKey> = roots.iter().copied().collect();
     let mut queue: VecDeque<(ObjectKey, usize)> = roots.into_iter().map(|key| (key, 0)).collect();
     let mut missing: BTreeMap<String, &'static str> = BTreeMap::new();
     let mut found = Vec::new();
     let mut bytes = 0;
+    let mut turns = Turns::default();
     while let Some((key, depth)) = queue.pop_front() {
+        turns.next().await;
         let Some(row) = once_core::rows::head(&snapshot, &key)? else { continue };
         bytes += row.header.size;
         found.push(key);
@@ -234,6 +245,7 @@ fn closure(kernel: &Kernel, roots: Vec<ObjectKey>) -> Result<(Vec<ObjectKey>, Ve
 }
 
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(super) struct Request {
     object: String,
     from: Option<String>,
@@ -276,6 +288,7 @@ pub(super) async fn request(kernel: &Kernel, params: Request) -> Result<Value, E
 }
 
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(super) struct Exchange {
     with: String,
     timeout_ms: Option<u64>,
@@ -303,6 +316,7 @@ pub(super) async fn exchange(kernel: &Kernel, params: Exchange, tell: Tell<'_>) 
 }
 
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(super) struct Follow {
     object: String,
     from: Option<String>,
@@ -335,8 +349,23 @@ async fn followed(kernel: &Kernel, params: &Follow) -> Result<(ObjectKey, Kernel
     Ok((object.key(), from.or(home).unwrap_or(peer)))
 }
 
+/// A peer that is connected says at once whether it lets this kernel read the object; to following itself it answers later.
+async fn is_permitted(kernel: &Kernel, from: KernelId, key: &ObjectKey) -> Result<(), Error> {
+    let Some(session) = kernel.net().and_then(|net| net.session(&from)) else { return Ok(()) };
+    let asked = session.request(key.uuid, Some(key.line));
+    match tokio::time::timeout(Duration::from_millis(PATIENCE_MS), asked).await {
+        Ok(Some(Frame::Absent(Absent { code: Code::Denied, .. }))) => {
+            let what = format!("following of {} from {}", key.uuid, kernel.shared().called(&from));
+            Err(Error::from_code(Code::Denied, &what))
+        }
+        // It has it, or cannot say now: then the subscription waits for its answer.
+        _ => Ok(()),
+    }
+}
+
 pub(super) async fn follow(kernel: &Kernel, params: Follow) -> Result<Value, Error> {
     let (key, from) = followed(kernel, &params).await?;
+    is_permitted(kernel, from, &key).await?;
     kernel.follow(key, from).await?;
     Ok(
         json!({ "key": names::key_text(&key), "peer": from.to_string(), "name": names::name_of(kernel, &from) }),

@@ -54,7 +54,7 @@ pub use coordination::{Plan, PlanError, RunState, Standing, StepStanding, StepSt
 pub(crate) use registry::Components;
 pub use registry::{Activity, runner};
 pub(crate) use served::{
-    Asked, ClientId, Offer, RUNS_MAX, SERVED_MAX, Served, Slot, Slowest, WORKS_MAX, usher,
+    Asked, ClientId, OFFERED_MAX, Offer, RUNS_MAX, SERVED_MAX, Served, Slot, Slowest, WORKS_MAX, usher,
 };
 pub use shipped::{Add, Counter, Get, counter};
 pub(crate) use suspects::Suspect;

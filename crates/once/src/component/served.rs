@@ -33,6 +33,9 @@ pub(crate) const RUN_LIMIT: Duration = Duration::from_secs(60);
 /// Components that one kernel remembers to be served by clients.
 pub(crate) const SERVED_MAX: usize = 256;
 
+/// Actions of one component that a program may offer by name.
+pub(crate) const OFFERED_MAX: usize = 1024;
+
 /// One connection that serves something.
 pub(crate) type ClientId = u64;
 

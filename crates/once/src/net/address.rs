@@ -52,8 +52,11 @@ impl FromStr for Address {
 /// Checks addresses that a person gave.
 ///
 /// # Errors
-/// Names the first that makes no sense.
+/// When there are too many. Names the first that makes no sense.
 pub(crate) fn check(addresses: &[String]) -> Result<(), Error> {
+    if addresses.len() > ADDRESSES_MAX {
+        return Err(Error::usage(format!("a peer has at most {ADDRESSES_MAX} addresses")));
+    }
     for text in addresses {
         if let Err(why) = text.parse::<Address>() {
             let shown: String = text.chars().filter(|c| !c.is_control()).take(64).collect();
