@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use directories::ProjectDirs;
-use once::api::Client;
+use once::api::{ApiError, Client};
 use serde_json::Value;
 
 use crate::failure::{Done, Failure, UNREACHABLE};
@@ -44,25 +44,32 @@ impl Context {
         Ok(Self { data, named, json })
     }
 
-    /// The kernel that runs on the data directory.
+    /// The kernel that runs on the data directory: also if somebody has moved its files away meanwhile.
     pub async fn running(&self) -> Done<Client> {
+        if let Some(client) = Client::connect(&self.data).await? {
+            return Ok(client);
+        }
         self.initialised()?;
-        Client::connect(&self.data).await?.ok_or_else(|| not_running(&self.data))
+        match once::check_free(&self.data) {
+            Ok(()) => Err(not_running(&self.data)),
+            Err(error) => Err(not_answering(&self.data, error)),
+        }
     }
 
     /// The kernel that runs, or the data directory opened here: for what needs no network.
     pub async fn kernel(&self) -> Done<Client> {
-        self.initialised()?;
         let begun = Instant::now();
         loop {
             if let Some(client) = Client::connect(&self.data).await? {
                 return Ok(client);
             }
+            self.initialised()?;
             match Client::embedded(&self.data).await {
                 Ok(client) => return Ok(client),
                 Err(error) if error.code == "in-use" && begun.elapsed() < BETWEEN_MAX => {
                     tokio::time::sleep(BETWEEN_STEP).await;
                 }
+                Err(error) if error.code == "in-use" => return Err(not_answering(&self.data, error)),
                 Err(error) => return Err(error.into()),
             }
         }
@@ -80,7 +87,8 @@ impl Context {
         self.finish(client, method, params).await
     }
 
-    async fn finish(&self, client: Client, method: &str, params: Value) -> Done<Value> {
+    /// One call, and the end of an embedded kernel.
+    pub async fn finish(&self, client: Client, method: &str, params: Value) -> Done<Value> {
         let answer = client.call(method, params).await;
         let closed = client.close().await;
         let answer = answer?;
@@ -114,6 +122,20 @@ pub fn not_running(data: &Path) -> Failure {
     let message = format!("the kernel in {} is not running", ui::shown_path(data));
     Failure { code: "unreachable".into(), exit: UNREACHABLE, ..Failure::failed(message) }
         .hint("start it with `once up`")
+}
+
+/// A process holds the data directory, and nobody answers on its socket: it begins, it ends, or its socket was removed.
+fn not_answering(data: &Path, in_use: ApiError) -> Failure {
+    if in_use.code != "in-use" {
+        return in_use.into();
+    }
+    let message = format!("{}, and does not answer on its socket, api.sock", in_use.message);
+    let hint = format!(
+        "it may just begin or end: try again; if api.sock in {} was removed, end that process (SIGTERM stops it cleanly), \
+        then `once up`",
+        ui::shown_path(data)
+    );
+    Failure { message, ..Failure::from(in_use) }.hint(hint)
 }
 
 /// A text member of an answer; empty where it is absent or null.

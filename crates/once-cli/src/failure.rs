@@ -148,14 +148,11 @@ fn report(failure: &Failure, json: bool) {
     }
     let paint = ui::Paint::stderr();
     ui::say(&format!("{} {}", paint.red("error:"), ui::capped(&failure.message, 2000)));
-    if let Some(id) = &failure.id {
-        ui::say(&format!("action {}", ui::shown(id)));
-    }
     if let Some(hint) = &failure.hint {
         ui::say(&format!("{} {}", paint.yellow("hint:"), ui::capped(hint, 2000)));
     }
     if let Some(id) = failure.id.as_ref().filter(|id| !failure.message.contains(id.as_str())) {
-        ui::say(&format!("action {id}"));
+        ui::say(&format!("action {}", ui::shown(id)));
     }
     if json {
         // A reader that has gone makes no difference any more.

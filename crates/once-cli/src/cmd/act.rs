@@ -33,7 +33,7 @@ pub struct Act {
     /// `@`, with the 64 hexadecimal digits of its content's hash. If the object's home lacks it, it asks this kernel
     #[arg(long = "given", value_name = "OBJECT[@HASH]")]
     given: Vec<String>,
-    /// Expires the action after this time, like 10s or 2m: if it has not run by then, it never runs
+    /// Expires the action after this time, like 10s or 2m: if it has not begun to run by then, it never runs
     #[arg(long, value_name = "TIME", value_parser = ui::parse_ms)]
     deadline: Option<u64>,
     /// Stop waiting for the outcome after this time, like 10s or 2m; the action goes on
@@ -72,7 +72,9 @@ impl Act {
                 ("timeout_ms", self.timeout.map(Value::from)),
             ],
         );
-        let call = context.call("act", params);
+        // Nobody waits for an outcome before there is a kernel that could accept the action.
+        let client = context.kernel().await?;
+        let call = context.finish(client, "act", params);
         tokio::pin!(call);
         let of_it = |failure: Failure| failure.of_action(&id);
         let answer = match tokio::time::timeout(SAY_AFTER, &mut call).await {

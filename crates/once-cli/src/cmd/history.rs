@@ -16,8 +16,8 @@ const PAGE_ENTRIES: u64 = 1000;
 /// The newest first; with --after the oldest first, from there on. Long arguments and results are cut: `once outcome` has
 /// the whole result.
 ///
-/// Exits with 5 if the chain of hashes is broken. On a narrow terminal columns go, in this order: REVISION, BY, WHEN. In a
-/// pipe and with --json all is there.
+/// Exits with 5 if the chain of hashes is broken. On a narrow terminal long cells are cut, then columns go, in this order:
+/// REVISION, BY, WHEN. In a pipe and with --json all is there.
 #[derive(Debug, Args)]
 pub struct History {
     /// Which object
@@ -106,7 +106,7 @@ fn print(entries: &[Value]) -> Done<()> {
             revision,
         ]);
     }
-    table.right(0).leave(&[5, 2, 1]).print()
+    table.right(0).leave(&[5, 2, 1]).cut(&[3, 4]).print()
 }
 
 /// Longest arguments, and longest result, in a table, in characters.

@@ -16,7 +16,7 @@ use crate::ui;
 /// links inside of a folder are followed to files inside of it, each file once; what leads outside is not followed.
 /// A broken file does not stop the others. A file that was imported before and has changed since becomes the next
 /// revision of its object; if the object has gone on, too, the file is kept beside it (`once conflicts`). Exits with 1 if
-/// any file was broken or kept beside, else with 0.
+/// any file was broken, not taken (its object was removed, say) or kept beside, else with 0.
 #[derive(Debug, Args)]
 pub struct Import {
     /// Files and folders; `-` is stdin
@@ -66,7 +66,8 @@ async fn run(
         &bar,
         |_| {},
         |broken| {
-            bar.say(&format!("{} {}", paint.red("broken:"), broken.line()));
+            let what = if broken.refused.is_some() { "not taken:" } else { "broken:" };
+            bar.say(&format!("{} {}", paint.red(what), broken.line()));
             if let Some(hint) = &broken.hint {
                 bar.say(&format!("        {}", paint.dim(&ui::capped(hint, 400))));
             }
@@ -81,7 +82,7 @@ fn answer(summary: &Summary) -> serde_json::Value {
         "files": summary.files, "new": summary.new, "same": summary.same, "changed": summary.changed,
         "beside": summary.beside, "beside_tombstone": summary.beside_tombstone, "claimed": summary.claimed,
         "kept_beside": summary.kept_beside.iter().map(|path| path.to_string_lossy()).collect::<Vec<_>>(),
-        "broken": summary.broken.len(), "derived": summary.derived,
+        "broken": summary.broken.len() - summary.refused(), "refused": summary.refused(), "derived": summary.derived,
         "bytes": summary.bytes, "took_ms": summary.took.as_millis() as u64,
         "skipped": { "links_inside": links_inside, "links_outside": links_outside,
             "links_dangling": links_dangling, "others": others, "folders": folders },
@@ -100,8 +101,11 @@ fn print(summary: &Summary) -> Done<()> {
         format!("same {}", ui::number(summary.same)),
         format!("changed {}", ui::number(summary.changed)),
         format!("beside {}", ui::number(summary.beside)),
-        format!("broken {}", ui::number(summary.broken.len() as u64)),
+        format!("broken {}", ui::number((summary.broken.len() - summary.refused()) as u64)),
     ];
+    if summary.refused() > 0 {
+        parts.push(format!("not taken {}", ui::number(summary.refused() as u64)));
+    }
     if summary.derived > 0 {
         parts.push(format!("without a UUID of their own {}", ui::number(summary.derived)));
     }

@@ -13,7 +13,7 @@ const PAGE_OBJECTS: u64 = 1000;
 
 /// List the objects on this kernel
 ///
-/// On a narrow terminal columns go, in this order: SIZE, REVISION, HOME, STATE, COMPONENT. In a pipe and with --json all is there.
+/// On a narrow terminal long names are cut, then columns go, in this order: SIZE, REVISION, HOME, STATE, COMPONENT. In a pipe and with --json all is there.
 #[derive(Debug, Args)]
 pub struct Ls {
     /// Only objects of this component
@@ -63,7 +63,7 @@ impl Ls {
             paper.text("{\"objects\":[")?;
         }
         let mut table = ui::Table::new(["OBJECT", "STATE", "REVISION", "SIZE", "HOME", "COMPONENT"]);
-        table.right(2).right(3).leave(&[3, 2, 4, 1, 5]);
+        table.right(2).right(3).leave(&[3, 2, 4, 1, 5]).cut(&[5]);
         let (mut listed, mut after) = (0, Value::Null);
         loop {
             let left =

@@ -61,10 +61,10 @@ fn print(answer: &Value) -> Done<()> {
     ))?;
     for said in list(quarantine, "shown") {
         ui::print(&format!(
-            "  this kernel has said: boot {} ({}), commit {}, incarnation {}",
+            "  this kernel has said: commit {} of its run {} ({}), of which this disk has nothing; incarnation {}",
+            number(said, "commit"),
             number(said, "boot"),
             ui::short(text(said, "boot_id")),
-            number(said, "commit"),
             ui::short(text(said, "incarnation"))
         ))?;
     }

@@ -108,7 +108,7 @@ pub(super) fn warnings(status: &Value) -> Vec<String> {
     if !damage.is_empty() {
         warnings.push(format!("not everything can be read: {damage}; `once doctor` names it"));
     }
-    warnings
+    warnings.iter().map(|warning| ui::pasted(warning)).collect()
 }
 
 /// How far a large scenario is.

@@ -39,7 +39,7 @@ impl Stop {
     }
 }
 
-/// It no longer answers, and its data directory can be opened; or another process runs the kernel already.
+/// It no longer answers, and has let its data directory go; or another process runs the kernel already.
 async fn has_stopped(context: &Context, pid: u64) -> Done<bool> {
     match Client::connect(&context.data).await {
         Ok(Some(client)) => {
@@ -50,9 +50,6 @@ async fn has_stopped(context: &Context, pid: u64) -> Done<bool> {
         // The socket closed in this moment.
         Err(_) => return Ok(false),
     }
-    match Client::embedded(&context.data).await {
-        Ok(client) => client.close().await.map(|()| true).map_err(Into::into),
-        Err(error) if error.code == "in-use" => Ok(false),
-        Err(error) => Err(error.into()),
-    }
+    // Whatever else is wrong with the directory is no matter of stopping.
+    Ok(!once::check_free(&context.data).is_err_and(|error| error.code == "in-use"))
 }

@@ -259,6 +259,12 @@ async fn narrate(client: &Client, mut events: Events) {
                 continue;
             }
             "disconnected" => format!("gone: {}", ui::shown(text(&event, "reason"))),
+            "follow-denied" => {
+                format!(
+                    "does not let this kernel follow {}: it is not followed any more",
+                    ui::key(text(&event, "key"))
+                )
+            }
             _ => continue,
         };
         let kernel = text(&event, "peer");

@@ -29,6 +29,8 @@ pub struct Broken {
     pub reason: String,
     /// What to do about it.
     pub hint: Option<String>,
+    /// Why the kernel did not take it, as a code of the local API; none if the file is no scenario.
+    pub refused: Option<String>,
 }
 
 impl Broken {
@@ -41,7 +43,8 @@ impl Broken {
     /// The same for machines.
     pub fn json(&self) -> Value {
         json!({ "path": self.path.to_string_lossy(), "line": self.place.map(|place| place.0),
-            "column": self.place.map(|place| place.1), "reason": self.reason, "hint": self.hint })
+            "column": self.place.map(|place| place.1), "reason": self.reason, "hint": self.hint,
+            "refused": self.refused })
     }
 }
 
@@ -79,7 +82,7 @@ pub struct Summary {
     pub derived: u64,
     /// Bytes of the scenarios that the kernel has.
     pub bytes: u64,
-    /// What could not be imported.
+    /// What could not be imported: files that are broken, and files that the kernel refused.
     pub broken: Vec<Broken>,
     /// What was left out.
     pub skipped: Skipped,
@@ -102,7 +105,7 @@ pub async fn import(
     let begun = Instant::now();
     let mut summary = Summary { skipped: found.skipped, ..Summary::default() };
     for (path, reason) in found.unreadable {
-        summary.note(Broken { path, place: None, reason, hint: None }, &mut broken);
+        summary.note(Broken { path, place: None, reason, hint: None, refused: None }, &mut broken);
     }
     let mut batch = Batch { over, ..Batch::default() };
     for path in found.files {
@@ -118,7 +121,7 @@ pub async fn import(
             Err(error) => {
                 let (place, reason) = (error.place(), error.reason());
                 let hint = error.hint().map(str::to_owned);
-                summary.note(Broken { path, place, reason, hint }, &mut broken);
+                summary.note(Broken { path, place, reason, hint, refused: None }, &mut broken);
                 bar.more(1);
             }
         }
@@ -129,6 +132,11 @@ pub async fn import(
 }
 
 impl Summary {
+    /// Files that the kernel did not take.
+    pub fn refused(&self) -> usize {
+        self.broken.iter().filter(|broken| broken.refused.is_some()).count()
+    }
+
     fn note(&mut self, found: Broken, broken: &mut impl FnMut(&Broken)) {
         broken(&found);
         self.broken.push(found);
@@ -220,7 +228,9 @@ fn refused(path: &Path, error: &Value) -> Done<Broken> {
         _ => {
             let line = error.get("line").and_then(Value::as_u64);
             let place = line.map(|line| (line, number(error, "column")));
-            return Ok(Broken { path: path.to_owned(), place, reason: message, hint });
+            // A scenario that the kernel cannot read is a broken file; all else is a good one that it does not take.
+            let refused = Some(text(error, "code").to_owned()).filter(|code| code != "invalid");
+            return Ok(Broken { path: path.to_owned(), place, reason: message, hint, refused });
         }
     };
     let message = format!("{}: {message}", ui::shown_path(path));

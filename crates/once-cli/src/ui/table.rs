@@ -1,6 +1,7 @@
 //! Tables without lines: columns that line up, for people and for `awk` alike.
 //!
-//! On a terminal a table fits its width: columns go, in the order that the command states, then what is widest is cut.
+//! On a terminal a table fits its width: long cells of some columns are shortened, then columns go, in the order that the
+//! command states, then what is widest is cut.
 //! In a pipe nothing goes and nothing is cut. Whoever wants everything asks for `--json`.
 
 use comfy_table::{CellAlignment, ColumnConstraint, ContentArrangement, Row, Width, presets};
@@ -14,11 +15,15 @@ const GAP: u16 = 2;
 /// What is cut keeps so much, in characters, as long as there is room for it.
 const CUT_MIN: u16 = 8;
 
+/// A long cell is not shortened to less than this before columns go.
+const CELL_MIN: u16 = 16;
+
 /// A table that grows by rows, and is printed as a whole or page by page.
 pub struct Table {
     titles: Vec<&'static str>,
     right: Vec<usize>,
     leaving: Vec<usize>,
+    cut: Vec<usize>,
     rows: Vec<Vec<String>>,
     /// How the first page was laid out: those that follow look the same.
     layout: Option<Layout>,
@@ -40,6 +45,7 @@ impl Table {
             titles: titles.to_vec(),
             right: Vec::new(),
             leaving: Vec::new(),
+            cut: Vec::new(),
             rows: Vec::new(),
             layout: None,
         }
@@ -54,6 +60,12 @@ impl Table {
     /// The columns that go where the terminal is too narrow, the first of these first.
     pub fn leave(&mut self, columns: &[usize]) -> &mut Self {
         self.leaving = columns.to_vec();
+        self
+    }
+
+    /// The columns whose long cells are shortened before any column goes.
+    pub fn cut(&mut self, columns: &[usize]) -> &mut Self {
+        self.cut = columns.to_vec();
         self
     }
 
@@ -87,7 +99,7 @@ impl Table {
         let gone = self.titles.iter().zip(&layout.widths).filter(|(_, width)| width.is_none());
         let gone: Vec<_> = gone.map(|(title, _)| *title).collect();
         if !gone.is_empty() {
-            let text = format!("no room here for {}: a wider terminal or --json shows it", gone.join(", "));
+            let text = format!("no room for {}: --json shows all", gone.join(", "));
             super::say(&super::Paint::stderr().dim(&text));
         }
     }
@@ -102,7 +114,8 @@ impl Table {
         }
         let first = self.layout.is_none();
         let wanted = table.column_max_content_widths();
-        let layout = self.layout.get_or_insert_with(|| Layout::of(&wanted, &self.leaving, terminal));
+        let layout =
+            self.layout.get_or_insert_with(|| Layout::of(&wanted, &self.cut, &self.leaving, terminal));
         layout.apply(&mut table, &wanted);
         for column in &self.right {
             if let Some(column) = table.column_mut(*column) {
@@ -115,7 +128,7 @@ impl Table {
 }
 
 impl Layout {
-    fn of(wanted: &[u16], leaving: &[usize], terminal: Option<u16>) -> Self {
+    fn of(wanted: &[u16], cut: &[usize], leaving: &[usize], terminal: Option<u16>) -> Self {
         let mut widths: Vec<Option<u16>> = wanted.iter().copied().map(Some).collect();
         let Some(room) = terminal else { return Self { widths, fits: false } };
         let taken = |widths: &[Option<u16>]| {
@@ -123,6 +136,15 @@ impl Layout {
         };
         // The outermost halves of the gaps are not printed.
         let room = u32::from(room) + u32::from(GAP);
+        // A long cell says most of what it has to say with its beginning; a column that has gone says nothing.
+        while taken(&widths) > room
+            && let Some(longest) =
+                cut.iter().copied().max_by_key(|column| widths.get(*column).copied().flatten())
+            && let Some(Some(width)) = widths.get_mut(longest)
+            && *width > CELL_MIN
+        {
+            *width -= 1;
+        }
         for column in leaving {
             if taken(&widths) <= room {
                 break;
@@ -181,6 +203,18 @@ mod tests {
                 assert!(line.chars().count() <= usize::from(terminal), "{terminal}: {line}");
             }
         }
+    }
+
+    #[test]
+    fn a_long_cell_is_shortened_before_a_column_goes() {
+        let mut table = Table::new(["NO", "ACTION", "WHEN"]);
+        table.right(0).leave(&[2]).cut(&[1]);
+        table.row(["1".into(), format!("once:create {}", "x".repeat(60)), "today".into()]);
+        let cut = format!(" 1  once:create {}…  today", "x".repeat(16));
+        assert_eq!(table.lines(Some(40)), [format!("NO  {:29}  WHEN", "ACTION"), cut]);
+        table.layout = None;
+        let narrow = table.lines(Some(20));
+        assert_eq!(narrow.first().map(String::as_str), Some("NO  ACTION"), "only then it goes: {narrow:?}");
     }
 
     #[test]
