@@ -33,6 +33,7 @@ mod losses;
 mod manifest;
 mod open;
 mod options;
+mod places;
 mod read;
 mod salvage;
 mod schema;

@@ -19,8 +19,8 @@ use lsm_tree::{CompressionType, InternalValue, ValueType};
 use xxhash_rust::xxh3::{Xxh3, xxh3_128};
 
 use crate::error::{OpenError, at};
-use crate::manifest;
 use crate::options::Options;
+use crate::{manifest, places};
 
 /// fjall's own keyspace: written when the store is made, and never again.
 const SETTINGS: &str = "0";
@@ -28,6 +28,9 @@ const SETTINGS: &str = "0";
 /// The folders of a keyspace.
 const TABLES: &str = "tables";
 const BLOBS: &str = "blobs";
+
+/// How often a list is looked for that an open store may replace just then.
+const LIST_TRIES: usize = 10;
 
 /// The parts of a list of tables that are kept as they are.
 const OTHER_SECTIONS: [&str; 5] =
@@ -39,9 +42,13 @@ pub(crate) fn damaged(dir: &Path) -> Vec<String> {
     let mut found = Vec::new();
     for keyspace in manifest::KEYSPACES {
         let folder = dir.join("keyspaces").join(keyspace);
+        // While it is read, the store may have put another one in its place.
         let list = || {
-            let (_, path) = manifest::current_list(&folder).ok()?;
-            List::read(&path).ok()
+            let read = || {
+                let (_, path) = manifest::current_list(&folder).ok()?;
+                List::read(&path).ok()
+            };
+            (0..LIST_TRIES).find_map(|_| read())
         };
         let Some(before) = list() else { continue };
         let wrong: Vec<_> =
@@ -177,15 +184,17 @@ impl Mend<'_> {
         }
         let path = self.folder.join(TABLES).join(table.id.to_string());
         let aside = self.folder.join("left");
-        let rows = quietly(|| rows_of(&path, &aside)).unwrap_or_default();
+        let mut rows = quietly(|| rows_of(&path, &aside)).unwrap_or_default();
         let _ = fs::remove_file(&aside);
+        let kept = rows.len();
+        // Only bodies have some.
+        places::add_missing(&self.folder.join(BLOBS), &mut rows);
         if rows.is_empty() {
             self.say(TABLES, table, "none of its rows can be read");
             return false;
         }
-        let kept = rows.len();
         let written = quietly(|| {
-            fs::remove_file(&path)?;
+            let _ = fs::remove_file(&path);
             let mut writer = Writer::new(path.clone(), table.id, 0)?;
             rows.into_iter().try_for_each(|row| writer.write(row))?;
             writer.finish()
