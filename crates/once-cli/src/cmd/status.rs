@@ -94,7 +94,7 @@ pub(super) fn warnings(status: &Value) -> Vec<String> {
         let (free, needed) = (number(status, "disk_free_bytes"), number(status, "writes_need_bytes"));
         let (data, more) = (ui::capped(text(status, "data"), 400), ui::bytes(needed.saturating_sub(free)));
         warnings.push(format!(
-            "this kernel only reads: {} are free on the disk of {data}; it takes writes by itself when {} are (free {more} more)",
+            "new work is refused: {} are free on the disk of {data}; what needs no room goes on, and new work is taken by itself when {} are (free {more} more)",
             ui::bytes(free),
             ui::bytes(needed)
         ));
