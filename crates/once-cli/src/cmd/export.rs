@@ -4,7 +4,8 @@ use std::collections::HashSet;
 use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
-use std::time::Instant;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use clap::Args;
 use once::api::Client;
@@ -46,6 +47,9 @@ pub struct Export {
     force: bool,
 }
 
+/// Between two looks at whether the copy is made.
+const COPYING_STEP: Duration = Duration::from_millis(20);
+
 #[derive(Default)]
 struct Summary {
     written: u64,
@@ -73,7 +77,7 @@ impl Export {
         self.until_signal(context).await
     }
 
-    async fn write(self, context: &Context) -> Done {
+    async fn write(self, context: &Context, copying: &AtomicBool) -> Done {
         let begun = Instant::now();
         let mut summary = Summary::default();
         let scratch;
@@ -86,7 +90,10 @@ impl Export {
             Err(failure) if self.salvage && failure.code == "damaged" => {
                 scratch = self.scratch()?;
                 let _private = Private::begin();
-                let (client, left_out) = Client::salvaged(&context.data, scratch.path()).await?;
+                copying.store(true, Ordering::Relaxed);
+                let salvaged = Client::salvaged(&context.data, scratch.path()).await;
+                copying.store(false, Ordering::Relaxed);
+                let (client, left_out) = salvaged?;
                 summary.left_out = left_out;
                 client
             }
@@ -142,11 +149,18 @@ impl Export {
     async fn until_signal(self, context: &Context) -> Done {
         let ends = |kind| signal(kind).map_err(|error| Failure::failed(format!("no signals: {error}")));
         let (mut interrupt, mut terminate) = (ends(SignalKind::interrupt())?, ends(SignalKind::terminate())?);
-        tokio::select! {
-            done = self.write(context) => done,
-            _ = interrupt.recv() => Err(Failure::failed("interrupted")),
-            _ = terminate.recv() => Err(Failure::failed("ended by a signal")),
+        let copying = AtomicBool::new(false);
+        let mut write = std::pin::pin!(self.write(context, &copying));
+        let failure = tokio::select! {
+            done = &mut write => return done,
+            _ = interrupt.recv() => Failure::failed("interrupted"),
+            _ = terminate.recv() => Failure::failed("ended by a signal"),
+        };
+        // The thread that copies would go on beside the removal.
+        while copying.load(Ordering::Relaxed) {
+            let _ = tokio::time::timeout(COPYING_STEP, &mut write).await;
         }
+        Err(failure)
     }
 
     /// Where a store that does not open is copied to: for its user alone. The disk that the scenarios go to has room, if any has.
