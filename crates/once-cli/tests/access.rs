@@ -197,7 +197,7 @@ fn a_data_directory_that_was_put_back_does_nothing_and_says_so() {
     assert!(home.log("alice").contains("IN QUARANTINE"), "{}", home.log("alice"));
     home.once("alice", &["quarantine", "end"]).exits(0).prints("a new life has begun");
     home.once("alice", &["show", &object]).exits(0);
-    home.once("alice", &act).exits(3).says("quarantined");
+    home.once("alice", &act).exits(4).says("nobody can say");
     home.once("alice", &["create", "Counter"]).exits(0);
 }
 
