@@ -22,6 +22,12 @@ fn of_a_kind(timer: Timer) -> Timer {
     }
 }
 
+/// Rows that a kernel looks at in one step where there may be many (docs/store.md, *In slices*).
+const SLICE_ROWS: usize = 64;
+
+/// So few that chores take many steps also in a small world.
+const SMALL_SLICE_ROWS: usize = 3;
+
 /// Most inputs that one group takes.
 const GROUP_MAX: usize = 24;
 
@@ -112,12 +118,14 @@ impl World {
         if self.checker.is_removing(&node.disk) {
             self.cover.met("state removal goes on after a crash");
         }
+        let slice_rows = if index.is_multiple_of(3) { SMALL_SLICE_ROWS } else { SLICE_ROWS };
+        self.checker.slicing(&node.id, slice_rows);
         self.checker.started(&node.id, &node.disk, &in_doubt);
         let ctx = node.ctx(now_us);
         node.disk.set_fault(if node.disk_full_until_us > now_us { DiskFault::Full } else { DiskFault::None });
         // Some kernels forget soon what their clients asked, and what came of it; some do what takes many rows in very small slices.
         let mut engine = match index % 3 {
-            0 => Engine::new().slicing(3),
+            0 => Engine::new().slicing(SMALL_SLICE_ROWS),
             1 => Engine::new().keeping_requests(12).keeping_told(3).in_slices_of(4),
             _ => Engine::new(),
         };

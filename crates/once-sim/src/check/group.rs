@@ -85,6 +85,9 @@ impl Checker {
         } else {
             self.walk(group, &mut allowed, cover);
         }
+        if let Some(shadow) = self.shadows.get_mut(&group.kernel) {
+            shadow.take_marks(group.store);
+        }
         self.acts(group, cover);
         self.answers(group);
         self.floors(group);

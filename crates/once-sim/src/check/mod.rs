@@ -100,6 +100,11 @@ impl Checker {
         self.shadows.insert(id, Shadow { name: name.to_owned(), ..Shadow::default() });
     }
 
+    /// How many rows a kernel looks at in one step where there may be many.
+    pub fn slicing(&mut self, kernel: &KernelId, rows: usize) {
+        self.shadows.entry(*kernel).and_modify(|shadow| shadow.slice_rows = rows);
+    }
+
     fn violation(&mut self, promise: u8, kernel: &KernelId, at_ms: u64, what: String) {
         let kernel = self.shadows.get(kernel).map_or_else(|| kernel.short(), |shadow| shadow.name.clone());
         self.violations.push(Violation { promise, at_ms, kernel, what });

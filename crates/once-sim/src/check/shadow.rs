@@ -97,6 +97,8 @@ impl Rights {
 #[derive(Debug, Default)]
 pub(super) struct Shadow {
     pub name: String,
+    /// Rows that it looks at in one step where there may be many.
+    pub slice_rows: usize,
     /// Its disk was put back to an earlier state: whatever it says at its next start is taken as it is.
     pub rolled_back: bool,
     pub rights: Rights,
@@ -205,6 +207,15 @@ pub(super) fn debts_of(rows: &dyn Read, table: Table) -> BTreeSet<Debt> {
     scan(rows, table, read).into_iter().collect()
 }
 
+fn invites_of(rows: &dyn Read) -> BTreeMap<Hash, InviteShadow> {
+    let read = |key: &[u8], value: &bytes::Bytes| {
+        let row: InviteRow = txn::decode(Table::Invite, value).ok()?;
+        let (expires_ms, used, ended) = (row.expires_ms, row.used_by.is_some(), row.ended);
+        Some((Hash::from_slice(key)?, InviteShadow { expires_ms, used, ended }))
+    };
+    scan(rows, Table::Invite, read).into_iter().collect()
+}
+
 /// Objects that have a grant of their own, and their homes.
 fn objects_of(rows: &dyn Read) -> Vec<(ObjectKey, KernelId)> {
     let read = |key: &[u8], value: &bytes::Bytes| {
@@ -230,6 +241,31 @@ impl Shadow {
         }
     }
 
+    /// A kernel that has more grants and invites than it looks at in one step marks those that are over in several. Until a
+    /// row is marked, whoever asks looks at the clock, which may be set back meanwhile (docs/store.md, *In slices*).
+    pub fn take_marks(&mut self, rows: &dyn Read) {
+        let over = self.rights.grants.values().any(|grant| grant.ended);
+        if !over && !self.invites.values().any(|invite| invite.ended) {
+            return;
+        }
+        let (grants, invites) = (scan(rows, Table::Grant, |_, _| Some(())), invites_of(rows));
+        if grants.len() + invites.len() <= self.slice_rows {
+            return;
+        }
+        for (place, stored) in grants_of(rows) {
+            if let Some(known) =
+                self.rights.grants.get_mut(&place).filter(|g| g.expires_ms == stored.expires_ms)
+            {
+                known.ended &= stored.ended;
+            }
+        }
+        for (hash, stored) in invites {
+            if let Some(known) = self.invites.get_mut(&hash) {
+                known.ended &= stored.ended;
+            }
+        }
+    }
+
     /// Whether the peer is asked for this object.
     pub fn follows(&self, peer: &KernelId, keys: &[ObjectKey]) -> bool {
         self.rights.is_active(peer) && keys.iter().any(|key| self.subscriptions.contains(&(*peer, *key)))
@@ -243,6 +279,7 @@ impl Checker {
         self.acts_started(kernel, disk);
         let Some(shadow) = self.shadows.get_mut(kernel) else { return };
         shadow.lanes.started();
+        shadow.take_marks(disk);
         let mut wrong: Vec<(u8, String)> = Vec::new();
         let doubted = |table: Table| in_doubt.iter().any(|(doubt, _)| *doubt == table);
         let (peers, grants) = (peers_of(disk), grants_of(disk));
@@ -261,13 +298,7 @@ impl Checker {
         };
         shadow.acted.extend(grants.keys().filter_map(acting));
         shadow.acted_objects.extend(objects_of(disk));
-        let invites = |key: &[u8], value: &bytes::Bytes| {
-            let row: InviteRow = txn::decode(Table::Invite, value).ok()?;
-            let (expires_ms, used, ended) = (row.expires_ms, row.used_by.is_some(), row.ended);
-            let invite = InviteShadow { expires_ms, used, ended };
-            Some((Hash::from_slice(key)?, invite))
-        };
-        let mut invites: BTreeMap<_, _> = scan(disk, Table::Invite, invites).into_iter().collect();
+        let mut invites = invites_of(disk);
         if Leaving::of(disk).all {
             invites.clear();
         }
