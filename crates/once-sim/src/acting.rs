@@ -50,7 +50,7 @@ impl World {
                     self.command(Kernel(index), Command::Grant(grant));
                 }
             }
-            self.let_an_object_act(index, acting);
+            (0..3).for_each(|_| self.let_an_object_act(index, acting));
             return;
         }
         let again = self.rng.pick(&acting.asked).cloned().filter(|_| self.rng.one_in(4));

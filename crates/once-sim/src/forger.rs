@@ -81,9 +81,10 @@ impl Puppet {
     }
 
     fn action(&self, id: Uuid, gossip: &Gossip, rng: &mut Rng) -> Action {
-        let acting = match rng.up_to(3) {
+        // Mostly in the name of an object that may do it, and is not its own.
+        let acting = match rng.up_to(6) {
             0 => rng.pick(&gossip.journals),
-            1 => rng.pick(&gossip.trusted),
+            1..=4 => rng.pick(&gossip.trusted),
             _ => None,
         };
         let mut given: Vec<Given> = rng.pick(&gossip.scenarios).copied().into_iter().collect();

@@ -13,6 +13,7 @@ use once_model::limits::{RESEND_AFTER_MS, WINDOW_MAX_BYTES, WINDOW_MAX_SHARES};
 use once_model::wire::{Code, Following, Frame, Greeting, Parcel, ShareAnswer, Shared};
 
 use super::group::{Allowed, candidates};
+use super::shadow::Leaving;
 use super::{Checker, Group};
 use crate::coverage::Coverage;
 
@@ -101,6 +102,10 @@ impl Checker {
             Ok(_) => {
                 // What commands write has been compared with the shadow; that it is durable shows here.
                 let rows = group.commit.iter().flat_map(|commit| &commit.rows);
+                // What a removal takes away in slices goes lazily: nobody is told of it before the last of them.
+                let leaving = Leaving::of(group.store);
+                let in_slices = leaving.all || !leaving.peers.is_empty();
+                let rows = rows.filter(|row| row.after.is_some() || !in_slices);
                 let lazy = rows.filter(|row| {
                     let told =
                         matches!(row.table, Table::Peer | Table::Grant | Table::Invite | Table::Subscription);

@@ -183,10 +183,15 @@ impl Checker {
                 Input::Arrived { peer, arrival, why } => {
                     arrived(&shadow, group, peer, arrival, *why, &mut said, allowed, cover)
                 }
+                Input::Unfit { peer, conn, share: (key, id, _), code } => {
+                    // Its answer comes before that of a copy that arrived in the same group.
+                    let answers = said.answers.entry((*peer, *conn, *key, *id)).or_default();
+                    answers.pop_front_if(|answer| *answer == ShareAnswer::Refused(*code));
+                    Ok(())
+                }
                 Input::Timer(_)
                 | Input::Link { .. }
                 | Input::NetworkChanged
-                | Input::Unfit { .. }
                 | Input::Disk { .. }
                 | Input::Ran(_)
                 | Input::Ready { .. }
