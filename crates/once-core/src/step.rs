@@ -13,7 +13,7 @@ use crate::parked::{Damage, Parked};
 use crate::peers::Link;
 use crate::refusal::{Failure, Refusal};
 use crate::store::StoreError;
-use crate::txn::Txn;
+use crate::txn::{Savepoint, Txn};
 use crate::waist::{Answer, Command, ConnId, Ctx, Effect, Effects, Entropy, Event, Input, Timer, Token, Why};
 use crate::{actions, content, meta, outbox, peers, timers};
 
@@ -230,6 +230,14 @@ pub(crate) struct Step<'a, 's> {
     pub out: Effects,
 }
 
+/// A point to which a step can be taken back.
+#[derive(Debug, Clone, Copy)]
+struct Here {
+    rows: Savepoint,
+    now: usize,
+    after: usize,
+}
+
 impl Step<'_, '_> {
     fn take(&mut self, input: Input) -> Result<(), StoreError> {
         match input {
@@ -299,15 +307,10 @@ impl Step<'_, '_> {
         lane: Option<(KernelId, ObjectKey)>,
         work: impl FnOnce(&mut Self) -> Result<T, StoreError>,
     ) -> Result<Result<T, Damage>, StoreError> {
-        let savepoint = self.txn.savepoint();
-        let (now, after) = (self.out.now.len(), self.out.after.len());
+        let here = self.here();
         match work(self) {
             Err(StoreError::Damaged { table, key, reason }) => {
-                self.txn.rollback(savepoint);
-                self.out.now.truncate(now);
-                self.out.after.truncate(after);
-                self.engine.lanes.forget();
-                self.engine.marks.forget();
+                self.take_back(here);
                 let object = lane.map(|(_, key)| key).or_else(|| object_of(table, &key));
                 let damage = Damage { table, row: key, object, reason };
                 self.engine.parked.park(&damage);
@@ -317,6 +320,21 @@ impl Step<'_, '_> {
             }
             other => other.map(Ok),
         }
+    }
+
+    /// Where the step stands.
+    fn here(&self) -> Here {
+        Here { rows: self.txn.savepoint(), now: self.out.now.len(), after: self.out.after.len() }
+    }
+
+    /// Takes back what the step has done since. What is remembered of lanes is made anew from the rows, if any of them changed.
+    fn take_back(&mut self, to: Here) {
+        if self.txn.rollback(to.rows) {
+            self.engine.lanes.forget();
+            self.engine.marks.forget();
+        }
+        self.out.now.truncate(to.now);
+        self.out.after.truncate(to.after);
     }
 
     /// Nobody waits for more than one reply.
@@ -334,15 +352,12 @@ impl Step<'_, '_> {
     }
 
     fn command(&mut self, token: Token, command: Command) -> Result<(), StoreError> {
-        let savepoint = self.txn.savepoint();
+        let here = self.here();
         let reply = match self.carry_out(token, command) {
             Ok(Some(answer)) => Ok(answer),
             Ok(None) => return Ok(()),
             Err(Failure::Refused(refusal)) => {
-                self.txn.rollback(savepoint);
-                self.engine.lanes.forget();
-                self.engine.marks.forget();
-                self.out = Effects::default();
+                self.take_back(here);
                 Err(refusal)
             }
             Err(Failure::Store(error)) => return Err(error),

@@ -119,9 +119,10 @@ impl<'s> Txn<'s> {
         Savepoint { undo: self.undo.len(), synced: self.synced }
     }
 
-    /// Takes back everything since the savepoint.
-    pub fn rollback(&mut self, to: Savepoint) {
+    /// Takes back everything since the savepoint. Whether that was anything.
+    pub fn rollback(&mut self, to: Savepoint) -> bool {
         self.synced = to.synced;
+        let any = self.undo.len() > to.undo;
         while self.undo.len() > to.undo {
             let Some((table, key, before)) = self.undo.pop() else { break };
             let rows = self.overlay.entry(table).or_default();
@@ -130,6 +131,7 @@ impl<'s> Txn<'s> {
                 None => rows.remove(&key),
             };
         }
+        any
     }
 
     /// Whether anything was written.

@@ -111,6 +111,8 @@ pub(crate) struct Chores {
     passing: BTreeMap<Chore, ChoreRow>,
     /// There may be rows of lasting ones.
     lasting: bool,
+    /// All of those are held up: none has a turn before one begins.
+    all_stuck: bool,
     /// Clients that wait for the end of one.
     tokens: BTreeMap<Chore, Vec<Token>>,
     /// Those that a damaged row holds up, until the next start.
@@ -126,6 +128,7 @@ impl Default for Chores {
         Self {
             passing: BTreeMap::new(),
             lasting: false,
+            all_stuck: false,
             tokens: BTreeMap::new(),
             stuck: BTreeSet::new(),
             last: (None, Vec::new()),
@@ -223,7 +226,7 @@ pub(crate) fn wait(s: &mut Step<'_, '_>, chore: Chore, token: Token) -> Option<A
 /// At the end of each step: one timer for whatever is left.
 pub(crate) fn go_on_later(s: &mut Step<'_, '_>) {
     let chores = &mut s.engine.chores;
-    let any = chores.lasting || !chores.passing.is_empty();
+    let any = chores.lasting && !chores.all_stuck || !chores.passing.is_empty();
     if any && !std::mem::replace(&mut chores.timer_set, true) {
         s.out.push(Effect::Timer { after_ms: 0, timer: Timer::Chores });
     }
@@ -238,14 +241,18 @@ pub(crate) fn rang(s: &mut Step<'_, '_>) -> Result<(), StoreError> {
     }
     match next_lasting(s)? {
         Some((chore, at)) => turn(s, chore, at, rows)?,
-        None => s.engine.chores.lasting = false,
+        // Those that are held up are still under way.
+        None => {
+            s.engine.chores.lasting = !s.engine.chores.stuck.is_empty();
+            s.engine.chores.all_stuck = s.engine.chores.lasting;
+        }
     }
     Ok(())
 }
 
 /// The next lasting one that is not held up.
 fn next_lasting(s: &mut Step<'_, '_>) -> Result<Option<(Chore, ChoreRow)>, StoreError> {
-    if !s.engine.chores.lasting {
+    if !s.engine.chores.lasting || s.engine.chores.all_stuck {
         return Ok(None);
     }
     let last = std::mem::take(&mut s.engine.chores.last.1);
@@ -307,7 +314,7 @@ fn go_on(s: &mut Step<'_, '_>, chore: Chore, mut at: ChoreRow, rows: usize) -> R
 fn keep(s: &mut Step<'_, '_>, chore: Chore, at: ChoreRow) -> Result<(), StoreError> {
     match chore.to_row() {
         Some(key) => {
-            s.engine.chores.lasting = true;
+            (s.engine.chores.lasting, s.engine.chores.all_stuck) = (true, false);
             s.txn.put_lazily(Table::Chore, &key, &at);
         }
         None => drop(s.engine.chores.passing.insert(chore, at)),

@@ -26,8 +26,8 @@ const MANY: u128 = 10_000;
 /// A slice of 64 rows, each with what it makes necessary.
 const STEP_MAX: usize = 1000;
 
-/// Counts the rows that are read.
-struct Counting<'a>(&'a mut MemoryStore, Cell<usize>);
+/// Counts the rows that are read. Of one table nothing can be told in order, if that is said.
+struct Counting<'a>(&'a mut MemoryStore, Cell<usize>, Option<Table>);
 
 impl Read for Counting<'_> {
     fn get(&self, table: Table, key: &[u8]) -> Result<Option<Bytes>, StoreError> {
@@ -42,6 +42,9 @@ impl Read for Counting<'_> {
         to: Option<&[u8]>,
         visit: crate::store::Visit<'_>,
     ) -> Result<(), StoreError> {
+        if self.2 == Some(table) {
+            return Err(StoreError::damaged(table, from, "for the test"));
+        }
         self.0.scan(table, from, to, &mut |key, value| {
             self.1.update(|count| count + 1);
             visit(key, value)
@@ -67,11 +70,12 @@ struct Slow {
     next: VecDeque<Input>,
     effects: Vec<Effect>,
     steps: usize,
+    broken: Option<Table>,
 }
 
 impl Slow {
     fn new(kernel: Alone) -> Self {
-        Self { kernel, next: VecDeque::new(), effects: Vec::new(), steps: 0 }
+        Self { kernel, next: VecDeque::new(), effects: Vec::new(), steps: 0, broken: None }
     }
 
     fn command(&mut self, command: Command) -> Token {
@@ -86,7 +90,7 @@ impl Slow {
         let Some(input) = self.next.pop_front() else { return false };
         let what = format!("{input:?}");
         let Alone { engine, store, ctx, .. } = &mut self.kernel;
-        let (mut store, mut effects) = (Counting(store, Cell::new(0)), Vec::new());
+        let (mut store, mut effects) = (Counting(store, Cell::new(0), self.broken), Vec::new());
         let run =
             group::run(engine, &mut store, ctx, &mut Zeros, [input], &mut |effect| effects.push(effect));
         let touched = run.unwrap().rows + store.1.get();
@@ -117,7 +121,7 @@ impl Slow {
         (self.kernel.engine, self.next) = (Engine::new(), VecDeque::new());
         self.effects.clear();
         let Alone { engine, store, ctx, .. } = &mut self.kernel;
-        let (mut store, mut effects) = (Counting(store, Cell::new(0)), Vec::new());
+        let (mut store, mut effects) = (Counting(store, Cell::new(0), self.broken), Vec::new());
         group::start(engine, &mut store, ctx, &mut Zeros, &mut |effect| effects.push(effect)).unwrap();
         assert!(store.1.get() <= STEP_MAX, "{} rows at the start", store.1.get());
         self.take(effects);
@@ -192,6 +196,30 @@ fn rows_of(slow: &Slow, peer: &KernelId) -> usize {
         _ => key.starts_with(peer.as_bytes()),
     };
     tables.into_iter().map(|table| slow.count(table, |key| mine(table, key))).sum()
+}
+
+/// Rights that are left over must not come back with the peer.
+#[test]
+fn a_removal_that_damage_holds_up_is_under_way_until_it_goes_on() {
+    let (mut slow, peer, _) = crowded();
+    let removed = slow.command(Command::RemovePeer { peer });
+    assert!(slow.step());
+    slow.broken = Some(Table::Grant);
+    slow.settle();
+    assert!(matches!(slow.reply(removed), Some(Err(Refusal::Damaged(_)))), "{:?}", slow.reply(removed));
+    let add = |slow: &mut Slow| {
+        let add = Command::AddPeer { peer, petname: None, addresses: Vec::new() };
+        let added = slow.command(add);
+        slow.settle();
+        slow.reply(added).cloned()
+    };
+    assert_eq!(add(&mut slow), Some(Err(Refusal::BeingRemoved(peer))));
+    // What held it up is looked at again at the next start.
+    slow.broken = None;
+    slow.restart();
+    slow.settle();
+    assert_eq!(rows_of(&slow, &peer), 0);
+    assert!(matches!(add(&mut slow), Some(Ok(_))));
 }
 
 #[test]
