@@ -4,15 +4,15 @@
 #![cfg_attr(not(test), no_main)]
 
 use once_model::action::Action;
+use once_model::cbor::{from_cbor, to_cbor};
 use once_model::certificate::Chain;
-use once_model::hash::item_id;
 use once_model::header::Header;
 use once_model::ids::ObjectKey;
 use once_model::json::validate;
 use once_model::limits::{
     ANSWER_MAX_BYTES, ARGUMENTS_MAX_BYTES, GIVEN_MAX, NAME_MAX_BYTES, RECOVERY_KEYS_MAX,
 };
-use once_model::wire::{Code, Frame, Parcel, WireError, from_cbor, to_cbor};
+use once_model::wire::{Code, Frame, Parcel, WireError};
 
 #[cfg(not(test))]
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| run(bytes));
@@ -60,7 +60,7 @@ fn carries(parcel: &Parcel) {
     names(&header.key());
     let unsigned = Header { signature: None, ..header.clone() };
     assert_eq!(header.id(), unsigned.id());
-    assert_eq!(item_id(header), item_id(&unsigned));
+    assert_eq!(header.item_id(), unsigned.item_id());
     let Some(chain) = &parcel.chain else { return };
     // Nothing is asked of the key that the chain names: it may be no key at all.
     let _ = header.signed_by(&chain.home());

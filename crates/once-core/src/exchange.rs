@@ -8,7 +8,6 @@ use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 
 use negentropy::{Id, Negentropy, NegentropyStorageVector};
-use once_model::hash::item_id;
 use once_model::ids::{ItemId, KernelId};
 use once_model::limits::{DIFFERENCE_MAX_IDS, RECONCILE_MAX_BYTES};
 use once_model::wire::Code;
@@ -67,7 +66,7 @@ impl Items {
                     withheld += 1;
                     return Ok(());
                 }
-                items.insert(0, Id::from_byte_array(*item_id(&head.header).as_bytes())).map_err(malformed)
+                items.insert(0, Id::from_byte_array(*head.header.item_id().as_bytes())).map_err(malformed)
             });
             match added {
                 Ok(()) => ControlFlow::Continue(()),
@@ -261,7 +260,7 @@ mod tests {
         let json = r#"{"ior":{"uuid":"7d0c2f6e-0b7e-4d0e-9b52-3f3f7e1a0001"},"model":{}}"#;
         let scenario = once_model::scenario::Scenario::parse(json.to_owned()).unwrap();
         let header = content::unclaimed(&scenario);
-        let (id, key) = (item_id(&header), rows::conflict_key(&header.key(), &header.id()));
+        let (id, key) = (header.item_id(), rows::conflict_key(&header.key(), &header.id()));
         let beside = HeadRow {
             header,
             home: None,

@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 
 use bytes::Bytes;
 use once_model::certificate::Chain;
-use once_model::hash::{content_hash, item_id};
+use once_model::hash::content_hash;
 use once_model::header::Header;
 use once_model::ids::{ItemId, KernelId, Line, Lineage, ObjectKey, Uuid};
 use once_model::receipt::{Entries, EntriesOf};
@@ -301,7 +301,7 @@ pub(crate) fn items_in(
             gap = 0;
             match txn::decode::<HeadRow>(table, &value) {
                 Ok(head) => {
-                    let id = item_id(&head.header);
+                    let id = head.header.item_id();
                     if matching.any(|wanted| *wanted == id) {
                         found.push((id, head));
                     }
@@ -457,7 +457,7 @@ mod tests {
             }
             let (batch, _) = txn.into_batch();
             store.commit(batch, Durability::Synced).unwrap();
-            let id = |(uuid, content): &(u128, u8)| item_id(&head(uuid << shift, *content).header);
+            let id = |(uuid, content): &(u128, u8)| head(uuid << shift, *content).header.item_id();
             let ids: Vec<_> = wanted.iter().map(id).collect();
             let mut expected: Vec<_> = wanted.iter().filter(|item| here.contains(item)).map(id).collect();
             expected.sort_unstable();

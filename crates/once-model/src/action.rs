@@ -3,10 +3,10 @@
 use bytes::Bytes;
 use minicbor::{Decode, Encode};
 
+use crate::code::Code;
 use crate::hash::record_hash;
 use crate::ids::{Hash, Incarnation, KernelId, ObjectKey, Uuid};
 use crate::limits::{ANSWER_MAX_BYTES, ARGUMENTS_MAX_BYTES, GIVEN_MAX, NAME_MAX_BYTES};
-use crate::wire::Code;
 
 /// Names that begin so belong to built-in actions: changes that a kernel makes to its own objects without a component.
 /// Nobody may ask for one, and no component answers to one.
@@ -32,13 +32,13 @@ pub fn client_id(now_ms: u64, random: &[u8; 10]) -> Uuid {
 #[cbor(map)]
 pub struct Action {
     /// Chosen by the client (UUIDv7), or derived from what caused it. It has one effect and one outcome.
-    #[cbor(n(0), with = "crate::wire::uuid_bytes")]
+    #[cbor(n(0), with = "crate::cbor::uuid_bytes")]
     pub id: Uuid,
     /// What to do, in the component's words.
     #[n(1)]
     pub name: String,
     /// With what: verbatim JSON.
-    #[cbor(n(2), with = "crate::wire::json_bytes")]
+    #[cbor(n(2), with = "crate::cbor::json_bytes")]
     pub arguments: Bytes,
     /// The scenarios that it depends on, by [`crate::header::Header::id`].
     #[n(3)]
@@ -47,7 +47,7 @@ pub struct Action {
     #[n(4)]
     pub acting: Option<ObjectKey>,
     /// The effect of this object that this answers: a call, a timer, an activity. Only the object's home says so.
-    #[cbor(n(5), with = "crate::wire::option_uuid_bytes", has_nil)]
+    #[cbor(n(5), with = "crate::cbor::option_uuid_bytes", has_nil)]
     pub answers: Option<Uuid>,
 }
 
@@ -87,7 +87,7 @@ impl Action {
     #[must_use]
     pub fn hash(&self, object: &Uuid) -> Hash {
         let mut record = object.as_bytes().to_vec();
-        record.extend_from_slice(&crate::wire::to_cbor(self));
+        record.extend_from_slice(&crate::cbor::to_cbor(self));
         record_hash(Self::CONTEXT, &record)
     }
 
@@ -164,10 +164,10 @@ fn derived(context: &str, record: &[u8]) -> Uuid {
 pub enum Outcome {
     /// It ran: the component's result, verbatim JSON.
     #[n(0)]
-    Done(#[cbor(n(0), with = "crate::wire::json_bytes")] Bytes),
+    Done(#[cbor(n(0), with = "crate::cbor::json_bytes")] Bytes),
     /// It ran, and the component said no: state and effects as before. Verbatim JSON.
     #[n(1)]
-    Failed(#[cbor(n(0), with = "crate::wire::json_bytes")] Bytes),
+    Failed(#[cbor(n(0), with = "crate::cbor::json_bytes")] Bytes),
     /// It never ran and never will.
     #[n(2)]
     Refused(#[n(0)] Code),
@@ -186,7 +186,7 @@ impl Outcome {
     /// The hash of it, for the ledger and its receipts.
     #[must_use]
     pub fn hash(&self) -> Hash {
-        record_hash("once/2 outcome", &crate::wire::to_cbor(self))
+        record_hash("once/2 outcome", &crate::cbor::to_cbor(self))
     }
 
     /// The word for it.
@@ -263,7 +263,7 @@ pub struct ActOutcome {
     #[n(1)]
     pub sequence: u64,
     /// The action's id.
-    #[cbor(n(2), with = "crate::wire::uuid_bytes")]
+    #[cbor(n(2), with = "crate::cbor::uuid_bytes")]
     pub id: Uuid,
     /// What came of it.
     #[n(3)]

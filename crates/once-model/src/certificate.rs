@@ -12,7 +12,7 @@ use crate::sign::{KernelKey, Purpose, Signature};
 #[cbor(map)]
 pub struct Genesis {
     /// The object's UUID.
-    #[cbor(n(0), with = "crate::wire::uuid_bytes")]
+    #[cbor(n(0), with = "crate::cbor::uuid_bytes")]
     pub uuid: Uuid,
     /// The first home.
     #[n(1)]
@@ -35,7 +35,7 @@ impl Genesis {
     /// The object's lineage.
     #[must_use]
     pub fn lineage(&self) -> Lineage {
-        Lineage::from_bytes(*record_hash("once/2 genesis", &crate::wire::to_cbor(self)).as_bytes())
+        Lineage::from_bytes(*record_hash("once/2 genesis", &crate::cbor::to_cbor(self)).as_bytes())
     }
 }
 
@@ -229,7 +229,7 @@ impl Certificate {
     #[must_use]
     pub fn id(&self) -> Hash {
         let bare = Self { signature: None, acceptance: None, ..self.clone() };
-        record_hash("once/2 certificate", &crate::wire::to_cbor(&bare))
+        record_hash("once/2 certificate", &crate::cbor::to_cbor(&bare))
     }
 
     /// Whether a handoff's receiver has accepted it.

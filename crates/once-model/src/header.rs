@@ -3,7 +3,7 @@
 use minicbor::{Decode, Encode};
 
 use crate::hash::record_hash;
-use crate::ids::{Hash, Incarnation, KernelId, Line, Lineage, ObjectKey, Uuid};
+use crate::ids::{Hash, Incarnation, ItemId, KernelId, Line, Lineage, ObjectKey, Uuid};
 use crate::sign::{KernelKey, Purpose, Signature};
 
 /// What caused a revision: the action, and the lane it came through. Empty for an import or a `put`.
@@ -20,7 +20,7 @@ pub struct Cause {
     #[n(2)]
     pub sequence: u64,
     /// The action's id.
-    #[cbor(n(3), with = "crate::wire::uuid_bytes")]
+    #[cbor(n(3), with = "crate::cbor::uuid_bytes")]
     pub id: Uuid,
     /// The object that acted, if an object did.
     #[n(4)]
@@ -34,7 +34,7 @@ pub struct Cause {
 #[cbor(map)]
 pub struct Header {
     /// The object's UUID.
-    #[cbor(n(0), with = "crate::wire::uuid_bytes")]
+    #[cbor(n(0), with = "crate::cbor::uuid_bytes")]
     pub uuid: Uuid,
     /// The object's lineage, once claimed.
     #[n(1)]
@@ -92,7 +92,7 @@ impl Header {
     #[must_use]
     pub fn id(&self) -> Hash {
         let bare = if self.signature.is_some() { &Self { signature: None, ..self.clone() } } else { self };
-        record_hash(Self::CONTEXT, &crate::wire::to_cbor(bare))
+        record_hash(Self::CONTEXT, &crate::cbor::to_cbor(bare))
     }
 
     /// Signs it with the home's key, unless it is signed or unclaimed.
@@ -106,6 +106,24 @@ impl Header {
     #[must_use]
     pub fn signed_by(&self, home: &KernelId) -> bool {
         self.signature.is_some_and(|s| s.verifies(Purpose::Revision, &self.id(), home))
+    }
+
+    /// What reconciliation compares for one object: any change of lineage, epoch, revision or content changes it, and
+    /// the versions of one object lie side by side, so that a change touches one range only.
+    #[must_use]
+    pub fn item_id(&self) -> ItemId {
+        let mut record = Vec::with_capacity(16 + 32 + 16 + 32 + 1);
+        record.extend_from_slice(self.uuid.as_bytes());
+        record.extend_from_slice(self.lineage.as_ref().map_or(&[0; 32], |l| l.as_bytes()));
+        record.extend_from_slice(&self.epoch.to_be_bytes());
+        record.extend_from_slice(&self.revision.to_be_bytes());
+        record.extend_from_slice(self.content.as_bytes());
+        record.push(u8::from(self.tombstone));
+        let digest = blake3::derive_key("once/2 item", &record);
+        let mut id = [0; 32];
+        id[..8].copy_from_slice(&self.uuid.as_bytes()[..8]);
+        id[8..].copy_from_slice(&digest[..24]);
+        ItemId::from_bytes(id)
     }
 }
 

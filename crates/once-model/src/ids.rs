@@ -222,7 +222,7 @@ pub enum Line {
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode)]
 pub struct ObjectKey {
     /// The UUID that the scenario carries, or the one derived from its content.
-    #[cbor(n(0), with = "crate::wire::uuid_bytes")]
+    #[cbor(n(0), with = "crate::cbor::uuid_bytes")]
     pub uuid: Uuid,
     /// Which object of that UUID.
     #[n(1)]

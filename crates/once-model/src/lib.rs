@@ -4,7 +4,9 @@
 //! Nothing here does I/O or reads a clock, and nothing here panics on bytes from outside.
 
 pub mod action;
+pub mod cbor;
 pub mod certificate;
+pub mod code;
 pub mod hash;
 pub mod header;
 pub mod ids;

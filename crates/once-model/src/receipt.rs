@@ -32,7 +32,7 @@ pub struct Entry {
     #[n(5)]
     pub sequence: u64,
     /// The action's id.
-    #[cbor(n(6), with = "crate::wire::uuid_bytes")]
+    #[cbor(n(6), with = "crate::cbor::uuid_bytes")]
     pub id: Uuid,
     /// [`crate::action::Action::hash`].
     #[n(7)]
@@ -91,7 +91,7 @@ impl Entry {
     /// The hash of this entry, and through [`Self::previous`] of all before it.
     #[must_use]
     pub fn hash(&self) -> Hash {
-        record_hash(Self::CONTEXT, &crate::wire::to_cbor(self))
+        record_hash(Self::CONTEXT, &crate::cbor::to_cbor(self))
     }
 }
 
@@ -106,7 +106,7 @@ pub struct ReceiptOf {
     #[n(1)]
     pub sequence: u64,
     /// The action's id.
-    #[cbor(n(2), with = "crate::wire::uuid_bytes")]
+    #[cbor(n(2), with = "crate::cbor::uuid_bytes")]
     pub id: Uuid,
 }
 

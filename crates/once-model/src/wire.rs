@@ -8,7 +8,10 @@ use bytes::Bytes;
 use minicbor::{Decode, Encode};
 
 use crate::action::{Act, ActOutcome, Missing, Need};
+use crate::cbor::{CborError, option_bytes, uuid_bytes};
+pub use crate::cbor::{from_cbor, to_cbor};
 use crate::certificate::Chain;
+pub use crate::code::Code;
 use crate::header::Header;
 use crate::ids::{Hash, ItemId, Line, ObjectKey, Secret, Uuid};
 use crate::progress::Progress;
@@ -34,236 +37,11 @@ pub enum WireError {
     Trailing(usize),
 }
 
-/// Encodes a value that cannot fail to encode (writing to a vector is infallible).
-#[must_use]
-pub fn to_cbor<T: Encode<()>>(value: &T) -> Vec<u8> {
-    let mut out = Vec::with_capacity(256);
-    // The only error of this writer is `Infallible`; a custom encoder of ours never raises its own.
-    let _ = minicbor::encode(value, &mut out);
-    out
-}
-
-/// Decodes a value that fills the bytes exactly.
-///
-/// # Errors
-/// When the bytes are not that value, or more follow.
-pub fn from_cbor<'b, T: Decode<'b, ()>>(bytes: &'b [u8]) -> Result<T, WireError> {
-    let mut decoder = minicbor::Decoder::new(bytes);
-    let value = decoder.decode().map_err(|e| WireError::Malformed(e.to_string()))?;
-    match bytes.len() - decoder.position() {
-        0 => Ok(value),
-        rest => Err(WireError::Trailing(rest)),
-    }
-}
-
-/// A UUID as a byte string of 16.
-pub mod uuid_bytes {
-    use minicbor::{Decoder, Encoder, decode as de, encode as en};
-    use uuid::Uuid;
-
-    /// Writes it.
-    ///
-    /// # Errors
-    /// When the writer fails.
-    pub fn encode<C, W: en::Write>(
-        v: &Uuid,
-        e: &mut Encoder<W>,
-        _: &mut C,
-    ) -> Result<(), en::Error<W::Error>> {
-        e.bytes(v.as_bytes())?.ok()
-    }
-
-    /// Reads it.
-    ///
-    /// # Errors
-    /// When it is not a byte string of 16.
-    pub fn decode<C>(d: &mut Decoder<'_>, _: &mut C) -> Result<Uuid, de::Error> {
-        Uuid::from_slice(d.bytes()?).map_err(|_| de::Error::message("wrong length of UUID"))
-    }
-}
-
-/// A UUID as a byte string of 16, or absent.
-pub mod option_uuid_bytes {
-    use minicbor::{Decoder, Encoder, data::Type, decode as de, encode as en};
-    use uuid::Uuid;
-
-    /// Writes it.
-    ///
-    /// # Errors
-    /// When the writer fails.
-    pub fn encode<C, W: en::Write>(
-        v: &Option<Uuid>,
-        e: &mut Encoder<W>,
-        _: &mut C,
-    ) -> Result<(), en::Error<W::Error>> {
-        match v {
-            Some(uuid) => e.bytes(uuid.as_bytes())?.ok(),
-            None => e.null()?.ok(),
-        }
-    }
-
-    /// Reads it.
-    ///
-    /// # Errors
-    /// When it is neither null nor a byte string of 16.
-    pub fn decode<C>(d: &mut Decoder<'_>, ctx: &mut C) -> Result<Option<Uuid>, de::Error> {
-        if d.datatype()? == Type::Null {
-            d.null()?;
-            return Ok(None);
-        }
-        super::uuid_bytes::decode(d, ctx).map(Some)
-    }
-
-    /// Whether it is left out.
-    #[must_use]
-    pub fn is_nil(v: &Option<Uuid>) -> bool {
-        v.is_none()
-    }
-
-    /// What stands for it when it was left out.
-    #[must_use]
-    pub fn nil() -> Option<Option<Uuid>> {
-        Some(None)
-    }
-}
-
-/// JSON as a byte string.
-pub mod json_bytes {
-    use bytes::Bytes;
-    use minicbor::{Decoder, Encoder, decode as de, encode as en};
-
-    /// Writes it.
-    ///
-    /// # Errors
-    /// When the writer fails.
-    pub fn encode<C, W: en::Write>(
-        v: &Bytes,
-        e: &mut Encoder<W>,
-        _: &mut C,
-    ) -> Result<(), en::Error<W::Error>> {
-        e.bytes(v)?.ok()
-    }
-
-    /// Reads it.
-    ///
-    /// # Errors
-    /// When it is not a byte string.
-    pub fn decode<C>(d: &mut Decoder<'_>, _: &mut C) -> Result<Bytes, de::Error> {
-        d.bytes().map(Bytes::copy_from_slice)
-    }
-}
-
-/// An optional body as a byte string or absent.
-mod body {
-    use bytes::Bytes;
-    use minicbor::{Decoder, Encoder, data::Type, decode as de, encode as en};
-
-    pub fn encode<C, W: en::Write>(
-        v: &Option<Bytes>,
-        e: &mut Encoder<W>,
-        _: &mut C,
-    ) -> Result<(), en::Error<W::Error>> {
-        match v {
-            Some(bytes) => e.bytes(bytes)?.ok(),
-            None => e.null()?.ok(),
-        }
-    }
-
-    pub fn decode<C>(d: &mut Decoder<'_>, _: &mut C) -> Result<Option<Bytes>, de::Error> {
-        if d.datatype()? == Type::Null {
-            d.null()?;
-            return Ok(None);
-        }
-        Ok(Some(Bytes::copy_from_slice(d.bytes()?)))
-    }
-
-    pub fn is_nil(v: &Option<Bytes>) -> bool {
-        v.is_none()
-    }
-
-    pub fn nil() -> Option<Option<Bytes>> {
-        Some(None)
-    }
-}
-
-/// Why something was not done, as a number that stays the same for ever.
-///
-/// A peer that may not do a thing and a thing that is not there get the same answer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode)]
-#[cbor(index_only)]
-#[non_exhaustive]
-pub enum Code {
-    /// Not there, or not allowed: which of the two is nobody's business.
-    #[n(0)]
-    Denied,
-    /// The quota for this peer is used up.
-    #[n(1)]
-    Quota,
-    /// Too much at once: try later.
-    #[n(2)]
-    Busy,
-    /// The disk is nearly full.
-    #[n(3)]
-    DiskFull,
-    /// Not a valid scenario, header, chain or signature.
-    #[n(4)]
-    Invalid,
-    /// Larger than a limit.
-    #[n(5)]
-    TooLarge,
-    /// More than one object matches: say which.
-    #[n(6)]
-    Ambiguous,
-    /// A critical feature or version that the other side does not know.
-    #[n(7)]
-    Unsupported,
-    /// The kernel is stopping.
-    #[n(8)]
-    Stopping,
-    /// This kernel is not the object's home.
-    #[n(9)]
-    NotHome,
-    /// Its time was up before it ran.
-    #[n(10)]
-    Expired,
-    /// The same id was used for something else.
-    #[n(11)]
-    IdReused,
-    /// The component that it needs is not here, or not in a version that reads this object, or knows no such action.
-    #[n(12)]
-    NoComponent,
-    /// Its client took it back before it ran.
-    #[n(13)]
-    Cancelled,
-    /// A scenario that it depends on did not come in time.
-    #[n(14)]
-    Lacking,
-    /// The sender's data directory was put back from a backup: it runs and sends nothing until its peers were heard.
-    #[n(15)]
-    Quarantined,
-}
-
-impl Code {
-    /// Its name for people and for programs: never changes.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Denied => "denied",
-            Self::Quota => "quota",
-            Self::Busy => "busy",
-            Self::DiskFull => "disk-full",
-            Self::Invalid => "invalid",
-            Self::TooLarge => "too-large",
-            Self::Ambiguous => "ambiguous",
-            Self::Unsupported => "unsupported",
-            Self::Stopping => "stopping",
-            Self::NotHome => "not-home",
-            Self::Expired => "expired",
-            Self::IdReused => "id-reused",
-            Self::NoComponent => "no-component",
-            Self::Cancelled => "cancelled",
-            Self::Lacking => "lacking",
-            Self::Quarantined => "quarantined",
+impl From<CborError> for WireError {
+    fn from(error: CborError) -> Self {
+        match error {
+            CborError::Malformed(why) => Self::Malformed(why),
+            CborError::Trailing(bytes) => Self::Trailing(bytes),
         }
     }
 }
@@ -321,10 +99,10 @@ pub struct Parcel {
     /// The verbatim bytes; absent for a tombstone and when they travel on a stream of their own.
     #[cbor(
         n(2),
-        encode_with = "body::encode",
-        decode_with = "body::decode",
-        is_nil = "body::is_nil",
-        nil = "body::nil"
+        encode_with = "option_bytes::encode",
+        decode_with = "option_bytes::decode",
+        is_nil = "option_bytes::is_nil",
+        nil = "option_bytes::nil"
     )]
     pub body: Option<Bytes>,
     /// The sender's commit number as it was on its disk when this left. Whoever later knows a lower number of itself
@@ -586,7 +364,7 @@ impl Frame {
         };
         match (from_cbor(bytes), number(bytes)) {
             (Err(_), Some(number)) if !Self::is_known(number) => Err(WireError::Unknown(number)),
-            (frame, _) => frame,
+            (frame, _) => frame.map_err(WireError::from),
         }
     }
 

@@ -9,8 +9,9 @@ use std::path::Path;
 
 use data_encoding::HEXLOWER;
 use once_model::action::{Action, LaneName, Outcome, answer_id, effect_id};
+use once_model::cbor::{from_cbor, to_cbor};
 use once_model::certificate::{Certificate, Chain, Genesis};
-use once_model::hash::{content_hash, item_id, record_hash};
+use once_model::hash::{content_hash, record_hash};
 use once_model::header::Header;
 use once_model::ids::{Hash, KernelId, Lineage, ObjectKey, Uuid};
 use once_model::ior::{Form, Ior};
@@ -18,7 +19,7 @@ use once_model::progress::Progress;
 use once_model::receipt::{Entry, Receipt, ReceiptError};
 use once_model::scenario::Scenario;
 use once_model::sign::{KernelKey, Purpose};
-use once_model::wire::{Frame, Parcel, WireError, from_cbor, to_cbor};
+use once_model::wire::{Frame, Parcel, WireError};
 use serde_json::Value;
 
 /// The vectors of one file.
@@ -157,7 +158,7 @@ fn records_and_their_hashes_and_signatures_are_as_ever() {
             "header" => {
                 let header: Header = round(&vector);
                 assert_eq!(header.id(), hash(&vector["id"]), "{name}");
-                assert_eq!(item_id(&header).as_bytes().as_slice(), raw(&vector["item"]), "{name}");
+                assert_eq!(header.item_id().as_bytes().as_slice(), raw(&vector["item"]), "{name}");
                 match vector.get("signer") {
                     Some(signer) => assert!(header.signed_by(&kernel(signer)), "{name}"),
                     None => assert_eq!(header.signature, None, "{name}"),

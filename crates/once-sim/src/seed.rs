@@ -5,9 +5,9 @@ use once_core::rights::{Right, Scope};
 use once_core::rows::{PeerRow, PeerStatus, UsageRow};
 use once_core::store::{Batch, Durability, Store, Table};
 use once_core::waist::{Command, Effect, Input};
+use once_model::cbor::to_cbor;
 use once_model::ids::{KernelId, Line, ObjectKey};
 use once_model::limits::{OUTBOX_MAX_ROWS, PEERS_MAX};
-use once_model::wire::to_cbor;
 
 use crate::check::Violation;
 use crate::coverage::{self, Coverage};

@@ -146,7 +146,7 @@ mod tests {
     use once_core::query;
     use once_core::rows::{self, HeadRow};
     use once_core::store::{Batch, Durability, Store, Table};
-    use once_model::wire::to_cbor;
+    use once_model::cbor::to_cbor;
     use std::ops::ControlFlow;
 
     const UUID: &str = "7d0c2f6e-0b7e-4d0e-9b52-3f3f7e1a0001";

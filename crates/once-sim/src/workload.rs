@@ -477,7 +477,7 @@ impl World {
         let read = query::heads(&self.nodes[index].disk, &mut |head| {
             let key = head.header.key();
             if !self.checker.forked.contains(&key) {
-                items.push((once_model::hash::item_id(&head.header), key));
+                items.push((head.header.item_id(), key));
             }
             ControlFlow::Continue(())
         });

@@ -9,9 +9,9 @@ use std::fmt;
 
 use data_encoding::BASE64;
 use once_model::action::Outcome;
+use once_model::cbor::{from_cbor, to_cbor};
 use once_model::ids::KernelId;
 use once_model::receipt::Receipt;
-use once_model::wire::{from_cbor, to_cbor};
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::{Map, Value, json};
 

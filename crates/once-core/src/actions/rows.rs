@@ -46,7 +46,7 @@ pub struct LaneRow {
 #[cbor(map)]
 pub struct LedgerRow {
     /// The action's id.
-    #[cbor(n(0), with = "once_model::wire::uuid_bytes")]
+    #[cbor(n(0), with = "once_model::cbor::uuid_bytes")]
     pub id: once_model::ids::Uuid,
     /// [`Action::hash`].
     #[n(1)]
@@ -346,7 +346,7 @@ pub struct TimerRow {
     #[n(1)]
     pub due_ms: u64,
     /// The effect's id.
-    #[cbor(n(2), with = "once_model::wire::uuid_bytes")]
+    #[cbor(n(2), with = "once_model::cbor::uuid_bytes")]
     pub id: once_model::ids::Uuid,
     /// What happens then.
     #[n(3)]
@@ -361,7 +361,7 @@ pub struct ActivityRow {
     #[n(0)]
     pub name: String,
     /// With what: verbatim JSON.
-    #[cbor(n(1), with = "once_model::wire::json_bytes")]
+    #[cbor(n(1), with = "once_model::cbor::json_bytes")]
     pub arguments: bytes::Bytes,
     /// What happens when it is done.
     #[n(2)]

@@ -254,8 +254,8 @@ pub(super) fn grantee(kernel: &KernelId, object: Option<&ObjectKey>) -> [u8; 32]
 #[cfg(test)]
 mod tests {
     use super::*;
+    use once_model::cbor::to_cbor;
     use once_model::ids::{Hash, Line, Uuid};
-    use once_model::wire::to_cbor;
 
     const NOW_MS: u64 = 1000;
 

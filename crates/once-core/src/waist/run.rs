@@ -155,7 +155,7 @@ pub struct Then {
     #[n(0)]
     pub action: String,
     /// What the object wants to be reminded of: verbatim JSON.
-    #[cbor(n(1), with = "once_model::wire::json_bytes")]
+    #[cbor(n(1), with = "once_model::cbor::json_bytes")]
     pub with: Bytes,
 }
 

@@ -5,11 +5,11 @@ use once_core::actions;
 use once_core::rows::HeadRow;
 use once_core::store::Table;
 use once_core::waist::{Answer, Change, Command};
+use once_model::cbor::to_cbor;
 use once_model::hash::record_hash;
 use once_model::header::Header;
 use once_model::ids::{Hash, KernelId, Line, ObjectKey};
 use once_model::receipt::Entry;
-use once_model::wire::to_cbor;
 
 use super::shadow::Shadow;
 use super::{Checker, Group};

@@ -8,7 +8,7 @@ use once_core::query;
 use once_core::rows::{self, HeadRow};
 use once_core::store::{Read, Table};
 
-use once_model::hash::{content_hash, item_id};
+use once_model::hash::content_hash;
 use once_model::ids::{ItemId, KernelId};
 use once_model::receipt::EntriesOf;
 use once_model::wire::{Absent, Code, Frame, Parcel, Pull, Request};
@@ -135,7 +135,7 @@ impl Checker {
         let mut items = BTreeSet::new();
         let read = query::heads(disk, &mut |head| {
             if self.may_read(kernel, peer, &head, now_ms) {
-                items.insert(item_id(&head.header));
+                items.insert(head.header.item_id());
             }
             ControlFlow::Continue(())
         });

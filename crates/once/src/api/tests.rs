@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use once_core::actions::LedgerRow;
 use once_core::store::{Batch, Durability, Read, Store, Table};
+use once_model::cbor::to_cbor;
 use once_model::ids::Hash;
 use once_model::scenario::Scenario;
-use once_model::wire::to_cbor;
 use once_store::FjallStore;
 use serde_json::{Value, json};
 

@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use once_core::waist::{Answer, Arrival};
 use once_model::certificate::Chain;
-use once_model::hash::item_id;
 use once_model::ids::ItemId;
 use once_model::limits::{SCENARIO_MAX_BYTES, WINDOW_MAX_BYTES};
 use once_model::wire::{Frame, Kept, Parcel, ShareAnswer};
@@ -100,7 +99,7 @@ impl Storing {
     ) -> Result<(), NetError> {
         loop {
             match reader.expect().await? {
-                Frame::Give(parcel) if wanted.remove(&item_id(&parcel.header)) => self.take(parcel).await?,
+                Frame::Give(parcel) if wanted.remove(&parcel.header.item_id()) => self.take(parcel).await?,
                 Frame::Given(_) => return Ok(()),
                 _ => {
                     return Err(NetError::Unexpected("only what was wanted, then given, may answer a want"));

@@ -2,10 +2,10 @@
 
 use iroh_tickets::{ParseError, Ticket as _};
 use minicbor::{Decode, Encode};
+use once_model::cbor::{from_cbor, to_cbor};
 use once_model::hash::record_hash;
 use once_model::ids::{KernelId, Secret};
 use once_model::limits::ADDRESSES_MAX;
-use once_model::wire::{from_cbor, to_cbor};
 
 use super::address::Address;
 use crate::Error;

@@ -1,6 +1,5 @@
 //! A peer that makes nonsense of an exchange.
 
-use once_model::hash::item_id;
 use once_model::ids::ItemId;
 use once_model::limits::{INLINE_MAX_BYTES, WANT_MAX_IDS};
 use once_model::wire::{Frame, Kept, Parcel};
@@ -21,7 +20,7 @@ fn nonsense_on_a_stream_ends_the_stream_and_not_the_peer() {
         }
         let id = ItemId::from_bytes([1; 32]);
         let begin = Frame::Reconcile(reconcile_nothing());
-        let offer = Frame::Offer(vec![item_id(&unclaimed(&note(99, "offered")).header)]);
+        let offer = Frame::Offer(vec![unclaimed(&note(99, "offered")).header.item_id()]);
         let stories: &[(&str, &[Frame])] = &[
             ("garbage", &[Frame::Reconcile(vec![0xff; 1000])]),
             ("no payload", &[Frame::Reconcile(Vec::new())]),
@@ -122,7 +121,7 @@ fn an_offer_beyond_the_quota_and_invalid_gives_are_counted_as_refused() {
         let mut lane = Lane::open(&control.connection).await;
         lane.say(&Frame::Reconcile(reconcile_nothing())).await;
         assert!(matches!(lane.hear().await, Some(Frame::Reconcile(_))));
-        lane.say(&Frame::Offer(parcels.iter().map(|parcel| item_id(&parcel.header)).collect())).await;
+        lane.say(&Frame::Offer(parcels.iter().map(|parcel| parcel.header.item_id()).collect())).await;
         let Some(Frame::Want(wanted)) = lane.hear().await else { panic!("no want") };
         assert_eq!(wanted.len(), 10);
         for (n, mut parcel) in parcels.into_iter().enumerate() {
@@ -155,7 +154,7 @@ fn more_wants_ahead_than_allowed_are_answered_in_order() {
         let mut ids = Vec::new();
         for n in 0..12 {
             alice.import(note(n, "here"), None).await.unwrap();
-            ids.push(item_id(&unclaimed(&note(n, "here")).header));
+            ids.push(unclaimed(&note(n, "here")).header.item_id());
         }
         let mut lane = Lane::open(&control.connection).await;
         lane.say(&Frame::Reconcile(reconcile_nothing())).await;
@@ -164,7 +163,7 @@ fn more_wants_ahead_than_allowed_are_answered_in_order() {
             lane.say(&Frame::Want(vec![*id])).await;
         }
         for id in &ids {
-            assert!(matches!(lane.hear().await, Some(Frame::Give(parcel)) if item_id(&parcel.header) == *id));
+            assert!(matches!(lane.hear().await, Some(Frame::Give(parcel)) if parcel.header.item_id() == *id));
             assert_eq!(lane.hear().await, Some(Frame::Given(1)));
         }
         still_works(&alice, &bob, 29).await;
@@ -205,7 +204,7 @@ fn a_giver_that_announces_gigabytes_is_cut_off() {
             let mut lane = Lane::open(&control.connection).await;
             lane.say(&Frame::Reconcile(reconcile_nothing())).await;
             assert!(matches!(lane.hear().await, Some(Frame::Reconcile(_))));
-            lane.say(&Frame::Offer(vec![item_id(&parcel.header)])).await;
+            lane.say(&Frame::Offer(vec![parcel.header.item_id()])).await;
             assert!(matches!(lane.hear().await, Some(Frame::Want(_))));
             lane.say(&Frame::Give(parcel)).await;
             assert_eq!(lane.hear().await, None, "{size}");

@@ -158,7 +158,7 @@ fn a_giver_that_stops_in_the_middle_does_not_hold_up_others() {
             let mut lane = Lane::open(&control.connection).await;
             lane.say(&Frame::Reconcile(super::reading::reconcile_nothing())).await;
             assert!(matches!(lane.hear().await, Some(Frame::Reconcile(_))));
-            lane.say(&Frame::Offer(vec![once_model::hash::item_id(&large.header)])).await;
+            lane.say(&Frame::Offer(vec![large.header.item_id()])).await;
             assert!(matches!(lane.hear().await, Some(Frame::Want(_))));
             lane.say(&Frame::Give(Parcel { body: None, ..large })).await;
             lane.send.write_all(&[b' '; 1000]).await.unwrap();

@@ -190,7 +190,7 @@ fn a_large_body_of_an_exchange_goes_on_where_it_broke() {
             let mut lane = Lane::open(&control.connection).await;
             lane.say(&Frame::Reconcile(super::reading::reconcile_nothing())).await;
             assert!(matches!(lane.hear().await, Some(Frame::Reconcile(_))));
-            let offered = [&parcel, &small].map(|parcel| once_model::hash::item_id(&parcel.header));
+            let offered = [&parcel, &small].map(|parcel| parcel.header.item_id());
             lane.say(&Frame::Offer(offered.to_vec())).await;
             let Some(Frame::Want(wanted)) = lane.hear().await else { panic!("no want") };
             assert!(wanted.contains(&offered[0]));

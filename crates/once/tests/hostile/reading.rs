@@ -86,7 +86,7 @@ fn an_exchange_shows_a_peer_only_what_it_may_read() {
         let mut ids = Vec::new();
         let mut listing = |n: usize| {
             let parcel = unclaimed(&note(n, "secret"));
-            ids.push(once_model::hash::item_id(&parcel.header));
+            ids.push(parcel.header.item_id());
         };
         for n in 0..20 {
             alice.import(note(n, "secret"), None).await.unwrap();
@@ -132,7 +132,7 @@ fn a_removed_peer_reads_nothing_more_on_streams_that_are_open() {
         let control = mallory.join(&alice).await;
         alice.grant_read_all(mallory.id()).await.unwrap();
         let (object, _) = alice.import(note(1, "secret"), None).await.unwrap();
-        let id = once_model::hash::item_id(&unclaimed(&note(1, "secret")).header);
+        let id = unclaimed(&note(1, "secret")).header.item_id();
         let mut lane = Lane::open(&control.connection).await;
         lane.say(&Frame::Reconcile(reconcile_nothing())).await;
         assert!(matches!(lane.hear().await, Some(Frame::Reconcile(_))));
