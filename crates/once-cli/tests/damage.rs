@@ -420,5 +420,6 @@ fn a_kernel_with_a_damaged_table_says_so_and_goes_on_reading() {
             };
         assert!(acknowledged.iter().all(is_out), "{round}: {acknowledged:?}");
     }
-    assert!(refused > 0 && !acknowledged.is_empty(), "it came to a merge: {acknowledged:?}");
+    // When the merge comes is the store's affair: before the first import, or after the fifth.
+    assert!(refused > 0, "it came to a merge: {acknowledged:?}");
 }
