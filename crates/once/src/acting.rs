@@ -344,11 +344,14 @@ fn acted(id: Uuid, outcome: Outcome, after: Option<After>) -> Result<Acted, Erro
 
 pub(crate) fn refused(code: Code) -> Error {
     match code {
-        Code::Denied | Code::NotHome => Error::from_code(code, "act")
-            .with_hint(
-                "its owner can permit it: 'once grant KERNEL act' there, with the id that `once status` prints here; then act \
-                 with a new id, for this one stays refused. Is that kernel still its home?",
-            ),
+        // The home may be this kernel.
+        Code::Denied | Code::NotHome => {
+            let message = "act: its home has no such object (any more), or does not permit this";
+            Error { message: message.into(), ..Error::from_code(code, "act") }.with_hint(
+                "if it is still there, its owner can permit it: 'once grant KERNEL act' there, with the id that `once status` \
+                 prints here; then act with a new id, for this one stays refused. Is that kernel still its home?",
+            )
+        }
         Code::NoComponent => Error::invalid("the object's home has no component that does this to it")
             .with_hint(
                 "`merge`, `replace` and `get` work on every object whose component is not known there",
