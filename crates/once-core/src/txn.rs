@@ -1,6 +1,7 @@
 //! A group's transaction: the store as it was, and over it what the inputs of the group have changed so far.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::ops::ControlFlow;
 
 use bytes::Bytes;
@@ -92,11 +93,17 @@ impl<'s> Txn<'s> {
     }
 
     fn write(&mut self, table: Table, key: &[u8], value: Option<Bytes>, new: bool) {
-        let rows = self.overlay.entry(table).or_default();
-        let new = new || rows.get(key).is_some_and(|written| written.new);
-        let before = match value {
-            None if new => rows.remove(key),
-            value => rows.insert(key.to_vec(), Written { value, new }),
+        let before = match self.overlay.entry(table).or_default().entry(key.to_vec()) {
+            Entry::Vacant(_) if new && value.is_none() => None,
+            Entry::Vacant(place) => {
+                place.insert(Written { value, new });
+                None
+            }
+            Entry::Occupied(place) if value.is_none() && (new || place.get().new) => Some(place.remove()),
+            Entry::Occupied(mut place) => {
+                let new = new || place.get().new;
+                Some(place.insert(Written { value, new }))
+            }
         };
         self.undo.push((table, key.to_vec(), before));
     }

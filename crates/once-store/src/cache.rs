@@ -25,7 +25,9 @@ const ROW_BYTES: usize = 128;
 /// A longer value is not worth its room.
 const VALUE_BYTES: usize = 4096;
 
-type Rows = HashMap<Box<[u8]>, Option<Bytes>>;
+/// Keys are long, and hashed a dozen times for an action: the standard library's hash costs as much as the rest of a look.
+/// This one is seeded at random, too, and a generation is small.
+type Rows = HashMap<Box<[u8]>, Option<Bytes>, foldhash::fast::RandomState>;
 
 /// Two generations: what is used moves to the young one; when that is full it becomes the old one, and what the old
 /// one still held is forgotten.

@@ -14,7 +14,7 @@ use super::built_in::{self, BuiltIn};
 use super::effects::{self, Fit};
 use super::given;
 use super::marks;
-use super::record::{Made, answer, answer_again, end, record, tell};
+use super::record::{Made, Said, answer, answer_again, end, record, tell};
 use super::rows::{Origin, lane_key};
 use super::waiting::{For, Lane, Unasked};
 use super::{put_off, slow};
@@ -189,7 +189,7 @@ fn begin(s: &mut Step<'_, '_>, come: &Come) -> Result<(), StoreError> {
     }
     // A copy of what was refused on this connection: it stays refused, whatever was granted since.
     if let Some(code) = refused_before(s, origin, act) {
-        return answer(s, origin, act, Outcome::Refused(code), None);
+        return answer(s, origin, act, Said::refused(code));
     }
     // Not run yet, and nothing is promised: it comes again.
     if s.room_on_disk().is_err() {
@@ -247,7 +247,7 @@ fn refuse(s: &mut Step<'_, '_>, origin: &Origin, act: &Act, code: Code) -> Resul
     if let Some(link) = s.engine.links.get_mut(&origin.kernel) {
         link.refused.add((act.lane, act.sequence), code);
     }
-    answer(s, origin, act, Outcome::Refused(code), None)
+    answer(s, origin, act, Said::refused(code))
 }
 
 fn refused_before(s: &Step<'_, '_>, origin: &Origin, act: &Act) -> Option<Code> {

@@ -4,7 +4,7 @@ use once_model::action::{Act, ActOutcome, After, Outcome};
 use once_model::certificate::Tip;
 use once_model::header::Cause;
 use once_model::ids::{Hash, KernelId, ObjectKey};
-use once_model::wire::Frame;
+use once_model::wire::{Code, Frame};
 
 use super::home::Come;
 use super::rows::{LedgerRow, Origin, OutcomeStatus, PlaceRow, lane_key, ledger_key};
@@ -46,8 +46,9 @@ pub(super) fn record(
 ) -> Result<ObjectKey, StoreError> {
     let (head, after) = write(s, origin, act, &outcome, made)?;
     s.out.push(Effect::Event(Event::Acted { key: after.key, id: act.action.id, outcome: outcome.clone() }));
-    answer(s, origin, act, outcome, Some(after))?;
-    Ok(head.header.key())
+    let key = head.header.key();
+    answer(s, origin, act, Said { outcome, after: Some(after), certificate: head.header.certificate })?;
+    Ok(key)
 }
 
 /// Writes an action's entry in the history of its object, with the revision that it made: the one road for change.
@@ -128,7 +129,14 @@ pub(super) fn answer_again(
     let same = |row: &LedgerRow| row.id == act.action.id && row.hash == act.action.hash(&act.lane.key.uuid);
     match row {
         Some(row) if same(&row) => match row.outcome {
-            Some(outcome) => answer(s, origin, act, outcome, row.after),
+            Some(outcome) => {
+                let head = match &row.after {
+                    Some(after) => rows::head(s.txn, &after.key)?,
+                    None => None,
+                };
+                let certificate = head.and_then(|head| head.header.certificate);
+                answer(s, origin, act, Said { outcome, after: row.after, certificate })
+            }
             // Its floor said that it has it.
             None => Ok(()),
         },
@@ -141,18 +149,25 @@ pub(super) fn answer_again(
     }
 }
 
-pub(super) fn answer(
-    s: &mut Step<'_, '_>,
-    origin: &Origin,
-    act: &Act,
-    outcome: Outcome,
-    after: Option<After>,
-) -> Result<(), StoreError> {
+/// What an origin is told of its action.
+pub(super) struct Said {
+    pub outcome: Outcome,
+    /// The object after it, if it was recorded.
+    pub after: Option<After>,
+    /// The newest certificate of that object.
+    pub certificate: Option<Hash>,
+}
+
+impl Said {
+    /// Nothing was recorded.
+    pub fn refused(code: Code) -> Self {
+        Self { outcome: Outcome::Refused(code), after: None, certificate: None }
+    }
+}
+
+pub(super) fn answer(s: &mut Step<'_, '_>, origin: &Origin, act: &Act, said: Said) -> Result<(), StoreError> {
+    let Said { outcome, after, certificate } = said;
     let commit = Some(peers::told_after_commit(s));
-    let certificate = match &after {
-        Some(after) => rows::head(s.txn, &after.key)?.and_then(|head| head.header.certificate),
-        None => None,
-    };
     let (lane, sequence, id) = (act.lane, act.sequence, act.action.id);
     let outcome = ActOutcome { lane, sequence, id, outcome, after, commit, certificate };
     tell(s, origin, Frame::Outcome(outcome))
