@@ -130,7 +130,10 @@ pub fn may_share(rows: &dyn Read, kernel: &KernelId, now_ms: u64) -> Result<bool
 /// # Errors
 /// When the store cannot be read.
 pub(crate) fn has_share(rows: &dyn Read, peer: &KernelId, now_ms: u64) -> Result<bool, StoreError> {
-    Ok(mutant!(SkipShareRight) || granted(rows, &Scope::Kernel, Right::Share, peer, now_ms)?)
+    if mutant!(SkipShareRight) {
+        return Ok(true);
+    }
+    granted(rows, &Scope::Kernel, Right::Share, peer, now_ms)
 }
 
 /// What a peer may read, asked for many objects at once: the grants on the kernel and on components are looked up

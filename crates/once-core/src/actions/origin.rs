@@ -290,7 +290,9 @@ pub(crate) fn outcome(s: &mut Step<'_, '_>, from: KernelId, answered: &ActOutcom
         if is_early { s.out.now.push(reply) } else { s.out.push(reply) }
     }
     // In the transaction in which the call goes: it is answered once.
-    if let Some(call) = waiting.call.as_ref().filter(|_| !mutant!(ForgetCallback)) {
+    if let Some(call) = &waiting.call
+        && !mutant!(ForgetCallback)
+    {
         effects::tell(s, call.object, *id, &call.then, &Came::Outcome(outcome.clone()))?;
     }
     if from != s.ctx.me {

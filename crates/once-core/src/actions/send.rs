@@ -186,9 +186,9 @@ pub(super) fn send(s: &mut Step<'_, '_>, place: &Place, lane: &Lane) -> Result<(
     let floor = if mutant!(ForgetFloor) { 0 } else { lane.floor };
     let commit = Some(s.engine.synced_commit);
     let remaining_ms = row.deadline_ms.map(|deadline_ms| deadline_ms.saturating_sub(now_ms));
-    let (void, remaining_ms) = match row.void.filter(|_| !mutant!(ForgetVoid)) {
-        Some(code) => (Some(code), Some(0)),
-        None => (None, remaining_ms),
+    let (void, remaining_ms) = match row.void {
+        Some(code) if !mutant!(ForgetVoid) => (Some(code), Some(0)),
+        _ => (None, remaining_ms),
     };
     let act = Act {
         lane: place.lane.name,

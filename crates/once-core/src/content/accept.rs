@@ -141,7 +141,8 @@ pub(crate) fn over_quota(
     let given_back =
         old.filter(|old| old.charged && old.from == Some(*peer)).map_or(0, |old| rows::cost(&old.header));
     let used = rows::usage(s.txn, peer)?.stored_bytes.saturating_sub(given_back);
-    Ok(used.saturating_add(rows::cost(new)) > quota_bytes && !mutant!(ForgetQuota))
+    let is_over = used.saturating_add(rows::cost(new)) > quota_bytes && !mutant!(ForgetQuota);
+    Ok(is_over)
 }
 
 /// Keeps a revision that the head does not continue, at most [`CONFLICTS_MAX_BODIES`] of them; further ones are

@@ -133,8 +133,9 @@ fn put_chain(s: &mut Step<'_, '_>, key: &ObjectKey, chain: &Chain) {
 /// The header of a revision after `before`, with the bytes of `scenario`.
 pub(super) fn continued(before: &Header, scenario: &Scenario) -> Header {
     let (component, version) = described(scenario);
+    let revision = if mutant!(ReuseRevision) { before.revision } else { before.revision + 1 };
     Header {
-        revision: before.revision + u64::from(!mutant!(ReuseRevision)),
+        revision,
         parent: Some(before.id()),
         content: scenario.hash(),
         size: scenario.bytes().len() as u64,

@@ -29,10 +29,8 @@ pub fn verify(sender: &KernelId, parcel: Parcel) -> Result<Arrival, Code> {
             invalid(header.lineage.is_some() && header.size == 0 && header.content == content_hash(b""))?
         }
         (false, Some(body)) => {
-            invalid(
-                header.size == body.len() as u64
-                    && (header.content == content_hash(body) || mutant!(SkipContentHash)),
-            )?;
+            let is_content = header.content == content_hash(body) || mutant!(SkipContentHash);
+            invalid(header.size == body.len() as u64 && is_content)?;
             let scenario = Scenario::parse(body.clone()).map_err(|_| Code::Invalid)?;
             let (component, version) = described(&scenario);
             let uuid_fits = match header.revision {
@@ -58,13 +56,15 @@ pub fn verify(sender: &KernelId, parcel: Parcel) -> Result<Arrival, Code> {
     let (Some(chain), Some(certificate)) = (chain, header.certificate) else { return Err(Code::Invalid) };
     chain.verify(lineage).map_err(|_| Code::Invalid)?;
     // A chain that goes on beyond this revision's certificate would make someone home who never took it on.
-    invalid(chain.certificate() == certificate || mutant!(LongerChain))?;
+    let is_last = chain.certificate() == certificate || mutant!(LongerChain);
+    invalid(is_last)?;
     let (home, epoch) = chain.holder(&certificate).ok_or(Code::Invalid)?;
     let first = header.revision == 1;
     invalid(header.uuid == chain.genesis.uuid && header.epoch == epoch && header.revision >= 1)?;
     invalid(first != header.parent.is_some())?;
     invalid(!first || header.content == chain.genesis.content)?;
-    invalid(home == *sender || header.signed_by(&home) || mutant!(SkipSignature))?;
+    let is_proven = home == *sender || header.signed_by(&home) || mutant!(SkipSignature);
+    invalid(is_proven)?;
     Ok(Arrival { header, chain: Some(chain), body, commit })
 }
 
