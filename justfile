@@ -20,6 +20,10 @@ lint:
     cargo fmt --all
     cargo clippy --workspace --all-targets -- -D warnings
 
+# Arrows between crates, circles between files, sizes: what ARCHITECTURE.md says of the house.
+tidy:
+    cargo xtask tidy
+
 # The documentation, as its readers see it.
 doc:
     cargo doc --workspace --no-deps --open

@@ -1,22 +1,27 @@
 //! Tools for working on this repository: `cargo xtask`. Nothing of it is shipped.
 
 mod mutants;
+mod tidy;
 
 use std::process::ExitCode;
 
 const USAGE: &str = "cargo xtask mutants-sample N [SEED] [--jobs J]
 cargo xtask mutants-list
+cargo xtask tidy
 
 mutants-sample  change the engine in N places drawn at random, one at a time, and see whether the core's tests, the
                 stories and 300 seeds of the simulator notice
   SEED          a number that says which places (default: the first 16 digits of HEAD's hash)
   --jobs J      mutants that are judged at the same time (default 2)
 mutants-list    print each of the places, and what would be changed there
+tidy            hold the house: arrows between crates, circles between files, sizes, where planted bugs stand, a checker
+                for each capability. What breaks a rule today is listed in crates/xtask/src/tidy/exceptions.rs
 
-The last line is `caught C survived S timeout T`. A run that was stopped goes on where it was, if it is started with the
+The last line of mutants-sample is `caught C survived S timeout T`. A run that was stopped goes on where it was, if it is started with the
 same numbers on the same sources.
 
-Exit codes: 0 all N were judged, whatever came of it; 1 they could not be; 2 wrong use.";
+Exit codes: 0 all N were judged, whatever came of it, or nothing breaks a rule; 1 they could not be, or something does;
+2 wrong use.";
 
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
@@ -29,6 +34,7 @@ fn main() -> ExitCode {
             mutants::Wanted::read(rest).map(|wanted| mutants::sample(&wanted))
         }
         Some((name, [])) if name == "mutants-list" => Ok(mutants::list()),
+        Some((name, [])) if name == "tidy" => Ok(tidy::run()),
         Some((name, _)) => Err(format!("what is '{name}', with these arguments?")),
         None => Err("which tool?".to_owned()),
     };

@@ -1,0 +1,186 @@
+//! A small house in which each rule is broken once.
+
+use super::exceptions::Exceptions;
+use super::*;
+
+const NOTHING: Exceptions = Exceptions {
+    circles: &[],
+    long_files: &[],
+    long_functions: &[],
+    many_parameters: &[],
+    planted: &[],
+    unmirrored: &[],
+};
+
+/// A repository of these files, beside a core and a simulator in which all is well.
+fn house(files: &[(&str, &str)]) -> tempfile::TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    let well = [
+        ("once-core/Cargo.toml", "[dependencies]\nonce-model.workspace = true\n"),
+        ("once-core/src/lib.rs", "mod acts;\nmod step;\n#[cfg(test)]\nmod tests;\n"),
+        ("once-core/src/acts/mod.rs", "mod home;\npub use home::run;\n"),
+        ("once-core/src/acts/home.rs", "pub fn run() {}\n"),
+        ("once-core/src/step.rs", "use crate::acts;\npub fn step() { acts::run(); }\n"),
+        ("once-sim/Cargo.toml", "[dependencies]\nonce-core.workspace = true\n"),
+        ("once-sim/src/lib.rs", "mod check;\n"),
+        ("once-sim/src/check/mod.rs", "mod acts;\n"),
+        ("once-sim/src/check/acts.rs", ""),
+    ];
+    for (file, text) in well.iter().chain(files) {
+        let file = dir.path().join("crates").join(file);
+        std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+        std::fs::write(file, text).unwrap();
+    }
+    dir
+}
+
+fn found(files: &[(&str, &str)], except: &Exceptions) -> Vec<Finding> {
+    look(house(files).path(), except).unwrap()
+}
+
+/// The one finding in this house, as a person sees it.
+fn only(files: &[(&str, &str)]) -> String {
+    let found = found(files, &NOTHING);
+    assert_eq!(found.len(), 1, "{found:?}");
+    found[0].to_string()
+}
+
+#[test]
+fn nothing_is_found_where_all_is_well() {
+    assert_eq!(found(&[], &NOTHING), []);
+}
+
+#[test]
+fn a_dependency_against_the_arrows_is_found() {
+    let manifest =
+        "[package]\n[dependencies]\nonce-sim.workspace = true\n[dev-dependencies]\nonce.workspace = true\n";
+    let text = only(&[("once-core/Cargo.toml", manifest)]);
+    assert!(
+        text.starts_with("crates/once-core/Cargo.toml:3: arrows between crates: once-core uses once-sim\n"),
+        "{text}"
+    );
+    let text = only(&[("stray/Cargo.toml", ""), ("stray/src/lib.rs", "")]);
+    assert!(text.starts_with("crates/stray/Cargo.toml:1: arrows between crates: "), "{text}");
+}
+
+#[test]
+fn a_circle_is_found_through_re_exports_and_printed_with_its_lines() {
+    let home = "//! Runs.\npub fn run() { crate::step::step(); }\n";
+    let text = only(&[("once-core/src/acts/home.rs", home)]);
+    assert!(text.contains("no circles between files"), "{text}");
+    assert!(text.contains("acts/home.rs:2 uses crates/once-core/src/step.rs"), "{text}");
+    assert!(text.contains("step.rs:2 uses crates/once-core/src/acts/home.rs"), "{text}");
+}
+
+#[test]
+fn every_way_to_name_a_file_closes_a_circle() {
+    for home in [
+        "use crate::step::step;\n",
+        "use super::super::step;\npub fn other() { step::step(); }\n",
+        "pub fn other() -> u8 { matches!(crate::step::step(), ()).into() }\n",
+        "#[cbor(with = \"crate::step::step\")]\npub struct Row;\n",
+        "mod inner { use crate::step::step as go; }\n",
+    ] {
+        let home = format!("{home}pub fn run() {{}}\n");
+        let text = only(&[("once-core/src/acts/home.rs", &home)]);
+        assert!(text.contains("no circles between files"), "{home}: {text}");
+    }
+}
+
+#[test]
+fn a_test_closes_no_circle_and_has_no_size() {
+    let long = format!(
+        "#[cfg(test)]\nmod tests {{\n    use crate::step;\n{}}}\npub fn run() {{}}\n",
+        "\n".repeat(600)
+    );
+    let tests = format!(
+        "use crate::step;\nfn of(a: u8, b: u8, c: u8, d: u8, e: u8, f: u8) {{{}}}\n",
+        "\n".repeat(600)
+    );
+    assert_eq!(
+        found(&[("once-core/src/acts/home.rs", &long), ("once-core/src/tests.rs", &tests)], &NOTHING),
+        []
+    );
+}
+
+#[test]
+fn long_files_long_functions_and_many_parameters_are_found() {
+    let file = format!("pub fn run() {{}}\n{}", "//\n".repeat(500));
+    let text = only(&[("once-core/src/acts/home.rs", &file)]);
+    assert!(text.starts_with("crates/once-core/src/acts/home.rs:1: long files: "), "{text}");
+    let function = format!(
+        "pub struct Home;\nimpl Home {{\n    fn long(&self) {{\n{}}}\n}}\npub fn run() {{}}\n",
+        "//\n".repeat(69)
+    );
+    let text = only(&[("once-core/src/acts/home.rs", &function)]);
+    assert!(text.starts_with("crates/once-core/src/acts/home.rs:3: long functions: "), "{text}");
+    assert!(text.contains("Home::long has 71 lines, 70 are allowed"), "{text}");
+    let text =
+        only(&[("once-core/src/acts/home.rs", "pub fn run(a: u8, b: u8, c: u8, d: u8, e: u8, f: u8) {}\n")]);
+    assert!(
+        text.contains("many parameters: crates/once-core/src/acts/home.rs, run has 6 parameters"),
+        "{text}"
+    );
+}
+
+#[test]
+fn a_planted_bug_stands_at_statement_level() {
+    for bad in [
+        "Ok(mutant!(A) || b())",
+        "Row { floor: if mutant!(A) { 0 } else { 1 } }",
+        "row.filter(|_| !mutant!(A))",
+        "assert!(mutant!(A))",
+        "f(match x { 1 if mutant!(A) => 1, _ => 2 })",
+    ] {
+        let text = only(&[("once-core/src/acts/home.rs", &format!("pub fn run() {{\n    {bad}\n}}\n"))]);
+        assert!(
+            text.starts_with("crates/once-core/src/acts/home.rs:2: where planted bugs stand: "),
+            "{bad}: {text}"
+        );
+    }
+    for good in [
+        "if a && !mutant!(A) { b() } else if mutant!(B) { c() }",
+        "let floor = if mutant!(A) { 0 } else { row.floor };",
+        "match x { 1 if mutant!(A) => {} _ => while mutant!(B) {} }",
+        "x.each(|y| { let z = y || mutant!(A); z })",
+        "self.ended || mutant!(A)",
+        "Ok(if mutant!(A) { b() } else { c() })",
+    ] {
+        let text = format!("pub fn run() {{\n    {good}\n}}\n");
+        assert_eq!(found(&[("once-core/src/acts/home.rs", &text)], &NOTHING), [], "{good}");
+    }
+}
+
+#[test]
+fn a_capability_without_a_checker_is_found() {
+    let files = [
+        ("once-core/src/lib.rs", "mod acts;\nmod find;\n"),
+        ("once-core/src/find/mod.rs", "mod ask;\n"),
+        ("once-core/src/find/ask.rs", ""),
+    ];
+    let text = only(&files);
+    assert!(text.starts_with("crates/once-core/src/find:1: mirrored capabilities: "), "{text}");
+    assert_eq!(found(&files, &Exceptions { unmirrored: &["find"], ..NOTHING }), []);
+}
+
+#[test]
+fn what_is_listed_is_allowed_and_struck_when_it_is_mended() {
+    let home = "pub fn run(a: u8, b: u8, c: u8, d: u8, e: u8, f: u8) { crate::step::step(); }\n";
+    let files = [("once-core/src/acts/home.rs", home)];
+    let listed = Exceptions {
+        circles: &[("crates/once-core/src/acts/home.rs", "crates/once-core/src/step.rs")],
+        many_parameters: &[("crates/once-core/src/acts/home.rs, run", 6)],
+        ..NOTHING
+    };
+    assert_eq!(found(&files, &listed), []);
+    let mended = found(&[], &listed);
+    let looser = Exceptions { many_parameters: &[("crates/once-core/src/acts/home.rs, run", 7)], ..listed };
+    let smaller = found(&files, &looser);
+    assert_eq!((mended.len(), smaller.len()), (2, 1), "{mended:?} {smaller:?}");
+    assert!(
+        mended
+            .iter()
+            .chain(&smaller)
+            .all(|one| one.file == exceptions::FILE && one.rule == "exceptions shrink")
+    );
+}
