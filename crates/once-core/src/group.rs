@@ -11,6 +11,9 @@ use crate::store::{Durability, Store, StoreError};
 use crate::txn::Txn;
 use crate::waist::{Ctx, Effect, Effects, Entropy, Input};
 
+/// Is shown the transaction and the effects of each step as it ends: for whoever judges the engine.
+pub type Watch<'a> = &'a mut dyn FnMut(&Txn<'_>, &Effects);
+
 /// Effects that need not wait for the commit are released after so many inputs at the latest. One by one, each would
 /// wake the network's thread for a packet of its own.
 const EARLY_INPUTS: usize = 16;
@@ -37,6 +40,20 @@ pub fn start<S: Store>(
     rng: &mut dyn Entropy,
     release: &mut dyn FnMut(Effect),
 ) -> Result<(), StoreError> {
+    start_watched(engine, store, (ctx, rng), &mut |_, _| {}, release)
+}
+
+/// The same, step by step before other eyes.
+///
+/// # Errors
+/// As [`start`].
+pub fn start_watched<S: Store>(
+    engine: &mut Engine,
+    store: &mut S,
+    (ctx, rng): (&Ctx, &mut dyn Entropy),
+    watch: Watch<'_>,
+    release: &mut dyn FnMut(Effect),
+) -> Result<(), StoreError> {
     let owner: Option<KernelId> = meta::identity(store)?.map(|identity| identity.kernel);
     if owner.is_some_and(|owner| owner != ctx.me) {
         return Err(StoreError::Io("this data belongs to another kernel: its key was replaced".into()));
@@ -44,6 +61,7 @@ pub fn start<S: Store>(
     engine.commit = meta::commit_number(store)?;
     let mut txn = Txn::new(store);
     let effects = engine.start(&mut txn, ctx, rng)?;
+    watch(&txn, &effects);
     // What was read may rest on rows that the last run never synced; from here on it is certain.
     txn.require_sync();
     commit(engine, store_batch(engine, txn), store)?;
@@ -65,13 +83,30 @@ pub fn run<S: Store>(
     inputs: impl IntoIterator<Item = Input>,
     release: &mut dyn FnMut(Effect),
 ) -> Result<Committed, StoreError> {
+    run_watched(engine, store, (ctx, rng), inputs, &mut |_, _| {}, release)
+}
+
+/// The same, step by step before other eyes.
+///
+/// # Errors
+/// As [`run`].
+pub fn run_watched<S: Store>(
+    engine: &mut Engine,
+    store: &mut S,
+    (ctx, rng): (&Ctx, &mut dyn Entropy),
+    inputs: impl IntoIterator<Item = Input>,
+    watch: Watch<'_>,
+    release: &mut dyn FnMut(Effect),
+) -> Result<Committed, StoreError> {
     engine.group += 1;
     let mut txn = Txn::new(store);
     let (mut early, mut held) = (Vec::new(), Vec::new());
     let mut count = 0;
     for input in inputs {
         count += 1;
-        let Effects { now, after } = engine.step(&mut txn, ctx, rng, input)?;
+        let effects = engine.step(&mut txn, ctx, rng, input)?;
+        watch(&txn, &effects);
+        let Effects { now, after } = effects;
         early.extend(now);
         held.extend(after);
         if count % EARLY_INPUTS == 0 {

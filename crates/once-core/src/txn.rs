@@ -20,11 +20,22 @@ struct Written {
     new: bool,
 }
 
-/// A point to which a transaction can be taken back.
-#[derive(Debug, Clone, Copy)]
+/// A point to which a transaction can be taken back; by default its beginning.
+#[derive(Debug, Clone, Copy, Default)]
 pub struct Savepoint {
     undo: usize,
     synced: bool,
+}
+
+/// One write of a transaction.
+#[derive(Debug, Clone)]
+pub struct Write {
+    /// Where.
+    pub table: Table,
+    /// Which row.
+    pub key: Vec<u8>,
+    /// What it was, and what it is from then on.
+    pub values: [Option<Bytes>; 2],
 }
 
 /// Reads see the group's own writes; nothing is written before [`Self::into_batch`] is committed.
@@ -141,6 +152,32 @@ impl<'s> Txn<'s> {
         any
     }
 
+    /// The writes to the rows of some tables since a savepoint, in their order: also those that later ones replaced. For
+    /// whoever watches the engine.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn writes_since(&self, from: Savepoint, tables: &[Table]) -> Result<Vec<Write>, StoreError> {
+        let mut later: BTreeMap<(Table, &[u8]), Option<Option<Bytes>>> = BTreeMap::new();
+        let mut found = Vec::new();
+        let done = self.undo.get(from.undo..).unwrap_or_default();
+        for (table, key, before) in done.iter().rev().filter(|(table, ..)| tables.contains(table)) {
+            let before = before.as_ref().map(|written| written.value.clone());
+            let after = later.insert((*table, key), before.clone());
+            let value = |overlaid: Option<Option<Bytes>>| match overlaid {
+                Some(value) => Ok(value),
+                None => self.base.get(*table, key),
+            };
+            let after = match after {
+                Some(overlaid) => value(overlaid)?,
+                None => self.get(*table, key)?,
+            };
+            found.push(Write { table: *table, key: key.clone(), values: [value(before)?, after] });
+        }
+        found.reverse();
+        Ok(found)
+    }
+
     /// Whether anything was written.
     #[must_use]
     pub fn is_empty(&self) -> bool {
@@ -245,6 +282,31 @@ mod tests {
         })
         .unwrap();
         found
+    }
+
+    #[test]
+    fn every_write_is_told_in_its_order() {
+        let mut store = MemoryStore::new();
+        let old = Bytes::from_static(b"old");
+        let rows = vec![(Table::Meta, vec![1], Some(old.clone()))];
+        store.commit(Batch { rows }, Durability::Synced).unwrap();
+        let mut txn = Txn::new(&store);
+        txn.put_bytes(Table::Meta, &[1], Bytes::from_static(b"a"));
+        let here = txn.savepoint();
+        txn.put_bytes(Table::Meta, &[1], Bytes::from_static(b"b"));
+        txn.put_new_lazily(Table::Meta, &[2], &7);
+        txn.put_bytes(Table::Head, &[1], Bytes::new());
+        txn.delete(Table::Meta, &[2]);
+        let told = |from| {
+            let writes = txn.writes_since(from, &[Table::Meta]).unwrap();
+            writes.into_iter().map(|w| (w.key[0], w.values)).collect::<Vec<_>>()
+        };
+        let [a, b, seven] = [&b"a"[..], b"b", &to_cbor(&7)].map(|v| Some(Bytes::copy_from_slice(v)));
+        let since = vec![(1, [a.clone(), b]), (2, [None, seven.clone()]), (2, [seven, None])];
+        assert_eq!(told(here), since);
+        let all = told(Savepoint::default());
+        assert_eq!(all[0], (1, [Some(old), a]));
+        assert_eq!(all[1..], since);
     }
 
     #[derive(Debug, Clone)]
