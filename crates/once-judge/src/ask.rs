@@ -70,6 +70,8 @@ pub struct AskAct {
     pub given: Vec<Given>,
     /// How long it is wanted, in milliseconds from now.
     pub deadline_ms: Option<u64>,
+    /// The answer is what came of it; else that it is accepted.
+    pub wait: bool,
 }
 
 /// A command of a client. Those that only read and that no check needs are left out.
@@ -117,6 +119,13 @@ pub enum Ask {
     /// A peer gets an object.
     Share {
         /// Which.
+        key: ObjectKey,
+        /// Who.
+        to: KernelId,
+    },
+    /// What a peer is owed is given up.
+    GiveUp {
+        /// Which object.
         key: ObjectKey,
         /// Who.
         to: KernelId,
@@ -242,6 +251,8 @@ pub enum Refusal {
     Stopping,
     /// The disk lost something.
     Damaged,
+    /// Rights of before are still being taken away.
+    Busy,
     /// The kernel's fault.
     Fault,
     /// The kernel is in quarantine.

@@ -107,6 +107,10 @@ impl Kernel {
                 let key = self.objects.name(key);
                 self.shares.promise(*to, key);
             }
+            Ask::GiveUp { key, to } => {
+                let key = self.objects.name(key);
+                self.shares.give_up(*to, key, self.group);
+            }
             Ask::Follow { key, from } => self.follows.follow(*from, *key),
             Ask::Unfollow { key, from } => self.follows.end(*from, key),
             Ask::Grant(grant) => self.rights.grant(grant, &self.clock),
@@ -173,7 +177,8 @@ impl Kernel {
         let Some(open) = self.clients.open.get(&token).cloned() else {
             return eyes.not_made(Check::ClientCode);
         };
-        if !matches!(answer, Ok(Reply::Accepted)) {
+        let waits = matches!(&open.ask, Ask::Act(act) if act.wait);
+        if !waits || !matches!(answer, Ok(Reply::Accepted)) {
             self.clients.open.remove(&token);
         }
         match answer {

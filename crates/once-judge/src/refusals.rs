@@ -64,6 +64,7 @@ impl Kernel {
                     | Ask::Receipt(_)
                     | Ask::OutboxDrop(_)
                     | Ask::InviteRevoke(_)
+                    | Ask::GiveUp { .. }
                     | Ask::ClockAccept
                     | Ask::QuarantineEnd { .. }
                     | Ask::Worked { .. }
@@ -83,6 +84,11 @@ impl Kernel {
             Ask::Share { key, to } => {
                 self.with_peer(to, self.with_object(key, &[R::NotHome, R::Denied, R::Quota]))
             }
+            Ask::GiveUp { key, to } => {
+                let debt = self.shares.debts.get(&(*to, self.objects.name(key)));
+                // What allows nothing any more is dropped without a word.
+                if debt.is_some() { Expect::open(&[R::NotFound]) } else { Expect::refused(&[R::NotFound]) }
+            }
             Ask::Follow { from, .. } => self.with_peer(from, Expect::open(&[R::NotFound, R::Denied])),
             Ask::Unfollow { from, .. } => self.with_peer(from, Expect::open(&[R::NotFound])),
             Ask::PeerRemove(peer) => self.with_peer(peer, Expect::done()),
@@ -95,7 +101,7 @@ impl Kernel {
             Ask::Worked { id, .. } => self.expect_worked(id),
             Ask::Create(_) | Ask::Import(_) => Expect::open(&[R::Invalid, R::Removed, R::Usage, R::Stale]),
             Ask::PeerAdd(_) | Ask::Join(_) => {
-                Expect::open(&[R::Usage, R::Invalid, R::Quota, R::Unreachable, R::Denied])
+                Expect::open(&[R::Usage, R::Invalid, R::Quota, R::Unreachable, R::Denied, R::Busy])
             }
             Ask::Invite { .. } => Expect::open(&[R::Usage, R::Quota, R::Invalid]),
             Ask::InviteRevoke(_) | Ask::OutboxDrop(_) => {

@@ -79,6 +79,13 @@ impl Shares {
         self.owe(peer, key).given.insert(content);
     }
 
+    /// People give it up.
+    pub(crate) fn give_up(&mut self, peer: KernelId, key: ObjectKey, group: u64) {
+        if let Some(debt) = self.debts.get_mut(&(peer, key)).filter(|debt| debt.open()) {
+            debt.settled = Some(group);
+        }
+    }
+
     pub(crate) fn forget_peer(&mut self, peer: &KernelId) {
         self.debts.retain(|(to, _), _| to != peer);
     }

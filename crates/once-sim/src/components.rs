@@ -2,8 +2,8 @@
 //! of whoever embeds the simulator.
 
 use std::fmt::Debug;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use once_core::waist::{Run, RunResult, Runner, Wait};
 use once_model::scenario::Scenario;
@@ -75,13 +75,17 @@ pub(crate) struct AtOnce {
     pub installed: Installed,
     /// Something was put off.
     pub put_off: AtomicBool,
+    /// What was run since it was told last.
+    pub ran: Mutex<Vec<(Run, RunResult)>>,
 }
 
-/// How long nobody is there for some actions, each time, in milliseconds.
-const AWAY_MS: u64 = 700;
+impl AtOnce {
+    /// What was run since this was asked last.
+    pub fn told(&self) -> Vec<(Run, RunResult)> {
+        std::mem::take(&mut self.ran.lock().unwrap_or_else(PoisonError::into_inner))
+    }
 
-impl Runner for AtOnce {
-    fn run(&self, asked: &Run) -> Option<RunResult> {
+    fn answer(&self, asked: &Run) -> Option<RunResult> {
         let id = asked.action.id.as_bytes();
         if id[12].is_multiple_of(16) && (asked.now_ms / AWAY_MS).is_multiple_of(3) {
             self.put_off.store(true, Ordering::Relaxed);
@@ -89,5 +93,17 @@ impl Runner for AtOnce {
             return Some(RunResult::Later(wait));
         }
         id[15].is_multiple_of(2).then(|| self.installed.run(asked))
+    }
+}
+
+/// How long nobody is there for some actions, each time, in milliseconds.
+const AWAY_MS: u64 = 700;
+
+impl Runner for AtOnce {
+    fn run(&self, asked: &Run) -> Option<RunResult> {
+        let result = self.answer(asked)?;
+        let mut ran = self.ran.lock().unwrap_or_else(PoisonError::into_inner);
+        ran.push((asked.clone(), result.clone()));
+        Some(result)
     }
 }

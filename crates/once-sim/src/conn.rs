@@ -5,11 +5,13 @@ use once_core::rows;
 use once_core::store::Store;
 use once_core::waist::{ConnId, Input, LinkEvent, Why};
 use once_core::{content, query};
+use once_judge::seen::Direction;
 use once_model::ids::KernelId;
 use once_model::limits::FRAME_MAX_BYTES;
 use once_model::wire::{Absent, Frame, Parcel, ShareAnswer};
 
 use crate::coverage;
+use crate::judged::Stream;
 use crate::net::{Conn, End, IDLE_TIMEOUT_US, Who};
 use crate::node::MAILBOX_MAX;
 use crate::queue::Event;
@@ -273,11 +275,39 @@ impl World {
                 return;
             }
         }
+        if matches!(frame, Frame::Request(_) | Frame::EntriesOf(_))
+            && let Some(side) = self.net.conns.get(&conn).and_then(|conn| conn.side_of(Who::Kernel(index)))
+            && let Some(end) = self.net.conns.get_mut(&conn).map(|conn| &mut conn.ends[side])
+            && !end.admitted
+        {
+            // It waits, as in the real session.
+            end.early.push(frame);
+            return;
+        }
+        self.take(index, conn, peer, frame);
+    }
+
+    /// The engine has admitted a connection: what was asked before is answered.
+    pub(crate) fn admitted(&mut self, index: usize, conn: ConnId, peer: KernelId) {
+        let Some(side) = self.net.conns.get(&conn).and_then(|conn| conn.side_of(Who::Kernel(index))) else {
+            return;
+        };
+        let Some(end) = self.net.conns.get_mut(&conn).map(|conn| &mut conn.ends[side]) else { return };
+        end.admitted = true;
+        for frame in std::mem::take(&mut end.early) {
+            self.take(index, conn, peer, frame);
+        }
+    }
+
+    fn take(&mut self, index: usize, conn: ConnId, peer: KernelId, frame: Frame) {
+        let at = Stream { node: index, peer, conn, stream: 0 };
         match frame {
             Frame::Share(parcel) if parcel.body.is_some() || parcel.header.tombstone => {
+                self.judge_share(index, conn, &parcel);
                 self.receive(index, conn, peer, parcel);
             }
             Frame::Request(request) => {
+                self.judge_frame(at, Direction::In, &Frame::Request(request.clone()));
                 let node = &self.nodes[index];
                 let now_ms = node.now_ms(self.now_us);
                 match query::answer(&node.disk.snapshot(), &node.key, &peer, &request, now_ms) {
@@ -290,12 +320,14 @@ impl World {
                         if let Frame::Absent(Absent { code, .. }) = &answer {
                             self.cover.met(coverage::code(*code));
                         }
+                        self.judge_frame(at, Direction::Out, &answer);
                         self.send_from(index, conn, &answer);
                     }
                     Err(error) => self.violated(4, index, format!("a request failed: {error}")),
                 }
             }
             Frame::EntriesOf(of) => {
+                self.judge_frame(at, Direction::In, &Frame::EntriesOf(of));
                 let node = &self.nodes[index];
                 let now_ms = node.now_ms(self.now_us);
                 match query::entries(&node.disk.snapshot(), &peer, &of, now_ms) {
@@ -305,6 +337,7 @@ impl World {
                         {
                             self.violated(7, index, what);
                         }
+                        self.judge_frame(at, Direction::Out, &answer);
                         self.send_from(index, conn, &answer);
                     }
                     Err(error) => self.violated(4, index, format!("a history cannot be read: {error}")),

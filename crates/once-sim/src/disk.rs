@@ -85,10 +85,12 @@ impl Disk {
         self.store.durable(table, key)
     }
 
-    /// The disk as it is now, for a backup.
+    /// What is on it for good, for a backup.
     #[must_use]
     pub fn backup(&self) -> MemoryStore {
-        self.store.clone()
+        let mut copy = self.store.clone();
+        copy.crash(0);
+        copy
     }
 
     /// Puts a backup back.

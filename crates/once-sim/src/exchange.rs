@@ -8,11 +8,13 @@ use once_core::exchange::{Comparison, Items, missing, respond, wanted};
 use once_core::store::Store;
 use once_core::waist::{ConnId, Input, Token, Why};
 use once_core::{content, query, rights};
+use once_judge::seen::Direction;
 use once_model::ids::{ItemId, KernelId};
 use once_model::limits::WANT_MAX_IDS;
 use once_model::wire::{Absent, Code, Frame, Kept, Parcel, Pull, ShareAnswer};
 
 use crate::coverage;
+use crate::judged::Stream;
 use crate::net::Who;
 use crate::queue::Event;
 use crate::world::{Kernel, World};
@@ -145,6 +147,7 @@ impl World {
         extra: Option<Bytes>,
     ) -> Option<()> {
         let peer = self.id_of(exchange.sides[1 - side]);
+        let at = Stream { node: index, peer, conn: exchange.conn, stream: id };
         match frame {
             Frame::Reconcile(payload) if side == 1 => {
                 if exchange.items[1].is_none() && self.collect(exchange, 1).is_none() {
@@ -187,7 +190,9 @@ impl World {
                         self.violated(7, index, what);
                     }
                     count += 1;
-                    self.tell(id, 1 - side, Frame::Give(parcel), None);
+                    let give = Frame::Give(parcel);
+                    self.judge_frame(at, Direction::Out, &give);
+                    self.tell(id, 1 - side, give, None);
                 }
                 self.tell(id, 1 - side, Frame::Given(count), None);
             }
@@ -198,7 +203,7 @@ impl World {
             }
             Frame::Give(parcel) => self.exchange_keep(id, exchange, side, index, peer, parcel),
             Frame::Pull(pull) => {
-                let bytes = self.give_bytes(index, &peer, &pull);
+                let bytes = self.give_bytes(at, &pull);
                 let frame = match &bytes {
                     Some(bytes) => Frame::Body(bytes.len() as u64),
                     None => Frame::Absent(Absent { call: 0, code: Code::Denied }),

@@ -8,6 +8,13 @@ use crate::net::{Conn, Weather, Who};
 use crate::queue::Event;
 use crate::world::{Kernel, SECOND_US, World};
 
+/// A copy of a kernel's disk.
+#[derive(Debug)]
+pub struct Backup {
+    disk: MemoryStore,
+    name: u64,
+}
+
 impl World {
     /// Power loss at a kernel, right now. It comes back some seconds later, or with [`World::heal`].
     pub fn crash(&mut self, kernel: Kernel) -> &mut Self {
@@ -97,13 +104,14 @@ impl World {
 
     /// What is on a kernel's disk for good, to be put back later.
     #[must_use]
-    pub fn backup(&self, kernel: Kernel) -> MemoryStore {
-        self.nodes[kernel.0].disk.backup()
+    pub fn backup(&mut self, kernel: Kernel) -> Backup {
+        Backup { disk: self.nodes[kernel.0].disk.backup(), name: self.judge_backup(kernel.0) }
     }
 
     /// Stops a kernel and puts a backup of its disk back: promises 2 to 5 do not hold for it any more. It starts again.
-    pub fn put_back(&mut self, kernel: Kernel, backup: MemoryStore) -> &mut Self {
-        self.nodes[kernel.0].disk.restore(backup);
+    pub fn put_back(&mut self, kernel: Kernel, backup: Backup) -> &mut Self {
+        self.nodes[kernel.0].disk.restore(backup.disk);
+        self.judge_put_back(kernel.0, backup.name);
         self.checker.rolled_back(&self.nodes[kernel.0].id);
         self.stopped(kernel.0);
         self

@@ -3,8 +3,11 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use once_core::mutants::{Mutant, plant};
+use once_judge::Tally;
 use once_sim::coverage::Coverage;
-use once_sim::seed::{self, Outcome};
+use once_sim::seed::{self, Eyes, Outcome};
+
+use crate::tally::Checks;
 
 /// Worker threads. The result does not depend on how many there are.
 const THREADS: usize = 2;
@@ -14,6 +17,7 @@ pub struct Figures {
     pub first: u64,
     pub seeds: u64,
     pub cover: Coverage,
+    pub judged: Checks,
     /// Those of them that broke a promise.
     broken: Vec<Outcome>,
     /// Of each seed.
@@ -22,11 +26,11 @@ pub struct Figures {
 }
 
 /// Runs `count` seeds from `first`.
-pub fn measure(first: u64, count: u64, mutant: Option<Mutant>) -> Figures {
+pub fn measure(first: u64, count: u64, mutant: Option<Mutant>, eyes: Eyes) -> Figures {
     let started = std::time::Instant::now();
     let mut outcomes = parallel(first, count, |seed| {
         plant(mutant);
-        Some(seed::run(seed, false))
+        Some(seed::run_before(eyes, seed, false))
     });
     outcomes.sort_by_key(|outcome| outcome.seed);
     let mut figures = Figures::new(first);
@@ -36,6 +40,7 @@ pub fn measure(first: u64, count: u64, mutant: Option<Mutant>) -> Figures {
         figures.hash =
             (figures.hash.rotate_left(7) ^ outcome.seed).wrapping_mul(0x517c_c1b7_2722_0a95) ^ outcome.hash;
         figures.cover.add(&outcome.cover);
+        figures.judged.add(&outcome.tally);
         if !outcome.violations.is_empty() {
             figures.broken.push(outcome);
         }
@@ -51,16 +56,26 @@ pub fn measure(first: u64, count: u64, mutant: Option<Mutant>) -> Figures {
 impl Figures {
     /// Of no seeds yet.
     pub fn new(first: u64) -> Self {
-        Self { first, seeds: 0, cover: Coverage::default(), broken: Vec::new(), events: Vec::new(), hash: 0 }
+        Self {
+            first,
+            seeds: 0,
+            cover: Coverage::default(),
+            judged: Checks::default(),
+            broken: Vec::new(),
+            events: Vec::new(),
+            hash: 0,
+        }
     }
 
     /// With the seeds that come next.
     pub fn add(&mut self, next: &Self) {
         self.seeds += next.seeds;
         self.cover.add(&next.cover);
+        self.judged.join(&next.judged);
         self.events.extend(&next.events);
         self.broken.extend(next.broken.iter().map(|outcome| Outcome {
             cover: Coverage::default(),
+            tally: Tally::default(),
             violations: outcome.violations.clone(),
             ..*outcome
         }));
@@ -100,13 +115,14 @@ impl Figures {
         let never: Vec<_> = self.cover.never_reached().iter().map(|name| format!("\"{name}\"")).collect();
         format!(
             "{{\"first_seed\":{},\"seeds\":{},\"violations\":{},\"events_per_seed_p50\":{},\
-             \"event_hash\":\"{:016x}\",\"never_reached\":[{}]}}",
+             \"event_hash\":\"{:016x}\",\"never_reached\":[{}],\"judged\":{}}}",
             self.first,
             self.seeds,
             self.violations(),
             self.events_p50(),
             self.hash,
-            never.join(",")
+            never.join(","),
+            self.judged.json()
         )
     }
 }

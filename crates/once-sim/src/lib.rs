@@ -19,6 +19,7 @@ mod exchange;
 mod faults;
 mod forger;
 pub mod journal;
+mod judged;
 mod net;
 mod node;
 mod pull;
@@ -35,6 +36,7 @@ mod world;
 
 pub use check::Violation;
 pub use components::Components;
+pub use faults::Backup;
 pub use net::Weather;
 pub use rng::Rng;
 pub use world::{Kernel, World};

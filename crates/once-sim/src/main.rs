@@ -2,13 +2,14 @@
 
 mod figures;
 mod proof;
+mod tally;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use once_core::mutants::{Mutant, plant};
-use once_sim::seed;
+use once_sim::seed::{self, Eyes};
 
 use figures::{measure, parallel};
 
@@ -18,6 +19,7 @@ const USAGE: &str = "once-sim [--seeds N] [--seed S] [--json] [--mutants] [--mut
 --seed S       alone: replay one seed and print every event
 --json         print one JSON object
 --mutants      plant every known bug in turn and look for it in at most N seeds (default 200)
+--eyes WHO     who looks: all, judge (the model of the documents alone), checkers (all but that; default)
 --mutant NAME  only this one; with --seed S alone it is replayed with every event
 --proof FILE   run many seeds (default 40,000) on a clean commit, and write their figures to FILE with the commit and the
                hashes of its trees; add FILE in the next commit, and nothing else with it
@@ -36,6 +38,7 @@ struct Options {
     mutants: bool,
     mutant: Option<Mutant>,
     proof: Option<PathBuf>,
+    eyes: Eyes,
 }
 
 fn options() -> Result<Options, String> {
@@ -52,6 +55,14 @@ fn options() -> Result<Options, String> {
             "--json" => options.json = true,
             "--mutants" => options.mutants = true,
             "--proof" => options.proof = Some(args.next().ok_or("--proof needs a file")?.into()),
+            "--eyes" => {
+                options.eyes = match args.next().unwrap_or_default().as_str() {
+                    "all" => Eyes::All,
+                    "judge" => Eyes::Judge,
+                    "checkers" => Eyes::Checkers,
+                    other => return Err(format!("--eyes {other}: all, judge or checkers")),
+                }
+            }
             "--mutant" => {
                 let name = args.next().unwrap_or_default();
                 let known = Mutant::ALL.iter().copied().find(|mutant| mutant.name() == name);
@@ -84,14 +95,14 @@ fn main() -> ExitCode {
     }
     match (options.mutants, options.seed, options.seeds) {
         (true, ..) => mutants(&options),
-        (false, Some(seed), None) => replay(seed, options.mutant),
+        (false, Some(seed), None) => replay(seed, &options),
         _ => seeds(&options),
     }
 }
 
-fn replay(seed: u64, mutant: Option<Mutant>) -> ExitCode {
-    plant(mutant);
-    let outcome = seed::run(seed, true);
+fn replay(seed: u64, options: &Options) -> ExitCode {
+    plant(options.mutant);
+    let outcome = seed::run_before(options.eyes, seed, true);
     println!("seed {seed}: {} events, hash {:016x}", outcome.events, outcome.hash);
     for violation in &outcome.violations {
         println!("{violation}");
@@ -100,7 +111,8 @@ fn replay(seed: u64, mutant: Option<Mutant>) -> ExitCode {
 }
 
 fn seeds(options: &Options) -> ExitCode {
-    let figures = measure(options.seed.unwrap_or(0), options.seeds.unwrap_or(200), options.mutant);
+    let figures =
+        measure(options.seed.unwrap_or(0), options.seeds.unwrap_or(200), options.mutant, options.eyes);
     figures.tell();
     let (never, violations) = (figures.cover.never_reached(), figures.violations());
     if options.json {
@@ -109,6 +121,7 @@ fn seeds(options: &Options) -> ExitCode {
         let (p50, hash) = (figures.events_p50(), figures.hash());
         println!("seeds {}\nviolations {violations}", figures.seeds);
         println!("events_per_seed_p50 {p50}\nevent_hash {hash:016x}");
+        print!("{}", figures.judged);
         println!("never_reached {}: {}", never.len(), never.join(", "));
     }
     // What is never reached is not checked either.
@@ -137,14 +150,18 @@ fn mutants(options: &Options) -> ExitCode {
                 return None;
             }
             plant(Some(*mutant));
-            let outcome = seed::run(seed, false);
+            let outcome = seed::run_before(options.eyes, seed, false);
             let first = outcome.violations.into_iter().next()?;
             found.fetch_min(seed, Ordering::Relaxed);
             Some((seed, first))
         });
         match caught.iter().min_by_key(|(seed, _)| *seed) {
             Some((seed, violation)) => {
-                println!("{:<24} caught seed={seed} promise={}", mutant.name(), violation.promise);
+                let by = violation.check.map_or_else(
+                    || format!("promise={}", violation.promise),
+                    |(check, _)| format!("check={check}"),
+                );
+                println!("{:<24} caught seed={seed} {by}", mutant.name());
                 eprintln!("{:<24} {}", "", violation.what);
             }
             None => {

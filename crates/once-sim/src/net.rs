@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use bytes::Bytes;
 use once_core::waist::ConnId;
 use once_model::ids::KernelId;
+use once_model::wire::Frame;
 
 use crate::rng::Rng;
 
@@ -87,13 +88,27 @@ pub(crate) struct End {
     pub told: bool,
     /// When the last frame to this side arrives: those behind it come later.
     pub last_us: u64,
+    /// This side's engine has admitted it.
+    pub admitted: bool,
+    /// What was asked before that.
+    pub early: Vec<Frame>,
     /// Arrived, but the mailbox is full.
     pub backlog: VecDeque<Bytes>,
 }
 
 impl End {
     pub fn new(id: KernelId, who: Who, run: u64) -> Self {
-        Self { id, who, run, open: true, told: false, last_us: 0, backlog: VecDeque::new() }
+        Self {
+            id,
+            who,
+            run,
+            open: true,
+            told: false,
+            last_us: 0,
+            admitted: false,
+            early: Vec::new(),
+            backlog: VecDeque::new(),
+        }
     }
 }
 
@@ -132,6 +147,12 @@ impl Net {
             (Who::Kernel(from), Who::Kernel(to)) => self.blocked.contains(&(from, to)),
             _ => false,
         }
+    }
+
+    /// Whether the engine at one end has admitted a connection.
+    pub fn is_admitted(&self, id: ConnId, who: Who) -> bool {
+        let side = |conn: &Conn| conn.side_of(who).is_some_and(|side| conn.ends[side].admitted);
+        self.conns.get(&id).is_some_and(side)
     }
 
     /// How long something takes.

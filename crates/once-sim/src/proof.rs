@@ -7,13 +7,15 @@ use std::fmt::Write as _;
 use std::path::Path;
 use std::process::Command;
 
+use once_sim::seed::Eyes;
+
 use crate::figures::{Figures, measure};
 
 /// Seeds in one part of the file.
 pub const PART_SEEDS: u64 = 5_000;
 
 /// The crates that the figures depend on.
-const TREES: [&str; 3] = ["once-model", "once-core", "once-sim"];
+const TREES: [&str; 4] = ["once-model", "once-core", "once-judge", "once-sim"];
 
 /// The state of the repository that is run.
 struct Ground {
@@ -54,7 +56,7 @@ pub fn write(path: &Path, first: u64, count: u64) -> Result<(), String> {
     let mut whole = Figures::new(first);
     let mut parts = Vec::new();
     while whole.seeds < count {
-        let part = measure(first + whole.seeds, PART_SEEDS.min(count - whole.seeds), None);
+        let part = measure(first + whole.seeds, PART_SEEDS.min(count - whole.seeds), None, Eyes::default());
         part.tell();
         whole.add(&part);
         parts.push(part);
@@ -97,7 +99,7 @@ mod tests {
     fn the_file_names_what_was_run() {
         let tree = "0".repeat(40);
         let ground = Ground { commit: "c".repeat(40), trees: vec![("once-core", tree.clone())] };
-        let part = measure(3, 1, None);
+        let part = measure(3, 1, None, Eyes::default());
         let mut whole = Figures::new(3);
         whole.add(&part);
         let text = text(&ground, &whole, &[part]);

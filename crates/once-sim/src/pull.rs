@@ -4,12 +4,14 @@ use bytes::Bytes;
 use once_core::query;
 use once_core::store::Store;
 use once_core::waist::ConnId;
+use once_judge::seen::Direction;
 use once_model::certificate::Chain;
 use once_model::header::Header;
 use once_model::ids::KernelId;
 use once_model::wire::{Absent, Code, Frame, Parcel, Pull, ShareAnswer, Shared};
 
 use crate::coverage;
+use crate::judged::Stream;
 use crate::net::Who;
 use crate::queue::Event;
 use crate::world::World;
@@ -96,9 +98,11 @@ impl World {
             offset: transfer.have.len() as u64,
         };
         self.cover.met(coverage::frame(&Frame::Pull(pull.clone())));
-        let reader = self.nodes[transfer.node].id;
+        let (reader, conn) = (self.nodes[transfer.node].id, transfer.conn);
         let bytes = match self.who.get(&transfer.peer) {
-            Some(Who::Kernel(other)) => self.give_bytes(*other, &reader, &pull),
+            Some(Who::Kernel(other)) => {
+                self.give_bytes(Stream { node: *other, peer: reader, conn, stream: id }, &pull)
+            }
             Some(Who::Puppet(puppet)) => self.puppets[*puppet].bytes(&pull, &mut self.rng),
             None => None,
         };
@@ -106,7 +110,9 @@ impl World {
     }
 
     /// A kernel answers a pull from a snapshot.
-    pub(crate) fn give_bytes(&mut self, index: usize, reader: &KernelId, pull: &Pull) -> Option<Bytes> {
+    pub(crate) fn give_bytes(&mut self, at: Stream, pull: &Pull) -> Option<Bytes> {
+        self.judge_frame(at, Direction::In, &Frame::Pull(pull.clone()));
+        let (index, reader) = (at.node, &at.peer);
         let node = &self.nodes[index];
         let now_ms = node.now_ms(self.now_us);
         match query::pulled(&node.disk.snapshot(), reader, pull, now_ms) {
@@ -114,11 +120,15 @@ impl World {
                 if let Err(what) = self.checker.pulled(&node.id, reader, pull, &bytes, &node.disk, now_ms) {
                     self.violated(7, index, what);
                 }
-                self.cover.met(coverage::frame(&Frame::Body(bytes.len() as u64)));
+                let body = Frame::Body(bytes.len() as u64);
+                self.cover.met(coverage::frame(&body));
+                self.judge_frame(at, Direction::Out, &body);
                 Some(bytes)
             }
             Ok(Err(code)) => {
-                self.cover.met(coverage::frame(&Frame::Absent(Absent { call: 0, code })));
+                let absent = Frame::Absent(Absent { call: 0, code });
+                self.cover.met(coverage::frame(&absent));
+                self.judge_frame(at, Direction::Out, &absent);
                 None
             }
             Err(error) => {
@@ -136,7 +146,9 @@ impl World {
                 let (key, id) = (transfer.header.key(), transfer.header.id());
                 let answer = ShareAnswer::Refused(Code::Busy);
                 let busy = Frame::Shared(Shared { key, id, answer, commit: None });
-                self.send_from(transfer.node, transfer.conn, &busy);
+                let Transfer { node, peer, conn, .. } = transfer;
+                self.judge_frame(Stream { node, peer, conn, stream: 0 }, Direction::Out, &busy);
+                self.send_from(node, conn, &busy);
             }
             return;
         };

@@ -5,6 +5,7 @@ use once_core::rights::{Right, Scope};
 use once_core::rows::{PeerRow, PeerStatus, UsageRow};
 use once_core::store::{Batch, Durability, Store, Table};
 use once_core::waist::{Command, Effect, Input};
+use once_judge::Tally;
 use once_model::cbor::to_cbor;
 use once_model::ids::{KernelId, Line, ObjectKey};
 use once_model::limits::{OUTBOX_MAX_ROWS, PEERS_MAX};
@@ -29,14 +30,36 @@ pub struct Outcome {
     pub hash: u64,
     /// What was met.
     pub cover: Coverage,
+    /// How often the judge made each check.
+    pub tally: Tally,
     /// What was broken; empty if all is well.
     pub violations: Vec<Violation>,
+}
+
+/// Who looks at a world.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Eyes {
+    /// The checkers and the judge.
+    All,
+    /// The judge alone: the executable model of the documents.
+    Judge,
+    /// The checkers alone.
+    #[default]
+    Checkers,
 }
 
 /// Runs a seed. With `loud`, every event is printed.
 #[must_use]
 pub fn run(seed: u64, loud: bool) -> Outcome {
+    run_before(Eyes::default(), seed, loud)
+}
+
+/// Runs a seed before certain eyes.
+#[must_use]
+pub fn run_before(eyes: Eyes, seed: u64, loud: bool) -> Outcome {
     let mut world = World::new(seed);
+    world.judged.off = eyes == Eyes::Checkers;
+    world.judged.alone = eyes == Eyes::Judge;
     world.listening = false;
     world.trace.loud = loud;
     let weather = Weather::storm(&mut world.rng);
@@ -60,6 +83,7 @@ pub fn run(seed: u64, loud: bool) -> Outcome {
         seed,
         events: world.events,
         hash: world.trace.hash(),
+        tally: world.judged.tally().clone(),
         violations: world.checker.violations.clone(),
         cover: world.cover,
     }

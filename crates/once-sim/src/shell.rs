@@ -3,13 +3,14 @@
 use std::sync::atomic::Ordering;
 
 use once_core::memory::DiskFault;
-use once_core::waist::{Effect, Event as Notice, Input, LinkEvent, Ran, RunResult, Timer, Wait};
+use once_core::waist::{self, Effect, Event as Notice, Input, LinkEvent, RunResult, Timer, Wait};
 use once_core::{Engine, group};
 use once_model::ids::BootId;
 use once_model::wire::{Code, Frame};
 
 use crate::check::Group;
 use crate::coverage;
+use crate::judged::{Ran, Watcher};
 use crate::node::{MAILBOX_MAX, Thread};
 use crate::queue::Event;
 use crate::world::{Kernel, World};
@@ -27,6 +28,9 @@ const SLICE_ROWS: usize = 64;
 
 /// So few that chores take many steps also in a small world.
 const SMALL_SLICE_ROWS: usize = 3;
+
+/// So few results are kept for clients of some kernels.
+pub(crate) const FEW_REQUESTS: usize = 12;
 
 /// Most inputs that one group takes.
 const GROUP_MAX: usize = 24;
@@ -126,20 +130,28 @@ impl World {
         // Some kernels forget soon what their clients asked, and what came of it; some do what takes many rows in very small slices.
         let mut engine = match index % 3 {
             0 => Engine::new().slicing(SMALL_SLICE_ROWS),
-            1 => Engine::new().keeping_requests(12).keeping_told(3).in_slices_of(4),
+            1 => Engine::new().keeping_requests(FEW_REQUESTS as u64).keeping_told(3).in_slices_of(4),
             _ => Engine::new(),
         };
         let mut effects = Vec::new();
-        let result = group::start(&mut engine, &mut node.disk, &ctx, &mut node.rng, &mut |effect| {
-            effects.push(effect)
-        });
-        node.disk.take_last();
+        let mut watcher = Watcher::new(&node.runner);
+        let result = group::start_watched(
+            &mut engine,
+            &mut node.disk,
+            (&ctx, &mut node.rng),
+            &mut |txn, effects| watcher.step(txn, effects, &[]),
+            &mut |effect| effects.push((effect, false)),
+        );
+        let commit = node.disk.take_last();
         match result {
             Ok(()) => {
                 node.engine = Some(engine);
                 self.checker.begun(&node.id, ctx.now_ms);
                 self.trace.line(|| format!("{:>9} {} started", now_us / 1000, self.nodes[index].name));
-                effects.into_iter().for_each(|effect| self.carry_out(index, effect));
+                let commit = commit.as_ref();
+                let ran = Ran { ctx: &ctx, inputs: &[], watcher, effects: &effects, commit, failed: false };
+                self.judge_started(index, ran);
+                effects.into_iter().for_each(|(effect, _)| self.carry_out(index, effect));
                 if let Err(what) = self.checker.check_store(&self.nodes[index].id, &self.nodes[index].disk) {
                     self.violated(4, index, what);
                 }
@@ -169,10 +181,15 @@ impl World {
         let commits = node.disk.commits();
         let before = commits.get();
         let mut released = Vec::new();
-        let result =
-            group::run(&mut engine, &mut node.disk, &ctx, &mut node.rng, inputs.clone(), &mut |effect| {
-                released.push((effect, commits.get() == before));
-            });
+        let mut watcher = Watcher::new(&node.runner);
+        let result = group::run_watched(
+            &mut engine,
+            &mut node.disk,
+            (&ctx, &mut node.rng),
+            inputs.clone(),
+            &mut |txn, effects| watcher.step(txn, effects, &inputs),
+            &mut |effect| released.push((effect, commits.get() == before)),
+        );
         node.engine = Some(engine);
         let commit = node.disk.take_last();
         let committed = commit.is_some() || result.is_err();
@@ -197,9 +214,12 @@ impl World {
             },
             &mut self.cover,
         );
+        let (inputs, failed) = (inputs.as_slice(), result.is_err());
+        let (effects, commit) = (released.as_slice(), commit.as_ref());
+        self.judge_group(index, Ran { ctx: &ctx, inputs, watcher, effects, commit, failed });
         if !self.checker.violations.is_empty() {
             // What the kernel was given in the group that broke it.
-            for input in &inputs {
+            for input in inputs {
                 self.trace.line(|| format!("          group: {:.400}", format!("{input:?}")));
             }
         }
@@ -287,7 +307,7 @@ impl World {
                 };
                 let after_us =
                     if self.rng.one_in(4) { self.rng.up_to(2_000_000) } else { self.rng.up_to(20_000) };
-                let ran = Input::Ran(Box::new(Ran { run: run_id, key, result }));
+                let ran = Input::Ran(Box::new(waist::Ran { run: run_id, key, result }));
                 self.queue.push(self.now_us + after_us, Event::Input { node: index, run, input: ran });
             }
             Effect::Work(work) => {
@@ -309,6 +329,9 @@ impl World {
                 self.cover.met(coverage::event(&notice));
                 if let Notice::Delivered { answer, .. } = &notice {
                     self.cover.met(coverage::share(*answer));
+                }
+                if let Notice::Connected { peer, conn, .. } = &notice {
+                    self.admitted(index, *conn, *peer);
                 }
                 if self.listening {
                     self.notices.push((Kernel(index), notice));
@@ -357,6 +380,7 @@ impl World {
         }
         node.sync_will_fail = false;
         node.disk.crash(survivors);
+        self.judge_crashed(index, survivors);
         self.trace.line(|| format!("{:>9} {} crashes", self.now_us / 1000, self.nodes[index].name));
         self.stopped(index);
     }

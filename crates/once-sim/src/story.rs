@@ -212,15 +212,13 @@ mod tests {
     fn a_fork_with_a_gap_is_kept_beside_the_head_that_it_replaces() {
         for puts in [3, 5] {
             let (mut net, alice, bob, key) = followed();
-            let backup = net.nodes[alice.0].disk.backup();
+            let backup = net.backup(alice);
             net.put(alice, key, &text("what bob acknowledged"));
             net.run_for(5_000);
             let lost = net.head(bob, key).unwrap().header.id();
             net.partition(alice, bob).run_for(8_000);
-            net.nodes[alice.0].disk.restore(backup);
+            net.put_back(alice, backup);
             let id = net.id(alice);
-            net.checker.rolled_back(&id);
-            net.stopped(alice.0);
             // Else bob would show alice what she has said, and she would be in quarantine before bob hears of the fork.
             let mut row = rows::peer(&net.nodes[bob.0].disk, &id).unwrap().unwrap();
             (row.seen, row.heard) = (Vec::new(), None);

@@ -11,6 +11,7 @@ use once_model::wire::{Frame, Pull, Request};
 use std::ops::ControlFlow;
 
 use crate::acting::Acting;
+use crate::judged::Stream;
 use crate::net::Who;
 use crate::queue::Event;
 use crate::scenarios;
@@ -378,7 +379,10 @@ impl World {
         let key = self.any_key(here.0, work);
         let Some(head) = self.head(here, key) else { return };
         let pull = Pull { key: head.header.key(), content: head.header.content, offset: self.rng.up_to(3) };
-        self.give_bytes(here.0, &peer, &pull);
+        let there = self.who.get(&peer).copied();
+        let conn = there.and_then(|there| self.net.between(Who::Kernel(here.0), there));
+        let at = Stream { node: here.0, peer, conn: conn.unwrap_or_default(), stream: self.next_id() };
+        self.give_bytes(at, &pull);
     }
 
     /// The rights to read that a kernel has given.

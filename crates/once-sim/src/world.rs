@@ -16,6 +16,7 @@ use crate::check::{Checker, Violation};
 use crate::components::{Components, Installed};
 use crate::coverage::Coverage;
 use crate::exchange::Exchange;
+use crate::judged::Judged;
 use crate::net::{Net, Weather, Who};
 use crate::node::Node;
 use crate::pull::Transfer;
@@ -75,6 +76,7 @@ pub struct World {
     /// Which connection a request went out on, and for which token its scenario is to be kept.
     pub(crate) calls: BTreeMap<u64, (usize, ConnId)>,
     pub(crate) checker: Checker,
+    pub(crate) judged: Judged,
     /// What this world met.
     pub cover: Coverage,
     /// What happened, for comparing and for people.
@@ -105,6 +107,7 @@ impl World {
             exchange_tokens: BTreeMap::new(),
             calls: BTreeMap::new(),
             checker: Checker::default(),
+            judged: Judged::new(),
             cover: Coverage::default(),
             trace: Trace::default(),
             events: 0,
@@ -175,7 +178,13 @@ impl World {
 
     pub(crate) fn violated(&mut self, promise: u8, node: usize, what: String) {
         let name = self.nodes.get(node).map_or_else(|| "?".to_owned(), |node| node.name.clone());
-        self.checker.violations.push(Violation { promise, at_ms: self.now_us / 1000, kernel: name, what });
+        self.checker.violations.push(Violation {
+            promise,
+            check: None,
+            at_ms: self.now_us / 1000,
+            kernel: name,
+            what,
+        });
     }
 
     pub(crate) fn next_id(&mut self) -> u64 {
@@ -190,6 +199,7 @@ impl World {
         let Some((at_us, event)) = self.queue.pop() else { return false };
         self.now_us = self.now_us.max(at_us);
         self.happen(event);
+        self.only_judged();
         true
     }
 
@@ -230,6 +240,8 @@ impl World {
         }
         if self.checker.violations.is_empty() {
             self.check_converged();
+            self.only_judged();
+            self.judge_healed();
         }
         self
     }

@@ -13,6 +13,7 @@ impl World {
             arguments: b"{}".to_vec(),
             given: vec![],
             deadline_ms: None,
+            wait: true,
         }
     }
 
@@ -179,6 +180,7 @@ impl World {
             arguments: b"{}".to_vec(),
             given: vec![],
             deadline_ms: None,
+            wait: true,
         }
     }
 }

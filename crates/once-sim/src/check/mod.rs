@@ -32,6 +32,8 @@ use shadow::Shadow;
 pub struct Violation {
     /// Its number in ARCHITECTURE.md.
     pub promise: u8,
+    /// The judge's check that found it, and where that is written; then there is no number.
+    pub check: Option<(&'static str, &'static str)>,
     /// When, in milliseconds of virtual time.
     pub at_ms: u64,
     /// By which kernel.
@@ -42,6 +44,13 @@ pub struct Violation {
 
 impl fmt::Display for Violation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some((check, cite)) = self.check {
+            return write!(
+                f,
+                "{check} ({cite}) broken by {} at {} ms: {}",
+                self.kernel, self.at_ms, self.what
+            );
+        }
         write!(f, "promise {} broken by {} at {} ms: {}", self.promise, self.kernel, self.at_ms, self.what)
     }
 }
@@ -107,7 +116,7 @@ impl Checker {
 
     fn violation(&mut self, promise: u8, kernel: &KernelId, at_ms: u64, what: String) {
         let kernel = self.shadows.get(kernel).map_or_else(|| kernel.short(), |shadow| shadow.name.clone());
-        self.violations.push(Violation { promise, at_ms, kernel, what });
+        self.violations.push(Violation { promise, check: None, at_ms, kernel, what });
     }
 
     /// A client waits for a reply.

@@ -1,0 +1,266 @@
+//! A group in the order that the judge asks for: each input and what it led to, the commit, what leaves.
+
+use std::collections::VecDeque;
+
+use once_core::query;
+use once_core::rows::HeadRow;
+use once_core::waist::{Command, Ctx, Effect, Event, Input, LinkEvent, Run, RunResult, Token, Why};
+use once_judge::seen::{Ask, Direction, Reply, Seen};
+use once_model::action::BUILT_IN_FROM;
+use once_model::ids::{KernelId, ObjectKey};
+use once_model::limits::DISK_RESERVE_BYTES;
+use once_model::wire::Frame;
+
+use super::rows::Row;
+use super::watch::{Step, Watcher};
+use super::{Judged, words};
+use crate::disk::{Commit, Disk};
+use crate::world::World;
+
+/// A group that was run.
+pub(crate) struct Ran<'a> {
+    pub ctx: &'a Ctx,
+    pub inputs: &'a [Input],
+    pub watcher: Watcher,
+    /// With whether they left before the commit.
+    pub effects: &'a [(Effect, bool)],
+    pub commit: Option<&'a Commit>,
+    pub failed: bool,
+}
+
+impl World {
+    /// A process begins, and this is its first group.
+    pub(crate) fn judge_started(&mut self, index: usize, ran: Ran<'_>) {
+        if self.judged.off {
+            return;
+        }
+        let (kernel, at_ms, disk) = (self.nodes[index].id, self.now_us / 1000, &self.nodes[index].disk);
+        let incarnation = once_core::meta::incarnation(disk).ok();
+        let boot = ran.watcher.steps.iter().find_map(|step| step.rows.boot);
+        let (Some(incarnation), Some(boot)) = (incarnation, boot) else { return };
+        let Ctx { now_ms, boot: boot_id, .. } = *ran.ctx;
+        let side = self.judged.side(kernel);
+        side.ahead_ms = Some(i128::from(now_ms) - i128::from(at_ms));
+        side.incarnation = Some(incarnation);
+        self.judged.see(kernel, at_ms, Seen::Started { incarnation, boot, boot_id, now_ms });
+        // The engine thinks that there is room until it is told otherwise.
+        self.judged.see(kernel, at_ms, Seen::Room { short: false });
+        self.judge_group(index, ran);
+    }
+
+    /// A group was run.
+    pub(crate) fn judge_group(&mut self, index: usize, ran: Ran<'_>) {
+        if self.judged.off {
+            return;
+        }
+        let (at_ms, node) = (self.now_us / 1000, &self.nodes[index]);
+        let told = Told { judged: &mut self.judged, kernel: node.id, at_ms, disk: &node.disk };
+        told.group(ran);
+        self.judge_says();
+    }
+}
+
+/// Tells of one kernel at one moment.
+struct Told<'a> {
+    judged: &'a mut Judged,
+    kernel: KernelId,
+    at_ms: u64,
+    /// After the commit.
+    disk: &'a Disk,
+}
+
+impl Told<'_> {
+    fn see(&mut self, seen: Seen) {
+        self.judged.see(self.kernel, self.at_ms, seen);
+    }
+
+    fn group(mut self, ran: Ran<'_>) {
+        self.judged.clock(self.kernel, self.at_ms, ran.ctx.now_ms);
+        let inputs = ran.inputs.iter().map(Some).chain(std::iter::repeat(None));
+        for (input, step) in inputs.zip(ran.watcher.steps) {
+            self.step(input, step);
+        }
+        let (early, late): (Vec<_>, Vec<_>) = ran.effects.iter().partition(|(_, early)| *early);
+        early.into_iter().for_each(|(effect, _)| self.effect(effect));
+        self.commit(ran.commit, ran.failed, late.is_empty());
+        if !ran.failed {
+            late.into_iter().for_each(|(effect, _)| self.effect(effect));
+        }
+    }
+
+    fn commit(&mut self, commit: Option<&Commit>, failed: bool, idle: bool) {
+        let unsynced = self.disk.unsynced();
+        let side = self.judged.side(self.kernel);
+        let known = side.commits.iter().filter(|real| **real).count();
+        let seen = match commit {
+            Some(commit) if commit.synced => Seen::Durable,
+            // A commit whose sync failed may be there after the crash.
+            None if failed && unsynced <= known => return,
+            None if failed => Seen::Committed,
+            None if idle => return,
+            None if unsynced == 0 => Seen::Durable,
+            _ => Seen::Committed,
+        };
+        match seen {
+            Seen::Durable => side.commits.clear(),
+            _ => side.commits.push(commit.is_some() || failed),
+        }
+        self.see(seen);
+    }
+
+    fn step(&mut self, input: Option<&Input>, step: Step) {
+        let side = self.judged.side(self.kernel);
+        if let Some(life) = step.rows.incarnation {
+            side.incarnation = Some(life);
+        }
+        side.placed(&step.rows.places);
+        if let Some(input) = input {
+            self.input(input, &step);
+        }
+        self.runs_and_rows(step.ran, step.rows.rows.into());
+        for run in &step.asked {
+            let asked = self.judged.side(self.kernel).asked(self.kernel, run);
+            self.see(Seen::Asked(Box::new(asked)));
+        }
+    }
+
+    /// Runs that were answered at once, each before what was recorded of it.
+    fn runs_and_rows(&mut self, ran: Vec<(Run, RunResult)>, mut rows: VecDeque<Row>) {
+        for (run, result) in ran {
+            let of_run =
+                |row: &Row| matches!(row, Row::Recorded(recorded) if recorded.entry.id == run.action.id);
+            if let Some(at) = rows.iter().position(of_run) {
+                // The claim that it needs stands before it, and rests on it.
+                let claim = at.checked_sub(1).filter(|before| is_claim(rows.get(*before), rows.get(at)));
+                rows.drain(..claim.unwrap_or(at))
+                    .collect::<Vec<_>>()
+                    .into_iter()
+                    .for_each(|row| self.row(row));
+            }
+            let asked = self.judged.side(self.kernel).asked(self.kernel, &run);
+            self.see(Seen::Asked(Box::new(asked)));
+            self.see(Seen::Ran { run: run.run, said: words::said(&result) });
+        }
+        rows.into_iter().for_each(|row| self.row(row));
+    }
+
+    fn row(&mut self, row: Row) {
+        self.see(match row {
+            Row::Recorded(recorded) => Seen::Recorded(recorded),
+            Row::Kept(kept) => Seen::Kept(kept),
+            Row::Dropped(key) => Seen::Dropped { key },
+        });
+    }
+
+    fn input(&mut self, input: &Input, step: &Step) {
+        match input {
+            Input::Command { token, command } => {
+                if let Command::Invite { secret_hash, .. } = command {
+                    self.judged.side(self.kernel).invites.insert(*token, *secret_hash);
+                }
+                let ask = words::ask(command, self.kernel, |key| self.head(key));
+                if let Some(ask) = ask {
+                    self.judged.side(self.kernel).asks.insert(*token, ask.clone());
+                    self.see(Seen::Client { token: *token, ask });
+                }
+            }
+            Input::Frame { peer, conn, frame } => self.frame_in(*peer, *conn, frame.clone()),
+            Input::Arrived { peer, arrival, why: Why::Shared { conn } } => {
+                self.share_in(*peer, *conn, arrival.header.key(), arrival.header.id());
+            }
+            Input::Unfit { peer, conn, share: (key, id, _), .. } => self.share_in(*peer, *conn, *key, *id),
+            Input::Link { peer, event: LinkEvent::Up { conn, .. } } => {
+                self.see(Seen::LinkUp { conn: *conn, peer: *peer });
+            }
+            Input::Link { peer, event: LinkEvent::Down { conn, .. } } => {
+                self.see(Seen::LinkDown { conn: *conn, peer: *peer });
+            }
+            Input::Ran(ran) => self.see(Seen::Ran { run: ran.run, said: words::said(&ran.result) }),
+            Input::Worked { key, id, result } => {
+                let token = self.judged.number();
+                let answer = match result {
+                    Ok(result) => Ok(result.to_vec()),
+                    Err(why) => Err(why.to_vec()),
+                };
+                self.see(Seen::Client { token, ask: Ask::Worked { id: *id, object: *key, answer } });
+                let done = step.rows.worked.contains(id);
+                let answer = if done { Ok(Reply::Done) } else { Err(once_judge::seen::Refusal::NotFound) };
+                self.see(Seen::Answered { token, answer });
+            }
+            Input::Disk { free_bytes } => self.see(Seen::Room { short: *free_bytes < DISK_RESERVE_BYTES }),
+            Input::Arrived { .. } | Input::Link { .. } | Input::Ready { .. } => {}
+            Input::Timer(_) | Input::NetworkChanged => {}
+        }
+    }
+
+    /// What is here of an object now.
+    fn head(&self, key: &ObjectKey) -> Option<HeadRow> {
+        query::find(self.disk, &key.uuid, Some(key.line)).ok()?.into_iter().next()
+    }
+
+    fn frame_in(&mut self, peer: KernelId, conn: u64, frame: Frame) {
+        self.judged.side(self.kernel).heard(peer, conn, &frame);
+        let (direction, frame) = (Direction::In, Box::new(frame));
+        self.see(Seen::Frame { direction, conn, stream: 0, peer, frame });
+    }
+
+    /// A share that came with its bytes. One whose bytes were pulled was taken before.
+    fn share_in(&mut self, peer: KernelId, conn: u64, key: ObjectKey, id: once_model::ids::Hash) {
+        let read = self.judged.side(self.kernel).shares.get_mut(&(conn, key, id));
+        if let Some(parcel) = read.and_then(VecDeque::pop_front) {
+            self.frame_in(peer, conn, Frame::Share(parcel));
+        }
+    }
+
+    fn effect(&mut self, effect: &Effect) {
+        match effect {
+            Effect::Reply { token, reply } => {
+                let Some(ask) = self.judged.side(self.kernel).asks.remove(token) else { return };
+                let answer = match reply {
+                    Ok(answer) => Ok(self.reply(*token, &ask, words::reply(&ask, answer))),
+                    Err(refusal) => Err(words::refusal(refusal)),
+                };
+                self.see(Seen::Answered { token: *token, answer });
+            }
+            Effect::Send { peer, conn, frame } => {
+                let (direction, frame) = (Direction::Out, Box::new(frame.clone()));
+                self.see(Seen::Frame { direction, conn: *conn, stream: 0, peer: *peer, frame });
+            }
+            Effect::Work(work) => self.see(Seen::Work {
+                id: work.id,
+                object: work.key,
+                name: work.name.clone(),
+                arguments: work.arguments.to_vec(),
+            }),
+            Effect::Event(Event::Published { key, name, data }) => {
+                let (object, name, data) = (*key, name.clone(), data.to_vec());
+                self.see(Seen::Published { object, name, data });
+            }
+            _ => {}
+        }
+    }
+
+    /// What only the command or the rows say.
+    fn reply(&mut self, token: Token, ask: &Ask, reply: Reply) -> Reply {
+        let side = self.judged.side(self.kernel);
+        match ask {
+            Ask::Invite { .. } => side.invites.remove(&token).map_or(reply, |hash| Reply::Invited { hash }),
+            Ask::QuarantineEnd { .. } => side.incarnation.map_or(reply, Reply::Incarnation),
+            _ => reply,
+        }
+    }
+}
+
+/// Whether a record is the claim that the next one needs.
+fn is_claim(row: Option<&Row>, next: Option<&Row>) -> bool {
+    match (row, next) {
+        (Some(Row::Recorded(claim)), Some(Row::Recorded(act))) => {
+            claim.entry.sequence >= BUILT_IN_FROM
+                && act.entry.sequence < BUILT_IN_FROM
+                && claim.entry.object == act.entry.object
+                && claim.revision.as_ref().is_some_and(|made| made.header.revision == 1)
+                && claim.entry.number + 1 == act.entry.number
+        }
+        _ => false,
+    }
+}
