@@ -23,10 +23,15 @@ pub(crate) struct NotDone;
 pub(crate) async fn wait_for<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, NotDone> {
+    begin(work).await.map_err(|_| NotDone)
+}
+
+/// The same, and the work begins before anybody waits for it.
+pub(crate) fn begin<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> oneshot::Receiver<T> {
     let (done, result) = oneshot::channel();
     // Nobody may wait any more.
     start(&Handle::current(), move || drop(done.send(work())));
-    result.await.map_err(|_| NotDone)
+    result
 }
 
 /// Runs `work` on a thread for work that blocks. Returns at once.

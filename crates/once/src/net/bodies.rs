@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use once_model::ids::{KernelId, ObjectKey};
 use once_model::limits::SCENARIO_MAX_BYTES;
@@ -13,6 +14,10 @@ use super::lock;
 /// Whole bodies that are in memory at once, of all peers and both ways, in bytes: the largest one. It is held while a
 /// body is read, checked and stored here, never while a peer is waited for: so nobody can keep it.
 const MEMORY_BYTES: usize = SCENARIO_MAX_BYTES;
+
+/// How long a body may be in memory while a peer is waited for, on a connection that is quick enough for all of it. Then
+/// it goes to the disk.
+pub(super) const HELD_FOR: Duration = Duration::from_secs(1);
 
 /// What it is counted in, in bytes.
 const UNIT: u64 = 1024;
@@ -30,6 +35,11 @@ impl Memory {
         let all = units(MEMORY_BYTES as u64);
         // It is never closed.
         Arc::clone(&self.0).acquire_many_owned(units(bytes).min(all)).await.ok()
+    }
+
+    /// The same, if there is room just now.
+    pub fn try_hold(&self, bytes: u64) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.0).try_acquire_many_owned(units(bytes).min(units(MEMORY_BYTES as u64))).ok()
     }
 }
 

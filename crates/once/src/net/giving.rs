@@ -1,7 +1,9 @@
 //! Giving the bytes of a large body to a peer that pulls them.
 
 use std::fs::File;
+use std::io;
 use std::os::unix::fs::FileExt;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,15 +13,17 @@ use once_core::{query, rows};
 use once_model::limits::INCOMING_MAX_BYTES;
 use once_model::wire::{Absent, Code, Frame, Pull};
 use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::Instant;
 
-use super::bodies::Way;
+use super::bodies::{HELD_FOR, Way};
 use super::frames::{self, BODY_PIECE, NetError};
+use super::incoming::Incoming;
 use super::{Net, Session};
 use crate::engine::now_ms;
 
-/// A body up to this many bytes is held in memory while it is sent: at most two of each peer. A larger one lies in a
-/// file without a name meanwhile, so that a peer that reads slowly holds no memory.
-const HELD_BYTES: u64 = 1024 * 1024;
+/// A body up to this many bytes is held in memory while it is sent: at most two of each peer. A larger one is for
+/// [`HELD_FOR`]; what is left then lies in a file without a name, so that a peer that reads slowly holds no memory.
+const SMALL_BYTES: u64 = 1024 * 1024;
 
 /// Bytes of all such files at once.
 pub(super) const SCRATCH_BYTES: u64 = INCOMING_MAX_BYTES;
@@ -35,7 +39,8 @@ const BODY_PRIORITY: i32 = -1;
 
 /// The bytes of a body from an offset on.
 enum Source {
-    Held(Bytes),
+    Small(Bytes),
+    Held { bytes: Bytes, until: Instant, memory: OwnedSemaphorePermit, room: OwnedSemaphorePermit },
     File { file: Arc<File>, bytes: u64, _room: OwnedSemaphorePermit },
 }
 
@@ -57,20 +62,22 @@ pub(super) async fn give(
     let _turn = session.large_going.acquire().await;
     // It fails only if the stream is gone.
     let _ = send.set_priority(BODY_PRIORITY);
-    let source = match find(net, session, &pull).await? {
+    let mut source = match find(net, session, &pull).await? {
         Ok(source) => source,
         Err(code) => return frames::send(send, &Frame::Absent(Absent { call: 0, code })).await,
     };
     let bytes = source.len();
-    frames::send(send, &Frame::Body(bytes)).await?;
+    let body = Frame::Body(bytes);
+    source = source.while_going(net, std::pin::pin!(frames::send(send, &body))).await?;
     let moving = net.transfers.begin(Way::Out, session.peer, pull.key, pull.offset + bytes);
-    let mut at = 0;
-    while at < bytes {
-        let piece = source.piece(at).await?;
+    let (mut at, mut piece) = (0, source.piece(0).await?);
+    while !piece.is_empty() {
         at += piece.len() as u64;
-        frames::write_piece(send, piece).await?;
+        let going = std::pin::pin!(frames::write_piece(send, piece));
+        source = source.while_going(net, going).await?;
         moving.reached(pull.offset + at);
         session.body_moved();
+        piece = source.piece(at).await?;
     }
     Ok(())
 }
@@ -80,35 +87,24 @@ async fn find(net: &Arc<Net>, session: &Session, pull: &Pull) -> Result<Result<S
     let (peer, asked) = (session.peer, pull.clone());
     let looked = session.read_beside(net, move |snapshot| {
         let head = rows::head(snapshot, &asked.key)?;
-        match head.map(|head| head.header.size).filter(|size| *size > HELD_BYTES) {
+        match head.map(|head| head.header.size).filter(|size| *size > SMALL_BYTES) {
             Some(size) => Ok(Looked::Large(size)),
             None => query::pulled(snapshot, &peer, &asked, now_ms()).map(Looked::Done),
         }
     });
     let size = match looked.await? {
-        Ok(Looked::Done(found)) => return Ok(found.map(Source::Held)),
+        Ok(Looked::Done(found)) => return Ok(found.map(Source::Small)),
         Ok(Looked::Large(size)) => size,
         Err(error) => return Ok(Err(unreadable(&error))),
     };
     let Some(room) = room(net, size).await else { return Ok(Err(Code::Busy)) };
     let Some(memory) = net.memory.hold(size).await else { return Ok(Err(Code::Stopping)) };
-    let (incoming, asked) = (Arc::clone(&net.incoming), pull.clone());
-    let copied = session.read_beside(net, move |snapshot| {
-        let _memory = memory;
-        let bytes = match query::pulled(snapshot, &peer, &asked, now_ms())? {
-            Ok(bytes) => bytes,
-            Err(code) => return Ok(Err(code)),
-        };
-        let copy = incoming.scratch().and_then(|file| file.write_all_at(&bytes, 0).map(|()| file));
-        Ok(copy.map(|file| (file, bytes.len() as u64)).map_err(|error| {
-            tracing::warn!(%error, "a large body could not be copied for a peer");
-            Code::Busy
-        }))
-    });
-    let copied = copied.await?;
+    let asked = pull.clone();
+    let read = session.read_beside(net, move |snapshot| query::pulled(snapshot, &peer, &asked, now_ms()));
+    let read = read.await?;
     net.shared.tidy.used(usize::try_from(size).unwrap_or(usize::MAX));
-    match copied {
-        Ok(Ok((file, bytes))) => Ok(Ok(Source::File { file: Arc::new(file), bytes, _room: room })),
+    match read {
+        Ok(Ok(bytes)) => Ok(Ok(Source::Held { bytes, until: Instant::now() + HELD_FOR, memory, room })),
         Ok(Err(code)) => Ok(Err(code)),
         Err(error) => Ok(Err(unreadable(&error))),
     }
@@ -130,19 +126,55 @@ fn unreadable(error: &once_core::store::StoreError) -> Code {
 impl Source {
     fn len(&self) -> u64 {
         match self {
-            Self::Held(bytes) => bytes.len() as u64,
+            Self::Small(bytes) | Self::Held { bytes, .. } => bytes.len() as u64,
             Self::File { bytes, .. } => *bytes,
         }
     }
 
-    /// The next bytes.
+    /// Waits until a piece has gone. A peer that is slow keeps nothing in memory meanwhile but that piece.
+    async fn while_going(
+        self,
+        net: &Net,
+        mut going: Pin<&mut impl Future<Output = Result<(), NetError>>>,
+    ) -> Result<Self, NetError> {
+        let Self::Held { until, .. } = &self else { return going.await.map(|()| self) };
+        if let Ok(gone) = tokio::time::timeout_at(*until, &mut going).await {
+            return gone.map(|()| self);
+        }
+        let kept = self.to_disk(&net.incoming).await?;
+        going.await.map(|()| kept)
+    }
+
+    /// Takes it out of memory.
+    async fn to_disk(self, incoming: &Arc<Incoming>) -> Result<Self, NetError> {
+        let Self::Held { bytes, memory, room, .. } = self else { return Ok(self) };
+        let incoming = Arc::clone(incoming);
+        let copied = crate::beside::wait_for(move || {
+            let _memory = memory;
+            let file = incoming.scratch()?;
+            file.write_all_at(&bytes, 0)?;
+            Ok::<_, io::Error>((file, bytes.len() as u64))
+        });
+        match copied.await.map_err(|_| NetError::Stopping)? {
+            Ok((file, bytes)) => Ok(Self::File { file: Arc::new(file), bytes, _room: room }),
+            Err(error) => {
+                tracing::warn!(%error, "a large body could not be copied for a peer");
+                Err(NetError::Busy)
+            }
+        }
+    }
+
+    /// The next bytes; none at the end.
     async fn piece(&self, at: u64) -> Result<Bytes, NetError> {
         let length = usize::try_from(self.len() - at).unwrap_or(usize::MAX).min(BODY_PIECE);
+        if length == 0 {
+            return Ok(Bytes::new());
+        }
+        let from = usize::try_from(at).unwrap_or(usize::MAX);
         match self {
-            Self::Held(bytes) => {
-                let at = usize::try_from(at).unwrap_or(usize::MAX);
-                Ok(bytes.slice(at..at + length))
-            }
+            Self::Small(bytes) => Ok(bytes.slice(from..from + length)),
+            // A copy: a slice would keep all of it.
+            Self::Held { bytes, .. } => Ok(Bytes::copy_from_slice(&bytes[from..from + length])),
             Self::File { file, .. } => {
                 let file = Arc::clone(file);
                 let read = crate::beside::wait_for(move || {

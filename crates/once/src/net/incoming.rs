@@ -7,25 +7,26 @@ use std::io;
 use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use once_model::ids::{Hash, KernelId};
 use once_model::limits::{DISK_RESERVE_BYTES, INCOMING_KEPT_MS, INCOMING_MAX_BYTES};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, OwnedSemaphorePermit, oneshot};
+use tokio::time::Instant;
 
+use super::bodies::HELD_FOR;
 use super::frames::NetError;
 use super::lock;
 
 /// The folder in the data directory.
 const FOLDER: &str = "incoming";
 
-/// How much gathers in memory before it is written, in bytes. A body that is smaller never touches the disk, unless its
-/// transfer is slow or breaks.
+/// How much gathers in memory before it is written, in bytes, where there is no room for the whole body.
 const GATHER_BYTES: usize = 256 * 1024;
 
-/// How long it gathers: what is lost when the process is killed.
-const GATHER_FOR: Duration = Duration::from_secs(1);
+/// How long it gathers: what is lost when the process is killed. What is whole by then never touches the disk.
+const GATHER_FOR: Duration = HELD_FOR;
 
 /// Whose bytes, and of which content: what one peer sends never spoils what another one does.
 type Place = (KernelId, Hash);
@@ -71,20 +72,22 @@ impl Incoming {
             free.await;
         }
         let mut part = Part {
-            incoming: Arc::clone(self),
-            place,
+            claim: Arc::new(Claim { incoming: Arc::clone(self), place }),
             of_peer_max,
             file: None,
             on_disk: 0,
+            writing: None,
             tail: Vec::new(),
+            spare: Vec::new(),
             gathering: Instant::now(),
+            memory: None,
             unwanted: false,
         };
         if let Ok(file) = OpenOptions::new().read(true).write(true).open(self.path(&place))
             && let Ok(meta) = file.metadata()
             && meta.len() <= size
         {
-            (part.on_disk, part.file) = (meta.len(), Some(file));
+            (part.on_disk, part.file) = (meta.len(), Some(Arc::new(file)));
         }
         part
     }
@@ -222,18 +225,41 @@ fn found(folder: &Path) -> io::Result<BTreeMap<Place, Rest>> {
     Ok(rests)
 }
 
-/// A body on its way in: what of it is on the disk, and what has gathered since.
-pub(crate) struct Part {
+/// A part is one transfer's, until this and every write of it under way are gone.
+struct Claim {
     incoming: Arc<Incoming>,
     place: Place,
+}
+
+impl Drop for Claim {
+    fn drop(&mut self) {
+        self.incoming.let_go(&self.place);
+    }
+}
+
+/// A body on its way in: what of it is on the disk, and what has gathered since.
+pub(crate) struct Part {
+    claim: Arc<Claim>,
     of_peer_max: u64,
-    file: Option<File>,
+    file: Option<Arc<File>>,
+    /// With what is being written.
     on_disk: u64,
+    writing: Option<Writing>,
     tail: Vec<u8>,
+    /// What the last write has left: room for the next tail.
+    spare: Vec<u8>,
     /// Since when it gathers.
     gathering: Instant,
+    /// Room for all of it, while none of it is written.
+    memory: Option<OwnedSemaphorePermit>,
     /// It is not to be kept.
     unwanted: bool,
+}
+
+/// A write under way, and where it begins. More of the body comes meanwhile.
+struct Writing {
+    at: u64,
+    done: oneshot::Receiver<io::Result<(Arc<File>, Vec<u8>)>>,
 }
 
 impl Part {
@@ -242,42 +268,83 @@ impl Part {
         self.on_disk + self.tail.len() as u64
     }
 
+    /// Gathers in memory what is missing, if there is room.
+    pub fn gather(&mut self, memory: Option<OwnedSemaphorePermit>, bytes: u64) {
+        if memory.is_some() && self.memory.is_none() {
+            self.tail.reserve_exact(usize::try_from(bytes).unwrap_or(0));
+            self.gathering = Instant::now();
+            self.memory = memory;
+        }
+    }
+
+    /// When all that has gathered leaves the memory.
+    pub fn gathers_until(&self) -> Option<Instant> {
+        self.memory.as_ref().map(|_| self.gathering + GATHER_FOR)
+    }
+
+    /// The room in memory that it still has.
+    pub fn take_memory(&mut self) -> Option<OwnedSemaphorePermit> {
+        self.memory.take()
+    }
+
     /// More of it came.
     pub fn push(&mut self, bytes: &[u8]) {
-        if self.tail.is_empty() {
+        if self.tail.is_empty() && self.memory.is_none() {
             self.gathering = Instant::now();
         }
         self.tail.extend_from_slice(bytes);
     }
 
-    /// Writes what has gathered, if that is much or long ago.
+    /// Writes what has gathered, if that is much or long ago. Waits for the write before, not for this one.
     pub async fn write_some(&mut self) -> Result<(), NetError> {
-        let due = self.tail.len() >= GATHER_BYTES || self.gathering.elapsed() >= GATHER_FOR;
+        let is_much = self.memory.is_none() && self.tail.len() >= GATHER_BYTES;
+        let due = is_much || self.gathering.elapsed() >= GATHER_FOR;
+        if due && self.tail.is_empty() {
+            self.memory = None;
+        }
         if due && !self.tail.is_empty() { self.write().await } else { Ok(()) }
     }
 
     async fn write(&mut self) -> Result<(), NetError> {
-        self.incoming.grow(&self.place, self.tail.len() as u64, self.of_peer_max)?;
-        let (incoming, place, at) = (Arc::clone(&self.incoming), self.place, self.on_disk);
-        let (file, tail) = (self.file.take(), std::mem::take(&mut self.tail));
-        let written = crate::beside::wait_for(move || {
-            let file = file.map_or_else(|| incoming.create(&place), Ok)?;
-            file.write_all_at(&tail, at)?;
-            Ok::<_, io::Error>((file, tail))
+        self.written().await?;
+        self.claim.incoming.grow(&self.claim.place, self.tail.len() as u64, self.of_peer_max)?;
+        let tail = std::mem::replace(&mut self.tail, std::mem::take(&mut self.spare));
+        let (claim, file, at) = (Arc::clone(&self.claim), self.file.clone(), self.on_disk);
+        let memory = self.memory.take();
+        self.on_disk += tail.len() as u64;
+        let done = crate::beside::begin(move || {
+            let file = file.map_or_else(|| claim.incoming.create(&claim.place).map(Arc::new), Ok)?;
+            if let Err(error) = file.write_all_at(&tail, at) {
+                // A half of it would look like all of it.
+                let _ = file.set_len(at);
+                return Err(error);
+            }
+            // Room for the whole is not for the next tail.
+            let spare = if memory.is_some() { Vec::new() } else { tail };
+            Ok((file, spare))
         });
-        match written.await {
-            Ok(Ok((file, mut tail))) => {
-                self.on_disk += tail.len() as u64;
-                tail.clear();
-                (self.file, self.tail) = (Some(file), tail);
-                Ok(())
+        self.writing = Some(Writing { at, done });
+        Ok(())
+    }
+
+    /// Waits for the write under way.
+    async fn written(&mut self) -> Result<(), NetError> {
+        let Some(Writing { at, done }) = self.writing.take() else { return Ok(()) };
+        let failed = match done.await {
+            Ok(Ok((file, mut spare))) => {
+                spare.clear();
+                (self.file, self.spare) = (Some(file), spare);
+                return Ok(());
             }
             Ok(Err(error)) => {
                 tracing::warn!(%error, "what came of a large body could not be written");
-                Err(NetError::NoRoom)
+                NetError::NoRoom
             }
-            Err(_) => Err(NetError::Stopping),
-        }
+            Err(_) => NetError::Stopping,
+        };
+        self.on_disk = at;
+        self.tail.clear();
+        Err(failed)
     }
 
     /// All of it, once it is here.
@@ -288,6 +355,7 @@ impl Part {
         if !self.tail.is_empty() {
             self.write().await?;
         }
+        self.written().await?;
         let (Some(file), size) = (self.file.take(), self.on_disk) else { return Err(NetError::NoRoom) };
         let read = crate::beside::wait_for(move || {
             let mut bytes = vec![0; usize::try_from(size).map_err(io::Error::other)?];
@@ -309,23 +377,30 @@ impl Part {
     pub fn remove(mut self) {
         self.unwanted = true;
     }
+
+    /// The transfer broke. Little has gathered: this is a copy into the page cache.
+    fn keep_tail(&mut self) -> io::Result<()> {
+        if let Some(Writing { done: mut writing, .. }) = self.writing.take() {
+            // What came while it is still at it comes once more.
+            let Ok(written) = writing.try_recv() else { return Ok(()) };
+            self.file = Some(written?.0);
+        }
+        let (incoming, place) = (&self.claim.incoming, &self.claim.place);
+        if self.tail.is_empty() || incoming.grow(place, self.tail.len() as u64, self.of_peer_max).is_err() {
+            return Ok(());
+        }
+        let file = self.file.take().map_or_else(|| incoming.create(place).map(Arc::new), Ok)?;
+        file.write_all_at(&self.tail, self.on_disk)
+    }
 }
 
 impl Drop for Part {
     fn drop(&mut self) {
         if self.unwanted {
-            self.incoming.remove(&self.place);
-        } else if !self.tail.is_empty()
-            && self.incoming.grow(&self.place, self.tail.len() as u64, self.of_peer_max).is_ok()
-        {
-            // The transfer broke. Little has gathered: this is a copy into the page cache.
-            let file = self.file.take().map_or_else(|| self.incoming.create(&self.place), Ok);
-            let written = file.and_then(|file| file.write_all_at(&self.tail, self.on_disk));
-            if let Err(error) = written {
-                tracing::warn!(%error, "what came of a large body is lost");
-            }
+            self.claim.incoming.remove(&self.claim.place);
+        } else if let Err(error) = self.keep_tail() {
+            tracing::warn!(%error, "what came of a large body is lost");
         }
-        self.incoming.let_go(&self.place);
     }
 }
 

@@ -7,7 +7,7 @@ use once_core::waist::{Arrival, Input, Why};
 use once_core::{content, rows};
 use once_model::certificate::Chain;
 use once_model::header::Header;
-use once_model::ids::{Hash, KernelId, ObjectKey};
+use once_model::ids::{KernelId, ObjectKey};
 use once_model::limits::{SCENARIO_MAX_BYTES, WINDOW_MAX_SHARES};
 use once_model::wire::{Code, Frame, Parcel, Pull, ShareAnswer, Shared};
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
@@ -114,8 +114,11 @@ pub(crate) async fn pull(
         let resumed = part.have() > 0;
         let moving = net.transfers.begin(Way::In, peer, header.key(), header.size);
         moving.reached(part.have());
-        fetch(session, &header, &mut part, &moving).await?;
-        let memory = net.memory.hold(header.size).await;
+        fetch(net, session, &header, &mut part, &moving).await?;
+        let memory = match part.take_memory() {
+            Some(memory) => Some(memory),
+            None => net.memory.hold(header.size).await,
+        };
         let body = part.whole().await?;
         let parcel = Parcel { header: header.clone(), chain: chain.clone(), body: Some(body), commit: None };
         match check(peer, parcel).await? {
@@ -165,11 +168,17 @@ pub(super) async fn check(peer: KernelId, parcel: Parcel) -> Result<Result<Arriv
 }
 
 /// Fetches what is missing of a body.
-async fn fetch(session: &Session, header: &Header, part: &mut Part, moving: &Moving) -> Result<(), NetError> {
+async fn fetch(
+    net: &Net,
+    session: &Session,
+    header: &Header,
+    part: &mut Part,
+    moving: &Moving,
+) -> Result<(), NetError> {
     let mut tries = 0;
     while part.have() < header.size {
         let before = part.have();
-        match fetch_rest(session, header.key(), header.content, header.size, part, moving).await {
+        match fetch_rest(net, session, header, part, moving).await {
             Ok(()) => {}
             Err(error @ (NetError::Broken(_) | NetError::Stalled))
                 if session.connection.close_reason().is_none() =>
@@ -187,13 +196,13 @@ async fn fetch(session: &Session, header: &Header, part: &mut Part, moving: &Mov
 }
 
 async fn fetch_rest(
+    net: &Net,
     session: &Session,
-    key: ObjectKey,
-    content: Hash,
-    size: u64,
+    header: &Header,
     part: &mut Part,
     moving: &Moving,
 ) -> Result<(), NetError> {
+    let (key, content, size) = (header.key(), header.content, header.size);
     let broken = |e: iroh::endpoint::ConnectionError| NetError::Broken(e.to_string());
     let (mut send, recv) = session.connection.open_bi().await.map_err(broken)?;
     frames::send(&mut send, &Frame::Pull(Pull { key, content, offset: part.have() })).await?;
@@ -208,9 +217,16 @@ async fn fetch_rest(
         Frame::Absent(_) => return Err(NetError::Gone),
         _ => return Err(NetError::Unexpected("body or absent must answer a pull")),
     }
+    part.gather(net.memory.try_hold(size), size - part.have());
     while part.have() < size {
         let piece = usize::try_from(size - part.have()).unwrap_or(usize::MAX).min(BODY_PIECE);
-        let come = reader.raw(piece, |bytes| part.push(bytes)).await;
+        let until = part.gathers_until();
+        let come = reader.raw(piece, |bytes| part.push(bytes));
+        let come = match until {
+            // However slowly it comes, it leaves the memory.
+            Some(until) => tokio::time::timeout_at(until, come).await.unwrap_or(Ok(())),
+            None => come.await,
+        };
         moving.reached(part.have());
         session.body_moved();
         part.write_some().await?;

@@ -134,3 +134,21 @@ fn what_is_old_or_of_no_peer_goes() {
         assert_eq!(left, [false, false, true]);
     });
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_gathers_in_memory_leaves_it_after_a_second() {
+    let dir = tempfile::tempdir().unwrap();
+    let incoming = Incoming::new(dir.path());
+    let memory = Arc::new(tokio::sync::Semaphore::new(1));
+    let mut part = incoming.open(place(1, 1), 2 * MIB, 4 * MIB).await;
+    part.gather(Arc::clone(&memory).try_acquire_owned().ok(), 2 * MIB);
+    part.push(&[7; MIB as usize]);
+    part.write_some().await.unwrap();
+    assert_eq!((memory.available_permits(), incoming.bytes_of(&place(1, 1).0)), (0, 0));
+    tokio::time::sleep_until(part.gathers_until().unwrap()).await;
+    part.write_some().await.unwrap();
+    part.push(&[8; MIB as usize]);
+    assert!(part.gathers_until().is_none());
+    assert_eq!(part.whole().await.unwrap(), [[7; MIB as usize], [8; MIB as usize]].concat());
+    assert_eq!((memory.available_permits(), incoming.bytes_of(&place(1, 1).0)), (1, 2 * MIB));
+}
