@@ -141,12 +141,12 @@ impl Source {
         if let Ok(gone) = tokio::time::timeout_at(*until, &mut going).await {
             return gone.map(|()| self);
         }
-        let kept = self.to_disk(&net.incoming).await?;
+        let kept = self.spilled(&net.incoming).await?;
         going.await.map(|()| kept)
     }
 
     /// Takes it out of memory.
-    async fn to_disk(self, incoming: &Arc<Incoming>) -> Result<Self, NetError> {
+    async fn spilled(self, incoming: &Arc<Incoming>) -> Result<Self, NetError> {
         let Self::Held { bytes, memory, room, .. } = self else { return Ok(self) };
         let incoming = Arc::clone(incoming);
         let copied = crate::beside::wait_for(move || {

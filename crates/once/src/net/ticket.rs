@@ -181,6 +181,7 @@ mod tests {
             heard: None,
             invite: None,
             addresses_ms: Vec::new(),
+            reborn_ms: None,
         };
         let join = Command::Join { peer: kernel, secret, addresses: Vec::new(), petname: None };
         let hello = Frame::Hello(greeting.clone());
