@@ -452,6 +452,7 @@ mod tests {
                 heard: None,
                 invite: None,
                 addresses_ms: Vec::new(),
+                reborn_ms: None,
             };
             txn.put(Table::Peer, peer.as_bytes(), &known);
             if let Some(debt) = debt {

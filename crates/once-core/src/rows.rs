@@ -117,6 +117,9 @@ pub struct PeerRow {
     #[n(10)]
     #[cbor(default)]
     pub addresses_ms: Vec<u64>,
+    /// When it was met first in another life than the one before, in milliseconds since 1970.
+    #[n(11)]
+    pub reborn_ms: Option<u64>,
 }
 
 impl PeerRow {

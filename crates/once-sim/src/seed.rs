@@ -207,6 +207,7 @@ impl World {
                 heard: None,
                 invite: None,
                 addresses_ms: Vec::new(),
+                reborn_ms: None,
             };
             (Table::Peer, id.as_bytes().to_vec(), Some(to_cbor(&row).into()))
         };

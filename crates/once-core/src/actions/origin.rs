@@ -257,6 +257,7 @@ pub(crate) fn outcome(s: &mut Step<'_, '_>, from: KernelId, answered: &ActOutcom
     // An answer to what is not asked (any more), or to another action: not ours.
     let waiting = lanes::waiting(s, &place)?;
     let Some(waiting) = waiting.filter(|waiting| waiting.action.id == *id) else { return Ok(()) };
+    let outcome = &believed(s, &from, &waiting, outcome)?;
     let row = place.to_row();
     if let Some(deadline_ms) = waiting.deadline_ms {
         timers::end_deadline(s, deadline_ms, &row);
@@ -303,6 +304,22 @@ pub(crate) fn outcome(s: &mut Step<'_, '_>, from: KernelId, answered: &ActOutcom
     Ok(())
 }
 
+/// What an outcome says. A home that was put back from a backup denies what it does not know any more, and it may have run
+/// there: of an action that is older than the home's present life, nobody can say.
+fn believed(
+    s: &Step<'_, '_>,
+    home: &KernelId,
+    waiting: &WaitingRow,
+    outcome: &Outcome,
+) -> Result<Outcome, StoreError> {
+    if *outcome != Outcome::Refused(Code::Denied) {
+        return Ok(outcome.clone());
+    }
+    let reborn_ms = rows::peer(s.txn, home)?.and_then(|peer| peer.reborn_ms);
+    let is_older = reborn_ms.is_some_and(|reborn_ms| waiting.since_ms <= reborn_ms);
+    Ok(Outcome::Refused(if is_older { Code::Quarantined } else { Code::Denied }))
+}
+
 /// A home is no peer any more: nobody waits for it. Its actions stay in the queue, for the day that it is one again.
 pub(crate) fn forget_waiter(s: &mut Step<'_, '_>, home: KernelId, id: &[u8]) -> Result<(), StoreError> {
     let Ok(id) = Uuid::from_slice(id) else { return Ok(()) };
@@ -328,4 +345,50 @@ pub(crate) fn resume(s: &mut Step<'_, '_>) -> Result<(), StoreError> {
         outbox::pump_later(s, me);
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use once_model::ids::{Hash, Incarnation};
+    use once_model::wire::Frame;
+
+    use super::*;
+    use crate::testing::Alone;
+
+    /// The answer to an action that was sent last: the home denies it.
+    fn denied(kernel: &mut Alone, home: KernelId, conn: u64, token: Token) -> Option<Answer> {
+        let act = kernel.sent.iter().rev().find_map(|frame| match frame {
+            Frame::Act(act) => Some(act.clone()),
+            _ => None,
+        });
+        let act = act.unwrap();
+        let (lane, sequence, id) = (act.lane, act.sequence, act.action.id);
+        let outcome = Outcome::Refused(Code::Denied);
+        let said = ActOutcome { lane, sequence, id, outcome, after: None, commit: None, certificate: None };
+        kernel.says(home, conn, Frame::Outcome(said));
+        kernel.answered.remove(&token)
+    }
+
+    /// A home that was put back from a backup denies what it has lost, and what it has lost may have run.
+    #[test]
+    fn what_a_home_denies_in_another_life_than_it_was_asked_in_may_have_run() {
+        let mut kernel = Alone::new();
+        let mut home = kernel.connected(9);
+        let content = Hash::from_bytes([5; 32]);
+        let key = ObjectKey { uuid: Uuid::from_u128(5), line: Line::Unclaimed(content) };
+        let refused = |code| Some(Answer::Acted { outcome: Outcome::Refused(code), after: None });
+
+        let token = kernel.act_at(home.kernel, key, 1);
+        assert_eq!(denied(&mut kernel, home.kernel, 1, token), refused(Code::Denied));
+
+        let token = kernel.act_at(home.kernel, key, 2);
+        kernel.ctx.now_ms += 1000;
+        home.incarnation = Incarnation::from_bytes([8; 16]);
+        kernel.connect(9, home, 2);
+        assert_eq!(denied(&mut kernel, home.kernel, 2, token), refused(Code::Quarantined));
+
+        kernel.ctx.now_ms += 1000;
+        let token = kernel.act_at(home.kernel, key, 3);
+        assert_eq!(denied(&mut kernel, home.kernel, 2, token), refused(Code::Denied));
+    }
 }

@@ -385,6 +385,7 @@ fn with_peers() -> Slow {
                 heard: None,
                 invite: None,
                 addresses_ms: Vec::new(),
+                reborn_ms: None,
             };
             s.txn.put(Table::Peer, &id, &row);
         }

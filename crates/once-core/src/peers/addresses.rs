@@ -59,6 +59,7 @@ mod tests {
             heard: None,
             invite: None,
             addresses_ms: Vec::new(),
+            reborn_ms: None,
         }
     }
 

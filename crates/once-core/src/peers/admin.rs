@@ -184,6 +184,7 @@ fn new_row(
         heard: None,
         invite: None,
         addresses_ms: Vec::new(),
+        reborn_ms: None,
     };
     put_first(&mut row, addresses, s.ctx.now_ms);
     row

@@ -168,7 +168,7 @@ pub(crate) fn hello(
     };
     if quarantine::look(s, &peer, hello)? {
         let mut row = row;
-        if progress::remember(&mut row, &peer, &hello.progress) {
+        if progress::remember(&mut row, &peer, &hello.progress, s.ctx.now_ms) {
             s.txn.put_lazily(Table::Peer, peer.as_bytes(), &row);
         }
         quarantine::turn_away(s, peer, conn);
@@ -323,7 +323,7 @@ fn ready(
     link.knows_actions = hello.features.contains(&FEATURE_ACTIONS);
     progress::begin_life(link, hello.progress.incarnation);
     link.admitted_in = s.engine.group;
-    let is_news = progress::remember(&mut row, &peer, &hello.progress);
+    let is_news = progress::remember(&mut row, &peer, &hello.progress, s.ctx.now_ms);
     let says = shown(&hello.name);
     if is_news || row.says != says {
         row.says = says;

@@ -119,6 +119,7 @@ pub(super) fn admit(
         heard: None,
         invite: Some(place),
         addresses_ms: Vec::new(),
+        reborn_ms: None,
     };
     s.txn.put(Table::Peer, peer.as_bytes(), &row);
     admin::give(s, *peer, Right::Share)?;

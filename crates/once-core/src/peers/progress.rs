@@ -75,7 +75,7 @@ pub(crate) fn note(engine: &mut Engine, txn: &mut Txn<'_>) -> Result<(), StoreEr
 
 /// Keeps what a peer says, under its signature, of how far it is: the furthest, and beside it one that does not follow
 /// from it. Whether there is anything new to keep.
-pub(super) fn remember(row: &mut PeerRow, peer: &KernelId, said: &Progress) -> bool {
+pub(super) fn remember(row: &mut PeerRow, peer: &KernelId, said: &Progress, now_ms: u64) -> bool {
     if row.seen.contains(said) || !said.signed_by(peer) {
         return false;
     }
@@ -88,7 +88,9 @@ pub(super) fn remember(row: &mut PeerRow, peer: &KernelId, said: &Progress) -> b
             row.seen.push(*said);
         }
         // Another life. Only the peer itself can tell whether the one before has ended: it is shown both.
-        Some(furthest) => (row.seen, row.heard) = (vec![*said, furthest], None),
+        Some(furthest) => {
+            (row.seen, row.heard, row.reborn_ms) = (vec![*said, furthest], None, Some(now_ms));
+        }
         None => row.seen.push(*said),
     }
     true
@@ -97,7 +99,7 @@ pub(super) fn remember(row: &mut PeerRow, peer: &KernelId, said: &Progress) -> b
 /// A peer said, signed, how far it is.
 pub(crate) fn told(s: &mut Step<'_, '_>, peer: KernelId, said: &Progress) -> Result<(), StoreError> {
     if let Some(mut row) = rows::peer(s.txn, &peer)?
-        && remember(&mut row, &peer, said)
+        && remember(&mut row, &peer, said, s.ctx.now_ms)
     {
         row.heard = furthest(s, &peer, &row);
         s.txn.put_lazily(Table::Peer, peer.as_bytes(), &row);

@@ -148,6 +148,10 @@ fn told(came: Came<Reminder>) -> Told {
     match came.status.as_str() {
         "done" => Told::done(came.result),
         "failed" => Told::failed(came.reason),
+        // Its object's home was put back from a backup: it may have run there before.
+        "refused" if came.code.as_deref() == Some("quarantined") => {
+            Told::Unknown { reason: "quarantined".into() }
+        }
         "refused" => Told::Refused { code: came.code.unwrap_or_else(|| "other".into()) },
         other => Told::Unknown { reason: other.to_owned() },
     }

@@ -118,6 +118,16 @@ fn a_known_failure_is_undone_and_only_its_own_effects_answer() {
 }
 
 #[test]
+fn what_a_home_from_a_backup_cannot_say_is_in_doubt() {
+    let mut story = Story::of(&transfer());
+    story.run("start", "{}", None).unwrap();
+    story.tell("stepped", "take", r#""status":"refused","code":"quarantined""#).unwrap();
+    let standing = story.standing();
+    assert_eq!(standing.state, RunState::InDoubt);
+    assert_eq!(standing.steps[0].state, StepState::Unknown { reason: "quarantined".into() });
+}
+
+#[test]
 fn what_cannot_be_asked_has_failed_and_what_cannot_be_undone_is_in_doubt() {
     let mut story = Story::of(&transfer());
     story.run("start", "null", None).unwrap();
