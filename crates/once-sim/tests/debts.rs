@@ -5,7 +5,7 @@ use once_core::rights::{Grant, Right, Scope};
 use once_core::waist::Command;
 use once_model::action::{Action, Given};
 use once_model::ids::{ObjectKey, Uuid};
-use once_sim::{Kernel, World};
+use once_sim::{Kernel, Weather, World};
 
 const TARGET: &str =
     r#"{"ior":{"uuid":"7d0c2f6e-0b7e-4d0e-9b52-3f3f7e1a00aa","component":"Note"},"model":{"t":1}}"#;
@@ -125,4 +125,18 @@ fn what_a_follower_is_owed_and_given_ends_with_its_right_to_read() {
         }
     }
     assert!(cut > 0, "no place was cut at which the debt was there");
+}
+
+/// What is under way when the object changes is not the newest any more when it is answered: the debt is still open.
+#[test]
+fn an_answer_to_an_older_revision_settles_nothing() {
+    let mut net = World::new(7);
+    let (alice, bob) = (net.kernel("alice"), net.kernel("bob"));
+    net.befriend(alice, bob);
+    let key = net.import(alice, DOC);
+    let key = net.claim(alice, key);
+    let slow = Weather { latency_min_us: 200_000, latency_max_us: 200_000, ..Weather::calm() };
+    net.weather(slow).share(alice, key, bob).run_for(20);
+    net.put(alice, key, &DOC.replace("public", "changed"));
+    net.weather(Weather::calm()).settle().assert_same(alice, bob, key).assert_kept();
 }

@@ -202,8 +202,8 @@ pub(crate) fn shared(s: &mut Step<'_, '_>, peer: KernelId, shared: &Shared) -> R
         return pump(s, peer);
     }
     match row {
-        // The row may name an older revision than the one that was sent: what is sent is always the newest.
-        Some(row) if row.id == id || is_newest(s, &key, id)? || mutant!(SettleByAnyAnswer) => {
+        // Only what the newest revision was answered with settles: a client shared the object, whatever it is by then.
+        Some(_) if is_newest(s, &key, id)? || mutant!(SettleByAnyAnswer) => {
             settle(s, &peer, &key)?;
         }
         Some(_) => {
