@@ -60,8 +60,8 @@ pub struct AskAct {
     pub id: Uuid,
     /// The object, as the client named it.
     pub object: ObjectKey,
-    /// The object's home as the name says, or the kernel that was named with it; this kernel for an object of its own.
-    pub home: KernelId,
+    /// The object's home as the name says, or the kernel that was named with it.
+    pub home: Option<KernelId>,
     /// The action's name.
     pub name: String,
     /// Its arguments.

@@ -117,8 +117,7 @@ impl Kernel {
             Ask::Revoke(grant) => self.rights.revoke(grant),
             Ask::PeerAdd(peer) => self.peers.add(*peer),
             Ask::Join(peer) => {
-                self.peers.add(*peer);
-                self.peers.joining.insert(*peer);
+                self.peers.join(*peer);
             }
             Ask::PeerRemove(peer) => {
                 self.peers.remove(peer, self.group);
@@ -148,13 +147,14 @@ impl Kernel {
         if self.origin.items.contains_key(&act.id) {
             return;
         }
+        let Some(home) = self.home_for(&act.object, act.home) else { return };
         let action = asked_action(act);
+        self.origin.ids += 1;
         let item = Item {
             hash: action.hash(&act.object.uuid),
             action,
             object: act.object,
-            home: act.home,
-            named_home: None,
+            home,
             order: 0,
             sure,
             deadline: act.deadline_ms.map(|ms| self.clock.now().saturating_add(ms)),
@@ -209,7 +209,16 @@ impl Kernel {
         let network = matches!(refusal, Refusal::Unreachable | Refusal::Denied)
             && matches!(open.ask, Ask::Join(_) | Ask::Receipt(_) | Ask::Share { .. } | Ask::Follow { .. });
         let full = refusal == Refusal::DiskFull && self.was_short;
-        let right = open.expect.may.contains(&refusal) || always || network || full;
+        // Who waits for a peer that is removed is told so.
+        let home = match &open.ask {
+            Ask::Act(act) => self.origin.items.get(&act.id).map(|item| item.home),
+            Ask::Cancel(id) => self.origin.items.get(id).map(|item| item.home),
+            Ask::Share { to, .. } => Some(*to),
+            _ => None,
+        };
+        let gone =
+            refusal == Refusal::NotFound && home.is_some_and(|home| home != self.me && !self.peers.is(&home));
+        let right = open.expect.may.contains(&refusal) || always || network || full || gone;
         let how = How::exact_if(open.expect.may.len() < 2 && !always && !network);
         eyes.check(Check::ClientCode, how, right, || {
             format!("{} is refused {refusal:?}, right is {:?}", word(&open.ask), open.expect.may)
@@ -222,7 +231,10 @@ impl Kernel {
             Ask::Act(act) => {
                 let item = self.origin.items.get(&act.id);
                 let tentative = item.is_some_and(|item| item.place.is_none() && item.settled.is_none());
-                if tentative {
+                if gone {
+                    // It is accepted all the same, if that peer was removed only then.
+                    self.origin.items.entry(act.id).and_modify(|item| item.sure = false);
+                } else if tentative {
                     self.origin.forget(&act.id);
                 }
             }

@@ -220,10 +220,7 @@ impl Kernel {
     fn effect_acts(&mut self, id: Uuid, acting: ObjectKey, effect: &Effect, slack_ms: u64) {
         let Effect::Act { object, home, name, arguments, given, deadline_ms, then } = effect else { return };
         let here = self.objects.find(object);
-        let imported = here.filter(|head| head.chain.is_none() && head.from.is_none()).map(|_| self.me);
-        let known = here.and_then(crate::objects::Head::home).or(imported);
-        let named_home = home.filter(|home| known.is_some_and(|known| known != *home));
-        let home = known.or(*home);
+        let home = self.home_for(object, *home);
         if let Some(then) = then {
             let owed =
                 Owed { object: acting, then: then.clone(), kind: Kind::Call, came: None, optional: false };
@@ -246,7 +243,6 @@ impl Kernel {
             action,
             object: *object,
             home,
-            named_home,
             order: 0,
             sure: true,
             deadline: deadline_ms.map(|ms| self.clock.now().saturating_add(ms)),

@@ -26,6 +26,9 @@ impl Kernel {
         if head.from == Some(origin) {
             return Tri::Yes;
         }
+        if copy.perhaps.contains(&place) {
+            return self.may_read(origin, head).or(Tri::Open);
+        }
         let came = self.objects.shown.contains(&(origin, given.key.uuid, given.content));
         let open = if came { Tri::Open } else { Tri::No };
         self.may_read(origin, head).or(open)
@@ -56,8 +59,11 @@ impl Kernel {
                 .collect();
             let listed: BTreeSet<_> = need.lacks.iter().map(key_of).collect();
             let must = states.iter().filter(|(_, s)| *s == Tri::No).all(|(g, _)| listed.contains(&key_of(g)));
+            // What was shared or granted in its group may have come too late for it.
+            let shared = self.home.shared.get(&peer).is_some_and(|group| group + 1 >= self.group);
+            let late = shared || self.rights_changed + 1 >= self.group;
             let may: BTreeSet<_> =
-                states.iter().filter(|(_, s)| s.can_not()).map(|(given, _)| key_of(given)).collect();
+                states.iter().filter(|(_, s)| late || s.can_not()).map(|(given, _)| key_of(given)).collect();
             right |= must && listed.is_subset(&may) && !listed.is_empty() && copy.passes;
             exact &= states.iter().all(|(_, state)| state.sure());
             copy.lacking_from.get_or_insert(eyes.at + eyes.limits.given_wait_ms);
@@ -68,8 +74,8 @@ impl Kernel {
         self.home.copies.insert((lane, need.sequence), copies);
     }
 
-    /// A share of a peer was answered: what waits for it counts it as shown, or is lacking.
-    pub(crate) fn given_came(&mut self, peer: KernelId, header: &Header, answer: ShareAnswer) {
+    /// A share of a peer was answered, or is to be: what waits for it counts it as shown, or is lacking.
+    pub(crate) fn given_came(&mut self, peer: KernelId, header: &Header, answer: ShareAnswer, sure: bool) {
         let later = matches!(
             answer,
             ShareAnswer::Refused(Code::Busy | Code::DiskFull | Code::Stopping | Code::Quarantined)
@@ -88,8 +94,10 @@ impl Kernel {
                 }
                 if matches!(answer, ShareAnswer::Refused(_)) {
                     copy.lost = true;
-                } else {
+                } else if sure && copy.lacking_from.is_some() {
                     copy.shown.insert(place);
+                } else {
+                    copy.perhaps.insert(place);
                 }
             }
         }

@@ -62,17 +62,20 @@ impl Kernel {
             self.peers.use_up(secret);
         }
         if self.peers.joining.remove(&peer) {
+            self.peers.add(peer);
             self.give_share(peer);
         }
     }
 
-    fn denied_by(&mut self, conn: u64, code: Code) {
-        let Some(conn) = self.conns.get_mut(&conn) else { return };
+    fn denied_by(&mut self, number: u64, code: Code) {
+        let Some(conn) = self.conns.get_mut(&number) else { return };
         conn.denied = true;
         let for_good = matches!(code, Code::Denied | Code::Unsupported | Code::Invalid);
         let peer = conn.peer;
-        if for_good && self.peers.joining.contains(&peer) {
-            self.peers.remove(&peer, self.group);
+        // What comes late from an older connection says nothing of the newest one.
+        let newest = self.conns.iter().rev().find(|(_, conn)| conn.peer == peer).map(|(number, _)| *number);
+        if for_good && newest == Some(number) {
+            self.peers.denied(&peer, self.group);
         }
     }
 
@@ -99,8 +102,7 @@ impl Kernel {
                 }
             }
             Frame::Hello(greeting) if greeting.invite.is_some() => {
-                self.peers.add(peer);
-                self.peers.joining.insert(peer);
+                self.peers.join(peer);
             }
             _ => {}
         }
@@ -127,6 +129,7 @@ impl Kernel {
             self.give_share(peer);
         } else if opens.can() {
             self.peers.perhaps_share.insert(peer);
+            self.peers.add(peer);
         }
     }
 }

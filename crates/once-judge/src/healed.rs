@@ -137,7 +137,7 @@ impl Kernel {
             } else {
                 world.still.contains(&(item.home, item.object)) || world.short.contains(&item.home)
             };
-            if !item.sure || item.named_home.is_some() || !reached || self.short || stands {
+            if !item.sure || !reached || self.short || stands {
                 eyes.not_made(check);
                 continue;
             }

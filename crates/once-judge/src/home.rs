@@ -57,6 +57,8 @@ pub(crate) struct Copy {
     pub(crate) begins: bool,
     /// Which of what it is given its origin has shared since.
     pub(crate) shown: BTreeSet<usize>,
+    /// Which of it perhaps.
+    pub(crate) perhaps: BTreeSet<usize>,
     /// A share of what it is given was refused for good, or the time is over from here on, in the world's time.
     pub(crate) lacking_from: Option<u64>,
     /// A share of what it is given was refused for good.
@@ -72,6 +74,8 @@ pub(crate) struct Home {
     pub(crate) running: BTreeMap<ObjectKey, u64>,
     /// Objects whose component could not be asked when it was asked last.
     pub(crate) put_off: BTreeSet<ObjectKey>,
+    /// In which group a peer has shared something last.
+    pub(crate) shared: BTreeMap<KernelId, u64>,
     /// Places that are recorded and were asked for again, on each connection: whether by the same action.
     pub(crate) again: BTreeMap<(u64, LaneId, u64), bool>,
     /// What was refused by 6 and 7 on each connection, latest last.
@@ -243,6 +247,7 @@ impl Kernel {
                 told: false,
                 begins: false,
                 shown: BTreeSet::new(),
+                perhaps: BTreeSet::new(),
                 lacking_from: None,
                 lost: false,
             });

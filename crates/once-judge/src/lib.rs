@@ -65,7 +65,8 @@
 //!
 //! # The page leaves open
 //!
-//! Lines are those of `docs/protocol.md`. Where the page is silent, all of what it can mean is right here; where it
+//! Lines, here and in [`Check::cite`], are those of `docs/protocol.md` when it was read first: some were added above since.
+//! Where the page is silent, all of what it can mean is right here; where it
 //! contradicts itself, both are.
 //!
 //! Silent:
@@ -91,7 +92,6 @@
 //! - 545 and 548: whether the deadline of an act and the time of a timer count from the beginning of the run or from its commit.
 //! - 548 and 549: what becomes of a timer that has rung, and whose answer waits, when it is ended or replaced.
 //! - 547 and 404: whether `after` of an action that removes its object is its own revision or the tombstone.
-//! - 555-557: what counts when the home that an effect names is not the one that is known here.
 //! - 578-596: the acting object in the cause of a built-in action that is an effect; the id of the claim that stands before an
 //!   action's first change; the id of a client's `put`, which `local-api.md` does not let it choose.
 //! - 600-604: `before` in the entry of a claim: zeros, or the id of the unclaimed header, which is its base.

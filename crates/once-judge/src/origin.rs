@@ -28,8 +28,6 @@ pub(crate) struct Item {
     /// As it was asked for.
     pub(crate) object: ObjectKey,
     pub(crate) home: KernelId,
-    /// The home that an effect names, if another one is known here: which of the two counts is open.
-    pub(crate) named_home: Option<KernelId>,
     /// The order of acceptance.
     pub(crate) order: u64,
     /// It is certainly accepted.
@@ -75,6 +73,8 @@ pub(crate) struct Origin {
     pub(crate) names: BTreeMap<(KernelId, ObjectKey), ObjectKey>,
     /// Actions on this kernel's own objects that have no outcome.
     pub(crate) own: BTreeSet<Uuid>,
+    /// Ids that clients have used, for actions and for changes without a component.
+    pub(crate) ids: usize,
     next: u64,
     under_way: BTreeMap<u64, BTreeSet<Uuid>>,
 }
@@ -92,7 +92,7 @@ impl Origin {
 
     /// A new life: nothing of the old one is sent any more.
     pub(crate) fn clear(&mut self) {
-        *self = Self { next: self.next, ..Self::default() };
+        *self = Self { next: self.next, ids: self.ids, ..Self::default() };
     }
 
     /// An action is accepted.
@@ -158,7 +158,7 @@ impl Kernel {
         let renamed = self.origin.names.get(&(peer, item.object));
         let named = act.lane.key == item.object || renamed == Some(&act.lane.key);
         let same = act.action == item.action && act.action.answers.is_none() && named;
-        eyes.exact(Check::ActAccepted, same && (item.home == peer || item.named_home == Some(peer)), || {
+        eyes.exact(Check::ActAccepted, same && item.home == peer, || {
             format!("{} is sent to {}, and was not accepted so", act.action.name, peer.short())
         });
         let durable = eyes.disk.is_some_and(|disk| disk.origin.items.contains_key(&id));

@@ -54,6 +54,8 @@ pub(crate) struct Peers {
     peers: BTreeSet<KernelId>,
     /// Kernels whose ticket is being used: peers already, and perhaps none there.
     pub(crate) joining: BTreeSet<KernelId>,
+    /// Those of them that nobody has let in or added: they are peers no more when they deny this kernel.
+    fresh: BTreeSet<KernelId>,
     invites: BTreeMap<Hash, Invite>,
     /// Peers that showed an invite all the same: whether that gives the right to share is not said.
     pub(crate) perhaps_share: BTreeSet<KernelId>,
@@ -71,7 +73,25 @@ impl Peers {
         self.peers.contains(peer)
     }
 
+    /// A ticket of a kernel is used.
+    pub(crate) fn join(&mut self, peer: KernelId) {
+        if !self.is(&peer) {
+            self.add(peer);
+            self.fresh.insert(peer);
+        }
+        self.joining.insert(peer);
+    }
+
+    /// A kernel that denies this one for good is a peer no more, if it was none but for its ticket.
+    pub(crate) fn denied(&mut self, peer: &KernelId, group: u64) {
+        if self.fresh.contains(peer) {
+            self.remove(peer, group);
+        }
+        self.joining.remove(peer);
+    }
+
     pub(crate) fn add(&mut self, peer: KernelId) {
+        self.fresh.remove(&peer);
         self.peers.insert(peer);
         self.former.remove(&peer);
     }
@@ -81,6 +101,7 @@ impl Peers {
             self.former.insert(*peer, group);
         }
         self.joining.remove(peer);
+        self.fresh.remove(peer);
         self.perhaps_share.remove(peer);
     }
 

@@ -40,8 +40,7 @@ impl Kernel {
     pub(crate) fn verdict(&self, header: &Header) -> Verdict {
         let key = header.key();
         let Some(head) = self.objects.heads.get(&key) else {
-            let claimed = header.lineage.is_none()
-                && (self.objects.became.contains_key(&key) || self.objects.named.contains_key(&key));
+            let claimed = header.lineage.is_none() && self.objects.became.contains_key(&key);
             return if claimed { Verdict::Known } else { Verdict::Newer };
         };
         let here = &head.header;
@@ -116,6 +115,14 @@ impl Kernel {
             }
         }
         let denied = right == [ShareAnswer::Refused(Code::Denied)];
+        // What waits for it is looked at anew in the same step, before the answer leaves.
+        let mut answers = right.clone();
+        if !small || !followed && may.can() {
+            answers.extend([ShareAnswer::Known, ShareAnswer::Refused(Code::Invalid)]);
+        }
+        self.home.shared.insert(peer, self.group);
+        let sure = answers.len() == 1;
+        answers.iter().for_each(|answer| self.given_came(peer, header, *answer, sure));
         let came =
             Came { header: header.clone(), right, denied, quota: !followed && may.can(), pulled: !small };
         self.shares.came.insert((conn, key, header.id()), came);
@@ -164,7 +171,7 @@ impl Kernel {
                 format!("{:?} is said of {} before it is on the disk", shared.answer, shared.key)
             });
         }
-        self.given_came(peer, &came.header, shared.answer);
+        self.given_came(peer, &came.header, shared.answer, true);
         self.look_again();
     }
 
@@ -211,6 +218,9 @@ impl Kernel {
             }
             return;
         }
+        if let Some(from) = kept.from {
+            self.home.shared.insert(from, self.group);
+        }
         self.take_over(kept, &key);
         self.objects.put(Head::new(kept.header.clone(), kept.chain.clone(), kept.from), self.group);
         if kept.header.tombstone {
@@ -236,6 +246,7 @@ impl Kernel {
         if let Some(head) = self.objects.heads.remove(key) {
             self.objects.lately.insert(head.id, self.group);
         }
+        self.objects.became.retain(|_, now| now != key);
         self.follows.dropped(key);
         self.rights_changed = self.group;
     }

@@ -277,11 +277,16 @@ impl Kernel {
         if let Some(old) = began {
             self.rename(&old, &entry.object);
         }
+        if entry.sequence >= BUILT_IN_FROM && entry.id.get_version_num() == 7 {
+            self.origin.ids += 1;
+        }
         let hash = entry.hash();
         self.objects.tips.insert(entry.object, Tip { number: entry.number, hash });
         self.objects.entries.insert(hash, (entry.clone(), self.clock.now()));
         if let Some(revised) = &recorded.revision {
             let head = Head::new(revised.header.clone(), Some(revised.chain.clone()), None);
+            // What began with these bytes here answers to the name of their copy.
+            self.objects.became.entry(began_as(&revised.chain)).or_insert(entry.object);
             self.objects.put(head, self.group);
             self.revision_made(&entry.object);
         }

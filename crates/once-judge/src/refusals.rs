@@ -1,8 +1,8 @@
 //! With which code a command is refused (local-api Errors).
 
-use once_model::ids::{Hash, KernelId, ObjectKey, Uuid};
+use once_model::ids::{Hash, KernelId, Line, ObjectKey, Uuid};
 
-use crate::ask::{Ask, AskAct, Grant, Grantee, Refusal};
+use crate::ask::{Ask, AskAct, Grant, Grantee, Refusal, Scope};
 use crate::clients::asked_action;
 use crate::kernel::Kernel;
 use crate::limits::Limits;
@@ -39,46 +39,48 @@ impl Expect {
     }
 }
 
+/// Whether a nearly full disk refuses it: what brings bytes, or makes a peer owed some.
+fn takes_room(ask: &Ask) -> bool {
+    matches!(
+        ask,
+        Ask::Create(_)
+            | Ask::Import(_)
+            | Ask::Put { .. }
+            | Ask::Claim(_)
+            | Ask::Keep { .. }
+            | Ask::Act(_)
+            | Ask::Share { .. }
+    )
+}
+
 use Refusal as R;
 
 impl Kernel {
     /// With what a command may be refused as things stand.
     pub(crate) fn expect(&self, ask: &Ask, limits: &Limits) -> Expect {
         if let Ask::Outcome(id) = ask {
-            return self.known_action(id);
+            return self.known_action(id, limits);
         }
         if self.quarantined && !matches!(ask, Ask::QuarantineEnd { .. } | Ask::ClockAccept | Ask::Receipt(_))
         {
             return Expect::refused(&[R::Quarantined]);
         }
-        if self.short {
-            // Whether what only takes something back goes on with a short disk is not said.
-            let takes_back = matches!(
-                ask,
-                Ask::Revoke(_)
-                    | Ask::Remove(_)
-                    | Ask::Cancel(_)
-                    | Ask::Unfollow { .. }
-                    | Ask::PeerRemove(_)
-                    | Ask::Drop { .. }
-                    | Ask::Receipt(_)
-                    | Ask::OutboxDrop(_)
-                    | Ask::InviteRevoke(_)
-                    | Ask::GiveUp { .. }
-                    | Ask::ClockAccept
-                    | Ask::QuarantineEnd { .. }
-                    | Ask::Worked { .. }
-            );
-            if !takes_back {
-                return self.with_short_disk(ask);
-            }
+        let expect = self.with_room(ask, limits);
+        let known = matches!(ask, Ask::Act(act) if self.origin.items.contains_key(&act.id));
+        if self.short && takes_room(ask) && !known {
+            return Expect::refused(&[&[R::DiskFull], &expect.may[..]].concat());
         }
+        expect
+    }
+
+    /// The same on a disk with room.
+    fn with_room(&self, ask: &Ask, limits: &Limits) -> Expect {
         match ask {
             Ask::Act(act) => self.expect_act(act, limits),
             Ask::Put { key, state, base } => self.expect_put(key, state.uuid, state.derived, base.as_ref()),
             Ask::Grant(grant) => self.expect_grant(grant, limits),
             Ask::Revoke(grant) => self.expect_revoke(grant),
-            Ask::Cancel(id) => self.known_action(id),
+            Ask::Cancel(id) => self.known_action(id, limits),
             Ask::Receipt(id) if !self.origin.items.contains_key(id) => Expect::open(&[R::NotFound]),
             Ask::Receipt(_) => Expect::open(&[R::NotFound, R::Unproven, R::Unreachable, R::Denied]),
             Ask::Share { key, to } => {
@@ -99,8 +101,19 @@ impl Kernel {
             }
             Ask::Drop { key, .. } => self.with_object(key, &[R::NotFound]),
             Ask::Worked { id, .. } => self.expect_worked(id),
-            Ask::Create(_) | Ask::Import(_) => Expect::open(&[R::Invalid, R::Removed, R::Usage, R::Stale]),
-            Ask::PeerAdd(_) | Ask::Join(_) => {
+            Ask::Create(_) | Ask::Import(_) => {
+                Expect::open(&[R::Invalid, R::Removed, R::Stale, R::NotHome, R::Unclaimed, R::NotFound])
+            }
+            Ask::Join(_) => Expect::open(&[
+                R::NotFound,
+                R::Usage,
+                R::Invalid,
+                R::Quota,
+                R::Unreachable,
+                R::Denied,
+                R::Busy,
+            ]),
+            Ask::PeerAdd(_) => {
                 Expect::open(&[R::Usage, R::Invalid, R::Quota, R::Unreachable, R::Denied, R::Busy])
             }
             Ask::Invite { .. } => Expect::open(&[R::Usage, R::Quota, R::Invalid]),
@@ -111,23 +124,14 @@ impl Kernel {
             Ask::QuarantineEnd { .. } => {
                 Expect::open(&[R::Usage, R::NotFound, R::Denied, R::Quarantined, R::Invalid])
             }
-            Ask::Outcome(id) => self.known_action(id),
+            Ask::Outcome(id) => self.known_action(id, limits),
         }
     }
 
-    /// What is known already is told all the same (local-api act, outcome).
-    fn with_short_disk(&self, ask: &Ask) -> Expect {
-        match ask {
-            Ask::Act(act) if self.origin.items.contains_key(&act.id) => {
-                Expect::open(&[R::DiskFull, R::IdReused])
-            }
-            _ => Expect { may: vec![R::DiskFull, R::NotFound, R::Invalid, R::Usage], must: true },
-        }
-    }
-
-    fn known_action(&self, id: &Uuid) -> Expect {
-        if self.origin.items.contains_key(id) {
-            return Expect::done();
+    fn known_action(&self, id: &Uuid, limits: &Limits) -> Expect {
+        if let Some(item) = self.origin.items.get(id) {
+            let forgotten = item.settled.is_some() && self.origin.ids >= limits.requests;
+            return Expect::open(if forgotten { &[R::NotFound] } else { &[] });
         }
         // An id that a client's built-in action has is not told by the command.
         let built_in = self.objects.entries.values().any(|(entry, _)| entry.id == *id);
@@ -135,6 +139,10 @@ impl Kernel {
     }
 
     fn with_peer(&self, peer: &KernelId, then: Expect) -> Expect {
+        if *peer == self.me {
+            // No kernel is a peer of itself.
+            return Expect::refused(&[&then.may[..], &[R::Usage, R::NotFound]].concat());
+        }
         match self.is_peer(peer) {
             Tri::Yes => then,
             Tri::Open => Expect::open(&[&then.may[..], &[R::NotFound]].concat()),
@@ -174,6 +182,10 @@ impl Kernel {
         {
             return Expect::open(&[R::Usage, R::Invalid, R::Quota]);
         }
+        let long = matches!(&grant.scope, Scope::Component(name) if name.len() > limits.name_bytes);
+        if long {
+            return Expect::refused(&[R::Usage, R::NotFound]);
+        }
         match grant.to {
             Grantee::Kernel(peer) => self.with_peer(&peer, Expect::done()),
             // That the home of an object must be a peer is not said.
@@ -194,76 +206,72 @@ impl Kernel {
 
     fn expect_put(&self, key: &ObjectKey, uuid: Uuid, derived: bool, base: Option<&Hash>) -> Expect {
         let Some(head) = self.objects.find(key) else { return Expect::refused(&[R::NotFound]) };
-        if let Some(refused) = self.not_changed_here(head) {
-            return refused;
-        }
-        let stale = base.is_some_and(|base| *base != head.id);
-        match (stale, uuid != key.uuid && !derived) {
-            (true, true) => Expect::refused(&[R::Stale, R::Invalid]),
-            (true, false) => Expect::refused(&[R::Stale]),
-            (false, true) => Expect::refused(&[R::Invalid]),
-            (false, false) => Expect::open(&[R::Invalid]),
-        }
+        let mut against = self.not_changed_here(head);
+        against.extend(base.filter(|base| **base != head.id).map(|_| R::Stale));
+        against.extend((uuid != key.uuid && !derived).then_some(R::Invalid));
+        if against.is_empty() { Expect::open(&[R::Invalid]) } else { Expect::refused(&against) }
     }
 
     /// Why an object cannot be changed here.
-    fn not_changed_here(&self, head: &Head) -> Option<Expect> {
-        let code = match (&head.chain, head.home()) {
-            (None, _) if head.from.is_some() => R::Unclaimed,
-            (None, _) => return None,
-            (Some(_), Some(home)) if home != self.me && !head.header.tombstone => R::NotHome,
-            (Some(_), Some(home)) if home != self.me => {
-                return Some(Expect::refused(&[R::NotHome, R::Removed]));
-            }
-            _ if head.header.tombstone => R::Removed,
-            (Some(chain), _) if chain.incarnation() != self.incarnation => {
-                return Some(Expect::refused(&[R::NotHome, R::Quarantined, R::Denied]));
-            }
-            _ => return None,
-        };
-        Some(Expect::refused(&[code]))
+    fn not_changed_here(&self, head: &Head) -> Vec<Refusal> {
+        let mut against = Vec::new();
+        against.extend(head.header.tombstone.then_some(R::Removed));
+        match &head.chain {
+            None => against.extend(head.from.map(|_| R::Unclaimed)),
+            Some(chain) if chain.home() != self.me => against.push(R::NotHome),
+            Some(chain) if chain.incarnation() != self.incarnation => against.push(R::Quarantined),
+            Some(_) => {}
+        }
+        against
     }
 
     fn expect_act(&self, act: &AskAct, limits: &Limits) -> Expect {
         let action = asked_action(act);
         if let Some(item) = self.origin.items.get(&act.id) {
             let same = item.hash == action.hash(&act.object.uuid);
+            // What is known of it may have been forgotten.
+            if item.settled.is_some() && self.origin.ids >= limits.requests {
+                return Expect::open(&[R::IdReused, R::IdTooOld, R::Usage]);
+            }
             return if same { Expect::done() } else { Expect::refused(&[R::IdReused]) };
         }
+        let mut against = self.against_act(act);
         let ahead = self.clock.now().saturating_add(limits.id_ahead_ms);
-        if act.id.get_version_num() != 7 || id_time(&act.id) > ahead {
-            // Which of the two it is the page does not say.
-            return Expect::refused(&[R::Usage, R::Invalid]);
+        if act.id.get_version_num() != 7 || id_time(&act.id) > ahead || action.check().is_err() {
+            against.push(R::Usage);
         }
-        if action.check().is_err() {
-            return Expect::refused(&[R::Usage, R::Invalid, R::Quota]);
+        // What is known of it may have been forgotten.
+        let old = (self.origin.ids >= limits.requests).then_some(R::IdTooOld);
+        if against.is_empty() {
+            Expect::open(old.as_slice())
+        } else {
+            Expect::refused(&[&against[..], old.as_slice()].concat())
         }
-        let mut may = Vec::new();
-        if self.origin.items.len() >= limits.requests {
-            may.push(R::IdTooOld);
-        }
-        if !act.given.is_empty() {
-            may.extend([R::NotFound, R::Invalid, R::Quota]);
-        }
+    }
+
+    /// Why an action cannot be accepted, for what is known of its object.
+    fn against_act(&self, act: &AskAct) -> Vec<Refusal> {
         let head = self.objects.find(&act.object);
-        if act.home != self.me {
-            if !self.peers.is(&act.home) {
-                // Whether such an action waits until that kernel is a peer is not said.
-                return Expect::open(&[R::NotFound, R::Denied, R::Unreachable, R::NotHome, R::Unclaimed]);
-            }
-            // The home that is known here is another one: whether the command says so, or the other kernel, is open.
-            if head.is_some_and(|head| head.home().is_some_and(|home| home != act.home)) {
-                may.push(R::NotHome);
-            }
-            return Expect::open(&may);
-        }
-        match head {
-            None => Expect::refused(&[R::NotFound]),
-            Some(head) => match self.not_changed_here(head) {
-                Some(refused) if head.header.tombstone => Expect::open(&[&refused.may[..], &may].concat()),
-                Some(refused) => refused,
-                None => Expect::open(&may),
+        match self.home_for(&act.object, act.home) {
+            Some(home) if home == self.me => match head {
+                None => vec![R::NotFound],
+                Some(head) if head.header.tombstone => vec![R::Removed],
+                Some(head) if head.chain.is_none() => head.from.map(|_| R::Unclaimed).into_iter().collect(),
+                Some(_) => Vec::new(),
             },
+            Some(home) if self.is_peer(&home).can() => Vec::new(),
+            _ => vec![R::NotFound],
+        }
+    }
+
+    /// Where an action on an object is sent: the home that is known of a claimed one counts, of an unclaimed one the kernel
+    /// that was named.
+    pub(crate) fn home_for(&self, object: &ObjectKey, named: Option<KernelId>) -> Option<KernelId> {
+        let head = self.objects.find(object);
+        match (object.line, named, head) {
+            (Line::Unclaimed(_), Some(named), _) => Some(named),
+            (_, named, Some(head)) => head.home().or(named).or(Some(self.me)),
+            (_, named, None) => named,
         }
     }
 }

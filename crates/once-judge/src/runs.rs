@@ -155,7 +155,7 @@ impl Kernel {
         let shown =
             given.iter().enumerate().map(|(p, g)| self.shown(origin, copy, p, g)).fold(Tri::Yes, Tri::and);
         let here = given.iter().map(|given| self.has_given(given)).fold(Tri::Yes, Tri::and);
-        if shown.can_not() && waited || shown.can() && here.can_not() {
+        if (shown.can_not() || copy.lost) && waited || shown.can() && here.can_not() {
             codes.push(Code::Lacking);
         }
         let size =

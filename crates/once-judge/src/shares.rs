@@ -22,6 +22,9 @@ pub(crate) struct Debt {
     pub(crate) followed: bool,
     /// Actions there are given these bytes.
     pub(crate) given: BTreeSet<Hash>,
+    /// It may be open once more after it was settled: it was made under the name of an unclaimed copy, and the same may be
+    /// owed under both names for a while; or the answer was to nothing that was under way.
+    pub(crate) perhaps: bool,
     /// The group in which it was settled: what was under way then is no mistake.
     pub(crate) settled: Option<u64>,
 }
@@ -99,7 +102,7 @@ impl Shares {
         let moved: Vec<_> = self.debts.keys().filter(|(_, key)| key == old).copied().collect();
         for (peer, key) in moved {
             let Some(debt) = self.debts.remove(&(peer, key)) else { continue };
-            self.debts.entry((peer, *new)).or_insert(debt);
+            self.debts.entry((peer, *new)).or_insert(debt).perhaps = true;
         }
     }
 }
@@ -113,6 +116,9 @@ impl Kernel {
     pub(crate) fn may_read(&self, peer: KernelId, head: &Head) -> Tri {
         if !self.peers.is(&peer) {
             return Tri::No;
+        }
+        if head.home() == Some(peer) {
+            return Tri::Yes;
         }
         self.rights.may(Grantee::Kernel(peer), Right::Read, &head.thing(), None, &self.clock)
     }
@@ -130,7 +136,7 @@ impl Kernel {
     pub(crate) fn debt_allows(&self, peer: KernelId, head: &Head) -> Tri {
         let Some(debt) = self.shares.debts.get(&(peer, head.header.key())) else { return Tri::No };
         if debt.settled.is_some_and(|group| group + 1 < self.group) {
-            return Tri::No;
+            return if debt.perhaps { Tri::Open } else { Tri::No };
         }
         let read = if debt.followed { self.may_have_read(peer, head) } else { Tri::No };
         Tri::of(debt.promised || debt.given.contains(&head.header.content)).or(read)
@@ -166,6 +172,9 @@ impl Kernel {
                 format!("{key} is shared with {}, and nothing it is owed allows that", peer.short())
             });
         }
+        if let Some(debt) = self.shares.debts.get_mut(&(peer, key)).filter(|debt| !debt.open()) {
+            debt.perhaps = false;
+        }
         self.share_window(conn, key, eyes);
         self.shares.sent.insert((conn, key), (id, eyes.at));
     }
@@ -200,10 +209,8 @@ impl Kernel {
 
     /// A share was answered: the answer for the newest revision settles the debt.
     pub(crate) fn shared_came(&mut self, conn: u64, peer: KernelId, shared: &Shared) {
-        if self.shares.sent.get(&(conn, shared.key)).map(|(id, _)| *id) != Some(shared.id) {
-            return;
-        }
-        self.shares.sent.remove(&(conn, shared.key));
+        // An answer to what is not under way may be taken, and may be ignored.
+        let under_way = self.shares.sent.remove(&(conn, shared.key)).is_some();
         let later =
             matches!(shared.answer, ShareAnswer::Refused(Code::Busy | Code::DiskFull | Code::Stopping));
         let newest = self.objects.find(&shared.key).is_some_and(|head| head.id == shared.id);
@@ -214,6 +221,7 @@ impl Kernel {
             && debt.open()
         {
             debt.settled = Some(self.group);
+            debt.perhaps |= !under_way;
         }
     }
 }

@@ -7,8 +7,8 @@ use once_core::waist::{ConnId, Input, LinkEvent, Why};
 use once_core::{content, query};
 use once_judge::seen::Direction;
 use once_model::ids::KernelId;
-use once_model::limits::FRAME_MAX_BYTES;
-use once_model::wire::{Absent, Frame, Parcel, ShareAnswer};
+use once_model::limits::{FRAME_MAX_BYTES, INLINE_MAX_BYTES};
+use once_model::wire::{Absent, Code, Frame, Parcel, ShareAnswer, Shared};
 
 use crate::coverage;
 use crate::judged::Stream;
@@ -16,6 +16,17 @@ use crate::net::{Conn, End, IDLE_TIMEOUT_US, Who};
 use crate::node::MAILBOX_MAX;
 use crate::queue::Event;
 use crate::world::World;
+
+/// Whether bytes are inside that must travel apart.
+fn has_too_much(parcel: &Parcel) -> bool {
+    parcel.body.as_ref().is_some_and(|body| body.len() > INLINE_MAX_BYTES)
+}
+
+/// Whether bytes that must be inside are not.
+fn has_too_little(parcel: &Parcel) -> bool {
+    let small = parcel.header.size <= INLINE_MAX_BYTES as u64;
+    parcel.body.is_none() && !parcel.header.tombstone && small
+}
 
 impl World {
     /// A dial comes to its end.
@@ -302,6 +313,19 @@ impl World {
     fn take(&mut self, index: usize, conn: ConnId, peer: KernelId, frame: Frame) {
         let at = Stream { node: index, peer, conn, stream: 0 };
         match frame {
+            Frame::Share(parcel) if has_too_much(&parcel) => {
+                self.judge_share(index, conn, &parcel);
+                let share = (parcel.header.key(), parcel.header.id(), parcel.header.content);
+                self.enqueue(index, Input::Unfit { peer, conn, share, code: Code::Invalid });
+            }
+            Frame::Share(parcel) if has_too_little(&parcel) => {
+                self.judge_frame(at, Direction::In, &Frame::Share(parcel.clone()));
+                let (key, id) = (parcel.header.key(), parcel.header.id());
+                let answer = ShareAnswer::Refused(Code::Invalid);
+                let refused = Frame::Shared(Shared { key, id, answer, commit: None });
+                self.judge_frame(at, Direction::Out, &refused);
+                self.send_from(index, conn, &refused);
+            }
             Frame::Share(parcel) if parcel.body.is_some() || parcel.header.tombstone => {
                 self.judge_share(index, conn, &parcel);
                 self.receive(index, conn, peer, parcel);

@@ -1,5 +1,6 @@
 //! What came of a range of seeds, in figures.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use once_core::mutants::{Mutant, plant};
@@ -40,7 +41,7 @@ pub fn measure(first: u64, count: u64, mutant: Option<Mutant>, eyes: Eyes) -> Fi
         figures.hash =
             (figures.hash.rotate_left(7) ^ outcome.seed).wrapping_mul(0x517c_c1b7_2722_0a95) ^ outcome.hash;
         figures.cover.add(&outcome.cover);
-        figures.judged.add(&outcome.tally);
+        figures.judged.add(&outcome.tally, &outcome.undecided);
         if !outcome.violations.is_empty() {
             figures.broken.push(outcome);
         }
@@ -76,6 +77,7 @@ impl Figures {
         self.broken.extend(next.broken.iter().map(|outcome| Outcome {
             cover: Coverage::default(),
             tally: Tally::default(),
+            undecided: BTreeMap::new(),
             violations: outcome.violations.clone(),
             ..*outcome
         }));

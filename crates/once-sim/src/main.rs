@@ -19,7 +19,7 @@ const USAGE: &str = "once-sim [--seeds N] [--seed S] [--json] [--mutants] [--mut
 --seed S       alone: replay one seed and print every event
 --json         print one JSON object
 --mutants      plant every known bug in turn and look for it in at most N seeds (default 200)
---eyes WHO     who looks: all, judge (the model of the documents alone), checkers (all but that; default)
+--eyes WHO     who looks: all (default), judge (the model of the documents alone), checkers (all but that)
 --mutant NAME  only this one; with --seed S alone it is replayed with every event
 --proof FILE   run many seeds (default 40,000) on a clean commit, and write their figures to FILE with the commit and the
                hashes of its trees; add FILE in the next commit, and nothing else with it

@@ -1,5 +1,7 @@
 //! One seed: a random world, a random workload under random faults, then peace, and the last checks.
 
+use std::collections::BTreeMap;
+
 use once_core::group;
 use once_core::rights::{Right, Scope};
 use once_core::rows::{PeerRow, PeerStatus, UsageRow};
@@ -32,6 +34,8 @@ pub struct Outcome {
     pub cover: Coverage,
     /// How often the judge made each check.
     pub tally: Tally,
+    /// Complaints of the judge that fail nothing: it is not decided who is right.
+    pub undecided: BTreeMap<&'static str, u64>,
     /// What was broken; empty if all is well.
     pub violations: Vec<Violation>,
 }
@@ -40,11 +44,11 @@ pub struct Outcome {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Eyes {
     /// The checkers and the judge.
+    #[default]
     All,
     /// The judge alone: the executable model of the documents.
     Judge,
     /// The checkers alone.
-    #[default]
     Checkers,
 }
 
@@ -84,6 +88,7 @@ pub fn run_before(eyes: Eyes, seed: u64, loud: bool) -> Outcome {
         events: world.events,
         hash: world.trace.hash(),
         tally: world.judged.tally().clone(),
+        undecided: std::mem::take(&mut world.judged.undecided),
         violations: world.checker.violations.clone(),
         cover: world.cover,
     }

@@ -1,5 +1,6 @@
 //! How often, how sharply, and in how many seeds the judge made each of its checks.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use once_judge::{Check, Tally};
@@ -11,11 +12,14 @@ pub struct Checks {
     all: Tally,
     /// In how many seeds each was made.
     made_in: Vec<u64>,
+    /// Complaints that fail nothing: it is not decided who is right.
+    undecided: BTreeMap<&'static str, u64>,
 }
 
 impl Checks {
     /// With one seed more.
-    pub fn add(&mut self, tally: &Tally) {
+    pub fn add(&mut self, tally: &Tally, undecided: &BTreeMap<&'static str, u64>) {
+        self.complain(undecided);
         self.seeds += 1;
         self.all.add(tally);
         self.made_in.resize(Check::ALL.len(), 0);
@@ -26,10 +30,17 @@ impl Checks {
 
     /// With what others counted.
     pub fn join(&mut self, other: &Self) {
+        self.complain(&other.undecided);
         self.seeds += other.seeds;
         self.all.add(&other.all);
         self.made_in.resize(Check::ALL.len(), 0);
         self.made_in.iter_mut().zip(&other.made_in).for_each(|(mine, theirs)| *mine += theirs);
+    }
+
+    fn complain(&mut self, undecided: &BTreeMap<&'static str, u64>) {
+        for (name, count) in undecided {
+            *self.undecided.entry(name).or_default() += count;
+        }
     }
 
     /// Each check: its name, how often it was made, how often one answer was right and it could not be made, and in how many
@@ -51,7 +62,14 @@ impl Checks {
                 )
             })
             .collect();
-        format!("{{\"exact_permille\":{},\"checks\":{{{}}}}}", self.all.exact_permille(), checks.join(","))
+        let undecided: Vec<_> =
+            self.undecided.iter().map(|(name, count)| format!("\"{name}\":{count}")).collect();
+        format!(
+            "{{\"exact_permille\":{},\"undecided\":{{{}}},\"checks\":{{{}}}}}",
+            self.all.exact_permille(),
+            undecided.join(","),
+            checks.join(",")
+        )
     }
 }
 
@@ -63,6 +81,9 @@ impl fmt::Display for Checks {
                 "check {name:<18} made {made:>9}  exact {exact:>9}  not made {not_made:>8}  in {:>5.1} % of the seeds",
                 share as f64 / 10.0
             )?;
+        }
+        for (name, count) in &self.undecided {
+            writeln!(f, "undecided {name} {count}")?;
         }
         writeln!(f, "exact_permille {}", self.all.exact_permille())
     }

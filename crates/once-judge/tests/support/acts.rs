@@ -8,7 +8,7 @@ impl World {
         AskAct {
             id: client_id(T0 + self.at, &[n as u8; 10]),
             object,
-            home: self.k[to].id,
+            home: Some(self.k[to].id),
             name: name.into(),
             arguments: b"{}".to_vec(),
             given: vec![],
@@ -175,7 +175,7 @@ impl World {
         AskAct {
             id: client_id(T0 + self.at, &[77; 10]),
             object,
-            home: self.k[B].id,
+            home: Some(self.k[B].id),
             name: "add".into(),
             arguments: b"{}".to_vec(),
             given: vec![],

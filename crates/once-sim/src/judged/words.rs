@@ -2,10 +2,8 @@
 
 use once_core::Refusal;
 use once_core::rights::{self, Right, Scope};
-use once_core::rows::HeadRow;
 use once_core::waist::{Answer, Command, Consequence, RunResult, Then};
 use once_judge::seen::{self, Ask, AskAct, Effect, Grant, Grantee, Reply, Said, State};
-use once_model::ids::{KernelId, ObjectKey};
 use once_model::scenario::{Identity, Scenario};
 use once_model::wire::Code;
 
@@ -39,12 +37,8 @@ fn grant(grant: &rights::Grant) -> Grant {
     }
 }
 
-/// A command; none, if it is one that the judge does not look at. `head` is what is here of the object of an act.
-pub(super) fn ask(
-    command: &Command,
-    me: KernelId,
-    head: impl FnOnce(&ObjectKey) -> Option<HeadRow>,
-) -> Option<Ask> {
+/// A command; none, if it is one that the judge does not look at.
+pub(super) fn ask(command: &Command) -> Option<Ask> {
     Some(match command {
         Command::Import { scenario, .. } => Ask::Import(state(scenario)),
         Command::Put { key, base, scenario } => Ask::Put { key: *key, state: state(scenario), base: *base },
@@ -57,7 +51,7 @@ pub(super) fn ask(
         Command::Act { key, at, action, deadline_ms, wait } => Ask::Act(Box::new(AskAct {
             id: action.id,
             object: *key,
-            home: at.or_else(|| head(key)?.home).unwrap_or(me),
+            home: *at,
             name: action.name.clone(),
             arguments: action.arguments.to_vec(),
             given: action.given.clone(),

@@ -127,7 +127,6 @@ pub const TODAY: Exceptions = Exceptions {
     ],
     long_functions: &[
         ("crates/once-core/src/content/accept.rs, accept", 74),
-        ("crates/once-judge/src/refusals.rs, Kernel::expect", 71),
         ("crates/once-sim/src/check/actions.rs, Checker::acts", 74),
         ("crates/once-sim/src/check/effects.rs, Checker::sent", 85),
         ("crates/once-sim/src/check/group.rs, commanded", 118),
