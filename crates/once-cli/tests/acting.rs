@@ -100,7 +100,7 @@ fn who_has_no_right_changes_nothing_and_a_record_keeps_every_byte() {
         let got = bob.call("get", json!({ "object": key })).await.unwrap();
         let merge = json!({ "object": got["object"]["ior"], "name": "merge", "arguments_text": "{\"x\":2.50}", "at": "bob" });
         let error = alice.call("act", merge.clone()).await.unwrap_err().to_string();
-        assert!(error.contains("not permitted"), "{error}");
+        assert!(error.contains("does not permit this"), "{error}");
         assert_eq!(bob.text("7d0c2f6e").await.as_deref(), Some(odd));
         let only = json!({ "peer": "alice", "right": "act", "component": "Nobody", "actions": ["merge"] });
         bob.call("grant", only).await.unwrap();
