@@ -254,7 +254,9 @@ impl Kernel {
             self.origin.lanes.get(&(peer, act.lane)).map_or((0, 0, 0), |lane| lane.missing);
         let missing = count > item.missing && act.sequence >= from;
         let void = act.void.is_some() && item.void_sent.is_none();
-        let right = eyes.at >= last.saturating_add(eyes.limits.resend_ms) || missing || void;
+        // Its waits are by its own clock.
+        let set = self.clock.set_at > *last;
+        let right = eyes.at >= last.saturating_add(eyes.limits.resend_ms) || missing || void || set;
         eyes.exact(Check::ActResend, right, || format!("sequence {} is sent again too soon", act.sequence));
     }
 
@@ -278,7 +280,7 @@ impl Kernel {
             (None, None) => wanted,
             (Some(Code::Cancelled), None) => item.cancelled.is_some(),
             (Some(Code::Expired), None) => {
-                item.deadline.is_some_and(|deadline| deadline <= now + item.slack_ms)
+                item.deadline.is_some_and(|deadline| deadline <= self.clock.latest() + item.slack_ms)
             }
             (Some(Code::Lacking), None) => item.needs.iter().any(|given| self.lacks(given)),
             (Some(_), None) => false,

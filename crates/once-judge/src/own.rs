@@ -148,7 +148,7 @@ impl Kernel {
         if item.cancelled.is_some() {
             right.push(Outcome::Refused(Code::Cancelled));
         }
-        if item.deadline.is_some_and(|deadline| deadline <= self.clock.now() + item.slack_ms) {
+        if item.deadline.is_some_and(|deadline| deadline <= self.clock.latest() + item.slack_ms) {
             right.push(Outcome::Refused(Code::Expired));
         }
         if item.action.given.iter().any(|given| self.has_given(given).can_not()) {

@@ -56,6 +56,8 @@ pub(crate) struct Clock {
     latest: u64,
     /// The world's time.
     pub(crate) at: u64,
+    /// When it was set last, in the world's time.
+    pub(crate) set_at: u64,
 }
 
 impl Clock {
@@ -73,6 +75,7 @@ impl Clock {
     pub(crate) fn set(&mut self, now: u64) {
         self.latest = self.latest();
         self.ahead = i128::from(now) - i128::from(self.at);
+        self.set_at = self.at;
     }
 
     /// The world's time goes on.

@@ -181,7 +181,8 @@ impl Kernel {
 
     fn share_window(&self, conn: u64, key: ObjectKey, eyes: &mut Eyes<'_>) {
         let before = self.shares.sent.get(&(conn, key)).map(|(_, at)| *at);
-        let early = before.is_some_and(|at| eyes.at < at.saturating_add(eyes.limits.resend_ms));
+        let early = before
+            .is_some_and(|at| eyes.at < at.saturating_add(eyes.limits.resend_ms) && self.clock.set_at <= at);
         let least = (conn, ObjectKey { uuid: uuid_zero(), line: Line::Unclaimed(Hash::from_bytes([0; 32])) });
         let others = self.shares.sent.range(least..).take_while(|((on, _), _)| *on == conn);
         let count = others.filter(|((_, other), _)| *other != key).count();
