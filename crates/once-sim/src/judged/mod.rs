@@ -50,6 +50,7 @@ const UNDECIDED: &[Check] = &[
     Check::ActKnown,
     Check::PeerOnly,
     Check::ShareOwed,
+    Check::ShareAllowed,
     Check::ShareWindow,
     Check::ActOrder,
     Check::InviteOpen,
