@@ -57,6 +57,7 @@ const UNDECIDED: &[Check] = &[
     Check::ActAllowed,
     Check::DeadlineRun,
     Check::EffectDue,
+    Check::OutcomeDue,
     Check::FollowDue,
     Check::WorkKnown,
     Check::QuarantineSilent,
