@@ -210,6 +210,8 @@ pub(crate) fn unknown(id: Uuid) -> Error {
 fn told(id: Uuid, answer: Answer) -> Result<Acted, Error> {
     match answer {
         Answer::Acted { outcome, after } => acted(id, outcome, after),
+        // Its home is no peer any more.
+        Answer::Accepted => Err(unknown(id)),
         other => Err(Error::fault(format!("the engine answered {other:?}"))),
     }
 }
@@ -301,6 +303,8 @@ impl Act {
         };
         match answer {
             Answer::Acted { outcome, after } => Ok((id, Some((outcome, after)))),
+            // Its home is no peer any more.
+            Answer::Accepted => Ok((id, None)),
             other => Err(Error::fault(format!("the engine answered {other:?}"))),
         }
     }
