@@ -58,27 +58,15 @@ impl Items {
     pub fn collect(rows: &dyn Read, peer: &KernelId, now_ms: u64) -> Result<Self, CompareError> {
         let reader = Reader::new(rows, peer, now_ms)?.ok_or(CompareError::Denied)?;
         let mut items = NegentropyStorageVector::new();
-        let mut failed: Option<CompareError> = None;
         let mut withheld = 0;
-        query::heads(rows, &mut |head| {
-            let added = reader.may_read(rows, &head).map_err(CompareError::from).and_then(|may| {
-                if !may {
-                    withheld += 1;
-                    return Ok(());
-                }
-                items.insert(0, Id::from_byte_array(*head.header.item_id().as_bytes())).map_err(malformed)
-            });
-            match added {
-                Ok(()) => ControlFlow::Continue(()),
-                Err(error) => {
-                    failed = Some(error);
-                    ControlFlow::Break(())
-                }
+        query::try_heads(rows, |head| {
+            if reader.may_read(rows, &head)? {
+                items.insert(0, Id::from_byte_array(*head.header.item_id().as_bytes())).map_err(malformed)?;
+            } else {
+                withheld += 1;
             }
+            Ok::<_, CompareError>(ControlFlow::Continue(()))
         })?;
-        if let Some(error) = failed {
-            return Err(error);
-        }
         items.seal().map_err(malformed)?;
         Ok(Self { ids: items, withheld })
     }

@@ -16,7 +16,7 @@ use crate::actions;
 use crate::outbox;
 use crate::rights;
 use crate::rows::{self, HeadRow, PeerRow};
-use crate::store::{Read, StoreError, Table, prefix_end};
+use crate::store::{Read, StoreError, Table, prefix_end, try_scan};
 use crate::txn;
 
 /// Visits every object, in the order of UUIDs.
@@ -25,6 +25,16 @@ use crate::txn;
 /// When the store cannot be read. A row that is damaged is passed over.
 pub fn heads(rows: &dyn Read, visit: &mut dyn FnMut(HeadRow) -> ControlFlow<()>) -> Result<(), StoreError> {
     readable(rows, Table::Head, &[], visit)
+}
+
+/// The same with a visitor that can fail.
+pub(crate) fn try_heads<E: From<StoreError>>(
+    rows: &dyn Read,
+    mut visit: impl FnMut(HeadRow) -> Result<ControlFlow<()>, E>,
+) -> Result<(), E> {
+    try_scan(rows, Table::Head, &[], None, |_, value| {
+        txn::decode(Table::Head, &value).map_or(Ok(ControlFlow::Continue(())), &mut visit)
+    })
 }
 
 /// Visits every object that comes after one, in the order of keys.
@@ -71,15 +81,7 @@ fn heads_between(
     to: Option<&[u8]>,
     visit: &mut dyn FnMut(HeadRow) -> ControlFlow<()>,
 ) -> Result<(), StoreError> {
-    let mut failed = None;
-    rows.scan(table, from, to, &mut |_, value| match txn::decode(table, &value) {
-        Ok(head) => visit(head),
-        Err(error) => {
-            failed = Some(error);
-            ControlFlow::Break(())
-        }
-    })?;
-    failed.map_or(Ok(()), Err)
+    try_scan(rows, table, from, to, |_, value| Ok(visit(txn::decode(table, &value)?)))
 }
 
 /// The objects whose UUID begins with these bytes and then, if given, with this half byte; at most `limit`.
@@ -302,10 +304,9 @@ pub(crate) fn items_in(
     let mut next = 0;
     // One scan reads what lies close together, as it does when much is missing: a scan for each would cost more.
     while let Some(first) = wanted.get(next) {
-        let mut failed = None;
         let mut gap = 0;
         let begun_at = next;
-        rows.scan(table, front(first), None, &mut |key, value| {
+        try_scan(rows, table, front(first), None, |key, value| {
             let uuid = key.get(..FRONT).unwrap_or(key);
             while wanted.get(next).is_some_and(|id| front(id) < uuid) {
                 next += 1;
@@ -315,30 +316,17 @@ pub(crate) fn items_in(
             if matching.peek().is_none() {
                 gap += 1;
                 let done = wanted.get(next).is_none();
-                return if done || gap > GAP_ROWS {
-                    ControlFlow::Break(())
-                } else {
-                    ControlFlow::Continue(())
-                };
+                let is_over = done || gap > GAP_ROWS;
+                return Ok(if is_over { ControlFlow::Break(()) } else { ControlFlow::Continue(()) });
             }
             gap = 0;
-            match txn::decode::<HeadRow>(table, &value) {
-                Ok(head) => {
-                    let id = head.header.item_id();
-                    if matching.any(|wanted| *wanted == id) {
-                        found.push((id, head));
-                    }
-                    ControlFlow::Continue(())
-                }
-                Err(error) => {
-                    failed = Some(error);
-                    ControlFlow::Break(())
-                }
+            let head: HeadRow = txn::decode(table, &value)?;
+            let id = head.header.item_id();
+            if matching.any(|wanted| *wanted == id) {
+                found.push((id, head));
             }
+            Ok::<_, StoreError>(ControlFlow::Continue(()))
         })?;
-        if let Some(error) = failed {
-            return Err(error);
-        }
         if gap == 0 || next == begun_at {
             // The table ended, or nothing lies at this id: what remains of its front is not here.
             let Some(passed) = wanted.get(next).map(|id| front(id).to_vec()) else { break };

@@ -7,7 +7,7 @@ use std::ops::ControlFlow;
 use once_model::ids::{KernelId, ObjectKey};
 
 use crate::rows::{GrantRow, HeadRow, PeerStatus};
-use crate::store::{Read, StoreError, Table, scan_prefix};
+use crate::store::{Read, StoreError, Table, prefix_end, scan_prefix, try_scan};
 use crate::{rows, txn};
 
 pub use grant::{Grant, Listed, Right, Scope};
@@ -159,8 +159,7 @@ impl Reader {
             Self { kernel: *kernel, now_ms, everything: false, components: Vec::new(), objects: false };
         reader.everything = granted(rows, &Scope::Kernel, Right::Read, kernel, now_ms)?;
         if !reader.everything {
-            let mut failed = None;
-            scan_prefix(rows, Table::Grant, &[1], &mut |key, value| {
+            try_scan(rows, Table::Grant, &[1], prefix_end(&[1]).as_deref(), |key, value| {
                 match Grant::list(key, &value) {
                     Ok(grants) => reader.components.extend(grants.into_iter().filter_map(|listed| {
                         let grant = &listed.grant;
@@ -175,13 +174,10 @@ impl Reader {
                     })),
                     // One that cannot be read gives no right.
                     Err(StoreError::Damaged { .. }) => {}
-                    Err(error) => failed = Some(error),
+                    Err(error) => return Err(error),
                 }
-                if failed.is_some() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+                Ok(ControlFlow::Continue(()))
             })?;
-            if let Some(error) = failed {
-                return Err(error);
-            }
             scan_prefix(rows, Table::Grant, &[2], &mut |_, _| {
                 reader.objects = true;
                 ControlFlow::Break(())

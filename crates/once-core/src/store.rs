@@ -208,9 +208,54 @@ pub fn scan_prefix(rows: &dyn Read, table: Table, prefix: &[u8], visit: Visit<'_
     rows.scan(table, prefix, prefix_end(prefix).as_deref(), visit)
 }
 
+/// Visits rows like [`Read::scan`], with a visitor that can fail: its first error ends the scan and is the answer.
+///
+/// # Errors
+/// When the store cannot be read, and what the visitor says.
+pub fn try_scan<E: From<StoreError>>(
+    rows: &dyn Read,
+    table: Table,
+    from: &[u8],
+    to: Option<&[u8]>,
+    mut visit: impl FnMut(&[u8], Bytes) -> Result<ControlFlow<()>, E>,
+) -> Result<(), E> {
+    let mut failed = None;
+    rows.scan(table, from, to, &mut |key, value| {
+        visit(key, value).unwrap_or_else(|error| {
+            failed = Some(error);
+            ControlFlow::Break(())
+        })
+    })?;
+    failed.map_or(Ok(()), Err)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::memory::MemoryStore;
+
+    #[test]
+    fn a_scan_ends_with_the_first_error_of_its_visitor_or_when_it_breaks() {
+        let mut store = MemoryStore::default();
+        let rows = (0..5).map(|n| (Table::Meta, vec![n], Some(Bytes::new()))).collect();
+        store.commit(Batch { rows }, Durability::Synced).unwrap();
+        let mut seen = Vec::new();
+        let mut scan = |error_at: u8, break_at: u8| {
+            seen.clear();
+            let done = try_scan(&store, Table::Meta, &[1], None, |key, _| {
+                seen.push(key[0]);
+                match key[0] {
+                    n if n == error_at => Err(StoreError::Full),
+                    n if n == break_at => Ok(ControlFlow::Break(())),
+                    _ => Ok(ControlFlow::Continue(())),
+                }
+            });
+            (done, seen.clone())
+        };
+        assert_eq!(scan(9, 9), (Ok(()), vec![1, 2, 3, 4]));
+        assert_eq!(scan(3, 9), (Err(StoreError::Full), vec![1, 2, 3]));
+        assert_eq!(scan(3, 2), (Ok(()), vec![1, 2]));
+    }
 
     #[test]
     fn the_end_of_a_prefix_is_the_next_key_of_its_length() {

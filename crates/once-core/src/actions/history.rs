@@ -14,7 +14,7 @@ use super::marks;
 use super::rows::{LedgerRow, Origin, OutcomeStatus, lane_from_key, lane_key, ledger_key};
 use super::told::ToldRow;
 use crate::rows::{self, HeadRow};
-use crate::store::{Read, StoreError, Table, prefix_end, scan_prefix};
+use crate::store::{Read, StoreError, Table, prefix_end, scan_prefix, try_scan};
 use crate::txn;
 use once_model::certificate::Tip;
 
@@ -73,17 +73,11 @@ pub struct Recorded {
 pub fn history(read: &dyn Read, key: &ObjectKey) -> Result<Vec<Recorded>, StoreError> {
     let mut found = Vec::new();
     for name in names(read, key)? {
-        let mut failed = None;
-        scan_prefix(read, Table::Ledger, &name.to_row(), &mut |place, value| {
-            match txn::decode::<LedgerRow>(Table::Ledger, &value) {
-                Ok(row) => found.extend(recorded(place, row)),
-                Err(error) => failed = Some(error),
-            }
-            if failed.is_some() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        let lanes = name.to_row();
+        try_scan(read, Table::Ledger, &lanes, prefix_end(&lanes).as_deref(), |place, value| {
+            found.extend(recorded(place, txn::decode::<LedgerRow>(Table::Ledger, &value)?));
+            Ok::<_, StoreError>(ControlFlow::Continue(()))
         })?;
-        if let Some(error) = failed {
-            return Err(error);
-        }
     }
     found.sort_by_key(|recorded: &Recorded| recorded.entry.number);
     Ok(found)

@@ -10,7 +10,7 @@ use once_model::ids::{KernelId, ObjectKey};
 use super::rows::{LaneId, Place, QueueRow, SendingRow};
 use crate::outbox;
 use crate::step::Step;
-use crate::store::{Read, StoreError, Table};
+use crate::store::{Read, StoreError, Table, try_scan};
 use crate::txn;
 
 /// A lane's row is at most so many sequences behind: that many rows are read when the lane is met again.
@@ -74,24 +74,22 @@ pub(super) fn standing(rows: &dyn Read, id: &LaneId) -> Result<Option<Lane>, Sto
     let Some(row) = txn::get::<SendingRow>(rows, Table::Sending, &id.to_row())? else { return Ok(None) };
     let SendingRow { home, last, floor, now } = row;
     let mut lane = Lane { home, now, last, floor, listed: false, saved: (last, floor) };
-    let (mut first_waiting, mut failed) = (None, None);
-    scan(rows, id, floor, &mut |sequence, value| {
+    let mut first_waiting = None;
+    scan(rows, id, floor, |sequence, value| {
         lane.last = lane.last.max(sequence);
-        match txn::decode(Table::Queue, value) {
-            Ok(QueueRow::Ended(_)) => return ControlFlow::Continue(()),
-            Ok(QueueRow::Waiting(_)) => first_waiting = Some(sequence),
-            Err(error) => failed = Some(error),
-        }
-        ControlFlow::Break(())
+        Ok(match txn::decode(Table::Queue, value)? {
+            QueueRow::Ended(_) => ControlFlow::Continue(()),
+            QueueRow::Waiting(_) => {
+                first_waiting = Some(sequence);
+                ControlFlow::Break(())
+            }
+        })
     })?;
-    if let Some(error) = failed {
-        return Err(error);
-    }
     if first_waiting.is_some() {
         let from = lane.last;
-        scan(rows, id, from, &mut |sequence, _| {
+        scan(rows, id, from, |sequence, _| {
             lane.last = lane.last.max(sequence);
-            ControlFlow::Continue(())
+            Ok(ControlFlow::Continue(()))
         })?;
     }
     // What has no row any more has its outcome.
@@ -104,13 +102,13 @@ pub(super) fn scan(
     rows: &dyn Read,
     id: &LaneId,
     from: u64,
-    visit: &mut dyn FnMut(u64, &[u8]) -> ControlFlow<()>,
+    mut visit: impl FnMut(u64, &[u8]) -> Result<ControlFlow<()>, StoreError>,
 ) -> Result<(), StoreError> {
     let begin = Place { lane: *id, sequence: from }.to_row();
     let end = Place { lane: *id, sequence: BUILT_IN_FROM }.to_row();
-    rows.scan(Table::Queue, &begin, Some(&end), &mut |row, value| match Place::from_row(row) {
+    try_scan(rows, Table::Queue, &begin, Some(&end), |row, value| match Place::from_row(row) {
         Some(place) => visit(place.sequence, &value),
-        None => ControlFlow::Continue(()),
+        None => Ok(ControlFlow::Continue(())),
     })
 }
 

@@ -85,13 +85,13 @@ pub fn waiting(
             Err(error) => return Err(error),
         };
         let mut stopped = false;
-        lanes::scan(read, &id, floor, &mut |sequence, value| {
+        lanes::scan(read, &id, floor, |sequence, value| {
             let seen = match txn::decode(Table::Queue, value) {
                 Ok(QueueRow::Waiting(row)) => visit(home, id.name.key, sequence, row),
                 Ok(QueueRow::Ended(_)) | Err(_) => ControlFlow::Continue(()),
             };
             stopped = seen.is_break();
-            seen
+            Ok(seen)
         })?;
         if stopped {
             break;

@@ -13,7 +13,7 @@ use crate::refusal::{Failure, Refusal};
 use crate::rights::Right;
 use crate::rows::{InviteRow, PeerRow, PeerStatus};
 use crate::step::Step;
-use crate::store::{Read, StoreError, Table};
+use crate::store::{Read, StoreError, Table, try_scan};
 use crate::txn;
 use crate::waist::{Answer, Effect, Event};
 
@@ -23,15 +23,12 @@ use crate::waist::{Answer, Effect, Event};
 /// When the store cannot be read, or a row is damaged.
 pub fn invites(read: &dyn Read) -> Result<Vec<(Hash, InviteRow)>, StoreError> {
     let mut found = Vec::new();
-    let mut failed = None;
-    read.scan(Table::Invite, &[], None, &mut |key, value| {
-        match txn::decode(Table::Invite, &value) {
-            Ok(row) => found.extend(Hash::from_slice(key).map(|hash| (hash, row))),
-            Err(error) => failed = Some(error),
-        }
-        if failed.is_some() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    try_scan(read, Table::Invite, &[], None, |key, value| {
+        let row = txn::decode(Table::Invite, &value)?;
+        found.extend(Hash::from_slice(key).map(|hash| (hash, row)));
+        Ok::<_, StoreError>(ControlFlow::Continue(()))
     })?;
-    failed.map_or(Ok(found), Err)
+    Ok(found)
 }
 
 /// Lets whoever shows the secret become a peer, once.

@@ -8,7 +8,7 @@ use once_core::Refusal;
 use once_core::query;
 use once_core::rights::{Grant, Listed, Right, Scope};
 use once_core::rows::PeerStatus;
-use once_core::store::{Read, Table};
+use once_core::store::{Table, try_scan};
 use once_core::waist::Command;
 use once_model::ids::{KernelId, ObjectKey};
 use once_model::limits::GRANT_ACTIONS_MAX;
@@ -233,15 +233,11 @@ pub(super) fn grants(kernel: &Kernel) -> Result<Value, Error> {
 }
 
 fn listed(kernel: &Kernel) -> Result<Vec<Listed>, Error> {
-    let mut found = Vec::new();
-    kernel.shared().snapshot().scan(Table::Grant, &[], None, &mut |key, value| {
-        found.push(Grant::list(key, &value));
-        ControlFlow::Continue(())
-    })?;
     let mut all = Vec::new();
-    for grants in found {
-        all.extend(grants?);
-    }
+    try_scan(&kernel.shared().snapshot(), Table::Grant, &[], None, |key, value| {
+        all.extend(Grant::list(key, &value)?);
+        Ok::<_, Error>(ControlFlow::Continue(()))
+    })?;
     Ok(all)
 }
 
