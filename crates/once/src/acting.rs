@@ -13,7 +13,7 @@ use once_model::ior::Ior;
 use once_model::receipt::{Receipt, ReceiptOf};
 use once_model::wire::Code;
 
-use crate::engine::now_ms;
+use crate::shell::now_ms;
 use crate::{Error, Kernel, Recorded, net};
 
 /// What came of an action, as its caller sees it.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::component::{self, Component, Components};
 use crate::datadir::{self, Config};
 use crate::net::{self, Handle, Listen, Net, Offline};
-use crate::{Error, Kernel, engine};
+use crate::{Error, Kernel, shell};
 
 /// How a kernel starts.
 #[derive(Debug, Clone)]
@@ -147,7 +147,7 @@ impl Builder {
             return Err(datadir::other_key(&self.data, &key.id(), &owner));
         }
         self.components.remember(config.served.clone());
-        let (shared, thread) = engine::prepare(self.data.clone(), key, store, self.components, told)?;
+        let (shared, thread) = shell::prepare(self.data.clone(), key, store, self.components, told)?;
         let listen = match self.offline {
             true => None,
             false => Some(listen(&config, self.listen.as_deref(), self.relay.as_deref())?),
@@ -186,7 +186,7 @@ impl Builder {
 /// goes on beside.
 const LOOK_MAX: Duration = Duration::from_millis(300);
 
-async fn look_at_files(shared: &Arc<engine::Shared>) {
+async fn look_at_files(shared: &Arc<shell::Shared>) {
     let shared = Arc::clone(shared);
     let look = tokio::spawn(crate::beside::wait_for(move || {
         let files = once_store::damaged_files(&shared.data);

@@ -12,8 +12,8 @@ use once_model::ior::Ior;
 use once_model::wire::{Code, Frame, ShareAnswer};
 use tokio::sync::{broadcast, oneshot};
 
-use crate::engine::Mail;
 use crate::object::Object;
+use crate::shell::Mail;
 use crate::{Error, Kernel, net};
 
 /// A peer's answer to a share.

@@ -16,7 +16,7 @@ use serde_json::json;
 
 use crate::acting::new_action_id;
 use crate::component::coordination::{NAME, VERSION};
-use crate::engine::now_ms;
+use crate::shell::now_ms;
 use crate::{Error, Events, Heard, Kernel, Object, Plan, RunState, Standing};
 
 /// A coordination, as it stands on the kernel that carries it out.

@@ -18,9 +18,9 @@ use tokio::sync::oneshot;
 
 use crate::builder::Builder;
 use crate::calls::{Events, Following, Request, Share};
-use crate::engine::{Mail, Shared, now_ms};
 use crate::net::{self, Net, Session, Ticket};
 use crate::object::Object;
+use crate::shell::{Mail, Shared, now_ms};
 use crate::{Error, Progress, Report, datadir};
 
 /// How long a request, an exchange or a join waits for a connection and an answer unless told otherwise.

@@ -8,7 +8,7 @@ use once_core::rows;
 use once_core::store::{StoreError, Table};
 use once_model::ids::{ObjectKey, Uuid};
 
-use crate::engine::Snapshot;
+use crate::shell::Snapshot;
 
 /// What a look at one object came to.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use super::{damage, lanes, names, standing};
 use crate::component::Slowest;
-use crate::engine::{now_ms, what_to_free};
+use crate::shell::{now_ms, what_to_free};
 use crate::{Error, Kernel, private};
 
 /// A clock that is further off than this confuses people; the engine does not mind.

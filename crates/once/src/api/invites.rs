@@ -10,8 +10,8 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::names;
-use crate::engine::now_ms;
 use crate::net::Reach;
+use crate::shell::now_ms;
 use crate::{Error, Kernel};
 
 /// Digits of an invite's id. It names the invite to people, and cannot be used to join.

@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use super::doctor::check;
 use super::names;
-use crate::engine::now_ms;
+use crate::shell::now_ms;
 use crate::troubles::{Trouble, What};
 use crate::{Error, Kernel};
 

@@ -16,8 +16,8 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{invites, names};
-use crate::engine::now_ms;
 use crate::net::check_addresses;
+use crate::shell::now_ms;
 use crate::{Error, Kernel, Ticket};
 
 /// How long something that needs a peer waits unless told otherwise, in milliseconds.

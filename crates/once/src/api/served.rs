@@ -19,8 +19,8 @@ use super::server::Line;
 use crate::component::{
     Asked, ClientId, Components, OFFERED_MAX, Offer, RUNS_MAX, SERVED_MAX, Served, Slot, WORKS_MAX,
 };
-use crate::engine::{Mail, what_to_free};
 use crate::net::lock;
+use crate::shell::{Mail, what_to_free};
 use crate::{Error, Kernel, datadir};
 
 /// Texts of more bytes are read and written beside the network's thread.

@@ -16,7 +16,7 @@ use tokio::sync::{Notify, mpsc};
 use super::suspects::{Place, Suspect, Suspects};
 use super::version::is_not_newer;
 use super::works::Works;
-use crate::engine::{Mail, Shared};
+use crate::shell::{Mail, Shared};
 
 /// Runs that one client is asked for at once; further ones wait with their origins.
 pub(crate) const RUNS_MAX: usize = 32;

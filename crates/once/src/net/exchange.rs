@@ -16,7 +16,7 @@ use super::frames::{self, FrameReader, NetError};
 use super::storing::Storing;
 use super::{Net, Session};
 use crate::Error;
-use crate::engine::now_ms;
+use crate::shell::now_ms;
 
 /// Ids in one `want`: enough to fill the pipe, few enough that progress shows.
 const BATCH: usize = 256;

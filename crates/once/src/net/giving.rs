@@ -19,7 +19,7 @@ use super::bodies::{HELD_FOR, Way};
 use super::frames::{self, BODY_PIECE, NetError};
 use super::incoming::Incoming;
 use super::{Net, Session};
-use crate::engine::now_ms;
+use crate::shell::now_ms;
 
 /// A body up to this many bytes is held in memory while it is sent: at most two of each peer. A larger one is for
 /// [`HELD_FOR`]; what is left then lies in a file without a name, so that a peer that reads slowly holds no memory.

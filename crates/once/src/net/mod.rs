@@ -20,6 +20,7 @@ mod streams;
 mod ticket;
 mod wheel;
 
+pub(crate) use crate::lock::lock;
 pub(crate) use address::{Reach, check as check_addresses};
 pub(crate) use bodies::{Transfer, Way};
 pub use chatter::Chatter;
@@ -28,7 +29,7 @@ pub(crate) use endpoint::{Listen, accept, bind, watch_own};
 pub(crate) use exchange::initiate;
 pub use exchange::{Progress, Report};
 pub(crate) use frames::{has_too_much, is_apart};
-pub(crate) use outgoing::Outgoing;
+pub(crate) use outgoing::{Out, Outgoing};
 pub(crate) use pulls::pull;
 pub(crate) use pulse::pulse;
 pub(crate) use receipts::receipt;
@@ -38,7 +39,7 @@ use wheel::Wheel;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, Weak};
 use std::time::{Duration, Instant};
 
 use iroh::Endpoint;
@@ -49,7 +50,7 @@ use once_model::header::Header;
 use once_model::ids::KernelId;
 use tokio::sync::{Notify, Semaphore};
 
-use crate::engine::{self, Mail, Network, Shared};
+use crate::shell::{self, Mail, Network, Shared};
 
 /// Looks into the store at once that peers cause: threads, which the system shares out.
 const READING_AT_ONCE: usize = 16;
@@ -203,10 +204,6 @@ impl Net {
     }
 }
 
-pub(crate) fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 /// The network as the engine's thread sees it.
 pub(crate) struct Handle(pub Arc<Net>);
 
@@ -227,12 +224,12 @@ impl Network for Handle {
 
     fn run(&self, run: Run) {
         let shared = Arc::clone(&self.0.shared);
-        crate::beside::start(&self.0.runtime, move || engine::run_whole(&shared, &run));
+        crate::beside::start(&self.0.runtime, move || shell::run_whole(&shared, &run));
     }
 
     fn work(&self, work: Work) {
         let shared = Arc::clone(&self.0.shared);
-        self.0.runtime.spawn(async move { engine::work_outside(&shared, work).await });
+        self.0.runtime.spawn(async move { shell::work_outside(&shared, work).await });
     }
 
     fn timer(&self, after: Duration, timer: Timer) {
@@ -280,7 +277,7 @@ pub(crate) struct Offline(pub Arc<Shared>);
 impl Network for Offline {
     fn run(&self, run: Run) {
         let shared = Arc::clone(&self.0);
-        crate::beside::on_own_thread(move || engine::run_whole(&shared, &run));
+        crate::beside::on_own_thread(move || shell::run_whole(&shared, &run));
     }
 
     // Work outside waits for a kernel that is up.

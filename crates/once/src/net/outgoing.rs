@@ -3,16 +3,22 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use once_model::wire::Frame;
+use once_model::wire::{Code, Frame};
 use tokio::sync::{Notify, mpsc};
-
-use crate::engine::Out;
 
 /// Answers that may wait to be written.
 const UNWRITTEN_MAX: usize = 4096;
 
 /// Bytes in them.
 const UNWRITTEN_MAX_BYTES: usize = 4 * 1024 * 1024;
+
+/// What is said on a connection.
+#[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "nearly all are frames")]
+pub(crate) enum Out {
+    Frame(Frame),
+    Close(Code),
+}
 
 /// The way to a connection's writer, for the engine and for what answers beside it.
 #[derive(Clone)]

@@ -16,7 +16,7 @@ use super::bodies::{Moving, Way};
 use super::frames::{self, BODY_PIECE, FrameReader, NetError};
 use super::incoming::Part;
 use super::{Net, Session, lock};
-use crate::engine::Mail;
+use crate::shell::Mail;
 
 /// How often a broken pull goes on where it broke, on the same connection, without getting on.
 const PULL_TRIES: usize = 3;

@@ -14,7 +14,7 @@ use once_core::waist::{Input, LinkEvent};
 use once_model::wire::Frame;
 
 use super::{Net, Session, endpoint, lock};
-use crate::engine::now_ms;
+use crate::shell::now_ms;
 
 /// How often the dialler says that it is alive.
 const BEAT: Duration = Duration::from_millis(2_500);

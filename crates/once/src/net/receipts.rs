@@ -10,7 +10,7 @@ use once_model::wire::Frame;
 use super::Session;
 use super::frames::{self, FrameReader, NetError};
 use crate::Error;
-use crate::engine::{Shared, Snapshot};
+use crate::shell::{Shared, Snapshot};
 
 /// A receipt for a peer, of what it asked for itself: for that it needs no right.
 pub(super) fn made_for(

@@ -21,7 +21,8 @@ use super::outgoing::{Outgoing, answer_bytes};
 use super::pulse::Pulse;
 use super::strangers::Opened;
 use super::{Net, endpoint, lock, pulls, pulse, streams};
-use crate::engine::{MAILS_OF_PEER_MAX, Mail, Out, Snapshot, now_ms};
+use crate::net::Out;
+use crate::shell::{MAILS_OF_PEER_MAX, Mail, Snapshot, now_ms};
 
 /// Concurrent large transfers per peer and direction, so that one peer cannot take every slot.
 const LARGE_AT_ONCE: usize = 2;

@@ -14,7 +14,7 @@ use tokio::task::JoinSet;
 use super::frames::{self, FrameReader, NetError};
 use super::pulls::{self, Pulled};
 use super::{Net, Session};
-use crate::engine::{Mail, Unanswered};
+use crate::shell::{Mail, Unanswered};
 
 /// Scenarios on their way through the engine at once.
 const STORING_MAX: usize = 1024;

@@ -11,7 +11,7 @@ use tokio::sync::{Notify, mpsc};
 use tokio::time::Instant;
 
 use super::lock;
-use crate::engine::Mail;
+use crate::shell::Mail;
 
 /// Timers that run.
 pub(crate) struct Wheel {

@@ -9,10 +9,13 @@ use once_core::waist::{ConnId, Effect, Event, Input, Token, Why};
 use once_model::ids::Uuid;
 use tokio::sync::oneshot;
 
-use super::room::Lack;
-use super::{Mail, Network, Out, ReplyTo, Shared, Unanswered, now_ms};
+use super::hands::Network;
+use super::lack::Lack;
+use super::mail::{Mail, ReplyTo, Unanswered};
+use super::outside::now_ms;
+use super::shared::{self, Shared};
 use crate::Error;
-use crate::net::Outgoing;
+use crate::net::{Out, Outgoing};
 
 /// Replies below which nobody looks for clients that gave up: they take less than a MiB.
 const REPLIES_CROWDED: usize = 1024;
@@ -128,7 +131,7 @@ impl<'n> Post<'n> {
                 Some(input)
             }
             Mail::Command(command, reply) => {
-                let acts = super::acts(&command);
+                let acts = shared::acts(&command);
                 Some(Input::Command { token: self.token(reply, acts), command })
             }
             Mail::Arrived { peer, arrival, offered, reply } => {

@@ -3,12 +3,10 @@
 
 use std::collections::HashMap;
 
-use once_core::actions::{self, Requested};
-use once_core::store::{Read, StoreError};
+use once_core::actions;
+use once_core::store::Read;
 use once_model::action::{After, Outcome};
 use once_model::ids::Uuid;
-
-use crate::engine::Shared;
 
 type Told = HashMap<Uuid, (Outcome, Option<After>)>;
 
@@ -40,23 +38,8 @@ impl ToldEarly {
         self.in_vain.extend(self.group.drain());
     }
 
-    fn get(&self, id: &Uuid) -> Option<(Outcome, Option<After>)> {
+    pub fn get(&self, id: &Uuid) -> Option<(Outcome, Option<After>)> {
         self.group.get(id).or_else(|| self.in_vain.get(id)).cloned()
-    }
-}
-
-impl Shared {
-    /// What is known of an action that a client asked for here: never less than somebody was told of it.
-    pub fn requested(&self, id: &Uuid) -> Result<Option<Requested>, StoreError> {
-        // Before the snapshot: what is taken out of here meanwhile is in that one.
-        let told = crate::net::lock(&self.told_early).get(id);
-        let mut row = actions::request(&self.snapshot(), id)?;
-        if let (Some(row), Some((outcome, after))) = (&mut row, told)
-            && row.outcome.is_none()
-        {
-            (row.outcome, row.after) = (Some(outcome), after);
-        }
-        Ok(row)
     }
 }
 

@@ -1,7 +1,19 @@
 use std::pin::pin;
 use std::task::{Context, Wake, Waker};
 
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use once_core::waist::{Command, ConnId, Event, Run, Timer, Work};
+use once_model::certificate::Chain;
+use once_model::header::Header;
+use once_model::ids::KernelId;
+use once_model::sign::KernelKey;
+
+use super::thread::EngineThread;
 use super::*;
+use crate::Error;
+use crate::component::Components;
 use crate::datadir;
 
 /// A network that is broken in the worst way.
