@@ -123,24 +123,26 @@ impl Modules {
             "crate" => Place::Module(Vec::new()),
             "self" => Place::Module(from.to_vec()),
             "super" => Place::Module(from.get(..from.len().checked_sub(1)?)?.to_vec()),
-            name => self.look_up(from, name, steps)?,
+            name => self.look_up(from, name, rest.is_empty(), steps)?,
         };
-        rest.iter().try_fold(start, |place, name| match place {
+        rest.iter().enumerate().try_fold(start, |place, (n, name)| match place {
             Place::Module(module) if name == "super" => {
                 Some(Place::Module(module.get(..module.len().checked_sub(1)?)?.to_vec()))
             }
             Place::Module(module) if name == "self" => Some(Place::Module(module)),
             // What a macro makes is nowhere by name: it is in the module's file.
             Place::Module(module) => self
-                .look_up(&module, name, steps)
+                .look_up(&module, name, n + 1 == rest.len(), steps)
                 .or_else(|| self.0.get(&module).map(|module| Place::File(module.file))),
             item => Some(item),
         })
     }
 
-    fn look_up(&self, path: &[String], name: &str, steps: usize) -> Option<Place> {
+    /// `is_last`: nothing of the path comes behind it. A function and a module may have one name.
+    fn look_up(&self, path: &[String], name: &str, is_last: bool, steps: usize) -> Option<Place> {
         let module = self.0.get(path).filter(|_| steps < STEPS_MAX)?;
-        if module.items.contains(name) {
+        let is_item = module.items.contains(name);
+        if is_item && (is_last || !module.modules.contains(name)) {
             return Some(Place::File(module.file));
         }
         if module.modules.contains(name) {
@@ -152,7 +154,7 @@ impl Modules {
         }
         let globs = module.imports.iter().filter(|import| import.name.is_none());
         globs.into_iter().find_map(|glob| match self.resolve(path, &glob.path, steps + 1)? {
-            Place::Module(module) => self.look_up(&module, name, steps + 1),
+            Place::Module(module) => self.look_up(&module, name, is_last, steps + 1),
             Place::File(_) => None,
         })
     }
@@ -200,7 +202,7 @@ fn imports(tree: &UseTree, path: &mut Vec<String>, each: &mut impl FnMut(Option<
 /// Every path in some code: in types, expressions, attributes and the insides of macros alike.
 fn walk(tokens: TokenStream, each: &mut impl FnMut(&[String], usize)) {
     let (mut path, mut line): (Vec<String>, usize) = (Vec::new(), 0);
-    let (mut colons, mut after_dot) = (0, false);
+    let (mut colons, mut is_no_path) = (0, false);
     for token in tokens {
         match token {
             TokenTree::Ident(name) => {
@@ -209,16 +211,17 @@ fn walk(tokens: TokenStream, each: &mut impl FnMut(&[String], usize)) {
                     end(&mut path, line, each);
                     line = name.span().start().line;
                 }
-                if !after_dot {
+                if !is_no_path {
                     path.push(name.to_string());
                 }
-                (colons, after_dot) = (0, false);
+                // The name of a new function is no path either.
+                (colons, is_no_path) = (0, name == "fn");
             }
             TokenTree::Punct(punct) if punct.as_char() == ':' => colons += 1,
             other => {
                 end(&mut path, line, each);
                 colons = 0;
-                after_dot = matches!(&other, TokenTree::Punct(punct) if punct.as_char() == '.');
+                is_no_path = matches!(&other, TokenTree::Punct(punct) if punct.as_char() == '.');
                 match other {
                     TokenTree::Group(group) => walk(group.stream(), each),
                     TokenTree::Literal(literal) => {

@@ -88,6 +88,18 @@ fn every_way_to_name_a_file_closes_a_circle() {
 }
 
 #[test]
+fn a_name_that_only_looks_like_a_use_closes_no_circle() {
+    let acts = "mod home;\nmod at;\npub use home::run;\npub fn at() { home::run(); }\n";
+    let home = "use super::at::go;\npub fn run() { go(); }\n";
+    let files = [("once-core/src/acts/mod.rs", acts), ("once-core/src/acts/home.rs", home)];
+    assert_eq!(found(&[files[0], files[1], ("once-core/src/acts/at.rs", "pub fn go() {}\n")], &NOTHING), []);
+    let acts = "mod home;\npub use home::run;\npub struct A;\nimpl A { pub fn run(&self) {} }\n";
+    let home = "use super::A;\npub fn run() {}\n";
+    let files = [("once-core/src/acts/mod.rs", acts), ("once-core/src/acts/home.rs", home)];
+    assert_eq!(found(&files, &NOTHING), []);
+}
+
+#[test]
 fn a_test_closes_no_circle_and_has_no_size() {
     let long = format!(
         "#[cfg(test)]\nmod tests {{\n    use crate::step;\n{}}}\npub fn run() {{}}\n",
