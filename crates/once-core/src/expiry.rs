@@ -4,52 +4,15 @@
 //! The latest time that this kernel has seen is kept, so that people can be told when the clock is behind it.
 
 use crate::chores::{self, Chore};
+use crate::engine::{Engine, Expiry, Step};
 use crate::meta;
 use crate::rows::{GrantRow, InviteRow};
-use crate::step::{Engine, Step};
 use crate::store::{StoreError, Table};
 use crate::txn::{self, Txn};
-use crate::waist::{Answer, Effect, Timer};
+use crate::waist::{Answer, Effect};
 
 /// The latest time is written when it is this much later than what is written, in milliseconds.
 const WRITE_EVERY_MS: u64 = 60_000;
-
-/// Longest pause before the clock is looked at again while something is to end, in milliseconds: timers run by another
-/// clock, and may be late after a pause of the machine.
-const LOOK_EVERY_MS: u64 = 60 * 60 * 1000;
-
-/// What ends next, and the latest time that was seen.
-#[derive(Debug, Default)]
-pub(crate) struct Expiry {
-    next_ms: Option<u64>,
-    /// When the timer that runs will ring.
-    timer_ms: Option<u64>,
-    latest_ms: u64,
-    written_ms: u64,
-}
-
-impl Expiry {
-    /// A row is over at this time.
-    pub fn expect(&mut self, at_ms: u64) {
-        self.next_ms = Some(self.next_ms.map_or(at_ms, |next| next.min(at_ms)));
-    }
-
-    /// The timer rang: [`look`] comes with each step.
-    pub fn rang(&mut self) {
-        self.timer_ms = None;
-    }
-
-    fn timer(&mut self, now_ms: u64) -> Option<Effect> {
-        let after_ms = self.next_ms?.saturating_sub(now_ms).min(LOOK_EVERY_MS);
-        let at_ms = now_ms.saturating_add(after_ms);
-        // One that rings before runs already.
-        if self.timer_ms.is_some_and(|timer| timer > now_ms && timer <= at_ms) {
-            return None;
-        }
-        self.timer_ms = Some(at_ms);
-        Some(Effect::Timer { after_ms, timer: Timer::Expiry })
-    }
-}
 
 /// At the start of a run: marks what ended meanwhile.
 pub(crate) fn resume(s: &mut Step<'_, '_>) -> Result<(), StoreError> {

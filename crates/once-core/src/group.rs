@@ -3,10 +3,10 @@
 use once_model::ids::KernelId;
 
 use crate::actions;
+use crate::engine::Engine;
 use crate::expiry;
 use crate::meta;
 use crate::peers;
-use crate::step::Engine;
 use crate::store::{Durability, Store, StoreError};
 use crate::txn::Txn;
 use crate::waist::{Ctx, Effect, Effects, Entropy, Input};

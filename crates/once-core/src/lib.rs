@@ -12,6 +12,7 @@ pub mod mutants;
 pub mod actions;
 pub mod chores;
 pub mod content;
+mod engine;
 pub mod exchange;
 mod expiry;
 pub mod group;
@@ -25,7 +26,6 @@ pub mod query;
 mod refusal;
 pub mod rights;
 pub mod rows;
-mod step;
 pub mod store;
 #[cfg(test)]
 mod testing;
@@ -33,6 +33,6 @@ mod timers;
 pub mod txn;
 pub mod waist;
 
+pub use engine::Engine;
 pub use peers::{Quarantine, invite_hash, invites, is_name, quarantine};
 pub use refusal::{Failure, Refusal};
-pub use step::Engine;

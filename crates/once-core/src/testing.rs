@@ -14,11 +14,11 @@ use once_model::wire::{Code, Frame, Greeting};
 
 use crate::actions::Origin;
 use crate::chores::{Chore, ChoreRow};
+use crate::engine::{Engine, Step};
 use crate::memory::MemoryStore;
 use crate::parked::Damage;
 use crate::refusal::Refusal;
 use crate::rights::{Grant, Right, Scope};
-use crate::step::{Engine, Step};
 use crate::store::{Batch, Durability, Read, Store, StoreError, Table};
 use crate::waist::{
     Answer, Call, Command, Consequence, Ctx, Effect, Effects, Entropy, Input, LinkEvent, Ran, Run, RunResult,
@@ -322,7 +322,7 @@ impl Alone {
 
     /// The engine begins anew on the same store.
     pub fn restart(&mut self) {
-        (self.engine, self.timers) = (Engine::new().keeping_told(self.engine.told_rows), Vec::new());
+        (self.engine, self.timers) = (Engine::new().keeping_told(self.engine.actions.told_rows), Vec::new());
         group::start(&mut self.engine, &mut self.store, &self.ctx, &mut Zeros, &mut |_| {}).unwrap();
     }
 

@@ -10,7 +10,7 @@ use once_model::wire::Code;
 
 use crate::actions::{self, Came, TimerRow, timer_key};
 use crate::chores::{self, Chore};
-use crate::step::Step;
+use crate::engine::Step;
 use crate::store::{StoreError, Table, scan_prefix};
 use crate::txn;
 use crate::waist::{Effect, Then, Timer};

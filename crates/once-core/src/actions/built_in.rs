@@ -13,8 +13,8 @@ use super::requests;
 use super::rows::{EndedRow, LaneId, Place};
 use super::{history, origin};
 use crate::content::Draft;
+use crate::engine::Step;
 use crate::rows::HeadRow;
-use crate::step::Step;
 use crate::store::StoreError;
 
 /// Which one.
@@ -126,9 +126,9 @@ mod tests {
 
     use super::*;
     use crate::actions::{history, request};
+    use crate::engine::Engine;
     use crate::memory::MemoryStore;
     use crate::refusal::Refusal;
-    use crate::step::Engine;
     use crate::store::Store;
     use crate::waist::{Answer, Change, Command, Ctx, Effect, Entropy, Input, NoRunner};
     use crate::{group, meta, rows, txn::Txn};

@@ -14,8 +14,8 @@ use super::rows::{ActivityRow, CallRow, LaneId, WaitingRow, activity_key};
 use super::{lanes, send};
 use crate::chores::{self, Chore};
 use crate::content;
+use crate::engine::Step;
 use crate::refusal::Failure;
-use crate::step::Step;
 use crate::store::{Read, StoreError, Table};
 use crate::timers;
 use crate::txn;
@@ -114,7 +114,7 @@ pub(super) fn carry_out(
                 let row = ActivityRow { name: name.clone(), arguments: arguments.clone(), then, since_ms };
                 let place = activity_key(&object, &id);
                 s.txn.put(Table::Activity, &place, &row);
-                if !s.engine.chores.comes_by(Chore::Work, Table::Activity, &place) {
+                if !chores::comes_by(s, Chore::Work, Table::Activity, &place) {
                     s.out.push(Effect::Work(Box::new(Work { key: object, id, name, arguments })));
                 }
             }

@@ -7,12 +7,13 @@ use once_model::ids::{Hash, KernelId, ObjectKey};
 use once_model::limits::{GIVEN_WAIT_MS, LACKING_MAX, LACKING_OF_PEER_MAX, SCENARIO_MAX_BYTES};
 use once_model::wire::{Code, Frame};
 
-use super::home::{self, Come};
+use super::come::Come;
+use super::home;
 use super::waiting::{For, Lane, Standing};
 use crate::content;
+use crate::engine::Step;
 use crate::rights;
 use crate::rows;
-use crate::step::Step;
 use crate::store::{Read, StoreError, Table};
 use crate::waist::{Effect, Timer};
 
@@ -62,7 +63,7 @@ pub(super) fn bodies(s: &Step<'_, '_>, given: &[Given]) -> Result<Result<Vec<Byt
 /// Holds an action, and with it its lane, until the origin has shared what it depends on.
 pub(super) fn hold(s: &mut Step<'_, '_>, come: Come, lacks: Vec<Given>) -> Result<(), StoreError> {
     let (lane, peer) = (come.lane(), come.origin.kernel);
-    let waiting = &mut s.engine.waiting;
+    let waiting = &mut s.engine.actions.waiting;
     let of_peer = waiting.lacking(Some(&peer)).count();
     let behind = waiting.take(&lane).map(|standing| standing.comes).unwrap_or_default();
     if waiting.lacking(None).count() >= LACKING_MAX
@@ -76,7 +77,7 @@ pub(super) fn hold(s: &mut Step<'_, '_>, come: Come, lacks: Vec<Given>) -> Resul
     let until_ms = s.ctx.now_ms.saturating_add(GIVEN_WAIT_MS);
     let told = s.up(&peer).unwrap_or_default();
     let comes = std::iter::once(come).chain(behind).collect();
-    s.engine.waiting.stand(lane, For::Scenarios { lacks, told, until_ms }, comes);
+    s.engine.actions.waiting.stand(lane, For::Scenarios { lacks, told, until_ms }, comes);
     if let Some(conn) = s.up(&peer) {
         s.out.send(peer, conn, Frame::Need(need));
     }
@@ -85,7 +86,7 @@ pub(super) fn hold(s: &mut Step<'_, '_>, come: Come, lacks: Vec<Given>) -> Resul
 }
 
 fn set_timer(s: &mut Step<'_, '_>) {
-    let waiting = &mut s.engine.waiting;
+    let waiting = &mut s.engine.actions.waiting;
     if waiting.lacking(None).next().is_some() && !std::mem::replace(&mut waiting.timer_set, true) {
         s.out.push(Effect::Timer { after_ms: GIVEN_WAIT_MS, timer: Timer::Given });
     }
@@ -95,7 +96,7 @@ fn set_timer(s: &mut Step<'_, '_>) {
 pub(super) fn ask_again(s: &mut Step<'_, '_>, come: &Come) {
     let peer = come.origin.kernel;
     let Some(conn) = s.up(&peer) else { return };
-    let Some(standing) = s.engine.waiting.get_mut(&come.lane()) else { return };
+    let Some(standing) = s.engine.actions.waiting.get_mut(&come.lane()) else { return };
     let For::Scenarios { lacks, told, .. } = &mut standing.waits else { return };
     if std::mem::replace(told, conn) != conn {
         let need = Need { lane: come.act.lane, sequence: come.act.sequence, lacks: lacks.clone() };
@@ -110,10 +111,10 @@ pub(crate) fn came(
     key: &ObjectKey,
     content: &Hash,
 ) -> Result<(), StoreError> {
-    let lanes: Vec<Lane> = s.engine.waiting.lacking(Some(&peer)).copied().collect();
+    let lanes: Vec<Lane> = s.engine.actions.waiting.lacking(Some(&peer)).copied().collect();
     for lane in lanes {
         let Some(Standing { waits: For::Scenarios { lacks, .. }, comes, .. }) =
-            s.engine.waiting.get_mut(&lane)
+            s.engine.actions.waiting.get_mut(&lane)
         else {
             continue;
         };
@@ -123,7 +124,8 @@ pub(crate) fn came(
             first.shown.extend(shown);
         }
         if lacks.is_empty() {
-            let comes = s.engine.waiting.take(&lane).map(|standing| standing.comes).unwrap_or_default();
+            let comes =
+                s.engine.actions.waiting.take(&lane).map(|standing| standing.comes).unwrap_or_default();
             home::go(s, lane, comes)?;
         }
     }
@@ -132,7 +134,7 @@ pub(crate) fn came(
 
 /// The timer came: what has waited too long is refused, and its lane goes on.
 pub(crate) fn late(s: &mut Step<'_, '_>) -> Result<(), StoreError> {
-    s.engine.waiting.timer_set = false;
+    s.engine.actions.waiting.timer_set = false;
     let now_ms = s.ctx.now_ms;
     // A clock that was set back makes them wait for the whole time once more at most.
     give_up(s, None, |_, until_ms| now_ms >= until_ms || until_ms - now_ms > GIVEN_WAIT_MS)?;
@@ -157,16 +159,16 @@ fn give_up(
     peer: Option<KernelId>,
     in_vain: impl Fn(&[Given], u64) -> bool,
 ) -> Result<(), StoreError> {
-    let lanes: Vec<Lane> = s.engine.waiting.lacking(peer.as_ref()).copied().collect();
+    let lanes: Vec<Lane> = s.engine.actions.waiting.lacking(peer.as_ref()).copied().collect();
     for lane in lanes {
-        let waits = match s.engine.waiting.get(&lane).map(|standing| &standing.waits) {
+        let waits = match s.engine.actions.waiting.get(&lane).map(|standing| &standing.waits) {
             Some(For::Scenarios { lacks, until_ms, .. }) => in_vain(lacks, *until_ms),
             _ => false,
         };
         if !waits {
             continue;
         }
-        let Some(Standing { mut comes, .. }) = s.engine.waiting.take(&lane) else { continue };
+        let Some(Standing { mut comes, .. }) = s.engine.actions.waiting.take(&lane) else { continue };
         if let Some(come) = comes.pop_front() {
             let of = (lane.0.kernel, lane.1.key);
             s.guarded(of, |s| home::refuse_recorded(s, &come, Code::Lacking))?;

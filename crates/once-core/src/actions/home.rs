@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use bytes::Bytes;
-use once_model::action::{Act, BUILT_IN_FROM, Given, Missing, Outcome, cause_id};
+use once_model::action::{Act, BUILT_IN_FROM, Missing, Outcome, cause_id};
 use once_model::hash::record_hash;
 use once_model::ids::{Hash, KernelId, Uuid};
 use once_model::limits::{ARGUMENTS_MAX_BYTES, SCENARIO_MAX_BYTES};
@@ -11,6 +11,7 @@ use once_model::scenario::Scenario;
 use once_model::wire::{Code, Frame};
 
 use super::built_in::{self, BuiltIn};
+use super::come::{Busy, Come};
 use super::effects::{self, Fit};
 use super::given;
 use super::marks;
@@ -19,56 +20,24 @@ use super::rows::{Origin, lane_key};
 use super::waiting::{For, Lane, Unasked};
 use super::{put_off, slow};
 use crate::content::{self, Draft};
+use crate::engine::Step;
 use crate::outbox;
 use crate::peers;
 use crate::refusal::Failure;
 use crate::rights;
 use crate::rows::{self, HeadRow};
-use crate::step::Step;
 use crate::store::{Read, StoreError, Table};
 use crate::waist::{Effect, Ran, Run, RunResult, Wait};
-
-/// An action at its home.
-#[derive(Debug, Clone)]
-pub(crate) struct Come {
-    pub origin: Origin,
-    pub act: Act,
-    /// When it came.
-    at_ms: u64,
-    /// What it depends on and its origin has shared since it came.
-    pub shown: Vec<Given>,
-}
-
-impl Come {
-    /// Whose lane it is in, and of which object.
-    pub fn lane(&self) -> Lane {
-        (self.origin, self.act.lane)
-    }
-
-    /// Whether it is the same action in the same place.
-    pub fn is_same(&self, other: &Self) -> bool {
-        (self.origin, self.act.lane, self.act.sequence, self.act.action.id)
-            == (other.origin, other.act.lane, other.act.sequence, other.act.action.id)
-    }
-}
 
 /// Most lanes that go on in one step: keeps a step short.
 const STEP_LANES: usize = 32;
 
-/// An object that runs an action. Only in memory: nothing of it is promised.
-#[derive(Debug)]
-pub(crate) struct Busy {
-    /// Which run is awaited; the answer to another one is thrown away.
-    run: u64,
-    /// The revision that it runs on.
-    base: Hash,
-    come: Come,
-}
-
 /// A peer sent an action.
 pub(crate) fn come(s: &mut Step<'_, '_>, peer: KernelId, act: Act) -> Result<(), StoreError> {
     peers::heard(s, peer, act.commit);
-    let Some(incarnation) = s.engine.links.get(&peer).map(|link| link.incarnation) else { return Ok(()) };
+    let Some(incarnation) = s.engine.peers.links.get(&peer).map(|link| link.incarnation) else {
+        return Ok(());
+    };
     if never_of_a_peer(&act) {
         return Ok(());
     }
@@ -102,14 +71,14 @@ pub(super) fn go(s: &mut Step<'_, '_>, lane: Lane, mut comes: VecDeque<Come>) ->
             break;
         }
         // What the first of them waits for, or does, all behind it wait for.
-        if let Some(standing) = s.engine.waiting.take(&lane) {
+        if let Some(standing) = s.engine.actions.waiting.take(&lane) {
             let all = standing.comes.into_iter().chain(comes).collect();
-            s.engine.waiting.stand(lane, standing.waits, all);
+            s.engine.actions.waiting.stand(lane, standing.waits, all);
             break;
         }
         let key = content::current_key(s, &lane.1.key)?;
-        if s.engine.busy.contains_key(&key) {
-            s.engine.waiting.stand(lane, For::Object { key }, comes);
+        if s.engine.actions.busy.contains_key(&key) {
+            s.engine.actions.waiting.stand(lane, For::Object { key }, comes);
             break;
         }
     }
@@ -120,7 +89,7 @@ pub(super) fn go(s: &mut Step<'_, '_>, lane: Lane, mut comes: VecDeque<Come>) ->
 fn look(s: &mut Step<'_, '_>, come: Come) -> Result<VecDeque<Come>, StoreError> {
     let lane = come.lane();
     let key = content::current_key(s, &lane.1.key)?;
-    let busy = s.engine.busy.get(&key).map(|busy| busy.come.is_same(&come));
+    let busy = s.engine.actions.busy.get(&key).map(|busy| busy.come.is_same(&come));
     if busy == Some(true) {
         return Ok(VecDeque::new());
     }
@@ -131,10 +100,10 @@ fn look(s: &mut Step<'_, '_>, come: Come) -> Result<VecDeque<Come>, StoreError> 
         if come.origin.kernel == s.ctx.me {
             // It is sent again from the queue: what comes behind it leaves the window, for other objects.
             slow::slow_down(s, lane.1);
-            s.engine.waiting.stand(lane, waits, VecDeque::new());
-        } else if s.engine.waiting.has_room(&come) {
+            s.engine.actions.waiting.stand(lane, waits, VecDeque::new());
+        } else if s.engine.actions.waiting.has_room(&come) {
             behind.push_front(come);
-            s.engine.waiting.stand(lane, waits, behind);
+            s.engine.actions.waiting.stand(lane, waits, behind);
         }
         return Ok(VecDeque::new());
     }
@@ -146,7 +115,7 @@ fn look(s: &mut Step<'_, '_>, come: Come) -> Result<VecDeque<Come>, StoreError> 
 /// otherwise it is returned, with those that waited behind it.
 fn turn(s: &mut Step<'_, '_>, come: Come, is_busy: bool) -> Option<(Come, VecDeque<Come>)> {
     let lane = come.lane();
-    let waiting = &mut s.engine.waiting;
+    let waiting = &mut s.engine.actions.waiting;
     let Some(standing) = waiting.get_mut(&lane) else { return Some((come, VecDeque::new())) };
     let is_first = standing.comes.front().is_none_or(|first| first.is_same(&come));
     let goes_on = match &standing.waits {
@@ -244,14 +213,14 @@ pub(super) fn refuse_recorded(s: &mut Step<'_, '_>, come: &Come, code: Code) -> 
 /// Nothing is written for who may not act: its floor passes this sequence when it has the answer. What was refused is
 /// remembered while the connection lasts, because copies of it may be under way on it.
 fn refuse(s: &mut Step<'_, '_>, origin: &Origin, act: &Act, code: Code) -> Result<(), StoreError> {
-    if let Some(link) = s.engine.links.get_mut(&origin.kernel) {
+    if let Some(link) = s.engine.peers.links.get_mut(&origin.kernel) {
         link.refused.add((act.lane, act.sequence), code);
     }
     answer(s, origin, act, Said::refused(code))
 }
 
 fn refused_before(s: &Step<'_, '_>, origin: &Origin, act: &Act) -> Option<Code> {
-    s.engine.links.get(&origin.kernel)?.refused.get(&(act.lane, act.sequence))
+    s.engine.peers.links.get(&origin.kernel)?.refused.get(&(act.lane, act.sequence))
 }
 
 /// The object, if the origin may do this to it here.
@@ -299,9 +268,9 @@ fn run(s: &mut Step<'_, '_>, come: &Come, head: HeadRow, given: Vec<Bytes>) -> R
     let body = s.txn.get(Table::Body, &place)?.ok_or_else(|| {
         StoreError::damaged(Table::Body, &place, format!("no bytes of {}", head.header.key()))
     })?;
-    s.engine.runs += 1;
+    s.engine.actions.runs += 1;
     let run = Run {
-        run: s.engine.runs,
+        run: s.engine.actions.runs,
         key: head.header.key(),
         header: head.header.clone(),
         body,
@@ -316,7 +285,7 @@ fn run(s: &mut Step<'_, '_>, come: &Come, head: HeadRow, given: Vec<Bytes>) -> R
         return finish(s, come, head, result);
     }
     let busy = Busy { run: run.run, base: head.header.id(), come: come.clone() };
-    s.engine.busy.insert(run.key, busy);
+    s.engine.actions.busy.insert(run.key, busy);
     s.out.push(Effect::Run(Box::new(run)));
     if come.origin.kernel == s.ctx.me {
         slow::slow_down(s, come.act.lane);
@@ -338,13 +307,13 @@ fn seed(s: &Step<'_, '_>, come: &Come) -> Hash {
 
 /// A run came to its end: its outcome, if the object is still what it ran on. Then what waited for the object.
 pub(crate) fn ran(s: &mut Step<'_, '_>, ran: Ran) -> Result<(), StoreError> {
-    if s.engine.busy.get(&ran.key).is_none_or(|busy| busy.run != ran.run) {
+    if s.engine.actions.busy.get(&ran.key).is_none_or(|busy| busy.run != ran.run) {
         return Ok(());
     }
-    let Some(busy) = s.engine.busy.remove(&ran.key) else { return Ok(()) };
+    let Some(busy) = s.engine.actions.busy.remove(&ran.key) else { return Ok(()) };
     let (origin, name) = busy.come.lane();
     s.guarded((origin.kernel, name.key), |s| ended(s, busy, ran.result))?;
-    s.engine.waiting.free.insert(ran.key);
+    s.engine.actions.waiting.free.insert(ran.key);
     go_on(s)?;
     let me = s.ctx.me;
     outbox::pump(s, me)
@@ -364,7 +333,8 @@ fn ended(s: &mut Step<'_, '_>, busy: Busy, result: RunResult) -> Result<(), Stor
         // It was changed or removed meanwhile: look again at what is there now, before what came behind it.
         _ => {
             let lane = come.lane();
-            let mut comes = s.engine.waiting.take(&lane).map(|standing| standing.comes).unwrap_or_default();
+            let mut comes =
+                s.engine.actions.waiting.take(&lane).map(|standing| standing.comes).unwrap_or_default();
             comes.push_front(come);
             go(s, lane, comes)
         }
@@ -374,13 +344,14 @@ fn ended(s: &mut Step<'_, '_>, busy: Busy, result: RunResult) -> Result<(), Stor
 /// Lanes that wait for objects which run nothing any more go on in turn, a few in each step.
 pub(crate) fn go_on(s: &mut Step<'_, '_>) -> Result<(), StoreError> {
     for _ in 0..STEP_LANES {
-        let Some(key) = s.engine.waiting.free.first().copied() else { return Ok(()) };
-        let next = s.engine.waiting.next_of(&key).filter(|_| !s.engine.busy.contains_key(&key));
+        let Some(key) = s.engine.actions.waiting.free.first().copied() else { return Ok(()) };
+        let next =
+            s.engine.actions.waiting.next_of(&key).filter(|_| !s.engine.actions.busy.contains_key(&key));
         let Some(lane) = next else {
-            s.engine.waiting.free.remove(&key);
+            s.engine.actions.waiting.free.remove(&key);
             continue;
         };
-        let comes = s.engine.waiting.take(&lane).map(|standing| standing.comes).unwrap_or_default();
+        let comes = s.engine.actions.waiting.take(&lane).map(|standing| standing.comes).unwrap_or_default();
         if lane.0.kernel == s.ctx.me {
             slow::send_first(s, lane.1)?;
         } else {

@@ -1,15 +1,15 @@
 //! The lanes of this kernel as an origin: how far each has come. Most of that is in the rows of its actions; the lane's
 //! own row is written when it begins, every so often, and when the row that shows its last sequence goes.
 
-use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
 use once_model::action::BUILT_IN_FROM;
-use once_model::ids::{KernelId, ObjectKey};
+use once_model::ids::ObjectKey;
 
+use super::own::Lane;
 use super::rows::{LaneId, Place, QueueRow, SendingRow};
+use crate::engine::Step;
 use crate::outbox;
-use crate::step::Step;
 use crate::store::{Read, StoreError, Table, try_scan};
 use crate::txn;
 
@@ -19,48 +19,9 @@ const BEHIND_MAX: u64 = 64;
 /// Lanes that are remembered; of all others the rows are looked at.
 const LANES_MAX: usize = 65_536;
 
-/// A lane as it stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Lane {
-    /// Where its actions are sent.
-    pub home: KernelId,
-    /// [`SendingRow::now`].
-    pub now: Option<ObjectKey>,
-    /// The last sequence that was given.
-    pub last: u64,
-    /// Every sequence below this one has its outcome here.
-    pub floor: u64,
-    /// Whether the outbox names it.
-    listed: bool,
-    /// `last` and `floor` as they are in its row.
-    saved: (u64, u64),
-}
-
-impl Lane {
-    /// Whether every action of it has its outcome.
-    pub const fn is_done(&self) -> bool {
-        self.floor > self.last
-    }
-
-    /// Actions from the lowest without an outcome on.
-    pub const fn waiting(&self) -> u64 {
-        self.last + 1 - self.floor
-    }
-}
-
-/// Lanes that were met lately. All of it is made anew from the rows: whoever takes rows back forgets it.
-#[derive(Debug, Default)]
-pub(crate) struct Lanes(BTreeMap<LaneId, Lane>);
-
-impl Lanes {
-    pub fn forget(&mut self) {
-        self.0.clear();
-    }
-}
-
 /// A lane that has begun.
 pub(super) fn lane(s: &mut Step<'_, '_>, id: &LaneId) -> Result<Option<Lane>, StoreError> {
-    if let Some(lane) = s.engine.lanes.0.get(id) {
+    if let Some(lane) = s.engine.actions.lanes.0.get(id) {
         return Ok(Some(*lane));
     }
     let Some(mut lane) = standing(s.txn, id)? else { return Ok(None) };
@@ -113,7 +74,7 @@ pub(super) fn scan(
 }
 
 fn note(s: &mut Step<'_, '_>, id: &LaneId, lane: Lane) {
-    let lanes = &mut s.engine.lanes.0;
+    let lanes = &mut s.engine.actions.lanes.0;
     if lanes.len() >= LANES_MAX && !lanes.contains_key(id) {
         lanes.clear();
     }

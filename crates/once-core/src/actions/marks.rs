@@ -1,7 +1,6 @@
 //! The lanes at this kernel as a home: how far each has come, and what of its ledger is kept. How far it is, its newest
 //! ledger rows say; the lane's own row is written when it begins and every so often, and with it goes what is over.
 
-use std::collections::BTreeMap;
 use std::ops::{ControlFlow, Range};
 
 use once_model::action::{Act, BUILT_IN_FROM, Outcome};
@@ -10,59 +9,13 @@ use once_model::limits::{LEDGER_KEPT_ROWS, TOLD_MAX_BYTES};
 
 use super::history;
 use super::rows::{LaneRow, LedgerRow, ledger_key, ledger_sequence};
-use crate::step::Step;
+use super::stand::{BEHIND_MAX, LANES_MAX, Lane};
+use crate::engine::Step;
 use crate::store::{Read, StoreError, Table, prefix_end};
 use crate::txn;
 
-/// A lane's row is at most so many ledger rows behind: that many are looked at when the lane is met again.
-const BEHIND_MAX: u64 = 64;
-
 /// Ledger rows that one look drops something of: more than come between two looks, so that it catches up.
 const SLICE_ROWS: usize = 2 * BEHIND_MAX as usize;
-
-/// Lanes that are remembered; of all others the rows are looked at.
-const LANES_MAX: usize = 65_536;
-
-/// A lane as it stands.
-#[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Lane {
-    row: LaneRow,
-    /// Ledger rows since its row was written.
-    behind: u64,
-}
-
-/// Lanes that were met lately. All of it is made anew from the rows: whoever takes rows back forgets it.
-#[derive(Debug)]
-pub(crate) struct Marks {
-    /// [`BEHIND_MAX`], unless it was told otherwise.
-    behind_max: u64,
-    lanes: BTreeMap<Vec<u8>, Lane>,
-    /// Of an object, the lane that was looked through last.
-    swept: BTreeMap<ObjectKey, Vec<u8>>,
-}
-
-impl Default for Marks {
-    fn default() -> Self {
-        Self { behind_max: BEHIND_MAX, lanes: BTreeMap::new(), swept: BTreeMap::new() }
-    }
-}
-
-impl Marks {
-    pub fn stay_behind(&mut self, rows: u64) {
-        self.behind_max = rows.clamp(1, BEHIND_MAX);
-    }
-
-    pub fn forget(&mut self) {
-        self.lanes.clear();
-    }
-
-    fn note(&mut self, place: &[u8], lane: Lane) {
-        if self.lanes.len() >= LANES_MAX && !self.lanes.contains_key(place) {
-            self.lanes.clear();
-        }
-        self.lanes.insert(place.to_vec(), lane);
-    }
-}
 
 /// The highest sequence of a lane that has its outcome; 0 if it has not begun.
 pub(super) fn mark(s: &mut Step<'_, '_>, place: &[u8]) -> Result<u64, StoreError> {
@@ -71,12 +24,12 @@ pub(super) fn mark(s: &mut Step<'_, '_>, place: &[u8]) -> Result<u64, StoreError
 
 /// A lane that has begun.
 pub(super) fn lane(s: &mut Step<'_, '_>, place: &[u8]) -> Result<Option<Lane>, StoreError> {
-    if let Some(lane) = s.engine.marks.lanes.get(place) {
+    if let Some(lane) = s.engine.actions.marks.lanes.get(place) {
         return Ok(Some(*lane));
     }
     let lane = standing(s.txn, place)?;
     if let Some(lane) = lane {
-        s.engine.marks.note(place, lane);
+        s.engine.actions.marks.note(place, lane);
     }
     Ok(lane)
 }
@@ -116,13 +69,13 @@ pub(super) fn recorded(
         lane.row.floor = lane.row.floor.max(act.floor.min(act.sequence));
     }
     lane.behind += 1;
-    if known.is_none() || lane.behind >= s.engine.marks.behind_max {
+    if known.is_none() || lane.behind >= s.engine.actions.marks.behind_max {
         tidy(s, place, &mut lane.row, number)?;
         lane.behind = 0;
         s.txn.put(Table::Lane, place, &lane.row);
     }
-    s.engine.marks.note(place, lane);
-    if number.is_multiple_of(s.engine.marks.behind_max) {
+    s.engine.actions.marks.note(place, lane);
+    if number.is_multiple_of(s.engine.actions.marks.behind_max) {
         match sweep(s, object, number) {
             // A fault in another lane is that lane's.
             Err(StoreError::Damaged { .. }) => {}
@@ -135,13 +88,13 @@ pub(super) fn recorded(
 /// Looks through another lane of an object, each in its turn: what was asked in a lane that stands still gets old, too.
 fn sweep(s: &mut Step<'_, '_>, object: &ObjectKey, newest: u64) -> Result<(), StoreError> {
     let names = history::names(s.txn, object)?;
-    let last = s.engine.marks.swept.get(object).cloned();
+    let last = s.engine.actions.marks.swept.get(object).cloned();
     let next = match next_lane(s.txn, &names, last.as_deref())? {
         None => next_lane(s.txn, &names, None)?,
         next => next,
     };
     let Some(place) = next else { return Ok(()) };
-    let swept = &mut s.engine.marks.swept;
+    let swept = &mut s.engine.actions.marks.swept;
     if swept.len() >= LANES_MAX {
         swept.clear();
     }
@@ -152,7 +105,7 @@ fn sweep(s: &mut Step<'_, '_>, object: &ObjectKey, newest: u64) -> Result<(), St
     if lane.row != before {
         lane.behind = 0;
         s.txn.put_lazily(Table::Lane, &place, &lane.row);
-        s.engine.marks.note(&place, lane);
+        s.engine.actions.marks.note(&place, lane);
     }
     Ok(())
 }
@@ -208,7 +161,7 @@ fn drop_told(s: &mut Step<'_, '_>, place: &[u8], range: Range<u64>, newest: u64)
         // What cannot be read is passed over: nobody needs it here.
         if let Some(row) = row {
             let number = row.place.map_or(0, |place| place.number);
-            if number.saturating_add(s.engine.told_rows) > newest {
+            if number.saturating_add(s.engine.actions.told_rows) > newest {
                 break;
             }
             if row.told.is_some() {

@@ -8,6 +8,7 @@
 //! `built_in` are changes without a component, which take the same road.
 
 mod built_in;
+mod come;
 mod effects;
 mod given;
 mod history;
@@ -15,12 +16,15 @@ mod home;
 mod lanes;
 mod marks;
 mod origin;
+mod own;
 mod put_off;
 mod record;
 mod requests;
 mod rows;
 mod send;
 mod slow;
+mod stand;
+mod state;
 mod told;
 mod waiting;
 
@@ -39,18 +43,17 @@ pub(crate) use effects::{Came, forget, tell, work_again, worked};
 pub(crate) use given::{came, late, not_kept};
 #[cfg(test)]
 pub(crate) use home::received;
-pub(crate) use home::{Busy, come, go_on, ran};
-pub(crate) use lanes::Lanes;
-pub(crate) use marks::Marks;
+pub(crate) use home::{come, go_on, ran};
 pub(crate) use origin::{Wish, act, cancel, drop_one, forget_waiter, make_void, need, outcome, resume};
 pub(crate) use put_off::{go_on as go_on_put_off, ready};
-pub(crate) use requests::{Requests, begin_anew, forget_request, note};
+pub(crate) use requests::{begin_anew, forget_request, note};
 pub(crate) use rows::timer_key;
 #[cfg(test)]
 pub(crate) use rows::{Origin, activity_key};
 pub(crate) use send::{missing, send_lane, tidy_lane};
-pub(crate) use slow::{Slow, again as slow_again, send_next as send_slow};
-pub(crate) use waiting::{Waiting, standing};
+pub(crate) use slow::{again as slow_again, send_next as send_slow};
+pub(crate) use state::State;
+pub(crate) use waiting::standing;
 
 use std::ops::ControlFlow;
 

@@ -7,18 +7,19 @@ use once_model::limits::{ARGUMENTS_MAX_BYTES, GIVEN_MAX, NAME_MAX_BYTES, QUEUE_M
 use once_model::wire::Code;
 
 use super::effects::{self, Came};
-use super::lanes::{self, Lane};
+use super::lanes;
+use super::own::Lane;
 use super::requests::{self, Requested, request};
 use super::rows::{EndedRow, LaneId, Origin, Place, QueueRow, WaitingRow};
 use super::{send, slow};
 use crate::chores::{self, Chore};
 use crate::content;
+use crate::engine::Step;
 use crate::meta;
 use crate::outbox::{self, Debt, Kept};
 use crate::peers;
 use crate::refusal::{Failure, Refusal};
 use crate::rows;
-use crate::step::Step;
 use crate::store::{StoreError, Table};
 use crate::timers;
 use crate::waist::{Answer, Effect, Event, Token};
@@ -87,7 +88,7 @@ pub(crate) fn act(s: &mut Step<'_, '_>, token: Token, wish: Wish) -> Result<Opti
         s.txn.require_sync();
     }
     if wait {
-        s.engine.acts.entry(id).or_default().push(token);
+        s.engine.actions.acts.entry(id).or_default().push(token);
     }
     send::owe(s, &place.lane, lane.home)?;
     Ok((!wait).then_some(Answer::Accepted))
@@ -104,7 +105,7 @@ fn known_outcome(
     match known.outcome {
         Some(outcome) => Some(Answer::Acted { outcome, after: known.after }),
         None if wait => {
-            s.engine.acts.entry(id).or_default().push(token);
+            s.engine.actions.acts.entry(id).or_default().push(token);
             None
         }
         None => Some(Answer::Accepted),
@@ -139,7 +140,7 @@ pub(crate) fn cancel(
         // Before the void is sent, it must be certain that the action itself will never be sent again.
         s.txn.require_sync();
         if wait {
-            s.engine.acts.entry(id).or_default().push(token);
+            s.engine.actions.acts.entry(id).or_default().push(token);
         }
         make_void(s, &known.place, Code::Cancelled)?;
         return Ok((!wait).then_some(Answer::Accepted));
@@ -279,7 +280,7 @@ pub(crate) fn outcome(s: &mut Step<'_, '_>, from: KernelId, answered: &ActOutcom
     if matches!(outcome, Outcome::Refused(_)) {
         s.txn.require_sync();
     }
-    let tokens = s.engine.acts.remove(id).unwrap_or_default();
+    let tokens = s.engine.actions.acts.remove(id).unwrap_or_default();
     // What its home has on its disk, and will say again, may be told before it is written down here.
     let is_early = from != s.ctx.me && !matches!(outcome, Outcome::Refused(_)) && !tokens.is_empty();
     if is_early {
@@ -329,7 +330,7 @@ pub(crate) fn forget_waiter(s: &mut Step<'_, '_>, home: KernelId, id: &[u8]) -> 
         row => row?,
     };
     if row.is_some_and(|row| row.home == home) {
-        for token in s.engine.acts.remove(&id).unwrap_or_default() {
+        for token in s.engine.actions.acts.remove(&id).unwrap_or_default() {
             // It may have run, and its outcome comes if the home is a peer again.
             s.out.push(Effect::Reply { token, reply: Ok(Answer::Accepted) });
         }
@@ -342,7 +343,7 @@ pub(crate) fn resume(s: &mut Step<'_, '_>) -> Result<(), StoreError> {
     chores::begin(s, Chore::Work)?;
     let me = s.ctx.me;
     if outbox::owes(s, &me)? {
-        s.engine.own = outbox::Window::fresh();
+        s.engine.actions.own = outbox::Window::fresh();
         outbox::pump_later(s, me);
     }
     Ok(())

@@ -2,12 +2,13 @@
 //! or has room, or they wait for something of their own. Their lanes stand still until [`crate::waist::Input::Ready`] comes
 //! or they are sent again, those that waited longest first.
 
-use super::home::{self, Come};
+use super::come::Come;
+use super::home;
 use super::slow;
 use super::waiting::{For, Pass, Program, Unasked};
+use crate::engine::Step;
 use crate::outbox;
 use crate::rows::HeadRow;
-use crate::step::Step;
 use crate::store::StoreError;
 
 /// Most lanes that go on in one step: keeps a step short.
@@ -26,10 +27,10 @@ pub(super) fn hold(s: &mut Step<'_, '_>, come: &Come, head: &HeadRow, why: Unask
     let lane = come.lane();
     let program =
         Program { component: head.header.component.clone(), version: head.header.version.clone(), why };
-    let waiting = &mut s.engine.waiting;
+    let waiting = &mut s.engine.actions.waiting;
     let mut comes = waiting.take(&lane).map(|standing| standing.comes).unwrap_or_default();
     if come.origin.kernel == s.ctx.me {
-        s.engine.waiting.stand(lane, For::Program(program), comes);
+        s.engine.actions.waiting.stand(lane, For::Program(program), comes);
         slow::slow_down(s, lane.1);
     } else if waiting.has_room(come) {
         comes.push_front(come.clone());
@@ -39,16 +40,16 @@ pub(super) fn hold(s: &mut Step<'_, '_>, come: &Come, head: &HeadRow, why: Unask
 
 /// Whoever serves a component can be asked: its lanes go on, as far as there is room.
 pub(crate) fn ready(s: &mut Step<'_, '_>, component: String) -> Result<(), StoreError> {
-    let pass = Pass { end: s.engine.waiting.newest_turn(), ..Pass::default() };
-    s.engine.waiting.ready.insert(component, pass);
+    let pass = Pass { end: s.engine.actions.waiting.newest_turn(), ..Pass::default() };
+    s.engine.actions.waiting.ready.insert(component, pass);
     go_on(s)
 }
 
 /// Lanes that can be asked go on, a few in each step.
 pub(crate) fn go_on(s: &mut Step<'_, '_>) -> Result<(), StoreError> {
     let mut tried = 0;
-    while let Some((component, mut pass)) = s.engine.waiting.ready.pop_first() {
-        let waiting = &mut s.engine.waiting;
+    while let Some((component, mut pass)) = s.engine.actions.waiting.ready.pop_first() {
+        let waiting = &mut s.engine.actions.waiting;
         let goes_on = pass.in_vain.len() < IN_VAIN_MAX && pass.skipped < SKIPPED_MAX;
         let next = waiting.after(&component, pass.turn).filter(|(turn, _)| goes_on && *turn <= pass.end);
         let Some((turn, lane)) = next else {
@@ -72,13 +73,13 @@ pub(crate) fn go_on(s: &mut Step<'_, '_>) -> Result<(), StoreError> {
         } else {
             home::go(s, lane, comes)?;
         }
-        let why = match s.engine.waiting.get(&lane).map(|standing| &standing.waits) {
+        let why = match s.engine.actions.waiting.get(&lane).map(|standing| &standing.waits) {
             Some(For::Program(program)) => Some(program.why),
             _ => None,
         };
         match why {
             Some(Unasked::NoRoom) => {
-                s.engine.waiting.keep_turn(&lane, turn);
+                s.engine.actions.waiting.keep_turn(&lane, turn);
                 pass.in_vain.push(lane);
             }
             // Asked last the next time: it has the newest turn.
@@ -88,7 +89,7 @@ pub(crate) fn go_on(s: &mut Step<'_, '_>) -> Result<(), StoreError> {
                 pass.some = true;
             }
         }
-        s.engine.waiting.ready.insert(component, pass);
+        s.engine.actions.waiting.ready.insert(component, pass);
     }
     Ok(())
 }
@@ -100,8 +101,8 @@ mod tests {
     use once_model::limits::WINDOW_MAX_SHARES;
     use once_model::wire::Code;
 
+    use crate::engine::Engine;
     use crate::group;
-    use crate::step::Engine;
     use crate::testing::{Alone, done};
     use crate::waist::{Answer, Command, Entropy, RunResult, Wait};
 
@@ -139,8 +140,8 @@ mod tests {
         let of_one: Vec<_> = order.iter().filter(|n| **n < 1000).copied().collect();
         assert_eq!(of_one, (1..many).collect::<Vec<_>>());
         assert!(waits.iter().all(|token| kernel.answered.contains_key(token)));
-        assert!(kernel.engine.waiting.is_empty());
-        assert!(kernel.engine.slow.is_empty(), "lanes that are done are like any other");
+        assert!(kernel.engine.actions.waiting.is_empty());
+        assert!(kernel.engine.actions.slow.is_empty(), "lanes that are done are like any other");
     }
 
     #[test]
@@ -171,7 +172,7 @@ mod tests {
         let mut kernel = Alone::new();
         let object = kernel.object(1, "Served");
         let (first, second) = (kernel.act(object, 1), kernel.act(object, 2));
-        let ids: Vec<_> = kernel.engine.acts.keys().copied().collect();
+        let ids: Vec<_> = kernel.engine.actions.acts.keys().copied().collect();
         let cancelled = kernel.command(Command::Cancel { id: ids[0], wait: true });
         for token in [first, cancelled] {
             assert!(matches!(
@@ -199,7 +200,7 @@ mod tests {
         let mut first = || {
             let mut engine = Engine::new();
             group::start(&mut engine, &mut kernel.store, &kernel.ctx, &mut rng, &mut |_| {}).unwrap();
-            engine.runs
+            engine.actions.runs
         };
         assert_ne!(first(), first());
     }

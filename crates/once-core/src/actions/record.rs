@@ -6,14 +6,14 @@ use once_model::header::Cause;
 use once_model::ids::{Hash, KernelId, ObjectKey};
 use once_model::wire::{Code, Frame};
 
-use super::home::Come;
+use super::come::Come;
 use super::rows::{LedgerRow, Origin, OutcomeStatus, PlaceRow, lane_key, ledger_key};
 use super::told::ToldRow;
 use super::{history, marks, origin};
 use crate::content::{self, Draft};
+use crate::engine::Step;
 use crate::peers;
 use crate::rows::{self, HeadRow};
-use crate::step::Step;
 use crate::store::{StoreError, Table};
 use crate::txn;
 use crate::waist::{Effect, Event};
@@ -81,7 +81,7 @@ pub(super) fn write(
     };
     // An origin here has it as soon as this is written.
     let kept = (origin.kernel != s.ctx.me && !mutant!(ForgetResult)).then(|| outcome.clone());
-    let told = (s.engine.told_rows > 0).then(|| ToldRow::new(&act.action));
+    let told = (s.engine.actions.told_rows > 0).then(|| ToldRow::new(&act.action));
     let mut row = LedgerRow {
         id: act.action.id,
         hash: act.action.hash(&act.lane.key.uuid),

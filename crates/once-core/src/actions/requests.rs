@@ -5,12 +5,12 @@ use std::ops::ControlFlow;
 
 use once_model::action::{After, Outcome};
 use once_model::ids::{Hash, KernelId, ObjectKey, Uuid};
-use once_model::limits::{ID_AHEAD_MAX_MS, REQUESTS_MAX_ROWS};
+use once_model::limits::ID_AHEAD_MAX_MS;
 
 use super::lanes;
 use super::rows::{EndedRow, Place, QueueRow, RequestRow, RequestsRow, SendingRow};
+use crate::engine::{Engine, Step};
 use crate::refusal::Refusal;
-use crate::step::{Engine, Step};
 use crate::store::{Read, StoreError, Table};
 use crate::txn::{self, Txn};
 
@@ -21,30 +21,6 @@ const AT_ONCE: usize = 16;
 
 /// The count on disk may be so far behind: after a crash, some more are kept.
 const COUNT_BEHIND_MAX: u64 = 64;
-
-/// What the engine knows of the client ledger.
-#[derive(Debug)]
-pub(crate) struct Requests {
-    row: Option<RequestsRow>,
-    /// Actions that are not in the count on disk.
-    unwritten: u64,
-    most: u64,
-    /// All that lie before it still wait for their outcomes.
-    from: Uuid,
-}
-
-impl Default for Requests {
-    fn default() -> Self {
-        Self { row: None, unwritten: 0, most: REQUESTS_MAX_ROWS, from: Uuid::nil() }
-    }
-}
-
-impl Requests {
-    /// Keeps at most so many results.
-    pub fn keep_at_most(&mut self, most: u64) {
-        self.most = most;
-    }
-}
 
 /// What is known here of an action that a client asked for here.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -99,11 +75,11 @@ fn time_ms(id: &Uuid) -> u64 {
 }
 
 fn row(s: &mut Step<'_, '_>) -> Result<RequestsRow, StoreError> {
-    if let Some(row) = s.engine.requests.row {
+    if let Some(row) = s.engine.actions.requests.row {
         return Ok(row);
     }
     let row = txn::get(s.txn, Table::Meta, ROW)?.unwrap_or_default();
-    s.engine.requests.row = Some(row);
+    s.engine.actions.requests.row = Some(row);
     Ok(row)
 }
 
@@ -128,7 +104,7 @@ pub(super) fn add(s: &mut Step<'_, '_>, id: &Uuid, place: Place) -> Result<(), S
     let mut row = row(s)?;
     s.txn.put_lazily(Table::Request, id.as_bytes(), &RequestRow { place });
     row.count += 1;
-    let beyond = row.count.saturating_sub(s.engine.requests.most);
+    let beyond = row.count.saturating_sub(s.engine.actions.requests.most);
     if beyond > 0 {
         // Not more than are too many: what a client has just asked is among the newest, and it may ask again.
         let most = usize::try_from(beyond).unwrap_or(AT_ONCE).min(AT_ONCE);
@@ -142,10 +118,10 @@ pub(super) fn add(s: &mut Step<'_, '_>, id: &Uuid, place: Place) -> Result<(), S
         }
         // In the same commit as what is dropped: an id that is not there is either new or below the floor.
         s.txn.put_lazily(Table::Meta, ROW, &row);
-        s.engine.requests.unwritten = 0;
+        s.engine.actions.requests.unwritten = 0;
     }
-    s.engine.requests.row = Some(row);
-    s.engine.requests.unwritten += 1;
+    s.engine.actions.requests.row = Some(row);
+    s.engine.actions.requests.unwritten += 1;
     Ok(())
 }
 
@@ -170,14 +146,14 @@ pub(super) fn is_kept(s: &Step<'_, '_>, id: &Uuid, place: &Place) -> Result<bool
 
 /// An action has its outcome: from now on it may be dropped.
 pub(super) fn may_go(s: &mut Step<'_, '_>, id: &Uuid) {
-    let from = &mut s.engine.requests.from;
+    let from = &mut s.engine.actions.requests.from;
     *from = (*from).min(*id);
 }
 
 /// The oldest that have their outcomes. What still waits for one stays, whatever its age; nor is it looked at again.
 fn oldest(s: &mut Step<'_, '_>, most: usize) -> Result<Vec<(Uuid, Option<Place>)>, StoreError> {
     let mut found = Vec::new();
-    let from = s.engine.requests.from;
+    let from = s.engine.actions.requests.from;
     s.txn.scan(Table::Request, from.as_bytes(), None, &mut |key, value| {
         if let Ok(id) = Uuid::from_slice(key) {
             found.push((id, txn::decode::<RequestRow>(Table::Request, &value).ok().map(|row| row.place)));
@@ -186,7 +162,7 @@ fn oldest(s: &mut Step<'_, '_>, most: usize) -> Result<Vec<(Uuid, Option<Place>)
     })?;
     let mut ended = Vec::new();
     for (id, place) in found {
-        s.engine.requests.from = id;
+        s.engine.actions.requests.from = id;
         let waits = place.map_or(Ok(false), |place| lanes::waiting(s, &place).map(|row| row.is_some()));
         match waits {
             Ok(true) => {}
@@ -208,7 +184,7 @@ pub(crate) fn forget_request(s: &mut Step<'_, '_>, id: &[u8]) -> Result<(), Stor
     row.floor_ms = row.floor_ms.max(Uuid::from_slice(id).map_or(0, |id| time_ms(&id)));
     s.txn.delete_lazily(Table::Request, id);
     s.txn.put_lazily(Table::Meta, ROW, &row);
-    s.engine.requests.row = Some(row);
+    s.engine.actions.requests.row = Some(row);
     Ok(())
 }
 
@@ -217,17 +193,17 @@ pub(crate) fn forget_request(s: &mut Step<'_, '_>, id: &[u8]) -> Result<(), Stor
 pub(crate) fn begin_anew(s: &mut Step<'_, '_>) -> Result<(), StoreError> {
     let row = RequestsRow { count: 0, floor_ms: row(s)?.floor_ms.max(s.ctx.now_ms) };
     s.txn.put(Table::Meta, ROW, &row);
-    (s.engine.requests.row, s.engine.requests.unwritten, s.engine.requests.from) =
+    (s.engine.actions.requests.row, s.engine.actions.requests.unwritten, s.engine.actions.requests.from) =
         (Some(row), 0, Uuid::nil());
     Ok(())
 }
 
 /// Writes the number of rows down, now and then, with what is committed anyway.
 pub(crate) fn note(engine: &mut Engine, txn: &mut Txn<'_>) {
-    if engine.requests.unwritten >= COUNT_BEHIND_MAX
-        && let Some(row) = &engine.requests.row
+    if engine.actions.requests.unwritten >= COUNT_BEHIND_MAX
+        && let Some(row) = &engine.actions.requests.row
     {
         txn.put_lazily(Table::Meta, ROW, row);
-        engine.requests.unwritten = 0;
+        engine.actions.requests.unwritten = 0;
     }
 }

@@ -5,12 +5,13 @@ use once_model::action::{Act, Missing};
 use once_model::ids::KernelId;
 use once_model::wire::Frame;
 
-use super::lanes::{self, Lane};
+use super::lanes;
 use super::origin::{is_for, myself};
+use super::own::Lane;
 use super::rows::{LaneId, Place};
 use super::{home, slow};
+use crate::engine::Step;
 use crate::outbox::{self, Item, Kind, Owed, Window};
-use crate::step::Step;
 use crate::store::StoreError;
 
 /// Actions that may follow an outcome in its lane: two, so that a lane's share grows where others need theirs no more.
@@ -35,7 +36,7 @@ pub(super) fn owe(s: &mut Step<'_, '_>, lane: &LaneId, home: KernelId) -> Result
         return Ok(());
     }
     let Some(window) = window_to(s, &home) else {
-        s.engine.wanted.insert(home);
+        s.engine.peers.wanted.insert(home);
         return Ok(());
     };
     if window.has_its_share(lane) {
@@ -55,7 +56,7 @@ pub(super) fn owe_later(s: &mut Step<'_, '_>, lane: &LaneId, home: KernelId) -> 
         return owe(s, lane, home);
     }
     if !slow::is_slow(s, lane) {
-        s.engine.own.line_up(Owed::Lane(*lane));
+        s.engine.actions.own.line_up(Owed::Lane(*lane));
         outbox::pump_later(s, home);
     }
     Ok(())

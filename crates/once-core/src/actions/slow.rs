@@ -3,50 +3,34 @@
 //!
 //! Between two kernels the home decides what waits, and the origin's window is the bound: there it stays as it is.
 
-use std::collections::{BTreeSet, VecDeque};
-
 use once_model::action::LaneName;
 use once_model::limits::SLOW_LANES_MAX;
 
-use super::lanes::{self, Lane};
+use super::lanes;
+use super::own::Lane;
 use super::rows::{LaneId, Place};
 use super::send;
+use crate::engine::Step;
 use crate::outbox;
-use crate::step::Step;
 use crate::store::StoreError;
-
-/// Those lanes. All of it is made anew from the rows.
-#[derive(Debug, Default)]
-pub(crate) struct Slow {
-    lanes: BTreeSet<LaneId>,
-    /// Whose first action is to be sent now.
-    next: VecDeque<LaneId>,
-}
-
-#[cfg(test)]
-impl Slow {
-    pub fn is_empty(&self) -> bool {
-        self.lanes.is_empty() && self.next.is_empty()
-    }
-}
 
 /// Whether the lane is one of them.
 pub(super) fn is_slow(s: &Step<'_, '_>, lane: &LaneId) -> bool {
-    s.engine.slow.lanes.contains(lane)
+    s.engine.actions.slow.lanes.contains(lane)
 }
 
 /// A lane's first action runs beside the engine, or cannot be asked: what comes behind it leaves the window.
 pub(super) fn slow_down(s: &mut Step<'_, '_>, name: impl Into<LaneName>) {
     let lane = LaneId::new(name, s.ctx.me);
-    let slow = &mut s.engine.slow;
+    let slow = &mut s.engine.actions.slow;
     if slow.lanes.len() < SLOW_LANES_MAX && slow.lanes.insert(lane) {
-        s.engine.own.leave(&lane);
+        s.engine.actions.own.leave(&lane);
     }
 }
 
 /// The first action of a lane is to be sent, in a step to come.
 pub(super) fn next(s: &mut Step<'_, '_>, lane: LaneId) {
-    s.engine.slow.next.push_back(lane);
+    s.engine.actions.slow.next.push_back(lane);
     let me = s.ctx.me;
     outbox::pump_later(s, me);
 }
@@ -57,7 +41,7 @@ pub(super) fn moved(s: &mut Step<'_, '_>, id: &LaneId, lane: &Lane) {
         return;
     }
     if lane.is_done() {
-        s.engine.slow.lanes.remove(id);
+        s.engine.actions.slow.lanes.remove(id);
     } else {
         next(s, *id);
     }
@@ -65,7 +49,7 @@ pub(super) fn moved(s: &mut Step<'_, '_>, id: &LaneId, lane: &Lane) {
 
 /// Sends the first action of a lane whose turn it is; `false` if it is no lane's turn.
 pub(crate) fn send_next(s: &mut Step<'_, '_>) -> Result<bool, StoreError> {
-    let Some(lane) = s.engine.slow.next.pop_front() else { return Ok(false) };
+    let Some(lane) = s.engine.actions.slow.next.pop_front() else { return Ok(false) };
     first(s, lane)?;
     Ok(true)
 }
@@ -80,7 +64,7 @@ fn first(s: &mut Step<'_, '_>, id: LaneId) -> Result<(), StoreError> {
     match lanes::lane(s, &id)? {
         Some(lane) if !lane.is_done() => send::send(s, &Place { lane: id, sequence: lane.floor }, &lane),
         _ => {
-            s.engine.slow.lanes.remove(&id);
+            s.engine.actions.slow.lanes.remove(&id);
             Ok(())
         }
     }
@@ -88,7 +72,7 @@ fn first(s: &mut Step<'_, '_>, id: LaneId) -> Result<(), StoreError> {
 
 /// The resend timer came: all of them are tried again. Whether there are any.
 pub(crate) fn again(s: &mut Step<'_, '_>) -> bool {
-    let slow = &mut s.engine.slow;
+    let slow = &mut s.engine.actions.slow;
     if slow.next.is_empty() {
         slow.next.extend(&slow.lanes);
     }

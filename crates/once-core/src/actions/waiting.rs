@@ -14,9 +14,8 @@ use once_model::limits::{
 };
 use once_model::wire::Code;
 
-use super::home::Come;
+use super::come::Come;
 use super::rows::Origin;
-use crate::step::Step;
 use crate::waist::{ConnId, Stands, StandsFor};
 
 /// Lanes that stand still of which people are told at once.
@@ -268,8 +267,8 @@ impl Waiting {
 }
 
 /// Lanes whose next action cannot be asked, for people: as many as fit into an answer.
-pub(crate) fn standing(s: &Step<'_, '_>) -> Vec<Stands> {
-    let shown = s.engine.waiting.for_programs().take(STANDS_SHOWN_MAX);
+pub(crate) fn standing(waiting: &Waiting) -> Vec<Stands> {
+    let shown = waiting.for_programs().take(STANDS_SHOWN_MAX);
     let one = |(lane, program): (&Lane, &Program)| Stands {
         origin: lane.0.kernel,
         key: lane.1.key,
@@ -314,7 +313,7 @@ mod tests {
             kernel.answer(done());
         }
         assert!(waits.iter().all(|token| kernel.answered.contains_key(token)));
-        assert!(kernel.engine.waiting.is_empty());
+        assert!(kernel.engine.actions.waiting.is_empty());
     }
 
     #[test]
@@ -329,7 +328,7 @@ mod tests {
                 kernel.acts(peer, *key, sequence, "1".repeat(60_000));
             }
         }
-        let (acts, bytes) = kernel.engine.waiting.held_of(&peer.kernel);
+        let (acts, bytes) = kernel.engine.actions.waiting.held_of(&peer.kernel);
         assert!(
             acts <= WINDOW_MAX_SHARES && bytes <= WAITING_OF_PEER_MAX_BYTES,
             "{acts} acts, {bytes} bytes"
@@ -337,7 +336,7 @@ mod tests {
         assert!(bytes > WAITING_OF_PEER_MAX_BYTES / 2, "{bytes} bytes");
         // Another one has its own.
         kernel.acts(other, objects[0], 1, "1".into());
-        assert_eq!(kernel.engine.waiting.held_of(&other.kernel).0, 1);
+        assert_eq!(kernel.engine.actions.waiting.held_of(&other.kernel).0, 1);
     }
 
     #[test]

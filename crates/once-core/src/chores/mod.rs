@@ -4,173 +4,30 @@
 //! made it necessary, and removed in that of the last rows. A run that ends in between leaves the row, and the next goes on
 //! from there. The others are passing: they end with the run. A chore of few rows is done at once, and needs no row.
 
+mod chore;
 mod rows;
+mod state;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::ops::{Bound, ControlFlow};
+pub(crate) use chore::OF_OBJECT;
+pub use chore::{Chore, ChoreRow};
+pub(crate) use state::Chores;
 
-use minicbor::{Decode, Encode};
-use once_model::ids::{KernelId, ObjectKey};
+use std::ops::ControlFlow;
 
+use crate::engine::Step;
 use crate::refusal::{Failure, Refusal};
-use crate::step::Step;
 use crate::store::{Read, StoreError, Table};
 use crate::txn;
 use crate::waist::{Answer, Effect, Timer, Token};
 
-/// Rows that one step looks at, of all chores together.
-const SLICE_ROWS: usize = 64;
-
 /// A slice also ends when its rows have come to so many bytes.
 const SLICE_BYTES: usize = 1024 * 1024;
 
-/// What is to be done, row by row.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Chore {
-    /// Forgets what is left of a kernel that is no peer any more: rights, debts, subscriptions. Until that is done it cannot
-    /// become one again.
-    ForgetPeer(KernelId),
-    /// Forgets the timers and the work outside of an object that is gone.
-    ForgetObject(ObjectKey),
-    /// Owes the newest revision of an object to whoever follows it here; ends the following if there is none any more.
-    TellFollowers(ObjectKey),
-    /// Ends what a kernel follows here and may no longer read.
-    EndFollowing(KernelId),
-    /// Forgets what a new life of this kernel begins without. The kernel stays in quarantine until that is done.
-    BeginLife,
-    /// Says on a new connection what is followed there, and asks for the proofs that are missing.
-    Greet(KernelId),
-    /// Dials every peer.
-    Dial,
-    /// Asks again for the work outside that is not done yet.
-    Work,
-    /// Marks the grants and invites whose time is over.
-    Sweep,
-}
-
-const FORGET_PEER: u8 = 1;
-const FORGET_OBJECT: u8 = 2;
-const END_FOLLOWING: u8 = 3;
-const BEGIN_LIFE: u8 = 4;
-const TELL_FOLLOWERS: u8 = 5;
-
-/// The first byte of rows that belong to an object, whose key comes behind it.
-pub(crate) const OF_OBJECT: [u8; 2] = [FORGET_OBJECT, TELL_FOLLOWERS];
-
-impl Chore {
-    /// Key of its row, if it is lasting. `None`: it is passing.
-    #[must_use]
-    pub fn to_row(self) -> Option<Vec<u8>> {
-        Some(match self {
-            Self::ForgetPeer(peer) => [&[FORGET_PEER], peer.as_bytes().as_slice()].concat(),
-            Self::ForgetObject(key) => [&[FORGET_OBJECT], key.to_row().as_slice()].concat(),
-            Self::TellFollowers(key) => [&[TELL_FOLLOWERS], key.to_row().as_slice()].concat(),
-            Self::EndFollowing(kernel) => [&[END_FOLLOWING], kernel.as_bytes().as_slice()].concat(),
-            Self::BeginLife => vec![BEGIN_LIFE],
-            Self::Greet(_) | Self::Dial | Self::Work | Self::Sweep => return None,
-        })
-    }
-
-    /// From such a key.
-    #[must_use]
-    pub fn from_row(key: &[u8]) -> Option<Self> {
-        let (tag, of) = key.split_first()?;
-        match *tag {
-            FORGET_PEER => KernelId::from_slice(of).map(Self::ForgetPeer),
-            FORGET_OBJECT => ObjectKey::from_row(of).map(Self::ForgetObject),
-            TELL_FOLLOWERS => ObjectKey::from_row(of).map(Self::TellFollowers),
-            END_FOLLOWING => KernelId::from_slice(of).map(Self::EndFollowing),
-            BEGIN_LIFE if of.is_empty() => Some(Self::BeginLife),
-            _ => None,
-        }
-    }
-}
-
-/// [`Table::Chore`]: how far a chore is. Of one that cannot be read it is begun anew.
-#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Encode, Decode)]
-#[cbor(map)]
-pub struct ChoreRow {
-    /// Parts of it that are done.
-    #[n(0)]
-    pub part: u8,
-    /// Where the part under way goes on: the first key that is not done yet, or nothing.
-    #[cbor(n(1), with = "minicbor::bytes")]
-    pub next: Vec<u8>,
-    /// It became necessary again meanwhile: when it is through it begins anew. So who is first does not keep the others
-    /// from their turn.
-    #[n(2)]
-    pub again: bool,
-}
-
-/// What the engine knows of its chores. Which lasting ones there are, only the rows say.
-#[derive(Debug)]
-pub(crate) struct Chores {
-    /// Those that end with the run.
-    passing: BTreeMap<Chore, ChoreRow>,
-    /// There may be rows of lasting ones.
-    lasting: bool,
-    /// All of those are held up: none has a turn before one begins.
-    all_stuck: bool,
-    /// Clients that wait for the end of one.
-    tokens: BTreeMap<Chore, Vec<Token>>,
-    /// Those that a damaged row holds up, until the next start.
-    stuck: BTreeSet<Chore>,
-    /// Who had a turn last: of the passing ones, and of the lasting ones, by its row.
-    last: (Option<Chore>, Vec<u8>),
-    timer_set: bool,
-    slice_rows: usize,
-}
-
-impl Default for Chores {
-    fn default() -> Self {
-        Self {
-            passing: BTreeMap::new(),
-            lasting: false,
-            all_stuck: false,
-            tokens: BTreeMap::new(),
-            stuck: BTreeSet::new(),
-            last: (None, Vec::new()),
-            timer_set: false,
-            slice_rows: SLICE_ROWS,
-        }
-    }
-}
-
-impl Chores {
-    /// Looks at so many rows in a step.
-    pub fn slice(&mut self, rows: usize) {
-        self.slice_rows = rows.max(1);
-    }
-
-    /// What it is about is no more.
-    pub fn drop(&mut self, chore: Chore) {
-        self.passing.remove(&chore);
-    }
-
-    /// Whether a passing one is under way.
-    pub fn is_passing(&self, chore: Chore) -> bool {
-        self.passing.contains_key(&chore)
-    }
-
-    /// Whether a passing one still comes by a row.
-    pub fn comes_by(&self, chore: Chore, table: Table, key: &[u8]) -> bool {
-        self.passing.get(&chore).is_some_and(|at| rows::is_ahead(chore, at, table, key))
-    }
-
-    /// Nobody waits any more under this token.
-    pub fn forget(&mut self, token: Token) {
-        self.tokens.values_mut().for_each(|tokens| tokens.retain(|waits| *waits != token));
-    }
-
-    fn next_passing(&mut self) -> Option<(Chore, ChoreRow)> {
-        let after = self.last.0.map_or(Bound::Unbounded, Bound::Excluded);
-        let mut behind = self.passing.range((after, Bound::Unbounded));
-        let chore = *behind.next().or_else(|| self.passing.first_key_value())?.0;
-        self.last.0 = Some(chore);
-        self.passing.remove(&chore).map(|at| (chore, at))
-    }
+/// Whether a passing one still comes by a row.
+pub(crate) fn comes_by(s: &Step<'_, '_>, chore: Chore, table: Table, key: &[u8]) -> bool {
+    s.engine.chores.passing.get(&chore).is_some_and(|at| rows::is_ahead(chore, at, table, key))
 }
 
 /// At the start of a run: what the last one left goes on.

@@ -5,11 +5,12 @@ use std::ops::{Bound, ControlFlow};
 use bytes::Bytes;
 use once_model::ids::{Hash, KernelId, Line, ObjectKey, Uuid};
 
-use super::{Chore, ChoreRow, SLICE_BYTES};
+use super::SLICE_BYTES;
+use super::chore::{Chore, ChoreRow};
+use crate::engine::Step;
 use crate::outbox;
 use crate::rights::Grant;
 use crate::rows::Kind;
-use crate::step::Step;
 use crate::store::{Read, StoreError, Table, prefix_end};
 use crate::{actions, content, expiry, peers, timers};
 
@@ -91,13 +92,13 @@ impl Part {
             Self::Acts => {
                 let last = next.get(..16).and_then(|id| Uuid::from_slice(id).ok());
                 let from = last.map_or(Bound::Unbounded, Bound::Excluded);
-                let some = s.engine.acts.range((from, Bound::Unbounded)).take(limit);
+                let some = s.engine.actions.acts.range((from, Bound::Unbounded)).take(limit);
                 found.extend(some.map(|(id, _)| (id.as_bytes().to_vec(), Bytes::new())));
                 full = found.len() >= limit;
             }
             // Those that were looked at are gone.
             Self::Deliveries(peer) => {
-                let some = s.engine.deliveries.range((*peer, FIRST)..);
+                let some = s.engine.outbox.deliveries.range((*peer, FIRST)..);
                 let some = some.take_while(|((to, _), _)| to == peer).take(limit);
                 found.extend(some.map(|((_, key), _)| (key.to_row().to_vec(), Bytes::new())));
                 full = found.len() >= limit;

@@ -11,12 +11,12 @@ use once_model::wire::{Code, Frame, Greeting};
 
 use super::*;
 use crate::actions::{ActivityRow, activity_key};
+use crate::engine::Engine;
 use crate::group;
 use crate::memory::MemoryStore;
 use crate::peers::Quarantine;
 use crate::rights::{self, Grant, Right, Scope};
 use crate::rows::{self as tables, DebtRow, FollowRow, OutboxRow, Owed, PeerRow, PeerStatus};
-use crate::step::Engine;
 use crate::store::{Batch, Durability, Store};
 use crate::testing::{Alone, NOW_MS, Zeros, greeting};
 use crate::waist::{Command, Input, LinkEvent, Then};
@@ -175,9 +175,13 @@ fn crowded() -> (Slow, KernelId, KernelId) {
     });
     let mut slow = Slow::new(kernel);
     for n in 0..MANY {
-        slow.kernel.engine.acts.insert(Uuid::from_u128(n), vec![1_000_000 + Token::try_from(n).unwrap()]);
+        slow.kernel
+            .engine
+            .actions
+            .acts
+            .insert(Uuid::from_u128(n), vec![1_000_000 + Token::try_from(n).unwrap()]);
         let waits = vec![2_000_000 + Token::try_from(n).unwrap()];
-        slow.kernel.engine.deliveries.insert((peer, object(n)), waits);
+        slow.kernel.engine.outbox.deliveries.insert((peer, object(n)), waits);
     }
     // These wait for the peer indeed.
     for n in 2..102 {

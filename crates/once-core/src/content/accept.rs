@@ -10,8 +10,8 @@ use once_model::wire::{Code, ShareAnswer};
 
 use super::ancestry;
 use super::keep::{self, Before};
+use crate::engine::Step;
 use crate::rows::{self, HeadRow};
-use crate::step::Step;
 use crate::store::{Read, StoreError, Table};
 use crate::txn;
 use crate::waist::Arrival;

@@ -1,45 +1,20 @@
 //! Whether a revision continues an older one that it does not name: the home is asked for the entries between. Until
 //! they have come, the head that was replaced is kept beside the new one.
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use once_model::ids::{Hash, KernelId, ObjectKey};
 use once_model::limits::{CONFLICTS_MAX_BODIES, RESEND_AFTER_MS};
 use once_model::receipt::{Entries, EntriesOf};
 use once_model::wire::Frame;
 
 use super::keep;
+use super::state::{Asking, Walk};
+use crate::engine::Step;
 use crate::rows::{self, HeadRow};
-use crate::step::Step;
 use crate::store::{StoreError, Table};
 use crate::txn;
-use crate::waist::ConnId;
 
 /// Objects whose proof waits for that of another one, of one home. Those beyond wait for the next connection.
 const WAITING_MAX: usize = 1024;
-
-/// What homes are asked for. Only in memory: at each connection it is made anew from the rows.
-#[derive(Debug, Default)]
-pub(crate) struct Proofs(BTreeMap<KernelId, Asking>);
-
-/// One home is asked for one object at a time.
-#[derive(Debug, Default)]
-struct Asking {
-    conn: ConnId,
-    now: Option<Walk>,
-    waiting: BTreeSet<ObjectKey>,
-}
-
-/// A walk down a history.
-#[derive(Debug, Clone, Copy)]
-struct Walk {
-    key: ObjectKey,
-    /// The next entry must have this hash.
-    link: Hash,
-    /// And a lower number than this.
-    below: u64,
-    asked_ms: u64,
-}
 
 /// Keeps a head that a later revision takes the place of without a proof. The caller replaces it next. `false`: there is
 /// no room beside the object.
@@ -65,10 +40,10 @@ pub(super) fn keep_replaced(s: &mut Step<'_, '_>, head: &HeadRow) -> Result<bool
 /// Asks the home of an object for the proof that its newest revision continues what was replaced.
 pub(super) fn ask(s: &mut Step<'_, '_>, key: ObjectKey, home: Option<KernelId>) -> Result<(), StoreError> {
     // Who does not know actions has no history to tell.
-    let knows = |home: &KernelId| s.engine.links.get(home).is_some_and(|link| link.knows_actions);
+    let knows = |home: &KernelId| s.engine.peers.links.get(home).is_some_and(|link| link.knows_actions);
     let home = home.filter(knows);
     let Some((home, conn)) = home.and_then(|home| Some((home, s.up(&home)?))) else { return Ok(()) };
-    let asking = s.engine.proofs.0.entry(home).or_default();
+    let asking = s.engine.content.proofs.0.entry(home).or_default();
     if asking.conn != conn {
         *asking = Asking { conn, ..Asking::default() };
     }
@@ -90,7 +65,10 @@ pub(crate) fn ask_again(s: &mut Step<'_, '_>, home: KernelId, row: &[u8]) -> Res
     let (key, conn) = (row.header.key(), s.up(&home));
     let is_asked =
         |asking: &Asking| Some(asking.conn) == conn && asking.now.is_some_and(|walk| walk.key == key);
-    if !row.is_replaced() || row.home != Some(home) || s.engine.proofs.0.get(&home).is_some_and(is_asked) {
+    if !row.is_replaced()
+        || row.home != Some(home)
+        || s.engine.content.proofs.0.get(&home).is_some_and(is_asked)
+    {
         return Ok(());
     }
     ask(s, key, Some(home))
@@ -99,7 +77,8 @@ pub(crate) fn ask_again(s: &mut Step<'_, '_>, home: KernelId, row: &[u8]) -> Res
 /// Begins the next walk.
 fn next(s: &mut Step<'_, '_>, home: KernelId) -> Result<(), StoreError> {
     loop {
-        let Some(asking) = s.engine.proofs.0.get_mut(&home).filter(|asking| asking.now.is_none()) else {
+        let Some(asking) = s.engine.content.proofs.0.get_mut(&home).filter(|asking| asking.now.is_none())
+        else {
             return Ok(());
         };
         let Some(key) = asking.waiting.pop_first() else { return Ok(()) };
@@ -118,7 +97,7 @@ fn walk_on(s: &mut Step<'_, '_>, home: KernelId, walk: Walk) -> Result<bool, Sto
     let Some(oldest) = open.iter().map(|(_, row)| row.header.revision).min() else { return Ok(false) };
     // One more: an entry of the revision before, met without the one that is looked for, says that it is not there.
     let revision = oldest.saturating_sub(1);
-    let Some(asking) = s.engine.proofs.0.get_mut(&home) else { return Ok(false) };
+    let Some(asking) = s.engine.content.proofs.0.get_mut(&home) else { return Ok(false) };
     let conn = asking.conn;
     asking.now = Some(walk);
     let of = EntriesOf { key: walk.key, newest: walk.link, revision };
@@ -134,11 +113,11 @@ fn replaced(s: &Step<'_, '_>, key: &ObjectKey) -> Result<Vec<(Vec<u8>, HeadRow)>
 
 /// A home has answered. Each entry is checked against the hash in the one after it, the first one against the head.
 pub(crate) fn entries(s: &mut Step<'_, '_>, home: KernelId, said: &Entries) -> Result<(), StoreError> {
-    let asked = s.engine.proofs.0.get_mut(&home).and_then(|asking| asking.now.take());
+    let asked = s.engine.content.proofs.0.get_mut(&home).and_then(|asking| asking.now.take());
     let Some(mut walk) = asked else { return Ok(()) };
     if (said.key, said.newest) != (walk.key, walk.link) {
         // To a question of before: this one's answer is still to come.
-        if let Some(asking) = s.engine.proofs.0.get_mut(&home) {
+        if let Some(asking) = s.engine.content.proofs.0.get_mut(&home) {
             asking.now = Some(walk);
         }
         return Ok(());

@@ -9,12 +9,12 @@ use super::draft::{self, Draft};
 use super::keep::{self, Before};
 use super::{continues, unclaimed};
 use crate::actions::{self, BuiltIn, Cause};
+use crate::engine::Step;
 use crate::meta;
 use crate::outbox;
 use crate::query;
 use crate::refusal::{Failure, Refusal};
 use crate::rows::{self, HeadRow, SourceRow};
-use crate::step::Step;
 use crate::store::{Read, StoreError, Table};
 use crate::txn;
 use crate::waist::{Answer, Change};
@@ -269,7 +269,8 @@ pub(crate) fn may_change(s: &Step<'_, '_>, head: &HeadRow) -> Result<(), Failure
 /// Whether this kernel was an object's home in a life that has ended: others may know more of it than this disk, so that
 /// it is read here and not changed.
 pub(crate) fn is_of_earlier_life(s: &Step<'_, '_>, head: &HeadRow) -> Result<bool, StoreError> {
-    let (true, Some(lineage)) = (s.engine.reborn && head.home == Some(s.ctx.me), head.header.lineage) else {
+    let (true, Some(lineage)) = (s.engine.peers.reborn && head.home == Some(s.ctx.me), head.header.lineage)
+    else {
         return Ok(false);
     };
     let chain = query::chain(s.txn, &lineage)?;

@@ -10,9 +10,9 @@ use once_model::scenario::Scenario;
 use super::keep::{self, Before};
 use super::{described, unclaimed};
 use crate::actions;
+use crate::engine::Step;
 use crate::meta;
 use crate::rows::{self, HeadRow};
-use crate::step::Step;
 use crate::store::{Read, StoreError, Table};
 
 /// The next revision of an object whose home is here.

@@ -9,11 +9,11 @@ use once_model::ids::{KernelId, Lineage, ObjectKey, Uuid};
 use once_model::limits::CONFLICTS_MAX_BODIES;
 
 use crate::chores::{self, Chore};
+use crate::engine::Step;
 use crate::outbox::{self, Debt, Kept};
 use crate::query;
 use crate::rights;
 use crate::rows::{self, HeadRow};
-use crate::step::Step;
 use crate::store::{StoreError, Table, scan_prefix};
 use crate::txn;
 use crate::waist::{Effect, Event};

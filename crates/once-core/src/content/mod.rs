@@ -6,10 +6,11 @@ mod beside;
 mod change;
 mod draft;
 mod keep;
+mod state;
 mod verify;
 
 pub(crate) use accept::{accept, over_quota};
-pub(crate) use ancestry::{Proofs, ask_again, entries};
+pub(crate) use ancestry::{ask_again, entries};
 pub(crate) use beside::{discard, take};
 pub(crate) use change::{
     born, changed, claim, create, current_key, import, is_of_earlier_life, may_change, put, remove,
@@ -17,6 +18,7 @@ pub(crate) use change::{
 };
 pub(crate) use draft::Draft;
 pub(crate) use keep::{charge, has_many_claims, tell_follower};
+pub(crate) use state::State;
 pub use verify::{is_asked_for, verify};
 
 use once_model::header::Header;

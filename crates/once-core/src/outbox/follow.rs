@@ -8,12 +8,12 @@ use once_model::wire::{Code, Follow, Following, Frame};
 
 use super::debt::Debt;
 use super::object::{Kept, owe};
-use crate::chores::Chore;
+use crate::chores::{self, Chore};
 use crate::content::current_key;
+use crate::engine::Step;
 use crate::refusal::{Failure, Refusal};
 use crate::rights;
 use crate::rows::{self, FollowRow};
-use crate::step::Step;
 use crate::store::{Read, StoreError, Table, scan_prefix};
 use crate::txn;
 use crate::waist::{Answer, ConnId, Effect, Event};
@@ -25,7 +25,7 @@ pub(crate) fn follow(s: &mut Step<'_, '_>, key: ObjectKey, from: KernelId) -> Re
     }
     let row = FollowRow { since_ms: s.ctx.now_ms };
     s.txn.put(Table::Subscription, &rows::peer_object_key(&from, &key), &row);
-    if let Some(link) = s.engine.links.get_mut(&from) {
+    if let Some(link) = s.engine.peers.links.get_mut(&from) {
         link.may_follow = true;
     }
     heard_unfollow(s, &from, &key)?;
@@ -131,7 +131,7 @@ pub(crate) fn repeated(s: &mut Step<'_, '_>, peer: KernelId) -> Result<(), Store
         any = true;
         ControlFlow::Break(())
     })?;
-    if let Some(link) = s.engine.links.get_mut(&peer) {
+    if let Some(link) = s.engine.peers.links.get_mut(&peer) {
         link.may_follow = any;
     }
     Ok(())
@@ -140,7 +140,7 @@ pub(crate) fn repeated(s: &mut Step<'_, '_>, peer: KernelId) -> Result<(), Store
 /// The admitted connection to a peer, unless this row is still to be repeated on it.
 fn to_tell(s: &Step<'_, '_>, peer: &KernelId, table: Table, key: &ObjectKey) -> Option<ConnId> {
     let row = rows::peer_object_key(peer, key);
-    s.up(peer).filter(|_| !s.engine.chores.comes_by(Chore::Greet(*peer), table, &row))
+    s.up(peer).filter(|_| !chores::comes_by(s, Chore::Greet(*peer), table, &row))
 }
 
 /// A peer wants an object's revisions: if it may read it, it gets the newest now and each later one.

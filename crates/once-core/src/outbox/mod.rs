@@ -10,6 +10,7 @@ mod object;
 mod owed;
 mod pump;
 mod share;
+mod state;
 mod window;
 
 pub use debt::Debt;
@@ -23,4 +24,5 @@ pub(crate) use object::{Kept, give_up, owe, parcel};
 pub(crate) use owed::{list, lists, owes, unlist, unlist_new};
 pub(crate) use pump::{pump, pump_later, pump_on, resend, resend_later, window_to};
 pub(crate) use share::{admit, announced, forget_delivery, receive, share, shared, unfit};
+pub(crate) use state::State;
 pub(crate) use window::{Item, Window};

@@ -12,9 +12,9 @@ use super::owed::{self, DebtRow, Kind, OutboxRow, Owed};
 use super::pump::resend_later;
 use super::window::Item;
 use crate::content::current_key;
+use crate::engine::Step;
 use crate::refusal::{Failure, Refusal};
 use crate::rows::{self, HeadRow};
-use crate::step::Step;
 use crate::store::{Read, StoreError, Table};
 use crate::txn;
 use crate::waist::{Answer, ConnId, Effect};
@@ -38,7 +38,7 @@ pub(crate) fn owe(
     kept: Kept,
 ) -> Result<bool, StoreError> {
     let key = head.header.key();
-    let up = s.engine.links.get(&peer).filter(|link| link.up().is_some());
+    let up = s.engine.peers.links.get(&peer).filter(|link| link.up().is_some());
     let known = match up {
         Some(link) if link.window.surely_not_owed(&key) => None,
         _ => owed::debt(s.txn, &peer, &key)?,
@@ -62,10 +62,10 @@ pub(crate) fn owe(
         s.txn.put(Table::Outbox, &place, &row);
     }
     let Some(conn) = s.up(&peer) else {
-        s.engine.wanted.insert(peer);
+        s.engine.peers.wanted.insert(peer);
         return Ok(true);
     };
-    let Some(link) = s.engine.links.get_mut(&peer) else { return Ok(true) };
+    let Some(link) = s.engine.peers.links.get_mut(&peer) else { return Ok(true) };
     let window = &mut link.window;
     if window.contains(&Item::Object(key)) {
         // A revision that changed while the one before is under way is sent when that one is answered.
@@ -89,7 +89,7 @@ pub(crate) fn give_up(s: &mut Step<'_, '_>, peer: KernelId, key: ObjectKey) -> R
     settle(s, &peer, &key)?;
     // Durable before it is answered: what was given up is not sent after a power loss.
     s.txn.delete(Table::Outbox, &Owed::Object(key).key(&peer));
-    for token in s.engine.deliveries.remove(&(peer, key)).unwrap_or_default() {
+    for token in s.engine.outbox.deliveries.remove(&(peer, key)).unwrap_or_default() {
         s.out.push(Effect::Reply { token, reply: Err(refusal.clone()) });
     }
     Ok(Answer::Done)
@@ -112,7 +112,7 @@ pub(super) fn settle(s: &mut Step<'_, '_>, peer: &KernelId, key: &ObjectKey) -> 
 pub(super) fn send(s: &mut Step<'_, '_>, peer: KernelId, key: ObjectKey) -> Result<(), StoreError> {
     let Some(conn) = s.up(&peer) else { return Ok(()) };
     // The answer to what is under way settles the debt, or finds it newer and sends again.
-    if s.engine.links.get(&peer).is_some_and(|link| link.window.contains(&Item::Object(key))) {
+    if s.engine.peers.links.get(&peer).is_some_and(|link| link.window.contains(&Item::Object(key))) {
         return Ok(());
     }
     let Some(row) = owed::debt(s.txn, &peer, &key)? else { return Ok(()) };
@@ -145,14 +145,14 @@ fn send_head(
         // Without its home's signature it proves nothing to a third kernel, which would refuse it.
         settle(s, &peer, &key)?;
         let reply = Ok(Answer::Delivered(ShareAnswer::Refused(Code::Invalid)));
-        for token in s.engine.deliveries.remove(&(peer, key)).unwrap_or_default() {
+        for token in s.engine.outbox.deliveries.remove(&(peer, key)).unwrap_or_default() {
             s.out.push(Effect::Reply { token, reply: reply.clone() });
         }
         return Ok(());
     };
     parcel.commit = Some(s.engine.synced_commit);
     let bytes = parcel.body.as_ref().map_or(0, Bytes::len);
-    let Some(link) = s.engine.links.get_mut(&peer) else { return Ok(()) };
+    let Some(link) = s.engine.peers.links.get_mut(&peer) else { return Ok(()) };
     link.window.sent(Item::Object(key), s.ctx.now_ms, bytes);
     resend_later(s, peer);
     if mutant!(DropOutboxAtSend) {
@@ -177,7 +177,7 @@ fn may_leave_early(s: &Step<'_, '_>, peer: &KernelId, head: &HeadRow) -> bool {
     let pullable = !apart || !s.txn.is_dirty(Table::Outbox, &Owed::Object(key).key(peer));
     (!s.txn.is_dirty(Table::Head, &key.to_row()) || mutant!(ShareBeforeSync))
         && (pullable || mutant!(AnnounceBeforeDebt))
-        && s.engine.links.get(peer).is_some_and(|link| link.admitted_in < group)
+        && s.engine.peers.links.get(peer).is_some_and(|link| link.admitted_in < group)
 }
 
 /// An object that is no longer here under this key. Claimed since: the debt and who waits for it follow the object.
@@ -190,10 +190,10 @@ fn send_elsewhere(
 ) -> Result<(), StoreError> {
     let current = current_key(s, &key)?;
     settle(s, &peer, &key)?;
-    let waiting = s.engine.deliveries.remove(&(peer, key)).unwrap_or_default();
+    let waiting = s.engine.outbox.deliveries.remove(&(peer, key)).unwrap_or_default();
     if let (true, Some(head)) = (current != key, rows::head(s.txn, &current)?) {
         if !waiting.is_empty() {
-            s.engine.deliveries.entry((peer, current)).or_default().extend(waiting);
+            s.engine.outbox.deliveries.entry((peer, current)).or_default().extend(waiting);
         }
         owe(s, peer, &head, debt, Kept::Durably)?;
         return Ok(());

@@ -7,7 +7,7 @@ use once_model::ids::{Hash, KernelId, ObjectKey};
 
 use super::debt::Debt;
 use crate::actions::LaneId;
-use crate::step::Step;
+use crate::engine::Step;
 use crate::store::{Read, StoreError, Table, prefix_end};
 use crate::txn;
 

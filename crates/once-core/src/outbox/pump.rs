@@ -10,7 +10,7 @@ use super::object;
 use super::owed::{self, Kind, Owed};
 use super::window::Window;
 use crate::actions;
-use crate::step::Step;
+use crate::engine::Step;
 use crate::store::StoreError;
 use crate::waist::{ConnId, Effect, Timer};
 
@@ -20,9 +20,9 @@ const STEP_ITEMS: usize = 64;
 /// The window to a peer that can be reached now; to this kernel itself, always.
 pub(crate) fn window_to<'e>(s: &'e mut Step<'_, '_>, peer: &KernelId, kind: Kind) -> Option<&'e mut Window> {
     if *peer == s.ctx.me {
-        return Some(&mut s.engine.own);
+        return Some(&mut s.engine.actions.own);
     }
-    let link = s.engine.links.get_mut(peer)?;
+    let link = s.engine.peers.links.get_mut(peer)?;
     let takes = link.up().is_some() && (kind == Kind::Objects || link.knows_actions);
     takes.then_some(&mut link.window)
 }

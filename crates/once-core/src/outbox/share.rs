@@ -13,11 +13,11 @@ use super::pump::pump;
 use super::window::Item;
 use crate::actions;
 use crate::content;
+use crate::engine::Step;
 use crate::peers;
 use crate::refusal::{Failure, Refusal};
 use crate::rights;
 use crate::rows::{self, PeerStatus};
-use crate::step::Step;
 use crate::store::{Read, StoreError, Table};
 use crate::waist::{Answer, Arrival, ConnId, Effect, Event, Timer, Token};
 
@@ -45,7 +45,7 @@ pub(crate) fn share(
     if !delivered {
         return Ok(Some(Answer::Owed));
     }
-    s.engine.deliveries.entry((to, key)).or_default().push(token);
+    s.engine.outbox.deliveries.entry((to, key)).or_default().push(token);
     Ok(None)
 }
 
@@ -164,7 +164,7 @@ fn welcome(
     let row = rows::peer(s.txn, peer)?.filter(|row| row.status == PeerStatus::Active);
     let Some(row) = row else { return Ok(None) };
     // Whoever follows nothing there need not look.
-    let may_follow = s.engine.links.get(peer).is_none_or(|link| link.may_follow || link.up().is_none());
+    let may_follow = s.engine.peers.links.get(peer).is_none_or(|link| link.may_follow || link.up().is_none());
     if may_follow {
         // What is followed as unclaimed is followed as whatever it was claimed as. The subscription keeps the key:
         // several kernels may have claimed the same copy, and which of their objects the peer follows is its to say.
@@ -184,17 +184,17 @@ pub(crate) fn shared(s: &mut Step<'_, '_>, peer: KernelId, shared: &Shared) -> R
     let Shared { key, id, answer, commit } = *shared;
     peers::heard(s, peer, commit);
     let was_under_way =
-        s.engine.links.get_mut(&peer).is_some_and(|link| link.window.answered(&Item::Object(key)));
+        s.engine.peers.links.get_mut(&peer).is_some_and(|link| link.window.answered(&Item::Object(key)));
     let row = owed::debt(s.txn, &peer, &key)?;
     let later = matches!(answer, ShareAnswer::Refused(Code::Busy | Code::DiskFull | Code::Stopping));
     if later {
         // The debt stays, and comes up again with the resend timer or the next connection; at once if the answer is
         // to bytes that have changed since.
         if was_under_way && row.is_some() && !is_newest(s, &key, id)? {
-            if let Some(link) = s.engine.links.get_mut(&peer) {
+            if let Some(link) = s.engine.peers.links.get_mut(&peer) {
                 link.window.line_up(Owed::Object(key));
             }
-        } else if let (Some(conn), Some(link)) = (s.up(&peer), s.engine.links.get_mut(&peer))
+        } else if let (Some(conn), Some(link)) = (s.up(&peer), s.engine.peers.links.get_mut(&peer))
             && link.window.put_off()
         {
             s.out.push(Effect::Timer { after_ms: RESEND_AFTER_MS, timer: Timer::Resend(peer, conn) });
@@ -208,14 +208,14 @@ pub(crate) fn shared(s: &mut Step<'_, '_>, peer: KernelId, shared: &Shared) -> R
         }
         Some(_) => {
             // Changed while under way: the debt is for a newer revision, and so is what clients wait for.
-            if was_under_way && let Some(link) = s.engine.links.get_mut(&peer) {
+            if was_under_way && let Some(link) = s.engine.peers.links.get_mut(&peer) {
                 link.window.line_up(Owed::Object(key));
             }
             return pump(s, peer);
         }
         None => {}
     }
-    for token in s.engine.deliveries.remove(&(peer, key)).unwrap_or_default() {
+    for token in s.engine.outbox.deliveries.remove(&(peer, key)).unwrap_or_default() {
         if !mutant!(ForgetDelivery) {
             s.out.push(Effect::Reply { token, reply: Ok(Answer::Delivered(answer)) });
         }
@@ -227,7 +227,7 @@ pub(crate) fn shared(s: &mut Step<'_, '_>, peer: KernelId, shared: &Shared) -> R
 /// A peer is none any more: no client waits for its answer.
 pub(crate) fn forget_delivery(s: &mut Step<'_, '_>, peer: KernelId, key: &[u8]) {
     let Some(key) = ObjectKey::from_row(key) else { return };
-    for token in s.engine.deliveries.remove(&(peer, key)).unwrap_or_default() {
+    for token in s.engine.outbox.deliveries.remove(&(peer, key)).unwrap_or_default() {
         s.out.push(Effect::Reply { token, reply: Err(Refusal::NoPeer(peer)) });
     }
 }

@@ -11,10 +11,10 @@ use super::addresses::put_first;
 use super::admit::peers_fit;
 use super::dial::dial;
 use crate::chores::{self, Chore};
+use crate::engine::Step;
 use crate::refusal::{Failure, Refusal};
 use crate::rights::{Grant, Right, Scope};
 use crate::rows::{self, GrantRow, PeerRow, PeerStatus, UsageRow};
-use crate::step::Step;
 use crate::store::{Read, StoreError, Table};
 use crate::txn;
 use crate::waist::{Answer, Effect, Event, Token};
@@ -40,7 +40,7 @@ pub(crate) fn join(
         None => new_row(s, PeerStatus::Joining, Some(secret), addresses, petname),
     };
     s.txn.put(Table::Peer, peer.as_bytes(), &row);
-    s.engine.joins.entry(peer).or_default().push(token);
+    s.engine.peers.joins.entry(peer).or_default().push(token);
     if let Some(conn) = s.up(&peer) {
         s.out.push(Effect::Close { peer, conn, code: Code::Busy });
     }
@@ -96,7 +96,7 @@ pub(crate) fn remove(s: &mut Step<'_, '_>, token: Token, peer: KernelId) -> Resu
     let usage = UsageRow { owed_rows: 0, ..rows::usage(s.txn, &peer)? };
     s.txn.put(Table::Usage, peer.as_bytes(), &usage);
     let answer = chores::begin_for(s, rest, token)?;
-    if let Some(link) = s.engine.links.remove(&peer)
+    if let Some(link) = s.engine.peers.links.remove(&peer)
         && let Phase::Greeting { conn, .. } | Phase::Up { conn, .. } = link.phase
     {
         s.out.send(peer, conn, Frame::Denied(Code::Denied));
@@ -106,7 +106,7 @@ pub(crate) fn remove(s: &mut Step<'_, '_>, token: Token, peer: KernelId) -> Resu
         s.out.push(Effect::Event(Event::Disconnected { peer, reason }));
     }
     s.engine.chores.drop(Chore::Greet(peer));
-    for token in s.engine.joins.remove(&peer).unwrap_or_default() {
+    for token in s.engine.peers.joins.remove(&peer).unwrap_or_default() {
         s.out.push(Effect::Reply { token, reply: Err(Refusal::NoPeer(peer)) });
     }
     Ok(answer)

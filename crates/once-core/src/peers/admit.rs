@@ -11,12 +11,12 @@ use super::addresses::{is_known_good, put_first};
 use super::dial::dial_later;
 use super::{Link, Phase, admin, invites, progress, quarantine};
 use crate::chores::{self, Chore};
+use crate::engine::Step;
 use crate::meta;
 use crate::outbox::{self, Window};
 use crate::refusal::Refusal;
 use crate::rights::Right;
 use crate::rows::{self, PeerRow, PeerStatus};
-use crate::step::Step;
 use crate::store::{StoreError, Table};
 use crate::waist::{Answer, ConnId, Effect, Event, LinkEvent, Timer};
 
@@ -33,14 +33,14 @@ pub(crate) fn link(s: &mut Step<'_, '_>, peer: KernelId, event: LinkEvent) -> Re
             if dialled {
                 if rows::peer(s.txn, &peer)?.is_none() {
                     // Removed while the dial was under way: strangers are told nothing.
-                    s.engine.links.remove(&peer);
+                    s.engine.peers.links.remove(&peer);
                     s.out.push(Effect::Close { peer, conn, code: Code::Denied });
                     return Ok(());
                 }
                 if let Some(address) = address {
                     remember_address(s, &peer, address)?;
                 }
-                let link = s.engine.links.entry(peer).or_insert_with(Link::new);
+                let link = s.engine.peers.links.entry(peer).or_insert_with(Link::new);
                 // An admitted connection stays until the new one is admitted too.
                 if link.up().is_none() {
                     link.phase = Phase::Greeting { conn, dialled };
@@ -50,7 +50,7 @@ pub(crate) fn link(s: &mut Step<'_, '_>, peer: KernelId, event: LinkEvent) -> Re
                 s.out.send(peer, conn, Frame::Hello(greeting));
             } else if let Some(address) = address {
                 // Remembered when it is admitted: where a peer calls from is where it can be called.
-                s.engine.callers.insert(conn, address);
+                s.engine.peers.callers.insert(conn, address);
             }
             s.out.push(Effect::Timer { after_ms: HELLO_TIMEOUT_MS, timer: Timer::Hello(peer, conn) });
         }
@@ -60,8 +60,8 @@ pub(crate) fn link(s: &mut Step<'_, '_>, peer: KernelId, event: LinkEvent) -> Re
             }
         }
         LinkEvent::Down { conn, reason } => {
-            s.engine.callers.remove(&conn);
-            let Some(link) = s.engine.links.get_mut(&peer) else { return Ok(()) };
+            s.engine.peers.callers.remove(&conn);
+            let Some(link) = s.engine.peers.links.get_mut(&peer) else { return Ok(()) };
             let mine = match link.phase {
                 Phase::Greeting { conn: current, .. } | Phase::Up { conn: current, .. } => current == conn,
                 Phase::Idle | Phase::Dialling => false,
@@ -71,7 +71,7 @@ pub(crate) fn link(s: &mut Step<'_, '_>, peer: KernelId, event: LinkEvent) -> Re
             }
         }
         LinkEvent::DialFailed { reason } => {
-            let Some(link) = s.engine.links.get(&peer) else { return Ok(()) };
+            let Some(link) = s.engine.peers.links.get(&peer) else { return Ok(()) };
             if link.phase == Phase::Dialling {
                 ended(s, peer, &reason);
             }
@@ -82,7 +82,7 @@ pub(crate) fn link(s: &mut Step<'_, '_>, peer: KernelId, event: LinkEvent) -> Re
 
 /// The connection is no more: what was under way on it is to be sent again on the next.
 fn ended(s: &mut Step<'_, '_>, peer: KernelId, reason: &str) {
-    if let Some(link) = s.engine.links.get_mut(&peer) {
+    if let Some(link) = s.engine.peers.links.get_mut(&peer) {
         link.phase = Phase::Idle;
         link.idle_since_ms = s.ctx.now_ms;
         link.window = Window::default();
@@ -102,7 +102,7 @@ pub(crate) fn hello_late(s: &mut Step<'_, '_>, peer: KernelId, conn: ConnId) {
         return;
     }
     s.out.push(Effect::Close { peer, conn, code: Code::Busy });
-    let greeting = s.engine.links.get(&peer).map(|link| link.phase);
+    let greeting = s.engine.peers.links.get(&peer).map(|link| link.phase);
     if matches!(greeting, Some(Phase::Greeting { conn: current, .. }) if current == conn) {
         ended(s, peer, "the peer did not answer our hello");
     }
@@ -185,7 +185,7 @@ pub(crate) fn hello(
         s.txn.put(Table::Peer, peer.as_bytes(), &row);
     }
     let greeting = greeting(s, &peer, secret)?;
-    if let Some(address) = s.engine.callers.remove(&conn) {
+    if let Some(address) = s.engine.peers.callers.remove(&conn) {
         put_first(&mut row, [address], s.ctx.now_ms);
         s.txn.put_lazily(Table::Peer, peer.as_bytes(), &row);
     }
@@ -243,20 +243,20 @@ pub(crate) fn denied(
     s.out.push(Effect::Close { peer, conn, code });
     // What comes late from an older connection says nothing about the one that is made now, or its invite.
     let is_current = |link: &Link| matches!(link.phase, Phase::Greeting { conn: current, .. } | Phase::Up { conn: current, .. } if current == conn);
-    if !s.engine.links.get(&peer).is_some_and(is_current) {
+    if !s.engine.peers.links.get(&peer).is_some_and(is_current) {
         return Ok(());
     }
     let Some(row) = rows::peer(s.txn, &peer)? else { return Ok(()) };
     let final_word = matches!(code, Code::Denied | Code::Unsupported | Code::Invalid);
     if row.secret.is_some() && final_word {
-        for token in s.engine.joins.remove(&peer).unwrap_or_default() {
+        for token in s.engine.peers.joins.remove(&peer).unwrap_or_default() {
             s.out.push(Effect::Reply { token, reply: Err(Refusal::Denied(peer)) });
         }
     }
     if row.status == PeerStatus::Joining && final_word {
         // The invite is wrong, used or expired: asking again would not change that.
         s.txn.delete(Table::Peer, peer.as_bytes());
-        s.engine.links.remove(&peer);
+        s.engine.peers.links.remove(&peer);
         return Ok(());
     }
     if row.secret.is_some() && final_word {
@@ -273,7 +273,7 @@ pub(crate) fn denied(
 
 /// The connection ends; the next is made after a long pause.
 pub(super) fn rest(s: &mut Step<'_, '_>, peer: KernelId, conn: ConnId, why: &str) {
-    if let Some(link) = s.engine.links.get_mut(&peer)
+    if let Some(link) = s.engine.peers.links.get_mut(&peer)
         && matches!(link.phase, Phase::Greeting { conn: current, .. } | Phase::Up { conn: current, .. } if current == conn)
     {
         link.failures = link.failures.max(6);
@@ -286,7 +286,7 @@ pub(super) fn rest(s: &mut Step<'_, '_>, peer: KernelId, conn: ConnId, why: &str
 /// A peer that restarted, or dials again, knows that its older connection is gone. When two kernels dial each other
 /// at once, both keep the connection of the one with the lower id.
 fn prevails(s: &mut Step<'_, '_>, peer: &KernelId, conn: ConnId, hello: &Greeting, dialled: bool) -> bool {
-    let Some(link) = s.engine.links.get(peer) else { return true };
+    let Some(link) = s.engine.peers.links.get(peer) else { return true };
     let Phase::Up { conn: current, dialled: current_dialled, boot } = link.phase else { return true };
     if current == conn {
         return true;
@@ -313,7 +313,7 @@ fn ready(
     mut row: PeerRow,
     admit: Option<Frame>,
 ) -> Result<(), StoreError> {
-    let link = s.engine.links.entry(peer).or_insert_with(Link::new);
+    let link = s.engine.peers.links.entry(peer).or_insert_with(Link::new);
     link.phase = Phase::Up { conn, dialled, boot: hello.progress.id };
     link.failures = 0;
     link.told = None;
@@ -337,7 +337,7 @@ fn ready(
         s.out.send(peer, conn, admit);
     }
     // Also when it used an invite of ours before it answered ours of its own: we are peers, either way.
-    for token in s.engine.joins.remove(&peer).unwrap_or_default() {
+    for token in s.engine.peers.joins.remove(&peer).unwrap_or_default() {
         let says = shown(&hello.name);
         s.out.push(Effect::Reply { token, reply: Ok(Answer::Joined { says }) });
     }

@@ -5,9 +5,9 @@ use once_model::limits::{REDIAL_MAX_MS, REDIAL_MIN_MS, REDIAL_SOON_MS, REDIAL_WA
 
 use super::{Link, Phase};
 use crate::chores::{self, Chore};
+use crate::engine::Step;
 use crate::refusal::{Failure, Refusal};
 use crate::rows;
-use crate::step::Step;
 use crate::store::StoreError;
 use crate::waist::{Answer, Effect, Timer};
 
@@ -26,7 +26,7 @@ pub(crate) fn dial_now(s: &mut Step<'_, '_>, peer: KernelId) -> Result<Answer, F
     if rows::peer(s.txn, &peer)?.is_none() {
         return Err(Refusal::NoPeer(peer).into());
     }
-    if let Some(link) = s.engine.links.get_mut(&peer) {
+    if let Some(link) = s.engine.peers.links.get_mut(&peer) {
         link.failures = 0;
     }
     dial(s, peer)?;
@@ -36,9 +36,9 @@ pub(crate) fn dial_now(s: &mut Step<'_, '_>, peer: KernelId) -> Result<Answer, F
 /// This kernel is somewhere else now, or back on the network: who could not be reached from where it was may be reached
 /// from here. Soon, not at once: networks change in bursts.
 pub(crate) fn network_changed(s: &mut Step<'_, '_>) {
-    let idle = s.engine.links.iter().filter(|(_, link)| link.phase == Phase::Idle);
+    let idle = s.engine.peers.links.iter().filter(|(_, link)| link.phase == Phase::Idle);
     for peer in idle.map(|(peer, _)| *peer).collect::<Vec<_>>() {
-        if let Some(link) = s.engine.links.get_mut(&peer) {
+        if let Some(link) = s.engine.peers.links.get_mut(&peer) {
             link.failures = 0;
         }
         pause(s, peer, REDIAL_SOON_MS);
@@ -48,8 +48,8 @@ pub(crate) fn network_changed(s: &mut Step<'_, '_>) {
 /// Something is owed to a peer that has been away for long: it is not left to its pause, which may be minutes. At most
 /// one dial in a while, however much is owed.
 pub(crate) fn call_wanted(s: &mut Step<'_, '_>) -> Result<(), StoreError> {
-    for peer in std::mem::take(&mut s.engine.wanted) {
-        let idle = s.engine.links.get(&peer).filter(|link| link.phase == Phase::Idle);
+    for peer in std::mem::take(&mut s.engine.peers.wanted) {
+        let idle = s.engine.peers.links.get(&peer).filter(|link| link.phase == Phase::Idle);
         // Also when the clock was set back.
         if idle.is_some_and(|link| s.ctx.now_ms.abs_diff(link.idle_since_ms) >= REDIAL_WANTED_MS) {
             dial(s, peer)?;
@@ -60,7 +60,7 @@ pub(crate) fn call_wanted(s: &mut Step<'_, '_>) -> Result<(), StoreError> {
 
 /// A pause is over. One that another has taken the place of means nothing.
 pub(crate) fn redial(s: &mut Step<'_, '_>, peer: KernelId, pause: u64) -> Result<(), StoreError> {
-    match s.engine.links.get(&peer) {
+    match s.engine.peers.links.get(&peer) {
         Some(link) if link.pause == pause && link.phase == Phase::Idle => dial(s, peer),
         _ => Ok(()),
     }
@@ -69,10 +69,10 @@ pub(crate) fn redial(s: &mut Step<'_, '_>, peer: KernelId, pause: u64) -> Result
 /// Asks the shell to connect, unless a connection is there or on its way.
 pub(super) fn dial(s: &mut Step<'_, '_>, peer: KernelId) -> Result<(), StoreError> {
     let Some(row) = rows::peer(s.txn, &peer)? else {
-        s.engine.links.remove(&peer);
+        s.engine.peers.links.remove(&peer);
         return Ok(());
     };
-    let link = s.engine.links.entry(peer).or_insert_with(Link::new);
+    let link = s.engine.peers.links.entry(peer).or_insert_with(Link::new);
     if link.phase == Phase::Idle {
         link.phase = Phase::Dialling;
         s.out.push(Effect::Dial { peer, addresses: row.addresses });
@@ -85,7 +85,7 @@ pub(super) fn dial(s: &mut Step<'_, '_>, peer: KernelId) -> Result<(), StoreErro
 /// The pauses double, so that a peer is asked for again after about as long as it has been away: one that was away for a
 /// minute is found within a minute, and hundreds that are gone for good cost nearly nothing.
 pub(super) fn dial_later(s: &mut Step<'_, '_>, peer: KernelId) {
-    let Some(link) = s.engine.links.get_mut(&peer) else { return };
+    let Some(link) = s.engine.peers.links.get_mut(&peer) else { return };
     let pause_ms = pause_ms(link.failures);
     link.failures = link.failures.saturating_add(1);
     pause(s, peer, pause_ms);
@@ -101,9 +101,9 @@ fn pause(s: &mut Step<'_, '_>, peer: KernelId, pause_ms: u64) {
     // Half fixed, half random: kernels that lost each other at one moment do not come back at one moment.
     let after_ms = pause_ms / 2 + s.rng.below(pause_ms / 2 + 1);
     // Numbered for the whole run: a peer that is removed and added again begins no numbers of its own.
-    s.engine.pauses += 1;
-    let number = s.engine.pauses;
-    if let Some(link) = s.engine.links.get_mut(&peer) {
+    s.engine.peers.pauses += 1;
+    let number = s.engine.peers.pauses;
+    if let Some(link) = s.engine.peers.links.get_mut(&peer) {
         link.pause = number;
         s.out.push(Effect::Timer { after_ms, timer: Timer::Redial(peer, number) });
     }

@@ -6,9 +6,9 @@ use once_model::progress::Progress;
 use once_model::wire::Frame;
 
 use super::Link;
+use crate::engine::{Engine, Step};
 use crate::meta;
 use crate::rows::{self, PeerRow};
-use crate::step::{Engine, Step};
 use crate::store::{StoreError, Table};
 use crate::txn::{self, Txn};
 use crate::waist::{Effect, Timer};
@@ -28,10 +28,10 @@ pub(crate) fn told_after_commit(s: &Step<'_, '_>) -> u64 {
 
 /// A peer said how far it is.
 pub(crate) fn heard(s: &mut Step<'_, '_>, peer: KernelId, commit: Option<u64>) {
-    let (Some(commit), Some(link)) = (commit, s.engine.links.get_mut(&peer)) else { return };
+    let (Some(commit), Some(link)) = (commit, s.engine.peers.links.get_mut(&peer)) else { return };
     link.heard = link.heard.max(Some(commit));
     if commit >= link.heard_due {
-        s.engine.heard.insert(peer);
+        s.engine.peers.heard.insert(peer);
     }
 }
 
@@ -45,7 +45,7 @@ pub(super) fn begin_life(link: &mut Link, incarnation: Incarnation) {
 
 /// The highest commit number that a peer has told, unsigned, in the life that `row` knows it in.
 pub(super) fn furthest(s: &Step<'_, '_>, peer: &KernelId, row: &PeerRow) -> Option<u64> {
-    let link = s.engine.links.get(peer);
+    let link = s.engine.peers.links.get(peer);
     let is_same = |link: &&Link| row.seen.first().is_some_and(|said| said.incarnation == link.incarnation);
     row.heard.max(link.filter(is_same).and_then(|link| link.heard))
 }
@@ -56,13 +56,13 @@ pub(super) fn furthest(s: &Step<'_, '_>, peer: &KernelId, row: &PeerRow) -> Opti
 /// # Errors
 /// When the store cannot be read.
 pub(crate) fn note(engine: &mut Engine, txn: &mut Txn<'_>) -> Result<(), StoreError> {
-    for peer in std::mem::take(&mut engine.heard) {
+    for peer in std::mem::take(&mut engine.peers.heard) {
         let row = match rows::peer(txn, &peer) {
             // Shown when something is to be done with it.
             Err(StoreError::Damaged { .. }) => None,
             row => row?,
         };
-        let (Some(mut row), Some(link)) = (row, engine.links.get_mut(&peer)) else { continue };
+        let (Some(mut row), Some(link)) = (row, engine.peers.links.get_mut(&peer)) else { continue };
         let is_far = |heard| link.heard.is_some_and(|now| now.saturating_sub(heard) >= HEARD_EVERY);
         if row.heard.is_none_or(is_far) {
             row.heard = link.heard;
@@ -115,13 +115,14 @@ pub(super) fn mine(s: &Step<'_, '_>) -> Result<Progress, StoreError> {
 
 /// Says to every peer how far this kernel is, if it is further than it said last.
 pub(crate) fn tell(s: &mut Step<'_, '_>) -> Result<(), StoreError> {
-    s.engine.told_set = false;
-    if s.engine.synced_commit <= s.engine.told_commit {
+    s.engine.peers.told_set = false;
+    if s.engine.synced_commit <= s.engine.peers.told_commit {
         return Ok(());
     }
-    s.engine.told_commit = s.engine.synced_commit;
+    s.engine.peers.told_commit = s.engine.synced_commit;
     let mine = mine(s)?;
-    let up: Vec<_> = s.engine.links.iter().filter_map(|(peer, link)| Some((*peer, link.up()?))).collect();
+    let up: Vec<_> =
+        s.engine.peers.links.iter().filter_map(|(peer, link)| Some((*peer, link.up()?))).collect();
     for (peer, conn) in up {
         s.out.send(peer, conn, Frame::Progress(mine));
     }
@@ -130,10 +131,13 @@ pub(crate) fn tell(s: &mut Step<'_, '_>) -> Result<(), StoreError> {
 
 /// After a commit: the timer by which peers are told, while there is something to tell.
 pub(crate) fn tell_later(engine: &mut Engine) -> Option<Effect> {
-    if engine.told_set || engine.quarantined || !engine.links.values().any(|link| link.up().is_some()) {
+    if engine.peers.told_set
+        || engine.peers.quarantined
+        || !engine.peers.links.values().any(|link| link.up().is_some())
+    {
         return None;
     }
-    engine.told_set = true;
+    engine.peers.told_set = true;
     Some(Effect::Timer { after_ms: PROGRESS_EVERY_MS, timer: Timer::Progress })
 }
 

@@ -11,11 +11,11 @@ use once_model::wire::{Code, Frame, Greeting};
 use super::{Phase, admit, progress};
 use crate::actions;
 use crate::chores::{self, Chore};
+use crate::engine::Step;
 use crate::meta::{self, Identity};
 use crate::query;
 use crate::refusal::{Failure, Refusal};
 use crate::rows::PeerStatus;
-use crate::step::{Engine, Step};
 use crate::store::{Read, StoreError, Table};
 use crate::txn;
 use crate::waist::{Answer, Command, Effect, Event, Input, Timer, Token, Why};
@@ -50,9 +50,9 @@ pub fn quarantine(rows: &dyn Read) -> Result<Option<Quarantine>, StoreError> {
 
 /// At the start: whether it lasts.
 pub(crate) fn resume(s: &mut Step<'_, '_>) -> Result<bool, StoreError> {
-    s.engine.quarantined = quarantine(s.txn)?.is_some();
-    s.engine.reborn = meta::identity(s.txn)?.is_some_and(|identity| !identity.ended.is_empty());
-    Ok(s.engine.quarantined)
+    s.engine.peers.quarantined = quarantine(s.txn)?.is_some();
+    s.engine.peers.reborn = meta::identity(s.txn)?.is_some_and(|identity| !identity.ended.is_empty());
+    Ok(s.engine.peers.quarantined)
 }
 
 /// A peer greets: what it shows of this kernel may prove that the disk was put back. Whether this kernel is in quarantine.
@@ -63,7 +63,7 @@ pub(super) fn look(s: &mut Step<'_, '_>, peer: &KernelId, hello: &Greeting) -> R
             lost.push(*said);
         }
     }
-    if !s.engine.quarantined && lost.is_empty() {
+    if !s.engine.peers.quarantined && lost.is_empty() {
         return Ok(false);
     }
     let row = quarantine(s.txn)?;
@@ -83,10 +83,10 @@ pub(super) fn look(s: &mut Step<'_, '_>, peer: &KernelId, hello: &Greeting) -> R
         s.txn.put(Table::Meta, ROW, &row);
     }
     if began {
-        s.engine.quarantined = true;
+        s.engine.peers.quarantined = true;
         s.engine.chores.drop(Chore::Work);
         s.out.push(Effect::Event(Event::Quarantined { by: *peer }));
-        let links: Vec<_> = s.engine.links.iter().map(|(peer, link)| (*peer, link.phase)).collect();
+        let links: Vec<_> = s.engine.peers.links.iter().map(|(peer, link)| (*peer, link.phase)).collect();
         for (other, phase) in links {
             if let Phase::Up { conn, .. } = phase {
                 turn_away(s, other, conn);
@@ -183,13 +183,8 @@ pub(crate) fn begin_life(s: &mut Step<'_, '_>) -> Result<(), StoreError> {
     actions::begin_anew(s)?;
     s.txn.delete(Table::Meta, ROW);
     s.engine.boot = meta::begin_boot(s.txn, s.ctx.boot, s.engine.commit + 1)?;
-    s.engine.quarantined = false;
-    s.engine.reborn = true;
-    // What was under way in memory belongs to the life before.
-    let fresh = Engine::new();
-    (s.engine.own, s.engine.busy) = (fresh.own, fresh.busy);
-    (s.engine.waiting, s.engine.slow) = (fresh.waiting, fresh.slow);
-    s.engine.lanes.forget();
-    s.engine.marks.forget();
+    s.engine.peers.quarantined = false;
+    s.engine.peers.reborn = true;
+    s.engine.actions.begin_anew();
     super::dial_all(s)
 }

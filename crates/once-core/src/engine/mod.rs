@@ -1,0 +1,13 @@
+//! The engine itself: what it remembers, one step of it, and which capability each input belongs to.
+//!
+//! `state.rs` has a state for each capability, `step.rs` what a handler may touch, `dispatch.rs` sends each input to the
+//! capability that it belongs to, and `life.rs` tells every capability what happens to kernels and objects.
+
+mod dispatch;
+mod expiry;
+mod state;
+mod step;
+
+pub(crate) use expiry::Expiry;
+pub use state::Engine;
+pub(crate) use step::Step;

@@ -1,0 +1,95 @@
+//! What the engine knows only while it runs.
+
+use crate::actions;
+use crate::chores::Chores;
+use crate::content;
+use crate::outbox;
+use crate::parked::Parked;
+use crate::peers;
+
+use super::expiry::Expiry;
+
+/// What the engine knows only while it runs: of each capability its own, and what belongs to none. All else is rows.
+#[derive(Debug)]
+pub struct Engine {
+    pub(crate) actions: actions::State,
+    pub(crate) content: content::State,
+    pub(crate) outbox: outbox::State,
+    pub(crate) peers: peers::State,
+    /// What takes more than one step.
+    pub(crate) chores: Chores,
+    /// What ends by the clock.
+    pub(crate) expiry: Expiry,
+    /// Which clocks run for timers and deadlines: bit n is one of 2^n milliseconds.
+    pub(crate) clocks: u32,
+    /// What cannot be read.
+    pub(crate) parked: Parked,
+    /// Free bytes on the disk, as last heard.
+    pub(crate) disk_free_bytes: u64,
+    /// The number of this boot.
+    pub(crate) boot: u64,
+    /// Counts the groups of this run.
+    pub(crate) group: u64,
+    /// The number of the last commit.
+    pub(crate) commit: u64,
+    /// The number of the last commit that is on disk: the only one that peers may be told.
+    pub(crate) synced_commit: u64,
+}
+
+impl Default for Engine {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Engine {
+    /// An engine that has just started: nothing is connected.
+    #[must_use]
+    pub fn new() -> Self {
+        Self {
+            actions: actions::State::default(),
+            content: content::State::default(),
+            outbox: outbox::State::default(),
+            peers: peers::State::default(),
+            chores: Chores::default(),
+            expiry: Expiry::default(),
+            clocks: 0,
+            parked: Parked::default(),
+            disk_free_bytes: u64::MAX,
+            boot: 0,
+            group: 0,
+            commit: 0,
+            synced_commit: 0,
+        }
+    }
+
+    /// Keeps what was asked and said of the newest entries of each object, of so many instead of
+    /// [`once_model::limits::TOLD_ROWS`]; of none with 0.
+    #[must_use]
+    pub fn keeping_told(mut self, rows: u64) -> Self {
+        self.actions.told_rows = rows;
+        self
+    }
+
+    /// Writes how far a lane is, and drops what is over of its ledger, after so many actions of it instead of 64. For
+    /// tests: what happens rarely happens often.
+    #[must_use]
+    pub fn in_slices_of(mut self, rows: u64) -> Self {
+        self.actions.marks.stay_behind(rows);
+        self
+    }
+
+    /// Keeps at most so many results for clients of this kernel, instead of [`once_model::limits::REQUESTS_MAX_ROWS`].
+    #[must_use]
+    pub fn keeping_requests(mut self, most: u64) -> Self {
+        self.actions.requests.keep_at_most(most);
+        self
+    }
+
+    /// Of work that takes many rows, does at most so many in a step.
+    #[must_use]
+    pub fn slicing(mut self, rows: usize) -> Self {
+        self.chores.slice(rows);
+        self
+    }
+}

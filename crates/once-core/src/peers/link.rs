@@ -1,0 +1,115 @@
+//! The connection to one peer.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use once_model::action::LaneName;
+use once_model::ids::{BootId, Incarnation};
+
+use once_model::limits::WINDOW_MAX_SHARES;
+use once_model::wire::Code;
+
+use crate::outbox::Window;
+use crate::waist::ConnId;
+
+/// A connection's life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Phase {
+    /// None, and none is being made.
+    Idle,
+    /// The shell was asked to dial.
+    Dialling,
+    /// Connected; `hello` was sent or is awaited.
+    Greeting { conn: ConnId, dialled: bool },
+    /// Admitted.
+    Up { conn: ConnId, dialled: bool, boot: BootId },
+}
+
+/// The connection to one peer, and what is under way on it.
+#[derive(Debug)]
+pub(crate) struct Link {
+    pub phase: Phase,
+    /// Dials and greetings that failed in a row.
+    pub failures: u32,
+    /// The number of the newest pause before a dial. Timers of older ones mean nothing.
+    pub pause: u64,
+    /// Since when there is none, by this kernel's clock.
+    pub idle_since_ms: u64,
+    /// Why there is no connection, as it was told last: told again only when it changes.
+    pub told: Option<String>,
+    pub window: Window,
+    /// Actions of it that were refused on this connection, lately.
+    pub refused: Refused,
+    /// Whether it knows actions.
+    pub knows_actions: bool,
+    /// Which life of its data it is in.
+    pub incarnation: Incarnation,
+    /// The highest commit number that it has told in that life, unsigned; its row follows now and then.
+    pub heard: Option<u64>,
+    /// From this one on it is written down.
+    pub heard_due: u64,
+    /// Whether anything may be followed there. Known once the connection is admitted.
+    pub may_follow: bool,
+    /// The group in which the connection was admitted. Until that group is committed nothing may leave early: it
+    /// would overtake `admitted`.
+    pub admitted_in: u64,
+}
+
+/// Actions that were refused without a record: copies of them that are under way stay refused, whatever was granted
+/// since. Only the latest are known: a peer has so many unanswered at most, and hears of a refusal before it goes on.
+#[derive(Debug, Default)]
+pub(crate) struct Refused {
+    codes: BTreeMap<(LaneName, u64), Code>,
+    order: VecDeque<(LaneName, u64)>,
+}
+
+impl Refused {
+    /// The latest that are known.
+    const MAX: usize = 4 * WINDOW_MAX_SHARES;
+
+    pub fn get(&self, place: &(LaneName, u64)) -> Option<Code> {
+        self.codes.get(place).copied()
+    }
+
+    pub fn add(&mut self, place: (LaneName, u64), code: Code) {
+        if self.codes.insert(place, code).is_none() {
+            self.order.push_back(place);
+        }
+        while self.order.len() > Self::MAX {
+            if let Some(oldest) = self.order.pop_front() {
+                self.codes.remove(&oldest);
+            }
+        }
+    }
+
+    pub fn clear(&mut self) {
+        *self = Self::default();
+    }
+}
+
+impl Link {
+    pub(super) fn new() -> Self {
+        Self {
+            phase: Phase::Idle,
+            failures: 0,
+            pause: 0,
+            idle_since_ms: 0,
+            told: None,
+            window: Window::default(),
+            refused: Refused::default(),
+            knows_actions: false,
+            incarnation: Incarnation::from_bytes([0; 16]),
+            heard: None,
+            heard_due: 0,
+            may_follow: true,
+            admitted_in: 0,
+        }
+    }
+
+    /// The admitted connection.
+    pub fn up(&self) -> Option<ConnId> {
+        match self.phase {
+            Phase::Up { conn, .. } => Some(conn),
+            _ => None,
+        }
+    }
+}
