@@ -128,6 +128,7 @@ pub(super) fn one(
     match chore {
         Chore::ForgetPeer(peer) if !is_of_peer(&peer, table, key, value) => {}
         Chore::ForgetObject(_) if table == Table::Timer => timers::forget(s, key, value),
+        Chore::BeginLife if table == Table::Outbox => outbox::forget_owed(s, key)?,
         Chore::BeginLife if table == Table::Request => actions::forget_request(s, key)?,
         Chore::ForgetPeer(_) | Chore::ForgetObject(_) | Chore::BeginLife => s.txn.delete_lazily(table, key),
         Chore::TellFollowers(object) => content::tell_follower(s, object, key)?,

@@ -1,7 +1,7 @@
 //! The engine itself: what it remembers, one step of it, and which capability each input belongs to.
 //!
 //! `state.rs` has a state for each capability, `step.rs` what a handler may touch, `dispatch.rs` sends each input to the
-//! capability that it belongs to, and `life.rs` tells every capability what happens to kernels and objects.
+//! capability that it belongs to.
 
 mod dispatch;
 mod expiry;

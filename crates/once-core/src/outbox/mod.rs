@@ -20,7 +20,7 @@ pub(crate) use follow::{
     end_following, end_unless_readable, follow, followed, following, repeat, repeated, unfollow,
     unfollow_everywhere, unfollowed,
 };
-pub(crate) use object::{Kept, give_up, owe, parcel};
+pub(crate) use object::{Kept, forget_owed, give_up, owe, parcel};
 pub(crate) use owed::{list, lists, owes, unlist, unlist_new};
 pub(crate) use pump::{pump, pump_later, pump_on, resend, resend_later, window_to};
 pub(crate) use share::{admit, announced, forget_delivery, receive, share, shared, unfit};

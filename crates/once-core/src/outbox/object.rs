@@ -107,6 +107,17 @@ pub(super) fn settle(s: &mut Step<'_, '_>, peer: &KernelId, key: &ObjectKey) -> 
     Ok(())
 }
 
+/// What is owed by this row of the outbox is owed no more: a new life owes nothing of the one before.
+pub(crate) fn forget_owed(s: &mut Step<'_, '_>, row: &[u8]) -> Result<(), StoreError> {
+    match Owed::from_key(row) {
+        Some((peer, Owed::Object(key))) => settle(s, &peer, &key),
+        _ => {
+            s.txn.delete_lazily(Table::Outbox, row);
+            Ok(())
+        }
+    }
+}
+
 /// Sends an object's newest revision, if it is still owed: what was owed when the caller looked may be settled by now,
 /// or be owed for another reason.
 pub(super) fn send(s: &mut Step<'_, '_>, peer: KernelId, key: ObjectKey) -> Result<(), StoreError> {
@@ -246,4 +257,22 @@ pub(super) fn may_pass_on(rows: &dyn Read, me: &KernelId, head: &HeadRow) -> Res
     let chain: Option<Chain> = txn::get(rows, Table::Chain, lineage.as_bytes())?;
     let holder = chain.and_then(|chain| chain.holder(certificate));
     Ok(holder.is_some_and(|(home, _)| head.header.signed_by(&home)))
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::chores::{self, Chore};
+    use crate::rows;
+    use crate::testing::Alone;
+
+    /// With the count of the life before, an outbox would be full too early.
+    #[test]
+    fn a_new_life_counts_nothing_that_the_one_before_owed() {
+        let mut kernel = Alone::populated().0;
+        let peer = kernel.peer_id(9);
+        let owed = |kernel: &Alone| rows::usage(&kernel.store, &peer).unwrap().owed_rows;
+        assert!(owed(&kernel) > 0);
+        kernel.step(|s| chores::begin(s, Chore::BeginLife).map(drop));
+        assert_eq!(owed(&kernel), 0);
+    }
 }
