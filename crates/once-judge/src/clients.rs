@@ -177,7 +177,8 @@ impl Kernel {
         let Some(open) = self.clients.open.get(&token).cloned() else {
             return eyes.not_made(Check::ClientCode);
         };
-        let waits = matches!(&open.ask, Ask::Act(act) if act.wait);
+        // Whose home is no peer any more: nobody waits for it (local-api, codes).
+        let waits = matches!(&open.ask, Ask::Act(act) if act.wait) && !self.is_gone(&open.ask);
         if !waits || !matches!(answer, Ok(Reply::Accepted)) {
             self.clients.open.remove(&token);
         }
@@ -198,6 +199,17 @@ impl Kernel {
         }
     }
 
+    /// Whether a client waits for a kernel that is no peer any more.
+    fn is_gone(&self, ask: &Ask) -> bool {
+        let home = match ask {
+            Ask::Act(act) => self.origin.items.get(&act.id).map(|item| item.home),
+            Ask::Cancel(id) => self.origin.items.get(id).map(|item| item.home),
+            Ask::Share { to, .. } => Some(*to),
+            _ => None,
+        };
+        home.is_some_and(|home| home != self.me && !self.peers.is(&home))
+    }
+
     fn refused(&mut self, open: &Open, refusal: Refusal, eyes: &mut Eyes<'_>) {
         if refusal == Refusal::Quarantined && !self.quarantined && eyes.world.rolled.contains(&self.me) {
             // It was shown a commit that it has lost: that is not seen here.
@@ -209,15 +221,7 @@ impl Kernel {
         let network = matches!(refusal, Refusal::Unreachable | Refusal::Denied)
             && matches!(open.ask, Ask::Join(_) | Ask::Receipt(_) | Ask::Share { .. } | Ask::Follow { .. });
         let full = refusal == Refusal::DiskFull && self.was_short;
-        // Who waits for a peer that is removed is told so.
-        let home = match &open.ask {
-            Ask::Act(act) => self.origin.items.get(&act.id).map(|item| item.home),
-            Ask::Cancel(id) => self.origin.items.get(id).map(|item| item.home),
-            Ask::Share { to, .. } => Some(*to),
-            _ => None,
-        };
-        let gone =
-            refusal == Refusal::NotFound && home.is_some_and(|home| home != self.me && !self.peers.is(&home));
+        let gone = refusal == Refusal::NotFound && self.is_gone(&open.ask);
         let right = open.expect.may.contains(&refusal) || always || network || full || gone;
         let how = How::exact_if(open.expect.may.len() < 2 && !always && !network);
         eyes.check(Check::ClientCode, how, right, || {
