@@ -61,6 +61,9 @@ const UNDECIDED: &[Check] = &[
     Check::FollowDue,
     Check::WorkKnown,
     Check::QuarantineSilent,
+    Check::ClientDue,
+    Check::ActFeature,
+    Check::ClientOutcome,
 ];
 
 /// The judge, and what must be remembered to tell it.
