@@ -13,11 +13,31 @@ use once_model::limits::{RESEND_AFTER_MS, WINDOW_MAX_BYTES, WINDOW_MAX_SHARES};
 use once_model::wire::{Code, Following, Frame, Greeting, Parcel, ShareAnswer, Shared};
 
 use super::group::{Allowed, candidates};
-use super::shadow::Leaving;
+use super::shadow::{Leaving, Shadow};
 use super::{Checker, Group};
 use crate::coverage::Coverage;
 
 type Wrong = Vec<(u8, String)>;
+
+/// A share is under way on a connection from now on. What is wrong with that.
+fn under_way(
+    shadow: &mut Shadow,
+    group: &Group<'_>,
+    (peer, conn): (KernelId, ConnId),
+    parcel: &Parcel,
+) -> Option<(u8, String)> {
+    let key = parcel.header.key();
+    // Sent again and answered in one group: which of the two came first is not seen here.
+    let answered = shadow.just_answered.allow(group, &peer, &key, &parcel.header.content);
+    let window = shadow.windows.entry((peer, conn)).or_default();
+    let full = window.len() >= WINDOW_MAX_SHARES || window_bytes(window) >= WINDOW_MAX_BYTES;
+    let wrong = (full && !window.contains_key(&key))
+        .then(|| (9, format!("{} shares to {peer:.10} are under way", window.len() + 1)));
+    if !answered {
+        window.insert(key, (group.now_ms, parcel.body.as_ref().map_or(0, Bytes::len)));
+    }
+    wrong
+}
 
 impl Checker {
     /// Before the commit only a share may leave, of a revision that is on disk already, and an outcome that its home has
@@ -173,14 +193,10 @@ impl Checker {
                     wrong.push((6, format!("{key} left before its revision was on disk")));
                 }
                 well_formed(parcel, wrong);
-                let window = shadow.windows.entry((peer, conn)).or_default();
-                let bytes = parcel.body.as_ref().map_or(0, Bytes::len);
-                let full = window.len() >= WINDOW_MAX_SHARES || window_bytes(window) >= WINDOW_MAX_BYTES;
-                if full && !window.contains_key(&key) {
-                    wrong.push((9, format!("{} shares to {peer:.10} are under way", window.len() + 1)));
+                if let Some(full) = under_way(shadow, group, (peer, conn), parcel) {
+                    wrong.push(full);
                 }
-                window.insert(key, (group.now_ms, bytes));
-                if window.len() == WINDOW_MAX_SHARES {
+                if shadow.windows.get(&(peer, conn)).is_some_and(|window| window.len() == WINDOW_MAX_SHARES) {
                     cover.met("state full window");
                 }
             }

@@ -87,7 +87,7 @@ pub const TODAY: Exceptions = Exceptions {
     long_functions: &[
         ("crates/once-core/src/content/accept.rs, accept", 74),
         ("crates/once-sim/src/check/actions.rs, Checker::acts", 74),
-        ("crates/once-sim/src/check/effects.rs, Checker::sent", 85),
+        ("crates/once-sim/src/check/effects.rs, Checker::sent", 81),
         ("crates/once-sim/src/check/group.rs, commanded", 118),
         ("crates/once-sim/src/check/group.rs, framed", 90),
         ("crates/once-sim/src/check/rows.rs, Checker::debt", 78),
