@@ -65,7 +65,7 @@ impl Chore {
     }
 }
 
-/// [`Table::Chore`]: how far a chore is. Of one that cannot be read it is begun anew.
+/// [`crate::store::Table::Chore`]: how far a chore is. Of one that cannot be read it is begun anew.
 #[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Encode, Decode)]
 #[cbor(map)]
 pub struct ChoreRow {
