@@ -9,30 +9,23 @@
 #[macro_use]
 pub mod mutants;
 
-pub mod actions;
+pub mod access;
+pub mod act;
 pub mod chores;
-pub mod content;
 mod engine;
 pub mod exchange;
-mod expiry;
-pub mod group;
-pub mod memory;
-pub mod meta;
-pub mod of_object;
-mod outbox;
-pub mod parked;
-mod peers;
-pub mod query;
-mod refusal;
-pub mod rights;
-pub mod rows;
+pub mod follow;
+pub mod object;
+pub mod peers;
+pub mod share;
 pub mod store;
 #[cfg(test)]
 mod testing;
-mod timers;
-pub mod txn;
-pub mod waist;
+pub mod timer;
 
-pub use engine::Engine;
+pub use engine::refusal::{Failure, Refusal};
+pub use engine::{Engine, group, meta, of_object, parked, waist};
 pub use peers::{Quarantine, invite_hash, invites, is_name, quarantine};
-pub use refusal::{Failure, Refusal};
+pub use store::{memory, txn};
+
+pub(crate) use engine::refusal;

@@ -12,19 +12,20 @@ use once_model::scenario::Scenario;
 use once_model::sign::KernelKey;
 use once_model::wire::{Code, Frame, Greeting};
 
-use crate::actions::Origin;
+use crate::access::{Grant, Right, Scope};
+use crate::act::Origin;
 use crate::chores::{Chore, ChoreRow};
 use crate::engine::{Engine, Step};
 use crate::memory::MemoryStore;
 use crate::parked::Damage;
 use crate::refusal::Refusal;
-use crate::rights::{Grant, Right, Scope};
 use crate::store::{Batch, Durability, Read, Store, StoreError, Table};
+use crate::txn::Txn;
 use crate::waist::{
     Answer, Call, Command, Consequence, Ctx, Effect, Effects, Entropy, Input, LinkEvent, Ran, Run, RunResult,
     Runner, Stands, Then, Timer, Token, Wait,
 };
-use crate::{group, meta, txn::Txn};
+use crate::{group, meta};
 
 pub(crate) const NOW_MS: u64 = 1_700_000_000_000;
 
@@ -287,7 +288,7 @@ impl Alone {
         let mut act = asked(key, sequence, arguments);
         act.action.acting = guest;
         act.guest = guest.map(|_| true);
-        self.step(|s| crate::actions::received(s, origin, act));
+        self.step(|s| crate::act::received(s, origin, act));
     }
 
     /// A peer that may act on everything dials, and is admitted; its commit number is 1.
@@ -322,7 +323,7 @@ impl Alone {
 
     /// The engine begins anew on the same store.
     pub fn restart(&mut self) {
-        (self.engine, self.timers) = (Engine::new().keeping_told(self.engine.actions.told_rows), Vec::new());
+        (self.engine, self.timers) = (Engine::new().keeping_told(self.engine.act.told_rows), Vec::new());
         group::start(&mut self.engine, &mut self.store, &self.ctx, &mut Zeros, &mut |_| {}).unwrap();
     }
 
@@ -360,11 +361,11 @@ impl Alone {
         objects.push(imported);
         // What only a peer can bring.
         kernel.step(|s| {
-            let head = crate::rows::head(s.txn, &plain)?.unwrap();
+            let head = crate::object::head(s.txn, &plain)?.unwrap();
             let beside = [plain.to_row().as_slice(), head.header.id().as_bytes()].concat();
             s.txn.put(Table::Conflict, &beside, &head);
             let follower = [plain.to_row().as_slice(), peer.as_bytes()].concat();
-            s.txn.put(Table::Follower, &follower, &crate::rows::FollowRow { since_ms: NOW_MS });
+            s.txn.put(Table::Follower, &follower, &crate::follow::FollowRow { since_ms: NOW_MS });
             // What only a crash leaves.
             let row = Chore::ForgetObject(plain).to_row().unwrap_or_default();
             s.txn.put(Table::Chore, &row, &ChoreRow::default());

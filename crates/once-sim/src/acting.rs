@@ -1,16 +1,16 @@
 //! The part of the random workload that acts on objects: clients of all kernels, who repeat themselves.
 
-use once_core::actions;
-use once_core::rights::{Grant, Right, Scope};
-use once_core::rows::HeadRow;
+use std::collections::BTreeMap;
+use std::ops::ControlFlow;
+
+use once_core::access::{Grant, Right, Scope};
+use once_core::object::{self, HeadRow};
 use once_core::store::{Read, Table, scan_prefix};
 use once_core::waist::Command;
-use once_core::{rows, txn};
+use once_core::{act, txn};
 use once_model::action::{Action, Given};
 use once_model::ids::{Hash, KernelId, Line, ObjectKey, Uuid};
 use once_model::limits::{ARGUMENTS_MAX_BYTES, ID_AHEAD_MAX_MS};
-use std::collections::BTreeMap;
-use std::ops::ControlFlow;
 
 use crate::forger::Gossip;
 use crate::journal::{self, Journal};
@@ -143,7 +143,7 @@ impl World {
 
     /// Scenarios that an action depends on: mostly such as its origin has, now and then one that nobody has.
     fn any_given(&mut self, by: usize) -> Vec<Given> {
-        let heads = once_core::query::with_prefix(&self.nodes[by].disk, &[], None, 200).unwrap_or_default();
+        let heads = once_core::object::with_prefix(&self.nodes[by].disk, &[], None, 200).unwrap_or_default();
         let heads: Vec<_> = heads.into_iter().filter(|head| !head.header.tombstone).collect();
         let mut given = Vec::new();
         for _ in 0..=self.rng.up_to(2) {
@@ -180,7 +180,7 @@ impl World {
             });
             let own = heads.into_iter().filter(|head| head.home == Some(node.id));
             for head in own.filter(|_| read.is_ok()) {
-                let body = node.disk.get(Table::Body, &rows::body_key(&head.header)).ok().flatten();
+                let body = node.disk.get(Table::Body, &object::body_key(&head.header)).ok().flatten();
                 bodies.entry(head.header.uuid).or_default().push(body);
             }
         }
@@ -226,7 +226,7 @@ impl World {
     fn owes_actions(&self) -> bool {
         self.nodes.iter().any(|node| {
             let mut some = false;
-            let read = once_core::actions::waiting(&node.disk, &mut |_, _, _, _| {
+            let read = once_core::act::waiting(&node.disk, &mut |_, _, _, _| {
                 some = true;
                 ControlFlow::Break(())
             });
@@ -237,13 +237,13 @@ impl World {
     /// The history of each object holds together, and nothing that was due is left.
     fn check_history(&mut self, index: usize) {
         let disk = &self.nodes[index].disk;
-        let heads = once_core::query::with_prefix(disk, &[], None, 10_000).unwrap_or_default();
+        let heads = once_core::object::with_prefix(disk, &[], None, 10_000).unwrap_or_default();
         let mut wrong = Vec::new();
         for head in heads.iter().filter(|head| head.home == Some(self.nodes[index].id)) {
             let key = head.header.key();
-            match actions::history(disk, &key) {
+            match act::history(disk, &key) {
                 Ok(history) => {
-                    if let Some(number) = actions::broken_link(&history) {
+                    if let Some(number) = act::broken_link(&history) {
                         wrong.push((8, format!("the history of {key} does not hold together at {number}")));
                     }
                     let recorded = |n: usize| u64::try_from(n).unwrap_or(u64::MAX);

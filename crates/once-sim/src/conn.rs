@@ -1,10 +1,9 @@
 //! The lives of connections: dialling, frames on their way, closing, breaking.
 
 use bytes::Bytes;
-use once_core::rows;
 use once_core::store::Store;
 use once_core::waist::{ConnId, Input, LinkEvent, Why};
-use once_core::{content, query};
+use once_core::{exchange, object, peers};
 use once_judge::seen::Direction;
 use once_model::ids::KernelId;
 use once_model::limits::{FRAME_MAX_BYTES, INLINE_MAX_BYTES};
@@ -278,7 +277,7 @@ impl World {
             return;
         };
         let disk = &self.nodes[index].disk;
-        let stranger = rows::peer(disk, &peer).is_ok_and(|row| row.is_none());
+        let stranger = peers::peer(disk, &peer).is_ok_and(|row| row.is_none());
         if stranger && !matches!(frame, Frame::Hello(_)) {
             self.cover.met("state stranger's frame dropped");
             // Sometimes the session has not heard yet that the peer was removed: the engine must see to it itself.
@@ -334,7 +333,7 @@ impl World {
                 self.judge_frame(at, Direction::In, &Frame::Request(request.clone()));
                 let node = &self.nodes[index];
                 let now_ms = node.now_ms(self.now_us);
-                match query::answer(&node.disk.snapshot(), &node.key, &peer, &request, now_ms) {
+                match exchange::answer(&node.disk.snapshot(), &node.key, &peer, &request, now_ms) {
                     Ok(answer) => {
                         let judged =
                             self.checker.answered(&node.id, &peer, &request, &answer, &node.disk, now_ms);
@@ -354,7 +353,7 @@ impl World {
                 self.judge_frame(at, Direction::In, &Frame::EntriesOf(of));
                 let node = &self.nodes[index];
                 let now_ms = node.now_ms(self.now_us);
-                match query::entries(&node.disk.snapshot(), &peer, &of, now_ms) {
+                match exchange::entries(&node.disk.snapshot(), &peer, &of, now_ms) {
                     Ok(answer) => {
                         if let Err(what) =
                             self.checker.proves(&node.id, &peer, &of, &answer, &node.disk, now_ms)
@@ -381,7 +380,7 @@ impl World {
         if parcel.chain.as_ref().is_some_and(|chain| chain.home() != peer) {
             self.cover.met("state relayed revision verified");
         }
-        match content::verify(&peer, parcel) {
+        match object::verify(&peer, parcel) {
             Ok(arrival) => self.enqueue(index, Input::Arrived { peer, arrival, why: Why::Shared { conn } }),
             Err(code) => {
                 self.cover.met(coverage::share(ShareAnswer::Refused(code)));
@@ -405,7 +404,7 @@ impl World {
 
     /// Keeps a scenario that was asked for: the call's number is the token of the reply.
     pub(crate) fn keep_asked(&mut self, index: usize, peer: KernelId, token: u64, parcel: Parcel) {
-        if let Ok(arrival) = content::verify(&peer, parcel) {
+        if let Ok(arrival) = object::verify(&peer, parcel) {
             self.checker.asked(&self.nodes[index].id, token, "request");
             self.enqueue(index, Input::Arrived { peer, arrival, why: Why::Asked { token } });
         }

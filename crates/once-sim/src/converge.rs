@@ -1,11 +1,12 @@
 //! Promise 10, once kernels can talk again: outboxes drain, who follows has the newest revision, and kernels that
 //! exchange hold the same.
 
+use std::ops::ControlFlow;
+
 use once_core::store::{Table, scan_prefix};
 use once_core::waist::{Answer, Command, StandsFor};
-use once_core::{actions, query, rights, rows};
+use once_core::{access, act, object, peers, share};
 use once_model::ids::{ItemId, KernelId, ObjectKey};
-use std::ops::ControlFlow;
 
 use crate::net::Who;
 use crate::world::{Kernel, World};
@@ -70,8 +71,8 @@ impl World {
 
     /// Whether a kernel still shows an invite to somebody: also to one that was a peer here before.
     fn joins(&self, index: usize) -> bool {
-        let peers = query::peers(&self.nodes[index].disk).unwrap_or_default();
-        peers.iter().any(|(_, row)| row.status == rows::PeerStatus::Joining || row.secret.is_some())
+        let peers = peers::all(&self.nodes[index].disk).unwrap_or_default();
+        peers.iter().any(|(_, row)| row.status == peers::PeerStatus::Joining || row.secret.is_some())
     }
 
     /// People look at what stands still: what no program can take they give up, and that is all that they need to do.
@@ -89,7 +90,7 @@ impl World {
             for stands in stands.iter().filter(|stands| matches!(stands.why, StandsFor::Refused(_))) {
                 let home = self.nodes[index].id;
                 let mut first = None;
-                let read = actions::waiting(&self.nodes[index].disk, &mut |at, key, sequence, row| {
+                let read = act::waiting(&self.nodes[index].disk, &mut |at, key, sequence, row| {
                     if (at, key) == (home, stands.key) {
                         first = Some((sequence, row.action));
                     }
@@ -126,7 +127,7 @@ impl World {
     pub(crate) fn debts(&self, index: usize) -> Vec<(KernelId, ObjectKey)> {
         let mut found = Vec::new();
         let read = scan_prefix(&self.nodes[index].disk, Table::Outbox, &[], &mut |row, _| {
-            if let Some((peer, rows::Owed::Object(key))) = rows::Owed::from_key(row) {
+            if let Some((peer, share::Owed::Object(key))) = share::Owed::from_key(row) {
                 found.push((peer, key));
             }
             ControlFlow::Continue(())
@@ -137,7 +138,7 @@ impl World {
     /// The actions of a kernel that have no outcome: their homes and objects.
     fn waiting(&self, index: usize) -> Vec<(KernelId, ObjectKey)> {
         let mut found = Vec::new();
-        let read = once_core::actions::waiting(&self.nodes[index].disk, &mut |home, key, _, _| {
+        let read = once_core::act::waiting(&self.nodes[index].disk, &mut |home, key, _, _| {
             found.push((home, key));
             ControlFlow::Continue(())
         });
@@ -147,32 +148,32 @@ impl World {
     /// The kernel behind an id, if both are peers of each other: only they can talk.
     fn friend(&self, index: usize, peer: &KernelId) -> Option<usize> {
         let Some(Who::Kernel(other)) = self.who.get(peer).copied() else { return None };
-        let mutual = rights::is_peer(&self.nodes[index].disk, peer).ok()?
-            && rights::is_peer(&self.nodes[other].disk, &self.nodes[index].id).ok()?;
+        let mutual = access::is_peer(&self.nodes[index].disk, peer).ok()?
+            && access::is_peer(&self.nodes[other].disk, &self.nodes[index].id).ok()?;
         mutual.then_some(other)
     }
 
     /// Whether a follower does not have what it follows.
     fn lags(&self, follower: usize, source: usize, key: &ObjectKey) -> Option<String> {
         let there =
-            query::find(&self.nodes[source].disk, &key.uuid, Some(key.line)).ok()?.into_iter().next()?;
+            object::find(&self.nodes[source].disk, &key.uuid, Some(key.line)).ok()?.into_iter().next()?;
         let now_ms = self.nodes[source].now_ms(self.now_us);
         let id = self.nodes[follower].id;
-        if !rights::may_read(&self.nodes[source].disk, &id, &there, now_ms).ok()? {
+        if !access::may_read(&self.nodes[source].disk, &id, &there, now_ms).ok()? {
             return None;
         }
         let current = there.header.key();
         if self.checker.forked.contains(&current) {
             return None;
         }
-        let here = rows::head(&self.nodes[follower].disk, &current).ok().flatten();
+        let here = object::head(&self.nodes[follower].disk, &current).ok().flatten();
         let (want, have) = (
             (there.header.epoch, there.header.revision),
             here.map(|head| (head.header.epoch, head.header.revision)),
         );
         // An unclaimed copy there may have become another kernel's object here.
         let claimed_here = current.lineage().is_none()
-            && query::find(&self.nodes[follower].disk, &key.uuid, Some(current.line))
+            && object::find(&self.nodes[follower].disk, &key.uuid, Some(current.line))
                 .is_ok_and(|found| !found.is_empty());
         if have.is_some_and(|have| have >= want) || claimed_here {
             return None;
@@ -187,7 +188,7 @@ impl World {
         for (at, other, have, want) in [(a, b, &mine, &theirs), (b, a, &theirs, &mine)] {
             // An unclaimed copy there may be known here as what it has become.
             let known = |key: &ObjectKey| {
-                let found = query::find(&self.nodes[at].disk, &key.uuid, Some(key.line));
+                let found = object::find(&self.nodes[at].disk, &key.uuid, Some(key.line));
                 key.lineage().is_none() && found.is_ok_and(|found| !found.is_empty())
             };
             let has = |item: &ItemId| have.iter().any(|(had, _)| had == item);

@@ -4,10 +4,10 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use bytes::Bytes;
-use once_core::exchange::{Comparison, Items, missing, respond, wanted};
+use once_core::exchange::{self, Comparison, Items, missing, respond, wanted};
 use once_core::store::Store;
 use once_core::waist::{ConnId, Input, Token, Why};
-use once_core::{content, query, rights};
+use once_core::{access, object};
 use once_judge::seen::Direction;
 use once_model::ids::{ItemId, KernelId};
 use once_model::limits::WANT_MAX_IDS;
@@ -185,7 +185,7 @@ impl World {
                 let heads = wanted(&disk, &peer, ids, now_ms).ok()?;
                 for head in heads {
                     let node = &self.nodes[index];
-                    let Ok(Some(parcel)) = query::parcel(&disk, &node.key, &head) else { continue };
+                    let Ok(Some(parcel)) = exchange::parcel(&disk, &node.key, &head) else { continue };
                     if let Err(what) = self.checker.given(&node.id, &peer, &parcel, &node.disk, now_ms) {
                         self.violated(7, index, what);
                     }
@@ -222,7 +222,7 @@ impl World {
             Frame::Offer(items) => {
                 let disk = self.nodes[index].disk.snapshot();
                 let now_ms = self.nodes[index].now_ms(self.now_us);
-                let may = rights::may_share(&disk, &peer, now_ms).unwrap_or(false);
+                let may = access::may_share(&disk, &peer, now_ms).unwrap_or(false);
                 let wanted = if may { missing(&disk, &items).ok()? } else { Vec::new() };
                 if wanted.is_empty() {
                     self.tell(id, 0, Frame::Kept(std::mem::take(&mut exchange.kept)), None);
@@ -246,7 +246,7 @@ impl World {
         peer: KernelId,
         parcel: Parcel,
     ) {
-        let Ok(arrival) = content::verify(&peer, parcel) else { return };
+        let Ok(arrival) = object::verify(&peer, parcel) else { return };
         let token = self.next_id();
         exchange.tokens.insert(token, side);
         self.exchange_tokens.insert(token, id);

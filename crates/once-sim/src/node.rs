@@ -4,10 +4,10 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
-use once_core::Engine;
-use once_core::store::Store;
+use once_core::store::{Store, StoreError};
+use once_core::txn::Txn;
 use once_core::waist::{ConnId, Ctx, Input, Runner, Timer};
-use once_core::{meta, store::StoreError, txn::Txn};
+use once_core::{Engine, meta};
 use once_model::ids::{BootId, Incarnation, KernelId};
 use once_model::sign::KernelKey;
 

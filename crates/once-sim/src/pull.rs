@@ -1,7 +1,7 @@
 //! Fetching large bodies on streams of their own: for shares that were announced, and for requests.
 
 use bytes::Bytes;
-use once_core::query;
+use once_core::exchange;
 use once_core::store::Store;
 use once_core::waist::ConnId;
 use once_judge::seen::Direction;
@@ -115,7 +115,7 @@ impl World {
         let (index, reader) = (at.node, &at.peer);
         let node = &self.nodes[index];
         let now_ms = node.now_ms(self.now_us);
-        match query::pulled(&node.disk.snapshot(), reader, pull, now_ms) {
+        match exchange::pulled(&node.disk.snapshot(), reader, pull, now_ms) {
             Ok(Ok(bytes)) => {
                 if let Err(what) = self.checker.pulled(&node.id, reader, pull, &bytes, &node.disk, now_ms) {
                     self.violated(7, index, what);

@@ -122,7 +122,7 @@ impl Puppet {
         };
         let mut chain = Chain::new(genesis);
         let lineage = chain.genesis.lineage();
-        let mut header = once_core::content::unclaimed(&scenario);
+        let mut header = once_core::object::unclaimed(&scenario);
         header.lineage = Some(lineage);
         header.certificate = Some(chain.certificate());
         (header.epoch, header.revision) = (1, 1);
@@ -167,7 +167,7 @@ impl Puppet {
             // Another revision with the same bytes.
             scenario = once_model::scenario::Scenario::parse(body).ok()?;
         }
-        let mut header = once_core::content::unclaimed(&scenario);
+        let mut header = once_core::object::unclaimed(&scenario);
         header.lineage = known.header.lineage;
         header.certificate = Some(chain.certificate());
         header.epoch = chain.epoch();
@@ -194,7 +194,7 @@ impl Puppet {
         let mut parcel = rng.pick(&self.heard).or_else(|| self.own.first())?.clone();
         let other = scenarios::next_state(rng, parcel.header.uuid)?;
         let rewrite = |header: &mut Header| {
-            let plain = once_core::content::unclaimed(&other);
+            let plain = once_core::object::unclaimed(&other);
             header.content = plain.content;
             header.size = plain.size;
             header.component = plain.component;

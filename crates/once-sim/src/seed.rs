@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use once_core::access::{Right, Scope};
 use once_core::group;
-use once_core::rights::{Right, Scope};
-use once_core::rows::{PeerRow, PeerStatus, UsageRow};
+use once_core::peers::{PeerRow, PeerStatus};
+use once_core::share::UsageRow;
 use once_core::store::{Batch, Durability, Store, Table};
 use once_core::waist::{Command, Effect, Input};
 use once_judge::Tally;

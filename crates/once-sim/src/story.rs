@@ -1,7 +1,7 @@
 //! Calls that make tests read as stories.
 
 use once_core::Refusal;
-use once_core::rights::{Right, Scope};
+use once_core::access::{Right, Scope};
 use once_core::waist::{Answer, Command};
 use once_model::ids::{Line, ObjectKey};
 use once_model::scenario::Scenario;
@@ -143,8 +143,8 @@ fn scenario(json: &str) -> Scenario {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use once_core::query;
-    use once_core::rows::{self, HeadRow};
+    use once_core::object::{self, HeadRow};
+    use once_core::peers;
     use once_core::store::{Batch, Durability, Store, Table};
     use once_model::cbor::to_cbor;
     use std::ops::ControlFlow;
@@ -157,7 +157,7 @@ mod tests {
 
     fn kept(net: &World, at: Kernel) -> Vec<HeadRow> {
         let mut kept = Vec::new();
-        let each = query::conflicts(&net.nodes[at.0].disk, &mut |row| {
+        let each = object::conflicts(&net.nodes[at.0].disk, &mut |row| {
             kept.push(row);
             ControlFlow::Continue(())
         });
@@ -220,7 +220,7 @@ mod tests {
             net.put_back(alice, backup);
             let id = net.id(alice);
             // Else bob would show alice what she has said, and she would be in quarantine before bob hears of the fork.
-            let mut row = rows::peer(&net.nodes[bob.0].disk, &id).unwrap().unwrap();
+            let mut row = peers::peer(&net.nodes[bob.0].disk, &id).unwrap().unwrap();
             (row.seen, row.heard) = (Vec::new(), None);
             let forgotten = (Table::Peer, id.as_bytes().to_vec(), Some(to_cbor(&row).into()));
             net.nodes[bob.0].disk.commit(Batch { rows: vec![forgotten] }, Durability::Synced).unwrap();

@@ -1,21 +1,21 @@
 //! The random workload: what clients of all kernels want, while things break.
 
-use once_core::query;
-use once_core::rights::{Grant, Right, Scope};
+use std::ops::ControlFlow;
+
+use once_core::access::{Grant, Right, Scope};
+use once_core::object;
 use once_core::store::{Read, Table};
 use once_core::waist::Command;
 use once_model::ids::{Hash, ItemId, KernelId, Line, ObjectKey, Secret, Uuid};
 use once_model::limits::NAME_MAX_BYTES;
 use once_model::scenario::Scenario;
 use once_model::wire::{Frame, Pull, Request};
-use std::ops::ControlFlow;
 
 use crate::acting::Acting;
 use crate::judged::Stream;
 use crate::net::Who;
-use crate::queue::Event;
-use crate::scenarios;
 use crate::world::{Kernel, SECOND_US, World};
+use crate::{queue::Event, scenarios};
 
 /// What the workload remembers.
 #[derive(Debug)]
@@ -313,7 +313,7 @@ impl World {
     fn resolve_something(&mut self, here: Kernel) {
         let mut kept = Vec::new();
         let disk = once_core::store::Store::snapshot(&self.nodes[here.0].disk);
-        let _ = once_core::query::conflicts(&disk, &mut |row| {
+        let _ = once_core::object::conflicts(&disk, &mut |row| {
             kept.push((row.header.key(), row.header.id()));
             ControlFlow::Continue(())
         });
@@ -478,7 +478,7 @@ impl World {
     /// What is at a kernel, as an exchange sees it, but for objects whose home is hostile.
     pub(crate) fn items(&self, index: usize) -> Vec<(ItemId, ObjectKey)> {
         let mut items = Vec::new();
-        let read = query::heads(&self.nodes[index].disk, &mut |head| {
+        let read = object::heads(&self.nodes[index].disk, &mut |head| {
             let key = head.header.key();
             if !self.checker.forked.contains(&key) {
                 items.push((head.header.item_id(), key));

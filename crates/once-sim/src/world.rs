@@ -5,10 +5,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use once_core::Refusal;
-use once_core::rows::{self, HeadRow};
+use once_core::object::{self, HeadRow};
 use once_core::waist::{Answer, Command, ConnId, Event as Notice, Input, Token};
-use once_core::{query, rights};
+use once_core::{Refusal, access, share};
 use once_model::ids::{KernelId, ObjectKey};
 use once_model::scenario::Scenario;
 
@@ -286,14 +285,14 @@ impl World {
     /// that it has become.
     #[must_use]
     pub fn head(&self, kernel: Kernel, key: ObjectKey) -> Option<HeadRow> {
-        query::find(&self.nodes[kernel.0].disk, &key.uuid, Some(key.line)).ok()?.into_iter().next()
+        object::find(&self.nodes[kernel.0].disk, &key.uuid, Some(key.line)).ok()?.into_iter().next()
     }
 
     /// The bytes of an object at a kernel.
     #[must_use]
     pub fn body(&self, kernel: Kernel, key: ObjectKey) -> Option<Bytes> {
         let head = self.head(kernel, key)?;
-        query::body(&self.nodes[kernel.0].disk, &head.header).ok()?
+        object::body(&self.nodes[kernel.0].disk, &head.header).ok()?
     }
 
     /// Rows that a kernel has written or removed so far.
@@ -305,13 +304,13 @@ impl World {
     /// Whether a kernel still owes an object to another one.
     #[must_use]
     pub fn owes(&self, kernel: Kernel, key: ObjectKey, to: Kernel) -> bool {
-        rows::debt(&self.nodes[kernel.0].disk, &self.id(to), &key).is_ok_and(|row| row.is_some())
+        share::debt(&self.nodes[kernel.0].disk, &self.id(to), &key).is_ok_and(|row| row.is_some())
     }
 
     /// Whether a kernel is a peer of another one.
     #[must_use]
     pub fn is_peer(&self, kernel: Kernel, of: Kernel) -> bool {
-        rights::is_peer(&self.nodes[of.0].disk, &self.id(kernel)).unwrap_or(false)
+        access::is_peer(&self.nodes[of.0].disk, &self.id(kernel)).unwrap_or(false)
     }
 
     /// Whether a kernel is still taking away, a few rows at a time, what a removed peer or the end of a quarantine leaves.

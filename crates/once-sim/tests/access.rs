@@ -1,7 +1,7 @@
 //! Who may come in, who may do what, and how both end.
 
 use once_core::Refusal;
-use once_core::rights::{Grant, Right, Scope};
+use once_core::access::{Grant, Right, Scope};
 use once_core::waist::{Answer, Command, Event};
 use once_model::ids::{KernelId, Secret};
 use once_sim::{Kernel, World};

@@ -1,7 +1,7 @@
 //! What a peer is owed because an action there depends on it has limits: no later revision, and no more than the right to
 //! read gives. Each story is cut at many places, since the debt must be there when its object changes.
 
-use once_core::rights::{Grant, Right, Scope};
+use once_core::access::{Grant, Right, Scope};
 use once_core::waist::Command;
 use once_model::action::{Action, Given};
 use once_model::ids::{ObjectKey, Uuid};

@@ -1,7 +1,7 @@
 //! One thing happens, and what was promised still holds. Each story is a promise (ARCHITECTURE.md) or a trap.
 
 use once_core::Refusal;
-use once_core::rights::{Grant, Right, Scope};
+use once_core::access::{Grant, Right, Scope};
 use once_core::waist::{Answer, Command, Event, Run, RunResult, Wait};
 use once_model::action::Action;
 use once_model::ids::{ObjectKey, Secret};
@@ -155,7 +155,7 @@ fn who_follows_an_unclaimed_copy_follows_what_it_becomes() {
     let (alice, bob) = (net.kernel("alice"), net.kernel("bob"));
     net.befriend(alice, bob).let_read(alice, bob);
     // Bob takes nothing that he has not asked for.
-    let right = once_core::rights::Grant {
+    let right = once_core::access::Grant {
         scope: Scope::Kernel,
         right: Right::Share,
         kernel: net.id(alice),

@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use bytes::Bytes;
-use once_core::actions;
+use once_core::act;
 use once_core::waist::{Answer, Command};
 use once_model::action::{Action, After, Given, Outcome};
 use once_model::ids::{KernelId, ObjectKey, Uuid};
@@ -90,7 +90,7 @@ impl Kernel {
 
     /// The one living object of a UUID that is here.
     fn only(&self, uuid: Uuid) -> Result<ObjectKey, Error> {
-        let found = once_core::query::find(&self.shared().snapshot(), &uuid, None)?;
+        let found = once_core::object::find(&self.shared().snapshot(), &uuid, None)?;
         let mut living = found.iter().filter(|head| !head.header.tombstone).map(|head| head.header.key());
         match (living.next(), living.next()) {
             (Some(key), None) => Ok(key),
@@ -104,7 +104,7 @@ impl Kernel {
 
     /// What can be asked of an object, if it is here and its component is known here.
     fn understood(&self, uuid: Uuid) -> Option<String> {
-        let found = once_core::query::find(&self.shared().snapshot(), &uuid, None).ok()?;
+        let found = once_core::object::find(&self.shared().snapshot(), &uuid, None).ok()?;
         let component = self.shared().components.get(&found.first()?.header.component)?;
         let actions: Vec<_> = component.actions().collect();
         Some(format!("a {} understands: {}", component.name(), actions.join(", ")))
@@ -151,7 +151,7 @@ impl Kernel {
     /// # Errors
     /// When the store cannot be read.
     pub fn history(&self, key: ObjectKey) -> Result<Vec<Recorded>, Error> {
-        Ok(actions::history(&self.shared().snapshot(), &key)?)
+        Ok(act::history(&self.shared().snapshot(), &key)?)
     }
 
     /// A receipt for an action that was accepted here: signed by the object's home, over the network if that is another
@@ -169,7 +169,7 @@ impl Kernel {
         let of = ReceiptOf { lane: row.key.into(), sequence: row.sequence, id };
         let found = if row.home == self.id() {
             let origin = (row.home, once_core::meta::incarnation(&snapshot)?);
-            actions::receipt(&snapshot, &self.shared().key, origin, &of)?
+            act::receipt(&snapshot, &self.shared().key, origin, &of)?
         } else {
             net::receipt(self.session(row.home, timeout).await?.as_ref(), of, timeout).await?
         };
@@ -232,7 +232,7 @@ impl Act {
     /// The same, but refused if the object is known to have its home elsewhere: that is where it would act.
     pub(crate) fn only_at(self, peer: KernelId) -> Result<Self, Error> {
         let shared = self.kernel.shared();
-        let head = once_core::rows::head(&shared.snapshot(), &self.key)?;
+        let head = once_core::object::head(&shared.snapshot(), &self.key)?;
         match head.and_then(|head| head.home) {
             Some(home) if home != peer => {
                 let home = if home == shared.me { "this kernel".to_owned() } else { shared.called(&home) };

@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use bytes::Bytes;
-use once_core::content;
+use once_core::object;
 use once_core::waist::{Answer, Command, Event};
 use once_model::ids::{KernelId, Line, ObjectKey};
 use once_model::ior::Ior;
@@ -165,7 +165,7 @@ impl Request {
         let home = self.ior.home().filter(|home| *home != self.kernel.id());
         let others = net.connected_peers().into_iter().filter(|peer| Some(*peer) != home);
         let known = |peer: &KernelId| {
-            once_core::rights::is_peer(&self.kernel.shared().snapshot(), peer).unwrap_or(false)
+            once_core::access::is_peer(&self.kernel.shared().snapshot(), peer).unwrap_or(false)
         };
         let all: Vec<_> = home.into_iter().filter(known).chain(others).collect();
         if all.is_empty() {
@@ -231,7 +231,7 @@ impl Request {
             Frame::Absent(absent) => return Err(Error::from_code(absent.code, &what())),
             _ => return Err(broken()),
         };
-        if !content::is_asked_for(&uuid, line.as_ref(), &parcel.header, parcel.chain.as_ref()) {
+        if !object::is_asked_for(&uuid, line.as_ref(), &parcel.header, parcel.chain.as_ref()) {
             return Err(Error::invalid(format!("{}: the answer is another object", what()))
                 .with_hint("that kernel is broken or lies; ask another one"));
         }
@@ -248,7 +248,7 @@ impl Request {
                 pulled.arrival
             }
             false if net::has_too_much(&parcel) => return Err(invalid(Code::Invalid)),
-            false => content::verify(&peer, parcel).map_err(invalid)?,
+            false => object::verify(&peer, parcel).map_err(invalid)?,
         };
         Ok(Some(Found { kernel: self.kernel.clone(), peer, arrival }))
     }

@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use once_core::waist::Event;
-use once_core::{Refusal, query};
+use once_core::{Refusal, object};
 use once_model::action::Action;
 use once_model::hash::record_hash;
 use once_model::ids::{Hash, KernelId, ObjectKey, Uuid};
@@ -97,7 +97,7 @@ impl Kernel {
     pub(crate) fn in_doubt(&self, looked_at_max: usize) -> Result<Vec<(Object, Standing)>, Error> {
         let snapshot = self.shared().snapshot();
         let (mut found, mut looked) = (Vec::new(), 0);
-        query::heads(&snapshot, &mut |row| {
+        object::heads(&snapshot, &mut |row| {
             looked += 1;
             if row.header.component == NAME && row.home == Some(self.id()) && !row.header.tombstone {
                 found.push(row);
@@ -106,7 +106,7 @@ impl Kernel {
         })?;
         let mut doubtful = Vec::new();
         for row in found {
-            let Some(body) = query::body(&snapshot, &row.header)? else { continue };
+            let Some(body) = object::body(&snapshot, &row.header)? else { continue };
             // One that was changed by hand stands nowhere.
             let Ok((_, standing)) = Standing::read(Scenario::parse(body)?.editable()) else { continue };
             if standing.state == RunState::InDoubt {
@@ -119,12 +119,12 @@ impl Kernel {
     fn coordinations(&self, id: Uuid) -> Result<Vec<Coordinated>, Error> {
         let snapshot = self.shared().snapshot();
         let mut found = Vec::new();
-        for row in query::find(&snapshot, &object_uuid(&self.id(), &id), None)? {
+        for row in object::find(&snapshot, &object_uuid(&self.id(), &id), None)? {
             // What others have shared under this UUID is not ours.
             if row.home != Some(self.id()) || row.header.tombstone || row.header.component != NAME {
                 continue;
             }
-            let Some(body) = query::body(&snapshot, &row.header)? else { continue };
+            let Some(body) = object::body(&snapshot, &row.header)? else { continue };
             let scenario = Scenario::parse(body)?;
             let (plan, standing) = Standing::read(scenario.editable()).map_err(|error| {
                 Error::invalid(format!("the coordination {id} was changed by hand: {error}"))

@@ -5,10 +5,10 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use once_core::rights::{Grant, Right, Scope};
-use once_core::rows::HeadRow;
+use once_core::access::{Grant, Right, Scope};
+use once_core::invite_hash;
+use once_core::object::{self, HeadRow};
 use once_core::waist::{Answer, Change, Command};
-use once_core::{invite_hash, query};
 use once_model::ids::{KernelId, ObjectKey, Secret};
 use once_model::ior::Ior;
 use once_model::limits::INVITE_VALID_MS;
@@ -163,7 +163,7 @@ impl Kernel {
         match self.command(command).await? {
             Answer::Object { header, change } => {
                 let key = header.key();
-                let row = once_core::rows::head(&self.shared().snapshot(), &key)?;
+                let row = once_core::object::head(&self.shared().snapshot(), &key)?;
                 let row = row.unwrap_or_else(|| HeadRow {
                     home: None,
                     from: None,
@@ -298,7 +298,7 @@ impl Kernel {
     /// # Errors
     /// When the store cannot be read.
     pub fn get(&self, key: ObjectKey) -> Result<Option<Object>, Error> {
-        let found = query::find(&self.shared().snapshot(), &key.uuid, Some(key.line))?;
+        let found = object::find(&self.shared().snapshot(), &key.uuid, Some(key.line))?;
         Ok(found.into_iter().next().map(|row| Object::new(row, self.id())))
     }
 
@@ -308,8 +308,8 @@ impl Kernel {
     /// When the store cannot be read, or the bytes are damaged.
     pub fn scenario(&self, key: ObjectKey) -> Result<Option<Bytes>, Error> {
         let snapshot = self.shared().snapshot();
-        match query::find(&snapshot, &key.uuid, Some(key.line))?.first() {
-            Some(row) => Ok(query::body(&snapshot, &row.header)?),
+        match object::find(&snapshot, &key.uuid, Some(key.line))?.first() {
+            Some(row) => Ok(object::body(&snapshot, &row.header)?),
             None => Ok(None),
         }
     }

@@ -41,7 +41,7 @@ pub use net::{Chatter, Progress, Report, Ticket};
 pub use object::{Object, State};
 pub use typed::{ActError, Action, Model, ObjectRef, Sent, TypedAct};
 
-pub use once_core::actions::{OutcomeStatus, Recorded};
+pub use once_core::act::{OutcomeStatus, Recorded};
 pub use once_core::waist::{Change, Event};
 pub use once_model as model;
 pub use once_model::ids::{KernelId, ObjectKey};

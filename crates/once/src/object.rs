@@ -1,6 +1,6 @@
 //! What a kernel tells of an object.
 
-use once_core::rows::HeadRow;
+use once_core::object::HeadRow;
 use once_model::ids::{Hash, KernelId, Line, Lineage, ObjectKey, Uuid};
 use once_model::ior::{Ior, OnceIor};
 

@@ -3,8 +3,7 @@
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 
-use once_core::query;
-use once_core::rows;
+use once_core::object;
 use once_core::store::{StoreError, Table};
 use once_model::ids::{ObjectKey, Uuid};
 
@@ -71,10 +70,10 @@ pub(crate) fn page(
 
 /// One object, if it is one.
 fn look(rows: &Snapshot, key: &ObjectKey, page: &mut Page) -> Result<(), StoreError> {
-    let read = rows::head(rows, key).and_then(|row| match row {
+    let read = object::head(rows, key).and_then(|row| match row {
         None => Ok(None),
         Some(row) => {
-            query::body(rows, &row.header).map(|body| Some(body.map_or(0, |body| body.len() as u64)))
+            object::body(rows, &row.header).map(|body| Some(body.map_or(0, |body| body.len() as u64)))
         }
     });
     match read {

@@ -7,12 +7,11 @@ use once_model::ids::{Hash, KernelId, Line, ObjectKey, Uuid};
 
 use super::SLICE_BYTES;
 use super::chore::{Chore, ChoreRow};
+use crate::access::{Grant, expiry};
 use crate::engine::Step;
-use crate::outbox;
-use crate::rights::Grant;
-use crate::rows::Kind;
+use crate::share::{self, Kind};
 use crate::store::{Read, StoreError, Table, prefix_end};
-use crate::{actions, content, expiry, peers, timers};
+use crate::{act, follow, object, peers, timer};
 
 /// Where the rows of one part of a chore are.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -92,13 +91,13 @@ impl Part {
             Self::Acts => {
                 let last = next.get(..16).and_then(|id| Uuid::from_slice(id).ok());
                 let from = last.map_or(Bound::Unbounded, Bound::Excluded);
-                let some = s.engine.actions.acts.range((from, Bound::Unbounded)).take(limit);
+                let some = s.engine.act.acts.range((from, Bound::Unbounded)).take(limit);
                 found.extend(some.map(|(id, _)| (id.as_bytes().to_vec(), Bytes::new())));
                 full = found.len() >= limit;
             }
             // Those that were looked at are gone.
             Self::Deliveries(peer) => {
-                let some = s.engine.outbox.deliveries.range((*peer, FIRST)..);
+                let some = s.engine.share.deliveries.range((*peer, FIRST)..);
                 let some = some.take_while(|((to, _), _)| to == peer).take(limit);
                 found.extend(some.map(|((_, key), _)| (key.to_row().to_vec(), Bytes::new())));
                 full = found.len() >= limit;
@@ -118,25 +117,25 @@ pub(super) fn one(
 ) -> Result<(), StoreError> {
     let table = match (part, chore) {
         (Part::Rows(table, _), _) => *table,
-        (Part::Acts, Chore::ForgetPeer(peer)) => return actions::forget_waiter(s, peer, key),
+        (Part::Acts, Chore::ForgetPeer(peer)) => return act::forget_waiter(s, peer, key),
         (Part::Deliveries(peer), _) => {
-            outbox::forget_delivery(s, *peer, key);
+            share::forget_delivery(s, *peer, key);
             return Ok(());
         }
         (Part::Acts, _) => return Ok(()),
     };
     match chore {
         Chore::ForgetPeer(peer) if !is_of_peer(&peer, table, key, value) => {}
-        Chore::ForgetObject(_) if table == Table::Timer => timers::forget(s, key, value),
-        Chore::BeginLife if table == Table::Outbox => outbox::forget_owed(s, key)?,
-        Chore::BeginLife if table == Table::Request => actions::forget_request(s, key)?,
+        Chore::ForgetObject(_) if table == Table::Timer => timer::forget(s, key, value),
+        Chore::BeginLife if table == Table::Outbox => share::forget_owed(s, key)?,
+        Chore::BeginLife if table == Table::Request => act::forget_request(s, key)?,
         Chore::ForgetPeer(_) | Chore::ForgetObject(_) | Chore::BeginLife => s.txn.delete_lazily(table, key),
-        Chore::TellFollowers(object) => content::tell_follower(s, object, key)?,
-        Chore::EndFollowing(kernel) => outbox::end_unless_readable(s, kernel, key)?,
-        Chore::Greet(peer) if table == Table::Conflict => content::ask_again(s, peer, value)?,
-        Chore::Greet(peer) => outbox::repeat(s, peer, table, key)?,
+        Chore::TellFollowers(object) => object::tell_follower(s, object, key)?,
+        Chore::EndFollowing(kernel) => follow::end_unless_readable(s, kernel, key)?,
+        Chore::Greet(peer) if table == Table::Conflict => object::ask_again(s, peer, value)?,
+        Chore::Greet(peer) => follow::repeat(s, peer, table, key)?,
         Chore::Dial => peers::dial_one(s, key)?,
-        Chore::Work => actions::work_again(s, key, value)?,
+        Chore::Work => act::work_again(s, key, value)?,
         Chore::Sweep => expiry::end(s, table, key, value),
     }
     Ok(())
@@ -158,7 +157,7 @@ fn is_of_peer(peer: &KernelId, table: Table, key: &[u8], value: &[u8]) -> bool {
 pub(super) fn ended(s: &mut Step<'_, '_>, chore: Chore) -> Result<(), StoreError> {
     match chore {
         Chore::BeginLife => peers::begin_life(s),
-        Chore::Greet(peer) => outbox::repeated(s, peer),
+        Chore::Greet(peer) => follow::repeated(s, peer),
         _ => Ok(()),
     }
 }

@@ -10,16 +10,17 @@ use once_model::sign::KernelKey;
 use once_model::wire::{Code, Frame, Greeting};
 
 use super::*;
-use crate::actions::{ActivityRow, activity_key};
+use crate::access::{self, Grant, Right, Scope};
+use crate::act::{ActivityRow, activity_key};
 use crate::engine::Engine;
-use crate::group;
+use crate::follow::FollowRow;
 use crate::memory::MemoryStore;
-use crate::peers::Quarantine;
-use crate::rights::{self, Grant, Right, Scope};
-use crate::rows::{self as tables, DebtRow, FollowRow, OutboxRow, Owed, PeerRow, PeerStatus};
+use crate::peers::{self, PeerRow, PeerStatus, Quarantine};
+use crate::share::{self, DebtRow, OutboxRow, Owed};
 use crate::store::{Batch, Durability, Store};
 use crate::testing::{Alone, NOW_MS, Zeros, greeting};
 use crate::waist::{Command, Input, LinkEvent, Then};
+use crate::{group, object};
 
 const MANY: u128 = 10_000;
 
@@ -159,14 +160,14 @@ fn crowded() -> (Slow, KernelId, KernelId) {
     kernel.step(|s| {
         for n in 100..100 + MANY {
             for kernel in [peer].into_iter().chain((n % 100 == 0).then_some(other)) {
-                let place = tables::peer_object_key(&kernel, &object(n));
+                let place = object::peer_object_key(&kernel, &object(n));
                 s.txn.put(Table::Subscription, &place, &SINCE);
                 s.txn.put(Table::Unfollow, &place, &SINCE);
-                s.txn.put(Table::Follower, &tables::object_peer_key(&object(n), &kernel), &SINCE);
+                s.txn.put(Table::Follower, &object::object_peer_key(&object(n), &kernel), &SINCE);
                 let grant = read(kernel, object(n), None);
                 s.txn.put(Table::Grant, &grant.to_row(), &grant.add_to(None, NOW_MS).unwrap());
                 let debt =
-                    DebtRow { since_ms: NOW_MS, id: Hash::from_bytes([2; 32]), debt: tables::Debt::Promised };
+                    DebtRow { since_ms: NOW_MS, id: Hash::from_bytes([2; 32]), debt: share::Debt::Promised };
                 let owed = Owed::Object(object(n)).key(&kernel);
                 s.txn.put(Table::Outbox, &owed, &OutboxRow::Object(debt));
             }
@@ -175,13 +176,9 @@ fn crowded() -> (Slow, KernelId, KernelId) {
     });
     let mut slow = Slow::new(kernel);
     for n in 0..MANY {
-        slow.kernel
-            .engine
-            .actions
-            .acts
-            .insert(Uuid::from_u128(n), vec![1_000_000 + Token::try_from(n).unwrap()]);
+        slow.kernel.engine.act.acts.insert(Uuid::from_u128(n), vec![1_000_000 + Token::try_from(n).unwrap()]);
         let waits = vec![2_000_000 + Token::try_from(n).unwrap()];
-        slow.kernel.engine.outbox.deliveries.insert((peer, object(n)), waits);
+        slow.kernel.engine.share.deliveries.insert((peer, object(n)), waits);
     }
     // These wait for the peer indeed.
     for n in 2..102 {
@@ -195,7 +192,7 @@ fn crowded() -> (Slow, KernelId, KernelId) {
 fn rows_of(slow: &Slow, peer: &KernelId) -> usize {
     let tables = [Table::Subscription, Table::Unfollow, Table::Follower, Table::Grant, Table::Outbox];
     let mine = |table: Table, key: &[u8]| match table {
-        Table::Outbox => key.starts_with(&tables::Kind::Objects.of(peer)),
+        Table::Outbox => key.starts_with(&share::Kind::Objects.of(peer)),
         Table::Follower | Table::Grant => key.ends_with(peer.as_bytes()),
         _ => key.starts_with(peer.as_bytes()),
     };
@@ -232,8 +229,8 @@ fn a_peer_is_removed_a_few_rows_in_each_step_and_has_no_rights_from_the_first() 
     let theirs = rows_of(&slow, &other);
     let token = slow.command(Command::RemovePeer { peer });
     slow.step();
-    assert!(!rights::is_peer(&slow.kernel.store, &peer).unwrap());
-    assert!(!rights::may_share(&slow.kernel.store, &peer, NOW_MS).unwrap());
+    assert!(!access::is_peer(&slow.kernel.store, &peer).unwrap());
+    assert!(!access::may_share(&slow.kernel.store, &peer, NOW_MS).unwrap());
     assert!(slow.reply(token).is_none() && rows_of(&slow, &peer) > 40_000);
     // Nor do they come back with it.
     let add = || Command::AddPeer { peer, addresses: Vec::new(), petname: None };
@@ -274,7 +271,7 @@ fn a_removal_that_a_crash_cuts_off_goes_on_at_the_next_start() {
         slow.restart();
         assert!((1..left).contains(&rows_of(&slow, &peer)));
         left = rows_of(&slow, &peer);
-        assert!(!rights::is_peer(&slow.kernel.store, &peer).unwrap());
+        assert!(!access::is_peer(&slow.kernel.store, &peer).unwrap());
         let early = slow.command(Command::AddPeer { peer, addresses: Vec::new(), petname: None });
         while slow.reply(early).is_none() {
             slow.step();
@@ -319,7 +316,7 @@ fn busy() -> (Slow, ObjectKey) {
         for n in 0..MANY {
             let (name, id) = (n.to_string(), Uuid::from_u128(n));
             let then = Then { action: "rang".into(), with: "1".into() };
-            crate::timers::set(s, &key, id, name.clone(), 60_000, then.clone())?;
+            crate::timer::set(s, &key, id, name.clone(), 60_000, then.clone())?;
             let row = ActivityRow { name, arguments: "1".into(), then, since_ms: NOW_MS };
             s.txn.put(Table::Activity, &activity_key(&key, &id), &row);
         }
@@ -416,13 +413,13 @@ fn followers_are_owed_a_new_revision_a_few_in_each_step_and_none_waits_for_the_o
         for peer in &peers {
             let grant = read(*peer, key, None);
             s.txn.put(Table::Grant, &grant.to_row(), &grant.add_to(None, NOW_MS).unwrap());
-            s.txn.put(Table::Follower, &tables::object_peer_key(&key, peer), &SINCE);
+            s.txn.put(Table::Follower, &object::object_peer_key(&key, peer), &SINCE);
         }
         Ok(())
     });
     let owed = |slow: &Slow| {
-        let id = tables::head(&slow.kernel.store, &key).unwrap().unwrap().header.id();
-        let debts = peers.iter().map(|peer| tables::debt(&slow.kernel.store, peer, &key).unwrap());
+        let id = object::head(&slow.kernel.store, &key).unwrap().unwrap().header.id();
+        let debts = peers.iter().map(|peer| share::debt(&slow.kernel.store, peer, &key).unwrap());
         let (mut any, mut newest) = (0, 0);
         for debt in debts.flatten() {
             any += 1;
@@ -495,9 +492,9 @@ fn a_new_connection_repeats_subscriptions_and_looks_for_proofs_a_few_rows_in_eac
     let (mut slow, peer, _) = crowded();
     let plain = slow.kernel.object(2, "Plain");
     slow.kernel.step(|s| {
-        let head = tables::head(s.txn, &plain)?.unwrap();
+        let head = object::head(s.txn, &plain)?.unwrap();
         for n in 0..MANY {
-            let place = tables::conflict_key(&object(n), &head.header.id());
+            let place = object::conflict_key(&object(n), &head.header.id());
             s.txn.put(Table::Conflict, &place, &head);
         }
         Ok(())
@@ -526,7 +523,7 @@ fn put_back() -> (Slow, KernelId) {
         for n in 0..MANY {
             let mut secret = [0; 32];
             secret[..16].copy_from_slice(&n.to_be_bytes());
-            let row = tables::InviteRow {
+            let row = peers::InviteRow {
                 expires_ms: NOW_MS + 1_000_000,
                 petname: None,
                 used_by: None,

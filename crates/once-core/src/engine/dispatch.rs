@@ -5,13 +5,13 @@ use once_model::wire::Frame;
 
 use super::state::Engine;
 use super::step::Step;
-use crate::chores;
-use crate::expiry;
+use crate::access::expiry;
+use crate::act::{self, home};
 use crate::refusal::{Failure, Refusal};
 use crate::store::StoreError;
 use crate::txn::Txn;
 use crate::waist::{Answer, Command, Ctx, Effect, Effects, Entropy, Input, Timer, Token, Why};
-use crate::{actions, content, meta, outbox, peers, timers};
+use crate::{chores, follow, meta, object, peers, share, timer};
 
 impl Engine {
     /// The first step of a run: dial every peer.
@@ -26,14 +26,14 @@ impl Engine {
     ) -> Result<Effects, StoreError> {
         let mut step = Step { engine: self, txn, ctx, rng, out: Effects::default() };
         // What an engine before this one asked for in this process may still be answered: that is no answer to this one.
-        step.engine.actions.runs = step.rng.below(1 << 48);
+        step.engine.act.runs = step.rng.below(1 << 48);
         step.engine.boot = meta::begin_boot(step.txn, ctx.boot, step.engine.commit + 1)?;
         drop(step.tried(chores::resume)?);
         drop(step.tried(expiry::resume)?);
         drop(step.tried(peers::dial_all)?);
         if !peers::resume_quarantine(&mut step)? {
-            drop(step.tried(actions::resume)?);
-            drop(step.tried(timers::resume)?);
+            drop(step.tried(act::resume)?);
+            drop(step.tried(timer::resume)?);
         }
         chores::go_on_later(&mut step);
         Ok(step.out)
@@ -84,37 +84,37 @@ impl Step<'_, '_> {
             Input::Arrived { peer, arrival, why } => match why {
                 // Only an admitted connection counts; what comes late from an older one is shared again on the next.
                 Why::Shared { conn } if self.up(&peer) == Some(conn) => {
-                    outbox::receive(self, peer, conn, arrival)?;
+                    share::receive(self, peer, conn, arrival)?;
                 }
                 Why::Shared { .. } => {}
                 Why::Asked { token } => {
-                    let answer = content::accept(self, peer, arrival, None)?;
+                    let answer = object::accept(self, peer, arrival, None)?;
                     self.out.push(Effect::Reply { token, reply: Ok(Answer::Kept(answer)) });
                 }
                 Why::Offered { token } => {
-                    let answer = outbox::admit(self, peer, arrival)?;
+                    let answer = share::admit(self, peer, arrival)?;
                     self.out.push(Effect::Reply { token, reply: Ok(Answer::Kept(answer)) });
                 }
             },
             Input::Unfit { peer, conn, share, code } if self.up(&peer) == Some(conn) => {
-                outbox::unfit(self, peer, conn, share, code)?;
+                share::unfit(self, peer, conn, share, code)?;
             }
             Input::Unfit { .. } => {}
             Input::Link { peer, event } => peers::link(self, peer, event)?,
             Input::Timer(timer) => match timer {
                 Timer::Redial(peer, pause) => peers::redial(self, peer, pause)?,
                 Timer::Hello(peer, conn) => peers::hello_late(self, peer, conn),
-                Timer::Resend(peer, conn) => outbox::resend(self, peer, conn)?,
-                Timer::Pump(peer) => outbox::pump_on(self, peer)?,
-                Timer::Given => actions::late(self)?,
+                Timer::Resend(peer, conn) => share::resend(self, peer, conn)?,
+                Timer::Pump(peer) => share::pump_on(self, peer)?,
+                Timer::Given => act::late(self)?,
                 Timer::Progress => peers::tell(self)?,
                 Timer::Expiry => self.engine.expiry.rang(),
                 Timer::Chores => chores::rang(self)?,
-                Timer::Due(size) => timers::due(self, size)?,
+                Timer::Due(size) => timer::due(self, size)?,
             },
-            Input::Ran(ran) => actions::ran(self, *ran)?,
-            Input::Ready { component } => actions::ready(self, component)?,
-            Input::Worked { key, id, result } => actions::worked(self, key, id, result)?,
+            Input::Ran(ran) => act::ran(self, *ran)?,
+            Input::Ready { component } => act::ready(self, component)?,
+            Input::Worked { key, id, result } => act::worked(self, key, id, result)?,
             Input::NetworkChanged => peers::network_changed(self),
             Input::Disk { free_bytes } => self.engine.disk_free_bytes = free_bytes,
         }
@@ -123,8 +123,8 @@ impl Step<'_, '_> {
 
     /// Nobody waits for more than one reply.
     fn forget(&mut self, token: Token) {
-        self.engine.actions.forget(token);
-        self.engine.outbox.forget(token);
+        self.engine.act.forget(token);
+        self.engine.share.forget(token);
         self.engine.peers.forget(token);
         self.engine.chores.forget(token);
     }
@@ -151,26 +151,26 @@ impl Step<'_, '_> {
         }
         Ok(Some(match command {
             Command::EndQuarantine { without } => return peers::end_quarantine(self, token, &without),
-            Command::Import { source, over, scenario } => content::import(self, source, over, &scenario)?,
-            Command::Put { key, base, scenario } => content::put(self, &key, base, &scenario)?,
-            Command::Create { scenario } => content::create(self, &scenario)?,
-            Command::Claim { key } => content::claim(self, &key)?,
-            Command::Remove { key } => content::remove_by_client(self, &key)?,
-            Command::Keep { key, revision } => content::take(self, &key, &revision)?,
-            Command::Discard { key, revision } => content::discard(self, &key, &revision)?,
-            Command::Share { key, to, delivered } => return outbox::share(self, token, key, to, delivered),
+            Command::Import { source, over, scenario } => object::import(self, source, over, &scenario)?,
+            Command::Put { key, base, scenario } => object::put(self, &key, base, &scenario)?,
+            Command::Create { scenario } => object::create(self, &scenario)?,
+            Command::Claim { key } => object::claim(self, &key)?,
+            Command::Remove { key } => object::remove_by_client(self, &key)?,
+            Command::Keep { key, revision } => object::take(self, &key, &revision)?,
+            Command::Discard { key, revision } => object::discard(self, &key, &revision)?,
+            Command::Share { key, to, delivered } => return share::share(self, token, key, to, delivered),
             Command::Act { key, at, action, deadline_ms, wait } => {
-                return actions::act(self, token, actions::Wish { key, at, action, deadline_ms, wait });
+                return act::act(self, token, act::Wish { key, at, action, deadline_ms, wait });
             }
-            Command::Cancel { id, wait } => return actions::cancel(self, token, id, wait),
-            Command::Drop { home, key, sequence, id } => actions::drop_one(self, home, (key, sequence), id)?,
-            Command::GiveUp { peer, key } => outbox::give_up(self, peer, key)?,
+            Command::Cancel { id, wait } => return act::cancel(self, token, id, wait),
+            Command::Drop { home, key, sequence, id } => act::drop_one(self, home, (key, sequence), id)?,
+            Command::GiveUp { peer, key } => share::give_up(self, peer, key)?,
             Command::Standing => Answer::Standing {
-                lanes: actions::standing(&self.engine.actions.waiting),
+                lanes: act::standing(&self.engine.act.waiting),
                 damaged: self.engine.parked.list(),
             },
-            Command::Follow { key, from } => outbox::follow(self, key, from)?,
-            Command::Unfollow { key, from } => outbox::unfollow(self, key, from)?,
+            Command::Follow { key, from } => follow::follow(self, key, from)?,
+            Command::Unfollow { key, from } => follow::unfollow(self, key, from)?,
             Command::Invite { secret_hash, expires_ms, petname } => {
                 peers::invite(self, secret_hash, expires_ms, petname)?
             }
@@ -204,16 +204,16 @@ impl Step<'_, '_> {
         }
         match frame {
             Frame::Progress(said) => peers::told(self, peer, &said),
-            Frame::Share(parcel) => outbox::announced(self, peer, conn, parcel),
-            Frame::Shared(shared) => outbox::shared(self, peer, &shared),
-            Frame::Follow(follow) => outbox::followed(self, peer, conn, &follow),
-            Frame::Unfollow(key) => outbox::unfollowed(self, peer, conn, key),
-            Frame::Following(following) => outbox::following(self, peer, &following),
-            Frame::Act(act) => actions::come(self, peer, act),
-            Frame::Outcome(outcome) => actions::outcome(self, peer, &outcome),
-            Frame::Missing(missing) => actions::missing(self, peer, &missing),
-            Frame::Need(need) => actions::need(self, peer, &need),
-            Frame::Entries(said) => content::entries(self, peer, &said),
+            Frame::Share(parcel) => share::announced(self, peer, conn, parcel),
+            Frame::Shared(shared) => share::shared(self, peer, &shared),
+            Frame::Follow(follow) => follow::followed(self, peer, conn, &follow),
+            Frame::Unfollow(key) => follow::unfollowed(self, peer, conn, key),
+            Frame::Following(following) => follow::following(self, peer, &following),
+            Frame::Act(act) => home::come(self, peer, act),
+            Frame::Outcome(outcome) => act::outcome(self, peer, &outcome),
+            Frame::Missing(missing) => act::missing(self, peer, &missing),
+            Frame::Need(need) => act::need(self, peer, &need),
+            Frame::Entries(said) => object::entries(self, peer, &said),
             // The shell answers the rest from a snapshot; here it means nothing.
             _ => Ok(()),
         }

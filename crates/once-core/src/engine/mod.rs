@@ -5,8 +5,14 @@
 
 mod dispatch;
 mod expiry;
+pub mod group;
+pub mod meta;
+pub mod of_object;
+pub mod parked;
+pub mod refusal;
 mod state;
 mod step;
+pub mod waist;
 
 pub(crate) use expiry::Expiry;
 pub use state::Engine;

@@ -1,20 +1,17 @@
 //! What the engine knows only while it runs.
 
-use crate::actions;
 use crate::chores::Chores;
-use crate::content;
-use crate::outbox;
 use crate::parked::Parked;
-use crate::peers;
+use crate::{act, object, peers, share};
 
 use super::expiry::Expiry;
 
 /// What the engine knows only while it runs: of each capability its own, and what belongs to none. All else is rows.
 #[derive(Debug)]
 pub struct Engine {
-    pub(crate) actions: actions::State,
-    pub(crate) content: content::State,
-    pub(crate) outbox: outbox::State,
+    pub(crate) act: act::State,
+    pub(crate) object: object::State,
+    pub(crate) share: share::State,
     pub(crate) peers: peers::State,
     /// What takes more than one step.
     pub(crate) chores: Chores,
@@ -47,9 +44,9 @@ impl Engine {
     #[must_use]
     pub fn new() -> Self {
         Self {
-            actions: actions::State::default(),
-            content: content::State::default(),
-            outbox: outbox::State::default(),
+            act: act::State::default(),
+            object: object::State::default(),
+            share: share::State::default(),
             peers: peers::State::default(),
             chores: Chores::default(),
             expiry: Expiry::default(),
@@ -67,7 +64,7 @@ impl Engine {
     /// [`once_model::limits::TOLD_ROWS`]; of none with 0.
     #[must_use]
     pub fn keeping_told(mut self, rows: u64) -> Self {
-        self.actions.told_rows = rows;
+        self.act.told_rows = rows;
         self
     }
 
@@ -75,14 +72,14 @@ impl Engine {
     /// tests: what happens rarely happens often.
     #[must_use]
     pub fn in_slices_of(mut self, rows: u64) -> Self {
-        self.actions.marks.stay_behind(rows);
+        self.act.marks.stay_behind(rows);
         self
     }
 
     /// Keeps at most so many results for clients of this kernel, instead of [`once_model::limits::REQUESTS_MAX_ROWS`].
     #[must_use]
     pub fn keeping_requests(mut self, most: u64) -> Self {
-        self.actions.requests.keep_at_most(most);
+        self.act.requests.keep_at_most(most);
         self
     }
 

@@ -76,7 +76,7 @@ impl Step<'_, '_> {
     /// Takes back what the step has done since. What is remembered of lanes is made anew from the rows, if any of them changed.
     pub(super) fn take_back(&mut self, to: Here) {
         if self.txn.rollback(to.rows) {
-            self.engine.actions.taken_back();
+            self.engine.act.taken_back();
         }
         self.out.now.truncate(to.now);
         self.out.after.truncate(to.after);

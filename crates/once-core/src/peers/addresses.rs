@@ -2,7 +2,7 @@
 
 use once_model::limits::{ADDRESSES_MAX, NAME_MAX_BYTES};
 
-use crate::rows::PeerRow;
+use super::PeerRow;
 
 /// An address that was told or good last so long ago gives way as soon as another one is good.
 const KEPT_MS: u64 = 30 * DAY_MS;
@@ -44,7 +44,7 @@ pub(super) fn is_known_good(row: &PeerRow, address: &str, now_ms: u64) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rows::PeerStatus;
+    use crate::peers::PeerStatus;
 
     fn row(addresses: &[&str]) -> PeerRow {
         PeerRow {

@@ -6,15 +6,16 @@ use once_model::ids::{KernelId, Secret};
 use once_model::limits::{NAME_MAX_BYTES, PEER_QUOTA_BYTES, PEERS_MAX};
 use once_model::wire::{Code, Frame};
 
-use super::Phase;
 use super::addresses::put_first;
 use super::admit::peers_fit;
 use super::dial::dial;
+use super::rows;
+use super::{PeerRow, PeerStatus, Phase};
+use crate::access::{Grant, GrantRow, Right, Scope};
 use crate::chores::{self, Chore};
 use crate::engine::Step;
 use crate::refusal::{Failure, Refusal};
-use crate::rights::{Grant, Right, Scope};
-use crate::rows::{self, GrantRow, PeerRow, PeerStatus, UsageRow};
+use crate::share::{self, UsageRow};
 use crate::store::{Read, StoreError, Table};
 use crate::txn;
 use crate::waist::{Answer, Effect, Event, Token};
@@ -93,7 +94,7 @@ pub(crate) fn remove(s: &mut Step<'_, '_>, token: Token, peer: KernelId) -> Resu
         return if under_way { Ok(chores::wait(s, rest, token)) } else { Err(Refusal::NoPeer(peer).into()) };
     }
     s.txn.delete(Table::Peer, peer.as_bytes());
-    let usage = UsageRow { owed_rows: 0, ..rows::usage(s.txn, &peer)? };
+    let usage = UsageRow { owed_rows: 0, ..share::usage(s.txn, &peer)? };
     s.txn.put(Table::Usage, peer.as_bytes(), &usage);
     let answer = chores::begin_for(s, rest, token)?;
     if let Some(link) = s.engine.peers.links.remove(&peer)

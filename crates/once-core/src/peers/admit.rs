@@ -9,14 +9,14 @@ use once_model::wire::{Code, FEATURE_ACTIONS, Frame, Greeting};
 
 use super::addresses::{is_known_good, put_first};
 use super::dial::dial_later;
-use super::{Link, Phase, admin, invites, progress, quarantine};
+use super::rows;
+use super::{Link, PeerRow, PeerStatus, Phase, admin, invites, progress, quarantine};
+use crate::access::Right;
 use crate::chores::{self, Chore};
 use crate::engine::Step;
 use crate::meta;
-use crate::outbox::{self, Window};
 use crate::refusal::Refusal;
-use crate::rights::Right;
-use crate::rows::{self, PeerRow, PeerStatus};
+use crate::share::{self, Window};
 use crate::store::{StoreError, Table};
 use crate::waist::{Answer, ConnId, Effect, Event, LinkEvent, Timer};
 
@@ -344,7 +344,7 @@ fn ready(
     if !mutant!(FollowOnce) {
         chores::begin(s, Chore::Greet(peer))?;
     }
-    outbox::pump(s, peer)
+    share::pump(s, peer)
 }
 
 /// Puts the address first, and writes only what changed.

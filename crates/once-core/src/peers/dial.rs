@@ -3,11 +3,11 @@
 use once_model::ids::KernelId;
 use once_model::limits::{REDIAL_MAX_MS, REDIAL_MIN_MS, REDIAL_SOON_MS, REDIAL_WANTED_MS};
 
+use super::rows;
 use super::{Link, Phase};
 use crate::chores::{self, Chore};
 use crate::engine::Step;
 use crate::refusal::{Failure, Refusal};
-use crate::rows;
 use crate::store::StoreError;
 use crate::waist::{Answer, Effect, Timer};
 

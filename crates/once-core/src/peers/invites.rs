@@ -9,10 +9,10 @@ use once_model::wire::Greeting;
 
 use super::admin::{self, check_petname};
 use super::admit::{invite_hash, shown};
+use super::{InviteRow, PeerRow, PeerStatus};
+use crate::access::Right;
 use crate::engine::Step;
 use crate::refusal::{Failure, Refusal};
-use crate::rights::Right;
-use crate::rows::{InviteRow, PeerRow, PeerStatus};
 use crate::store::{Read, StoreError, Table, try_scan};
 use crate::txn;
 use crate::waist::{Answer, Effect, Event};

@@ -8,7 +8,7 @@ use once_model::ids::{BootId, Incarnation};
 use once_model::limits::WINDOW_MAX_SHARES;
 use once_model::wire::Code;
 
-use crate::outbox::Window;
+use crate::share::Window;
 use crate::waist::ConnId;
 
 /// A connection's life.

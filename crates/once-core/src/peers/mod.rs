@@ -8,6 +8,7 @@ mod invites;
 mod link;
 mod progress;
 mod quarantine;
+mod rows;
 mod state;
 
 pub use admin::is_name;
@@ -22,4 +23,5 @@ use link::Phase;
 pub(crate) use progress::{heard, note, tell, tell_later, told, told_after_commit};
 pub use quarantine::{Quarantine, quarantine};
 pub(crate) use quarantine::{allows, begin_life, end as end_quarantine, heeds, resume as resume_quarantine};
+pub use rows::{InviteRow, PeerRow, PeerStatus, all, peer, put_back};
 pub(crate) use state::State;

@@ -5,10 +5,10 @@ use once_model::ids::{Incarnation, KernelId};
 use once_model::progress::Progress;
 use once_model::wire::Frame;
 
-use super::Link;
+use super::rows;
+use super::{Link, PeerRow};
 use crate::engine::{Engine, Step};
 use crate::meta;
-use crate::rows::{self, PeerRow};
 use crate::store::{StoreError, Table};
 use crate::txn::{self, Txn};
 use crate::waist::{Effect, Timer};

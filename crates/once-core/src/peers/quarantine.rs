@@ -8,17 +8,15 @@ use once_model::ids::{Incarnation, KernelId};
 use once_model::progress::Progress;
 use once_model::wire::{Code, Frame, Greeting};
 
-use super::{Phase, admit, progress};
-use crate::actions;
+use super::rows;
+use super::{PeerStatus, Phase, admit, progress};
 use crate::chores::{self, Chore};
 use crate::engine::Step;
 use crate::meta::{self, Identity};
-use crate::query;
 use crate::refusal::{Failure, Refusal};
-use crate::rows::PeerStatus;
 use crate::store::{Read, StoreError, Table};
-use crate::txn;
 use crate::waist::{Answer, Command, Effect, Event, Input, Timer, Token, Why};
+use crate::{act, txn};
 
 const ROW: &[u8] = b"quarantine";
 
@@ -154,7 +152,7 @@ pub(crate) fn end(
     if is_ending(s)? {
         return Ok(chores::wait(s, Chore::BeginLife, token));
     }
-    for (peer, known) in query::peers(s.txn)? {
+    for (peer, known) in rows::all(s.txn)? {
         let is_heard = row.heard.contains(&peer) || without.contains(&peer);
         if known.status == PeerStatus::Active && !is_heard {
             return Err(Refusal::NotHeard(peer).into());
@@ -180,11 +178,11 @@ pub(crate) fn begin_life(s: &mut Step<'_, '_>) -> Result<(), StoreError> {
     ended.remove(&incarnation);
     let ended = ended.into_iter().collect();
     meta::set_identity(s.txn, &Identity { incarnation, ended, ..identity });
-    actions::begin_anew(s)?;
+    act::begin_anew(s)?;
     s.txn.delete(Table::Meta, ROW);
     s.engine.boot = meta::begin_boot(s.txn, s.ctx.boot, s.engine.commit + 1)?;
     s.engine.peers.quarantined = false;
     s.engine.peers.reborn = true;
-    s.engine.actions.begin_anew();
+    s.engine.act.begin_anew();
     super::dial_all(s)
 }

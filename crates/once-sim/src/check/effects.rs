@@ -2,7 +2,7 @@
 //! each reply once.
 
 use bytes::Bytes;
-use once_core::rows::{self, HeadRow};
+use once_core::object::{self, HeadRow};
 use once_core::store::{Read, Table};
 use once_core::waist::{Answer, Change, ConnId, Effect, Input, Token};
 use once_core::{Refusal, meta};
@@ -114,7 +114,7 @@ impl Checker {
                     wrong.push((6, format!("{change:?} {key} was told before it was on disk")));
                 }
                 // It may have gone on, or away, within the group.
-                if rows::head(group.store, &key).is_ok_and(|head| head.is_some()) {
+                if object::head(group.store, &key).is_ok_and(|head| head.is_some()) {
                     let fact = shadow.facts.entry(key).or_default();
                     *fact = (*fact).max((header.epoch, header.revision));
                 }
@@ -204,7 +204,7 @@ impl Checker {
                 if !is_durable(group, Table::Head, &key.to_row()) {
                     wrong.push((6, format!("{key} was acknowledged before it was on disk")));
                 }
-                if let Ok(Some(head)) = rows::head(group.store, key) {
+                if let Ok(Some(head)) = object::head(group.store, key) {
                     let fact = shadow.facts.entry(*key).or_default();
                     *fact = (*fact).max((head.header.epoch, head.header.revision));
                 }
@@ -247,7 +247,7 @@ fn is_durable(group: &Group<'_>, table: Table, key: &[u8]) -> bool {
         (None, None) => true,
         (Some(live), Some(durable)) if table == Table::Head => {
             let id = |value: &[u8]| {
-                once_core::txn::decode::<rows::HeadRow>(table, value).ok().map(|head| head.header.id())
+                once_core::txn::decode::<object::HeadRow>(table, value).ok().map(|head| head.header.id())
             };
             id(live) == id(durable)
         }
@@ -291,7 +291,7 @@ fn is_apart(parcel: &Parcel) -> bool {
 
 /// Whether a debt was not there before this group.
 fn is_new_debt(group: &Group<'_>, peer: &KernelId, key: &ObjectKey) -> bool {
-    let place = once_core::rows::Owed::Object(*key).key(peer);
+    let place = once_core::share::Owed::Object(*key).key(peer);
     let mut written = group.commit.iter().flat_map(|commit| &commit.rows);
     written.any(|row| row.table == Table::Outbox && row.key == place && row.before.is_none())
 }

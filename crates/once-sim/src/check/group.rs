@@ -3,20 +3,19 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ops::ControlFlow;
 
-use once_core::Refusal;
-use once_core::actions;
-use once_core::rights::{Right, Scope};
-use once_core::rows::{self, Debt, HeadRow};
+use once_core::access::{Right, Scope};
+use once_core::object::{self, HeadRow};
+use once_core::share::{self, Debt};
 use once_core::store::Table;
-use once_core::txn;
 use once_core::waist::{Answer, Arrival, Change, Command, ConnId, Effect, Event, Input, Token, Why};
+use once_core::{Refusal, act, peers, txn};
 use once_model::action::{Given, Need};
 use once_model::ids::{Hash, KernelId, Line, ObjectKey};
 use once_model::wire::{Code, Frame, ShareAnswer, Shared};
 
-use super::admission::{hello, shown_by_peer};
-use super::owed::{Owed, Promises};
+use super::peers::{hello, shown_by_peer};
 use super::shadow::{GrantShadow, InviteShadow, Leaving, Rights, Shadow};
+use super::share::{Owed, Promises};
 use super::{Checker, Group, history};
 use crate::coverage::Coverage;
 
@@ -215,7 +214,7 @@ pub(super) fn candidates(group: &Group<'_>, key: &ObjectKey) -> Vec<HeadRow> {
     let mut keys = vec![*key];
     keys.extend(claimed_as(group, key));
     for key in keys {
-        found.extend(rows::head(group.store, &key).ok().flatten());
+        found.extend(object::head(group.store, &key).ok().flatten());
         let row = key.to_row();
         let before = group.commit.iter().flat_map(|commit| &commit.rows);
         let before = before.filter(|changed| changed.table == Table::Head && changed.key == row);
@@ -249,7 +248,7 @@ fn commanded(
             shadow.promises.add(*to, *key, Owed::Newest);
             let key = claimed_as(group, key).unwrap_or(*key);
             shadow.promises.add(*to, key, Owed::Newest);
-            let row = rows::debt(group.store, to, &key).ok().flatten();
+            let row = share::debt(group.store, to, &key).ok().flatten();
             if reply == Some(&Ok(Answer::Owed)) && row.is_some_and(|row| row.debt == Debt::Promised) {
                 shadow.owed.insert((*to, key));
             }
@@ -354,16 +353,16 @@ fn commanded(
 /// What an action depends on that waits for its outcome at a peer is shared with that peer: the content that it names.
 fn needed(group: &Group<'_>, peer: KernelId, need: &Need) -> Vec<(ObjectKey, Hash)> {
     let mut given = Vec::new();
-    let _ = actions::waiting(group.store, &mut |home, _, _, row| {
+    let _ = act::waiting(group.store, &mut |home, _, _, row| {
         given.extend(row.action.given.into_iter().filter(|_| home == peer));
         ControlFlow::Continue(())
     });
     // Its outcome may have come in the same group.
     let rows = group.commit.iter().flat_map(|commit| &commit.rows);
     for row in rows.filter(|row| row.table == Table::Queue) {
-        let lane = actions::Place::from_row(&row.key).map(|place| place.lane);
+        let lane = act::Place::from_row(&row.key).map(|place| place.lane);
         let before = row.before.as_ref().and_then(|row| txn::decode(Table::Queue, row).ok());
-        if let (Some(lane), Some(actions::QueueRow::Waiting(row))) = (lane, before)
+        if let (Some(lane), Some(act::QueueRow::Waiting(row))) = (lane, before)
             && lane.begun_at == peer
         {
             given.extend(row.action.given);
@@ -402,8 +401,8 @@ fn framed(
             if said.connected.contains(&(peer, conn)) {
                 shown_by_peer(shadow, group, peer, greeting)?;
             }
-            let admitted = rows::peer(group.store, &peer).is_ok_and(|row| {
-                row.is_some_and(|row| row.status == rows::PeerStatus::Active && row.secret.is_none())
+            let admitted = peers::peer(group.store, &peer).is_ok_and(|row| {
+                row.is_some_and(|row| row.status == peers::PeerStatus::Active && row.secret.is_none())
             });
             if let Some(known) = shadow.rights.peers.get_mut(&peer)
                 && known.joining
@@ -414,7 +413,7 @@ fn framed(
             }
         }
         Frame::Denied(_) => {
-            let row = rows::peer(group.store, &peer).ok().flatten();
+            let row = peers::peer(group.store, &peer).ok().flatten();
             if let Some(known) = shadow.rights.peers.get_mut(&peer)
                 && known.joining
             {

@@ -1,8 +1,8 @@
 //! One road for change: each revision that a home makes names its entry in the object's history, which fits it, and
 //! numbers have no gaps. What is kept beside names none. A file is not laid over what happened since it was imported.
 
-use once_core::actions;
-use once_core::rows::HeadRow;
+use once_core::act;
+use once_core::object::HeadRow;
 use once_core::store::Table;
 use once_core::waist::{Answer, Change, Command};
 use once_model::cbor::to_cbor;
@@ -38,7 +38,7 @@ impl Checker {
 /// Whether the newest revision of an object is that of an entry.
 fn entered(group: &Group<'_>, header: &Header) -> Result<(), String> {
     let key = header.key();
-    let history = actions::history(group.store, &key).map_err(|error| error.to_string())?;
+    let history = act::history(group.store, &key).map_err(|error| error.to_string())?;
     let entries: Vec<&Entry> = history.iter().map(|recorded| &recorded.entry).collect();
     for pair in entries.windows(2) {
         let [earlier, later] = pair else { continue };

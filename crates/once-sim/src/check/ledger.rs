@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 
 use bytes::Bytes;
-use once_core::actions::{LaneRow, LedgerRow};
-use once_core::rows::HeadRow;
+use once_core::act::{LaneRow, LedgerRow};
+use once_core::object::HeadRow;
 use once_core::store::{Read, Table};
 use once_core::txn;
 use once_core::waist::Input;
@@ -116,7 +116,7 @@ fn told(group: &Group<'_>, changed: &Changed) -> Option<String> {
     if head.home != Some(group.kernel) {
         return None;
     }
-    let history = once_core::actions::history(group.store, &key).ok()?;
+    let history = once_core::act::history(group.store, &key).ok()?;
     let silent = history.iter().rev().take(TOLD).find(|recorded| {
         recorded.told.as_ref().is_none_or(|told| told.name.is_empty() || told.arguments.bytes.is_empty())
     })?;

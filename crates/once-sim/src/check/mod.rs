@@ -3,22 +3,25 @@
 //! They know only what went into the kernels and what came out: the inputs of a group, the rows that its commit
 //! changed, the effects that it released. What a kernel should allow they keep in a shadow of their own.
 
-pub(crate) mod actions;
-mod admission;
+pub(crate) mod act;
 mod answers;
 mod effects;
+mod exchange;
 mod group;
 mod history;
 mod ledger;
-mod owed;
-mod reads;
+mod peers;
 mod rows;
 mod shadow;
+mod share;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use bytes::Bytes;
+use once_core::object::HeadRow;
+use once_core::store::Table;
+use once_core::txn;
 use once_core::waist::{Command, Effect, Input, Timer, Token};
 use once_model::ids::{Hash, KernelId, Uuid};
 use once_model::wire::Parcel;
@@ -26,6 +29,14 @@ use once_model::wire::Parcel;
 use crate::components::Installed;
 use crate::disk::{Commit, Disk};
 use shadow::Shadow;
+
+/// Promises and how they were broken.
+type Wrong = Vec<(u8, String)>;
+
+/// A head, as its row has it.
+fn head_in(value: Option<&Bytes>) -> Option<HeadRow> {
+    txn::decode(Table::Head, value?).ok()
+}
 
 /// A promise that was broken.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -92,7 +103,7 @@ pub(crate) struct Checker {
     made: BTreeSet<Hash>,
     /// The keys of hostile kernels' objects do not converge.
     pub(crate) forked: BTreeSet<once_model::ids::ObjectKey>,
-    acts: actions::Acts,
+    acts: act::Acts,
     /// The UUIDs of all journals that were imported, or born of others.
     journals: BTreeSet<Uuid>,
     shadows: BTreeMap<KernelId, Shadow>,

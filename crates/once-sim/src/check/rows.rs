@@ -1,7 +1,11 @@
 //! What a commit changed: bodies, heads, conflicts, debts, followers, rights, quotas.
 
+use std::ops::ControlFlow;
+
 use bytes::Bytes;
-use once_core::rows::{self, Debt, HeadRow, OutboxRow, Owed, PeerStatus, UsageRow};
+use once_core::object::{self, HeadRow};
+use once_core::peers::{self, PeerStatus};
+use once_core::share::{self, Debt, OutboxRow, Owed, UsageRow};
 use once_core::store::{Read, Table, scan_prefix};
 use once_core::txn;
 use once_core::waist::{Command, Input};
@@ -9,19 +13,12 @@ use once_model::hash::content_hash;
 use once_model::ids::{Hash, KernelId, Lineage, ObjectKey, Uuid};
 use once_model::limits::CONFLICTS_MAX_BODIES;
 use once_model::wire::Frame;
-use std::ops::ControlFlow;
 
 use super::group::{Allowed, candidates, claimed_as};
 use super::shadow::{grants_of, peers_of};
-use super::{Checker, Group, Made};
+use super::{Checker, Group, Made, Wrong, head_in};
 use crate::coverage::Coverage;
 use crate::disk::{Changed, Commit, Disk};
-
-type Wrong = Vec<(u8, String)>;
-
-fn head_in(value: Option<&Bytes>) -> Option<HeadRow> {
-    txn::decode(Table::Head, value?).ok()
-}
 
 impl Checker {
     pub(super) fn rows(
@@ -196,7 +193,7 @@ impl Checker {
 
     fn head_gone(&mut self, group: &Group<'_>, allowed: &Allowed, key: &ObjectKey, wrong: &mut Wrong) {
         let became = claimed_as(group, key);
-        let kept = became.is_some_and(|key| rows::head(group.store, &key).is_ok_and(|head| head.is_some()));
+        let kept = became.is_some_and(|key| object::head(group.store, &key).is_ok_and(|head| head.is_some()));
         let dropped =
             allowed.dropped.contains(key) || became.is_some_and(|key| allowed.dropped.contains(&key));
         if !dropped && !kept {
@@ -305,7 +302,7 @@ impl Checker {
             said.became(&old, new);
         }
         let stored = grants_of(group.store);
-        let scope = |key| once_core::rights::Scope::Object(key);
+        let scope = |key| once_core::access::Scope::Object(key);
         let moved: Vec<_> = shadow.rights.grants.iter().filter(|((s, ..), _)| *s == scope(old)).collect();
         let moved: Vec<_> = moved.into_iter().map(|((_, right, to), end)| (*right, *to, *end)).collect();
         for (right, to, end) in moved {
@@ -371,12 +368,12 @@ impl Checker {
         let came = group.commit.iter().flat_map(|commit| &commit.rows);
         let came =
             came.filter(|row| row.table == Table::Head && row.key == place).any(|row| row.before.is_none());
-        let gone = came || rows::head(group.store, &key).is_ok_and(|head| head.is_none());
+        let gone = came || object::head(group.store, &key).is_ok_and(|head| head.is_none());
         let Some(shadow) = self.shadows.get_mut(&group.kernel) else { return };
         let asked = !row.debt.is_followed() || shadow.owed.contains(&(peer, key));
         let may = heads.iter().any(|head| shadow.rights.may_read(&peer, head, group.now_ms));
         let moved = claimed_as(group, &key)
-            .is_some_and(|key| rows::debt(group.store, &peer, &key).is_ok_and(|row| row.is_some()));
+            .is_some_and(|key| share::debt(group.store, &peer, &key).is_ok_and(|row| row.is_some()));
         // What its home never signed proves nothing to others.
         let unprovable = self.forked.contains(&key);
         let ended = allowed.new_life
@@ -432,7 +429,7 @@ impl Checker {
         };
         let (before, after) = (read(changed.before.as_ref()), read(changed.after.as_ref()));
         let Some(peer) = KernelId::from_slice(&changed.key) else { return };
-        let quota = rows::peer(group.store, &peer).ok().flatten().map_or(0, |row| row.quota_bytes);
+        let quota = peers::peer(group.store, &peer).ok().flatten().map_or(0, |row| row.quota_bytes);
         let shadow = self.shadows.get(&group.kernel).and_then(|shadow| shadow.rights.peers.get(&peer));
         let quota = quota.max(shadow.map_or(0, |peer| peer.quota_bytes));
         if after.stored_bytes > quota && after.stored_bytes > before.stored_bytes && shadow.is_some() {
@@ -474,7 +471,7 @@ impl Checker {
         let mut stored: std::collections::BTreeMap<KernelId, u64> = std::collections::BTreeMap::new();
         for head in all(disk, Table::Head).into_iter().chain(all(disk, Table::Conflict)) {
             if !head.header.tombstone {
-                match disk.get(Table::Body, &rows::body_key(&head.header)) {
+                match disk.get(Table::Body, &object::body_key(&head.header)) {
                     Ok(Some(body)) if self.bodies.get(&head.header.content) == Some(&body) => {}
                     // What an action wrote in a group that failed, and that survived it.
                     Ok(Some(body)) if self.installed.may_write(&body) => {}
@@ -487,15 +484,15 @@ impl Checker {
                 }
             }
             if let (true, Some(from)) = (head.charged, head.from) {
-                *stored.entry(from).or_default() += rows::cost(&head.header);
+                *stored.entry(from).or_default() += object::cost(&head.header);
             }
         }
         // Each lane of another kernel counts, for ever.
         for origin in super::shadow::scan(disk, Table::Lane, |key, _| origin_of_lane(key)) {
-            *stored.entry(origin).or_default() += rows::LANE_COST_BYTES;
+            *stored.entry(origin).or_default() += object::LANE_COST_BYTES;
         }
-        for (peer, row) in once_core::query::peers(disk).map_err(|error| error.to_string())? {
-            let counted = rows::usage(disk, &peer).map_err(|error| error.to_string())?.stored_bytes;
+        for (peer, row) in once_core::peers::all(disk).map_err(|error| error.to_string())? {
+            let counted = share::usage(disk, &peer).map_err(|error| error.to_string())?.stored_bytes;
             let found = stored.get(&peer).copied().unwrap_or(0);
             if row.status == PeerStatus::Active && counted != found {
                 return Err(format!("{kernel:.10} counts {counted} bytes of {peer:.10} and stores {found}"));
@@ -536,7 +533,7 @@ fn lost_without_proof(group: &Group<'_>, key: &ObjectKey) -> bool {
 }
 
 fn has_body(store: &Disk, head: &HeadRow) -> bool {
-    store.get(Table::Body, &rows::body_key(&head.header)).is_ok_and(|body| body.is_some())
+    store.get(Table::Body, &object::body_key(&head.header)).is_ok_and(|body| body.is_some())
 }
 
 fn all(store: &Disk, table: Table) -> Vec<HeadRow> {

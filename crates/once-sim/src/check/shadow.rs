@@ -3,16 +3,18 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 
-use once_core::rights::{Grant, Right, Scope};
-use once_core::rows::{HeadRow, InviteRow, Owed, PeerRow, PeerStatus};
+use once_core::access::{Grant, Right, Scope};
+use once_core::object::{self, HeadRow};
+use once_core::peers::{InviteRow, PeerRow, PeerStatus};
+use once_core::share::Owed;
 use once_core::store::{Read, Table};
+use once_core::txn;
 use once_core::waist::{ConnId, Token};
-use once_core::{query, txn};
 use once_model::ids::{Hash, KernelId, ObjectKey};
 use once_model::limits::PEER_QUOTA_BYTES;
 
 use super::Checker;
-use super::owed::Promises;
+use super::share::Promises;
 use crate::disk::Disk;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -321,7 +323,7 @@ impl Checker {
         shadow.durable.clear();
         shadow.sources.clear();
         let mut own = Vec::new();
-        let each = query::heads(disk, &mut |head| {
+        let each = object::heads(disk, &mut |head| {
             let id = head.header.id();
             shadow.durable.insert(id);
             heads.insert(head.header.key(), (head.header.epoch, head.header.revision));

@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use once_core::actions::{LedgerRow, QueueRow};
-use once_core::rows::{self, HeadRow};
+use once_core::act::{LedgerRow, QueueRow};
+use once_core::object::{self, HeadRow};
 use once_core::store::{StoreError, Table};
 use once_core::txn::{self, Savepoint, Txn, Write};
 use once_core::waist::Arrival;
@@ -169,7 +169,7 @@ impl Reader<'_, '_> {
             && txn::get::<once_model::ids::Lineage>(
                 self.txn,
                 Table::Genesis,
-                &rows::content_key(&key.uuid, &content),
+                &object::content_key(&key.uuid, &content),
             )?
             .is_some()
         {

@@ -1,7 +1,7 @@
 //! The engine's words in those of the judge: commands, refusals, answers, what components say.
 
 use once_core::Refusal;
-use once_core::rights::{self, Right, Scope};
+use once_core::access::{self, Right, Scope};
 use once_core::waist::{Answer, Command, Consequence, RunResult, Then};
 use once_judge::seen::{self, Ask, AskAct, Effect, Grant, Grantee, Reply, Said, State};
 use once_model::scenario::{Identity, Scenario};
@@ -18,7 +18,7 @@ pub(super) fn state(scenario: &Scenario) -> State {
     }
 }
 
-fn grant(grant: &rights::Grant) -> Grant {
+fn grant(grant: &access::Grant) -> Grant {
     Grant {
         to: grant.object.map_or(Grantee::Kernel(grant.kernel), Grantee::Object),
         home: grant.object.map(|_| grant.kernel),

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use once_core::actions::{self, OutcomeStatus, Recorded};
+use once_core::act::{self, OutcomeStatus, Recorded};
 use once_model::ids::{KernelId, Uuid};
 use once_model::limits::{DEADLINE_MAX_MS, GIVEN_MAX};
 use serde::Deserialize;
@@ -207,7 +207,7 @@ pub(super) fn history(kernel: &Kernel, params: History) -> Result<Value, Error> 
         return Err(elsewhere(names::key_text(&object.key()), home));
     }
     let all = kernel.history(object.key())?;
-    let broken = actions::broken_link(&all);
+    let broken = act::broken_link(&all);
     let after = params.after.unwrap_or(0);
     let limit = params.limit.unwrap_or(PAGE).clamp(1, PAGE_MAX);
     let before = params.before.unwrap_or(u64::MAX);

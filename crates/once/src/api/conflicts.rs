@@ -3,8 +3,7 @@
 
 use std::ops::ControlFlow;
 
-use once_core::query;
-use once_core::rows::{self, HeadRow};
+use once_core::object::{self, HeadRow};
 use once_core::store::{Read, StoreError};
 use once_model::ids::{Hash, ObjectKey};
 use serde::Deserialize;
@@ -39,11 +38,11 @@ pub(super) fn list(kernel: &Kernel) -> Result<Value, Error> {
 /// differs from it.
 fn fork(kernel: &Kernel, snapshot: &dyn Read, reason: &str, versions: &[HeadRow]) -> Result<Value, Error> {
     let head = match versions.first() {
-        Some(kept) => rows::head(snapshot, &kept.header.key())?,
+        Some(kept) => object::head(snapshot, &kept.header.key())?,
         None => None,
     };
     let text = |row: &HeadRow| -> Result<Option<String>, Error> {
-        Ok(query::body(snapshot, &row.header)?.map(|body| String::from_utf8_lossy(&body).into_owned()))
+        Ok(object::body(snapshot, &row.header)?.map(|body| String::from_utf8_lossy(&body).into_owned()))
     };
     let newest = head.as_ref().map(text).transpose()?.flatten();
     let mut kept = Vec::new();
@@ -107,7 +106,7 @@ pub(super) async fn discard(kernel: &Kernel, params: Decision) -> Result<Value, 
 
 /// Visits every object, those of one UUID together.
 pub(super) fn by_uuid(rows: &dyn Read, visit: &mut dyn FnMut(Vec<HeadRow>)) -> Result<(), StoreError> {
-    runs(|each| query::heads(rows, each), |a, b| a.header.uuid == b.header.uuid, visit)
+    runs(|each| object::heads(rows, each), |a, b| a.header.uuid == b.header.uuid, visit)
 }
 
 /// Of the objects of one UUID, those that stand beside each other; `None` if that is no more than one.
@@ -118,7 +117,7 @@ pub(super) fn beside(mut same: Vec<HeadRow>) -> Option<Vec<HeadRow>> {
 
 /// Visits what is kept beside the chains of objects that were changed apart, object by object.
 pub(super) fn forked(rows: &dyn Read, visit: &mut dyn FnMut(Vec<HeadRow>)) -> Result<(), StoreError> {
-    runs(|each| query::conflicts(rows, each), |a, b| a.header.key() == b.header.key(), visit)
+    runs(|each| object::conflicts(rows, each), |a, b| a.header.key() == b.header.key(), visit)
 }
 
 /// Cuts a scan into runs of rows that belong together: they follow each other.

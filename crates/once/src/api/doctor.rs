@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use once_core::rows::{self, PeerStatus};
+use once_core::peers::{self, PeerStatus};
 use once_core::store::Read;
 use once_core::waist::Command;
-use once_core::{meta, query};
+use once_core::{meta, share};
 use once_model::ids::KernelId;
 use once_model::limits::DISK_RESERVE_BYTES;
 use serde::Deserialize;
@@ -62,7 +62,7 @@ pub(super) async fn examine(kernel: &Kernel, params: Examine) -> Result<Value, E
     checks.extend(damage::files(kernel, params.all).await?);
     checks.extend(damage::objects(kernel, params.all).await?);
     let snapshot = kernel.shared().snapshot();
-    for (id, row) in query::peers(&snapshot)? {
+    for (id, row) in peers::all(&snapshot)? {
         measure_clock_anew(kernel, &id).await;
         checks.push(peer(kernel, &snapshot, &id, &row)?);
     }
@@ -232,15 +232,15 @@ fn disk(kernel: &Kernel) -> Value {
     }
 }
 
-fn peer(kernel: &Kernel, snapshot: &dyn Read, id: &KernelId, row: &rows::PeerRow) -> Result<Value, Error> {
+fn peer(kernel: &Kernel, snapshot: &dyn Read, id: &KernelId, row: &peers::PeerRow) -> Result<Value, Error> {
     let name = format!("peer {}", names::name_of(kernel, id));
     let Some(net) = kernel.net() else {
         return Ok(check(&name, true, "not examined: this kernel is not running", None));
     };
     let seen = net.seen(id);
-    let owed = rows::usage(snapshot, id)?.owed_rows;
+    let owed = share::usage(snapshot, id)?.owed_rows;
     let waiting = if owed == 0 { String::new() } else { format!("; {owed} objects wait for it") };
-    if query::put_back(row) {
+    if peers::put_back(row) {
         let message = "it was put back from a backup, or two processes use its key: it has said, signed, what does not follow from what it said before";
         let hint = "tell its owner: `once doctor` and `once quarantine` there say more";
         return Ok(check(&name, false, message, Some(hint)));

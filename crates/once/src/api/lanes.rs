@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::time::Duration;
 
-use once_core::actions::{self, WaitingRow};
+use once_core::act::{self, WaitingRow};
 use once_core::store::Read;
 use once_model::ids::{KernelId, ObjectKey, Uuid};
 use once_model::wire::Code;
@@ -31,7 +31,7 @@ const LOOKED_AT_MAX: usize = 100_000;
 /// How many actions wait here for their outcomes, as far as they are looked at.
 pub(super) fn waiting_count(snapshot: &dyn Read) -> Result<usize, Error> {
     let mut count = 0;
-    actions::waiting(snapshot, &mut |_, _, _, _| {
+    act::waiting(snapshot, &mut |_, _, _, _| {
         count += 1;
         if count < LOOKED_AT_MAX { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
     })?;
@@ -66,14 +66,14 @@ pub(super) fn examine(kernel: &Kernel, snapshot: &dyn Read) -> Result<Vec<Value>
 /// Whether a trouble is still one: its origin is a peer, and what could not be read can still not be read, or could not be
 /// a moment ago.
 fn is_there(kernel: &Kernel, snapshot: &dyn Read, trouble: &Trouble) -> bool {
-    let is_gone = |id: &KernelId| matches!(once_core::rows::peer(snapshot, id), Ok(None));
+    let is_gone = |id: &KernelId| matches!(once_core::peers::peer(snapshot, id), Ok(None));
     if trouble.origin.is_some_and(|origin| origin != kernel.id() && is_gone(&origin)) {
         return false;
     }
     let is_readable = || {
         let read = |key: &ObjectKey| {
-            let head = once_core::rows::head(snapshot, key)?;
-            head.map_or(Ok(None), |row| once_core::query::body(snapshot, &row.header))
+            let head = once_core::object::head(snapshot, key)?;
+            head.map_or(Ok(None), |row| once_core::object::body(snapshot, &row.header))
         };
         trouble.key.as_ref().is_some_and(|key| read(key).is_ok())
     };
@@ -116,7 +116,7 @@ fn lane(kernel: &Kernel, trouble: &Trouble) -> Value {
 /// Actions whose home is no peer any more: they are kept for the day that it is one again.
 fn for_nobody(kernel: &Kernel, snapshot: &dyn Read) -> Result<Vec<Value>, Error> {
     let (mut waiting, mut looked): (BTreeMap<KernelId, (usize, Uuid)>, usize) = (BTreeMap::new(), 0);
-    actions::waiting(snapshot, &mut |home, _, _, row| {
+    act::waiting(snapshot, &mut |home, _, _, row| {
         looked += 1;
         if home != kernel.id() {
             waiting.entry(home).or_insert((0, row.action.id)).0 += 1;
@@ -125,7 +125,7 @@ fn for_nobody(kernel: &Kernel, snapshot: &dyn Read) -> Result<Vec<Value>, Error>
     })?;
     let mut checks = Vec::new();
     for (home, (count, id)) in waiting {
-        if once_core::rows::peer(snapshot, &home)?.is_some() {
+        if once_core::peers::peer(snapshot, &home)?.is_some() {
             continue;
         }
         let (home, many) =
@@ -171,7 +171,7 @@ pub(super) fn stuck(
     };
     let (mut oldest, mut count, mut looked) = (Vec::new(), 0, 0);
     let mut last: Option<(KernelId, bool)> = None;
-    actions::waiting(snapshot, &mut |home, key, _, row| {
+    act::waiting(snapshot, &mut |home, key, _, row| {
         looked += 1;
         let connected = match last {
             Some((known, connected)) if known == home => connected,

@@ -5,8 +5,8 @@ use std::str::FromStr;
 use std::sync::atomic::Ordering;
 
 use futures_util::stream::{self, StreamExt};
-use once_core::query;
-use once_core::rows::HeadRow;
+use once_core::object::{self, HeadRow};
+use once_core::peers;
 use once_core::store::{Read, StoreError};
 use once_model::ids::{Hash, ObjectKey, Uuid};
 use once_model::limits::DISK_RESERVE_BYTES;
@@ -49,10 +49,10 @@ pub(super) fn status(kernel: &Kernel) -> Result<Value, Error> {
         Err(damaged @ StoreError::Damaged { .. }) => Some(damaged.to_string()),
         Err(error) => return Err(error.into()),
     };
-    let peers = query::peers(&snapshot)?;
+    let peers = peers::all(&snapshot)?;
     let mut owed = 0;
     for (peer, _) in &peers {
-        owed += once_core::rows::usage(&snapshot, peer)?.owed_rows;
+        owed += once_core::share::usage(&snapshot, peer)?.owed_rows;
     }
     let waiting = lanes::waiting_count(&snapshot)?;
     let identity = once_core::meta::identity(&snapshot)?;
@@ -175,7 +175,7 @@ fn revision(kernel: &Kernel, scenario: &Scenario, beginning: &str) -> Result<Has
     if let Ok(whole) = wanted.parse() {
         return Ok(whole);
     }
-    let found = query::find(&kernel.shared().snapshot(), &scenario.uuid(), None)?;
+    let found = object::find(&kernel.shared().snapshot(), &scenario.uuid(), None)?;
     let ids: Vec<Hash> = found.iter().map(|row| row.header.id()).collect();
     let mut fitting = ids.into_iter().filter(|id| id.to_string().starts_with(&wanted));
     match (fitting.next(), fitting.next()) {
@@ -295,7 +295,7 @@ pub(super) fn list(kernel: &Kernel, params: List) -> Result<Value, Error> {
     };
     let mut found: Vec<Object> = Vec::new();
     let mut next = None;
-    query::heads_after(&snapshot, after.as_ref(), &mut |row: HeadRow| {
+    object::heads_after(&snapshot, after.as_ref(), &mut |row: HeadRow| {
         let object = Object::new(row, kernel.id());
         let wanted = (params.tombstones || !object.is_tombstone())
             && params.component.as_deref().is_none_or(|component| component == object.component())
@@ -345,7 +345,7 @@ pub(super) fn get(kernel: &Kernel, params: Get) -> Result<Value, Error> {
 
 /// The scenario of an object that was not removed.
 pub(super) fn scenario(rows: &dyn Read, object: &Object) -> Result<Option<Scenario>, Error> {
-    match query::body(rows, &object.row.header)? {
+    match object::body(rows, &object.row.header)? {
         Some(bytes) => Ok(Some(Scenario::parse(bytes)?)),
         None => Ok(None),
     }

@@ -2,8 +2,8 @@
 
 use std::ops::ControlFlow;
 
-use once_core::query;
-use once_core::rows::{HeadRow, PeerRow};
+use once_core::object::{self, HeadRow};
+use once_core::peers::{self, PeerRow};
 use once_core::store::{Read, Table, scan_prefix};
 use once_model::action::Given;
 use once_model::ids::{Hash, KernelId, Line, Lineage, ObjectKey, Uuid};
@@ -66,7 +66,7 @@ pub(super) fn objects(rows: &dyn Read, name: &str) -> Result<Vec<HeadRow>, Error
         1 => digits.get(digits.len() - 1..).and_then(|last| u8::from_str_radix(last, 16).ok()),
         _ => None,
     };
-    let mut found = query::with_prefix(rows, &bytes, half, 1000)?;
+    let mut found = object::with_prefix(rows, &bytes, half, 1000)?;
     if let Some(line) = line {
         let (kind, beginning) = line.split_at(1);
         // What was unclaimed when it was named so may have been claimed since.
@@ -100,7 +100,7 @@ pub(super) fn by_ior(rows: &dyn Read, ior: &Ior) -> Result<Vec<HeadRow>, Error> 
         return Err(Error::usage(format!("{} names no object: it has no UUID", shown(ior.as_str()))));
     };
     let line = ior.line();
-    Ok(query::find(rows, &uuid, line)?)
+    Ok(object::find(rows, &uuid, line)?)
 }
 
 /// The reference that a name means, also if the object is not here.
@@ -116,7 +116,7 @@ pub(super) fn ior(kernel: &Kernel, name: &str) -> Result<Ior, Error> {
 
 /// The one peer that a name means.
 pub(super) fn peer(kernel: &Kernel, name: &str) -> Result<(KernelId, PeerRow), Error> {
-    let peers = query::peers(&kernel.shared().snapshot())?;
+    let peers = peers::all(&kernel.shared().snapshot())?;
     if let Some(found) = peers.iter().find(|(_, row)| row.petname.as_deref() == Some(name)) {
         return Ok(found.clone());
     }
@@ -206,7 +206,7 @@ pub(super) fn name_of(kernel: &Kernel, id: &KernelId) -> String {
     if *id == kernel.id() {
         return kernel.name().to_owned();
     }
-    match once_core::rows::peer(&kernel.shared().snapshot(), id) {
+    match once_core::peers::peer(&kernel.shared().snapshot(), id) {
         Ok(Some(row)) if !row.name().is_empty() => row.name().to_owned(),
         _ => id.short(),
     }

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
 use futures_util::future::join_all;
-use once_core::query;
-use once_core::rows::{Kind, OutboxRow, Owed};
+use once_core::peers;
+use once_core::share::{Kind, OutboxRow, Owed};
 use once_core::store::Table;
 use once_core::waist::Command;
 use once_model::ids::{KernelId, ObjectKey, Uuid};
@@ -59,7 +59,7 @@ async fn give_up_debts(kernel: &Kernel, peer: &str, object: Option<&str>) -> Res
         let mut next = Vec::new();
         loop {
             let mut keys = Vec::new();
-            once_core::rows::owed(
+            once_core::share::owed(
                 &kernel.shared().snapshot(),
                 &peer,
                 Kind::Objects,
@@ -92,11 +92,11 @@ async fn give_up_debts(kernel: &Kernel, peer: &str, object: Option<&str>) -> Res
 fn owed(kernel: &Kernel) -> Result<Vec<Value>, Error> {
     let snapshot = kernel.shared().snapshot();
     let mut shown = Vec::new();
-    for (peer, _) in query::peers(&snapshot)? {
-        let rows = once_core::rows::usage(&snapshot, &peer)?.owed_rows;
+    for (peer, _) in peers::all(&snapshot)? {
+        let rows = once_core::share::usage(&snapshot, &peer)?.owed_rows;
         let mut oldest: Option<u64> = None;
         let mut looked = 0;
-        once_core::rows::owed(&snapshot, &peer, Kind::Objects, &[], &mut |_, value| {
+        once_core::share::owed(&snapshot, &peer, Kind::Objects, &[], &mut |_, value| {
             if let Ok(OutboxRow::Object(row)) = once_core::txn::decode(Table::Outbox, value) {
                 oldest = Some(oldest.map_or(row.since_ms, |known| known.min(row.since_ms)));
             }
@@ -115,7 +115,7 @@ fn owed(kernel: &Kernel) -> Result<Vec<Value>, Error> {
 
 fn acts(kernel: &Kernel, mut stands: BTreeMap<ObjectKey, String>) -> Result<Vec<Value>, Error> {
     let mut shown = Vec::new();
-    once_core::actions::waiting(&kernel.shared().snapshot(), &mut |home, key, _, row| {
+    once_core::act::waiting(&kernel.shared().snapshot(), &mut |home, key, _, row| {
         // The first of its lane comes first: all behind it wait for that.
         let stands = if home == kernel.id() { stands.remove(&key) } else { None };
         let mut shape = json!({
@@ -133,7 +133,7 @@ fn acts(kernel: &Kernel, mut stands: BTreeMap<ObjectKey, String>) -> Result<Vec<
 
 fn work(kernel: &Kernel) -> Result<Vec<Value>, Error> {
     let mut shown = Vec::new();
-    once_core::actions::activities(&kernel.shared().snapshot(), &mut |key, id, row| {
+    once_core::act::activities(&kernel.shared().snapshot(), &mut |key, id, row| {
         shown.push(json!({
             "id": id, "name": row.name, "object": names::key_text(&key), "since_ms": row.since_ms,
             "done_here": kernel.shared().components.does(&row.name),
@@ -152,7 +152,7 @@ fn add_way(kernel: &Kernel, peer: &KernelId, shape: &mut Value) {
     shape["connected"] = json!(here || seen.as_ref().is_some_and(|seen| seen.conn.is_some()));
     shape["tries"] = json!(seen.as_ref().map(|seen| seen.dials));
     let is_peer =
-        here || once_core::rows::peer(&kernel.shared().snapshot(), peer).map_or(true, |row| row.is_some());
+        here || once_core::peers::peer(&kernel.shared().snapshot(), peer).map_or(true, |row| row.is_some());
     let error = seen.and_then(|seen| seen.last_error).filter(|_| is_peer);
     shape["last_error"] = json!(error.or((!is_peer).then(|| "it is no peer of this kernel".to_owned())));
 }

@@ -5,9 +5,8 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use once_core::Refusal;
-use once_core::query;
-use once_core::rights::{Grant, Listed, Right, Scope};
-use once_core::rows::PeerStatus;
+use once_core::access::{Grant, Listed, Right, Scope};
+use once_core::peers::{self, PeerStatus};
 use once_core::store::{Table, try_scan};
 use once_core::waist::Command;
 use once_model::ids::{KernelId, ObjectKey};
@@ -41,8 +40,8 @@ pub(super) async fn join(kernel: &Kernel, params: Join) -> Result<Value, Error> 
 pub(super) fn list(kernel: &Kernel) -> Result<Value, Error> {
     let snapshot = kernel.shared().snapshot();
     let mut shown = Vec::new();
-    for (id, row) in query::peers(&snapshot)? {
-        let usage = once_core::rows::usage(&snapshot, &id)?;
+    for (id, row) in peers::all(&snapshot)? {
+        let usage = once_core::share::usage(&snapshot, &id)?;
         let seen = kernel.net().map(|net| net.seen(&id)).unwrap_or_default();
         let session = kernel.net().and_then(|net| net.session(&id));
         shown.push(json!({

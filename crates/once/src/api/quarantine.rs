@@ -1,8 +1,7 @@
 //! Methods of a kernel whose data directory was put back from a backup.
 
+use once_core::peers::{self, PeerStatus};
 use once_core::quarantine;
-use once_core::query;
-use once_core::rows::PeerStatus;
 use once_core::waist::Command;
 use once_model::limits::PEERS_MAX;
 use serde::Deserialize;
@@ -20,7 +19,7 @@ pub(super) fn look(kernel: &Kernel) -> Result<Value, Error> {
             "commit": said.commit })
     });
     let (mut heard, mut waits_for) = (Vec::new(), Vec::new());
-    for (peer, known) in query::peers(&snapshot)? {
+    for (peer, known) in peers::all(&snapshot)? {
         let one = json!({ "kernel": peer.to_string(), "name": names::name_of(kernel, &peer) });
         match (row.heard.contains(&peer), known.status) {
             (true, _) => heard.push(one),

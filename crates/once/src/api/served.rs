@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 
-use once_core::actions;
+use once_core::act;
 use once_core::waist::{Input, Run, RunResult, Work};
 use once_model::action::check_name;
 use once_model::ids::Uuid;
@@ -241,7 +241,7 @@ impl Link {
 async fn worked(kernel: &Kernel, params: &str) -> Result<(), Error> {
     let (key, id, result) = answer::read_work(params)?;
     let shared = kernel.shared();
-    let Some(name) = actions::work_of(&shared.snapshot(), &key, &id)? else {
+    let Some(name) = act::work_of(&shared.snapshot(), &key, &id)? else {
         return Err(Error::not_found(format!("no work {id} of this object waits here"))
             .with_hint("it was answered before, or its object is gone: nothing is left to be done"));
     };

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::time::Instant;
 
-use once_core::actions::{self, WaitingRow};
+use once_core::act::{self, WaitingRow};
 use once_core::store::Read;
 use once_core::waist::{Answer, Command, Stands, StandsFor};
 use once_model::ids::{KernelId, ObjectKey, Uuid};
@@ -86,7 +86,7 @@ fn answers(kernel: &Kernel, snapshot: &dyn Read, stands: &[Stands]) -> Result<Ve
     }
     let (count, mut checks, mut looked) = (refused.len(), Vec::new(), 0);
     if count > 0 {
-        actions::waiting(snapshot, &mut |home, key, _, row| {
+        act::waiting(snapshot, &mut |home, key, _, row| {
             looked += 1;
             // The first of its lane comes first.
             let code = if home == kernel.id() { refused.remove(&key) } else { None };
@@ -151,7 +151,7 @@ fn suspects(kernel: &Kernel) -> Vec<Value> {
 /// Takes an action back that no client asks for.
 pub(super) async fn drop_action(kernel: &Kernel, id: Uuid) -> Result<Value, Error> {
     let mut found: Option<(KernelId, ObjectKey, u64)> = None;
-    actions::waiting(&kernel.shared().snapshot(), &mut |home, key, sequence, row| {
+    act::waiting(&kernel.shared().snapshot(), &mut |home, key, sequence, row| {
         if row.action.id == id {
             found = Some((home, key, sequence));
         }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::Duration;
 
-use once_core::actions::LedgerRow;
+use once_core::act::LedgerRow;
 use once_core::store::{Batch, Durability, Read, Store, Table};
 use once_model::cbor::to_cbor;
 use once_model::ids::Hash;
@@ -54,7 +54,7 @@ fn a_lane_whose_object_cannot_be_read_is_told_with_what_to_do() {
         let (alice, object) = counter(&data).await;
         let checks = lanes::examine(&alice, &alice.shared().snapshot()).unwrap();
         assert_eq!((checks.len(), &checks[0]["ok"]), (1, &Value::from(true)), "{checks:?}");
-        let body = once_core::rows::body_key(&object.row.header);
+        let body = once_core::object::body_key(&object.row.header);
         let alice = damaged(alice, &data, |_, batch| batch.rows.push((Table::Body, body, None))).await;
 
         let mut events = alice.events();

@@ -5,10 +5,9 @@ use std::ops::ControlFlow;
 use std::time::Duration;
 
 use futures_util::stream::{FuturesUnordered, StreamExt};
-use once_core::query;
-use once_core::rows;
 use once_core::store::{Read, Table};
 use once_core::waist::{Command, Event};
+use once_core::{object, share};
 use once_model::ids::{KernelId, ObjectKey};
 use once_model::limits::{CLOSURE_MAX_BYTES, CLOSURE_MAX_DEPTH, CLOSURE_MAX_OBJECTS};
 use once_model::references::references;
@@ -135,7 +134,7 @@ async fn send(
                 let (mut settled, mut turns) = (BTreeSet::new(), Turns::default());
                 for key in &unanswered {
                     turns.next().await;
-                    if rows::debt(&snapshot, &to, key)?.is_none() {
+                    if share::debt(&snapshot, &to, key)?.is_none() {
                         settled.insert(*key);
                     }
                 }
@@ -176,7 +175,7 @@ async fn everything(kernel: &Kernel) -> Result<Vec<ObjectKey>, Error> {
     let snapshot = kernel.shared().snapshot();
     let looked = crate::beside::wait_for(move || {
         let mut keys = Vec::new();
-        query::heads(&snapshot, &mut |row| {
+        object::heads(&snapshot, &mut |row| {
             if !row.header.tombstone {
                 keys.push(row.header.key());
             }
@@ -205,7 +204,7 @@ async fn closure(kernel: &Kernel, roots: Vec<ObjectKey>) -> Result<(Vec<ObjectKe
     let mut turns = Turns::default();
     while let Some((key, depth)) = queue.pop_front() {
         turns.next().await;
-        let Some(row) = once_core::rows::head(&snapshot, &key)? else { continue };
+        let Some(row) = once_core::object::head(&snapshot, &key)? else { continue };
         bytes += row.header.size;
         found.push(key);
         let Some(scenario) = methods::scenario(&snapshot, &Object::new(row, kernel.id()))? else { continue };
@@ -267,7 +266,7 @@ pub(super) async fn request(kernel: &Kernel, params: Request) -> Result<Value, E
     let object = match keep {
         true => found.keep().await?,
         false => {
-            let row = once_core::rows::HeadRow {
+            let row = once_core::object::HeadRow {
                 header,
                 home: found.home(),
                 from: Some(peer),

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
-use once_core::actions;
+use once_core::act;
 use once_core::waist::{Input, Ran, Run, RunResult, Wait, Work};
 use once_model::ids::{ObjectKey, Uuid};
 use tokio::sync::{Notify, mpsc};
@@ -521,7 +521,7 @@ pub(crate) async fn usher(shared: Weak<Shared>, served: Arc<Served>) {
             if !look.is_empty() {
                 let snapshot = shared.snapshot();
                 drop(shared);
-                match crate::beside::wait_for(move || actions::works(&snapshot)).await {
+                match crate::beside::wait_for(move || act::works(&snapshot)).await {
                     Ok(Ok(works)) => served.inner().found(&look, works),
                     failed => tracing::error!(?failed, "work outside cannot be read: it waits"),
                 }

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use iroh::endpoint::SendStream;
+use once_core::access;
 use once_core::exchange::{self, CompareError, Comparison, Difference, Items};
-use once_core::{query, rights};
 use once_model::ids::ItemId;
 use once_model::limits::{RECONCILE_MAX_ROUNDS, WANT_MAX_IDS};
 use once_model::wire::{Absent, Code, Frame};
@@ -303,7 +303,7 @@ pub(super) async fn respond(
             },
         };
         // A peer that was removed meanwhile gets no more.
-        if !rights::is_peer(&net.shared.snapshot(), &session.peer).unwrap_or(false) {
+        if !access::is_peer(&net.shared.snapshot(), &session.peer).unwrap_or(false) {
             return absent(send, Code::Denied).await;
         }
         match frame {
@@ -350,7 +350,7 @@ async fn acceptable(
 ) -> Result<(Vec<ItemId>, u64), NetError> {
     let peer = session.peer;
     let looked = session.read_beside(net, move |rows| {
-        if !rights::may_share(rows, &peer, now_ms()).unwrap_or(false) {
+        if !access::may_share(rows, &peer, now_ms()).unwrap_or(false) {
             return (Vec::new(), ids.len() as u64);
         }
         (exchange::missing(rows, &ids).unwrap_or_default(), 0)
@@ -379,7 +379,7 @@ async fn give(
             });
             let (mut buffer, mut count, mut bytes) = (Vec::new(), 0, 0);
             for head in heads {
-                match query::parcel(rows, &shared.key, &head) {
+                match exchange::parcel(rows, &shared.key, &head) {
                     Ok(Some(parcel)) => {
                         count += 1;
                         bytes += parcel.header.size;

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use iroh::endpoint::SendStream;
-use once_core::{query, rows};
+use once_core::{exchange, object};
 use once_model::limits::INCOMING_MAX_BYTES;
 use once_model::wire::{Absent, Code, Frame, Pull};
 use tokio::sync::OwnedSemaphorePermit;
@@ -86,10 +86,10 @@ pub(super) async fn give(
 async fn find(net: &Arc<Net>, session: &Session, pull: &Pull) -> Result<Result<Source, Code>, NetError> {
     let (peer, asked) = (session.peer, pull.clone());
     let looked = session.read_beside(net, move |snapshot| {
-        let head = rows::head(snapshot, &asked.key)?;
+        let head = object::head(snapshot, &asked.key)?;
         match head.map(|head| head.header.size).filter(|size| *size > SMALL_BYTES) {
             Some(size) => Ok(Looked::Large(size)),
-            None => query::pulled(snapshot, &peer, &asked, now_ms()).map(Looked::Done),
+            None => exchange::pulled(snapshot, &peer, &asked, now_ms()).map(Looked::Done),
         }
     });
     let size = match looked.await? {
@@ -100,7 +100,7 @@ async fn find(net: &Arc<Net>, session: &Session, pull: &Pull) -> Result<Result<S
     let Some(room) = room(net, size).await else { return Ok(Err(Code::Busy)) };
     let Some(memory) = net.memory.hold(size).await else { return Ok(Err(Code::Stopping)) };
     let asked = pull.clone();
-    let read = session.read_beside(net, move |snapshot| query::pulled(snapshot, &peer, &asked, now_ms()));
+    let read = session.read_beside(net, move |snapshot| exchange::pulled(snapshot, &peer, &asked, now_ms()));
     let read = read.await?;
     net.shared.tidy.used(usize::try_from(size).unwrap_or(usize::MAX));
     match read {

@@ -43,7 +43,7 @@ use std::sync::{Arc, Mutex, Weak};
 use std::time::{Duration, Instant};
 
 use iroh::Endpoint;
-use once_core::rights;
+use once_core::access;
 use once_core::waist::{ConnId, Event, Input, Run, Timer, Work};
 use once_model::certificate::Chain;
 use once_model::header::Header;
@@ -127,7 +127,7 @@ impl Net {
     /// come.
     fn too_old(&self, peer: &KernelId) {
         const WHY: &str = "it speaks once/1 and this kernel once/2: upgrade it";
-        if once_core::rights::is_peer(&self.shared.snapshot(), peer).unwrap_or(false) {
+        if once_core::access::is_peer(&self.shared.snapshot(), peer).unwrap_or(false) {
             lock(&self.seen).entry(*peer).or_default().last_error = Some(WHY.into());
         }
         say_of!(self, peer, warn, "{WHY}");
@@ -168,7 +168,7 @@ impl Net {
         while let Some(net) = net.upgrade() {
             let swept = crate::beside::wait_for(move || {
                 let snapshot = net.shared.snapshot();
-                net.incoming.sweep(|peer| rights::is_peer(&snapshot, peer).unwrap_or(true));
+                net.incoming.sweep(|peer| access::is_peer(&snapshot, peer).unwrap_or(true));
             });
             let _ = swept.await;
             tokio::time::sleep(SWEEP_EVERY).await;

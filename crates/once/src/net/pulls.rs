@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use once_core::store::{Read, Table};
 use once_core::waist::{Arrival, Input, Why};
-use once_core::{content, rows};
+use once_core::{object, peers, share};
 use once_model::certificate::Chain;
 use once_model::header::Header;
 use once_model::ids::{KernelId, ObjectKey};
@@ -137,23 +137,23 @@ pub(crate) async fn pull(
 /// what was asked for needs no quota.
 fn of_peer_max(net: &Net, peer: &KernelId) -> u64 {
     let snapshot = net.shared.snapshot();
-    let quota = rows::peer(&snapshot, peer).ok().flatten().map_or(0, |row| row.quota_bytes);
-    let used = rows::usage(&snapshot, peer).map_or(u64::MAX, |usage| usage.stored_bytes);
+    let quota = peers::peer(&snapshot, peer).ok().flatten().map_or(0, |row| row.quota_bytes);
+    let used = share::usage(&snapshot, peer).map_or(u64::MAX, |usage| usage.stored_bytes);
     quota.saturating_sub(used).max(SCENARIO_MAX_BYTES as u64)
 }
 
 /// Whether what a peer offers fits into its quota as it is now. The engine looks again when it stores it.
 pub(super) fn fits_quota(rows: &dyn Read, peer: &KernelId, key: &ObjectKey, header: &Header) -> bool {
-    let followed = rows.get(Table::Subscription, &rows::peer_object_key(peer, key));
+    let followed = rows.get(Table::Subscription, &object::peer_object_key(peer, key));
     if followed.is_ok_and(|row| row.is_some()) {
         return true;
     }
-    let quota = rows::peer(rows, peer).ok().flatten().map_or(0, |row| row.quota_bytes);
-    let used = rows::usage(rows, peer).map_or(u64::MAX, |usage| usage.stored_bytes);
-    let given_back = rows::head(rows, key).ok().flatten();
+    let quota = peers::peer(rows, peer).ok().flatten().map_or(0, |row| row.quota_bytes);
+    let used = share::usage(rows, peer).map_or(u64::MAX, |usage| usage.stored_bytes);
+    let given_back = object::head(rows, key).ok().flatten();
     let given_back = given_back.filter(|head| head.charged && head.from == Some(*peer));
-    let used = used.saturating_sub(given_back.map_or(0, |head| rows::cost(&head.header)));
-    used.saturating_add(rows::cost(header)) <= quota
+    let used = used.saturating_sub(given_back.map_or(0, |head| object::cost(&head.header)));
+    used.saturating_add(object::cost(header)) <= quota
 }
 
 /// Checks a parcel: one that takes long not on the network's thread.
@@ -161,9 +161,9 @@ pub(super) async fn check(peer: KernelId, parcel: Parcel) -> Result<Result<Arriv
     let large = parcel.body.as_ref().is_some_and(|body| frames::is_large(body.len() as u64));
     let long = parcel.chain.as_ref().is_some_and(|chain| chain.links.len() > CHAIN_AT_ONCE);
     if !large && !long {
-        return Ok(content::verify(&peer, parcel));
+        return Ok(object::verify(&peer, parcel));
     }
-    let checked = crate::beside::wait_for(move || content::verify(&peer, parcel));
+    let checked = crate::beside::wait_for(move || object::verify(&peer, parcel));
     checked.await.map_err(|_| NetError::Stopping)
 }
 

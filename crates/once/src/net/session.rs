@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use iroh::endpoint::{Connection, ConnectionError, SendStream, VarInt};
 use once_core::waist::{ConnId, Input, LinkEvent, Why};
-use once_core::{query, rights};
+use once_core::{access, exchange};
 use once_model::ids::{Hash, KernelId, Line, ObjectKey, Uuid};
 use once_model::limits::HELLO_TIMEOUT_MS;
 use once_model::receipt::EntriesOf;
@@ -236,7 +236,7 @@ pub(super) async fn run(
     connection.close(VarInt::from_u32(0), b"");
     lock(&net.sessions).remove(&conn);
     lock(&session.calls).clear();
-    if !rights::is_peer(&net.shared.snapshot(), &peer).unwrap_or(true) {
+    if !access::is_peer(&net.shared.snapshot(), &peer).unwrap_or(true) {
         net.incoming.sweep(|other| *other != peer);
     }
     net.tell(Input::Link { peer, event: LinkEvent::Down { conn, reason } }).await;
@@ -368,7 +368,7 @@ impl Asked {
     /// Whether it may be answered on the network's thread.
     fn is_quick(&self, snapshot: &Snapshot) -> bool {
         match self {
-            Self::Object(request) => query::is_quick(snapshot, request).unwrap_or(false),
+            Self::Object(request) => exchange::is_quick(snapshot, request).unwrap_or(false),
             Self::Entries(_) => false,
         }
     }
@@ -377,13 +377,13 @@ impl Asked {
     fn answer(self, snapshot: &Snapshot, key: &KernelKey, peer: &KernelId) -> Option<Frame> {
         match self {
             Self::Object(request) => {
-                let found = query::answer(snapshot, key, peer, &request, now_ms());
+                let found = exchange::answer(snapshot, key, peer, &request, now_ms());
                 Some(found.unwrap_or_else(|error| {
                     tracing::error!(%error, "a request could not be answered");
                     Frame::Absent(once_model::wire::Absent { call: request.call, code: Code::Busy })
                 }))
             }
-            Self::Entries(of) => match query::entries(snapshot, peer, &of, now_ms()) {
+            Self::Entries(of) => match exchange::entries(snapshot, peer, &of, now_ms()) {
                 Ok(entries) => Some(entries),
                 Err(error) => {
                     tracing::error!(%error, "the entries of a history could not be read");

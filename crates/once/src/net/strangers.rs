@@ -5,9 +5,8 @@ use std::time::Duration;
 
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use iroh::endpoint::{Connection, SendStream, VarInt};
-use once_core::invite_hash;
-use once_core::rights;
 use once_core::store::{Read, Table};
+use once_core::{access, invite_hash};
 use once_model::ids::KernelId;
 use once_model::wire::{Code, Frame};
 use tokio::sync::Semaphore;
@@ -61,7 +60,7 @@ impl Gate {
     }
 
     pub async fn admit(&self, net: &Net, connection: &Connection, peer: KernelId) -> Verdict {
-        if rights::is_peer(&net.shared.snapshot(), &peer).unwrap_or(false) {
+        if access::is_peer(&net.shared.snapshot(), &peer).unwrap_or(false) {
             return Verdict::Peer;
         }
         let Ok(_permit) = self.strangers.try_acquire() else { return turned_away(connection, CROWDED) };

@@ -169,10 +169,10 @@ mod tests {
             invite: Some(secret),
             heard: None,
         };
-        let row = once_core::rows::PeerRow {
+        let row = once_core::peers::PeerRow {
             petname: None,
             says: String::new(),
-            status: once_core::rows::PeerStatus::Joining,
+            status: once_core::peers::PeerStatus::Joining,
             secret: Some(secret),
             addresses: Vec::new(),
             seen: Vec::new(),

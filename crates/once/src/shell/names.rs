@@ -14,7 +14,7 @@ impl Shared {
     }
 
     fn named(&self, id: &KernelId) -> Option<String> {
-        let row = once_core::rows::peer(&self.snapshot(), id).ok()??;
+        let row = once_core::peers::peer(&self.snapshot(), id).ok()??;
         (!row.name().is_empty()).then(|| format!("{} ({})", row.name(), id.short()))
     }
 

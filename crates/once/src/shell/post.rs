@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use once_core::actions;
+use once_core::act;
 use once_core::waist::{ConnId, Effect, Event, Input, Token, Why};
 use once_model::ids::Uuid;
 use tokio::sync::oneshot;
@@ -88,7 +88,7 @@ impl<'n> Post<'n> {
         self.told.clear();
         for (token, Waiting { to, acts }) in self.replies.drain() {
             // An action may be here from an earlier call with its id.
-            let is_here = |id| actions::request(&snapshot, &id).map_or(true, |row| row.is_some());
+            let is_here = |id| act::request(&snapshot, &id).map_or(true, |row| row.is_some());
             let may_go_on =
                 written == Written::Perhaps || token < self.first_of_group || acts.is_some_and(is_here);
             let why = if may_go_on { Unanswered::CutOff(lack) } else { Unanswered::Refused(refusal.clone()) };

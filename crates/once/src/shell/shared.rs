@@ -4,10 +4,9 @@ use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
-use once_core::Refusal;
-use once_core::actions;
 use once_core::store::StoreError;
 use once_core::waist::{Answer, Command, Event};
+use once_core::{Refusal, act};
 use once_model::ids::{KernelId, Uuid};
 use once_model::sign::KernelKey;
 use tokio::sync::{broadcast, mpsc, oneshot};
@@ -57,10 +56,10 @@ impl Shared {
     }
 
     /// What is known of an action that a client asked for here: never less than somebody was told of it.
-    pub fn requested(&self, id: &Uuid) -> Result<Option<actions::Requested>, StoreError> {
+    pub fn requested(&self, id: &Uuid) -> Result<Option<act::Requested>, StoreError> {
         // Before the snapshot: what is taken out of here meanwhile is in that one.
         let told = crate::net::lock(&self.told_early).get(id);
-        let mut row = actions::request(&self.snapshot(), id)?;
+        let mut row = act::request(&self.snapshot(), id)?;
         if let (Some(row), Some((outcome, after))) = (&mut row, told)
             && row.outcome.is_none()
         {

@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 
-use once_core::actions;
+use once_core::act;
 use once_core::store::Read;
 use once_model::action::{After, Outcome};
 use once_model::ids::Uuid;
@@ -29,7 +29,7 @@ impl ToldEarly {
         self.group.clear();
         // What cannot be read now is looked at after the next commit.
         self.in_vain.retain(|id, _| {
-            actions::request(rows, id).map_or(true, |row| row.is_some_and(|row| row.outcome.is_none()))
+            act::request(rows, id).map_or(true, |row| row.is_some_and(|row| row.outcome.is_none()))
         });
     }
 

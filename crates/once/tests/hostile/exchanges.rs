@@ -111,7 +111,7 @@ fn an_offer_beyond_the_quota_and_invalid_gives_are_counted_as_refused() {
         let mallory = Raw::new().await;
         let control = mallory.join(&alice).await;
         let text = |n: usize| note(100 + n, &format!("{n:04}"));
-        let cost = once_core::rows::cost(&unclaimed(&text(0)).header);
+        let cost = once_core::object::cost(&unclaimed(&text(0)).header);
         alice.serve_api().await.unwrap();
         let client = once::api::Client::connect(&dir.path().join("alice")).await.unwrap().unwrap();
         let quota = serde_json::json!({ "peer": mallory.id().to_string(), "quota_bytes": 5 * cost });

@@ -257,7 +257,7 @@ fn a_peer_fills_its_quota_and_not_a_byte_more() {
         let (alice, bob) = pair(dir.path()).await;
         let mallory = Raw::new().await;
         let mut control = mallory.join(&alice).await;
-        let cost = once_core::rows::cost(&unclaimed(&note(100, "0000")).header);
+        let cost = once_core::object::cost(&unclaimed(&note(100, "0000")).header);
         alice.serve_api().await.unwrap();
         let client = once::api::Client::connect(&dir.path().join("alice")).await.unwrap().unwrap();
         let quota = serde_json::json!({ "peer": mallory.id().to_string(), "quota_bytes": 10 * cost + 5 });

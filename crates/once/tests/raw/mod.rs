@@ -362,7 +362,7 @@ pub fn refused(code: Code) -> ShareAnswer {
 pub fn unclaimed(text: &str) -> Parcel {
     let scenario = Scenario::parse(text.to_owned()).unwrap();
     Parcel {
-        header: once_core::content::unclaimed(&scenario),
+        header: once_core::object::unclaimed(&scenario),
         chain: None,
         body: Some(scenario.bytes().clone()),
         commit: None,

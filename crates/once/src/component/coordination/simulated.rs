@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use once_core::rights::{Grant, Right, Scope};
+use once_core::access::{Grant, Right, Scope};
 use once_core::waist::{Command, Run, RunResult};
 use once_model::action::Action;
 use once_model::ids::{ObjectKey, Uuid};

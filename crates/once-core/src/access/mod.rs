@@ -1,0 +1,259 @@
+//! Rights: default deny, rows checked at the moment of effect.
+
+pub(crate) mod expiry;
+mod grant;
+mod rows;
+
+use std::ops::ControlFlow;
+
+use once_model::ids::{KernelId, ObjectKey};
+
+use crate::object::{self, HeadRow};
+use crate::peers::{self, PeerStatus};
+use crate::store::{Read, StoreError, Table, prefix_end, scan_prefix, try_scan};
+use crate::txn;
+
+pub use grant::{Grant, Listed, Right, Scope};
+use grant::{grantee, row};
+pub use rows::{GrantPart, GrantRow};
+
+/// Who wants to act on an object: a kernel for its clients, or one of its objects.
+#[derive(Debug, Clone, Copy)]
+pub struct Actor<'a> {
+    /// The kernel that the action comes from.
+    pub kernel: &'a KernelId,
+    /// Its object that acts, if one does.
+    pub object: Option<&'a ObjectKey>,
+    /// That object is a guest of its kernel, as the kernel says: it has none of the kernel's rights.
+    pub guest: bool,
+}
+
+/// Whether a kernel, or one of its objects, may do this to an object here. Becoming a peer never gives that.
+///
+/// What a kernel may do, its objects may do: they act in its name. On its own kernel an object that moved in from
+/// another one is a guest: it needs a grant of its own. An object's own grant counts at its home only.
+///
+/// # Errors
+/// When the store cannot be read.
+pub fn may_act(
+    rows: &dyn Read,
+    me: &KernelId,
+    actor: Actor<'_>,
+    head: &HeadRow,
+    action: &str,
+    now_ms: u64,
+) -> Result<bool, StoreError> {
+    let own = actor.kernel == me;
+    if own && !actor.guest && !is_guest(rows, actor.object)? {
+        return Ok(true);
+    }
+    if !own && !is_peer(rows, actor.kernel)? {
+        return Ok(false);
+    }
+    // An object that is known to have its home elsewhere does not act through this kernel.
+    if !own
+        && let Some(object) = actor.object
+        && object::head(rows, object)?.and_then(|head| head.home).is_some_and(|home| home != *actor.kernel)
+    {
+        return Ok(false);
+    }
+    if mutant!(SkipActRight) {
+        return Ok(true);
+    }
+    let allows = |grant: &GrantRow| grant.allows(Some(action), now_ms);
+    let scopes =
+        [Scope::Object(head.header.key()), Scope::Component(head.header.component.clone()), Scope::Kernel];
+    for scope in scopes.iter().map(Scope::to_row) {
+        if !own && !actor.guest {
+            let place = row(&scope, Right::Act, &grantee(actor.kernel, None));
+            if txn::get(rows, Table::Grant, &place)?.as_ref().is_some_and(allows) {
+                return Ok(true);
+            }
+        }
+        if let Some(object) = actor.object {
+            let place = row(&scope, Right::Act, &grantee(actor.kernel, Some(object)));
+            let grant: Option<GrantRow> = txn::get(rows, Table::Grant, &place)?;
+            if let Some(grant) = grant.filter(allows)
+                && (is_at(rows, object, actor.kernel, grant.home)? || mutant!(SkipObjectRight))
+            {
+                return Ok(true);
+            }
+        }
+    }
+    Ok(false)
+}
+
+/// Whether an object of this kernel was born on another one.
+fn is_guest(rows: &dyn Read, object: Option<&ObjectKey>) -> Result<bool, StoreError> {
+    let Some(object) = object else { return Ok(false) };
+    Ok(object::head(rows, object)?.is_some_and(|head| head.header.epoch > 1))
+}
+
+/// Whether a kernel is an object's home: by what is known of the object here, else by what was said when the right was
+/// granted.
+fn is_at(
+    rows: &dyn Read,
+    object: &ObjectKey,
+    kernel: &KernelId,
+    said: Option<KernelId>,
+) -> Result<bool, StoreError> {
+    let known = object::head(rows, object)?.and_then(|head| head.home);
+    Ok(known.or(said) == Some(*kernel))
+}
+
+fn granted(
+    rows: &dyn Read,
+    scope: &Scope,
+    right: Right,
+    kernel: &KernelId,
+    now_ms: u64,
+) -> Result<bool, StoreError> {
+    let grant: Option<GrantRow> =
+        txn::get(rows, Table::Grant, &row(&scope.to_row(), right, kernel.as_bytes()))?;
+    Ok(grant.is_some_and(|grant| grant.allows(None, now_ms)))
+}
+
+/// Whether `kernel` is a peer at all. Everything else is denied to the rest of the world.
+///
+/// # Errors
+/// When the store cannot be read.
+pub fn is_peer(rows: &dyn Read, kernel: &KernelId) -> Result<bool, StoreError> {
+    Ok(peers::peer(rows, kernel)?.is_some_and(|peer| peer.status == PeerStatus::Active))
+}
+
+/// Whether `kernel` may store scenarios here.
+///
+/// # Errors
+/// When the store cannot be read.
+pub fn may_share(rows: &dyn Read, kernel: &KernelId, now_ms: u64) -> Result<bool, StoreError> {
+    Ok(is_peer(rows, kernel)? && has_share(rows, kernel, now_ms)?)
+}
+
+/// Whether a peer holds the right to store scenarios here.
+///
+/// # Errors
+/// When the store cannot be read.
+pub(crate) fn has_share(rows: &dyn Read, peer: &KernelId, now_ms: u64) -> Result<bool, StoreError> {
+    if mutant!(SkipShareRight) {
+        return Ok(true);
+    }
+    granted(rows, &Scope::Kernel, Right::Share, peer, now_ms)
+}
+
+/// What a peer may read, asked for many objects at once: the grants on the kernel and on components are looked up
+/// once.
+pub struct Reader {
+    kernel: KernelId,
+    now_ms: u64,
+    everything: bool,
+    components: Vec<String>,
+    objects: bool,
+}
+
+impl Reader {
+    /// Looks up what `kernel` may read now. `None` if it is no peer.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn new(rows: &dyn Read, kernel: &KernelId, now_ms: u64) -> Result<Option<Self>, StoreError> {
+        if !is_peer(rows, kernel)? {
+            return Ok(None);
+        }
+        let mut reader =
+            Self { kernel: *kernel, now_ms, everything: false, components: Vec::new(), objects: false };
+        reader.everything = granted(rows, &Scope::Kernel, Right::Read, kernel, now_ms)?;
+        if !reader.everything {
+            try_scan(rows, Table::Grant, &[1], prefix_end(&[1]).as_deref(), |key, value| {
+                match Grant::list(key, &value) {
+                    Ok(grants) => reader.components.extend(grants.into_iter().filter_map(|listed| {
+                        let grant = &listed.grant;
+                        let readable = grant.kernel == *kernel
+                            && grant.object.is_none()
+                            && grant.right == Right::Read
+                            && listed.holds(now_ms);
+                        match listed.grant.scope {
+                            Scope::Component(name) if readable => Some(name),
+                            _ => None,
+                        }
+                    })),
+                    // One that cannot be read gives no right.
+                    Err(StoreError::Damaged { .. }) => {}
+                    Err(error) => return Err(error),
+                }
+                Ok(ControlFlow::Continue(()))
+            })?;
+            scan_prefix(rows, Table::Grant, &[2], &mut |_, _| {
+                reader.objects = true;
+                ControlFlow::Break(())
+            })?;
+        }
+        Ok(Some(reader))
+    }
+
+    /// Whether it may read this object. What it is home of it knows anyway.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn may_read(&self, rows: &dyn Read, head: &HeadRow) -> Result<bool, StoreError> {
+        if mutant!(SkipReadRight)
+            || self.everything
+            || head.home == Some(self.kernel)
+            || self.components.contains(&head.header.component)
+        {
+            return Ok(true);
+        }
+        Ok(self.objects
+            && granted(rows, &Scope::Object(head.header.key()), Right::Read, &self.kernel, self.now_ms)?)
+    }
+}
+
+/// Whether `kernel` may read one object now.
+///
+/// # Errors
+/// When the store cannot be read.
+pub fn may_read(rows: &dyn Read, kernel: &KernelId, head: &HeadRow, now_ms: u64) -> Result<bool, StoreError> {
+    if !is_peer(rows, kernel)? {
+        return Ok(false);
+    }
+    if mutant!(SkipReadRight)
+        || head.home == Some(*kernel)
+        || granted(rows, &Scope::Kernel, Right::Read, kernel, now_ms)?
+    {
+        return Ok(true);
+    }
+    Ok(granted(rows, &Scope::Object(head.header.key()), Right::Read, kernel, now_ms)?
+        || granted(rows, &Scope::Component(head.header.component.clone()), Right::Read, kernel, now_ms)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::Ordering;
+
+    use super::*;
+    use crate::testing::Alone;
+    use crate::waist::Command;
+
+    #[test]
+    fn a_guest_has_none_of_the_rights_of_its_kernel() {
+        let mut kernel = Alone::new();
+        let peer = kernel.peer(9);
+        let object = kernel.object(1, "Served");
+        let guest = ObjectKey { uuid: once_model::ids::Uuid::from_u128(7), ..object };
+        kernel.desk.room.store(10, Ordering::Relaxed);
+        // Its kernel may act on everything.
+        let other = kernel.object(2, "Served");
+        kernel.acts_as(peer, other, 1, "1".into(), Some(guest));
+        assert!(kernel.asked().is_empty());
+        let grant = Grant {
+            scope: Scope::Object(object),
+            right: Right::Act,
+            kernel: peer.kernel,
+            object: Some(guest),
+            expires_ms: None,
+            actions: None,
+        };
+        kernel.command(Command::Grant(grant));
+        kernel.acts_as(peer, object, 1, "2".into(), Some(guest));
+        assert_eq!(kernel.asked(), [2]);
+    }
+}

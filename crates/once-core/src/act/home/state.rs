@@ -1,0 +1,54 @@
+//! What the engine remembers of the lanes at this kernel as a home.
+
+use std::collections::BTreeMap;
+
+use once_model::ids::ObjectKey;
+
+use crate::act::rows::LaneRow;
+
+/// A lane's row is at most so many ledger rows behind: that many are looked at when the lane is met again.
+pub(crate) const BEHIND_MAX: u64 = 64;
+
+/// Lanes that are remembered; of all others the rows are looked at.
+pub(crate) const LANES_MAX: usize = 65_536;
+
+/// A lane as it stands.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Lane {
+    pub row: LaneRow,
+    /// Ledger rows since its row was written.
+    pub behind: u64,
+}
+
+/// Lanes that were met lately. All of it is made anew from the rows: whoever takes rows back forgets it.
+#[derive(Debug)]
+pub(crate) struct Marks {
+    /// [`BEHIND_MAX`], unless it was told otherwise.
+    pub behind_max: u64,
+    pub lanes: BTreeMap<Vec<u8>, Lane>,
+    /// Of an object, the lane that was looked through last.
+    pub swept: BTreeMap<ObjectKey, Vec<u8>>,
+}
+
+impl Default for Marks {
+    fn default() -> Self {
+        Self { behind_max: BEHIND_MAX, lanes: BTreeMap::new(), swept: BTreeMap::new() }
+    }
+}
+
+impl Marks {
+    pub fn stay_behind(&mut self, rows: u64) {
+        self.behind_max = rows.clamp(1, BEHIND_MAX);
+    }
+
+    pub fn forget(&mut self) {
+        self.lanes.clear();
+    }
+
+    pub fn note(&mut self, place: &[u8], lane: Lane) {
+        if self.lanes.len() >= LANES_MAX && !self.lanes.contains_key(place) {
+            self.lanes.clear();
+        }
+        self.lanes.insert(place.to_vec(), lane);
+    }
+}

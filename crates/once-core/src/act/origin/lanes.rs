@@ -1,0 +1,177 @@
+//! The lanes of this kernel as an origin: how far each has come. Most of that is in the rows of its actions; the lane's
+//! own row is written when it begins, every so often, and when the row that shows its last sequence goes.
+
+use std::ops::ControlFlow;
+
+use once_model::action::BUILT_IN_FROM;
+use once_model::ids::ObjectKey;
+
+use super::state::Lane;
+use crate::act::rows::{LaneId, Place, QueueRow, SendingRow};
+use crate::engine::Step;
+use crate::store::{Read, StoreError, Table, try_scan};
+use crate::{share, txn};
+
+/// A lane's row is at most so many sequences behind: that many rows are read when the lane is met again.
+const BEHIND_MAX: u64 = 64;
+
+/// Lanes that are remembered; of all others the rows are looked at.
+const LANES_MAX: usize = 65_536;
+
+/// A lane that has begun.
+pub(crate) fn lane(s: &mut Step<'_, '_>, id: &LaneId) -> Result<Option<Lane>, StoreError> {
+    if let Some(lane) = s.engine.act.lanes.0.get(id) {
+        return Ok(Some(*lane));
+    }
+    let Some(mut lane) = standing(s.txn, id)? else { return Ok(None) };
+    lane.listed = share::lists(s.txn, &lane.home, id)?;
+    note(s, id, lane);
+    Ok(Some(lane))
+}
+
+/// How a lane stands, by its rows alone.
+pub(crate) fn standing(rows: &dyn Read, id: &LaneId) -> Result<Option<Lane>, StoreError> {
+    let Some(row) = txn::get::<SendingRow>(rows, Table::Sending, &id.to_row())? else { return Ok(None) };
+    let SendingRow { home, last, floor, now } = row;
+    let mut lane = Lane { home, now, last, floor, listed: false, saved: (last, floor) };
+    let mut first_waiting = None;
+    scan(rows, id, floor, |sequence, value| {
+        lane.last = lane.last.max(sequence);
+        Ok(match txn::decode(Table::Queue, value)? {
+            QueueRow::Ended(_) => ControlFlow::Continue(()),
+            QueueRow::Waiting(_) => {
+                first_waiting = Some(sequence);
+                ControlFlow::Break(())
+            }
+        })
+    })?;
+    if first_waiting.is_some() {
+        let from = lane.last;
+        scan(rows, id, from, |sequence, _| {
+            lane.last = lane.last.max(sequence);
+            Ok(ControlFlow::Continue(()))
+        })?;
+    }
+    // What has no row any more has its outcome.
+    lane.floor = first_waiting.unwrap_or(lane.last + 1);
+    Ok(Some(lane))
+}
+
+/// The actions of a lane from a sequence on. What is built in has places beyond those of every lane.
+pub(crate) fn scan(
+    rows: &dyn Read,
+    id: &LaneId,
+    from: u64,
+    mut visit: impl FnMut(u64, &[u8]) -> Result<ControlFlow<()>, StoreError>,
+) -> Result<(), StoreError> {
+    let begin = Place { lane: *id, sequence: from }.to_row();
+    let end = Place { lane: *id, sequence: BUILT_IN_FROM }.to_row();
+    try_scan(rows, Table::Queue, &begin, Some(&end), |row, value| match Place::from_row(row) {
+        Some(place) => visit(place.sequence, &value),
+        None => Ok(ControlFlow::Continue(())),
+    })
+}
+
+fn note(s: &mut Step<'_, '_>, id: &LaneId, lane: Lane) {
+    let lanes = &mut s.engine.act.lanes.0;
+    if lanes.len() >= LANES_MAX && !lanes.contains_key(id) {
+        lanes.clear();
+    }
+    lanes.insert(*id, lane);
+}
+
+/// Remembers how a lane stands; its row follows when it is too far behind.
+fn keep(s: &mut Step<'_, '_>, id: &LaneId, mut lane: Lane, write: bool) {
+    let behind = (lane.last - lane.saved.0).max(lane.floor - lane.saved.1);
+    if write || behind >= BEHIND_MAX {
+        lane.saved = (lane.last, lane.floor);
+        let row = SendingRow { home: lane.home, last: lane.last, floor: lane.floor, now: lane.now };
+        s.txn.put_lazily(Table::Sending, &id.to_row(), &row);
+    }
+    note(s, id, lane);
+}
+
+/// Gives the next sequence of a lane, which begins here if it is new.
+pub(crate) fn give_place(s: &mut Step<'_, '_>, id: &LaneId) -> Result<(Place, Lane), StoreError> {
+    let known = lane(s, id)?;
+    let mut lane = known.unwrap_or(Lane {
+        home: id.begun_at,
+        now: None,
+        last: 0,
+        floor: 1,
+        listed: false,
+        saved: (0, 1),
+    });
+    lane.last += 1;
+    if !lane.listed {
+        lane.listed = true;
+        share::list(s, &lane.home, id);
+    }
+    keep(s, id, lane, known.is_none());
+    Ok((Place { lane: *id, sequence: lane.last }, lane))
+}
+
+/// An action of a lane has its outcome; `now` is what the object is called since then, `gone` whether its row is.
+pub(crate) fn ended(
+    s: &mut Step<'_, '_>,
+    place: &Place,
+    now: Option<ObjectKey>,
+    gone: bool,
+) -> Result<Lane, StoreError> {
+    let id = &place.lane;
+    let Some(mut lane) = lane(s, id)? else {
+        let reason = format!("no lane of an action on {}", id.name.key);
+        return Err(StoreError::damaged(Table::Sending, &id.to_row(), reason));
+    };
+    // Outcomes come in the lane's order; one that came before an earlier one leaves the floor where it is.
+    if lane.floor == place.sequence {
+        lane.floor = next_open(s, id, place.sequence, lane.last)?;
+    }
+    let renamed = now.filter(|now| *now != id.name.key);
+    let is_news = renamed.is_some() && renamed != lane.now;
+    lane.now = renamed.or(lane.now);
+    // With the row of the last sequence goes the only proof that it was given.
+    let write = is_news || (gone && lane.last == place.sequence && lane.saved.0 < lane.last);
+    if lane.is_done() && share::unlist_new(s, &lane.home, id) {
+        lane.listed = false;
+    }
+    keep(s, id, lane, write);
+    Ok(lane)
+}
+
+/// The outbox was looked through, and nothing of the lane waits.
+pub(crate) fn unlist(s: &mut Step<'_, '_>, id: &LaneId, mut lane: Lane) {
+    share::unlist(s, &lane.home, id);
+    lane.listed = false;
+    note(s, id, lane);
+}
+
+/// The row of an action goes that had its outcome long ago.
+pub(crate) fn drop_row(s: &mut Step<'_, '_>, place: &Place) -> Result<(), StoreError> {
+    if let Some(lane) = lane(s, &place.lane)? {
+        let write = lane.last == place.sequence && lane.saved.0 < lane.last;
+        keep(s, &place.lane, lane, write);
+    }
+    s.txn.delete_lazily(Table::Queue, &place.to_row());
+    Ok(())
+}
+
+/// The lowest sequence above this one that still waits for its outcome; one above the last if none does.
+fn next_open(s: &Step<'_, '_>, id: &LaneId, sequence: u64, last: u64) -> Result<u64, StoreError> {
+    let mut next = sequence + 1;
+    while next <= last && waiting(s, &Place { lane: *id, sequence: next })?.is_none() {
+        next += 1;
+    }
+    Ok(next)
+}
+
+/// An action that waits for its outcome.
+pub(crate) fn waiting(
+    s: &Step<'_, '_>,
+    place: &Place,
+) -> Result<Option<super::super::rows::WaitingRow>, StoreError> {
+    Ok(match txn::get(s.txn, Table::Queue, &place.to_row())? {
+        Some(QueueRow::Waiting(row)) => Some(row),
+        _ => None,
+    })
+}

@@ -1,0 +1,79 @@
+//! Lanes of this kernel to objects of its own that take their time: such a lane goes one action at a time, outside the
+//! window. So an object whose runs are long, or that cannot be asked for days, holds up no other one.
+//!
+//! Between two kernels the home decides what waits, and the origin's window is the bound: there it stays as it is.
+
+use once_model::action::LaneName;
+use once_model::limits::SLOW_LANES_MAX;
+
+use super::state::Lane;
+use super::{lanes, send};
+use crate::act::rows::{LaneId, Place};
+use crate::engine::Step;
+use crate::share;
+use crate::store::StoreError;
+
+/// Whether the lane is one of them.
+pub(crate) fn is_slow(s: &Step<'_, '_>, lane: &LaneId) -> bool {
+    s.engine.act.slow.lanes.contains(lane)
+}
+
+/// A lane's first action runs beside the engine, or cannot be asked: what comes behind it leaves the window.
+pub(crate) fn slow_down(s: &mut Step<'_, '_>, name: impl Into<LaneName>) {
+    let lane = LaneId::new(name, s.ctx.me);
+    let slow = &mut s.engine.act.slow;
+    if slow.lanes.len() < SLOW_LANES_MAX && slow.lanes.insert(lane) {
+        s.engine.act.own.leave(&lane);
+    }
+}
+
+/// The first action of a lane is to be sent, in a step to come.
+pub(crate) fn next(s: &mut Step<'_, '_>, lane: LaneId) {
+    s.engine.act.slow.next.push_back(lane);
+    let me = s.ctx.me;
+    share::pump_later(s, me);
+}
+
+/// An action has its outcome: then the next of its lane. A lane that has none left is like any other.
+pub(crate) fn moved(s: &mut Step<'_, '_>, id: &LaneId, lane: &Lane) {
+    if !is_slow(s, id) {
+        return;
+    }
+    if lane.is_done() {
+        s.engine.act.slow.lanes.remove(id);
+    } else {
+        next(s, *id);
+    }
+}
+
+/// Sends the first action of a lane whose turn it is; `false` if it is no lane's turn.
+pub(crate) fn send_next(s: &mut Step<'_, '_>) -> Result<bool, StoreError> {
+    let Some(lane) = s.engine.act.slow.next.pop_front() else { return Ok(false) };
+    first(s, lane)?;
+    Ok(true)
+}
+
+/// Sends the first action of a lane. What runs already is not run again.
+pub(crate) fn send_first(s: &mut Step<'_, '_>, name: impl Into<LaneName>) -> Result<(), StoreError> {
+    let lane = LaneId::new(name, s.ctx.me);
+    first(s, lane)
+}
+
+fn first(s: &mut Step<'_, '_>, id: LaneId) -> Result<(), StoreError> {
+    match lanes::lane(s, &id)? {
+        Some(lane) if !lane.is_done() => send::send(s, &Place { lane: id, sequence: lane.floor }, &lane),
+        _ => {
+            s.engine.act.slow.lanes.remove(&id);
+            Ok(())
+        }
+    }
+}
+
+/// The resend timer came: all of them are tried again. Whether there are any.
+pub(crate) fn again(s: &mut Step<'_, '_>) -> bool {
+    let slow = &mut s.engine.act.slow;
+    if slow.next.is_empty() {
+        slow.next.extend(&slow.lanes);
+    }
+    !slow.lanes.is_empty()
+}

@@ -1,0 +1,188 @@
+//! A revision that is about to be written: all of it but its entry in the object's history, which is made from it.
+
+use bytes::Bytes;
+use once_model::certificate::{Chain, Genesis, Tip};
+use once_model::hash::content_hash;
+use once_model::header::{Cause, Header};
+use once_model::ids::{Hash, KernelId, ObjectKey};
+use once_model::scenario::Scenario;
+
+use super::keep::{self, Before};
+use super::rows;
+use super::{HeadRow, described, unclaimed};
+use crate::engine::Step;
+use crate::store::{Read, StoreError, Table};
+use crate::{act, meta};
+
+/// The next revision of an object whose home is here.
+#[derive(Debug)]
+pub(crate) struct Draft {
+    row: HeadRow,
+    body: Option<Bytes>,
+    stood: Stood,
+}
+
+/// What stands where a new revision goes.
+#[derive(Debug)]
+enum Stood {
+    /// Nothing: the object is born, with this chain.
+    Nothing(Chain),
+    /// An unclaimed copy, which becomes the object of this chain.
+    Copy(Box<HeadRow>, Chain),
+    /// The revision before.
+    Head(Box<HeadRow>),
+}
+
+impl Draft {
+    /// The first revision of a new object.
+    pub fn born(s: &mut Step<'_, '_>, scenario: &Scenario) -> Result<Self, StoreError> {
+        let header = unclaimed(scenario);
+        let chain = new_chain(s, &header)?;
+        let row = own(s, first(&header, &chain), Some(s.ctx.me));
+        Ok(Self { row, body: Some(scenario.bytes().clone()), stood: Stood::Nothing(chain) })
+    }
+
+    /// The first revision of an unclaimed copy: the same bytes, now with a home.
+    pub fn claim(s: &mut Step<'_, '_>, copy: HeadRow) -> Result<Self, StoreError> {
+        let chain = new_chain(s, &copy.header)?;
+        let row = own(s, first(&copy.header, &chain), Some(s.ctx.me));
+        let body = s.txn.get(Table::Body, &rows::body_key(&copy.header))?;
+        Ok(Self { row, body, stood: Stood::Copy(Box::new(copy), chain) })
+    }
+
+    /// The next revision of an object.
+    pub fn next(s: &Step<'_, '_>, head: HeadRow, scenario: &Scenario) -> Self {
+        let row = HeadRow {
+            conflicts_dropped: head.conflicts_dropped,
+            ..own(s, continued(&head.header, scenario), head.home)
+        };
+        Self { row, body: Some(scenario.bytes().clone()), stood: Stood::Head(Box::new(head)) }
+    }
+
+    /// The revision that removes an object.
+    pub fn tombstone(s: &Step<'_, '_>, head: HeadRow) -> Self {
+        let header = Header {
+            revision: head.header.revision + 1,
+            parent: Some(head.header.id()),
+            content: content_hash(b""),
+            size: 0,
+            tombstone: true,
+            cause: None,
+            signature: None,
+            entry: None,
+            ..head.header.clone()
+        };
+        let row = own(s, header, head.home);
+        Self { row, body: None, stood: Stood::Head(Box::new(head)) }
+    }
+
+    /// What it will be, but for cause and entry.
+    pub fn header(&self) -> &Header {
+        &self.row.header
+    }
+
+    /// The revision before it: zeros if there is none.
+    pub fn base(&self) -> Hash {
+        self.before().map_or(Hash::from_bytes([0; Hash::LEN]), |before| before.header.id())
+    }
+
+    /// What stands where it goes, if anything does.
+    pub fn before(&self) -> Option<&HeadRow> {
+        match &self.stood {
+            Stood::Nothing(_) => None,
+            Stood::Copy(before, _) | Stood::Head(before) => Some(before),
+        }
+    }
+
+    /// Writes the revision: `tip` is its place in the object's history.
+    pub fn write(mut self, s: &mut Step<'_, '_>, cause: Cause, tip: Tip) -> Result<HeadRow, StoreError> {
+        let header = &mut self.row.header;
+        (header.cause, header.entry) = (Some(cause), Some(tip.hash));
+        self.row.tip = Some(tip);
+        let key = self.row.header.key();
+        let before = match &self.stood {
+            Stood::Nothing(chain) => {
+                put_chain(s, &key, chain);
+                let lineage = chain.genesis.lineage();
+                s.txn.put(Table::Genesis, &rows::content_key(&key.uuid, &chain.genesis.content), &lineage);
+                Before::Nothing
+            }
+            Stood::Copy(copy, chain) => {
+                put_chain(s, &key, chain);
+                keep::supersede(s, copy, key)?;
+                Before::Copy
+            }
+            Stood::Head(head) => Before::Head(head),
+        };
+        keep::keep(s, before, &self.row, self.body)?;
+        if self.row.header.tombstone {
+            keep::drop_conflicts(s, &key)?;
+            act::forget(s, &key)?;
+        }
+        Ok(self.row)
+    }
+}
+
+fn put_chain(s: &mut Step<'_, '_>, key: &ObjectKey, chain: &Chain) {
+    if let Some(lineage) = key.lineage() {
+        s.txn.put(Table::Chain, lineage.as_bytes(), chain);
+    }
+}
+
+/// The header of a revision after `before`, with the bytes of `scenario`.
+pub(crate) fn continued(before: &Header, scenario: &Scenario) -> Header {
+    let (component, version) = described(scenario);
+    let revision = if mutant!(ReuseRevision) { before.revision } else { before.revision + 1 };
+    Header {
+        revision,
+        parent: Some(before.id()),
+        content: scenario.hash(),
+        size: scenario.bytes().len() as u64,
+        component,
+        version,
+        cause: None,
+        signature: None,
+        entry: None,
+        ..before.clone()
+    }
+}
+
+/// A genesis record with this kernel as the home.
+fn new_chain(s: &mut Step<'_, '_>, header: &Header) -> Result<Chain, StoreError> {
+    let mut nonce = [0; 16];
+    s.rng.fill(&mut nonce);
+    Ok(Chain::new(Genesis {
+        uuid: header.uuid,
+        home: s.ctx.me,
+        recovery: meta::recovery_keys(s.txn)?,
+        content: header.content,
+        nonce,
+        incarnation: meta::incarnation(s.txn)?,
+    }))
+}
+
+/// The header of the first revision of a lineage.
+fn first(unclaimed: &Header, chain: &Chain) -> Header {
+    Header {
+        lineage: Some(chain.genesis.lineage()),
+        epoch: 1,
+        revision: 1,
+        certificate: Some(chain.certificate()),
+        ..unclaimed.clone()
+    }
+}
+
+/// The row of a revision that was made here.
+pub(crate) fn own(s: &Step<'_, '_>, header: Header, home: Option<KernelId>) -> HeadRow {
+    HeadRow {
+        header,
+        home,
+        from: None,
+        charged: false,
+        stored_ms: s.ctx.now_ms,
+        conflicts_dropped: 0,
+        proven: false,
+        replaced: None,
+        tip: None,
+    }
+}

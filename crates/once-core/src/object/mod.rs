@@ -1,0 +1,69 @@
+//! What is kept: importing, changing, claiming, removing, and accepting what comes from peers.
+
+mod accept;
+mod ancestry;
+mod beside;
+mod change;
+mod draft;
+mod keep;
+mod query;
+mod rows;
+mod state;
+mod verify;
+
+pub(crate) use accept::{accept, over_quota};
+pub(crate) use ancestry::{ask_again, entries};
+pub(crate) use beside::{discard, take};
+pub(crate) use change::{
+    born, changed, claim, create, current_key, import, is_of_earlier_life, may_change, put, remove,
+    remove_by_client,
+};
+pub(crate) use draft::Draft;
+pub(crate) use keep::{charge, has_many_claims, tell_follower};
+pub use query::{body, chain, conflicts, find, heads, heads_after, with_prefix};
+pub(crate) use query::{readable, try_heads};
+pub use rows::{
+    HeadRow, LANE_COST_BYTES, SourceRow, body_key, conflict_key, content_key, cost, head, object_peer_key,
+    peer_object_key,
+};
+pub(crate) use state::State;
+pub use verify::{is_asked_for, verify};
+
+use once_model::header::Header;
+use once_model::ids::Uuid;
+use once_model::limits::NAME_MAX_BYTES;
+use once_model::scenario::{Identity, Scenario};
+
+/// The header of a scenario as an unclaimed object.
+#[must_use]
+pub fn unclaimed(scenario: &Scenario) -> Header {
+    let (component, version) = described(scenario);
+    Header {
+        uuid: scenario.uuid(),
+        lineage: None,
+        epoch: 0,
+        revision: 0,
+        certificate: None,
+        parent: None,
+        content: scenario.hash(),
+        size: scenario.bytes().len() as u64,
+        tombstone: false,
+        component,
+        version,
+        cause: None,
+        signature: None,
+        entry: None,
+    }
+}
+
+/// Component and version as they stand in a header: empty when the scenario names none, or an absurdly long one.
+fn described(scenario: &Scenario) -> (String, String) {
+    let cap = |text: Option<&str>| text.filter(|t| t.len() <= NAME_MAX_BYTES).unwrap_or_default().to_owned();
+    (cap(scenario.component()), cap(scenario.version()))
+}
+
+/// Whether a scenario can be a later revision of an object: it has the object's UUID, or none of its own (the one
+/// derived from its first content then stays with the object).
+fn continues(scenario: &Scenario, uuid: &Uuid) -> bool {
+    scenario.uuid() == *uuid || scenario.identity() == Identity::Derived
+}

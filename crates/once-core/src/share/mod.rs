@@ -1,0 +1,25 @@
+//! What this kernel owes to others: shares, and the pump that sends them and the lanes of actions.
+//!
+//! An outbox row says *that* a peer is owed an object and why ([`Debt`]), not which bytes: what is sent is the newest
+//! revision at that moment, if the debt allows that one. So a peer that was away gets each object once, however often it
+//! changed.
+
+mod debt;
+mod deliver;
+mod objects;
+mod owed;
+mod pump;
+mod rows;
+mod state;
+mod window;
+
+pub use debt::Debt;
+pub use owed::{DebtRow, Kind, OutboxRow, Owed, debt, owed};
+pub use rows::{UsageRow, usage};
+
+pub(crate) use deliver::{admit, announced, forget_delivery, receive, share, shared, unfit};
+pub(crate) use objects::{Kept, forget_owed, give_up, owe, parcel};
+pub(crate) use owed::{list, lists, owes, unlist, unlist_new};
+pub(crate) use pump::{pump, pump_later, pump_on, resend, resend_later, window_to};
+pub(crate) use state::State;
+pub(crate) use window::{Item, Window};

@@ -1,0 +1,341 @@
+//! The window: what is under way to a peer on one connection, and what waits to be. It counts all that goes to a peer,
+//! objects and actions, in one place, with room for each of the two kinds.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use once_model::ids::ObjectKey;
+use once_model::limits::{RESEND_AFTER_MS, WINDOW_MAX_BYTES, WINDOW_MAX_SHARES};
+
+use super::owed::{Kind, Owed};
+use crate::act::{LaneId, Place};
+
+/// What waits for a peer and is remembered in line. More is found by a look at the rows.
+const WAITING_MAX: usize = 8192;
+
+/// Something that is under way: it is answered once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Item {
+    /// A share.
+    Object(ObjectKey),
+    /// An action.
+    Act(Place),
+}
+
+impl Item {
+    const fn kind(&self) -> Kind {
+        match self {
+            Self::Object(_) => Kind::Objects,
+            Self::Act(_) => Kind::Lanes,
+        }
+    }
+
+    /// What is owed as long as this has no answer.
+    const fn owed(&self) -> Owed {
+        match self {
+            Self::Object(key) => Owed::Object(*key),
+            Self::Act(place) => Owed::Lane(place.lane),
+        }
+    }
+}
+
+#[derive(Debug)]
+struct Inflight {
+    sent_ms: u64,
+    bytes: usize,
+}
+
+/// What is owed of one kind: how much of it is under way, and where the rest is.
+#[derive(Debug, Default)]
+pub(crate) struct Line {
+    count: usize,
+    bytes: usize,
+    /// What waits for room, in the order in which it came to be owed: while it holds all of it, nothing is scanned.
+    pub waiting: VecDeque<Owed>,
+    /// Where the next look at the outbox begins; `None` when everything in it is under way or in `waiting`.
+    pub next: Option<Vec<u8>>,
+    /// Rows were written before `next` since it passed them.
+    pub behind: bool,
+}
+
+impl Line {
+    fn fresh() -> Self {
+        Self { next: Some(Vec::new()), ..Self::default() }
+    }
+
+    pub fn has_room(&self) -> bool {
+        mutant!(EndlessWindow) || self.count < WINDOW_MAX_SHARES && self.bytes < WINDOW_MAX_BYTES
+    }
+
+    /// Nothing waits before what comes now, and there is room for it.
+    pub fn is_free(&self) -> bool {
+        self.next.is_none() && self.waiting.is_empty() && self.has_room()
+    }
+
+    fn look_again(&mut self) {
+        match self.next {
+            None => self.next = Some(Vec::new()),
+            Some(_) => self.behind = true,
+        }
+    }
+}
+
+/// How far a lane has been sent on this connection. It is here while anything of it is under way or waits for room.
+#[derive(Debug, Default)]
+pub(crate) struct Cursor {
+    /// Everything up to this sequence was sent, or has its outcome.
+    pub sent: u64,
+    /// The lane waits for room.
+    in_line: bool,
+    /// It was sent again because its home asked, and has not moved since.
+    pub asked: bool,
+    count: usize,
+    bytes: usize,
+}
+
+/// What is under way to a peer on one connection.
+#[derive(Debug, Default)]
+pub(crate) struct Window {
+    inflight: BTreeMap<Item, Inflight>,
+    objects: Line,
+    lanes: Line,
+    cursors: BTreeMap<LaneId, Cursor>,
+    /// The peer asked for patience with something.
+    put_off: bool,
+    /// A resend timer is running: one for a connection is enough.
+    pub resend_set: bool,
+    /// A timer to go on sending is running.
+    pub pump_set: bool,
+}
+
+impl Window {
+    /// A new connection: everything in the outbox is to be sent.
+    pub fn fresh() -> Self {
+        Self { objects: Line::fresh(), lanes: Line::fresh(), ..Self::default() }
+    }
+
+    pub fn line(&mut self, kind: Kind) -> &mut Line {
+        match kind {
+            Kind::Objects => &mut self.objects,
+            Kind::Lanes => &mut self.lanes,
+        }
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.inflight.is_empty()
+    }
+
+    pub fn contains(&self, item: &Item) -> bool {
+        self.inflight.contains_key(item)
+    }
+
+    /// Whether every object that is owed on this admitted connection is remembered here, and this is not among it. Most
+    /// new debts are such: they need no search for an older one.
+    pub fn surely_not_owed(&self, key: &ObjectKey) -> bool {
+        let line = &self.objects;
+        line.next.is_none() && line.waiting.is_empty() && !self.put_off && !self.contains(&Item::Object(*key))
+    }
+
+    /// It is under way, perhaps once more.
+    pub fn sent(&mut self, item: Item, sent_ms: u64, bytes: usize) {
+        self.answered(&item);
+        self.inflight.insert(item, Inflight { sent_ms, bytes });
+        let line = self.line(item.kind());
+        line.count += 1;
+        line.bytes += bytes;
+        if let Item::Act(place) = item {
+            let cursor = self.cursors.entry(place.lane).or_default();
+            cursor.count += 1;
+            cursor.bytes += bytes;
+            cursor.sent = cursor.sent.max(place.sequence);
+        }
+    }
+
+    /// Takes something out of the window.
+    pub fn answered(&mut self, item: &Item) -> bool {
+        let Some(gone) = self.inflight.remove(item) else { return false };
+        let line = self.line(item.kind());
+        line.count -= 1;
+        line.bytes -= gone.bytes;
+        if let Item::Act(place) = item
+            && let Some(cursor) = self.cursors.get_mut(&place.lane)
+        {
+            cursor.count -= 1;
+            cursor.bytes -= gone.bytes;
+        }
+        true
+    }
+
+    /// What stayed unanswered for too long is no longer under way, and what was put off need not wait any more: the
+    /// resend timer came.
+    pub fn give_up_late(&mut self, now_ms: u64) {
+        // A clock that was set back makes everything look late once; sending again is harmless.
+        let is_late = |sent: &Inflight| now_ms < sent.sent_ms || now_ms - sent.sent_ms >= RESEND_AFTER_MS;
+        let late: Vec<_> =
+            self.inflight.iter().filter(|(_, sent)| is_late(sent)).map(|(item, _)| *item).collect();
+        for item in &late {
+            self.again(item);
+        }
+        self.cursors.values_mut().for_each(|cursor| cursor.asked = false);
+        if std::mem::take(&mut self.put_off) {
+            self.objects.look_again();
+        }
+        self.resend_set = false;
+    }
+
+    /// Something is to be sent once more, and of a lane what comes after it.
+    fn again(&mut self, item: &Item) {
+        self.answered(item);
+        if let Item::Act(place) = item
+            && let Some(cursor) = self.cursors.get_mut(&place.lane)
+        {
+            cursor.sent = cursor.sent.min(place.sequence.saturating_sub(1));
+        }
+        self.line_up(item.owed());
+    }
+
+    /// The peer had no room just now: look at the objects that it is owed again when the resend timer comes. Whether that
+    /// timer is still to be set.
+    pub fn put_off(&mut self) -> bool {
+        self.put_off = true;
+        !std::mem::replace(&mut self.resend_set, true)
+    }
+
+    /// Puts something in line. What does not fit will be found in the outbox.
+    pub fn line_up(&mut self, owed: Owed) {
+        let fits = self.line(owed.kind()).next.is_none();
+        if let (Owed::Lane(lane), true) = (owed, fits)
+            && std::mem::replace(&mut self.cursors.entry(lane).or_default().in_line, true)
+        {
+            return;
+        }
+        let line = self.line(owed.kind());
+        if fits && line.waiting.len() < WAITING_MAX {
+            line.waiting.push_back(owed);
+            return;
+        }
+        line.look_again();
+        if let Owed::Lane(lane) = owed
+            && let Some(cursor) = self.cursors.get_mut(&lane)
+        {
+            cursor.in_line = false;
+        }
+    }
+
+    /// The turn of a lane that waited for room.
+    pub fn turn(&mut self, lane: &LaneId) {
+        if let Some(cursor) = self.cursors.get_mut(lane) {
+            cursor.in_line = false;
+        }
+    }
+
+    /// How far a lane has been sent, if anything of it is under way or in line.
+    pub fn cursor(&mut self, lane: &LaneId) -> Option<&mut Cursor> {
+        self.cursors.get_mut(lane)
+    }
+
+    /// An action need not be sent: it has its outcome, or is under way.
+    pub fn passed(&mut self, place: &Place) {
+        let cursor = self.cursors.entry(place.lane).or_default();
+        cursor.sent = cursor.sent.max(place.sequence);
+    }
+
+    /// Whether any of a lane is under way: then its outcome moves it on.
+    pub fn has_some_of(&self, lane: &LaneId) -> bool {
+        self.cursors.get(lane).is_some_and(|cursor| cursor.count > 0)
+    }
+
+    /// Whether so much of this lane is under way that no more should be: as much as it leaves free for all others
+    /// together. So one that stands still takes half of the room, the next one half of the rest, and so on, and those
+    /// that go on find some; and a lane that is alone still has many under way.
+    pub fn has_its_share(&self, lane: &LaneId) -> bool {
+        self.cursors.get(lane).is_some_and(|cursor| {
+            cursor.count > 0
+                && (cursor.count + self.lanes.count >= WINDOW_MAX_SHARES
+                    || cursor.bytes + self.lanes.bytes >= WINDOW_MAX_BYTES)
+        })
+    }
+
+    /// Everything of a lane that was sent up to now is answered, and nothing more of it waits.
+    pub fn done(&mut self, lane: &LaneId) {
+        if self.cursors.get(lane).is_some_and(|cursor| cursor.count == 0 && !cursor.in_line) {
+            self.cursors.remove(lane);
+        }
+    }
+
+    /// A lane's actions from this sequence on are not under way any more.
+    pub fn back_to(&mut self, lane: &LaneId, sequence: u64) {
+        let place = |sequence| Item::Act(Place { lane: *lane, sequence });
+        let behind: Vec<_> =
+            self.inflight.range(place(sequence)..=place(u64::MAX)).map(|(item, _)| *item).collect();
+        for item in &behind {
+            self.answered(item);
+        }
+        if let Some(cursor) = self.cursors.get_mut(lane) {
+            cursor.sent = cursor.sent.min(sequence.saturating_sub(1));
+        }
+    }
+
+    /// A lane is not sent in this window any more.
+    pub fn leave(&mut self, lane: &LaneId) {
+        self.back_to(lane, 0);
+        self.done(lane);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use once_model::ids::{Hash, KernelId, Line as Lineage, Uuid};
+    use proptest::prelude::*;
+
+    fn key(n: u8) -> ObjectKey {
+        ObjectKey { uuid: Uuid::nil(), line: Lineage::Unclaimed(Hash::from_bytes([n; 32])) }
+    }
+
+    fn act(n: u8, sequence: u64) -> Item {
+        Item::Act(Place { lane: LaneId::new(key(n), KernelId::from_bytes([0; 32])), sequence })
+    }
+
+    /// Bytes that were sent twice and are answered once would take up the window for ever.
+    #[test]
+    fn what_is_sent_again_counts_once() {
+        let mut window = Window::fresh();
+        let (one, two) = (Item::Object(key(1)), Item::Object(key(2)));
+        for _ in 0..3 {
+            window.sent(one, 0, WINDOW_MAX_BYTES / 2);
+            assert!(window.objects.has_room());
+        }
+        window.sent(two, 0, WINDOW_MAX_BYTES / 2);
+        assert!(!window.objects.has_room() && window.lanes.has_room());
+        assert!(window.answered(&one) && window.objects.has_room());
+        assert!(window.answered(&two) && window.objects.bytes == 0);
+    }
+
+    proptest! {
+        /// Whatever comes and goes: the sums are those of what is under way.
+        #[test]
+        fn counts_are_those_of_what_is_under_way(
+            steps in prop::collection::vec((0..3_u8, 0..4_u8, 1..6_u64, 0..900_usize), 0..60),
+        ) {
+            let mut window = Window::fresh();
+            for (what, n, sequence, bytes) in steps {
+                let item = if n == 3 { Item::Object(key(n)) } else { act(n, sequence) };
+                match what {
+                    0 | 1 => window.sent(item, sequence, bytes),
+                    _ => { window.answered(&item); }
+                }
+                if bytes == 7 {
+                    window.give_up_late(RESEND_AFTER_MS + 3);
+                }
+                let of = |kind: Kind| {
+                    let under_way = window.inflight.iter().filter(|(item, _)| item.kind() == kind);
+                    under_way.fold((0, 0), |(count, sum), (_, sent)| (count + 1, sum + sent.bytes))
+                };
+                prop_assert_eq!(of(Kind::Objects), (window.objects.count, window.objects.bytes));
+                prop_assert_eq!(of(Kind::Lanes), (window.lanes.count, window.lanes.bytes));
+                let by_lane = window.cursors.values().fold((0, 0), |(c, b), cursor| (c + cursor.count, b + cursor.bytes));
+                prop_assert_eq!(by_lane, (window.lanes.count, window.lanes.bytes));
+            }
+        }
+    }
+}

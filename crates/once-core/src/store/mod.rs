@@ -1,0 +1,270 @@
+//! The port to the store: get, scan, atomic batch, sync. The fjall store and the memory store implement it alike.
+
+pub mod memory;
+pub mod txn;
+
+use std::ops::ControlFlow;
+
+use bytes::Bytes;
+
+/// The kinds of rows. The number is the first byte of a row's key on disk and never changes meaning.
+///
+/// `docs/store.md` shows every row, and where those lie that later capabilities add.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(u8)]
+pub enum Table {
+    /// Schema, incarnation, commit number, name.
+    Meta = 1,
+    /// Object key -> the newest revision known here.
+    Head = 2,
+    /// Object key + content hash -> verbatim bytes. In a keyspace of its own, large values apart from the index.
+    Body = 3,
+    /// Lineage -> genesis record and certificates.
+    Chain = 4,
+    /// UUID + content hash -> lineage: which claim took an unclaimed copy over.
+    Genesis = 5,
+    /// Object key + revision id -> a revision that the head does not continue.
+    Conflict = 6,
+    /// Hash of a source path -> what was imported from there.
+    Source = 7,
+    /// Kernel id -> a peer.
+    Peer = 8,
+    /// Hash of an invite's secret -> the invite.
+    Invite = 9,
+    /// Scope + right + grantee -> a grant.
+    Grant = 10,
+    /// Peer + kind + object key or lane -> that this peer is owed the object, or actions of the lane.
+    Outbox = 11,
+    /// Object key + peer -> that this peer follows the object here.
+    Follower = 12,
+    /// Peer + object key -> that we follow the object there.
+    Subscription = 13,
+    /// Peer -> bytes stored for it, rows owed to it.
+    Usage = 14,
+    /// Peer + object key -> that the peer has not heard yet that we no longer follow the object there.
+    Unfollow = 15,
+    /// Object key + origin + incarnation -> how far a lane has come, at its home.
+    Lane = 32,
+    /// Lane + sequence -> what ran, at its home.
+    Ledger = 33,
+    /// Object key + hash of a name -> a timer.
+    Timer = 34,
+    /// Time + what is due then: the order of timers and deadlines.
+    Due = 35,
+    /// Object key + id -> work outside that is not done yet.
+    Activity = 36,
+    /// Lane + sequence -> an action, at its origin: without its outcome, or with it for a client that asks.
+    Queue = 37,
+    /// Object key + takeover + home at which it began -> a lane, at its origin.
+    Sending = 38,
+    /// Action id of a client -> its place in Queue, at its origin.
+    Request = 39,
+    /// Number of a boot -> its id and its first commit.
+    Boot = 40,
+    /// Kind + what it is about -> how far some work of many rows is that must come to its end.
+    Chore = 41,
+}
+
+impl Table {
+    /// Every table, in the order of their numbers.
+    pub const ALL: [Self; 25] = [
+        Self::Meta,
+        Self::Head,
+        Self::Body,
+        Self::Chain,
+        Self::Genesis,
+        Self::Conflict,
+        Self::Source,
+        Self::Peer,
+        Self::Invite,
+        Self::Grant,
+        Self::Outbox,
+        Self::Follower,
+        Self::Subscription,
+        Self::Usage,
+        Self::Unfollow,
+        Self::Lane,
+        Self::Ledger,
+        Self::Timer,
+        Self::Due,
+        Self::Activity,
+        Self::Queue,
+        Self::Sending,
+        Self::Request,
+        Self::Boot,
+        Self::Chore,
+    ];
+}
+
+/// Why the store could not do what it was asked.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum StoreError {
+    /// The disk has no room. Nothing of the batch was written.
+    #[error("the disk is full")]
+    Full,
+    /// Reading or writing failed; after a failed write or sync nothing is certain until the store is opened again.
+    #[error("the store failed: {0}")]
+    Io(String),
+    /// This process, or the system, has as many files open as it may, and a row that is in none of them was asked for. That
+    /// passes; nothing was written.
+    #[error("too many open files: no other one of the store can be read just now")]
+    OutOfFiles,
+    /// A row is not what this version writes.
+    #[error("a row of {table:?} is damaged: {reason}")]
+    Damaged {
+        /// Where.
+        table: Table,
+        /// Its key; nothing if it is not known.
+        key: Vec<u8>,
+        /// What is wrong with it.
+        reason: String,
+    },
+}
+
+impl StoreError {
+    /// A row that is not what this version writes.
+    pub fn damaged(table: Table, key: &[u8], reason: impl Into<String>) -> Self {
+        Self::Damaged { table, key: key.to_vec(), reason: reason.into() }
+    }
+
+    /// The same, of the row with this key if it is not known of which.
+    #[must_use]
+    pub fn at(self, row: &[u8]) -> Self {
+        match self {
+            Self::Damaged { table, key, reason } if key.is_empty() => {
+                Self::Damaged { table, key: row.to_vec(), reason }
+            }
+            other => other,
+        }
+    }
+}
+
+/// Whether a commit waits for the disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Durability {
+    /// Written in order, on disk some time later: for rows whose loss only repeats work.
+    Buffered,
+    /// On disk before the commit returns.
+    Synced,
+}
+
+/// One atomic change of the store.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Batch {
+    /// The new value of each row, or its removal.
+    pub rows: Vec<(Table, Vec<u8>, Option<Bytes>)>,
+}
+
+/// What a scan does with each row.
+pub type Visit<'a> = &'a mut dyn FnMut(&[u8], Bytes) -> ControlFlow<()>;
+
+/// Something that can be read: a store, a snapshot of it, a transaction on it.
+pub trait Read {
+    /// The value of one row.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    fn get(&self, table: Table, key: &[u8]) -> Result<Option<Bytes>, StoreError>;
+
+    /// Visits the rows of a table with `from <= key` and, if given, `key < to`, in the order of their keys, until
+    /// the visitor breaks.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    fn scan(&self, table: Table, from: &[u8], to: Option<&[u8]>, visit: Visit<'_>) -> Result<(), StoreError>;
+}
+
+/// A durable map of rows.
+pub trait Store: Read {
+    /// A view that later commits do not change.
+    type Snapshot: Read + Send + Sync + 'static;
+
+    /// The rows as they are now.
+    fn snapshot(&self) -> Self::Snapshot;
+
+    /// Applies a batch: all of it or nothing. Commits take effect in the order of the calls, also on disk.
+    ///
+    /// # Errors
+    /// [`StoreError::Full`] leaves the store usable; after any other error it must be opened again.
+    fn commit(&mut self, batch: Batch, durability: Durability) -> Result<(), StoreError>;
+}
+
+/// The end of the range of keys that begin with `prefix`; `None` if there is no greater key.
+#[must_use]
+pub fn prefix_end(prefix: &[u8]) -> Option<Vec<u8>> {
+    let mut end = prefix.to_vec();
+    while let Some(last) = end.pop() {
+        if last < u8::MAX {
+            end.push(last + 1);
+            return Some(end);
+        }
+    }
+    None
+}
+
+/// Visits every row of a table whose key begins with `prefix`.
+///
+/// # Errors
+/// When the store cannot be read.
+pub fn scan_prefix(rows: &dyn Read, table: Table, prefix: &[u8], visit: Visit<'_>) -> Result<(), StoreError> {
+    rows.scan(table, prefix, prefix_end(prefix).as_deref(), visit)
+}
+
+/// Visits rows like [`Read::scan`], with a visitor that can fail: its first error ends the scan and is the answer.
+///
+/// # Errors
+/// When the store cannot be read, and what the visitor says.
+pub fn try_scan<E: From<StoreError>>(
+    rows: &dyn Read,
+    table: Table,
+    from: &[u8],
+    to: Option<&[u8]>,
+    mut visit: impl FnMut(&[u8], Bytes) -> Result<ControlFlow<()>, E>,
+) -> Result<(), E> {
+    let mut failed = None;
+    rows.scan(table, from, to, &mut |key, value| {
+        visit(key, value).unwrap_or_else(|error| {
+            failed = Some(error);
+            ControlFlow::Break(())
+        })
+    })?;
+    failed.map_or(Ok(()), Err)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::memory::MemoryStore;
+
+    #[test]
+    fn a_scan_ends_with_the_first_error_of_its_visitor_or_when_it_breaks() {
+        let mut store = MemoryStore::default();
+        let rows = (0..5).map(|n| (Table::Meta, vec![n], Some(Bytes::new()))).collect();
+        store.commit(Batch { rows }, Durability::Synced).unwrap();
+        let mut seen = Vec::new();
+        let mut scan = |error_at: u8, break_at: u8| {
+            seen.clear();
+            let done = try_scan(&store, Table::Meta, &[1], None, |key, _| {
+                seen.push(key[0]);
+                match key[0] {
+                    n if n == error_at => Err(StoreError::Full),
+                    n if n == break_at => Ok(ControlFlow::Break(())),
+                    _ => Ok(ControlFlow::Continue(())),
+                }
+            });
+            (done, seen.clone())
+        };
+        assert_eq!(scan(9, 9), (Ok(()), vec![1, 2, 3, 4]));
+        assert_eq!(scan(3, 9), (Err(StoreError::Full), vec![1, 2, 3]));
+        assert_eq!(scan(3, 2), (Ok(()), vec![1, 2]));
+    }
+
+    #[test]
+    fn the_end_of_a_prefix_is_the_next_key_of_its_length() {
+        assert_eq!(prefix_end(&[1, 2]), Some(vec![1, 3]));
+        assert_eq!(prefix_end(&[1, 255]), Some(vec![2]));
+        assert_eq!(prefix_end(&[255]), None);
+        assert_eq!(prefix_end(&[]), None);
+    }
+}

@@ -1,0 +1,266 @@
+//! Promises 3, 4 and 5 for actions: every one has effect at most once, exactly once if it is said to be done, and in
+//! the order in which its origin accepted it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use bytes::Bytes;
+use once_core::object::{self, HeadRow};
+use once_core::store::{Read, Table};
+use once_core::waist::{Answer, Command, Effect, Input, Token};
+use once_core::{Refusal, txn};
+use once_model::action::{Action, Given, Outcome};
+use once_model::ids::{Hash, KernelId, ObjectKey, Uuid};
+use once_model::wire::Frame;
+
+use super::{Checker, Group};
+use crate::coverage::Coverage;
+use crate::disk::Disk;
+use crate::journal;
+
+/// What is known of all actions, from their clients alone.
+#[derive(Debug, Default)]
+pub(crate) struct Acts {
+    /// What each client asks.
+    asked: BTreeMap<(KernelId, Token), (Uuid, Hash)>,
+    /// The content under each id that its origin took first.
+    contents: BTreeMap<(KernelId, Uuid), Hash>,
+    /// By origin and object: the ids in the order in which they were accepted.
+    order: BTreeMap<(KernelId, Uuid), Vec<Uuid>>,
+    /// What was said to have come of them.
+    outcomes: BTreeMap<(KernelId, Uuid), Outcome>,
+    /// That are meant to be written down.
+    notes: BTreeSet<Uuid>,
+    /// By the token of its question: an action that a client takes back.
+    cancels: BTreeMap<(KernelId, Token), Uuid>,
+    /// Those of which it was told that this is certain.
+    taken_back: BTreeSet<(KernelId, Uuid)>,
+    /// What came, at which kernel and from whom.
+    arrived: BTreeSet<(KernelId, KernelId, Hash)>,
+    /// By origin and id: the object that acts.
+    acting: BTreeMap<(KernelId, Uuid), ObjectKey>,
+    /// By origin and object: some were accepted in a group that failed, and may be there all the same.
+    in_doubt: BTreeSet<(KernelId, Uuid)>,
+}
+
+impl Checker {
+    pub(super) fn acts(&mut self, group: &Group<'_>, cover: &mut Coverage) {
+        let mut wrong = Vec::new();
+        for input in group.inputs {
+            match input {
+                Input::Command { token, command: Command::Act { key, action, .. } } => {
+                    self.acts.asked.insert((group.kernel, *token), (action.id, action.hash(&key.uuid)));
+                    self.asks(group, &key.uuid, action, cover);
+                }
+                Input::Command { token, command: Command::Cancel { id, .. } } => {
+                    if let Some(hash) = self.acts.contents.get(&(group.kernel, *id)) {
+                        self.acts.asked.insert((group.kernel, *token), (*id, *hash));
+                        self.acts.cancels.insert((group.kernel, *token), *id);
+                    }
+                }
+                Input::Arrived { peer, arrival, .. } => {
+                    self.acts.arrived.insert((group.kernel, *peer, arrival.header.content));
+                }
+                Input::Frame { peer, frame: Frame::Act(act), .. } => {
+                    if let Some(object) = act.action.acting {
+                        self.acts.acting.insert((*peer, act.action.id), object);
+                    }
+                }
+                _ => {}
+            }
+        }
+        for (effect, _) in group.effects {
+            match effect {
+                Effect::Reply { token, reply } => wrong.extend(self.told(group, *token, reply)),
+                Effect::Send { frame: Frame::Act(act), .. }
+                    if act.void.is_none()
+                        && self.acts.taken_back.contains(&(group.kernel, act.action.id)) =>
+                {
+                    wrong.push((3, format!("sends the action {}, which was taken back", act.action.id)));
+                }
+                Effect::Run(run) if run.origin != group.kernel => {
+                    for given in &run.action.given {
+                        if !self.was_shown(group, &run.origin, given) {
+                            let what =
+                                format!("{} was taken for given: its origin may not read it", given.key);
+                            wrong.push((7, what));
+                        }
+                    }
+                }
+                Effect::Send { peer, frame: Frame::Outcome(told), .. } => {
+                    cover.met(crate::coverage::outcome(&told.outcome));
+                    if told.outcome == Outcome::Failed(journal::WRONG_GIVEN.into()) {
+                        wrong.push((3, format!("the action {} was given another scenario", told.id)));
+                    }
+                    if matches!(told.outcome, Outcome::Done(_)) && !self.may_act_at(group, peer, &told.id) {
+                        wrong.push((7, format!("lets {peer:.10} act, which has no right to")));
+                    }
+                }
+                _ => {}
+            }
+        }
+        for row in group.commit.iter().flat_map(|commit| &commit.rows) {
+            if row.table == Table::Body
+                && let Some(key) = ObjectKey::from_row(row.key.get(..ObjectKey::ROW_LEN).unwrap_or_default())
+                && row.after.as_ref().is_some_and(|body| journal::entries(body).is_some())
+            {
+                self.journals.insert(key.uuid);
+            }
+            if row.table == Table::Body
+                && let Some(ids) = row.after.as_ref().and_then(|body| journal::entries(body))
+                && let Some(twice) = twice(&ids)
+            {
+                wrong.push((3, format!("the action {twice} had effect twice")));
+            }
+        }
+        wrong.extend(self.continued(group));
+        for (promise, what) in wrong {
+            self.violation(promise, &group.kernel, group.at_ms, what);
+        }
+    }
+
+    /// What an action wrote goes on from what was there.
+    fn continued(&self, group: &Group<'_>) -> Vec<(u8, String)> {
+        let read = |value: &Option<Bytes>| txn::decode::<HeadRow>(Table::Head, value.as_ref()?).ok();
+        let mut wrong = Vec::new();
+        for row in group.commit.iter().flat_map(|commit| &commit.rows) {
+            let (Table::Head, Some(before), Some(after)) = (row.table, read(&row.before), read(&row.after))
+            else {
+                continue;
+            };
+            let acted = after.from.is_none() && after.header.cause.is_some();
+            let body = group.store.get(Table::Body, &object::body_key(&after.header)).ok().flatten();
+            let (Some(was), Some(is)) = (self.bodies.get(&before.header.content), body.filter(|_| acted))
+            else {
+                continue;
+            };
+            let goes_on = match (journal::entries(was), journal::entries(&is)) {
+                (Some(was), Some(is)) => is.starts_with(&was),
+                (None, Some(_)) => false,
+                _ => true,
+            };
+            // In the same group it may have been put, and then acted on.
+            if !goes_on
+                && !group.inputs.iter().any(|input| {
+                    matches!(
+                        input,
+                        Input::Command { command: Command::Put { .. } | Command::Import { .. }, .. }
+                    )
+                })
+            {
+                wrong.push((3, format!("an action on {} took place on an older state", after.header.key())));
+            }
+        }
+        wrong
+    }
+
+    fn asks(&mut self, group: &Group<'_>, object: &Uuid, action: &Action, cover: &mut Coverage) {
+        let place = (group.kernel, action.id);
+        let known = self.acts.contents.contains_key(&place);
+        cover.met(if known { "state action repeated" } else { "state action asked" });
+        if group.failed {
+            self.acts.in_doubt.insert((group.kernel, *object));
+        }
+        if !known && !group.failed {
+            let hash = action.hash(object);
+            // Whether it was accepted, its row says; what was refused may be asked again.
+            let row = once_core::act::request(group.store, &action.id);
+            if row.is_ok_and(|row| row.is_some_and(|row| row.hash == hash)) {
+                if !matches!(action.name.as_str(), "no" | "look" | "fly" | "paid") {
+                    self.acts.notes.insert(action.id);
+                }
+                self.acts.contents.insert(place, hash);
+                self.acts.order.entry((group.kernel, *object)).or_default().push(action.id);
+            }
+        }
+    }
+
+    fn told(
+        &mut self,
+        group: &Group<'_>,
+        token: Token,
+        reply: &Result<Answer, Refusal>,
+    ) -> Option<(u8, String)> {
+        let (id, hash) = self.acts.asked.remove(&(group.kernel, token))?;
+        if self.acts.cancels.remove(&(group.kernel, token)).is_some() && *reply == Ok(Answer::Accepted) {
+            self.acts.taken_back.insert((group.kernel, id));
+        }
+        let first = self.acts.contents.get(&(group.kernel, id)).copied();
+        match reply {
+            Ok(Answer::Acted { .. } | Answer::Accepted) if first.is_some_and(|first| first != hash) => {
+                Some((3, format!("the id {id} was taken for two actions")))
+            }
+            Ok(Answer::Acted { outcome, .. }) => {
+                let told = self.acts.outcomes.entry((group.kernel, id)).or_insert_with(|| outcome.clone());
+                (told != outcome).then(|| (3, format!("the action {id} has two outcomes")))
+            }
+            _ => None,
+        }
+    }
+
+    /// A process starts on a disk: what it had not told anybody when it crashed may be gone.
+    pub(super) fn acts_started(&mut self, kernel: &KernelId, disk: &Disk) {
+        let acts = &mut self.acts;
+        let is_there = |id: &Uuid| once_core::act::request(disk, id).is_ok_and(|row| row.is_some());
+        acts.contents.retain(|(origin, id), _| origin != kernel || is_there(id));
+        for ((origin, _), ids) in &mut acts.order {
+            ids.retain(|id| origin != kernel || is_there(id));
+        }
+    }
+
+    /// Whether an origin may use a scenario at a home: it may read it there, or has sent its bytes.
+    fn was_shown(&self, group: &Group<'_>, origin: &KernelId, given: &Given) -> bool {
+        if self.acts.arrived.contains(&(group.kernel, *origin, given.content)) {
+            return true;
+        }
+        self.shadows.get(&group.kernel).is_some_and(|shadow| {
+            super::group::candidates(group, &given.key)
+                .iter()
+                .any(|head| head.from == Some(*origin) || shadow.rights.may_read(origin, head, group.now_ms))
+        })
+    }
+
+    fn may_act_at(&self, group: &Group<'_>, peer: &KernelId, id: &Uuid) -> bool {
+        let object = self.acts.acting.get(&(*peer, *id));
+        self.shadows.get(&group.kernel).is_some_and(|shadow| {
+            // What it did while it had the right it may be told of later.
+            shadow.rights.may_act(peer, group.now_ms)
+                || shadow.acted.contains(peer)
+                || object.is_some_and(|object| shadow.acted_objects.contains(&(*object, *peer)))
+        })
+    }
+
+    /// After everything has healed: what the objects say at their homes, against what the clients were told. Nothing
+    /// can be said of an object that was removed or overwritten.
+    pub fn acted(&self, bodies: &BTreeMap<Uuid, Vec<Option<Bytes>>>) -> Vec<(u8, String)> {
+        let mut wrong = Vec::new();
+        for ((origin, object), ids) in &self.acts.order {
+            let read = |body: &Option<Bytes>| journal::entries(body.as_ref()?);
+            let journals: Option<Vec<Vec<Uuid>>> =
+                bodies.get(object).and_then(|bodies| bodies.iter().map(read).collect());
+            for entries in journals.iter().flatten() {
+                let mine: Vec<_> = entries.iter().filter(|id| ids.contains(id)).collect();
+                let expected: Vec<_> = ids.iter().filter(|id| entries.contains(id)).collect();
+                if mine != expected && !self.acts.in_doubt.contains(&(*origin, *object)) {
+                    wrong.push((5, format!("actions of {origin:.10} on {object} ran in another order")));
+                }
+            }
+            for id in journals.iter().flat_map(|_| ids) {
+                let count = journals.iter().flatten().flatten().filter(|entry| *entry == id).count();
+                let right = match self.acts.outcomes.get(&(*origin, *id)) {
+                    Some(Outcome::Done(_)) if self.acts.notes.contains(id) => count == 1,
+                    Some(_) => count == 0,
+                    None => count <= 1,
+                };
+                if !right {
+                    wrong.push((3, format!("the action {id} on {object} had effect {count} times")));
+                }
+            }
+        }
+        wrong
+    }
+}
+
+fn twice(ids: &[Uuid]) -> Option<Uuid> {
+    let mut seen = BTreeSet::new();
+    ids.iter().find(|id| !seen.insert(**id)).copied()
+}

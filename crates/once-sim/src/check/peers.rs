@@ -1,0 +1,80 @@
+//! Who may come in, and by which invite.
+
+use once_core::access::{Right, Scope};
+use once_core::store::Table;
+use once_core::{peers, txn};
+use once_model::ids::KernelId;
+use once_model::wire::Greeting;
+
+use super::Group;
+use super::shadow::{GrantShadow, Shadow};
+use crate::coverage::Coverage;
+
+/// A kernel greets: whether it may come in.
+pub(super) fn hello(
+    shadow: &mut Shadow,
+    group: &Group<'_>,
+    peer: KernelId,
+    admitted: bool,
+    greeting: &Greeting,
+    cover: &mut Coverage,
+) -> Result<(), String> {
+    if let Some(known) = shadow.rights.peers.get_mut(&peer).filter(|peer| peer.active) {
+        // Who comes by itself need not be shown an invite.
+        known.joining &= !admitted;
+        return if admitted { shown_by_peer(shadow, group, peer, greeting) } else { Ok(()) };
+    }
+    let hash = greeting.invite.as_ref().map(once_core::invite_hash);
+    let invite = hash.as_ref().and_then(|hash| shadow.invites.get_mut(hash));
+    let valid = match &invite {
+        Some(invite) if invite.used => {
+            cover.met("state invite reused");
+            false
+        }
+        Some(invite) if invite.ended || group.now_ms >= invite.expires_ms => {
+            cover.met("state invite expired");
+            false
+        }
+        Some(_) => true,
+        None => {
+            cover.met("state stranger denied");
+            false
+        }
+    };
+    // The engine takes the invite before it looks at anything else that may speak against the connection.
+    let taken = peers::peer(group.store, &peer)
+        .is_ok_and(|row| row.is_some_and(|row| row.status == peers::PeerStatus::Active));
+    match (valid, admitted || taken) {
+        (false, true) if admitted => {
+            Err(format!("admits {peer:.10}, which is no peer and has no valid invite"))
+        }
+        (true, true) => {
+            if let Some(invite) = invite {
+                invite.used = true;
+            }
+            shadow.rights.peers.insert(peer, Shadow::new_peer(true));
+            shadow.rights.grants.insert((Scope::Kernel, Right::Share, peer), GrantShadow::FOREVER);
+            Ok(())
+        }
+        _ => Ok(()),
+    }
+}
+
+/// A peer showed an invite: it is used up, so that nobody else comes in by it.
+pub(super) fn shown_by_peer(
+    shadow: &mut Shadow,
+    group: &Group<'_>,
+    peer: KernelId,
+    greeting: &Greeting,
+) -> Result<(), String> {
+    let Some(hash) = greeting.invite.as_ref().map(once_core::invite_hash) else { return Ok(()) };
+    let Some(invite) = shadow.invites.get_mut(&hash).filter(|invite| !invite.used && !invite.ended) else {
+        return Ok(());
+    };
+    invite.used = true;
+    let row: Option<peers::InviteRow> = txn::get(group.store, Table::Invite, hash.as_bytes()).ok().flatten();
+    match row {
+        Some(row) if row.used_by.is_none() => Err(format!("an invite that {peer:.10} showed is still open")),
+        _ => Ok(()),
+    }
+}
