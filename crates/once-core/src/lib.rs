@@ -19,8 +19,8 @@ pub mod object;
 pub mod peers;
 pub mod share;
 pub mod store;
-#[cfg(test)]
-mod testing;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 pub mod timer;
 
 pub use engine::refusal::{Failure, Refusal};

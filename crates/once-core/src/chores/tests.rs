@@ -18,7 +18,7 @@ use crate::memory::MemoryStore;
 use crate::peers::{self, PeerRow, PeerStatus, Quarantine};
 use crate::share::{self, DebtRow, OutboxRow, Owed};
 use crate::store::{Batch, Durability, Store};
-use crate::testing::{Alone, NOW_MS, Zeros, greeting};
+use crate::testing::{Alone, NOW_MS, greeting};
 use crate::waist::{Command, Input, LinkEvent, Then};
 use crate::{group, object};
 
@@ -90,10 +90,9 @@ impl Slow {
     fn step(&mut self) -> bool {
         let Some(input) = self.next.pop_front() else { return false };
         let what = format!("{input:?}");
-        let Alone { engine, store, ctx, .. } = &mut self.kernel;
+        let Alone { engine, store, ctx, dice, .. } = &mut self.kernel;
         let (mut store, mut effects) = (Counting(store, Cell::new(0), self.broken), Vec::new());
-        let run =
-            group::run(engine, &mut store, ctx, &mut Zeros, [input], &mut |effect| effects.push(effect));
+        let run = group::run(engine, &mut store, ctx, dice, [input], &mut |effect| effects.push(effect));
         let touched = run.unwrap().rows + store.1.get();
         assert!(touched <= STEP_MAX && effects.len() <= STEP_MAX, "{touched} rows: {what:.60}");
         self.take(effects);
@@ -121,9 +120,9 @@ impl Slow {
     fn restart(&mut self) {
         (self.kernel.engine, self.next) = (Engine::new(), VecDeque::new());
         self.effects.clear();
-        let Alone { engine, store, ctx, .. } = &mut self.kernel;
+        let Alone { engine, store, ctx, dice, .. } = &mut self.kernel;
         let (mut store, mut effects) = (Counting(store, Cell::new(0), self.broken), Vec::new());
-        group::start(engine, &mut store, ctx, &mut Zeros, &mut |effect| effects.push(effect)).unwrap();
+        group::start(engine, &mut store, ctx, dice, &mut |effect| effects.push(effect)).unwrap();
         assert!(store.1.get() <= STEP_MAX, "{} rows at the start", store.1.get());
         self.take(effects);
     }

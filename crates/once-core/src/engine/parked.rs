@@ -73,9 +73,7 @@ mod tests {
             let event = LinkEvent::Up { conn: 1, dialled: true, address: None };
             damaged.input(Input::Link { peer, event });
             damaged.ctx.now_ms += 70_000;
-            for timer in std::mem::take(&mut damaged.timers) {
-                damaged.input(Input::Timer(timer));
-            }
+            damaged.ring(|_| true);
             // Of what cannot be read, whatever is asked is refused.
             for (n, object) in (100..).zip(&objects) {
                 if *object != free {

@@ -254,7 +254,7 @@ mod tests {
 
     use super::*;
     use crate::group;
-    use crate::testing::{Alone, Zeros, greeting};
+    use crate::testing::{Alone, greeting};
     use crate::waist::{Command, Input, LinkEvent};
 
     /// What is said in each step that follows from an input.
@@ -266,7 +266,7 @@ mod tests {
                 &mut kernel.engine,
                 &mut kernel.store,
                 &kernel.ctx,
-                &mut Zeros,
+                &mut kernel.dice,
                 [input],
                 &mut |effect| match effect {
                     Effect::Send { frame, .. } => frames.push(frame),

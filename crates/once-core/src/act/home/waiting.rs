@@ -292,7 +292,7 @@ mod tests {
 
     use super::*;
     use crate::testing::{Alone, done};
-    use crate::waist::{Answer, Command, Input, Timer};
+    use crate::waist::{Answer, Command, Timer};
 
     #[test]
     fn nothing_outside_an_object_waits_for_what_it_runs_for_a_peer() {
@@ -371,10 +371,7 @@ mod tests {
         let set = kernel.act_named(clock, "set", 1);
         assert!(kernel.answered.contains_key(&set));
         kernel.ctx.now_ms += 5000;
-        let due: Vec<_> = std::mem::take(&mut kernel.timers);
-        let (due, rest) = due.into_iter().partition(|timer| matches!(timer, Timer::Due(_)));
-        kernel.timers = rest;
-        due.into_iter().for_each(|timer: Timer| kernel.input(Input::Timer(timer)));
+        kernel.ring(|timer| matches!(timer, Timer::Due(_)));
         let stands = kernel.standing();
         assert_eq!(stands.len(), 1);
         assert_eq!((stands[0].key, stands[0].why), (clock, StandsFor::Refused(Code::NoComponent)));
@@ -393,8 +390,7 @@ mod tests {
         assert!(!kernel.answered.contains_key(&behind));
         kernel.desk.knows_rang.store(true, Ordering::Relaxed);
         kernel.ctx.now_ms += RESEND_AFTER_MS;
-        let timers = std::mem::take(&mut kernel.timers);
-        timers.into_iter().for_each(|timer| kernel.input(Input::Timer(timer)));
+        kernel.ring(|_| true);
         assert_eq!(*kernel.desk.done.lock().unwrap(), ["set", "go", "rang", "get"]);
         assert!(kernel.answered.contains_key(&behind) && kernel.standing().is_empty());
     }

@@ -1,0 +1,192 @@
+//! What only tests of this crate need: things that no input does, and kernels that have something of everything.
+
+use std::collections::VecDeque;
+
+use once_model::ids::{BootId, Hash, Incarnation, Line, ObjectKey, Uuid};
+use once_model::limits::RESEND_AFTER_MS;
+use once_model::progress::Progress;
+use once_model::scenario::Scenario;
+use once_model::sign::KernelKey;
+use once_model::wire::{Frame, Greeting};
+
+use super::alone::{Alone, NOW_MS, asked, greeting};
+use crate::access::{Right, Scope};
+use crate::act::Origin;
+use crate::chores::{Chore, ChoreRow};
+use crate::engine::Step;
+use crate::group;
+use crate::parked::Damage;
+use crate::store::{Batch, Durability, Read, Store, StoreError, Table};
+use crate::txn::Txn;
+use crate::waist::{Answer, Command, Effect, Effects, Input, LinkEvent, Run, Stands, Timer};
+
+impl Alone {
+    /// Something that an input would do, and what follows from it.
+    pub(crate) fn step(&mut self, work: impl FnOnce(&mut Step<'_, '_>) -> Result<(), StoreError>) {
+        let mut txn = Txn::new(&self.store);
+        let (engine, ctx, rng) = (&mut self.engine, &self.ctx, &mut self.dice);
+        let mut step = Step { engine, txn: &mut txn, ctx, rng, out: Effects::default() };
+        work(&mut step).unwrap();
+        let effects = step.out;
+        let (batch, durability) = txn.into_batch();
+        self.store.commit(batch, durability).unwrap();
+        let mut next = VecDeque::new();
+        self.take(effects.now.into_iter().chain(effects.after).collect(), &mut next);
+        while let Some(input) = next.pop_front() {
+            self.input(input);
+        }
+    }
+
+    /// A peer that may act on everything.
+    pub(crate) fn peer(&mut self, n: u8) -> Origin {
+        let kernel = self.befriend(n);
+        self.may_act(kernel);
+        Origin { kernel, incarnation: Incarnation::from_bytes([n; 16]) }
+    }
+
+    /// An action of a peer is here.
+    pub(crate) fn acts(&mut self, origin: Origin, key: ObjectKey, sequence: u64, arguments: String) {
+        self.acts_as(origin, key, sequence, arguments, None);
+    }
+
+    /// The same of an object of that peer, which is its guest.
+    pub(crate) fn acts_as(
+        &mut self,
+        origin: Origin,
+        key: ObjectKey,
+        sequence: u64,
+        arguments: String,
+        guest: Option<ObjectKey>,
+    ) {
+        let mut act = asked(key, sequence, arguments);
+        act.action.acting = guest;
+        act.guest = guest.map(|_| true);
+        self.step(|s| crate::act::received(s, origin, act));
+    }
+
+    /// A peer that may act on everything dials, and is admitted; its commit number is 1.
+    pub(crate) fn connected(&mut self, n: u8) -> Origin {
+        let origin = self.peer(n);
+        self.connect(n, origin, 1);
+        origin
+    }
+
+    /// The same peer again, on another connection.
+    pub(crate) fn connect(&mut self, n: u8, origin: Origin, conn: u64) {
+        let key = KernelKey::from_bytes(&[n; 32]);
+        let progress = Progress::sign(origin.incarnation, 1, BootId::from_bytes([n; 16]), 1, &key);
+        let greeting = Greeting {
+            features: vec![once_model::wire::FEATURE_ACTIONS],
+            progress,
+            window_shares: 1,
+            clock_ms: NOW_MS,
+            ..greeting(&key)
+        };
+        let (peer, event) = (origin.kernel, LinkEvent::Up { conn, dialled: false, address: None });
+        self.input(Input::Link { peer, event });
+        self.says(peer, conn, Frame::Hello(greeting));
+    }
+
+    /// A kernel that has rows in every table, with peer 9. Returns its objects; nothing happens to the first of them.
+    pub(crate) fn populated() -> (Self, Vec<ObjectKey>) {
+        let mut kernel = Self::new();
+        let peer = kernel.peer(9).kernel;
+        let components = ["Open", "Clock", "Maker", "Served", "Plain"];
+        let mut objects: Vec<_> = (1..).zip(components).map(|(n, name)| kernel.object(n, name)).collect();
+        kernel.act_named(objects[1], "set", 1);
+        kernel.act(objects[2], 2);
+        kernel.act(objects[3], 3);
+        let plain = objects[4];
+        kernel.command(Command::Share { key: plain, to: peer, delivered: false });
+        kernel.grant(peer, Right::Read, Scope::Object(plain));
+        let elsewhere = ObjectKey { uuid: Uuid::from_u128(78), line: plain.line };
+        for key in [plain, elsewhere] {
+            kernel.command(Command::Follow { key, from: peer });
+        }
+        kernel.command(Command::Unfollow { key: elsewhere, from: peer });
+        let secret_hash = Hash::from_bytes([5; 32]);
+        kernel.command(Command::Invite { secret_hash, expires_ms: NOW_MS + 1, petname: None });
+        let scenario = Scenario::compose(Uuid::from_u128(6), "Plain", "1", "me", "{}").unwrap();
+        let imported = ObjectKey { uuid: scenario.uuid(), line: Line::Unclaimed(scenario.hash()) };
+        kernel.command(Command::Import { source: Some("a".into()), scenario, over: None });
+        kernel.command(Command::Claim { key: imported });
+        objects.push(imported);
+        // What only a peer can bring.
+        kernel.step(|s| {
+            let head = crate::object::head(s.txn, &plain)?.unwrap();
+            let beside = [plain.to_row().as_slice(), head.header.id().as_bytes()].concat();
+            s.txn.put(Table::Conflict, &beside, &head);
+            let follower = [plain.to_row().as_slice(), peer.as_bytes()].concat();
+            s.txn.put(Table::Follower, &follower, &crate::follow::FollowRow { since_ms: NOW_MS });
+            // What only a crash leaves.
+            let row = Chore::ForgetObject(plain).to_row().unwrap_or_default();
+            s.txn.put(Table::Chore, &row, &ChoreRow::default());
+            Ok(())
+        });
+        (kernel, objects)
+    }
+
+    /// What cannot be read.
+    pub(crate) fn damaged(&mut self) -> Vec<Damage> {
+        let token = self.command(Command::Standing);
+        match &self.answered[&token] {
+            Answer::Standing { damaged, .. } => damaged.clone(),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// All rows.
+    pub(crate) fn rows(&self) -> Vec<(Table, Vec<u8>, bytes::Bytes)> {
+        let mut rows = Vec::new();
+        for table in Table::ALL {
+            self.store
+                .scan(table, &[], None, &mut |key, value| {
+                    rows.push((table, key.to_vec(), value));
+                    std::ops::ControlFlow::Continue(())
+                })
+                .unwrap();
+        }
+        rows
+    }
+
+    /// The same kernel on a disk that has another value in one row; it has just started.
+    pub(crate) fn with_row(&self, table: Table, key: &[u8], value: &'static [u8]) -> Self {
+        let mut other = Self::new();
+        let mut rows = self.rows();
+        rows.retain(|(of, row, _)| (*of, row.as_slice()) != (table, key));
+        rows.push((table, key.to_vec(), value.into()));
+        let rows = rows.into_iter().map(|(table, key, value)| (table, key, Some(value))).collect();
+        other.store.commit(Batch { rows }, Durability::Synced).unwrap();
+        let (mut effects, mut next) = (Vec::<Effect>::new(), VecDeque::new());
+        let Self { engine, store, ctx, dice, .. } = &mut other;
+        group::start(engine, store, ctx, dice, &mut |effect| effects.push(effect)).unwrap();
+        other.take(effects, &mut next);
+        while let Some(input) = next.pop_front() {
+            other.input(input);
+        }
+        other
+    }
+
+    /// What stands still.
+    pub(crate) fn standing(&mut self) -> Vec<Stands> {
+        let token = self.command(Command::Standing);
+        match &self.answered[&token] {
+            Answer::Standing { lanes, .. } => lanes.clone(),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// The runs that were asked for, by their arguments.
+    pub(crate) fn asked(&self) -> Vec<u64> {
+        let number = |run: &Run| std::str::from_utf8(&run.action.arguments).unwrap().parse::<u64>().unwrap();
+        self.desk.asked.lock().unwrap().iter().map(number).collect()
+    }
+
+    /// The time of a resend has come.
+    pub(crate) fn resend(&mut self) {
+        self.ctx.now_ms += RESEND_AFTER_MS;
+        let resend = |(_, timer): &&(u64, Timer)| matches!(timer, Timer::Resend(..));
+        assert_eq!(self.timers.iter().filter(resend).count(), 1, "one timer is enough");
+        self.ring(|_| true);
+    }
+}
