@@ -1,5 +1,6 @@
 //! Tools for working on this repository: `cargo xtask`. Nothing of it is shipped.
 
+mod attributes;
 mod mutants;
 mod tidy;
 

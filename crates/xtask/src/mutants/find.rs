@@ -13,6 +13,7 @@ use syn::{Arm, Attribute, BinOp, Block, Expr, Lit, Pat, Signature, Stmt, UnOp};
 
 use super::site::{Edit, Site};
 use super::values;
+use crate::attributes::{is_one_of, is_test};
 
 /// What was found in a file.
 #[derive(Debug, Default)]
@@ -63,10 +64,7 @@ struct Finder<'a> {
 
 /// Whether something is compiled only for tests or for planted bugs.
 fn is_left_out(attributes: &[Attribute]) -> bool {
-    attributes.iter().any(|attribute| {
-        let meta = attribute.meta.to_token_stream().to_string().replace(' ', "");
-        matches!(meta.as_str(), "test" | "cfg(test)" | "cfg(feature=\"mutants\")")
-    })
+    is_test(attributes) || is_one_of(attributes, &["cfg(feature=\"mutants\")"])
 }
 
 /// What an expression is in the shipped engine, as far as planted bugs decide it.

@@ -7,7 +7,8 @@ use quote::ToTokens;
 use syn::spanned::Spanned;
 use syn::{Item, UseTree, Visibility};
 
-use super::source::{Crate, is_test};
+use super::source::Crate;
+use crate::attributes::is_test;
 
 /// Paths that lead through so many imports go in a circle of their own.
 const STEPS_MAX: usize = 32;

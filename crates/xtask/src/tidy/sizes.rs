@@ -5,8 +5,9 @@ use syn::visit::{self, Visit};
 use syn::{Attribute, FnArg, ImplItemFn, ItemFn, ItemImpl, ItemMod, ItemTrait, Signature, TraitItemFn};
 
 use super::exceptions::Exceptions;
-use super::source::{File, Source, is_test};
+use super::source::{File, Source};
 use super::{Finding, struck};
+use crate::attributes::is_test;
 
 /// Lines of a file.
 const FILE_MAX: usize = 500;

@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 use quote::ToTokens;
 use syn::{Attribute, Item};
 
+use crate::attributes::is_test;
+
 /// All of it.
 pub struct Source {
     pub crates: Vec<Crate>,
@@ -112,14 +114,6 @@ fn named_module(item: &Item) -> Option<String> {
         Item::Mod(module) if module.content.is_none() => Some(module.ident.to_string()),
         _ => None,
     }
-}
-
-/// Whether something is compiled only for tests.
-pub fn is_test(attributes: &[Attribute]) -> bool {
-    attributes.iter().any(|attribute| {
-        let meta = attribute.meta.to_token_stream().to_string().replace(' ', "");
-        matches!(meta.as_str(), "test" | "cfg(test)")
-    })
 }
 
 /// How many lines something takes.
