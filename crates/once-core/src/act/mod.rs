@@ -1,6 +1,6 @@
 //! Actions: what kernels ask of objects, once each and in order. ADR 0006 says what each side writes.
 //!
-//! [`origin`] accepts an action, owes it to the object's home and sends it until the outcome comes. `home`, perhaps on
+//! `origin` accepts an action, owes it to the object's home and sends it until the outcome comes. `home`, perhaps on
 //! another kernel, runs it in its turn and records what came of it.
 
 pub(crate) mod home;
