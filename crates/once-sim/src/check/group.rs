@@ -309,7 +309,7 @@ fn commanded(
             }
         }
         Command::AddPeer { peer, .. } if done => {
-            shadow.rights.peers.entry(*peer).or_insert(Shadow::new_peer(true));
+            shadow.rights.peers.entry(*peer).or_insert(Shadow::new_peer(true)).active = true;
         }
         Command::ChangePeer { peer, quota_bytes: Some(quota), .. } if done => {
             if let Some(peer) = shadow.rights.peers.get_mut(peer) {

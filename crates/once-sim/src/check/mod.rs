@@ -3,13 +3,16 @@
 //! They know only what went into the kernels and what came out: the inputs of a group, the rows that its commit
 //! changed, the effects that it released. What a kernel should allow they keep in a shadow of their own.
 
+mod access;
 pub(crate) mod act;
 mod answers;
 mod effects;
 mod exchange;
+mod follow;
 mod group;
 mod history;
 mod ledger;
+mod object;
 mod peers;
 mod rows;
 mod shadow;
@@ -27,7 +30,7 @@ use once_model::ids::{Hash, KernelId, Uuid};
 use once_model::wire::Parcel;
 
 use crate::components::Installed;
-use crate::disk::{Commit, Disk};
+use crate::disk::{Changed, Commit, Disk};
 use shadow::Shadow;
 
 /// Promises and how they were broken.
@@ -81,6 +84,13 @@ pub(crate) struct Group<'a> {
     pub store: &'a Disk,
     /// The engine gave up.
     pub failed: bool,
+}
+
+impl Group<'_> {
+    /// The rows that it changed.
+    fn changed(&self) -> impl Iterator<Item = &Changed> {
+        self.commit.into_iter().flat_map(|commit| &commit.rows)
+    }
 }
 
 /// A revision that was made at its home.

@@ -4,13 +4,17 @@
 
 use std::collections::BTreeSet;
 
-use once_core::share::{self, Debt, OutboxRow, Owed as Index};
+use bytes::Bytes;
+use once_core::share::{self, Debt, DebtRow, OutboxRow, Owed as Index};
 use once_core::store::{Read, Table};
+use once_core::waist::{Command, Input};
 use once_core::{object, txn};
 use once_model::ids::{Hash, KernelId, ObjectKey};
 
+use super::group::{Allowed, candidates, claimed_as};
 use super::shadow::scan;
-use super::{Group, group::claimed_as};
+use super::{Checker, Group, Wrong};
+use crate::disk::Changed;
 
 /// Which revisions of an object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -109,5 +113,103 @@ impl Promises {
             Some([(peer, key, owed), (peer, became, owed)])
         };
         Self(scan(disk, Table::Outbox, read).into_iter().flatten().collect())
+    }
+}
+
+/// A debt, as its row has it.
+fn debt_in(value: Option<&Bytes>) -> Option<DebtRow> {
+    match txn::decode(Table::Outbox, value?) {
+        Ok(OutboxRow::Object(row)) => Some(row),
+        _ => None,
+    }
+}
+
+impl Checker {
+    pub(super) fn debt(
+        &mut self,
+        group: &Group<'_>,
+        allowed: &Allowed,
+        changed: &Changed,
+        wrong: &mut Wrong,
+    ) {
+        let Some((peer, Index::Object(key))) = Index::from_key(&changed.key) else { return };
+        let (before, after) = (debt_in(changed.before.as_ref()), debt_in(changed.after.as_ref()));
+        if let Some(debt) = after.map(|after| after.debt)
+            && before.is_none_or(|before| before.debt != debt)
+            && !self.was_said(group, peer, key, debt)
+        {
+            wrong.push((7, format!("owes {key} to {peer:.10} as {debt:?}, and nobody said so")));
+        }
+        let Some(row) = before else { return };
+        // A debt that one action's content made may end whenever that is not the newest any more: if it should be lost,
+        // the action is refused after a while. All others end with an answer, and none becomes less than it was.
+        let goes_on = match (row.debt, after.map(|after| after.debt)) {
+            (Debt::Given { .. }, None) => {
+                if let Some(shadow) = self.shadows.get_mut(&group.kernel) {
+                    for owed in shadow.promises.take(&peer, &key) {
+                        shadow.just_answered.add(peer, key, owed);
+                    }
+                }
+                return;
+            }
+            (Debt::Given { .. }, Some(_)) | (_, Some(Debt::Promised)) => true,
+            (Debt::Followed { .. }, Some(Debt::Followed { .. })) => true,
+            _ => false,
+        };
+        if goes_on {
+            return;
+        }
+        let heads = candidates(group, &key);
+        let ids: Vec<Hash> = heads.iter().map(|head| head.header.id()).chain([row.id]).collect();
+        let answered =
+            allowed.answered.get(&(peer, key)).is_some_and(|said| said.iter().any(|id| ids.contains(id)));
+        // Not there now, or not there before the group.
+        let place = key.to_row();
+        let came = group.commit.iter().flat_map(|commit| &commit.rows);
+        let came =
+            came.filter(|row| row.table == Table::Head && row.key == place).any(|row| row.before.is_none());
+        let gone = came || object::head(group.store, &key).is_ok_and(|head| head.is_none());
+        let Some(shadow) = self.shadows.get_mut(&group.kernel) else { return };
+        let asked = !row.debt.is_followed() || shadow.owed.contains(&(peer, key));
+        let may = heads.iter().any(|head| shadow.rights.may_read(&peer, head, group.now_ms));
+        let moved = claimed_as(group, &key)
+            .is_some_and(|key| share::debt(group.store, &peer, &key).is_ok_and(|row| row.is_some()));
+        // What its home never signed proves nothing to others.
+        let unprovable = self.forked.contains(&key);
+        let ended = allowed.new_life
+            || allowed.removed.contains(&peer)
+            || allowed.given_up.contains(&(peer, key))
+            || (gone && !moved)
+            || (!asked && !may)
+            || unprovable;
+        if !answered && !ended && !moved {
+            wrong.push((4, format!("forgets that it owes {key} to {peer:.10}, which has not answered")));
+        }
+        shadow.owed.remove(&(peer, key));
+        for owed in shadow.promises.take(&peer, &key) {
+            shadow.just_answered.add(peer, key, owed);
+            // Or it goes on as a debt of what the object has become.
+            if let Some(became) = claimed_as(group, &key).filter(|_| moved) {
+                shadow.promises.add(peer, became, owed);
+            }
+        }
+    }
+    /// Whether somebody's word allows such a debt.
+    fn was_said(&self, group: &Group<'_>, peer: KernelId, key: ObjectKey, debt: Debt) -> bool {
+        let Some(shadow) = self.shadows.get(&group.kernel) else { return true };
+        let said = [&shadow.promises, &shadow.in_vain];
+        let by_somebody = match debt {
+            Debt::Promised => said.iter().any(|said| said.promised(group, &peer, &key)),
+            Debt::Given { content } | Debt::Followed { given: Some(content) } => {
+                said.iter().any(|said| said.allow(group, &peer, &key, &content))
+            }
+            Debt::Followed { given: None } => true,
+        };
+        // Made in the group in which its peer was removed, it goes with the rest.
+        let is_removal = |input: &Input| match input {
+            Input::Command { command: Command::RemovePeer { peer: of }, .. } => *of == peer,
+            _ => false,
+        };
+        by_somebody || group.inputs.iter().any(is_removal)
     }
 }

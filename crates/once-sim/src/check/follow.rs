@@ -1,0 +1,62 @@
+//! Followers, and what this kernel follows elsewhere.
+
+use once_core::store::Table;
+use once_model::ids::{KernelId, ObjectKey};
+
+use super::group::Allowed;
+use super::shadow::Shadow;
+use super::{Checker, Wrong};
+use crate::coverage::Coverage;
+use crate::disk::{Changed, Commit};
+
+impl Checker {
+    pub(super) fn follower(
+        &mut self,
+        commit: &Commit,
+        allowed: &Allowed,
+        changed: &Changed,
+        wrong: &mut Wrong,
+        cover: &mut Coverage,
+    ) {
+        let Some((key, peer)) = changed.key.split_at_checked(ObjectKey::ROW_LEN) else { return };
+        let (Some(key), Some(peer)) = (ObjectKey::from_row(key), KernelId::from_slice(peer)) else { return };
+        match (&changed.before, &changed.after) {
+            (None, Some(_)) => {
+                let moved = commit.rows.iter().any(|row| {
+                    row.table == Table::Follower && row.after.is_none() && row.key.ends_with(peer.as_bytes())
+                });
+                if !allowed.followable.contains(&(peer, key)) && !moved {
+                    wrong.push((7, format!("lets {peer:.10} follow {key}, which it may not read")));
+                }
+            }
+            (Some(_), None)
+                if commit.rows.iter().any(|row| row.table == Table::Grant && row.after.is_none()) =>
+            {
+                cover.met("state revoked while followed");
+            }
+            _ => {}
+        }
+    }
+}
+
+/// A subscription that ended here must not be taken for one that is still asked for.
+pub(super) fn subscriptions(shadow: &mut Shadow, commit: &Commit) {
+    for changed in commit.rows.iter().filter(|changed| changed.table == Table::Subscription) {
+        let Some((peer, key)) = changed.key.split_at_checked(KernelId::LEN) else { continue };
+        let (Some(peer), Some(key)) = (KernelId::from_slice(peer), ObjectKey::from_row(key)) else {
+            continue;
+        };
+        let goes_on = || {
+            commit.rows.iter().any(|row| {
+                row.table == Table::Subscription
+                    && row.after.is_none()
+                    && row.key.starts_with(peer.as_bytes())
+            })
+        };
+        if changed.after.is_none() {
+            shadow.subscriptions.remove(&(peer, key));
+        } else if goes_on() {
+            shadow.subscriptions.insert((peer, key));
+        }
+    }
+}
