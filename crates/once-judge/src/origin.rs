@@ -169,7 +169,10 @@ impl Kernel {
         eyes.exact(Check::ActFeature, acts, || "an act is sent to who does not know feature 1".into());
         let settled = item.settled.as_ref().is_some_and(|settled| settled.group + 1 < self.group);
         eyes.exact(Check::SentSettled, !settled, || {
-            format!("sequence {} has its outcome, and is sent", act.sequence)
+            format!(
+                "{} in {}, sequence {}, has its outcome, and is sent",
+                act.action.name, act.lane.key, act.sequence
+            )
         });
         self.place_given(peer, act, &item, eyes);
         self.sent_in_order(conn, peer, act, eyes);

@@ -116,6 +116,7 @@ impl Told<'_> {
         if let Some(input) = input {
             self.input(input, &step);
         }
+        self.judged.side(self.kernel).current.extend(step.connected.iter().copied());
         self.runs_and_rows(step.ran, step.rows.rows.into());
         for run in &step.asked {
             let asked = self.judged.side(self.kernel).asked(self.kernel, run);
@@ -194,6 +195,11 @@ impl Told<'_> {
     }
 
     fn frame_in(&mut self, peer: KernelId, conn: u64, frame: Frame) {
+        let greets = matches!(frame, Frame::Hello(_) | Frame::Admitted(_) | Frame::Denied(_));
+        if !greets && self.judged.side(self.kernel).current.get(&peer) != Some(&conn) {
+            // It comes late from a connection that another one has taken the place of: nobody takes it (5.1).
+            return;
+        }
         self.judged.side(self.kernel).heard(peer, conn, &frame);
         let (direction, frame) = (Direction::In, Box::new(frame));
         self.see(Seen::Frame { direction, conn, stream: 0, peer, frame });

@@ -20,6 +20,8 @@ pub(super) struct Side {
     pub invites: BTreeMap<Token, Hash>,
     /// Shares that were read and that the engine has not taken.
     pub shares: BTreeMap<(ConnId, ObjectKey, Hash), VecDeque<Parcel>>,
+    /// The connection to each peer that was admitted last.
+    pub current: BTreeMap<KernelId, ConnId>,
     /// The lives that connections were greeted with.
     lives: BTreeMap<ConnId, Incarnation>,
     /// Places of actions that peers sent.
@@ -37,6 +39,7 @@ impl Side {
         self.invites.clear();
         self.shares.clear();
         self.lives.clear();
+        self.current.clear();
         self.commits.clear();
     }
 
