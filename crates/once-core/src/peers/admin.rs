@@ -1,14 +1,12 @@
 //! What people decide about peers: join, name, grant, remove.
 
-use std::ops::ControlFlow;
-
 use once_model::ids::{KernelId, Secret};
 use once_model::limits::{NAME_MAX_BYTES, PEER_QUOTA_BYTES, PEERS_MAX};
 use once_model::wire::{Code, Frame};
 
 use super::addresses::put_first;
-use super::admit::peers_fit;
 use super::dial::dial;
+use super::names::{check_petname, room_for_peer};
 use super::rows;
 use super::{PeerRow, PeerStatus, Phase};
 use crate::access::{Grant, GrantRow, Right, Scope};
@@ -16,7 +14,7 @@ use crate::chores::{self, Chore};
 use crate::engine::Step;
 use crate::refusal::{Failure, Refusal};
 use crate::share::{self, UsageRow};
-use crate::store::{Read, StoreError, Table};
+use crate::store::{StoreError, Table};
 use crate::txn;
 use crate::waist::{Answer, Effect, Event, Token};
 
@@ -56,8 +54,14 @@ pub(crate) fn add(
     addresses: Vec<String>,
     petname: Option<String>,
 ) -> Result<Answer, Failure> {
-    if rows::peer(s.txn, &peer)?.is_some() {
-        return change(s, peer, petname, None, addresses);
+    if let Some(row) = rows::peer(s.txn, &peer)? {
+        let answer = change(s, peer, petname, None, addresses)?;
+        if row.status == PeerStatus::Joining {
+            // Whatever becomes of the invite: somebody here has vouched for it.
+            let row = rows::peer(s.txn, &peer)?.unwrap_or(row);
+            s.txn.put(Table::Peer, peer.as_bytes(), &PeerRow { status: PeerStatus::Active, ..row });
+        }
+        return Ok(answer);
     }
     check_new(s, &peer, petname.as_deref(), true)?;
     let row = new_row(s, PeerStatus::Active, None, addresses, petname);
@@ -96,7 +100,7 @@ pub(crate) fn remove(s: &mut Step<'_, '_>, token: Token, peer: KernelId) -> Resu
     s.txn.delete(Table::Peer, peer.as_bytes());
     let usage = UsageRow { owed_rows: 0, ..share::usage(s.txn, &peer)? };
     s.txn.put(Table::Usage, peer.as_bytes(), &usage);
-    let answer = chores::begin_for(s, rest, token)?;
+    let answer = chores::begin_for(s, rest, token);
     if let Some(link) = s.engine.peers.links.remove(&peer)
         && let Phase::Greeting { conn, .. } | Phase::Up { conn, .. } = link.phase
     {
@@ -151,7 +155,7 @@ pub(crate) fn revoke(s: &mut Step<'_, '_>, token: Token, grant: &Grant) -> Resul
         None => s.txn.delete(Table::Grant, &place),
     }
     match grant.right {
-        Right::Read => chores::begin_for(s, Chore::EndFollowing(grant.kernel), token),
+        Right::Read => Ok(chores::begin_for(s, Chore::EndFollowing(grant.kernel), token)),
         _ => Ok(Some(Answer::Done)),
     }
 }
@@ -205,38 +209,30 @@ fn check_new(s: &Step<'_, '_>, peer: &KernelId, petname: Option<&str>, new: bool
     Ok(())
 }
 
-/// Refuses a petname that is none, or that another peer has than this one.
-pub(super) fn check_petname(
-    s: &Step<'_, '_>,
-    peer: Option<&KernelId>,
-    petname: Option<&str>,
-) -> Result<(), Failure> {
-    let Some(name) = petname else { return Ok(()) };
-    if !is_name(name) {
-        return Err(Refusal::BadName { max_bytes: NAME_MAX_BYTES }.into());
+#[cfg(test)]
+mod tests {
+    use once_model::sign::KernelKey;
+
+    use super::*;
+    use crate::testing::Alone;
+    use crate::waist::{Command, Input, LinkEvent};
+
+    /// An invite that is refused ends what rests on it, and nothing else.
+    #[test]
+    fn a_peer_that_somebody_adds_stays_one_when_its_invite_is_refused() {
+        for added in [false, true] {
+            let mut kernel = Alone::new();
+            let peer = KernelKey::from_bytes(&[9; 32]).id();
+            let (secret, addresses, petname) = (Secret::from_bytes([1; 16]), Vec::new(), None);
+            kernel.command(Command::Join { peer, secret, addresses, petname });
+            if added {
+                kernel.command(Command::AddPeer { peer, addresses: Vec::new(), petname: None });
+            }
+            kernel
+                .input(Input::Link { peer, event: LinkEvent::Up { conn: 1, dialled: true, address: None } });
+            kernel.input(Input::Frame { peer, conn: 1, frame: Frame::Denied(Code::Denied) });
+            let row = rows::peer(&kernel.store, &peer).unwrap();
+            assert_eq!(row.map(|row| row.status), added.then_some(PeerStatus::Active));
+        }
     }
-    let mut taken = false;
-    s.txn.scan(Table::Peer, &[], None, &mut |key, value| {
-        let row: Result<PeerRow, _> = txn::decode(Table::Peer, &value);
-        let other = peer.is_none_or(|peer| key != peer.as_bytes());
-        taken = other && row.is_ok_and(|row| row.petname.as_deref() == Some(name));
-        if taken { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-    })?;
-    if taken { Err(Refusal::NameTaken(name.to_owned()).into()) } else { Ok(()) }
-}
-
-/// Whether a text may name a kernel: not blank, not too long, no control characters.
-#[must_use]
-pub fn is_name(name: &str) -> bool {
-    name.len() <= NAME_MAX_BYTES && !name.trim().is_empty() && !name.chars().any(char::is_control)
-}
-
-/// Whether one more peer fits.
-pub(super) fn room_for_peer(s: &Step<'_, '_>) -> Result<bool, StoreError> {
-    let mut count = 0;
-    s.txn.scan(Table::Peer, &[], None, &mut |_, _| {
-        count += 1;
-        ControlFlow::Continue(())
-    })?;
-    Ok(peers_fit(count))
 }
