@@ -19,7 +19,7 @@ const WRITE_EVERY_MS: u64 = 60_000;
 pub(crate) fn resume(s: &mut Step<'_, '_>) -> Result<(), StoreError> {
     let written_ms = meta::latest_ms(s.txn)?;
     s.engine.expiry = Expiry { written_ms, latest_ms: written_ms, ..Expiry::default() };
-    chores::begin(s, Chore::Sweep)?;
+    chores::begin(s, Chore::Sweep);
     s.out.after.extend(s.engine.expiry.timer(s.ctx.now_ms));
     Ok(())
 }
@@ -32,7 +32,7 @@ pub(crate) fn look(s: &mut Step<'_, '_>) -> Result<(), StoreError> {
     // While it goes on, what it has passed waits for the next time.
     if expiry.next_ms.is_some_and(|next| next <= now_ms) && !s.engine.chores.is_passing(Chore::Sweep) {
         s.engine.expiry.next_ms = None;
-        chores::begin(s, Chore::Sweep)?;
+        chores::begin(s, Chore::Sweep);
     }
     Ok(())
 }

@@ -20,12 +20,12 @@ pub use told::{Cut, ToldRow};
 #[cfg(test)]
 pub(crate) use home::received;
 pub(crate) use home::{
-    BuiltIn, Came, Cause, came, carry_out, forget, go_on, go_on_put_off, late, new_id, not_kept, ran, ready,
-    standing, tell, work_again, worked,
+    BuiltIn, Cause, came, carry_out, go_on, go_on_put_off, late, new_id, not_kept, ran, ready, standing,
+    work_again, worked,
 };
 pub(crate) use origin::{
-    Wish, act, begin_anew, cancel, drop_one, forget_request, forget_waiter, make_void, missing, need, note,
-    outcome, resume, send_lane, send_slow, slow_again, tidy_lane,
+    Came, Wish, act, begin_anew, cancel, drop_one, forget_request, forget_waiter, make_void, missing, need,
+    note, outcome, resume, send_lane, send_slow, slow_again, tell, tidy_lane,
 };
 #[cfg(test)]
 pub(crate) use rows::{Origin, activity_key};

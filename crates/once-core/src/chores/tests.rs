@@ -13,12 +13,14 @@ use super::*;
 use crate::access::{self, Grant, Right, Scope};
 use crate::act::{ActivityRow, activity_key};
 use crate::engine::Engine;
+use crate::engine::refusal::Refusal;
 use crate::follow::FollowRow;
 use crate::memory::MemoryStore;
 use crate::peers::{self, PeerRow, PeerStatus, Quarantine};
 use crate::share::{self, DebtRow, OutboxRow, Owed};
 use crate::store::{Batch, Durability, Store};
 use crate::testing::{Alone, NOW_MS, greeting};
+use crate::timer::TimerRow;
 use crate::waist::{Command, Input, LinkEvent, Then};
 use crate::{group, object};
 
@@ -315,7 +317,8 @@ fn busy() -> (Slow, ObjectKey) {
         for n in 0..MANY {
             let (name, id) = (n.to_string(), Uuid::from_u128(n));
             let then = Then { action: "rang".into(), with: "1".into() };
-            crate::timer::set(s, &key, id, name.clone(), 60_000, then.clone())?;
+            let (due_ms, timer) = (s.ctx.now_ms + 60_000, then.clone());
+            crate::timer::set(s, &key, &TimerRow { name: name.clone(), due_ms, id, then: timer })?;
             let row = ActivityRow { name, arguments: "1".into(), then, since_ms: NOW_MS };
             s.txn.put(Table::Activity, &activity_key(&key, &id), &row);
         }

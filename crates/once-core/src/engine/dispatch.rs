@@ -5,6 +5,7 @@ use once_model::wire::Frame;
 
 use super::state::Engine;
 use super::step::Step;
+use super::todo::Todo;
 use crate::access::expiry;
 use crate::act::{self, home};
 use crate::refusal::{Failure, Refusal};
@@ -24,17 +25,18 @@ impl Engine {
         ctx: &Ctx,
         rng: &mut dyn Entropy,
     ) -> Result<Effects, StoreError> {
-        let mut step = Step { engine: self, txn, ctx, rng, out: Effects::default() };
+        let mut step = Step::new(self, txn, ctx, rng);
         // What an engine before this one asked for in this process may still be answered: that is no answer to this one.
         step.engine.act.runs = step.rng.below(1 << 48);
         step.engine.boot = meta::begin_boot(step.txn, ctx.boot, step.engine.commit + 1)?;
         drop(step.tried(chores::resume)?);
         drop(step.tried(expiry::resume)?);
-        drop(step.tried(peers::dial_all)?);
+        peers::dial_all(&mut step);
         if !peers::resume_quarantine(&mut step)? {
             drop(step.tried(act::resume)?);
             drop(step.tried(timer::resume)?);
         }
+        step.settle()?;
         chores::go_on_later(&mut step);
         Ok(step.out)
     }
@@ -53,7 +55,7 @@ impl Engine {
         rng: &mut dyn Entropy,
         input: Input,
     ) -> Result<Effects, StoreError> {
-        let mut step = Step { engine: self, txn, ctx, rng, out: Effects::default() };
+        let mut step = Step::new(self, txn, ctx, rng);
         drop(step.tried(expiry::look)?);
         let input = match step.engine.peers.quarantined {
             true => peers::heeds(&mut step, input),
@@ -70,6 +72,7 @@ impl Engine {
             step.forget(token);
             step.out.push(Effect::Reply { token, reply: Err(Refusal::Damaged(damage)) });
         }
+        step.settle()?;
         drop(step.tried(peers::call_wanted)?);
         chores::go_on_later(&mut step);
         Ok(step.out)
@@ -77,6 +80,18 @@ impl Engine {
 }
 
 impl Step<'_, '_> {
+    /// Does what handlers have left to be done before the step ends.
+    pub(crate) fn settle(&mut self) -> Result<(), StoreError> {
+        while let Some(todo) = self.todo.next() {
+            drop(self.tried(|s| match todo {
+                Todo::Act(act) => home::come_from_here(s, *act),
+                Todo::Chore(chore) => chores::begin_now(s, chore),
+                Todo::Pump(peer) => share::pump_now(s, peer),
+            })?);
+        }
+        Ok(())
+    }
+
     fn take(&mut self, input: Input) -> Result<(), StoreError> {
         match input {
             Input::Command { token, command } => self.command(token, command)?,

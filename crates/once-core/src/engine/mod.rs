@@ -1,7 +1,7 @@
 //! The engine itself: what it remembers, one step of it, and which capability each input belongs to.
 //!
 //! `state.rs` has a state for each capability, `step.rs` what a handler may touch, `dispatch.rs` sends each input to the
-//! capability that it belongs to.
+//! capability that it belongs to. What handlers leave to be done in the same step is in `todo.rs`.
 
 mod dispatch;
 mod expiry;
@@ -12,8 +12,10 @@ pub mod parked;
 pub mod refusal;
 mod state;
 mod step;
+mod todo;
 pub mod waist;
 
 pub(crate) use expiry::Expiry;
 pub use state::Engine;
 pub(crate) use step::Step;
+pub(crate) use todo::Todo;

@@ -4,6 +4,7 @@ use once_model::ids::{KernelId, ObjectKey};
 use once_model::limits::DISK_RESERVE_BYTES;
 
 use super::state::Engine;
+use super::todo::{Agenda, Todo};
 use crate::of_object::object_of;
 use crate::parked::Damage;
 use crate::refusal::Refusal;
@@ -18,6 +19,8 @@ pub(crate) struct Step<'a, 's> {
     pub ctx: &'a Ctx,
     pub rng: &'a mut dyn Entropy,
     pub out: Effects,
+    /// What is still to be done before it ends.
+    pub todo: Agenda,
 }
 
 /// A point to which a step can be taken back.
@@ -26,6 +29,18 @@ pub(super) struct Here {
     rows: Savepoint,
     now: usize,
     after: usize,
+    todo: usize,
+}
+
+impl<'a, 's> Step<'a, 's> {
+    pub(crate) fn new(
+        engine: &'a mut Engine,
+        txn: &'a mut Txn<'s>,
+        ctx: &'a Ctx,
+        rng: &'a mut dyn Entropy,
+    ) -> Self {
+        Self { engine, txn, ctx, rng, out: Effects::default(), todo: Agenda::default() }
+    }
 }
 
 impl Step<'_, '_> {
@@ -68,9 +83,19 @@ impl Step<'_, '_> {
         }
     }
 
+    /// Does something before this step ends, after what is under way.
+    pub(crate) fn later(&mut self, todo: Todo) {
+        self.todo.add(todo);
+    }
+
     /// Where the step stands.
     pub(super) fn here(&self) -> Here {
-        Here { rows: self.txn.savepoint(), now: self.out.now.len(), after: self.out.after.len() }
+        Here {
+            rows: self.txn.savepoint(),
+            now: self.out.now.len(),
+            after: self.out.after.len(),
+            todo: self.todo.len(),
+        }
     }
 
     /// Takes back what the step has done since. What is remembered of lanes is made anew from the rows, if any of them changed.
@@ -80,6 +105,7 @@ impl Step<'_, '_> {
         }
         self.out.now.truncate(to.now);
         self.out.after.truncate(to.after);
+        self.todo.truncate(to.todo);
     }
 
     /// The admitted connection to a peer.

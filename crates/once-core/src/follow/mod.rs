@@ -1,10 +1,15 @@
 //! Following: a subscription that the follower keeps and repeats at each hello.
 
+mod end;
+
+pub use end::FollowRow;
+pub(crate) use end::{end_following, with_copy};
+
+use end::asked_as;
+
 use std::ops::ControlFlow;
 
-use minicbor::{Decode, Encode};
-use once_model::certificate::Chain;
-use once_model::ids::{KernelId, Line, ObjectKey};
+use once_model::ids::{KernelId, ObjectKey};
 use once_model::wire::{Code, Follow, Following, Frame};
 
 use crate::chores::{self, Chore};
@@ -14,16 +19,7 @@ use crate::refusal::{Failure, Refusal};
 use crate::share::{Debt, Kept, owe};
 use crate::store::{Read, StoreError, Table, scan_prefix};
 use crate::waist::{Answer, ConnId, Effect, Event};
-use crate::{access, peers, txn};
-
-/// [`Table::Subscription`], [`Table::Follower`] and [`Table::Unfollow`]: since when.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
-#[cbor(map)]
-pub struct FollowRow {
-    /// In milliseconds since 1970.
-    #[n(0)]
-    pub since_ms: u64,
-}
+use crate::{access, peers};
 
 /// A client wants an object's revisions from a peer.
 pub(crate) fn follow(s: &mut Step<'_, '_>, key: ObjectKey, from: KernelId) -> Result<Answer, Failure> {
@@ -46,7 +42,7 @@ pub(crate) fn follow(s: &mut Step<'_, '_>, key: ObjectKey, from: KernelId) -> Re
 pub(crate) fn unfollow(s: &mut Step<'_, '_>, key: ObjectKey, from: KernelId) -> Result<Answer, Failure> {
     let mut found = false;
     // A claim since the subscription began may have changed the key it is known by.
-    for key in asked_as(s, &current_key(s, &key)?)?.into_iter().chain([key]) {
+    for key in asked_as(s, &current_key(s.txn, &key)?)?.into_iter().chain([key]) {
         let place = object::peer_object_key(&from, &key);
         if s.txn.get(Table::Subscription, &place)?.is_some() {
             found = true;
@@ -93,24 +89,8 @@ fn heard_unfollow(s: &mut Step<'_, '_>, peer: &KernelId, key: &ObjectKey) -> Res
     Ok(())
 }
 
-/// The keys under which an object may have been asked for: its own, and that of the unclaimed copy it began from.
-fn asked_as(s: &Step<'_, '_>, key: &ObjectKey) -> Result<Vec<ObjectKey>, StoreError> {
-    let chain: Option<Chain> = match key.lineage() {
-        Some(lineage) => txn::get(s.txn, Table::Chain, lineage.as_bytes())?,
-        None => None,
-    };
-    Ok(with_copy(key, chain.as_ref()).collect())
-}
-
-/// An object's key, and that of the unclaimed copy it began from.
-pub(crate) fn with_copy(key: &ObjectKey, chain: Option<&Chain>) -> impl Iterator<Item = ObjectKey> {
-    let copy = chain.map(|chain| Line::Unclaimed(chain.genesis.content));
-    let uuid = key.uuid;
-    [Some(key.line), copy].into_iter().flatten().map(move |line| ObjectKey { uuid, line })
-}
-
 fn subscribe(s: &mut Step<'_, '_>, peer: KernelId, conn: ConnId, key: ObjectKey) -> Result<(), StoreError> {
-    let have = object::head(s.txn, &current_key(s, &key)?)?.map(|head| head.header.id());
+    let have = object::head(s.txn, &current_key(s.txn, &key)?)?.map(|head| head.header.id());
     s.out.send(peer, conn, Frame::Follow(Follow { key, have }));
     Ok(())
 }
@@ -157,7 +137,7 @@ pub(crate) fn followed(
     conn: ConnId,
     follow: &Follow,
 ) -> Result<(), StoreError> {
-    let key = current_key(s, &follow.key)?;
+    let key = current_key(s.txn, &follow.key)?;
     let head = match object::head(s.txn, &key)? {
         Some(head) if access::may_read(s.txn, &peer, &head, s.ctx.now_ms)? => head,
         _ => {
@@ -173,20 +153,6 @@ pub(crate) fn followed(
     s.out.send(peer, conn, Frame::Following(Following { key: follow.key, on: true, code: None }));
     if follow.have != Some(head.header.id()) {
         owe(s, peer, &head, Debt::FOLLOWED, Kept::Durably)?;
-    }
-    Ok(())
-}
-
-/// A peer may no longer read what it follows: it is told, so that it does not wait for news that will not come.
-pub(crate) fn end_following(s: &mut Step<'_, '_>, peer: KernelId, key: &ObjectKey) -> Result<(), StoreError> {
-    s.txn.delete(Table::Follower, &object::object_peer_key(key, &peer));
-    let Some(conn) = s.up(&peer) else { return Ok(()) };
-    for asked in asked_as(s, key)? {
-        // It may have asked for the copy that the object began from, and never have got more.
-        if asked == *key || current_key(s, &asked)? == *key {
-            let answer = Following { key: asked, on: false, code: Some(Code::Denied) };
-            s.out.send(peer, conn, Frame::Following(answer));
-        }
     }
     Ok(())
 }
@@ -213,7 +179,7 @@ pub(crate) fn unfollowed(
     conn: ConnId,
     key: ObjectKey,
 ) -> Result<(), StoreError> {
-    for key in [key, current_key(s, &key)?] {
+    for key in [key, current_key(s.txn, &key)?] {
         let place = object::object_peer_key(&key, &peer);
         if s.txn.get(Table::Follower, &place)?.is_some() {
             s.txn.delete(Table::Follower, &place);
@@ -249,7 +215,7 @@ pub(crate) fn following(
 mod tests {
     use std::collections::VecDeque;
 
-    use once_model::ids::{Hash, Uuid};
+    use once_model::ids::{Hash, Line, Uuid};
     use once_model::sign::KernelKey;
 
     use super::*;

@@ -6,11 +6,9 @@ use once_model::ids::{Hash, ObjectKey};
 use once_model::limits::CONFLICTS_MAX_BODIES;
 use once_model::scenario::Scenario;
 
-use super::change::{change, current_key, living, may_change};
 use super::query;
 use super::rows;
 use super::{HeadRow, SourceRow, draft, keep};
-use crate::act::BuiltIn;
 use crate::engine::Step;
 use crate::refusal::{Failure, Refusal};
 use crate::store::{StoreError, Table};
@@ -52,30 +50,15 @@ pub(crate) fn taken_on(s: &mut Step<'_, '_>, head: &HeadRow) -> Result<(), Store
 }
 
 /// The revision that is kept beside an object.
-fn found(s: &Step<'_, '_>, key: &ObjectKey, id: &Hash) -> Result<(Vec<u8>, HeadRow), Failure> {
+pub(super) fn found(s: &Step<'_, '_>, key: &ObjectKey, id: &Hash) -> Result<(Vec<u8>, HeadRow), Failure> {
     let place = rows::conflict_key(key, id).clone();
     let row = txn::get(s.txn, Table::Conflict, &place)?;
     Ok((place, row.ok_or(Refusal::NoConflict { key: *key, revision: *id })?))
 }
 
-/// The content of a revision that was kept beside becomes the next revision, here at the object's home.
-pub(crate) fn take(s: &mut Step<'_, '_>, key: &ObjectKey, id: &Hash) -> Result<Answer, Failure> {
-    s.room_on_disk()?;
-    let head = living(s, key)?;
-    let (place, row) = found(s, &head.header.key(), id)?;
-    may_change(s, &head)?;
-    let body = query::body(s.txn, &row.header)?.ok_or(Refusal::NoBytes { revision: *id })?;
-    let scenario = Scenario::parse(body).map_err(|_| Refusal::NoBytes { revision: *id })?;
-    let answer = change(s, BuiltIn::Keep, head, &scenario)?;
-    if let Some(row) = txn::get(s.txn, Table::Conflict, &place)? {
-        keep::drop_conflict(s, &place, &row)?;
-    }
-    Ok(answer)
-}
-
 /// A revision that was kept beside is not wanted.
 pub(crate) fn discard(s: &mut Step<'_, '_>, key: &ObjectKey, id: &Hash) -> Result<Answer, Failure> {
-    let key = current_key(s, key)?;
+    let key = query::current_key(s.txn, key)?;
     let head = rows::head(s.txn, &key)?.ok_or(Refusal::NoObject(key))?;
     let (place, row) = found(s, &key, id)?;
     keep::drop_conflict(s, &place, &row)?;

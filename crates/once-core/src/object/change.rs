@@ -1,9 +1,10 @@
 //! Changing what is here: import, put, create, claim, remove. Each change of a claimed object is a built-in action.
 
 use once_model::hash::record_hash;
-use once_model::ids::{Hash, Line, Lineage, ObjectKey, Uuid};
+use once_model::ids::{Hash, Line, ObjectKey, Uuid};
 use once_model::scenario::Scenario;
 
+use super::changeable::{is_of_earlier_life, may_change};
 use super::draft::{self, Draft};
 use super::keep::{self, Before};
 use super::query;
@@ -12,9 +13,9 @@ use super::{HeadRow, SourceRow, beside, continues, unclaimed};
 use crate::act::{self, BuiltIn, Cause};
 use crate::engine::Step;
 use crate::refusal::{Failure, Refusal};
-use crate::store::{Read, StoreError, Table};
+use crate::store::{StoreError, Table};
 use crate::waist::{Answer, Change};
-use crate::{follow, meta, txn};
+use crate::{follow, txn};
 
 /// Keeps a scenario from outside. With `over`, a file that changed is laid over that revision of its object, whatever
 /// happened since it was imported.
@@ -63,7 +64,7 @@ fn import_again(
     over: Option<Hash>,
     scenario: &Scenario,
 ) -> Result<Option<Answer>, Failure> {
-    let key = current_key(s, &before.key)?;
+    let key = query::current_key(s.txn, &before.key)?;
     let Some(head) = rows::head(s.txn, &key)? else { return Ok(None) };
     if head.header.tombstone {
         return Err(Refusal::Removed(key).into());
@@ -128,7 +129,7 @@ fn known(
     scenario: &Scenario,
     namesakes: &[HeadRow],
 ) -> Result<Option<HeadRow>, StoreError> {
-    let current = current_key(s, &unclaimed(scenario).key())?;
+    let current = query::current_key(s.txn, &unclaimed(scenario).key())?;
     Ok(match rows::head(s.txn, &current)? {
         Some(known) => Some(known),
         None => namesakes.iter().find(|known| known.header.content == scenario.hash()).cloned(),
@@ -217,7 +218,7 @@ pub(crate) fn remove_by_client(s: &mut Step<'_, '_>, key: &ObjectKey) -> Result<
 
 /// At home: a tombstone that travels. Elsewhere: the copy goes.
 pub(crate) fn remove(s: &mut Step<'_, '_>, key: &ObjectKey, by: Cause) -> Result<Answer, Failure> {
-    let key = current_key(s, key)?;
+    let key = query::current_key(s.txn, key)?;
     let head = rows::head(s.txn, &key)?.ok_or(Refusal::NoObject(key))?;
     if head.home != Some(s.ctx.me) {
         // Else the next revision would bring the copy back.
@@ -249,32 +250,6 @@ pub(crate) fn changed(
     Ok((head.header.content != scenario.hash()).then_some(scenario))
 }
 
-/// Whether this kernel may change an object: it is its home, or the copy was imported here. One that came from a peer
-/// is not claimed by accident.
-pub(crate) fn may_change(s: &Step<'_, '_>, head: &HeadRow) -> Result<(), Failure> {
-    let key = head.header.key();
-    match head.home {
-        Some(home) if home != s.ctx.me && !mutant!(ChangeReplica) => {
-            Err(Refusal::NotHome { key, home }.into())
-        }
-        None if head.from.is_some() => Err(Refusal::NotClaimed(key).into()),
-        _ if is_of_earlier_life(s, head)? => Err(Refusal::EarlierLife(key).into()),
-        _ => Ok(()),
-    }
-}
-
-/// Whether this kernel was an object's home in a life that has ended: others may know more of it than this disk, so that
-/// it is read here and not changed.
-pub(crate) fn is_of_earlier_life(s: &Step<'_, '_>, head: &HeadRow) -> Result<bool, StoreError> {
-    let (true, Some(lineage)) = (s.engine.peers.reborn && head.home == Some(s.ctx.me), head.header.lineage)
-    else {
-        return Ok(false);
-    };
-    let chain = query::chain(s.txn, &lineage)?;
-    let now = meta::incarnation(s.txn)?;
-    Ok(chain.is_some_and(|chain| chain.incarnation() != now))
-}
-
 /// The next revision of an object, claiming it first if nobody has.
 pub(crate) fn change(
     s: &mut Step<'_, '_>,
@@ -301,7 +276,7 @@ pub(crate) fn change(
 
 /// An object that is here and not removed.
 pub(crate) fn living(s: &Step<'_, '_>, key: &ObjectKey) -> Result<HeadRow, Failure> {
-    let key = current_key(s, key)?;
+    let key = query::current_key(s.txn, key)?;
     let head = rows::head(s.txn, &key)?.ok_or(Refusal::NoObject(key))?;
     if head.header.tombstone {
         return Err(Refusal::Removed(key).into());
@@ -309,14 +284,17 @@ pub(crate) fn living(s: &Step<'_, '_>, key: &ObjectKey) -> Result<HeadRow, Failu
     Ok(head)
 }
 
-/// The key under which an object is found now: an unclaimed copy may have been claimed since the caller looked.
-pub(crate) fn current_key(s: &Step<'_, '_>, key: &ObjectKey) -> Result<ObjectKey, StoreError> {
-    let Line::Unclaimed(content) = key.line else { return Ok(*key) };
-    // A claim takes the copy away: while it is there, nothing else needs to be looked for.
-    if s.txn.get(Table::Head, &key.to_row())?.is_some() {
-        return Ok(*key);
+/// The content of a revision that was kept beside becomes the next revision, here at the object's home.
+pub(crate) fn take(s: &mut Step<'_, '_>, key: &ObjectKey, id: &Hash) -> Result<Answer, Failure> {
+    s.room_on_disk()?;
+    let head = living(s, key)?;
+    let (place, row) = beside::found(s, &head.header.key(), id)?;
+    may_change(s, &head)?;
+    let body = query::body(s.txn, &row.header)?.ok_or(Refusal::NoBytes { revision: *id })?;
+    let scenario = Scenario::parse(body).map_err(|_| Refusal::NoBytes { revision: *id })?;
+    let answer = change(s, BuiltIn::Keep, head, &scenario)?;
+    if let Some(row) = txn::get(s.txn, Table::Conflict, &place)? {
+        keep::drop_conflict(s, &place, &row)?;
     }
-    let place = rows::content_key(&key.uuid, &content);
-    let lineage: Option<Lineage> = txn::get(s.txn, Table::Genesis, &place)?;
-    Ok(lineage.map_or(*key, |lineage| ObjectKey { uuid: key.uuid, line: Line::Claimed(lineage) }))
+    Ok(answer)
 }

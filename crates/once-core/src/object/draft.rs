@@ -10,9 +10,10 @@ use once_model::scenario::Scenario;
 use super::keep::{self, Before};
 use super::rows;
 use super::{HeadRow, described, unclaimed};
+use crate::chores::{self, Chore};
 use crate::engine::Step;
+use crate::meta;
 use crate::store::{Read, StoreError, Table};
-use crate::{act, meta};
 
 /// The next revision of an object whose home is here.
 #[derive(Debug)]
@@ -117,7 +118,8 @@ impl Draft {
         keep::keep(s, before, &self.row, self.body)?;
         if self.row.header.tombstone {
             keep::drop_conflicts(s, &key)?;
-            act::forget(s, &key)?;
+            // From here on no timer of it rings, and no work outside counts.
+            chores::begin(s, Chore::ForgetObject(key));
         }
         Ok(self.row)
     }

@@ -54,7 +54,7 @@ pub(crate) fn keep(
         charge(s, &from, i64::try_from(rows::cost(&new.header)).unwrap_or(i64::MAX))?;
     }
     if !matches!(before, Before::Nothing) {
-        chores::begin(s, Chore::TellFollowers(key))?;
+        chores::begin(s, Chore::TellFollowers(key));
     }
     s.out.push(Effect::Event(Event::Changed { header: Box::new(new.header.clone()), from: new.from }));
     Ok(())
@@ -78,7 +78,7 @@ pub(crate) fn forget(s: &mut Step<'_, '_>, head: &HeadRow) -> Result<(), StoreEr
     drop_body(s, &head.header)?;
     drop_conflicts(s, &key)?;
     // Who follows it here must ask elsewhere: of a new object, nobody is a follower.
-    chores::begin(s, Chore::TellFollowers(key))?;
+    chores::begin(s, Chore::TellFollowers(key));
     s.out.push(Effect::Event(Event::Dropped { key }));
     Ok(())
 }

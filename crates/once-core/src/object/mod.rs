@@ -4,6 +4,7 @@ mod accept;
 mod ancestry;
 mod beside;
 mod change;
+mod changeable;
 mod draft;
 mod keep;
 mod query;
@@ -13,15 +14,13 @@ mod verify;
 
 pub(crate) use accept::{accept, over_quota};
 pub(crate) use ancestry::{ask_again, entries};
-pub(crate) use beside::{discard, take};
-pub(crate) use change::{
-    born, changed, claim, create, current_key, import, is_of_earlier_life, may_change, put, remove,
-    remove_by_client,
-};
+pub(crate) use beside::discard;
+pub(crate) use change::{born, changed, claim, create, import, put, remove, remove_by_client, take};
+pub(crate) use changeable::{is_of_earlier_life, may_change};
 pub(crate) use draft::Draft;
 pub(crate) use keep::{charge, has_many_claims, tell_follower};
 pub use query::{body, chain, conflicts, find, heads, heads_after, with_prefix};
-pub(crate) use query::{readable, try_heads};
+pub(crate) use query::{current_key, readable, try_heads};
 pub use rows::{
     HeadRow, LANE_COST_BYTES, SourceRow, body_key, conflict_key, content_key, cost, head, object_peer_key,
     peer_object_key,

@@ -144,3 +144,15 @@ pub fn find(rows: &dyn Read, uuid: &Uuid, line: Option<Line>) -> Result<Vec<Head
     let Some(lineage) = txn::get::<Lineage>(rows, Table::Genesis, &place)? else { return Ok(Vec::new()) };
     Ok(rows::head(rows, &ObjectKey { uuid: *uuid, line: Line::Claimed(lineage) })?.into_iter().collect())
 }
+
+/// The key under which an object is found now: an unclaimed copy may have been claimed since the caller looked.
+pub(crate) fn current_key(rows: &dyn Read, key: &ObjectKey) -> Result<ObjectKey, StoreError> {
+    let Line::Unclaimed(content) = key.line else { return Ok(*key) };
+    // A claim takes the copy away: while it is there, nothing else needs to be looked for.
+    if rows.get(Table::Head, &key.to_row())?.is_some() {
+        return Ok(*key);
+    }
+    let place = rows::content_key(&key.uuid, &content);
+    let lineage: Option<Lineage> = txn::get(rows, Table::Genesis, &place)?;
+    Ok(lineage.map_or(*key, |lineage| ObjectKey { uuid: key.uuid, line: Line::Claimed(lineage) }))
+}

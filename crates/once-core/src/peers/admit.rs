@@ -1,14 +1,12 @@
 //! From a connection to an admitted peer: `hello`, then `admitted` or `denied`.
 
-use once_model::hash::record_hash;
-use once_model::ids::{Hash, KernelId, Secret};
-use once_model::limits::{
-    FRAME_MAX_BYTES, HELLO_TIMEOUT_MS, NAME_MAX_BYTES, PEERS_MAX, SCENARIO_MAX_BYTES, WINDOW_MAX_SHARES,
-};
+use once_model::ids::{KernelId, Secret};
+use once_model::limits::{FRAME_MAX_BYTES, HELLO_TIMEOUT_MS, SCENARIO_MAX_BYTES, WINDOW_MAX_SHARES};
 use once_model::wire::{Code, FEATURE_ACTIONS, Frame, Greeting};
 
 use super::addresses::{is_known_good, put_first};
-use super::dial::dial_later;
+use super::down::{ended, rest};
+use super::names::shown;
 use super::rows;
 use super::{Link, PeerRow, PeerStatus, Phase, admin, invites, progress, quarantine};
 use crate::access::Right;
@@ -19,12 +17,6 @@ use crate::refusal::Refusal;
 use crate::share::{self, Window};
 use crate::store::{StoreError, Table};
 use crate::waist::{Answer, ConnId, Effect, Event, LinkEvent, Timer};
-
-/// The hash under which an invite's secret is known.
-#[must_use]
-pub fn invite_hash(secret: &Secret) -> Hash {
-    record_hash("once/2 invite", secret.as_bytes())
-}
 
 /// A connection came, went, or could not be made.
 pub(crate) fn link(s: &mut Step<'_, '_>, peer: KernelId, event: LinkEvent) -> Result<(), StoreError> {
@@ -39,6 +31,12 @@ pub(crate) fn link(s: &mut Step<'_, '_>, peer: KernelId, event: LinkEvent) -> Re
                 }
                 if let Some(address) = address {
                     remember_address(s, &peer, address)?;
+                }
+                if quarantine::is_ending(s)? {
+                    // What it would say of itself would be of the life that ends.
+                    s.out.push(Effect::Close { peer, conn, code: Code::Quarantined });
+                    ended(s, peer, "this kernel begins a new life");
+                    return Ok(());
                 }
                 let link = s.engine.peers.links.entry(peer).or_insert_with(Link::new);
                 // An admitted connection stays until the new one is admitted too.
@@ -78,22 +76,6 @@ pub(crate) fn link(s: &mut Step<'_, '_>, peer: KernelId, event: LinkEvent) -> Re
         }
     }
     Ok(())
-}
-
-/// The connection is no more: what was under way on it is to be sent again on the next.
-fn ended(s: &mut Step<'_, '_>, peer: KernelId, reason: &str) {
-    if let Some(link) = s.engine.peers.links.get_mut(&peer) {
-        link.phase = Phase::Idle;
-        link.idle_since_ms = s.ctx.now_ms;
-        link.window = Window::default();
-        s.engine.chores.drop(Chore::Greet(peer));
-        // Told when it begins and when it changes, not at each dial that finds nobody.
-        if link.told.as_deref() != Some(reason) {
-            link.told = Some(reason.to_owned());
-            s.out.push(Effect::Event(Event::Disconnected { peer, reason: reason.to_owned() }));
-        }
-        dial_later(s, peer);
-    }
 }
 
 /// A connection that was not admitted in time is closed.
@@ -271,16 +253,6 @@ pub(crate) fn denied(
     Ok(())
 }
 
-/// The connection ends; the next is made after a long pause.
-pub(super) fn rest(s: &mut Step<'_, '_>, peer: KernelId, conn: ConnId, why: &str) {
-    if let Some(link) = s.engine.peers.links.get_mut(&peer)
-        && matches!(link.phase, Phase::Greeting { conn: current, .. } | Phase::Up { conn: current, .. } if current == conn)
-    {
-        link.failures = link.failures.max(6);
-        ended(s, peer, why);
-    }
-}
-
 /// Whether this connection is the one to keep.
 ///
 /// A peer that restarted, or dials again, knows that its older connection is gone. When two kernels dial each other
@@ -342,9 +314,10 @@ fn ready(
         s.out.push(Effect::Reply { token, reply: Ok(Answer::Joined { says }) });
     }
     if !mutant!(FollowOnce) {
-        chores::begin(s, Chore::Greet(peer))?;
+        chores::begin(s, Chore::Greet(peer));
     }
-    share::pump(s, peer)
+    share::pump(s, peer);
+    Ok(())
 }
 
 /// Puts the address first, and writes only what changed.
@@ -355,14 +328,4 @@ fn remember_address(s: &mut Step<'_, '_>, peer: &KernelId, address: String) -> R
         s.txn.put_lazily(Table::Peer, peer.as_bytes(), &row);
     }
     Ok(())
-}
-
-/// A name from outside, fit to be shown: no control characters, not too long.
-pub(super) fn shown(name: &str) -> String {
-    name.chars().filter(|c| !c.is_control()).take(NAME_MAX_BYTES / 4).collect()
-}
-
-/// Whether one more peer fits.
-pub(super) const fn peers_fit(count: usize) -> bool {
-    count < PEERS_MAX
 }

@@ -3,12 +3,13 @@
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 
-use once_model::ids::{Hash, KernelId};
+use once_model::hash::record_hash;
+use once_model::ids::{Hash, KernelId, Secret};
 use once_model::limits::PEER_QUOTA_BYTES;
 use once_model::wire::Greeting;
 
-use super::admin::{self, check_petname};
-use super::admit::{invite_hash, shown};
+use super::admin;
+use super::names::{check_petname, room_for_peer, shown};
 use super::{InviteRow, PeerRow, PeerStatus};
 use crate::access::Right;
 use crate::engine::Step;
@@ -16,6 +17,12 @@ use crate::refusal::{Failure, Refusal};
 use crate::store::{Read, StoreError, Table, try_scan};
 use crate::txn;
 use crate::waist::{Answer, Effect, Event};
+
+/// The hash under which an invite's secret is known.
+#[must_use]
+pub fn invite_hash(secret: &Secret) -> Hash {
+    record_hash("once/2 invite", secret.as_bytes())
+}
 
 /// Every invite that is kept, by the hash of its secret.
 ///
@@ -96,7 +103,7 @@ pub(super) fn admit(
 ) -> Result<Option<PeerRow>, StoreError> {
     // First the one row, and only for a good secret all peers: anybody may say hello.
     let Some((place, invite)) = shown_invite(s, hello)? else { return Ok(None) };
-    if !admin::room_for_peer(s)? {
+    if !room_for_peer(s)? {
         return Ok(None);
     }
     use_up(s, peer, hello)?;

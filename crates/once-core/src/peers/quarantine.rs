@@ -9,7 +9,7 @@ use once_model::progress::Progress;
 use once_model::wire::{Code, Frame, Greeting};
 
 use super::rows;
-use super::{PeerStatus, Phase, admit, progress};
+use super::{PeerStatus, Phase, down, progress};
 use crate::chores::{self, Chore};
 use crate::engine::Step;
 use crate::meta::{self, Identity};
@@ -98,7 +98,7 @@ pub(super) fn look(s: &mut Step<'_, '_>, peer: &KernelId, hello: &Greeting) -> R
 pub(super) fn turn_away(s: &mut Step<'_, '_>, peer: KernelId, conn: u64) {
     s.out.send(peer, conn, Frame::Denied(Code::Quarantined));
     s.out.push(Effect::Close { peer, conn, code: Code::Quarantined });
-    admit::rest(s, peer, conn, "this kernel is in quarantine: its data was put back from a backup");
+    down::rest(s, peer, conn, "this kernel is in quarantine: its data was put back from a backup");
 }
 
 /// What a kernel in quarantine leaves alone. `None`: nothing becomes of it.
@@ -159,7 +159,7 @@ pub(crate) fn end(
         }
     }
     meta::identity(s.txn)?.ok_or(Refusal::NoQuarantine)?;
-    chores::begin_for(s, Chore::BeginLife, token)
+    Ok(chores::begin_for(s, Chore::BeginLife, token))
 }
 
 /// Whether its end has begun: who greets now is heard in the next life.
@@ -184,5 +184,6 @@ pub(crate) fn begin_life(s: &mut Step<'_, '_>) -> Result<(), StoreError> {
     s.engine.peers.quarantined = false;
     s.engine.peers.reborn = true;
     s.engine.act.begin_anew();
-    super::dial_all(s)
+    super::dial_all(s);
+    Ok(())
 }

@@ -6,10 +6,10 @@ use once_model::limits::{RESEND_AFTER_MS, SCENARIO_MAX_BYTES};
 use once_model::wire::{Code, Frame, Parcel, ShareAnswer, Shared};
 
 use super::debt::Debt;
+use super::later::pump;
 use super::objects::{Kept, may_pass_on, owe, settle};
-use super::owed::{self, Owed};
-use super::pump::pump;
-use super::rows;
+use super::owed;
+use super::rows::{self, Owed};
 use super::window::Item;
 use crate::engine::Step;
 use crate::follow::with_copy;
@@ -28,7 +28,7 @@ pub(crate) fn share(
     delivered: bool,
 ) -> Result<Option<Answer>, Failure> {
     s.room_on_disk()?;
-    let key = object::current_key(s, &key)?;
+    let key = object::current_key(s.txn, &key)?;
     let head = object::head(s.txn, &key)?.ok_or(Refusal::NoObject(key))?;
     if peers::peer(s.txn, &to)?.is_none() {
         return Err(if to == s.ctx.me { Refusal::Myself } else { Refusal::NoPeer(to) }.into());
@@ -197,7 +197,8 @@ pub(crate) fn shared(s: &mut Step<'_, '_>, peer: KernelId, shared: &Shared) -> R
         {
             s.out.push(Effect::Timer { after_ms: RESEND_AFTER_MS, timer: Timer::Resend(peer, conn) });
         }
-        return pump(s, peer);
+        pump(s, peer);
+        return Ok(());
     }
     match row {
         // Only what the newest revision was answered with settles: a client shared the object, whatever it is by then.
@@ -209,7 +210,8 @@ pub(crate) fn shared(s: &mut Step<'_, '_>, peer: KernelId, shared: &Shared) -> R
             if was_under_way && let Some(link) = s.engine.peers.links.get_mut(&peer) {
                 link.window.line_up(Owed::Object(key));
             }
-            return pump(s, peer);
+            pump(s, peer);
+            return Ok(());
         }
         None => {}
     }
@@ -219,7 +221,8 @@ pub(crate) fn shared(s: &mut Step<'_, '_>, peer: KernelId, shared: &Shared) -> R
         }
     }
     s.out.push(Effect::Event(Event::Delivered { peer, key, answer }));
-    pump(s, peer)
+    pump(s, peer);
+    Ok(())
 }
 
 /// A peer is none any more: no client waits for its answer.

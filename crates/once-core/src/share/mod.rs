@@ -6,6 +6,7 @@
 
 mod debt;
 mod deliver;
+mod later;
 mod objects;
 mod owed;
 mod pump;
@@ -14,12 +15,13 @@ mod state;
 mod window;
 
 pub use debt::Debt;
-pub use owed::{DebtRow, Kind, OutboxRow, Owed, debt, owed};
-pub use rows::{UsageRow, usage};
+pub use owed::{debt, owed};
+pub use rows::{DebtRow, Kind, OutboxRow, Owed, UsageRow, usage};
 
 pub(crate) use deliver::{admit, announced, forget_delivery, receive, share, shared, unfit};
+pub(crate) use later::{pump, pump_later, resend_later, window_to};
 pub(crate) use objects::{Kept, forget_owed, give_up, owe, parcel};
 pub(crate) use owed::{list, lists, owes, unlist, unlist_new};
-pub(crate) use pump::{pump, pump_later, pump_on, resend, resend_later, window_to};
+pub(crate) use pump::{pump_now, pump_on, resend};
 pub(crate) use state::State;
 pub(crate) use window::{Item, Window};

@@ -7,9 +7,9 @@ use once_model::limits::{INLINE_MAX_BYTES, OUTBOX_MAX_ROWS};
 use once_model::wire::{Code, Frame, Parcel, ShareAnswer};
 
 use super::debt::Debt;
-use super::owed::{self, DebtRow, Kind, OutboxRow, Owed};
-use super::pump::resend_later;
-use super::rows;
+use super::later::resend_later;
+use super::owed;
+use super::rows::{self, DebtRow, Kind, OutboxRow, Owed};
 use super::window::Item;
 use crate::engine::Step;
 use crate::follow;
@@ -199,7 +199,7 @@ fn send_elsewhere(
     key: ObjectKey,
     debt: Debt,
 ) -> Result<(), StoreError> {
-    let current = current_key(s, &key)?;
+    let current = current_key(s.txn, &key)?;
     settle(s, &peer, &key)?;
     let waiting = s.engine.share.deliveries.remove(&(peer, key)).unwrap_or_default();
     if let (true, Some(head)) = (current != key, object::head(s.txn, &current)?) {
@@ -264,6 +264,7 @@ mod tests {
     use super::super::rows;
     use crate::chores::{self, Chore};
     use crate::testing::Alone;
+    use crate::waist::{Input, Timer};
 
     /// With the count of the life before, an outbox would be full too early.
     #[test]
@@ -272,7 +273,11 @@ mod tests {
         let peer = kernel.peer_id(9);
         let owed = |kernel: &Alone| rows::usage(&kernel.store, &peer).unwrap().owed_rows;
         assert!(owed(&kernel) > 0);
-        kernel.step(|s| chores::begin(s, Chore::BeginLife).map(drop));
+        kernel.step(|s| {
+            chores::begin(s, Chore::BeginLife);
+            Ok(())
+        });
+        kernel.input(Input::Timer(Timer::Chores));
         assert_eq!(owed(&kernel), 0);
     }
 }

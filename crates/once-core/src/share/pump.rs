@@ -4,37 +4,18 @@
 use std::ops::ControlFlow;
 
 use once_model::ids::KernelId;
-use once_model::limits::RESEND_AFTER_MS;
 
+use super::later::{pump_later, resend_later, window_to};
 use super::objects;
-use super::owed::{self, Kind, Owed};
-use super::window::Window;
+use super::owed;
+use super::rows::{Kind, Owed};
 use crate::act;
 use crate::engine::Step;
 use crate::store::StoreError;
-use crate::waist::{ConnId, Effect, Timer};
+use crate::waist::ConnId;
 
 /// Most that one step sends or looks at: keeps a step short. The rest follows in the next.
 const STEP_ITEMS: usize = 64;
-
-/// The window to a peer that can be reached now; to this kernel itself, always.
-pub(crate) fn window_to<'e>(s: &'e mut Step<'_, '_>, peer: &KernelId, kind: Kind) -> Option<&'e mut Window> {
-    if *peer == s.ctx.me {
-        return Some(&mut s.engine.act.own);
-    }
-    let link = s.engine.peers.links.get_mut(peer)?;
-    let takes = link.up().is_some() && (kind == Kind::Objects || link.knows_actions);
-    takes.then_some(&mut link.window)
-}
-
-/// Goes on sending in a later step; one timer is enough.
-pub(crate) fn pump_later(s: &mut Step<'_, '_>, peer: KernelId) {
-    if let Some(window) = window_to(s, &peer, Kind::Objects)
-        && !std::mem::replace(&mut window.pump_set, true)
-    {
-        s.out.push(Effect::Timer { after_ms: 0, timer: Timer::Pump(peer) });
-    }
-}
 
 /// The timer to go on sending came.
 pub(crate) fn pump_on(s: &mut Step<'_, '_>, peer: KernelId) -> Result<(), StoreError> {
@@ -45,11 +26,11 @@ pub(crate) fn pump_on(s: &mut Step<'_, '_>, peer: KernelId) -> Result<(), StoreE
         act::go_on(s)?;
         act::go_on_put_off(s)?;
     }
-    pump(s, peer)
+    pump_now(s, peer)
 }
 
 /// Sends what is owed to a peer and not under way, as far as the window has room: what is small first.
-pub(crate) fn pump(s: &mut Step<'_, '_>, peer: KernelId) -> Result<(), StoreError> {
+pub(crate) fn pump_now(s: &mut Step<'_, '_>, peer: KernelId) -> Result<(), StoreError> {
     let mut budget = STEP_ITEMS;
     while budget > 0 && peer == s.ctx.me && act::send_slow(s)? {
         budget -= 1;
@@ -132,15 +113,6 @@ fn next_owed(
     Ok(found)
 }
 
-/// Something was sent: it is sent again if it stays unanswered for too long. One timer is enough.
-pub(crate) fn resend_later(s: &mut Step<'_, '_>, peer: KernelId) {
-    let conn = s.up(&peer).unwrap_or(0);
-    let Some(window) = window_to(s, &peer, Kind::Objects) else { return };
-    if !std::mem::replace(&mut window.resend_set, true) || mutant!(TimerFlood) {
-        s.out.push(Effect::Timer { after_ms: RESEND_AFTER_MS, timer: Timer::Resend(peer, conn) });
-    }
-}
-
 /// Sends again what stayed unanswered for too long on a living connection.
 pub(crate) fn resend(s: &mut Step<'_, '_>, peer: KernelId, conn: ConnId) -> Result<(), StoreError> {
     if s.up(&peer).unwrap_or(0) != conn {
@@ -150,7 +122,7 @@ pub(crate) fn resend(s: &mut Step<'_, '_>, peer: KernelId, conn: ConnId) -> Resu
     let Some(window) = window_to(s, &peer, Kind::Objects) else { return Ok(()) };
     window.give_up_late(now_ms);
     let any_slow = peer == s.ctx.me && act::slow_again(s);
-    pump(s, peer)?;
+    pump_now(s, peer)?;
     if any_slow || window_to(s, &peer, Kind::Objects).is_some_and(|window| !window.is_empty()) {
         resend_later(s, peer);
     }

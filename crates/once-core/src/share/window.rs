@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, VecDeque};
 use once_model::ids::ObjectKey;
 use once_model::limits::{RESEND_AFTER_MS, WINDOW_MAX_BYTES, WINDOW_MAX_SHARES};
 
-use super::owed::{Kind, Owed};
+use super::rows::{Kind, Owed};
 use crate::act::{LaneId, Place};
 
 /// What waits for a peer and is remembered in line. More is found by a look at the rows.

@@ -18,15 +18,16 @@ use crate::group;
 use crate::parked::Damage;
 use crate::store::{Batch, Durability, Read, Store, StoreError, Table};
 use crate::txn::Txn;
-use crate::waist::{Answer, Command, Effect, Effects, Input, LinkEvent, Run, Stands, Timer};
+use crate::waist::{Answer, Command, Effect, Input, LinkEvent, Run, Stands, Timer};
 
 impl Alone {
     /// Something that an input would do, and what follows from it.
     pub(crate) fn step(&mut self, work: impl FnOnce(&mut Step<'_, '_>) -> Result<(), StoreError>) {
         let mut txn = Txn::new(&self.store);
         let (engine, ctx, rng) = (&mut self.engine, &self.ctx, &mut self.dice);
-        let mut step = Step { engine, txn: &mut txn, ctx, rng, out: Effects::default() };
+        let mut step = Step::new(engine, &mut txn, ctx, rng);
         work(&mut step).unwrap();
+        step.settle().unwrap();
         let effects = step.out;
         let (batch, durability) = txn.into_batch();
         self.store.commit(batch, durability).unwrap();

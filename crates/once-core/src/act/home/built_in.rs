@@ -10,7 +10,7 @@ use once_model::ids::{Hash, ObjectKey, Uuid};
 
 use super::history;
 use super::record::{self, Made};
-use crate::act::origin::{ask, requests};
+use crate::act::origin::{lanes, requests};
 use crate::act::rows::{EndedRow, LaneId, Place};
 use crate::engine::Step;
 use crate::object::{Draft, HeadRow};
@@ -65,7 +65,7 @@ pub(crate) fn carry_out(
     by: Cause,
     draft: Draft,
 ) -> Result<HeadRow, StoreError> {
-    let origin = ask::myself(s)?;
+    let origin = lanes::myself(s)?;
     let (id, acting) = match by {
         Cause::Client(id) => (id, None),
         Cause::Effect(id, object) => (id, Some(object)),

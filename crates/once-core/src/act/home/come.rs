@@ -1,10 +1,12 @@
 //! An action at its home, before it has run.
 
-use once_model::action::{Act, Given};
+use once_model::action::{Act, Given, LaneName};
 use once_model::ids::Hash;
 
-use super::waiting::Lane;
 use crate::act::rows::Origin;
+
+/// Whose lane, and its name there.
+pub(crate) type Lane = (Origin, LaneName);
 
 /// An action at its home.
 #[derive(Debug, Clone)]

@@ -2,20 +2,22 @@
 
 use std::ops::ControlFlow;
 
-use once_model::action::{Action, Outcome, answer_id, check_name, effect_id};
+use once_model::action::{Action, Outcome, check_name, effect_id};
 use once_model::ids::{KernelId, ObjectKey, Uuid};
 use once_model::json;
 use once_model::limits::{ARGUMENTS_MAX_BYTES, EFFECTS_MAX, GIVEN_MAX, QUEUE_MAX_ROWS, REMINDER_MAX_BYTES};
 use once_model::wire::Code;
 
 use super::built_in::Cause;
-use crate::act::origin::ask::{enqueue, lane_for};
+use crate::act::origin::place::{enqueue, lane_for};
+use crate::act::origin::reply::{Came, tell};
 use crate::act::origin::{lanes, send};
-use crate::act::rows::{ActivityRow, CallRow, LaneId, WaitingRow, activity_key};
+use crate::act::rows::{ActivityRow, CallRow, WaitingRow, activity_key};
 use crate::chores::{self, Chore};
 use crate::engine::Step;
 use crate::refusal::Failure;
 use crate::store::{Read, StoreError, Table};
+use crate::timer::TimerRow;
 use crate::waist::{Call, Consequence, Effect, Event, Then, Work};
 use crate::{object, timer, txn};
 
@@ -101,7 +103,8 @@ pub(crate) fn carry_out(
             },
             Consequence::Remove => removed = Some(id),
             Consequence::Timer { name, after_ms, then } => {
-                timer::set(s, &object, id, name, after_ms, then)?;
+                let due_ms = s.ctx.now_ms.saturating_add(after_ms);
+                timer::set(s, &object, &TimerRow { name, due_ms, id, then })?;
             }
             Consequence::CancelTimer { name } => timer::cancel(s, &object, &name)?,
             Consequence::Publish { name, data } => {
@@ -152,70 +155,6 @@ fn act(s: &mut Step<'_, '_>, object: ObjectKey, id: Uuid, call: Call) -> Result<
     };
     let (place, lane) = enqueue(s, &lane, row)?;
     send::owe_later(s, &place.lane, lane.home)
-}
-
-/// What became of an effect.
-pub(crate) enum Came {
-    /// The action on another object, or the work outside, ended so.
-    Outcome(Outcome),
-    /// The timer is due.
-    Due,
-}
-
-/// Tells an object what came of its effect `id`: as an action on it, by the right of what it asked for.
-pub(crate) fn tell(
-    s: &mut Step<'_, '_>,
-    object: ObjectKey,
-    id: Uuid,
-    then: &Then,
-    came: &Came,
-) -> Result<(), StoreError> {
-    let object = object::current_key(s, &object)?;
-    let action = Action {
-        id: answer_id(&id),
-        name: then.action.clone(),
-        arguments: arguments(&id, came, &then.with).into(),
-        given: Vec::new(),
-        acting: None,
-        answers: Some(id),
-    };
-    let row = WaitingRow { action, since_ms: s.ctx.now_ms, deadline_ms: None, void: None, call: None };
-    let (place, lane) = enqueue(s, &LaneId::new(object, s.ctx.me), row)?;
-    send::owe_later(s, &place.lane, lane.home)
-}
-
-/// `{"effect":…,"status":…,"result"|"reason"|"code":…,"with":…}`, the JSON of others verbatim inside.
-fn arguments(id: &Uuid, came: &Came, with: &[u8]) -> Vec<u8> {
-    let (word, detail): (&str, Option<(&str, Vec<u8>)>) = match came {
-        Came::Due => ("due", None),
-        Came::Outcome(outcome) => (
-            outcome.word(),
-            Some(match outcome {
-                Outcome::Done(result) => ("result", verbatim(result)),
-                Outcome::Failed(reason) => ("reason", verbatim(reason)),
-                Outcome::Refused(code) => ("code", format!("\"{}\"", code.name()).into_bytes()),
-            }),
-        ),
-    };
-    let mut text = format!("{{\"effect\":\"{id}\",\"status\":\"{word}\"").into_bytes();
-    if let Some((name, value)) = detail {
-        text.extend_from_slice(format!(",\"{name}\":").as_bytes());
-        text.extend_from_slice(&value);
-    }
-    text.extend_from_slice(b",\"with\":");
-    text.extend_from_slice(&verbatim(with));
-    text.push(b'}');
-    text
-}
-
-/// JSON as it is. What another kernel calls JSON may be none, or more than an answer has room for: also in depth, since
-/// it stands one level deeper there.
-fn verbatim(json: &[u8]) -> Vec<u8> {
-    let inside = [b"[", json, b"]"].concat();
-    let fits = json.len() <= ARGUMENTS_MAX_BYTES && json::validate(&inside).is_ok();
-    // More than one value would make a list of it.
-    let one = fits && json::validate(json).is_ok();
-    if one { json.to_vec() } else { b"null".to_vec() }
 }
 
 /// Work outside came to its end.
@@ -290,37 +229,4 @@ pub fn activities(
 pub fn work_of(rows: &dyn Read, key: &ObjectKey, id: &Uuid) -> Result<Option<String>, StoreError> {
     let row: Option<ActivityRow> = txn::get(rows, Table::Activity, &activity_key(key, id))?;
     Ok(row.map(|row| row.name))
-}
-
-/// An object is gone: its timers and its work outside go with it. From here on no timer of it rings, and no work counts.
-pub(crate) fn forget(s: &mut Step<'_, '_>, key: &ObjectKey) -> Result<(), StoreError> {
-    chores::begin(s, Chore::ForgetObject(*key)).map(drop)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use once_model::limits::JSON_MAX_DEPTH;
-
-    #[test]
-    fn an_answer_is_one_json_value_whatever_the_other_side_said() {
-        let id = Uuid::from_u128(7);
-        let said = |outcome| {
-            let text = arguments(&id, &Came::Outcome(outcome), b"{\"step\":1}");
-            json::validate(&text).unwrap();
-            String::from_utf8(text).unwrap()
-        };
-        assert_eq!(
-            said(Outcome::Done("[1.0e2]".into())),
-            format!(r#"{{"effect":"{id}","status":"done","result":[1.0e2],"with":{{"step":1}}}}"#)
-        );
-        assert!(said(Outcome::Failed("}{".into())).contains(r#""reason":null"#));
-        let nested =
-            |levels: usize| Outcome::Done([b"[".repeat(levels), b"]".repeat(levels)].concat().into());
-        assert!(said(nested(JSON_MAX_DEPTH - 1)).contains("[[]]"));
-        assert!(said(nested(JSON_MAX_DEPTH)).contains(r#""result":null"#));
-        assert!(said(Outcome::Refused(Code::Lacking)).contains(r#""code":"lacking""#));
-        let due = arguments(&id, &Came::Due, b"null");
-        assert_eq!(due, format!(r#"{{"effect":"{id}","status":"due","with":null}}"#).into_bytes());
-    }
 }

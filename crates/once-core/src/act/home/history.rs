@@ -11,7 +11,7 @@ use once_model::limits::ENTRIES_MAX;
 use once_model::receipt::{EntriesOf, Entry, Receipt, ReceiptOf};
 use once_model::sign::KernelKey;
 
-use super::marks;
+use super::state::mark_in;
 use crate::act::rows::{LedgerRow, Origin, OutcomeStatus, lane_from_key, lane_key, ledger_key};
 use crate::act::told::ToldRow;
 use crate::object::{self, HeadRow};
@@ -98,7 +98,7 @@ pub fn entries(read: &dyn Read, of: &EntriesOf) -> Result<Vec<Entry>, StoreError
             ControlFlow::Continue(())
         })?;
         for place in lanes {
-            walk_back(read, &place, marks::mark_in(read, &place)?, of.revision, &mut found)?;
+            walk_back(read, &place, mark_in(read, &place)?, of.revision, &mut found)?;
             built_ins(read, &place, newest.number, of.revision, &mut found)?;
         }
     }

@@ -8,7 +8,7 @@ use once_model::ids::ObjectKey;
 use once_model::limits::{LEDGER_KEPT_ROWS, TOLD_MAX_BYTES};
 
 use super::history;
-use super::state::{BEHIND_MAX, LANES_MAX, Lane};
+use super::state::{BEHIND_MAX, LANES_MAX, Lane, standing};
 use crate::act::rows::{LaneRow, LedgerRow, ledger_key, ledger_sequence};
 use crate::engine::Step;
 use crate::store::{Read, StoreError, Table, prefix_end};
@@ -32,27 +32,6 @@ pub(crate) fn lane(s: &mut Step<'_, '_>, place: &[u8]) -> Result<Option<Lane>, S
         s.engine.act.marks.note(place, lane);
     }
     Ok(lane)
-}
-
-/// The mark of a lane, by its rows alone; 0 if it has not begun.
-pub(crate) fn mark_in(rows: &dyn Read, place: &[u8]) -> Result<u64, StoreError> {
-    Ok(standing(rows, place)?.map_or(0, |lane| lane.row.mark))
-}
-
-/// The mark is that of the newest ledger row: whatever was recorded since the lane's row was written has one.
-fn standing(rows: &dyn Read, place: &[u8]) -> Result<Option<Lane>, StoreError> {
-    let Some(row) = txn::get::<LaneRow>(rows, Table::Lane, place)? else { return Ok(None) };
-    let mut lane = Lane { row, behind: 0 };
-    if mutant!(ForgetMarksSince) {
-        return Ok(Some(lane));
-    }
-    let (from, to) = (ledger_key(place, row.mark.saturating_add(1)), ledger_key(place, BUILT_IN_FROM));
-    rows.scan(Table::Ledger, &from, Some(&to), &mut |key, _| {
-        lane.row.mark = ledger_sequence(key).unwrap_or_default().max(lane.row.mark);
-        lane.behind += 1;
-        ControlFlow::Continue(())
-    })?;
-    Ok(Some(lane))
 }
 
 /// An action was recorded, as the entry of this number. `known` is its lane before that.
@@ -236,6 +215,7 @@ mod tests {
     use once_model::ids::{Hash, ObjectKey, Uuid};
     use once_model::wire::{Code, Frame};
 
+    use super::super::state::mark_in;
     use super::*;
     use crate::act::{Recorded, history};
     use crate::object;

@@ -2,7 +2,7 @@
 //!
 //! `turn` takes what comes, runs it when it is its turn, and `record` writes what came of it; `marks` knows how far each
 //! lane has come. What cannot run just now is in `waiting`: for the scenarios that it depends on (`given`), for a program
-//! (`put_off`), or for the object. `consequences` carries out what follows, `history` chains what was recorded.
+//! (`put_off`; `ready` and `shown` let its lane go on), or for the object. `consequences` carries out what follows, `history` chains what was recorded.
 //! `built_in` are changes without a component, which take the same road.
 
 mod built_in;
@@ -12,7 +12,9 @@ mod given;
 mod history;
 mod marks;
 mod put_off;
+mod ready;
 mod record;
+mod shown;
 pub(super) mod state;
 pub(super) mod turn;
 pub(super) mod waiting;
@@ -21,10 +23,10 @@ pub use consequences::{activities, work_of, works};
 pub use history::{Recorded, broken_link, entries, history, receipt};
 
 pub(crate) use built_in::{BuiltIn, Cause, carry_out, new_id};
-pub(crate) use consequences::{Came, forget, tell, work_again, worked};
-pub(crate) use given::{came, late, not_kept};
-pub(crate) use put_off::{go_on as go_on_put_off, ready};
+pub(crate) use consequences::{work_again, worked};
+pub(crate) use ready::{go_on as go_on_put_off, ready};
+pub(crate) use shown::{came, late, not_kept};
 #[cfg(test)]
 pub(crate) use turn::received;
-pub(crate) use turn::{come, go_on, ran};
+pub(crate) use turn::{come, come_from_here, go_on, ran};
 pub(crate) use waiting::standing;

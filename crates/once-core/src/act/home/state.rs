@@ -1,10 +1,14 @@
 //! What the engine remembers of the lanes at this kernel as a home.
 
 use std::collections::BTreeMap;
+use std::ops::ControlFlow;
 
+use once_model::action::BUILT_IN_FROM;
 use once_model::ids::ObjectKey;
 
-use crate::act::rows::LaneRow;
+use crate::act::rows::{LaneRow, ledger_key, ledger_sequence};
+use crate::store::{Read, StoreError, Table};
+use crate::txn;
 
 /// A lane's row is at most so many ledger rows behind: that many are looked at when the lane is met again.
 pub(crate) const BEHIND_MAX: u64 = 64;
@@ -51,4 +55,25 @@ impl Marks {
         }
         self.lanes.insert(place.to_vec(), lane);
     }
+}
+
+/// The mark of a lane, by its rows alone; 0 if it has not begun.
+pub(crate) fn mark_in(rows: &dyn Read, place: &[u8]) -> Result<u64, StoreError> {
+    Ok(standing(rows, place)?.map_or(0, |lane| lane.row.mark))
+}
+
+/// The mark is that of the newest ledger row: whatever was recorded since the lane's row was written has one.
+pub(crate) fn standing(rows: &dyn Read, place: &[u8]) -> Result<Option<Lane>, StoreError> {
+    let Some(row) = txn::get::<LaneRow>(rows, Table::Lane, place)? else { return Ok(None) };
+    let mut lane = Lane { row, behind: 0 };
+    if mutant!(ForgetMarksSince) {
+        return Ok(Some(lane));
+    }
+    let (from, to) = (ledger_key(place, row.mark.saturating_add(1)), ledger_key(place, BUILT_IN_FROM));
+    rows.scan(Table::Ledger, &from, Some(&to), &mut |key, _| {
+        lane.row.mark = ledger_sequence(key).unwrap_or_default().max(lane.row.mark);
+        lane.behind += 1;
+        ControlFlow::Continue(())
+    })?;
+    Ok(Some(lane))
 }

@@ -11,13 +11,13 @@ use once_model::scenario::Scenario;
 use once_model::wire::{Code, Frame};
 
 use super::built_in::{self, BuiltIn};
-use super::come::{Busy, Come};
+use super::come::{Busy, Come, Lane};
 use super::consequences::{self, Fit};
 use super::record::{Made, Said, answer, answer_again, end, record, tell};
-use super::waiting::{For, Lane, Unasked};
+use super::waiting::{For, Unasked};
 use super::{given, marks, put_off};
-use crate::act::origin::slow;
-use crate::act::rows::{Origin, lane_key};
+use crate::act::origin::{lanes, send, slow};
+use crate::act::rows::{LaneId, Origin, lane_key};
 use crate::engine::Step;
 use crate::object::{self, Draft, HeadRow};
 use crate::refusal::Failure;
@@ -46,6 +46,18 @@ fn never_of_a_peer(act: &Act) -> bool {
     act.action.answers.is_some() || act.sequence == 0 || act.sequence >= BUILT_IN_FROM
 }
 
+/// An action of this kernel is at its home, which is here. What is behind one that takes its time comes again, from the
+/// queue.
+pub(crate) fn come_from_here(s: &mut Step<'_, '_>, act: Act) -> Result<(), StoreError> {
+    let lane = LaneId::new(act.lane, s.ctx.me);
+    let is_first = lanes::lane(s, &lane)?.is_some_and(|lane| lane.floor == act.sequence);
+    if slow::is_slow(s, &lane) && !is_first {
+        return Ok(());
+    }
+    let origin = lanes::myself(s)?;
+    received(s, origin, act)
+}
+
 /// An action is at this kernel.
 pub(crate) fn received(s: &mut Step<'_, '_>, origin: Origin, act: Act) -> Result<(), StoreError> {
     let at_ms = s.ctx.now_ms;
@@ -72,7 +84,7 @@ pub(crate) fn go(s: &mut Step<'_, '_>, lane: Lane, mut comes: VecDeque<Come>) ->
             s.engine.act.waiting.stand(lane, standing.waits, all);
             break;
         }
-        let key = object::current_key(s, &lane.1.key)?;
+        let key = object::current_key(s.txn, &lane.1.key)?;
         if s.engine.act.busy.contains_key(&key) {
             s.engine.act.waiting.stand(lane, For::Object { key }, comes);
             break;
@@ -81,10 +93,21 @@ pub(crate) fn go(s: &mut Step<'_, '_>, lane: Lane, mut comes: VecDeque<Come>) ->
     Ok(())
 }
 
+/// A lane that stood still goes on: one of another kernel with what has come of it, one of this kernel from its queue.
+pub(crate) fn go_again(s: &mut Step<'_, '_>, lane: Lane, comes: VecDeque<Come>) -> Result<(), StoreError> {
+    if lane.0.kernel != s.ctx.me {
+        return go(s, lane, comes);
+    }
+    match send::first(s, lane.1)? {
+        Some(act) => come_from_here(s, act),
+        None => Ok(()),
+    }
+}
+
 /// Looks at one action: it waits, or is taken as far as it goes. Returns what waited behind it, if its lane goes on.
 fn look(s: &mut Step<'_, '_>, come: Come) -> Result<VecDeque<Come>, StoreError> {
     let lane = come.lane();
-    let key = object::current_key(s, &lane.1.key)?;
+    let key = object::current_key(s.txn, &lane.1.key)?;
     let busy = s.engine.act.busy.get(&key).map(|busy| busy.come.is_same(&come));
     if busy == Some(true) {
         return Ok(VecDeque::new());
@@ -222,7 +245,7 @@ fn refused_before(s: &Step<'_, '_>, origin: &Origin, act: &Act) -> Option<Code> 
 /// The object, if the origin may do this to it here.
 fn allowed(s: &Step<'_, '_>, come: &Come) -> Result<Result<HeadRow, Code>, StoreError> {
     let action = &come.act.action;
-    let key = object::current_key(s, &come.act.lane.key)?;
+    let key = object::current_key(s.txn, &come.act.lane.key)?;
     let Some(head) = object::head(s.txn, &key)? else { return Ok(Err(Code::Denied)) };
     let guest = come.act.guest == Some(true);
     let actor = access::Actor { kernel: &come.origin.kernel, object: action.acting.as_ref(), guest };
@@ -312,12 +335,13 @@ pub(crate) fn ran(s: &mut Step<'_, '_>, ran: Ran) -> Result<(), StoreError> {
     s.engine.act.waiting.free.insert(ran.key);
     go_on(s)?;
     let me = s.ctx.me;
-    share::pump(s, me)
+    share::pump(s, me);
+    Ok(())
 }
 
 fn ended(s: &mut Step<'_, '_>, busy: Busy, result: RunResult) -> Result<(), StoreError> {
     let come = busy.come;
-    let key = object::current_key(s, &come.act.lane.key)?;
+    let key = object::current_key(s.txn, &come.act.lane.key)?;
     match object::head(s.txn, &key)? {
         Some(head) if head.header.id() == busy.base || mutant!(RunOnStaleState) => {
             // The right may have been taken back while it ran.
@@ -347,11 +371,7 @@ pub(crate) fn go_on(s: &mut Step<'_, '_>) -> Result<(), StoreError> {
             continue;
         };
         let comes = s.engine.act.waiting.take(&lane).map(|standing| standing.comes).unwrap_or_default();
-        if lane.0.kernel == s.ctx.me {
-            slow::send_first(s, lane.1)?;
-        } else {
-            go(s, lane, comes)?;
-        }
+        go_again(s, lane, comes)?;
     }
     let me = s.ctx.me;
     share::pump_later(s, me);

@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use once_model::action::{Act, Given, LaneName};
+use once_model::action::{Act, Given};
 use once_model::ids::{KernelId, ObjectKey};
 use once_model::limits::{
     ANSWER_MAX_BYTES, GIVEN_MAX, SLOW_LANES_MAX, WAITING_ACT_BYTES, WAITING_OF_PEER_MAX_BYTES,
@@ -14,15 +14,11 @@ use once_model::limits::{
 };
 use once_model::wire::Code;
 
-use super::come::Come;
-use crate::act::rows::Origin;
+use super::come::{Come, Lane};
 use crate::waist::{ConnId, Stands, StandsFor};
 
 /// Lanes that stand still of which people are told at once.
 const STANDS_SHOWN_MAX: usize = 4096;
-
-/// Whose lane, and its name there.
-pub(crate) type Lane = (Origin, LaneName);
 
 /// What a lane waits for.
 #[derive(Debug)]

@@ -2,22 +2,23 @@
 //! outcome is here.
 
 use once_model::action::{ActOutcome, Action, BUILT_IN_PREFIX, Need, Outcome, check_name};
-use once_model::ids::{KernelId, Line, ObjectKey, Uuid};
+use once_model::ids::{KernelId, ObjectKey, Uuid};
 use once_model::limits::{ARGUMENTS_MAX_BYTES, GIVEN_MAX, NAME_MAX_BYTES, QUEUE_MAX_ROWS};
 use once_model::wire::Code;
 
+use super::lanes::is_for;
+use super::place::{enqueue, lane_for};
+use super::reply::Came;
 use super::requests::{self, Requested, request};
-use super::state::Lane;
-use super::{lanes, send, slow};
-use crate::act::home::consequences::{self, Came};
-use crate::act::rows::{EndedRow, LaneId, Origin, Place, QueueRow, WaitingRow};
+use super::{lanes, reply, send, slow};
+use crate::act::rows::{EndedRow, LaneId, Place, QueueRow, WaitingRow};
 use crate::chores::{self, Chore};
 use crate::engine::Step;
 use crate::refusal::{Failure, Refusal};
 use crate::share::{self, Debt, Kept};
 use crate::store::{StoreError, Table};
 use crate::waist::{Answer, Effect, Event, Token};
-use crate::{meta, object, peers, timer};
+use crate::{object, peers, timer};
 
 /// What a client wants done.
 pub(crate) struct Wish {
@@ -107,21 +108,6 @@ fn known_outcome(
     }
 }
 
-/// Gives an action the next place of its lane, and writes it down.
-pub(crate) fn enqueue(
-    s: &mut Step<'_, '_>,
-    lane: &LaneId,
-    row: WaitingRow,
-) -> Result<(Place, Lane), StoreError> {
-    let (place, lane) = lanes::give_place(s, lane)?;
-    let key = place.to_row();
-    if let Some(deadline_ms) = row.deadline_ms {
-        timer::set_deadline(s, deadline_ms, &key);
-    }
-    s.txn.put_new_lazily(Table::Queue, &key, &QueueRow::Waiting(row));
-    Ok((place, lane))
-}
-
 /// A client takes an action back. It gets the outcome that the action has or will have: whether it was in time, only
 /// the home can say.
 pub(crate) fn cancel(
@@ -177,7 +163,7 @@ pub(crate) fn need(s: &mut Step<'_, '_>, home: KernelId, need: &Need) -> Result<
     }
     let Some(row) = lanes::waiting(s, &place)?.filter(|row| row.void.is_none()) else { return Ok(()) };
     for given in row.action.given.iter().filter(|given| need.lacks.contains(given)) {
-        let key = object::current_key(s, &given.key)?;
+        let key = object::current_key(s.txn, &given.key)?;
         let head = object::head(s.txn, &key)?;
         match head.filter(|head| head.header.content == given.content && !head.header.tombstone) {
             Some(head) => {
@@ -188,55 +174,6 @@ pub(crate) fn need(s: &mut Step<'_, '_>, home: KernelId, need: &Need) -> Result<
         }
     }
     Ok(())
-}
-
-/// Whether a lane leads to this home now: nobody else is believed in its matters.
-pub(crate) fn is_for(s: &mut Step<'_, '_>, lane: &LaneId, home: &KernelId) -> Result<bool, StoreError> {
-    Ok(lanes::lane(s, lane)?.is_some_and(|lane| lane.home == *home))
-}
-
-/// The lane to an object.
-pub(crate) fn lane_for(
-    s: &mut Step<'_, '_>,
-    asked: ObjectKey,
-    at: Option<KernelId>,
-) -> Result<LaneId, Failure> {
-    let current = object::current_key(s, &asked)?;
-    let head = object::head(s.txn, &current)?;
-    let home = match (asked.line, at, head.as_ref().map(|head| head.home)) {
-        // Several kernels may have claimed one copy: whose object is meant, only the client can say.
-        (Line::Unclaimed(_), Some(at), _) => at,
-        (.., Some(Some(home))) => home,
-        (_, Some(at), _) => at,
-        // An unclaimed copy that was imported here is claimed by its first change.
-        (_, None, Some(None)) => s.ctx.me,
-        (_, None, None) => return Err(Refusal::NoHome(asked).into()),
-    };
-    if home == s.ctx.me {
-        let head = head.ok_or(Refusal::NoObject(asked))?;
-        if head.header.tombstone {
-            return Err(Refusal::Removed(current).into());
-        }
-        // A replica goes on below: its home may have been said to be here.
-        if head.home.is_none() {
-            object::may_change(s, &head)?;
-        }
-    } else if peers::peer(s.txn, &home)?.is_none() {
-        return Err(Refusal::NoPeer(home).into());
-    }
-    // A lane of an unclaimed copy goes on under the new name once nothing is on its way under the old one.
-    let lane = LaneId::new(asked, home);
-    Ok(match lanes::lane(s, &lane)? {
-        Some(known) if known.is_done() => known.now.map_or(lane, |now| LaneId::new(now, home)),
-        Some(_) => lane,
-        None if home == s.ctx.me => LaneId::new(current, home),
-        None => lane,
-    })
-}
-
-/// Who this kernel is, as the origin of its lanes.
-pub(crate) fn myself(s: &Step<'_, '_>) -> Result<Origin, StoreError> {
-    Ok(Origin { kernel: s.ctx.me, incarnation: meta::incarnation(s.txn)? })
 }
 
 /// The outcome of an action is here.
@@ -290,12 +227,12 @@ pub(crate) fn outcome(s: &mut Step<'_, '_>, from: KernelId, answered: &ActOutcom
     if let Some(call) = &waiting.call
         && !mutant!(ForgetCallback)
     {
-        consequences::tell(s, call.object, *id, &call.then, &Came::Outcome(outcome.clone()))?;
+        reply::tell(s, call.object, *id, &call.then, &Came::Outcome(outcome.clone()))?;
     }
     if from != s.ctx.me {
         let event = Event::Outcome { key: place.lane.name.key, id: *id, outcome: outcome.clone() };
         s.out.push(Effect::Event(event));
-        share::pump(s, from)?;
+        share::pump(s, from);
     }
     Ok(())
 }
@@ -335,7 +272,7 @@ pub(crate) fn forget_waiter(s: &mut Step<'_, '_>, home: KernelId, id: &[u8]) -> 
 
 /// At start: whatever this kernel owes to its own objects will be under way again, in a step of its own.
 pub(crate) fn resume(s: &mut Step<'_, '_>) -> Result<(), StoreError> {
-    chores::begin(s, Chore::Work)?;
+    chores::begin(s, Chore::Work);
     let me = s.ctx.me;
     if share::owes(s, &me)? {
         s.engine.act.own = share::Window::fresh();
@@ -346,7 +283,7 @@ pub(crate) fn resume(s: &mut Step<'_, '_>) -> Result<(), StoreError> {
 
 #[cfg(test)]
 mod tests {
-    use once_model::ids::{Hash, Incarnation};
+    use once_model::ids::{Hash, Incarnation, Line};
     use once_model::wire::Frame;
 
     use super::*;

@@ -4,13 +4,13 @@
 use std::ops::ControlFlow;
 
 use once_model::action::BUILT_IN_FROM;
-use once_model::ids::ObjectKey;
+use once_model::ids::{KernelId, ObjectKey};
 
 use super::state::Lane;
-use crate::act::rows::{LaneId, Place, QueueRow, SendingRow};
+use crate::act::rows::{LaneId, Origin, Place, QueueRow, SendingRow};
 use crate::engine::Step;
 use crate::store::{Read, StoreError, Table, try_scan};
-use crate::{share, txn};
+use crate::{meta, share, txn};
 
 /// A lane's row is at most so many sequences behind: that many rows are read when the lane is met again.
 const BEHIND_MAX: u64 = 64;
@@ -174,4 +174,14 @@ pub(crate) fn waiting(
         Some(QueueRow::Waiting(row)) => Some(row),
         _ => None,
     })
+}
+
+/// Whether a lane leads to this home now: nobody else is believed in its matters.
+pub(crate) fn is_for(s: &mut Step<'_, '_>, lane: &LaneId, home: &KernelId) -> Result<bool, StoreError> {
+    Ok(self::lane(s, lane)?.is_some_and(|lane| lane.home == *home))
+}
+
+/// Who this kernel is, as the origin of its lanes.
+pub(crate) fn myself(s: &Step<'_, '_>) -> Result<Origin, StoreError> {
+    Ok(Origin { kernel: s.ctx.me, incarnation: meta::incarnation(s.txn)? })
 }

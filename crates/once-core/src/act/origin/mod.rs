@@ -6,6 +6,8 @@
 
 pub(super) mod ask;
 pub(super) mod lanes;
+pub(super) mod place;
+pub(super) mod reply;
 pub(super) mod requests;
 pub(super) mod send;
 pub(super) mod slow;
@@ -14,6 +16,7 @@ pub(super) mod state;
 pub use requests::{Requested, request};
 
 pub(crate) use ask::{Wish, act, cancel, drop_one, forget_waiter, make_void, need, outcome, resume};
+pub(crate) use reply::{Came, tell};
 pub(crate) use requests::{begin_anew, forget_request, note};
-pub(crate) use send::{missing, send_lane, tidy_lane};
-pub(crate) use slow::{again as slow_again, send_next as send_slow};
+pub(crate) use send::{missing, send_lane, send_slow, tidy_lane};
+pub(crate) use slow::again as slow_again;

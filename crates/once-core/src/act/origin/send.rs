@@ -1,16 +1,15 @@
 //! Sending actions to their homes, in the order of their lanes, until the outcomes come. This kernel's own objects
 //! are reached the same way, without a network in between.
 
-use once_model::action::{Act, Missing};
+use once_model::action::{Act, LaneName, Missing};
 use once_model::ids::KernelId;
 use once_model::wire::Frame;
 
-use super::ask::{is_for, myself};
+use super::lanes::is_for;
 use super::state::Lane;
 use super::{lanes, slow};
-use crate::act::home::turn;
 use crate::act::rows::{LaneId, Place};
-use crate::engine::Step;
+use crate::engine::{Step, Todo};
 use crate::share::{self, Item, Kind, Owed, Window};
 use crate::store::StoreError;
 
@@ -165,16 +164,28 @@ pub(crate) fn go_on(s: &mut Step<'_, '_>, id: &LaneId, lane: &Lane) -> Result<()
     Ok(())
 }
 
-/// Sends one action, if it still waits for its outcome.
+/// Sends one action, if it still waits for its outcome. One on this kernel comes to its home before this step ends.
 pub(crate) fn send(s: &mut Step<'_, '_>, place: &Place, lane: &Lane) -> Result<(), StoreError> {
+    let home = lane.home;
+    let Some(act) = leaving(s, place, lane)? else { return Ok(()) };
+    if home == s.ctx.me {
+        s.later(Todo::Act(Box::new(act)));
+    } else if let Some(conn) = s.up(&home) {
+        s.out.send(home, conn, Frame::Act(act));
+    }
+    Ok(())
+}
+
+/// An action as it is sent now, if it still waits for its outcome; from here on it is under way.
+fn leaving(s: &mut Step<'_, '_>, place: &Place, lane: &Lane) -> Result<Option<Act>, StoreError> {
     let home = lane.home;
     let row = lanes::waiting(s, place)?;
     let is_slow = slow::is_slow(s, &place.lane);
     let now_ms = s.ctx.now_ms;
-    let Some(window) = window_to(s, &home) else { return Ok(()) };
+    let Some(window) = window_to(s, &home) else { return Ok(None) };
     let Some(row) = row else {
         window.passed(place);
-        return Ok(());
+        return Ok(None);
     };
     if !is_slow {
         window.sent(Item::Act(*place), now_ms, row.action.arguments.len());
@@ -191,7 +202,7 @@ pub(crate) fn send(s: &mut Step<'_, '_>, place: &Place, lane: &Lane) -> Result<(
         Some(code) if !mutant!(ForgetVoid) => (Some(code), Some(0)),
         _ => (None, remaining_ms),
     };
-    let act = Act {
+    Ok(Some(Act {
         lane: place.lane.name,
         sequence: place.sequence,
         floor,
@@ -201,15 +212,28 @@ pub(crate) fn send(s: &mut Step<'_, '_>, place: &Place, lane: &Lane) -> Result<(
         void,
         certificate: None,
         guest: None,
-    };
-    if home == s.ctx.me {
-        let origin = myself(s)?;
-        return turn::received(s, origin, act);
+    }))
+}
+
+/// Sends the first action of a lane whose turn it is; `false` if it is no lane's turn.
+pub(crate) fn send_slow(s: &mut Step<'_, '_>) -> Result<bool, StoreError> {
+    let Some(lane) = s.engine.act.slow.next.pop_front() else { return Ok(false) };
+    if let Some(act) = first(s, lane.name)? {
+        s.later(Todo::Act(Box::new(act)));
     }
-    if let Some(conn) = s.up(&home) {
-        s.out.send(home, conn, Frame::Act(act));
+    Ok(true)
+}
+
+/// The first action of a lane of this kernel to an object of its own, as it is sent now.
+pub(crate) fn first(s: &mut Step<'_, '_>, name: impl Into<LaneName>) -> Result<Option<Act>, StoreError> {
+    let id = LaneId::new(name, s.ctx.me);
+    match lanes::lane(s, &id)? {
+        Some(lane) if !lane.is_done() => leaving(s, &Place { lane: id, sequence: lane.floor }, &lane),
+        _ => {
+            s.engine.act.slow.lanes.remove(&id);
+            Ok(None)
+        }
     }
-    Ok(())
 }
 
 /// The home has not got an action that comes before others of its lane: the lane is sent again from there, with the
@@ -228,5 +252,6 @@ pub(crate) fn missing(s: &mut Step<'_, '_>, home: KernelId, missing: &Missing) -
     }
     window.back_to(&lane, missing.from);
     window.line_up(Owed::Lane(lane));
-    share::pump(s, home)
+    share::pump(s, home);
+    Ok(())
 }

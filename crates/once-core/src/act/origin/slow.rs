@@ -7,11 +7,9 @@ use once_model::action::LaneName;
 use once_model::limits::SLOW_LANES_MAX;
 
 use super::state::Lane;
-use super::{lanes, send};
-use crate::act::rows::{LaneId, Place};
+use crate::act::rows::LaneId;
 use crate::engine::Step;
 use crate::share;
-use crate::store::StoreError;
 
 /// Whether the lane is one of them.
 pub(crate) fn is_slow(s: &Step<'_, '_>, lane: &LaneId) -> bool {
@@ -43,29 +41,6 @@ pub(crate) fn moved(s: &mut Step<'_, '_>, id: &LaneId, lane: &Lane) {
         s.engine.act.slow.lanes.remove(id);
     } else {
         next(s, *id);
-    }
-}
-
-/// Sends the first action of a lane whose turn it is; `false` if it is no lane's turn.
-pub(crate) fn send_next(s: &mut Step<'_, '_>) -> Result<bool, StoreError> {
-    let Some(lane) = s.engine.act.slow.next.pop_front() else { return Ok(false) };
-    first(s, lane)?;
-    Ok(true)
-}
-
-/// Sends the first action of a lane. What runs already is not run again.
-pub(crate) fn send_first(s: &mut Step<'_, '_>, name: impl Into<LaneName>) -> Result<(), StoreError> {
-    let lane = LaneId::new(name, s.ctx.me);
-    first(s, lane)
-}
-
-fn first(s: &mut Step<'_, '_>, id: LaneId) -> Result<(), StoreError> {
-    match lanes::lane(s, &id)? {
-        Some(lane) if !lane.is_done() => send::send(s, &Place { lane: id, sequence: lane.floor }, &lane),
-        _ => {
-            s.engine.act.slow.lanes.remove(&id);
-            Ok(())
-        }
     }
 }
 

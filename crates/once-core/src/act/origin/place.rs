@@ -1,0 +1,65 @@
+//! The lane that an action takes, and its place there.
+
+use once_model::ids::{KernelId, Line, ObjectKey};
+
+use super::lanes;
+use super::state::Lane;
+use crate::act::rows::{LaneId, Place, QueueRow, WaitingRow};
+use crate::engine::Step;
+use crate::refusal::{Failure, Refusal};
+use crate::store::{StoreError, Table};
+use crate::{object, peers, timer};
+
+/// Gives an action the next place of its lane, and writes it down.
+pub(crate) fn enqueue(
+    s: &mut Step<'_, '_>,
+    lane: &LaneId,
+    row: WaitingRow,
+) -> Result<(Place, Lane), StoreError> {
+    let (place, lane) = lanes::give_place(s, lane)?;
+    let key = place.to_row();
+    if let Some(deadline_ms) = row.deadline_ms {
+        timer::set_deadline(s, deadline_ms, &key);
+    }
+    s.txn.put_new_lazily(Table::Queue, &key, &QueueRow::Waiting(row));
+    Ok((place, lane))
+}
+
+/// The lane to an object.
+pub(crate) fn lane_for(
+    s: &mut Step<'_, '_>,
+    asked: ObjectKey,
+    at: Option<KernelId>,
+) -> Result<LaneId, Failure> {
+    let current = object::current_key(s.txn, &asked)?;
+    let head = object::head(s.txn, &current)?;
+    let home = match (asked.line, at, head.as_ref().map(|head| head.home)) {
+        // Several kernels may have claimed one copy: whose object is meant, only the client can say.
+        (Line::Unclaimed(_), Some(at), _) => at,
+        (.., Some(Some(home))) => home,
+        (_, Some(at), _) => at,
+        // An unclaimed copy that was imported here is claimed by its first change.
+        (_, None, Some(None)) => s.ctx.me,
+        (_, None, None) => return Err(Refusal::NoHome(asked).into()),
+    };
+    if home == s.ctx.me {
+        let head = head.ok_or(Refusal::NoObject(asked))?;
+        if head.header.tombstone {
+            return Err(Refusal::Removed(current).into());
+        }
+        // A replica goes on below: its home may have been said to be here.
+        if head.home.is_none() {
+            object::may_change(s, &head)?;
+        }
+    } else if peers::peer(s.txn, &home)?.is_none() {
+        return Err(Refusal::NoPeer(home).into());
+    }
+    // A lane of an unclaimed copy goes on under the new name once nothing is on its way under the old one.
+    let lane = LaneId::new(asked, home);
+    Ok(match lanes::lane(s, &lane)? {
+        Some(known) if known.is_done() => known.now.map_or(lane, |now| LaneId::new(now, home)),
+        Some(_) => lane,
+        None if home == s.ctx.me => LaneId::new(current, home),
+        None => lane,
+    })
+}

@@ -1,0 +1,50 @@
+//! Ends what a peer follows here, and under which names an object is followed.
+
+use minicbor::{Decode, Encode};
+use once_model::certificate::Chain;
+use once_model::ids::{KernelId, Line, ObjectKey};
+use once_model::wire::{Code, Following, Frame};
+
+use crate::engine::Step;
+use crate::object::{self, current_key};
+use crate::store::{StoreError, Table};
+use crate::txn;
+
+/// A peer may no longer read what it follows: it is told, so that it does not wait for news that will not come.
+pub(crate) fn end_following(s: &mut Step<'_, '_>, peer: KernelId, key: &ObjectKey) -> Result<(), StoreError> {
+    s.txn.delete(Table::Follower, &object::object_peer_key(key, &peer));
+    let Some(conn) = s.up(&peer) else { return Ok(()) };
+    for asked in asked_as(s, key)? {
+        // It may have asked for the copy that the object began from, and never have got more.
+        if asked == *key || current_key(s.txn, &asked)? == *key {
+            let answer = Following { key: asked, on: false, code: Some(Code::Denied) };
+            s.out.send(peer, conn, Frame::Following(answer));
+        }
+    }
+    Ok(())
+}
+
+/// The keys under which an object may have been asked for: its own, and that of the unclaimed copy it began from.
+pub(crate) fn asked_as(s: &Step<'_, '_>, key: &ObjectKey) -> Result<Vec<ObjectKey>, StoreError> {
+    let chain: Option<Chain> = match key.lineage() {
+        Some(lineage) => txn::get(s.txn, Table::Chain, lineage.as_bytes())?,
+        None => None,
+    };
+    Ok(with_copy(key, chain.as_ref()).collect())
+}
+
+/// An object's key, and that of the unclaimed copy it began from.
+pub(crate) fn with_copy(key: &ObjectKey, chain: Option<&Chain>) -> impl Iterator<Item = ObjectKey> {
+    let copy = chain.map(|chain| Line::Unclaimed(chain.genesis.content));
+    let uuid = key.uuid;
+    [Some(key.line), copy].into_iter().flatten().map(move |line| ObjectKey { uuid, line })
+}
+
+/// [`Table::Subscription`], [`Table::Follower`] and [`Table::Unfollow`]: since when.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct FollowRow {
+    /// In milliseconds since 1970.
+    #[n(0)]
+    pub since_ms: u64,
+}

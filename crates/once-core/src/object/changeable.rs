@@ -1,0 +1,33 @@
+//! Whether an object may be changed here.
+
+use super::{HeadRow, query};
+use crate::engine::Step;
+use crate::meta;
+use crate::refusal::{Failure, Refusal};
+use crate::store::StoreError;
+
+/// Whether this kernel may change an object: it is its home, or the copy was imported here. One that came from a peer
+/// is not claimed by accident.
+pub(crate) fn may_change(s: &Step<'_, '_>, head: &HeadRow) -> Result<(), Failure> {
+    let key = head.header.key();
+    match head.home {
+        Some(home) if home != s.ctx.me && !mutant!(ChangeReplica) => {
+            Err(Refusal::NotHome { key, home }.into())
+        }
+        None if head.from.is_some() => Err(Refusal::NotClaimed(key).into()),
+        _ if is_of_earlier_life(s, head)? => Err(Refusal::EarlierLife(key).into()),
+        _ => Ok(()),
+    }
+}
+
+/// Whether this kernel was an object's home in a life that has ended: others may know more of it than this disk, so that
+/// it is read here and not changed.
+pub(crate) fn is_of_earlier_life(s: &Step<'_, '_>, head: &HeadRow) -> Result<bool, StoreError> {
+    let (true, Some(lineage)) = (s.engine.peers.reborn && head.home == Some(s.ctx.me), head.header.lineage)
+    else {
+        return Ok(false);
+    };
+    let chain = query::chain(s.txn, &lineage)?;
+    let now = meta::incarnation(s.txn)?;
+    Ok(chain.is_some_and(|chain| chain.incarnation() != now))
+}

@@ -1,0 +1,58 @@
+//! What peers are called, and how many there are.
+
+use std::ops::ControlFlow;
+
+use once_model::ids::KernelId;
+use once_model::limits::{NAME_MAX_BYTES, PEERS_MAX};
+
+use super::PeerRow;
+use crate::engine::Step;
+use crate::refusal::{Failure, Refusal};
+use crate::store::{Read, StoreError, Table};
+use crate::txn;
+
+/// Refuses a petname that is none, or that another peer has than this one.
+pub(super) fn check_petname(
+    s: &Step<'_, '_>,
+    peer: Option<&KernelId>,
+    petname: Option<&str>,
+) -> Result<(), Failure> {
+    let Some(name) = petname else { return Ok(()) };
+    if !is_name(name) {
+        return Err(Refusal::BadName { max_bytes: NAME_MAX_BYTES }.into());
+    }
+    let mut taken = false;
+    s.txn.scan(Table::Peer, &[], None, &mut |key, value| {
+        let row: Result<PeerRow, _> = txn::decode(Table::Peer, &value);
+        let other = peer.is_none_or(|peer| key != peer.as_bytes());
+        taken = other && row.is_ok_and(|row| row.petname.as_deref() == Some(name));
+        if taken { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    })?;
+    if taken { Err(Refusal::NameTaken(name.to_owned()).into()) } else { Ok(()) }
+}
+
+/// Whether a text may name a kernel: not blank, not too long, no control characters.
+#[must_use]
+pub fn is_name(name: &str) -> bool {
+    name.len() <= NAME_MAX_BYTES && !name.trim().is_empty() && !name.chars().any(char::is_control)
+}
+
+/// Whether one more peer fits.
+pub(super) fn room_for_peer(s: &Step<'_, '_>) -> Result<bool, StoreError> {
+    let mut count = 0;
+    s.txn.scan(Table::Peer, &[], None, &mut |_, _| {
+        count += 1;
+        ControlFlow::Continue(())
+    })?;
+    Ok(peers_fit(count))
+}
+
+/// A name from outside, fit to be shown: no control characters, not too long.
+pub(super) fn shown(name: &str) -> String {
+    name.chars().filter(|c| !c.is_control()).take(NAME_MAX_BYTES / 4).collect()
+}
+
+/// Whether one more peer fits.
+pub(super) const fn peers_fit(count: usize) -> bool {
+    count < PEERS_MAX
+}
