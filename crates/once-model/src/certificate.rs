@@ -165,14 +165,6 @@ pub struct Tip {
     pub hash: Hash,
 }
 
-impl Tip {
-    /// The place of an entry.
-    #[must_use]
-    pub fn of(entry: &crate::receipt::Entry) -> Self {
-        Self { number: entry.number, hash: entry.hash() }
-    }
-}
-
 /// One link of the chain: from `epoch`, `home` may change the object.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 #[cbor(map)]

@@ -3,7 +3,9 @@
 //! An [`Ior`] is the text as it was read, whatever its form, so that printing it gives back the same bytes. [`Ior::form`]
 //! is the typed view of it. What is recognised as an IOR, but of no known form, is kept like the others.
 
+mod error;
 mod foreign;
+mod form;
 mod once;
 #[cfg(test)]
 mod tests;
@@ -16,6 +18,9 @@ use std::sync::Arc;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use uuid::Uuid;
 
+pub use error::IorError;
+pub(crate) use error::bare_uuid;
+pub use form::Form;
 pub use once::OnceIor;
 
 use crate::ids::{Hash, KernelId, Line, Lineage};
@@ -34,85 +39,6 @@ use crate::limits::IOR_MAX_BYTES;
 /// ```
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Ior(Arc<str>);
-
-/// What a reference says, by its form.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Form<'a> {
-    /// Ours: `ior:once://<home>/<Component>/<version>/<uuid>?lineage=…&at=…`.
-    Once(OnceIor),
-    /// A UUID alone.
-    Bare(Uuid),
-    /// `ior:unit:<uuid>` or `ior:unit:uuid:<uuid>`.
-    Unit(Uuid),
-    /// `ior:esm:/<package>/<version>/<name>`: a type in a module.
-    Esm {
-        /// The component that the module belongs to, like `ONCE`.
-        package: &'a str,
-        /// Its version.
-        version: &'a str,
-        /// The name of the type.
-        name: &'a str,
-    },
-    /// `ior:git:<host>/<org>/<repo>/blob/<branch>/<path>`. Branches may have slashes (`dev/web4v0100`), so where the
-    /// branch ends cannot be told from the text.
-    Git {
-        /// The host, like `github.com`.
-        host: &'a str,
-        /// The organisation or user.
-        org: &'a str,
-        /// The repository.
-        repo: &'a str,
-        /// `<branch>/<path>`.
-        branch_and_path: &'a str,
-    },
-    /// `ior:git:hash:<sha256>`.
-    GitHash(&'a str),
-    /// `ior:git:text:<url>#<lines>`.
-    GitText {
-        /// The page.
-        url: &'a str,
-        /// The part of it, like `L1:1-18:1`.
-        lines: Option<&'a str>,
-    },
-    /// `ior:local:file://<relative>` or `ior:local:ln:file:<absolute>`.
-    Local {
-        /// The path, as it is spelled.
-        path: &'a str,
-        /// It was a link (`ln`).
-        link: bool,
-    },
-    /// `web4://<host>/<path>?uuid=…&type=…&version=…`.
-    Web4 {
-        /// Host and port, as they are spelled.
-        host: &'a str,
-        /// The UUID of the object.
-        uuid: Option<Uuid>,
-        /// Its component.
-        component: Option<&'a str>,
-        /// The component's version.
-        version: Option<&'a str>,
-    },
-    /// `ior:https://<host>,<host>/<Component>/<version>/<uuid>[/<method>][?<query>]`; also `http`, `ws` and `wss`.
-    Http {
-        /// The scheme.
-        scheme: &'a str,
-        /// Hosts and ports as they are spelled (`h1:p1,h2:p2`, even `h:undefined`): try them in this order.
-        hosts: &'a str,
-        /// The component.
-        component: &'a str,
-        /// The component's version.
-        version: &'a str,
-        /// The UUID of the object.
-        uuid: Uuid,
-        /// The method to call.
-        method: Option<&'a str>,
-        /// What follows the question mark.
-        query: Option<&'a str>,
-    },
-    /// None of the known forms.
-    Other,
-}
 
 impl Ior {
     /// Reads a reference of any form: what starts with `ior:` or `web4:`, and bare UUIDs.
@@ -283,60 +209,4 @@ impl<'de> Deserialize<'de> for Ior {
         let text = Cow::<str>::deserialize(deserializer)?;
         Self::parse(&text).map_err(serde::de::Error::custom)
     }
-}
-
-/// Why a text is no reference.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum IorError {
-    /// It is neither a UUID nor does it start like a reference.
-    #[error("not a reference: expected a UUID, or a text that starts with `ior:` or `web4:`")]
-    NotAnIor,
-    /// It is longer than [`IOR_MAX_BYTES`].
-    #[error("a reference of {bytes} bytes; at most {IOR_MAX_BYTES} are allowed")]
-    TooLong {
-        /// How long it is.
-        bytes: usize,
-    },
-    /// It has control characters.
-    #[error("a reference cannot have control characters")]
-    ControlCharacter,
-    /// It does not have the shape of a reference of ours.
-    #[error("not a reference: expected ior:once://<home>/<Component>/<version>/<uuid>[?lineage=…&at=…]")]
-    Shape,
-    /// A part of a reference of ours is not what it should be.
-    #[error("in a reference: the {part} is not valid")]
-    Part {
-        /// Which part.
-        part: &'static str,
-    },
-    /// A part that must be unique is there twice.
-    #[error("in a reference: the {part} is there twice")]
-    Twice {
-        /// Which part.
-        part: &'static str,
-    },
-    /// An address is neither `host:port` nor a socket address.
-    #[error("not an address: {address:?}; expected host:port, like 10.0.0.7:42777 or [::1]:42777")]
-    Address {
-        /// The address, shortened.
-        address: String,
-    },
-}
-
-impl IorError {
-    /// What to do about it, where there is something to do.
-    #[must_use]
-    pub fn hint(&self) -> Option<&'static str> {
-        match self {
-            Self::Shape | Self::Part { .. } => Some("copy the whole reference, up to its last character"),
-            _ => None,
-        }
-    }
-}
-
-/// A UUID in its usual form, 8-4-4-4-12. The others that the `uuid` crate reads (32 digits in a row, braces, URNs)
-/// would make references of hashes and of other texts.
-pub(crate) fn bare_uuid(text: &str) -> Option<Uuid> {
-    if text.len() == uuid::fmt::Hyphenated::LENGTH { Uuid::try_parse(text).ok() } else { None }
 }

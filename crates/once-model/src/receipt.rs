@@ -4,7 +4,7 @@
 use minicbor::{Decode, Encode};
 
 use crate::action::{LaneName, Outcome};
-use crate::certificate::Chain;
+use crate::certificate::{Chain, Tip};
 use crate::hash::record_hash;
 use crate::ids::{Hash, Incarnation, KernelId, ObjectKey, Uuid};
 use crate::sign::{KernelKey, Purpose, Signature};
@@ -209,6 +209,14 @@ impl Receipt {
 fn signed(entry: &Entry, at_ms: u64) -> Hash {
     let record = [entry.hash().as_bytes().as_slice(), &at_ms.to_be_bytes()].concat();
     record_hash("once/2 receipt", &record)
+}
+
+impl Tip {
+    /// The place of an entry.
+    #[must_use]
+    pub fn of(entry: &Entry) -> Self {
+        Self { number: entry.number, hash: entry.hash() }
+    }
 }
 
 #[cfg(test)]

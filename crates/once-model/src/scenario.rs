@@ -6,6 +6,7 @@
 mod edit;
 mod envelope;
 mod error;
+mod form;
 mod owner;
 #[cfg(test)]
 mod tests;
@@ -18,74 +19,16 @@ use bytes::Bytes;
 use uuid::Uuid;
 
 pub use error::{ScenarioError, ScenarioErrorKind};
+pub use form::{Format, Identity};
+use form::{Shown, is_identity};
 pub use owner::Owner;
 
 use crate::hash::content_hash;
 use crate::ids::Hash;
 use crate::json;
-use crate::limits::NAME_MAX_BYTES;
 
 /// The namespace of UUIDs that are derived from content: `v5(NAMESPACE_URL, "ior:once:content")`.
 pub const CONTENT_NAMESPACE: Uuid = Uuid::from_u128(0x8c32dc12_3f88_5ba9_81ec_a739831d3411);
-
-/// The envelopes that are known from the wild, by their top-level keys. Further keys may stand beside these.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Format {
-    /// `ior, owner, model, unit`: what today's kernels write, and what [`Scenario::compose`] writes.
-    A,
-    /// `ior, owner, model`.
-    B,
-    /// The legacy form: `uuid, objectType, version, state, metadata`.
-    C,
-    /// `IOR, owner, model, unitIndex`.
-    D,
-    /// `IOR, owner, model`.
-    E,
-    /// Rare ones: `ior, model`; `ior, owner, model, unitIndex`; `uuid, unitIndex` without a model.
-    F,
-    /// Any other JSON object.
-    Other,
-}
-
-impl fmt::Display for Format {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
-            Self::A => "A",
-            Self::B => "B",
-            Self::C => "C",
-            Self::D => "D",
-            Self::E => "E",
-            Self::F => "F",
-            Self::Other => "other",
-        })
-    }
-}
-
-/// Where a scenario's UUID comes from: the first of these that holds a UUID.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Identity {
-    /// `ior.uuid` or `IOR.uuid`.
-    Ior,
-    /// `model.uuid`.
-    Model,
-    /// `uuid` at the top.
-    TopLevel,
-    /// It has none of its own: version 5 of its content hash in [`CONTENT_NAMESPACE`]. Other content, other UUID.
-    Derived,
-}
-
-impl fmt::Display for Identity {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
-            Self::Ior => "ior.uuid",
-            Self::Model => "model.uuid",
-            Self::TopLevel => "uuid",
-            Self::Derived => "derived from the content",
-        })
-    }
-}
 
 /// An object at rest. Cheap to clone; two are equal if their bytes are.
 ///
@@ -295,21 +238,4 @@ impl fmt::Debug for Scenario {
             .field("bytes", &self.bytes.len())
             .finish_non_exhaustive()
     }
-}
-
-/// A text to show, at most [`NAME_MAX_BYTES`] long: a range of the document where it is spelled as it reads.
-#[derive(Debug, Clone)]
-enum Shown {
-    Verbatim(Range<usize>),
-    Decoded(Box<str>),
-}
-
-/// Nil and max are UUIDs, but mean "none": whoever wrote one did not name an object.
-fn is_identity(uuid: &Uuid) -> bool {
-    !uuid.is_nil() && !uuid.is_max()
-}
-
-/// The start of a text, cut between characters.
-fn capped(text: &str) -> &str {
-    text.get(..text.floor_char_boundary(NAME_MAX_BYTES)).unwrap_or(text)
 }

@@ -1,6 +1,7 @@
 //! The forms of reference that others have used.
 
-use super::{Form, bare_uuid};
+use super::error::bare_uuid;
+use super::form::Form;
 
 /// Whether a text claims to be a reference. Schemes are read in any case, as in URLs; forms are not.
 pub(super) fn has_scheme(text: &str) -> bool {

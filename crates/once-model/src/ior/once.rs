@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use uuid::Uuid;
 
-use super::{IorError, bare_uuid};
+use super::error::{IorError, bare_uuid};
 use crate::ids::{Hash, KernelId, Lineage};
 
 /// What our references start with; what follows is read by [`read`].

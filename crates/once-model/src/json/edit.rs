@@ -15,6 +15,7 @@ mod layout;
 mod outline;
 mod pointer;
 mod splice;
+mod token;
 
 #[cfg(test)]
 mod corpus;

@@ -5,7 +5,8 @@ use std::ops::Range;
 
 use uuid::Uuid;
 
-use super::{Format, Identity, ScenarioError, Shown, capped, is_identity};
+use super::error::ScenarioError;
+use super::form::{Format, Identity, Shown, capped, is_identity};
 use crate::ior::bare_uuid;
 use crate::json::{self, Kind, Span, Trail, Visitor, decode, quote, scan};
 use crate::limits::NAME_MAX_BYTES;

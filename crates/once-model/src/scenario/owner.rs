@@ -4,7 +4,7 @@ use std::fmt;
 
 use data_encoding::{BASE64, BASE64_NOPAD};
 
-use super::capped;
+use super::form::capped;
 use crate::json::{Kind, Span, Trail, Visitor, compact, decode, scan};
 
 /// Longest owner that is decoded, in bytes; real ones stay below 1 KiB.

@@ -1,4 +1,5 @@
 use super::*;
+use crate::limits::NAME_MAX_BYTES;
 use crate::limits::{JSON_MAX_DEPTH, SCENARIO_MAX_BYTES};
 
 const U1: &str = "0012bda9-f833-4909-a891-a75b183be4c8";

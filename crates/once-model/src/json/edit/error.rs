@@ -6,7 +6,7 @@ use super::super::Kind;
 use super::super::error::{JsonError, JsonErrorKind, position};
 use super::super::scan::visible;
 use super::outline::Value;
-use super::pointer::Token;
+use super::token::Token;
 use crate::limits::NAME_MAX_BYTES;
 
 /// What is wrong with an edit.

@@ -8,7 +8,7 @@ use serde::Deserializer;
 
 use super::super::error::JsonError;
 use super::super::{Kind, Span, Step, Trail, Visitor, scan};
-use super::pointer::Token;
+use super::token::Token;
 use crate::limits::SCENARIO_MAX_BYTES;
 
 /// A text, as far as a pattern asks for it.

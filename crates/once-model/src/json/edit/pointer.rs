@@ -3,17 +3,8 @@
 use std::borrow::Cow;
 
 use super::EditError;
+use super::token::Token;
 use crate::limits::JSON_MAX_DEPTH;
-
-/// One step of a pointer.
-pub(super) struct Token<'p> {
-    /// Decoded.
-    pub(super) text: Cow<'p, str>,
-    /// If it is a number as indices are written.
-    pub(super) index: Option<usize>,
-    /// Where it ends in the pointer.
-    pub(super) end: usize,
-}
 
 /// The steps of a pointer: one more than there can be in a document, if there are more.
 pub(super) fn parse(pointer: &str) -> Result<Vec<Token<'_>>, EditError> {
