@@ -11,7 +11,7 @@ use once_model::ids::{KernelId, ObjectKey};
 use crate::object::{self, HeadRow};
 use crate::peers::{self, PeerStatus};
 use crate::store::{Read, StoreError, Table, prefix_end, scan_prefix, try_scan};
-use crate::txn;
+use crate::txn::{self, Txn};
 
 pub use grant::{Grant, Listed, Right, Scope};
 use grant::{grantee, row};
@@ -223,6 +223,12 @@ pub fn may_read(rows: &dyn Read, kernel: &KernelId, head: &HeadRow, now_ms: u64)
     }
     Ok(granted(rows, &Scope::Object(head.header.key()), Right::Read, kernel, now_ms)?
         || granted(rows, &Scope::Component(head.header.component.clone()), Right::Read, kernel, now_ms)?)
+}
+
+/// Grants on a copy are grants on the object that it has become.
+pub(crate) fn rename(txn: &mut Txn<'_>, old: &ObjectKey, new: &ObjectKey) -> Result<(), StoreError> {
+    let on = |key: &ObjectKey| Scope::Object(*key).to_row();
+    txn::rename(txn, Table::Grant, &on(old), &on(new))
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 //! `origin` accepts an action, owes it to the object's home and sends it until the outcome comes. `home`, perhaps on
 //! another kernel, runs it in its turn and records what came of it.
 
+mod channel;
 pub(crate) mod home;
 pub(crate) mod origin;
 mod rows;
@@ -17,6 +18,7 @@ pub use rows::{
 };
 pub use told::{Cut, ToldRow};
 
+pub(crate) use channel::Channel;
 #[cfg(test)]
 pub(crate) use home::received;
 pub(crate) use home::{

@@ -3,6 +3,7 @@
 use once_model::ids::KernelId;
 use once_model::wire::Frame;
 
+use super::life;
 use super::state::Engine;
 use super::step::Step;
 use super::todo::Todo;
@@ -29,13 +30,7 @@ impl Engine {
         // What an engine before this one asked for in this process may still be answered: that is no answer to this one.
         step.engine.act.runs = step.rng.below(1 << 48);
         step.engine.boot = meta::begin_boot(step.txn, ctx.boot, step.engine.commit + 1)?;
-        drop(step.tried(chores::resume)?);
-        drop(step.tried(expiry::resume)?);
-        peers::dial_all(&mut step);
-        if !peers::resume_quarantine(&mut step)? {
-            drop(step.tried(act::resume)?);
-            drop(step.tried(timer::resume)?);
-        }
+        life::started(&mut step)?;
         step.settle()?;
         chores::go_on_later(&mut step);
         Ok(step.out)

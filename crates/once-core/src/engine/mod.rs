@@ -1,11 +1,13 @@
 //! The engine itself: what it remembers, one step of it, and which capability each input belongs to.
 //!
 //! `state.rs` has a state for each capability, `step.rs` what a handler may touch, `dispatch.rs` sends each input to the
-//! capability that it belongs to. What handlers leave to be done in the same step is in `todo.rs`.
+//! capability that it belongs to. What handlers leave to be done in the same step is in `todo.rs`; `life.rs` has
+//! the events in which several capabilities have a part.
 
 mod dispatch;
 mod expiry;
 pub mod group;
+pub(crate) mod life;
 pub mod meta;
 pub mod of_object;
 pub mod parked;

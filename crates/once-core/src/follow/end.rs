@@ -8,7 +8,7 @@ use once_model::wire::{Code, Following, Frame};
 use crate::engine::Step;
 use crate::object::{self, current_key};
 use crate::store::{StoreError, Table};
-use crate::txn;
+use crate::txn::{self, Txn};
 
 /// A peer may no longer read what it follows: it is told, so that it does not wait for news that will not come.
 pub(crate) fn end_following(s: &mut Step<'_, '_>, peer: KernelId, key: &ObjectKey) -> Result<(), StoreError> {
@@ -47,4 +47,9 @@ pub struct FollowRow {
     /// In milliseconds since 1970.
     #[n(0)]
     pub since_ms: u64,
+}
+
+/// Who follows a copy follows the object that it has become.
+pub(crate) fn rename(txn: &mut Txn<'_>, old: &ObjectKey, new: &ObjectKey) -> Result<(), StoreError> {
+    txn::rename(txn, Table::Follower, &old.to_row(), &new.to_row())
 }

@@ -3,7 +3,7 @@
 mod end;
 
 pub use end::FollowRow;
-pub(crate) use end::{end_following, with_copy};
+pub(crate) use end::{end_following, rename, with_copy};
 
 use end::asked_as;
 

@@ -40,7 +40,7 @@ pub(crate) fn keep_replaced(s: &mut Step<'_, '_>, head: &HeadRow) -> Result<bool
 /// Asks the home of an object for the proof that its newest revision continues what was replaced.
 pub(crate) fn ask(s: &mut Step<'_, '_>, key: ObjectKey, home: Option<KernelId>) -> Result<(), StoreError> {
     // Who does not know actions has no history to tell.
-    let knows = |home: &KernelId| s.engine.peers.links.get(home).is_some_and(|link| link.knows_actions);
+    let knows = |home: &KernelId| s.engine.peers.links.get(home).is_some_and(|link| link.act.knows_actions);
     let home = home.filter(knows);
     let Some((home, conn)) = home.and_then(|home| Some((home, s.up(&home)?))) else { return Ok(()) };
     let asking = s.engine.object.proofs.0.entry(home).or_default();

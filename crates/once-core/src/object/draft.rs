@@ -10,8 +10,7 @@ use once_model::scenario::Scenario;
 use super::keep::{self, Before};
 use super::rows;
 use super::{HeadRow, described, unclaimed};
-use crate::chores::{self, Chore};
-use crate::engine::Step;
+use crate::engine::{Step, life};
 use crate::meta;
 use crate::store::{Read, StoreError, Table};
 
@@ -118,8 +117,7 @@ impl Draft {
         keep::keep(s, before, &self.row, self.body)?;
         if self.row.header.tombstone {
             keep::drop_conflicts(s, &key)?;
-            // From here on no timer of it rings, and no work outside counts.
-            chores::begin(s, Chore::ForgetObject(key));
+            life::object_gone(s, key);
         }
         Ok(self.row)
     }

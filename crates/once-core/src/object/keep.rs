@@ -12,7 +12,7 @@ use super::HeadRow;
 use super::query;
 use super::rows;
 use crate::chores::{self, Chore};
-use crate::engine::Step;
+use crate::engine::{Step, life};
 use crate::share::{self, Debt, Kept};
 use crate::store::{StoreError, Table, scan_prefix};
 use crate::waist::{Effect, Event};
@@ -190,31 +190,5 @@ pub(crate) fn supersede(s: &mut Step<'_, '_>, old: &HeadRow, new: ObjectKey) -> 
     let Some(lineage) = new.lineage() else { return Ok(()) };
     s.txn.put(Table::Genesis, &rows::content_key(&old.header.uuid, &old.header.content), &lineage);
     drop_body(s, &old.header)?;
-    let moved: [(Table, Vec<u8>, Vec<u8>); 2] = [
-        (
-            Table::Grant,
-            [&[2], old_key.to_row().as_slice()].concat(),
-            [&[2], new.to_row().as_slice()].concat(),
-        ),
-        (Table::Follower, old_key.to_row().to_vec(), new.to_row().to_vec()),
-    ];
-    for (table, from, to) in moved {
-        if table == Table::Follower && mutant!(ClaimLosesFollowers) {
-            continue;
-        }
-        let mut found = Vec::new();
-        scan_prefix(s.txn, table, &from, &mut |key, value| {
-            found.push((key.to_vec(), value));
-            ControlFlow::Continue(())
-        })?;
-        for (key, value) in found {
-            s.txn.delete(table, &key);
-            s.txn.put_bytes(
-                table,
-                &[to.as_slice(), key.get(from.len()..).unwrap_or_default()].concat(),
-                value,
-            );
-        }
-    }
-    Ok(())
+    life::key_changed(s, &old_key, &new)
 }

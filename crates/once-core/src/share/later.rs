@@ -19,7 +19,7 @@ pub(crate) fn window_to<'e>(s: &'e mut Step<'_, '_>, peer: &KernelId, kind: Kind
         return Some(&mut s.engine.act.own);
     }
     let link = s.engine.peers.links.get_mut(peer)?;
-    let takes = link.up().is_some() && (kind == Kind::Objects || link.knows_actions);
+    let takes = link.up().is_some() && (kind == Kind::Objects || link.act.knows_actions);
     takes.then_some(&mut link.window)
 }
 

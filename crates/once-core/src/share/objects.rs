@@ -9,7 +9,7 @@ use once_model::wire::{Code, Frame, Parcel, ShareAnswer};
 use super::debt::Debt;
 use super::later::resend_later;
 use super::owed;
-use super::rows::{self, DebtRow, Kind, OutboxRow, Owed};
+use super::rows::{self, DebtRow, Kind, OutboxRow, Owed, UsageRow};
 use super::window::Item;
 use crate::engine::Step;
 use crate::follow;
@@ -104,6 +104,13 @@ pub(crate) fn settle(s: &mut Step<'_, '_>, peer: &KernelId, key: &ObjectKey) -> 
         usage.owed_rows = usage.owed_rows.saturating_sub(1);
         s.txn.put_lazily(Table::Usage, peer.as_bytes(), &usage);
     }
+    Ok(())
+}
+
+/// A peer is owed nothing any more: what it takes up here stays counted, should it become one again.
+pub(crate) fn forget_count(s: &mut Step<'_, '_>, peer: &KernelId) -> Result<(), StoreError> {
+    let usage = UsageRow { owed_rows: 0, ..rows::usage(s.txn, peer)? };
+    s.txn.put(Table::Usage, peer.as_bytes(), &usage);
     Ok(())
 }
 

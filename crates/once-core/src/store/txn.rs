@@ -8,7 +8,7 @@ use bytes::Bytes;
 use minicbor::{Decode, Encode};
 use once_model::wire::{from_cbor, to_cbor};
 
-use super::{Batch, Durability, Read, StoreError, Table, Visit};
+use super::{Batch, Durability, Read, StoreError, Table, Visit, scan_prefix};
 
 type Overlay = BTreeMap<Table, BTreeMap<Vec<u8>, Written>>;
 
@@ -265,6 +265,23 @@ pub fn get<T: for<'b> Decode<'b, ()>>(
 /// When it is damaged.
 pub fn decode<T: for<'b> Decode<'b, ()>>(table: Table, value: &[u8]) -> Result<T, StoreError> {
     from_cbor(value).map_err(|e| StoreError::damaged(table, &[], e.to_string()))
+}
+
+/// Rows of one object in a table get the name of another: all whose keys begin so begin otherwise from here on.
+///
+/// # Errors
+/// When the store cannot be read.
+pub(crate) fn rename(txn: &mut Txn<'_>, table: Table, from: &[u8], to: &[u8]) -> Result<(), StoreError> {
+    let mut found = Vec::new();
+    scan_prefix(txn, table, from, &mut |key, value| {
+        found.push((key.to_vec(), value));
+        ControlFlow::Continue(())
+    })?;
+    for (key, value) in found {
+        txn.delete(table, &key);
+        txn.put_bytes(table, &[to, key.get(from.len()..).unwrap_or_default()].concat(), value);
+    }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -233,13 +233,13 @@ pub(crate) fn refuse_recorded(s: &mut Step<'_, '_>, come: &Come, code: Code) -> 
 /// remembered while the connection lasts, because copies of it may be under way on it.
 fn refuse(s: &mut Step<'_, '_>, origin: &Origin, act: &Act, code: Code) -> Result<(), StoreError> {
     if let Some(link) = s.engine.peers.links.get_mut(&origin.kernel) {
-        link.refused.add((act.lane, act.sequence), code);
+        link.act.refused.add((act.lane, act.sequence), code);
     }
     answer(s, origin, act, Said::refused(code))
 }
 
 fn refused_before(s: &Step<'_, '_>, origin: &Origin, act: &Act) -> Option<Code> {
-    s.engine.peers.links.get(&origin.kernel)?.refused.get(&(act.lane, act.sequence))
+    s.engine.peers.links.get(&origin.kernel)?.act.refused.get(&(act.lane, act.sequence))
 }
 
 /// The object, if the origin may do this to it here.

@@ -1,0 +1,77 @@
+//! The six events that more than one capability has a part in, and what each of them does then. This is the one place that
+//! lists the capabilities: whoever adds one looks here. Rows in numbers go in a chore (`chores/parts.rs`), a few in each step.
+
+use once_model::ids::{KernelId, ObjectKey};
+use once_model::wire::Greeting;
+
+use super::Step;
+use crate::access::{self, expiry};
+use crate::chores::{self, Chore};
+use crate::refusal::Failure;
+use crate::share::Window;
+use crate::store::StoreError;
+use crate::waist::{Answer, Token};
+use crate::{act, follow, peers, share, timer};
+
+/// A run of the engine begins: what the last one left goes on, and every peer is dialled. Each capability on its own: what
+/// one of them cannot read holds up no other.
+pub(crate) fn started(s: &mut Step<'_, '_>) -> Result<(), StoreError> {
+    drop(s.tried(chores::resume)?);
+    drop(s.tried(expiry::resume)?);
+    peers::dial_all(s);
+    if !peers::resume_quarantine(s)? {
+        drop(s.tried(act::resume)?);
+        drop(s.tried(timer::resume)?);
+    }
+    Ok(())
+}
+
+/// A connection to a peer is admitted: subscriptions are repeated on it, and what the peer is owed is sent.
+pub(crate) fn link_up(s: &mut Step<'_, '_>, peer: KernelId, hello: &Greeting) {
+    if let Some(link) = s.engine.peers.links.get_mut(&peer) {
+        link.window = Window::fresh();
+        if mutant!(ForgetUnanswered) {
+            link.window = Window::default();
+        }
+        link.act = act::Channel::new(hello);
+        link.may_follow = true;
+    }
+    if !mutant!(FollowOnce) {
+        chores::begin(s, Chore::Greet(peer));
+    }
+    share::pump(s, peer);
+}
+
+/// The connection to a peer is no more: what was under way on it is sent again on the next.
+pub(crate) fn link_down(s: &mut Step<'_, '_>, peer: KernelId) {
+    if let Some(link) = s.engine.peers.links.get_mut(&peer) {
+        link.window = Window::default();
+    }
+    s.engine.chores.drop(Chore::Greet(peer));
+}
+
+/// A kernel is no peer any more. It has no right from here on; what rests on its rights goes, perhaps in later steps, and
+/// then the client is answered.
+pub(crate) fn peer_removed(
+    s: &mut Step<'_, '_>,
+    peer: KernelId,
+    token: Token,
+) -> Result<Option<Answer>, Failure> {
+    share::forget_count(s, &peer)?;
+    s.engine.chores.drop(Chore::Greet(peer));
+    Ok(chores::begin_for(s, Chore::ForgetPeer(peer), token))
+}
+
+/// An object of this kernel has come to its end: from here on no timer of it rings, and no work outside counts.
+pub(crate) fn object_gone(s: &mut Step<'_, '_>, key: ObjectKey) {
+    chores::begin(s, Chore::ForgetObject(key));
+}
+
+/// An unclaimed copy was claimed: what others have of it is theirs under its new name.
+pub(crate) fn key_changed(s: &mut Step<'_, '_>, old: &ObjectKey, new: &ObjectKey) -> Result<(), StoreError> {
+    access::rename(s.txn, old, new)?;
+    if !mutant!(ClaimLosesFollowers) {
+        follow::rename(s.txn, old, new)?;
+    }
+    Ok(())
+}
