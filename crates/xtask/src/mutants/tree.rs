@@ -109,8 +109,10 @@ impl Tree {
     fn nothing_is_forgotten(&self, sources: &[Source], left_out: &[PathBuf]) -> Result<(), String> {
         for file in self.files.iter().filter_map(|file| file.strip_prefix(SRC).ok()) {
             let is_read = sources.iter().any(|source| Path::new(&source.file) == file);
-            let is_left_out =
-                left_out.iter().any(|out| file == out || file.starts_with(out.with_extension("")));
+            let is_left_out = left_out.iter().any(|out| match out.file_name() {
+                Some(name) if name == "mod.rs" => out.parent().is_some_and(|folder| file.starts_with(folder)),
+                _ => file == out || file.starts_with(out.with_extension("")),
+            });
             if !is_read && !is_left_out {
                 return Err(format!("{SRC}/{} is not found through the modules of lib.rs", file.display()));
             }
@@ -196,11 +198,16 @@ mod tests {
     use super::super::find;
     use super::*;
 
-    /// A repository with an engine of three files, one of them for tests.
+    /// A repository with an engine of two files, and some for tests.
     fn repository(dir: &Path) -> Tree {
         let files = [
             ("Cargo.toml", "[workspace]"),
-            ("crates/once-core/src/lib.rs", "//! Core.\nmod rights;\n#[cfg(test)]\nmod testing;"),
+            (
+                "crates/once-core/src/lib.rs",
+                "//! Core.\nmod rights;\n#[cfg(test)]\nmod testing;\n#[cfg(any(test, feature = \"testing\"))]\nmod pair;",
+            ),
+            ("crates/once-core/src/pair/mod.rs", "mod side;"),
+            ("crates/once-core/src/pair/side.rs", "fn left() -> bool { true }"),
             ("crates/once-core/src/rights.rs", "pub const fn may(n: u8) -> bool { n > 1 }"),
             ("crates/once-core/src/testing.rs", "const fn two() -> u8 { 2 }"),
         ];
