@@ -16,6 +16,8 @@ mod ready;
 mod record;
 mod shown;
 pub(super) mod state;
+#[cfg(test)]
+mod tests;
 pub(super) mod turn;
 pub(super) mod waiting;
 
