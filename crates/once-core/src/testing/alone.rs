@@ -142,8 +142,7 @@ impl Alone {
         Self::kernel(7)
     }
 
-    /// The kernel of that number: its key is that byte 32 times. Its engine has not started: that is the same on an empty
-    /// disk.
+    /// The kernel of that number, just started: its key is that byte 32 times.
     #[must_use]
     pub fn kernel(n: u8) -> Self {
         let (key, desk) = (KernelKey::from_bytes(&[n; 32]), Arc::new(Desk::default()));
@@ -161,7 +160,7 @@ impl Alone {
         store.commit(batch, durability).unwrap();
         let (me, boot) = (key.id(), BootId::from_bytes([2; 16]));
         let ctx = Ctx { key, me, boot, now_ms: NOW_MS, runner: Arc::clone(&desk) as Arc<dyn Runner> };
-        Self {
+        let mut kernel = Self {
             engine: Engine::new(),
             store,
             ctx,
@@ -181,6 +180,19 @@ impl Alone {
             early: Vec::new(),
             written: 0,
             boots: 2,
+        };
+        kernel.start();
+        kernel
+    }
+
+    /// The engine begins on its disk.
+    pub(super) fn start(&mut self) {
+        let (mut effects, mut next) = (Vec::new(), VecDeque::new());
+        let Self { engine, store, ctx, dice, .. } = self;
+        group::start(engine, store, ctx, dice, &mut |effect| effects.push(effect)).unwrap();
+        self.take(effects, &mut next);
+        while let Some(input) = next.pop_front() {
+            self.input(input);
         }
     }
 
@@ -358,13 +370,7 @@ impl Alone {
         self.desk.asked.lock().unwrap().clear();
         self.outgoing.clear();
         self.pulls.clear();
-        let (mut effects, mut next) = (Vec::new(), VecDeque::new());
-        let Self { engine, store, ctx, dice, .. } = self;
-        group::start(engine, store, ctx, dice, &mut |effect| effects.push(effect)).unwrap();
-        self.take(effects, &mut next);
-        while let Some(input) = next.pop_front() {
-            self.input(input);
-        }
+        self.start();
     }
 
     /// Power loss: of what was not synced only the oldest batches are there, so many. Then it begins anew.

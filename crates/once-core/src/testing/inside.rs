@@ -13,12 +13,11 @@ use super::alone::{Alone, NOW_MS, asked, greeting};
 use crate::access::{Right, Scope};
 use crate::act::Origin;
 use crate::chores::{Chore, ChoreRow};
-use crate::engine::Step;
-use crate::group;
+use crate::engine::{Engine, Step};
 use crate::parked::Damage;
 use crate::store::{Batch, Durability, Read, Store, StoreError, Table};
 use crate::txn::Txn;
-use crate::waist::{Answer, Command, Effect, Input, LinkEvent, Run, Stands, Timer};
+use crate::waist::{Answer, Command, Input, LinkEvent, Run, Stands, Timer};
 
 impl Alone {
     /// Something that an input would do, and what follows from it.
@@ -158,13 +157,8 @@ impl Alone {
         rows.push((table, key.to_vec(), value.into()));
         let rows = rows.into_iter().map(|(table, key, value)| (table, key, Some(value))).collect();
         other.store.commit(Batch { rows }, Durability::Synced).unwrap();
-        let (mut effects, mut next) = (Vec::<Effect>::new(), VecDeque::new());
-        let Self { engine, store, ctx, dice, .. } = &mut other;
-        group::start(engine, store, ctx, dice, &mut |effect| effects.push(effect)).unwrap();
-        other.take(effects, &mut next);
-        while let Some(input) = next.pop_front() {
-            other.input(input);
-        }
+        (other.engine, other.timers) = (Engine::new(), Vec::new());
+        other.start();
         other
     }
 

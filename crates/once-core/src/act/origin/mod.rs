@@ -12,6 +12,8 @@ pub(super) mod requests;
 pub(super) mod send;
 pub(super) mod slow;
 pub(super) mod state;
+#[cfg(test)]
+mod tests;
 
 pub use requests::{Requested, request};
 
