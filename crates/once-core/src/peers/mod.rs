@@ -13,6 +13,8 @@ mod put_back;
 mod quarantine;
 mod rows;
 mod state;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use admin::{add, change, grant, join, remove, revoke};
 pub(crate) use admit::{admitted, denied, hello, hello_late, link};
