@@ -10,6 +10,8 @@ mod keep;
 mod query;
 mod rows;
 mod state;
+#[cfg(test)]
+mod tests;
 mod verify;
 
 pub(crate) use accept::{accept, over_quota};
