@@ -15,12 +15,11 @@ use crate::waist::{Answer, Effect};
 /// The latest time is written when it is this much later than what is written, in milliseconds.
 const WRITE_EVERY_MS: u64 = 60_000;
 
-/// At the start of a run: marks what ended meanwhile.
+/// At the start of a run: marks what ended meanwhile. When something ends next is known when that is done ([`note`]).
 pub(crate) fn resume(s: &mut Step<'_, '_>) -> Result<(), StoreError> {
     let written_ms = meta::latest_ms(s.txn)?;
     s.engine.expiry = Expiry { written_ms, latest_ms: written_ms, ..Expiry::default() };
     chores::begin(s, Chore::Sweep);
-    s.out.after.extend(s.engine.expiry.timer(s.ctx.now_ms));
     Ok(())
 }
 

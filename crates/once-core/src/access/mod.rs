@@ -3,6 +3,8 @@
 pub(crate) mod expiry;
 mod grant;
 mod rows;
+#[cfg(test)]
+mod tests_rights;
 
 use std::ops::ControlFlow;
 

@@ -58,7 +58,8 @@ pub fn start_watched<S: Store>(
     }
     engine.commit = meta::commit_number(store)?;
     let mut txn = Txn::new(store);
-    let effects = engine.start(&mut txn, ctx, rng)?;
+    let mut effects = engine.start(&mut txn, ctx, rng)?;
+    effects.after.extend(expiry::note(engine, &mut txn, ctx.now_ms));
     watch(&txn, &effects);
     // What was read may rest on rows that the last run never synced; from here on it is certain.
     txn.require_sync();

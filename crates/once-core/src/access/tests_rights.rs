@@ -1,0 +1,229 @@
+//! Who may do what: docs/protocol.md, 5.5, *Rights*. Each rule with the act that it allows and the one that it does not.
+
+use once_model::ids::{KernelId, ObjectKey, Uuid};
+use once_model::limits::{GRANT_ACTIONS_MAX, NAME_MAX_BYTES};
+
+use super::{Actor, Grant, Reader, Right, Scope, is_peer, may_act, may_read, may_share};
+use crate::object::head;
+use crate::refusal::Refusal;
+use crate::store::Table;
+use crate::testing::{Alone, NOW_MS};
+use crate::waist::{Command, Input, Timer};
+
+/// A kernel with peers 8 and 9 and two objects.
+fn home() -> (Alone, KernelId, KernelId, ObjectKey, ObjectKey) {
+    let mut kernel = Alone::new();
+    let (peer, other) = (kernel.befriend(9), kernel.befriend(8));
+    let (paper, open) = (kernel.object(1, "Paper"), kernel.object(2, "Open"));
+    (kernel, peer, other, paper, open)
+}
+
+fn grant(kernel: KernelId, right: Right, scope: Scope) -> Grant {
+    Grant { scope, right, kernel, object: None, expires_ms: None, actions: None }
+}
+
+fn may(kernel: &Alone, actor: Actor<'_>, key: &ObjectKey, action: &str) -> bool {
+    let head = head(&kernel.store, key).unwrap().unwrap();
+    may_act(&kernel.store, &kernel.ctx.me, actor, &head, action, kernel.ctx.now_ms).unwrap()
+}
+
+fn of(kernel: &KernelId) -> Actor<'_> {
+    Actor { kernel, object: None, guest: false }
+}
+
+fn reads(kernel: &Alone, peer: &KernelId, key: &ObjectKey) -> bool {
+    let head = head(&kernel.store, key).unwrap().unwrap();
+    let one = may_read(&kernel.store, peer, &head, kernel.ctx.now_ms).unwrap();
+    let reader = Reader::new(&kernel.store, peer, kernel.ctx.now_ms).unwrap();
+    let many = reader.is_some_and(|reader| reader.may_read(&kernel.store, &head).unwrap());
+    assert_eq!(one, many, "asked for one, and for many");
+    one
+}
+
+#[test]
+fn a_grant_gives_one_right_on_what_it_names_to_whom_it_names() {
+    let scopes = |paper: ObjectKey| {
+        [
+            (Scope::Kernel, [true, true]),
+            (Scope::Component("Paper".into()), [true, false]),
+            (Scope::Component("Pape".into()), [false, false]),
+            (Scope::Object(paper), [true, false]),
+        ]
+    };
+    for right in [Right::Share, Right::Read, Right::Act] {
+        for n in 0..4 {
+            let (mut kernel, peer, other, paper, open) = home();
+            let (scope, allowed) = scopes(paper)[n].clone();
+            kernel.command(Command::Grant(grant(peer, right, scope.clone())));
+            let acts = [paper, open].map(|key| may(&kernel, of(&peer), &key, "go"));
+            let read = [paper, open].map(|key| reads(&kernel, &peer, &key));
+            let none = [false, false];
+            assert_eq!(acts, if right == Right::Act { allowed } else { none }, "{right:?} {scope:?}");
+            assert_eq!(read, if right == Right::Read { allowed } else { none }, "{right:?} {scope:?}");
+            let shares = right == Right::Share && scope == Scope::Kernel;
+            assert_eq!(may_share(&kernel.store, &peer, NOW_MS).unwrap(), shares);
+            for key in [paper, open] {
+                assert!(!may(&kernel, of(&other), &key, "go") && !reads(&kernel, &other, &key));
+            }
+            // It ends with the grant, and with being a peer.
+            kernel.command(Command::RemovePeer { peer });
+            assert!(!is_peer(&kernel.store, &peer).unwrap());
+            for key in [paper, open] {
+                assert!(!may(&kernel, of(&peer), &key, "go") && !reads(&kernel, &peer, &key));
+            }
+            kernel.befriend(9);
+            assert!(!may(&kernel, of(&peer), &paper, "go") && !reads(&kernel, &peer, &paper));
+            kernel.command(Command::Grant(grant(peer, right, scope.clone())));
+            kernel.command(Command::Revoke(grant(peer, right, scope.clone())));
+            assert!(!may(&kernel, of(&peer), &paper, "go") && !reads(&kernel, &peer, &paper));
+            let name = right.name();
+            let again = kernel.try_command(Command::Revoke(grant(peer, right, scope)));
+            assert_eq!(again, Err(Refusal::NoGrant { kernel: peer, right: name }));
+        }
+    }
+}
+
+#[test]
+fn a_grant_holds_until_its_end_and_what_has_ended_stays_ended() {
+    for right in [Right::Share, Right::Read, Right::Act] {
+        let (mut kernel, peer, _, paper, _) = home();
+        let holds = |kernel: &Alone| match right {
+            Right::Share => may_share(&kernel.store, &peer, kernel.ctx.now_ms).unwrap(),
+            Right::Read => reads(kernel, &peer, &paper),
+            Right::Act => may(kernel, of(&peer), &paper, "go"),
+        };
+        let expires_ms = Some(NOW_MS + 1000);
+        kernel.command(Command::Grant(Grant { expires_ms, ..grant(peer, right, Scope::Kernel) }));
+        kernel.ctx.now_ms = NOW_MS + 999;
+        assert!(holds(&kernel));
+        kernel.ctx.now_ms = NOW_MS + 1000;
+        assert!(!holds(&kernel));
+        // Nobody has seen it end yet; then somebody does, and the clock is set back.
+        kernel.input(Input::NetworkChanged);
+        kernel.ctx.now_ms = NOW_MS;
+        assert!(!holds(&kernel));
+        kernel.restart();
+        assert!(!holds(&kernel));
+        kernel.command(Command::Grant(grant(peer, right, Scope::Kernel)));
+        assert!(holds(&kernel));
+    }
+}
+
+/// The end is marked when its timer rings, also of a grant that was there at the start.
+#[test]
+fn an_end_is_marked_on_the_disk_when_it_comes() {
+    let (mut kernel, peer, _, _, _) = home();
+    for (n, component) in (1..).zip(["A", "B"]) {
+        let expires_ms = Some(NOW_MS + n * 1000);
+        kernel.command(Command::Grant(Grant {
+            expires_ms,
+            ..grant(peer, Right::Read, Scope::Component(component.into()))
+        }));
+    }
+    let ended = |kernel: &Alone| {
+        let rows = kernel.rows().into_iter().filter(|(table, ..)| *table == Table::Grant);
+        rows.flat_map(|(_, key, value)| Grant::list(&key, &value).unwrap())
+            .filter(|listed| listed.ended)
+            .count()
+    };
+    kernel.pass(999);
+    assert_eq!(ended(&kernel), 0);
+    kernel.pass(1);
+    assert_eq!(ended(&kernel), 1);
+    kernel.crash(0);
+    kernel.pass(999);
+    assert_eq!(ended(&kernel), 1);
+    kernel.pass(1);
+    assert_eq!(ended(&kernel), 2);
+    assert!(!kernel.timers.iter().any(|(_, timer)| *timer == Timer::Expiry));
+    // At the start: what ended meanwhile.
+    let expires_ms = Some(kernel.ctx.now_ms + 500);
+    kernel.command(Command::Grant(Grant { expires_ms, ..grant(peer, Right::Act, Scope::Kernel) }));
+    kernel.ctx.now_ms += 500;
+    kernel.restart();
+    assert_eq!(ended(&kernel), 3);
+}
+
+#[test]
+fn a_grant_may_name_actions() {
+    let (mut kernel, peer, _, paper, _) = home();
+    let actions = |names: &[&str]| Some(names.iter().map(ToString::to_string).collect::<Vec<_>>());
+    let act = grant(peer, Right::Act, Scope::Object(paper));
+    kernel.command(Command::Grant(Grant { actions: actions(&["add", "set"]), ..act.clone() }));
+    let can = |kernel: &Alone| ["add", "set", "get", "ad"].map(|name| may(kernel, of(&peer), &paper, name));
+    assert_eq!(can(&kernel), [true, true, false, false]);
+    kernel.command(Command::Revoke(Grant { actions: actions(&["set", "other"]), ..act.clone() }));
+    assert_eq!(can(&kernel), [true, false, false, false]);
+    kernel.command(Command::Grant(act.clone()));
+    assert_eq!(can(&kernel), [true; 4]);
+    let single = Command::Revoke(Grant { actions: actions(&["get"]), ..act.clone() });
+    assert_eq!(kernel.try_command(single), Err(Refusal::WholeGrant { kernel: peer }));
+    kernel.command(Command::Revoke(act.clone()));
+    assert_eq!(can(&kernel), [false; 4]);
+    let many: Vec<String> = (0..=GRANT_ACTIONS_MAX).map(|n| n.to_string()).collect();
+    let command = |names: &[String]| Command::Grant(Grant { actions: Some(names.to_vec()), ..act.clone() });
+    assert_eq!(kernel.try_command(command(&many)), Err(Refusal::TooManyActions(GRANT_ACTIONS_MAX)));
+    assert_eq!(kernel.try_command(command(&many[1..])), Ok(()));
+    assert_eq!(kernel.try_command(command(&many[..1])), Err(Refusal::TooManyActions(GRANT_ACTIONS_MAX)));
+    let long = "n".repeat(NAME_MAX_BYTES + 1);
+    let too_long = Err(Refusal::NameTooLong { max_bytes: NAME_MAX_BYTES });
+    assert_eq!(kernel.try_command(command(std::slice::from_ref(&long))), too_long);
+    assert_eq!(
+        kernel.try_command(Command::Grant(grant(peer, Right::Read, Scope::Component(long)))),
+        too_long
+    );
+}
+
+/// What a kernel may do, its objects may do, and an object may have a grant of its own.
+#[test]
+fn an_object_acts_by_its_kernels_right_or_by_its_own() {
+    let (mut kernel, peer, other, paper, open) = home();
+    let theirs = ObjectKey { uuid: Uuid::from_u128(70), ..paper };
+    fn with<'a>(kernel: &'a KernelId, object: &'a ObjectKey, guest: bool) -> Actor<'a> {
+        Actor { kernel, object: Some(object), guest }
+    }
+    let own = Grant { object: Some(theirs), ..grant(peer, Right::Act, Scope::Object(paper)) };
+    kernel.command(Command::Grant(own.clone()));
+    assert!(may(&kernel, with(&peer, &theirs, false), &paper, "go"));
+    assert!(may(&kernel, with(&peer, &theirs, true), &paper, "go"));
+    assert!(!may(&kernel, with(&peer, &theirs, false), &open, "go"));
+    assert!(!may(&kernel, of(&peer), &paper, "go"), "it is the object's");
+    assert!(!may(&kernel, with(&peer, &open, false), &paper, "go"), "of that object");
+    assert!(!may(&kernel, with(&other, &theirs, false), &paper, "go"), "at its home");
+    // Where the kernel's grant suffices, nobody looks; but a guest has none of it.
+    kernel.may_act(other);
+    assert!(may(&kernel, with(&other, &theirs, false), &paper, "go"));
+    assert!(!may(&kernel, with(&other, &theirs, true), &paper, "go"));
+    // Of an object that is known to have its home elsewhere nobody else speaks.
+    assert!(!may(&kernel, with(&other, &open, false), &paper, "go"));
+    kernel.command(Command::Revoke(own));
+    assert!(!may(&kernel, with(&peer, &theirs, false), &paper, "go"));
+    // On its own kernel an object needs none, unless it came from another one.
+    let me = kernel.id();
+    assert!(may(&kernel, with(&me, &open, false), &paper, "go"));
+    assert!(!may(&kernel, with(&me, &open, true), &paper, "go"));
+    kernel.step(|s| {
+        let mut moved = head(s.txn, &open)?.unwrap();
+        moved.header.epoch = 2;
+        s.txn.put(Table::Head, &open.to_row(), &moved);
+        Ok(())
+    });
+    assert!(!may(&kernel, with(&me, &open, false), &paper, "go"));
+    assert!(may(&kernel, of(&me), &paper, "go"));
+    let moved = Grant { object: Some(open), ..grant(me, Right::Act, Scope::Component("Paper".into())) };
+    kernel.command(Command::Grant(moved));
+    assert!(may(&kernel, with(&me, &open, false), &paper, "go"));
+}
+
+/// What it is home of a kernel knows anyway.
+#[test]
+fn a_home_may_read_its_own_objects_everywhere() {
+    let (mut kernel, peer, other, paper, _) = home();
+    kernel.step(|s| {
+        let mut replica = head(s.txn, &paper)?.unwrap();
+        replica.home = Some(peer);
+        s.txn.put(Table::Head, &paper.to_row(), &replica);
+        Ok(())
+    });
+    assert!(reads(&kernel, &peer, &paper) && !reads(&kernel, &other, &paper));
+}
