@@ -1,6 +1,8 @@
 //! Following: a subscription that the follower keeps and repeats at each hello.
 
 mod end;
+#[cfg(test)]
+mod tests_pair;
 
 pub use end::FollowRow;
 pub(crate) use end::{end_following, rename, with_copy};

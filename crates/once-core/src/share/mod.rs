@@ -12,6 +12,8 @@ mod owed;
 mod pump;
 mod rows;
 mod state;
+#[cfg(test)]
+mod tests;
 mod window;
 
 pub use debt::Debt;
