@@ -4,6 +4,8 @@
 mod answer;
 mod compare;
 mod items;
+#[cfg(test)]
+mod tests;
 
 pub use answer::{answer, entries, is_quick, parcel, pulled};
 pub use compare::{CompareError, Comparison, Difference, Items, missing, newest, respond, wanted};

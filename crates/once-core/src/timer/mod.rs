@@ -6,6 +6,8 @@
 mod clock;
 mod due;
 mod rows;
+#[cfg(test)]
+mod tests;
 
 pub use rows::TimerRow;
 
