@@ -14,6 +14,8 @@ pub mod parked;
 pub mod refusal;
 mod state;
 mod step;
+#[cfg(test)]
+mod tests;
 mod todo;
 pub mod waist;
 
