@@ -39,7 +39,7 @@ fn rows(kernel: &Alone, table: Table) -> usize {
 
 #[test]
 fn who_follows_gets_the_newest_and_each_later_revision() {
-    let (mut pair, a, _, key) = following();
+    let (mut pair, _, _, key) = following();
     assert_eq!(pair.deliver(Side::B), Some(Frame::Follow(Follow { key, have: None })));
     assert!(pair.on_the_way(Side::A).contains(&Frame::Following(Following { key, on: true, code: None })));
     pair.settle();
@@ -82,7 +82,6 @@ fn who_follows_gets_the_newest_and_each_later_revision() {
     pair.b.command(Command::Remove { key });
     pair.settle();
     assert!(pair.a.head(&key).unwrap().tombstone);
-    let _ = a;
 }
 
 #[test]

@@ -12,6 +12,8 @@ mod rows;
 mod state;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_query;
 mod verify;
 
 pub(crate) use accept::{accept, over_quota};

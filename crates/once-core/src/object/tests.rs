@@ -211,7 +211,7 @@ fn a_later_revision_replaces_the_head_which_waits_for_its_proof() {
         .on_the_way(Side::B)
         .iter()
         .filter_map(|frame| match frame {
-            Frame::EntriesOf(of) => Some(of.clone()),
+            Frame::EntriesOf(of) => Some(*of),
             _ => None,
         })
         .collect();
@@ -237,7 +237,7 @@ fn a_proof_counts_entry_by_entry_and_a_head_that_it_passes_by_is_a_fork() {
         let newest = travels(&theirs, &key);
         assert_eq!(shares(&mut kernel, peer, newest.clone()), ShareAnswer::Stored);
         let of = EntriesOf { key, newest: newest.header.entry.unwrap(), revision: 1 };
-        assert!(kernel.sent.contains(&Frame::EntriesOf(of.clone())));
+        assert!(kernel.sent.contains(&Frame::EntriesOf(of)));
         let entries = crate::act::entries(&theirs.store, &of).unwrap();
         assert_eq!(entries.iter().map(|entry| entry.number).collect::<Vec<_>>(), [5, 4, 3, 2, 1]);
         // An answer to something else is none; what does not follow proves nothing, and the question is over.
@@ -252,8 +252,8 @@ fn a_proof_counts_entry_by_entry_and_a_head_that_it_passes_by_is_a_fork() {
             .says(peer, 1, Frame::Entries(Entries { key, newest: of.newest, entries: first.to_vec() }))
             .to_vec();
         // It goes on from the last one that it believes.
-        let next = EntriesOf { newest: first[1].previous, ..of.clone() };
-        assert_eq!(said, [Frame::EntriesOf(next.clone())]);
+        let next = EntriesOf { newest: first[1].previous, ..of };
+        assert_eq!(said, [Frame::EntriesOf(next)]);
         kernel.says(peer, 1, Frame::Entries(Entries { key, newest: next.newest, entries: rest.to_vec() }));
         let kept = beside(&kernel, &key);
         assert_eq!(kept.len(), usize::from(forked));
@@ -289,7 +289,7 @@ fn entries_that_do_not_hang_together_prove_nothing_and_are_asked_for_again_on_a_
     kernel.says(peer, 1, Frame::Entries(Entries { key, newest: of.newest, entries: wrong }));
     assert!(beside(&kernel, &key)[0].is_replaced());
     let said = kernel.greets(9, 2).to_vec();
-    assert!(said.contains(&Frame::EntriesOf(of.clone())), "{said:?}");
+    assert!(said.contains(&Frame::EntriesOf(of)), "{said:?}");
     kernel.says(peer, 2, Frame::Entries(Entries { key, newest: of.newest, entries: vec![] }));
     assert!(beside(&kernel, &key)[0].is_replaced(), "what is not kept there is left to people");
     kernel.greets(9, 3);

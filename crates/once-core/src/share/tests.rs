@@ -49,7 +49,7 @@ fn answered(parcel: &Parcel, answer: ShareAnswer) -> Frame {
 fn a_share_is_sent_until_it_is_answered() {
     let (mut kernel, peer) = sender();
     let key = kernel.object(1, "Paper");
-    let token = share(&mut kernel, key, peer);
+    share(&mut kernel, key, peer);
     let first = shares(&mut kernel).remove(0);
     assert!(first.header.signed_by(&kernel.id()) && first.body.is_some() && first.chain.is_some());
     kernel.pass(RESEND_AFTER_MS - 1);
@@ -77,7 +77,6 @@ fn a_share_is_sent_until_it_is_answered() {
     kernel.pass(3 * RESEND_AFTER_MS);
     kernel.greets(9, 4);
     assert_eq!(revisions(&mut kernel), NONE);
-    let _ = token;
 }
 
 #[test]
@@ -283,8 +282,8 @@ fn why_an_object_is_owed_decides_what_is_sent() {
         assert_eq!(is_owed, !sent.is_empty());
         sent
     };
-    let (promised, given): (fn(Hash) -> Debt, fn(Hash) -> Debt) =
-        (|_| Debt::Promised, |content| Debt::Given { content });
+    let promised: fn(Hash) -> Debt = |_| Debt::Promised;
+    let given: fn(Hash) -> Debt = |content| Debt::Given { content };
     let both: fn(Hash) -> Debt = |content| Debt::Followed { given: Some(content) };
     let followed: fn(Hash) -> Debt = |_| Debt::FOLLOWED;
     for (why, may_read, changes, sent) in [
