@@ -249,3 +249,29 @@ fn a_copy_is_followed_as_what_it_becomes() {
     pair.settle();
     assert_eq!(pair.a.head(&now), None);
 }
+
+/// Anyone can claim a copy, as often as they like: only so many lineages of it come for nothing.
+#[test]
+fn of_a_followed_copy_so_many_claims_are_kept() {
+    let mut kernel = Alone::new();
+    let peer = kernel.befriend(9);
+    kernel.greets(9, 1);
+    let copy = unclaimed(&scenario(1)).key();
+    kernel.command(Command::Follow { key: copy, from: peer });
+    let mut stored = Vec::new();
+    for n in 20..32 {
+        let mut claimer = Alone::kernel(n);
+        claimer.command(Command::Import { source: None, over: None, scenario: scenario(1) });
+        let token = claimer.command(Command::Claim { key: copy });
+        let now = match &claimer.answered[&token] {
+            Answer::Object { header, .. } => header.key(),
+            other => panic!("{other:?}"),
+        };
+        let row = crate::object::head(&claimer.store, &now).unwrap().unwrap();
+        let parcel = crate::exchange::parcel(&claimer.store, &claimer.ctx.key, &row).unwrap().unwrap();
+        kernel.says(peer, 1, Frame::Share(parcel));
+        stored.push(kernel.head(&now).is_some());
+    }
+    assert_eq!(stored.iter().filter(|stored| **stored).count(), 8);
+    assert!(stored[..8].iter().all(|stored| *stored));
+}

@@ -704,3 +704,66 @@ fn a_peer_that_was_not_heard_keeps_the_quarantine() {
     });
     assert_eq!(kernel.try_command(Command::EndQuarantine { without: vec![other] }), Ok(()));
 }
+
+/// What a peer says of its commits without a signature is shown to it, and has no effect.
+#[test]
+fn how_far_a_peer_has_said_it_is_is_shown_to_it() {
+    let mut kernel = Alone::new();
+    let id = kernel.befriend(9);
+    let shown = |kernel: &mut Alone, conn| match dials(kernel, 9, conn, hello(9, None)).0.first() {
+        Some(Frame::Admitted(greeting)) => greeting.heard,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(shown(&mut kernel, 1), None);
+    let says = |kernel: &mut Alone, conn, commit| {
+        let key = kernel.object(1, "Open");
+        let act = once_model::action::Act { commit, ..crate::testing::asked(key, 1, "1".into()) };
+        kernel.says(id, conn, Frame::Act(act));
+    };
+    for commit in [Some(100), Some(90), None] {
+        says(&mut kernel, 1, commit);
+    }
+    assert_eq!(shown(&mut kernel, 2), Some(100));
+    let row = |kernel: &Alone| peer(&kernel.store, &id).unwrap().unwrap().heard;
+    assert_eq!(row(&kernel), Some(100));
+    // Its row is at most 64 of them behind.
+    says(&mut kernel, 2, Some(163));
+    kernel.object(2, "Open");
+    assert_eq!((row(&kernel), shown(&mut kernel, 3)), (Some(100), Some(163)));
+    says(&mut kernel, 3, Some(164));
+    kernel.object(3, "Open");
+    assert_eq!(row(&kernel), Some(164));
+    kernel.restart();
+    assert_eq!(shown(&mut kernel, 4), Some(164));
+    // What an earlier life said counts no more.
+    let progress = said(2, 1, 1, 1, &key(9));
+    dials(&mut kernel, 9, 5, Greeting { progress, ..hello(9, None) });
+    let again = dials(&mut kernel, 9, 6, Greeting { progress, ..hello(9, None) }).0;
+    assert!(
+        matches!(again.first(), Some(Frame::Admitted(greeting)) if greeting.heard.is_none()),
+        "{again:?}"
+    );
+}
+
+#[test]
+fn what_a_kernel_calls_itself_is_fit_to_be_shown() {
+    let mut kernel = Alone::new();
+    let id = kernel.befriend(9);
+    let name = format!("\u{1b}[31m{}", "é".repeat(200));
+    dials(&mut kernel, 9, 1, Greeting { name, ..hello(9, None) });
+    let says = peer(&kernel.store, &id).unwrap().unwrap().says;
+    assert_eq!(says, format!("[31m{}", "é".repeat(NAME_MAX_BYTES / 4 - 4)));
+    let ahead =
+        |event: &Event| matches!(event, Event::Connected { clock_ahead_ms, .. } if *clock_ahead_ms == 5000);
+    kernel.events.clear();
+    dials(&mut kernel, 9, 2, Greeting { clock_ms: NOW_MS + 5000, ..hello(9, None) });
+    assert!(kernel.events.iter().any(ahead));
+    let mine = match dials(&mut kernel, 9, 3, hello(9, None)).0.first() {
+        Some(Frame::Admitted(greeting)) => greeting.clone(),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!((mine.features, mine.critical, mine.clock_ms), (vec![FEATURE_ACTIONS], vec![], NOW_MS));
+    assert!(
+        mine.frame_max_bytes >= 262_144 && mine.scenario_max_bytes >= 67_108_864 && mine.window_shares >= 256
+    );
+}

@@ -828,3 +828,42 @@ fn what_a_home_tells_is_on_its_disk() {
     assert_eq!(outcomes(kernel.says(peer, 2, Frame::Act(nth(key, 1)))), did(1, "1"));
     assert_eq!(runs(&kernel), 1);
 }
+
+/// The latest that were refused on a connection are remembered; one that came before them is looked at anew.
+#[test]
+fn so_many_refusals_are_remembered() {
+    let mut kernel = Alone::new();
+    let (key, peer) = (kernel.object(1, "Open"), kernel.befriend(9));
+    kernel.greets(9, 1);
+    let most = 4 * WINDOW_MAX_SHARES as u64;
+    for sequence in (1..=most + 1).chain([most + 1]) {
+        assert_eq!(act(&mut kernel, nth(key, sequence)), refused(sequence, Code::Denied));
+    }
+    kernel.may_act(peer);
+    assert_eq!(act(&mut kernel, nth(key, 1)), did(1, "1"));
+    for sequence in [2, most, most + 1] {
+        let floor = sequence;
+        assert_eq!(act(&mut kernel, Act { floor, ..nth(key, sequence) }), refused(sequence, Code::Denied));
+    }
+}
+
+/// The commit number that a home tells with an outcome is one that is on its disk when that leaves.
+#[test]
+fn an_outcome_tells_how_far_its_home_is() {
+    let (mut kernel, peer) = home();
+    let key = kernel.object(1, "Paper");
+    let commits = |frames: &[Frame]| {
+        let told = frames.iter().filter_map(|frame| match frame {
+            Frame::Outcome(told) => Some(told.commit),
+            _ => None,
+        });
+        told.collect::<Vec<_>>()
+    };
+    let before = crate::meta::commit_number(&kernel.store).unwrap();
+    let said = kernel.says(peer, 1, Frame::Act(nth(key, 1))).to_vec();
+    assert_eq!(commits(&said), [Some(before + 1)]);
+    // Nothing is written for who may not: the last one that is on the disk.
+    let absent = ObjectKey { uuid: Uuid::from_u128(99), ..key };
+    let said = kernel.says(peer, 1, Frame::Act(nth(absent, 1))).to_vec();
+    assert_eq!(commits(&said), [Some(before + 1)]);
+}
