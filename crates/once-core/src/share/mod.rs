@@ -14,6 +14,8 @@ mod rows;
 mod state;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_window;
 mod window;
 
 pub use debt::Debt;
