@@ -323,3 +323,68 @@ fn the_dice_fall_the_same_way_each_time() {
     assert_ne!(draw(1), draw(2));
     assert!(draw(1).1 < 10 && draw(1).2 == 0);
 }
+
+/// Promise 6: whoever is told that something was done finds it after a power loss.
+#[test]
+fn what_a_client_is_told_to_be_done_is_on_the_disk() {
+    let mut kernel = Alone::new();
+    let peer = kernel.befriend(9);
+    let other = kernel.peer_id(8);
+    let key = kernel.object(1, "Paper");
+    let import = |n| Command::Import { source: Some("a".into()), over: None, scenario: scenario(5, n) };
+    let read = crate::access::Grant {
+        scope: Scope::Object(key),
+        right: Right::Read,
+        kernel: peer,
+        object: None,
+        expires_ms: Some(NOW_MS + 5),
+        actions: None,
+    };
+    let secret_hash = Hash::from_bytes([1; 32]);
+    let away = ObjectKey { uuid: Uuid::from_u128(70), line: Line::Unclaimed(secret_hash) };
+    let act = |kernel: &Alone, n| match kernel.wish(away, "go", n) {
+        Command::Act { key, action, .. } => {
+            Command::Act { key, at: Some(peer), action, deadline_ms: Some(9), wait: false }
+        }
+        other => panic!("{other:?}"),
+    };
+    let id = match act(&kernel, 1) {
+        Command::Act { action, .. } => action.id,
+        other => panic!("{other:?}"),
+    };
+    let copy = unclaimed(&scenario(5, 1)).key();
+    let commands = vec![
+        import(1),
+        Command::Claim { key: copy },
+        import(2),
+        Command::Create { scenario: scenario(6, 1) },
+        Command::Put { key, base: None, scenario: scenario(1, 7) },
+        Command::Share { key, to: peer, delivered: false },
+        Command::GiveUp { peer, key },
+        Command::Follow { key: away, from: peer },
+        Command::Unfollow { key: away, from: peer },
+        Command::Invite { secret_hash, expires_ms: NOW_MS + 1, petname: Some("eve".into()) },
+        Command::RevokeInvite { secret_hash },
+        Command::AddPeer { peer: other, addresses: vec!["a:1".into()], petname: None },
+        Command::ChangePeer {
+            peer: other,
+            petname: Some("bob".into()),
+            quota_bytes: None,
+            addresses: vec![],
+        },
+        Command::Grant(read.clone()),
+        Command::Revoke(read),
+        act(&kernel, 1),
+        Command::Cancel { id, wait: false },
+        Command::Drop { home: peer, key: away, sequence: 1, id },
+        Command::AcceptClock,
+        Command::Remove { key },
+        Command::RemovePeer { peer: other },
+    ];
+    for command in commands {
+        let words = format!("{command:?}");
+        let (before, token) = (kernel.rows(), kernel.command(command));
+        assert!(kernel.answered.contains_key(&token), "{words}");
+        assert!(kernel.rows() != before && kernel.store.unsynced() == 0, "{words}");
+    }
+}

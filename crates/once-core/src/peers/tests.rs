@@ -767,3 +767,42 @@ fn what_a_kernel_calls_itself_is_fit_to_be_shown() {
         mine.frame_max_bytes >= 262_144 && mine.scenario_max_bytes >= 67_108_864 && mine.window_shares >= 256
     );
 }
+
+/// It says so with whatever rests on a commit.
+#[test]
+fn a_commit_number_is_heard_in_shares_acts_and_their_answers() {
+    use once_model::action::{ActOutcome, Outcome};
+    use once_model::wire::{Parcel, ShareAnswer, Shared};
+    let object = Alone::kernel(9).object(1, "Open");
+    let scenario = once_model::scenario::Scenario::compose(object.uuid, "Open", "1", "me", "{}").unwrap();
+    let header = crate::object::unclaimed(&scenario);
+    let (id, commit) = (header.id(), Some(77));
+    let body = Some(scenario.bytes().clone());
+    let outcome = ActOutcome {
+        lane: object.into(),
+        sequence: 1,
+        id: object.uuid,
+        outcome: Outcome::Done("1".into()),
+        after: None,
+        commit,
+        certificate: None,
+    };
+    let act = once_model::action::Act { commit, ..crate::testing::asked(object, 1, "1".into()) };
+    let frames = [
+        Frame::Share(Parcel { header: header.clone(), chain: None, body, commit }),
+        Frame::Share(Parcel { header, chain: None, body: None, commit }),
+        Frame::Shared(Shared { key: object, id, answer: ShareAnswer::Stored, commit }),
+        Frame::Act(act),
+        Frame::Outcome(outcome),
+    ];
+    for frame in frames {
+        let mut kernel = Alone::new();
+        let peer = kernel.befriend(9);
+        kernel.greets(9, 1);
+        kernel.says(peer, 1, frame.clone());
+        match dials(&mut kernel, 9, 2, hello(9, None)).0.first() {
+            Some(Frame::Admitted(greeting)) => assert_eq!(greeting.heard, Some(77), "{frame:?}"),
+            other => panic!("{other:?}"),
+        }
+    }
+}
