@@ -235,3 +235,10 @@ fn keep_port(data: &Path, config: &mut Config, net: &Net) -> Result<(), Error> {
     }
     Ok(())
 }
+
+impl Kernel {
+    /// How to start the kernel that lives in a directory.
+    pub fn builder(data: impl AsRef<Path>) -> Builder {
+        Builder::new(data.as_ref().into())
+    }
+}

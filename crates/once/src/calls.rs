@@ -12,6 +12,7 @@ use once_model::ior::Ior;
 use once_model::wire::{Code, Frame, ShareAnswer};
 use tokio::sync::{broadcast, oneshot};
 
+use crate::kernel::PATIENCE;
 use crate::object::Object;
 use crate::shell::Mail;
 use crate::{Error, Kernel, net};
@@ -327,5 +328,58 @@ impl Found {
             Answer::Kept(ShareAnswer::Refused(code)) => Err(Error::from_code(code, "keep")),
             _ => self.kernel.get(key)?.ok_or_else(|| Error::fault("what was kept is not there")),
         }
+    }
+}
+
+impl Kernel {
+    /// Sends an object to a peer, now or when it is back.
+    ///
+    /// ```no_run
+    /// # async fn run(alice: once::Kernel, key: once::ObjectKey, bob: once::KernelId) -> Result<(), once::Error> {
+    /// alice.share(key).to(bob).await?;              // durable here, sent until bob answers
+    /// alice.share(key).to(bob).delivered().await?;  // durable there
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn share(&self, key: ObjectKey) -> Share {
+        Share { kernel: self.clone(), key }
+    }
+
+    /// Asks a peer for an object.
+    ///
+    /// ```no_run
+    /// # async fn run(alice: once::Kernel, ior: once::Ior) -> Result<(), once::Error> {
+    /// let found = alice.request(&ior).await?;       // from its home, else from whoever has it
+    /// println!("{} bytes", found.bytes().map_or(0, |bytes| bytes.len()));
+    /// found.keep().await?;                          // a replica here
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn request(&self, ior: &Ior) -> Request {
+        Request { kernel: self.clone(), ior: ior.clone(), from: None, timeout: PATIENCE }
+    }
+
+    /// Follows an object at a peer: each new revision is kept here from now on, through restarts of either kernel.
+    ///
+    /// # Errors
+    /// When that is no peer.
+    pub async fn follow(&self, key: ObjectKey, from: KernelId) -> Result<Following, Error> {
+        let events = self.events();
+        self.command(Command::Follow { key, from }).await?;
+        Ok(Following { kernel: self.clone(), key, events })
+    }
+
+    /// No longer follows it.
+    ///
+    /// # Errors
+    /// When it was not followed.
+    pub async fn unfollow(&self, key: ObjectKey, from: KernelId) -> Result<(), Error> {
+        self.command(Command::Unfollow { key, from }).await.map(drop)
+    }
+
+    /// What happens on this kernel from now on.
+    #[must_use]
+    pub fn events(&self) -> Events {
+        Events(self.shared().events.subscribe())
     }
 }

@@ -1,6 +1,5 @@
 //! A kernel: the engine on a data directory, and the network around it.
 
-use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -10,21 +9,18 @@ use once_core::invite_hash;
 use once_core::object::{self, HeadRow};
 use once_core::waist::{Answer, Change, Command};
 use once_model::ids::{KernelId, ObjectKey, Secret};
-use once_model::ior::Ior;
 use once_model::limits::INVITE_VALID_MS;
 use once_model::scenario::Scenario;
 use tokio::sync::mpsc::{self, error::TrySendError};
 use tokio::sync::oneshot;
 
-use crate::builder::Builder;
-use crate::calls::{Events, Following, Request, Share};
 use crate::net::{self, Net, Session, Ticket};
 use crate::object::Object;
 use crate::shell::{Mail, Shared, now_ms};
 use crate::{Error, Progress, Report, datadir};
 
 /// How long a request, an exchange or a join waits for a connection and an answer unless told otherwise.
-const PATIENCE: Duration = Duration::from_secs(10);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 
 /// A running kernel. Cheap to clone; it runs until [`Kernel::stop`], or until the last clone is gone.
 ///
@@ -94,11 +90,6 @@ impl Weak {
 }
 
 impl Kernel {
-    /// How to start the kernel that lives in a directory.
-    pub fn builder(data: impl AsRef<Path>) -> Builder {
-        Builder::new(data.as_ref().into())
-    }
-
     pub(crate) fn new(
         shared: Arc<Shared>,
         net: Option<Arc<Net>>,
@@ -138,6 +129,11 @@ impl Kernel {
 
     pub(crate) fn net(&self) -> Option<&Arc<Net>> {
         self.inner.net.as_ref()
+    }
+
+    /// Told when somebody calls `stop` over the local API.
+    pub(crate) fn stop_wanted(&self) -> Arc<tokio::sync::Notify> {
+        Arc::clone(&self.inner.stop_wanted)
     }
 
     pub(crate) fn uptime(&self) -> Duration {
@@ -314,33 +310,6 @@ impl Kernel {
         }
     }
 
-    /// Sends an object to a peer, now or when it is back.
-    ///
-    /// ```no_run
-    /// # async fn run(alice: once::Kernel, key: once::ObjectKey, bob: once::KernelId) -> Result<(), once::Error> {
-    /// alice.share(key).to(bob).await?;              // durable here, sent until bob answers
-    /// alice.share(key).to(bob).delivered().await?;  // durable there
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub fn share(&self, key: ObjectKey) -> Share {
-        Share { kernel: self.clone(), key }
-    }
-
-    /// Asks a peer for an object.
-    ///
-    /// ```no_run
-    /// # async fn run(alice: once::Kernel, ior: once::Ior) -> Result<(), once::Error> {
-    /// let found = alice.request(&ior).await?;       // from its home, else from whoever has it
-    /// println!("{} bytes", found.bytes().map_or(0, |bytes| bytes.len()));
-    /// found.keep().await?;                          // a replica here
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub fn request(&self, ior: &Ior) -> Request {
-        Request { kernel: self.clone(), ior: ior.clone(), from: None, timeout: PATIENCE }
-    }
-
     /// Compares with a peer and exchanges what is missing on either side, as far as rights go.
     ///
     /// # Errors
@@ -381,24 +350,6 @@ impl Kernel {
             Error::unreachable(format!("no connection to kernel {peer} within {within_s} s{why}"))
                 .with_hint("is it up, and is its address right? `once doctor` says more")
         })
-    }
-
-    /// Follows an object at a peer: each new revision is kept here from now on, through restarts of either kernel.
-    ///
-    /// # Errors
-    /// When that is no peer.
-    pub async fn follow(&self, key: ObjectKey, from: KernelId) -> Result<Following, Error> {
-        let events = self.events();
-        self.command(Command::Follow { key, from }).await?;
-        Ok(Following { kernel: self.clone(), key, events })
-    }
-
-    /// No longer follows it.
-    ///
-    /// # Errors
-    /// When it was not followed.
-    pub async fn unfollow(&self, key: ObjectKey, from: KernelId) -> Result<(), Error> {
-        self.command(Command::Unfollow { key, from }).await.map(drop)
     }
 
     /// Makes an invite that admits one kernel, once, within a day.
@@ -489,21 +440,6 @@ impl Kernel {
     /// When that is no peer.
     pub async fn remove_peer(&self, peer: KernelId) -> Result<(), Error> {
         self.command(Command::RemovePeer { peer }).await.map(drop)
-    }
-
-    /// What happens on this kernel from now on.
-    #[must_use]
-    pub fn events(&self) -> Events {
-        Events(self.shared().events.subscribe())
-    }
-
-    /// Binds the local API's socket in the data directory and serves it while the kernel runs. Serving does not keep
-    /// it running; a call that is under way does.
-    ///
-    /// # Errors
-    /// When the socket cannot be bound.
-    pub async fn serve_api(&self) -> Result<(), Error> {
-        crate::api::serve(self, Arc::clone(&self.inner.stop_wanted)).await
     }
 
     /// Waits until `stop` is called over the local API, or the store fails.

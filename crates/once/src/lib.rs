@@ -31,7 +31,7 @@ mod typed;
 pub use acting::{Act, Acted, new_action_id};
 pub use builder::Builder;
 pub use calls::{Delivered, Events, Following, Found, Heard, Request, Share, ShareTo};
-pub use component::{Activity, Called, Came, Component, Context, EffectError, NotDone};
+pub use component::{Action, Activity, Called, Came, Component, Context, EffectError, Model, NotDone};
 pub use component::{Plan, PlanError, RunState, Standing, StepStanding, StepState, Told};
 pub use coordinate::{Coordinate, Coordinated};
 pub use datadir::{InitOptions, Initialised, check_free, init, is_initialised, lost_key};
@@ -39,7 +39,7 @@ pub use error::Error;
 pub use kernel::Kernel;
 pub use net::{Chatter, Progress, Report, Ticket};
 pub use object::{Object, State};
-pub use typed::{ActError, Action, Model, ObjectRef, Sent, TypedAct};
+pub use typed::{ActError, ObjectRef, Sent, TypedAct};
 
 pub use once_core::act::{OutcomeStatus, Recorded};
 pub use once_core::waist::{Change, Event};

@@ -7,10 +7,9 @@ mod tests_pair;
 pub use end::FollowRow;
 pub(crate) use end::{end_following, rename, with_copy};
 
-use end::asked_as;
-
 use std::ops::ControlFlow;
 
+use end::asked_as;
 use once_model::ids::{KernelId, ObjectKey};
 use once_model::wire::{Code, Follow, Following, Frame};
 

@@ -15,7 +15,6 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::names;
-use super::served::parsed;
 use crate::Error;
 
 #[derive(Deserialize)]
@@ -300,4 +299,7 @@ pub(super) fn read_work(params: &str) -> Result<(ObjectKey, Uuid, Result<Bytes, 
             .with_hint("answer it again: it is still waited for")
     })?;
     Ok((key, worked.id, came))
+}
+pub(super) fn parsed<'a, T: Deserialize<'a>>(params: &'a str) -> Result<T, Error> {
+    serde_json::from_str(params).map_err(|e| Error::usage(format!("parameters: {e}")))
 }

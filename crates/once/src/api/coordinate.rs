@@ -6,7 +6,8 @@ use once_model::ids::Uuid;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Tell, shapes};
+use super::shapes;
+use super::tell::Tell;
 use crate::{Coordinated, Error, Kernel, Plan};
 
 #[derive(Deserialize)]

@@ -6,7 +6,7 @@ use once_store::{Loss, Lost};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::doctor::check;
+use super::check::check;
 use super::names;
 use crate::net::lock;
 use crate::survey::{self, Looked, Page};

@@ -11,6 +11,7 @@ use once_model::limits::DISK_RESERVE_BYTES;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::check::check;
 use super::{damage, lanes, names, standing};
 use crate::component::Slowest;
 use crate::shell::{now_ms, what_to_free};
@@ -212,10 +213,6 @@ fn served(kernel: &Kernel) -> Vec<Value> {
         check(&name, clients > 0, &message, Some(hint))
     };
     served.list().into_iter().map(one).collect()
-}
-
-pub(super) fn check(name: &str, ok: bool, message: &str, hint: Option<&str>) -> Value {
-    json!({ "check": name, "ok": ok, "message": message, "hint": hint.filter(|_| !ok) })
 }
 
 /// As `takes_writes` of `status` says it: what is refused, and what is said here, is one limit.

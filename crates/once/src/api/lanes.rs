@@ -10,7 +10,7 @@ use once_model::ids::{KernelId, ObjectKey, Uuid};
 use once_model::wire::Code;
 use serde_json::Value;
 
-use super::doctor::check;
+use super::check::check;
 use super::names;
 use crate::shell::now_ms;
 use crate::troubles::{Trouble, What};

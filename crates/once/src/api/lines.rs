@@ -7,11 +7,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde_json::Value;
 use tokio::io::{AsyncBufRead, AsyncBufReadExt};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::LINE_MAX_BYTES;
 use crate::Error;
+use crate::component::Slot;
+
+/// Longest line in bytes, either way: a scenario of 64 MiB as a JSON text, with room for escapes.
+pub(super) const LINE_MAX_BYTES: usize = 128 * 1024 * 1024;
 
 /// So much of a line needs no place. What one connection may hold without one.
 const SHORT_MAX_BYTES: usize = 64 * 1024;
@@ -117,6 +121,19 @@ pub(super) async fn next(
         if end.is_some() {
             return Ok(Some(line));
         }
+    }
+}
+
+/// One line for the client.
+pub(super) struct Line {
+    pub text: String,
+    /// Dropped when the line is written.
+    pub slot: Option<Arc<Slot>>,
+}
+
+impl From<Value> for Line {
+    fn from(line: Value) -> Self {
+        Self { text: line.to_string(), slot: None }
     }
 }
 

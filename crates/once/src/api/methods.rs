@@ -2,115 +2,21 @@
 
 use std::ops::ControlFlow;
 use std::str::FromStr;
-use std::sync::atomic::Ordering;
 
 use futures_util::stream::{self, StreamExt};
 use once_core::object::{self, HeadRow};
-use once_core::peers;
-use once_core::store::{Read, StoreError};
+use once_core::store::Read;
 use once_model::ids::{Hash, ObjectKey, Uuid};
-use once_model::limits::DISK_RESERVE_BYTES;
 use once_model::references::{Place, references};
 use once_model::scenario::Scenario;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{conflicts, damage, lanes, names, shapes, transfers, turns};
+use super::{names, shapes, turns};
 use crate::{Change, Component, Error, Kernel, Object, State, datadir};
 
 /// Most objects in one page of a listing.
 const PAGE_MAX: usize = 10_000;
-
-pub(super) fn status(kernel: &Kernel) -> Result<Value, Error> {
-    let shared = kernel.shared();
-    let snapshot = shared.snapshot();
-    let (mut objects, mut tombstones, mut bytes, mut conflicts) = (0_u64, 0_u64, 0_u64, 0_u64);
-    let counted = conflicts::by_uuid(&snapshot, &mut |same| {
-        for head in &same {
-            match head.header.tombstone {
-                true => tombstones += 1,
-                false => {
-                    objects += 1;
-                    bytes += head.header.size;
-                }
-            }
-        }
-        conflicts += u64::from(conflicts::beside(same).is_some());
-    });
-    // What only waits for a proof is no conflict yet.
-    let counted = counted.and_then(|()| {
-        conflicts::forked(&snapshot, &mut |kept| {
-            conflicts += u64::from(kept.iter().any(|row| !row.is_replaced()));
-        })
-    });
-    // Who asks what is wrong is to be told, also then.
-    let damage = match counted {
-        Ok(()) => crate::net::lock(&shared.damage).clone(),
-        Err(damaged @ StoreError::Damaged { .. }) => Some(damaged.to_string()),
-        Err(error) => return Err(error.into()),
-    };
-    let peers = peers::all(&snapshot)?;
-    let mut owed = 0;
-    for (peer, _) in &peers {
-        owed += once_core::share::usage(&snapshot, peer)?.owed_rows;
-    }
-    let waiting = lanes::waiting_count(&snapshot)?;
-    let identity = once_core::meta::identity(&snapshot)?;
-    let free = once_store::free_bytes(&shared.data).ok();
-    let live = shared.components.live.counts();
-    let served: Vec<_> = shared
-        .components
-        .served
-        .list()
-        .into_iter()
-        .map(|(component, clients, runs)| json!({ "component": component, "clients": clients, "runs": runs }))
-        .collect();
-    let metrics = crate::net::lock(&shared.metrics);
-    let spread = |histogram: &Option<hdrhistogram::Histogram<u64>>| {
-        histogram.as_ref().map(
-            |h| json!({ "p50": h.value_at_quantile(0.5), "p99": h.value_at_quantile(0.99), "max": h.max() }),
-        )
-    };
-    Ok(json!({
-        "kernel": kernel.id().to_string(),
-        "name": kernel.name(),
-        "version": env!("CARGO_PKG_VERSION"),
-        "pid": std::process::id(),
-        "incarnation": identity.map(|identity| identity.incarnation.to_string()),
-        "commit": once_core::meta::commit_number(&snapshot)?,
-        "data": shared.data.display().to_string(),
-        "uptime_ms": u64::try_from(kernel.uptime().as_millis()).unwrap_or(u64::MAX),
-        "offline": kernel.net().is_none(),
-        "addresses": kernel.addresses(),
-        "quarantined": once_core::quarantine(&snapshot)?.is_some(),
-        "objects": objects,
-        "tombstones": tombstones,
-        "bytes": bytes,
-        "conflicts": conflicts,
-        "peers": peers.len(),
-        "connected": kernel.net().map_or(0, |net| net.connected_peers().len()),
-        "owed": owed,
-        "waiting": waiting,
-        "transfers": transfers::list(kernel, None),
-        "damage": damage,
-        "losses": damage::shapes(kernel),
-        "disk_free_bytes": free,
-        "takes_writes": !shared.only_reads.load(Ordering::Relaxed)
-            && free.is_none_or(|free| free >= DISK_RESERVE_BYTES),
-        "writes_need_bytes": DISK_RESERVE_BYTES,
-        "store_bytes": folder_bytes(&shared.data.join("store")),
-        "groups": metrics.groups,
-        "synced_groups": metrics.synced_groups,
-        "inputs": metrics.inputs,
-        "rows": metrics.rows,
-        "step_us": spread(&metrics.step_us),
-        "commit_us": spread(&metrics.commit_us),
-        "served": served,
-        "live": {
-            "objects": live.objects, "bytes": live.bytes, "restored": live.restored, "hibernated": live.hibernated,
-        },
-    }))
-}
 
 /// The size of what lies in a folder; what vanishes meanwhile counts nothing. `None` if the folder cannot be looked at.
 pub(super) fn folder_bytes(folder: &std::path::Path) -> Option<u64> {

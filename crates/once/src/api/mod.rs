@@ -4,6 +4,7 @@
 
 mod acting;
 mod answer;
+mod check;
 mod client;
 mod conflicts;
 mod coordinate;
@@ -23,6 +24,8 @@ mod served;
 mod server;
 mod shapes;
 mod standing;
+mod status;
+mod tell;
 #[cfg(test)]
 mod tests;
 mod transfer;
@@ -31,13 +34,13 @@ mod turns;
 
 pub use crate::Error as ApiError;
 pub use client::{Client, Events};
-pub(crate) use server::serve;
 
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
+use tell::Tell;
 
 use crate::{Error, Kernel};
 
@@ -73,18 +76,12 @@ fn socket_path(data: &Path) -> std::io::Result<SocketPath> {
     Ok(SocketPath { path, _folder: Some(folder) })
 }
 
-/// Longest line in bytes, either way: a scenario of 64 MiB as a JSON text, with room for escapes.
-const LINE_MAX_BYTES: usize = 128 * 1024 * 1024;
-
-/// Where progress goes, if the caller wants it.
-type Tell<'a> = &'a (dyn Fn(Value) + Send + Sync);
-
 /// What a kernel in this process tells of itself, as `status` does over the socket.
 ///
 /// # Errors
 /// When its store cannot be read.
 pub fn status(kernel: &Kernel) -> Result<Value, Error> {
-    methods::status(kernel)
+    status::status(kernel)
 }
 
 /// Methods without parameters.
@@ -119,7 +116,7 @@ async fn dispatch(kernel: &Kernel, method: &str, mut params: Value, tell: Tell<'
             "api": VERSION, "kernel": kernel.id().to_string(), "name": kernel.name(),
             "version": env!("CARGO_PKG_VERSION"),
         })),
-        "status" => methods::status(kernel),
+        "status" => status::status(kernel),
         "import" => methods::import(kernel, read(params)?).await,
         "create" => methods::create(kernel, read(params)?).await,
         "put" => methods::put(kernel, read(params)?).await,

@@ -13,9 +13,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tokio::sync::{mpsc, oneshot};
 
-use super::answer;
+use super::answer::{self, parsed};
+use super::lines::Line;
 use super::names::{self, key_text};
-use super::server::Line;
 use crate::component::{
     Asked, ClientId, Components, OFFERED_MAX, Offer, RUNS_MAX, SERVED_MAX, Served, Slot, WORKS_MAX,
 };
@@ -278,10 +278,6 @@ async fn remember(
     let data = kernel.shared().data.clone();
     let written = crate::beside::wait_for(move || datadir::write_served(&data, change)).await;
     written.map_err(|_| Error::fault("writing the kernel's scenario panicked"))?
-}
-
-pub(super) fn parsed<'a, T: Deserialize<'a>>(params: &'a str) -> Result<T, Error> {
-    serde_json::from_str(params).map_err(|e| Error::usage(format!("parameters: {e}")))
 }
 
 fn named(what: &str, name: String) -> Result<String, Error> {

@@ -12,10 +12,9 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{Notify, Semaphore, mpsc};
 
 use super::doors::{Door, Doors, Entered};
-use super::lines::{self, Places, Spoken};
+use super::lines::{self, Line, Places, Spoken};
 use super::served::Link;
 use super::{SOCKET, dispatch, shapes};
-use crate::component::Slot;
 use crate::kernel::Weak;
 use crate::{Error, Kernel};
 
@@ -46,21 +45,8 @@ struct Call<'a> {
     params: Option<&'a RawValue>,
 }
 
-/// One line for the client.
-pub(super) struct Line {
-    pub text: String,
-    /// Dropped when the line is written.
-    pub slot: Option<Arc<Slot>>,
-}
-
-impl From<Value> for Line {
-    fn from(line: Value) -> Self {
-        Self { text: line.to_string(), slot: None }
-    }
-}
-
 /// Binds the socket and serves it until `stop` is called over it.
-pub(crate) async fn serve(kernel: &Kernel, stop: Arc<Notify>) -> Result<(), Error> {
+async fn serve(kernel: &Kernel, stop: Arc<Notify>) -> Result<(), Error> {
     let path = kernel.shared().data.join(SOCKET);
     // The data directory is locked by this process: a socket that is there is a dead one.
     let _ = std::fs::remove_file(&path);
@@ -75,6 +61,17 @@ pub(crate) async fn serve(kernel: &Kernel, stop: Arc<Notify>) -> Result<(), Erro
     let server = Server { kernel: kernel.downgrade(), stop, doors: Doors::new(), places: Places::default() };
     kernel.keep_task(tokio::spawn(accept(listener, server)).abort_handle());
     Ok(())
+}
+
+impl Kernel {
+    /// Binds the local API's socket in the data directory and serves it while the kernel runs. Serving does not keep
+    /// it running; a call that is under way does.
+    ///
+    /// # Errors
+    /// When the socket cannot be bound.
+    pub async fn serve_api(&self) -> Result<(), Error> {
+        serve(self, self.stop_wanted()).await
+    }
 }
 
 /// What all connections share.

@@ -11,7 +11,7 @@ use once_model::ids::{KernelId, ObjectKey, Uuid};
 use once_model::wire::Code;
 use serde_json::{Value, json};
 
-use super::doctor::check;
+use super::check::check;
 use super::names;
 use crate::{Error, Kernel};
 

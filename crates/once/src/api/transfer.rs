@@ -16,8 +16,9 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::peers::PATIENCE_MS;
+use super::tell::Tell;
 use super::turns::{self, Turns};
-use super::{Tell, methods, names, shapes, transfers};
+use super::{methods, names, shapes, transfers};
 use crate::{Error, Heard, Kernel, Object};
 
 /// Left-out references that are named; the rest is counted.

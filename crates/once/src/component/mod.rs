@@ -20,14 +20,18 @@
 mod account;
 mod apply;
 mod changes;
+mod clients;
 mod context;
 pub(crate) mod coordination;
+mod dealing;
 mod live;
 mod record;
 mod registry;
 mod served;
 mod shipped;
 mod suspects;
+mod typed;
+mod usher;
 mod version;
 pub(crate) mod words;
 mod works;
@@ -46,18 +50,17 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use crate::{Action, Model};
-
 pub use account::{Account, Cancel, Confirm, Deposit, End, Ended, Funds, Reserve, Withdraw, account};
+pub(crate) use clients::{Asked, ClientId, Slot};
 pub use context::{Called, Came, Context, EffectError, NotDone};
 pub use coordination::{Plan, PlanError, RunState, Standing, StepStanding, StepState, Told, coordination};
 pub(crate) use registry::Components;
 pub use registry::{Activity, runner};
-pub(crate) use served::{
-    Asked, ClientId, OFFERED_MAX, Offer, RUNS_MAX, SERVED_MAX, Served, Slot, Slowest, WORKS_MAX, usher,
-};
+pub(crate) use served::{OFFERED_MAX, Offer, RUNS_MAX, SERVED_MAX, Served, Slowest, WORKS_MAX};
 pub use shipped::{Add, Counter, Get, counter};
 pub(crate) use suspects::Suspect;
+pub use typed::{Action, Model};
+pub(crate) use usher::usher;
 
 type Act = Arc<dyn Fn(&mut Awake, Option<&Raised>, &str, &Context) -> RunResult + Send + Sync>;
 type Upcast = Arc<dyn Fn(Value) -> Result<Value, String> + Send + Sync>;

@@ -1,31 +1,26 @@
 //! Components that programs on this machine serve through the local API: whom an action is asked of, how many are asked at
 //! once, and what becomes of a run whose program goes away. While nobody serves such a component, its actions wait.
 //!
-//! Nothing here waits: the engine's thread asks, connections answer, and the [`usher`] tells the engine what came of it.
+//! Nothing here waits: the engine's thread asks, connections answer, and the [`super::usher`] tells the engine what came of it.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use once_core::act;
-use once_core::waist::{Input, Ran, Run, RunResult, Wait, Work};
+use once_core::waist::{Input, Ran, Run, RunResult, Wait};
 use once_model::ids::{ObjectKey, Uuid};
 use tokio::sync::{Notify, mpsc};
 
+use super::clients::{Asked, ClientId, Room, Slot};
 use super::suspects::{Place, Suspect, Suspects};
 use super::version::is_not_newer;
 use super::works::Works;
-use crate::shell::{Mail, Shared};
 
 /// Runs that one client is asked for at once; further ones wait with their origins.
 pub(crate) const RUNS_MAX: usize = 32;
 
 /// Work outside that one client is asked for at once.
 pub(crate) const WORKS_MAX: usize = 32;
-
-/// Bytes of scenarios that one client is asked about at once. One run is always asked for, however large.
-const BYTES_MAX: usize = 32 * 1024 * 1024;
 
 /// How long a client may take for one run, unless the builder says otherwise.
 pub(crate) const RUN_LIMIT: Duration = Duration::from_secs(60);
@@ -35,64 +30,6 @@ pub(crate) const SERVED_MAX: usize = 256;
 
 /// Actions of one component that a program may offer by name.
 pub(crate) const OFFERED_MAX: usize = 1024;
-
-/// One connection that serves something.
-pub(crate) type ClientId = u64;
-
-/// What a client is asked.
-#[derive(Debug)]
-pub(crate) enum Asked {
-    /// An action. The number comes back with the answer.
-    Run(u64, Arc<Run>),
-    /// Work outside.
-    Work(Work),
-}
-
-/// Goes with what a client is asked until it is on its way and answered, whichever comes last: whoever does not read is
-/// asked no more.
-#[derive(Debug)]
-pub(crate) struct Slot {
-    room: Arc<Room>,
-    bytes: usize,
-}
-
-impl Drop for Slot {
-    fn drop(&mut self) {
-        self.room.count.fetch_sub(1, Ordering::Relaxed);
-        self.room.bytes.fetch_sub(self.bytes, Ordering::Relaxed);
-        self.room.wake.notify_one();
-    }
-}
-
-/// How much one client is asked at once.
-#[derive(Debug)]
-pub(super) struct Room {
-    count: AtomicUsize,
-    bytes: AtomicUsize,
-    most: usize,
-    wake: Arc<Notify>,
-}
-
-impl Room {
-    fn new(most: usize, wake: &Arc<Notify>) -> Arc<Self> {
-        let (count, bytes) = (AtomicUsize::new(0), AtomicUsize::new(0));
-        Arc::new(Self { count, bytes, most, wake: Arc::clone(wake) })
-    }
-
-    pub fn is_free(&self, bytes: usize) -> bool {
-        let held = self.bytes.load(Ordering::Relaxed);
-        self.count.load(Ordering::Relaxed) < self.most && (held == 0 || held + bytes <= BYTES_MAX)
-    }
-
-    /// Takes some of it. Only [`Served`] does, under its lock.
-    pub fn take(self: &Arc<Self>, bytes: usize) -> Option<Arc<Slot>> {
-        self.is_free(bytes).then(|| {
-            self.count.fetch_add(1, Ordering::Relaxed);
-            self.bytes.fetch_add(bytes, Ordering::Relaxed);
-            Arc::new(Slot { room: Arc::clone(self), bytes })
-        })
-    }
-}
 
 /// A component that a client serves.
 #[derive(Debug, Clone)]
@@ -160,7 +97,7 @@ pub(super) struct Inner {
     /// Runs over which clients went away.
     suspects: Suspects,
     /// What the engine is to be told, in this order.
-    inputs: VecDeque<Input>,
+    pub inputs: VecDeque<Input>,
     pub works: Works,
 }
 
@@ -178,7 +115,7 @@ pub(crate) struct Slowest {
 #[derive(Debug)]
 pub(crate) struct Served {
     inner: Mutex<Inner>,
-    wake: Arc<Notify>,
+    pub(super) wake: Arc<Notify>,
 }
 
 impl Default for Served {
@@ -461,7 +398,7 @@ impl Inner {
     }
 
     /// What was put off is asked for again, where somebody has room.
-    fn feed(&mut self) {
+    pub(super) fn feed(&mut self) {
         let has_room = |component: &String| {
             let serves =
                 |client: &Client| client.offers.iter().any(|(_, offer)| offer.component == *component);
@@ -479,7 +416,7 @@ impl Inner {
     }
 
     /// Gives up runs that take too long; when to look again.
-    fn give_up_late(&mut self) -> Option<Instant> {
+    pub(super) fn give_up_late(&mut self) -> Option<Instant> {
         let now = Instant::now();
         while let Some(first) = self.runs.first_entry() {
             if first.get().until > now {
@@ -498,45 +435,5 @@ impl Inner {
     /// When a pause ends.
     fn again(&self) -> Option<Instant> {
         self.suspects.next().into_iter().chain(self.works.suspects.next()).min()
-    }
-}
-
-/// Tells the engine what came of what clients were asked, and looks after the time.
-pub(crate) async fn usher(shared: Weak<Shared>, served: Arc<Served>) {
-    loop {
-        let (inputs, look, again) = {
-            let mut inner = served.inner();
-            let again = inner.give_up_late();
-            inner.feed();
-            inner.deal();
-            (std::mem::take(&mut inner.inputs), inner.works.take_look(), again)
-        };
-        if !inputs.is_empty() || !look.is_empty() {
-            let Some(shared) = shared.upgrade() else { return };
-            for input in inputs {
-                if shared.mail.send(Mail::Input(input)).await.is_err() {
-                    return;
-                }
-            }
-            if !look.is_empty() {
-                let snapshot = shared.snapshot();
-                drop(shared);
-                match crate::beside::wait_for(move || act::works(&snapshot)).await {
-                    Ok(Ok(works)) => served.inner().found(&look, works),
-                    failed => tracing::error!(?failed, "work outside cannot be read: it waits"),
-                }
-            }
-            continue;
-        }
-        let due = async {
-            match again {
-                Some(again) => tokio::time::sleep_until(again.into()).await,
-                None => std::future::pending().await,
-            }
-        };
-        tokio::select! {
-            () = served.wake.notified() => {}
-            () = due => {}
-        }
     }
 }

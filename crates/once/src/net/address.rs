@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::str::FromStr;
 
-use iroh::{Endpoint, EndpointAddr, RelayUrl};
+use iroh::{Endpoint, EndpointAddr, RelayUrl, TransportAddr};
 use once_model::limits::{ADDRESSES_MAX, NAME_MAX_BYTES};
 
 use crate::Error;
@@ -163,6 +163,17 @@ impl Reach {
             Self::ThisMachine => "this-machine",
             Self::Others => "others",
         }
+    }
+}
+
+/// The address at which a connection's other side is now.
+pub(super) fn address_of(connection: &iroh::endpoint::Connection) -> Option<String> {
+    let paths = connection.paths();
+    let path = paths.iter().find(iroh::endpoint::Path::is_selected).or_else(|| paths.iter().next())?;
+    match path.remote_addr() {
+        TransportAddr::Ip(addr) => Some(addr.to_string()),
+        TransportAddr::Relay(url) => Some(url.to_string()),
+        _ => None,
     }
 }
 

@@ -9,7 +9,15 @@ use once_model::ids::{KernelId, ObjectKey};
 use once_model::limits::SCENARIO_MAX_BYTES;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use once_model::limits::INCOMING_MAX_BYTES;
+
 use super::lock;
+
+/// Bytes of all such files at once.
+pub(super) const SCRATCH_BYTES: u64 = INCOMING_MAX_BYTES;
+
+/// What those are counted in, in bytes.
+pub(super) const SCRATCH_UNIT: u64 = 1024;
 
 /// Whole bodies that are in memory at once, of all peers and both ways, in bytes: the largest one. It is held while a
 /// body is read, checked and stored here, never while a peer is waited for: so nobody can keep it.

@@ -9,7 +9,7 @@ use once_core::waist::{Input, LinkEvent};
 use once_model::ids::KernelId;
 use once_model::wire::ALPN;
 
-use super::{Net, address, session};
+use super::{Net, address, talk};
 
 /// A dial that takes longer has failed. QUIC gives up on a silent address before.
 const DIAL_TIMEOUT: Duration = Duration::from_secs(5);
@@ -22,7 +22,7 @@ impl Net {
         let silent = || format!("no answer from {}", listed(&addresses));
         let dialled = tokio::time::timeout(DIAL_TIMEOUT, self.connect(&peer, &addresses)).await;
         match dialled.unwrap_or_else(|_| Err(silent())) {
-            Ok(connection) => session::run(&self, connection, peer, true, None).await,
+            Ok(connection) => talk::run(&self, connection, peer, true, None).await,
             Err(reason) => self.tell(Input::Link { peer, event: LinkEvent::DialFailed { reason } }).await,
         }
     }

@@ -5,14 +5,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use iroh::endpoint::{Incoming, PortmapperConfig, QuicTransportConfig, VarInt, presets};
-use iroh::{Endpoint, RelayMode, RelayUrl, SecretKey, TransportAddr, Watcher as _};
+use iroh::{Endpoint, RelayMode, RelayUrl, SecretKey, Watcher as _};
 use once_core::waist::Input;
 use once_model::ids::KernelId;
 use once_model::sign::KernelKey;
 use once_model::wire::{ALPN, Code};
 use tokio::sync::Semaphore;
 
-use super::{Net, session, strangers};
+use super::{Net, session, strangers, talk};
 use crate::Error;
 
 /// After so long a silence QUIC asks whether the other side is there. While the dialler beats (see `pulse`) it never
@@ -163,9 +163,9 @@ pub(crate) async fn accept(net: Arc<Net>) {
                 return;
             }
             match gate.admit(&net, &connection, peer).await {
-                strangers::Verdict::Peer => session::run(&net, connection, peer, false, None).await,
+                strangers::Verdict::Peer => talk::run(&net, connection, peer, false, None).await,
                 strangers::Verdict::Invited(opened) => {
-                    session::run(&net, connection, peer, false, Some(*opened)).await;
+                    talk::run(&net, connection, peer, false, Some(*opened)).await;
                 }
                 strangers::Verdict::Stranger => {}
             }
@@ -175,15 +175,4 @@ pub(crate) async fn accept(net: Arc<Net>) {
 
 async fn shake_hands(incoming: Incoming) -> Option<iroh::endpoint::Connection> {
     incoming.accept().ok()?.await.ok()
-}
-
-/// The address at which a connection's other side is now.
-pub(super) fn address_of(connection: &iroh::endpoint::Connection) -> Option<String> {
-    let paths = connection.paths();
-    let path = paths.iter().find(iroh::endpoint::Path::is_selected).or_else(|| paths.iter().next())?;
-    match path.remote_addr() {
-        TransportAddr::Ip(addr) => Some(addr.to_string()),
-        TransportAddr::Relay(url) => Some(url.to_string()),
-        _ => None,
-    }
 }

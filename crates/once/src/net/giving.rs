@@ -10,12 +10,11 @@ use std::time::Duration;
 use bytes::Bytes;
 use iroh::endpoint::SendStream;
 use once_core::{exchange, object};
-use once_model::limits::INCOMING_MAX_BYTES;
 use once_model::wire::{Absent, Code, Frame, Pull};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 
-use super::bodies::{HELD_FOR, Way};
+use super::bodies::{HELD_FOR, SCRATCH_UNIT, Way};
 use super::frames::{self, BODY_PIECE, NetError};
 use super::incoming::Incoming;
 use super::{Net, Session};
@@ -24,12 +23,6 @@ use crate::shell::now_ms;
 /// A body up to this many bytes is held in memory while it is sent: at most two of each peer. A larger one is for
 /// [`HELD_FOR`]; what is left then lies in a file without a name, so that a peer that reads slowly holds no memory.
 const SMALL_BYTES: u64 = 1024 * 1024;
-
-/// Bytes of all such files at once.
-pub(super) const SCRATCH_BYTES: u64 = INCOMING_MAX_BYTES;
-
-/// What those are counted in, in bytes.
-pub(super) const SCRATCH_UNIT: u64 = 1024;
 
 /// How long a pull waits for room for its file. The asker gives up after 30 s.
 const SCRATCH_PATIENCE: Duration = Duration::from_secs(20);

@@ -9,11 +9,12 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use iroh::endpoint::{Connection, VarInt};
+use iroh::endpoint::VarInt;
 use once_core::waist::{Input, LinkEvent};
 use once_model::wire::Frame;
 
-use super::{Net, Session, endpoint, lock};
+use super::heard::UNHEARD;
+use super::{Net, Session, address, lock};
 use crate::shell::now_ms;
 
 /// How often the dialler says that it is alive.
@@ -28,31 +29,6 @@ const SILENCE_GRACE: Duration = Duration::from_millis(500);
 
 /// What the clock of this process may be off between two beats.
 const JITTER: Duration = Duration::from_millis(250);
-
-/// The other side learns with the close that it is not heard.
-pub(super) const UNHEARD: &[u8] = b"nothing that this side says is heard";
-
-/// What the clock knows of one connection.
-#[derive(Debug, Default)]
-pub(crate) struct Pulse {
-    /// The beat that is under way: when, and what had been heard by then.
-    beat: Option<(Instant, u64)>,
-    /// Whether this side has ended the connection because nothing was heard or acknowledged.
-    over: bool,
-    /// Where the connection led when it was looked at last.
-    address: Option<String>,
-}
-
-impl Pulse {
-    pub fn new(connection: &Connection) -> Self {
-        Self { beat: None, over: false, address: endpoint::address_of(connection) }
-    }
-
-    /// Whether this side has ended the connection because nothing was heard or acknowledged.
-    pub fn is_over(&self) -> bool {
-        self.over
-    }
-}
 
 /// Beats for as long as the network lives; not at all while nothing is connected.
 pub(crate) async fn pulse(net: Arc<Net>) {
@@ -108,7 +84,7 @@ async fn doubt(session: Arc<Session>, known: u64) {
 
 /// A connection goes along when either side moves to another address. The next dial should go there too.
 fn moved(session: &Session) -> Option<String> {
-    let address = endpoint::address_of(&session.connection)?;
+    let address = address::address_of(&session.connection)?;
     let mut pulse = lock(&session.pulse);
     if pulse.address.as_ref() == Some(&address) {
         return None;
@@ -128,6 +104,7 @@ fn heard(session: &Session) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use super::super::endpoint;
     use super::*;
 
     #[test]

@@ -4,40 +4,23 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use iroh::endpoint::{Connection, ConnectionError, SendStream, VarInt};
-use once_core::waist::{ConnId, Input, LinkEvent, Why};
-use once_core::{access, exchange};
+use iroh::endpoint::{Connection, ConnectionError};
+use once_core::waist::ConnId;
 use once_model::ids::{Hash, KernelId, Line, ObjectKey, Uuid};
-use once_model::limits::HELLO_TIMEOUT_MS;
-use once_model::receipt::EntriesOf;
-use once_model::sign::KernelKey;
-use once_model::wire::{Code, Frame, Parcel, Request, ShareAnswer, Shared as SharedFrame};
-use tokio::sync::{Notify, Semaphore, mpsc, oneshot, watch};
+use once_model::wire::{Code, Frame, Request};
+use tokio::sync::{Notify, Semaphore, oneshot, watch};
 
-use super::frames::{self, FrameReader, NetError};
-use super::outgoing::{Outgoing, answer_bytes};
-use super::pulse::Pulse;
-use super::strangers::Opened;
-use super::{Net, endpoint, lock, pulls, pulse, streams};
+use super::frames::{self};
+use super::heard::Pulse;
+use super::outgoing::Outgoing;
+use super::{heard, lock};
 use crate::net::Out;
-use crate::shell::{MAILS_OF_PEER_MAX, Mail, Snapshot, now_ms};
+use crate::shell::MAILS_OF_PEER_MAX;
 
 /// Concurrent large transfers per peer and direction, so that one peer cannot take every slot.
 const LARGE_AT_ONCE: usize = 2;
-
-/// Requests of a peer that may wait to be answered. Whoever asks for more is read no further until then.
-const REQUESTS_MAX: usize = 128;
-
-/// Of these, so many are answered in one go: with 64 KiB each a MiB.
-const REQUESTS_AT_ONCE: usize = 16;
-
-/// What was said last should arrive before the connection goes; whoever is slower than this does without.
-const CLOSE_PATIENCE: Duration = Duration::from_millis(500);
-
-/// Bytes that are written at once.
-const WRITE_BYTES: usize = 128 * 1024;
 
 /// A connection, and what is under way on it besides the engine's frames.
 pub(crate) struct Session {
@@ -49,12 +32,12 @@ pub(crate) struct Session {
     pub(super) pulse: Mutex<Pulse>,
     /// The control stream is there: what is opened from now on is something else.
     pub control_taken: Notify,
-    out: Outgoing,
-    next_call: AtomicU64,
-    calls: Mutex<HashMap<u64, oneshot::Sender<Frame>>>,
+    pub(super) out: Outgoing,
+    pub(super) next_call: AtomicU64,
+    pub(super) calls: Mutex<HashMap<u64, oneshot::Sender<Frame>>>,
     pub(super) admitted: watch::Sender<bool>,
     /// Why this side closes the connection, once it does.
-    closing: OnceLock<Code>,
+    pub(super) closing: OnceLock<Code>,
     /// Large shares that are being pulled.
     pub pulls: Mutex<BTreeSet<(ObjectKey, Hash)>>,
     /// One exchange at a time that the peer asked for.
@@ -62,11 +45,11 @@ pub(crate) struct Session {
     pub(super) large_coming: Semaphore,
     pub(super) large_going: Semaphore,
     /// One look into the store at a time that the peer causes.
-    reading: Semaphore,
+    pub(super) reading: Semaphore,
     /// When bytes of a body came or went last.
-    moved: Mutex<Option<Instant>>,
+    pub(super) moved: Mutex<Option<Instant>>,
     /// Its places in the engine's mailbox.
-    places: Arc<Semaphore>,
+    pub(super) places: Arc<Semaphore>,
 }
 
 /// The number under which a connection is closed; the other side learns it even if no frame got through.
@@ -81,33 +64,40 @@ pub(super) const fn close_code(code: Code) -> u32 {
 }
 
 impl Session {
+    pub(super) fn new(
+        connection: Connection,
+        peer: KernelId,
+        conn: ConnId,
+        dialled: bool,
+        out: Outgoing,
+    ) -> Self {
+        Self {
+            pulse: Mutex::new(Pulse::new(&connection)),
+            connection,
+            peer,
+            conn,
+            dialled,
+            control_taken: Notify::new(),
+            out,
+            next_call: AtomicU64::new(1),
+            calls: Mutex::new(HashMap::new()),
+            admitted: watch::channel(false).0,
+            closing: OnceLock::new(),
+            pulls: Mutex::new(BTreeSet::new()),
+            responding: Semaphore::new(1),
+            large_coming: Semaphore::new(LARGE_AT_ONCE),
+            large_going: Semaphore::new(LARGE_AT_ONCE),
+            reading: Semaphore::new(1),
+            moved: Mutex::new(None),
+            places: Arc::new(Semaphore::new(MAILS_OF_PEER_MAX)),
+        }
+    }
+
     /// Waits until the engine has admitted the connection. Rights are checked all the same; but who was not admitted
     /// speaks no version that both know.
     pub async fn admitted(&self) {
         let mut admitted = self.admitted.subscribe();
         let _ = admitted.wait_for(|admitted| *admitted).await;
-    }
-
-    /// Tells the engine what the peer said, as soon as it has a place.
-    pub(super) async fn pass_on(&self, net: &Net, input: Input) {
-        // The places are never closed; a closed mailbox means that the kernel stops.
-        if let Ok(place) = Arc::clone(&self.places).acquire_owned().await {
-            let _ = net.shared.mail.send(Mail::Said(input, place)).await;
-        }
-    }
-
-    /// Looks into the store as of the last commit, because the peer wants something of it: beside the network's thread,
-    /// one look at a time for each connection.
-    pub(super) async fn read_beside<T: Send + 'static>(
-        &self,
-        net: &Net,
-        look: impl FnOnce(&Snapshot) -> T + Send + 'static,
-    ) -> Result<T, NetError> {
-        let stopping = |_| NetError::Stopping;
-        let _mine = self.reading.acquire().await.map_err(stopping)?;
-        let _all = net.reading.acquire().await.map_err(stopping)?;
-        let snapshot = net.shared.snapshot();
-        crate::beside::wait_for(move || look(&snapshot)).await.map_err(|_| NetError::Stopping)
     }
 
     /// Bytes of a body came or went.
@@ -137,10 +127,10 @@ impl Session {
     }
 
     /// Why the connection has ended, for people.
-    fn end(&self) -> &'static str {
+    pub(super) fn end(&self) -> &'static str {
         match self.connection.close_reason() {
             _ if lock(&self.pulse).is_over() => "it is heard no more, or hears this kernel no more",
-            Some(ConnectionError::ApplicationClosed(close)) if close.reason == pulse::UNHEARD => {
+            Some(ConnectionError::ApplicationClosed(close)) if close.reason == heard::UNHEARD => {
                 "it is heard, but it does not hear this kernel"
             }
             Some(ConnectionError::TimedOut) => "it was silent for too long",
@@ -166,306 +156,5 @@ struct Forget<'s> {
 impl Drop for Forget<'_> {
     fn drop(&mut self) {
         lock(&self.session.calls).remove(&self.call);
-    }
-}
-
-/// Runs a connection until it ends.
-pub(super) async fn run(
-    net: &Arc<Net>,
-    connection: Connection,
-    peer: KernelId,
-    dialled: bool,
-    opened: Option<Opened>,
-) {
-    let conn = net.next_conn();
-    let (out, outgoing) = Outgoing::new();
-    let session = Arc::new(Session {
-        connection: connection.clone(),
-        peer,
-        conn,
-        dialled,
-        pulse: Mutex::new(Pulse::new(&connection)),
-        control_taken: Notify::new(),
-        out: out.clone(),
-        next_call: AtomicU64::new(1),
-        calls: Mutex::new(HashMap::new()),
-        admitted: watch::channel(false).0,
-        closing: OnceLock::new(),
-        pulls: Mutex::new(BTreeSet::new()),
-        responding: Semaphore::new(1),
-        large_coming: Semaphore::new(LARGE_AT_ONCE),
-        large_going: Semaphore::new(LARGE_AT_ONCE),
-        reading: Semaphore::new(1),
-        moved: Mutex::new(None),
-        places: Arc::new(Semaphore::new(MAILS_OF_PEER_MAX)),
-    });
-    lock(&net.sessions).insert(conn, Arc::clone(&session));
-    net.connects.notify_one();
-    let mail = &net.shared.mail;
-    let address = endpoint::address_of(&connection);
-    let _ = mail.send(Mail::Conn { conn, out }).await;
-    net.tell(Input::Link { peer, event: LinkEvent::Up { conn, dialled, address } }).await;
-
-    let streams = tokio::spawn(streams::serve(Arc::clone(net), Arc::clone(&session), peer));
-    let ended = talk(net, &session, peer, conn, dialled, opened, outgoing).await;
-    streams.abort();
-    match &ended {
-        Ok(()) => tracing::debug!(peer = %peer.short(), conn, "the session ended"),
-        Err(error) => tracing::debug!(peer = %peer.short(), conn, %error, "the session ended"),
-    }
-    if ended.as_ref().is_err_and(|error| error.code() == Code::Invalid) {
-        connection.close(VarInt::from_u32(close_code(Code::Invalid)), b"not the protocol");
-    }
-    match session.closing.get() {
-        // Also when the other side has let go of the stream before this one came to say so.
-        Some(code) => connection.close(VarInt::from_u32(close_code(*code)), b""),
-        None if ended.is_ok() => {
-            // The stream's end comes first; why the connection closes comes right behind it.
-            let _ = tokio::time::timeout(CLOSE_PATIENCE, connection.closed()).await;
-        }
-        None => {}
-    }
-    if let Some(ConnectionError::ApplicationClosed(close)) = connection.close_reason() {
-        let says = |code| close.error_code == VarInt::from_u32(close_code(code));
-        // A denial that came only as the close of the connection is a denial all the same.
-        if says(Code::Denied) {
-            net.tell(Input::Frame { peer, conn, frame: Frame::Denied(Code::Denied) }).await;
-        }
-    }
-    let reason = session.end().to_owned();
-    connection.close(VarInt::from_u32(0), b"");
-    lock(&net.sessions).remove(&conn);
-    lock(&session.calls).clear();
-    if !access::is_peer(&net.shared.snapshot(), &peer).unwrap_or(true) {
-        net.incoming.sweep(|other| *other != peer);
-    }
-    net.tell(Input::Link { peer, event: LinkEvent::Down { conn, reason } }).await;
-    let _ = mail.send(Mail::Gone { conn }).await;
-}
-
-/// Opens the control stream and speaks on it, both ways.
-async fn talk(
-    net: &Arc<Net>,
-    session: &Session,
-    peer: KernelId,
-    conn: ConnId,
-    dialled: bool,
-    opened: Option<Opened>,
-    outgoing: mpsc::UnboundedReceiver<Out>,
-) -> Result<(), NetError> {
-    let (send, reader, first) = match opened {
-        Some(Opened { send, reader, first }) => (send, reader, Some(first)),
-        None => {
-            let open = async {
-                match dialled {
-                    true => session.connection.open_bi().await,
-                    false => session.connection.accept_bi().await,
-                }
-            };
-            let limit = Duration::from_millis(HELLO_TIMEOUT_MS);
-            let opened = tokio::time::timeout(limit, open).await;
-            let (send, recv) =
-                opened.map_err(|_| NetError::NoStream)?.map_err(|e| NetError::Broken(e.to_string()))?;
-            (send, FrameReader::new(recv), None)
-        }
-    };
-    session.control_taken.notify_one();
-    let (ask, asked) = mpsc::channel(REQUESTS_MAX);
-    tokio::select! {
-        ended = read(net, session, peer, conn, reader, first, ask) => ended,
-        ended = answer(net, session, asked) => ended,
-        ended = write(send, outgoing, session) => ended,
-    }
-}
-
-async fn write(
-    mut stream: SendStream,
-    mut outgoing: mpsc::UnboundedReceiver<Out>,
-    session: &Session,
-) -> Result<(), NetError> {
-    let mut buffer = Vec::new();
-    while let Some(mut out) = outgoing.recv().await {
-        let mut close = None;
-        let (mut count, mut bytes) = (0, 0);
-        loop {
-            match out {
-                Out::Frame(frame) => {
-                    frames::put(&mut buffer, &frame);
-                    let answer = answer_bytes(&frame);
-                    count += usize::from(answer.is_some());
-                    bytes += answer.unwrap_or(0);
-                }
-                Out::Close(code) => {
-                    close = Some(code);
-                    break;
-                }
-            }
-            if buffer.len() >= WRITE_BYTES {
-                break;
-            }
-            match outgoing.try_recv() {
-                Ok(next) => out = next,
-                Err(_) => break,
-            }
-        }
-        frames::write(&mut stream, &buffer).await?;
-        buffer.clear();
-        session.out.written(count, bytes);
-        if let Some(code) = close {
-            let _ = session.closing.set(code);
-            let _ = stream.finish();
-            let _ = tokio::time::timeout(CLOSE_PATIENCE, stream.stopped()).await;
-            return Ok(());
-        }
-    }
-    Ok(())
-}
-
-async fn read(
-    net: &Arc<Net>,
-    session: &Session,
-    peer: KernelId,
-    conn: ConnId,
-    mut reader: FrameReader,
-    first: Option<Frame>,
-    ask: mpsc::Sender<Asked>,
-) -> Result<(), NetError> {
-    let mut next = first;
-    loop {
-        let frame = match next.take() {
-            Some(frame) => frame,
-            None => match reader.next().await? {
-                Some(frame) => frame,
-                None => return Ok(()),
-            },
-        };
-        session.out.room().await;
-        match frame {
-            Frame::Share(parcel) if !frames::is_apart(&parcel) => {
-                shared(net, session, peer, conn, parcel).await?;
-            }
-            Frame::Share(parcel) if !frames::is_large(parcel.header.size) => {
-                refuse(session, &parcel, Code::Invalid);
-            }
-            Frame::Request(request) => asks(&ask, Asked::Object(request)).await?,
-            Frame::EntriesOf(of) => asks(&ask, Asked::Entries(of)).await?,
-            Frame::Found(ref found) => answered(session, found.call, frame),
-            Frame::Absent(ref absent) => answered(session, absent.call, frame),
-            // QUIC has acknowledged it: that is all that it is for.
-            Frame::Alive => {}
-            frame => session.pass_on(net, Input::Frame { peer, conn, frame }).await,
-        }
-    }
-}
-
-/// What a peer asks for on the control stream.
-enum Asked {
-    Object(Request),
-    Entries(EntriesOf),
-}
-
-impl Asked {
-    /// Whether it may be answered on the network's thread.
-    fn is_quick(&self, snapshot: &Snapshot) -> bool {
-        match self {
-            Self::Object(request) => exchange::is_quick(snapshot, request).unwrap_or(false),
-            Self::Entries(_) => false,
-        }
-    }
-
-    /// The answer; none if what was asked for cannot be read, and the peer need not know.
-    fn answer(self, snapshot: &Snapshot, key: &KernelKey, peer: &KernelId) -> Option<Frame> {
-        match self {
-            Self::Object(request) => {
-                let found = exchange::answer(snapshot, key, peer, &request, now_ms());
-                Some(found.unwrap_or_else(|error| {
-                    tracing::error!(%error, "a request could not be answered");
-                    Frame::Absent(once_model::wire::Absent { call: request.call, code: Code::Busy })
-                }))
-            }
-            Self::Entries(of) => match exchange::entries(snapshot, peer, &of, now_ms()) {
-                Ok(entries) => Some(entries),
-                Err(error) => {
-                    tracing::error!(%error, "the entries of a history could not be read");
-                    None
-                }
-            },
-        }
-    }
-}
-
-async fn asks(ask: &mpsc::Sender<Asked>, asked: Asked) -> Result<(), NetError> {
-    ask.send(asked).await.map_err(|_| NetError::Stopping)
-}
-
-/// Answers what the peer asks for, as of a commit after it was asked.
-async fn answer(
-    net: &Arc<Net>,
-    session: &Session,
-    mut waiting: mpsc::Receiver<Asked>,
-) -> Result<(), NetError> {
-    // The first may have come right behind `admitted`, which is on its way through the engine.
-    session.admitted().await;
-    let mut some = Vec::with_capacity(REQUESTS_AT_ONCE);
-    while waiting.recv_many(&mut some, REQUESTS_AT_ONCE).await > 0 {
-        // One that costs little: a thread's turn would cost more. With a second one behind it, it may be a flood.
-        if let [asked] = some.as_slice() {
-            let snapshot = net.shared.snapshot();
-            if asked.is_quick(&snapshot) {
-                let answers = some
-                    .drain(..)
-                    .filter_map(|asked| asked.answer(&snapshot, &net.shared.key, &session.peer));
-                answers.for_each(|frame| session.say(frame));
-                continue;
-            }
-        }
-        let (shared, peer, some) = (Arc::clone(&net.shared), session.peer, std::mem::take(&mut some));
-        let answers = session.read_beside(net, move |snapshot| {
-            some.into_iter()
-                .filter_map(|asked| asked.answer(snapshot, &shared.key, &peer))
-                .collect::<Vec<_>>()
-        });
-        for frame in answers.await? {
-            session.out.room().await;
-            session.say(frame);
-        }
-    }
-    // Nobody asks any more, but the connection goes on until the reader says why it ends.
-    std::future::pending().await
-}
-
-/// A share with its bytes: checked here, beside the engine.
-async fn shared(
-    net: &Net,
-    session: &Session,
-    peer: KernelId,
-    conn: ConnId,
-    parcel: Parcel,
-) -> Result<(), NetError> {
-    let share = (parcel.header.key(), parcel.header.id(), parcel.header.content);
-    let checked = match frames::has_too_much(&parcel) {
-        true => Err(Code::Invalid),
-        false => pulls::check(peer, parcel).await?,
-    };
-    match checked {
-        Ok(arrival) => {
-            session.pass_on(net, Input::Arrived { peer, arrival, why: Why::Shared { conn } }).await;
-        }
-        Err(code) => {
-            super::say_of!(net, peer, warn, key = %share.0, ?code, "refused an invalid share");
-            session.pass_on(net, Input::Unfit { peer, conn, share, code }).await;
-        }
-    }
-    Ok(())
-}
-
-fn refuse(session: &Session, parcel: &Parcel, code: Code) {
-    let (key, id) = (parcel.header.key(), parcel.header.id());
-    session.say(Frame::Shared(SharedFrame { key, id, answer: ShareAnswer::Refused(code), commit: None }));
-}
-
-fn answered(session: &Session, call: u64, frame: Frame) {
-    if let Some(reply) = lock(&session.calls).remove(&call) {
-        let _ = reply.send(frame);
     }
 }

@@ -1,0 +1,117 @@
+//! `status`: what a kernel says of itself.
+
+use std::sync::atomic::Ordering;
+
+use once_core::peers;
+use once_core::store::{Read, StoreError};
+use once_model::limits::DISK_RESERVE_BYTES;
+use serde_json::{Value, json};
+
+use super::{conflicts, damage, lanes, methods, transfers};
+use crate::{Error, Kernel};
+
+/// What is here of objects.
+#[derive(Default)]
+struct Counted {
+    objects: u64,
+    tombstones: u64,
+    bytes: u64,
+    conflicts: u64,
+    /// Something that cannot be read.
+    damage: Option<String>,
+}
+
+/// Counts what is here. Who asks what is wrong is to be told, also when something cannot be read.
+fn count(kernel: &Kernel, snapshot: &dyn Read) -> Result<Counted, Error> {
+    let mut all = Counted::default();
+    let counted = conflicts::by_uuid(snapshot, &mut |same| {
+        for head in &same {
+            if head.header.tombstone {
+                all.tombstones += 1;
+            } else {
+                all.objects += 1;
+                all.bytes += head.header.size;
+            }
+        }
+        all.conflicts += u64::from(conflicts::beside(same).is_some());
+    });
+    // What only waits for a proof is no conflict yet.
+    let counted = counted.and_then(|()| {
+        conflicts::forked(snapshot, &mut |kept| {
+            all.conflicts += u64::from(kept.iter().any(|row| !row.is_replaced()));
+        })
+    });
+    all.damage = match counted {
+        Ok(()) => crate::net::lock(&kernel.shared().damage).clone(),
+        Err(damaged @ StoreError::Damaged { .. }) => Some(damaged.to_string()),
+        Err(error) => return Err(error.into()),
+    };
+    Ok(all)
+}
+
+pub(super) fn status(kernel: &Kernel) -> Result<Value, Error> {
+    let shared = kernel.shared();
+    let snapshot = shared.snapshot();
+    let Counted { objects, tombstones, bytes, conflicts, damage } = count(kernel, &snapshot)?;
+    let peers = peers::all(&snapshot)?;
+    let mut owed = 0;
+    for (peer, _) in &peers {
+        owed += once_core::share::usage(&snapshot, peer)?.owed_rows;
+    }
+    let waiting = lanes::waiting_count(&snapshot)?;
+    let identity = once_core::meta::identity(&snapshot)?;
+    let free = once_store::free_bytes(&shared.data).ok();
+    let live = shared.components.live.counts();
+    let served: Vec<_> = shared
+        .components
+        .served
+        .list()
+        .into_iter()
+        .map(|(component, clients, runs)| json!({ "component": component, "clients": clients, "runs": runs }))
+        .collect();
+    let metrics = crate::net::lock(&shared.metrics);
+    let spread = |histogram: &Option<hdrhistogram::Histogram<u64>>| {
+        histogram.as_ref().map(
+            |h| json!({ "p50": h.value_at_quantile(0.5), "p99": h.value_at_quantile(0.99), "max": h.max() }),
+        )
+    };
+    Ok(json!({
+        "kernel": kernel.id().to_string(),
+        "name": kernel.name(),
+        "version": env!("CARGO_PKG_VERSION"),
+        "pid": std::process::id(),
+        "incarnation": identity.map(|identity| identity.incarnation.to_string()),
+        "commit": once_core::meta::commit_number(&snapshot)?,
+        "data": shared.data.display().to_string(),
+        "uptime_ms": u64::try_from(kernel.uptime().as_millis()).unwrap_or(u64::MAX),
+        "offline": kernel.net().is_none(),
+        "addresses": kernel.addresses(),
+        "quarantined": once_core::quarantine(&snapshot)?.is_some(),
+        "objects": objects,
+        "tombstones": tombstones,
+        "bytes": bytes,
+        "conflicts": conflicts,
+        "peers": peers.len(),
+        "connected": kernel.net().map_or(0, |net| net.connected_peers().len()),
+        "owed": owed,
+        "waiting": waiting,
+        "transfers": transfers::list(kernel, None),
+        "damage": damage,
+        "losses": damage::shapes(kernel),
+        "disk_free_bytes": free,
+        "takes_writes": !shared.only_reads.load(Ordering::Relaxed)
+            && free.is_none_or(|free| free >= DISK_RESERVE_BYTES),
+        "writes_need_bytes": DISK_RESERVE_BYTES,
+        "store_bytes": methods::folder_bytes(&shared.data.join("store")),
+        "groups": metrics.groups,
+        "synced_groups": metrics.synced_groups,
+        "inputs": metrics.inputs,
+        "rows": metrics.rows,
+        "step_us": spread(&metrics.step_us),
+        "commit_us": spread(&metrics.commit_us),
+        "served": served,
+        "live": {
+            "objects": live.objects, "bytes": live.bytes, "restored": live.restored, "hibernated": live.hibernated,
+        },
+    }))
+}
