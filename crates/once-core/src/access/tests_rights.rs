@@ -227,3 +227,36 @@ fn a_home_may_read_its_own_objects_everywhere() {
     });
     assert!(reads(&kernel, &peer, &paper) && !reads(&kernel, &other, &paper));
 }
+
+/// One timer for what ends next is enough, and none runs for longer than an hour: clocks may stand still.
+#[test]
+fn one_timer_runs_for_what_ends_next() {
+    let (mut kernel, peer, _, _, _) = home();
+    let timers = |kernel: &Alone| {
+        let all = kernel.timers.iter().filter(|(_, timer)| *timer == Timer::Expiry);
+        let mut all: Vec<_> = all.map(|(at_ms, _)| at_ms - NOW_MS).collect();
+        all.sort_unstable();
+        all
+    };
+    let hour = 60 * 60 * 1000;
+    for (after_ms, expected) in [
+        (5 * hour, vec![hour]),
+        (2000, vec![2000, hour]),
+        (3000, vec![2000, hour]),
+        (1000, vec![1000, 2000, hour]),
+    ] {
+        let scope = Scope::Component(after_ms.to_string());
+        kernel.command(Command::Grant(Grant {
+            expires_ms: Some(NOW_MS + after_ms),
+            ..grant(peer, Right::Read, scope)
+        }));
+        assert_eq!(timers(&kernel), expected);
+    }
+    kernel.pass(3000);
+    let left = timers(&kernel);
+    assert!(left.contains(&hour) || left.contains(&(hour + 3000)), "{left:?}");
+    assert!(left.iter().all(|at_ms| *at_ms >= hour), "{left:?}");
+    kernel.pass(5 * hour);
+    let rows = kernel.rows().into_iter().filter(|(table, ..)| *table == Table::Grant);
+    assert!(rows.flat_map(|(_, key, value)| Grant::list(&key, &value).unwrap()).all(|listed| listed.ended));
+}

@@ -1,6 +1,8 @@
 //! The port to the store: get, scan, atomic batch, sync. The fjall store and the memory store implement it alike.
 
 pub mod memory;
+#[cfg(test)]
+mod tests_scan;
 pub mod txn;
 
 use std::ops::ControlFlow;
