@@ -10,6 +10,8 @@ mod rows;
 mod state;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_turns;
 mod work;
 
 pub(crate) use chore::OF_OBJECT;
