@@ -76,3 +76,38 @@ fn followers_of_two_objects_are_owed_their_news_in_turn() {
     assert_eq!(of.len(), 24);
     alternate(&of[4..], 10);
 }
+
+/// Within one connection nothing is repeated: what begins while it is still to be repeated is told when its turn comes.
+#[test]
+fn what_begins_while_subscriptions_are_repeated_is_told_once() {
+    let mut kernel = Alone::new();
+    let peer = kernel.befriend(9);
+    let object = kernel.object(1, "Paper");
+    let key = |n: u128| once_model::ids::ObjectKey { uuid: Uuid::from_u128(n), ..object };
+    for n in 100..120 {
+        kernel.command(Command::Follow { key: key(n), from: peer });
+    }
+    kernel.restart_with(Engine::new().slicing(1));
+    kernel.up(9, 9);
+    kernel.outgoing.clear();
+    let hello = Greeting { features: vec![FEATURE_ACTIONS], ..greeting(&KernelKey::from_bytes(&[9; 32])) };
+    let hello = Input::Frame { peer, conn: 9, frame: Frame::Hello(hello) };
+    let begins = |n: u128| {
+        let command = Command::Follow { key: key(n), from: peer };
+        Input::Command { token: 900 + n as u64, command }
+    };
+    let ends = Input::Command { token: 990, command: Command::Unfollow { key: key(118), from: peer } };
+    kernel.inputs([hello, begins(500), begins(50), ends]);
+    let told = |n: u128, on: bool| {
+        let frames = kernel.outgoing.iter().map(|(.., frame)| frame);
+        frames
+            .filter(|frame| match frame {
+                Frame::Follow(follow) => on && follow.key == key(n),
+                Frame::Unfollow(of) => !on && *of == key(n),
+                _ => false,
+            })
+            .count()
+    };
+    assert!((100..118).all(|n| told(n, true) == 1));
+    assert_eq!([told(500, true), told(50, true), told(118, true), told(118, false)], [1, 1, 0, 1]);
+}
