@@ -26,18 +26,10 @@ pub(crate) fn accept(
 ) -> Result<ShareAnswer, StoreError> {
     let key = arrival.header.key();
     let head = rows::head(s.txn, &key)?;
-    let home = arrival.chain.as_ref().map(Chain::home);
     let mut row = HeadRow {
-        header: arrival.header,
-        home,
-        from: Some(peer),
         charged: quota_bytes.is_some(),
-        stored_ms: s.ctx.now_ms,
         conflicts_dropped: head.as_ref().map_or(0, |head| head.conflicts_dropped),
-        // `verify` has checked the signature of whatever did not come from its home.
-        proven: home.is_some_and(|home| home != peer),
-        replaced: None,
-        tip: None,
+        ..arrived(s, peer, arrival.header, arrival.chain.as_ref().map(Chain::home))
     };
     let verdict = match (&key.line, &head) {
         (_, Some(head)) => compare(head, &row),
@@ -91,6 +83,22 @@ pub(crate) fn accept(
         ancestry::ask(s, key, row.home)?;
     }
     Ok(ShareAnswer::Stored)
+}
+
+/// A revision as it came from a peer.
+fn arrived(s: &Step<'_, '_>, peer: KernelId, header: Header, home: Option<KernelId>) -> HeadRow {
+    HeadRow {
+        header,
+        home,
+        from: Some(peer),
+        charged: false,
+        stored_ms: s.ctx.now_ms,
+        conflicts_dropped: 0,
+        // `verify` has checked the signature of whatever did not come from its home.
+        proven: home.is_some_and(|home| home != peer),
+        replaced: None,
+        tip: None,
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

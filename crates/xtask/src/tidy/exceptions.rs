@@ -24,7 +24,6 @@ pub const TODAY: Exceptions = Exceptions {
     circles: &[],
     long_files: &[("crates/once-sim/src/check/group.rs", 523), ("crates/once-store/src/journal.rs", 544)],
     long_functions: &[
-        ("crates/once-core/src/object/accept.rs, accept", 74),
         ("crates/once-sim/src/check/act.rs, Checker::acts", 74),
         ("crates/once-sim/src/check/effects.rs, Checker::sent", 81),
         ("crates/once-sim/src/check/group.rs, commanded", 118),
@@ -59,6 +58,6 @@ pub const TODAY: Exceptions = Exceptions {
         ("crates/once-sim/src/exchange.rs, World::exchange_reads", 6),
         ("crates/once/src/api/transfer.rs, send", 6),
     ],
-    planted: &["crates/once-core/src/act/home/marks.rs", "crates/once-core/src/act/home/record.rs"],
+    planted: &[],
     unmirrored: &["chores", "timer"],
 };

@@ -122,8 +122,11 @@ fn tidy(s: &mut Step<'_, '_>, place: &[u8], row: &mut LaneRow, newest: u64) -> R
     // A long result goes as soon as the origin has it, a short one with what was asked.
     let long = row.long_from.max(row.results_from)..row.floor;
     row.long_from = drop_results(s, place, long, |outcome| outcome.bytes() > TOLD_MAX_BYTES)?;
-    let over =
-        row.results_from..row.told_from.min(if mutant!(DropResultsEarly) { u64::MAX } else { row.floor });
+    let mut told = row.floor;
+    if mutant!(DropResultsEarly) {
+        told = u64::MAX;
+    }
+    let over = row.results_from..row.told_from.min(told);
     let to = drop_results(s, place, over.clone(), |_| true)?;
     row.results_from = drop_whole(s, place, 0, over.start..to)?;
     // The client ledger has what came of built-in actions.

@@ -67,10 +67,13 @@ pub(crate) fn write(
         Made::Nothing(head) => (Some(head), head.header.id(), &head.header),
         Made::Revision(draft) => (draft.before(), draft.base(), draft.header()),
     };
-    let tip = history::tip(s.txn, before)?;
+    let mut tip = history::tip(s.txn, before)?;
+    if mutant!(BrokenLedger) {
+        tip.hash = Hash::from_bytes([0; 32]);
+    }
     let place_row = PlaceRow {
         number: tip.number + 1,
-        previous: if mutant!(BrokenLedger) { Hash::from_bytes([0; 32]) } else { tip.hash },
+        previous: tip.hash,
         before: base,
         outcome: outcome.hash(),
         status: Some(OutcomeStatus::from(outcome)),
@@ -79,7 +82,8 @@ pub(crate) fn write(
         certificate: header.certificate,
     };
     // An origin here has it as soon as this is written.
-    let kept = (origin.kernel != s.ctx.me && !mutant!(ForgetResult)).then(|| outcome.clone());
+    let forgets = mutant!(ForgetResult);
+    let kept = (origin.kernel != s.ctx.me && !forgets).then(|| outcome.clone());
     let told = (s.engine.act.told_rows > 0).then(|| ToldRow::new(&act.action));
     let mut row = LedgerRow {
         id: act.action.id,
