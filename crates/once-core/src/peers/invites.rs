@@ -107,6 +107,8 @@ pub(super) fn admit(
         return Ok(None);
     }
     use_up(s, peer, hello)?;
+    // Its own invite is still to be shown: it must not let another one in.
+    let secret = known.as_ref().and_then(|row| row.secret);
     let petname = match (known.and_then(|row| row.petname), invite.petname) {
         (None, Some(name)) => Some(free_name(s, peer, name)?),
         (name, _) => name,
@@ -115,7 +117,7 @@ pub(super) fn admit(
         petname: petname.clone(),
         says: shown(&hello.name),
         status: PeerStatus::Active,
-        secret: None,
+        secret,
         addresses: Vec::new(),
         seen: Vec::new(),
         quota_bytes: PEER_QUOTA_BYTES,
@@ -149,4 +151,75 @@ fn free_name(s: &Step<'_, '_>, peer: &KernelId, name: String) -> Result<String, 
         number += 1;
     }
     Ok(free)
+}
+
+#[cfg(test)]
+mod tests {
+    use once_model::ids::{KernelId, Secret};
+    use once_model::sign::KernelKey;
+    use once_model::wire::{Code, Frame};
+
+    use super::*;
+    use crate::peers::rows::PeerStatus;
+    use crate::testing::{Alone, greeting};
+    use crate::waist::{Command, Input, LinkEvent};
+
+    const THEIRS: [u8; 16] = [3; 16];
+
+    fn joins(kernel: &mut Alone, peer: KernelId) {
+        let secret = Secret::from_bytes(THEIRS);
+        kernel.command(Command::Join { peer, secret, addresses: Vec::new(), petname: None });
+    }
+
+    /// The peer calls: the secret that it is shown.
+    fn calls(kernel: &mut Alone, peer: KernelId, invite: Option<Secret>) -> Option<Secret> {
+        let event = LinkEvent::Up { conn: 1, dialled: false, address: None };
+        kernel.input(Input::Link { peer, event });
+        let hello = Greeting { invite, ..greeting(&KernelKey::from_bytes(&[9; 32])) };
+        let said = kernel.says(peer, 1, Frame::Hello(hello));
+        said.iter().find_map(|frame| match frame {
+            Frame::Admitted(greeting) => Some(greeting.invite),
+            _ => None,
+        })?
+    }
+
+    fn may_share(kernel: &Alone, peer: KernelId) -> bool {
+        crate::access::may_share(&kernel.store, &peer, kernel.ctx.now_ms).unwrap()
+    }
+
+    /// Else it would hang on who calls first whether the host of a ticket may share here.
+    #[test]
+    fn whose_invite_is_used_may_share_whoever_calls() {
+        let mut kernel = Alone::new();
+        let peer = kernel.peer(9).kernel;
+        joins(&mut kernel, peer);
+        assert!(!may_share(&kernel, peer));
+        assert_eq!(calls(&mut kernel, peer, None), Some(Secret::from_bytes(THEIRS)));
+        assert!(may_share(&kernel, peer));
+    }
+
+    /// Else its invite would stay open, for anybody who saw it.
+    #[test]
+    fn who_comes_by_an_invite_here_is_shown_its_own() {
+        let mut kernel = Alone::new();
+        let peer = KernelKey::from_bytes(&[9; 32]).id();
+        let ours = Secret::from_bytes([4; 16]);
+        let (secret_hash, expires_ms) = (invite_hash(&ours), kernel.ctx.now_ms + 1000);
+        kernel.command(Command::Invite { secret_hash, expires_ms, petname: None });
+        joins(&mut kernel, peer);
+        assert_eq!(calls(&mut kernel, peer, Some(ours)), Some(Secret::from_bytes(THEIRS)));
+    }
+
+    #[test]
+    fn who_was_added_stays_a_peer_when_its_invite_comes_to_nothing() {
+        let mut kernel = Alone::new();
+        let peer = KernelKey::from_bytes(&[9; 32]).id();
+        joins(&mut kernel, peer);
+        kernel.command(Command::AddPeer { peer, addresses: Vec::new(), petname: None });
+        let event = LinkEvent::Up { conn: 1, dialled: true, address: None };
+        kernel.input(Input::Link { peer, event });
+        kernel.says(peer, 1, Frame::Denied(Code::Denied));
+        let row = crate::peers::rows::peer(&kernel.store, &peer).unwrap();
+        assert_eq!(row.map(|row| (row.status, row.secret)), Some((PeerStatus::Active, None)));
+    }
 }

@@ -7,7 +7,7 @@ use once_model::ids::KernelId;
 use once_model::wire::Greeting;
 
 use super::Group;
-use super::shadow::{GrantShadow, Shadow};
+use super::shadow::{GrantShadow, PeerShadow, Shadow};
 use crate::coverage::Coverage;
 
 /// A kernel greets: whether it may come in.
@@ -20,8 +20,10 @@ pub(super) fn hello(
     cover: &mut Coverage,
 ) -> Result<(), String> {
     if let Some(known) = shadow.rights.peers.get_mut(&peer).filter(|peer| peer.active) {
-        // Who comes by itself need not be shown an invite.
-        known.joining &= !admitted;
+        // Whose invite was to be shown sees it now, and may share as if it had been called.
+        if admitted && std::mem::take(&mut known.joining) {
+            shadow.rights.grants.insert((Scope::Kernel, Right::Share, peer), GrantShadow::FOREVER);
+        }
         return if admitted { shown_by_peer(shadow, group, peer, greeting) } else { Ok(()) };
     }
     let hash = greeting.invite.as_ref().map(once_core::invite_hash);
@@ -52,7 +54,8 @@ pub(super) fn hello(
             if let Some(invite) = invite {
                 invite.used = true;
             }
-            shadow.rights.peers.insert(peer, Shadow::new_peer(true));
+            let joining = shadow.rights.peers.get(&peer).is_some_and(|known| known.joining) && !admitted;
+            shadow.rights.peers.insert(peer, PeerShadow { joining, ..Shadow::new_peer(true) });
             shadow.rights.grants.insert((Scope::Kernel, Right::Share, peer), GrantShadow::FOREVER);
             Ok(())
         }
