@@ -86,10 +86,27 @@ pub(crate) struct Cursor {
     pub sent: u64,
     /// The lane waits for room.
     in_line: bool,
-    /// It was sent again because its home asked, and has not moved since.
-    pub asked: bool,
+    /// When it was sent again because its home asked, if it has not moved since.
+    asked_ms: Option<u64>,
     count: usize,
     bytes: usize,
+}
+
+impl Cursor {
+    /// Its home asks for it. Each action behind a gap does: once is enough until the lane has moved, or for as long as a
+    /// resend takes. Whether it is to be sent again.
+    pub fn ask(&mut self, now_ms: u64) -> bool {
+        let lately = self.asked_ms.is_some_and(|at| at <= now_ms && now_ms - at < RESEND_AFTER_MS);
+        if !lately {
+            self.asked_ms = Some(now_ms);
+        }
+        !lately
+    }
+
+    /// It has got an outcome.
+    pub const fn moved(&mut self) {
+        self.asked_ms = None;
+    }
 }
 
 /// What is under way to a peer on one connection.
@@ -175,7 +192,6 @@ impl Window {
         for item in &late {
             self.again(item);
         }
-        self.cursors.values_mut().for_each(|cursor| cursor.asked = false);
         if std::mem::take(&mut self.put_off) {
             self.objects.look_again();
         }
@@ -309,6 +325,24 @@ mod tests {
         assert!(!window.objects.has_room() && window.lanes.has_room());
         assert!(window.answered(&one) && window.objects.has_room());
         assert!(window.answered(&two) && window.objects.bytes == 0);
+    }
+
+    /// The resend timer is one for a connection: it may come right after a lane was asked for.
+    #[test]
+    fn a_lane_is_asked_for_once_in_the_time_of_a_resend() {
+        let mut window = Window::fresh();
+        window.sent(act(1, 1), 0, 1);
+        let lane = LaneId::new(key(1), KernelId::from_bytes([0; 32]));
+        let mut ask = |now_ms| {
+            window.give_up_late(now_ms);
+            window.cursor(&lane).unwrap().ask(now_ms)
+        };
+        let times = [1000, 1001, RESEND_AFTER_MS, RESEND_AFTER_MS + 999, RESEND_AFTER_MS + 1000];
+        assert_eq!(times.map(&mut ask), [true, false, false, false, true]);
+        // A clock that was set back makes nobody wait for it.
+        assert!(ask(5));
+        window.cursor(&lane).unwrap().moved();
+        assert!(window.cursor(&lane).unwrap().ask(6));
     }
 
     proptest! {

@@ -145,7 +145,7 @@ pub(crate) fn go_on(s: &mut Step<'_, '_>, id: &LaneId, lane: &Lane) -> Result<()
     let home = lane.home;
     let Some(window) = window_to(s, &home) else { return Ok(()) };
     let Some(cursor) = window.cursor(id) else { return Ok(()) };
-    cursor.asked = false;
+    cursor.moved();
     if cursor.sent >= lane.last {
         window.done(id);
         return Ok(());
@@ -244,10 +244,10 @@ pub(crate) fn missing(s: &mut Step<'_, '_>, home: KernelId, missing: &Missing) -
     if !is_for(s, &lane, &home)? {
         return Ok(());
     }
+    let now_ms = s.ctx.now_ms;
     let Some(window) = window_to(s, &home) else { return Ok(()) };
-    // Each action behind the gap asks for it: once is enough until the lane has moved, or the resend timer comes. And of
-    // what was never sent on this connection nothing is missing.
-    if window.cursor(&lane).is_none_or(|cursor| std::mem::replace(&mut cursor.asked, true)) {
+    // Of what was never sent on this connection nothing is missing.
+    if !window.cursor(&lane).is_some_and(|cursor| cursor.ask(now_ms)) {
         return Ok(());
     }
     window.back_to(&lane, missing.from);
