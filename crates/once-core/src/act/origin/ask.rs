@@ -162,16 +162,19 @@ pub(crate) fn need(s: &mut Step<'_, '_>, home: KernelId, need: &Need) -> Result<
         return Ok(());
     }
     let Some(row) = lanes::waiting(s, &place)?.filter(|row| row.void.is_none()) else { return Ok(()) };
+    let mut heads = Vec::new();
     for given in row.action.given.iter().filter(|given| need.lacks.contains(given)) {
         let key = object::current_key(s.txn, &given.key)?;
         let head = object::head(s.txn, &key)?;
         match head.filter(|head| head.header.content == given.content && !head.header.tombstone) {
-            Some(head) => {
-                let debt = Debt::Given { content: given.content };
-                share::owe(s, home, &head, debt, Kept::Durably)?;
-            }
+            Some(head) => heads.push(head),
+            // Nothing travels for an action that will never run.
             None => return make_void(s, &place, Code::Lacking),
         }
+    }
+    for head in heads {
+        let debt = Debt::Given { content: head.header.content };
+        share::owe(s, home, &head, debt, Kept::Durably)?;
     }
     Ok(())
 }
@@ -283,11 +286,13 @@ pub(crate) fn resume(s: &mut Step<'_, '_>) -> Result<(), StoreError> {
 
 #[cfg(test)]
 mod tests {
+    use once_model::action::Given;
     use once_model::ids::{Hash, Incarnation, Line};
     use once_model::wire::Frame;
 
     use super::*;
     use crate::testing::Alone;
+    use crate::waist::Command;
 
     /// The answer to an action that was sent last: the home denies it.
     fn denied(kernel: &mut Alone, home: KernelId, conn: u64, token: Token) -> Option<Answer> {
@@ -324,5 +329,28 @@ mod tests {
         kernel.ctx.now_ms += 1000;
         let token = kernel.act_at(home.kernel, key, 3);
         assert_eq!(denied(&mut kernel, home.kernel, 2, token), refused(Code::Denied));
+    }
+
+    /// Else the scenarios of an action that will never run would travel, and count at its home.
+    #[test]
+    fn of_what_a_home_needs_all_is_shared_or_nothing() {
+        let mut kernel = Alone::new();
+        let home = kernel.connected(9).kernel;
+        let here = kernel.object(1, "Open");
+        let given = |key: ObjectKey, content| Given { key, content };
+        let content = object::head(&kernel.store, &here).unwrap().unwrap().header.content;
+        let other = Hash::from_bytes([6; 32]);
+        let there = ObjectKey { uuid: Uuid::from_u128(5), line: Line::Unclaimed(Hash::from_bytes([5; 32])) };
+        let mut needs = |n, lacks: Vec<Given>| {
+            let mut wish = kernel.wish(there, "go", n);
+            if let Command::Act { at, action, .. } = &mut wish {
+                (*at, action.given) = (Some(home), lacks.clone());
+            }
+            kernel.command(wish);
+            let said = kernel.says(home, 1, Frame::Need(Need { lane: there.into(), sequence: n, lacks }));
+            said.iter().filter(|frame| matches!(frame, Frame::Share(_))).count()
+        };
+        assert_eq!(needs(1, vec![given(here, content), given(there, other)]), 0);
+        assert_eq!(needs(2, vec![given(here, content)]), 1);
     }
 }
