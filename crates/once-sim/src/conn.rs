@@ -71,7 +71,7 @@ impl World {
         }
         let accepted_us = self.now_us + self.net.latency_us(&mut self.rng);
         let caller = ends[0].id;
-        self.net.conns.insert(conn, Conn { ends, doomed: false });
+        self.net.conns.insert(conn, Conn { ends, doomed: false, accepted_us });
         if let Some(conn) = self.net.conns.get_mut(&conn) {
             conn.ends[1].last_us = accepted_us;
         }
@@ -106,7 +106,7 @@ impl World {
         let reorder = self.rng.per_mille(weather.reorder_per_mille);
         if reorder {
             self.cover.met("fault reorder");
-            at_us = self.now_us + self.rng.up_to(latency_us * 8);
+            at_us = (self.now_us + self.rng.up_to(latency_us * 8)).max(conn.accepted_us);
         } else {
             conn.ends[to].last_us = at_us;
         }

@@ -118,6 +118,8 @@ pub(crate) struct Conn {
     pub ends: [End; 2],
     /// It will be noticed to be dead.
     pub doomed: bool,
+    /// When the side that was dialled hears of it: nothing is read before.
+    pub accepted_us: u64,
 }
 
 impl Conn {
@@ -168,6 +170,9 @@ impl Net {
 
     /// An open connection between the two, newest first.
     pub fn between(&self, a: Who, b: Who) -> Option<ConnId> {
+        if a == b {
+            return None;
+        }
         let joins = |conn: &Conn| conn.side_of(a).is_some() && conn.side_of(b).is_some();
         let open = |conn: &Conn| conn.ends.iter().all(|end| end.open);
         self.conns.iter().rev().find(|(_, conn)| joins(conn) && open(conn)).map(|(id, _)| *id)

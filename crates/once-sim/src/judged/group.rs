@@ -6,7 +6,7 @@ use std::ops::Range;
 use once_core::waist::{Command, Ctx, Effect, Event, Input, LinkEvent, Run, RunResult, Token, Why};
 use once_judge::seen::{Ask, Direction, Reply, Seen};
 use once_model::action::BUILT_IN_FROM;
-use once_model::ids::{KernelId, ObjectKey};
+use once_model::ids::{Incarnation, KernelId, ObjectKey};
 use once_model::limits::DISK_RESERVE_BYTES;
 use once_model::wire::Frame;
 
@@ -90,37 +90,54 @@ impl Told<'_> {
     fn commit(&mut self, commit: Option<&Commit>, failed: bool, idle: bool) {
         let unsynced = self.disk.unsynced();
         let side = self.judged.side(self.kernel);
-        let known = side.commits.iter().filter(|real| **real).count();
+        let before = std::mem::replace(&mut side.unsynced, unsynced);
         let seen = match commit {
             Some(commit) if commit.synced => Seen::Durable,
             // A commit whose sync failed may be there after the crash.
-            None if failed && unsynced <= known => return,
+            None if failed && unsynced <= before => return,
             None if failed => Seen::Committed,
             None if idle => return,
             None if unsynced == 0 => Seen::Durable,
             _ => Seen::Committed,
         };
         match seen {
-            Seen::Durable => side.commits.clear(),
-            _ => side.commits.push(commit.is_some() || failed),
+            Seen::Durable => {
+                side.commits.clear();
+                side.untold = 0;
+            }
+            _ => {
+                let real = commit.is_some() || failed;
+                side.commits.push(real);
+                side.untold += unsynced.saturating_sub(before + usize::from(real));
+            }
         }
         self.see(seen);
     }
 
     fn step(&mut self, input: Option<&Input>, step: Step) {
         let side = self.judged.side(self.kernel);
-        if let Some(life) = step.rows.incarnation {
-            side.incarnation = Some(life);
-        }
+        let reborn = step.rows.incarnation.filter(|life| side.incarnation.replace(*life) != Some(*life));
         side.placed(&step.rows.places);
         if let Some(input) = input {
             self.input(input, &step);
         }
         self.judged.side(self.kernel).current.extend(step.connected.iter().copied());
+        reborn.into_iter().for_each(|life| self.reborn(life));
         self.runs_and_rows(step.ran, step.rows.rows.into());
         for run in &step.asked {
             let asked = self.judged.side(self.kernel).asked(self.kernel, run);
             self.see(Seen::Asked(Box::new(asked)));
+        }
+    }
+
+    /// A quarantine has ended. After a crash nobody is told, since whoever asked for it is gone.
+    fn reborn(&mut self, life: Incarnation) {
+        let told =
+            self.judged.side(self.kernel).asks.values().any(|ask| matches!(ask, Ask::QuarantineEnd { .. }));
+        if !told {
+            let token = self.judged.number();
+            self.see(Seen::Client { token, ask: Ask::QuarantineEnd { without: Vec::new() } });
+            self.see(Seen::Answered { token, answer: Ok(Reply::Incarnation(life)) });
         }
     }
 

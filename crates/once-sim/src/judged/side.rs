@@ -30,6 +30,10 @@ pub(super) struct Side {
     own: BTreeMap<Uuid, BTreeSet<(Incarnation, u64)>>,
     /// Of the commits since the last sync: whether the disk knows of them, or they wrote nothing.
     pub commits: Vec<bool>,
+    /// So many commits on the disk are not synced.
+    pub unsynced: usize,
+    /// Of these so many were not told: a process that begins commits more than once.
+    pub untold: usize,
 }
 
 impl Side {
@@ -41,6 +45,7 @@ impl Side {
         self.lives.clear();
         self.current.clear();
         self.commits.clear();
+        (self.unsynced, self.untold) = (0, 0);
     }
 
     /// A frame is taken.
@@ -89,7 +94,7 @@ impl Side {
 
     /// How many commits that the judge was told of since the last sync there are, if the disk has so many of its own.
     pub fn kept(&self, survivors: usize) -> u64 {
-        let mut left = survivors;
+        let mut left = survivors.saturating_sub(self.untold);
         let kept = self.commits.iter().take_while(|real| {
             let there = left > 0 || !**real;
             left -= usize::from(there && **real);
