@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use once_model::action::{Action, Outcome};
-use once_model::ids::{Hash, Uuid};
+use once_model::ids::{Hash, KernelId, Uuid};
 use once_model::receipt::{EntriesOf, ReceiptOf};
 
 use crate::ask::{Ask, AskAct, Refusal, Reply};
@@ -20,6 +20,8 @@ struct Open {
     expect: Expect,
     /// What it asks for was not so before: if it is refused, it is not so again.
     first: bool,
+    /// What it waits for has ended since: given up, dropped, removed.
+    ended: bool,
 }
 
 /// Who waits for an answer of this kernel.
@@ -49,6 +51,18 @@ impl Clients {
             Ask::Keep { .. } => content.is_some(),
             _ => false,
         })
+    }
+
+    /// Who waits for such a command need not wait any more, and takes nothing back that is said after it.
+    pub(crate) fn end(&mut self, is_ended: impl Fn(&Ask) -> bool) {
+        for open in self.open.values_mut().filter(|open| is_ended(&open.ask)) {
+            (open.first, open.ended) = (false, true);
+        }
+    }
+
+    /// What such a command asks for is so, whatever it is answered.
+    fn keep(&mut self, is_so: impl Fn(&Ask) -> bool) {
+        self.open.values_mut().filter(|open| is_so(&open.ask)).for_each(|open| open.first = false);
     }
 
     /// Commands that nobody has answered; of acts only those that wait for nothing else.
@@ -90,7 +104,7 @@ impl Kernel {
         if !expect.fails() && (sure || !is_about_grants(ask)) {
             self.obey(ask, sure);
         }
-        self.clients.open.insert(token, Open { ask: ask.clone(), expect, first });
+        self.clients.open.insert(token, Open { ask: ask.clone(), expect, first, ended: false });
     }
 
     /// Does what a command asks for, if nothing forbids it.
@@ -110,11 +124,19 @@ impl Kernel {
             Ask::GiveUp { key, to } => {
                 let key = self.objects.name(key);
                 self.shares.give_up(*to, key, self.group);
+                let objects = &self.objects;
+                self.clients.end(
+                    |ask| matches!(ask, Ask::Share { key: k, to: t } if t == to && objects.name(k) == key),
+                );
             }
             Ask::Follow { key, from } => self.follows.follow(*from, *key),
-            Ask::Unfollow { key, from } => self.follows.end(*from, key),
+            Ask::Unfollow { key, from } => {
+                self.names_of(key).iter().for_each(|key| self.follows.end(*from, key));
+            }
             Ask::Grant(grant) => self.rights.grant(grant, &self.clock),
             Ask::Revoke(grant) => self.rights.revoke(grant),
+            // Who is joining already is a peer; that it is one by name counts when the client is told so.
+            Ask::PeerAdd(peer) if self.peers.is(peer) => {}
             Ask::PeerAdd(peer) => self.peers.add(*peer),
             Ask::Join(peer) => {
                 self.peers.join(*peer);
@@ -124,6 +146,14 @@ impl Kernel {
                 self.rights.forget(peer);
                 self.shares.forget_peer(peer);
                 self.follows.forget_peer(peer);
+                let (items, of) = (&self.origin.items, *peer);
+                let at = |id: &Uuid| items.get(id).is_some_and(|item| item.home == of);
+                self.clients.end(|ask| match ask {
+                    Ask::Join(peer) | Ask::PeerAdd(peer) | Ask::Share { to: peer, .. } => *peer == of,
+                    Ask::Act(act) => at(&act.id),
+                    Ask::Cancel(id) => at(id),
+                    _ => false,
+                });
             }
             Ask::InviteRevoke(hash) => self.peers.uninvite(hash),
             Ask::ClockAccept => self.clock.accept(),
@@ -159,6 +189,7 @@ impl Kernel {
             sure,
             deadline: act.deadline_ms.map(|ms| self.clock.now().saturating_add(ms)),
             slack_ms: 0,
+            was_over: false,
             cancelled: None,
             void_sent: None,
             needs: Vec::new(),
@@ -178,7 +209,7 @@ impl Kernel {
             return eyes.not_made(Check::ClientCode);
         };
         // Whose home is no peer any more: nobody waits for it (local-api, codes).
-        let waits = matches!(&open.ask, Ask::Act(act) if act.wait) && !self.is_gone(&open.ask);
+        let waits = matches!(&open.ask, Ask::Act(act) if act.wait) && !open.ended && !self.is_gone(&open.ask);
         if !waits || !matches!(answer, Ok(Reply::Accepted)) {
             self.clients.open.remove(&token);
         }
@@ -219,9 +250,11 @@ impl Kernel {
         let always =
             matches!(refusal, Refusal::Stopping | Refusal::Timeout | Refusal::Unknown | Refusal::Damaged);
         let network = matches!(refusal, Refusal::Unreachable | Refusal::Denied)
-            && matches!(open.ask, Ask::Join(_) | Ask::Receipt(_) | Ask::Share { .. } | Ask::Follow { .. });
+            && matches!(open.ask, Ask::Join(_) | Ask::Receipt(_));
         let full = refusal == Refusal::DiskFull && self.was_short;
-        let gone = refusal == Refusal::NotFound && self.is_gone(&open.ask);
+        // Of an action it may have run: nobody says that it is not there.
+        let action = matches!(open.ask, Ask::Act(_) | Ask::Cancel(_));
+        let gone = refusal == Refusal::NotFound && !action && (open.ended || self.is_gone(&open.ask));
         let right = open.expect.may.contains(&refusal) || always || network || full || gone;
         let how = How::exact_if(open.expect.may.len() < 2 && !always && !network);
         eyes.check(Check::ClientCode, how, right, || {
@@ -235,10 +268,7 @@ impl Kernel {
             Ask::Act(act) => {
                 let item = self.origin.items.get(&act.id);
                 let tentative = item.is_some_and(|item| item.place.is_none() && item.settled.is_none());
-                if gone {
-                    // It is accepted all the same, if that peer was removed only then.
-                    self.origin.items.entry(act.id).and_modify(|item| item.sure = false);
-                } else if tentative {
+                if tentative {
                     self.origin.forget(&act.id);
                 }
             }
@@ -268,9 +298,17 @@ impl Kernel {
                 self.shares.clear();
                 self.origin.clear();
             }
+            (Ask::PeerAdd(peer), _) => self.is_a_peer(*peer),
+            (Ask::PeerRemove(peer), _) => self.peers.removed(peer),
             (Ask::Receipt(id), Reply::Receipt(receipt)) => self.told_receipt(*id, receipt, eyes),
             _ => {}
         }
+    }
+
+    /// A kernel is a peer for good: whatever comes of using its ticket takes nothing of that back.
+    pub(crate) fn is_a_peer(&mut self, peer: KernelId) {
+        self.peers.add(peer);
+        self.clients.keep(|ask| matches!(ask, Ask::Join(of) if *of == peer));
     }
 
     /// A client is told of an action: that it is accepted, or what came of it.

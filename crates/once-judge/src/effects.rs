@@ -77,6 +77,8 @@ pub(crate) struct Effects {
     pub(crate) answers: BTreeMap<Uuid, Uuid>,
     /// Effects whose object was told, or will never be; whether it was a timer.
     pub(crate) ended: BTreeMap<Uuid, bool>,
+    /// Work outside that has ended with its object, and in which group: it may be on its way out.
+    lately: Vec<(u64, Uuid, Owed)>,
     /// What people have given up.
     pub(crate) given_up: BTreeSet<Uuid>,
     timers: BTreeMap<(ObjectKey, String), Uuid>,
@@ -139,13 +141,18 @@ impl Effects {
     }
 
     /// An object has its tombstone: its timers and its work end.
-    pub(crate) fn object_gone(&mut self, object: &ObjectKey) {
-        let gone: Vec<Uuid> =
-            self.owed.iter().filter(|(_, owed)| owed.object == *object).map(|(id, _)| *id).collect();
-        for id in gone {
-            self.answered(&id);
-        }
+    pub(crate) fn object_gone(&mut self, object: &ObjectKey, group: u64) {
+        let gone: Vec<_> = self.owed.iter().filter(|(_, owed)| owed.object == *object).collect();
+        let gone: Vec<_> = gone.into_iter().map(|(id, owed)| (group, *id, owed.clone())).collect();
+        gone.iter().for_each(|(_, id, _)| self.answered(id));
+        self.lately.retain(|(then, ..)| *then + 1 >= group);
+        self.lately.extend(gone.into_iter().filter(|(.., owed)| matches!(owed.kind, Kind::Activity { .. })));
         self.timers.retain(|(key, _), _| key != object);
+    }
+
+    /// Whether an effect is owed, or was until lately.
+    fn wants(&self, id: &Uuid) -> bool {
+        self.owed.contains_key(id) || self.lately.iter().any(|(_, of, _)| of == id)
     }
 
     /// What is to be told to an object, in an order of its own.
@@ -247,6 +254,7 @@ impl Kernel {
             sure: true,
             deadline: deadline_ms.map(|ms| self.clock.now().saturating_add(ms)),
             slack_ms,
+            was_over: false,
             cancelled: None,
             void_sent: None,
             needs: Vec::new(),
@@ -257,6 +265,7 @@ impl Kernel {
             missing: 0,
         };
         self.origin.accept(self.me, item);
+        self.look_at_own(Some(&self.objects.name(object)));
     }
 
     /// A built-in action is recorded: an effect of this commit, or what a client asked for. Without content: a removal.
@@ -288,7 +297,7 @@ impl Kernel {
             });
         }
         if content.is_none() {
-            self.effects.object_gone(&entry.object);
+            self.effects.object_gone(&entry.object, self.group);
         }
     }
 
@@ -310,8 +319,12 @@ impl Kernel {
         arguments: &Json,
         eyes: &mut Eyes<'_>,
     ) {
-        let durable = eyes.disk.is_some_and(|disk| disk.effects.owed.contains_key(&id));
-        let right = match self.effects.owed.get_mut(&id) {
+        let durable = eyes.disk.is_some_and(|disk| disk.effects.wants(&id));
+        let fits = |(group, of, owed): &&mut (u64, Uuid, Owed)| {
+            *of == id && *group + 1 >= self.group && owed.came.is_none()
+        };
+        let lately = self.effects.lately.iter_mut().find(fits).map(|(.., owed)| owed);
+        let right = match self.effects.owed.get_mut(&id).or(lately) {
             Some(Owed {
                 object: of,
                 kind: Kind::Activity { name: n, arguments: a, asked },

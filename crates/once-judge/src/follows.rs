@@ -8,7 +8,7 @@ use once_model::wire::{Absent, Code, Follow, Following, Found, Parcel, Pull, Req
 use crate::check::{Check, How};
 use crate::eyes::Eyes;
 use crate::kernel::Kernel;
-use crate::objects::Head;
+use crate::objects::{Head, began_as};
 use crate::rights::Tri;
 
 /// A question about a subscription that is not answered.
@@ -165,9 +165,14 @@ impl Kernel {
         };
         let how = How::exact_if(may.unwrap_or(now).sure());
         let check = if following.on { Check::ReadAllowed } else { Check::FollowAnswer };
-        eyes.check(check, how, right, || {
-            format!("following {} is answered {} to {}", following.key, following.on, peer.short())
-        });
+        if self.conns.contains_key(&conn) {
+            eyes.check(check, how, right, || {
+                format!("following {} is answered {} to {}", following.key, following.on, peer.short())
+            });
+        } else {
+            // It has just ended, and with it went what was asked.
+            eyes.not_made(check);
+        }
         if !following.on && following.code.is_some() {
             self.follows.followers.remove(&(name, peer));
         }
@@ -177,9 +182,13 @@ impl Kernel {
     pub(crate) fn following_came(&mut self, peer: KernelId, following: &Following) {
         if !following.on {
             self.follows.unfollowed.remove(&(peer, following.key));
-            if following.code.is_some() {
-                self.follows.unfollow(peer, &following.key);
-            }
+        }
+        // A code ends it, whatever else is said.
+        if following.code.is_some() {
+            let head = self.objects.heads.get(&following.key);
+            let began = head.and_then(|head| head.chain.as_ref()).map(began_as);
+            self.follows.unfollow(peer, &following.key);
+            began.into_iter().for_each(|copy| self.follows.unfollow(peer, &copy));
         }
     }
 
@@ -193,7 +202,9 @@ impl Kernel {
 
     /// A peer asks for bytes.
     pub(crate) fn pull_came(&mut self, conn: u64, stream: u64, peer: KernelId, pull: &Pull) {
-        let head = self.objects.heads.get(&pull.key).filter(|head| head.header.content == pull.content);
+        let head = self.objects.heads.get(&pull.key);
+        // A tombstone has no bytes, not even none.
+        let head = head.filter(|head| head.header.content == pull.content && !head.header.tombstone);
         let may = head.map_or(Tri::No, |head| self.may_read(peer, head).or(self.debt_allows(peer, head)));
         let reading = Reading {
             peer,
@@ -272,7 +283,9 @@ impl Kernel {
         let Some(line) = reading.line else { return open };
         let key = ObjectKey { uuid: reading.uuid, line };
         let head = self.objects.heads.get(&key);
-        let fits = head.filter(|head| reading.content.is_none_or(|content| head.header.content == content));
+        let fits = head.filter(|head| {
+            reading.content.is_none_or(|content| head.header.content == content && !head.header.tombstone)
+        });
         let gone = head
             .is_some_and(|head| self.objects.lately.len() > 1 && fits.is_none() && !head.header.tombstone);
         let may = fits.map_or(Tri::No, |head| {

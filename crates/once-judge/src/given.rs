@@ -19,7 +19,7 @@ impl Kernel {
         if copy.shown.contains(&place) {
             return Tri::Yes;
         }
-        let Some(head) = self.objects.heads.get(&given.key) else { return Tri::No };
+        let Some(head) = self.objects.find(&given.key) else { return Tri::No };
         if head.header.content != given.content || head.header.tombstone {
             return Tri::No;
         }
@@ -36,7 +36,7 @@ impl Kernel {
 
     /// Whether the bytes of what is given are here, under the key that the action names, as the newest revision.
     pub(crate) fn has_given(&self, given: &Given) -> Tri {
-        match self.objects.heads.get(&given.key) {
+        match self.objects.find(&given.key) {
             Some(head) if head.header.content == given.content && !head.header.tombstone => Tri::Yes,
             // It is kept beside the head, or was the head: the page says only "here under the key".
             Some(head) if head.beside.values().any(|h| h.content == given.content) => Tri::Open,
@@ -51,6 +51,7 @@ impl Kernel {
             let durable = self.home.row(&lane, need.sequence).is_some();
             return eyes.exact(Check::ActKnown, durable, || "a need of what was never asked for".into());
         };
+        let now = self.clock.now();
         let mut right = false;
         let mut exact = true;
         for copy in &mut copies {
@@ -58,6 +59,22 @@ impl Kernel {
                 .map(|(place, given)| (*given, self.shown(peer, copy, place, given)))
                 .collect();
             let listed: BTreeSet<_> = need.lacks.iter().map(key_of).collect();
+            if let Some(needed) = &copy.needed {
+                // Asked again on another connection: what was asked for and has not been shared since. That it came in
+                // another way, or may be read by now, is nothing.
+                let left = |place: &&usize| !copy.shown.contains(place);
+                let keys = |place: &usize| copy.act.action.given.get(*place).map(key_of);
+                let may: BTreeSet<_> = needed.iter().filter(left).filter_map(keys).collect();
+                let sure = |place: &&usize| !copy.perhaps.contains(place);
+                let must: BTreeSet<_> = needed.iter().filter(left).filter(sure).filter_map(keys).collect();
+                right |= must.is_subset(&listed) && listed.is_subset(&may);
+                exact &= must == may;
+                continue;
+            }
+            let places = copy.act.action.given.iter().enumerate();
+            copy.needed = Some(
+                places.filter(|(_, given)| listed.contains(&key_of(given))).map(|(place, _)| place).collect(),
+            );
             let must = states.iter().filter(|(_, s)| *s == Tri::No).all(|(g, _)| listed.contains(&key_of(g)));
             // What was shared or granted in its group may have come too late for it.
             let shared = self.home.shared.get(&peer).is_some_and(|group| group + 1 >= self.group);
@@ -66,7 +83,7 @@ impl Kernel {
                 states.iter().filter(|(_, s)| late || s.can_not()).map(|(given, _)| key_of(given)).collect();
             right |= must && listed.is_subset(&may) && !listed.is_empty() && copy.passes;
             exact &= states.iter().all(|(_, state)| state.sure());
-            copy.lacking_from.get_or_insert(eyes.at + eyes.limits.given_wait_ms);
+            copy.lacking_from.get_or_insert((now.saturating_add(eyes.limits.given_wait_ms), eyes.at));
         }
         eyes.check(Check::NeedLacks, How::exact_if(exact), right, || {
             format!("the need of sequence {} does not list what is lacking", need.sequence)

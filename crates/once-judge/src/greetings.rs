@@ -62,7 +62,7 @@ impl Kernel {
             self.peers.use_up(secret);
         }
         if self.peers.joining.remove(&peer) {
-            self.peers.add(peer);
+            self.is_a_peer(peer);
             self.give_share(peer);
         }
     }
@@ -112,6 +112,7 @@ impl Kernel {
         eyes.exact(Check::QuarantineSilent, !self.quarantined, || "it admits in quarantine".into());
         let Some(link) = self.conns.get_mut(&conn) else { return };
         link.admitted = true;
+        let early = std::mem::take(&mut link.early);
         let secret = link.secret;
         let opens = secret.map_or(Tri::No, |secret| self.peers.opens(&secret, &self.clock));
         // Removed in the same group: its `Denied` follows.
@@ -124,12 +125,16 @@ impl Kernel {
         if let Some(secret) = &secret {
             self.peers.use_up(secret);
         }
-        if !is_peer && opens.can() {
-            self.peers.add(peer);
+        if self.peers.joining.remove(&peer) || !is_peer && opens.can() {
+            // Who calls while its own invite is used here is what it would be if it were called (5.1).
+            self.is_a_peer(peer);
             self.give_share(peer);
         } else if opens.can() {
             self.peers.perhaps_share.insert(peer);
-            self.peers.add(peer);
+            self.is_a_peer(peer);
         }
+        let lately = early.into_iter().filter(|(group, _)| group + 1 >= self.group);
+        let lately: Vec<_> = lately.filter(|(_, frame)| !matches!(frame, Frame::Request(_))).collect();
+        lately.iter().for_each(|(_, frame)| self.frame_in(conn, 0, peer, frame, eyes));
     }
 }

@@ -211,7 +211,7 @@ impl Kernel {
     fn answers_to_peers_due(&self, eyes: &mut Eyes<'_>) {
         let shares = self.shares.unanswered();
         eyes.exact(Check::SharedDue, shares == 0, || format!("{shares} shares are not answered"));
-        for ((_, _, sequence), _) in self.home.again.iter().filter(|(_, same)| **same) {
+        for ((_, _, sequence), _) in self.home.again.iter().filter(|(_, (same, _))| *same) {
             eyes.exact(Check::AnsweredAgain, false, || {
                 format!("sequence {sequence} is recorded, was asked for again, and is not answered")
             });

@@ -45,7 +45,7 @@ pub(crate) struct Copy {
     pub(crate) mark: u64,
     /// On which connections it came.
     pub(crate) conns: BTreeSet<u64>,
-    /// When the time of each copy that came is over, in the world's time; none: never.
+    /// When the time of each copy that came is over, by the home's clock; none: never.
     pub(crate) ends: Vec<Option<u64>>,
     /// Codes that rows 6 and 7 had for it at some time since it came.
     pub(crate) codes: BTreeSet<Code>,
@@ -59,8 +59,12 @@ pub(crate) struct Copy {
     pub(crate) shown: BTreeSet<usize>,
     /// Which of it perhaps.
     pub(crate) perhaps: BTreeSet<usize>,
-    /// A share of what it is given was refused for good, or the time is over from here on, in the world's time.
-    pub(crate) lacking_from: Option<u64>,
+    /// When it came first, by the home's clock and in the world's time.
+    pub(crate) came: (u64, u64),
+    /// What was asked for first, by its place.
+    pub(crate) needed: Option<BTreeSet<usize>>,
+    /// The time to show what it is given is over from here on, by the home's clock; and when it began, in the world's time.
+    pub(crate) lacking_from: Option<(u64, u64)>,
     /// A share of what it is given was refused for good.
     pub(crate) lost: bool,
 }
@@ -76,8 +80,9 @@ pub(crate) struct Home {
     pub(crate) put_off: BTreeSet<ObjectKey>,
     /// In which group a peer has shared something last.
     pub(crate) shared: BTreeMap<KernelId, u64>,
-    /// Places that are recorded and were asked for again, on each connection: whether by the same action.
-    pub(crate) again: BTreeMap<(u64, LaneId, u64), bool>,
+    /// Places that are recorded and were asked for again, on each connection: whether by the same action,
+    /// and what it takes while it waits.
+    pub(crate) again: BTreeMap<(u64, LaneId, u64), (bool, usize)>,
     /// What was refused by 6 and 7 on each connection, latest last.
     pub(crate) refused: BTreeMap<u64, VecDeque<(LaneId, u64, Code)>>,
 }
@@ -106,11 +111,26 @@ impl Home {
         all.flat_map(|(_, copies)| copies).any(|copy| copy.passes)
     }
 
+    /// The most that can wait of an origin: actions, and what they count.
+    fn most_waiting(&self, origin: &KernelId) -> (usize, usize) {
+        let copies = self.copies.iter().filter(|((lane, _), _)| lane.origin == *origin);
+        let copies = copies.flat_map(|(_, copies)| copies).map(|copy| cost(&copy.act));
+        let again = self.again.iter().filter(|((_, lane, _), _)| lane.origin == *origin);
+        let all = copies.chain(again.map(|(_, (_, cost))| *cost));
+        all.fold((0, 0), |(acts, bytes), cost| (acts + 1, bytes + cost))
+    }
+
     /// The code that a connection remembers for a place.
     fn remembered(&self, conn: u64, lane: &LaneId, sequence: u64) -> Option<Code> {
         let places = self.refused.get(&conn)?;
         places.iter().rev().find(|(l, s, _)| l == lane && *s == sequence).map(|(_, _, code)| *code)
     }
+}
+
+/// What an action counts while it waits (row 1).
+fn cost(act: &Act) -> usize {
+    let Action { name, arguments, given, .. } = &act.action;
+    once_model::limits::WAITING_ACT_BYTES + name.len() + arguments.len() + size_of_val(given.as_slice())
 }
 
 /// What rows 6 and 7 say: codes that are right, and whether it may pass.
@@ -222,11 +242,16 @@ impl Kernel {
         let hash = act.action.hash(&act.lane.key.uuid);
         if let Some(known) = self.home.lanes.get_mut(&lane) {
             known.floor = known.floor.max(act.floor);
+            let floor = known.floor;
+            // What a floor has passed may be dropped, also while it waits to be answered again.
+            self.home
+                .again
+                .retain(|(_, of, sequence), (same, _)| *of != lane || *sequence >= floor || !*same);
         }
         if act.sequence <= self.home.mark(&lane) {
             return self.came_again(conn, lane, act, hash, eyes);
         }
-        let end = act.remaining_ms.map(|ms| eyes.at.saturating_add(ms));
+        let end = act.remaining_ms.map(|ms| self.clock.now().saturating_add(ms));
         let mark = self.home.mark(&lane);
         let copies = self.home.copies.entry((lane, act.sequence)).or_default();
         let same =
@@ -248,6 +273,8 @@ impl Kernel {
                 begins: false,
                 shown: BTreeSet::new(),
                 perhaps: BTreeSet::new(),
+                came: (self.clock.now(), eyes.at),
+                needed: None,
                 lacking_from: None,
                 lost: false,
             });
@@ -263,7 +290,9 @@ impl Kernel {
     fn came_again(&mut self, conn: u64, lane: LaneId, act: &Act, hash: Hash, eyes: &mut Eyes<'_>) {
         let Some(row) = self.home.row(&lane, act.sequence) else { return };
         let same = row.id == act.action.id && row.action == hash;
-        let waiting = self.home.copies.len() > eyes.limits.window / 2;
+        // What waits before it may leave no room for it (row 1); of what came, no more can be waiting than this.
+        let (acts, bytes) = self.home.most_waiting(&lane.origin);
+        let waiting = acts >= eyes.limits.window || bytes + cost(act) > eyes.limits.waiting_bytes;
         let passed = self.home.lanes.get(&lane).is_some_and(|lane| lane.floor > act.sequence);
         let place = (conn, lane, act.sequence);
         if same && (waiting || passed) {
@@ -271,8 +300,8 @@ impl Kernel {
             self.home.again.remove(&place);
             eyes.not_made(Check::AnsweredAgain);
         } else if same || row.told {
-            let known = self.home.again.entry(place).or_insert(same);
-            *known |= same;
+            let known = self.home.again.entry(place).or_insert((same, cost(act)));
+            known.0 |= same;
         }
     }
 
@@ -291,7 +320,7 @@ impl Kernel {
             let durable = eyes.disk.is_some_and(|disk| disk.home.row(&lane, told.sequence).is_some());
             eyes.exact(Check::OutcomeDurable, durable, || format!("{words} before it is on the disk"));
             self.stays(&lane, told, eyes);
-            let same = self.home.again.remove(&(conn, lane, told.sequence)).unwrap_or(true);
+            let same = self.home.again.remove(&(conn, lane, told.sequence)).is_none_or(|(same, _)| same);
             eyes.exact(Check::AnsweredAgain, same, || {
                 format!("sequence {} is answered to another action", told.sequence)
             });

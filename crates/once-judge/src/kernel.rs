@@ -87,6 +87,7 @@ impl Kernel {
             }
             Seen::Clock { now_ms } => {
                 self.look_again();
+                self.note_over();
                 self.clock.set(*now_ms);
                 self.rights.clock_jumped();
                 self.rights.tick(&self.clock, eyes.limits.notice_ms, false);
@@ -131,6 +132,7 @@ impl Kernel {
         self.crashed();
         self.running = true;
         self.incarnation = incarnation;
+        self.note_over();
         self.clock.set(now_ms);
         self.rights.clock_jumped();
         self.rights.tick(&self.clock, eyes.limits.notice_ms, true);
@@ -178,12 +180,24 @@ impl Kernel {
         }
     }
 
-    fn frame_in(&mut self, conn: u64, stream: u64, peer: KernelId, frame: &Frame, eyes: &mut Eyes<'_>) {
+    pub(crate) fn frame_in(
+        &mut self,
+        conn: u64,
+        stream: u64,
+        peer: KernelId,
+        frame: &Frame,
+        eyes: &mut Eyes<'_>,
+    ) {
         if let Frame::Hello(_) | Frame::Admitted(_) | Frame::Denied(_) = frame {
             return self.greeted(conn, frame);
         }
         // Before it is admitted nothing else has an effect, but a request waits (5.1); nor in quarantine.
         let admitted = self.conns.get(&conn).is_some_and(|conn| conn.admitted);
+        let group = self.group;
+        if let Some(link) = self.conns.get_mut(&conn).filter(|link| link.greeted && !link.admitted) {
+            // It is admitted with its hello, and told so at the end of the group.
+            link.early.push((group, frame.clone()));
+        }
         if self.quarantined || !admitted && !matches!(frame, Frame::Request(_)) {
             return;
         }
@@ -192,7 +206,8 @@ impl Kernel {
             Frame::Outcome(outcome) => self.outcome_came(conn, peer, outcome, eyes),
             Frame::Need(need) => self.need_came(peer, need),
             Frame::Missing(missing) => {
-                self.origin.missing_came(peer, missing, eyes.at, eyes.limits.resend_ms);
+                let times = (eyes.at, eyes.limits.resend_ms);
+                self.origin.missing_came(peer, missing, self.group, times);
             }
             Frame::Share(parcel) => self.share_came(conn, peer, parcel, eyes),
             Frame::Shared(shared) => self.shared_came(conn, peer, shared),

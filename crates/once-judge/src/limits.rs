@@ -25,6 +25,8 @@ pub struct Limits {
     pub resend_ms: u64,
     /// How long an action waits for what it is given, in milliseconds; the engine looks as often again.
     pub given_wait_ms: u64,
+    /// What all actions of one origin that wait may count, in bytes.
+    pub waiting_bytes: usize,
     /// How far ahead of its origin's clock a client's id may be, in milliseconds.
     pub id_ahead_ms: u64,
     /// Ids of clients beyond which the oldest are forgotten.
@@ -56,6 +58,7 @@ impl Default for Limits {
             window: page::WINDOW_MAX_SHARES,
             resend_ms: page::RESEND_AFTER_MS,
             given_wait_ms: page::GIVEN_WAIT_MS,
+            waiting_bytes: page::WAITING_OF_PEER_MAX_BYTES,
             id_ahead_ms: page::ID_AHEAD_MAX_MS,
             requests: 1_000_000,
             conflicts: page::CONFLICTS_MAX_BODIES,

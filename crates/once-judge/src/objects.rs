@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use once_model::action::Given;
 use once_model::certificate::Chain;
 use once_model::header::Header;
 use once_model::ids::{Hash, KernelId, Line, ObjectKey, Uuid};
@@ -78,6 +79,12 @@ impl Objects {
     /// The head of what has, or once had, this name.
     pub(crate) fn find(&self, key: &ObjectKey) -> Option<&Head> {
         self.heads.get(&self.name(key))
+    }
+
+    /// Whether other bytes are here than an action is given, or none.
+    pub(crate) fn lacks(&self, given: &Given) -> bool {
+        let head = self.find(&given.key);
+        head.is_none_or(|head| head.header.content != given.content || head.header.tombstone)
     }
 
     /// All objects of a UUID.

@@ -34,6 +34,8 @@ pub(crate) struct Item {
     pub(crate) sure: bool,
     /// By the kernel's clock.
     pub(crate) deadline: Option<u64>,
+    /// The clock has shown it at some time, and was set since.
+    pub(crate) was_over: bool,
     /// How much earlier the deadline may be: the page does not say from when an effect's counts.
     pub(crate) slack_ms: u64,
     /// In which group it was taken back.
@@ -48,7 +50,7 @@ pub(crate) struct Item {
     /// On which connections it was sent, and when last.
     pub(crate) sent: BTreeMap<u64, u64>,
     /// How often its lane had been missing when it was sent last.
-    pub(crate) missing: u64,
+    pub(crate) missing: usize,
 }
 
 /// A lane at its origin.
@@ -59,8 +61,10 @@ pub(crate) struct Sending {
     pub(crate) low: u64,
     /// The highest place below `low` that was refused without a record, and the group in which `low` passed it.
     pub(crate) passed: Option<(u64, u64)>,
-    /// How often `Missing` came and was to be heeded, from where last, and when; heeded anew after an outcome.
-    pub(crate) missing: (u64, u64, u64),
+    /// Each `Missing` that was to be heeded: in which group it came, and from where it asks.
+    pub(crate) missing: Vec<(u64, u64)>,
+    /// When the last of them came; heeded anew after an outcome.
+    heeded: u64,
     pub(crate) moved: bool,
 }
 
@@ -110,12 +114,17 @@ impl Origin {
     }
 
     /// `Missing` came: it is heeded once, until an outcome, a new connection or the time of a resend (434-437).
-    pub(crate) fn missing_came(&mut self, peer: KernelId, missing: &Missing, at: u64, resend_ms: u64) {
+    pub(crate) fn missing_came(
+        &mut self,
+        peer: KernelId,
+        missing: &Missing,
+        group: u64,
+        (at, resend_ms): (u64, u64),
+    ) {
         let Some(lane) = self.lanes.get_mut(&(peer, missing.lane)) else { return };
-        let (count, _, heeded) = lane.missing;
-        if count == 0 || lane.moved || at >= heeded.saturating_add(resend_ms) {
-            lane.missing = (count + 1, missing.from, at);
-            lane.moved = false;
+        if lane.missing.is_empty() || lane.moved || at >= lane.heeded.saturating_add(resend_ms) {
+            lane.missing.push((group, missing.from));
+            (lane.heeded, lane.moved) = (at, false);
         }
     }
 
@@ -185,7 +194,10 @@ impl Kernel {
         }
         let count = under_way.len();
         eyes.exact(Check::ActWindow, count <= eyes.limits.window, || format!("{count} acts are under way"));
-        let missing = self.origin.lanes.get(&(peer, act.lane)).map_or(0, |lane| lane.missing.0);
+        // What came in this group may have come after it was made.
+        let before = |(group, _): &&(u64, u64)| *group + 1 < self.group;
+        let lane = self.origin.lanes.get(&(peer, act.lane));
+        let missing = lane.map_or(0, |lane| lane.missing.iter().take_while(before).count());
         if let Some(item) = self.origin.items.get_mut(&id) {
             item.sent.insert(conn, eyes.at);
             item.missing = missing;
@@ -253,9 +265,8 @@ impl Kernel {
 
     fn not_too_often(&self, conn: u64, peer: KernelId, act: &Act, item: &Item, eyes: &mut Eyes<'_>) {
         let Some(last) = item.sent.get(&conn) else { return };
-        let (count, from, _) =
-            self.origin.lanes.get(&(peer, act.lane)).map_or((0, 0, 0), |lane| lane.missing);
-        let missing = count > item.missing && act.sequence >= from;
+        let heeded = self.origin.lanes.get(&(peer, act.lane)).map_or(&[][..], |lane| &lane.missing);
+        let missing = heeded.iter().skip(item.missing).any(|(_, from)| act.sequence >= *from);
         let void = act.void.is_some() && item.void_sent.is_none();
         // Its waits are by its own clock.
         let set = self.clock.set_at > *last;
@@ -282,9 +293,7 @@ impl Kernel {
             (void, Some(first)) => void == Some(first),
             (None, None) => wanted,
             (Some(Code::Cancelled), None) => item.cancelled.is_some(),
-            (Some(Code::Expired), None) => {
-                item.deadline.is_some_and(|deadline| deadline <= self.clock.latest() + item.slack_ms)
-            }
+            (Some(Code::Expired), None) => self.is_over(item),
             (Some(Code::Lacking), None) => item.needs.iter().any(|given| self.lacks(given)),
             (Some(_), None) => false,
         };
@@ -293,10 +302,24 @@ impl Kernel {
         });
     }
 
+    /// Whether an action's time is over, also if the clock was set back since.
+    pub(crate) fn is_over(&self, item: &Item) -> bool {
+        let over = |deadline| deadline <= self.clock.now().saturating_add(item.slack_ms);
+        item.was_over || item.deadline.is_some_and(over)
+    }
+
+    /// The clock is about to be set: what it has shown to be over stays so.
+    pub(crate) fn note_over(&mut self) {
+        let now = self.clock.now();
+        for item in self.origin.items.values_mut().filter(|item| item.settled.is_none()) {
+            item.was_over |=
+                item.deadline.is_some_and(|deadline| deadline <= now.saturating_add(item.slack_ms));
+        }
+    }
+
     /// Whether this kernel has other bytes of what an action is given, or none.
     fn lacks(&self, given: &Given) -> bool {
-        let head = self.objects.find(&given.key);
-        head.is_none_or(|head| head.header.content != given.content || head.header.tombstone)
+        self.objects.lacks(given)
     }
 
     /// An outcome came.
@@ -332,11 +355,17 @@ impl Kernel {
         let named: Vec<Given> =
             need.lacks.iter().filter(|given| item.action.given.contains(given)).copied().collect();
         item.needs.extend(&named);
+        // For a void nothing is shared; at its deadline it may be one already.
+        if item.cancelled.is_some() || item.void_sent.is_some() {
+            return;
+        }
+        if named.iter().any(|given| self.objects.lacks(given)) {
+            return;
+        }
+        let perhaps = item.was_over || item.deadline.is_some_and(|deadline| deadline <= self.clock.now());
         for given in named {
-            if !self.lacks(&given) {
-                let key = self.objects.name(&given.key);
-                self.shares.give(peer, key, given.content);
-            }
+            let key = self.objects.name(&given.key);
+            self.shares.give(peer, key, given.content, perhaps);
         }
     }
 

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use once_model::hash::record_hash;
 use once_model::ids::{Hash, Incarnation, KernelId, Secret};
+use once_model::wire::Frame;
 
 use crate::rights::{Clock, Tri};
 
@@ -25,6 +26,8 @@ pub(crate) struct Conn {
     pub(crate) greeted: bool,
     /// It is denied: nothing more is said.
     pub(crate) denied: bool,
+    /// What came behind its hello before it was told that it is admitted, and in which group.
+    pub(crate) early: Vec<(u64, Frame)>,
 }
 
 impl Conn {
@@ -38,6 +41,7 @@ impl Conn {
             secret: None,
             greeted: false,
             denied: false,
+            early: Vec::new(),
         }
     }
 }
@@ -59,6 +63,8 @@ pub(crate) struct Peers {
     invites: BTreeMap<Hash, Invite>,
     /// Peers that showed an invite all the same: whether that gives the right to share is not said.
     pub(crate) perhaps_share: BTreeSet<KernelId>,
+    /// Who was removed, and nobody was told yet that nothing of it is left.
+    pub(crate) removing: BTreeSet<KernelId>,
     /// Who was a peer at some time, and lately: frames to it may be on their way.
     pub(crate) former: BTreeMap<KernelId, u64>,
 }
@@ -99,10 +105,16 @@ impl Peers {
     pub(crate) fn remove(&mut self, peer: &KernelId, group: u64) {
         if self.peers.remove(peer) {
             self.former.insert(*peer, group);
+            self.removing.insert(*peer);
         }
         self.joining.remove(peer);
         self.fresh.remove(peer);
         self.perhaps_share.remove(peer);
+    }
+
+    /// Nothing of it is left.
+    pub(crate) fn removed(&mut self, peer: &KernelId) {
+        self.removing.remove(peer);
     }
 
     pub(crate) fn invite(&mut self, hash: Hash, expires: u64) {

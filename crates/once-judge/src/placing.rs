@@ -5,6 +5,7 @@ use once_model::ids::{Hash, KernelId, Line, ObjectKey};
 use once_model::scenario::{Identity, Scenario};
 use once_model::wire::{Code, Parcel, ShareAnswer, Shared};
 
+use crate::ask::Ask;
 use crate::check::{Check, How};
 use crate::eyes::Eyes;
 use crate::kernel::Kernel;
@@ -67,6 +68,10 @@ impl Kernel {
     /// Section 7, in its order. The bytes are looked at if they are inside.
     pub(crate) fn parcel_code(sender: KernelId, parcel: &Parcel, eyes: &Eyes<'_>) -> Result<(), Code> {
         let header = &parcel.header;
+        // How it travels comes before what it says (5.2).
+        if parcel.body.as_ref().is_some_and(|body| body.len() as u64 > eyes.limits.inline_bytes) {
+            return Err(Code::Invalid);
+        }
         if header.size > eyes.limits.scenario_bytes {
             return Err(Code::TooLarge);
         }
@@ -224,9 +229,9 @@ impl Kernel {
         self.take_over(kept, &key);
         self.objects.put(Head::new(kept.header.clone(), kept.chain.clone(), kept.from), self.group);
         if kept.header.tombstone {
-            self.effects.object_gone(&key);
+            self.effects.object_gone(&key, self.group);
         }
-        self.revision_made(&key);
+        self.revision_made(&key, kept.from);
     }
 
     /// An unclaimed copy that came from a peer becomes the lineage that names it; one that was imported stays beside.
@@ -243,9 +248,17 @@ impl Kernel {
 
     /// A copy here is gone.
     pub(crate) fn dropped(&mut self, key: &ObjectKey) {
+        // Whoever sends its revisions need not any more, under whichever name.
+        for name in self.names_of(key) {
+            let from: Vec<_> =
+                self.follows.following.iter().filter(|(_, k)| *k == name).map(|(from, _)| *from).collect();
+            from.into_iter().for_each(|from| self.follows.end(from, &name));
+        }
         if let Some(head) = self.objects.heads.remove(key) {
             self.objects.lately.insert(head.id, self.group);
         }
+        let objects = &self.objects;
+        self.clients.end(|ask| matches!(ask, Ask::Share { key: k, .. } if objects.name(k) == *key));
         self.objects.became.retain(|_, now| now != key);
         self.follows.dropped(key);
         self.rights_changed = self.group;

@@ -288,7 +288,7 @@ impl Kernel {
             // What began with these bytes here answers to the name of their copy.
             self.objects.became.entry(began_as(&revised.chain)).or_insert(entry.object);
             self.objects.put(head, self.group);
-            self.revision_made(&entry.object);
+            self.revision_made(&entry.object, None);
         }
         let after = self.objects.heads.get(&entry.object).map_or(ZERO, |head| head.id);
         let lane = LaneId { origin: entry.origin, incarnation: entry.incarnation, name: recorded.lane };

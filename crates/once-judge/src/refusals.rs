@@ -1,12 +1,15 @@
 //! With which code a command is refused (local-api Errors).
 
+use std::collections::BTreeSet;
+
 use once_model::ids::{Hash, KernelId, Line, ObjectKey, Uuid};
 
 use crate::ask::{Ask, AskAct, Grant, Grantee, Refusal, Scope};
 use crate::clients::asked_action;
 use crate::kernel::Kernel;
 use crate::limits::Limits;
-use crate::objects::Head;
+use crate::objects::{Head, began_as};
+use crate::origin::Item;
 use crate::peers::Conn;
 use crate::rights::Tri;
 
@@ -83,16 +86,19 @@ impl Kernel {
             Ask::Cancel(id) => self.known_action(id, limits),
             Ask::Receipt(id) if !self.origin.items.contains_key(id) => Expect::open(&[R::NotFound]),
             Ask::Receipt(_) => Expect::open(&[R::NotFound, R::Unproven, R::Unreachable, R::Denied]),
-            Ask::Share { key, to } => {
-                self.with_peer(to, self.with_object(key, &[R::NotHome, R::Denied, R::Quota]))
-            }
+            Ask::Share { key, to } => self.with_peer(to, self.expect_share(key, to)),
             Ask::GiveUp { key, to } => {
                 let debt = self.shares.debts.get(&(*to, self.objects.name(key)));
                 // What allows nothing any more is dropped without a word.
                 if debt.is_some() { Expect::open(&[R::NotFound]) } else { Expect::refused(&[R::NotFound]) }
             }
-            Ask::Follow { from, .. } => self.with_peer(from, Expect::open(&[R::NotFound, R::Denied])),
-            Ask::Unfollow { from, .. } => self.with_peer(from, Expect::open(&[R::NotFound])),
+            Ask::Follow { from, .. } => self.with_peer(from, Expect::done()),
+            Ask::Unfollow { key, from } => {
+                let follows = self.names_of(key).iter().any(|key| self.follows.follows(*from, key));
+                if follows { Expect::done() } else { Expect::refused(&[R::NotFound]) }
+            }
+            // It is said when nothing of it is left: until then also to who asks again.
+            Ask::PeerRemove(peer) if self.peers.removing.contains(peer) => Expect::open(&[R::NotFound]),
             Ask::PeerRemove(peer) => self.with_peer(peer, Expect::done()),
             Ask::Claim(key) => self.with_object(key, &[R::Removed, R::NotHome, R::Invalid]),
             Ask::Remove(key) => self.with_object(key, &[R::Removed, R::NotHome]),
@@ -130,12 +136,17 @@ impl Kernel {
 
     fn known_action(&self, id: &Uuid, limits: &Limits) -> Expect {
         if let Some(item) = self.origin.items.get(id) {
-            let forgotten = item.settled.is_some() && self.origin.ids >= limits.requests;
+            let forgotten = self.may_be_over(item) && self.origin.ids >= limits.requests;
             return Expect::open(if forgotten { &[R::NotFound] } else { &[] });
         }
         // An id that a client's built-in action has is not told by the command.
         let built_in = self.objects.entries.values().any(|(entry, _)| entry.id == *id);
         if built_in { Expect::open(&[R::NotFound]) } else { Expect::refused(&[R::NotFound]) }
+    }
+
+    /// Whether an action may have its outcome: what rows 6 and 7 refuse of this kernel's own is not seen.
+    fn may_be_over(&self, item: &Item) -> bool {
+        item.settled.is_some() || item.home == self.me && !item.codes.is_empty()
     }
 
     fn with_peer(&self, peer: &KernelId, then: Expect) -> Expect {
@@ -172,6 +183,23 @@ impl Kernel {
         }
     }
 
+    /// All names that an object here has or had, and the one that is asked for.
+    pub(crate) fn names_of(&self, key: &ObjectKey) -> BTreeSet<ObjectKey> {
+        let head = self.objects.find(key);
+        let began = head.and_then(|head| head.chain.as_ref()).map(began_as);
+        [*key, self.objects.name(key)].into_iter().chain(began).collect()
+    }
+
+    fn expect_share(&self, key: &ObjectKey, to: &KernelId) -> Expect {
+        let Some(head) = self.objects.find(key) else { return Expect::refused(&[R::NotFound]) };
+        let owed = self.shares.debts.keys().filter(|(peer, _)| peer == to).count();
+        let full = (owed as u64 >= once_model::limits::OUTBOX_MAX_ROWS).then_some(R::Quota);
+        let home = head.home().filter(|home| *home != self.me);
+        // A signature that is missing may have come since, with another copy of the revision.
+        let unsigned = home.is_some_and(|home| !head.header.signed_by(&home)).then_some(R::Invalid);
+        Expect::open(&full.into_iter().chain(unsigned).collect::<Vec<_>>())
+    }
+
     fn expect_worked(&self, id: &Uuid) -> Expect {
         let wanted = self.effects.owed.get(id).is_some_and(|owed| owed.told().is_none());
         if wanted { Expect::done() } else { Expect::refused(&[R::NotFound]) }
@@ -194,13 +222,20 @@ impl Kernel {
     }
 
     fn expect_revoke(&self, grant: &Grant) -> Expect {
-        if self.rights.can_revoke(grant) && grant.actions.is_some() {
-            return Expect::done();
-        }
-        match grant.actions {
-            // Single actions of a grant of every action, or that are not granted: refused, with a code that is not said.
-            Some(_) => Expect::open(&[R::Usage, R::Invalid, R::NotFound]),
-            None => Expect::open(&[R::NotFound]),
+        // With which code single actions of a grant of every action are refused is not said.
+        let single = [R::Usage, R::Invalid];
+        let of = match (&grant.to, grant.home) {
+            (Grantee::Kernel(peer), _) => Some(*peer),
+            (Grantee::Object(_), home) => home,
+        };
+        let going = of.is_some_and(|peer| self.peers.removing.contains(&peer));
+        match self.rights.can_revoke(grant, &self.clock) {
+            // Of a peer that was removed nothing is left some time later.
+            _ if going => Expect::open(&[R::NotFound, R::Usage, R::Invalid]),
+            None => Expect::refused(&[R::NotFound]),
+            Some(Tri::Yes) => Expect::done(),
+            Some(Tri::Open) => Expect::open(&[single[0], single[1], R::NotFound]),
+            Some(Tri::No) => Expect::refused(&single),
         }
     }
 
@@ -230,7 +265,7 @@ impl Kernel {
         if let Some(item) = self.origin.items.get(&act.id) {
             let same = item.hash == action.hash(&act.object.uuid);
             // What is known of it may have been forgotten.
-            if item.settled.is_some() && self.origin.ids >= limits.requests {
+            if self.may_be_over(item) && self.origin.ids >= limits.requests {
                 return Expect::open(&[R::IdReused, R::IdTooOld, R::Usage]);
             }
             return if same { Expect::done() } else { Expect::refused(&[R::IdReused]) };

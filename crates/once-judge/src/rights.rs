@@ -177,14 +177,19 @@ impl Rights {
         self.earliest = 0;
     }
 
-    /// Whether these actions can be taken back one by one.
-    pub(crate) fn can_revoke(&self, grant: &Grant) -> bool {
-        let Some(names) = &grant.actions else { return true };
-        let row = self.rows.get(&(grant.to, grant.right, grant.scope.clone()));
-        row.is_some_and(|row| {
-            !row.parts.contains_key(&None)
-                && names.iter().all(|name| row.parts.contains_key(&Some(name.clone())))
-        })
+    /// Whether there is something to take back; none: not even a grant of this kind.
+    pub(crate) fn can_revoke(&self, grant: &Grant, clock: &Clock) -> Option<Tri> {
+        let row = self.rows.get(&(grant.to, grant.right, grant.scope.clone()))?;
+        let Some(names) = &grant.actions else { return Some(Tri::Yes) };
+        // Single actions of a grant of every action cannot be taken back while that lasts.
+        let whole = row.parts.get(&None).map_or(Tri::No, |part| part.holds(clock));
+        let any = names.iter().any(|name| row.parts.contains_key(&Some(name.clone())));
+        match whole {
+            Tri::No if !any => None,
+            Tri::No => Some(Tri::Yes),
+            Tri::Open => Some(Tri::Open),
+            Tri::Yes => Some(Tri::No),
+        }
     }
 
     /// Takes back: these actions, or all of it.

@@ -72,7 +72,7 @@ impl Kernel {
         eyes.exact(Check::LaneOrder, sequence <= next_place(mark, copy.act.floor), || {
             format!("sequence {sequence} runs, and the mark is {mark}")
         });
-        let over = copy.act.void.is_some() || over(copy, eyes.at) == Tri::Yes;
+        let over = copy.act.void.is_some() || over(copy, self.clock.now()) == Tri::Yes;
         eyes.exact(Check::DeadlineRun, !over, || format!("sequence {sequence} runs after its time"));
         let look = self.look(asked.origin, &lane.name.key, &asked.action, copy.act.guest == Some(true));
         eyes.check(
@@ -138,7 +138,7 @@ impl Kernel {
             let kept = matches!(code, Code::Cancelled | Code::Lacking);
             return vec![if kept { code } else { Code::Expired }];
         }
-        let over = over(copy, eyes.at);
+        let over = over(copy, self.clock.now());
         let mut codes = Vec::new();
         if over.can() {
             codes.push(Code::Expired);
@@ -151,15 +151,14 @@ impl Kernel {
             return codes;
         }
         let given = &copy.act.action.given;
-        let waited = copy.lost || copy.lacking_from.is_some_and(|from| from <= eyes.at);
+        let waited = copy.lost || self.has_waited(copy, eyes.limits.given_wait_ms);
         let shown =
             given.iter().enumerate().map(|(p, g)| self.shown(origin, copy, p, g)).fold(Tri::Yes, Tri::and);
         let here = given.iter().map(|given| self.has_given(given)).fold(Tri::Yes, Tri::and);
         if (shown.can_not() || copy.lost) && waited || shown.can() && here.can_not() {
             codes.push(Code::Lacking);
         }
-        let size =
-            |g: &once_model::action::Given| self.objects.heads.get(&g.key).map_or(0, |h| h.header.size);
+        let size = |g: &once_model::action::Given| self.objects.find(&g.key).map_or(0, |h| h.header.size);
         if given.iter().map(size).sum::<u64>() > eyes.limits.scenario_bytes {
             codes.push(Code::TooLarge);
         }
@@ -167,15 +166,26 @@ impl Kernel {
     }
 }
 
+impl Kernel {
+    /// Whether an act has waited for what it is given for as long as it may. A clock that was set ends the waiting, too.
+    fn has_waited(&self, copy: &Copy, wait_ms: u64) -> bool {
+        let (came, at) = copy.came;
+        // Where the connection was gone already, nobody was asked.
+        let unasked = !copy.conns.iter().any(|conn| self.conns.contains_key(conn));
+        let since = copy.lacking_from.or(unasked.then_some((came.saturating_add(wait_ms), at)));
+        since.is_some_and(|(end, began)| end <= self.clock.now() || self.clock.set_at > began)
+    }
+}
+
 /// Whether the time of an act is over: of the copies that came the page does not say which one counts.
-pub(crate) fn over(copy: &Copy, at: u64) -> Tri {
+pub(crate) fn over(copy: &Copy, now: u64) -> Tri {
     let mut any = Tri::No;
     let mut all = Tri::Yes;
     for end in &copy.ends {
         let one = match end {
             None => Tri::No,
-            Some(end) if at > *end => Tri::Yes,
-            Some(end) if at == *end => Tri::Open,
+            Some(end) if now > *end => Tri::Yes,
+            Some(end) if now == *end => Tri::Open,
             Some(_) => Tri::No,
         };
         any = any.or(one);

@@ -22,6 +22,8 @@ pub(crate) struct Debt {
     pub(crate) followed: bool,
     /// Actions there are given these bytes.
     pub(crate) given: BTreeSet<Hash>,
+    /// The same, of actions that may be voids by then.
+    given_perhaps: BTreeSet<Hash>,
     /// It may be open once more after it was settled: it was made under the name of an unclaimed copy, and the same may be
     /// owed under both names for a while; or the answer was to nothing that was under way.
     pub(crate) perhaps: bool,
@@ -78,8 +80,14 @@ impl Shares {
         self.owe(peer, key).followed = true;
     }
 
-    pub(crate) fn give(&mut self, peer: KernelId, key: ObjectKey, content: Hash) {
-        self.owe(peer, key).given.insert(content);
+    /// An action depends on it; perhaps none that is still wanted.
+    pub(crate) fn give(&mut self, peer: KernelId, key: ObjectKey, content: Hash, perhaps: bool) {
+        let debt = self.owe(peer, key);
+        if perhaps {
+            debt.given_perhaps.insert(content)
+        } else {
+            debt.given.insert(content)
+        };
     }
 
     /// People give it up.
@@ -139,13 +147,19 @@ impl Kernel {
             return if debt.perhaps { Tri::Open } else { Tri::No };
         }
         let read = if debt.followed { self.may_have_read(peer, head) } else { Tri::No };
-        Tri::of(debt.promised || debt.given.contains(&head.header.content)).or(read)
+        let perhaps = debt.given_perhaps.contains(&head.header.content);
+        let all = Tri::of(debt.promised || debt.given.contains(&head.header.content)).or(read);
+        let all = if perhaps { all.or(Tri::Open) } else { all };
+        // What was settled in the last group may still be on its way, and need not be.
+        if debt.open() { all } else { all.and(Tri::Open) }
     }
 
-    /// A new revision is here: followers are owed it.
-    pub(crate) fn revision_made(&mut self, key: &ObjectKey) {
+    /// A new revision is here: followers are owed it, but for the one that sent it.
+    pub(crate) fn revision_made(&mut self, key: &ObjectKey, from: Option<KernelId>) {
         for peer in self.follows.followers_of(key) {
-            self.shares.follow(peer, *key);
+            if Some(peer) != from {
+                self.shares.follow(peer, *key);
+            }
         }
     }
 

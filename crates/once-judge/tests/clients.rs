@@ -3,6 +3,7 @@ mod support;
 
 use once_judge::Check;
 use once_judge::seen::*;
+use once_model::wire::{Code, Frame, ShareAnswer};
 use support::*;
 
 fn world() -> (World, once_model::ids::ObjectKey) {
@@ -29,9 +30,10 @@ fn a_revocation_that_was_refused_takes_nothing() {
     let all = world.grant(B, A, Right::Act, Scope::Object(key));
     world.done(B, Ask::Revoke(all.clone()));
     let one = Grant { actions: Some(vec!["add".into()]), ..all.clone() };
+    let none = Grant { actions: Some(vec!["get".into()]), ..all.clone() };
     let both = Grant { actions: Some(vec!["add".into(), "get".into()]), ..all };
     world.done(B, Ask::Grant(one));
-    world.refused(B, Ask::Revoke(both.clone()), Refusal::NotFound);
+    world.refused(B, Ask::Revoke(none), Refusal::NotFound);
     let case = world.act(key, 1, "add");
     world.asked(&case);
     world.right();
@@ -109,4 +111,88 @@ fn a_put_has_the_bytes_of_its_client() {
     let recorded = world.changes(B, key, "once:put", id, &other);
     world.record(B, recorded);
     world.wrong(Check::BuiltIn);
+}
+
+#[test]
+fn what_is_granted_of_some_names_is_taken_back() {
+    let (mut world, key) = world();
+    let all = world.grant(B, A, Right::Act, Scope::Object(key));
+    world.done(B, Ask::Revoke(all.clone()));
+    let one = Grant { actions: Some(vec!["add".into()]), ..all.clone() };
+    let both = Grant { actions: Some(vec!["add".into(), "get".into()]), ..all };
+    world.done(B, Ask::Grant(one));
+    world.refused(B, Ask::Revoke(both), Refusal::NotFound);
+    world.wrong(Check::ClientCode);
+}
+
+/// The kernel crashes before anybody is told; the right is gone all the same.
+#[test]
+fn a_revocation_takes_effect_when_it_is_taken() {
+    let (mut world, key) = world();
+    let all = world.grant(B, A, Right::Act, Scope::All);
+    let token = world.number();
+    world.see(B, Seen::Client { token, ask: Ask::Revoke(all) });
+    world.see(B, Seen::Durable);
+    let case = world.act(key, 1, "add");
+    world.asked(&case);
+    world.wrong(Check::ActAllowed);
+}
+
+#[test]
+fn who_waits_for_a_share_is_told_that_it_was_given_up() {
+    let (mut world, key) = world();
+    let to = world.k[A].id;
+    let token = world.number();
+    world.see(B, Seen::Client { token, ask: Ask::Share { key, to } });
+    world.see(B, Seen::Durable);
+    world.done(B, Ask::GiveUp { key, to });
+    world.see(B, Seen::Answered { token, answer: Err(Refusal::NotFound) });
+    world.right();
+    world.refused(B, Ask::Share { key, to }, Refusal::NotFound);
+    world.wrong(Check::ClientCode);
+}
+
+#[test]
+fn nobody_is_told_that_an_action_at_a_removed_peer_is_not_there() {
+    let (mut world, key) = world();
+    let peer = world.k[B].id;
+    let token = world.number();
+    let id = once_model::action::client_id(T0, &[1; 10]);
+    let act = AskAct {
+        id,
+        object: key,
+        home: Some(peer),
+        name: "add".into(),
+        arguments: b"1".to_vec(),
+        given: Vec::new(),
+        deadline_ms: None,
+        wait: true,
+    };
+    world.see(A, Seen::Client { token, ask: Ask::Act(Box::new(act)) });
+    world.see(A, Seen::Durable);
+    world.done(A, Ask::PeerRemove(peer));
+    world.right();
+    world.see(A, Seen::Answered { token, answer: Err(Refusal::NotFound) });
+    world.wrong(Check::ClientCode);
+}
+
+/// Whoever called: the invite of the other side was used.
+#[test]
+fn who_calls_while_its_ticket_is_used_may_share() {
+    let mut world = World::apart();
+    let (b, a) = (world.k[B].id, world.k[A].id);
+    world.done(A, Ask::PeerAdd(b));
+    world.done(A, Ask::Join(b));
+    world.done(B, Ask::PeerAdd(a));
+    let key = world.create(B, 7);
+    world.grant(B, A, Right::Read, Scope::All);
+    world.done(B, Ask::Share { key, to: a });
+    // B calls A, who joins it.
+    world.link(B, A, 77);
+    let parcel = world.parcel(B, key, 7);
+    world.pass(B, A, 77, Frame::Share(parcel.clone()));
+    world.see(A, Seen::Durable);
+    let denied = ShareAnswer::Refused(Code::Denied);
+    world.out(A, B, 77, shared(&parcel, denied));
+    world.wrong(Check::SharedAnswer);
 }
