@@ -141,8 +141,10 @@ impl Kernel {
             Ask::Join(peer) => {
                 self.peers.join(*peer);
             }
+            Ask::PeerRemove(peer) if !self.peers.is(peer) => {}
             Ask::PeerRemove(peer) => {
                 self.peers.remove(peer, self.group);
+                self.peers.removing.insert(*peer);
                 self.rights.forget(peer);
                 self.shares.forget_peer(peer);
                 self.follows.forget_peer(peer);

@@ -151,10 +151,10 @@ impl Kernel {
     }
 
     fn link_down(&mut self, conn: u64) {
-        self.conns.remove(&conn);
+        let peer = self.conns.remove(&conn).map(|conn| conn.peer);
         self.home.refused.remove(&conn);
         self.home.again.retain(|(on, ..), _| *on != conn);
-        self.origin.link_down(conn);
+        self.origin.link_down(conn, peer);
         self.shares.link_down(conn);
         self.follows.link_down(conn);
     }
@@ -207,7 +207,7 @@ impl Kernel {
             Frame::Need(need) => self.need_came(peer, need),
             Frame::Missing(missing) => {
                 let times = (eyes.at, eyes.limits.resend_ms);
-                self.origin.missing_came(peer, missing, self.group, times);
+                self.origin.missing_came((conn, peer), missing, self.group, times);
             }
             Frame::Share(parcel) => self.share_came(conn, peer, parcel, eyes),
             Frame::Shared(shared) => self.shared_came(conn, peer, shared),

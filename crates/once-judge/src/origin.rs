@@ -63,8 +63,8 @@ pub(crate) struct Sending {
     pub(crate) passed: Option<(u64, u64)>,
     /// Each `Missing` that was to be heeded: in which group it came, and from where it asks.
     pub(crate) missing: Vec<(u64, u64)>,
-    /// When the last of them came; heeded anew after an outcome.
-    heeded: u64,
+    /// On which connection and when the last of them came; heeded anew after an outcome.
+    heeded: (u64, u64),
     pub(crate) moved: bool,
 }
 
@@ -86,12 +86,14 @@ pub(crate) struct Origin {
 impl Origin {
     pub(crate) fn forget_memory(&mut self) {
         self.under_way.clear();
+        self.lanes.values_mut().for_each(|lane| lane.moved = true);
     }
 
-    pub(crate) fn link_down(&mut self, conn: u64) {
+    pub(crate) fn link_down(&mut self, conn: u64, peer: Option<KernelId>) {
         self.under_way.remove(&conn);
-        // On a new connection `Missing` is heeded again; to whom this one went does not matter.
-        self.lanes.values_mut().for_each(|lane| lane.moved = true);
+        // On a new connection `Missing` is heeded again.
+        let to = self.lanes.iter_mut().filter(|((home, _), _)| Some(*home) == peer);
+        to.for_each(|(_, lane)| lane.moved = true);
     }
 
     /// A new life: nothing of the old one is sent any more.
@@ -116,15 +118,21 @@ impl Origin {
     /// `Missing` came: it is heeded once, until an outcome, a new connection or the time of a resend (434-437).
     pub(crate) fn missing_came(
         &mut self,
-        peer: KernelId,
+        (conn, peer): (u64, KernelId),
         missing: &Missing,
         group: u64,
         (at, resend_ms): (u64, u64),
     ) {
         let Some(lane) = self.lanes.get_mut(&(peer, missing.lane)) else { return };
-        if lane.missing.is_empty() || lane.moved || at >= lane.heeded.saturating_add(resend_ms) {
+        // Of what was never sent on this connection nothing is missing.
+        let mut items = lane.places.values().filter_map(|id| self.items.get(id));
+        if !items.any(|item| item.settled.is_none() && item.sent.contains_key(&conn)) {
+            return;
+        }
+        let (on, heeded) = lane.heeded;
+        if lane.missing.is_empty() || lane.moved || on != conn || at >= heeded.saturating_add(resend_ms) {
             lane.missing.push((group, missing.from));
-            (lane.heeded, lane.moved) = (at, false);
+            (lane.heeded, lane.moved) = ((conn, at), false);
         }
     }
 
@@ -187,7 +195,7 @@ impl Kernel {
         self.sent_in_order(conn, peer, act, eyes);
         self.floor_told(peer, act, eyes);
         self.time_and_void(act, &item, eyes);
-        self.not_too_often(conn, peer, act, &item, eyes);
+        let used = self.not_too_often(conn, peer, act, &item, eyes);
         let under_way = self.origin.under_way.entry(conn).or_default();
         if item.settled.is_none() {
             under_way.insert(id);
@@ -200,7 +208,7 @@ impl Kernel {
         let missing = lane.map_or(0, |lane| lane.missing.iter().take_while(before).count());
         if let Some(item) = self.origin.items.get_mut(&id) {
             item.sent.insert(conn, eyes.at);
-            item.missing = missing;
+            item.missing = missing.max(used);
             item.void_sent = item.void_sent.or(act.void);
             item.sure = true;
         }
@@ -263,15 +271,18 @@ impl Kernel {
         }
     }
 
-    fn not_too_often(&self, conn: u64, peer: KernelId, act: &Act, item: &Item, eyes: &mut Eyes<'_>) {
-        let Some(last) = item.sent.get(&conn) else { return };
+    /// Checks it, and says how many times `Missing` came of which this is the answer to the last: each is good for once.
+    fn not_too_often(&self, conn: u64, peer: KernelId, act: &Act, item: &Item, eyes: &mut Eyes<'_>) -> usize {
+        let Some(last) = item.sent.get(&conn) else { return 0 };
         let heeded = self.origin.lanes.get(&(peer, act.lane)).map_or(&[][..], |lane| &lane.missing);
-        let missing = heeded.iter().skip(item.missing).any(|(_, from)| act.sequence >= *from);
+        let mut heeded = heeded.iter().enumerate().skip(item.missing);
+        let missing = heeded.find(|(_, (_, from))| act.sequence >= *from).map(|(at, _)| at + 1);
         let void = act.void.is_some() && item.void_sent.is_none();
         // Its waits are by its own clock.
         let set = self.clock.set_at > *last;
-        let right = eyes.at >= last.saturating_add(eyes.limits.resend_ms) || missing || void || set;
+        let right = eyes.at >= last.saturating_add(eyes.limits.resend_ms) || missing.is_some() || void || set;
         eyes.exact(Check::ActResend, right, || format!("sequence {} is sent again too soon", act.sequence));
+        missing.unwrap_or(0)
     }
 
     fn time_and_void(&self, act: &Act, item: &Item, eyes: &mut Eyes<'_>) {

@@ -105,7 +105,6 @@ impl Peers {
     pub(crate) fn remove(&mut self, peer: &KernelId, group: u64) {
         if self.peers.remove(peer) {
             self.former.insert(*peer, group);
-            self.removing.insert(*peer);
         }
         self.joining.remove(peer);
         self.fresh.remove(peer);

@@ -11,9 +11,8 @@ use super::rows;
 use super::{PeerRow, PeerStatus, Phase};
 use crate::access::{Grant, GrantRow, Right, Scope};
 use crate::chores::{self, Chore};
-use crate::engine::Step;
+use crate::engine::{Step, life};
 use crate::refusal::{Failure, Refusal};
-use crate::share::{self, UsageRow};
 use crate::store::{StoreError, Table};
 use crate::txn;
 use crate::waist::{Answer, Effect, Event, Token};
@@ -98,9 +97,7 @@ pub(crate) fn remove(s: &mut Step<'_, '_>, token: Token, peer: KernelId) -> Resu
         return if under_way { Ok(chores::wait(s, rest, token)) } else { Err(Refusal::NoPeer(peer).into()) };
     }
     s.txn.delete(Table::Peer, peer.as_bytes());
-    let usage = UsageRow { owed_rows: 0, ..share::usage(s.txn, &peer)? };
-    s.txn.put(Table::Usage, peer.as_bytes(), &usage);
-    let answer = chores::begin_for(s, rest, token);
+    let answer = life::peer_removed(s, peer, token)?;
     if let Some(link) = s.engine.peers.links.remove(&peer)
         && let Phase::Greeting { conn, .. } | Phase::Up { conn, .. } = link.phase
     {
@@ -110,7 +107,6 @@ pub(crate) fn remove(s: &mut Step<'_, '_>, token: Token, peer: KernelId) -> Resu
         let reason = "it was removed here".to_owned();
         s.out.push(Effect::Event(Event::Disconnected { peer, reason }));
     }
-    s.engine.chores.drop(Chore::Greet(peer));
     for token in s.engine.peers.joins.remove(&peer).unwrap_or_default() {
         s.out.push(Effect::Reply { token, reply: Err(Refusal::NoPeer(peer)) });
     }

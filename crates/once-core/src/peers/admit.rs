@@ -8,13 +8,12 @@ use super::addresses::{is_known_good, put_first};
 use super::down::{ended, rest};
 use super::names::shown;
 use super::rows;
-use super::{Link, PeerRow, PeerStatus, Phase, admin, invites, progress, quarantine};
+use super::{Link, PeerRow, PeerStatus, Phase, admin, invites, progress, put_back, quarantine};
 use crate::access::Right;
 use crate::chores::{self, Chore};
-use crate::engine::Step;
+use crate::engine::{Step, life};
 use crate::meta;
 use crate::refusal::Refusal;
-use crate::share::{self, Window};
 use crate::store::{StoreError, Table};
 use crate::waist::{Answer, ConnId, Effect, Event, LinkEvent, Timer};
 
@@ -123,7 +122,7 @@ pub(crate) fn hello(
         return Ok(());
     }
     if quarantine::is_ending(s)? {
-        quarantine::turn_away(s, peer, conn);
+        put_back::turn_away(s, peer, conn);
         return Ok(());
     }
     // Before the invite is used: whoever does not fit shall be able to come again with another version.
@@ -148,12 +147,12 @@ pub(crate) fn hello(
             return Ok(());
         }
     };
-    if quarantine::look(s, &peer, hello)? {
+    if put_back::look(s, &peer, hello)? {
         let mut row = row;
         if progress::remember(&mut row, &peer, &hello.progress, s.ctx.now_ms) {
             s.txn.put_lazily(Table::Peer, peer.as_bytes(), &row);
         }
-        quarantine::turn_away(s, peer, conn);
+        put_back::turn_away(s, peer, conn);
         return Ok(());
     }
     if !prevails(s, &peer, conn, hello, false) {
@@ -172,7 +171,7 @@ pub(crate) fn hello(
         put_first(&mut row, [address], s.ctx.now_ms);
         s.txn.put_lazily(Table::Peer, peer.as_bytes(), &row);
     }
-    ready(s, peer, conn, false, hello, row, Some(Frame::Admitted(greeting)))
+    ready(s, Greeted { peer, conn, dialled: false, hello }, row, Some(Frame::Admitted(greeting)))
 }
 
 /// The kernel that we dialled admits us.
@@ -190,15 +189,15 @@ pub(crate) fn admitted(
         return Ok(());
     };
     if quarantine::is_ending(s)? {
-        quarantine::turn_away(s, peer, conn);
+        put_back::turn_away(s, peer, conn);
         return Ok(());
     }
     if !hello.critical.is_empty() {
         s.out.push(Effect::Close { peer, conn, code: Code::Unsupported });
         return Ok(());
     }
-    if quarantine::look(s, &peer, hello)? {
-        quarantine::turn_away(s, peer, conn);
+    if put_back::look(s, &peer, hello)? {
+        put_back::turn_away(s, peer, conn);
         return Ok(());
     }
     if !prevails(s, &peer, conn, hello, true) {
@@ -213,7 +212,7 @@ pub(crate) fn admitted(
         s.txn.put(Table::Peer, peer.as_bytes(), &row);
         admin::give(s, peer, Right::Share)?;
     }
-    ready(s, peer, conn, true, hello, row, None)
+    ready(s, Greeted { peer, conn, dialled: true, hello }, row, None)
 }
 
 /// The kernel that we dialled does not admit us, or no longer.
@@ -276,24 +275,26 @@ fn prevails(s: &mut Step<'_, '_>, peer: &KernelId, conn: ConnId, hello: &Greetin
     keep_new
 }
 
-/// The connection is ready: note what the peer says of itself, repeat our subscriptions, send what it is owed.
-fn ready(
-    s: &mut Step<'_, '_>,
+/// A connection on which both sides have said who they are.
+struct Greeted<'a> {
     peer: KernelId,
     conn: ConnId,
     dialled: bool,
-    hello: &Greeting,
+    hello: &'a Greeting,
+}
+
+/// The connection is ready: note what the peer says of itself, repeat our subscriptions, send what it is owed.
+fn ready(
+    s: &mut Step<'_, '_>,
+    greeted: Greeted<'_>,
     mut row: PeerRow,
     admit: Option<Frame>,
 ) -> Result<(), StoreError> {
+    let Greeted { peer, conn, dialled, hello } = greeted;
     let link = s.engine.peers.links.entry(peer).or_insert_with(Link::new);
     link.phase = Phase::Up { conn, dialled, boot: hello.progress.id };
     link.failures = 0;
     link.told = None;
-    link.window = if mutant!(ForgetUnanswered) { Window::default() } else { Window::fresh() };
-    link.refused.clear();
-    link.may_follow = true;
-    link.knows_actions = hello.features.contains(&FEATURE_ACTIONS);
     progress::begin_life(link, hello.progress.incarnation);
     link.admitted_in = s.engine.group;
     let is_news = progress::remember(&mut row, &peer, &hello.progress, s.ctx.now_ms);
@@ -314,10 +315,7 @@ fn ready(
         let says = shown(&hello.name);
         s.out.push(Effect::Reply { token, reply: Ok(Answer::Joined { says }) });
     }
-    if !mutant!(FollowOnce) {
-        chores::begin(s, Chore::Greet(peer));
-    }
-    share::pump(s, peer);
+    life::link_up(s, peer, hello);
     Ok(())
 }
 

@@ -1,13 +1,8 @@
 //! The connection to one peer.
 
-use std::collections::{BTreeMap, VecDeque};
-
-use once_model::action::LaneName;
 use once_model::ids::{BootId, Incarnation};
 
-use once_model::limits::WINDOW_MAX_SHARES;
-use once_model::wire::Code;
-
+use crate::act::Channel;
 use crate::share::Window;
 use crate::waist::ConnId;
 
@@ -37,10 +32,8 @@ pub(crate) struct Link {
     /// Why there is no connection, as it was told last: told again only when it changes.
     pub told: Option<String>,
     pub window: Window,
-    /// Actions of it that were refused on this connection, lately.
-    pub refused: Refused,
-    /// Whether it knows actions.
-    pub knows_actions: bool,
+    /// What is known of actions on this connection.
+    pub act: Channel,
     /// Which life of its data it is in.
     pub incarnation: Incarnation,
     /// The highest commit number that it has told in that life, unsigned; its row follows now and then.
@@ -54,38 +47,6 @@ pub(crate) struct Link {
     pub admitted_in: u64,
 }
 
-/// Actions that were refused without a record: copies of them that are under way stay refused, whatever was granted
-/// since. Only the latest are known: a peer has so many unanswered at most, and hears of a refusal before it goes on.
-#[derive(Debug, Default)]
-pub(crate) struct Refused {
-    codes: BTreeMap<(LaneName, u64), Code>,
-    order: VecDeque<(LaneName, u64)>,
-}
-
-impl Refused {
-    /// The latest that are known.
-    const MAX: usize = 4 * WINDOW_MAX_SHARES;
-
-    pub fn get(&self, place: &(LaneName, u64)) -> Option<Code> {
-        self.codes.get(place).copied()
-    }
-
-    pub fn add(&mut self, place: (LaneName, u64), code: Code) {
-        if self.codes.insert(place, code).is_none() {
-            self.order.push_back(place);
-        }
-        while self.order.len() > Self::MAX {
-            if let Some(oldest) = self.order.pop_front() {
-                self.codes.remove(&oldest);
-            }
-        }
-    }
-
-    pub fn clear(&mut self) {
-        *self = Self::default();
-    }
-}
-
 impl Link {
     pub(super) fn new() -> Self {
         Self {
@@ -95,8 +56,7 @@ impl Link {
             idle_since_ms: 0,
             told: None,
             window: Window::default(),
-            refused: Refused::default(),
-            knows_actions: false,
+            act: Channel::default(),
             incarnation: Incarnation::from_bytes([0; 16]),
             heard: None,
             heard_due: 0,
