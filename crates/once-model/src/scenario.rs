@@ -32,7 +32,7 @@ pub const CONTENT_NAMESPACE: Uuid = Uuid::from_u128(0x8c32dc12_3f88_5ba9_81ec_a7
 
 /// An object at rest. Cheap to clone; two are equal if their bytes are.
 ///
-/// Texts that it shows come from whoever wrote the scenario: they are cut at [`NAME_MAX_BYTES`], but escaping them for a
+/// Texts that it shows come from whoever wrote the scenario: they are cut at [`crate::limits::NAME_MAX_BYTES`], but escaping them for a
 /// terminal or a page is up to the caller.
 ///
 /// ```
@@ -98,7 +98,7 @@ impl Scenario {
     /// # Errors
     ///
     /// If the model is no JSON within the limits, the component or version is empty, has control characters or is longer
-    /// than [`NAME_MAX_BYTES`], or the UUID is nil or max.
+    /// than [`crate::limits::NAME_MAX_BYTES`], or the UUID is nil or max.
     pub fn compose(
         uuid: Uuid,
         component: &str,

@@ -3,7 +3,7 @@
 use minicbor::{Decode, Encode};
 use once_model::ids::{KernelId, ObjectKey};
 
-/// [`Table::Grant`]: what one grantee may do by one right on one thing.
+/// [`crate::store::Table::Grant`]: what one grantee may do by one right on one thing.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 #[cbor(map)]
 pub struct GrantRow {

@@ -11,7 +11,7 @@ use crate::limits::NAME_MAX_BYTES;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Format {
-    /// `ior, owner, model, unit`: what today's kernels write, and what [`Scenario::compose`] writes.
+    /// `ior, owner, model, unit`: what today's kernels write, and what [`crate::scenario::Scenario::compose`] writes.
     A,
     /// `ior, owner, model`.
     B,
@@ -51,7 +51,7 @@ pub enum Identity {
     Model,
     /// `uuid` at the top.
     TopLevel,
-    /// It has none of its own: version 5 of its content hash in [`CONTENT_NAMESPACE`]. Other content, other UUID.
+    /// It has none of its own: version 5 of its content hash in [`crate::scenario::CONTENT_NAMESPACE`]. Other content, other UUID.
     Derived,
 }
 
