@@ -264,3 +264,25 @@ fn a_kernel_that_lost_nothing_is_never_quarantined() {
     assert!(!is_quarantined(&net, alice) && !is_quarantined(&net, bob));
     net.settle().assert_kept();
 }
+
+/// What was granted on an object that is not here yet stands beside what was granted on the copy that becomes it.
+#[test]
+fn a_right_on_an_object_is_not_lost_when_its_copy_becomes_it() {
+    let (mut net, [alice, bob, eve]) = three(26);
+    net.befriend(alice, bob).befriend(alice, eve);
+    let copy = net.import(bob, NOTE);
+    net.share(bob, copy, alice).settle();
+    let object = net.claim(bob, copy);
+    let peer = net.id(eve);
+    let may_read = |key, expires_ms| {
+        let (scope, right) = (Scope::Object(key), Right::Read);
+        Command::Grant(Grant { scope, right, kernel: peer, object: None, expires_ms, actions: None })
+    };
+    net.must(alice, may_read(object, None));
+    net.must(alice, may_read(copy, Some(EPOCH_MS + 60 * MINUTE_MS)));
+    net.share(bob, object, alice).settle().follow(eve, object, alice);
+    // The shorter one ends; the other one goes on.
+    net.set_clock(alice, 120 * MINUTE_MS as i64);
+    let changed = net.put(bob, object, &NOTE.replace("hi", "changed"));
+    net.share(bob, changed, alice).settle().assert_same(alice, eve, changed).assert_kept();
+}

@@ -1,5 +1,7 @@
 //! Grants: who has which right on what, as rows. Of one grantee, right and thing there is one row; its parts add up.
 
+use bytes::Bytes;
+use once_model::cbor::to_cbor;
 use once_model::hash::record_hash;
 use once_model::ids::{KernelId, ObjectKey};
 use once_model::limits::{GRANT_ACTIONS_MAX, NAME_MAX_BYTES};
@@ -170,21 +172,7 @@ impl Grant {
     /// When there would be too many.
     pub(crate) fn add_to(&self, before: Option<GrantRow>, now_ms: u64) -> Result<GrantRow, Refusal> {
         self.is_bounded()?;
-        let mut parts = before.map_or_else(Vec::new, |row| row.parts);
-        for new in self.parts() {
-            match parts.iter_mut().find(|part| part.action == new.action) {
-                Some(old) if old.holds(now_ms) => old.expires_ms = later(old.expires_ms, new.expires_ms),
-                Some(old) => *old = new,
-                None => parts.push(new),
-            }
-        }
-        // What every action may do as long needs no line of its own.
-        if let Some(whole) = parts.iter().find(|part| part.action.is_none()).cloned()
-            && whole.holds(now_ms)
-        {
-            let longer = |part: &GrantPart| later(part.expires_ms, whole.expires_ms) != whole.expires_ms;
-            parts.retain(|part| part.action.is_none() || (part.holds(now_ms) && longer(part)));
-        }
+        let parts = added(before.map_or_else(Vec::new, |row| row.parts), self.parts(), now_ms);
         if parts.len() > GRANT_ACTIONS_MAX {
             return Err(Refusal::TooManyActions(GRANT_ACTIONS_MAX));
         }
@@ -209,6 +197,39 @@ impl Grant {
         }
         Ok((!parts.is_empty()).then_some(GrantRow { parts, ..before }))
     }
+}
+
+/// What was granted on an object adds up with what was granted to the same grantee on the copy that became it. A row that
+/// cannot be read gives nothing.
+pub(super) fn with_copy(there: Bytes, copy: Bytes, now_ms: u64) -> Bytes {
+    let read = |value: &Bytes| txn::decode::<GrantRow>(Table::Grant, value).ok();
+    match (read(&there), read(&copy)) {
+        (Some(row), Some(more)) => {
+            to_cbor(&GrantRow { parts: added(row.parts, more.parts, now_ms), ..row }).into()
+        }
+        (Some(_), None) => there,
+        (None, _) => copy,
+    }
+}
+
+/// Grants add up: of two of one action the later end counts.
+fn added(mut parts: Vec<GrantPart>, more: Vec<GrantPart>, now_ms: u64) -> Vec<GrantPart> {
+    for new in more {
+        match parts.iter_mut().find(|part| part.action == new.action) {
+            Some(old) if !old.holds(now_ms) => *old = new,
+            Some(old) if new.holds(now_ms) => old.expires_ms = later(old.expires_ms, new.expires_ms),
+            Some(_) => {}
+            None => parts.push(new),
+        }
+    }
+    // What every action may do as long needs no line of its own.
+    if let Some(whole) = parts.iter().find(|part| part.action.is_none()).cloned()
+        && whole.holds(now_ms)
+    {
+        let longer = |part: &GrantPart| later(part.expires_ms, whole.expires_ms) != whole.expires_ms;
+        parts.retain(|part| part.action.is_none() || (part.holds(now_ms) && longer(part)));
+    }
+    parts
 }
 
 /// The later of two ends; none is the latest.
@@ -254,7 +275,6 @@ pub(crate) fn grantee(kernel: &KernelId, object: Option<&ObjectKey>) -> [u8; 32]
 #[cfg(test)]
 mod tests {
     use super::*;
-    use once_model::cbor::to_cbor;
     use once_model::ids::{Hash, Line, Uuid};
 
     const NOW_MS: u64 = 1000;
@@ -312,6 +332,19 @@ mod tests {
         let refused = Refusal::TooManyActions(GRANT_ACTIONS_MAX);
         assert_eq!(many.add_to(None, NOW_MS), Err(refused.clone()));
         assert_eq!(many.take_from(add(None, &["add"], None), NOW_MS), Err(refused.into()));
+    }
+
+    #[test]
+    fn what_was_granted_on_a_copy_adds_up_with_what_was_granted_on_its_object() {
+        let value = |row: &GrantRow| Bytes::from(to_cbor(row));
+        let (there, copy) = (add(None, &["add"], None), add(None, &["add", "set"], Some(NOW_MS + 5)));
+        let both = with_copy(value(&there), value(&copy), NOW_MS);
+        let both: GrantRow = txn::decode(Table::Grant, &both).unwrap();
+        assert!(both.allows(Some("add"), NOW_MS + 9) && both.allows(Some("set"), NOW_MS));
+        // What cannot be read gives nothing, and takes nothing away.
+        let damaged = Bytes::from_static(b"no");
+        assert_eq!(with_copy(value(&there), damaged.clone(), NOW_MS), value(&there));
+        assert_eq!(with_copy(damaged, value(&there), NOW_MS), value(&there));
     }
 
     #[test]

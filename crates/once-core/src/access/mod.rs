@@ -16,7 +16,7 @@ use crate::store::{Read, StoreError, Table, prefix_end, scan_prefix, try_scan};
 use crate::txn::{self, Txn};
 
 pub use grant::{Grant, Listed, Right, Scope};
-use grant::{grantee, row};
+use grant::{grantee, row, with_copy};
 pub use rows::{GrantPart, GrantRow};
 
 /// Who wants to act on an object: a kernel for its clients, or one of its objects.
@@ -55,7 +55,7 @@ pub fn may_act(
     // An object that is known to have its home elsewhere does not act through this kernel.
     if !own
         && let Some(object) = actor.object
-        && object::head(rows, object)?.and_then(|head| head.home).is_some_and(|home| home != *actor.kernel)
+        && known_home(rows, object)?.is_some_and(|home| home != *actor.kernel)
     {
         return Ok(false);
     }
@@ -99,8 +99,12 @@ fn is_at(
     kernel: &KernelId,
     said: Option<KernelId>,
 ) -> Result<bool, StoreError> {
-    let known = object::head(rows, object)?.and_then(|head| head.home);
-    Ok(known.or(said) == Some(*kernel))
+    Ok(known_home(rows, object)?.or(said) == Some(*kernel))
+}
+
+/// The home of an object as far as it is known here, also by the name that it had before it was claimed.
+fn known_home(rows: &dyn Read, object: &ObjectKey) -> Result<Option<KernelId>, StoreError> {
+    Ok(object::head(rows, object)?.and_then(|head| head.home))
 }
 
 fn granted(
@@ -227,10 +231,26 @@ pub fn may_read(rows: &dyn Read, kernel: &KernelId, head: &HeadRow, now_ms: u64)
         || granted(rows, &Scope::Component(head.header.component.clone()), Right::Read, kernel, now_ms)?)
 }
 
-/// Grants on a copy are grants on the object that it has become.
-pub(crate) fn rename(txn: &mut Txn<'_>, old: &ObjectKey, new: &ObjectKey) -> Result<(), StoreError> {
-    let on = |key: &ObjectKey| Scope::Object(*key).to_row();
-    txn::rename(txn, Table::Grant, &on(old), &on(new))
+/// Grants on a copy are grants on the object that it has become, beside those that were given on that before.
+pub(crate) fn rename(
+    txn: &mut Txn<'_>,
+    old: &ObjectKey,
+    new: &ObjectKey,
+    now_ms: u64,
+) -> Result<(), StoreError> {
+    let (old, new) = (Scope::Object(*old).to_row(), Scope::Object(*new).to_row());
+    let mut beside = Vec::new();
+    try_scan(txn, Table::Grant, &old, prefix_end(&old).as_deref(), |key, copy| {
+        let place = [new.as_slice(), key.get(old.len()..).unwrap_or_default()].concat();
+        if let Some(there) = txn.get(Table::Grant, &place)? {
+            beside.push((key.to_vec(), with_copy(there, copy, now_ms)));
+        }
+        Ok(ControlFlow::Continue(()))
+    })?;
+    for (key, both) in beside {
+        txn.put_bytes(Table::Grant, &key, both);
+    }
+    txn::rename(txn, Table::Grant, &old, &new)
 }
 
 #[cfg(test)]

@@ -69,7 +69,7 @@ pub(crate) fn object_gone(s: &mut Step<'_, '_>, key: ObjectKey) {
 
 /// An unclaimed copy was claimed: what others have of it is theirs under its new name.
 pub(crate) fn key_changed(s: &mut Step<'_, '_>, old: &ObjectKey, new: &ObjectKey) -> Result<(), StoreError> {
-    access::rename(s.txn, old, new)?;
+    access::rename(s.txn, old, new, s.ctx.now_ms)?;
     if !mutant!(ClaimLosesFollowers) {
         follow::rename(s.txn, old, new)?;
     }
