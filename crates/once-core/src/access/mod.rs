@@ -104,7 +104,7 @@ fn is_at(
 
 /// The home of an object as far as it is known here, also by the name that it had before it was claimed.
 fn known_home(rows: &dyn Read, object: &ObjectKey) -> Result<Option<KernelId>, StoreError> {
-    Ok(object::head(rows, object)?.and_then(|head| head.home))
+    Ok(object::head(rows, &object::current_key(rows, object)?)?.and_then(|head| head.home))
 }
 
 fn granted(
@@ -283,5 +283,33 @@ mod tests {
         kernel.command(Command::Grant(grant));
         kernel.acts_as(peer, object, 1, "2".into(), Some(guest));
         assert_eq!(kernel.asked(), [2]);
+    }
+
+    #[test]
+    fn an_object_whose_home_is_known_does_not_act_elsewhere_by_its_old_name() {
+        let mut kernel = Alone::new();
+        let peer = kernel.peer(9);
+        let object = kernel.object(1, "Served");
+        kernel.desk.room.store(10, Ordering::Relaxed);
+        let id = once_model::ids::Uuid::from_u128(7);
+        let scenario = once_model::scenario::Scenario::compose(id, "Served", "1", "me", "{}").unwrap();
+        let copy = object::unclaimed(&scenario).key();
+        kernel.command(Command::Import { source: None, over: None, scenario });
+        // It was said to be the peer's, before it was claimed here.
+        let grant = Grant {
+            scope: Scope::Object(object),
+            right: Right::Act,
+            kernel: peer.kernel,
+            object: Some(copy),
+            expires_ms: None,
+            actions: None,
+        };
+        kernel.command(Command::Grant(grant));
+        kernel.command(Command::Claim { key: copy });
+        assert_ne!(kernel.head(&copy).map(|head| head.key()), Some(copy));
+        // Its kernel may do everything, but not in the name of an object of this one.
+        kernel.may_act(peer.kernel);
+        kernel.acts_as(peer, object, 1, "1".into(), Some(copy));
+        assert!(kernel.asked().is_empty());
     }
 }
