@@ -138,6 +138,8 @@ fn cost(act: &Act) -> usize {
 pub(crate) struct Look {
     pub(crate) codes: Vec<Code>,
     pub(crate) passes: bool,
+    /// Row 6 may let it pass.
+    pub(crate) may: bool,
 }
 
 /// The place behind everything that is recorded or passed by a floor (row 8).
@@ -151,10 +153,14 @@ impl Kernel {
         let Some(head) = self.objects.find(key) else {
             // A lineage here that names this copy as its beginning: whether that is "such an object" is open.
             let named = self.objects.named.contains_key(key).then_some(Code::NotHome);
-            return Look { codes: [Code::Denied].into_iter().chain(named).collect(), passes: false };
+            return Look {
+                codes: [Code::Denied].into_iter().chain(named).collect(),
+                passes: false,
+                may: false,
+            };
         };
         let right = if origin == self.me { Tri::Yes } else { self.may_act(origin, head, action, guest) };
-        let mut look = Look::default();
+        let mut look = Look { may: right.can(), ..Look::default() };
         if right.can_not() {
             look.codes.push(Code::Denied);
         }
@@ -187,12 +193,13 @@ impl Kernel {
         let thing = head.thing();
         let name = Some(action.name.as_str());
         let own = self.rights.may(Grantee::Kernel(origin), Right::Act, &thing, name, &self.clock);
+        let own = if guest { Tri::No } else { own };
         let Some(acting) = action.acting else { return own };
         let home = self.objects.find(&acting).and_then(Head::home);
         if home.is_some_and(|home| home != origin) {
             return Tri::No;
         }
-        let mut best = if guest { Tri::No } else { own };
+        let mut best = own;
         for (said, holds) in self.rights.of_object(acting, &thing, &action.name, &self.clock) {
             if home.or(said) == Some(origin) {
                 best = best.or(holds);
@@ -220,10 +227,28 @@ impl Kernel {
 
     fn look_at(&self, lane: &LaneId, copy: &mut Copy) {
         let guest = copy.act.guest == Some(true);
-        let look = self.look(lane.origin, &copy.act.lane.key, &copy.act.action, guest);
+        let mut look = self.look(lane.origin, &copy.act.lane.key, &copy.act.action, guest);
+        // Row 7: it speaks of another home than this one.
+        if look.may && self.is_of_another_chain(&copy.act) {
+            look.codes.push(Code::NotHome);
+            look.passes = false;
+        }
         copy.codes.extend(look.codes);
         copy.passes |= look.passes;
         copy.begins |= look.passes && !self.home.lanes.contains_key(lane);
+    }
+
+    /// Whether an act names a certificate, or its lane a takeover, that is not the last here.
+    fn is_of_another_chain(&self, act: &Act) -> bool {
+        let Some(head) = self.objects.find(&act.lane.key) else { return false };
+        let links = head.chain.iter().flat_map(|chain| &chain.links);
+        let takeovers = links.filter(|link| {
+            use once_model::certificate::CertificateKind as Kind;
+            matches!(link.kind, Kind::Adopt | Kind::Reinstate | Kind::Promote)
+        });
+        let last = takeovers.last().map(once_model::certificate::Certificate::id);
+        let other = |said: Option<Hash>, here: Option<Hash>| said.is_some() && said != here;
+        act.lane.takeover != last || other(act.certificate, head.header.certificate)
     }
 
     /// The lane of an act on a connection.

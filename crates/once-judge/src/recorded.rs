@@ -313,7 +313,7 @@ impl Kernel {
     /// An unclaimed copy is called otherwise: what belongs to it goes along.
     pub(crate) fn rename(&mut self, old: &ObjectKey, new: &ObjectKey) {
         self.objects.claimed(old, new, self.group);
-        self.rights.rename(old, new);
+        self.rights.rename(old, new, &self.clock);
         self.shares.rename(old, new);
         self.follows.rename(old, new);
     }

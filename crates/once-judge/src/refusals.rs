@@ -210,7 +210,12 @@ impl Kernel {
         {
             return Expect::open(&[R::Usage, R::Invalid, R::Quota]);
         }
-        let long = matches!(&grant.scope, Scope::Component(name) if name.len() > limits.name_bytes);
+        let component = match &grant.scope {
+            Scope::Component(name) => Some(name),
+            _ => None,
+        };
+        let mut names = component.into_iter().chain(grant.actions.iter().flatten());
+        let long = names.any(|name| name.len() > limits.name_bytes);
         if long {
             return Expect::refused(&[R::Usage, R::NotFound]);
         }

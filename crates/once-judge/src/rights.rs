@@ -117,6 +117,15 @@ impl Part {
         }
     }
 
+    /// Both are there, and the later end counts; forever is later than any time.
+    fn outlasts(&self, other: &Self, clock: &Clock) -> bool {
+        let later = match (other.expires, self.expires) {
+            (Some(old), Some(new)) => new > old,
+            (old, _) => old.is_some(),
+        };
+        later || other.holds(clock) == Tri::No
+    }
+
     fn tick(&mut self, clock: &Clock, notice_ms: u64, start: bool) {
         let Some(end) = self.expires else { return };
         if clock.now() <= end {
@@ -165,13 +174,9 @@ impl Rights {
         };
         for name in names {
             let part = row.parts.entry(name).or_insert_with(|| Part { over: true, ..Part::default() });
-            // Both are there, and the later end counts; forever is later than any time.
-            let later = match (part.expires, grant.expires_ms) {
-                (Some(old), Some(new)) => new > old,
-                (old, _) => old.is_some(),
-            };
-            if later || part.holds(clock) == Tri::No {
-                *part = Part { expires: grant.expires_ms, ..Part::default() };
+            let new = Part { expires: grant.expires_ms, ..Part::default() };
+            if new.outlasts(part, clock) {
+                *part = new;
             }
         }
         self.earliest = 0;
@@ -222,14 +227,20 @@ impl Rights {
     }
 
     /// An object has a new name: its grants go with it.
-    pub(crate) fn rename(&mut self, old: &ObjectKey, new: &ObjectKey) {
+    pub(crate) fn rename(&mut self, old: &ObjectKey, new: &ObjectKey, clock: &Clock) {
         let moved: Vec<_> =
             self.rows.keys().filter(|(_, _, scope)| *scope == Scope::Object(*old)).cloned().collect();
         for key in moved {
             let Some(row) = self.rows.remove(&key) else { continue };
             let into = self.rows.entry((key.0, key.1, Scope::Object(*new))).or_default();
             into.home = into.home.or(row.home);
-            into.parts.extend(row.parts);
+            // Grants add up: none ends earlier for another one.
+            for (name, part) in row.parts {
+                match into.parts.get(&name) {
+                    Some(there) if !part.outlasts(there, clock) => {}
+                    _ => drop(into.parts.insert(name, part)),
+                }
+            }
         }
     }
 

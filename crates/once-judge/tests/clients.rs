@@ -38,6 +38,7 @@ fn a_revocation_that_was_refused_takes_nothing() {
     world.asked(&case);
     world.right();
     world.see(B, Seen::Ran { run: case.run, said: Said::NotNow });
+    // Of several the ones that are there are taken.
     world.done(B, Ask::Revoke(both));
     world.asked(&case);
     world.wrong(Check::ActAllowed);
