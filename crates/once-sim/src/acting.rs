@@ -14,7 +14,8 @@ use once_model::limits::{ARGUMENTS_MAX_BYTES, ID_AHEAD_MAX_MS};
 
 use crate::forger::Gossip;
 use crate::journal::{self, Journal};
-use crate::workload::forever;
+use crate::rng::Rng;
+use crate::workload::{Workload, forever};
 use crate::world::{Kernel, World};
 
 /// What was asked once, and is asked again.
@@ -36,23 +37,26 @@ pub(crate) struct Acting {
     asked: Vec<Asked>,
 }
 
+impl Acting {
+    /// A journal, and the kernel at which it began.
+    pub(crate) fn any_journal(&self, rng: &mut Rng) -> Option<(usize, ObjectKey)> {
+        rng.pick(&self.journals).copied()
+    }
+
+    /// A journal that began at a kernel, as it was called at first.
+    pub(crate) fn journal_of(&self, index: usize, rng: &mut Rng) -> Option<ObjectKey> {
+        let own: Vec<_> = self.journals.iter().filter(|(home, _)| *home == index).collect();
+        rng.pick(&own).map(|(_, key)| *key)
+    }
+}
+
 impl World {
     /// One client wants something done.
-    pub(crate) fn act_on_something(&mut self, index: usize, acting: &mut Acting) {
-        if acting.journals.len() < 6 && self.rng.one_in(3) {
-            let uuid = Uuid::from_bytes(self.rng.bytes());
-            let Some(scenario) = journal::new(uuid) else { return };
-            acting.journals.push((index, ObjectKey { uuid, line: Line::Unclaimed(scenario.hash()) }));
-            self.command(Kernel(index), Command::Import { source: None, over: None, scenario });
-            for other in 0..self.nodes.len() {
-                if other != index && self.rng.per_mille(800) {
-                    let grant = forever(Scope::Kernel, Right::Act, self.nodes[other].id);
-                    self.command(Kernel(index), Command::Grant(grant));
-                }
-            }
-            (0..3).for_each(|_| self.let_an_object_act(index, acting));
-            return;
+    pub(crate) fn act_on_something(&mut self, index: usize, work: &mut Workload) {
+        if work.acting.journals.len() < 6 && self.rng.one_in(3) {
+            return self.begin_journal(index, work);
         }
+        let acting = &mut work.acting;
         let again = self.rng.pick(&acting.asked).cloned().filter(|_| self.rng.one_in(4));
         let asked = match again {
             Some(mut asked) => {
@@ -95,6 +99,24 @@ impl World {
             let wait = self.rng.one_in(2);
             self.command(Kernel(by), Command::Cancel { id, wait });
         }
+    }
+
+    /// A new journal, and who may act on it: mostly every kernel, for good.
+    fn begin_journal(&mut self, index: usize, work: &mut Workload) {
+        let uuid = Uuid::from_bytes(self.rng.bytes());
+        let Some(scenario) = journal::new(uuid) else { return };
+        work.acting.journals.push((index, ObjectKey { uuid, line: Line::Unclaimed(scenario.hash()) }));
+        self.command(Kernel(index), Command::Import { source: None, over: None, scenario });
+        for other in (0..self.nodes.len()).filter(|other| *other != index) {
+            let peer = self.nodes[other].id;
+            let grant = match self.rng.up_to(10) {
+                0..=5 => forever(Scope::Kernel, Right::Act, peer),
+                6 | 7 => self.any_right_to_act(index, peer, work),
+                _ => continue,
+            };
+            self.command(Kernel(index), Command::Grant(grant));
+        }
+        (0..3).for_each(|_| self.let_an_object_act(index, &mut work.acting));
     }
 
     fn any_action(&mut self, by: usize, acting: &Acting) -> Action {

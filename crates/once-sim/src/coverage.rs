@@ -101,6 +101,10 @@ pub const EXPECTED: &[&str] = &[
     "state invalid scenario", "state engine thrown away", "state peer removed while connected",
     "state peer removed in slices", "state new life in slices", "state removal goes on after a crash",
     "state revoked while followed", "state re-import is a put", "state unanswered client after a crash",
+    "right to act on the kernel", "right to act on a component", "right to act on an object",
+    "right to act by a list of names", "right to act for a while", "right to act of an object",
+    "right to act of a hostile kernel", "right to act on some actions taken back", "right given again at once",
+    "state hostile kernel acted by right", "refusal TooManyActions", "refusal WholeGrant",
     "format A", "format B", "format C", "format D", "format E", "format F", "format other",
 ];
 
@@ -282,6 +286,8 @@ pub fn reply(reply: &Result<Answer, Refusal>) -> &'static str {
             Refusal::OtherUuid { .. } => "refusal OtherUuid",
             Refusal::NotFollowed { .. } => "refusal NotFollowed",
             Refusal::NoGrant { .. } => "refusal NoGrant",
+            Refusal::WholeGrant { .. } => "refusal WholeGrant",
+            Refusal::TooManyActions(_) => "refusal TooManyActions",
             Refusal::NoPeer(_) => "refusal NoPeer",
             Refusal::BeingRemoved(_) => "refusal BeingRemoved",
             Refusal::Damaged(_) => "refusal Damaged",

@@ -25,7 +25,7 @@ impl Puppet {
     /// Something about actions that is not true, or not allowed.
     pub fn says_of_actions(&mut self, gossip: &Gossip, rng: &mut Rng) -> Option<Frame> {
         let key = rng.pick(&gossip.journals).copied()?;
-        let takeover = rng.one_in(8).then(|| Hash::from_bytes(rng.bytes()));
+        let takeover = rng.one_in(16).then(|| Hash::from_bytes(rng.bytes()));
         let lane = LaneName { key, takeover };
         let id = match rng.pick(&gossip.ids) {
             Some(id) if rng.one_in(4) => *id,
@@ -54,7 +54,7 @@ impl Puppet {
                 Frame::Act(Act {
                     lane,
                     sequence,
-                    floor: if rng.one_in(4) { rng.next() } else { 0 },
+                    floor: if rng.one_in(16) { rng.next() } else { rng.up_to(sequence.min(1 << 40)) },
                     action,
                     remaining_ms: rng.one_in(3).then(|| rng.up_to(3000)),
                     commit: Some(rng.next()),
@@ -82,19 +82,22 @@ impl Puppet {
 
     fn action(&self, id: Uuid, gossip: &Gossip, rng: &mut Rng) -> Action {
         // Mostly in the name of an object that may do it, and is not its own.
-        let acting = match rng.up_to(6) {
-            0 => rng.pick(&gossip.journals),
-            1..=4 => rng.pick(&gossip.trusted),
+        let acting = match rng.up_to(8) {
+            0 => rng.pick(&gossip.journals).copied(),
+            1..=4 => rng.pick(&gossip.trusted).copied(),
+            5 => self.own_object(rng),
             _ => None,
         };
         let mut given: Vec<Given> = rng.pick(&gossip.scenarios).copied().into_iter().collect();
         if rng.one_in(2) {
             given.clear();
         }
-        let name = ["note", "look", "paid", "rang"][rng.index(4)];
+        // What makes no coins: it may have a right to it.
+        let names = ["note", "look", "paid", "rang", "note", "no", "fly", "alarm", "hush", "work", "bear"];
+        let name = names[rng.index(names.len())];
         let arguments = if rng.one_in(9) { "[[[[".into() } else { "{\"status\":\"refused\"}".into() };
         // That it tells what came of an effect, only the object's own kernel may say.
-        let answers = rng.one_in(3).then(|| Uuid::from_bytes(rng.bytes()));
-        Action { id, name: name.into(), arguments, given, acting: acting.copied(), answers }
+        let answers = rng.one_in(8).then(|| Uuid::from_bytes(rng.bytes()));
+        Action { id, name: name.into(), arguments, given, acting, answers }
     }
 }

@@ -23,7 +23,7 @@ pub const WRONG_GIVEN: &str = "\"wrong given\"";
 /// What stands in a journal.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Journal {
-    /// The actions that had effect, in their order.
+    /// The marks of the actions that had effect, in their order.
     pub ids: Vec<Uuid>,
     /// Its coins.
     pub coins: i64,
@@ -88,7 +88,13 @@ impl Journal {
     }
 }
 
-/// The actions that had effect, in their order; nothing if it is no journal.
+/// An action as a journal writes it down: its id together with its origin.
+#[must_use]
+pub fn mark(origin: &KernelId, id: &Uuid) -> Uuid {
+    once_model::action::effect_id(origin, id, u32::MAX)
+}
+
+/// The actions that had effect, as marks in their order; nothing if it is no journal.
 #[must_use]
 pub fn entries(body: &[u8]) -> Option<Vec<Uuid>> {
     Journal::read(body).map(|journal| journal.ids)
@@ -170,7 +176,7 @@ pub fn run(run: &Run) -> RunResult {
         "end" => consequences.push(Consequence::Remove),
         _ => return RunResult::Refused(Code::NoComponent),
     }
-    journal.ids.push(run.action.id);
+    journal.ids.push(mark(&run.origin, &run.action.id));
     let result = journal.ids.len().to_string().into();
     RunResult::Done { state: journal.compose(run.key.uuid), result, consequences }
 }

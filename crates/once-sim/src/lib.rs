@@ -18,6 +18,7 @@ pub mod disk;
 mod exchange;
 mod faults;
 mod forger;
+mod granting;
 pub mod journal;
 mod judged;
 mod net;

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use once_core::waist::ConnId;
+use once_model::action::{ActOutcome, Outcome};
 use once_model::certificate::{Certificate, CertificateKind, Chain, Genesis};
 use once_model::header::Header;
 use once_model::ids::{BootId, Hash, Incarnation, KernelId, ObjectKey, Secret, Uuid};
@@ -87,6 +88,11 @@ impl Puppet {
                 Some(body.slice(offset..))
             }
         }
+    }
+
+    /// One of its own objects.
+    pub fn own_object(&self, rng: &mut Rng) -> Option<ObjectKey> {
+        rng.pick(&self.own).map(|parcel| parcel.header.key())
     }
 
     /// A revision of an object of its own: the next one, a fork, or the first of a new one.
@@ -407,6 +413,15 @@ impl World {
                 self.cover.met(crate::coverage::share(answer));
                 let id = if rng.one_in(6) { Hash::from_bytes(rng.bytes()) } else { id };
                 (!rng.one_in(4)).then_some(Frame::Shared(Shared { key, id, answer, commit: None }))
+            }
+            // It goes on where it is told to.
+            Frame::Missing(missing) => {
+                puppet.lanes.insert(missing.lane.key, missing.from.saturating_sub(1));
+                None
+            }
+            Frame::Outcome(ActOutcome { outcome: Outcome::Done(_), .. }) => {
+                self.cover.met("state hostile kernel acted by right");
+                None
             }
             Frame::Follow(follow) => Some(Frame::Following(Following {
                 key: follow.key,

@@ -4,7 +4,6 @@ use std::ops::ControlFlow;
 
 use once_core::access::{Grant, Right, Scope};
 use once_core::object;
-use once_core::store::{Read, Table};
 use once_core::waist::Command;
 use once_model::ids::{Hash, ItemId, KernelId, Line, ObjectKey, Secret, Uuid};
 use once_model::limits::NAME_MAX_BYTES;
@@ -18,7 +17,7 @@ use crate::world::{Kernel, SECOND_US, World};
 use crate::{queue::Event, scenarios};
 
 /// What the workload remembers.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Workload {
     /// How many steps it still does.
     left: u64,
@@ -35,6 +34,12 @@ pub(crate) struct Workload {
     pace_us: u64,
 }
 
+impl Workload {
+    pub(crate) fn is_hostile(&self, kernel: &KernelId) -> bool {
+        self.hostile.contains(kernel)
+    }
+}
+
 impl World {
     /// Makes the kernels and the beginning of a random run.
     pub(crate) fn populate(&mut self, steps: u64) {
@@ -49,16 +54,7 @@ impl World {
         }
         let hostile: Vec<_> = (0..self.rng.up_to(3)).map(|_| self.puppet()).collect();
         let pace_us = self.rng.between(60_000, 300_000);
-        self.workload = Some(Workload {
-            left: steps,
-            used: Vec::new(),
-            uuids: Vec::new(),
-            keys: Vec::new(),
-            invites: Vec::new(),
-            hostile: hostile.clone(),
-            acting: Acting::default(),
-            pace_us,
-        });
+        let work = Workload { left: steps, hostile: hostile.clone(), pace_us, ..Workload::default() };
         for a in 0..self.nodes.len() {
             for b in a + 1..self.nodes.len() {
                 if self.rng.per_mille(700) {
@@ -77,9 +73,14 @@ impl World {
                     if self.rng.one_in(3) {
                         self.command(Kernel(a), Command::Grant(forever(Scope::Kernel, Right::Read, *id)));
                     }
+                    if self.rng.one_in(2) {
+                        let grant = self.any_right_to_act(a, *id, &work);
+                        self.command(Kernel(a), Command::Grant(grant));
+                    }
                 }
             }
         }
+        self.workload = Some(work);
         self.queue.push(self.now_us + 500_000, Event::Plan);
     }
 
@@ -141,7 +142,7 @@ impl World {
 
     fn act(&mut self, index: usize, work: &mut Workload) {
         if self.rng.one_in(4) {
-            return self.act_on_something(index, &mut work.acting);
+            return self.act_on_something(index, work);
         }
         let here = Kernel(index);
         let Some(peer) = self.any_peer(index, work) else { return };
@@ -198,10 +199,7 @@ impl World {
                 self.command(here, Command::Grant(grant));
             }
             83..=85 => {
-                let known = self.granted_at(index);
-                let grant = self.rng.pick(&known).cloned().filter(|_| self.rng.per_mille(800));
-                let grant = grant.unwrap_or_else(|| self.any_grant(index, peer, work));
-                self.command(here, Command::Revoke(grant));
+                self.revoke_something(index, peer, work);
             }
             86 if self.rng.one_in(4) => {
                 self.command(here, Command::AcceptClock);
@@ -385,30 +383,6 @@ impl World {
         self.give_bytes(at, &pull);
     }
 
-    /// The rights to read that a kernel has given.
-    fn granted_at(&self, index: usize) -> Vec<Grant> {
-        let mut found = Vec::new();
-        let read = self.nodes[index].disk.scan(Table::Grant, &[], None, &mut |key, value| {
-            let listed = Grant::list(key, &value).unwrap_or_default().into_iter().map(|listed| listed.grant);
-            found.extend(listed.filter(|grant| grant.right == Right::Read));
-            ControlFlow::Continue(())
-        });
-        if read.is_err() { Vec::new() } else { found }
-    }
-
-    fn any_grant(&mut self, index: usize, peer: KernelId, work: &mut Workload) -> Grant {
-        let scope = match self.rng.up_to(5) {
-            0 | 1 => Scope::Kernel,
-            2 if self.rng.one_in(12) => Scope::Component("n".repeat(NAME_MAX_BYTES + 1)),
-            2 => Scope::Component(self.rng.pick(&scenarios::COMPONENTS).copied().unwrap_or_default().into()),
-            _ => Scope::Object(self.any_key(index, work)),
-        };
-        let right = if self.rng.one_in(3) { Right::Share } else { Right::Read };
-        let now_ms = self.nodes[index].now_ms(self.now_us);
-        let expires_ms = self.rng.one_in(4).then(|| now_ms + self.rng.up_to(30_000));
-        Grant { scope, right, kernel: peer, object: None, expires_ms, actions: None }
-    }
-
     fn petname(&mut self) -> String {
         if self.rng.one_in(16) {
             " ".to_owned()
@@ -445,7 +419,7 @@ impl World {
     }
 
     /// Mostly an object that is at this kernel.
-    fn any_key(&mut self, index: usize, work: &Workload) -> ObjectKey {
+    pub(crate) fn any_key(&mut self, index: usize, work: &Workload) -> ObjectKey {
         if self.rng.per_mille(850) {
             let from: [u8; 2] = self.rng.bytes();
             for (from, to) in [(from.as_slice(), None), (&[], Some(from))] {

@@ -12,6 +12,7 @@ use once_model::action::{Action, Given, Outcome};
 use once_model::ids::{Hash, KernelId, ObjectKey, Uuid};
 use once_model::wire::Frame;
 
+use super::access::Grantee;
 use super::{Checker, Group};
 use crate::coverage::Coverage;
 use crate::disk::Disk;
@@ -24,20 +25,22 @@ pub(crate) struct Acts {
     asked: BTreeMap<(KernelId, Token), (Uuid, Hash)>,
     /// The content under each id that its origin took first.
     contents: BTreeMap<(KernelId, Uuid), Hash>,
-    /// By origin and object: the ids in the order in which they were accepted.
+    /// By origin and object: the marks in the order in which they were accepted.
     order: BTreeMap<(KernelId, Uuid), Vec<Uuid>>,
-    /// What was said to have come of them.
+    /// What was said to have come of them, by origin and mark.
     outcomes: BTreeMap<(KernelId, Uuid), Outcome>,
-    /// That are meant to be written down.
+    /// The marks of those that are meant to be written down.
     notes: BTreeSet<Uuid>,
+    /// The marks of what hostile kernels asked: they may use an id as often as they like.
+    hostile: BTreeSet<Uuid>,
     /// By the token of its question: an action that a client takes back.
     cancels: BTreeMap<(KernelId, Token), Uuid>,
     /// Those of which it was told that this is certain.
     taken_back: BTreeSet<(KernelId, Uuid)>,
     /// What came, at which kernel and from whom.
     arrived: BTreeSet<(KernelId, KernelId, Hash)>,
-    /// By origin and id: the object that acts.
-    acting: BTreeMap<(KernelId, Uuid), ObjectKey>,
+    /// By origin and id: what came to be done, to which object, and in the name of which.
+    came: BTreeMap<(KernelId, Uuid), BTreeSet<(ObjectKey, String, Option<ObjectKey>)>>,
     /// By origin and object: some were accepted in a group that failed, and may be there all the same.
     in_doubt: BTreeSet<(KernelId, Uuid)>,
 }
@@ -61,8 +64,10 @@ impl Checker {
                     self.acts.arrived.insert((group.kernel, *peer, arrival.header.content));
                 }
                 Input::Frame { peer, frame: Frame::Act(act), .. } => {
-                    if let Some(object) = act.action.acting {
-                        self.acts.acting.insert((*peer, act.action.id), object);
+                    let came = (act.lane.key, act.action.name.clone(), act.action.acting);
+                    self.acts.came.entry((*peer, act.action.id)).or_default().insert(came);
+                    if !self.shadows.contains_key(peer) {
+                        self.acts.hostile.insert(journal::mark(peer, &act.action.id));
                     }
                 }
                 _ => {}
@@ -107,9 +112,9 @@ impl Checker {
             }
             if row.table == Table::Body
                 && let Some(ids) = row.after.as_ref().and_then(|body| journal::entries(body))
-                && let Some(twice) = twice(&ids)
+                && let Some(twice) = twice(&ids, &self.acts.hostile)
             {
-                wrong.push((3, format!("the action {twice} had effect twice")));
+                wrong.push((3, format!("the action with the mark {twice} had effect twice")));
             }
         }
         wrong.extend(self.continued(group));
@@ -166,10 +171,11 @@ impl Checker {
             let row = once_core::act::request(group.store, &action.id);
             if row.is_ok_and(|row| row.is_some_and(|row| row.hash == hash)) {
                 if !matches!(action.name.as_str(), "no" | "look" | "fly" | "paid") {
-                    self.acts.notes.insert(action.id);
+                    self.acts.notes.insert(journal::mark(&group.kernel, &action.id));
                 }
                 self.acts.contents.insert(place, hash);
-                self.acts.order.entry((group.kernel, *object)).or_default().push(action.id);
+                let order = self.acts.order.entry((group.kernel, *object)).or_default();
+                order.push(journal::mark(&group.kernel, &action.id));
             }
         }
     }
@@ -190,7 +196,8 @@ impl Checker {
                 Some((3, format!("the id {id} was taken for two actions")))
             }
             Ok(Answer::Acted { outcome, .. }) => {
-                let told = self.acts.outcomes.entry((group.kernel, id)).or_insert_with(|| outcome.clone());
+                let place = (group.kernel, journal::mark(&group.kernel, &id));
+                let told = self.acts.outcomes.entry(place).or_insert_with(|| outcome.clone());
                 (told != outcome).then(|| (3, format!("the action {id} has two outcomes")))
             }
             _ => None,
@@ -201,9 +208,16 @@ impl Checker {
     pub(super) fn acts_started(&mut self, kernel: &KernelId, disk: &Disk) {
         let acts = &mut self.acts;
         let is_there = |id: &Uuid| once_core::act::request(disk, id).is_ok_and(|row| row.is_some());
-        acts.contents.retain(|(origin, id), _| origin != kernel || is_there(id));
-        for ((origin, _), ids) in &mut acts.order {
-            ids.retain(|id| origin != kernel || is_there(id));
+        let mut gone = BTreeSet::new();
+        acts.contents.retain(|(origin, id), _| {
+            let stays = origin != kernel || is_there(id);
+            if !stays {
+                gone.insert(journal::mark(kernel, id));
+            }
+            stays
+        });
+        for ((origin, _), marks) in &mut acts.order {
+            marks.retain(|mark| origin != kernel || !gone.contains(mark));
         }
     }
 
@@ -219,13 +233,18 @@ impl Checker {
         })
     }
 
+    /// Whether an origin, or its object, had a right to this at some time: what it did while it had it, it may be told of
+    /// later. (Whether it had it at that moment, the judge says.)
     fn may_act_at(&self, group: &Group<'_>, peer: &KernelId, id: &Uuid) -> bool {
-        let object = self.acts.acting.get(&(*peer, *id));
-        self.shadows.get(&group.kernel).is_some_and(|shadow| {
-            // What it did while it had the right it may be told of later.
-            shadow.rights.may_act(peer, group.now_ms)
-                || shadow.acted.contains(peer)
-                || object.is_some_and(|object| shadow.acted_objects.contains(&(*object, *peer)))
+        let Some(shadow) = self.shadows.get(&group.kernel) else { return false };
+        self.acts.came.get(&(*peer, *id)).into_iter().flatten().any(|(key, action, acting)| {
+            let heads = super::group::candidates(group, key);
+            let mut objects: Vec<_> = heads.iter().map(|head| head.header.key()).collect();
+            objects.extend([Some(*key), super::group::claimed_as(group, key)].into_iter().flatten());
+            let mut components: Vec<_> = heads.into_iter().map(|head| head.header.component).collect();
+            components.push(journal::NAME.to_owned());
+            let could = |who| shadow.acted.could(who, action, &objects, &components);
+            could(Grantee::Kernel(*peer)) || acting.is_some_and(|object| could(Grantee::Object(object)))
         })
     }
 
@@ -252,7 +271,10 @@ impl Checker {
                     None => count <= 1,
                 };
                 if !right {
-                    wrong.push((3, format!("the action {id} on {object} had effect {count} times")));
+                    wrong.push((
+                        3,
+                        format!("the action with the mark {id} on {object} had effect {count} times"),
+                    ));
                 }
             }
         }
@@ -260,7 +282,7 @@ impl Checker {
     }
 }
 
-fn twice(ids: &[Uuid]) -> Option<Uuid> {
+fn twice(marks: &[Uuid], hostile: &BTreeSet<Uuid>) -> Option<Uuid> {
     let mut seen = BTreeSet::new();
-    ids.iter().find(|id| !seen.insert(**id)).copied()
+    marks.iter().find(|mark| !seen.insert(**mark) && !hostile.contains(*mark)).copied()
 }

@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ops::ControlFlow;
 
-use once_core::access::{Right, Scope};
 use once_core::object::{self, HeadRow};
 use once_core::share::{self, Debt};
 use once_core::store::Table;
@@ -14,7 +13,7 @@ use once_model::ids::{Hash, KernelId, Line, ObjectKey};
 use once_model::wire::{Code, Frame, ShareAnswer, Shared};
 
 use super::peers::{hello, shown_by_peer};
-use super::shadow::{GrantShadow, InviteShadow, Leaving, Rights, Shadow};
+use super::shadow::{InviteShadow, Leaving, Rights, Shadow};
 use super::share::{Owed, Promises};
 use super::{Checker, Group, history};
 use crate::coverage::Coverage;
@@ -318,7 +317,7 @@ fn commanded(
         }
         Command::RemovePeer { peer } if begun => {
             shadow.rights.peers.remove(peer);
-            shadow.rights.grants.retain(|(_, _, kernel), _| kernel != peer);
+            shadow.rights.grants.forget(peer);
             for debts in [&mut shadow.subscriptions, &mut shadow.owed] {
                 debts.retain(|(to, _)| to != peer);
             }
@@ -331,21 +330,11 @@ fn commanded(
             shadow.windows.retain(|(to, _), _| to != peer);
             allowed.removed.insert(*peer);
         }
-        Command::Grant(grant) if grant.object.is_some() => {
-            shadow.acted_objects.extend(grant.object.map(|object| (object, grant.kernel)));
-        }
-        Command::Revoke(grant) if grant.object.is_some() => {}
         Command::Grant(grant) if done => {
-            let place = (grant.scope.clone(), grant.right, grant.kernel);
-            if grant.right == Right::Act {
-                shadow.acted.insert(grant.kernel);
-            }
-            let grant = GrantShadow::and(shadow.rights.grants.get(&place), grant.expires_ms, group.now_ms);
-            shadow.rights.grants.insert(place, grant);
+            shadow.rights.grants.give(grant, group.now_ms);
+            shadow.acted.add(&shadow.rights.grants);
         }
-        Command::Revoke(grant) if begun => {
-            shadow.rights.grants.remove(&(grant.scope.clone(), grant.right, grant.kernel));
-        }
+        Command::Revoke(grant) if begun => shadow.rights.grants.take(grant),
         _ => {}
     }
 }
@@ -409,7 +398,7 @@ fn framed(
                 && admitted
             {
                 (known.active, known.joining) = (true, false);
-                shadow.rights.grants.insert((Scope::Kernel, Right::Share, peer), GrantShadow::FOREVER);
+                shadow.rights.grants.welcome(peer, group.now_ms);
             }
         }
         Frame::Denied(_) => {

@@ -12,7 +12,6 @@ use std::ops::ControlFlow;
 
 use super::group::{Allowed, claimed_as};
 use super::rows::{conflicts_of, heads_of};
-use super::shadow::grants_of;
 use super::{Checker, Group, Made, Wrong, head_in};
 use crate::coverage::Coverage;
 use crate::disk::{Changed, Disk};
@@ -241,15 +240,10 @@ impl Checker {
         for said in [&mut shadow.promises, &mut shadow.in_vain] {
             said.became(&old, new);
         }
-        let stored = grants_of(group.store);
-        let scope = |key| once_core::access::Scope::Object(key);
-        let moved: Vec<_> = shadow.rights.grants.iter().filter(|((s, ..), _)| *s == scope(old)).collect();
-        let moved: Vec<_> = moved.into_iter().map(|((_, right, to), end)| (*right, *to, *end)).collect();
-        for (right, to, end) in moved {
-            if !stored.contains_key(&(scope(old), right, to)) {
-                shadow.rights.grants.remove(&(scope(old), right, to));
-                shadow.rights.grants.insert((scope(new), right, to), end);
-            }
+        // What was imported here stays beside it, with what was granted on it.
+        if object::head(group.store, &old).is_ok_and(|head| head.is_none()) {
+            shadow.rights.grants.became(old, new, group.now_ms);
+            shadow.acted.add(&shadow.rights.grants);
         }
         if let Some(fact) = shadow.facts.remove(&old) {
             shadow.facts.entry(new).or_insert(fact);

@@ -1,13 +1,12 @@
 //! Who may come in, and by which invite.
 
-use once_core::access::{Right, Scope};
 use once_core::store::Table;
 use once_core::{peers, txn};
 use once_model::ids::KernelId;
 use once_model::wire::Greeting;
 
 use super::Group;
-use super::shadow::{GrantShadow, PeerShadow, Shadow};
+use super::shadow::{PeerShadow, Shadow};
 use crate::coverage::Coverage;
 
 /// A kernel greets: whether it may come in.
@@ -56,7 +55,7 @@ pub(super) fn hello(
             }
             let joining = shadow.rights.peers.get(&peer).is_some_and(|known| known.joining) && !admitted;
             shadow.rights.peers.insert(peer, PeerShadow { joining, ..Shadow::new_peer(true) });
-            shadow.rights.grants.insert((Scope::Kernel, Right::Share, peer), GrantShadow::FOREVER);
+            shadow.rights.grants.welcome(peer, group.now_ms);
             Ok(())
         }
         _ => Ok(()),

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 
-use once_core::access::{Grant, Right, Scope};
+use once_core::access::{Right, Scope};
 use once_core::object::{self, HeadRow};
 use once_core::peers::{InviteRow, PeerRow, PeerStatus};
 use once_core::share::Owed;
@@ -14,6 +14,7 @@ use once_model::ids::{Hash, KernelId, ObjectKey};
 use once_model::limits::PEER_QUOTA_BYTES;
 
 use super::Checker;
+use super::access::{Acted, Grants};
 use super::share::Promises;
 use crate::disk::Disk;
 
@@ -33,32 +34,6 @@ pub(super) struct InviteShadow {
     pub ended: bool,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct GrantShadow {
-    pub expires_ms: Option<u64>,
-    /// Its time was over in some group.
-    pub ended: bool,
-}
-
-impl GrantShadow {
-    pub const FOREVER: Self = Self { expires_ms: None, ended: false };
-
-    fn holds(&self, now_ms: u64) -> bool {
-        !self.ended && self.expires_ms.is_none_or(|end| now_ms < end)
-    }
-
-    /// What is granted beside it ends at the later of both times.
-    pub fn and(before: Option<&Self>, expires_ms: Option<u64>, now_ms: u64) -> Self {
-        let before = before.filter(|before| before.holds(now_ms)).map(|before| before.expires_ms);
-        let expires_ms = match before {
-            Some(before) => before.zip(expires_ms).map(|(before, new)| before.max(new)),
-            None => expires_ms,
-        };
-        Self { expires_ms, ended: false }
-    }
-}
-
-pub(super) type Grants = BTreeMap<(Scope, Right, KernelId), GrantShadow>;
 pub(super) type Debt = (KernelId, ObjectKey);
 
 #[derive(Debug, Clone, Default)]
@@ -72,17 +47,8 @@ impl Rights {
         self.peers.get(peer).is_some_and(|peer| peer.active)
     }
 
-    fn granted(&self, scope: Scope, right: Right, peer: &KernelId, now_ms: u64) -> bool {
-        self.grants.get(&(scope, right, *peer)).is_some_and(|grant| grant.holds(now_ms))
-    }
-
     pub fn may_share(&self, peer: &KernelId, now_ms: u64) -> bool {
-        self.is_active(peer) && self.granted(Scope::Kernel, Right::Share, peer, now_ms)
-    }
-
-    /// Grants to act are on the kernel here.
-    pub fn may_act(&self, peer: &KernelId, now_ms: u64) -> bool {
-        self.is_active(peer) && self.granted(Scope::Kernel, Right::Act, peer, now_ms)
+        self.is_active(peer) && self.grants.hold(Scope::Kernel, Right::Share, peer, now_ms)
     }
 
     pub fn may_read(&self, peer: &KernelId, head: &HeadRow, now_ms: u64) -> bool {
@@ -91,7 +57,7 @@ impl Rights {
             && (head.home == Some(*peer)
                 || [Scope::Kernel, Scope::Object(head.header.key()), component]
                     .into_iter()
-                    .any(|scope| self.granted(scope, Right::Read, peer, now_ms)))
+                    .any(|scope| self.grants.hold(scope, Right::Read, peer, now_ms)))
     }
 }
 
@@ -104,10 +70,7 @@ pub(super) struct Shadow {
     /// Its disk was put back to an earlier state: whatever it says at its next start is taken as it is.
     pub rolled_back: bool,
     pub rights: Rights,
-    /// Peers that had the right to act at some time.
-    pub acted: BTreeSet<KernelId>,
-    /// Objects of peers that had it at some time, and their homes.
-    pub acted_objects: BTreeSet<(ObjectKey, KernelId)>,
+    pub acted: Acted,
     pub invites: BTreeMap<Hash, InviteShadow>,
     /// What it follows where.
     pub subscriptions: BTreeSet<Debt>,
@@ -185,22 +148,6 @@ impl Leaving {
     }
 }
 
-pub(super) fn grants_of(rows: &dyn Read) -> Grants {
-    let leaving = Leaving::of(rows);
-    if leaving.all {
-        return Grants::new();
-    }
-    let read = |key: &[u8], value: &bytes::Bytes| {
-        // Those of objects are not followed one by one.
-        let listed = Grant::list(key, value).ok()?.into_iter().next()?;
-        let (grant, ended) = (listed.grant, listed.ended);
-        let place = (grant.scope, grant.right, grant.kernel);
-        let counts = grant.object.is_none() && !leaving.peers.contains(&grant.kernel);
-        counts.then_some((place, GrantShadow { expires_ms: grant.expires_ms, ended }))
-    };
-    scan(rows, Table::Grant, read).into_iter().collect()
-}
-
 pub(super) fn debts_of(rows: &dyn Read, table: Table) -> BTreeSet<Debt> {
     let read = |key: &[u8], _: &bytes::Bytes| {
         let (peer, object) = key.split_at_checked(KernelId::LEN)?;
@@ -218,15 +165,6 @@ fn invites_of(rows: &dyn Read) -> BTreeMap<Hash, InviteShadow> {
     scan(rows, Table::Invite, read).into_iter().collect()
 }
 
-/// Objects that have a grant of their own, and their homes.
-fn objects_of(rows: &dyn Read) -> Vec<(ObjectKey, KernelId)> {
-    let read = |key: &[u8], value: &bytes::Bytes| {
-        let grant = Grant::list(key, value).ok()?.into_iter().next()?.grant;
-        Some((grant.object?, grant.kernel))
-    };
-    scan(rows, Table::Grant, read)
-}
-
 impl Shadow {
     /// The quota of a peer that has said nothing of it.
     pub fn new_peer(active: bool) -> PeerShadow {
@@ -235,9 +173,7 @@ impl Shadow {
 
     /// What is over by now stays over, also when the clock is set back.
     pub fn end(&mut self, now_ms: u64) {
-        for grant in self.rights.grants.values_mut() {
-            grant.ended |= grant.expires_ms.is_some_and(|end| end <= now_ms);
-        }
+        self.rights.grants.end(now_ms);
         for invite in self.invites.values_mut() {
             invite.ended |= invite.expires_ms <= now_ms;
         }
@@ -246,21 +182,14 @@ impl Shadow {
     /// A kernel that has more grants and invites than it looks at in one step marks those that are over in several. Until a
     /// row is marked, whoever asks looks at the clock, which may be set back meanwhile (docs/store.md, *In slices*).
     pub fn take_marks(&mut self, rows: &dyn Read) {
-        let over = self.rights.grants.values().any(|grant| grant.ended);
-        if !over && !self.invites.values().any(|invite| invite.ended) {
+        if !self.rights.grants.any_ended() && !self.invites.values().any(|invite| invite.ended) {
             return;
         }
         let (grants, invites) = (scan(rows, Table::Grant, |_, _| Some(())), invites_of(rows));
         if grants.len() + invites.len() <= self.slice_rows {
             return;
         }
-        for (place, stored) in grants_of(rows) {
-            if let Some(known) =
-                self.rights.grants.get_mut(&place).filter(|g| g.expires_ms == stored.expires_ms)
-            {
-                known.ended &= stored.ended;
-            }
-        }
+        self.rights.grants.take_marks(&Grants::of(rows));
         for (hash, stored) in invites {
             if let Some(known) = self.invites.get_mut(&hash) {
                 known.ended &= stored.ended;
@@ -284,7 +213,7 @@ impl Checker {
         shadow.take_marks(disk);
         let mut wrong: Vec<(u8, String)> = Vec::new();
         let doubted = |table: Table| in_doubt.iter().any(|(doubt, _)| *doubt == table);
-        let (peers, grants) = (peers_of(disk), grants_of(disk));
+        let (peers, grants) = (peers_of(disk), Grants::of(disk));
         if !doubted(Table::Peer) && peers != shadow.rights.peers {
             wrong.push((4, format!("after a crash the peers are {peers:?}, not {:?}", shadow.rights.peers)));
         }
@@ -295,11 +224,7 @@ impl Checker {
             ));
         }
         // Given in a group whose sync failed, they may be there all the same.
-        let acting = |(scope, right, kernel): &(Scope, Right, KernelId)| {
-            (*right == Right::Act && *scope == Scope::Kernel).then_some(*kernel)
-        };
-        shadow.acted.extend(grants.keys().filter_map(acting));
-        shadow.acted_objects.extend(objects_of(disk));
+        shadow.acted.add(&grants);
         let mut invites = invites_of(disk);
         if Leaving::of(disk).all {
             invites.clear();
