@@ -341,6 +341,10 @@ impl Kernel {
         told: &ActOutcome,
         eyes: &mut Eyes<'_>,
     ) {
+        // Whoever is no peer any more says nothing.
+        if !self.peers.is(&peer) {
+            return;
+        }
         let lane = self.origin.lanes.get(&(peer, told.lane));
         if lane.and_then(|lane| lane.places.get(&told.sequence)) != Some(&told.id) {
             return;
