@@ -38,6 +38,7 @@ impl Coverage {
 
 /// What one seed in some thousand meets.
 const RARE: &[&str] = &[
+    "event LaneForked",
     "outcome Refused for another reason",
     "refusal InviteUsed",
     "refusal TooManyConflicts",
@@ -54,6 +55,8 @@ pub const EXPECTED: &[&str] = &[
     "fault loss", "fault duplicate", "fault reorder", "fault delay", "fault dropped connection", "fault partition",
     "fault one-way partition", "fault crash", "fault crash loses unsynced writes", "fault crash during the sync",
     "fault crash between commit and effects", "fault disk full", "fault disk low", "fault failed sync",
+    "fault failed read", "fault failed read at a start", "fault disk fills by bytes", "fault disk full to the last byte",
+    "state start waits for room", "fault reconnect storm",
     "fault clock jump", "fault clock off", "fault address changed", "fault backup put back",
     "input Command", "input Frame", "input Arrived Shared", "input Arrived Asked", "input Arrived Offered", "input Unfit",
     "input Link Up dialled", "input Link Up accepted", "input Link Moved", "input Link Down", "input Link DialFailed", "input Disk",

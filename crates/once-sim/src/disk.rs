@@ -4,6 +4,7 @@
 use std::cell::Cell;
 use std::rc::Rc;
 
+use crate::wear::{SMALL_BATCH_BYTES, STORE_RESERVE_BYTES};
 use bytes::Bytes;
 use once_core::memory::{DiskFault, MemorySnapshot, MemoryStore};
 use once_core::store::{Batch, Durability, Read, Store, StoreError, Table, Visit};
@@ -38,6 +39,14 @@ pub struct Disk {
     rows: u64,
     last: Option<Commit>,
     in_doubt: Vec<(Table, Vec<u8>)>,
+    /// So many reads of the engine still succeed; after that none, and no commit.
+    reads_left: Cell<Option<u64>>,
+    /// Free bytes; none: more than it will ever need.
+    pub(crate) room: Option<u64>,
+}
+
+fn unread() -> StoreError {
+    StoreError::Io("the disk does not answer".into())
 }
 
 impl Disk {
@@ -66,6 +75,35 @@ impl Disk {
     /// What the next commit does.
     pub fn set_fault(&mut self, fault: DiskFault) {
         self.store.fault = fault;
+    }
+
+    /// So many reads succeed from now on, and nothing after that; with nothing, all do again. Whether any had failed.
+    pub fn fail_after(&mut self, reads: Option<u64>) -> bool {
+        self.reads_left.replace(reads) == Some(0)
+    }
+
+    fn reads(&self) -> Result<(), StoreError> {
+        match self.reads_left.get() {
+            Some(0) => Err(unread()),
+            left => {
+                self.reads_left.set(left.map(|left| left - 1));
+                Ok(())
+            }
+        }
+    }
+
+    /// Whether a batch has room, as the store counts: its reserve stays free, or half of it for a small one.
+    fn take_room(&mut self, batch: &Batch) -> Result<(), StoreError> {
+        let Some(room) = self.room else { return Ok(()) };
+        let put = batch.rows.iter().filter_map(|(_, key, value)| Some(key.len() + value.as_ref()?.len()));
+        let added = put.sum::<usize>() as u64;
+        let reserve = if added <= SMALL_BATCH_BYTES { STORE_RESERVE_BYTES / 2 } else { STORE_RESERVE_BYTES };
+        let left = room.saturating_sub(added);
+        if left < reserve {
+            return Err(StoreError::Full);
+        }
+        self.room = Some(left);
+        Ok(())
     }
 
     /// How many commits a crash may take.
@@ -101,10 +139,12 @@ impl Disk {
 
 impl Read for Disk {
     fn get(&self, table: Table, key: &[u8]) -> Result<Option<Bytes>, StoreError> {
+        self.reads()?;
         self.store.get(table, key)
     }
 
     fn scan(&self, table: Table, from: &[u8], to: Option<&[u8]>, visit: Visit<'_>) -> Result<(), StoreError> {
+        self.reads()?;
         self.store.scan(table, from, to, visit)
     }
 }
@@ -117,6 +157,10 @@ impl Store for Disk {
     }
 
     fn commit(&mut self, batch: Batch, durability: Durability) -> Result<(), StoreError> {
+        if self.reads_left.get() == Some(0) {
+            return Err(unread());
+        }
+        self.take_room(&batch)?;
         let mut rows = Vec::with_capacity(batch.rows.len());
         for (table, key, after) in &batch.rows {
             let before = self.store.get(*table, key)?;

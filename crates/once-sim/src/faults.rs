@@ -157,7 +157,7 @@ impl World {
     pub(crate) fn random_fault(&mut self) {
         let (a, b) = (self.rng.index(self.nodes.len()), self.rng.index(self.nodes.len()));
         let (ka, kb) = (Kernel(a), Kernel(b));
-        match self.rng.up_to(20) {
+        match self.rng.up_to(22) {
             0..=4 => {
                 if self.rng.one_in(3) {
                     self.roam(a);
@@ -208,6 +208,12 @@ impl World {
                 let hours = self.rng.up_to(12) as i64 - 6;
                 let ms = hours * 3_600_000 + self.rng.up_to(60_000) as i64;
                 self.set_clock(ka, ms);
+            }
+            19 => self.fail_a_read(a),
+            20 => self.let_disk_fill(a),
+            21 => {
+                let left = self.rng.between(3, 12);
+                self.storm(a, left);
             }
             18 => {
                 let weather = Weather::storm(&mut self.rng);

@@ -32,6 +32,7 @@ pub mod seed;
 mod shell;
 mod story;
 pub mod trace;
+mod wear;
 mod workload;
 mod world;
 

@@ -58,6 +58,8 @@ pub(crate) struct Node {
     pub disk_full_until_us: u64,
     /// The next sync fails.
     pub sync_will_fail: bool,
+    /// So many reads of the next group or start succeed, and then none.
+    pub reads_left: Option<u64>,
     /// Who runs short actions.
     pub runner: Arc<AtOnce>,
 }
@@ -97,6 +99,7 @@ impl Node {
             timers: BTreeMap::new(),
             disk_full_until_us: 0,
             sync_will_fail: false,
+            reads_left: None,
             runner: Arc::new(AtOnce { installed, ..AtOnce::default() }),
         })
     }

@@ -33,6 +33,10 @@ pub(crate) enum Event {
     Crash { node: usize, run: u64 },
     /// A kernel's process starts.
     Start { node: usize },
+    /// The shell of a kernel whose disk fills looks for room.
+    Room { node: usize, until_us: u64 },
+    /// Every connection of a kernel breaks, and will so many times more.
+    Storm { node: usize, left: u64 },
     /// A hostile kernel does something.
     Mischief { puppet: usize },
     /// The workload or the weather does something.

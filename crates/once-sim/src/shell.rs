@@ -3,6 +3,7 @@
 use std::sync::atomic::Ordering;
 
 use once_core::memory::DiskFault;
+use once_core::store::StoreError;
 use once_core::waist::{self, Effect, Event as Notice, Input, LinkEvent, RunResult, Timer, Wait};
 use once_core::{Engine, group};
 use once_model::ids::BootId;
@@ -78,10 +79,12 @@ impl World {
                 }
             }
             Event::Start { node } => {
-                if !self.nodes[node].is_up() {
+                if !self.nodes[node].is_up() && !self.waits_for_room(node) {
                     self.start(node);
                 }
             }
+            Event::Room { node, until_us } => self.look_for_room(node, until_us),
+            Event::Storm { node, left } => self.storm(node, left),
             Event::Mischief { puppet } => self.mischief(puppet),
             Event::Plan => self.plan(),
         }
@@ -135,6 +138,7 @@ impl World {
         };
         let mut effects = Vec::new();
         let mut watcher = Watcher::new(&node.runner);
+        node.disk.fail_after(node.reads_left.take());
         let result = group::start_watched(
             &mut engine,
             &mut node.disk,
@@ -142,6 +146,9 @@ impl World {
             &mut |txn, effects| watcher.step(txn, effects, &[]),
             &mut |effect| effects.push((effect, false)),
         );
+        if node.disk.fail_after(None) {
+            self.cover.met("fault failed read at a start");
+        }
         let commit = node.disk.take_last();
         match result {
             Ok(()) => {
@@ -182,6 +189,7 @@ impl World {
         let before = commits.get();
         let mut released = Vec::new();
         let mut watcher = Watcher::new(&node.runner);
+        node.disk.fail_after(node.reads_left.take());
         let result = group::run_watched(
             &mut engine,
             &mut node.disk,
@@ -191,6 +199,7 @@ impl World {
             &mut |effect| released.push((effect, commits.get() == before)),
         );
         node.engine = Some(engine);
+        let unread = node.disk.fail_after(None);
         let commit = node.disk.take_last();
         let committed = commit.is_some() || result.is_err();
         // Without a commit nothing is early.
@@ -233,12 +242,15 @@ impl World {
         if let Err(error) = result {
             self.trace.line(|| format!("{:>9} {} fails: {error}", now_us / 1000, self.nodes[index].name));
             self.cover.met("state engine thrown away");
+            let without = fault == DiskFault::None && !unread && error != StoreError::Full;
             self.cover.met(match fault {
                 DiskFault::Full => "fault disk full",
                 DiskFault::FailedSync => "fault failed sync",
+                DiskFault::None if unread => "fault failed read",
+                DiskFault::None if !without => "fault disk full to the last byte",
                 DiskFault::None => "engine failed without a fault",
             });
-            if fault == DiskFault::None {
+            if without {
                 self.violated(4, index, format!("the engine failed: {error}"));
             }
             self.crash_node(index);

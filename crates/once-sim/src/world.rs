@@ -219,6 +219,8 @@ impl World {
         for index in 0..self.nodes.len() {
             self.nodes[index].disk_full_until_us = 0;
             self.nodes[index].sync_will_fail = false;
+            self.nodes[index].reads_left = None;
+            self.nodes[index].disk.room = None;
             if self.nodes[index].is_up() {
                 self.input(index, Input::Disk { free_bytes: u64::MAX });
             } else {
