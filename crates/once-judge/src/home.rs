@@ -242,11 +242,11 @@ impl Kernel {
     fn is_of_another_chain(&self, act: &Act) -> bool {
         let Some(head) = self.objects.find(&act.lane.key) else { return false };
         let links = head.chain.iter().flat_map(|chain| &chain.links);
-        let takeovers = links.filter(|link| {
+        let mut takeovers = links.filter(|link| {
             use once_model::certificate::CertificateKind as Kind;
             matches!(link.kind, Kind::Adopt | Kind::Reinstate | Kind::Promote)
         });
-        let last = takeovers.last().map(once_model::certificate::Certificate::id);
+        let last = takeovers.next_back().map(once_model::certificate::Certificate::id);
         let other = |said: Option<Hash>, here: Option<Hash>| said.is_some() && said != here;
         act.lane.takeover != last || other(act.certificate, head.header.certificate)
     }

@@ -240,21 +240,7 @@ impl World {
         let (early, late): (Vec<_>, Vec<_>) = released.into_iter().partition(|(_, early)| *early);
         early.into_iter().for_each(|(effect, _)| self.carry_out(index, effect));
         if let Err(error) = result {
-            self.trace.line(|| format!("{:>9} {} fails: {error}", now_us / 1000, self.nodes[index].name));
-            self.cover.met("state engine thrown away");
-            let without = fault == DiskFault::None && !unread && error != StoreError::Full;
-            self.cover.met(match fault {
-                DiskFault::Full => "fault disk full",
-                DiskFault::FailedSync => "fault failed sync",
-                DiskFault::None if unread => "fault failed read",
-                DiskFault::None if !without => "fault disk full to the last byte",
-                DiskFault::None => "engine failed without a fault",
-            });
-            if without {
-                self.violated(4, index, format!("the engine failed: {error}"));
-            }
-            self.crash_node(index);
-            return;
+            return self.failed(index, &error, fault, unread);
         }
         let run = self.nodes[index].run;
         self.nodes[index].thread = Thread::Committing;
@@ -265,6 +251,24 @@ impl World {
         }
         let effects = late.into_iter().map(|(effect, _)| effect).collect();
         self.queue.push(now_us + took_us, Event::Release { node: index, run, effects });
+    }
+
+    /// The engine gave up: it must have had a reason.
+    fn failed(&mut self, index: usize, error: &StoreError, fault: DiskFault, unread: bool) {
+        self.trace.line(|| format!("{:>9} {} fails: {error}", self.now_us / 1000, self.nodes[index].name));
+        self.cover.met("state engine thrown away");
+        let without = fault == DiskFault::None && !unread && *error != StoreError::Full;
+        self.cover.met(match fault {
+            DiskFault::Full => "fault disk full",
+            DiskFault::FailedSync => "fault failed sync",
+            DiskFault::None if unread => "fault failed read",
+            DiskFault::None if !without => "fault disk full to the last byte",
+            DiskFault::None => "engine failed without a fault",
+        });
+        if without {
+            self.violated(4, index, format!("the engine failed: {error}"));
+        }
+        self.crash_node(index);
     }
 
     /// Who serves the component of the simulator is there again. Now and then nobody says so.

@@ -8,7 +8,7 @@ use once_core::object::{self, HeadRow};
 use once_core::store::{Read, Table};
 use once_core::waist::{Answer, Command, Effect, Input, Token};
 use once_core::{Refusal, txn};
-use once_model::action::{Action, Given, Outcome};
+use once_model::action::{Act, Action, Given, Outcome};
 use once_model::ids::{Hash, KernelId, ObjectKey, Uuid};
 use once_model::wire::Frame;
 
@@ -17,6 +17,9 @@ use super::{Checker, Group};
 use crate::coverage::Coverage;
 use crate::disk::Disk;
 use crate::journal;
+
+/// What a peer asked: of which object, which action, and in the name of which object.
+type Came = (ObjectKey, String, Option<ObjectKey>);
 
 /// What is known of all actions, from their clients alone.
 #[derive(Debug, Default)]
@@ -40,7 +43,7 @@ pub(crate) struct Acts {
     /// What came, at which kernel and from whom.
     arrived: BTreeSet<(KernelId, KernelId, Hash)>,
     /// By origin and id: what came to be done, to which object, and in the name of which.
-    came: BTreeMap<(KernelId, Uuid), BTreeSet<(ObjectKey, String, Option<ObjectKey>)>>,
+    came: BTreeMap<(KernelId, Uuid), BTreeSet<Came>>,
     /// By origin and object: some were accepted in a group that failed, and may be there all the same.
     in_doubt: BTreeSet<(KernelId, Uuid)>,
 }
@@ -64,11 +67,7 @@ impl Checker {
                     self.acts.arrived.insert((group.kernel, *peer, arrival.header.content));
                 }
                 Input::Frame { peer, frame: Frame::Act(act), .. } => {
-                    let came = (act.lane.key, act.action.name.clone(), act.action.acting);
-                    self.acts.came.entry((*peer, act.action.id)).or_default().insert(came);
-                    if !self.shadows.contains_key(peer) {
-                        self.acts.hostile.insert(journal::mark(peer, &act.action.id));
-                    }
+                    self.act_came(*peer, act);
                 }
                 _ => {}
             }
@@ -120,6 +119,15 @@ impl Checker {
         wrong.extend(self.continued(group));
         for (promise, what) in wrong {
             self.violation(promise, &group.kernel, group.at_ms, what);
+        }
+    }
+
+    /// A peer asks for something.
+    fn act_came(&mut self, peer: KernelId, act: &Act) {
+        let came = (act.lane.key, act.action.name.clone(), act.action.acting);
+        self.acts.came.entry((peer, act.action.id)).or_default().insert(came);
+        if !self.shadows.contains_key(&peer) {
+            self.acts.hostile.insert(journal::mark(&peer, &act.action.id));
         }
     }
 

@@ -21,7 +21,7 @@ pub(super) fn hello(
     if let Some(known) = shadow.rights.peers.get_mut(&peer).filter(|peer| peer.active) {
         // Whose invite was to be shown sees it now, and may share as if it had been called.
         if admitted && std::mem::take(&mut known.joining) {
-            shadow.rights.grants.insert((Scope::Kernel, Right::Share, peer), GrantShadow::FOREVER);
+            shadow.rights.grants.welcome(peer, group.now_ms);
         }
         return if admitted { shown_by_peer(shadow, group, peer, greeting) } else { Ok(()) };
     }
