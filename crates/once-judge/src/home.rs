@@ -43,6 +43,8 @@ pub(crate) struct Copy {
     pub(crate) hash: Hash,
     /// The lane's mark when it came first.
     pub(crate) mark: u64,
+    /// The lowest floor that a copy of it named; `act` names the highest.
+    pub(crate) low_floor: u64,
     /// On which connections it came.
     pub(crate) conns: BTreeSet<u64>,
     /// When the time of each copy that came is over, by the home's clock; none: never.
@@ -282,6 +284,7 @@ impl Kernel {
         let same =
             copies.iter_mut().find(|c| c.hash == hash && c.act.void == act.void && c.act.guest == act.guest);
         if let Some(copy) = same {
+            copy.low_floor = copy.low_floor.min(act.floor);
             copy.act.floor = copy.act.floor.max(act.floor);
             copy.conns.insert(conn);
             copy.ends.push(end);
@@ -290,6 +293,7 @@ impl Kernel {
                 act: act.clone(),
                 hash,
                 mark,
+                low_floor: act.floor,
                 conns: BTreeSet::from([conn]),
                 ends: vec![end],
                 codes: BTreeSet::new(),
@@ -439,9 +443,9 @@ impl Kernel {
         let from = (lane, 0)..=(lane, u64::MAX);
         let mut behind =
             self.home.copies.range(from).flat_map(|((_, s), copies)| copies.iter().map(move |c| (*s, c)));
-        // The mark may have moved since the act was looked at; never back.
+        // The mark and the floor may have moved since the act was looked at; never back.
         let fits = |(sequence, copy): (u64, &Copy)| {
-            let places = next_place(copy.mark, copy.act.floor)..=next_place(mark, copy.act.floor);
+            let places = next_place(copy.mark, copy.low_floor)..=next_place(mark, copy.act.floor);
             sequence > missing.from && places.contains(&missing.from)
         };
         let right = behind.any(fits);

@@ -264,6 +264,22 @@ fn what_is_missing_is_asked_for_from_the_right_place() {
     world.wrong(Check::MissingFrom);
 }
 
+/// An act may come again with a higher floor before the answer to its first copy leaves.
+#[test]
+fn what_was_missing_by_the_lower_floor_may_be_asked_for() {
+    let (mut world, key) = world();
+    let ask = world.ask(A, B, key, "add");
+    let first = world.accept(A, B, 1, ask);
+    world.out(A, B, 1, Frame::Act(World::frame(&first)));
+    let second = world.act(key, 2, "add");
+    let again = once_model::action::Act { floor: 2, ..World::frame(&second) };
+    world.take_in(A, B, 1, Frame::Act(again));
+    world.pass(B, A, 1, Frame::Missing(Missing { lane: second.lane, from: 1 }));
+    world.right();
+    world.pass(B, A, 1, Frame::Missing(Missing { lane: second.lane, from: 3 }));
+    world.wrong(Check::MissingFrom);
+}
+
 #[test]
 fn one_run_at_a_time() {
     let (mut world, key) = world();

@@ -145,12 +145,23 @@ impl World {
         if read.is_err() { Vec::new() } else { found }
     }
 
-    /// The kernel behind an id, if both are peers of each other: only they can talk.
+    /// The kernel behind an id, if both are peers of each other and can find each other: only they can talk.
     fn friend(&self, index: usize, peer: &KernelId) -> Option<usize> {
         let Some(Who::Kernel(other)) = self.who.get(peer).copied() else { return None };
         let mutual = access::is_peer(&self.nodes[index].disk, peer).ok()?
             && access::is_peer(&self.nodes[other].disk, &self.nodes[index].id).ok()?;
-        mutual.then_some(other)
+        (mutual && !self.lost_each_other(index, other)).then_some(other)
+    }
+
+    /// Whether two kernels have both moved, and neither has been told where the other is now. Nobody tells them here: a
+    /// person would.
+    fn lost_each_other(&self, one: usize, other: usize) -> bool {
+        let knows = |who: usize, whom: usize| {
+            let row = peers::peer(&self.nodes[who].disk, &self.nodes[whom].id).ok().flatten();
+            row.is_some_and(|row| row.addresses.contains(&self.nodes[whom].address))
+        };
+        let moved = |index: usize| self.nodes[index].address != format!("sim:{index}:0");
+        moved(one) && moved(other) && !knows(one, other) && !knows(other, one)
     }
 
     /// Whether a follower does not have what it follows.

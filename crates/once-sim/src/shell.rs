@@ -156,7 +156,15 @@ impl World {
                 self.checker.begun(&node.id, ctx.now_ms);
                 self.trace.line(|| format!("{:>9} {} started", now_us / 1000, self.nodes[index].name));
                 let commit = commit.as_ref();
-                let ran = Ran { ctx: &ctx, inputs: &[], watcher, effects: &effects, commit, failed: false };
+                let ran = Ran {
+                    ctx: &ctx,
+                    inputs: &[],
+                    watcher,
+                    effects: &effects,
+                    commit,
+                    failed: false,
+                    unread: false,
+                };
                 self.judge_started(index, ran);
                 effects.into_iter().for_each(|(effect, _)| self.carry_out(index, effect));
                 if let Err(what) = self.checker.check_store(&self.nodes[index].id, &self.nodes[index].disk) {
@@ -225,7 +233,7 @@ impl World {
         );
         let (inputs, failed) = (inputs.as_slice(), result.is_err());
         let (effects, commit) = (released.as_slice(), commit.as_ref());
-        self.judge_group(index, Ran { ctx: &ctx, inputs, watcher, effects, commit, failed });
+        self.judge_group(index, Ran { ctx: &ctx, inputs, watcher, effects, commit, failed, unread });
         if !self.checker.violations.is_empty() {
             // What the kernel was given in the group that broke it.
             for input in inputs {

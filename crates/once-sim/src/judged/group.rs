@@ -25,6 +25,8 @@ pub(crate) struct Ran<'a> {
     pub effects: &'a [(Effect, bool)],
     pub commit: Option<&'a Commit>,
     pub failed: bool,
+    /// The disk ceased to answer.
+    pub unread: bool,
 }
 
 impl World {
@@ -49,7 +51,9 @@ impl World {
 
     /// A group was run.
     pub(crate) fn judge_group(&mut self, index: usize, ran: Ran<'_>) {
-        if self.judged.off {
+        // Of a group in which the disk fell silent nothing has happened, and what it wrote cannot be looked at.
+        let is_void = ran.unread && ran.failed && ran.effects.is_empty();
+        if self.judged.off || is_void {
             return;
         }
         let (at_ms, node) = (self.now_us / 1000, &self.nodes[index]);
