@@ -200,6 +200,18 @@ fn rows_of(slow: &Slow, peer: &KernelId) -> usize {
     tables.into_iter().map(|table| slow.count(table, |key| mine(table, key))).sum()
 }
 
+/// It would have its turn again at once, for ever.
+#[test]
+fn a_passing_chore_that_damage_holds_up_waits_for_the_next_start() {
+    let mut slow = Slow::new(Alone::new());
+    slow.broken = Some(Table::Peer);
+    slow.restart();
+    for _ in 0..10 {
+        slow.step();
+    }
+    assert!(slow.next.is_empty(), "{:?}", slow.next);
+}
+
 /// Rights that are left over must not come back with the peer.
 #[test]
 fn a_removal_that_damage_holds_up_is_under_way_until_it_goes_on() {

@@ -73,8 +73,11 @@ fn next_lasting(s: &mut Step<'_, '_>) -> Result<Option<(Chore, ChoreRow)>, Store
 
 fn turn(s: &mut Step<'_, '_>, chore: Chore, at: ChoreRow, rows: usize) -> Result<(), StoreError> {
     let Err(damage) = s.tried(|s| go_on(s, chore, at.clone(), rows))? else { return Ok(()) };
-    // It is not forgotten, also if it has only just begun.
-    keep(s, chore, at);
+    // A lasting one is not forgotten, also if it has only just begun. A passing one waits for the next start: kept, it would
+    // have its turn again at once, for ever.
+    if chore.to_row().is_some() {
+        keep(s, chore, at);
+    }
     s.engine.chores.stuck.insert(chore);
     for token in s.engine.chores.tokens.remove(&chore).unwrap_or_default() {
         s.out.push(Effect::Reply { token, reply: Err(Refusal::Damaged(damage.clone())) });
