@@ -6,7 +6,7 @@ use minicbor::{Decode, Decoder, Encode, Encoder, decode, encode};
 use crate::ids::{Hash, KernelId};
 
 /// What a signature is for. A signature made for one purpose never passes for another.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Purpose {
     /// A revision that leaves its home.
     Revision,
@@ -42,7 +42,7 @@ impl Purpose {
 }
 
 /// A signature over the hash of a record.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Signature([u8; 64]);
 
 impl Signature {
@@ -61,6 +61,15 @@ impl Signature {
     /// Whether `signer` made this signature over `hash` for `purpose`.
     #[must_use]
     pub fn verifies(&self, purpose: Purpose, hash: &Hash, signer: &KernelId) -> bool {
+        #[cfg(feature = "remembered")]
+        return remembered::verifies((*signer, purpose, *hash, *self), || {
+            self.computes(purpose, hash, signer)
+        });
+        #[cfg(not(feature = "remembered"))]
+        self.computes(purpose, hash, signer)
+    }
+
+    fn computes(&self, purpose: Purpose, hash: &Hash, signer: &KernelId) -> bool {
         let Ok(key) = VerifyingKey::from_bytes(signer.as_bytes()) else { return false };
         key.verify_strict(&purpose.message(hash), &Ed25519::from_bytes(&self.0)).is_ok()
     }
@@ -113,12 +122,45 @@ impl KernelKey {
     /// ```
     #[must_use]
     pub fn sign(&self, purpose: Purpose, hash: &Hash) -> Signature {
-        Signature(self.0.sign(&purpose.message(hash)).to_bytes())
+        let signature = Signature(self.0.sign(&purpose.message(hash)).to_bytes());
+        #[cfg(feature = "remembered")]
+        remembered::verifies((self.id(), purpose, *hash, signature), || true);
+        signature
     }
 }
 
 impl std::fmt::Debug for KernelKey {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "KernelKey({})", self.id().short())
+    }
+}
+
+/// What this thread has signed and checked. All kernels of a simulated world live in one thread, so nearly every signature
+/// that one of them checks was made or checked there: a fifth of the simulator's time. The answer is the same either way.
+#[cfg(feature = "remembered")]
+mod remembered {
+    use std::cell::RefCell;
+    use std::collections::HashMap;
+
+    use super::{Purpose, Signature};
+    use crate::ids::{Hash, KernelId};
+
+    /// How many signatures are remembered: some 10 MB.
+    const MOST: usize = 1 << 16;
+
+    type Claim = (KernelId, Purpose, Hash, Signature);
+
+    thread_local! {
+        static KNOWN: RefCell<HashMap<Claim, bool>> = RefCell::default();
+    }
+
+    /// What is known of a signature; else what `compute` says.
+    pub(super) fn verifies(claim: Claim, compute: impl FnOnce() -> bool) -> bool {
+        KNOWN.with_borrow_mut(|known| {
+            if known.len() >= MOST {
+                known.clear();
+            }
+            *known.entry(claim).or_insert_with(compute)
+        })
     }
 }

@@ -13,6 +13,9 @@ use once_sim::seed::{self, Eyes};
 
 use figures::{measure, parallel};
 
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 const USAGE: &str = "once-sim [--seeds N] [--seed S] [--json] [--mutants] [--mutant NAME] [--proof FILE]
 
 --seeds N      run N seeds, from 0 or from the one given with --seed (default 200)

@@ -59,13 +59,15 @@ impl Puppet {
     fn greeting(&self, rng: &mut Rng) -> Greeting {
         let (mine, life) = (Incarnation::from_bytes([1; 16]), Incarnation::from_bytes(rng.bytes()));
         let boot = BootId::from_bytes([rng.up_to(2) as u8; 16]);
-        // Nobody but the other side itself can sign what it has said.
-        let forged = Progress::sign(life, u64::MAX, boot, u64::MAX, &self.key);
         Greeting {
             features: if rng.one_in(4) { vec![7] } else { vec![FEATURE_ACTIONS] },
             critical: if rng.one_in(8) { vec![99] } else { Vec::new() },
             progress: Progress::sign(mine, rng.up_to(3), boot, rng.next(), &self.key),
-            seen: if rng.one_in(2) { vec![forged; rng.index(5)] } else { Vec::new() },
+            // Nobody but the other side itself can sign what it has said.
+            seen: match rng.one_in(2).then(|| rng.index(5)).unwrap_or_default() {
+                0 => Vec::new(),
+                forged => vec![Progress::sign(life, u64::MAX, boot, u64::MAX, &self.key); forged],
+            },
             frame_max_bytes: 0,
             scenario_max_bytes: u64::MAX,
             window_shares: 0,

@@ -1,14 +1,14 @@
 //! A store in memory with a model of crashes: what was not synced may be lost, in whole batches, newest first.
 
 use std::collections::BTreeMap;
-use std::ops::ControlFlow;
+use std::ops::{Bound, ControlFlow};
 use std::sync::Arc;
 
 use bytes::Bytes;
 
 use super::{Batch, Durability, Read, Store, StoreError, Table, Visit};
 
-type Rows = BTreeMap<(Table, Vec<u8>), Bytes>;
+type Rows = BTreeMap<Table, BTreeMap<Vec<u8>, Bytes>>;
 
 /// What the next commit does.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -38,11 +38,12 @@ pub struct MemoryStore {
     syncs: u64,
 }
 
-fn apply(rows: &mut Rows, batch: &Batch) {
-    for (table, key, value) in &batch.rows {
+fn apply(rows: &mut Rows, batch: Batch) {
+    for (table, key, value) in batch.rows {
+        let rows = rows.entry(table).or_default();
         match value {
-            Some(value) => rows.insert((*table, key.clone()), value.clone()),
-            None => rows.remove(&(*table, key.clone())),
+            Some(value) => rows.insert(key, value),
+            None => rows.remove(&key),
         };
     }
 }
@@ -63,7 +64,7 @@ impl MemoryStore {
     /// The value of a row as it survives any crash.
     #[must_use]
     pub fn durable(&self, table: Table, key: &[u8]) -> Option<&Bytes> {
-        self.durable.get(&(table, key.to_vec()))
+        self.durable.get(&table)?.get(key)
     }
 
     /// How many syncs there were.
@@ -75,7 +76,7 @@ impl MemoryStore {
     /// Power loss: of what was not synced only the `survivors` oldest batches are there after the restart.
     pub fn crash(&mut self, survivors: usize) {
         for batch in self.unsynced.drain(..).take(survivors) {
-            apply(&mut self.durable, &batch);
+            apply(&mut self.durable, batch);
         }
         self.live = Arc::new(self.durable.clone());
         self.poisoned = false;
@@ -85,11 +86,26 @@ impl MemoryStore {
 
 impl Read for MemoryStore {
     fn get(&self, table: Table, key: &[u8]) -> Result<Option<Bytes>, StoreError> {
-        MemorySnapshot(Arc::clone(&self.live)).get(table, key)
+        Ok(get(&self.live, table, key))
     }
 
     fn scan(&self, table: Table, from: &[u8], to: Option<&[u8]>, visit: Visit<'_>) -> Result<(), StoreError> {
-        MemorySnapshot(Arc::clone(&self.live)).scan(table, from, to, visit)
+        scan(&self.live, table, (from, to), visit);
+        Ok(())
+    }
+}
+
+fn get(rows: &Rows, table: Table, key: &[u8]) -> Option<Bytes> {
+    rows.get(&table)?.get(key).cloned()
+}
+
+fn scan(rows: &Rows, table: Table, (from, to): (&[u8], Option<&[u8]>), visit: Visit<'_>) {
+    let Some(rows) = rows.get(&table).filter(|_| to.is_none_or(|to| from < to)) else { return };
+    let range = (Bound::Included(from), to.map_or(Bound::Unbounded, Bound::Excluded));
+    for (key, value) in rows.range::<[u8], _>(range) {
+        if let ControlFlow::Break(()) = visit(key, value.clone()) {
+            break;
+        }
     }
 }
 
@@ -112,12 +128,12 @@ impl Store for MemoryStore {
             self.poisoned = true;
             return Err(StoreError::Io("sync failed".into()));
         }
-        apply(Arc::make_mut(&mut self.live), &batch);
+        apply(Arc::make_mut(&mut self.live), batch.clone());
         self.unsynced.push(batch);
         if durability == Durability::Synced {
             self.syncs += 1;
             for batch in self.unsynced.drain(..) {
-                apply(&mut self.durable, &batch);
+                apply(&mut self.durable, batch);
             }
         }
         Ok(())
@@ -130,21 +146,11 @@ pub struct MemorySnapshot(Arc<Rows>);
 
 impl Read for MemorySnapshot {
     fn get(&self, table: Table, key: &[u8]) -> Result<Option<Bytes>, StoreError> {
-        Ok(self.0.get(&(table, key.to_vec())).cloned())
+        Ok(get(&self.0, table, key))
     }
 
     fn scan(&self, table: Table, from: &[u8], to: Option<&[u8]>, visit: Visit<'_>) -> Result<(), StoreError> {
-        if to.is_some_and(|to| to < from) {
-            return Ok(());
-        }
-        for ((row_table, key), value) in self.0.range((table, from.to_vec())..) {
-            if *row_table != table || to.is_some_and(|to| key.as_slice() >= to) {
-                break;
-            }
-            if let ControlFlow::Break(()) = visit(key, value.clone()) {
-                break;
-            }
-        }
+        scan(&self.0, table, (from, to), visit);
         Ok(())
     }
 }

@@ -4,16 +4,17 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
-use once_core::object::{self, HeadRow};
+use once_core::Refusal;
+use once_core::object;
 use once_core::store::{Read, Table};
 use once_core::waist::{Answer, Command, Effect, Input, Token};
-use once_core::{Refusal, txn};
+
 use once_model::action::{Act, Action, Given, Outcome};
 use once_model::ids::{Hash, KernelId, ObjectKey, Uuid};
 use once_model::wire::Frame;
 
 use super::access::Grantee;
-use super::{Checker, Group};
+use super::{Checker, Group, head_in};
 use crate::coverage::Coverage;
 use crate::disk::Disk;
 use crate::journal;
@@ -102,17 +103,11 @@ impl Checker {
                 _ => {}
             }
         }
-        for row in group.commit.iter().flat_map(|commit| &commit.rows) {
-            if row.table == Table::Body
-                && let Some(key) = ObjectKey::from_row(row.key.get(..ObjectKey::ROW_LEN).unwrap_or_default())
-                && row.after.as_ref().is_some_and(|body| journal::entries(body).is_some())
-            {
-                self.journals.insert(key.uuid);
-            }
-            if row.table == Table::Body
-                && let Some(ids) = row.after.as_ref().and_then(|body| journal::entries(body))
-                && let Some(twice) = twice(&ids, &self.acts.hostile)
-            {
+        for row in group.changed().filter(|row| row.table == Table::Body) {
+            let Some(marks) = row.after.as_ref().and_then(|body| journal::entries(body)) else { continue };
+            let key = ObjectKey::from_row(row.key.get(..ObjectKey::ROW_LEN).unwrap_or_default());
+            self.journals.extend(key.map(|key| key.uuid));
+            if let Some(twice) = twice(&marks, &self.acts.hostile) {
                 wrong.push((3, format!("the action with the mark {twice} had effect twice")));
             }
         }
@@ -133,13 +128,10 @@ impl Checker {
 
     /// What an action wrote goes on from what was there.
     fn continued(&self, group: &Group<'_>) -> Vec<(u8, String)> {
-        let read = |value: &Option<Bytes>| txn::decode::<HeadRow>(Table::Head, value.as_ref()?).ok();
         let mut wrong = Vec::new();
-        for row in group.commit.iter().flat_map(|commit| &commit.rows) {
-            let (Table::Head, Some(before), Some(after)) = (row.table, read(&row.before), read(&row.after))
-            else {
-                continue;
-            };
+        for row in group.changed().filter(|row| row.table == Table::Head) {
+            let [before, after] = [&row.before, &row.after].map(|value| head_in(value.as_ref()));
+            let (Some(before), Some(after)) = (before, after) else { continue };
             let acted = after.from.is_none() && after.header.cause.is_some();
             let body = group.store.get(Table::Body, &object::body_key(&after.header)).ok().flatten();
             let (Some(was), Some(is)) = (self.bodies.get(&before.header.content), body.filter(|_| acted))

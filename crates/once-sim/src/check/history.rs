@@ -1,7 +1,10 @@
 //! One road for change: each revision that a home makes names its entry in the object's history, which fits it, and
 //! numbers have no gaps. What is kept beside names none. A file is not laid over what happened since it was imported.
+//! What was asked of an object is kept of its newest entries.
 
-use once_core::act;
+use std::collections::BTreeMap;
+
+use once_core::act::{self, Recorded};
 use once_core::object::HeadRow;
 use once_core::store::Table;
 use once_core::waist::{Answer, Change, Command};
@@ -12,21 +15,42 @@ use once_model::ids::{Hash, KernelId, Line, ObjectKey};
 use once_model::receipt::Entry;
 
 use super::shadow::Shadow;
-use super::{Checker, Group};
+use super::{Checker, Group, head_in};
 use crate::coverage::Coverage;
 use crate::disk::Commit;
+
+/// Of so many entries of an object every kernel here keeps what was asked.
+const TOLD: usize = 3;
+
+/// The histories of one kernel's objects, as far as they were followed, with the hash of each entry.
+pub(super) type Followed = BTreeMap<ObjectKey, Vec<(Entry, Hash)>>;
 
 impl Checker {
     /// Looks at the histories of all objects that a commit changed.
     pub(super) fn histories(&mut self, group: &Group<'_>, commit: &Commit) {
+        let Some(shadow) = self.shadows.get_mut(&group.kernel) else { return };
         let mut wrong = Vec::new();
         for changed in commit.rows.iter().filter(|row| row.table == Table::Head) {
-            let read = |value: &Option<bytes::Bytes>| {
-                once_core::txn::decode::<HeadRow>(Table::Head, value.as_ref()?).ok()
+            let Some(head) = head_in(changed.after.as_ref()) else { continue };
+            let entered = head.from.is_none() && head.header.lineage.is_some();
+            let at_home = head.home == Some(group.kernel);
+            if !entered && !at_home {
+                continue;
+            }
+            let key = head.header.key();
+            let history = match act::history(group.store, &key) {
+                Ok(history) => history,
+                Err(error) => {
+                    wrong.push(error.to_string());
+                    continue;
+                }
             };
-            let Some(new) = read(&changed.after) else { continue };
-            if new.from.is_none() && new.header.lineage.is_some() {
-                wrong.extend(entered(group, &new.header).err());
+            if entered {
+                let followed = shadow.followed.entry(key).or_default();
+                wrong.extend(follows(&head.header, &history, followed).err());
+            }
+            if at_home {
+                wrong.extend(told(&key, &history));
             }
         }
         for what in wrong {
@@ -35,40 +59,48 @@ impl Checker {
     }
 }
 
-/// Whether the newest revision of an object is that of an entry.
-fn entered(group: &Group<'_>, header: &Header) -> Result<(), String> {
+fn told(key: &ObjectKey, history: &[Recorded]) -> Option<String> {
+    let silent = history.iter().rev().take(TOLD).find(|recorded| {
+        recorded.told.as_ref().is_none_or(|told| told.name.is_empty() || told.arguments.bytes.is_empty())
+    })?;
+    Some(format!("it is not kept what entry {} of {key} was asked", silent.entry.number))
+}
+
+/// Whether the newest revision of an object is that of an entry, and each entry goes on from the one before it.
+fn follows(header: &Header, history: &[Recorded], followed: &mut Vec<(Entry, Hash)>) -> Result<(), String> {
     let key = header.key();
-    let history = act::history(group.store, &key).map_err(|error| error.to_string())?;
-    let entries: Vec<&Entry> = history.iter().map(|recorded| &recorded.entry).collect();
-    for pair in entries.windows(2) {
-        let [earlier, later] = pair else { continue };
-        if later.number != earlier.number + 1 || later.previous != hash(earlier) {
-            return Err(format!("the history of {key} breaks at {}", later.number));
-        }
-    }
-    if entries.first().is_some_and(|first| first.number != 1) {
+    if history.first().is_some_and(|first| first.entry.number != 1) {
         return Err(format!("the history of {key} does not begin with 1"));
     }
-    let made = entries.iter().find(|entry| Some(hash(entry)) == header.entry);
-    let fits = made.is_some_and(|entry| {
-        (entry.object, entry.revision, entry.content, entry.certificate)
-            == (key, header.revision, header.content, header.certificate)
-            && header.parent.is_none_or(|parent| parent == entry.before)
-            && header
-                .cause
-                .as_ref()
-                .is_some_and(|cause| cause.id == entry.id && cause.sequence == entry.sequence)
-    });
-    if !fits {
+    // What is as it was needs no new hash.
+    let same = history.iter().zip(&*followed).take_while(|(now, (was, _))| now.entry == *was).count();
+    followed.truncate(same);
+    for Recorded { entry, .. } in history.get(same..).unwrap_or_default() {
+        if let Some((earlier, hash)) = followed.last()
+            && (entry.number != earlier.number + 1 || entry.previous != *hash)
+        {
+            return Err(format!("the history of {key} breaks at {}", entry.number));
+        }
+        followed.push((entry.clone(), hash(entry)));
+    }
+    let mut from_there = followed.iter().skip_while(|(_, hash)| Some(*hash) != header.entry);
+    if !from_there.next().is_some_and(|(entry, _)| fits(header, entry)) {
         return Err(format!("revision {} of {key} has no entry that fits it", header.revision));
     }
     // What was recorded after it changed nothing.
-    let after = entries.iter().skip_while(|entry| Some(hash(entry)) != header.entry).skip(1);
-    match after.into_iter().find(|entry| (entry.revision, entry.content) != (header.revision, header.content))
-    {
-        Some(entry) => Err(format!("entry {} of {key} made a revision that is not the newest", entry.number)),
+    match from_there.find(|(entry, _)| (entry.revision, entry.content) != (header.revision, header.content)) {
+        Some((entry, _)) => {
+            Err(format!("entry {} of {key} made a revision that is not the newest", entry.number))
+        }
         None => Ok(()),
     }
+}
+
+fn fits(header: &Header, entry: &Entry) -> bool {
+    (entry.object, entry.revision, entry.content, entry.certificate)
+        == (header.key(), header.revision, header.content, header.certificate)
+        && header.parent.is_none_or(|parent| parent == entry.before)
+        && header.cause.as_ref().is_some_and(|cause| cause.id == entry.id && cause.sequence == entry.sequence)
 }
 
 /// As the protocol says it, not as the engine does.

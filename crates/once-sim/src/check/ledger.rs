@@ -1,12 +1,10 @@
-//! The ledger at a home: a lane's mark never falls, a result goes only below a floor that its origin has told, and what
-//! was asked of an object is kept of its newest entries.
+//! The ledger at a home: a lane's mark never falls, and a result goes only below a floor that its origin has told.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 
 use bytes::Bytes;
 use once_core::act::{LaneRow, LedgerRow};
-use once_core::object::HeadRow;
 use once_core::store::{Read, Table};
 use once_core::txn;
 use once_core::waist::Input;
@@ -15,9 +13,6 @@ use once_model::wire::Frame;
 
 use super::{Checker, Group};
 use crate::disk::{Changed, Commit, Disk};
-
-/// Of so many entries of an object every kernel here keeps what was asked.
-const TOLD: usize = 3;
 
 /// Places of a lane that no action of an origin takes begin here.
 const BUILT_IN: u64 = 1 << 52;
@@ -64,7 +59,6 @@ impl Checker {
                     lanes.insert(lane.to_vec());
                     wrong.extend(result_went(&shadow.lanes, lane, changed).map(|what| (4, what)));
                 }
-                Table::Head => wrong.extend(told(group, changed).map(|what| (4, what))),
                 _ => {}
             }
         }
@@ -108,17 +102,4 @@ fn result_went(lanes: &Lanes, lane: &[u8], changed: &Changed) -> Option<String> 
     let (origin, sequence) = (super::rows::origin_of_lane(lane)?, sequence(&changed.key)?);
     let floor = lanes.floors.get(&(origin, key)).copied().unwrap_or_default();
     (sequence >= floor).then(|| format!("the result of {sequence} went, and {origin:.10} has told {floor}"))
-}
-
-fn told(group: &Group<'_>, changed: &Changed) -> Option<String> {
-    let head: HeadRow = txn::decode(Table::Head, changed.after.as_ref()?).ok()?;
-    let key = head.header.key();
-    if head.home != Some(group.kernel) {
-        return None;
-    }
-    let history = once_core::act::history(group.store, &key).ok()?;
-    let silent = history.iter().rev().take(TOLD).find(|recorded| {
-        recorded.told.as_ref().is_none_or(|told| told.name.is_empty() || told.arguments.bytes.is_empty())
-    })?;
-    Some(format!("it is not kept what entry {} of {key} was asked", silent.entry.number))
 }

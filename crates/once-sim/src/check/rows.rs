@@ -35,7 +35,13 @@ impl Checker {
                 Table::Outbox => self.debt(group, allowed, changed, &mut wrong),
                 Table::Follower => self.follower(commit, allowed, changed, &mut wrong, cover),
                 Table::Usage => self.usage(group, changed, &mut wrong, cover),
-                Table::Peer | Table::Grant => rights_changed = true,
+                // Most writes of a peer's row are of what has nothing to do with rights.
+                Table::Peer => {
+                    let [before, after] =
+                        [&changed.before, &changed.after].map(|row| super::shadow::peer_in(row.as_ref()?));
+                    rights_changed |= before != after;
+                }
+                Table::Grant => rights_changed = true,
                 _ => {}
             }
         }

@@ -88,6 +88,7 @@ pub(super) struct Shadow {
     pub durable: BTreeSet<Hash>,
     pub pending: Vec<Hash>,
     pub lanes: super::ledger::Lanes,
+    pub followed: super::history::Followed,
     pub tokens: BTreeMap<Token, &'static str>,
     /// What files were brought in as, since this process began.
     pub sources: BTreeMap<String, (ObjectKey, Hash)>,
@@ -109,16 +110,18 @@ pub(super) fn scan<T>(
 }
 
 pub(super) fn peers_of(rows: &dyn Read) -> BTreeMap<KernelId, PeerShadow> {
-    let read = |key: &[u8], value: &bytes::Bytes| {
-        let row: PeerRow = txn::decode(Table::Peer, value).ok()?;
-        let peer = PeerShadow {
-            active: row.status == PeerStatus::Active,
-            joining: row.secret.is_some(),
-            quota_bytes: row.quota_bytes,
-        };
-        Some((KernelId::from_slice(key)?, peer))
-    };
+    let read = |key: &[u8], value: &bytes::Bytes| Some((KernelId::from_slice(key)?, peer_in(value)?));
     scan(rows, Table::Peer, read).into_iter().collect()
+}
+
+/// A peer, as its row has it.
+pub(super) fn peer_in(value: &bytes::Bytes) -> Option<PeerShadow> {
+    let row: PeerRow = txn::decode(Table::Peer, value).ok()?;
+    Some(PeerShadow {
+        active: row.status == PeerStatus::Active,
+        joining: row.secret.is_some(),
+        quota_bytes: row.quota_bytes,
+    })
 }
 
 /// What is being taken away, a few rows at a time: from its row on (`docs/store.md`, table 41) nothing of it counts.
@@ -185,12 +188,12 @@ impl Shadow {
         if !self.rights.grants.any_ended() && !self.invites.values().any(|invite| invite.ended) {
             return;
         }
-        let (grants, invites) = (scan(rows, Table::Grant, |_, _| Some(())), invites_of(rows));
+        let [grants, invites] = [Table::Grant, Table::Invite].map(|table| scan(rows, table, |_, _| Some(())));
         if grants.len() + invites.len() <= self.slice_rows {
             return;
         }
         self.rights.grants.take_marks(&Grants::of(rows));
-        for (hash, stored) in invites {
+        for (hash, stored) in invites_of(rows) {
             if let Some(known) = self.invites.get_mut(&hash) {
                 known.ended &= stored.ended;
             }
@@ -210,6 +213,7 @@ impl Checker {
         self.acts_started(kernel, disk);
         let Some(shadow) = self.shadows.get_mut(kernel) else { return };
         shadow.lanes.started();
+        shadow.followed.clear();
         shadow.take_marks(disk);
         let mut wrong: Vec<(u8, String)> = Vec::new();
         let doubted = |table: Table| in_doubt.iter().any(|(doubt, _)| *doubt == table);
