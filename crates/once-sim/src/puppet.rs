@@ -64,7 +64,7 @@ impl Puppet {
             critical: if rng.one_in(8) { vec![99] } else { Vec::new() },
             progress: Progress::sign(mine, rng.up_to(3), boot, rng.next(), &self.key),
             // Nobody but the other side itself can sign what it has said.
-            seen: match rng.one_in(2).then(|| rng.index(5)).unwrap_or_default() {
+            seen: match if rng.one_in(2) { rng.index(5) } else { 0 } {
                 0 => Vec::new(),
                 forged => vec![Progress::sign(life, u64::MAX, boot, u64::MAX, &self.key); forged],
             },
