@@ -186,6 +186,7 @@ impl Checker {
         let Some(shadow) = self.shadows.get_mut(kernel) else { return false };
         shadow.windows.clear();
         shadow.pending.clear();
+        shadow.followed.clear();
         !std::mem::take(&mut shadow.tokens).is_empty()
     }
 

@@ -213,7 +213,6 @@ impl Checker {
         self.acts_started(kernel, disk);
         let Some(shadow) = self.shadows.get_mut(kernel) else { return };
         shadow.lanes.started();
-        shadow.followed.clear();
         shadow.take_marks(disk);
         let mut wrong: Vec<(u8, String)> = Vec::new();
         let doubted = |table: Table| in_doubt.iter().any(|(doubt, _)| *doubt == table);

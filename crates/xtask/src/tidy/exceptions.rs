@@ -24,7 +24,6 @@ pub const TODAY: Exceptions = Exceptions {
     circles: &[],
     long_files: &[("crates/once-sim/src/check/group.rs", 512), ("crates/once-store/src/journal.rs", 544)],
     long_functions: &[
-        ("crates/once-sim/src/check/act.rs, Checker::acts", 72),
         ("crates/once-sim/src/check/effects.rs, Checker::sent", 81),
         ("crates/once-sim/src/check/group.rs, commanded", 108),
         ("crates/once-sim/src/check/group.rs, framed", 90),
