@@ -31,23 +31,19 @@ use crate::world::World;
 /// complaints are counted and shown, and fail no seed.
 const UNDECIDED: &[Check] = &[
     Check::ActResend,
-    Check::AnsweredAgain,
     Check::AnswerKnown,
     Check::SharedAnswer,
     Check::ClientCode,
     Check::ShareDue,
-    Check::VoidReason,
     Check::OutcomePredicted,
     Check::GivenShown,
     Check::NeedLacks,
     Check::ActAccepted,
-    Check::ActAllowed,
     Check::PeerOnly,
     Check::ShareOwed,
     Check::ShareAllowed,
     Check::ShareWindow,
     Check::InviteOpen,
-    Check::DeadlineRun,
     Check::QuarantineSilent,
 ];
 
