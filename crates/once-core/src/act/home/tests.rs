@@ -427,6 +427,24 @@ fn what_does_not_come_in_time_or_is_not_taken_is_lacking() {
     assert!(kernel.engine.act.waiting.is_empty());
 }
 
+/// What was here already and its origin may not read was shown by the share alone.
+#[test]
+fn what_was_shown_for_an_act_that_is_put_off_need_not_be_shown_again() {
+    let (mut kernel, peer) = home();
+    kernel.grant(peer, Right::Share, Scope::Kernel);
+    let key = kernel.object(1, "Puppet");
+    let (given, share) = note(60);
+    let scenario = Scenario::parse(share.body.clone().unwrap()).unwrap();
+    kernel.command(Command::Import { source: None, over: None, scenario });
+    let said = kernel.says(peer, 1, Frame::Act(with(key, 1, &[given]))).to_vec();
+    assert_eq!(needs(&said), [(1, vec![given])]);
+    say(&mut kernel, RunResult::Later(Wait::ForItself));
+    assert_eq!(outcomes(kernel.says(peer, 1, Frame::Share(share))), []);
+    assert_eq!(kernel.standing().len(), 1);
+    // Sent again, it is tried again.
+    assert_eq!(act(&mut kernel, with(key, 1, &[given])), did(1, "1"));
+}
+
 #[test]
 fn so_many_lanes_of_a_peer_wait_for_scenarios_and_no_more() {
     let (mut kernel, peer) = home();

@@ -146,8 +146,9 @@ fn turn(s: &mut Step<'_, '_>, come: Come, is_busy: bool) -> Option<(Come, VecDeq
     };
     if goes_on {
         let mut comes = waiting.take(&lane)?.comes;
-        comes.pop_front();
-        return Some((come, comes));
+        // What was shown for it while it waited need not be shown again.
+        let shown = comes.pop_front().map(|first| first.shown).unwrap_or_default();
+        return Some((Come { shown, ..come }, comes));
     }
     match is_first {
         true if matches!(standing.waits, For::Scenarios { .. }) => given::ask_again(s, &come),
