@@ -19,19 +19,17 @@ impl Kernel {
         if copy.shown.contains(&place) {
             return Tri::Yes;
         }
-        let Some(head) = self.objects.find(&given.key) else { return Tri::No };
+        let perhaps = if copy.perhaps.contains(&place) { Tri::Open } else { Tri::No };
+        let Some(head) = self.objects.find(&given.key) else { return perhaps };
         if head.header.content != given.content || head.header.tombstone {
-            return Tri::No;
+            return perhaps;
         }
         if head.from == Some(origin) {
             return Tri::Yes;
         }
-        if copy.perhaps.contains(&place) {
-            return self.may_read(origin, head).or(Tri::Open);
-        }
         let came = self.objects.shown.contains(&(origin, given.key.uuid, given.content));
         let open = if came { Tri::Open } else { Tri::No };
-        self.may_read(origin, head).or(open)
+        self.may_read(origin, head).or(open).or(perhaps)
     }
 
     /// Whether the bytes of what is given are here, under the key that the action names, as the newest revision.
@@ -59,7 +57,11 @@ impl Kernel {
                 .map(|(place, given)| (*given, self.shown(peer, copy, place, given)))
                 .collect();
             let listed: BTreeSet<_> = need.lacks.iter().map(key_of).collect();
-            if let Some(needed) = &copy.needed {
+            let all_shown = |needed: &BTreeSet<usize>| {
+                needed.iter().all(|place| copy.shown.contains(place) || copy.perhaps.contains(place))
+            };
+            // When all of it was shown the act is looked at again, and what had been shown before may be no more.
+            if let Some(needed) = copy.needed.as_ref().filter(|needed| !all_shown(needed)) {
                 // Asked again on another connection: what was asked for and has not been shared since. That it came in
                 // another way, or may be read by now, is nothing.
                 let left = |place: &&usize| !copy.shown.contains(place);
@@ -71,6 +73,7 @@ impl Kernel {
                 exact &= must == may;
                 continue;
             }
+            let again_sure = copy.needed.iter().flatten().all(|place| copy.shown.contains(place));
             let places = copy.act.action.given.iter().enumerate();
             copy.needed = Some(
                 places.filter(|(_, given)| listed.contains(&key_of(given))).map(|(place, _)| place).collect(),
@@ -83,10 +86,17 @@ impl Kernel {
                 states.iter().filter(|(_, s)| late || s.can_not()).map(|(given, _)| key_of(given)).collect();
             right |= must && listed.is_subset(&may) && !listed.is_empty() && copy.passes;
             exact &= states.iter().all(|(_, state)| state.sure());
-            copy.lacking_from.get_or_insert((now.saturating_add(eyes.limits.given_wait_ms), eyes.at));
+            let end = (now.saturating_add(eyes.limits.given_wait_ms), eyes.at);
+            if again_sure {
+                copy.lacking_from = Some(end);
+            }
+            copy.lacking_from.get_or_insert(end);
         }
         eyes.check(Check::NeedLacks, How::exact_if(exact), right, || {
-            format!("the need of sequence {} does not list what is lacking", need.sequence)
+            format!(
+                "the need of sequence {} lists {:?}, and that is not what is lacking",
+                need.sequence, need.lacks
+            )
         });
         self.home.copies.insert((lane, need.sequence), copies);
     }

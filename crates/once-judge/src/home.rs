@@ -11,7 +11,8 @@ use crate::check::{Check, How};
 use crate::eyes::{Eyes, LaneId};
 use crate::kernel::Kernel;
 use crate::objects::Head;
-use crate::rights::Tri;
+use crate::peers::Conn;
+use crate::rights::{Clock, Tri};
 use crate::runs::Run;
 
 /// What is recorded of one place of a lane.
@@ -67,6 +68,8 @@ pub(crate) struct Copy {
     pub(crate) needed: Option<BTreeSet<usize>>,
     /// The time to show what it is given is over from here on, by the home's clock; and when it began, in the world's time.
     pub(crate) lacking_from: Option<(u64, u64)>,
+    /// When its last connection was gone before anything was asked for, by the home's clock and in the world's time.
+    pub(crate) unasked: Option<(u64, u64)>,
     /// A share of what it is given was refused for good.
     pub(crate) lost: bool,
 }
@@ -105,6 +108,17 @@ impl Home {
 
     pub(crate) fn row(&self, lane: &LaneId, sequence: u64) -> Option<&Row> {
         self.lanes.get(lane).and_then(|lane| lane.rows.get(&sequence))
+    }
+
+    /// A connection is gone, and these are left: what came on it alone begins to wait without being asked for.
+    pub(crate) fn link_down(&mut self, conn: u64, left: &BTreeMap<u64, Conn>, clock: &Clock) {
+        self.refused.remove(&conn);
+        self.again.retain(|(on, ..), _| *on != conn);
+        for copy in self.copies.values_mut().flatten().filter(|copy| copy.conns.contains(&conn)) {
+            if copy.lacking_from.is_none() && !copy.conns.iter().any(|conn| left.contains_key(conn)) {
+                copy.unasked.get_or_insert((clock.now(), clock.at));
+            }
+        }
     }
 
     /// Whether something of a lane may wait: what comes behind it waits, too (row 2).
@@ -305,6 +319,7 @@ impl Kernel {
                 came: (self.clock.now(), eyes.at),
                 needed: None,
                 lacking_from: None,
+                unasked: None,
                 lost: false,
             });
         }

@@ -152,8 +152,7 @@ impl Kernel {
 
     fn link_down(&mut self, conn: u64) {
         let peer = self.conns.remove(&conn).map(|conn| conn.peer);
-        self.home.refused.remove(&conn);
-        self.home.again.retain(|(on, ..), _| *on != conn);
+        self.home.link_down(conn, &self.conns, &self.clock);
         self.origin.link_down(conn, peer);
         self.shares.link_down(conn);
         self.follows.link_down(conn);

@@ -176,7 +176,10 @@ impl Kernel {
                 format!("{:?} is said of {} before it is on the disk", shared.answer, shared.key)
             });
         }
-        self.given_came(peer, &came.header, shared.answer, true);
+        // What is known by its header alone has not come with its bytes (5.5 Given).
+        let by_header =
+            came.pulled && shared.answer == ShareAnswer::Known && came.right.contains(&ShareAnswer::Known);
+        self.given_came(peer, &came.header, shared.answer, !by_header);
         self.look_again();
     }
 

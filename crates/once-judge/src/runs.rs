@@ -9,7 +9,7 @@ use crate::eyes::{Eyes, LaneId};
 use crate::home::{Copy, next_place};
 use crate::kernel::Kernel;
 use crate::limits::Limits;
-use crate::rights::Tri;
+use crate::rights::{Clock, Tri};
 use crate::seen::{Asked, Effect, Said, Then};
 
 /// A component was asked.
@@ -138,24 +138,28 @@ impl Kernel {
             let kept = matches!(code, Code::Cancelled | Code::Lacking);
             return vec![if kept { code } else { Code::Expired }];
         }
+        let given = &copy.act.action.given;
+        let shown =
+            given.iter().enumerate().map(|(p, g)| self.shown(origin, copy, p, g)).fold(Tri::Yes, Tri::and);
+        let waited = copy.lost || has_waited(copy, &self.clock, eyes.limits.given_wait_ms);
+        let in_vain = (shown.can_not() || copy.lost) && waited;
         let over = over(copy, self.clock.now());
         let mut codes = Vec::new();
         if over.can() {
             codes.push(Code::Expired);
         }
         if over == Tri::Yes {
+            // While it waits for scenarios its time is not looked at: what ends the waiting ends it (Given).
+            let asked = copy.needed.is_some() || copy.unasked.is_some();
+            codes.extend((in_vain && asked).then_some(Code::Lacking));
             return codes;
         }
         if let Err(code) = copy.act.action.check() {
             codes.push(code);
             return codes;
         }
-        let given = &copy.act.action.given;
-        let waited = copy.lost || self.has_waited(copy, eyes.limits.given_wait_ms);
-        let shown =
-            given.iter().enumerate().map(|(p, g)| self.shown(origin, copy, p, g)).fold(Tri::Yes, Tri::and);
         let here = given.iter().map(|given| self.has_given(given)).fold(Tri::Yes, Tri::and);
-        if (shown.can_not() || copy.lost) && waited || shown.can() && here.can_not() {
+        if in_vain || shown.can() && here.can_not() {
             codes.push(Code::Lacking);
         }
         let size = |g: &once_model::action::Given| self.objects.find(&g.key).map_or(0, |h| h.header.size);
@@ -166,15 +170,12 @@ impl Kernel {
     }
 }
 
-impl Kernel {
-    /// Whether an act has waited for what it is given for as long as it may. A clock that was set ends the waiting, too.
-    fn has_waited(&self, copy: &Copy, wait_ms: u64) -> bool {
-        let (came, at) = copy.came;
-        // Where the connection was gone already, nobody was asked.
-        let unasked = !copy.conns.iter().any(|conn| self.conns.contains_key(conn));
-        let since = copy.lacking_from.or(unasked.then_some((came.saturating_add(wait_ms), at)));
-        since.is_some_and(|(end, began)| end <= self.clock.now() || self.clock.set_at > began)
-    }
+/// Whether an act has waited for what it is given for as long as it may: since it was asked for, or, where nobody could be
+/// asked, since its connection was gone. A clock that was set ends the waiting, too.
+fn has_waited(copy: &Copy, clock: &Clock, wait_ms: u64) -> bool {
+    let unasked = copy.unasked.map(|(now, at)| (now.saturating_add(wait_ms), at));
+    let mut waits = copy.lacking_from.into_iter().chain(unasked);
+    waits.any(|(end, began)| end <= clock.now() || clock.set_at > began)
 }
 
 /// Whether the time of an act is over: of the copies that came the page does not say which one counts.
