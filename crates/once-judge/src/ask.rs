@@ -154,6 +154,8 @@ pub enum Ask {
     PeerRemove(KernelId),
     /// Somebody is let in, once.
     Invite {
+        /// `once/2 invite` of its secret.
+        hash: Hash,
         /// Until when, by the kernel's clock.
         expires_ms: u64,
     },
@@ -201,11 +203,6 @@ pub enum Reply {
     Cancelling,
     /// What the home says.
     Receipt(Proof),
-    /// An invite.
-    Invited {
-        /// `once/2 invite` of its secret.
-        hash: Hash,
-    },
     /// A new life.
     Incarnation(Incarnation),
 }

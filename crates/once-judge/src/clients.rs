@@ -171,7 +171,8 @@ impl Kernel {
             }
             Ask::Create(_) | Ask::Import(_) | Ask::Put { .. } | Ask::Claim(_) | Ask::Remove(_) => {}
             Ask::Keep { .. } | Ask::Drop { .. } | Ask::Outcome(_) | Ask::Receipt(_) => {}
-            Ask::Invite { .. } | Ask::QuarantineEnd { .. } => {}
+            Ask::Invite { hash, expires_ms } => self.peers.invite(*hash, *expires_ms),
+            Ask::QuarantineEnd { .. } => {}
         }
     }
 
@@ -275,6 +276,7 @@ impl Kernel {
                 }
             }
             Ask::PeerAdd(peer) | Ask::Join(peer) => self.peers.remove(peer, self.group),
+            Ask::Invite { hash, .. } => self.peers.uninvite(hash),
             Ask::Follow { key, from } => self.follows.unfollow(*from, key),
             Ask::Share { key, to } => {
                 let key = self.objects.name(key);
@@ -290,7 +292,6 @@ impl Kernel {
         match (&open.ask, reply) {
             (Ask::Act(act), reply) => self.told_of(act.id, reply, eyes),
             (Ask::Outcome(id) | Ask::Cancel(id), reply) => self.told_of(*id, reply, eyes),
-            (Ask::Invite { expires_ms }, Reply::Invited { hash }) => self.peers.invite(*hash, *expires_ms),
             (Ask::QuarantineEnd { .. }, Reply::Incarnation(incarnation)) => {
                 self.ended.push(self.incarnation);
                 self.incarnation = *incarnation;

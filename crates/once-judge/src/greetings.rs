@@ -8,14 +8,20 @@ use crate::ask::{Grant, Grantee, Right, Scope};
 use crate::check::{Check, How};
 use crate::eyes::Eyes;
 use crate::kernel::Kernel;
+use crate::peers::Conn;
 use crate::rights::Tri;
 
 impl Kernel {
     /// A greeting came.
     pub(crate) fn greeted(&mut self, conn: u64, frame: &Frame) {
+        // Who was dialled does not greet, and who has dialled does not admit.
+        let dialled = self.conns.get(&conn).is_some_and(|conn| conn.dialled);
         match frame {
-            Frame::Hello(greeting) => self.hears(conn, greeting),
-            Frame::Admitted(greeting) => {
+            Frame::Hello(greeting) if !dialled => {
+                self.hears(conn, greeting);
+                self.called(conn, greeting);
+            }
+            Frame::Admitted(greeting) if dialled => {
                 self.hears(conn, greeting);
                 self.admitted_by(conn, greeting);
             }
@@ -29,11 +35,13 @@ impl Kernel {
         let put_back = greeting.seen.iter().any(|progress| self.is_put_back(progress));
         self.quarantined |= put_back;
         let Some(conn) = self.conns.get_mut(&conn) else { return };
-        if conn.greeted {
+        // Said again before it is admitted, the last word counts; after that none does.
+        if conn.admitted || conn.called == Some(true) {
             return;
         }
         conn.greeted = true;
         conn.incarnation = Some(greeting.progress.incarnation);
+        conn.boot = Some(greeting.progress.id);
         conn.acts = greeting.features.contains(&FEATURE_ACTIONS);
         conn.window = usize::try_from(greeting.window_shares).unwrap_or(usize::MAX);
         conn.secret = greeting.invite;
@@ -51,13 +59,51 @@ impl Kernel {
         shows && progress.signed_by(&self.me)
     }
 
-    fn admitted_by(&mut self, conn: u64, greeting: &Greeting) {
-        let Some(conn) = self.conns.get_mut(&conn) else { return };
+    /// Whether a connection takes the place of the one that is there (5.1).
+    fn prevails(&self, number: u64, conn: &Conn) -> bool {
+        let up = self.peers.up.get(&conn.peer).copied().filter(|up| *up != number);
+        let Some(current) = up.and_then(|up| self.conns.get(&up)) else { return true };
+        let by_lower = conn.dialled == (self.me < conn.peer);
+        current.boot != conn.boot || current.dialled == conn.dialled || by_lower
+    }
+
+    /// A connection is the one to a peer from now on. What was under way on the one before is sent again.
+    fn is_up(&mut self, number: u64, peer: KernelId) {
+        if let Some(before) = self.peers.up.insert(peer, number).filter(|before| *before != number) {
+            self.peers.replaced.insert(before, self.group);
+            self.origin.link_down(before, Some(peer));
+        }
+    }
+
+    /// A peer has called: what it says on its new connection counts at once, and nothing on the one before. Whoever is no peer
+    /// yet is one when it is told so.
+    fn called(&mut self, number: u64, greeting: &Greeting) {
+        let Some(conn) = self.conns.get(&number).filter(|conn| !conn.admitted) else { return };
         let peer = conn.peer;
-        if self.quarantined || !self.peers.is(&peer) {
+        let is_peer = self.peers.is(&peer) && !self.peers.is_fresh(&peer);
+        if !is_peer || self.quarantined || !greeting.critical.is_empty() || conn.called == Some(true) {
             return;
         }
-        conn.admitted = true;
+        let prevails = self.prevails(number, conn);
+        if let Some(conn) = self.conns.get_mut(&number) {
+            conn.called = Some(prevails);
+        }
+        if prevails {
+            self.is_up(number, peer);
+        }
+    }
+
+    fn admitted_by(&mut self, number: u64, greeting: &Greeting) {
+        let Some(conn) = self.conns.get(&number).filter(|conn| !conn.admitted) else { return };
+        let peer = conn.peer;
+        let known = self.peers.is(&peer) && greeting.critical.is_empty();
+        if self.quarantined || !known || !self.prevails(number, conn) {
+            return;
+        }
+        self.is_up(number, peer);
+        if let Some(conn) = self.conns.get_mut(&number) {
+            conn.admitted = true;
+        }
         if let Some(secret) = &greeting.invite {
             self.peers.use_up(secret);
         }
@@ -100,6 +146,7 @@ impl Kernel {
                 if let Some(conn) = self.conns.get_mut(&conn) {
                     conn.denied = true;
                 }
+                self.peers.link_down(conn);
             }
             Frame::Hello(greeting) if greeting.invite.is_some() => {
                 self.peers.join(peer);
@@ -110,6 +157,14 @@ impl Kernel {
 
     fn admits(&mut self, conn: u64, peer: KernelId, eyes: &mut Eyes<'_>) {
         eyes.exact(Check::QuarantineSilent, !self.quarantined, || "it admits in quarantine".into());
+        let Some(link) = self.conns.get(&conn) else { return };
+        let called = link.called;
+        let prevails = called.unwrap_or_else(|| self.prevails(conn, link));
+        eyes.exact(Check::Prevails, prevails, || format!("{} is admitted twice over", peer.short()));
+        // Another one may have taken its place since it called.
+        if called.is_none() {
+            self.is_up(conn, peer);
+        }
         let Some(link) = self.conns.get_mut(&conn) else { return };
         link.admitted = true;
         let early = std::mem::take(&mut link.early);

@@ -77,7 +77,8 @@ pub(crate) fn ends_due(follower: &Kernel, world: &Healthy, eyes: &mut Eyes<'_>) 
 impl Kernel {
     /// Whom this kernel can talk to.
     pub(crate) fn connected(&self) -> Vec<KernelId> {
-        let admitted = self.conns.values().filter(|conn| conn.admitted && !conn.denied);
+        let up = self.peers.up.values().filter_map(|conn| self.conns.get(conn));
+        let admitted = up.filter(|conn| conn.admitted && !conn.denied);
         admitted.map(|conn| conn.peer).filter(|peer| self.peers.is(peer)).collect()
     }
 

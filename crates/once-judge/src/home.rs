@@ -62,8 +62,6 @@ pub(crate) struct Copy {
     pub(crate) shown: BTreeSet<usize>,
     /// Which of it perhaps.
     pub(crate) perhaps: BTreeSet<usize>,
-    /// When it came first, by the home's clock and in the world's time.
-    pub(crate) came: (u64, u64),
     /// What was asked for first, by its place.
     pub(crate) needed: Option<BTreeSet<usize>>,
     /// The time to show what it is given is over from here on, by the home's clock; and when it began, in the world's time.
@@ -83,6 +81,8 @@ pub(crate) struct Home {
     pub(crate) running: BTreeMap<ObjectKey, u64>,
     /// Objects whose component could not be asked when it was asked last.
     pub(crate) put_off: BTreeSet<ObjectKey>,
+    /// Gaps that acts have shown lately: the lane, its next place then, and the group.
+    gaps: Vec<(LaneId, u64, u64)>,
     /// In which group a peer has shared something last.
     pub(crate) shared: BTreeMap<KernelId, u64>,
     /// Places that are recorded and were asked for again, on each connection: whether by the same action,
@@ -98,6 +98,7 @@ impl Home {
         self.runs.clear();
         self.running.clear();
         self.put_off.clear();
+        self.gaps.clear();
         self.refused.clear();
         self.again.clear();
     }
@@ -294,6 +295,12 @@ impl Kernel {
         }
         let end = act.remaining_ms.map(|ms| self.clock.now().saturating_add(ms));
         let mark = self.home.mark(&lane);
+        let next = next_place(mark, act.floor);
+        if act.sequence > next {
+            let group = self.group;
+            self.home.gaps.retain(|(.., then)| *then + 1 >= group);
+            self.home.gaps.push((lane, next, group));
+        }
         let copies = self.home.copies.entry((lane, act.sequence)).or_default();
         let same =
             copies.iter_mut().find(|c| c.hash == hash && c.act.void == act.void && c.act.guest == act.guest);
@@ -316,7 +323,6 @@ impl Kernel {
                 begins: false,
                 shown: BTreeSet::new(),
                 perhaps: BTreeSet::new(),
-                came: (self.clock.now(), eyes.at),
                 needed: None,
                 lacking_from: None,
                 unasked: None,
@@ -463,7 +469,11 @@ impl Kernel {
             let places = next_place(copy.mark, copy.low_floor)..=next_place(mark, copy.act.floor);
             sequence > missing.from && places.contains(&missing.from)
         };
-        let right = behind.any(fits);
+        // What was missing when the act came may have come behind it in the same group.
+        let lately = |(of, from, group): &(LaneId, u64, u64)| {
+            *of == lane && *from == missing.from && *group + 1 >= self.group
+        };
+        let right = behind.any(fits) || self.home.gaps.iter().any(lately);
         eyes.check(Check::MissingFrom, How::Set, right, || {
             format!("missing from {} is said, the mark is {mark}", missing.from)
         });

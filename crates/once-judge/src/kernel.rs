@@ -96,8 +96,8 @@ impl Kernel {
                 self.short = *short;
                 self.was_short |= *short;
             }
-            Seen::LinkUp { conn, peer } => {
-                self.conns.insert(*conn, Conn::new(*peer));
+            Seen::LinkUp { conn, peer, dialled } => {
+                self.conns.insert(*conn, Conn::new(*peer, *dialled));
             }
             Seen::LinkDown { conn, .. } => self.link_down(*conn),
             Seen::Frame { direction, conn, stream, peer, frame } => {
@@ -143,6 +143,7 @@ impl Kernel {
     pub(crate) fn crashed(&mut self) {
         self.running = false;
         self.conns.clear();
+        self.peers.forget_memory();
         self.home.forget_memory();
         self.clients.forget_memory();
         self.shares.forget_memory();
@@ -152,6 +153,7 @@ impl Kernel {
 
     fn link_down(&mut self, conn: u64) {
         let peer = self.conns.remove(&conn).map(|conn| conn.peer);
+        self.peers.link_down(conn);
         self.home.link_down(conn, &self.conns, &self.clock);
         self.origin.link_down(conn, peer);
         self.shares.link_down(conn);
@@ -197,7 +199,10 @@ impl Kernel {
             // It is admitted with its hello, and told so at the end of the group.
             link.early.push((group, frame.clone()));
         }
-        if self.quarantined || !admitted && !matches!(frame, Frame::Request(_)) {
+        // What comes on a connection that another one has taken the place of is dropped; what the store alone answers may be
+        // answered still.
+        let counts = self.peers.up.get(&peer) == Some(&conn) || is_a_question(frame);
+        if self.quarantined || !counts || !admitted && !matches!(frame, Frame::Request(_)) {
             return;
         }
         match frame {
@@ -222,7 +227,7 @@ impl Kernel {
     }
 
     fn frame_out(&mut self, conn: u64, stream: u64, peer: KernelId, frame: &Frame, eyes: &mut Eyes<'_>) {
-        self.may_speak(conn, peer, frame, eyes);
+        self.may_speak((conn, stream), peer, frame, eyes);
         match frame {
             Frame::Hello(_) | Frame::Admitted(_) | Frame::Denied(_) => self.greets(conn, peer, frame, eyes),
             Frame::Act(act) => self.act_left(conn, peer, act, eyes),
@@ -243,7 +248,7 @@ impl Kernel {
     }
 
     /// Nothing but greetings leaves for who is not admitted, and nothing else at all in quarantine.
-    fn may_speak(&mut self, conn: u64, peer: KernelId, frame: &Frame, eyes: &mut Eyes<'_>) {
+    fn may_speak(&mut self, (conn, stream): (u64, u64), peer: KernelId, frame: &Frame, eyes: &mut Eyes<'_>) {
         if let Frame::Hello(_) | Frame::Admitted(_) | Frame::Denied(_) = frame {
             return;
         }
@@ -262,7 +267,23 @@ impl Kernel {
         let admitted = self.conns.get(&conn).is_none_or(|conn| conn.admitted && conn.peer == peer);
         let ok = admitted && (self.peers.is(&peer) || lately);
         eyes.exact(Check::PeerOnly, ok, || format!("a frame to {}, who is no peer", peer.short()));
+        if let Some(group) = self.peers.replaced.get(&conn).filter(|_| stream == 0 && !is_an_answer(frame)) {
+            let late = group + 1 < self.group;
+            eyes.exact(Check::Prevails, !late, || {
+                format!("a frame to {} on a connection that does not prevail", peer.short())
+            });
+        }
     }
+}
+
+/// What a snapshot of the store answers, and nothing else.
+fn is_a_question(frame: &Frame) -> bool {
+    matches!(frame, Frame::Request(_) | Frame::Pull(_) | Frame::ReceiptOf(_) | Frame::EntriesOf(_))
+}
+
+/// The answers to those.
+fn is_an_answer(frame: &Frame) -> bool {
+    matches!(frame, Frame::Found(_) | Frame::Absent(_) | Frame::Entries(_))
 }
 
 /// After these a right may be another one.

@@ -58,8 +58,8 @@
 //!
 //! Two processes with one key; quotas in bytes (a refusal `quota` is right wherever a quota counts), and the bytes of
 //! windows; what is only in a home's memory (256 actions and 8 MiB that wait, 1024 lanes that wait for scenarios); streams of
-//! an exchange but for its gives; commits that a rollback has lost (a life or a start that is lost it does see); which
-//! connection prevails, and when a kernel dials; what a component may not know; seeds of random numbers; answers of
+//! an exchange but for its gives; commits that a rollback has lost (a life or a start that is lost it does see); when a
+//! kernel dials; what a component may not know; seeds of random numbers; answers of
 //! commands that only read, but for `outcome` and `receipt`; client ids that were forgotten (only that none is before there
 //! are as many as the limit). What it could not check in a run is counted ([`Tally`]), never passed over.
 //!

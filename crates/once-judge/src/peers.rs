@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use once_model::hash::record_hash;
-use once_model::ids::{Hash, Incarnation, KernelId, Secret};
+use once_model::ids::{BootId, Hash, Incarnation, KernelId, Secret};
 use once_model::wire::Frame;
 
 use crate::rights::{Clock, Tri};
@@ -12,8 +12,11 @@ use crate::rights::{Clock, Tri};
 #[derive(Debug, Clone)]
 pub(crate) struct Conn {
     pub(crate) peer: KernelId,
-    /// The life that it greeted with.
+    /// This kernel has dialled it.
+    pub(crate) dialled: bool,
+    /// The life that it greeted with, and the start of its process.
     pub(crate) incarnation: Option<Incarnation>,
+    pub(crate) boot: Option<BootId>,
     /// It knows actions.
     pub(crate) acts: bool,
     /// Most shares that it takes unanswered.
@@ -22,6 +25,8 @@ pub(crate) struct Conn {
     pub(crate) admitted: bool,
     /// The secret that it showed in its hello.
     pub(crate) secret: Option<Secret>,
+    /// Whether it was the one that prevails when its hello came, and the hello counted at once.
+    pub(crate) called: Option<bool>,
     /// Whether it has said hello.
     pub(crate) greeted: bool,
     /// It is denied: nothing more is said.
@@ -31,14 +36,17 @@ pub(crate) struct Conn {
 }
 
 impl Conn {
-    pub(crate) fn new(peer: KernelId) -> Self {
+    pub(crate) fn new(peer: KernelId, dialled: bool) -> Self {
         Self {
             peer,
+            dialled,
             incarnation: None,
+            boot: None,
             acts: false,
             window: 0,
             admitted: false,
             secret: None,
+            called: None,
             greeted: false,
             denied: false,
             early: Vec::new(),
@@ -63,6 +71,10 @@ pub(crate) struct Peers {
     invites: BTreeMap<Hash, Invite>,
     /// Peers that showed an invite all the same: whether that gives the right to share is not said.
     pub(crate) perhaps_share: BTreeSet<KernelId>,
+    /// The admitted connection to each peer: the one that prevails.
+    pub(crate) up: BTreeMap<KernelId, u64>,
+    /// Admitted connections that another one has taken the place of, and in which group.
+    pub(crate) replaced: BTreeMap<u64, u64>,
     /// Who was removed, and nobody was told yet that nothing of it is left.
     pub(crate) removing: BTreeSet<KernelId>,
     /// Who was a peer at some time, and lately: frames to it may be on their way.
@@ -77,6 +89,23 @@ pub(crate) fn invite_hash(secret: &Secret) -> Hash {
 impl Peers {
     pub(crate) fn is(&self, peer: &KernelId) -> bool {
         self.peers.contains(peer)
+    }
+
+    /// What is in memory only is gone.
+    pub(crate) fn forget_memory(&mut self) {
+        self.up.clear();
+        self.replaced.clear();
+    }
+
+    /// A connection is gone.
+    pub(crate) fn link_down(&mut self, conn: u64) {
+        self.up.retain(|_, up| *up != conn);
+        self.replaced.remove(&conn);
+    }
+
+    /// Whether a peer's ticket is the only reason for which it is a peer.
+    pub(crate) fn is_fresh(&self, peer: &KernelId) -> bool {
+        self.fresh.contains(peer)
     }
 
     /// A ticket of a kernel is used.

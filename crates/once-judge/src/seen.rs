@@ -67,6 +67,8 @@ pub enum Seen {
         conn: u64,
         /// Whose key the other side has.
         peer: KernelId,
+        /// This kernel has dialled it.
+        dialled: bool,
     },
     /// A connection is gone for this kernel.
     LinkDown {

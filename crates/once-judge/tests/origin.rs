@@ -365,9 +365,7 @@ fn an_act_waits_for_feature_one() {
     let mut world = World::apart();
     world.befriend(A, B);
     let key = world.create(B, 7);
-    let (a, b) = (world.k[A].id, world.k[B].id);
-    world.see(A, Seen::LinkUp { conn: 1, peer: b });
-    world.see(B, Seen::LinkUp { conn: 1, peer: a });
+    world.dial(A, B, 1);
     let hello = Frame::Hello(world.greeting(A));
     world.pass(A, B, 1, hello);
     let mut greeting = world.greeting(B);

@@ -32,9 +32,7 @@ fn nothing_leaves_a_kernel_in_quarantine() {
     };
     world.k[A].boot = 1;
     world.start(A);
-    let (a, b) = (world.k[A].id, world.k[B].id);
-    world.see(A, Seen::LinkUp { conn: 9, peer: b });
-    world.see(B, Seen::LinkUp { conn: 9, peer: a });
+    world.dial(A, B, 9);
     let hello = Frame::Hello(world.greeting(A));
     world.pass(A, B, 9, hello);
     let mut greeting = world.greeting(B);
@@ -56,9 +54,8 @@ fn a_life_that_it_has_not_ended_puts_it_into_quarantine() {
         let life = once_model::ids::Incarnation::from_bytes([66; 16]);
         once_model::progress::Progress::sign(life, 1, once_model::ids::BootId::from_bytes([9; 16]), 5, &k.key)
     };
-    let (a, b) = (world.k[A].id, world.k[B].id);
-    world.see(A, Seen::LinkUp { conn: 9, peer: b });
-    world.see(B, Seen::LinkUp { conn: 9, peer: a });
+    let b = world.k[B].id;
+    world.dial(A, B, 9);
     let hello = Frame::Hello(world.greeting(A));
     world.pass(A, B, 9, hello);
     let mut greeting = world.greeting(B);
@@ -78,9 +75,8 @@ fn what_another_kernel_signed_has_no_effect() {
     let life = once_model::ids::Incarnation::from_bytes([66; 16]);
     let boot = once_model::ids::BootId::from_bytes([9; 16]);
     let forged = once_model::progress::Progress::sign(life, 1, boot, 5, &world.k[B].key);
-    let (a, b) = (world.k[A].id, world.k[B].id);
-    world.see(A, Seen::LinkUp { conn: 9, peer: b });
-    world.see(B, Seen::LinkUp { conn: 9, peer: a });
+    let b = world.k[B].id;
+    world.dial(A, B, 9);
     let hello = Frame::Hello(world.greeting(A));
     world.pass(A, B, 9, hello);
     let mut greeting = world.greeting(B);

@@ -294,14 +294,9 @@ fn an_expired_invite_opens_nothing() {
     let mut world = World::apart();
     let secret = once_model::ids::Secret::from_bytes([9; 16]);
     let hash = once_model::hash::record_hash("once/2 invite", secret.as_bytes());
-    let token = world.number();
-    world.see(B, Seen::Client { token, ask: Ask::Invite { expires_ms: T0 + 1_000 } });
-    world.see(B, Seen::Durable);
-    world.see(B, Seen::Answered { token, answer: Ok(Reply::Invited { hash }) });
+    world.done(B, Ask::Invite { hash, expires_ms: T0 + 1_000 });
     let joins = |world: &mut World, from: usize, conn: u64| {
-        let (from_id, to_id) = (world.k[from].id, world.k[B].id);
-        world.see(from, Seen::LinkUp { conn, peer: to_id });
-        world.see(B, Seen::LinkUp { conn, peer: from_id });
+        world.dial(from, B, conn);
         let mut greeting = world.greeting(from);
         greeting.invite = Some(secret);
         world.pass(from, B, conn, Frame::Hello(greeting));

@@ -22,6 +22,7 @@ pub(crate) fn link(s: &mut Step<'_, '_>, peer: KernelId, event: LinkEvent) -> Re
     match event {
         LinkEvent::Up { conn, dialled, address } => {
             if dialled {
+                s.engine.peers.outgoing.insert(conn);
                 if rows::peer(s.txn, &peer)?.is_none() {
                     // Removed while the dial was under way: strangers are told nothing.
                     s.engine.peers.links.remove(&peer);
@@ -58,6 +59,7 @@ pub(crate) fn link(s: &mut Step<'_, '_>, peer: KernelId, event: LinkEvent) -> Re
         }
         LinkEvent::Down { conn, reason } => {
             s.engine.peers.callers.remove(&conn);
+            s.engine.peers.outgoing.remove(&conn);
             let Some(link) = s.engine.peers.links.get_mut(&peer) else { return Ok(()) };
             let mine = match link.phase {
                 Phase::Greeting { conn: current, .. } | Phase::Up { conn: current, .. } => current == conn,
@@ -117,8 +119,8 @@ pub(crate) fn hello(
     conn: ConnId,
     hello: &Greeting,
 ) -> Result<(), StoreError> {
-    if s.up(&peer) == Some(conn) {
-        // Said again: greeting anew would send everything again, as often as the peer likes.
+    if s.up(&peer) == Some(conn) || s.engine.peers.outgoing.contains(&conn) {
+        // Said again: greeting anew would send everything again, as often as the peer likes. And who was dialled does not greet.
         return Ok(());
     }
     if quarantine::is_ending(s)? {
@@ -188,6 +190,10 @@ pub(crate) fn admitted(
         s.out.push(Effect::Close { peer, conn, code: Code::Denied });
         return Ok(());
     };
+    if !s.engine.peers.outgoing.contains(&conn) {
+        // Who has dialled does not admit.
+        return Ok(());
+    }
     if quarantine::is_ending(s)? {
         put_back::turn_away(s, peer, conn);
         return Ok(());

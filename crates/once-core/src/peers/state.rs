@@ -14,6 +14,8 @@ pub(crate) struct State {
     pub links: BTreeMap<KernelId, Link>,
     /// Clients that wait for a kernel to admit us.
     pub joins: BTreeMap<KernelId, Vec<Token>>,
+    /// Connections that this kernel has dialled: who greets on them, and who admits, does not depend on what the peer says.
+    pub outgoing: BTreeSet<ConnId>,
     /// Peers to whom something is owed since this step, and who are not connected.
     pub wanted: BTreeSet<KernelId>,
     /// Counts the pauses before dials.

@@ -289,6 +289,25 @@ fn only_one_connection_to_a_peer_counts() {
     }
 }
 
+/// Which connection prevails depends on who dialled, so nobody chooses that by what it says.
+#[test]
+fn who_was_dialled_does_not_greet_and_who_has_dialled_does_not_admit() {
+    let mut kernel = Alone::new();
+    let id = kernel.befriend(9);
+    kernel.input(Input::Link { peer: id, event: LinkEvent::Up { conn: 1, dialled: true, address: None } });
+    assert_eq!(kernel.says(id, 1, Frame::Hello(hello(9, None))), []);
+    assert_eq!(kernel.engine.peers.links[&id].up(), None);
+    kernel.says(id, 1, Frame::Admitted(hello(9, None)));
+    assert_eq!(kernel.engine.peers.links[&id].up(), Some(1));
+    kernel.down(9, 1);
+    kernel.up(9, 2);
+    kernel.says(id, 2, Frame::Admitted(hello(9, None)));
+    assert_eq!(kernel.engine.peers.links[&id].up(), None);
+    let said = kernel.says(id, 2, Frame::Hello(hello(9, None))).to_vec();
+    assert!(is_admitted(&(said, None)));
+    assert!(kernel.engine.peers.outgoing.is_empty());
+}
+
 #[test]
 fn who_does_not_greet_in_time_is_closed() {
     let mut kernel = Alone::new();

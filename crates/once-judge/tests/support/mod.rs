@@ -170,10 +170,15 @@ impl World {
         }
     }
 
-    pub fn link(&mut self, a: usize, b: usize, conn: u64) {
+    /// A has dialled b, and nobody has said anything.
+    pub fn dial(&mut self, a: usize, b: usize, conn: u64) {
         let (id_a, id_b) = (self.k[a].id, self.k[b].id);
-        self.see(a, Seen::LinkUp { conn, peer: id_b });
-        self.see(b, Seen::LinkUp { conn, peer: id_a });
+        self.see(a, Seen::LinkUp { conn, peer: id_b, dialled: true });
+        self.see(b, Seen::LinkUp { conn, peer: id_a, dialled: false });
+    }
+
+    pub fn link(&mut self, a: usize, b: usize, conn: u64) {
+        self.dial(a, b, conn);
         let hello = Frame::Hello(self.greeting(a));
         self.pass(a, b, conn, hello);
         let admitted = Frame::Admitted(self.greeting(b));

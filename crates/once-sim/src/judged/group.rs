@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::ops::Range;
 
-use once_core::waist::{Command, Ctx, Effect, Event, Input, LinkEvent, Run, RunResult, Token, Why};
+use once_core::waist::{Ctx, Effect, Event, Input, LinkEvent, Run, RunResult, Why};
 use once_judge::seen::{Ask, Direction, Reply, Seen};
 use once_model::action::BUILT_IN_FROM;
 use once_model::ids::{Incarnation, KernelId, ObjectKey};
@@ -125,7 +125,6 @@ impl Told<'_> {
         if let Some(input) = input {
             self.input(input, &step);
         }
-        self.judged.side(self.kernel).current.extend(step.connected.iter().copied());
         reborn.into_iter().for_each(|life| self.reborn(life));
         self.runs_and_rows(step.ran, step.rows.rows.into());
         for run in &step.asked {
@@ -177,9 +176,6 @@ impl Told<'_> {
     fn input(&mut self, input: &Input, step: &Step) {
         match input {
             Input::Command { token, command } => {
-                if let Command::Invite { secret_hash, .. } = command {
-                    self.judged.side(self.kernel).invites.insert(*token, *secret_hash);
-                }
                 let ask = words::ask(command);
                 if let Some(ask) = ask {
                     self.judged.side(self.kernel).asks.insert(*token, ask.clone());
@@ -191,8 +187,8 @@ impl Told<'_> {
                 self.share_in(*peer, *conn, arrival.header.key(), arrival.header.id());
             }
             Input::Unfit { peer, conn, share: (key, id, _), .. } => self.share_in(*peer, *conn, *key, *id),
-            Input::Link { peer, event: LinkEvent::Up { conn, .. } } => {
-                self.see(Seen::LinkUp { conn: *conn, peer: *peer });
+            Input::Link { peer, event: LinkEvent::Up { conn, dialled, .. } } => {
+                self.see(Seen::LinkUp { conn: *conn, peer: *peer, dialled: *dialled });
             }
             Input::Link { peer, event: LinkEvent::Down { conn, .. } } => {
                 self.see(Seen::LinkDown { conn: *conn, peer: *peer });
@@ -216,11 +212,6 @@ impl Told<'_> {
     }
 
     fn frame_in(&mut self, peer: KernelId, conn: u64, frame: Frame) {
-        let greets = matches!(frame, Frame::Hello(_) | Frame::Admitted(_) | Frame::Denied(_));
-        if !greets && self.judged.side(self.kernel).current.get(&peer) != Some(&conn) {
-            // It comes late from a connection that another one has taken the place of: nobody takes it (5.1).
-            return;
-        }
         self.judged.side(self.kernel).heard(peer, conn, &frame);
         let (direction, frame) = (Direction::In, Box::new(frame));
         self.see(Seen::Frame { direction, conn, stream: 0, peer, frame });
@@ -239,7 +230,7 @@ impl Told<'_> {
             Effect::Reply { token, reply } => {
                 let Some(ask) = self.judged.side(self.kernel).asks.remove(token) else { return };
                 let answer = match reply {
-                    Ok(answer) => Ok(self.reply(*token, &ask, words::reply(&ask, answer))),
+                    Ok(answer) => Ok(self.reply(&ask, words::reply(&ask, answer))),
                     Err(refusal) => Err(words::refusal(refusal)),
                 };
                 self.see(Seen::Answered { token: *token, answer });
@@ -262,12 +253,11 @@ impl Told<'_> {
         }
     }
 
-    /// What only the command or the rows say.
-    fn reply(&mut self, token: Token, ask: &Ask, reply: Reply) -> Reply {
-        let side = self.judged.side(self.kernel);
+    /// What only the rows say.
+    fn reply(&mut self, ask: &Ask, reply: Reply) -> Reply {
+        let life = self.judged.side(self.kernel).incarnation;
         match ask {
-            Ask::Invite { .. } => side.invites.remove(&token).map_or(reply, |hash| Reply::Invited { hash }),
-            Ask::QuarantineEnd { .. } => side.incarnation.map_or(reply, Reply::Incarnation),
+            Ask::QuarantineEnd { .. } => life.map_or(reply, Reply::Incarnation),
             _ => reply,
         }
     }

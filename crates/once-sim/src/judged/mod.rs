@@ -35,15 +35,10 @@ const UNDECIDED: &[Check] = &[
     Check::SharedAnswer,
     Check::ClientCode,
     Check::ShareDue,
-    Check::OutcomePredicted,
     Check::GivenShown,
-    Check::NeedLacks,
     Check::ActAccepted,
-    Check::PeerOnly,
     Check::ShareOwed,
-    Check::ShareAllowed,
     Check::ShareWindow,
-    Check::InviteOpen,
     Check::QuarantineSilent,
 ];
 

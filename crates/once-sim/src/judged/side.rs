@@ -16,12 +16,8 @@ pub(super) struct Side {
     pub incarnation: Option<Incarnation>,
     /// Commands that are not answered.
     pub asks: BTreeMap<Token, Ask>,
-    /// The hashes of invites that are asked for.
-    pub invites: BTreeMap<Token, Hash>,
     /// Shares that were read and that the engine has not taken.
     pub shares: BTreeMap<(ConnId, ObjectKey, Hash), VecDeque<Parcel>>,
-    /// The connection to each peer that was admitted last.
-    pub current: BTreeMap<KernelId, ConnId>,
     /// The lives that connections were greeted with.
     lives: BTreeMap<ConnId, Incarnation>,
     /// Places of actions that peers sent.
@@ -40,10 +36,8 @@ impl Side {
     /// The process is gone.
     pub fn forget(&mut self) {
         self.asks.clear();
-        self.invites.clear();
         self.shares.clear();
         self.lives.clear();
-        self.current.clear();
         self.commits.clear();
         (self.unsynced, self.untold) = (0, 0);
     }

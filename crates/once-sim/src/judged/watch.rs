@@ -4,9 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use once_core::txn::{Savepoint, Txn};
-use once_core::waist::{ConnId, Effect, Effects, Event, Input, Run, RunResult};
-
-use once_model::ids::KernelId;
+use once_core::waist::{Effect, Effects, Event, Input, Run, RunResult};
 
 use super::rows::{self, Rows};
 use crate::components::AtOnce;
@@ -19,8 +17,6 @@ pub(super) struct Step {
     pub ran: Vec<(Run, RunResult)>,
     /// Runs that are asked for beside the engine.
     pub asked: Vec<Run>,
-    /// Connections that were admitted.
-    pub connected: Vec<(KernelId, ConnId)>,
 }
 
 /// Watches the steps of a group.
@@ -44,11 +40,10 @@ impl Watcher {
             Some(Input::Arrived { arrival, .. }) => Some(arrival),
             _ => None,
         };
-        let (mut said, mut asked, mut connected) = (BTreeMap::new(), Vec::new(), Vec::new());
+        let (mut said, mut asked) = (BTreeMap::new(), Vec::new());
         for effect in effects.now.iter().chain(&effects.after) {
             match effect {
                 Effect::Run(run) => asked.push((**run).clone()),
-                Effect::Event(Event::Connected { peer, conn, .. }) => connected.push((*peer, *conn)),
                 Effect::Event(Event::Acted { outcome, .. }) => {
                     said.insert(outcome.hash(), outcome.clone());
                 }
@@ -57,7 +52,7 @@ impl Watcher {
         }
         // What cannot be read was not written by this step.
         let rows = rows::read(txn, self.from, &said, arrival).unwrap_or_default();
-        self.steps.push(Step { rows, ran: self.runner.told(), asked, connected });
+        self.steps.push(Step { rows, ran: self.runner.told(), asked });
         self.from = txn.savepoint();
     }
 }

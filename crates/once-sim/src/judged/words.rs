@@ -63,7 +63,9 @@ pub(super) fn ask(command: &Command) -> Option<Ask> {
         Command::GiveUp { peer, key } => Ask::GiveUp { key: *key, to: *peer },
         Command::Follow { key, from } => Ask::Follow { key: *key, from: *from },
         Command::Unfollow { key, from } => Ask::Unfollow { key: *key, from: *from },
-        Command::Invite { expires_ms, .. } => Ask::Invite { expires_ms: *expires_ms },
+        Command::Invite { expires_ms, secret_hash, .. } => {
+            Ask::Invite { hash: *secret_hash, expires_ms: *expires_ms }
+        }
         Command::RevokeInvite { secret_hash } => Ask::InviteRevoke(*secret_hash),
         Command::EndQuarantine { without } => Ask::QuarantineEnd { without: without.clone() },
         Command::AcceptClock => Ask::ClockAccept,
