@@ -245,7 +245,9 @@ impl Kernel {
     }
 
     fn refused(&mut self, open: &Open, refusal: Refusal, eyes: &mut Eyes<'_>) {
-        if refusal == Refusal::Quarantined && !self.quarantined && eyes.world.rolled.contains(&self.me) {
+        let due = open.expect.may.contains(&refusal);
+        let rolled = eyes.world.rolled.contains(&self.me);
+        if refusal == Refusal::Quarantined && !due && !self.quarantined && rolled {
             // It was shown a commit that it has lost: that is not seen here.
             self.quarantined = true;
             return eyes.not_made(Check::ClientCode);

@@ -39,7 +39,6 @@ const UNDECIDED: &[Check] = &[
     Check::ActAccepted,
     Check::ShareOwed,
     Check::ShareWindow,
-    Check::QuarantineSilent,
 ];
 
 /// The judge, and what must be remembered to tell it.
