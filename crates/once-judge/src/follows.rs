@@ -153,7 +153,9 @@ impl Kernel {
         let name = self.objects.name(&following.key);
         let now = self.objects.heads.get(&name).map_or(Tri::No, |head| self.may_have_read(peer, head));
         let open = self.follows.questions.get_mut(&(conn, following.key));
-        let question = open.filter(|open| !open.is_empty()).map(|open| open.remove(0));
+        // That its right has ended may be said before the end that it asks for is answered.
+        let asked = |question: &Question| question.may.is_some() || following.code.is_none();
+        let question = open.filter(|open| open.first().is_some_and(asked)).map(|open| open.remove(0));
         let may = question.as_ref().and_then(|question| question.may);
         let right = match (&question, following.on, following.code) {
             // Unasked: its right has ended.

@@ -9,6 +9,7 @@
 //! workload; the binary of this crate runs thousands of them, and `--mutants` proves that they would find bugs.
 
 mod acting;
+mod anew;
 mod check;
 mod components;
 mod conn;

@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
+use once_core::memory::DiskFault;
 use once_core::store::{Store, StoreError};
 use once_core::txn::Txn;
 use once_core::waist::{ConnId, Ctx, Input, Runner, Timer};
@@ -44,6 +45,8 @@ pub(crate) struct Node {
     pub engine: Option<Engine>,
     /// Counts the lives of the process: what belongs to an earlier one is dropped.
     pub run: u64,
+    /// The engine was thrown away, and the next one begins in the same process.
+    pub anew: bool,
     pub boot: BootId,
     pub thread: Thread,
     pub mailbox: VecDeque<Input>,
@@ -56,6 +59,10 @@ pub(crate) struct Node {
     pub timers: BTreeMap<Timer, u32>,
     /// Until when its disk is full.
     pub disk_full_until_us: u64,
+    /// Of the engine that began anew, so many runs are still its first ones.
+    pub anew_runs: u64,
+    /// So many groups still have room, and the one after them has none.
+    pub full_after: Option<u64>,
     /// The next sync fails.
     pub sync_will_fail: bool,
     /// So many reads of the next group or start succeed, and then none.
@@ -90,6 +97,7 @@ impl Node {
             rng,
             engine: None,
             run: 0,
+            anew: false,
             boot: BootId::from_bytes([0; 16]),
             thread: Thread::Idle,
             mailbox: VecDeque::new(),
@@ -98,10 +106,23 @@ impl Node {
             address: format!("sim:{index}:0"),
             timers: BTreeMap::new(),
             disk_full_until_us: 0,
+            anew_runs: 0,
+            full_after: None,
             sync_will_fail: false,
             reads_left: None,
             runner: Arc::new(AtOnce { installed, ..AtOnce::default() }),
         })
+    }
+
+    /// What the disk does to the next group.
+    pub fn fault(&mut self, now_us: u64) -> DiskFault {
+        let is_full = self.disk_full_until_us > now_us || self.full_after == Some(0);
+        self.full_after = self.full_after.and_then(|groups| groups.checked_sub(1));
+        match (is_full, self.sync_will_fail) {
+            (true, _) => DiskFault::Full,
+            (_, true) => DiskFault::FailedSync,
+            _ => DiskFault::None,
+        }
     }
 
     /// Whether the process runs.

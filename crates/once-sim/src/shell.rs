@@ -1,5 +1,6 @@
 //! What the shell does around the engine, thinly, as the real one: the process, mailbox and groups, effects, timers.
 
+use std::collections::BTreeSet;
 use std::sync::atomic::Ordering;
 
 use once_core::memory::DiskFault;
@@ -118,8 +119,11 @@ impl World {
         let boot = BootId::from_bytes(self.rng.bytes());
         let now_us = self.now_us;
         let node = &mut self.nodes[index];
-        node.run += 1;
-        node.boot = boot;
+        let anew = std::mem::take(&mut node.anew);
+        if !anew {
+            node.run += 1;
+            node.boot = boot;
+        }
         node.thread = Thread::Idle;
         let in_doubt = node.disk.take_in_doubt();
         if self.checker.is_removing(&node.disk) {
@@ -170,7 +174,12 @@ impl World {
                 if let Err(what) = self.checker.check_store(&self.nodes[index].id, &self.nodes[index].disk) {
                     self.violated(4, index, what);
                 }
+                if anew {
+                    self.begun_anew(index);
+                }
+                self.wake(index);
             }
+            Err(StoreError::Full) if anew => self.wait_anew(index),
             Err(_) => self.stopped(index),
         }
     }
@@ -187,11 +196,7 @@ impl World {
             self.cover.met("state group of many inputs");
         }
         let ctx = node.ctx(now_us);
-        let fault = match (node.disk_full_until_us > now_us, node.sync_will_fail) {
-            (true, _) => DiskFault::Full,
-            (_, true) => DiskFault::FailedSync,
-            _ => DiskFault::None,
-        };
+        let fault = node.fault(now_us);
         node.disk.set_fault(fault);
         let commits = node.disk.commits();
         let before = commits.get();
@@ -276,7 +281,10 @@ impl World {
         if without {
             self.violated(4, index, format!("the engine failed: {error}"));
         }
-        self.crash_node(index);
+        match *error == StoreError::Full && !self.rng.one_in(4) {
+            true => self.throw_engine_away(index),
+            false => self.crash_node(index),
+        }
     }
 
     /// Who serves the component of the simulator is there again. Now and then nobody says so.
@@ -320,20 +328,7 @@ impl World {
                 }
                 self.close(index, conn);
             }
-            Effect::Run(asked) => {
-                let (run_id, key) = (asked.run, asked.key);
-                let result = if self.workload_goes_on() && self.rng.one_in(16) {
-                    self.cover.met("state run given up");
-                    self.ready_soon(index);
-                    RunResult::Later(Wait::ForRoom)
-                } else {
-                    self.nodes[index].runner.installed.run(&asked)
-                };
-                let after_us =
-                    if self.rng.one_in(4) { self.rng.up_to(2_000_000) } else { self.rng.up_to(20_000) };
-                let ran = Input::Ran(Box::new(waist::Ran { run: run_id, key, result }));
-                self.queue.push(self.now_us + after_us, Event::Input { node: index, run, input: ran });
-            }
+            Effect::Run(asked) => self.run_asked(index, &asked),
             Effect::Work(work) => {
                 let after_us = self.rng.up_to(3_000_000);
                 let result = if self.rng.one_in(5) { Err("\"no\"".into()) } else { Ok(work.arguments) };
@@ -364,6 +359,24 @@ impl World {
         }
     }
 
+    /// A component is asked to run an action; now and then it gives it back.
+    fn run_asked(&mut self, index: usize, asked: &waist::Run) {
+        let run = self.nodes[index].run;
+        let (run_id, key) = (asked.run, asked.key);
+        let is_slow = self.may_be_full(index);
+        let result = if self.workload_goes_on() && self.rng.one_in(16) {
+            self.cover.met("state run given up");
+            self.ready_soon(index);
+            RunResult::Later(Wait::ForRoom)
+        } else {
+            self.nodes[index].runner.installed.run(asked)
+        };
+        let after_us =
+            if is_slow || self.rng.one_in(4) { self.rng.up_to(2_000_000) } else { self.rng.up_to(20_000) };
+        let ran = Input::Ran(Box::new(waist::Ran { run: run_id, key, result }));
+        self.queue.push(self.now_us + after_us, Event::Input { node: index, run, input: ran });
+    }
+
     /// Sends a control frame from a kernel.
     pub(crate) fn send_from(&mut self, index: usize, conn: u64, frame: &Frame) {
         self.cover.met(coverage::frame(frame));
@@ -379,11 +392,12 @@ impl World {
     pub(crate) fn stopped(&mut self, index: usize) {
         let node = &mut self.nodes[index];
         node.engine = None;
+        (node.anew, node.anew_runs) = (false, 0);
         node.run += 1;
         node.mailbox.clear();
         node.stalled.clear();
         node.timers.clear();
-        if self.checker.stopped(&node.id) {
+        if self.checker.stopped(&node.id, &BTreeSet::new()) {
             self.cover.met("state unanswered client after a crash");
         }
         let restart_us = self.now_us + self.rng.between(50_000, 12_000_000);

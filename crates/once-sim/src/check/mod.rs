@@ -181,13 +181,15 @@ impl Checker {
         }
     }
 
-    /// The process ended. True if clients were waiting.
-    pub fn stopped(&mut self, kernel: &KernelId) -> bool {
+    /// The engine ended. True if clients were waiting; those that it has not heard of yet go on waiting.
+    pub fn stopped(&mut self, kernel: &KernelId, unheard: &BTreeSet<Token>) -> bool {
         let Some(shadow) = self.shadows.get_mut(kernel) else { return false };
         shadow.windows.clear();
         shadow.pending.clear();
         shadow.followed.clear();
-        !std::mem::take(&mut shadow.tokens).is_empty()
+        let before = shadow.tokens.len();
+        shadow.tokens.retain(|token, _| unheard.contains(token));
+        shadow.tokens.len() < before
     }
 
     /// Clients that still wait for a reply.
