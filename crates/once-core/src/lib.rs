@@ -24,7 +24,7 @@ pub mod testing;
 pub mod timer;
 
 pub use engine::refusal::{Failure, Refusal};
-pub use engine::{Engine, group, meta, of_object, parked, waist};
+pub use engine::{Engine, Limits, group, meta, of_object, parked, waist};
 pub use peers::{Quarantine, invite_hash, invites, is_name, quarantine};
 pub use store::{memory, txn};
 

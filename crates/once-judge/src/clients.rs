@@ -35,6 +35,13 @@ pub(crate) struct Clients {
 }
 
 impl Clients {
+    /// Somebody adds a kernel as a peer just now.
+    pub(crate) fn is_being_added(&self, peer: &KernelId) -> bool {
+        self.open
+            .values()
+            .any(|open| open.first && matches!(&open.ask, Ask::PeerAdd(of) | Ask::Join(of) if of == peer))
+    }
+
     pub(crate) fn forget_memory(&mut self) {
         self.open.clear();
         self.receipts.clear();

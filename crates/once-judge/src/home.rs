@@ -342,7 +342,7 @@ impl Kernel {
         let same = row.id == act.action.id && row.action == hash;
         // What waits before it may leave no room for it (row 1); of what came, no more can be waiting than this.
         let (acts, bytes) = self.home.most_waiting(&lane.origin);
-        let waiting = acts >= eyes.limits.window || bytes + cost(act) > eyes.limits.waiting_bytes;
+        let waiting = acts >= eyes.limits.waiting || bytes + cost(act) > eyes.limits.waiting_bytes;
         let passed = self.home.lanes.get(&lane).is_some_and(|lane| lane.floor > act.sequence);
         let place = (conn, lane, act.sequence);
         if same && (waiting || passed) {

@@ -79,7 +79,9 @@ impl Kernel {
     pub(crate) fn apply(&mut self, seen: &Seen, eyes: &mut Eyes<'_>) {
         self.clock.go(eyes.at);
         self.effects.tick(self.clock.now());
-        self.rights.tick(&self.clock, eyes.limits.notice_ms, false);
+        if self.rights.tick(&self.clock, eyes.limits.notice_ms, false) {
+            self.look_again();
+        }
         match seen {
             Seen::Started { incarnation, boot, boot_id, now_ms } => {
                 self.boot = (*boot, *boot_id);

@@ -158,6 +158,8 @@ use seen::Seen;
 #[derive(Debug, Clone)]
 pub struct Judge {
     limits: Limits,
+    /// Of kernels with limits of their own.
+    own: BTreeMap<KernelId, Limits>,
     lives: BTreeMap<KernelId, Life>,
     world: World,
     tally: Tally,
@@ -167,7 +169,13 @@ impl Judge {
     /// One that has seen nothing.
     #[must_use]
     pub fn new(limits: Limits) -> Self {
-        Self { limits, lives: BTreeMap::new(), world: World::default(), tally: Tally::default() }
+        let (own, lives) = (BTreeMap::new(), BTreeMap::new());
+        Self { limits, own, lives, world: World::default(), tally: Tally::default() }
+    }
+
+    /// A kernel has limits of its own.
+    pub fn within(&mut self, kernel: KernelId, limits: Limits) {
+        self.own.insert(kernel, limits);
     }
 
     /// Shows it one event at one kernel. What comes back is not allowed.
@@ -177,7 +185,7 @@ impl Judge {
             self.world.judged.insert(kernel);
         }
         let mut shared = Shared {
-            limits: &self.limits,
+            limits: self.own.get(&kernel).unwrap_or(&self.limits),
             world: &mut self.world,
             tally: &mut self.tally,
             found: &mut found,
@@ -192,7 +200,7 @@ impl Judge {
         let mut found = Vec::new();
         for (follower, source) in self.pairs() {
             let mut shared = Shared {
-                limits: &self.limits,
+                limits: self.own.get(&follower).unwrap_or(&self.limits),
                 world: &mut self.world,
                 tally: &mut self.tally,
                 found: &mut found,
@@ -205,7 +213,7 @@ impl Judge {
         }
         for life in self.lives.values_mut() {
             let mut shared = Shared {
-                limits: &self.limits,
+                limits: self.own.get(&life.now.me).unwrap_or(&self.limits),
                 world: &mut self.world,
                 tally: &mut self.tally,
                 found: &mut found,

@@ -25,7 +25,9 @@ pub struct Limits {
     pub resend_ms: u64,
     /// How long an action waits for what it is given, in milliseconds; the engine looks as often again.
     pub given_wait_ms: u64,
-    /// What all actions of one origin that wait may count, in bytes.
+    /// Most actions of one origin that wait at their home.
+    pub waiting: usize,
+    /// What all of them may count, in bytes.
     pub waiting_bytes: usize,
     /// How far ahead of its origin's clock a client's id may be, in milliseconds.
     pub id_ahead_ms: u64,
@@ -41,6 +43,12 @@ pub struct Limits {
     pub grant_actions: usize,
     /// How late a kernel may notice that a time has come: the page names no figure, ADR 0007 says 66 s.
     pub notice_ms: u64,
+    /// Most objects that are owed to one peer.
+    pub outbox_rows: u64,
+    /// Most actions of one lane that wait at their origin.
+    pub queue_rows: u64,
+    /// Most peers.
+    pub peers: usize,
     /// Rows below the floor beyond which a lane's ledger forgets.
     pub ledger_rows: u64,
 }
@@ -58,6 +66,7 @@ impl Default for Limits {
             window: page::WINDOW_MAX_SHARES,
             resend_ms: page::RESEND_AFTER_MS,
             given_wait_ms: page::GIVEN_WAIT_MS,
+            waiting: page::WINDOW_MAX_SHARES,
             waiting_bytes: page::WAITING_OF_PEER_MAX_BYTES,
             id_ahead_ms: page::ID_AHEAD_MAX_MS,
             requests: 1_000_000,
@@ -66,6 +75,9 @@ impl Default for Limits {
             lineages: 8,
             grant_actions: page::GRANT_ACTIONS_MAX,
             notice_ms: 66_000,
+            outbox_rows: page::OUTBOX_MAX_ROWS,
+            queue_rows: page::QUEUE_MAX_ROWS,
+            peers: page::PEERS_MAX,
             ledger_rows: page::LEDGER_KEPT_ROWS,
         }
     }

@@ -108,6 +108,11 @@ impl Peers {
         self.fresh.contains(peer)
     }
 
+    /// How many there are.
+    pub(crate) fn count(&self) -> usize {
+        self.peers.len()
+    }
+
     /// A ticket of a kernel is used.
     pub(crate) fn join(&mut self, peer: KernelId) {
         if !self.is(&peer) {

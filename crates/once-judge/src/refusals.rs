@@ -86,20 +86,20 @@ impl Kernel {
             Ask::Cancel(id) => self.known_action(id, limits),
             Ask::Receipt(id) if !self.origin.items.contains_key(id) => Expect::open(&[R::NotFound]),
             Ask::Receipt(_) => Expect::open(&[R::NotFound, R::Unproven, R::Unreachable, R::Denied]),
-            Ask::Share { key, to } => self.with_peer(to, self.expect_share(key, to)),
+            Ask::Share { key, to } => self.with_peer(to, self.expect_share(key, to, limits), limits),
             Ask::GiveUp { key, to } => {
                 let debt = self.shares.debts.get(&(*to, self.objects.name(key)));
                 // What allows nothing any more is dropped without a word.
                 if debt.is_some() { Expect::open(&[R::NotFound]) } else { Expect::refused(&[R::NotFound]) }
             }
-            Ask::Follow { from, .. } => self.with_peer(from, Expect::done()),
+            Ask::Follow { from, .. } => self.with_peer(from, Expect::done(), limits),
             Ask::Unfollow { key, from } => {
                 let follows = self.names_of(key).iter().any(|key| self.follows.follows(*from, key));
                 if follows { Expect::done() } else { Expect::refused(&[R::NotFound]) }
             }
             // It is said when nothing of it is left: until then also to who asks again.
             Ask::PeerRemove(peer) if self.peers.removing.contains(peer) => Expect::open(&[R::NotFound]),
-            Ask::PeerRemove(peer) => self.with_peer(peer, Expect::done()),
+            Ask::PeerRemove(peer) => self.with_peer(peer, Expect::done(), limits),
             Ask::Claim(key) => self.with_object(key, &[R::Removed, R::NotHome, R::Invalid]),
             Ask::Remove(key) => self.with_object(key, &[R::Removed, R::NotHome]),
             Ask::Keep { key, .. } => {
@@ -149,14 +149,16 @@ impl Kernel {
         item.settled.is_some() || item.home == self.me && !item.codes.is_empty()
     }
 
-    fn with_peer(&self, peer: &KernelId, then: Expect) -> Expect {
+    fn with_peer(&self, peer: &KernelId, then: Expect, limits: &Limits) -> Expect {
         if *peer == self.me {
             // No kernel is a peer of itself.
             return Expect::refused(&[&then.may[..], &[R::Usage, R::NotFound]].concat());
         }
+        // There may be no room for it.
+        let perhaps = self.peers.count() > limits.peers && self.clients.is_being_added(peer);
         match self.is_peer(peer) {
-            Tri::Yes => then,
-            Tri::Open => Expect::open(&[&then.may[..], &[R::NotFound]].concat()),
+            Tri::Yes if !perhaps => then,
+            Tri::Open | Tri::Yes => Expect::open(&[&then.may[..], &[R::NotFound]].concat()),
             Tri::No => Expect::refused(&[R::NotFound]),
         }
     }
@@ -190,10 +192,10 @@ impl Kernel {
         [*key, self.objects.name(key)].into_iter().chain(began).collect()
     }
 
-    fn expect_share(&self, key: &ObjectKey, to: &KernelId) -> Expect {
+    fn expect_share(&self, key: &ObjectKey, to: &KernelId, limits: &Limits) -> Expect {
         let Some(head) = self.objects.find(key) else { return Expect::refused(&[R::NotFound]) };
         let owed = self.shares.debts.keys().filter(|(peer, _)| peer == to).count();
-        let full = (owed as u64 >= once_model::limits::OUTBOX_MAX_ROWS).then_some(R::Quota);
+        let full = (owed as u64 >= limits.outbox_rows).then_some(R::Quota);
         let home = head.home().filter(|home| *home != self.me);
         // A signature that is missing may have come since, with another copy of the revision.
         let unsigned = home.is_some_and(|home| !head.header.signed_by(&home)).then_some(R::Invalid);
@@ -220,7 +222,7 @@ impl Kernel {
             return Expect::refused(&[R::Usage, R::NotFound]);
         }
         match grant.to {
-            Grantee::Kernel(peer) => self.with_peer(&peer, Expect::done()),
+            Grantee::Kernel(peer) => self.with_peer(&peer, Expect::done(), limits),
             // That the home of an object must be a peer is not said.
             Grantee::Object(_) => Expect::open(&[R::NotFound, R::Usage, R::Invalid]),
         }
@@ -282,11 +284,20 @@ impl Kernel {
         }
         // What is known of it may have been forgotten.
         let old = (self.origin.ids >= limits.requests).then_some(R::IdTooOld);
+        let full = self.may_be_full(&act.object.uuid, limits).then_some(R::Quota);
+        let perhaps: Vec<_> = old.into_iter().chain(full).collect();
         if against.is_empty() {
-            Expect::open(old.as_slice())
+            Expect::open(&perhaps)
         } else {
-            Expect::refused(&[&against[..], old.as_slice()].concat())
+            Expect::refused(&[&against[..], &perhaps[..]].concat())
         }
+    }
+
+    /// Whether so many actions on an object may wait that its lane has no room. Those behind one that waits count, too.
+    fn may_be_full(&self, uuid: &Uuid, limits: &Limits) -> bool {
+        let mut of_object = self.origin.items.values().filter(|item| item.object.uuid == *uuid);
+        let most = usize::try_from(limits.queue_rows).unwrap_or(usize::MAX);
+        most.checked_sub(1).is_none_or(|last| of_object.nth(last).is_some())
     }
 
     /// Why an action cannot be accepted, for what is known of its object.

@@ -126,15 +126,18 @@ impl Part {
         later || other.holds(clock) == Tri::No
     }
 
-    fn tick(&mut self, clock: &Clock, notice_ms: u64, start: bool) {
-        let Some(end) = self.expires else { return };
+    /// Whether the clock has just passed it, or it is just over.
+    fn tick(&mut self, clock: &Clock, notice_ms: u64, start: bool) -> bool {
+        let Some(end) = self.expires else { return false };
         if clock.now() <= end {
             self.past_since = None;
-            return;
+            return false;
         }
+        let before = (self.was_past, self.over);
         self.was_past = true;
         let since = *self.past_since.get_or_insert(clock.at);
         self.over |= start || clock.at.saturating_sub(since) >= notice_ms;
+        before != (self.was_past, self.over)
     }
 }
 
@@ -244,18 +247,21 @@ impl Rights {
         }
     }
 
-    /// Time goes on: what the clock has passed for long enough is over for ever, at a start at once.
-    pub(crate) fn tick(&mut self, clock: &Clock, notice_ms: u64, start: bool) {
+    /// Time goes on: what the clock has passed for long enough is over for ever, at a start at once. Whether any
+    /// right is another one by that.
+    pub(crate) fn tick(&mut self, clock: &Clock, notice_ms: u64, start: bool) -> bool {
         if clock.now() < self.earliest {
-            return;
+            return false;
         }
+        let mut some = false;
         self.earliest = u64::MAX;
         for part in self.rows.values_mut().flat_map(|row| row.parts.values_mut()) {
-            part.tick(clock, notice_ms, start);
+            some |= part.tick(clock, notice_ms, start);
             if !part.over {
                 self.earliest = self.earliest.min(part.expires.unwrap_or(u64::MAX));
             }
         }
+        some
     }
 
     /// Whether the clock was set back: what it had passed is looked at anew.

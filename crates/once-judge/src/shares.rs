@@ -200,7 +200,10 @@ impl Kernel {
         let least = (conn, ObjectKey { uuid: uuid_zero(), line: Line::Unclaimed(Hash::from_bytes([0; 32])) });
         let others = self.shares.sent.range(least..).take_while(|((on, _), _)| *on == conn);
         let count = others.filter(|((_, other), _)| *other != key).count();
-        let window = self.conns.get(&conn).map_or(0, |conn| conn.window).max(eyes.limits.window);
+        let own = eyes.limits.window;
+        let said = self.conns.get(&conn).map_or(0, |conn| conn.window);
+        // Only who keeps to less than the page has no use for what the other side allows.
+        let window = if own < once_model::limits::WINDOW_MAX_SHARES { own } else { said.max(own) };
         eyes.exact(Check::ShareWindow, !early && count < window, || {
             format!("{key} is shared while {count} others are under way, or again before its time")
         });

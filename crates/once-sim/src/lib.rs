@@ -31,6 +31,7 @@ mod rng;
 pub mod scenarios;
 pub mod seed;
 mod shell;
+mod small;
 mod story;
 pub mod trace;
 mod wear;

@@ -8,7 +8,7 @@ use once_core::memory::DiskFault;
 use once_core::store::{Store, StoreError};
 use once_core::txn::Txn;
 use once_core::waist::{ConnId, Ctx, Input, Runner, Timer};
-use once_core::{Engine, meta};
+use once_core::{Engine, Limits, meta};
 use once_model::ids::{BootId, Incarnation, KernelId};
 use once_model::sign::KernelKey;
 
@@ -57,6 +57,8 @@ pub(crate) struct Node {
     pub address: String,
     /// Timers that run, and how many of each.
     pub timers: BTreeMap<Timer, u32>,
+    /// Its bounds: those of the page, or small ones.
+    pub limits: Limits,
     /// Until when its disk is full.
     pub disk_full_until_us: u64,
     /// Of the engine that began anew, so many runs are still its first ones.
@@ -105,6 +107,7 @@ impl Node {
             clock_off_ms: 0,
             address: format!("sim:{index}:0"),
             timers: BTreeMap::new(),
+            limits: crate::small::in_stories(index),
             disk_full_until_us: 0,
             anew_runs: 0,
             full_after: None,

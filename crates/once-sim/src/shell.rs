@@ -25,15 +25,6 @@ fn of_a_kind(timer: Timer) -> Timer {
     }
 }
 
-/// Rows that a kernel looks at in one step where there may be many (docs/store.md, *In slices*).
-const SLICE_ROWS: usize = 64;
-
-/// So few that chores take many steps also in a small world.
-const SMALL_SLICE_ROWS: usize = 3;
-
-/// So few results are kept for clients of some kernels.
-pub(crate) const FEW_REQUESTS: usize = 12;
-
 /// Most inputs that one group takes.
 const GROUP_MAX: usize = 24;
 
@@ -129,17 +120,12 @@ impl World {
         if self.checker.is_removing(&node.disk) {
             self.cover.met("state removal goes on after a crash");
         }
-        let slice_rows = if index.is_multiple_of(3) { SMALL_SLICE_ROWS } else { SLICE_ROWS };
-        self.checker.slicing(&node.id, slice_rows);
+        self.checker.within(&node.id, &node.limits);
+        self.judged.within(node.id, &node.limits);
         self.checker.started(&node.id, &node.disk, &in_doubt);
         let ctx = node.ctx(now_us);
         node.disk.set_fault(if node.disk_full_until_us > now_us { DiskFault::Full } else { DiskFault::None });
-        // Some kernels forget soon what their clients asked, and what came of it; some do what takes many rows in very small slices.
-        let mut engine = match index % 3 {
-            0 => Engine::new().slicing(SMALL_SLICE_ROWS),
-            1 => Engine::new().keeping_requests(FEW_REQUESTS as u64).keeping_told(3).in_slices_of(4),
-            _ => Engine::new(),
-        };
+        let mut engine = Engine::within(node.limits);
         let mut effects = Vec::new();
         let mut watcher = Watcher::new(&node.runner);
         node.disk.fail_after(node.reads_left.take());
@@ -159,6 +145,7 @@ impl World {
                 node.engine = Some(engine);
                 self.checker.begun(&node.id, ctx.now_ms);
                 self.trace.line(|| format!("{:>9} {} started", now_us / 1000, self.nodes[index].name));
+                self.trace.line(|| format!("          with {:?}", self.nodes[index].limits));
                 let commit = commit.as_ref();
                 let ran = Ran {
                     ctx: &ctx,

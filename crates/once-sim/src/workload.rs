@@ -46,7 +46,8 @@ impl World {
         let kernels = self.rng.between(2, 9);
         let names = ["ada", "bob", "cleo", "dan", "eve", "finn", "gus", "hal", "ida"];
         for name in names.iter().take(kernels as usize) {
-            let kernel = self.kernel(name);
+            let limits = crate::small::draw(&mut self.rng, self.nodes.len());
+            let kernel = self.kernel_within(name, limits);
             if self.rng.one_in(3) {
                 self.cover.met("fault clock off");
                 self.nodes[kernel.0].clock_off_ms = self.rng.up_to(7_200_000) as i64 - 3_600_000;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use once_core::object::{self, HeadRow};
 use once_core::waist::{Answer, Command, ConnId, Event as Notice, Input, Token};
-use once_core::{Refusal, access, share};
+use once_core::{Limits, Refusal, access, share};
 use once_model::ids::{KernelId, ObjectKey};
 use once_model::scenario::Scenario;
 
@@ -126,9 +126,15 @@ impl World {
 
     /// A new kernel with an empty data directory, started.
     pub fn kernel(&mut self, name: &str) -> Kernel {
+        self.kernel_within(name, crate::small::in_stories(self.nodes.len()))
+    }
+
+    /// The same, with limits of its own.
+    pub fn kernel_within(&mut self, name: &str, limits: Limits) -> Kernel {
         let index = self.nodes.len();
         match Node::new(index, name, self.checker.installed.clone(), &mut self.rng) {
-            Ok(node) => {
+            Ok(mut node) => {
+                node.limits = limits;
                 self.who.insert(node.id, Who::Kernel(index));
                 self.checker.kernel(node.id, name);
                 self.nodes.push(node);
@@ -221,6 +227,7 @@ impl World {
             self.nodes[index].sync_will_fail = false;
             self.nodes[index].reads_left = None;
             self.nodes[index].disk.room = None;
+            self.make_room_in_lanes(index);
             if self.nodes[index].is_up() {
                 self.input(index, Input::Disk { free_bytes: u64::MAX });
             } else {
@@ -233,10 +240,12 @@ impl World {
     /// Lets so much time pass that everything that can converge has converged, and checks that it has.
     pub fn settle(&mut self) -> &mut Self {
         // People give up one answer of a lane at each look: as long as they do, there may be more.
-        let (mut looks, mut in_vain) = (0, 0);
+        let (mut looks, mut in_vain, mut waiting) = (0, 0, usize::MAX);
         while looks < SETTLE_SECONDS / LOOK_SECONDS || (in_vain < IN_VAIN_LOOKS && looks < LOOKS_MAX) {
             self.run_for(LOOK_SECONDS * 1000);
-            in_vain = if self.look_after() { 0 } else { in_vain + 1 };
+            // Where a home has little room for what waits, a lane goes on by a few actions in 10 s.
+            let before = std::mem::replace(&mut waiting, self.actions_waiting());
+            in_vain = if self.look_after() || waiting < before { 0 } else { in_vain + 1 };
             looks += 1;
         }
         if self.checker.violations.is_empty() {

@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 
 use once_model::ids::{ObjectKey, Uuid};
-use once_model::limits::TOLD_ROWS;
 
 use super::home::come::Busy;
 use super::home::state::Marks;
 use super::home::waiting::Waiting;
 use super::origin::state::{Lanes, Requests, Slow};
+use crate::engine::limits::Limits;
 use crate::share::Window;
 use crate::waist::Token;
 
@@ -31,30 +31,25 @@ pub(crate) struct State {
     pub marks: Marks,
     /// The client ledger.
     pub requests: Requests,
-    /// Of how many of the newest entries of an object it is kept what was asked and said.
-    pub told_rows: u64,
     /// Counts the runs of this run.
     pub runs: u64,
 }
 
-impl Default for State {
-    fn default() -> Self {
+impl State {
+    pub fn within(limits: &Limits) -> Self {
         Self {
             acts: BTreeMap::new(),
-            own: Window::default(),
+            own: Window::empty(limits),
             lanes: Lanes::default(),
             busy: BTreeMap::new(),
-            waiting: Waiting::default(),
+            waiting: Waiting::within(limits),
             slow: Slow::default(),
-            marks: Marks::default(),
+            marks: Marks::within(limits),
             requests: Requests::default(),
-            told_rows: TOLD_ROWS,
             runs: 0,
         }
     }
-}
 
-impl State {
     /// Nobody waits for more than one reply.
     pub fn forget(&mut self, token: Token) {
         self.acts.values_mut().for_each(|tokens| tokens.retain(|waits| *waits != token));
@@ -67,9 +62,9 @@ impl State {
     }
 
     /// A new life begins: what was under way in memory belongs to the life before.
-    pub fn begin_anew(&mut self) {
-        (self.own, self.busy) = (Window::default(), BTreeMap::new());
-        (self.waiting, self.slow) = (Waiting::default(), Slow::default());
+    pub fn begin_anew(&mut self, limits: &Limits) {
+        (self.own, self.busy) = (Window::empty(limits), BTreeMap::new());
+        (self.waiting, self.slow) = (Waiting::within(limits), Slow::default());
         self.taken_back();
     }
 }

@@ -6,9 +6,6 @@ use std::ops::Bound;
 use super::chore::{Chore, ChoreRow};
 use crate::waist::Token;
 
-/// Rows that one step looks at, of all chores together.
-const SLICE_ROWS: usize = 64;
-
 /// What the engine knows of its chores. Which lasting ones there are, only the rows say.
 #[derive(Debug)]
 pub(crate) struct Chores {
@@ -25,7 +22,6 @@ pub(crate) struct Chores {
     /// Who had a turn last: of the passing ones, and of the lasting ones, by its row.
     pub last: (Option<Chore>, Vec<u8>),
     pub timer_set: bool,
-    pub slice_rows: usize,
 }
 
 impl Default for Chores {
@@ -38,17 +34,11 @@ impl Default for Chores {
             stuck: BTreeSet::new(),
             last: (None, Vec::new()),
             timer_set: false,
-            slice_rows: SLICE_ROWS,
         }
     }
 }
 
 impl Chores {
-    /// Looks at so many rows in a step.
-    pub fn slice(&mut self, rows: usize) {
-        self.slice_rows = rows.max(1);
-    }
-
     /// What it is about is no more.
     pub fn drop(&mut self, chore: Chore) {
         self.passing.remove(&chore);

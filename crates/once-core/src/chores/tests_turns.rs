@@ -6,7 +6,7 @@ use once_model::sign::KernelKey;
 use once_model::wire::{FEATURE_ACTIONS, Follow, Frame, Greeting};
 
 use crate::access::{Right, Scope};
-use crate::engine::Engine;
+use crate::engine::{Engine, Limits};
 use crate::testing::{Alone, greeting};
 use crate::waist::{Command, Input};
 
@@ -31,7 +31,7 @@ fn subscriptions_at_two_peers_are_repeated_in_turn() {
             kernel.command(Command::Follow { key, from });
         }
     }
-    kernel.restart_with(Engine::new().slicing(2));
+    kernel.restart_with(Engine::within(Limits { slice_rows: 2, ..Limits::PAGE }));
     [8, 9].into_iter().for_each(|n| kernel.up(n, u64::from(n)));
     kernel.outgoing.clear();
     let hello = |n: u8| {
@@ -60,7 +60,7 @@ fn followers_of_two_objects_are_owed_their_news_in_turn() {
             kernel.says(peer, u64::from(n), Frame::Follow(Follow { key, have }));
         }
     }
-    kernel.engine = std::mem::take(&mut kernel.engine).slicing(2);
+    kernel.engine.limits.slice_rows = 2;
     kernel.outgoing.clear();
     let put = |n: usize| {
         let key = objects[n];
@@ -87,7 +87,7 @@ fn what_begins_while_subscriptions_are_repeated_is_told_once() {
     for n in 100..120 {
         kernel.command(Command::Follow { key: key(n), from: peer });
     }
-    kernel.restart_with(Engine::new().slicing(1));
+    kernel.restart_with(Engine::within(Limits { slice_rows: 1, ..Limits::PAGE }));
     kernel.up(9, 9);
     kernel.outgoing.clear();
     let hello = Greeting { features: vec![FEATURE_ACTIONS], ..greeting(&KernelKey::from_bytes(&[9; 32])) };

@@ -16,7 +16,7 @@ pub(crate) fn begin_now(s: &mut Step<'_, '_>, chore: Chore) -> Result<(), StoreE
     if chore.to_row().is_some() {
         s.txn.require_sync();
     }
-    let rows = s.engine.chores.slice_rows;
+    let rows = s.engine.limits.slice_rows;
     let at = match is_under_way(s, chore)? {
         true => ChoreRow { again: true, ..row_of(s, chore)? },
         false => ChoreRow::default(),
@@ -32,7 +32,7 @@ pub(crate) fn begin_now(s: &mut Step<'_, '_>, chore: Chore) -> Result<(), StoreE
 /// The timer came: one chore of each sort has its turn.
 pub(crate) fn rang(s: &mut Step<'_, '_>) -> Result<(), StoreError> {
     s.engine.chores.timer_set = false;
-    let rows = s.engine.chores.slice_rows.div_ceil(2);
+    let rows = s.engine.limits.slice_rows.div_ceil(2);
     if let Some((chore, at)) = s.engine.chores.next_passing() {
         turn(s, chore, at, rows)?;
     }

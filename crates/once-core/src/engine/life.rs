@@ -29,7 +29,7 @@ pub(crate) fn started(s: &mut Step<'_, '_>) -> Result<(), StoreError> {
 /// A connection to a peer is admitted: subscriptions are repeated on it, and what the peer is owed is sent.
 pub(crate) fn link_up(s: &mut Step<'_, '_>, peer: KernelId, hello: &Greeting) {
     if let Some(link) = s.engine.peers.links.get_mut(&peer) {
-        link.window = Window::fresh();
+        link.window = Window::fresh(&s.engine.limits);
         if mutant!(ForgetUnanswered) {
             link.window = Window::default();
         }

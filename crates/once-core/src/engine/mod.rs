@@ -8,6 +8,7 @@ mod dispatch;
 mod expiry;
 pub mod group;
 pub(crate) mod life;
+pub(crate) mod limits;
 pub mod meta;
 pub mod of_object;
 pub mod parked;
@@ -20,6 +21,7 @@ mod todo;
 pub mod waist;
 
 pub(crate) use expiry::Expiry;
+pub use limits::Limits;
 pub use state::Engine;
 pub(crate) use step::Step;
 pub(crate) use todo::Todo;

@@ -5,10 +5,12 @@ use crate::parked::Parked;
 use crate::{act, object, peers, share};
 
 use super::expiry::Expiry;
+use super::limits::{BEHIND_MAX, Limits};
 
 /// What the engine knows only while it runs: of each capability its own, and what belongs to none. All else is rows.
 #[derive(Debug)]
 pub struct Engine {
+    pub(crate) limits: Limits,
     pub(crate) act: act::State,
     pub(crate) object: object::State,
     pub(crate) share: share::State,
@@ -43,8 +45,20 @@ impl Engine {
     /// An engine that has just started: nothing is connected.
     #[must_use]
     pub fn new() -> Self {
+        Self::within(Limits::default())
+    }
+
+    /// An engine that has just started, with bounds of its own. For tests: what happens rarely happens often.
+    #[must_use]
+    pub fn within(limits: Limits) -> Self {
+        let limits = Limits {
+            behind: limits.behind.clamp(1, BEHIND_MAX),
+            slice_rows: limits.slice_rows.max(1),
+            ..limits
+        };
         Self {
-            act: act::State::default(),
+            limits,
+            act: act::State::within(&limits),
             object: object::State::default(),
             share: share::State::default(),
             peers: peers::State::default(),
@@ -64,29 +78,7 @@ impl Engine {
     /// [`once_model::limits::TOLD_ROWS`]; of none with 0.
     #[must_use]
     pub fn keeping_told(mut self, rows: u64) -> Self {
-        self.act.told_rows = rows;
-        self
-    }
-
-    /// Writes how far a lane is, and drops what is over of its ledger, after so many actions of it instead of 64. For
-    /// tests: what happens rarely happens often.
-    #[must_use]
-    pub fn in_slices_of(mut self, rows: u64) -> Self {
-        self.act.marks.stay_behind(rows);
-        self
-    }
-
-    /// Keeps at most so many results for clients of this kernel, instead of [`once_model::limits::REQUESTS_MAX_ROWS`].
-    #[must_use]
-    pub fn keeping_requests(mut self, most: u64) -> Self {
-        self.act.requests.keep_at_most(most);
-        self
-    }
-
-    /// Of work that takes many rows, does at most so many in a step.
-    #[must_use]
-    pub fn slicing(mut self, rows: usize) -> Self {
-        self.chores.slice(rows);
+        self.limits.told_rows = rows;
         self
     }
 }

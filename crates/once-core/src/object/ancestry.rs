@@ -13,9 +13,6 @@ use crate::engine::Step;
 use crate::store::{StoreError, Table};
 use crate::txn;
 
-/// Objects whose proof waits for that of another one, of one home. Those beyond wait for the next connection.
-const WAITING_MAX: usize = 1024;
-
 /// Keeps a head that a later revision takes the place of without a proof. The caller replaces it next. `false`: there is
 /// no room beside the object.
 pub(crate) fn keep_replaced(s: &mut Step<'_, '_>, head: &HeadRow) -> Result<bool, StoreError> {
@@ -47,7 +44,8 @@ pub(crate) fn ask(s: &mut Step<'_, '_>, key: ObjectKey, home: Option<KernelId>) 
     if asking.conn != conn {
         *asking = Asking { conn, ..Asking::default() };
     }
-    if asking.waiting.len() < WAITING_MAX {
+    // Those beyond wait for the next connection.
+    if asking.waiting.len() < s.engine.limits.proofs {
         asking.waiting.insert(key);
     }
     // An answer that never comes holds up the others for only so long.

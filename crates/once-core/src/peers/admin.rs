@@ -1,7 +1,7 @@
 //! What people decide about peers: join, name, grant, remove.
 
 use once_model::ids::{KernelId, Secret};
-use once_model::limits::{NAME_MAX_BYTES, PEER_QUOTA_BYTES, PEERS_MAX};
+use once_model::limits::{NAME_MAX_BYTES, PEER_QUOTA_BYTES};
 use once_model::wire::{Code, Frame};
 
 use super::addresses::put_first;
@@ -199,7 +199,7 @@ fn check_new(s: &Step<'_, '_>, peer: &KernelId, petname: Option<&str>, new: bool
         return Err(Refusal::BeingRemoved(*peer).into());
     }
     if new && !room_for_peer(s)? {
-        return Err(Refusal::TooManyPeers(PEERS_MAX).into());
+        return Err(Refusal::TooManyPeers(s.engine.limits.peers).into());
     }
     check_petname(s, Some(peer), petname)?;
     Ok(())

@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 
 use once_model::ids::KernelId;
-use once_model::limits::{NAME_MAX_BYTES, PEERS_MAX};
+use once_model::limits::NAME_MAX_BYTES;
 
 use super::PeerRow;
 use crate::engine::Step;
@@ -44,15 +44,10 @@ pub(super) fn room_for_peer(s: &Step<'_, '_>) -> Result<bool, StoreError> {
         count += 1;
         ControlFlow::Continue(())
     })?;
-    Ok(peers_fit(count))
+    Ok(count < s.engine.limits.peers)
 }
 
 /// A name from outside, fit to be shown: no control characters, not too long.
 pub(super) fn shown(name: &str) -> String {
     name.chars().filter(|c| !c.is_control()).take(NAME_MAX_BYTES / 4).collect()
-}
-
-/// Whether one more peer fits.
-pub(super) const fn peers_fit(count: usize) -> bool {
-    count < PEERS_MAX
 }

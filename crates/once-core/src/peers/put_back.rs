@@ -104,7 +104,7 @@ pub(crate) fn begin_life(s: &mut Step<'_, '_>) -> Result<(), StoreError> {
     s.engine.boot = meta::begin_boot(s.txn, s.ctx.boot, s.engine.commit + 1)?;
     s.engine.peers.quarantined = false;
     s.engine.peers.reborn = true;
-    s.engine.act.begin_anew();
+    s.engine.act.begin_anew(&s.engine.limits);
     super::dial_all(s);
     Ok(())
 }

@@ -5,9 +5,8 @@ use once_model::ids::{Hash, KernelId, ObjectKey};
 use once_model::limits::{RESEND_AFTER_MS, SCENARIO_MAX_BYTES};
 use once_model::wire::{Code, Frame, Parcel, ShareAnswer, Shared};
 
-use super::debt::Debt;
 use super::later::pump;
-use super::objects::{Kept, may_pass_on, owe, settle};
+use super::objects::{Kept, may_pass_on, promise, settle};
 use super::owed;
 use super::rows::{self, Owed};
 use super::window::Item;
@@ -37,7 +36,7 @@ pub(crate) fn share(
         return Err(Refusal::Unsigned(key).into());
     }
     let kept = if delivered { Kept::WithItsClient } else { Kept::Durably };
-    if !owe(s, to, &head, Debt::Promised, kept)? {
+    if !promise(s, to, &head, kept)? {
         return Err(Refusal::OutboxFull { peer: to, rows: rows::usage(s.txn, &to)?.owed_rows }.into());
     }
     if !delivered {

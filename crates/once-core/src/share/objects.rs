@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use once_model::certificate::Chain;
 use once_model::ids::{KernelId, ObjectKey};
-use once_model::limits::{INLINE_MAX_BYTES, OUTBOX_MAX_ROWS};
+use once_model::limits::INLINE_MAX_BYTES;
 use once_model::wire::{Code, Frame, Parcel, ShareAnswer};
 
 use super::debt::Debt;
@@ -28,15 +28,30 @@ pub(crate) enum Kept {
     WithItsClient,
 }
 
-/// Notes that a peer is owed an object, and sends it at once if nothing waits before it. False when the outbox is
-/// full.
+/// A client wants a peer to have an object. False when the outbox is full: then the client is told. What the peer follows
+/// or an action depends on is owed in any case, since nobody would ask for it again.
+pub(crate) fn promise(
+    s: &mut Step<'_, '_>,
+    peer: KernelId,
+    head: &HeadRow,
+    kept: Kept,
+) -> Result<bool, StoreError> {
+    let is_full = rows::usage(s.txn, &peer)?.owed_rows >= s.engine.limits.outbox_rows;
+    if is_full && owed::debt(s.txn, &peer, &head.header.key())?.is_none() {
+        return Ok(false);
+    }
+    owe(s, peer, head, Debt::Promised, kept)?;
+    Ok(true)
+}
+
+/// Notes that a peer is owed an object, and sends it at once if nothing waits before it.
 pub(crate) fn owe(
     s: &mut Step<'_, '_>,
     peer: KernelId,
     head: &HeadRow,
     debt: Debt,
     kept: Kept,
-) -> Result<bool, StoreError> {
+) -> Result<(), StoreError> {
     let key = head.header.key();
     let up = s.engine.peers.links.get(&peer).filter(|link| link.up().is_some());
     let known = match up {
@@ -45,9 +60,6 @@ pub(crate) fn owe(
     };
     if known.is_none() {
         let mut usage = rows::usage(s.txn, &peer)?;
-        if usage.owed_rows >= OUTBOX_MAX_ROWS {
-            return Ok(false);
-        }
         usage.owed_rows += 1;
         // The debt itself makes the commit wait for the disk.
         s.txn.put_lazily(Table::Usage, peer.as_bytes(), &usage);
@@ -63,20 +75,20 @@ pub(crate) fn owe(
     }
     let Some(conn) = s.up(&peer) else {
         s.engine.peers.wanted.insert(peer);
-        return Ok(true);
+        return Ok(());
     };
-    let Some(link) = s.engine.peers.links.get_mut(&peer) else { return Ok(true) };
+    let Some(link) = s.engine.peers.links.get_mut(&peer) else { return Ok(()) };
     let window = &mut link.window;
     if window.contains(&Item::Object(key)) {
         // A revision that changed while the one before is under way is sent when that one is answered.
-        return Ok(true);
+        return Ok(());
     }
     if window.line(Kind::Objects).is_free() {
         send_head(s, peer, conn, head.clone(), debt)?;
     } else {
         window.line_up(Owed::Object(key));
     }
-    Ok(true)
+    Ok(())
 }
 
 /// A person gives up what a peer is owed: it may never come back, or deny this kernel for good. Who waits for the peer's answer

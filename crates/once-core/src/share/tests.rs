@@ -3,10 +3,11 @@
 use once_model::ids::{Hash, KernelId, ObjectKey, Uuid};
 use once_model::limits::{INLINE_MAX_BYTES, OUTBOX_MAX_ROWS, RESEND_AFTER_MS, WINDOW_MAX_SHARES};
 use once_model::scenario::Scenario;
-use once_model::wire::{Code, Frame, Parcel, ShareAnswer, Shared};
+use once_model::wire::{Code, Follow, Frame, Parcel, ShareAnswer, Shared};
 
 use super::{Debt, UsageRow, debt, usage};
 use crate::access::{Right, Scope};
+use crate::engine::{Engine, Limits};
 use crate::object::unclaimed;
 use crate::refusal::Refusal;
 use crate::store::Table;
@@ -185,6 +186,25 @@ fn what_cannot_be_shared_is_refused_at_once() {
     assert_eq!(full(&mut kernel, OUTBOX_MAX_ROWS), Ok(()), "it is owed already");
 }
 
+/// A client is told that there is no room. A follower would wait for the news that was dropped until it connects again.
+#[test]
+fn what_is_followed_is_owed_also_when_the_outbox_is_full() {
+    let (mut kernel, peer) = sender();
+    kernel.restart_with(Engine::within(Limits { outbox_rows: 1, ..Limits::PAGE }));
+    kernel.grant(peer, Right::Read, Scope::Kernel);
+    kernel.greets(9, 1);
+    let [first, second, third] = [1, 2, 3].map(|n| kernel.object(n, "Paper"));
+    share(&mut kernel, first, peer);
+    let refused = kernel.try_command(Command::Share { key: second, to: peer, delivered: false });
+    assert_eq!(refused, Err(Refusal::OutboxFull { peer, rows: 1 }));
+    kernel.sent.clear();
+    kernel.says(peer, 1, Frame::Follow(Follow { key: third, have: None }));
+    assert_eq!(revisions(&mut kernel), [1]);
+    let state = Scenario::compose(third.uuid, "Paper", "1.0", "me", "{\"n\":2}").unwrap();
+    kernel.command(Command::Put { key: third, base: None, scenario: state });
+    assert_eq!(debt(&kernel.store, &peer, &third).unwrap().map(|row| row.debt), Some(Debt::FOLLOWED));
+}
+
 /// What came from its home without a signature nobody else would believe.
 #[test]
 fn a_replica_is_passed_on_with_its_homes_signature_only() {
@@ -271,7 +291,7 @@ fn why_an_object_is_owed_decides_what_is_sent() {
         let content = kernel.head(&key).unwrap().content;
         kernel.step(|s| {
             let head = crate::object::head(s.txn, &key)?.unwrap();
-            super::owe(s, peer, &head, why(content), super::Kept::Durably).map(drop)
+            super::owe(s, peer, &head, why(content), super::Kept::Durably)
         });
         if changes {
             kernel.act(key, 5);

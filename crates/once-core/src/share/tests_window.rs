@@ -5,6 +5,7 @@ use once_model::limits::{RESEND_AFTER_MS, WINDOW_MAX_BYTES, WINDOW_MAX_SHARES};
 
 use super::{Item, Kind, Owed, Window};
 use crate::act::{LaneId, Place};
+use crate::engine::Limits;
 
 fn key(n: u128) -> ObjectKey {
     ObjectKey { uuid: Uuid::from_u128(n), line: Line::Unclaimed(Hash::from_bytes([1; 32])) }
@@ -57,7 +58,7 @@ fn what_finds_no_place_in_line_is_found_in_the_outbox() {
     assert_eq!(window.line(Kind::Objects).waiting.len(), 8192);
     assert!(window.line(Kind::Lanes).is_free() && !window.line(Kind::Objects).is_free());
     // A new connection looks through all of it.
-    let mut fresh = Window::fresh();
+    let mut fresh = Window::fresh(&Limits::PAGE);
     for kind in [Kind::Objects, Kind::Lanes] {
         assert!(!fresh.line(kind).is_free() && fresh.line(kind).has_room());
         assert_eq!(fresh.line(kind).next.as_deref(), Some([].as_slice()));
@@ -160,7 +161,7 @@ fn most_new_debts_need_no_search_for_an_older_one() {
     assert!(!window.surely_not_owed(&key(1)) && window.surely_not_owed(&key(2)));
     window.line_up(Owed::Object(key(3)));
     assert!(!window.surely_not_owed(&key(2)), "it may be in line");
-    assert!(!Window::fresh().surely_not_owed(&key(2)), "it may be in the outbox");
+    assert!(!Window::fresh(&Limits::PAGE).surely_not_owed(&key(2)), "it may be in the outbox");
     // What is put off is looked for when the timer comes; one timer is enough.
     let mut window = Window::default();
     assert!(window.put_off() && !window.put_off());

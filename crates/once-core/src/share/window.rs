@@ -4,13 +4,11 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use once_model::ids::ObjectKey;
-use once_model::limits::{RESEND_AFTER_MS, WINDOW_MAX_BYTES, WINDOW_MAX_SHARES};
+use once_model::limits::RESEND_AFTER_MS;
 
 use super::rows::{Kind, Owed};
 use crate::act::{LaneId, Place};
-
-/// What waits for a peer and is remembered in line. More is found by a look at the rows.
-const WAITING_MAX: usize = 8192;
+use crate::engine::limits::Limits;
 
 /// Something that is under way: it is answered once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -45,8 +43,9 @@ struct Inflight {
 }
 
 /// What is owed of one kind: how much of it is under way, and where the rest is.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Line {
+    limits: Limits,
     count: usize,
     bytes: usize,
     /// What waits for room, in the order in which it came to be owed: while it holds all of it, nothing is scanned.
@@ -58,12 +57,16 @@ pub(crate) struct Line {
 }
 
 impl Line {
-    fn fresh() -> Self {
-        Self { next: Some(Vec::new()), ..Self::default() }
+    fn empty(limits: &Limits) -> Self {
+        Self { limits: *limits, count: 0, bytes: 0, waiting: VecDeque::new(), next: None, behind: false }
+    }
+
+    fn fresh(limits: &Limits) -> Self {
+        Self { next: Some(Vec::new()), ..Self::empty(limits) }
     }
 
     pub fn has_room(&self) -> bool {
-        mutant!(EndlessWindow) || self.count < WINDOW_MAX_SHARES && self.bytes < WINDOW_MAX_BYTES
+        mutant!(EndlessWindow) || self.count < self.limits.window && self.bytes < self.limits.window_bytes
     }
 
     /// Nothing waits before what comes now, and there is room for it.
@@ -110,7 +113,7 @@ impl Cursor {
 }
 
 /// What is under way to a peer on one connection.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Window {
     inflight: BTreeMap<Item, Inflight>,
     objects: Line,
@@ -124,10 +127,29 @@ pub(crate) struct Window {
     pub pump_set: bool,
 }
 
+impl Default for Window {
+    fn default() -> Self {
+        Self::empty(&Limits::PAGE)
+    }
+}
+
 impl Window {
+    /// Nothing is to be sent.
+    pub fn empty(limits: &Limits) -> Self {
+        Self {
+            inflight: BTreeMap::new(),
+            objects: Line::empty(limits),
+            lanes: Line::empty(limits),
+            cursors: BTreeMap::new(),
+            put_off: false,
+            resend_set: false,
+            pump_set: false,
+        }
+    }
+
     /// A new connection: everything in the outbox is to be sent.
-    pub fn fresh() -> Self {
-        Self { objects: Line::fresh(), lanes: Line::fresh(), ..Self::default() }
+    pub fn fresh(limits: &Limits) -> Self {
+        Self { objects: Line::fresh(limits), lanes: Line::fresh(limits), ..Self::empty(limits) }
     }
 
     pub fn line(&mut self, kind: Kind) -> &mut Line {
@@ -225,7 +247,7 @@ impl Window {
             return;
         }
         let line = self.line(owed.kind());
-        if fits && line.waiting.len() < WAITING_MAX {
+        if fits && line.waiting.len() < line.limits.in_line {
             line.waiting.push_back(owed);
             return;
         }
@@ -266,8 +288,8 @@ impl Window {
     pub fn has_its_share(&self, lane: &LaneId) -> bool {
         self.cursors.get(lane).is_some_and(|cursor| {
             cursor.count > 0
-                && (cursor.count + self.lanes.count >= WINDOW_MAX_SHARES
-                    || cursor.bytes + self.lanes.bytes >= WINDOW_MAX_BYTES)
+                && (cursor.count + self.lanes.count >= self.lanes.limits.window
+                    || cursor.bytes + self.lanes.bytes >= self.lanes.limits.window_bytes)
         })
     }
 
@@ -315,13 +337,13 @@ mod tests {
     /// Bytes that were sent twice and are answered once would take up the window for ever.
     #[test]
     fn what_is_sent_again_counts_once() {
-        let mut window = Window::fresh();
+        let mut window = Window::fresh(&Limits::PAGE);
         let (one, two) = (Item::Object(key(1)), Item::Object(key(2)));
         for _ in 0..3 {
-            window.sent(one, 0, WINDOW_MAX_BYTES / 2);
+            window.sent(one, 0, Limits::PAGE.window_bytes / 2);
             assert!(window.objects.has_room());
         }
-        window.sent(two, 0, WINDOW_MAX_BYTES / 2);
+        window.sent(two, 0, Limits::PAGE.window_bytes / 2);
         assert!(!window.objects.has_room() && window.lanes.has_room());
         assert!(window.answered(&one) && window.objects.has_room());
         assert!(window.answered(&two) && window.objects.bytes == 0);
@@ -330,7 +352,7 @@ mod tests {
     /// The resend timer is one for a connection: it may come right after a lane was asked for.
     #[test]
     fn a_lane_is_asked_for_once_in_the_time_of_a_resend() {
-        let mut window = Window::fresh();
+        let mut window = Window::fresh(&Limits::PAGE);
         window.sent(act(1, 1), 0, 1);
         let lane = LaneId::new(key(1), KernelId::from_bytes([0; 32]));
         let mut ask = |now_ms| {
@@ -351,7 +373,7 @@ mod tests {
         fn counts_are_those_of_what_is_under_way(
             steps in prop::collection::vec((0..3_u8, 0..4_u8, 1..6_u64, 0..900_usize), 0..60),
         ) {
-            let mut window = Window::fresh();
+            let mut window = Window::fresh(&Limits::PAGE);
             for (what, n, sequence, bytes) in steps {
                 let item = if n == 3 { Item::Object(key(n)) } else { act(n, sequence) };
                 match what {

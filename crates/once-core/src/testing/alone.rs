@@ -359,7 +359,7 @@ impl Alone {
 
     /// The engine begins anew on the same disk.
     pub fn restart(&mut self) {
-        self.restart_with(Engine::new().keeping_told(self.engine.act.told_rows));
+        self.restart_with(Engine::new().keeping_told(self.engine.limits.told_rows));
     }
 
     /// The same with an engine of other settings.

@@ -9,7 +9,7 @@ use once_core::{Refusal, meta};
 use once_model::action::{After, Outcome};
 use once_model::hash::content_hash;
 use once_model::ids::{KernelId, ObjectKey};
-use once_model::limits::{RESEND_AFTER_MS, WINDOW_MAX_BYTES, WINDOW_MAX_SHARES};
+use once_model::limits::RESEND_AFTER_MS;
 use once_model::wire::{Code, Following, Frame, Greeting, Parcel, ShareAnswer, Shared};
 
 use super::group::{Allowed, candidates};
@@ -30,7 +30,7 @@ fn under_way(
     // Sent again and answered in one group: which of the two came first is not seen here.
     let answered = shadow.just_answered.allow(group, &peer, &key, &parcel.header.content);
     let window = shadow.windows.entry((peer, conn)).or_default();
-    let full = window.len() >= WINDOW_MAX_SHARES || window_bytes(window) >= WINDOW_MAX_BYTES;
+    let full = window.len() >= shadow.limits.window || window_bytes(window) >= shadow.limits.window_bytes;
     let wrong = (full && !window.contains_key(&key))
         .then(|| (9, format!("{} shares to {peer:.10} are under way", window.len() + 1)));
     if !answered {
@@ -196,7 +196,11 @@ impl Checker {
                 if let Some(full) = under_way(shadow, group, (peer, conn), parcel) {
                     wrong.push(full);
                 }
-                if shadow.windows.get(&(peer, conn)).is_some_and(|window| window.len() == WINDOW_MAX_SHARES) {
+                if shadow
+                    .windows
+                    .get(&(peer, conn))
+                    .is_some_and(|window| window.len() == shadow.limits.window)
+                {
                     cover.met("state full window");
                 }
             }

@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 
+use once_core::Limits;
 use once_core::act::{self, Recorded};
 use once_core::object::HeadRow;
 use once_core::store::Table;
@@ -19,8 +20,8 @@ use super::{Checker, Group, head_in};
 use crate::coverage::Coverage;
 use crate::disk::Commit;
 
-/// Of so many entries of an object every kernel here keeps what was asked.
-const TOLD: usize = 3;
+/// Of the newest entries of an object of which it is kept what was asked, so many are looked at.
+const TOLD: u64 = 6;
 
 /// The histories of one kernel's objects, as far as they were followed, with the hash of each entry.
 pub(super) type Followed = BTreeMap<ObjectKey, Vec<(Entry, Hash)>>;
@@ -47,10 +48,11 @@ impl Checker {
             };
             if entered {
                 let followed = shadow.followed.entry(key).or_default();
-                wrong.extend(follows(&head.header, &history, followed).err());
+                let whole = shadow.limits.ledger_rows == Limits::PAGE.ledger_rows;
+                wrong.extend(follows((&head.header, whole), &history, followed).err());
             }
             if at_home {
-                wrong.extend(told(&key, &history));
+                wrong.extend(told(&key, &history, shadow.limits.told_rows));
             }
         }
         for what in wrong {
@@ -59,17 +61,22 @@ impl Checker {
     }
 }
 
-fn told(key: &ObjectKey, history: &[Recorded]) -> Option<String> {
-    let silent = history.iter().rev().take(TOLD).find(|recorded| {
+fn told(key: &ObjectKey, history: &[Recorded], told_rows: u64) -> Option<String> {
+    let silent = history.iter().rev().take(told_rows.min(TOLD) as usize).find(|recorded| {
         recorded.told.as_ref().is_none_or(|told| told.name.is_empty() || told.arguments.bytes.is_empty())
     })?;
     Some(format!("it is not kept what entry {} of {key} was asked", silent.entry.number))
 }
 
-/// Whether the newest revision of an object is that of an entry, and each entry goes on from the one before it.
-fn follows(header: &Header, history: &[Recorded], followed: &mut Vec<(Entry, Hash)>) -> Result<(), String> {
+/// Whether the newest revision of an object is that of an entry, and each entry goes on from the one before it. Where not
+/// the whole history is kept, old entries may lack.
+fn follows(
+    (header, whole): (&Header, bool),
+    history: &[Recorded],
+    followed: &mut Vec<(Entry, Hash)>,
+) -> Result<(), String> {
     let key = header.key();
-    if history.first().is_some_and(|first| first.entry.number != 1) {
+    if whole && history.first().is_some_and(|first| first.entry.number != 1) {
         return Err(format!("the history of {key} does not begin with 1"));
     }
     // What is as it was needs no new hash.
@@ -77,13 +84,19 @@ fn follows(header: &Header, history: &[Recorded], followed: &mut Vec<(Entry, Has
     followed.truncate(same);
     for Recorded { entry, .. } in history.get(same..).unwrap_or_default() {
         if let Some((earlier, hash)) = followed.last()
-            && (entry.number != earlier.number + 1 || entry.previous != *hash)
+            && (entry.number <= earlier.number
+                || whole && entry.number != earlier.number + 1
+                || entry.number == earlier.number + 1 && entry.previous != *hash)
         {
             return Err(format!("the history of {key} breaks at {}", entry.number));
         }
         followed.push((entry.clone(), hash(entry)));
     }
-    let mut from_there = followed.iter().skip_while(|(_, hash)| Some(*hash) != header.entry);
+    let lacks = |(_, hash): &(Entry, Hash)| Some(*hash) != header.entry;
+    if !whole && followed.iter().all(lacks) {
+        return Ok(());
+    }
+    let mut from_there = followed.iter().skip_while(|entry| lacks(entry));
     if !from_there.next().is_some_and(|(entry, _)| fits(header, entry)) {
         return Err(format!("revision {} of {key} has no entry that fits it", header.revision));
     }

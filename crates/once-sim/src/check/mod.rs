@@ -24,8 +24,8 @@ use std::fmt;
 use bytes::Bytes;
 use once_core::object::HeadRow;
 use once_core::store::Table;
-use once_core::txn;
 use once_core::waist::{Command, Effect, Input, Timer, Token};
+use once_core::{Limits, txn};
 use once_model::ids::{Hash, KernelId, Uuid};
 use once_model::wire::Parcel;
 
@@ -130,9 +130,9 @@ impl Checker {
         self.shadows.insert(id, Shadow { name: name.to_owned(), ..Shadow::default() });
     }
 
-    /// How many rows a kernel looks at in one step where there may be many.
-    pub fn slicing(&mut self, kernel: &KernelId, rows: usize) {
-        self.shadows.entry(*kernel).and_modify(|shadow| shadow.slice_rows = rows);
+    /// The bounds of a kernel.
+    pub fn within(&mut self, kernel: &KernelId, limits: &Limits) {
+        self.shadows.entry(*kernel).and_modify(|shadow| shadow.limits = *limits);
     }
 
     fn violation(&mut self, promise: u8, kernel: &KernelId, at_ms: u64, what: String) {

@@ -8,8 +8,8 @@ use once_core::object::{self, HeadRow};
 use once_core::peers::{InviteRow, PeerRow, PeerStatus};
 use once_core::share::Owed;
 use once_core::store::{Read, Table};
-use once_core::txn;
 use once_core::waist::{ConnId, Token};
+use once_core::{Limits, txn};
 use once_model::ids::{Hash, KernelId, ObjectKey};
 use once_model::limits::PEER_QUOTA_BYTES;
 
@@ -65,8 +65,7 @@ impl Rights {
 #[derive(Debug, Default)]
 pub(super) struct Shadow {
     pub name: String,
-    /// Rows that it looks at in one step where there may be many.
-    pub slice_rows: usize,
+    pub limits: Limits,
     /// Its disk was put back to an earlier state: whatever it says at its next start is taken as it is.
     pub rolled_back: bool,
     pub rights: Rights,
@@ -189,7 +188,7 @@ impl Shadow {
             return;
         }
         let [grants, invites] = [Table::Grant, Table::Invite].map(|table| scan(rows, table, |_, _| Some(())));
-        if grants.len() + invites.len() <= self.slice_rows {
+        if grants.len() + invites.len() <= self.limits.slice_rows {
             return;
         }
         self.rights.grants.take_marks(&Grants::of(rows));

@@ -59,10 +59,8 @@ pub(crate) struct Judged {
 
 impl Judged {
     pub fn new() -> Self {
-        // Some kernels of a world keep so few results for their clients (`shell.rs`).
-        let limits = Limits { requests: crate::shell::FEW_REQUESTS, ..Limits::default() };
         Self {
-            judge: Judge::new(limits),
+            judge: Judge::new(Limits::default()),
             sides: BTreeMap::new(),
             found: Vec::new(),
             next: 1 << 60,
@@ -70,6 +68,22 @@ impl Judged {
             undecided: BTreeMap::new(),
             alone: false,
         }
+    }
+
+    /// The bounds of a kernel.
+    pub fn within(&mut self, kernel: KernelId, limits: &once_core::Limits) {
+        let limits = Limits {
+            window: limits.window,
+            waiting: limits.waiting,
+            waiting_bytes: limits.waiting_bytes,
+            requests: usize::try_from(limits.requests).unwrap_or(usize::MAX),
+            ledger_rows: limits.ledger_rows,
+            outbox_rows: limits.outbox_rows,
+            queue_rows: limits.queue_rows,
+            peers: limits.peers,
+            ..Limits::default()
+        };
+        self.judge.within(kernel, limits);
     }
 
     /// How often each check was made.

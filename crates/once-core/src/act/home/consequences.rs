@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use once_model::action::{Action, Outcome, check_name, effect_id};
 use once_model::ids::{KernelId, ObjectKey, Uuid};
 use once_model::json;
-use once_model::limits::{ARGUMENTS_MAX_BYTES, EFFECTS_MAX, GIVEN_MAX, QUEUE_MAX_ROWS, REMINDER_MAX_BYTES};
+use once_model::limits::{ARGUMENTS_MAX_BYTES, EFFECTS_MAX, GIVEN_MAX, REMINDER_MAX_BYTES};
 use once_model::wire::Code;
 
 use super::built_in::Cause;
@@ -44,7 +44,8 @@ pub(crate) fn fit(s: &mut Step<'_, '_>, wanted: &[Consequence]) -> Result<Fit, S
             Ok(lane) => {
                 let waiting = lanes::lane(s, &lane)?.map_or(0, |lane| lane.waiting());
                 // The answers to calls need no room of their own here: each takes the place of its call.
-                if waiting + EFFECTS_MAX as u64 > QUEUE_MAX_ROWS || mutant!(FullOutbox) {
+                if waiting + s.engine.limits.effects_room > s.engine.limits.queue_rows || mutant!(FullOutbox)
+                {
                     return Ok(Fit::Busy);
                 }
             }

@@ -3,7 +3,7 @@
 
 use bytes::Bytes;
 use once_model::action::{Given, Need};
-use once_model::limits::{GIVEN_WAIT_MS, LACKING_MAX, LACKING_OF_PEER_MAX, SCENARIO_MAX_BYTES};
+use once_model::limits::{GIVEN_WAIT_MS, SCENARIO_MAX_BYTES};
 use once_model::wire::{Code, Frame};
 
 use super::come::Come;
@@ -59,11 +59,11 @@ pub(crate) fn bodies(s: &Step<'_, '_>, given: &[Given]) -> Result<Result<Vec<Byt
 /// Holds an action, and with it its lane, until the origin has shared what it depends on.
 pub(crate) fn hold(s: &mut Step<'_, '_>, come: Come, lacks: Vec<Given>) -> Result<(), StoreError> {
     let (lane, peer) = (come.lane(), come.origin.kernel);
-    let waiting = &mut s.engine.act.waiting;
+    let (waiting, limits) = (&mut s.engine.act.waiting, &s.engine.limits);
     let of_peer = waiting.lacking(Some(&peer)).count();
     let behind = waiting.take(&lane).map(|standing| standing.comes).unwrap_or_default();
-    if waiting.lacking(None).count() >= LACKING_MAX
-        || of_peer >= LACKING_OF_PEER_MAX
+    if waiting.lacking(None).count() >= limits.lacking
+        || of_peer >= limits.lacking_of_peer
         || !waiting.has_room(&come)
     {
         // Nothing is promised: it comes again.

@@ -5,12 +5,13 @@ use std::ops::{ControlFlow, Range};
 
 use once_model::action::{Act, BUILT_IN_FROM, Outcome};
 use once_model::ids::ObjectKey;
-use once_model::limits::{LEDGER_KEPT_ROWS, TOLD_MAX_BYTES};
+use once_model::limits::TOLD_MAX_BYTES;
 
 use super::history;
-use super::state::{BEHIND_MAX, LANES_MAX, Lane, standing};
+use super::state::{Lane, standing};
 use crate::act::rows::{LaneRow, LedgerRow, ledger_key, ledger_sequence};
 use crate::engine::Step;
+use crate::engine::limits::BEHIND_MAX;
 use crate::store::{Read, StoreError, Table, prefix_end};
 use crate::txn;
 
@@ -48,13 +49,13 @@ pub(crate) fn recorded(
         lane.row.floor = lane.row.floor.max(act.floor.min(act.sequence));
     }
     lane.behind += 1;
-    if known.is_none() || lane.behind >= s.engine.act.marks.behind_max {
+    if known.is_none() || lane.behind >= s.engine.limits.behind {
         tidy(s, place, &mut lane.row, number)?;
         lane.behind = 0;
         s.txn.put(Table::Lane, place, &lane.row);
     }
     s.engine.act.marks.note(place, lane);
-    if number.is_multiple_of(s.engine.act.marks.behind_max) {
+    if number.is_multiple_of(s.engine.limits.behind) {
         match sweep(s, object, number) {
             // A fault in another lane is that lane's.
             Err(StoreError::Damaged { .. }) => {}
@@ -74,7 +75,7 @@ fn sweep(s: &mut Step<'_, '_>, object: &ObjectKey, newest: u64) -> Result<(), St
     };
     let Some(place) = next else { return Ok(()) };
     let swept = &mut s.engine.act.marks.swept;
-    if swept.len() >= LANES_MAX {
+    if swept.len() >= s.engine.limits.lanes {
         swept.clear();
     }
     swept.insert(*object, place.clone());
@@ -143,7 +144,7 @@ fn drop_told(s: &mut Step<'_, '_>, place: &[u8], range: Range<u64>, newest: u64)
         // What cannot be read is passed over: nobody needs it here.
         if let Some(row) = row {
             let number = row.place.map_or(0, |place| place.number);
-            if number.saturating_add(s.engine.act.told_rows) > newest {
+            if number.saturating_add(s.engine.limits.told_rows) > newest {
                 break;
             }
             if row.told.is_some() {
@@ -181,11 +182,12 @@ fn drop_results(
 /// What is long over goes whole: the mark says that it ran. `over` are the places, from `base` on, of which nothing is
 /// left to be dropped since the last time. Returns where to go on.
 fn drop_whole(s: &mut Step<'_, '_>, place: &[u8], base: u64, over: Range<u64>) -> Result<u64, StoreError> {
-    let long_over = |place: u64| base.saturating_add(place.saturating_sub(LEDGER_KEPT_ROWS));
+    let kept = s.engine.limits.ledger_rows;
+    let long_over = |place: u64| base.saturating_add(place.saturating_sub(kept));
     let rows = ledger(s.txn, place, long_over(over.start)..long_over(over.end))?;
     let mut next = over.end.max(over.start);
     if let (SLICE_ROWS, Some((last, _))) = (rows.len(), rows.last()) {
-        next = next.min(last.saturating_sub(base).saturating_add(LEDGER_KEPT_ROWS + 1));
+        next = next.min(last.saturating_sub(base).saturating_add(kept + 1));
     }
     for (sequence, _) in rows {
         s.txn.delete_lazily(Table::Ledger, &ledger_key(place, sequence));

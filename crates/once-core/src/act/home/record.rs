@@ -84,7 +84,7 @@ pub(crate) fn write(
     // An origin here has it as soon as this is written.
     let forgets = mutant!(ForgetResult);
     let kept = (origin.kernel != s.ctx.me && !forgets).then(|| outcome.clone());
-    let told = (s.engine.act.told_rows > 0).then(|| ToldRow::new(&act.action));
+    let told = (s.engine.limits.told_rows > 0).then(|| ToldRow::new(&act.action));
     let mut row = LedgerRow {
         id: act.action.id,
         hash: act.action.hash(&act.lane.key.uuid),

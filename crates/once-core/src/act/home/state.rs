@@ -7,14 +7,9 @@ use once_model::action::BUILT_IN_FROM;
 use once_model::ids::ObjectKey;
 
 use crate::act::rows::{LaneRow, ledger_key, ledger_sequence};
+use crate::engine::limits::Limits;
 use crate::store::{Read, StoreError, Table};
 use crate::txn;
-
-/// A lane's row is at most so many ledger rows behind: that many are looked at when the lane is met again.
-pub(crate) const BEHIND_MAX: u64 = 64;
-
-/// Lanes that are remembered; of all others the rows are looked at.
-pub(crate) const LANES_MAX: usize = 65_536;
 
 /// A lane as it stands.
 #[derive(Debug, Clone, Copy, Default)]
@@ -27,22 +22,16 @@ pub(crate) struct Lane {
 /// Lanes that were met lately. All of it is made anew from the rows: whoever takes rows back forgets it.
 #[derive(Debug)]
 pub(crate) struct Marks {
-    /// [`BEHIND_MAX`], unless it was told otherwise.
-    pub behind_max: u64,
+    /// Lanes that are remembered; of all others the rows are looked at.
+    most: usize,
     pub lanes: BTreeMap<Vec<u8>, Lane>,
     /// Of an object, the lane that was looked through last.
     pub swept: BTreeMap<ObjectKey, Vec<u8>>,
 }
 
-impl Default for Marks {
-    fn default() -> Self {
-        Self { behind_max: BEHIND_MAX, lanes: BTreeMap::new(), swept: BTreeMap::new() }
-    }
-}
-
 impl Marks {
-    pub fn stay_behind(&mut self, rows: u64) {
-        self.behind_max = rows.clamp(1, BEHIND_MAX);
+    pub fn within(limits: &Limits) -> Self {
+        Self { most: limits.lanes, lanes: BTreeMap::new(), swept: BTreeMap::new() }
     }
 
     pub fn forget(&mut self) {
@@ -50,7 +39,7 @@ impl Marks {
     }
 
     pub fn note(&mut self, place: &[u8], lane: Lane) {
-        if self.lanes.len() >= LANES_MAX && !self.lanes.contains_key(place) {
+        if self.lanes.len() >= self.most && !self.lanes.contains_key(place) {
             self.lanes.clear();
         }
         self.lanes.insert(place.to_vec(), lane);

@@ -8,13 +8,11 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use once_model::action::{Act, Given};
 use once_model::ids::{KernelId, ObjectKey};
-use once_model::limits::{
-    ANSWER_MAX_BYTES, GIVEN_MAX, SLOW_LANES_MAX, WAITING_ACT_BYTES, WAITING_OF_PEER_MAX_BYTES,
-    WINDOW_MAX_SHARES,
-};
+use once_model::limits::{ANSWER_MAX_BYTES, GIVEN_MAX, WAITING_ACT_BYTES};
 use once_model::wire::Code;
 
 use super::come::{Come, Lane};
+use crate::engine::limits::Limits;
 use crate::waist::{ConnId, Stands, StandsFor};
 
 /// Lanes that stand still of which people are told at once.
@@ -90,8 +88,9 @@ pub(crate) struct Pass {
 }
 
 /// The lanes that stand still.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Waiting {
+    limits: Limits,
     lanes: BTreeMap<Lane, Standing>,
     /// Those that wait for an object, oldest first.
     objects: BTreeMap<(ObjectKey, u64), Lane>,
@@ -116,6 +115,21 @@ fn cost(act: &Act) -> usize {
 }
 
 impl Waiting {
+    pub fn within(limits: &Limits) -> Self {
+        Self {
+            limits: *limits,
+            lanes: BTreeMap::new(),
+            objects: BTreeMap::new(),
+            lacking: BTreeSet::new(),
+            programs: BTreeMap::new(),
+            turn: 0,
+            held: BTreeMap::new(),
+            ready: BTreeMap::new(),
+            free: BTreeSet::new(),
+            timer_set: false,
+        }
+    }
+
     pub fn get(&self, lane: &Lane) -> Option<&Standing> {
         self.lanes.get(lane)
     }
@@ -127,7 +141,7 @@ impl Waiting {
     /// A lane stands still from now on. Its actions were counted when they were lined up, or are counted now.
     pub fn stand(&mut self, lane: Lane, waits: For, comes: VecDeque<Come>) {
         self.take(&lane);
-        if comes.is_empty() && self.lanes.len() >= SLOW_LANES_MAX {
+        if comes.is_empty() && self.lanes.len() >= self.limits.slow_lanes {
             // Its first action is sent again some time later.
             return;
         }
@@ -181,7 +195,7 @@ impl Waiting {
             return false;
         }
         self.held.get(&come.origin.kernel).is_none_or(|held| {
-            held.acts < WINDOW_MAX_SHARES && held.bytes + cost(&come.act) <= WAITING_OF_PEER_MAX_BYTES
+            held.acts < self.limits.waiting && held.bytes + cost(&come.act) <= self.limits.waiting_bytes
         })
     }
 
@@ -326,10 +340,10 @@ mod tests {
         }
         let (acts, bytes) = kernel.engine.act.waiting.held_of(&peer.kernel);
         assert!(
-            acts <= WINDOW_MAX_SHARES && bytes <= WAITING_OF_PEER_MAX_BYTES,
+            acts <= Limits::PAGE.waiting && bytes <= Limits::PAGE.waiting_bytes,
             "{acts} acts, {bytes} bytes"
         );
-        assert!(bytes > WAITING_OF_PEER_MAX_BYTES / 2, "{bytes} bytes");
+        assert!(bytes > Limits::PAGE.waiting_bytes / 2, "{bytes} bytes");
         // Another one has its own.
         kernel.acts(other, objects[0], 1, "1".into());
         assert_eq!(kernel.engine.act.waiting.held_of(&other.kernel).0, 1);

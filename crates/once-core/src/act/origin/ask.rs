@@ -3,7 +3,7 @@
 
 use once_model::action::{ActOutcome, Action, BUILT_IN_PREFIX, Need, Outcome, check_name};
 use once_model::ids::{KernelId, ObjectKey, Uuid};
-use once_model::limits::{ARGUMENTS_MAX_BYTES, GIVEN_MAX, NAME_MAX_BYTES, QUEUE_MAX_ROWS};
+use once_model::limits::{ARGUMENTS_MAX_BYTES, GIVEN_MAX, NAME_MAX_BYTES};
 use once_model::wire::Code;
 
 use super::lanes::is_for;
@@ -71,9 +71,9 @@ pub(crate) fn act(s: &mut Step<'_, '_>, token: Token, wish: Wish) -> Result<Opti
     requests::check_id(s, &id)??;
     let lane = lane_for(s, key, at)?;
     if let Some(known) = lanes::lane(s, &lane)?
-        && known.waiting() >= QUEUE_MAX_ROWS
+        && known.waiting() >= s.engine.limits.queue_rows
     {
-        return Err(Refusal::OutboxFull { peer: known.home, rows: QUEUE_MAX_ROWS }.into());
+        return Err(Refusal::OutboxFull { peer: known.home, rows: s.engine.limits.queue_rows }.into());
     }
     let since_ms = s.ctx.now_ms;
     let deadline_ms = deadline_ms.map(|after_ms| since_ms.saturating_add(after_ms));
@@ -278,7 +278,7 @@ pub(crate) fn resume(s: &mut Step<'_, '_>) -> Result<(), StoreError> {
     chores::begin(s, Chore::Work);
     let me = s.ctx.me;
     if share::owes(s, &me)? {
-        s.engine.act.own = share::Window::fresh();
+        s.engine.act.own = share::Window::fresh(&s.engine.limits);
         share::pump_later(s, me);
     }
     Ok(())

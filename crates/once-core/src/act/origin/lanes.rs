@@ -15,9 +15,6 @@ use crate::{meta, share, txn};
 /// A lane's row is at most so many sequences behind: that many rows are read when the lane is met again.
 const BEHIND_MAX: u64 = 64;
 
-/// Lanes that are remembered; of all others the rows are looked at.
-const LANES_MAX: usize = 65_536;
-
 /// A lane that has begun.
 pub(crate) fn lane(s: &mut Step<'_, '_>, id: &LaneId) -> Result<Option<Lane>, StoreError> {
     if let Some(lane) = s.engine.act.lanes.0.get(id) {
@@ -73,8 +70,8 @@ pub(crate) fn scan(
 }
 
 fn note(s: &mut Step<'_, '_>, id: &LaneId, lane: Lane) {
-    let lanes = &mut s.engine.act.lanes.0;
-    if lanes.len() >= LANES_MAX && !lanes.contains_key(id) {
+    let (lanes, most) = (&mut s.engine.act.lanes.0, s.engine.limits.lanes);
+    if lanes.len() >= most && !lanes.contains_key(id) {
         lanes.clear();
     }
     lanes.insert(*id, lane);

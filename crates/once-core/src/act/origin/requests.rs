@@ -104,7 +104,7 @@ pub(crate) fn add(s: &mut Step<'_, '_>, id: &Uuid, place: Place) -> Result<(), S
     let mut row = row(s)?;
     s.txn.put_lazily(Table::Request, id.as_bytes(), &RequestRow { place });
     row.count += 1;
-    let beyond = row.count.saturating_sub(s.engine.act.requests.most);
+    let beyond = row.count.saturating_sub(s.engine.limits.requests);
     if beyond > 0 {
         // Not more than are too many: what a client has just asked is among the newest, and it may ask again.
         let most = usize::try_from(beyond).unwrap_or(AT_ONCE).min(AT_ONCE);

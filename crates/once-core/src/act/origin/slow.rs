@@ -4,7 +4,6 @@
 //! Between two kernels the home decides what waits, and the origin's window is the bound: there it stays as it is.
 
 use once_model::action::LaneName;
-use once_model::limits::SLOW_LANES_MAX;
 
 use super::state::Lane;
 use crate::act::rows::LaneId;
@@ -19,8 +18,8 @@ pub(crate) fn is_slow(s: &Step<'_, '_>, lane: &LaneId) -> bool {
 /// A lane's first action runs beside the engine, or cannot be asked: what comes behind it leaves the window.
 pub(crate) fn slow_down(s: &mut Step<'_, '_>, name: impl Into<LaneName>) {
     let lane = LaneId::new(name, s.ctx.me);
-    let slow = &mut s.engine.act.slow;
-    if slow.lanes.len() < SLOW_LANES_MAX && slow.lanes.insert(lane) {
+    let (slow, most) = (&mut s.engine.act.slow, s.engine.limits.slow_lanes);
+    if slow.lanes.len() < most && slow.lanes.insert(lane) {
         s.engine.act.own.leave(&lane);
     }
 }

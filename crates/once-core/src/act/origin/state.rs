@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use once_model::ids::{KernelId, ObjectKey, Uuid};
-use once_model::limits::REQUESTS_MAX_ROWS;
 
 use crate::act::rows::{LaneId, RequestsRow};
 
@@ -62,25 +61,11 @@ impl Slow {
 }
 
 /// What the engine knows of the client ledger.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Requests {
     pub row: Option<RequestsRow>,
     /// Actions that are not in the count on disk.
     pub unwritten: u64,
-    pub most: u64,
     /// All that lie before it still wait for their outcomes.
     pub from: Uuid,
-}
-
-impl Default for Requests {
-    fn default() -> Self {
-        Self { row: None, unwritten: 0, most: REQUESTS_MAX_ROWS, from: Uuid::nil() }
-    }
-}
-
-impl Requests {
-    /// Keeps at most so many results.
-    pub fn keep_at_most(&mut self, most: u64) {
-        self.most = most;
-    }
 }

@@ -11,7 +11,7 @@ use once_model::wire::{Code, Frame, ShareAnswer, Shared};
 
 use crate::access::{Right, Scope};
 use crate::act::{LaneId, SendingRow, request};
-use crate::engine::Engine;
+use crate::engine::{Engine, Limits};
 use crate::object::unclaimed;
 use crate::refusal::Refusal;
 use crate::share::{Debt, debt};
@@ -385,7 +385,7 @@ fn ids_carry_their_time_and_are_not_from_the_future() {
 fn an_id_that_was_forgotten_is_too_old() {
     let (mut kernel, home, key) = origin();
     let open = kernel.object(1, "Open");
-    kernel.restart_with(Engine::new().keeping_requests(4));
+    kernel.restart_with(Engine::within(Limits { requests: 4, ..Limits::PAGE }));
     kernel.greets(9, 2);
     let id = |n: u64| client_id(NOW_MS + n, &[0; 10]);
     let ask = |kernel: &mut Alone, n: u64| {
@@ -414,7 +414,7 @@ fn an_id_that_was_forgotten_is_too_old() {
         let never = client_id(floor_ms, &[9; 10]);
         let command = wish(&kernel, None, open, 900, with_id(never));
         assert_eq!(kernel.try_command(command), Err(Refusal::IdTooOld { id: never, floor_ms }));
-        kernel.restart_with(Engine::new().keeping_requests(4));
+        kernel.restart_with(Engine::within(Limits { requests: 4, ..Limits::PAGE }));
         kernel.greets(9, 3 + restarts);
     }
     assert_eq!(ask(&mut kernel, 25), Ok(()));
