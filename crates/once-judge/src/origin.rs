@@ -200,7 +200,20 @@ impl Kernel {
         if item.settled.is_none() {
             under_way.insert(id);
         }
-        let count = under_way.len();
+        // What had no answer for as long as a resend takes, or is missing at its home, is under way no more.
+        let (since, set_at) = (eyes.at.saturating_sub(eyes.limits.resend_ms), self.clock.set_at);
+        let is_under_way = |other: &&Uuid| {
+            let Some(item) = self.origin.items.get(*other) else { return false };
+            let sent = item.sent.get(&conn).copied().unwrap_or(eyes.at);
+            let asked_for = item.place.is_some_and(|(name, place)| {
+                let lane = self.origin.lanes.get(&(peer, name));
+                lane.is_some_and(|lane| {
+                    lane.missing.iter().skip(item.missing).any(|(_, from)| *from <= place)
+                })
+            });
+            **other == id || sent > since && set_at <= sent && !asked_for
+        };
+        let count = self.origin.under_way.get(&conn).into_iter().flatten().filter(is_under_way).count();
         eyes.exact(Check::ActWindow, count <= eyes.limits.window, || format!("{count} acts are under way"));
         // What came in this group may have come after it was made.
         let before = |(group, _): &&(u64, u64)| *group + 1 < self.group;

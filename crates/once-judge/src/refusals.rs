@@ -210,7 +210,7 @@ impl Kernel {
     fn expect_grant(&self, grant: &Grant, limits: &Limits) -> Expect {
         if grant.actions.as_ref().is_some_and(|names| names.len() > limits.grant_actions || names.is_empty())
         {
-            return Expect::open(&[R::Usage, R::Invalid, R::Quota]);
+            return Expect::open(&[R::Usage, R::Invalid, R::Quota, R::NotFound]);
         }
         let component = match &grant.scope {
             Scope::Component(name) => Some(name),

@@ -199,7 +199,10 @@ impl Kernel {
             .is_some_and(|at| eyes.at < at.saturating_add(eyes.limits.resend_ms) && self.clock.set_at <= at);
         let least = (conn, ObjectKey { uuid: uuid_zero(), line: Line::Unclaimed(Hash::from_bytes([0; 32])) });
         let others = self.shares.sent.range(least..).take_while(|((on, _), _)| *on == conn);
-        let count = others.filter(|((_, other), _)| *other != key).count();
+        // What had no answer for as long as a resend takes is under way no more.
+        let (since, set_at) = (eyes.at.saturating_sub(eyes.limits.resend_ms), self.clock.set_at);
+        let is_under_way = |sent: &u64| *sent > since && set_at <= *sent;
+        let count = others.filter(|((_, other), (_, sent))| *other != key && is_under_way(sent)).count();
         let own = eyes.limits.window;
         let said = self.conns.get(&conn).map_or(0, |conn| conn.window);
         // Only who keeps to less than the page has no use for what the other side allows.

@@ -292,6 +292,10 @@ impl World {
             Effect::Told { .. } => {}
             Effect::Reply { token, reply } => {
                 self.cover.met(coverage::reply(&reply));
+                if let Err(once_core::Refusal::OutboxFull { rows, .. }) = &reply {
+                    let lane = *rows == self.nodes[index].limits.queue_rows;
+                    self.cover.met(if lane { "state lane full at its origin" } else { "state outbox full" });
+                }
                 self.trace.line(|| {
                     format!("{:>9} {} replies {reply:?}", self.now_us / 1000, self.nodes[index].name)
                 });

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::ops::Range;
 
+use once_core::access;
 use once_core::waist::{Ctx, Effect, Event, Input, LinkEvent, Run, RunResult, Why};
 use once_judge::seen::{Ask, Direction, Reply, Seen};
 use once_model::action::BUILT_IN_FROM;
@@ -14,6 +15,7 @@ use super::rows::Row;
 use super::watch::{Step, Watcher};
 use super::{Judged, words};
 use crate::disk::{Commit, Disk};
+use crate::workload::forever;
 use crate::world::World;
 
 /// A group that was run.
@@ -44,6 +46,21 @@ impl World {
         side.ahead_ms = Some(i128::from(now_ms) - i128::from(at_ms));
         side.incarnation = Some(incarnation);
         self.judged.see(kernel, at_ms, Seen::Started { incarnation, boot, boot_id, now_ms });
+        let mut known = Vec::new();
+        for peer in std::mem::take(&mut self.judged.side(kernel).greeted) {
+            if access::is_peer(disk, &peer).unwrap_or(false) {
+                known.push((Ask::PeerAdd(peer), Reply::Done));
+                let share = forever(access::Scope::Kernel, access::Right::Share, peer);
+                if matches!(access::may_share(disk, &peer, now_ms), Ok(true)) {
+                    known.push((Ask::Grant(words::grant(&share)), Reply::Done));
+                }
+            }
+        }
+        for (ask, reply) in known {
+            let token = self.judged.number();
+            self.judged.see(kernel, at_ms, Seen::Client { token, ask });
+            self.judged.see(kernel, at_ms, Seen::Answered { token, answer: Ok(reply) });
+        }
         // The engine thinks that there is room until it is told otherwise.
         self.judged.see(kernel, at_ms, Seen::Room { short: false });
         self.judge_group(index, ran);
@@ -78,6 +95,13 @@ impl Told<'_> {
     }
 
     fn group(mut self, ran: Ran<'_>) {
+        if ran.failed {
+            let greeted = ran.inputs.iter().filter_map(|input| match input {
+                Input::Frame { peer, frame: Frame::Hello(_), .. } => Some(*peer),
+                _ => None,
+            });
+            self.judged.side(self.kernel).greeted.extend(greeted);
+        }
         self.judged.clock(self.kernel, self.at_ms, ran.ctx.now_ms);
         let inputs = ran.inputs.iter().map(Some).chain(std::iter::repeat(None));
         for (input, step) in inputs.zip(ran.watcher.steps) {

@@ -16,6 +16,8 @@ pub(super) struct Side {
     pub incarnation: Option<Incarnation>,
     /// Commands that are not answered.
     pub asks: BTreeMap<Token, Ask>,
+    /// Who greeted in a group that may be on the disk, and was told nothing: an invite may have made it a peer.
+    pub greeted: Vec<KernelId>,
     /// Shares that were read and that the engine has not taken.
     pub shares: BTreeMap<(ConnId, ObjectKey, Hash), VecDeque<Parcel>>,
     /// The lives that connections were greeted with.

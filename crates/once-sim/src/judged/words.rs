@@ -18,7 +18,7 @@ pub(super) fn state(scenario: &Scenario) -> State {
     }
 }
 
-fn grant(grant: &access::Grant) -> Grant {
+pub(super) fn grant(grant: &access::Grant) -> Grant {
     Grant {
         to: grant.object.map_or(Grantee::Kernel(grant.kernel), Grantee::Object),
         home: grant.object.map(|_| grant.kernel),
