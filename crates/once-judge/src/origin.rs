@@ -201,7 +201,7 @@ impl Kernel {
             under_way.insert(id);
         }
         // What had no answer for as long as a resend takes, or is missing at its home, is under way no more.
-        let (since, set_at) = (eyes.at.saturating_sub(eyes.limits.resend_ms), self.clock.set_at);
+        let (at, resend_ms, set_at) = (eyes.at, eyes.limits.resend_ms, self.clock.set_at);
         let is_under_way = |other: &&Uuid| {
             let Some(item) = self.origin.items.get(*other) else { return false };
             let sent = item.sent.get(&conn).copied().unwrap_or(eyes.at);
@@ -211,7 +211,7 @@ impl Kernel {
                     lane.missing.iter().skip(item.missing).any(|(_, from)| *from <= place)
                 })
             });
-            **other == id || sent > since && set_at <= sent && !asked_for
+            **other == id || at < sent.saturating_add(resend_ms) && set_at <= sent && !asked_for
         };
         let count = self.origin.under_way.get(&conn).into_iter().flatten().filter(is_under_way).count();
         eyes.exact(Check::ActWindow, count <= eyes.limits.window, || format!("{count} acts are under way"));

@@ -200,8 +200,8 @@ impl Kernel {
         let least = (conn, ObjectKey { uuid: uuid_zero(), line: Line::Unclaimed(Hash::from_bytes([0; 32])) });
         let others = self.shares.sent.range(least..).take_while(|((on, _), _)| *on == conn);
         // What had no answer for as long as a resend takes is under way no more.
-        let (since, set_at) = (eyes.at.saturating_sub(eyes.limits.resend_ms), self.clock.set_at);
-        let is_under_way = |sent: &u64| *sent > since && set_at <= *sent;
+        let (at, resend_ms, set_at) = (eyes.at, eyes.limits.resend_ms, self.clock.set_at);
+        let is_under_way = |sent: &u64| at < sent.saturating_add(resend_ms) && set_at <= *sent;
         let count = others.filter(|((_, other), (_, sent))| *other != key && is_under_way(sent)).count();
         let own = eyes.limits.window;
         let said = self.conns.get(&conn).map_or(0, |conn| conn.window);
