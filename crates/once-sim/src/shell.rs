@@ -5,8 +5,10 @@ use std::sync::atomic::Ordering;
 
 use once_core::memory::DiskFault;
 use once_core::store::StoreError;
-use once_core::waist::{self, Effect, Event as Notice, Input, LinkEvent, RunResult, Timer, Wait};
-use once_core::{Engine, group};
+use once_core::waist::{
+    self, Answer, Effect, Event as Notice, Input, LinkEvent, RunResult, Timer, Token, Wait,
+};
+use once_core::{Engine, Refusal, group};
 use once_model::ids::BootId;
 use once_model::wire::{Code, Frame};
 
@@ -290,23 +292,7 @@ impl World {
         match effect {
             // No client here reads snapshots: it asks the engine.
             Effect::Told { .. } => {}
-            Effect::Reply { token, reply } => {
-                self.cover.met(coverage::reply(&reply));
-                if let Err(once_core::Refusal::OutboxFull { rows, .. }) = &reply {
-                    let lane = *rows == self.nodes[index].limits.queue_rows;
-                    self.cover.met(if lane { "state lane full at its origin" } else { "state outbox full" });
-                }
-                self.trace.line(|| {
-                    format!("{:>9} {} replies {reply:?}", self.now_us / 1000, self.nodes[index].name)
-                });
-                if let Ok(once_core::waist::Answer::Kept(answer)) = &reply {
-                    self.cover.met(coverage::share(*answer));
-                    self.exchange_kept(token, *answer);
-                }
-                if self.listening {
-                    self.replies.insert(token, reply);
-                }
-            }
+            Effect::Reply { token, reply } => self.replied(index, token, reply),
             Effect::Send { peer: _, conn, frame } => self.send_from(index, conn, &frame),
             Effect::Dial { peer, addresses } => {
                 let after_us = self.net.latency_us(&mut self.rng) * 2;
@@ -350,6 +336,7 @@ impl World {
         }
     }
 
+<<<<<<< HEAD
     /// A component is asked to run an action; now and then it gives it back.
     fn run_asked(&mut self, index: usize, asked: &waist::Run) {
         let run = self.nodes[index].run;
@@ -366,6 +353,23 @@ impl World {
             if is_slow || self.rng.one_in(4) { self.rng.up_to(2_000_000) } else { self.rng.up_to(20_000) };
         let ran = Input::Ran(Box::new(waist::Ran { run: run_id, key, result }));
         self.queue.push(self.now_us + after_us, Event::Input { node: index, run, input: ran });
+=======
+    /// A client of a kernel is answered.
+    fn replied(&mut self, index: usize, token: Token, reply: Result<Answer, Refusal>) {
+        self.cover.met(coverage::reply(&reply));
+        if let Err(Refusal::OutboxFull { rows, .. }) = &reply {
+            let lane = *rows == self.nodes[index].limits.queue_rows;
+            self.cover.met(if lane { "state lane full at its origin" } else { "state outbox full" });
+        }
+        self.trace.line(|| format!("{:>9} {} replies {reply:?}", self.now_us / 1000, self.nodes[index].name));
+        if let Ok(Answer::Kept(answer)) = &reply {
+            self.cover.met(coverage::share(*answer));
+            self.exchange_kept(token, *answer);
+        }
+        if self.listening {
+            self.replies.insert(token, reply);
+        }
+>>>>>>> b5c1624 (Tidy)
     }
 
     /// Sends a control frame from a kernel.

@@ -7,7 +7,7 @@ use super::chore::{Chore, ChoreRow};
 use crate::waist::Token;
 
 /// What the engine knows of its chores. Which lasting ones there are, only the rows say.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Chores {
     /// Those that end with the run.
     pub passing: BTreeMap<Chore, ChoreRow>,
@@ -22,20 +22,6 @@ pub(crate) struct Chores {
     /// Who had a turn last: of the passing ones, and of the lasting ones, by its row.
     pub last: (Option<Chore>, Vec<u8>),
     pub timer_set: bool,
-}
-
-impl Default for Chores {
-    fn default() -> Self {
-        Self {
-            passing: BTreeMap::new(),
-            lasting: false,
-            all_stuck: false,
-            tokens: BTreeMap::new(),
-            stuck: BTreeSet::new(),
-            last: (None, Vec::new()),
-            timer_set: false,
-        }
-    }
 }
 
 impl Chores {

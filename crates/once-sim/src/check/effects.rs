@@ -196,11 +196,7 @@ impl Checker {
                 if let Some(full) = under_way(shadow, group, (peer, conn), parcel) {
                     wrong.push(full);
                 }
-                if shadow
-                    .windows
-                    .get(&(peer, conn))
-                    .is_some_and(|window| window.len() == shadow.limits.window)
-                {
+                if is_full(shadow, (peer, conn)) {
                     cover.met("state full window");
                 }
             }
@@ -237,6 +233,11 @@ fn came(group: &Group<'_>, outcome: &Outcome, after: &Option<After>) -> bool {
     group.inputs.iter().any(|input| {
         matches!(input, Input::Frame { frame: Frame::Outcome(said), .. } if said.outcome == *outcome && said.after == *after)
     })
+}
+
+/// Whether as many shares are under way as may be.
+fn is_full(shadow: &Shadow, to: (KernelId, ConnId)) -> bool {
+    shadow.windows.get(&to).is_some_and(|window| window.len() == shadow.limits.window)
 }
 
 fn window_bytes(window: &std::collections::BTreeMap<ObjectKey, (u64, usize)>) -> usize {
