@@ -336,7 +336,6 @@ impl World {
         }
     }
 
-<<<<<<< HEAD
     /// A component is asked to run an action; now and then it gives it back.
     fn run_asked(&mut self, index: usize, asked: &waist::Run) {
         let run = self.nodes[index].run;
@@ -353,7 +352,8 @@ impl World {
             if is_slow || self.rng.one_in(4) { self.rng.up_to(2_000_000) } else { self.rng.up_to(20_000) };
         let ran = Input::Ran(Box::new(waist::Ran { run: run_id, key, result }));
         self.queue.push(self.now_us + after_us, Event::Input { node: index, run, input: ran });
-=======
+    }
+
     /// A client of a kernel is answered.
     fn replied(&mut self, index: usize, token: Token, reply: Result<Answer, Refusal>) {
         self.cover.met(coverage::reply(&reply));
@@ -369,7 +369,6 @@ impl World {
         if self.listening {
             self.replies.insert(token, reply);
         }
->>>>>>> b5c1624 (Tidy)
     }
 
     /// Sends a control frame from a kernel.
