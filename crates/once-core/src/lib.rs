@@ -18,6 +18,7 @@ pub mod follow;
 pub mod object;
 pub mod peers;
 pub mod share;
+pub mod shell;
 pub mod store;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;

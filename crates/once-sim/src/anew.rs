@@ -3,18 +3,48 @@
 
 use std::collections::BTreeSet;
 
-use once_core::waist::{Input, Why};
+use once_core::act;
+use once_core::shell::{self, Fate, Written};
+use once_core::waist::{Input, Token, Why};
+use once_model::ids::Uuid;
 
 use crate::net::Who;
-use crate::node::Thread;
+use crate::node::{Node, Thread};
 use crate::queue::Event;
 use crate::world::World;
 
 /// How often the shell looks whether there is room, in microseconds.
 const LOOK_EVERY_US: u64 = 500_000;
 
+/// Most inputs that one group takes.
+const GROUP_MAX: usize = 24;
+
 /// So many runs of an engine that began anew are its first ones.
 const FIRST_RUNS: u64 = 8;
+
+impl Node {
+    /// A group begins: some of what is queued. Whoever asks for something in it waits.
+    pub(crate) fn take_inputs(&mut self) -> Vec<Input> {
+        let most = self.mailbox.len().min(GROUP_MAX);
+        let count = 1 + self.rng.index(most);
+        let inputs: Vec<Input> = self.mailbox.drain(..count.min(most)).collect();
+        self.clients.begin_group();
+        for input in &inputs {
+            if let Input::Command { token, command } = input {
+                let mine = self.clients.ask(shell::acts(command), Some(command), |_| false);
+                self.tokens.insert(*token, mine);
+            }
+        }
+        inputs
+    }
+
+    /// A client is answered.
+    pub(crate) fn note_answered(&mut self, token: Token) {
+        if let Some(mine) = self.tokens.remove(&token) {
+            self.clients.answered(mine);
+        }
+    }
+}
 
 impl World {
     /// The store has refused a group: nothing of it is on the disk, and what was committed before it is.
@@ -22,6 +52,11 @@ impl World {
         self.cover.met("fault engine begins anew in its process");
         let node = &mut self.nodes[index];
         (node.engine, node.anew, node.thread) = (None, true, Thread::Idle);
+        // Of those who wait, the shell tells some that what they asked for was not done.
+        node.tokens.clear();
+        let told = node.clients.give_up(Written::Nothing, &node.disk);
+        node.refused =
+            told.into_iter().filter(|(_, fate)| *fate == Fate::Refused).filter_map(|(id, _)| id).collect();
         let unsynced = node.disk.unsynced();
         self.judge_crashed(index, unsynced);
         self.cut_off_clients(index);
@@ -36,6 +71,12 @@ impl World {
 
     /// The next engine has begun.
     pub(crate) fn begun_anew(&mut self, index: usize) {
+        let node = &mut self.nodes[index];
+        let refused = std::mem::take(&mut node.refused);
+        let is_here = |id: &Uuid| act::request(&node.disk, id).is_ok_and(|row| row.is_some());
+        if let Some(id) = refused.into_iter().find(is_here) {
+            self.violated(4, index, format!("action {id} was said to be refused, and is here"));
+        }
         self.nodes[index].anew_runs = FIRST_RUNS;
         if let Some(free_bytes) = self.nodes[index].disk.room {
             self.nodes[index].mailbox.push_front(Input::Disk { free_bytes });

@@ -1,13 +1,14 @@
 //! The lives of connections: dialling, frames on their way, closing, breaking.
 
 use bytes::Bytes;
+use once_core::shell::{self, Asked, Heard};
 use once_core::store::Store;
 use once_core::waist::{ConnId, Input, LinkEvent, Why};
-use once_core::{exchange, object, peers};
+use once_core::{object, peers};
 use once_judge::seen::Direction;
 use once_model::ids::KernelId;
-use once_model::limits::{FRAME_MAX_BYTES, INLINE_MAX_BYTES};
-use once_model::wire::{Absent, Code, Frame, Parcel, ShareAnswer, Shared};
+use once_model::limits::FRAME_MAX_BYTES;
+use once_model::wire::{Absent, Frame, Parcel, ShareAnswer};
 
 use crate::coverage;
 use crate::judged::Stream;
@@ -15,17 +16,6 @@ use crate::net::{Conn, End, IDLE_TIMEOUT_US, Who};
 use crate::node::MAILBOX_MAX;
 use crate::queue::Event;
 use crate::world::World;
-
-/// Whether bytes are inside that must travel apart.
-fn has_too_much(parcel: &Parcel) -> bool {
-    parcel.body.as_ref().is_some_and(|body| body.len() > INLINE_MAX_BYTES)
-}
-
-/// Whether bytes that must be inside are not.
-fn has_too_little(parcel: &Parcel) -> bool {
-    let small = parcel.header.size <= INLINE_MAX_BYTES as u64;
-    parcel.body.is_none() && !parcel.header.tombstone && small
-}
 
 impl World {
     /// A dial comes to its end.
@@ -310,83 +300,64 @@ impl World {
     }
 
     fn take(&mut self, index: usize, conn: ConnId, peer: KernelId, frame: Frame) {
-        let at = Stream { node: index, peer, conn, stream: 0 };
-        match frame {
-            Frame::Share(parcel) if has_too_much(&parcel) => {
-                self.judge_share(index, conn, &parcel);
-                let share = (parcel.header.key(), parcel.header.id(), parcel.header.content);
-                self.enqueue(index, Input::Unfit { peer, conn, share, code: Code::Invalid });
-            }
-            Frame::Share(parcel) if has_too_little(&parcel) => {
-                self.judge_frame(at, Direction::In, &Frame::Share(parcel.clone()));
-                let (key, id) = (parcel.header.key(), parcel.header.id());
-                let answer = ShareAnswer::Refused(Code::Invalid);
-                let refused = Frame::Shared(Shared { key, id, answer, commit: None });
-                self.judge_frame(at, Direction::Out, &refused);
-                self.send_from(index, conn, &refused);
-            }
-            Frame::Share(parcel) if parcel.body.is_some() || parcel.header.tombstone => {
-                self.judge_share(index, conn, &parcel);
-                self.receive(index, conn, peer, parcel);
-            }
-            Frame::Request(request) => {
-                self.judge_frame(at, Direction::In, &Frame::Request(request.clone()));
-                let node = &self.nodes[index];
-                let now_ms = node.now_ms(self.now_us);
-                match exchange::answer(&node.disk.snapshot(), &node.key, &peer, &request, now_ms) {
-                    Ok(answer) => {
-                        let judged =
-                            self.checker.answered(&node.id, &peer, &request, &answer, &node.disk, now_ms);
-                        if let Err(what) = judged {
-                            self.violated(7, index, what);
-                        }
-                        if let Frame::Absent(Absent { code, .. }) = &answer {
-                            self.cover.met(coverage::code(*code));
-                        }
-                        self.judge_frame(at, Direction::Out, &answer);
-                        self.send_from(index, conn, &answer);
-                    }
-                    Err(error) => self.violated(4, index, format!("a request failed: {error}")),
-                }
-            }
-            Frame::EntriesOf(of) => {
-                self.judge_frame(at, Direction::In, &Frame::EntriesOf(of));
-                let node = &self.nodes[index];
-                let now_ms = node.now_ms(self.now_us);
-                match exchange::entries(&node.disk.snapshot(), &peer, &of, now_ms) {
-                    Ok(answer) => {
-                        if let Err(what) =
-                            self.checker.proves(&node.id, &peer, &of, &answer, &node.disk, now_ms)
-                        {
-                            self.violated(7, index, what);
-                        }
-                        self.judge_frame(at, Direction::Out, &answer);
-                        self.send_from(index, conn, &answer);
-                    }
-                    Err(error) => self.violated(4, index, format!("a history cannot be read: {error}")),
-                }
-            }
-            Frame::Found(found) => self.found(index, conn, peer, found.call, found.parcel),
-            Frame::Absent(absent) => {
-                self.calls.remove(&absent.call);
-            }
-            frame => self.enqueue(index, Input::Frame { peer, conn, frame }),
+        if let Frame::Share(parcel) = &frame
+            && (!shell::is_apart(parcel) || !shell::is_large(parcel.header.size))
+        {
+            self.judge_share(index, conn, parcel);
         }
+        match shell::hear(peer, conn, frame) {
+            Heard::Tell(input) => self.enqueue(index, input),
+            Heard::Check(parcel) => self.receive(index, conn, peer, parcel),
+            Heard::Answer(asked) => self.answer(index, conn, peer, &asked),
+            Heard::Answers(_, Frame::Found(found)) => self.found(index, conn, peer, found.call, found.parcel),
+            Heard::Answers(call, _) => drop(self.calls.remove(&call)),
+            Heard::Nothing => {}
+        }
+    }
+
+    /// Answers what a peer asks for, from a snapshot.
+    fn answer(&mut self, index: usize, conn: ConnId, peer: KernelId, asked: &Asked) {
+        let at = Stream { node: index, peer, conn, stream: 0 };
+        let frame = match asked {
+            Asked::Object(request) => Frame::Request(request.clone()),
+            Asked::Entries(of) => Frame::EntriesOf(*of),
+        };
+        self.judge_frame(at, Direction::In, &frame);
+        let node = &self.nodes[index];
+        let now_ms = node.now_ms(self.now_us);
+        let answer = match asked.answer(&node.disk.snapshot(), &node.key, &peer, now_ms) {
+            Ok(answer) => answer,
+            Err(error) => {
+                return self.violated(4, index, format!("what a peer asks cannot be read: {error}"));
+            }
+        };
+        let right = match asked {
+            Asked::Object(request) => {
+                self.checker.answered(&node.id, &peer, request, &answer, &node.disk, now_ms)
+            }
+            Asked::Entries(of) => self.checker.proves(&node.id, &peer, of, &answer, &node.disk, now_ms),
+        };
+        if let Err(what) = right {
+            self.violated(7, index, what);
+        }
+        if let Frame::Absent(Absent { code, .. }) = &answer {
+            self.cover.met(coverage::code(*code));
+        }
+        self.judge_frame(at, Direction::Out, &answer);
+        self.send_from(index, conn, &answer);
     }
 
     /// A shared scenario is whole: it is verified beside the engine.
     pub(crate) fn receive(&mut self, index: usize, conn: ConnId, peer: KernelId, parcel: Parcel) {
-        let share = (parcel.header.key(), parcel.header.id(), parcel.header.content);
+        let share = shell::share_of(&parcel);
         if parcel.chain.as_ref().is_some_and(|chain| chain.home() != peer) {
             self.cover.met("state relayed revision verified");
         }
-        match object::verify(&peer, parcel) {
-            Ok(arrival) => self.enqueue(index, Input::Arrived { peer, arrival, why: Why::Shared { conn } }),
-            Err(code) => {
-                self.cover.met(coverage::share(ShareAnswer::Refused(code)));
-                self.enqueue(index, Input::Unfit { peer, conn, share, code });
-            }
+        let result = object::verify(&peer, parcel);
+        if let Err(code) = result {
+            self.cover.met(coverage::share(ShareAnswer::Refused(code)));
         }
+        self.enqueue(index, shell::checked(peer, conn, share, result));
     }
 
     /// A peer has what a client here asked for.

@@ -5,11 +5,12 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use once_core::memory::DiskFault;
+use once_core::shell::Clients;
 use once_core::store::{Store, StoreError};
 use once_core::txn::Txn;
-use once_core::waist::{ConnId, Ctx, Input, Runner, Timer};
+use once_core::waist::{ConnId, Ctx, Input, Runner, Timer, Token};
 use once_core::{Engine, Limits, meta};
-use once_model::ids::{BootId, Incarnation, KernelId};
+use once_model::ids::{BootId, Incarnation, KernelId, Uuid};
 use once_model::sign::KernelKey;
 
 use crate::components::{AtOnce, Installed};
@@ -45,6 +46,12 @@ pub(crate) struct Node {
     pub engine: Option<Engine>,
     /// Counts the lives of the process: what belongs to an earlier one is dropped.
     pub run: u64,
+    /// Who waits for an answer of this process, with the action that was asked for.
+    pub clients: Clients<Option<Uuid>>,
+    /// The token that the shell gives to a client, by the world's.
+    pub tokens: BTreeMap<Token, Token>,
+    /// Actions of which clients were told that they were not carried out.
+    pub refused: Vec<Uuid>,
     /// The engine was thrown away, and the next one begins in the same process.
     pub anew: bool,
     pub boot: BootId,
@@ -99,6 +106,9 @@ impl Node {
             rng,
             engine: None,
             run: 0,
+            clients: Clients::default(),
+            tokens: BTreeMap::new(),
+            refused: Vec::new(),
             anew: false,
             boot: BootId::from_bytes([0; 16]),
             thread: Thread::Idle,

@@ -27,9 +27,6 @@ fn of_a_kind(timer: Timer) -> Timer {
     }
 }
 
-/// Most inputs that one group takes.
-const GROUP_MAX: usize = 24;
-
 impl World {
     /// One thing happens.
     pub(crate) fn happen(&mut self, event: Event) {
@@ -178,10 +175,8 @@ impl World {
         let now_us = self.now_us;
         let node = &mut self.nodes[index];
         let Some(mut engine) = node.engine.take() else { return };
-        let most = node.mailbox.len().min(GROUP_MAX);
-        let count = 1 + node.rng.index(most);
-        let inputs: Vec<Input> = node.mailbox.drain(..count.min(most)).collect();
-        if count > 4 {
+        let inputs = node.take_inputs();
+        if inputs.len() > 4 {
             self.cover.met("state group of many inputs");
         }
         let ctx = node.ctx(now_us);
@@ -356,6 +351,7 @@ impl World {
 
     /// A client of a kernel is answered.
     fn replied(&mut self, index: usize, token: Token, reply: Result<Answer, Refusal>) {
+        self.nodes[index].note_answered(token);
         self.cover.met(coverage::reply(&reply));
         if let Err(Refusal::OutboxFull { rows, .. }) = &reply {
             let lane = *rows == self.nodes[index].limits.queue_rows;
@@ -389,6 +385,8 @@ impl World {
         (node.anew, node.anew_runs) = (false, 0);
         node.run += 1;
         node.mailbox.clear();
+        node.clients.forget();
+        node.tokens.clear();
         node.stalled.clear();
         node.timers.clear();
         if self.checker.stopped(&node.id, &BTreeSet::new()) {

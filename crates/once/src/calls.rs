@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use once_core::object;
+use once_core::shell::{has_too_much, is_apart};
 use once_core::waist::{Answer, Command, Event};
 use once_model::ids::{KernelId, Line, ObjectKey};
 use once_model::ior::Ior;
@@ -237,7 +238,7 @@ impl Request {
                 .with_hint("that kernel is broken or lies; ask another one"));
         }
         let invalid = |_| Error::invalid(format!("{}: the answer is not a valid scenario", what()));
-        let arrival = match net::is_apart(&parcel) {
+        let arrival = match is_apart(&parcel) {
             true => {
                 let pulled = net::pull(self.kernel.online()?, &session, peer, parcel.header, parcel.chain);
                 let pulled = match pulled.await {
@@ -248,7 +249,7 @@ impl Request {
                 pulled.rest.settled();
                 pulled.arrival
             }
-            false if net::has_too_much(&parcel) => return Err(invalid(Code::Invalid)),
+            false if has_too_much(&parcel) => return Err(invalid(Code::Invalid)),
             false => object::verify(&peer, parcel).map_err(invalid)?,
         };
         Ok(Some(Found { kernel: self.kernel.clone(), peer, arrival }))

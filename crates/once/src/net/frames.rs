@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use bytes::{Buf, Bytes, BytesMut};
 use iroh::endpoint::{RecvStream, SendStream};
-use once_model::limits::{FRAME_MAX_BYTES, INLINE_MAX_BYTES};
-use once_model::wire::{Code, Frame, Parcel, WireError};
+use once_model::limits::FRAME_MAX_BYTES;
+use once_model::wire::{Code, Frame, WireError};
 
 /// How much is read from the transport at once, in bytes.
 const CHUNK: usize = 64 * 1024;
@@ -161,21 +161,6 @@ impl FrameReader {
         };
         tokio::time::timeout(STALL_MAX, read).await.map_err(|_| NetError::Stalled)?
     }
-}
-
-/// Whether a scenario of so many bytes travels apart from its frame.
-pub(super) const fn is_large(bytes: u64) -> bool {
-    bytes > INLINE_MAX_BYTES as u64
-}
-
-/// Whether a parcel's bytes are to be pulled.
-pub(crate) fn is_apart(parcel: &Parcel) -> bool {
-    parcel.body.is_none() && !parcel.header.tombstone
-}
-
-/// Whether a parcel has bytes inside that must travel apart.
-pub(crate) fn has_too_much(parcel: &Parcel) -> bool {
-    parcel.body.as_ref().is_some_and(|body| is_large(body.len() as u64))
 }
 
 /// Adds a frame to a buffer.

@@ -31,7 +31,6 @@ use chatter::say_of;
 pub(crate) use endpoint::{Listen, accept, bind, watch_own};
 pub(crate) use exchange::initiate;
 pub use exchange::{Progress, Report};
-pub(crate) use frames::{has_too_much, is_apart};
 pub(crate) use hands::{Handle, Offline};
 pub(crate) use outgoing::{Out, Outgoing};
 pub(crate) use pulls::pull;

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use once_core::shell::is_large;
 use once_core::store::{Read, Table};
 use once_core::waist::{Arrival, Input, Why};
 use once_core::{object, peers, share};
@@ -158,7 +159,7 @@ pub(super) fn fits_quota(rows: &dyn Read, peer: &KernelId, key: &ObjectKey, head
 
 /// Checks a parcel: one that takes long not on the network's thread.
 pub(super) async fn check(peer: KernelId, parcel: Parcel) -> Result<Result<Arrival, Code>, NetError> {
-    let large = parcel.body.as_ref().is_some_and(|body| frames::is_large(body.len() as u64));
+    let large = parcel.body.as_ref().is_some_and(|body| is_large(body.len() as u64));
     let long = parcel.chain.as_ref().is_some_and(|chain| chain.links.len() > CHAIN_AT_ONCE);
     if !large && !long {
         return Ok(object::verify(&peer, parcel));

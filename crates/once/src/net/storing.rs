@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use once_core::shell::{has_too_much, is_apart, is_large};
 use once_core::waist::{Answer, Arrival};
 use once_model::certificate::Chain;
 use once_model::ids::ItemId;
@@ -11,7 +12,7 @@ use once_model::wire::{Frame, Kept, Parcel, ShareAnswer};
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 
-use super::frames::{self, FrameReader, NetError};
+use super::frames::{FrameReader, NetError};
 use super::pulls::{self, Pulled};
 use super::{Net, Session};
 use crate::shell::{Mail, Unanswered};
@@ -110,11 +111,11 @@ impl Storing {
 
     async fn take(&mut self, parcel: Parcel) -> Result<(), NetError> {
         self.taken += 1;
-        if frames::is_apart(&parcel) {
+        if is_apart(&parcel) {
             return self.pull(parcel);
         }
         let held = parcel.body.as_ref().map_or(0, bytes::Bytes::len) + chain_bytes(parcel.chain.as_ref());
-        let checked = match frames::has_too_much(&parcel) {
+        let checked = match has_too_much(&parcel) {
             true => Err(once_model::wire::Code::Invalid),
             false => pulls::check(self.session.peer, parcel).await?,
         };
@@ -139,7 +140,7 @@ impl Storing {
     /// Fetches a large one beside all else.
     fn pull(&mut self, parcel: Parcel) -> Result<(), NetError> {
         let Parcel { header, chain, .. } = parcel;
-        if header.size > SCENARIO_MAX_BYTES as u64 || !frames::is_large(header.size) {
+        if header.size > SCENARIO_MAX_BYTES as u64 || !is_large(header.size) {
             return Err(NetError::Unexpected("a scenario beyond the limits"));
         }
         let peer = self.session.peer;

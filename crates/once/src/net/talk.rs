@@ -4,13 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use iroh::endpoint::{Connection, ConnectionError, SendStream, VarInt};
-use once_core::waist::{Input, LinkEvent, Why};
-use once_core::{access, exchange};
+use once_core::access;
+use once_core::shell::{Asked, Heard, checked, hear, share_of};
+use once_core::waist::{Input, LinkEvent};
 use once_model::ids::KernelId;
 use once_model::limits::HELLO_TIMEOUT_MS;
-use once_model::receipt::EntriesOf;
 use once_model::sign::KernelKey;
-use once_model::wire::{Code, Frame, Parcel, Request, ShareAnswer, Shared as SharedFrame};
+use once_model::wire::{Code, Frame, Parcel};
 use tokio::sync::mpsc;
 
 use super::frames::{self, FrameReader, NetError};
@@ -206,62 +206,25 @@ async fn read(
             },
         };
         session.out.room().await;
-        match frame {
-            Frame::Share(parcel) if !frames::is_apart(&parcel) => {
-                shared(net, session, parcel).await?;
-            }
-            Frame::Share(parcel) if !frames::is_large(parcel.header.size) => {
-                refuse(session, &parcel, Code::Invalid);
-            }
-            Frame::Request(request) => asks(&ask, Asked::Object(request)).await?,
-            Frame::EntriesOf(of) => asks(&ask, Asked::Entries(of)).await?,
-            Frame::Found(ref found) => answered(session, found.call, frame),
-            Frame::Absent(ref absent) => answered(session, absent.call, frame),
-            // QUIC has acknowledged it: that is all that it is for.
-            Frame::Alive => {}
-            frame => session.pass_on(net, Input::Frame { peer, conn, frame }).await,
+        match hear(peer, conn, frame) {
+            Heard::Tell(input) => session.pass_on(net, input).await,
+            Heard::Check(parcel) => shared(net, session, parcel).await?,
+            Heard::Answer(asked) => ask.send(asked).await.map_err(|_| NetError::Stopping)?,
+            Heard::Answers(call, frame) => answered(session, call, frame),
+            Heard::Nothing => {}
         }
     }
 }
 
-/// What a peer asks for on the control stream.
-enum Asked {
-    Object(Request),
-    Entries(EntriesOf),
-}
-
-impl Asked {
-    /// Whether it may be answered on the network's thread.
-    fn is_quick(&self, snapshot: &Snapshot) -> bool {
-        match self {
-            Self::Object(request) => exchange::is_quick(snapshot, request).unwrap_or(false),
-            Self::Entries(_) => false,
-        }
-    }
-
-    /// The answer; none if what was asked for cannot be read, and the peer need not know.
-    fn answer(self, snapshot: &Snapshot, key: &KernelKey, peer: &KernelId) -> Option<Frame> {
-        match self {
-            Self::Object(request) => {
-                let found = exchange::answer(snapshot, key, peer, &request, now_ms());
-                Some(found.unwrap_or_else(|error| {
-                    tracing::error!(%error, "a request could not be answered");
-                    Frame::Absent(once_model::wire::Absent { call: request.call, code: Code::Busy })
-                }))
-            }
-            Self::Entries(of) => match exchange::entries(snapshot, peer, &of, now_ms()) {
-                Ok(entries) => Some(entries),
-                Err(error) => {
-                    tracing::error!(%error, "the entries of a history could not be read");
-                    None
-                }
-            },
-        }
-    }
-}
-
-async fn asks(ask: &mpsc::Sender<Asked>, asked: Asked) -> Result<(), NetError> {
-    ask.send(asked).await.map_err(|_| NetError::Stopping)
+/// The answer; none if what was asked for cannot be read, and the peer need not know.
+fn look_up(asked: &Asked, snapshot: &Snapshot, key: &KernelKey, peer: &KernelId) -> Option<Frame> {
+    asked.answer(snapshot, key, peer, now_ms()).map_or_else(
+        |error| {
+            tracing::error!(%error, "what a peer asked for could not be read");
+            asked.unread()
+        },
+        Some,
+    )
 }
 
 /// Answers what the peer asks for, as of a commit after it was asked.
@@ -280,7 +243,7 @@ async fn answer(
             if asked.is_quick(&snapshot) {
                 let answers = some
                     .drain(..)
-                    .filter_map(|asked| asked.answer(&snapshot, &net.shared.key, &session.peer));
+                    .filter_map(|asked| look_up(&asked, &snapshot, &net.shared.key, &session.peer));
                 answers.for_each(|frame| session.say(frame));
                 continue;
             }
@@ -288,7 +251,7 @@ async fn answer(
         let (shared, peer, some) = (Arc::clone(&net.shared), session.peer, std::mem::take(&mut some));
         let answers = session.read_beside(net, move |snapshot| {
             some.into_iter()
-                .filter_map(|asked| asked.answer(snapshot, &shared.key, &peer))
+                .filter_map(|asked| look_up(&asked, snapshot, &shared.key, &peer))
                 .collect::<Vec<_>>()
         });
         for frame in answers.await? {
@@ -303,26 +266,13 @@ async fn answer(
 /// A share with its bytes: checked here, beside the engine.
 async fn shared(net: &Net, session: &Session, parcel: Parcel) -> Result<(), NetError> {
     let (peer, conn) = (session.peer, session.conn);
-    let share = (parcel.header.key(), parcel.header.id(), parcel.header.content);
-    let checked = match frames::has_too_much(&parcel) {
-        true => Err(Code::Invalid),
-        false => pulls::check(peer, parcel).await?,
-    };
-    match checked {
-        Ok(arrival) => {
-            session.pass_on(net, Input::Arrived { peer, arrival, why: Why::Shared { conn } }).await;
-        }
-        Err(code) => {
-            super::say_of!(net, peer, warn, key = %share.0, ?code, "refused an invalid share");
-            session.pass_on(net, Input::Unfit { peer, conn, share, code }).await;
-        }
+    let share = share_of(&parcel);
+    let result = pulls::check(peer, parcel).await?;
+    if let Err(code) = result {
+        super::say_of!(net, peer, warn, key = %share.0, ?code, "refused an invalid share");
     }
+    session.pass_on(net, checked(peer, conn, share, result)).await;
     Ok(())
-}
-
-fn refuse(session: &Session, parcel: &Parcel, code: Code) {
-    let (key, id) = (parcel.header.key(), parcel.header.id());
-    session.say(Frame::Shared(SharedFrame { key, id, answer: ShareAnswer::Refused(code), commit: None }));
 }
 
 fn answered(session: &Session, call: u64, frame: Frame) {

@@ -17,7 +17,6 @@ mod runs;
 mod shared;
 mod snapshot;
 mod thread;
-mod told_early;
 
 pub(crate) use hands::Network;
 pub(crate) use lack::what_to_free;

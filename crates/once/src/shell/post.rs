@@ -4,50 +4,25 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use once_core::act;
-use once_core::waist::{ConnId, Effect, Event, Input, Token, Why};
-use once_model::ids::Uuid;
+use once_core::shell::{Clients, Fate, Written};
+use once_core::waist::{Command, ConnId, Effect, Event, Input, Token, Why};
 use tokio::sync::oneshot;
 
 use super::hands::Network;
 use super::lack::Lack;
 use super::mail::{Mail, ReplyTo, Unanswered};
 use super::outside::now_ms;
-use super::shared::{self, Shared};
+use super::shared::Shared;
 use crate::Error;
 use crate::net::{Out, Outgoing};
-
-/// Replies below which nobody looks for clients that gave up: they take less than a MiB.
-const REPLIES_CROWDED: usize = 1024;
-
-/// What of a group that failed is on the disk.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Written {
-    /// Nothing: the store refused it before it wrote anything.
-    Nothing,
-    /// All or nothing: the write failed, and opening the store again will show it.
-    Perhaps,
-}
-
-/// A client that waits for its answer.
-struct Waiting {
-    to: ReplyTo,
-    /// The action that it asked for, if that is what it did.
-    acts: Option<Uuid>,
-}
 
 /// Takes mails apart and effects to where they belong.
 pub(super) struct Post<'n> {
     shared: Arc<Shared>,
     network: &'n dyn Network,
-    next_token: Token,
-    /// The first token of the group that is under way.
-    first_of_group: Token,
-    replies: HashMap<Token, Waiting>,
+    clients: Clients<ReplyTo>,
     /// Who waits for the next commit.
     told: Vec<oneshot::Sender<()>>,
-    /// With so many replies it is looked at whether anybody still waits for them.
-    crowded: usize,
     /// Whoever wants the kernel to stop.
     pub stop: Option<oneshot::Sender<Result<(), Error>>>,
     conns: HashMap<ConnId, Outgoing>,
@@ -58,11 +33,8 @@ impl<'n> Post<'n> {
         Self {
             shared,
             network,
-            next_token: 0,
-            first_of_group: 0,
-            replies: HashMap::new(),
+            clients: Clients::default(),
             told: Vec::new(),
-            crowded: REPLIES_CROWDED,
             stop: None,
             conns: HashMap::new(),
         }
@@ -70,7 +42,7 @@ impl<'n> Post<'n> {
 
     /// What is opened from here on is one group.
     pub fn begin_group(&mut self) {
-        self.first_of_group = self.next_token + 1;
+        self.clients.begin_group();
     }
 
     /// The group is on the disk.
@@ -86,15 +58,12 @@ impl<'n> Post<'n> {
         let (refusal, snapshot) = (lack.refusal(&self.shared.data), self.shared.snapshot());
         crate::net::lock(&self.shared.told_early).failed();
         self.told.clear();
-        for (token, Waiting { to, acts }) in self.replies.drain() {
-            // An action may be here from an earlier call with its id.
-            let is_here = |id| act::request(&snapshot, &id).map_or(true, |row| row.is_some());
-            let may_go_on =
-                written == Written::Perhaps || token < self.first_of_group || acts.is_some_and(is_here);
-            let why = if may_go_on { Unanswered::CutOff(lack) } else { Unanswered::Refused(refusal.clone()) };
-            let _ = to.send(Err(why));
+        for (to, fate) in self.clients.give_up(written, &snapshot) {
+            let _ = to.send(Err(match fate {
+                Fate::Unknown => Unanswered::CutOff(lack),
+                Fate::Refused => Unanswered::Refused(refusal.clone()),
+            }));
         }
-        self.begin_group();
         for conn in self.conns.values() {
             conn.say(Out::Close(lack.code()));
         }
@@ -102,20 +71,12 @@ impl<'n> Post<'n> {
 
     /// The kernel stops: nobody who waits is answered any more.
     pub fn cut_off(&mut self) {
-        self.replies.clear();
+        self.clients.forget();
         self.told.clear();
     }
 
-    fn token(&mut self, to: ReplyTo, acts: Option<Uuid>) -> Token {
-        if self.replies.len() >= self.crowded {
-            // A client that gave up is not heard of. At twice the number of those who wait, looking costs each
-            // command next to nothing.
-            self.replies.retain(|_, waiting| !waiting.to.is_closed());
-            self.crowded = REPLIES_CROWDED.max(2 * self.replies.len());
-        }
-        self.next_token += 1;
-        self.replies.insert(self.next_token, Waiting { to, acts });
-        self.next_token
+    fn token(&mut self, to: ReplyTo, command: Option<&Command>) -> Token {
+        self.clients.ask(to, command, ReplyTo::is_closed)
     }
 
     pub fn open(&mut self, mail: Mail) -> Option<Input> {
@@ -131,8 +92,7 @@ impl<'n> Post<'n> {
                 Some(input)
             }
             Mail::Command(command, reply) => {
-                let acts = shared::acts(&command);
-                Some(Input::Command { token: self.token(reply, acts), command })
+                Some(Input::Command { token: self.token(reply, Some(&command)), command })
             }
             Mail::Arrived { peer, arrival, offered, reply } => {
                 let token = self.token(reply, None);
@@ -157,7 +117,7 @@ impl<'n> Post<'n> {
     pub fn release(&mut self, effect: Effect) {
         match effect {
             Effect::Reply { token, reply } => {
-                if let Some(Waiting { to, .. }) = self.replies.remove(&token) {
+                if let Some(to) = self.clients.answered(token) {
                     // Nobody waits any more: the command was carried out all the same.
                     let _ = to.send(reply.map_err(Unanswered::Refused));
                 }
@@ -200,80 +160,28 @@ impl<'n> Post<'n> {
 #[cfg(test)]
 mod tests {
     use once_core::Refusal;
-    use once_core::waist::Command;
-    use once_model::ids::{Hash, KernelId, Line, ObjectKey};
+    use once_model::ids::KernelId;
 
     use super::super::tests::fresh;
     use super::*;
     use crate::net::Offline;
 
     #[test]
-    fn clients_that_gave_up_are_forgotten_and_those_that_wait_are_not() {
+    fn whoever_waits_when_a_group_comes_to_nothing_is_told() {
         let dir = tempfile::tempdir().unwrap();
         let (shared, _thread) = fresh(dir.path());
         let offline = Offline(Arc::clone(&shared));
         let mut post = Post::new(shared, &offline);
-        let (reply, mut waits) = oneshot::channel();
-        let token = post.token(reply, None);
-        for _ in 0..10 * REPLIES_CROWDED {
-            let (reply, gave_up) = oneshot::channel();
-            drop(gave_up);
-            post.token(reply, None);
-            assert!(post.replies.len() <= REPLIES_CROWDED);
-        }
-        post.release(Effect::Reply { token, reply: Err(Refusal::Myself) });
-        assert_eq!(waits.try_recv().unwrap(), Err(Unanswered::Refused(Refusal::Myself)));
-    }
-
-    fn act(id: Uuid) -> Mail {
-        let key = ObjectKey { uuid: Uuid::from_u128(7), line: Line::Unclaimed(Hash::from_bytes([0; 32])) };
-        let action = once_model::action::Action {
-            id,
-            name: "add".into(),
-            arguments: bytes::Bytes::from_static(b"{}"),
-            given: Vec::new(),
-            acting: None,
-            answers: None,
-        };
-        let (reply, _) = oneshot::channel();
-        Mail::Command(Command::Act { key, at: None, action, deadline_ms: None, wait: true }, reply)
-    }
-
-    /// What somebody is told whose mail is opened, in an earlier group or in the one that fails.
-    fn told(is_earlier: bool, written: Written, mail: impl FnOnce(ReplyTo) -> Mail) -> Unanswered {
-        let dir = tempfile::tempdir().unwrap();
-        let (shared, _thread) = fresh(dir.path());
-        let offline = Offline(Arc::clone(&shared));
-        let mut post = Post::new(shared, &offline);
-        let (reply, mut waits) = oneshot::channel();
-        post.begin_group();
-        post.open(mail(reply));
-        if is_earlier {
-            post.committed();
+        let ask = |post: &mut Post<'_>| {
+            let (reply, waits) = oneshot::channel();
             post.begin_group();
-        }
-        post.give_up(written, Lack::Room);
-        waits.try_recv().unwrap().unwrap_err()
-    }
-
-    #[test]
-    fn only_what_was_surely_not_written_is_said_to_be_refused() {
-        let acts = |reply| match act(crate::new_action_id()) {
-            Mail::Command(command, _) => Mail::Command(command, reply),
-            other => other,
+            post.open(Mail::Command(Command::Dial { peer: KernelId::from_bytes([1; 32]) }, reply));
+            waits
         };
-        let peer = KernelId::from_bytes([1; 32]);
-        let dials = |reply| Mail::Command(Command::Dial { peer }, reply);
-        assert!(matches!(told(false, Written::Nothing, acts), Unanswered::Refused(Refusal::DiskFull { .. })));
-        assert!(matches!(
-            told(false, Written::Nothing, dials),
-            Unanswered::Refused(Refusal::DiskFull { .. })
-        ));
-        // Accepted before: it is durable, and goes on.
-        assert_eq!(told(true, Written::Nothing, acts), Unanswered::CutOff(Lack::Room));
-        assert_eq!(told(true, Written::Nothing, dials), Unanswered::CutOff(Lack::Room));
-        // A write that failed may be there all the same.
-        assert_eq!(told(false, Written::Perhaps, acts), Unanswered::CutOff(Lack::Room));
-        assert_eq!(told(false, Written::Perhaps, dials), Unanswered::CutOff(Lack::Room));
+        let (mut earlier, mut now) = (ask(&mut post), ask(&mut post));
+        post.give_up(Written::Nothing, Lack::Room);
+        assert_eq!(earlier.try_recv().unwrap(), Err(Unanswered::CutOff(Lack::Room)));
+        let told = now.try_recv().unwrap().unwrap_err();
+        assert!(matches!(told, Unanswered::Refused(Refusal::DiskFull { .. })), "{told:?}");
     }
 }

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
+use once_core::shell::Written;
 use once_core::store::StoreError;
 use once_core::waist::{Ctx, Input};
 use once_core::{Engine, group};
@@ -13,7 +14,7 @@ use once_model::limits::DISK_RESERVE_BYTES;
 use super::lack::Lack;
 use super::mail::{GROUP_MAX, Mailbox};
 use super::outside::{System, now_ms};
-use super::post::{Post, Written};
+use super::post::Post;
 use super::published::Published;
 
 /// How often the free space on the disk is looked at while there is enough.

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
+use once_core::shell::{ToldEarly, acts};
 use once_core::store::StoreError;
 use once_core::waist::{Answer, Command, Event};
 use once_core::{Refusal, act};
@@ -14,7 +15,6 @@ use tokio::sync::{broadcast, mpsc, oneshot};
 use super::lack::{Lack, what_to_free};
 use super::mail::{Mail, Unanswered};
 use super::snapshot::Snapshot;
-use super::told_early::ToldEarly;
 use crate::Error;
 use crate::component::Components;
 use crate::metrics::Metrics;
@@ -104,13 +104,5 @@ impl Shared {
     /// Why the engine answers no more.
     pub fn gone(&self) -> Error {
         self.fault.borrow().clone().unwrap_or_else(Error::stopping)
-    }
-}
-
-/// The action that a command asks for.
-pub(super) fn acts(command: &Command) -> Option<Uuid> {
-    match command {
-        Command::Act { action, .. } => Some(action.id),
-        _ => None,
     }
 }

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Instant;
 
 use once_core::group;
+use once_core::shell::Written;
 use once_core::store::{Store, StoreError, Table};
 use once_core::waist::{Ctx, Runner};
 use once_model::ids::BootId;
@@ -17,7 +18,7 @@ use super::hands::Network;
 use super::lack::Lack;
 use super::mail::{GROUP_MAX, MAILBOX_MAX, Mailbox};
 use super::outside::{System, now_ms};
-use super::post::{Post, Written};
+use super::post::Post;
 use super::published::Published;
 use super::room::{self, Disk};
 use super::shared::Shared;

@@ -31,7 +31,7 @@ pub const TODAY: Exceptions = Exceptions {
         ("crates/once-sim/src/exchange.rs, World::exchange_reads", 98),
         ("crates/once-sim/src/journal.rs, run", 74),
         ("crates/once-sim/src/puppet.rs, Puppet::forgery", 84),
-        ("crates/once-sim/src/shell.rs, World::group", 80),
+        ("crates/once-sim/src/shell.rs, World::group", 78),
         ("crates/once-sim/src/workload.rs, World::act", 84),
         ("crates/once/src/api/server.rs, connection", 74),
     ],

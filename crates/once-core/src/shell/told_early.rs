@@ -3,16 +3,17 @@
 
 use std::collections::HashMap;
 
-use once_core::act;
-use once_core::store::Read;
 use once_model::action::{After, Outcome};
 use once_model::ids::Uuid;
+
+use crate::act;
+use crate::store::Read;
 
 type Told = HashMap<Uuid, (Outcome, Option<After>)>;
 
 /// Those outcomes.
 #[derive(Debug, Default)]
-pub(crate) struct ToldEarly {
+pub struct ToldEarly {
     /// Of the group that is under way: its commit writes them down.
     group: Told,
     /// Of groups that came to nothing: their homes will say them again.
@@ -20,6 +21,7 @@ pub(crate) struct ToldEarly {
 }
 
 impl ToldEarly {
+    /// A client is told this, and the commit that writes it down is under way.
     pub fn add(&mut self, id: Uuid, outcome: Outcome, after: Option<After>) {
         self.group.insert(id, (outcome, after));
     }
@@ -38,6 +40,8 @@ impl ToldEarly {
         self.in_vain.extend(self.group.drain());
     }
 
+    /// What somebody was told of an action, if the last commit may not show it.
+    #[must_use]
     pub fn get(&self, id: &Uuid) -> Option<(Outcome, Option<After>)> {
         self.group.get(id).or_else(|| self.in_vain.get(id)).cloned()
     }
@@ -46,7 +50,7 @@ impl ToldEarly {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use once_core::memory::MemoryStore;
+    use crate::memory::MemoryStore;
 
     #[test]
     fn what_was_told_stays_until_a_commit_shows_it() {

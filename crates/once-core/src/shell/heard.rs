@@ -1,0 +1,175 @@
+//! What a session does with a frame that it has read: some it passes on, some it checks or answers beside the engine.
+
+use once_model::ids::{Hash, KernelId, ObjectKey};
+use once_model::limits::INLINE_MAX_BYTES;
+use once_model::receipt::EntriesOf;
+use once_model::sign::KernelKey;
+use once_model::wire::{Absent, Code, Frame, Parcel, Request};
+
+use crate::exchange;
+use crate::store::{Read, StoreError};
+use crate::waist::{Arrival, ConnId, Input, Why};
+
+/// What is to be done with a frame.
+#[derive(Debug)]
+pub enum Heard {
+    /// The engine is told.
+    Tell(Input),
+    /// A share that is whole, for [`verify`](crate::object::verify): [`checked`] says what the engine is told of it. That may take long.
+    Check(Parcel),
+    /// It is answered from a snapshot of the store, once the connection is admitted.
+    Answer(Asked),
+    /// It answers what a client here has asked for, by the number of that call.
+    Answers(u64, Frame),
+    /// Nothing.
+    Nothing,
+}
+
+/// What to do with a frame of a peer.
+#[must_use]
+pub fn hear(peer: KernelId, conn: ConnId, frame: Frame) -> Heard {
+    match frame {
+        // What must be inside is not, or what must travel apart is inside.
+        Frame::Share(parcel) if has_too_much(&parcel) || has_too_little(&parcel) => {
+            Heard::Tell(Input::Unfit { peer, conn, share: share_of(&parcel), code: Code::Invalid })
+        }
+        Frame::Share(parcel) if !is_apart(&parcel) => Heard::Check(parcel),
+        Frame::Request(request) => Heard::Answer(Asked::Object(request)),
+        Frame::EntriesOf(of) => Heard::Answer(Asked::Entries(of)),
+        Frame::Found(ref found) => Heard::Answers(found.call, frame),
+        Frame::Absent(ref absent) => Heard::Answers(absent.call, frame),
+        // The transport has acknowledged it: that is all that it is for.
+        Frame::Alive => Heard::Nothing,
+        frame => Heard::Tell(Input::Frame { peer, conn, frame }),
+    }
+}
+
+/// What the engine is told of a share after [`verify`](crate::object::verify) has looked at it: that it has arrived, or why it does not fit.
+#[must_use]
+pub fn checked(peer: KernelId, conn: ConnId, share: Share, checked: Result<Arrival, Code>) -> Input {
+    match checked {
+        Ok(arrival) => Input::Arrived { peer, arrival, why: Why::Shared { conn } },
+        Err(code) => Input::Unfit { peer, conn, share, code },
+    }
+}
+
+/// What names a share: the object, its revision, its content.
+pub type Share = (ObjectKey, Hash, Hash);
+
+/// The name of a share.
+#[must_use]
+pub fn share_of(parcel: &Parcel) -> Share {
+    (parcel.header.key(), parcel.header.id(), parcel.header.content)
+}
+
+/// What a peer asks for on the control stream.
+#[derive(Debug)]
+pub enum Asked {
+    /// A scenario.
+    Object(Request),
+    /// The entries of a history.
+    Entries(EntriesOf),
+}
+
+impl Asked {
+    /// Whether the answer costs so little that it need not be made on a thread of its own.
+    #[must_use]
+    pub fn is_quick(&self, rows: &dyn Read) -> bool {
+        match self {
+            Self::Object(request) => exchange::is_quick(rows, request).unwrap_or(false),
+            Self::Entries(_) => false,
+        }
+    }
+
+    /// The answer, as of a snapshot that was taken after it was asked.
+    ///
+    /// # Errors
+    /// When the store cannot be read: then [`Self::unread`] is the answer.
+    pub fn answer(
+        &self,
+        rows: &dyn Read,
+        key: &KernelKey,
+        peer: &KernelId,
+        now_ms: u64,
+    ) -> Result<Frame, StoreError> {
+        match self {
+            Self::Object(request) => exchange::answer(rows, key, peer, request, now_ms),
+            Self::Entries(of) => exchange::entries(rows, peer, of, now_ms),
+        }
+    }
+
+    /// What is said when the store cannot be read. Whoever asks for entries is not answered, and asks again.
+    #[must_use]
+    pub fn unread(&self) -> Option<Frame> {
+        match self {
+            Self::Object(Request { call, .. }) => {
+                Some(Frame::Absent(Absent { call: *call, code: Code::Busy }))
+            }
+            Self::Entries(_) => None,
+        }
+    }
+}
+
+/// Whether a scenario of so many bytes travels apart from its frame.
+#[must_use]
+pub const fn is_large(bytes: u64) -> bool {
+    bytes > INLINE_MAX_BYTES as u64
+}
+
+/// Whether a parcel's bytes are to be pulled.
+#[must_use]
+pub const fn is_apart(parcel: &Parcel) -> bool {
+    parcel.body.is_none() && !parcel.header.tombstone
+}
+
+/// Whether a parcel has bytes inside that must travel apart.
+#[must_use]
+pub fn has_too_much(parcel: &Parcel) -> bool {
+    parcel.body.as_ref().is_some_and(|body| is_large(body.len() as u64))
+}
+
+/// Whether bytes that must be inside are not.
+fn has_too_little(parcel: &Parcel) -> bool {
+    is_apart(parcel) && !is_large(parcel.header.size)
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use once_model::limits::INLINE_MAX_BYTES;
+
+    use super::*;
+    use crate::object;
+    use crate::testing::Alone;
+
+    fn parcel(size: usize) -> Parcel {
+        let mut kernel = Alone::new();
+        let key = kernel.object(1, "Paper");
+        let head = object::head(&kernel.store, &key).unwrap().unwrap();
+        let mut parcel = exchange::parcel(&kernel.store, &kernel.ctx.key, &head).unwrap().unwrap();
+        parcel.header.size = size as u64;
+        parcel.body = Some(Bytes::from(vec![b' '; size]));
+        parcel
+    }
+
+    fn heard(frame: Frame) -> Heard {
+        hear(KernelId::from_bytes([9; 32]), 1, frame)
+    }
+
+    /// Or an action that waits for it here waits until its time is over.
+    #[test]
+    fn the_engine_hears_of_a_share_whose_bytes_are_where_they_must_not_be() {
+        let is_unfit = |parcel: &Parcel| match heard(Frame::Share(parcel.clone())) {
+            Heard::Tell(Input::Unfit { share, code, .. }) => {
+                share == share_of(parcel) && code == Code::Invalid
+            }
+            _ => false,
+        };
+        let (small, large) = (parcel(INLINE_MAX_BYTES), parcel(INLINE_MAX_BYTES + 1));
+        let without = |parcel: &Parcel| Parcel { body: None, ..parcel.clone() };
+        assert!(is_unfit(&large) && is_unfit(&without(&small)));
+        assert!(matches!(heard(Frame::Share(small)), Heard::Check(_)));
+        // It is announced, and will be pulled.
+        assert!(matches!(heard(Frame::Share(without(&large))), Heard::Tell(Input::Frame { .. })));
+    }
+}
