@@ -34,7 +34,6 @@ pub use verify::{is_asked_for, verify};
 
 use once_model::header::Header;
 use once_model::ids::Uuid;
-use once_model::limits::NAME_MAX_BYTES;
 use once_model::scenario::{Identity, Scenario};
 
 /// The header of a scenario as an unclaimed object.
@@ -59,10 +58,10 @@ pub fn unclaimed(scenario: &Scenario) -> Header {
     }
 }
 
-/// Component and version as they stand in a header: empty when the scenario names none, or an absurdly long one.
+/// Component and version as they stand in a header: empty when the scenario names none.
 fn described(scenario: &Scenario) -> (String, String) {
-    let cap = |text: Option<&str>| text.filter(|t| t.len() <= NAME_MAX_BYTES).unwrap_or_default().to_owned();
-    (cap(scenario.component()), cap(scenario.version()))
+    let [component, version] = [scenario.component(), scenario.version()].map(Option::unwrap_or_default);
+    (component.to_owned(), version.to_owned())
 }
 
 /// Whether a scenario can be a later revision of an object: it has the object's UUID, or none of its own (the one

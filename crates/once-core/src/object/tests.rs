@@ -748,3 +748,13 @@ fn a_large_scenario_is_pulled_only_if_it_would_be_kept() {
     kernel.command(Command::Revoke(grant));
     assert_eq!(refused(&mut kernel, next), ShareAnswer::Refused(Code::Denied));
 }
+
+/// Or no peer takes it.
+#[test]
+fn a_header_names_as_much_of_a_component_as_fits() {
+    for bytes in [NAME_MAX_BYTES, NAME_MAX_BYTES + 1] {
+        let body = std::str::from_utf8(scenario(9, 9).bytes()).unwrap().replace("Paper", &"x".repeat(bytes));
+        let header = unclaimed(&Scenario::parse(body.into_bytes()).unwrap());
+        assert_eq!(header.component.len(), NAME_MAX_BYTES);
+    }
+}

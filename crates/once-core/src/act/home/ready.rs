@@ -79,7 +79,7 @@ mod tests {
     use crate::engine::Engine;
     use crate::group;
     use crate::testing::{Alone, done};
-    use crate::waist::{Answer, Command, Entropy, RunResult, Wait};
+    use crate::waist::{Answer, Command, Effect, Entropy, Input, RunResult, Wait};
 
     #[test]
     fn what_is_put_off_holds_up_nothing_else_and_goes_on_when_there_is_room() {
@@ -159,6 +159,26 @@ mod tests {
         assert_eq!(kernel.asked(), [2]);
         kernel.answer(done());
         assert!(kernel.answered.contains_key(&second));
+    }
+
+    #[test]
+    fn one_step_asks_for_so_many_runs_and_leaves_the_others_to_the_next() {
+        let mut kernel = Alone::new();
+        for n in 0..super::STEP_LANES as u64 + 8 {
+            let object = kernel.object(1 + u128::from(n), "Served");
+            kernel.act(object, n);
+        }
+        kernel.desk.room.store(1000, Ordering::Relaxed);
+        let (mut runs, mut again) = (0, 0);
+        let Alone { engine, store, ctx, dice, .. } = &mut kernel;
+        let ready = Input::Ready { component: "Served".into() };
+        let release = &mut |effect| match effect {
+            Effect::Run(_) => runs += 1,
+            Effect::Timer { after_ms: 0, .. } => again += 1,
+            _ => {}
+        };
+        group::run(engine, store, ctx, dice, [ready], release).unwrap();
+        assert_eq!((runs, again), (super::STEP_LANES, 1));
     }
 
     #[test]

@@ -360,8 +360,9 @@ fn an_act_waits_for_what_it_is_given_and_its_lane_behind_it() {
     assert_eq!(act(&mut kernel, nth(key, 2)), []);
     assert_eq!(act(&mut kernel, nth(other, 1)), did(1, "1"));
     assert_eq!(kernel.says(peer, 1, Frame::Act(with(key, 1, &[one, two]))), []);
-    kernel.says(peer, 1, Frame::Share(share_two));
-    assert_eq!(outcomes(&kernel.sent), []);
+    let said = kernel.says(peer, 1, Frame::Share(share_two)).to_vec();
+    assert_eq!((outcomes(&said), needs(&said)), (vec![], vec![]));
+    assert!(kernel.desk.seen.lock().unwrap().iter().all(|run| run.action.given.is_empty()));
     // On a new connection it is told what still lacks.
     kernel.greets(9, 2);
     let again = kernel.says(peer, 2, Frame::Act(with(key, 1, &[one, two]))).to_vec();

@@ -195,23 +195,19 @@ fn begin(s: &mut Step<'_, '_>, come: &Come) -> Result<(), StoreError> {
     if let Err(code) = act.action.check() {
         return end(s, come, Outcome::Refused(code), head);
     }
-    let mut given = Vec::new();
-    if !act.action.given.is_empty() {
-        // Looked at anew: a right to read may have ended while it waited for others.
-        let lacks = given::lacks(s, come)?;
-        if !lacks.is_empty() && origin.kernel != s.ctx.me {
-            return given::hold(s, come.clone(), lacks);
-        }
-        let bodies = match lacks.is_empty() {
-            true => given::bodies(s, &act.action.given)?,
-            false => Err(Code::Lacking),
-        };
-        match bodies {
-            Ok(bodies) => given = bodies,
-            Err(code) => return end(s, come, Outcome::Refused(code), head),
-        }
+    // Looked at anew: a right to read may have ended while it waited for others.
+    let lacks = given::lacks(s, come)?;
+    if !lacks.is_empty() && origin.kernel != s.ctx.me {
+        return given::hold(s, come.clone(), lacks);
     }
-    run(s, come, head, given)
+    let given = match lacks.is_empty() {
+        true => given::bodies(s, &act.action.given)?,
+        false => Err(Code::Lacking),
+    };
+    match given {
+        Ok(given) => run(s, come, head, given),
+        Err(code) => end(s, come, Outcome::Refused(code), head),
+    }
 }
 
 fn is_late(s: &Step<'_, '_>, come: &Come) -> bool {

@@ -48,6 +48,20 @@ fn sequences(kernel: &mut Alone) -> Vec<u64> {
     acts(kernel).into_iter().map(|act| act.sequence).collect()
 }
 
+/// Until then it costs nothing to leave it there: the lane is likely to be used again.
+#[test]
+fn a_lane_of_which_nothing_waits_leaves_the_outbox_when_the_pump_comes_by() {
+    let (mut kernel, home, key) = origin();
+    kernel.act_at(home, key, 1);
+    let act = acts(&mut kernel).remove(0);
+    let owed = |kernel: &Alone| kernel.rows().iter().filter(|(table, ..)| *table == Table::Outbox).count();
+    assert_eq!(owed(&kernel), 1);
+    kernel.says(home, 1, done(&act));
+    kernel.down(9, 1);
+    kernel.greets(9, 2);
+    assert_eq!(owed(&kernel), 0);
+}
+
 fn outcome_of(act: &Act, outcome: Outcome) -> Frame {
     let (lane, sequence, id) = (act.lane, act.sequence, act.action.id);
     Frame::Outcome(ActOutcome { lane, sequence, id, outcome, after: None, commit: None, certificate: None })
