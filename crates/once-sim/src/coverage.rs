@@ -101,7 +101,7 @@ pub const EXPECTED: &[&str] = &[
     "state frame malformed", "state relayed revision verified", "state body pulled", "state pull resumed",
     "state pull broke", "state exchange finished", "state exchange broke", "state exchange refused",
     "state full window", "state outbox full", "state lane full at its origin", "state quota reached", "state group of many inputs", "state one UUID in two files",
-    "state invalid scenario", "state engine thrown away", "fault engine begins anew in its process", "state peer removed while connected",
+    "state invalid scenario", "fault damaged row", "fault body lost", "event Parked", "refusal Damaged", "state engine thrown away", "fault engine begins anew in its process", "state peer removed while connected",
     "state peer removed in slices", "state new life in slices", "state removal goes on after a crash",
     "state revoked while followed", "state re-import is a put", "state unanswered client after a crash",
     "right to act on the kernel", "right to act on a component", "right to act on an object",

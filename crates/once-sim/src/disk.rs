@@ -41,9 +41,18 @@ pub struct Disk {
     in_doubt: Vec<(Table, Vec<u8>)>,
     /// So many reads of the engine still succeed; after that none, and no commit.
     reads_left: Cell<Option<u64>>,
+    /// A row that cannot be read while the engine looks: what is there instead.
+    pub(crate) damaged: Option<(Table, Vec<u8>)>,
+    /// The engine looks, not a checker.
+    engine_reads: Cell<bool>,
+    /// The damage was met.
+    met: Cell<bool>,
     /// Free bytes; none: more than it will ever need.
     pub(crate) room: Option<u64>,
 }
+
+/// What stands in a damaged row: nothing that anybody writes.
+const DAMAGE: Bytes = Bytes::from_static(&[0xff; 7]);
 
 fn unread() -> StoreError {
     StoreError::Io("the disk does not answer".into())
@@ -80,6 +89,21 @@ impl Disk {
     /// So many reads succeed from now on, and nothing after that; with nothing, all do again. Whether any had failed.
     pub fn fail_after(&mut self, reads: Option<u64>) -> bool {
         self.reads_left.replace(reads) == Some(0)
+    }
+
+    /// From now on the engine reads, or others. Whether it has met a damaged row.
+    pub fn engine_reads(&self, reads: bool) -> bool {
+        self.engine_reads.set(reads);
+        self.met.take()
+    }
+
+    fn is_damaged(&self, table: Table, key: &[u8]) -> bool {
+        let Some((bad, row)) = &self.damaged else { return false };
+        let is_it = self.engine_reads.get() && *bad == table && row == key;
+        if is_it {
+            self.met.set(true);
+        }
+        is_it
     }
 
     fn reads(&self) -> Result<(), StoreError> {
@@ -140,12 +164,18 @@ impl Disk {
 impl Read for Disk {
     fn get(&self, table: Table, key: &[u8]) -> Result<Option<Bytes>, StoreError> {
         self.reads()?;
+        if self.is_damaged(table, key) {
+            // Of bytes that are amiss the receiver finds out; here they are gone.
+            return Ok((table != Table::Body).then_some(DAMAGE));
+        }
         self.store.get(table, key)
     }
 
     fn scan(&self, table: Table, from: &[u8], to: Option<&[u8]>, visit: Visit<'_>) -> Result<(), StoreError> {
         self.reads()?;
-        self.store.scan(table, from, to, visit)
+        self.store.scan(table, from, to, &mut |key, value| {
+            visit(key, if self.is_damaged(table, key) { DAMAGE } else { value })
+        })
     }
 }
 
@@ -169,6 +199,14 @@ impl Store for Disk {
         let result = self.store.commit(batch, durability);
         match &result {
             Ok(()) => {
+                // What is written anew is whole again.
+                if self
+                    .damaged
+                    .as_ref()
+                    .is_some_and(|bad| rows.iter().any(|row| (row.table, &row.key) == (bad.0, &bad.1)))
+                {
+                    self.damaged = None;
+                }
                 self.commits.set(self.commits.get() + 1);
                 self.rows += rows.len() as u64;
                 self.last = Some(Commit { rows, synced: durability == Durability::Synced });

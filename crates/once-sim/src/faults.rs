@@ -157,7 +157,7 @@ impl World {
     pub(crate) fn random_fault(&mut self) {
         let (a, b) = (self.rng.index(self.nodes.len()), self.rng.index(self.nodes.len()));
         let (ka, kb) = (Kernel(a), Kernel(b));
-        match self.rng.up_to(22) {
+        match self.rng.up_to(23) {
             0..=4 => {
                 if self.rng.one_in(3) {
                     self.roam(a);
@@ -210,6 +210,7 @@ impl World {
                 self.set_clock(ka, ms);
             }
             19 => self.fail_a_read(a),
+            22 => self.damage_a_row(a),
             20 => self.let_disk_fill(a),
             21 => {
                 let left = self.rng.between(3, 12);

@@ -69,6 +69,9 @@ pub fn run_before(eyes: Eyes, seed: u64, loud: bool) -> Outcome {
     world.trace.loud = loud;
     let weather = Weather::storm(&mut world.rng);
     world.weather(weather);
+    // What a kernel says of what it cannot read is not in the pages of which the judge is a model.
+    world.damages = eyes != Eyes::Judge && world.rng.one_in(6);
+    world.judged.off |= world.damages;
     world.populate(STEPS);
     let end_us = world.now_us + world.planned_us();
     while !world.is_planned_out() && world.now_us < end_us && world.violations().is_empty() {

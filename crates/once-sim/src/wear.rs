@@ -1,11 +1,14 @@
 //! What goes wrong with disks one by one: reads that fail, and room that goes byte by byte, as the real store counts it
 //! (docs/store.md, *Disk full*).
 
+use std::ops::ControlFlow;
+
+use once_core::store::{Read, Table};
 use once_core::waist::Input;
 use once_model::limits::DISK_RESERVE_BYTES;
 
 use crate::queue::Event;
-use crate::world::World;
+use crate::world::{Kernel, World};
 
 /// The store's own reserve: a batch must leave so much.
 pub(crate) const STORE_RESERVE_BYTES: u64 = 32 * 1024 * 1024;
@@ -16,10 +19,51 @@ pub(crate) const SMALL_BATCH_BYTES: u64 = 4 * 1024;
 /// How often the shell looks how much room there is, in microseconds.
 const LOOK_EVERY_US: u64 = 500_000;
 
+/// Tables of which rows are damaged.
+const DAMAGED: [Table; 14] = [
+    Table::Head,
+    Table::Body,
+    Table::Chain,
+    Table::Genesis,
+    Table::Conflict,
+    Table::Source,
+    Table::Outbox,
+    Table::Follower,
+    Table::Subscription,
+    Table::Lane,
+    Table::Ledger,
+    Table::Queue,
+    Table::Sending,
+    Table::Request,
+];
+
 impl World {
     /// Something of the next group of a kernel, or of its next start, cannot be read: the process ends.
     pub(crate) fn fail_a_read(&mut self, index: usize) {
         self.nodes[index].reads_left = Some(self.rng.up_to(60));
+    }
+
+    /// A row of a kernel cannot be read until it is written anew, or somebody mends it.
+    pub(crate) fn damage_a_row(&mut self, index: usize) {
+        if !self.damages {
+            return;
+        }
+        let Some(table) = self.rng.pick(&DAMAGED).copied() else { return };
+        let mut keys = Vec::new();
+        let read = self.nodes[index].disk.scan(table, &[], None, &mut |key, _| {
+            keys.push(key.to_vec());
+            ControlFlow::Continue(())
+        });
+        if read.is_ok() && self.nodes[index].disk.damaged.is_none() {
+            self.nodes[index].disk.damaged = self.rng.pick(&keys).map(|key| (table, key.clone()));
+        }
+    }
+
+    /// Somebody mends what is damaged, and the kernel starts anew.
+    pub(crate) fn mend(&mut self, index: usize) {
+        if self.nodes[index].disk.damaged.take().is_some() && self.nodes[index].is_up() {
+            self.crash(Kernel(index));
+        }
     }
 
     /// From now on a kernel's disk fills, by what it writes and by what others write, until somebody makes room.

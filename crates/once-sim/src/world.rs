@@ -87,6 +87,8 @@ pub struct World {
     pub(crate) listening: bool,
     pub(crate) notices: Vec<(Kernel, Notice)>,
     pub(crate) workload: Option<Workload>,
+    /// Rows of disks are damaged now and then.
+    pub(crate) damages: bool,
 }
 
 impl World {
@@ -115,6 +117,7 @@ impl World {
             listening: true,
             notices: Vec::new(),
             workload: None,
+            damages: false,
         }
     }
 
@@ -227,6 +230,7 @@ impl World {
             self.nodes[index].sync_will_fail = false;
             self.nodes[index].reads_left = None;
             self.nodes[index].disk.room = None;
+            self.mend(index);
             self.make_room_in_lanes(index);
             if self.nodes[index].is_up() {
                 self.input(index, Input::Disk { free_bytes: u64::MAX });

@@ -210,7 +210,7 @@ impl Grants {
         other: &'a Self,
     ) -> impl Iterator<Item = (&'a Place, &'a Granted, Option<&'a Granted>)> {
         let both = self.0.iter().map(|(place, row)| (place, row, other.0.get(place)));
-        both.filter(|(_, row, other)| *other != Some(*row))
+        both.filter(|(_, row, other)| other.is_none_or(|other| !row.is_as(other)))
     }
 
     /// Those of which nothing is there.
@@ -222,6 +222,19 @@ impl Grants {
 /// Every right to act that was ever given: what was done while it held may be told later.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Acted(BTreeSet<(Grantee, Scope, Option<String>)>);
+
+impl Granted {
+    /// Whether it is the same, but for what is over and not marked so yet.
+    fn is_as(&self, other: &Self) -> bool {
+        let part = |(action, part): (&Option<String>, &Part)| {
+            let known = other.parts.get(action);
+            known.is_some_and(|known| {
+                known.expires_ms == part.expires_ms && (known.ended == part.ended || known.ended)
+            })
+        };
+        self.home == other.home && self.parts.len() == other.parts.len() && self.parts.iter().all(part)
+    }
+}
 
 impl Acted {
     pub fn add(&mut self, grants: &Grants) {

@@ -489,6 +489,8 @@ fn arrived(
         Why::Asked { token } | Why::Offered { token } => {
             let answer = match said.replies.get(&token) {
                 Some(Ok(Answer::Kept(answer))) => Some(*answer),
+                // What stands in its place cannot be read.
+                Some(Err(Refusal::Damaged(_))) => return Ok(()),
                 _ => None,
             };
             (answer, may || matches!(why, Why::Asked { .. }))
