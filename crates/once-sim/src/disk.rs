@@ -46,7 +46,7 @@ pub struct Disk {
     /// The engine looks, not a checker.
     engine_reads: Cell<bool>,
     /// The damage was met.
-    met: Cell<bool>,
+    met: Cell<[bool; 2]>,
     /// Free bytes; none: more than it will ever need.
     pub(crate) room: Option<u64>,
 }
@@ -91,17 +91,29 @@ impl Disk {
         self.reads_left.replace(reads) == Some(0)
     }
 
-    /// From now on the engine reads, or others. Whether it has met a damaged row.
-    pub fn engine_reads(&self, reads: bool) -> bool {
-        self.engine_reads.set(reads);
-        self.met.take()
+    /// From now on the engine reads: so many reads succeed, and what is damaged cannot be read.
+    pub fn lend(&mut self, reads: Option<u64>) {
+        self.fail_after(reads);
+        self.engine_reads.set(true);
+    }
+
+    /// From now on others read. Whether any read had failed.
+    pub fn take_back(&mut self) -> bool {
+        self.engine_reads.set(false);
+        self.fail_after(None)
+    }
+
+    /// What the engine has met of what was damaged: a row, a body.
+    pub fn damage_met(&self) -> [bool; 2] {
+        self.met.get()
     }
 
     fn is_damaged(&self, table: Table, key: &[u8]) -> bool {
         let Some((bad, row)) = &self.damaged else { return false };
         let is_it = self.engine_reads.get() && *bad == table && row == key;
         if is_it {
-            self.met.set(true);
+            let [row, body] = self.met.get();
+            self.met.set([row || table != Table::Body, body || table == Table::Body]);
         }
         is_it
     }

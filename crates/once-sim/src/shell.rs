@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::atomic::Ordering;
 
 use once_core::memory::DiskFault;
-use once_core::store::{StoreError, Table};
+use once_core::store::StoreError;
 use once_core::waist::{
     self, Answer, Effect, Event as Notice, Input, LinkEvent, RunResult, Timer, Token, Wait,
 };
@@ -186,8 +186,7 @@ impl World {
         let before = commits.get();
         let mut released = Vec::new();
         let mut watcher = Watcher::new(&node.runner);
-        node.disk.fail_after(node.reads_left.take());
-        node.disk.engine_reads(true);
+        node.disk.lend(node.reads_left.take());
         let result = group::run_watched(
             &mut engine,
             &mut node.disk,
@@ -197,11 +196,7 @@ impl World {
             &mut |effect| released.push((effect, commits.get() == before)),
         );
         node.engine = Some(engine);
-        if node.disk.engine_reads(false) {
-            let body = matches!(node.disk.damaged, Some((Table::Body, _)));
-            self.cover.met(if body { "fault body lost" } else { "fault damaged row" });
-        }
-        let unread = node.disk.fail_after(None);
+        let unread = node.disk.take_back();
         let commit = node.disk.take_last();
         let committed = commit.is_some() || result.is_err();
         // Without a commit nothing is early.

@@ -61,6 +61,10 @@ impl World {
 
     /// Somebody mends what is damaged, and the kernel starts anew.
     pub(crate) fn mend(&mut self, index: usize) {
+        let met = self.nodes[index].disk.damage_met();
+        for (name, _) in ["fault damaged row", "fault body lost"].iter().zip(met).filter(|(_, met)| *met) {
+            self.cover.met(name);
+        }
         if self.nodes[index].disk.damaged.take().is_some() && self.nodes[index].is_up() {
             self.crash(Kernel(index));
         }

@@ -486,15 +486,12 @@ fn arrived(
         Why::Shared { conn } => {
             (said.answers.get_mut(&(*peer, conn, key, id)).and_then(VecDeque::pop_front), may)
         }
-        Why::Asked { token } | Why::Offered { token } => {
-            let answer = match said.replies.get(&token) {
-                Some(Ok(Answer::Kept(answer))) => Some(*answer),
-                // What stands in its place cannot be read.
-                Some(Err(Refusal::Damaged(_))) => return Ok(()),
-                _ => None,
-            };
-            (answer, may || matches!(why, Why::Asked { .. }))
-        }
+        Why::Asked { token } | Why::Offered { token } => match said.replies.get(&token) {
+            Some(Ok(Answer::Kept(answer))) => (Some(*answer), may || matches!(why, Why::Asked { .. })),
+            // What stands in its place cannot be read.
+            Some(Err(Refusal::Damaged(_))) => return Ok(()),
+            _ => (None, may),
+        },
     };
     let answer = match (answer, why) {
         (Some(answer), _) => answer,

@@ -22,7 +22,7 @@ pub struct Exceptions {
 /// As it is now.
 pub const TODAY: Exceptions = Exceptions {
     circles: &[],
-    long_files: &[("crates/once-sim/src/check/group.rs", 512), ("crates/once-store/src/journal.rs", 544)],
+    long_files: &[("crates/once-sim/src/check/group.rs", 511), ("crates/once-store/src/journal.rs", 544)],
     long_functions: &[
         ("crates/once-sim/src/check/effects.rs, Checker::sent", 81),
         ("crates/once-sim/src/check/group.rs, commanded", 108),
