@@ -17,6 +17,8 @@ mod state;
 mod step;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_trace;
 mod todo;
 pub mod waist;
 
