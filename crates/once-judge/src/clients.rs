@@ -108,8 +108,12 @@ impl Kernel {
         };
         // A right that may or may not be changed is changed when the client is told so.
         let sure = expect.may.is_empty();
+        let going = matches!(ask, Ask::PeerAdd(peer) | Ask::Join(peer) if self.peers.removing.contains(peer));
         if !expect.fails() && (sure || !is_about_grants(ask)) {
             self.obey(ask, sure);
+        }
+        if let (true, Ask::PeerAdd(peer) | Ask::Join(peer)) = (going, ask) {
+            self.peers.unsure.insert(*peer);
         }
         self.clients.open.insert(token, Open { ask: ask.clone(), expect, first, ended: false });
     }
@@ -222,6 +226,9 @@ impl Kernel {
         let waits = matches!(&open.ask, Ask::Act(act) if act.wait) && !open.ended && !self.is_gone(&open.ask);
         if !waits || !matches!(answer, Ok(Reply::Accepted)) {
             self.clients.open.remove(&token);
+        }
+        if let Ask::PeerAdd(peer) | Ask::Join(peer) = &open.ask {
+            self.peers.unsure.remove(peer);
         }
         match answer {
             Err(refusal) => self.refused(&open, *refusal, eyes),

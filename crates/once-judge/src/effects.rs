@@ -237,6 +237,7 @@ impl Kernel {
         let Some(home) = home.filter(|home| self.peers.is(home) || *home == self.me && here.is_some()) else {
             return self.effects.outcome(&id, &Outcome::Refused(Code::Denied));
         };
+        let perhaps = self.peers.unsure.contains(&home).then_some(Code::Denied);
         let action = Action {
             id,
             name: name.clone(),
@@ -260,7 +261,7 @@ impl Kernel {
             needs: Vec::new(),
             place: None,
             settled: None,
-            codes: std::collections::BTreeSet::new(),
+            codes: perhaps.into_iter().collect(),
             sent: std::collections::BTreeMap::new(),
             missing: 0,
         };

@@ -1,6 +1,6 @@
 //! The handshake: who is let in, by what, and what a rollback looks like (protocol 5.1).
 
-use once_model::ids::KernelId;
+use once_model::ids::{KernelId, Secret};
 use once_model::progress::Progress;
 use once_model::wire::{Code, FEATURE_ACTIONS, Frame, Greeting};
 
@@ -75,21 +75,46 @@ impl Kernel {
         }
     }
 
-    /// A peer has called: what it says on its new connection counts at once, and nothing on the one before. Whoever is no peer
-    /// yet is one when it is told so.
+    /// A kernel has called. What it says on its new connection counts at once, and nothing on the one before; an invite that it
+    /// shows is used in the same transaction. Where it is not certain that it is let in, it is when it is told so.
     fn called(&mut self, number: u64, greeting: &Greeting) {
         let Some(conn) = self.conns.get(&number).filter(|conn| !conn.admitted) else { return };
-        let peer = conn.peer;
-        let is_peer = self.peers.is(&peer) && !self.peers.is_fresh(&peer);
-        if !is_peer || self.quarantined || !greeting.critical.is_empty() || conn.called == Some(true) {
+        if self.quarantined || !greeting.critical.is_empty() || conn.called == Some(true) {
             return;
         }
+        let peer = conn.peer;
+        let opens = greeting.invite.map_or(Tri::No, |secret| self.peers.opens(&secret, &self.clock));
+        let by_name = self.peers.is(&peer) && !self.peers.is_fresh(&peer);
+        let let_in = !by_name && opens == Tri::Yes && !self.peers.removing.contains(&peer);
         let prevails = self.prevails(number, conn);
         if let Some(conn) = self.conns.get_mut(&number) {
-            conn.called = Some(prevails);
+            conn.opens = opens;
+            conn.let_in |= let_in;
+            if by_name || let_in {
+                conn.called = Some(prevails);
+            }
         }
-        if prevails {
-            self.is_up(number, peer);
+        if by_name || let_in {
+            self.lets_in(peer, greeting.invite, opens);
+            if prevails {
+                self.is_up(number, peer);
+            }
+        }
+    }
+
+    /// A kernel is let in, as a peer or by an invite.
+    fn lets_in(&mut self, peer: KernelId, secret: Option<Secret>, opens: Tri) {
+        let is_peer = self.peers.is(&peer);
+        if let Some(secret) = &secret {
+            self.peers.use_up(secret);
+        }
+        if self.peers.joining.remove(&peer) || !is_peer && opens.can() {
+            // Who calls while its own invite is used here is what it would be if it were called (5.1).
+            self.is_a_peer(peer);
+            self.give_share(peer);
+        } else if opens.can() {
+            self.peers.perhaps_share.insert(peer);
+            self.is_a_peer(peer);
         }
     }
 
@@ -143,10 +168,16 @@ impl Kernel {
             Frame::Admitted(_) => self.admits(conn, peer, eyes),
             Frame::Denied(code) => {
                 self.quarantined |= *code == Code::Quarantined;
-                if let Some(conn) = self.conns.get_mut(&conn) {
-                    conn.denied = true;
-                }
                 self.peers.link_down(conn);
+                let Some(link) = self.conns.get_mut(&conn) else { return };
+                link.denied = true;
+                // For a reason that is not seen: there is no room for it, perhaps.
+                if std::mem::take(&mut link.let_in) && !link.admitted {
+                    let secret = link.secret;
+                    secret.iter().for_each(|secret| self.peers.not_used(secret));
+                    self.peers.remove(&peer, self.group);
+                    self.rights.forget(&peer);
+                }
             }
             Frame::Hello(greeting) if greeting.invite.is_some() => {
                 self.peers.join(peer);
@@ -157,7 +188,11 @@ impl Kernel {
 
     fn admits(&mut self, conn: u64, peer: KernelId, eyes: &mut Eyes<'_>) {
         eyes.exact(Check::QuarantineSilent, !self.quarantined, || "it admits in quarantine".into());
-        let Some(link) = self.conns.get(&conn) else { return };
+        let Some(link) = self.conns.get(&conn) else {
+            // It ended in the group in which it was called: what became of the kernel is so all the same.
+            self.lets_in(peer, None, Tri::Open);
+            return eyes.not_made(Check::InviteOpen);
+        };
         let called = link.called;
         let prevails = called.unwrap_or_else(|| self.prevails(conn, link));
         eyes.exact(Check::Prevails, prevails, || format!("{} is admitted twice over", peer.short()));
@@ -168,25 +203,16 @@ impl Kernel {
         let Some(link) = self.conns.get_mut(&conn) else { return };
         link.admitted = true;
         let early = std::mem::take(&mut link.early);
-        let secret = link.secret;
-        let opens = secret.map_or(Tri::No, |secret| self.peers.opens(&secret, &self.clock));
+        let (secret, opens) = (link.secret, link.opens);
         // Removed in the same group: its `Denied` follows.
         let lately = self.peers.former.get(&peer).is_some_and(|group| group + 1 >= self.group);
-        let is_peer = self.peers.is(&peer);
         let how = How::exact_if(opens.sure() && !lately);
-        eyes.check(Check::InviteOpen, how, is_peer || opens.can() || lately, || {
+        let right = self.peers.is(&peer) || opens.can() || lately;
+        eyes.check(Check::InviteOpen, how, right, || {
             format!("{} is admitted, and is no peer and shows no open invite", peer.short())
         });
-        if let Some(secret) = &secret {
-            self.peers.use_up(secret);
-        }
-        if self.peers.joining.remove(&peer) || !is_peer && opens.can() {
-            // Who calls while its own invite is used here is what it would be if it were called (5.1).
-            self.is_a_peer(peer);
-            self.give_share(peer);
-        } else if opens.can() {
-            self.peers.perhaps_share.insert(peer);
-            self.is_a_peer(peer);
+        if called.is_none() {
+            self.lets_in(peer, secret, opens);
         }
         let lately = early.into_iter().filter(|(group, _)| group + 1 >= self.group);
         let lately: Vec<_> = lately.filter(|(_, frame)| !matches!(frame, Frame::Request(_))).collect();

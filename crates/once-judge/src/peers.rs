@@ -27,6 +27,9 @@ pub(crate) struct Conn {
     pub(crate) secret: Option<Secret>,
     /// Whether it was the one that prevails when its hello came, and the hello counted at once.
     pub(crate) called: Option<bool>,
+    /// Whether the invite that it showed was open then, and it is let in by that alone.
+    pub(crate) opens: Tri,
+    pub(crate) let_in: bool,
     /// Whether it has said hello.
     pub(crate) greeted: bool,
     /// It is denied: nothing more is said.
@@ -47,6 +50,8 @@ impl Conn {
             admitted: false,
             secret: None,
             called: None,
+            opens: Tri::No,
+            let_in: false,
             greeted: false,
             denied: false,
             early: Vec::new(),
@@ -75,6 +80,8 @@ pub(crate) struct Peers {
     pub(crate) up: BTreeMap<KernelId, u64>,
     /// Admitted connections that another one has taken the place of, and in which group.
     pub(crate) replaced: BTreeMap<u64, u64>,
+    /// Peers that may be none: they were added while they were being removed, and nobody was told what came of it.
+    pub(crate) unsure: BTreeSet<KernelId>,
     /// Who was removed, and nobody was told yet that nothing of it is left.
     pub(crate) removing: BTreeSet<KernelId>,
     /// Who was a peer at some time, and lately: frames to it may be on their way.
@@ -132,6 +139,7 @@ impl Peers {
 
     pub(crate) fn add(&mut self, peer: KernelId) {
         self.fresh.remove(&peer);
+        self.unsure.remove(&peer);
         self.peers.insert(peer);
         self.former.remove(&peer);
     }
@@ -142,6 +150,7 @@ impl Peers {
         }
         self.joining.remove(peer);
         self.fresh.remove(peer);
+        self.unsure.remove(peer);
         self.perhaps_share.remove(peer);
     }
 
@@ -170,6 +179,13 @@ impl Peers {
             // What was seen to be over stays over, whatever the clock says: whether it was seen is not told.
             Some(invite) if clock.latest() >= invite.expires => Tri::Open,
             Some(_) => Tri::Yes,
+        }
+    }
+
+    /// Who showed it was not let in.
+    pub(crate) fn not_used(&mut self, secret: &Secret) {
+        if let Some(invite) = self.invites.get_mut(&invite_hash(secret)) {
+            invite.used = false;
         }
     }
 

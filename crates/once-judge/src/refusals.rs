@@ -82,7 +82,7 @@ impl Kernel {
             Ask::Act(act) => self.expect_act(act, limits),
             Ask::Put { key, state, base } => self.expect_put(key, state.uuid, state.derived, base.as_ref()),
             Ask::Grant(grant) => self.expect_grant(grant, limits),
-            Ask::Revoke(grant) => self.expect_revoke(grant),
+            Ask::Revoke(grant) => self.expect_revoke(grant, limits),
             Ask::Cancel(id) => self.known_action(id, limits),
             Ask::Receipt(id) if !self.origin.items.contains_key(id) => Expect::open(&[R::NotFound]),
             Ask::Receipt(_) => Expect::open(&[R::NotFound, R::Unproven, R::Unreachable, R::Denied]),
@@ -137,7 +137,9 @@ impl Kernel {
     fn known_action(&self, id: &Uuid, limits: &Limits) -> Expect {
         if let Some(item) = self.origin.items.get(id) {
             let forgotten = self.may_be_over(item) && self.origin.ids >= limits.requests;
-            return Expect::open(if forgotten { &[R::NotFound] } else { &[] });
+            // It may be refused in the same step, and nobody knows of it then.
+            let accepted = item.sure || item.place.is_some() || item.settled.is_some();
+            return Expect::open(if forgotten || !accepted { &[R::NotFound] } else { &[] });
         }
         // An id that a client's built-in action has is not told by the command.
         let built_in = self.objects.entries.values().any(|(entry, _)| entry.id == *id);
@@ -169,7 +171,9 @@ impl Kernel {
             let opens = conn.secret.map_or(Tri::No, |secret| self.peers.opens(&secret, &self.clock));
             conn.peer == *peer && !conn.admitted && opens.can()
         };
-        if self.peers.is(peer) {
+        if self.peers.unsure.contains(peer) {
+            Tri::Open
+        } else if self.peers.is(peer) {
             Tri::Yes
         } else if self.conns.values().any(shows) {
             Tri::Open
@@ -208,27 +212,37 @@ impl Kernel {
     }
 
     fn expect_grant(&self, grant: &Grant, limits: &Limits) -> Expect {
-        if grant.actions.as_ref().is_some_and(|names| names.len() > limits.grant_actions || names.is_empty())
-        {
-            return Expect::open(&[R::Usage, R::Invalid, R::Quota, R::NotFound]);
-        }
+        let to = match (grant.to, grant.home) {
+            (Grantee::Kernel(peer), _) => self.with_peer(&peer, Expect::done(), limits),
+            // That the home of an object must be a peer is not said.
+            (Grantee::Object(_), Some(home)) if home == self.me || self.is_peer(&home) == Tri::Yes => {
+                Expect::done()
+            }
+            (Grantee::Object(_), _) => Expect::open(&[R::NotFound, R::Usage, R::Invalid]),
+        };
         let component = match &grant.scope {
             Scope::Component(name) => Some(name),
             _ => None,
         };
         let mut names = component.into_iter().chain(grant.actions.iter().flatten());
         let long = names.any(|name| name.len() > limits.name_bytes);
-        if long {
-            return Expect::refused(&[R::Usage, R::NotFound]);
+        let count = grant.actions.as_ref().map_or(1, Vec::len);
+        let many = count > limits.grant_actions;
+        let mut against = to.may.clone();
+        against.extend(long.then_some(R::Usage));
+        against.extend(many.then_some(R::Quota));
+        if to.must || long || many {
+            return Expect::refused(&against);
         }
-        match grant.to {
-            Grantee::Kernel(peer) => self.with_peer(&peer, Expect::done(), limits),
-            // That the home of an object must be a peer is not said.
-            Grantee::Object(_) => Expect::open(&[R::NotFound, R::Usage, R::Invalid]),
+        // Together with what was granted before it may be more than a grant may have; that a list is empty is not said.
+        against.extend((count + self.rights.parts(grant) > limits.grant_actions).then_some(R::Quota));
+        if count == 0 {
+            against.extend([R::Usage, R::Invalid]);
         }
+        Expect::open(&against)
     }
 
-    fn expect_revoke(&self, grant: &Grant) -> Expect {
+    fn expect_revoke(&self, grant: &Grant, limits: &Limits) -> Expect {
         // With which code single actions of a grant of every action are refused is not said.
         let single = [R::Usage, R::Invalid];
         let of = match (&grant.to, grant.home) {
@@ -236,6 +250,11 @@ impl Kernel {
             (Grantee::Object(_), home) => home,
         };
         let going = of.is_some_and(|peer| self.peers.removing.contains(&peer));
+        if grant.actions.as_ref().is_some_and(|names| names.len() > limits.grant_actions) {
+            // A list is counted before it is looked at; whether before it is looked whose right it is, is not said.
+            let none = going || self.rights.can_revoke(grant, &self.clock).is_none();
+            return Expect::refused(if none { &[R::Quota, R::NotFound] } else { &[R::Quota] });
+        }
         match self.rights.can_revoke(grant, &self.clock) {
             // Of a peer that was removed nothing is left some time later.
             _ if going => Expect::open(&[R::NotFound, R::Usage, R::Invalid]),

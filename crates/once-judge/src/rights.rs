@@ -185,6 +185,11 @@ impl Rights {
         self.earliest = 0;
     }
 
+    /// How many actions have an end of their own in the grants that this one would be added to.
+    pub(crate) fn parts(&self, grant: &Grant) -> usize {
+        self.rows.get(&(grant.to, grant.right, grant.scope.clone())).map_or(0, |row| row.parts.len())
+    }
+
     /// Whether there is something to take back; none: not even a grant of this kind.
     pub(crate) fn can_revoke(&self, grant: &Grant, clock: &Clock) -> Option<Tri> {
         let row = self.rows.get(&(grant.to, grant.right, grant.scope.clone()))?;

@@ -150,11 +150,12 @@ impl Told<'_> {
             self.input(input, &step);
         }
         reborn.into_iter().for_each(|life| self.reborn(life));
-        self.runs_and_rows(step.ran, step.rows.rows.into());
-        for run in &step.asked {
-            let asked = self.judged.side(self.kernel).asked(self.kernel, run);
-            self.see(Seen::Asked(Box::new(asked)));
-        }
+        self.runs_and_rows(step.ran, step.asked.into(), step.rows.rows.into());
+    }
+
+    fn asked(&mut self, run: &Run) {
+        let asked = self.judged.side(self.kernel).asked(self.kernel, run);
+        self.see(Seen::Asked(Box::new(asked)));
     }
 
     /// A quarantine has ended. After a crash nobody is told, since whoever asked for it is gone.
@@ -168,8 +169,14 @@ impl Told<'_> {
         }
     }
 
-    /// Runs that were answered at once, each before what was recorded of it.
-    fn runs_and_rows(&mut self, ran: Vec<(Run, RunResult)>, mut rows: VecDeque<Row>) {
+    /// Runs that were answered at once, each before what was recorded of it, and those that are made beside the engine: runs
+    /// are numbered in their order.
+    fn runs_and_rows(
+        &mut self,
+        ran: Vec<(Run, RunResult)>,
+        mut asked: VecDeque<Run>,
+        mut rows: VecDeque<Row>,
+    ) {
         let mut ran = ran.into_iter();
         while let Some((run, result)) = ran.next() {
             let here = of_run(&rows, &run, &result);
@@ -177,12 +184,15 @@ impl Told<'_> {
             let next =
                 here.clone().or_else(|| ran.clone().find_map(|(run, result)| of_run(&rows, &run, &result)));
             self.rows(rows.drain(..next.map_or(rows.len(), |next| next.start)).collect());
-            let asked = self.judged.side(self.kernel).asked(self.kernel, &run);
-            self.see(Seen::Asked(Box::new(asked)));
+            while let Some(beside) = asked.pop_front_if(|beside| beside.run < run.run) {
+                self.asked(&beside);
+            }
+            self.asked(&run);
             self.see(Seen::Ran { run: run.run, said: words::said(&result) });
             self.rows(rows.drain(..here.map_or(0, |here| here.len())).collect());
         }
         self.rows(rows);
+        asked.iter().for_each(|run| self.asked(run));
     }
 
     fn rows(&mut self, rows: VecDeque<Row>) {

@@ -31,12 +31,8 @@ use crate::world::World;
 /// complaints are counted and shown, and fail no seed.
 const UNDECIDED: &[Check] = &[
     Check::ActResend,
-    Check::AnswerKnown,
     Check::SharedAnswer,
-    Check::ClientCode,
     Check::ShareDue,
-    Check::GivenShown,
-    Check::ActAccepted,
     Check::ShareOwed,
     Check::ShareWindow,
 ];
