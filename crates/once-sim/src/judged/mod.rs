@@ -29,13 +29,8 @@ use crate::world::World;
 
 /// Checks of which it is not decided yet who is right where they complain: the page, the judge or the engine. Their
 /// complaints are counted and shown, and fail no seed.
-const UNDECIDED: &[Check] = &[
-    Check::ActResend,
-    Check::SharedAnswer,
-    Check::ShareDue,
-    Check::ShareOwed,
-    Check::ShareWindow,
-];
+const UNDECIDED: &[Check] =
+    &[Check::ActResend, Check::SharedAnswer, Check::ShareDue, Check::ShareOwed, Check::ShareWindow];
 
 /// The judge, and what must be remembered to tell it.
 #[derive(Debug)]
