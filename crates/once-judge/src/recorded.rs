@@ -211,6 +211,12 @@ impl Kernel {
         if run.origin == self.me || run.group == self.group {
             return;
         }
+        // It names itself as the one that acts, and was claimed in this transaction, after its right was looked up.
+        let key = self.objects.name(&lane.name.key);
+        let claimed = self.objects.heads.get(&key).is_some_and(|head| self.claimed_from(head, &run.base));
+        if claimed && run.action.acting.is_some_and(|acting| self.objects.name(&acting) == key) {
+            return eyes.not_made(Check::ActAllowed);
+        }
         let copies = self.home.copies.get(&(*lane, run.sequence)).into_iter().flatten();
         let guest = copies.into_iter().any(|copy| copy.act.guest == Some(true));
         let look = self.look(run.origin, &lane.name.key, &run.action, guest);

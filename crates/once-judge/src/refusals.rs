@@ -198,7 +198,9 @@ impl Kernel {
 
     fn expect_share(&self, key: &ObjectKey, to: &KernelId, limits: &Limits) -> Expect {
         let Some(head) = self.objects.find(key) else { return Expect::refused(&[R::NotFound]) };
-        let owed = self.shares.debts.keys().filter(|(peer, _)| peer == to).count();
+        // What may be owed under two names counts twice.
+        let owed = self.shares.debts.iter().filter(|((peer, _), _)| peer == to);
+        let owed: usize = owed.map(|(_, debt)| 1 + usize::from(debt.perhaps)).sum();
         let full = (owed as u64 >= limits.outbox_rows).then_some(R::Quota);
         let home = head.home().filter(|home| *home != self.me);
         // A signature that is missing may have come since, with another copy of the revision.
@@ -215,8 +217,9 @@ impl Kernel {
         let to = match (grant.to, grant.home) {
             (Grantee::Kernel(peer), _) => self.with_peer(&peer, Expect::done(), limits),
             // That the home of an object must be a peer is not said.
-            (Grantee::Object(_), Some(home)) if home == self.me || self.is_peer(&home) == Tri::Yes => {
-                Expect::done()
+            (Grantee::Object(_), Some(home)) if home == self.me => Expect::done(),
+            (Grantee::Object(_), Some(home)) if self.is_peer(&home) == Tri::Yes => {
+                self.with_peer(&home, Expect::done(), limits)
             }
             (Grantee::Object(_), _) => Expect::open(&[R::NotFound, R::Usage, R::Invalid]),
         };
@@ -314,9 +317,11 @@ impl Kernel {
 
     /// Whether so many actions on an object may wait that its lane has no room. Those behind one that waits count, too.
     fn may_be_full(&self, uuid: &Uuid, limits: &Limits) -> bool {
-        let mut of_object = self.origin.items.values().filter(|item| item.object.uuid == *uuid);
+        let of_object = self.origin.items.values().filter(|item| item.object.uuid == *uuid).count();
+        // What it is told of its effects stands in the same lane; of what it was told it is not known of which object.
+        let told = self.effects.all_owed().filter(|(_, owed)| owed.object.uuid == *uuid).count();
         let most = usize::try_from(limits.queue_rows).unwrap_or(usize::MAX);
-        most.checked_sub(1).is_none_or(|last| of_object.nth(last).is_some())
+        of_object + told + self.effects.ended.len() >= most
     }
 
     /// Why an action cannot be accepted, for what is known of its object.
