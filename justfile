@@ -36,6 +36,13 @@ sim *ARGS:
 mutants-sample N *SEED:
     cargo xtask mutants-sample {{N}} {{SEED}}
 
+# What takes hours on two cores and is too long for `just ci`: 100,000 seeds, 200 random mutants drawn by HEAD's hash, every
+# measurement. Its figures belong into the note of whoever closes an issue.
+full:
+    cargo run --profile dist -p once-sim -- --seeds 100000
+    cargo xtask mutants-sample 200
+    cargo run --release -p once-bench
+
 # Measurements beside yardsticks.
 bench *ARGS:
     cargo run --release -p once-bench -- {{ARGS}}
