@@ -243,6 +243,30 @@ fn refusals_have_their_codes() {
     assert!(Refusal::NotHome { key, home: kernel }.hint().unwrap().contains(&kernel.short()));
 }
 
+/// What a person can do next is a command to paste, where there is one.
+#[test]
+fn refusals_name_the_command_that_helps() {
+    let key = ObjectKey { uuid: Uuid::from_u128(1), line: Line::Unclaimed(Hash::from_bytes([1; 32])) };
+    let kernel = KernelKey::from_bytes(&[1; 32]).id();
+    for (refusal, command) in [
+        (Refusal::OutboxFull { peer: kernel, rows: 1 }, "once peers remove"),
+        (Refusal::NoAction(key.uuid), "once outbox"),
+        (Refusal::NoPeer(kernel), "once join"),
+        (Refusal::BeingRemoved(kernel), "once peers remove"),
+        (Refusal::NotOwed { peer: kernel, key }, "once outbox"),
+        (Refusal::StoreDamaged, "once export --salvage"),
+        (Refusal::Quarantined, "once quarantine"),
+        (Refusal::NotHeard(kernel), "once quarantine end --without"),
+        (Refusal::EarlierLife(key), "once export"),
+        (Refusal::NoInvite, "once invites"),
+        (Refusal::InviteUsed(kernel), "once peers remove"),
+        (Refusal::TooManyPeers(1), "once peers remove"),
+    ] {
+        let hint = refusal.hint().unwrap_or_default();
+        assert!(hint.contains(command), "{refusal}: {hint}");
+    }
+}
+
 #[test]
 fn what_must_be_durable_makes_the_commit_wait_and_a_rollback_forgets_it() {
     let store = crate::memory::MemoryStore::new();

@@ -275,3 +275,20 @@ fn of_a_followed_copy_so_many_claims_are_kept() {
     assert_eq!(stored.iter().filter(|stored| **stored).count(), 8);
     assert!(stored[..8].iter().all(|stored| *stored));
 }
+
+#[test]
+fn whoever_drops_a_copy_tells_those_that_send_it_and_nobody_else() {
+    let (mut pair, _, b, key) = following();
+    pair.a.befriend(8);
+    pair.settle();
+    pair.a.command(Command::Remove { key });
+    assert_eq!((rows(&pair.a, Table::Subscription), rows(&pair.a, Table::Unfollow)), (0, 1));
+    assert_eq!(pair.lose(Side::B), Some(Frame::Unfollow(key)));
+    assert!(
+        !pair
+            .a
+            .rows()
+            .iter()
+            .any(|(table, at, _)| *table == Table::Unfollow && !at.starts_with(b.as_bytes()))
+    );
+}

@@ -758,3 +758,20 @@ fn a_header_names_as_much_of_a_component_as_fits() {
         assert_eq!(header.component.len(), NAME_MAX_BYTES);
     }
 }
+
+#[test]
+fn so_many_files_are_kept_beside_an_object_and_the_same_one_once() {
+    let mut kernel = Alone::new();
+    let import = |n| Command::Import { source: Some("a".into()), over: None, scenario: scenario(5, n) };
+    kernel.command(import(1));
+    let token = kernel.command(import(2));
+    let key = answer(&kernel, token).0.key();
+    put(&mut kernel, key, 3);
+    for n in 0..CONFLICTS_MAX_BODIES {
+        kernel.command(import(100 + n as u32));
+        assert_eq!(beside(&kernel, &key).len(), 1 + n);
+    }
+    kernel.command(import(100));
+    assert_eq!(kernel.try_command(import(99)), Err(Refusal::TooManyConflicts(key)));
+    assert_eq!(beside(&kernel, &key).len(), CONFLICTS_MAX_BODIES);
+}

@@ -7,7 +7,7 @@ use once_model::limits::{
     WINDOW_MAX_BYTES, WINDOW_MAX_SHARES,
 };
 use once_model::scenario::Scenario;
-use once_model::wire::{Code, Frame, ShareAnswer, Shared};
+use once_model::wire::{Code, FEATURE_ACTIONS, Frame, Greeting, ShareAnswer, Shared};
 
 use crate::access::{Right, Scope};
 use crate::act::{LaneId, SendingRow, request};
@@ -46,6 +46,30 @@ fn acts(kernel: &mut Alone) -> Vec<Act> {
 
 fn sequences(kernel: &mut Alone) -> Vec<u64> {
     acts(kernel).into_iter().map(|act| act.sequence).collect()
+}
+
+/// A step that sends all that waits would take long.
+#[test]
+fn one_step_sends_so_many_and_leaves_the_rest_to_the_next() {
+    const MANY: usize = 100;
+    let (mut kernel, home, _) = origin();
+    kernel.down(9, 1);
+    for n in 0..MANY {
+        kernel.act_at(home, there(n as u128), n as u64);
+    }
+    kernel.up(9, 2);
+    let hello = greeting(&once_model::sign::KernelKey::from_bytes(&[9; 32]));
+    let hello = Frame::Hello(Greeting { features: vec![FEATURE_ACTIONS], ..hello });
+    let (mut sent, mut again) = (0, 0);
+    let Alone { engine, store, ctx, dice, .. } = &mut kernel;
+    let release = &mut |effect| match effect {
+        Effect::Send { frame: Frame::Act(_), .. } => sent += 1,
+        Effect::Timer { after_ms: 0, timer: Timer::Pump(_) } => again += 1,
+        _ => {}
+    };
+    let input = Input::Frame { peer: home, conn: 2, frame: hello };
+    crate::group::run(engine, store, ctx, dice, [input], release).unwrap();
+    assert!((1..MANY).contains(&sent) && again == 1, "{sent}, {again}");
 }
 
 /// Until then it costs nothing to leave it there: the lane is likely to be used again.
