@@ -27,7 +27,7 @@ pub(crate) enum Verdict {
 pub(crate) struct Came {
     header: Header,
     /// Answers that are right.
-    right: Vec<ShareAnswer>,
+    pub(crate) right: Vec<ShareAnswer>,
     /// It is denied for want of a right.
     denied: bool,
     /// A quota may stand against it.
@@ -130,7 +130,10 @@ impl Kernel {
         answers.iter().for_each(|answer| self.given_came(peer, header, *answer, sure));
         let came =
             Came { header: header.clone(), right, denied, quota: !followed && may.can(), pulled: !small };
-        self.shares.came.insert((conn, key, header.id()), came);
+        // Each copy is answered by itself, but for those whose bytes are fetched: one answer is for all of them.
+        let all = self.shares.came.entry((conn, key, header.id())).or_default();
+        all.retain(|before| !(before.pulled && came.pulled));
+        all.push(came);
     }
 
     fn placed_answers(&self, header: &Header, eyes: &Eyes<'_>) -> Vec<ShareAnswer> {
@@ -149,12 +152,13 @@ impl Kernel {
 
     /// A share is answered.
     pub(crate) fn shared_left(&mut self, conn: u64, peer: KernelId, shared: &Shared, eyes: &mut Eyes<'_>) {
-        let Some(came) = self.shares.came.remove(&(conn, shared.key, shared.id)) else {
+        let Some(came) = self.shares.answered(conn, shared) else {
             return eyes.not_made(Check::SharedAnswer);
         };
         let kept = !matches!(shared.answer, ShareAnswer::Refused(_));
         let tolerated = match shared.answer {
-            ShareAnswer::Refused(Code::Quota) => came.quota,
+            // What was followed when it came may be followed no more when its bytes are here.
+            ShareAnswer::Refused(Code::Quota) => came.quota || came.pulled,
             ShareAnswer::Refused(Code::Stopping) => true,
             ShareAnswer::Refused(Code::Busy | Code::Invalid | Code::Denied) => came.pulled,
             // While its bytes were fetched others came.

@@ -307,7 +307,10 @@ impl Kernel {
         // What is known of it may have been forgotten.
         let old = (self.origin.ids >= limits.requests).then_some(R::IdTooOld);
         let full = self.may_be_full(&act.object.uuid, limits).then_some(R::Quota);
-        let perhaps: Vec<_> = old.into_iter().chain(full).collect();
+        let home = self.home_for(&act.object, act.home).filter(|home| *home != self.me);
+        let stranger =
+            home.is_some_and(|home| self.with_peer(&home, Expect::done(), limits).may.contains(&R::NotFound));
+        let perhaps: Vec<_> = old.into_iter().chain(full).chain(stranger.then_some(R::NotFound)).collect();
         if against.is_empty() {
             Expect::open(&perhaps)
         } else {

@@ -44,7 +44,7 @@ pub(crate) struct Shares {
     /// What is under way on a connection.
     sent: BTreeMap<(u64, ObjectKey), (Hash, u64)>,
     /// Shares that came and are not answered.
-    pub(crate) came: BTreeMap<(u64, ObjectKey, Hash), Came>,
+    pub(crate) came: BTreeMap<(u64, ObjectKey, Hash), Vec<Came>>,
 }
 
 impl Shares {
@@ -55,7 +55,19 @@ impl Shares {
 
     /// Shares that came on connections that live, whose bytes are here, and that nobody has answered.
     pub(crate) fn unanswered(&self) -> usize {
-        self.came.values().filter(|came| !came.pulled).count()
+        self.came.values().flatten().filter(|came| !came.pulled).count()
+    }
+
+    /// A share is answered: of several copies the first that the answer fits.
+    pub(crate) fn answered(&mut self, conn: u64, shared: &Shared) -> Option<Came> {
+        let place = (conn, shared.key, shared.id);
+        let all = self.came.get_mut(&place)?;
+        let fits = all.iter().position(|came| came.right.contains(&shared.answer));
+        let came = all.remove(fits.unwrap_or(0));
+        if all.is_empty() {
+            self.came.remove(&place);
+        }
+        Some(came)
     }
 
     pub(crate) fn link_down(&mut self, conn: u64) {
