@@ -70,6 +70,7 @@ impl Checker {
     pub(super) fn leaving(&mut self, group: &Group<'_>, allowed: &Allowed, cover: &mut Coverage) {
         let mut wrong = Wrong::new();
         self.forget_late(group);
+        super::follow::unfollowed(group, &mut wrong);
         for (effect, early) in group.effects {
             match effect {
                 Effect::Reply { token, reply } => self.replied(group, *token, reply, &mut wrong),

@@ -1,11 +1,13 @@
 //! Followers, and what this kernel follows elsewhere.
 
-use once_core::store::Table;
+use once_core::store::{Read, Table};
+use once_core::waist::{Effect, Input};
 use once_model::ids::{KernelId, ObjectKey};
+use once_model::wire::{Following, Frame};
 
 use super::group::Allowed;
 use super::shadow::Shadow;
-use super::{Checker, Wrong};
+use super::{Checker, Group, Wrong};
 use crate::coverage::Coverage;
 use crate::disk::{Changed, Commit};
 
@@ -35,6 +37,27 @@ impl Checker {
                 cover.met("state revoked while followed");
             }
             _ => {}
+        }
+    }
+}
+
+/// Who is told that it follows no more follows no more.
+pub(super) fn unfollowed(group: &Group<'_>, wrong: &mut Wrong) {
+    for (effect, _) in group.effects {
+        let Effect::Send { peer, frame: Frame::Following(Following { key, on: false, code: None }), .. } =
+            effect
+        else {
+            continue;
+        };
+        let again = group.inputs.iter().any(|input| match input {
+            Input::Frame { peer: by, frame: Frame::Follow(follow), .. } => {
+                (by, follow.key.uuid) == (peer, key.uuid)
+            }
+            _ => false,
+        });
+        let place = [key.to_row().as_slice(), peer.as_bytes().as_slice()].concat();
+        if !again && !group.failed && matches!(group.store.get(Table::Follower, &place), Ok(Some(_))) {
+            wrong.push((7, format!("keeps {peer:.10} as a follower of {key}, which it has unfollowed")));
         }
     }
 }
