@@ -268,6 +268,7 @@ impl Kernel {
         self.clients.end(|ask| matches!(ask, Ask::Share { key: k, .. } if objects.name(k) == *key));
         self.objects.became.retain(|_, now| now != key);
         self.follows.dropped(key);
+        self.shares.dropped(key, self.group);
         self.rights_changed = self.group;
     }
 }

@@ -31,6 +31,15 @@ pub(crate) struct Debt {
     pub(crate) settled: Option<u64>,
 }
 
+impl Shares {
+    /// Of a copy that is gone nothing is owed; one that comes later is owed anew.
+    pub(crate) fn dropped(&mut self, key: &ObjectKey, group: u64) {
+        for (_, debt) in self.debts.iter_mut().filter(|((_, of), debt)| of == key && debt.open()) {
+            (debt.settled, debt.perhaps) = (Some(group), true);
+        }
+    }
+}
+
 impl Debt {
     pub(crate) fn open(&self) -> bool {
         self.settled.is_none()
