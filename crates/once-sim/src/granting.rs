@@ -124,7 +124,8 @@ impl World {
         match &mut grant.actions {
             Some(names) if names.len() > 1 && self.rng.one_in(2) => {
                 self.cover.met("right to act on some actions taken back");
-                names.truncate(1);
+                let most = names.len();
+                names.truncate(1 + self.rng.index(most));
             }
             // Of a grant of every action no single ones are taken.
             None if grant.right == Right::Act && self.rng.one_in(8) => grant.actions = Some(self.any_names()),
@@ -139,6 +140,19 @@ impl World {
     }
 
     /// The rights that a kernel has given; of those that everybody needs to share few.
+    /// What somebody follows here: shared by a client as well, it is owed for more than one reason.
+    pub(crate) fn followed_at(&mut self, index: usize) -> Option<(ObjectKey, KernelId)> {
+        let mut found = Vec::new();
+        let read = self.nodes[index].disk.scan(Table::Follower, &[], None, &mut |key, _| {
+            let row = key.split_at_checked(ObjectKey::ROW_LEN);
+            found.extend(row.and_then(|(object, peer)| {
+                Some((ObjectKey::from_row(object)?, KernelId::from_slice(peer)?))
+            }));
+            ControlFlow::Continue(())
+        });
+        read.ok().and_then(|()| self.rng.pick(&found).copied())
+    }
+
     fn granted_at(&mut self, index: usize) -> Vec<Grant> {
         let share = self.rng.one_in(10);
         let mut found = Vec::new();

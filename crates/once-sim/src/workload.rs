@@ -164,11 +164,7 @@ impl World {
                 let key = self.any_key(index, work);
                 self.command(here, Command::Remove { key });
             }
-            41..=59 => {
-                let key = self.any_key(index, work);
-                let delivered = self.rng.one_in(3);
-                self.command(here, Command::Share { key, to: peer, delivered });
-            }
+            41..=59 => self.share_something(here, peer, work),
             60..=66 => {
                 let key = match self.who.get(&peer) {
                     Some(Who::Kernel(other)) if self.rng.per_mille(850) => self.any_key(*other, work),
@@ -224,6 +220,16 @@ impl World {
             98 => self.resolve_something(here),
             _ => self.burst(here, peer, work),
         }
+    }
+
+    fn share_something(&mut self, here: Kernel, peer: KernelId, work: &Workload) {
+        let followed = self.rng.one_in(4).then(|| self.followed_at(here.0)).flatten();
+        if followed.is_some() {
+            self.cover.met("share of what is followed");
+        }
+        let (key, to) = followed.unwrap_or_else(|| (self.any_key(here.0, work), peer));
+        let delivered = self.rng.one_in(3);
+        self.command(here, Command::Share { key, to, delivered });
     }
 
     /// Several things at once: they end up in one group.

@@ -46,7 +46,8 @@ impl Draft {
     pub fn claim(s: &mut Step<'_, '_>, copy: HeadRow) -> Result<Self, StoreError> {
         let chain = new_chain(s, &copy.header)?;
         let row = own(s, first(&copy.header, &chain), Some(s.ctx.me));
-        let body = s.txn.get(Table::Body, &rows::body_key(&copy.header))?;
+        // Or an object would begin without its bytes, or with others, under this kernel's signature.
+        let body = super::query::body(s.txn, &copy.header)?;
         Ok(Self { row, body, stood: Stood::Copy(Box::new(copy), chain) })
     }
 

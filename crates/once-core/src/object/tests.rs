@@ -775,3 +775,17 @@ fn so_many_files_are_kept_beside_an_object_and_the_same_one_once() {
     assert_eq!(kernel.try_command(import(99)), Err(Refusal::TooManyConflicts(key)));
     assert_eq!(beside(&kernel, &key).len(), CONFLICTS_MAX_BODIES);
 }
+
+#[test]
+fn a_copy_that_has_lost_its_bytes_is_not_claimed() {
+    let mut kernel = Alone::new();
+    kernel.command(Command::Import { source: None, over: None, scenario: scenario(5, 1) });
+    let header = unclaimed(&scenario(5, 1));
+    for bytes in [None, Some("{}".into())] {
+        let body = (Table::Body, super::rows::body_key(&header), bytes);
+        kernel.put_rows(crate::store::Batch { rows: vec![body] });
+        let claimed = kernel.try_command(Command::Claim { key: header.key() });
+        assert!(matches!(claimed, Err(Refusal::Damaged(_))), "{claimed:?}");
+        assert!(head(&kernel.store, &header.key()).unwrap().is_some_and(|head| head.home.is_none()));
+    }
+}

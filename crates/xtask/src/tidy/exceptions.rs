@@ -32,7 +32,7 @@ pub const TODAY: Exceptions = Exceptions {
         ("crates/once-sim/src/journal.rs, run", 74),
         ("crates/once-sim/src/puppet.rs, Puppet::forgery", 84),
         ("crates/once-sim/src/shell.rs, World::group", 78),
-        ("crates/once-sim/src/workload.rs, World::act", 84),
+        ("crates/once-sim/src/workload.rs, World::act", 80),
         ("crates/once/src/api/server.rs, connection", 74),
     ],
     many_parameters: &[
