@@ -11,6 +11,7 @@ use crate::check::{Check, How};
 use crate::eyes::Eyes;
 use crate::kernel::Kernel;
 use crate::origin::Item;
+use crate::peers::Conn;
 use crate::refusals::Expect;
 
 /// A command that is not answered for good.
@@ -155,6 +156,8 @@ impl Kernel {
             Ask::PeerRemove(peer) if !self.peers.is(peer) => {}
             Ask::PeerRemove(peer) => {
                 self.peers.remove(peer, self.group);
+                let of = |conn: &&mut Conn| conn.peer == *peer;
+                self.conns.values_mut().filter(of).for_each(|conn| conn.bygone = true);
                 self.peers.removing.insert(*peer);
                 self.rights.forget(peer);
                 self.shares.forget_peer(peer);

@@ -142,11 +142,15 @@ impl Kernel {
         let Some(conn) = self.conns.get_mut(&number) else { return };
         conn.denied = true;
         let for_good = matches!(code, Code::Denied | Code::Unsupported | Code::Invalid);
-        let peer = conn.peer;
+        let (peer, bygone, dialled) = (conn.peer, conn.bygone, conn.dialled);
         // What comes late from an older connection says nothing of the newest one.
         let newest = self.conns.iter().rev().find(|(_, conn)| conn.peer == peer).map(|(number, _)| *number);
-        if for_good && newest == Some(number) {
-            self.peers.denied(&peer, self.group);
+        if for_good && newest == Some(number) && !bygone {
+            // Who has dialled and then denies: whether it has heard of the ticket by then nobody sees.
+            match !dialled && self.peers.is_fresh(&peer) {
+                true => drop(self.peers.unsure.insert(peer)),
+                false => self.peers.denied(&peer, self.group),
+            }
         }
     }
 

@@ -34,6 +34,8 @@ pub(crate) struct Conn {
     pub(crate) greeted: bool,
     /// It is denied: nothing more is said.
     pub(crate) denied: bool,
+    /// The peer was removed since it came: what it says says nothing of what the peer is anew.
+    pub(crate) bygone: bool,
     /// What came behind its hello before it was told that it is admitted, and in which group.
     pub(crate) early: Vec<(u64, Frame)>,
 }
@@ -54,6 +56,7 @@ impl Conn {
             let_in: false,
             greeted: false,
             denied: false,
+            bygone: false,
             early: Vec::new(),
         }
     }

@@ -25,7 +25,7 @@ pub(crate) enum Verdict {
 /// A share that came.
 #[derive(Debug, Clone)]
 pub(crate) struct Came {
-    header: Header,
+    pub(crate) header: Header,
     /// Answers that are right.
     pub(crate) right: Vec<ShareAnswer>,
     /// It is denied for want of a right.

@@ -1,6 +1,6 @@
 //! Runs: when a component may be asked, and what must be recorded of what it says (protocol 5.5, rows 11 to 22).
 
-use once_model::action::{Action, Outcome, check_name};
+use once_model::action::{Action, Given, Outcome, check_name};
 use once_model::ids::{Hash, Incarnation, KernelId, ObjectKey};
 use once_model::wire::Code;
 
@@ -9,6 +9,7 @@ use crate::eyes::{Eyes, LaneId};
 use crate::home::{Copy, next_place};
 use crate::kernel::Kernel;
 use crate::limits::Limits;
+use crate::placing::Came;
 use crate::rights::{Clock, Tri};
 use crate::seen::{Asked, Effect, Said, Then};
 
@@ -159,7 +160,7 @@ impl Kernel {
             return codes;
         }
         let here = given.iter().map(|given| self.has_given(given)).fold(Tri::Yes, Tri::and);
-        if in_vain || shown.can() && here.can_not() {
+        if in_vain || shown.can() && here.can_not() || copy.needed.is_some() && self.fetches(origin, given) {
             codes.push(Code::Lacking);
         }
         let size = |g: &once_model::action::Given| self.objects.find(&g.key).map_or(0, |h| h.header.size);
@@ -167,6 +168,17 @@ impl Kernel {
             codes.push(Code::TooLarge);
         }
         codes
+    }
+}
+
+impl Kernel {
+    /// Whether bytes of these are fetched, which a peer had announced before it sent the act: when they come, they may not be
+    /// taken, and what waits for them is lacking.
+    fn fetches(&self, origin: KernelId, given: &[Given]) -> bool {
+        self.shares.came.iter().any(|((conn, ..), came)| {
+            let is_of = |came: &Came| came.pulled && given.iter().any(|g| g.content == came.header.content);
+            self.conns.get(conn).is_some_and(|conn| conn.peer == origin) && came.iter().any(is_of)
+        })
     }
 }
 

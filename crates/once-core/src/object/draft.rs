@@ -12,7 +12,7 @@ use super::rows;
 use super::{HeadRow, described, unclaimed};
 use crate::engine::{Step, life};
 use crate::meta;
-use crate::store::{Read, StoreError, Table};
+use crate::store::{StoreError, Table};
 
 /// The next revision of an object whose home is here.
 #[derive(Debug)]
