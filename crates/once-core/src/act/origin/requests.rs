@@ -165,9 +165,9 @@ fn oldest(s: &mut Step<'_, '_>, most: usize) -> Result<Vec<(Uuid, Option<Place>)
         s.engine.act.requests.from = id;
         let waits = place.map_or(Ok(false), |place| lanes::waiting(s, &place).map(|row| row.is_some()));
         match waits {
-            Ok(true) => {}
-            // One that cannot be read is of no use to anybody.
-            Ok(false) | Err(StoreError::Damaged { .. }) => ended.push((id, place)),
+            // One that cannot be read may wait: it stays until somebody mends it, or gives it up.
+            Ok(true) | Err(StoreError::Damaged { .. }) => {}
+            Ok(false) => ended.push((id, place)),
             Err(error) => return Err(error),
         }
         if ended.len() >= most {

@@ -15,7 +15,7 @@ use crate::engine::{Engine, Limits};
 use crate::object::unclaimed;
 use crate::refusal::Refusal;
 use crate::share::{Debt, debt};
-use crate::store::Table;
+use crate::store::{Batch, Table};
 use crate::testing::{Alone, NOW_MS, Pair, Side, greeting};
 use crate::waist::{Answer, Call, Command, Consequence, Effect, Event, Input, RunResult, Then, Timer, Token};
 
@@ -877,6 +877,34 @@ fn a_call_may_have_a_deadline() {
     assert_eq!(void.void, Some(Code::Expired));
     kernel.says(home, 1, outcome_of(&void, Outcome::Refused(Code::Expired)));
     assert!(told(&kernel)[0].contains("\"code\":\"expired\""));
+}
+
+/// Somebody may mend it, and it was accepted.
+#[test]
+fn an_action_that_cannot_be_read_is_not_forgotten_with_those_that_have_their_outcomes() {
+    let (mut kernel, home, there) = origin();
+    let object = kernel.object(1, "Open");
+    kernel.restart_with(Engine::within(Limits { requests: 4, ..Limits::PAGE }));
+    let act = |kernel: &mut Alone, at, key, n: u64| {
+        let command = wish(kernel, at, key, n, with_id(client_id(NOW_MS + n, &[0; 10])));
+        kernel.command(command);
+    };
+    act(&mut kernel, Some(home), there, 0);
+    let mut rows = kernel.rows().into_iter();
+    let waits = rows.find(|(table, key, _)| *table == Table::Queue && key.ends_with(&1_u64.to_be_bytes()));
+    let (table, place, row) = waits.unwrap();
+    let put = |kernel: &mut Alone, row| {
+        kernel.put_rows(Batch { rows: vec![(table, place.clone(), Some(row))] });
+    };
+    put(&mut kernel, "damaged".into());
+    for n in 1..20 {
+        act(&mut kernel, None, object, n);
+    }
+    assert!(kernel.rows().iter().any(|(of, key, _)| (*of, key) == (table, &place)));
+    put(&mut kernel, row);
+    kernel.restart();
+    kernel.greets(9, 2);
+    assert_eq!(sequences(&mut kernel), [1]);
 }
 
 /// A lane that an effect needs must have room: else the action has not run, and comes again.
