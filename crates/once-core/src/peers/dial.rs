@@ -34,10 +34,12 @@ pub(crate) fn dial_now(s: &mut Step<'_, '_>, peer: KernelId) -> Result<Answer, F
 }
 
 /// This kernel is somewhere else now, or back on the network: who could not be reached from where it was may be reached
-/// from here. Soon, not at once: networks change in bursts.
+/// from here. Whom it has dialled it dials anew: the connection goes along by itself, but the other side may not see from
+/// where, and would call in vain later. Soon, not at once: networks change in bursts.
 pub(crate) fn network_changed(s: &mut Step<'_, '_>) {
-    let idle = s.engine.peers.links.iter().filter(|(_, link)| link.phase == Phase::Idle);
-    for peer in idle.map(|(peer, _)| *peer).collect::<Vec<_>>() {
+    let links = s.engine.peers.links.iter();
+    let from_here = links.filter(|(_, link)| matches!(link.phase, Phase::Idle | Phase::Up { dialled: true, .. }));
+    for peer in from_here.map(|(peer, _)| *peer).collect::<Vec<_>>() {
         if let Some(link) = s.engine.peers.links.get_mut(&peer) {
             link.failures = 0;
         }
@@ -58,10 +60,20 @@ pub(crate) fn call_wanted(s: &mut Step<'_, '_>) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// A pause is over. One that another has taken the place of means nothing.
+/// A pause is over. One that another has taken the place of, or that a connection has ended, means nothing.
 pub(crate) fn redial(s: &mut Step<'_, '_>, peer: KernelId, pause: u64) -> Result<(), StoreError> {
     match s.engine.peers.links.get(&peer) {
-        Some(link) if link.pause == pause && link.phase == Phase::Idle => dial(s, peer),
+        Some(link) if link.pause == pause => match link.phase {
+            Phase::Idle => dial(s, peer),
+            // This kernel has moved since. The connection that is there stays until the new one prevails.
+            Phase::Up { .. } => {
+                if let Some(row) = rows::peer(s.txn, &peer)? {
+                    s.out.push(Effect::Dial { peer, addresses: row.addresses });
+                }
+                Ok(())
+            }
+            Phase::Dialling | Phase::Greeting { .. } => Ok(()),
+        },
         _ => Ok(()),
     }
 }

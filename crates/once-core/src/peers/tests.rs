@@ -399,6 +399,30 @@ fn a_peer_that_is_away_is_dialled_again_after_growing_pauses() {
     assert_eq!(kernel.try_command(Command::Dial { peer: stranger }), Err(Refusal::NoPeer(stranger)));
 }
 
+/// A connection goes along when a kernel moves, but the other side may not see from where it comes now.
+#[test]
+fn who_has_moved_dials_those_anew_whom_it_has_dialled() {
+    let mut kernel = Alone::new();
+    let (called, caller) = (kernel.befriend(8), kernel.befriend(9));
+    kernel.greets(9, 1);
+    let event = LinkEvent::Up { conn: 2, dialled: true, address: None };
+    kernel.input(Input::Link { peer: called, event });
+    kernel.says(called, 2, Frame::Admitted(greeting(&key(8))));
+    // A pause from before the connection is over with it.
+    kernel.pass(REDIAL_MAX_MS);
+    assert_eq!(kernel.dialled, [called, caller]);
+    kernel.input(Input::NetworkChanged);
+    kernel.pass(REDIAL_SOON_MS);
+    assert_eq!(kernel.dialled, [called, caller, called]);
+    // What is there goes on until the new one prevails.
+    assert!(kernel.closed.is_empty(), "{:?}", kernel.closed);
+    let event = LinkEvent::Up { conn: 3, dialled: true, address: None };
+    kernel.input(Input::Link { peer: called, event });
+    assert!(kernel.closed.is_empty(), "{:?}", kernel.closed);
+    kernel.says(called, 3, Frame::Admitted(greeting(&key(8))));
+    assert_eq!(kernel.closed.iter().map(|(conn, _)| *conn).collect::<Vec<_>>(), [2]);
+}
+
 #[test]
 fn to_whom_something_new_is_owed_is_dialled_if_the_last_dial_is_long_ago() {
     let mut kernel = Alone::new();
