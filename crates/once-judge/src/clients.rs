@@ -73,6 +73,11 @@ impl Clients {
         self.open.values_mut().filter(|open| is_so(&open.ask)).for_each(|open| open.first = false);
     }
 
+    /// Commands that nobody has answered, and that were taken for done: they may have been refused.
+    pub(crate) fn in_doubt(&self) -> impl Iterator<Item = &Ask> {
+        self.open.values().filter(|open| open.first).map(|open| &open.ask)
+    }
+
     /// Commands that nobody has answered; of acts only those that wait for nothing else.
     pub(crate) fn unanswered(&self) -> impl Iterator<Item = (u64, &Ask)> {
         self.open.iter().map(|(token, open)| (*token, &open.ask))

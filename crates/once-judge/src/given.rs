@@ -53,8 +53,13 @@ impl Kernel {
         let mut right = false;
         let mut exact = true;
         for copy in &mut copies {
+            // What leaves now was decided in a group that has gone on since: what it replaced was shown then, perhaps.
+            let was = |given: &Given| match self.objects.was_newest(given.key.uuid, given.content, self.group) {
+                true => Tri::Open,
+                false => Tri::No,
+            };
             let states: Vec<(Given, Tri)> = (copy.act.action.given.iter().enumerate())
-                .map(|(place, given)| (*given, self.shown(peer, copy, place, given)))
+                .map(|(place, given)| (*given, self.shown(peer, copy, place, given).or(was(given))))
                 .collect();
             let listed: BTreeSet<_> = need.lacks.iter().map(key_of).collect();
             let all_shown = |needed: &BTreeSet<usize>| {

@@ -144,6 +144,9 @@ impl Kernel {
     /// What is in memory only is gone.
     pub(crate) fn crashed(&mut self) {
         self.running = false;
+        for ask in self.clients.in_doubt() {
+            self.peers.doubt(ask);
+        }
         self.conns.clear();
         self.peers.forget_memory();
         self.home.forget_memory();

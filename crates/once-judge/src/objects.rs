@@ -44,6 +44,15 @@ pub(crate) struct Tip {
     pub(crate) hash: Hash,
 }
 
+/// What was a head until lately.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Lately {
+    /// The group in which it was the newest last.
+    group: u64,
+    uuid: Uuid,
+    content: Hash,
+}
+
 /// All objects of one kernel.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Objects {
@@ -57,7 +66,7 @@ pub(crate) struct Objects {
     /// Every entry by its hash, with the time when it was made.
     pub(crate) entries: BTreeMap<Hash, (Entry, u64)>,
     /// Revisions that were the newest since the last commit but one: a share of them may be on its way.
-    pub(crate) lately: BTreeMap<Hash, u64>,
+    pub(crate) lately: BTreeMap<Hash, Lately>,
     /// Contents that a peer has sent or shown here.
     pub(crate) shown: BTreeSet<(KernelId, Uuid, Hash)>,
 }
@@ -98,20 +107,32 @@ impl Objects {
         let key = head.header.key();
         let mut head = head;
         if let Some(old) = self.heads.remove(&key) {
-            self.lately.insert(old.id, group);
+            self.replaced(&old, group);
             if !head.header.tombstone {
                 head.beside = old.beside;
                 head.beside.remove(&head.id);
             }
         }
-        self.lately.retain(|_, when| *when + 1 >= group);
+        self.lately.retain(|_, was| was.group + 1 >= group);
         self.heads.insert(key, head);
+    }
+
+    /// This is the newest revision no longer.
+    pub(crate) fn replaced(&mut self, head: &Head, group: u64) {
+        let Header { uuid, content, .. } = head.header;
+        self.lately.insert(head.id, Lately { group, uuid, content });
+    }
+
+    /// Whether these bytes were the newest of an object of this UUID in this group or the one before.
+    pub(crate) fn was_newest(&self, uuid: Uuid, content: Hash, group: u64) -> bool {
+        let fits = |was: &Lately| (was.uuid, was.content) == (uuid, content) && was.group + 1 >= group;
+        self.lately.values().any(fits)
     }
 
     /// An unclaimed copy is called otherwise from now on. What was imported here stays beside a lineage of a peer.
     pub(crate) fn claimed(&mut self, old: &ObjectKey, new: &ObjectKey, group: u64) {
         if let Some(head) = self.heads.remove(old) {
-            self.lately.insert(head.id, group);
+            self.replaced(&head, group);
         }
         self.became.insert(*old, *new);
         if let Some(tip) = self.tips.remove(old) {

@@ -6,6 +6,7 @@ use once_model::hash::record_hash;
 use once_model::ids::{BootId, Hash, Incarnation, KernelId, Secret};
 use once_model::wire::Frame;
 
+use crate::ask::Ask;
 use crate::rights::{Clock, Tri};
 
 /// What the other side of a connection said of itself, and what became of it.
@@ -66,6 +67,8 @@ impl Conn {
 struct Invite {
     expires: u64,
     used: bool,
+    /// Who asked for it was told nothing: it may have been refused.
+    unsure: bool,
 }
 
 /// Peers and invites of one kernel.
@@ -83,7 +86,7 @@ pub(crate) struct Peers {
     pub(crate) up: BTreeMap<KernelId, u64>,
     /// Admitted connections that another one has taken the place of, and in which group.
     pub(crate) replaced: BTreeMap<u64, u64>,
-    /// Peers that may be none: they were added while they were being removed, and nobody was told what came of it.
+    /// Peers that may be none: nobody was told whether they were taken as peers.
     pub(crate) unsure: BTreeSet<KernelId>,
     /// Who was removed, and nobody was told yet that nothing of it is left.
     pub(crate) removing: BTreeSet<KernelId>,
@@ -157,13 +160,24 @@ impl Peers {
         self.perhaps_share.remove(peer);
     }
 
+    /// The process is gone before it said what came of a command: it may have been refused.
+    pub(crate) fn doubt(&mut self, ask: &Ask) {
+        match ask {
+            Ask::PeerAdd(peer) | Ask::Join(peer) if self.is(peer) => drop(self.unsure.insert(*peer)),
+            Ask::Invite { hash, .. } => {
+                self.invites.entry(*hash).and_modify(|invite| invite.unsure = true);
+            }
+            _ => {}
+        }
+    }
+
     /// Nothing of it is left.
     pub(crate) fn removed(&mut self, peer: &KernelId) {
         self.removing.remove(peer);
     }
 
     pub(crate) fn invite(&mut self, hash: Hash, expires: u64) {
-        self.invites.insert(hash, Invite { expires, used: false });
+        self.invites.insert(hash, Invite { expires, used: false, unsure: false });
     }
 
     pub(crate) fn uninvite(&mut self, hash: &Hash) {
@@ -180,7 +194,7 @@ impl Peers {
             None => Tri::No,
             Some(invite) if invite.used || clock.now() > invite.expires => Tri::No,
             // What was seen to be over stays over, whatever the clock says: whether it was seen is not told.
-            Some(invite) if clock.latest() >= invite.expires => Tri::Open,
+            Some(invite) if invite.unsure || clock.latest() >= invite.expires => Tri::Open,
             Some(_) => Tri::Yes,
         }
     }

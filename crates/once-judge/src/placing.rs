@@ -262,7 +262,7 @@ impl Kernel {
             from.into_iter().for_each(|from| self.follows.end(from, &name));
         }
         if let Some(head) = self.objects.heads.remove(key) {
-            self.objects.lately.insert(head.id, self.group);
+            self.objects.replaced(&head, self.group);
         }
         let objects = &self.objects;
         self.clients.end(|ask| matches!(ask, Ask::Share { key: k, .. } if objects.name(k) == *key));

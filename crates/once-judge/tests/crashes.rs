@@ -254,3 +254,24 @@ fn a_debt_survives_a_crash() {
     world.healed();
     world.wrong(Check::ShareDue);
 }
+
+/// Whoever asks to use a ticket, or for an invite, and is told nothing may have been refused, for a reason that is not seen.
+#[test]
+fn what_nobody_was_told_of_before_a_crash_may_have_been_refused() {
+    let mut world = World::apart();
+    let key = world.create(A, 7);
+    let (to, token) = (world.k[C].id, world.number());
+    let secret = once_model::ids::Secret::from_bytes([3; 16]);
+    let hash = once_model::hash::record_hash("once/2 invite", secret.as_bytes());
+    world.see(A, Seen::Client { token, ask: Ask::Join(to) });
+    world.see(A, Seen::Client { token: token + 1, ask: Ask::Invite { hash, expires_ms: T0 + 100_000 } });
+    world.see(A, Seen::Committed);
+    world.see(A, Seen::Crashed { kept: 1 });
+    world.start(A);
+    world.refused(A, Ask::Share { key, to }, Refusal::NotFound);
+    world.dial(B, A, 4);
+    let hello = once_model::wire::Greeting { invite: Some(secret), ..world.greeting(B) };
+    world.take_in(B, A, 4, Frame::Hello(hello));
+    world.out(A, B, 4, Frame::Denied(once_model::wire::Code::Denied));
+    world.right();
+}

@@ -398,6 +398,42 @@ fn what_is_not_given_is_not_needed() {
     world.wrong(Check::NeedLacks);
 }
 
+/// What was shown when the act came is not asked for, although a later input of the same group has replaced it.
+#[test]
+fn what_is_replaced_in_the_same_group_was_shown() {
+    let (mut world, key) = world();
+    world.grant(B, A, Right::Share, Scope::All);
+    let (shown, lacking) = (world.create(A, 50), world.create(A, 51));
+    let (parcel, to) = (world.parcel(A, shown, 0), world.k[B].id);
+    world.done(A, Ask::Share { key: shown, to });
+    world.out(A, B, 1, Frame::Share(parcel.clone()));
+    world.takes(A, B, &parcel);
+    let given = [shown, lacking].map(|key| once_model::action::Given {
+        key,
+        content: world.k[A].things[&key].header.content,
+    });
+    let ask = AskAct { given: given.to_vec(), ..world.ask(A, B, key, "add") };
+    let case = world.accept(A, B, 1, ask);
+    let (next, _) = state(shown.uuid, 1);
+    let id = once_model::action::client_id(T0, &[9; 10]);
+    let changes = world.changes(A, shown, "once:put", id, &next);
+    let token = world.number();
+    world.see(A, Seen::Client { token, ask: Ask::Put { key: shown, state: next, base: None } });
+    world.record(A, changes);
+    world.done(A, Ask::Share { key: shown, to });
+    let next = world.parcel(A, shown, 1);
+    world.out(A, B, 1, Frame::Share(next.clone()));
+    world.out(A, B, 1, Frame::Act(World::frame(&case)));
+    // In one group.
+    world.take_in(A, B, 1, Frame::Act(World::frame(&case)));
+    world.take_in(A, B, 1, Frame::Share(next.clone()));
+    let (from, beside) = (Some(world.k[A].id), false);
+    let kept = Kept { header: next.header.clone(), chain: next.chain.clone(), from, beside };
+    world.see(B, Seen::Kept(Box::new(kept)));
+    world.out(B, A, 1, Frame::Need(Need { lane: case.lane, sequence: 1, lacks: vec![given[1]] }));
+    world.right();
+}
+
 #[test]
 fn it_is_not_lacking_before_its_time() {
     let (mut world, _) = world();

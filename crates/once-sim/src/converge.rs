@@ -174,7 +174,8 @@ impl World {
             return None;
         }
         let current = there.header.key();
-        if self.checker.forked.contains(&current) {
+        let given_up = self.checker.is_given_up(&self.nodes[source].id, &id, there.header.id());
+        if given_up || self.checker.forked.contains(&current) {
             return None;
         }
         let here = object::head(&self.nodes[follower].disk, &current).ok().flatten();

@@ -198,6 +198,10 @@ impl Checker {
             wrong.extend(result.err());
         }
         self.shadows.insert(group.kernel, shadow);
+        for (to, key) in &allowed.given_up {
+            let heads = candidates(group, key).into_iter();
+            self.given_up.extend(heads.map(|head| (group.kernel, *to, head.header.id())));
+        }
         for what in wrong {
             self.violation(7, &group.kernel, group.at_ms, what);
         }

@@ -113,6 +113,8 @@ pub(crate) struct Checker {
     made: BTreeSet<Hash>,
     /// The keys of hostile kernels' objects do not converge.
     pub(crate) forked: BTreeSet<once_model::ids::ObjectKey>,
+    /// Revisions that people gave up sending: who, to whom, which.
+    given_up: BTreeSet<(KernelId, KernelId, Hash)>,
     acts: act::Acts,
     /// The UUIDs of all journals that were imported, or born of others.
     journals: BTreeSet<Uuid>,
@@ -190,6 +192,12 @@ impl Checker {
         let before = shadow.tokens.len();
         shadow.tokens.retain(|token, _| unheard.contains(token));
         shadow.tokens.len() < before
+    }
+
+    /// Whether people of a kernel gave up sending this revision to another one: it comes with the next one, or when it is
+    /// asked for again.
+    pub fn is_given_up(&self, by: &KernelId, to: &KernelId, revision: Hash) -> bool {
+        self.given_up.contains(&(*by, *to, revision))
     }
 
     /// Clients that still wait for a reply.
