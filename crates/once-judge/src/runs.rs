@@ -143,7 +143,12 @@ impl Kernel {
         let shown =
             given.iter().enumerate().map(|(p, g)| self.shown(origin, copy, p, g)).fold(Tri::Yes, Tri::and);
         let waited = copy.lost || has_waited(copy, &self.clock, eyes.limits.given_wait_ms);
-        let in_vain = (shown.can_not() || copy.lost) && waited;
+        // What has come in another way meanwhile, or may be read by now, is not what was asked for.
+        let asked_for = match &copy.needed {
+            Some(needed) => needed.iter().any(|place| !copy.shown.contains(place)),
+            None => copy.unasked.is_some(),
+        };
+        let in_vain = (asked_for || shown.can_not() || copy.lost) && waited;
         let over = over(copy, self.clock.now());
         let mut codes = Vec::new();
         if over.can() {

@@ -444,3 +444,19 @@ fn it_is_not_lacking_before_its_time() {
     world.record(B, recorded);
     world.wrong(Check::OutcomePredicted);
 }
+
+/// What was asked for and has come in another way, or may be read by now, is lacking all the same when its time is over.
+#[test]
+fn what_comes_another_way_is_still_lacking() {
+    let (mut world, _) = world();
+    let (case, given, _) = given(&mut world);
+    world.pass(B, A, 1, Frame::Need(Need { lane: case.lane, sequence: 1, lacks: vec![given] }));
+    let parcel = world.parcel(A, given.key, 0);
+    let kept = Kept { header: parcel.header, chain: parcel.chain, from: Some(world.k[C].id), beside: false };
+    world.see(B, Seen::Kept(Box::new(kept)));
+    world.grant(B, A, Right::Read, Scope::All);
+    world.wait(10_000);
+    let recorded = world.records(&case, refused(Code::Lacking), None);
+    world.record(B, recorded);
+    world.right();
+}
