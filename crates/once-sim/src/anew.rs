@@ -1,5 +1,6 @@
 //! An engine that has no room for its commit is thrown away, and another one begins in the same process: as the shell does
-//! it. Timers, runs, work outside and the mailbox are still those of the process; connections end.
+//! it. Runs, work outside and the mailbox are still those of the process; timers that have not rung are forgotten, and
+//! connections end.
 
 use std::collections::BTreeSet;
 

@@ -135,7 +135,7 @@ pub fn input(input: &Input) -> &'static str {
         Input::Timer(Timer::Given) => "timer Given",
         Input::Timer(Timer::Due(_)) => "timer Due",
         Input::Timer(Timer::Progress) => "timer Progress",
-        Input::Timer(Timer::Expiry) => "timer Expiry",
+        Input::Timer(Timer::Expiry(_)) => "timer Expiry",
         Input::Timer(Timer::Chores) => "timer Chores",
         Input::Unfit { .. } => "input Unfit",
         Input::NetworkChanged => "input NetworkChanged",

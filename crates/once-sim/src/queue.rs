@@ -84,6 +84,15 @@ impl Queue {
         self.heap.push(Entry { at_us, seq: self.seq, event });
     }
 
+    /// The timers of a kernel that are still to ring do not.
+    pub(crate) fn forget_timers(&mut self, of: usize, now_us: u64) {
+        self.heap.retain(|entry| {
+            let is_timer = |input: &Input| matches!(input, Input::Timer(_));
+            let is_of = matches!(&entry.event, Event::Input { node, input, .. } if *node == of && is_timer(input));
+            !is_of || entry.at_us <= now_us
+        });
+    }
+
     pub(crate) fn next_at(&self) -> Option<u64> {
         self.heap.peek().map(|entry| entry.at_us)
     }

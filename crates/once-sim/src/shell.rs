@@ -113,6 +113,10 @@ impl World {
         if !anew {
             node.run += 1;
             node.boot = boot;
+        } else {
+            // The shell forgets those of the engine before; what rings just now is on its way.
+            self.queue.forget_timers(index, now_us);
+            node.timers.clear();
         }
         node.thread = Thread::Idle;
         let in_doubt = node.disk.take_in_doubt();

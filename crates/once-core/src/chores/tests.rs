@@ -493,7 +493,7 @@ fn grants_that_end_together_are_marked_a_few_in_each_step() {
     slow.restart();
     slow.settle();
     slow.kernel.ctx.now_ms += 5;
-    slow.next.push_back(Input::Timer(Timer::Expiry));
+    slow.next.push_back(Input::Timer(Timer::Expiry(0)));
     slow.settle();
     let rows = slow.kernel.rows().into_iter().filter(|(table, key, _)| *table == Table::Grant && key[0] == 2);
     let ended =

@@ -118,7 +118,7 @@ impl Step<'_, '_> {
                 Timer::Pump(peer) => share::pump_on(self, peer)?,
                 Timer::Given => act::late(self)?,
                 Timer::Progress => peers::tell(self)?,
-                Timer::Expiry => self.engine.expiry.rang(),
+                Timer::Expiry(size) => self.engine.expiry.rang(size),
                 Timer::Chores => chores::rang(self)?,
                 Timer::Due(size) => timer::due(self, size)?,
             },

@@ -53,7 +53,7 @@ pub(crate) fn heeds(s: &mut Step<'_, '_>, input: Input) -> Option<Input> {
             matches!(frame, Frame::Hello(_) | Frame::Admitted(_) | Frame::Denied(_))
         }
         Input::Timer(timer) => {
-            matches!(timer, Timer::Redial(..) | Timer::Hello(..) | Timer::Expiry | Timer::Chores)
+            matches!(timer, Timer::Redial(..) | Timer::Hello(..) | Timer::Expiry(_) | Timer::Chores)
         }
         Input::Command { .. } | Input::Link { .. } | Input::Disk { .. } | Input::NetworkChanged => true,
         Input::Arrived { why: Why::Asked { token } | Why::Offered { token }, .. } => {

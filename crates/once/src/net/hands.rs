@@ -44,6 +44,10 @@ impl Network for Handle {
         self.0.wheel.set(after, timer);
     }
 
+    fn forget_timers(&self) {
+        self.0.wheel.forget();
+    }
+
     fn event(&self, event: &Event) {
         match event {
             Event::Connected { peer, conn, clock_ahead_ms } => {
@@ -101,5 +105,6 @@ impl Network for Offline {
             });
         }
     }
+    fn forget_timers(&self) {}
     fn event(&self, _: &Event) {}
 }

@@ -38,6 +38,11 @@ impl Wheel {
         }
     }
 
+    /// The engine that has set them is gone.
+    pub fn forget(&self) {
+        lock(&self.due).clear();
+    }
+
     /// Gives the engine its timers back, for as long as there is one.
     pub async fn turn(self: Arc<Self>, mail: mpsc::WeakSender<Mail>) {
         loop {
@@ -78,7 +83,7 @@ fn slack(after: Duration, timer: &Timer) -> Duration {
     match timer {
         Timer::Redial(..) => after / 4,
         Timer::Hello(..) | Timer::Resend(..) | Timer::Given | Timer::Progress => after / 16,
-        Timer::Pump(_) | Timer::Due(_) | Timer::Expiry | Timer::Chores => Duration::ZERO,
+        Timer::Pump(_) | Timer::Due(_) | Timer::Expiry(_) | Timer::Chores => Duration::ZERO,
     }
 }
 

@@ -16,5 +16,7 @@ pub(crate) trait Network: Send + Sync + 'static {
     /// Has work done outside.
     fn work(&self, work: Work);
     fn timer(&self, after: Duration, timer: Timer);
+    /// Another engine begins: those of the one before would only make it set more.
+    fn forget_timers(&self);
     fn event(&self, event: &Event);
 }

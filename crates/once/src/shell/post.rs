@@ -114,6 +114,11 @@ impl<'n> Post<'n> {
         }
     }
 
+    /// An engine begins: the timers of one before it are nothing to it.
+    pub fn forget_timers(&self) {
+        self.network.forget_timers();
+    }
+
     pub fn release(&mut self, effect: Effect) {
         match effect {
             Effect::Reply { token, reply } => {

@@ -27,6 +27,7 @@ impl Network for Panics {
     fn run(&self, _: Run) {}
     fn work(&self, _: Work) {}
     fn timer(&self, _: Duration, _: Timer) {}
+    fn forget_timers(&self) {}
     fn event(&self, _: &Event) {}
 }
 

@@ -197,8 +197,8 @@ pub enum Timer {
     Given,
     /// Tell peers how far this kernel is.
     Progress,
-    /// Something ends by the clock.
-    Expiry,
+    /// Something ends by the clock. At most one is under way of each size, as of [`Self::Due`].
+    Expiry(u8),
     /// Go on with what takes many rows: a step does only some.
     Chores,
     /// Look for timers and deadlines that are due. At most one is under way of each size: it was set to end after
