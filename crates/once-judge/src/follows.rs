@@ -208,7 +208,7 @@ impl Kernel {
         let head = self.objects.heads.get(&pull.key);
         // A tombstone has no bytes, not even none.
         let head = head.filter(|head| head.header.content == pull.content && !head.header.tombstone);
-        let may = head.map_or(Tri::No, |head| self.may_read(peer, head).or(self.debt_allows(peer, head)));
+        let may = head.map_or(Tri::No, |head| self.may_read(peer, head).or(self.debt_gives(peer, head)));
         let reading = Reading {
             peer,
             uuid: pull.key.uuid,
@@ -292,7 +292,7 @@ impl Kernel {
         let gone = head
             .is_some_and(|head| self.objects.lately.len() > 1 && fits.is_none() && !head.header.tombstone);
         let may = fits.map_or(Tri::No, |head| {
-            self.may_have_read(reading.peer, head).or(self.debt_allows(reading.peer, head))
+            self.may_have_read(reading.peer, head).or(self.debt_gives(reading.peer, head))
         });
         may.or(open).or(if gone { Tri::Open } else { Tri::No })
     }

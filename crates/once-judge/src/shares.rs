@@ -175,6 +175,14 @@ impl Kernel {
         if debt.open() { all } else { all.and(Tri::Open) }
     }
 
+    /// Whether bytes may be had for what is owed. What was owed under the name of an unclaimed copy is announced under the new
+    /// one before it is surely given under that (6.1).
+    pub(crate) fn debt_gives(&self, peer: KernelId, head: &Head) -> Tri {
+        let perhaps = self.shares.debts.get(&(peer, head.header.key())).is_some_and(|debt| debt.perhaps);
+        let allows = self.debt_allows(peer, head);
+        if perhaps { allows.and(Tri::Open) } else { allows }
+    }
+
     /// A new revision is here: followers are owed it, but for the one that sent it.
     pub(crate) fn revision_made(&mut self, key: &ObjectKey, from: Option<KernelId>) {
         for peer in self.follows.followers_of(key) {

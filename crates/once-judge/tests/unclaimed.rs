@@ -248,3 +248,29 @@ fn a_source_knows_who_follows() {
     world.healed();
     world.wrong(Check::FollowDue);
 }
+
+/// What is owed under the old name is announced under the new one before its bytes are surely given under that.
+#[test]
+fn what_is_owed_under_the_old_name_is_not_surely_given_under_the_new_one() {
+    let mut world = World::pair();
+    let (header, state) = copy(40);
+    let kept = Kept { header: header.clone(), chain: None, from: None, beside: false };
+    world.see(B, Seen::Kept(Box::new(kept)));
+    let (peer, token) = (world.k[A].id, world.number());
+    world.done(B, Ask::Share { key: header.key(), to: peer });
+    world.see(B, Seen::Client { token, ask: Ask::Claim(header.key()) });
+    let (key, claim) = claim(&world, &header, &state);
+    world.record(B, claim);
+    for _ in 0..3 {
+        world.see(B, Seen::Durable);
+    }
+    let pull = once_model::wire::Pull { key, content: state.content, offset: 0 };
+    let pull = Box::new(Frame::Pull(pull));
+    world.see(B, Seen::Frame { direction: Direction::In, conn: 1, stream: 4, peer, frame: pull });
+    for _ in 0..3 {
+        world.see(B, Seen::Durable);
+    }
+    let absent = Box::new(Frame::Absent(once_model::wire::Absent { call: 0, code: Code::Denied }));
+    world.see(B, Seen::Frame { direction: Direction::Out, conn: 1, stream: 4, peer, frame: absent });
+    world.right();
+}
