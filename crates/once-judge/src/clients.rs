@@ -161,6 +161,8 @@ impl Kernel {
             Ask::PeerRemove(peer) if !self.peers.is(peer) => {}
             Ask::PeerRemove(peer) => {
                 self.peers.remove(peer, self.group);
+                // Its connection is closed: one that comes later need not prevail over it.
+                self.peers.up.remove(peer);
                 let of = |conn: &&mut Conn| conn.peer == *peer;
                 self.conns.values_mut().filter(of).for_each(|conn| conn.bygone = true);
                 self.peers.removing.insert(*peer);
