@@ -54,7 +54,8 @@ impl Kernel {
         let mut exact = true;
         for copy in &mut copies {
             // What leaves now was decided in a group that has gone on since: what it replaced was shown then, perhaps.
-            let was = |given: &Given| match self.objects.was_newest(given.key.uuid, given.content, self.group) {
+            let was = |given: &Given| match self.objects.was_newest(given.key.uuid, given.content, self.group)
+            {
                 true => Tri::Open,
                 false => Tri::No,
             };

@@ -408,10 +408,8 @@ fn what_is_replaced_in_the_same_group_was_shown() {
     world.done(A, Ask::Share { key: shown, to });
     world.out(A, B, 1, Frame::Share(parcel.clone()));
     world.takes(A, B, &parcel);
-    let given = [shown, lacking].map(|key| once_model::action::Given {
-        key,
-        content: world.k[A].things[&key].header.content,
-    });
+    let given = [shown, lacking]
+        .map(|key| once_model::action::Given { key, content: world.k[A].things[&key].header.content });
     let ask = AskAct { given: given.to_vec(), ..world.ask(A, B, key, "add") };
     let case = world.accept(A, B, 1, ask);
     let (next, _) = state(shown.uuid, 1);

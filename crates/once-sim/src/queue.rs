@@ -88,7 +88,8 @@ impl Queue {
     pub(crate) fn forget_timers(&mut self, of: usize, now_us: u64) {
         self.heap.retain(|entry| {
             let is_timer = |input: &Input| matches!(input, Input::Timer(_));
-            let is_of = matches!(&entry.event, Event::Input { node, input, .. } if *node == of && is_timer(input));
+            let is_of =
+                matches!(&entry.event, Event::Input { node, input, .. } if *node == of && is_timer(input));
             !is_of || entry.at_us <= now_us
         });
     }

@@ -30,11 +30,15 @@ fn under_way(
     // Sent again and answered in one group: which of the two came first is not seen here.
     let answered = shadow.just_answered.allow(group, &peer, &key, &parcel.header.content);
     let window = shadow.windows.entry((peer, conn)).or_default();
-    let full = window.len() >= shadow.limits.window || window_bytes(window) >= shadow.limits.window_bytes;
+    // What left before the commit came first to leave, but perhaps not to be sent: in one group the smaller may be older.
+    let bytes = parcel.body.as_ref().map_or(0, Bytes::len);
+    let is_before = |(sent, other): &&(u64, usize)| *sent != group.now_ms || *other <= bytes;
+    let before: usize = window.values().filter(is_before).map(|(_, bytes)| bytes).sum();
+    let full = window.len() >= shadow.limits.window || before >= shadow.limits.window_bytes;
     let wrong = (full && !window.contains_key(&key))
         .then(|| (9, format!("{} shares to {peer:.10} are under way", window.len() + 1)));
     if !answered {
-        window.insert(key, (group.now_ms, parcel.body.as_ref().map_or(0, Bytes::len)));
+        window.insert(key, (group.now_ms, bytes));
     }
     wrong
 }
@@ -239,10 +243,6 @@ fn came(group: &Group<'_>, outcome: &Outcome, after: &Option<After>) -> bool {
 /// Whether as many shares are under way as may be.
 fn is_full(shadow: &Shadow, to: (KernelId, ConnId)) -> bool {
     shadow.windows.get(&to).is_some_and(|window| window.len() == shadow.limits.window)
-}
-
-fn window_bytes(window: &std::collections::BTreeMap<ObjectKey, (u64, usize)>) -> usize {
-    window.values().map(|(_, bytes)| bytes).sum()
 }
 
 /// Whether a row that a process sees would survive a crash, in the parts that matter.
