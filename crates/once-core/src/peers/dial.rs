@@ -38,7 +38,8 @@ pub(crate) fn dial_now(s: &mut Step<'_, '_>, peer: KernelId) -> Result<Answer, F
 /// where, and would call in vain later. Soon, not at once: networks change in bursts.
 pub(crate) fn network_changed(s: &mut Step<'_, '_>) {
     let links = s.engine.peers.links.iter();
-    let from_here = links.filter(|(_, link)| matches!(link.phase, Phase::Idle | Phase::Up { dialled: true, .. }));
+    let from_here =
+        links.filter(|(_, link)| matches!(link.phase, Phase::Idle | Phase::Up { dialled: true, .. }));
     for peer in from_here.map(|(peer, _)| *peer).collect::<Vec<_>>() {
         if let Some(link) = s.engine.peers.links.get_mut(&peer) {
             link.failures = 0;
