@@ -159,25 +159,7 @@ impl Kernel {
                 self.peers.join(*peer);
             }
             Ask::PeerRemove(peer) if !self.peers.is(peer) => {}
-            Ask::PeerRemove(peer) => {
-                self.peers.remove(peer, self.group);
-                // Its connection is closed: one that comes later need not prevail over it.
-                self.peers.up.remove(peer);
-                let of = |conn: &&mut Conn| conn.peer == *peer;
-                self.conns.values_mut().filter(of).for_each(|conn| conn.bygone = true);
-                self.peers.removing.insert(*peer);
-                self.rights.forget(peer);
-                self.shares.forget_peer(peer);
-                self.follows.forget_peer(peer);
-                let (items, of) = (&self.origin.items, *peer);
-                let at = |id: &Uuid| items.get(id).is_some_and(|item| item.home == of);
-                self.clients.end(|ask| match ask {
-                    Ask::Join(peer) | Ask::PeerAdd(peer) | Ask::Share { to: peer, .. } => *peer == of,
-                    Ask::Act(act) => at(&act.id),
-                    Ask::Cancel(id) => at(id),
-                    _ => false,
-                });
-            }
+            Ask::PeerRemove(peer) => self.remove_peer(peer),
             Ask::InviteRevoke(hash) => self.peers.uninvite(hash),
             Ask::ClockAccept => self.clock.accept(),
             Ask::OutboxDrop(id) => {
@@ -195,6 +177,26 @@ impl Kernel {
             Ask::Invite { hash, expires_ms } => self.peers.invite(*hash, *expires_ms),
             Ask::QuarantineEnd { .. } => {}
         }
+    }
+
+    fn remove_peer(&mut self, peer: &KernelId) {
+        self.peers.remove(peer, self.group);
+        // Its connection is closed: one that comes later need not prevail over it.
+        self.peers.up.remove(peer);
+        let of = |conn: &&mut Conn| conn.peer == *peer;
+        self.conns.values_mut().filter(of).for_each(|conn| conn.bygone = true);
+        self.peers.removing.insert(*peer);
+        self.rights.forget(peer);
+        self.shares.forget_peer(peer);
+        self.follows.forget_peer(peer);
+        let (items, of) = (&self.origin.items, *peer);
+        let at = |id: &Uuid| items.get(id).is_some_and(|item| item.home == of);
+        self.clients.end(|ask| match ask {
+            Ask::Join(peer) | Ask::PeerAdd(peer) | Ask::Share { to: peer, .. } => *peer == of,
+            Ask::Act(act) => at(&act.id),
+            Ask::Cancel(id) => at(id),
+            _ => false,
+        });
     }
 
     fn accept(&mut self, act: &AskAct, sure: bool) {

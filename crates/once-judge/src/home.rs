@@ -81,6 +81,8 @@ pub(crate) struct Home {
     pub(crate) running: BTreeMap<ObjectKey, u64>,
     /// Objects whose component could not be asked when it was asked last.
     pub(crate) put_off: BTreeSet<ObjectKey>,
+    /// Acts behind which their lane has gone on, and in which group: their refusal may be on its way.
+    passed: BTreeMap<(LaneId, u64), (u64, Vec<Copy>)>,
     /// Gaps that acts have shown lately: the lane, its next place then, and the group.
     gaps: Vec<(LaneId, u64, u64)>,
     /// In which group a peer has shared something last.
@@ -99,6 +101,7 @@ impl Home {
         self.running.clear();
         self.put_off.clear();
         self.gaps.clear();
+        self.passed.clear();
         self.refused.clear();
         self.again.clear();
     }
@@ -120,6 +123,19 @@ impl Home {
                 copy.unasked.get_or_insert((clock.now(), clock.at));
             }
         }
+    }
+
+    /// A lane has gone on to here: what came of it before counts no more.
+    pub(crate) fn pass(&mut self, lane: &LaneId, mark: u64, group: u64) {
+        self.passed.retain(|_, (then, _)| *then + 1 >= group);
+        let gone = self.copies.extract_if((*lane, 0)..=(*lane, mark), |_, _| true);
+        self.passed.extend(gone.map(|(place, copies)| (place, (group, copies))));
+    }
+
+    /// What came for a place, also if its lane has gone on within this group or the last.
+    fn came_for(&self, place: &(LaneId, u64), group: u64) -> &[Copy] {
+        let passed = self.passed.get(place).filter(|(then, _)| *then + 1 >= group).map(|(_, copies)| copies);
+        self.copies.get(place).or(passed).map_or(&[], Vec::as_slice)
     }
 
     /// Whether something of a lane may wait: what comes behind it waits, too (row 2).
@@ -418,7 +434,7 @@ impl Kernel {
         eyes: &mut Eyes<'_>,
     ) {
         let remembered = self.home.remembered(conn, lane, told.sequence);
-        let copies = self.home.copies.get(&(*lane, told.sequence)).map_or(&[][..], Vec::as_slice);
+        let copies = self.home.came_for(&(*lane, told.sequence), self.group);
         let copies: Vec<&Copy> = copies.iter().filter(|copy| copy.act.action.id == told.id).collect();
         let known = !copies.is_empty();
         eyes.exact(Check::ActKnown, known, || format!("sequence {} was never asked for", told.sequence));

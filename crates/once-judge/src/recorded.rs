@@ -313,7 +313,7 @@ impl Kernel {
             kept.mark = kept.mark.max(entry.sequence);
         }
         let mark = kept.mark;
-        self.home.copies.retain(|(l, sequence), _| *l != lane || *sequence > mark);
+        self.home.pass(&lane, mark, self.group);
     }
 
     /// An unclaimed copy is called otherwise: what belongs to it goes along.

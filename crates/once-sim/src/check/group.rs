@@ -86,6 +86,7 @@ impl Checker {
         if let Some(shadow) = self.shadows.get_mut(&group.kernel) {
             shadow.take_marks(group.store);
         }
+        self.note_given_up(group, &allowed);
         self.acts(group, cover);
         self.answers(group);
         self.floors(group);
@@ -198,10 +199,6 @@ impl Checker {
             wrong.extend(result.err());
         }
         self.shadows.insert(group.kernel, shadow);
-        for (to, key) in &allowed.given_up {
-            let heads = candidates(group, key).into_iter();
-            self.given_up.extend(heads.map(|head| (group.kernel, *to, head.header.id())));
-        }
         for what in wrong {
             self.violation(7, &group.kernel, group.at_ms, what);
         }

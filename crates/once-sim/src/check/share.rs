@@ -125,6 +125,14 @@ fn debt_in(value: Option<&Bytes>) -> Option<DebtRow> {
 }
 
 impl Checker {
+    /// What was given up in this group: these revisions are not due any more.
+    pub(super) fn note_given_up(&mut self, group: &Group<'_>, allowed: &Allowed) {
+        for (to, key) in &allowed.given_up {
+            let heads = candidates(group, key).into_iter();
+            self.given_up.extend(heads.map(|head| (group.kernel, *to, head.header.id())));
+        }
+    }
+
     pub(super) fn debt(
         &mut self,
         group: &Group<'_>,
