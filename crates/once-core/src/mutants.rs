@@ -160,6 +160,22 @@ mod switch {
         ForgetUnanswered breaks 10,
         /// A claimed object leaves the followers of its unclaimed copy behind.
         ClaimLosesFollowers breaks 10,
+        /// An entry that made no revision is taken for a proof that a replaced head is a fork.
+        ForkTooSoon breaks 8,
+        /// A head makes room for whoever replaces it, whoever it was charged to.
+        QuotaOfOthers breaks 9,
+        /// What a client shares of that which is followed is owed as if nobody had promised it.
+        ForgetPromise breaks 4,
+        /// Each engine of a process counts its runs from the beginning.
+        RunNumbersAgain breaks 3,
+        /// Invites outlive the life in which they were made.
+        InvitesSurvive breaks 7,
+        /// Who unfollows an object by the name of its copy goes on following it.
+        UnfollowByName breaks 7,
+        /// A claim puts the grants on the copy in the place of those on the object.
+        ClaimOverGrants breaks 4,
+        /// News and timers that are ended do not count among the effects.
+        UncountedEffects breaks 3,
     }
 
     thread_local! {

@@ -282,7 +282,7 @@ impl Kernel {
             matches!(refusal, Refusal::Stopping | Refusal::Timeout | Refusal::Unknown | Refusal::Damaged);
         let network = matches!(refusal, Refusal::Unreachable | Refusal::Denied)
             && matches!(open.ask, Ask::Join(_) | Ask::Receipt(_));
-        let full = refusal == Refusal::DiskFull && self.was_short;
+        let full = refusal == Refusal::DiskFull && self.was_short();
         // Of an action it may have run: nobody says that it is not there.
         let action = matches!(open.ask, Ask::Act(_) | Ask::Cancel(_));
         let gone = refusal == Refusal::NotFound && !action && (open.ended || self.is_gone(&open.ask));

@@ -29,8 +29,8 @@ pub(crate) struct Kernel {
     pub(crate) running: bool,
     pub(crate) quarantined: bool,
     pub(crate) short: bool,
-    /// Whether the disk was short at some time since the last commit.
-    pub(crate) was_short: bool,
+    /// The group in which the disk was short last.
+    short_in: u64,
     pub(crate) clock: Clock,
     /// The group in which a right was another one last.
     pub(crate) rights_changed: u64,
@@ -58,7 +58,7 @@ impl Kernel {
             running: false,
             quarantined: false,
             short: false,
-            was_short: false,
+            short_in: 0,
             clock: Clock::default(),
             rights_changed: 0,
             group: 2,
@@ -95,8 +95,10 @@ impl Kernel {
                 self.rights.tick(&self.clock, eyes.limits.notice_ms, false);
             }
             Seen::Room { short } => {
+                if self.short || *short {
+                    self.short_in = self.group;
+                }
                 self.short = *short;
-                self.was_short |= *short;
             }
             Seen::LinkUp { conn, peer, dialled } => {
                 self.conns.insert(*conn, Conn::new(*peer, *dialled));
@@ -137,7 +139,9 @@ impl Kernel {
         self.note_over();
         self.clock.set(now_ms);
         self.rights.clock_jumped();
-        self.rights.tick(&self.clock, eyes.limits.notice_ms, true);
+        // More rows than a step looks at are looked at in several, which a crash may cut off (store.md, In slices).
+        let at_once = self.rights.rows() + self.peers.invites() <= eyes.limits.slice_rows;
+        self.rights.tick(&self.clock, eyes.limits.notice_ms, at_once);
         self.effects.started();
     }
 
@@ -165,10 +169,17 @@ impl Kernel {
         self.follows.link_down(conn);
     }
 
+    /// Whether the disk was short at some time in this group or the one before: what is said of that leaves after its commit.
+    pub(crate) fn was_short(&self) -> bool {
+        self.short || self.short_in + 1 >= self.group
+    }
+
     fn committed(&mut self, eyes: &mut Eyes<'_>) {
         self.effects_in_commit(eyes);
         self.group += 1;
-        self.was_short = self.short;
+        if self.short {
+            self.short_in = self.group;
+        }
     }
 
     fn frame(

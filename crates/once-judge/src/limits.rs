@@ -49,6 +49,8 @@ pub struct Limits {
     pub queue_rows: u64,
     /// Most peers.
     pub peers: usize,
+    /// Rows that a kernel looks at in one step.
+    pub slice_rows: usize,
     /// Rows below the floor beyond which a lane's ledger forgets.
     pub ledger_rows: u64,
 }
@@ -78,6 +80,7 @@ impl Default for Limits {
             outbox_rows: page::OUTBOX_MAX_ROWS,
             queue_rows: page::QUEUE_MAX_ROWS,
             peers: page::PEERS_MAX,
+            slice_rows: 64,
             ledger_rows: page::LEDGER_KEPT_ROWS,
         }
     }

@@ -176,6 +176,11 @@ impl Peers {
         self.removing.remove(peer);
     }
 
+    /// How many invites there are.
+    pub(crate) fn invites(&self) -> usize {
+        self.invites.len()
+    }
+
     pub(crate) fn invite(&mut self, hash: Hash, expires: u64) {
         self.invites.insert(hash, Invite { expires, used: false, unsure: false });
     }

@@ -147,7 +147,7 @@ impl Kernel {
             Verdict::Newer | Verdict::Later => ShareAnswer::Stored,
             Verdict::Beside => ShareAnswer::Conflict,
         };
-        if self.was_short { vec![placed, full] } else { vec![placed] }
+        if self.was_short() { vec![placed, full] } else { vec![placed] }
     }
 
     /// A share is answered.
@@ -163,7 +163,7 @@ impl Kernel {
             ShareAnswer::Refused(Code::Busy | Code::Invalid | Code::Denied) => came.pulled,
             // While its bytes were fetched others came.
             ShareAnswer::Stored | ShareAnswer::Known | ShareAnswer::Conflict => came.pulled && !came.denied,
-            _ => came.pulled && self.was_short,
+            _ => came.pulled && self.was_short(),
         };
         let right = came.right.contains(&shared.answer) || tolerated;
         let check = if came.denied && kept { Check::ShareAllowed } else { Check::SharedAnswer };

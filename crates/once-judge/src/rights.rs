@@ -252,6 +252,11 @@ impl Rights {
         }
     }
 
+    /// How many rows they are.
+    pub(crate) fn rows(&self) -> usize {
+        self.rows.len()
+    }
+
     /// Time goes on: what the clock has passed for long enough is over for ever, at a start at once. Whether any
     /// right is another one by that.
     pub(crate) fn tick(&mut self, clock: &Clock, notice_ms: u64, start: bool) -> bool {

@@ -197,3 +197,18 @@ fn who_calls_while_its_ticket_is_used_may_share() {
     world.out(A, B, 77, shared(&parcel, denied));
     world.wrong(Check::SharedAnswer);
 }
+
+/// What was refused for want of room is told after its group, in which room may have been made.
+#[test]
+fn the_disk_was_full_when_it_was_refused() {
+    let mut world = World::pair();
+    let key = world.create(B, 7);
+    world.see(A, Seen::Room { short: true });
+    world.see(A, Seen::Durable);
+    let (ask, token) = (world.ask(A, B, key, "add"), world.number());
+    world.see(A, Seen::Client { token, ask: Ask::Act(Box::new(ask)) });
+    world.see(A, Seen::Room { short: false });
+    world.see(A, Seen::Durable);
+    world.see(A, Seen::Answered { token, answer: Err(Refusal::DiskFull) });
+    world.right();
+}

@@ -119,7 +119,7 @@ impl World {
         (0..3).for_each(|_| self.let_an_object_act(index, &mut work.acting));
     }
 
-    fn any_action(&mut self, by: usize, acting: &Acting) -> Action {
+    pub(crate) fn any_action(&mut self, by: usize, acting: &Acting) -> Action {
         let ahead_ms = if self.rng.one_in(60) { 2 * ID_AHEAD_MAX_MS } else { 0 };
         let time_ms = self.nodes[by].now_ms(self.now_us) + ahead_ms;
         let mut id: [u8; 16] = self.rng.bytes();

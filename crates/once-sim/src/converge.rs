@@ -111,7 +111,7 @@ impl World {
     }
 
     /// The rows of a table whose key is a peer and an object.
-    fn pairs(&self, index: usize, table: Table) -> Vec<(KernelId, ObjectKey)> {
+    pub(crate) fn pairs(&self, index: usize, table: Table) -> Vec<(KernelId, ObjectKey)> {
         let mut found = Vec::new();
         let read = scan_prefix(&self.nodes[index].disk, table, &[], &mut |row, _| {
             if let Some((peer, key)) = row.split_at_checked(KernelId::LEN) {
@@ -146,7 +146,7 @@ impl World {
     }
 
     /// The kernel behind an id, if both are peers of each other and can find each other: only they can talk.
-    fn friend(&self, index: usize, peer: &KernelId) -> Option<usize> {
+    pub(crate) fn friend(&self, index: usize, peer: &KernelId) -> Option<usize> {
         let Some(Who::Kernel(other)) = self.who.get(peer).copied() else { return None };
         let mutual = access::is_peer(&self.nodes[index].disk, peer).ok()?
             && access::is_peer(&self.nodes[other].disk, &self.nodes[index].id).ok()?;
@@ -165,7 +165,7 @@ impl World {
     }
 
     /// Whether a follower does not have what it follows.
-    fn lags(&self, follower: usize, source: usize, key: &ObjectKey) -> Option<String> {
+    pub(crate) fn lags(&self, follower: usize, source: usize, key: &ObjectKey) -> Option<String> {
         let there =
             object::find(&self.nodes[source].disk, &key.uuid, Some(key.line)).ok()?.into_iter().next()?;
         let now_ms = self.nodes[source].now_ms(self.now_us);

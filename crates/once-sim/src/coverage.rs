@@ -106,7 +106,7 @@ pub const EXPECTED: &[&str] = &[
     "state revoked while followed", "state re-import is a put", "state unanswered client after a crash",
     "right to act on the kernel", "right to act on a component", "right to act on an object",
     "right to act by a list of names", "right to act for a while", "right to act of an object",
-    "right to act of a hostile kernel", "right to act on some actions taken back", "right given again at once", "share of what is followed",
+    "right to act of a hostile kernel", "right to act on some actions taken back", "right given again at once", "fault crash in a chore", "share through another kernel, whose quota is used up", "rights on a copy and on what it has become", "change while followers are told of the one before", "share of what is followed",
     "state hostile kernel acted by right", "refusal TooManyActions", "refusal WholeGrant",
     "format A", "format B", "format C", "format D", "format E", "format F", "format other",
 ];

@@ -1,9 +1,11 @@
 //! What goes wrong: on purpose in stories, at random in the workload.
 
 use once_core::memory::MemoryStore;
+use once_core::store::Table;
 use once_core::waist::{ConnId, Input, LinkEvent};
 use once_model::limits::DISK_RESERVE_BYTES;
 
+use crate::disk::Commit;
 use crate::net::{Conn, Weather, Who};
 use crate::queue::Event;
 use crate::world::{Kernel, SECOND_US, World};
@@ -151,6 +153,32 @@ impl World {
             self.queue.push(self.now_us, Event::Input { node, run, input });
         }
         self.network_changed(Kernel(index));
+    }
+
+    /// Power loss between a commit and what rests on it, or while what goes on in later steps has only just begun.
+    pub(crate) fn crash_soon(&mut self, index: usize, took_us: u64, commit: Option<&Commit>) {
+        if !self.workload_goes_on() {
+            return;
+        }
+        let begun = commit
+            .into_iter()
+            .flat_map(|commit| &commit.rows)
+            .find(|row| row.table == Table::Chore && row.before.is_none() && row.after.is_some());
+        let one_in = match begun.and_then(|row| row.key.first()) {
+            // An object has come to its end.
+            Some(2) => 2,
+            Some(_) => 40,
+            None if took_us > 0 => 700,
+            None => return,
+        };
+        if self.rng.one_in(one_in) {
+            if begun.is_some() {
+                self.cover.met("fault crash in a chore");
+            }
+            let within_us = if begun.is_some() { took_us + 30_000 } else { took_us };
+            let (run, at_us) = (self.nodes[index].run, self.now_us + self.rng.up_to(within_us));
+            self.queue.push(at_us, Event::Crash { node: index, run });
+        }
     }
 
     /// Something breaks.

@@ -100,6 +100,15 @@ pub fn entries(body: &[u8]) -> Option<Vec<Uuid>> {
     Journal::read(body).map(|journal| journal.ids)
 }
 
+/// Not every effect is the first one, and not every one of those before it leaves something behind.
+fn before(id: &Uuid) -> Option<Consequence> {
+    match id.as_bytes()[10] % 4 {
+        0 => Some(Consequence::Publish { name: "pays".into(), data: "1".into() }),
+        1 => Some(Consequence::CancelTimer { name: "none".into() }),
+        _ => None,
+    }
+}
+
 /// What the component says: all but `look` and `no` write the action down.
 ///
 /// `pay` gives a coin to another journal (`take` there), and takes it back if that was not done (`paid`); `alarm` sets a
@@ -133,14 +142,14 @@ pub fn run(run: &Run) -> RunResult {
                 return RunResult::Failed("\"to whom\"".into());
             };
             journal.coins -= 1;
-            let hurry = run.action.id.as_bytes()[14].is_multiple_of(4);
+            consequences.extend(before(&run.action.id));
             consequences.push(Consequence::Act(Call {
                 key,
                 at: Some(home),
                 name: "take".into(),
                 arguments: "1".into(),
                 given: Vec::new(),
-                deadline_ms: hurry.then_some(4000),
+                deadline_ms: run.action.id.as_bytes()[14].is_multiple_of(4).then_some(4000),
                 then: Some(then("paid")),
             }));
         }

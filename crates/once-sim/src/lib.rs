@@ -29,6 +29,7 @@ mod puppet;
 mod queue;
 mod rng;
 pub mod scenarios;
+mod scenes;
 pub mod seed;
 mod shell;
 mod small;

@@ -76,6 +76,8 @@ pub(crate) struct Node {
     pub sync_will_fail: bool,
     /// So many reads of the next group or start succeed, and then none.
     pub reads_left: Option<u64>,
+    /// The numbers of runs that are being made for this process, whichever of its engines asked for them.
+    pub runs: BTreeSet<u64>,
     /// Who runs short actions.
     pub runner: Arc<AtOnce>,
 }
@@ -123,6 +125,7 @@ impl Node {
             full_after: None,
             sync_will_fail: false,
             reads_left: None,
+            runs: BTreeSet::new(),
             runner: Arc::new(AtOnce { installed, ..AtOnce::default() }),
         })
     }

@@ -84,6 +84,9 @@ pub fn run_before(eyes: Eyes, seed: u64, loud: bool) -> Outcome {
         world.quiet();
         world.heal().settle();
     }
+    if world.violations().is_empty() && world.rng.one_in(2) {
+        world.tell_many();
+    }
     if world.violations().is_empty() {
         exchange_and_compare(&mut world);
     }

@@ -40,6 +40,9 @@ impl World {
                 {
                     *count = count.saturating_sub(1);
                 }
+                if let Input::Ran(ran) = &input {
+                    self.nodes[node].runs.remove(&ran.run);
+                }
                 self.enqueue(node, input);
             }
             Event::Frame { conn, side, bytes } => self.frame_arrives(conn, side, bytes),
@@ -225,8 +228,8 @@ impl World {
             &mut self.cover,
         );
         let (inputs, failed) = (inputs.as_slice(), result.is_err());
-        let (effects, commit) = (released.as_slice(), commit.as_ref());
-        self.judge_group(index, Ran { ctx: &ctx, inputs, watcher, effects, commit, failed, unread });
+        let (effects, of) = (released.as_slice(), commit.as_ref());
+        self.judge_group(index, Ran { ctx: &ctx, inputs, watcher, effects, commit: of, failed, unread });
         if !self.checker.violations.is_empty() {
             // What the kernel was given in the group that broke it.
             for input in inputs {
@@ -246,10 +249,7 @@ impl World {
         let run = self.nodes[index].run;
         self.nodes[index].thread = Thread::Committing;
         let took_us = if synced { self.rng.up_to(self.net.weather.sync_max_us) } else { 0 };
-        if took_us > 0 && self.workload_goes_on() && self.rng.one_in(700) {
-            // Power loss between the commit and what rests on it.
-            self.queue.push(now_us + self.rng.up_to(took_us), Event::Crash { node: index, run });
-        }
+        self.crash_soon(index, took_us, commit.as_ref());
         let effects = late.into_iter().map(|(effect, _)| effect).collect();
         self.queue.push(now_us + took_us, Event::Release { node: index, run, effects });
     }
@@ -339,6 +339,9 @@ impl World {
     fn run_asked(&mut self, index: usize, asked: &waist::Run) {
         let run = self.nodes[index].run;
         let (run_id, key) = (asked.run, asked.key);
+        if !self.nodes[index].runs.insert(run_id) {
+            self.violated(3, index, format!("asks for run {run_id} while one of that number is being made"));
+        }
         let is_slow = self.may_be_full(index);
         let result = if self.workload_goes_on() && self.rng.one_in(16) {
             self.cover.met("state run given up");
@@ -393,6 +396,7 @@ impl World {
         node.tokens.clear();
         node.stalled.clear();
         node.timers.clear();
+        node.runs.clear();
         if self.checker.stopped(&node.id, &BTreeSet::new()) {
             self.cover.met("state unanswered client after a crash");
         }

@@ -13,6 +13,7 @@ use once_model::wire::{Frame, Pull, Request};
 use crate::acting::Acting;
 use crate::judged::Stream;
 use crate::net::Who;
+use crate::scenes::Relay;
 use crate::world::{Kernel, SECOND_US, World};
 use crate::{queue::Event, scenarios};
 
@@ -30,6 +31,7 @@ pub(crate) struct Workload {
     invites: Vec<(usize, Secret)>,
     hostile: Vec<KernelId>,
     pub(crate) acting: Acting,
+    pub(crate) relays: Vec<Relay>,
     /// One step of the workload, in microseconds, on average.
     pace_us: u64,
 }
@@ -124,8 +126,13 @@ impl World {
                 self.random_fault();
             }
             let index = self.rng.index(self.nodes.len());
+            self.scenes_go_on(&mut work);
             if self.nodes[index].is_up() {
-                self.act(index, &mut work);
+                if self.rng.one_in(25) {
+                    self.begin_scene(index, &mut work);
+                } else {
+                    self.act(index, &mut work);
+                }
             }
         }
         self.workload = Some(work);
@@ -172,10 +179,7 @@ impl World {
                 };
                 self.command(here, Command::Follow { key, from: peer });
             }
-            67 => {
-                let key = self.any_key(index, work);
-                self.command(here, Command::Unfollow { key, from: peer });
-            }
+            67 => self.unfollow_something(index, peer, work),
             68..=71 => self.invite_and_join(index, work),
             72..=73 => {
                 let address = self.address_of(&peer);

@@ -53,6 +53,9 @@ pub(super) fn parts(chore: Chore) -> Vec<Part> {
         Chore::TellFollowers(key) => vec![Part::Rows(Follower, key.to_row().to_vec())],
         Chore::EndFollowing(_) => whole(&[Follower]),
         // What names rows of another table goes before them.
+        Chore::BeginLife if mutant!(InvitesSurvive) => {
+            whole(&[Grant, Follower, Outbox, Request, Queue, Sending, Boot])
+        }
         Chore::BeginLife => whole(&[Invite, Grant, Follower, Outbox, Request, Queue, Sending, Boot]),
         Chore::Greet(peer) => {
             vec![at(Unfollow, &peer), at(Subscription, &peer), Part::Rows(Conflict, Vec::new())]

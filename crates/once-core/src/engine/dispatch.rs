@@ -28,7 +28,9 @@ impl Engine {
     ) -> Result<Effects, StoreError> {
         let mut step = Step::new(self, txn, ctx, rng);
         // What an engine before this one asked for in this process may still be answered: that is no answer to this one.
-        step.engine.act.runs = step.rng.below(1 << 48);
+        if !mutant!(RunNumbersAgain) {
+            step.engine.act.runs = step.rng.below(1 << 48);
+        }
         step.engine.boot = meta::begin_boot(step.txn, ctx.boot, step.engine.commit + 1)?;
         life::started(&mut step)?;
         step.settle()?;

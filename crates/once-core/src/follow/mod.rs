@@ -180,7 +180,8 @@ pub(crate) fn unfollowed(
     conn: ConnId,
     key: ObjectKey,
 ) -> Result<(), StoreError> {
-    for key in [key, current_key(s.txn, &key)?] {
+    let current = if mutant!(UnfollowByName) { key } else { current_key(s.txn, &key)? };
+    for key in [key, current] {
         let place = object::object_peer_key(&key, &peer);
         if s.txn.get(Table::Follower, &place)?.is_some() {
             s.txn.delete(Table::Follower, &place);

@@ -146,8 +146,9 @@ pub(crate) fn over_quota(
     new: &Header,
     old: Option<&HeadRow>,
 ) -> Result<bool, StoreError> {
-    let given_back =
-        old.filter(|old| old.charged && old.from == Some(*peer)).map_or(0, |old| rows::cost(&old.header));
+    let anybodys = mutant!(QuotaOfOthers);
+    let is_its = |old: &&HeadRow| old.charged && (old.from == Some(*peer) || anybodys);
+    let given_back = old.filter(is_its).map_or(0, |old| rows::cost(&old.header));
     let used = share::usage(s.txn, peer)?.stored_bytes.saturating_sub(given_back);
     let is_over = used.saturating_add(rows::cost(new)) > quota_bytes && !mutant!(ForgetQuota);
     Ok(is_over)

@@ -136,6 +136,11 @@ pub(crate) fn entries(s: &mut Step<'_, '_>, home: KernelId, said: &Entries) -> R
     if goes_on { Ok(()) } else { next(s, home) }
 }
 
+/// A planted bug.
+fn is_fork_too_soon(revision: u64, row: &HeadRow) -> bool {
+    mutant!(ForkTooSoon) && revision == row.header.revision
+}
+
 /// An entry of the newest revision's history: what it made is an ancestor, and what it passes by is not.
 fn settle(
     s: &mut Step<'_, '_>,
@@ -147,7 +152,7 @@ fn settle(
     for (place, row) in std::mem::take(open) {
         if row.header.entry == Some(hash) {
             keep::drop_conflict(s, &place, &row)?;
-        } else if revision < row.header.revision {
+        } else if revision < row.header.revision || is_fork_too_soon(revision, &row) {
             // A fork: its home said two things.
             s.txn.put(Table::Conflict, &place, &HeadRow { replaced: None, ..row });
         } else {

@@ -41,6 +41,7 @@ impl Debt {
     #[must_use]
     pub fn merge(self, later: Self) -> Self {
         match (self, later) {
+            (Self::Followed { .. }, Self::Promised) if mutant!(ForgetPromise) => self,
             (Self::Promised, _) | (_, Self::Promised) => Self::Promised,
             (Self::Given { .. }, Self::Given { .. }) => later,
             _ => Self::Followed { given: later.given().or(self.given()) },

@@ -8,7 +8,7 @@ use once_model::ids::{KernelId, ObjectKey};
 
 use super::shadow::{Leaving, peers_of, scan};
 use super::{Checker, Group, Wrong};
-use crate::disk::Commit;
+use crate::disk::{Changed, Commit};
 
 /// Who has a grant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -255,6 +255,21 @@ impl Acted {
             };
             on && *to == who && name.as_ref().is_none_or(|name| name == action)
         })
+    }
+}
+
+/// A new life begins without the grants and invites of the one before.
+pub(super) fn life_begun(group: &Group<'_>, commit: &Commit, wrong: &mut Wrong) {
+    let ends = |row: &&Changed| row.table == Table::Chore && row.key == [4] && row.after.is_none();
+    if !commit.rows.iter().any(|row| ends(&row)) {
+        return;
+    }
+    for table in [Table::Invite, Table::Grant, Table::Follower] {
+        let is_new = |key: &[u8]| commit.rows.iter().any(|row| row.table == table && row.key == key);
+        let left = scan(group.store, table, |key, _| (!is_new(key)).then_some(()));
+        if !left.is_empty() {
+            wrong.push((7, format!("begins a new life with {} rows of {table:?}", left.len())));
+        }
     }
 }
 

@@ -5,7 +5,7 @@ use once_core::waist::{Effect, Input};
 use once_model::ids::{KernelId, ObjectKey};
 use once_model::wire::{Following, Frame};
 
-use super::group::Allowed;
+use super::group::{Allowed, claimed_as};
 use super::shadow::Shadow;
 use super::{Checker, Group, Wrong};
 use crate::coverage::Coverage;
@@ -55,8 +55,11 @@ pub(super) fn unfollowed(group: &Group<'_>, wrong: &mut Wrong) {
             }
             _ => false,
         });
-        let place = [key.to_row().as_slice(), peer.as_bytes().as_slice()].concat();
-        if !again && !group.failed && matches!(group.store.get(Table::Follower, &place), Ok(Some(_))) {
+        // Also by the name that it has now.
+        let names = [Some(*key), claimed_as(group, key)].into_iter().flatten();
+        let mut places = names.map(|key| [key.to_row().as_slice(), peer.as_bytes().as_slice()].concat());
+        let follows = places.any(|place| matches!(group.store.get(Table::Follower, &place), Ok(Some(_))));
+        if !again && !group.failed && follows {
             wrong.push((7, format!("keeps {peer:.10} as a follower of {key}, which it has unfollowed")));
         }
     }

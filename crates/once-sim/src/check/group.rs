@@ -1,20 +1,18 @@
 //! What a group should have done, input by input: rights at the moment of effect, replies, admissions.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::ops::ControlFlow;
 
 use once_core::object::{self, HeadRow};
 use once_core::share::{self, Debt};
 use once_core::store::Table;
 use once_core::waist::{Answer, Arrival, Change, Command, ConnId, Effect, Event, Input, Token, Why};
-use once_core::{Refusal, act, peers, txn};
-use once_model::action::{Given, Need};
+use once_core::{Refusal, peers, txn};
 use once_model::ids::{Hash, KernelId, Line, ObjectKey};
 use once_model::wire::{Code, Frame, ShareAnswer, Shared};
 
 use super::peers::{hello, shown_by_peer};
 use super::shadow::{InviteShadow, Leaving, Rights, Shadow};
-use super::share::{Owed, Promises};
+use super::share::{Owed, Promises, needed};
 use super::{Checker, Group, history};
 use crate::coverage::Coverage;
 
@@ -87,6 +85,7 @@ impl Checker {
             shadow.take_marks(group.store);
         }
         self.note_given_up(group, &allowed);
+        self.promised(group);
         self.acts(group, cover);
         self.answers(group);
         self.floors(group);
@@ -338,29 +337,6 @@ fn commanded(
         Command::Revoke(grant) if begun => shadow.rights.grants.take(grant),
         _ => {}
     }
-}
-
-/// What an action depends on that waits for its outcome at a peer is shared with that peer: the content that it names.
-fn needed(group: &Group<'_>, peer: KernelId, need: &Need) -> Vec<(ObjectKey, Hash)> {
-    let mut given = Vec::new();
-    let _ = act::waiting(group.store, &mut |home, _, _, row| {
-        given.extend(row.action.given.into_iter().filter(|_| home == peer));
-        ControlFlow::Continue(())
-    });
-    // Its outcome may have come in the same group.
-    let rows = group.commit.iter().flat_map(|commit| &commit.rows);
-    for row in rows.filter(|row| row.table == Table::Queue) {
-        let lane = act::Place::from_row(&row.key).map(|place| place.lane);
-        let before = row.before.as_ref().and_then(|row| txn::decode(Table::Queue, row).ok());
-        if let (Some(lane), Some(act::QueueRow::Waiting(row))) = (lane, before)
-            && lane.begun_at == peer
-        {
-            given.extend(row.action.given);
-        }
-    }
-    let asked = given.iter().filter(|given| need.lacks.contains(given));
-    let names = |given: &Given| [Some(given.key), claimed_as(group, &given.key)].into_iter().flatten();
-    asked.flat_map(|given| names(given).map(|key| (key, given.content))).collect()
 }
 
 /// A share is no longer under way.

@@ -113,6 +113,8 @@ pub(crate) struct Checker {
     made: BTreeSet<Hash>,
     /// The keys of hostile kernels' objects do not converge.
     pub(crate) forked: BTreeSet<once_model::ids::ObjectKey>,
+    /// Kernels that were put back from a backup at some time: what they make may be a second one.
+    rolled_back: BTreeSet<KernelId>,
     /// Revisions that people gave up sending: who, to whom, which.
     given_up: BTreeSet<(KernelId, KernelId, Hash)>,
     acts: act::Acts,

@@ -131,6 +131,14 @@ impl Checker {
         ))
     }
 
+    /// Whether an honest home has made this revision, and no other one in its place.
+    fn is_of_the_chain(&self, row: &HeadRow) -> bool {
+        let made = row.header.certificate.and_then(|certificate| {
+            self.revisions.get(&(certificate, row.header.revision)).filter(|made| made.id == row.header.id())
+        });
+        made.is_some_and(|made| !self.rolled_back.contains(&made.by))
+    }
+
     fn head_gone(&mut self, group: &Group<'_>, allowed: &Allowed, key: &ObjectKey, wrong: &mut Wrong) {
         let became = claimed_as(group, key);
         let kept = became.is_some_and(|key| object::head(group.store, &key).is_ok_and(|head| head.is_some()));
@@ -164,6 +172,12 @@ impl Checker {
         };
         cover.met(if new.is_replaced() { "state head kept for a proof" } else { "state conflict kept" });
         let key = new.header.key();
+        if before.as_ref().is_some_and(HeadRow::is_replaced)
+            && !new.is_replaced()
+            && self.is_of_the_chain(&new)
+        {
+            wrong.push((8, format!("takes a revision of {key} for a fork, which its home has made")));
+        }
         let mut count = 0;
         let counted = scan_prefix(group.store, Table::Conflict, &key.to_row(), &mut |_, _| {
             count += 1;

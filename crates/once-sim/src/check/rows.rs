@@ -45,6 +45,7 @@ impl Checker {
                 _ => {}
             }
         }
+        super::access::life_begun(group, commit, &mut wrong);
         if rights_changed {
             self.rights(group, commit, &mut wrong);
         }

@@ -319,6 +319,7 @@ impl Checker {
 
     /// A backup was put back.
     pub fn rolled_back(&mut self, kernel: &KernelId) {
+        self.rolled_back.insert(*kernel);
         if let Some(shadow) = self.shadows.get_mut(kernel) {
             shadow.rolled_back = true;
         }

@@ -3,13 +3,16 @@
 //! action's for the content that it names.
 
 use std::collections::BTreeSet;
+use std::ops::ControlFlow;
 
 use bytes::Bytes;
 use once_core::share::{self, Debt, DebtRow, OutboxRow, Owed as Index};
 use once_core::store::{Read, Table};
-use once_core::waist::{Command, Input};
-use once_core::{object, txn};
+use once_core::waist::{Answer, Command, Effect, Input};
+use once_core::{act, object, txn};
+use once_model::action::{Given, Need};
 use once_model::ids::{Hash, KernelId, ObjectKey};
+use once_model::wire::Frame;
 
 use super::group::{Allowed, candidates, claimed_as};
 use super::shadow::scan;
@@ -23,6 +26,29 @@ pub(super) enum Owed {
     Newest,
     /// An action that waits at the peer names this content.
     Only(Hash),
+}
+
+/// What an action depends on that waits for its outcome at a peer is shared with that peer: the content that it names.
+pub(super) fn needed(group: &Group<'_>, peer: KernelId, need: &Need) -> Vec<(ObjectKey, Hash)> {
+    let mut given = Vec::new();
+    let _ = act::waiting(group.store, &mut |home, _, _, row| {
+        given.extend(row.action.given.into_iter().filter(|_| home == peer));
+        ControlFlow::Continue(())
+    });
+    // Its outcome may have come in the same group.
+    let rows = group.commit.iter().flat_map(|commit| &commit.rows);
+    for row in rows.filter(|row| row.table == Table::Queue) {
+        let lane = act::Place::from_row(&row.key).map(|place| place.lane);
+        let before = row.before.as_ref().and_then(|row| txn::decode(Table::Queue, row).ok());
+        if let (Some(lane), Some(act::QueueRow::Waiting(row))) = (lane, before)
+            && lane.begun_at == peer
+        {
+            given.extend(row.action.given);
+        }
+    }
+    let asked = given.iter().filter(|given| need.lacks.contains(given));
+    let names = |given: &Given| [Some(given.key), claimed_as(group, &given.key)].into_iter().flatten();
+    asked.flat_map(|given| names(given).map(|key| (key, given.content))).collect()
 }
 
 /// Peers, objects, and what they may have of them.
@@ -124,7 +150,38 @@ fn debt_in(value: Option<&Bytes>) -> Option<DebtRow> {
     }
 }
 
+/// Whether what a client shared may have been settled within a group, and be owed for another reason since.
+fn may_be_owed_anew(group: &Group<'_>, to: &KernelId, key: &ObjectKey) -> bool {
+    group.inputs.iter().any(|input| match input {
+        Input::Frame { peer, frame: Frame::Shared(shared), .. } => (peer, shared.key.uuid) == (to, key.uuid),
+        Input::Command { command: Command::GiveUp { peer, .. } | Command::RemovePeer { peer }, .. } => {
+            peer == to
+        }
+        Input::Command { command: Command::Remove { .. }, .. } => true,
+        _ => false,
+    })
+}
+
 impl Checker {
+    /// What a client was told is owed is owed by its word, whatever else it is owed for.
+    pub(super) fn promised(&mut self, group: &Group<'_>) {
+        let told = group.effects.iter().filter_map(|(effect, _)| match effect {
+            Effect::Reply { token, reply: Ok(Answer::Owed) } => Some(*token),
+            _ => None,
+        });
+        let told: BTreeSet<_> = told.collect();
+        for input in group.inputs {
+            let Input::Command { token, command: Command::Share { key, to, .. } } = input else { continue };
+            let key = claimed_as(group, key).unwrap_or(*key);
+            let debt = share::debt(group.store, to, &key).ok().flatten().map(|row| row.debt);
+            let alone = debt.filter(|debt| *debt != Debt::Promised && told.contains(token) && !group.failed);
+            if let Some(debt) = alone.filter(|_| !may_be_owed_anew(group, to, &key)) {
+                let what = format!("{key} was shared with {to:.10}, and is owed for {debt:?} alone");
+                self.violation(4, &group.kernel, group.at_ms, what);
+            }
+        }
+    }
+
     /// What was given up in this group: these revisions are not due any more.
     pub(super) fn note_given_up(&mut self, group: &Group<'_>, allowed: &Allowed) {
         for (to, key) in &allowed.given_up {

@@ -72,6 +72,7 @@ impl Judged {
             outbox_rows: limits.outbox_rows,
             queue_rows: limits.queue_rows,
             peers: limits.peers,
+            slice_rows: limits.slice_rows,
             ..Limits::default()
         };
         self.judge.within(kernel, limits);

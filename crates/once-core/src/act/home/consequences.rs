@@ -93,8 +93,14 @@ pub(crate) fn carry_out(
     wanted: Vec<Consequence>,
 ) -> Result<(), StoreError> {
     let mut removed = None;
+    let mut uncounted = 0;
     for (index, consequence) in (0..).zip(wanted) {
-        let id = effect_id(origin, cause, index);
+        let id = effect_id(origin, cause, index - uncounted);
+        if mutant!(UncountedEffects) {
+            let of_none =
+                matches!(consequence, Consequence::Publish { .. } | Consequence::CancelTimer { .. });
+            uncounted += u32::from(of_none);
+        }
         match consequence {
             Consequence::Act(call) => act(s, object, id, call)?,
             // The same id made it already, or somebody removed it since: both are fine.
