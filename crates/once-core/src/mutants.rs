@@ -170,6 +170,10 @@ mod switch {
         RunNumbersAgain breaks 3,
         /// Invites outlive the life in which they were made.
         InvitesSurvive breaks 7,
+        /// Work outside is asked for again although its object is gone.
+        WorkOfNobody breaks 3,
+        /// What is to begin anew when it is through ends.
+        ForgetAgain breaks 10,
         /// Who unfollows an object by the name of its copy goes on following it.
         UnfollowByName breaks 7,
         /// A claim puts the grants on the copy in the place of those on the object.

@@ -10,13 +10,13 @@ use once_model::ids::{KernelId, Line, ObjectKey, Uuid};
 use once_model::limits::PEER_QUOTA_BYTES;
 
 use crate::journal;
-use crate::net::Who;
+use crate::net::{Weather, Who};
 use crate::scenarios;
 use crate::workload::{Workload, forever};
 use crate::world::{Kernel, SECOND_US, World};
 
 /// So few rows in a step are few.
-const FEW_ROWS: usize = 5;
+const FEW_ROWS: usize = 3;
 
 /// An object comes to a kernel from its home, and its next revision through another one, whose quota there is used up.
 #[derive(Debug, Clone, Copy)]
@@ -132,6 +132,9 @@ impl World {
 
     /// A journal has much work done outside, and comes to its end.
     fn work_and_end(&mut self, index: usize, work: &Workload) {
+        let is_slow =
+            |index: &usize| self.nodes[*index].is_up() && self.nodes[*index].limits.slice_rows <= FEW_ROWS;
+        let index = (0..self.nodes.len()).find(is_slow).unwrap_or(index);
         let Some(scenario) = journal::new(Uuid::from_bytes(self.rng.bytes())) else { return };
         let key = ObjectKey { uuid: scenario.uuid(), line: Line::Unclaimed(scenario.hash()) };
         self.command(Kernel(index), Command::Import { source: None, over: None, scenario });
@@ -140,6 +143,10 @@ impl World {
         for n in 0..=works {
             let mut action = self.any_action(index, &work.acting);
             action.name = if n < works { "work" } else { "end" }.into();
+            // Run at once (`AtOnce`), so that little of the work is done when it ends.
+            let mut id = *action.id.as_bytes();
+            (id[12], id[15]) = (id[12] | 1, id[15] & 0xfe);
+            action.id = Uuid::from_bytes(id);
             (action.arguments, action.given) = ("{}".into(), Vec::new());
             self.command(Kernel(index), Command::Act { key, at, action, deadline_ms: None, wait: false });
         }
@@ -155,13 +162,19 @@ impl World {
 
     /// In peace: an object that many follow changes again while those who follow it are told, a few in each step.
     pub(crate) fn tell_many(&mut self) {
-        let few: Vec<usize> =
-            (0..self.nodes.len()).filter(|index| self.nodes[*index].limits.slice_rows <= FEW_ROWS).collect();
-        let Some(home) = self.rng.pick(&few).copied() else { return };
-        let others = (0..self.nodes.len()).filter(|other| *other != home);
-        let friends: Vec<usize> =
-            others.filter(|other| self.friend(home, &self.nodes[*other].id).is_some()).collect();
-        let Some(key) = self.created(home).filter(|_| friends.len() > 2) else { return };
+        // Where a step looks at so few rows that there is more than one.
+        let found = (0..self.nodes.len()).find_map(|home| {
+            let others = (0..self.nodes.len()).filter(|other| *other != home);
+            let friends: Vec<_> =
+                others.filter(|other| self.friend(home, &self.nodes[*other].id).is_some()).collect();
+            (friends.len() > self.nodes[home].limits.slice_rows + 1).then_some((home, friends))
+        });
+        let Some((home, friends)) = found else { return };
+        let Some(key) = self.created(home) else { return };
+        // Who was told first answers while others are still to be told.
+        let slow =
+            Weather { latency_min_us: 200, latency_max_us: 2000, sync_max_us: 20_000, ..Weather::calm() };
+        self.weather(slow);
         self.cover.met("change while followers are told of the one before");
         let from = self.nodes[home].id;
         for other in &friends {
@@ -187,6 +200,7 @@ impl World {
                 }
             }
         }
+        self.weather(Weather::calm());
     }
 
     /// A new object of a kernel.

@@ -101,7 +101,7 @@ fn go_on(s: &mut Step<'_, '_>, chore: Chore, mut at: ChoreRow, rows: usize) -> R
         for (key, value) in found {
             drop(s.tried(|s| rows::one(s, chore, part, &key, &value))?);
         }
-        if usize::from(at.part) == parts.len() && std::mem::take(&mut at.again) {
+        if usize::from(at.part) == parts.len() && std::mem::take(&mut at.again) && !mutant!(ForgetAgain) {
             at.part = 0;
         }
     }
