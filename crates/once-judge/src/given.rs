@@ -11,7 +11,7 @@ use crate::check::{Check, How};
 use crate::eyes::Eyes;
 use crate::home::Copy;
 use crate::kernel::Kernel;
-use crate::rights::Tri;
+use crate::rights::{Clock, Tri};
 
 impl Kernel {
     /// Whether the origin of an act has shown what it is given in this place.
@@ -119,6 +119,7 @@ impl Kernel {
         if !matches!(answer, ShareAnswer::Refused(_)) {
             self.objects.shown.insert((peer, header.uuid, header.content));
         }
+        let clock = self.clock;
         let waits = self.home.copies.iter_mut().filter(|((lane, _), _)| lane.origin == peer);
         for copy in waits.flat_map(|(_, copies)| copies) {
             for (place, given) in copy.act.action.given.iter().enumerate() {
@@ -127,7 +128,9 @@ impl Kernel {
                 }
                 if matches!(answer, ShareAnswer::Refused(_)) {
                     copy.lost = true;
-                } else if sure && copy.lacking_from.is_some() {
+                } else if sure
+                    && copy.lacking_from.is_some_and(|(end, began)| still_waits(end, began, &clock))
+                {
                     copy.shown.insert(place);
                 } else {
                     copy.perhaps.insert(place);
@@ -135,6 +138,12 @@ impl Kernel {
             }
         }
     }
+}
+
+/// Whether the time of what waits for scenarios is not over: one that could not be refused then, since the disk was nearly full,
+/// waits no more.
+fn still_waits(end: u64, began: u64, clock: &Clock) -> bool {
+    clock.now() < end && clock.set_at <= began
 }
 
 fn key_of(given: &Given) -> (once_model::ids::ObjectKey, once_model::ids::Hash) {

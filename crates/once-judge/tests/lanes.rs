@@ -458,3 +458,38 @@ fn what_comes_another_way_is_still_lacking() {
     world.record(B, recorded);
     world.right();
 }
+
+/// What could not be refused when its time was over, for want of room, waits no more: what is shared then is not counted for it.
+#[test]
+fn what_waits_no_more_is_shown_nothing() {
+    let (mut world, _) = world();
+    world.grant(B, A, Right::Share, Scope::All);
+    let theirs = world.create(C, 50);
+    let parcel = world.parcel(C, theirs, 0);
+    let given = once_model::action::Given { key: theirs, content: parcel.header.content };
+    let key = *world.k[B].things.keys().next().unwrap();
+    let ask = AskAct { given: vec![given], ..world.ask(A, B, key, "add") };
+    let case = world.accept(A, B, 1, ask);
+    world.send(&case);
+    let need = Frame::Need(Need { lane: case.lane, sequence: 1, lacks: vec![given] });
+    world.pass(B, A, 1, need.clone());
+    world.see(B, Seen::Room { short: true });
+    world.wait(10_000);
+    // Kept already, from another kernel: so it is only said to be known.
+    let kept = Kept {
+        header: parcel.header.clone(),
+        chain: parcel.chain.clone(),
+        from: Some(world.k[C].id),
+        beside: false,
+    };
+    world.see(B, Seen::Kept(Box::new(kept)));
+    world.take_in(A, B, 1, Frame::Share(parcel.clone()));
+    world.out(B, A, 1, shared(&parcel, once_model::wire::ShareAnswer::Known));
+    world.see(B, Seen::Room { short: false });
+    for _ in 0..3 {
+        world.see(B, Seen::Durable);
+    }
+    world.take_in(A, B, 1, Frame::Act(World::frame(&case)));
+    world.out(B, A, 1, need);
+    world.right();
+}

@@ -172,8 +172,11 @@ impl Checker {
         let told: BTreeSet<_> = told.collect();
         for input in group.inputs {
             let Input::Command { token, command: Command::Share { key, to, .. } } = input else { continue };
-            let key = claimed_as(group, key).unwrap_or(*key);
-            let debt = share::debt(group.store, to, &key).ok().flatten().map(|row| row.debt);
+            let old = *key;
+            let key = claimed_as(group, key).unwrap_or(old);
+            // What was promised under the old name moves when it is sent.
+            let owed = |key| share::debt(group.store, to, key).ok().flatten().map(|row| row.debt);
+            let debt = owed(&key).filter(|_| owed(&old) != Some(Debt::Promised));
             let alone = debt.filter(|debt| *debt != Debt::Promised && told.contains(token) && !group.failed);
             if let Some(debt) = alone.filter(|_| !may_be_owed_anew(group, to, &key)) {
                 let what = format!("{key} was shared with {to:.10}, and is owed for {debt:?} alone");
