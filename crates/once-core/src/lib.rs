@@ -15,6 +15,7 @@ pub mod chores;
 mod engine;
 pub mod exchange;
 pub mod follow;
+pub mod moving;
 pub mod object;
 pub mod peers;
 pub mod share;

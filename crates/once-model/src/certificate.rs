@@ -336,6 +336,18 @@ impl Chain {
         self.links.iter().find(|link| link.id() == *certificate).map(|link| (link.home, link.epoch))
     }
 
+    /// The chain as it was under one of its certificates; all of it if that is not among them.
+    #[must_use]
+    pub fn up_to(mut self, certificate: &Hash) -> Self {
+        let place = self.links.iter().position(|link| link.id() == *certificate);
+        if let Some(place) = place {
+            self.links.truncate(place + 1);
+        } else if *certificate == self.root() {
+            self.links.clear();
+        }
+        self
+    }
+
     fn root(&self) -> Hash {
         Hash::from_bytes(*self.genesis.lineage().as_bytes())
     }

@@ -13,6 +13,7 @@ pub mod ids;
 pub mod ior;
 pub mod json;
 pub mod limits;
+pub mod moving;
 pub mod progress;
 pub mod receipt;
 pub mod references;

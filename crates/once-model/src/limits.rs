@@ -206,3 +206,10 @@ pub const ACCOUNT_ID_MAX_BYTES: usize = 128;
 
 /// Entries of a history in one answer: about 90 KB, well inside of a frame.
 pub const ENTRIES_MAX: usize = 256;
+
+/// Most bytes of what belongs to an object and moves with it, beside its scenario: it fits a frame with a small scenario and a
+/// chain of usual length.
+pub const LUGGAGE_MAX_BYTES: usize = 128 * 1024;
+
+/// How long an object that is to move waits for what is under way, in milliseconds.
+pub const LEAVING_MAX_MS: u64 = 60_000;

@@ -14,11 +14,15 @@ use crate::certificate::Chain;
 pub use crate::code::Code;
 use crate::header::Header;
 use crate::ids::{Hash, ItemId, Line, ObjectKey, Secret, Uuid};
+use crate::moving::{Ahead, Handed, Handoff, Moved, Welcome};
 use crate::progress::Progress;
 use crate::receipt::{Entries, EntriesOf, Receipt, ReceiptOf};
 
 /// A feature in a greeting: actions.
 pub const FEATURE_ACTIONS: u32 = 1;
+
+/// A feature in a greeting: moves.
+pub const FEATURE_MOVES: u32 = 2;
 
 /// The protocol's name in the TLS handshake (ALPN).
 pub const ALPN: &[u8] = b"once/2";
@@ -219,6 +223,21 @@ pub enum Frame {
     /// The answer.
     #[n(41)]
     Entries(#[n(0)] Entries),
+    /// Would you take this object?
+    #[n(42)]
+    Ahead(#[n(0)] Ahead),
+    /// The answer.
+    #[n(43)]
+    Welcome(#[n(0)] Welcome),
+    /// It is yours from now on.
+    #[n(44)]
+    Handoff(#[n(0)] Box<Handoff>),
+    /// The one answer to that, sent after the commit.
+    #[n(45)]
+    Handed(#[n(0)] Handed),
+    /// An object that was here has another home.
+    #[n(46)]
+    Moved(#[n(0)] Box<Moved>),
 }
 
 /// Answer to a share.
@@ -370,6 +389,6 @@ impl Frame {
 
     /// Whether this version has a frame of this number.
     const fn is_known(number: u32) -> bool {
-        matches!(number, 0..=12 | 16..=23 | 33..=38 | 40..=41)
+        matches!(number, 0..=12 | 16..=23 | 33..=38 | 40..=46)
     }
 }

@@ -21,6 +21,8 @@ pub enum Right {
     Read = 2,
     /// Act on objects.
     Act = 3,
+    /// Move objects here.
+    Host = 4,
 }
 
 impl Right {
@@ -31,11 +33,12 @@ impl Right {
             Self::Share => "share",
             Self::Read => "read",
             Self::Act => "act",
+            Self::Host => "host",
         }
     }
 
     fn from_byte(byte: u8) -> Option<Self> {
-        [Self::Share, Self::Read, Self::Act].into_iter().find(|right| *right as u8 == byte)
+        [Self::Share, Self::Read, Self::Act, Self::Host].into_iter().find(|right| *right as u8 == byte)
     }
 }
 

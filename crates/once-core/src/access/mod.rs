@@ -10,8 +10,10 @@ use std::ops::ControlFlow;
 
 use once_model::ids::{KernelId, ObjectKey};
 
+use crate::engine::Step;
 use crate::object::{self, HeadRow};
 use crate::peers::{self, PeerStatus};
+use crate::refusal::Refusal;
 use crate::store::{Read, StoreError, Table, prefix_end, scan_prefix, try_scan};
 use crate::txn::{self, Txn};
 
@@ -144,6 +146,45 @@ pub(crate) fn has_share(rows: &dyn Read, peer: &KernelId, now_ms: u64) -> Result
         return Ok(true);
     }
     granted(rows, &Scope::Kernel, Right::Share, peer, now_ms)
+}
+
+/// Whether `kernel` may move objects of this component here.
+///
+/// # Errors
+/// When the store cannot be read.
+pub fn may_host(
+    rows: &dyn Read,
+    kernel: &KernelId,
+    component: &str,
+    now_ms: u64,
+) -> Result<bool, StoreError> {
+    if !is_peer(rows, kernel)? {
+        return Ok(false);
+    }
+    Ok(granted(rows, &Scope::Kernel, Right::Host, kernel, now_ms)?
+        || granted(rows, &Scope::Component(component.to_owned()), Right::Host, kernel, now_ms)?)
+}
+
+/// The grants on one object.
+pub(crate) fn on_object(rows: &dyn Read, key: &ObjectKey) -> Result<Vec<Listed>, StoreError> {
+    let (scope, mut found) = (Scope::Object(*key).to_row(), Vec::new());
+    try_scan(rows, Table::Grant, &scope, prefix_end(&scope).as_deref(), |key, value| {
+        found.extend(Grant::list(key, &value)?);
+        Ok::<_, StoreError>(ControlFlow::Continue(()))
+    })?;
+    Ok(found)
+}
+
+/// Adds a grant to those of its row, unless there would be too many.
+pub(crate) fn add(s: &mut Step<'_, '_>, grant: &Grant) -> Result<Result<(), Refusal>, StoreError> {
+    let place = grant.to_row();
+    let row = match grant.add_to(txn::get(s.txn, Table::Grant, &place)?, s.ctx.now_ms) {
+        Ok(row) => row,
+        Err(refusal) => return Ok(Err(refusal)),
+    };
+    s.txn.put(Table::Grant, &place, &row);
+    grant.expires_ms.into_iter().for_each(|at_ms| s.engine.expiry.expect(at_ms));
+    Ok(Ok(()))
 }
 
 /// What a peer may read, asked for many objects at once: the grants on the kernel and on components are looked up

@@ -3,7 +3,7 @@
 use once_model::ids::{KernelId, ObjectKey, Uuid};
 use once_model::limits::{GRANT_ACTIONS_MAX, NAME_MAX_BYTES};
 
-use super::{Actor, Grant, Reader, Right, Scope, is_peer, may_act, may_read, may_share};
+use super::{Actor, Grant, Reader, Right, Scope, is_peer, may_act, may_host, may_read, may_share};
 use crate::object::head;
 use crate::refusal::Refusal;
 use crate::store::Table;
@@ -50,7 +50,7 @@ fn a_grant_gives_one_right_on_what_it_names_to_whom_it_names() {
             (Scope::Object(paper), [true, false]),
         ]
     };
-    for right in [Right::Share, Right::Read, Right::Act] {
+    for right in [Right::Share, Right::Read, Right::Act, Right::Host] {
         for n in 0..4 {
             let (mut kernel, peer, other, paper, open) = home();
             let (scope, allowed) = scopes(paper)[n].clone();
@@ -85,11 +85,12 @@ fn a_grant_gives_one_right_on_what_it_names_to_whom_it_names() {
 
 #[test]
 fn a_grant_holds_until_its_end_and_what_has_ended_stays_ended() {
-    for right in [Right::Share, Right::Read, Right::Act] {
+    for right in [Right::Share, Right::Read, Right::Act, Right::Host] {
         let (mut kernel, peer, _, paper, _) = home();
         let holds = |kernel: &Alone| match right {
             Right::Share => may_share(&kernel.store, &peer, kernel.ctx.now_ms).unwrap(),
             Right::Read => reads(kernel, &peer, &paper),
+            Right::Host => may_host(&kernel.store, &peer, "Paper", kernel.ctx.now_ms).unwrap(),
             Right::Act => may(kernel, of(&peer), &paper, "go"),
         };
         let expires_ms = Some(NOW_MS + 1000);

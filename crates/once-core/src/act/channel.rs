@@ -4,20 +4,27 @@ use std::collections::{BTreeMap, VecDeque};
 
 use once_model::action::LaneName;
 use once_model::limits::WINDOW_MAX_SHARES;
-use once_model::wire::{Code, FEATURE_ACTIONS, Greeting};
+use once_model::wire::{Code, FEATURE_ACTIONS, FEATURE_MOVES, Greeting};
 
 /// One connection.
 #[derive(Debug, Default)]
 pub(crate) struct Channel {
     /// The peer knows what an action is.
     pub knows_actions: bool,
+    /// The peer knows what a move is.
+    pub knows_moves: bool,
     /// Places of its lanes that were refused.
     pub refused: Refused,
 }
 
 impl Channel {
     pub fn new(hello: &Greeting) -> Self {
-        Self { knows_actions: hello.features.contains(&FEATURE_ACTIONS), refused: Refused::default() }
+        let knows = |feature| hello.features.contains(&feature);
+        Self {
+            knows_actions: knows(FEATURE_ACTIONS),
+            knows_moves: knows(FEATURE_MOVES),
+            refused: Refused::default(),
+        }
     }
 }
 

@@ -179,7 +179,7 @@ impl LedgerRow {
 
 /// The name of a lane among the rows, at its origin and at its home: the object first, so that all lanes of an object
 /// lie together.
-fn name_to_row(name: &LaneName) -> Vec<u8> {
+pub(crate) fn name_to_row(name: &LaneName) -> Vec<u8> {
     let mut row = name.key.to_row().to_vec();
     match &name.takeover {
         None => row.push(0),

@@ -13,7 +13,7 @@ use crate::refusal::{Failure, Refusal};
 use crate::store::StoreError;
 use crate::txn::Txn;
 use crate::waist::{Answer, Command, Ctx, Effect, Effects, Entropy, Input, Timer, Token, Why};
-use crate::{chores, follow, meta, object, peers, share, timer};
+use crate::{chores, follow, meta, moving, object, peers, share, timer};
 
 impl Engine {
     /// The first step of a run: dial every peer.
@@ -70,6 +70,8 @@ impl Engine {
             step.out.push(Effect::Reply { token, reply: Err(Refusal::Damaged(damage)) });
         }
         step.settle()?;
+        moving::look(&mut step)?;
+        step.settle()?;
         drop(step.tried(peers::call_wanted)?);
         chores::go_on_later(&mut step);
         Ok(step.out)
@@ -82,6 +84,7 @@ impl Step<'_, '_> {
         while let Some(todo) = self.todo.next() {
             drop(self.tried(|s| match todo {
                 Todo::Act(act) => home::come_from_here(s, *act),
+                Todo::Chain(key) => moving::chain_known(s, key),
                 Todo::Chore(chore) => chores::begin_now(s, chore),
                 Todo::Pump(peer) => share::pump_now(s, peer),
             })?);
@@ -122,6 +125,7 @@ impl Step<'_, '_> {
                 Timer::Progress => peers::tell(self)?,
                 Timer::Expiry(size) => self.engine.expiry.rang(size),
                 Timer::Chores => chores::rang(self)?,
+                Timer::Leaving => moving::tick(self)?,
                 Timer::Due(size) => timer::due(self, size)?,
             },
             Input::Ran(ran) => act::ran(self, *ran)?,
@@ -139,6 +143,7 @@ impl Step<'_, '_> {
         self.engine.share.forget(token);
         self.engine.peers.forget(token);
         self.engine.chores.forget(token);
+        self.engine.moving.forget(token);
     }
 
     fn command(&mut self, token: Token, command: Command) -> Result<(), StoreError> {
@@ -176,6 +181,8 @@ impl Step<'_, '_> {
             }
             Command::Cancel { id, wait } => return act::cancel(self, token, id, wait),
             Command::Drop { home, key, sequence, id } => act::drop_one(self, home, (key, sequence), id)?,
+            Command::Move { key, to, wait } => return moving::begin(self, token, (key, to), wait),
+            Command::Stay { key } => moving::stop(self, key)?,
             Command::GiveUp { peer, key } => share::give_up(self, peer, key)?,
             Command::Standing => Answer::Standing {
                 lanes: act::standing(&self.engine.act.waiting),
@@ -226,6 +233,11 @@ impl Step<'_, '_> {
             Frame::Missing(missing) => act::missing(self, peer, &missing),
             Frame::Need(need) => act::need(self, peer, &need),
             Frame::Entries(said) => object::entries(self, peer, &said),
+            Frame::Ahead(asked) => moving::ahead(self, peer, asked),
+            Frame::Welcome(said) => moving::welcome(self, peer, &said),
+            Frame::Handoff(handoff) => moving::handoff(self, peer, *handoff),
+            Frame::Handed(said) => moving::handed(self, peer, &said),
+            Frame::Moved(moved) => moving::told(self, peer, &moved),
             // The shell answers the rest from a snapshot; here it means nothing.
             _ => Ok(()),
         }

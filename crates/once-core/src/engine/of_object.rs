@@ -49,6 +49,10 @@ pub const OF_OBJECT: &[(Table, Place)] = &[
     (Table::Queue, Place::First),
     (Table::Sending, Place::First),
     (Table::Chore, Place::Chore),
+    (Table::Leaving, Place::First),
+    (Table::Welcome, Place::First),
+    (Table::Handed, Place::First),
+    (Table::Acquaintance, Place::First),
 ];
 
 const KINDS: [Kind; 2] = [Kind::Objects, Kind::Lanes];

@@ -232,9 +232,115 @@ pub enum Refusal {
     /// Another peer has that petname, or an open invite gives it.
     #[error("another peer, or an open invite, has the name '{0}' already")]
     NameTaken(String),
+    /// The object is about to leave this kernel.
+    #[error("object {0} is about to move to another kernel")]
+    Leaving(ObjectKey),
+    /// It is not.
+    #[error("object {0} is not about to move")]
+    NotLeaving(ObjectKey),
+    /// An object did not move.
+    #[error("object {key} did not move: {why}")]
+    Unmoved {
+        /// Which.
+        key: ObjectKey,
+        /// Why.
+        why: Unmoved,
+    },
+    /// A peer is not removed while an object is handed over to it.
+    #[error("object {key} is being handed over to {peer}, which has not answered yet")]
+    HandsOver {
+        /// The object.
+        key: ObjectKey,
+        /// To whom.
+        peer: KernelId,
+    },
     /// The kernel is stopping.
     #[error("the kernel is stopping")]
     Stopping,
+}
+
+/// Why an object did not move.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Unmoved {
+    /// The receiver does not want it.
+    #[error("{}", unwelcome(*.0))]
+    Unwelcome(Code),
+    /// It was running an action for all the time that it waited.
+    #[error("it was running an action for a minute")]
+    Run,
+    /// It waited for what another object does for it.
+    #[error("it waited a minute for the outcome of its action {id} on {on}")]
+    Call {
+        /// Which action.
+        id: Uuid,
+        /// On what.
+        on: ObjectKey,
+    },
+    /// It waited for an answer to run.
+    #[error("what came of its effect {id} could not be told to it for a minute")]
+    Answer {
+        /// The effect.
+        id: Uuid,
+    },
+    /// It waited for those who follow it to be told of its last change.
+    #[error("its last change was still being told to those who follow it")]
+    News,
+    /// It waited for its scenario to arrive.
+    #[error("its scenario is large, and had not arrived after a minute")]
+    Body,
+    /// So much belongs to it that it does not fit a frame.
+    #[error("more than {} KiB of timers, grants, lanes and unread results belong to it", once_model::limits::LUGGAGE_MAX_BYTES / 1024)]
+    Luggage,
+    /// Revisions are kept beside it.
+    #[error("revisions are kept beside it, and would stay behind")]
+    Conflicts,
+    /// What belongs to it cannot be read.
+    #[error("what belongs to it cannot be read")]
+    Unread,
+    /// It was removed meanwhile.
+    #[error("it was removed meanwhile")]
+    Removed,
+    /// Somebody took it back.
+    #[error("somebody took it back")]
+    TakenBack,
+    /// It is sealed: the receiver may have it already.
+    #[error("it is handed over already; whether it has arrived, only the receiver can say")]
+    Sealed,
+}
+
+impl Unmoved {
+    /// What to do next.
+    fn hint(self) -> Option<String> {
+        let hint = match self {
+            Self::Unwelcome(Code::Denied) => "its owner says there: `once grant THIS-KERNEL host`",
+            Self::Unwelcome(Code::NoComponent) => {
+                "start a program there that serves it, or upgrade the kernel"
+            }
+            Self::Unwelcome(Code::Quota) => {
+                "its owner says there: `once peers change THIS-KERNEL --quota SIZE`"
+            }
+            Self::Conflicts => "`once conflicts` lists them; keep or drop each, then move it again",
+            Self::Run | Self::Call { .. } | Self::Answer { .. } | Self::News | Self::Body => {
+                "`once outbox` lists what waits; move it again when that is done"
+            }
+            Self::Sealed => "`once moves` shows whether the receiver can be reached",
+            _ => return None,
+        };
+        Some(hint.into())
+    }
+}
+
+/// What a receiver's code means to people.
+fn unwelcome(code: Code) -> &'static str {
+    match code {
+        Code::Denied => "the receiver does not let this kernel move objects there",
+        Code::NoComponent => "nobody at the receiver has its component, in a version that reads it",
+        Code::Quota => "the quota that the receiver gives this kernel has no room for it",
+        Code::DiskFull => "the receiver's disk is nearly full",
+        Code::Invalid => "the receiver knows another history of it, or what was handed over is not valid",
+        _ => "the receiver does not take it",
+    }
 }
 
 impl Refusal {
@@ -253,6 +359,8 @@ impl Refusal {
             | Self::Damaged(_)
             | Self::Denied(_) => Code::Denied,
             Self::NotHome { .. } | Self::NotClaimed(_) => Code::NotHome,
+            Self::Leaving(_) | Self::HandsOver { .. } => Code::Busy,
+            Self::Unmoved { why: Unmoved::Unwelcome(code), .. } => *code,
             Self::OutboxFull { .. } | Self::TooManyPeers(_) | Self::TooManyActions(_) => Code::Quota,
             Self::DiskFull { .. } => Code::DiskFull,
             Self::OutOfFiles | Self::StoreDamaged => Code::Busy,
@@ -320,6 +428,9 @@ impl Refusal {
             Self::EarlierLife(_) => "`once export DIR OBJECT` writes it out; imported under another UUID it is a new object".into(),
             Self::NoInvite => "`once invites` lists them".into(),
             Self::InviteUsed(by) => format!("`once peers remove {}` ends what it gave", by),
+            Self::Leaving(_) | Self::HandsOver { .. } => "`once moves` shows what it waits for".into(),
+            Self::NotLeaving(_) => "`once moves` lists what is".into(),
+            Self::Unmoved { why, .. } => return why.hint(),
             Self::TooManyPeers(_) => "`once peers remove PEER` forgets one that is gone".into(),
             _ => return None,
         })

@@ -2,7 +2,7 @@
 
 use crate::chores::Chores;
 use crate::parked::Parked;
-use crate::{act, object, peers, share};
+use crate::{act, moving, object, peers, share};
 
 use super::expiry::Expiry;
 use super::limits::{BEHIND_MAX, Limits};
@@ -15,6 +15,7 @@ pub struct Engine {
     pub(crate) object: object::State,
     pub(crate) share: share::State,
     pub(crate) peers: peers::State,
+    pub(crate) moving: moving::State,
     /// What takes more than one step.
     pub(crate) chores: Chores,
     /// What ends by the clock.
@@ -62,6 +63,7 @@ impl Engine {
             object: object::State::default(),
             share: share::State::default(),
             peers: peers::State::default(),
+            moving: moving::State::default(),
             chores: Chores::default(),
             expiry: Expiry::default(),
             clocks: 0,

@@ -4,7 +4,7 @@
 use std::collections::VecDeque;
 
 use once_model::action::Act;
-use once_model::ids::KernelId;
+use once_model::ids::{KernelId, ObjectKey};
 
 use crate::chores::Chore;
 
@@ -13,6 +13,8 @@ use crate::chores::Chore;
 pub(crate) enum Todo {
     /// An action of this kernel on an object of its own comes to its home. The own kernel is a peer without a network.
     Act(Box<Act>),
+    /// A longer chain is here of an object that is about to leave.
+    Chain(ObjectKey),
     /// A chore begins.
     Chore(Chore),
     /// A peer is sent what it is owed, as far as there is room.

@@ -5,11 +5,10 @@ mod end;
 mod tests_pair;
 
 pub use end::FollowRow;
-pub(crate) use end::{end_following, rename, with_copy};
+pub(crate) use end::{asked_as, end_following, rename, with_copy};
 
 use std::ops::ControlFlow;
 
-use end::asked_as;
 use once_model::ids::{KernelId, ObjectKey};
 use once_model::wire::{Code, Follow, Following, Frame};
 
@@ -20,7 +19,7 @@ use crate::refusal::{Failure, Refusal};
 use crate::share::{Debt, Kept, owe};
 use crate::store::{Read, StoreError, Table, scan_prefix};
 use crate::waist::{Answer, ConnId, Effect, Event};
-use crate::{access, peers};
+use crate::{access, moving, peers};
 
 /// A client wants an object's revisions from a peer.
 pub(crate) fn follow(s: &mut Step<'_, '_>, key: ObjectKey, from: KernelId) -> Result<Answer, Failure> {
@@ -37,6 +36,35 @@ pub(crate) fn follow(s: &mut Step<'_, '_>, key: ObjectKey, from: KernelId) -> Re
         subscribe(s, from, conn, key)?;
     }
     Ok(Answer::Done)
+}
+
+/// The names of these under which an object is followed at a peer.
+pub(crate) fn follows(
+    s: &Step<'_, '_>,
+    names: &[ObjectKey],
+    peer: &KernelId,
+) -> Result<Vec<ObjectKey>, StoreError> {
+    let mut found = Vec::new();
+    for name in names {
+        if s.txn.get(Table::Subscription, &object::peer_object_key(peer, name))?.is_some() {
+            found.push(*name);
+        }
+    }
+    Ok(found)
+}
+
+/// What was followed at one peer is followed at another one from now on: the object has moved there.
+pub(crate) fn follow_there(
+    s: &mut Step<'_, '_>,
+    key: ObjectKey,
+    (from, to): (KernelId, KernelId),
+) -> Result<(), StoreError> {
+    s.txn.delete(Table::Subscription, &object::peer_object_key(&from, &key));
+    match follow(s, key, to) {
+        Err(Failure::Store(error)) => Err(error),
+        // The new home is no peer of this kernel, or is this kernel: there is nothing to follow.
+        Ok(_) | Err(Failure::Refused(_)) => Ok(()),
+    }
 }
 
 /// A client no longer wants them.
@@ -138,6 +166,9 @@ pub(crate) fn followed(
     conn: ConnId,
     follow: &Follow,
 ) -> Result<(), StoreError> {
+    if moving::points_on(s, &peer, &follow.key)? {
+        return Ok(());
+    }
     let key = current_key(s.txn, &follow.key)?;
     let head = match object::head(s.txn, &key)? {
         Some(head) if access::may_read(s.txn, &peer, &head, s.ctx.now_ms)? => head,

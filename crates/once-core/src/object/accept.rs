@@ -11,7 +11,7 @@ use once_model::wire::{Code, ShareAnswer};
 use super::keep::{self, Before};
 use super::rows;
 use super::{HeadRow, ancestry};
-use crate::engine::Step;
+use crate::engine::{Step, Todo};
 use crate::store::{Read, StoreError, Table};
 use crate::waist::Arrival;
 use crate::{share, txn};
@@ -59,7 +59,7 @@ pub(crate) fn accept(
     let mut copy = None;
     if let Some(chain) = &arrival.chain {
         adopt_chain(s, &row, chain)?;
-        copy = genesis_copy(s, &row, chain)?;
+        copy = copy_of(s, &row, chain)?;
     }
     if let Some(copy) = &copy {
         keep::supersede(s, copy, key)?;
@@ -121,11 +121,12 @@ fn compare(head: &HeadRow, new: &HeadRow) -> Verdict {
     let id = header.id();
     match (header.epoch, header.revision).cmp(&(old.epoch, old.revision)) {
         Ordering::Greater => {
-            let next = header.epoch == old.epoch && old.revision.checked_add(1) == Some(header.revision);
+            let next = old.revision.checked_add(1) == Some(header.revision);
             match next {
+                // Also the first one at another home.
                 true if header.parent == Some(old.id()) => Verdict::Newer,
-                true => Verdict::Beside,
-                false => Verdict::Later,
+                true if header.epoch == old.epoch => Verdict::Beside,
+                _ => Verdict::Later,
             }
         }
         Ordering::Equal if id == old.id() => Verdict::Known,
@@ -190,13 +191,16 @@ fn adopt_chain(s: &mut Step<'_, '_>, row: &HeadRow, chain: &Chain) -> Result<(),
     let known: Option<Chain> = txn::get(s.txn, Table::Chain, lineage.as_bytes())?;
     if known.is_none_or(|known| known.links.len() < chain.links.len()) {
         s.txn.put(Table::Chain, lineage.as_bytes(), chain);
+        if s.engine.moving.leaving.contains_key(&row.header.key()) {
+            s.later(Todo::Chain(row.header.key()));
+        }
     }
     Ok(())
 }
 
 /// The unclaimed copy here that this lineage began from and takes over. What was imported here is not a peer's to
 /// take: anyone who knows a UUID and a hash can make a genesis record for it, so such a copy stays beside the lineage.
-fn genesis_copy(s: &mut Step<'_, '_>, row: &HeadRow, chain: &Chain) -> Result<Option<HeadRow>, StoreError> {
+pub(crate) fn copy_of(s: &Step<'_, '_>, row: &HeadRow, chain: &Chain) -> Result<Option<HeadRow>, StoreError> {
     let content: Hash = chain.genesis.content;
     let copy = once_model::ids::ObjectKey { uuid: row.header.uuid, line: Line::Unclaimed(content) };
     Ok(rows::head(s.txn, &copy)?.filter(|copy| copy.from.is_some()))

@@ -212,6 +212,10 @@ pub(crate) fn claim(s: &mut Step<'_, '_>, key: &ObjectKey) -> Result<Answer, Fai
 
 /// A client removes an object.
 pub(crate) fn remove_by_client(s: &mut Step<'_, '_>, key: &ObjectKey) -> Result<Answer, Failure> {
+    let current = query::current_key(s.txn, key)?;
+    if s.engine.moving.hold(&current).is_some() {
+        return Err(Refusal::Leaving(current).into());
+    }
     let by = Cause::Client(act::new_id(s));
     remove(s, key, by)
 }

@@ -31,6 +31,21 @@ enum Stood {
     Copy(Box<HeadRow>, Chain),
     /// The revision before.
     Head(Box<HeadRow>),
+    /// The last revision under another certificate, which the new one continues.
+    Handed(Box<Handed>),
+}
+
+/// What a first revision under another certificate comes after.
+#[derive(Debug)]
+struct Handed {
+    /// The last revision before.
+    last: HeadRow,
+    /// The chain that leads to the new certificate.
+    chain: Chain,
+    /// What is here of the object, if anything is.
+    here: Option<HeadRow>,
+    /// The unclaimed copy here that it began as.
+    copy: Option<HeadRow>,
 }
 
 impl Draft {
@@ -77,6 +92,56 @@ impl Draft {
         Self { row, body: None, stood: Stood::Head(Box::new(head)) }
     }
 
+    /// The first revision under the certificate at the end of a chain: the same bytes as the last one before.
+    pub fn under(last: HeadRow, chain: Chain, now_ms: u64) -> Self {
+        let header = Header {
+            epoch: chain.epoch(),
+            revision: last.header.revision + 1,
+            certificate: Some(chain.certificate()),
+            parent: Some(last.header.id()),
+            cause: None,
+            signature: None,
+            entry: None,
+            ..last.header.clone()
+        };
+        let home = Some(chain.home());
+        let row = HeadRow {
+            header,
+            home,
+            from: None,
+            charged: false,
+            stored_ms: now_ms,
+            conflicts_dropped: 0,
+            proven: false,
+            replaced: None,
+            tip: None,
+        };
+        let handed = Handed { last, chain, here: None, copy: None };
+        Self { row, body: None, stood: Stood::Handed(Box::new(handed)) }
+    }
+
+    /// In the place of what is here of the object.
+    pub fn over(mut self, there: Option<HeadRow>) -> Self {
+        if let Stood::Handed(handed) = &mut self.stood {
+            handed.here = there;
+        }
+        self
+    }
+
+    /// In the place of the unclaimed copy that it began as.
+    pub fn instead_of(mut self, there: Option<HeadRow>) -> Self {
+        if let Stood::Handed(handed) = &mut self.stood {
+            handed.copy = there;
+        }
+        self
+    }
+
+    /// With the bytes, which may not be here yet.
+    pub fn with(mut self, body: Option<Bytes>) -> Self {
+        self.body = body;
+        self
+    }
+
     /// What it will be, but for cause and entry.
     pub fn header(&self) -> &Header {
         &self.row.header
@@ -92,6 +157,7 @@ impl Draft {
         match &self.stood {
             Stood::Nothing(_) => None,
             Stood::Copy(before, _) | Stood::Head(before) => Some(before),
+            Stood::Handed(handed) => Some(&handed.last),
         }
     }
 
@@ -114,6 +180,20 @@ impl Draft {
                 Before::Copy
             }
             Stood::Head(head) => Before::Head(head),
+            Stood::Handed(handed) => {
+                let Handed { chain, here, copy, .. } = &**handed;
+                put_chain(s, &key, chain);
+                let lineage = chain.genesis.lineage();
+                s.txn.put(Table::Genesis, &rows::content_key(&key.uuid, &chain.genesis.content), &lineage);
+                if let Some(copy) = copy {
+                    keep::supersede(s, copy, key)?;
+                }
+                match (here, copy) {
+                    (Some(head), _) => Before::Head(head),
+                    (None, Some(_)) => Before::Copy,
+                    (None, None) => Before::Nothing,
+                }
+            }
         };
         keep::keep(s, before, &self.row, self.body)?;
         if self.row.header.tombstone {

@@ -16,10 +16,10 @@ mod tests;
 mod tests_query;
 mod verify;
 
-pub(crate) use accept::{accept, over_quota};
+pub(crate) use accept::{accept, copy_of, over_quota};
 pub(crate) use ancestry::{ask_again, entries};
 pub(crate) use beside::discard;
-pub(crate) use change::{born, changed, claim, create, import, put, remove, remove_by_client, take};
+pub(crate) use change::{born, changed, claim, create, import, living, put, remove, remove_by_client, take};
 pub(crate) use changeable::{is_of_earlier_life, may_change};
 pub(crate) use draft::Draft;
 pub(crate) use keep::{charge, has_many_claims, tell_follower};

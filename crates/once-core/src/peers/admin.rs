@@ -9,7 +9,7 @@ use super::dial::dial;
 use super::names::{check_petname, room_for_peer};
 use super::rows;
 use super::{PeerRow, PeerStatus, Phase};
-use crate::access::{Grant, GrantRow, Right, Scope};
+use crate::access::{self, Grant, GrantRow, Right, Scope};
 use crate::chores::{self, Chore};
 use crate::engine::{Step, life};
 use crate::refusal::{Failure, Refusal};
@@ -92,6 +92,10 @@ pub(crate) fn change(
 /// counted: should it become a peer again, they are part of its quota.
 pub(crate) fn remove(s: &mut Step<'_, '_>, token: Token, peer: KernelId) -> Result<Option<Answer>, Failure> {
     let rest = Chore::ForgetPeer(peer);
+    // It may have accepted: whoever is asked later must be able to hear it.
+    if let Some(key) = s.engine.moving.hands_to(&peer) {
+        return Err(Refusal::HandsOver { key, peer }.into());
+    }
     if rows::peer(s.txn, &peer)?.is_none() {
         let under_way = chores::is_under_way(s, rest)?;
         return if under_way { Ok(chores::wait(s, rest, token)) } else { Err(Refusal::NoPeer(peer).into()) };
@@ -127,16 +131,8 @@ pub(crate) fn grant(s: &mut Step<'_, '_>, grant: &Grant) -> Result<Answer, Failu
     if component.into_iter().chain(grant.actions.iter().flatten()).any(|name| name.len() > NAME_MAX_BYTES) {
         return Err(Refusal::NameTooLong { max_bytes: NAME_MAX_BYTES }.into());
     }
-    add_grant(s, grant)?;
+    access::add(s, grant)??;
     Ok(Answer::Done)
-}
-
-fn add_grant(s: &mut Step<'_, '_>, grant: &Grant) -> Result<(), Failure> {
-    let place = grant.to_row();
-    let row = grant.add_to(txn::get(s.txn, Table::Grant, &place)?, s.ctx.now_ms)?;
-    s.txn.put(Table::Grant, &place, &row);
-    grant.expires_ms.into_iter().for_each(|at_ms| s.engine.expiry.expect(at_ms));
-    Ok(())
 }
 
 /// Takes a right back, also what rests on it: who may no longer read an object no longer follows it. The right is gone at
@@ -159,11 +155,8 @@ pub(crate) fn revoke(s: &mut Step<'_, '_>, token: Token, grant: &Grant) -> Resul
 /// Gives a new peer a right on the kernel, for good.
 pub(super) fn give(s: &mut Step<'_, '_>, kernel: KernelId, right: Right) -> Result<(), StoreError> {
     let grant = Grant { scope: Scope::Kernel, right, kernel, object: None, expires_ms: None, actions: None };
-    match add_grant(s, &grant) {
-        Err(Failure::Store(error)) => Err(error),
-        // It names no actions, so there are never too many.
-        Ok(()) | Err(Failure::Refused(_)) => Ok(()),
-    }
+    // It names no actions, so there are never too many.
+    access::add(s, &grant).map(drop)
 }
 
 fn new_row(

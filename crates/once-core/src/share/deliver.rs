@@ -16,7 +16,7 @@ use crate::peers::{self, PeerStatus};
 use crate::refusal::{Failure, Refusal};
 use crate::store::{Read, StoreError, Table};
 use crate::waist::{Answer, Arrival, ConnId, Effect, Event, Timer, Token};
-use crate::{access, act, object};
+use crate::{access, act, moving, object};
 
 /// A client wants a peer to have an object.
 pub(crate) fn share(
@@ -173,6 +173,12 @@ fn welcome(
         }
     }
     let guest = Welcome::Guest { quota_bytes: row.quota_bytes };
+    // What is to move here comes ahead.
+    if let Some(chain) = chain
+        && moving::is_welcome(s.txn, peer, key, &chain.certificate())?
+    {
+        return Ok(Some(guest));
+    }
     Ok(access::has_share(s.txn, peer, s.ctx.now_ms)?.then_some(guest))
 }
 

@@ -244,10 +244,15 @@ pub(crate) fn parcel(rows: &dyn Read, me: &KernelId, head: &HeadRow) -> Result<O
         StoreError::damaged(table, &object::body_key(&head.header), format!("{what} {}", head.header.key()))
     };
     let chain: Option<Chain> = match &head.header.lineage {
-        Some(lineage) => Some(
-            txn::get(rows, Table::Chain, lineage.as_bytes())?
-                .ok_or_else(|| damaged(Table::Chain, "no chain of"))?,
-        ),
+        Some(lineage) => {
+            let chain: Option<Chain> = txn::get(rows, Table::Chain, lineage.as_bytes())?;
+            let chain = chain.ok_or_else(|| damaged(Table::Chain, "no chain of"))?;
+            // A former home may know who is home now, and not yet what was made there.
+            Some(match head.header.certificate {
+                Some(certificate) => chain.up_to(&certificate),
+                None => chain,
+            })
+        }
         None => None,
     };
     if !may_pass_on(rows, me, head)? {

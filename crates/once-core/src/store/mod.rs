@@ -65,11 +65,19 @@ pub enum Table {
     Boot = 40,
     /// Kind + what it is about -> how far some work of many rows is that must come to its end.
     Chore = 41,
+    /// Object key -> to where it is about to leave, and what it was sealed as.
+    Leaving = 42,
+    /// Object key -> that this kernel said that it would take the object.
+    Welcome = 43,
+    /// Object key + certificate -> this kernel's one answer to a handoff.
+    Handed = 44,
+    /// Object key + kernel -> that it had a right to an object that has left, or followed it.
+    Acquaintance = 45,
 }
 
 impl Table {
     /// Every table, in the order of their numbers.
-    pub const ALL: [Self; 25] = [
+    pub const ALL: [Self; 29] = [
         Self::Meta,
         Self::Head,
         Self::Body,
@@ -95,6 +103,10 @@ impl Table {
         Self::Request,
         Self::Boot,
         Self::Chore,
+        Self::Leaving,
+        Self::Welcome,
+        Self::Handed,
+        Self::Acquaintance,
     ];
 }
 

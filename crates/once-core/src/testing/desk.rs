@@ -18,6 +18,7 @@ use crate::waist::{Call, Consequence, Run, RunResult, Runner, Then, Wait};
 /// - `Maker` has work outside and an action on an object of kernel 9 as effects of the action `go`.
 /// - `Paper` has a new state with each action but `look`, and its arguments as the result.
 /// - `Puppet` says what it was told to say ([`Desk::says`]), in that order.
+/// - `Alien` is not read.
 /// - All others do what they are asked at once.
 #[derive(Debug, Default)]
 pub struct Desk {
@@ -97,5 +98,9 @@ impl Runner for Desk {
             .room
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |room| (room > 0).then_some(room - 1));
         has_room.is_err().then_some(RunResult::Later(Wait::ForRoom))
+    }
+
+    fn reads(&self, component: &str, _: &str) -> bool {
+        component != "Alien"
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 
+use once_model::certificate::Answer as Answered;
 use once_model::ids::{BootId, Hash, Incarnation, Line, ObjectKey, Uuid};
 use once_model::limits::RESEND_AFTER_MS;
 use once_model::progress::Progress;
@@ -76,7 +77,7 @@ impl Alone {
         let key = KernelKey::from_bytes(&[n; 32]);
         let progress = Progress::sign(origin.incarnation, 1, BootId::from_bytes([n; 16]), 1, &key);
         let greeting = Greeting {
-            features: vec![once_model::wire::FEATURE_ACTIONS],
+            features: vec![once_model::wire::FEATURE_ACTIONS, once_model::wire::FEATURE_MOVES],
             progress,
             window_shares: 1,
             clock_ms: NOW_MS,
@@ -121,6 +122,16 @@ impl Alone {
             // What only a crash leaves.
             let row = Chore::ForgetObject(plain).to_row().unwrap_or_default();
             s.txn.put(Table::Chore, &row, &ChoreRow::default());
+            // What only a move leaves.
+            let (since_ms, certificate) = (NOW_MS, Hash::from_bytes([3; 32]));
+            let leaving = crate::moving::LeavingRow { to: peer, since_ms, sealed: None };
+            s.txn.put(Table::Leaving, &plain.to_row(), &leaving);
+            let welcome = crate::moving::WelcomeRow { from: peer, certificate, since_ms };
+            s.txn.put(Table::Welcome, &plain.to_row(), &welcome);
+            let answer = Answered::sign(certificate, false, Incarnation::from_bytes([1; 16]), &s.ctx.key);
+            let handed = [plain.to_row().as_slice(), certificate.as_bytes()].concat();
+            s.txn.put(Table::Handed, &handed, &crate::moving::HandedRow { answer, code: None });
+            s.txn.put(Table::Acquaintance, &follower, &());
             Ok(())
         });
         (kernel, objects)

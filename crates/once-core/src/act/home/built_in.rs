@@ -31,6 +31,10 @@ pub(crate) enum BuiltIn {
     Keep,
     /// The end.
     Remove,
+    /// It has its home here from now on.
+    Move,
+    /// It was handed over and refused, and has its home here again.
+    Reopen,
 }
 
 impl BuiltIn {
@@ -42,6 +46,8 @@ impl BuiltIn {
             Self::Import => "import",
             Self::Keep => "keep",
             Self::Remove => "remove",
+            Self::Move => "move",
+            Self::Reopen => "reopen",
         };
         format!("{BUILT_IN_PREFIX}{name}")
     }

@@ -46,6 +46,7 @@ pub(crate) fn record(
     let (head, after) = write(s, origin, act, &outcome, made)?;
     s.out.push(Effect::Event(Event::Acted { key: after.key, id: act.action.id, outcome: outcome.clone() }));
     let key = head.header.key();
+    s.engine.moving.touch(&key);
     answer(s, origin, act, Said { outcome, after: Some(after), certificate: head.header.certificate })?;
     Ok(key)
 }

@@ -15,15 +15,15 @@ use super::come::{Busy, Come, Lane};
 use super::consequences::{self, Fit};
 use super::record::{Made, Said, answer, answer_again, end, record, tell};
 use super::waiting::{For, Unasked};
-use super::{given, marks, put_off};
+use super::{given, leaving, marks, put_off};
 use crate::act::origin::{lanes, send, slow};
-use crate::act::rows::{LaneId, Origin, lane_key};
+use crate::act::rows::{Origin, lane_key};
 use crate::engine::Step;
 use crate::object::{self, Draft, HeadRow};
 use crate::refusal::Failure;
 use crate::store::{Read, StoreError, Table};
 use crate::waist::{Effect, Ran, Run, RunResult, Wait};
-use crate::{access, peers, share};
+use crate::{access, moving, peers, share};
 
 /// Most lanes that go on in one step: keeps a step short.
 const STEP_LANES: usize = 32;
@@ -49,7 +49,7 @@ fn never_of_a_peer(act: &Act) -> bool {
 /// An action of this kernel is at its home, which is here. What is behind one that takes its time comes again, from the
 /// queue.
 pub(crate) fn come_from_here(s: &mut Step<'_, '_>, act: Act) -> Result<(), StoreError> {
-    let lane = LaneId::new(act.lane, s.ctx.me);
+    let lane = lanes::to(s, act.lane, s.ctx.me)?;
     let is_first = lanes::lane(s, &lane)?.is_some_and(|lane| lane.floor == act.sequence);
     if slow::is_slow(s, &lane) && !is_first {
         return Ok(());
@@ -112,13 +112,14 @@ fn look(s: &mut Step<'_, '_>, come: Come) -> Result<VecDeque<Come>, StoreError> 
     if busy == Some(true) {
         return Ok(VecDeque::new());
     }
-    let Some((come, mut behind)) = turn(s, come, busy.is_some()) else { return Ok(VecDeque::new()) };
-    // Who may not act takes no place, and must not learn from silence that the object runs.
-    if busy.is_some() && allowed(s, &come)?.is_ok() {
-        let waits = For::Object { key };
+    let held = leaving::is_held(s, &key, &come)?;
+    let Some((come, mut behind)) = turn(s, come, (busy.is_some(), held)) else { return Ok(VecDeque::new()) };
+    // Who may not act takes no place, and must not learn from silence that the object runs, or is about to leave.
+    if (busy.is_some() || held) && allowed(s, &come)?.is_ok() {
+        let waits = if held { For::Leaving { key } } else { For::Object { key } };
         if come.origin.kernel == s.ctx.me {
             // It is sent again from the queue: what comes behind it leaves the window, for other objects.
-            slow::slow_down(s, lane.1);
+            slow::slow_down(s, lane.1)?;
             s.engine.act.waiting.stand(lane, waits, VecDeque::new());
         } else if s.engine.act.waiting.has_room(&come) {
             behind.push_front(come);
@@ -132,13 +133,18 @@ fn look(s: &mut Step<'_, '_>, come: Come) -> Result<VecDeque<Come>, StoreError> 
 
 /// Whether it is an action's turn in its lane. If the lane stands still, it waits behind what the lane waits for;
 /// otherwise it is returned, with those that waited behind it.
-fn turn(s: &mut Step<'_, '_>, come: Come, is_busy: bool) -> Option<(Come, VecDeque<Come>)> {
+fn turn(
+    s: &mut Step<'_, '_>,
+    come: Come,
+    (is_busy, is_held): (bool, bool),
+) -> Option<(Come, VecDeque<Come>)> {
     let lane = come.lane();
     let waiting = &mut s.engine.act.waiting;
     let Some(standing) = waiting.get_mut(&lane) else { return Some((come, VecDeque::new())) };
     let is_first = standing.comes.front().is_none_or(|first| first.is_same(&come));
     let goes_on = match &standing.waits {
         For::Object { .. } => is_first && !is_busy,
+        For::Leaving { .. } => is_first && !is_held,
         // Taken back, it need not wait.
         For::Scenarios { .. } => is_first && come.act.void.is_some(),
         // Sent again, it is tried again.
@@ -170,6 +176,8 @@ fn begin(s: &mut Step<'_, '_>, come: &Come) -> Result<(), StoreError> {
     // behind it once more. What is refused never runs, so its order does not matter.
     let head = match allowed(s, come)? {
         Ok(head) => head,
+        // It may have left: who had to do with it is told to where.
+        Err(_) if moving::points_on(s, &origin.kernel, &act.lane.key)? => return Ok(()),
         Err(code) => return refuse(s, origin, act, code),
     };
     let from = mark.max(act.floor.saturating_sub(1)).saturating_add(1);
@@ -304,7 +312,7 @@ fn run(s: &mut Step<'_, '_>, come: &Come, head: HeadRow, given: Vec<Bytes>) -> R
     s.engine.act.busy.insert(run.key, busy);
     s.out.push(Effect::Run(Box::new(run)));
     if come.origin.kernel == s.ctx.me {
-        slow::slow_down(s, come.act.lane);
+        slow::slow_down(s, come.act.lane)?;
     }
     Ok(())
 }
@@ -330,6 +338,7 @@ pub(crate) fn ran(s: &mut Step<'_, '_>, ran: Ran) -> Result<(), StoreError> {
     let (origin, name) = busy.come.lane();
     s.guarded((origin.kernel, name.key), |s| ended(s, busy, ran.result))?;
     s.engine.act.waiting.free.insert(ran.key);
+    s.engine.moving.touch(&ran.key);
     go_on(s)?;
     let me = s.ctx.me;
     share::pump(s, me);
@@ -394,7 +403,7 @@ fn finish(s: &mut Step<'_, '_>, come: &Come, head: HeadRow, result: RunResult) -
                 // Not run yet: it comes again.
                 Fit::Busy => {
                     if origin.kernel == s.ctx.me {
-                        slow::slow_down(s, act.lane);
+                        slow::slow_down(s, act.lane)?;
                     }
                     return Ok(());
                 }
@@ -421,8 +430,7 @@ fn finish(s: &mut Step<'_, '_>, come: &Come, head: HeadRow, result: RunResult) -
                 Wait::ForRoom => Unasked::NoRoom,
                 Wait::ForItself => Unasked::Itself,
             };
-            put_off::hold(s, come, &head, why);
-            Ok(())
+            put_off::hold(s, come, &head, why)
         }
     }
 }
@@ -431,8 +439,7 @@ fn finish(s: &mut Step<'_, '_>, come: &Come, head: HeadRow, result: RunResult) -
 /// came of its effect is never refused: nobody would tell it again. It waits for a program that can take it.
 fn not_kept(s: &mut Step<'_, '_>, come: &Come, head: &HeadRow, code: Code) -> Result<(), StoreError> {
     if come.act.action.answers.is_some() && !mutant!(RefuseAnswer) {
-        put_off::hold(s, come, head, Unasked::Refused(code));
-        return Ok(());
+        return put_off::hold(s, come, head, Unasked::Refused(code));
     }
     end(s, come, Outcome::Refused(code), head.clone())
 }

@@ -23,6 +23,8 @@ const STANDS_SHOWN_MAX: usize = 4096;
 pub(crate) enum For {
     /// The object runs another action.
     Object { key: ObjectKey },
+    /// The object is about to leave this kernel.
+    Leaving { key: ObjectKey },
     /// The scenarios that its next action depends on.
     Scenarios {
         lacks: Vec<Given>,
@@ -94,6 +96,8 @@ pub(crate) struct Waiting {
     lanes: BTreeMap<Lane, Standing>,
     /// Those that wait for an object, oldest first.
     objects: BTreeMap<(ObjectKey, u64), Lane>,
+    /// Those that wait for an object that is about to leave.
+    leaving: BTreeSet<(ObjectKey, Lane)>,
     /// Those that wait for scenarios.
     lacking: BTreeSet<Lane>,
     /// Those that wait for a component, oldest first.
@@ -120,6 +124,7 @@ impl Waiting {
             limits: *limits,
             lanes: BTreeMap::new(),
             objects: BTreeMap::new(),
+            leaving: BTreeSet::new(),
             lacking: BTreeSet::new(),
             programs: BTreeMap::new(),
             turn: 0,
@@ -149,6 +154,7 @@ impl Waiting {
         let turn = self.turn;
         match &waits {
             For::Object { key } => drop(self.objects.insert((*key, turn), lane)),
+            For::Leaving { key } => drop(self.leaving.insert((*key, lane))),
             For::Scenarios { .. } => drop(self.lacking.insert(lane)),
             For::Program(program) => drop(self.programs.insert((program.component.clone(), turn), lane)),
         }
@@ -161,6 +167,7 @@ impl Waiting {
         let standing = self.lanes.remove(lane)?;
         match &standing.waits {
             For::Object { key } => drop(self.objects.remove(&(*key, standing.turn))),
+            For::Leaving { key } => drop(self.leaving.remove(&(*key, *lane))),
             For::Scenarios { .. } => drop(self.lacking.remove(lane)),
             For::Program(program) => {
                 self.programs.remove(&(program.component.clone(), standing.turn));
@@ -221,6 +228,11 @@ impl Waiting {
         self.objects.range(range).next().map(|(_, lane)| *lane)
     }
 
+    /// Those that wait for an object that is about to leave.
+    pub fn leaving(&self, object: &ObjectKey) -> Vec<Lane> {
+        self.leaving.iter().filter(|(key, _)| key == object).map(|(_, lane)| *lane).collect()
+    }
+
     /// The lane of a component whose turn comes after that one.
     pub fn after(&self, component: &str, turn: u64) -> Option<(u64, Lane)> {
         let ((of, turn), lane) = self.programs.range((component.to_owned(), turn + 1)..).next()?;
@@ -264,6 +276,7 @@ impl Waiting {
     pub fn is_empty(&self) -> bool {
         self.lanes.is_empty()
             && self.objects.is_empty()
+            && self.leaving.is_empty()
             && self.lacking.is_empty()
             && self.programs.is_empty()
             && self.held.is_empty()

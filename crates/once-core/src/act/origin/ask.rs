@@ -11,7 +11,7 @@ use super::place::{enqueue, lane_for};
 use super::reply::Came;
 use super::requests::{self, Requested, request};
 use super::{lanes, reply, send, slow};
-use crate::act::rows::{EndedRow, LaneId, Place, QueueRow, WaitingRow};
+use crate::act::rows::{EndedRow, Place, QueueRow, WaitingRow};
 use crate::chores::{self, Chore};
 use crate::engine::Step;
 use crate::refusal::{Failure, Refusal};
@@ -136,7 +136,7 @@ pub(crate) fn drop_one(
     place: (ObjectKey, u64),
     id: Uuid,
 ) -> Result<Answer, Failure> {
-    let place = Place { lane: LaneId::new(place.0, home), sequence: place.1 };
+    let place = Place { lane: lanes::to(s, place.0, home)?, sequence: place.1 };
     if lanes::waiting(s, &place)?.is_none_or(|row| row.action.id != id) {
         return Err(Refusal::NoAction(id).into());
     }
@@ -157,7 +157,7 @@ pub(crate) fn make_void(s: &mut Step<'_, '_>, place: &Place, why: Code) -> Resul
 /// A home needs scenarios of an action that waits for its outcome there. What the action does not name, nobody gets. If
 /// this kernel has not got what it names, or not any more, the action will never run.
 pub(crate) fn need(s: &mut Step<'_, '_>, home: KernelId, need: &Need) -> Result<(), StoreError> {
-    let place = Place { lane: LaneId::new(need.lane, home), sequence: need.sequence };
+    let place = Place { lane: lanes::to(s, need.lane, home)?, sequence: need.sequence };
     if !is_for(s, &place.lane, &home)? {
         return Ok(());
     }
@@ -185,7 +185,7 @@ pub(crate) fn outcome(s: &mut Step<'_, '_>, from: KernelId, answered: &ActOutcom
     if from != s.ctx.me {
         peers::heard(s, from, *commit);
     }
-    let place = Place { lane: LaneId::new(*lane, from), sequence: *sequence };
+    let place = Place { lane: lanes::to(s, *lane, from)?, sequence: *sequence };
     if !is_for(s, &place.lane, &from)? {
         return Ok(());
     }
@@ -225,6 +225,10 @@ pub(crate) fn outcome(s: &mut Step<'_, '_>, from: KernelId, answered: &ActOutcom
         let reply = Ok(Answer::Acted { outcome: outcome.clone(), after: *after });
         let reply = Effect::Reply { token, reply };
         if is_early { s.out.now.push(reply) } else { s.out.push(reply) }
+    }
+    for object in waiting.call.iter().map(|call| call.object).chain(waiting.action.acting) {
+        let object = object::current_key(s.txn, &object)?;
+        s.engine.moving.touch(&object);
     }
     // In the transaction in which the call goes: it is answered once.
     if let Some(call) = &waiting.call

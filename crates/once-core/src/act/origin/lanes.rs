@@ -3,13 +3,13 @@
 
 use std::ops::ControlFlow;
 
-use once_model::action::BUILT_IN_FROM;
+use once_model::action::{BUILT_IN_FROM, LaneName};
 use once_model::ids::{KernelId, ObjectKey};
 
 use super::state::Lane;
-use crate::act::rows::{LaneId, Origin, Place, QueueRow, SendingRow};
+use crate::act::rows::{LaneId, Origin, Place, QueueRow, SendingRow, name_to_row};
 use crate::engine::Step;
-use crate::store::{Read, StoreError, Table, try_scan};
+use crate::store::{Read, StoreError, Table, prefix_end, try_scan};
 use crate::{meta, share, txn};
 
 /// A lane's row is at most so many sequences behind: that many rows are read when the lane is met again.
@@ -86,6 +86,32 @@ fn keep(s: &mut Step<'_, '_>, id: &LaneId, mut lane: Lane, write: bool) {
         s.txn.put_lazily(Table::Sending, &id.to_row(), &row);
     }
     note(s, id, lane);
+}
+
+/// The lane of a name that leads to a home now: the one that began there, or one that has followed its object there. If there
+/// is none, the one that would begin there.
+pub(crate) fn to(
+    s: &mut Step<'_, '_>,
+    name: impl Into<LaneName>,
+    home: KernelId,
+) -> Result<LaneId, StoreError> {
+    let begins = LaneId::new(name, home);
+    if lane(s, &begins)?.is_some_and(|lane| lane.home == home) {
+        return Ok(begins);
+    }
+    let (prefix, mut found) = (name_to_row(&begins.name), None);
+    try_scan(s.txn, Table::Sending, &prefix, prefix_end(&prefix).as_deref(), |row, value| {
+        let sending: SendingRow =
+            txn::decode(Table::Sending, &value).map_err(|error: StoreError| error.at(row))?;
+        found = LaneId::from_row(row).map(|(id, _)| id).filter(|_| sending.home == home);
+        Ok::<_, StoreError>(if found.is_some() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
+    })?;
+    Ok(found.unwrap_or(begins))
+}
+
+/// A lane leads elsewhere from now on.
+pub(crate) fn rewrite(s: &mut Step<'_, '_>, id: &LaneId, lane: Lane) {
+    keep(s, id, lane, true);
 }
 
 /// Gives the next sequence of a lane, which begins here if it is new.

@@ -7,6 +7,7 @@
 pub(super) mod ask;
 pub(super) mod lanes;
 pub(super) mod place;
+pub(super) mod rehome;
 pub(super) mod reply;
 pub(super) mod requests;
 pub(super) mod send;
@@ -14,11 +15,15 @@ pub(super) mod slow;
 pub(super) mod state;
 #[cfg(test)]
 mod tests;
+pub(super) mod waiting;
 
 pub use requests::{Requested, request};
+pub use waiting::waiting;
 
 pub(crate) use ask::{Wish, act, cancel, drop_one, forget_waiter, make_void, need, outcome, resume};
+pub(crate) use rehome::{leads_to, rehome};
 pub(crate) use reply::{Came, tell};
 pub(crate) use requests::{begin_anew, forget_request, note};
 pub(crate) use send::{missing, send_lane, send_slow, tidy_lane};
 pub(crate) use slow::again as slow_again;
+pub(crate) use waiting::under_way;

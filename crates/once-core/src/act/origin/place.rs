@@ -25,6 +25,19 @@ pub(crate) fn enqueue(
     Ok((place, lane))
 }
 
+/// The home of an object that has moved, as far as is known here: its newest revision may not be here yet.
+fn moved_to(
+    s: &Step<'_, '_>,
+    key: &ObjectKey,
+    head: Option<&object::HeadRow>,
+) -> Result<Option<KernelId>, StoreError> {
+    let Some(lineage) = key.lineage().filter(|_| head.is_none_or(|head| head.home != Some(s.ctx.me))) else {
+        return Ok(None);
+    };
+    let chain = object::chain(s.txn, &lineage)?;
+    Ok(chain.filter(|chain| !chain.links.is_empty()).map(|chain| chain.home()))
+}
+
 /// The lane to an object.
 pub(crate) fn lane_for(
     s: &mut Step<'_, '_>,
@@ -42,6 +55,7 @@ pub(crate) fn lane_for(
         (_, None, Some(None)) => s.ctx.me,
         (_, None, None) => return Err(Refusal::NoHome(asked).into()),
     };
+    let home = moved_to(s, &current, head.as_ref())?.unwrap_or(home);
     if home == s.ctx.me {
         let head = head.ok_or(Refusal::NoObject(asked))?;
         if head.header.tombstone {
@@ -55,11 +69,14 @@ pub(crate) fn lane_for(
         return Err(Refusal::NoPeer(home).into());
     }
     // A lane of an unclaimed copy goes on under the new name once nothing is on its way under the old one.
-    let lane = LaneId::new(asked, home);
+    let lane = lanes::to(s, asked, home)?;
     Ok(match lanes::lane(s, &lane)? {
-        Some(known) if known.is_done() => known.now.map_or(lane, |now| LaneId::new(now, home)),
+        Some(known) if known.is_done() => match known.now {
+            Some(now) => lanes::to(s, now, home)?,
+            None => lane,
+        },
         Some(_) => lane,
-        None if home == s.ctx.me => LaneId::new(current, home),
+        None if home == s.ctx.me => lanes::to(s, current, home)?,
         None => lane,
     })
 }

@@ -6,8 +6,8 @@ use once_model::json;
 use once_model::limits::ARGUMENTS_MAX_BYTES;
 
 use super::place::enqueue;
-use super::send;
-use crate::act::rows::{LaneId, WaitingRow};
+use super::{lanes, send};
+use crate::act::rows::WaitingRow;
 use crate::engine::Step;
 use crate::object;
 use crate::store::StoreError;
@@ -39,7 +39,9 @@ pub(crate) fn tell(
         answers: Some(id),
     };
     let row = WaitingRow { action, since_ms: s.ctx.now_ms, deadline_ms: None, void: None, call: None };
-    let (place, lane) = enqueue(s, &LaneId::new(object, s.ctx.me), row)?;
+    let own = lanes::to(s, object, s.ctx.me)?;
+    let (place, lane) = enqueue(s, &own, row)?;
+    s.engine.moving.touch(&object);
     send::owe_later(s, &place.lane, lane.home)
 }
 

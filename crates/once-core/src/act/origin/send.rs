@@ -226,7 +226,7 @@ pub(crate) fn send_slow(s: &mut Step<'_, '_>) -> Result<bool, StoreError> {
 
 /// The first action of a lane of this kernel to an object of its own, as it is sent now.
 pub(crate) fn first(s: &mut Step<'_, '_>, name: impl Into<LaneName>) -> Result<Option<Act>, StoreError> {
-    let id = LaneId::new(name, s.ctx.me);
+    let id = lanes::to(s, name, s.ctx.me)?;
     match lanes::lane(s, &id)? {
         Some(lane) if !lane.is_done() => leaving(s, &Place { lane: id, sequence: lane.floor }, &lane),
         _ => {
@@ -239,7 +239,7 @@ pub(crate) fn first(s: &mut Step<'_, '_>, name: impl Into<LaneName>) -> Result<O
 /// The home has not got an action that comes before others of its lane: the lane is sent again from there, with the
 /// floor, so that it knows what need not come.
 pub(crate) fn missing(s: &mut Step<'_, '_>, home: KernelId, missing: &Missing) -> Result<(), StoreError> {
-    let lane = LaneId::new(missing.lane, home);
+    let lane = lanes::to(s, missing.lane, home)?;
     // A lane that there is none of is nobody's to ask for.
     if !is_for(s, &lane, &home)? {
         return Ok(());

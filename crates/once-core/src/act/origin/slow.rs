@@ -5,10 +5,12 @@
 
 use once_model::action::LaneName;
 
+use super::lanes;
 use super::state::Lane;
 use crate::act::rows::LaneId;
 use crate::engine::Step;
 use crate::share;
+use crate::store::StoreError;
 
 /// Whether the lane is one of them.
 pub(crate) fn is_slow(s: &Step<'_, '_>, lane: &LaneId) -> bool {
@@ -16,12 +18,13 @@ pub(crate) fn is_slow(s: &Step<'_, '_>, lane: &LaneId) -> bool {
 }
 
 /// A lane's first action runs beside the engine, or cannot be asked: what comes behind it leaves the window.
-pub(crate) fn slow_down(s: &mut Step<'_, '_>, name: impl Into<LaneName>) {
-    let lane = LaneId::new(name, s.ctx.me);
+pub(crate) fn slow_down(s: &mut Step<'_, '_>, name: impl Into<LaneName>) -> Result<(), StoreError> {
+    let lane = lanes::to(s, name, s.ctx.me)?;
     let (slow, most) = (&mut s.engine.act.slow, s.engine.limits.slow_lanes);
     if slow.lanes.len() < most && slow.lanes.insert(lane) {
         s.engine.act.own.leave(&lane);
     }
+    Ok(())
 }
 
 /// The first action of a lane is to be sent, in a step to come.

@@ -100,6 +100,20 @@ pub enum Command {
         /// Its id.
         id: Uuid,
     },
+    /// Move an object that has its home here to another kernel.
+    Move {
+        /// Which.
+        key: ObjectKey,
+        /// To whom.
+        to: KernelId,
+        /// Reply when it lives there, instead of when the wish is durable here.
+        wait: bool,
+    },
+    /// Take that back, as long as the object is not sealed.
+    Stay {
+        /// Which.
+        key: ObjectKey,
+    },
     /// Give up an object that a peer is owed, whyever it is owed.
     GiveUp {
         /// To whom.
@@ -216,6 +230,11 @@ pub enum Answer {
         outcome: Outcome,
         /// The object after it, if it ran.
         after: Option<After>,
+    },
+    /// The object has another home.
+    Moved {
+        /// Which.
+        to: KernelId,
     },
     /// Admitted by this peer.
     Joined {

@@ -201,6 +201,8 @@ pub enum Timer {
     Expiry(u8),
     /// Go on with what takes many rows: a step does only some.
     Chores,
+    /// Look for objects that are about to leave and wait for something.
+    Leaving,
     /// Look for timers and deadlines that are due. At most one is under way of each size: it was set to end after
     /// 2^n milliseconds.
     Due(u8),
@@ -307,6 +309,20 @@ pub enum Event {
         header: Box<Header>,
         /// Who sent it; nobody if it was changed here.
         from: Option<KernelId>,
+    },
+    /// An object that had its home here has another one.
+    Moved {
+        /// Which.
+        key: ObjectKey,
+        /// To where.
+        to: KernelId,
+    },
+    /// An object has moved here from another kernel.
+    MovedIn {
+        /// Which.
+        key: ObjectKey,
+        /// From where.
+        from: KernelId,
     },
     /// An object's copy here is gone.
     Dropped {

@@ -176,6 +176,10 @@ pub struct Work {
 pub trait Runner: fmt::Debug + Send + Sync {
     /// The result, or nothing if the run takes long: then it is asked for with [`super::Effect::Run`]. Must not panic.
     fn run(&self, run: &Run) -> Option<RunResult>;
+
+    /// Whether somebody here has this component, in a version that reads states of that one: or an object that moved here could
+    /// do nothing.
+    fn reads(&self, component: &str, version: &str) -> bool;
 }
 
 /// Runs nothing at once.
@@ -185,5 +189,9 @@ pub struct NoRunner;
 impl Runner for NoRunner {
     fn run(&self, _: &Run) -> Option<RunResult> {
         None
+    }
+
+    fn reads(&self, _: &str, _: &str) -> bool {
+        false
     }
 }

@@ -1,0 +1,73 @@
+//! Lanes of this kernel follow their objects to new homes: the same names, sequences and floors.
+
+use std::ops::ControlFlow;
+
+use once_model::ids::{KernelId, ObjectKey};
+
+use super::lanes;
+use super::state::Lane;
+use crate::act::rows::{LaneId, QueueRow, SendingRow};
+use crate::engine::Step;
+use crate::share::{self, Kind};
+use crate::store::{StoreError, Table, prefix_end, try_scan};
+use crate::txn;
+
+/// The lanes to an object, under these names, that lead to a home.
+fn leading(s: &Step<'_, '_>, names: &[ObjectKey], home: &KernelId) -> Result<Vec<LaneId>, StoreError> {
+    let mut found = Vec::new();
+    for name in names {
+        let prefix = name.to_row();
+        try_scan(s.txn, Table::Sending, &prefix, prefix_end(&prefix).as_deref(), |row, value| {
+            let sending: SendingRow =
+                txn::decode(Table::Sending, &value).map_err(|error: StoreError| error.at(row))?;
+            let id = LaneId::from_row(row).map(|(id, _)| id);
+            found.extend(id.filter(|_| sending.home == *home));
+            Ok::<_, StoreError>(ControlFlow::Continue(()))
+        })?;
+    }
+    Ok(found)
+}
+
+/// Whether a lane of this kernel leads there, for an object of these names.
+pub(crate) fn leads_to(s: &Step<'_, '_>, names: &[ObjectKey], home: &KernelId) -> Result<bool, StoreError> {
+    Ok(!leading(s, names, home)?.is_empty())
+}
+
+/// An object has moved: lanes that led to its old home lead to the new one, and what has no outcome is sent there.
+pub(crate) fn rehome(
+    s: &mut Step<'_, '_>,
+    names: &[ObjectKey],
+    (from, to): (KernelId, KernelId),
+) -> Result<(), StoreError> {
+    for id in leading(s, names, &from)? {
+        let Some(lane) = lanes::lane(s, &id)? else { continue };
+        if let Some(window) = share::window_to(s, &from, Kind::Lanes) {
+            window.leave(&id);
+        }
+        s.engine.act.slow.lanes.remove(&id);
+        share::unlist(s, &from, &id);
+        let lane = Lane { home: to, listed: !lane.is_done(), ..lane };
+        if lane.listed {
+            share::list(s, &to, &id);
+        }
+        lanes::rewrite(s, &id, lane);
+        if lane.listed {
+            super::send::owe_later(s, &id, to)?;
+            share::pump_later(s, to);
+        }
+    }
+    Ok(())
+}
+
+/// Whether an answer waits in a lane, from a sequence on.
+pub(crate) fn answers_from(s: &Step<'_, '_>, id: &LaneId, sequence: u64) -> Result<bool, StoreError> {
+    let mut any = false;
+    lanes::scan(s.txn, id, sequence, |_, value| {
+        any = match txn::decode(Table::Queue, value)? {
+            QueueRow::Waiting(row) => row.action.answers.is_some(),
+            QueueRow::Ended(_) => false,
+        };
+        Ok(if any { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
+    })?;
+    Ok(any)
+}

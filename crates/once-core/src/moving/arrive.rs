@@ -1,0 +1,219 @@
+//! The receiver of an object: it says whether it would take it, and answers each handoff once.
+
+use once_model::certificate::{Answer, Certificate, Chain};
+use once_model::hash::content_hash;
+use once_model::header::Header;
+use once_model::ids::{Incarnation, KernelId, ObjectKey};
+use once_model::limits::INLINE_MAX_BYTES;
+use once_model::moving::{Ahead, Handed, Handoff, Luggage, Welcome};
+use once_model::wire::{Code, Frame, Parcel};
+
+use super::leave::{connection, is_passing, my_life};
+use super::rows::{HandedRow, WelcomeRow, handed_key};
+use super::{luggage, sealed};
+use crate::access;
+use crate::act::{self, BuiltIn, Cause};
+use crate::engine::Step;
+use crate::object::{self, Draft, HeadRow, verify};
+use crate::store::{Read, StoreError, Table};
+use crate::waist::{Arrival, Effect, Event};
+use crate::{follow, peers, txn};
+
+/// A home asks whether this kernel would take an object.
+pub(crate) fn ahead(s: &mut Step<'_, '_>, peer: KernelId, asked: Ahead) -> Result<(), StoreError> {
+    let Ahead { key, certificate, .. } = asked;
+    let code = would_take(s, &peer, &asked)?.err();
+    let row = WelcomeRow { from: peer, certificate, since_ms: s.ctx.now_ms };
+    let place = key.to_row();
+    if code.is_none() {
+        let known: Option<WelcomeRow> = txn::get(s.txn, Table::Welcome, &place)?;
+        if known.is_none_or(|known| (known.from, known.certificate) != (peer, certificate)) {
+            s.txn.put(Table::Welcome, &place, &row);
+        }
+    }
+    say(s, &peer, Frame::Welcome(Welcome { key, certificate, code }));
+    Ok(())
+}
+
+fn would_take(s: &Step<'_, '_>, peer: &KernelId, asked: &Ahead) -> Result<Result<(), Code>, StoreError> {
+    if asked.key.lineage().is_none() {
+        return Ok(Err(Code::Invalid));
+    }
+    if !access::may_host(s.txn, peer, &asked.component, s.ctx.now_ms)? {
+        return Ok(Err(Code::Denied));
+    }
+    if !s.ctx.runner.reads(&asked.component, &asked.version) {
+        return Ok(Err(Code::NoComponent));
+    }
+    if s.room_on_disk().is_err() {
+        return Ok(Err(Code::DiskFull));
+    }
+    let quota_bytes = peers::peer(s.txn, peer)?.map_or(0, |row| row.quota_bytes);
+    let used = crate::share::usage(s.txn, peer)?.stored_bytes;
+    Ok(if used.saturating_add(asked.size) > quota_bytes { Err(Code::Quota) } else { Ok(()) })
+}
+
+/// Says something to a peer that knows what a move is.
+fn say(s: &mut Step<'_, '_>, peer: &KernelId, frame: Frame) {
+    if let Some(conn) = connection(s, peer) {
+        s.out.send(*peer, conn, frame);
+    }
+}
+
+/// A home hands an object over.
+pub(crate) fn handoff(s: &mut Step<'_, '_>, peer: KernelId, said: Handoff) -> Result<(), StoreError> {
+    let key = said.header.key();
+    let Some((handoff, before)) = said.split() else { return Ok(()) };
+    let handoff = handoff.clone();
+    let life = my_life(s)?;
+    if handoff.home != s.ctx.me || handoff.incarnation != life {
+        return Ok(());
+    }
+    if let Some(row) = answered(s, &key, &handoff)? {
+        let handed = Handed { key, answer: row.answer, code: row.code };
+        say(s, &peer, Frame::Handed(handed));
+        return Ok(());
+    }
+    let welcome: Option<WelcomeRow> = txn::get(s.txn, Table::Welcome, &key.to_row())?;
+    if welcome.is_none_or(|row| (row.from, row.certificate) != (peer, handoff.base)) {
+        return Ok(());
+    }
+    let arrival = match checked(s, &peer, &said, &handoff, before)? {
+        Ok(arrival) => arrival,
+        // It is handed over again some time later.
+        Err(code) if is_passing(code) => return Ok(()),
+        Err(code) => {
+            answer(s, &peer, (&key, &handoff, life), Some(code));
+            return Ok(());
+        }
+    };
+    let (arrival, luggage) = arrival;
+    let said = answer(s, &peer, (&key, &handoff, life), None);
+    take_in(s, arrival, sealed::accepted(said_chain(&handoff, &luggage.1), said), luggage.0)?;
+    s.out.push(Effect::Event(Event::MovedIn { key, from: peer }));
+    Ok(())
+}
+
+/// The chain with the handoff at its end.
+fn said_chain(handoff: &Certificate, before: &Chain) -> Chain {
+    let mut chain = before.clone();
+    chain.links.push(handoff.clone());
+    chain
+}
+
+/// The answer that a handoff has had.
+fn answered(
+    s: &Step<'_, '_>,
+    key: &ObjectKey,
+    handoff: &Certificate,
+) -> Result<Option<HandedRow>, StoreError> {
+    txn::get(s.txn, Table::Handed, &handed_key(key, &handoff.id()))
+}
+
+/// Writes the one answer down, and gives it after the commit.
+fn answer(
+    s: &mut Step<'_, '_>,
+    peer: &KernelId,
+    (key, handoff, life): (&ObjectKey, &Certificate, Incarnation),
+    code: Option<Code>,
+) -> Answer {
+    let answer = Answer::sign(handoff.id(), code.is_none(), life, &s.ctx.key);
+    s.txn.put(Table::Handed, &handed_key(key, &handoff.id()), &HandedRow { answer, code });
+    s.txn.delete(Table::Welcome, &key.to_row());
+    say(s, peer, Frame::Handed(Handed { key: *key, answer, code }));
+    answer
+}
+
+/// What was handed over, if it is what it says, and continues what is known here of the object.
+type Checked = Result<(Arrival, (Luggage, Chain)), Code>;
+
+fn checked(
+    s: &Step<'_, '_>,
+    peer: &KernelId,
+    said: &Handoff,
+    handoff: &Certificate,
+    before: Chain,
+) -> Result<Checked, StoreError> {
+    if s.room_on_disk().is_err() {
+        return Ok(Err(Code::DiskFull));
+    }
+    let header = &said.header;
+    let is_inside = header.size <= INLINE_MAX_BYTES as u64;
+    let body = match is_inside {
+        true => said.body.clone(),
+        false => s.txn.get(Table::Body, &object::body_key(header))?,
+    };
+    if !is_inside && body.is_none() {
+        return Ok(Err(Code::Busy));
+    }
+    let parcel = Parcel { header: header.clone(), chain: Some(before.clone()), body, commit: None };
+    let arrival = match verify(peer, parcel) {
+        Ok(arrival) => arrival,
+        Err(_) => return Ok(Err(Code::Invalid)),
+    };
+    let mut probe = said_chain(handoff, &before);
+    // As it will be: what only this kernel can add is added.
+    let life = my_life(s)?;
+    if let Some(last) = probe.links.last_mut() {
+        last.acceptance = Some(Answer::sign(handoff.id(), true, life, &s.ctx.key));
+    }
+    let is_next = header.lineage.is_some_and(|lineage| probe.verify(lineage).is_ok())
+        && handoff.signer == *peer
+        && header.certificate == Some(handoff.base)
+        && (handoff.base_revision, handoff.base_id) == (header.revision, header.id())
+        && handoff.tip.is_some()
+        && !header.tombstone;
+    if !is_next || handoff.luggage != Some(content_hash(&said.luggage)) || !continues(s, header, &before)? {
+        return Ok(Err(Code::Invalid));
+    }
+    let Ok(luggage) = Luggage::unpack(&said.luggage) else { return Ok(Err(Code::Invalid)) };
+    if !access::may_host(s.txn, peer, &header.component, s.ctx.now_ms)? {
+        return Ok(Err(Code::Denied));
+    }
+    Ok(Ok((arrival, (luggage, before))))
+}
+
+/// Whether the chain before a handoff continues the one that is known here, and nothing later is here.
+fn continues(s: &Step<'_, '_>, header: &Header, before: &Chain) -> Result<bool, StoreError> {
+    let Some(lineage) = header.lineage else { return Ok(false) };
+    let known = object::chain(s.txn, &lineage)?;
+    let is_known = known.is_none_or(|known| {
+        let ids = |chain: &Chain| chain.links.iter().map(Certificate::id).collect::<Vec<_>>();
+        ids(before).starts_with(&ids(&known))
+    });
+    let head = object::head(s.txn, &header.key())?.map(|head| head.header);
+    let is_newest = head.is_none_or(|head| {
+        (head.epoch, head.revision) < (header.epoch, header.revision) || head.id() == header.id()
+    });
+    Ok(is_known && is_newest)
+}
+
+/// The object lives here from now on.
+fn take_in(s: &mut Step<'_, '_>, arrival: Arrival, chain: Chain, luggage: Luggage) -> Result<(), StoreError> {
+    let Arrival { header, body, .. } = arrival;
+    let (key, me) = (header.key(), s.ctx.me);
+    let tip = chain.links.last().and_then(|handoff| handoff.tip);
+    let here = object::head(s.txn, &key)?;
+    let from = chain.links.last().map(|handoff| handoff.signer);
+    let last = HeadRow {
+        header,
+        home: from,
+        from,
+        charged: false,
+        stored_ms: s.ctx.now_ms,
+        conflicts_dropped: 0,
+        proven: true,
+        replaced: None,
+        tip,
+    };
+    // Before anything is recorded: this kernel may have had a lane to it.
+    luggage::put_lanes(s, &key, &chain, &luggage.lanes)?;
+    let copy = object::copy_of(s, &last, &chain)?;
+    let draft = Draft::under(last, chain, s.ctx.now_ms).over(here).instead_of(copy).with(body);
+    act::carry_out(s, BuiltIn::Move, Cause::Action, draft)?;
+    luggage::put_down(s, &key, luggage)?;
+    if let Some(from) = from {
+        act::rehome(s, &follow::asked_as(s, &key)?, (from, me))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,290 @@
+//! The home of an object that people move away: it asks whether the receiver would take it, lets what is under way come to its
+//! end, and seals it.
+
+use std::ops::ControlFlow;
+
+use once_model::certificate::{Certificate, CertificateKind, Chain};
+use once_model::ids::{Incarnation, KernelId, ObjectKey};
+use once_model::limits::{INLINE_MAX_BYTES, LEAVING_MAX_MS, LUGGAGE_MAX_BYTES, RESEND_AFTER_MS};
+use once_model::moving::{Ahead, Welcome};
+use once_model::sign::Purpose;
+use once_model::wire::{Code, Frame};
+
+use super::rows::{LeavingRow, SealedRow};
+use super::state::{Leaving, Stage};
+use super::{luggage, sealed};
+use crate::act;
+use crate::chores::{self, Chore};
+use crate::engine::Step;
+use crate::object::{self, HeadRow};
+use crate::refusal::{Failure, Refusal, Unmoved};
+use crate::share::{self, Debt, Kept};
+use crate::store::{StoreError, Table, scan_prefix};
+use crate::txn;
+use crate::waist::{Answer, Effect, Timer, Token};
+use crate::{meta, peers};
+
+/// People move an object to another kernel.
+pub(crate) fn begin(
+    s: &mut Step<'_, '_>,
+    token: Token,
+    (key, to): (ObjectKey, KernelId),
+    wait: bool,
+) -> Result<Option<Answer>, Failure> {
+    let head = object::living(s, &key)?;
+    let key = head.header.key();
+    if to == s.ctx.me {
+        return Err(Refusal::Myself.into());
+    }
+    if peers::peer(s.txn, &to)?.is_none() {
+        return Err(Refusal::NoPeer(to).into());
+    }
+    if s.engine.moving.leaving.contains_key(&key) {
+        return Err(Refusal::Leaving(key).into());
+    }
+    match head.home {
+        None => return Err(Refusal::NotClaimed(key).into()),
+        Some(_) => object::may_change(s, &head)?,
+    }
+    if has_conflicts(s, &key)? {
+        return Err(Refusal::Unmoved { key, why: Unmoved::Conflicts }.into());
+    }
+    let row = LeavingRow { to, since_ms: s.ctx.now_ms, sealed: None };
+    s.txn.put(Table::Leaving, &key.to_row(), &row);
+    let tokens = if wait { vec![token] } else { Vec::new() };
+    s.engine.moving.leaving.insert(key, Leaving { to, stage: Stage::Asking, tokens });
+    ask(s, key)?;
+    tick_later(s);
+    Ok((!wait).then_some(Answer::Accepted))
+}
+
+fn has_conflicts(s: &Step<'_, '_>, key: &ObjectKey) -> Result<bool, StoreError> {
+    let mut any = false;
+    scan_prefix(s.txn, Table::Conflict, &key.to_row(), &mut |_, _| {
+        any = true;
+        ControlFlow::Break(())
+    })?;
+    Ok(any)
+}
+
+/// People take it back: an object that is sealed stays so until the receiver has answered.
+pub(crate) fn stop(s: &mut Step<'_, '_>, key: ObjectKey) -> Result<Answer, Failure> {
+    let key = object::current_key(s.txn, &key)?;
+    match s.engine.moving.leaving.get(&key).map(|leaving| leaving.stage) {
+        None => Err(Refusal::NotLeaving(key).into()),
+        Some(Stage::Sealed { .. }) => Err(Refusal::Unmoved { key, why: Unmoved::Sealed }.into()),
+        Some(_) => {
+            stay(s, key, Unmoved::TakenBack)?;
+            Ok(Answer::Done)
+        }
+    }
+}
+
+/// It stays: whoever waits is told why, and what waited for it goes on.
+pub(super) fn stay(s: &mut Step<'_, '_>, key: ObjectKey, why: Unmoved) -> Result<(), StoreError> {
+    s.txn.delete(Table::Leaving, &key.to_row());
+    let Some(leaving) = s.engine.moving.leaving.remove(&key) else { return Ok(()) };
+    for token in leaving.tokens {
+        s.out.push(Effect::Reply { token, reply: Err(Refusal::Unmoved { key, why }) });
+    }
+    act::release(s, key);
+    Ok(())
+}
+
+/// At the start of a run: what was about to leave still is.
+pub(crate) fn resume(s: &mut Step<'_, '_>) -> Result<(), StoreError> {
+    for departure in super::departures(s.txn)? {
+        let stage = if departure.sealed { Stage::Sealed { sent_ms: 0 } } else { Stage::Asking };
+        let leaving = Leaving { to: departure.to, stage, tokens: Vec::new() };
+        s.engine.moving.leaving.insert(departure.key, leaving);
+    }
+    tick_later(s);
+    Ok(())
+}
+
+/// A connection to a peer is admitted: what is about to go there is said again.
+pub(crate) fn greet(s: &mut Step<'_, '_>, peer: KernelId) -> Result<(), StoreError> {
+    let all = &s.engine.moving.leaving;
+    let keys: Vec<_> = all.iter().filter(|(_, leaving)| leaving.to == peer).map(|(key, _)| *key).collect();
+    for key in keys {
+        s.guarded((s.ctx.me, key), |s| {
+            match s.engine.moving.leaving.get(&key).map(|leaving| leaving.stage) {
+                Some(Stage::Sealed { .. }) => sealed::send(s, key),
+                Some(_) => ask(s, key),
+                None => Ok(()),
+            }
+        })?;
+    }
+    Ok(())
+}
+
+/// Asks the receiver, if it is connected and knows what a move is.
+fn ask(s: &mut Step<'_, '_>, key: ObjectKey) -> Result<(), StoreError> {
+    let Some(leaving) = s.engine.moving.leaving.get(&key) else { return Ok(()) };
+    let (to, head) = (leaving.to, object::head(s.txn, &key)?);
+    let (Some(conn), Some(head)) = (connection(s, &to), head) else {
+        s.engine.peers.wanted.insert(to);
+        return Ok(());
+    };
+    let Some(certificate) = head.header.certificate else { return Ok(()) };
+    let HeadRow { header, .. } = head;
+    let (component, version, size) = (header.component, header.version, header.size);
+    s.out.send(to, conn, Frame::Ahead(Ahead { key, certificate, component, version, size }));
+    Ok(())
+}
+
+/// The connection to a peer that knows what a move is.
+pub(super) fn connection(s: &Step<'_, '_>, peer: &KernelId) -> Option<u64> {
+    let link = s.engine.peers.links.get(peer)?;
+    link.up().filter(|_| link.act.knows_moves)
+}
+
+/// The receiver has said whether it would take an object.
+pub(crate) fn welcome(s: &mut Step<'_, '_>, peer: KernelId, said: &Welcome) -> Result<(), StoreError> {
+    let key = said.key;
+    let Some(leaving) = s.engine.moving.leaving.get(&key) else { return Ok(()) };
+    if leaving.to != peer || matches!(leaving.stage, Stage::Sealed { .. }) {
+        return Ok(());
+    }
+    let Some(head) = object::head(s.txn, &key)? else { return Ok(()) };
+    if head.header.certificate != Some(said.certificate) {
+        return Ok(());
+    }
+    if let Some(code) = said.code {
+        return stay(s, key, Unmoved::Unwelcome(code));
+    }
+    let Some(receiver) = s.engine.peers.links.get(&peer).map(|link| link.incarnation) else { return Ok(()) };
+    let until_ms = match leaving.stage {
+        Stage::Draining { until_ms, .. } => until_ms,
+        _ => s.ctx.now_ms.saturating_add(LEAVING_MAX_MS),
+    };
+    // What does not fit a frame is there before it is handed over.
+    if head.header.size > INLINE_MAX_BYTES as u64 {
+        share::owe(s, peer, &head, Debt::Promised, Kept::Durably)?;
+    }
+    if let Some(leaving) = s.engine.moving.leaving.get_mut(&key) {
+        leaving.stage = Stage::Draining { receiver, until_ms };
+    }
+    s.engine.moving.touched.insert(key);
+    Ok(())
+}
+
+/// At the end of a step: seals what has nothing under way any more.
+pub(crate) fn look(s: &mut Step<'_, '_>) -> Result<(), StoreError> {
+    while let Some(key) = s.engine.moving.touched.pop_first() {
+        s.guarded((s.ctx.me, key), |s| look_at(s, key))?;
+    }
+    Ok(())
+}
+
+fn look_at(s: &mut Step<'_, '_>, key: ObjectKey) -> Result<(), StoreError> {
+    let Some(leaving) = s.engine.moving.leaving.get(&key) else { return Ok(()) };
+    let Stage::Draining { receiver, until_ms } = leaving.stage else { return Ok(()) };
+    let to = leaving.to;
+    if object::head(s.txn, &key)?.is_none_or(|head| head.header.tombstone) {
+        return stay(s, key, Unmoved::Removed);
+    }
+    match under_way(s, &key, &to)? {
+        None => seal(s, key, to, receiver),
+        Some(why) if s.ctx.now_ms >= until_ms => stay(s, key, why),
+        // An answer to it may have come behind what waits.
+        Some(_) => {
+            act::nudge(s, key);
+            Ok(())
+        }
+    }
+}
+
+/// What of an object is under way, and must come to its end before it leaves.
+fn under_way(s: &Step<'_, '_>, key: &ObjectKey, to: &KernelId) -> Result<Option<Unmoved>, StoreError> {
+    if let Some(waits) = act::under_way(s, key)? {
+        return Ok(Some(waits));
+    }
+    if chores::is_under_way(s, Chore::TellFollowers(*key))? {
+        return Ok(Some(Unmoved::News));
+    }
+    let Some(head) = object::head(s.txn, key)? else { return Ok(None) };
+    let is_large = head.header.size > INLINE_MAX_BYTES as u64;
+    Ok((is_large && share::debt(s.txn, to, key)?.is_some()).then_some(Unmoved::Body))
+}
+
+/// From here on this kernel does nothing with the object until the receiver has answered.
+fn seal(s: &mut Step<'_, '_>, key: ObjectKey, to: KernelId, receiver: Incarnation) -> Result<(), StoreError> {
+    let Some(mut head) = object::head(s.txn, &key)? else { return Ok(()) };
+    let Some(lineage) = key.lineage() else { return Ok(()) };
+    let chain: Option<Chain> = object::chain(s.txn, &lineage)?;
+    let (Some(mut chain), Some(tip)) = (chain, head.tip) else { return stay(s, key, Unmoved::Unread) };
+    let Some(row) = txn::get::<LeavingRow>(s.txn, Table::Leaving, &key.to_row())? else { return Ok(()) };
+    let (luggage, hash) = luggage::pack(s, &head)?.pack();
+    if luggage.len() > LUGGAGE_MAX_BYTES {
+        return stay(s, key, Unmoved::Luggage);
+    }
+    if head.header.signature.is_none() {
+        head.header.sign(&s.ctx.key);
+        s.txn.put(Table::Head, &key.to_row(), &head);
+    }
+    let mut handoff = Certificate {
+        lineage,
+        epoch: chain.epoch() + 1,
+        kind: CertificateKind::Handoff,
+        home: to,
+        incarnation: receiver,
+        base: chain.certificate(),
+        base_revision: head.header.revision,
+        base_id: head.header.id(),
+        signer: s.ctx.me,
+        signature: None,
+        tip: Some(tip),
+        luggage: Some(hash),
+        refusal: None,
+        naming: None,
+        acceptance: None,
+    };
+    handoff.signature = Some(s.ctx.key.sign(Purpose::Certificate, &handoff.id()));
+    chain.links.push(handoff);
+    let sealed = SealedRow { header: head.header, chain, luggage };
+    s.txn.put(Table::Leaving, &key.to_row(), &LeavingRow { sealed: Some(sealed), ..row });
+    luggage::take_out(s, &key)?;
+    if let Some(leaving) = s.engine.moving.leaving.get_mut(&key) {
+        leaving.stage = Stage::Sealed { sent_ms: s.ctx.now_ms };
+    }
+    sealed::send(s, key)
+}
+
+/// The clock by which what is about to leave is looked at.
+fn tick_later(s: &mut Step<'_, '_>) {
+    if !s.engine.moving.leaving.is_empty() && !s.engine.moving.ticking {
+        s.engine.moving.ticking = true;
+        s.out.push(Effect::Timer { after_ms: RESEND_AFTER_MS, timer: Timer::Leaving });
+    }
+}
+
+/// It came: what was not answered is said again, and what waited too long stays.
+pub(crate) fn tick(s: &mut Step<'_, '_>) -> Result<(), StoreError> {
+    s.engine.moving.ticking = false;
+    let stages: Vec<_> = s.engine.moving.leaving.iter().map(|(key, leaving)| (*key, leaving.stage)).collect();
+    for (key, stage) in stages {
+        match stage {
+            Stage::Asking => {
+                s.guarded((s.ctx.me, key), |s| ask(s, key))?;
+            }
+            Stage::Draining { .. } => drop(s.engine.moving.touched.insert(key)),
+            Stage::Sealed { sent_ms } if s.ctx.now_ms.abs_diff(sent_ms) >= RESEND_AFTER_MS => {
+                s.guarded((s.ctx.me, key), |s| sealed::send(s, key))?;
+            }
+            Stage::Sealed { .. } => {}
+        }
+    }
+    tick_later(s);
+    Ok(())
+}
+
+/// Whether this code means that it may be otherwise in a minute.
+pub(super) const fn is_passing(code: Code) -> bool {
+    matches!(code, Code::Busy | Code::DiskFull | Code::Stopping)
+}
+
+/// The life of this kernel.
+pub(super) fn my_life(s: &Step<'_, '_>) -> Result<Incarnation, StoreError> {
+    meta::incarnation(s.txn)
+}

@@ -1,0 +1,177 @@
+//! What belongs to an object and moves with it. Which tables that is, `engine/of_object.rs` says.
+
+use std::ops::ControlFlow;
+
+use once_model::certificate::Chain;
+use once_model::ids::{KernelId, ObjectKey};
+use once_model::moving::{Luggage, LuggageActivity, LuggageGrant, LuggageLane, LuggageTimer};
+
+use crate::access::{self, Grant, Right, Scope};
+use crate::act::{self, ActivityRow};
+use crate::chores::{self, Chore};
+use crate::engine::Step;
+use crate::follow::{self, FollowRow};
+use crate::object::{self, HeadRow};
+use crate::store::{StoreError, Table, prefix_end, scan_prefix, try_scan};
+use crate::timer::{self, TimerRow};
+use crate::txn;
+use crate::waist::{Effect, Then, Work};
+
+/// What goes along with an object.
+pub(super) fn pack(s: &mut Step<'_, '_>, head: &HeadRow) -> Result<Luggage, StoreError> {
+    let key = head.header.key();
+    Ok(Luggage {
+        lanes: act::lanes_of(s, &key)?,
+        timers: timers(s, &key)?,
+        activities: activities(s, &key)?,
+        grants: grants(s, &key)?,
+        followers: followers(s, &key)?,
+    })
+}
+
+fn timers(s: &Step<'_, '_>, key: &ObjectKey) -> Result<Vec<LuggageTimer>, StoreError> {
+    let mut found = Vec::new();
+    each(s, Table::Timer, &key.to_row(), |_, row: TimerRow| {
+        let after_ms = row.due_ms.saturating_sub(s.ctx.now_ms);
+        let Then { action, with } = row.then;
+        found.push(LuggageTimer { name: row.name, after_ms, id: row.id, action, with });
+    })?;
+    Ok(found)
+}
+
+fn activities(s: &Step<'_, '_>, key: &ObjectKey) -> Result<Vec<LuggageActivity>, StoreError> {
+    let mut found = Vec::new();
+    each(s, Table::Activity, &key.to_row(), |place, row: ActivityRow| {
+        let id = place.get(ObjectKey::ROW_LEN..).and_then(|id| once_model::ids::Uuid::from_slice(id).ok());
+        let ActivityRow { name, arguments, then: Then { action, with }, .. } = row;
+        found.extend(id.map(|id| LuggageActivity { id, name, arguments, action, with }));
+    })?;
+    Ok(found)
+}
+
+/// The living grants on it, and one for this kernel: its clients go on as before.
+fn grants(s: &Step<'_, '_>, key: &ObjectKey) -> Result<Vec<LuggageGrant>, StoreError> {
+    let (me, now_ms) = (s.ctx.me, s.ctx.now_ms);
+    let own = |right: Right| LuggageGrant {
+        right: right as u8,
+        kernel: me,
+        object: None,
+        actions: None,
+        remaining_ms: None,
+    };
+    let mut found = vec![own(Right::Read), own(Right::Act)];
+    for listed in access::on_object(s.txn, key)? {
+        let Grant { right, kernel, object, expires_ms, actions, .. } = listed.grant.clone();
+        if listed.holds(now_ms) {
+            let remaining_ms = expires_ms.map(|end| end.saturating_sub(now_ms));
+            found.push(LuggageGrant { right: right as u8, kernel, object, actions, remaining_ms });
+        }
+    }
+    Ok(found)
+}
+
+fn followers(s: &Step<'_, '_>, key: &ObjectKey) -> Result<Vec<KernelId>, StoreError> {
+    let mut found = Vec::new();
+    each(s, Table::Follower, &key.to_row(), |place, _: FollowRow| {
+        found.extend(place.get(ObjectKey::ROW_LEN..).and_then(KernelId::from_slice));
+    })?;
+    Ok(found)
+}
+
+fn each<T: for<'b> minicbor::Decode<'b, ()>>(
+    s: &Step<'_, '_>,
+    table: Table,
+    prefix: &[u8],
+    mut visit: impl FnMut(&[u8], T),
+) -> Result<(), StoreError> {
+    try_scan(s.txn, table, prefix, prefix_end(prefix).as_deref(), |key, value| {
+        visit(key, txn::decode(table, &value).map_err(|error| error.at(key))?);
+        Ok(ControlFlow::Continue(()))
+    })
+}
+
+/// At the seal: what would happen by itself, happens no more.
+pub(super) fn take_out(s: &mut Step<'_, '_>, key: &ObjectKey) -> Result<(), StoreError> {
+    for timer in timers(s, key)? {
+        timer::cancel(s, key, &timer.name)?;
+    }
+    delete(s, Table::Activity, &key.to_row())
+}
+
+/// A handoff was refused: it happens again.
+pub(super) fn put_back(s: &mut Step<'_, '_>, key: &ObjectKey, luggage: Luggage) -> Result<(), StoreError> {
+    for LuggageTimer { name, after_ms, id, action, with } in luggage.timers {
+        let due_ms = s.ctx.now_ms.saturating_add(after_ms);
+        timer::set(s, key, &TimerRow { name, due_ms, id, then: Then { action, with } })?;
+    }
+    for LuggageActivity { id, name, arguments, action, with } in luggage.activities {
+        let (then, since_ms) = (Then { action, with }, s.ctx.now_ms);
+        let row = ActivityRow { name: name.clone(), arguments: arguments.clone(), then, since_ms };
+        let place = act::activity_key(key, &id);
+        s.txn.put(Table::Activity, &place, &row);
+        if !chores::comes_by(s, Chore::Work, Table::Activity, &place) {
+            s.out.push(Effect::Work(Box::new(Work { key: *key, id, name, arguments })));
+        }
+    }
+    Ok(())
+}
+
+/// Lanes go on at their new home where they were. One to another object has no business here.
+pub(super) fn put_lanes(
+    s: &mut Step<'_, '_>,
+    key: &ObjectKey,
+    chain: &Chain,
+    lanes: &[LuggageLane],
+) -> Result<(), StoreError> {
+    let names: Vec<_> = follow::with_copy(key, Some(chain)).collect();
+    for lane in lanes.iter().filter(|lane| names.contains(&lane.name.key)) {
+        act::put_lane(s, lane)?;
+    }
+    Ok(())
+}
+
+/// The rest of it.
+pub(super) fn put_down(s: &mut Step<'_, '_>, key: &ObjectKey, luggage: Luggage) -> Result<(), StoreError> {
+    let (me, now_ms) = (s.ctx.me, s.ctx.now_ms);
+    let rights = [Right::Read, Right::Act];
+    for LuggageGrant { right, kernel, object, actions, remaining_ms } in luggage.grants.iter().cloned() {
+        let Some(right) = rights.into_iter().find(|of| *of as u8 == right) else { continue };
+        if kernel == me && object.is_none() {
+            continue;
+        }
+        let expires_ms = remaining_ms.map(|ms| now_ms.saturating_add(ms));
+        let scope = Scope::Object(*key);
+        // Of too many there would be more than the home before had: it has made them up.
+        drop(access::add(s, &Grant { scope, right, kernel, object, expires_ms, actions })?);
+    }
+    for follower in luggage.followers.iter().filter(|follower| **follower != me) {
+        let row = FollowRow { since_ms: now_ms };
+        s.txn.put(Table::Follower, &object::object_peer_key(key, follower), &row);
+    }
+    chores::begin(s, Chore::TellFollowers(*key));
+    put_back(s, key, luggage)
+}
+
+/// At the home before: what belongs to the object is no more of this kernel's. Who had a right to it is remembered, and told
+/// where it is if he asks. Returns who followed it.
+pub(super) fn leave_behind(s: &mut Step<'_, '_>, key: &ObjectKey) -> Result<Vec<KernelId>, StoreError> {
+    let followers = followers(s, key)?;
+    let rights = access::on_object(s.txn, key)?.into_iter().map(|listed| listed.grant.kernel);
+    let known: Vec<_> = rights.chain(followers.iter().copied()).filter(|peer| *peer != s.ctx.me).collect();
+    for peer in known {
+        s.txn.put(Table::Acquaintance, &object::object_peer_key(key, &peer), &());
+    }
+    delete(s, Table::Follower, &key.to_row())?;
+    delete(s, Table::Grant, &Scope::Object(*key).to_row())?;
+    Ok(followers)
+}
+
+fn delete(s: &mut Step<'_, '_>, table: Table, prefix: &[u8]) -> Result<(), StoreError> {
+    let mut keys = Vec::new();
+    scan_prefix(s.txn, table, prefix, &mut |key, _| {
+        keys.push(key.to_vec());
+        ControlFlow::Continue(())
+    })?;
+    keys.iter().for_each(|key| s.txn.delete(table, key));
+    Ok(())
+}

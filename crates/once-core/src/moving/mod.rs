@@ -1,0 +1,60 @@
+//! Moving an object to another home: `docs/protocol.md`, 5.6. `leave.rs` is what its home does until the object is sealed,
+//! `sealed.rs` what it does then, `arrive.rs` is the receiver, `luggage.rs` what goes along, and `news.rs` what former homes say
+//! to those who still ask there.
+
+mod arrive;
+mod leave;
+mod luggage;
+mod news;
+mod rows;
+mod sealed;
+mod state;
+#[cfg(test)]
+mod tests;
+
+use std::ops::ControlFlow;
+
+use once_model::ids::{KernelId, ObjectKey};
+
+use crate::store::{Read, StoreError, Table, try_scan};
+use crate::txn;
+
+pub(crate) use arrive::{ahead, handoff};
+pub(crate) use leave::{begin, greet, look, resume, stop, tick, welcome};
+pub(crate) use news::{points_on, told};
+pub(crate) use rows::is_welcome;
+pub use rows::{HandedRow, LeavingRow, SealedRow, WelcomeRow};
+pub(crate) use sealed::{chain_known, handed};
+pub(crate) use state::{Hold, State};
+
+/// An object that is about to leave this kernel.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Departure {
+    /// Which.
+    pub key: ObjectKey,
+    /// To where.
+    pub to: KernelId,
+    /// Since when, in milliseconds since 1970.
+    pub since_ms: u64,
+    /// Whether it is sealed: only the receiver's answer ends that.
+    pub sealed: bool,
+}
+
+/// The objects that are about to leave this kernel.
+///
+/// # Errors
+/// When the store cannot be read.
+pub fn departures(rows: &dyn Read) -> Result<Vec<Departure>, StoreError> {
+    let mut found = Vec::new();
+    try_scan(rows, Table::Leaving, &[], None, |key, value| {
+        let row: LeavingRow = txn::decode(Table::Leaving, &value)?;
+        found.extend(ObjectKey::from_row(key).map(|key| Departure {
+            key,
+            to: row.to,
+            since_ms: row.since_ms,
+            sealed: row.sealed.is_some(),
+        }));
+        Ok::<_, StoreError>(ControlFlow::Continue(()))
+    })?;
+    Ok(found)
+}

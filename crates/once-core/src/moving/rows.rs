@@ -1,0 +1,84 @@
+//! What is written down of an object that moves.
+
+use bytes::Bytes;
+use minicbor::{Decode, Encode};
+use once_model::certificate::{Answer, Chain};
+use once_model::header::Header;
+use once_model::ids::{Hash, KernelId, ObjectKey};
+
+use crate::store::{Read, StoreError, Table};
+use crate::txn;
+
+/// [`crate::store::Table::Leaving`]: an object that is about to leave this kernel.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct LeavingRow {
+    /// To where.
+    #[n(0)]
+    pub to: KernelId,
+    /// Since when, in milliseconds since 1970.
+    #[n(1)]
+    pub since_ms: u64,
+    /// What it was sealed as.
+    #[n(2)]
+    pub sealed: Option<SealedRow>,
+}
+
+/// What the receiver is told until it has answered: always the same.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct SealedRow {
+    /// The last revision here.
+    #[n(0)]
+    pub header: Header,
+    /// From the genesis to the handoff.
+    #[n(1)]
+    pub chain: Chain,
+    /// What goes along.
+    #[cbor(n(2), with = "once_model::cbor::json_bytes")]
+    pub luggage: Bytes,
+}
+
+/// [`crate::store::Table::Welcome`]: this kernel said that it would take an object.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct WelcomeRow {
+    /// From whom.
+    #[n(0)]
+    pub from: KernelId,
+    /// The certificate of its home then.
+    #[n(1)]
+    pub certificate: Hash,
+    /// When, in milliseconds since 1970.
+    #[n(2)]
+    pub since_ms: u64,
+}
+
+/// [`crate::store::Table::Handed`]: this kernel's one answer to a handoff.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct HandedRow {
+    /// The answer.
+    #[n(0)]
+    pub answer: Answer,
+    /// Why it was refused.
+    #[n(1)]
+    pub code: Option<once_model::wire::Code>,
+}
+
+/// Whether this kernel has said that it would take an object from a peer that is its home under this certificate: then its
+/// scenario may come ahead.
+pub(crate) fn is_welcome(
+    rows: &dyn Read,
+    peer: &KernelId,
+    key: &ObjectKey,
+    certificate: &Hash,
+) -> Result<bool, StoreError> {
+    let row: Option<WelcomeRow> = txn::get(rows, Table::Welcome, &key.to_row())?;
+    Ok(row.is_some_and(|row| row.from == *peer && row.certificate == *certificate))
+}
+
+/// Key of a [`HandedRow`]: the object, then the certificate.
+pub(super) fn handed_key(key: &ObjectKey, certificate: &Hash) -> Vec<u8> {
+    [key.to_row().as_slice(), certificate.as_bytes()].concat()
+}

@@ -1,0 +1,134 @@
+//! The home of an object that is sealed: it hands it over until the receiver has answered, and then is its home no more, or
+//! again.
+
+use std::collections::BTreeSet;
+
+use once_model::certificate::{Answer as Said, Certificate, CertificateKind, Chain};
+use once_model::ids::{KernelId, ObjectKey};
+use once_model::limits::INLINE_MAX_BYTES;
+use once_model::moving::{Handed, Handoff, Luggage, Moved};
+use once_model::sign::Purpose;
+use once_model::wire::Frame;
+
+use super::leave::{connection, my_life, stay};
+use super::rows::{LeavingRow, SealedRow};
+use super::state::Stage;
+use super::{luggage, news};
+use crate::act::{self, BuiltIn, Cause};
+use crate::engine::Step;
+use crate::object::{self, Draft, HeadRow};
+use crate::refusal::Unmoved;
+use crate::store::{Read, StoreError, Table};
+use crate::waist::{Answer, Effect, Event};
+use crate::{follow, txn};
+
+/// What an object was sealed as.
+fn row(s: &Step<'_, '_>, key: &ObjectKey) -> Result<Option<(KernelId, SealedRow)>, StoreError> {
+    let row: Option<LeavingRow> = txn::get(s.txn, Table::Leaving, &key.to_row())?;
+    Ok(row.and_then(|row| row.sealed.map(|sealed| (row.to, sealed))))
+}
+
+/// Hands an object over: always with the same words.
+pub(super) fn send(s: &mut Step<'_, '_>, key: ObjectKey) -> Result<(), StoreError> {
+    let Some((to, SealedRow { header, chain, luggage })) = row(s, &key)? else { return Ok(()) };
+    let Some(conn) = connection(s, &to) else {
+        s.engine.peers.wanted.insert(to);
+        return Ok(());
+    };
+    let body = match header.size <= INLINE_MAX_BYTES as u64 {
+        true => s.txn.get(Table::Body, &object::body_key(&header))?,
+        false => None,
+    };
+    if let Some(leaving) = s.engine.moving.leaving.get_mut(&key) {
+        leaving.stage = Stage::Sealed { sent_ms: s.ctx.now_ms };
+    }
+    s.out.send(to, conn, Frame::Handoff(Box::new(Handoff { header, chain, body, luggage })));
+    Ok(())
+}
+
+/// The receiver has answered. Only what it has signed counts, and only of the certificate under which the object is sealed now.
+pub(crate) fn handed(s: &mut Step<'_, '_>, peer: KernelId, said: &Handed) -> Result<(), StoreError> {
+    let Some((to, sealed)) = row(s, &said.key)? else { return Ok(()) };
+    let Some(handoff) = sealed.chain.links.last() else { return Ok(()) };
+    if to != peer || !said.answer.is_to(handoff) {
+        return Ok(());
+    }
+    match said.answer.accepted {
+        true => moved(s, said.key, accepted(sealed.chain, said.answer)),
+        false => reopen(s, said.key, sealed, said),
+    }
+}
+
+/// The chain with the receiver's acceptance.
+pub(super) fn accepted(mut chain: Chain, answer: Said) -> Chain {
+    if let Some(handoff) = chain.links.last_mut() {
+        handoff.acceptance = Some(answer);
+    }
+    chain
+}
+
+/// A longer chain of an object is here. If it continues the handoff, the receiver has accepted it, whether its answer came or not.
+pub(crate) fn chain_known(s: &mut Step<'_, '_>, key: ObjectKey) -> Result<(), StoreError> {
+    let (Some((_, sealed)), Some(lineage)) = (row(s, &key)?, key.lineage()) else { return Ok(()) };
+    let (Some(handoff), Some(chain)) = (sealed.chain.links.last(), object::chain(s.txn, &lineage)?) else {
+        return Ok(());
+    };
+    let id = handoff.id();
+    match chain.links.iter().any(|link| link.id() == id && link.acceptance.is_some()) {
+        true => moved(s, key, chain),
+        false => Ok(()),
+    }
+}
+
+/// The object has another home: what is here is a copy from now on.
+fn moved(s: &mut Step<'_, '_>, key: ObjectKey, chain: Chain) -> Result<(), StoreError> {
+    let (home, me) = (chain.home(), s.ctx.me);
+    if let Some(lineage) = key.lineage() {
+        s.txn.put(Table::Chain, lineage.as_bytes(), &chain);
+    }
+    // Unless its newest revision came with the news.
+    if let Some(head) = object::head(s.txn, &key)?.filter(|head| head.home == Some(me)) {
+        let head = HeadRow { home: Some(home), tip: None, proven: true, ..head };
+        s.txn.put(Table::Head, &key.to_row(), &head);
+    }
+    s.txn.delete(Table::Leaving, &key.to_row());
+    let followers = luggage::leave_behind(s, &key)?;
+    let names = follow::asked_as(s, &key)?;
+    act::rehome(s, &names, (me, home))?;
+    let tokens = s.engine.moving.leaving.remove(&key).map(|leaving| leaving.tokens).unwrap_or_default();
+    for token in tokens {
+        s.out.push(Effect::Reply { token, reply: Ok(Answer::Moved { to: home }) });
+    }
+    s.out.push(Effect::Event(Event::Moved { key, to: home }));
+    let told: BTreeSet<_> = followers.into_iter().filter(|peer| *peer != home).collect();
+    news::tell_all(s, told, &Moved { key, chain, addresses: news::addresses(s, &home)? });
+    act::release(s, key);
+    Ok(())
+}
+
+/// The receiver has refused it: this kernel is its home again, under a certificate that says so.
+fn reopen(s: &mut Step<'_, '_>, key: ObjectKey, sealed: SealedRow, said: &Handed) -> Result<(), StoreError> {
+    let SealedRow { mut chain, luggage, .. } = sealed;
+    let Some(handoff) = chain.links.last().cloned() else { return Ok(()) };
+    let mut reopen = Certificate {
+        epoch: chain.epoch() + 1,
+        kind: CertificateKind::Reopen,
+        home: s.ctx.me,
+        incarnation: my_life(s)?,
+        base: handoff.id(),
+        signature: None,
+        luggage: None,
+        refusal: Some(said.answer),
+        ..handoff
+    };
+    reopen.signature = Some(s.ctx.key.sign(Purpose::Certificate, &reopen.id()));
+    chain.links.push(reopen);
+    let Some(head) = object::head(s.txn, &key)? else { return Ok(()) };
+    let draft = Draft::under(head.clone(), chain, s.ctx.now_ms).over(Some(head));
+    act::carry_out(s, BuiltIn::Reopen, Cause::Action, draft)?;
+    if let Ok(luggage) = Luggage::unpack(&luggage) {
+        luggage::put_back(s, &key, luggage)?;
+    }
+    let why = said.code.map_or(Unmoved::TakenBack, Unmoved::Unwelcome);
+    stay(s, key, why)
+}

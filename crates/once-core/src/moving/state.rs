@@ -1,0 +1,76 @@
+//! What the engine remembers of objects that are about to leave. It is made from the rows at each start.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use once_model::ids::{Incarnation, KernelId, ObjectKey};
+
+use crate::waist::Token;
+
+/// Objects that are about to leave.
+#[derive(Debug, Default)]
+pub(crate) struct State {
+    pub leaving: BTreeMap<ObjectKey, Leaving>,
+    /// Those of which something has ended in this step: perhaps nothing is under way any more.
+    pub touched: BTreeSet<ObjectKey>,
+    /// Whether the clock runs by which they are looked at.
+    pub ticking: bool,
+}
+
+/// One of them.
+#[derive(Debug)]
+pub(crate) struct Leaving {
+    pub to: KernelId,
+    pub stage: Stage,
+    /// Clients that wait for it to arrive.
+    pub tokens: Vec<Token>,
+}
+
+/// How far it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Stage {
+    /// The receiver has not said yet whether it would take it.
+    Asking,
+    /// It would, in this life of it. What is under way comes to its end.
+    Draining { receiver: Incarnation, until_ms: u64 },
+    /// It is handed over, as soon as the receiver says so.
+    Sealed { sent_ms: u64 },
+}
+
+/// Which acts on an object wait.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Hold {
+    /// All but answers to it, and what must run before these.
+    AllButAnswers,
+    /// All.
+    All,
+}
+
+impl State {
+    /// Whether acts on an object wait, because it is about to leave.
+    pub fn hold(&self, key: &ObjectKey) -> Option<Hold> {
+        match self.leaving.get(key)?.stage {
+            Stage::Asking => None,
+            Stage::Draining { .. } => Some(Hold::AllButAnswers),
+            Stage::Sealed { .. } => Some(Hold::All),
+        }
+    }
+
+    /// The object that is sealed for a kernel, if one is: then that kernel stays a peer.
+    pub fn hands_to(&self, peer: &KernelId) -> Option<ObjectKey> {
+        let is_sealed = |leaving: &Leaving| matches!(leaving.stage, Stage::Sealed { .. });
+        let mut all = self.leaving.iter();
+        all.find(|(_, leaving)| leaving.to == *peer && is_sealed(leaving)).map(|(key, _)| *key)
+    }
+
+    /// Something of an object has ended.
+    pub fn touch(&mut self, key: &ObjectKey) {
+        if self.leaving.contains_key(key) {
+            self.touched.insert(*key);
+        }
+    }
+
+    /// Nobody waits for more than one reply.
+    pub fn forget(&mut self, token: Token) {
+        self.leaving.values_mut().for_each(|leaving| leaving.tokens.retain(|waits| *waits != token));
+    }
+}

@@ -1,0 +1,359 @@
+use std::collections::BTreeMap;
+
+use once_model::action::{Act, Outcome};
+use once_model::ids::{KernelId, ObjectKey, Uuid};
+use once_model::limits::{LEAVING_MAX_MS, RESEND_AFTER_MS};
+use once_model::wire::{Code, Frame};
+
+use super::departures;
+use crate::access::{Right, Scope};
+use crate::object;
+use crate::refusal::{Refusal, Unmoved};
+use crate::store::Table;
+use crate::testing::{Alone, Pair, Side, asked, done};
+use crate::waist::{Answer, Call, Command, Consequence, Input, RunResult, Then};
+
+/// Two peers, an object of the first, and the right to move it to the second.
+fn pair(component: &str) -> (Pair, ObjectKey) {
+    let mut pair = Pair::new();
+    let (a, b) = (pair.a.id(), pair.b.id());
+    pair.b.grant(a, Right::Host, Scope::Kernel);
+    pair.a.grant(b, Right::Host, Scope::Kernel);
+    let key = pair.a.object(1, component);
+    let token = pair.a.command(Command::Claim { key });
+    let key = match &pair.a.answered[&token] {
+        Answer::Object { header, .. } => header.key(),
+        other => panic!("{other:?}"),
+    };
+    (pair, key)
+}
+
+fn go(pair: &mut Pair, from: Side, key: ObjectKey) -> u64 {
+    let to = pair.side(from.other()).id();
+    pair.side(from).command(Command::Move { key, to, wait: true })
+}
+
+fn home(kernel: &Alone, key: &ObjectKey) -> Option<KernelId> {
+    object::head(&kernel.store, key).unwrap().and_then(|head| head.home)
+}
+
+fn refused(kernel: &Alone, token: u64) -> Option<Unmoved> {
+    match kernel.refused.get(&token) {
+        Some(Refusal::Unmoved { why, .. }) => Some(*why),
+        _ => None,
+    }
+}
+
+/// How often each action of clients has run at either of them, with an effect.
+fn runs(pair: &Pair) -> BTreeMap<Uuid, usize> {
+    let mut runs = BTreeMap::new();
+    for kernel in [&pair.a, &pair.b] {
+        for run in kernel.desk.seen.lock().unwrap().iter() {
+            *runs.entry(run.action.id).or_default() += 1;
+        }
+    }
+    runs
+}
+
+#[test]
+fn an_object_lives_on_where_it_was_moved_to() {
+    let (mut pair, key) = pair("Paper");
+    for n in 1..=3 {
+        pair.a.act_named(key, "write", n);
+    }
+    let before = object::head(&pair.a.store, &key).unwrap().unwrap();
+    let token = go(&mut pair, Side::A, key);
+    pair.settle();
+    let b = pair.b.id();
+    assert_eq!(pair.a.answered.get(&token), Some(&Answer::Moved { to: b }));
+    assert_eq!((home(&pair.a, &key), home(&pair.b, &key)), (Some(b), Some(b)));
+    let after = object::head(&pair.b.store, &key).unwrap().unwrap();
+    assert_eq!(after.header.content, before.header.content);
+    assert_eq!(
+        (after.header.epoch, after.header.revision, after.header.parent),
+        (before.header.epoch + 1, before.header.revision + 1, Some(before.header.id()))
+    );
+    // Its history goes on: the next entry holds the hash of the one before.
+    assert_eq!(after.tip.unwrap().number, before.tip.unwrap().number + 1);
+    let chain = object::chain(&pair.b.store, &key.lineage().unwrap()).unwrap().unwrap();
+    chain.verify(key.lineage().unwrap()).unwrap();
+    // Who named it before finds it, in the lane that it had.
+    let mine = pair.a.act_named(key, "write", 4);
+    let there = pair.b.act_named(key, "write", 5);
+    pair.settle();
+    for (kernel, token) in [(&pair.a, mine), (&pair.b, there)] {
+        assert!(matches!(kernel.outcome(token), Some(Outcome::Done(_))), "{:?}", kernel.outcome(token));
+    }
+    assert_eq!(departures(&pair.a.store).unwrap(), []);
+}
+
+#[test]
+fn it_comes_back_and_goes_again() {
+    let (mut pair, key) = pair("Paper");
+    let mut n = 0;
+    for round in 0..6 {
+        let from = if round % 2 == 0 { Side::A } else { Side::B };
+        for side in [Side::A, Side::B, Side::A] {
+            if round == 0 && side == Side::B {
+                // It has not heard of the object yet.
+                continue;
+            }
+            n += 1;
+            let token = pair.side(side).act_named(key, "write", n);
+            pair.settle();
+            let outcome = pair.side(side).outcome(token).cloned();
+            assert!(matches!(outcome, Some(Outcome::Done(_))), "{round}: {side:?} {outcome:?}");
+        }
+        let token = go(&mut pair, from, key);
+        pair.settle();
+        assert!(pair.side(from).answered.contains_key(&token), "{round}: {:?}", pair.side(from).refused);
+    }
+    let head = object::head(&pair.a.store, &key).unwrap().unwrap();
+    assert_eq!((head.home, head.header.epoch), (Some(pair.a.id()), 7));
+}
+
+#[test]
+fn who_may_not_or_cannot_take_it_refuses_before_anything_is_sealed() {
+    let (mut pair, key) = pair("Alien");
+    let token = go(&mut pair, Side::A, key);
+    pair.settle();
+    assert_eq!(refused(&pair.a, token), Some(Unmoved::Unwelcome(Code::NoComponent)));
+    let mut other = Pair::new();
+    let paper = other.a.object(1, "Paper");
+    let token = go(&mut other, Side::A, paper);
+    other.settle();
+    let is_denied = refused(&other.a, token) == Some(Unmoved::Unwelcome(Code::Denied));
+    assert!(is_denied || matches!(other.a.refused[&token], Refusal::NotClaimed(_)), "{:?}", other.a.refused);
+    // It works as before.
+    let token = other.a.act_named(paper, "write", 1);
+    assert!(matches!(other.a.outcome(token), Some(Outcome::Done(_))));
+}
+
+/// Whatever is lost, doubled or late, whoever crashes: there is one home, and each action runs once.
+#[test]
+fn a_move_survives_whatever_happens_to_its_frames_and_its_kernels() {
+    for fault in 0..7 {
+        for at in 0..12 {
+            let (mut pair, key) = pair("Paper");
+            let mut tokens = Vec::new();
+            for n in 1..=3 {
+                tokens.push((Side::A, pair.a.act_named(key, "write", n)));
+            }
+            go(&mut pair, Side::A, key);
+            tokens.push((Side::A, pair.a.act_named(key, "write", 4)));
+            for step in 0..40 {
+                if step == at {
+                    match fault {
+                        0 => drop(pair.lose(Side::A)),
+                        1 => drop(pair.lose(Side::B)),
+                        2 => pair.double(Side::A),
+                        3 => pair.double(Side::B),
+                        4 => pair.restart(Side::A),
+                        5 => pair.restart(Side::B),
+                        _ => pair.cut(),
+                    }
+                }
+                if !pair.is_connected() {
+                    pair.connect(Side::B);
+                }
+                pair.deliver(Side::B);
+                pair.deliver(Side::A);
+            }
+            pair.pass(3 * RESEND_AFTER_MS);
+            let b = pair.b.id();
+            let homes = (home(&pair.a, &key), home(&pair.b, &key));
+            assert_eq!(homes, (Some(b), Some(b)), "fault {fault} at {at}");
+            for n in 5..=6 {
+                tokens.push((Side::A, pair.a.act_named(key, "write", n)));
+                tokens.push((Side::B, pair.b.act_named(key, "write", n + 10)));
+            }
+            pair.pass(3 * RESEND_AFTER_MS);
+            assert!(runs(&pair).values().all(|count| *count == 1), "fault {fault} at {at}");
+            assert_eq!(runs(&pair).len(), tokens.len(), "fault {fault} at {at}");
+        }
+    }
+}
+
+#[test]
+fn a_power_loss_at_any_time_leaves_one_home() {
+    for side in [Side::A, Side::B] {
+        for at in 0..10 {
+            let (mut pair, key) = pair("Paper");
+            pair.a.act_named(key, "write", 1);
+            go(&mut pair, Side::A, key);
+            for _ in 0..at {
+                pair.deliver(Side::B);
+                pair.deliver(Side::A);
+            }
+            pair.crash(side, 0);
+            pair.connect(Side::A);
+            pair.pass(3 * RESEND_AFTER_MS);
+            let homes = (home(&pair.a, &key), home(&pair.b, &key));
+            assert_eq!(homes.0, homes.1.or(homes.0), "{side:?} at {at}: {homes:?}");
+            let is_here =
+                [&pair.a, &pair.b].into_iter().filter(|kernel| home(kernel, &key) == Some(kernel.id()));
+            assert_eq!(is_here.count(), 1, "{side:?} at {at}");
+        }
+    }
+}
+
+#[test]
+fn what_is_under_way_comes_to_its_end_first() {
+    let (mut pair, key) = pair("Served");
+    pair.a.desk.room.store(10, std::sync::atomic::Ordering::Relaxed);
+    let ran = pair.a.act(key, 7);
+    let token = go(&mut pair, Side::A, key);
+    let waits = pair.a.act(key, 8);
+    pair.settle();
+    assert_eq!(pair.a.asked(), [7], "what comes now waits");
+    assert!(!pair.a.answered.contains_key(&token));
+    // It is told a call's outcome before it leaves.
+    let then = Then { action: "told".into(), with: "1".into() };
+    let other = pair.a.object(2, "Puppet");
+    let call = Consequence::Act(Call {
+        key: other,
+        at: None,
+        name: "go".into(),
+        arguments: "1".into(),
+        given: Vec::new(),
+        deadline_ms: None,
+        then: Some(then),
+    });
+    pair.a.answer(RunResult::Done { state: None, result: "1".into(), consequences: vec![call] });
+    pair.settle();
+    assert!(pair.a.outcome(ran).is_some());
+    // What was asked before the answer runs before it: its lane keeps its order.
+    assert_eq!(pair.a.asked(), [8]);
+    pair.a.answer(done());
+    pair.settle();
+    assert!(pair.a.outcome(waits).is_some());
+    assert!(!pair.a.answered.contains_key(&token), "the answer has not run");
+    pair.a.answer(done());
+    pair.settle();
+    assert_eq!(pair.a.answered.get(&token), Some(&Answer::Moved { to: pair.b.id() }));
+}
+
+#[test]
+fn an_object_that_never_comes_to_rest_stays() {
+    let (mut pair, key) = pair("Served");
+    pair.a.desk.room.store(10, std::sync::atomic::Ordering::Relaxed);
+    pair.a.act(key, 7);
+    let token = go(&mut pair, Side::A, key);
+    pair.pass(LEAVING_MAX_MS + 2 * RESEND_AFTER_MS);
+    assert_eq!(refused(&pair.a, token), Some(Unmoved::Run));
+    assert_eq!(departures(&pair.a.store).unwrap(), []);
+    pair.a.answer(done());
+    let after = pair.a.act(key, 8);
+    pair.a.answer(done());
+    assert!(pair.a.outcome(after).is_some());
+}
+
+#[test]
+fn a_sealed_object_does_nothing_until_the_receiver_has_answered() {
+    let (mut pair, key) = pair("Paper");
+    go(&mut pair, Side::A, key);
+    pair.deliver(Side::B);
+    pair.deliver(Side::A);
+    assert!(departures(&pair.a.store).unwrap()[0].sealed);
+    pair.cut();
+    let token = pair.a.act_named(key, "write", 1);
+    let put = pair.a.try_command(Command::Remove { key });
+    assert_eq!(put, Err(Refusal::Leaving(key)));
+    let b = pair.b.id();
+    let gone = pair.a.try_command(Command::RemovePeer { peer: b });
+    assert_eq!(gone, Err(Refusal::HandsOver { key, peer: b }));
+    let stay = pair.a.try_command(Command::Stay { key });
+    assert_eq!(stay, Err(Refusal::Unmoved { key, why: Unmoved::Sealed }));
+    pair.restart(Side::A);
+    pair.a.pass(10 * RESEND_AFTER_MS);
+    assert!(pair.a.outcome(token).is_none() && runs(&pair).is_empty(), "it runs nothing, whatever the time");
+    pair.connect(Side::A);
+    pair.pass(3 * RESEND_AFTER_MS);
+    assert_eq!(home(&pair.b, &key), Some(b));
+    assert_eq!(runs(&pair).len(), 1, "it has run at its new home");
+}
+
+/// The right is looked at again when it counts: then the home before is its home again.
+#[test]
+fn what_is_refused_lives_on_at_the_home_before() {
+    let (mut pair, key) = pair("Clock");
+    pair.a.act_named(key, "set", 1);
+    let before = object::head(&pair.a.store, &key).unwrap().unwrap();
+    let token = go(&mut pair, Side::A, key);
+    pair.deliver(Side::B);
+    pair.deliver(Side::A);
+    let rows = |kernel: &Alone, table| kernel.rows().iter().filter(|(of, ..)| *of == table).count();
+    assert_eq!((rows(&pair.a, Table::Timer), rows(&pair.a, Table::Due)), (0, 0), "nothing rings meanwhile");
+    let a = pair.a.id();
+    let grant = crate::access::Grant {
+        scope: Scope::Kernel,
+        right: Right::Host,
+        kernel: a,
+        object: None,
+        expires_ms: None,
+        actions: None,
+    };
+    pair.b.command(Command::Revoke(grant));
+    pair.settle();
+    assert_eq!(refused(&pair.a, token), Some(Unmoved::Unwelcome(Code::Denied)));
+    let head = object::head(&pair.a.store, &key).unwrap().unwrap();
+    assert_eq!((head.home, head.header.epoch), (Some(a), before.header.epoch + 2));
+    object::chain(&pair.a.store, &key.lineage().unwrap())
+        .unwrap()
+        .unwrap()
+        .verify(key.lineage().unwrap())
+        .unwrap();
+    assert_eq!(rows(&pair.a, Table::Timer), 1);
+    pair.a.desk.knows_rang.store(true, std::sync::atomic::Ordering::Relaxed);
+    pair.pass(1000);
+    assert_eq!(*pair.a.desk.done.lock().unwrap(), ["set", "rang"]);
+    assert_eq!(home(&pair.b, &key), None);
+}
+
+#[test]
+fn timers_and_work_outside_go_along() {
+    let (mut pair, key) = pair("Puppet");
+    let then = |with: &str| Then { action: "told".into(), with: with.to_owned().into() };
+    let timer = Consequence::Timer { name: "t".into(), after_ms: 60_000, then: then("1") };
+    let work = Consequence::Activity { name: "mail".into(), arguments: "[1]".into(), then: then("2") };
+    let result = RunResult::Done { state: None, result: "1".into(), consequences: vec![timer, work] };
+    pair.a.desk.says.lock().unwrap().push_back(result);
+    pair.a.act(key, 1);
+    let asked_for = pair.a.works[0].clone();
+    go(&mut pair, Side::A, key);
+    pair.settle();
+    assert_eq!(home(&pair.b, &key), Some(pair.b.id()));
+    assert_eq!(pair.b.works, [asked_for.clone()], "asked for again, with the same id");
+    // What comes of it at the home before counts for nothing.
+    pair.a.input(Input::Worked { key, id: asked_for.id, result: Ok("1".into()) });
+    pair.b.input(Input::Worked { key, id: asked_for.id, result: Ok("2".into()) });
+    pair.pass(70_000);
+    let told = |kernel: &Alone| {
+        let seen = kernel.desk.seen.lock().unwrap();
+        seen.iter().filter(|run| run.action.answers.is_some()).count()
+    };
+    assert_eq!((told(&pair.a), told(&pair.b)), (0, 2));
+}
+
+/// A peer that acted on it before asks its former home again, and is told once.
+#[test]
+fn who_had_to_do_with_it_is_told_where_it_is_and_nobody_else() {
+    let (mut pair, key) = pair("Paper");
+    let (origin, stranger) = (pair.a.peer(9), pair.a.peer(8));
+    pair.a.connect(9, origin, 91);
+    pair.a.connect(8, stranger, 81);
+    let act = |sequence| Act { ..asked(key, sequence, sequence.to_string()) };
+    let said = pair.a.says(origin.kernel, 91, Frame::Act(act(1))).to_vec();
+    assert!(said.iter().any(|frame| matches!(frame, Frame::Outcome(_))), "{said:?}");
+    go(&mut pair, Side::A, key);
+    pair.settle();
+    assert_eq!(home(&pair.b, &key), Some(pair.b.id()));
+    let moved = |frames: &[Frame]| frames.iter().any(|frame| matches!(frame, Frame::Moved(_)));
+    // What ran before is answered as before.
+    let said = pair.a.says(origin.kernel, 91, Frame::Act(act(1))).to_vec();
+    assert!(said.iter().any(|frame| matches!(frame, Frame::Outcome(_))), "{said:?}");
+    let said = pair.a.says(origin.kernel, 91, Frame::Act(act(2))).to_vec();
+    assert!(moved(&said), "{said:?}");
+    let said = pair.a.says(stranger.kernel, 81, Frame::Act(act(1))).to_vec();
+    assert!(!moved(&said), "{said:?}");
+}
