@@ -14,6 +14,8 @@ pub enum Right {
     Read,
     /// To act.
     Act,
+    /// To move objects here.
+    Host,
 }
 
 /// What a right is on.

@@ -137,6 +137,7 @@ pub fn input(input: &Input) -> &'static str {
         Input::Timer(Timer::Progress) => "timer Progress",
         Input::Timer(Timer::Expiry(_)) => "timer Expiry",
         Input::Timer(Timer::Chores) => "timer Chores",
+        Input::Timer(Timer::Leaving) => "timer Leaving",
         Input::Unfit { .. } => "input Unfit",
         Input::NetworkChanged => "input NetworkChanged",
         Input::Disk { .. } => "input Disk",

@@ -1,5 +1,6 @@
 //! Rights: default deny, rows checked at the moment of effect.
 
+mod add;
 pub(crate) mod expiry;
 mod grant;
 mod rows;
@@ -10,13 +11,12 @@ use std::ops::ControlFlow;
 
 use once_model::ids::{KernelId, ObjectKey};
 
-use crate::engine::Step;
 use crate::object::{self, HeadRow};
 use crate::peers::{self, PeerStatus};
-use crate::refusal::Refusal;
 use crate::store::{Read, StoreError, Table, prefix_end, scan_prefix, try_scan};
 use crate::txn::{self, Txn};
 
+pub(crate) use add::add;
 pub use grant::{Grant, Listed, Right, Scope};
 use grant::{grantee, row, with_copy};
 pub use rows::{GrantPart, GrantRow};
@@ -173,18 +173,6 @@ pub(crate) fn on_object(rows: &dyn Read, key: &ObjectKey) -> Result<Vec<Listed>,
         Ok::<_, StoreError>(ControlFlow::Continue(()))
     })?;
     Ok(found)
-}
-
-/// Adds a grant to those of its row, unless there would be too many.
-pub(crate) fn add(s: &mut Step<'_, '_>, grant: &Grant) -> Result<Result<(), Refusal>, StoreError> {
-    let place = grant.to_row();
-    let row = match grant.add_to(txn::get(s.txn, Table::Grant, &place)?, s.ctx.now_ms) {
-        Ok(row) => row,
-        Err(refusal) => return Ok(Err(refusal)),
-    };
-    s.txn.put(Table::Grant, &place, &row);
-    grant.expires_ms.into_iter().for_each(|at_ms| s.engine.expiry.expect(at_ms));
-    Ok(Ok(()))
 }
 
 /// What a peer may read, asked for many objects at once: the grants on the kernel and on components are looked up

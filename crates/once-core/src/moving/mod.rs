@@ -1,8 +1,9 @@
 //! Moving an object to another home: `docs/protocol.md`, 5.6. `leave.rs` is what its home does until the object is sealed,
 //! `sealed.rs` what it does then, `arrive.rs` is the receiver, `luggage.rs` what goes along, and `news.rs` what former homes say
-//! to those who still ask there.
+//! to those who still ask there; `hear.rs` is who hears it.
 
 mod arrive;
+mod hear;
 mod leave;
 mod luggage;
 mod news;
@@ -20,8 +21,9 @@ use crate::store::{Read, StoreError, Table, try_scan};
 use crate::txn;
 
 pub(crate) use arrive::{ahead, handoff};
+pub(crate) use hear::told;
 pub(crate) use leave::{begin, greet, look, resume, stop, tick, welcome};
-pub(crate) use news::{points_on, told};
+pub(crate) use news::points_on;
 pub(crate) use rows::is_welcome;
 pub use rows::{HandedRow, LeavingRow, SealedRow, WelcomeRow};
 pub(crate) use sealed::{chain_known, handed};

@@ -1,6 +1,6 @@
-//! Where an object is now: what its former homes say to those who still ask there, and who hears that.
+//! Where an object is now: what its former homes say to those who still ask there.
 
-use once_model::certificate::{Certificate, Chain};
+use once_model::certificate::Chain;
 use once_model::ids::{KernelId, ObjectKey};
 use once_model::moving::Moved;
 use once_model::wire::Frame;
@@ -9,7 +9,7 @@ use super::leave::connection;
 use crate::engine::Step;
 use crate::object;
 use crate::store::{Read, StoreError, Table};
-use crate::{act, follow, peers};
+use crate::{act, peers};
 
 /// Where a kernel can be reached, as far as is known here.
 pub(super) fn addresses(s: &Step<'_, '_>, home: &KernelId) -> Result<Vec<String>, StoreError> {
@@ -52,39 +52,7 @@ pub(crate) fn points_on(
 }
 
 /// Whether a kernel was an object's home before today's.
-fn was_home(chain: &Chain, kernel: &KernelId) -> bool {
+pub(super) fn was_home(chain: &Chain, kernel: &KernelId) -> bool {
     let homes = std::iter::once(chain.genesis.home).chain(chain.links.iter().map(|link| link.home));
     !chain.links.is_empty() && chain.home() != *kernel && homes.into_iter().any(|home| home == *kernel)
-}
-
-/// A former home says where an object is now. It is believed if this kernel has to do with the object there, and if the chain
-/// says so: the home is whom the chain names, and nobody else can make one that is longer.
-pub(crate) fn told(s: &mut Step<'_, '_>, peer: KernelId, moved: &Moved) -> Result<(), StoreError> {
-    let Moved { key, chain, .. } = moved;
-    let Some(lineage) = key.lineage() else { return Ok(()) };
-    let home = chain.home();
-    if chain.genesis.uuid != key.uuid || home == peer || !was_home(chain, &peer) {
-        return Ok(());
-    }
-    let known = object::chain(s.txn, &lineage)?;
-    let ids = |chain: &Chain| chain.links.iter().map(Certificate::id).collect::<Vec<_>>();
-    if known.as_ref().is_some_and(|known| !ids(chain).starts_with(&ids(known))) {
-        return Ok(());
-    }
-    let names: Vec<_> = follow::with_copy(key, Some(chain)).collect();
-    let follows = follow::follows(s, &names, &peer)?;
-    if follows.is_empty() && !act::leads_to(s, &names, &peer)? {
-        return Ok(());
-    }
-    if chain.verify(lineage).is_err() {
-        return Ok(());
-    }
-    if known.as_ref() != Some(chain) {
-        s.txn.put(Table::Chain, lineage.as_bytes(), chain);
-    }
-    act::rehome(s, &names, (peer, home))?;
-    for name in follows {
-        follow::follow_there(s, name, (peer, home))?;
-    }
-    Ok(())
 }

@@ -26,6 +26,7 @@ pub(super) fn grant(grant: &access::Grant) -> Grant {
             Right::Share => seen::Right::Share,
             Right::Read => seen::Right::Read,
             Right::Act => seen::Right::Act,
+            Right::Host => seen::Right::Host,
         },
         scope: match &grant.scope {
             Scope::Kernel => seen::Scope::All,

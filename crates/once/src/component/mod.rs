@@ -173,6 +173,14 @@ impl Component {
         })
     }
 
+    /// Whether it reads states of a version: its own, an older one, and one that it was taught to read.
+    pub(crate) fn reads(&self, version: &str) -> bool {
+        version.is_empty()
+            || self.version == version
+            || self.upcasts.contains_key(version)
+            || version::is_not_newer(version, &self.version)
+    }
+
     /// The model as this version reads it, if an older version wrote it. A newer one is not touched: it may mean what
     /// this version does not know.
     fn raised(&self, scenario: &Scenario) -> Result<Option<Raised>, Option<String>> {

@@ -187,4 +187,12 @@ impl Runner for Components {
             Turn::Never => Some(RunResult::Refused(Code::NoComponent)),
         }
     }
+
+    // Also what a program served that is not connected just now: until it is, actions wait.
+    fn reads(&self, component: &str, version: &str) -> bool {
+        match self.known.get(component) {
+            Some(known) => known.reads(version),
+            None => self.served.knows(component, version),
+        }
+    }
 }

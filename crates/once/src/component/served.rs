@@ -182,6 +182,14 @@ impl Served {
         offers.any(|(_, offer)| offer.component == component && !is_older(&offer.version, version))
     }
 
+    /// Whether a program serves a component, now or at other times, and those that are connected read this version.
+    pub fn knows(&self, component: &str, version: &str) -> bool {
+        let is_served = |(name, programs, _): &(String, usize, usize)| {
+            name == component && (*programs == 0 || self.fits(component, version))
+        };
+        self.list().iter().any(is_served)
+    }
+
     /// Of each component the run that its programs were asked for first, of those that they have not answered.
     pub fn slowest(&self) -> Vec<Slowest> {
         let inner = self.inner();

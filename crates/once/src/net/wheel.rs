@@ -82,7 +82,7 @@ impl Wheel {
 fn slack(after: Duration, timer: &Timer) -> Duration {
     match timer {
         Timer::Redial(..) => after / 4,
-        Timer::Hello(..) | Timer::Resend(..) | Timer::Given | Timer::Progress => after / 16,
+        Timer::Hello(..) | Timer::Resend(..) | Timer::Given | Timer::Progress | Timer::Leaving => after / 16,
         Timer::Pump(_) | Timer::Due(_) | Timer::Expiry(_) | Timer::Chores => Duration::ZERO,
     }
 }
