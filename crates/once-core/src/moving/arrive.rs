@@ -8,8 +8,8 @@ use once_model::limits::INLINE_MAX_BYTES;
 use once_model::moving::{Ahead, Handed, Handoff, Luggage, Welcome};
 use once_model::wire::{Code, Frame, Parcel};
 
-use super::leave::{connection, is_passing, my_life};
 use super::rows::{HandedRow, WelcomeRow, handed_key};
+use super::stay::{connection, is_passing, my_life};
 use super::{luggage, sealed};
 use crate::access;
 use crate::act::{self, BuiltIn, Cause};

@@ -8,21 +8,22 @@ use once_model::ids::{Incarnation, KernelId, ObjectKey};
 use once_model::limits::{INLINE_MAX_BYTES, LEAVING_MAX_MS, LUGGAGE_MAX_BYTES, RESEND_AFTER_MS};
 use once_model::moving::{Ahead, Welcome};
 use once_model::sign::Purpose;
-use once_model::wire::{Code, Frame};
+use once_model::wire::Frame;
 
 use super::rows::{LeavingRow, SealedRow};
 use super::state::{Leaving, Stage};
+use super::stay::{connection, stay};
 use super::{luggage, sealed};
 use crate::act;
 use crate::chores::{self, Chore};
 use crate::engine::Step;
 use crate::object::{self, HeadRow};
+use crate::peers;
 use crate::refusal::{Failure, Refusal, Unmoved};
 use crate::share::{self, Debt, Kept};
 use crate::store::{StoreError, Table, scan_prefix};
 use crate::txn;
 use crate::waist::{Answer, Effect, Timer, Token};
-use crate::{meta, peers};
 
 /// People move an object to another kernel.
 pub(crate) fn begin(
@@ -80,17 +81,6 @@ pub(crate) fn stop(s: &mut Step<'_, '_>, key: ObjectKey) -> Result<Answer, Failu
     }
 }
 
-/// It stays: whoever waits is told why, and what waited for it goes on.
-pub(super) fn stay(s: &mut Step<'_, '_>, key: ObjectKey, why: Unmoved) -> Result<(), StoreError> {
-    s.txn.delete(Table::Leaving, &key.to_row());
-    let Some(leaving) = s.engine.moving.leaving.remove(&key) else { return Ok(()) };
-    for token in leaving.tokens {
-        s.out.push(Effect::Reply { token, reply: Err(Refusal::Unmoved { key, why }) });
-    }
-    act::release(s, key);
-    Ok(())
-}
-
 /// At the start of a run: what was about to leave still is.
 pub(crate) fn resume(s: &mut Step<'_, '_>) -> Result<(), StoreError> {
     for departure in super::departures(s.txn)? {
@@ -131,12 +121,6 @@ fn ask(s: &mut Step<'_, '_>, key: ObjectKey) -> Result<(), StoreError> {
     let (component, version, size) = (header.component, header.version, header.size);
     s.out.send(to, conn, Frame::Ahead(Ahead { key, certificate, component, version, size }));
     Ok(())
-}
-
-/// The connection to a peer that knows what a move is.
-pub(super) fn connection(s: &Step<'_, '_>, peer: &KernelId) -> Option<u64> {
-    let link = s.engine.peers.links.get(peer)?;
-    link.up().filter(|_| link.act.knows_moves)
 }
 
 /// The receiver has said whether it would take an object.
@@ -277,14 +261,4 @@ pub(crate) fn tick(s: &mut Step<'_, '_>) -> Result<(), StoreError> {
     }
     tick_later(s);
     Ok(())
-}
-
-/// Whether this code means that it may be otherwise in a minute.
-pub(super) const fn is_passing(code: Code) -> bool {
-    matches!(code, Code::Busy | Code::DiskFull | Code::Stopping)
-}
-
-/// The life of this kernel.
-pub(super) fn my_life(s: &Step<'_, '_>) -> Result<Incarnation, StoreError> {
-    meta::incarnation(s.txn)
 }

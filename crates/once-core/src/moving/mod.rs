@@ -10,6 +10,7 @@ mod news;
 mod rows;
 mod sealed;
 mod state;
+mod stay;
 #[cfg(test)]
 mod tests;
 

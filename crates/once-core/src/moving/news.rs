@@ -5,7 +5,7 @@ use once_model::ids::{KernelId, ObjectKey};
 use once_model::moving::Moved;
 use once_model::wire::Frame;
 
-use super::leave::connection;
+use super::stay::connection;
 use crate::engine::Step;
 use crate::object;
 use crate::store::{Read, StoreError, Table};

@@ -10,9 +10,9 @@ use once_model::moving::{Handed, Handoff, Luggage, Moved};
 use once_model::sign::Purpose;
 use once_model::wire::Frame;
 
-use super::leave::{connection, my_life, stay};
 use super::rows::{LeavingRow, SealedRow};
 use super::state::Stage;
+use super::stay::{connection, my_life, stay};
 use super::{luggage, news};
 use crate::act::{self, BuiltIn, Cause};
 use crate::engine::Step;

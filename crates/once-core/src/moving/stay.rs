@@ -1,0 +1,37 @@
+//! An object that was to leave stays; and what both sides of a move need.
+
+use once_model::ids::{Incarnation, KernelId, ObjectKey};
+use once_model::wire::Code;
+
+use crate::engine::Step;
+use crate::refusal::{Refusal, Unmoved};
+use crate::store::{StoreError, Table};
+use crate::waist::Effect;
+use crate::{act, meta};
+
+/// It stays: whoever waits is told why, and what waited for it goes on.
+pub(super) fn stay(s: &mut Step<'_, '_>, key: ObjectKey, why: Unmoved) -> Result<(), StoreError> {
+    s.txn.delete(Table::Leaving, &key.to_row());
+    let Some(leaving) = s.engine.moving.leaving.remove(&key) else { return Ok(()) };
+    for token in leaving.tokens {
+        s.out.push(Effect::Reply { token, reply: Err(Refusal::Unmoved { key, why }) });
+    }
+    act::release(s, key);
+    Ok(())
+}
+
+/// The connection to a peer that knows what a move is.
+pub(super) fn connection(s: &Step<'_, '_>, peer: &KernelId) -> Option<u64> {
+    let link = s.engine.peers.links.get(peer)?;
+    link.up().filter(|_| link.act.knows_moves)
+}
+
+/// Whether this code means that it may be otherwise in a minute.
+pub(super) const fn is_passing(code: Code) -> bool {
+    matches!(code, Code::Busy | Code::DiskFull | Code::Stopping)
+}
+
+/// The life of this kernel.
+pub(super) fn my_life(s: &Step<'_, '_>) -> Result<Incarnation, StoreError> {
+    meta::incarnation(s.txn)
+}
