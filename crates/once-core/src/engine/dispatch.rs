@@ -84,6 +84,8 @@ impl Step<'_, '_> {
         while let Some(todo) = self.todo.next() {
             drop(self.tried(|s| match todo {
                 Todo::Act(act) => home::come_from_here(s, *act),
+                Todo::Departures => moving::resume(s),
+                Todo::Greet(peer) => moving::greet(s, peer),
                 Todo::Chain(key) => moving::chain_known(s, key),
                 Todo::Chore(chore) => chores::begin_now(s, chore),
                 Todo::Pump(peer) => share::pump_now(s, peer),

@@ -4,14 +4,14 @@
 use once_model::ids::{KernelId, ObjectKey};
 use once_model::wire::Greeting;
 
-use super::Step;
+use super::{Step, Todo};
 use crate::access::{self, expiry};
 use crate::chores::{self, Chore};
 use crate::refusal::Failure;
 use crate::share::Window;
 use crate::store::StoreError;
 use crate::waist::{Answer, Token};
-use crate::{act, follow, moving, peers, share, timer};
+use crate::{act, follow, peers, share, timer};
 
 /// A run of the engine begins: what the last one left goes on, and every peer is dialled. Each capability on its own: what
 /// one of them cannot read holds up no other.
@@ -22,13 +22,13 @@ pub(crate) fn started(s: &mut Step<'_, '_>) -> Result<(), StoreError> {
     if !peers::resume_quarantine(s)? {
         drop(s.tried(act::resume)?);
         drop(s.tried(timer::resume)?);
-        drop(s.tried(moving::resume)?);
+        s.later(Todo::Departures);
     }
     Ok(())
 }
 
 /// A connection to a peer is admitted: subscriptions are repeated on it, and what the peer is owed is sent.
-pub(crate) fn link_up(s: &mut Step<'_, '_>, peer: KernelId, hello: &Greeting) -> Result<(), StoreError> {
+pub(crate) fn link_up(s: &mut Step<'_, '_>, peer: KernelId, hello: &Greeting) {
     if let Some(link) = s.engine.peers.links.get_mut(&peer) {
         link.window = Window::fresh(&s.engine.limits);
         if mutant!(ForgetUnanswered) {
@@ -41,7 +41,7 @@ pub(crate) fn link_up(s: &mut Step<'_, '_>, peer: KernelId, hello: &Greeting) ->
         chores::begin(s, Chore::Greet(peer));
     }
     share::pump(s, peer);
-    moving::greet(s, peer)
+    s.later(Todo::Greet(peer));
 }
 
 /// The connection to a peer is no more: what was under way on it is sent again on the next.

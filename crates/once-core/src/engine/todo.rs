@@ -15,6 +15,10 @@ pub(crate) enum Todo {
     Act(Box<Act>),
     /// A longer chain is here of an object that is about to leave.
     Chain(ObjectKey),
+    /// What was about to leave before this start still is.
+    Departures,
+    /// A connection to a peer is admitted: what is about to move there is said again.
+    Greet(KernelId),
     /// A chore begins.
     Chore(Chore),
     /// A peer is sent what it is owed, as far as there is room.

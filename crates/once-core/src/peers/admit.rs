@@ -322,7 +322,8 @@ fn ready(
         let says = shown(&hello.name);
         s.out.push(Effect::Reply { token, reply: Ok(Answer::Joined { says }) });
     }
-    life::link_up(s, peer, hello)
+    life::link_up(s, peer, hello);
+    Ok(())
 }
 
 /// Puts the address first, and writes only what changed.
