@@ -15,7 +15,7 @@ use serde::{Serialize, Serializer};
 
 use crate::acting::{Act, refused};
 use crate::component::{Action, Model, words};
-use crate::{Error, Kernel, datadir};
+use crate::{Error, Kernel, Move, datadir};
 
 /// Why an action was not done.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -115,6 +115,18 @@ impl<S: Model> ObjectRef<S> {
         let arguments = serde_json::to_vec(&action).map_err(|e| Error::usage(format!("the arguments: {e}")));
         let act = arguments.map(|json| self.kernel.act_on(self.key, self.home, A::NAME, json));
         TypedAct { kernel: self.kernel.clone(), act, types: PhantomData }
+    }
+
+    /// Moves it to another kernel; it must have its home on this one. The same handle keeps working.
+    ///
+    /// ```no_run
+    /// # async fn run(counter: once::ObjectRef<once::component::Counter>, bob: once::KernelId) -> Result<(), once::Error> {
+    /// counter.move_to(bob).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn move_to(&self, to: KernelId) -> Move {
+        self.kernel.move_to(self.key, to)
     }
 
     /// Its state as it is known on this kernel.

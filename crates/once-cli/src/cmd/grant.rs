@@ -8,7 +8,7 @@ use crate::context::{Context, list, number, with};
 use crate::failure::{Done, Exit};
 use crate::ui;
 
-/// Let a peer, or one object of it, read from this kernel, share into it, or act on its objects
+/// Let a peer, or one object of it, read from this kernel, share into it, act on its objects, or move objects here
 ///
 /// Grants add up: what was granted before stays, and ends no earlier. `once revoke` takes back.
 ///
@@ -54,6 +54,8 @@ enum Verb {
     Read,
     /// Act on what is here
     Act,
+    /// Move objects here
+    Host,
 }
 
 impl Right {
@@ -63,6 +65,7 @@ impl Right {
             Verb::Share => "share",
             Verb::Read => "read",
             Verb::Act => "act",
+            Verb::Host => "host",
         };
         let actions = (!self.actions.is_empty()).then(|| json!(self.actions));
         let text = |value: &Option<String>| value.clone().map(Value::from);
@@ -84,11 +87,12 @@ impl Right {
             Verb::Share => "share into this kernel",
             Verb::Read => "read",
             Verb::Act => "act on",
+            Verb::Host => "move objects here:",
         };
         let on = match (&self.object, &self.component, self.right) {
             (Some(object), ..) => format!(" {}", ui::shown(object)),
             (_, Some(component), _) => format!(" every {}", ui::shown(component)),
-            (.., Verb::Read | Verb::Act) => " everything".to_owned(),
+            (.., Verb::Read | Verb::Act | Verb::Host) => " everything".to_owned(),
             _ => String::new(),
         };
         let only = match self.actions.is_empty() {

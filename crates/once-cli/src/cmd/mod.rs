@@ -21,6 +21,8 @@ pub mod invite;
 pub mod invites;
 pub mod join;
 pub mod ls;
+pub mod move_to;
+pub mod moves;
 pub mod outbox;
 pub mod outcome;
 pub mod peers;

@@ -32,25 +32,28 @@ pub(crate) fn begin(
     (key, to): (ObjectKey, KernelId),
     wait: bool,
 ) -> Result<Option<Answer>, Failure> {
-    let head = object::living(s, &key)?;
-    let key = head.header.key();
+    let mut head = object::living(s, &key)?;
     if to == s.ctx.me {
         return Err(Refusal::Myself.into());
     }
     if peers::peer(s.txn, &to)?.is_none() {
         return Err(Refusal::NoPeer(to).into());
     }
+    // What was imported here has a home before it gets another one.
+    if head.home.is_none() && head.from.is_none() {
+        object::claim(s, &head.header.key())?;
+        head = object::living(s, &head.header.key())?;
+    }
+    let key = head.header.key();
     if s.engine.moving.leaving.contains_key(&key) {
         return Err(Refusal::Leaving(key).into());
     }
-    match head.home {
-        None => return Err(Refusal::NotClaimed(key).into()),
-        Some(_) => object::may_change(s, &head)?,
-    }
+    object::may_change(s, &head)?;
     if has_conflicts(s, &key)? {
         return Err(Refusal::Unmoved { key, why: Unmoved::Conflicts }.into());
     }
     let row = LeavingRow { to, since_ms: s.ctx.now_ms, sealed: None };
+    s.room_on_disk()?;
     s.txn.put(Table::Leaving, &key.to_row(), &row);
     let tokens = if wait { vec![token] } else { Vec::new() };
     s.engine.moving.leaving.insert(key, Leaving { to, stage: Stage::Asking, tokens });

@@ -16,6 +16,7 @@ mod invites;
 mod lanes;
 mod lines;
 mod methods;
+mod moving;
 mod names;
 mod outbox;
 mod peers;
@@ -85,11 +86,12 @@ pub fn status(kernel: &Kernel) -> Result<Value, Error> {
 }
 
 /// Methods without parameters.
-const BARE: [&str; 11] = [
+const BARE: [&str; 12] = [
     "hello",
     "status",
     "conflicts",
     "follows",
+    "moves",
     "outbox",
     "invites",
     "quarantine",
@@ -140,6 +142,9 @@ async fn dispatch(kernel: &Kernel, method: &str, mut params: Value, tell: Tell<'
         "follow" => transfer::follow(kernel, read(params)?).await,
         "unfollow" => transfer::unfollow(kernel, read(params)?).await,
         "follows" => transfer::follows(kernel),
+        "move" => moving::start(kernel, read(params)?, tell).await,
+        "moves" => moving::list(kernel),
+        "moves.withdraw" => moving::withdraw(kernel, read(params)?).await,
         "outbox" => outbox::list(kernel).await,
         "outbox.drop" => outbox::give_up(kernel, read(params)?).await,
         "invite" => invites::invite(kernel, read(params)?).await,

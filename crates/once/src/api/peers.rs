@@ -179,9 +179,9 @@ fn meant(kernel: &Kernel, params: Granted) -> Result<Grant, Error> {
         }
         _ => return Err(Error::usage("a peer or an object, one of the two")),
     };
-    let rights = [Right::Share, Right::Read, Right::Act];
+    let rights = [Right::Share, Right::Read, Right::Act, Right::Host];
     let right = rights.into_iter().find(|right| right.name() == params.right).ok_or_else(|| {
-        Error::usage(format!("'{}' is no right", params.right)).with_hint("share, read or act")
+        Error::usage(format!("'{}' is no right", params.right)).with_hint("share, read, act or host")
     })?;
     if to_object.is_some() && right != Right::Act {
         return Err(Error::usage("an object can be given the right to act, and no other"));
@@ -202,6 +202,11 @@ fn meant(kernel: &Kernel, params: Granted) -> Result<Grant, Error> {
     if right == Right::Share && scope != Scope::Kernel {
         return Err(Error::usage(
             "the right to share is given on the kernel, not on an object or a component",
+        ));
+    }
+    if right == Right::Host && matches!(scope, Scope::Object(_)) {
+        return Err(Error::usage(
+            "the right to host is given on the kernel or on a component: an object that is here has its home here",
         ));
     }
     let expires_ms = params.expires_s.map(|seconds| now_ms().saturating_add(seconds.saturating_mul(1000)));
@@ -231,7 +236,7 @@ pub(super) fn grants(kernel: &Kernel) -> Result<Value, Error> {
     Ok(json!({ "grants": grants }))
 }
 
-fn listed(kernel: &Kernel) -> Result<Vec<Listed>, Error> {
+pub(super) fn listed(kernel: &Kernel) -> Result<Vec<Listed>, Error> {
     let mut all = Vec::new();
     try_scan(&kernel.shared().snapshot(), Table::Grant, &[], None, |key, value| {
         all.extend(Grant::list(key, &value)?);
@@ -240,7 +245,7 @@ fn listed(kernel: &Kernel) -> Result<Vec<Listed>, Error> {
     Ok(all)
 }
 
-fn shape(kernel: &Kernel, listed: Listed) -> Value {
+pub(super) fn shape(kernel: &Kernel, listed: Listed) -> Value {
     let ended = !listed.holds(now_ms());
     let grant = listed.grant;
     let mut shape = json!({

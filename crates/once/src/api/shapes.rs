@@ -132,6 +132,12 @@ pub(super) fn heard(kernel: &Kernel, heard: &Heard) -> Option<Value> {
             };
             json!({ "kind": "changed", "object": shown, "from": from.map(|from| from.to_string()) })
         }
+        Event::Moved { key, to } => {
+            json!({ "kind": "moved", "key": names::key_text(key), "to": to.to_string() })
+        }
+        Event::MovedIn { key, from } => {
+            json!({ "kind": "moved-in", "key": names::key_text(key), "from": from.to_string() })
+        }
         Event::Dropped { key } => json!({ "kind": "dropped", "key": names::key_text(key) }),
         Event::Delivered { peer, key, answer } => {
             let (answer, refused) = match answer {

@@ -27,6 +27,7 @@ impl Shared {
             | Refusal::WholeGrant { kernel: id }
             | Refusal::InviteUsed(id)
             | Refusal::Denied(id)
+            | Refusal::HandsOver { peer: id, .. }
             | Refusal::NotOwed { peer: id, .. }
             | Refusal::NotHeard(id)
             | Refusal::OutboxFull { peer: id, .. } => Some(*id),
@@ -34,6 +35,8 @@ impl Shared {
         };
         let full = matches!(refusal, Refusal::DiskFull { .. });
         let mut error = Error::from(refusal);
+        // What another kernel's people are to type names this one.
+        error.hint = error.hint.map(|hint| hint.replace("THIS-KERNEL", &self.me.to_string()));
         if let Some((id, name)) = about.and_then(|id| Some((id, self.named(&id)?))) {
             error.message = error.message.replace(&id.to_string(), &name);
             // A command in the hint keeps the id: it is one word, and means one kernel.

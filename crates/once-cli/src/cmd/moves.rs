@@ -1,0 +1,67 @@
+//! `once moves`
+
+use clap::{Args, Subcommand};
+use serde_json::{Value, json};
+
+use crate::context::{Context, list, number, text};
+use crate::failure::{Done, Exit};
+use crate::ui;
+
+/// List the objects that are about to leave this kernel, or take a move back
+///
+/// An object that is handed over does nothing until the other kernel has answered: only that kernel can say where it lives.
+#[derive(Debug, Args)]
+pub struct Moves {
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// List them (the default)
+    List,
+    /// The object stays, unless it is handed over already
+    Withdraw {
+        /// Which object
+        object: String,
+    },
+}
+
+impl Moves {
+    /// An empty list is no failure.
+    pub async fn run(self, context: &Context) -> Done {
+        if let Some(Command::Withdraw { object }) = self.command {
+            let answer = context.call("moves.withdraw", json!({ "object": object })).await?;
+            context
+                .answer(&answer, |answer| ui::print(&format!("{} stays", ui::key(text(answer, "key")))))?;
+            return Ok(Exit::DONE);
+        }
+        let answer = context.call("moves", json!({})).await?;
+        context.answer(&answer, print)?;
+        Ok(Exit::DONE)
+    }
+}
+
+fn print(answer: &Value) -> Done<()> {
+    let moves = list(answer, "moves");
+    if moves.is_empty() {
+        ui::say("No object is about to leave.");
+        return Ok(());
+    }
+    for one in moves {
+        let is = |name: &str| one.get(name).and_then(Value::as_bool).unwrap_or(false);
+        let waits = match (is("sealed"), is("connected")) {
+            (true, true) => "handed over; waits for the answer",
+            (true, false) => "handed over; waits until that kernel can be reached, and answers",
+            (false, true) => "waits for what is under way",
+            (false, false) => "waits until that kernel can be reached",
+        };
+        ui::print(&format!(
+            "{}  to {}, since {}: {waits}",
+            ui::key(text(one, "key")),
+            ui::shown(text(one, "to")),
+            ui::since(number(one, "since_ms"))
+        ))?;
+    }
+    Ok(())
+}

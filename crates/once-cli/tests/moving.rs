@@ -1,0 +1,127 @@
+//! Objects that move between real kernels: what is asked of them is done once, wherever they live and whoever is killed.
+
+// The helpers of tests.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod support;
+
+use std::collections::BTreeSet;
+
+use serde_json::{Value, json};
+use support::acts::{self, id};
+use support::*;
+
+/// Two kernels that may act on each other's objects and move them to each other.
+async fn pair(place: &Place) -> (Daemon, Daemon) {
+    let (alice, bob) = place.pair().await;
+    for (kernel, peer) in [(&alice, "bob"), (&bob, "alice")] {
+        for right in ["act", "host"] {
+            kernel.call("grant", json!({ "peer": peer, "right": right })).await.unwrap();
+        }
+    }
+    (alice, bob)
+}
+
+async fn state(kernel: &Daemon, object: &str) -> Option<String> {
+    let got = kernel.call("get", json!({ "object": object })).await.ok()?;
+    got["object"]["state"].as_str().map(str::to_owned)
+}
+
+/// The thin thread, with the commands that people use.
+#[test]
+fn a_counter_moves_and_the_reference_printed_before_answers() {
+    story(async {
+        let place = Place::new();
+        let (alice, bob) = place.pair().await;
+        let (code, text) = place.once("alice", &["--json", "create", "Counter"]);
+        assert_eq!(code, 0, "{text}");
+        let created: Value = serde_json::from_str(&text).unwrap();
+        let ior = created["object"]["ior"].as_str().or(created["ior"].as_str()).unwrap().to_owned();
+        let uuid = created["object"]["uuid"].as_str().or(created["uuid"].as_str()).unwrap().to_owned();
+        let (code, text) = place.once("alice", &["act", &ior, "add", "--by", "41"]);
+        let (code, text) = match code {
+            0 => (code, text),
+            _ => place.once("alice", &["act", &ior, "add", r#"{"by":41}"#]),
+        };
+        assert_eq!(code, 0, "{text}");
+        // Nobody is moved to where he is not wanted.
+        let (code, text) = place.once("alice", &["move", &uuid, "--to", "bob"]);
+        assert_eq!(code, 3, "{text}");
+        assert!(
+            text.contains("does not let this kernel move objects there") && text.contains("hint:"),
+            "{text}"
+        );
+        let (code, text) = place.once("bob", &["grant", "alice", "host"]);
+        assert_eq!(code, 0, "{text}");
+        let (code, text) = place.once("alice", &["move", &uuid, "--to", "bob", "--dry-run"]);
+        assert!(code == 0 && text.contains("1 object would move to bob"), "{text}");
+        let (code, text) = place.once("alice", &["move", &uuid, "--to", "bob"]);
+        assert!(code == 0 && text.contains("1 object moved to bob"), "{code} {text}");
+        assert_eq!(state(&bob, &uuid).await.as_deref(), Some("home"));
+        assert_eq!(state(&alice, &uuid).await.as_deref(), Some("replica"));
+        // Alice's clients go on with the reference that they have.
+        let add = json!({ "object": ior, "name": "add", "arguments": { "by": 1 } });
+        assert_eq!(alice.call("act", add).await.unwrap()["result"], 42);
+        let (code, text) = place.once("alice", &["moves"]);
+        assert!(code == 0 && text.contains("No object is about to leave."), "{text}");
+        // Its history goes on with its numbers.
+        let history = bob.call("history", json!({ "object": uuid })).await.unwrap();
+        assert!(history.to_string().contains("once:move"), "{history}");
+    });
+}
+
+#[test]
+fn an_object_that_goes_to_and_fro_loses_and_doubles_nothing_while_kernels_are_killed() {
+    story(async {
+        let place = Place::new();
+        let (mut alice, mut bob) = pair(&place).await;
+        let key = alice.import(&acts::counter(1)).await.unwrap();
+        alice.call("claim", json!({ "object": key })).await.unwrap();
+        let got = alice.call("get", json!({ "object": key })).await.unwrap();
+        let ior = got["object"]["ior"].as_str().unwrap().to_owned();
+        let (mut accepted, mut n) = (Vec::new(), 0);
+        for round in 0..6 * scale() as u64 {
+            let to_bob = round % 2 == 0;
+            for name in ["alice", "bob"] {
+                for _ in 0..5 {
+                    n += 1;
+                    let id = id(n);
+                    let add = json!({ "object": ior, "name": "add", "arguments": { "by": 1 }, "id": id, "no_wait": true });
+                    let kernel = if name == "alice" { &alice } else { &bob };
+                    kernel.call("act", add).await.unwrap();
+                    accepted.push((name, id));
+                }
+            }
+            let (from, to) = if to_bob { (&alice, "bob") } else { (&bob, "alice") };
+            let wish = json!({ "objects": [ior], "to": to });
+            from.call("move", wish).await.unwrap();
+            // One or the other dies at some moment of it.
+            tokio::time::sleep(std::time::Duration::from_micros(400 * (round * 7 % 23))).await;
+            if (round / 2) % 2 == 0 {
+                alice.kill();
+                alice = place.up("alice").await;
+            } else {
+                bob.kill();
+                bob = place.up("bob").await;
+            }
+            let there = if to_bob { &bob } else { &alice };
+            until("it lives there", async || (state(there, &ior).await? == "home").then_some(())).await;
+            let here = if to_bob { &alice } else { &bob };
+            until("it lives there alone", async || (state(here, &ior).await? == "replica").then_some(()))
+                .await;
+        }
+        let mut results = BTreeSet::new();
+        for (name, id) in &accepted {
+            let kernel = if *name == "alice" { &alice } else { &bob };
+            let result = until("an outcome", async || {
+                let outcome = kernel.call("outcome", json!({ "id": id })).await.ok()?;
+                outcome["result"].as_u64()
+            })
+            .await;
+            results.insert(result);
+        }
+        // Each of them found the counter at another number: none ran twice, and none is missing.
+        let all = accepted.len() as u64;
+        assert!(results.iter().copied().eq(1..=all), "{results:?} of {all}");
+    });
+}

@@ -1,0 +1,196 @@
+//! Methods that move objects to other kernels.
+
+use std::time::Duration;
+
+use futures_util::stream::{FuturesUnordered, StreamExt};
+use once_core::access::{Grant, Listed, Right, Scope};
+use once_core::object;
+use once_core::waist::Command;
+use once_model::ids::{KernelId, ObjectKey};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::tell::Tell;
+use super::{names, peers, turns};
+use crate::shell::now_ms;
+use crate::{Error, Kernel};
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Move {
+    #[serde(default)]
+    objects: Vec<String>,
+    /// All objects that have their home here, or those of this component.
+    #[serde(default)]
+    all: bool,
+    component: Option<String>,
+    to: String,
+    /// Only say what would move, and who would lose what.
+    #[serde(default)]
+    dry_run: bool,
+    /// Grants on the kernel or on a component become grants on each object, before it goes.
+    #[serde(default)]
+    carry_rights: bool,
+    /// Answer when they live there.
+    #[serde(default)]
+    wait: bool,
+    timeout_ms: Option<u64>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Withdraw {
+    object: String,
+}
+
+/// An object that is to move, and its component.
+type Wanted = (ObjectKey, String);
+
+pub(super) async fn start(kernel: &Kernel, params: Move, tell: Tell<'_>) -> Result<Value, Error> {
+    let (to, _) = names::peer(kernel, &params.to)?;
+    let wanted = wanted(kernel, &params).await?;
+    let reaching = reaching(kernel, &wanted, &to)?;
+    let loses: Vec<_> = reaching.iter().map(|(listed, _)| peers::shape(kernel, listed.clone())).collect();
+    if params.dry_run {
+        let objects: Vec<_> = wanted.iter().map(|(key, _)| names::key_text(key)).collect();
+        return Ok(json!({ "objects": objects, "loses": loses, "dry_run": true }));
+    }
+    if params.carry_rights {
+        for (listed, keys) in &reaching {
+            for key in keys {
+                let grant = Grant { scope: Scope::Object(*key), ..listed.grant.clone() };
+                kernel.command(Command::Grant(grant)).await?;
+            }
+        }
+    }
+    let mut done = Done::default();
+    let all = send(kernel, &wanted, to, params.wait, &mut done, tell);
+    match params.timeout_ms {
+        None => all.await,
+        Some(ms) => drop(tokio::time::timeout(Duration::from_millis(ms), all).await),
+    }
+    let ended = done.moved.len() + done.refused.len();
+    // One object alone fails like any other call.
+    if let ([_], Some((_, error))) = (params.objects.as_slice(), done.refused.pop_if(|_| wanted.len() == 1)) {
+        return Err(error);
+    }
+    let refused: Vec<_> = done
+        .refused
+        .into_iter()
+        .map(|(key, error)| {
+            let (code, message) = (error.code, error.message);
+            json!({ "key": names::key_text(&key), "code": code, "message": message, "hint": error.hint })
+        })
+        .collect();
+    Ok(json!({
+        "moved": done.moved, "refused": refused,
+        "waiting": if params.wait { wanted.len() - ended } else { done.begun },
+        "loses": if params.carry_rights { Vec::new() } else { loses },
+        "carried": if params.carry_rights { reaching.len() } else { 0 },
+    }))
+}
+
+#[derive(Default)]
+struct Done {
+    begun: usize,
+    moved: Vec<String>,
+    refused: Vec<(ObjectKey, Error)>,
+}
+
+async fn send(kernel: &Kernel, wanted: &[Wanted], to: KernelId, wait: bool, done: &mut Done, tell: Tell<'_>) {
+    let one = |key: ObjectKey| async move { (key, kernel.command(Command::Move { key, to, wait }).await) };
+    let (mut waiting, mut under_way) = (wanted.iter(), FuturesUnordered::new());
+    loop {
+        while under_way.len() < turns::AHEAD
+            && let Some((key, _)) = waiting.next()
+        {
+            under_way.push(one(*key));
+        }
+        let Some((key, answer)) = under_way.next().await else { return };
+        match answer {
+            Ok(_) if wait => done.moved.push(names::key_text(&key)),
+            Ok(_) => done.begun += 1,
+            Err(error) => done.refused.push((key, error)),
+        }
+        let ended = done.begun + done.moved.len() + done.refused.len();
+        tell(json!({ "done": ended, "total": wanted.len() }));
+    }
+}
+
+/// The objects that are meant. By `all` only those that have their home here.
+async fn wanted(kernel: &Kernel, params: &Move) -> Result<Vec<Wanted>, Error> {
+    let is_all = params.all || params.component.is_some();
+    if is_all != params.objects.is_empty() {
+        return Err(Error::usage("name objects, or say all or a component: one of the two"));
+    }
+    if !is_all {
+        let one = |name: &String| {
+            let object = names::object(kernel, name)?;
+            Ok((object.key(), object.component().to_owned()))
+        };
+        return turns::each(&params.objects, one).await;
+    }
+    let (snapshot, me, component) = (kernel.shared().snapshot(), kernel.id(), params.component.clone());
+    let looked = crate::beside::wait_for(move || {
+        let mut keys = Vec::new();
+        object::heads(&snapshot, &mut |row| {
+            let is_meant = component.as_ref().is_none_or(|name| row.header.component == *name);
+            if is_meant && row.home == Some(me) && !row.header.tombstone {
+                keys.push((row.header.key(), row.header.component));
+            }
+            std::ops::ControlFlow::Continue(())
+        })
+        .map(|()| keys)
+    });
+    Ok(looked.await.map_err(|_| Error::fault("listing the objects panicked"))??)
+}
+
+/// The grants on the kernel or on a component that reach these objects: they stay behind. With each the objects that it reaches.
+fn reaching(
+    kernel: &Kernel,
+    wanted: &[Wanted],
+    to: &KernelId,
+) -> Result<Vec<(Listed, Vec<ObjectKey>)>, Error> {
+    let mut found = Vec::new();
+    for listed in peers::listed(kernel)? {
+        let grant = &listed.grant;
+        if grant.kernel == *to || !listed.holds(now_ms()) || !matches!(grant.right, Right::Read | Right::Act)
+        {
+            continue;
+        }
+        let reaches = |component: &str| match &grant.scope {
+            Scope::Kernel => true,
+            Scope::Component(name) => name == component,
+            Scope::Object(_) => false,
+        };
+        let keys: Vec<_> = wanted.iter().filter(|(_, of)| reaches(of)).map(|(key, _)| *key).collect();
+        if !keys.is_empty() {
+            found.push((listed, keys));
+        }
+    }
+    Ok(found)
+}
+
+pub(super) fn list(kernel: &Kernel) -> Result<Value, Error> {
+    let moves: Vec<_> = kernel
+        .moves()?
+        .into_iter()
+        .map(|departing| {
+            let seen = kernel.net().map(|net| net.seen(&departing.to));
+            let is_connected = seen.as_ref().is_some_and(|seen| seen.conn.is_some());
+            json!({
+                "key": names::key_text(&departing.key),
+                "to": names::name_of(kernel, &departing.to), "kernel": departing.to.to_string(),
+                "since_ms": departing.since_ms, "sealed": departing.is_sealed, "connected": is_connected,
+                "trouble": seen.and_then(|seen| seen.last_error).filter(|_| !is_connected),
+            })
+        })
+        .collect();
+    Ok(json!({ "moves": moves }))
+}
+
+pub(super) async fn withdraw(kernel: &Kernel, params: Withdraw) -> Result<Value, Error> {
+    let key = names::object(kernel, &params.object)?.key();
+    kernel.withdraw_move(key).await?;
+    Ok(json!({ "key": names::key_text(&key) }))
+}

@@ -1,0 +1,121 @@
+//! Moving objects to other kernels.
+
+use std::future::{Future, IntoFuture};
+use std::pin::Pin;
+use std::time::Duration;
+
+use once_core::waist::{Answer, Command};
+use once_model::ids::{KernelId, ObjectKey};
+
+use crate::{Error, Kernel};
+
+/// A move that is being put together. Awaiting it waits until the object lives on the other kernel.
+#[must_use]
+pub struct Move {
+    kernel: Kernel,
+    key: ObjectKey,
+    to: KernelId,
+    timeout: Option<Duration>,
+}
+
+impl Move {
+    /// Stops waiting after this time; the move goes on.
+    pub fn timeout(mut self, after: Duration) -> Self {
+        self.timeout = Some(after);
+        self
+    }
+
+    /// Returns as soon as the wish is durable here, and goes on by itself.
+    ///
+    /// # Errors
+    /// When the object has not its home here, or that kernel is no peer.
+    pub async fn begin(self) -> Result<(), Error> {
+        let wish = Command::Move { key: self.key, to: self.to, wait: false };
+        self.kernel.command(wish).await.map(drop)
+    }
+
+    async fn run(self) -> Result<(), Error> {
+        let wish = Command::Move { key: self.key, to: self.to, wait: true };
+        let moved = self.kernel.command(wish);
+        let answer = match self.timeout {
+            None => moved.await,
+            Some(after) => tokio::time::timeout(after, moved).await.unwrap_or_else(|_| {
+                let (key, to) = (self.key, self.kernel.shared().called(&self.to));
+                Err(Error::timeout(format!("object {key} has not arrived at {to} yet"))
+                    .with_hint("it goes on; `once moves` shows what it waits for"))
+            }),
+        };
+        match answer? {
+            Answer::Moved { .. } => Ok(()),
+            other => Err(Error::fault(format!("the engine answered {other:?}"))),
+        }
+    }
+}
+
+impl IntoFuture for Move {
+    type Output = Result<(), Error>;
+    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(self.run())
+    }
+}
+
+/// An object that is about to leave a kernel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Departing {
+    /// Which.
+    pub key: ObjectKey,
+    /// To where.
+    pub to: KernelId,
+    /// Since when, in milliseconds since 1970.
+    pub since_ms: u64,
+    /// Whether it is handed over: from then on only the receiver can say where it lives, and until it does nobody changes it.
+    pub is_sealed: bool,
+}
+
+impl Kernel {
+    /// Moves an object that has its home here to another kernel, which must let this one do so (the right `host`) and have
+    /// the object's component. What is under way comes to its end first; its state, its history, its timers, the rights on it and
+    /// whatever was asked of it go along. Whoever names it as before finds it.
+    ///
+    /// Awaiting it returns when the object lives there. Dropping it does not stop the move.
+    ///
+    /// # Errors
+    /// When the object has not its home here or is removed, that kernel is no peer or does not take it, or something was
+    /// under way for a minute.
+    ///
+    /// ```no_run
+    /// # async fn run(alice: once::Kernel, key: once::ObjectKey, bob: once::KernelId) -> Result<(), once::Error> {
+    /// alice.move_to(key, bob).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn move_to(&self, key: ObjectKey, to: KernelId) -> Move {
+        Move { kernel: self.clone(), key, to, timeout: None }
+    }
+
+    /// The objects that are about to leave this kernel.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn moves(&self) -> Result<Vec<Departing>, Error> {
+        let all = once_core::moving::departures(&self.shared().snapshot())?;
+        let one = |departure: once_core::moving::Departure| Departing {
+            key: departure.key,
+            to: departure.to,
+            since_ms: departure.since_ms,
+            is_sealed: departure.sealed,
+        };
+        Ok(all.into_iter().map(one).collect())
+    }
+
+    /// Takes a move back, as long as the object is not handed over.
+    ///
+    /// # Errors
+    /// When it is not about to leave, or is handed over already: then only the receiver can say where it lives.
+    pub async fn withdraw_move(&self, key: ObjectKey) -> Result<(), Error> {
+        self.command(Command::Stay { key }).await.map(drop)
+    }
+}
