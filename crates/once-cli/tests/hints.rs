@@ -122,9 +122,10 @@ impl World {
             }
             ("PEER", "share") => other.into(),
             ("{key}", "claim") => UNCLAIMED.into(),
-            ("{peer}" | "{me}", "grant") | ("{peer}" | "{to}", "outbox") | ("{peer}", "quarantine") => {
-                other.into()
-            }
+            ("{peer}" | "{me}", "grant")
+            | ("{me}", "peers")
+            | ("{peer}" | "{to}", "outbox")
+            | ("{peer}", "quarantine") => other.into(),
             ("{uuid}", "show") => NOTE.into(),
             ("OBJECT", "conflicts") => self.conflict().into(),
             ("REVISION", "conflicts") => self.kept()?,

@@ -12,7 +12,7 @@ use crate::ui;
 ///
 /// What is under way comes to its end first. Their state, their history, their timers, the rights on them and whatever was
 /// asked of them go along, and whoever names them as before finds them. The other kernel must let this one do so
-/// (`once grant THIS-KERNEL host` there) and have the component.
+/// (the right `host`) and have the component.
 ///
 /// Waits until they live there; exits with 3 if one was refused, with 4 at the timeout (the move goes on: `once moves`).
 #[derive(Debug, Args)]

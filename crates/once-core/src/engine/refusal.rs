@@ -313,13 +313,11 @@ impl Unmoved {
     /// What to do next.
     fn hint(self) -> Option<String> {
         let hint = match self {
-            Self::Unwelcome(Code::Denied) => "its owner says there: `once grant THIS-KERNEL host`",
+            Self::Unwelcome(Code::Denied) => "its owner can say there: once grant {me} host",
             Self::Unwelcome(Code::NoComponent) => {
                 "start a program there that serves it, or upgrade the kernel"
             }
-            Self::Unwelcome(Code::Quota) => {
-                "its owner says there: `once peers change THIS-KERNEL --quota SIZE`"
-            }
+            Self::Unwelcome(Code::Quota) => "its owner can say there: once peers quota {me} SIZE",
             Self::Conflicts => "`once conflicts` lists them; keep or drop each, then move it again",
             Self::Run | Self::Call { .. } | Self::Answer { .. } | Self::News | Self::Body => {
                 "`once outbox` lists what waits; move it again when that is done"

@@ -36,7 +36,7 @@ impl Shared {
         let full = matches!(refusal, Refusal::DiskFull { .. });
         let mut error = Error::from(refusal);
         // What another kernel's people are to type names this one.
-        error.hint = error.hint.map(|hint| hint.replace("THIS-KERNEL", &self.me.to_string()));
+        error.hint = error.hint.map(|hint| hint.replace("{me}", &self.me.to_string()));
         if let Some((id, name)) = about.and_then(|id| Some((id, self.named(&id)?))) {
             error.message = error.message.replace(&id.to_string(), &name);
             // A command in the hint keeps the id: it is one word, and means one kernel.
