@@ -108,6 +108,10 @@ pub const EXPECTED: &[&str] = &[
     "right to act by a list of names", "right to act for a while", "right to act of an object",
     "right to act of a hostile kernel", "right to act on some actions taken back", "right given again at once", "fault crash in a chore", "share through another kernel, whose quota is used up", "rights on a copy and on what it has become", "change while followers are told of the one before", "share of what is followed",
     "state hostile kernel acted by right", "refusal TooManyActions", "refusal WholeGrant",
+    "command Move", "command Stay", "timer Leaving", "event Moved", "event MovedIn", "frame Ahead", "frame Welcome",
+    "frame Handoff", "frame Handed", "frame Moved", "answer Moved", "refusal Leaving", "refusal NotLeaving",
+    "refusal HandsOver", "refusal Unmoved", "state object moved", "state object sealed at a crash",
+    "state handoff refused and reopened", "state object moved on", "state object moved back",
     "format A", "format B", "format C", "format D", "format E", "format F", "format other",
 ];
 
@@ -160,6 +164,8 @@ pub fn command(command: &Command) -> &'static str {
         Command::Cancel { .. } => "command Cancel",
         Command::Drop { .. } => "command Drop",
         Command::GiveUp { .. } => "command GiveUp",
+        Command::Move { .. } => "command Move",
+        Command::Stay { .. } => "command Stay",
         Command::Standing => "command Standing",
         Command::Follow { .. } => "command Follow",
         Command::Unfollow { .. } => "command Unfollow",
@@ -212,6 +218,8 @@ pub fn event(event: &Event) -> &'static str {
         Event::Published { .. } => "event Published",
         Event::Parked { .. } => "event Parked",
         Event::Disconnected { .. } => "event Disconnected",
+        Event::Moved { .. } => "event Moved",
+        Event::MovedIn { .. } => "event MovedIn",
         _ => "event of a later version",
     }
 }
@@ -247,6 +255,11 @@ pub fn frame(frame: &Frame) -> &'static str {
         Frame::Need(_) => "frame Need",
         Frame::EntriesOf(_) => "frame EntriesOf",
         Frame::Entries(_) => "frame Entries",
+        Frame::Ahead(_) => "frame Ahead",
+        Frame::Welcome(_) => "frame Welcome",
+        Frame::Handoff(_) => "frame Handoff",
+        Frame::Handed(_) => "frame Handed",
+        Frame::Moved(_) => "frame Moved",
         _ => "frame of a later version",
     }
 }
@@ -276,6 +289,7 @@ pub fn reply(reply: &Result<Answer, Refusal>) -> &'static str {
         Ok(Answer::Acted { .. }) => "answer Acted",
         Ok(Answer::Done) => "answer Done",
         Ok(Answer::Standing { .. }) => "answer Standing",
+        Ok(Answer::Moved { .. }) => "answer Moved",
         Ok(_) => "answer of a later version",
         Err(refusal) => match refusal {
             Refusal::NoObject(_) => "refusal NoObject",
@@ -318,6 +332,10 @@ pub fn reply(reply: &Result<Answer, Refusal>) -> &'static str {
             Refusal::EarlierLife(_) => "refusal EarlierLife",
             Refusal::NoInvite => "refusal NoInvite",
             Refusal::InviteUsed(_) => "refusal InviteUsed",
+            Refusal::Leaving(_) => "refusal Leaving",
+            Refusal::NotLeaving(_) => "refusal NotLeaving",
+            Refusal::HandsOver { .. } => "refusal HandsOver",
+            Refusal::Unmoved { .. } => "refusal Unmoved",
             _ => "refusal of a later version",
         },
     }

@@ -22,6 +22,7 @@ mod forger;
 mod granting;
 pub mod journal;
 mod judged;
+mod moves;
 mod net;
 mod node;
 mod pull;

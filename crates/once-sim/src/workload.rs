@@ -83,6 +83,9 @@ impl World {
                 }
             }
         }
+        if self.moves {
+            self.allow_moves();
+        }
         self.workload = Some(work);
         self.queue.push(self.now_us + 500_000, Event::Plan);
     }
@@ -149,6 +152,9 @@ impl World {
     }
 
     fn act(&mut self, index: usize, work: &mut Workload) {
+        if self.moves && self.rng.one_in(8) {
+            return self.move_something(index, work);
+        }
         if self.rng.one_in(4) {
             return self.act_on_something(index, work);
         }
@@ -412,7 +418,7 @@ impl World {
     }
 
     /// Mostly another kernel, sometimes a hostile one, seldom itself or nobody.
-    fn any_peer(&mut self, index: usize, work: &Workload) -> Option<KernelId> {
+    pub(crate) fn any_peer(&mut self, index: usize, work: &Workload) -> Option<KernelId> {
         if let Some(id) = self.rng.pick(&work.hostile).copied()
             && self.rng.one_in(6)
         {

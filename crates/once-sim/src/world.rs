@@ -89,6 +89,8 @@ pub struct World {
     pub(crate) workload: Option<Workload>,
     /// Rows of disks are damaged now and then.
     pub(crate) damages: bool,
+    /// Objects move to other homes.
+    pub(crate) moves: bool,
 }
 
 impl World {
@@ -118,6 +120,7 @@ impl World {
             notices: Vec::new(),
             workload: None,
             damages: false,
+            moves: false,
         }
     }
 

@@ -1,0 +1,154 @@
+//! The part of the random workload that moves objects: there, back, on and on, while they are acted on and while those who
+//! take part in it crash, lose each other or lose the right.
+
+use std::ops::ControlFlow;
+
+use once_core::access::{Grant, Right, Scope};
+use once_core::object;
+use once_core::waist::Command;
+use once_model::ids::{KernelId, ObjectKey};
+
+use crate::journal;
+use crate::queue::Event;
+use crate::rng::Rng;
+use crate::scenarios;
+use crate::workload::{Workload, forever};
+use crate::world::{Kernel, World};
+
+/// Marks the seeds whose objects move, without a draw from the numbers of the world: all others stay as they were.
+const MOVES: u64 = 0x6d6f_7665;
+
+/// One seed in so many moves objects.
+const ONE_IN: u64 = 6;
+
+/// Whether objects move in the world of a seed.
+pub(crate) fn is_drawn(seed: u64) -> bool {
+    Rng::new(seed ^ MOVES).one_in(ONE_IN)
+}
+
+impl World {
+    /// At the beginning: who may move objects where.
+    pub(crate) fn allow_moves(&mut self) {
+        for (a, b) in self.pairs_of_kernels() {
+            if self.rng.per_mille(800) {
+                let grant = self.right_to_host(self.nodes[b].id);
+                self.command(Kernel(a), Command::Grant(grant));
+            }
+        }
+    }
+
+    fn pairs_of_kernels(&self) -> Vec<(usize, usize)> {
+        let count = self.nodes.len();
+        (0..count).flat_map(|a| (0..count).filter(move |b| *b != a).map(move |b| (a, b))).collect()
+    }
+
+    fn right_to_host(&mut self, kernel: KernelId) -> Grant {
+        let scope = match self.rng.up_to(6) {
+            0 => Scope::Component(journal::NAME.into()),
+            1 => Scope::Component(
+                self.rng.pick(&scenarios::COMPONENTS).copied().unwrap_or_default().into(),
+            ),
+            _ => Scope::Kernel,
+        };
+        let expires_ms =
+            self.rng.one_in(12).then(|| self.nodes[0].now_ms(self.now_us) + self.rng.up_to(30_000));
+        Grant { expires_ms, ..forever(scope, Right::Host, kernel) }
+    }
+
+    /// One step: an object begins to move, stays, or a right changes.
+    pub(crate) fn move_something(&mut self, index: usize, work: &mut Workload) {
+        let here = Kernel(index);
+        match self.rng.up_to(16) {
+            0 => {
+                let leaving = once_core::moving::departures(&self.nodes[index].disk).unwrap_or_default();
+                let leaving = self.rng.pick(&leaving).map(|departure| departure.key);
+                let key = leaving.unwrap_or_else(|| self.any_key(index, work));
+                self.command(here, Command::Stay { key });
+            }
+            1 => {
+                let other = self.rng.index(self.nodes.len());
+                let grant = self.right_to_host(self.nodes[other].id);
+                self.command(here, Command::Grant(grant));
+            }
+            2 => {
+                let other = self.rng.index(self.nodes.len());
+                let grant = self.right_to_host(self.nodes[other].id);
+                self.command(here, Command::Revoke(grant));
+            }
+            _ => self.move_away(index, work),
+        }
+    }
+
+    fn move_away(&mut self, index: usize, work: &mut Workload) {
+        let key = self.any_own(index).unwrap_or_else(|| self.any_key(index, work));
+        let Some(to) = self.any_peer(index, work) else { return };
+        if key.lineage().is_none() && !self.rng.one_in(6) {
+            self.command(Kernel(index), Command::Claim { key });
+        }
+        let wait = self.rng.one_in(2);
+        self.command(Kernel(index), Command::Move { key, to, wait });
+        if self.rng.one_in(8)
+            && let Some(other) = self.any_peer(index, work)
+        {
+            self.command(Kernel(index), Command::Move { key, to: other, wait });
+        }
+        for _ in 0..self.rng.up_to(3) {
+            self.act_on_something(index, work);
+        }
+        self.disturb(index, to);
+    }
+
+    /// Something happens to those who take part, in the seconds that a move takes.
+    fn disturb(&mut self, index: usize, to: KernelId) {
+        let Some(crate::net::Who::Kernel(other)) = self.who.get(&to).copied() else { return };
+        let soon_us = self.now_us + self.rng.up_to(400_000);
+        let who = if self.rng.one_in(2) { index } else { other };
+        match self.rng.up_to(10) {
+            0 | 1 => {
+                let run = self.nodes[who].run;
+                self.queue.push(soon_us, Event::Crash { node: who, run });
+            }
+            2 if self.nodes[other].is_up() => {
+                let peer = self.nodes[index].id;
+                for scope in [Scope::Kernel, Scope::Component(journal::NAME.into())] {
+                    let command = Command::Revoke(forever(scope, Right::Host, peer));
+                    self.command_at(soon_us, other, command);
+                }
+            }
+            3 => {
+                self.queue.push(soon_us, Event::Storm { node: who, left: 2 });
+            }
+            4 => self.command_at(soon_us, index, Command::RemovePeer { peer: to }),
+            _ => {}
+        }
+    }
+
+    /// A client gives a command some time later, if the kernel is still the same process.
+    fn command_at(&mut self, at_us: u64, index: usize, command: Command) {
+        if !self.nodes[index].is_up() {
+            return;
+        }
+        let (token, run) = (self.next_id(), self.nodes[index].run);
+        self.cover.met(crate::coverage::command(&command));
+        self.checker.asked(&self.nodes[index].id, token, crate::coverage::command(&command));
+        let input = once_core::waist::Input::Command { token, command };
+        self.queue.push(at_us, Event::Input { node: index, run, input });
+    }
+
+    /// An object whose home a kernel is: mostly a journal.
+    fn any_own(&mut self, index: usize) -> Option<ObjectKey> {
+        let me = self.nodes[index].id;
+        let (mut journals, mut others) = (Vec::new(), Vec::new());
+        let read = object::heads(&self.nodes[index].disk, &mut |head| {
+            let own = head.home == Some(me) || head.header.lineage.is_none();
+            if own && !head.header.tombstone {
+                let of = if head.header.component == journal::NAME { &mut journals } else { &mut others };
+                of.push(head.header.key());
+            }
+            ControlFlow::Continue(())
+        });
+        read.ok()?;
+        let first = if self.rng.per_mille(800) { &journals } else { &others };
+        self.rng.pick(first).copied()
+    }
+}
