@@ -45,9 +45,7 @@ impl World {
     fn right_to_host(&mut self, kernel: KernelId) -> Grant {
         let scope = match self.rng.up_to(6) {
             0 => Scope::Component(journal::NAME.into()),
-            1 => Scope::Component(
-                self.rng.pick(&scenarios::COMPONENTS).copied().unwrap_or_default().into(),
-            ),
+            1 => Scope::Component(self.rng.pick(&scenarios::COMPONENTS).copied().unwrap_or_default().into()),
             _ => Scope::Kernel,
         };
         let expires_ms =

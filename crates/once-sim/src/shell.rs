@@ -418,6 +418,7 @@ impl World {
         }
         node.sync_will_fail = false;
         node.disk.crash(survivors);
+        self.checker.sealed_at_a_crash(&node.disk, &mut self.cover);
         self.judge_crashed(index, survivors);
         self.trace.line(|| format!("{:>9} {} crashes", self.now_us / 1000, self.nodes[index].name));
         self.stopped(index);

@@ -165,6 +165,32 @@ impl Grants {
         }
     }
 
+    /// An object has left: what was granted on it went along.
+    pub fn leave(&mut self, key: &ObjectKey) {
+        self.0.retain(|(scope, ..), _| *scope != Scope::Object(*key));
+    }
+
+    /// What is granted on an object, in force, and not among these.
+    pub fn not_in(&self, key: &ObjectKey, packed: &[Grant], now_ms: u64) -> Option<String> {
+        let on = self.0.iter().filter(|((scope, ..), _)| *scope == Scope::Object(*key));
+        on.flat_map(|((_, right, to), row)| {
+            row.parts.iter().map(move |(action, part)| (right, to, action, part))
+        })
+        .filter(|(.., part)| part.holds(now_ms))
+        .find(|(right, to, action, part)| {
+            !packed.iter().any(|grant| {
+                let names = grant.actions.as_deref();
+                let is_it = match action {
+                    None => names.is_none(),
+                    Some(name) => names.is_some_and(|names| names.contains(name)),
+                };
+                (grant.right, Grantee::of(grant), grant.expires_ms) == (**right, **to, part.expires_ms)
+                    && is_it
+            })
+        })
+        .map(|found| format!("{found:?}"))
+    }
+
     /// What is over by now stays over.
     pub fn end(&mut self, now_ms: u64) {
         for part in self.0.values_mut().flat_map(|row| row.parts.values_mut()) {

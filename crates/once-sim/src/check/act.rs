@@ -96,7 +96,10 @@ impl Checker {
                     if told.outcome == Outcome::Failed(journal::WRONG_GIVEN.into()) {
                         wrong.push((3, format!("the action {} was given another scenario", told.id)));
                     }
-                    if matches!(told.outcome, Outcome::Done(_)) && !self.may_act_at(group, peer, &told.id) {
+                    if matches!(told.outcome, Outcome::Done(_))
+                        && !self.moves.is_carried(&group.kernel, peer, &told.id)
+                        && !self.may_act_at(group, peer, &told.id)
+                    {
                         wrong.push((7, format!("lets {peer:.10} act, which has no right to")));
                     }
                 }
@@ -132,7 +135,9 @@ impl Checker {
         for row in group.changed().filter(|row| row.table == Table::Head) {
             let [before, after] = [&row.before, &row.after].map(|value| head_in(value.as_ref()));
             let (Some(before), Some(after)) = (before, after) else { continue };
-            let acted = after.from.is_none() && after.header.cause.is_some();
+            // What moved in goes on from what its home before had, which the handoff says.
+            let moved_in = before.header.certificate != after.header.certificate;
+            let acted = after.from.is_none() && after.header.cause.is_some() && !moved_in;
             let body = group.store.get(Table::Body, &object::body_key(&after.header)).ok().flatten();
             let (Some(was), Some(is)) = (self.bodies.get(&before.header.content), body.filter(|_| acted))
             else {

@@ -74,9 +74,10 @@ pub(super) fn subscriptions(shadow: &mut Shadow, commit: &Commit) {
         };
         let goes_on = || {
             commit.rows.iter().any(|row| {
+                // As the copy that it was, or at the home before.
                 row.table == Table::Subscription
                     && row.after.is_none()
-                    && row.key.starts_with(peer.as_bytes())
+                    && (row.key.starts_with(peer.as_bytes()) || row.key.ends_with(&key.to_row()))
             })
         };
         if changed.after.is_none() {

@@ -7,13 +7,14 @@ use once_core::share::{self, Debt};
 use once_core::store::Table;
 use once_core::waist::{Answer, Arrival, Change, Command, ConnId, Effect, Event, Input, Token, Why};
 use once_core::{Refusal, peers, txn};
+use once_model::header::Header;
 use once_model::ids::{Hash, KernelId, Line, ObjectKey};
 use once_model::wire::{Code, Frame, ShareAnswer, Shared};
 
 use super::peers::{hello, shown_by_peer};
 use super::shadow::{InviteShadow, Leaving, Rights, Shadow};
 use super::share::{Owed, Promises, needed};
-use super::{Checker, Group, history};
+use super::{Checker, Group, history, moving};
 use crate::coverage::Coverage;
 
 /// What the inputs of a group allow.
@@ -89,6 +90,7 @@ impl Checker {
         self.acts(group, cover);
         self.answers(group);
         self.floors(group);
+        self.moving(group, &allowed, cover);
         self.made_in(group);
         self.leaving_early(group);
         if let Some(commit) = group.commit {
@@ -176,6 +178,7 @@ impl Checker {
                     Ok(())
                 }
                 Input::Frame { peer, conn, frame } => {
+                    moving::framed(&mut shadow, group, *peer, frame, allowed);
                     framed(&mut shadow, group, (*peer, *conn), frame, &mut said, allowed, cover)
                 }
                 Input::Arrived { peer, arrival, why } => {
@@ -197,6 +200,7 @@ impl Checker {
             };
             wrong.extend(result.err());
         }
+        moving::gone(&mut shadow, group);
         self.shadows.insert(group.kernel, shadow);
         for what in wrong {
             self.violation(7, &group.kernel, group.at_ms, what);
@@ -397,7 +401,7 @@ fn framed(
         }
         Frame::Share(parcel) => {
             let keys = arrival_keys(&parcel.header.key(), parcel.chain.as_ref());
-            let may = shadow.rights.may_share(&peer, group.now_ms) || shadow.follows(&peer, &keys);
+            let may = may_bring(shadow, group, &peer, &parcel.header, &keys);
             let place = (peer, conn, parcel.header.key(), parcel.header.id());
             let pulled = group.effects.iter().any(|(effect, _)| {
                 matches!(effect, Effect::Pull { conn: on, header, .. } if *on == conn && header.id() == place.3)
@@ -439,6 +443,21 @@ fn framed(
     Ok(())
 }
 
+/// Whether a peer may bring a revision: it may share, or is asked for it, or is about to hand the object over.
+fn may_bring(
+    shadow: &Shadow,
+    group: &Group<'_>,
+    peer: &KernelId,
+    header: &Header,
+    keys: &[ObjectKey],
+) -> bool {
+    shadow.rights.may_share(peer, group.now_ms)
+        || shadow.follows(peer, keys)
+        || header
+            .certificate
+            .is_some_and(|certificate| moving::is_welcome(group, peer, &header.key(), &certificate))
+}
+
 /// The keys under which an arriving object may have been asked for: its own, and that of the copy it began from.
 fn arrival_keys(key: &ObjectKey, chain: Option<&once_model::certificate::Chain>) -> Vec<ObjectKey> {
     let copy = chain.map(|chain| ObjectKey { uuid: key.uuid, line: Line::Unclaimed(chain.genesis.content) });
@@ -458,7 +477,7 @@ fn arrived(
 ) -> Result<(), String> {
     let (key, id) = (arrival.header.key(), arrival.header.id());
     let keys = arrival_keys(&key, arrival.chain.as_ref());
-    let may = shadow.rights.may_share(peer, group.now_ms) || shadow.follows(peer, &keys);
+    let may = may_bring(shadow, group, peer, &arrival.header, &keys);
     let (answer, may) = match why {
         Why::Shared { conn } => {
             (said.answers.get_mut(&(*peer, conn, key, id)).and_then(VecDeque::pop_front), may)

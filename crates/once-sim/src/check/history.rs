@@ -18,7 +18,7 @@ use once_model::receipt::Entry;
 use super::shadow::Shadow;
 use super::{Checker, Group, head_in};
 use crate::coverage::Coverage;
-use crate::disk::Commit;
+use crate::disk::{Commit, Disk};
 
 /// Of the newest entries of an object of which it is kept what was asked, so many are looked at.
 const TOLD: u64 = 6;
@@ -26,7 +26,24 @@ const TOLD: u64 = 6;
 /// The histories of one kernel's objects, as far as they were followed, with the hash of each entry.
 pub(super) type Followed = BTreeMap<ObjectKey, Vec<(Entry, Hash)>>;
 
+/// The entries of all objects at all their homes: by number, the hash, and who has it.
+pub(super) type Entries = BTreeMap<ObjectKey, BTreeMap<u64, (Hash, KernelId)>>;
+
 impl Checker {
+    /// A process starts: of its entries, those that are on its disk are there.
+    pub(super) fn entries_started(&mut self, kernel: &KernelId, disk: &Disk) {
+        for (key, entries) in &mut self.entries {
+            let before = entries.len();
+            entries.retain(|_, (_, by)| by != kernel);
+            if entries.len() < before {
+                let history = act::history(disk, key).unwrap_or_default();
+                for Recorded { entry, .. } in history {
+                    entries.entry(entry.number).or_insert((hash(&entry), *kernel));
+                }
+            }
+        }
+    }
+
     /// Looks at the histories of all objects that a commit changed.
     pub(super) fn histories(&mut self, group: &Group<'_>, commit: &Commit) {
         let Some(shadow) = self.shadows.get_mut(&group.kernel) else { return };
@@ -49,7 +66,19 @@ impl Checker {
             if entered {
                 let followed = shadow.followed.entry(key).or_default();
                 let whole = shadow.limits.ledger_rows == Limits::PAGE.ledger_rows;
-                wrong.extend(follows((&head.header, whole), &history, followed).err());
+                let entries = self.entries.entry(key).or_default();
+                wrong.extend(follows((&head.header, whole), &history, followed, entries).err());
+                for (entry, hash) in &*followed {
+                    let (first, by) = *entries.entry(entry.number).or_insert((*hash, group.kernel));
+                    if first == *hash {
+                        continue;
+                    }
+                    if by != group.kernel {
+                        wrong
+                            .push(format!("entry {} of {key} is another one than at {by:.10}", entry.number));
+                    }
+                    entries.insert(entry.number, (*hash, group.kernel));
+                }
             }
             if at_home {
                 wrong.extend(told(&key, &history, shadow.limits.told_rows));
@@ -74,9 +103,15 @@ fn follows(
     (header, whole): (&Header, bool),
     history: &[Recorded],
     followed: &mut Vec<(Entry, Hash)>,
+    elsewhere: &BTreeMap<u64, (Hash, KernelId)>,
 ) -> Result<(), String> {
     let key = header.key();
-    if whole && history.first().is_some_and(|first| first.entry.number != 1) {
+    // What was recorded at another home goes before.
+    let goes_on = |entry: &Entry| {
+        let before = entry.number.checked_sub(1).and_then(|before| elsewhere.get(&before));
+        before.is_some_and(|(hash, _)| *hash == entry.previous)
+    };
+    if whole && history.first().is_some_and(|first| first.entry.number != 1 && !goes_on(&first.entry)) {
         return Err(format!("the history of {key} does not begin with 1"));
     }
     // What is as it was needs no new hash.
@@ -85,7 +120,7 @@ fn follows(
     for Recorded { entry, .. } in history.get(same..).unwrap_or_default() {
         if let Some((earlier, hash)) = followed.last()
             && (entry.number <= earlier.number
-                || whole && entry.number != earlier.number + 1
+                || whole && entry.number != earlier.number + 1 && !goes_on(entry)
                 || entry.number == earlier.number + 1 && entry.previous != *hash)
         {
             return Err(format!("the history of {key} breaks at {}", entry.number));

@@ -8,7 +8,7 @@ use once_core::act::{LaneRow, LedgerRow};
 use once_core::store::{Read, Table};
 use once_core::txn;
 use once_core::waist::Input;
-use once_model::ids::{KernelId, ObjectKey};
+use once_model::ids::{KernelId, ObjectKey, Uuid};
 use once_model::wire::Frame;
 
 use super::{Checker, Group};
@@ -27,6 +27,17 @@ pub(super) struct Lanes {
 }
 
 impl Lanes {
+    /// An object that moves in says how far its origins had heard.
+    pub fn told(&mut self, origin: KernelId, key: ObjectKey, floor: u64) {
+        let known = self.floors.entry((origin, key)).or_default();
+        *known = floor.max(*known);
+    }
+
+    /// The highest floor that was told.
+    pub fn floor(&self, origin: KernelId, key: ObjectKey) -> u64 {
+        self.floors.get(&(origin, key)).copied().unwrap_or_default()
+    }
+
     /// Another process, perhaps on another disk.
     pub fn started(&mut self) {
         self.marks.clear();
@@ -76,7 +87,7 @@ impl Checker {
 }
 
 /// How far a lane is: by its row, or by the newest row of its ledger.
-fn mark(disk: &Disk, lane: &[u8]) -> u64 {
+pub(super) fn mark(disk: &Disk, lane: &[u8]) -> u64 {
     let row = txn::get::<LaneRow>(disk, Table::Lane, lane).ok().flatten();
     let mut mark = row.map_or(0, |row| row.mark);
     let place = |sequence: u64| [lane, &sequence.to_be_bytes()].concat();
@@ -85,6 +96,18 @@ fn mark(disk: &Disk, lane: &[u8]) -> u64 {
         ControlFlow::Continue(())
     });
     scanned.map_or(0, |()| mark)
+}
+
+/// The outcomes of a lane that are kept, from a sequence on: sequences and ids.
+pub(super) fn results(disk: &Disk, lane: &[u8], from: u64) -> Vec<(u64, Uuid)> {
+    let place = |sequence: u64| [lane, &sequence.to_be_bytes()].concat();
+    let mut found = Vec::new();
+    let scanned = disk.scan(Table::Ledger, &place(from), Some(&place(BUILT_IN)), &mut |key, value| {
+        let row = txn::decode::<LedgerRow>(Table::Ledger, &value).ok().filter(|row| row.outcome.is_some());
+        found.extend(sequence(key).zip(row.map(|row| row.id)));
+        ControlFlow::Continue(())
+    });
+    scanned.map_or(Vec::new(), |()| found)
 }
 
 fn sequence(key: &[u8]) -> Option<u64> {

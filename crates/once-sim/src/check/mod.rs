@@ -10,8 +10,10 @@ mod effects;
 mod exchange;
 mod follow;
 mod group;
+mod handing;
 mod history;
 mod ledger;
+mod moving;
 mod object;
 mod peers;
 mod rows;
@@ -118,6 +120,8 @@ pub(crate) struct Checker {
     /// Revisions that people gave up sending: who, to whom, which.
     given_up: BTreeSet<(KernelId, KernelId, Hash)>,
     acts: act::Acts,
+    moves: moving::Moves,
+    entries: history::Entries,
     /// The UUIDs of all journals that were imported, or born of others.
     journals: BTreeSet<Uuid>,
     shadows: BTreeMap<KernelId, Shadow>,

@@ -124,6 +124,9 @@ impl Checker {
         id: Hash,
     ) -> Option<String> {
         self.made.insert(id);
+        if let Some(twice) = self.moves.makes(certificate, by) {
+            return Some(twice);
+        }
         let made = self.revisions.entry((certificate, revision)).or_insert(Made { id, by: *by });
         let other = (made.id != id).then_some(made.by)?;
         Some(format!(

@@ -210,6 +210,8 @@ impl Checker {
     /// failed sync left in doubt may be either; from here on the disk is the truth.
     pub fn started(&mut self, kernel: &KernelId, disk: &Disk, in_doubt: &[(Table, Vec<u8>)]) {
         self.acts_started(kernel, disk);
+        self.moves_started(kernel, disk);
+        self.entries_started(kernel, disk);
         let Some(shadow) = self.shadows.get_mut(kernel) else { return };
         shadow.lanes.started();
         shadow.take_marks(disk);
@@ -322,6 +324,7 @@ impl Checker {
         self.rolled_back.insert(*kernel);
         if let Some(shadow) = self.shadows.get_mut(kernel) {
             shadow.rolled_back = true;
+            self.moves.put_back.insert(*kernel);
         }
     }
 }

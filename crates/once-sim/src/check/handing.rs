@@ -1,0 +1,189 @@
+//! What kernels say to each other while an object moves, and what a crash leaves of that.
+
+use std::ops::ControlFlow;
+
+use once_core::access::{Right, Scope};
+use once_core::moving::{HandedRow, WelcomeRow};
+use once_core::object;
+use once_core::store::{Read, Table};
+use once_core::txn;
+use once_model::hash::content_hash;
+use once_model::ids::{Hash, KernelId, ObjectKey};
+use once_model::moving::{Handed, Handoff, Moved, Welcome};
+use once_model::wire::Frame;
+
+use super::group::Allowed;
+use super::moving::{any, handoff_of, names, sealed};
+use super::shadow::{Rights, scan};
+use super::{Checker, Group, Wrong};
+use crate::coverage::Coverage;
+use crate::disk::Disk;
+
+impl Rights {
+    /// Whether a peer may move objects of a component here.
+    fn may_host(&self, peer: &KernelId, component: &str, now_ms: u64) -> bool {
+        let scopes = [Scope::Kernel, Scope::Component(component.to_owned())];
+        self.is_active(peer)
+            && scopes.into_iter().any(|scope| self.grants.hold(scope, Right::Host, peer, now_ms))
+    }
+}
+
+impl Checker {
+    /// A frame of a move leaves a kernel.
+    pub(super) fn says(
+        &mut self,
+        group: &Group<'_>,
+        allowed: &Allowed,
+        peer: &KernelId,
+        frame: &Frame,
+        wrong: &mut Wrong,
+    ) {
+        match frame {
+            Frame::Welcome(said) if said.code.is_none() => self.welcomes(group, allowed, peer, said, wrong),
+            Frame::Handoff(said) => self.hands_over(group, said, wrong),
+            Frame::Handed(said) => self.has_answered(group, allowed, peer, said, wrong),
+            Frame::Moved(said) => self.points_on(group, peer, said, wrong),
+            _ => {}
+        }
+    }
+
+    fn could_host(&self, group: &Group<'_>, allowed: &Allowed, peer: &KernelId, component: &str) -> bool {
+        let now = self.shadows.get(&group.kernel).map(|shadow| &shadow.rights);
+        let mut rights = now.into_iter().chain(&allowed.before);
+        rights.any(|rights| rights.may_host(peer, component, group.now_ms))
+    }
+
+    fn welcomes(
+        &self,
+        group: &Group<'_>,
+        allowed: &Allowed,
+        peer: &KernelId,
+        said: &Welcome,
+        wrong: &mut Wrong,
+    ) {
+        let row = group.store.durable(Table::Welcome, &said.key.to_row());
+        let row = row.and_then(|row| txn::decode::<WelcomeRow>(Table::Welcome, row).ok());
+        // It may have been handed over within the group.
+        let is_there = any(group.store, Table::Welcome, &said.key.to_row());
+        if is_there && row.is_none_or(|row| (row.from, row.certificate) != (*peer, said.certificate)) {
+            wrong.push((6, format!("welcomes {} before that is on disk", said.key)));
+        }
+        let asked = group.inputs.iter().find_map(|input| match input {
+            once_core::waist::Input::Frame { frame: Frame::Ahead(asked), .. } if asked.key == said.key => {
+                Some(asked)
+            }
+            _ => None,
+        });
+        if !asked.is_some_and(|asked| self.could_host(group, allowed, peer, &asked.component)) {
+            wrong.push((7, format!("welcomes {} of {peer:.10}, which may not move it here", said.key)));
+        }
+    }
+
+    /// A handoff always says the same, and what it says is on the disk.
+    fn hands_over(&mut self, group: &Group<'_>, said: &Handoff, wrong: &mut Wrong) {
+        let key = said.header.key();
+        let Some(handoff) = handoff_of(&said.chain).map(once_model::certificate::Certificate::id) else {
+            return wrong.push((2, format!("hands {key} over without a handoff")));
+        };
+        let words = content_hash(&Frame::Handoff(Box::new(said.clone())).encode());
+        if *self.moves.said.entry(handoff).or_insert(words) != words {
+            wrong.push((2, format!("hands {key} over with other words than before")));
+        }
+        let row = group.store.durable(Table::Leaving, &key.to_row());
+        let row = row
+            .and_then(|row| txn::decode::<once_core::moving::LeavingRow>(Table::Leaving, row).ok())
+            .and_then(|row| row.sealed);
+        let is_same = row.is_some_and(|row| handoff_of(&row.chain).is_some_and(|link| link.id() == handoff));
+        // Its answer may have come within the group.
+        if !is_same && sealed(group.store, &key).is_some() {
+            wrong.push((6, format!("hands {key} over before its seal is on disk")));
+        }
+    }
+
+    fn has_answered(
+        &self,
+        group: &Group<'_>,
+        allowed: &Allowed,
+        peer: &KernelId,
+        said: &Handed,
+        wrong: &mut Wrong,
+    ) {
+        let place = [said.key.to_row().as_slice(), said.answer.certificate.as_bytes()].concat();
+        let row = group.store.durable(Table::Handed, &place);
+        let row = row.and_then(|row| txn::decode::<HandedRow>(Table::Handed, row).ok());
+        if row.is_none_or(|row| (row.answer, row.code) != (said.answer, said.code)) {
+            wrong.push((6, format!("answers the handoff of {} before that is on disk", said.key)));
+        }
+        let is_new = group.changed().any(|row| row.table == Table::Handed && row.key == place);
+        let component = object::head(group.store, &said.key).ok().flatten().map(|head| head.header.component);
+        if is_new
+            && said.answer.accepted
+            && !component.is_some_and(|component| self.could_host(group, allowed, peer, &component))
+        {
+            wrong.push((7, format!("takes {} of {peer:.10}, which may not move it here", said.key)));
+        }
+    }
+
+    /// Who is told where an object has gone had to do with it, and it has gone there.
+    fn points_on(&self, group: &Group<'_>, peer: &KernelId, said: &Moved, wrong: &mut Wrong) {
+        let Moved { key, chain, .. } = said;
+        let last = chain.links.last();
+        let is_accepted = last.is_none_or(|link| {
+            !self.shadows.contains_key(&link.home)
+                || link.refusal.is_some()
+                || self.moves.is_accepted(&link.id())
+        });
+        if !is_accepted || chain.home() == group.kernel {
+            wrong.push((2, format!("says that {key} has moved, and it has not")));
+        }
+        let known = [key.to_row().as_slice(), peer.as_bytes().as_slice()].concat();
+        let knows = matches!(group.store.get(Table::Acquaintance, &known), Ok(Some(_)));
+        let has_lane = || {
+            scan(group.store, Table::Lane, |row, _| {
+                let of = ObjectKey::from_row(row.get(..ObjectKey::ROW_LEN)?)?;
+                let origin = super::rows::origin_of_lane(row)?;
+                (names(key, chain).contains(&of) && origin == *peer).then_some(())
+            })
+        };
+        if !knows && has_lane().is_empty() {
+            wrong.push((7, format!("tells {peer:.10} where {key} is, which never had to do with it")));
+        }
+    }
+
+    /// A process starts on a disk: the objects whose home it is, and what it has answered.
+    pub(super) fn moves_started(&mut self, kernel: &KernelId, disk: &Disk) {
+        let moves = &mut self.moves;
+        moves.homes.values_mut().for_each(|homes| {
+            homes.remove(kernel);
+        });
+        moves.answers.retain(|_, (by, _)| by != kernel);
+        moves.answers.extend(scan(disk, Table::Handed, |key, value| {
+            let handoff = Hash::from_slice(key.get(ObjectKey::ROW_LEN..)?)?;
+            let row: HandedRow = txn::decode(Table::Handed, value).ok()?;
+            Some((handoff, (*kernel, row.answer.accepted)))
+        }));
+        let mut keys = Vec::new();
+        let _ = object::heads(disk, &mut |head| {
+            keys.extend((head.home == Some(*kernel)).then(|| head.header.key()));
+            ControlFlow::Continue(())
+        });
+        let wrong: Vec<_> = keys.iter().filter_map(|key| self.moves.home(disk, kernel, key)).collect();
+        for (promise, what) in wrong {
+            self.violation(promise, kernel, 0, what);
+        }
+    }
+
+    /// Objects that are sealed when a process ends.
+    pub fn sealed_at_a_crash(&self, disk: &Disk, cover: &mut Coverage) {
+        let departures = once_core::moving::departures(disk).unwrap_or_default();
+        if departures.iter().any(|departure| departure.sealed) {
+            cover.met("state object sealed at a crash");
+        }
+    }
+
+    /// Whether the object whose home a kernel takes itself for lives on elsewhere: it has not heard so yet.
+    pub fn is_handed_over(&self, disk: &Disk, key: &ObjectKey) -> bool {
+        let handoff = sealed(disk, key).and_then(|row| handoff_of(&row.chain).map(|link| link.id()));
+        handoff.is_some_and(|handoff| self.moves.is_accepted(&handoff))
+    }
+}

@@ -1,0 +1,504 @@
+//! Moving objects (`docs/protocol.md`, 5.6): one home at any time, none between the seal and the acceptance; what belongs to
+//! an object goes along, and is at one of the two kernels only; each handoff has one wording and one answer.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::ControlFlow;
+
+use bytes::Bytes;
+use once_core::access::{Grant, Right, Scope};
+use once_core::act;
+use once_core::moving::{HandedRow, LeavingRow, SealedRow, WelcomeRow};
+use once_core::object;
+use once_core::store::{Read, Table, scan_prefix};
+use once_core::timer::TimerRow;
+use once_core::txn;
+use once_core::waist::{Effect, Event, Input};
+use once_model::certificate::{Certificate, CertificateKind, Chain};
+use once_model::hash::content_hash;
+use once_model::ids::{Hash, KernelId, Line, ObjectKey, Uuid};
+use once_model::moving::{Handoff, Luggage, LuggageGrant, LuggageLane, LuggageResult};
+use once_model::wire::Frame;
+
+use super::group::Allowed;
+use super::shadow::Shadow;
+use super::{Checker, Group, Wrong, ledger};
+use crate::coverage::Coverage;
+use crate::disk::{Changed, Commit, Disk};
+
+/// What all kernels together have done with objects that move.
+#[derive(Debug, Default)]
+pub(super) struct Moves {
+    /// The kernels that take themselves for an object's home, and may change it.
+    pub homes: BTreeMap<ObjectKey, BTreeSet<KernelId>>,
+    /// Who makes revisions under a certificate.
+    under: BTreeMap<Hash, KernelId>,
+    /// The words with which each handoff was said first.
+    pub said: BTreeMap<Hash, Hash>,
+    /// The answers that receivers have on their disks.
+    pub answers: BTreeMap<Hash, (KernelId, bool)>,
+    /// Outcomes that came along: at which kernel, of whose action.
+    carried: BTreeSet<(KernelId, KernelId, Uuid)>,
+    /// Every home that each object has had since it was claimed.
+    been: BTreeMap<ObjectKey, Vec<KernelId>>,
+    /// Kernels whose disks were put back.
+    pub put_back: BTreeSet<KernelId>,
+}
+
+impl Moves {
+    /// A kernel makes a revision under a certificate; what is wrong if another one does, too.
+    pub fn makes(&mut self, certificate: Hash, by: &KernelId) -> Option<String> {
+        let first = *self.under.entry(certificate).or_insert(*by);
+        (first != *by).then(|| format!("makes a revision under a certificate of {first:.10}"))
+    }
+
+    /// Whether an outcome was recorded at a former home.
+    pub fn is_carried(&self, at: &KernelId, origin: &KernelId, id: &Uuid) -> bool {
+        self.carried.contains(&(*at, *origin, *id))
+    }
+
+    /// Looks again whether a kernel is an object's home, and whether it is the only one.
+    pub fn home(&mut self, store: &Disk, kernel: &KernelId, key: &ObjectKey) -> Option<(u8, String)> {
+        let is_home = is_home(store, kernel, key) && !self.put_back.contains(kernel);
+        let homes = self.homes.entry(*key).or_default();
+        if !is_home {
+            homes.remove(kernel);
+            return None;
+        }
+        homes.insert(*kernel);
+        let been = self.been.entry(*key).or_default();
+        if been.last() != Some(kernel) {
+            been.push(*kernel);
+        }
+        let other = homes.iter().find(|other| *other != kernel)?;
+        Some((2, format!("is the home of {key}, and so is {other:.10}")))
+    }
+
+    pub fn is_accepted(&self, handoff: &Hash) -> bool {
+        self.answers.get(handoff).is_some_and(|(_, accepted)| *accepted)
+    }
+}
+
+/// What an object was sealed as, if it is.
+pub(super) fn sealed(store: &Disk, key: &ObjectKey) -> Option<SealedRow> {
+    let row: LeavingRow = txn::get(store, Table::Leaving, &key.to_row()).ok()??;
+    row.sealed
+}
+
+fn leaving_in(value: Option<&Bytes>) -> Option<LeavingRow> {
+    txn::decode(Table::Leaving, value?).ok()
+}
+
+pub(super) fn handoff_of(chain: &Chain) -> Option<&Certificate> {
+    chain.links.last().filter(|link| link.kind == CertificateKind::Handoff)
+}
+
+/// Whether a kernel would change an object: it is its home by the head and by the chain, and has not sealed it.
+fn is_home(store: &Disk, kernel: &KernelId, key: &ObjectKey) -> bool {
+    let Some(lineage) = key.lineage() else { return false };
+    let head = object::head(store, key).ok().flatten();
+    let chain: Option<Chain> = txn::get(store, Table::Chain, lineage.as_bytes()).ok().flatten();
+    head.is_some_and(|head| head.home == Some(*kernel))
+        && chain.is_none_or(|chain| chain.home() == *kernel)
+        && sealed(store, key).is_none()
+}
+
+/// The names under which an object may have lanes.
+pub(super) fn names(key: &ObjectKey, chain: &Chain) -> [ObjectKey; 2] {
+    [*key, ObjectKey { uuid: key.uuid, line: Line::Unclaimed(chain.genesis.content) }]
+}
+
+/// The key of a lane's row (`docs/store.md`).
+fn lane_row(lane: &LuggageLane) -> Vec<u8> {
+    let takeover = match &lane.name.takeover {
+        None => vec![0],
+        Some(takeover) => [&[1], takeover.as_bytes().as_slice()].concat(),
+    };
+    let key = lane.name.key.to_row();
+    [key.as_slice(), &takeover, lane.origin.as_bytes(), lane.incarnation.as_bytes()].concat()
+}
+
+/// The rows of a table under a prefix.
+fn rows_of(store: &dyn Read, table: Table, prefix: &[u8]) -> Vec<(Vec<u8>, Bytes)> {
+    let mut found = Vec::new();
+    let _ = scan_prefix(store, table, prefix, &mut |key, value| {
+        found.push((key.to_vec(), value));
+        ControlFlow::Continue(())
+    });
+    found
+}
+
+fn timers_of(store: &dyn Read, key: &ObjectKey) -> Vec<TimerRow> {
+    let rows = rows_of(store, Table::Timer, &key.to_row());
+    rows.iter().filter_map(|(_, value)| txn::decode(Table::Timer, value).ok()).collect()
+}
+
+pub(super) fn any(store: &dyn Read, table: Table, prefix: &[u8]) -> bool {
+    let mut found = false;
+    let _ = scan_prefix(store, table, prefix, &mut |_, _| {
+        found = true;
+        ControlFlow::Break(())
+    });
+    found
+}
+
+/// The rows of a table under a prefix, as they were before a commit that took them away.
+fn taken<'a>(commit: &'a Commit, table: Table, prefix: &'a [u8]) -> impl Iterator<Item = &'a Bytes> {
+    let rows = commit.rows.iter().filter(move |row| row.table == table && row.key.starts_with(prefix));
+    rows.filter(|row| row.after.is_none()).filter_map(|row| row.before.as_ref())
+}
+
+/// What a luggage says of rights, as if clients had given them.
+fn granted<'a>(
+    key: &'a ObjectKey,
+    me: &'a KernelId,
+    grants: &'a [LuggageGrant],
+    now_ms: u64,
+) -> impl Iterator<Item = Grant> + 'a {
+    grants.iter().filter_map(move |grant| {
+        let right = [Right::Read, Right::Act].into_iter().find(|right| *right as u8 == grant.right)?;
+        let expires_ms = grant.remaining_ms.map(|ms| now_ms.saturating_add(ms));
+        let (kernel, object, actions) = (grant.kernel, grant.object, grant.actions.clone());
+        let grant = Grant { scope: Scope::Object(*key), right, kernel, object, expires_ms, actions };
+        (grant.kernel != *me || grant.object.is_some()).then_some(grant)
+    })
+}
+
+/// A frame of a move has come: what it gives and takes at this kernel, if the kernel says that it followed it.
+pub(super) fn framed(
+    shadow: &mut Shadow,
+    group: &Group<'_>,
+    peer: KernelId,
+    frame: &Frame,
+    allowed: &mut Allowed,
+) {
+    match frame {
+        Frame::Handoff(said) if came_in(group, &said.header.key()) => {
+            let key = said.header.key();
+            let Ok(luggage) = Luggage::unpack(&said.luggage) else { return };
+            for grant in granted(&key, &group.kernel, &luggage.grants, group.now_ms) {
+                shadow.rights.grants.give(&grant, group.now_ms);
+            }
+            shadow.acted.add(&shadow.rights.grants);
+            allowed.followable.extend(luggage.followers.iter().map(|follower| (*follower, key)));
+            for lane in &luggage.lanes {
+                shadow.lanes.told(lane.origin, lane.name.key, lane.floor);
+            }
+        }
+        // What does not fit a frame goes ahead as a share.
+        Frame::Welcome(said) if said.code.is_none() => {
+            let row: Option<LeavingRow> =
+                txn::get(group.store, Table::Leaving, &said.key.to_row()).ok().flatten();
+            let before = group.changed().find(|row| row.table == Table::Leaving);
+            let before = before.and_then(|row| leaving_in(row.before.as_ref()));
+            if row.or(before).is_some_and(|row| row.to == peer) {
+                shadow.promises.add(peer, said.key, super::share::Owed::Newest);
+            }
+        }
+        _ => {}
+    }
+}
+
+fn came_in(group: &Group<'_>, key: &ObjectKey) -> bool {
+    group
+        .effects
+        .iter()
+        .any(|(effect, _)| matches!(effect, Effect::Event(Event::MovedIn { key: came, .. }) if came == key))
+}
+
+/// Objects that have another home since this group: the rights on them are none of this kernel's.
+pub(super) fn gone(shadow: &mut Shadow, group: &Group<'_>) {
+    for (effect, _) in group.effects {
+        if let Effect::Event(Event::Moved { key, .. }) = effect {
+            shadow.rights.grants.leave(key);
+        }
+    }
+}
+
+/// Whether a peer may send the scenario of an object that it is about to hand over.
+pub(super) fn is_welcome(group: &Group<'_>, peer: &KernelId, key: &ObjectKey, certificate: &Hash) -> bool {
+    let place = key.to_row();
+    let now = txn::get::<WelcomeRow>(group.store, Table::Welcome, &place).ok().flatten();
+    let rows = group.changed().filter(|row| row.table == Table::Welcome && row.key == place);
+    let before = rows.filter_map(|row| txn::decode::<WelcomeRow>(Table::Welcome, row.before.as_ref()?).ok());
+    now.into_iter().chain(before).any(|row| (row.from, row.certificate) == (*peer, *certificate))
+}
+
+impl Checker {
+    /// What a commit did to objects that move, and what the group says of them.
+    pub(super) fn moving(&mut self, group: &Group<'_>, allowed: &Allowed, cover: &mut Coverage) {
+        let mut wrong = Wrong::new();
+        if let Some(commit) = group.commit {
+            for row in &commit.rows {
+                match row.table {
+                    Table::Handed => self.answers_once(group, row, &mut wrong, cover),
+                    Table::Leaving => self.leaves(group, commit, row, &mut wrong, cover),
+                    Table::Timer | Table::Activity => alive(group, row, &mut wrong),
+                    Table::Ledger => at_rest(group, row, &mut wrong),
+                    _ => {}
+                }
+            }
+            for row in commit.rows.iter().filter(|row| matches!(row.table, Table::Head | Table::Leaving)) {
+                if let Some(key) = ObjectKey::from_row(&row.key) {
+                    wrong.extend(self.moves.home(group.store, &group.kernel, &key));
+                }
+            }
+        }
+        for (effect, _) in group.effects {
+            if let Effect::Send { peer, frame, .. } = effect {
+                self.says(group, allowed, peer, frame, &mut wrong);
+            }
+        }
+        for (promise, what) in wrong {
+            self.violation(promise, &group.kernel, group.at_ms, what);
+        }
+    }
+
+    /// A receiver writes its answer down.
+    fn answers_once(&mut self, group: &Group<'_>, row: &Changed, wrong: &mut Wrong, cover: &mut Coverage) {
+        let Some((key, handoff)) = row.key.split_at_checked(ObjectKey::ROW_LEN) else { return };
+        let (Some(key), Some(handoff)) = (ObjectKey::from_row(key), Hash::from_slice(handoff)) else {
+            return;
+        };
+        let read = |value: &Option<Bytes>| txn::decode::<HandedRow>(Table::Handed, value.as_ref()?).ok();
+        let (before, Some(after)) = (read(&row.before), read(&row.after)) else { return };
+        if before.is_some_and(|before| before.answer.accepted != after.answer.accepted) {
+            wrong.push((2, format!("answers the handoff of {key} another way than before")));
+        }
+        self.moves.answers.insert(handoff, (group.kernel, after.answer.accepted));
+        if !after.answer.accepted {
+            return;
+        }
+        let said = group.inputs.iter().find_map(|input| match input {
+            Input::Frame { frame: Frame::Handoff(said), .. }
+                if said.chain.links.last().is_some_and(|link| link.id() == handoff) =>
+            {
+                Some(said)
+            }
+            _ => None,
+        });
+        let Some(said) = said else {
+            return wrong.push((2, format!("accepts a handoff of {key} that did not come")));
+        };
+        self.met_homes(&key, &group.kernel, cover);
+        self.put_down(group, said, wrong);
+    }
+
+    fn met_homes(&self, key: &ObjectKey, new: &KernelId, cover: &mut Coverage) {
+        cover.met("state object moved");
+        let been = self.moves.been.get(key).map(Vec::as_slice).unwrap_or_default();
+        if been.len() > 1 {
+            cover.met("state object moved on");
+        }
+        if been.contains(new) {
+            cover.met("state object moved back");
+        }
+    }
+
+    /// Everything of the luggage is here.
+    fn put_down(&mut self, group: &Group<'_>, said: &Handoff, wrong: &mut Wrong) {
+        let (key, store) = (said.header.key(), group.store);
+        let Ok(luggage) = Luggage::unpack(&said.luggage) else {
+            return wrong.push((2, format!("accepts {key} with a luggage that is none")));
+        };
+        let floors = self.shadows.get(&group.kernel).map(|shadow| &shadow.lanes);
+        for lane in &luggage.lanes {
+            let place = lane_row(lane);
+            if ledger::mark(store, &place) < lane.mark {
+                wrong.push((3, format!("leaves a lane of {:.10} to {key} behind", lane.origin)));
+            }
+            for LuggageResult { sequence, id, outcome, .. } in &lane.results {
+                self.moves.carried.insert((group.kernel, lane.origin, *id));
+                let row = [place.as_slice(), &sequence.to_be_bytes()].concat();
+                let row: Option<act::LedgerRow> = txn::get(store, Table::Ledger, &row).ok().flatten();
+                let is_over = floors.is_some_and(|lanes| lanes.floor(lane.origin, lane.name.key) > *sequence);
+                if !is_over && row.is_none_or(|row| row.id != *id || row.outcome.as_ref() != Some(outcome)) {
+                    wrong.push((4, format!("does not know what came of {id} on {key} before it moved in")));
+                }
+            }
+        }
+        let timers = timers_of(store, &key);
+        for timer in luggage.timers.iter().filter(|timer| timer.after_ms > 0) {
+            let due_ms = group.now_ms.saturating_add(timer.after_ms);
+            if !timers.iter().any(|row| (row.id, row.due_ms) == (timer.id, due_ms)) {
+                wrong.push((4, format!("forgets the timer {} of {key}, which moved in", timer.name)));
+            }
+        }
+        for work in &luggage.activities {
+            let row = [key.to_row().as_slice(), work.id.as_bytes()].concat();
+            let is_done = |input: &Input| matches!(input, Input::Worked { id, .. } if *id == work.id);
+            if !matches!(store.get(Table::Activity, &row), Ok(Some(_))) && !group.inputs.iter().any(is_done) {
+                wrong.push((4, format!("forgets the work {} of {key}, which moved in", work.id)));
+            }
+        }
+    }
+
+    /// What was to leave is sealed, has gone, or stays.
+    fn leaves(
+        &mut self,
+        group: &Group<'_>,
+        commit: &Commit,
+        row: &Changed,
+        wrong: &mut Wrong,
+        cover: &mut Coverage,
+    ) {
+        let Some(key) = ObjectKey::from_row(&row.key) else { return };
+        let [before, after] =
+            [&row.before, &row.after].map(|value| leaving_in(value.as_ref()).and_then(|row| row.sealed));
+        match (before, after) {
+            (None, Some(sealed)) => self.seals(group, commit, (&key, &sealed), wrong),
+            (Some(before), Some(after)) if before != after => {
+                wrong.push((2, format!("seals {key} anew, which is sealed")));
+            }
+            (Some(before), None) => {
+                let Some(handoff) = handoff_of(&before.chain).map(Certificate::id) else { return };
+                let answer = self.moves.answers.get(&handoff).map(|(_, accepted)| *accepted);
+                let head = object::head(group.store, &key).ok().flatten();
+                let is_mine = head.is_some_and(|head| head.home == Some(group.kernel));
+                match is_mine {
+                    true if answer != Some(false) => {
+                        wrong.push((2, format!("takes {key} back, and nobody refused it")));
+                    }
+                    false if answer != Some(true) => {
+                        wrong.push((2, format!("lets {key} go, and nobody accepted it")));
+                    }
+                    true => {
+                        cover.met("state handoff refused and reopened");
+                        self.reopened(group, &key, &before, wrong);
+                    }
+                    false => {
+                        if any(group.store, Table::Follower, &key.to_row()) {
+                            wrong.push((7, format!("keeps followers of {key}, which has left")));
+                        }
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// An object is sealed: nothing of it is under way, and its luggage is all that belongs to it.
+    fn seals(
+        &self,
+        group: &Group<'_>,
+        commit: &Commit,
+        (key, sealed): (&ObjectKey, &SealedRow),
+        wrong: &mut Wrong,
+    ) {
+        let place = key.to_row();
+        let (Some(handoff), Ok(luggage)) = (handoff_of(&sealed.chain), Luggage::unpack(&sealed.luggage))
+        else {
+            return wrong.push((2, format!("seals {key} with words that are none")));
+        };
+        if handoff.luggage != Some(content_hash(&sealed.luggage)) {
+            wrong.push((2, format!("seals {key} with another luggage than it signs")));
+        }
+        let names = names(key, &sealed.chain);
+        wrong.extend(self.under_way(group, &names).map(|what| (4, format!("seals {key} with {what}"))));
+        for name in &names {
+            for (row, value) in rows_of(group.store, Table::Lane, &name.to_row()) {
+                let Ok(lane) = txn::decode::<act::LaneRow>(Table::Lane, &value) else { continue };
+                let packed = luggage.lanes.iter().find(|packed| lane_row(packed) == row);
+                wrong.extend(
+                    lane_packed(group.store, (&row, &lane), packed)
+                        .map(|(promise, what)| (promise, format!("hands {key} over without {what}"))),
+                );
+            }
+        }
+        let timers = taken(commit, Table::Timer, &place);
+        for timer in timers.filter_map(|row| txn::decode::<TimerRow>(Table::Timer, row).ok()) {
+            if !luggage.timers.iter().any(|packed| packed.id == timer.id) {
+                wrong.push((4, format!("hands {key} over without its timer {}", timer.name)));
+            }
+        }
+        if luggage.activities.len() < taken(commit, Table::Activity, &place).count() {
+            wrong.push((4, format!("hands {key} over without its work outside")));
+        }
+        if [Table::Timer, Table::Activity].into_iter().any(|table| any(group.store, table, &place)) {
+            wrong.push((3, format!("keeps timers or work of {key}, which is sealed")));
+        }
+        let Some(shadow) = self.shadows.get(&group.kernel) else { return };
+        let nobody = KernelId::from_bytes([0; 32]);
+        let packed: Vec<_> = granted(key, &nobody, &luggage.grants, group.now_ms).collect();
+        if let Some(what) = shadow.rights.grants.not_in(key, &packed, group.now_ms) {
+            wrong.push((4, format!("hands {key} over without a grant: {what}")));
+        }
+        let own = |right| packed.iter().any(|grant| grant.kernel == group.kernel && grant.right == right);
+        if !own(Right::Act) || !own(Right::Read) {
+            wrong.push((4, format!("hands {key} over without a right of its own to it")));
+        }
+    }
+
+    /// What of an object has not come to its end.
+    fn under_way(&self, group: &Group<'_>, names: &[ObjectKey]) -> Option<String> {
+        let mut found = None;
+        let _ = act::waiting(group.store, &mut |home, key, sequence, row| {
+            let calls = row.call.as_ref().is_some_and(|call| names.contains(&call.object));
+            let acts = row.action.acting.is_some_and(|acting| names.contains(&acting));
+            let answers = row.action.answers.is_some() && home == group.kernel && names.contains(&key);
+            if calls || acts || answers {
+                found = Some(format!("action {sequence} on {key} under way"));
+                return ControlFlow::Break(());
+            }
+            ControlFlow::Continue(())
+        });
+        found
+    }
+
+    /// What was refused is as it was.
+    fn reopened(&self, group: &Group<'_>, key: &ObjectKey, before: &SealedRow, wrong: &mut Wrong) {
+        let Ok(luggage) = Luggage::unpack(&before.luggage) else { return };
+        let timers = timers_of(group.store, key);
+        for timer in luggage.timers.iter().filter(|timer| timer.after_ms > 0) {
+            if !timers.iter().any(|row| row.id == timer.id) {
+                wrong.push((4, format!("forgets the timer {} of {key}, which stays", timer.name)));
+            }
+        }
+        let works = rows_of(group.store, Table::Activity, &key.to_row());
+        if works.len() < luggage.activities.len() {
+            wrong.push((4, format!("forgets work of {key}, which stays")));
+        }
+    }
+}
+
+/// What lacks of a lane in a luggage.
+fn lane_packed(
+    store: &Disk,
+    (row, lane): (&[u8], &act::LaneRow),
+    packed: Option<&LuggageLane>,
+) -> Option<(u8, String)> {
+    let Some(packed) = packed else { return Some((3, "a lane".into())) };
+    if packed.mark < ledger::mark(store, row) {
+        return Some((3, "how far a lane is".into()));
+    }
+    let lacks =
+        ledger::results(store, row, lane.floor.max(packed.floor)).into_iter().find(|(sequence, id)| {
+            !packed.results.iter().any(|result| (result.sequence, result.id) == (*sequence, *id))
+        });
+    lacks.map(|(sequence, _)| (4, format!("the outcome of {sequence}")))
+}
+
+/// Timers and work are at the home of an object, as long as that is not sealed.
+fn alive(group: &Group<'_>, row: &Changed, wrong: &mut Wrong) {
+    let key = row.key.get(..ObjectKey::ROW_LEN).and_then(ObjectKey::from_row);
+    let (Some(key), Some(_)) = (key.filter(|key| key.lineage().is_some()), &row.after) else { return };
+    if !is_home(group.store, &group.kernel, &key) {
+        wrong.push((3, format!("sets a timer or work of {key}, whose home it is not")));
+    }
+}
+
+/// Nothing is recorded of an object that is sealed, or that has left.
+fn at_rest(group: &Group<'_>, row: &Changed, wrong: &mut Wrong) {
+    let key = row.key.get(..ObjectKey::ROW_LEN).and_then(ObjectKey::from_row);
+    let (Some(key), None, Some(after)) = (key, &row.before, &row.after) else { return };
+    let is_recorded =
+        txn::decode::<act::LedgerRow>(Table::Ledger, after).is_ok_and(|row| row.place.is_some());
+    if is_recorded && sealed(group.store, &key).is_some() && !seals_now(group, &key) {
+        wrong.push((2, format!("records an action on {key}, which is sealed")));
+    }
+}
+
+fn seals_now(group: &Group<'_>, key: &ObjectKey) -> bool {
+    let place = key.to_row();
+    let mut rows = group.changed().filter(|row| row.table == Table::Leaving && row.key == place);
+    rows.any(|row| leaving_in(row.before.as_ref()).is_none_or(|row| row.sealed.is_none()))
+}
