@@ -34,15 +34,7 @@ impl World {
                 }
             }
             let leaving = moving::departures(&self.nodes[index].disk).unwrap_or_default();
-            for departure in &leaving {
-                if let Some(other) = self.friend(index, &departure.to) {
-                    let what = format!(
-                        "{} has not gone to {} ({departure:?})",
-                        departure.key, self.nodes[other].name
-                    );
-                    wrong.push((index, 10, what));
-                }
-            }
+            wrong.extend(self.not_gone(index, &leaving));
             for (peer, key) in self.waiting(index) {
                 if self.is_about_to_leave(&peer, &key) {
                     continue;
@@ -83,6 +75,15 @@ impl World {
             self.violated(promise, index, what);
         }
         self.check_acts();
+    }
+
+    /// Objects that are still about to leave for kernels that can be reached.
+    fn not_gone(&self, index: usize, leaving: &[moving::Departure]) -> Vec<(usize, u8, String)> {
+        let one = |departure: &moving::Departure| {
+            let other = &self.nodes[self.friend(index, &departure.to)?].name;
+            Some((index, 10, format!("{} has not gone to {other} ({departure:?})", departure.key)))
+        };
+        leaving.iter().filter_map(one).collect()
     }
 
     /// Whether an object waits at its home to be handed over to a kernel that cannot be reached: its actions wait, too.

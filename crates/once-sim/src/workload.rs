@@ -133,6 +133,8 @@ impl World {
             if self.nodes[index].is_up() {
                 if self.rng.one_in(25) {
                     self.begin_scene(index, &mut work);
+                } else if self.moves && self.rng.one_in(8) {
+                    self.move_something(index, &mut work);
                 } else {
                     self.act(index, &mut work);
                 }
@@ -152,9 +154,6 @@ impl World {
     }
 
     fn act(&mut self, index: usize, work: &mut Workload) {
-        if self.moves && self.rng.one_in(8) {
-            return self.move_something(index, work);
-        }
         if self.rng.one_in(4) {
             return self.act_on_something(index, work);
         }

@@ -7,10 +7,10 @@ use once_core::share::{self, Debt};
 use once_core::store::Table;
 use once_core::waist::{Answer, Arrival, Change, Command, ConnId, Effect, Event, Input, Token, Why};
 use once_core::{Refusal, peers, txn};
-use once_model::header::Header;
 use once_model::ids::{Hash, KernelId, Line, ObjectKey};
 use once_model::wire::{Code, Frame, ShareAnswer, Shared};
 
+use super::handing::may_bring;
 use super::peers::{hello, shown_by_peer};
 use super::shadow::{InviteShadow, Leaving, Rights, Shadow};
 use super::share::{Owed, Promises, needed};
@@ -160,12 +160,7 @@ impl Checker {
         if group.inputs.iter().any(changes_rights) {
             allowed.before = Some(shadow.rights.clone());
         }
-        // A connection that becomes ready has an empty window.
-        for (effect, _) in group.effects {
-            if let Effect::Event(Event::Connected { peer, .. }) = effect {
-                shadow.windows.retain(|(to, _), _| to != peer);
-            }
-        }
+        fresh_windows(&mut shadow, group);
         for input in group.inputs {
             let result = match input {
                 Input::Command { token, command } => {
@@ -207,6 +202,15 @@ impl Checker {
         }
         for what in laid_over {
             self.violation(4, &group.kernel, group.at_ms, what);
+        }
+    }
+}
+
+/// A connection that becomes ready has an empty window.
+fn fresh_windows(shadow: &mut Shadow, group: &Group<'_>) {
+    for (effect, _) in group.effects {
+        if let Effect::Event(Event::Connected { peer, .. }) = effect {
+            shadow.windows.retain(|(to, _), _| to != peer);
         }
     }
 }
@@ -441,21 +445,6 @@ fn framed(
         _ => {}
     }
     Ok(())
-}
-
-/// Whether a peer may bring a revision: it may share, or is asked for it, or is about to hand the object over.
-fn may_bring(
-    shadow: &Shadow,
-    group: &Group<'_>,
-    peer: &KernelId,
-    header: &Header,
-    keys: &[ObjectKey],
-) -> bool {
-    shadow.rights.may_share(peer, group.now_ms)
-        || shadow.follows(peer, keys)
-        || header
-            .certificate
-            .is_some_and(|certificate| moving::is_welcome(group, peer, &header.key(), &certificate))
 }
 
 /// The keys under which an arriving object may have been asked for: its own, and that of the copy it began from.

@@ -8,16 +8,39 @@ use once_core::object;
 use once_core::store::{Read, Table};
 use once_core::txn;
 use once_model::hash::content_hash;
+use once_model::header::Header;
 use once_model::ids::{Hash, KernelId, ObjectKey};
 use once_model::moving::{Handed, Handoff, Moved, Welcome};
 use once_model::wire::Frame;
 
 use super::group::Allowed;
 use super::moving::{any, handoff_of, names, sealed};
-use super::shadow::{Rights, scan};
+use super::shadow::{Rights, Shadow, scan};
 use super::{Checker, Group, Wrong};
 use crate::coverage::Coverage;
 use crate::disk::Disk;
+
+/// Whether a peer may bring a revision: it may share, or is asked for it, or is about to hand the object over.
+pub(super) fn may_bring(
+    shadow: &Shadow,
+    group: &Group<'_>,
+    peer: &KernelId,
+    header: &Header,
+    keys: &[ObjectKey],
+) -> bool {
+    shadow.rights.may_share(peer, group.now_ms)
+        || shadow.follows(peer, keys)
+        || header.certificate.is_some_and(|certificate| is_welcome(group, peer, &header.key(), &certificate))
+}
+
+/// Whether a peer may send the scenario of an object that it is about to hand over.
+fn is_welcome(group: &Group<'_>, peer: &KernelId, key: &ObjectKey, certificate: &Hash) -> bool {
+    let place = key.to_row();
+    let now = txn::get::<WelcomeRow>(group.store, Table::Welcome, &place).ok().flatten();
+    let rows = group.changed().filter(|row| row.table == Table::Welcome && row.key == place);
+    let before = rows.filter_map(|row| txn::decode::<WelcomeRow>(Table::Welcome, row.before.as_ref()?).ok());
+    now.into_iter().chain(before).any(|row| (row.from, row.certificate) == (*peer, *certificate))
+}
 
 impl Rights {
     /// Whether a peer may move objects of a component here.

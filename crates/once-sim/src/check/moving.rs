@@ -7,7 +7,7 @@ use std::ops::ControlFlow;
 use bytes::Bytes;
 use once_core::access::{Grant, Right, Scope};
 use once_core::act;
-use once_core::moving::{HandedRow, LeavingRow, SealedRow, WelcomeRow};
+use once_core::moving::{HandedRow, LeavingRow, SealedRow};
 use once_core::object;
 use once_core::store::{Read, Table, scan_prefix};
 use once_core::timer::TimerRow;
@@ -212,15 +212,6 @@ pub(super) fn gone(shadow: &mut Shadow, group: &Group<'_>) {
             shadow.rights.grants.leave(key);
         }
     }
-}
-
-/// Whether a peer may send the scenario of an object that it is about to hand over.
-pub(super) fn is_welcome(group: &Group<'_>, peer: &KernelId, key: &ObjectKey, certificate: &Hash) -> bool {
-    let place = key.to_row();
-    let now = txn::get::<WelcomeRow>(group.store, Table::Welcome, &place).ok().flatten();
-    let rows = group.changed().filter(|row| row.table == Table::Welcome && row.key == place);
-    let before = rows.filter_map(|row| txn::decode::<WelcomeRow>(Table::Welcome, row.before.as_ref()?).ok());
-    now.into_iter().chain(before).any(|row| (row.from, row.certificate) == (*peer, *certificate))
 }
 
 impl Checker {

@@ -206,12 +206,16 @@ impl Shadow {
 }
 
 impl Checker {
-    /// A process starts on a disk: what was acknowledged must be there, and what was taken back must not. What a
-    /// failed sync left in doubt may be either; from here on the disk is the truth.
-    pub fn started(&mut self, kernel: &KernelId, disk: &Disk, in_doubt: &[(Table, Vec<u8>)]) {
+    fn recorded_started(&mut self, kernel: &KernelId, disk: &Disk) {
         self.acts_started(kernel, disk);
         self.moves_started(kernel, disk);
         self.entries_started(kernel, disk);
+    }
+
+    /// A process starts on a disk: what was acknowledged must be there, and what was taken back must not. What a
+    /// failed sync left in doubt may be either; from here on the disk is the truth.
+    pub fn started(&mut self, kernel: &KernelId, disk: &Disk, in_doubt: &[(Table, Vec<u8>)]) {
+        self.recorded_started(kernel, disk);
         let Some(shadow) = self.shadows.get_mut(kernel) else { return };
         shadow.lanes.started();
         shadow.take_marks(disk);

@@ -64,7 +64,7 @@ pub(super) async fn start(kernel: &Kernel, params: Move, tell: Tell<'_>) -> Resu
         }
     }
     let mut done = Done::default();
-    let all = send(kernel, &wanted, to, params.wait, &mut done, tell);
+    let all = send(kernel, &wanted, (to, params.wait), &mut done, tell);
     match params.timeout_ms {
         None => all.await,
         Some(ms) => drop(tokio::time::timeout(Duration::from_millis(ms), all).await),
@@ -97,7 +97,13 @@ struct Done {
     refused: Vec<(ObjectKey, Error)>,
 }
 
-async fn send(kernel: &Kernel, wanted: &[Wanted], to: KernelId, wait: bool, done: &mut Done, tell: Tell<'_>) {
+async fn send(
+    kernel: &Kernel,
+    wanted: &[Wanted],
+    (to, wait): (KernelId, bool),
+    done: &mut Done,
+    tell: Tell<'_>,
+) {
     let one = |key: ObjectKey| async move { (key, kernel.command(Command::Move { key, to, wait }).await) };
     let (mut waiting, mut under_way) = (wanted.iter(), FuturesUnordered::new());
     loop {
