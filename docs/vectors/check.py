@@ -196,7 +196,22 @@ FRAME = choice(
     need=(36, record(("lane", LANE), ("sequence", U64), ("lacks", each(GIVEN)))),
     receipt_of=(37, record(("lane", LANE), ("sequence", U64), ("id", uuid_text))), receipt=(38, RECEIPT),
     entries_of=(40, record(("key", KEY), ("newest", HASH), ("revision", U64))),
-    entries=(41, record(("key", KEY), ("newest", HASH), ("entries", each(ENTRY)))))
+    entries=(41, record(("key", KEY), ("newest", HASH), ("entries", each(ENTRY)))),
+    ahead=(42, record(("key", KEY), ("certificate", HASH), ("component", text), ("version", text), ("size", U64))),
+    welcome=(43, record(("key", KEY), ("certificate", HASH), ("code?", CODE))),
+    handoff=(44, record(("header", HEADER), ("chain", CHAIN), ("body?", blob()), ("luggage", blob()))),
+    handed=(45, record(("key", KEY), ("answer", HANDOFF_ANSWER), ("code?", CODE))),
+    moved=(46, record(("key", KEY), ("chain", CHAIN), ("addresses", each(text)))))
+LUGGAGE = record(
+    ("lanes", each(record(
+        ("name", LANE), ("origin", KERNEL), ("incarnation", BYTES16), ("mark", U64), ("floor", U64),
+        ("results", each(record(("sequence", U64), ("id", uuid_text), ("hash", HASH), ("outcome", OUTCOME), ("after?", AFTER),
+                                ("at_ms", U64))))))),
+    ("timers", each(record(("name", text), ("after_ms", U64), ("id", uuid_text), ("action", text), ("with", blob())))),
+    ("activities", each(record(("id", uuid_text), ("name", text), ("arguments", blob()), ("action", text), ("with", blob())))),
+    ("grants", each(record(("right", U64), ("kernel", KERNEL), ("object?", KEY), ("actions?", each(text)),
+                           ("remaining_ms?", U64)))),
+    ("followers", each(KERNEL)))
 TICKET = record(("kernel", KERNEL), ("secret", BYTES16), ("addresses", each(text)))
 RECORDS = {"header": HEADER, "genesis": GENESIS, "certificate": CERTIFICATE, "chain": CHAIN, "object-key": KEY,
            "action": ACTION, "outcome": OUTCOME, "entry": ENTRY, "receipt": RECEIPT, "progress": PROGRESS,
@@ -786,7 +801,25 @@ def parcel(vector):
     same(verdict(item, raw(vector["sender"])), vector["verdict"], "verdict")
 
 
-GROUPS = {"frames": frame, "tolerated": tolerated, "unknown": unknown, "refused": refused, "records": a_record,
+def moving(vector):
+    """The frames of section 5.6, and that they belong together."""
+    frame(vector)
+    number, (item,) = decode(bytes.fromhex(vector["hex"]))
+    if number == 44:
+        handoff, luggage = item[1][1][-1], decode(item[3])
+        same(canonical(luggage).hex(), item[3].hex(), "canonical luggage")
+        same(LUGGAGE(luggage), vector["luggage"], "luggage")
+        need(handoff[11] == blake3(item[3]), "the handoff names other luggage")
+        need(handoff[7] == header_id(item[0]) and handoff[6] == item[0][3], "the handoff names another revision")
+        need(signed("certificate", certificate_id(handoff), handoff[9], handoff[8]), "the handoff is not signed")
+    if number == 45:
+        digest = derive_key("once/2 answer to handoff", item[1][0] + bytes([item[1][1]]) + item[1][2])
+        need(signed("answer", digest, item[1][3], raw(vector["receiver"])), "the answer is not signed")
+    if number == 46:
+        need(len(walk(item[1])) > 1, "the object has not moved")
+
+
+GROUPS = {"frames": frame, "moves": moving, "tolerated": tolerated, "unknown": unknown, "refused": refused, "records": a_record,
           "hashes": a_hash, "parcels": parcel, "exchange": compare, "comparing": comparing, "iors": ior, "tickets": ticket}
 
 

@@ -15,6 +15,7 @@ use once_model::hash::{content_hash, record_hash};
 use once_model::header::Header;
 use once_model::ids::{Hash, KernelId, Lineage, ObjectKey, Uuid};
 use once_model::ior::{Form, Ior};
+use once_model::moving::Luggage;
 use once_model::progress::Progress;
 use once_model::receipt::{Entry, Receipt, ReceiptError};
 use once_model::scenario::Scenario;
@@ -105,6 +106,11 @@ fn frame_name(frame: &Frame) -> &'static str {
         Frame::EntriesOf(_) => "entries-of",
         Frame::Entries(_) => "entries",
         Frame::Receipt(_) => "receipt",
+        Frame::Ahead(_) => "ahead",
+        Frame::Welcome(_) => "welcome",
+        Frame::Handoff(_) => "handoff",
+        Frame::Handed(_) => "handed",
+        Frame::Moved(_) => "moved",
         other => panic!("no vectors for {other:?}"),
     }
 }
@@ -125,6 +131,32 @@ fn every_frame_is_read_and_written_as_ever() {
         seen.insert(frame_name(&frame));
     }
     assert_eq!(seen.len(), 29, "vectors for {seen:?} only");
+}
+
+#[test]
+fn the_frames_of_moves_are_read_and_written_as_ever() {
+    let (mut seen, mut handoffs) = (std::collections::BTreeSet::new(), Vec::new());
+    for vector in vectors("moves") {
+        let frame: Frame = round(&vector);
+        assert_eq!(frame_name(&frame), described_name(&vector), "{}", vector["name"]);
+        seen.insert(frame_name(&frame));
+        match frame {
+            Frame::Handoff(handoff) => {
+                let luggage = Luggage::unpack(&handoff.luggage).unwrap();
+                let (bytes, hash) = luggage.pack();
+                assert_eq!(bytes, handoff.luggage);
+                let (certificate, _) = handoff.split().unwrap();
+                assert_eq!((certificate.luggage, certificate.base_id), (Some(hash), handoff.header.id()));
+                handoffs.push(certificate.clone());
+            }
+            Frame::Handed(handed) => {
+                assert!(handoffs.iter().any(|handoff| handed.answer.is_to(handoff)), "{}", vector["name"]);
+            }
+            Frame::Moved(moved) => moved.chain.verify(moved.key.lineage().unwrap()).unwrap(),
+            _ => {}
+        }
+    }
+    assert_eq!(seen.len(), 5, "vectors for {seen:?} only");
 }
 
 #[test]
