@@ -13,7 +13,7 @@ use crate::chores::Chore;
 pub(crate) enum Todo {
     /// An action of this kernel on an object of its own comes to its home. The own kernel is a peer without a network.
     Act(Box<Act>),
-    /// A longer chain is here of an object that is about to leave.
+    /// A longer chain is here of an object that has moved, or is about to leave.
     Chain(ObjectKey),
     /// What was about to leave before this start still is.
     Departures,

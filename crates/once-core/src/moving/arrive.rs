@@ -3,14 +3,14 @@
 use once_model::certificate::{Answer, Certificate, Chain};
 use once_model::hash::content_hash;
 use once_model::header::Header;
-use once_model::ids::{Incarnation, KernelId, ObjectKey};
+use once_model::ids::{Incarnation, KernelId, Line, Lineage, ObjectKey};
 use once_model::limits::INLINE_MAX_BYTES;
 use once_model::moving::{Ahead, Handed, Handoff, Luggage, Welcome};
 use once_model::wire::{Code, Frame, Parcel};
 
 use super::rows::{HandedRow, WelcomeRow, handed_key};
 use super::stay::{connection, is_passing, my_life};
-use super::{luggage, sealed};
+use super::{hear, luggage, sealed};
 use crate::access;
 use crate::act::{self, BuiltIn, Cause};
 use crate::engine::Step;
@@ -167,10 +167,26 @@ fn checked(
         return Ok(Err(Code::Invalid));
     }
     let Ok(luggage) = Luggage::unpack(&said.luggage) else { return Ok(Err(Code::Invalid)) };
+    if is_another_here(s, header, &before)? {
+        return Ok(Err(Code::Ambiguous));
+    }
     if !access::may_host(s.txn, peer, &header.component, s.ctx.now_ms)? {
         return Ok(Err(Code::Denied));
     }
     Ok(Ok((arrival, (luggage, before))))
+}
+
+/// Whether the copy that an object began as stands for another object here: lanes to both would have one name, and what is
+/// asked of the one would be done by the other.
+fn is_another_here(s: &Step<'_, '_>, header: &Header, before: &Chain) -> Result<bool, StoreError> {
+    let content = before.genesis.content;
+    let copy = ObjectKey { uuid: header.uuid, line: Line::Unclaimed(content) };
+    if object::head(s.txn, &copy)?.is_some_and(|head| head.from.is_none()) {
+        return Ok(true);
+    }
+    let place = object::content_key(&header.uuid, &content);
+    let known: Option<Lineage> = txn::get(s.txn, Table::Genesis, &place)?;
+    Ok(known.is_some_and(|known| Some(known) != header.lineage))
 }
 
 /// Whether the chain before a handoff continues the one that is known here, and nothing later is here.
@@ -191,7 +207,7 @@ fn continues(s: &Step<'_, '_>, header: &Header, before: &Chain) -> Result<bool, 
 /// The object lives here from now on.
 fn take_in(s: &mut Step<'_, '_>, arrival: Arrival, chain: Chain, luggage: Luggage) -> Result<(), StoreError> {
     let Arrival { header, body, .. } = arrival;
-    let (key, me) = (header.key(), s.ctx.me);
+    let key = header.key();
     let tip = chain.links.last().and_then(|handoff| handoff.tip);
     let here = object::head(s.txn, &key)?;
     let from = chain.links.last().map(|handoff| handoff.signer);
@@ -208,12 +224,11 @@ fn take_in(s: &mut Step<'_, '_>, arrival: Arrival, chain: Chain, luggage: Luggag
     };
     // Before anything is recorded: this kernel may have had a lane to it.
     luggage::put_lanes(s, &key, &chain, &luggage.lanes)?;
+    let names: Vec<_> = follow::with_copy(&key, Some(&chain)).collect();
+    let known = chain.clone();
     let copy = object::copy_of(s, &last, &chain)?;
     let draft = Draft::under(last, chain, s.ctx.now_ms).over(here).instead_of(copy).with(body);
     act::carry_out(s, BuiltIn::Move, Cause::Action, draft)?;
     luggage::put_down(s, &key, luggage)?;
-    if let Some(from) = from {
-        act::rehome(s, &follow::asked_as(s, &key)?, (from, me))?;
-    }
-    Ok(())
+    hear::lanes_follow(s, &names, &known)
 }

@@ -1,7 +1,9 @@
 //! A kernel hears from a former home where an object is now.
 
+use std::collections::BTreeSet;
+
 use once_model::certificate::{Certificate, Chain};
-use once_model::ids::KernelId;
+use once_model::ids::{KernelId, ObjectKey};
 use once_model::moving::Moved;
 
 use super::news::was_home;
@@ -34,9 +36,25 @@ pub(crate) fn told(s: &mut Step<'_, '_>, peer: KernelId, moved: &Moved) -> Resul
     if known.as_ref() != Some(chain) {
         s.txn.put(Table::Chain, lineage.as_bytes(), chain);
     }
-    act::rehome(s, &names, (peer, home))?;
+    lanes_follow(s, &names, chain)?;
     for name in follows {
         follow::follow_there(s, name, (peer, home))?;
+    }
+    Ok(())
+}
+
+/// Lanes to an object, under these names, that lead to any of its former homes lead to the one at the end of its chain: an
+/// origin has one lane of a name to an object, wherever that is, and its sequences are given once.
+pub(super) fn lanes_follow(
+    s: &mut Step<'_, '_>,
+    names: &[ObjectKey],
+    chain: &Chain,
+) -> Result<(), StoreError> {
+    let home = chain.home();
+    let homes = std::iter::once(chain.genesis.home).chain(chain.links.iter().map(|link| link.home));
+    let former: BTreeSet<KernelId> = homes.filter(|former| *former != home).collect();
+    for from in former {
+        act::rehome(s, names, (from, home))?;
     }
     Ok(())
 }

@@ -57,6 +57,8 @@ pub(crate) fn begin(
     s.txn.put(Table::Leaving, &key.to_row(), &row);
     let tokens = if wait { vec![token] } else { Vec::new() };
     s.engine.moving.leaving.insert(key, Leaving { to, stage: Stage::Asking, tokens });
+    // Once: each look at what is about to leave would set a pause of its own.
+    s.engine.peers.wanted.insert(to);
     ask(s, key)?;
     tick_later(s);
     Ok((!wait).then_some(Answer::Accepted))
@@ -115,10 +117,7 @@ pub(crate) fn greet(s: &mut Step<'_, '_>, peer: KernelId) -> Result<(), StoreErr
 fn ask(s: &mut Step<'_, '_>, key: ObjectKey) -> Result<(), StoreError> {
     let Some(leaving) = s.engine.moving.leaving.get(&key) else { return Ok(()) };
     let (to, head) = (leaving.to, object::head(s.txn, &key)?);
-    let (Some(conn), Some(head)) = (connection(s, &to), head) else {
-        s.engine.peers.wanted.insert(to);
-        return Ok(());
-    };
+    let (Some(conn), Some(head)) = (connection(s, &to), head) else { return Ok(()) };
     let Some(certificate) = head.header.certificate else { return Ok(()) };
     let HeadRow { header, .. } = head;
     let (component, version, size) = (header.component, header.version, header.size);

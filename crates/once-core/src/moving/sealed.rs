@@ -13,7 +13,7 @@ use once_model::wire::Frame;
 use super::rows::{LeavingRow, SealedRow};
 use super::state::Stage;
 use super::stay::{connection, my_life, stay};
-use super::{luggage, news};
+use super::{hear, luggage, news};
 use crate::act::{self, BuiltIn, Cause};
 use crate::engine::Step;
 use crate::object::{self, Draft, HeadRow};
@@ -31,10 +31,7 @@ fn row(s: &Step<'_, '_>, key: &ObjectKey) -> Result<Option<(KernelId, SealedRow)
 /// Hands an object over: always with the same words.
 pub(super) fn send(s: &mut Step<'_, '_>, key: ObjectKey) -> Result<(), StoreError> {
     let Some((to, SealedRow { header, chain, luggage })) = row(s, &key)? else { return Ok(()) };
-    let Some(conn) = connection(s, &to) else {
-        s.engine.peers.wanted.insert(to);
-        return Ok(());
-    };
+    let Some(conn) = connection(s, &to) else { return Ok(()) };
     let body = match header.size <= INLINE_MAX_BYTES as u64 {
         true => s.txn.get(Table::Body, &object::body_key(&header))?,
         false => None,
@@ -67,12 +64,15 @@ pub(super) fn accepted(mut chain: Chain, answer: Said) -> Chain {
     chain
 }
 
-/// A longer chain of an object is here. If it continues the handoff, the receiver has accepted it, whether its answer came or not.
+/// A longer chain of an object is here: lanes to it go where it leads. If it continues a handoff of this kernel, the receiver
+/// has accepted that, whether its answer came or not.
 pub(crate) fn chain_known(s: &mut Step<'_, '_>, key: ObjectKey) -> Result<(), StoreError> {
-    let (Some((_, sealed)), Some(lineage)) = (row(s, &key)?, key.lineage()) else { return Ok(()) };
-    let (Some(handoff), Some(chain)) = (sealed.chain.links.last(), object::chain(s.txn, &lineage)?) else {
-        return Ok(());
-    };
+    let Some(lineage) = key.lineage() else { return Ok(()) };
+    let Some(chain) = object::chain(s.txn, &lineage)? else { return Ok(()) };
+    let names: Vec<_> = follow::with_copy(&key, Some(&chain)).collect();
+    hear::lanes_follow(s, &names, &chain)?;
+    let Some((_, sealed)) = row(s, &key)? else { return Ok(()) };
+    let Some(handoff) = sealed.chain.links.last() else { return Ok(()) };
     let id = handoff.id();
     match chain.links.iter().any(|link| link.id() == id && link.acceptance.is_some()) {
         true => moved(s, key, chain),
@@ -94,7 +94,7 @@ fn moved(s: &mut Step<'_, '_>, key: ObjectKey, chain: Chain) -> Result<(), Store
     s.txn.delete(Table::Leaving, &key.to_row());
     let followers = luggage::leave_behind(s, &key)?;
     let names = follow::asked_as(s, &key)?;
-    act::rehome(s, &names, (me, home))?;
+    hear::lanes_follow(s, &names, &chain)?;
     let tokens = s.engine.moving.leaving.remove(&key).map(|leaving| leaving.tokens).unwrap_or_default();
     for token in tokens {
         s.out.push(Effect::Reply { token, reply: Ok(Answer::Moved { to: home }) });

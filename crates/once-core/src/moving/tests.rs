@@ -357,3 +357,120 @@ fn who_had_to_do_with_it_is_told_where_it_is_and_nobody_else() {
     let said = pair.a.says(stranger.kernel, 81, Frame::Act(act(1))).to_vec();
     assert!(!moved(&said), "{said:?}");
 }
+
+/// Each lane that a peer has here counts, also one that began elsewhere.
+#[test]
+fn lanes_that_come_along_count_against_the_quota_of_their_origins() {
+    let (mut pair, key) = pair("Paper");
+    let origin = pair.a.peer(9);
+    pair.a.connect(9, origin, 91);
+    pair.a.says(origin.kernel, 91, Frame::Act(asked(key, 1, "1".into())));
+    go(&mut pair, Side::A, key);
+    pair.settle();
+    let stored = |kernel: &Alone| crate::share::usage(&kernel.store, &origin.kernel).unwrap().stored_bytes;
+    assert_eq!(stored(&pair.a), object::LANE_COST_BYTES);
+    assert_eq!(stored(&pair.b), object::LANE_COST_BYTES);
+}
+
+/// What comes back with its outcomes does not take the places in the history that they have had there.
+#[test]
+fn the_history_of_a_former_home_is_whole_when_it_is_the_home_again() {
+    let (mut pair, key) = pair("Paper");
+    for n in 1..=3 {
+        pair.b.act_at(pair.a.id(), key, n);
+        pair.settle();
+    }
+    let numbers = |kernel: &Alone| {
+        let history = crate::act::history(&kernel.store, &key).unwrap();
+        history.iter().map(|recorded| recorded.entry.number).collect::<Vec<_>>()
+    };
+    let before = numbers(&pair.a);
+    go(&mut pair, Side::A, key);
+    pair.settle();
+    go(&mut pair, Side::B, key);
+    pair.settle();
+    assert_eq!(home(&pair.a, &key), Some(pair.a.id()));
+    let after = numbers(&pair.a);
+    assert!(after.starts_with(&before), "{before:?} became {after:?}");
+    let all: std::collections::BTreeSet<_> = after.into_iter().chain(numbers(&pair.b)).collect();
+    assert_eq!(all.iter().copied().collect::<Vec<_>>(), (1..=all.len() as u64).collect::<Vec<_>>());
+}
+
+/// A receiver that is away is called as seldom as any peer that is away: each call sets a pause of its own.
+#[test]
+fn a_receiver_that_is_away_is_not_called_at_each_look() {
+    let (mut pair, key) = pair("Paper");
+    pair.cut();
+    let b = pair.b.id();
+    go(&mut pair, Side::A, key);
+    for _ in 0..60 {
+        pair.a.pass(RESEND_AFTER_MS);
+        for peer in std::mem::take(&mut pair.a.dialled) {
+            pair.a.input(Input::Link {
+                peer,
+                event: crate::waist::LinkEvent::DialFailed { reason: "away".into() },
+            });
+        }
+    }
+    let redials = |(_, timer): &&(u64, crate::waist::Timer)| matches!(timer, crate::waist::Timer::Redial(peer, _) if *peer == b);
+    assert_eq!(pair.a.timers.iter().filter(redials).count(), 1);
+}
+
+/// Two objects that began as the same copy have lanes of the same name: one kernel is not the home of both.
+#[test]
+fn an_object_whose_copy_is_another_object_there_is_refused() {
+    let (mut pair, _) = pair("Paper");
+    let scenario =
+        once_model::scenario::Scenario::compose(Uuid::from_u128(2), "Paper", "1", "me", "{}").unwrap();
+    let copy = ObjectKey { uuid: scenario.uuid(), line: once_model::ids::Line::Unclaimed(scenario.hash()) };
+    for side in [Side::A, Side::B] {
+        let scenario = scenario.clone();
+        pair.side(side).command(Command::Import { source: None, over: None, scenario });
+    }
+    let mut claimed = |side| {
+        let token = pair.side(side).command(Command::Claim { key: copy });
+        match &pair.side(side).answered[&token] {
+            Answer::Object { header, .. } => header.key(),
+            other => panic!("{other:?}"),
+        }
+    };
+    let (mine, theirs) = (claimed(Side::A), claimed(Side::B));
+    let token = go(&mut pair, Side::A, mine);
+    pair.settle();
+    assert_eq!(refused(&pair.a, token), Some(Unmoved::Unwelcome(Code::Ambiguous)));
+    for (side, key) in [(Side::A, mine), (Side::B, theirs)] {
+        let me = pair.side(side).id();
+        assert_eq!(home(pair.side(side), &key), Some(me));
+        let token = pair.side(side).act_named(copy, "write", 1);
+        pair.settle();
+        assert!(matches!(pair.side(side).outcome(token), Some(Outcome::Done(_))));
+    }
+}
+
+/// The home of an object is known by its chain, however that came: an origin goes on in the lane that it has.
+#[test]
+fn an_origin_has_one_lane_to_an_object_wherever_it_hears_that_it_has_moved() {
+    let (mut pair, key) = pair("Paper");
+    let (b, third) = (pair.b.id(), pair.a.connected(9));
+    // This kernel has acted at the home before.
+    let there = pair.b.connected(8);
+    let first = pair.b.act_at(there.kernel, key, 1);
+    let named = pair.b.sent.iter().find_map(|frame| match frame {
+        Frame::Act(act) => Some((act.lane, act.sequence)),
+        _ => None,
+    });
+    assert_eq!(named, Some((key.into(), 1)), "{first}");
+    // Asked again at another home, it goes on in its lane.
+    pair.b.sent.clear();
+    pair.b.act_at(pair.a.id(), key, 2);
+    let named: Vec<_> = pair
+        .b
+        .outgoing
+        .iter()
+        .filter_map(|(to, _, frame)| match frame {
+            Frame::Act(act) => Some((*to, act.lane, act.sequence)),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(named.last(), Some(&(there.kernel, key.into(), 2)), "{b} {third:?}");
+}

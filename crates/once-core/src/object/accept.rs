@@ -191,7 +191,8 @@ fn adopt_chain(s: &mut Step<'_, '_>, row: &HeadRow, chain: &Chain) -> Result<(),
     let known: Option<Chain> = txn::get(s.txn, Table::Chain, lineage.as_bytes())?;
     if known.is_none_or(|known| known.links.len() < chain.links.len()) {
         s.txn.put(Table::Chain, lineage.as_bytes(), chain);
-        if s.engine.moving.leaving.contains_key(&row.header.key()) {
+        // It may be about to leave, or have moved: then lanes to it go along.
+        if s.engine.moving.leaving.contains_key(&row.header.key()) || !chain.links.is_empty() {
             s.later(Todo::Chain(row.header.key()));
         }
     }

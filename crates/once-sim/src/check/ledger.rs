@@ -68,7 +68,8 @@ impl Checker {
                         continue;
                     };
                     lanes.insert(lane.to_vec());
-                    wrong.extend(result_went(&shadow.lanes, lane, changed).map(|what| (4, what)));
+                    let went = result_went(&shadow.lanes, lane, changed, &group.kernel);
+                    wrong.extend(went.map(|what| (4, what)));
                 }
                 _ => {}
             }
@@ -114,7 +115,7 @@ fn sequence(key: &[u8]) -> Option<u64> {
     key.last_chunk().map(|sequence| u64::from_be_bytes(*sequence))
 }
 
-fn result_went(lanes: &Lanes, lane: &[u8], changed: &Changed) -> Option<String> {
+fn result_went(lanes: &Lanes, lane: &[u8], changed: &Changed, at: &KernelId) -> Option<String> {
     let read = |value: &Option<Bytes>| txn::decode::<LedgerRow>(Table::Ledger, value.as_ref()?).ok();
     let before = read(&changed.before)?;
     before.outcome.as_ref()?;
@@ -123,6 +124,7 @@ fn result_went(lanes: &Lanes, lane: &[u8], changed: &Changed) -> Option<String> 
     }
     let key = ObjectKey::from_row(lane.get(..ObjectKey::ROW_LEN)?)?;
     let (origin, sequence) = (super::rows::origin_of_lane(lane)?, sequence(&changed.key)?);
-    let floor = lanes.floors.get(&(origin, key)).copied().unwrap_or_default();
+    // What came along of this kernel's own actions it has heard of without a frame.
+    let floor = if origin == *at { u64::MAX } else { lanes.floor(origin, key) };
     (sequence >= floor).then(|| format!("the result of {sequence} went, and {origin:.10} has told {floor}"))
 }

@@ -258,7 +258,11 @@ impl Checker {
             said.became(&old, new);
         }
         // What was imported here stays beside it, with what was granted on it.
-        if object::head(group.store, &old).is_ok_and(|head| head.is_none()) {
+        // Without a copy there was nothing to grant anything on.
+        let place = old.to_row();
+        let was_here = group.changed().any(|row| row.table == Table::Head && row.key == place);
+        let moved_in = group.changed().any(|row| row.table == Table::Handed);
+        if object::head(group.store, &old).is_ok_and(|head| head.is_none()) && (was_here || !moved_in) {
             shadow.rights.grants.became(old, new, group.now_ms);
             shadow.acted.add(&shadow.rights.grants);
         }

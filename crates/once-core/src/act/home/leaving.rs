@@ -16,6 +16,7 @@ use crate::act::rows::{
 use crate::engine::Step;
 use crate::follow::asked_as;
 use crate::moving::Hold;
+use crate::object;
 use crate::share;
 use crate::store::{Read, StoreError, Table, prefix_end, scan_prefix, try_scan};
 use crate::txn;
@@ -112,12 +113,20 @@ pub(crate) fn put_lane(s: &mut Step<'_, '_>, lane: &LuggageLane) -> Result<(), S
         long_from: lane.floor,
         ..LaneRow::default()
     };
-    let known = marks::lane(s, &place)?.map_or(new, |lane| lane.row);
+    let known = marks::lane(s, &place)?;
+    if known.is_none() && origin.kernel != s.ctx.me {
+        object::charge(s, &origin.kernel, i64::try_from(object::LANE_COST_BYTES).unwrap_or(i64::MAX))?;
+    }
+    let known = known.map_or(new, |lane| lane.row);
     let row = LaneRow { mark: known.mark.max(lane.mark), floor: known.floor.max(lane.floor), ..known };
     s.txn.put(Table::Lane, &place, &row);
     for LuggageResult { sequence, id, hash, outcome, after, at_ms } in lane.results.iter().cloned() {
-        let row = LedgerRow { id, hash, outcome: Some(outcome), after, at_ms, place: None, told: None };
-        s.txn.put(Table::Ledger, &ledger_key(&place, sequence), &row);
+        let row = ledger_key(&place, sequence);
+        let new = LedgerRow { id, hash, outcome: None, after, at_ms, place: None, told: None };
+        // It may have been recorded here, when this was the object's home before: then it is part of its history.
+        let known = txn::get(s.txn, Table::Ledger, &row)?.filter(|known: &LedgerRow| known.id == id);
+        let known = known.unwrap_or(new);
+        s.txn.put(Table::Ledger, &row, &LedgerRow { outcome: Some(outcome), ..known });
     }
     s.engine.act.marks.lanes.remove(&place);
     Ok(())

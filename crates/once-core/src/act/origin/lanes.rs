@@ -109,6 +109,21 @@ pub(crate) fn to(
     Ok(found.unwrap_or(begins))
 }
 
+/// The lane for what is asked of an object. A claimed object has one lane of its name, wherever it leads: its home says where
+/// the object is, and two would give one sequence twice. Of a copy, several kernels may have made objects of their own.
+pub(crate) fn of(s: &mut Step<'_, '_>, name: ObjectKey, home: KernelId) -> Result<LaneId, StoreError> {
+    let lane = to(s, name, home)?;
+    if name.lineage().is_none() || self::lane(s, &lane)?.is_some() {
+        return Ok(lane);
+    }
+    let (prefix, mut known) = (name_to_row(&lane.name), None);
+    s.txn.scan(Table::Sending, &prefix, prefix_end(&prefix).as_deref(), &mut |row, _| {
+        known = LaneId::from_row(row).map(|(id, _)| id);
+        ControlFlow::Break(())
+    })?;
+    Ok(known.unwrap_or(lane))
+}
+
 /// A lane leads elsewhere from now on.
 pub(crate) fn rewrite(s: &mut Step<'_, '_>, id: &LaneId, lane: Lane) {
     keep(s, id, lane, true);

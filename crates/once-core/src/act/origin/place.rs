@@ -69,14 +69,14 @@ pub(crate) fn lane_for(
         return Err(Refusal::NoPeer(home).into());
     }
     // A lane of an unclaimed copy goes on under the new name once nothing is on its way under the old one.
-    let lane = lanes::to(s, asked, home)?;
+    let lane = lanes::of(s, asked, home)?;
     Ok(match lanes::lane(s, &lane)? {
         Some(known) if known.is_done() => match known.now {
-            Some(now) => lanes::to(s, now, home)?,
+            Some(now) => lanes::of(s, now, home)?,
             None => lane,
         },
         Some(_) => lane,
-        None if home == s.ctx.me => lanes::to(s, current, home)?,
+        None if home == s.ctx.me => lanes::of(s, current, home)?,
         None => lane,
     })
 }
