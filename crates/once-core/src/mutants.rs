@@ -180,6 +180,28 @@ mod switch {
         ClaimOverGrants breaks 4,
         /// News and timers that are ended do not count among the effects.
         UncountedEffects breaks 3,
+        /// An object that moves leaves the outcomes behind that its origins may not have.
+        MoveWithoutResults breaks 4,
+        /// An object that moves leaves its lanes behind.
+        MoveWithoutLanes breaks 3,
+        /// An object has moved as soon as it is handed over.
+        MoveUnaccepted breaks 2,
+        /// What goes along is put together anew for each time that it is said.
+        LuggageAnew breaks 2,
+        /// A sealed object is its home's again after a while.
+        UnsealByTimer breaks 2,
+        /// Rights on an object stay at its former home.
+        MoveLeavesGrants breaks 7,
+        /// A timer goes along and stays.
+        TimerAtBoth breaks 3,
+        /// An object is sealed while it waits for an outcome.
+        SealUnderWay breaks 4,
+        /// Any acceptance of the receiver counts, of whatever handoff.
+        AnyAcceptance breaks 2,
+        /// Whoever is a peer may move objects here.
+        SkipHostRight breaks 7,
+        /// A handoff leaves before its seal is on the disk.
+        LazySeal breaks 6,
     }
 
     thread_local! {

@@ -82,6 +82,7 @@ impl World {
         let Some(to) = self.any_peer(index, work) else { return };
         if key.lineage().is_none() && !self.rng.one_in(6) {
             self.command(Kernel(index), Command::Claim { key });
+            return;
         }
         let wait = self.rng.one_in(2);
         self.command(Kernel(index), Command::Move { key, to, wait });

@@ -39,7 +39,7 @@ fn would_take(s: &Step<'_, '_>, peer: &KernelId, asked: &Ahead) -> Result<Result
     if asked.key.lineage().is_none() {
         return Ok(Err(Code::Invalid));
     }
-    if !access::may_host(s.txn, peer, &asked.component, s.ctx.now_ms)? {
+    if !access::may_host(s.txn, peer, &asked.component, s.ctx.now_ms)? && !mutant!(SkipHostRight) {
         return Ok(Err(Code::Denied));
     }
     if !s.ctx.runner.reads(&asked.component, &asked.version) {

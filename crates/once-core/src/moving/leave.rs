@@ -183,7 +183,9 @@ fn look_at(s: &mut Step<'_, '_>, key: ObjectKey) -> Result<(), StoreError> {
 
 /// What of an object is under way, and must come to its end before it leaves.
 fn under_way(s: &Step<'_, '_>, key: &ObjectKey, to: &KernelId) -> Result<Option<Unmoved>, StoreError> {
-    if let Some(waits) = act::under_way(s, key)? {
+    if !mutant!(SealUnderWay)
+        && let Some(waits) = act::under_way(s, key)?
+    {
         return Ok(Some(waits));
     }
     if chores::is_under_way(s, Chore::TellFollowers(*key))? {
@@ -229,7 +231,12 @@ fn seal(s: &mut Step<'_, '_>, key: ObjectKey, to: KernelId, receiver: Incarnatio
     handoff.signature = Some(s.ctx.key.sign(Purpose::Certificate, &handoff.id()));
     chain.links.push(handoff);
     let sealed = SealedRow { header: head.header, chain, luggage };
-    s.txn.put(Table::Leaving, &key.to_row(), &LeavingRow { sealed: Some(sealed), ..row });
+    let row = LeavingRow { sealed: Some(sealed), ..row };
+    if mutant!(LazySeal) {
+        s.txn.put_lazily(Table::Leaving, &key.to_row(), &row);
+    } else {
+        s.txn.put(Table::Leaving, &key.to_row(), &row);
+    }
     luggage::take_out(s, &key)?;
     if let Some(leaving) = s.engine.moving.leaving.get_mut(&key) {
         leaving.stage = Stage::Sealed { sent_ms: s.ctx.now_ms };
@@ -255,6 +262,7 @@ pub(crate) fn tick(s: &mut Step<'_, '_>) -> Result<(), StoreError> {
                 s.guarded((s.ctx.me, key), |s| ask(s, key))?;
             }
             Stage::Draining { .. } => drop(s.engine.moving.touched.insert(key)),
+            Stage::Sealed { .. } if mutant!(UnsealByTimer) => stay(s, key, Unmoved::TakenBack)?,
             Stage::Sealed { sent_ms } if s.ctx.now_ms.abs_diff(sent_ms) >= RESEND_AFTER_MS => {
                 s.guarded((s.ctx.me, key), |s| sealed::send(s, key))?;
             }

@@ -92,7 +92,8 @@ fn each<T: for<'b> minicbor::Decode<'b, ()>>(
 
 /// At the seal: what would happen by itself, happens no more.
 pub(super) fn take_out(s: &mut Step<'_, '_>, key: &ObjectKey) -> Result<(), StoreError> {
-    for timer in timers(s, key)? {
+    let timers = if mutant!(TimerAtBoth) { Vec::new() } else { timers(s, key)? };
+    for timer in timers {
         timer::cancel(s, key, &timer.name)?;
     }
     delete(s, Table::Activity, &key.to_row())
@@ -162,7 +163,9 @@ pub(super) fn leave_behind(s: &mut Step<'_, '_>, key: &ObjectKey) -> Result<Vec<
         s.txn.put(Table::Acquaintance, &object::object_peer_key(key, &peer), &());
     }
     delete(s, Table::Follower, &key.to_row())?;
-    delete(s, Table::Grant, &Scope::Object(*key).to_row())?;
+    if !mutant!(MoveLeavesGrants) {
+        delete(s, Table::Grant, &Scope::Object(*key).to_row())?;
+    }
     Ok(followers)
 }
 

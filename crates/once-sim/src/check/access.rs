@@ -176,7 +176,7 @@ impl Grants {
         on.flat_map(|((_, right, to), row)| {
             row.parts.iter().map(move |(action, part)| (right, to, action, part))
         })
-        .filter(|(.., part)| part.holds(now_ms))
+        .filter(|(right, .., part)| **right != Right::Share && part.holds(now_ms))
         .find(|(right, to, action, part)| {
             !packed.iter().any(|grant| {
                 let names = grant.actions.as_deref();

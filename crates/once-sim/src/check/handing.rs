@@ -105,9 +105,13 @@ impl Checker {
     /// A handoff always says the same, and what it says is on the disk.
     fn hands_over(&mut self, group: &Group<'_>, said: &Handoff, wrong: &mut Wrong) {
         let key = said.header.key();
-        let Some(handoff) = handoff_of(&said.chain).map(once_model::certificate::Certificate::id) else {
+        let Some(link) = handoff_of(&said.chain) else {
             return wrong.push((2, format!("hands {key} over without a handoff")));
         };
+        if link.luggage != Some(content_hash(&said.luggage)) {
+            wrong.push((2, format!("hands {key} over with another luggage than it has signed")));
+        }
+        let handoff = link.id();
         let words = content_hash(&Frame::Handoff(Box::new(said.clone())).encode());
         if *self.moves.said.entry(handoff).or_insert(words) != words {
             wrong.push((2, format!("hands {key} over with other words than before")));

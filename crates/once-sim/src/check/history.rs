@@ -33,6 +33,11 @@ impl Checker {
     /// A process starts: of its entries, those that are on its disk are there.
     pub(super) fn entries_started(&mut self, kernel: &KernelId, disk: &Disk) {
         for (key, entries) in &mut self.entries {
+            // Where it has left, all of them were on the disk before.
+            let head = once_core::object::head(disk, key).ok().flatten();
+            if head.is_none_or(|head| head.home != Some(*kernel)) {
+                continue;
+            }
             let before = entries.len();
             entries.retain(|_, (_, by)| by != kernel);
             if entries.len() < before {

@@ -64,6 +64,9 @@ pub(crate) fn nudge(s: &mut Step<'_, '_>, key: ObjectKey) {
 /// The lanes of an object, as they move with it.
 pub(crate) fn lanes_of(s: &mut Step<'_, '_>, key: &ObjectKey) -> Result<Vec<LuggageLane>, StoreError> {
     let mut places = Vec::new();
+    if mutant!(MoveWithoutLanes) {
+        return Ok(Vec::new());
+    }
     for name in asked_as(s, key)? {
         scan_prefix(s.txn, Table::Lane, &name.to_row(), &mut |place, _| {
             places.push(place.to_vec());
@@ -92,6 +95,9 @@ pub(crate) fn lanes_of(s: &mut Step<'_, '_>, key: &ObjectKey) -> Result<Vec<Lugg
 /// The outcomes that an origin may not have yet.
 fn results(s: &Step<'_, '_>, place: &[u8], floor: u64) -> Result<Vec<LuggageResult>, StoreError> {
     let mut found = Vec::new();
+    if mutant!(MoveWithoutResults) {
+        return Ok(found);
+    }
     let (from, to) = (ledger_key(place, floor), ledger_key(place, BUILT_IN_FROM));
     try_scan(s.txn, Table::Ledger, &from, Some(&to), |row, value| {
         let LedgerRow { id, hash, outcome, after, at_ms, .. } =
