@@ -292,6 +292,9 @@ pub enum Unmoved {
     /// So much belongs to it that it does not fit a frame.
     #[error("more than {} KiB of timers, grants, lanes and unread results belong to it", once_model::limits::LUGGAGE_MAX_BYTES / 1024)]
     Luggage,
+    /// Nobody has changed or claimed it since it was imported.
+    #[error("it was imported and never changed: it has no home that it could leave")]
+    Unclaimed,
     /// Revisions are kept beside it.
     #[error("revisions are kept beside it, and would stay behind")]
     Conflicts,
@@ -318,6 +321,7 @@ impl Unmoved {
                 "start a program there that serves it, or upgrade the kernel"
             }
             Self::Unwelcome(Code::Quota) => "its owner can say there: once peers quota {me} SIZE",
+            Self::Unclaimed => "`once claim OBJECT` gives it one",
             Self::Conflicts => "`once conflicts` lists them; keep or drop each, then move it again",
             Self::Run | Self::Call { .. } | Self::Answer { .. } | Self::News | Self::Body => {
                 "`once outbox` lists what waits; move it again when that is done"

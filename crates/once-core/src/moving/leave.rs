@@ -32,23 +32,21 @@ pub(crate) fn begin(
     (key, to): (ObjectKey, KernelId),
     wait: bool,
 ) -> Result<Option<Answer>, Failure> {
-    let mut head = object::living(s, &key)?;
+    let head = object::living(s, &key)?;
     if to == s.ctx.me {
         return Err(Refusal::Myself.into());
     }
     if peers::peer(s.txn, &to)?.is_none() {
         return Err(Refusal::NoPeer(to).into());
     }
-    // What was imported here has a home before it gets another one.
-    if head.home.is_none() && head.from.is_none() {
-        object::claim(s, &head.header.key())?;
-        head = object::living(s, &head.header.key())?;
-    }
     let key = head.header.key();
     if s.engine.moving.leaving.contains_key(&key) {
         return Err(Refusal::Leaving(key).into());
     }
     object::may_change(s, &head)?;
+    if head.home.is_none() {
+        return Err(Refusal::Unmoved { key, why: Unmoved::Unclaimed }.into());
+    }
     if has_conflicts(s, &key)? {
         return Err(Refusal::Unmoved { key, why: Unmoved::Conflicts }.into());
     }

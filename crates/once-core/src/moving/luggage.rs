@@ -62,7 +62,7 @@ fn grants(s: &Step<'_, '_>, key: &ObjectKey) -> Result<Vec<LuggageGrant>, StoreE
     let mut found = vec![own(Right::Read), own(Right::Act)];
     for listed in access::on_object(s.txn, key)? {
         let Grant { right, kernel, object, expires_ms, actions, .. } = listed.grant.clone();
-        if listed.holds(now_ms) {
+        if listed.holds(now_ms) && matches!(right, Right::Read | Right::Act) {
             let remaining_ms = expires_ms.map(|end| end.saturating_sub(now_ms));
             found.push(LuggageGrant { right: right as u8, kernel, object, actions, remaining_ms });
         }
