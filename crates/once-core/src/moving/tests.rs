@@ -474,3 +474,22 @@ fn an_origin_has_one_lane_to_an_object_wherever_it_hears_that_it_has_moved() {
         .collect();
     assert_eq!(named.last(), Some(&(there.kernel, key.into(), 2)), "{b} {third:?}");
 }
+
+/// Whoever names the copy that it began as says where that was: what is asked where it is now does not go back there.
+#[test]
+fn what_is_asked_at_the_new_home_of_an_object_runs_there() {
+    let (mut pair, _) = pair("Paper");
+    let scenario =
+        once_model::scenario::Scenario::compose(Uuid::from_u128(2), "Paper", "1", "me", "{}").unwrap();
+    let copy = ObjectKey { uuid: scenario.uuid(), line: once_model::ids::Line::Unclaimed(scenario.hash()) };
+    pair.a.command(Command::Import { source: None, over: None, scenario });
+    let token = pair.a.command(Command::Claim { key: copy });
+    let Some(Answer::Object { header, .. }) = pair.a.answered.get(&token) else { panic!("not claimed") };
+    let key = header.key();
+    go(&mut pair, Side::A, key);
+    pair.settle();
+    let a = pair.a.id();
+    pair.cut();
+    let token = pair.b.act_at(a, copy, 1);
+    assert!(pair.b.outcome(token).is_some());
+}

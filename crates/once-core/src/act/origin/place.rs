@@ -25,15 +25,10 @@ pub(crate) fn enqueue(
     Ok((place, lane))
 }
 
-/// The home of an object that has moved, as far as is known here: its newest revision may not be here yet.
-fn moved_to(
-    s: &Step<'_, '_>,
-    key: &ObjectKey,
-    head: Option<&object::HeadRow>,
-) -> Result<Option<KernelId>, StoreError> {
-    let Some(lineage) = key.lineage().filter(|_| head.is_none_or(|head| head.home != Some(s.ctx.me))) else {
-        return Ok(None);
-    };
+/// The home of an object that has moved, as far as is known here: its newest revision may not be here yet. It may have moved
+/// here, and whoever names its copy may still say where it was.
+fn moved_to(s: &Step<'_, '_>, key: &ObjectKey) -> Result<Option<KernelId>, StoreError> {
+    let Some(lineage) = key.lineage() else { return Ok(None) };
     let chain = object::chain(s.txn, &lineage)?;
     Ok(chain.filter(|chain| !chain.links.is_empty()).map(|chain| chain.home()))
 }
@@ -55,7 +50,7 @@ pub(crate) fn lane_for(
         (_, None, Some(None)) => s.ctx.me,
         (_, None, None) => return Err(Refusal::NoHome(asked).into()),
     };
-    let home = moved_to(s, &current, head.as_ref())?.unwrap_or(home);
+    let home = moved_to(s, &current)?.unwrap_or(home);
     if home == s.ctx.me {
         let head = head.ok_or(Refusal::NoObject(asked))?;
         if head.header.tombstone {
