@@ -45,7 +45,7 @@ pub(super) fn send(s: &mut Step<'_, '_>, key: ObjectKey) -> Result<(), StoreErro
     } else {
         luggage
     };
-    let at_once = mutant!(MoveUnaccepted).then(|| chain.clone());
+    let at_once = if mutant!(MoveUnaccepted) { Some(chain.clone()) } else { None };
     s.out.send(to, conn, Frame::Handoff(Box::new(Handoff { header, chain, body, luggage })));
     at_once.map_or(Ok(()), |chain| moved(s, key, chain))
 }
