@@ -25,12 +25,24 @@ pub(crate) fn enqueue(
     Ok((place, lane))
 }
 
-/// The home of an object that has moved, as far as is known here: its newest revision may not be here yet. It may have moved
-/// here, and whoever names its copy may still say where it was.
-fn moved_to(s: &Step<'_, '_>, key: &ObjectKey) -> Result<Option<KernelId>, StoreError> {
+/// The home of an object that has moved, as far as is known here: its newest revision may not be here yet. Whoever names the
+/// copy that it began as, and a kernel that never was its home, means another object.
+fn moved_to(
+    s: &Step<'_, '_>,
+    key: &ObjectKey,
+    asked: (&ObjectKey, Option<KernelId>),
+) -> Result<Option<KernelId>, StoreError> {
     let Some(lineage) = key.lineage() else { return Ok(None) };
-    let chain = object::chain(s.txn, &lineage)?;
-    Ok(chain.filter(|chain| !chain.links.is_empty()).map(|chain| chain.home()))
+    let Some(chain) = object::chain(s.txn, &lineage)?.filter(|chain| !chain.links.is_empty()) else {
+        return Ok(None);
+    };
+    let is_meant = match asked {
+        (asked, Some(at)) if asked != key => {
+            chain.genesis.home == at || chain.links.iter().any(|link| link.home == at)
+        }
+        _ => true,
+    };
+    Ok(is_meant.then(|| chain.home()))
 }
 
 /// The lane to an object.
@@ -50,7 +62,8 @@ pub(crate) fn lane_for(
         (_, None, Some(None)) => s.ctx.me,
         (_, None, None) => return Err(Refusal::NoHome(asked).into()),
     };
-    let home = moved_to(s, &current)?.unwrap_or(home);
+    let moved = moved_to(s, &current, (&asked, at))?;
+    let home = moved.unwrap_or(home);
     if home == s.ctx.me {
         let head = head.ok_or(Refusal::NoObject(asked))?;
         if head.header.tombstone {
@@ -71,7 +84,7 @@ pub(crate) fn lane_for(
             None => lane,
         },
         Some(_) => lane,
-        None if home == s.ctx.me => lanes::of(s, current, home)?,
+        None if home == s.ctx.me || moved.is_some() => lanes::of(s, current, home)?,
         None => lane,
     })
 }
