@@ -493,3 +493,25 @@ fn what_is_asked_at_the_new_home_of_an_object_runs_there() {
     let token = pair.b.act_at(a, copy, 1);
     assert!(pair.b.outcome(token).is_some());
 }
+
+/// What waits for a scenario while its object is handed over is not recorded there: the receiver has all that was.
+#[test]
+fn nothing_is_recorded_of_a_sealed_object_when_a_time_is_over() {
+    let (mut pair, key) = pair("Paper");
+    let origin = pair.a.peer(9);
+    pair.a.connect(9, origin, 91);
+    let given = once_model::action::Given { key, content: once_model::ids::Hash::from_bytes([7; 32]) };
+    let mut act = asked(key, 1, "1".into());
+    act.action.given = vec![given];
+    let said = pair.a.says(origin.kernel, 91, Frame::Act(act)).to_vec();
+    assert!(said.iter().any(|frame| matches!(frame, Frame::Need(_))), "{said:?}");
+    go(&mut pair, Side::A, key);
+    pair.deliver(Side::B);
+    pair.deliver(Side::A);
+    assert!(departures(&pair.a.store).unwrap()[0].sealed);
+    let ledger = |kernel: &Alone| kernel.rows().iter().filter(|(table, ..)| *table == Table::Ledger).count();
+    let before = ledger(&pair.a);
+    pair.cut();
+    pair.a.pass(5 * RESEND_AFTER_MS);
+    assert_eq!(ledger(&pair.a), before);
+}

@@ -96,7 +96,10 @@ impl Checker {
 }
 
 fn told(key: &ObjectKey, history: &[Recorded], told_rows: u64) -> Option<String> {
-    let silent = history.iter().rev().take(told_rows.min(TOLD) as usize).find(|recorded| {
+    // What was recorded at other homes counts, too: those are the newest entries of the object, not of this kernel.
+    let (newest, kept) = (history.last()?.entry.number, told_rows.min(TOLD));
+    let shown = history.iter().rev().take_while(|recorded| recorded.entry.number + kept > newest);
+    let silent = shown.take(kept as usize).find(|recorded| {
         recorded.told.as_ref().is_none_or(|told| told.name.is_empty() || told.arguments.bytes.is_empty())
     })?;
     Some(format!("it is not kept what entry {} of {key} was asked", silent.entry.number))

@@ -10,6 +10,7 @@ use super::given::set_timer;
 use super::turn;
 use super::waiting::{For, Standing};
 use crate::engine::Step;
+use crate::object;
 use crate::store::StoreError;
 
 /// A scenario came from a peer: lanes of it that wait for this go on.
@@ -76,6 +77,12 @@ fn give_up(
             continue;
         }
         let Some(Standing { mut comes, .. }) = s.engine.act.waiting.take(&lane) else { continue };
+        let key = object::current_key(s.txn, &lane.1.key)?;
+        if s.engine.moving.hold(&key).is_some() {
+            // Of an object that is about to leave nothing is recorded: it is asked for anew when that stays, or where it has gone.
+            s.engine.act.waiting.stand(lane, For::Leaving { key }, comes);
+            continue;
+        }
         if let Some(come) = comes.pop_front() {
             let of = (lane.0.kernel, lane.1.key);
             s.guarded(of, |s| turn::refuse_recorded(s, &come, Code::Lacking))?;
