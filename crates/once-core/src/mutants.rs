@@ -196,8 +196,6 @@ mod switch {
         TimerAtBoth breaks 3,
         /// An object is sealed while it waits for an outcome.
         SealUnderWay breaks 4,
-        /// Any acceptance of the receiver counts, of whatever handoff.
-        AnyAcceptance breaks 2,
         /// Whoever is a peer may move objects here.
         SkipHostRight breaks 7,
         /// A handoff leaves before its seal is on the disk.

@@ -515,3 +515,27 @@ fn nothing_is_recorded_of_a_sealed_object_when_a_time_is_over() {
     pair.a.pass(5 * RESEND_AFTER_MS);
     assert_eq!(ledger(&pair.a), before);
 }
+
+/// An answer counts for the certificate under which the object is sealed now, and for no other.
+#[test]
+fn an_answer_to_an_earlier_handoff_means_nothing() {
+    let (mut pair, key) = pair("Paper");
+    go(&mut pair, Side::A, key);
+    pair.deliver(Side::B);
+    pair.deliver(Side::A);
+    pair.deliver(Side::B);
+    let late = pair.on_the_way(Side::A).iter().find(|frame| matches!(frame, Frame::Handed(_))).cloned();
+    pair.settle();
+    go(&mut pair, Side::B, key);
+    pair.settle();
+    go(&mut pair, Side::A, key);
+    pair.deliver(Side::B);
+    pair.deliver(Side::A);
+    assert!(departures(&pair.a.store).unwrap()[0].sealed);
+    let (a, b) = (pair.a.id(), pair.b.id());
+    pair.a.says(b, 1, late.unwrap());
+    assert!(departures(&pair.a.store).unwrap()[0].sealed);
+    assert_eq!(home(&pair.a, &key), Some(a));
+    pair.settle();
+    assert_eq!(home(&pair.a, &key), Some(b));
+}
