@@ -10,7 +10,7 @@ use super::state::Lane;
 use crate::act::rows::{LaneId, Origin, Place, QueueRow, SendingRow, name_to_row};
 use crate::engine::Step;
 use crate::store::{Read, StoreError, Table, prefix_end, try_scan};
-use crate::{meta, share, txn};
+use crate::{meta, object, share, txn};
 
 /// A lane's row is at most so many sequences behind: that many rows are read when the lane is met again.
 const BEHIND_MAX: u64 = 64;
@@ -109,19 +109,21 @@ pub(crate) fn to(
     Ok(found.unwrap_or(begins))
 }
 
-/// The lane for what is asked of an object. A claimed object has one lane of its name, wherever it leads: its home says where
-/// the object is, and two would give one sequence twice. Of a copy, several kernels may have made objects of their own.
+/// The lane for what is asked of an object. A claimed object has one lane of its name along its chain, whichever of its homes
+/// that leads to: two would give one sequence twice. A lane to a kernel that the chain does not name is another one's: that kernel
+/// has only said that its object is called so.
 pub(crate) fn of(s: &mut Step<'_, '_>, name: ObjectKey, home: KernelId) -> Result<LaneId, StoreError> {
     let lane = to(s, name, home)?;
-    if name.lineage().is_none() || self::lane(s, &lane)?.is_some() {
-        return Ok(lane);
+    let (Some(lineage), None) = (name.lineage(), self::lane(s, &lane)?) else { return Ok(lane) };
+    let Some(chain) = object::chain(s.txn, &lineage)? else { return Ok(lane) };
+    let homes = std::iter::once(chain.genesis.home).chain(chain.links.iter().map(|link| link.home));
+    for former in homes {
+        let known = to(s, name, former)?;
+        if self::lane(s, &known)?.is_some_and(|lane| lane.home == former) {
+            return Ok(known);
+        }
     }
-    let (prefix, mut known) = (name_to_row(&lane.name), None);
-    s.txn.scan(Table::Sending, &prefix, prefix_end(&prefix).as_deref(), &mut |row, _| {
-        known = LaneId::from_row(row).map(|(id, _)| id);
-        ControlFlow::Break(())
-    })?;
-    Ok(known.unwrap_or(lane))
+    Ok(lane)
 }
 
 /// A lane leads elsewhere from now on.

@@ -80,7 +80,7 @@ pub(crate) fn lane_for(
     let lane = lanes::of(s, asked, home)?;
     Ok(match lanes::lane(s, &lane)? {
         Some(known) if known.is_done() => match known.now {
-            Some(now) => lanes::of(s, now, home)?,
+            Some(now) => lanes::to(s, now, home)?,
             None => lane,
         },
         Some(_) => lane,
