@@ -539,3 +539,19 @@ fn an_answer_to_an_earlier_handoff_means_nothing() {
     pair.settle();
     assert_eq!(home(&pair.a, &key), Some(b));
 }
+
+/// What ran at a home is proven by that home, with the chain that led to it then.
+#[test]
+fn a_former_home_still_gives_receipts_that_verify() {
+    let (mut pair, key) = pair("Paper");
+    let origin = pair.a.peer(9);
+    pair.a.connect(9, origin, 91);
+    pair.a.says(origin.kernel, 91, Frame::Act(asked(key, 1, "1".into())));
+    go(&mut pair, Side::A, key);
+    pair.settle();
+    assert_eq!(home(&pair.a, &key), Some(pair.b.id()));
+    let of = once_model::receipt::ReceiptOf { lane: key.into(), sequence: 1, id: Uuid::from_u128(1) };
+    let whose = (origin.kernel, origin.incarnation);
+    let receipt = crate::act::receipt(&pair.a.store, &pair.a.ctx.key, whose, &of).unwrap().unwrap();
+    assert_eq!(receipt.verify(&pair.a.id()), Ok(()));
+}

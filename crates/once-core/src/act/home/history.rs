@@ -195,9 +195,16 @@ pub fn receipt(
     let Some(recorded) = recorded(&place, row).filter(|found| found.entry.id == of.id) else {
         return Ok(None);
     };
-    let chain = match recorded.entry.object.lineage() {
-        Some(lineage) => txn::get(read, Table::Chain, lineage.as_bytes())?,
-        None => None,
-    };
+    let chain =
+        match recorded.entry.object.lineage() {
+            // As it was then: the object may have moved on since.
+            Some(lineage) => txn::get::<Chain>(read, Table::Chain, lineage.as_bytes())?.map(|chain| {
+                match recorded.entry.certificate {
+                    Some(certificate) => chain.up_to(&certificate),
+                    None => chain,
+                }
+            }),
+            None => None,
+        };
     Ok(Some(Receipt::sign(recorded.entry, recorded.outcome, recorded.at_ms, chain, key)))
 }
