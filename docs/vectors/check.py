@@ -211,7 +211,8 @@ LUGGAGE = record(
     ("activities", each(record(("id", uuid_text), ("name", text), ("arguments", blob()), ("action", text), ("with", blob())))),
     ("grants", each(record(("right", U64), ("kernel", KERNEL), ("object?", KEY), ("actions?", each(text)),
                            ("remaining_ms?", U64)))),
-    ("followers", each(KERNEL)))
+    ("followers", each(KERNEL)),
+    ("acquaintances", each(record(("kernel", KERNEL), ("addresses", each(text))))))
 TICKET = record(("kernel", KERNEL), ("secret", BYTES16), ("addresses", each(text)))
 RECORDS = {"header": HEADER, "genesis": GENESIS, "certificate": CERTIFICATE, "chain": CHAIN, "object-key": KEY,
            "action": ACTION, "outcome": OUTCOME, "entry": ENTRY, "receipt": RECEIPT, "progress": PROGRESS,

@@ -198,6 +198,8 @@ mod switch {
         SealUnderWay breaks 4,
         /// Whoever is a peer may move objects here.
         SkipHostRight breaks 7,
+        /// The names of who has to do with an object that moves in are not written down.
+        ForgetAcquaintances breaks 10,
         /// A handoff leaves before its seal is on the disk.
         LazySeal breaks 6,
     }

@@ -211,5 +211,12 @@ pub const ENTRIES_MAX: usize = 256;
 /// chain of usual length.
 pub const LUGGAGE_MAX_BYTES: usize = 128 * 1024;
 
+/// Most kernels that have to do with an object of which it takes the names along when it moves: with their addresses some 40 KB.
+/// The others hear from the home before.
+pub const ACQUAINTANCES_MAX: usize = 256;
+
+/// Most addresses of one of them that go along.
+pub const ACQUAINTANCE_ADDRESSES_MAX: usize = 4;
+
 /// How long an object that is to move waits for what is under way, in milliseconds.
 pub const LEAVING_MAX_MS: u64 = 60_000;

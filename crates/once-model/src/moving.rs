@@ -120,6 +120,21 @@ pub struct Luggage {
     /// Who follows it.
     #[n(4)]
     pub followers: Vec<KernelId>,
+    /// Who has to do with it, and where they might be reached: they are told where it is.
+    #[n(5)]
+    pub acquaintances: Vec<LuggageAcquaintance>,
+}
+
+/// A kernel that has to do with an object: it has a lane to it, a right to it, follows it, or did at an earlier home.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct LuggageAcquaintance {
+    /// Which.
+    #[n(0)]
+    pub kernel: KernelId,
+    /// Where it might be reached, as far as the home before knows.
+    #[n(1)]
+    pub addresses: Vec<String>,
 }
 
 /// A lane to an object.
@@ -269,6 +284,7 @@ mod tests {
         let kernel = KernelId::from_bytes([1; 32]);
         let luggage = Luggage {
             followers: vec![kernel],
+            acquaintances: vec![LuggageAcquaintance { kernel, addresses: vec!["192.0.2.1:7".into()] }],
             grants: vec![LuggageGrant {
                 right: 3,
                 kernel,

@@ -6,6 +6,7 @@ use once_model::certificate::Chain;
 use once_model::ids::{KernelId, ObjectKey};
 use once_model::moving::{Luggage, LuggageActivity, LuggageGrant, LuggageLane, LuggageTimer};
 
+use super::acquaintances;
 use crate::access::{self, Grant, Right, Scope};
 use crate::act::{self, ActivityRow};
 use crate::chores::{self, Chore};
@@ -20,13 +21,15 @@ use crate::waist::{Effect, Then, Work};
 /// What goes along with an object.
 pub(super) fn pack(s: &mut Step<'_, '_>, head: &HeadRow) -> Result<Luggage, StoreError> {
     let key = head.header.key();
-    Ok(Luggage {
+    let luggage = Luggage {
         lanes: act::lanes_of(s, &key)?,
         timers: timers(s, &key)?,
         activities: activities(s, &key)?,
         grants: grants(s, &key)?,
         followers: followers(s, &key)?,
-    })
+        acquaintances: Vec::new(),
+    };
+    Ok(Luggage { acquaintances: acquaintances::pack(s, &key, &luggage)?, ..luggage })
 }
 
 fn timers(s: &Step<'_, '_>, key: &ObjectKey) -> Result<Vec<LuggageTimer>, StoreError> {
@@ -132,8 +135,13 @@ pub(super) fn put_lanes(
 }
 
 /// The rest of it.
-pub(super) fn put_down(s: &mut Step<'_, '_>, key: &ObjectKey, luggage: Luggage) -> Result<(), StoreError> {
+pub(super) fn put_down(
+    s: &mut Step<'_, '_>,
+    key: &ObjectKey,
+    mut luggage: Luggage,
+) -> Result<(), StoreError> {
     let (me, now_ms) = (s.ctx.me, s.ctx.now_ms);
+    acquaintances::put_down(s, key, std::mem::take(&mut luggage.acquaintances))?;
     let rights = [Right::Read, Right::Act];
     for LuggageGrant { right, kernel, object, actions, remaining_ms } in luggage.grants.iter().cloned() {
         let Some(right) = rights.into_iter().find(|of| *of as u8 == right) else { continue };
@@ -160,7 +168,7 @@ pub(super) fn leave_behind(s: &mut Step<'_, '_>, key: &ObjectKey) -> Result<Vec<
     let rights = access::on_object(s.txn, key)?.into_iter().map(|listed| listed.grant.kernel);
     let known: Vec<_> = rights.chain(followers.iter().copied()).filter(|peer| *peer != s.ctx.me).collect();
     for peer in known {
-        s.txn.put(Table::Acquaintance, &object::object_peer_key(key, &peer), &());
+        acquaintances::remember(s, key, &peer)?;
     }
     delete(s, Table::Follower, &key.to_row())?;
     if !mutant!(MoveLeavesGrants) {

@@ -1,7 +1,9 @@
 //! Moving an object to another home: `docs/protocol.md`, 5.6. `leave.rs` is what its home does until the object is sealed,
-//! `sealed.rs` what it does then, `arrive.rs` is the receiver, `luggage.rs` what goes along, and `news.rs` what former homes say
+//! `sealed.rs` what it does then, `arrive.rs` is the receiver, `luggage.rs` what goes along,
+//! `acquaintances.rs` who has to do with it, and `news.rs` what former homes say
 //! to those who still ask there; `hear.rs` is who hears it.
 
+mod acquaintances;
 mod arrive;
 mod hear;
 mod leave;
@@ -13,6 +15,8 @@ mod state;
 mod stay;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_news;
 
 use std::ops::ControlFlow;
 
@@ -26,7 +30,7 @@ pub(crate) use hear::told;
 pub(crate) use leave::{begin, greet, look, resume, stop, tick, welcome};
 pub(crate) use news::points_on;
 pub(crate) use rows::is_welcome;
-pub use rows::{HandedRow, LeavingRow, SealedRow, WelcomeRow};
+pub use rows::{AcquaintanceRow, HandedRow, LeavingRow, SealedRow, WelcomeRow};
 pub(crate) use sealed::{chain_known, handed};
 pub(crate) use state::{Hold, State};
 

@@ -66,6 +66,15 @@ pub struct HandedRow {
     pub code: Option<once_model::wire::Code>,
 }
 
+/// [`crate::store::Table::Acquaintance`]: a kernel that has or had to do with an object.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct AcquaintanceRow {
+    /// Where it might be reached.
+    #[n(0)]
+    pub addresses: Vec<String>,
+}
+
 /// Whether this kernel has said that it would take an object from a peer that is its home under this certificate: then its
 /// scenario may come ahead.
 pub(crate) fn is_welcome(

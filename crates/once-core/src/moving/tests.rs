@@ -14,7 +14,7 @@ use crate::testing::{Alone, Pair, Side, asked, done};
 use crate::waist::{Answer, Call, Command, Consequence, Input, RunResult, Then};
 
 /// Two peers, an object of the first, and the right to move it to the second.
-fn pair(component: &str) -> (Pair, ObjectKey) {
+pub(super) fn pair(component: &str) -> (Pair, ObjectKey) {
     let mut pair = Pair::new();
     let (a, b) = (pair.a.id(), pair.b.id());
     pair.b.grant(a, Right::Host, Scope::Kernel);
@@ -28,12 +28,12 @@ fn pair(component: &str) -> (Pair, ObjectKey) {
     (pair, key)
 }
 
-fn go(pair: &mut Pair, from: Side, key: ObjectKey) -> u64 {
+pub(super) fn go(pair: &mut Pair, from: Side, key: ObjectKey) -> u64 {
     let to = pair.side(from.other()).id();
     pair.side(from).command(Command::Move { key, to, wait: true })
 }
 
-fn home(kernel: &Alone, key: &ObjectKey) -> Option<KernelId> {
+pub(super) fn home(kernel: &Alone, key: &ObjectKey) -> Option<KernelId> {
     object::head(&kernel.store, key).unwrap().and_then(|head| head.home)
 }
 

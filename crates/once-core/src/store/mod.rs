@@ -71,7 +71,7 @@ pub enum Table {
     Welcome = 43,
     /// Object key + certificate -> this kernel's one answer to a handoff.
     Handed = 44,
-    /// Object key + kernel -> that it had a right to an object that has left, or followed it.
+    /// Object key + kernel -> that it has to do with an object that has moved in, or had with one that has left.
     Acquaintance = 45,
 }
 

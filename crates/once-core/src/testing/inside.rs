@@ -131,7 +131,7 @@ impl Alone {
             let answer = Answered::sign(certificate, false, Incarnation::from_bytes([1; 16]), &s.ctx.key);
             let handed = [plain.to_row().as_slice(), certificate.as_bytes()].concat();
             s.txn.put(Table::Handed, &handed, &crate::moving::HandedRow { answer, code: None });
-            s.txn.put(Table::Acquaintance, &follower, &());
+            s.txn.put(Table::Acquaintance, &follower, &crate::moving::AcquaintanceRow::default());
             Ok(())
         });
         (kernel, objects)

@@ -14,6 +14,7 @@ mod handing;
 mod history;
 mod ledger;
 mod moving;
+mod news;
 mod object;
 mod peers;
 mod rows;

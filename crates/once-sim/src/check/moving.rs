@@ -314,6 +314,7 @@ impl Checker {
                 wrong.push((4, format!("forgets the timer {} of {key}, which moved in", timer.name)));
             }
         }
+        super::news::put_down(group, &key, &luggage, wrong);
         for work in &luggage.activities {
             let row = [key.to_row().as_slice(), work.id.as_bytes()].concat();
             let is_done = |input: &Input| matches!(input, Input::Worked { id, .. } if *id == work.id);
@@ -407,6 +408,7 @@ impl Checker {
         if [Table::Timer, Table::Activity].into_iter().any(|table| any(group.store, table, &place)) {
             wrong.push((3, format!("keeps timers or work of {key}, which is sealed")));
         }
+        super::news::packed(key, &luggage, wrong);
         let Some(shadow) = self.shadows.get(&group.kernel) else { return };
         let nobody = KernelId::from_bytes([0; 32]);
         let packed: Vec<_> = granted(key, &nobody, &luggage.grants, group.now_ms).collect();
