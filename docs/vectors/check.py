@@ -201,7 +201,8 @@ FRAME = choice(
     welcome=(43, record(("key", KEY), ("certificate", HASH), ("code?", CODE))),
     handoff=(44, record(("header", HEADER), ("chain", CHAIN), ("body?", blob()), ("luggage", blob()))),
     handed=(45, record(("key", KEY), ("answer", HANDOFF_ANSWER), ("code?", CODE))),
-    moved=(46, record(("key", KEY), ("chain", CHAIN), ("addresses", each(text)))))
+    moved=(46, record(("key", KEY), ("chain", CHAIN), ("addresses", each(text)))),
+    guest=(47, record(("key", KEY), ("chain", CHAIN))))
 LUGGAGE = record(
     ("lanes", each(record(
         ("name", LANE), ("origin", KERNEL), ("incarnation", BYTES16), ("mark", U64), ("floor", U64),
@@ -816,7 +817,7 @@ def moving(vector):
     if number == 45:
         digest = derive_key("once/2 answer to handoff", item[1][0] + bytes([item[1][1]]) + item[1][2])
         need(signed("answer", digest, item[1][3], raw(vector["receiver"])), "the answer is not signed")
-    if number == 46:
+    if number in (46, 47):
         need(len(walk(item[1])) > 1, "the object has not moved")
 
 

@@ -202,6 +202,10 @@ mod switch {
         ForgetAcquaintances breaks 10,
         /// A handoff leaves before its seal is on the disk.
         LazySeal breaks 6,
+        /// The acts of a guest do not say that it is one.
+        GuestAsHost breaks 7,
+        /// A guest may do what the kernel may that it lives on.
+        GuestByHost breaks 7,
     }
 
     thread_local! {

@@ -309,6 +309,21 @@ impl Chain {
         self.links.last().map_or(1, |link| link.epoch)
     }
 
+    /// Whether it is another chain made longer, or that chain itself.
+    #[must_use]
+    pub fn continues(&self, other: &Self) -> bool {
+        self.links.len() >= other.links.len()
+            && self.root() == other.root()
+            && self.links.iter().zip(&other.links).all(|(link, other)| link.id() == other.id())
+    }
+
+    /// Whether the object has ever moved from one home to another.
+    #[must_use]
+    pub fn has_moved(&self) -> bool {
+        let moved = |link: &Certificate| link.kind == CertificateKind::Handoff && link.acceptance.is_some();
+        self.links.iter().any(moved)
+    }
+
     /// The incarnation of today's home: what it records under another one does not count.
     #[must_use]
     pub fn incarnation(&self) -> Incarnation {

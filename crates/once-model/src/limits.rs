@@ -218,5 +218,9 @@ pub const ACQUAINTANCES_MAX: usize = 256;
 /// Most addresses of one of them that go along.
 pub const ACQUAINTANCE_ADDRESSES_MAX: usize = 4;
 
+/// Chains of guests that a connection remembers in each direction: objects that act in turn are seldom more, and a chain is
+/// mostly below 1 KiB.
+pub const GUESTS_SHOWN_MAX: usize = 32;
+
 /// How long an object that is to move waits for what is under way, in milliseconds.
 pub const LEAVING_MAX_MS: u64 = 60_000;

@@ -101,6 +101,18 @@ pub struct Moved {
     pub addresses: Vec<String>,
 }
 
+/// An object of the sender that is its guest: by this chain the sender speaks for it.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct Guest {
+    /// Which.
+    #[n(0)]
+    pub key: ObjectKey,
+    /// From its genesis to the sender.
+    #[n(1)]
+    pub chain: Chain,
+}
+
 /// What belongs to an object and moves with it, beside its scenario and its chain.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Encode, Decode)]
 #[cbor(map)]

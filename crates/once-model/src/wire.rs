@@ -14,7 +14,7 @@ use crate::certificate::Chain;
 pub use crate::code::Code;
 use crate::header::Header;
 use crate::ids::{Hash, ItemId, Line, ObjectKey, Secret, Uuid};
-use crate::moving::{Ahead, Handed, Handoff, Moved, Welcome};
+use crate::moving::{Ahead, Guest, Handed, Handoff, Moved, Welcome};
 use crate::progress::Progress;
 use crate::receipt::{Entries, EntriesOf, Receipt, ReceiptOf};
 
@@ -238,6 +238,9 @@ pub enum Frame {
     /// An object that was here has another home.
     #[n(46)]
     Moved(#[n(0)] Box<Moved>),
+    /// A guest of the sender is about to act.
+    #[n(47)]
+    Guest(#[n(0)] Box<Guest>),
 }
 
 /// Answer to a share.
@@ -389,6 +392,6 @@ impl Frame {
 
     /// Whether this version has a frame of this number.
     const fn is_known(number: u32) -> bool {
-        matches!(number, 0..=12 | 16..=23 | 33..=38 | 40..=46)
+        matches!(number, 0..=12 | 16..=23 | 33..=38 | 40..=47)
     }
 }

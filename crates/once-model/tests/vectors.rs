@@ -111,6 +111,7 @@ fn frame_name(frame: &Frame) -> &'static str {
         Frame::Handoff(_) => "handoff",
         Frame::Handed(_) => "handed",
         Frame::Moved(_) => "moved",
+        Frame::Guest(_) => "guest",
         other => panic!("no vectors for {other:?}"),
     }
 }
@@ -153,10 +154,11 @@ fn the_frames_of_moves_are_read_and_written_as_ever() {
                 assert!(handoffs.iter().any(|handoff| handed.answer.is_to(handoff)), "{}", vector["name"]);
             }
             Frame::Moved(moved) => moved.chain.verify(moved.key.lineage().unwrap()).unwrap(),
+            Frame::Guest(guest) => guest.chain.verify(guest.key.lineage().unwrap()).unwrap(),
             _ => {}
         }
     }
-    assert_eq!(seen.len(), 5, "vectors for {seen:?} only");
+    assert_eq!(seen.len(), 6, "vectors for {seen:?} only");
 }
 
 #[test]

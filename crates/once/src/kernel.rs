@@ -169,6 +169,7 @@ impl Kernel {
                     proven: false,
                     replaced: None,
                     tip: None,
+                    guest: None,
                     header: *header,
                 });
                 Ok((Object::new(row, self.id()), change))

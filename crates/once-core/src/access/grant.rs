@@ -271,8 +271,13 @@ pub(crate) fn row(scope: &[u8], right: Right, grantee: &[u8; 32]) -> Vec<u8> {
 pub(crate) fn grantee(kernel: &KernelId, object: Option<&ObjectKey>) -> [u8; 32] {
     match object {
         None => *kernel.as_bytes(),
-        Some(key) => *record_hash("once/2 grantee", &key.to_row()).as_bytes(),
+        Some(key) => grantee_object(key),
     }
+}
+
+/// An object that has one, whose home is not looked at.
+pub(crate) fn grantee_object(key: &ObjectKey) -> [u8; 32] {
+    *record_hash("once/2 grantee", &key.to_row()).as_bytes()
 }
 
 #[cfg(test)]

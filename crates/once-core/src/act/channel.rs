@@ -3,7 +3,9 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use once_model::action::LaneName;
-use once_model::limits::WINDOW_MAX_SHARES;
+use once_model::certificate::Chain;
+use once_model::ids::{Hash, ObjectKey};
+use once_model::limits::{GUESTS_SHOWN_MAX, WINDOW_MAX_SHARES};
 use once_model::wire::{Code, FEATURE_ACTIONS, FEATURE_MOVES, Greeting};
 
 /// One connection.
@@ -15,6 +17,8 @@ pub(crate) struct Channel {
     pub knows_moves: bool,
     /// Places of its lanes that were refused.
     pub refused: Refused,
+    /// Chains of guests that were shown on it.
+    pub guests: Guests,
 }
 
 impl Channel {
@@ -24,6 +28,7 @@ impl Channel {
             knows_actions: knows(FEATURE_ACTIONS),
             knows_moves: knows(FEATURE_MOVES),
             refused: Refused::default(),
+            guests: Guests::default(),
         }
     }
 }
@@ -53,5 +58,64 @@ impl Refused {
                 self.codes.remove(&oldest);
             }
         }
+    }
+}
+
+/// What was shown of guests on one connection. Both sides remember as many, in the same order: so who shows them knows which
+/// ones the other side has forgotten.
+#[derive(Debug, Default)]
+pub(crate) struct Guests {
+    /// What this kernel has shown: the object, and the last certificate of its chain.
+    told: VecDeque<(ObjectKey, Hash)>,
+    /// What it was shown.
+    heard: VecDeque<(ObjectKey, Chain)>,
+}
+
+impl Guests {
+    /// Whether this is to be shown; from here on it was.
+    pub fn is_news(&mut self, object: ObjectKey, certificate: Hash) -> bool {
+        let is_new = !self.told.contains(&(object, certificate));
+        if is_new {
+            add(&mut self.told, (object, certificate));
+        }
+        is_new
+    }
+
+    /// It is shown the chain of an object.
+    pub fn hears(&mut self, object: ObjectKey, chain: Chain) {
+        add(&mut self.heard, (object, chain));
+    }
+
+    /// The chain of an object that was shown last. It is looked at once.
+    pub fn take(&mut self, object: &ObjectKey) -> Option<Chain> {
+        let place = self.heard.iter().rposition(|(shown, _)| shown == object)?;
+        self.heard.remove(place).map(|(_, chain)| chain)
+    }
+}
+
+fn add<T>(line: &mut VecDeque<T>, new: T) {
+    line.push_back(new);
+    while line.len() > GUESTS_SHOWN_MAX {
+        line.pop_front();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_shown_long_ago_is_shown_again() {
+        let key = |n: u128| ObjectKey {
+            uuid: once_model::ids::Uuid::from_u128(n),
+            line: once_model::ids::Line::Claimed(once_model::ids::Lineage::from_bytes([1; 32])),
+        };
+        let (mut guests, hash) = (Guests::default(), Hash::from_bytes([1; 32]));
+        assert!(guests.is_news(key(0), hash) && !guests.is_news(key(0), hash));
+        assert!(guests.is_news(key(0), Hash::from_bytes([2; 32])), "its chain has grown");
+        for n in 1..GUESTS_SHOWN_MAX as u128 {
+            assert!(guests.is_news(key(n), hash));
+        }
+        assert!(guests.is_news(key(0), hash));
     }
 }

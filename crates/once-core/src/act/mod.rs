@@ -4,6 +4,7 @@
 //! another kernel, runs it in its turn and records what came of it.
 
 mod channel;
+mod guests;
 pub(crate) mod home;
 pub(crate) mod origin;
 mod rows;
@@ -19,6 +20,7 @@ pub use rows::{
 pub use told::{Cut, ToldRow};
 
 pub(crate) use channel::Channel;
+pub(crate) use guests::shown as guest_shown;
 #[cfg(test)]
 pub(crate) use home::received;
 pub(crate) use home::{

@@ -300,6 +300,9 @@ pub struct WaitingRow {
     /// The object here that waits for its outcome.
     #[n(4)]
     pub call: Option<CallRow>,
+    /// The acting object was a guest of this kernel when it asked for this.
+    #[n(5)]
+    pub guest: Option<bool>,
 }
 
 /// What came of an action that a client asked for.

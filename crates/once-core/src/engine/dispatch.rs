@@ -240,6 +240,10 @@ impl Step<'_, '_> {
             Frame::Handoff(handoff) => moving::handoff(self, peer, *handoff),
             Frame::Handed(said) => moving::handed(self, peer, &said),
             Frame::Moved(moved) => moving::told(self, peer, &moved),
+            Frame::Guest(said) => {
+                act::guest_shown(self, peer, *said);
+                Ok(())
+            }
             // The shell answers the rest from a snapshot; here it means nothing.
             _ => Ok(()),
         }

@@ -164,6 +164,7 @@ mod tests {
             proven: false,
             replaced: None,
             tip: None,
+            guest: None,
         }
     }
 

@@ -259,6 +259,7 @@ mod tests {
             proven: false,
             replaced: None,
             tip: None,
+            guest: None,
         };
         let mut store = MemoryStore::new();
         assert_eq!(missing(&store, &[id]), Ok(vec![id]));

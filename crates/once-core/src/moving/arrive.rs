@@ -221,6 +221,7 @@ fn take_in(s: &mut Step<'_, '_>, arrival: Arrival, chain: Chain, luggage: Luggag
         proven: true,
         replaced: None,
         tip,
+        guest: Some(true),
     };
     // Before anything is recorded: this kernel may have had a lane to it.
     luggage::put_lanes(s, &key, &chain, &luggage.lanes)?;

@@ -16,6 +16,8 @@ mod stay;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]
+mod tests_guests;
+#[cfg(test)]
 mod tests_news;
 
 use std::ops::ControlFlow;

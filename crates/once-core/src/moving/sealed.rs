@@ -95,7 +95,7 @@ fn moved(s: &mut Step<'_, '_>, key: ObjectKey, chain: Chain) -> Result<(), Store
     }
     // Unless its newest revision came with the news.
     if let Some(head) = object::head(s.txn, &key)?.filter(|head| head.home == Some(me)) {
-        let head = HeadRow { home: Some(home), tip: None, proven: true, ..head };
+        let head = HeadRow { home: Some(home), tip: None, proven: true, guest: None, ..head };
         s.txn.put(Table::Head, &key.to_row(), &head);
     }
     s.txn.delete(Table::Leaving, &key.to_row());

@@ -98,6 +98,7 @@ fn arrived(s: &Step<'_, '_>, peer: KernelId, header: Header, home: Option<Kernel
         proven: home.is_some_and(|home| home != peer),
         replaced: None,
         tip: None,
+        guest: None,
     }
 }
 

@@ -26,7 +26,7 @@ pub(crate) fn keep_replaced(s: &mut Step<'_, '_>, head: &HeadRow) -> Result<bool
         };
         keep::drop_conflict(s, place, row)?;
     }
-    let row = HeadRow { replaced: Some(true), conflicts_dropped: 0, tip: None, ..head.clone() };
+    let row = HeadRow { replaced: Some(true), conflicts_dropped: 0, tip: None, guest: None, ..head.clone() };
     s.txn.put(Table::Conflict, &rows::conflict_key(&key, &head.header.id()), &row);
     if let (true, Some(from)) = (row.charged, row.from) {
         keep::charge(s, &from, i64::try_from(rows::cost(&row.header)).unwrap_or(i64::MAX))?;

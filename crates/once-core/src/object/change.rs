@@ -184,13 +184,14 @@ pub(crate) fn born(
 ) -> Result<(), Failure> {
     s.room_on_disk()?;
     let namesakes = keep::namesakes(s, &scenario.uuid())?;
+    let maker = rows::head(s.txn, &object)?;
     let (what, draft) = match known(s, scenario, &namesakes)? {
         Some(known) if known.home == Some(s.ctx.me) => return Ok(()),
         Some(copy) if copy.home.is_none() => (BuiltIn::Claim, Draft::claim(s, copy)?),
         // Others may call what they like by this UUID: two of one UUID stand side by side.
         _ => (BuiltIn::Create, Draft::born(s, scenario)?),
     };
-    act::carry_out(s, what, Cause::Effect(effect, object), draft)?;
+    act::carry_out(s, what, Cause::Effect(effect, object), draft.made_by(maker.as_ref()))?;
     Ok(())
 }
 

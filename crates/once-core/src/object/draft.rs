@@ -70,6 +70,7 @@ impl Draft {
     pub fn next(s: &Step<'_, '_>, head: HeadRow, scenario: &Scenario) -> Self {
         let row = HeadRow {
             conflicts_dropped: head.conflicts_dropped,
+            guest: head.guest,
             ..own(s, continued(&head.header, scenario), head.home)
         };
         Self { row, body: Some(scenario.bytes().clone()), stood: Stood::Head(Box::new(head)) }
@@ -88,7 +89,7 @@ impl Draft {
             entry: None,
             ..head.header.clone()
         };
-        let row = own(s, header, head.home);
+        let row = HeadRow { guest: head.guest, ..own(s, header, head.home) };
         Self { row, body: None, stood: Stood::Head(Box::new(head)) }
     }
 
@@ -115,6 +116,7 @@ impl Draft {
             proven: false,
             replaced: None,
             tip: None,
+            guest: last.guest,
         };
         let handed = Handed { last, chain, here: None, copy: None };
         Self { row, body: None, stood: Stood::Handed(Box::new(handed)) }
@@ -139,6 +141,12 @@ impl Draft {
     /// With the bytes, which may not be here yet.
     pub fn with(mut self, body: Option<Bytes>) -> Self {
         self.body = body;
+        self
+    }
+
+    /// Made by a guest of this kernel, if it is: then it is one, too.
+    pub fn made_by(mut self, maker: Option<&HeadRow>) -> Self {
+        self.row.guest = maker.and_then(|maker| maker.guest);
         self
     }
 
@@ -265,5 +273,6 @@ pub(crate) fn own(s: &Step<'_, '_>, header: Header, home: Option<KernelId>) -> H
         proven: false,
         replaced: None,
         tip: None,
+        guest: None,
     }
 }

@@ -41,9 +41,18 @@ pub struct HeadRow {
     /// Of an object whose home is here: the newest place in its history.
     #[n(8)]
     pub tip: Option<Tip>,
+    /// Of an object whose home is here: it moved in, or was made by one that did, and has none of this kernel's rights.
+    #[n(9)]
+    pub guest: Option<bool>,
 }
 
 impl HeadRow {
+    /// Whether it is a guest of this kernel.
+    #[must_use]
+    pub fn is_guest(&self) -> bool {
+        self.guest == Some(true)
+    }
+
     /// Whether it was replaced, and waits for the proof that it is an ancestor.
     #[must_use]
     pub fn is_replaced(&self) -> bool {

@@ -1,5 +1,6 @@
 //! A harness for tests of the engine, without a network, a disk or a clock: [`Alone`] is one engine that is driven by hand,
-//! [`Pair`] two of them whose frames are carried by hand, and may get lost, come twice or overtake each other.
+//! [`Pair`] two of them whose frames are carried by hand, and may get lost, come twice or overtake each other, [`Several`] more of
+//! them that call each other by themselves.
 //!
 //! Behind the feature `testing`: it is for tests, of this crate and of whoever embeds it, and panics where something is not
 //! as a test expects.
@@ -37,7 +38,9 @@ mod desk;
 #[cfg(test)]
 mod inside;
 mod pair;
+mod several;
 
 pub use alone::{Alone, Dice, NOW_MS, asked, greeting};
 pub use desk::{Desk, done};
 pub use pair::{Pair, Side};
+pub use several::Several;

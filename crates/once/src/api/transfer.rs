@@ -277,6 +277,7 @@ pub(super) async fn request(kernel: &Kernel, params: Request) -> Result<Value, E
                 proven: false,
                 replaced: None,
                 tip: None,
+                guest: None,
             };
             Object::new(row, kernel.id())
         }

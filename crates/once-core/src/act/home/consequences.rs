@@ -153,12 +153,17 @@ fn act(s: &mut Step<'_, '_>, object: ObjectKey, id: Uuid, call: Call) -> Result<
     };
     let action = Action { id, name, arguments, given, acting: Some(object), answers: None };
     let now_ms = s.ctx.now_ms;
+    let mut guest = object::head(s.txn, &object)?.and_then(|head| head.guest);
+    if mutant!(GuestAsHost) {
+        guest = None;
+    }
     let row = WaitingRow {
         action,
         since_ms: now_ms,
         deadline_ms: deadline_ms.map(|after_ms| now_ms.saturating_add(after_ms)),
         void: None,
         call: then.map(|then| CallRow { object, then }),
+        guest,
     };
     let (place, lane) = enqueue(s, &lane, row)?;
     send::owe_later(s, &place.lane, lane.home)

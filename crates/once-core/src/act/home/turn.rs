@@ -16,6 +16,7 @@ use super::consequences::{self, Fit};
 use super::record::{Made, Said, answer, answer_again, end, record, tell};
 use super::waiting::{For, Unasked};
 use super::{given, leaving, marks, put_off};
+use crate::act::guests;
 use crate::act::origin::{lanes, send, slow};
 use crate::act::rows::{Origin, lane_key};
 use crate::engine::Step;
@@ -37,6 +38,7 @@ pub(crate) fn come(s: &mut Step<'_, '_>, peer: KernelId, act: Act) -> Result<(),
     if never_of_a_peer(&act) {
         return Ok(());
     }
+    guests::look(s, peer, &act)?;
     received(s, Origin { kernel: peer, incarnation }, act)
 }
 

@@ -77,7 +77,7 @@ pub(crate) fn act(s: &mut Step<'_, '_>, token: Token, wish: Wish) -> Result<Opti
     }
     let since_ms = s.ctx.now_ms;
     let deadline_ms = deadline_ms.map(|after_ms| since_ms.saturating_add(after_ms));
-    let row = WaitingRow { action, since_ms, deadline_ms, void: None, call: None };
+    let row = WaitingRow { action, since_ms, deadline_ms, void: None, call: None, guest: None };
     let (place, lane) = enqueue(s, &lane, row)?;
     requests::add(s, &id, place)?;
     if !mutant!(LazyQueue) {

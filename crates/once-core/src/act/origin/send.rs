@@ -3,15 +3,16 @@
 
 use once_model::action::{Act, LaneName, Missing};
 use once_model::ids::KernelId;
-use once_model::wire::Frame;
+use once_model::wire::{Code, Frame};
 
 use super::lanes::is_for;
 use super::state::Lane;
 use super::{lanes, slow};
-use crate::act::rows::{LaneId, Place};
+use crate::act::guests;
+use crate::act::rows::{LaneId, Place, QueueRow, WaitingRow};
 use crate::engine::{Step, Todo};
 use crate::share::{self, Item, Kind, Owed, Window};
-use crate::store::StoreError;
+use crate::store::{StoreError, Table};
 
 /// Actions that may follow an outcome in its lane: two, so that a lane's share grows where others need theirs no more.
 const AFTER_OUTCOME: usize = 2;
@@ -171,6 +172,7 @@ pub(crate) fn send(s: &mut Step<'_, '_>, place: &Place, lane: &Lane) -> Result<(
     if home == s.ctx.me {
         s.later(Todo::Act(Box::new(act)));
     } else if let Some(conn) = s.up(&home) {
+        guests::show(s, (home, conn), &act)?;
         s.out.send(home, conn, Frame::Act(act));
     }
     Ok(())
@@ -179,7 +181,7 @@ pub(crate) fn send(s: &mut Step<'_, '_>, place: &Place, lane: &Lane) -> Result<(
 /// An action as it is sent now, if it still waits for its outcome; from here on it is under way.
 fn leaving(s: &mut Step<'_, '_>, place: &Place, lane: &Lane) -> Result<Option<Act>, StoreError> {
     let home = lane.home;
-    let row = lanes::waiting(s, place)?;
+    let row = lanes::waiting(s, place)?.map(|row| not_for_host(s, place, &home, row));
     let is_slow = slow::is_slow(s, &place.lane);
     let now_ms = s.ctx.now_ms;
     let Some(window) = window_to(s, &home) else { return Ok(None) };
@@ -211,8 +213,20 @@ fn leaving(s: &mut Step<'_, '_>, place: &Place, lane: &Lane) -> Result<Option<Ac
         commit,
         void,
         certificate: None,
-        guest: None,
+        guest: row.guest,
     }))
+}
+
+/// Who does not know what a guest is would take its act for one of this kernel's: it becomes a void.
+fn not_for_host(s: &mut Step<'_, '_>, place: &Place, home: &KernelId, row: WaitingRow) -> WaitingRow {
+    let is_understood =
+        *home == s.ctx.me || s.engine.peers.links.get(home).is_some_and(|link| link.act.knows_moves);
+    if row.guest != Some(true) || row.void.is_some() || is_understood {
+        return row;
+    }
+    let row = WaitingRow { void: Some(Code::Denied), ..row };
+    s.txn.put_lazily(Table::Queue, &place.to_row(), &QueueRow::Waiting(row.clone()));
+    row
 }
 
 /// Sends the first action of a lane whose turn it is; `false` if it is no lane's turn.

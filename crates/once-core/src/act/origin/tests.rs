@@ -562,6 +562,7 @@ fn a_full_lane_and_a_full_disk_refuse_new_actions_and_answer_known_ones() {
                 deadline_ms: None,
                 void: None,
                 call: None,
+                guest: None,
             };
             s.txn.put(Table::Queue, &place.to_row(), &crate::act::QueueRow::Waiting(row));
             Ok(())
@@ -925,6 +926,7 @@ fn effects_that_find_no_room_leave_nothing_behind() {
                 deadline_ms: None,
                 void: None,
                 call: None,
+                guest: None,
             };
             let place = crate::act::Place { lane: id, sequence: 1 };
             s.txn.put(Table::Queue, &place.to_row(), &crate::act::QueueRow::Waiting(row));
