@@ -228,12 +228,14 @@ impl Kernel {
         let own = self.rights.may(Grantee::Kernel(origin), Right::Act, &thing, name, &self.clock);
         let own = if guest { Tri::No } else { own };
         let Some(acting) = action.acting else { return own };
-        let home = self.objects.find(&acting).and_then(Head::home);
+        let home = self.home_of_acting(&acting, guest);
         if home.is_some_and(|home| home != origin) {
             return Tri::No;
         }
         let mut best = own;
         for (said, holds) in self.rights.of_object(acting, &thing, &action.name, &self.clock) {
+            // Of a guest only its chain says where it is.
+            let said = if guest { None } else { said };
             if home.or(said) == Some(origin) {
                 best = best.or(holds);
             }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use once_model::ids::{BootId, Incarnation, KernelId};
+use once_model::ids::{BootId, Incarnation, KernelId, ObjectKey};
 use once_model::wire::{Code, Frame, ShareAnswer};
 
 use crate::check::{Check, How};
@@ -46,6 +46,8 @@ pub(crate) struct Kernel {
     pub(crate) shares: Shares,
     pub(crate) follows: Follows,
     pub(crate) clients: Clients,
+    /// Guests of others, and whose chains were shown to end where.
+    pub(crate) guests: BTreeMap<ObjectKey, KernelId>,
 }
 
 impl Kernel {
@@ -72,6 +74,7 @@ impl Kernel {
             shares: Shares::default(),
             follows: Follows::default(),
             clients: Clients::default(),
+            guests: BTreeMap::new(),
         }
     }
 
@@ -229,6 +232,7 @@ impl Kernel {
                 let times = (eyes.at, eyes.limits.resend_ms);
                 self.origin.missing_came((conn, peer), missing, self.group, times);
             }
+            Frame::Guest(said) => self.guest_came(peer, said),
             Frame::Share(parcel) => self.share_came(conn, peer, parcel, eyes),
             Frame::Shared(shared) => self.shared_came(conn, peer, shared),
             Frame::Follow(follow) => self.follow_came(conn, peer, follow),

@@ -123,6 +123,7 @@ mod eyes;
 mod follows;
 mod given;
 mod greetings;
+mod guests;
 mod healed;
 mod home;
 mod kernel;

@@ -311,6 +311,10 @@ fn an_expired_invite_opens_nothing() {
 
 /// An act of A's in the name of its object, which alone has the right at B.
 fn acting(guest: Option<bool>, by_object: bool) -> World {
+    acting_as(guest, by_object, guest.is_some())
+}
+
+fn acting_as(guest: Option<bool>, by_object: bool, is_shown: bool) -> World {
     let mut world = World::pair();
     let key = world.create(B, 7);
     let own = world.create(A, 8);
@@ -323,6 +327,11 @@ fn acting(guest: Option<bool>, by_object: bool) -> World {
     case.action.acting = Some(own);
     let mut act = World::frame(&case);
     act.guest = guest;
+    if is_shown {
+        let chain = world.k[A].things[&own].chain.clone();
+        let shown = once_model::moving::Guest { key: own, chain };
+        world.take_in(A, B, 1, Frame::Guest(Box::new(shown)));
+    }
     world.take_in(A, B, 1, Frame::Act(act));
     world.asked(&case);
     world
@@ -346,6 +355,11 @@ fn a_guest_does_not_act_by_the_right_of_its_kernel() {
 #[test]
 fn a_guest_acts_by_its_own_right() {
     acting(Some(true), true).right();
+}
+
+#[test]
+fn of_a_guest_its_chain_must_say_where_it_is() {
+    acting_as(Some(true), true, false).wrong(Check::ActAllowed);
 }
 
 #[test]

@@ -91,10 +91,22 @@ impl World {
         {
             self.command(Kernel(index), Command::Move { key, to: other, wait });
         }
+        if self.rng.one_in(2) {
+            self.trust(index, key);
+        }
         for _ in 0..self.rng.up_to(3) {
             self.act_on_something(index, work);
         }
         self.disturb(index, to);
+    }
+
+    /// Somebody gives an object a right of its own: wherever it goes it acts by that.
+    fn trust(&mut self, index: usize, key: ObjectKey) {
+        let kernel = self.nodes[index].id;
+        let (at, on) = (self.rng.index(self.nodes.len()), self.rng.one_in(2));
+        let scope = if on { Scope::Kernel } else { Scope::Component(journal::NAME.into()) };
+        let grant = Grant { object: Some(key), ..forever(scope, Right::Act, kernel) };
+        self.command(Kernel(at), Command::Grant(grant));
     }
 
     /// Something happens to those who take part, in the seconds that a move takes.

@@ -48,7 +48,8 @@ pub fn may_act(
     now_ms: u64,
 ) -> Result<bool, StoreError> {
     let own = actor.kernel == me;
-    if own && !actor.guest && !is_guest(rows, actor.object)? {
+    let is_itself = actor.object.is_some_and(|object| *object == head.header.key());
+    if own && (is_itself || (!actor.guest && !is_guest(rows, actor.object)?)) {
         return Ok(true);
     }
     if !own && !is_peer(rows, actor.kernel)? {

@@ -110,7 +110,10 @@ fn an_object_has_its_own_rights_and_not_its_hosts_wherever_it_lives() {
     assert!(is_denied(&acts(&mut net, B, puppet, (paper, H))));
     assert_eq!(shown(&net), 1);
     let grant = for_object(&mut net, H, paper, (a, puppet));
-    assert!(is_done(&acts(&mut net, B, puppet, (paper, H))), "it was granted to the object, when that was elsewhere");
+    assert!(
+        is_done(&acts(&mut net, B, puppet, (paper, H))),
+        "it was granted to the object, when that was elsewhere"
+    );
     assert!(is_done(&acts(&mut net, B, puppet, (paper, H))));
     assert_eq!(shown(&net), 1, "once on a connection");
     net.restart(H);

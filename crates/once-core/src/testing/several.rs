@@ -122,7 +122,8 @@ impl Several {
             }
             for (peer, conn, frame) in std::mem::take(&mut self.kernels[from].outgoing) {
                 let to = self.place(&peer);
-                let is_there = |ends: &[usize; 2]| ends.contains(&from) && to.is_some_and(|to| ends.contains(&to));
+                let is_there =
+                    |ends: &[usize; 2]| ends.contains(&from) && to.is_some_and(|to| ends.contains(&to));
                 if let (Some(to), true) = (to, self.conns.get(&conn).is_some_and(is_there)) {
                     self.way.push_back((to, from, conn, frame));
                 }

@@ -272,6 +272,18 @@ impl Acted {
         }
     }
 
+    /// Whether somebody could do anything at any time to an object of a component.
+    pub fn ever(&self, who: Grantee, objects: &[ObjectKey], component: &str) -> bool {
+        self.0.iter().any(|(to, scope, _)| {
+            let on = match scope {
+                Scope::Kernel => true,
+                Scope::Component(name) => name == component,
+                Scope::Object(key) => objects.contains(key),
+            };
+            on && *to == who
+        })
+    }
+
     /// Whether somebody could do this at any time, to what is one of these objects and components.
     pub fn could(&self, who: Grantee, action: &str, objects: &[ObjectKey], components: &[String]) -> bool {
         self.0.iter().any(|(to, scope, name)| {

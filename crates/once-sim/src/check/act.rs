@@ -19,8 +19,8 @@ use crate::coverage::Coverage;
 use crate::disk::Disk;
 use crate::journal;
 
-/// What a peer asked: of which object, which action, and in the name of which object.
-type Came = (ObjectKey, String, Option<ObjectKey>);
+/// What a peer asked: of which object, which action, in the name of which object, and whether that is its guest.
+type Came = (ObjectKey, String, Option<ObjectKey>, bool);
 
 /// What is known of all actions, from their clients alone.
 #[derive(Debug, Default)]
@@ -102,6 +102,10 @@ impl Checker {
                     {
                         wrong.push((7, format!("lets {peer:.10} act, which has no right to")));
                     }
+                    let came = self.acts.came.get(&(*peer, told.id)).into_iter().flatten();
+                    if matches!(told.outcome, Outcome::Done(_)) && came.into_iter().any(|came| came.3) {
+                        cover.met("state guest acted by its own right");
+                    }
                 }
                 _ => {}
             }
@@ -122,7 +126,8 @@ impl Checker {
 
     /// A peer asks for something.
     fn act_came(&mut self, peer: KernelId, act: &Act) {
-        let came = (act.lane.key, act.action.name.clone(), act.action.acting);
+        let is_guest = act.guest == Some(true);
+        let came = (act.lane.key, act.action.name.clone(), act.action.acting, is_guest);
         self.acts.came.entry((peer, act.action.id)).or_default().insert(came);
         if !self.shadows.contains_key(&peer) {
             self.acts.hostile.insert(journal::mark(&peer, &act.action.id));
@@ -242,14 +247,15 @@ impl Checker {
     /// later. (Whether it had it at that moment, the judge says.)
     fn may_act_at(&self, group: &Group<'_>, peer: &KernelId, id: &Uuid) -> bool {
         let Some(shadow) = self.shadows.get(&group.kernel) else { return false };
-        self.acts.came.get(&(*peer, *id)).into_iter().flatten().any(|(key, action, acting)| {
+        self.acts.came.get(&(*peer, *id)).into_iter().flatten().any(|(key, action, acting, is_guest)| {
             let heads = super::group::candidates(group, key);
             let mut objects: Vec<_> = heads.iter().map(|head| head.header.key()).collect();
             objects.extend([Some(*key), super::group::claimed_as(group, key)].into_iter().flatten());
             let mut components: Vec<_> = heads.into_iter().map(|head| head.header.component).collect();
             components.push(journal::NAME.to_owned());
             let could = |who| shadow.acted.could(who, action, &objects, &components);
-            could(Grantee::Kernel(*peer)) || acting.is_some_and(|object| could(Grantee::Object(object)))
+            (!is_guest && could(Grantee::Kernel(*peer)))
+                || acting.is_some_and(|object| could(Grantee::Object(object)))
         })
     }
 

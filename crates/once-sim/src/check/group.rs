@@ -91,6 +91,7 @@ impl Checker {
         self.answers(group);
         self.floors(group);
         self.moving(group, &allowed, cover);
+        self.guests(group, cover);
         self.made_in(group);
         self.leaving_early(group);
         if let Some(commit) = group.commit {

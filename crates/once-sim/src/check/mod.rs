@@ -10,6 +10,7 @@ mod effects;
 mod exchange;
 mod follow;
 mod group;
+mod guests;
 mod handing;
 mod history;
 mod ledger;

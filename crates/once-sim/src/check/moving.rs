@@ -40,6 +40,8 @@ pub(super) struct Moves {
     carried: BTreeSet<(KernelId, KernelId, Uuid)>,
     /// Every home that each object has had since it was claimed.
     been: BTreeMap<ObjectKey, Vec<KernelId>>,
+    /// Objects that moved to another kernel at some time, and those that such objects made.
+    pub guests: BTreeSet<ObjectKey>,
     /// Kernels whose disks were put back.
     pub put_back: BTreeSet<KernelId>,
 }
@@ -68,6 +70,9 @@ impl Moves {
         let been = self.been.entry(*key).or_default();
         if been.last() != Some(kernel) {
             been.push(*kernel);
+            if been.len() > 1 {
+                self.guests.insert(*key);
+            }
         }
         let other = homes.iter().find(|other| *other != kernel)?;
         Some((2, format!("is the home of {key}, and so is {other:.10}")))

@@ -38,7 +38,8 @@ pub(crate) fn tell(
         acting: None,
         answers: Some(id),
     };
-    let row = WaitingRow { action, since_ms: s.ctx.now_ms, deadline_ms: None, void: None, call: None, guest: None };
+    let row =
+        WaitingRow { action, since_ms: s.ctx.now_ms, deadline_ms: None, void: None, call: None, guest: None };
     let own = lanes::to(s, object, s.ctx.me)?;
     let (place, lane) = enqueue(s, &own, row)?;
     s.engine.moving.touch(&object);

@@ -1,0 +1,55 @@
+//! Guests: what moved in, or was made by one that did, acts by rights of its own and by nothing else.
+
+use once_core::store::Table;
+use once_core::waist::Effect;
+use once_model::ids::ObjectKey;
+use once_model::wire::Frame;
+
+use super::access::Grantee;
+use super::{Checker, Group, Wrong, head_in};
+use crate::coverage::Coverage;
+
+impl Checker {
+    pub(super) fn guests(&mut self, group: &Group<'_>, cover: &mut Coverage) {
+        let mut wrong = Wrong::new();
+        self.made_here(group, cover, &mut wrong);
+        for (effect, _) in group.effects {
+            if let Effect::Send { frame: Frame::Act(act), .. } = effect
+                && let Some(guest) = act.action.acting.filter(|acting| self.is_guest(group, acting))
+                && act.guest != Some(true)
+            {
+                wrong.push((7, format!("does not say that {guest}, which acts, is its guest")));
+            }
+        }
+        for (promise, what) in wrong {
+            self.violation(promise, &group.kernel, group.at_ms, what);
+        }
+    }
+
+    fn is_guest(&self, group: &Group<'_>, object: &ObjectKey) -> bool {
+        self.moves.guests.contains(object) && !self.moves.put_back.contains(&group.kernel)
+    }
+
+    /// What objects of this kernel have done to others of it.
+    fn made_here(&mut self, group: &Group<'_>, cover: &mut Coverage, wrong: &mut Wrong) {
+        for row in group.changed().filter(|row| row.table == Table::Head) {
+            let [before, after] = [&row.before, &row.after].map(|value| head_in(value.as_ref()));
+            let Some(head) = after.filter(|head| head.home == Some(group.kernel)) else { continue };
+            let is_new = before.is_none_or(|before| before.header.id() != head.header.id());
+            let cause = head.header.cause.as_ref().filter(|cause| is_new && cause.origin == group.kernel);
+            let guest = cause.and_then(|cause| cause.acting).filter(|acting| self.is_guest(group, acting));
+            let (Some(guest), key) = (guest, head.header.key()) else { continue };
+            if head.header.revision == 1 {
+                cover.met("state guest made an object");
+                self.moves.guests.insert(key);
+                continue;
+            }
+            let Some(shadow) = self.shadows.get(&group.kernel) else { continue };
+            let copy = super::group::candidates(group, &key).into_iter().map(|head| head.header.key());
+            let objects: Vec<_> = copy.chain([key]).collect();
+            if guest != key && !shadow.acted.ever(Grantee::Object(guest), &objects, &head.header.component) {
+                wrong.push((7, format!("lets its guest {guest} act on {key} without a right of its own")));
+            }
+        }
+    }
+}
