@@ -2,6 +2,7 @@
 
 use once_core::store::Table;
 use once_core::waist::Effect;
+use once_model::action::Outcome;
 use once_model::ids::ObjectKey;
 use once_model::wire::Frame;
 
@@ -14,6 +15,12 @@ impl Checker {
         let mut wrong = Wrong::new();
         self.made_here(group, cover, &mut wrong);
         for (effect, _) in group.effects {
+            if let Effect::Send { peer, frame: Frame::Outcome(told), .. } = effect
+                && matches!(told.outcome, Outcome::Done(_))
+                && self.is_of_guest(peer, &told.id)
+            {
+                cover.met("state guest acted by its own right");
+            }
             if let Effect::Send { frame: Frame::Act(act), .. } = effect
                 && let Some(guest) = act.action.acting.filter(|acting| self.is_guest(group, acting))
                 && act.guest != Some(true)
