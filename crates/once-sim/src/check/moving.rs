@@ -70,9 +70,7 @@ impl Moves {
         let been = self.been.entry(*key).or_default();
         if been.last() != Some(kernel) {
             been.push(*kernel);
-            if been.len() > 1 {
-                self.guests.insert(*key);
-            }
+            self.guests.extend((been.len() > 1).then_some(*key));
         }
         let other = homes.iter().find(|other| *other != kernel)?;
         Some((2, format!("is the home of {key}, and so is {other:.10}")))
