@@ -202,7 +202,8 @@ FRAME = choice(
     handoff=(44, record(("header", HEADER), ("chain", CHAIN), ("body?", blob()), ("luggage", blob()))),
     handed=(45, record(("key", KEY), ("answer", HANDOFF_ANSWER), ("code?", CODE))),
     moved=(46, record(("key", KEY), ("chain", CHAIN), ("addresses", each(text)))),
-    guest=(47, record(("key", KEY), ("chain", CHAIN))))
+    guest=(47, record(("key", KEY), ("chain", CHAIN))),
+    heard=(48, record(("key", KEY), ("certificate", HASH))))
 LUGGAGE = record(
     ("lanes", each(record(
         ("name", LANE), ("origin", KERNEL), ("incarnation", BYTES16), ("mark", U64), ("floor", U64),

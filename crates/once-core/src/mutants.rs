@@ -200,6 +200,10 @@ mod switch {
         SkipHostRight breaks 7,
         /// The names of who has to do with an object that moves in are not written down.
         ForgetAcquaintances breaks 10,
+        /// Who has to do with an object is not owed the news of where it is.
+        ForgetNews breaks 10,
+        /// Any answer ends the debt of news, also one to an older chain.
+        HeardOfOlder breaks 10,
         /// A handoff leaves before its seal is on the disk.
         LazySeal breaks 6,
         /// The acts of a guest do not say that it is one.

@@ -222,5 +222,8 @@ pub const ACQUAINTANCE_ADDRESSES_MAX: usize = 4;
 /// mostly below 1 KiB.
 pub const GUESTS_SHOWN_MAX: usize = 32;
 
+/// Most objects of which one peer is told where they are, and has not answered yet.
+pub const NEWS_WINDOW: usize = 16;
+
 /// How long an object that is to move waits for what is under way, in milliseconds.
 pub const LEAVING_MAX_MS: u64 = 60_000;

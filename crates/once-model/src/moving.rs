@@ -113,6 +113,18 @@ pub struct Guest {
     pub chain: Chain,
 }
 
+/// The answer to [`Moved`]: this kernel knows it now, or has nothing to do with it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct Heard {
+    /// The object.
+    #[n(0)]
+    pub key: ObjectKey,
+    /// The last certificate of the chain that it was told.
+    #[n(1)]
+    pub certificate: Hash,
+}
+
 /// What belongs to an object and moves with it, beside its scenario and its chain.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Encode, Decode)]
 #[cbor(map)]

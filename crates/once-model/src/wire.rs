@@ -14,7 +14,7 @@ use crate::certificate::Chain;
 pub use crate::code::Code;
 use crate::header::Header;
 use crate::ids::{Hash, ItemId, Line, ObjectKey, Secret, Uuid};
-use crate::moving::{Ahead, Guest, Handed, Handoff, Moved, Welcome};
+use crate::moving::{Ahead, Guest, Handed, Handoff, Heard, Moved, Welcome};
 use crate::progress::Progress;
 use crate::receipt::{Entries, EntriesOf, Receipt, ReceiptOf};
 
@@ -235,12 +235,15 @@ pub enum Frame {
     /// The one answer to that, sent after the commit.
     #[n(45)]
     Handed(#[n(0)] Handed),
-    /// An object that was here has another home.
+    /// An object has another home.
     #[n(46)]
     Moved(#[n(0)] Box<Moved>),
     /// A guest of the sender is about to act.
     #[n(47)]
     Guest(#[n(0)] Box<Guest>),
+    /// The answer to [`Moved`], sent after the commit.
+    #[n(48)]
+    Heard(#[n(0)] Heard),
 }
 
 /// Answer to a share.

@@ -112,6 +112,7 @@ fn frame_name(frame: &Frame) -> &'static str {
         Frame::Handed(_) => "handed",
         Frame::Moved(_) => "moved",
         Frame::Guest(_) => "guest",
+        Frame::Heard(_) => "heard",
         other => panic!("no vectors for {other:?}"),
     }
 }

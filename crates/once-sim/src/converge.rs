@@ -8,6 +8,7 @@ use once_core::waist::{Answer, Command, StandsFor};
 use once_core::{access, act, moving, object, peers, share};
 use once_model::ids::{ItemId, KernelId, ObjectKey};
 
+use crate::check;
 use crate::net::Who;
 use crate::world::{Kernel, World};
 
@@ -52,6 +53,12 @@ impl World {
                     ));
                 }
             }
+            for (peer, key) in self.pairs(index, Table::News) {
+                if let Some(other) = self.friend(index, &peer) {
+                    let what = format!("still owes the news of {key} to {}", self.nodes[other].name);
+                    wrong.push((index, 10, what));
+                }
+            }
             for (token, what) in self.checker.unanswered(&self.nodes[index].id) {
                 if what == "command Move" && !leaving.is_empty() {
                     continue;
@@ -71,10 +78,22 @@ impl World {
                 wrong.push((index, 1, what));
             }
         }
+        wrong.extend(self.not_heard());
         for (index, promise, what) in wrong {
             self.violated(promise, index, what);
         }
         self.check_acts();
+    }
+
+    /// Who has to do with an object and does not know where it is, although a peer that knows owed it that.
+    fn not_heard(&self) -> Vec<(usize, u8, String)> {
+        let one = |(by, key, to): &(KernelId, ObjectKey, KernelId)| {
+            let Some(Who::Kernel(by)) = self.who.get(by).copied() else { return None };
+            let to = self.friend(by, to)?;
+            let what = check::news::missed(&self.nodes[by].disk, &self.nodes[to].disk, key)?;
+            Some((to, 10, what))
+        };
+        self.checker.news.all().filter_map(one).collect()
     }
 
     /// Objects that are still about to leave for kernels that can be reached.

@@ -38,7 +38,7 @@ pub use coordinate::{Coordinate, Coordinated};
 pub use datadir::{InitOptions, Initialised, check_free, init, is_initialised, lost_key};
 pub use error::Error;
 pub use kernel::Kernel;
-pub use moving::{Departing, Move};
+pub use moving::{Departing, Move, NewsOwed};
 pub use net::{Chatter, Progress, Report, Ticket};
 pub use object::{Object, State};
 pub use typed::{ActError, ObjectRef, Sent, TypedAct};

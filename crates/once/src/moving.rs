@@ -75,6 +75,18 @@ pub struct Departing {
     pub is_sealed: bool,
 }
 
+/// Where an object is that was here or has come here, and who has not heard of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct NewsOwed {
+    /// Which.
+    pub key: ObjectKey,
+    /// Its home, as far as is known here.
+    pub home: KernelId,
+    /// The peers that have not answered yet: each is told on the next connection.
+    pub waits_for: Vec<KernelId>,
+}
+
 impl Kernel {
     /// Moves an object that has its home here to another kernel, which must let this one do so (the right `host`) and have
     /// the object's component. What is under way comes to its end first; its state, its history, its timers, the rights on it and
@@ -107,6 +119,23 @@ impl Kernel {
             to: departure.to,
             since_ms: departure.since_ms,
             is_sealed: departure.sealed,
+        };
+        Ok(all.into_iter().map(one).collect())
+    }
+
+    /// The objects that have moved from here, with where they are now; and of these and of those that have come here, which peers
+    /// have not heard of it yet.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn news_owed(&self) -> Result<Vec<NewsOwed>, Error> {
+        let (snapshot, me) = (self.shared().snapshot(), self.id());
+        let looked = crate::beside::wait_for(move || once_core::moving::news(&snapshot, &me));
+        let all = looked.await.map_err(|_| Error::fault("listing the news panicked"))??;
+        let one = |news: once_core::moving::News| NewsOwed {
+            key: news.key,
+            home: news.home,
+            waits_for: news.waits_for,
         };
         Ok(all.into_iter().map(one).collect())
     }

@@ -7,7 +7,7 @@ use crate::context::{Context, list, number, text};
 use crate::failure::{Done, Exit};
 use crate::ui;
 
-/// List the objects that are about to leave this kernel, or take a move back
+/// List the objects that are about to leave this kernel and those that have moved from it, or take a move back
 ///
 /// An object that is handed over does nothing until the other kernel has answered: only that kernel can say where it lives.
 #[derive(Debug, Args)]
@@ -46,7 +46,6 @@ fn print(answer: &Value) -> Done<()> {
     let moves = list(answer, "moves");
     if moves.is_empty() {
         ui::say("No object is about to leave.");
-        return Ok(());
     }
     for one in moves {
         let is = |name: &str| one.get(name).and_then(Value::as_bool).unwrap_or(false);
@@ -61,6 +60,19 @@ fn print(answer: &Value) -> Done<()> {
             ui::key(text(one, "key")),
             ui::shown(text(one, "to")),
             ui::since(number(one, "since_ms"))
+        ))?;
+    }
+    for one in list(answer, "news") {
+        let names = list(one, "waits_for").iter().map(|peer| ui::shown(text(peer, "name")).to_string());
+        let names: Vec<_> = names.collect();
+        let heard = match names.is_empty() {
+            true => String::new(),
+            false => format!("; not heard of it yet: {}", names.join(", ")),
+        };
+        ui::print(&format!(
+            "{}  is at {} now{heard}",
+            ui::key(text(one, "key")),
+            ui::shown(text(one, "home"))
         ))?;
     }
     Ok(())

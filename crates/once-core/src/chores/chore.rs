@@ -13,6 +13,8 @@ pub enum Chore {
     ForgetObject(ObjectKey),
     /// Owes the newest revision of an object to whoever follows it here; ends the following if there is none any more.
     TellFollowers(ObjectKey),
+    /// Owes to whoever has to do with an object the news of where it is.
+    OweNews(ObjectKey),
     /// Ends what a kernel follows here and may no longer read.
     EndFollowing(KernelId),
     /// Forgets what a new life of this kernel begins without. The kernel stays in quarantine until that is done.
@@ -32,9 +34,10 @@ const FORGET_OBJECT: u8 = 2;
 const END_FOLLOWING: u8 = 3;
 const BEGIN_LIFE: u8 = 4;
 const TELL_FOLLOWERS: u8 = 5;
+const OWE_NEWS: u8 = 6;
 
 /// The first byte of rows that belong to an object, whose key comes behind it.
-pub(crate) const OF_OBJECT: [u8; 2] = [FORGET_OBJECT, TELL_FOLLOWERS];
+pub(crate) const OF_OBJECT: [u8; 3] = [FORGET_OBJECT, TELL_FOLLOWERS, OWE_NEWS];
 
 impl Chore {
     /// Key of its row, if it is lasting. `None`: it is passing.
@@ -44,6 +47,7 @@ impl Chore {
             Self::ForgetPeer(peer) => [&[FORGET_PEER], peer.as_bytes().as_slice()].concat(),
             Self::ForgetObject(key) => [&[FORGET_OBJECT], key.to_row().as_slice()].concat(),
             Self::TellFollowers(key) => [&[TELL_FOLLOWERS], key.to_row().as_slice()].concat(),
+            Self::OweNews(key) => [&[OWE_NEWS], key.to_row().as_slice()].concat(),
             Self::EndFollowing(kernel) => [&[END_FOLLOWING], kernel.as_bytes().as_slice()].concat(),
             Self::BeginLife => vec![BEGIN_LIFE],
             Self::Greet(_) | Self::Dial | Self::Work | Self::Sweep => return None,
@@ -58,6 +62,7 @@ impl Chore {
             FORGET_PEER => KernelId::from_slice(of).map(Self::ForgetPeer),
             FORGET_OBJECT => ObjectKey::from_row(of).map(Self::ForgetObject),
             TELL_FOLLOWERS => ObjectKey::from_row(of).map(Self::TellFollowers),
+            OWE_NEWS => ObjectKey::from_row(of).map(Self::OweNews),
             END_FOLLOWING => KernelId::from_slice(of).map(Self::EndFollowing),
             BEGIN_LIFE if of.is_empty() => Some(Self::BeginLife),
             _ => None,

@@ -31,8 +31,8 @@ const FIRST: ObjectKey =
 /// The parts of a chore, in their order.
 pub(super) fn parts(chore: Chore) -> Vec<Part> {
     use Table::{
-        Activity, Boot, Conflict, Follower, Grant, Invite, Outbox, Peer, Queue, Request, Sending,
-        Subscription, Timer, Unfollow,
+        Acquaintance, Activity, Boot, Conflict, Follower, Grant, Invite, News, Outbox, Peer, Queue, Request,
+        Sending, Subscription, Timer, Unfollow,
     };
     let whole = |tables: &[Table]| tables.iter().map(|table| Part::Rows(*table, Vec::new())).collect();
     let at = |table, peer: &KernelId| Part::Rows(table, peer.as_bytes().to_vec());
@@ -44,6 +44,7 @@ pub(super) fn parts(chore: Chore) -> Vec<Part> {
             Part::Rows(Outbox, Kind::Objects.of(&peer)),
             at(Subscription, &peer),
             at(Unfollow, &peer),
+            at(News, &peer),
             Part::Rows(Grant, Vec::new()),
             Part::Rows(Follower, Vec::new()),
         ],
@@ -51,6 +52,7 @@ pub(super) fn parts(chore: Chore) -> Vec<Part> {
             [Activity, Timer].into_iter().map(|table| Part::Rows(table, key.to_row().to_vec())).collect()
         }
         Chore::TellFollowers(key) => vec![Part::Rows(Follower, key.to_row().to_vec())],
+        Chore::OweNews(key) => vec![Part::Rows(Acquaintance, key.to_row().to_vec())],
         Chore::EndFollowing(_) => whole(&[Follower]),
         // What names rows of another table goes before them.
         Chore::BeginLife if mutant!(InvitesSurvive) => {

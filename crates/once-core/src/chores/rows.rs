@@ -9,7 +9,7 @@ use crate::access::{Grant, expiry};
 use crate::engine::Step;
 use crate::share::{self};
 use crate::store::{StoreError, Table};
-use crate::{act, follow, object, peers, timer};
+use crate::{act, follow, moving, object, peers, timer};
 
 /// Does one row. What is removed is removed lazily: should it come back after a crash, so does the chore's own.
 pub(super) fn one(
@@ -35,6 +35,7 @@ pub(super) fn one(
         Chore::BeginLife if table == Table::Request => act::forget_request(s, key)?,
         Chore::ForgetPeer(_) | Chore::ForgetObject(_) | Chore::BeginLife => s.txn.delete_lazily(table, key),
         Chore::TellFollowers(object) => object::tell_follower(s, object, key)?,
+        Chore::OweNews(object) => moving::owe_news(s, object, key)?,
         Chore::EndFollowing(kernel) => follow::end_unless_readable(s, kernel, key)?,
         Chore::Greet(peer) if table == Table::Conflict => object::ask_again(s, peer, value)?,
         Chore::Greet(peer) => follow::repeat(s, peer, table, key)?,

@@ -244,6 +244,7 @@ impl Step<'_, '_> {
                 act::guest_shown(self, peer, *said);
                 Ok(())
             }
+            Frame::Heard(said) => moving::heard(self, peer, &said),
             // The shell answers the rest from a snapshot; here it means nothing.
             _ => Ok(()),
         }

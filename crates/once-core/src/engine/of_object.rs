@@ -53,6 +53,7 @@ pub const OF_OBJECT: &[(Table, Place)] = &[
     (Table::Welcome, Place::First),
     (Table::Handed, Place::First),
     (Table::Acquaintance, Place::First),
+    (Table::News, Place::AfterKernel),
 ];
 
 const KINDS: [Kind; 2] = [Kind::Objects, Kind::Lanes];

@@ -61,10 +61,14 @@ pub(crate) fn follow_there(
 ) -> Result<(), StoreError> {
     s.txn.delete(Table::Subscription, &object::peer_object_key(&from, &key));
     match follow(s, key, to) {
-        Err(Failure::Store(error)) => Err(error),
-        // The new home is no peer of this kernel, or is this kernel: there is nothing to follow.
-        Ok(_) | Err(Failure::Refused(_)) => Ok(()),
+        Err(Failure::Store(error)) => return Err(error),
+        // The new home is no peer of this kernel: people may know what to do.
+        Err(Failure::Refused(_)) if to != s.ctx.me => {
+            s.out.push(Effect::Event(Event::FollowDenied { peer: to, key }));
+        }
+        Ok(_) | Err(Failure::Refused(_)) => {}
     }
+    Ok(())
 }
 
 /// A client no longer wants them.

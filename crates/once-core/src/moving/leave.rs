@@ -12,8 +12,8 @@ use once_model::wire::Frame;
 
 use super::rows::{LeavingRow, SealedRow};
 use super::state::{Leaving, Stage};
-use super::stay::{connection, stay};
-use super::{luggage, sealed};
+use super::stay::{connection, stay, tick_later};
+use super::{luggage, news, sealed};
 use crate::act;
 use crate::chores::{self, Chore};
 use crate::engine::Step;
@@ -23,7 +23,7 @@ use crate::refusal::{Failure, Refusal, Unmoved};
 use crate::share::{self, Debt, Kept};
 use crate::store::{StoreError, Table, scan_prefix};
 use crate::txn;
-use crate::waist::{Answer, Effect, Timer, Token};
+use crate::waist::{Answer, Token};
 
 /// People move an object to another kernel.
 pub(crate) fn begin(
@@ -95,7 +95,7 @@ pub(crate) fn resume(s: &mut Step<'_, '_>) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// A connection to a peer is admitted: what is about to go there is said again.
+/// A connection to a peer is admitted: what is about to go there is said again, and where objects are.
 pub(crate) fn greet(s: &mut Step<'_, '_>, peer: KernelId) -> Result<(), StoreError> {
     let all = &s.engine.moving.leaving;
     let keys: Vec<_> = all.iter().filter(|(_, leaving)| leaving.to == peer).map(|(key, _)| *key).collect();
@@ -108,7 +108,7 @@ pub(crate) fn greet(s: &mut Step<'_, '_>, peer: KernelId) -> Result<(), StoreErr
             }
         })?;
     }
-    Ok(())
+    news::greet(s, peer)
 }
 
 /// Asks the receiver, if it is connected and knows what a move is.
@@ -242,14 +242,6 @@ fn seal(s: &mut Step<'_, '_>, key: ObjectKey, to: KernelId, receiver: Incarnatio
     sealed::send(s, key)
 }
 
-/// The clock by which what is about to leave is looked at.
-fn tick_later(s: &mut Step<'_, '_>) {
-    if !s.engine.moving.leaving.is_empty() && !s.engine.moving.ticking {
-        s.engine.moving.ticking = true;
-        s.out.push(Effect::Timer { after_ms: RESEND_AFTER_MS, timer: Timer::Leaving });
-    }
-}
-
 /// It came: what was not answered is said again, and what waited too long stays.
 pub(crate) fn tick(s: &mut Step<'_, '_>) -> Result<(), StoreError> {
     s.engine.moving.ticking = false;
@@ -267,6 +259,7 @@ pub(crate) fn tick(s: &mut Step<'_, '_>) -> Result<(), StoreError> {
             Stage::Sealed { .. } => {}
         }
     }
+    news::tick(s)?;
     tick_later(s);
     Ok(())
 }

@@ -1,5 +1,6 @@
 //! What belongs to an object and moves with it. Which tables that is, `engine/of_object.rs` says.
 
+use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 
 use once_model::certificate::Chain;
@@ -158,15 +159,17 @@ pub(super) fn put_down(
         s.txn.put(Table::Follower, &object::object_peer_key(key, follower), &row);
     }
     chores::begin(s, Chore::TellFollowers(*key));
+    owe_news(s, *key);
     put_back(s, key, luggage)
 }
 
-/// At the home before: what belongs to the object is no more of this kernel's. Who had a right to it is remembered, and told
-/// where it is if he asks. Returns who followed it.
-pub(super) fn leave_behind(s: &mut Step<'_, '_>, key: &ObjectKey) -> Result<Vec<KernelId>, StoreError> {
+/// At the home before: what belongs to the object is no more of this kernel's. Who had to do with it is remembered, and told
+/// where it is.
+pub(super) fn leave_behind(s: &mut Step<'_, '_>, key: &ObjectKey) -> Result<(), StoreError> {
     let followers = followers(s, key)?;
     let rights = access::on_object(s.txn, key)?.into_iter().map(|listed| listed.grant.kernel);
-    let known: Vec<_> = rights.chain(followers.iter().copied()).filter(|peer| *peer != s.ctx.me).collect();
+    let lanes = act::origins_of(s, key)?;
+    let known: BTreeSet<_> = rights.chain(followers).chain(lanes).filter(|peer| *peer != s.ctx.me).collect();
     for peer in known {
         acquaintances::remember(s, key, &peer)?;
     }
@@ -174,7 +177,15 @@ pub(super) fn leave_behind(s: &mut Step<'_, '_>, key: &ObjectKey) -> Result<Vec<
     if !mutant!(MoveLeavesGrants) {
         delete(s, Table::Grant, &Scope::Object(*key).to_row())?;
     }
-    Ok(followers)
+    owe_news(s, *key);
+    Ok(())
+}
+
+/// Who has to do with the object is to hear where it is.
+fn owe_news(s: &mut Step<'_, '_>, key: ObjectKey) {
+    if !mutant!(ForgetNews) {
+        chores::begin(s, Chore::OweNews(key));
+    }
 }
 
 fn delete(s: &mut Step<'_, '_>, table: Table, prefix: &[u8]) -> Result<(), StoreError> {

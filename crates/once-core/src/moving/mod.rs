@@ -30,9 +30,10 @@ use crate::txn;
 pub(crate) use arrive::{ahead, handoff};
 pub(crate) use hear::told;
 pub(crate) use leave::{begin, greet, look, resume, stop, tick, welcome};
-pub(crate) use news::points_on;
+pub use news::{News, news};
+pub(crate) use news::{heard, owe_news, points_on};
 pub(crate) use rows::is_welcome;
-pub use rows::{AcquaintanceRow, HandedRow, LeavingRow, SealedRow, WelcomeRow};
+pub use rows::{AcquaintanceRow, HandedRow, LeavingRow, NewsRow, SealedRow, WelcomeRow};
 pub(crate) use sealed::{chain_known, handed};
 pub(crate) use state::{Hold, State};
 

@@ -75,6 +75,21 @@ pub struct AcquaintanceRow {
     pub addresses: Vec<String>,
 }
 
+/// [`crate::store::Table::News`]: a peer that is to hear where an object is, until it has answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct NewsRow {
+    /// Since when, in milliseconds since 1970.
+    #[n(0)]
+    pub since_ms: u64,
+}
+
+/// What an object was sealed as, and for whom.
+pub(super) fn sealed(rows: &dyn Read, key: &ObjectKey) -> Result<Option<(KernelId, SealedRow)>, StoreError> {
+    let row: Option<LeavingRow> = txn::get(rows, Table::Leaving, &key.to_row())?;
+    Ok(row.and_then(|row| row.sealed.map(|sealed| (row.to, sealed))))
+}
+
 /// Whether this kernel has said that it would take an object from a peer that is its home under this certificate: then its
 /// scenario may come ahead.
 pub(crate) fn is_welcome(

@@ -1,36 +1,28 @@
 //! The home of an object that is sealed: it hands it over until the receiver has answered, and then is its home no more, or
 //! again.
 
-use std::collections::BTreeSet;
-
 use once_model::certificate::{Answer as Said, Certificate, CertificateKind, Chain};
 use once_model::ids::{KernelId, ObjectKey};
 use once_model::limits::INLINE_MAX_BYTES;
-use once_model::moving::{Handed, Handoff, Luggage, Moved};
+use once_model::moving::{Handed, Handoff, Luggage};
 use once_model::sign::Purpose;
 use once_model::wire::Frame;
 
-use super::rows::{LeavingRow, SealedRow};
+use super::rows::{self, SealedRow};
 use super::state::Stage;
 use super::stay::{connection, my_life, stay};
-use super::{hear, luggage, news};
+use super::{hear, luggage};
 use crate::act::{self, BuiltIn, Cause};
 use crate::engine::Step;
+use crate::follow;
 use crate::object::{self, Draft, HeadRow};
 use crate::refusal::Unmoved;
 use crate::store::{Read, StoreError, Table};
 use crate::waist::{Answer, Effect, Event};
-use crate::{follow, txn};
-
-/// What an object was sealed as.
-fn row(s: &Step<'_, '_>, key: &ObjectKey) -> Result<Option<(KernelId, SealedRow)>, StoreError> {
-    let row: Option<LeavingRow> = txn::get(s.txn, Table::Leaving, &key.to_row())?;
-    Ok(row.and_then(|row| row.sealed.map(|sealed| (row.to, sealed))))
-}
 
 /// Hands an object over: always with the same words.
 pub(super) fn send(s: &mut Step<'_, '_>, key: ObjectKey) -> Result<(), StoreError> {
-    let Some((to, SealedRow { header, chain, luggage })) = row(s, &key)? else { return Ok(()) };
+    let Some((to, SealedRow { header, chain, luggage })) = rows::sealed(s.txn, &key)? else { return Ok(()) };
     let Some(conn) = connection(s, &to) else { return Ok(()) };
     let body = match header.size <= INLINE_MAX_BYTES as u64 {
         true => s.txn.get(Table::Body, &object::body_key(&header))?,
@@ -52,7 +44,7 @@ pub(super) fn send(s: &mut Step<'_, '_>, key: ObjectKey) -> Result<(), StoreErro
 
 /// The receiver has answered. Only what it has signed counts, and only of the certificate under which the object is sealed now.
 pub(crate) fn handed(s: &mut Step<'_, '_>, peer: KernelId, said: &Handed) -> Result<(), StoreError> {
-    let Some((to, sealed)) = row(s, &said.key)? else { return Ok(()) };
+    let Some((to, sealed)) = rows::sealed(s.txn, &said.key)? else { return Ok(()) };
     let Some(handoff) = sealed.chain.links.last() else { return Ok(()) };
     if to != peer || !said.answer.is_to(handoff) {
         return Ok(());
@@ -78,7 +70,7 @@ pub(crate) fn chain_known(s: &mut Step<'_, '_>, key: ObjectKey) -> Result<(), St
     let Some(chain) = object::chain(s.txn, &lineage)? else { return Ok(()) };
     let names: Vec<_> = follow::with_copy(&key, Some(&chain)).collect();
     hear::lanes_follow(s, &names, &chain)?;
-    let Some((_, sealed)) = row(s, &key)? else { return Ok(()) };
+    let Some((_, sealed)) = rows::sealed(s.txn, &key)? else { return Ok(()) };
     let Some(handoff) = sealed.chain.links.last() else { return Ok(()) };
     let id = handoff.id();
     match chain.links.iter().any(|link| link.id() == id && link.acceptance.is_some()) {
@@ -99,7 +91,7 @@ fn moved(s: &mut Step<'_, '_>, key: ObjectKey, chain: Chain) -> Result<(), Store
         s.txn.put(Table::Head, &key.to_row(), &head);
     }
     s.txn.delete(Table::Leaving, &key.to_row());
-    let followers = luggage::leave_behind(s, &key)?;
+    luggage::leave_behind(s, &key)?;
     let names = follow::asked_as(s, &key)?;
     hear::lanes_follow(s, &names, &chain)?;
     let tokens = s.engine.moving.leaving.remove(&key).map(|leaving| leaving.tokens).unwrap_or_default();
@@ -107,8 +99,6 @@ fn moved(s: &mut Step<'_, '_>, key: ObjectKey, chain: Chain) -> Result<(), Store
         s.out.push(Effect::Reply { token, reply: Ok(Answer::Moved { to: home }) });
     }
     s.out.push(Effect::Event(Event::Moved { key, to: home }));
-    let told: BTreeSet<_> = followers.into_iter().filter(|peer| *peer != home).collect();
-    news::tell_all(s, told, &Moved { key, chain, addresses: news::addresses(s, &home)? });
     act::release(s, key);
     Ok(())
 }

@@ -1,8 +1,9 @@
-//! What the engine remembers of objects that are about to leave. It is made from the rows at each start.
+//! What the engine remembers of objects that are about to leave, and of news under way. It is made from the rows at each start
+//! and at each connection.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use once_model::ids::{Incarnation, KernelId, ObjectKey};
+use once_model::ids::{Hash, Incarnation, KernelId, ObjectKey};
 
 use crate::waist::Token;
 
@@ -12,8 +13,18 @@ pub(crate) struct State {
     pub leaving: BTreeMap<ObjectKey, Leaving>,
     /// Those of which something has ended in this step: perhaps nothing is under way any more.
     pub touched: BTreeSet<ObjectKey>,
-    /// Whether the clock runs by which they are looked at.
+    /// What peers are told of where objects are, and have not answered.
+    pub telling: BTreeMap<KernelId, BTreeMap<ObjectKey, Told>>,
+    /// Whether the clock runs by which all of this is looked at.
     pub ticking: bool,
+}
+
+/// What a peer was told last of an object.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Told {
+    /// The last certificate of the chain.
+    pub certificate: Hash,
+    pub sent_ms: u64,
 }
 
 /// One of them.

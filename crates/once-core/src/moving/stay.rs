@@ -1,12 +1,13 @@
 //! An object that was to leave stays; and what both sides of a move need.
 
 use once_model::ids::{Incarnation, KernelId, ObjectKey};
+use once_model::limits::RESEND_AFTER_MS;
 use once_model::wire::Code;
 
 use crate::engine::Step;
 use crate::refusal::{Refusal, Unmoved};
 use crate::store::{StoreError, Table};
-use crate::waist::Effect;
+use crate::waist::{Effect, Timer};
 use crate::{act, meta};
 
 /// It stays: whoever waits is told why, and what waited for it goes on.
@@ -18,6 +19,15 @@ pub(super) fn stay(s: &mut Step<'_, '_>, key: ObjectKey, why: Unmoved) -> Result
     }
     act::release(s, key);
     Ok(())
+}
+
+/// The clock by which what is about to leave is looked at, and what was not answered is said again.
+pub(super) fn tick_later(s: &mut Step<'_, '_>) {
+    let moving = &mut s.engine.moving;
+    let is_needed = !moving.leaving.is_empty() || !moving.telling.is_empty();
+    if is_needed && !std::mem::replace(&mut moving.ticking, true) {
+        s.out.push(Effect::Timer { after_ms: RESEND_AFTER_MS, timer: Timer::Leaving });
+    }
 }
 
 /// The connection to a peer that knows what a move is.

@@ -73,11 +73,13 @@ pub enum Table {
     Handed = 44,
     /// Object key + kernel -> that it has to do with an object that has moved in, or had with one that has left.
     Acquaintance = 45,
+    /// Kernel + object key -> that this peer is to hear where the object is.
+    News = 46,
 }
 
 impl Table {
     /// Every table, in the order of their numbers.
-    pub const ALL: [Self; 29] = [
+    pub const ALL: [Self; 30] = [
         Self::Meta,
         Self::Head,
         Self::Body,
@@ -107,6 +109,7 @@ impl Table {
         Self::Welcome,
         Self::Handed,
         Self::Acquaintance,
+        Self::News,
     ];
 }
 

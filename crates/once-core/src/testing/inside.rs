@@ -132,6 +132,8 @@ impl Alone {
             let handed = [plain.to_row().as_slice(), certificate.as_bytes()].concat();
             s.txn.put(Table::Handed, &handed, &crate::moving::HandedRow { answer, code: None });
             s.txn.put(Table::Acquaintance, &follower, &crate::moving::AcquaintanceRow::default());
+            let news = [peer.as_bytes().as_slice(), &plain.to_row()].concat();
+            s.txn.put(Table::News, &news, &crate::moving::NewsRow { since_ms });
             Ok(())
         });
         (kernel, objects)

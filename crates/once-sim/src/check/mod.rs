@@ -15,7 +15,7 @@ mod handing;
 mod history;
 mod ledger;
 mod moving;
-mod news;
+pub(crate) mod news;
 mod object;
 mod peers;
 mod rows;
@@ -123,6 +123,7 @@ pub(crate) struct Checker {
     given_up: BTreeSet<(KernelId, KernelId, Hash)>,
     acts: act::Acts,
     moves: moving::Moves,
+    pub(crate) news: news::News,
     entries: history::Entries,
     /// The UUIDs of all journals that were imported, or born of others.
     journals: BTreeSet<Uuid>,

@@ -237,6 +237,7 @@ impl Checker {
                 }
             }
         }
+        self.news.owed(group, &self.moves);
         for (effect, _) in group.effects {
             if let Effect::Send { peer, frame, .. } = effect {
                 self.says(group, allowed, peer, frame, &mut wrong);

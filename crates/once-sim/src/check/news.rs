@@ -1,13 +1,99 @@
 //! Who has to do with an object that moves: the names go along, and each of them hears where it is.
 
 use std::collections::BTreeSet;
+use std::ops::ControlFlow;
 
-use once_core::store::{Read, Table};
-use once_model::ids::ObjectKey;
+use once_core::act::{LaneId, SendingRow};
+use once_core::moving::LeavingRow;
+use once_core::store::{Read, Table, scan_prefix};
+use once_core::waist::{Effect, Event};
+use once_core::{object, peers, txn};
+use once_model::ids::{KernelId, ObjectKey};
 use once_model::limits::ACQUAINTANCES_MAX;
 use once_model::moving::Luggage;
 
+use super::moving::{Moves, names};
 use super::{Group, Wrong};
+use crate::disk::Disk;
+
+/// Who is to hear from whom where an object is.
+#[derive(Debug, Default)]
+pub(crate) struct News {
+    owed: BTreeSet<(KernelId, ObjectKey, KernelId)>,
+}
+
+impl News {
+    /// Objects that have come or gone: their home and their former home owe it to those of their acquaintances that are peers.
+    pub fn owed(&mut self, group: &Group<'_>, moves: &Moves) {
+        for (effect, _) in group.effects {
+            let (key, knows, named) = match effect {
+                Effect::Event(Event::Moved { key, to }) => (key, to, left(group, key)),
+                Effect::Event(Event::MovedIn { key, from }) => (key, from, known(group.store, key)),
+                _ => continue,
+            };
+            let is_owed = |kernel: &KernelId| {
+                kernel != knows
+                    && *kernel != group.kernel
+                    && matches!(peers::peer(group.store, kernel), Ok(Some(_)))
+            };
+            self.owed.extend(named.into_iter().filter(is_owed).map(|kernel| (group.kernel, *key, kernel)));
+        }
+        for row in group.changed().filter(|row| row.table == Table::Peer && row.after.is_none()) {
+            self.owed.retain(|(by, _, to)| *by != group.kernel || to.as_bytes().as_slice() != row.key);
+        }
+        self.owed.retain(|(by, ..)| !moves.put_back.contains(by));
+    }
+
+    /// All of it, also what was heard since: by whom, of which object, to whom.
+    pub fn all(&self) -> impl Iterator<Item = &(KernelId, ObjectKey, KernelId)> {
+        self.owed.iter()
+    }
+}
+
+/// Whom the luggage of an object names that has left just now.
+fn left(group: &Group<'_>, key: &ObjectKey) -> Vec<KernelId> {
+    let place = key.to_row();
+    let mut rows = group.changed().filter(|row| row.table == Table::Leaving && row.key == place);
+    let sealed =
+        rows.find_map(|row| txn::decode::<LeavingRow>(Table::Leaving, row.before.as_ref()?).ok()?.sealed);
+    let luggage = sealed.and_then(|sealed| Luggage::unpack(&sealed.luggage).ok()).unwrap_or_default();
+    luggage.acquaintances.into_iter().map(|known| known.kernel).collect()
+}
+
+/// Whom a kernel knows to have to do with an object.
+fn known(store: &Disk, key: &ObjectKey) -> Vec<KernelId> {
+    let mut found = Vec::new();
+    let _ = scan_prefix(store, Table::Acquaintance, &key.to_row(), &mut |row, _| {
+        found.extend(row.get(ObjectKey::ROW_LEN..).and_then(KernelId::from_slice));
+        ControlFlow::Continue(())
+    });
+    found
+}
+
+/// What a kernel does not know of an object that another one has told it.
+pub(crate) fn missed(by: &Disk, to: &Disk, key: &ObjectKey) -> Option<String> {
+    let lineage = key.lineage()?;
+    let chain = object::chain(by, &lineage).ok()??;
+    let there = object::chain(to, &lineage).ok()?;
+    if there.as_ref().is_some_and(|there| there.links.len() < chain.links.len()) {
+        return Some(format!("has not heard of all moves of {key}"));
+    }
+    let former = |home: &KernelId| {
+        *home != chain.home()
+            && (chain.genesis.home == *home || chain.links.iter().any(|link| link.home == *home))
+    };
+    let mut astray = false;
+    for name in names(key, &chain) {
+        let _ = scan_prefix(to, Table::Sending, &name.to_row(), &mut |row, value| {
+            let lane = txn::decode::<SendingRow>(Table::Sending, &value).ok();
+            astray |= there.is_none()
+                && LaneId::from_row(row).is_some()
+                && lane.is_some_and(|lane| former(&lane.home));
+            ControlFlow::Continue(())
+        });
+    }
+    astray.then(|| format!("has a lane to a former home of {key}"))
+}
 
 /// An object is sealed: its luggage names everybody who has a lane to it, a right to it, or follows it.
 pub(super) fn packed(key: &ObjectKey, luggage: &Luggage, wrong: &mut Wrong) {

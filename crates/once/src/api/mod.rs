@@ -143,7 +143,7 @@ async fn dispatch(kernel: &Kernel, method: &str, mut params: Value, tell: Tell<'
         "unfollow" => transfer::unfollow(kernel, read(params)?).await,
         "follows" => transfer::follows(kernel),
         "move" => moving::start(kernel, read(params)?, tell).await,
-        "moves" => moving::list(kernel),
+        "moves" => moving::list(kernel).await,
         "moves.withdraw" => moving::withdraw(kernel, read(params)?).await,
         "outbox" => outbox::list(kernel).await,
         "outbox.drop" => outbox::give_up(kernel, read(params)?).await,

@@ -177,7 +177,7 @@ fn reaching(
     Ok(found)
 }
 
-pub(super) fn list(kernel: &Kernel) -> Result<Value, Error> {
+pub(super) async fn list(kernel: &Kernel) -> Result<Value, Error> {
     let moves: Vec<_> = kernel
         .moves()?
         .into_iter()
@@ -192,7 +192,20 @@ pub(super) fn list(kernel: &Kernel) -> Result<Value, Error> {
             })
         })
         .collect();
-    Ok(json!({ "moves": moves }))
+    let name = |kernel_id: &KernelId| json!({ "name": names::name_of(kernel, kernel_id), "kernel": kernel_id.to_string() });
+    let news: Vec<_> = kernel
+        .news_owed()
+        .await?
+        .iter()
+        .map(|news| {
+            json!({
+                "key": names::key_text(&news.key),
+                "home": names::name_of(kernel, &news.home), "kernel": news.home.to_string(),
+                "waits_for": news.waits_for.iter().map(name).collect::<Vec<_>>(),
+            })
+        })
+        .collect();
+    Ok(json!({ "moves": moves, "news": news }))
 }
 
 pub(super) async fn withdraw(kernel: &Kernel, params: Withdraw) -> Result<Value, Error> {

@@ -1,5 +1,6 @@
 //! What a home does with the lanes of an object that is about to leave, or has come.
 
+use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 
 use once_model::action::{BUILT_IN_FROM, LaneName};
@@ -88,6 +89,18 @@ pub(crate) fn lanes_of(s: &mut Step<'_, '_>, key: &ObjectKey) -> Result<Vec<Lugg
             floor,
             results,
         });
+    }
+    Ok(found)
+}
+
+/// Whose lanes they are.
+pub(crate) fn origins_of(s: &Step<'_, '_>, key: &ObjectKey) -> Result<BTreeSet<KernelId>, StoreError> {
+    let mut found = BTreeSet::new();
+    for name in asked_as(s, key)? {
+        scan_prefix(s.txn, Table::Lane, &name.to_row(), &mut |place, _| {
+            found.extend(lane_from_key(place).map(|(_, origin, _)| origin.kernel));
+            ControlFlow::Continue(())
+        })?;
     }
     Ok(found)
 }

@@ -27,7 +27,7 @@ pub use history::{Recorded, broken_link, entries, history, receipt};
 
 pub(crate) use built_in::{BuiltIn, Cause, carry_out, new_id};
 pub(crate) use consequences::{work_again, worked};
-pub(crate) use leaving::{has_lane, lanes_of, nudge, put_lane, release};
+pub(crate) use leaving::{has_lane, lanes_of, nudge, origins_of, put_lane, release};
 pub(crate) use ready::{go_on as go_on_put_off, ready};
 pub(crate) use shown::{came, late, not_kept};
 #[cfg(test)]
