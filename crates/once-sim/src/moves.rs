@@ -141,7 +141,6 @@ impl World {
         }
         let (token, run) = (self.next_id(), self.nodes[index].run);
         self.cover.met(crate::coverage::command(&command));
-        self.checker.asked(&self.nodes[index].id, token, crate::coverage::command(&command));
         let input = once_core::waist::Input::Command { token, command };
         self.queue.push(at_us, Event::Input { node: index, run, input });
     }

@@ -43,6 +43,11 @@ impl World {
                 if let Input::Ran(ran) = &input {
                     self.nodes[node].runs.remove(&ran.run);
                 }
+                // One that was given ahead is waited for from now on, whichever engine of this process hears it.
+                if let Input::Command { token, command } = &input {
+                    let what = crate::coverage::command(command);
+                    self.checker.asked(&self.nodes[node].id, *token, what);
+                }
                 self.enqueue(node, input);
             }
             Event::Frame { conn, side, bytes } => self.frame_arrives(conn, side, bytes),
