@@ -202,8 +202,6 @@ mod switch {
         ForgetAcquaintances breaks 10,
         /// Who has to do with an object is not owed the news of where it is.
         ForgetNews breaks 10,
-        /// Any answer ends the debt of news, also one to an older chain.
-        HeardOfOlder breaks 10,
         /// A handoff leaves before its seal is on the disk.
         LazySeal breaks 6,
         /// The acts of a guest do not say that it is one.
