@@ -139,7 +139,7 @@ def anything(value):
 
 U64, HASH, KERNEL, BYTES16 = uint(64), blob(32), blob(32), blob(16)
 CODE = one_of("denied", "quota", "busy", "disk-full", "invalid", "too-large", "ambiguous", "unsupported", "stopping",
-              "not-home", "expired", "id-reused", "no-component", "cancelled", "lacking", "quarantined")
+              "not-home", "expired", "id-reused", "no-component", "cancelled", "lacking", "quarantined", "withdrawn")
 LINE = known(choice(unclaimed=(0, HASH), claimed=(1, HASH)))
 KEY = pair(("uuid", uuid_text), ("line", LINE))
 PROGRESS = record(("incarnation", BYTES16), ("boot", U64), ("id", BYTES16), ("commit", U64), ("signature", blob(64)))
@@ -203,7 +203,8 @@ FRAME = choice(
     handed=(45, record(("key", KEY), ("answer", HANDOFF_ANSWER), ("code?", CODE))),
     moved=(46, record(("key", KEY), ("chain", CHAIN), ("addresses", each(text)))),
     guest=(47, record(("key", KEY), ("chain", CHAIN))),
-    heard=(48, record(("key", KEY), ("certificate", HASH))))
+    heard=(48, record(("key", KEY), ("certificate", HASH))),
+    withdraw=(49, record(("chain", CHAIN))))
 LUGGAGE = record(
     ("lanes", each(record(
         ("name", LANE), ("origin", KERNEL), ("incarnation", BYTES16), ("mark", U64), ("floor", U64),

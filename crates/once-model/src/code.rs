@@ -57,6 +57,9 @@ pub enum Code {
     /// The sender's data directory was put back from a backup: it runs and sends nothing until its peers were heard.
     #[n(15)]
     Quarantined,
+    /// Its home took back what it had handed over, before that was accepted.
+    #[n(16)]
+    Withdrawn,
 }
 
 impl Code {
@@ -80,6 +83,7 @@ impl Code {
             Self::Cancelled => "cancelled",
             Self::Lacking => "lacking",
             Self::Quarantined => "quarantined",
+            Self::Withdrawn => "withdrawn",
         }
     }
 }

@@ -9,7 +9,7 @@ use crate::certificate::{Answer, Certificate, Chain};
 use crate::code::Code;
 use crate::hash::content_hash;
 use crate::header::Header;
-use crate::ids::{Hash, Incarnation, KernelId, ObjectKey, Uuid};
+use crate::ids::{Hash, Incarnation, KernelId, Line, ObjectKey, Uuid};
 
 /// Would you take this object?
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
@@ -69,6 +69,15 @@ pub struct Handoff {
     /// A [`Luggage`], as the bytes that its hash is made of.
     #[cbor(n(3), with = "crate::cbor::json_bytes")]
     pub luggage: Bytes,
+}
+
+/// The home wants an object back that it has handed over: the receiver answers the handoff now, whether it came or not.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct Withdraw {
+    /// From the genesis to the handoff, as in [`Handoff`].
+    #[n(0)]
+    pub chain: Chain,
 }
 
 /// The receiver's one answer to a handoff.
@@ -294,9 +303,28 @@ impl Handoff {
     /// The handoff itself, and the chain before it.
     #[must_use]
     pub fn split(&self) -> Option<(&Certificate, Chain)> {
-        let (last, before) = self.chain.links.split_last()?;
-        Some((last, Chain { genesis: self.chain.genesis.clone(), links: before.to_vec() }))
+        split(&self.chain)
     }
+}
+
+impl Withdraw {
+    /// The same.
+    #[must_use]
+    pub fn split(&self) -> Option<(&Certificate, Chain)> {
+        split(&self.chain)
+    }
+
+    /// The object.
+    #[must_use]
+    pub fn key(&self) -> ObjectKey {
+        let genesis = &self.chain.genesis;
+        ObjectKey { uuid: genesis.uuid, line: Line::Claimed(genesis.lineage()) }
+    }
+}
+
+fn split(chain: &Chain) -> Option<(&Certificate, Chain)> {
+    let (last, before) = chain.links.split_last()?;
+    Some((last, Chain { genesis: chain.genesis.clone(), links: before.to_vec() }))
 }
 
 #[cfg(test)]

@@ -14,7 +14,7 @@ use crate::certificate::Chain;
 pub use crate::code::Code;
 use crate::header::Header;
 use crate::ids::{Hash, ItemId, Line, ObjectKey, Secret, Uuid};
-use crate::moving::{Ahead, Guest, Handed, Handoff, Heard, Moved, Welcome};
+use crate::moving::{Ahead, Guest, Handed, Handoff, Heard, Moved, Welcome, Withdraw};
 use crate::progress::Progress;
 use crate::receipt::{Entries, EntriesOf, Receipt, ReceiptOf};
 
@@ -244,6 +244,9 @@ pub enum Frame {
     /// The answer to [`Moved`], sent after the commit.
     #[n(48)]
     Heard(#[n(0)] Heard),
+    /// I want back what I have handed over: say which of the two it is.
+    #[n(49)]
+    Withdraw(#[n(0)] Box<Withdraw>),
 }
 
 /// Answer to a share.

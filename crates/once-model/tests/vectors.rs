@@ -113,6 +113,7 @@ fn frame_name(frame: &Frame) -> &'static str {
         Frame::Moved(_) => "moved",
         Frame::Guest(_) => "guest",
         Frame::Heard(_) => "heard",
+        Frame::Withdraw(_) => "withdraw",
         other => panic!("no vectors for {other:?}"),
     }
 }

@@ -109,7 +109,7 @@ pub const EXPECTED: &[&str] = &[
     "right to act of a hostile kernel", "right to act on some actions taken back", "right given again at once", "fault crash in a chore", "share through another kernel, whose quota is used up", "rights on a copy and on what it has become", "change while followers are told of the one before", "share of what is followed",
     "state hostile kernel acted by right", "refusal TooManyActions", "refusal WholeGrant",
     "command Move", "command Stay", "timer Leaving", "event Moved", "event MovedIn", "frame Ahead", "frame Welcome",
-    "frame Handoff", "frame Handed", "frame Moved", "frame Heard", "frame Guest", "state guest acted by its own right", "state guest made an object", "answer Moved", "refusal Leaving", "refusal NotLeaving",
+    "frame Handoff", "frame Handed", "frame Moved", "frame Heard", "frame Withdraw", "frame Guest", "state guest acted by its own right", "state guest made an object", "answer Moved", "refusal Leaving", "refusal NotLeaving",
     "refusal HandsOver", "refusal Unmoved", "state object moved", "state object sealed at a crash",
     "state handoff refused and reopened", "state object moved on", "state object moved back",
     "format A", "format B", "format C", "format D", "format E", "format F", "format other",
@@ -262,6 +262,7 @@ pub fn frame(frame: &Frame) -> &'static str {
         Frame::Moved(_) => "frame Moved",
         Frame::Guest(_) => "frame Guest",
         Frame::Heard(_) => "frame Heard",
+        Frame::Withdraw(_) => "frame Withdraw",
         _ => "frame of a later version",
     }
 }

@@ -94,6 +94,10 @@ impl World {
         if self.rng.one_in(2) {
             self.trust(index, key);
         }
+        if self.rng.one_in(6) {
+            let soon_us = self.now_us + self.rng.up_to(600_000);
+            self.command_at(soon_us, index, Command::Stay { key });
+        }
         for _ in 0..self.rng.up_to(3) {
             self.act_on_something(index, work);
         }

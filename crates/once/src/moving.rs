@@ -73,6 +73,8 @@ pub struct Departing {
     pub since_ms: u64,
     /// Whether it is handed over: from then on only the receiver can say where it lives, and until it does nobody changes it.
     pub is_sealed: bool,
+    /// Whether it was taken back after that: the receiver is asked, and says where it lives.
+    pub is_withdrawn: bool,
 }
 
 /// Where an object is that was here or has come here, and who has not heard of it.
@@ -119,6 +121,7 @@ impl Kernel {
             to: departure.to,
             since_ms: departure.since_ms,
             is_sealed: departure.sealed,
+            is_withdrawn: departure.withdrawn,
         };
         Ok(all.into_iter().map(one).collect())
     }
@@ -140,11 +143,12 @@ impl Kernel {
         Ok(all.into_iter().map(one).collect())
     }
 
-    /// Takes a move back, as long as the object is not handed over.
+    /// Takes a move back. True if the object stays. False if it is handed over already: then the receiver is asked, now and on each
+    /// new connection, and the object stays where it is if the receiver has not taken it by then.
     ///
     /// # Errors
-    /// When it is not about to leave, or is handed over already: then only the receiver can say where it lives.
-    pub async fn withdraw_move(&self, key: ObjectKey) -> Result<(), Error> {
-        self.command(Command::Stay { key }).await.map(drop)
+    /// When it is not about to leave.
+    pub async fn withdraw_move(&self, key: ObjectKey) -> Result<bool, Error> {
+        Ok(self.command(Command::Stay { key }).await? == Answer::Done)
     }
 }

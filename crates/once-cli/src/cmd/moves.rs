@@ -20,7 +20,7 @@ pub struct Moves {
 enum Command {
     /// List them (the default)
     List,
-    /// The object stays, unless it is handed over already
+    /// The object stays; if it is handed over already, unless the other kernel has taken it
     Withdraw {
         /// Which object
         object: String,
@@ -32,8 +32,15 @@ impl Moves {
     pub async fn run(self, context: &Context) -> Done {
         if let Some(Command::Withdraw { object }) = self.command {
             let answer = context.call("moves.withdraw", json!({ "object": object })).await?;
-            context
-                .answer(&answer, |answer| ui::print(&format!("{} stays", ui::key(text(answer, "key")))))?;
+            context.answer(&answer, |answer| {
+                let what = match answer.get("stays").and_then(Value::as_bool) {
+                    Some(false) => {
+                        "is handed over: the other kernel is asked for it, and says whether it stays"
+                    }
+                    _ => "stays",
+                };
+                ui::print(&format!("{} {what}", ui::key(text(answer, "key"))))
+            })?;
             return Ok(Exit::DONE);
         }
         let answer = context.call("moves", json!({})).await?;
@@ -50,6 +57,10 @@ fn print(answer: &Value) -> Done<()> {
     for one in moves {
         let is = |name: &str| one.get(name).and_then(Value::as_bool).unwrap_or(false);
         let waits = match (is("sealed"), is("connected")) {
+            (true, true) if is("withdrawn") => "taken back; waits for the answer",
+            (true, false) if is("withdrawn") => {
+                "taken back; waits until that kernel can be reached, and answers"
+            }
             (true, true) => "handed over; waits for the answer",
             (true, false) => "handed over; waits until that kernel can be reached, and answers",
             (false, true) => "waits for what is under way",

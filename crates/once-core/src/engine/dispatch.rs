@@ -239,6 +239,7 @@ impl Step<'_, '_> {
             Frame::Welcome(said) => moving::welcome(self, peer, &said),
             Frame::Handoff(handoff) => moving::handoff(self, peer, *handoff),
             Frame::Handed(said) => moving::handed(self, peer, &said),
+            Frame::Withdraw(said) => moving::withdraw(self, peer, &said),
             Frame::Moved(moved) => moving::told(self, peer, &moved),
             Frame::Guest(said) => {
                 act::guest_shown(self, peer, *said);

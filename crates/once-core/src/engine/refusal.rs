@@ -307,9 +307,6 @@ pub enum Unmoved {
     /// Somebody took it back.
     #[error("somebody took it back")]
     TakenBack,
-    /// It is sealed: the receiver may have it already.
-    #[error("it is handed over already; whether it has arrived, only the receiver can say")]
-    Sealed,
 }
 
 impl Unmoved {
@@ -326,7 +323,6 @@ impl Unmoved {
             Self::Run | Self::Call { .. } | Self::Answer { .. } | Self::News | Self::Body => {
                 "`once outbox` lists what waits; move it again when that is done"
             }
-            Self::Sealed => "`once moves` shows whether the receiver can be reached",
             _ => return None,
         };
         Some(hint.into())

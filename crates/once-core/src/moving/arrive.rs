@@ -5,7 +5,7 @@ use once_model::hash::content_hash;
 use once_model::header::Header;
 use once_model::ids::{Incarnation, KernelId, Line, Lineage, ObjectKey};
 use once_model::limits::INLINE_MAX_BYTES;
-use once_model::moving::{Ahead, Handed, Handoff, Luggage, Welcome};
+use once_model::moving::{Ahead, Handed, Handoff, Luggage, Welcome, Withdraw};
 use once_model::wire::{Code, Frame, Parcel};
 
 use super::rows::{HandedRow, WelcomeRow, handed_key};
@@ -94,6 +94,41 @@ pub(crate) fn handoff(s: &mut Step<'_, '_>, peer: KernelId, said: Handoff) -> Re
     Ok(())
 }
 
+/// The home wants an object back that it has handed over: if this kernel has not answered that, it refuses it now.
+pub(crate) fn withdraw(s: &mut Step<'_, '_>, peer: KernelId, said: &Withdraw) -> Result<(), StoreError> {
+    let key = said.key();
+    let Some((handoff, before)) = said.split() else { return Ok(()) };
+    let life = my_life(s)?;
+    if handoff.home != s.ctx.me || handoff.incarnation != life {
+        return Ok(());
+    }
+    let known = answered(s, &key, handoff)?.filter(|_| !mutant!(AnswersTwice));
+    if let Some(row) = known {
+        say(s, &peer, Frame::Handed(Handed { key, answer: row.answer, code: row.code }));
+        return Ok(());
+    }
+    let welcome: Option<WelcomeRow> = txn::get(s.txn, Table::Welcome, &key.to_row())?;
+    let is_awaited = welcome.is_some_and(|row| (row.from, row.certificate) == (peer, handoff.base));
+    if !(is_awaited || mutant!(AnswersTwice)) || !is_from(s, &peer, handoff, &before)? {
+        return Ok(());
+    }
+    answer(s, &peer, (&key, handoff, life), Some(Code::Withdrawn));
+    Ok(())
+}
+
+/// Whether a handoff continues a chain, and the peer has signed it as the home at the end of that.
+fn is_from(
+    s: &Step<'_, '_>,
+    peer: &KernelId,
+    handoff: &Certificate,
+    before: &Chain,
+) -> Result<bool, StoreError> {
+    // As it will be: what only this kernel can add is added.
+    let answer = Answer::sign(handoff.id(), true, my_life(s)?, &s.ctx.key);
+    let probe = sealed::accepted(said_chain(handoff, before), answer);
+    Ok(probe.verify(before.genesis.lineage()).is_ok() && handoff.signer == *peer)
+}
+
 /// The chain with the handoff at its end.
 fn said_chain(handoff: &Certificate, before: &Chain) -> Chain {
     let mut chain = before.clone();
@@ -151,14 +186,8 @@ fn checked(
         Ok(arrival) => arrival,
         Err(_) => return Ok(Err(Code::Invalid)),
     };
-    let mut probe = said_chain(handoff, &before);
-    // As it will be: what only this kernel can add is added.
-    let life = my_life(s)?;
-    if let Some(last) = probe.links.last_mut() {
-        last.acceptance = Some(Answer::sign(handoff.id(), true, life, &s.ctx.key));
-    }
-    let is_next = header.lineage.is_some_and(|lineage| probe.verify(lineage).is_ok())
-        && handoff.signer == *peer
+    let is_next = header.lineage == Some(before.genesis.lineage())
+        && is_from(s, peer, handoff, &before)?
         && header.certificate == Some(handoff.base)
         && (handoff.base_revision, handoff.base_id) == (header.revision, header.id())
         && handoff.tip.is_some()

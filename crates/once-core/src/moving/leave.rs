@@ -50,7 +50,7 @@ pub(crate) fn begin(
     if has_conflicts(s, &key)? {
         return Err(Refusal::Unmoved { key, why: Unmoved::Conflicts }.into());
     }
-    let row = LeavingRow { to, since_ms: s.ctx.now_ms, sealed: None };
+    let row = LeavingRow { to, since_ms: s.ctx.now_ms, sealed: None, withdrawn: false };
     s.room_on_disk()?;
     s.txn.put(Table::Leaving, &key.to_row(), &row);
     let tokens = if wait { vec![token] } else { Vec::new() };
@@ -71,12 +71,15 @@ fn has_conflicts(s: &Step<'_, '_>, key: &ObjectKey) -> Result<bool, StoreError> 
     Ok(any)
 }
 
-/// People take it back: an object that is sealed stays so until the receiver has answered.
+/// People take it back: an object that is sealed stays so until the receiver has answered, and is asked to.
 pub(crate) fn stop(s: &mut Step<'_, '_>, key: ObjectKey) -> Result<Answer, Failure> {
     let key = object::current_key(s.txn, &key)?;
     match s.engine.moving.leaving.get(&key).map(|leaving| leaving.stage) {
         None => Err(Refusal::NotLeaving(key).into()),
-        Some(Stage::Sealed { .. }) => Err(Refusal::Unmoved { key, why: Unmoved::Sealed }.into()),
+        Some(Stage::Sealed { .. }) => {
+            sealed::withdraw(s, key)?;
+            Ok(Answer::Accepted)
+        }
         Some(_) => {
             stay(s, key, Unmoved::TakenBack)?;
             Ok(Answer::Done)

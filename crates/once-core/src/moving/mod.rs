@@ -19,6 +19,8 @@ mod tests;
 mod tests_guests;
 #[cfg(test)]
 mod tests_news;
+#[cfg(test)]
+mod tests_withdraw;
 
 use std::ops::ControlFlow;
 
@@ -27,7 +29,7 @@ use once_model::ids::{KernelId, ObjectKey};
 use crate::store::{Read, StoreError, Table, try_scan};
 use crate::txn;
 
-pub(crate) use arrive::{ahead, handoff};
+pub(crate) use arrive::{ahead, handoff, withdraw};
 pub(crate) use hear::told;
 pub(crate) use leave::{begin, greet, look, resume, stop, tick, welcome};
 pub use news::{News, news};
@@ -48,6 +50,8 @@ pub struct Departure {
     pub since_ms: u64,
     /// Whether it is sealed: only the receiver's answer ends that.
     pub sealed: bool,
+    /// Whether people want it back since.
+    pub withdrawn: bool,
 }
 
 /// The objects that are about to leave this kernel.
@@ -63,6 +67,7 @@ pub fn departures(rows: &dyn Read) -> Result<Vec<Departure>, StoreError> {
             to: row.to,
             since_ms: row.since_ms,
             sealed: row.sealed.is_some(),
+            withdrawn: row.withdrawn,
         }));
         Ok::<_, StoreError>(ControlFlow::Continue(()))
     })?;

@@ -22,6 +22,10 @@ pub struct LeavingRow {
     /// What it was sealed as.
     #[n(2)]
     pub sealed: Option<SealedRow>,
+    /// People want it back since: the receiver is asked for its answer.
+    #[n(3)]
+    #[cbor(default)]
+    pub withdrawn: bool,
 }
 
 /// What the receiver is told until it has answered: always the same.

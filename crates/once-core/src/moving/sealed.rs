@@ -4,26 +4,45 @@
 use once_model::certificate::{Answer as Said, Certificate, CertificateKind, Chain};
 use once_model::ids::{KernelId, ObjectKey};
 use once_model::limits::INLINE_MAX_BYTES;
-use once_model::moving::{Handed, Handoff, Luggage};
+use once_model::moving::{Handed, Handoff, Luggage, Withdraw};
 use once_model::sign::Purpose;
-use once_model::wire::Frame;
+use once_model::wire::{Code, Frame};
 
-use super::rows::{self, SealedRow};
+use super::rows::{self, LeavingRow, SealedRow};
 use super::state::Stage;
 use super::stay::{connection, my_life, stay};
 use super::{hear, luggage};
 use crate::act::{self, BuiltIn, Cause};
 use crate::engine::Step;
-use crate::follow;
 use crate::object::{self, Draft, HeadRow};
 use crate::refusal::Unmoved;
 use crate::store::{Read, StoreError, Table};
 use crate::waist::{Answer, Effect, Event};
+use crate::{follow, txn};
 
-/// Hands an object over: always with the same words.
+/// People want an object back that is sealed. It stays sealed: the receiver says what has become of it.
+pub(super) fn withdraw(s: &mut Step<'_, '_>, key: ObjectKey) -> Result<(), StoreError> {
+    if mutant!(UnsealByWish) {
+        return stay(s, key, Unmoved::TakenBack);
+    }
+    let Some(row) = txn::get::<LeavingRow>(s.txn, Table::Leaving, &key.to_row())? else { return Ok(()) };
+    s.txn.put(Table::Leaving, &key.to_row(), &LeavingRow { withdrawn: true, ..row });
+    send(s, key)
+}
+
+/// Hands an object over, always with the same words; or asks for it back.
 pub(super) fn send(s: &mut Step<'_, '_>, key: ObjectKey) -> Result<(), StoreError> {
-    let Some((to, SealedRow { header, chain, luggage })) = rows::sealed(s.txn, &key)? else { return Ok(()) };
+    let row: Option<LeavingRow> = txn::get(s.txn, Table::Leaving, &key.to_row())?;
+    let Some(LeavingRow { to, sealed: Some(sealed), withdrawn, .. }) = row else { return Ok(()) };
     let Some(conn) = connection(s, &to) else { return Ok(()) };
+    let SealedRow { header, chain, luggage } = sealed;
+    if withdrawn {
+        if let Some(leaving) = s.engine.moving.leaving.get_mut(&key) {
+            leaving.stage = Stage::Sealed { sent_ms: s.ctx.now_ms };
+        }
+        s.out.send(to, conn, Frame::Withdraw(Box::new(Withdraw { chain })));
+        return Ok(());
+    }
     let body = match header.size <= INLINE_MAX_BYTES as u64 {
         true => s.txn.get(Table::Body, &object::body_key(&header))?,
         false => None,
@@ -126,6 +145,9 @@ fn reopen(s: &mut Step<'_, '_>, key: ObjectKey, sealed: SealedRow, said: &Handed
     if let Ok(luggage) = Luggage::unpack(&luggage) {
         luggage::put_back(s, &key, luggage)?;
     }
-    let why = said.code.map_or(Unmoved::TakenBack, Unmoved::Unwelcome);
+    let why = match said.code {
+        None | Some(Code::Withdrawn) => Unmoved::TakenBack,
+        Some(code) => Unmoved::Unwelcome(code),
+    };
     stay(s, key, why)
 }

@@ -262,8 +262,6 @@ fn a_sealed_object_does_nothing_until_the_receiver_has_answered() {
     let b = pair.b.id();
     let gone = pair.a.try_command(Command::RemovePeer { peer: b });
     assert_eq!(gone, Err(Refusal::HandsOver { key, peer: b }));
-    let stay = pair.a.try_command(Command::Stay { key });
-    assert_eq!(stay, Err(Refusal::Unmoved { key, why: Unmoved::Sealed }));
     pair.restart(Side::A);
     pair.a.pass(10 * RESEND_AFTER_MS);
     assert!(pair.a.outcome(token).is_none() && runs(&pair).is_empty(), "it runs nothing, whatever the time");

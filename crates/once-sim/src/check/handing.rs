@@ -3,14 +3,14 @@
 use std::ops::ControlFlow;
 
 use once_core::access::{Right, Scope};
-use once_core::moving::{HandedRow, WelcomeRow};
+use once_core::moving::{HandedRow, LeavingRow, WelcomeRow};
 use once_core::object;
 use once_core::store::{Read, Table};
 use once_core::txn;
 use once_model::hash::content_hash;
 use once_model::header::Header;
 use once_model::ids::{Hash, KernelId, ObjectKey};
-use once_model::moving::{Handed, Handoff, Moved, Welcome};
+use once_model::moving::{Handed, Handoff, Moved, Welcome, Withdraw};
 use once_model::wire::Frame;
 
 use super::group::Allowed;
@@ -51,6 +51,16 @@ impl Rights {
     }
 }
 
+/// Who asks for an object back has written that down, unless its answer came within the group.
+fn asks_back(group: &Group<'_>, said: &Withdraw, wrong: &mut Wrong) {
+    let key = said.key();
+    let row = group.store.durable(Table::Leaving, &key.to_row());
+    let row = row.and_then(|row| txn::decode::<LeavingRow>(Table::Leaving, row).ok());
+    if row.is_none_or(|row| !row.withdrawn) && sealed(group.store, &key).is_some() {
+        wrong.push((6, format!("asks for {key} back before that is on disk")));
+    }
+}
+
 impl Checker {
     /// A frame of a move leaves a kernel.
     pub(super) fn says(
@@ -66,6 +76,7 @@ impl Checker {
             Frame::Handoff(said) => self.hands_over(group, said, wrong),
             Frame::Handed(said) => self.has_answered(group, allowed, peer, said, wrong),
             Frame::Moved(said) => self.points_on(group, peer, said, wrong),
+            Frame::Withdraw(said) => asks_back(group, said, wrong),
             _ => {}
         }
     }

@@ -187,7 +187,7 @@ pub(super) async fn list(kernel: &Kernel) -> Result<Value, Error> {
             json!({
                 "key": names::key_text(&departing.key),
                 "to": names::name_of(kernel, &departing.to), "kernel": departing.to.to_string(),
-                "since_ms": departing.since_ms, "sealed": departing.is_sealed, "connected": is_connected,
+                "since_ms": departing.since_ms, "sealed": departing.is_sealed, "withdrawn": departing.is_withdrawn, "connected": is_connected,
                 "trouble": seen.and_then(|seen| seen.last_error).filter(|_| !is_connected),
             })
         })
@@ -210,6 +210,6 @@ pub(super) async fn list(kernel: &Kernel) -> Result<Value, Error> {
 
 pub(super) async fn withdraw(kernel: &Kernel, params: Withdraw) -> Result<Value, Error> {
     let key = names::object(kernel, &params.object)?.key();
-    kernel.withdraw_move(key).await?;
-    Ok(json!({ "key": names::key_text(&key) }))
+    let stays = kernel.withdraw_move(key).await?;
+    Ok(json!({ "key": names::key_text(&key), "stays": stays }))
 }
