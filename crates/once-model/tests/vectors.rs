@@ -138,7 +138,7 @@ fn every_frame_is_read_and_written_as_ever() {
 
 #[test]
 fn the_frames_of_moves_are_read_and_written_as_ever() {
-    let (mut seen, mut handoffs) = (std::collections::BTreeSet::new(), Vec::new());
+    let (mut seen, mut handoffs, mut known) = (std::collections::BTreeSet::new(), Vec::new(), None);
     for vector in vectors("moves") {
         let frame: Frame = round(&vector);
         assert_eq!(frame_name(&frame), described_name(&vector), "{}", vector["name"]);
@@ -155,12 +155,19 @@ fn the_frames_of_moves_are_read_and_written_as_ever() {
             Frame::Handed(handed) => {
                 assert!(handoffs.iter().any(|handoff| handed.answer.is_to(handoff)), "{}", vector["name"]);
             }
-            Frame::Moved(moved) => moved.chain.verify(moved.key.lineage().unwrap()).unwrap(),
+            Frame::Moved(moved) => {
+                known = Some(moved.key);
+                moved.chain.verify(moved.key.lineage().unwrap()).unwrap();
+            }
+            Frame::Withdraw(said) => {
+                assert!(handoffs.contains(said.split().unwrap().0));
+                assert_eq!(Some(said.key()), known);
+            }
             Frame::Guest(guest) => guest.chain.verify(guest.key.lineage().unwrap()).unwrap(),
             _ => {}
         }
     }
-    assert_eq!(seen.len(), 6, "vectors for {seen:?} only");
+    assert_eq!(seen.len(), 8, "vectors for {seen:?} only");
 }
 
 #[test]

@@ -102,14 +102,17 @@ pub(crate) fn withdraw(s: &mut Step<'_, '_>, peer: KernelId, said: &Withdraw) ->
     if handoff.home != s.ctx.me || handoff.incarnation != life {
         return Ok(());
     }
-    let known = answered(s, &key, handoff)?.filter(|_| !mutant!(AnswersTwice));
-    if let Some(row) = known {
+    if mutant!(AnswersTwice) {
+        answer(s, &peer, (&key, handoff, life), Some(Code::Withdrawn));
+        return Ok(());
+    }
+    if let Some(row) = answered(s, &key, handoff)? {
         say(s, &peer, Frame::Handed(Handed { key, answer: row.answer, code: row.code }));
         return Ok(());
     }
     let welcome: Option<WelcomeRow> = txn::get(s.txn, Table::Welcome, &key.to_row())?;
     let is_awaited = welcome.is_some_and(|row| (row.from, row.certificate) == (peer, handoff.base));
-    if !(is_awaited || mutant!(AnswersTwice)) || !is_from(s, &peer, handoff, &before)? {
+    if !is_awaited || !is_from(s, &peer, handoff, &before)? {
         return Ok(());
     }
     answer(s, &peer, (&key, handoff, life), Some(Code::Withdrawn));

@@ -10,7 +10,7 @@ use once_core::txn;
 use once_model::hash::content_hash;
 use once_model::header::Header;
 use once_model::ids::{Hash, KernelId, ObjectKey};
-use once_model::moving::{Handed, Handoff, Moved, Welcome, Withdraw};
+use once_model::moving::{Handed, Handoff, Luggage, Moved, Welcome, Withdraw};
 use once_model::wire::Frame;
 
 use super::group::Allowed;
@@ -121,6 +121,9 @@ impl Checker {
         };
         if link.luggage != Some(content_hash(&said.luggage)) {
             wrong.push((2, format!("hands {key} over with another luggage than it has signed")));
+        }
+        if let Ok(luggage) = Luggage::unpack(&said.luggage) {
+            super::news::packed(&key, &luggage, wrong);
         }
         let handoff = link.id();
         let words = content_hash(&Frame::Handoff(Box::new(said.clone())).encode());

@@ -412,7 +412,6 @@ impl Checker {
         if [Table::Timer, Table::Activity].into_iter().any(|table| any(group.store, table, &place)) {
             wrong.push((3, format!("keeps timers or work of {key}, which is sealed")));
         }
-        super::news::packed(key, &luggage, wrong);
         let Some(shadow) = self.shadows.get(&group.kernel) else { return };
         let nobody = KernelId::from_bytes([0; 32]);
         let packed: Vec<_> = granted(key, &nobody, &luggage.grants, group.now_ms).collect();
