@@ -24,7 +24,7 @@ pub(crate) struct News {
 
 impl News {
     /// Objects that have come or gone: their home and their former home owe it to those of their acquaintances that are peers.
-    pub fn owed(&mut self, group: &Group<'_>, moves: &Moves) {
+    pub(super) fn owed(&mut self, group: &Group<'_>, moves: &Moves) {
         for (effect, _) in group.effects {
             let (key, knows, named) = match effect {
                 Effect::Event(Event::Moved { key, to }) => (key, to, left(group, key)),
