@@ -43,6 +43,8 @@ pub struct Disk {
     reads_left: Cell<Option<u64>>,
     /// A row that cannot be read while the engine looks: what is there instead.
     pub(crate) damaged: Option<(Table, Vec<u8>)>,
+    /// A damaged row was written anew or removed: what the engine has parked for it waits for the next start all the same.
+    written_over: bool,
     /// The engine looks, not a checker.
     engine_reads: Cell<bool>,
     /// The damage was met.
@@ -106,6 +108,11 @@ impl Disk {
     /// What the engine has met of what was damaged: a row, a body.
     pub fn damage_met(&self) -> [bool; 2] {
         self.met.get()
+    }
+
+    /// Mends what is damaged. Whether anything was, or had been and was written over since: the kernel must start anew.
+    pub(crate) fn mend(&mut self) -> bool {
+        self.damaged.take().is_some() | std::mem::take(&mut self.written_over)
     }
 
     fn is_damaged(&self, table: Table, key: &[u8]) -> bool {
@@ -218,6 +225,7 @@ impl Store for Disk {
                     .is_some_and(|bad| rows.iter().any(|row| (row.table, &row.key) == (bad.0, &bad.1)))
                 {
                     self.damaged = None;
+                    self.written_over = true;
                 }
                 self.commits.set(self.commits.get() + 1);
                 self.rows += rows.len() as u64;

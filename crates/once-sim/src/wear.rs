@@ -65,7 +65,7 @@ impl World {
         for (name, _) in ["fault damaged row", "fault body lost"].iter().zip(met).filter(|(_, met)| *met) {
             self.cover.met(name);
         }
-        if self.nodes[index].disk.damaged.take().is_some() && self.nodes[index].is_up() {
+        if self.nodes[index].disk.mend() && self.nodes[index].is_up() {
             self.crash(Kernel(index));
         }
     }
