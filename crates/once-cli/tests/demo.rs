@@ -44,17 +44,20 @@ fn the_demo_moves_everything_and_says_so() {
     assert_eq!(report["verdict"], "ok");
     assert!(report["scenarios"].as_u64() >= Some(200), "{report}");
     let none_or_few =
-        [("lost", 0), ("changed", 10), ("kills", 7), ("broken", 0), ("doubled", 0), ("act_lost", 0)];
+        [("lost", 0), ("changed", 10), ("moves", 12), ("broken", 0), ("doubled", 0), ("act_lost", 0)];
     for (name, expected) in none_or_few {
         assert_eq!(report[name], expected, "{name}: {report}");
     }
+    // Seven while they exchange and act; at least half of the traveller's legs see another.
+    assert!(report["kills"].as_u64() >= Some(7 + 6), "{report}");
     assert_eq!(report["distinct_ids"], report["effects"], "{report}");
+    assert_eq!(report["moved_actions"], report["moved_effects"], "{report}");
     assert!(report["actions"].as_u64() > report["distinct_ids"].as_u64(), "{report}");
     for name in ["p50", "p99", "p999", "max"] {
         assert!(report["latency_us"][name].as_u64() > Some(0), "{report}");
         assert!(report["act_latency_us"][name].as_u64() > Some(0), "{report}");
     }
-    for name in ["bytes", "per_second", "delta_wire_bytes", "effects"] {
+    for name in ["bytes", "per_second", "delta_wire_bytes", "effects", "moved_effects"] {
         assert!(report[name].as_u64() > Some(0), "{report}");
     }
     left_nothing(&home);

@@ -5,16 +5,15 @@
 //! one. In the end each counter must show as many as were said to be done, and the money must be all there.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
-use once::api::Client;
-use once::model::ids::Uuid;
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
+use super::asker::{ANSWER_MS, Asker, new_id};
 use super::examples::Dice;
 use super::node::Node;
 use super::report::{Latency, Report, Stage};
@@ -46,12 +45,6 @@ const ACCOUNTS: usize = 2;
 
 /// What each account begins with.
 const BALANCE: u64 = 1_000_000;
-
-/// How long a client waits for one answer before it asks again, in milliseconds.
-const ANSWER_MS: u64 = 4_000;
-
-/// How long all of it may go on without an outcome.
-const STALL_MAX: Duration = Duration::from_secs(60);
 
 /// An object that is acted on.
 #[derive(Debug, Clone)]
@@ -99,12 +92,12 @@ pub struct Load {
 }
 
 /// Objects, load, kills, and the count.
-pub async fn play(mut nodes: [&mut Node; 3], stage: &Stage, report: &mut Report) -> Done<()> {
+pub async fn play(nodes: &mut [&mut Node; 3], stage: &Stage, report: &mut Report) -> Done<()> {
     stage.begin("preparing to act");
-    let mut load = Load::begin(&mut nodes, WISHES).await?;
+    let mut load = Load::begin(nodes, WISHES).await?;
     let bar = stage.bar("acting on three kernels", 3 * CLIENTS * WISHES);
-    load.kill_now_and_then(&mut nodes, &bar, report).await?;
-    load.end(&mut nodes, Some(bar), stage, report).await
+    load.kill_now_and_then(nodes, &bar, report).await?;
+    load.end(nodes, Some(bar), stage, report).await
 }
 
 impl Load {
@@ -216,7 +209,7 @@ async fn prepare(nodes: &mut [&mut Node; 3]) -> Done<Targets> {
 async fn work(data: PathBuf, seed: u64, wishes: u64, targets: &Targets, tally: &Tally) -> Seen {
     let mut dice = Dice::new(100 + seed);
     let mut seen = Seen::default();
-    let mut client = None;
+    let mut asker = Asker::new(data);
     for n in 0..wishes {
         if tally.stop.load(Ordering::Relaxed) || seen.wrong.is_some() {
             break;
@@ -235,7 +228,7 @@ async fn work(data: PathBuf, seed: u64, wishes: u64, targets: &Targets, tally: &
             }
         };
         let begun = Instant::now();
-        let (outcome, tries) = ask(&data, &mut client, method, &params, tally).await;
+        let (outcome, tries) = asker.ask(method, &params, &tally.requests).await;
         match outcome {
             Ok(answer) if transfer => {
                 tally.transfers.fetch_add(u64::from(text(&answer, "state") == "done"), Ordering::Relaxed);
@@ -246,7 +239,7 @@ async fn work(data: PathBuf, seed: u64, wishes: u64, targets: &Targets, tally: &
                     seen.latency_us.push(begun.elapsed().as_micros() as u64);
                 }
                 if n % REPEAT_EVERY == 0 {
-                    let (again, _) = ask(&data, &mut client, method, &params, tally).await;
+                    let (again, _) = asker.ask(method, &params, &tally.requests).await;
                     if again.is_ok_and(|again| again["result"] != answer["result"]) {
                         tally.differ.store(true, Ordering::Relaxed);
                     }
@@ -257,47 +250,6 @@ async fn work(data: PathBuf, seed: u64, wishes: u64, targets: &Targets, tally: &
         tally.outcomes.fetch_add(1, Ordering::Relaxed);
     }
     seen
-}
-
-/// Asks until there is an outcome, with the same id: the kernel may have been killed, the home may be away.
-async fn ask(
-    data: &Path,
-    client: &mut Option<Client>,
-    method: &str,
-    params: &Value,
-    tally: &Tally,
-) -> (Result<Value, String>, u64) {
-    let begun = Instant::now();
-    for tries in 1.. {
-        if client.is_none() {
-            *client = Client::connect(data).await.ok().flatten();
-        }
-        let Some(open) = client.as_ref() else {
-            if begun.elapsed() > STALL_MAX {
-                return (Err("a kernel does not come back".into()), tries);
-            }
-            tokio::time::sleep(Duration::from_millis(10)).await;
-            continue;
-        };
-        tally.requests.fetch_add(1, Ordering::Relaxed);
-        let call = open.call(method, params.clone());
-        match tokio::time::timeout(2 * Duration::from_millis(ANSWER_MS), call).await {
-            Ok(Ok(answer)) => return (Ok(answer), tries),
-            // Refused or failed for good: nothing here may be.
-            Ok(Err(error)) if error.exit != 4 && error.code != "disk-full" => {
-                return (Err(format!("{method}: {}", error.message)), tries);
-            }
-            _ if begun.elapsed() > STALL_MAX => {
-                return (Err(format!("{method}: no outcome for {} s", STALL_MAX.as_secs())), tries);
-            }
-            Ok(Err(error)) if error.code == "unknown" => {}
-            _ => {
-                *client = None;
-                tokio::time::sleep(Duration::from_millis(10)).await;
-            }
-        }
-    }
-    (Err("asked too often".into()), u64::MAX)
 }
 
 /// A transfer between two accounts, with what undoes its first half.
@@ -311,15 +263,6 @@ fn plan(targets: &Targets, dice: &mut Dice, id: &str) -> Value {
           "compensation": { "action": "deposit", "arguments": amount } },
         { "name": "give", "ior": ior(to), "action": "deposit", "arguments": amount },
     ] } })
-}
-
-/// A UUID of version 7.
-fn new_id(dice: &mut Dice) -> String {
-    let ms = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis() as u64;
-    let mut bytes = *dice.uuid().as_bytes();
-    bytes[..6].copy_from_slice(&ms.to_be_bytes()[2..]);
-    bytes[6] = 0x70 | bytes[6] & 0x0f;
-    Uuid::from_bytes(bytes).to_string()
 }
 
 impl Seen {

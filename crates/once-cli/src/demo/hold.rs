@@ -12,6 +12,7 @@ use super::folder::Folder;
 use super::node::Node;
 use super::play::{exchange, wait_until_nothing_is_owed};
 use super::report::{Report, Stage};
+use super::travel::Travel;
 use super::world::World;
 use super::{acts, change};
 use crate::cmd::up::Signals;
@@ -59,6 +60,7 @@ pub async fn hold(world: &mut World, stage: &Stage, report: &mut Report, signals
     let mut all = world.all()?;
     // Clients of all three act beside the exchanges.
     let acts = acts::Load::begin(&mut all, u64::MAX).await?;
+    let travel = Travel::begin(&all, u64::MAX).await?;
     let [alice, bob, carol] = &all;
     stage.talk(&format!(
         "\nGoing on. Kill what you like: alice is pid {}, bob is pid {}, carol is pid {}. Ctrl-C ends it.",
@@ -87,15 +89,19 @@ pub async fn hold(world: &mut World, stage: &Stage, report: &mut Report, signals
         }
         if said.elapsed() > SAY_EVERY {
             said = Instant::now();
-            stage.talk(&load.line(&acts, report));
+            stage.talk(&load.line(&acts, &travel, report));
             stage.begin("working");
         }
     }
-    stage.talk(&load.line(&acts, report));
+    stage.talk(&load.line(&acts, &travel, report));
     acts.stop();
+    travel.go_home();
     finish(alice, bob, folder, &mut load, stage, report).await?;
     stage.begin("letting every action come to its end");
-    acts.end(&mut world.all()?, None, stage, report).await
+    let mut all = world.all()?;
+    acts.end(&mut all, None, stage, report).await?;
+    stage.begin("letting the traveller come home");
+    travel.end(&mut all, stage, report).await
 }
 
 /// Starts a kernel again that was killed, or that has stopped to answer.
@@ -116,12 +122,14 @@ async fn revive(node: &mut Node, stage: &Stage, report: &mut Report) -> Done<()>
 }
 
 impl Load {
-    fn line(&self, acts: &acts::Load, report: &Report) -> String {
+    fn line(&self, acts: &acts::Load, travel: &Travel, report: &Report) -> String {
         let (shares, checks) = (ui::number(self.shares), ui::number(self.checks));
         let so_far = self.wrong.as_deref().unwrap_or("nothing lost so far");
         let kills = ui::count(report.kills, "kill");
-        let acts = ui::number(acts.outcomes());
-        format!("  {shares} changes delivered, {checks} comparisons, {acts} actions, {kills}: {so_far}")
+        let (acts, moves) = (ui::number(acts.outcomes()), ui::count(travel.moves(), "move"));
+        format!(
+            "  {shares} changes delivered, {checks} comparisons, {acts} actions, {moves}, {kills}: {so_far}"
+        )
     }
 
     /// One object: change, share, compare on both sides.

@@ -1,6 +1,7 @@
 //! `once demo`: the main job in one go, on two real kernels, before everybody's eyes.
 
 mod acts;
+mod asker;
 mod change;
 mod damage;
 mod examples;
@@ -10,6 +11,7 @@ mod measure;
 mod node;
 mod play;
 mod report;
+mod travel;
 mod world;
 
 use std::path::PathBuf;
@@ -29,8 +31,9 @@ use world::World;
 /// one: generated examples), shares everything with the second, kills that one with SIGKILL halfway and starts it
 /// again, and compares every scenario byte for byte. Then it changes ten, exchanges again, and measures. With a third
 /// kernel it counts on counters and moves money between accounts on all three, thousands of times, while one after the
-/// other is killed, and counts what came of it: each action once. Everything it starts ends with it. Exits with 0 if
-/// nothing was lost, doubled or changed, else with 1.
+/// other is killed, and counts what came of it: each action once. At last an object travels from alice to bob to carol
+/// and home again, while all three act on it and are killed. Everything it starts ends with it. Exits with 0 if nothing
+/// was lost, doubled or changed, else with 1.
 #[derive(Debug, Args)]
 pub struct Demo {
     /// A folder of scenarios (default: generated examples)

@@ -11,7 +11,7 @@ use super::folder::Folder;
 use super::node::Node;
 use super::report::{Report, Stage};
 use super::world::World;
-use super::{acts, damage, examples, measure};
+use super::{acts, damage, examples, measure, travel};
 use crate::context::{list, number, text};
 use crate::failure::{Done, Failure, UNREACHABLE};
 use crate::ui;
@@ -66,7 +66,12 @@ pub async fn play(world: &mut World, folder: Option<&Path>, stage: &Stage, repor
         return Ok(());
     }
     third(world, stage).await?;
-    acts::play(world.all()?, stage, report).await
+    let mut all = world.all()?;
+    acts::play(&mut all, stage, report).await?;
+    if !report.is_ok() {
+        return Ok(());
+    }
+    travel::play(&mut all, stage, report).await
 }
 
 /// A third kernel, a peer of both.

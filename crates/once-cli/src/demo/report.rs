@@ -149,6 +149,12 @@ pub struct Report {
     pub doubled: u64,
     /// Actions that were said to be done and had none.
     pub act_lost: u64,
+    /// Legs of the object that travels.
+    pub moves: u64,
+    /// Actions on it that were said to be done.
+    pub moved_actions: u64,
+    /// Those that had effect, as it shows when it is home again.
+    pub moved_effects: u64,
     /// One action, until its outcome is known.
     pub act_latency: Option<Latency>,
     failed: Option<String>,
@@ -174,6 +180,7 @@ impl Report {
             "delta_wire_bytes": self.delta_wire_bytes, "actions": self.actions,
             "distinct_ids": self.distinct_ids, "effects": self.effects, "doubled": self.doubled,
             "act_lost": self.act_lost, "act_latency_us": self.act_latency.map(Latency::json),
+            "moves": self.moves, "moved_actions": self.moved_actions, "moved_effects": self.moved_effects,
             "verdict": if self.is_ok() { "ok" } else { "failed" }, "reason": self.failed,
         })
     }
