@@ -200,6 +200,12 @@ impl Daemon {
         self.child.wait().unwrap();
     }
 
+    /// A signal to its process, by the name that `kill` knows.
+    pub fn signal(&self, name: &str) {
+        let pid = self.child.id().to_string();
+        assert!(Command::new("kill").args([&format!("-{name}"), &pid]).status().unwrap().success());
+    }
+
     /// SIGTERM to the kernel itself, also under a tracer; how it ended.
     pub async fn terminate(mut self) -> ExitStatus {
         let pid = self.status().await["pid"].to_string();

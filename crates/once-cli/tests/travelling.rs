@@ -1,0 +1,219 @@
+//! An object goes round three kernels, while a client of each acts on it and a kernel is killed in every leg.
+//!
+//! Thirteen legs, times `ONCE_SCALE`; `ONCE_LEGS=1000` for as many. What is durable of a move at a kill is printed as the
+//! phase that it was in, and each phase must have been hit on both sides.
+
+// The helpers of tests.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod support;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use once::api::Client;
+use serde_json::json;
+use support::acts::id;
+use support::*;
+
+const NAMES: [&str; 3] = ["alice", "bob", "carol"];
+
+/// What a kill found, in the words of docs/protocol.md 5.6; the numbers are the phases of the design.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Phase {
+    /// Nothing is written down yet.
+    AtRest,
+    /// Asked for, or waiting for what is under way (0 and 1).
+    Leaving,
+    /// Sealed, and not accepted (2 and 3).
+    Sealed,
+    /// Accepted, and the home before does not know it (4).
+    Accepted,
+    /// Both know (5).
+    Moved,
+}
+
+/// The phases that a run of any length must have hit, on both sides.
+const PHASES: [Phase; 4] = [Phase::Leaving, Phase::Sealed, Phase::Accepted, Phase::Moved];
+
+/// Legs after which it is no bad luck any more that a phase was not hit.
+const LEGS_MAX: usize = 2_000;
+
+#[test]
+fn an_object_goes_round_three_kernels_and_every_action_counts_once() {
+    story(async {
+        let place = Place::new();
+        let mut kernels = three(&place).await;
+        let made = kernels[0].call("create", json!({ "component": "Counter", "model": { "count": 0 } }));
+        let ior = made.await.unwrap()["object"]["ior"].as_str().unwrap().to_owned();
+        let stop = Arc::new(AtomicBool::new(false));
+        let next = Arc::new(AtomicU64::new(0));
+        let clients: Vec<_> = NAMES
+            .iter()
+            .map(|name| {
+                let (data, ior) = (place.data(name), ior.clone());
+                tokio::spawn(act(data, ior, Arc::clone(&next), Arc::clone(&stop)))
+            })
+            .collect();
+        let legs = std::env::var("ONCE_LEGS").ok().and_then(|legs| legs.parse().ok());
+        let legs = legs.unwrap_or(13 * scale());
+        let (mut hits, mut kills, mut moves) = (BTreeMap::new(), 0_u64, 0);
+        let missing = |hits: &BTreeMap<(Phase, bool), u64>| {
+            PHASES
+                .into_iter()
+                .flat_map(|phase| [(phase, true), (phase, false)])
+                .find(|hit| !hits.contains_key(hit))
+        };
+        // On until it is at home again.
+        for leg in 0.. {
+            let (from, to) = (leg % 3, (leg + 1) % 3);
+            if from == 0 && leg >= legs && (missing(&hits).is_none() || leg > LEGS_MAX) {
+                break;
+            }
+            let wish = json!({ "objects": [ior], "to": NAMES[to] });
+            let wish = kernels[from].call("move", wish);
+            // Early and late in turn: the kill hits what comes sooner or later after the wish.
+            let after = Duration::from_micros(173 * (leg as u64 * 29 % 97));
+            let _ = tokio::time::timeout(after, wish).await;
+            let kills_home = leg % 2 == 0;
+            let (victim, other) = if kills_home { (from, to) } else { (to, from) };
+            let phase = kill(&place, &mut kernels, (victim, other), (from, to), &ior).await;
+            kills += 1;
+            *hits.entry((phase, kills_home)).or_default() += 1;
+            if phase == Phase::AtRest {
+                let again = json!({ "objects": [ior], "to": NAMES[to] });
+                let _ = kernels[from].call("move", again).await;
+            }
+            until("it lives there", async || (state(&kernels[to], &ior).await? == "home").then_some(()))
+                .await;
+            until("it lives nowhere else", async || {
+                (state(&kernels[from], &ior).await? == "replica").then_some(())
+            })
+            .await;
+            moves += 1;
+        }
+        stop.store(true, Ordering::Relaxed);
+        let mut results = Vec::new();
+        for client in clients {
+            results.extend(client.await.unwrap());
+        }
+        let distinct: BTreeSet<u64> = results.iter().copied().collect();
+        let shows = counted(&kernels[0], &ior).await;
+        for ((phase, is_home), count) in &hits {
+            let side = if *is_home { "home" } else { "receiver" };
+            println!("killed the {side} in phase {phase:?}: {count} times");
+        }
+        println!("moves={moves} kills={kills} distinct={} effects={shows}", distinct.len());
+        assert_eq!(results.len(), distinct.len(), "a result came twice");
+        // Each of them found the counter at another number: none ran twice, and none is missing.
+        assert!(distinct.iter().copied().eq(1..=shows), "{} of {shows}", distinct.len());
+        assert_eq!(missing(&hits), None, "a phase was never hit");
+    });
+}
+
+/// Three kernels that may act on each other's objects and move them to each other.
+async fn three(place: &Place) -> Vec<Daemon> {
+    let mut kernels = Vec::new();
+    for name in NAMES {
+        place.init(name);
+        kernels.push(place.up(name).await);
+    }
+    for (inviting, joining) in [(0, 1), (0, 2), (1, 2)] {
+        let ticket = kernels[inviting].call("invite", json!({ "name": NAMES[joining] })).await.unwrap();
+        let join = json!({ "ticket": ticket["ticket"], "name": NAMES[inviting], "timeout_ms": 60_000 });
+        kernels[joining].call("join", join).await.unwrap();
+    }
+    for (at, kernel) in kernels.iter().enumerate() {
+        for peer in NAMES.iter().enumerate().filter(|(other, _)| *other != at).map(|(_, name)| name) {
+            for right in ["read", "act", "host"] {
+                kernel.call("grant", json!({ "peer": peer, "right": right })).await.unwrap();
+            }
+        }
+    }
+    kernels
+}
+
+async fn state(kernel: &Daemon, object: &str) -> Option<String> {
+    let got = kernel.call("get", json!({ "object": object })).await.ok()?;
+    got["object"]["state"].as_str().map(str::to_owned)
+}
+
+async fn counted(kernel: &Daemon, object: &str) -> u64 {
+    let got = kernel.call("get", json!({ "object": object })).await.unwrap();
+    let scenario: serde_json::Value = serde_json::from_str(got["text"].as_str().unwrap()).unwrap();
+    scenario["model"]["count"].as_u64().unwrap()
+}
+
+/// Kills one of the two kernels of a leg while the other stands still, starts it again, and says in which phase that was. One
+/// is looked at while the other stands still, so nothing goes on meanwhile.
+async fn kill(
+    place: &Place,
+    kernels: &mut Vec<Daemon>,
+    (victim, other): (usize, usize),
+    (from, to): (usize, usize),
+    ior: &str,
+) -> Phase {
+    kernels[other].signal("STOP");
+    kernels.remove(victim).kill();
+    kernels.insert(victim, place.up(NAMES[victim]).await);
+    let mut seen = BTreeMap::new();
+    seen.insert(victim, look(&kernels[victim], ior).await);
+    kernels[victim].signal("STOP");
+    kernels[other].signal("CONT");
+    seen.insert(other, look(&kernels[other], ior).await);
+    kernels[victim].signal("CONT");
+    let ((home, leaving), (receiver, _)) = (&seen[&from], &seen[&to]);
+    match (home.as_str(), leaving, receiver.as_str()) {
+        ("home", None, _) => Phase::AtRest,
+        ("home", Some(false), _) => Phase::Leaving,
+        (_, Some(true), "home") => Phase::Accepted,
+        (_, Some(true), _) => Phase::Sealed,
+        _ => Phase::Moved,
+    }
+}
+
+/// What a kernel has of the object, and whether it is about to leave and sealed.
+async fn look(kernel: &Daemon, ior: &str) -> (String, Option<bool>) {
+    let state = state(kernel, ior).await.unwrap_or_default();
+    let moves = kernel.call("moves", json!({})).await.unwrap();
+    (state, moves["moves"].as_array().unwrap().first().map(|one| one["sealed"] == true))
+}
+
+/// A client of one kernel: adds one, and again, each time with the same id until it knows what came of it.
+async fn act(data: PathBuf, ior: String, next: Arc<AtomicU64>, stop: Arc<AtomicBool>) -> Vec<u64> {
+    let (mut results, mut client) = (Vec::new(), None);
+    while !stop.load(Ordering::Relaxed) {
+        let id = id(next.fetch_add(1, Ordering::Relaxed));
+        let add =
+            json!({ "object": ior, "name": "add", "arguments": { "by": 1 }, "id": id, "timeout_ms": 2_000 });
+        let result = until("an outcome", async || {
+            if client.is_none() {
+                client = Client::connect(&data).await.ok().flatten();
+            }
+            let answer =
+                tokio::time::timeout(Duration::from_secs(4), client.as_ref()?.call("act", add.clone()));
+            match answer.await {
+                Ok(Ok(answer)) => answer["result"].as_u64(),
+                // Not known yet, or not now: the same again.
+                Ok(Err(error)) if error.exit == 4 => {
+                    if error.code != "unknown" && error.code != "busy" {
+                        client = None;
+                    }
+                    None
+                }
+                Ok(Err(error)) => panic!("{error}"),
+                Err(_) => {
+                    client = None;
+                    None
+                }
+            }
+        })
+        .await;
+        results.push(result);
+        tokio::time::sleep(Duration::from_millis(3)).await;
+    }
+    results
+}
