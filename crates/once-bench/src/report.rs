@@ -44,8 +44,8 @@ const fn bar(key: &'static str, from: From, limit: Limit) -> Bar {
     Bar { key, from, limit }
 }
 
-/// The bars of the issues on exchange and on actions, section 6 of each.
-const BARS: [Bar; 29] = [
+/// The bars of the issues on exchange, on actions and on moves.
+const BARS: [Bar; 35] = [
     bar("request_p50_ratio", From::Ratio("request_p50_us", "echo_p50_us"), Limit::AtMost(1.5)),
     bar("share_p50_ratio", From::Ratio("share_p50_us", "durable_p50_us"), Limit::AtMost(1.5)),
     bar("share_rate_ratio", From::Ratio("share_rate", "store_share_rate"), Limit::AtLeast(0.4)),
@@ -73,6 +73,12 @@ const BARS: [Bar; 29] = [
         From::Ratio("act_local_rate_per_s", "store_act_local_rate"),
         Limit::AtLeast(0.5),
     ),
+    bar("move_p50_ratio", From::Ratio("move_p50_us", "call_p50_us"), Limit::AtMost(5.0)),
+    bar("move_p50_us", From::Median("move_p50_us"), Limit::None),
+    bar("move_rate_ratio", From::Ratio("move_rate", "store_move_rate"), Limit::AtLeast(0.2)),
+    bar("act_while_moving_p99_us", From::Median("act_while_moving_p99_us"), Limit::Under(20_000.0)),
+    bar("act_after_move_ratio", From::Ratio("act_after_move_p50_us", "act_p50_us"), Limit::AtMost(2.5)),
+    bar("act_after_move_p50_us", From::Median("act_after_move_p50_us"), Limit::None),
     bar("restore_added_us", From::Median("restore_added_us"), Limit::AtMost(100.0)),
     bar("start_million_ms", From::Median("start_million_ms"), Limit::Under(400.0)),
     bar("rss_million_mib", From::Median("rss_million_mib"), Limit::None),

@@ -1,6 +1,6 @@
 //! What is measured, in the order of a round: each engine row right after its yardstick.
 
-use crate::engine::{acts, rest};
+use crate::engine::{acts, moves, rest};
 use crate::rounds::{Book, Latency};
 use crate::yard::store::Plan;
 use crate::yard::{bulk, call, durable, echo, store};
@@ -42,6 +42,11 @@ enum What {
     ActRate,
     StoreActLocal,
     ActLocal,
+    Move,
+    StoreMove,
+    MoveRate,
+    ActWhileMoving,
+    ActAfterMove,
     Restore,
     BareBulk,
     Bulk,
@@ -105,6 +110,11 @@ impl Row {
             What::ActLocal => {
                 self.figure("act_local_rate_per_s", "acts/s", acts::act_local(bench).await?, book)
             }
+            What::Move => self.times(moves::move_p50(bench).await?, book),
+            What::StoreMove => self.store(moves::move_plan(bench), bench, book).await,
+            What::MoveRate => self.figure("move_rate", "moves/s", moves::move_rate(bench).await?, book),
+            What::ActWhileMoving => self.times(moves::act_while_moving(bench).await?, book),
+            What::ActAfterMove => self.times(moves::act_after_move(bench).await?, book),
             What::Restore => {
                 let Some(restored) = rest::restore(bench).await? else { return Ok(false) };
                 book.latency("restore_cold", &restored.cold)?;
@@ -160,7 +170,7 @@ fn echo_figures(name: &'static str, rate: &str, figures: echo::Figures, book: &m
 }
 
 /// All rows.
-const ROWS: [Row; 29] = [
+const ROWS: [Row; 34] = [
     row(FDATASYNC, What::Fdatasync).durable(),
     row("echo", What::Echo),
     row("request", What::Request).beside("echo"),
@@ -177,6 +187,11 @@ const ROWS: [Row; 29] = [
     row("act_rate", What::ActRate).beside("store_act").durable(),
     row("store_act_local", What::StoreActLocal).durable(),
     row("act_local", What::ActLocal).beside("store_act_local").durable(),
+    row("move", What::Move).beside("call").durable(),
+    row("store_move", What::StoreMove).durable(),
+    row("move_rate", What::MoveRate).beside("store_move").durable(),
+    row("act_while_moving", What::ActWhileMoving).durable(),
+    row("act_after_move", What::ActAfterMove).beside("act").durable(),
     row("restore", What::Restore).durable(),
     row("bare_bulk", What::BareBulk),
     row("bulk", What::Bulk).beside("bare_bulk"),

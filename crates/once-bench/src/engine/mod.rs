@@ -5,6 +5,7 @@
 
 pub mod acts;
 pub mod kernels;
+pub mod moves;
 pub mod rest;
 
 use std::path::PathBuf;
