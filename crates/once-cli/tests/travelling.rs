@@ -9,13 +9,13 @@
 mod support;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use once::api::Client;
-use serde_json::json;
+use serde_json::{Value, json};
 use support::acts::id;
 use support::*;
 
@@ -143,7 +143,7 @@ async fn state(kernel: &Daemon, object: &str) -> Option<String> {
 
 async fn counted(kernel: &Daemon, object: &str) -> u64 {
     let got = kernel.call("get", json!({ "object": object })).await.unwrap();
-    let scenario: serde_json::Value = serde_json::from_str(got["text"].as_str().unwrap()).unwrap();
+    let scenario: Value = serde_json::from_str(got["text"].as_str().unwrap()).unwrap();
     scenario["model"]["count"].as_u64().unwrap()
 }
 
@@ -189,31 +189,31 @@ async fn act(data: PathBuf, ior: String, next: Arc<AtomicU64>, stop: Arc<AtomicB
         let id = id(next.fetch_add(1, Ordering::Relaxed));
         let add =
             json!({ "object": ior, "name": "add", "arguments": { "by": 1 }, "id": id, "timeout_ms": 2_000 });
-        let result = until("an outcome", async || {
-            if client.is_none() {
-                client = Client::connect(&data).await.ok().flatten();
+        let begun = Instant::now();
+        loop {
+            if let Some(result) = ask(&data, &mut client, &add).await {
+                results.push(result);
+                break;
             }
-            let answer =
-                tokio::time::timeout(Duration::from_secs(4), client.as_ref()?.call("act", add.clone()));
-            match answer.await {
-                Ok(Ok(answer)) => answer["result"].as_u64(),
-                // Not known yet, or not now: the same again.
-                Ok(Err(error)) if error.exit == 4 => {
-                    if error.code != "unknown" && error.code != "busy" {
-                        client = None;
-                    }
-                    None
-                }
-                Ok(Err(error)) => panic!("{error}"),
-                Err(_) => {
-                    client = None;
-                    None
-                }
-            }
-        })
-        .await;
-        results.push(result);
+            assert!(begun.elapsed() < PATIENCE, "{id} has no outcome");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
         tokio::time::sleep(Duration::from_millis(3)).await;
     }
     results
+}
+
+/// Asks once; nothing if that is not known yet, or the kernel is away.
+async fn ask(data: &Path, client: &mut Option<Client>, add: &Value) -> Option<u64> {
+    if client.is_none() {
+        *client = Client::connect(data).await.ok().flatten();
+    }
+    let call = client.as_ref()?.call("act", add.clone());
+    match tokio::time::timeout(Duration::from_secs(4), call).await {
+        Ok(Ok(answer)) => return answer["result"].as_u64(),
+        Ok(Err(error)) if error.code == "unknown" || error.code == "busy" => {}
+        Ok(Err(error)) if error.exit != 4 => panic!("{error}"),
+        _ => *client = None,
+    }
+    None
 }

@@ -171,7 +171,7 @@ impl Travel {
         report.moved_actions = all.results.len() as u64;
         report.moved_effects = shows;
         let wrong = lost.or(all.wrong).or_else(|| verdict(text(object, "state"), &all.results, shows));
-        let what = format!("an object went {} ways", ui::number(report.moves));
+        let what = format!("an object moved {}", ui::count(report.moves, "time"));
         match wrong {
             Some(wrong) => {
                 stage.failed(&what, &wrong);
