@@ -34,6 +34,10 @@ pub const NAME_MAX_BYTES: usize = 255;
 /// Most certificates in the chain of one object: one for every move. A longer chain is refused.
 pub const CHAIN_MAX_CERTIFICATES: usize = 256;
 
+/// An object whose chain has so many certificates moves no more. What is left of a chain is for the end of a handoff that is
+/// refused, and for takeovers after a loss.
+pub const CHAIN_MOVES_MAX_CERTIFICATES: usize = 240;
+
 /// Most recovery keys in a genesis record.
 pub const RECOVERY_KEYS_MAX: usize = 8;
 

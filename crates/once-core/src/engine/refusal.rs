@@ -295,6 +295,12 @@ pub enum Unmoved {
     /// Nobody has changed or claimed it since it was imported.
     #[error("it was imported and never changed: it has no home that it could leave")]
     Unclaimed,
+    /// It has moved too often.
+    #[error(
+        "it has moved as often as an object can: its chain has {} certificates",
+        once_model::limits::CHAIN_MOVES_MAX_CERTIFICATES
+    )]
+    Chain,
     /// Revisions are kept beside it.
     #[error("revisions are kept beside it, and would stay behind")]
     Conflicts,

@@ -5,7 +5,9 @@ use std::ops::ControlFlow;
 
 use once_model::certificate::{Certificate, CertificateKind, Chain};
 use once_model::ids::{Incarnation, KernelId, ObjectKey};
-use once_model::limits::{INLINE_MAX_BYTES, LEAVING_MAX_MS, LUGGAGE_MAX_BYTES, RESEND_AFTER_MS};
+use once_model::limits::{
+    CHAIN_MOVES_MAX_CERTIFICATES, INLINE_MAX_BYTES, LEAVING_MAX_MS, LUGGAGE_MAX_BYTES, RESEND_AFTER_MS,
+};
 use once_model::moving::{Ahead, Welcome};
 use once_model::sign::Purpose;
 use once_model::wire::Frame;
@@ -44,11 +46,8 @@ pub(crate) fn begin(
         return Err(Refusal::Leaving(key).into());
     }
     object::may_change(s, &head)?;
-    if head.home.is_none() {
-        return Err(Refusal::Unmoved { key, why: Unmoved::Unclaimed }.into());
-    }
-    if has_conflicts(s, &key)? {
-        return Err(Refusal::Unmoved { key, why: Unmoved::Conflicts }.into());
+    if let Some(why) = is_bound(s, &head)? {
+        return Err(Refusal::Unmoved { key, why }.into());
     }
     let row = LeavingRow { to, since_ms: s.ctx.now_ms, sealed: None, withdrawn: false };
     s.room_on_disk()?;
@@ -62,13 +61,21 @@ pub(crate) fn begin(
     Ok((!wait).then_some(Answer::Accepted))
 }
 
-fn has_conflicts(s: &Step<'_, '_>, key: &ObjectKey) -> Result<bool, StoreError> {
-    let mut any = false;
-    scan_prefix(s.txn, Table::Conflict, &key.to_row(), &mut |_, _| {
-        any = true;
+/// Why an object cannot leave at all, whatever is under way.
+pub(super) fn is_bound(s: &Step<'_, '_>, head: &HeadRow) -> Result<Option<Unmoved>, StoreError> {
+    if head.home.is_none() {
+        return Ok(Some(Unmoved::Unclaimed));
+    }
+    // The epoch counts the certificates, and the genesis.
+    if head.header.epoch > CHAIN_MOVES_MAX_CERTIFICATES as u64 {
+        return Ok(Some(Unmoved::Chain));
+    }
+    let mut conflicts = false;
+    scan_prefix(s.txn, Table::Conflict, &head.header.key().to_row(), &mut |_, _| {
+        conflicts = true;
         ControlFlow::Break(())
     })?;
-    Ok(any)
+    Ok(conflicts.then_some(Unmoved::Conflicts))
 }
 
 /// People take it back: an object that is sealed stays so until the receiver has answered, and is asked to.

@@ -2,7 +2,9 @@ use std::collections::BTreeMap;
 
 use once_model::action::{Act, Outcome};
 use once_model::ids::{KernelId, ObjectKey, Uuid};
-use once_model::limits::{LEAVING_MAX_MS, RESEND_AFTER_MS};
+use once_model::limits::{
+    CHAIN_MOVES_MAX_CERTIFICATES, FRAME_MAX_BYTES, INLINE_MAX_BYTES, LEAVING_MAX_MS, RESEND_AFTER_MS,
+};
 use once_model::wire::{Code, Frame};
 
 use super::departures;
@@ -552,4 +554,38 @@ fn a_former_home_still_gives_receipts_that_verify() {
     let whose = (origin.kernel, origin.incarnation);
     let receipt = crate::act::receipt(&pair.a.store, &pair.a.ctx.key, whose, &of).unwrap().unwrap();
     assert_eq!(receipt.verify(&pair.a.id()), Ok(()));
+}
+
+/// Without the limit it would be sealed, refused as invalid, and reopened with a chain that nobody accepts any more. That as many
+/// moves are possible is shown by real kernels (`once-cli --test travelling`).
+#[test]
+fn an_object_that_has_moved_as_often_as_it_can_stays_and_works() {
+    let (mut pair, key) = pair("Paper");
+    let token = go(&mut pair, Side::A, key);
+    pair.settle();
+    assert!(pair.a.answered.contains_key(&token));
+    let mut head = object::head(&pair.b.store, &key).unwrap().unwrap();
+    for (epoch, moves) in
+        [(CHAIN_MOVES_MAX_CERTIFICATES as u64, true), (CHAIN_MOVES_MAX_CERTIFICATES as u64 + 1, false)]
+    {
+        head.header.epoch = epoch;
+        let written = head.clone();
+        pair.b.step(|s| {
+            s.txn.put(Table::Head, &key.to_row(), &written);
+            let bound = super::leave::is_bound(s, &written)?;
+            assert_eq!(bound, (!moves).then_some(Unmoved::Chain), "epoch {epoch}");
+            Ok(())
+        });
+    }
+    let to = pair.a.id();
+    let refused = pair.b.try_command(Command::Move { key, to, wait: false });
+    assert!(matches!(refused, Err(Refusal::Unmoved { why: Unmoved::Chain, .. })), "{refused:?}");
+    pair.b.act_named(key, "write", 1);
+    assert_eq!(home(&pair.b, &key), Some(pair.b.id()));
+    // The longest chain that travels, the largest body and the largest luggage that do so with it fit a frame.
+    let mut chain = object::chain(&pair.b.store, &key.lineage().unwrap()).unwrap().unwrap();
+    chain.links = vec![chain.links[0].clone(); CHAIN_MOVES_MAX_CERTIFICATES];
+    let longest = once_model::cbor::to_cbor(&chain).len() + 2 * INLINE_MAX_BYTES;
+    let header_and_rest = 8 * 1024;
+    assert!(longest + header_and_rest < FRAME_MAX_BYTES, "{longest}");
 }
