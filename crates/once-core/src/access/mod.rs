@@ -161,6 +161,28 @@ fn granted(
     Ok(grant.is_some_and(|grant| grant.allows(None, now_ms)))
 }
 
+/// Whether a peer has any right to an object here: to read it, or to act on it in some way.
+pub(crate) fn reaches(
+    rows: &dyn Read,
+    kernel: &KernelId,
+    head: &HeadRow,
+    now_ms: u64,
+) -> Result<bool, StoreError> {
+    if !is_peer(rows, kernel)? {
+        return Ok(false);
+    }
+    for scope in scopes(head) {
+        for right in [Right::Read, Right::Act] {
+            let grant: Option<GrantRow> =
+                txn::get(rows, Table::Grant, &row(&scope, right, kernel.as_bytes()))?;
+            if grant.is_some_and(|grant| grant.holds(now_ms)) {
+                return Ok(true);
+            }
+        }
+    }
+    Ok(false)
+}
+
 /// Whether `kernel` is a peer at all. Everything else is denied to the rest of the world.
 ///
 /// # Errors

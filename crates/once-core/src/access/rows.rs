@@ -41,6 +41,11 @@ impl GrantRow {
         self.parts.iter().any(|part| named(part) && part.holds(now_ms))
     }
 
+    /// Whether anything of it is in force.
+    pub(crate) fn holds(&self, now_ms: u64) -> bool {
+        self.parts.iter().any(|part| part.holds(now_ms))
+    }
+
     /// Marks what is over by now; whether anything is that was not marked.
     pub(crate) fn end(&mut self, now_ms: u64) -> bool {
         let mut any = false;

@@ -20,6 +20,8 @@ mod tests_guests;
 #[cfg(test)]
 mod tests_news;
 #[cfg(test)]
+mod tests_reach;
+#[cfg(test)]
 mod tests_withdraw;
 
 use std::ops::ControlFlow;

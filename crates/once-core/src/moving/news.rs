@@ -16,7 +16,7 @@ use super::stay::{connection, tick_later};
 use crate::engine::Step;
 use crate::object;
 use crate::store::{Read, StoreError, Table, prefix_end, try_scan};
-use crate::{act, peers, txn};
+use crate::{access, act, peers, txn};
 
 /// Where a kernel can be reached, as far as is known here.
 fn addresses(s: &Step<'_, '_>, home: &KernelId) -> Result<Vec<String>, StoreError> {
@@ -154,7 +154,8 @@ pub(super) fn tick(s: &mut Step<'_, '_>) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Tells a kernel that asks for an object where that has moved from here, if it ever had to do with it. Whether it was told.
+/// Tells a kernel that asks for an object where that has moved from here, if it ever had to do with it, or has
+/// a right here that would reach it. Whether it was told.
 pub(crate) fn points_on(
     s: &mut Step<'_, '_>,
     peer: &KernelId,
@@ -164,14 +165,19 @@ pub(crate) fn points_on(
         return Ok(false);
     }
     let key = object::current_key(s.txn, asked)?;
-    if object::head(s.txn, &key)?.is_some_and(|head| head.home == Some(s.ctx.me)) {
+    let head = object::head(s.txn, &key)?;
+    if head.as_ref().is_some_and(|head| head.home == Some(s.ctx.me)) {
         return Ok(false);
     }
     let Some(chain) = chain(s, &key)?.filter(|chain| was_home(chain, &s.ctx.me)) else {
         return Ok(false);
     };
     let is_known = s.txn.get(Table::Acquaintance, &object::object_peer_key(&key, peer))?.is_some();
-    if !is_known && !act::has_lane(s, &key, peer)? {
+    let reaches = match &head {
+        Some(head) => access::reaches(s.txn, peer, head, s.ctx.now_ms)?,
+        None => false,
+    };
+    if !is_known && !reaches && !act::has_lane(s, &key, peer)? {
         return Ok(false);
     }
     say(s, peer, key, chain)?;

@@ -2,7 +2,7 @@
 
 use std::ops::ControlFlow;
 
-use once_core::access::{Right, Scope};
+use once_core::access::{Grant, Right, Scope};
 use once_core::moving::{HandedRow, LeavingRow, WelcomeRow};
 use once_core::object;
 use once_core::store::{Read, Table};
@@ -40,6 +40,30 @@ fn is_welcome(group: &Group<'_>, peer: &KernelId, key: &ObjectKey, certificate: 
     let rows = group.changed().filter(|row| row.table == Table::Welcome && row.key == place);
     let before = rows.filter_map(|row| txn::decode::<WelcomeRow>(Table::Welcome, row.before.as_ref()?).ok());
     now.into_iter().chain(before).any(|row| (row.from, row.certificate) == (*peer, *certificate))
+}
+
+/// Whether a peer has a grant that would reach an object, or had one within the group.
+fn has_a_right(group: &Group<'_>, peer: &KernelId, key: &ObjectKey) -> bool {
+    let component = object::head(group.store, key).ok().flatten().map(|head| head.header.component);
+    let reaches = |place: &[u8], value: &[u8]| {
+        let all = Grant::list(place, value).unwrap_or_default();
+        all.into_iter().map(|listed| listed.grant).any(|grant| {
+            grant.kernel == *peer
+                && grant.object.is_none()
+                && matches!(grant.right, Right::Read | Right::Act)
+                && match grant.scope {
+                    Scope::Kernel => component.is_some(),
+                    Scope::Component(name) => component.as_ref() == Some(&name),
+                    Scope::Object(of) => of == *key,
+                }
+        })
+    };
+    let now = scan(group.store, Table::Grant, |place, value| reaches(place, value).then_some(()));
+    !now.is_empty()
+        || group
+            .changed()
+            .filter(|row| row.table == Table::Grant)
+            .any(|row| row.before.as_ref().is_some_and(|before| reaches(&row.key, before)))
 }
 
 impl Rights {
@@ -186,7 +210,7 @@ impl Checker {
                 (names(key, chain).contains(&of) && origin == *peer).then_some(())
             })
         };
-        if !knows && has_lane().is_empty() {
+        if !knows && !has_a_right(group, peer, key) && has_lane().is_empty() {
             wrong.push((7, format!("tells {peer:.10} where {key} is, which never had to do with it")));
         }
     }
