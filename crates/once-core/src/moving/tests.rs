@@ -8,7 +8,7 @@ use once_model::limits::{
 use once_model::wire::{Code, Frame};
 
 use super::departures;
-use crate::access::{Right, Scope};
+use crate::access::{Grant, Right, Scope};
 use crate::object;
 use crate::refusal::{Refusal, Unmoved};
 use crate::store::Table;
@@ -354,8 +354,15 @@ fn who_had_to_do_with_it_is_told_where_it_is_and_nobody_else() {
     assert!(said.iter().any(|frame| matches!(frame, Frame::Outcome(_))), "{said:?}");
     let said = pair.a.says(origin.kernel, 91, Frame::Act(act(2))).to_vec();
     assert!(moved(&said), "{said:?}");
-    let said = pair.a.says(stranger.kernel, 81, Frame::Act(act(1))).to_vec();
-    assert!(!moved(&said), "{said:?}");
+    // A right that would reach it is enough, and without one nothing is said.
+    let stranger_asks = |pair: &mut Pair, sequence| {
+        moved(&pair.a.says(stranger.kernel, 81, Frame::Act(act(sequence))).to_vec())
+    };
+    assert!(stranger_asks(&mut pair, 1));
+    let (scope, right, kernel) = (Scope::Kernel, Right::Act, stranger.kernel);
+    let to_all = Grant { scope, right, kernel, object: None, expires_ms: None, actions: None };
+    pair.a.command(Command::Revoke(to_all));
+    assert!(!stranger_asks(&mut pair, 2));
 }
 
 /// Each lane that a peer has here counts, also one that began elsewhere.
