@@ -67,6 +67,15 @@ fn a_counter_moves_and_the_reference_printed_before_answers() {
         // Its history goes on with its numbers.
         let history = bob.call("history", json!({ "object": uuid })).await.unwrap();
         assert!(history.to_string().contains("once:move"), "{history}");
+        // Both print its way, and what they print holds.
+        for name in ["alice", "bob"] {
+            let (code, text) = place.once(name, &["show", "--path", &uuid]);
+            let said = ["genesis at alice", "handoff from alice to bob, accepted", "2 steps: every signature"];
+            assert!(code == 0 && said.iter().all(|said| text.contains(said)), "{name} {code} {text}");
+        }
+        let path = bob.call("path", json!({ "object": uuid })).await.unwrap();
+        assert_eq!((&path["verified"], &path["path"][1]["accepted"]), (&json!(true), &json!(true)), "{path}");
+        assert!(path["path"][1]["at_ms"].is_u64() && path["newest"]["by_name"] == "bob", "{path}");
     });
 }
 

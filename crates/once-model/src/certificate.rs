@@ -66,6 +66,18 @@ impl CertificateKind {
     pub const fn is_takeover(self) -> bool {
         matches!(self, Self::Adopt | Self::Reinstate | Self::Promote)
     }
+
+    /// Its name, as the pages have it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Handoff => "handoff",
+            Self::Reopen => "reopen",
+            Self::Adopt => "adopt",
+            Self::Reinstate => "reinstate",
+            Self::Promote => "promote",
+        }
+    }
 }
 
 /// A receiver's one answer to a handoff.
@@ -372,33 +384,48 @@ impl Chain {
     /// # Errors
     /// When the chain belongs to another lineage, breaks, or lacks a signature.
     pub fn verify(&self, lineage: Lineage) -> Result<(), ChainError> {
+        self.checks(lineage).collect()
+    }
+
+    /// What is wrong with the genesis record, and then with each link in turn. A link is held against what the one before it
+    /// says, also where that one is wrong.
+    pub fn checks(&self, lineage: Lineage) -> impl Iterator<Item = Result<(), ChainError>> {
+        let mut before = (self.genesis.home, 1, self.root());
+        let links = (0..self.links.len()).map(move |place| self.check_link(lineage, place, &mut before));
+        std::iter::once(self.check_genesis(lineage)).chain(links)
+    }
+
+    fn check_genesis(&self, lineage: Lineage) -> Result<(), ChainError> {
         if self.links.len() > CHAIN_MAX_CERTIFICATES || self.genesis.recovery.len() > RECOVERY_KEYS_MAX {
             return Err(ChainError::TooLong);
         }
-        if self.genesis.lineage() != lineage {
-            return Err(ChainError::WrongLineage(lineage));
+        if self.genesis.lineage() == lineage { Ok(()) } else { Err(ChainError::WrongLineage(lineage)) }
+    }
+
+    /// Checks one link. `before`: who served before it, in which epoch, and under which certificate.
+    fn check_link(
+        &self,
+        lineage: Lineage,
+        place: usize,
+        before: &mut (KernelId, u64, Hash),
+    ) -> Result<(), ChainError> {
+        let Some(link) = self.links.get(place) else { return Ok(()) };
+        let (home, epoch, base) = *before;
+        let id = link.id();
+        let is_reopened = self.links.get(place + 1).is_some_and(|next| next.kind == CertificateKind::Reopen);
+        // A handoff that was reopened left the home where it was.
+        *before = (if is_reopened { home } else { link.home }, link.epoch, id);
+        if link.lineage != lineage || link.base != base || Some(link.epoch) != epoch.checked_add(1) {
+            return Err(ChainError::Broken(place));
         }
-        let (mut home, mut epoch, mut base) = (self.genesis.home, 1, self.root());
-        for (i, link) in self.links.iter().enumerate() {
-            if link.lineage != lineage || link.base != base || link.epoch != epoch + 1 {
-                return Err(ChainError::Broken(i));
-            }
-            let before = i.checked_sub(1).and_then(|i| self.links.get(i));
-            let id = link.id();
-            if !link.may_follow(before, &home, &self.genesis)
-                || !link.signature.is_some_and(|s| s.verifies(Purpose::Certificate, &id, &link.signer))
-            {
-                return Err(ChainError::Unsigned(i));
-            }
-            let is_reopened = self.links.get(i + 1).is_some_and(|next| next.kind == CertificateKind::Reopen);
-            // A handoff that was reopened left the home where it was.
-            if !is_reopened {
-                if link.kind == CertificateKind::Handoff && !link.is_accepted() {
-                    return Err(ChainError::NotAccepted(i));
-                }
-                home = link.home;
-            }
-            (epoch, base) = (link.epoch, id);
+        let last = place.checked_sub(1).and_then(|place| self.links.get(place));
+        if !link.may_follow(last, &home, &self.genesis)
+            || !link.signature.is_some_and(|s| s.verifies(Purpose::Certificate, &id, &link.signer))
+        {
+            return Err(ChainError::Unsigned(place));
+        }
+        if !is_reopened && link.kind == CertificateKind::Handoff && !link.is_accepted() {
+            return Err(ChainError::NotAccepted(place));
         }
         Ok(())
     }
@@ -473,6 +500,12 @@ mod tests {
         let mut forged = chain.clone();
         forged.links[0].home = r.id();
         assert_eq!(forged.verify(lineage), Err(ChainError::Unsigned(0)));
+        // Each link is judged for itself: the second one does not name the forged one as its base.
+        let verdicts = [Ok(()), Err(ChainError::Unsigned(0)), Err(ChainError::Broken(1))];
+        assert!(forged.checks(lineage).eq(verdicts));
+        let mut unsigned = chain.clone();
+        unsigned.links[0].signature = None;
+        assert!(unsigned.checks(lineage).eq([Ok(()), Err(ChainError::Unsigned(0)), Ok(())]));
         let mut skipped = chain.clone();
         skipped.links[1].epoch += 1;
         assert_eq!(skipped.verify(lineage), Err(ChainError::Broken(1)));

@@ -110,6 +110,10 @@ impl Error {
         Self::new("invalid", 1, message)
     }
 
+    pub(crate) fn unclaimed(message: impl Into<String>) -> Self {
+        Self::new("unclaimed", 3, message)
+    }
+
     pub(crate) fn removed(message: impl Into<String>) -> Self {
         Self::new("removed", 1, message)
     }

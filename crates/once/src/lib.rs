@@ -28,6 +28,7 @@ mod survey;
 mod tidy;
 mod troubles;
 mod typed;
+mod way;
 
 pub use acting::{Act, Acted, new_action_id};
 pub use builder::Builder;
@@ -42,6 +43,7 @@ pub use moving::{Departing, Move, NewsOwed};
 pub use net::{Chatter, Progress, Report, Ticket};
 pub use object::{Object, State};
 pub use typed::{ActError, ObjectRef, Sent, TypedAct};
+pub use way::{Way, WayNewest, WayStep};
 
 pub use once_core::act::{OutcomeStatus, Recorded};
 pub use once_core::waist::{Change, Event};

@@ -9,19 +9,30 @@ use crate::context::{Context, number, text, truth};
 use crate::failure::{Done, Exit, Failure};
 use crate::ui;
 
+mod path;
+
 /// Print a scenario, byte for byte
 ///
 /// The scenario goes to stdout as it is (on a terminal, what could act on the terminal is escaped); what the kernel
 /// knows about it goes to stderr.
+///
+/// With --path it prints how the object came to its home instead: its first home, and every certificate since, each checked.
+/// Exits with 3 then if a signature or a link is not what it has to be.
 #[derive(Debug, Args)]
 pub struct Show {
     /// Which object
     object: String,
+    /// Print its way from its first home to today's, and check every certificate
+    #[arg(long)]
+    path: bool,
 }
 
 impl Show {
     /// A removed object has no text to print.
     pub async fn run(self, context: &Context) -> Done {
+        if self.path {
+            return path::run(context, &self.object).await;
+        }
         let answer = context.call("get", json!({ "object": self.object })).await?;
         if context.json {
             ui::print_json(&answer)?;

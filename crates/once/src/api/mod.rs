@@ -32,6 +32,7 @@ mod tests;
 mod transfer;
 mod transfers;
 mod turns;
+mod way;
 
 pub use crate::Error as ApiError;
 pub use client::{Client, Events};
@@ -132,6 +133,7 @@ async fn dispatch(kernel: &Kernel, method: &str, mut params: Value, tell: Tell<'
         "remove" => methods::remove(kernel, read(params)?).await,
         "list" => methods::list(kernel, read(params)?),
         "get" => methods::get(kernel, read(params)?),
+        "path" => way::path(kernel, read(params)?).await,
         "refs" => methods::refs(kernel, read(params)?),
         "conflicts" => conflicts::list(kernel),
         "conflicts.keep" => conflicts::keep(kernel, read(params)?).await,

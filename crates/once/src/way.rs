@@ -1,0 +1,178 @@
+//! How an object came to its home: every certificate of its chain, each checked for itself.
+
+use once_core::act::{self, Recorded};
+use once_core::object::{self, HeadRow};
+use once_core::store::Read;
+use once_model::certificate::{Certificate, CertificateKind, Chain};
+use once_model::header::Header;
+use once_model::ids::{Hash, KernelId, ObjectKey};
+
+use crate::{Departing, Error, Kernel, beside};
+
+/// The way of an object from its first home to today's.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Way {
+    /// Which object.
+    pub key: ObjectKey,
+    /// The genesis record, and then every certificate since.
+    pub steps: Vec<WayStep>,
+    /// The newest revision that is here.
+    pub newest: Option<WayNewest>,
+    /// Where it is about to leave for, if it is.
+    pub leaving: Option<Departing>,
+}
+
+impl Way {
+    /// Today's home, as far as is known here.
+    #[must_use]
+    pub fn home(&self) -> Option<KernelId> {
+        let is_home = |step: &&WayStep| step.accepted != Some(false);
+        self.steps.iter().rev().find(is_home).map(|step| step.home)
+    }
+
+    /// Whether every signature and every link is what it has to be.
+    #[must_use]
+    pub fn is_verified(&self) -> bool {
+        let newest = self.newest.iter().all(|newest| newest.wrong.is_none());
+        newest && self.steps.iter().all(|step| step.wrong.is_none())
+    }
+}
+
+/// One step of an object's way: the genesis record, or a certificate.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct WayStep {
+    /// The epoch that it begins.
+    pub epoch: u64,
+    /// Why the home changed; `None` for the genesis record.
+    pub kind: Option<CertificateKind>,
+    /// The home before; `None` for the genesis record.
+    pub from: Option<KernelId>,
+    /// Who may change the object from here on.
+    pub home: KernelId,
+    /// Who signed it; `None` for the genesis record, which is known by its hash.
+    pub signer: Option<KernelId>,
+    /// Its id.
+    pub certificate: Hash,
+    /// The last revision before it; 0 for the genesis record.
+    pub after_revision: u64,
+    /// When the object was first changed under it, in milliseconds since 1970, where this kernel recorded that.
+    pub at_ms: Option<u64>,
+    /// Of a handoff: whether its receiver has taken the object on. `None`: it has not said, or it is none.
+    pub accepted: Option<bool>,
+    /// What is wrong with it.
+    pub wrong: Option<String>,
+}
+
+/// The newest revision of an object that a kernel has.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct WayNewest {
+    /// Its number.
+    pub revision: u64,
+    /// The epoch in which it was made.
+    pub epoch: u64,
+    /// The home that made it, if its certificate is one of the chain.
+    pub by: Option<KernelId>,
+    /// Whether it carries that home's signature. Without one it came from that home itself, or was made here.
+    pub is_signed: bool,
+    /// What is wrong with it.
+    pub wrong: Option<String>,
+}
+
+impl Kernel {
+    /// How an object came to its home, with every signature and every link checked. `None` if no chain of it is here: nobody
+    /// has claimed it, or this kernel does not know it.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn way(&self, key: ObjectKey) -> Result<Option<Way>, Error> {
+        let (snapshot, me) = (self.shared().snapshot(), self.id());
+        let looked = beside::wait_for(move || way(&snapshot, me, key)).await;
+        let found = looked.map_err(|_| Error::fault("looking for the way of an object panicked"))??;
+        let Some(mut way) = found else { return Ok(None) };
+        way.leaving = self.moves()?.into_iter().find(|departing| departing.key == key);
+        Ok(Some(way))
+    }
+}
+
+fn way(rows: &dyn Read, me: KernelId, key: ObjectKey) -> Result<Option<Way>, Error> {
+    let Some(lineage) = key.lineage() else { return Ok(None) };
+    let Some(chain) = object::chain(rows, &lineage)? else { return Ok(None) };
+    let recorded = act::history(rows, &key)?;
+    let verdicts = chain.checks(lineage).map(|verdict| verdict.err().map(|wrong| wrong.to_string()));
+    let steps = steps(&chain, &recorded);
+    let steps = steps.into_iter().zip(verdicts).map(|(step, wrong)| WayStep { wrong, ..step }).collect();
+    let newest = object::head(rows, &key)?.map(|head| newest(&chain, &head, &me));
+    Ok(Some(Way { key, steps, newest, leaving: None }))
+}
+
+/// The steps, nothing of them checked yet.
+fn steps(chain: &Chain, recorded: &[Recorded]) -> Vec<WayStep> {
+    let began = |certificate: Hash| {
+        let mut under = recorded.iter().filter(|one| one.entry.certificate == Some(certificate));
+        under.next().map(|one| one.at_ms)
+    };
+    let certificate = Hash::from_bytes(*chain.genesis.lineage().as_bytes());
+    let mut steps = vec![WayStep {
+        epoch: 1,
+        kind: None,
+        from: None,
+        home: chain.genesis.home,
+        signer: None,
+        certificate,
+        after_revision: 0,
+        at_ms: began(certificate),
+        accepted: None,
+        wrong: None,
+    }];
+    let mut from = chain.genesis.home;
+    for (place, link) in chain.links.iter().enumerate() {
+        let (certificate, accepted) = (link.id(), accepted(link, chain.links.get(place + 1)));
+        steps.push(WayStep {
+            epoch: link.epoch,
+            kind: Some(link.kind),
+            from: Some(from),
+            home: link.home,
+            signer: Some(link.signer),
+            certificate,
+            after_revision: link.base_revision,
+            at_ms: began(certificate),
+            accepted,
+            wrong: None,
+        });
+        if accepted != Some(false) {
+            from = link.home;
+        }
+    }
+    steps
+}
+
+fn accepted(link: &Certificate, next: Option<&Certificate>) -> Option<bool> {
+    if link.kind != CertificateKind::Handoff {
+        return None;
+    }
+    let refused = || next.and_then(|next| next.refusal).map(|refusal| refusal.accepted);
+    link.acceptance.map(|answer| answer.accepted).or_else(refused)
+}
+
+fn newest(chain: &Chain, head: &HeadRow, me: &KernelId) -> WayNewest {
+    let header: &Header = &head.header;
+    let holder = header.certificate.and_then(|certificate| chain.holder(&certificate));
+    let (by, is_signed) = (holder.map(|(home, _)| home), header.signature.is_some());
+    let wrong = match holder {
+        None => Some("it was made under a certificate that is not in the chain"),
+        Some((_, epoch)) if epoch != header.epoch => Some("it was not made in the epoch of its certificate"),
+        Some((home, _)) if is_signed && !header.signed_by(&home) => {
+            Some("its signature is not that of the home that its certificate names")
+        }
+        // The connection proved that it came from its home.
+        Some((home, _)) if !is_signed && home != *me && head.from != Some(home) => {
+            Some("it is not signed, and did not come from the home that its certificate names")
+        }
+        Some(_) => None,
+    };
+    let wrong = wrong.map(str::to_owned);
+    WayNewest { revision: header.revision, epoch: header.epoch, by, is_signed, wrong }
+}
