@@ -176,3 +176,127 @@ fn newest(chain: &Chain, head: &HeadRow, me: &KernelId) -> WayNewest {
     let wrong = wrong.map(str::to_owned);
     WayNewest { revision: header.revision, epoch: header.epoch, by, is_signed, wrong }
 }
+
+#[cfg(test)]
+mod tests {
+    use once_model::certificate::{Answer, Genesis};
+    use once_model::ids::{Incarnation, Uuid};
+    use once_model::sign::{KernelKey, Purpose};
+
+    use super::*;
+
+    const LIFE: Incarnation = Incarnation::from_bytes([0; 16]);
+    const ZERO: Hash = Hash::from_bytes([0; 32]);
+
+    fn key(n: u8) -> KernelKey {
+        KernelKey::from_bytes(&[n; 32])
+    }
+
+    fn genesis() -> Genesis {
+        let (uuid, home) = (Uuid::from_u128(1), key(1).id());
+        Genesis { uuid, home, recovery: vec![], content: ZERO, nonce: [0; 16], incarnation: LIFE }
+    }
+
+    fn link(chain: &Chain, kind: CertificateKind, home: u8, refusal: Option<Answer>) -> Certificate {
+        let is_handoff = kind == CertificateKind::Handoff;
+        let mut link = Certificate {
+            lineage: chain.genesis.lineage(),
+            epoch: chain.epoch() + 1,
+            kind,
+            home: key(home).id(),
+            incarnation: LIFE,
+            base: chain.certificate(),
+            base_revision: 3,
+            base_id: ZERO,
+            signer: key(1).id(),
+            signature: None,
+            tip: None,
+            luggage: is_handoff.then_some(ZERO),
+            refusal,
+            naming: None,
+            acceptance: None,
+        };
+        link.signature = Some(key(1).sign(Purpose::Certificate, &link.id()));
+        link
+    }
+
+    /// Kernel 1 hands over to kernel 2, which refuses; then to kernel 3, which accepts.
+    fn chain() -> Chain {
+        let mut chain = Chain::new(genesis());
+        let refused = link(&chain, CertificateKind::Handoff, 2, None);
+        let refusal = Answer::sign(refused.id(), false, LIFE, &key(2));
+        chain.links.push(refused);
+        chain.links.push(link(&chain, CertificateKind::Reopen, 1, Some(refusal)));
+        let mut handoff = link(&chain, CertificateKind::Handoff, 3, None);
+        handoff.acceptance = Some(Answer::sign(handoff.id(), true, LIFE, &key(3)));
+        chain.links.push(handoff);
+        chain
+    }
+
+    #[test]
+    fn a_refused_handoff_leaves_the_home_where_it_was() {
+        let chain = chain();
+        let lineage = chain.genesis.lineage();
+        assert!(chain.checks(lineage).all(|verdict| verdict.is_ok()));
+        let steps = steps(&chain, &[]);
+        let told: Vec<_> = steps.iter().map(|step| (step.from, step.home, step.accepted)).collect();
+        let id = |n: u8| key(n).id();
+        assert_eq!(
+            told,
+            [
+                (None, id(1), None),
+                (Some(id(1)), id(2), Some(false)),
+                (Some(id(1)), id(1), None),
+                (Some(id(1)), id(3), Some(true)),
+            ]
+        );
+        let key = ObjectKey { uuid: chain.genesis.uuid, line: once_model::ids::Line::Claimed(lineage) };
+        assert_eq!(Way { key, steps, newest: None, leaving: None }.home(), Some(id(3)));
+    }
+
+    #[test]
+    fn the_newest_revision_is_held_against_the_chain() {
+        let chain = chain();
+        let mut header = Header {
+            uuid: chain.genesis.uuid,
+            lineage: Some(chain.genesis.lineage()),
+            epoch: 4,
+            revision: 5,
+            certificate: Some(chain.certificate()),
+            parent: Some(ZERO),
+            content: ZERO,
+            size: 0,
+            tombstone: false,
+            component: String::new(),
+            version: String::new(),
+            cause: None,
+            signature: None,
+            entry: None,
+        };
+        let judged = |header: &Header, from: Option<KernelId>| {
+            let head = HeadRow {
+                header: header.clone(),
+                home: None,
+                from,
+                charged: false,
+                stored_ms: 0,
+                conflicts_dropped: 0,
+                proven: true,
+                replaced: None,
+                tip: None,
+            };
+            newest(&chain, &head, &key(1).id())
+        };
+        assert_eq!(judged(&header, Some(key(3).id())).wrong, None, "it came from its home");
+        assert!(judged(&header, Some(key(2).id())).wrong.unwrap().contains("not signed"));
+        header.sign(&key(3));
+        let signed = judged(&header, Some(key(2).id()));
+        assert_eq!((signed.wrong, signed.by, signed.is_signed), (None, Some(key(3).id()), true));
+        let other = Header { revision: 6, ..header.clone() };
+        assert!(judged(&other, Some(key(3).id())).wrong.unwrap().contains("signature"));
+        let early = Header { epoch: 3, ..header.clone() };
+        assert!(judged(&early, None).wrong.unwrap().contains("epoch"));
+        let stray = Header { certificate: Some(ZERO), ..header };
+        assert!(judged(&stray, None).wrong.unwrap().contains("not in the chain"));
+    }
+}
