@@ -74,6 +74,7 @@ enum Command {
     Exchange(cmd::exchange::Exchange),
     Move(cmd::move_to::Move),
     Moves(cmd::moves::Moves),
+    Drain(cmd::drain::Drain),
     Follow(cmd::follow::Follow),
     Unfollow(cmd::unfollow::Unfollow),
     Conflicts(cmd::conflicts::Conflicts),
@@ -174,6 +175,7 @@ fn start(context: &Context, command: Command) -> Done {
         Command::Grants(args) => wait(args.run(context)),
         Command::Outbox(args) => wait(args.run(context)),
         Command::Demo(args) => wait(args.run(context)),
+        Command::Drain(args) => wait(args.run(context)),
         Command::Doctor(args) => wait(args.run(context)),
         Command::Completions(args) => args.run(),
     }

@@ -14,6 +14,7 @@ mod calls;
 pub mod component;
 mod coordinate;
 mod datadir;
+mod drain;
 mod error;
 mod kernel;
 mod lock;
@@ -37,6 +38,7 @@ pub use component::{Action, Activity, Called, Came, Component, Context, EffectEr
 pub use component::{Plan, PlanError, RunState, Standing, StepStanding, StepState, Told};
 pub use coordinate::{Coordinate, Coordinated};
 pub use datadir::{InitOptions, Initialised, check_free, init, is_initialised, lost_key};
+pub use drain::{Drain, DrainCancelled, DrainPlan, DrainProgress, Drained};
 pub use error::Error;
 pub use kernel::Kernel;
 pub use moving::{Departing, Move, NewsOwed};

@@ -9,6 +9,7 @@ pub mod conflicts;
 pub mod coordinate;
 pub mod create;
 pub mod doctor;
+pub mod drain;
 pub mod exchange;
 pub mod export;
 pub mod follow;

@@ -12,6 +12,7 @@ mod damage;
 mod difference;
 mod doctor;
 mod doors;
+mod drain;
 mod invites;
 mod lanes;
 mod lines;
@@ -147,6 +148,8 @@ async fn dispatch(kernel: &Kernel, method: &str, mut params: Value, tell: Tell<'
         "move" => moving::start(kernel, read(params)?, tell).await,
         "moves" => moving::list(kernel).await,
         "moves.withdraw" => moving::withdraw(kernel, read(params)?).await,
+        "drain" => drain::drain(kernel, read(params)?, tell).await,
+        "drain.cancel" => drain::cancel(kernel, read(params)?).await,
         "outbox" => outbox::list(kernel).await,
         "outbox.drop" => outbox::give_up(kernel, read(params)?).await,
         "invite" => invites::invite(kernel, read(params)?).await,

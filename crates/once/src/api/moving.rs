@@ -44,7 +44,7 @@ pub(super) struct Withdraw {
 }
 
 /// An object that is to move, and its component.
-type Wanted = (ObjectKey, String);
+pub(super) type Wanted = (ObjectKey, String);
 
 pub(super) async fn start(kernel: &Kernel, params: Move, tell: Tell<'_>) -> Result<Value, Error> {
     let (to, _) = names::peer(kernel, &params.to)?;
@@ -56,12 +56,7 @@ pub(super) async fn start(kernel: &Kernel, params: Move, tell: Tell<'_>) -> Resu
         return Ok(json!({ "objects": objects, "loses": loses, "dry_run": true }));
     }
     if params.carry_rights {
-        for (listed, keys) in &reaching {
-            for key in keys {
-                let grant = Grant { scope: Scope::Object(*key), ..listed.grant.clone() };
-                kernel.command(Command::Grant(grant)).await?;
-            }
-        }
+        carry(kernel, &reaching).await?;
     }
     let mut done = Done::default();
     let all = send(kernel, &wanted, (to, params.wait), &mut done, tell);
@@ -74,20 +69,19 @@ pub(super) async fn start(kernel: &Kernel, params: Move, tell: Tell<'_>) -> Resu
     if let ([_], Some((_, error))) = (params.objects.as_slice(), done.refused.pop_if(|_| wanted.len() == 1)) {
         return Err(error);
     }
-    let refused: Vec<_> = done
-        .refused
-        .into_iter()
-        .map(|(key, error)| {
-            let (code, message) = (error.code, error.message);
-            json!({ "key": names::key_text(&key), "code": code, "message": message, "hint": error.hint })
-        })
-        .collect();
+    let refused: Vec<_> = done.refused.iter().map(|(key, error)| refused(key, error)).collect();
     Ok(json!({
         "moved": done.moved, "refused": refused,
         "waiting": if params.wait { wanted.len() - ended } else { done.begun },
         "loses": if params.carry_rights { Vec::new() } else { loses },
         "carried": if params.carry_rights { reaching.len() } else { 0 },
     }))
+}
+
+/// An object that does not move, and why.
+pub(super) fn refused(key: &ObjectKey, error: &Error) -> Value {
+    let Error { code, message, hint, .. } = error;
+    json!({ "key": names::key_text(key), "code": code, "message": message, "hint": hint })
 }
 
 #[derive(Default)]
@@ -151,12 +145,22 @@ async fn wanted(kernel: &Kernel, params: &Move) -> Result<Vec<Wanted>, Error> {
     Ok(looked.await.map_err(|_| Error::fault("listing the objects panicked"))??)
 }
 
-/// The grants on the kernel or on a component that reach these objects: they stay behind. With each the objects that it reaches.
-fn reaching(
-    kernel: &Kernel,
-    wanted: &[Wanted],
-    to: &KernelId,
-) -> Result<Vec<(Listed, Vec<ObjectKey>)>, Error> {
+/// A grant on the kernel or on a component, and the objects that it reaches.
+pub(super) type Reaching = (Listed, Vec<ObjectKey>);
+
+/// They become grants on each object, with the same limits.
+pub(super) async fn carry(kernel: &Kernel, reaching: &[Reaching]) -> Result<(), Error> {
+    for (listed, keys) in reaching {
+        for key in keys {
+            let grant = Grant { scope: Scope::Object(*key), ..listed.grant.clone() };
+            kernel.command(Command::Grant(grant)).await?;
+        }
+    }
+    Ok(())
+}
+
+/// The grants on the kernel or on a component that reach these objects: they stay behind.
+pub(super) fn reaching(kernel: &Kernel, wanted: &[Wanted], to: &KernelId) -> Result<Vec<Reaching>, Error> {
     let mut found = Vec::new();
     for listed in peers::listed(kernel)? {
         let grant = &listed.grant;

@@ -19,6 +19,7 @@ use super::peers::PATIENCE_MS;
 use super::tell::Tell;
 use super::turns::{self, Turns};
 use super::{methods, names, shapes, transfers};
+use crate::drain::subscriptions;
 use crate::{Error, Heard, Kernel, Object};
 
 /// Left-out references that are named; the rest is counted.
@@ -380,8 +381,8 @@ pub(super) async fn unfollow(kernel: &Kernel, params: Follow) -> Result<Value, E
         Some(name) => names::peer(kernel, name)?.0,
         None => subscriptions(kernel)?
             .into_iter()
-            .find(|(_, known)| known.uuid == key.uuid)
-            .map(|(peer, _)| peer)
+            .find(|(known, _)| known.uuid == key.uuid)
+            .map(|(_, peer)| peer)
             .ok_or_else(|| {
                 Error::not_found("that object is not followed").with_hint("`once follow` lists what is")
             })?,
@@ -392,23 +393,13 @@ pub(super) async fn unfollow(kernel: &Kernel, params: Follow) -> Result<Value, E
     )
 }
 
-fn subscriptions(kernel: &Kernel) -> Result<Vec<(KernelId, ObjectKey)>, Error> {
-    let mut found = Vec::new();
-    kernel.shared().snapshot().scan(Table::Subscription, &[], None, &mut |row, _| {
-        let peer = row.get(..KernelId::LEN).and_then(KernelId::from_slice);
-        found.extend(peer.zip(row.get(KernelId::LEN..).and_then(ObjectKey::from_row)));
-        ControlFlow::Continue(())
-    })?;
-    Ok(found)
-}
-
 pub(super) fn follows(kernel: &Kernel) -> Result<Value, Error> {
-    let shape = |(peer, key): (KernelId, ObjectKey)| json!({ "key": names::key_text(&key), "peer": peer.to_string(), "name": names::name_of(kernel, &peer) });
+    let shape = |(key, peer): (ObjectKey, KernelId)| json!({ "key": names::key_text(&key), "peer": peer.to_string(), "name": names::name_of(kernel, &peer) });
     let mut followers = Vec::new();
     kernel.shared().snapshot().scan(Table::Follower, &[], None, &mut |row, _| {
         let key = row.get(..ObjectKey::ROW_LEN).and_then(ObjectKey::from_row);
         let peer = row.get(ObjectKey::ROW_LEN..).and_then(KernelId::from_slice);
-        followers.extend(peer.zip(key));
+        followers.extend(key.zip(peer));
         ControlFlow::Continue(())
     })?;
     let following: Vec<_> = subscriptions(kernel)?.into_iter().map(shape).collect();

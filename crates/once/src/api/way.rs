@@ -21,7 +21,7 @@ pub(super) async fn path(kernel: &Kernel, params: Path) -> Result<Value, Error> 
         Some(way) => Ok(shape(kernel, &way)),
         None if key.lineage().is_none() => {
             Err(Error::unclaimed(format!("{} has no home yet: nobody has claimed it", names::key_text(&key)))
-                .with_hint(format!("`once claim {}` makes this kernel its home", key.uuid)))
+                .with_hint("`once claim OBJECT` makes this kernel its home"))
         }
         None => Err(Error::not_found(format!("no certificate of {} is here", names::key_text(&key)))),
     }

@@ -1,7 +1,7 @@
 //! What the engine's thread and everyone else share.
 
 use std::path::PathBuf;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use once_core::shell::{ToldEarly, acts};
@@ -43,6 +43,8 @@ pub(crate) struct Shared {
     pub losses: Mutex<Vec<once_store::Loss>>,
     /// Set while the engine lacks room on the disk, or files: it only reads.
     pub only_reads: AtomicBool,
+    /// How often drains were cancelled: who drains looks at it.
+    pub drains_cancelled: AtomicU64,
     /// Which files of the store are damaged, for people, if any is known to be.
     pub damage: Mutex<Option<String>>,
     /// Why the engine stopped by itself.

@@ -1,7 +1,7 @@
 //! The engine's thread: takes what is queued, steps it, commits once, releases the effects.
 
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Instant;
 
@@ -58,6 +58,7 @@ pub(crate) fn prepare(
         snapshot: RwLock::new(Snapshot(Some(store.snapshot()))),
         losses: Mutex::new(losses),
         only_reads: AtomicBool::new(false),
+        drains_cancelled: AtomicU64::new(0),
         damage: Mutex::new(None),
         fault: tokio::sync::watch::channel(None).0,
     });

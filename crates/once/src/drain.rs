@@ -1,0 +1,250 @@
+//! Moving everything away: what has its home here moves to another kernel, and what is only kept here is shared with it.
+//!
+//! Nothing of this is written down but the moves and the shares themselves, which go on by themselves once they are begun. So
+//! a drain that was interrupted goes on when it is asked for again: what has arrived is passed over.
+
+mod moves;
+mod shares;
+mod watch;
+
+use std::collections::BTreeMap;
+use std::future::{Future, IntoFuture};
+use std::ops::ControlFlow;
+use std::pin::Pin;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use once_core::store::{Read, StoreError, Table};
+use once_core::{Refusal, object, peers};
+use once_model::ids::{KernelId, ObjectKey};
+
+use crate::{Departing, Error, Kernel, beside};
+use watch::{End, Watch};
+
+/// Objects that cannot go and are named, each with why; further ones are counted.
+const NAMED_MAX: usize = 1000;
+
+/// How far a drain is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct DrainProgress {
+    /// `moving` or `sharing`.
+    pub phase: &'static str,
+    /// Objects that have come to an end: they are there, or cannot go.
+    pub done: usize,
+    /// Out of so many.
+    pub total: usize,
+}
+
+/// What came of a drain.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Drained {
+    /// Objects that moved.
+    pub moved: usize,
+    /// Unclaimed copies, and replicas of objects with another home, that the other kernel has now.
+    pub shared: usize,
+    /// What cannot go, and why: the first thousand.
+    pub stuck: Vec<(ObjectKey, Error)>,
+    /// How many cannot go.
+    pub stuck_count: usize,
+    /// Objects that were to move and had not arrived when waiting ended. Those that had begun go on.
+    pub not_arrived: usize,
+    /// What is owed to the other kernel and was not answered when waiting ended. It goes on.
+    pub owed: usize,
+    /// What this kernel follows at others. Only the other kernel can follow it there.
+    pub follows: Vec<(ObjectKey, KernelId)>,
+    /// Somebody cancelled it.
+    pub is_cancelled: bool,
+}
+
+impl Drained {
+    fn cannot_go(&mut self, key: ObjectKey, why: Error) {
+        self.stuck_count += 1;
+        if self.stuck.len() < NAMED_MAX {
+            self.stuck.push((key, why));
+        }
+    }
+
+    fn ended(&mut self, end: Option<End>) {
+        self.is_cancelled |= end == Some(End::Cancelled);
+    }
+
+    /// Whether everything is there.
+    #[must_use]
+    pub fn is_complete(&self) -> bool {
+        self.stuck_count + self.not_arrived + self.owed == 0 && !self.is_cancelled
+    }
+}
+
+/// A drain that is being put together. Awaiting it waits until everything is there or cannot go.
+#[must_use]
+pub struct Drain {
+    kernel: Kernel,
+    to: KernelId,
+    patience: Option<Duration>,
+}
+
+impl Drain {
+    /// Stops waiting when nothing has arrived for this time. What has begun goes on.
+    pub fn patience(mut self, patience: Duration) -> Self {
+        self.patience = Some(patience);
+        self
+    }
+
+    /// Like awaiting it, telling how far it is.
+    ///
+    /// # Errors
+    /// When that kernel is no peer, or the store cannot be read.
+    pub async fn watched(self, progress: &(dyn Fn(DrainProgress) + Send + Sync)) -> Result<Drained, Error> {
+        let Self { kernel, to, patience } = self;
+        if to == kernel.id() {
+            return Err(Refusal::Myself.into());
+        }
+        if peers::peer(&kernel.shared().snapshot(), &to)?.is_none() {
+            return Err(Refusal::NoPeer(to).into());
+        }
+        let plan = Plan::of(&kernel, to).await?;
+        let mut watch = Watch::new(&kernel, to, patience, progress);
+        let mut done = Drained::default();
+        let end = moves::run(&mut watch, plan.moves, &mut done).await?;
+        done.ended(end);
+        if end != Some(End::Cancelled) {
+            // Who cannot be reached is not waited for again.
+            let end = shares::run(&mut watch, plan.shares, end.is_none(), &mut done).await?;
+            done.ended(end);
+        }
+        let elsewhere = |(_, at): &(ObjectKey, KernelId)| *at != to;
+        done.follows = subscriptions(&kernel)?.into_iter().filter(elsewhere).collect();
+        Ok(done)
+    }
+}
+
+impl IntoFuture for Drain {
+    type Output = Result<Drained, Error>;
+    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(async move { self.watched(&|_| {}).await })
+    }
+}
+
+/// What a drain would do.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct DrainPlan {
+    /// What has its home here, and its component.
+    pub moves: Vec<(ObjectKey, String)>,
+    /// What is only kept here.
+    pub shares: Vec<ObjectKey>,
+    /// What this kernel follows at others.
+    pub follows: Vec<(ObjectKey, KernelId)>,
+}
+
+/// What came of cancelling a drain.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct DrainCancelled {
+    /// What stays here.
+    pub stays: Vec<ObjectKey>,
+    /// What is handed over already: only its receiver can say where it lives.
+    pub sealed: Vec<Departing>,
+}
+
+impl Kernel {
+    /// Moves everything away: each object that has its home here moves to another kernel, and each unclaimed copy and replica
+    /// is shared with it. Awaiting it returns when everything is there or cannot go; dropping it begins no further move.
+    ///
+    /// # Errors
+    /// When that kernel is no peer, or the store cannot be read.
+    ///
+    /// ```no_run
+    /// # async fn run(old: once::Kernel, new: once::KernelId) -> Result<(), once::Error> {
+    /// let drained = old.drain(new).await?;
+    /// for (object, why) in &drained.stuck {
+    ///     println!("{object} stays: {why}");
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn drain(&self, to: KernelId) -> Drain {
+        Drain { kernel: self.clone(), to, patience: None }
+    }
+
+    /// What a drain to another kernel would do.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn drain_plan(&self, to: KernelId) -> Result<DrainPlan, Error> {
+        let Plan { moves, shares } = Plan::of(self, to).await?;
+        let follows = subscriptions(self)?.into_iter().filter(|(_, at)| *at != to).collect();
+        Ok(DrainPlan { moves: moves.into_iter().collect(), shares, follows })
+    }
+
+    /// Ends drains, to one kernel or to all: what is not handed over stays.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn cancel_drain(&self, to: Option<KernelId>) -> Result<DrainCancelled, Error> {
+        self.shared().drains_cancelled.fetch_add(1, Ordering::Relaxed);
+        let mut done = DrainCancelled::default();
+        for departing in self.moves()?.into_iter().filter(|one| to.is_none_or(|to| to == one.to)) {
+            if departing.is_sealed {
+                done.sealed.push(departing);
+                continue;
+            }
+            match self.withdraw_move(departing.key).await {
+                Ok(true) => done.stays.push(departing.key),
+                // It was handed over just now: its receiver is asked.
+                Ok(false) => {
+                    done.sealed.push(Departing { is_sealed: true, is_withdrawn: true, ..departing });
+                }
+                // It has arrived, or was refused meanwhile.
+                Err(error) if error.code == "not-found" => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(done)
+    }
+}
+
+/// What there is to do.
+#[derive(Debug, Default)]
+struct Plan {
+    moves: BTreeMap<ObjectKey, String>,
+    shares: Vec<ObjectKey>,
+}
+
+impl Plan {
+    async fn of(kernel: &Kernel, to: KernelId) -> Result<Self, Error> {
+        let (snapshot, me) = (kernel.shared().snapshot(), kernel.id());
+        let looked = beside::wait_for(move || Self::look(&snapshot, me, to)).await;
+        Ok(looked.map_err(|_| Error::fault("listing the objects panicked"))??)
+    }
+
+    fn look(rows: &dyn Read, me: KernelId, to: KernelId) -> Result<Self, StoreError> {
+        let mut plan = Self::default();
+        object::heads(rows, &mut |row| {
+            let key = row.header.key();
+            match row.home {
+                _ if row.header.tombstone => {}
+                Some(home) if home == me => drop(plan.moves.insert(key, row.header.component)),
+                Some(home) if home == to => {}
+                _ => plan.shares.push(key),
+            }
+            ControlFlow::Continue(())
+        })?;
+        Ok(plan)
+    }
+}
+
+/// What this kernel follows, and where.
+pub(crate) fn subscriptions(kernel: &Kernel) -> Result<Vec<(ObjectKey, KernelId)>, Error> {
+    let mut found = Vec::new();
+    kernel.shared().snapshot().scan(Table::Subscription, &[], None, &mut |row, _| {
+        let at = row.get(..KernelId::LEN).and_then(KernelId::from_slice);
+        found.extend(row.get(KernelId::LEN..).and_then(ObjectKey::from_row).zip(at));
+        ControlFlow::Continue(())
+    })?;
+    Ok(found)
+}
