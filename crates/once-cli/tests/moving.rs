@@ -134,3 +134,56 @@ fn an_object_that_goes_to_and_fro_loses_and_doubles_nothing_while_kernels_are_ki
         assert!(results.iter().copied().eq(1..=all), "{results:?} of {all}");
     });
 }
+
+/// Who ran it proves it, also to those who were told by another kernel what came of it.
+#[test]
+fn receipts_of_what_ran_at_a_former_home_come_from_there() {
+    story(async {
+        let place = Place::new();
+        let (alice, bob) = pair(&place).await;
+        place.init("carol");
+        let mut carol = place.up("carol").await;
+        for (kernel, name) in [(&alice, "alice"), (&bob, "bob")] {
+            let ticket = kernel.call("invite", json!({ "name": "carol" })).await.unwrap();
+            let join = json!({ "ticket": ticket["ticket"], "name": name, "timeout_ms": 60_000 });
+            carol.call("join", join).await.unwrap();
+        }
+        let key = alice.import(&acts::counter(1)).await.unwrap();
+        alice.call("claim", json!({ "object": key })).await.unwrap();
+        let got = alice.call("get", json!({ "object": key })).await.unwrap();
+        let ior = got["object"]["ior"].as_str().unwrap().to_owned();
+        let grant = json!({ "peer": "carol", "right": "act", "object": ior });
+        alice.call("grant", grant).await.unwrap();
+        carol.call("act", acts::add(&ior, &id(1))).await.unwrap();
+        bob.call("act", acts::add(&ior, &id(2))).await.unwrap();
+        // She is gone before she hears what came of these: some have run, and the others wait for her.
+        let all: Vec<String> = (3..60).map(id).collect();
+        for id in &all {
+            let mut add = acts::add(&ior, id);
+            add["no_wait"] = json!(true);
+            carol.call("act", add).await.unwrap();
+        }
+        carol.kill();
+        let (code, text) = place.once("alice", &["move", &ior, "--to", "bob"]);
+        assert_eq!(code, 0, "{text}");
+        carol = place.up("carol").await;
+        let mut by = BTreeSet::new();
+        for asked in [id(1)].iter().chain(&all) {
+            until("an outcome", async || {
+                carol.call("outcome", json!({ "id": asked })).await.ok()?["result"].as_u64()
+            })
+            .await;
+            let receipt = carol.call("receipt", json!({ "id": asked })).await.unwrap();
+            by.insert(receipt["home"].as_str().unwrap().to_owned());
+        }
+        assert!(!by.is_empty() && by.len() <= 2, "{by:?}");
+        // At the new home, who asked before the move is shown alice's receipt; it verifies by itself.
+        let path = place.path().join("receipt.json");
+        let (code, text) = place.once("bob", &["receipt", &id(2), "--out", path.to_str().unwrap()]);
+        assert_eq!(code, 0, "{text}");
+        let home = alice.status().await["kernel"].as_str().unwrap().to_owned();
+        let (code, text) =
+            place.once("bob", &["verify-receipt", path.to_str().unwrap(), "--home", &home]);
+        assert!(code == 0 && text.contains("verified"), "{code} {text}");
+    });
+}

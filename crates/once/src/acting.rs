@@ -10,11 +10,10 @@ use once_core::waist::{Answer, Command};
 use once_model::action::{Action, After, Given, Outcome};
 use once_model::ids::{KernelId, ObjectKey, Uuid};
 use once_model::ior::Ior;
-use once_model::receipt::{Receipt, ReceiptOf};
 use once_model::wire::Code;
 
 use crate::shell::now_ms;
-use crate::{Error, Kernel, Recorded, net};
+use crate::{Error, Kernel, Recorded};
 
 /// What came of an action, as its caller sees it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -153,50 +152,9 @@ impl Kernel {
     pub fn history(&self, key: ObjectKey) -> Result<Vec<Recorded>, Error> {
         Ok(act::history(&self.shared().snapshot(), &key)?)
     }
-
-    /// A receipt for an action that was accepted here: signed by the object's home, over the network if that is another
-    /// kernel. [`Receipt::verify`] needs only the home's key.
-    ///
-    /// # Errors
-    /// When no action of that id was accepted here, it has no outcome yet, its home recorded nothing of it (it was
-    /// refused for want of a right, or is long over), or cannot be reached within the time.
-    pub async fn receipt(&self, id: Uuid, timeout: Duration) -> Result<Receipt, Error> {
-        let snapshot = self.shared().snapshot();
-        let row = self.shared().requested(&id)?.ok_or_else(|| nothing_known(id))?;
-        if row.outcome.is_none() {
-            return Err(unknown(id));
-        }
-        let of = ReceiptOf { lane: row.key.into(), sequence: row.sequence, id };
-        let found = if row.home == self.id() {
-            let origin = (row.home, once_core::meta::incarnation(&snapshot)?);
-            act::receipt(&snapshot, &self.shared().key, origin, &of)?
-        } else {
-            net::receipt(self.session(row.home, timeout).await?.as_ref(), of, timeout).await?
-        };
-        let home = self.shared().called(&row.home);
-        let mut receipt = found.ok_or_else(|| {
-            Error::not_found(format!("kernel {home} keeps no record of the action {id}")).with_hint(
-                "what was refused for want of a right is not recorded, and what is long over is dropped",
-            )
-        })?;
-        let wrong = |why: String| Error::invalid(format!("the receipt of kernel {home}: {why}"));
-        receipt.verify(&row.home).map_err(|error| wrong(error.to_string()))?;
-        let told = row.outcome.as_ref().map(Outcome::hash);
-        let (entry, me) = (&receipt.entry, self.id());
-        if (entry.id, entry.action, entry.origin, entry.sequence) != (id, row.hash, me, row.sequence)
-            || told != Some(entry.outcome)
-        {
-            return Err(wrong("it is for another action".into()));
-        }
-        // The home drops a result once it is here; the hash of it is signed.
-        if receipt.outcome.is_none() {
-            receipt.outcome = row.outcome.filter(|outcome| outcome.hash() == receipt.entry.outcome);
-        }
-        Ok(receipt)
-    }
 }
 
-fn nothing_known(id: Uuid) -> Error {
+pub(crate) fn nothing_known(id: Uuid) -> Error {
     once_core::Refusal::NoAction(id).into()
 }
 

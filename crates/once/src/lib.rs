@@ -23,6 +23,7 @@ mod moving;
 mod net;
 mod object;
 mod private;
+mod proof;
 pub mod receipts;
 mod shell;
 mod survey;

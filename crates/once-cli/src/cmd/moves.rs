@@ -3,7 +3,7 @@
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
-use crate::context::{Context, list, number, text};
+use crate::context::{Context, list, number, text, truth};
 use crate::failure::{Done, Exit};
 use crate::ui;
 
@@ -54,37 +54,32 @@ fn print(answer: &Value) -> Done<()> {
     if moves.is_empty() {
         ui::say("No object is about to leave.");
     }
-    for one in moves {
-        let is = |name: &str| one.get(name).and_then(Value::as_bool).unwrap_or(false);
-        let waits = match (is("sealed"), is("connected")) {
-            (true, true) if is("withdrawn") => "taken back; waits for the answer",
-            (true, false) if is("withdrawn") => {
-                "taken back; waits until that kernel can be reached, and answers"
-            }
-            (true, true) => "handed over; waits for the answer",
-            (true, false) => "handed over; waits until that kernel can be reached, and answers",
-            (false, true) => "waits for what is under way",
-            (false, false) => "waits until that kernel can be reached",
-        };
-        ui::print(&format!(
-            "{}  to {}, since {}: {waits}",
-            ui::key(text(one, "key")),
-            ui::shown(text(one, "to")),
-            ui::since(number(one, "since_ms"))
-        ))?;
+    moves.iter().try_for_each(|one| ui::print(&told(one)))?;
+    list(answer, "news").iter().try_for_each(|one| ui::print(&heard(one)))
+}
+
+/// An object that has moved: where it is, and who has not heard of it.
+fn heard(one: &Value) -> String {
+    let names: Vec<_> = list(one, "waits_for").iter().map(|peer| ui::shown(text(peer, "name"))).collect();
+    let (key, home) = (ui::key(text(one, "key")), ui::shown(text(one, "home")));
+    match names.is_empty() {
+        true => format!("{key}  is at {home} now"),
+        false => format!("{key}  is at {home} now; not heard of it yet: {}", names.join(", ")),
     }
-    for one in list(answer, "news") {
-        let names = list(one, "waits_for").iter().map(|peer| ui::shown(text(peer, "name")).to_string());
-        let names: Vec<_> = names.collect();
-        let heard = match names.is_empty() {
-            true => String::new(),
-            false => format!("; not heard of it yet: {}", names.join(", ")),
-        };
-        ui::print(&format!(
-            "{}  is at {} now{heard}",
-            ui::key(text(one, "key")),
-            ui::shown(text(one, "home"))
-        ))?;
-    }
-    Ok(())
+}
+
+/// An object that is about to leave: for where, since when, and what it waits for.
+pub(super) fn told(one: &Value) -> String {
+    let waits = match (truth(one, "sealed"), truth(one, "connected")) {
+        (true, true) if truth(one, "withdrawn") => "taken back; waits for the answer",
+        (true, false) if truth(one, "withdrawn") => {
+            "taken back; waits until that kernel can be reached, and answers"
+        }
+        (true, true) => "handed over; waits for the answer",
+        (true, false) => "handed over; waits until that kernel can be reached, and answers",
+        (false, true) => "waits for what is under way",
+        (false, false) => "waits until that kernel can be reached",
+    };
+    let (key, to) = (ui::key(text(one, "key")), ui::shown(text(one, "to")));
+    format!("{key}  to {to}, since {}: {waits}", ui::since(number(one, "since_ms")))
 }

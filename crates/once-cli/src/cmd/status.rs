@@ -60,6 +60,10 @@ fn print(answer: &Value, running: bool) -> Done<()> {
         let actions = ui::count(number(answer, "waiting"), "action");
         line("waiting", format!("{actions} without an outcome (`once outbox`)"))?;
     }
+    moving(&answer["moves"])
+        .into_iter()
+        .enumerate()
+        .try_for_each(|(place, said)| line(if place == 0 { "moving" } else { "" }, said))?;
     for transfer in list(answer, "transfers") {
         let way = if text(transfer, "way") == "in" { "receiving" } else { "sending" };
         line(way, progress(transfer))?;
@@ -109,6 +113,19 @@ pub(super) fn warnings(status: &Value) -> Vec<String> {
         warnings.push(format!("not everything can be read: {damage}; `once doctor` names it"));
     }
     warnings.iter().map(|warning| ui::pasted(warning)).collect()
+}
+
+/// What is about to leave, and the oldest of what is handed over.
+fn moving(moves: &Value) -> Vec<String> {
+    let (leaving, sealed) = (number(moves, "leaving"), number(moves, "sealed"));
+    if leaving == 0 {
+        return Vec::new();
+    }
+    let handed = ui::number(sealed);
+    let mut said =
+        vec![format!("{} about to leave, {handed} of them handed over (`once moves`)", ui::count(leaving, "object"))];
+    said.extend(list(moves, "oldest_sealed").iter().map(super::moves::told));
+    said
 }
 
 /// How far a large scenario is.

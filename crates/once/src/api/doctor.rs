@@ -12,7 +12,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::check::check;
-use super::{damage, lanes, names, standing};
+use super::{damage, lanes, moving, names, standing};
 use crate::component::Slowest;
 use crate::shell::{now_ms, what_to_free};
 use crate::{Error, Kernel, private};
@@ -68,6 +68,7 @@ pub(super) async fn examine(kernel: &Kernel, params: Examine) -> Result<Value, E
         checks.push(peer(kernel, &snapshot, &id, &row)?);
     }
     checks.extend(as_far_as_read(lanes::examine(kernel, &snapshot))?);
+    checks.extend(as_far_as_read(moving::examine(kernel))?);
     checks.extend(as_far_as_read(in_doubt(kernel))?);
     checks.extend(as_far_as_read(standing::examine(kernel, &snapshot, &stands))?);
     checks.extend(served(kernel));

@@ -10,10 +10,11 @@ use once_model::ids::{KernelId, ObjectKey};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::check::check;
 use super::tell::Tell;
 use super::{names, peers, turns};
 use crate::shell::now_ms;
-use crate::{Error, Kernel};
+use crate::{Departing, Error, Kernel, NewsOwed};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -182,38 +183,126 @@ pub(super) fn reaching(kernel: &Kernel, wanted: &[Wanted], to: &KernelId) -> Res
 }
 
 pub(super) async fn list(kernel: &Kernel) -> Result<Value, Error> {
-    let moves: Vec<_> = kernel
-        .moves()?
-        .into_iter()
-        .map(|departing| {
-            let seen = kernel.net().map(|net| net.seen(&departing.to));
-            let is_connected = seen.as_ref().is_some_and(|seen| seen.conn.is_some());
-            json!({
-                "key": names::key_text(&departing.key),
-                "to": names::name_of(kernel, &departing.to), "kernel": departing.to.to_string(),
-                "since_ms": departing.since_ms, "sealed": departing.is_sealed, "withdrawn": departing.is_withdrawn, "connected": is_connected,
-                "trouble": seen.and_then(|seen| seen.last_error).filter(|_| !is_connected),
-            })
-        })
-        .collect();
-    let name = |kernel_id: &KernelId| json!({ "name": names::name_of(kernel, kernel_id), "kernel": kernel_id.to_string() });
-    let news: Vec<_> = kernel
-        .news_owed()
-        .await?
-        .iter()
-        .map(|news| {
-            json!({
-                "key": names::key_text(&news.key),
-                "home": names::name_of(kernel, &news.home), "kernel": news.home.to_string(),
-                "waits_for": news.waits_for.iter().map(name).collect::<Vec<_>>(),
-            })
-        })
-        .collect();
+    let moves: Vec<_> = kernel.moves()?.iter().map(|departing| leaving(kernel, departing)).collect();
+    let news: Vec<_> = kernel.news_owed().await?.iter().map(|news| owed(kernel, news)).collect();
     Ok(json!({ "moves": moves, "news": news }))
+}
+
+/// Where an object is that was here or has come here, and who has not heard of it.
+fn owed(kernel: &Kernel, news: &NewsOwed) -> Value {
+    let name = |id: &KernelId| json!({ "name": names::name_of(kernel, id), "kernel": id.to_string() });
+    json!({
+        "key": names::key_text(&news.key),
+        "home": names::name_of(kernel, &news.home), "kernel": news.home.to_string(),
+        "waits_for": news.waits_for.iter().map(name).collect::<Vec<_>>(),
+    })
+}
+
+/// An object that is about to leave.
+fn leaving(kernel: &Kernel, departing: &Departing) -> Value {
+    let seen = kernel.net().map(|net| net.seen(&departing.to));
+    let is_connected = seen.as_ref().is_some_and(|seen| seen.conn.is_some());
+    json!({
+        "key": names::key_text(&departing.key),
+        "to": names::name_of(kernel, &departing.to), "kernel": departing.to.to_string(),
+        "since_ms": departing.since_ms, "sealed": departing.is_sealed, "withdrawn": departing.is_withdrawn,
+        "connected": is_connected,
+        "trouble": seen.and_then(|seen| seen.last_error).filter(|_| !is_connected),
+    })
+}
+
+/// Departures that are named where there are many; further ones are counted.
+const SHOWN_MAX: usize = 8;
+
+/// For `status`: how many are about to leave, and the oldest of those that are handed over.
+pub(super) fn summary(kernel: &Kernel) -> Result<Value, Error> {
+    let all = kernel.moves()?;
+    let sealed = sealed(&all);
+    let oldest: Vec<_> = sealed.iter().take(SHOWN_MAX).map(|departing| leaving(kernel, departing)).collect();
+    Ok(json!({ "leaving": all.len(), "sealed": sealed.len(), "oldest_sealed": oldest }))
+}
+
+/// Those that are handed over, oldest first: until the receiver has answered nobody changes them.
+fn sealed(all: &[Departing]) -> Vec<Departing> {
+    let mut sealed: Vec<_> = all.iter().filter(|departing| departing.is_sealed).copied().collect();
+    sealed.sort_by_key(|departing| departing.since_ms);
+    sealed
+}
+
+/// For `doctor`: what is handed over and was not answered in a minute.
+pub(super) fn examine(kernel: &Kernel) -> Result<Vec<Value>, Error> {
+    let late = late(&kernel.moves()?, now_ms());
+    let mut checks: Vec<_> =
+        late.iter().take(SHOWN_MAX).map(|departing| unanswered(kernel, departing)).collect();
+    if let Some(more) = late.len().checked_sub(SHOWN_MAX).filter(|more| *more > 0) {
+        let message = format!("{more} more are handed over, and not answered");
+        checks.push(check("move", false, &message, Some("`once moves` lists them")));
+    }
+    if checks.is_empty() {
+        checks.push(check("moves", true, "no object waits for longer than a minute to arrive", None));
+    }
+    Ok(checks)
+}
+
+/// A receiver that can be reached answers at once.
+const LATE_AFTER_MS: u64 = 60_000;
+
+fn late(all: &[Departing], now_ms: u64) -> Vec<Departing> {
+    let mut late = sealed(all);
+    late.retain(|departing| now_ms.saturating_sub(departing.since_ms) >= LATE_AFTER_MS);
+    late
+}
+
+fn unanswered(kernel: &Kernel, departing: &Departing) -> Value {
+    let (key, to) = (names::key_text(&departing.key), names::name_of(kernel, &departing.to));
+    let age_s = now_ms().saturating_sub(departing.since_ms) / 1000;
+    let seen = kernel.net().map(|net| net.seen(&departing.to));
+    let is_connected = seen.as_ref().is_some_and(|seen| seen.conn.is_some());
+    let why = match seen.and_then(|seen| seen.last_error).filter(|_| !is_connected) {
+        Some(error) => format!(": it is not connected: {error}"),
+        None if is_connected => ", although it is connected".to_owned(),
+        None => ": it is not connected".to_owned(),
+    };
+    let message = format!(
+        "object {key} is about to leave for {to} since {age_s} s and handed over; nobody changes it until {to} has answered{why}"
+    );
+    let hint = match is_connected {
+        true => "its disk may be full, or it waits for the body: `once doctor` there, too",
+        false => "it ends when that kernel is up and can be reached: only it can say where the object lives",
+    };
+    check("move", false, &message, Some(hint))
 }
 
 pub(super) async fn withdraw(kernel: &Kernel, params: Withdraw) -> Result<Value, Error> {
     let key = names::object(kernel, &params.object)?.key();
     let stays = kernel.withdraw_move(key).await?;
     Ok(json!({ "key": names::key_text(&key), "stays": stays }))
+}
+
+#[cfg(test)]
+mod tests {
+    use once_model::ids::{Hash, Line, Uuid};
+
+    use super::*;
+
+    #[test]
+    fn what_is_handed_over_for_a_minute_is_late_and_what_still_works_here_is_not() {
+        let departing = |n: u8, since_ms: u64, is_sealed: bool| Departing {
+            key: ObjectKey {
+                uuid: Uuid::from_bytes([n; 16]),
+                line: Line::Unclaimed(Hash::from_bytes([n; 32])),
+            },
+            to: KernelId::from_bytes([9; 32]),
+            since_ms,
+            is_sealed,
+            is_withdrawn: false,
+        };
+        let all = [departing(1, 40_000, true), departing(2, 1, false), departing(3, 30_000, true)];
+        let late_at = |now_ms: u64| -> Vec<u64> {
+            late(&all, now_ms).iter().map(|departing| departing.since_ms).collect()
+        };
+        assert_eq!(late_at(89_999), Vec::<u64>::new());
+        assert_eq!(late_at(90_000), [30_000]);
+        assert_eq!(late_at(100_000), [30_000, 40_000], "the oldest first");
+    }
 }

@@ -7,7 +7,7 @@ use once_core::store::{Read, StoreError};
 use once_model::limits::DISK_RESERVE_BYTES;
 use serde_json::{Value, json};
 
-use super::{conflicts, damage, lanes, methods, transfers};
+use super::{conflicts, damage, lanes, methods, moving, transfers};
 use crate::{Error, Kernel};
 
 /// What is here of objects.
@@ -95,6 +95,7 @@ pub(super) fn status(kernel: &Kernel) -> Result<Value, Error> {
         "connected": kernel.net().map_or(0, |net| net.connected_peers().len()),
         "owed": owed,
         "waiting": waiting,
+        "moves": moving::summary(kernel)?,
         "transfers": transfers::list(kernel, None),
         "damage": damage,
         "losses": damage::shapes(kernel),

@@ -1,0 +1,108 @@
+//! Receipts of what was asked here: from the home that recorded it, also if the object has moved on since.
+
+use std::time::Duration;
+
+use once_core::act::{self, Requested};
+use once_core::object;
+use once_model::action::Outcome;
+use once_model::ids::{KernelId, Uuid};
+use once_model::receipt::{Receipt, ReceiptOf};
+
+use crate::acting::{nothing_known, unknown};
+use crate::{Error, Kernel, net};
+
+impl Kernel {
+    /// A receipt for an action that was accepted here: signed by the object's home, over the network if that is another
+    /// kernel. [`Receipt::verify`] needs only the home's key.
+    ///
+    /// A home signs what it has recorded itself. So of an object that has moved, each of its homes is asked in turn: first
+    /// the one that said the outcome.
+    ///
+    /// # Errors
+    /// When no action of that id was accepted here, it has no outcome yet, no home recorded anything of it (it was
+    /// refused for want of a right, or is long over), or none that may have can be reached within the time.
+    pub async fn receipt(&self, id: Uuid, timeout: Duration) -> Result<Receipt, Error> {
+        let row = self.shared().requested(&id)?.ok_or_else(|| nothing_known(id))?;
+        if row.outcome.is_none() {
+            return Err(unknown(id));
+        }
+        let homes = self.homes(&row)?;
+        let mut missed = None;
+        for home in &homes {
+            match self.receipt_of(home, &row, id, timeout).await {
+                Ok(Some(receipt)) => return self.checked(receipt, home, row, id),
+                Ok(None) => {}
+                Err(error) => missed = missed.or(Some(error)),
+            }
+        }
+        let asked: Vec<_> = homes.iter().map(|home| self.shared().called(home)).collect();
+        Err(missed.unwrap_or_else(|| {
+            Error::not_found(format!("kernel {} keeps no record of the action {id}", asked.join(", or ")))
+                .with_hint("what was refused for want of a right is not recorded, and what is long over is dropped")
+        }))
+    }
+
+    /// Who may have recorded it: who said the outcome, and every other home that the object has had, the newest first.
+    fn homes(&self, row: &Requested) -> Result<Vec<KernelId>, Error> {
+        let snapshot = self.shared().snapshot();
+        let here = object::find(&snapshot, &row.key.uuid, Some(row.key.line))?;
+        let named = row.after.map(|after| after.key).into_iter().chain([row.key]);
+        let mut keys = named.chain(here.iter().map(|head| head.header.key()));
+        let chain = match keys.find_map(|key| key.lineage()) {
+            Some(lineage) => object::chain(&snapshot, &lineage)?,
+            None => None,
+        };
+        let of_chain = chain.iter().flat_map(|chain| {
+            let links = chain.links.iter().rev().map(|link| link.home);
+            links.chain([chain.genesis.home])
+        });
+        let mut homes = vec![row.home];
+        for home in of_chain {
+            if !homes.contains(&home) {
+                homes.push(home);
+            }
+        }
+        Ok(homes)
+    }
+
+    async fn receipt_of(
+        &self,
+        home: &KernelId,
+        row: &Requested,
+        id: Uuid,
+        timeout: Duration,
+    ) -> Result<Option<Receipt>, Error> {
+        let of = ReceiptOf { lane: row.key.into(), sequence: row.sequence, id };
+        if *home != self.id() {
+            return net::receipt(self.session(*home, timeout).await?.as_ref(), of, timeout).await;
+        }
+        let snapshot = self.shared().snapshot();
+        let origin = (*home, once_core::meta::incarnation(&snapshot)?);
+        Ok(act::receipt(&snapshot, &self.shared().key, origin, &of)?)
+    }
+
+    /// It is what was asked for, and proven.
+    fn checked(
+        &self,
+        mut receipt: Receipt,
+        home: &KernelId,
+        row: Requested,
+        id: Uuid,
+    ) -> Result<Receipt, Error> {
+        let called = self.shared().called(home);
+        let wrong = |why: String| Error::invalid(format!("the receipt of kernel {called}: {why}"));
+        receipt.verify(home).map_err(|error| wrong(error.to_string()))?;
+        let told = row.outcome.as_ref().map(Outcome::hash);
+        let (entry, me) = (&receipt.entry, self.id());
+        if (entry.id, entry.action, entry.origin, entry.sequence) != (id, row.hash, me, row.sequence)
+            || told != Some(entry.outcome)
+        {
+            return Err(wrong("it is for another action".into()));
+        }
+        // The home drops a result once it is here; the hash of it is signed.
+        if receipt.outcome.is_none() {
+            receipt.outcome = row.outcome.filter(|outcome| outcome.hash() == receipt.entry.outcome);
+        }
+        Ok(receipt)
+    }
+}
