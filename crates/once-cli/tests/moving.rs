@@ -67,6 +67,10 @@ fn a_counter_moves_and_the_reference_printed_before_answers() {
         // Its history goes on with its numbers.
         let history = bob.call("history", json!({ "object": uuid })).await.unwrap();
         assert!(history.to_string().contains("once:move"), "{history}");
+        let (code, text) = place.once("bob", &["history", &uuid]);
+        assert!(code == 0 && text.contains("entries 1 to 2 are at alice"), "{code} {text}");
+        let (code, text) = place.once("alice", &["history", &uuid]);
+        assert!(code == 0 && text.contains("entries from 3 on are at bob"), "{code} {text}");
         // Both print its way, and what they print holds.
         for name in ["alice", "bob"] {
             let (code, text) = place.once(name, &["show", "--path", &uuid]);

@@ -13,6 +13,9 @@ const PAGE_ENTRIES: u64 = 1000;
 
 /// List what was done to an object whose home is here: each entry has the hash of the one before it
 ///
+/// Of an object that has moved each home keeps what it has recorded itself, and the numbers go on: which entries are at others
+/// is said.
+///
 /// The newest first; with --after the oldest first, from there on. Long arguments and results are cut: `once outcome` has
 /// the whole result.
 ///
@@ -39,6 +42,7 @@ impl History {
         let answer = listed?;
         closed?;
         context.answer(&answer, |answer| print(list(answer, "entries")))?;
+        at_others(&answer);
         let total = number(&answer, "total");
         match answer["broken"].as_u64() {
             Some(at) => {
@@ -86,6 +90,17 @@ impl History {
                 page["entries"] = Value::Array(entries);
                 return Ok(page);
             }
+        }
+    }
+}
+
+/// Which entries other homes of the object have.
+fn at_others(answer: &Value) {
+    for span in list(answer, "elsewhere") {
+        let (from, home) = (number(span, "from"), ui::shown(text(span, "home_name")));
+        match span["to"].as_u64() {
+            Some(to) => ui::say(&format!("entries {from} to {to} are at {home}")),
+            None => ui::say(&format!("entries from {from} on are at {home}")),
         }
     }
 }

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use once_core::act::{self, OutcomeStatus, Recorded};
 use once_model::ids::{KernelId, Uuid};
 use once_model::limits::{DEADLINE_MAX_MS, GIVEN_MAX};
 use serde::Deserialize;
@@ -11,10 +10,6 @@ use serde_json::{Value, json};
 use super::peers::PATIENCE_MS;
 use super::{coordinate, names, shapes};
 use crate::{Act, Acted, Error, Kernel, Object, new_action_id, receipts};
-
-/// Entries of a history in one answer, unless the client wants fewer or more.
-const PAGE: usize = 100;
-const PAGE_MAX: usize = 10_000;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -173,87 +168,4 @@ pub(super) struct ReceiptFor {
 pub(super) async fn receipt(kernel: &Kernel, params: ReceiptFor) -> Result<Value, Error> {
     let receipt = kernel.receipt(params.id, patience(params.timeout_ms)).await?;
     Ok(receipts::to_json(&receipt))
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct History {
-    object: String,
-    /// The number of the last entry that the client has.
-    after: Option<u64>,
-    limit: Option<usize>,
-    /// Only what came before the entry of this number.
-    before: Option<u64>,
-    #[serde(default)]
-    newest_first: bool,
-}
-
-pub(super) fn history(kernel: &Kernel, params: History) -> Result<Value, Error> {
-    let elsewhere = |name: String, home: KernelId| {
-        let home = kernel.shared().called(&home);
-        Error::not_home(format!("the history of {name} is at its home, kernel {home}"))
-            .with_hint("ask there; `once receipt ID` proves here what came of an action of this kernel")
-    };
-    let other = |home: &KernelId| *home != kernel.id();
-    let object = match names::object(kernel, &params.object) {
-        Ok(object) => object,
-        Err(error) => {
-            let ior = names::ior(kernel, &params.object).ok();
-            let named = ior.and_then(|ior| Some((ior.uuid()?, ior.home().filter(other)?)));
-            return Err(named.map_or(error, |(uuid, home)| elsewhere(uuid.to_string(), home)));
-        }
-    };
-    if let Some(home) = object.home().filter(other) {
-        return Err(elsewhere(names::key_text(&object.key()), home));
-    }
-    let all = kernel.history(object.key())?;
-    let broken = act::broken_link(&all);
-    let after = params.after.unwrap_or(0);
-    let limit = params.limit.unwrap_or(PAGE).clamp(1, PAGE_MAX);
-    let before = params.before.unwrap_or(u64::MAX);
-    let wanted = |recorded: &&Recorded| recorded.entry.number > after && recorded.entry.number < before;
-    let mut rest: Box<dyn Iterator<Item = &Recorded>> = match params.newest_first {
-        true => Box::new(all.iter().rev().filter(wanted)),
-        false => Box::new(all.iter().filter(wanted)),
-    };
-    let page: Vec<&Recorded> = rest.by_ref().take(limit).collect();
-    let next = rest.next().and(page.last()).map(|last| last.entry.number);
-    let entries: Vec<Value> = page.iter().map(|recorded| recorded_shape(kernel, recorded)).collect();
-    Ok(json!({
-        "object": names::key_text(&object.key()),
-        "entries": entries,
-        "total": all.len(),
-        "next": next,
-        "broken": broken,
-    }))
-}
-
-fn recorded_shape(kernel: &Kernel, recorded: &Recorded) -> Value {
-    let entry = &recorded.entry;
-    let code = match recorded.status {
-        Some(OutcomeStatus::Refused(code)) => Some(code.name()),
-        _ => None,
-    };
-    json!({
-        "number": entry.number,
-        "at_ms": recorded.at_ms,
-        "origin": entry.origin.to_string(),
-        "origin_name": names::name_of(kernel, &entry.origin),
-        "incarnation": entry.incarnation.to_string(),
-        "sequence": entry.sequence,
-        "id": entry.id,
-        "action": entry.action.to_string(),
-        "name": recorded.told.as_ref().map(|told| told.name.clone()),
-        "arguments_text": recorded.told.as_ref().map(|told| told.arguments.text()),
-        "result_text": recorded.told.as_ref().and_then(|told| Some(told.result.as_ref()?.text())),
-        "status": recorded.status.map(|status| status.word()),
-        "code": code,
-        "outcome_hash": entry.outcome.to_string(),
-        "before": entry.before.to_string(),
-        "revision": entry.revision,
-        "content": entry.content.to_string(),
-        "certificate": entry.certificate.map(|certificate| certificate.to_string()),
-        "previous": entry.previous.to_string(),
-        "hash": entry.hash().to_string(),
-    })
 }

@@ -13,6 +13,7 @@ mod difference;
 mod doctor;
 mod doors;
 mod drain;
+mod history;
 mod invites;
 mod lanes;
 mod lines;
@@ -129,7 +130,7 @@ async fn dispatch(kernel: &Kernel, method: &str, mut params: Value, tell: Tell<'
         "outcome" => acting::outcome(kernel, read(params)?),
         "cancel" => acting::cancel(kernel, read(params)?).await,
         "receipt" => acting::receipt(kernel, read(params)?).await,
-        "history" => acting::history(kernel, read(params)?),
+        "history" => history::history(kernel, read(params)?),
         "claim" => methods::claim(kernel, read(params)?).await,
         "remove" => methods::remove(kernel, read(params)?).await,
         "list" => methods::list(kernel, read(params)?),
