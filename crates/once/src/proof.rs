@@ -38,7 +38,9 @@ impl Kernel {
         let asked: Vec<_> = homes.iter().map(|home| self.shared().called(home)).collect();
         Err(missed.unwrap_or_else(|| {
             Error::not_found(format!("kernel {} keeps no record of the action {id}", asked.join(", or ")))
-                .with_hint("what was refused for want of a right is not recorded, and what is long over is dropped")
+                .with_hint(
+                    "what was refused for want of a right is not recorded, and what is long over is dropped",
+                )
         }))
     }
 

@@ -123,7 +123,8 @@ fn steps(chain: &Chain, recorded: &[Recorded]) -> Vec<WayStep> {
         signer: None,
         certificate,
         after_revision: 0,
-        at_ms: began(certificate),
+        // What was done before it was claimed has no certificate.
+        at_ms: recorded.first().filter(|one| one.entry.number == 1).map(|one| one.at_ms),
         accepted: None,
         wrong: None,
     }];

@@ -63,7 +63,7 @@ async fn confirm(context: &Context) -> Done {
     Ok(Exit::DONE)
 }
 
-fn print(check: &Value) -> Done<()> {
+pub(super) fn print(check: &Value) -> Done<()> {
     let paint = ui::Paint::stdout();
     let mark = if truth(check, "ok") { paint.green("✓") } else { paint.red("✗") };
     let (name, message) = (ui::shown(text(check, "check")), ui::capped(text(check, "message"), 400));

@@ -53,7 +53,11 @@ impl Drain {
         let bar = if context.json { ui::Bar::none() } else { ui::Bar::new("moving", 0) };
         let show = |progress: &Value| match context.json {
             // Who does not read any more is told so by the answer.
-            true => drop(ui::print_json(&json!({ "progress": progress }))),
+            true => {
+                let (phase, done, total) = (&progress["phase"], &progress["done"], &progress["total"]);
+                let step = json!({ "phase": phase, "done": done, "total": total });
+                drop(ui::print_json(&json!({ "progress": step })));
+            }
             false => bar.show(progress),
         };
         let answer = client.call_with_progress("drain", params, show).await;

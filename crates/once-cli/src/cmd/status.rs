@@ -122,8 +122,10 @@ fn moving(moves: &Value) -> Vec<String> {
         return Vec::new();
     }
     let handed = ui::number(sealed);
-    let mut said =
-        vec![format!("{} about to leave, {handed} of them handed over (`once moves`)", ui::count(leaving, "object"))];
+    let mut said = vec![format!(
+        "{} about to leave, {handed} of them handed over (`once moves`)",
+        ui::count(leaving, "object")
+    )];
     said.extend(list(moves, "oldest_sealed").iter().map(super::moves::told));
     said
 }

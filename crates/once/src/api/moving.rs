@@ -232,7 +232,8 @@ fn sealed(all: &[Departing]) -> Vec<Departing> {
 /// For `doctor`: what is handed over and was not answered in a minute.
 pub(super) fn examine(kernel: &Kernel) -> Result<Vec<Value>, Error> {
     let late = late(&kernel.moves()?, now_ms());
-    let mut checks: Vec<_> = late.iter().take(SHOWN_MAX).map(|departing| unanswered(kernel, departing)).collect();
+    let mut checks: Vec<_> =
+        late.iter().take(SHOWN_MAX).map(|departing| unanswered(kernel, departing)).collect();
     if let Some(more) = late.len().checked_sub(SHOWN_MAX).filter(|more| *more > 0) {
         let message = format!("{more} more are handed over, and not answered");
         checks.push(check("move", false, &message, Some("`once moves` lists them")));
@@ -287,7 +288,10 @@ mod tests {
     #[test]
     fn what_is_handed_over_for_a_minute_is_late_and_what_still_works_here_is_not() {
         let departing = |n: u8, since_ms: u64, is_sealed: bool| Departing {
-            key: ObjectKey { uuid: Uuid::from_bytes([n; 16]), line: Line::Unclaimed(Hash::from_bytes([n; 32])) },
+            key: ObjectKey {
+                uuid: Uuid::from_bytes([n; 16]),
+                line: Line::Unclaimed(Hash::from_bytes([n; 32])),
+            },
             to: KernelId::from_bytes([9; 32]),
             since_ms,
             is_sealed,

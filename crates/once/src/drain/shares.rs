@@ -102,7 +102,7 @@ fn settle(
             now.insert(*key);
         }
     }
-    now.intersection(settled).for_each(|key| drop(owed.remove(key)));
+    owed.retain(|key| !(now.contains(key) && settled.contains(key)));
     *settled = now;
     Ok(())
 }

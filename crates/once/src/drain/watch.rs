@@ -42,6 +42,7 @@ pub(super) struct Watch<'a> {
     cancelled: u64,
     signs: Signs,
     since: Instant,
+    told: Option<DrainProgress>,
 }
 
 impl<'a> Watch<'a> {
@@ -52,7 +53,8 @@ impl<'a> Watch<'a> {
         progress: &'a (dyn Fn(DrainProgress) + Send + Sync),
     ) -> Self {
         let cancelled = kernel.shared().drains_cancelled.load(Ordering::Relaxed);
-        Self { kernel, to, patience, progress, cancelled, signs: Signs::default(), since: Instant::now() }
+        let (signs, since, told) = (Signs::default(), Instant::now(), None);
+        Self { kernel, to, patience, progress, cancelled, signs, since, told }
     }
 
     /// A phase begins: it has all the patience for itself.
@@ -61,8 +63,12 @@ impl<'a> Watch<'a> {
         self.tell(phase, 0, total);
     }
 
-    pub fn tell(&self, phase: &'static str, done: usize, total: usize) {
-        (self.progress)(DrainProgress { phase, done, total });
+    /// Says how far it is, if that has changed.
+    pub fn tell(&mut self, phase: &'static str, done: usize, total: usize) {
+        let progress = DrainProgress { phase, done, total };
+        if self.told.replace(progress) != Some(progress) {
+            (self.progress)(progress);
+        }
     }
 
     /// Whether it is to end, although not everything has.

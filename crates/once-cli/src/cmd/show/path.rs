@@ -80,5 +80,9 @@ fn made(newest: &Value) -> String {
         name => ui::shown(name),
     };
     let signed = if truth(newest, "signed") { ", signed" } else { "" };
-    format!("revision {}, made by {by} in epoch {}{signed}", number(newest, "revision"), number(newest, "epoch"))
+    format!(
+        "revision {}, made by {by} in epoch {}{signed}",
+        number(newest, "revision"),
+        number(newest, "epoch")
+    )
 }
