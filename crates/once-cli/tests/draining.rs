@@ -40,9 +40,8 @@ fn everything_goes_but_what_may_not_and_that_is_named() {
         let place = Place::new();
         let (alice, bob) = place.pair().await;
         let counters = counters(&alice, 1..6).await;
-        let note = alice.import(&scenario(1)).await.unwrap();
-        let note = alice.call("claim", json!({ "object": note })).await.unwrap();
-        let note = note["object"]["key"].as_str().unwrap().to_owned();
+        let account = alice.call("create", json!({ "component": "Account" })).await.unwrap();
+        let account = account["object"]["key"].as_str().unwrap().to_owned();
         let unclaimed = alice.import(&scenario(2)).await.unwrap();
         // What lives at bob, and carol's, of which alice has a copy that she follows.
         place.init("carol");
@@ -74,7 +73,7 @@ fn everything_goes_but_what_may_not_and_that_is_named() {
         assert!(all_at(&bob, &counters).await);
         assert_eq!(state(&bob, &unclaimed).await.as_deref(), Some("unclaimed"));
         assert_eq!(state(&bob, &theirs).await.as_deref(), Some("replica"));
-        assert_eq!(state(&alice, &note).await.as_deref(), Some("home"));
+        assert_eq!(state(&alice, &account).await.as_deref(), Some("home"));
 
         // Asked again, it goes on with the rest, a line for each step; and then there is nothing to do.
         let (code, text) = place.once("bob", &["grant", "alice", "host"]);
@@ -86,7 +85,7 @@ fn everything_goes_but_what_may_not_and_that_is_named() {
             assert_eq!((code, &answer["moved"]), (0, &json!(moved)), "{text}");
             assert!(!progress.is_empty() && progress.iter().all(|line| line["progress"]["total"].is_u64()));
         }
-        assert!(all_at(&bob, &[note]).await);
+        assert!(all_at(&bob, &[account]).await);
     });
 }
 
