@@ -285,6 +285,7 @@ mod tests {
                 proven: true,
                 replaced: None,
                 tip: None,
+                guest: None,
             };
             newest(&chain, &head, &key(1).id())
         };
