@@ -75,6 +75,7 @@ enum Command {
     Move(cmd::move_to::Move),
     Moves(cmd::moves::Moves),
     Drain(cmd::drain::Drain),
+    Retire(cmd::retire::Retire),
     Follow(cmd::follow::Follow),
     Unfollow(cmd::unfollow::Unfollow),
     Conflicts(cmd::conflicts::Conflicts),
@@ -176,6 +177,7 @@ fn start(context: &Context, command: Command) -> Done {
         Command::Outbox(args) => wait(args.run(context)),
         Command::Demo(args) => wait(args.run(context)),
         Command::Drain(args) => wait(args.run(context)),
+        Command::Retire(args) => wait(args.run(context)),
         Command::Doctor(args) => wait(args.run(context)),
         Command::Completions(args) => args.run(),
     }

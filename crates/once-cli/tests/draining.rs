@@ -143,3 +143,84 @@ fn a_drain_to_a_kernel_that_is_away_stops_waiting_and_can_be_cancelled() {
         assert!(all_at(&bob, &objects).await);
     });
 }
+
+/// What `retire` says of one thing.
+fn said(text: &str, check: &str) -> String {
+    let of = |line: &&str| line.split_whitespace().nth(1) == Some(check);
+    text.lines().find(of).unwrap_or_else(|| panic!("{check}: {text}")).to_owned()
+}
+
+#[test]
+fn a_kernel_may_be_erased_when_nothing_is_missing_and_not_before() {
+    story(async {
+        let place = Place::new();
+        let (alice, bob) = place.pair().await;
+        place.init("carol");
+        let carol = place.up("carol").await;
+        let ticket = alice.call("invite", json!({ "name": "carol" })).await.unwrap();
+        let join = json!({ "ticket": ticket["ticket"], "name": "alice", "timeout_ms": 60_000 });
+        carol.call("join", join).await.unwrap();
+        bob.call("grant", json!({ "peer": "alice", "right": "host" })).await.unwrap();
+        let objects = counters(&alice, 1..3).await;
+        alice.import(&scenario(1)).await.unwrap();
+        let grant = json!({ "peer": "carol", "right": "act", "object": objects[0] });
+        alice.call("grant", grant).await.unwrap();
+        let got = alice.call("get", json!({ "object": objects[0] })).await.unwrap();
+        let ior = got["object"]["ior"].as_str().unwrap().to_owned();
+        carol.call("act", acts::add(&ior, &acts::id(1))).await.unwrap();
+        // She is away while everything moves, and owed something.
+        carol.kill();
+        alice.share(&objects[1], "carol", false).await.unwrap();
+
+        let (code, text) = place.once("alice", &["retire"]);
+        assert_eq!(code, 1, "{text}");
+        for missing in ["objects", "copies", "owed", "history"] {
+            assert!(said(&text, missing).starts_with('✗'), "{missing}: {text}");
+        }
+        let (code, text) = place.once("alice", &["drain", "--to", "bob"]);
+        assert_eq!(code, 0, "{text}");
+        let receipts = place.path().join("receipts.jsonl");
+        let retire = ["retire", "--to", "bob", "--receipts", receipts.to_str().unwrap()];
+        let (code, text) = place.once("alice", &retire);
+        assert_eq!(code, 1, "{text}");
+        for (check, mark) in
+            [("objects", '✓'), ("copies", '✓'), ("history", '✓'), ("owed", '✗'), ("news", '✗')]
+        {
+            assert!(said(&text, check).starts_with(mark), "{check}: {text}");
+        }
+        assert!(said(&text, "news").contains("carol") && !text.contains("can be erased"), "{text}");
+
+        // She hears of it. What is there already is not written over.
+        let _carol = place.up("carol").await;
+        until("she has heard", async || {
+            let moves = alice.call("moves", json!({})).await.ok()?;
+            let waits = moves["news"].as_array()?.iter().any(|one| one["waits_for"] != json!([]));
+            (!waits && acts_are_done(&alice).await).then_some(())
+        })
+        .await;
+        let (code, text) = place.once("alice", &retire);
+        assert!(code == 1 && text.contains("receipts.jsonl"), "{code} {text}");
+        std::fs::remove_file(&receipts).unwrap();
+        let (code, text) = place.once("alice", &retire);
+        assert!(code == 0 && text.contains("this kernel can be erased"), "{code} {text}");
+        // Each line proves by itself what was done, without the kernel that is erased.
+        let home = alice.status().await["kernel"].as_str().unwrap().to_owned();
+        alice.kill();
+        std::fs::remove_dir_all(place.data("alice")).unwrap();
+        let lines = std::fs::read_to_string(&receipts).unwrap();
+        assert_eq!(lines.lines().count(), 3, "two claims and an action: {lines}");
+        for line in lines.lines() {
+            let one = place.path().join("one.json");
+            std::fs::write(&one, line).unwrap();
+            let verify = ["verify-receipt", one.to_str().unwrap(), "--home", home.as_str()];
+            let (code, text) = place.once("bob", &verify);
+            assert!(code == 0 && text.contains("verified"), "{code} {text}");
+        }
+    });
+}
+
+/// Whether nothing waits in an outbox.
+async fn acts_are_done(kernel: &Daemon) -> bool {
+    let outbox = kernel.call("outbox", json!({})).await.unwrap();
+    outbox["owed"] == json!([]) && outbox["acts"] == json!([])
+}

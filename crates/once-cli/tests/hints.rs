@@ -21,11 +21,14 @@ const CRATES: [&str; 5] = ["once-model", "once-core", "once-store", "once", "onc
 
 /// What does not end with 0 although all is well, and what it says then: too late, nothing that waits, something to look
 /// at, no kernel that was put back from a backup.
-const OTHER_EXITS: [(&str, i32, &str); 6] = [
+const OTHER_EXITS: [(&str, i32, &str); 9] = [
     ("once cancel ID", 1, "too late: it had run"),
     ("once outbox drop ID", 1, "waits here"),
     ("once doctor", 1, "to look at"),
     ("once doctor --all", 1, "to look at"),
+    ("once drain --to PEER", 3, "cannot go"),
+    ("once retire --to PEER", 1, "do not erase this kernel yet"),
+    ("once retire --receipts FILE", 1, "do not erase this kernel yet"),
     ("once quarantine end", 1, "this kernel is not in quarantine"),
     ("once quarantine end --without {peer}", 1, "this kernel is not in quarantine"),
 ];
@@ -120,7 +123,8 @@ impl World {
                 let made = self.home.once("alice", &["create", "Counter", "--json"]).exits(0).json();
                 made["object"]["uuid"].as_str()?.into()
             }
-            ("PEER", "share") => other.into(),
+            ("PEER", "share" | "drain" | "retire" | "outbox") => other.into(),
+            ("FILE", "retire") => self.home.join("receipts.jsonl").to_str()?.into(),
             ("{key}", "claim") => UNCLAIMED.into(),
             ("{peer}" | "{me}", "grant")
             | ("{me}", "peers")

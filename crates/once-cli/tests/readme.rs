@@ -1,6 +1,6 @@
-//! The console blocks of the README are true.
+//! The console blocks of the README, and of the page on replacing a machine, are true.
 //!
-//! All of them are run as a reader does: one after the other, in one shell, in one folder, with `once` in the path. No command
+//! All blocks of a page are run as a reader does: one after the other, in one shell, in one folder, with `once` in the path. No command
 //! may fail. Each line of output that a block shows must be a line that it printed, in this order; `…` stands for anything.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
@@ -12,7 +12,7 @@ use std::path::Path;
 
 use common::{Home, ONCE, Ran};
 
-const README: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../README.md");
+const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
 
 struct Block {
     line: usize,
@@ -74,7 +74,7 @@ impl Drop for Stop<'_> {
 const NEXT: &str = "-- the next block --";
 
 /// Runs all blocks, and returns what each of them printed.
-fn run(blocks: &[Block]) -> Vec<String> {
+fn run(page: &str, blocks: &[Block]) -> Vec<String> {
     let home = Home::new();
     let _stop = Stop(&home);
     let path = std::env::join_paths(
@@ -90,7 +90,7 @@ fn run(blocks: &[Block]) -> Vec<String> {
     let printed = fs::read_to_string(home.join(".out")).unwrap();
     let parts: Vec<_> = printed.split(&format!("{NEXT}\n")).map(str::to_owned).collect();
     let ran = Ran {
-        what: format!("(README.md:{})\n{script}", blocks[parts.len() - 1].line),
+        what: format!("({page}:{})\n{script}", blocks[parts.len() - 1].line),
         exit: status.code(),
         out: printed,
         err: String::new(),
@@ -99,23 +99,33 @@ fn run(blocks: &[Block]) -> Vec<String> {
     parts
 }
 
-#[test]
-fn what_the_readme_shows_is_true() {
-    let blocks = blocks(&fs::read_to_string(README).unwrap());
-    assert!(blocks.len() >= 3, "the README has lost its console blocks");
-    let printed = run(&blocks);
+/// Runs all blocks of a page, and holds what they printed against what they show.
+fn is_true(page: &str) {
+    let blocks = blocks(&fs::read_to_string(Path::new(ROOT).join(page)).unwrap());
+    assert!(blocks.len() >= 3, "{page} has lost its console blocks");
+    let printed = run(page, &blocks);
     assert_eq!(printed.len(), blocks.len());
     for (block, printed) in blocks.iter().zip(&printed) {
-        assert!(!block.commands.is_empty() && !block.expected.is_empty(), "README.md:{}", block.line);
+        assert!(!block.commands.is_empty() && !block.expected.is_empty(), "{page}:{}", block.line);
         let mut lines = printed.lines();
         for shown in &block.expected {
             assert!(
                 lines.any(|printed| fits(shown, printed)),
-                "README.md:{} shows\n  {shown}\nbut this was printed:\n{printed}",
+                "{page}:{} shows\n  {shown}\nbut this was printed:\n{printed}",
                 block.line,
             );
         }
     }
+}
+
+#[test]
+fn what_the_readme_shows_is_true() {
+    is_true("README.md");
+}
+
+#[test]
+fn what_the_page_on_replacing_a_machine_shows_is_true() {
+    is_true("docs/replacing-a-machine.md");
 }
 
 #[test]

@@ -57,9 +57,12 @@ fn what_is_handed_over_and_not_answered_is_shown_everywhere() {
         assert!(text.contains("no object waits for longer than a minute"), "{text}");
         let (code, text) = run(&["show", "--path", &key]);
         assert!(code == 0 && text.contains("next  handed over to mallory"), "{code} {text}");
-        // It is not taken back.
+        // It is neither taken back nor moved elsewhere, and this kernel is not done with it.
         let (code, text) = run(&["drain", "--cancel"]);
         assert!(code == 0 && text.contains("is handed over to mallory"), "{code} {text}");
+        let (code, text) = run(&["retire"]);
+        assert!(code == 1 && text.contains("(handed over to mallory"), "{code} {text}");
+        assert!(!text.contains("can be erased"), "{text}");
         drop(control);
     });
 }

@@ -238,6 +238,19 @@ impl Plan {
     }
 }
 
+/// Shares what is only kept here with another kernel, and waits until it has answered for each, or nothing comes any more.
+pub(crate) async fn share_copies(
+    kernel: &Kernel,
+    to: KernelId,
+    patience: Duration,
+) -> Result<Drained, Error> {
+    let plan = Plan::of(kernel, to).await?;
+    let mut done = Drained::default();
+    let mut watch = Watch::new(kernel, to, Some(patience), &|_| {});
+    shares::run(&mut watch, plan.shares, true, &mut done).await?;
+    Ok(done)
+}
+
 /// What this kernel follows, and where.
 pub(crate) fn subscriptions(kernel: &Kernel) -> Result<Vec<(ObjectKey, KernelId)>, Error> {
     let mut found = Vec::new();

@@ -25,6 +25,7 @@ mod object;
 mod private;
 mod proof;
 pub mod receipts;
+mod retire;
 mod shell;
 mod survey;
 mod tidy;
@@ -45,6 +46,7 @@ pub use kernel::Kernel;
 pub use moving::{Departing, Move, NewsOwed};
 pub use net::{Chatter, Progress, Report, Ticket};
 pub use object::{Object, State};
+pub use retire::RetireCheck;
 pub use typed::{ActError, ObjectRef, Sent, TypedAct};
 pub use way::{Way, WayNewest, WayStep};
 

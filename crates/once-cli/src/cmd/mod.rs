@@ -32,6 +32,7 @@ pub mod quarantine;
 pub mod receipt;
 pub mod refs;
 pub mod request;
+pub mod retire;
 pub mod revoke;
 pub mod rm;
 pub mod share;

@@ -23,6 +23,7 @@ mod names;
 mod outbox;
 mod peers;
 mod quarantine;
+mod retire;
 mod served;
 mod server;
 mod shapes;
@@ -151,6 +152,8 @@ async fn dispatch(kernel: &Kernel, method: &str, mut params: Value, tell: Tell<'
         "moves.withdraw" => moving::withdraw(kernel, read(params)?).await,
         "drain" => drain::drain(kernel, read(params)?, tell).await,
         "drain.cancel" => drain::cancel(kernel, read(params)?).await,
+        "retire" => retire::retire(kernel, read(params)?).await,
+        "receipts" => retire::receipts(kernel, read(params)?).await,
         "outbox" => outbox::list(kernel).await,
         "outbox.drop" => outbox::give_up(kernel, read(params)?).await,
         "invite" => invites::invite(kernel, read(params)?).await,

@@ -1,0 +1,111 @@
+//! `once retire`
+
+use std::fs::{File, OpenOptions};
+use std::io::{BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use once::api::Client;
+use serde_json::{Value, json};
+
+use crate::context::{Context, list, text, truth};
+use crate::failure::{Done, Exit, Failure};
+use crate::ui;
+
+/// Say whether anything would be lost with this kernel
+///
+/// Looks for what still lives here or is only kept here, for what others are owed and have not heard, and for actions without
+/// an outcome. Only when nothing is missing it says that this kernel can be erased; else it names what is, and exits with 1.
+/// Nothing is erased by it.
+///
+/// What this kernel recorded of objects that have moved stays here: with --receipts it is written to a file, one signed
+/// receipt a line, that `once verify-receipt` checks without this kernel.
+#[derive(Debug, Args)]
+pub struct Retire {
+    /// The kernel that is to have what is only kept here, like unclaimed scenarios
+    #[arg(long, value_name = "PEER")]
+    to: Option<String>,
+    /// Write the receipts of everything that was recorded here to this new file
+    #[arg(long, value_name = "FILE")]
+    receipts: Option<PathBuf>,
+    /// How long to wait for that kernel when nothing comes from it, like 10s or 1m
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = ui::parse_ms)]
+    timeout: u64,
+}
+
+impl Retire {
+    /// Who has what is only kept here is asked over the network.
+    pub async fn run(self, context: &Context) -> Done {
+        let client = match &self.to {
+            Some(_) => context.running().await?,
+            None => context.kernel().await?,
+        };
+        let answer = self.ask(&client).await;
+        let closed = client.close().await;
+        let answer = answer?;
+        closed?;
+        let checks = list(&answer, "checks");
+        context.answer(&answer, |_| checks.iter().try_for_each(super::doctor::print))?;
+        let missing = checks.iter().filter(|check| !truth(check, "ok")).count() as u64;
+        if truth(&answer, "erasable") {
+            if !context.json {
+                ui::print("this kernel can be erased")?;
+            }
+            return Ok(Exit::DONE);
+        }
+        ui::say(&format!("{} missing: do not erase this kernel yet", ui::count(missing, "thing")));
+        Ok(Exit::FAILED)
+    }
+
+    async fn ask(&self, client: &Client) -> Done<Value> {
+        if let Some(path) = &self.receipts {
+            let written = write(client, path).await?;
+            ui::say(&format!("{} written", ui::count(written, "receipt")));
+        }
+        let params =
+            json!({ "to": self.to, "has_receipts": self.receipts.is_some(), "timeout_ms": self.timeout });
+        Ok(client.call("retire", params).await?)
+    }
+}
+
+/// Writes the receipts of all objects, page by page. What is there already is not replaced.
+async fn write(client: &Client, path: &Path) -> Done<u64> {
+    let failed = |error: std::io::Error| Failure::io(path, &error);
+    let file = OpenOptions::new().write(true).create_new(true).open(path).map_err(failed)?;
+    let mut out = BufWriter::new(file);
+    let (mut written, mut from) = (0, None);
+    loop {
+        let objects = client.call("list", json!({ "tombstones": true, "after": from })).await?;
+        for object in list(&objects, "objects") {
+            written += write_object(client, text(object, "key"), &mut out, path).await?;
+        }
+        match text(&objects, "next") {
+            "" => break,
+            next => from = Some(next.to_owned()),
+        }
+    }
+    out.into_inner().map_err(|error| failed(error.into_error()))?.sync_all().map_err(failed)?;
+    sync_folder(path).map_err(failed)?;
+    Ok(written)
+}
+
+async fn write_object(client: &Client, key: &str, out: &mut impl Write, path: &Path) -> Done<u64> {
+    let (mut written, mut after) = (0, None);
+    loop {
+        let page = client.call("receipts", json!({ "object": key, "after": after })).await?;
+        for receipt in list(&page, "receipts") {
+            writeln!(out, "{receipt}").map_err(|error| Failure::io(path, &error))?;
+            written += 1;
+        }
+        after = page["next"].as_u64();
+        if after.is_none() {
+            return Ok(written);
+        }
+    }
+}
+
+/// The name of a new file lasts only when its folder is on the disk, too.
+fn sync_folder(path: &Path) -> std::io::Result<()> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
+}

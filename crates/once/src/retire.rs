@@ -1,0 +1,277 @@
+//! Whether anything is still here that would be lost with this kernel.
+
+use std::collections::BTreeMap;
+use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::time::Duration;
+
+use once_core::act::{self, Recorded};
+use once_core::store::{Read, StoreError};
+use once_core::{object, peers, share};
+use once_model::ids::{KernelId, ObjectKey};
+use once_model::receipt::{Receipt, ReceiptOf};
+
+use crate::object::key_text;
+use crate::shell::Shared;
+use crate::{Error, Kernel, beside, drain};
+
+/// Things that are named where there are many; further ones are counted.
+const NAMED_MAX: usize = 8;
+
+/// Actions without an outcome that are counted.
+const COUNTED_MAX: usize = 100_000;
+
+/// One thing that a kernel must be done with before it can be erased.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct RetireCheck {
+    /// Its name: `objects`, `copies`, `conflicts`, `owed`, `actions`, `news`, `history`.
+    pub check: &'static str,
+    /// Whether nothing of it is missing.
+    pub ok: bool,
+    /// What there is of it.
+    pub message: String,
+    /// What to do about it.
+    pub hint: Option<&'static str>,
+}
+
+impl RetireCheck {
+    fn done(check: &'static str, message: &str) -> Self {
+        Self { check, ok: true, message: message.to_owned(), hint: None }
+    }
+
+    fn missing(check: &'static str, message: String, hint: &'static str) -> Self {
+        Self { check, ok: false, message, hint: Some(hint) }
+    }
+}
+
+/// What is here, counted on one snapshot.
+#[derive(Debug, Default)]
+struct Counted {
+    living: u64,
+    named: Vec<ObjectKey>,
+    copies: u64,
+    conflicts: u64,
+    entries: u64,
+}
+
+impl Kernel {
+    /// Looks at everything that would be lost with this kernel: it can be erased when each check is fine. `to`: the kernel
+    /// that is to have what is only kept here; each such scenario is offered to it again, and counts when it has answered.
+    /// `has_receipts`: what this kernel recorded of objects was written elsewhere, with [`Kernel::receipts`].
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn retire(
+        &self,
+        to: Option<KernelId>,
+        patience: Duration,
+        has_receipts: bool,
+    ) -> Result<Vec<RetireCheck>, Error> {
+        let (snapshot, me) = (self.shared().snapshot(), self.id());
+        let looked = beside::wait_for(move || count(&snapshot, me)).await;
+        let counted = looked.map_err(|_| Error::fault("looking at what is here panicked"))??;
+        let mut checks = vec![objects(self, &counted)?];
+        checks.push(match to {
+            Some(to) => copies_at(self, to, patience).await?,
+            None => copies(&counted),
+        });
+        checks.push(conflicts(&counted));
+        checks.push(owed(self)?);
+        checks.push(actions(self)?);
+        checks.push(news(self).await?);
+        checks.push(history(&counted, has_receipts));
+        Ok(checks)
+    }
+
+    /// Receipts of what this kernel has recorded of an object, also if it lives elsewhere now: at most `limit` of the entries
+    /// behind the one of number `after`, oldest first. Each proves by itself what was done, also when this kernel is gone.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn receipts(&self, key: ObjectKey, after: u64, limit: usize) -> Result<Vec<Receipt>, Error> {
+        let (snapshot, shared) = (self.shared().snapshot(), Arc::clone(self.shared()));
+        let looked = beside::wait_for(move || {
+            let recorded = act::history(&snapshot, &key)?.into_iter();
+            let page = recorded.filter(|one| one.entry.number > after).take(limit);
+            page.map(|one| signed(&snapshot, &shared, &one)).collect::<Result<_, Error>>()
+        });
+        looked.await.map_err(|_| Error::fault("signing receipts panicked"))?
+    }
+}
+
+/// The receipt that the kernel which asked for it would get.
+fn signed(rows: &dyn Read, shared: &Shared, recorded: &Recorded) -> Result<Receipt, Error> {
+    let entry = &recorded.entry;
+    let of = ReceiptOf { lane: entry.object.into(), sequence: entry.sequence, id: entry.id };
+    let found = act::receipt(rows, &shared.key, (entry.origin, entry.incarnation), &of)?;
+    found.ok_or_else(|| {
+        Error::fault(format!("entry {} of object {} has no receipt", entry.number, key_text(&entry.object)))
+    })
+}
+
+fn count(rows: &dyn Read, me: KernelId) -> Result<Counted, StoreError> {
+    let mut counted = Counted::default();
+    let mut all = Vec::new();
+    object::heads(rows, &mut |row| {
+        let key = row.header.key();
+        all.push(key);
+        match row.home {
+            _ if row.header.tombstone => {}
+            Some(home) if home == me => {
+                counted.living += 1;
+                if counted.named.len() < NAMED_MAX {
+                    counted.named.push(key);
+                }
+            }
+            Some(_) => {}
+            None => counted.copies += 1,
+        }
+        ControlFlow::Continue(())
+    })?;
+    object::conflicts(rows, &mut |_| {
+        counted.conflicts += 1;
+        ControlFlow::Continue(())
+    })?;
+    for key in all {
+        counted.entries += act::history(rows, &key)?.len() as u64;
+    }
+    Ok(counted)
+}
+
+fn objects(kernel: &Kernel, counted: &Counted) -> Result<RetireCheck, Error> {
+    if counted.living == 0 {
+        return Ok(RetireCheck::done("objects", "no object lives here"));
+    }
+    let moves = kernel.moves()?;
+    let said = |key: &ObjectKey| {
+        let leaving = moves.iter().find(|departing| departing.key == *key);
+        let to = leaving.map(|departing| {
+            let what = if departing.is_sealed { "handed over" } else { "about to leave" };
+            format!(" ({what} to {})", kernel.shared().called(&departing.to))
+        });
+        format!("{}{}", key_text(key), to.unwrap_or_default())
+    };
+    let named: Vec<_> = counted.named.iter().map(said).collect();
+    let more = if counted.living > named.len() as u64 { ", …" } else { "" };
+    let message = format!("{} at home here: {}{more}", objects_of(counted.living), named.join(", "));
+    Ok(RetireCheck::missing(
+        "objects",
+        message,
+        "`once drain --to PEER` moves them, and says which cannot go and why",
+    ))
+}
+
+/// `1 object`, `2 objects`.
+fn objects_of(n: u64) -> String {
+    format!("{n} {}", if n == 1 { "object" } else { "objects" })
+}
+
+fn copies(counted: &Counted) -> RetireCheck {
+    match counted.copies {
+        0 => RetireCheck::done("copies", "nothing unclaimed is kept here"),
+        n => RetireCheck::missing(
+            "copies",
+            format!("kept here, unclaimed, and by nobody else as far as is known: {}", objects_of(n)),
+            "say who is to have them: `once retire --to PEER`",
+        ),
+    }
+}
+
+/// What is only kept here is offered once more: who has it says so, and who has not gets it.
+async fn copies_at(kernel: &Kernel, to: KernelId, patience: Duration) -> Result<RetireCheck, Error> {
+    let shared = drain::share_copies(kernel, to, patience).await?;
+    let name = kernel.shared().called(&to);
+    let (owed, refused) = (shared.owed, shared.stuck_count);
+    Ok(match owed + refused {
+        0 => RetireCheck::done("copies", &format!("kernel {name} has what was only kept here")),
+        _ => RetireCheck::missing(
+            "copies",
+            format!("kernel {name} has not answered for {owed} scenarios, and refused {refused}"),
+            "`once drain --to PEER` says why",
+        ),
+    })
+}
+
+fn conflicts(counted: &Counted) -> RetireCheck {
+    match counted.conflicts {
+        0 => RetireCheck::done("conflicts", "nothing is kept beside an object"),
+        n => RetireCheck::missing(
+            "conflicts",
+            format!("{n} revisions are kept beside objects, and are nowhere else"),
+            "`once conflicts` lists them: keep or drop each",
+        ),
+    }
+}
+
+fn owed(kernel: &Kernel) -> Result<RetireCheck, Error> {
+    let snapshot = kernel.shared().snapshot();
+    let mut waits = Vec::new();
+    for (peer, _) in peers::all(&snapshot)? {
+        let rows = share::usage(&snapshot, &peer)?.owed_rows;
+        if rows > 0 {
+            waits.push(format!("{rows} to {}", kernel.shared().called(&peer)));
+        }
+    }
+    Ok(match waits.as_slice() {
+        [] => RetireCheck::done("owed", "nothing is owed to a peer"),
+        waits => RetireCheck::missing(
+            "owed",
+            format!("rows of the outbox wait: {}", waits.join(", ")),
+            "`once outbox` says for whom and why; `once outbox drop --peer PEER` gives them up",
+        ),
+    })
+}
+
+fn actions(kernel: &Kernel) -> Result<RetireCheck, Error> {
+    let mut waiting = 0;
+    act::waiting(&kernel.shared().snapshot(), &mut |_, _, _, _| {
+        waiting += 1;
+        if waiting < COUNTED_MAX { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+    })?;
+    Ok(match waiting {
+        0 => RetireCheck::done("actions", "every action of this kernel has its outcome"),
+        n => RetireCheck::missing(
+            "actions",
+            format!("{n} actions of this kernel have no outcome yet"),
+            "`once outbox` lists them; `once cancel ID` takes one back",
+        ),
+    })
+}
+
+/// Who has not heard where what lived here is now.
+async fn news(kernel: &Kernel) -> Result<RetireCheck, Error> {
+    let owed = kernel.news_owed().await?;
+    let mut waits: BTreeMap<KernelId, u64> = BTreeMap::new();
+    for peer in owed.iter().flat_map(|news| &news.waits_for) {
+        *waits.entry(*peer).or_default() += 1;
+    }
+    if waits.is_empty() {
+        return Ok(RetireCheck::done("news", "every peer has heard where its objects are now"));
+    }
+    let named: Vec<_> = waits
+        .iter()
+        .map(|(peer, n)| format!("{} of {}", kernel.shared().called(peer), objects_of(*n)))
+        .collect();
+    let message = format!("not every peer has heard where its objects are now: {}", named.join(", "));
+    let hint =
+        "each is told when it is connected: `once moves` lists them; `once peers remove PEER` gives one up";
+    Ok(RetireCheck::missing("news", message, hint))
+}
+
+fn history(counted: &Counted, has_receipts: bool) -> RetireCheck {
+    match counted.entries {
+        0 => RetireCheck::done("history", "nothing was recorded here"),
+        n if has_receipts => RetireCheck::done(
+            "history",
+            &format!("the receipts of all {n} entries recorded here were written"),
+        ),
+        n => RetireCheck::missing(
+            "history",
+            format!(
+                "{n} entries of histories, and their receipts, are kept only here: a new home goes on with the numbers, and does not get them"
+            ),
+            "`once retire --receipts FILE` writes a signed receipt of each",
+        ),
+    }
+}
