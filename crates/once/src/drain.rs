@@ -3,6 +3,7 @@
 //! Nothing of this is written down but the moves and the shares themselves, which go on by themselves once they are begun. So
 //! a drain that was interrupted goes on when it is asked for again: what has arrived is passed over.
 
+mod done;
 mod moves;
 mod shares;
 mod watch;
@@ -19,63 +20,9 @@ use once_core::{Refusal, object, peers};
 use once_model::ids::{KernelId, ObjectKey};
 
 use crate::{Departing, Error, Kernel, beside};
-use watch::{End, Watch};
-
-/// Objects that cannot go and are named, each with why; further ones are counted.
-const NAMED_MAX: usize = 1000;
-
-/// How far a drain is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct DrainProgress {
-    /// `moving` or `sharing`.
-    pub phase: &'static str,
-    /// Objects that have come to an end: they are there, or cannot go.
-    pub done: usize,
-    /// Out of so many.
-    pub total: usize,
-}
-
-/// What came of a drain.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Drained {
-    /// Objects that moved.
-    pub moved: usize,
-    /// Unclaimed copies, and replicas of objects with another home, that the other kernel has now.
-    pub shared: usize,
-    /// What cannot go, and why: the first thousand.
-    pub stuck: Vec<(ObjectKey, Error)>,
-    /// How many cannot go.
-    pub stuck_count: usize,
-    /// Objects that were to move and had not arrived when waiting ended. Those that had begun go on.
-    pub not_arrived: usize,
-    /// What is owed to the other kernel and was not answered when waiting ended. It goes on.
-    pub owed: usize,
-    /// What this kernel follows at others. Only the other kernel can follow it there.
-    pub follows: Vec<(ObjectKey, KernelId)>,
-    /// Somebody cancelled it.
-    pub is_cancelled: bool,
-}
-
-impl Drained {
-    fn cannot_go(&mut self, key: ObjectKey, why: Error) {
-        self.stuck_count += 1;
-        if self.stuck.len() < NAMED_MAX {
-            self.stuck.push((key, why));
-        }
-    }
-
-    fn ended(&mut self, end: Option<End>) {
-        self.is_cancelled |= end == Some(End::Cancelled);
-    }
-
-    /// Whether everything is there.
-    #[must_use]
-    pub fn is_complete(&self) -> bool {
-        self.stuck_count + self.not_arrived + self.owed == 0 && !self.is_cancelled
-    }
-}
+use done::End;
+pub use done::{DrainProgress, Drained};
+use watch::Watch;
 
 /// A drain that is being put together. Awaiting it waits until everything is there or cannot go.
 #[must_use]

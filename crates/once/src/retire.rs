@@ -5,14 +5,13 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
 
-use once_core::act::{self, Recorded};
+use once_core::act;
 use once_core::store::{Read, StoreError};
 use once_core::{object, peers, share};
 use once_model::ids::{KernelId, ObjectKey};
-use once_model::receipt::{Receipt, ReceiptOf};
+use once_model::receipt::Receipt;
 
 use crate::object::key_text;
-use crate::shell::Shared;
 use crate::{Error, Kernel, beside, drain};
 
 /// Things that are named where there are many; further ones are counted.
@@ -94,20 +93,10 @@ impl Kernel {
         let looked = beside::wait_for(move || {
             let recorded = act::history(&snapshot, &key)?.into_iter();
             let page = recorded.filter(|one| one.entry.number > after).take(limit);
-            page.map(|one| signed(&snapshot, &shared, &one)).collect::<Result<_, Error>>()
+            page.map(|one| act::receipt_for(&snapshot, &shared.key, one)).collect::<Result<_, StoreError>>()
         });
-        looked.await.map_err(|_| Error::fault("signing receipts panicked"))?
+        Ok(looked.await.map_err(|_| Error::fault("signing receipts panicked"))??)
     }
-}
-
-/// The receipt that the kernel which asked for it would get.
-fn signed(rows: &dyn Read, shared: &Shared, recorded: &Recorded) -> Result<Receipt, Error> {
-    let entry = &recorded.entry;
-    let of = ReceiptOf { lane: entry.object.into(), sequence: entry.sequence, id: entry.id };
-    let found = act::receipt(rows, &shared.key, (entry.origin, entry.incarnation), &of)?;
-    found.ok_or_else(|| {
-        Error::fault(format!("entry {} of object {} has no receipt", entry.number, key_text(&entry.object)))
-    })
 }
 
 fn count(rows: &dyn Read, me: KernelId) -> Result<Counted, StoreError> {

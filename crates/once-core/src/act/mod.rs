@@ -11,7 +11,7 @@ mod rows;
 mod state;
 mod told;
 
-pub use home::{Recorded, activities, broken_link, entries, history, receipt, work_of, works};
+pub use home::{Recorded, activities, broken_link, entries, history, receipt, receipt_for, work_of, works};
 pub use origin::{Requested, request, waiting};
 pub use rows::{
     ActivityRow, CallRow, EndedRow, LaneId, LaneRow, LedgerRow, OutcomeStatus, Place, PlaceRow, QueueRow,

@@ -118,10 +118,7 @@ async fn dispatch(kernel: &Kernel, method: &str, mut params: Value, tell: Tell<'
         let Nothing {} = read(params.clone())?;
     }
     match method {
-        "hello" => Ok(json!({
-            "api": VERSION, "kernel": kernel.id().to_string(), "name": kernel.name(),
-            "version": env!("CARGO_PKG_VERSION"),
-        })),
+        "hello" => Ok(hello(kernel)),
         "status" => status::status(kernel),
         "import" => methods::import(kernel, read(params)?).await,
         "create" => methods::create(kernel, read(params)?).await,
@@ -181,6 +178,13 @@ async fn dispatch(kernel: &Kernel, method: &str, mut params: Value, tell: Tell<'
         }
         other => Err(Error::usage(format!("no method '{other}'"))),
     }
+}
+
+fn hello(kernel: &Kernel) -> Value {
+    json!({
+        "api": VERSION, "kernel": kernel.id().to_string(), "name": kernel.name(),
+        "version": env!("CARGO_PKG_VERSION"),
+    })
 }
 
 /// Reads a method's parameters.

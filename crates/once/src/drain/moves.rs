@@ -7,8 +7,8 @@ use once_core::waist::Command;
 use once_core::{Refusal, object};
 use once_model::ids::{KernelId, ObjectKey};
 
-use super::Drained;
-use super::watch::{AHEAD, End, LOOK_EVERY, Watch};
+use super::done::{Drained, End};
+use super::watch::{AHEAD, LOOK_EVERY, Watch};
 use crate::{Error, Kernel};
 
 const PHASE: &str = "moving";

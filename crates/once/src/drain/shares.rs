@@ -8,8 +8,8 @@ use once_core::waist::{Command, Event};
 use once_model::ids::ObjectKey;
 use once_model::wire::ShareAnswer;
 
-use super::Drained;
-use super::watch::{AHEAD, End, LOOK_EVERY, Watch};
+use super::done::{Drained, End};
+use super::watch::{AHEAD, LOOK_EVERY, Watch};
 use crate::{Error, Heard};
 
 const PHASE: &str = "sharing";

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use once_model::ids::KernelId;
 
-use super::DrainProgress;
+use super::done::{DrainProgress, End};
 use crate::net::Way;
 use crate::{Error, Kernel};
 
@@ -14,15 +14,6 @@ pub(super) const AHEAD: usize = 256;
 
 /// How often it is looked at what has come to an end without a word.
 pub(super) const LOOK_EVERY: Duration = Duration::from_millis(500);
-
-/// Why a drain ended before everything had come to an end.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum End {
-    /// Somebody cancelled it.
-    Cancelled,
-    /// Nothing arrived for as long as was to be waited.
-    Waited,
-}
 
 /// What moves when something goes on: what has ended, what is owed, and bytes of large scenarios.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

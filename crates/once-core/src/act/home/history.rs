@@ -195,6 +195,14 @@ pub fn receipt(
     let Some(recorded) = recorded(&place, row).filter(|found| found.entry.id == of.id) else {
         return Ok(None);
     };
+    receipt_for(read, key, recorded).map(Some)
+}
+
+/// A receipt for whoever wants one of what was recorded here.
+///
+/// # Errors
+/// When the store cannot be read.
+pub fn receipt_for(read: &dyn Read, key: &KernelKey, recorded: Recorded) -> Result<Receipt, StoreError> {
     let chain =
         match recorded.entry.object.lineage() {
             // As it was then: the object may have moved on since.
@@ -206,5 +214,5 @@ pub fn receipt(
             }),
             None => None,
         };
-    Ok(Some(Receipt::sign(recorded.entry, recorded.outcome, recorded.at_ms, chain, key)))
+    Ok(Receipt::sign(recorded.entry, recorded.outcome, recorded.at_ms, chain, key))
 }

@@ -23,7 +23,7 @@ pub(super) mod turn;
 pub(super) mod waiting;
 
 pub use consequences::{activities, work_of, works};
-pub use history::{Recorded, broken_link, entries, history, receipt};
+pub use history::{Recorded, broken_link, entries, history, receipt, receipt_for};
 
 pub(crate) use built_in::{BuiltIn, Cause, carry_out, new_id};
 pub(crate) use consequences::{work_again, worked};
