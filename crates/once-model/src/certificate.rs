@@ -315,6 +315,18 @@ impl Chain {
         self.links.last().map_or(self.genesis.home, |link| link.home)
     }
 
+    /// Every home that the object has had, the first one first, today's at the end. Who refused it was none.
+    pub fn homes(&self) -> impl Iterator<Item = KernelId> + '_ {
+        let held = (0..self.links.len()).filter(|i| !self.is_reopened(*i));
+        let homes = held.filter_map(|i| self.links.get(i)).map(|link| link.home);
+        std::iter::once(self.genesis.home).chain(homes)
+    }
+
+    /// Whether the link after this one says that it was refused.
+    fn is_reopened(&self, i: usize) -> bool {
+        self.links.get(i + 1).is_some_and(|next| next.kind == CertificateKind::Reopen)
+    }
+
     /// Today's epoch: 1 for the genesis.
     #[must_use]
     pub fn epoch(&self) -> u64 {
@@ -412,7 +424,7 @@ impl Chain {
         let Some(link) = self.links.get(place) else { return Ok(()) };
         let (home, epoch, base) = *before;
         let id = link.id();
-        let is_reopened = self.links.get(place + 1).is_some_and(|next| next.kind == CertificateKind::Reopen);
+        let is_reopened = self.is_reopened(place);
         // A handoff that was reopened left the home where it was.
         *before = (if is_reopened { home } else { link.home }, link.epoch, id);
         if link.lineage != lineage || link.base != base || Some(link.epoch) != epoch.checked_add(1) {
@@ -541,6 +553,8 @@ mod tests {
         chain.links[1] = reopen;
         assert_eq!(chain.verify(lineage), Ok(()));
         assert_eq!(chain.home(), a.id());
+        chain.links.push(link(&chain, CertificateKind::Handoff, &r, &a));
+        assert_eq!(chain.homes().collect::<Vec<_>>(), [a.id(), a.id(), r.id()], "b has refused it");
     }
 
     #[test]

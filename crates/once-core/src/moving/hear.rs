@@ -77,8 +77,7 @@ fn lets_go(s: &Step<'_, '_>, key: &ObjectKey, chain: &Chain) -> Result<bool, Sto
 
 fn former_homes(chain: &Chain) -> BTreeSet<KernelId> {
     let home = chain.home();
-    let homes = std::iter::once(chain.genesis.home).chain(chain.links.iter().map(|link| link.home));
-    homes.filter(|former| *former != home).collect()
+    chain.homes().filter(|former| *former != home).collect()
 }
 
 /// Lanes to an object, under these names, that lead to any of its former homes lead to the one at the end of its chain: an

@@ -186,8 +186,7 @@ pub(crate) fn points_on(
 
 /// Whether a kernel was an object's home before today's.
 pub(super) fn was_home(chain: &Chain, kernel: &KernelId) -> bool {
-    let homes = std::iter::once(chain.genesis.home).chain(chain.links.iter().map(|link| link.home));
-    !chain.links.is_empty() && chain.home() != *kernel && homes.into_iter().any(|home| home == *kernel)
+    chain.home() != *kernel && chain.homes().any(|home| home == *kernel)
 }
 
 /// Where an object is that was here or has come here, and who has not heard of it.

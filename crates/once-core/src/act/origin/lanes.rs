@@ -116,8 +116,7 @@ pub(crate) fn of(s: &mut Step<'_, '_>, name: ObjectKey, home: KernelId) -> Resul
     let lane = to(s, name, home)?;
     let (Some(lineage), None) = (name.lineage(), self::lane(s, &lane)?) else { return Ok(lane) };
     let Some(chain) = object::chain(s.txn, &lineage)? else { return Ok(lane) };
-    let homes = std::iter::once(chain.genesis.home).chain(chain.links.iter().map(|link| link.home));
-    for former in homes {
+    for former in chain.homes() {
         let known = to(s, name, former)?;
         if self::lane(s, &known)?.is_some_and(|lane| lane.home == former) {
             return Ok(known);
