@@ -199,7 +199,7 @@ FRAME = choice(
     entries=(41, record(("key", KEY), ("newest", HASH), ("entries", each(ENTRY)))),
     ahead=(42, record(("key", KEY), ("certificate", HASH), ("component", text), ("version", text), ("size", U64))),
     welcome=(43, record(("key", KEY), ("certificate", HASH), ("code?", CODE))),
-    handoff=(44, record(("header", HEADER), ("chain", CHAIN), ("body?", blob()), ("luggage", blob()))),
+    handoff=(44, record(("header", HEADER), ("chain", CHAIN), ("body?", blob()), ("luggage?", blob()), ("luggage_size?", U64))),
     handed=(45, record(("key", KEY), ("answer", HANDOFF_ANSWER), ("code?", CODE))),
     moved=(46, record(("key", KEY), ("chain", CHAIN), ("addresses", each(text)))),
     guest=(47, record(("key", KEY), ("chain", CHAIN))),
@@ -810,10 +810,14 @@ def moving(vector):
     frame(vector)
     number, (item,) = decode(bytes.fromhex(vector["hex"]))
     if number == 44:
-        handoff, luggage = item[1][1][-1], decode(item[3])
-        same(canonical(luggage).hex(), item[3].hex(), "canonical luggage")
+        handoff = item[1][1][-1]
+        need((3 in item) != (4 in item), "luggage is inside, or pulled")
+        packed = item[3] if 3 in item else bytes.fromhex(vector["apart"])
+        luggage = decode(packed)
+        same(canonical(luggage).hex(), packed.hex(), "canonical luggage")
         same(LUGGAGE(luggage), vector["luggage"], "luggage")
-        need(handoff[11] == blake3(item[3]), "the handoff names other luggage")
+        need(handoff[11] == blake3(packed), "the handoff names other luggage")
+        need(item.get(4, len(packed)) == len(packed), "luggage of another size")
         need(handoff[7] == header_id(item[0]) and handoff[6] == item[0][3], "the handoff names another revision")
         need(signed("certificate", certificate_id(handoff), handoff[9], handoff[8]), "the handoff is not signed")
     if number == 45:

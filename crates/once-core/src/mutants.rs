@@ -188,6 +188,8 @@ mod switch {
         MoveUnaccepted breaks 2,
         /// What goes along is put together anew for each time that it is said.
         LuggageAnew breaks 2,
+        /// Whoever knows its hash may pull what belongs to an object that moves.
+        LuggageForAll breaks 7,
         /// A sealed object is its home's again after a while.
         UnsealByTimer breaks 2,
         /// Rights on an object stay at its former home.

@@ -211,9 +211,11 @@ pub const ACCOUNT_ID_MAX_BYTES: usize = 128;
 /// Entries of a history in one answer: about 90 KB, well inside of a frame.
 pub const ENTRIES_MAX: usize = 256;
 
-/// Most bytes of what belongs to an object and moves with it, beside its scenario: it fits a frame with a small scenario and a
-/// chain of usual length.
-pub const LUGGAGE_MAX_BYTES: usize = 128 * 1024;
+/// Most bytes of what belongs to an object and moves with it, beside its scenario. One commit of the receiver takes all of it.
+pub const LUGGAGE_MAX_BYTES: usize = 16 * 1024 * 1024;
+
+/// Most bytes of it inside of a handoff; what is larger is pulled. With a small scenario and the longest chain it fits a frame.
+pub const LUGGAGE_INLINE_MAX_BYTES: usize = 64 * 1024;
 
 /// Most kernels that have to do with an object of which it takes the names along when it moves: with their addresses some 40 KB.
 /// The others hear from the home before.

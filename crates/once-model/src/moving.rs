@@ -66,9 +66,18 @@ pub struct Handoff {
         nil = "option_bytes::nil"
     )]
     pub body: Option<Bytes>,
-    /// A [`Luggage`], as the bytes that its hash is made of.
-    #[cbor(n(3), with = "crate::cbor::json_bytes")]
-    pub luggage: Bytes,
+    /// A [`Luggage`], as the bytes that its hash is made of, if that is small enough for a frame.
+    #[cbor(
+        n(3),
+        encode_with = "option_bytes::encode",
+        decode_with = "option_bytes::decode",
+        is_nil = "option_bytes::is_nil",
+        nil = "option_bytes::nil"
+    )]
+    pub luggage: Option<Bytes>,
+    /// The size of the luggage in bytes, exactly if it is to be pulled.
+    #[n(4)]
+    pub luggage_size: Option<u64>,
 }
 
 /// The home wants an object back that it has handed over: the receiver answers the handoff now, whether it came or not.
@@ -304,6 +313,26 @@ impl Handoff {
     #[must_use]
     pub fn split(&self) -> Option<(&Certificate, Chain)> {
         split(&self.chain)
+    }
+
+    /// How many bytes of luggage it announces. Nothing if it says so twice, or not at all.
+    #[must_use]
+    pub fn luggage_bytes(&self) -> Option<u64> {
+        match (&self.luggage, self.luggage_size) {
+            (Some(luggage), None) => Some(luggage.len() as u64),
+            (None, size) => size,
+            (Some(_), Some(_)) => None,
+        }
+    }
+
+    /// Reads luggage that came with it or was pulled. Nothing if it is not what the handoff has signed.
+    #[must_use]
+    pub fn unpack(&self, luggage: &[u8]) -> Option<Luggage> {
+        let signed = self.chain.links.last()?.luggage?;
+        if content_hash(luggage) != signed {
+            return None;
+        }
+        Luggage::unpack(luggage).ok()
     }
 }
 

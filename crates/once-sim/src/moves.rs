@@ -7,8 +7,11 @@ use once_core::access::{Grant, Right, Scope};
 use once_core::object;
 use once_core::waist::Command;
 use once_model::ids::{KernelId, ObjectKey};
+use once_model::moving::Handoff;
+use once_model::wire::Pull;
 
 use crate::journal;
+use crate::judged::Stream;
 use crate::queue::Event;
 use crate::rng::Rng;
 use crate::scenarios;
@@ -24,6 +27,11 @@ const ONE_IN: u64 = 6;
 /// Whether objects move in the world of a seed.
 pub(crate) fn is_drawn(seed: u64) -> bool {
     Rng::new(seed ^ MOVES).one_in(ONE_IN)
+}
+
+/// Most luggage is small: so every other kernel puts none inside a frame.
+pub(crate) fn luggage_inline(index: usize) -> usize {
+    if index.is_multiple_of(2) { 0 } else { once_model::limits::LUGGAGE_INLINE_MAX_BYTES }
 }
 
 impl World {
@@ -147,6 +155,19 @@ impl World {
         self.cover.met(crate::coverage::command(&command));
         let input = once_core::waist::Input::Command { token, command };
         self.queue.push(at_us, Event::Input { node: index, run, input });
+    }
+
+    /// An object is handed over: now and then somebody else asks for its luggage, too, whose name he should not know.
+    pub(crate) fn spy_on(&mut self, index: usize, said: &Handoff) {
+        let Some(handoff) = said.chain.links.last() else { return };
+        let (spy, stream) = (self.rng.index(self.nodes.len()), self.next_id());
+        let (peer, Some(content)) = (self.nodes[spy].id, handoff.luggage) else { return };
+        if peer == handoff.home || !self.rng.one_in(4) {
+            return;
+        }
+        self.cover.met("state luggage asked for by others");
+        let pull = Pull { key: said.header.key(), content, offset: 0 };
+        self.give_bytes(Stream { node: index, peer, conn: 0, stream }, &pull);
     }
 
     /// An object whose home a kernel is: mostly a journal.

@@ -1,12 +1,10 @@
 //! Fetching large bodies on streams of their own: for shares that were announced, and for requests.
 
 use bytes::Bytes;
-use once_core::exchange;
 use once_core::store::Store;
-use once_core::waist::ConnId;
+use once_core::waist::{Apart, ConnId};
+use once_core::{exchange, shell};
 use once_judge::seen::Direction;
-use once_model::certificate::Chain;
-use once_model::header::Header;
 use once_model::ids::KernelId;
 use once_model::wire::{Absent, Code, Frame, Parcel, Pull, ShareAnswer, Shared};
 
@@ -22,8 +20,7 @@ pub(crate) struct Transfer {
     node: usize,
     peer: KernelId,
     conn: ConnId,
-    header: Header,
-    chain: Option<Chain>,
+    what: Apart,
     have: Vec<u8>,
     /// The request that it is for; none if it is for a share.
     call: Option<u64>,
@@ -39,20 +36,13 @@ pub(crate) enum PullStep {
 }
 
 impl World {
-    /// The engine wants the bytes of a share.
-    pub(crate) fn pull(
-        &mut self,
-        node: usize,
-        peer: KernelId,
-        conn: ConnId,
-        header: Header,
-        chain: Option<Chain>,
-    ) {
-        let same = |t: &Transfer| t.node == node && t.conn == conn && t.header == header && t.call.is_none();
+    /// The engine wants what is too large for a frame.
+    pub(crate) fn pull(&mut self, node: usize, peer: KernelId, conn: ConnId, what: Apart) {
+        let same = |t: &Transfer| t.node == node && t.conn == conn && t.what == what && t.call.is_none();
         if self.pulls.values().any(same) {
             return;
         }
-        self.begin(Transfer { node, peer, conn, header, chain, have: Vec::new(), call: None });
+        self.begin(Transfer { node, peer, conn, what, have: Vec::new(), call: None });
     }
 
     /// A client asked for something large.
@@ -65,7 +55,8 @@ impl World {
         call: u64,
     ) {
         let Parcel { header, chain, .. } = parcel;
-        self.begin(Transfer { node, peer, conn, header, chain, have: Vec::new(), call: Some(call) });
+        let what = Apart::Scenario { header, chain };
+        self.begin(Transfer { node, peer, conn, what, have: Vec::new(), call: Some(call) });
     }
 
     fn begin(&mut self, transfer: Transfer) {
@@ -93,8 +84,8 @@ impl World {
     fn pull_asked(&mut self, id: u64) {
         let Some(transfer) = self.pulls.get(&id) else { return };
         let pull = Pull {
-            key: transfer.header.key(),
-            content: transfer.header.content,
+            key: transfer.what.key(),
+            content: transfer.what.content(),
             offset: transfer.have.len() as u64,
         };
         self.cover.met(coverage::frame(&Frame::Pull(pull.clone())));
@@ -142,8 +133,8 @@ impl World {
         let Some(mut transfer) = self.pulls.remove(&id) else { return };
         let Some(bytes) = bytes else {
             // It has changed there: whoever shared it may share what it has now at once.
-            if transfer.call.is_none() {
-                let (key, id) = (transfer.header.key(), transfer.header.id());
+            if let (None, Apart::Scenario { header, .. }) = (transfer.call, &transfer.what) {
+                let (key, id) = (header.key(), header.id());
                 let answer = ShareAnswer::Refused(Code::Busy);
                 let busy = Frame::Shared(Shared { key, id, answer, commit: None });
                 let Transfer { node, peer, conn, .. } = transfer;
@@ -160,19 +151,31 @@ impl World {
             self.pull_soon(id, 0, PullStep::Asked);
             return;
         }
-        self.cover.met("state body pulled");
         transfer.have.extend_from_slice(&bytes);
-        let Transfer { node, peer, conn, header, chain, have, call } = transfer;
-        let parcel = Parcel { header, chain, body: Some(have.into()), commit: None };
-        match call {
-            Some(call) => self.keep_asked(node, peer, call, parcel),
-            None => self.receive(node, conn, peer, parcel),
+        let Transfer { node, peer, conn, what, have, call } = transfer;
+        match what {
+            Apart::Scenario { header, chain } => {
+                self.cover.met("state body pulled");
+                let parcel = Parcel { header, chain, body: Some(have.into()), commit: None };
+                match call {
+                    Some(call) => self.keep_asked(node, peer, call, parcel),
+                    None => self.receive(node, conn, peer, parcel),
+                }
+            }
+            luggage @ Apart::Luggage { .. } => {
+                self.cover.met("state luggage pulled");
+                self.enqueue(node, shell::pulled(peer, conn, luggage, have.into()));
+            }
         }
     }
 
     /// A connection is gone, and every stream with it.
     pub(crate) fn cut_streams(&mut self, conn: ConnId) {
         let before = self.pulls.len();
+        let is_luggage = |transfer: &Transfer| matches!(transfer.what, Apart::Luggage { .. });
+        if self.pulls.values().any(|transfer| transfer.conn == conn && is_luggage(transfer)) {
+            self.cover.met("state pull of luggage broke");
+        }
         self.pulls.retain(|_, transfer| transfer.conn != conn);
         if self.pulls.len() < before {
             self.cover.met("state pull broke");

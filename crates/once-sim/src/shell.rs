@@ -316,7 +316,7 @@ impl World {
                 let worked = Input::Worked { key: work.key, id: work.id, result };
                 self.queue.push(self.now_us + after_us, Event::Input { node: index, run, input: worked });
             }
-            Effect::Pull { peer, conn, header, chain } => self.pull(index, peer, conn, *header, chain),
+            Effect::Pull { peer, conn, what } => self.pull(index, peer, conn, *what),
             Effect::Timer { after_ms, timer } => {
                 let count = self.nodes[index].timers.entry(of_a_kind(timer)).or_default();
                 *count += 1;
@@ -382,6 +382,9 @@ impl World {
     /// Sends a control frame from a kernel.
     pub(crate) fn send_from(&mut self, index: usize, conn: u64, frame: &Frame) {
         self.cover.met(coverage::frame(frame));
+        if let Frame::Handoff(said) = frame {
+            self.spy_on(index, said);
+        }
         let who = crate::net::Who::Kernel(index);
         let Some(side) = self.net.conns.get(&conn).and_then(|conn| conn.side_of(who)) else { return };
         self.trace.line(|| {

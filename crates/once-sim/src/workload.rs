@@ -48,7 +48,11 @@ impl World {
         let kernels = self.rng.between(2, 9);
         let names = ["ada", "bob", "cleo", "dan", "eve", "finn", "gus", "hal", "ida"];
         for name in names.iter().take(kernels as usize) {
-            let limits = crate::small::draw(&mut self.rng, self.nodes.len());
+            let index = self.nodes.len();
+            let mut limits = crate::small::draw(&mut self.rng, index);
+            if self.moves {
+                limits.luggage_inline = crate::moves::luggage_inline(index);
+            }
             let kernel = self.kernel_within(name, limits);
             if self.rng.one_in(3) {
                 self.cover.met("fault clock off");

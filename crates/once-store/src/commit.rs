@@ -42,7 +42,7 @@ pub(crate) struct Inner {
 impl Inner {
     pub(crate) fn keyspace(&self, table: Table) -> &Keyspace {
         match table {
-            Table::Body => &self.bodies,
+            Table::Body | Table::Luggage => &self.bodies,
             _ => &self.rows,
         }
     }

@@ -116,7 +116,11 @@ impl Step<'_, '_> {
             Input::Unfit { peer, conn, share, code } if self.up(&peer) == Some(conn) => {
                 share::unfit(self, peer, conn, share, code)?;
             }
-            Input::Unfit { .. } => {}
+            // Only an admitted connection counts; what comes late from an older one is handed over again on the next.
+            Input::Luggage { peer, conn, handoff, luggage } if self.up(&peer) == Some(conn) => {
+                moving::luggage_came(self, peer, *handoff, luggage)?;
+            }
+            Input::Unfit { .. } | Input::Luggage { .. } => {}
             Input::Link { peer, event } => peers::link(self, peer, event)?,
             Input::Timer(timer) => match timer {
                 Timer::Redial(peer, pause) => peers::redial(self, peer, pause)?,

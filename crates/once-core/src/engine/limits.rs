@@ -44,6 +44,8 @@ pub struct Limits {
     pub proofs: usize,
     /// Rows that one step looks at, of all chores together.
     pub slice_rows: usize,
+    /// Most bytes of luggage inside of a handoff; what is larger is pulled.
+    pub luggage_inline: usize,
 }
 
 /// A lane's row is at most so many ledger rows behind: that many are looked at when the lane is met again.
@@ -71,6 +73,7 @@ impl Limits {
         peers: page::PEERS_MAX,
         proofs: 1024,
         slice_rows: 64,
+        luggage_inline: page::LUGGAGE_INLINE_MAX_BYTES,
     };
 }
 

@@ -54,6 +54,7 @@ pub const OF_OBJECT: &[(Table, Place)] = &[
     (Table::Handed, Place::First),
     (Table::Acquaintance, Place::First),
     (Table::News, Place::AfterKernel),
+    (Table::Luggage, Place::First),
 ];
 
 const KINDS: [Kind; 2] = [Kind::Objects, Kind::Lanes];

@@ -289,8 +289,8 @@ pub enum Unmoved {
     /// It waited for its scenario to arrive.
     #[error("its scenario is large, and had not arrived after a minute")]
     Body,
-    /// So much belongs to it that it does not fit a frame.
-    #[error("more than {} KiB of timers, grants, lanes and unread results belong to it", once_model::limits::LUGGAGE_MAX_BYTES / 1024)]
+    /// More belongs to it than moves.
+    #[error("more than {} MiB of timers, grants, lanes and unread results belong to it", once_model::limits::LUGGAGE_MAX_BYTES / 1024 / 1024)]
     Luggage,
     /// Nobody has changed or claimed it since it was imported.
     #[error("it was imported and never changed: it has no home that it could leave")]

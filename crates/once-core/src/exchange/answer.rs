@@ -10,7 +10,7 @@ use once_model::wire::{Absent, Code, Found, Frame, Parcel, Pull, Request};
 
 use crate::object::{self, HeadRow, find, readable};
 use crate::store::{Read, StoreError, Table};
-use crate::{access, act, share};
+use crate::{access, act, moving, share};
 
 /// Answers a peer's request for an object.
 ///
@@ -98,16 +98,23 @@ pub fn parcel(rows: &dyn Read, key: &KernelKey, head: &HeadRow) -> Result<Option
     Ok(parcel)
 }
 
-/// The bytes that a peer asks for by hash: of a revision that it may read, or that this kernel is sharing with it.
-///
-/// # Errors
-/// When the store cannot be read.
-pub fn pulled(
+/// What a peer asks for by hash, if it may have it.
+struct Pulled {
+    table: Table,
+    place: Vec<u8>,
+    bytes: u64,
+}
+
+/// Of a revision that it may read, or that this kernel is sharing with it; or the luggage of an object that is sealed to it.
+fn may_pull(
     rows: &dyn Read,
     peer: &KernelId,
     pull: &Pull,
     now_ms: u64,
-) -> Result<Result<Bytes, Code>, StoreError> {
+) -> Result<Result<Pulled, Code>, StoreError> {
+    if let Some(bytes) = moving::luggage_for(rows, peer, &pull.key, &pull.content)? {
+        return Ok(Ok(Pulled { table: Table::Luggage, place: pull.key.to_row().to_vec(), bytes }));
+    }
     let Some(head) = object::head(rows, &pull.key)?.filter(|head| head.header.content == pull.content) else {
         return Ok(Err(Code::Denied));
     };
@@ -119,8 +126,39 @@ pub fn pulled(
     if !may {
         return Ok(Err(Code::Denied));
     }
+    let (place, bytes) = (object::body_key(&head.header), head.header.size);
+    Ok(Ok(Pulled { table: Table::Body, place, bytes }))
+}
+
+/// How many bytes there are of what a peer asks for by hash.
+///
+/// # Errors
+/// When the store cannot be read.
+pub fn pull_bytes(
+    rows: &dyn Read,
+    peer: &KernelId,
+    pull: &Pull,
+    now_ms: u64,
+) -> Result<Result<u64, Code>, StoreError> {
+    Ok(may_pull(rows, peer, pull, now_ms)?.map(|pulled| pulled.bytes))
+}
+
+/// The bytes that a peer asks for by hash.
+///
+/// # Errors
+/// When the store cannot be read.
+pub fn pulled(
+    rows: &dyn Read,
+    peer: &KernelId,
+    pull: &Pull,
+    now_ms: u64,
+) -> Result<Result<Bytes, Code>, StoreError> {
+    let Pulled { table, place, .. } = match may_pull(rows, peer, pull, now_ms)? {
+        Ok(pulled) => pulled,
+        Err(code) => return Ok(Err(code)),
+    };
     // Not hashed here: the asker does, who must not believe us anyway, and 64 MiB take a while.
-    let body = rows.get(Table::Body, &object::body_key(&head.header))?.ok_or(Code::Denied);
+    let body = rows.get(table, &place)?.ok_or(Code::Denied);
     let offset = usize::try_from(pull.offset).unwrap_or(usize::MAX);
     Ok(body.and_then(|body| if offset <= body.len() { Ok(body.slice(offset..)) } else { Err(Code::Invalid) }))
 }

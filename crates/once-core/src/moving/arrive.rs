@@ -1,10 +1,9 @@
 //! The receiver of an object: it says whether it would take it, and answers each handoff once.
 
 use once_model::certificate::{Answer, Certificate, Chain};
-use once_model::hash::content_hash;
 use once_model::header::Header;
-use once_model::ids::{Incarnation, KernelId, Line, Lineage, ObjectKey};
-use once_model::limits::INLINE_MAX_BYTES;
+use once_model::ids::{Hash, Incarnation, KernelId, Line, Lineage, ObjectKey};
+use once_model::limits::{INLINE_MAX_BYTES, LUGGAGE_MAX_BYTES};
 use once_model::moving::{Ahead, Handed, Handoff, Luggage, Welcome, Withdraw};
 use once_model::wire::{Code, Frame, Parcel};
 
@@ -16,7 +15,7 @@ use crate::act::{self, BuiltIn, Cause};
 use crate::engine::Step;
 use crate::object::{self, Draft, HeadRow, verify};
 use crate::store::{Read, StoreError, Table};
-use crate::waist::{Arrival, Effect, Event};
+use crate::waist::{Apart, Arrival, Effect, Event};
 use crate::{follow, peers, txn};
 
 /// A home asks whether this kernel would take an object.
@@ -48,9 +47,13 @@ fn would_take(s: &Step<'_, '_>, peer: &KernelId, asked: &Ahead) -> Result<Result
     if s.room_on_disk().is_err() {
         return Ok(Err(Code::DiskFull));
     }
+    Ok(if has_room(s, peer, asked.size)? { Ok(()) } else { Err(Code::Quota) })
+}
+
+/// Whether what a peer brings fits its quota.
+fn has_room(s: &Step<'_, '_>, peer: &KernelId, bytes: u64) -> Result<bool, StoreError> {
     let quota_bytes = peers::peer(s.txn, peer)?.map_or(0, |row| row.quota_bytes);
-    let used = crate::share::usage(s.txn, peer)?.stored_bytes;
-    Ok(if used.saturating_add(asked.size) > quota_bytes { Err(Code::Quota) } else { Ok(()) })
+    Ok(crate::share::usage(s.txn, peer)?.stored_bytes.saturating_add(bytes) <= quota_bytes)
 }
 
 /// Says something to a peer that knows what a move is.
@@ -60,8 +63,37 @@ fn say(s: &mut Step<'_, '_>, peer: &KernelId, frame: Frame) {
     }
 }
 
+/// What of a handoff has come.
+enum Brought {
+    /// All of it. No luggage: the bytes are not what the handoff has signed.
+    All(Option<Luggage>),
+    /// All but the luggage, which is to be pulled.
+    AllBut { content: Hash, size: u64 },
+}
+
 /// A home hands an object over.
 pub(crate) fn handoff(s: &mut Step<'_, '_>, peer: KernelId, said: Handoff) -> Result<(), StoreError> {
+    let signed = said.chain.links.last().and_then(|handoff| handoff.luggage);
+    let brought = match (&said.luggage, said.luggage_size, signed) {
+        (Some(luggage), None, _) => Brought::All(said.unpack(luggage)),
+        (None, Some(size), Some(content)) => Brought::AllBut { content, size },
+        _ => Brought::All(None),
+    };
+    consider(s, peer, said, brought)
+}
+
+/// The luggage of an object that is handed over has been pulled. Meanwhile everything may have changed: it is looked at anew.
+pub(crate) fn luggage_came(
+    s: &mut Step<'_, '_>,
+    peer: KernelId,
+    said: Handoff,
+    luggage: Option<Luggage>,
+) -> Result<(), StoreError> {
+    consider(s, peer, said, Brought::All(luggage))
+}
+
+/// Answers a handoff, once: or has its luggage pulled, if the answer depends on that alone.
+fn consider(s: &mut Step<'_, '_>, peer: KernelId, said: Handoff, brought: Brought) -> Result<(), StoreError> {
     let key = said.header.key();
     let Some((handoff, before)) = said.split() else { return Ok(()) };
     let handoff = handoff.clone();
@@ -78,20 +110,31 @@ pub(crate) fn handoff(s: &mut Step<'_, '_>, peer: KernelId, said: Handoff) -> Re
     if welcome.is_none_or(|row| (row.from, row.certificate) != (peer, handoff.base)) {
         return Ok(());
     }
-    let arrival = match checked(s, &peer, &said, &handoff, before)? {
-        Ok(arrival) => arrival,
+    let checked = match checked(s, &peer, &said, &handoff, &before)? {
         // It is handed over again some time later.
         Err(code) if is_passing(code) => return Ok(()),
-        Err(code) => {
-            answer(s, &peer, (&key, &handoff, life), Some(code));
-            return Ok(());
-        }
+        Err(code) => Err(code),
+        Ok(arrival) => match brought {
+            Brought::All(luggage) => luggage.map(|luggage| (arrival, luggage)).ok_or(Code::Invalid),
+            Brought::AllBut { content, size } => {
+                pull(s, peer, Apart::Luggage { handoff: said, content, size });
+                return Ok(());
+            }
+        },
     };
-    let (arrival, luggage) = arrival;
-    let said = answer(s, &peer, (&key, &handoff, life), None);
-    take_in(s, arrival, sealed::accepted(said_chain(&handoff, &luggage.1), said), luggage.0)?;
-    s.out.push(Effect::Event(Event::MovedIn { key, from: peer }));
+    let code = checked.as_ref().err().copied();
+    let said = answer(s, &peer, (&key, &handoff, life), code);
+    if let Ok((arrival, luggage)) = checked {
+        take_in(s, arrival, sealed::accepted(said_chain(&handoff, &before), said), luggage)?;
+        s.out.push(Effect::Event(Event::MovedIn { key, from: peer }));
+    }
     Ok(())
+}
+
+fn pull(s: &mut Step<'_, '_>, peer: KernelId, what: Apart) {
+    if let Some(conn) = connection(s, &peer) {
+        s.out.push(Effect::Pull { peer, conn, what: Box::new(what) });
+    }
 }
 
 /// The home wants an object back that it has handed over: if this kernel has not answered that, it refuses it now.
@@ -162,16 +205,14 @@ fn answer(
     answer
 }
 
-/// What was handed over, if it is what it says, and continues what is known here of the object.
-type Checked = Result<(Arrival, (Luggage, Chain)), Code>;
-
+/// What was handed over, if it is what it says, and continues what is known here of the object. The luggage is not looked at.
 fn checked(
     s: &Step<'_, '_>,
     peer: &KernelId,
     said: &Handoff,
     handoff: &Certificate,
-    before: Chain,
-) -> Result<Checked, StoreError> {
+    before: &Chain,
+) -> Result<Result<Arrival, Code>, StoreError> {
     if s.room_on_disk().is_err() {
         return Ok(Err(Code::DiskFull));
     }
@@ -189,23 +230,39 @@ fn checked(
         Ok(arrival) => arrival,
         Err(_) => return Ok(Err(Code::Invalid)),
     };
-    let is_next = header.lineage == Some(before.genesis.lineage())
-        && is_from(s, peer, handoff, &before)?
-        && header.certificate == Some(handoff.base)
-        && (handoff.base_revision, handoff.base_id) == (header.revision, header.id())
-        && handoff.tip.is_some()
-        && !header.tombstone;
-    if !is_next || handoff.luggage != Some(content_hash(&said.luggage)) || !continues(s, header, &before)? {
+    if !is_next(s, peer, said, (handoff, before))? || !continues(s, header, before)? {
         return Ok(Err(Code::Invalid));
     }
-    let Ok(luggage) = Luggage::unpack(&said.luggage) else { return Ok(Err(Code::Invalid)) };
-    if is_another_here(s, header, &before)? {
+    let Some(bytes) = said.luggage_bytes() else { return Ok(Err(Code::Invalid)) };
+    if bytes > LUGGAGE_MAX_BYTES as u64 {
+        return Ok(Err(Code::TooLarge));
+    }
+    if is_another_here(s, header, before)? {
         return Ok(Err(Code::Ambiguous));
     }
     if !access::may_host(s.txn, peer, &header.component, s.ctx.now_ms)? {
         return Ok(Err(Code::Denied));
     }
-    Ok(Ok((arrival, (luggage, before))))
+    if !has_room(s, peer, bytes)? {
+        return Ok(Err(Code::Quota));
+    }
+    Ok(Ok(arrival))
+}
+
+/// Whether a handoff is valid, and hands the revision over with which it came.
+fn is_next(
+    s: &Step<'_, '_>,
+    peer: &KernelId,
+    said: &Handoff,
+    (handoff, before): (&Certificate, &Chain),
+) -> Result<bool, StoreError> {
+    let header = &said.header;
+    Ok(header.lineage == Some(before.genesis.lineage())
+        && is_from(s, peer, handoff, before)?
+        && header.certificate == Some(handoff.base)
+        && (handoff.base_revision, handoff.base_id) == (header.revision, header.id())
+        && handoff.tip.is_some()
+        && !header.tombstone)
 }
 
 /// Whether the copy that an object began as stands for another object here: lanes to both would have one name, and what is

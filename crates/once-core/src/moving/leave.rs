@@ -6,7 +6,7 @@ use std::ops::ControlFlow;
 use once_model::certificate::{Certificate, CertificateKind, Chain};
 use once_model::ids::{Incarnation, KernelId, ObjectKey};
 use once_model::limits::{
-    CHAIN_MOVES_MAX_CERTIFICATES, INLINE_MAX_BYTES, LEAVING_MAX_MS, LUGGAGE_MAX_BYTES, RESEND_AFTER_MS,
+    CHAIN_MOVES_MAX_CERTIFICATES, INLINE_MAX_BYTES, LEAVING_MAX_MS, RESEND_AFTER_MS,
 };
 use once_model::moving::{Ahead, Welcome};
 use once_model::sign::Purpose;
@@ -211,10 +211,7 @@ fn seal(s: &mut Step<'_, '_>, key: ObjectKey, to: KernelId, receiver: Incarnatio
     let chain: Option<Chain> = object::chain(s.txn, &lineage)?;
     let (Some(mut chain), Some(tip)) = (chain, head.tip) else { return stay(s, key, Unmoved::Unread) };
     let Some(row) = txn::get::<LeavingRow>(s.txn, Table::Leaving, &key.to_row())? else { return Ok(()) };
-    let (luggage, hash) = luggage::pack(s, &head)?.pack();
-    if luggage.len() > LUGGAGE_MAX_BYTES {
-        return stay(s, key, Unmoved::Luggage);
-    }
+    let Some((luggage, hash)) = luggage::pack(s, &head)? else { return stay(s, key, Unmoved::Luggage) };
     if head.header.signature.is_none() {
         head.header.sign(&s.ctx.key);
         s.txn.put(Table::Head, &key.to_row(), &head);
@@ -238,7 +235,8 @@ fn seal(s: &mut Step<'_, '_>, key: ObjectKey, to: KernelId, receiver: Incarnatio
     };
     handoff.signature = Some(s.ctx.key.sign(Purpose::Certificate, &handoff.id()));
     chain.links.push(handoff);
-    let sealed = SealedRow { header: head.header, chain, luggage };
+    let sealed = SealedRow { header: head.header, chain, luggage_bytes: luggage.len() as u64 };
+    s.txn.put_bytes(Table::Luggage, &key.to_row(), luggage);
     let row = LeavingRow { sealed: Some(sealed), ..row };
     if mutant!(LazySeal) {
         s.txn.put_lazily(Table::Leaving, &key.to_row(), &row);

@@ -3,11 +3,14 @@
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 
+use bytes::Bytes;
 use once_model::certificate::Chain;
-use once_model::ids::{KernelId, ObjectKey};
+use once_model::ids::{Hash, KernelId, ObjectKey};
+use once_model::limits::LUGGAGE_MAX_BYTES;
 use once_model::moving::{Luggage, LuggageActivity, LuggageGrant, LuggageLane, LuggageTimer};
 
 use super::acquaintances;
+use super::room::Room;
 use crate::access::{self, Grant, Right, Scope};
 use crate::act::{self, ActivityRow};
 use crate::chores::{self, Chore};
@@ -19,23 +22,27 @@ use crate::timer::{self, TimerRow};
 use crate::txn;
 use crate::waist::{Effect, Then, Work};
 
-/// What goes along with an object.
-pub(super) fn pack(s: &mut Step<'_, '_>, head: &HeadRow) -> Result<Luggage, StoreError> {
-    let key = head.header.key();
+/// What goes along with an object, as it travels, and its hash. Nothing if that is more than moves.
+pub(super) fn pack(s: &mut Step<'_, '_>, head: &HeadRow) -> Result<Option<(Bytes, Hash)>, StoreError> {
+    let (key, mut room) = (head.header.key(), Room::new());
     let luggage = Luggage {
-        lanes: act::lanes_of(s, &key)?,
-        timers: timers(s, &key)?,
-        activities: activities(s, &key)?,
+        lanes: act::lanes_of(s, &key, &mut room)?,
+        timers: timers(s, &key, &mut room)?,
+        activities: activities(s, &key, &mut room)?,
         grants: grants(s, &key)?,
-        followers: followers(s, &key)?,
+        followers: followers(s, &key, &mut room)?,
         acquaintances: Vec::new(),
     };
-    Ok(Luggage { acquaintances: acquaintances::pack(s, &key, &luggage)?, ..luggage })
+    if !room.was_enough() {
+        return Ok(None);
+    }
+    let luggage = Luggage { acquaintances: acquaintances::pack(s, &key, &luggage)?, ..luggage };
+    Ok(Some(luggage.pack()).filter(|(bytes, _)| bytes.len() <= LUGGAGE_MAX_BYTES))
 }
 
-fn timers(s: &Step<'_, '_>, key: &ObjectKey) -> Result<Vec<LuggageTimer>, StoreError> {
+fn timers(s: &Step<'_, '_>, key: &ObjectKey, room: &mut Room) -> Result<Vec<LuggageTimer>, StoreError> {
     let mut found = Vec::new();
-    each(s, Table::Timer, &key.to_row(), |_, row: TimerRow| {
+    each(s, (Table::Timer, &key.to_row()), room, |_, row: TimerRow| {
         let after_ms = row.due_ms.saturating_sub(s.ctx.now_ms);
         let Then { action, with } = row.then;
         found.push(LuggageTimer { name: row.name, after_ms, id: row.id, action, with });
@@ -43,9 +50,13 @@ fn timers(s: &Step<'_, '_>, key: &ObjectKey) -> Result<Vec<LuggageTimer>, StoreE
     Ok(found)
 }
 
-fn activities(s: &Step<'_, '_>, key: &ObjectKey) -> Result<Vec<LuggageActivity>, StoreError> {
+fn activities(
+    s: &Step<'_, '_>,
+    key: &ObjectKey,
+    room: &mut Room,
+) -> Result<Vec<LuggageActivity>, StoreError> {
     let mut found = Vec::new();
-    each(s, Table::Activity, &key.to_row(), |place, row: ActivityRow| {
+    each(s, (Table::Activity, &key.to_row()), room, |place, row: ActivityRow| {
         let id = place.get(ObjectKey::ROW_LEN..).and_then(|id| once_model::ids::Uuid::from_slice(id).ok());
         let ActivityRow { name, arguments, then: Then { action, with }, .. } = row;
         found.extend(id.map(|id| LuggageActivity { id, name, arguments, action, with }));
@@ -74,21 +85,25 @@ fn grants(s: &Step<'_, '_>, key: &ObjectKey) -> Result<Vec<LuggageGrant>, StoreE
     Ok(found)
 }
 
-fn followers(s: &Step<'_, '_>, key: &ObjectKey) -> Result<Vec<KernelId>, StoreError> {
+fn followers(s: &Step<'_, '_>, key: &ObjectKey, room: &mut Room) -> Result<Vec<KernelId>, StoreError> {
     let mut found = Vec::new();
-    each(s, Table::Follower, &key.to_row(), |place, _: FollowRow| {
+    each(s, (Table::Follower, &key.to_row()), room, |place, _: FollowRow| {
         found.extend(place.get(ObjectKey::ROW_LEN..).and_then(KernelId::from_slice));
     })?;
     Ok(found)
 }
 
+/// Visits rows, as long as there is room.
 fn each<T: for<'b> minicbor::Decode<'b, ()>>(
     s: &Step<'_, '_>,
-    table: Table,
-    prefix: &[u8],
+    (table, prefix): (Table, &[u8]),
+    room: &mut Room,
     mut visit: impl FnMut(&[u8], T),
 ) -> Result<(), StoreError> {
     try_scan(s.txn, table, prefix, prefix_end(prefix).as_deref(), |key, value| {
+        if !room.take(key.len() + value.len()) {
+            return Ok(ControlFlow::Break(()));
+        }
         visit(key, txn::decode(table, &value).map_err(|error| error.at(key))?);
         Ok(ControlFlow::Continue(()))
     })
@@ -96,7 +111,7 @@ fn each<T: for<'b> minicbor::Decode<'b, ()>>(
 
 /// At the seal: what would happen by itself, happens no more.
 pub(super) fn take_out(s: &mut Step<'_, '_>, key: &ObjectKey) -> Result<(), StoreError> {
-    let timers = if mutant!(TimerAtBoth) { Vec::new() } else { timers(s, key)? };
+    let timers = if mutant!(TimerAtBoth) { Vec::new() } else { timers(s, key, &mut Room::new())? };
     for timer in timers {
         timer::cancel(s, key, &timer.name)?;
     }
@@ -166,7 +181,7 @@ pub(super) fn put_down(
 /// At the home before: what belongs to the object is no more of this kernel's. Who had to do with it is remembered, and told
 /// where it is.
 pub(super) fn leave_behind(s: &mut Step<'_, '_>, key: &ObjectKey) -> Result<(), StoreError> {
-    let followers = followers(s, key)?;
+    let followers = followers(s, key, &mut Room::new())?;
     let rights = access::on_object(s.txn, key)?.into_iter().map(|listed| listed.grant.kernel);
     let lanes = act::origins_of(s, key)?;
     let known: BTreeSet<_> = rights.chain(followers).chain(lanes).filter(|peer| *peer != s.ctx.me).collect();

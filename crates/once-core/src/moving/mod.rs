@@ -9,6 +9,7 @@ mod hear;
 mod leave;
 mod luggage;
 mod news;
+mod room;
 mod rows;
 mod sealed;
 mod state;
@@ -17,6 +18,8 @@ mod stay;
 mod tests;
 #[cfg(test)]
 mod tests_guests;
+#[cfg(test)]
+mod tests_luggage;
 #[cfg(test)]
 mod tests_news;
 #[cfg(test)]
@@ -31,13 +34,14 @@ use once_model::ids::{KernelId, ObjectKey};
 use crate::store::{Read, StoreError, Table, try_scan};
 use crate::txn;
 
-pub(crate) use arrive::{ahead, handoff, withdraw};
+pub(crate) use arrive::{ahead, handoff, luggage_came, withdraw};
 pub(crate) use hear::told;
 pub(crate) use leave::{begin, greet, look, resume, stop, tick, welcome};
 pub use news::{News, news};
 pub(crate) use news::{heard, owe_news, points_on};
-pub(crate) use rows::is_welcome;
+pub(crate) use room::Room;
 pub use rows::{AcquaintanceRow, HandedRow, LeavingRow, NewsRow, SealedRow, WelcomeRow};
+pub(crate) use rows::{is_welcome, luggage_for};
 pub(crate) use sealed::{chain_known, handed};
 pub(crate) use state::{Hold, State};
 

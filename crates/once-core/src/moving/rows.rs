@@ -1,6 +1,5 @@
 //! What is written down of an object that moves.
 
-use bytes::Bytes;
 use minicbor::{Decode, Encode};
 use once_model::certificate::{Answer, Chain};
 use once_model::header::Header;
@@ -28,7 +27,8 @@ pub struct LeavingRow {
     pub withdrawn: bool,
 }
 
-/// What the receiver is told until it has answered: always the same.
+/// What the receiver is told until it has answered: always the same. The luggage has a row of its own
+/// ([`crate::store::Table::Luggage`]): it may be large, and this row is read at each start.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 #[cbor(map)]
 pub struct SealedRow {
@@ -38,9 +38,9 @@ pub struct SealedRow {
     /// From the genesis to the handoff.
     #[n(1)]
     pub chain: Chain,
-    /// What goes along.
-    #[cbor(n(2), with = "once_model::cbor::json_bytes")]
-    pub luggage: Bytes,
+    /// How many bytes of luggage go along.
+    #[n(2)]
+    pub luggage_bytes: u64,
 }
 
 /// [`crate::store::Table::Welcome`]: this kernel said that it would take an object.
@@ -104,6 +104,21 @@ pub(crate) fn is_welcome(
 ) -> Result<bool, StoreError> {
     let row: Option<WelcomeRow> = txn::get(rows, Table::Welcome, &key.to_row())?;
     Ok(row.is_some_and(|row| row.from == *peer && row.certificate == *certificate))
+}
+
+/// How many bytes a peer gets that asks for luggage by its hash: only the kernel to which the object is sealed, as long as it is.
+pub(crate) fn luggage_for(
+    rows: &dyn Read,
+    peer: &KernelId,
+    key: &ObjectKey,
+    content: &Hash,
+) -> Result<Option<u64>, StoreError> {
+    let row: Option<LeavingRow> = txn::get(rows, Table::Leaving, &key.to_row())?;
+    let is_for_all = mutant!(LuggageForAll);
+    let sealed = row.filter(|row| row.to == *peer || is_for_all).and_then(|row| row.sealed);
+    let is_it =
+        |sealed: &SealedRow| sealed.chain.links.last().is_some_and(|link| link.luggage == Some(*content));
+    Ok(sealed.filter(is_it).map(|sealed| sealed.luggage_bytes))
 }
 
 /// Key of a [`HandedRow`]: the object, then the certificate.

@@ -1,6 +1,7 @@
 //! The home of an object that is sealed: it hands it over until the receiver has answered, and then is its home no more, or
 //! again.
 
+use bytes::Bytes;
 use once_model::certificate::{Answer as Said, Certificate, CertificateKind, Chain};
 use once_model::ids::{KernelId, ObjectKey};
 use once_model::limits::INLINE_MAX_BYTES;
@@ -30,12 +31,19 @@ pub(super) fn withdraw(s: &mut Step<'_, '_>, key: ObjectKey) -> Result<(), Store
     send(s, key)
 }
 
+/// The luggage of an object that is sealed.
+fn packed(s: &Step<'_, '_>, key: &ObjectKey) -> Result<Bytes, StoreError> {
+    let place = key.to_row();
+    let luggage = s.txn.get(Table::Luggage, &place)?;
+    luggage.ok_or_else(|| StoreError::damaged(Table::Luggage, &place, format!("no luggage of {key}")))
+}
+
 /// Hands an object over, always with the same words; or asks for it back.
 pub(super) fn send(s: &mut Step<'_, '_>, key: ObjectKey) -> Result<(), StoreError> {
     let row: Option<LeavingRow> = txn::get(s.txn, Table::Leaving, &key.to_row())?;
     let Some(LeavingRow { to, sealed: Some(sealed), withdrawn, .. }) = row else { return Ok(()) };
     let Some(conn) = connection(s, &to) else { return Ok(()) };
-    let SealedRow { header, chain, luggage } = sealed;
+    let SealedRow { header, chain, luggage_bytes } = sealed;
     if withdrawn {
         if let Some(leaving) = s.engine.moving.leaving.get_mut(&key) {
             leaving.stage = Stage::Sealed { sent_ms: s.ctx.now_ms };
@@ -50,14 +58,18 @@ pub(super) fn send(s: &mut Step<'_, '_>, key: ObjectKey) -> Result<(), StoreErro
     if let Some(leaving) = s.engine.moving.leaving.get_mut(&key) {
         leaving.stage = Stage::Sealed { sent_ms: s.ctx.now_ms };
     }
-    let luggage = if mutant!(LuggageAnew) {
-        let Some(head) = object::head(s.txn, &key)? else { return Ok(()) };
-        luggage::pack(s, &head)?.pack().0
-    } else {
-        luggage
+    let is_inside = luggage_bytes <= s.engine.limits.luggage_inline as u64;
+    let luggage = match is_inside {
+        true if mutant!(LuggageAnew) => {
+            let Some(head) = object::head(s.txn, &key)? else { return Ok(()) };
+            luggage::pack(s, &head)?.map(|(luggage, _)| luggage)
+        }
+        true => Some(packed(s, &key)?),
+        false => None,
     };
+    let luggage_size = (!is_inside).then_some(luggage_bytes);
     let at_once = if mutant!(MoveUnaccepted) { Some(chain.clone()) } else { None };
-    s.out.send(to, conn, Frame::Handoff(Box::new(Handoff { header, chain, body, luggage })));
+    s.out.send(to, conn, Frame::Handoff(Box::new(Handoff { header, chain, body, luggage, luggage_size })));
     at_once.map_or(Ok(()), |chain| moved(s, key, chain))
 }
 
@@ -110,6 +122,7 @@ fn moved(s: &mut Step<'_, '_>, key: ObjectKey, chain: Chain) -> Result<(), Store
         s.txn.put(Table::Head, &key.to_row(), &head);
     }
     s.txn.delete(Table::Leaving, &key.to_row());
+    s.txn.delete(Table::Luggage, &key.to_row());
     luggage::leave_behind(s, &key)?;
     let names = follow::asked_as(s, &key)?;
     hear::lanes_follow(s, &names, &chain)?;
@@ -124,7 +137,8 @@ fn moved(s: &mut Step<'_, '_>, key: ObjectKey, chain: Chain) -> Result<(), Store
 
 /// The receiver has refused it: this kernel is its home again, under a certificate that says so.
 fn reopen(s: &mut Step<'_, '_>, key: ObjectKey, sealed: SealedRow, said: &Handed) -> Result<(), StoreError> {
-    let SealedRow { mut chain, luggage, .. } = sealed;
+    let SealedRow { mut chain, .. } = sealed;
+    let packed = packed(s, &key)?;
     let Some(handoff) = chain.links.last().cloned() else { return Ok(()) };
     let mut reopen = Certificate {
         epoch: chain.epoch() + 1,
@@ -142,9 +156,10 @@ fn reopen(s: &mut Step<'_, '_>, key: ObjectKey, sealed: SealedRow, said: &Handed
     let Some(head) = object::head(s.txn, &key)? else { return Ok(()) };
     let draft = Draft::under(head.clone(), chain, s.ctx.now_ms).over(Some(head));
     act::carry_out(s, BuiltIn::Reopen, Cause::Action, draft)?;
-    if let Ok(luggage) = Luggage::unpack(&luggage) {
+    if let Ok(luggage) = Luggage::unpack(&packed) {
         luggage::put_back(s, &key, luggage)?;
     }
+    s.txn.delete(Table::Luggage, &key.to_row());
     let why = match said.code {
         None | Some(Code::Withdrawn) => Unmoved::TakenBack,
         Some(code) => Unmoved::Unwelcome(code),

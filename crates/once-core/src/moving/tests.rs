@@ -39,7 +39,7 @@ pub(super) fn home(kernel: &Alone, key: &ObjectKey) -> Option<KernelId> {
     object::head(&kernel.store, key).unwrap().and_then(|head| head.home)
 }
 
-fn refused(kernel: &Alone, token: u64) -> Option<Unmoved> {
+pub(super) fn refused(kernel: &Alone, token: u64) -> Option<Unmoved> {
     match kernel.refused.get(&token) {
         Some(Refusal::Unmoved { why, .. }) => Some(*why),
         _ => None,

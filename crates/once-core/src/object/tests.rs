@@ -715,8 +715,8 @@ fn a_large_scenario_is_pulled_only_if_it_would_be_kept() {
     assert_eq!(announced.body, None);
     kernel.says(peer, 1, Frame::Share(announced.clone()));
     assert_eq!((kernel.sent.len(), kernel.pulls.len()), (0, 1));
-    let (from, conn, header, _) = kernel.pulls.pop_front().unwrap();
-    assert_eq!((from, conn, header.id()), (peer, 1, announced.header.id()));
+    let (from, conn, what) = kernel.pulls.pop_front().unwrap();
+    assert_eq!((from, conn, what.key(), what.content()), (peer, 1, key, announced.header.content));
     let body = body(&theirs.store, &announced.header).unwrap();
     let arrival = verify(&peer, Parcel { body, ..announced.clone() }).unwrap();
     kernel.input(Input::Arrived { peer, arrival, why: crate::waist::Why::Shared { conn: 1 } });

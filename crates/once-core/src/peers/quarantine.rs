@@ -62,6 +62,7 @@ pub(crate) fn heeds(s: &mut Step<'_, '_>, input: Input) -> Option<Input> {
         }
         Input::Arrived { .. }
         | Input::Unfit { .. }
+        | Input::Luggage { .. }
         | Input::Ran(_)
         | Input::Ready { .. }
         | Input::Worked { .. } => false,

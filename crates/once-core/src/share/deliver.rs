@@ -15,7 +15,7 @@ use crate::follow::with_copy;
 use crate::peers::{self, PeerStatus};
 use crate::refusal::{Failure, Refusal};
 use crate::store::{Read, StoreError, Table};
-use crate::waist::{Answer, Arrival, ConnId, Effect, Event, Timer, Token};
+use crate::waist::{Answer, Apart, Arrival, ConnId, Effect, Event, Timer, Token};
 use crate::{access, act, moving, object};
 
 /// A client wants a peer to have an object.
@@ -69,7 +69,7 @@ pub(crate) fn announced(
     {
         ShareAnswer::Refused(Code::Quota)
     } else {
-        s.out.push(Effect::Pull { peer, conn, header: Box::new(header), chain });
+        s.out.push(Effect::Pull { peer, conn, what: Box::new(Apart::Scenario { header, chain }) });
         return Ok(());
     };
     answered(s, peer, conn, Shared { key, id, answer, commit: None });

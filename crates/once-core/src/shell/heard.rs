@@ -1,5 +1,6 @@
 //! What a session does with a frame that it has read: some it passes on, some it checks or answers beside the engine.
 
+use bytes::Bytes;
 use once_model::ids::{Hash, KernelId, ObjectKey};
 use once_model::limits::INLINE_MAX_BYTES;
 use once_model::receipt::EntriesOf;
@@ -7,8 +8,9 @@ use once_model::sign::KernelKey;
 use once_model::wire::{Absent, Code, Frame, Parcel, Request};
 
 use crate::exchange;
+use crate::object::verify;
 use crate::store::{Read, StoreError};
-use crate::waist::{Arrival, ConnId, Input, Why};
+use crate::waist::{Apart, Arrival, ConnId, Input, Why};
 
 /// What is to be done with a frame.
 #[derive(Debug)]
@@ -50,6 +52,22 @@ pub fn checked(peer: KernelId, conn: ConnId, share: Share, checked: Result<Arriv
     match checked {
         Ok(arrival) => Input::Arrived { peer, arrival, why: Why::Shared { conn } },
         Err(code) => Input::Unfit { peer, conn, share, code },
+    }
+}
+
+/// What the engine is told of bytes that were pulled whole. To look whether they are what they should be may take long.
+#[must_use]
+pub fn pulled(peer: KernelId, conn: ConnId, what: Apart, bytes: Bytes) -> Input {
+    match what {
+        Apart::Scenario { header, chain } => {
+            let parcel = Parcel { header, chain, body: Some(bytes), commit: None };
+            let share = share_of(&parcel);
+            checked(peer, conn, share, verify(&peer, parcel))
+        }
+        Apart::Luggage { handoff, .. } => {
+            let luggage = handoff.unpack(&bytes);
+            Input::Luggage { peer, conn, handoff: Box::new(handoff), luggage }
+        }
     }
 }
 
@@ -135,7 +153,6 @@ fn has_too_little(parcel: &Parcel) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use bytes::Bytes;
     use once_model::limits::INLINE_MAX_BYTES;
 
     use super::*;

@@ -75,11 +75,13 @@ pub enum Table {
     Acquaintance = 45,
     /// Kernel + object key -> that this peer is to hear where the object is.
     News = 46,
+    /// Object key -> the luggage of an object that is sealed. Beside the bodies: it may be large.
+    Luggage = 47,
 }
 
 impl Table {
     /// Every table, in the order of their numbers.
-    pub const ALL: [Self; 30] = [
+    pub const ALL: [Self; 31] = [
         Self::Meta,
         Self::Head,
         Self::Body,
@@ -110,6 +112,7 @@ impl Table {
         Self::Handed,
         Self::Acquaintance,
         Self::News,
+        Self::Luggage,
     ];
 }
 

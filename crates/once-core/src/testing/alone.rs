@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use once_model::action::{Act, Action, Outcome};
-use once_model::certificate::Chain;
 use once_model::header::Header;
 use once_model::ids::{BootId, Incarnation, KernelId, ObjectKey, Uuid};
 use once_model::limits::{FRAME_MAX_BYTES, SCENARIO_MAX_BYTES};
@@ -23,8 +22,8 @@ use crate::refusal::Refusal;
 use crate::store::{Batch, Durability, Store};
 use crate::txn::Txn;
 use crate::waist::{
-    Answer, Arrival, Command, ConnId, Ctx, Effect, Entropy, Event, Input, LinkEvent, Ran, RunResult, Runner,
-    Timer, Token, Why, Work,
+    Answer, Apart, Arrival, Command, ConnId, Ctx, Effect, Entropy, Event, Input, LinkEvent, Ran, RunResult,
+    Runner, Timer, Token, Why, Work,
 };
 use crate::{exchange, group, meta};
 
@@ -74,7 +73,7 @@ pub struct Alone {
     /// Whom it dialled.
     pub dialled: Vec<KernelId>,
     /// What it wants to pull: from whom, on which connection.
-    pub pulls: VecDeque<(KernelId, ConnId, Header, Option<Chain>)>,
+    pub pulls: VecDeque<(KernelId, ConnId, Apart)>,
     /// Work outside that it asked for.
     pub works: Vec<Work>,
     /// What it told those who listen.
@@ -242,9 +241,7 @@ impl Alone {
                 }
                 Effect::Close { conn, code, .. } => self.closed.push((conn, code)),
                 Effect::Dial { peer, .. } => self.dialled.push(peer),
-                Effect::Pull { peer, conn, header, chain } => {
-                    self.pulls.push_back((peer, conn, *header, chain));
-                }
+                Effect::Pull { peer, conn, what } => self.pulls.push_back((peer, conn, *what)),
                 Effect::Work(work) => self.works.push(*work),
                 Effect::Event(event) => self.events.push(event),
                 told @ Effect::Told { .. } => self.early.push(told),

@@ -3,12 +3,12 @@
 use std::collections::VecDeque;
 
 use once_model::ids::KernelId;
-use once_model::wire::{Frame, Parcel, Pull};
+use once_model::wire::{Frame, Pull};
 
 use super::alone::Alone;
 use crate::exchange;
-use crate::object::verify;
-use crate::waist::{ConnId, Input, LinkEvent, Why};
+use crate::shell::pulled;
+use crate::waist::{Apart, ConnId, Input, LinkEvent};
 
 /// One of the two.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,6 +43,8 @@ pub struct Pair {
     /// The connection, if there is one.
     conn: Option<ConnId>,
     conns: ConnId,
+    /// So many of the next pulls break.
+    pub breaks: usize,
 }
 
 impl Default for Pair {
@@ -59,7 +61,7 @@ impl Pair {
     #[must_use]
     pub fn strangers() -> Self {
         let (a, b) = (Alone::kernel(1), Alone::kernel(2));
-        Self { a, b, to_a: VecDeque::new(), to_b: VecDeque::new(), conn: None, conns: 0 }
+        Self { a, b, to_a: VecDeque::new(), to_b: VecDeque::new(), conn: None, conns: 0, breaks: 0 }
     }
 
     /// Two peers without rights that are connected.
@@ -138,30 +140,27 @@ impl Pair {
             let frames = said.into_iter().filter(|(to, on, _)| is_here(*to, *on)).map(|(.., frame)| frame);
             self.way(from.other()).extend(frames);
             pulled.retain(|(to, on, ..)| is_here(*to, *on));
-            for (_, conn, header, chain) in pulled {
-                self.pull(from, conn, Parcel { header, chain, body: None, commit: None });
+            for (_, conn, what) in pulled {
+                self.pull(from, conn, what);
             }
         }
     }
 
-    /// Fetches the bytes of a large scenario from the other one, and checks them as a session does.
-    fn pull(&mut self, by: Side, conn: ConnId, mut parcel: Parcel) {
-        let (key, content) = (parcel.header.key(), parcel.header.content);
-        let share = (key, parcel.header.id(), content);
+    /// Fetches what is too large for a frame from the other one, and checks it as a session does.
+    fn pull(&mut self, by: Side, conn: ConnId, what: Apart) {
         let (asker, sender) = (self.id(by), self.side(by.other()));
-        let pull = Pull { key, content, offset: 0 };
-        let Ok(body) = exchange::pulled(&sender.store, &asker, &pull, sender.ctx.now_ms)
+        let pull = Pull { key: what.key(), content: what.content(), offset: 0 };
+        let Ok(bytes) = exchange::pulled(&sender.store, &asker, &pull, sender.ctx.now_ms)
             .unwrap_or(Err(once_model::wire::Code::Busy))
         else {
             return;
         };
-        let peer = sender.id();
-        parcel.body = Some(body);
-        let input = match verify(&peer, parcel) {
-            Ok(arrival) => Input::Arrived { peer, arrival, why: Why::Shared { conn } },
-            Err(code) => Input::Unfit { peer, conn, share, code },
-        };
-        self.side(by).input(input);
+        if self.breaks > 0 {
+            self.breaks -= 1;
+            return;
+        }
+        let peer = self.id(by.other());
+        self.side(by).input(pulled(peer, conn, what, bytes));
         self.collect();
     }
 

@@ -104,6 +104,13 @@ impl Checker {
         disk: &Disk,
         now_ms: u64,
     ) -> Result<(), String> {
+        let offset = usize::try_from(pull.offset).unwrap_or(usize::MAX);
+        if let Some(luggage) = super::handing::sealed_for(disk, peer, pull) {
+            return match luggage.get(offset..) == Some(bytes.as_ref()) {
+                true => Ok(()),
+                false => Err(format!("gives other luggage of {} than it sealed", pull.key)),
+            };
+        }
         let head = object::head(disk, &pull.key).ok().flatten();
         let shadow = self.shadows.get(kernel);
         let owed = shadow.is_some_and(|shadow| {
@@ -122,7 +129,6 @@ impl Checker {
             (content_hash(&body) == pull.content && self.installed.may_write(&body)).then_some(body)
         };
         let whole = self.bodies.get(&pull.content).cloned().or_else(survived);
-        let offset = usize::try_from(pull.offset).unwrap_or(usize::MAX);
         if whole.as_ref().and_then(|whole| whole.get(offset..)) != Some(bytes.as_ref()) {
             return Err(format!("gives other bytes of {} than were imported", pull.key));
         }

@@ -10,11 +10,11 @@ use once_core::{Refusal, peers, txn};
 use once_model::ids::{Hash, KernelId, Line, ObjectKey};
 use once_model::wire::{Code, Frame, ShareAnswer, Shared};
 
-use super::handing::may_bring;
+use super::handing::{self, may_bring};
 use super::peers::{hello, shown_by_peer};
 use super::shadow::{InviteShadow, Leaving, Rights, Shadow};
-use super::share::{Owed, Promises, needed};
-use super::{Checker, Group, history, moving};
+use super::share::{Owed, Promises, needed, pulls};
+use super::{Checker, Group, history};
 use crate::coverage::Coverage;
 
 /// What the inputs of a group allow.
@@ -155,7 +155,7 @@ impl Checker {
         let mut said = Said::by(group);
         let (mut wrong, mut laid_over) = (Vec::new(), Vec::new());
         let changes_rights = |input: &Input| {
-            matches!(input, Input::Command { .. } | Input::Frame { .. })
+            matches!(input, Input::Command { .. } | Input::Frame { .. } | Input::Luggage { .. })
                 && !matches!(input, Input::Frame { frame: Frame::Share(_) | Frame::Shared(_), .. })
         };
         if group.inputs.iter().any(changes_rights) {
@@ -163,6 +163,7 @@ impl Checker {
         }
         fresh_windows(&mut shadow, group);
         for input in group.inputs {
+            handing::moves(&mut shadow, group, input, allowed);
             let result = match input {
                 Input::Command { token, command } => {
                     let reply = said.replies.get(token).copied();
@@ -174,7 +175,6 @@ impl Checker {
                     Ok(())
                 }
                 Input::Frame { peer, conn, frame } => {
-                    moving::framed(&mut shadow, group, *peer, frame, allowed);
                     framed(&mut shadow, group, (*peer, *conn), frame, &mut said, allowed, cover)
                 }
                 Input::Arrived { peer, arrival, why } => {
@@ -192,11 +192,12 @@ impl Checker {
                 | Input::Disk { .. }
                 | Input::Ran(_)
                 | Input::Ready { .. }
+                | Input::Luggage { .. }
                 | Input::Worked { .. } => Ok(()),
             };
             wrong.extend(result.err());
         }
-        moving::gone(&mut shadow, group);
+        handing::gone(&mut shadow, group);
         self.shadows.insert(group.kernel, shadow);
         for what in wrong {
             self.violation(7, &group.kernel, group.at_ms, what);
@@ -408,9 +409,7 @@ fn framed(
             let keys = arrival_keys(&parcel.header.key(), parcel.chain.as_ref());
             let may = may_bring(shadow, group, &peer, &parcel.header, &keys);
             let place = (peer, conn, parcel.header.key(), parcel.header.id());
-            let pulled = group.effects.iter().any(|(effect, _)| {
-                matches!(effect, Effect::Pull { conn: on, header, .. } if *on == conn && header.id() == place.3)
-            });
+            let pulled = group.effects.iter().any(|(effect, _)| pulls(effect, conn, &place.3));
             if pulled && !may {
                 return Err(format!("pulls {} of {peer:.10}, which may not share", place.2));
             }

@@ -2,19 +2,21 @@
 
 use std::ops::ControlFlow;
 
+use bytes::Bytes;
 use once_core::access::{Grant, Right, Scope};
 use once_core::moving::{HandedRow, LeavingRow, WelcomeRow};
 use once_core::object;
 use once_core::store::{Read, Table};
 use once_core::txn;
+use once_core::waist::{Effect, Event, Input};
 use once_model::hash::content_hash;
 use once_model::header::Header;
 use once_model::ids::{Hash, KernelId, ObjectKey};
 use once_model::moving::{Handed, Handoff, Luggage, Moved, Welcome, Withdraw};
-use once_model::wire::Frame;
+use once_model::wire::{Frame, Pull};
 
 use super::group::Allowed;
-use super::moving::{any, handoff_of, names, sealed};
+use super::moving::{any, granted, handoff_of, leaving_in, names, sealed};
 use super::shadow::{Rights, Shadow, scan};
 use super::{Checker, Group, Wrong};
 use crate::coverage::Coverage;
@@ -85,6 +87,72 @@ fn asks_back(group: &Group<'_>, said: &Withdraw, wrong: &mut Wrong) {
     }
 }
 
+/// The luggage that a kernel may pull: of an object that is sealed for it.
+pub(super) fn sealed_for(store: &Disk, peer: &KernelId, pull: &Pull) -> Option<Bytes> {
+    let row: LeavingRow = txn::get(store, Table::Leaving, &pull.key.to_row()).ok()??;
+    let sealed = row.sealed.filter(|_| row.to == *peer)?;
+    let luggage = store.get(Table::Luggage, &pull.key.to_row()).ok()??;
+    let is_it = handoff_of(&sealed.chain)?.luggage == Some(pull.content);
+    (is_it && content_hash(&luggage) == pull.content).then_some(luggage)
+}
+
+/// An input of a move has come: what it gives and takes at this kernel, if the kernel says that it followed it.
+pub(super) fn moves(shadow: &mut Shadow, group: &Group<'_>, input: &Input, allowed: &mut Allowed) {
+    match input {
+        Input::Luggage { handoff, luggage: Some(luggage), .. } => {
+            brought(shadow, group, handoff, luggage, allowed);
+        }
+        Input::Frame { frame: Frame::Handoff(said), .. } => {
+            if let Some(luggage) = said.luggage.as_ref().and_then(|luggage| said.unpack(luggage)) {
+                brought(shadow, group, said, &luggage, allowed);
+            }
+        }
+        // What does not fit a frame goes ahead as a share.
+        Input::Frame { peer, frame: Frame::Welcome(said), .. } if said.code.is_none() => {
+            let row: Option<LeavingRow> =
+                txn::get(group.store, Table::Leaving, &said.key.to_row()).ok().flatten();
+            let before = group.changed().find(|row| row.table == Table::Leaving);
+            let before = before.and_then(|row| leaving_in(row.before.as_ref()));
+            if row.or(before).is_some_and(|row| row.to == *peer) {
+                shadow.promises.add(*peer, said.key, super::share::Owed::Newest);
+            }
+        }
+        _ => {}
+    }
+}
+
+/// The luggage of an object has come, with its handoff or after it.
+fn brought(shadow: &mut Shadow, group: &Group<'_>, said: &Handoff, luggage: &Luggage, allowed: &mut Allowed) {
+    let key = said.header.key();
+    if !came_in(group, &key) {
+        return;
+    }
+    for grant in granted(&key, &group.kernel, &luggage.grants, group.now_ms) {
+        shadow.rights.grants.give(&grant, group.now_ms);
+    }
+    shadow.acted.add(&shadow.rights.grants);
+    allowed.followable.extend(luggage.followers.iter().map(|follower| (*follower, key)));
+    for lane in &luggage.lanes {
+        shadow.lanes.told(lane.origin, lane.name.key, lane.floor);
+    }
+}
+
+fn came_in(group: &Group<'_>, key: &ObjectKey) -> bool {
+    group
+        .effects
+        .iter()
+        .any(|(effect, _)| matches!(effect, Effect::Event(Event::MovedIn { key: came, .. }) if came == key))
+}
+
+/// Objects that have another home since this group: the rights on them are none of this kernel's.
+pub(super) fn gone(shadow: &mut Shadow, group: &Group<'_>) {
+    for (effect, _) in group.effects {
+        if let Effect::Event(Event::Moved { key, .. }) = effect {
+            shadow.rights.grants.leave(key);
+        }
+    }
+}
+
 impl Checker {
     /// A frame of a move leaves a kernel.
     pub(super) fn says(
@@ -127,9 +195,7 @@ impl Checker {
             wrong.push((6, format!("welcomes {} before that is on disk", said.key)));
         }
         let asked = group.inputs.iter().find_map(|input| match input {
-            once_core::waist::Input::Frame { frame: Frame::Ahead(asked), .. } if asked.key == said.key => {
-                Some(asked)
-            }
+            Input::Frame { frame: Frame::Ahead(asked), .. } if asked.key == said.key => Some(asked),
             _ => None,
         });
         if !asked.is_some_and(|asked| self.could_host(group, allowed, peer, &asked.component)) {
@@ -143,10 +209,12 @@ impl Checker {
         let Some(link) = handoff_of(&said.chain) else {
             return wrong.push((2, format!("hands {key} over without a handoff")));
         };
-        if link.luggage != Some(content_hash(&said.luggage)) {
+        let is_whole =
+            said.luggage.as_ref().is_none_or(|luggage| link.luggage == Some(content_hash(luggage)));
+        if !is_whole || said.luggage_bytes().is_none() {
             wrong.push((2, format!("hands {key} over with another luggage than it has signed")));
         }
-        if let Ok(luggage) = Luggage::unpack(&said.luggage) {
+        if let Some(luggage) = said.luggage.as_ref().and_then(|luggage| said.unpack(luggage)) {
             super::news::packed(&key, &luggage, wrong);
         }
         let handoff = link.id();

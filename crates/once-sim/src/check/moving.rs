@@ -12,7 +12,7 @@ use once_core::object;
 use once_core::store::{Read, Table, scan_prefix};
 use once_core::timer::TimerRow;
 use once_core::txn;
-use once_core::waist::{Effect, Event, Input};
+use once_core::waist::{Effect, Input};
 use once_model::certificate::{Certificate, CertificateKind, Chain};
 use once_model::hash::content_hash;
 use once_model::ids::{Hash, KernelId, Line, ObjectKey, Uuid};
@@ -20,7 +20,6 @@ use once_model::moving::{Handoff, Luggage, LuggageGrant, LuggageLane, LuggageRes
 use once_model::wire::Frame;
 
 use super::group::Allowed;
-use super::shadow::Shadow;
 use super::{Checker, Group, Wrong, ledger};
 use crate::coverage::Coverage;
 use crate::disk::{Changed, Commit, Disk};
@@ -87,7 +86,7 @@ pub(super) fn sealed(store: &Disk, key: &ObjectKey) -> Option<SealedRow> {
     row.sealed
 }
 
-fn leaving_in(value: Option<&Bytes>) -> Option<LeavingRow> {
+pub(super) fn leaving_in(value: Option<&Bytes>) -> Option<LeavingRow> {
     txn::decode(Table::Leaving, value?).ok()
 }
 
@@ -151,7 +150,7 @@ fn taken<'a>(commit: &'a Commit, table: Table, prefix: &'a [u8]) -> impl Iterato
 }
 
 /// What a luggage says of rights, as if clients had given them.
-fn granted<'a>(
+pub(super) fn granted<'a>(
     key: &'a ObjectKey,
     me: &'a KernelId,
     grants: &'a [LuggageGrant],
@@ -164,57 +163,6 @@ fn granted<'a>(
         let grant = Grant { scope: Scope::Object(*key), right, kernel, object, expires_ms, actions };
         (grant.kernel != *me || grant.object.is_some()).then_some(grant)
     })
-}
-
-/// A frame of a move has come: what it gives and takes at this kernel, if the kernel says that it followed it.
-pub(super) fn framed(
-    shadow: &mut Shadow,
-    group: &Group<'_>,
-    peer: KernelId,
-    frame: &Frame,
-    allowed: &mut Allowed,
-) {
-    match frame {
-        Frame::Handoff(said) if came_in(group, &said.header.key()) => {
-            let key = said.header.key();
-            let Ok(luggage) = Luggage::unpack(&said.luggage) else { return };
-            for grant in granted(&key, &group.kernel, &luggage.grants, group.now_ms) {
-                shadow.rights.grants.give(&grant, group.now_ms);
-            }
-            shadow.acted.add(&shadow.rights.grants);
-            allowed.followable.extend(luggage.followers.iter().map(|follower| (*follower, key)));
-            for lane in &luggage.lanes {
-                shadow.lanes.told(lane.origin, lane.name.key, lane.floor);
-            }
-        }
-        // What does not fit a frame goes ahead as a share.
-        Frame::Welcome(said) if said.code.is_none() => {
-            let row: Option<LeavingRow> =
-                txn::get(group.store, Table::Leaving, &said.key.to_row()).ok().flatten();
-            let before = group.changed().find(|row| row.table == Table::Leaving);
-            let before = before.and_then(|row| leaving_in(row.before.as_ref()));
-            if row.or(before).is_some_and(|row| row.to == peer) {
-                shadow.promises.add(peer, said.key, super::share::Owed::Newest);
-            }
-        }
-        _ => {}
-    }
-}
-
-fn came_in(group: &Group<'_>, key: &ObjectKey) -> bool {
-    group
-        .effects
-        .iter()
-        .any(|(effect, _)| matches!(effect, Effect::Event(Event::MovedIn { key: came, .. }) if came == key))
-}
-
-/// Objects that have another home since this group: the rights on them are none of this kernel's.
-pub(super) fn gone(shadow: &mut Shadow, group: &Group<'_>) {
-    for (effect, _) in group.effects {
-        if let Effect::Event(Event::Moved { key, .. }) = effect {
-            shadow.rights.grants.leave(key);
-        }
-    }
 }
 
 impl Checker {
@@ -263,19 +211,19 @@ impl Checker {
         if !after.answer.accepted {
             return;
         }
-        let said = group.inputs.iter().find_map(|input| match input {
-            Input::Frame { frame: Frame::Handoff(said), .. }
-                if said.chain.links.last().is_some_and(|link| link.id() == handoff) =>
-            {
-                Some(said)
+        let is_it = |said: &Handoff| said.chain.links.last().is_some_and(|link| link.id() == handoff);
+        let luggage = group.inputs.iter().find_map(|input| match input {
+            Input::Frame { frame: Frame::Handoff(said), .. } if is_it(said) => {
+                said.luggage.as_ref().and_then(|luggage| said.unpack(luggage))
             }
+            Input::Luggage { handoff, luggage, .. } if is_it(handoff) => luggage.clone(),
             _ => None,
         });
-        let Some(said) = said else {
-            return wrong.push((2, format!("accepts a handoff of {key} that did not come")));
+        let Some(luggage) = luggage else {
+            return wrong.push((2, format!("accepts a handoff of {key} that did not come whole")));
         };
         self.met_homes(&key, &group.kernel, cover);
-        self.put_down(group, said, wrong);
+        self.put_down(group, (key, &luggage), wrong);
     }
 
     fn met_homes(&self, key: &ObjectKey, new: &KernelId, cover: &mut Coverage) {
@@ -290,11 +238,8 @@ impl Checker {
     }
 
     /// Everything of the luggage is here.
-    fn put_down(&mut self, group: &Group<'_>, said: &Handoff, wrong: &mut Wrong) {
-        let (key, store) = (said.header.key(), group.store);
-        let Ok(luggage) = Luggage::unpack(&said.luggage) else {
-            return wrong.push((2, format!("accepts {key} with a luggage that is none")));
-        };
+    fn put_down(&mut self, group: &Group<'_>, (key, luggage): (ObjectKey, &Luggage), wrong: &mut Wrong) {
+        let store = group.store;
         let floors = self.shadows.get(&group.kernel).map(|shadow| &shadow.lanes);
         for lane in &luggage.lanes {
             let place = lane_row(lane);
@@ -359,9 +304,12 @@ impl Checker {
                     }
                     true => {
                         cover.met("state handoff refused and reopened");
-                        self.reopened(group, &key, &before, wrong);
+                        self.reopened(group, commit, &key, wrong);
                     }
                     false => {
+                        if any(group.store, Table::Luggage, &key.to_row()) {
+                            wrong.push((9, format!("keeps the luggage of {key}, which has left")));
+                        }
                         if any(group.store, Table::Follower, &key.to_row()) {
                             wrong.push((7, format!("keeps followers of {key}, which has left")));
                         }
@@ -381,11 +329,12 @@ impl Checker {
         wrong: &mut Wrong,
     ) {
         let place = key.to_row();
-        let (Some(handoff), Ok(luggage)) = (handoff_of(&sealed.chain), Luggage::unpack(&sealed.luggage))
-        else {
+        let packed = commit.rows.iter().find(|row| row.table == Table::Luggage && row.key == place);
+        let packed = packed.and_then(|row| row.after.clone()).unwrap_or_default();
+        let (Some(handoff), Ok(luggage)) = (handoff_of(&sealed.chain), Luggage::unpack(&packed)) else {
             return wrong.push((2, format!("seals {key} with words that are none")));
         };
-        if handoff.luggage != Some(content_hash(&sealed.luggage)) {
+        if (handoff.luggage, sealed.luggage_bytes) != (Some(content_hash(&packed)), packed.len() as u64) {
             wrong.push((2, format!("seals {key} with another luggage than it signs")));
         }
         let names = names(key, &sealed.chain);
@@ -441,8 +390,12 @@ impl Checker {
     }
 
     /// What was refused is as it was.
-    fn reopened(&self, group: &Group<'_>, key: &ObjectKey, before: &SealedRow, wrong: &mut Wrong) {
-        let Ok(luggage) = Luggage::unpack(&before.luggage) else { return };
+    fn reopened(&self, group: &Group<'_>, commit: &Commit, key: &ObjectKey, wrong: &mut Wrong) {
+        let place = key.to_row();
+        let packed = taken(commit, Table::Luggage, &place).next();
+        let Some(luggage) = packed.and_then(|packed| Luggage::unpack(packed).ok()) else {
+            return wrong.push((9, format!("keeps the luggage of {key}, which stays")));
+        };
         let timers = timers_of(group.store, key);
         for timer in luggage.timers.iter().filter(|timer| timer.after_ms > 0) {
             if !timers.iter().any(|row| row.id == timer.id) {

@@ -8,7 +8,7 @@ use std::ops::ControlFlow;
 use bytes::Bytes;
 use once_core::share::{self, Debt, DebtRow, OutboxRow, Owed as Index};
 use once_core::store::{Read, Table};
-use once_core::waist::{Answer, Command, Effect, Input};
+use once_core::waist::{Answer, Apart, Command, ConnId, Effect, Input};
 use once_core::{act, object, txn};
 use once_model::action::{Given, Need};
 use once_model::ids::{Hash, KernelId, ObjectKey};
@@ -160,6 +160,12 @@ fn may_be_owed_anew(group: &Group<'_>, to: &KernelId, key: &ObjectKey) -> bool {
         Input::Command { command: Command::Remove { .. }, .. } => true,
         _ => false,
     })
+}
+
+/// Whether a share is pulled.
+pub(super) fn pulls(effect: &Effect, on: ConnId, revision: &Hash) -> bool {
+    let Effect::Pull { conn, what, .. } = effect else { return false };
+    *conn == on && matches!(&**what, Apart::Scenario { header, .. } if header.id() == *revision)
 }
 
 impl Checker {

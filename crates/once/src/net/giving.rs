@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use iroh::endpoint::SendStream;
-use once_core::{exchange, object};
+use once_core::exchange;
 use once_model::wire::{Absent, Code, Frame, Pull};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
@@ -79,10 +79,10 @@ pub(super) async fn give(
 async fn find(net: &Arc<Net>, session: &Session, pull: &Pull) -> Result<Result<Source, Code>, NetError> {
     let (peer, asked) = (session.peer, pull.clone());
     let looked = session.read_beside(net, move |snapshot| {
-        let head = object::head(snapshot, &asked.key)?;
-        match head.map(|head| head.header.size).filter(|size| *size > SMALL_BYTES) {
-            Some(size) => Ok(Looked::Large(size)),
-            None => exchange::pulled(snapshot, &peer, &asked, now_ms()).map(Looked::Done),
+        match exchange::pull_bytes(snapshot, &peer, &asked, now_ms())? {
+            Ok(size) if size > SMALL_BYTES => Ok(Looked::Large(size)),
+            Ok(_) => exchange::pulled(snapshot, &peer, &asked, now_ms()).map(Looked::Done),
+            Err(code) => Ok(Looked::Done(Err(code))),
         }
     });
     let size = match looked.await? {

@@ -3,9 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use once_core::waist::{ConnId, Event, Input, Run, Timer, Work};
-use once_model::certificate::Chain;
-use once_model::header::Header;
+use once_core::waist::{Apart, ConnId, Event, Input, Run, Timer, Work};
 use once_model::ids::KernelId;
 
 use super::chatter::say_of;
@@ -21,11 +19,11 @@ impl Network for Handle {
         self.0.runtime.spawn(Arc::clone(&self.0).dial_now(peer, addresses));
     }
 
-    fn pull(&self, peer: KernelId, conn: ConnId, header: Header, chain: Option<Chain>) {
+    fn pull(&self, peer: KernelId, conn: ConnId, what: Apart) {
         let net = Arc::clone(&self.0);
         self.0.runtime.spawn(async move {
             if let Some(session) = net.session_by_conn(conn) {
-                pulls::pull_share(&net, &session, peer, header, chain).await;
+                pulls::pull_for_engine(&net, &session, peer, what).await;
             }
         });
     }
@@ -95,7 +93,7 @@ impl Network for Offline {
     // Work outside waits for a kernel that is up.
     fn work(&self, _: Work) {}
     fn dial(&self, _: KernelId, _: Vec<String>) {}
-    fn pull(&self, _: KernelId, _: ConnId, _: Header, _: Option<Chain>) {}
+    fn pull(&self, _: KernelId, _: ConnId, _: Apart) {}
     fn timer(&self, after: Duration, timer: Timer) {
         // What is to be done later needs a network; what is to be done in the next step does not.
         if after.is_zero() {

@@ -2,14 +2,16 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use once_core::shell::is_large;
 use once_core::store::{Read, Table};
-use once_core::waist::{Arrival, Input, Why};
+use once_core::waist::{Apart, Arrival, Input, Why};
 use once_core::{object, peers, share};
 use once_model::certificate::Chain;
 use once_model::header::Header;
-use once_model::ids::{KernelId, ObjectKey};
+use once_model::ids::{Hash, KernelId, ObjectKey};
 use once_model::limits::{SCENARIO_MAX_BYTES, WINDOW_MAX_SHARES};
+use once_model::moving::Handoff;
 use once_model::wire::{Code, Frame, Parcel, Pull, ShareAnswer, Shared};
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
@@ -44,57 +46,114 @@ impl Rest {
     }
 }
 
-/// Fetches the bytes of a large share and hands them to the engine. What fails is forgotten, but not what came: the peer
-/// shares again.
-pub(super) async fn pull_share(
+/// What is asked for by its hash.
+#[derive(Debug, Clone, Copy)]
+struct Named {
+    key: ObjectKey,
+    content: Hash,
+    size: u64,
+}
+
+/// Fetches what the engine wants and hands it over. What fails is forgotten, but not what came: the peer announces it again.
+pub(super) async fn pull_for_engine(net: &Arc<Net>, session: &Session, peer: KernelId, what: Apart) {
+    let place = (what.key(), what.content());
+    let may_begin = {
+        let mut pulls = lock(&session.pulls);
+        if pulls.contains(&place) {
+            return;
+        }
+        // More than an honest peer ever has unanswered: it announces the rest again later.
+        let may_begin = pulls.len() < WINDOW_MAX_SHARES;
+        if may_begin {
+            pulls.insert(place);
+        }
+        may_begin
+    };
+    match what {
+        Apart::Scenario { header, .. } if !may_begin => refuse(session, &header, Code::Busy),
+        Apart::Luggage { .. } if !may_begin => return,
+        Apart::Scenario { header, chain } => pull_share(net, session, peer, (header, chain)).await,
+        Apart::Luggage { handoff, size, .. } => {
+            let named = Named { key: place.0, content: place.1, size };
+            pull_luggage(net, session, named, handoff).await;
+        }
+    }
+    if may_begin {
+        lock(&session.pulls).remove(&place);
+    }
+}
+
+/// Says that a share is not taken.
+fn refuse(session: &Session, header: &Header, code: Code) {
+    let (key, id, answer) = (header.key(), header.id(), ShareAnswer::Refused(code));
+    session.say(Frame::Shared(Shared { key, id, answer, commit: None }));
+}
+
+/// Tells the engine what came. When that is committed, nothing of it stays behind.
+async fn hand_over(net: &Net, input: Input, rest: Rest) {
+    let (told, committed) = oneshot::channel();
+    let _ = net.shared.mail.send(Mail::Told(input, told)).await;
+    if committed.await.is_ok() {
+        rest.settled();
+    }
+}
+
+/// The bytes of a large share.
+async fn pull_share(
     net: &Arc<Net>,
     session: &Session,
     peer: KernelId,
-    header: Header,
-    chain: Option<Chain>,
+    (header, chain): (Header, Option<Chain>),
 ) {
-    let (key, id, content) = (header.key(), header.id(), header.content);
-    let refuse = |code| {
-        let answer = ShareAnswer::Refused(code);
-        session.say(Frame::Shared(Shared { key, id, answer, commit: None }));
-    };
-    {
-        let mut pulls = lock(&session.pulls);
-        if pulls.contains(&(key, content)) {
-            return;
-        }
-        // More than an honest peer ever has unanswered: it shares the rest again later.
-        if pulls.len() >= WINDOW_MAX_SHARES {
-            refuse(Code::Busy);
-            return;
-        }
-        pulls.insert((key, content));
-    }
-    match pull(net, session, peer, header, chain).await {
+    let (key, id, content, conn) = (header.key(), header.id(), header.content, session.conn);
+    match pull(net, session, peer, header.clone(), chain).await {
         Ok(Pulled { arrival, rest }) => {
-            let input = Input::Arrived { peer, arrival, why: Why::Shared { conn: session.conn } };
-            let (told, committed) = oneshot::channel();
-            let _ = net.shared.mail.send(Mail::Told(input, told)).await;
-            if committed.await.is_ok() {
-                rest.settled();
-            }
+            let input = Input::Arrived { peer, arrival, why: Why::Shared { conn } };
+            hand_over(net, input, rest).await;
         }
         Err(error) => {
             super::say_of!(net, peer, warn, %key, %error, "a large share could not be pulled");
             match error {
                 // What is wrong stays wrong: say so, or the peer would share it for ever.
                 NetError::Unexpected(_) | NetError::Wire(_) => {
-                    let (conn, share, code) = (session.conn, (key, id, content), Code::Invalid);
+                    let (share, code) = ((key, id, content), Code::Invalid);
                     session.pass_on(net, Input::Unfit { peer, conn, share, code }).await;
                 }
                 // It has changed since, and the peer need not wait before it shares what it has now; or it is not to be
                 // had just now.
-                NetError::Gone | NetError::Busy | NetError::NoRoom => refuse(Code::Busy),
+                NetError::Gone | NetError::Busy | NetError::NoRoom => refuse(session, &header, Code::Busy),
                 _ => {}
             }
         }
     }
-    lock(&session.pulls).remove(&(key, content));
+}
+
+/// The luggage of an object that is handed over.
+async fn pull_luggage(net: &Arc<Net>, session: &Session, named: Named, handoff: Handoff) {
+    let (peer, conn, handoff) = (session.peer, session.conn, Arc::new(handoff));
+    let pulled = whole(net, session, named, |bytes| {
+        let handoff = Arc::clone(&handoff);
+        let checked = crate::beside::wait_for(move || handoff.unpack(&bytes));
+        async { checked.await.map_err(|_| NetError::Stopping) }
+    });
+    let (luggage, rest) = match pulled.await {
+        Ok((luggage, rest)) => (Some(luggage), Some(rest)),
+        Err(error) => {
+            let key = named.key;
+            super::say_of!(net, peer, warn, %key, %error, "the luggage of an object could not be pulled");
+            // What is wrong stays wrong: the engine refuses it.
+            if !matches!(error, NetError::Unexpected(_) | NetError::Wire(_)) {
+                return;
+            }
+            (None, None)
+        }
+    };
+    let handoff = Box::new(Arc::unwrap_or_clone(handoff));
+    let input = Input::Luggage { peer, conn, handoff, luggage };
+    match rest {
+        Some(rest) => hand_over(net, input, rest).await,
+        None => session.pass_on(net, input).await,
+    }
 }
 
 /// Fetches and checks the bytes that a header names, from where an earlier transfer broke.
@@ -108,27 +167,40 @@ pub(crate) async fn pull(
     if header.size > SCENARIO_MAX_BYTES as u64 {
         return Err(NetError::Unexpected("a scenario beyond the limit"));
     }
+    let named = Named { key: header.key(), content: header.content, size: header.size };
+    let pulled = whole(net, session, named, |bytes| {
+        let parcel = Parcel { header: header.clone(), chain: chain.clone(), body: Some(bytes), commit: None };
+        async move { Ok(check(peer, parcel).await?.ok()) }
+    });
+    pulled.await.map(|(arrival, rest)| Pulled { arrival, rest })
+}
+
+/// Fetches what has a hash, from where an earlier transfer broke, until it is what it should be. `check`: nothing if it is not.
+async fn whole<T, F: Future<Output = Result<Option<T>, NetError>>>(
+    net: &Arc<Net>,
+    session: &Session,
+    named: Named,
+    check: impl Fn(Bytes) -> F,
+) -> Result<(T, Rest), NetError> {
     let _turn = session.large_coming.acquire().await;
+    let (peer, Named { key, content, size }) = (session.peer, named);
     loop {
-        let place = (peer, header.content);
-        let mut part = net.incoming.open(place, header.size, of_peer_max(net, &peer)).await;
+        let mut part = net.incoming.open((peer, content), size, of_peer_max(net, &peer)).await;
         let resumed = part.have() > 0;
-        let moving = net.transfers.begin(Way::In, peer, header.key(), header.size);
+        let moving = net.transfers.begin(Way::In, peer, key, size);
         moving.reached(part.have());
-        fetch(net, session, &header, &mut part, &moving).await?;
+        fetch(net, session, named, &mut part, &moving).await?;
         let memory = match part.take_memory() {
             Some(memory) => Some(memory),
-            None => net.memory.hold(header.size).await,
+            None => net.memory.hold(size).await,
         };
-        let body = part.whole().await?;
-        let parcel = Parcel { header: header.clone(), chain: chain.clone(), body: Some(body), commit: None };
-        match check(peer, parcel).await? {
-            Ok(arrival) => return Ok(Pulled { arrival, rest: Rest { part, _memory: memory } }),
+        match check(part.whole().await?).await? {
+            Some(checked) => return Ok((checked, Rest { part, _memory: memory })),
             // What an earlier run left may have been spoilt by a power failure: that is not this peer's fault.
-            Err(_) if resumed => part.remove(),
-            Err(_) => {
+            None if resumed => part.remove(),
+            None => {
                 part.remove();
-                return Err(NetError::Unexpected("bytes that do not match their header"));
+                return Err(NetError::Unexpected("bytes that do not match their hash"));
             }
         }
     }
@@ -172,14 +244,14 @@ pub(super) async fn check(peer: KernelId, parcel: Parcel) -> Result<Result<Arriv
 async fn fetch(
     net: &Net,
     session: &Session,
-    header: &Header,
+    named: Named,
     part: &mut Part,
     moving: &Moving,
 ) -> Result<(), NetError> {
     let mut tries = 0;
-    while part.have() < header.size {
+    while part.have() < named.size {
         let before = part.have();
-        match fetch_rest(net, session, header, part, moving).await {
+        match fetch_rest(net, session, named, part, moving).await {
             Ok(()) => {}
             Err(error @ (NetError::Broken(_) | NetError::Stalled))
                 if session.connection.close_reason().is_none() =>
@@ -199,11 +271,11 @@ async fn fetch(
 async fn fetch_rest(
     net: &Net,
     session: &Session,
-    header: &Header,
+    named: Named,
     part: &mut Part,
     moving: &Moving,
 ) -> Result<(), NetError> {
-    let (key, content, size) = (header.key(), header.content, header.size);
+    let Named { key, content, size } = named;
     let broken = |e: iroh::endpoint::ConnectionError| NetError::Broken(e.to_string());
     let (mut send, recv) = session.connection.open_bi().await.map_err(broken)?;
     frames::send(&mut send, &Frame::Pull(Pull { key, content, offset: part.have() })).await?;

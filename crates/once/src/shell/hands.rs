@@ -2,15 +2,13 @@
 
 use std::time::Duration;
 
-use once_core::waist::{ConnId, Event, Run, Timer, Work};
-use once_model::certificate::Chain;
-use once_model::header::Header;
+use once_core::waist::{Apart, ConnId, Event, Run, Timer, Work};
 use once_model::ids::KernelId;
 
 /// What the network does for the engine.
 pub(crate) trait Network: Send + Sync + 'static {
     fn dial(&self, peer: KernelId, addresses: Vec<String>);
-    fn pull(&self, peer: KernelId, conn: ConnId, header: Header, chain: Option<Chain>);
+    fn pull(&self, peer: KernelId, conn: ConnId, what: Apart);
     /// Runs an action beside the engine.
     fn run(&self, run: Run);
     /// Has work done outside.

@@ -133,7 +133,7 @@ impl<'n> Post<'n> {
             Effect::Send { conn, frame, .. } => self.say(conn, Out::Frame(frame)),
             Effect::Close { conn, code, .. } => self.say(conn, Out::Close(code)),
             Effect::Dial { peer, addresses } => self.network.dial(peer, addresses),
-            Effect::Pull { peer, conn, header, chain } => self.network.pull(peer, conn, *header, chain),
+            Effect::Pull { peer, conn, what } => self.network.pull(peer, conn, *what),
             Effect::Run(run) => {
                 if let Some(run) = self.shared.components.served.begin(*run) {
                     self.network.run(run);

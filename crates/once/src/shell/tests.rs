@@ -4,9 +4,7 @@ use std::task::{Context, Wake, Waker};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use once_core::waist::{Command, ConnId, Event, Run, Timer, Work};
-use once_model::certificate::Chain;
-use once_model::header::Header;
+use once_core::waist::{Apart, Command, ConnId, Event, Run, Timer, Work};
 use once_model::ids::KernelId;
 use once_model::sign::KernelKey;
 
@@ -23,7 +21,7 @@ impl Network for Panics {
     fn dial(&self, _: KernelId, _: Vec<String>) {
         panic!("as a test");
     }
-    fn pull(&self, _: KernelId, _: ConnId, _: Header, _: Option<Chain>) {}
+    fn pull(&self, _: KernelId, _: ConnId, _: Apart) {}
     fn run(&self, _: Run) {}
     fn work(&self, _: Work) {}
     fn timer(&self, _: Duration, _: Timer) {}

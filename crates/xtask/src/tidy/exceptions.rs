@@ -26,7 +26,7 @@ pub const TODAY: Exceptions = Exceptions {
     long_functions: &[
         ("crates/once-sim/src/check/effects.rs, Checker::sent", 81),
         ("crates/once-sim/src/check/group.rs, commanded", 108),
-        ("crates/once-sim/src/check/group.rs, framed", 90),
+        ("crates/once-sim/src/check/group.rs, framed", 88),
         ("crates/once-sim/src/check/shadow.rs, Checker::started", 97),
         ("crates/once-sim/src/exchange.rs, World::exchange_reads", 98),
         ("crates/once-sim/src/journal.rs, run", 74),

@@ -16,7 +16,7 @@ use crate::act::rows::{
 };
 use crate::engine::Step;
 use crate::follow::asked_as;
-use crate::moving::Hold;
+use crate::moving::{Hold, Room};
 use crate::object;
 use crate::share;
 use crate::store::{Read, StoreError, Table, prefix_end, scan_prefix, try_scan};
@@ -62,14 +62,21 @@ pub(crate) fn nudge(s: &mut Step<'_, '_>, key: ObjectKey) {
     let_go(s, key, true);
 }
 
-/// The lanes of an object, as they move with it.
-pub(crate) fn lanes_of(s: &mut Step<'_, '_>, key: &ObjectKey) -> Result<Vec<LuggageLane>, StoreError> {
+/// The lanes of an object, as they move with it: as many as there is room for.
+pub(crate) fn lanes_of(
+    s: &mut Step<'_, '_>,
+    key: &ObjectKey,
+    room: &mut Room,
+) -> Result<Vec<LuggageLane>, StoreError> {
     let mut places = Vec::new();
     if mutant!(MoveWithoutLanes) {
         return Ok(Vec::new());
     }
     for name in asked_as(s, key)? {
-        scan_prefix(s.txn, Table::Lane, &name.to_row(), &mut |place, _| {
+        scan_prefix(s.txn, Table::Lane, &name.to_row(), &mut |place, value| {
+            if !room.take(place.len() + value.len()) {
+                return ControlFlow::Break(());
+            }
             places.push(place.to_vec());
             ControlFlow::Continue(())
         })?;
@@ -80,7 +87,7 @@ pub(crate) fn lanes_of(s: &mut Step<'_, '_>, key: &ObjectKey) -> Result<Vec<Lugg
             continue;
         };
         let (mark, floor) = (lane.row.mark, lane.row.floor);
-        let results = results(s, &place, floor)?;
+        let results = results(s, &place, floor, room)?;
         found.push(LuggageLane {
             name,
             origin: origin.kernel,
@@ -106,13 +113,21 @@ pub(crate) fn origins_of(s: &Step<'_, '_>, key: &ObjectKey) -> Result<BTreeSet<K
 }
 
 /// The outcomes that an origin may not have yet.
-fn results(s: &Step<'_, '_>, place: &[u8], floor: u64) -> Result<Vec<LuggageResult>, StoreError> {
+fn results(
+    s: &Step<'_, '_>,
+    place: &[u8],
+    floor: u64,
+    room: &mut Room,
+) -> Result<Vec<LuggageResult>, StoreError> {
     let mut found = Vec::new();
     if mutant!(MoveWithoutResults) {
         return Ok(found);
     }
     let (from, to) = (ledger_key(place, floor), ledger_key(place, BUILT_IN_FROM));
     try_scan(s.txn, Table::Ledger, &from, Some(&to), |row, value| {
+        if !room.take(value.len()) {
+            return Ok(ControlFlow::Break(()));
+        }
         let LedgerRow { id, hash, outcome, after, at_ms, .. } =
             txn::decode(Table::Ledger, &value).map_err(|error: StoreError| error.at(row))?;
         let sequence = ledger_sequence(row).unwrap_or_default();

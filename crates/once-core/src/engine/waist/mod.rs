@@ -2,6 +2,7 @@
 //!
 //! Read [`Input`] and [`Effect`] and you know what the engine does.
 
+mod apart;
 mod command;
 mod run;
 
@@ -12,9 +13,11 @@ use once_model::action::Outcome;
 use once_model::certificate::Chain;
 use once_model::header::Header;
 use once_model::ids::{BootId, Hash, KernelId, ObjectKey, Uuid};
+use once_model::moving::{Handoff, Luggage};
 use once_model::sign::KernelKey;
 use once_model::wire::{Code, Frame, ShareAnswer};
 
+pub use apart::Apart;
 pub use command::{Answer, Change, Command, Stands, StandsFor};
 pub use run::{Call, Consequence, NoRunner, Ran, Run, RunResult, Runner, Then, Wait, Work};
 
@@ -93,6 +96,17 @@ pub enum Input {
         share: (ObjectKey, Hash, Hash),
         /// Why it is refused.
         code: Code,
+    },
+    /// The luggage of an object that a peer hands over was pulled, and checked beside the engine ([`Handoff::unpack`]).
+    Luggage {
+        /// Who hands it over.
+        peer: KernelId,
+        /// On which connection it was pulled.
+        conn: ConnId,
+        /// What was said with it.
+        handoff: Box<Handoff>,
+        /// Nothing if the bytes are not what the handoff has signed.
+        luggage: Option<Luggage>,
     },
     /// A connection changed.
     Link {
@@ -270,8 +284,8 @@ pub enum Effect {
         /// Why, for the other side's people.
         code: Code,
     },
-    /// Fetch the bytes of a large scenario that a peer shares, on a stream of its own, and bring them back as
-    /// [`Input::Arrived`]. If that fails, forget it: the peer will share it again. If it is under way already, do
+    /// Fetch what is too large for a frame, on a stream of its own, and bring it back as [`Input::Arrived`] or
+    /// [`Input::Luggage`]. If that fails, forget it: the peer will announce it again. If it is under way already, do
     /// nothing.
     Pull {
         /// From whom.
@@ -279,9 +293,7 @@ pub enum Effect {
         /// On which connection.
         conn: ConnId,
         /// What it is.
-        header: Box<Header>,
-        /// Its chain.
-        chain: Option<Chain>,
+        what: Box<Apart>,
     },
     /// Do work outside, and bring what came of it back as [`Input::Worked`]. It is asked for again at each start, until
     /// that has come.
