@@ -222,8 +222,9 @@ fn checked(
         true => said.body.clone(),
         false => s.txn.get(Table::Body, &object::body_key(header))?,
     };
+    // It was here when the object was sealed, and nobody would bring it again.
     if !is_inside && body.is_none() {
-        return Ok(Err(Code::Busy));
+        return Ok(Err(Code::Lacking));
     }
     let parcel = Parcel { header: header.clone(), chain: Some(before.clone()), body, commit: None };
     let arrival = match verify(peer, parcel) {

@@ -4,17 +4,17 @@
 use std::ops::ControlFlow;
 
 use once_model::certificate::{Certificate, CertificateKind, Chain};
-use once_model::ids::{Incarnation, KernelId, ObjectKey};
+use once_model::ids::{Hash, Incarnation, KernelId, ObjectKey};
 use once_model::limits::{
     CHAIN_MOVES_MAX_CERTIFICATES, INLINE_MAX_BYTES, LEAVING_MAX_MS, RESEND_AFTER_MS,
 };
 use once_model::moving::{Ahead, Welcome};
 use once_model::sign::Purpose;
-use once_model::wire::Frame;
+use once_model::wire::{Code, Frame, ShareAnswer};
 
 use super::rows::{LeavingRow, SealedRow};
 use super::state::{Leaving, Stage};
-use super::stay::{connection, stay, tick_later};
+use super::stay::{connection, is_passing, stay, tick_later};
 use super::{luggage, news, sealed};
 use crate::act;
 use crate::chores::{self, Chore};
@@ -152,15 +152,48 @@ pub(crate) fn welcome(s: &mut Step<'_, '_>, peer: KernelId, said: &Welcome) -> R
         Stage::Draining { until_ms, .. } => until_ms,
         _ => s.ctx.now_ms.saturating_add(LEAVING_MAX_MS),
     };
-    // What does not fit a frame is there before it is handed over.
-    if head.header.size > INLINE_MAX_BYTES as u64 {
+    if is_apart(&head) {
         share::owe(s, peer, &head, Debt::Promised, Kept::Durably)?;
     }
     if let Some(leaving) = s.engine.moving.leaving.get_mut(&key) {
-        leaving.stage = Stage::Draining { receiver, until_ms };
+        // What it had said before it may have dropped since.
+        leaving.stage = Stage::Draining { receiver, until_ms, has: None };
     }
     s.engine.moving.touched.insert(key);
     Ok(())
+}
+
+/// The receiver has answered a share of an object that is about to leave: it has that revision, or will never take it.
+pub(crate) fn shared(
+    s: &mut Step<'_, '_>,
+    peer: KernelId,
+    (key, id): (ObjectKey, Hash),
+    answer: ShareAnswer,
+) -> Result<(), StoreError> {
+    let Some(leaving) = s.engine.moving.leaving.get_mut(&key) else { return Ok(()) };
+    let Stage::Draining { has, .. } = &mut leaving.stage else { return Ok(()) };
+    if leaving.to != peer {
+        return Ok(());
+    }
+    let refusal = match answer {
+        ShareAnswer::Stored | ShareAnswer::Known => None,
+        ShareAnswer::Conflict => Some(Code::Invalid),
+        ShareAnswer::Refused(code) if is_passing(code) => return Ok(()),
+        ShareAnswer::Refused(code) => Some(code),
+    };
+    if let Some(code) = refusal {
+        let is_newest = object::head(s.txn, &key)?.is_some_and(|head| head.header.id() == id);
+        let is_large = object::head(s.txn, &key)?.is_some_and(|head| is_apart(&head));
+        return if is_newest && is_large { stay(s, key, Unmoved::Unwelcome(code)) } else { Ok(()) };
+    }
+    *has = Some(id);
+    s.engine.moving.touched.insert(key);
+    Ok(())
+}
+
+/// Whether an object's scenario does not fit a frame: then it is there before the object is handed over.
+const fn is_apart(head: &HeadRow) -> bool {
+    head.header.size > INLINE_MAX_BYTES as u64
 }
 
 /// At the end of a step: seals what has nothing under way any more.
@@ -173,14 +206,18 @@ pub(crate) fn look(s: &mut Step<'_, '_>) -> Result<(), StoreError> {
 
 fn look_at(s: &mut Step<'_, '_>, key: ObjectKey) -> Result<(), StoreError> {
     let Some(leaving) = s.engine.moving.leaving.get(&key) else { return Ok(()) };
-    let Stage::Draining { receiver, until_ms } = leaving.stage else { return Ok(()) };
+    let Stage::Draining { receiver, until_ms, has } = leaving.stage else { return Ok(()) };
     let to = leaving.to;
-    if object::head(s.txn, &key)?.is_none_or(|head| head.header.tombstone) {
+    let Some(head) = object::head(s.txn, &key)?.filter(|head| !head.header.tombstone) else {
         return stay(s, key, Unmoved::Removed);
-    }
-    match under_way(s, &key, &to)? {
+    };
+    match under_way(s, &head, has)? {
         None => seal(s, key, to, receiver),
         Some(why) if s.ctx.now_ms >= until_ms => stay(s, key, why),
+        // It has changed since it was shared.
+        Some(Unmoved::Body) if share::debt(s.txn, &to, &key)?.is_none() => {
+            share::owe(s, to, &head, Debt::Promised, Kept::Durably)
+        }
         // An answer to it may have come behind what waits.
         Some(_) => {
             act::nudge(s, key);
@@ -190,7 +227,8 @@ fn look_at(s: &mut Step<'_, '_>, key: ObjectKey) -> Result<(), StoreError> {
 }
 
 /// What of an object is under way, and must come to its end before it leaves.
-fn under_way(s: &Step<'_, '_>, key: &ObjectKey, to: &KernelId) -> Result<Option<Unmoved>, StoreError> {
+fn under_way(s: &Step<'_, '_>, head: &HeadRow, has: Option<Hash>) -> Result<Option<Unmoved>, StoreError> {
+    let key = &head.header.key();
     if !mutant!(SealUnderWay)
         && let Some(waits) = act::under_way(s, key)?
     {
@@ -199,9 +237,8 @@ fn under_way(s: &Step<'_, '_>, key: &ObjectKey, to: &KernelId) -> Result<Option<
     if chores::is_under_way(s, Chore::TellFollowers(*key))? {
         return Ok(Some(Unmoved::News));
     }
-    let Some(head) = object::head(s.txn, key)? else { return Ok(None) };
-    let is_large = head.header.size > INLINE_MAX_BYTES as u64;
-    Ok((is_large && share::debt(s.txn, to, key)?.is_some()).then_some(Unmoved::Body))
+    let lacks = is_apart(head) && has != Some(head.header.id());
+    Ok(lacks.then_some(Unmoved::Body))
 }
 
 /// From here on this kernel does nothing with the object until the receiver has answered.

@@ -19,8 +19,6 @@ mod tests;
 #[cfg(test)]
 mod tests_guests;
 #[cfg(test)]
-mod tests_luggage;
-#[cfg(test)]
 mod tests_news;
 #[cfg(test)]
 mod tests_reach;
@@ -36,7 +34,7 @@ use crate::txn;
 
 pub(crate) use arrive::{ahead, handoff, luggage_came, withdraw};
 pub(crate) use hear::told;
-pub(crate) use leave::{begin, greet, look, resume, stop, tick, welcome};
+pub(crate) use leave::{begin, greet, look, resume, shared, stop, tick, welcome};
 pub use news::{News, news};
 pub(crate) use news::{heard, owe_news, points_on};
 pub(crate) use room::Room;
@@ -79,3 +77,8 @@ pub fn departures(rows: &dyn Read) -> Result<Vec<Departure>, StoreError> {
     })?;
     Ok(found)
 }
+
+#[cfg(test)]
+mod tests_body;
+#[cfg(test)]
+mod tests_luggage;

@@ -41,8 +41,8 @@ pub(crate) struct Leaving {
 pub(crate) enum Stage {
     /// The receiver has not said yet whether it would take it.
     Asking,
-    /// It would, in this life of it. What is under way comes to its end.
-    Draining { receiver: Incarnation, until_ms: u64 },
+    /// It would, in this life of it. What is under way comes to its end. `has`: the revision that it has said to have.
+    Draining { receiver: Incarnation, until_ms: u64, has: Option<Hash> },
     /// It is handed over, as soon as the receiver says so.
     Sealed { sent_ms: u64 },
 }

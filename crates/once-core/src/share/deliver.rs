@@ -205,6 +205,7 @@ pub(crate) fn shared(s: &mut Step<'_, '_>, peer: KernelId, shared: &Shared) -> R
         pump(s, peer);
         return Ok(());
     }
+    moving::shared(s, peer, (key, id), answer)?;
     match row {
         // Only what the newest revision was answered with settles: a client shared the object, whatever it is by then.
         Some(_) if is_newest(s, &key, id)? || mutant!(SettleByAnyAnswer) => {

@@ -16,8 +16,9 @@ use once_core::waist::{Effect, Input};
 use once_model::certificate::{Certificate, CertificateKind, Chain};
 use once_model::hash::content_hash;
 use once_model::ids::{Hash, KernelId, Line, ObjectKey, Uuid};
+use once_model::limits::INLINE_MAX_BYTES;
 use once_model::moving::{Handoff, Luggage, LuggageGrant, LuggageLane, LuggageResult};
-use once_model::wire::Frame;
+use once_model::wire::{Frame, ShareAnswer, Shared};
 
 use super::group::Allowed;
 use super::{Checker, Group, Wrong, ledger};
@@ -41,6 +42,8 @@ pub(super) struct Moves {
     been: BTreeMap<ObjectKey, Vec<KernelId>>,
     /// Objects that moved to another kernel at some time, and those that such objects made.
     pub guests: BTreeSet<ObjectKey>,
+    /// The revisions that kernels were told by others that these have.
+    has: BTreeSet<(KernelId, KernelId, Hash)>,
     /// Kernels whose disks were put back.
     pub put_back: BTreeSet<KernelId>,
 }
@@ -169,6 +172,13 @@ impl Checker {
     /// What a commit did to objects that move, and what the group says of them.
     pub(super) fn moving(&mut self, group: &Group<'_>, allowed: &Allowed, cover: &mut Coverage) {
         let mut wrong = Wrong::new();
+        for input in group.inputs {
+            if let Input::Frame { peer, frame: Frame::Shared(Shared { id, answer, .. }), .. } = input
+                && matches!(answer, ShareAnswer::Stored | ShareAnswer::Known)
+            {
+                self.moves.has.insert((group.kernel, *peer, *id));
+            }
+        }
         if let Some(commit) = group.commit {
             for row in &commit.rows {
                 match row.table {
@@ -286,7 +296,15 @@ impl Checker {
         let [before, after] =
             [&row.before, &row.after].map(|value| leaving_in(value.as_ref()).and_then(|row| row.sealed));
         match (before, after) {
-            (None, Some(sealed)) => self.seals(group, commit, (&key, &sealed), wrong),
+            (None, Some(sealed)) => {
+                if sealed.header.size > INLINE_MAX_BYTES as u64 {
+                    let to = handoff_of(&sealed.chain).map_or(group.kernel, |handoff| handoff.home);
+                    if !self.moves.has.contains(&(group.kernel, to, sealed.header.id())) {
+                        wrong.push((4, format!("seals {key}, and {to:.10} does not have its scenario")));
+                    }
+                }
+                self.seals(group, commit, (&key, &sealed), wrong);
+            }
             (Some(before), Some(after)) if before != after => {
                 wrong.push((2, format!("seals {key} anew, which is sealed")));
             }
