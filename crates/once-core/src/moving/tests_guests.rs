@@ -166,7 +166,7 @@ fn what_a_guest_makes_is_a_guest() {
         let id = once_model::ids::Uuid::from_u128(n);
         once_model::scenario::Scenario::compose(id, "Puppet", "1", "me", with).unwrap()
     };
-    let mut made = |net: &mut Several, maker: ObjectKey, n: u128| {
+    let made = |net: &mut Several, maker: ObjectKey, n: u128| {
         let scenario = child(n, "{}");
         let copy = object::unclaimed(&scenario).key();
         says(&mut net.kernels[B], vec![Consequence::Create(scenario)]);

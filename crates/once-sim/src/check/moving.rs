@@ -273,7 +273,7 @@ impl Checker {
                 wrong.push((4, format!("forgets the timer {} of {key}, which moved in", timer.name)));
             }
         }
-        super::news::put_down(group, &key, &luggage, wrong);
+        super::news::put_down(group, &key, luggage, wrong);
         for work in &luggage.activities {
             let row = [key.to_row().as_slice(), work.id.as_bytes()].concat();
             let is_done = |input: &Input| matches!(input, Input::Worked { id, .. } if *id == work.id);
