@@ -4,7 +4,6 @@ use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 
 use once_core::act::{LaneId, SendingRow};
-use once_core::moving::LeavingRow;
 use once_core::store::{Read, Table, scan_prefix};
 use once_core::waist::{Effect, Event};
 use once_core::{object, peers, txn};
@@ -53,10 +52,8 @@ impl News {
 /// Whom the luggage of an object names that has left just now.
 fn left(group: &Group<'_>, key: &ObjectKey) -> Vec<KernelId> {
     let place = key.to_row();
-    let mut rows = group.changed().filter(|row| row.table == Table::Leaving && row.key == place);
-    let sealed =
-        rows.find_map(|row| txn::decode::<LeavingRow>(Table::Leaving, row.before.as_ref()?).ok()?.sealed);
-    let luggage = sealed.and_then(|sealed| Luggage::unpack(&sealed.luggage).ok()).unwrap_or_default();
+    let mut rows = group.changed().filter(|row| row.table == Table::Luggage && row.key == place);
+    let luggage = rows.find_map(|row| Luggage::unpack(row.before.as_ref()?).ok()).unwrap_or_default();
     luggage.acquaintances.into_iter().map(|known| known.kernel).collect()
 }
 
