@@ -165,6 +165,15 @@ pub enum Ask {
     InviteRevoke(Hash),
     /// A ticket is used.
     Join(KernelId),
+    /// An object gets another home.
+    Move {
+        /// Which.
+        key: ObjectKey,
+        /// Where.
+        to: KernelId,
+    },
+    /// It stays.
+    Stay(ObjectKey),
     /// The clock is right, although it is behind.
     ClockAccept,
     /// A new life begins after a rollback.

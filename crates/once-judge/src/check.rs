@@ -147,6 +147,31 @@ checks! {
     RemovedStays => "protocol 5.5 row 7; 8",
     /// Only the home makes revisions.
     OneHome => "promise 2; protocol 4",
+    // Moves.
+    /// An object is offered only to whom its people move it, and as it is.
+    MoveAsked => "protocol 5.6 A, at rest and leaving",
+    /// Whether an object would be taken is answered as the page says, after the commit.
+    WelcomeTrue => "protocol 5.6 B, `Ahead`",
+    /// An object is sealed when its receiver has said yes and nothing is under way, as it is then.
+    SealRight => "protocol 5.6 A, leaving; 4 Certificate",
+    /// What moves with an object is what belongs to it.
+    LuggageTrue => "protocol 5.6 Luggage",
+    /// Nothing runs and nothing is recorded of an object that is sealed.
+    SealedStill => "protocol 5.6 A, sealed",
+    /// A handoff is always the same, to its receiver.
+    HandoffSame => "protocol 5.6 A, sealed; store, At the seal",
+    /// A handoff has one answer, which is true; what was not welcome is not taken on.
+    HandedOnce => "protocol 5.6 B, `Handoff`",
+    /// At another home an object goes on where it was.
+    MoveContinues => "protocol 5.6 B, accepts; A, reopens",
+    /// `Moved` says where an object is, and is said by a former home.
+    MovedTrue => "protocol 5.6 A, a replica",
+    /// `Moved` is said only to who had something to do with the object.
+    MovedAllowed => "protocol 5.6 A, a replica",
+    /// What is sealed moves or is reopened.
+    MoveDue => "protocol 5.6 A, sealed; B, `Handoff`",
+    /// An act of what moved in says so.
+    GuestSaid => "protocol 5.6 Rights of what moved in",
     // Sharing.
     /// What is shared is owed, and for a reason that allows it.
     ShareOwed => "protocol 5.2 (336-341)",

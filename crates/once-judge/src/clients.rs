@@ -110,6 +110,9 @@ impl Kernel {
                 let debt = self.shares.debts.get(&(*to, self.objects.name(key)));
                 !debt.is_some_and(|debt| debt.promised && debt.open())
             }
+            Ask::Move { key, to } => {
+                !self.moves.leaving.get(&self.objects.name(key)).is_some_and(|known| known.contains(to))
+            }
             _ => true,
         };
         // A right that may or may not be changed is changed when the client is told so.
@@ -174,6 +177,12 @@ impl Kernel {
             }
             Ask::Create(_) | Ask::Import(_) | Ask::Put { .. } | Ask::Claim(_) | Ask::Remove(_) => {}
             Ask::Keep { .. } | Ask::Drop { .. } | Ask::Outcome(_) | Ask::Receipt(_) => {}
+            Ask::Move { key, to } => {
+                let key = self.objects.name(key);
+                self.moves.leaving.entry(key).or_default().insert(*to);
+            }
+            // What is handed over already does not come back.
+            Ask::Stay(_) => {}
             Ask::Invite { hash, expires_ms } => self.peers.invite(*hash, *expires_ms),
             Ask::QuarantineEnd { .. } => {}
         }
@@ -224,6 +233,7 @@ impl Kernel {
             codes: std::collections::BTreeSet::new(),
             sent: std::collections::BTreeMap::new(),
             missing: 0,
+            was: None,
         };
         self.origin.accept(self.me, item);
         self.look_at_own(Some(&self.objects.name(&act.object)));
@@ -305,6 +315,7 @@ impl Kernel {
             }
             Ask::PeerAdd(peer) | Ask::Join(peer) => self.peers.remove(peer, self.group),
             Ask::Invite { hash, .. } => self.peers.uninvite(hash),
+            Ask::Move { key, to } => self.does_not_leave(&self.objects.name(key), to),
             Ask::Follow { key, from } => self.follows.unfollow(*from, key),
             Ask::Share { key, to } => {
                 let key = self.objects.name(key);
@@ -329,10 +340,20 @@ impl Kernel {
                 self.shares.clear();
                 self.origin.clear();
             }
+            (Ask::Stay(key), _) => drop(self.moves.leaving.remove(&self.objects.name(key))),
             (Ask::PeerAdd(peer), _) => self.is_a_peer(*peer),
             (Ask::PeerRemove(peer), _) => self.peers.removed(peer),
             (Ask::Receipt(id), Reply::Receipt(receipt)) => self.told_receipt(*id, receipt, eyes),
             _ => {}
+        }
+    }
+
+    fn does_not_leave(&mut self, key: &once_model::ids::ObjectKey, to: &KernelId) {
+        if let Some(all) = self.moves.leaving.get_mut(key) {
+            all.remove(to);
+            if all.is_empty() {
+                self.moves.leaving.remove(key);
+            }
         }
     }
 
@@ -409,14 +430,20 @@ impl Kernel {
         }
     }
 
+    /// Whether the kernel that says so is, or was, the home of an action's object.
+    fn may_be_home(&self, home: &KernelId, item: &Item) -> bool {
+        let chain = self.chain_of(&self.objects.name(&item.object));
+        *home == item.home || chain.is_some_and(|chain| crate::moves::holders(chain).any(|of| of == *home))
+    }
+
     fn told_receipt(&self, id: Uuid, receipt: &once_model::receipt::Receipt, eyes: &mut Eyes<'_>) {
         let Some(item) = self.origin.items.get(&id) else { return eyes.not_made(Check::ReceiptTrue) };
         let entry = &receipt.entry;
         let right = entry.id == id
             && entry.origin == self.me
             && entry.action == item.hash
-            && receipt.home == item.home
-            && receipt.verify(&item.home).is_ok()
+            && self.may_be_home(&receipt.home, item)
+            && receipt.verify(&receipt.home).is_ok()
             && item.settled.as_ref().is_none_or(|settled| settled.outcome.hash() == entry.outcome);
         eyes.exact(Check::ReceiptTrue, right, || {
             format!("a client gets a receipt of another action than {id}")

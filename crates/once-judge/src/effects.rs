@@ -86,6 +86,8 @@ pub(crate) struct Effects {
     ringing: BTreeSet<(u64, Uuid)>,
     in_commit: Vec<InCommit>,
     news: Vec<(Uuid, ObjectKey, String, Json)>,
+    /// Which object makes another one, by the effect.
+    makers: BTreeMap<Uuid, ObjectKey>,
 }
 
 impl Effects {
@@ -109,7 +111,18 @@ impl Effects {
         }
     }
 
-    fn owe(&mut self, id: Uuid, owed: Owed) {
+    /// A timer has come with its object.
+    pub(crate) fn timer(&mut self, object: ObjectKey, name: String, id: Uuid, due: u64) {
+        self.timers.insert((object, name), id);
+        self.rings(due, id);
+    }
+
+    /// A timer is looked at when the clock shows this.
+    pub(crate) fn rings(&mut self, due: u64, id: Uuid) {
+        self.ringing.insert((due, id));
+    }
+
+    pub(crate) fn owe(&mut self, id: Uuid, owed: Owed) {
         self.answers.insert(answer_id(&id), id);
         self.owed.insert(id, owed);
     }
@@ -197,6 +210,7 @@ impl Kernel {
                     may_lack,
                     there: false,
                 };
+                self.effects.makers.insert(id, object);
                 self.effects.in_commit.push(due);
             }
             Effect::Remove => {
@@ -237,7 +251,8 @@ impl Kernel {
         let Some(home) = home.filter(|home| self.peers.is(home) || *home == self.me && here.is_some()) else {
             return self.effects.outcome(&id, &Outcome::Refused(Code::Denied));
         };
-        let perhaps = self.peers.unsure.contains(&home).then_some(Code::Denied);
+        let unsure = self.peers.unsure.contains(&home) || self.is_adrift(object, home);
+        let perhaps = unsure.then_some(Code::Denied);
         let action = Action {
             id,
             name: name.clone(),
@@ -264,6 +279,7 @@ impl Kernel {
             codes: perhaps.into_iter().collect(),
             sent: std::collections::BTreeMap::new(),
             missing: 0,
+            was: None,
         };
         self.origin.accept(self.me, item);
         self.look_at_own(Some(&self.objects.name(object)));
@@ -277,6 +293,8 @@ impl Kernel {
         content: Option<Hash>,
         eyes: &mut Eyes<'_>,
     ) {
+        let maker = self.effects.makers.get(&entry.id).copied();
+        let entry_made_by_guest = maker.is_some_and(|maker| self.is_guest(&maker));
         let due = self.effects.in_commit.iter_mut().find(|due| due.id == entry.id);
         if let Some(due) = due {
             let right = name == Some(due.name) && content == due.content && !due.there;
@@ -284,9 +302,12 @@ impl Kernel {
                 format!("effect {} is recorded twice or as another", due.id)
             });
             due.there = true;
+            if entry_made_by_guest {
+                self.moves.made_by_guests.insert(entry.object);
+            }
         } else if entry.id.get_version_num() == 8 {
             eyes.exact(Check::EffectKnown, false, || format!("entry {} is of no effect", entry.number));
-        } else if name != Some("once:claim") {
+        } else if !matches!(name, Some("once:claim" | "once:move" | "once:reopen")) {
             // A claim stands before any first change, so whoever asks for that asks for it.
             let wanted = self.clients.wants_change(content);
             eyes.exact(Check::BuiltIn, wanted, || {

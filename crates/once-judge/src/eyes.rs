@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use once_model::action::LaneName;
-use once_model::ids::{Hash, Incarnation, KernelId, Uuid};
+use once_model::ids::{Hash, Incarnation, KernelId, ObjectKey, Uuid};
 
 use crate::check::{Check, How, Tally, Violation};
 use crate::kernel::Kernel;
@@ -30,6 +30,22 @@ pub(crate) struct World {
     pub(crate) judged: BTreeSet<KernelId>,
     /// Kernels that were put back from a backup: promises of what they said before do not hold.
     pub(crate) rolled: BTreeSet<KernelId>,
+    /// Who has made revisions under a certificate of an object.
+    pub(crate) makers: BTreeMap<(ObjectKey, Hash), KernelId>,
+    /// The last revision before each handoff, as its home has sealed it.
+    pub(crate) sealed: BTreeMap<Hash, Continues>,
+    /// What receivers have answered to handoffs.
+    pub(crate) handed: BTreeMap<(KernelId, Hash), bool>,
+}
+
+/// Where an object must go on.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Continues {
+    pub(crate) revision: u64,
+    pub(crate) id: Hash,
+    pub(crate) content: Hash,
+    /// Number and hash of its newest entry.
+    pub(crate) tip: Option<(u64, Hash)>,
 }
 
 /// Looks at one event.

@@ -39,6 +39,8 @@ pub(crate) struct Follows {
     pub(crate) following: BTreeSet<(KernelId, ObjectKey)>,
     /// Subscriptions that were ended here, and whose source has not answered that.
     pub(crate) unfollowed: BTreeSet<(KernelId, ObjectKey)>,
+    /// Subscriptions that may have gone over to a new home: a chain came that says so, and not `Moved`.
+    pub(crate) perhaps: BTreeSet<(KernelId, ObjectKey)>,
     questions: BTreeMap<(u64, ObjectKey), Vec<Question>>,
     requests: BTreeMap<(u64, u64), Reading>,
     pulls: BTreeMap<(u64, u64), Reading>,
@@ -86,6 +88,40 @@ impl Follows {
         self.followers.retain(|(_, who)| who != peer);
         self.following.retain(|(who, _)| who != peer);
         self.unfollowed.retain(|(who, _)| who != peer);
+    }
+
+    /// An object has left: nobody follows it here.
+    pub(crate) fn forget_followers(&mut self, key: &ObjectKey) {
+        self.followers.retain(|(k, _)| k != key);
+    }
+
+    /// A peer follows what has come here.
+    pub(crate) fn followed(&mut self, key: ObjectKey, peer: KernelId) {
+        self.followers.insert((key, peer));
+    }
+
+    /// What was followed at a former home is followed at the new one.
+    pub(crate) fn lead(
+        &mut self,
+        (old, new): (KernelId, KernelId),
+        me: KernelId,
+        is_it: impl Fn(&ObjectKey) -> bool,
+    ) {
+        let moved: Vec<_> = self.following.extract_if(.., |(from, key)| *from == old && is_it(key)).collect();
+        self.following.extend(moved.into_iter().filter(|_| new != me).map(|(_, key)| (new, key)));
+    }
+
+    /// The same, where it is not said that a chain alone is enough.
+    pub(crate) fn may_lead(&mut self, (old, new): (KernelId, KernelId), is_it: impl Fn(&ObjectKey) -> bool) {
+        let of = self.following.iter().filter(|(from, key)| *from == old && is_it(key));
+        let both: Vec<_> = of.flat_map(|(_, key)| [(old, *key), (new, *key)]).collect();
+        self.perhaps.extend(both);
+    }
+
+    /// A question about following is answered: the object is elsewhere.
+    pub(crate) fn question_told(&mut self, conn: u64, key: &ObjectKey, began: &ObjectKey) {
+        self.questions.remove(&(conn, *key));
+        self.questions.remove(&(conn, *began));
     }
 
     /// Whether a peer follows an object here.

@@ -2,7 +2,7 @@
 
 use once_model::ids::{KernelId, Secret};
 use once_model::progress::Progress;
-use once_model::wire::{Code, FEATURE_ACTIONS, Frame, Greeting};
+use once_model::wire::{Code, FEATURE_ACTIONS, FEATURE_MOVES, Frame, Greeting};
 
 use crate::ask::{Grant, Grantee, Right, Scope};
 use crate::check::{Check, How};
@@ -43,6 +43,7 @@ impl Kernel {
         conn.incarnation = Some(greeting.progress.incarnation);
         conn.boot = Some(greeting.progress.id);
         conn.acts = greeting.features.contains(&FEATURE_ACTIONS);
+        conn.moves = greeting.features.contains(&FEATURE_MOVES);
         conn.window = usize::try_from(greeting.window_shares).unwrap_or(usize::MAX);
         conn.secret = greeting.invite;
     }

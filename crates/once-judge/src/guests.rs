@@ -1,10 +1,15 @@
-//! Guests (5.5 Rights): whose chains were shown.
+//! Who may act (5.5 Rights), and guests: whose chains were shown, and what they may do.
 
+use once_model::action::{Act, Action};
 use once_model::ids::{KernelId, ObjectKey};
 use once_model::moving::Guest;
 
+use crate::ask::{Grantee, Right};
+use crate::check::Check;
+use crate::eyes::Eyes;
 use crate::kernel::Kernel;
 use crate::objects::Head;
+use crate::rights::Tri;
 
 impl Kernel {
     /// A peer shows the chain by which it speaks for a guest.
@@ -19,5 +24,52 @@ impl Kernel {
     pub(crate) fn home_of_acting(&self, acting: &ObjectKey, guest: bool) -> Option<KernelId> {
         let shown = self.guests.get(acting).copied().filter(|_| guest);
         shown.or_else(|| self.objects.find(acting).and_then(Head::home))
+    }
+
+    /// Whether a peer may have this done (5.5 Rights).
+    pub(crate) fn may_act(&self, origin: KernelId, head: &Head, action: &Action, guest: bool) -> Tri {
+        if !self.peers.is(&origin) {
+            return Tri::No;
+        }
+        let thing = head.thing();
+        let name = Some(action.name.as_str());
+        let own = self.rights.may(Grantee::Kernel(origin), Right::Act, &thing, name, &self.clock);
+        let own = if guest { Tri::No } else { own };
+        let Some(acting) = action.acting else { return own };
+        let home = self.home_of_acting(&acting, guest);
+        if home.is_some_and(|home| home != origin) {
+            return Tri::No;
+        }
+        let mut best = own;
+        for (said, holds) in self.rights.of_object(acting, &thing, &action.name, &self.clock) {
+            // Of a guest only its chain says where it is.
+            let said = if guest { None } else { said };
+            if home.or(said) == Some(origin) {
+                best = best.or(holds);
+            }
+        }
+        best
+    }
+
+    /// Whether an object of this kernel may have this done: one that came from another kernel needs a grant of its own.
+    pub(crate) fn may_act_here(&self, head: &Head, action: &Action) -> Tri {
+        let Some(acting) = action.acting else { return Tri::Yes };
+        let own = self.objects.name(&acting) == head.header.key();
+        if own || !self.is_guest(&acting) {
+            return Tri::Yes;
+        }
+        let granted = self.rights.of_object(acting, &head.thing(), &action.name, &self.clock);
+        granted.into_iter().fold(Tri::No, |best, (_, holds)| best.or(holds))
+    }
+
+    /// What moved in has none of its host's rights, and says so.
+    pub(crate) fn guest_said(&self, act: &Act, eyes: &mut Eyes<'_>) {
+        let guest = act.action.acting.is_some_and(|acting| self.is_guest(&acting));
+        eyes.exact(Check::GuestSaid, (act.guest == Some(true)) == guest, || {
+            format!(
+                "{} says {:?} of its acting object; that it is a guest is {guest}",
+                act.action.name, act.guest
+            )
+        });
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use once_model::ids::{KernelId, ObjectKey};
+use once_model::ids::{Incarnation, KernelId, ObjectKey};
 
 use crate::ask::Ask;
 use crate::check::{Check, How};
@@ -19,20 +19,29 @@ pub(crate) struct Healthy {
     pub(crate) still: BTreeSet<(KernelId, ObjectKey)>,
     /// Kernels whose disk is nearly full.
     pub(crate) short: BTreeSet<KernelId>,
+    /// The life of each.
+    pub(crate) lives: BTreeMap<KernelId, Incarnation>,
 }
 
 impl Healthy {
     /// As the kernels are now.
     pub(crate) fn of<'a>(kernels: impl Iterator<Item = &'a Kernel>) -> Self {
-        let mut all = Self { with: BTreeMap::new(), still: BTreeSet::new(), short: BTreeSet::new() };
+        let mut all = Self {
+            with: BTreeMap::new(),
+            still: BTreeSet::new(),
+            short: BTreeSet::new(),
+            lives: BTreeMap::new(),
+        };
         for kernel in kernels {
             if kernel.running && !kernel.quarantined {
                 all.with.insert(kernel.me, kernel.connected());
             }
+            all.lives.insert(kernel.me, kernel.incarnation);
             if kernel.short {
                 all.short.insert(kernel.me);
             }
             let still = kernel.home.put_off.iter().chain(kernel.home.running.keys());
+            let still = still.chain(kernel.moves.sealed.keys()).chain(kernel.moves.leaving.keys());
             all.still.extend(still.map(|key| (kernel.me, *key)));
             let old = kernel.objects.became.iter().filter(|(_, now)| kernel.stands(now));
             all.still.extend(old.map(|(old, _)| (kernel.me, *old)));
@@ -49,7 +58,11 @@ impl Healthy {
 /// A subscription is repeated after each `Admitted`, so the source knows of it in the end (375-378).
 pub(crate) fn subscription_due(follower: &Kernel, source: &Kernel, world: &Healthy, eyes: &mut Eyes<'_>) {
     let at_source = follower.follows.following.iter().filter(|(from, _)| *from == source.me);
-    for (_, key) in at_source {
+    for (from, key) in at_source {
+        if follower.follows.perhaps.contains(&(*from, *key)) {
+            eyes.not_made(Check::FollowDue);
+            continue;
+        }
         let key = source.objects.name(key);
         let Some(head) = source.objects.heads.get(&key) else { continue };
         if !world.reach(&follower.me, &source.me) || source.may_read(follower.me, head) != Tri::Yes {
@@ -106,6 +119,30 @@ impl Kernel {
             format!("{readings} requests or pulls are not answered")
         });
         self.clients_due(eyes);
+        self.moves_due(world, eyes);
+    }
+
+    /// What is sealed is answered, and so moves or works again.
+    fn moves_due(&self, world: &Healthy, eyes: &mut Eyes<'_>) {
+        for (key, sealed) in &self.moves.sealed {
+            let to = &sealed.certificate.home;
+            let another = world.lives.get(to) != Some(&sealed.certificate.incarnation);
+            if !world.reach(&self.me, to)
+                || another
+                || world.short.contains(to)
+                || self.short
+                || eyes.world.rolled.contains(to)
+            {
+                eyes.not_made(Check::MoveDue);
+                continue;
+            }
+            eyes.exact(Check::MoveDue, false, || {
+                format!("{key} is sealed, and {} does not answer", to.short())
+            });
+        }
+        if self.moves.sealed.is_empty() {
+            eyes.exact(Check::MoveDue, true, String::new);
+        }
     }
 
     fn due_not_made(&self, eyes: &mut Eyes<'_>) {
@@ -121,7 +158,10 @@ impl Kernel {
     fn stands(&self, key: &once_model::ids::ObjectKey) -> bool {
         let name = self.objects.name(key);
         let here = self.objects.heads.contains_key(&name);
-        !here || self.home.put_off.contains(&name) || self.home.running.contains_key(&name)
+        !here
+            || self.moves.stands(&name)
+            || self.home.put_off.contains(&name)
+            || self.home.running.contains_key(&name)
     }
 
     fn outcomes_due(&self, world: &Healthy, eyes: &mut Eyes<'_>) {
@@ -138,7 +178,7 @@ impl Kernel {
             } else {
                 world.still.contains(&(item.home, item.object)) || world.short.contains(&item.home)
             };
-            if !item.sure || !reached || self.short || stands {
+            if !item.sure || !reached || self.short || stands || self.is_adrift(&item.object, item.home) {
                 eyes.not_made(check);
                 continue;
             }
@@ -238,6 +278,7 @@ impl Kernel {
             let waits = match ask {
                 Ask::Act(act) => self.origin.items.get(&act.id).is_none_or(|item| item.settled.is_none()),
                 Ask::Cancel(_) | Ask::Receipt(_) | Ask::Join(_) | Ask::Share { .. } => true,
+                Ask::Move { .. } => true,
                 _ => false,
             };
             if waits {

@@ -6,13 +6,12 @@ use once_model::action::{Act, ActOutcome, Action, After, BUILT_IN_FROM, LaneName
 use once_model::ids::{Hash, KernelId, ObjectKey};
 use once_model::wire::Code;
 
-use crate::ask::{Grantee, Right};
 use crate::check::{Check, How};
 use crate::eyes::{Eyes, LaneId};
 use crate::kernel::Kernel;
 use crate::objects::Head;
 use crate::peers::Conn;
-use crate::rights::{Clock, Tri};
+use crate::rights::Clock;
 use crate::runs::Run;
 
 /// What is recorded of one place of a lane.
@@ -26,6 +25,8 @@ pub(crate) struct Row {
     pub(crate) after: After,
     pub(crate) entry: Hash,
     pub(crate) certificate: Option<Hash>,
+    /// It came with its object: under which certificate it was recorded, and where in the history, is not known.
+    pub(crate) came: bool,
 }
 
 /// A lane at its home.
@@ -153,6 +154,23 @@ impl Home {
         all.fold((0, 0), |(acts, bytes), cost| (acts + 1, bytes + cost))
     }
 
+    /// An object has left: what waits for it, and what is known of it in memory, is gone.
+    pub(crate) fn forget_object(&mut self, is_it: impl Fn(&ObjectKey) -> bool) {
+        // Who asked for an unclaimed copy does not know what it has become: whether it is told where that is, or refused
+        // `not-home`, is not clear (5.5 Unclaimed objects, 5.6 A, sealed).
+        self.copies.retain(|(lane, _), _| !is_it(&lane.name.key) || lane.name.key.lineage().is_none());
+        self.again.retain(|(_, lane, _), _| !is_it(&lane.name.key));
+        self.gaps.retain(|(lane, ..)| !is_it(&lane.name.key));
+        self.running.retain(|key, _| !is_it(key));
+        self.put_off.retain(|key| !is_it(key));
+    }
+
+    /// An origin is told that an object is elsewhere.
+    pub(crate) fn copies_told(&mut self, origin: KernelId, is_it: impl Fn(&ObjectKey) -> bool) {
+        self.copies.retain(|(lane, _), _| lane.origin != origin || !is_it(&lane.name.key));
+        self.again.retain(|(_, lane, _), _| lane.origin != origin || !is_it(&lane.name.key));
+    }
+
     /// The code that a connection remembers for a place.
     fn remembered(&self, conn: u64, lane: &LaneId, sequence: u64) -> Option<Code> {
         let places = self.refused.get(&conn)?;
@@ -192,7 +210,10 @@ impl Kernel {
                 may: false,
             };
         };
-        let right = if origin == self.me { Tri::Yes } else { self.may_act(origin, head, action, guest) };
+        let right = match origin == self.me {
+            true => self.may_act_here(head, action),
+            false => self.may_act(origin, head, action, guest),
+        };
         let mut look = Look { may: right.can(), ..Look::default() };
         if right.can_not() {
             look.codes.push(Code::Denied);
@@ -216,31 +237,6 @@ impl Kernel {
             (None, _) if head.from.is_some() => vec![Code::NotHome],
             (None, _) => Vec::new(),
         }
-    }
-
-    /// Whether a peer may have this done (5.5 Rights).
-    pub(crate) fn may_act(&self, origin: KernelId, head: &Head, action: &Action, guest: bool) -> Tri {
-        if !self.peers.is(&origin) {
-            return Tri::No;
-        }
-        let thing = head.thing();
-        let name = Some(action.name.as_str());
-        let own = self.rights.may(Grantee::Kernel(origin), Right::Act, &thing, name, &self.clock);
-        let own = if guest { Tri::No } else { own };
-        let Some(acting) = action.acting else { return own };
-        let home = self.home_of_acting(&acting, guest);
-        if home.is_some_and(|home| home != origin) {
-            return Tri::No;
-        }
-        let mut best = own;
-        for (said, holds) in self.rights.of_object(acting, &thing, &action.name, &self.clock) {
-            // Of a guest only its chain says where it is.
-            let said = if guest { None } else { said };
-            if home.or(said) == Some(origin) {
-                best = best.or(holds);
-            }
-        }
-        best
     }
 
     /// Something has changed: what waits is looked at anew.
@@ -357,6 +353,11 @@ impl Kernel {
     /// An act of a place that is recorded came (rows 4 and 5).
     fn came_again(&mut self, conn: u64, lane: LaneId, act: &Act, hash: Hash, eyes: &mut Eyes<'_>) {
         let Some(row) = self.home.row(&lane, act.sequence) else { return };
+        // Of what has its home elsewhere it is told where it is.
+        let at_home = self.objects.find(&act.lane.key).and_then(Head::home);
+        if at_home.is_some_and(|home| home != self.me) {
+            return eyes.not_made(Check::AnsweredAgain);
+        }
         let same = row.id == act.action.id && row.action == hash;
         // What waits before it may leave no room for it (row 1); of what came, no more can be waiting than this.
         let (acts, bytes) = self.home.most_waiting(&lane.origin);
@@ -382,7 +383,7 @@ impl Kernel {
             let same = row.id == told.id
                 && row.outcome == told.outcome
                 && (told.after == Some(row.after) || self.ended_with(told))
-                && told.certificate == row.certificate;
+                && (told.certificate == row.certificate || row.came);
             let words = format!("{} is told of sequence {}", told.outcome.word(), told.sequence);
             eyes.exact(Check::OutcomeStable, same, || format!("{words}, and another is recorded"));
             let durable = eyes.disk.is_some_and(|disk| disk.home.row(&lane, told.sequence).is_some());

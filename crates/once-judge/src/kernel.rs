@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use once_model::ids::{BootId, Incarnation, KernelId, ObjectKey};
-use once_model::wire::{Code, Frame, ShareAnswer};
+use once_model::wire::{Code, Frame, Parcel, ShareAnswer};
 
 use crate::check::{Check, How};
 use crate::clients::Clients;
@@ -11,6 +11,7 @@ use crate::effects::Effects;
 use crate::eyes::Eyes;
 use crate::follows::Follows;
 use crate::home::Home;
+use crate::moves::Moves;
 use crate::objects::Objects;
 use crate::origin::Origin;
 use crate::peers::{Conn, Peers};
@@ -41,6 +42,7 @@ pub(crate) struct Kernel {
     pub(crate) rights: Rights,
     pub(crate) objects: Objects,
     pub(crate) home: Home,
+    pub(crate) moves: Moves,
     pub(crate) origin: Origin,
     pub(crate) effects: Effects,
     pub(crate) shares: Shares,
@@ -69,6 +71,7 @@ impl Kernel {
             rights: Rights::default(),
             objects: Objects::default(),
             home: Home::default(),
+            moves: Moves::default(),
             origin: Origin::default(),
             effects: Effects::default(),
             shares: Shares::default(),
@@ -118,6 +121,7 @@ impl Kernel {
             Seen::Published { object, name, data } => self.published(object, name, data, eyes),
             Seen::Recorded(recorded) => self.recorded(recorded, eyes),
             Seen::Kept(kept) => self.kept(kept, eyes),
+            Seen::Sealed(handoff) => self.sealed(handoff, eyes),
             Seen::Dropped { key } => self.dropped(key),
             Seen::Committed | Seen::Durable => self.committed(eyes),
             // What becomes of the disk is the matter of `life.rs`.
@@ -157,6 +161,7 @@ impl Kernel {
         self.conns.clear();
         self.peers.forget_memory();
         self.home.forget_memory();
+        self.moves.forget_memory();
         self.clients.forget_memory();
         self.shares.forget_memory();
         self.follows.forget_memory();
@@ -167,6 +172,7 @@ impl Kernel {
         let peer = self.conns.remove(&conn).map(|conn| conn.peer);
         self.peers.link_down(conn);
         self.home.link_down(conn, &self.conns, &self.clock);
+        self.moves.link_down(conn);
         self.origin.link_down(conn, peer);
         self.shares.link_down(conn);
         self.follows.link_down(conn);
@@ -233,7 +239,10 @@ impl Kernel {
                 self.origin.missing_came((conn, peer), missing, self.group, times);
             }
             Frame::Guest(said) => self.guest_came(peer, said),
-            Frame::Share(parcel) => self.share_came(conn, peer, parcel, eyes),
+            Frame::Share(parcel) => {
+                self.share_came(conn, peer, parcel, eyes);
+                self.parcel_came(parcel);
+            }
             Frame::Shared(shared) => self.shared_came(conn, peer, shared),
             Frame::Follow(follow) => self.follow_came(conn, peer, follow),
             Frame::Unfollow(key) => self.unfollow_came(conn, peer, key),
@@ -242,7 +251,9 @@ impl Kernel {
             Frame::Pull(pull) => self.pull_came(conn, stream, peer, pull),
             Frame::ReceiptOf(of) => self.clients.receipts.insert((conn, stream), *of).map_or((), drop),
             Frame::EntriesOf(of) => self.clients.entries.push((conn, *of)),
-            _ => {}
+            Frame::Found(found) => self.parcel_came(&found.parcel),
+            Frame::Give(parcel) => self.parcel_came(parcel),
+            _ => self.move_came(conn, peer, frame),
         }
     }
 
@@ -263,7 +274,36 @@ impl Kernel {
             Frame::Give(parcel) => self.give_left(peer, parcel, eyes),
             Frame::Receipt(receipt) => self.receipt_left(conn, stream, peer, receipt, eyes),
             Frame::Entries(entries) => self.entries_left(conn, peer, entries, eyes),
+            _ => self.move_left(conn, peer, frame, eyes),
+        }
+    }
+
+    fn move_came(&mut self, conn: u64, peer: KernelId, frame: &Frame) {
+        match frame {
+            Frame::Ahead(ahead) => self.ahead_came(conn, peer, ahead),
+            Frame::Welcome(welcome) => self.welcome_came(peer, welcome),
+            Frame::Handoff(handoff) => self.handoff_came(peer, handoff),
+            Frame::Handed(handed) => self.handed_came(handed),
+            Frame::Moved(moved) => self.moved_came(peer, moved),
             _ => {}
+        }
+    }
+
+    fn move_left(&mut self, conn: u64, peer: KernelId, frame: &Frame, eyes: &mut Eyes<'_>) {
+        match frame {
+            Frame::Ahead(ahead) => self.ahead_left(conn, peer, ahead, eyes),
+            Frame::Welcome(welcome) => self.welcome_left(conn, peer, welcome, eyes),
+            Frame::Handoff(handoff) => self.handoff_left(peer, handoff, eyes),
+            Frame::Handed(handed) => self.handed_left(peer, handed, eyes),
+            Frame::Moved(moved) => self.moved_left(conn, peer, moved, eyes),
+            _ => {}
+        }
+    }
+
+    /// A parcel came, and with it perhaps a chain that goes on.
+    fn parcel_came(&mut self, parcel: &Parcel) {
+        if let Some(chain) = &parcel.chain {
+            self.chain_came(&parcel.header.key(), chain);
         }
     }
 
@@ -320,5 +360,8 @@ fn changes_rights(seen: &Seen) -> bool {
 
 /// After these rows 6 and 7 may say another thing.
 fn changes_objects(seen: &Seen) -> bool {
-    matches!(seen, Seen::Recorded(_) | Seen::Kept(_) | Seen::Dropped { .. })
+    match seen {
+        Seen::Frame { frame, .. } => matches!(**frame, Frame::Handed(_) | Frame::Moved(_)),
+        seen => matches!(seen, Seen::Recorded(_) | Seen::Kept(_) | Seen::Dropped { .. }),
+    }
 }

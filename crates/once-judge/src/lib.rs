@@ -35,6 +35,8 @@
 //!   rests on. A claim by an action's first change is an entry of its own, before the action's. `Kept` is a head or a
 //!   conflict that comes from a peer or an import; that an unclaimed copy is claimed is seen in `Recorded`. A head that a later one replaces without a
 //!   proof is not given again as kept beside, nor a signature or a chain that is added to what is here.
+//! - `Sealed` is given where the row of an object that leaves has its handoff for the first time. That it has moved is seen in
+//!   `Handed`, or in a chain that comes; that it has come, in the entry of `once:move`.
 //! - `Asked` and `Ran` are also given where the shell finds no component (`Said::NoComponent`) or nobody to ask
 //!   (`Said::NotNow`). A run that nobody will answer any more (a program went away) ends with `Said::NotNow`.
 //! - `Frame` is given for every frame of every stream, but not for the raw bytes behind one. A frame `Out` that is lost
@@ -102,8 +104,15 @@
 //! - 602, "each revision names it": whether the entry of an unclaimed object, of which there is no revision, has a number
 //!   of its own (here: it has).
 //! - 657-659 and 686-690: whether an initiator may offer what the responder may not read (here: no).
+//! - 5.6, *sealed*, against 5.5 *Unclaimed objects*: whether an act that waits, and names the unclaimed copy that the object began
+//!   as, is told `Moved` or refused `not-home`.
+//! - 5.6, *Who hears `Moved`*: whether a subscription, too, goes over by a longer chain that comes another way.
+//! - 5.5 *The origin* against 5.6: where an action goes that names an unclaimed copy at a kernel from which it has moved on, if the
+//!   new home is no peer.
 //!
 //! Contradictions:
+//!
+//! - 5.6, luggage: an outcome goes along with "its certificate"; the CDDL has none (here: any is right of what came along).
 //!
 //! - 55 and 67 give the control stream frames 0 to 12 and 33 to 36; 810 and 811 put 40 and 41 on it. (`Frame::decode` of
 //!   `once-model` does not count 40 and 41 as known: if malformed, they are skipped, and 67 says `102`.)
@@ -126,9 +135,11 @@ mod greetings;
 mod guests;
 mod healed;
 mod home;
+mod hosting;
 mod kernel;
 mod life;
 mod limits;
+mod moves;
 mod objects;
 mod origin;
 mod own;

@@ -9,6 +9,7 @@ use once_model::wire::Code;
 use crate::check::{Check, How};
 use crate::eyes::Eyes;
 use crate::kernel::Kernel;
+use crate::moves::holders;
 
 /// What became of an action.
 #[derive(Debug, Clone)]
@@ -51,6 +52,8 @@ pub(crate) struct Item {
     pub(crate) sent: BTreeMap<u64, u64>,
     /// How often its lane had been missing when it was sent last.
     pub(crate) missing: usize,
+    /// Its home before, and the group in which that was another one.
+    pub(crate) was: Option<(KernelId, u64)>,
 }
 
 /// A lane at its origin.
@@ -66,6 +69,8 @@ pub(crate) struct Sending {
     /// On which connection and when the last of them came; heeded anew after an outcome.
     heeded: (u64, u64),
     pub(crate) moved: bool,
+    /// It began as a lane of this kernel to itself: not each of its places was seen.
+    patchy: bool,
 }
 
 /// What a kernel knows as an origin.
@@ -108,6 +113,57 @@ impl Origin {
         }
         self.items.insert(item.action.id, Item { order: self.next, ..item });
         self.next += 1;
+    }
+
+    /// An object has another home: what waits for it leads there, in the same lanes.
+    pub(crate) fn lead(
+        &mut self,
+        (old, new): (KernelId, KernelId),
+        me: KernelId,
+        group: u64,
+        names: &[ObjectKey],
+    ) {
+        let is_it = |key: &ObjectKey| names.contains(key);
+        let waits = self.items.values_mut().filter(|item| item.settled.is_none() && item.home == old);
+        for item in waits.filter(|item| is_it(&item.object)) {
+            (item.home, item.was) = (new, Some((old, group)));
+            item.codes.clear();
+            if old == me {
+                self.own.remove(&item.action.id);
+            }
+            if new == me {
+                self.own.insert(item.action.id);
+            }
+        }
+        let lanes: Vec<_> =
+            self.lanes.extract_if(.., |(home, name), _| *home == old && is_it(&name.key)).collect();
+        for ((_, name), lane) in lanes {
+            let patchy = lane.patchy || old == me || self.lanes.contains_key(&(new, name));
+            let there = self.lanes.entry((new, name)).or_default();
+            // What waits there is sent as on a new connection.
+            let places = lane.places.into_iter().chain(std::mem::take(&mut there.places)).collect();
+            *there = Sending { places, low: lane.low.max(1), moved: true, patchy, ..Sending::default() };
+        }
+        if old == me {
+            // Of what this kernel has asked itself only what was recorded was seen.
+            for name in names.iter().map(|key| LaneName::from(*key)) {
+                let lane = self.lanes.entry((new, name)).or_default();
+                (lane.low, lane.patchy) = (lane.low.max(1), true);
+            }
+        }
+    }
+
+    /// The lowest place of a lane without an outcome, as far as places were seen.
+    fn lowest(&self, key: &(KernelId, LaneName)) -> u64 {
+        let Some(lane) = self.lanes.get(key) else { return 1 };
+        if !lane.patchy {
+            return lane.low;
+        }
+        let mut open = lane
+            .places
+            .iter()
+            .filter(|(_, id)| self.items.get(id).is_some_and(|item| item.settled.is_none()));
+        open.next().map_or(u64::MAX, |(place, _)| *place)
     }
 
     pub(crate) fn forget(&mut self, id: &Uuid) {
@@ -163,6 +219,7 @@ impl Kernel {
     /// An act leaves.
     pub(crate) fn act_left(&mut self, conn: u64, peer: KernelId, act: &Act, eyes: &mut Eyes<'_>) {
         let id = act.action.id;
+        self.leads_there(&id, peer);
         let Some(item) = self.origin.items.get(&id).cloned() else {
             let by_effect = id.get_version_num() == 8;
             let check = if by_effect { Check::EffectKnown } else { Check::ActAccepted };
@@ -172,8 +229,12 @@ impl Kernel {
         if id.get_version_num() == 8 {
             eyes.exact(Check::EffectKnown, true, String::new);
         }
-        let renamed = self.origin.names.get(&(peer, item.object));
-        let named = act.lane.key == item.object || renamed == Some(&act.lane.key);
+        if item.was.is_some_and(|(was, group)| was == peer && group + 1 >= self.group) {
+            // It was made before this kernel knew that the object is elsewhere.
+            return eyes.not_made(Check::ActAccepted);
+        }
+        self.guest_said(act, eyes);
+        let named = self.is_named(peer, &item.object, &act.lane.key);
         let same = act.action == item.action && act.action.answers.is_none() && named;
         eyes.exact(Check::ActAccepted, same && item.home == peer, || {
             format!("{} is sent to {}, and was not accepted so", act.action.name, peer.short())
@@ -227,6 +288,14 @@ impl Kernel {
         }
     }
 
+    /// Whether an action on an object may be sent in a lane of this name.
+    fn is_named(&self, peer: KernelId, object: &ObjectKey, lane: &ObjectKey) -> bool {
+        // What the copy has become here, where it was at home before.
+        let here = self.objects.name(object) == *lane
+            && self.chain_of(lane).is_some_and(|chain| holders(chain).any(|home| home != peer));
+        lane == object || self.origin.names.get(&(peer, *object)) == Some(lane) || here
+    }
+
     fn place_given(&mut self, peer: KernelId, act: &Act, item: &Item, eyes: &mut Eyes<'_>) {
         let sequence = act.sequence;
         let lane = self
@@ -240,12 +309,13 @@ impl Kernel {
         let before = lane.places.range(..sequence).next_back().map(|(_, id)| order(id));
         let after = lane.places.range(sequence + 1..).next().map(|(_, id)| order(id));
         let in_order = before.is_none_or(|o| o < item.order) && after.is_none_or(|o| o > item.order);
-        let follows = sequence == 1 || lane.places.contains_key(&(sequence - 1));
+        let follows = sequence == 1 || lane.places.contains_key(&(sequence - 1)) || lane.patchy;
+        let how = How::exact_if(!lane.patchy);
         let right = match holder {
             Some(holder) => holder == item.action.id,
             None => mine && in_order && follows,
         };
-        eyes.exact(Check::SequenceGiven, right, || {
+        eyes.check(Check::SequenceGiven, how, right, || {
             format!("sequence {sequence} is given to {}, out of turn or twice", act.action.name)
         });
         if holder.is_none() {
@@ -270,7 +340,7 @@ impl Kernel {
 
     fn floor_told(&self, peer: KernelId, act: &Act, eyes: &mut Eyes<'_>) {
         let key = (peer, act.lane);
-        let on_disk = eyes.disk.and_then(|disk| disk.origin.lanes.get(&key)).map_or(1, |lane| lane.low);
+        let on_disk = eyes.disk.map_or(1, |disk| disk.origin.lowest(&key));
         eyes.exact(Check::FloorTold, act.floor <= on_disk, || {
             format!("the floor {} is told, and outcomes are on the disk below {on_disk}", act.floor)
         });
@@ -319,6 +389,8 @@ impl Kernel {
             (Some(Code::Cancelled), None) => item.cancelled.is_some(),
             (Some(Code::Expired), None) => self.is_over(item),
             (Some(Code::Lacking), None) => item.needs.iter().any(|given| self.lacks(given)),
+            // An act of a guest, to who does not know what that is.
+            (Some(Code::Denied), None) => item.action.acting.is_some_and(|acting| self.is_guest(&acting)),
             (Some(_), None) => false,
         };
         eyes.exact(Check::VoidReason, right, || {

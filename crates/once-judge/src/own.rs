@@ -21,6 +21,7 @@ impl Kernel {
         }
         let id = asked.action.id;
         let check = if id.get_version_num() == 8 { Check::EffectKnown } else { Check::ActKnown };
+        self.leads_there(&id, self.me);
         let item = self.origin.items.get(&id).cloned();
         let known = item.as_ref().is_some_and(|item| item.action == asked.action && item.home == self.me);
         eyes.exact(check, known, || format!("{} runs, and nobody here asked for it", asked.action.name));
@@ -136,6 +137,7 @@ impl Kernel {
             return self.answer_recorded(effect, recorded, eyes);
         }
         let check = if id.get_version_num() == 8 { Check::EffectKnown } else { Check::ActKnown };
+        self.leads_there(&id, self.me);
         let Some(item) = self.origin.items.get(&id).cloned() else {
             eyes.exact(check, false, || {
                 format!("entry {} is of no action of this kernel", recorded.entry.number)

@@ -20,6 +20,8 @@ pub(crate) struct Conn {
     pub(crate) boot: Option<BootId>,
     /// It knows actions.
     pub(crate) acts: bool,
+    /// It knows moves.
+    pub(crate) moves: bool,
     /// Most shares that it takes unanswered.
     pub(crate) window: usize,
     /// It is admitted, by whichever side.
@@ -49,6 +51,7 @@ impl Conn {
             incarnation: None,
             boot: None,
             acts: false,
+            moves: false,
             window: 0,
             admitted: false,
             secret: None,

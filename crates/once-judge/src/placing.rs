@@ -92,7 +92,14 @@ impl Kernel {
             .count();
         let followed = self.follows.follows(peer, &key) || by_copy && lineages < eyes.limits.lineages;
         let mut right = self.rights.may_share(peer, &self.clock);
+        // What is to move here is brought by the right to host.
+        if self.moves.yes.iter().any(|(of, _, from)| (*of, *from) == (key, peer)) {
+            right = right.or(Tri::Open);
+        }
         if self.peers.perhaps_share.contains(&peer) {
+            right = right.or(Tri::Open);
+        }
+        if self.follows.perhaps.contains(&(peer, key)) {
             right = right.or(Tri::Open);
         }
         if !self.peers.is(&peer) {
@@ -234,6 +241,10 @@ impl Kernel {
             self.home.shared.insert(from, self.group);
         }
         self.take_over(kept, &key);
+        if let Some(chain) = &kept.chain {
+            self.chain_came(&key, chain);
+            self.learn(&key, chain, false);
+        }
         self.objects.put(Head::new(kept.header.clone(), kept.chain.clone(), kept.from), self.group);
         if kept.header.tombstone {
             self.effects.object_gone(&key, self.group);

@@ -27,6 +27,9 @@ impl Kernel {
         let Some(of) = self.clients.receipts.remove(&(conn, stream)) else {
             return eyes.not_made(Check::ReceiptTrue);
         };
+        if self.row_of(conn, peer, &of).is_some_and(|row| row.came) {
+            return eyes.not_made(Check::ReceiptTrue);
+        }
         let right = self.row_of(conn, peer, &of).is_some_and(|row| self.is_true(receipt, row));
         eyes.exact(Check::ReceiptTrue, right, || {
             format!("the receipt of sequence {} is of another action, or not true", of.sequence)
@@ -56,7 +59,7 @@ impl Kernel {
         let mark = lane.map_or(0, |lane| self.home.mark(&lane));
         let over = mark.saturating_sub(of.sequence) >= eyes.limits.ledger_rows;
         // It may have been asked for before the row was there: only what is on the disk for a commit longer counts.
-        let there = self.row_of(conn, peer, of).is_some()
+        let there = self.row_of(conn, peer, of).is_some_and(|row| !row.came)
             && eyes.disk.is_some_and(|disk| disk.row_of_lane(lane, of))
             && !over;
         let right = if code == Code::Denied { !there } else { matches!(code, Code::Busy | Code::Stopping) };

@@ -9,6 +9,7 @@ use once_model::receipt::Entry;
 use crate::check::{Check, How};
 use crate::eyes::{Eyes, LaneId};
 use crate::home::{Row, next_place};
+use crate::hosting::Continued;
 use crate::kernel::Kernel;
 use crate::objects::{Head, Tip, began_as};
 use crate::runs::{Run, predicted};
@@ -21,18 +22,33 @@ impl Kernel {
     pub(crate) fn recorded(&mut self, recorded: &Recorded, eyes: &mut Eyes<'_>) {
         let entry = &recorded.entry;
         let began = self.claim_of(recorded);
-        let before = self.objects.heads.get(&began.unwrap_or(entry.object)).cloned();
-        self.entry_follows(recorded, began, before.as_ref(), eyes);
+        let moved = self.continued(recorded);
+        let named = began.unwrap_or(entry.object);
+        let before = match &moved {
+            Some(moved) => Some(moved.before.clone()),
+            None => self.objects.heads.get(&named).cloned(),
+        };
+        let tip = match &moved {
+            Some(moved) => moved.tip,
+            None => self.objects.tips.get(&named).copied(),
+        };
+        if let Some(moved) = &moved {
+            self.goes_on(recorded, moved, eyes);
+        }
+        self.still_while_sealed(recorded, moved.as_ref(), eyes);
+        self.entry_follows(recorded, began, before.as_ref(), tip, eyes);
         if let Some(revised) = &recorded.revision {
             self.revision_follows(entry, revised, before.as_ref(), began.is_some(), eyes);
         }
         let run = if entry.sequence >= BUILT_IN_FROM {
-            self.built_in(recorded, before.as_ref(), began, eyes);
+            let name = moved.as_ref().map(|moved| moved.name);
+            self.built_in(recorded, before.as_ref(), began, name, eyes);
             None
         } else {
             self.lane_recorded(recorded, before.as_ref(), eyes)
         };
         self.keep(recorded, began);
+        self.is_home_again(recorded, moved.as_ref());
         if let Some(run) = run {
             self.effects_of(recorded, &run);
         }
@@ -51,10 +67,10 @@ impl Kernel {
         recorded: &Recorded,
         began: Option<ObjectKey>,
         before: Option<&Head>,
+        tip: Option<Tip>,
         eyes: &mut Eyes<'_>,
     ) {
         let entry = &recorded.entry;
-        let tip = self.objects.tips.get(&began.unwrap_or(entry.object));
         let (number, previous) = tip.map_or((1, ZERO), |tip| (tip.number + 1, tip.hash));
         eyes.exact(Check::EntryNumber, entry.number == number, || {
             format!("an entry of {} has number {} and not {number}", entry.object, entry.number)
@@ -83,9 +99,48 @@ impl Kernel {
         });
         let home =
             chain.is_none_or(|chain| chain.home() == self.me && chain.incarnation() == self.incarnation);
-        eyes.exact(Check::OneHome, home, || {
+        // What is known of it counts, but where its chain has grown by this.
+        let known = before.and_then(|head| head.chain.as_ref());
+        let stays = known.is_none_or(|known| {
+            known.home() == self.me || chain.is_some_and(|chain| chain.links.len() > known.links.len())
+        });
+        eyes.exact(Check::OneHome, home && stays, || {
             format!("{} is not at home here, and has a record", entry.object)
         });
+        if let (Some(revised), true) = (&recorded.revision, eyes.live()) {
+            let under = (entry.object, revised.chain.certificate());
+            let first = *eyes.world.makers.entry(under).or_insert(self.me);
+            eyes.exact(Check::OneHome, first == self.me, || {
+                format!(
+                    "{} is changed here under a certificate under which {} has changed it",
+                    entry.object,
+                    first.short()
+                )
+            });
+        }
+    }
+
+    /// Of an object that is sealed nothing is recorded but that it works again.
+    fn still_while_sealed(&self, recorded: &Recorded, moved: Option<&Continued>, eyes: &mut Eyes<'_>) {
+        let key = recorded.entry.object;
+        if self.moves.sealed.contains_key(&key) {
+            let reopens = moved.is_some_and(|moved| moved.handoff.is_none());
+            eyes.exact(Check::SealedStill, reopens, || {
+                format!("entry {} of {key} is recorded, and it is sealed", recorded.entry.number)
+            });
+        }
+    }
+
+    /// An object that moved here, or is home again, works from now on.
+    fn is_home_again(&mut self, recorded: &Recorded, moved: Option<&Continued>) {
+        let key = recorded.entry.object;
+        match (moved, &recorded.revision) {
+            (Some(Continued { handoff: Some((_, handoff)), .. }), Some(revised)) => {
+                self.moved_in(&key, handoff, &revised.chain);
+            }
+            (Some(_), _) => self.reopened(&key),
+            (None, _) => {}
+        }
     }
 
     fn revision_follows(
@@ -306,6 +361,7 @@ impl Kernel {
             after: once_model::action::After { key: entry.object, revision: after },
             entry: hash,
             certificate: entry.certificate,
+            came: false,
         };
         let kept = self.home.lanes.entry(lane).or_default();
         kept.rows.insert(entry.sequence, row);
@@ -330,6 +386,7 @@ impl Kernel {
         recorded: &Recorded,
         before: Option<&Head>,
         began: Option<ObjectKey>,
+        moved: Option<&'static str>,
         eyes: &mut Eyes<'_>,
     ) {
         let entry = &recorded.entry;
@@ -337,7 +394,7 @@ impl Kernel {
         let place = entry.sequence == BUILT_IN_FROM + entry.number;
         let done = recorded.outcome == Outcome::Done("null".into());
         let made = recorded.revision.as_ref();
-        let name = made.and_then(|revised| self.built_in_name(entry, revised, before, began));
+        let name = made.and_then(|revised| self.built_in_name(entry, revised, before, (began, moved)));
         eyes.exact(Check::BuiltIn, own && place && done && name.is_some(), || {
             format!("entry {} of {} is no built-in action", entry.number, entry.object)
         });
@@ -352,11 +409,13 @@ impl Kernel {
         entry: &Entry,
         revised: &Revised,
         before: Option<&Head>,
-        began: Option<ObjectKey>,
+        (began, moved): (Option<ObjectKey>, Option<&'static str>),
     ) -> Option<&'static str> {
         let content = revised.header.content;
         let base = before.map_or(ZERO, |head| head.id);
+        let moved = moved.as_slice();
         let names: &[&'static str] = match (before, began) {
+            _ if !moved.is_empty() => moved,
             (None, _) => &["once:create"],
             (_, Some(_)) => &["once:claim"],
             _ if revised.header.tombstone => &["once:remove"],

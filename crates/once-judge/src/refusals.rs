@@ -2,12 +2,14 @@
 
 use std::collections::BTreeSet;
 
+use once_model::certificate::Chain;
 use once_model::ids::{Hash, KernelId, Line, ObjectKey, Uuid};
 
 use crate::ask::{Ask, AskAct, Grant, Grantee, Refusal, Scope};
 use crate::clients::asked_action;
 use crate::kernel::Kernel;
 use crate::limits::Limits;
+use crate::moves::holders;
 use crate::objects::{Head, began_as};
 use crate::origin::Item;
 use crate::peers::Conn;
@@ -99,6 +101,8 @@ impl Kernel {
             }
             // It is said when nothing of it is left: until then also to who asks again.
             Ask::PeerRemove(peer) if self.peers.removing.contains(peer) => Expect::open(&[R::NotFound]),
+            // To whom an object is sealed must answer.
+            Ask::PeerRemove(peer) if self.seals_for(peer) => Expect::refused(&[R::Invalid, R::NotFound]),
             Ask::PeerRemove(peer) => self.with_peer(peer, Expect::done(), limits),
             Ask::Claim(key) => self.with_object(key, &[R::Removed, R::NotHome, R::Invalid]),
             Ask::Remove(key) => self.with_object(key, &[R::Removed, R::NotHome]),
@@ -126,6 +130,15 @@ impl Kernel {
             Ask::InviteRevoke(_) | Ask::OutboxDrop(_) => {
                 Expect::open(&[R::NotFound, R::Denied, R::Usage, R::Invalid])
             }
+            Ask::Move { .. } | Ask::Stay(_) => Expect::open(&[
+                R::NotFound,
+                R::NotHome,
+                R::Removed,
+                R::Unclaimed,
+                R::Usage,
+                R::Invalid,
+                R::Quota,
+            ]),
             Ask::ClockAccept => Expect::open(&[R::Usage]),
             Ask::QuarantineEnd { .. } => {
                 Expect::open(&[R::Usage, R::NotFound, R::Denied, R::Quarantined, R::Invalid])
@@ -310,6 +323,8 @@ impl Kernel {
         let home = self.home_for(&act.object, act.home).filter(|home| *home != self.me);
         let stranger =
             home.is_some_and(|home| self.with_peer(&home, Expect::done(), limits).may.contains(&R::NotFound));
+        let named = self.home_for(&act.object, act.home);
+        let stranger = stranger || named.is_some_and(|home| self.is_adrift(&act.object, home));
         let perhaps: Vec<_> = old.into_iter().chain(full).chain(stranger.then_some(R::NotFound)).collect();
         if against.is_empty() {
             Expect::open(&perhaps)
@@ -342,14 +357,35 @@ impl Kernel {
         }
     }
 
+    /// Where what was an unclaimed copy at a kernel is today: it may have moved on since it was claimed there.
+    fn home_after(&self, copy: &ObjectKey, named: KernelId) -> KernelId {
+        let told = self.origin.names.get(&(named, *copy)).copied();
+        let became = told.unwrap_or_else(|| self.objects.name(copy));
+        let chain = self.chain_of(&became).filter(|chain| holders(chain).any(|home| home == named));
+        let home = chain.map(Chain::home).filter(|home| *home == self.me || self.peers.is(home));
+        home.unwrap_or(named)
+    }
+
+    /// Whether what was an unclaimed copy at a kernel has moved on to one that is no peer: whether an action that names the copy
+    /// goes to the kernel that is named, or waits, is not said.
+    pub(crate) fn is_adrift(&self, object: &ObjectKey, home: KernelId) -> bool {
+        if object.lineage().is_some() {
+            return false;
+        }
+        let told = self.origin.names.get(&(home, *object)).copied();
+        let chain = self.chain_of(&told.unwrap_or_else(|| self.objects.name(object)));
+        let chain = chain.filter(|chain| holders(chain).any(|of| of == home));
+        chain.is_some_and(|chain| chain.home() != home)
+    }
+
     /// Where an action on an object is sent: the home that is known of a claimed one counts, of an unclaimed one the kernel
     /// that was named.
     pub(crate) fn home_for(&self, object: &ObjectKey, named: Option<KernelId>) -> Option<KernelId> {
         let head = self.objects.find(object);
         match (object.line, named, head) {
-            (Line::Unclaimed(_), Some(named), _) => Some(named),
+            (Line::Unclaimed(_), Some(named), _) => Some(self.home_after(object, named)),
             (_, named, Some(head)) => head.home().or(named).or(Some(self.me)),
-            (_, named, None) => named,
+            (_, named, None) => self.moves.chains.get(object).map(Chain::home).or(named),
         }
     }
 }

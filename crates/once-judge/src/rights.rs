@@ -252,6 +252,22 @@ impl Rights {
         }
     }
 
+    /// An object has left: what was granted on it goes along. Who had something.
+    pub(crate) fn leave(&mut self, key: &ObjectKey) -> Vec<KernelId> {
+        let mut had = Vec::new();
+        self.rows.retain(|(to, _, scope), row| {
+            let stays = *scope != Scope::Object(*key);
+            if !stays {
+                had.extend(match to {
+                    Grantee::Kernel(peer) => Some(*peer),
+                    Grantee::Object(_) => row.home,
+                });
+            }
+            stays
+        });
+        had
+    }
+
     /// How many rows they are.
     pub(crate) fn rows(&self) -> usize {
         self.rows.len()

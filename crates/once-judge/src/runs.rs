@@ -44,6 +44,8 @@ impl Kernel {
         } else {
             self.peers_asked(asked, eyes);
         }
+        let still = !self.moves.sealed.contains_key(&name);
+        eyes.exact(Check::SealedStill, still, || format!("{name} runs {}, and is sealed", asked.action.name));
         self.home.running.insert(name, asked.run);
         let run = Run {
             object: name,

@@ -4,6 +4,7 @@ use once_model::action::{Action, Given, Outcome};
 use once_model::certificate::Chain;
 use once_model::header::Header;
 use once_model::ids::{BootId, Hash, Incarnation, KernelId, ObjectKey, Uuid};
+use once_model::moving::Handoff;
 use once_model::receipt::{Entry, Receipt};
 use once_model::wire::Frame;
 
@@ -137,6 +138,8 @@ pub enum Seen {
     Recorded(Box<Recorded>),
     /// A revision is kept that no entry of this kernel made: from a peer, or an import that nobody has claimed.
     Kept(Box<Kept>),
+    /// An object is sealed: what is handed over, without its body.
+    Sealed(Box<Handoff>),
     /// The copy of an object here is gone, without a tombstone.
     Dropped {
         /// The object.

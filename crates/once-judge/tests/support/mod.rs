@@ -2,6 +2,7 @@
 #![allow(dead_code, missing_docs, clippy::unwrap_used, clippy::panic)]
 
 mod acts;
+pub mod moving;
 mod records;
 
 use std::collections::BTreeMap;
@@ -150,7 +151,7 @@ impl World {
     pub fn greeting(&self, n: usize) -> Greeting {
         let k = &self.k[n];
         Greeting {
-            features: vec![1],
+            features: vec![1, 2],
             critical: vec![],
             progress: Progress::sign(
                 k.incarnation,

@@ -203,6 +203,7 @@ impl Told<'_> {
         self.see(match row {
             Row::Recorded(recorded) => Seen::Recorded(recorded),
             Row::Kept(kept) => Seen::Kept(kept),
+            Row::Sealed(handoff) => Seen::Sealed(handoff),
             Row::Dropped(key) => Seen::Dropped { key },
         });
     }

@@ -6,6 +6,7 @@
 //! something.
 
 mod group;
+mod leaving;
 mod rows;
 mod side;
 mod watch;

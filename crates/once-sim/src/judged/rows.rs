@@ -12,17 +12,29 @@ use once_model::action::{LaneName, Outcome};
 use once_model::certificate::Chain;
 use once_model::header::Header;
 use once_model::ids::{Hash, Incarnation, KernelId, Line, ObjectKey, Uuid};
+use once_model::moving::Handoff;
 use once_model::receipt::Entry;
 
+use super::leaving;
+
 /// The tables that it looks at.
-const TABLES: [Table; 7] =
-    [Table::Meta, Table::Boot, Table::Head, Table::Conflict, Table::Ledger, Table::Queue, Table::Activity];
+const TABLES: [Table; 8] = [
+    Table::Meta,
+    Table::Boot,
+    Table::Head,
+    Table::Conflict,
+    Table::Ledger,
+    Table::Queue,
+    Table::Activity,
+    Table::Leaving,
+];
 
 /// One thing that was written.
 #[derive(Debug)]
 pub(super) enum Row {
     Recorded(Box<Recorded>),
     Kept(Box<Kept>),
+    Sealed(Box<Handoff>),
     Dropped(ObjectKey),
 }
 
@@ -57,6 +69,7 @@ pub(super) fn read(
             Table::Head => reader.head(write)?,
             Table::Conflict => reader.conflict(write)?,
             Table::Queue => reader.queue(write),
+            Table::Leaving => reader.leaving(write),
             Table::Activity if write.values[1].is_none() => {
                 let id = write.key.last_chunk().copied().map(Uuid::from_bytes);
                 reader.found.worked.extend(id);
@@ -196,6 +209,14 @@ impl Reader<'_, '_> {
         let kept = Kept { header: row.header, chain, from: row.from, beside };
         self.found.rows.push(Row::Kept(Box::new(kept)));
         Ok(())
+    }
+
+    /// An object that is about to leave is sealed.
+    fn leaving(&mut self, write: &Write) {
+        let [before, after] = write.values.each_ref().map(|value| leaving::sealed(value.as_deref()));
+        if let (None, Some(handoff)) = (before, after) {
+            self.found.rows.push(Row::Sealed(Box::new(handoff)));
+        }
     }
 
     fn queue(&mut self, write: &Write) {

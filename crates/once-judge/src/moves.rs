@@ -1,0 +1,421 @@
+//! Objects that leave: what their home says and seals, and what is left behind (protocol 5.6, A).
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use once_model::action::BUILT_IN_FROM;
+use once_model::certificate::{Answer, Certificate, CertificateKind, Chain};
+use once_model::ids::{Hash, KernelId, ObjectKey, Uuid};
+use once_model::limits::LUGGAGE_MAX_BYTES;
+use once_model::moving::{Ahead, Handed, Handoff, Luggage, Moved, Welcome};
+
+use crate::check::{Check, How};
+use crate::effects::{Kind, Owed};
+use crate::eyes::{Continues, Eyes};
+use crate::kernel::Kernel;
+use crate::objects::{Head, began_as};
+use crate::rights::Tri;
+
+/// An object that is in neither place.
+#[derive(Debug, Clone)]
+pub(crate) struct Sealed {
+    pub(crate) handoff: Handoff,
+    pub(crate) certificate: Certificate,
+    /// What it waits for, and gets back if it is refused.
+    owed: Vec<(Uuid, Owed)>,
+}
+
+/// What one kernel knows of moves.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Moves {
+    /// To where people move objects of this kernel.
+    pub(crate) leaving: BTreeMap<ObjectKey, BTreeSet<KernelId>>,
+    /// Receivers that would take an object under a certificate of its home.
+    welcome: BTreeSet<(ObjectKey, Hash, KernelId)>,
+    pub(crate) sealed: BTreeMap<ObjectKey, Sealed>,
+    /// Who is told where an object is that was here.
+    pub(crate) acquainted: BTreeSet<(ObjectKey, KernelId)>,
+    /// Chains that were told of objects that are not here.
+    pub(crate) chains: BTreeMap<ObjectKey, Chain>,
+    /// Kernels that may be the home of an object: a chain says so that may have been kept or not.
+    pub(crate) perhaps: BTreeSet<(ObjectKey, KernelId)>,
+    /// Objects that were made by one that came from another kernel.
+    pub(crate) made_by_guests: BTreeSet<ObjectKey>,
+    /// Questions of other homes that are not answered: whether the sender had the right to host.
+    pub(crate) aheads: BTreeMap<(u64, ObjectKey, Hash), Tri>,
+    /// To whom this kernel has said yes, of which object under which certificate.
+    pub(crate) yes: BTreeSet<(ObjectKey, Hash, KernelId)>,
+    /// Handoffs that came, by their certificate, and from whom.
+    pub(crate) handoffs: BTreeMap<Hash, (KernelId, Handoff)>,
+}
+
+impl Moves {
+    /// What is in memory only is gone.
+    pub(crate) fn forget_memory(&mut self) {
+        self.aheads.clear();
+    }
+
+    pub(crate) fn link_down(&mut self, conn: u64) {
+        self.aheads.retain(|(on, ..), _| *on != conn);
+    }
+
+    /// Whether an object of this kernel does not work as always: it is about to leave, or is sealed.
+    pub(crate) fn stands(&self, key: &ObjectKey) -> bool {
+        self.sealed.contains_key(key) || self.leaving.contains_key(key)
+    }
+}
+
+impl Kernel {
+    /// The certificate, component, version and size of an object are asked about.
+    pub(crate) fn ahead_left(&mut self, conn: u64, peer: KernelId, ahead: &Ahead, eyes: &mut Eyes<'_>) {
+        let head = self.objects.heads.get(&ahead.key);
+        let fits = head.is_some_and(|head| {
+            let header = &head.header;
+            head.home() == Some(self.me)
+                && header.certificate == Some(ahead.certificate)
+                && (&header.component, &header.version, header.size)
+                    == (&ahead.component, &ahead.version, ahead.size)
+        });
+        let asked = self.moves.leaving.get(&ahead.key).is_some_and(|to| to.contains(&peer));
+        let knows = self.conns.get(&conn).is_none_or(|conn| conn.moves);
+        // What is said of a revision that was followed in this group is right, too.
+        let lately = head.is_some_and(|head| head.home() == Some(self.me)) && !self.objects.lately.is_empty();
+        eyes.check(Check::MoveAsked, How::exact_if(fits), asked && knows && (fits || lately), || {
+            format!("{} is to move to {}, and nobody wants that, or it is not so", ahead.key, peer.short())
+        });
+    }
+
+    /// The receiver says whether it would take the object.
+    pub(crate) fn welcome_came(&mut self, peer: KernelId, welcome: &Welcome) {
+        let Welcome { key, certificate, code } = *welcome;
+        match code {
+            None => drop(self.moves.welcome.insert((key, certificate, peer))),
+            Some(_) => drop(self.moves.welcome.remove(&(key, certificate, peer))),
+        }
+    }
+
+    /// An object is sealed.
+    pub(crate) fn sealed(&mut self, handoff: &Handoff, eyes: &mut Eyes<'_>) {
+        let key = handoff.header.key();
+        let Some((certificate, before)) = handoff.split() else {
+            return eyes.exact(Check::SealRight, false, || format!("{key} is sealed without a handoff"));
+        };
+        let head = self.objects.heads.get(&key).cloned();
+        let follows = head.as_ref().is_some_and(|head| self.handoff_follows(certificate, &before, head));
+        let first = !self.moves.sealed.contains_key(&key);
+        let asked = self.moves.leaving.get(&key).is_some_and(|to| to.contains(&certificate.home));
+        let welcome = (key, certificate.base, certificate.home);
+        eyes.exact(Check::SealRight, follows && first && asked, || {
+            format!("{key} is sealed, and the handoff does not continue what is here")
+        });
+        eyes.exact(Check::SealRight, self.moves.welcome.contains(&welcome), || {
+            format!("{key} is sealed, and {} has not said yes", certificate.home.short())
+        });
+        let busy = self.under_way(&key);
+        eyes.exact(Check::SealRight, busy.is_none(), || {
+            format!("{key} is sealed, and {} is under way", busy.clone().unwrap_or_default())
+        });
+        let luggage = Luggage::unpack(&handoff.luggage).ok();
+        let hash = once_model::hash::content_hash(&handoff.luggage);
+        let small = handoff.luggage.len() <= LUGGAGE_MAX_BYTES && certificate.luggage == Some(hash);
+        eyes.exact(Check::LuggageTrue, small && luggage.is_some(), || {
+            format!("the luggage of {key} is too large, or not the one that the handoff names")
+        });
+        let Some(luggage) = luggage else { return };
+        self.luggage_true(&key, &luggage, eyes);
+        if let (true, Some(head)) = (eyes.live(), &head) {
+            let tip = certificate.tip.map(|tip| (tip.number, tip.hash));
+            let last =
+                Continues { revision: head.header.revision, id: head.id, content: head.header.content, tip };
+            eyes.world.sealed.insert(certificate.id(), last);
+        }
+        let timers = luggage.timers.iter().map(|timer| timer.id);
+        let gone: Vec<Uuid> = timers.chain(luggage.activities.iter().map(|work| work.id)).collect();
+        let owed = gone.into_iter().filter_map(|id| Some((id, self.effects.owed.remove(&id)?))).collect();
+        let sealed = Sealed { handoff: handoff.clone(), certificate: certificate.clone(), owed };
+        self.moves.sealed.insert(key, sealed);
+    }
+
+    fn handoff_follows(&self, handoff: &Certificate, before: &Chain, head: &Head) -> bool {
+        let tip = self.objects.tips.get(&head.header.key());
+        head.chain.as_ref() == Some(before)
+            && before.home() == self.me
+            && handoff.kind == CertificateKind::Handoff
+            && handoff.home != self.me
+            && handoff.signer == self.me
+            && handoff.base == before.certificate()
+            && handoff.epoch == before.epoch() + 1
+            && (handoff.base_revision, handoff.base_id) == (head.header.revision, head.id)
+            && handoff.tip.map(|tip| (tip.number, tip.hash)) == tip.map(|tip| (tip.number, tip.hash))
+            && !head.header.tombstone
+    }
+
+    /// What of an object must come to its end before it leaves.
+    fn under_way(&self, key: &ObjectKey) -> Option<String> {
+        if self.home.running.contains_key(key) {
+            return Some("a run".into());
+        }
+        let acts = |item: &&crate::origin::Item| item.action.acting == Some(*key) && item.settled.is_none();
+        // One that rows 6 and 7 refuse here has its outcome when nobody sees it.
+        let mut items = self.origin.items.values().filter(|item| item.sure && item.codes.is_empty());
+        if let Some(item) = items.find(acts) {
+            return Some(format!("its action {}", item.action.name));
+        }
+        let told = |owed: &&Owed| owed.object == *key && owed.came.is_some() && !owed.optional;
+        self.effects.owed.values().find(told).map(|owed| format!("its answer {}", owed.then.action))
+    }
+
+    /// Lanes, timers, work outside and followers are those of the object.
+    fn luggage_true(&self, key: &ObjectKey, luggage: &Luggage, eyes: &mut Eyes<'_>) {
+        let mut lanes = self.home.lanes.iter().filter(|(lane, known)| {
+            self.objects.name(&lane.name.key) == *key && known.rows.keys().any(|place| *place < BUILT_IN_FROM)
+        });
+        let lane_fits = lanes.find(|(id, lane)| {
+            let packed = luggage.lanes.iter().find(|packed| {
+                (packed.name, packed.origin, packed.incarnation) == (id.name, id.origin, id.incarnation)
+            });
+            let Some(packed) = packed else { return true };
+            let right = packed.mark == lane.mark && packed.floor <= lane.floor.max(lane.mark + 1);
+            // Of the kernel's own lanes it keeps no results.
+            let from = packed.floor.max(lane.floor);
+            let mut rows = lane.rows.range(from.min(BUILT_IN_FROM)..BUILT_IN_FROM);
+            let all = id.origin == self.me
+                || rows.all(|(sequence, row)| {
+                    let result = packed.results.iter().find(|result| result.sequence == *sequence);
+                    result.is_some_and(|result| (result.id, result.hash) == (row.id, row.action))
+                });
+            let true_ = packed.results.iter().all(|result| {
+                lane.rows.get(&result.sequence).is_some_and(|row| {
+                    (result.id, result.hash, &result.outcome) == (row.id, row.action, &row.outcome)
+                })
+            });
+            !(right && all && true_)
+        });
+        let wrong = lane_fits.map(|(lane, _)| lane.origin);
+        eyes.exact(Check::LuggageTrue, wrong.is_none(), || {
+            format!(
+                "the luggage of {key} says another thing of a lane of {}",
+                wrong.map_or(String::new(), |o| o.short())
+            )
+        });
+        let packed: BTreeSet<Uuid> = luggage.timers.iter().map(|timer| timer.id).collect();
+        let works: BTreeSet<Uuid> = luggage.activities.iter().map(|work| work.id).collect();
+        let owed = |id: &Uuid| self.effects.owed.get(id).filter(|owed| owed.object == *key);
+        let timers = packed.iter().all(|id| matches!(owed(id), Some(Owed { kind: Kind::Timer { .. }, .. })));
+        let known = works
+            .iter()
+            .all(|id| matches!(owed(id), Some(Owed { kind: Kind::Activity { .. }, came: None, .. })));
+        let mut left = self.effects.all_owed().filter(|(id, owed)| {
+            owed.object == *key && !owed.optional && !packed.contains(id) && !works.contains(id)
+        });
+        let left = left.find(|(_, owed)| !matches!(owed.kind, Kind::Call)).map(|(id, _)| *id);
+        eyes.exact(Check::LuggageTrue, timers && known && left.is_none(), || {
+            format!("the luggage of {key} has timers or work that it does not wait for, or lacks {left:?}")
+        });
+        let followers: BTreeSet<KernelId> = self.follows.followers_of(key).into_iter().collect();
+        let more = luggage.followers.iter().find(|peer| !followers.contains(peer)).copied();
+        eyes.exact(Check::LuggageTrue, more.is_none(), || {
+            format!("the luggage of {key} names a follower that is none: {more:?}")
+        });
+    }
+
+    /// A handoff leaves: the one that is sealed, to its receiver.
+    pub(crate) fn handoff_left(&mut self, peer: KernelId, handoff: &Handoff, eyes: &mut Eyes<'_>) {
+        let key = handoff.header.key();
+        let on_disk = eyes.disk.is_some_and(|disk| disk.is_sealed_as(&key, peer, handoff));
+        let small = handoff.header.size <= eyes.limits.inline_bytes;
+        let body = match &handoff.body {
+            Some(body) => small && once_model::hash::content_hash(body) == handoff.header.content,
+            None => !small,
+        };
+        eyes.exact(Check::HandoffSame, on_disk && body, || {
+            format!(
+                "a handoff of {key} leaves for {}, and is not the one that is sealed on the disk",
+                peer.short()
+            )
+        });
+    }
+
+    fn is_sealed_as(&self, key: &ObjectKey, peer: KernelId, handoff: &Handoff) -> bool {
+        self.moves.sealed.get(key).is_some_and(|sealed| {
+            sealed.certificate.home == peer
+                && sealed.handoff.header.id() == handoff.header.id()
+                && sealed.handoff.chain == handoff.chain
+                && sealed.handoff.luggage == handoff.luggage
+        })
+    }
+
+    /// The receiver's answer: if it is a yes to what is sealed, the object has moved.
+    pub(crate) fn handed_came(&mut self, handed: &Handed) {
+        let Some(sealed) = self.moves.sealed.get(&handed.key) else { return };
+        if !handed.answer.accepted || !handed.answer.is_to(&sealed.certificate) {
+            return;
+        }
+        let mut chain = sealed.handoff.chain.clone();
+        if let Some(last) = chain.links.last_mut() {
+            last.acceptance = Some(handed.answer);
+        }
+        self.moved_out(&handed.key, &chain);
+    }
+
+    /// The object is gone: what is left knows where it is.
+    pub(crate) fn moved_out(&mut self, key: &ObjectKey, chain: &Chain) {
+        self.moves.sealed.remove(key);
+        self.moves.leaving.remove(key);
+        let mut known: BTreeSet<KernelId> = self.follows.followers_of(key).into_iter().collect();
+        known.extend(self.rights.leave(key));
+        let lanes = self.home.lanes.keys().filter(|lane| self.objects.name(&lane.name.key) == *key);
+        known.extend(lanes.map(|lane| lane.origin));
+        self.moves.acquainted.extend(known.into_iter().map(|peer| (*key, peer)));
+        self.follows.forget_followers(key);
+        let objects = &self.objects;
+        self.home.forget_object(|name| objects.name(name) == *key);
+        self.rights_changed = self.group;
+        if let Some(head) = self.objects.heads.get_mut(key) {
+            head.chain = Some(chain.clone());
+        }
+        self.learn(key, chain, true);
+    }
+
+    /// A refused object works again: what it waits for is here again.
+    pub(crate) fn reopened(&mut self, key: &ObjectKey) {
+        self.moves.leaving.remove(key);
+        let Some(sealed) = self.moves.sealed.remove(key) else { return };
+        for (id, owed) in sealed.owed {
+            if let Kind::Timer { from, .. } = owed.kind {
+                self.effects.rings(from, id);
+            }
+            self.effects.owed.insert(id, owed);
+        }
+    }
+
+    /// A former home tells where an object is.
+    pub(crate) fn moved_left(&mut self, conn: u64, peer: KernelId, moved: &Moved, eyes: &mut Eyes<'_>) {
+        let key = moved.key;
+        let head = self.objects.heads.get(&key);
+        let chain = head.and_then(|head| head.chain.as_ref()).or(self.moves.chains.get(&key));
+        let lineage = key.lineage();
+        let valid = lineage.is_some_and(|lineage| moved.chain.verify(lineage).is_ok());
+        let away =
+            chain == Some(&moved.chain) && moved.chain.home() != self.me && was_home(&moved.chain, self.me);
+        eyes.exact(Check::MovedTrue, valid && away, || {
+            format!("{key} is said to have moved, and that is not what is known here")
+        });
+        let laned = self.home.lanes.keys().any(|lane| {
+            lane.origin == peer && (lane.name.key == key || lane.name.key == began_as(&moved.chain))
+        });
+        let may = self.moves.acquainted.contains(&(key, peer)) || laned;
+        // Where it is may be read by who may read it, and whoever dropped it and got it anew knows less.
+        eyes.check(Check::MovedAllowed, How::exact_if(may), may, || {
+            format!("{} is told where {key} is, and had nothing to do with it", peer.short())
+        });
+        self.home.copies_told(peer, |name| *name == key || *name == began_as(&moved.chain));
+        self.follows.question_told(conn, &key, &began_as(&moved.chain));
+    }
+
+    /// A chain came, with whatever: a longer one says where the object is now.
+    pub(crate) fn chain_came(&mut self, key: &ObjectKey, chain: &Chain) {
+        let Some(lineage) = key.lineage() else { return };
+        if chain.links.is_empty() || chain.verify(lineage).is_err() {
+            return;
+        }
+        if let Some(sealed) = self.moves.sealed.get(key)
+            && chain.holder(&sealed.certificate.id()).is_some()
+        {
+            return self.moved_out(key, chain);
+        }
+        self.moves.perhaps.insert((*key, chain.home()));
+    }
+
+    /// A former home says where an object is: believed if this kernel asks there, and the chain goes on.
+    pub(crate) fn moved_came(&mut self, peer: KernelId, moved: &Moved) {
+        let Some(lineage) = moved.key.lineage() else { return };
+        if moved.chain.verify(lineage).is_err() {
+            return;
+        }
+        self.chain_came(&moved.key, &moved.chain);
+        let began = began_as(&moved.chain);
+        let mut lanes = self.origin.lanes.keys();
+        let asks = lanes.any(|(home, name)| *home == peer && (name.key == moved.key || name.key == began));
+        let follows = self.follows.follows(peer, &moved.key) || self.follows.follows(peer, &began);
+        if !asks && !follows {
+            return;
+        }
+        let known = self.chain_of(&moved.key).map_or(0, |chain| chain.links.len());
+        if moved.chain.links.len() > known || self.chain_of(&moved.key).is_none() {
+            if let Some(head) = self.objects.heads.get_mut(&moved.key) {
+                head.chain = Some(moved.chain.clone());
+            } else {
+                self.moves.chains.insert(moved.key, moved.chain.clone());
+            }
+        }
+        self.learn(&moved.key, &moved.chain, true);
+    }
+
+    /// Whether an object is sealed for a kernel.
+    pub(crate) fn seals_for(&self, peer: &KernelId) -> bool {
+        self.moves.sealed.values().any(|sealed| sealed.certificate.home == *peer)
+    }
+
+    /// The longest chain that is known of an object.
+    pub(crate) fn chain_of(&self, key: &ObjectKey) -> Option<&Chain> {
+        let head = self.objects.heads.get(key).and_then(|head| head.chain.as_ref());
+        head.or_else(|| self.moves.chains.get(key))
+    }
+
+    /// Lanes and subscriptions that led to a home before lead to the home of this chain.
+    pub(crate) fn learn(&mut self, key: &ObjectKey, chain: &Chain, told: bool) {
+        let (new, began) = (chain.home(), began_as(chain));
+        let (me, group) = (self.me, self.group);
+        let olds: BTreeSet<KernelId> = holders(chain).filter(|home| *home != new).collect();
+        for old in olds {
+            let named = self.origin.names.get(&(old, began)).copied();
+            // What an unclaimed copy has become there is not known before an outcome says so.
+            let began_there = named.is_none_or(|named| named == *key);
+            let names = [*key, if began_there { began } else { *key }];
+            self.origin.lead((old, new), me, group, &names);
+            if let Some(named) = named.filter(|named| named == key) {
+                self.origin.names.insert((new, began), named);
+            }
+            let follows = |of: &ObjectKey| of == key || *of == began;
+            match told {
+                true => self.follows.lead((old, new), me, follows),
+                false => self.follows.may_lead((old, new), follows),
+            }
+        }
+    }
+
+    /// A chain that came may have been believed or not: what is sent shows it.
+    pub(crate) fn leads_there(&mut self, id: &Uuid, peer: KernelId) {
+        let Some(item) = self.origin.items.get(id).filter(|item| item.home != peer) else { return };
+        let name = self.objects.name(&item.object);
+        let (old, object) = (item.home, item.object);
+        let perhaps = self.moves.perhaps.iter().any(|(key, home)| {
+            *home == peer && (*key == name || object.lineage().is_none() && key.uuid == object.uuid)
+        });
+        if perhaps {
+            let (me, group) = (self.me, self.group);
+            self.origin.lead((old, peer), me, group, &[object, name]);
+        }
+    }
+
+    /// Whether an object of this kernel moved in, or was made by one that did: then it has none of this kernel's rights.
+    pub(crate) fn is_guest(&self, key: &ObjectKey) -> bool {
+        let here = self.objects.name(key);
+        let chain = self.objects.heads.get(&here).and_then(|head| head.chain.as_ref());
+        chain.is_some_and(Chain::has_moved) || self.moves.made_by_guests.contains(&here)
+    }
+}
+
+/// Every kernel that was the home of an object, or was to be.
+pub(crate) fn holders(chain: &Chain) -> impl Iterator<Item = KernelId> + '_ {
+    std::iter::once(chain.genesis.home).chain(chain.links.iter().map(|link| link.home))
+}
+
+fn was_home(chain: &Chain, kernel: KernelId) -> bool {
+    holders(chain).any(|home| home == kernel)
+}
+
+/// Whether an answer is the one that a certificate's receiver may give.
+pub(crate) fn is_answer(answer: &Answer, handoff: &Certificate) -> bool {
+    answer.is_to(handoff)
+}
