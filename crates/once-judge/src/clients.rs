@@ -220,6 +220,7 @@ impl Kernel {
             action,
             object: act.object,
             home,
+            named: act.home,
             order: 0,
             sure,
             deadline: act.deadline_ms.map(|ms| self.clock.now().saturating_add(ms)),

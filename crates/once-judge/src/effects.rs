@@ -241,7 +241,8 @@ impl Kernel {
     fn effect_acts(&mut self, id: Uuid, acting: ObjectKey, effect: &Effect, slack_ms: u64) {
         let Effect::Act { object, home, name, arguments, given, deadline_ms, then } = effect else { return };
         let here = self.objects.find(object);
-        let home = self.home_for(object, *home);
+        let named = *home;
+        let home = self.home_for(object, named);
         if let Some(then) = then {
             let owed =
                 Owed { object: acting, then: then.clone(), kind: Kind::Call, came: None, optional: false };
@@ -266,6 +267,7 @@ impl Kernel {
             action,
             object: *object,
             home,
+            named,
             order: 0,
             sure: true,
             deadline: deadline_ms.map(|ms| self.clock.now().saturating_add(ms)),

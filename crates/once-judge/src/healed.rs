@@ -178,7 +178,16 @@ impl Kernel {
             } else {
                 world.still.contains(&(item.home, item.object)) || world.short.contains(&item.home)
             };
-            if !item.sure || !reached || self.short || stands || self.is_adrift(&item.object, item.home) {
+            // Where an action goes that names an unclaimed copy elsewhere than it is by now, is not said.
+            let adrift =
+                item.object.lineage().is_none() && item.named.is_some_and(|named| named != item.home);
+            if adrift
+                || !item.sure
+                || !reached
+                || self.short
+                || stands
+                || self.is_adrift(&item.object, item.home)
+            {
                 eyes.not_made(check);
                 continue;
             }

@@ -387,6 +387,13 @@ impl Kernel {
     /// A chain that came may have been believed or not: what is sent shows it.
     pub(crate) fn leads_there(&mut self, id: &Uuid, peer: KernelId) {
         let Some(item) = self.origin.items.get(id).filter(|item| item.home != peer) else { return };
+        if item.object.lineage().is_none() && item.named == Some(peer) && item.place.is_none() {
+            // Whether an unclaimed copy is asked for where it was named, or where it has moved on to, is not said.
+            if let Some(item) = self.origin.items.get_mut(id) {
+                item.home = peer;
+            }
+            return;
+        }
         let name = self.objects.name(&item.object);
         let (old, object) = (item.home, item.object);
         let perhaps = self.moves.perhaps.iter().any(|(key, home)| {

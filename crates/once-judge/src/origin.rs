@@ -29,6 +29,8 @@ pub(crate) struct Item {
     /// As it was asked for.
     pub(crate) object: ObjectKey,
     pub(crate) home: KernelId,
+    /// The kernel that was named with it.
+    pub(crate) named: Option<KernelId>,
     /// The order of acceptance.
     pub(crate) order: u64,
     /// It is certainly accepted.

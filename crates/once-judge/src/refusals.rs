@@ -105,6 +105,10 @@ impl Kernel {
             Ask::PeerRemove(peer) if self.seals_for(peer) => Expect::refused(&[R::Invalid, R::NotFound]),
             Ask::PeerRemove(peer) => self.with_peer(peer, Expect::done(), limits),
             Ask::Claim(key) => self.with_object(key, &[R::Removed, R::NotHome, R::Invalid]),
+            // What is sealed is not changed.
+            Ask::Remove(key) if self.moves.stands(&self.objects.name(key)) => {
+                self.with_object(key, &[R::Removed, R::NotHome, R::Invalid])
+            }
             Ask::Remove(key) => self.with_object(key, &[R::Removed, R::NotHome]),
             Ask::Keep { key, .. } => {
                 self.with_object(key, &[R::NotFound, R::NotHome, R::Removed, R::Invalid])
