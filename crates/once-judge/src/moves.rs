@@ -392,6 +392,10 @@ impl Kernel {
             if let Some(item) = self.origin.items.get_mut(id) {
                 item.home = peer;
             }
+            match peer == self.me {
+                true => self.origin.own.insert(*id),
+                false => self.origin.own.remove(id),
+            };
             return;
         }
         let name = self.objects.name(&item.object);
