@@ -105,11 +105,7 @@ impl Kernel {
             Ask::PeerRemove(peer) if self.seals_for(peer) => Expect::refused(&[R::Invalid, R::NotFound]),
             Ask::PeerRemove(peer) => self.with_peer(peer, Expect::done(), limits),
             Ask::Claim(key) => self.with_object(key, &[R::Removed, R::NotHome, R::Invalid]),
-            // What is sealed is not changed.
-            Ask::Remove(key) if self.moves.stands(&self.objects.name(key)) => {
-                self.with_object(key, &[R::Removed, R::NotHome, R::Invalid])
-            }
-            Ask::Remove(key) => self.with_object(key, &[R::Removed, R::NotHome]),
+            Ask::Remove(key) => self.expect_remove(key),
             Ask::Keep { key, .. } => {
                 self.with_object(key, &[R::NotFound, R::NotHome, R::Removed, R::Invalid])
             }
@@ -204,6 +200,13 @@ impl Kernel {
             None => Expect::refused(&[R::NotFound]),
             Some(_) => Expect::open(may),
         }
+    }
+
+    fn expect_remove(&self, key: &ObjectKey) -> Expect {
+        // What is sealed is not changed.
+        let still = self.moves.stands(&self.objects.name(key)).then_some(R::Invalid);
+        let may: Vec<_> = [R::Removed, R::NotHome].into_iter().chain(still).collect();
+        self.with_object(key, &may)
     }
 
     /// All names that an object here has or had, and the one that is asked for.
