@@ -173,7 +173,8 @@ impl Kernel {
         let id = last.id();
         let yes = self.moves.yes.contains(&(key, last.base, from));
         eyes.exact(Check::HandedOnce, yes, || format!("{key} is taken on without a yes to {}", from.short()));
-        let luggage = last.luggage == Some(once_model::hash::content_hash(&handoff.luggage));
+        let hash = handoff.luggage.as_ref().map(|luggage| once_model::hash::content_hash(luggage));
+        let luggage = hash.is_some() && last.luggage == hash;
         let fits = last.signer == from
             && Some(last.base) == handoff.header.certificate
             && (last.base_revision, last.base_id) == (handoff.header.revision, handoff.header.id())
@@ -203,7 +204,7 @@ impl Kernel {
         if self.objects.heads.get(&copy).is_some_and(|head| head.from.is_some()) {
             self.rename(&copy, key);
         }
-        let Ok(luggage) = Luggage::unpack(&handoff.luggage) else { return };
+        let Some(Ok(luggage)) = handoff.luggage.as_deref().map(Luggage::unpack) else { return };
         self.moves.perhaps.insert((*key, self.me));
         self.learn(key, chain, true);
         self.lanes_in(key, &luggage);

@@ -114,9 +114,11 @@ impl Kernel {
         eyes.exact(Check::SealRight, busy.is_none(), || {
             format!("{key} is sealed, and {} is under way", busy.clone().unwrap_or_default())
         });
-        let luggage = Luggage::unpack(&handoff.luggage).ok();
-        let hash = once_model::hash::content_hash(&handoff.luggage);
-        let small = handoff.luggage.len() <= LUGGAGE_MAX_BYTES && certificate.luggage == Some(hash);
+        // Shown with all of it, also where it is pulled.
+        let bytes = handoff.luggage.clone().unwrap_or_default();
+        let luggage = Luggage::unpack(&bytes).ok();
+        let hash = once_model::hash::content_hash(&bytes);
+        let small = bytes.len() <= LUGGAGE_MAX_BYTES && certificate.luggage == Some(hash);
         eyes.exact(Check::LuggageTrue, small && luggage.is_some(), || {
             format!("the luggage of {key} is too large, or not the one that the handoff names")
         });
@@ -295,17 +297,20 @@ impl Kernel {
         let chain = head.and_then(|head| head.chain.as_ref()).or(self.moves.chains.get(&key));
         let lineage = key.lineage();
         let valid = lineage.is_some_and(|lineage| moved.chain.verify(lineage).is_ok());
-        let away =
-            chain == Some(&moved.chain) && moved.chain.home() != self.me && was_home(&moved.chain, self.me);
+        // A home says it, too, and a former one.
+        let mine = moved.chain.home() == self.me || was_home(&moved.chain, self.me);
+        let away = chain == Some(&moved.chain) && mine;
         eyes.exact(Check::MovedTrue, valid && away, || {
             format!("{key} is said to have moved, and that is not what is known here")
         });
         let laned = self.home.lanes.keys().any(|lane| {
             lane.origin == peer && (lane.name.key == key || lane.name.key == began_as(&moved.chain))
         });
-        let may = self.moves.acquainted.contains(&(key, peer)) || laned;
-        // Where it is may be read by who may read it, and whoever dropped it and got it anew knows less.
-        eyes.check(Check::MovedAllowed, How::exact_if(may), may, || {
+        let known = self.moves.acquainted.contains(&(key, peer)) || laned;
+        // Whoever has a right that would reach it is told, too; what changed within the group may have come before or after.
+        let reaches = head.is_some_and(|head| self.rights.any_reaches(peer, &head.thing()))
+            || self.rights_changed + 1 >= self.group;
+        eyes.check(Check::MovedAllowed, How::exact_if(known), known || reaches, || {
             format!("{} is told where {key} is, and had nothing to do with it", peer.short())
         });
         self.home.copies_told(peer, |name| *name == key || *name == began_as(&moved.chain));

@@ -295,6 +295,16 @@ impl Rights {
         self.earliest = 0;
     }
 
+    /// Whether a kernel has been given any right to read an object or to act on it.
+    pub(crate) fn any_reaches(&self, kernel: KernelId, thing: &Thing<'_>) -> bool {
+        let scopes = [Scope::All, Scope::Component(thing.component.to_owned()), Scope::Object(thing.key)];
+        scopes.into_iter().any(|scope| {
+            [Right::Read, Right::Act]
+                .into_iter()
+                .any(|right| self.rows.contains_key(&(Grantee::Kernel(kernel), right, scope.clone())))
+        })
+    }
+
     /// Whether `who` has the right on `thing`, with this action if it is the right to act.
     pub(crate) fn may(
         &self,

@@ -50,7 +50,7 @@ impl World {
         for name in names.iter().take(kernels as usize) {
             let index = self.nodes.len();
             let mut limits = crate::small::draw(&mut self.rng, index);
-            if self.moves {
+            if self.luggage_apart {
                 limits.luggage_inline = crate::moves::luggage_inline(index);
             }
             let kernel = self.kernel_within(name, limits);

@@ -91,6 +91,8 @@ pub struct World {
     pub(crate) damages: bool,
     /// Objects move to other homes.
     pub(crate) moves: bool,
+    /// Some kernels put no luggage into a frame.
+    pub(crate) luggage_apart: bool,
 }
 
 impl World {
@@ -121,6 +123,7 @@ impl World {
             workload: None,
             damages: false,
             moves: false,
+            luggage_apart: false,
         }
     }
 

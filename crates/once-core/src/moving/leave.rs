@@ -5,9 +5,7 @@ use std::ops::ControlFlow;
 
 use once_model::certificate::{Certificate, CertificateKind, Chain};
 use once_model::ids::{Hash, Incarnation, KernelId, ObjectKey};
-use once_model::limits::{
-    CHAIN_MOVES_MAX_CERTIFICATES, INLINE_MAX_BYTES, LEAVING_MAX_MS, RESEND_AFTER_MS,
-};
+use once_model::limits::{CHAIN_MOVES_MAX_CERTIFICATES, INLINE_MAX_BYTES, LEAVING_MAX_MS, RESEND_AFTER_MS};
 use once_model::moving::{Ahead, Welcome};
 use once_model::sign::Purpose;
 use once_model::wire::{Code, Frame, ShareAnswer};

@@ -81,7 +81,7 @@ impl World {
         let mut chain = thing.chain.clone();
         chain.links.push(certificate);
         let body = Some(state(key.uuid, 1).1.into_bytes().into());
-        Handoff { header: thing.header.clone(), chain, body, luggage }
+        Handoff { header: thing.header.clone(), chain, body, luggage: Some(luggage), luggage_size: None }
     }
 
     /// It is sealed, and handed over.

@@ -241,7 +241,7 @@ impl Told<'_> {
                 self.see(Seen::Answered { token, answer });
             }
             Input::Disk { free_bytes } => self.see(Seen::Room { short: *free_bytes < DISK_RESERVE_BYTES }),
-            // The judge knows nothing of moves yet.
+            // Worlds in which luggage is pulled are not judged yet.
             Input::Luggage { .. } => {}
             Input::Arrived { .. } | Input::Link { .. } | Input::Ready { .. } => {}
             Input::Timer(_) | Input::NetworkChanged => {}

@@ -21,12 +21,10 @@ struct Sealed {
     header: Header,
     #[n(1)]
     chain: Chain,
-    #[cbor(n(2), with = "once_model::cbor::json_bytes")]
-    luggage: bytes::Bytes,
 }
 
-/// What an object is handed over as, once it is sealed.
-pub(super) fn sealed(row: Option<&[u8]>) -> Option<Handoff> {
-    let Sealed { header, chain, luggage } = from_cbor::<Leaving>(row?).ok()?.sealed?;
-    Some(Handoff { header, chain, body: None, luggage })
+/// What an object is handed over as, once it is sealed. Its luggage lies in a row of its own (table 48).
+pub(super) fn sealed(row: Option<&[u8]>, luggage: Option<bytes::Bytes>) -> Option<Handoff> {
+    let Sealed { header, chain } = from_cbor::<Leaving>(row?).ok()?.sealed?;
+    Some(Handoff { header, chain, body: None, luggage, luggage_size: None })
 }

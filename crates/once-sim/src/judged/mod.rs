@@ -190,7 +190,8 @@ impl World {
     /// What the judge has found is a violation like any other.
     fn judge_says(&mut self) {
         for found in std::mem::take(&mut self.judged.found) {
-            if UNDECIDED.contains(&found.check) {
+            // Of moves nothing is decided yet: its model of them is young.
+            if UNDECIDED.contains(&found.check) || self.moves {
                 self.trace.line(|| format!("undecided: {found}"));
                 *self.judged.undecided.entry(found.check.name()).or_default() += 1;
                 continue;

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use once_core::act::{LedgerRow, QueueRow};
 use once_core::object::{self, HeadRow};
-use once_core::store::{StoreError, Table};
+use once_core::store::{Read, StoreError, Table};
 use once_core::txn::{self, Savepoint, Txn, Write};
 use once_core::waist::Arrival;
 use once_judge::seen::{Kept, Recorded, Revised};
@@ -69,7 +69,7 @@ pub(super) fn read(
             Table::Head => reader.head(write)?,
             Table::Conflict => reader.conflict(write)?,
             Table::Queue => reader.queue(write),
-            Table::Leaving => reader.leaving(write),
+            Table::Leaving => reader.leaving(write)?,
             Table::Activity if write.values[1].is_none() => {
                 let id = write.key.last_chunk().copied().map(Uuid::from_bytes);
                 reader.found.worked.extend(id);
@@ -212,11 +212,14 @@ impl Reader<'_, '_> {
     }
 
     /// An object that is about to leave is sealed.
-    fn leaving(&mut self, write: &Write) {
-        let [before, after] = write.values.each_ref().map(|value| leaving::sealed(value.as_deref()));
-        if let (None, Some(handoff)) = (before, after) {
+    fn leaving(&mut self, write: &Write) -> Result<(), StoreError> {
+        let [before, after] = &write.values;
+        let luggage = self.txn.get(Table::Luggage, &write.key)?;
+        let before = leaving::sealed(before.as_deref(), None);
+        if let (None, Some(handoff)) = (before, leaving::sealed(after.as_deref(), luggage)) {
             self.found.rows.push(Row::Sealed(Box::new(handoff)));
         }
+        Ok(())
     }
 
     fn queue(&mut self, write: &Write) {
