@@ -355,9 +355,8 @@ fn who_had_to_do_with_it_is_told_where_it_is_and_nobody_else() {
     let said = pair.a.says(origin.kernel, 91, Frame::Act(act(2))).to_vec();
     assert!(moved(&said), "{said:?}");
     // A right that would reach it is enough, and without one nothing is said.
-    let stranger_asks = |pair: &mut Pair, sequence| {
-        moved(&pair.a.says(stranger.kernel, 81, Frame::Act(act(sequence))).to_vec())
-    };
+    let stranger_asks =
+        |pair: &mut Pair, sequence| moved(pair.a.says(stranger.kernel, 81, Frame::Act(act(sequence))));
     assert!(stranger_asks(&mut pair, 1));
     let (scope, right, kernel) = (Scope::Kernel, Right::Act, stranger.kernel);
     let to_all = Grant { scope, right, kernel, object: None, expires_ms: None, actions: None };
