@@ -7,7 +7,7 @@ use once_model::limits::{INLINE_MAX_BYTES, LUGGAGE_MAX_BYTES};
 use once_model::moving::{Ahead, Handed, Handoff, Luggage, Welcome, Withdraw};
 use once_model::wire::{Code, Frame, Parcel};
 
-use super::rows::{HandedRow, WelcomeRow, handed_key};
+use super::rows::{HandedRow, WelcomeRow, handed_key, is_welcome};
 use super::stay::{connection, is_passing, my_life};
 use super::{hear, luggage, sealed};
 use crate::access;
@@ -22,13 +22,9 @@ use crate::{follow, peers, txn};
 pub(crate) fn ahead(s: &mut Step<'_, '_>, peer: KernelId, asked: Ahead) -> Result<(), StoreError> {
     let Ahead { key, certificate, .. } = asked;
     let code = would_take(s, &peer, &asked)?.err();
-    let row = WelcomeRow { from: peer, certificate, since_ms: s.ctx.now_ms };
-    let place = key.to_row();
-    if code.is_none() {
-        let known: Option<WelcomeRow> = txn::get(s.txn, Table::Welcome, &place)?;
-        if known.is_none_or(|known| (known.from, known.certificate) != (peer, certificate)) {
-            s.txn.put(Table::Welcome, &place, &row);
-        }
+    if code.is_none() && !is_welcome(s.txn, &peer, &key, &certificate)? {
+        let row = WelcomeRow { certificate, since_ms: s.ctx.now_ms };
+        s.txn.put(Table::Welcome, &object::object_peer_key(&key, &peer), &row);
     }
     say(s, &peer, Frame::Welcome(Welcome { key, certificate, code }));
     Ok(())
@@ -106,8 +102,7 @@ fn consider(s: &mut Step<'_, '_>, peer: KernelId, said: Handoff, brought: Brough
         say(s, &peer, Frame::Handed(handed));
         return Ok(());
     }
-    let welcome: Option<WelcomeRow> = txn::get(s.txn, Table::Welcome, &key.to_row())?;
-    if welcome.is_none_or(|row| (row.from, row.certificate) != (peer, handoff.base)) {
+    if !is_welcome(s.txn, &peer, &key, &handoff.base)? {
         return Ok(());
     }
     let checked = match checked(s, &peer, &said, &handoff, &before)? {
@@ -153,9 +148,7 @@ pub(crate) fn withdraw(s: &mut Step<'_, '_>, peer: KernelId, said: &Withdraw) ->
         say(s, &peer, Frame::Handed(Handed { key, answer: row.answer, code: row.code }));
         return Ok(());
     }
-    let welcome: Option<WelcomeRow> = txn::get(s.txn, Table::Welcome, &key.to_row())?;
-    let is_awaited = welcome.is_some_and(|row| (row.from, row.certificate) == (peer, handoff.base));
-    if !is_awaited || !is_from(s, &peer, handoff, &before)? {
+    if !is_welcome(s.txn, &peer, &key, &handoff.base)? || !is_from(s, &peer, handoff, &before)? {
         return Ok(());
     }
     answer(s, &peer, (&key, handoff, life), Some(Code::Withdrawn));
@@ -200,7 +193,7 @@ fn answer(
 ) -> Answer {
     let answer = Answer::sign(handoff.id(), code.is_none(), life, &s.ctx.key);
     s.txn.put(Table::Handed, &handed_key(key, &handoff.id()), &HandedRow { answer, code });
-    s.txn.delete(Table::Welcome, &key.to_row());
+    s.txn.delete(Table::Welcome, &object::object_peer_key(key, peer));
     say(s, peer, Frame::Handed(Handed { key: *key, answer, code }));
     answer
 }

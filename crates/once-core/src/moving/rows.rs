@@ -5,6 +5,7 @@ use once_model::certificate::{Answer, Chain};
 use once_model::header::Header;
 use once_model::ids::{Hash, KernelId, ObjectKey};
 
+use crate::object::object_peer_key;
 use crate::store::{Read, StoreError, Table};
 use crate::txn;
 
@@ -43,18 +44,16 @@ pub struct SealedRow {
     pub luggage_bytes: u64,
 }
 
-/// [`crate::store::Table::Welcome`]: this kernel said that it would take an object.
+/// [`crate::store::Table::Welcome`]: this kernel said that it would take an object from another one. Each that may ask has a row of
+/// its own: nobody takes back what was said to somebody else.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 #[cbor(map)]
 pub struct WelcomeRow {
-    /// From whom.
-    #[n(0)]
-    pub from: KernelId,
     /// The certificate of its home then.
-    #[n(1)]
+    #[n(0)]
     pub certificate: Hash,
     /// When, in milliseconds since 1970.
-    #[n(2)]
+    #[n(1)]
     pub since_ms: u64,
 }
 
@@ -102,8 +101,8 @@ pub(crate) fn is_welcome(
     key: &ObjectKey,
     certificate: &Hash,
 ) -> Result<bool, StoreError> {
-    let row: Option<WelcomeRow> = txn::get(rows, Table::Welcome, &key.to_row())?;
-    Ok(row.is_some_and(|row| row.from == *peer && row.certificate == *certificate))
+    let row: Option<WelcomeRow> = txn::get(rows, Table::Welcome, &object_peer_key(key, peer))?;
+    Ok(row.is_some_and(|row| row.certificate == *certificate))
 }
 
 /// How many bytes a peer gets that asks for luggage by its hash: only the kernel to which the object is sealed, as long as it is.

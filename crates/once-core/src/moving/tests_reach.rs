@@ -2,12 +2,13 @@
 
 use once_model::action::Outcome;
 use once_model::ids::ObjectKey;
-use once_model::wire::Code;
+use once_model::moving::Ahead;
+use once_model::wire::{Code, Frame};
 
 use crate::access::{Right, Scope};
 use crate::object;
 use crate::testing::Several;
-use crate::waist::{Answer, Command};
+use crate::waist::{Answer, Command, Input};
 
 const A: usize = 0;
 const B: usize = 1;
@@ -64,4 +65,45 @@ fn whose_right_would_not_reach_it_is_told_nothing() {
         }
         assert_eq!(outcome(&mut net, key, 1), Some(Outcome::Refused(Code::Denied)));
     }
+}
+
+/// What one has said so far reaches another.
+fn carry(net: &mut Several, from: usize, to: usize) {
+    let (sender, receiver) = (net.id(from), net.id(to));
+    let said = std::mem::take(&mut net.kernels[from].outgoing);
+    for (_, conn, frame) in said.into_iter().filter(|(peer, ..)| *peer == receiver) {
+        net.kernels[to].input(Input::Frame { peer: sender, conn, frame });
+    }
+}
+
+/// Whoever else may move objects to a kernel takes back nothing of what that has said to an object's home.
+#[test]
+fn a_question_of_somebody_else_does_not_leave_an_object_sealed() {
+    let mut net = Several::strangers(3);
+    net.befriend(&[A, B, K]);
+    let key = net.kernels[A].object(1, "Paper");
+    let token = net.kernels[A].command(Command::Claim { key });
+    let header = match &net.kernels[A].answered[&token] {
+        Answer::Object { header, .. } => header.clone(),
+        other => panic!("{other:?}"),
+    };
+    let (key, [a, b, k]) = (header.key(), [A, B, K].map(|place| net.id(place)));
+    for other in [a, k] {
+        net.kernels[B].grant(other, Right::Host, Scope::Kernel);
+    }
+    let asked = Ahead {
+        key,
+        certificate: header.certificate.unwrap(),
+        component: header.component.clone(),
+        version: header.version.clone(),
+        size: header.size,
+    };
+    net.kernels[A].command(Command::Move { key, to: b, wait: false });
+    carry(&mut net, A, B);
+    // B has said yes to A. Now K asks, and what A has sealed comes to B behind that.
+    let conn = net.kernels[B].engine.peers.links[&k].up().unwrap();
+    let frame = Frame::Ahead(asked);
+    net.kernels[B].input(Input::Frame { peer: k, conn, frame });
+    net.settle();
+    assert_eq!(object::head(&net.kernels[B].store, &key).unwrap().unwrap().home, Some(b));
 }

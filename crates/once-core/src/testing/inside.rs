@@ -126,8 +126,8 @@ impl Alone {
             let (since_ms, certificate) = (NOW_MS, Hash::from_bytes([3; 32]));
             let leaving = crate::moving::LeavingRow { to: peer, since_ms, sealed: None, withdrawn: false };
             s.txn.put(Table::Leaving, &plain.to_row(), &leaving);
-            let welcome = crate::moving::WelcomeRow { from: peer, certificate, since_ms };
-            s.txn.put(Table::Welcome, &plain.to_row(), &welcome);
+            let welcome = crate::moving::WelcomeRow { certificate, since_ms };
+            s.txn.put(Table::Welcome, &follower, &welcome);
             let answer = Answered::sign(certificate, false, Incarnation::from_bytes([1; 16]), &s.ctx.key);
             let handed = [plain.to_row().as_slice(), certificate.as_bytes()].concat();
             s.txn.put(Table::Handed, &handed, &crate::moving::HandedRow { answer, code: None });

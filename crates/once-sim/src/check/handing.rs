@@ -37,11 +37,11 @@ pub(super) fn may_bring(
 
 /// Whether a peer may send the scenario of an object that it is about to hand over.
 fn is_welcome(group: &Group<'_>, peer: &KernelId, key: &ObjectKey, certificate: &Hash) -> bool {
-    let place = key.to_row();
+    let place = object::object_peer_key(key, peer);
     let now = txn::get::<WelcomeRow>(group.store, Table::Welcome, &place).ok().flatten();
     let rows = group.changed().filter(|row| row.table == Table::Welcome && row.key == place);
     let before = rows.filter_map(|row| txn::decode::<WelcomeRow>(Table::Welcome, row.before.as_ref()?).ok());
-    now.into_iter().chain(before).any(|row| (row.from, row.certificate) == (*peer, *certificate))
+    now.into_iter().chain(before).any(|row| row.certificate == *certificate)
 }
 
 /// Whether a peer has a grant that would reach an object, or had one within the group.
@@ -187,11 +187,12 @@ impl Checker {
         said: &Welcome,
         wrong: &mut Wrong,
     ) {
-        let row = group.store.durable(Table::Welcome, &said.key.to_row());
+        let place = object::object_peer_key(&said.key, peer);
+        let row = group.store.durable(Table::Welcome, &place);
         let row = row.and_then(|row| txn::decode::<WelcomeRow>(Table::Welcome, row).ok());
         // It may have been handed over within the group.
-        let is_there = any(group.store, Table::Welcome, &said.key.to_row());
-        if is_there && row.is_none_or(|row| (row.from, row.certificate) != (*peer, said.certificate)) {
+        let is_there = any(group.store, Table::Welcome, &place);
+        if is_there && row.is_none_or(|row| row.certificate != said.certificate) {
             wrong.push((6, format!("welcomes {} before that is on disk", said.key)));
         }
         let asked = group.inputs.iter().find_map(|input| match input {
