@@ -26,6 +26,10 @@ impl Kernel {
         shown.or_else(|| self.objects.find(acting).and_then(Head::home))
     }
 
+    fn has_chain(&self, acting: &ObjectKey) -> bool {
+        self.guests.contains_key(acting) || self.objects.find(acting).is_some_and(|head| head.chain.is_some())
+    }
+
     /// Whether a peer may have this done (5.5 Rights).
     pub(crate) fn may_act(&self, origin: KernelId, head: &Head, action: &Action, guest: bool) -> Tri {
         if !self.peers.is(&origin) {
@@ -45,7 +49,9 @@ impl Kernel {
             // Of a guest only its chain says where it is.
             let said = if guest { None } else { said };
             if home.or(said) == Some(origin) {
-                best = best.or(holds);
+                // Known by a revision alone, without its chain: what counts is whether a chain came along with that.
+                let open = guest && holds.can() && !self.has_chain(&acting);
+                best = best.or(if open { Tri::Open } else { holds });
             }
         }
         best

@@ -10,7 +10,7 @@ use once_core::{Refusal, peers, txn};
 use once_model::ids::{Hash, KernelId, Line, ObjectKey};
 use once_model::wire::{Code, Frame, ShareAnswer, Shared};
 
-use super::handing::{self, may_bring};
+use super::handing::{self, may_bring, may_share};
 use super::peers::{hello, shown_by_peer};
 use super::shadow::{InviteShadow, Leaving, Rights, Shadow};
 use super::share::{Owed, Promises, needed, pulls};
@@ -490,7 +490,10 @@ fn arrived(
     }
     match (may, answer == ShareAnswer::Refused(Code::Denied)) {
         (false, false) => Err(format!("answers {answer:?} for {key} of {peer:.10}, which may not share")),
-        (true, true) => Err(format!("denies {key} of {peer:.10}, which may share")),
+        // That it is about to be handed over may have become known later within the group.
+        (true, true) if may_share(shadow, group, peer, &keys) => {
+            Err(format!("denies {key} of {peer:.10}, which may share"))
+        }
         _ => Ok(()),
     }
 }

@@ -30,9 +30,13 @@ pub(super) fn may_bring(
     header: &Header,
     keys: &[ObjectKey],
 ) -> bool {
-    shadow.rights.may_share(peer, group.now_ms)
-        || shadow.follows(peer, keys)
+    may_share(shadow, group, peer, keys)
         || header.certificate.is_some_and(|certificate| is_welcome(group, peer, &header.key(), &certificate))
+}
+
+/// Whether a peer may bring a revision for whatever it is: it may share, or is asked for it.
+pub(super) fn may_share(shadow: &Shadow, group: &Group<'_>, peer: &KernelId, keys: &[ObjectKey]) -> bool {
+    shadow.rights.may_share(peer, group.now_ms) || shadow.follows(peer, keys)
 }
 
 /// Whether a peer may send the scenario of an object that it is about to hand over.
@@ -169,6 +173,7 @@ impl Checker {
             Frame::Handed(said) => self.has_answered(group, allowed, peer, said, wrong),
             Frame::Moved(said) => self.points_on(group, peer, said, wrong),
             Frame::Withdraw(said) => asks_back(group, said, wrong),
+            Frame::Heard(said) => self.news.heard(group, *peer, &said.key),
             _ => {}
         }
     }

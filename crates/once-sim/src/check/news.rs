@@ -43,6 +43,14 @@ impl News {
         self.owed.retain(|(by, ..)| !moves.put_back.contains(by));
     }
 
+    /// Who answers, and has nothing to do with the object, believes nothing: whatever comes to know of it later, this news is over.
+    pub(super) fn heard(&mut self, group: &Group<'_>, by: KernelId, key: &ObjectKey) {
+        let Some(lineage) = key.lineage() else { return };
+        if matches!(object::chain(group.store, &lineage), Ok(None)) {
+            self.owed.remove(&(by, *key, group.kernel));
+        }
+    }
+
     /// All of it, also what was heard since: by whom, of which object, to whom.
     pub fn all(&self) -> impl Iterator<Item = &(KernelId, ObjectKey, KernelId)> {
         self.owed.iter()
