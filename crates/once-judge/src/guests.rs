@@ -54,7 +54,9 @@ impl Kernel {
                 best = best.or(if open { Tri::Open } else { holds });
             }
         }
-        best
+        // Whether the chain of what was removed is kept, the page leaves free.
+        let is_gone = home.is_none() && self.objects.gone.contains(&acting);
+        if is_gone && best.can() { Tri::Open } else { best }
     }
 
     /// Whether an object of this kernel may have this done: one that came from another kernel needs a grant of its own.

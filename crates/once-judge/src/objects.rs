@@ -56,6 +56,8 @@ pub(crate) struct Lately {
 /// All objects of one kernel.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Objects {
+    /// What was removed of others: the engine may know where it is all the same, by the chain that it keeps.
+    pub(crate) gone: BTreeSet<ObjectKey>,
     pub(crate) heads: BTreeMap<ObjectKey, Head>,
     /// What an unclaimed copy is called since it was claimed.
     pub(crate) became: BTreeMap<ObjectKey, ObjectKey>,

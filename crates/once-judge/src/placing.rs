@@ -274,6 +274,7 @@ impl Kernel {
         }
         if let Some(head) = self.objects.heads.remove(key) {
             self.objects.replaced(&head, self.group);
+            self.objects.gone.insert(*key);
         }
         let objects = &self.objects;
         self.clients.end(|ask| matches!(ask, Ask::Share { key: k, .. } if objects.name(k) == *key));
