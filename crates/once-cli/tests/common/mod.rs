@@ -13,7 +13,7 @@ use tempfile::TempDir;
 pub const ONCE: &str = env!("CARGO_BIN_EXE_once");
 
 /// How long anything may take on a busy machine.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+pub const PATIENCE: Duration = Duration::from_secs(180);
 
 /// A home directory that nobody else uses.
 pub struct Home(TempDir);
