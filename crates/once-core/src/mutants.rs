@@ -206,8 +206,6 @@ mod switch {
         ForgetNews breaks 10,
         /// A sealed object is its home's again as soon as people want it back.
         UnsealByWish breaks 2,
-        /// Who is asked for an answer gives another one than before.
-        AnswersTwice breaks 2,
         /// A handoff leaves before its seal is on the disk.
         LazySeal breaks 6,
         /// The acts of a guest do not say that it is one.

@@ -140,10 +140,6 @@ pub(crate) fn withdraw(s: &mut Step<'_, '_>, peer: KernelId, said: &Withdraw) ->
     if handoff.home != s.ctx.me || handoff.incarnation != life {
         return Ok(());
     }
-    if mutant!(AnswersTwice) {
-        answer(s, &peer, (&key, handoff, life), Some(Code::Withdrawn));
-        return Ok(());
-    }
     if let Some(row) = answered(s, &key, handoff)? {
         say(s, &peer, Frame::Handed(Handed { key, answer: row.answer, code: row.code }));
         return Ok(());

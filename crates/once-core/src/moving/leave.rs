@@ -271,11 +271,12 @@ fn seal(s: &mut Step<'_, '_>, key: ObjectKey, to: KernelId, receiver: Incarnatio
     handoff.signature = Some(s.ctx.key.sign(Purpose::Certificate, &handoff.id()));
     chain.links.push(handoff);
     let sealed = SealedRow { header: head.header, chain, luggage_bytes: luggage.len() as u64 };
-    s.txn.put_bytes(Table::Luggage, &key.to_row(), luggage);
     let row = LeavingRow { sealed: Some(sealed), ..row };
     if mutant!(LazySeal) {
+        s.txn.put_bytes_lazily(Table::Luggage, &key.to_row(), luggage);
         s.txn.put_lazily(Table::Leaving, &key.to_row(), &row);
     } else {
+        s.txn.put_bytes(Table::Luggage, &key.to_row(), luggage);
         s.txn.put(Table::Leaving, &key.to_row(), &row);
     }
     luggage::take_out(s, &key)?;
