@@ -54,12 +54,9 @@ impl Kernel {
             Some(lineage) => object::chain(&snapshot, &lineage)?,
             None => None,
         };
-        let of_chain = chain.iter().flat_map(|chain| {
-            let links = chain.links.iter().rev().map(|link| link.home);
-            links.chain([chain.genesis.home])
-        });
+        let of_chain: Vec<_> = chain.iter().flat_map(|chain| chain.homes()).collect();
         let mut homes = vec![row.home];
-        for home in of_chain {
+        for home in of_chain.into_iter().rev() {
             if !homes.contains(&home) {
                 homes.push(home);
             }

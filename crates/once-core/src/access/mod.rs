@@ -99,10 +99,20 @@ pub(crate) fn has_grant(
     action: &str,
     now_ms: u64,
 ) -> Result<bool, StoreError> {
+    let allows = |grant: &GrantRow| grant.allows(Some(action), now_ms);
+    any_grant(rows, head, (Right::Act, &grantee_object(object)), allows)
+}
+
+/// Whether somebody has a grant on an object, or on its component or this kernel, that is as asked for.
+fn any_grant(
+    rows: &dyn Read,
+    head: &HeadRow,
+    (right, grantee): (Right, &[u8; 32]),
+    is_it: impl Fn(&GrantRow) -> bool,
+) -> Result<bool, StoreError> {
     for scope in scopes(head) {
-        let place = row(&scope, Right::Act, &grantee_object(object));
-        let grant: Option<GrantRow> = txn::get(rows, Table::Grant, &place)?;
-        if grant.is_some_and(|grant| grant.allows(Some(action), now_ms)) {
+        let grant: Option<GrantRow> = txn::get(rows, Table::Grant, &row(&scope, right, grantee))?;
+        if grant.as_ref().is_some_and(&is_it) {
             return Ok(true);
         }
     }
@@ -171,16 +181,8 @@ pub(crate) fn reaches(
     if !is_peer(rows, kernel)? {
         return Ok(false);
     }
-    for scope in scopes(head) {
-        for right in [Right::Read, Right::Act] {
-            let grant: Option<GrantRow> =
-                txn::get(rows, Table::Grant, &row(&scope, right, kernel.as_bytes()))?;
-            if grant.is_some_and(|grant| grant.holds(now_ms)) {
-                return Ok(true);
-            }
-        }
-    }
-    Ok(false)
+    let any = |right| any_grant(rows, head, (right, kernel.as_bytes()), |grant| grant.holds(now_ms));
+    Ok(any(Right::Read)? || any(Right::Act)?)
 }
 
 /// Whether `kernel` is a peer at all. Everything else is denied to the rest of the world.

@@ -180,9 +180,9 @@ pub(crate) fn shared(
         ShareAnswer::Refused(code) => Some(code),
     };
     if let Some(code) = refusal {
-        let is_newest = object::head(s.txn, &key)?.is_some_and(|head| head.header.id() == id);
-        let is_large = object::head(s.txn, &key)?.is_some_and(|head| is_apart(&head));
-        return if is_newest && is_large { stay(s, key, Unmoved::Unwelcome(code)) } else { Ok(()) };
+        let head = object::head(s.txn, &key)?;
+        let is_it = head.is_some_and(|head| head.header.id() == id && is_apart(&head));
+        return if is_it { stay(s, key, Unmoved::Unwelcome(code)) } else { Ok(()) };
     }
     *has = Some(id);
     s.engine.moving.touched.insert(key);

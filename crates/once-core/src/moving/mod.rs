@@ -1,7 +1,6 @@
 //! Moving an object to another home: `docs/protocol.md`, 5.6. `leave.rs` is what its home does until the object is sealed,
-//! `sealed.rs` what it does then, `arrive.rs` is the receiver, `luggage.rs` what goes along,
-//! `acquaintances.rs` who has to do with it, and `news.rs` what former homes say
-//! to those who still ask there; `hear.rs` is who hears it.
+//! `sealed.rs` what it does then, `arrive.rs` is the receiver, `luggage.rs` what goes along, `acquaintances.rs` who has to do with
+//! it, and `news.rs` what its homes say to those who still ask there; `hear.rs` is who hears it.
 
 mod acquaintances;
 mod arrive;
@@ -17,7 +16,11 @@ mod stay;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]
+mod tests_body;
+#[cfg(test)]
 mod tests_guests;
+#[cfg(test)]
+mod tests_luggage;
 #[cfg(test)]
 mod tests_news;
 #[cfg(test)]
@@ -77,8 +80,3 @@ pub fn departures(rows: &dyn Read) -> Result<Vec<Departure>, StoreError> {
     })?;
     Ok(found)
 }
-
-#[cfg(test)]
-mod tests_body;
-#[cfg(test)]
-mod tests_luggage;

@@ -112,12 +112,11 @@ pub(crate) fn luggage_for(
     key: &ObjectKey,
     content: &Hash,
 ) -> Result<Option<u64>, StoreError> {
-    let row: Option<LeavingRow> = txn::get(rows, Table::Leaving, &key.to_row())?;
     let is_for_all = mutant!(LuggageForAll);
-    let sealed = row.filter(|row| row.to == *peer || is_for_all).and_then(|row| row.sealed);
+    let sealed = sealed(rows, key)?.filter(|(to, _)| to == peer || is_for_all);
     let is_it =
         |sealed: &SealedRow| sealed.chain.links.last().is_some_and(|link| link.luggage == Some(*content));
-    Ok(sealed.filter(is_it).map(|sealed| sealed.luggage_bytes))
+    Ok(sealed.map(|(_, sealed)| sealed).filter(is_it).map(|sealed| sealed.luggage_bytes))
 }
 
 /// Key of a [`HandedRow`]: the object, then the certificate.
