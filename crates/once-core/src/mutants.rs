@@ -212,6 +212,14 @@ mod switch {
         GuestAsHost breaks 7,
         /// A guest may do what the kernel may that it lives on.
         GuestByHost breaks 7,
+        /// Who has a right on an object that moves in is not let in for it.
+        NoVisitors breaks 10,
+        /// A visitor may do what a peer may.
+        VisitorIsPeer breaks 7,
+        /// A visitor stays one when it has no right any more.
+        VisitorStays breaks 7,
+        /// A kernel that people removed comes back as a visitor.
+        RemovedComesBack breaks 7,
     }
 
     thread_local! {

@@ -224,6 +224,9 @@ pub const ACQUAINTANCES_MAX: usize = 256;
 /// Most addresses of one of them that go along.
 pub const ACQUAINTANCE_ADDRESSES_MAX: usize = 4;
 
+/// Most kernels that are let in as visitors for one object that moves in.
+pub const VISITORS_OF_OBJECT_MAX: usize = 256;
+
 /// Chains of guests that a connection remembers in each direction: objects that act in turn are seldom more, and a chain is
 /// mostly below 1 KiB.
 pub const GUESTS_SHOWN_MAX: usize = 32;

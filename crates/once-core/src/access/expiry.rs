@@ -3,9 +3,9 @@
 //!
 //! The latest time that this kernel has seen is kept, so that people can be told when the clock is behind it.
 
-use super::GrantRow;
+use super::{Grant, GrantRow};
 use crate::chores::{self, Chore};
-use crate::engine::{Engine, Expiry, Step};
+use crate::engine::{Engine, Expiry, Step, Todo};
 use crate::meta;
 use crate::peers::InviteRow;
 use crate::store::{StoreError, Table};
@@ -62,6 +62,7 @@ pub(crate) fn end(s: &mut Step<'_, '_>, table: Table, key: &[u8], value: &[u8]) 
         let Ok(mut row) = txn::decode::<GrantRow>(Table::Grant, value) else { return };
         if row.end(now_ms) {
             s.txn.put(Table::Grant, key, &row);
+            Grant::whose(key, value).into_iter().for_each(|kernel| s.later(Todo::Visitor(kernel)));
         }
         row.next_end_ms().into_iter().for_each(|at_ms| s.engine.expiry.expect(at_ms));
         return;

@@ -52,7 +52,7 @@ pub fn may_act(
     if own && (is_itself || (!actor.guest && !is_guest(rows, actor.object)?)) {
         return Ok(true);
     }
-    if !own && !is_peer(rows, actor.kernel)? {
+    if !own && !is_admitted(rows, actor.kernel)? {
         return Ok(false);
     }
     let known = known_home(rows, actor.object)?;
@@ -178,7 +178,7 @@ pub(crate) fn reaches(
     head: &HeadRow,
     now_ms: u64,
 ) -> Result<bool, StoreError> {
-    if !is_peer(rows, kernel)? {
+    if !is_admitted(rows, kernel)? {
         return Ok(false);
     }
     let any = |right| any_grant(rows, head, (right, kernel.as_bytes()), |grant| grant.holds(now_ms));
@@ -190,7 +190,18 @@ pub(crate) fn reaches(
 /// # Errors
 /// When the store cannot be read.
 pub fn is_peer(rows: &dyn Read, kernel: &KernelId) -> Result<bool, StoreError> {
+    if mutant!(VisitorIsPeer) {
+        return is_admitted(rows, kernel);
+    }
     Ok(peers::peer(rows, kernel)?.is_some_and(|peer| peer.status == PeerStatus::Active))
+}
+
+/// Whether `kernel` is a peer, or one that comes or is called for single objects: on these it may have rights.
+///
+/// # Errors
+/// When the store cannot be read.
+pub fn is_admitted(rows: &dyn Read, kernel: &KernelId) -> Result<bool, StoreError> {
+    Ok(peers::peer(rows, kernel)?.is_some_and(|peer| peer.status != PeerStatus::Joining))
 }
 
 /// Whether `kernel` may store scenarios here.
@@ -255,7 +266,7 @@ impl Reader {
     /// # Errors
     /// When the store cannot be read.
     pub fn new(rows: &dyn Read, kernel: &KernelId, now_ms: u64) -> Result<Option<Self>, StoreError> {
-        if !is_peer(rows, kernel)? {
+        if !is_admitted(rows, kernel)? {
             return Ok(None);
         }
         let mut reader =
@@ -311,7 +322,7 @@ impl Reader {
 /// # Errors
 /// When the store cannot be read.
 pub fn may_read(rows: &dyn Read, kernel: &KernelId, head: &HeadRow, now_ms: u64) -> Result<bool, StoreError> {
-    if !is_peer(rows, kernel)? {
+    if !is_admitted(rows, kernel)? {
         return Ok(false);
     }
     if mutant!(SkipReadRight)

@@ -32,7 +32,7 @@ const FIRST: ObjectKey =
 pub(super) fn parts(chore: Chore) -> Vec<Part> {
     use Table::{
         Acquaintance, Activity, Boot, Conflict, Follower, Grant, Invite, News, Outbox, Peer, Queue, Request,
-        Sending, Subscription, Timer, Unfollow,
+        Sending, Subscription, Timer, Unfollow, Visit,
     };
     let whole = |tables: &[Table]| tables.iter().map(|table| Part::Rows(*table, Vec::new())).collect();
     let at = |table, peer: &KernelId| Part::Rows(table, peer.as_bytes().to_vec());
@@ -45,6 +45,7 @@ pub(super) fn parts(chore: Chore) -> Vec<Part> {
             at(Subscription, &peer),
             at(Unfollow, &peer),
             at(News, &peer),
+            at(Visit, &peer),
             Part::Rows(Grant, Vec::new()),
             Part::Rows(Follower, Vec::new()),
         ],

@@ -89,6 +89,7 @@ impl Step<'_, '_> {
                 Todo::Chain(key) => moving::chain_known(s, key),
                 Todo::Chore(chore) => chores::begin_now(s, chore),
                 Todo::Pump(peer) => share::pump_now(s, peer),
+                Todo::Visitor(kernel) => peers::look_at(s, kernel),
             })?);
         }
         Ok(())

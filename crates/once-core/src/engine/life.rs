@@ -7,10 +7,8 @@ use once_model::wire::Greeting;
 use super::{Step, Todo};
 use crate::access::{self, expiry};
 use crate::chores::{self, Chore};
-use crate::refusal::Failure;
 use crate::share::Window;
 use crate::store::StoreError;
-use crate::waist::{Answer, Token};
 use crate::{act, follow, peers, share, timer};
 
 /// A run of the engine begins: what the last one left goes on, and every peer is dialled. Each capability on its own: what
@@ -52,16 +50,12 @@ pub(crate) fn link_down(s: &mut Step<'_, '_>, peer: KernelId) {
     s.engine.chores.drop(Chore::Greet(peer));
 }
 
-/// A kernel is no peer any more. It has no right from here on; what rests on its rights goes, perhaps in later steps, and
-/// then the client is answered.
-pub(crate) fn peer_removed(
-    s: &mut Step<'_, '_>,
-    peer: KernelId,
-    token: Token,
-) -> Result<Option<Answer>, Failure> {
+/// A kernel is no peer any more. It has no right from here on; what rests on its rights goes, perhaps in later steps.
+pub(crate) fn peer_removed(s: &mut Step<'_, '_>, peer: KernelId) -> Result<(), StoreError> {
     share::forget_count(s, &peer)?;
     s.engine.chores.drop(Chore::Greet(peer));
-    Ok(chores::begin_for(s, Chore::ForgetPeer(peer), token))
+    chores::begin(s, Chore::ForgetPeer(peer));
+    Ok(())
 }
 
 /// An object of this kernel has come to its end: from here on no timer of it rings, and no work outside counts.

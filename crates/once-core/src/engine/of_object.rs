@@ -55,6 +55,7 @@ pub const OF_OBJECT: &[(Table, Place)] = &[
     (Table::Acquaintance, Place::First),
     (Table::News, Place::AfterKernel),
     (Table::Luggage, Place::First),
+    (Table::Visit, Place::AfterKernel),
 ];
 
 const KINDS: [Kind; 2] = [Kind::Objects, Kind::Lanes];

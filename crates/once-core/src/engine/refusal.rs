@@ -122,6 +122,9 @@ pub enum Refusal {
     /// Not a peer.
     #[error("kernel {0} is not a peer of this kernel")]
     NoPeer(KernelId),
+    /// It is no peer: it has to do with single objects only.
+    #[error("kernel {0} is a visitor of this kernel: it can have rights on single objects only")]
+    OnlyForObjects(KernelId),
     /// It was a peer until just now, and something of it is still to be forgotten.
     #[error("kernel {0} is being removed: its rights and debts of before are still being taken away")]
     BeingRemoved(KernelId),
@@ -410,6 +413,9 @@ impl Refusal {
                 "this disk lost or changed something: `once doctor` says more; all else goes on meanwhile".into()
             }
             Self::NoPeer(_) => "`once peers` lists the peers; `once join TICKET` makes one".into(),
+            Self::OnlyForObjects(peer) => {
+                format!("name an object, or make it a peer first: `once invite` makes a ticket for it, `once peers add {peer}` adds it")
+            }
             Self::BeingRemoved(peer) => {
                 format!("`once peers remove {}` waits until that is done; then add it again", peer)
             }

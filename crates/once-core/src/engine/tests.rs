@@ -252,6 +252,7 @@ fn refusals_name_the_command_that_helps() {
         (Refusal::OutboxFull { peer: kernel, rows: 1 }, "once peers remove"),
         (Refusal::NoAction(key.uuid), "once outbox"),
         (Refusal::NoPeer(kernel), "once join"),
+        (Refusal::OnlyForObjects(kernel), "once peers add"),
         (Refusal::BeingRemoved(kernel), "once peers remove"),
         (Refusal::NotOwed { peer: kernel, key }, "once outbox"),
         (Refusal::StoreDamaged, "once export --salvage"),

@@ -23,6 +23,8 @@ pub(crate) enum Todo {
     Chore(Chore),
     /// A peer is sent what it is owed, as far as there is room.
     Pump(KernelId),
+    /// A right on an object has ended, or a debt: if its holder is a visitor, the visit may be over.
+    Visitor(KernelId),
 }
 
 /// All of them, in their order.

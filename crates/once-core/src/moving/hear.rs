@@ -12,7 +12,7 @@ use super::rows;
 use super::stay::connection;
 use crate::engine::{Step, Todo};
 use crate::store::{StoreError, Table};
-use crate::{act, follow, object};
+use crate::{act, follow, object, peers};
 
 /// It is answered whether it is believed or not: who has nothing to do with the object need not hear it again.
 pub(crate) fn told(s: &mut Step<'_, '_>, peer: KernelId, moved: &Moved) -> Result<(), StoreError> {
@@ -53,6 +53,9 @@ fn take(s: &mut Step<'_, '_>, peer: KernelId, lineage: Lineage, moved: &Moved) -
         s.later(Todo::Chain(*key));
     }
     lanes_follow(s, &names, chain)?;
+    if !follows.is_empty() || act::leads_to(s, &names, &home)? {
+        peers::go_there(s, home, &moved.addresses)?;
+    }
     for (name, from) in follows {
         follow::follow_there(s, name, (from, home))?;
     }

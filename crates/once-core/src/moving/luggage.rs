@@ -19,7 +19,7 @@ use crate::follow::{self, FollowRow};
 use crate::object::{self, HeadRow};
 use crate::store::{StoreError, Table, prefix_end, scan_prefix, try_scan};
 use crate::timer::{self, TimerRow};
-use crate::txn;
+use crate::{peers, txn};
 use crate::waist::{Effect, Then, Work};
 
 /// What goes along with an object, as it travels, and its hash. Nothing if that is more than moves.
@@ -159,16 +159,19 @@ pub(super) fn put_down(
     let (me, now_ms) = (s.ctx.me, s.ctx.now_ms);
     acquaintances::put_down(s, key, std::mem::take(&mut luggage.acquaintances))?;
     let rights = [Right::Read, Right::Act];
+    let mut visitors = BTreeSet::new();
     for LuggageGrant { right, kernel, object, actions, remaining_ms } in luggage.grants.iter().cloned() {
         let Some(right) = rights.into_iter().find(|of| *of as u8 == right) else { continue };
-        if kernel == me && object.is_none() {
+        if kernel == me && object.is_none() || peers::is_unwelcome(s, &kernel)? {
             continue;
         }
+        visitors.insert(kernel);
         let expires_ms = remaining_ms.map(|ms| now_ms.saturating_add(ms));
         let scope = Scope::Object(*key);
         // Of too many there would be more than the home before had: it has made them up.
         drop(access::add(s, &Grant { scope, right, kernel, object, expires_ms, actions })?);
     }
+    peers::let_in(s, key, visitors)?;
     for follower in luggage.followers.iter().filter(|follower| **follower != me) {
         let row = FollowRow { since_ms: now_ms };
         s.txn.put(Table::Follower, &object::object_peer_key(key, follower), &row);

@@ -26,6 +26,8 @@ mod tests_news;
 #[cfg(test)]
 mod tests_reach;
 #[cfg(test)]
+mod tests_visitors;
+#[cfg(test)]
 mod tests_withdraw;
 
 use std::ops::ControlFlow;

@@ -13,7 +13,7 @@ use once_model::wire::Frame;
 use super::rows::NewsRow;
 use super::state::Told;
 use super::stay::{connection, tick_later};
-use crate::engine::Step;
+use crate::engine::{Step, Todo};
 use crate::object;
 use crate::store::{Read, StoreError, Table, prefix_end, try_scan};
 use crate::{access, act, peers, txn};
@@ -31,6 +31,7 @@ pub(crate) fn owe_news(s: &mut Step<'_, '_>, key: ObjectKey, row: &[u8]) -> Resu
     }
     // If the chain cannot be read just now, the peer is owed it for later.
     if s.guarded((s.ctx.me, key), |s| knows(s, &key, &peer))?.unwrap_or(false) {
+        s.later(Todo::Visitor(peer));
         return Ok(());
     }
     let row = NewsRow { since_ms: s.ctx.now_ms };
@@ -126,6 +127,7 @@ pub(crate) fn heard(s: &mut Step<'_, '_>, peer: KernelId, said: &Heard) -> Resul
     if newest == Some(certificate) {
         under_way.map(|under_way| under_way.remove(&key));
         s.txn.delete_lazily(Table::News, &place);
+        s.later(Todo::Visitor(peer));
         return tell(s, peer);
     }
     // An answer to something else means nothing: a peer is not told at its own pace.

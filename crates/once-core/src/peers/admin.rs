@@ -2,20 +2,21 @@
 
 use once_model::ids::{KernelId, Secret};
 use once_model::limits::{NAME_MAX_BYTES, PEER_QUOTA_BYTES};
-use once_model::wire::{Code, Frame};
+use once_model::wire::Code;
 
 use super::addresses::put_first;
 use super::dial::dial;
 use super::names::{check_petname, room_for_peer};
-use super::rows;
-use super::{PeerRow, PeerStatus, Phase};
+use super::rows::{self, RemovedRow};
+use super::visitors::{comes_for, hang_up};
+use super::{PeerRow, PeerStatus};
 use crate::access::{self, Grant, GrantRow, Right, Scope};
 use crate::chores::{self, Chore};
-use crate::engine::{Step, life};
+use crate::engine::{Step, Todo, life};
 use crate::refusal::{Failure, Refusal};
 use crate::store::{StoreError, Table};
 use crate::txn;
-use crate::waist::{Answer, Effect, Event, Token};
+use crate::waist::{Answer, Effect, Token};
 
 /// Uses an invite of another kernel.
 pub(crate) fn join(
@@ -28,7 +29,7 @@ pub(crate) fn join(
 ) -> Result<(), Failure> {
     let known = rows::peer(s.txn, &peer)?;
     check_new(s, &peer, petname.as_deref(), known.is_none())?;
-    let row = match known.filter(|row| row.status == PeerStatus::Active) {
+    let row = match known.filter(|row| row.status != PeerStatus::Joining) {
         // A peer here, but perhaps no longer there: the invite shall open its door again. If it is one there, too, the
         // invite is shown all the same, on a new connection: one that was never shown would let someone else in.
         Some(mut row) => {
@@ -55,8 +56,8 @@ pub(crate) fn add(
 ) -> Result<Answer, Failure> {
     if let Some(row) = rows::peer(s.txn, &peer)? {
         let answer = change(s, peer, petname, None, addresses)?;
-        if row.status == PeerStatus::Joining {
-            // Whatever becomes of the invite: somebody here has vouched for it.
+        if row.status != PeerStatus::Active {
+            // Whatever becomes of the invite, or of what it comes for: somebody here has vouched for it.
             let row = rows::peer(s.txn, &peer)?.unwrap_or(row);
             s.txn.put(Table::Peer, peer.as_bytes(), &PeerRow { status: PeerStatus::Active, ..row });
         }
@@ -65,6 +66,7 @@ pub(crate) fn add(
     check_new(s, &peer, petname.as_deref(), true)?;
     let row = new_row(s, PeerStatus::Active, None, addresses, petname);
     s.txn.put(Table::Peer, peer.as_bytes(), &row);
+    s.txn.delete(Table::Removed, peer.as_bytes());
     dial(s, peer)?;
     Ok(Answer::Done)
 }
@@ -101,28 +103,26 @@ pub(crate) fn remove(s: &mut Step<'_, '_>, token: Token, peer: KernelId) -> Resu
         return if under_way { Ok(chores::wait(s, rest, token)) } else { Err(Refusal::NoPeer(peer).into()) };
     }
     s.txn.delete(Table::Peer, peer.as_bytes());
-    let answer = life::peer_removed(s, peer, token)?;
-    if let Some(link) = s.engine.peers.links.remove(&peer)
-        && let Phase::Greeting { conn, .. } | Phase::Up { conn, .. } = link.phase
-    {
-        s.out.send(peer, conn, Frame::Denied(Code::Denied));
-        s.out.push(Effect::Close { peer, conn, code: Code::Denied });
-        // Its link is gone, so the end of the connection will not be told by that.
-        let reason = "it was removed here".to_owned();
-        s.out.push(Effect::Event(Event::Disconnected { peer, reason }));
-    }
+    s.txn.put(Table::Removed, peer.as_bytes(), &RemovedRow { at_ms: s.ctx.now_ms });
+    life::peer_removed(s, peer)?;
+    hang_up(s, peer, "it was removed here");
     for token in s.engine.peers.joins.remove(&peer).unwrap_or_default() {
         s.out.push(Effect::Reply { token, reply: Err(Refusal::NoPeer(peer)) });
     }
-    Ok(answer)
+    Ok(chores::wait(s, rest, token))
 }
 
 /// Gives a right.
 pub(crate) fn grant(s: &mut Step<'_, '_>, grant: &Grant) -> Result<Answer, Failure> {
     // An object of this kernel may need a right here: one that moved in has none.
     let own = grant.object.is_some() && grant.kernel == s.ctx.me;
-    if !own && rows::peer(s.txn, &grant.kernel)?.is_none() {
+    let holder = if own { None } else { rows::peer(s.txn, &grant.kernel)? };
+    if !own && holder.is_none() {
         return Err(Refusal::NoPeer(grant.kernel).into());
+    }
+    let is_visitor = holder.is_some_and(|row| row.is_for_objects());
+    if is_visitor && !matches!(grant.scope, Scope::Object(_)) {
+        return Err(Refusal::OnlyForObjects(grant.kernel).into());
     }
     let component = match &grant.scope {
         Scope::Component(name) => Some(name),
@@ -132,6 +132,11 @@ pub(crate) fn grant(s: &mut Step<'_, '_>, grant: &Grant) -> Result<Answer, Failu
         return Err(Refusal::NameTooLong { max_bytes: NAME_MAX_BYTES }.into());
     }
     access::add(s, grant)??;
+    if let Scope::Object(key) = grant.scope
+        && is_visitor
+    {
+        comes_for(s, &grant.kernel, &key);
+    }
     Ok(Answer::Done)
 }
 
@@ -146,6 +151,7 @@ pub(crate) fn revoke(s: &mut Step<'_, '_>, token: Token, grant: &Grant) -> Resul
         None if mutant!(LazyRevoke) => s.txn.delete_lazily(Table::Grant, &place),
         None => s.txn.delete(Table::Grant, &place),
     }
+    s.later(Todo::Visitor(grant.kernel));
     match grant.right {
         Right::Read => Ok(chores::begin_for(s, Chore::EndFollowing(grant.kernel), token)),
         _ => Ok(Some(Answer::Done)),
@@ -159,7 +165,7 @@ pub(super) fn give(s: &mut Step<'_, '_>, kernel: KernelId, right: Right) -> Resu
     access::add(s, &grant).map(drop)
 }
 
-fn new_row(
+pub(super) fn new_row(
     s: &Step<'_, '_>,
     status: PeerStatus,
     secret: Option<Secret>,
@@ -201,6 +207,7 @@ fn check_new(s: &Step<'_, '_>, peer: &KernelId, petname: Option<&str>, new: bool
 #[cfg(test)]
 mod tests {
     use once_model::sign::KernelKey;
+    use once_model::wire::Frame;
 
     use super::*;
     use crate::testing::Alone;

@@ -8,10 +8,11 @@ use super::addresses::{is_known_good, put_first};
 use super::down::{ended, rest};
 use super::names::shown;
 use super::rows;
+use super::visitors::may_come;
 use super::{Link, PeerRow, PeerStatus, Phase, admin, invites, progress, put_back, quarantine};
 use crate::access::Right;
 use crate::chores::{self, Chore};
-use crate::engine::{Step, life};
+use crate::engine::{Step, Todo, life};
 use crate::meta;
 use crate::refusal::Refusal;
 use crate::store::{StoreError, Table};
@@ -134,6 +135,14 @@ pub(crate) fn hello(
             invites::use_up(s, &peer, hello)?;
             Ok(row)
         }
+        (true, Some(row)) if row.is_for_objects() => match invites::admit(s, &peer, hello, Some(row.clone()))? {
+            Some(row) => Ok(row),
+            None if may_come(s, &peer, &row)? => Ok(row),
+            None => {
+                s.later(Todo::Visitor(peer));
+                Err(Code::Denied)
+            }
+        },
         // Its rights of before are still being taken away: it comes again.
         (true, None) if hello.invite.is_some() && chores::is_under_way(s, Chore::ForgetPeer(peer))? => {
             Err(Code::Busy)
@@ -165,6 +174,7 @@ pub(crate) fn hello(
     let secret = row.secret.take();
     if secret.is_some() {
         // We were about to show it an invite: it sees that now, and may share here as we may there, whoever called.
+        row.status = PeerStatus::Active;
         s.txn.put(Table::Peer, peer.as_bytes(), &row);
         admin::give(s, peer, Right::Share)?;
     }
@@ -210,7 +220,10 @@ pub(crate) fn admitted(
         s.out.push(Effect::Close { peer, conn, code: Code::Busy });
         return Ok(());
     }
-    invites::use_up(s, &peer, hello)?;
+    match row.is_for_objects() {
+        true => row = invites::admit(s, &peer, hello, Some(row.clone()))?.unwrap_or(row),
+        false => invites::use_up(s, &peer, hello)?,
+    }
     if row.status == PeerStatus::Joining || row.secret.is_some() {
         // Whose invite we used may share here, as we may there.
         row.status = PeerStatus::Active;

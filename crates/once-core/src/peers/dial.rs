@@ -86,7 +86,7 @@ pub(super) fn dial(s: &mut Step<'_, '_>, peer: KernelId) -> Result<(), StoreErro
         return Ok(());
     };
     let link = s.engine.peers.links.entry(peer).or_insert_with(Link::new);
-    if link.phase == Phase::Idle {
+    if link.phase == Phase::Idle && row.is_called() {
         link.phase = Phase::Dialling;
         s.out.push(Effect::Dial { peer, addresses: row.addresses });
     }

@@ -5,10 +5,9 @@ use std::ops::ControlFlow;
 
 use once_model::hash::record_hash;
 use once_model::ids::{Hash, KernelId, Secret};
-use once_model::limits::PEER_QUOTA_BYTES;
 use once_model::wire::Greeting;
 
-use super::admin;
+use super::admin::{self, new_row};
 use super::names::{check_petname, room_for_peer, shown};
 use super::{InviteRow, PeerRow, PeerStatus};
 use crate::access::Right;
@@ -107,27 +106,26 @@ pub(super) fn admit(
         return Ok(None);
     }
     use_up(s, peer, hello)?;
-    // Its own invite is still to be shown: it must not let another one in.
+    // What is known of one that is no peer stays known. Of who was to let us in, only that: its own invite is still to be shown,
+    // and must not let another one in.
     let secret = known.as_ref().and_then(|row| row.secret);
-    let petname = match (known.and_then(|row| row.petname), invite.petname) {
+    let given = known.as_ref().and_then(|row| row.petname.clone());
+    let petname = match (given, invite.petname) {
         (None, Some(name)) => Some(free_name(s, peer, name)?),
         (name, _) => name,
     };
+    let known = known.filter(PeerRow::is_for_objects);
     let row = PeerRow {
         petname: petname.clone(),
         says: shown(&hello.name),
         status: PeerStatus::Active,
         secret,
-        addresses: Vec::new(),
-        seen: Vec::new(),
-        quota_bytes: PEER_QUOTA_BYTES,
-        since_ms: s.ctx.now_ms,
-        heard: None,
         invite: Some(place),
-        addresses_ms: Vec::new(),
-        reborn_ms: None,
+        since_ms: s.ctx.now_ms,
+        ..known.unwrap_or_else(|| new_row(s, PeerStatus::Active, None, Vec::new(), None))
     };
     s.txn.put(Table::Peer, peer.as_bytes(), &row);
+    s.txn.delete(Table::Removed, peer.as_bytes());
     admin::give(s, *peer, Right::Share)?;
     let says = row.says.clone();
     s.out.push(Effect::Event(Event::Came { peer: *peer, invite: place, petname, says }));

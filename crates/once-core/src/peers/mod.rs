@@ -15,6 +15,7 @@ mod rows;
 mod state;
 #[cfg(test)]
 mod tests;
+mod visitors;
 
 pub(crate) use admin::{add, change, grant, join, remove, revoke};
 pub(crate) use admit::{admitted, denied, hello, hello_late, link};
@@ -28,5 +29,7 @@ pub(crate) use progress::{heard, note, tell, tell_later, told, told_after_commit
 pub(crate) use put_back::{begin_life, end as end_quarantine};
 pub use quarantine::{Quarantine, quarantine};
 pub(crate) use quarantine::{allows, heeds, resume as resume_quarantine};
-pub use rows::{InviteRow, PeerRow, PeerStatus, all, peer, put_back};
+pub use rows::{InviteRow, PeerRow, PeerStatus, RemovedRow, VisitRow, all, peer, put_back};
 pub(crate) use state::State;
+pub use visitors::visits;
+pub(crate) use visitors::{go_there, is_unwelcome, let_in, look_at};

@@ -39,12 +39,21 @@ pub fn is_name(name: &str) -> bool {
 
 /// Whether one more peer fits.
 pub(super) fn room_for_peer(s: &Step<'_, '_>) -> Result<bool, StoreError> {
+    Ok(count(s)? < s.engine.limits.peers)
+}
+
+/// Whether one more fits that is no peer: nobody here has chosen it, so half of the room stays for those who are.
+pub(super) fn room_for_visitor(s: &Step<'_, '_>) -> Result<bool, StoreError> {
+    Ok(count(s)? < s.engine.limits.peers / 2)
+}
+
+fn count(s: &Step<'_, '_>) -> Result<usize, StoreError> {
     let mut count = 0;
     s.txn.scan(Table::Peer, &[], None, &mut |_, _| {
         count += 1;
         ControlFlow::Continue(())
     })?;
-    Ok(count < s.engine.limits.peers)
+    Ok(count)
 }
 
 /// A name from outside, fit to be shown: no control characters, not too long.

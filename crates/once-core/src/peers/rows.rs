@@ -19,6 +19,12 @@ pub enum PeerStatus {
     /// Admitted on both sides.
     #[n(1)]
     Active,
+    /// No peer: it comes here for single objects on which it has a right, and has no other.
+    #[n(2)]
+    Visitor,
+    /// No peer: this kernel goes there for an object with which it has to do. If it has rights on objects here, it may come, too.
+    #[n(3)]
+    Host,
 }
 
 /// [`Table::Peer`]: a kernel that this one talks to.
@@ -64,7 +70,37 @@ pub struct PeerRow {
     pub reborn_ms: Option<u64>,
 }
 
+/// [`Table::Visit`]: a visitor comes for this object.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct VisitRow {
+    /// Since when, in milliseconds since 1970.
+    #[n(0)]
+    pub since_ms: u64,
+}
+
+/// [`Table::Removed`]: people here have removed this kernel. It comes back by an invite, or when somebody adds it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct RemovedRow {
+    /// When, in milliseconds since 1970.
+    #[n(0)]
+    pub at_ms: u64,
+}
+
 impl PeerRow {
+    /// Whether this kernel calls it. Visitors come by themselves.
+    #[must_use]
+    pub fn is_called(&self) -> bool {
+        self.status != PeerStatus::Visitor || self.secret.is_some()
+    }
+
+    /// Whether it is no peer, and has to do with single objects only.
+    #[must_use]
+    pub const fn is_for_objects(&self) -> bool {
+        matches!(self.status, PeerStatus::Visitor | PeerStatus::Host)
+    }
+
     /// The name to show: the petname, else what it calls itself.
     #[must_use]
     pub fn name(&self) -> &str {

@@ -158,7 +158,7 @@ fn welcome(
     key: &ObjectKey,
     chain: Option<&Chain>,
 ) -> Result<Option<Welcome>, StoreError> {
-    let row = peers::peer(s.txn, peer)?.filter(|row| row.status == PeerStatus::Active);
+    let row = peers::peer(s.txn, peer)?.filter(|row| row.status != PeerStatus::Joining);
     let Some(row) = row else { return Ok(None) };
     // Whoever follows nothing there need not look.
     let may_follow = s.engine.peers.links.get(peer).is_none_or(|link| link.may_follow || link.up().is_none());
@@ -171,6 +171,10 @@ fn welcome(
                 return Ok(Some(Welcome::Asked));
             }
         }
+    }
+    // Who is no peer sends what is asked for, and nothing else.
+    if row.is_for_objects() {
+        return Ok(None);
     }
     let guest = Welcome::Guest { quota_bytes: row.quota_bytes };
     // What is to move here comes ahead.

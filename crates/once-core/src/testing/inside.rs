@@ -134,6 +134,8 @@ impl Alone {
             s.txn.put(Table::Acquaintance, &follower, &crate::moving::AcquaintanceRow::default());
             let news = [peer.as_bytes().as_slice(), &plain.to_row()].concat();
             s.txn.put(Table::News, &news, &crate::moving::NewsRow { since_ms });
+            let visit = crate::peers::VisitRow { since_ms: NOW_MS };
+            s.txn.put(Table::Visit, &news, &visit);
             let (luggage, _) = once_model::moving::Luggage::default().pack();
             s.txn.put_bytes(Table::Luggage, &plain.to_row(), luggage);
             Ok(())
