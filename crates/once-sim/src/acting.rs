@@ -101,6 +101,21 @@ impl World {
         }
     }
 
+    /// One more action on an object, which may be asked again later.
+    pub(crate) fn ask_anything(
+        &mut self,
+        by: usize,
+        (key, at): (ObjectKey, Option<KernelId>),
+        acting: &mut Acting,
+    ) -> Command {
+        // By the one name that everybody has: in two lanes of two names there would be no order.
+        let key =
+            acting.journals.iter().map(|(_, name)| *name).find(|name| name.uuid == key.uuid).unwrap_or(key);
+        let action = self.any_action(by, acting);
+        acting.asked.push(Asked { by, key, at, action: action.clone() });
+        Command::Act { key, at, action, deadline_ms: None, wait: self.rng.one_in(2) }
+    }
+
     /// A new journal, and who may act on it: mostly every kernel, for good.
     fn begin_journal(&mut self, index: usize, work: &mut Workload) {
         let uuid = Uuid::from_bytes(self.rng.bytes());

@@ -34,6 +34,9 @@ impl World {
                     wrong.push((index, 10, what));
                 }
             }
+            let now_ms = self.nodes[index].now_ms(self.now_us);
+            let lingers = check::visitors::lingers(&self.nodes[index].disk, now_ms);
+            wrong.extend(lingers.map(|what| (index, 7, what)));
             let leaving = moving::departures(&self.nodes[index].disk).unwrap_or_default();
             wrong.extend(self.not_gone(index, &leaving));
             for (peer, key) in self.waiting(index) {
@@ -87,13 +90,13 @@ impl World {
 
     /// Who has to do with an object and does not know where it is, although a peer that knows owed it that.
     fn not_heard(&self) -> Vec<(usize, u8, String)> {
-        let one = |(by, key, to): &(KernelId, ObjectKey, KernelId)| {
+        let one = |(by, key, to): &(KernelId, ObjectKey, KernelId), links: usize| {
             let Some(Who::Kernel(by)) = self.who.get(by).copied() else { return None };
             let to = self.friend(by, to)?;
-            let what = check::news::missed(&self.nodes[by].disk, &self.nodes[to].disk, key)?;
+            let what = check::news::missed((&self.nodes[by].disk, links), &self.nodes[to].disk, key)?;
             Some((to, 10, what))
         };
-        self.checker.news.all().filter_map(one).collect()
+        self.checker.news.all().filter_map(|(debt, links)| one(debt, links)).collect()
     }
 
     /// Objects that are still about to leave for kernels that can be reached.
@@ -193,8 +196,12 @@ impl World {
     /// The kernel behind an id, if both are peers of each other and can find each other: only they can talk.
     pub(crate) fn friend(&self, index: usize, peer: &KernelId) -> Option<usize> {
         let Some(Who::Kernel(other)) = self.who.get(peer).copied() else { return None };
-        let mutual = access::is_peer(&self.nodes[index].disk, peer).ok()?
-            && access::is_peer(&self.nodes[other].disk, &self.nodes[index].id).ok()?;
+        let there = self.nodes[index].id;
+        let [mine, other_s] = [(index, peer), (other, &there)]
+            .map(|(at, of)| peers::peer(&self.nodes[at].disk, of).ok().flatten());
+        let (mine, other_s) = (mine?, other_s?);
+        let mutual = [&mine, &other_s].iter().all(|row| row.status != peers::PeerStatus::Joining)
+            && (mine.is_called() || other_s.is_called());
         (mutual && !self.lost_each_other(index, other)).then_some(other)
     }
 

@@ -113,6 +113,8 @@ pub const EXPECTED: &[&str] = &[
     "refusal HandsOver", "refusal Unmoved", "state object moved", "state object sealed at a crash",
     "state handoff refused and reopened", "input Luggage", "state luggage pulled", "state luggage asked for by others",
     "state pull of luggage broke", "state object moved on", "state object moved back",
+    "state visitor let in", "state visitor admitted", "state visit over", "state host gone to",
+    "state right of a removed kernel moved in", "state right beyond objects refused to a visitor",
     "format A", "format B", "format C", "format D", "format E", "format F", "format other",
 ];
 

@@ -36,6 +36,7 @@ mod shell;
 mod small;
 mod story;
 pub mod trace;
+mod visiting;
 mod wear;
 mod workload;
 mod world;

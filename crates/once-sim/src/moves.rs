@@ -100,6 +100,9 @@ impl World {
             self.command(Kernel(index), Command::Claim { key });
             return;
         }
+        if self.rng.one_in(2) {
+            self.invite_a_visitor((index, key, to), work);
+        }
         let wait = self.rng.one_in(2);
         self.command(Kernel(index), Command::Move { key, to, wait });
         if self.rng.one_in(8)
@@ -155,7 +158,7 @@ impl World {
     }
 
     /// A client gives a command some time later, if the kernel is still the same process.
-    fn command_at(&mut self, at_us: u64, index: usize, command: Command) {
+    pub(crate) fn command_at(&mut self, at_us: u64, index: usize, command: Command) {
         if !self.nodes[index].is_up() {
             return;
         }

@@ -19,8 +19,8 @@ use crate::follow::{self, FollowRow};
 use crate::object::{self, HeadRow};
 use crate::store::{StoreError, Table, prefix_end, scan_prefix, try_scan};
 use crate::timer::{self, TimerRow};
-use crate::{peers, txn};
 use crate::waist::{Effect, Then, Work};
+use crate::{peers, txn};
 
 /// What goes along with an object, as it travels, and its hash. Nothing if that is more than moves.
 pub(super) fn pack(s: &mut Step<'_, '_>, head: &HeadRow) -> Result<Option<(Bytes, Hash)>, StoreError> {

@@ -67,6 +67,39 @@ fn whose_right_would_not_reach_it_is_told_nothing() {
     }
 }
 
+/// Else there were two lanes of one name, and the home would take the first action of the second for one that it knows.
+#[test]
+fn whichever_home_is_named_with_the_copy_an_object_has_one_lane() {
+    let mut net = Several::strangers(3);
+    net.befriend(&[A, B, K]);
+    let id = once_model::ids::Uuid::from_u128(7);
+    let scenario = once_model::scenario::Scenario::compose(id, "Paper", "1", "me", "{}").unwrap();
+    let copy = object::unclaimed(&scenario).key();
+    net.kernels[A].command(Command::Import { source: None, over: None, scenario });
+    let token = net.kernels[A].command(Command::Claim { key: copy });
+    let key = match &net.kernels[A].answered[&token] {
+        Answer::Object { header, .. } => header.key(),
+        other => panic!("{other:?}"),
+    };
+    let [a, b, k] = [A, B, K].map(|place| net.id(place));
+    net.kernels[B].grant(a, Right::Host, Scope::Kernel);
+    net.kernels[A].grant(k, Right::Act, Scope::Object(key));
+    // It has gone before it hears of the first action.
+    net.set_away(K, true);
+    let first = net.kernels[K].act_at(a, copy, 1);
+    net.kernels[A].command(Command::Move { key, to: b, wait: false });
+    net.settle();
+    net.set_away(K, false);
+    net.pass(60_000);
+    assert!(matches!(net.kernels[K].outcome(first), Some(Outcome::Done(_))));
+    for (n, at) in [(2, b), (3, a), (4, b)] {
+        let token = net.kernels[K].act_at(at, copy, n);
+        net.settle();
+        let outcome = net.kernels[K].outcome(token);
+        assert!(matches!(outcome, Some(Outcome::Done(_))), "{n}: {outcome:?}");
+    }
+}
+
 /// What one has said so far reaches another.
 fn carry(net: &mut Several, from: usize, to: usize) {
     let (sender, receiver) = (net.id(from), net.id(to));

@@ -120,14 +120,8 @@ fn a_visitor_has_no_right_but_on_what_it_comes_for() {
     net.settle();
     assert_eq!(net.kernels[B].outcome(token), Some(&Outcome::Refused(Code::Denied)));
     // People cannot give it one by the way; on another object they can.
-    let grant = |scope| Grant {
-        scope,
-        right: Right::Act,
-        kernel: v,
-        object: None,
-        expires_ms: None,
-        actions: None,
-    };
+    let grant =
+        |scope| Grant { scope, right: Right::Act, kernel: v, object: None, expires_ms: None, actions: None };
     assert_eq!(
         net.kernels[B].try_command(Command::Grant(grant(Scope::Kernel))),
         Err(Refusal::OnlyForObjects(v))
@@ -189,7 +183,10 @@ fn a_visitor_may_become_a_peer() {
     assert!(is_done(outcome(&mut net, key, 1)));
     goes(&mut net, key, A, B);
     net.befriend(&[B, V]);
-    assert_eq!((status(&net, B, V), status(&net, V, B)), (Some(PeerStatus::Active), Some(PeerStatus::Active)));
+    assert_eq!(
+        (status(&net, B, V), status(&net, V, B)),
+        (Some(PeerStatus::Active), Some(PeerStatus::Active))
+    );
     assert!(is_done(outcome(&mut net, key, 2)));
     // What it came for is no end of that.
     let (kernel, scope, actions) = (net.id(V), Scope::Object(key), None);

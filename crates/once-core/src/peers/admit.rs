@@ -135,14 +135,16 @@ pub(crate) fn hello(
             invites::use_up(s, &peer, hello)?;
             Ok(row)
         }
-        (true, Some(row)) if row.is_for_objects() => match invites::admit(s, &peer, hello, Some(row.clone()))? {
-            Some(row) => Ok(row),
-            None if may_come(s, &peer, &row)? => Ok(row),
-            None => {
-                s.later(Todo::Visitor(peer));
-                Err(Code::Denied)
+        (true, Some(row)) if row.is_for_objects() => {
+            match invites::admit(s, &peer, hello, Some(row.clone()))? {
+                Some(row) => Ok(row),
+                None if may_come(s, &peer, &row)? => Ok(row),
+                None => {
+                    s.later(Todo::Visitor(peer));
+                    Err(Code::Denied)
+                }
             }
-        },
+        }
         // Its rights of before are still being taken away: it comes again.
         (true, None) if hello.invite.is_some() && chores::is_under_way(s, Chore::ForgetPeer(peer))? => {
             Err(Code::Busy)

@@ -127,11 +127,7 @@ pub(super) fn hang_up(s: &mut Step<'_, '_>, peer: KernelId, why: &str) {
 
 /// An object with which this kernel has to do lives at a kernel that is no peer: it goes there, for what it has a right to
 /// there. The other has none here by that.
-pub(crate) fn go_there(
-    s: &mut Step<'_, '_>,
-    home: KernelId,
-    addresses: &[String],
-) -> Result<(), StoreError> {
+pub(crate) fn go_there(s: &mut Step<'_, '_>, home: KernelId, addresses: &[String]) -> Result<(), StoreError> {
     if home == s.ctx.me {
         return Ok(());
     }

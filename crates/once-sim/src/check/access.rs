@@ -231,6 +231,14 @@ impl Grants {
         row.and_then(|row| row.parts.get(&None)).is_some_and(|part| part.holds(now_ms))
     }
 
+    /// Whether a kernel, or an object of it, has any right on a single object.
+    pub fn any_on_objects(&self, kernel: &KernelId, now_ms: u64) -> bool {
+        self.0.iter().any(|((scope, _, to), row)| {
+            let is_its = *to == Grantee::Kernel(*kernel) || row.home == Some(*kernel);
+            matches!(scope, Scope::Object(_)) && is_its && row.parts.values().any(|part| part.holds(now_ms))
+        })
+    }
+
     /// Those that are other here than there, or not there.
     pub fn beyond<'a>(
         &'a self,

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
+use once_core::access::Grant;
 use once_core::object::{self, HeadRow};
 use once_core::share::{self, Debt};
 use once_core::store::Table;
@@ -11,10 +12,10 @@ use once_model::ids::{Hash, KernelId, Line, ObjectKey};
 use once_model::wire::{Code, Frame, ShareAnswer, Shared};
 
 use super::handing::{self, may_bring, may_share};
-use super::peers::{hello, shown_by_peer};
+use super::peers::{becomes_peer, hello, shown_by_peer};
 use super::shadow::{InviteShadow, Leaving, Rights, Shadow};
 use super::share::{Owed, Promises, needed, pulls};
-use super::{Checker, Group, history};
+use super::{Checker, Group, history, visitors};
 use crate::coverage::Coverage;
 
 /// What the inputs of a group allow.
@@ -36,6 +37,8 @@ pub(super) struct Allowed {
     pub new_life: bool,
     /// Rights before the group.
     pub before: Option<Rights>,
+    /// Rights that came along with objects that moved in.
+    pub came_with: Vec<Grant>,
 }
 
 type Answers = BTreeMap<(KernelId, ConnId, ObjectKey, Hash), VecDeque<ShareAnswer>>;
@@ -152,6 +155,7 @@ impl Checker {
         }
         (allowed.removed, allowed.new_life) = (leaving.peers, leaving.all);
         shadow.end(group.now_ms);
+        visitors::begin(&mut shadow, group, allowed);
         let mut said = Said::by(group);
         let (mut wrong, mut laid_over) = (Vec::new(), Vec::new());
         let changes_rights = |input: &Input| {
@@ -171,8 +175,9 @@ impl Checker {
                         let kept = history::imported(&mut shadow, command, answer, cover);
                         laid_over.extend(kept.err());
                     }
+                    let visits = visitors::commanded(&mut shadow, command, reply, cover);
                     commanded(&mut shadow, group, command, reply, allowed, cover);
-                    Ok(())
+                    visits
                 }
                 Input::Frame { peer, conn, frame } => {
                     framed(&mut shadow, group, (*peer, *conn), frame, &mut said, allowed, cover)
@@ -198,7 +203,15 @@ impl Checker {
             wrong.extend(result.err());
         }
         handing::gone(&mut shadow, group);
+        let mut came = Vec::new();
+        visitors::end(&mut shadow, group, &mut came, cover);
+        for grant in &allowed.came_with {
+            came.extend(visitors::let_in(&shadow, group, grant, cover).map(|what| (10, what)));
+        }
         self.shadows.insert(group.kernel, shadow);
+        for (promise, what) in came {
+            self.violation(promise, &group.kernel, group.at_ms, what);
+        }
         for what in wrong {
             self.violation(7, &group.kernel, group.at_ms, what);
         }
@@ -326,18 +339,10 @@ fn commanded(
             }
         }
         Command::RemovePeer { peer } if begun => {
-            shadow.rights.peers.remove(peer);
-            shadow.rights.grants.forget(peer);
-            for debts in [&mut shadow.subscriptions, &mut shadow.owed] {
-                debts.retain(|(to, _)| to != peer);
-            }
-            for said in [&mut shadow.promises, &mut shadow.in_vain] {
-                said.forget(peer);
-            }
             if shadow.windows.keys().any(|(to, _)| to == peer) {
                 cover.met("state peer removed while connected");
             }
-            shadow.windows.retain(|(to, _), _| to != peer);
+            shadow.forget(peer);
             allowed.removed.insert(*peer);
         }
         Command::Grant(grant) if done => {
@@ -370,12 +375,14 @@ fn framed(
     match frame {
         Frame::Hello(greeting) => {
             shadow.windows.insert((peer, conn), BTreeMap::new());
-            hello(shadow, group, peer, said.admitted.contains(&(peer, conn)), greeting, cover)?;
+            let admitted = said.admitted.contains(&(peer, conn));
+            hello(shadow, group, allowed, peer, admitted, greeting, cover)?;
         }
         Frame::Admitted(greeting) => {
             shadow.windows.insert((peer, conn), BTreeMap::new());
             if said.connected.contains(&(peer, conn)) {
                 shown_by_peer(shadow, group, peer, greeting)?;
+                becomes_peer(shadow, group, peer);
             }
             let admitted = peers::peer(group.store, &peer).is_ok_and(|row| {
                 row.is_some_and(|row| row.status == peers::PeerStatus::Active && row.secret.is_none())
@@ -395,7 +402,7 @@ fn framed(
             {
                 known.joining = row.as_ref().is_some_and(|row| row.secret.is_some());
                 // Who was let in by us meanwhile stays.
-                if !known.active && row.is_none() {
+                if !known.active && row.is_none_or(|row| row.is_for_objects() && row.secret.is_none()) {
                     shadow.rights.peers.remove(&peer);
                 }
             }

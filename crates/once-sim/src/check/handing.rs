@@ -131,9 +131,14 @@ fn brought(shadow: &mut Shadow, group: &Group<'_>, said: &Handoff, luggage: &Lug
     if !came_in(group, &key) {
         return;
     }
-    for grant in granted(&key, &group.kernel, &luggage.grants, group.now_ms) {
-        shadow.rights.grants.give(&grant, group.now_ms);
+    // Of whom people here removed nothing comes back with an object.
+    let is_out = |kernel: &KernelId| shadow.removed.contains(kernel) || allowed.removed.contains(kernel);
+    let all = granted(&key, &group.kernel, &luggage.grants, group.now_ms);
+    let (out, given): (Vec<_>, Vec<_>) = all.into_iter().partition(|grant| is_out(&grant.kernel));
+    for grant in &given {
+        shadow.rights.grants.give(grant, group.now_ms);
     }
+    allowed.came_with.extend(given.into_iter().chain(out));
     shadow.acted.add(&shadow.rights.grants);
     allowed.followable.extend(luggage.followers.iter().map(|follower| (*follower, key)));
     for lane in &luggage.lanes {

@@ -21,6 +21,7 @@ mod peers;
 mod rows;
 mod shadow;
 mod share;
+pub(crate) mod visitors;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;

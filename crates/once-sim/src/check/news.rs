@@ -1,6 +1,6 @@
 //! Who has to do with an object that moves: the names go along, and each of them hears where it is.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 
 use once_core::act::{LaneId, SendingRow};
@@ -15,10 +15,14 @@ use super::moving::{Moves, names};
 use super::{Group, Wrong};
 use crate::disk::Disk;
 
-/// Who is to hear from whom where an object is.
+/// By whom, of which object, to whom.
+type Debt = (KernelId, ObjectKey, KernelId);
+
+/// Who is to hear from whom where an object is: at least as many certificates as there were when it came or went there. Of what
+/// happens to it later it hears from the homes of then.
 #[derive(Debug, Default)]
 pub(crate) struct News {
-    owed: BTreeSet<(KernelId, ObjectKey, KernelId)>,
+    owed: BTreeMap<Debt, usize>,
 }
 
 impl News {
@@ -35,12 +39,15 @@ impl News {
                     && *kernel != group.kernel
                     && matches!(peers::peer(group.store, kernel), Ok(Some(_)))
             };
-            self.owed.extend(named.into_iter().filter(is_owed).map(|kernel| (group.kernel, *key, kernel)));
+            let chain = key.lineage().and_then(|lineage| object::chain(group.store, &lineage).ok().flatten());
+            let links = chain.map_or(0, |chain| chain.links.len());
+            let named = named.into_iter().filter(is_owed);
+            self.owed.extend(named.map(|kernel| ((group.kernel, *key, kernel), links)));
         }
         for row in group.changed().filter(|row| row.table == Table::Peer && row.after.is_none()) {
-            self.owed.retain(|(by, _, to)| *by != group.kernel || to.as_bytes().as_slice() != row.key);
+            self.owed.retain(|(by, _, to), _| *by != group.kernel || to.as_bytes().as_slice() != row.key);
         }
-        self.owed.retain(|(by, ..)| !moves.put_back.contains(by));
+        self.owed.retain(|(by, ..), _| !moves.put_back.contains(by));
     }
 
     /// Who answers, and has nothing to do with the object, believes nothing: whatever comes to know of it later, this news is over.
@@ -51,9 +58,9 @@ impl News {
         }
     }
 
-    /// All of it, also what was heard since: by whom, of which object, to whom.
-    pub fn all(&self) -> impl Iterator<Item = &(KernelId, ObjectKey, KernelId)> {
-        self.owed.iter()
+    /// All of it, also what was heard since.
+    pub fn all(&self) -> impl Iterator<Item = (&Debt, usize)> {
+        self.owed.iter().map(|(debt, links)| (debt, *links))
     }
 }
 
@@ -76,9 +83,10 @@ fn known(store: &Disk, key: &ObjectKey) -> Vec<KernelId> {
 }
 
 /// What a kernel does not know of an object that another one has told it.
-pub(crate) fn missed(by: &Disk, to: &Disk, key: &ObjectKey) -> Option<String> {
+pub(crate) fn missed((by, links): (&Disk, usize), to: &Disk, key: &ObjectKey) -> Option<String> {
     let lineage = key.lineage()?;
-    let chain = object::chain(by, &lineage).ok()??;
+    let mut chain = object::chain(by, &lineage).ok()??;
+    chain.links.truncate(links);
     let there = object::chain(to, &lineage).ok()?;
     if there.as_ref().is_some_and(|there| there.links.len() < chain.links.len()) {
         return Some(format!("has not heard of all moves of {key}"));

@@ -251,6 +251,10 @@ impl Checker {
         let Ok(Some(lineage)) = txn::get::<Lineage>(group.store, Table::Genesis, &changed.key) else {
             return;
         };
+        // It is written anew when the object is reopened: what was given meanwhile to a name that was none any more stays there.
+        if changed.before == changed.after {
+            return;
+        }
         let old = ObjectKey { uuid, line: once_model::ids::Line::Unclaimed(content) };
         let new = ObjectKey { uuid, line: once_model::ids::Line::Claimed(lineage) };
         let Some(shadow) = self.shadows.get_mut(&group.kernel) else { return };

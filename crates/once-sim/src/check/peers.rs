@@ -5,14 +5,16 @@ use once_core::{peers, txn};
 use once_model::ids::KernelId;
 use once_model::wire::Greeting;
 
-use super::Group;
+use super::group::Allowed;
 use super::shadow::{PeerShadow, Shadow};
+use super::{Group, visitors};
 use crate::coverage::Coverage;
 
 /// A kernel greets: whether it may come in.
 pub(super) fn hello(
     shadow: &mut Shadow,
     group: &Group<'_>,
+    allowed: &Allowed,
     peer: KernelId,
     admitted: bool,
     greeting: &Greeting,
@@ -25,6 +27,7 @@ pub(super) fn hello(
         }
         return if admitted { shown_by_peer(shadow, group, peer, greeting) } else { Ok(()) };
     }
+    let visits = visitors::may_come(shadow, group, allowed, &peer);
     let hash = greeting.invite.as_ref().map(once_core::invite_hash);
     let invite = hash.as_ref().and_then(|hash| shadow.invites.get_mut(hash));
     let valid = match &invite {
@@ -46,6 +49,16 @@ pub(super) fn hello(
     let taken = peers::peer(group.store, &peer)
         .is_ok_and(|row| row.is_some_and(|row| row.status == peers::PeerStatus::Active));
     match (valid, admitted || taken) {
+        (false, true) if admitted && visits => {
+            cover.met("state visitor admitted");
+            // It sees the invite that it was to be shown, and is a peer from now on.
+            if let Some(known) = shadow.rights.peers.get_mut(&peer).filter(|known| known.joining) {
+                (known.active, known.joining) = (true, false);
+                shadow.rights.grants.welcome(peer, group.now_ms);
+                shadow.removed.remove(&peer);
+            }
+            Ok(())
+        }
         (false, true) if admitted => {
             Err(format!("admits {peer:.10}, which is no peer and has no valid invite"))
         }
@@ -56,9 +69,21 @@ pub(super) fn hello(
             let joining = shadow.rights.peers.get(&peer).is_some_and(|known| known.joining) && !admitted;
             shadow.rights.peers.insert(peer, PeerShadow { joining, ..Shadow::new_peer(true) });
             shadow.rights.grants.welcome(peer, group.now_ms);
+            shadow.removed.remove(&peer);
             Ok(())
         }
         _ => Ok(()),
+    }
+}
+
+/// Who was no peer, and has shown a good invite when it let this kernel in, is one now.
+pub(super) fn becomes_peer(shadow: &mut Shadow, group: &Group<'_>, peer: KernelId) {
+    let row = peers::peer(group.store, &peer).ok().flatten();
+    let is_peer = row.is_some_and(|row| row.status == peers::PeerStatus::Active && row.invite.is_some());
+    if is_peer && shadow.rights.visitors.contains_key(&peer) && !shadow.rights.peers.contains_key(&peer) {
+        shadow.rights.peers.insert(peer, Shadow::new_peer(true));
+        shadow.rights.grants.welcome(peer, group.now_ms);
+        shadow.removed.remove(&peer);
     }
 }
 

@@ -16,6 +16,7 @@ use once_model::limits::PEER_QUOTA_BYTES;
 use super::Checker;
 use super::access::{Acted, Grants};
 use super::share::Promises;
+use super::visitors::Visitors;
 use crate::disk::Disk;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,6 +40,8 @@ pub(super) type Debt = (KernelId, ObjectKey);
 #[derive(Debug, Clone, Default)]
 pub(super) struct Rights {
     pub peers: BTreeMap<KernelId, PeerShadow>,
+    /// Those that are no peers, and have to do with single objects.
+    pub visitors: Visitors,
     pub grants: Grants,
 }
 
@@ -53,7 +56,7 @@ impl Rights {
 
     pub fn may_read(&self, peer: &KernelId, head: &HeadRow, now_ms: u64) -> bool {
         let component = Scope::Component(head.header.component.clone());
-        self.is_active(peer)
+        (self.is_active(peer) || self.visitors.contains_key(peer))
             && (head.home == Some(*peer)
                 || [Scope::Kernel, Scope::Object(head.header.key()), component]
                     .into_iter()
@@ -69,6 +72,8 @@ pub(super) struct Shadow {
     /// Its disk was put back to an earlier state: whatever it says at its next start is taken as it is.
     pub rolled_back: bool,
     pub rights: Rights,
+    /// Whom people removed, and nobody has added again.
+    pub removed: BTreeSet<KernelId>,
     pub acted: Acted,
     pub invites: BTreeMap<Hash, InviteShadow>,
     /// What it follows where.
@@ -116,6 +121,9 @@ pub(super) fn peers_of(rows: &dyn Read) -> BTreeMap<KernelId, PeerShadow> {
 /// A peer, as its row has it.
 pub(super) fn peer_in(value: &bytes::Bytes) -> Option<PeerShadow> {
     let row: PeerRow = txn::decode(Table::Peer, value).ok()?;
+    if row.is_for_objects() && row.secret.is_none() {
+        return None;
+    }
     Some(PeerShadow {
         active: row.status == PeerStatus::Active,
         joining: row.secret.is_some(),
@@ -199,9 +207,23 @@ impl Shadow {
         }
     }
 
+    /// A kernel is no peer any more, and comes for nothing.
+    pub fn forget(&mut self, peer: &KernelId) {
+        self.rights.peers.remove(peer);
+        self.rights.grants.forget(peer);
+        for debts in [&mut self.subscriptions, &mut self.owed] {
+            debts.retain(|(to, _)| to != peer);
+        }
+        for said in [&mut self.promises, &mut self.in_vain] {
+            said.forget(peer);
+        }
+        self.windows.retain(|(to, _), _| to != peer);
+    }
+
     /// Whether the peer is asked for this object.
     pub fn follows(&self, peer: &KernelId, keys: &[ObjectKey]) -> bool {
-        self.rights.is_active(peer) && keys.iter().any(|key| self.subscriptions.contains(&(*peer, *key)))
+        (self.rights.is_active(peer) || self.rights.visitors.contains_key(peer))
+            && keys.iter().any(|key| self.subscriptions.contains(&(*peer, *key)))
     }
 }
 
@@ -285,7 +307,8 @@ impl Checker {
         if shadow.rolled_back {
             shadow.facts.iter_mut().for_each(|(key, fact)| *fact = heads.get(key).copied().unwrap_or(*fact));
         }
-        shadow.rights = Rights { peers, grants };
+        shadow.rights = Rights { peers, grants, visitors: super::visitors::on(disk) };
+        shadow.removed = super::visitors::removed_on(disk);
         shadow.invites = invites;
         shadow.subscriptions = debts_of(disk, Table::Subscription);
         shadow.promises = Promises::on(disk);

@@ -80,7 +80,8 @@ pub(crate) fn lane_for(
     let lane = lanes::of(s, asked, home)?;
     Ok(match lanes::lane(s, &lane)? {
         Some(known) if known.is_done() => match known.now {
-            Some(now) => lanes::to(s, now, home)?,
+            // Where that led in the end, whatever home was named: two lanes of one name would give a sequence twice.
+            Some(now) => lanes::of(s, now, known.home)?,
             None => lane,
         },
         Some(_) => lane,
