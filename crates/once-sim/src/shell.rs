@@ -154,7 +154,7 @@ impl World {
         match result {
             Ok(()) => {
                 node.engine = Some(engine);
-                self.checker.begun(&node.id, ctx.now_ms);
+                self.checker.begun(&node.id, &node.disk, ctx.now_ms);
                 self.trace.line(|| format!("{:>9} {} started", now_us / 1000, self.nodes[index].name));
                 self.trace.line(|| format!("          with {:?}", self.nodes[index].limits));
                 let commit = commit.as_ref();

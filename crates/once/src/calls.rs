@@ -167,7 +167,7 @@ impl Request {
         let home = self.ior.home().filter(|home| *home != self.kernel.id());
         let others = net.connected_peers().into_iter().filter(|peer| Some(*peer) != home);
         let known = |peer: &KernelId| {
-            once_core::access::is_peer(&self.kernel.shared().snapshot(), peer).unwrap_or(false)
+            once_core::access::is_admitted(&self.kernel.shared().snapshot(), peer).unwrap_or(false)
         };
         let all: Vec<_> = home.into_iter().filter(known).chain(others).collect();
         if all.is_empty() {

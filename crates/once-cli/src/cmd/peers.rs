@@ -147,8 +147,12 @@ async fn print(context: &Context) -> Done<()> {
 
 fn state(peer: &Value) -> String {
     match (text(peer, "status"), truth(peer, "connected"), text(peer, "last_error")) {
+        ("visitor", true, _) => "visitor, connected".to_owned(),
+        ("visitor", ..) => "visitor".to_owned(),
+        ("host", true, _) => "visited, connected".to_owned(),
         (_, true, _) => "connected".to_owned(),
         ("joining", ..) => "joining".to_owned(),
+        ("host", _, "") => "visited, not connected".to_owned(),
         (_, _, "") => "not connected".to_owned(),
         (_, _, error) => format!("not connected: {}", ui::capped(error, 60)),
     }

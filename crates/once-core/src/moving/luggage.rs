@@ -162,7 +162,11 @@ pub(super) fn put_down(
     let mut visitors = BTreeSet::new();
     for LuggageGrant { right, kernel, object, actions, remaining_ms } in luggage.grants.iter().cloned() {
         let Some(right) = rights.into_iter().find(|of| *of as u8 == right) else { continue };
-        if kernel == me && object.is_none() || peers::is_unwelcome(s, &kernel)? {
+        if kernel == me && object.is_none() {
+            continue;
+        }
+        // Whom people here removed has none again by this.
+        if peers::is_unwelcome(s, &kernel)? && !mutant!(RemovedComesBack) {
             continue;
         }
         visitors.insert(kernel);

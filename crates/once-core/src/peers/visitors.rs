@@ -26,7 +26,8 @@ pub(crate) fn is_unwelcome(s: &Step<'_, '_>, kernel: &KernelId) -> Result<bool, 
         || chores::is_under_way(s, Chore::ForgetPeer(*kernel))?)
 }
 
-/// An object has come here, and these kernels have rights on it: those of them that are no peers may come for it.
+/// An object has come here, and these kernels, none of which is unwelcome, have rights on it: those of them that are no peers
+/// may come for it.
 pub(crate) fn let_in(
     s: &mut Step<'_, '_>,
     key: &ObjectKey,
@@ -45,7 +46,7 @@ pub(crate) fn let_in(
 }
 
 fn let_one_in(s: &mut Step<'_, '_>, key: &ObjectKey, kernel: KernelId) -> Result<bool, StoreError> {
-    if kernel == s.ctx.me || is_unwelcome(s, &kernel)? && !mutant!(RemovedComesBack) {
+    if kernel == s.ctx.me {
         return Ok(false);
     }
     match rows::peer(s.txn, &kernel)? {

@@ -342,8 +342,14 @@ impl Checker {
     }
 
     /// Its first commit is made.
-    pub fn begun(&mut self, kernel: &KernelId, now_ms: u64) {
-        self.shadows.get_mut(kernel).into_iter().for_each(|shadow| shadow.end(now_ms));
+    pub fn begun(&mut self, kernel: &KernelId, disk: &Disk, now_ms: u64) {
+        let Some(shadow) = self.shadows.get_mut(kernel) else { return };
+        shadow.end(now_ms);
+        // With a right that was over at the start a visit may be.
+        let now = super::visitors::on(disk);
+        let before = std::mem::replace(&mut shadow.rights.visitors, now);
+        let gone = before.into_keys().filter(|visitor| !shadow.rights.visitors.contains_key(visitor));
+        gone.collect::<Vec<_>>().iter().for_each(|visitor| shadow.forget(visitor));
     }
 
     /// A backup was put back.

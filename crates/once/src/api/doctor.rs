@@ -255,6 +255,12 @@ fn peer(kernel: &Kernel, snapshot: &dyn Read, id: &KernelId, row: &peers::PeerRo
         }
         return Ok(check(&name, true, &format!("connected{waiting}"), None));
     }
+    if row.status == PeerStatus::Visitor {
+        let count = peers::visits(snapshot, id)?.len();
+        let message =
+            format!("not connected; it is no peer, and comes by itself for {count} objects{waiting}");
+        return Ok(check(&name, true, &message, None));
+    }
     let why = seen.last_error.unwrap_or_else(|| "no attempt has ended yet".into());
     let hint = if why.contains("denied") {
         let asked = "it has removed this kernel, or never added it: ask its owner for a new invite";
@@ -277,7 +283,11 @@ fn peer(kernel: &Kernel, snapshot: &dyn Read, id: &KernelId, row: &peers::PeerRo
             id.short()
         )
     };
-    let joining = if row.status == PeerStatus::Joining { "still joining" } else { "not connected" };
+    let joining = match row.status {
+        PeerStatus::Joining => "still joining",
+        PeerStatus::Host => "not connected, and an object with which this kernel has to do has moved there",
+        PeerStatus::Active | PeerStatus::Visitor => "not connected",
+    };
     Ok(check(&name, false, &format!("{joining}: {why}{waiting}"), Some(&hint)))
 }
 

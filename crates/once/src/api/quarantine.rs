@@ -24,7 +24,7 @@ pub(super) fn look(kernel: &Kernel) -> Result<Value, Error> {
         match (row.heard.contains(&peer), known.status) {
             (true, _) => heard.push(one),
             (false, PeerStatus::Active) => waits_for.push(one),
-            (false, PeerStatus::Joining) => {}
+            (false, _) => {}
         }
     }
     Ok(json!({ "quarantine": {

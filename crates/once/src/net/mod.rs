@@ -128,7 +128,7 @@ impl Net {
     /// come.
     fn too_old(&self, peer: &KernelId) {
         const WHY: &str = "it speaks once/1 and this kernel once/2: upgrade it";
-        if once_core::access::is_peer(&self.shared.snapshot(), peer).unwrap_or(false) {
+        if once_core::access::is_admitted(&self.shared.snapshot(), peer).unwrap_or(false) {
             lock(&self.seen).entry(*peer).or_default().last_error = Some(WHY.into());
         }
         say_of!(self, peer, warn, "{WHY}");
@@ -169,7 +169,7 @@ impl Net {
         while let Some(net) = net.upgrade() {
             let swept = crate::beside::wait_for(move || {
                 let snapshot = net.shared.snapshot();
-                net.incoming.sweep(|peer| access::is_peer(&snapshot, peer).unwrap_or(true));
+                net.incoming.sweep(|peer| access::is_admitted(&snapshot, peer).unwrap_or(true));
             });
             let _ = swept.await;
             tokio::time::sleep(SWEEP_EVERY).await;

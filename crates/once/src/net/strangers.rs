@@ -60,7 +60,7 @@ impl Gate {
     }
 
     pub async fn admit(&self, net: &Net, connection: &Connection, peer: KernelId) -> Verdict {
-        if access::is_peer(&net.shared.snapshot(), &peer).unwrap_or(false) {
+        if access::is_admitted(&net.shared.snapshot(), &peer).unwrap_or(false) {
             return Verdict::Peer;
         }
         let Ok(_permit) = self.strangers.try_acquire() else { return turned_away(connection, CROWDED) };

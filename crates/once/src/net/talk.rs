@@ -106,7 +106,7 @@ pub(super) async fn run(
     connection.close(VarInt::from_u32(0), b"");
     lock(&net.sessions).remove(&conn);
     lock(&session.calls).clear();
-    if !access::is_peer(&net.shared.snapshot(), &peer).unwrap_or(true) {
+    if !access::is_admitted(&net.shared.snapshot(), &peer).unwrap_or(true) {
         net.incoming.sweep(|other| *other != peer);
     }
     net.tell(Input::Link { peer, event: LinkEvent::Down { conn, reason } }).await;
