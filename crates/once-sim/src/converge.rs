@@ -34,11 +34,8 @@ impl World {
                     wrong.push((index, 10, what));
                 }
             }
-            let now_ms = self.nodes[index].now_ms(self.now_us);
-            let lingers = check::visitors::lingers(&self.nodes[index].disk, now_ms);
-            wrong.extend(lingers.map(|what| (index, 7, what)));
             let leaving = moving::departures(&self.nodes[index].disk).unwrap_or_default();
-            wrong.extend(self.not_gone(index, &leaving));
+            wrong.extend(self.not_gone(index, &leaving).into_iter().chain(self.lingers(index)));
             for (peer, key) in self.waiting(index) {
                 if self.is_about_to_leave(&peer, &key) {
                     continue;
@@ -97,6 +94,13 @@ impl World {
             Some((to, 10, what))
         };
         self.checker.news.all().filter_map(|(debt, links)| one(debt, links)).collect()
+    }
+
+    /// Who still visits, and has no reason to.
+    fn lingers(&self, index: usize) -> Option<(usize, u8, String)> {
+        let now_ms = self.nodes[index].now_ms(self.now_us);
+        let lingers = check::visitors::lingers(&self.nodes[index].disk, now_ms);
+        lingers.map(|what| (index, 7, what))
     }
 
     /// Objects that are still about to leave for kernels that can be reached.

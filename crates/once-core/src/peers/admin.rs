@@ -1,10 +1,11 @@
 //! What people decide about peers: join, name, grant, remove.
 
 use once_model::ids::{KernelId, Secret};
-use once_model::limits::{NAME_MAX_BYTES, PEER_QUOTA_BYTES};
+use once_model::limits::NAME_MAX_BYTES;
 use once_model::wire::Code;
 
 use super::addresses::put_first;
+use super::begin::new_row;
 use super::dial::dial;
 use super::names::{check_petname, room_for_peer};
 use super::rows::{self, RemovedRow};
@@ -163,31 +164,6 @@ pub(super) fn give(s: &mut Step<'_, '_>, kernel: KernelId, right: Right) -> Resu
     let grant = Grant { scope: Scope::Kernel, right, kernel, object: None, expires_ms: None, actions: None };
     // It names no actions, so there are never too many.
     access::add(s, &grant).map(drop)
-}
-
-pub(super) fn new_row(
-    s: &Step<'_, '_>,
-    status: PeerStatus,
-    secret: Option<Secret>,
-    addresses: Vec<String>,
-    petname: Option<String>,
-) -> PeerRow {
-    let mut row = PeerRow {
-        petname,
-        says: String::new(),
-        status,
-        secret,
-        addresses: Vec::new(),
-        seen: Vec::new(),
-        quota_bytes: PEER_QUOTA_BYTES,
-        since_ms: s.ctx.now_ms,
-        heard: None,
-        invite: None,
-        addresses_ms: Vec::new(),
-        reborn_ms: None,
-    };
-    put_first(&mut row, addresses, s.ctx.now_ms);
-    row
 }
 
 fn check_new(s: &Step<'_, '_>, peer: &KernelId, petname: Option<&str>, new: bool) -> Result<(), Failure> {

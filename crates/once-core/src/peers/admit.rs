@@ -128,31 +128,7 @@ pub(crate) fn hello(
         put_back::turn_away(s, peer, conn);
         return Ok(());
     }
-    // Before the invite is used: whoever does not fit shall be able to come again with another version.
-    let row = match (hello.critical.is_empty(), rows::peer(s.txn, &peer)?) {
-        (false, _) => Err(Code::Unsupported),
-        (true, Some(row)) if row.status == PeerStatus::Active => {
-            invites::use_up(s, &peer, hello)?;
-            Ok(row)
-        }
-        (true, Some(row)) if row.is_for_objects() => {
-            match invites::admit(s, &peer, hello, Some(row.clone()))? {
-                Some(row) => Ok(row),
-                None if may_come(s, &peer, &row)? => Ok(row),
-                None => {
-                    s.later(Todo::Visitor(peer));
-                    Err(Code::Denied)
-                }
-            }
-        }
-        // Its rights of before are still being taken away: it comes again.
-        (true, None) if hello.invite.is_some() && chores::is_under_way(s, Chore::ForgetPeer(peer))? => {
-            Err(Code::Busy)
-        }
-        // We hold its invite and it holds ours, or it was told of us: whoever shows a secret is in.
-        (true, row) => invites::admit(s, &peer, hello, row)?.ok_or(Code::Denied),
-    };
-    let row = match row {
+    let row = match who_comes(s, &peer, hello)? {
         Ok(row) => row,
         Err(code) => {
             s.out.send(peer, conn, Frame::Denied(code));
@@ -186,6 +162,38 @@ pub(crate) fn hello(
         s.txn.put_lazily(Table::Peer, peer.as_bytes(), &row);
     }
     ready(s, Greeted { peer, conn, dialled: false, hello }, row, Some(Frame::Admitted(greeting)))
+}
+
+/// Whether the kernel that says hello is let in, and what is known of it. Looked at before its invite is used: whoever does not
+/// fit shall be able to come again with another version.
+fn who_comes(
+    s: &mut Step<'_, '_>,
+    peer: &KernelId,
+    hello: &Greeting,
+) -> Result<Result<PeerRow, Code>, StoreError> {
+    Ok(match (hello.critical.is_empty(), rows::peer(s.txn, peer)?) {
+        (false, _) => Err(Code::Unsupported),
+        (true, Some(row)) if row.status == PeerStatus::Active => {
+            invites::use_up(s, peer, hello)?;
+            Ok(row)
+        }
+        (true, Some(row)) if row.is_for_objects() => {
+            match invites::admit(s, peer, hello, Some(row.clone()))? {
+                Some(row) => Ok(row),
+                None if may_come(s, peer, &row)? => Ok(row),
+                None => {
+                    s.later(Todo::Visitor(*peer));
+                    Err(Code::Denied)
+                }
+            }
+        }
+        // Its rights of before are still being taken away: it comes again.
+        (true, None) if hello.invite.is_some() && chores::is_under_way(s, Chore::ForgetPeer(*peer))? => {
+            Err(Code::Busy)
+        }
+        // We hold its invite and it holds ours, or it was told of us: whoever shows a secret is in.
+        (true, row) => invites::admit(s, peer, hello, row)?.ok_or(Code::Denied),
+    })
 }
 
 /// The kernel that we dialled admits us.

@@ -7,7 +7,8 @@ use once_model::hash::record_hash;
 use once_model::ids::{Hash, KernelId, Secret};
 use once_model::wire::Greeting;
 
-use super::admin::{self, new_row};
+use super::admin;
+use super::begin::new_row;
 use super::names::{check_petname, room_for_peer, shown};
 use super::{InviteRow, PeerRow, PeerStatus};
 use crate::access::Right;

@@ -3,6 +3,7 @@
 mod addresses;
 mod admin;
 mod admit;
+mod begin;
 mod dial;
 mod down;
 mod invites;

@@ -8,7 +8,7 @@ use once_model::limits::{ACQUAINTANCE_ADDRESSES_MAX, VISITORS_OF_OBJECT_MAX};
 use once_model::wire::{Code, Frame};
 
 use super::addresses::put_first;
-use super::admin::new_row;
+use super::begin::new_row;
 use super::dial::dial;
 use super::names::room_for_visitor;
 use super::rows::{self, VisitRow};

@@ -161,9 +161,7 @@ impl Checker {
         cover: &mut Coverage,
     ) {
         let Some(shadow) = self.shadows.get_mut(&group.kernel) else { return };
-        let known = |rights: &super::shadow::Rights| {
-            rights.peers.contains_key(&peer) || rights.visitors.contains_key(&peer)
-        };
+        let known = |rights: &super::shadow::Rights| rights.knows(&peer);
         let denial = matches!(
             frame,
             Frame::Denied(_) | Frame::Shared(Shared { answer: ShareAnswer::Refused(Code::Denied), .. })

@@ -7,12 +7,12 @@ use once_core::object::{self, HeadRow};
 use once_core::share::{self, Debt};
 use once_core::store::Table;
 use once_core::waist::{Answer, Arrival, Change, Command, ConnId, Effect, Event, Input, Token, Why};
-use once_core::{Refusal, peers, txn};
+use once_core::{Refusal, txn};
 use once_model::ids::{Hash, KernelId, Line, ObjectKey};
 use once_model::wire::{Code, Frame, ShareAnswer, Shared};
 
 use super::handing::{self, may_bring, may_share};
-use super::peers::{becomes_peer, hello, shown_by_peer};
+use super::peers::{admitted, denied, hello};
 use super::shadow::{InviteShadow, Leaving, Rights, Shadow};
 use super::share::{Owed, Promises, needed, pulls};
 use super::{Checker, Group, history, visitors};
@@ -203,20 +203,12 @@ impl Checker {
             wrong.extend(result.err());
         }
         handing::gone(&mut shadow, group);
-        let mut came = Vec::new();
-        visitors::end(&mut shadow, group, &mut came, cover);
-        for grant in &allowed.came_with {
-            came.extend(visitors::let_in(&shadow, group, grant, cover).map(|what| (10, what)));
-        }
+        let mut broken = visitors::came(&mut shadow, group, allowed, cover);
+        broken.extend(wrong.into_iter().map(|what| (7, what)));
+        broken.extend(laid_over.into_iter().map(|what| (4, what)));
         self.shadows.insert(group.kernel, shadow);
-        for (promise, what) in came {
+        for (promise, what) in broken {
             self.violation(promise, &group.kernel, group.at_ms, what);
-        }
-        for what in wrong {
-            self.violation(7, &group.kernel, group.at_ms, what);
-        }
-        for what in laid_over {
-            self.violation(4, &group.kernel, group.at_ms, what);
         }
     }
 }
@@ -376,37 +368,14 @@ fn framed(
         Frame::Hello(greeting) => {
             shadow.windows.insert((peer, conn), BTreeMap::new());
             let admitted = said.admitted.contains(&(peer, conn));
-            hello(shadow, group, allowed, peer, admitted, greeting, cover)?;
+            hello(shadow, group, allowed, (peer, admitted), greeting, cover)?;
         }
         Frame::Admitted(greeting) => {
             shadow.windows.insert((peer, conn), BTreeMap::new());
-            if said.connected.contains(&(peer, conn)) {
-                shown_by_peer(shadow, group, peer, greeting)?;
-                becomes_peer(shadow, group, peer);
-            }
-            let admitted = peers::peer(group.store, &peer).is_ok_and(|row| {
-                row.is_some_and(|row| row.status == peers::PeerStatus::Active && row.secret.is_none())
-            });
-            if let Some(known) = shadow.rights.peers.get_mut(&peer)
-                && known.joining
-                && admitted
-            {
-                (known.active, known.joining) = (true, false);
-                shadow.rights.grants.welcome(peer, group.now_ms);
-            }
+            let connected = said.connected.contains(&(peer, conn));
+            admitted(shadow, group, peer, connected, greeting)?;
         }
-        Frame::Denied(_) => {
-            let row = peers::peer(group.store, &peer).ok().flatten();
-            if let Some(known) = shadow.rights.peers.get_mut(&peer)
-                && known.joining
-            {
-                known.joining = row.as_ref().is_some_and(|row| row.secret.is_some());
-                // Who was let in by us meanwhile stays.
-                if !known.active && row.is_none_or(|row| row.is_for_objects() && row.secret.is_none()) {
-                    shadow.rights.peers.remove(&peer);
-                }
-            }
-        }
+        Frame::Denied(_) => denied(shadow, group, peer),
         Frame::Need(need) => {
             for (key, content) in needed(group, peer, need) {
                 shadow.promises.add(peer, key, Owed::Only(content));

@@ -132,7 +132,8 @@ fn brought(shadow: &mut Shadow, group: &Group<'_>, said: &Handoff, luggage: &Lug
         return;
     }
     // Of whom people here removed nothing comes back with an object.
-    let is_out = |kernel: &KernelId| shadow.removed.contains(kernel) || allowed.removed.contains(kernel);
+    let is_out =
+        |kernel: &KernelId| shadow.rights.removed.contains(kernel) || allowed.removed.contains(kernel);
     let all = granted(&key, &group.kernel, &luggage.grants, group.now_ms);
     let (out, given): (Vec<_>, Vec<_>) = all.into_iter().partition(|grant| is_out(&grant.kernel));
     for grant in &given {

@@ -15,8 +15,7 @@ pub(super) fn hello(
     shadow: &mut Shadow,
     group: &Group<'_>,
     allowed: &Allowed,
-    peer: KernelId,
-    admitted: bool,
+    (peer, admitted): (KernelId, bool),
     greeting: &Greeting,
     cover: &mut Coverage,
 ) -> Result<(), String> {
@@ -55,7 +54,7 @@ pub(super) fn hello(
             if let Some(known) = shadow.rights.peers.get_mut(&peer).filter(|known| known.joining) {
                 (known.active, known.joining) = (true, false);
                 shadow.rights.grants.welcome(peer, group.now_ms);
-                shadow.removed.remove(&peer);
+                shadow.rights.removed.remove(&peer);
             }
             Ok(())
         }
@@ -69,7 +68,7 @@ pub(super) fn hello(
             let joining = shadow.rights.peers.get(&peer).is_some_and(|known| known.joining) && !admitted;
             shadow.rights.peers.insert(peer, PeerShadow { joining, ..Shadow::new_peer(true) });
             shadow.rights.grants.welcome(peer, group.now_ms);
-            shadow.removed.remove(&peer);
+            shadow.rights.removed.remove(&peer);
             Ok(())
         }
         _ => Ok(()),
@@ -77,18 +76,18 @@ pub(super) fn hello(
 }
 
 /// Who was no peer, and has shown a good invite when it let this kernel in, is one now.
-pub(super) fn becomes_peer(shadow: &mut Shadow, group: &Group<'_>, peer: KernelId) {
+fn becomes_peer(shadow: &mut Shadow, group: &Group<'_>, peer: KernelId) {
     let row = peers::peer(group.store, &peer).ok().flatten();
     let is_peer = row.is_some_and(|row| row.status == peers::PeerStatus::Active && row.invite.is_some());
     if is_peer && shadow.rights.visitors.contains_key(&peer) && !shadow.rights.peers.contains_key(&peer) {
         shadow.rights.peers.insert(peer, Shadow::new_peer(true));
         shadow.rights.grants.welcome(peer, group.now_ms);
-        shadow.removed.remove(&peer);
+        shadow.rights.removed.remove(&peer);
     }
 }
 
 /// A peer showed an invite: it is used up, so that nobody else comes in by it.
-pub(super) fn shown_by_peer(
+fn shown_by_peer(
     shadow: &mut Shadow,
     group: &Group<'_>,
     peer: KernelId,
@@ -103,5 +102,44 @@ pub(super) fn shown_by_peer(
     match row {
         Some(row) if row.used_by.is_none() => Err(format!("an invite that {peer:.10} showed is still open")),
         _ => Ok(()),
+    }
+}
+
+/// Whom a kernel has dialled lets it in.
+pub(super) fn admitted(
+    shadow: &mut Shadow,
+    group: &Group<'_>,
+    peer: KernelId,
+    connected: bool,
+    greeting: &Greeting,
+) -> Result<(), String> {
+    if connected {
+        shown_by_peer(shadow, group, peer, greeting)?;
+        becomes_peer(shadow, group, peer);
+    }
+    let admitted = peers::peer(group.store, &peer).is_ok_and(|row| {
+        row.is_some_and(|row| row.status == peers::PeerStatus::Active && row.secret.is_none())
+    });
+    if let Some(known) = shadow.rights.peers.get_mut(&peer)
+        && known.joining
+        && admitted
+    {
+        (known.active, known.joining) = (true, false);
+        shadow.rights.grants.welcome(peer, group.now_ms);
+    }
+    Ok(())
+}
+
+/// Whom a kernel has dialled does not let it in.
+pub(super) fn denied(shadow: &mut Shadow, group: &Group<'_>, peer: KernelId) {
+    let row = peers::peer(group.store, &peer).ok().flatten();
+    if let Some(known) = shadow.rights.peers.get_mut(&peer)
+        && known.joining
+    {
+        known.joining = row.as_ref().is_some_and(|row| row.secret.is_some());
+        // Who was let in by us meanwhile stays.
+        if !known.active && row.is_none_or(|row| row.is_for_objects() && row.secret.is_none()) {
+            shadow.rights.peers.remove(&peer);
+        }
     }
 }

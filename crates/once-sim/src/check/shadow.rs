@@ -16,7 +16,7 @@ use once_model::limits::PEER_QUOTA_BYTES;
 use super::Checker;
 use super::access::{Acted, Grants};
 use super::share::Promises;
-use super::visitors::Visitors;
+use super::visitors::{self, Visitors};
 use crate::disk::Disk;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,9 +43,19 @@ pub(super) struct Rights {
     /// Those that are no peers, and have to do with single objects.
     pub visitors: Visitors,
     pub grants: Grants,
+    /// Whom people removed, and nobody has added again.
+    pub removed: BTreeSet<KernelId>,
 }
 
 impl Rights {
+    fn of(disk: &Disk, peers: BTreeMap<KernelId, PeerShadow>, grants: Grants) -> Self {
+        Self { peers, grants, visitors: visitors::on(disk), removed: visitors::removed_on(disk) }
+    }
+
+    pub fn knows(&self, kernel: &KernelId) -> bool {
+        self.peers.contains_key(kernel) || self.visitors.contains_key(kernel)
+    }
+
     pub fn is_active(&self, peer: &KernelId) -> bool {
         self.peers.get(peer).is_some_and(|peer| peer.active)
     }
@@ -72,8 +82,6 @@ pub(super) struct Shadow {
     /// Its disk was put back to an earlier state: whatever it says at its next start is taken as it is.
     pub rolled_back: bool,
     pub rights: Rights,
-    /// Whom people removed, and nobody has added again.
-    pub removed: BTreeSet<KernelId>,
     pub acted: Acted,
     pub invites: BTreeMap<Hash, InviteShadow>,
     /// What it follows where.
@@ -307,8 +315,7 @@ impl Checker {
         if shadow.rolled_back {
             shadow.facts.iter_mut().for_each(|(key, fact)| *fact = heads.get(key).copied().unwrap_or(*fact));
         }
-        shadow.rights = Rights { peers, grants, visitors: super::visitors::on(disk) };
-        shadow.removed = super::visitors::removed_on(disk);
+        shadow.rights = Rights::of(disk, peers, grants);
         shadow.invites = invites;
         shadow.subscriptions = debts_of(disk, Table::Subscription);
         shadow.promises = Promises::on(disk);
@@ -346,7 +353,7 @@ impl Checker {
         let Some(shadow) = self.shadows.get_mut(kernel) else { return };
         shadow.end(now_ms);
         // With a right that was over at the start a visit may be.
-        let now = super::visitors::on(disk);
+        let now = visitors::on(disk);
         let before = std::mem::replace(&mut shadow.rights.visitors, now);
         let gone = before.into_keys().filter(|visitor| !shadow.rights.visitors.contains_key(visitor));
         gone.collect::<Vec<_>>().iter().for_each(|visitor| shadow.forget(visitor));

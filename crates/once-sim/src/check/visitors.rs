@@ -61,10 +61,10 @@ pub(super) fn commanded(
     let done = matches!(reply, Some(Ok(_)));
     match command {
         Command::RemovePeer { peer } if !matches!(reply, Some(Err(_))) => {
-            shadow.removed.insert(*peer);
+            shadow.rights.removed.insert(*peer);
         }
         Command::AddPeer { peer, .. } if done => {
-            shadow.removed.remove(peer);
+            shadow.rights.removed.remove(peer);
         }
         Command::Grant(grant) if done && !matches!(grant.scope, Scope::Object(_)) => {
             let is_visitor = shadow.rights.visitors.contains_key(&grant.kernel)
@@ -115,18 +115,13 @@ fn visits_on(disk: &Disk, kernel: &KernelId) -> Vec<ObjectKey> {
 }
 
 /// An object has moved in with this right on it: its holder is let in, unless people removed it.
-pub(super) fn let_in(
-    shadow: &Shadow,
-    group: &Group<'_>,
-    grant: &Grant,
-    cover: &mut Coverage,
-) -> Option<String> {
+fn let_in(shadow: &Shadow, group: &Group<'_>, grant: &Grant, cover: &mut Coverage) -> Option<String> {
     let Scope::Object(key) = &grant.scope else { return None };
     let kernel = grant.kernel;
     if kernel == group.kernel || shadow.rights.peers.contains_key(&kernel) {
         return None;
     }
-    if shadow.removed.contains(&kernel) || Leaving::of(group.store).peers.contains(&kernel) {
+    if shadow.rights.removed.contains(&kernel) || Leaving::of(group.store).peers.contains(&kernel) {
         cover.met("state right of a removed kernel moved in");
         return None;
     }
@@ -139,18 +134,27 @@ pub(super) fn let_in(
     has_room.then(|| format!("does not let in {kernel:.10}, which has a right on {key}"))
 }
 
-/// After a group: nobody has come in as a visitor without a reason.
-pub(super) fn end(shadow: &mut Shadow, group: &Group<'_>, wrong: &mut Wrong, cover: &mut Coverage) {
+/// After a group: who has come for what came, and whose visit is over.
+pub(super) fn came(shadow: &mut Shadow, group: &Group<'_>, allowed: &Allowed, cover: &mut Coverage) -> Wrong {
+    let mut wrong = Vec::new();
+    end(shadow, group, &mut wrong, cover);
+    let missing = allowed.came_with.iter().filter_map(|grant| let_in(shadow, group, grant, cover));
+    wrong.extend(missing.map(|what| (10, what)));
+    wrong
+}
+
+/// Nobody has come in as a visitor without a reason.
+fn end(shadow: &mut Shadow, group: &Group<'_>, wrong: &mut Wrong, cover: &mut Coverage) {
     for (kernel, row) in peers_changed(group) {
         let (before, after) = (in_row(row.before.as_ref()), in_row(row.after.as_ref()));
-        if before.is_some() && row.after.is_none() && !shadow.removed.contains(&kernel) {
+        if before.is_some() && row.after.is_none() && !shadow.rights.removed.contains(&kernel) {
             cover.met("state visit over");
             shadow.forget(&kernel);
         }
         let is_new = before != after && row.before.is_none();
         match after {
             Some(PeerStatus::Visitor) if is_new => {
-                if shadow.removed.contains(&kernel) {
+                if shadow.rights.removed.contains(&kernel) {
                     wrong.push((7, format!("lets in {kernel:.10}, which was removed")));
                 } else if !shadow.rights.grants.any_on_objects(&kernel, group.now_ms) {
                     wrong.push((7, format!("lets in {kernel:.10}, which has no right on any object")));
@@ -158,7 +162,7 @@ pub(super) fn end(shadow: &mut Shadow, group: &Group<'_>, wrong: &mut Wrong, cov
             }
             Some(PeerStatus::Host) if is_new => {
                 cover.met("state host gone to");
-                if shadow.removed.contains(&kernel) {
+                if shadow.rights.removed.contains(&kernel) {
                     wrong.push((7, format!("goes to {kernel:.10}, which was removed")));
                 } else if !has_to_do(group.store, &kernel) {
                     wrong.push((7, format!("goes to {kernel:.10}, with which it has nothing to do")));

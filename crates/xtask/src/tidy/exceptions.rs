@@ -25,8 +25,7 @@ pub const TODAY: Exceptions = Exceptions {
     long_files: &[("crates/once-store/src/journal.rs", 544)],
     long_functions: &[
         ("crates/once-sim/src/check/effects.rs, Checker::sent", 81),
-        ("crates/once-sim/src/check/group.rs, commanded", 108),
-        ("crates/once-sim/src/check/group.rs, framed", 88),
+        ("crates/once-sim/src/check/group.rs, commanded", 100),
         ("crates/once-sim/src/check/shadow.rs, Checker::started", 97),
         ("crates/once-sim/src/exchange.rs, World::exchange_reads", 98),
         ("crates/once-sim/src/journal.rs, run", 74),
@@ -48,7 +47,6 @@ pub const TODAY: Exceptions = Exceptions {
         ("crates/once-sim/src/check/effects.rs, Checker::sent", 7),
         ("crates/once-sim/src/check/group.rs, arrived", 8),
         ("crates/once-sim/src/check/group.rs, commanded", 6),
-        ("crates/once-sim/src/check/group.rs, framed", 7),
         ("crates/once-sim/src/check/exchange.rs, Checker::answered", 6),
         ("crates/once-sim/src/check/exchange.rs, Checker::proves", 6),
         ("crates/once-sim/src/check/exchange.rs, Checker::pulled", 6),
