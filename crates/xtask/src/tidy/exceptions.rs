@@ -47,6 +47,7 @@ pub const TODAY: Exceptions = Exceptions {
         ("crates/once-sim/src/check/effects.rs, Checker::sent", 7),
         ("crates/once-sim/src/check/group.rs, arrived", 8),
         ("crates/once-sim/src/check/group.rs, commanded", 6),
+        ("crates/once-sim/src/check/group.rs, framed", 7),
         ("crates/once-sim/src/check/exchange.rs, Checker::answered", 6),
         ("crates/once-sim/src/check/exchange.rs, Checker::proves", 6),
         ("crates/once-sim/src/check/exchange.rs, Checker::pulled", 6),
