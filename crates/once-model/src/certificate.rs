@@ -337,8 +337,12 @@ impl Chain {
     #[must_use]
     pub fn continues(&self, other: &Self) -> bool {
         self.links.len() >= other.links.len()
-            && self.root() == other.root()
-            && self.links.iter().zip(&other.links).all(|(link, other)| link.id() == other.id())
+            && (self.genesis == other.genesis || self.root() == other.root())
+            && self
+                .links
+                .iter()
+                .zip(&other.links)
+                .all(|(link, other)| link == other || link.id() == other.id())
     }
 
     /// Whether the object has ever moved from one home to another.
@@ -399,12 +403,54 @@ impl Chain {
         self.checks(lineage).collect()
     }
 
+    /// Checks a chain at whose end is a handoff that its receiver has not answered yet: all but that answer. What it has in
+    /// common with a chain that is known to be valid was checked with that one.
+    ///
+    /// # Errors
+    /// As [`Self::verify`]; and when no such handoff is at its end.
+    pub fn verify_handed(&self, lineage: Lineage, known: Option<&Self>) -> Result<(), ChainError> {
+        let last = self.links.len().wrapping_sub(1);
+        let is_open = |link: &Certificate| link.kind == CertificateKind::Handoff && link.acceptance.is_none();
+        if !self.links.last().is_some_and(is_open) {
+            return Err(ChainError::Broken(last));
+        }
+        let all = self.checks_from(lineage, self.checked_with(known));
+        all.filter(|check| *check != Err(ChainError::NotAccepted(last))).collect()
+    }
+
+    /// How many links at the beginning need no check, because another chain has them, too. A handoff without an acceptance is
+    /// good by the link behind it alone.
+    fn checked_with(&self, known: Option<&Self>) -> usize {
+        let Some(known) = known.filter(|known| known.genesis == self.genesis) else { return 0 };
+        let same = self.links.iter().zip(&known.links).take_while(|(link, known)| link == known).count();
+        let is_open = |link: &Certificate| link.kind == CertificateKind::Handoff && link.acceptance.is_none();
+        let last = same.checked_sub(1).filter(|last| self.links.get(*last).is_some_and(is_open));
+        last.unwrap_or(same)
+    }
+
     /// What is wrong with the genesis record, and then with each link in turn. A link is held against what the one before it
     /// says, also where that one is wrong.
     pub fn checks(&self, lineage: Lineage) -> impl Iterator<Item = Result<(), ChainError>> {
-        let mut before = (self.genesis.home, 1, self.root());
-        let links = (0..self.links.len()).map(move |place| self.check_link(lineage, place, &mut before));
+        self.checks_from(lineage, 0)
+    }
+
+    /// The same of the links from one on.
+    fn checks_from(&self, lineage: Lineage, from: usize) -> impl Iterator<Item = Result<(), ChainError>> {
+        let mut before = self.held_before(from);
+        let links = (from..self.links.len()).map(move |place| self.check_link(lineage, place, &mut before));
         std::iter::once(self.check_genesis(lineage)).chain(links)
+    }
+
+    /// Who served before a link, in which epoch, and under which certificate.
+    fn held_before(&self, place: usize) -> (KernelId, u64, Hash) {
+        let Some(last) = place.checked_sub(1).and_then(|last| self.links.get(last).map(|link| (last, link)))
+        else {
+            return (self.genesis.home, 1, self.root());
+        };
+        let (at, link) = last;
+        // A handoff that was reopened left the home where it was.
+        let home = if self.is_reopened(at) { self.held_before(at).0 } else { link.home };
+        (home, link.epoch, link.id())
     }
 
     fn check_genesis(&self, lineage: Lineage) -> Result<(), ChainError> {
@@ -555,6 +601,38 @@ mod tests {
         assert_eq!(chain.home(), a.id());
         chain.links.push(link(&chain, CertificateKind::Handoff, &r, &a));
         assert_eq!(chain.homes().collect::<Vec<_>>(), [a.id(), a.id(), r.id()], "b has refused it");
+    }
+
+    #[test]
+    fn a_chain_with_a_handoff_at_its_end_lacks_only_the_answer() {
+        let [a, b, r] = keys();
+        let mut chain = Chain::new(genesis(&a, &r));
+        let lineage = chain.genesis.lineage();
+        assert_eq!(chain.verify_handed(lineage, None), Err(ChainError::Broken(usize::MAX)));
+        chain.links.push(link(&chain, CertificateKind::Handoff, &b, &a));
+        assert_eq!(chain.verify_handed(lineage, None), Ok(()));
+        let (id, open) = (chain.links[0].id(), chain.clone());
+        let mut reopen = link(&chain, CertificateKind::Reopen, &a, &a);
+        reopen.refusal = Some(Answer::sign(id, false, INCARNATION, &b));
+        sign(&mut reopen, &a);
+        chain.links.push(reopen);
+        let known = chain.clone();
+        chain.links.push(link(&chain, CertificateKind::Handoff, &r, &a));
+        for known in [None, Some(&Chain::new(chain.genesis.clone())), Some(&known)] {
+            assert_eq!(chain.verify_handed(lineage, known), Ok(()));
+            let mut forged = chain.clone();
+            forged.links[2].home = b.id();
+            assert_eq!(forged.verify_handed(lineage, known), Err(ChainError::Unsigned(2)));
+            let mut forged = chain.clone();
+            forged.links[0].signature = None;
+            assert_eq!(forged.verify_handed(lineage, known), Err(ChainError::Unsigned(0)));
+        }
+        // What made the handoff good in the chain that is known is missing in this one.
+        let mut skipped = open;
+        skipped.links.push(link(&skipped, CertificateKind::Handoff, &a, &b));
+        assert_eq!(skipped.verify_handed(lineage, Some(&known)), Err(ChainError::NotAccepted(0)));
+        skipped.links[0].acceptance = Some(Answer::sign(id, true, INCARNATION, &b));
+        assert_eq!(skipped.verify_handed(lineage, Some(&known)), Ok(()));
     }
 
     #[test]

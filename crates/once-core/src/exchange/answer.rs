@@ -82,7 +82,7 @@ pub fn entries(rows: &dyn Read, peer: &KernelId, of: &EntriesOf, now_ms: u64) ->
     Ok(Frame::Entries(Entries { key: of.key, newest: of.newest, entries }))
 }
 
-/// A scenario as it leaves this kernel: signed if this is its home. `None` if it may not be passed on: its home never
+/// A scenario as it leaves this kernel: signed if it was made here. `None` if it may not be passed on: its home never
 /// signed it.
 ///
 /// # Errors
@@ -91,7 +91,7 @@ pub fn parcel(rows: &dyn Read, key: &KernelKey, head: &HeadRow) -> Result<Option
     let me = key.id();
     let mut parcel = share::parcel(rows, &me, head)?;
     if let Some(parcel) = &mut parcel
-        && head.home == Some(me)
+        && head.is_of_here()
     {
         parcel.header.sign(key);
     }

@@ -11,7 +11,7 @@ use super::news::was_home;
 use super::rows;
 use super::stay::connection;
 use crate::engine::{Step, Todo};
-use crate::store::{StoreError, Table};
+use crate::store::StoreError;
 use crate::{act, follow, object};
 
 /// It is answered whether it is believed or not: who has nothing to do with the object need not hear it again.
@@ -34,10 +34,10 @@ fn take(s: &mut Step<'_, '_>, peer: KernelId, lineage: Lineage, moved: &Moved) -
         return Ok(());
     }
     let known = object::chain(s.txn, &lineage)?;
-    if known.as_ref().is_some_and(|known| !ids(chain).starts_with(&ids(known))) || !lets_go(s, key, chain)? {
+    if known.as_ref().is_some_and(|known| !chain.continues(known)) || !lets_go(s, key, chain)? {
         return Ok(());
     }
-    let names: Vec<_> = follow::with_copy(key, Some(chain)).collect();
+    let names: Vec<_> = follow::with_copy(key, Some(&chain.genesis)).collect();
     let (mut follows, mut leads) = (Vec::new(), false);
     for from in former_homes(chain) {
         let there = follow::follows(s, &names, &from)?;
@@ -48,7 +48,7 @@ fn take(s: &mut Step<'_, '_>, peer: KernelId, lineage: Lineage, moved: &Moved) -
         return Ok(());
     }
     if known.as_ref() != Some(chain) {
-        s.txn.put(Table::Chain, lineage.as_bytes(), chain);
+        object::put_chain(s.txn, &lineage, chain)?;
         // It may have been sealed here for that home.
         s.later(Todo::Chain(*key));
     }
@@ -57,10 +57,6 @@ fn take(s: &mut Step<'_, '_>, peer: KernelId, lineage: Lineage, moved: &Moved) -
         follow::follow_there(s, name, (from, home))?;
     }
     Ok(())
-}
-
-fn ids(chain: &Chain) -> Vec<once_model::ids::Hash> {
-    chain.links.iter().map(Certificate::id).collect()
 }
 
 /// Whether this kernel is not the home of the object, or has handed it over as this chain says.
@@ -87,8 +83,5 @@ pub(super) fn lanes_follow(
     names: &[ObjectKey],
     chain: &Chain,
 ) -> Result<(), StoreError> {
-    for from in former_homes(chain) {
-        act::rehome(s, names, (from, chain.home()))?;
-    }
-    Ok(())
+    act::rehome(s, names, (&former_homes(chain), chain.home()))
 }

@@ -62,7 +62,7 @@ pub(super) fn send(s: &mut Step<'_, '_>, key: ObjectKey) -> Result<(), StoreErro
     let luggage = match is_inside {
         true if mutant!(LuggageAnew) => {
             let Some(head) = object::head(s.txn, &key)? else { return Ok(()) };
-            luggage::pack(s, &head)?.map(|(luggage, _)| luggage)
+            luggage::pack(s, &head)?.map(|packed| packed.bytes)
         }
         true => Some(packed(s, &key)?),
         false => None,
@@ -99,7 +99,7 @@ pub(super) fn accepted(mut chain: Chain, answer: Said) -> Chain {
 pub(crate) fn chain_known(s: &mut Step<'_, '_>, key: ObjectKey) -> Result<(), StoreError> {
     let Some(lineage) = key.lineage() else { return Ok(()) };
     let Some(chain) = object::chain(s.txn, &lineage)? else { return Ok(()) };
-    let names: Vec<_> = follow::with_copy(&key, Some(&chain)).collect();
+    let names: Vec<_> = follow::with_copy(&key, Some(&chain.genesis)).collect();
     hear::lanes_follow(s, &names, &chain)?;
     let Some((_, sealed)) = rows::sealed(s.txn, &key)? else { return Ok(()) };
     let Some(handoff) = sealed.chain.links.last() else { return Ok(()) };
@@ -114,7 +114,7 @@ pub(crate) fn chain_known(s: &mut Step<'_, '_>, key: ObjectKey) -> Result<(), St
 fn moved(s: &mut Step<'_, '_>, key: ObjectKey, chain: Chain) -> Result<(), StoreError> {
     let (home, me) = (chain.home(), s.ctx.me);
     if let Some(lineage) = key.lineage() {
-        s.txn.put(Table::Chain, lineage.as_bytes(), &chain);
+        object::put_chain(s.txn, &lineage, &chain)?;
     }
     // Unless its newest revision came with the news.
     if let Some(head) = object::head(s.txn, &key)?.filter(|head| head.home == Some(me)) {
