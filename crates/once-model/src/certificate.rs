@@ -1,6 +1,10 @@
 //! Who may change an object: the genesis record and the chain of certificates that leads from it to today's home.
 
+mod travel;
+
 use minicbor::{Decode, Encode};
+
+pub use travel::Earlier;
 
 use crate::hash::record_hash;
 use crate::ids::{Hash, Incarnation, KernelId, Lineage, Uuid};
@@ -278,6 +282,10 @@ pub struct Chain {
     /// The links, oldest first.
     #[n(1)]
     pub links: Vec<Certificate>,
+    /// Of a long chain on its way: how many bytes the certificates have that come before these and do not travel along
+    /// ([`Self::shortened`]). Such a chain proves nothing until it is whole.
+    #[n(2)]
+    pub earlier_bytes: Option<u64>,
 }
 
 /// Why a chain proves nothing.
@@ -306,7 +314,7 @@ impl Chain {
     /// A chain of the genesis alone.
     #[must_use]
     pub fn new(genesis: Genesis) -> Self {
-        Self { genesis, links: Vec::new() }
+        Self { genesis, links: Vec::new(), earlier_bytes: None }
     }
 
     /// Today's home.
@@ -403,8 +411,16 @@ impl Chain {
         self.checks(lineage).collect()
     }
 
-    /// Checks a chain at whose end is a handoff that its receiver has not answered yet: all but that answer. What it has in
-    /// common with a chain that is known to be valid was checked with that one.
+    /// The same of a chain of which another one may be known to be valid: what both have in common was checked with that one.
+    ///
+    /// # Errors
+    /// As [`Self::verify`].
+    pub fn verify_knowing(&self, lineage: Lineage, known: Option<&Self>) -> Result<(), ChainError> {
+        self.checks_from(lineage, self.checked_with(known)).collect()
+    }
+
+    /// Checks a chain at whose end is a handoff that its receiver has not answered yet: all but that answer. `known`: as in
+    /// [`Self::verify_knowing`].
     ///
     /// # Errors
     /// As [`Self::verify`]; and when no such handoff is at its end.
@@ -456,6 +472,9 @@ impl Chain {
     fn check_genesis(&self, lineage: Lineage) -> Result<(), ChainError> {
         if self.links.len() > CHAIN_MAX_CERTIFICATES || self.genesis.recovery.len() > RECOVERY_KEYS_MAX {
             return Err(ChainError::TooLong);
+        }
+        if self.earlier_bytes.is_some() {
+            return Err(ChainError::Broken(0));
         }
         if self.genesis.lineage() == lineage { Ok(()) } else { Err(ChainError::WrongLineage(lineage)) }
     }
@@ -531,6 +550,16 @@ mod tests {
 
     fn sign(link: &mut Certificate, signer: &KernelKey) {
         link.signature = Some(signer.sign(Purpose::Certificate, &link.id()));
+    }
+
+    /// A valid chain of so many certificates.
+    pub(super) fn long(links: usize) -> Chain {
+        let [a, _, r] = keys();
+        let mut chain = Chain::new(genesis(&a, &r));
+        for _ in 0..links {
+            chain.links.push(link(&chain, CertificateKind::Reinstate, &a, &a));
+        }
+        chain
     }
 
     fn keys() -> [KernelKey; 3] {

@@ -52,7 +52,7 @@ pub(super) fn look(s: &mut Step<'_, '_>, peer: KernelId, act: &Act) -> Result<()
     let Some(chain) = shown else { return Ok(()) };
     let known = object::chain(s.txn, &lineage)?;
     let is_news = known.as_ref().is_none_or(|known| chain.continues(known) && chain != *known);
-    if is_news && chain.verify(lineage).is_ok() {
+    if is_news && chain.verify_knowing(lineage, known.as_ref()).is_ok() {
         object::put_chain(s.txn, &lineage, &chain)?;
         s.later(Todo::Chain(guest));
     }

@@ -38,21 +38,28 @@ fn take(s: &mut Step<'_, '_>, peer: KernelId, lineage: Lineage, moved: &Moved) -
         return Ok(());
     }
     let names: Vec<_> = follow::with_copy(key, Some(&chain.genesis)).collect();
-    let (mut follows, mut leads) = (Vec::new(), false);
-    for from in former_homes(chain) {
-        let there = follow::follows(s, &names, &from)?;
-        follows.extend(there.into_iter().map(|name| (name, from)));
-        leads = leads || act::leads_to(s, &names, &from)?;
+    let (mut follows, former) = (Vec::new(), former_homes(chain));
+    for from in &former {
+        let there = follow::follows(s, &names, from)?;
+        follows.extend(there.into_iter().map(|name| (name, *from)));
     }
-    if known.is_none() && follows.is_empty() && !leads || chain.verify(lineage).is_err() {
+    let leads = act::leads_to(s, &names, &former)?;
+    // Each of its homes tells the same: it is checked once.
+    if known.is_none() && follows.is_empty() && !leads
+        || chain.verify_knowing(lineage, known.as_ref()).is_err()
+    {
         return Ok(());
     }
     if known.as_ref() != Some(chain) {
         object::put_chain(s.txn, &lineage, chain)?;
         // It may have been sealed here for that home.
-        s.later(Todo::Chain(*key));
+        if s.engine.moving.leaving.contains_key(key) {
+            s.later(Todo::Chain(*key));
+        }
     }
-    lanes_follow(s, &names, chain)?;
+    if leads {
+        lanes_follow(s, &names, chain)?;
+    }
     for (name, from) in follows {
         follow::follow_there(s, name, (from, home))?;
     }

@@ -266,6 +266,7 @@ fn seal(s: &mut Step<'_, '_>, key: ObjectKey, to: KernelId, receiver: Incarnatio
     };
     handoff.signature = Some(s.ctx.key.sign(Purpose::Certificate, &handoff.id()));
     chain.links.push(handoff);
+    let chain = chain.shortened().unwrap_or(chain);
     let sealed = SealedRow { header: head.header, chain, luggage_bytes: packed.bytes.len() as u64 };
     let row = LeavingRow { sealed: Some(sealed), ..row };
     if mutant!(LazySeal) {

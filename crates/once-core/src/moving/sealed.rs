@@ -80,10 +80,19 @@ pub(crate) fn handed(s: &mut Step<'_, '_>, peer: KernelId, said: &Handed) -> Res
     if to != peer || !said.answer.is_to(handoff) {
         return Ok(());
     }
+    let sealed = SealedRow { chain: whole(s, &said.key, sealed.chain)?, ..sealed };
     match said.answer.accepted {
         true => moved(s, said.key, accepted(sealed.chain, said.answer)),
         false => reopen(s, said.key, sealed, said),
     }
+}
+
+/// The chain as a whole under which an object is sealed.
+fn whole(s: &Step<'_, '_>, key: &ObjectKey, chain: Chain) -> Result<Chain, StoreError> {
+    let (Some(_), Some(lineage)) = (chain.lacks(), key.lineage()) else { return Ok(chain) };
+    let known = object::chain(s.txn, &lineage)?;
+    let whole = known.and_then(|known| chain.completed(&known.links));
+    whole.ok_or_else(|| StoreError::damaged(Table::Leaving, &key.to_row(), "the chain here is another one"))
 }
 
 /// The chain with the receiver's acceptance.

@@ -61,14 +61,14 @@ fn part(rows: &dyn Read, lineage: &Lineage, part: u32) -> Result<Vec<Certificate
 pub fn chain(rows: &dyn Read, lineage: &Lineage) -> Result<Option<Chain>, StoreError> {
     let Some(ChainRow { genesis, links, parts }) = row(rows, lineage)? else { return Ok(None) };
     if parts == 0 {
-        return Ok(Some(Chain { genesis, links }));
+        return Ok(Some(Chain { genesis, links, earlier_bytes: None }));
     }
     let mut all = Vec::new();
     for number in 0..parts {
         all.extend(part(rows, lineage, number)?);
     }
     all.extend(links);
-    Ok(Some(Chain { genesis, links: all }))
+    Ok(Some(Chain { genesis, links: all, earlier_bytes: None }))
 }
 
 /// Visits every chain.
@@ -182,7 +182,11 @@ mod tests {
         let (mut store, long) = (MemoryStore::new(), chain_of(300));
         let mut most = 0;
         for links in 0..=300 {
-            let chain = Chain { genesis: long.genesis.clone(), links: long.links[..links].to_vec() };
+            let chain = Chain {
+                genesis: long.genesis.clone(),
+                links: long.links[..links].to_vec(),
+                earlier_bytes: None,
+            };
             most = most.max(put(&mut store, &chain));
             assert_eq!(super::chain(&store, &chain.genesis.lineage()).unwrap(), Some(chain));
         }

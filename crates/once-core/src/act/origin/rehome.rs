@@ -33,9 +33,13 @@ fn leading(
     Ok(found)
 }
 
-/// Whether a lane of this kernel leads there, for an object of these names.
-pub(crate) fn leads_to(s: &Step<'_, '_>, names: &[ObjectKey], home: &KernelId) -> Result<bool, StoreError> {
-    Ok(!leading(s, names, |at| at == home)?.is_empty())
+/// Whether a lane of this kernel leads to one of these homes, for an object of these names.
+pub(crate) fn leads_to(
+    s: &Step<'_, '_>,
+    names: &[ObjectKey],
+    homes: &BTreeSet<KernelId>,
+) -> Result<bool, StoreError> {
+    Ok(!leading(s, names, |at| homes.contains(at))?.is_empty())
 }
 
 /// An object has moved: lanes that led to its old homes lead to the new one, and what has no outcome is sent there.
