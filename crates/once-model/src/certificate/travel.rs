@@ -72,7 +72,7 @@ impl Chain {
 }
 
 fn up_to<'c>(links: &'c [Certificate], certificate: &Hash) -> Option<&'c [Certificate]> {
-    let place = links.iter().position(|link| link.id() == *certificate)?;
+    let place = links.iter().rposition(|link| link.id() == *certificate)?;
     links.get(..=place)
 }
 
