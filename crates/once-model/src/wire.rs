@@ -14,6 +14,7 @@ use crate::certificate::Chain;
 pub use crate::code::Code;
 use crate::header::Header;
 use crate::ids::{Hash, ItemId, Line, ObjectKey, Secret, Uuid};
+use crate::limits::CHAIN_TRAVELS_CERTIFICATES;
 use crate::moving::{Ahead, Guest, Handed, Handoff, Heard, Moved, Welcome, Withdraw};
 use crate::progress::Progress;
 use crate::receipt::{Entries, EntriesOf, Receipt, ReceiptOf};
@@ -405,7 +406,13 @@ impl Frame {
     /// As it travels, if that is not as it is: a long chain without its beginning.
     #[must_use]
     pub fn shortened(&self) -> Option<Self> {
-        let short = self.chain()?.shortened()?;
+        self.shortened_to(CHAIN_TRAVELS_CERTIFICATES)
+    }
+
+    /// The same with the last so many certificates. For tests: few chains are long.
+    #[must_use]
+    pub fn shortened_to(&self, most: usize) -> Option<Self> {
+        let short = self.chain()?.shortened_to(most)?;
         let mut frame = self.clone();
         if let Some(chain) = frame.chain_mut() {
             *chain = short;

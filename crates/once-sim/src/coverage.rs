@@ -113,6 +113,7 @@ pub const EXPECTED: &[&str] = &[
     "refusal HandsOver", "refusal Unmoved", "state object moved", "state object sealed at a crash",
     "state handoff refused and reopened", "input Luggage", "state luggage pulled", "state luggage asked for by others",
     "state pull of luggage broke", "state object moved on", "state object moved back",
+    "state beginning of a chain known", "state beginning of a chain pulled",
     "format A", "format B", "format C", "format D", "format E", "format F", "format other",
 ];
 

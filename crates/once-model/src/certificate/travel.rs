@@ -37,7 +37,13 @@ impl Chain {
     /// As it travels, if that is not as it is: the genesis record and the last certificates.
     #[must_use]
     pub fn shortened(&self) -> Option<Self> {
-        let more = self.links.len().checked_sub(CHAIN_TRAVELS_CERTIFICATES).filter(|more| *more > 0)?;
+        self.shortened_to(CHAIN_TRAVELS_CERTIFICATES)
+    }
+
+    /// The same with the last so many. For tests: few chains are long.
+    #[must_use]
+    pub fn shortened_to(&self, most: usize) -> Option<Self> {
+        let more = self.links.len().checked_sub(most).filter(|more| *more > 0)?;
         let (earlier, links) = self.links.split_at_checked(more).filter(|_| self.earlier_bytes.is_none())?;
         let earlier_bytes = Some(packed(earlier).len() as u64);
         Some(Self { genesis: self.genesis.clone(), links: links.to_vec(), earlier_bytes })

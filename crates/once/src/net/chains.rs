@@ -3,27 +3,29 @@
 
 use once_core::shell;
 use once_model::certificate::Chain;
-use once_model::wire::{Frame, Pull};
+use once_model::wire::{Code, Frame, Pull};
 
 use super::frames::{self, FrameReader, NetError};
 use super::{Net, Session};
 
 /// Makes the chain of a frame whole. What cannot be stays as it is, and proves nothing. Nothing else is read on the connection
-/// meanwhile: what comes behind may rest on it.
+/// meanwhile: what comes behind may rest on it. False if the peer cannot say just now: then the frame has not come, and is said again.
 pub(crate) async fn complete(
     net: &Net,
     session: &Session,
     chain: Option<&mut Chain>,
-) -> Result<(), NetError> {
-    let Some(chain) = chain else { return Ok(()) };
-    let Some((asked, bytes)) = shell::lacks(&net.shared.snapshot(), &session.peer, chain) else {
-        return Ok(());
-    };
-    let Ok(size) = usize::try_from(bytes) else { return Ok(()) };
-    if let Some(earlier) = pull(session, asked, size).await? {
-        shell::complete(chain, &earlier);
+) -> Result<bool, NetError> {
+    let Some(chain) = chain else { return Ok(true) };
+    let lacks = shell::lacks(&net.shared.snapshot(), &session.peer, chain);
+    let Some((asked, bytes)) = lacks else { return Ok(true) };
+    let Ok(size) = usize::try_from(bytes) else { return Ok(true) };
+    match pull(session, asked, size).await {
+        Ok(Some(earlier)) => shell::complete(chain, &earlier),
+        Ok(None) => {}
+        Err(NetError::Busy) => return Ok(false),
+        Err(error) => return Err(error),
     }
-    Ok(())
+    Ok(true)
 }
 
 /// The bytes; nothing if they are not to be had there.
@@ -36,6 +38,9 @@ async fn pull(session: &Session, pull: Pull, size: usize) -> Result<Option<Vec<u
     match reader.expect().await? {
         Frame::Body(bytes) if bytes == size as u64 => {}
         Frame::Body(_) => return Err(NetError::Unexpected("a chain of another length")),
+        Frame::Absent(absent) if matches!(absent.code, Code::Busy | Code::Stopping) => {
+            return Err(NetError::Busy);
+        }
         Frame::Absent(_) => return Ok(None),
         _ => return Err(NetError::Unexpected("body or absent must answer a pull")),
     }

@@ -38,8 +38,10 @@ pub(crate) async fn receipt(
         let _ = send.finish();
         match FrameReader::hurried(recv).expect().await? {
             Frame::Receipt(mut receipt) => {
-                chains::complete(net, session, receipt.chain.as_mut()).await?;
-                Ok(Some(*receipt))
+                match chains::complete(net, session, receipt.chain.as_mut()).await? {
+                    true => Ok(Some(*receipt)),
+                    false => Err(NetError::Busy),
+                }
             }
             Frame::Absent(_) => Ok(None),
             _ => Err(NetError::Unexpected("receipt or absent must answer receipt-of")),

@@ -112,7 +112,10 @@ impl Storing {
 
     async fn take(&mut self, mut parcel: Parcel) -> Result<(), NetError> {
         self.taken += 1;
-        chains::complete(&self.net, &self.session, parcel.chain.as_mut()).await?;
+        if !chains::complete(&self.net, &self.session, parcel.chain.as_mut()).await? {
+            self.kept.refused += 1;
+            return Ok(());
+        }
         if is_apart(&parcel) {
             return self.pull(parcel);
         }

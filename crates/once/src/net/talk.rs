@@ -206,7 +206,9 @@ async fn read(
             },
         };
         session.out.room().await;
-        chains::complete(net, session, frame.chain_mut()).await?;
+        if !chains::complete(net, session, frame.chain_mut()).await? {
+            continue;
+        }
         match hear(peer, conn, frame) {
             Heard::Tell(input) => session.pass_on(net, input).await,
             Heard::Check(parcel) => shared(net, session, parcel).await?,
