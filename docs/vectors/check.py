@@ -312,7 +312,7 @@ def walk(chain):
     genesis, links = chain[0], chain[1]
     home, epoch, base, before = genesis[1], 1, lineage(genesis), None
     holders = {base: (home, epoch)}
-    need(len(links) <= 256 and len(genesis[2]) <= 8, "too long")
+    need(len(links) <= 2064 and len(genesis[2]) <= 8, "too long")
     for place, link in enumerate(links):
         need(link[0] == lineage(genesis) and link[5] == base and link[1] == epoch + 1, "does not continue the chain")
         need(follows(link, before, home, genesis), "not one that may stand here")

@@ -1,7 +1,7 @@
 //! An object goes round three kernels, while a client of each acts on it and a kernel is killed in every leg.
 //!
-//! Thirteen legs, times `ONCE_SCALE`; `ONCE_LEGS=1000` for as many. An object can move 240 times, so then several objects travel,
-//! one after the other. What is durable of a move at a kill is printed as the
+//! Thirteen legs, times `ONCE_SCALE`; `ONCE_LEGS=1000` for as many. One object goes all of them, so that its chain
+//! becomes longer than a frame has room for. What is durable of a move at a kill is printed as the
 //! phase that it was in, and each phase must have been hit on both sides.
 
 // The helpers of tests.
@@ -47,7 +47,7 @@ const LEGS_MAX: usize = 2_000;
 type Hits = BTreeMap<(Phase, bool), u64>;
 
 /// Legs of one object: fewer than it can move, and it ends at home.
-const LEGS_OF_ONE: usize = 210;
+const LEGS_OF_ONE: usize = 1_800;
 
 #[test]
 fn an_object_goes_round_three_kernels_and_every_action_counts_once() {

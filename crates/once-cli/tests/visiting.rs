@@ -27,7 +27,9 @@ fn who_acts_on_an_object_goes_on_with_it_where_nobody_knows_it() {
         let (alice, bob) = place.pair().await;
         place.init("vera");
         let vera = place.up("vera").await;
-        befriend(&alice, &vera).await;
+        let ticket = alice.call("invite", json!({ "name": "vera" })).await.unwrap();
+        let join = json!({ "ticket": ticket["ticket"], "name": "alice", "timeout_ms": 60_000 });
+        vera.call("join", join).await.unwrap();
         bob.call("grant", json!({ "peer": "alice", "right": "host" })).await.unwrap();
         let key = alice.import(&acts::counter(1)).await.unwrap();
         alice.call("claim", json!({ "object": key })).await.unwrap();

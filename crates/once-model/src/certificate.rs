@@ -1,6 +1,11 @@
 //! Who may change an object: the genesis record and the chain of certificates that leads from it to today's home.
 
+mod check;
+mod travel;
+
 use minicbor::{Decode, Encode};
+
+pub use travel::Earlier;
 
 use crate::hash::record_hash;
 use crate::ids::{Hash, Incarnation, KernelId, Lineage, Uuid};
@@ -278,6 +283,10 @@ pub struct Chain {
     /// The links, oldest first.
     #[n(1)]
     pub links: Vec<Certificate>,
+    /// Of a long chain on its way: how many bytes the certificates have that come before these and do not travel along
+    /// ([`Self::shortened`]). Such a chain proves nothing until it is whole.
+    #[n(2)]
+    pub earlier_bytes: Option<u64>,
 }
 
 /// Why a chain proves nothing.
@@ -306,7 +315,7 @@ impl Chain {
     /// A chain of the genesis alone.
     #[must_use]
     pub fn new(genesis: Genesis) -> Self {
-        Self { genesis, links: Vec::new() }
+        Self { genesis, links: Vec::new(), earlier_bytes: None }
     }
 
     /// Today's home.
@@ -337,8 +346,12 @@ impl Chain {
     #[must_use]
     pub fn continues(&self, other: &Self) -> bool {
         self.links.len() >= other.links.len()
-            && self.root() == other.root()
-            && self.links.iter().zip(&other.links).all(|(link, other)| link.id() == other.id())
+            && (self.genesis == other.genesis || self.root() == other.root())
+            && self
+                .links
+                .iter()
+                .zip(&other.links)
+                .all(|(link, other)| link == other || link.id() == other.id())
     }
 
     /// Whether the object has ever moved from one home to another.
@@ -372,13 +385,14 @@ impl Chain {
         if *certificate == self.root() {
             return Some((self.genesis.home, 1));
         }
-        self.links.iter().find(|link| link.id() == *certificate).map(|link| (link.home, link.epoch))
+        // Mostly it is one of the last.
+        self.links.iter().rfind(|link| link.id() == *certificate).map(|link| (link.home, link.epoch))
     }
 
     /// The chain as it was under one of its certificates; all of it if that is not among them.
     #[must_use]
     pub fn up_to(mut self, certificate: &Hash) -> Self {
-        let place = self.links.iter().position(|link| link.id() == *certificate);
+        let place = self.links.iter().rposition(|link| link.id() == *certificate);
         if let Some(place) = place {
             self.links.truncate(place + 1);
         } else if *certificate == self.root() {
@@ -389,57 +403,6 @@ impl Chain {
 
     fn root(&self) -> Hash {
         Hash::from_bytes(*self.genesis.lineage().as_bytes())
-    }
-
-    /// Checks every link from the genesis on.
-    ///
-    /// # Errors
-    /// When the chain belongs to another lineage, breaks, or lacks a signature.
-    pub fn verify(&self, lineage: Lineage) -> Result<(), ChainError> {
-        self.checks(lineage).collect()
-    }
-
-    /// What is wrong with the genesis record, and then with each link in turn. A link is held against what the one before it
-    /// says, also where that one is wrong.
-    pub fn checks(&self, lineage: Lineage) -> impl Iterator<Item = Result<(), ChainError>> {
-        let mut before = (self.genesis.home, 1, self.root());
-        let links = (0..self.links.len()).map(move |place| self.check_link(lineage, place, &mut before));
-        std::iter::once(self.check_genesis(lineage)).chain(links)
-    }
-
-    fn check_genesis(&self, lineage: Lineage) -> Result<(), ChainError> {
-        if self.links.len() > CHAIN_MAX_CERTIFICATES || self.genesis.recovery.len() > RECOVERY_KEYS_MAX {
-            return Err(ChainError::TooLong);
-        }
-        if self.genesis.lineage() == lineage { Ok(()) } else { Err(ChainError::WrongLineage(lineage)) }
-    }
-
-    /// Checks one link. `before`: who served before it, in which epoch, and under which certificate.
-    fn check_link(
-        &self,
-        lineage: Lineage,
-        place: usize,
-        before: &mut (KernelId, u64, Hash),
-    ) -> Result<(), ChainError> {
-        let Some(link) = self.links.get(place) else { return Ok(()) };
-        let (home, epoch, base) = *before;
-        let id = link.id();
-        let is_reopened = self.is_reopened(place);
-        // A handoff that was reopened left the home where it was.
-        *before = (if is_reopened { home } else { link.home }, link.epoch, id);
-        if link.lineage != lineage || link.base != base || Some(link.epoch) != epoch.checked_add(1) {
-            return Err(ChainError::Broken(place));
-        }
-        let last = place.checked_sub(1).and_then(|place| self.links.get(place));
-        if !link.may_follow(last, &home, &self.genesis)
-            || !link.signature.is_some_and(|s| s.verifies(Purpose::Certificate, &id, &link.signer))
-        {
-            return Err(ChainError::Unsigned(place));
-        }
-        if !is_reopened && link.kind == CertificateKind::Handoff && !link.is_accepted() {
-            return Err(ChainError::NotAccepted(place));
-        }
-        Ok(())
     }
 }
 
@@ -485,6 +448,16 @@ mod tests {
 
     fn sign(link: &mut Certificate, signer: &KernelKey) {
         link.signature = Some(signer.sign(Purpose::Certificate, &link.id()));
+    }
+
+    /// A valid chain of so many certificates.
+    pub(super) fn long(links: usize) -> Chain {
+        let [a, _, r] = keys();
+        let mut chain = Chain::new(genesis(&a, &r));
+        for _ in 0..links {
+            chain.links.push(link(&chain, CertificateKind::Reinstate, &a, &a));
+        }
+        chain
     }
 
     fn keys() -> [KernelKey; 3] {
@@ -555,6 +528,38 @@ mod tests {
         assert_eq!(chain.home(), a.id());
         chain.links.push(link(&chain, CertificateKind::Handoff, &r, &a));
         assert_eq!(chain.homes().collect::<Vec<_>>(), [a.id(), a.id(), r.id()], "b has refused it");
+    }
+
+    #[test]
+    fn a_chain_with_a_handoff_at_its_end_lacks_only_the_answer() {
+        let [a, b, r] = keys();
+        let mut chain = Chain::new(genesis(&a, &r));
+        let lineage = chain.genesis.lineage();
+        assert_eq!(chain.verify_handed(lineage, None), Err(ChainError::Broken(usize::MAX)));
+        chain.links.push(link(&chain, CertificateKind::Handoff, &b, &a));
+        assert_eq!(chain.verify_handed(lineage, None), Ok(()));
+        let (id, open) = (chain.links[0].id(), chain.clone());
+        let mut reopen = link(&chain, CertificateKind::Reopen, &a, &a);
+        reopen.refusal = Some(Answer::sign(id, false, INCARNATION, &b));
+        sign(&mut reopen, &a);
+        chain.links.push(reopen);
+        let known = chain.clone();
+        chain.links.push(link(&chain, CertificateKind::Handoff, &r, &a));
+        for known in [None, Some(&Chain::new(chain.genesis.clone())), Some(&known)] {
+            assert_eq!(chain.verify_handed(lineage, known), Ok(()));
+            let mut forged = chain.clone();
+            forged.links[2].home = b.id();
+            assert_eq!(forged.verify_handed(lineage, known), Err(ChainError::Unsigned(2)));
+            let mut forged = chain.clone();
+            forged.links[0].signature = None;
+            assert_eq!(forged.verify_handed(lineage, known), Err(ChainError::Unsigned(0)));
+        }
+        // What made the handoff good in the chain that is known is missing in this one.
+        let mut skipped = open;
+        skipped.links.push(link(&skipped, CertificateKind::Handoff, &a, &b));
+        assert_eq!(skipped.verify_handed(lineage, Some(&known)), Err(ChainError::NotAccepted(0)));
+        skipped.links[0].acceptance = Some(Answer::sign(id, true, INCARNATION, &b));
+        assert_eq!(skipped.verify_handed(lineage, Some(&known)), Ok(()));
     }
 
     #[test]

@@ -32,11 +32,18 @@ pub const REFERENCES_MAX: usize = 65_536;
 pub const NAME_MAX_BYTES: usize = 255;
 
 /// Most certificates in the chain of one object: one for every move. A longer chain is refused.
-pub const CHAIN_MAX_CERTIFICATES: usize = 256;
+pub const CHAIN_MAX_CERTIFICATES: usize = 2_064;
 
 /// An object whose chain has so many certificates moves no more. What is left of a chain is for the end of a handoff that is
 /// refused, and for takeovers after a loss.
-pub const CHAIN_MOVES_MAX_CERTIFICATES: usize = 240;
+pub const CHAIN_MOVES_MAX_CERTIFICATES: usize = 2_048;
+
+/// Certificates of a chain inside of a frame: the last ones. Those before them are known to most who hear of the object, and pulled by
+/// the others.
+pub const CHAIN_TRAVELS_CERTIFICATES: usize = 64;
+
+/// The beginning of a chain that is pulled, in bytes: a certificate has about 500.
+pub const CHAIN_EARLIER_MAX_BYTES: u64 = 2 * 1024 * 1024;
 
 /// Most recovery keys in a genesis record.
 pub const RECOVERY_KEYS_MAX: usize = 8;

@@ -353,7 +353,7 @@ impl Withdraw {
 
 fn split(chain: &Chain) -> Option<(&Certificate, Chain)> {
     let (last, before) = chain.links.split_last()?;
-    Some((last, Chain { genesis: chain.genesis.clone(), links: before.to_vec() }))
+    Some((last, Chain { genesis: chain.genesis.clone(), links: before.to_vec(), earlier_bytes: None }))
 }
 
 #[cfg(test)]

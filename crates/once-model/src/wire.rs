@@ -14,6 +14,7 @@ use crate::certificate::Chain;
 pub use crate::code::Code;
 use crate::header::Header;
 use crate::ids::{Hash, ItemId, Line, ObjectKey, Secret, Uuid};
+use crate::limits::CHAIN_TRAVELS_CERTIFICATES;
 use crate::moving::{Ahead, Guest, Handed, Handoff, Heard, Moved, Welcome, Withdraw};
 use crate::progress::Progress;
 use crate::receipt::{Entries, EntriesOf, Receipt, ReceiptOf};
@@ -373,6 +374,52 @@ impl Frame {
         to_cbor(self)
     }
 
+    /// The chain that it brings.
+    pub fn chain_mut(&mut self) -> Option<&mut Chain> {
+        match self {
+            Self::Share(parcel) | Self::Give(parcel) => parcel.chain.as_mut(),
+            Self::Found(found) => found.parcel.chain.as_mut(),
+            Self::Receipt(receipt) => receipt.chain.as_mut(),
+            Self::Handoff(said) => Some(&mut said.chain),
+            Self::Withdraw(said) => Some(&mut said.chain),
+            Self::Guest(said) => Some(&mut said.chain),
+            Self::Moved(said) => Some(&mut said.chain),
+            _ => None,
+        }
+    }
+
+    /// The chain that it brings.
+    #[must_use]
+    pub fn chain(&self) -> Option<&Chain> {
+        match self {
+            Self::Share(parcel) | Self::Give(parcel) => parcel.chain.as_ref(),
+            Self::Found(found) => found.parcel.chain.as_ref(),
+            Self::Receipt(receipt) => receipt.chain.as_ref(),
+            Self::Handoff(said) => Some(&said.chain),
+            Self::Withdraw(said) => Some(&said.chain),
+            Self::Guest(said) => Some(&said.chain),
+            Self::Moved(said) => Some(&said.chain),
+            _ => None,
+        }
+    }
+
+    /// As it travels, if that is not as it is: a long chain without its beginning.
+    #[must_use]
+    pub fn shortened(&self) -> Option<Self> {
+        self.shortened_to(CHAIN_TRAVELS_CERTIFICATES)
+    }
+
+    /// The same with the last so many certificates. For tests: few chains are long.
+    #[must_use]
+    pub fn shortened_to(&self, most: usize) -> Option<Self> {
+        let short = self.chain()?.shortened_to(most)?;
+        let mut frame = self.clone();
+        if let Some(chain) = frame.chain_mut() {
+            *chain = short;
+        }
+        Some(frame)
+    }
+
     /// Reads one frame.
     ///
     /// # Errors
@@ -398,6 +445,6 @@ impl Frame {
 
     /// Whether this version has a frame of this number.
     const fn is_known(number: u32) -> bool {
-        matches!(number, 0..=12 | 16..=23 | 33..=38 | 40..=47)
+        matches!(number, 0..=12 | 16..=23 | 33..=38 | 40..=49)
     }
 }

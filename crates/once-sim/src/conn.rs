@@ -4,7 +4,7 @@ use bytes::Bytes;
 use once_core::shell::{self, Asked, Heard};
 use once_core::store::Store;
 use once_core::waist::{ConnId, Input, LinkEvent, Why};
-use once_core::{object, peers};
+use once_core::{exchange, object, peers};
 use once_judge::seen::Direction;
 use once_model::ids::KernelId;
 use once_model::limits::FRAME_MAX_BYTES;
@@ -258,7 +258,7 @@ impl World {
             self.close(index, conn);
             return;
         }
-        let Ok(frame) = Frame::decode(bytes) else {
+        let Ok(mut frame) = Frame::decode(bytes) else {
             self.cover.met("state frame malformed");
             if let Some(Who::Kernel(sender)) = self.who.get(&peer).copied() {
                 self.violated(8, sender, "sends a frame that cannot be read".into());
@@ -275,6 +275,9 @@ impl World {
                 return;
             }
         }
+        if !self.made_whole(index, peer, &mut frame) {
+            return;
+        }
         if matches!(frame, Frame::Request(_) | Frame::EntriesOf(_))
             && let Some(side) = self.net.conns.get(&conn).and_then(|conn| conn.side_of(Who::Kernel(index)))
             && let Some(end) = self.net.conns.get_mut(&conn).map(|conn| &mut conn.ends[side])
@@ -285,6 +288,31 @@ impl World {
             return;
         }
         self.take(index, conn, peer, frame);
+    }
+
+    /// Makes the chain of a frame whole, as the real session does: with what is known, or with what its sender has. Not so if that
+    /// cannot be asked just now.
+    fn made_whole(&mut self, index: usize, peer: KernelId, frame: &mut Frame) -> bool {
+        let Some(chain) = frame.chain_mut() else { return true };
+        if chain.lacks().is_none() {
+            return true;
+        }
+        let disk = &self.nodes[index].disk;
+        let Some((pull, bytes)) = shell::lacks(disk, &peer, chain) else {
+            self.cover.met("state beginning of a chain known");
+            return true;
+        };
+        let Some(Who::Kernel(sender)) = self.who.get(&peer).copied() else { return true };
+        let (me, sender) = (self.nodes[index].id, &self.nodes[sender]);
+        match exchange::pulled(&sender.disk, &me, &pull, 0) {
+            Ok(Ok(earlier)) if earlier.len() as u64 == bytes => {
+                self.cover.met("state beginning of a chain pulled");
+                shell::complete(chain, &earlier);
+                true
+            }
+            Ok(_) => true,
+            Err(_) => false,
+        }
     }
 
     /// The engine has admitted a connection: what was asked before is answered.

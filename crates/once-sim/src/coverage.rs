@@ -115,6 +115,7 @@ pub const EXPECTED: &[&str] = &[
     "state pull of luggage broke", "state object moved on", "state object moved back",
     "state visitor let in", "state visitor admitted", "state visit over", "state host gone to",
     "state right of a removed kernel moved in", "state right beyond objects refused to a visitor",
+    "state beginning of a chain known", "state beginning of a chain pulled",
     "format A", "format B", "format C", "format D", "format E", "format F", "format other",
 ];
 

@@ -390,7 +390,9 @@ impl World {
         self.trace.line(|| {
             format!("{:>9} {} -> conn {conn}: {}", self.now_us / 1000, self.nodes[index].name, brief(frame))
         });
-        self.transmit(conn, side, frame.encode().into());
+        // Chains are short here: of all but the last certificate the receiver is told where they are.
+        let bytes = frame.shortened_to(1).map_or_else(|| frame.encode(), |short| short.encode());
+        self.transmit(conn, side, bytes.into());
     }
 
     /// The process of a kernel is gone: its memory, its connections, its clients.

@@ -4,8 +4,9 @@
 //! of these, the peer and its grants every time. A search costs one to several microseconds: a skip list, then a filter
 //! and perhaps a block of each sorted run. Also that a row is *not* there is remembered: it is the dearest search.
 //!
-//! Nobody follows most objects, and no conflict is kept beside them: that an object has no such rows is remembered too.
-//! Each change asks for both, and opening a range costs as much as the rest of a change.
+//! Nobody follows most objects, they have no timers, and no conflict is kept beside them: that an object has no such rows is
+//! remembered too. Each change asks for some of them, and a move for all, more than once; and opening a range costs as much as
+//! the rest of a change.
 //!
 //! Only the committing thread reads through it. Snapshots do not: they show an earlier moment.
 
@@ -71,8 +72,7 @@ impl RowCache {
     /// A row of a batch that was committed.
     pub fn committed(&mut self, table: Table, disk_key: Vec<u8>, value: Option<Bytes>) {
         if value.is_some()
-            && is_sparse(table)
-            && let Some(object) = disk_key.get(..=ObjectKey::ROW_LEN)
+            && let Some(object) = front_len(table).and_then(|front| disk_key.get(..=front))
         {
             self.forget(&none_of(object));
         }
@@ -122,14 +122,25 @@ fn none_of(object: &[u8]) -> Vec<u8> {
     none
 }
 
-/// Whether most objects have no row in a table.
-fn is_sparse(table: Table) -> bool {
-    matches!(table, Table::Follower | Table::Conflict)
+/// Of a table in which most objects have no row: how long the front of a key is that names the object.
+fn front_len(table: Table) -> Option<usize> {
+    match table {
+        Table::Follower
+        | Table::Conflict
+        | Table::Timer
+        | Table::Activity
+        | Table::Acquaintance
+        | Table::Lane
+        | Table::Sending => Some(ObjectKey::ROW_LEN),
+        // A byte for the scope comes first.
+        Table::Grant => Some(1 + ObjectKey::ROW_LEN),
+        _ => None,
+    }
 }
 
 /// Whether a range is that of one object, in a table in which most objects have no row.
 pub(crate) fn is_of_object(table: Table, from: &[u8], to: Option<&[u8]>) -> bool {
-    is_sparse(table) && from.len() == ObjectKey::ROW_LEN && to == prefix_end(from).as_deref()
+    front_len(table) == Some(from.len()) && to == prefix_end(from).as_deref()
 }
 
 /// A body that is gone, and what has left the queue, is never asked for again.

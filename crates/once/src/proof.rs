@@ -73,7 +73,8 @@ impl Kernel {
     ) -> Result<Option<Receipt>, Error> {
         let of = ReceiptOf { lane: row.key.into(), sequence: row.sequence, id };
         if *home != self.id() {
-            return net::receipt(self.session(*home, timeout).await?.as_ref(), of, timeout).await;
+            let session = self.session(*home, timeout).await?;
+            return net::receipt(self.online()?, &session, of, timeout).await;
         }
         let snapshot = self.shared().snapshot();
         let origin = (*home, once_core::meta::incarnation(&snapshot)?);

@@ -9,7 +9,7 @@ use once_model::wire::Frame;
 use crate::access;
 use crate::engine::{Step, Todo};
 use crate::object;
-use crate::store::{StoreError, Table};
+use crate::store::StoreError;
 use crate::waist::ConnId;
 
 /// Before an act of a guest leaves: its chain, unless that was shown on this connection.
@@ -52,8 +52,8 @@ pub(super) fn look(s: &mut Step<'_, '_>, peer: KernelId, act: &Act) -> Result<()
     let Some(chain) = shown else { return Ok(()) };
     let known = object::chain(s.txn, &lineage)?;
     let is_news = known.as_ref().is_none_or(|known| chain.continues(known) && chain != *known);
-    if is_news && chain.verify(lineage).is_ok() {
-        s.txn.put(Table::Chain, lineage.as_bytes(), &chain);
+    if is_news && chain.verify_knowing(lineage, known.as_ref()).is_ok() {
+        object::put_chain(s.txn, &lineage, &chain)?;
         s.later(Todo::Chain(guest));
     }
     Ok(())

@@ -18,7 +18,7 @@ pub enum Place {
     AfterKernel,
     /// The object's key comes after a kernel's and a byte for the kind of what is owed.
     Owed,
-    /// The key is a lineage.
+    /// The key begins with a lineage.
     Lineage,
     /// The key begins with the name of an unclaimed copy: UUID and content hash.
     Copy,
@@ -82,7 +82,7 @@ pub fn object_of(table: Table, key: &[u8]) -> Option<ObjectKey> {
             Some(ObjectKey { uuid: Uuid::from_slice(uuid).ok()?, line: Line::Unclaimed(content) })
         }
         Place::Lineage => {
-            let lineage = Lineage::from_bytes(key.try_into().ok()?);
+            let lineage = Lineage::from_slice(key.get(..Lineage::LEN)?)?;
             Some(ObjectKey { uuid: Uuid::nil(), line: Line::Claimed(lineage) })
         }
         Place::Scope | Place::Chore | Place::Nowhere => None,

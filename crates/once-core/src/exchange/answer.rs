@@ -82,7 +82,7 @@ pub fn entries(rows: &dyn Read, peer: &KernelId, of: &EntriesOf, now_ms: u64) ->
     Ok(Frame::Entries(Entries { key: of.key, newest: of.newest, entries }))
 }
 
-/// A scenario as it leaves this kernel: signed if this is its home. `None` if it may not be passed on: its home never
+/// A scenario as it leaves this kernel: signed if it was made here. `None` if it may not be passed on: its home never
 /// signed it.
 ///
 /// # Errors
@@ -91,7 +91,7 @@ pub fn parcel(rows: &dyn Read, key: &KernelKey, head: &HeadRow) -> Result<Option
     let me = key.id();
     let mut parcel = share::parcel(rows, &me, head)?;
     if let Some(parcel) = &mut parcel
-        && head.home == Some(me)
+        && head.is_of_here()
     {
         parcel.header.sign(key);
     }
@@ -99,13 +99,15 @@ pub fn parcel(rows: &dyn Read, key: &KernelKey, head: &HeadRow) -> Result<Option
 }
 
 /// What a peer asks for by hash, if it may have it.
-struct Pulled {
-    table: Table,
-    place: Vec<u8>,
-    bytes: u64,
+enum Pulled {
+    /// A row of so many bytes.
+    Row { table: Table, place: Vec<u8>, bytes: u64 },
+    /// The beginning of a chain.
+    Chain(Bytes),
 }
 
-/// Of a revision that it may read, or that this kernel is sharing with it; or the luggage of an object that is sealed to it.
+/// Of a revision that it may read, or that this kernel is sharing with it; or the luggage of an object that is sealed to it; or the
+/// beginning of a chain, up to a certificate that it names.
 fn may_pull(
     rows: &dyn Read,
     peer: &KernelId,
@@ -113,10 +115,10 @@ fn may_pull(
     now_ms: u64,
 ) -> Result<Result<Pulled, Code>, StoreError> {
     if let Some(bytes) = moving::luggage_for(rows, peer, &pull.key, &pull.content)? {
-        return Ok(Ok(Pulled { table: Table::Luggage, place: pull.key.to_row().to_vec(), bytes }));
+        return Ok(Ok(Pulled::Row { table: Table::Luggage, place: pull.key.to_row().to_vec(), bytes }));
     }
     let Some(head) = object::head(rows, &pull.key)?.filter(|head| head.header.content == pull.content) else {
-        return Ok(Err(Code::Denied));
+        return Ok(beginning(rows, peer, pull)?.map(Pulled::Chain).ok_or(Code::Denied));
     };
     let owed = match share::debt(rows, peer, &pull.key)? {
         Some(row) => row.debt.allows(rows, peer, &head, now_ms)? && access::is_peer(rows, peer)?,
@@ -127,7 +129,18 @@ fn may_pull(
         return Ok(Err(Code::Denied));
     }
     let (place, bytes) = (object::body_key(&head.header), head.header.size);
-    Ok(Ok(Pulled { table: Table::Body, place, bytes }))
+    Ok(Ok(Pulled::Row { table: Table::Body, place, bytes }))
+}
+
+/// The beginning of a chain. Whoever knows the id of a certificate was told it, and all that comes before it stands behind that: so
+/// a peer needs no further right.
+fn beginning(rows: &dyn Read, peer: &KernelId, pull: &Pull) -> Result<Option<Bytes>, StoreError> {
+    let Some(lineage) = pull.key.lineage().filter(|_| pull.offset == 0) else { return Ok(None) };
+    if !access::is_peer(rows, peer)? {
+        return Ok(None);
+    }
+    let chain = object::chain(rows, &lineage)?.filter(|chain| chain.genesis.uuid == pull.key.uuid);
+    Ok(chain.and_then(|chain| chain.earlier(&pull.content)))
 }
 
 /// How many bytes there are of what a peer asks for by hash.
@@ -140,7 +153,10 @@ pub fn pull_bytes(
     pull: &Pull,
     now_ms: u64,
 ) -> Result<Result<u64, Code>, StoreError> {
-    Ok(may_pull(rows, peer, pull, now_ms)?.map(|pulled| pulled.bytes))
+    Ok(may_pull(rows, peer, pull, now_ms)?.map(|pulled| match pulled {
+        Pulled::Row { bytes, .. } => bytes,
+        Pulled::Chain(bytes) => bytes.len() as u64,
+    }))
 }
 
 /// The bytes that a peer asks for by hash.
@@ -153,8 +169,9 @@ pub fn pulled(
     pull: &Pull,
     now_ms: u64,
 ) -> Result<Result<Bytes, Code>, StoreError> {
-    let Pulled { table, place, .. } = match may_pull(rows, peer, pull, now_ms)? {
-        Ok(pulled) => pulled,
+    let (table, place) = match may_pull(rows, peer, pull, now_ms)? {
+        Ok(Pulled::Row { table, place, .. }) => (table, place),
+        Ok(Pulled::Chain(bytes)) => return Ok(Ok(bytes)),
         Err(code) => return Ok(Err(code)),
     };
     // Not hashed here: the asker does, who must not believe us anyway, and 64 MiB take a while.

@@ -1,7 +1,7 @@
 //! Ends what a peer follows here, and under which names an object is followed.
 
 use minicbor::{Decode, Encode};
-use once_model::certificate::Chain;
+use once_model::certificate::Genesis;
 use once_model::ids::{KernelId, Line, ObjectKey};
 use once_model::wire::{Code, Following, Frame};
 
@@ -26,16 +26,16 @@ pub(crate) fn end_following(s: &mut Step<'_, '_>, peer: KernelId, key: &ObjectKe
 
 /// The keys under which an object may have been asked for: its own, and that of the unclaimed copy it began from.
 pub(crate) fn asked_as(s: &Step<'_, '_>, key: &ObjectKey) -> Result<Vec<ObjectKey>, StoreError> {
-    let chain: Option<Chain> = match key.lineage() {
-        Some(lineage) => txn::get(s.txn, Table::Chain, lineage.as_bytes())?,
+    let genesis = match key.lineage() {
+        Some(lineage) => object::genesis(s.txn, &lineage)?,
         None => None,
     };
-    Ok(with_copy(key, chain.as_ref()).collect())
+    Ok(with_copy(key, genesis.as_ref()).collect())
 }
 
 /// An object's key, and that of the unclaimed copy it began from.
-pub(crate) fn with_copy(key: &ObjectKey, chain: Option<&Chain>) -> impl Iterator<Item = ObjectKey> {
-    let copy = chain.map(|chain| Line::Unclaimed(chain.genesis.content));
+pub(crate) fn with_copy(key: &ObjectKey, genesis: Option<&Genesis>) -> impl Iterator<Item = ObjectKey> {
+    let copy = genesis.map(|genesis| Line::Unclaimed(genesis.content));
     let uuid = key.uuid;
     [Some(key.line), copy].into_iter().flatten().map(move |line| ObjectKey { uuid, line })
 }

@@ -13,7 +13,7 @@ use super::{hear, luggage, sealed};
 use crate::access;
 use crate::act::{self, BuiltIn, Cause};
 use crate::engine::Step;
-use crate::object::{self, Draft, HeadRow, verify};
+use crate::object::{self, Draft, HeadRow, verify_but_chain};
 use crate::store::{Read, StoreError, Table};
 use crate::waist::{Apart, Arrival, Effect, Event};
 use crate::{follow, peers, txn};
@@ -118,9 +118,9 @@ fn consider(s: &mut Step<'_, '_>, peer: KernelId, said: Handoff, brought: Brough
         },
     };
     let code = checked.as_ref().err().copied();
-    let said = answer(s, &peer, (&key, &handoff, life), code);
+    let answer = answer(s, &peer, (&key, &handoff, life), code);
     if let Ok((arrival, luggage)) = checked {
-        take_in(s, arrival, sealed::accepted(said_chain(&handoff, &before), said), luggage)?;
+        take_in(s, arrival, sealed::accepted(said.chain, answer), luggage)?;
         s.out.push(Effect::Event(Event::MovedIn { key, from: peer }));
     }
     Ok(())
@@ -135,7 +135,7 @@ fn pull(s: &mut Step<'_, '_>, peer: KernelId, what: Apart) {
 /// The home wants an object back that it has handed over: if this kernel has not answered that, it refuses it now.
 pub(crate) fn withdraw(s: &mut Step<'_, '_>, peer: KernelId, said: &Withdraw) -> Result<(), StoreError> {
     let key = said.key();
-    let Some((handoff, before)) = said.split() else { return Ok(()) };
+    let Some(handoff) = said.chain.links.last() else { return Ok(()) };
     let life = my_life(s)?;
     if handoff.home != s.ctx.me || handoff.incarnation != life {
         return Ok(());
@@ -144,31 +144,19 @@ pub(crate) fn withdraw(s: &mut Step<'_, '_>, peer: KernelId, said: &Withdraw) ->
         say(s, &peer, Frame::Handed(Handed { key, answer: row.answer, code: row.code }));
         return Ok(());
     }
-    if !is_welcome(s.txn, &peer, &key, &handoff.base)? || !is_from(s, &peer, handoff, &before)? {
+    if !is_welcome(s.txn, &peer, &key, &handoff.base)? || !is_from(s, &peer, &said.chain)? {
         return Ok(());
     }
     answer(s, &peer, (&key, handoff, life), Some(Code::Withdrawn));
     Ok(())
 }
 
-/// Whether a handoff continues a chain, and the peer has signed it as the home at the end of that.
-fn is_from(
-    s: &Step<'_, '_>,
-    peer: &KernelId,
-    handoff: &Certificate,
-    before: &Chain,
-) -> Result<bool, StoreError> {
-    // As it will be: what only this kernel can add is added.
-    let answer = Answer::sign(handoff.id(), true, my_life(s)?, &s.ctx.key);
-    let probe = sealed::accepted(said_chain(handoff, before), answer);
-    Ok(probe.verify(before.genesis.lineage()).is_ok() && handoff.signer == *peer)
-}
-
-/// The chain with the handoff at its end.
-fn said_chain(handoff: &Certificate, before: &Chain) -> Chain {
-    let mut chain = before.clone();
-    chain.links.push(handoff.clone());
-    chain
+/// Whether a chain is valid but for the answer to the handoff at its end, and the peer has signed that.
+fn is_from(s: &Step<'_, '_>, peer: &KernelId, chain: &Chain) -> Result<bool, StoreError> {
+    let lineage = chain.genesis.lineage();
+    let known = object::chain(s.txn, &lineage)?;
+    let is_valid = chain.verify_handed(lineage, known.as_ref()).is_ok();
+    Ok(is_valid && chain.links.last().is_some_and(|handoff| handoff.signer == *peer))
 }
 
 /// The answer that a handoff has had.
@@ -216,11 +204,11 @@ fn checked(
         return Ok(Err(Code::Lacking));
     }
     let parcel = Parcel { header: header.clone(), chain: Some(before.clone()), body, commit: None };
-    let arrival = match verify(peer, parcel) {
-        Ok(arrival) => arrival,
-        Err(_) => return Ok(Err(Code::Invalid)),
-    };
-    if !is_next(s, peer, said, (handoff, before))? || !continues(s, header, before)? {
+    if !is_next(s, peer, said, handoff)? {
+        return Ok(Err(Code::Invalid));
+    }
+    let Ok(arrival) = verify_but_chain(peer, parcel) else { return Ok(Err(Code::Invalid)) };
+    if !continues(s, header, before)? {
         return Ok(Err(Code::Invalid));
     }
     let Some(bytes) = said.luggage_bytes() else { return Ok(Err(Code::Invalid)) };
@@ -244,11 +232,11 @@ fn is_next(
     s: &Step<'_, '_>,
     peer: &KernelId,
     said: &Handoff,
-    (handoff, before): (&Certificate, &Chain),
+    handoff: &Certificate,
 ) -> Result<bool, StoreError> {
     let header = &said.header;
-    Ok(header.lineage == Some(before.genesis.lineage())
-        && is_from(s, peer, handoff, before)?
+    Ok(header.lineage == Some(said.chain.genesis.lineage())
+        && is_from(s, peer, &said.chain)?
         && header.certificate == Some(handoff.base)
         && (handoff.base_revision, handoff.base_id) == (header.revision, header.id())
         && handoff.tip.is_some()
@@ -272,10 +260,7 @@ fn is_another_here(s: &Step<'_, '_>, header: &Header, before: &Chain) -> Result<
 fn continues(s: &Step<'_, '_>, header: &Header, before: &Chain) -> Result<bool, StoreError> {
     let Some(lineage) = header.lineage else { return Ok(false) };
     let known = object::chain(s.txn, &lineage)?;
-    let is_known = known.is_none_or(|known| {
-        let ids = |chain: &Chain| chain.links.iter().map(Certificate::id).collect::<Vec<_>>();
-        ids(before).starts_with(&ids(&known))
-    });
+    let is_known = known.is_none_or(|known| before.continues(&known));
     let head = object::head(s.txn, &header.key())?.map(|head| head.header);
     let is_newest = head.is_none_or(|head| {
         (head.epoch, head.revision) < (header.epoch, header.revision) || head.id() == header.id()
@@ -304,7 +289,7 @@ fn take_in(s: &mut Step<'_, '_>, arrival: Arrival, chain: Chain, luggage: Luggag
     };
     // Before anything is recorded: this kernel may have had a lane to it.
     luggage::put_lanes(s, &key, &chain, &luggage.lanes)?;
-    let names: Vec<_> = follow::with_copy(&key, Some(&chain)).collect();
+    let names: Vec<_> = follow::with_copy(&key, Some(&chain.genesis)).collect();
     let known = chain.clone();
     let copy = object::copy_of(s, &last, &chain)?;
     let draft = Draft::under(last, chain, s.ctx.now_ms).over(here).instead_of(copy).with(body);

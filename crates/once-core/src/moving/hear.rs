@@ -11,7 +11,7 @@ use super::news::was_home;
 use super::rows;
 use super::stay::connection;
 use crate::engine::{Step, Todo};
-use crate::store::{StoreError, Table};
+use crate::store::StoreError;
 use crate::{act, follow, object, peers};
 
 /// It is answered whether it is believed or not: who has nothing to do with the object need not hear it again.
@@ -34,36 +34,39 @@ fn take(s: &mut Step<'_, '_>, peer: KernelId, lineage: Lineage, moved: &Moved) -
         return Ok(());
     }
     let known = object::chain(s.txn, &lineage)?;
-    if known.as_ref().is_some_and(|known| !ids(chain).starts_with(&ids(known))) || !lets_go(s, key, chain)? {
+    if known.as_ref().is_some_and(|known| !chain.continues(known)) || !lets_go(s, key, chain)? {
         return Ok(());
     }
-    let names: Vec<_> = follow::with_copy(key, Some(chain)).collect();
-    let (mut follows, mut leads) = (Vec::new(), false);
-    for from in former_homes(chain) {
-        let there = follow::follows(s, &names, &from)?;
-        follows.extend(there.into_iter().map(|name| (name, from)));
-        leads = leads || act::leads_to(s, &names, &from)?;
+    let names: Vec<_> = follow::with_copy(key, Some(&chain.genesis)).collect();
+    let (mut follows, former) = (Vec::new(), former_homes(chain));
+    for from in &former {
+        let there = follow::follows(s, &names, from)?;
+        follows.extend(there.into_iter().map(|name| (name, *from)));
     }
-    if known.is_none() && follows.is_empty() && !leads || chain.verify(lineage).is_err() {
+    let leads = act::leads_to(s, &names, &former)?;
+    // Each of its homes tells the same: it is checked once.
+    if known.is_none() && follows.is_empty() && !leads
+        || chain.verify_knowing(lineage, known.as_ref()).is_err()
+    {
         return Ok(());
     }
     if known.as_ref() != Some(chain) {
-        s.txn.put(Table::Chain, lineage.as_bytes(), chain);
+        object::put_chain(s.txn, &lineage, chain)?;
         // It may have been sealed here for that home.
-        s.later(Todo::Chain(*key));
+        if s.engine.moving.leaving.contains_key(key) {
+            s.later(Todo::Chain(*key));
+        }
     }
-    lanes_follow(s, &names, chain)?;
-    if !follows.is_empty() || act::leads_to(s, &names, &home)? {
+    if leads {
+        lanes_follow(s, &names, chain)?;
+    }
+    if !follows.is_empty() || act::leads_to(s, &names, &BTreeSet::from([home]))? {
         peers::go_there(s, home, &moved.addresses)?;
     }
     for (name, from) in follows {
         follow::follow_there(s, name, (from, home))?;
     }
     Ok(())
-}
-
-fn ids(chain: &Chain) -> Vec<once_model::ids::Hash> {
-    chain.links.iter().map(Certificate::id).collect()
 }
 
 /// Whether this kernel is not the home of the object, or has handed it over as this chain says.
@@ -90,8 +93,5 @@ pub(super) fn lanes_follow(
     names: &[ObjectKey],
     chain: &Chain,
 ) -> Result<(), StoreError> {
-    for from in former_homes(chain) {
-        act::rehome(s, names, (from, chain.home()))?;
-    }
-    Ok(())
+    act::rehome(s, names, (&former_homes(chain), chain.home()))
 }

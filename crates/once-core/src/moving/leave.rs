@@ -241,16 +241,12 @@ fn under_way(s: &Step<'_, '_>, head: &HeadRow, has: Option<Hash>) -> Result<Opti
 
 /// From here on this kernel does nothing with the object until the receiver has answered.
 fn seal(s: &mut Step<'_, '_>, key: ObjectKey, to: KernelId, receiver: Incarnation) -> Result<(), StoreError> {
-    let Some(mut head) = object::head(s.txn, &key)? else { return Ok(()) };
+    let Some(head) = object::head(s.txn, &key)? else { return Ok(()) };
     let Some(lineage) = key.lineage() else { return Ok(()) };
     let chain: Option<Chain> = object::chain(s.txn, &lineage)?;
     let (Some(mut chain), Some(tip)) = (chain, head.tip) else { return stay(s, key, Unmoved::Unread) };
     let Some(row) = txn::get::<LeavingRow>(s.txn, Table::Leaving, &key.to_row())? else { return Ok(()) };
-    let Some((luggage, hash)) = luggage::pack(s, &head)? else { return stay(s, key, Unmoved::Luggage) };
-    if head.header.signature.is_none() {
-        head.header.sign(&s.ctx.key);
-        s.txn.put(Table::Head, &key.to_row(), &head);
-    }
+    let Some(packed) = luggage::pack(s, &head)? else { return stay(s, key, Unmoved::Luggage) };
     let mut handoff = Certificate {
         lineage,
         epoch: chain.epoch() + 1,
@@ -263,23 +259,24 @@ fn seal(s: &mut Step<'_, '_>, key: ObjectKey, to: KernelId, receiver: Incarnatio
         signer: s.ctx.me,
         signature: None,
         tip: Some(tip),
-        luggage: Some(hash),
+        luggage: Some(packed.hash),
         refusal: None,
         naming: None,
         acceptance: None,
     };
     handoff.signature = Some(s.ctx.key.sign(Purpose::Certificate, &handoff.id()));
     chain.links.push(handoff);
-    let sealed = SealedRow { header: head.header, chain, luggage_bytes: luggage.len() as u64 };
+    let chain = chain.shortened().unwrap_or(chain);
+    let sealed = SealedRow { header: head.header, chain, luggage_bytes: packed.bytes.len() as u64 };
     let row = LeavingRow { sealed: Some(sealed), ..row };
     if mutant!(LazySeal) {
-        s.txn.put_bytes_lazily(Table::Luggage, &key.to_row(), luggage);
+        s.txn.put_bytes_lazily(Table::Luggage, &key.to_row(), packed.bytes);
         s.txn.put_lazily(Table::Leaving, &key.to_row(), &row);
     } else {
-        s.txn.put_bytes(Table::Luggage, &key.to_row(), luggage);
+        s.txn.put_bytes(Table::Luggage, &key.to_row(), packed.bytes);
         s.txn.put(Table::Leaving, &key.to_row(), &row);
     }
-    luggage::take_out(s, &key)?;
+    luggage::take_out(s, &key, &packed.luggage)?;
     if let Some(leaving) = s.engine.moving.leaving.get_mut(&key) {
         leaving.stage = Stage::Sealed { sent_ms: s.ctx.now_ms };
     }

@@ -22,8 +22,16 @@ use crate::timer::{self, TimerRow};
 use crate::waist::{Effect, Then, Work};
 use crate::{peers, txn};
 
-/// What goes along with an object, as it travels, and its hash. Nothing if that is more than moves.
-pub(super) fn pack(s: &mut Step<'_, '_>, head: &HeadRow) -> Result<Option<(Bytes, Hash)>, StoreError> {
+/// What goes along with an object.
+pub(super) struct Packed {
+    pub luggage: Luggage,
+    /// As it travels.
+    pub bytes: Bytes,
+    pub hash: Hash,
+}
+
+/// What goes along with an object. Nothing if that is more than moves.
+pub(super) fn pack(s: &mut Step<'_, '_>, head: &HeadRow) -> Result<Option<Packed>, StoreError> {
     let (key, mut room) = (head.header.key(), Room::new());
     let luggage = Luggage {
         lanes: act::lanes_of(s, &key, &mut room)?,
@@ -37,7 +45,8 @@ pub(super) fn pack(s: &mut Step<'_, '_>, head: &HeadRow) -> Result<Option<(Bytes
         return Ok(None);
     }
     let luggage = Luggage { acquaintances: acquaintances::pack(s, &key, &luggage)?, ..luggage };
-    Ok(Some(luggage.pack()).filter(|(bytes, _)| bytes.len() <= LUGGAGE_MAX_BYTES))
+    let (bytes, hash) = luggage.pack();
+    Ok((bytes.len() <= LUGGAGE_MAX_BYTES).then_some(Packed { luggage, bytes, hash }))
 }
 
 fn timers(s: &Step<'_, '_>, key: &ObjectKey, room: &mut Room) -> Result<Vec<LuggageTimer>, StoreError> {
@@ -110,12 +119,15 @@ fn each<T: for<'b> minicbor::Decode<'b, ()>>(
 }
 
 /// At the seal: what would happen by itself, happens no more.
-pub(super) fn take_out(s: &mut Step<'_, '_>, key: &ObjectKey) -> Result<(), StoreError> {
-    let timers = if mutant!(TimerAtBoth) { Vec::new() } else { timers(s, key, &mut Room::new())? };
+pub(super) fn take_out(s: &mut Step<'_, '_>, key: &ObjectKey, luggage: &Luggage) -> Result<(), StoreError> {
+    let timers = if mutant!(TimerAtBoth) { &[] } else { luggage.timers.as_slice() };
     for timer in timers {
         timer::cancel(s, key, &timer.name)?;
     }
-    delete(s, Table::Activity, &key.to_row())
+    for activity in &luggage.activities {
+        s.txn.delete(Table::Activity, &act::activity_key(key, &activity.id));
+    }
+    Ok(())
 }
 
 /// A handoff was refused: it happens again.
@@ -143,7 +155,7 @@ pub(super) fn put_lanes(
     chain: &Chain,
     lanes: &[LuggageLane],
 ) -> Result<(), StoreError> {
-    let names: Vec<_> = follow::with_copy(key, Some(chain)).collect();
+    let names: Vec<_> = follow::with_copy(key, Some(&chain.genesis)).collect();
     for lane in lanes.iter().filter(|lane| names.contains(&lane.name.key)) {
         act::put_lane(s, lane)?;
     }

@@ -18,6 +18,8 @@ mod tests;
 #[cfg(test)]
 mod tests_body;
 #[cfg(test)]
+mod tests_chain;
+#[cfg(test)]
 mod tests_guests;
 #[cfg(test)]
 mod tests_luggage;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
 use once_model::certificate::Chain;
-use once_model::ids::{Hash, KernelId, Line, Lineage, ObjectKey};
+use once_model::ids::{Hash, KernelId, Line, ObjectKey};
 use once_model::limits::{NEWS_WINDOW, RESEND_AFTER_MS};
 use once_model::moving::{Heard, Moved};
 use once_model::wire::Frame;
@@ -15,8 +15,8 @@ use super::state::Told;
 use super::stay::{connection, tick_later};
 use crate::engine::{Step, Todo};
 use crate::object;
-use crate::store::{Read, StoreError, Table, prefix_end, try_scan};
-use crate::{access, act, peers, txn};
+use crate::store::{Read, StoreError, Table, prefix_end};
+use crate::{access, act, peers};
 
 /// Where a kernel can be reached, as far as is known here.
 fn addresses(s: &Step<'_, '_>, home: &KernelId) -> Result<Vec<String>, StoreError> {
@@ -217,17 +217,12 @@ pub fn news(rows: &dyn Read, me: &KernelId) -> Result<Vec<News>, StoreError> {
         ControlFlow::Continue(())
     })?;
     let mut found = Vec::new();
-    try_scan(rows, Table::Chain, &[], None, |row, value| {
-        let chain: Chain = txn::decode(Table::Chain, &value).map_err(|error: StoreError| error.at(row))?;
-        let Some(lineage) = Lineage::from_slice(row) else {
-            return Ok::<_, StoreError>(ControlFlow::Continue(()));
-        };
+    object::try_chains(rows, |lineage, chain| {
         let key = ObjectKey { uuid: chain.genesis.uuid, line: Line::Claimed(lineage) };
         let waits_for = waits.remove(&key).unwrap_or_default();
         if was_home(&chain, me) || !waits_for.is_empty() {
             found.push(News { key, home: chain.home(), waits_for });
         }
-        Ok(ControlFlow::Continue(()))
     })?;
     Ok(found)
 }

@@ -36,7 +36,7 @@ pub struct SealedRow {
     /// The last revision here.
     #[n(0)]
     pub header: Header,
-    /// From the genesis to the handoff.
+    /// From the genesis to the handoff, as it travels: a long one without its beginning, which stands with the object's chain.
     #[n(1)]
     pub chain: Chain,
     /// How many bytes of luggage go along.

@@ -62,7 +62,7 @@ pub(super) fn send(s: &mut Step<'_, '_>, key: ObjectKey) -> Result<(), StoreErro
     let luggage = match is_inside {
         true if mutant!(LuggageAnew) => {
             let Some(head) = object::head(s.txn, &key)? else { return Ok(()) };
-            luggage::pack(s, &head)?.map(|(luggage, _)| luggage)
+            luggage::pack(s, &head)?.map(|packed| packed.bytes)
         }
         true => Some(packed(s, &key)?),
         false => None,
@@ -80,10 +80,19 @@ pub(crate) fn handed(s: &mut Step<'_, '_>, peer: KernelId, said: &Handed) -> Res
     if to != peer || !said.answer.is_to(handoff) {
         return Ok(());
     }
+    let sealed = SealedRow { chain: whole(s, &said.key, sealed.chain)?, ..sealed };
     match said.answer.accepted {
         true => moved(s, said.key, accepted(sealed.chain, said.answer)),
         false => reopen(s, said.key, sealed, said),
     }
+}
+
+/// The chain as a whole under which an object is sealed.
+fn whole(s: &Step<'_, '_>, key: &ObjectKey, chain: Chain) -> Result<Chain, StoreError> {
+    let (Some(_), Some(lineage)) = (chain.lacks(), key.lineage()) else { return Ok(chain) };
+    let known = object::chain(s.txn, &lineage)?;
+    let whole = known.and_then(|known| chain.completed(&known.links));
+    whole.ok_or_else(|| StoreError::damaged(Table::Leaving, &key.to_row(), "the chain here is another one"))
 }
 
 /// The chain with the receiver's acceptance.
@@ -99,7 +108,7 @@ pub(super) fn accepted(mut chain: Chain, answer: Said) -> Chain {
 pub(crate) fn chain_known(s: &mut Step<'_, '_>, key: ObjectKey) -> Result<(), StoreError> {
     let Some(lineage) = key.lineage() else { return Ok(()) };
     let Some(chain) = object::chain(s.txn, &lineage)? else { return Ok(()) };
-    let names: Vec<_> = follow::with_copy(&key, Some(&chain)).collect();
+    let names: Vec<_> = follow::with_copy(&key, Some(&chain.genesis)).collect();
     hear::lanes_follow(s, &names, &chain)?;
     let Some((_, sealed)) = rows::sealed(s.txn, &key)? else { return Ok(()) };
     let Some(handoff) = sealed.chain.links.last() else { return Ok(()) };
@@ -114,7 +123,7 @@ pub(crate) fn chain_known(s: &mut Step<'_, '_>, key: ObjectKey) -> Result<(), St
 fn moved(s: &mut Step<'_, '_>, key: ObjectKey, chain: Chain) -> Result<(), StoreError> {
     let (home, me) = (chain.home(), s.ctx.me);
     if let Some(lineage) = key.lineage() {
-        s.txn.put(Table::Chain, lineage.as_bytes(), &chain);
+        object::put_chain(s.txn, &lineage, &chain)?;
     }
     // Unless its newest revision came with the news.
     if let Some(head) = object::head(s.txn, &key)?.filter(|head| head.home == Some(me)) {

@@ -3,7 +3,8 @@ use std::collections::BTreeMap;
 use once_model::action::{Act, Outcome};
 use once_model::ids::{KernelId, ObjectKey, Uuid};
 use once_model::limits::{
-    CHAIN_MOVES_MAX_CERTIFICATES, FRAME_MAX_BYTES, INLINE_MAX_BYTES, LEAVING_MAX_MS, RESEND_AFTER_MS,
+    CHAIN_EARLIER_MAX_BYTES, CHAIN_MOVES_MAX_CERTIFICATES, FRAME_MAX_BYTES, INLINE_MAX_BYTES, LEAVING_MAX_MS,
+    RESEND_AFTER_MS,
 };
 use once_model::wire::{Code, Frame};
 
@@ -591,6 +592,8 @@ fn an_object_that_has_moved_as_often_as_it_can_stays_and_works() {
     // The longest chain that travels, the largest body and the largest luggage that do so with it fit a frame.
     let mut chain = object::chain(&pair.b.store, &key.lineage().unwrap()).unwrap().unwrap();
     chain.links = vec![chain.links[0].clone(); CHAIN_MOVES_MAX_CERTIFICATES];
+    let chain = chain.shortened().unwrap();
+    assert!(chain.earlier_bytes.unwrap() < CHAIN_EARLIER_MAX_BYTES, "{:?}", chain.earlier_bytes);
     let longest = once_model::cbor::to_cbor(&chain).len() + 2 * INLINE_MAX_BYTES;
     let header_and_rest = 8 * 1024;
     assert!(longest + header_and_rest < FRAME_MAX_BYTES, "{longest}");

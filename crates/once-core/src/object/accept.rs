@@ -9,12 +9,11 @@ use once_model::limits::CONFLICTS_MAX_BODIES;
 use once_model::wire::{Code, ShareAnswer};
 
 use super::keep::{self, Before};
-use super::rows;
-use super::{HeadRow, ancestry};
+use super::{HeadRow, ancestry, chains, rows};
 use crate::engine::{Step, Todo};
+use crate::share;
 use crate::store::{Read, StoreError, Table};
 use crate::waist::Arrival;
-use crate::{share, txn};
 
 /// Keeps what arrived, if it is new. With a quota, in bytes, it counts against that: the peer wants it kept. Without,
 /// someone here asked for it.
@@ -189,9 +188,9 @@ fn keep_beside(
 /// Stores the chain if it says more than the one here.
 fn adopt_chain(s: &mut Step<'_, '_>, row: &HeadRow, chain: &Chain) -> Result<(), StoreError> {
     let Some(lineage) = row.header.lineage else { return Ok(()) };
-    let known: Option<Chain> = txn::get(s.txn, Table::Chain, lineage.as_bytes())?;
+    let known = chains::chain(s.txn, &lineage)?;
     if known.is_none_or(|known| known.links.len() < chain.links.len()) {
-        s.txn.put(Table::Chain, lineage.as_bytes(), chain);
+        chains::put_chain(s.txn, &lineage, chain)?;
         // It may be about to leave, or have moved: then lanes to it go along.
         if s.engine.moving.leaving.contains_key(&row.header.key()) || !chain.links.is_empty() {
             s.later(Todo::Chain(row.header.key()));

@@ -1,6 +1,6 @@
 //! Whether an object may be changed here.
 
-use super::{HeadRow, query};
+use super::{HeadRow, chains};
 use crate::engine::Step;
 use crate::meta;
 use crate::refusal::{Failure, Refusal};
@@ -28,7 +28,7 @@ pub(crate) fn is_of_earlier_life(s: &Step<'_, '_>, head: &HeadRow) -> Result<boo
     else {
         return Ok(false);
     };
-    let chain = query::chain(s.txn, &lineage)?;
+    let chain = chains::chain(s.txn, &lineage)?;
     let now = meta::incarnation(s.txn)?;
     Ok(chain.is_some_and(|chain| chain.incarnation() != now))
 }

@@ -8,8 +8,7 @@ use once_model::ids::{Hash, KernelId, ObjectKey};
 use once_model::scenario::Scenario;
 
 use super::keep::{self, Before};
-use super::rows;
-use super::{HeadRow, described, unclaimed};
+use super::{HeadRow, chains, described, rows, unclaimed};
 use crate::engine::{Step, life};
 use crate::meta;
 use crate::store::{StoreError, Table};
@@ -177,20 +176,20 @@ impl Draft {
         let key = self.row.header.key();
         let before = match &self.stood {
             Stood::Nothing(chain) => {
-                put_chain(s, &key, chain);
+                put_chain(s, &key, chain)?;
                 let lineage = chain.genesis.lineage();
                 s.txn.put(Table::Genesis, &rows::content_key(&key.uuid, &chain.genesis.content), &lineage);
                 Before::Nothing
             }
             Stood::Copy(copy, chain) => {
-                put_chain(s, &key, chain);
+                put_chain(s, &key, chain)?;
                 keep::supersede(s, copy, key)?;
                 Before::Copy
             }
             Stood::Head(head) => Before::Head(head),
             Stood::Handed(handed) => {
                 let Handed { chain, here, copy, .. } = &**handed;
-                put_chain(s, &key, chain);
+                put_chain(s, &key, chain)?;
                 let lineage = chain.genesis.lineage();
                 s.txn.put(Table::Genesis, &rows::content_key(&key.uuid, &chain.genesis.content), &lineage);
                 if let Some(copy) = copy {
@@ -212,9 +211,10 @@ impl Draft {
     }
 }
 
-fn put_chain(s: &mut Step<'_, '_>, key: &ObjectKey, chain: &Chain) {
-    if let Some(lineage) = key.lineage() {
-        s.txn.put(Table::Chain, lineage.as_bytes(), chain);
+fn put_chain(s: &mut Step<'_, '_>, key: &ObjectKey, chain: &Chain) -> Result<(), StoreError> {
+    match key.lineage() {
+        Some(lineage) => chains::put_chain(s.txn, &lineage, chain),
+        None => Ok(()),
     }
 }
 

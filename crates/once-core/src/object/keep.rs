@@ -3,14 +3,11 @@
 use std::ops::ControlFlow;
 
 use bytes::Bytes;
-use once_model::certificate::Chain;
 use once_model::header::Header;
 use once_model::ids::{KernelId, Lineage, ObjectKey, Uuid};
 use once_model::limits::CONFLICTS_MAX_BODIES;
 
-use super::HeadRow;
-use super::query;
-use super::rows;
+use super::{HeadRow, chains, query, rows};
 use crate::chores::{self, Chore};
 use crate::engine::{Step, life};
 use crate::share::{self, Debt, Kept};
@@ -66,10 +63,10 @@ pub(crate) fn forget(s: &mut Step<'_, '_>, head: &HeadRow) -> Result<(), StoreEr
     let key = head.header.key();
     s.txn.delete(Table::Head, &key.to_row());
     if let Some(lineage) = &head.header.lineage
-        && let Some(chain) = txn::get::<Chain>(s.txn, Table::Chain, lineage.as_bytes())?
+        && let Some(genesis) = chains::genesis(s.txn, lineage)?
     {
         // Its first content may come as an unclaimed copy again.
-        let place = rows::content_key(&head.header.uuid, &chain.genesis.content);
+        let place = rows::content_key(&head.header.uuid, &genesis.content);
         if txn::get::<Lineage>(s.txn, Table::Genesis, &place)? == Some(*lineage) {
             s.txn.delete(Table::Genesis, &place);
         }

@@ -3,6 +3,7 @@
 mod accept;
 mod ancestry;
 mod beside;
+mod chains;
 mod change;
 mod changeable;
 mod draft;
@@ -19,17 +20,20 @@ mod verify;
 pub(crate) use accept::{accept, copy_of, over_quota};
 pub(crate) use ancestry::{ask_again, entries};
 pub(crate) use beside::discard;
+pub use chains::{ChainPartRow, ChainRow, chain};
+pub(crate) use chains::{genesis, put_chain, try_chains};
 pub(crate) use change::{born, changed, claim, create, import, living, put, remove, remove_by_client, take};
 pub(crate) use changeable::{is_of_earlier_life, may_change};
 pub(crate) use draft::Draft;
 pub(crate) use keep::{charge, has_many_claims, tell_follower};
-pub use query::{body, chain, conflicts, find, heads, heads_after, with_prefix};
+pub use query::{body, conflicts, find, heads, heads_after, with_prefix};
 pub(crate) use query::{current_key, readable, try_heads};
 pub use rows::{
     HeadRow, LANE_COST_BYTES, SourceRow, body_key, conflict_key, content_key, cost, head, object_peer_key,
     peer_object_key,
 };
 pub(crate) use state::State;
+pub(crate) use verify::verify_but_chain;
 pub use verify::{is_asked_for, verify};
 
 use once_model::header::Header;

@@ -3,7 +3,6 @@
 use std::ops::ControlFlow;
 
 use bytes::Bytes;
-use once_model::certificate::Chain;
 use once_model::hash::content_hash;
 use once_model::header::Header;
 use once_model::ids::{Line, Lineage, ObjectKey, Uuid};
@@ -116,14 +115,6 @@ pub fn body(rows: &dyn Read, header: &Header) -> Result<Option<Bytes>, StoreErro
         return Err(damaged("the bytes do not have the hash that they were stored under"));
     }
     Ok(Some(body))
-}
-
-/// The chain of a claimed object.
-///
-/// # Errors
-/// When the store cannot be read.
-pub fn chain(rows: &dyn Read, lineage: &Lineage) -> Result<Option<Chain>, StoreError> {
-    txn::get(rows, Table::Chain, lineage.as_bytes())
 }
 
 /// Objects of one UUID that are looked at.

@@ -53,6 +53,12 @@ impl HeadRow {
         self.guest == Some(true)
     }
 
+    /// Whether it was made here, when this kernel was its home: then this kernel can sign it, also if the object has moved since.
+    #[must_use]
+    pub fn is_of_here(&self) -> bool {
+        self.from.is_none() && self.home.is_some()
+    }
+
     /// Whether it was replaced, and waits for the proof that it is an ancestor.
     #[must_use]
     pub fn is_replaced(&self) -> bool {

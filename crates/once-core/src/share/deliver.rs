@@ -165,7 +165,7 @@ fn welcome(
     if may_follow {
         // What is followed as unclaimed is followed as whatever it was claimed as. The subscription keeps the key:
         // several kernels may have claimed the same copy, and which of their objects the peer follows is its to say.
-        for asked in with_copy(key, chain) {
+        for asked in with_copy(key, chain.map(|chain| &chain.genesis)) {
             let followed = s.txn.get(Table::Subscription, &object::peer_object_key(peer, &asked))?.is_some();
             if followed && (asked == *key || !object::has_many_claims(s, key)?) {
                 return Ok(Some(Welcome::Asked));

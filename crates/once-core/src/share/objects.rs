@@ -16,7 +16,6 @@ use crate::follow;
 use crate::object::{self, HeadRow, current_key};
 use crate::refusal::{Failure, Refusal};
 use crate::store::{Read, StoreError, Table};
-use crate::txn;
 use crate::waist::{Answer, ConnId, Effect};
 
 /// What a debt outlives.
@@ -167,7 +166,7 @@ fn send_head(
         return if debt.is_followed() { follow::end_following(s, peer, &key) } else { Ok(()) };
     }
     let durable = may_leave_early(s, &peer, &head);
-    if head.home == Some(s.ctx.me) && head.header.signature.is_none() {
+    if head.is_of_here() && head.header.signature.is_none() {
         head.header.sign(&s.ctx.key);
         s.txn.put_lazily(Table::Head, &key.to_row(), &head);
     }
@@ -245,7 +244,7 @@ pub(crate) fn parcel(rows: &dyn Read, me: &KernelId, head: &HeadRow) -> Result<O
     };
     let chain: Option<Chain> = match &head.header.lineage {
         Some(lineage) => {
-            let chain: Option<Chain> = txn::get(rows, Table::Chain, lineage.as_bytes())?;
+            let chain = object::chain(rows, lineage)?;
             let chain = chain.ok_or_else(|| damaged(Table::Chain, "no chain of"))?;
             // A former home may know who is home now, and not yet what was made there.
             Some(match head.header.certificate {
@@ -278,7 +277,7 @@ pub(crate) fn may_pass_on(rows: &dyn Read, me: &KernelId, head: &HeadRow) -> Res
     if head.home == Some(*me) || head.proven {
         return Ok(true);
     }
-    let chain: Option<Chain> = txn::get(rows, Table::Chain, lineage.as_bytes())?;
+    let chain = object::chain(rows, lineage)?;
     let holder = chain.and_then(|chain| chain.holder(certificate));
     Ok(holder.is_some_and(|(home, _)| head.header.signed_by(&home)))
 }

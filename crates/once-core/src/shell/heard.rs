@@ -1,16 +1,17 @@
 //! What a session does with a frame that it has read: some it passes on, some it checks or answers beside the engine.
 
 use bytes::Bytes;
+use once_model::certificate::{Chain, Earlier};
 use once_model::ids::{Hash, KernelId, ObjectKey};
-use once_model::limits::INLINE_MAX_BYTES;
+use once_model::limits::{CHAIN_EARLIER_MAX_BYTES, INLINE_MAX_BYTES};
 use once_model::receipt::EntriesOf;
 use once_model::sign::KernelKey;
-use once_model::wire::{Absent, Code, Frame, Parcel, Request};
+use once_model::wire::{Absent, Code, Frame, Parcel, Pull, Request};
 
-use crate::exchange;
-use crate::object::verify;
+use crate::object::{self, verify};
 use crate::store::{Read, StoreError};
 use crate::waist::{Apart, Arrival, ConnId, Input, Why};
+use crate::{access, exchange};
 
 /// What is to be done with a frame.
 #[derive(Debug)]
@@ -68,6 +69,29 @@ pub fn pulled(peer: KernelId, conn: ConnId, what: Apart, bytes: Bytes) -> Input 
             let luggage = handoff.unpack(&bytes);
             Input::Luggage { peer, conn, handoff: Box::new(handoff), luggage }
         }
+    }
+}
+
+/// What is to be pulled of a long chain that came without its beginning, and how many bytes that is, before anything looks at what
+/// it came with. What is known of it here is put in front of it. What cannot be made whole stays as it is, and proves nothing.
+#[must_use]
+pub fn lacks(rows: &dyn Read, peer: &KernelId, chain: &mut Chain) -> Option<(Pull, u64)> {
+    let (content, key) = (chain.lacks()?, chain.key());
+    let known = key.lineage().and_then(|lineage| object::chain(rows, &lineage).ok().flatten());
+    if let Some(whole) = known.and_then(|known| chain.completed(&known.links)) {
+        *chain = whole;
+        return None;
+    }
+    let may = access::is_peer(rows, peer).unwrap_or(false);
+    let bytes = chain.earlier_bytes.filter(|bytes| may && *bytes <= CHAIN_EARLIER_MAX_BYTES)?;
+    Some((Pull { key, content, offset: 0 }, bytes))
+}
+
+/// Puts in front of a chain what was pulled, if it fits.
+pub fn complete(chain: &mut Chain, earlier: &[u8]) {
+    let earlier = Earlier::decode(earlier).ok();
+    if let Some(whole) = earlier.and_then(|earlier| chain.completed(&earlier.links)) {
+        *chain = whole;
     }
 }
 

@@ -8,5 +8,7 @@ mod heard;
 mod told_early;
 
 pub use clients::{Clients, Fate, Written, acts};
-pub use heard::{Asked, Heard, Share, checked, has_too_much, hear, is_apart, is_large, pulled, share_of};
+pub use heard::{
+    Asked, Heard, Share, checked, complete, has_too_much, hear, is_apart, is_large, lacks, pulled, share_of,
+};
 pub use told_early::ToldEarly;

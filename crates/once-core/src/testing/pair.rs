@@ -7,7 +7,7 @@ use once_model::wire::{Frame, Pull};
 
 use super::alone::Alone;
 use crate::exchange;
-use crate::shell::pulled;
+use crate::shell::{self, pulled};
 use crate::waist::{Apart, ConnId, Input, LinkEvent};
 
 /// One of the two.
@@ -45,6 +45,8 @@ pub struct Pair {
     conns: ConnId,
     /// So many of the next pulls break.
     pub breaks: usize,
+    /// How often the beginning of a chain was pulled.
+    pub chains_pulled: usize,
 }
 
 impl Default for Pair {
@@ -61,7 +63,16 @@ impl Pair {
     #[must_use]
     pub fn strangers() -> Self {
         let (a, b) = (Alone::kernel(1), Alone::kernel(2));
-        Self { a, b, to_a: VecDeque::new(), to_b: VecDeque::new(), conn: None, conns: 0, breaks: 0 }
+        Self {
+            a,
+            b,
+            to_a: VecDeque::new(),
+            to_b: VecDeque::new(),
+            conn: None,
+            conns: 0,
+            breaks: 0,
+            chains_pulled: 0,
+        }
     }
 
     /// Two peers without rights that are connected.
@@ -196,11 +207,29 @@ impl Pair {
         self.collect();
         let conn = self.conn?;
         let frame = self.way(to).pop_front()?;
+        let frame = self.arrived(to, frame.shortened().unwrap_or(frame));
         let peer = self.id(to.other());
         self.side(to).says(peer, conn, frame.clone());
         self.collect();
         self.hang_up();
         Some(frame)
+    }
+
+    /// A frame as a session passes it on: with its chain as a whole.
+    fn arrived(&mut self, to: Side, mut frame: Frame) -> Frame {
+        let (asker, peer) = (self.id(to), self.id(to.other()));
+        let lacks = frame.chain_mut().and_then(|chain| shell::lacks(&self.side(to).store, &peer, chain));
+        if let Some((pull, bytes)) = lacks {
+            self.chains_pulled += 1;
+            let sender = self.side(to.other());
+            let pulled = exchange::pulled(&sender.store, &asker, &pull, sender.ctx.now_ms);
+            if let (Ok(Ok(came)), Some(chain)) = (pulled, frame.chain_mut())
+                && came.len() as u64 == bytes
+            {
+                shell::complete(chain, &came);
+            }
+        }
+        frame
     }
 
     /// Ends a connection that one of them has closed, when what it said before has arrived.

@@ -101,7 +101,7 @@ pub(super) fn handoff_of(chain: &Chain) -> Option<&Certificate> {
 fn is_home(store: &Disk, kernel: &KernelId, key: &ObjectKey) -> bool {
     let Some(lineage) = key.lineage() else { return false };
     let head = object::head(store, key).ok().flatten();
-    let chain: Option<Chain> = txn::get(store, Table::Chain, lineage.as_bytes()).ok().flatten();
+    let chain = object::chain(store, &lineage).ok().flatten();
     head.is_some_and(|head| head.home == Some(*kernel))
         && chain.is_none_or(|chain| chain.home() == *kernel)
         && sealed(store, key).is_none()

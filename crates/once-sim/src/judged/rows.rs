@@ -152,7 +152,7 @@ impl Reader<'_, '_> {
 
     fn chain(&self, header: &Header) -> Result<Option<Chain>, StoreError> {
         match &header.lineage {
-            Some(lineage) => txn::get(self.txn, Table::Chain, lineage.as_bytes()),
+            Some(lineage) => object::chain(self.txn, lineage),
             None => Ok(None),
         }
     }

@@ -165,7 +165,7 @@ impl FrameReader {
 
 /// Adds a frame to a buffer.
 pub(crate) fn put(buffer: &mut Vec<u8>, frame: &Frame) {
-    let bytes = frame.encode();
+    let bytes = frame.shortened().map_or_else(|| frame.encode(), |short| short.encode());
     // An encoded frame is bounded by what this kernel puts into it, far below 4 GiB.
     let length = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
     buffer.extend_from_slice(&length.to_be_bytes());

@@ -2,6 +2,7 @@
 
 mod address;
 mod bodies;
+mod chains;
 mod chatter;
 mod dial;
 mod endpoint;

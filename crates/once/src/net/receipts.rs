@@ -7,8 +7,8 @@ use once_model::ids::KernelId;
 use once_model::receipt::{Receipt, ReceiptOf};
 use once_model::wire::Frame;
 
-use super::Session;
 use super::frames::{self, FrameReader, NetError};
+use super::{Net, Session, chains};
 use crate::Error;
 use crate::shell::{Shared, Snapshot};
 
@@ -26,6 +26,7 @@ pub(super) fn made_for(
 
 /// Asks a peer for a receipt. `None` if it has none to give.
 pub(crate) async fn receipt(
+    net: &Net,
     session: &Session,
     of: ReceiptOf,
     within: Duration,
@@ -36,7 +37,12 @@ pub(crate) async fn receipt(
         frames::send(&mut send, &Frame::ReceiptOf(of)).await?;
         let _ = send.finish();
         match FrameReader::hurried(recv).expect().await? {
-            Frame::Receipt(receipt) => Ok(Some(*receipt)),
+            Frame::Receipt(mut receipt) => {
+                match chains::complete(net, session, receipt.chain.as_mut()).await? {
+                    true => Ok(Some(*receipt)),
+                    false => Err(NetError::Busy),
+                }
+            }
             Frame::Absent(_) => Ok(None),
             _ => Err(NetError::Unexpected("receipt or absent must answer receipt-of")),
         }

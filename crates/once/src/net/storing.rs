@@ -12,6 +12,7 @@ use once_model::wire::{Frame, Kept, Parcel, ShareAnswer};
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 
+use super::chains;
 use super::frames::{FrameReader, NetError};
 use super::pulls::{self, Pulled};
 use super::{Net, Session};
@@ -109,8 +110,12 @@ impl Storing {
         }
     }
 
-    async fn take(&mut self, parcel: Parcel) -> Result<(), NetError> {
+    async fn take(&mut self, mut parcel: Parcel) -> Result<(), NetError> {
         self.taken += 1;
+        if !chains::complete(&self.net, &self.session, parcel.chain.as_mut()).await? {
+            self.kept.refused += 1;
+            return Ok(());
+        }
         if is_apart(&parcel) {
             return self.pull(parcel);
         }

@@ -16,7 +16,7 @@ use tokio::sync::mpsc;
 use super::frames::{self, FrameReader, NetError};
 use super::outgoing::{Outgoing, answer_bytes};
 use super::strangers::Opened;
-use super::{Net, address, lock, pulls, streams};
+use super::{Net, address, chains, lock, pulls, streams};
 use crate::net::Out;
 use crate::shell::{Mail, Snapshot, now_ms};
 
@@ -198,7 +198,7 @@ async fn read(
     let (peer, conn) = (session.peer, session.conn);
     let mut next = first;
     loop {
-        let frame = match next.take() {
+        let mut frame = match next.take() {
             Some(frame) => frame,
             None => match reader.next().await? {
                 Some(frame) => frame,
@@ -206,6 +206,9 @@ async fn read(
             },
         };
         session.out.room().await;
+        if !chains::complete(net, session, frame.chain_mut()).await? {
+            continue;
+        }
         match hear(peer, conn, frame) {
             Heard::Tell(input) => session.pass_on(net, input).await,
             Heard::Check(parcel) => shared(net, session, parcel).await?,

@@ -4,7 +4,6 @@
 use std::ops::ControlFlow;
 
 use once_model::action::{BUILT_IN_FROM, Outcome};
-use once_model::certificate::Chain;
 use once_model::certificate::Tip;
 use once_model::ids::{Hash, Incarnation, KernelId, Line, ObjectKey};
 use once_model::limits::ENTRIES_MAX;
@@ -40,9 +39,9 @@ fn newest(rows: &dyn Read, key: &ObjectKey) -> Result<Tip, StoreError> {
 pub(crate) fn names(read: &dyn Read, key: &ObjectKey) -> Result<Vec<ObjectKey>, StoreError> {
     let mut names = vec![*key];
     if let Some(lineage) = key.lineage()
-        && let Some(chain) = txn::get::<Chain>(read, Table::Chain, lineage.as_bytes())?
+        && let Some(genesis) = object::genesis(read, &lineage)?
     {
-        let content = chain.genesis.content;
+        let content = genesis.content;
         let place = object::content_key(&key.uuid, &content);
         if txn::get(read, Table::Genesis, &place)? == Some(lineage) {
             names.push(ObjectKey { uuid: key.uuid, line: Line::Unclaimed(content) });
@@ -203,16 +202,13 @@ pub fn receipt(
 /// # Errors
 /// When the store cannot be read.
 pub fn receipt_for(read: &dyn Read, key: &KernelKey, recorded: Recorded) -> Result<Receipt, StoreError> {
-    let chain =
-        match recorded.entry.object.lineage() {
-            // As it was then: the object may have moved on since.
-            Some(lineage) => txn::get::<Chain>(read, Table::Chain, lineage.as_bytes())?.map(|chain| {
-                match recorded.entry.certificate {
-                    Some(certificate) => chain.up_to(&certificate),
-                    None => chain,
-                }
-            }),
-            None => None,
-        };
+    let chain = match recorded.entry.object.lineage() {
+        // As it was then: the object may have moved on since.
+        Some(lineage) => object::chain(read, &lineage)?.map(|chain| match recorded.entry.certificate {
+            Some(certificate) => chain.up_to(&certificate),
+            None => chain,
+        }),
+        None => None,
+    };
     Ok(Receipt::sign(recorded.entry, recorded.outcome, recorded.at_ms, chain, key))
 }

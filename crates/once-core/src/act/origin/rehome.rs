@@ -1,5 +1,6 @@
 //! Lanes of this kernel follow their objects to new homes: the same names, sequences and floors.
 
+use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 
 use once_model::ids::{KernelId, ObjectKey};
@@ -12,8 +13,12 @@ use crate::share::{self, Kind};
 use crate::store::{StoreError, Table, prefix_end, try_scan};
 use crate::txn;
 
-/// The lanes to an object, under these names, that lead to a home.
-fn leading(s: &Step<'_, '_>, names: &[ObjectKey], home: &KernelId) -> Result<Vec<LaneId>, StoreError> {
+/// The lanes to an object, under these names, that lead to such homes, and to which.
+fn leading(
+    s: &Step<'_, '_>,
+    names: &[ObjectKey],
+    is_one: impl Fn(&KernelId) -> bool,
+) -> Result<Vec<(LaneId, KernelId)>, StoreError> {
     let mut found = Vec::new();
     for name in names {
         let prefix = name.to_row();
@@ -21,25 +26,29 @@ fn leading(s: &Step<'_, '_>, names: &[ObjectKey], home: &KernelId) -> Result<Vec
             let sending: SendingRow =
                 txn::decode(Table::Sending, &value).map_err(|error: StoreError| error.at(row))?;
             let id = LaneId::from_row(row).map(|(id, _)| id);
-            found.extend(id.filter(|_| sending.home == *home));
+            found.extend(id.filter(|_| is_one(&sending.home)).map(|id| (id, sending.home)));
             Ok::<_, StoreError>(ControlFlow::Continue(()))
         })?;
     }
     Ok(found)
 }
 
-/// Whether a lane of this kernel leads there, for an object of these names.
-pub(crate) fn leads_to(s: &Step<'_, '_>, names: &[ObjectKey], home: &KernelId) -> Result<bool, StoreError> {
-    Ok(!leading(s, names, home)?.is_empty())
+/// Whether a lane of this kernel leads to one of these homes, for an object of these names.
+pub(crate) fn leads_to(
+    s: &Step<'_, '_>,
+    names: &[ObjectKey],
+    homes: &BTreeSet<KernelId>,
+) -> Result<bool, StoreError> {
+    Ok(!leading(s, names, |at| homes.contains(at))?.is_empty())
 }
 
-/// An object has moved: lanes that led to its old home lead to the new one, and what has no outcome is sent there.
+/// An object has moved: lanes that led to its old homes lead to the new one, and what has no outcome is sent there.
 pub(crate) fn rehome(
     s: &mut Step<'_, '_>,
     names: &[ObjectKey],
-    (from, to): (KernelId, KernelId),
+    (former, to): (&BTreeSet<KernelId>, KernelId),
 ) -> Result<(), StoreError> {
-    for id in leading(s, names, &from)? {
+    for (id, from) in leading(s, names, |at| former.contains(at))? {
         let Some(lane) = lanes::lane(s, &id)? else { continue };
         if let Some(window) = share::window_to(s, &from, Kind::Lanes) {
             window.leave(&id);
