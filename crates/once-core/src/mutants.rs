@@ -212,6 +212,10 @@ mod switch {
         GuestAsHost breaks 7,
         /// A guest may do what the kernel may that it lives on.
         GuestByHost breaks 7,
+        /// A call that an object does not wait for any more is told of at its former home, too.
+        LeftCallAtBoth breaks 3,
+        /// An object is not told that a call was left behind.
+        ForgetLeftCalls breaks 4,
     }
 
     thread_local! {

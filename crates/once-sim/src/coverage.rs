@@ -111,7 +111,7 @@ pub const EXPECTED: &[&str] = &[
     "command Move", "command Stay", "timer Leaving", "event Moved", "event MovedIn", "frame Ahead", "frame Welcome",
     "frame Handoff", "frame Handed", "frame Moved", "frame Heard", "frame Withdraw", "frame Guest", "state guest acted by its own right", "state guest made an object", "answer Moved", "refusal Leaving", "refusal NotLeaving",
     "refusal HandsOver", "refusal Unmoved", "state object moved", "state object sealed at a crash",
-    "state handoff refused and reopened", "input Luggage", "state luggage pulled", "state luggage asked for by others",
+    "state handoff refused and reopened", "state call left behind", "input Luggage", "state luggage pulled", "state luggage asked for by others",
     "state pull of luggage broke", "state object moved on", "state object moved back",
     "format A", "format B", "format C", "format D", "format E", "format F", "format other",
 ];

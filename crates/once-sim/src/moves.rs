@@ -101,11 +101,12 @@ impl World {
             return;
         }
         let wait = self.rng.one_in(2);
-        self.command(Kernel(index), Command::Move { key, to, wait });
+        let leave_calls = self.rng.one_in(3);
+        self.command(Kernel(index), Command::Move { key, to, leave_calls, wait });
         if self.rng.one_in(8)
             && let Some(other) = self.any_peer(index, work)
         {
-            self.command(Kernel(index), Command::Move { key, to: other, wait });
+            self.command(Kernel(index), Command::Move { key, to: other, leave_calls, wait });
         }
         if self.rng.one_in(2) {
             self.trust(index, key);

@@ -15,10 +15,19 @@ pub struct Move {
     kernel: Kernel,
     key: ObjectKey,
     to: KernelId,
+    leave_calls: bool,
     timeout: Option<Duration>,
 }
 
 impl Move {
+    /// Does not wait for calls of the object that have no outcome. It is told `unknown` for each ([`crate::Came`]), at its new home
+    /// or where it stays; they may still run, also after what it asks of the same objects from there. What runs just now, and what
+    /// has been answered, still comes to its end first.
+    pub fn leave_calls(mut self) -> Self {
+        self.leave_calls = true;
+        self
+    }
+
     /// Stops waiting after this time; the move goes on.
     pub fn timeout(mut self, after: Duration) -> Self {
         self.timeout = Some(after);
@@ -30,13 +39,16 @@ impl Move {
     /// # Errors
     /// When the object has not its home here, or that kernel is no peer.
     pub async fn begin(self) -> Result<(), Error> {
-        let wish = Command::Move { key: self.key, to: self.to, wait: false };
-        self.kernel.command(wish).await.map(drop)
+        self.kernel.command(self.wish(false)).await.map(drop)
+    }
+
+    const fn wish(&self, wait: bool) -> Command {
+        let Self { key, to, leave_calls, .. } = *self;
+        Command::Move { key, to, leave_calls, wait }
     }
 
     async fn run(self) -> Result<(), Error> {
-        let wish = Command::Move { key: self.key, to: self.to, wait: true };
-        let moved = self.kernel.command(wish);
+        let moved = self.kernel.command(self.wish(true));
         let answer = match self.timeout {
             None => moved.await,
             Some(after) => tokio::time::timeout(after, moved).await.unwrap_or_else(|_| {
@@ -75,6 +87,8 @@ pub struct Departing {
     pub is_sealed: bool,
     /// Whether it was taken back after that: the receiver is asked, and says where it lives.
     pub is_withdrawn: bool,
+    /// Whether its calls that have no outcome are left behind.
+    pub leaves_calls: bool,
 }
 
 /// Where an object is that was here or has come here, and who has not heard of it.
@@ -107,7 +121,7 @@ impl Kernel {
     /// # }
     /// ```
     pub fn move_to(&self, key: ObjectKey, to: KernelId) -> Move {
-        Move { kernel: self.clone(), key, to, timeout: None }
+        Move { kernel: self.clone(), key, to, leave_calls: false, timeout: None }
     }
 
     /// The objects that are about to leave this kernel.
@@ -122,6 +136,7 @@ impl Kernel {
             since_ms: departure.since_ms,
             is_sealed: departure.sealed,
             is_withdrawn: departure.withdrawn,
+            leaves_calls: departure.leave_calls,
         };
         Ok(all.into_iter().map(one).collect())
     }

@@ -77,6 +77,7 @@ pub(super) fn told(one: &Value) -> String {
         }
         (true, true) => "handed over; waits for the answer",
         (true, false) => "handed over; waits until that kernel can be reached, and answers",
+        (false, true) if truth(one, "leaves_calls") => "waits for what is under way, but its calls",
         (false, true) => "waits for what is under way",
         (false, false) => "waits until that kernel can be reached",
     };

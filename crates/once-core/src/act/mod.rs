@@ -28,9 +28,9 @@ pub(crate) use home::{
     origins_of, put_lane, ran, ready, release, standing, work_again, worked,
 };
 pub(crate) use origin::{
-    Came, Wish, act, begin_anew, cancel, drop_one, forget_request, forget_waiter, leads_to, make_void,
-    missing, need, note, outcome, rehome, resume, send_lane, send_slow, slow_again, tell, tidy_lane,
-    under_way,
+    Came, Wish, act, begin_anew, calls_of, cancel, drop_one, forget_request, forget_waiter, leads_to,
+    leave_calls, make_void, missing, need, note, outcome, rehome, resume, send_lane, send_slow, slow_again,
+    tell, tidy_lane, under_way,
 };
 #[cfg(test)]
 pub(crate) use rows::Origin;

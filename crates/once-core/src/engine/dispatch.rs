@@ -187,7 +187,9 @@ impl Step<'_, '_> {
             }
             Command::Cancel { id, wait } => return act::cancel(self, token, id, wait),
             Command::Drop { home, key, sequence, id } => act::drop_one(self, home, (key, sequence), id)?,
-            Command::Move { key, to, wait } => return moving::begin(self, token, (key, to), wait),
+            Command::Move { key, to, leave_calls, wait } => {
+                return moving::begin(self, token, moving::Wish { key, to, leave_calls, wait });
+            }
             Command::Stay { key } => moving::stop(self, key)?,
             Command::GiveUp { peer, key } => share::give_up(self, peer, key)?,
             Command::Standing => Answer::Standing {

@@ -326,7 +326,10 @@ impl Unmoved {
             Self::Unwelcome(Code::Quota) => "its owner can say there: once peers quota {me} SIZE",
             Self::Unclaimed => "`once claim OBJECT` gives it one",
             Self::Conflicts => "`once conflicts` lists them; keep or drop each, then move it again",
-            Self::Run | Self::Call { .. } | Self::Answer { .. } | Self::News | Self::Body => {
+            Self::Call { .. } => {
+                "`once outbox` lists what waits; move it again when that is done, or with `--leave-calls` now"
+            }
+            Self::Run | Self::Answer { .. } | Self::News | Self::Body => {
                 "`once outbox` lists what waits; move it again when that is done"
             }
             _ => return None,

@@ -309,6 +309,7 @@ fn take_in(s: &mut Step<'_, '_>, arrival: Arrival, chain: Chain, luggage: Luggag
     let copy = object::copy_of(s, &last, &chain)?;
     let draft = Draft::under(last, chain, s.ctx.now_ms).over(here).instead_of(copy).with(body);
     act::carry_out(s, BuiltIn::Move, Cause::Action, draft)?;
-    luggage::put_down(s, &key, luggage)?;
-    hear::lanes_follow(s, &names, &known)
+    // Before the object is told anything: this kernel has one lane of its own to it.
+    hear::lanes_follow(s, &names, &known)?;
+    luggage::put_down(s, &key, luggage)
 }

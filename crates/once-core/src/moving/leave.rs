@@ -25,13 +25,17 @@ use crate::store::{StoreError, Table, scan_prefix};
 use crate::txn;
 use crate::waist::{Answer, Token};
 
+/// What people want moved, and how.
+pub(crate) struct Wish {
+    pub key: ObjectKey,
+    pub to: KernelId,
+    pub leave_calls: bool,
+    pub wait: bool,
+}
+
 /// People move an object to another kernel.
-pub(crate) fn begin(
-    s: &mut Step<'_, '_>,
-    token: Token,
-    (key, to): (ObjectKey, KernelId),
-    wait: bool,
-) -> Result<Option<Answer>, Failure> {
+pub(crate) fn begin(s: &mut Step<'_, '_>, token: Token, wish: Wish) -> Result<Option<Answer>, Failure> {
+    let Wish { key, to, leave_calls, wait } = wish;
     let head = object::living(s, &key)?;
     if to == s.ctx.me {
         return Err(Refusal::Myself.into());
@@ -47,11 +51,11 @@ pub(crate) fn begin(
     if let Some(why) = is_bound(s, &head)? {
         return Err(Refusal::Unmoved { key, why }.into());
     }
-    let row = LeavingRow { to, since_ms: s.ctx.now_ms, sealed: None, withdrawn: false };
+    let row = LeavingRow { to, since_ms: s.ctx.now_ms, sealed: None, withdrawn: false, leave_calls };
     s.room_on_disk()?;
     s.txn.put(Table::Leaving, &key.to_row(), &row);
     let tokens = if wait { vec![token] } else { Vec::new() };
-    s.engine.moving.leaving.insert(key, Leaving { to, stage: Stage::Asking, tokens });
+    s.engine.moving.leaving.insert(key, Leaving { to, leave_calls, stage: Stage::Asking, tokens });
     // Once: each look at what is about to leave would set a pause of its own.
     s.engine.peers.wanted.insert(to);
     ask(s, key)?;
@@ -96,7 +100,8 @@ pub(crate) fn stop(s: &mut Step<'_, '_>, key: ObjectKey) -> Result<Answer, Failu
 pub(crate) fn resume(s: &mut Step<'_, '_>) -> Result<(), StoreError> {
     for departure in super::departures(s.txn)? {
         let stage = if departure.sealed { Stage::Sealed { sent_ms: 0 } } else { Stage::Asking };
-        let leaving = Leaving { to: departure.to, stage, tokens: Vec::new() };
+        let (to, leave_calls) = (departure.to, departure.leave_calls);
+        let leaving = Leaving { to, leave_calls, stage, tokens: Vec::new() };
         s.engine.moving.leaving.insert(departure.key, leaving);
     }
     tick_later(s);
@@ -205,11 +210,11 @@ pub(crate) fn look(s: &mut Step<'_, '_>) -> Result<(), StoreError> {
 fn look_at(s: &mut Step<'_, '_>, key: ObjectKey) -> Result<(), StoreError> {
     let Some(leaving) = s.engine.moving.leaving.get(&key) else { return Ok(()) };
     let Stage::Draining { receiver, until_ms, has } = leaving.stage else { return Ok(()) };
-    let to = leaving.to;
+    let (to, leave_calls) = (leaving.to, leaving.leave_calls);
     let Some(head) = object::head(s.txn, &key)?.filter(|head| !head.header.tombstone) else {
         return stay(s, key, Unmoved::Removed);
     };
-    match under_way(s, &head, has)? {
+    match under_way(s, &head, has, leave_calls)? {
         None => seal(s, key, to, receiver),
         Some(why) if s.ctx.now_ms >= until_ms => stay(s, key, why),
         // It has changed since it was shared.
@@ -225,10 +230,15 @@ fn look_at(s: &mut Step<'_, '_>, key: ObjectKey) -> Result<(), StoreError> {
 }
 
 /// What of an object is under way, and must come to its end before it leaves.
-fn under_way(s: &Step<'_, '_>, head: &HeadRow, has: Option<Hash>) -> Result<Option<Unmoved>, StoreError> {
+fn under_way(
+    s: &Step<'_, '_>,
+    head: &HeadRow,
+    has: Option<Hash>,
+    leave_calls: bool,
+) -> Result<Option<Unmoved>, StoreError> {
     let key = &head.header.key();
     if !mutant!(SealUnderWay)
-        && let Some(waits) = act::under_way(s, key)?
+        && let Some(waits) = act::under_way(s, key, leave_calls)?
     {
         return Ok(Some(waits));
     }

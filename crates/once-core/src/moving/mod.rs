@@ -20,6 +20,8 @@ mod tests_body;
 #[cfg(test)]
 mod tests_guests;
 #[cfg(test)]
+mod tests_left;
+#[cfg(test)]
 mod tests_luggage;
 #[cfg(test)]
 mod tests_news;
@@ -37,7 +39,7 @@ use crate::txn;
 
 pub(crate) use arrive::{ahead, handoff, luggage_came, withdraw};
 pub(crate) use hear::told;
-pub(crate) use leave::{begin, greet, look, resume, shared, stop, tick, welcome};
+pub(crate) use leave::{Wish, begin, greet, look, resume, shared, stop, tick, welcome};
 pub use news::{News, news};
 pub(crate) use news::{heard, owe_news, points_on};
 pub(crate) use room::Room;
@@ -59,6 +61,8 @@ pub struct Departure {
     pub sealed: bool,
     /// Whether people want it back since.
     pub withdrawn: bool,
+    /// Whether it leaves calls behind that have no outcome.
+    pub leave_calls: bool,
 }
 
 /// The objects that are about to leave this kernel.
@@ -75,6 +79,7 @@ pub fn departures(rows: &dyn Read) -> Result<Vec<Departure>, StoreError> {
             since_ms: row.since_ms,
             sealed: row.sealed.is_some(),
             withdrawn: row.withdrawn,
+            leave_calls: row.leave_calls,
         }));
         Ok::<_, StoreError>(ControlFlow::Continue(()))
     })?;

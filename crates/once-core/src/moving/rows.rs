@@ -26,6 +26,10 @@ pub struct LeavingRow {
     #[n(3)]
     #[cbor(default)]
     pub withdrawn: bool,
+    /// It does not wait for its calls that have no outcome.
+    #[n(4)]
+    #[cbor(default)]
+    pub leave_calls: bool,
 }
 
 /// What the receiver is told until it has answered: always the same. The luggage has a row of its own

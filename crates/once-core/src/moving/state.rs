@@ -31,6 +31,8 @@ pub(crate) struct Told {
 #[derive(Debug)]
 pub(crate) struct Leaving {
     pub to: KernelId,
+    /// It does not wait for its calls.
+    pub leave_calls: bool,
     pub stage: Stage,
     /// Clients that wait for it to arrive.
     pub tokens: Vec<Token>,
@@ -50,7 +52,7 @@ pub(crate) enum Stage {
 /// Which acts on an object wait.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Hold {
-    /// All but answers to it, and what must run before these.
+    /// All but answers to it, what it asked of itself, and what must run before these.
     AllButAnswers,
     /// All.
     All,

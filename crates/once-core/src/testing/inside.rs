@@ -124,7 +124,13 @@ impl Alone {
             s.txn.put(Table::Chore, &row, &ChoreRow::default());
             // What only a move leaves.
             let (since_ms, certificate) = (NOW_MS, Hash::from_bytes([3; 32]));
-            let leaving = crate::moving::LeavingRow { to: peer, since_ms, sealed: None, withdrawn: false };
+            let leaving = crate::moving::LeavingRow {
+                to: peer,
+                since_ms,
+                sealed: None,
+                withdrawn: false,
+                leave_calls: false,
+            };
             s.txn.put(Table::Leaving, &plain.to_row(), &leaving);
             let welcome = crate::moving::WelcomeRow { certificate, since_ms };
             s.txn.put(Table::Welcome, &follower, &welcome);

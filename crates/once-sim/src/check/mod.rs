@@ -14,6 +14,7 @@ mod guests;
 mod handing;
 mod history;
 mod ledger;
+mod left;
 mod moving;
 pub(crate) mod news;
 mod object;

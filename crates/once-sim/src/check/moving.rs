@@ -21,6 +21,7 @@ use once_model::moving::{Handoff, Luggage, LuggageGrant, LuggageLane, LuggageRes
 use once_model::wire::{Frame, ShareAnswer, Shared};
 
 use super::group::Allowed;
+use super::left::{left_in, told_of_calls};
 use super::{Checker, Group, Wrong, ledger};
 use crate::coverage::Coverage;
 use crate::disk::{Changed, Commit, Disk};
@@ -44,6 +45,8 @@ pub(super) struct Moves {
     pub guests: BTreeSet<ObjectKey>,
     /// The revisions that kernels were told by others that these have.
     has: BTreeSet<(KernelId, KernelId, Hash)>,
+    /// Calls that were left behind, by their effects, and where their objects were told so.
+    pub left: BTreeMap<Uuid, Option<KernelId>>,
     /// Kernels whose disks were put back.
     pub put_back: BTreeSet<KernelId>,
 }
@@ -186,6 +189,7 @@ impl Checker {
                     Table::Leaving => self.leaves(group, commit, row, &mut wrong, cover),
                     Table::Timer | Table::Activity => alive(group, row, &mut wrong),
                     Table::Ledger => at_rest(group, row, &mut wrong),
+                    Table::Queue => wrong.extend(self.moves.told_of_left(group.kernel, row)),
                     _ => {}
                 }
             }
@@ -274,6 +278,9 @@ impl Checker {
             }
         }
         super::news::put_down(group, &key, luggage, wrong);
+        if let Some(commit) = group.commit {
+            told_of_calls(commit, &key, luggage, wrong);
+        }
         for work in &luggage.activities {
             let row = [key.to_row().as_slice(), work.id.as_bytes()].concat();
             let is_done = |input: &Input| matches!(input, Input::Worked { id, .. } if *id == work.id);
@@ -303,7 +310,12 @@ impl Checker {
                         wrong.push((4, format!("seals {key}, and {to:.10} does not have its scenario")));
                     }
                 }
-                self.seals(group, commit, (&key, &sealed), wrong);
+                let leaves = leaving_in(row.after.as_ref()).is_some_and(|row| row.leave_calls);
+                let left = self.seals(group, commit, (&key, &sealed, leaves), wrong);
+                if !left.is_empty() {
+                    cover.met("state call left behind");
+                }
+                self.moves.left.extend(left.into_iter().map(|id| (id, None)));
             }
             (Some(before), Some(after)) if before != after => {
                 wrong.push((2, format!("seals {key} anew, which is sealed")));
@@ -343,20 +355,31 @@ impl Checker {
         &self,
         group: &Group<'_>,
         commit: &Commit,
-        (key, sealed): (&ObjectKey, &SealedRow),
+        (key, sealed, leaves): (&ObjectKey, &SealedRow, bool),
         wrong: &mut Wrong,
-    ) {
+    ) -> BTreeSet<Uuid> {
+        let left = left_in(commit, key);
         let place = key.to_row();
         let packed = commit.rows.iter().find(|row| row.table == Table::Luggage && row.key == place);
         let packed = packed.and_then(|row| row.after.clone()).unwrap_or_default();
         let (Some(handoff), Ok(luggage)) = (handoff_of(&sealed.chain), Luggage::unpack(&packed)) else {
-            return wrong.push((2, format!("seals {key} with words that are none")));
+            wrong.push((2, format!("seals {key} with words that are none")));
+            return left;
         };
+        let packed_left: BTreeSet<_> = luggage.left.iter().map(|call| call.id).collect();
+        if packed_left != left || !leaves && !left.is_empty() {
+            wrong.push((
+                4,
+                format!("hands {key} over without a call that it left, or leaves one that it may not"),
+            ));
+        }
         if (handoff.luggage, sealed.luggage_bytes) != (Some(content_hash(&packed)), packed.len() as u64) {
             wrong.push((2, format!("seals {key} with another luggage than it signs")));
         }
         let names = names(key, &sealed.chain);
-        wrong.extend(self.under_way(group, &names).map(|what| (4, format!("seals {key} with {what}"))));
+        wrong.extend(
+            self.under_way(group, &names, leaves).map(|what| (4, format!("seals {key} with {what}"))),
+        );
         for name in &names {
             for (row, value) in rows_of(group.store, Table::Lane, &name.to_row()) {
                 let Ok(lane) = txn::decode::<act::LaneRow>(Table::Lane, &value) else { continue };
@@ -379,7 +402,7 @@ impl Checker {
         if [Table::Timer, Table::Activity].into_iter().any(|table| any(group.store, table, &place)) {
             wrong.push((3, format!("keeps timers or work of {key}, which is sealed")));
         }
-        let Some(shadow) = self.shadows.get(&group.kernel) else { return };
+        let Some(shadow) = self.shadows.get(&group.kernel) else { return left };
         let nobody = KernelId::from_bytes([0; 32]);
         let packed: Vec<_> = granted(key, &nobody, &luggage.grants, group.now_ms).collect();
         if let Some(what) = shadow.rights.grants.not_in(key, &packed, group.now_ms) {
@@ -389,16 +412,17 @@ impl Checker {
         if !own(Right::Act) || !own(Right::Read) {
             wrong.push((4, format!("hands {key} over without a right of its own to it")));
         }
+        left
     }
 
     /// What of an object has not come to its end.
-    fn under_way(&self, group: &Group<'_>, names: &[ObjectKey]) -> Option<String> {
+    fn under_way(&self, group: &Group<'_>, names: &[ObjectKey], leaves: bool) -> Option<String> {
         let mut found = None;
         let _ = act::waiting(group.store, &mut |home, key, sequence, row| {
             let calls = row.call.as_ref().is_some_and(|call| names.contains(&call.object));
             let acts = row.action.acting.is_some_and(|acting| names.contains(&acting));
             let answers = row.action.answers.is_some() && home == group.kernel && names.contains(&key);
-            if calls || acts || answers {
+            if calls || acts && (!leaves || names.contains(&key)) || answers {
                 found = Some(format!("action {sequence} on {key} under way"));
                 return ControlFlow::Break(());
             }
@@ -420,6 +444,7 @@ impl Checker {
                 wrong.push((4, format!("forgets the timer {} of {key}, which stays", timer.name)));
             }
         }
+        told_of_calls(commit, key, &luggage, wrong);
         let works = rows_of(group.store, Table::Activity, &key.to_row());
         if works.len() < luggage.activities.len() {
             wrong.push((4, format!("forgets work of {key}, which stays")));

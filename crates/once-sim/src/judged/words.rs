@@ -69,7 +69,9 @@ pub(super) fn ask(command: &Command) -> Option<Ask> {
         }
         Command::RevokeInvite { secret_hash } => Ask::InviteRevoke(*secret_hash),
         Command::EndQuarantine { without } => Ask::QuarantineEnd { without: without.clone() },
-        Command::Move { key, to, .. } => Ask::Move { key: *key, to: *to },
+        Command::Move { key, to, leave_calls, .. } => {
+            Ask::Move { key: *key, to: *to, leaves_calls: *leave_calls }
+        }
         Command::Stay { key } => Ask::Stay(*key),
         Command::AcceptClock => Ask::ClockAccept,
         Command::Join { peer, .. } => Ask::Join(*peer),

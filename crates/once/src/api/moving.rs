@@ -5,7 +5,7 @@ use std::time::Duration;
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use once_core::access::{Grant, Listed, Right, Scope};
 use once_core::object;
-use once_core::waist::Command;
+use once_core::waist::{Answer, Command};
 use once_model::ids::{KernelId, ObjectKey};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -32,6 +32,9 @@ pub(super) struct Move {
     /// Grants on the kernel or on a component become grants on each object, before it goes.
     #[serde(default)]
     carry_rights: bool,
+    /// Do not wait for calls of theirs that have no outcome.
+    #[serde(default)]
+    leave_calls: bool,
     /// Answer when they live there.
     #[serde(default)]
     wait: bool,
@@ -60,7 +63,8 @@ pub(super) async fn start(kernel: &Kernel, params: Move, tell: Tell<'_>) -> Resu
         carry(kernel, &reaching).await?;
     }
     let mut done = Done::default();
-    let all = send(kernel, &wanted, (to, params.wait), &mut done, tell);
+    let manner = Manner::of(&params, to);
+    let all = send(kernel, &wanted, &manner, &mut done, tell);
     match params.timeout_ms {
         None => all.await,
         Some(ms) => drop(tokio::time::timeout(Duration::from_millis(ms), all).await),
@@ -74,6 +78,7 @@ pub(super) async fn start(kernel: &Kernel, params: Move, tell: Tell<'_>) -> Resu
     Ok(json!({
         "moved": done.moved, "refused": refused,
         "waiting": if params.wait { wanted.len() - ended } else { done.begun },
+        "left": done.left,
         "loses": if params.carry_rights { Vec::new() } else { loses },
         "carried": if params.carry_rights { reaching.len() } else { 0 },
     }))
@@ -85,9 +90,24 @@ pub(super) fn refused(key: &ObjectKey, error: &Error) -> Value {
     json!({ "key": names::key_text(key), "code": code, "message": message, "hint": hint })
 }
 
+/// How all of them move.
+struct Manner {
+    to: KernelId,
+    leave_calls: bool,
+    wait: bool,
+}
+
+impl Manner {
+    const fn of(params: &Move, to: KernelId) -> Self {
+        Self { to, leave_calls: params.leave_calls, wait: params.wait }
+    }
+}
+
 #[derive(Default)]
 struct Done {
     begun: usize,
+    /// Calls that were left behind.
+    left: usize,
     moved: Vec<String>,
     refused: Vec<(ObjectKey, Error)>,
 }
@@ -95,11 +115,13 @@ struct Done {
 async fn send(
     kernel: &Kernel,
     wanted: &[Wanted],
-    (to, wait): (KernelId, bool),
+    &Manner { to, leave_calls, wait }: &Manner,
     done: &mut Done,
     tell: Tell<'_>,
 ) {
-    let one = |key: ObjectKey| async move { (key, kernel.command(Command::Move { key, to, wait }).await) };
+    let one = |key: ObjectKey| async move {
+        (key, kernel.command(Command::Move { key, to, leave_calls, wait }).await)
+    };
     let (mut waiting, mut under_way) = (wanted.iter(), FuturesUnordered::new());
     loop {
         while under_way.len() < turns::AHEAD
@@ -109,7 +131,10 @@ async fn send(
         }
         let Some((key, answer)) = under_way.next().await else { return };
         match answer {
-            Ok(_) if wait => done.moved.push(names::key_text(&key)),
+            Ok(Answer::Moved { left, .. }) => {
+                done.moved.push(names::key_text(&key));
+                done.left += left;
+            }
             Ok(_) => done.begun += 1,
             Err(error) => done.refused.push((key, error)),
         }
@@ -206,6 +231,7 @@ fn leaving(kernel: &Kernel, departing: &Departing) -> Value {
         "key": names::key_text(&departing.key),
         "to": names::name_of(kernel, &departing.to), "kernel": departing.to.to_string(),
         "since_ms": departing.since_ms, "sealed": departing.is_sealed, "withdrawn": departing.is_withdrawn,
+        "leaves_calls": departing.leaves_calls,
         "connected": is_connected,
         "trouble": seen.and_then(|seen| seen.last_error).filter(|_| !is_connected),
     })
@@ -296,6 +322,7 @@ mod tests {
             since_ms,
             is_sealed,
             is_withdrawn: false,
+            leaves_calls: false,
         };
         let all = [departing(1, 40_000, true), departing(2, 1, false), departing(3, 30_000, true)];
         let late_at = |now_ms: u64| -> Vec<u64> {

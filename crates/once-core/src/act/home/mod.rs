@@ -15,6 +15,7 @@ mod marks;
 mod put_off;
 mod ready;
 mod record;
+mod runs;
 mod shown;
 pub(super) mod state;
 #[cfg(test)]
