@@ -216,6 +216,16 @@ mod switch {
         LeftCallAtBoth breaks 3,
         /// An object is not told that a call was left behind.
         ForgetLeftCalls breaks 4,
+        /// An object is not asked before it leaves.
+        LeaveUnasked breaks 4,
+        /// That an object was told that it leaves is not written down.
+        ForgetLeaving breaks 4,
+        /// An object leaves, although its component says no.
+        LeaveUnwilling breaks 4,
+        /// That an object is to be told that it has come is not written down.
+        ForgetArrival breaks 4,
+        /// Why an object stays that wanted to move is not written down.
+        ForgetStay breaks 4,
     }
 
     thread_local! {

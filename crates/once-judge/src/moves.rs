@@ -32,6 +32,8 @@ pub(crate) struct Moves {
     pub(crate) leaving: BTreeMap<ObjectKey, BTreeSet<KernelId>>,
     /// Objects that were asked at some time not to wait for their calls.
     pub(crate) leaves_calls: BTreeSet<ObjectKey>,
+    /// What objects are told because they move.
+    pub(crate) told: BTreeMap<ObjectKey, crate::words::Told>,
     /// Receivers that would take an object under a certificate of its home.
     welcome: BTreeSet<(ObjectKey, Hash, KernelId)>,
     pub(crate) sealed: BTreeMap<ObjectKey, Sealed>,

@@ -36,6 +36,11 @@ impl World {
             }
             let leaving = moving::departures(&self.nodes[index].disk).unwrap_or_default();
             wrong.extend(self.not_gone(index, &leaving));
+            for arrival in moving::arrivals(&self.nodes[index].disk).unwrap_or_default() {
+                if !self.checker.was_put_back(&self.nodes[index].id) {
+                    wrong.push((index, 4, format!("{} was never told that it has come", arrival.key)));
+                }
+            }
             for (peer, key) in self.waiting(index) {
                 if self.is_about_to_leave(&peer, &key) {
                     continue;

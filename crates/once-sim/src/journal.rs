@@ -117,8 +117,8 @@ fn before(id: &Uuid) -> Option<Consequence> {
 /// What the component says: all but `look` and `no` write the action down.
 ///
 /// `pay` gives a coin to another journal (`take` there), and takes it back if that was not done (`paid`); `alarm` sets a
-/// timer (`rang`), `hush` ends it, `work` wants work done outside (`worked`), `bear` makes a new journal, `end` removes this
-/// one.
+/// timer (`rang`), `hush` ends it, `work` wants work done outside (`worked`), `bear` makes a new journal, `roam` moves this one, `end` removes this
+/// one. It says no to every fourth `once:leaving`.
 #[must_use]
 pub fn run(run: &Run) -> RunResult {
     let Some(mut journal) = Journal::read(&run.body) else { return RunResult::Refused(Code::NoComponent) };
@@ -158,6 +158,11 @@ pub fn run(run: &Run) -> RunResult {
                 then: Some(then("paid")),
             }));
         }
+        // Not now.
+        "once:leaving" if run.action.id.as_bytes()[13].is_multiple_of(4) => {
+            return RunResult::Failed("\"not now\"".into());
+        }
+        "once:leaving" | "once:arrived" => {}
         "take" => journal.coins += 1,
         "paid" if told && text.contains("\"status\":\"unknown\"") => journal.doubts += 1,
         "paid" if told && !text.contains("\"status\":\"done\"") => journal.coins += 1,
@@ -187,6 +192,11 @@ pub fn run(run: &Run) -> RunResult {
                 consequences.push(Consequence::Create(child));
             }
             consequences.push(Consequence::Publish { name: "born".into(), data: "1".into() });
+        }
+        "roam" => {
+            let to = text.trim_matches('"').parse::<KernelId>();
+            let Ok(to) = to else { return RunResult::Failed("\"to where\"".into()) };
+            consequences.push(Consequence::Move { to });
         }
         "end" => consequences.push(Consequence::Remove),
         _ => return RunResult::Refused(Code::NoComponent),

@@ -6,6 +6,7 @@ use std::ops::ControlFlow;
 use once_core::access::{Grant, Right, Scope};
 use once_core::object;
 use once_core::waist::Command;
+use once_model::action::Action;
 use once_model::ids::{KernelId, ObjectKey};
 use once_model::moving::Handoff;
 use once_model::wire::Pull;
@@ -101,6 +102,13 @@ impl World {
             return;
         }
         let wait = self.rng.one_in(2);
+        if self.rng.one_in(4) {
+            // If it is a journal, it goes by itself.
+            let arguments = format!("\"{to}\"").into();
+            let action = Action { name: "roam".into(), arguments, ..self.any_action(index, &work.acting) };
+            self.command(Kernel(index), Command::Act { key, at: None, action, deadline_ms: None, wait });
+            return self.disturb(index, to);
+        }
         let leave_calls = self.rng.one_in(3);
         self.command(Kernel(index), Command::Move { key, to, leave_calls, wait });
         if self.rng.one_in(8)

@@ -91,6 +91,32 @@ pub struct Departing {
     pub leaves_calls: bool,
 }
 
+/// An object that has come to a kernel, and has not been told so: until then it does nothing else.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Arriving {
+    /// Which.
+    pub key: ObjectKey,
+    /// From where; this kernel if it was told that it leaves, and stays.
+    pub from: KernelId,
+    /// Since when, in milliseconds since 1970.
+    pub since_ms: u64,
+}
+
+/// An object that was to move, or wanted to, and stays without anybody having been told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Stayed {
+    /// Which.
+    pub key: ObjectKey,
+    /// To where.
+    pub to: KernelId,
+    /// When that was, in milliseconds since 1970.
+    pub at_ms: u64,
+    /// Why it stays.
+    pub why: String,
+}
+
 /// Where an object is that was here or has come here, and who has not heard of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
@@ -141,6 +167,34 @@ impl Kernel {
         Ok(all.into_iter().map(one).collect())
     }
 
+    /// The objects that have come here, and whose component wants to be told so and was not yet: it could not be asked.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn arrivals(&self) -> Result<Vec<Arriving>, Error> {
+        let all = once_core::moving::arrivals(&self.shared().snapshot())?;
+        let one = |arrival: once_core::moving::Arrival| Arriving {
+            key: arrival.key,
+            from: arrival.from,
+            since_ms: arrival.since_ms,
+        };
+        Ok(all.into_iter().map(one).collect())
+    }
+
+    /// The objects that were to move, or wanted to by themselves, and stay without anybody having been told. Each is listed until it is
+    /// about to leave again, or [`Kernel::withdraw_move`] says that this was seen.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn stayed(&self) -> Result<Vec<Stayed>, Error> {
+        let all = once_core::moving::stayed(&self.shared().snapshot())?;
+        let one = |(key, row): (ObjectKey, once_core::moving::StayedRow)| {
+            let once_core::moving::StayedRow { to, at_ms, why } = row;
+            Stayed { key, to, at_ms, why }
+        };
+        Ok(all.into_iter().map(one).collect())
+    }
+
     /// The objects that have moved from here, with where they are now; and of these and of those that have come here, which peers
     /// have not heard of it yet.
     ///
@@ -158,11 +212,11 @@ impl Kernel {
         Ok(all.into_iter().map(one).collect())
     }
 
-    /// Takes a move back. True if the object stays. False if it is handed over already: then the receiver is asked, now and on each
+    /// Takes a move back, or has seen that an object did not move. True if the object stays. False if it is handed over already: then the receiver is asked, now and on each
     /// new connection, and the object stays where it is if the receiver has not taken it by then.
     ///
     /// # Errors
-    /// When it is not about to leave.
+    /// When it is not about to leave, and not listed as one that stays.
     pub async fn withdraw_move(&self, key: ObjectKey) -> Result<bool, Error> {
         Ok(self.command(Command::Stay { key }).await? == Answer::Done)
     }

@@ -24,8 +24,8 @@ pub(crate) use guests::shown as guest_shown;
 #[cfg(test)]
 pub(crate) use home::received;
 pub(crate) use home::{
-    BuiltIn, Cause, came, carry_out, go_on, go_on_put_off, has_lane, lanes_of, late, new_id, not_kept, nudge,
-    origins_of, put_lane, ran, ready, release, standing, work_again, worked,
+    BuiltIn, Cause, ask_of_move, came, carry_out, go_on, go_on_put_off, has_lane, lanes_of, late, new_id,
+    not_kept, nudge, origins_of, put_lane, ran, ready, release, standing, work_again, worked,
 };
 pub(crate) use origin::{
     Came, Wish, act, begin_anew, calls_of, cancel, drop_one, forget_request, forget_waiter, leads_to,

@@ -9,7 +9,7 @@ use crate::access::{self, expiry};
 use crate::chores::{self, Chore};
 use crate::refusal::Failure;
 use crate::share::Window;
-use crate::store::StoreError;
+use crate::store::{StoreError, Table};
 use crate::waist::{Answer, Token};
 use crate::{act, follow, peers, share, timer};
 
@@ -64,8 +64,11 @@ pub(crate) fn peer_removed(
     Ok(chores::begin_for(s, Chore::ForgetPeer(peer), token))
 }
 
-/// An object of this kernel has come to its end: from here on no timer of it rings, and no work outside counts.
+/// An object of this kernel has come to its end: from here on no timer of it rings, no work outside counts, and it is told nothing.
 pub(crate) fn object_gone(s: &mut Step<'_, '_>, key: ObjectKey) {
+    if s.engine.moving.arriving.remove(&key).is_some() {
+        s.txn.delete(Table::Arriving, &key.to_row());
+    }
     chores::begin(s, Chore::ForgetObject(key));
 }
 

@@ -41,7 +41,7 @@ pub(super) fn home(kernel: &Alone, key: &ObjectKey) -> Option<KernelId> {
 
 pub(super) fn refused(kernel: &Alone, token: u64) -> Option<Unmoved> {
     match kernel.refused.get(&token) {
-        Some(Refusal::Unmoved { why, .. }) => Some(*why),
+        Some(Refusal::Unmoved { why, .. }) => Some(why.clone()),
         _ => None,
     }
 }

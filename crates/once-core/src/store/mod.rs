@@ -77,11 +77,15 @@ pub enum Table {
     News = 46,
     /// Object key -> the luggage of an object that is sealed. Beside the bodies: it may be large.
     Luggage = 47,
+    /// Object key -> from where it has come, as long as it has not been told so.
+    Arriving = 48,
+    /// Object key -> that it was to move and stays, and why.
+    Stayed = 49,
 }
 
 impl Table {
     /// Every table, in the order of their numbers.
-    pub const ALL: [Self; 31] = [
+    pub const ALL: [Self; 33] = [
         Self::Meta,
         Self::Head,
         Self::Body,
@@ -113,6 +117,8 @@ impl Table {
         Self::Acquaintance,
         Self::News,
         Self::Luggage,
+        Self::Arriving,
+        Self::Stayed,
     ];
 }
 

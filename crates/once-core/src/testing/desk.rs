@@ -32,6 +32,8 @@ pub struct Desk {
     pub done: Mutex<Vec<String>>,
     /// What `Puppet` says to its next actions. When it has nothing more to say, it is done.
     pub says: Mutex<VecDeque<RunResult>>,
+    /// What objects are told because they move: actions that begin with `once:`.
+    pub told: Mutex<Vec<&'static str>>,
     /// Every run that was asked for at once, oldest first.
     pub seen: Mutex<Vec<Run>>,
 }
@@ -102,5 +104,9 @@ impl Runner for Desk {
 
     fn reads(&self, component: &str, _: &str) -> bool {
         component != "Alien"
+    }
+
+    fn is_told(&self, _: &str, action: &str) -> bool {
+        self.told.lock().unwrap().contains(&action)
     }
 }

@@ -130,6 +130,7 @@ impl Alone {
                 sealed: None,
                 withdrawn: false,
                 leave_calls: false,
+                told: false,
             };
             s.txn.put(Table::Leaving, &plain.to_row(), &leaving);
             let welcome = crate::moving::WelcomeRow { certificate, since_ms };
@@ -142,6 +143,10 @@ impl Alone {
             s.txn.put(Table::News, &news, &crate::moving::NewsRow { since_ms });
             let (luggage, _) = once_model::moving::Luggage::default().pack();
             s.txn.put_bytes(Table::Luggage, &plain.to_row(), luggage);
+            let arriving = crate::moving::ArrivingRow { from: peer, since_ms };
+            s.txn.put(Table::Arriving, &plain.to_row(), &arriving);
+            let stayed = crate::moving::StayedRow { to: peer, at_ms: since_ms, why: "no".into() };
+            s.txn.put(Table::Stayed, &plain.to_row(), &stayed);
             Ok(())
         });
         (kernel, objects)

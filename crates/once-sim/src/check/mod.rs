@@ -22,6 +22,7 @@ mod peers;
 mod rows;
 mod shadow;
 mod share;
+mod words;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;

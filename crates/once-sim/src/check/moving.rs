@@ -47,6 +47,8 @@ pub(super) struct Moves {
     has: BTreeSet<(KernelId, KernelId, Hash)>,
     /// Calls that were left behind, by their effects, and where their objects were told so.
     pub left: BTreeMap<Uuid, Option<KernelId>>,
+    /// Objects that have come and were not told so: the number of the entry that tells them.
+    pub untold: BTreeMap<(KernelId, ObjectKey), u64>,
     /// Kernels whose disks were put back.
     pub put_back: BTreeSet<KernelId>,
 }
@@ -193,6 +195,7 @@ impl Checker {
                     _ => {}
                 }
             }
+            self.moves.words(group, commit, &mut wrong, cover);
             for row in commit.rows.iter().filter(|row| matches!(row.table, Table::Head | Table::Leaving)) {
                 if let Some(key) = ObjectKey::from_row(&row.key) {
                     wrong.extend(self.moves.home(group.store, &group.kernel, &key));
@@ -233,6 +236,13 @@ impl Checker {
             Input::Luggage { handoff, luggage, .. } if is_it(handoff) => luggage.clone(),
             _ => None,
         });
+        if let Some(said) = group.inputs.iter().find_map(|input| match input {
+            Input::Frame { frame: Frame::Handoff(said), .. } if is_it(said) => Some(&**said),
+            Input::Luggage { handoff, .. } if is_it(handoff) => Some(&**handoff),
+            _ => None,
+        }) {
+            self.moves.comes(group.kernel, key, said);
+        }
         let Some(luggage) = luggage else {
             return wrong.push((2, format!("accepts a handoff of {key} that did not come whole")));
         };

@@ -155,6 +155,7 @@ fn effect(consequence: &Consequence) -> Option<Effect> {
         },
         Consequence::Create(scenario) => Effect::Create(state(scenario)),
         Consequence::Remove => Effect::Remove,
+        Consequence::Move { to } => Effect::Move { to: *to },
         Consequence::Timer { name, after_ms, then: told } => {
             Effect::Timer { name: name.clone(), after_ms: *after_ms, then: then(told) }
         }

@@ -14,7 +14,7 @@ use super::check::check;
 use super::tell::Tell;
 use super::{names, peers, turns};
 use crate::shell::now_ms;
-use crate::{Departing, Error, Kernel, NewsOwed};
+use crate::{Arriving, Departing, Error, Kernel, NewsOwed, Stayed};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -210,7 +210,34 @@ pub(super) fn reaching(kernel: &Kernel, wanted: &[Wanted], to: &KernelId) -> Res
 pub(super) async fn list(kernel: &Kernel) -> Result<Value, Error> {
     let moves: Vec<_> = kernel.moves()?.iter().map(|departing| leaving(kernel, departing)).collect();
     let news: Vec<_> = kernel.news_owed().await?.iter().map(|news| owed(kernel, news)).collect();
-    Ok(json!({ "moves": moves, "news": news }))
+    Ok(json!({ "moves": moves, "arrivals": arrivals(kernel)?, "stayed": stayed(kernel)?, "news": news }))
+}
+
+/// Objects that were to move, or wanted to, and stay.
+fn stayed(kernel: &Kernel) -> Result<Vec<Value>, Error> {
+    let one = |Stayed { key, to, at_ms, why }: Stayed| {
+        json!({
+            "key": names::key_text(&key), "to": names::name_of(kernel, &to), "kernel": to.to_string(),
+            "at_ms": at_ms, "why": why,
+        })
+    };
+    Ok(kernel.stayed()?.into_iter().map(one).collect())
+}
+
+/// Objects that have come here, and that nobody could tell so yet.
+fn arrivals(kernel: &Kernel) -> Result<Vec<Value>, Error> {
+    let snapshot = kernel.shared().snapshot();
+    let served = kernel.shared().components.served.list();
+    let mut shown = Vec::new();
+    for Arriving { key, from, since_ms } in kernel.arrivals()? {
+        let component = object::head(&snapshot, &key)?.map(|head| head.header.component).unwrap_or_default();
+        let programs = served.iter().find(|(name, ..)| *name == component).map(|(_, programs, _)| programs);
+        shown.push(json!({
+            "key": names::key_text(&key), "from": names::name_of(kernel, &from), "kernel": from.to_string(),
+            "since_ms": since_ms, "component": component, "programs": programs,
+        }));
+    }
+    Ok(shown)
 }
 
 /// Where an object is that was here or has come here, and who has not heard of it.
@@ -245,7 +272,8 @@ pub(super) fn summary(kernel: &Kernel) -> Result<Value, Error> {
     let all = kernel.moves()?;
     let sealed = sealed(&all);
     let oldest: Vec<_> = sealed.iter().take(SHOWN_MAX).map(|departing| leaving(kernel, departing)).collect();
-    Ok(json!({ "leaving": all.len(), "sealed": sealed.len(), "oldest_sealed": oldest }))
+    let arriving = kernel.arrivals()?.len();
+    Ok(json!({ "leaving": all.len(), "sealed": sealed.len(), "oldest_sealed": oldest, "arriving": arriving }))
 }
 
 /// Those that are handed over, oldest first: until the receiver has answered nobody changes them.
@@ -264,10 +292,45 @@ pub(super) fn examine(kernel: &Kernel) -> Result<Vec<Value>, Error> {
         let message = format!("{more} more are handed over, and not answered");
         checks.push(check("move", false, &message, Some("`once moves` lists them")));
     }
+    checks.extend(untold(kernel)?);
+    checks.extend(kernel.stayed()?.iter().take(SHOWN_MAX).map(|stayed| unmoved(kernel, stayed)));
     if checks.is_empty() {
         checks.push(check("moves", true, "no object waits for longer than a minute to arrive", None));
     }
     Ok(checks)
+}
+
+/// One that stays without anybody having been told.
+fn unmoved(kernel: &Kernel, Stayed { key, to, why, .. }: &Stayed) -> Value {
+    let (key, to) = (names::key_text(key), names::name_of(kernel, to));
+    let message = format!("object {key} was to move to {to}, and stays: {}", names::shown(why));
+    check(
+        "move",
+        false,
+        &message,
+        Some("move it again; `once moves` lists it until it leaves, or `withdraw` says that this was seen"),
+    )
+}
+
+/// Those that have come, and that nobody could tell so for a minute.
+fn untold(kernel: &Kernel) -> Result<Vec<Value>, Error> {
+    let now_ms = now_ms();
+    let mut late = arrivals(kernel)?;
+    late.retain(|one| now_ms.saturating_sub(one["since_ms"].as_u64().unwrap_or_default()) >= LATE_AFTER_MS);
+    let one = |one: &Value| {
+        let message = format!(
+            "object {} has come, and does nothing before its component {} was told so, which cannot be asked",
+            one["key"].as_str().unwrap_or_default(),
+            names::shown(one["component"].as_str().unwrap_or_default()),
+        );
+        check(
+            "move",
+            false,
+            &message,
+            Some("start the program that serves it; `once moves` lists what waits"),
+        )
+    };
+    Ok(late.iter().take(SHOWN_MAX).map(one).collect())
 }
 
 /// A receiver that can be reached answers at once.

@@ -191,6 +191,12 @@ impl Context {
         self.push(Consequence::Remove);
     }
 
+    /// Moves this object to another kernel, if that takes it: from here on it is about to leave, and what is under way comes to its end
+    /// first. If it cannot, or its way is refused later, it stays, and the people of this kernel find why among its moves.
+    pub fn move_to(&self, kernel: KernelId) {
+        self.push(Consequence::Move { to: kernel });
+    }
+
     /// Lets this object rest: its state leaves the memory now instead of some time later.
     pub fn hibernate(&self) {
         self.rest.set(true);

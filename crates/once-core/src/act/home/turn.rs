@@ -11,7 +11,7 @@ use super::come::{Busy, Come, Lane};
 use super::record::{Said, answer, answer_again, end, record, tell};
 use super::runs::{self, Verdict};
 use super::waiting::{For, Unasked};
-use super::{consequences, given, leaving, marks, put_off};
+use super::{consequences, given, leaving, marks, own, put_off};
 use crate::act::guests;
 use crate::act::origin::{lanes, send, slow};
 use crate::act::rows::{Origin, lane_key};
@@ -311,6 +311,9 @@ pub(crate) fn ran(s: &mut Step<'_, '_>, ran: Ran) -> Result<(), StoreError> {
 }
 
 fn ended(s: &mut Step<'_, '_>, busy: Busy, result: RunResult) -> Result<(), StoreError> {
+    if let Some(what) = own::of(&busy.come.act) {
+        return own::ended(s, what, &busy, result);
+    }
     let come = busy.come;
     let key = object::current_key(s.txn, &come.act.lane.key)?;
     match object::head(s.txn, &key)? {
