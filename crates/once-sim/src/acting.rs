@@ -31,7 +31,7 @@ struct Asked {
 #[derive(Debug, Default)]
 pub(crate) struct Acting {
     /// Journals: at which kernel, and what they were called there at first.
-    journals: Vec<(usize, ObjectKey)>,
+    pub(crate) journals: Vec<(usize, ObjectKey)>,
     /// Those that were given a right somewhere, as they are called now.
     trusted: Vec<ObjectKey>,
     asked: Vec<Asked>,

@@ -118,7 +118,7 @@ fn before(id: &Uuid) -> Option<Consequence> {
 ///
 /// `pay` gives a coin to another journal (`take` there), and takes it back if that was not done (`paid`); `alarm` sets a
 /// timer (`rang`), `hush` ends it, `work` wants work done outside (`worked`), `bear` makes a new journal, `roam` moves this one, `end` removes this
-/// one. It says no to every fourth `once:leaving`.
+/// one. It says no to every eighth `once:leaving`.
 #[must_use]
 pub fn run(run: &Run) -> RunResult {
     let Some(mut journal) = Journal::read(&run.body) else { return RunResult::Refused(Code::NoComponent) };
@@ -159,7 +159,7 @@ pub fn run(run: &Run) -> RunResult {
             }));
         }
         // Not now.
-        "once:leaving" if run.action.id.as_bytes()[13].is_multiple_of(4) => {
+        "once:leaving" if run.action.id.as_bytes()[13].is_multiple_of(8) => {
             return RunResult::Failed("\"not now\"".into());
         }
         "once:leaving" | "once:arrived" => {}

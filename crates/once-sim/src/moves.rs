@@ -102,15 +102,17 @@ impl World {
             return;
         }
         let wait = self.rng.one_in(2);
-        if self.rng.one_in(4) {
-            // If it is a journal, it goes by itself.
-            let arguments = format!("\"{to}\"").into();
-            let action = Action { name: "roam".into(), arguments, ..self.any_action(index, &work.acting) };
-            self.command(Kernel(index), Command::Act { key, at: None, action, deadline_ms: None, wait });
-            return self.disturb(index, to);
-        }
         let leave_calls = self.rng.one_in(3);
-        self.command(Kernel(index), Command::Move { key, to, leave_calls, wait });
+        if leave_calls {
+            let payee = self.rng.pick(&work.acting.journals).copied();
+            let payee = payee.map(|(home, key)| journal::name(&key, &self.nodes[home].id));
+            self.has_do(index, work, &key, "pay", payee);
+        }
+        // If it is a journal, it may go by itself.
+        let roams = self.rng.one_in(5) && self.has_do(index, work, &key, "roam", Some(format!("\"{to}\"")));
+        if !roams {
+            self.command(Kernel(index), Command::Move { key, to, leave_calls, wait });
+        }
         if self.rng.one_in(8)
             && let Some(other) = self.any_peer(index, work)
         {
@@ -127,6 +129,24 @@ impl World {
             self.act_on_something(index, work);
         }
         self.disturb(index, to);
+    }
+
+    /// A client has a journal do something, by the name that it had first: so it is in the lane of all others. Whether it is a journal.
+    fn has_do(
+        &mut self,
+        index: usize,
+        work: &mut Workload,
+        key: &ObjectKey,
+        name: &str,
+        arguments: Option<String>,
+    ) -> bool {
+        let known = work.acting.journals.iter().find(|(_, known)| known.uuid == key.uuid).copied();
+        let (Some((home, key)), Some(arguments)) = (known, arguments) else { return false };
+        let any = self.any_action(index, &work.acting);
+        let action = Action { name: name.into(), arguments: arguments.into(), given: Vec::new(), ..any };
+        let at = Some(self.nodes[home].id);
+        self.command(Kernel(index), Command::Act { key, at, action, deadline_ms: None, wait: false });
+        true
     }
 
     /// Somebody gives an object a right of its own: wherever it goes it acts by that.

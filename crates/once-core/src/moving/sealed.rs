@@ -137,6 +137,10 @@ fn moved(s: &mut Step<'_, '_>, key: ObjectKey, chain: Chain) -> Result<(), Store
     luggage::leave_behind(s, &key)?;
     let names = follow::asked_as(s, &key)?;
     hear::lanes_follow(s, &names, &chain)?;
+    // What it followed there before it was there, it follows there now.
+    for name in follow::follows(s, &names, &home)? {
+        follow::follow_there(s, name, (home, home))?;
+    }
     let tokens = s.engine.moving.leaving.remove(&key).map(|leaving| leaving.tokens).unwrap_or_default();
     for token in tokens {
         s.out.push(Effect::Reply { token, reply: Ok(Answer::Moved { to: home, left }) });

@@ -143,21 +143,23 @@ impl State {
         }
     }
 
-    /// Whether an object is still to be told that.
-    pub fn waits_for(&self, key: &ObjectKey, word: Word) -> bool {
+    /// Whether an object is still to be told that, and of which kernel.
+    pub fn waits_for(&self, key: &ObjectKey, word: Word) -> Option<KernelId> {
         match word {
-            Word::Arrived => self.arriving.contains_key(key),
-            Word::Leaving => self
-                .leaving
-                .get(key)
-                .is_some_and(|leaving| matches!(leaving.stage, Stage::Draining { .. }) && !leaving.told),
+            Word::Arrived => self.arriving.get(key).copied(),
+            Word::Leaving => {
+                let leaving = self.leaving.get(key)?;
+                (matches!(leaving.stage, Stage::Draining { .. }) && !leaving.told).then_some(leaving.to)
+            }
         }
     }
 
     /// An object has been told.
     pub fn hears(&mut self, key: ObjectKey, heard: Heard) {
-        self.heard.insert(key, heard);
-        self.touch(&key);
+        if self.leaving.contains_key(&key) || self.arriving.contains_key(&key) {
+            self.heard.insert(key, heard);
+            self.touched.insert(key);
+        }
     }
 
     /// What came of it, if that came in this step.

@@ -112,7 +112,10 @@ fn what_wants_to_go_where_it_may_not_stays_and_people_find_why() {
         done.await.unwrap().unwrap();
         until("it stays", || !alice.stayed().unwrap().is_empty()).await;
         let stayed = moves(dir, "alice").await["stayed"][0].clone();
-        assert!(stayed["to"] == "bob" && stayed["why"].as_str().unwrap().contains("does not let"), "{stayed}");
+        assert!(
+            stayed["to"] == "bob" && stayed["why"].as_str().unwrap().contains("does not let"),
+            "{stayed}"
+        );
         let client = Client::connect(&dir.join("alice")).await.unwrap().unwrap();
         let checks = client.call("doctor", json!({})).await.unwrap().to_string();
         assert!(checks.contains("was to move to bob, and stays"), "{checks}");

@@ -32,9 +32,8 @@ pub(crate) fn ask(
     other: &KernelId,
 ) -> Result<Option<Heard>, StoreError> {
     let (origin, key) = (lanes::myself(s)?, head.header.key());
-    let arguments = format!("{{\"{}\":\"{other}\"}}", word.other());
-    let (id, name) = (new_id(s), word.name().to_owned());
-    let action = Action { id, name, arguments: arguments.into(), given: vec![], acting: None, answers: None };
+    let (id, name, arguments) = (new_id(s), word.name().to_owned(), arguments(word, other).into());
+    let action = Action { id, name, arguments, given: vec![], acting: None, answers: None };
     let act = Act {
         lane: key.into(),
         sequence: place(s, &head)?,
@@ -51,6 +50,10 @@ pub(crate) fn ask(
         Some(result) => hear(s, &come, head, result).map(Some),
         None => Ok(None),
     }
+}
+
+fn arguments(word: Word, other: &KernelId) -> String {
+    format!("{{\"{}\":\"{other}\"}}", word.other())
 }
 
 /// Beyond every lane, like that of a change without a component.
@@ -91,10 +94,12 @@ pub(super) fn ended(
 ) -> Result<(), StoreError> {
     let key = busy.come.act.lane.key;
     let head = object::head(s.txn, &key)?.filter(|head| head.header.id() == busy.base);
+    let Act { action, sequence, .. } = &busy.come.act;
+    // It may be about to leave for another kernel by now.
+    let is_due = |other: KernelId| action.arguments == arguments(word, &other);
+    let waits = s.engine.moving.waits_for(&key, word).is_some_and(is_due);
     let heard = match head {
-        Some(head) if s.engine.moving.waits_for(&key, word) && place(s, &head)? == busy.come.act.sequence => {
-            hear(s, &busy.come, head, result)?
-        }
+        Some(head) if waits && place(s, &head)? == *sequence => hear(s, &busy.come, head, result)?,
         _ => Heard::Again,
     };
     s.engine.moving.hears(key, heard);
