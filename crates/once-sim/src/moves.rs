@@ -118,7 +118,10 @@ impl World {
         {
             self.command(Kernel(index), Command::Move { key, to: other, leave_calls, wait });
         }
-        if self.rng.one_in(2) {
+        if self.rng.one_in(4) {
+            self.has_do(index, work, &key, "bear", Some("{}".to_owned()));
+        }
+        if self.rng.per_mille(700) {
             self.trust(index, key);
         }
         if self.rng.one_in(6) {

@@ -90,7 +90,7 @@ fn set_out(
     s.engine
         .moving
         .leaving
-        .insert(key, Leaving { to, leave_calls, told: false, stage: Stage::Asking, tokens });
+        .insert(key, Leaving { to, leave_calls, told: false, untold: false, stage: Stage::Asking, tokens });
     // Once: each look at what is about to leave would set a pause of its own.
     s.engine.peers.wanted.insert(to);
     ask(s, key)?;
@@ -140,7 +140,7 @@ pub(crate) fn resume(s: &mut Step<'_, '_>) -> Result<(), StoreError> {
     for departure in super::departures(s.txn)? {
         let stage = if departure.sealed { Stage::Sealed { sent_ms: 0 } } else { Stage::Asking };
         let Departure { to, leave_calls, told, .. } = departure;
-        let leaving = Leaving { to, leave_calls, told, stage, tokens: Vec::new() };
+        let leaving = Leaving { to, leave_calls, told, untold: false, stage, tokens: Vec::new() };
         s.engine.moving.leaving.insert(departure.key, leaving);
     }
     for arrival in super::arrivals(s.txn)? {

@@ -49,6 +49,8 @@ pub(crate) struct Leaving {
     pub leave_calls: bool,
     /// It was told that it leaves, and that is recorded.
     pub told: bool,
+    /// Its component cannot read it, and so is told nothing.
+    pub untold: bool,
     pub stage: Stage,
     /// Clients that wait for it to arrive.
     pub tokens: Vec<Token>,
@@ -101,6 +103,8 @@ pub(crate) enum Heard {
     Failed(Bytes),
     /// Its component wants what no kernel does.
     Refused(Code),
+    /// Its component cannot read it: it is told nothing, as if that did not want to know.
+    Nothing,
     /// It cannot be told just now.
     NotNow,
     /// It has changed meanwhile, or need not be told any more.

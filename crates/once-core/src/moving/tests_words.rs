@@ -299,3 +299,13 @@ fn why_an_object_stays_that_wanted_to_go_is_found_until_it_was_seen() {
     pair.settle();
     assert_eq!(stayed(&pair.a.store).unwrap(), []);
 }
+
+#[test]
+fn what_its_component_cannot_read_moves_as_if_that_did_not_want_to_know() {
+    let (mut pair, key) = told_pair("Unread");
+    let token = go(&mut pair, Side::A, key);
+    pair.settle();
+    assert_eq!(pair.a.answered.get(&token), Some(&Answer::Moved { to: pair.b.id(), left: 0 }));
+    assert_eq!(arrivals(&pair.b.store).unwrap(), []);
+    assert_eq!(entries(&pair.b, &key).len(), 1);
+}

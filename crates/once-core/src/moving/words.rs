@@ -24,7 +24,9 @@ fn is_told(s: &Step<'_, '_>, head: &HeadRow, word: Word) -> bool {
 /// Whether an object that has nothing under way may be sealed: it was told, or need not be.
 pub(super) fn may_go(s: &Step<'_, '_>, head: &HeadRow) -> bool {
     let leaving = s.engine.moving.leaving.get(&head.header.key());
-    leaving.is_some_and(|leaving| leaving.told) || !is_told(s, head, Word::Leaving) || mutant!(LeaveUnasked)
+    leaving.is_some_and(|leaving| leaving.told || leaving.untold)
+        || !is_told(s, head, Word::Leaving)
+        || mutant!(LeaveUnasked)
 }
 
 /// Tells it that it leaves. What speaks against it: nothing if it may go on.
@@ -56,6 +58,13 @@ pub(super) fn take(
                 leaving.told = true;
             }
             // Something may follow from it, which comes to its end first.
+            s.engine.moving.touched.insert(key);
+            Ok(None)
+        }
+        Heard::Nothing => {
+            if let Some(leaving) = s.engine.moving.leaving.get_mut(&key) {
+                leaving.untold = true;
+            }
             s.engine.moving.touched.insert(key);
             Ok(None)
         }
@@ -113,7 +122,7 @@ pub(super) fn arrives(s: &mut Step<'_, '_>, key: ObjectKey, from: KernelId) -> R
         None => {}
         Some(Heard::NotNow | Heard::Again) => s.engine.moving.put_off(&head.header.component, key),
         // It knows. What it says to that changes nothing of where it lives.
-        Some(Heard::Done | Heard::Failed(_) | Heard::Refused(_)) => over(s, key),
+        Some(Heard::Done | Heard::Failed(_) | Heard::Refused(_) | Heard::Nothing) => over(s, key),
     }
     Ok(())
 }

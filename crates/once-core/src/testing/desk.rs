@@ -18,7 +18,7 @@ use crate::waist::{Call, Consequence, Run, RunResult, Runner, Then, Wait};
 /// - `Maker` has work outside and an action on an object of kernel 9 as effects of the action `go`.
 /// - `Paper` has a new state with each action but `look`, and its arguments as the result.
 /// - `Puppet` says what it was told to say ([`Desk::says`]), in that order.
-/// - `Alien` is not read.
+/// - `Alien` is not read; of `Unread` no state can be read.
 /// - All others do what they are asked at once.
 #[derive(Debug, Default)]
 pub struct Desk {
@@ -91,6 +91,7 @@ impl Runner for Desk {
         match run.header.component.as_str() {
             "Served" => {}
             "Clock" => return Some(self.clock(run)),
+            "Unread" => return Some(RunResult::Refused(Code::NoComponent)),
             "Maker" => return Some(make(run)),
             "Paper" => return Some(write(run)),
             "Puppet" => return Some(self.says.lock().unwrap().pop_front().unwrap_or_else(done)),

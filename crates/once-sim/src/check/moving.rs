@@ -17,7 +17,7 @@ use once_model::certificate::{Certificate, CertificateKind, Chain};
 use once_model::hash::content_hash;
 use once_model::ids::{Hash, KernelId, Line, ObjectKey, Uuid};
 use once_model::limits::INLINE_MAX_BYTES;
-use once_model::moving::{Handoff, Luggage, LuggageGrant, LuggageLane, LuggageResult};
+use once_model::moving::{Handoff, Luggage, LuggageGrant, LuggageResult};
 use once_model::wire::{Frame, ShareAnswer, Shared};
 
 use super::group::Allowed;
@@ -115,16 +115,6 @@ fn is_home(store: &Disk, kernel: &KernelId, key: &ObjectKey) -> bool {
 /// The names under which an object may have lanes.
 pub(super) fn names(key: &ObjectKey, chain: &Chain) -> [ObjectKey; 2] {
     [*key, ObjectKey { uuid: key.uuid, line: Line::Unclaimed(chain.genesis.content) }]
-}
-
-/// The key of a lane's row (`docs/store.md`).
-fn lane_row(lane: &LuggageLane) -> Vec<u8> {
-    let takeover = match &lane.name.takeover {
-        None => vec![0],
-        Some(takeover) => [&[1], takeover.as_bytes().as_slice()].concat(),
-    };
-    let key = lane.name.key.to_row();
-    [key.as_slice(), &takeover, lane.origin.as_bytes(), lane.incarnation.as_bytes()].concat()
 }
 
 /// The rows of a table under a prefix.
@@ -241,7 +231,7 @@ impl Checker {
             Input::Luggage { handoff, .. } if is_it(handoff) => Some(&**handoff),
             _ => None,
         }) {
-            self.moves.comes(group.kernel, key, said);
+            self.moves.comes(group, key, said);
         }
         let Some(luggage) = luggage else {
             return wrong.push((2, format!("accepts a handoff of {key} that did not come whole")));
@@ -266,7 +256,7 @@ impl Checker {
         let store = group.store;
         let floors = self.shadows.get(&group.kernel).map(|shadow| &shadow.lanes);
         for lane in &luggage.lanes {
-            let place = lane_row(lane);
+            let place = ledger::lane_row(lane);
             if ledger::mark(store, &place) < lane.mark {
                 wrong.push((3, format!("leaves a lane of {:.10} to {key} behind", lane.origin)));
             }
@@ -393,9 +383,9 @@ impl Checker {
         for name in &names {
             for (row, value) in rows_of(group.store, Table::Lane, &name.to_row()) {
                 let Ok(lane) = txn::decode::<act::LaneRow>(Table::Lane, &value) else { continue };
-                let packed = luggage.lanes.iter().find(|packed| lane_row(packed) == row);
+                let packed = luggage.lanes.iter().find(|packed| ledger::lane_row(packed) == row);
                 wrong.extend(
-                    lane_packed(group.store, (&row, &lane), packed)
+                    ledger::lane_packed(group.store, (&row, &lane), packed)
                         .map(|(promise, what)| (promise, format!("hands {key} over without {what}"))),
                 );
             }
@@ -460,23 +450,6 @@ impl Checker {
             wrong.push((4, format!("forgets work of {key}, which stays")));
         }
     }
-}
-
-/// What lacks of a lane in a luggage.
-fn lane_packed(
-    store: &Disk,
-    (row, lane): (&[u8], &act::LaneRow),
-    packed: Option<&LuggageLane>,
-) -> Option<(u8, String)> {
-    let Some(packed) = packed else { return Some((3, "a lane".into())) };
-    if packed.mark < ledger::mark(store, row) {
-        return Some((3, "how far a lane is".into()));
-    }
-    let lacks =
-        ledger::results(store, row, lane.floor.max(packed.floor)).into_iter().find(|(sequence, id)| {
-            !packed.results.iter().any(|result| (result.sequence, result.id) == (*sequence, *id))
-        });
-    lacks.map(|(sequence, _)| (4, format!("the outcome of {sequence}")))
 }
 
 /// Timers and work are at the home of an object, as long as that is not sealed.

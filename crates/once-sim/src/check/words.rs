@@ -6,10 +6,11 @@ use once_core::Refusal;
 use once_core::act::{LedgerRow, OutcomeStatus};
 use once_core::moving::LeavingRow;
 use once_core::object;
-use once_core::store::Table;
+use once_core::store::{Read, Table};
 use once_core::txn;
 use once_core::waist::{Command, Effect, Input};
 use once_model::action::BUILT_IN_FROM;
+use once_model::header::Header;
 use once_model::ids::{KernelId, ObjectKey};
 use once_model::moving::Handoff;
 
@@ -21,10 +22,10 @@ use crate::journal;
 
 impl Moves {
     /// A kernel takes an object on: the entry after the one that it moves in with tells it so.
-    pub fn comes(&mut self, kernel: KernelId, key: ObjectKey, said: &Handoff) {
+    pub fn comes(&mut self, group: &Group<'_>, key: ObjectKey, said: &Handoff) {
         let tip = said.chain.links.last().and_then(|link| link.tip);
-        if let Some(tip) = tip.filter(|_| said.header.component == journal::NAME) {
-            self.untold.insert((kernel, key), tip.number + 2);
+        if let Some(tip) = tip.filter(|_| is_journal(group, &said.header)) {
+            self.untold.insert((group.kernel, key), tip.number + 2);
         }
     }
 
@@ -40,7 +41,7 @@ impl Moves {
             match row.table {
                 Table::Ledger => self.recorded(group, commit, row, wrong, cover),
                 Table::Leaving => {
-                    seals(row, wrong);
+                    seals(group, row, wrong);
                     if row.before.is_none() && !asks(group, row, false) {
                         cover.met("state object goes by itself");
                     }
@@ -131,18 +132,24 @@ impl Checker {
     }
 }
 
+/// Whether it is a journal, and not only called one: its component can read it.
+fn is_journal(group: &Group<'_>, header: &Header) -> bool {
+    let body = group.store.get(Table::Body, &object::body_key(header)).ok().flatten();
+    header.component == journal::NAME && body.is_some_and(|body| journal::Journal::read(&body).is_some())
+}
+
 fn ledger_in(value: Option<&Bytes>) -> Option<LedgerRow> {
     txn::decode(Table::Ledger, value?).ok()
 }
 
 /// An object that wants to know is told before it is sealed.
-fn seals(row: &Changed, wrong: &mut Wrong) {
+fn seals(group: &Group<'_>, row: &Changed, wrong: &mut Wrong) {
     let [before, after] = [&row.before, &row.after].map(|value| leaving_in(value.as_ref()));
     let is_sealed = |row: &LeavingRow| row.sealed.is_some();
     let Some(after) = after.filter(|row| is_sealed(row) && !before.as_ref().is_some_and(is_sealed)) else {
         return;
     };
-    let Some(sealed) = after.sealed.filter(|sealed| sealed.header.component == journal::NAME) else { return };
+    let Some(sealed) = after.sealed.filter(|sealed| is_journal(group, &sealed.header)) else { return };
     if !after.told {
         wrong.push((4, format!("seals {}, and did not ask it", sealed.header.key())));
     }

@@ -74,7 +74,12 @@ fn hear(s: &mut Step<'_, '_>, come: &Come, head: HeadRow, result: RunResult) -> 
             end(s, come, Outcome::Failed(reason.clone()), head)?;
             Heard::Failed(reason)
         }
-        // It was there when it was asked about.
+        // Its component is here, and cannot read this state: it never will.
+        Verdict::Refused(Code::NoComponent)
+            if s.ctx.runner.is_told(&head.header.component, &act.action.name) =>
+        {
+            Heard::Nothing
+        }
         Verdict::Refused(Code::NoComponent) | Verdict::NotNow | Verdict::Busy | Verdict::Later(_) => {
             Heard::NotNow
         }
