@@ -2,10 +2,11 @@
 //! came of them.
 
 use std::collections::BTreeSet;
+use std::ops::ControlFlow;
 
 use bytes::Bytes;
-use once_core::act::{LedgerRow, QueueRow};
-use once_core::store::Table;
+use once_core::act::{self, LedgerRow, QueueRow};
+use once_core::store::{Read, Table};
 use once_core::txn;
 use once_model::action::answer_id;
 use once_model::ids::{KernelId, ObjectKey, Uuid};
@@ -32,6 +33,17 @@ impl Moves {
 
 fn queue_in(value: Option<&Bytes>) -> Option<QueueRow> {
     txn::decode(Table::Queue, value?).ok()
+}
+
+/// What an object has asked and does not wait for.
+pub(super) fn left_acts(store: &dyn Read, names: &[ObjectKey]) -> BTreeSet<Uuid> {
+    let mut found = BTreeSet::new();
+    let _ = act::waiting(store, &mut |_, _, _, row| {
+        let is_mine = row.action.acting.is_some_and(|acting| names.contains(&acting));
+        found.extend(is_mine.then_some(row.action.id));
+        ControlFlow::Continue(())
+    });
+    found
 }
 
 /// The calls of an object that a commit leaves behind, by their effects.

@@ -21,7 +21,7 @@ use once_model::moving::{Handoff, Luggage, LuggageGrant, LuggageResult};
 use once_model::wire::{Frame, ShareAnswer, Shared};
 
 use super::group::Allowed;
-use super::left::{left_in, told_of_calls};
+use super::left::{left_acts, left_in, told_of_calls};
 use super::{Checker, Group, Wrong, ledger};
 use crate::coverage::Coverage;
 use crate::disk::{Changed, Commit, Disk};
@@ -47,6 +47,8 @@ pub(super) struct Moves {
     has: BTreeSet<(KernelId, KernelId, Hash)>,
     /// Calls that were left behind, by their effects, and where their objects were told so.
     pub left: BTreeMap<Uuid, Option<KernelId>>,
+    /// What objects asked that they did not wait for, by its id: it is sent as it was asked, before they moved.
+    pub left_acts: BTreeSet<Uuid>,
     /// Objects that have come and were not told so: the number of the entry that tells them.
     pub untold: BTreeMap<(KernelId, ObjectKey), u64>,
     /// Kernels whose disks were put back.
@@ -316,6 +318,7 @@ impl Checker {
                     cover.met("state call left behind");
                 }
                 self.moves.left.extend(left.into_iter().map(|id| (id, None)));
+                self.moves.left_acts.extend(left_acts(group.store, &names(&key, &sealed.chain)));
             }
             (Some(before), Some(after)) if before != after => {
                 wrong.push((2, format!("seals {key} anew, which is sealed")));
