@@ -133,6 +133,7 @@ pub mod json_bytes {
 }
 
 /// A list that is left out when it is empty.
+#[allow(clippy::ptr_arg, reason = "the derived code gives the field as it is")]
 pub mod some_of {
     use minicbor::{Decode, Decoder, Encode, Encoder, decode as de, encode as en};
 
@@ -158,7 +159,6 @@ pub mod some_of {
 
     /// Whether it is left out.
     #[must_use]
-    #[expect(clippy::ptr_arg, reason = "it is the field that is asked about")]
     pub fn is_nil<T>(v: &Vec<T>) -> bool {
         v.is_empty()
     }
