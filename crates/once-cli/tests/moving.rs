@@ -207,3 +207,41 @@ fn receipts_of_what_ran_at_a_former_home_come_from_there() {
         assert!(code == 0 && text.contains("verified"), "{code} {text}");
     });
 }
+
+/// A coordination waits for a kernel that is off. It does not wait for it when it moves, and says that it will never know.
+#[test]
+fn an_object_leaves_its_calls_behind_when_it_is_told_to() {
+    story(async {
+        let place = Place::new();
+        let (alice, bob) = pair(&place).await;
+        place.init("carol");
+        let carol = place.up("carol").await;
+        let ticket = carol.call("invite", json!({ "name": "alice" })).await.unwrap();
+        let join = json!({ "ticket": ticket["ticket"], "name": "carol", "timeout_ms": 60_000 });
+        alice.call("join", join).await.unwrap();
+        carol.call("grant", json!({ "peer": "alice", "right": "act" })).await.unwrap();
+        let made = carol.call("create", json!({ "component": "Counter", "model": {} })).await.unwrap();
+        carol.terminate().await;
+        let step =
+            json!({ "name": "far", "ior": made["object"]["ior"], "action": "add", "arguments": { "by": 1 } });
+        let plan = json!({ "mode": "sequence", "steps": [step] });
+        let begun = alice.call("coordinate", json!({ "plan": plan })).await.unwrap();
+        let uuid = begun["uuid"].as_str().or(begun["object"]["uuid"].as_str()).unwrap_or_default().to_owned();
+        assert!(!uuid.is_empty(), "{begun}");
+        let dry = place.once("alice", &["move", &uuid, "--to", "bob", "--no-wait"]);
+        assert_eq!(dry.0, 0, "{}", dry.1);
+        let (code, text) = place.once("alice", &["moves"]);
+        assert!(code == 0 && text.contains("waits for what is under way"), "{text}");
+        let (code, text) = place.once("alice", &["moves", "withdraw", &uuid]);
+        assert_eq!(code, 0, "{text}");
+        let (code, text) = place.once("alice", &["move", &uuid, "--to", "bob", "--leave-calls"]);
+        assert!(code == 0 && text.contains("1 object moved to bob"), "{code} {text}");
+        assert!(text.contains("1 call left behind"), "{text}");
+        let told = until("it is told", async || {
+            let get = json!({ "object": uuid, "name": "get" });
+            let standing = bob.call("act", get).await.ok()?["result"].to_string();
+            standing.contains("unknown").then_some(standing)
+        });
+        told.await;
+    });
+}

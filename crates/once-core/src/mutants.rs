@@ -214,12 +214,24 @@ mod switch {
         GuestByHost breaks 7,
         /// Who has a right on an object that moves in is not let in for it.
         NoVisitors breaks 10,
-        /// A visitor may do what a peer may.
-        VisitorIsPeer breaks 7,
         /// A visitor stays one when it has no right any more.
         VisitorStays breaks 7,
         /// A kernel that people removed comes back as a visitor.
         RemovedComesBack breaks 7,
+        /// A call that an object does not wait for any more is told of at its former home, too.
+        LeftCallAtBoth breaks 3,
+        /// An object is not told that a call was left behind.
+        ForgetLeftCalls breaks 4,
+        /// An object is not asked before it leaves.
+        LeaveUnasked breaks 4,
+        /// That an object was told that it leaves is not written down.
+        ForgetLeaving breaks 4,
+        /// An object leaves, although its component says no.
+        LeaveUnwilling breaks 4,
+        /// That an object is to be told that it has come is not written down.
+        ForgetArrival breaks 4,
+        /// Why an object stays that wanted to move is not written down.
+        ForgetStay breaks 4,
     }
 
     thread_local! {

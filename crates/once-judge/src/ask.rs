@@ -171,6 +171,8 @@ pub enum Ask {
         key: ObjectKey,
         /// Where.
         to: KernelId,
+        /// It does not wait for its calls.
+        leaves_calls: bool,
     },
     /// It stays.
     Stay(ObjectKey),

@@ -158,6 +158,8 @@ checks! {
     LuggageTrue => "protocol 5.6 Luggage",
     /// Nothing runs and nothing is recorded of an object that is sealed.
     SealedStill => "protocol 5.6 A, sealed",
+    /// An object is told that it leaves, or that it has come, when it is so, and of its coming first.
+    WordDue => "protocol 5.6, What it is told",
     /// A handoff is always the same, to its receiver.
     HandoffSame => "protocol 5.6 A, sealed; store, At the seal",
     /// A handoff has one answer, which is true; what was not welcome is not taken on.

@@ -110,7 +110,7 @@ impl Kernel {
                 let debt = self.shares.debts.get(&(*to, self.objects.name(key)));
                 !debt.is_some_and(|debt| debt.promised && debt.open())
             }
-            Ask::Move { key, to } => {
+            Ask::Move { key, to, .. } => {
                 !self.moves.leaving.get(&self.objects.name(key)).is_some_and(|known| known.contains(to))
             }
             _ => true,
@@ -177,8 +177,11 @@ impl Kernel {
             }
             Ask::Create(_) | Ask::Import(_) | Ask::Put { .. } | Ask::Claim(_) | Ask::Remove(_) => {}
             Ask::Keep { .. } | Ask::Drop { .. } | Ask::Outcome(_) | Ask::Receipt(_) => {}
-            Ask::Move { key, to } => {
+            Ask::Move { key, to, leaves_calls } => {
                 let key = self.objects.name(key);
+                if *leaves_calls {
+                    self.moves.leaves_calls.insert(key);
+                }
                 self.moves.leaving.entry(key).or_default().insert(*to);
             }
             // What is handed over already does not come back.
@@ -316,7 +319,7 @@ impl Kernel {
             }
             Ask::PeerAdd(peer) | Ask::Join(peer) => self.peers.remove(peer, self.group),
             Ask::Invite { hash, .. } => self.peers.uninvite(hash),
-            Ask::Move { key, to } => self.does_not_leave(&self.objects.name(key), to),
+            Ask::Move { key, to, .. } => self.does_not_leave(&self.objects.name(key), to),
             Ask::Follow { key, from } => self.follows.unfollow(*from, key),
             Ask::Share { key, to } => {
                 let key = self.objects.name(key);

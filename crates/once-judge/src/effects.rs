@@ -213,6 +213,9 @@ impl Kernel {
                 self.effects.makers.insert(id, object);
                 self.effects.in_commit.push(due);
             }
+            Effect::Move { to } => {
+                self.moves.leaving.entry(object).or_default().insert(*to);
+            }
             Effect::Remove => {
                 let due = InCommit { id, name: "once:remove", content: None, may_lack: false, there: false };
                 self.effects.in_commit.push(due);

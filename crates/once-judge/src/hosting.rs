@@ -16,6 +16,7 @@ use crate::moves::is_answer;
 use crate::objects::{Head, Tip};
 use crate::rights::{Thing, Tri};
 use crate::seen::{Recorded, Then};
+use crate::told::Told;
 
 /// A revision that goes on at another home, or at the one before.
 #[derive(Debug, Clone)]
@@ -220,6 +221,11 @@ impl Kernel {
             let kind = Kind::Activity { name: work.name, arguments: work.arguments.to_vec(), asked: false };
             let then = Then { action: work.action, with: work.with.to_vec() };
             self.effects.owe(work.id, Owed { object: *key, then, kind, came: None, optional: false });
+        }
+        for call in luggage.left {
+            let then = Then { action: call.action, with: call.with.to_vec() };
+            let came = Some(Told::Unknown);
+            self.effects.owe(call.id, Owed { object: *key, then, kind: Kind::Call, came, optional: false });
         }
         for grant in luggage.grants {
             self.grant_in(key, grant);

@@ -153,6 +153,7 @@ mod runs;
 pub mod seen;
 mod shares;
 mod told;
+mod words;
 
 use std::collections::BTreeMap;
 

@@ -14,6 +14,7 @@ use crate::eyes::{Continues, Eyes};
 use crate::kernel::Kernel;
 use crate::objects::{Head, began_as};
 use crate::rights::Tri;
+use crate::told::Told;
 
 /// An object that is in neither place.
 #[derive(Debug, Clone)]
@@ -29,6 +30,10 @@ pub(crate) struct Sealed {
 pub(crate) struct Moves {
     /// To where people move objects of this kernel.
     pub(crate) leaving: BTreeMap<ObjectKey, BTreeSet<KernelId>>,
+    /// Objects that were asked at some time not to wait for their calls.
+    pub(crate) leaves_calls: BTreeSet<ObjectKey>,
+    /// What objects are told because they move.
+    pub(crate) told: BTreeMap<ObjectKey, crate::words::Told>,
     /// Receivers that would take an object under a certificate of its home.
     welcome: BTreeSet<(ObjectKey, Hash, KernelId)>,
     pub(crate) sealed: BTreeMap<ObjectKey, Sealed>,
@@ -131,7 +136,9 @@ impl Kernel {
             eyes.world.sealed.insert(certificate.id(), last);
         }
         let timers = luggage.timers.iter().map(|timer| timer.id);
-        let gone: Vec<Uuid> = timers.chain(luggage.activities.iter().map(|work| work.id)).collect();
+        let works = luggage.activities.iter().map(|work| work.id);
+        let calls = luggage.left.iter().map(|call| call.id);
+        let gone: Vec<Uuid> = timers.chain(works).chain(calls).collect();
         let owed = gone.into_iter().filter_map(|id| Some((id, self.effects.owed.remove(&id)?))).collect();
         let sealed = Sealed { handoff: handoff.clone(), certificate: certificate.clone(), owed };
         self.moves.sealed.insert(key, sealed);
@@ -156,7 +163,11 @@ impl Kernel {
         if self.home.running.contains_key(key) {
             return Some("a run".into());
         }
-        let acts = |item: &&crate::origin::Item| item.action.acting == Some(*key) && item.settled.is_none();
+        let leaves = self.moves.leaves_calls.contains(key);
+        let acts = |item: &&crate::origin::Item| {
+            let is_left = leaves && self.objects.name(&item.object) != *key;
+            item.action.acting == Some(*key) && item.settled.is_none() && !is_left
+        };
         // One that rows 6 and 7 refuse here has its outcome when nobody sees it.
         let mut items = self.origin.items.values().filter(|item| item.sure && item.codes.is_empty());
         if let Some(item) = items.find(acts) {
@@ -212,6 +223,17 @@ impl Kernel {
         let left = left.find(|(_, owed)| !matches!(owed.kind, Kind::Call)).map(|(id, _)| *id);
         eyes.exact(Check::LuggageTrue, timers && known && left.is_none(), || {
             format!("the luggage of {key} has timers or work that it does not wait for, or lacks {left:?}")
+        });
+        let left: BTreeSet<Uuid> = luggage.left.iter().map(|call| call.id).collect();
+        let calls = |id: &Uuid| matches!(owed(id), Some(Owed { kind: Kind::Call, came: None, .. }));
+        let stays = self.effects.all_owed().find(|(id, owed)| {
+            let item = self.origin.items.get(*id).filter(|item| item.sure && item.codes.is_empty());
+            let waits = item.is_some_and(|item| item.settled.is_none());
+            owed.object == *key && matches!(owed.kind, Kind::Call) && waits && !left.contains(id)
+        });
+        let right = left.iter().all(calls) && stays.is_none();
+        eyes.exact(Check::LuggageTrue, right, || {
+            format!("the luggage of {key} has calls that it does not wait for, or lacks one")
         });
         let followers: BTreeSet<KernelId> = self.follows.followers_of(key).into_iter().collect();
         let more = luggage.followers.iter().find(|peer| !followers.contains(peer)).copied();
@@ -282,7 +304,10 @@ impl Kernel {
     pub(crate) fn reopened(&mut self, key: &ObjectKey) {
         self.moves.leaving.remove(key);
         let Some(sealed) = self.moves.sealed.remove(key) else { return };
-        for (id, owed) in sealed.owed {
+        for (id, mut owed) in sealed.owed {
+            if matches!(owed.kind, Kind::Call) {
+                owed.came = Some(Told::Unknown);
+            }
             if let Kind::Timer { from, .. } = owed.kind {
                 self.effects.rings(from, id);
             }

@@ -19,6 +19,9 @@ impl Kernel {
         if let Some(effect) = asked.action.answers {
             return self.answer_asked(effect, asked, eyes);
         }
+        if self.word_asked(asked, eyes) {
+            return;
+        }
         let id = asked.action.id;
         let check = if id.get_version_num() == 8 { Check::EffectKnown } else { Check::ActKnown };
         self.leads_there(&id, self.me);

@@ -40,7 +40,11 @@ impl Kernel {
         if let Some(revised) = &recorded.revision {
             self.revision_follows(entry, revised, before.as_ref(), began.is_some(), eyes);
         }
-        let run = if entry.sequence >= BUILT_IN_FROM {
+        let word = self.word_run(entry);
+        let run = if let Some(run) = word {
+            self.word_recorded(recorded, &run, before.as_ref(), eyes);
+            Some(run)
+        } else if entry.sequence >= BUILT_IN_FROM {
             let name = moved.as_ref().map(|moved| moved.name);
             self.built_in(recorded, before.as_ref(), began, name, eyes);
             None
@@ -135,8 +139,9 @@ impl Kernel {
     fn is_home_again(&mut self, recorded: &Recorded, moved: Option<&Continued>) {
         let key = recorded.entry.object;
         match (moved, &recorded.revision) {
-            (Some(Continued { handoff: Some((_, handoff)), .. }), Some(revised)) => {
+            (Some(Continued { handoff: Some((from, handoff)), .. }), Some(revised)) => {
                 self.moved_in(&key, handoff, &revised.chain);
+                self.word_due(key, *from, recorded.entry.number);
             }
             (Some(_), _) => self.reopened(&key),
             (None, _) => {}
@@ -290,7 +295,7 @@ impl Kernel {
     }
 
     /// The revision is there exactly if the component changed the bytes, and has them.
-    fn revision_fits(
+    pub(crate) fn revision_fits(
         &self,
         recorded: &Recorded,
         before: Option<&Head>,

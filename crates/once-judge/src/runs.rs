@@ -262,7 +262,7 @@ fn effect_codes(effect: &Effect, limits: &Limits) -> Vec<Code> {
             given_count = given.len();
         }
         Effect::Create(state) if state.size > limits.scenario_bytes => codes.push(Code::TooLarge),
-        Effect::Create(_) | Effect::Remove => {}
+        Effect::Create(_) | Effect::Remove | Effect::Move { .. } => {}
         Effect::Timer { name: n, then: t, .. } => {
             name(n);
             name(&t.action);

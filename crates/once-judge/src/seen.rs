@@ -238,6 +238,11 @@ pub enum Effect {
     Create(State),
     /// The object's end.
     Remove,
+    /// The object gets another home.
+    Move {
+        /// Where.
+        to: KernelId,
+    },
     /// An action of this object, later.
     Timer {
         /// One of the same name ends.

@@ -12,6 +12,8 @@ pub(crate) enum Told {
     Failed(Json),
     Refused(Code),
     Due,
+    /// The object moved, and did not wait for it.
+    Unknown,
 }
 
 /// The arguments of an answer, byte for byte (564-576).
@@ -32,6 +34,7 @@ pub(crate) fn told_json(effect: &Uuid, told: &Told, with: &[u8]) -> Json {
             json.push(b'"');
         }
         Told::Due => json.extend_from_slice(b"\"due\""),
+        Told::Unknown => json.extend_from_slice(b"\"unknown\""),
     }
     json.extend_from_slice(b",\"with\":");
     json.extend_from_slice(inner(with));

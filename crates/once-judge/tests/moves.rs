@@ -65,7 +65,7 @@ fn it_is_offered_only_where_people_want_it() {
 fn it_is_sealed_only_when_it_is_welcome() {
     let (mut world, key, case) = World::about_to_move();
     let to = world.k[C].id;
-    world.done(B, Ask::Move { key, to });
+    world.done(B, Ask::Move { key, to, leaves_calls: false });
     let luggage = world.luggage(key, &case);
     let handoff = world.handoff(key, &luggage);
     world.seals(&handoff);

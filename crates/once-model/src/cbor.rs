@@ -132,6 +132,44 @@ pub mod json_bytes {
     }
 }
 
+/// A list that is left out when it is empty.
+#[allow(clippy::ptr_arg, reason = "the derived code gives the field as it is")]
+pub mod some_of {
+    use minicbor::{Decode, Decoder, Encode, Encoder, decode as de, encode as en};
+
+    /// Writes it.
+    ///
+    /// # Errors
+    /// When the writer fails.
+    pub fn encode<C, T: Encode<C>, W: en::Write>(
+        v: &Vec<T>,
+        e: &mut Encoder<W>,
+        ctx: &mut C,
+    ) -> Result<(), en::Error<W::Error>> {
+        v.encode(e, ctx)
+    }
+
+    /// Reads it.
+    ///
+    /// # Errors
+    /// When it is no list of these.
+    pub fn decode<'b, C, T: Decode<'b, C>>(d: &mut Decoder<'b>, ctx: &mut C) -> Result<Vec<T>, de::Error> {
+        Vec::decode(d, ctx)
+    }
+
+    /// Whether it is left out.
+    #[must_use]
+    pub fn is_nil<T>(v: &Vec<T>) -> bool {
+        v.is_empty()
+    }
+
+    /// What stands for it when it was left out.
+    #[must_use]
+    pub const fn nil<T>() -> Option<Vec<T>> {
+        Some(Vec::new())
+    }
+}
+
 /// Bytes as a byte string, or absent.
 pub mod option_bytes {
     use bytes::Bytes;

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use minicbor::{Decode, Encode};
 
 use crate::action::{After, LaneName, Outcome};
-use crate::cbor::{json_bytes, option_bytes, uuid_bytes};
+use crate::cbor::{json_bytes, option_bytes, some_of, uuid_bytes};
 use crate::certificate::{Answer, Certificate, Chain};
 use crate::code::Code;
 use crate::hash::content_hash;
@@ -165,6 +165,15 @@ pub struct Luggage {
     /// Who has to do with it, and where they might be reached: they are told where it is.
     #[n(5)]
     pub acquaintances: Vec<LuggageAcquaintance>,
+    /// Its calls that were left at the home before, without an outcome: it is told so. Absent if there are none.
+    #[cbor(
+        n(6),
+        encode_with = "some_of::encode",
+        decode_with = "some_of::decode",
+        is_nil = "some_of::is_nil",
+        nil = "some_of::nil"
+    )]
+    pub left: Vec<LuggageCall>,
 }
 
 /// A kernel that has to do with an object: it has a lane to it, a right to it, follows it, or did at an earlier home.
@@ -266,6 +275,21 @@ pub struct LuggageActivity {
     pub action: String,
     /// What the object is reminded of then: verbatim JSON.
     #[cbor(n(4), with = "json_bytes")]
+    pub with: Bytes,
+}
+
+/// A call of the object that it does not wait for any more.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct LuggageCall {
+    /// The effect's id.
+    #[cbor(n(0), with = "uuid_bytes")]
+    pub id: Uuid,
+    /// The object's action that is told so.
+    #[n(1)]
+    pub action: String,
+    /// What the object is reminded of then: verbatim JSON.
+    #[cbor(n(2), with = "json_bytes")]
     pub with: Bytes,
 }
 
@@ -379,5 +403,8 @@ mod tests {
         assert_eq!(Luggage::unpack(&bytes), Ok(luggage));
         assert_eq!(content_hash(&bytes), hash);
         assert!(Luggage::unpack(&bytes[1..]).is_err());
+        let call = LuggageCall { id: Uuid::from_u128(7), action: "paid".into(), with: "1".into() };
+        let luggage = Luggage { left: vec![call], ..Luggage::default() };
+        assert_eq!(Luggage::unpack(&luggage.pack().0), Ok(luggage));
     }
 }

@@ -111,4 +111,8 @@ impl Runner for AtOnce {
     fn reads(&self, _: &str, _: &str) -> bool {
         true
     }
+
+    fn is_told(&self, component: &str, _: &str) -> bool {
+        component == journal::NAME
+    }
 }

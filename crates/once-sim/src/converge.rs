@@ -36,6 +36,7 @@ impl World {
             }
             let leaving = moving::departures(&self.nodes[index].disk).unwrap_or_default();
             wrong.extend(self.not_gone(index, &leaving).into_iter().chain(self.lingers(index)));
+            wrong.extend(self.not_told(index));
             for (peer, key) in self.waiting(index) {
                 if self.is_about_to_leave(&peer, &key) {
                     continue;
@@ -94,6 +95,16 @@ impl World {
             Some((to, 10, what))
         };
         self.checker.news.all().filter_map(|(debt, links)| one(debt, links)).collect()
+    }
+
+    /// Objects that were never told that they have come.
+    fn not_told(&self, index: usize) -> Vec<(usize, u8, String)> {
+        if self.checker.was_put_back(&self.nodes[index].id) {
+            return Vec::new();
+        }
+        let arrivals = moving::arrivals(&self.nodes[index].disk).unwrap_or_default();
+        let what = |key| format!("{key} was never told that it has come");
+        arrivals.into_iter().map(|arrival| (index, 4, what(arrival.key))).collect()
     }
 
     /// Who still visits, and has no reason to.

@@ -31,12 +31,14 @@ pub struct Journal {
     pub alarms: u64,
     /// Timers that rang.
     pub rings: u64,
+    /// Coins of which it will never know whether another journal took them.
+    pub doubts: u64,
 }
 
 /// An empty journal.
 #[must_use]
 pub fn new(uuid: Uuid) -> Option<Scenario> {
-    Journal { ids: Vec::new(), coins: COINS, alarms: 0, rings: 0 }.compose(uuid)
+    Journal { ids: Vec::new(), coins: COINS, alarms: 0, rings: 0, doubts: 0 }.compose(uuid)
 }
 
 /// What an action on another journal needs to know of it: hex of its key, and its home.
@@ -76,14 +78,17 @@ impl Journal {
             coins: number("coins")?,
             alarms: number("alarms")?.try_into().ok()?,
             rings: number("rings")?.try_into().ok()?,
+            doubts: number("doubts").unwrap_or(0).try_into().ok()?,
         })
     }
 
     fn compose(&self, uuid: Uuid) -> Option<Scenario> {
         let ids: Vec<String> = self.ids.iter().map(|id| format!("\"{id}\"")).collect();
-        let Self { coins, alarms, rings, .. } = self;
+        let Self { coins, alarms, rings, doubts, .. } = self;
+        let doubts = if *doubts == 0 { String::new() } else { format!(",\"doubts\":{doubts}") };
         let ids = ids.join(",");
-        let model = format!("{{\"ids\":[{ids}],\"coins\":{coins},\"alarms\":{alarms},\"rings\":{rings}}}");
+        let model =
+            format!("{{\"ids\":[{ids}],\"coins\":{coins},\"alarms\":{alarms},\"rings\":{rings}{doubts}}}");
         Scenario::compose(uuid, NAME, "1.0", "sim", &model).ok()
     }
 }
@@ -112,8 +117,8 @@ fn before(id: &Uuid) -> Option<Consequence> {
 /// What the component says: all but `look` and `no` write the action down.
 ///
 /// `pay` gives a coin to another journal (`take` there), and takes it back if that was not done (`paid`); `alarm` sets a
-/// timer (`rang`), `hush` ends it, `work` wants work done outside (`worked`), `bear` makes a new journal, `end` removes this
-/// one.
+/// timer (`rang`), `hush` ends it, `work` wants work done outside (`worked`), `bear` makes a new journal, `roam` moves this one, `end` removes this
+/// one. It says no to every eighth `once:leaving`.
 #[must_use]
 pub fn run(run: &Run) -> RunResult {
     let Some(mut journal) = Journal::read(&run.body) else { return RunResult::Refused(Code::NoComponent) };
@@ -153,7 +158,13 @@ pub fn run(run: &Run) -> RunResult {
                 then: Some(then("paid")),
             }));
         }
+        // Not now.
+        "once:leaving" if run.action.id.as_bytes()[13].is_multiple_of(8) => {
+            return RunResult::Failed("\"not now\"".into());
+        }
+        "once:leaving" | "once:arrived" => {}
         "take" => journal.coins += 1,
+        "paid" if told && text.contains("\"status\":\"unknown\"") => journal.doubts += 1,
         "paid" if told && !text.contains("\"status\":\"done\"") => journal.coins += 1,
         "paid" | "worked" if told => {}
         "alarm" => {
@@ -182,6 +193,11 @@ pub fn run(run: &Run) -> RunResult {
             }
             consequences.push(Consequence::Publish { name: "born".into(), data: "1".into() });
         }
+        "roam" => {
+            let to = text.trim_matches('"').parse::<KernelId>();
+            let Ok(to) = to else { return RunResult::Failed("\"to where\"".into()) };
+            consequences.push(Consequence::Move { to });
+        }
         "end" => consequences.push(Consequence::Remove),
         _ => return RunResult::Refused(Code::NoComponent),
     }
@@ -198,7 +214,8 @@ mod tests {
     #[test]
     fn journals_and_names_survive_their_texts() {
         let uuid = Uuid::from_u128(5);
-        let journal = Journal { ids: vec![uuid, Uuid::from_u128(6)], coins: -3, alarms: 2, rings: 1 };
+        let journal =
+            Journal { ids: vec![uuid, Uuid::from_u128(6)], coins: -3, alarms: 2, rings: 1, doubts: 4 };
         assert_eq!(Journal::read(journal.compose(uuid).unwrap().bytes()), Some(journal));
         let (key, home) = (ObjectKey { uuid, line: Line::Unclaimed(Hash::from_bytes([3; 32])) }, [9; 32]);
         let home = KernelId::from_bytes(home);

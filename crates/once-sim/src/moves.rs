@@ -6,6 +6,7 @@ use std::ops::ControlFlow;
 use once_core::access::{Grant, Right, Scope};
 use once_core::object;
 use once_core::waist::Command;
+use once_model::action::Action;
 use once_model::ids::{KernelId, ObjectKey};
 use once_model::moving::Handoff;
 use once_model::wire::Pull;
@@ -104,13 +105,26 @@ impl World {
             self.invite_a_visitor((index, key, to), work);
         }
         let wait = self.rng.one_in(2);
-        self.command(Kernel(index), Command::Move { key, to, wait });
+        let leave_calls = self.rng.one_in(3);
+        if leave_calls {
+            let payee = self.rng.pick(&work.acting.journals).copied();
+            let payee = payee.map(|(home, key)| journal::name(&key, &self.nodes[home].id));
+            self.has_do(index, work, &key, "pay", payee);
+        }
+        // If it is a journal, it may go by itself.
+        let roams = self.rng.one_in(5) && self.has_do(index, work, &key, "roam", Some(format!("\"{to}\"")));
+        if !roams {
+            self.command(Kernel(index), Command::Move { key, to, leave_calls, wait });
+        }
         if self.rng.one_in(8)
             && let Some(other) = self.any_peer(index, work)
         {
-            self.command(Kernel(index), Command::Move { key, to: other, wait });
+            self.command(Kernel(index), Command::Move { key, to: other, leave_calls, wait });
         }
-        if self.rng.one_in(2) {
+        if self.rng.one_in(4) {
+            self.has_do(index, work, &key, "bear", Some("{}".to_owned()));
+        }
+        if self.rng.per_mille(700) {
             self.trust(index, key);
         }
         if self.rng.one_in(6) {
@@ -121,6 +135,24 @@ impl World {
             self.act_on_something(index, work);
         }
         self.disturb(index, to);
+    }
+
+    /// A client has a journal do something, by the name that it had first: so it is in the lane of all others. Whether it is a journal.
+    fn has_do(
+        &mut self,
+        index: usize,
+        work: &mut Workload,
+        key: &ObjectKey,
+        name: &str,
+        arguments: Option<String>,
+    ) -> bool {
+        let known = work.acting.journals.iter().find(|(_, known)| known.uuid == key.uuid).copied();
+        let (Some((home, key)), Some(arguments)) = (known, arguments) else { return false };
+        let any = self.any_action(index, &work.acting);
+        let action = Action { name: name.into(), arguments: arguments.into(), given: Vec::new(), ..any };
+        let at = Some(self.nodes[home].id);
+        self.command(Kernel(index), Command::Act { key, at, action, deadline_ms: None, wait: false });
+        true
     }
 
     /// Somebody gives an object a right of its own: wherever it goes it acts by that.

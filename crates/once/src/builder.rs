@@ -146,7 +146,7 @@ impl Builder {
         if let Some(owner) = owner.filter(|owner| *owner != key.id()) {
             return Err(datadir::other_key(&self.data, &key.id(), &owner));
         }
-        self.components.remember(config.served.clone());
+        self.components.remember(config.served.clone(), config.served_moves.clone());
         let (shared, thread) = shell::prepare(self.data.clone(), key, store, self.components, told)?;
         let listen = match self.offline {
             true => None,

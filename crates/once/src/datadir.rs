@@ -72,6 +72,9 @@ pub(crate) struct Config {
     /// Components that programs serve over the local API, now or at other times.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub served: Vec<String>,
+    /// What objects of these are told when they move: the component, a blank, and the action.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub served_moves: Vec<String>,
 }
 
 /// Whether a kernel lives in this directory.
@@ -106,6 +109,7 @@ pub fn init(data: &Path, options: InitOptions) -> Result<Initialised, Error> {
         relay: options.relay,
         told: None,
         served: Vec::new(),
+        served_moves: Vec::new(),
     };
     write_config(data, &config)?;
     let recovery = KernelKey::from_bytes(&random());
@@ -295,15 +299,22 @@ pub(crate) fn write_config(data: &Path, config: &Config) -> Result<(), Error> {
     write().map_err(|e| io(&path, &e))
 }
 
-/// Remembers which components programs serve, also if the power fails.
-pub(crate) fn write_served(data: &Path, change: impl FnOnce(&mut Vec<String>)) -> Result<(), Error> {
+/// Remembers which components programs serve, and what of moves they want to know, also if the power fails.
+pub(crate) fn write_served(
+    data: &Path,
+    change: impl FnOnce(&mut Vec<String>, &mut Vec<String>),
+) -> Result<(), Error> {
     // One at a time: each writes the whole.
     static WRITING: std::sync::Mutex<()> = std::sync::Mutex::new(());
     let _alone = WRITING.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     let mut config = read_config(data)?;
-    let before = config.served.clone();
-    change(&mut config.served);
-    if config.served == before { Ok(()) } else { write_config(data, &config) }
+    let before = (config.served.clone(), config.served_moves.clone());
+    change(&mut config.served, &mut config.served_moves);
+    if (&config.served, &config.served_moves) == (&before.0, &before.1) {
+        Ok(())
+    } else {
+        write_config(data, &config)
+    }
 }
 
 /// Copies who a kernel is to another directory of the same owner.

@@ -29,10 +29,17 @@ use watch::Watch;
 pub struct Drain {
     kernel: Kernel,
     to: KernelId,
+    leave_calls: bool,
     patience: Option<Duration>,
 }
 
 impl Drain {
+    /// Does not wait for calls of the objects that have no outcome ([`crate::Move::leave_calls`]).
+    pub fn leave_calls(mut self) -> Self {
+        self.leave_calls = true;
+        self
+    }
+
     /// Stops waiting when nothing has arrived for this time. What has begun goes on.
     pub fn patience(mut self, patience: Duration) -> Self {
         self.patience = Some(patience);
@@ -44,7 +51,7 @@ impl Drain {
     /// # Errors
     /// When that kernel is no peer, or the store cannot be read.
     pub async fn watched(self, progress: &(dyn Fn(DrainProgress) + Send + Sync)) -> Result<Drained, Error> {
-        let Self { kernel, to, patience } = self;
+        let Self { kernel, to, leave_calls, patience } = self;
         if to == kernel.id() {
             return Err(Refusal::Myself.into());
         }
@@ -54,7 +61,7 @@ impl Drain {
         let plan = Plan::of(&kernel, to).await?;
         let mut watch = Watch::new(&kernel, to, patience, progress);
         let mut done = Drained::default();
-        let end = moves::run(&mut watch, plan.moves, &mut done).await?;
+        let end = moves::run(&mut watch, plan.moves, leave_calls, &mut done).await?;
         done.ended(end);
         if end != Some(End::Cancelled) {
             // Who cannot be reached is not waited for again.
@@ -115,7 +122,7 @@ impl Kernel {
     /// # }
     /// ```
     pub fn drain(&self, to: KernelId) -> Drain {
-        Drain { kernel: self.clone(), to, patience: None }
+        Drain { kernel: self.clone(), to, leave_calls: false, patience: None }
     }
 
     /// What a drain to another kernel would do.

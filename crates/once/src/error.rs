@@ -238,7 +238,10 @@ impl From<Refusal> for Error {
             Refusal::OutOfFiles => ("out-of-files", 3),
             Refusal::StoreDamaged => ("damaged", 5),
             Refusal::Stopping => ("stopping", 4),
-            Refusal::BeingRemoved(_) | Refusal::Leaving(_) | Refusal::HandsOver { .. } => ("busy", 4),
+            Refusal::BeingRemoved(_)
+            | Refusal::Leaving(_)
+            | Refusal::Arriving(_)
+            | Refusal::HandsOver { .. } => ("busy", 4),
             Refusal::NotLeaving(_) => ("not-found", 1),
             Refusal::Unmoved { .. } => ("not-moved", 3),
             Refusal::Quarantined | Refusal::EarlierLife(_) => ("quarantined", 3),

@@ -15,10 +15,19 @@ pub struct Move {
     kernel: Kernel,
     key: ObjectKey,
     to: KernelId,
+    leave_calls: bool,
     timeout: Option<Duration>,
 }
 
 impl Move {
+    /// Does not wait for calls of the object that have no outcome. It is told `unknown` for each ([`crate::Came`]), at its new home
+    /// or where it stays; they may still run, also after what it asks of the same objects from there. What runs just now, and what
+    /// has been answered, still comes to its end first.
+    pub fn leave_calls(mut self) -> Self {
+        self.leave_calls = true;
+        self
+    }
+
     /// Stops waiting after this time; the move goes on.
     pub fn timeout(mut self, after: Duration) -> Self {
         self.timeout = Some(after);
@@ -30,13 +39,16 @@ impl Move {
     /// # Errors
     /// When the object has not its home here, or that kernel is no peer.
     pub async fn begin(self) -> Result<(), Error> {
-        let wish = Command::Move { key: self.key, to: self.to, wait: false };
-        self.kernel.command(wish).await.map(drop)
+        self.kernel.command(self.wish(false)).await.map(drop)
+    }
+
+    const fn wish(&self, wait: bool) -> Command {
+        let Self { key, to, leave_calls, .. } = *self;
+        Command::Move { key, to, leave_calls, wait }
     }
 
     async fn run(self) -> Result<(), Error> {
-        let wish = Command::Move { key: self.key, to: self.to, wait: true };
-        let moved = self.kernel.command(wish);
+        let moved = self.kernel.command(self.wish(true));
         let answer = match self.timeout {
             None => moved.await,
             Some(after) => tokio::time::timeout(after, moved).await.unwrap_or_else(|_| {
@@ -75,6 +87,34 @@ pub struct Departing {
     pub is_sealed: bool,
     /// Whether it was taken back after that: the receiver is asked, and says where it lives.
     pub is_withdrawn: bool,
+    /// Whether its calls that have no outcome are left behind.
+    pub leaves_calls: bool,
+}
+
+/// An object that has come to a kernel, and has not been told so: until then it does nothing else.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Arriving {
+    /// Which.
+    pub key: ObjectKey,
+    /// From where; this kernel if it was told that it leaves, and stays.
+    pub from: KernelId,
+    /// Since when, in milliseconds since 1970.
+    pub since_ms: u64,
+}
+
+/// An object that was to move, or wanted to, and stays without anybody having been told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Stayed {
+    /// Which.
+    pub key: ObjectKey,
+    /// To where.
+    pub to: KernelId,
+    /// When that was, in milliseconds since 1970.
+    pub at_ms: u64,
+    /// Why it stays.
+    pub why: String,
 }
 
 /// Where an object is that was here or has come here, and who has not heard of it.
@@ -107,7 +147,7 @@ impl Kernel {
     /// # }
     /// ```
     pub fn move_to(&self, key: ObjectKey, to: KernelId) -> Move {
-        Move { kernel: self.clone(), key, to, timeout: None }
+        Move { kernel: self.clone(), key, to, leave_calls: false, timeout: None }
     }
 
     /// The objects that are about to leave this kernel.
@@ -122,6 +162,35 @@ impl Kernel {
             since_ms: departure.since_ms,
             is_sealed: departure.sealed,
             is_withdrawn: departure.withdrawn,
+            leaves_calls: departure.leave_calls,
+        };
+        Ok(all.into_iter().map(one).collect())
+    }
+
+    /// The objects that have come here, and whose component wants to be told so and was not yet: it could not be asked.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn arrivals(&self) -> Result<Vec<Arriving>, Error> {
+        let all = once_core::moving::arrivals(&self.shared().snapshot())?;
+        let one = |arrival: once_core::moving::Arrival| Arriving {
+            key: arrival.key,
+            from: arrival.from,
+            since_ms: arrival.since_ms,
+        };
+        Ok(all.into_iter().map(one).collect())
+    }
+
+    /// The objects that were to move, or wanted to by themselves, and stay without anybody having been told. Each is listed until it is
+    /// about to leave again, or [`Kernel::withdraw_move`] says that this was seen.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn stayed(&self) -> Result<Vec<Stayed>, Error> {
+        let all = once_core::moving::stayed(&self.shared().snapshot())?;
+        let one = |(key, row): (ObjectKey, once_core::moving::StayedRow)| {
+            let once_core::moving::StayedRow { to, at_ms, why } = row;
+            Stayed { key, to, at_ms, why }
         };
         Ok(all.into_iter().map(one).collect())
     }
@@ -143,11 +212,11 @@ impl Kernel {
         Ok(all.into_iter().map(one).collect())
     }
 
-    /// Takes a move back. True if the object stays. False if it is handed over already: then the receiver is asked, now and on each
+    /// Takes a move back, or has seen that an object did not move. True if the object stays. False if it is handed over already: then the receiver is asked, now and on each
     /// new connection, and the object stays where it is if the receiver has not taken it by then.
     ///
     /// # Errors
-    /// When it is not about to leave.
+    /// When it is not about to leave, and not listed as one that stays.
     pub async fn withdraw_move(&self, key: ObjectKey) -> Result<bool, Error> {
         Ok(self.command(Command::Stay { key }).await? == Answer::Done)
     }

@@ -3,7 +3,7 @@
 use clap::Args;
 use serde_json::{Value, json};
 
-use super::grants;
+use super::{grants, move_to};
 use crate::context::{Context, list, not_running, number, text, truth};
 use crate::failure::{Done, Exit};
 use crate::ui;
@@ -30,6 +30,9 @@ pub struct Drain {
     /// Rights on this kernel or on a component, as far as they reach the objects, become rights on each object and go along
     #[arg(long, conflicts_with = "cancel")]
     carry_rights: bool,
+    /// Do not wait for calls of the objects that have no outcome: they are told `unknown`, and what they asked may still happen
+    #[arg(long, conflicts_with = "cancel")]
+    leave_calls: bool,
     /// Stop waiting when nothing has arrived for this time, like 10s or 1m; what has begun goes on
     #[arg(long, value_name = "TIME", default_value = "90s", value_parser = ui::parse_ms)]
     timeout: u64,
@@ -43,7 +46,8 @@ impl Drain {
         }
         let to = self.to.unwrap_or_default();
         let params = json!({
-            "to": to, "dry_run": self.dry_run, "carry_rights": self.carry_rights, "timeout_ms": self.timeout,
+            "to": to, "dry_run": self.dry_run, "carry_rights": self.carry_rights,
+            "leave_calls": self.leave_calls, "timeout_ms": self.timeout,
         });
         let client = context.kernel().await?;
         if client.is_embedded() && !self.dry_run {
@@ -112,6 +116,7 @@ fn print(answer: &Value) -> Done<()> {
     } else {
         let (moved, shared) = (counted("moved", "object"), counted("shared", "scenario"));
         ui::print(&format!("{moved} moved to {to}, {shared} shared"))?;
+        move_to::left(answer)?;
         unfinished(answer, &to)?;
         stuck(answer)?;
     }

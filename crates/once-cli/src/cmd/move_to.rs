@@ -35,6 +35,10 @@ pub struct Move {
     /// Rights on this kernel or on a component, as far as they reach the objects, become rights on each object and go along
     #[arg(long)]
     carry_rights: bool,
+    /// Do not wait for calls of theirs that have no outcome: they are told `unknown`, and what they asked may still happen, also after
+    /// what they ask from their new home
+    #[arg(long)]
+    leave_calls: bool,
     /// Do not wait for the other kernel
     #[arg(long)]
     no_wait: bool,
@@ -50,7 +54,7 @@ impl Move {
         let params = json!({
             "objects": self.objects, "all": self.all, "component": self.component, "to": self.to,
             "dry_run": self.dry_run, "carry_rights": self.carry_rights, "wait": wait,
-            "timeout_ms": self.timeout,
+            "leave_calls": self.leave_calls, "timeout_ms": self.timeout,
         });
         let client = context.kernel().await?;
         if client.is_embedded() && wait {
@@ -68,6 +72,17 @@ impl Move {
         let to = ui::shown(&self.to);
         context.answer(&answer, |answer| print(answer, &to, wait))?;
         Ok(exit(&answer, wait))
+    }
+}
+
+/// What was given up: calls that nobody waited for.
+pub(super) fn left(answer: &Value) -> Done<()> {
+    match number(answer, "left") {
+        0 => Ok(()),
+        calls => ui::print(&format!(
+            "{} left behind: whoever asked was told `unknown`, and it may still happen, also later than what is asked from there",
+            ui::count(calls, "call")
+        )),
     }
 }
 
@@ -103,6 +118,7 @@ fn print(answer: &Value, to: &str, wait: bool) -> Done<()> {
             ui::print(&format!("  {}", ui::shown(text(one, "message"))))?;
         }
     }
+    left(answer)?;
     let carried = number(answer, "carried");
     if carried > 0 {
         ui::print(&format!("{} became rights on the objects, and went along", ui::count(carried, "right")))?;

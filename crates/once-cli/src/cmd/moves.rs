@@ -20,7 +20,7 @@ pub struct Moves {
 enum Command {
     /// List them (the default)
     List,
-    /// The object stays; if it is handed over already, unless the other kernel has taken it
+    /// The object stays; if it is handed over already, unless the other kernel has taken it. Of one that did not move: you have seen it
     Withdraw {
         /// Which object
         object: String,
@@ -55,7 +55,27 @@ fn print(answer: &Value) -> Done<()> {
         ui::say("No object is about to leave.");
     }
     moves.iter().try_for_each(|one| ui::print(&told(one)))?;
+    list(answer, "stayed").iter().try_for_each(|one| ui::print(&unmoved(one)))?;
+    list(answer, "arrivals").iter().try_for_each(|one| ui::print(&come(one)))?;
     list(answer, "news").iter().try_for_each(|one| ui::print(&heard(one)))
+}
+
+/// An object that was to move, or wanted to, and stays.
+fn unmoved(one: &Value) -> String {
+    let (key, to, why) = (ui::key(text(one, "key")), ui::shown(text(one, "to")), text(one, "why"));
+    format!("{key}  did not move to {to}, {}: {}", ui::since(number(one, "at_ms")), ui::capped(why, 400))
+}
+
+/// An object that has come, and that nobody could tell so.
+pub(super) fn come(one: &Value) -> String {
+    let (key, from) = (ui::key(text(one, "key")), ui::shown(text(one, "from")));
+    let component = ui::shown(text(one, "component"));
+    let waits = match one.get("programs").and_then(Value::as_u64) {
+        Some(0) => format!("no program that serves {component} is connected"),
+        _ => format!("{component} cannot be asked just now"),
+    };
+    let since = ui::since(number(one, "since_ms"));
+    format!("{key}  has come from {from}, since {since}: does nothing before it was told so; {waits}")
 }
 
 /// An object that has moved: where it is, and who has not heard of it.
@@ -77,6 +97,7 @@ pub(super) fn told(one: &Value) -> String {
         }
         (true, true) => "handed over; waits for the answer",
         (true, false) => "handed over; waits until that kernel can be reached, and answers",
+        (false, true) if truth(one, "leaves_calls") => "waits for what is under way, but its calls",
         (false, true) => "waits for what is under way",
         (false, false) => "waits until that kernel can be reached",
     };

@@ -190,9 +190,6 @@ pub(crate) fn reaches(
 /// # Errors
 /// When the store cannot be read.
 pub fn is_peer(rows: &dyn Read, kernel: &KernelId) -> Result<bool, StoreError> {
-    if mutant!(VisitorIsPeer) {
-        return is_admitted(rows, kernel);
-    }
     Ok(peers::peer(rows, kernel)?.is_some_and(|peer| peer.status == PeerStatus::Active))
 }
 

@@ -24,13 +24,13 @@ pub(crate) use guests::shown as guest_shown;
 #[cfg(test)]
 pub(crate) use home::received;
 pub(crate) use home::{
-    BuiltIn, Cause, came, carry_out, go_on, go_on_put_off, has_lane, lanes_of, late, new_id, not_kept, nudge,
-    origins_of, put_lane, ran, ready, release, standing, work_again, worked,
+    BuiltIn, Cause, ask_of_move, came, carry_out, go_on, go_on_put_off, has_lane, lanes_of, late, new_id,
+    not_kept, nudge, origins_of, put_lane, ran, ready, release, standing, work_again, worked,
 };
 pub(crate) use origin::{
-    Came, Wish, act, begin_anew, cancel, drop_one, forget_request, forget_waiter, leads_to, make_void,
-    missing, need, note, outcome, rehome, resume, send_lane, send_slow, slow_again, tell, tidy_lane,
-    under_way,
+    Came, Wish, act, begin_anew, calls_of, cancel, drop_one, forget_request, forget_waiter, leads_to,
+    leave_calls, make_void, missing, need, note, outcome, rehome, resume, send_lane, send_slow, slow_again,
+    tell, tidy_lane, under_way,
 };
 #[cfg(test)]
 pub(crate) use rows::Origin;

@@ -32,7 +32,7 @@ const FIRST: ObjectKey =
 pub(super) fn parts(chore: Chore) -> Vec<Part> {
     use Table::{
         Acquaintance, Activity, Boot, Conflict, Follower, Grant, Invite, News, Outbox, Peer, Queue, Request,
-        Sending, Subscription, Timer, Unfollow, Visit,
+        Sending, Stayed, Subscription, Timer, Unfollow, Visit,
     };
     let whole = |tables: &[Table]| tables.iter().map(|table| Part::Rows(*table, Vec::new())).collect();
     let at = |table, peer: &KernelId| Part::Rows(table, peer.as_bytes().to_vec());
@@ -49,9 +49,10 @@ pub(super) fn parts(chore: Chore) -> Vec<Part> {
             Part::Rows(Grant, Vec::new()),
             Part::Rows(Follower, Vec::new()),
         ],
-        Chore::ForgetObject(key) => {
-            [Activity, Timer].into_iter().map(|table| Part::Rows(table, key.to_row().to_vec())).collect()
-        }
+        Chore::ForgetObject(key) => [Activity, Timer, Stayed]
+            .into_iter()
+            .map(|table| Part::Rows(table, key.to_row().to_vec()))
+            .collect(),
         Chore::TellFollowers(key) => vec![Part::Rows(Follower, key.to_row().to_vec())],
         Chore::OweNews(key) => vec![Part::Rows(Acquaintance, key.to_row().to_vec())],
         Chore::EndFollowing(_) => whole(&[Follower]),

@@ -84,6 +84,7 @@ impl Step<'_, '_> {
         while let Some(todo) = self.todo.next() {
             drop(self.tried(|s| match todo {
                 Todo::Act(act) => home::come_from_here(s, *act),
+                Todo::Leave(key, to) => moving::wants_to_go(s, key, to),
                 Todo::Departures => moving::resume(s),
                 Todo::Greet(peer) => moving::greet(s, peer),
                 Todo::Chain(key) => moving::chain_known(s, key),
@@ -136,7 +137,10 @@ impl Step<'_, '_> {
                 Timer::Due(size) => timer::due(self, size)?,
             },
             Input::Ran(ran) => act::ran(self, *ran)?,
-            Input::Ready { component } => act::ready(self, component)?,
+            Input::Ready { component } => {
+                self.engine.moving.ready(&component);
+                act::ready(self, component)?;
+            }
             Input::Worked { key, id, result } => act::worked(self, key, id, result)?,
             Input::NetworkChanged => peers::network_changed(self),
             Input::Disk { free_bytes } => self.engine.disk_free_bytes = free_bytes,
@@ -188,7 +192,9 @@ impl Step<'_, '_> {
             }
             Command::Cancel { id, wait } => return act::cancel(self, token, id, wait),
             Command::Drop { home, key, sequence, id } => act::drop_one(self, home, (key, sequence), id)?,
-            Command::Move { key, to, wait } => return moving::begin(self, token, (key, to), wait),
+            Command::Move { key, to, leave_calls, wait } => {
+                return moving::begin(self, token, moving::Wish { key, to, leave_calls, wait });
+            }
             Command::Stay { key } => moving::stop(self, key)?,
             Command::GiveUp { peer, key } => share::give_up(self, peer, key)?,
             Command::Standing => Answer::Standing {

@@ -8,7 +8,7 @@ use super::{Step, Todo};
 use crate::access::{self, expiry};
 use crate::chores::{self, Chore};
 use crate::share::Window;
-use crate::store::StoreError;
+use crate::store::{StoreError, Table};
 use crate::{act, follow, peers, share, timer};
 
 /// A run of the engine begins: what the last one left goes on, and every peer is dialled. Each capability on its own: what
@@ -58,8 +58,11 @@ pub(crate) fn peer_removed(s: &mut Step<'_, '_>, peer: KernelId) -> Result<(), S
     Ok(())
 }
 
-/// An object of this kernel has come to its end: from here on no timer of it rings, and no work outside counts.
+/// An object of this kernel has come to its end: from here on no timer of it rings, no work outside counts, and it is told nothing.
 pub(crate) fn object_gone(s: &mut Step<'_, '_>, key: ObjectKey) {
+    if s.engine.moving.arriving.remove(&key).is_some() {
+        s.txn.delete(Table::Arriving, &key.to_row());
+    }
     chores::begin(s, Chore::ForgetObject(key));
 }
 

@@ -20,6 +20,7 @@ mod tests;
 #[cfg(test)]
 mod tests_trace;
 mod todo;
+mod unmoved;
 pub mod waist;
 
 pub(crate) use expiry::Expiry;

@@ -55,6 +55,8 @@ pub const OF_OBJECT: &[(Table, Place)] = &[
     (Table::Acquaintance, Place::First),
     (Table::News, Place::AfterKernel),
     (Table::Luggage, Place::First),
+    (Table::Arriving, Place::First),
+    (Table::Stayed, Place::First),
     (Table::Visit, Place::AfterKernel),
 ];
 

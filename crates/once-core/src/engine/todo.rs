@@ -15,6 +15,8 @@ pub(crate) enum Todo {
     Act(Box<Act>),
     /// A longer chain is here of an object that has moved, or is about to leave.
     Chain(ObjectKey),
+    /// An object wants to move.
+    Leave(ObjectKey, KernelId),
     /// What was about to leave before this start still is.
     Departures,
     /// A connection to a peer is admitted: what is about to move there is said again.

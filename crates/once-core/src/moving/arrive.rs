@@ -8,8 +8,8 @@ use once_model::moving::{Ahead, Handed, Handoff, Luggage, Welcome, Withdraw};
 use once_model::wire::{Code, Frame, Parcel};
 
 use super::rows::{HandedRow, WelcomeRow, handed_key, is_welcome};
-use super::stay::{connection, is_passing, my_life};
-use super::{hear, luggage, sealed};
+use super::stay::{connection, is_passing, my_life, tick_later};
+use super::{hear, luggage, sealed, words};
 use crate::access;
 use crate::act::{self, BuiltIn, Cause};
 use crate::engine::Step;
@@ -293,7 +293,13 @@ fn take_in(s: &mut Step<'_, '_>, arrival: Arrival, chain: Chain, luggage: Luggag
     let known = chain.clone();
     let copy = object::copy_of(s, &last, &chain)?;
     let draft = Draft::under(last, chain, s.ctx.now_ms).over(here).instead_of(copy).with(body);
-    act::carry_out(s, BuiltIn::Move, Cause::Action, draft)?;
+    let head = act::carry_out(s, BuiltIn::Move, Cause::Action, draft)?;
+    // Before the object is told anything: this kernel has one lane of its own to it.
+    hear::lanes_follow(s, &names, &known)?;
     luggage::put_down(s, &key, luggage)?;
-    hear::lanes_follow(s, &names, &known)
+    if let Some(from) = from {
+        words::expect(s, &head, from);
+        tick_later(s);
+    }
+    Ok(())
 }

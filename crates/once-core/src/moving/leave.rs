@@ -12,8 +12,8 @@ use once_model::wire::{Code, Frame, ShareAnswer};
 
 use super::rows::{LeavingRow, SealedRow};
 use super::state::{Leaving, Stage};
-use super::stay::{connection, is_passing, stay, tick_later};
-use super::{luggage, news, sealed};
+use super::stay::{connection, is_passing, stay, stays, tick_later};
+use super::{Departure, luggage, news, sealed, words};
 use crate::act;
 use crate::chores::{self, Chore};
 use crate::engine::Step;
@@ -21,17 +21,52 @@ use crate::object::{self, HeadRow};
 use crate::peers;
 use crate::refusal::{Failure, Refusal, Unmoved};
 use crate::share::{self, Debt, Kept};
-use crate::store::{StoreError, Table, scan_prefix};
+use crate::store::{Read, StoreError, Table, scan_prefix};
 use crate::txn;
 use crate::waist::{Answer, Token};
 
+/// What people want moved, and how.
+pub(crate) struct Wish {
+    pub key: ObjectKey,
+    pub to: KernelId,
+    pub leave_calls: bool,
+    pub wait: bool,
+}
+
 /// People move an object to another kernel.
-pub(crate) fn begin(
+pub(crate) fn begin(s: &mut Step<'_, '_>, token: Token, wish: Wish) -> Result<Option<Answer>, Failure> {
+    let Wish { key, to, leave_calls, wait } = wish;
+    let tokens = if wait { vec![token] } else { Vec::new() };
+    set_out(s, (key, to), leave_calls, tokens)?;
+    Ok((!wait).then_some(Answer::Accepted))
+}
+
+/// An object wants to move, says an action of it. If it cannot, people find that among those that stay.
+pub(crate) fn wants_to_go(s: &mut Step<'_, '_>, key: ObjectKey, to: KernelId) -> Result<(), StoreError> {
+    // What it said to its arrival may not have been looked at yet.
+    if let Some(from) = s.engine.moving.arriving.get(&key).copied() {
+        words::arrives(s, key, from)?;
+    }
+    let why = match set_out(s, (key, to), false, Vec::new()) {
+        // It is on its way already, or it is no more.
+        Ok(()) | Err(Failure::Refused(Refusal::Leaving(_) | Refusal::Removed(_) | Refusal::NoObject(_))) => {
+            return Ok(());
+        }
+        Err(Failure::Store(error)) => return Err(error),
+        Err(Failure::Refused(Refusal::Unmoved { why, .. })) => why.to_string(),
+        Err(Failure::Refused(refusal)) => refusal.to_string(),
+    };
+    stays(s, &key, (to, why));
+    Ok(())
+}
+
+/// From here on it is about to leave.
+fn set_out(
     s: &mut Step<'_, '_>,
-    token: Token,
     (key, to): (ObjectKey, KernelId),
-    wait: bool,
-) -> Result<Option<Answer>, Failure> {
+    leave_calls: bool,
+    tokens: Vec<Token>,
+) -> Result<(), Failure> {
     let head = object::living(s, &key)?;
     if to == s.ctx.me {
         return Err(Refusal::Myself.into());
@@ -47,16 +82,20 @@ pub(crate) fn begin(
     if let Some(why) = is_bound(s, &head)? {
         return Err(Refusal::Unmoved { key, why }.into());
     }
-    let row = LeavingRow { to, since_ms: s.ctx.now_ms, sealed: None, withdrawn: false };
+    let row =
+        LeavingRow { to, since_ms: s.ctx.now_ms, sealed: None, withdrawn: false, leave_calls, told: false };
     s.room_on_disk()?;
     s.txn.put(Table::Leaving, &key.to_row(), &row);
-    let tokens = if wait { vec![token] } else { Vec::new() };
-    s.engine.moving.leaving.insert(key, Leaving { to, stage: Stage::Asking, tokens });
+    s.txn.delete(Table::Stayed, &key.to_row());
+    s.engine
+        .moving
+        .leaving
+        .insert(key, Leaving { to, leave_calls, told: false, untold: false, stage: Stage::Asking, tokens });
     // Once: each look at what is about to leave would set a pause of its own.
     s.engine.peers.wanted.insert(to);
     ask(s, key)?;
     tick_later(s);
-    Ok((!wait).then_some(Answer::Accepted))
+    Ok(())
 }
 
 /// Why an object cannot leave at all, whatever is under way.
@@ -80,6 +119,10 @@ pub(super) fn is_bound(s: &Step<'_, '_>, head: &HeadRow) -> Result<Option<Unmove
 pub(crate) fn stop(s: &mut Step<'_, '_>, key: ObjectKey) -> Result<Answer, Failure> {
     let key = object::current_key(s.txn, &key)?;
     match s.engine.moving.leaving.get(&key).map(|leaving| leaving.stage) {
+        None if s.txn.get(Table::Stayed, &key.to_row())?.is_some() => {
+            s.txn.delete(Table::Stayed, &key.to_row());
+            Ok(Answer::Done)
+        }
         None => Err(Refusal::NotLeaving(key).into()),
         Some(Stage::Sealed { .. }) => {
             sealed::withdraw(s, key)?;
@@ -96,8 +139,17 @@ pub(crate) fn stop(s: &mut Step<'_, '_>, key: ObjectKey) -> Result<Answer, Failu
 pub(crate) fn resume(s: &mut Step<'_, '_>) -> Result<(), StoreError> {
     for departure in super::departures(s.txn)? {
         let stage = if departure.sealed { Stage::Sealed { sent_ms: 0 } } else { Stage::Asking };
-        let leaving = Leaving { to: departure.to, stage, tokens: Vec::new() };
+        let Departure { to, leave_calls, told, .. } = departure;
+        let leaving = Leaving { to, leave_calls, told, untold: false, stage, tokens: Vec::new() };
         s.engine.moving.leaving.insert(departure.key, leaving);
+    }
+    for arrival in super::arrivals(s.txn)? {
+        s.engine.moving.arriving.insert(arrival.key, arrival.from);
+    }
+    if !s.engine.moving.arriving.is_empty() {
+        // They are told in a step of their own.
+        s.engine.moving.look_again();
+        share::pump_later(s, s.ctx.me);
     }
     tick_later(s);
     Ok(())
@@ -203,15 +255,29 @@ pub(crate) fn look(s: &mut Step<'_, '_>) -> Result<(), StoreError> {
 }
 
 fn look_at(s: &mut Step<'_, '_>, key: ObjectKey) -> Result<(), StoreError> {
+    if let Some(from) = s.engine.moving.arriving.get(&key).copied() {
+        return words::arrives(s, key, from);
+    }
     let Some(leaving) = s.engine.moving.leaving.get(&key) else { return Ok(()) };
     let Stage::Draining { receiver, until_ms, has } = leaving.stage else { return Ok(()) };
-    let to = leaving.to;
+    let (to, leave_calls) = (leaving.to, leaving.leave_calls);
     let Some(head) = object::head(s.txn, &key)?.filter(|head| !head.header.tombstone) else {
         return stay(s, key, Unmoved::Removed);
     };
-    match under_way(s, &head, has)? {
-        None => seal(s, key, to, receiver),
-        Some(why) if s.ctx.now_ms >= until_ms => stay(s, key, why),
+    let said = match s.engine.moving.heard(&key) {
+        Some(heard) => words::take(s, &head, heard)?,
+        None => None,
+    };
+    let why = match under_way(s, &head, has, leave_calls)? {
+        _ if said.is_some() => said,
+        None if words::may_go(s, &head) => return seal(s, key, to, receiver),
+        None => words::leaves(s, &head, &to)?,
+        why => why,
+    };
+    match why {
+        // It was told just now, and is looked at once more.
+        None => Ok(()),
+        Some(why) if s.ctx.now_ms >= until_ms || matches!(why, Unmoved::Unwilling(_)) => stay(s, key, why),
         // It has changed since it was shared.
         Some(Unmoved::Body) if share::debt(s.txn, &to, &key)?.is_none() => {
             share::owe(s, to, &head, Debt::Promised, Kept::Durably)
@@ -225,10 +291,15 @@ fn look_at(s: &mut Step<'_, '_>, key: ObjectKey) -> Result<(), StoreError> {
 }
 
 /// What of an object is under way, and must come to its end before it leaves.
-fn under_way(s: &Step<'_, '_>, head: &HeadRow, has: Option<Hash>) -> Result<Option<Unmoved>, StoreError> {
+fn under_way(
+    s: &Step<'_, '_>,
+    head: &HeadRow,
+    has: Option<Hash>,
+    leave_calls: bool,
+) -> Result<Option<Unmoved>, StoreError> {
     let key = &head.header.key();
     if !mutant!(SealUnderWay)
-        && let Some(waits) = act::under_way(s, key)?
+        && let Some(waits) = act::under_way(s, key, leave_calls)?
     {
         return Ok(Some(waits));
     }

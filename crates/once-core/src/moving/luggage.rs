@@ -7,12 +7,12 @@ use bytes::Bytes;
 use once_model::certificate::Chain;
 use once_model::ids::{Hash, KernelId, ObjectKey};
 use once_model::limits::LUGGAGE_MAX_BYTES;
-use once_model::moving::{Luggage, LuggageActivity, LuggageGrant, LuggageLane, LuggageTimer};
+use once_model::moving::{Luggage, LuggageActivity, LuggageCall, LuggageGrant, LuggageLane, LuggageTimer};
 
 use super::acquaintances;
 use super::room::Room;
 use crate::access::{self, Grant, Right, Scope};
-use crate::act::{self, ActivityRow};
+use crate::act::{self, ActivityRow, CallRow, Came, WaitingRow};
 use crate::chores::{self, Chore};
 use crate::engine::Step;
 use crate::follow::{self, FollowRow};
@@ -40,6 +40,7 @@ pub(super) fn pack(s: &mut Step<'_, '_>, head: &HeadRow) -> Result<Option<Packed
         grants: grants(s, &key)?,
         followers: followers(s, &key, &mut room)?,
         acquaintances: Vec::new(),
+        left: left(s, &key, &mut room)?,
     };
     if !room.was_enough() {
         return Ok(None);
@@ -94,6 +95,19 @@ fn grants(s: &Step<'_, '_>, key: &ObjectKey) -> Result<Vec<LuggageGrant>, StoreE
     Ok(found)
 }
 
+/// Its calls that it has not waited for: of those that want no answer it need not know.
+fn left(s: &Step<'_, '_>, key: &ObjectKey, room: &mut Room) -> Result<Vec<LuggageCall>, StoreError> {
+    let mut found = Vec::new();
+    for (_, WaitingRow { action, call, .. }) in act::calls_of(s, key)? {
+        let Some(CallRow { then: Then { action: name, with }, .. }) = call else { continue };
+        if !room.take(name.len() + with.len()) {
+            break;
+        }
+        found.push(LuggageCall { id: action.id, action: name, with });
+    }
+    Ok(found)
+}
+
 fn followers(s: &Step<'_, '_>, key: &ObjectKey, room: &mut Room) -> Result<Vec<KernelId>, StoreError> {
     let mut found = Vec::new();
     each(s, (Table::Follower, &key.to_row()), room, |place, _: FollowRow| {
@@ -124,13 +138,16 @@ pub(super) fn take_out(s: &mut Step<'_, '_>, key: &ObjectKey, luggage: &Luggage)
     for timer in timers {
         timer::cancel(s, key, &timer.name)?;
     }
+    if !mutant!(LeftCallAtBoth) {
+        act::leave_calls(s, key)?;
+    }
     for activity in &luggage.activities {
         s.txn.delete(Table::Activity, &act::activity_key(key, &activity.id));
     }
     Ok(())
 }
 
-/// A handoff was refused: it happens again.
+/// What would have happened at the home before happens here. What the object left behind it is told of.
 pub(super) fn put_back(s: &mut Step<'_, '_>, key: &ObjectKey, luggage: Luggage) -> Result<(), StoreError> {
     for LuggageTimer { name, after_ms, id, action, with } in luggage.timers {
         let due_ms = s.ctx.now_ms.saturating_add(after_ms);
@@ -144,6 +161,12 @@ pub(super) fn put_back(s: &mut Step<'_, '_>, key: &ObjectKey, luggage: Luggage) 
         if !chores::comes_by(s, Chore::Work, Table::Activity, &place) {
             s.out.push(Effect::Work(Box::new(Work { key: *key, id, name, arguments })));
         }
+    }
+    if mutant!(ForgetLeftCalls) {
+        return Ok(());
+    }
+    for LuggageCall { id, action, with } in luggage.left {
+        act::tell(s, *key, id, &Then { action, with }, &Came::Unknown)?;
     }
     Ok(())
 }

@@ -1,5 +1,5 @@
 //! Moving an object to another home: `docs/protocol.md`, 5.6. `leave.rs` is what its home does until the object is sealed,
-//! `sealed.rs` what it does then, `arrive.rs` is the receiver, `luggage.rs` what goes along, `acquaintances.rs` who has to do with
+//! `sealed.rs` what it does then, `arrive.rs` is the receiver, `luggage.rs` what goes along, `words.rs` what the object is told of it, `acquaintances.rs` who has to do with
 //! it, and `news.rs` what its homes say to those who still ask there; `hear.rs` is who hears it.
 
 mod acquaintances;
@@ -22,6 +22,8 @@ mod tests_chain;
 #[cfg(test)]
 mod tests_guests;
 #[cfg(test)]
+mod tests_left;
+#[cfg(test)]
 mod tests_luggage;
 #[cfg(test)]
 mod tests_news;
@@ -31,6 +33,9 @@ mod tests_reach;
 mod tests_visitors;
 #[cfg(test)]
 mod tests_withdraw;
+#[cfg(test)]
+mod tests_words;
+mod words;
 
 use std::ops::ControlFlow;
 
@@ -41,14 +46,16 @@ use crate::txn;
 
 pub(crate) use arrive::{ahead, handoff, luggage_came, withdraw};
 pub(crate) use hear::told;
-pub(crate) use leave::{begin, greet, look, resume, shared, stop, tick, welcome};
+pub(crate) use leave::{Wish, begin, greet, look, resume, shared, stop, tick, wants_to_go, welcome};
 pub use news::{News, news};
 pub(crate) use news::{heard, owe_news, points_on};
 pub(crate) use room::Room;
-pub use rows::{AcquaintanceRow, HandedRow, LeavingRow, NewsRow, SealedRow, WelcomeRow};
+pub use rows::{
+    AcquaintanceRow, ArrivingRow, HandedRow, LeavingRow, NewsRow, SealedRow, StayedRow, WelcomeRow,
+};
 pub(crate) use rows::{is_welcome, luggage_for};
 pub(crate) use sealed::{chain_known, handed};
-pub(crate) use state::{Hold, State};
+pub(crate) use state::{Heard, Hold, State, Word};
 
 /// An object that is about to leave this kernel.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -63,6 +70,21 @@ pub struct Departure {
     pub sealed: bool,
     /// Whether people want it back since.
     pub withdrawn: bool,
+    /// Whether it leaves calls behind that have no outcome.
+    pub leave_calls: bool,
+    /// Whether it was told that it leaves.
+    pub told: bool,
+}
+
+/// An object that has come here, and has not been told so.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Arrival {
+    /// Which.
+    pub key: ObjectKey,
+    /// From where; this kernel if it was told that it leaves, and stays.
+    pub from: KernelId,
+    /// Since when, in milliseconds since 1970.
+    pub since_ms: u64,
 }
 
 /// The objects that are about to leave this kernel.
@@ -79,7 +101,37 @@ pub fn departures(rows: &dyn Read) -> Result<Vec<Departure>, StoreError> {
             since_ms: row.since_ms,
             sealed: row.sealed.is_some(),
             withdrawn: row.withdrawn,
+            leave_calls: row.leave_calls,
+            told: row.told,
         }));
+        Ok::<_, StoreError>(ControlFlow::Continue(()))
+    })?;
+    Ok(found)
+}
+
+/// The objects that have come here, and have not been told so.
+///
+/// # Errors
+/// When the store cannot be read.
+pub fn arrivals(rows: &dyn Read) -> Result<Vec<Arrival>, StoreError> {
+    let mut found = Vec::new();
+    try_scan(rows, Table::Arriving, &[], None, |key, value| {
+        let ArrivingRow { from, since_ms } = txn::decode(Table::Arriving, &value)?;
+        found.extend(ObjectKey::from_row(key).map(|key| Arrival { key, from, since_ms }));
+        Ok::<_, StoreError>(ControlFlow::Continue(()))
+    })?;
+    Ok(found)
+}
+
+/// The objects that were to move, or wanted to, and stay without anybody having been told: each with what is known of it.
+///
+/// # Errors
+/// When the store cannot be read.
+pub fn stayed(rows: &dyn Read) -> Result<Vec<(ObjectKey, StayedRow)>, StoreError> {
+    let mut found = Vec::new();
+    try_scan(rows, Table::Stayed, &[], None, |key, value| {
+        let row: StayedRow = txn::decode(Table::Stayed, &value)?;
+        found.extend(ObjectKey::from_row(key).map(|key| (key, row)));
         Ok::<_, StoreError>(ControlFlow::Continue(()))
     })?;
     Ok(found)

@@ -26,6 +26,14 @@ pub struct LeavingRow {
     #[n(3)]
     #[cbor(default)]
     pub withdrawn: bool,
+    /// It does not wait for its calls that have no outcome.
+    #[n(4)]
+    #[cbor(default)]
+    pub leave_calls: bool,
+    /// It was told that it leaves, and that is recorded.
+    #[n(5)]
+    #[cbor(default)]
+    pub told: bool,
 }
 
 /// What the receiver is told until it has answered: always the same. The luggage has a row of its own
@@ -67,6 +75,34 @@ pub struct HandedRow {
     /// Why it was refused.
     #[n(1)]
     pub code: Option<once_model::wire::Code>,
+}
+
+/// [`crate::store::Table::Arriving`]: an object that has come here, or stays after it was told that it leaves, and has not been
+/// told so. Nothing else is asked of it before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct ArrivingRow {
+    /// From where; this kernel if it stays.
+    #[n(0)]
+    pub from: KernelId,
+    /// Since when, in milliseconds since 1970.
+    #[n(1)]
+    pub since_ms: u64,
+}
+
+/// [`crate::store::Table::Stayed`]: an object that was to move, or wanted to, and stays; nobody who waited was told why.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct StayedRow {
+    /// To where.
+    #[n(0)]
+    pub to: KernelId,
+    /// When that was, in milliseconds since 1970.
+    #[n(1)]
+    pub at_ms: u64,
+    /// Why it stays.
+    #[n(2)]
+    pub why: String,
 }
 
 /// [`crate::store::Table::Acquaintance`]: a kernel that has or had to do with an object.

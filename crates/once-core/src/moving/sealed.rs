@@ -38,6 +38,16 @@ fn packed(s: &Step<'_, '_>, key: &ObjectKey) -> Result<Bytes, StoreError> {
     luggage.ok_or_else(|| StoreError::damaged(Table::Luggage, &place, format!("no luggage of {key}")))
 }
 
+/// How many calls an object has left behind. Only who moved it so reads the luggage for that.
+fn left(s: &Step<'_, '_>, key: &ObjectKey) -> Result<usize, StoreError> {
+    let leaves = s.engine.moving.leaving.get(key);
+    if leaves.is_none_or(|leaving| !leaving.leave_calls || leaving.tokens.is_empty()) {
+        return Ok(0);
+    }
+    let luggage = Luggage::unpack(&packed(s, key)?);
+    Ok(luggage.map_or(0, |luggage| luggage.left.len()))
+}
+
 /// Hands an object over, always with the same words; or asks for it back.
 pub(super) fn send(s: &mut Step<'_, '_>, key: ObjectKey) -> Result<(), StoreError> {
     let row: Option<LeavingRow> = txn::get(s.txn, Table::Leaving, &key.to_row())?;
@@ -130,14 +140,19 @@ fn moved(s: &mut Step<'_, '_>, key: ObjectKey, chain: Chain) -> Result<(), Store
         let head = HeadRow { home: Some(home), tip: None, proven: true, guest: None, ..head };
         s.txn.put(Table::Head, &key.to_row(), &head);
     }
+    let left = left(s, &key)?;
     s.txn.delete(Table::Leaving, &key.to_row());
     s.txn.delete(Table::Luggage, &key.to_row());
     luggage::leave_behind(s, &key)?;
     let names = follow::asked_as(s, &key)?;
     hear::lanes_follow(s, &names, &chain)?;
+    // What it followed there before it was there, it follows there now.
+    for name in follow::follows(s, &names, &home)? {
+        follow::follow_there(s, name, (home, home))?;
+    }
     let tokens = s.engine.moving.leaving.remove(&key).map(|leaving| leaving.tokens).unwrap_or_default();
     for token in tokens {
-        s.out.push(Effect::Reply { token, reply: Ok(Answer::Moved { to: home }) });
+        s.out.push(Effect::Reply { token, reply: Ok(Answer::Moved { to: home, left }) });
     }
     s.out.push(Effect::Event(Event::Moved { key, to: home }));
     act::release(s, key);

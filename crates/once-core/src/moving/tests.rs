@@ -33,7 +33,7 @@ pub(super) fn pair(component: &str) -> (Pair, ObjectKey) {
 
 pub(super) fn go(pair: &mut Pair, from: Side, key: ObjectKey) -> u64 {
     let to = pair.side(from.other()).id();
-    pair.side(from).command(Command::Move { key, to, wait: true })
+    pair.side(from).command(Command::Move { key, to, leave_calls: false, wait: true })
 }
 
 pub(super) fn home(kernel: &Alone, key: &ObjectKey) -> Option<KernelId> {
@@ -42,7 +42,7 @@ pub(super) fn home(kernel: &Alone, key: &ObjectKey) -> Option<KernelId> {
 
 pub(super) fn refused(kernel: &Alone, token: u64) -> Option<Unmoved> {
     match kernel.refused.get(&token) {
-        Some(Refusal::Unmoved { why, .. }) => Some(*why),
+        Some(Refusal::Unmoved { why, .. }) => Some(why.clone()),
         _ => None,
     }
 }
@@ -68,7 +68,7 @@ fn an_object_lives_on_where_it_was_moved_to() {
     let token = go(&mut pair, Side::A, key);
     pair.settle();
     let b = pair.b.id();
-    assert_eq!(pair.a.answered.get(&token), Some(&Answer::Moved { to: b }));
+    assert_eq!(pair.a.answered.get(&token), Some(&Answer::Moved { to: b, left: 0 }));
     assert_eq!((home(&pair.a, &key), home(&pair.b, &key)), (Some(b), Some(b)));
     let after = object::head(&pair.b.store, &key).unwrap().unwrap();
     assert_eq!(after.header.content, before.header.content);
@@ -233,7 +233,7 @@ fn what_is_under_way_comes_to_its_end_first() {
     assert!(!pair.a.answered.contains_key(&token), "the answer has not run");
     pair.a.answer(done());
     pair.settle();
-    assert_eq!(pair.a.answered.get(&token), Some(&Answer::Moved { to: pair.b.id() }));
+    assert_eq!(pair.a.answered.get(&token), Some(&Answer::Moved { to: pair.b.id(), left: 0 }));
 }
 
 #[test]
@@ -585,7 +585,7 @@ fn an_object_that_has_moved_as_often_as_it_can_stays_and_works() {
         });
     }
     let to = pair.a.id();
-    let refused = pair.b.try_command(Command::Move { key, to, wait: false });
+    let refused = pair.b.try_command(Command::Move { key, to, leave_calls: false, wait: false });
     assert!(matches!(refused, Err(Refusal::Unmoved { why: Unmoved::Chain, .. })), "{refused:?}");
     pair.b.act_named(key, "write", 1);
     assert_eq!(home(&pair.b, &key), Some(pair.b.id()));

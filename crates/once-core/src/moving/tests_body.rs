@@ -105,7 +105,7 @@ fn an_object_that_changes_while_it_leaves_is_shared_anew() {
     pair.a.answer(RunResult::Done { state, result: "1".into(), consequences: Vec::new() });
     pair.settle();
     assert!(pair.a.outcome(ran).is_some());
-    assert_eq!(pair.a.answered.get(&token), Some(&Answer::Moved { to: pair.b.id() }));
+    assert_eq!(pair.a.answered.get(&token), Some(&Answer::Moved { to: pair.b.id(), left: 0 }));
     let head = object::head(&pair.b.store, &key).unwrap().unwrap();
     assert_eq!(head.header.content, large("Served", 'y').hash());
 }

@@ -80,7 +80,7 @@ fn what_is_taken_back_after_the_handoff_came_has_gone() {
     withdraw(&mut pair, key);
     pair.settle();
     has_gone(&pair, key);
-    assert_eq!(pair.a.answered.get(&token), Some(&Answer::Moved { to: pair.b.id() }));
+    assert_eq!(pair.a.answered.get(&token), Some(&Answer::Moved { to: pair.b.id(), left: 0 }));
     // The other way round: the handoff was accepted, and its answer is on its way.
     let (mut pair, key, _) = sealed();
     pair.deliver(Side::B);

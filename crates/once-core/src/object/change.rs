@@ -214,7 +214,9 @@ pub(crate) fn claim(s: &mut Step<'_, '_>, key: &ObjectKey) -> Result<Answer, Fai
 /// A client removes an object.
 pub(crate) fn remove_by_client(s: &mut Step<'_, '_>, key: &ObjectKey) -> Result<Answer, Failure> {
     let current = query::current_key(s.txn, key)?;
-    if s.engine.moving.hold(&current).is_some() {
+    // What has come, and was not told so, may be removed.
+    let is_arriving = s.engine.moving.arriving.contains_key(&current);
+    if !is_arriving && s.engine.moving.hold(&current).is_some() {
         return Err(Refusal::Leaving(current).into());
     }
     let by = Cause::Client(act::new_id(s));

@@ -15,6 +15,7 @@ pub(crate) fn may_change(s: &Step<'_, '_>, head: &HeadRow) -> Result<(), Failure
             Err(Refusal::NotHome { key, home }.into())
         }
         None if head.from.is_some() => Err(Refusal::NotClaimed(key).into()),
+        _ if s.engine.moving.arriving.contains_key(&key) => Err(Refusal::Arriving(key).into()),
         _ if s.engine.moving.hold(&key).is_some() => Err(Refusal::Leaving(key).into()),
         _ if is_of_earlier_life(s, head)? => Err(Refusal::EarlierLife(key).into()),
         _ => Ok(()),

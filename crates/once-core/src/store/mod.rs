@@ -77,15 +77,19 @@ pub enum Table {
     News = 46,
     /// Object key -> the luggage of an object that is sealed. Beside the bodies: it may be large.
     Luggage = 47,
+    /// Object key -> from where it has come, as long as it has not been told so.
+    Arriving = 48,
+    /// Object key -> that it was to move and stays, and why.
+    Stayed = 49,
     /// Kernel + object key -> that this kernel, which is no peer, may come for the object.
-    Visit = 48,
+    Visit = 50,
     /// Kernel id -> that people here have removed it.
-    Removed = 49,
+    Removed = 51,
 }
 
 impl Table {
     /// Every table, in the order of their numbers.
-    pub const ALL: [Self; 33] = [
+    pub const ALL: [Self; 35] = [
         Self::Meta,
         Self::Head,
         Self::Body,
@@ -117,6 +121,8 @@ impl Table {
         Self::Acquaintance,
         Self::News,
         Self::Luggage,
+        Self::Arriving,
+        Self::Stayed,
         Self::Visit,
         Self::Removed,
     ];

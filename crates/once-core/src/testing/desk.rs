@@ -18,7 +18,7 @@ use crate::waist::{Call, Consequence, Run, RunResult, Runner, Then, Wait};
 /// - `Maker` has work outside and an action on an object of kernel 9 as effects of the action `go`.
 /// - `Paper` has a new state with each action but `look`, and its arguments as the result.
 /// - `Puppet` says what it was told to say ([`Desk::says`]), in that order.
-/// - `Alien` is not read.
+/// - `Alien` is not read; of `Unread` no state can be read.
 /// - All others do what they are asked at once.
 #[derive(Debug, Default)]
 pub struct Desk {
@@ -32,6 +32,8 @@ pub struct Desk {
     pub done: Mutex<Vec<String>>,
     /// What `Puppet` says to its next actions. When it has nothing more to say, it is done.
     pub says: Mutex<VecDeque<RunResult>>,
+    /// What objects are told because they move: actions that begin with `once:`.
+    pub told: Mutex<Vec<&'static str>>,
     /// Every run that was asked for at once, oldest first.
     pub seen: Mutex<Vec<Run>>,
 }
@@ -89,6 +91,7 @@ impl Runner for Desk {
         match run.header.component.as_str() {
             "Served" => {}
             "Clock" => return Some(self.clock(run)),
+            "Unread" => return Some(RunResult::Refused(Code::NoComponent)),
             "Maker" => return Some(make(run)),
             "Paper" => return Some(write(run)),
             "Puppet" => return Some(self.says.lock().unwrap().pop_front().unwrap_or_else(done)),
@@ -102,5 +105,9 @@ impl Runner for Desk {
 
     fn reads(&self, component: &str, _: &str) -> bool {
         component != "Alien"
+    }
+
+    fn is_told(&self, _: &str, action: &str) -> bool {
+        self.told.lock().unwrap().contains(&action)
     }
 }

@@ -124,7 +124,14 @@ impl Alone {
             s.txn.put(Table::Chore, &row, &ChoreRow::default());
             // What only a move leaves.
             let (since_ms, certificate) = (NOW_MS, Hash::from_bytes([3; 32]));
-            let leaving = crate::moving::LeavingRow { to: peer, since_ms, sealed: None, withdrawn: false };
+            let leaving = crate::moving::LeavingRow {
+                to: peer,
+                since_ms,
+                sealed: None,
+                withdrawn: false,
+                leave_calls: false,
+                told: false,
+            };
             s.txn.put(Table::Leaving, &plain.to_row(), &leaving);
             let welcome = crate::moving::WelcomeRow { certificate, since_ms };
             s.txn.put(Table::Welcome, &follower, &welcome);
@@ -138,6 +145,10 @@ impl Alone {
             s.txn.put(Table::Visit, &news, &visit);
             let (luggage, _) = once_model::moving::Luggage::default().pack();
             s.txn.put_bytes(Table::Luggage, &plain.to_row(), luggage);
+            let arriving = crate::moving::ArrivingRow { from: peer, since_ms };
+            s.txn.put(Table::Arriving, &plain.to_row(), &arriving);
+            let stayed = crate::moving::StayedRow { to: peer, at_ms: since_ms, why: "no".into() };
+            s.txn.put(Table::Stayed, &plain.to_row(), &stayed);
             Ok(())
         });
         (kernel, objects)

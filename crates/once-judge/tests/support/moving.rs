@@ -25,7 +25,7 @@ impl World {
     /// People want it, and C would take it.
     pub fn is_welcome(&mut self, key: ObjectKey) {
         let to = self.k[C].id;
-        self.done(B, Ask::Move { key, to });
+        self.done(B, Ask::Move { key, to, leaves_calls: false });
         let header = self.k[B].things[&key].header.clone();
         let certificate = self.k[B].things[&key].chain.certificate();
         let (component, version) = (header.component.clone(), header.version.clone());

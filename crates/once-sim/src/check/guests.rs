@@ -24,6 +24,7 @@ impl Checker {
             if let Effect::Send { frame: Frame::Act(act), .. } = effect
                 && let Some(guest) = act.action.acting.filter(|acting| self.is_guest(group, acting))
                 && act.guest != Some(true)
+                && !self.moves.left_acts.contains(&act.action.id)
             {
                 wrong.push((7, format!("does not say that {guest}, which acts, is its guest")));
             }

@@ -9,6 +9,7 @@ use once_core::store::{Read, Table};
 use once_core::txn;
 use once_core::waist::Input;
 use once_model::ids::{KernelId, ObjectKey, Uuid};
+use once_model::moving::LuggageLane;
 use once_model::wire::Frame;
 
 use super::{Checker, Group};
@@ -127,4 +128,30 @@ fn result_went(lanes: &Lanes, lane: &[u8], changed: &Changed, at: &KernelId) -> 
     // What came along of this kernel's own actions it has heard of without a frame.
     let floor = if origin == *at { u64::MAX } else { lanes.floor(origin, key) };
     (sequence >= floor).then(|| format!("the result of {sequence} went, and {origin:.10} has told {floor}"))
+}
+
+/// The key of a lane's row (`docs/store.md`).
+pub(super) fn lane_row(lane: &LuggageLane) -> Vec<u8> {
+    let takeover = match &lane.name.takeover {
+        None => vec![0],
+        Some(takeover) => [&[1], takeover.as_bytes().as_slice()].concat(),
+    };
+    let key = lane.name.key.to_row();
+    [key.as_slice(), &takeover, lane.origin.as_bytes(), lane.incarnation.as_bytes()].concat()
+}
+
+/// What lacks of a lane in a luggage.
+pub(super) fn lane_packed(
+    store: &Disk,
+    (row, lane): (&[u8], &LaneRow),
+    packed: Option<&LuggageLane>,
+) -> Option<(u8, String)> {
+    let Some(packed) = packed else { return Some((3, "a lane".into())) };
+    if packed.mark < mark(store, row) {
+        return Some((3, "how far a lane is".into()));
+    }
+    let lacks = results(store, row, lane.floor.max(packed.floor)).into_iter().find(|(sequence, id)| {
+        !packed.results.iter().any(|result| (result.sequence, result.id) == (*sequence, *id))
+    });
+    lacks.map(|(sequence, _)| (4, format!("the outcome of {sequence}")))
 }

@@ -14,6 +14,7 @@ mod guests;
 mod handing;
 mod history;
 mod ledger;
+mod left;
 mod moving;
 pub(crate) mod news;
 mod object;
@@ -22,6 +23,7 @@ mod rows;
 mod shadow;
 mod share;
 pub(crate) mod visitors;
+mod words;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;

@@ -17,10 +17,11 @@ use once_model::certificate::{Certificate, CertificateKind, Chain};
 use once_model::hash::content_hash;
 use once_model::ids::{Hash, KernelId, Line, ObjectKey, Uuid};
 use once_model::limits::INLINE_MAX_BYTES;
-use once_model::moving::{Handoff, Luggage, LuggageGrant, LuggageLane, LuggageResult};
+use once_model::moving::{Handoff, Luggage, LuggageGrant, LuggageResult};
 use once_model::wire::{Frame, ShareAnswer, Shared};
 
 use super::group::Allowed;
+use super::left::{left_acts, left_in, told_of_calls};
 use super::{Checker, Group, Wrong, ledger};
 use crate::coverage::Coverage;
 use crate::disk::{Changed, Commit, Disk};
@@ -44,6 +45,12 @@ pub(super) struct Moves {
     pub guests: BTreeSet<ObjectKey>,
     /// The revisions that kernels were told by others that these have.
     has: BTreeSet<(KernelId, KernelId, Hash)>,
+    /// Calls that were left behind, by their effects, and where their objects were told so.
+    pub left: BTreeMap<Uuid, Option<KernelId>>,
+    /// What objects asked that they did not wait for, by its id: it is sent as it was asked, before they moved.
+    pub left_acts: BTreeSet<Uuid>,
+    /// Objects that have come and were not told so: the number of the entry that tells them.
+    pub untold: BTreeMap<(KernelId, ObjectKey), u64>,
     /// Kernels whose disks were put back.
     pub put_back: BTreeSet<KernelId>,
 }
@@ -112,16 +119,6 @@ pub(super) fn names(key: &ObjectKey, chain: &Chain) -> [ObjectKey; 2] {
     [*key, ObjectKey { uuid: key.uuid, line: Line::Unclaimed(chain.genesis.content) }]
 }
 
-/// The key of a lane's row (`docs/store.md`).
-fn lane_row(lane: &LuggageLane) -> Vec<u8> {
-    let takeover = match &lane.name.takeover {
-        None => vec![0],
-        Some(takeover) => [&[1], takeover.as_bytes().as_slice()].concat(),
-    };
-    let key = lane.name.key.to_row();
-    [key.as_slice(), &takeover, lane.origin.as_bytes(), lane.incarnation.as_bytes()].concat()
-}
-
 /// The rows of a table under a prefix.
 fn rows_of(store: &dyn Read, table: Table, prefix: &[u8]) -> Vec<(Vec<u8>, Bytes)> {
     let mut found = Vec::new();
@@ -186,9 +183,11 @@ impl Checker {
                     Table::Leaving => self.leaves(group, commit, row, &mut wrong, cover),
                     Table::Timer | Table::Activity => alive(group, row, &mut wrong),
                     Table::Ledger => at_rest(group, row, &mut wrong),
+                    Table::Queue => wrong.extend(self.moves.told_of_left(group.kernel, row)),
                     _ => {}
                 }
             }
+            self.moves.words(group, commit, &mut wrong, cover);
             for row in commit.rows.iter().filter(|row| matches!(row.table, Table::Head | Table::Leaving)) {
                 if let Some(key) = ObjectKey::from_row(&row.key) {
                     wrong.extend(self.moves.home(group.store, &group.kernel, &key));
@@ -229,6 +228,13 @@ impl Checker {
             Input::Luggage { handoff, luggage, .. } if is_it(handoff) => luggage.clone(),
             _ => None,
         });
+        if let Some(said) = group.inputs.iter().find_map(|input| match input {
+            Input::Frame { frame: Frame::Handoff(said), .. } if is_it(said) => Some(&**said),
+            Input::Luggage { handoff, .. } if is_it(handoff) => Some(&**handoff),
+            _ => None,
+        }) {
+            self.moves.comes(group, key, said);
+        }
         let Some(luggage) = luggage else {
             return wrong.push((2, format!("accepts a handoff of {key} that did not come whole")));
         };
@@ -252,7 +258,7 @@ impl Checker {
         let store = group.store;
         let floors = self.shadows.get(&group.kernel).map(|shadow| &shadow.lanes);
         for lane in &luggage.lanes {
-            let place = lane_row(lane);
+            let place = ledger::lane_row(lane);
             if ledger::mark(store, &place) < lane.mark {
                 wrong.push((3, format!("leaves a lane of {:.10} to {key} behind", lane.origin)));
             }
@@ -274,6 +280,9 @@ impl Checker {
             }
         }
         super::news::put_down(group, &key, luggage, wrong);
+        if let Some(commit) = group.commit {
+            told_of_calls(commit, &key, luggage, wrong);
+        }
         for work in &luggage.activities {
             let row = [key.to_row().as_slice(), work.id.as_bytes()].concat();
             let is_done = |input: &Input| matches!(input, Input::Worked { id, .. } if *id == work.id);
@@ -303,7 +312,13 @@ impl Checker {
                         wrong.push((4, format!("seals {key}, and {to:.10} does not have its scenario")));
                     }
                 }
-                self.seals(group, commit, (&key, &sealed), wrong);
+                let leaves = leaving_in(row.after.as_ref()).is_some_and(|row| row.leave_calls);
+                let left = self.seals(group, commit, (&key, &sealed, leaves), wrong);
+                if !left.is_empty() {
+                    cover.met("state call left behind");
+                }
+                self.moves.left.extend(left.into_iter().map(|id| (id, None)));
+                self.moves.left_acts.extend(left_acts(group.store, &names(&key, &sealed.chain)));
             }
             (Some(before), Some(after)) if before != after => {
                 wrong.push((2, format!("seals {key} anew, which is sealed")));
@@ -343,26 +358,37 @@ impl Checker {
         &self,
         group: &Group<'_>,
         commit: &Commit,
-        (key, sealed): (&ObjectKey, &SealedRow),
+        (key, sealed, leaves): (&ObjectKey, &SealedRow, bool),
         wrong: &mut Wrong,
-    ) {
+    ) -> BTreeSet<Uuid> {
+        let left = left_in(commit, key);
         let place = key.to_row();
         let packed = commit.rows.iter().find(|row| row.table == Table::Luggage && row.key == place);
         let packed = packed.and_then(|row| row.after.clone()).unwrap_or_default();
         let (Some(handoff), Ok(luggage)) = (handoff_of(&sealed.chain), Luggage::unpack(&packed)) else {
-            return wrong.push((2, format!("seals {key} with words that are none")));
+            wrong.push((2, format!("seals {key} with words that are none")));
+            return left;
         };
+        let packed_left: BTreeSet<_> = luggage.left.iter().map(|call| call.id).collect();
+        if packed_left != left || !leaves && !left.is_empty() {
+            wrong.push((
+                4,
+                format!("hands {key} over without a call that it left, or leaves one that it may not"),
+            ));
+        }
         if (handoff.luggage, sealed.luggage_bytes) != (Some(content_hash(&packed)), packed.len() as u64) {
             wrong.push((2, format!("seals {key} with another luggage than it signs")));
         }
         let names = names(key, &sealed.chain);
-        wrong.extend(self.under_way(group, &names).map(|what| (4, format!("seals {key} with {what}"))));
+        wrong.extend(
+            self.under_way(group, &names, leaves).map(|what| (4, format!("seals {key} with {what}"))),
+        );
         for name in &names {
             for (row, value) in rows_of(group.store, Table::Lane, &name.to_row()) {
                 let Ok(lane) = txn::decode::<act::LaneRow>(Table::Lane, &value) else { continue };
-                let packed = luggage.lanes.iter().find(|packed| lane_row(packed) == row);
+                let packed = luggage.lanes.iter().find(|packed| ledger::lane_row(packed) == row);
                 wrong.extend(
-                    lane_packed(group.store, (&row, &lane), packed)
+                    ledger::lane_packed(group.store, (&row, &lane), packed)
                         .map(|(promise, what)| (promise, format!("hands {key} over without {what}"))),
                 );
             }
@@ -379,7 +405,7 @@ impl Checker {
         if [Table::Timer, Table::Activity].into_iter().any(|table| any(group.store, table, &place)) {
             wrong.push((3, format!("keeps timers or work of {key}, which is sealed")));
         }
-        let Some(shadow) = self.shadows.get(&group.kernel) else { return };
+        let Some(shadow) = self.shadows.get(&group.kernel) else { return left };
         let nobody = KernelId::from_bytes([0; 32]);
         let packed: Vec<_> = granted(key, &nobody, &luggage.grants, group.now_ms).collect();
         if let Some(what) = shadow.rights.grants.not_in(key, &packed, group.now_ms) {
@@ -389,16 +415,17 @@ impl Checker {
         if !own(Right::Act) || !own(Right::Read) {
             wrong.push((4, format!("hands {key} over without a right of its own to it")));
         }
+        left
     }
 
     /// What of an object has not come to its end.
-    fn under_way(&self, group: &Group<'_>, names: &[ObjectKey]) -> Option<String> {
+    fn under_way(&self, group: &Group<'_>, names: &[ObjectKey], leaves: bool) -> Option<String> {
         let mut found = None;
         let _ = act::waiting(group.store, &mut |home, key, sequence, row| {
             let calls = row.call.as_ref().is_some_and(|call| names.contains(&call.object));
             let acts = row.action.acting.is_some_and(|acting| names.contains(&acting));
             let answers = row.action.answers.is_some() && home == group.kernel && names.contains(&key);
-            if calls || acts || answers {
+            if calls || acts && (!leaves || names.contains(&key)) || answers {
                 found = Some(format!("action {sequence} on {key} under way"));
                 return ControlFlow::Break(());
             }
@@ -420,28 +447,12 @@ impl Checker {
                 wrong.push((4, format!("forgets the timer {} of {key}, which stays", timer.name)));
             }
         }
+        told_of_calls(commit, key, &luggage, wrong);
         let works = rows_of(group.store, Table::Activity, &key.to_row());
         if works.len() < luggage.activities.len() {
             wrong.push((4, format!("forgets work of {key}, which stays")));
         }
     }
-}
-
-/// What lacks of a lane in a luggage.
-fn lane_packed(
-    store: &Disk,
-    (row, lane): (&[u8], &act::LaneRow),
-    packed: Option<&LuggageLane>,
-) -> Option<(u8, String)> {
-    let Some(packed) = packed else { return Some((3, "a lane".into())) };
-    if packed.mark < ledger::mark(store, row) {
-        return Some((3, "how far a lane is".into()));
-    }
-    let lacks =
-        ledger::results(store, row, lane.floor.max(packed.floor)).into_iter().find(|(sequence, id)| {
-            !packed.results.iter().any(|result| (result.sequence, result.id) == (*sequence, *id))
-        });
-    lacks.map(|(sequence, _)| (4, format!("the outcome of {sequence}")))
 }
 
 /// Timers and work are at the home of an object, as long as that is not sealed.

@@ -69,7 +69,9 @@ pub(super) fn ask(command: &Command) -> Option<Ask> {
         }
         Command::RevokeInvite { secret_hash } => Ask::InviteRevoke(*secret_hash),
         Command::EndQuarantine { without } => Ask::QuarantineEnd { without: without.clone() },
-        Command::Move { key, to, .. } => Ask::Move { key: *key, to: *to },
+        Command::Move { key, to, leave_calls, .. } => {
+            Ask::Move { key: *key, to: *to, leaves_calls: *leave_calls }
+        }
         Command::Stay { key } => Ask::Stay(*key),
         Command::AcceptClock => Ask::ClockAccept,
         Command::Join { peer, .. } => Ask::Join(*peer),
@@ -153,6 +155,7 @@ fn effect(consequence: &Consequence) -> Option<Effect> {
         },
         Consequence::Create(scenario) => Effect::Create(state(scenario)),
         Consequence::Remove => Effect::Remove,
+        Consequence::Move { to } => Effect::Move { to: *to },
         Consequence::Timer { name, after_ms, then: told } => {
             Effect::Timer { name: name.clone(), after_ms: *after_ms, then: then(told) }
         }

@@ -45,6 +45,7 @@ enum Effect<'a> {
     #[serde(borrow)]
     Create(Create<'a>),
     Remove(Nothing),
+    Move(Move),
     #[serde(borrow)]
     Timer(Timer<'a>),
     CancelTimer(CancelTimer),
@@ -97,6 +98,12 @@ struct Create<'a> {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Nothing {}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Move {
+    to: String,
+}
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -199,6 +206,10 @@ fn consequence(run: &Run, index: u32, effect: Effect<'_>, owner: &str) -> Result
             Consequence::Create(scenario.map_err(|error| error.to_string())?)
         }
         Effect::Remove(Nothing {}) => Consequence::Remove,
+        Effect::Move(Move { to }) => {
+            let to = to.parse().map_err(|_| format!("'{}' is no kernel", names::shown(&to)))?;
+            Consequence::Move { to }
+        }
         Effect::Timer(timer) => {
             Consequence::Timer { name: name(timer.name)?, after_ms: timer.after_ms, then: then(timer.then)? }
         }

@@ -21,6 +21,9 @@ pub(super) struct Drain {
     /// Grants on the kernel or on a component become grants on each object, before it goes.
     #[serde(default)]
     carry_rights: bool,
+    /// Do not wait for calls of theirs that have no outcome.
+    #[serde(default)]
+    leave_calls: bool,
     /// Stop waiting when nothing has arrived for this time.
     timeout_ms: Option<u64>,
 }
@@ -47,6 +50,9 @@ pub(super) async fn drain(kernel: &Kernel, params: Drain, tell: Tell<'_>) -> Res
         moving::carry(kernel, &reaching).await?;
     }
     let mut drain = kernel.drain(to);
+    if params.leave_calls {
+        drain = drain.leave_calls();
+    }
     if let Some(ms) = params.timeout_ms {
         drain = drain.patience(Duration::from_millis(ms));
     }
@@ -66,7 +72,7 @@ fn shape(kernel: &Kernel, to: &KernelId, done: &Drained) -> Result<Value, Error>
     let is_connected = seen.as_ref().is_some_and(|seen| seen.conn.is_some());
     Ok(json!({
         "to": names::name_of(kernel, to), "kernel": to.to_string(),
-        "moved": done.moved, "shared": done.shared,
+        "moved": done.moved, "shared": done.shared, "left": done.left_calls,
         "stuck": stuck, "stuck_count": done.stuck_count,
         "not_arrived": done.not_arrived, "owed": done.owed,
         "follows": follows(kernel, &done.follows)?,

@@ -5,7 +5,7 @@ use std::time::Duration;
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use once_core::access::{Grant, Listed, Right, Scope};
 use once_core::object;
-use once_core::waist::Command;
+use once_core::waist::{Answer, Command};
 use once_model::ids::{KernelId, ObjectKey};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -14,7 +14,7 @@ use super::check::check;
 use super::tell::Tell;
 use super::{names, peers, turns};
 use crate::shell::now_ms;
-use crate::{Departing, Error, Kernel, NewsOwed};
+use crate::{Arriving, Departing, Error, Kernel, NewsOwed, Stayed};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -32,6 +32,9 @@ pub(super) struct Move {
     /// Grants on the kernel or on a component become grants on each object, before it goes.
     #[serde(default)]
     carry_rights: bool,
+    /// Do not wait for calls of theirs that have no outcome.
+    #[serde(default)]
+    leave_calls: bool,
     /// Answer when they live there.
     #[serde(default)]
     wait: bool,
@@ -60,7 +63,8 @@ pub(super) async fn start(kernel: &Kernel, params: Move, tell: Tell<'_>) -> Resu
         carry(kernel, &reaching).await?;
     }
     let mut done = Done::default();
-    let all = send(kernel, &wanted, (to, params.wait), &mut done, tell);
+    let manner = Manner::of(&params, to);
+    let all = send(kernel, &wanted, &manner, &mut done, tell);
     match params.timeout_ms {
         None => all.await,
         Some(ms) => drop(tokio::time::timeout(Duration::from_millis(ms), all).await),
@@ -74,6 +78,7 @@ pub(super) async fn start(kernel: &Kernel, params: Move, tell: Tell<'_>) -> Resu
     Ok(json!({
         "moved": done.moved, "refused": refused,
         "waiting": if params.wait { wanted.len() - ended } else { done.begun },
+        "left": done.left,
         "loses": if params.carry_rights { Vec::new() } else { loses },
         "carried": if params.carry_rights { reaching.len() } else { 0 },
     }))
@@ -85,9 +90,24 @@ pub(super) fn refused(key: &ObjectKey, error: &Error) -> Value {
     json!({ "key": names::key_text(key), "code": code, "message": message, "hint": hint })
 }
 
+/// How all of them move.
+struct Manner {
+    to: KernelId,
+    leave_calls: bool,
+    wait: bool,
+}
+
+impl Manner {
+    const fn of(params: &Move, to: KernelId) -> Self {
+        Self { to, leave_calls: params.leave_calls, wait: params.wait }
+    }
+}
+
 #[derive(Default)]
 struct Done {
     begun: usize,
+    /// Calls that were left behind.
+    left: usize,
     moved: Vec<String>,
     refused: Vec<(ObjectKey, Error)>,
 }
@@ -95,11 +115,13 @@ struct Done {
 async fn send(
     kernel: &Kernel,
     wanted: &[Wanted],
-    (to, wait): (KernelId, bool),
+    &Manner { to, leave_calls, wait }: &Manner,
     done: &mut Done,
     tell: Tell<'_>,
 ) {
-    let one = |key: ObjectKey| async move { (key, kernel.command(Command::Move { key, to, wait }).await) };
+    let one = |key: ObjectKey| async move {
+        (key, kernel.command(Command::Move { key, to, leave_calls, wait }).await)
+    };
     let (mut waiting, mut under_way) = (wanted.iter(), FuturesUnordered::new());
     loop {
         while under_way.len() < turns::AHEAD
@@ -109,7 +131,10 @@ async fn send(
         }
         let Some((key, answer)) = under_way.next().await else { return };
         match answer {
-            Ok(_) if wait => done.moved.push(names::key_text(&key)),
+            Ok(Answer::Moved { left, .. }) => {
+                done.moved.push(names::key_text(&key));
+                done.left += left;
+            }
             Ok(_) => done.begun += 1,
             Err(error) => done.refused.push((key, error)),
         }
@@ -185,7 +210,34 @@ pub(super) fn reaching(kernel: &Kernel, wanted: &[Wanted], to: &KernelId) -> Res
 pub(super) async fn list(kernel: &Kernel) -> Result<Value, Error> {
     let moves: Vec<_> = kernel.moves()?.iter().map(|departing| leaving(kernel, departing)).collect();
     let news: Vec<_> = kernel.news_owed().await?.iter().map(|news| owed(kernel, news)).collect();
-    Ok(json!({ "moves": moves, "news": news }))
+    Ok(json!({ "moves": moves, "arrivals": arrivals(kernel)?, "stayed": stayed(kernel)?, "news": news }))
+}
+
+/// Objects that were to move, or wanted to, and stay.
+fn stayed(kernel: &Kernel) -> Result<Vec<Value>, Error> {
+    let one = |Stayed { key, to, at_ms, why }: Stayed| {
+        json!({
+            "key": names::key_text(&key), "to": names::name_of(kernel, &to), "kernel": to.to_string(),
+            "at_ms": at_ms, "why": why,
+        })
+    };
+    Ok(kernel.stayed()?.into_iter().map(one).collect())
+}
+
+/// Objects that have come here, and that nobody could tell so yet.
+fn arrivals(kernel: &Kernel) -> Result<Vec<Value>, Error> {
+    let snapshot = kernel.shared().snapshot();
+    let served = kernel.shared().components.served.list();
+    let mut shown = Vec::new();
+    for Arriving { key, from, since_ms } in kernel.arrivals()? {
+        let component = object::head(&snapshot, &key)?.map(|head| head.header.component).unwrap_or_default();
+        let programs = served.iter().find(|(name, ..)| *name == component).map(|(_, programs, _)| programs);
+        shown.push(json!({
+            "key": names::key_text(&key), "from": names::name_of(kernel, &from), "kernel": from.to_string(),
+            "since_ms": since_ms, "component": component, "programs": programs,
+        }));
+    }
+    Ok(shown)
 }
 
 /// Where an object is that was here or has come here, and who has not heard of it.
@@ -206,6 +258,7 @@ fn leaving(kernel: &Kernel, departing: &Departing) -> Value {
         "key": names::key_text(&departing.key),
         "to": names::name_of(kernel, &departing.to), "kernel": departing.to.to_string(),
         "since_ms": departing.since_ms, "sealed": departing.is_sealed, "withdrawn": departing.is_withdrawn,
+        "leaves_calls": departing.leaves_calls,
         "connected": is_connected,
         "trouble": seen.and_then(|seen| seen.last_error).filter(|_| !is_connected),
     })
@@ -219,7 +272,8 @@ pub(super) fn summary(kernel: &Kernel) -> Result<Value, Error> {
     let all = kernel.moves()?;
     let sealed = sealed(&all);
     let oldest: Vec<_> = sealed.iter().take(SHOWN_MAX).map(|departing| leaving(kernel, departing)).collect();
-    Ok(json!({ "leaving": all.len(), "sealed": sealed.len(), "oldest_sealed": oldest }))
+    let arriving = kernel.arrivals()?.len();
+    Ok(json!({ "leaving": all.len(), "sealed": sealed.len(), "oldest_sealed": oldest, "arriving": arriving }))
 }
 
 /// Those that are handed over, oldest first: until the receiver has answered nobody changes them.
@@ -238,10 +292,45 @@ pub(super) fn examine(kernel: &Kernel) -> Result<Vec<Value>, Error> {
         let message = format!("{more} more are handed over, and not answered");
         checks.push(check("move", false, &message, Some("`once moves` lists them")));
     }
+    checks.extend(untold(kernel)?);
+    checks.extend(kernel.stayed()?.iter().take(SHOWN_MAX).map(|stayed| unmoved(kernel, stayed)));
     if checks.is_empty() {
         checks.push(check("moves", true, "no object waits for longer than a minute to arrive", None));
     }
     Ok(checks)
+}
+
+/// One that stays without anybody having been told.
+fn unmoved(kernel: &Kernel, Stayed { key, to, why, .. }: &Stayed) -> Value {
+    let (key, to) = (names::key_text(key), names::name_of(kernel, to));
+    let message = format!("object {key} was to move to {to}, and stays: {}", names::shown(why));
+    check(
+        "move",
+        false,
+        &message,
+        Some("move it again; `once moves` lists it until it leaves, or `withdraw` says that this was seen"),
+    )
+}
+
+/// Those that have come, and that nobody could tell so for a minute.
+fn untold(kernel: &Kernel) -> Result<Vec<Value>, Error> {
+    let now_ms = now_ms();
+    let mut late = arrivals(kernel)?;
+    late.retain(|one| now_ms.saturating_sub(one["since_ms"].as_u64().unwrap_or_default()) >= LATE_AFTER_MS);
+    let one = |one: &Value| {
+        let message = format!(
+            "object {} has come, and does nothing before its component {} was told so, which cannot be asked",
+            one["key"].as_str().unwrap_or_default(),
+            names::shown(one["component"].as_str().unwrap_or_default()),
+        );
+        check(
+            "move",
+            false,
+            &message,
+            Some("start the program that serves it; `once moves` lists what waits"),
+        )
+    };
+    Ok(late.iter().take(SHOWN_MAX).map(one).collect())
 }
 
 /// A receiver that can be reached answers at once.
@@ -296,6 +385,7 @@ mod tests {
             since_ms,
             is_sealed,
             is_withdrawn: false,
+            leaves_calls: false,
         };
         let all = [departing(1, 40_000, true), departing(2, 1, false), departing(3, 30_000, true)];
         let late_at = |now_ms: u64| -> Vec<u64> {

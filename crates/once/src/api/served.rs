@@ -17,7 +17,7 @@ use super::answer::{self, parsed};
 use super::lines::Line;
 use super::names::{self, key_text};
 use crate::component::{
-    Asked, ClientId, Components, OFFERED_MAX, Offer, RUNS_MAX, SERVED_MAX, Served, Slot, WORKS_MAX,
+    self, Asked, ClientId, Components, OFFERED_MAX, Offer, RUNS_MAX, SERVED_MAX, Served, Slot, WORKS_MAX,
 };
 use crate::net::lock;
 use crate::shell::{Mail, what_to_free};
@@ -54,6 +54,26 @@ struct Serve {
     component: String,
     version: String,
     actions: Option<BTreeSet<String>>,
+    /// What its objects are told when they move.
+    #[serde(default)]
+    moves: BTreeSet<Moves>,
+}
+
+/// What objects may be told when they move.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Moves {
+    Leaving,
+    Arrived,
+}
+
+impl Moves {
+    const fn action(self) -> &'static str {
+        match self {
+            Self::Leaving => "once:leaving",
+            Self::Arrived => "once:arrived",
+        }
+    }
 }
 
 #[derive(Deserialize)]
@@ -149,7 +169,8 @@ impl Link {
     }
 
     async fn serve(&self, kernel: &Kernel, params: Serve) -> Result<(Value, Option<Begins>), Error> {
-        let Serve { component, version, actions } = params;
+        let Serve { component, version, actions, moves } = params;
+        let moves: BTreeSet<String> = moves.into_iter().map(|moves| moves.action().to_owned()).collect();
         let (component, version) = (named("component", component)?, named("version", version)?);
         if actions.as_ref().is_some_and(|names| names.len() > OFFERED_MAX) {
             return Err(Error::usage(format!(
@@ -172,9 +193,11 @@ impl Link {
             ))
             .with_hint("`unserve` forgets one of them"));
         }
-        let name = component.clone();
+        let (name, told) = (component.clone(), moves.clone());
         // Before anybody may rely on it: it outlasts the connection and this run of the kernel.
-        remember(kernel, move |served| {
+        remember(kernel, move |served, moves| {
+            moves.retain(|known| !is_of(known, &name));
+            moves.extend(told.iter().map(|action| component::told(&name, action)));
             if !served.contains(&name) {
                 served.push(name);
             }
@@ -182,7 +205,7 @@ impl Link {
         .await?;
         self.connect(components)?;
         let result = json!({ "component": component, "version": version, "runs_max": RUNS_MAX });
-        Ok((result, Some(Begins::Component(Offer { component, version, actions }))))
+        Ok((result, Some(Begins::Component(Offer { component, version, actions, moves }))))
     }
 
     fn serve_activity(
@@ -266,14 +289,23 @@ pub(super) async fn unserve(kernel: &Kernel, Unserve { component }: Unserve) -> 
             .with_hint("`status` lists under `served` what programs serve"));
     }
     let name = component.clone();
-    remember(kernel, move |served| served.retain(|known| *known != name)).await?;
+    remember(kernel, move |served, moves| {
+        served.retain(|known| *known != name);
+        moves.retain(|known| !is_of(known, &name));
+    })
+    .await?;
     served.forget(&component);
     Ok(json!({}))
 }
 
+/// Whether it is of this component that something is told.
+fn is_of(told: &str, component: &str) -> bool {
+    told.rsplit_once(' ').is_some_and(|(of, _)| of == component)
+}
+
 async fn remember(
     kernel: &Kernel,
-    change: impl FnOnce(&mut Vec<String>) + Send + 'static,
+    change: impl FnOnce(&mut Vec<String>, &mut Vec<String>) + Send + 'static,
 ) -> Result<(), Error> {
     let data = kernel.shared().data.clone();
     let written = crate::beside::wait_for(move || datadir::write_served(&data, change)).await;

@@ -139,7 +139,7 @@ fn what_was_asked_is_kept_of_as_many_entries_as_one_says() {
             let add = json!({ "object": UUID, "name": "add", "arguments": { "by": 1 } });
             dispatch(&alice, "act", add, &|_| {}).await.unwrap();
             // What is written while it runs keeps the setting.
-            datadir::write_served(&data, |served| served.push(format!("C{}", served.len()))).unwrap();
+            datadir::write_served(&data, |served, _| served.push(format!("C{}", served.len()))).unwrap();
             alice.stop().await.unwrap();
             assert_eq!(datadir::read_config(&data).unwrap().told, file);
         }

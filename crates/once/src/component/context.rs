@@ -191,6 +191,12 @@ impl Context {
         self.push(Consequence::Remove);
     }
 
+    /// Moves this object to another kernel, if that takes it: from here on it is about to leave, and what is under way comes to its end
+    /// first. If it cannot, or its way is refused later, it stays, and the people of this kernel find why among its moves.
+    pub fn move_to(&self, kernel: KernelId) {
+        self.push(Consequence::Move { to: kernel });
+    }
+
     /// Lets this object rest: its state leaves the memory now instead of some time later.
     pub fn hibernate(&self) {
         self.rest.set(true);
@@ -309,7 +315,8 @@ impl Called<'_> {
 pub struct Came<W = serde_json::Value> {
     /// The effect.
     pub effect: Uuid,
-    /// `done`, `failed` or `refused` for an action and for work outside; `due` for a timer.
+    /// `done`, `failed` or `refused` for an action and for work outside; `due` for a timer; `unknown` for an action whose outcome this
+    /// object did not wait for when it moved: it may have happened, and may still.
     pub status: String,
     /// What a done one returned. What a [`serde_json::Value`] cannot hold, like `1e999`, is its text as a string: it is
     /// done all the same.
@@ -334,7 +341,7 @@ fn readable<'de, D: serde::Deserializer<'de>>(said: D) -> Result<serde_json::Val
 /// An effect that was not done.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct NotDone {
-    /// `failed` or `refused`.
+    /// `failed`, `refused` or `unknown`.
     pub status: String,
     /// Why.
     pub reason: serde_json::Value,

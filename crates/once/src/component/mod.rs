@@ -25,6 +25,7 @@ mod context;
 pub(crate) mod coordination;
 mod dealing;
 mod live;
+mod moves;
 mod record;
 mod registry;
 mod served;
@@ -44,6 +45,7 @@ use std::sync::Arc;
 use apply::Raised;
 use live::Awake;
 use once_core::waist::RunResult;
+use once_model::action::BUILT_IN_PREFIX;
 use once_model::scenario::Scenario;
 use once_model::wire::Code;
 use serde::Serialize;
@@ -54,9 +56,10 @@ pub use account::{Account, Cancel, Confirm, Deposit, End, Ended, Funds, Reserve,
 pub(crate) use clients::{Asked, ClientId, Slot};
 pub use context::{Called, Came, Context, EffectError, NotDone};
 pub use coordination::{Plan, PlanError, RunState, Standing, StepStanding, StepState, Told, coordination};
+pub use moves::{Arrived, Leaving};
 pub(crate) use registry::Components;
 pub use registry::{Activity, runner};
-pub(crate) use served::{OFFERED_MAX, Offer, RUNS_MAX, SERVED_MAX, Served, Slowest, WORKS_MAX};
+pub(crate) use served::{OFFERED_MAX, Offer, RUNS_MAX, SERVED_MAX, Served, Slowest, WORKS_MAX, told};
 pub use shipped::{Add, Counter, Get, counter};
 pub(crate) use suspects::Suspect;
 pub use typed::{Action, Model};
@@ -142,7 +145,8 @@ impl Component {
 
     /// What anybody may ask of its objects.
     pub fn actions(&self) -> impl Iterator<Item = &str> {
-        self.actions.keys().filter(|name| !self.answers.contains(*name)).map(String::as_str)
+        let is_for_all = |name: &&String| !self.answers.contains(*name) && !name.starts_with(BUILT_IN_PREFIX);
+        self.actions.keys().filter(is_for_all).map(String::as_str)
     }
 
     /// Whether an object can begin as this scenario. One that a newer version wrote may mean what this one does not know.
@@ -171,6 +175,11 @@ impl Component {
             Err(Some(_)) if context.answers.is_some() => RunResult::Refused(Code::NoComponent),
             Err(Some(why)) => apply::failed(&why),
         })
+    }
+
+    /// Whether its objects are told that when they move.
+    pub(crate) fn is_told(&self, action: &str) -> bool {
+        self.actions.contains_key(action)
     }
 
     /// Whether it reads states of a version: its own, an older one, and one that it was taught to read.
@@ -231,8 +240,8 @@ impl<S: Serialize + DeserializeOwned + Send + 'static> Typed<S> {
     }
 
     /// Teaches it an action. Arguments that are no `A` are a failure, and so is an error: the state is then as before.
-    /// It must depend on nothing but what it is given. Names that begin with `once:` are never asked for: they belong to
-    /// the kernel's built-in actions.
+    /// It must depend on nothing but what it is given. Names that begin with `once:` nobody can ask for: they belong to
+    /// the kernel.
     pub fn action<A, T, F>(
         mut self,
         name: impl Into<String>,

@@ -104,7 +104,8 @@ impl Components {
     }
 
     /// What clients served before this start. What it has itself by now, it runs itself.
-    pub fn remember(&self, served: Vec<String>) {
+    pub fn remember(&self, served: Vec<String>, moves: Vec<String>) {
+        self.served.remember_moves(moves);
         self.served.remember(served.into_iter().filter(|name| !self.known.contains_key(name)));
     }
 
@@ -193,6 +194,13 @@ impl Runner for Components {
         match self.known.get(component) {
             Some(known) => known.reads(version),
             None => self.served.knows(component, version),
+        }
+    }
+
+    fn is_told(&self, component: &str, action: &str) -> bool {
+        match self.known.get(component) {
+            Some(known) => known.is_told(action),
+            None => self.served.is_told(component, action),
         }
     }
 }

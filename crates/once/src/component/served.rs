@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use once_core::waist::{Input, Ran, Run, RunResult, Wait};
+use once_model::action::BUILT_IN_PREFIX;
 use once_model::ids::{ObjectKey, Uuid};
 use tokio::sync::{Notify, mpsc};
 
@@ -38,6 +39,8 @@ pub(crate) struct Offer {
     pub version: String,
     /// All, if it does not say.
     pub actions: Option<BTreeSet<String>>,
+    /// What objects are told when they move: actions that begin with `once:`.
+    pub moves: BTreeSet<String>,
 }
 
 #[derive(Debug)]
@@ -84,6 +87,8 @@ pub(super) enum Turn {
 pub(super) struct Inner {
     /// What clients serve, now or at other times.
     known: BTreeSet<String>,
+    /// What objects are told when they move: the component, a blank, and the action.
+    moves: BTreeSet<String>,
     limit: Duration,
     pub clients: BTreeMap<ClientId, Client>,
     /// Counts clients, runs and offers.
@@ -122,6 +127,7 @@ impl Default for Served {
     fn default() -> Self {
         let inner = Inner {
             known: BTreeSet::new(),
+            moves: BTreeSet::new(),
             limit: RUN_LIMIT,
             clients: BTreeMap::new(),
             next: 0,
@@ -153,6 +159,16 @@ impl Served {
     /// What clients served before this start.
     pub fn remember(&self, components: impl IntoIterator<Item = String>) {
         self.inner().known.extend(components);
+    }
+
+    /// What objects were told before this start when they moved.
+    pub fn remember_moves(&self, moves: impl IntoIterator<Item = String>) {
+        self.inner().moves.extend(moves);
+    }
+
+    /// Whether objects of a component are told that when they move.
+    pub fn is_told(&self, component: &str, action: &str) -> bool {
+        self.inner().moves.contains(&told(component, action))
     }
 
     /// What clients serve, now or at other times: how many serve it, and how many runs are under way.
@@ -236,7 +252,10 @@ impl Served {
         let (since, component) = (inner.count(), offer.component.clone());
         if let Some(client) = inner.clients.get_mut(&id) {
             client.offers.retain(|(_, other)| other.component != component);
+            let moves: Vec<_> = offer.moves.iter().map(|action| told(&component, action)).collect();
             client.offers.push((since, offer));
+            inner.forget_moves(&component);
+            inner.moves.extend(moves);
             inner.known.insert(component.clone());
             inner.inputs.push_back(Input::Ready { component });
         }
@@ -248,6 +267,7 @@ impl Served {
     pub fn forget(&self, component: &str) {
         let mut inner = self.inner();
         inner.known.remove(component);
+        inner.forget_moves(component);
         inner.hungry.remove(component);
         for client in inner.clients.values_mut() {
             client.offers.retain(|(_, offer)| offer.component != component);
@@ -354,7 +374,16 @@ fn named(run: &Run) -> (Place, String, String, Uuid) {
     (place(run), run.header.component.clone(), run.action.name.clone(), run.action.id)
 }
 
+/// How it is remembered that objects of a component are told that.
+pub(crate) fn told(component: &str, action: &str) -> String {
+    format!("{component} {action}")
+}
+
 impl Inner {
+    fn forget_moves(&mut self, component: &str) {
+        self.moves.retain(|told| told.rsplit_once(' ').is_none_or(|(of, _)| of != component));
+    }
+
     pub(super) fn count(&mut self) -> u64 {
         self.next += 1;
         self.next
@@ -375,8 +404,11 @@ impl Inner {
         if fit.is_empty() {
             return Err(Turn::Later(Wait::ForItself));
         }
-        let understands =
-            |offer: &Offer| offer.actions.as_ref().is_none_or(|known| known.contains(&run.action.name));
+        let name = &run.action.name;
+        let understands = |offer: &Offer| match name.starts_with(BUILT_IN_PREFIX) {
+            true => offer.moves.contains(name),
+            false => offer.actions.as_ref().is_none_or(|known| known.contains(name)),
+        };
         fit.retain(|(.., (_, offer))| understands(offer));
         if fit.is_empty() {
             return Err(Turn::Never);

@@ -25,6 +25,8 @@ pub struct DrainProgress {
 pub struct Drained {
     /// Objects that moved.
     pub moved: usize,
+    /// Calls of theirs that were left behind without an outcome.
+    pub left_calls: usize,
     /// Unclaimed copies, and replicas of objects with another home, that the other kernel has now.
     pub shared: usize,
     /// What cannot go, and why: the first thousand.

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use futures_util::stream::{FuturesUnordered, StreamExt};
-use once_core::waist::Command;
+use once_core::waist::{Answer, Command};
 use once_core::{Refusal, object};
 use once_model::ids::{KernelId, ObjectKey};
 
@@ -17,6 +17,7 @@ const PHASE: &str = "moving";
 pub(super) async fn run(
     watch: &mut Watch<'_>,
     objects: BTreeMap<ObjectKey, String>,
+    leave_calls: bool,
     done: &mut Drained,
 ) -> Result<Option<End>, Error> {
     let (kernel, to, total) = (watch.kernel, watch.to, objects.len());
@@ -27,8 +28,9 @@ pub(super) async fn run(
     // An earlier drain was interrupted.
     let mut begun: BTreeSet<_> = leaving.iter().filter(|(_, at)| **at == to).map(|(key, _)| *key).collect();
     let mut left = objects.into_keys().filter(|key| !leaving.contains_key(key));
-    let one =
-        |key: ObjectKey| async move { (key, kernel.command(Command::Move { key, to, wait: true }).await) };
+    let one = |key: ObjectKey| async move {
+        (key, kernel.command(Command::Move { key, to, leave_calls, wait: true }).await)
+    };
     let mut under_way = FuturesUnordered::new();
     let mut look = tokio::time::interval(LOOK_EVERY);
     look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -44,7 +46,12 @@ pub(super) async fn run(
         }
         tokio::select! {
             Some((key, answer)) = under_way.next() => match answer {
-                Ok(_) => done.moved += 1,
+                Ok(answer) => {
+                    done.moved += 1;
+                    if let Answer::Moved { left, .. } = answer {
+                        done.left_calls += left;
+                    }
+                }
                 Err(error) if matches!(error.code.as_str(), "stopping" | "fault") => return Err(error),
                 Err(error) => done.cannot_go(key, error),
             },

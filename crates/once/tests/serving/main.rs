@@ -6,6 +6,7 @@
 mod poison;
 #[path = "../raw/mod.rs"]
 mod raw;
+mod travelling;
 mod trouble;
 mod waiting;
 

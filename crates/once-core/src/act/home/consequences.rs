@@ -14,7 +14,7 @@ use crate::act::origin::reply::{Came, tell};
 use crate::act::origin::{lanes, send};
 use crate::act::rows::{ActivityRow, CallRow, WaitingRow, activity_key};
 use crate::chores::{self, Chore};
-use crate::engine::Step;
+use crate::engine::{Step, Todo};
 use crate::refusal::Failure;
 use crate::store::{Read, StoreError, Table};
 use crate::timer::TimerRow;
@@ -81,7 +81,7 @@ fn well_formed(consequence: &Consequence) -> Result<(), Code> {
             value(data, ARGUMENTS_MAX_BYTES)
         }
         Consequence::CancelTimer { name: called } => name(called),
-        Consequence::Create(_) | Consequence::Remove => Ok(()),
+        Consequence::Create(_) | Consequence::Remove | Consequence::Move { .. } => Ok(()),
     }
 }
 
@@ -109,6 +109,7 @@ pub(crate) fn carry_out(
                 Err(Failure::Store(error)) => return Err(error),
             },
             Consequence::Remove => removed = Some(id),
+            Consequence::Move { to } => s.later(Todo::Leave(object, to)),
             Consequence::Timer { name, after_ms, then } => {
                 let due_ms = s.ctx.now_ms.saturating_add(after_ms);
                 timer::set(s, &object, &TimerRow { name, due_ms, id, then })?;

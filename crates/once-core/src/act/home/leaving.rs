@@ -22,7 +22,8 @@ use crate::share;
 use crate::store::{Read, StoreError, Table, prefix_end, scan_prefix, try_scan};
 use crate::txn;
 
-/// Whether an act waits, because its object is about to leave: all do, but what must run before an answer to it can.
+/// Whether an act waits, because its object is about to leave: all do, but answers to it, what it asked of itself, and what must run
+/// before these.
 pub(crate) fn is_held(s: &mut Step<'_, '_>, key: &ObjectKey, come: &Come) -> Result<bool, StoreError> {
     let Some(hold) = s.engine.moving.hold(key) else { return Ok(false) };
     let place = lane_key(&come.act.lane, &come.origin);
@@ -34,7 +35,7 @@ pub(crate) fn is_held(s: &mut Step<'_, '_>, key: &ObjectKey, come: &Come) -> Res
         return Ok(true);
     }
     let id = lanes::to(s, come.act.lane, s.ctx.me)?;
-    Ok(!rehome::answers_from(s, &id, come.act.sequence)?)
+    Ok(!rehome::ends_from(s, &id, come.act.sequence)?)
 }
 
 /// Lanes that wait because an object is about to leave go on, in steps to come: all of them, or those of this kernel.

@@ -12,9 +12,11 @@ mod given;
 mod history;
 mod leaving;
 mod marks;
+mod own;
 mod put_off;
 mod ready;
 mod record;
+mod runs;
 mod shown;
 pub(super) mod state;
 #[cfg(test)]
@@ -28,6 +30,7 @@ pub use history::{Recorded, broken_link, entries, history, receipt, receipt_for}
 pub(crate) use built_in::{BuiltIn, Cause, carry_out, new_id};
 pub(crate) use consequences::{work_again, worked};
 pub(crate) use leaving::{has_lane, lanes_of, nudge, origins_of, put_lane, release};
+pub(crate) use own::ask as ask_of_move;
 pub(crate) use ready::{go_on as go_on_put_off, ready};
 pub(crate) use shown::{came, late, not_kept};
 #[cfg(test)]

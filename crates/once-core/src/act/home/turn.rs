@@ -3,27 +3,22 @@
 use std::collections::VecDeque;
 
 use bytes::Bytes;
-use once_model::action::{Act, BUILT_IN_FROM, Missing, Outcome, cause_id};
-use once_model::hash::record_hash;
-use once_model::ids::{Hash, KernelId, Uuid};
-use once_model::limits::{ARGUMENTS_MAX_BYTES, SCENARIO_MAX_BYTES};
-use once_model::scenario::Scenario;
+use once_model::action::{Act, BUILT_IN_FROM, Missing, Outcome};
+use once_model::ids::KernelId;
 use once_model::wire::{Code, Frame};
 
-use super::built_in::{self, BuiltIn};
 use super::come::{Busy, Come, Lane};
-use super::consequences::{self, Fit};
-use super::record::{Made, Said, answer, answer_again, end, record, tell};
+use super::record::{Said, answer, answer_again, end, record, tell};
+use super::runs::{self, Verdict};
 use super::waiting::{For, Unasked};
-use super::{given, leaving, marks, put_off};
+use super::{consequences, given, leaving, marks, own, put_off};
 use crate::act::guests;
 use crate::act::origin::{lanes, send, slow};
 use crate::act::rows::{Origin, lane_key};
 use crate::engine::Step;
-use crate::object::{self, Draft, HeadRow};
-use crate::refusal::Failure;
+use crate::object::{self, HeadRow};
 use crate::store::{Read, StoreError, Table};
-use crate::waist::{Effect, Ran, Run, RunResult, Wait};
+use crate::waist::{Ran, RunResult, Wait};
 use crate::{access, moving, peers, share};
 
 /// Most lanes that go on in one step: keeps a step short.
@@ -288,47 +283,15 @@ fn has_room_for_lane(s: &Step<'_, '_>, come: &Come) -> Result<bool, StoreError> 
     Ok(used.saturating_add(object::LANE_COST_BYTES) <= quota_bytes)
 }
 
-/// Asks for a run. A runner that answers at once saves a commit and two threads' turns.
+/// Asks for a run.
 fn run(s: &mut Step<'_, '_>, come: &Come, head: HeadRow, given: Vec<Bytes>) -> Result<(), StoreError> {
-    let place = object::body_key(&head.header);
-    let body = s.txn.get(Table::Body, &place)?.ok_or_else(|| {
-        StoreError::damaged(Table::Body, &place, format!("no bytes of {}", head.header.key()))
-    })?;
-    s.engine.act.runs += 1;
-    let run = Run {
-        run: s.engine.act.runs,
-        key: head.header.key(),
-        header: head.header.clone(),
-        body,
-        action: come.act.action.clone(),
-        given,
-        cause: cause(come),
-        seed: seed(s, come),
-        origin: come.origin.kernel,
-        now_ms: s.ctx.now_ms,
-    };
-    if let Some(result) = s.ctx.runner.run(&run) {
+    if let Some(result) = runs::ask(s, come, &head, given)? {
         return finish(s, come, head, result);
     }
-    let busy = Busy { run: run.run, base: head.header.id(), come: come.clone() };
-    s.engine.act.busy.insert(run.key, busy);
-    s.out.push(Effect::Run(Box::new(run)));
     if come.origin.kernel == s.ctx.me {
         slow::slow_down(s, come.act.lane)?;
     }
     Ok(())
-}
-
-/// What stands for an action in the ids of its effects.
-fn cause(come: &Come) -> Uuid {
-    let Come { origin, act, .. } = come;
-    cause_id(&act.lane.key.uuid, &origin.incarnation, act.sequence, &act.action.id)
-}
-
-fn seed(s: &Step<'_, '_>, come: &Come) -> Hash {
-    let secret = s.ctx.key.to_bytes();
-    let record = [secret.as_slice(), cause(come).as_bytes(), come.origin.kernel.as_bytes()].concat();
-    record_hash("once/2 seed", &record)
 }
 
 /// A run came to its end: its outcome, if the object is still what it ran on. Then what waited for the object.
@@ -348,6 +311,9 @@ pub(crate) fn ran(s: &mut Step<'_, '_>, ran: Ran) -> Result<(), StoreError> {
 }
 
 fn ended(s: &mut Step<'_, '_>, busy: Busy, result: RunResult) -> Result<(), StoreError> {
+    if let Some(what) = own::of(&busy.come.act) {
+        return own::ended(s, what, &busy, result);
+    }
     let come = busy.come;
     let key = object::current_key(s.txn, &come.act.lane.key)?;
     match object::head(s.txn, &key)? {
@@ -389,45 +355,23 @@ pub(crate) fn go_on(s: &mut Step<'_, '_>) -> Result<(), StoreError> {
 /// The component has answered: all that follows from it is written in this transaction, or nothing.
 fn finish(s: &mut Step<'_, '_>, come: &Come, head: HeadRow, result: RunResult) -> Result<(), StoreError> {
     let Come { origin, act, .. } = come;
-    // The disk may have filled up while it ran. It comes again: a refusal would be for ever, and an object would never
-    // hear what came of its effect.
-    if s.room_on_disk().is_err() {
-        return Ok(());
-    }
-    match result {
-        RunResult::Done { state, result, consequences } => {
-            let too_large = result.len() > ARGUMENTS_MAX_BYTES
-                || state.as_ref().is_some_and(|state| state.bytes().len() > SCENARIO_MAX_BYTES);
-            let fit =
-                if too_large { Fit::Never(Code::TooLarge) } else { consequences::fit(s, &consequences)? };
-            match fit {
-                Fit::Yes => {}
-                // Not run yet: it comes again.
-                Fit::Busy => {
-                    if origin.kernel == s.ctx.me {
-                        slow::slow_down(s, act.lane)?;
-                    }
-                    return Ok(());
-                }
-                Fit::Never(code) => return not_kept(s, come, &head, code),
-            }
-            let made = match make(s, head.clone(), state, !consequences.is_empty()) {
-                Ok(made) => made,
-                Err(Failure::Store(error)) => return Err(error),
-                Err(Failure::Refused(refusal)) => return not_kept(s, come, &head, refusal.code()),
-            };
+    match runs::weigh(s, &head, result)? {
+        Verdict::Done { made, result, consequences } => {
             let object = record(s, origin, act, Outcome::Done(result), made)?;
             if mutant!(ForgetEffects) {
                 return Ok(());
             }
-            consequences::carry_out(s, object, (&origin.kernel, &cause(come)), consequences)
+            consequences::carry_out(s, object, (&origin.kernel, &runs::cause(come)), consequences)
         }
-        RunResult::Failed(reason) if reason.len() > ARGUMENTS_MAX_BYTES => {
-            not_kept(s, come, &head, Code::TooLarge)
-        }
-        RunResult::Failed(reason) => end(s, come, Outcome::Failed(reason), head),
-        RunResult::Refused(code) => not_kept(s, come, &head, code),
-        RunResult::Later(wait) => {
+        Verdict::Failed(reason) => end(s, come, Outcome::Failed(reason), head),
+        Verdict::Refused(code) => not_kept(s, come, &head, code),
+        Verdict::NotNow => Ok(()),
+        // Not run yet: it comes again.
+        Verdict::Busy => match origin.kernel == s.ctx.me {
+            true => slow::slow_down(s, act.lane),
+            false => Ok(()),
+        },
+        Verdict::Later(wait) => {
             let why = match wait {
                 Wait::ForRoom => Unasked::NoRoom,
                 Wait::ForItself => Unasked::Itself,
@@ -444,26 +388,6 @@ fn not_kept(s: &mut Step<'_, '_>, come: &Come, head: &HeadRow, code: Code) -> Re
         return put_off::hold(s, come, head, Unasked::Refused(code));
     }
     end(s, come, Outcome::Refused(code), head.clone())
-}
-
-/// What an action makes of its object: nothing, or its next revision. One that acts on others must have a name that
-/// lasts: an unclaimed copy is claimed first, by an entry of its own.
-fn make(s: &mut Step<'_, '_>, head: HeadRow, state: Option<Scenario>, acts: bool) -> Result<Made, Failure> {
-    let state = match state {
-        Some(state) => object::changed(s, &head, state)?,
-        None => None,
-    };
-    let head = match head.home {
-        None if acts || state.is_some() => {
-            let claim = Draft::claim(s, head)?;
-            built_in::carry_out(s, BuiltIn::Claim, built_in::Cause::Action, claim)?
-        }
-        _ => head,
-    };
-    Ok(match state {
-        Some(state) => Made::Revision(Draft::next(s, head, &state)),
-        None => Made::Nothing(head),
-    })
 }
 
 #[cfg(test)]

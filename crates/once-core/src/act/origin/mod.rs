@@ -26,4 +26,4 @@ pub(crate) use reply::{Came, tell};
 pub(crate) use requests::{begin_anew, forget_request, note};
 pub(crate) use send::{missing, send_lane, send_slow, tidy_lane};
 pub(crate) use slow::again as slow_again;
-pub(crate) use waiting::under_way;
+pub(crate) use waiting::{calls_of, leave_calls, under_way};

@@ -7,11 +7,12 @@ use once_model::ids::{KernelId, ObjectKey};
 
 use super::lanes;
 use super::state::Lane;
-use crate::act::rows::{LaneId, QueueRow, SendingRow};
+use crate::act::rows::{LaneId, QueueRow, SendingRow, WaitingRow};
 use crate::engine::Step;
+use crate::follow::asked_as;
 use crate::share::{self, Kind};
 use crate::store::{StoreError, Table, prefix_end, try_scan};
-use crate::txn;
+use crate::{object, txn};
 
 /// The lanes to an object, under these names, that lead to such homes, and to which.
 fn leading(
@@ -68,12 +69,16 @@ pub(crate) fn rehome(
     Ok(())
 }
 
-/// Whether an answer waits in a lane, from a sequence on.
-pub(crate) fn answers_from(s: &Step<'_, '_>, id: &LaneId, sequence: u64) -> Result<bool, StoreError> {
+/// Whether something waits in a lane, from a sequence on, that must run before its object leaves: an answer, or what the object
+/// asked of itself.
+pub(crate) fn ends_from(s: &Step<'_, '_>, id: &LaneId, sequence: u64) -> Result<bool, StoreError> {
+    let names = asked_as(s, &object::current_key(s.txn, &id.name.key)?)?;
     let mut any = false;
     lanes::scan(s.txn, id, sequence, |_, value| {
         any = match txn::decode(Table::Queue, value)? {
-            QueueRow::Waiting(row) => row.action.answers.is_some(),
+            QueueRow::Waiting(WaitingRow { action, .. }) => {
+                action.answers.is_some() || action.acting.is_some_and(|acting| names.contains(&acting))
+            }
             QueueRow::Ended(_) => false,
         };
         Ok(if any { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })

@@ -19,6 +19,8 @@ pub(crate) enum Came {
     Outcome(Outcome),
     /// The timer is due.
     Due,
+    /// The object moved and did not wait for it: nobody tells it what came of the action.
+    Unknown,
 }
 
 /// Tells an object what came of its effect `id`: as an action on it, by the right of what it asked for.
@@ -50,6 +52,7 @@ pub(crate) fn tell(
 fn arguments(id: &Uuid, came: &Came, with: &[u8]) -> Vec<u8> {
     let (word, detail): (&str, Option<(&str, Vec<u8>)>) = match came {
         Came::Due => ("due", None),
+        Came::Unknown => ("unknown", None),
         Came::Outcome(outcome) => (
             outcome.word(),
             Some(match outcome {
@@ -105,6 +108,8 @@ mod tests {
         assert!(said(nested(JSON_MAX_DEPTH)).contains(r#""result":null"#));
         assert!(said(Outcome::Refused(Code::Lacking)).contains(r#""code":"lacking""#));
         let due = arguments(&id, &Came::Due, b"null");
+        let unknown = arguments(&id, &Came::Unknown, b"1");
+        assert_eq!(unknown, format!(r#"{{"effect":"{id}","status":"unknown","with":1}}"#).into_bytes());
         assert_eq!(due, format!(r#"{{"effect":"{id}","status":"due","with":null}}"#).into_bytes());
     }
 }

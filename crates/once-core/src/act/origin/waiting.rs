@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use once_model::ids::{KernelId, ObjectKey};
 
 use super::lanes;
-use crate::act::rows::{QueueRow, WaitingRow};
+use crate::act::rows::{Place, QueueRow, WaitingRow};
 use crate::engine::Step;
 use crate::follow::asked_as;
 use crate::refusal::Unmoved;
@@ -22,6 +22,14 @@ use crate::txn;
 pub fn waiting(
     read: &dyn Read,
     visit: &mut dyn FnMut(KernelId, ObjectKey, u64, WaitingRow) -> ControlFlow<()>,
+) -> Result<(), StoreError> {
+    places(read, &mut |home, place, row| visit(home, place.lane.name.key, place.sequence, row))
+}
+
+/// The same, with the whole place.
+fn places(
+    read: &dyn Read,
+    visit: &mut dyn FnMut(KernelId, Place, WaitingRow) -> ControlFlow<()>,
 ) -> Result<(), StoreError> {
     let mut found = Vec::new();
     read.scan(Table::Outbox, &[], None, &mut |key, _| {
@@ -40,7 +48,7 @@ pub fn waiting(
         let mut stopped = false;
         lanes::scan(read, &id, floor, |sequence, value| {
             let seen = match txn::decode(Table::Queue, value) {
-                Ok(QueueRow::Waiting(row)) => visit(home, id.name.key, sequence, row),
+                Ok(QueueRow::Waiting(row)) => visit(home, Place { lane: id, sequence }, row),
                 Ok(QueueRow::Ended(_)) | Err(_) => ControlFlow::Continue(()),
             };
             stopped = seen.is_break();
@@ -53,8 +61,13 @@ pub fn waiting(
     Ok(())
 }
 
-/// What of an object of this kernel is under way: an action of it that has no outcome, or an answer to it that has not run.
-pub(crate) fn under_way(s: &Step<'_, '_>, key: &ObjectKey) -> Result<Option<Unmoved>, StoreError> {
+/// What of an object of this kernel is under way: an action of it that has no outcome, unless it leaves calls behind, or an
+/// answer to it that has not run. What it asked of itself runs in any case.
+pub(crate) fn under_way(
+    s: &Step<'_, '_>,
+    key: &ObjectKey,
+    leaves_calls: bool,
+) -> Result<Option<Unmoved>, StoreError> {
     if s.engine.act.busy.contains_key(key) {
         return Ok(Some(Unmoved::Run));
     }
@@ -62,8 +75,8 @@ pub(crate) fn under_way(s: &Step<'_, '_>, key: &ObjectKey) -> Result<Option<Unmo
     let mut found = None;
     waiting(s.txn, &mut |home, on, _, row| {
         let is_mine = |object: &ObjectKey| names.contains(object);
-        let calls = row.call.as_ref().is_some_and(|call| is_mine(&call.object));
-        if calls || row.action.acting.as_ref().is_some_and(is_mine) {
+        let is_left = leaves_calls && !is_mine(&on);
+        if is_of(&row, &names) && !is_left {
             found = Some(Unmoved::Call { id: row.action.id, on });
         } else if home == me
             && is_mine(&on)
@@ -74,4 +87,32 @@ pub(crate) fn under_way(s: &Step<'_, '_>, key: &ObjectKey) -> Result<Option<Unmo
         if found.is_some() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     })?;
     Ok(found)
+}
+
+/// Whether an object of these names has asked for an action, or waits for its outcome.
+fn is_of(row: &WaitingRow, names: &[ObjectKey]) -> bool {
+    let calls = row.call.as_ref().is_some_and(|call| names.contains(&call.object));
+    calls || row.action.acting.is_some_and(|acting| names.contains(&acting))
+}
+
+/// The actions of an object that have no outcome, with their places.
+pub(crate) fn calls_of(s: &Step<'_, '_>, key: &ObjectKey) -> Result<Vec<(Place, WaitingRow)>, StoreError> {
+    let (names, mut found) = (asked_as(s, key)?, Vec::new());
+    places(s.txn, &mut |_, place, row| {
+        found.extend(is_of(&row, &names).then_some((place, row)));
+        ControlFlow::Continue(())
+    })?;
+    Ok(found)
+}
+
+/// An object does not wait for them any more. They are sent all the same, since a sequence is never left out; what comes of them
+/// is told to nobody here.
+pub(crate) fn leave_calls(s: &mut Step<'_, '_>, key: &ObjectKey) -> Result<(), StoreError> {
+    for (place, row) in calls_of(s, key)? {
+        if row.call.is_some() {
+            let row = QueueRow::Waiting(WaitingRow { call: None, ..row });
+            s.txn.put(Table::Queue, &place.to_row(), &row);
+        }
+    }
+    Ok(())
 }

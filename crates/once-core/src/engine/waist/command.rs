@@ -106,6 +106,8 @@ pub enum Command {
         key: ObjectKey,
         /// To whom.
         to: KernelId,
+        /// Do not wait for its calls that have no outcome: they are left behind.
+        leave_calls: bool,
         /// Reply when it lives there, instead of when the wish is durable here.
         wait: bool,
     },
@@ -235,6 +237,8 @@ pub enum Answer {
     Moved {
         /// Which.
         to: KernelId,
+        /// How many of its calls it did not wait for: it was told `unknown`.
+        left: usize,
     },
     /// Admitted by this peer.
     Joined {

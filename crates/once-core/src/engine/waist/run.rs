@@ -117,6 +117,11 @@ pub enum Consequence {
         /// More about it: verbatim JSON.
         data: Bytes,
     },
+    /// The acting object moves to another kernel, if that takes it. It begins to leave in the commit of the action.
+    Move {
+        /// To which.
+        to: KernelId,
+    },
     /// Work outside, at least once: what comes of it comes back as an action.
     Activity {
         /// Which kind of work.
@@ -180,6 +185,9 @@ pub trait Runner: fmt::Debug + Send + Sync {
     /// Whether somebody here has this component, in a version that reads states of that one: or an object that moved here could
     /// do nothing.
     fn reads(&self, component: &str, version: &str) -> bool;
+
+    /// Whether objects of this component are told of that: `once:leaving` or `once:arrived`.
+    fn is_told(&self, component: &str, action: &str) -> bool;
 }
 
 /// Runs nothing at once.
@@ -192,6 +200,10 @@ impl Runner for NoRunner {
     }
 
     fn reads(&self, _: &str, _: &str) -> bool {
+        false
+    }
+
+    fn is_told(&self, _: &str, _: &str) -> bool {
         false
     }
 }
