@@ -35,8 +35,8 @@ impl World {
                 }
             }
             let leaving = moving::departures(&self.nodes[index].disk).unwrap_or_default();
-            wrong.extend(self.not_gone(index, &leaving).into_iter().chain(self.lingers(index)));
-            wrong.extend(self.not_told(index));
+            wrong.extend(self.not_gone(index, &leaving));
+            wrong.extend(self.not_told(index).into_iter().chain(self.lingers(index)));
             for (peer, key) in self.waiting(index) {
                 if self.is_about_to_leave(&peer, &key) {
                     continue;

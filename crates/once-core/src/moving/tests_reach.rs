@@ -27,7 +27,7 @@ fn moved() -> (Several, ObjectKey) {
     let [a, b, k] = [A, B, K].map(|place| net.id(place));
     net.kernels[B].grant(a, Right::Host, Scope::Kernel);
     net.kernels[B].grant(k, Right::Act, Scope::Component("Paper".into()));
-    net.kernels[A].command(Command::Move { key, to: b, leave_calls: false, wait: false });
+    net.kernels[A].command(Command::Move { key, to: b, wait: false, leave_calls: false });
     net.settle();
     assert_eq!(object::head(&net.kernels[B].store, &key).unwrap().unwrap().home, Some(b));
     (net, key)
@@ -87,7 +87,7 @@ fn whichever_home_is_named_with_the_copy_an_object_has_one_lane() {
     // It has gone before it hears of the first action.
     net.set_away(K, true);
     let first = net.kernels[K].act_at(a, copy, 1);
-    net.kernels[A].command(Command::Move { key, to: b, wait: false });
+    net.kernels[A].command(Command::Move { key, to: b, wait: false, leave_calls: false });
     net.settle();
     net.set_away(K, false);
     net.pass(60_000);
@@ -131,7 +131,7 @@ fn a_question_of_somebody_else_does_not_leave_an_object_sealed() {
         version: header.version.clone(),
         size: header.size,
     };
-    net.kernels[A].command(Command::Move { key, to: b, leave_calls: false, wait: false });
+    net.kernels[A].command(Command::Move { key, to: b, wait: false, leave_calls: false });
     carry(&mut net, A, B);
     // B has said yes to A. Now K asks, and what A has sealed comes to B behind that.
     let conn = net.kernels[B].engine.peers.links[&k].up().unwrap();

@@ -43,7 +43,7 @@ fn before(rights: &[Right], expires_ms: Option<u64>) -> (Several, ObjectKey) {
 
 fn goes(net: &mut Several, key: ObjectKey, from: usize, to: usize) {
     let home = net.id(to);
-    net.kernels[from].command(Command::Move { key, to: home, wait: false });
+    net.kernels[from].command(Command::Move { key, to: home, wait: false, leave_calls: false });
     net.settle();
     assert_eq!(object::head(&net.kernels[to].store, &key).unwrap().unwrap().home, Some(home));
 }
