@@ -35,12 +35,7 @@ impl World {
                 }
             }
             let leaving = moving::departures(&self.nodes[index].disk).unwrap_or_default();
-            wrong.extend(self.not_gone(index, &leaving));
-            for arrival in moving::arrivals(&self.nodes[index].disk).unwrap_or_default() {
-                if !self.checker.was_put_back(&self.nodes[index].id) {
-                    wrong.push((index, 4, format!("{} was never told that it has come", arrival.key)));
-                }
-            }
+            wrong.extend(self.not_gone(index, &leaving).into_iter().chain(self.not_told(index)));
             for (peer, key) in self.waiting(index) {
                 if self.is_about_to_leave(&peer, &key) {
                     continue;
@@ -99,6 +94,17 @@ impl World {
             Some((to, 10, what))
         };
         self.checker.news.all().filter_map(one).collect()
+    }
+
+    /// Objects that have come, and still were not told so.
+    fn not_told(&self, index: usize) -> Vec<(usize, u8, String)> {
+        if self.checker.was_put_back(&self.nodes[index].id) {
+            return Vec::new();
+        }
+        let untold = moving::arrivals(&self.nodes[index].disk).unwrap_or_default();
+        let one =
+            |arrival: moving::Arrival| (index, 4, format!("{} was never told that it has come", arrival.key));
+        untold.into_iter().map(one).collect()
     }
 
     /// Objects that are still about to leave for kernels that can be reached.
