@@ -35,8 +35,7 @@ impl World {
                 }
             }
             let leaving = moving::departures(&self.nodes[index].disk).unwrap_or_default();
-            wrong.extend(self.not_gone(index, &leaving));
-            wrong.extend(self.not_told(index).into_iter().chain(self.lingers(index)));
+            wrong.extend(self.not_moved(index, &leaving));
             for (peer, key) in self.waiting(index) {
                 if self.is_about_to_leave(&peer, &key) {
                     continue;
@@ -97,14 +96,10 @@ impl World {
         self.checker.news.all().filter_map(|(debt, links)| one(debt, links)).collect()
     }
 
-    /// Objects that were never told that they have come.
-    fn not_told(&self, index: usize) -> Vec<(usize, u8, String)> {
-        if self.checker.was_put_back(&self.nodes[index].id) {
-            return Vec::new();
-        }
-        let arrivals = moving::arrivals(&self.nodes[index].disk).unwrap_or_default();
-        let what = |key| format!("{key} was never told that it has come");
-        arrivals.into_iter().map(|arrival| (index, 4, what(arrival.key))).collect()
+    /// What of moves has not come to its end.
+    fn not_moved(&self, index: usize, leaving: &[moving::Departure]) -> Vec<(usize, u8, String)> {
+        let still = self.not_gone(index, leaving).into_iter();
+        still.chain(self.not_told(index)).chain(self.lingers(index)).collect()
     }
 
     /// Who still visits, and has no reason to.
@@ -112,6 +107,17 @@ impl World {
         let now_ms = self.nodes[index].now_ms(self.now_us);
         let lingers = check::visitors::lingers(&self.nodes[index].disk, now_ms);
         lingers.map(|what| (index, 7, what))
+    }
+
+    /// Objects that have come, and still were not told so.
+    fn not_told(&self, index: usize) -> Vec<(usize, u8, String)> {
+        if self.checker.was_put_back(&self.nodes[index].id) {
+            return Vec::new();
+        }
+        let untold = moving::arrivals(&self.nodes[index].disk).unwrap_or_default();
+        let one =
+            |arrival: moving::Arrival| (index, 4, format!("{} was never told that it has come", arrival.key));
+        untold.into_iter().map(one).collect()
     }
 
     /// Objects that are still about to leave for kernels that can be reached.

@@ -114,6 +114,30 @@ fn before(id: &Uuid) -> Option<Consequence> {
     }
 }
 
+/// A timer that ends at once.
+fn hushed() -> [Consequence; 2] {
+    let then = Then { action: "loud".into(), with: "1".into() };
+    let name = || "hushed".to_owned();
+    [Consequence::Timer { name: name(), after_ms: 1000, then }, Consequence::CancelTimer { name: name() }]
+}
+
+/// What has to do with where it lives.
+fn travels(run: &Run) -> Result<Option<Consequence>, RunResult> {
+    match run.action.name.as_str() {
+        "once:leaving" if run.action.id.as_bytes()[13].is_multiple_of(8) => {
+            Err(RunResult::Failed("\"not now\"".into()))
+        }
+        "once:leaving" | "once:arrived" => Ok(None),
+        "roam" => {
+            let text = String::from_utf8_lossy(&run.action.arguments).into_owned();
+            let to = text.trim_matches('"').parse::<KernelId>();
+            let to = to.map_err(|_| RunResult::Failed("\"to where\"".into()))?;
+            Ok(Some(Consequence::Move { to }))
+        }
+        _ => Err(RunResult::Refused(Code::NoComponent)),
+    }
+}
+
 /// What the component says: all but `look` and `no` write the action down.
 ///
 /// `pay` gives a coin to another journal (`take` there), and takes it back if that was not done (`paid`); `alarm` sets a
@@ -158,11 +182,6 @@ pub fn run(run: &Run) -> RunResult {
                 then: Some(then("paid")),
             }));
         }
-        // Not now.
-        "once:leaving" if run.action.id.as_bytes()[13].is_multiple_of(8) => {
-            return RunResult::Failed("\"not now\"".into());
-        }
-        "once:leaving" | "once:arrived" => {}
         "take" => journal.coins += 1,
         "paid" if told && text.contains("\"status\":\"unknown\"") => journal.doubts += 1,
         "paid" if told && !text.contains("\"status\":\"done\"") => journal.coins += 1,
@@ -173,14 +192,7 @@ pub fn run(run: &Run) -> RunResult {
             consequences.push(Consequence::Timer { name, after_ms, then: then("rang") });
         }
         "rang" if told => journal.rings += 1,
-        "hush" => {
-            consequences.push(Consequence::Timer {
-                name: "hushed".into(),
-                after_ms: 1000,
-                then: then("loud"),
-            });
-            consequences.push(Consequence::CancelTimer { name: "hushed".into() });
-        }
+        "hush" => consequences.extend(hushed()),
         "work" => consequences.push(Consequence::Activity {
             name: "work".into(),
             arguments: "7".into(),
@@ -193,13 +205,11 @@ pub fn run(run: &Run) -> RunResult {
             }
             consequences.push(Consequence::Publish { name: "born".into(), data: "1".into() });
         }
-        "roam" => {
-            let to = text.trim_matches('"').parse::<KernelId>();
-            let Ok(to) = to else { return RunResult::Failed("\"to where\"".into()) };
-            consequences.push(Consequence::Move { to });
-        }
         "end" => consequences.push(Consequence::Remove),
-        _ => return RunResult::Refused(Code::NoComponent),
+        _ => match travels(run) {
+            Ok(more) => consequences.extend(more),
+            Err(no) => return no,
+        },
     }
     journal.ids.push(mark(&run.origin, &run.action.id));
     let result = journal.ids.len().to_string().into();

@@ -7,8 +7,8 @@ use once_model::limits::{INLINE_MAX_BYTES, LUGGAGE_MAX_BYTES};
 use once_model::moving::{Ahead, Handed, Handoff, Luggage, Welcome, Withdraw};
 use once_model::wire::{Code, Frame, Parcel};
 
+use super::both::{connection, is_passing, my_life, tick_later};
 use super::rows::{HandedRow, WelcomeRow, handed_key, is_welcome};
-use super::stay::{connection, is_passing, my_life, tick_later};
 use super::{hear, luggage, sealed, words};
 use crate::access;
 use crate::act::{self, BuiltIn, Cause};

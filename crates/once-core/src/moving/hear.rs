@@ -7,9 +7,9 @@ use once_model::ids::{KernelId, Lineage, ObjectKey};
 use once_model::moving::{Heard, Moved};
 use once_model::wire::Frame;
 
+use super::both::connection;
 use super::news::was_home;
 use super::rows;
-use super::stay::connection;
 use crate::engine::{Step, Todo};
 use crate::store::StoreError;
 use crate::{act, follow, object, peers};

@@ -10,9 +10,10 @@ use once_model::moving::{Ahead, Welcome};
 use once_model::sign::Purpose;
 use once_model::wire::{Code, Frame, ShareAnswer};
 
+use super::both::{connection, is_passing, tick_later};
 use super::rows::{LeavingRow, SealedRow};
 use super::state::{Leaving, Stage};
-use super::stay::{connection, is_passing, stay, stays, tick_later};
+use super::stay::{stay, stays};
 use super::{Departure, luggage, news, sealed, words};
 use crate::act;
 use crate::chores::{self, Chore};

@@ -4,6 +4,7 @@
 
 mod acquaintances;
 mod arrive;
+mod both;
 mod hear;
 mod leave;
 mod luggage;

@@ -10,9 +10,9 @@ use once_model::limits::{NEWS_WINDOW, RESEND_AFTER_MS};
 use once_model::moving::{Heard, Moved};
 use once_model::wire::Frame;
 
+use super::both::{connection, tick_later};
 use super::rows::NewsRow;
 use super::state::Told;
-use super::stay::{connection, tick_later};
 use crate::engine::{Step, Todo};
 use crate::object;
 use crate::store::{Read, StoreError, Table, prefix_end};

@@ -9,9 +9,10 @@ use once_model::moving::{Handed, Handoff, Luggage, Withdraw};
 use once_model::sign::Purpose;
 use once_model::wire::{Code, Frame};
 
+use super::both::{connection, my_life};
 use super::rows::{self, LeavingRow, SealedRow};
 use super::state::Stage;
-use super::stay::{connection, my_life, stay};
+use super::stay::stay;
 use super::{hear, luggage};
 use crate::act::{self, BuiltIn, Cause};
 use crate::engine::Step;

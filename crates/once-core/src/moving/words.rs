@@ -23,10 +23,11 @@ fn is_told(s: &Step<'_, '_>, head: &HeadRow, word: Word) -> bool {
 
 /// Whether an object that has nothing under way may be sealed: it was told, or need not be.
 pub(super) fn may_go(s: &Step<'_, '_>, head: &HeadRow) -> bool {
+    if mutant!(LeaveUnasked) {
+        return true;
+    }
     let leaving = s.engine.moving.leaving.get(&head.header.key());
-    leaving.is_some_and(|leaving| leaving.told || leaving.untold)
-        || !is_told(s, head, Word::Leaving)
-        || mutant!(LeaveUnasked)
+    leaving.is_some_and(|leaving| leaving.told || leaving.untold) || !is_told(s, head, Word::Leaving)
 }
 
 /// Tells it that it leaves. What speaks against it: nothing if it may go on.
@@ -51,7 +52,8 @@ pub(super) fn take(
     match heard {
         Heard::Done => {
             let row: Option<LeavingRow> = txn::get(s.txn, Table::Leaving, &key.to_row())?;
-            if let (Some(row), false) = (row, mutant!(ForgetLeaving)) {
+            let forgets = mutant!(ForgetLeaving);
+            if let (Some(row), false) = (row, forgets) {
                 s.txn.put(Table::Leaving, &key.to_row(), &LeavingRow { told: true, ..row });
             }
             if let Some(leaving) = s.engine.moving.leaving.get_mut(&key) {

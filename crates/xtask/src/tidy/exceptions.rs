@@ -28,7 +28,7 @@ pub const TODAY: Exceptions = Exceptions {
         ("crates/once-sim/src/check/group.rs, commanded", 100),
         ("crates/once-sim/src/check/shadow.rs, Checker::started", 97),
         ("crates/once-sim/src/exchange.rs, World::exchange_reads", 98),
-        ("crates/once-sim/src/journal.rs, run", 74),
+        ("crates/once-sim/src/journal.rs, run", 71),
         ("crates/once-sim/src/puppet.rs, Puppet::forgery", 84),
         ("crates/once-sim/src/shell.rs, World::group", 75),
         ("crates/once-sim/src/workload.rs, World::act", 77),
