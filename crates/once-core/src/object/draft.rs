@@ -25,9 +25,9 @@ pub(crate) struct Draft {
 #[derive(Debug)]
 enum Stood {
     /// Nothing: the object is born, with this chain.
-    Nothing(Chain),
+    Nothing(Box<Chain>),
     /// An unclaimed copy, which becomes the object of this chain.
-    Copy(Box<HeadRow>, Chain),
+    Copy(Box<HeadRow>, Box<Chain>),
     /// The revision before.
     Head(Box<HeadRow>),
     /// The last revision under another certificate, which the new one continues.
@@ -53,7 +53,7 @@ impl Draft {
         let header = unclaimed(scenario);
         let chain = new_chain(s, &header)?;
         let row = own(s, first(&header, &chain), Some(s.ctx.me));
-        Ok(Self { row, body: Some(scenario.bytes().clone()), stood: Stood::Nothing(chain) })
+        Ok(Self { row, body: Some(scenario.bytes().clone()), stood: Stood::Nothing(Box::new(chain)) })
     }
 
     /// The first revision of an unclaimed copy: the same bytes, now with a home.
@@ -62,7 +62,7 @@ impl Draft {
         let row = own(s, first(&copy.header, &chain), Some(s.ctx.me));
         // Or an object would begin without its bytes, or with others, under this kernel's signature.
         let body = super::query::body(s.txn, &copy.header)?;
-        Ok(Self { row, body, stood: Stood::Copy(Box::new(copy), chain) })
+        Ok(Self { row, body, stood: Stood::Copy(Box::new(copy), Box::new(chain)) })
     }
 
     /// The next revision of an object.
