@@ -122,19 +122,19 @@ fn hushed() -> [Consequence; 2] {
 }
 
 /// What has to do with where it lives.
-fn travels(run: &Run) -> Result<Option<Consequence>, RunResult> {
+fn travels(run: &Run) -> Result<Option<Consequence>, Box<RunResult>> {
     match run.action.name.as_str() {
         "once:leaving" if run.action.id.as_bytes()[13].is_multiple_of(8) => {
-            Err(RunResult::Failed("\"not now\"".into()))
+            Err(Box::new(RunResult::Failed("\"not now\"".into())))
         }
         "once:leaving" | "once:arrived" => Ok(None),
         "roam" => {
             let text = String::from_utf8_lossy(&run.action.arguments).into_owned();
             let to = text.trim_matches('"').parse::<KernelId>();
-            let to = to.map_err(|_| RunResult::Failed("\"to where\"".into()))?;
+            let to = to.map_err(|_| Box::new(RunResult::Failed("\"to where\"".into())))?;
             Ok(Some(Consequence::Move { to }))
         }
-        _ => Err(RunResult::Refused(Code::NoComponent)),
+        _ => Err(Box::new(RunResult::Refused(Code::NoComponent))),
     }
 }
 
@@ -208,7 +208,7 @@ pub fn run(run: &Run) -> RunResult {
         "end" => consequences.push(Consequence::Remove),
         _ => match travels(run) {
             Ok(more) => consequences.extend(more),
-            Err(no) => return no,
+            Err(no) => return *no,
         },
     }
     journal.ids.push(mark(&run.origin, &run.action.id));

@@ -252,7 +252,7 @@ pub enum Refusal {
         /// Which.
         key: ObjectKey,
         /// Why.
-        why: Unmoved,
+        why: Box<Unmoved>,
     },
     /// A peer is not removed while an object is handed over to it.
     #[error("object {key} is being handed over to {peer}, which has not answered yet")]
@@ -270,7 +270,7 @@ pub enum Refusal {
 impl Refusal {
     /// The stable code.
     #[must_use]
-    pub const fn code(&self) -> Code {
+    pub fn code(&self) -> Code {
         match self {
             Self::BadAction { code, .. } => *code,
             Self::IdReused { .. } => Code::IdReused,
@@ -284,7 +284,10 @@ impl Refusal {
             | Self::Denied(_) => Code::Denied,
             Self::NotHome { .. } | Self::NotClaimed(_) => Code::NotHome,
             Self::Leaving(_) | Self::Arriving(_) | Self::HandsOver { .. } => Code::Busy,
-            Self::Unmoved { why: Unmoved::Unwelcome(code), .. } => *code,
+            Self::Unmoved { why, .. } => match **why {
+                Unmoved::Unwelcome(code) => code,
+                _ => Code::Invalid,
+            },
             Self::OutboxFull { .. } | Self::TooManyPeers(_) | Self::TooManyActions(_) => Code::Quota,
             Self::DiskFull { .. } => Code::DiskFull,
             Self::OutOfFiles | Self::StoreDamaged => Code::Busy,

@@ -81,7 +81,7 @@ fn set_out(
     }
     object::may_change(s, &head)?;
     if let Some(why) = is_bound(s, &head)? {
-        return Err(Refusal::Unmoved { key, why }.into());
+        return Err(Refusal::Unmoved { key, why: Box::new(why) }.into());
     }
     let row =
         LeavingRow { to, since_ms: s.ctx.now_ms, sealed: None, withdrawn: false, leave_calls, told: false };

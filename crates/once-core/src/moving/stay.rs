@@ -27,7 +27,7 @@ pub(super) fn stay(s: &mut Step<'_, '_>, key: ObjectKey, why: Unmoved) -> Result
     }
     for token in leaving.tokens {
         let why = why.clone();
-        s.out.push(Effect::Reply { token, reply: Err(Refusal::Unmoved { key, why }) });
+        s.out.push(Effect::Reply { token, reply: Err(Refusal::Unmoved { key, why: Box::new(why) }) });
     }
     act::release(s, key);
     Ok(())

@@ -53,10 +53,8 @@ impl Moves {
                     }
                 }
                 Table::Stayed if row.after.is_some() => cover.met("state object stays and nobody was told"),
-                Table::Arriving => {
-                    if row.before.is_none() && row.after.is_some() {
-                        cover.met("state arrival waits");
-                    }
+                Table::Arriving if row.before.is_none() && row.after.is_some() => {
+                    cover.met("state arrival waits");
                 }
                 _ => {}
             }

@@ -66,7 +66,7 @@ fn hear(s: &mut Step<'_, '_>, come: &Come, head: HeadRow, result: RunResult) -> 
     let Come { origin, act, .. } = come;
     Ok(match runs::weigh(s, &head, result)? {
         Verdict::Done { made, result, consequences } => {
-            let object = record(s, origin, act, Outcome::Done(result), made)?;
+            let object = record(s, origin, act, Outcome::Done(result), *made)?;
             consequences::carry_out(s, object, (&origin.kernel, &runs::cause(come)), consequences)?;
             Heard::Done
         }

@@ -67,7 +67,7 @@ fn seed(s: &Step<'_, '_>, come: &Come) -> Hash {
 /// What becomes of what a component said.
 pub(super) enum Verdict {
     /// All of this is to be written.
-    Done { made: Made, result: Bytes, consequences: Vec<Consequence> },
+    Done { made: Box<Made>, result: Bytes, consequences: Vec<Consequence> },
     /// The component said no.
     Failed(Bytes),
     /// Nobody could be asked, or what came of it cannot be kept.
@@ -105,7 +105,7 @@ pub(super) fn weigh(s: &mut Step<'_, '_>, head: &HeadRow, result: RunResult) -> 
         Fit::Never(code) => return Ok(Verdict::Refused(code)),
     }
     match make(s, head.clone(), state, !consequences.is_empty()) {
-        Ok(made) => Ok(Verdict::Done { made, result, consequences }),
+        Ok(made) => Ok(Verdict::Done { made: Box::new(made), result, consequences }),
         Err(Failure::Store(error)) => Err(error),
         Err(Failure::Refused(refusal)) => Ok(Verdict::Refused(refusal.code())),
     }

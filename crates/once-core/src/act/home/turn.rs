@@ -357,7 +357,7 @@ fn finish(s: &mut Step<'_, '_>, come: &Come, head: HeadRow, result: RunResult) -
     let Come { origin, act, .. } = come;
     match runs::weigh(s, &head, result)? {
         Verdict::Done { made, result, consequences } => {
-            let object = record(s, origin, act, Outcome::Done(result), made)?;
+            let object = record(s, origin, act, Outcome::Done(result), *made)?;
             if mutant!(ForgetEffects) {
                 return Ok(());
             }
