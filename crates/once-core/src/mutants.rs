@@ -190,6 +190,8 @@ mod switch {
         LuggageAnew breaks 2,
         /// Whoever knows its hash may pull what belongs to an object that moves.
         LuggageForAll breaks 7,
+        /// With a revision from before a move its home of then comes back.
+        HomeOfThen breaks 2,
         /// A sealed object is its home's again after a while.
         UnsealByTimer breaks 2,
         /// Rights on an object stay at its former home.

@@ -311,7 +311,13 @@ impl Kernel {
         let now = self.now_of(&reading);
         let may = reading.had.iter().fold(now, |may, (_, had)| may.or(*had));
         eyes.check(Check::ReadAllowed, How::exact_if(may.sure()), may.can(), || {
-            format!("bytes go to {}, who may not have them", reading.peer.short())
+            format!(
+                "bytes of {} (content {:?}, had {:?}) go to {}, who may not have them",
+                reading.uuid,
+                reading.content,
+                reading.had,
+                reading.peer.short()
+            )
         });
     }
 

@@ -136,7 +136,7 @@ fn may_pull(
 /// a peer needs no further right.
 fn beginning(rows: &dyn Read, peer: &KernelId, pull: &Pull) -> Result<Option<Bytes>, StoreError> {
     let Some(lineage) = pull.key.lineage().filter(|_| pull.offset == 0) else { return Ok(None) };
-    if !access::is_peer(rows, peer)? {
+    if !access::is_admitted(rows, peer)? {
         return Ok(None);
     }
     let chain = object::chain(rows, &lineage)?.filter(|chain| chain.genesis.uuid == pull.key.uuid);

@@ -140,3 +140,37 @@ fn a_question_of_somebody_else_does_not_leave_an_object_sealed() {
     net.settle();
     assert_eq!(object::head(&net.kernels[B].store, &key).unwrap().unwrap().home, Some(b));
 }
+
+/// Else there were two homes: it still knows the chain, and what comes back is older than that.
+#[test]
+fn a_former_home_that_has_dropped_its_copy_takes_no_old_one_for_its_own() {
+    let mut net = Several::strangers(3);
+    net.befriend(&[A, B, K]);
+    let key = net.kernels[A].object(1, "Paper");
+    let token = net.kernels[A].command(Command::Claim { key });
+    let key = match &net.kernels[A].answered[&token] {
+        Answer::Object { header, .. } => header.key(),
+        other => panic!("{other:?}"),
+    };
+    let [a, b, k] = [A, B, K].map(|place| net.id(place));
+    net.kernels[B].grant(a, Right::Host, Scope::Kernel);
+    net.kernels[K].grant(a, Right::Share, Scope::Kernel);
+    net.kernels[A].grant(k, Right::Share, Scope::Kernel);
+    net.kernels[A].command(Command::Share { key, to: k, delivered: false });
+    net.settle();
+    net.set_away(K, true);
+    net.kernels[A].command(Command::Move { key, to: b, wait: false, leave_calls: false });
+    net.settle();
+    net.kernels[A].command(Command::Remove { key });
+    assert!(object::head(&net.kernels[A].store, &key).unwrap().is_none());
+    // K has heard nothing of it, and brings back what it was given.
+    net.kernels[A].command(Command::RemovePeer { peer: k });
+    net.set_away(K, false);
+    net.kernels[A].befriend(u8::try_from(K + 1).unwrap());
+    net.kernels[A].grant(k, Right::Share, Scope::Kernel);
+    net.kernels[K].command(Command::Share { key, to: a, delivered: false });
+    net.settle();
+    net.pass(600_000);
+    let head = object::head(&net.kernels[A].store, &key).unwrap();
+    assert_eq!(head.map(|head| head.home), Some(Some(b)));
+}

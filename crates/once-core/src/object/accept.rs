@@ -25,9 +25,11 @@ pub(crate) fn accept(
 ) -> Result<ShareAnswer, StoreError> {
     let key = arrival.header.key();
     let head = rows::head(s.txn, &key)?;
+    let home = home_now(s, &arrival)?;
     let mut row = HeadRow {
         charged: quota_bytes.is_some(),
         conflicts_dropped: head.as_ref().map_or(0, |head| head.conflicts_dropped),
+        home,
         ..arrived(s, peer, arrival.header, arrival.chain.as_ref().map(Chain::home))
     };
     let verdict = match (&key.line, &head) {
@@ -82,6 +84,18 @@ pub(crate) fn accept(
         ancestry::ask(s, key, row.home)?;
     }
     Ok(ShareAnswer::Stored)
+}
+
+/// Where the object of a revision lives, as far as is known here: with a revision from before a move comes the chain of then.
+/// Who has removed its replica of what moved away would take itself for the home again.
+fn home_now(s: &Step<'_, '_>, arrival: &Arrival) -> Result<Option<KernelId>, StoreError> {
+    let Some(brought) = &arrival.chain else { return Ok(None) };
+    let known = match arrival.header.lineage {
+        Some(lineage) => chains::chain(s.txn, &lineage)?,
+        None => None,
+    };
+    let newest = known.filter(|known| known.continues(brought) && !mutant!(HomeOfThen));
+    Ok(Some(newest.as_ref().unwrap_or(brought).home()))
 }
 
 /// A revision as it came from a peer.
