@@ -323,7 +323,7 @@ fn ready(
     let link = s.engine.peers.links.entry(peer).or_insert_with(Link::new);
     link.phase = Phase::Up { conn, dialled, boot: hello.progress.id };
     link.failures = 0;
-    (link.pause, link.pausing) = (0, false);
+    link.pause = 0;
     link.told = None;
     progress::begin_life(link, hello.progress.incarnation);
     link.admitted_in = s.engine.group;

@@ -63,9 +63,6 @@ pub(crate) fn call_wanted(s: &mut Step<'_, '_>) -> Result<(), StoreError> {
 
 /// A pause is over. One that another has taken the place of, or that a connection has ended, means nothing.
 pub(crate) fn redial(s: &mut Step<'_, '_>, peer: KernelId, pause: u64) -> Result<(), StoreError> {
-    if let Some(link) = s.engine.peers.links.get_mut(&peer).filter(|link| link.pause == pause) {
-        link.pausing = false;
-    }
     match s.engine.peers.links.get(&peer) {
         Some(link) if link.pause == pause => match link.phase {
             Phase::Idle => dial(s, peer),
@@ -104,10 +101,7 @@ pub(super) fn dial_later(s: &mut Step<'_, '_>, peer: KernelId) {
     let Some(link) = s.engine.peers.links.get_mut(&peer) else { return };
     let pause_ms = pause_ms(link.failures);
     link.failures = link.failures.saturating_add(1);
-    // It was called because somebody waits for it: the pause from before still runs, and one timer is enough.
-    if !link.pausing {
-        pause(s, peer, pause_ms);
-    }
+    pause(s, peer, pause_ms);
 }
 
 /// The longest pause after so many failures in a row.
@@ -123,7 +117,7 @@ fn pause(s: &mut Step<'_, '_>, peer: KernelId, pause_ms: u64) {
     s.engine.peers.pauses += 1;
     let number = s.engine.peers.pauses;
     if let Some(link) = s.engine.peers.links.get_mut(&peer) {
-        (link.pause, link.pausing) = (number, true);
+        link.pause = number;
         s.out.push(Effect::Timer { after_ms, timer: Timer::Redial(peer, number) });
     }
 }

@@ -27,8 +27,6 @@ pub(crate) struct Link {
     pub failures: u32,
     /// The number of the newest pause before a dial. Timers of older ones mean nothing.
     pub pause: u64,
-    /// Whether its timer runs.
-    pub pausing: bool,
     /// Since when there is none, by this kernel's clock.
     pub idle_since_ms: u64,
     /// Why there is no connection, as it was told last: told again only when it changes.
@@ -55,7 +53,6 @@ impl Link {
             phase: Phase::Idle,
             failures: 0,
             pause: 0,
-            pausing: false,
             idle_since_ms: 0,
             told: None,
             window: Window::default(),
