@@ -58,6 +58,18 @@ pub(super) fn left_in(commit: &Commit, key: &ObjectKey) -> BTreeSet<Uuid> {
     left.collect()
 }
 
+/// What an object asked in the group in which it was sealed: whether it waited for that is not seen any more.
+pub(super) fn asked_in(commit: &Commit, key: &ObjectKey) -> BTreeSet<Uuid> {
+    let rows = commit.rows.iter().filter(|row| row.table == Table::Queue && row.before.is_none());
+    let asked = rows.filter_map(|row| match queue_in(row.after.as_ref())? {
+        QueueRow::Waiting(after) if after.call.is_none() => {
+            after.action.acting.filter(|acting| acting.uuid == key.uuid).map(|_| after.action.id)
+        }
+        _ => None,
+    });
+    asked.collect()
+}
+
 /// Of each call that was left behind the object is told.
 pub(super) fn told_of_calls(commit: &Commit, key: &ObjectKey, luggage: &Luggage, wrong: &mut Wrong) {
     for call in &luggage.left {
