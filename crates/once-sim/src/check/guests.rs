@@ -52,6 +52,10 @@ impl Checker {
                 self.moves.guests.insert(key);
                 continue;
             }
+            // It was none yet when it asked for that, and has left it behind.
+            if head.header.cause.as_ref().is_some_and(|cause| self.moves.left_acts.contains(&cause.id)) {
+                continue;
+            }
             let Some(shadow) = self.shadows.get(&group.kernel) else { continue };
             let copy = super::group::candidates(group, &key).into_iter().map(|head| head.header.key());
             let objects: Vec<_> = copy.chain([key]).collect();
