@@ -190,8 +190,6 @@ mod switch {
         LuggageAnew breaks 2,
         /// Whoever knows its hash may pull what belongs to an object that moves.
         LuggageForAll breaks 7,
-        /// With a revision from before a move its home of then comes back.
-        HomeOfThen breaks 2,
         /// A sealed object is its home's again after a while.
         UnsealByTimer breaks 2,
         /// Rights on an object stay at its former home.
@@ -230,8 +228,6 @@ mod switch {
         ForgetLeaving breaks 4,
         /// An object leaves, although its component says no.
         LeaveUnwilling breaks 4,
-        /// That an object is to be told that it has come is not written down.
-        ForgetArrival breaks 4,
         /// Why an object stays that wanted to move is not written down.
         ForgetStay breaks 4,
     }

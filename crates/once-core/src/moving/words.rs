@@ -96,9 +96,7 @@ pub(super) fn expect(s: &mut Step<'_, '_>, head: &HeadRow, from: KernelId) {
         return;
     }
     let (key, since_ms) = (head.header.key(), s.ctx.now_ms);
-    if !mutant!(ForgetArrival) {
-        s.txn.put(Table::Arriving, &key.to_row(), &ArrivingRow { from, since_ms });
-    }
+    s.txn.put(Table::Arriving, &key.to_row(), &ArrivingRow { from, since_ms });
     s.engine.moving.arriving.insert(key, from);
     s.engine.moving.touched.insert(key);
 }

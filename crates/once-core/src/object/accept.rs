@@ -90,9 +90,6 @@ pub(crate) fn accept(
 /// Who has removed its replica of what moved away would take itself for the home again.
 fn home_now(s: &Step<'_, '_>, arrival: &Arrival) -> Result<Option<KernelId>, StoreError> {
     let Some(brought) = &arrival.chain else { return Ok(None) };
-    if mutant!(HomeOfThen) {
-        return Ok(Some(brought.home()));
-    }
     let known = match arrival.header.lineage {
         Some(lineage) => chains::chain(s.txn, &lineage)?,
         None => None,
