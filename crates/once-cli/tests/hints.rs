@@ -126,6 +126,7 @@ impl World {
             ("PEER", "share" | "drain" | "retire" | "outbox") => other.into(),
             ("FILE", "retire") => self.home.join("receipts.jsonl").to_str()?.into(),
             ("{key}", "claim") => UNCLAIMED.into(),
+            ("{peer}", "peers") if command.starts_with("once peers add") => self.ids[other].clone(),
             ("{peer}" | "{me}", "grant")
             | ("{me}", "peers")
             | ("{peer}" | "{to}", "outbox")
