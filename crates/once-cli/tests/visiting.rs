@@ -39,6 +39,11 @@ fn who_acts_on_an_object_goes_on_with_it_where_nobody_knows_it() {
         alice.call("grant", right.clone()).await.unwrap();
         assert_eq!(add(&vera, &ior, 1).await, Some(1));
         alice.call("move", json!({ "objects": [ior], "to": "bob" })).await.unwrap();
+        let is_home = async || {
+            let got = bob.call("get", json!({ "object": ior })).await.ok()?;
+            (got["object"]["state"] == "home").then_some(())
+        };
+        until("it lives at bob", is_home).await;
         // By the reference of before, at a kernel that nobody has made it a peer of.
         until("vera is done at bob", async || (add(&vera, &ior, 2).await? == 2).then_some(())).await;
         let id_of = async |kernel: &Daemon| kernel.status().await["kernel"].as_str().unwrap().to_owned();
@@ -54,9 +59,11 @@ fn who_acts_on_an_object_goes_on_with_it_where_nobody_knows_it() {
         until("vera goes on", async || (add(&vera, &ior, 3).await? == 3).then_some(())).await;
         // It may do nothing else: share, or act on another object.
         let other = bob.import(&acts::counter(2)).await.unwrap();
-        let refused = vera
-            .call("act", json!({ "object": other, "at": here, "name": "add", "arguments": { "by": 1 } }))
-            .await;
+        bob.call("claim", json!({ "object": other })).await.unwrap();
+        let got = bob.call("get", json!({ "object": other })).await.unwrap();
+        let other = got["object"]["ior"].as_str().unwrap();
+        let wish = json!({ "object": other, "name": "add", "arguments": { "by": 1 } });
+        let refused = vera.call("act", wish).await;
         assert_eq!(refused.unwrap_err().code, "denied");
         let (code, text) = place.once("bob", &["grant", &there, "act"]);
         assert!(
