@@ -160,6 +160,8 @@ fn a_kernel_on_a_full_disk_reads_stops_and_serves_who_comes_first_when_there_is_
         for left in [0, 12 * MIB] {
             disk.fill(left);
             let alice = start(&data).await;
+            // What it writes at its start may fail here, and then it opens its store again.
+            until("it can be read", || alice.scenario(key).is_ok()).await;
             assert_eq!(alice.scenario(key).unwrap().unwrap(), note(1).as_bytes());
             is_full(&alice.import(note(2), None).await.unwrap_err());
             let status = once::api::status(&alice).unwrap();
