@@ -14,16 +14,21 @@ const A: usize = 0;
 const B: usize = 1;
 const K: usize = 2;
 
+/// A paper of A.
+fn claimed(net: &mut Several) -> ObjectKey {
+    let key = net.kernels[A].object(1, "Paper");
+    let token = net.kernels[A].command(Command::Claim { key });
+    match &net.kernels[A].answered[&token] {
+        Answer::Object { header, .. } => header.key(),
+        other => panic!("{other:?}"),
+    }
+}
+
 /// Three peers. A paper of A has moved to B, where K may act on papers. K never had to do with it.
 fn moved() -> (Several, ObjectKey) {
     let mut net = Several::strangers(3);
     net.befriend(&[A, B, K]);
-    let key = net.kernels[A].object(1, "Paper");
-    let token = net.kernels[A].command(Command::Claim { key });
-    let key = match &net.kernels[A].answered[&token] {
-        Answer::Object { header, .. } => header.key(),
-        other => panic!("{other:?}"),
-    };
+    let key = claimed(&mut net);
     let [a, b, k] = [A, B, K].map(|place| net.id(place));
     net.kernels[B].grant(a, Right::Host, Scope::Kernel);
     net.kernels[B].grant(k, Right::Act, Scope::Component("Paper".into()));
@@ -146,12 +151,7 @@ fn a_question_of_somebody_else_does_not_leave_an_object_sealed() {
 fn a_former_home_that_has_dropped_its_copy_takes_no_old_one_for_its_own() {
     let mut net = Several::strangers(3);
     net.befriend(&[A, B, K]);
-    let key = net.kernels[A].object(1, "Paper");
-    let token = net.kernels[A].command(Command::Claim { key });
-    let key = match &net.kernels[A].answered[&token] {
-        Answer::Object { header, .. } => header.key(),
-        other => panic!("{other:?}"),
-    };
+    let key = claimed(&mut net);
     let [a, b, k] = [A, B, K].map(|place| net.id(place));
     net.kernels[B].grant(a, Right::Host, Scope::Kernel);
     net.kernels[K].grant(a, Right::Share, Scope::Kernel);

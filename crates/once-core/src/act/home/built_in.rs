@@ -81,19 +81,9 @@ pub(crate) fn carry_out(
     let arguments = arguments(draft.base(), (!draft.header().tombstone).then_some(draft.header().content));
     let action =
         Action { id, name: what.name(), arguments: arguments.into(), given: vec![], acting, answers: None };
-    let sequence = BUILT_IN_FROM + history::tip(s.txn, draft.before())?.number + 1;
     let hash = action.hash(&key.uuid);
-    let act = Act {
-        lane: key.into(),
-        sequence,
-        floor: 0,
-        action,
-        remaining_ms: None,
-        commit: None,
-        void: None,
-        certificate: None,
-        guest: None,
-    };
+    let sequence = place(s, draft.before())?;
+    let act = act_of(key, sequence, action);
     let outcome = Outcome::Done("null".into());
     let (head, after) = record::write(s, &origin, &act, &outcome, Made::Revision(draft))?;
     if let Cause::Client(id) = by {
@@ -103,6 +93,26 @@ pub(crate) fn carry_out(
         requests::add_ended(s, &id, place, row)?;
     }
     Ok(head)
+}
+
+/// Beyond every lane: what a kernel does with its own object without being asked in a lane.
+pub(super) fn place(s: &Step<'_, '_>, head: Option<&HeadRow>) -> Result<u64, StoreError> {
+    Ok(BUILT_IN_FROM + history::tip(s.txn, head)?.number + 1)
+}
+
+/// Such an act, at its place.
+pub(super) fn act_of(key: ObjectKey, sequence: u64, action: Action) -> Act {
+    Act {
+        lane: key.into(),
+        sequence,
+        floor: 0,
+        action,
+        remaining_ms: None,
+        commit: None,
+        void: None,
+        certificate: None,
+        guest: None,
+    }
 }
 
 /// `{"base":…,"content":…}`: the revision that it was made from, if there was one, and the hash of the new bytes, if

@@ -5,11 +5,11 @@ use once_model::action::{Act, Action, BUILT_IN_FROM, Outcome};
 use once_model::ids::KernelId;
 use once_model::wire::Code;
 
-use super::built_in::new_id;
+use super::built_in::{act_of, new_id, place};
 use super::come::{Busy, Come};
+use super::consequences;
 use super::record::{end, record};
 use super::runs::{self, Verdict};
-use super::{consequences, history};
 use crate::act::origin::lanes;
 use crate::engine::Step;
 use crate::moving::{Heard, Word};
@@ -34,17 +34,7 @@ pub(crate) fn ask(
     let (origin, key) = (lanes::myself(s)?, head.header.key());
     let (id, name, arguments) = (new_id(s), word.name().to_owned(), arguments(word, other).into());
     let action = Action { id, name, arguments, given: vec![], acting: None, answers: None };
-    let act = Act {
-        lane: key.into(),
-        sequence: place(s, &head)?,
-        floor: 0,
-        action,
-        remaining_ms: None,
-        commit: None,
-        void: None,
-        certificate: None,
-        guest: None,
-    };
+    let act = act_of(key, place(s, Some(&head))?, action);
     let come = Come { origin, act, at_ms: s.ctx.now_ms, shown: Vec::new() };
     match runs::ask(s, &come, &head, Vec::new())? {
         Some(result) => hear(s, &come, head, result).map(Some),
@@ -54,11 +44,6 @@ pub(crate) fn ask(
 
 fn arguments(word: Word, other: &KernelId) -> String {
     format!("{{\"{}\":\"{other}\"}}", word.other())
-}
-
-/// Beyond every lane, like that of a change without a component.
-fn place(s: &Step<'_, '_>, head: &HeadRow) -> Result<u64, StoreError> {
-    Ok(BUILT_IN_FROM + history::tip(s.txn, Some(head))?.number + 1)
 }
 
 /// What came of it is written in this transaction, or nothing.
@@ -104,7 +89,7 @@ pub(super) fn ended(
     let is_due = |other: KernelId| action.arguments == arguments(word, &other);
     let waits = s.engine.moving.waits_for(&key, word).is_some_and(is_due);
     let heard = match head {
-        Some(head) if waits && place(s, &head)? == *sequence => hear(s, &busy.come, head, result)?,
+        Some(head) if waits && place(s, Some(&head))? == *sequence => hear(s, &busy.come, head, result)?,
         _ => Heard::Again,
     };
     s.engine.moving.hears(key, heard);
