@@ -77,18 +77,26 @@ fn blame(error: &Value, written: &BTreeMap<String, Rewritten>) -> BTreeSet<u32> 
     let notes = error["children"].as_array().into_iter().flatten();
     let mentioned = notes.filter_map(|note| note["spans"].as_array()).flatten();
     let (primary, secondary): (Vec<_>, Vec<_>) = spans.partition(|span| span["is_primary"] == true);
-    let blamed = |spans: Vec<&Value>| {
-        spans.into_iter().filter_map(|span| by_place(span, written)).flatten().collect::<BTreeSet<u32>>()
+    let (primary, secondary, mentioned) =
+        (ours(primary, written), ours(secondary, written), ours(mentioned.collect(), written));
+    let blamed = |spans: &[&Value]| {
+        spans.iter().filter_map(|span| by_place(span, written)).flatten().collect::<BTreeSet<u32>>()
     };
     let whole_files: BTreeSet<u32> = primary
         .iter()
         .filter_map(|span| file(span, written))
         .flat_map(|file| file.placed.iter().map(|placed| placed.id))
         .collect();
-    [blamed(primary), blamed(secondary), blamed(mentioned.collect()), whole_files]
+    [blamed(&primary), blamed(&secondary), blamed(&mentioned), whole_files]
         .into_iter()
         .find(|blamed| !blamed.is_empty())
         .unwrap_or_default()
+}
+
+/// The spans in our files. An error inside a macro of others lies, for us, where our file calls it.
+fn ours<'a>(spans: Vec<&'a Value>, written: &BTreeMap<String, Rewritten>) -> Vec<&'a Value> {
+    let callers = |span| std::iter::successors(Some(span), |span: &&Value| span["expansion"].get("span"));
+    spans.into_iter().filter_map(|span| callers(span).find(|span| file(span, written).is_some())).collect()
 }
 
 fn file<'a>(span: &Value, written: &'a BTreeMap<String, Rewritten>) -> Option<&'a Rewritten> {
@@ -154,5 +162,14 @@ mod tests {
         let elsewhere = serde_json::json!({ "spans": [{ "file_name": "crates/once-sim/src/lib.rs", "byte_start": 1,
             "byte_end": 2, "is_primary": true }], "children": [] });
         assert!(blame(&elsewhere, &written()).is_empty());
+    }
+
+    #[test]
+    fn an_error_inside_a_macro_of_others_is_blamed_on_who_calls_it() {
+        let call = error(&[(12, 14, true)])["spans"][0].clone();
+        let inside = serde_json::json!({ "file_name": "library/alloc/src/macros.rs", "byte_start": 1, "byte_end": 2,
+            "is_primary": true, "expansion": { "span": call } });
+        let error = serde_json::json!({ "spans": [inside], "children": [] });
+        assert_eq!(blame(&error, &written()), BTreeSet::from([1]));
     }
 }

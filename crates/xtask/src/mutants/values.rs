@@ -27,7 +27,9 @@ fn of(ty: &Type) -> Vec<String> {
         Type::Reference(reference) => of_reference(&reference.elem, reference.mutability.is_some()),
         Type::Array(array) => {
             let len = array.len.to_token_stream();
-            of(&array.elem).into_iter().map(|value| format!("[{value}; {len}]")).collect()
+            // `[value; len]` would ask that the value be `Copy`.
+            let each = |value| format!("::std::array::from_fn::<_, {{ {len} }}, _>(|_| {value})");
+            of(&array.elem).into_iter().map(each).collect()
         }
         Type::Path(path) if path.qself.is_none() => of_path(&path.path),
         // `impl Trait` and `!`: no value is known to be of that type.
@@ -104,6 +106,10 @@ mod tests {
         assert_eq!(values("-> (bool, u8)"), ["(true, 0, )", "(true, 1, )", "(false, 0, )", "(false, 1, )"]);
         assert_eq!(values("-> Vec<Head>"), ["::std::vec![]".to_owned(), format!("::std::vec![{DEFAULT}]")]);
         assert_eq!(values("-> Head"), [DEFAULT]);
+        assert_eq!(
+            values("-> [String; 2]")[1],
+            "::std::array::from_fn::<_, { 2 }, _>(|_| ::std::string::String::from(\"xyzzy\"))"
+        );
         assert_eq!(values("-> &'static str"), ["\"\"", "\"xyzzy\""]);
         assert!(values("-> impl Iterator<Item = u8>").is_empty());
         assert!(values("-> !").is_empty());
