@@ -11,6 +11,7 @@ pub mod mutants;
 
 pub mod access;
 pub mod act;
+pub mod archive;
 pub mod chores;
 mod engine;
 pub mod exchange;

@@ -311,6 +311,25 @@ pub enum ChainError {
     TooLong,
 }
 
+/// A time for which a kernel was an object's home, by the numbers of the object's history.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Term {
+    /// The kernel.
+    pub home: KernelId,
+    /// The first entry that it has recorded, if it has recorded any.
+    pub from: u64,
+    /// The last one, as the certificate says that ended the time. Absent while it lasts.
+    pub tip: Option<Tip>,
+}
+
+impl Term {
+    /// Whether an entry of this number was recorded in that time, as far as the certificates say.
+    #[must_use]
+    pub fn holds(&self, number: u64) -> bool {
+        self.from <= number && self.tip.is_none_or(|tip| number <= tip.number)
+    }
+}
+
 impl Chain {
     /// A chain of the genesis alone.
     #[must_use]
@@ -329,6 +348,22 @@ impl Chain {
         let held = (0..self.links.len()).filter(|i| !self.is_reopened(*i));
         let homes = held.filter_map(|i| self.links.get(i)).map(|link| link.home);
         std::iter::once(self.genesis.home).chain(homes)
+    }
+
+    /// The times that kernels were its home, the first one first, today's at the end. A handoff without an acceptance ends
+    /// none.
+    #[must_use]
+    pub fn terms(&self) -> Vec<Term> {
+        let mut terms = vec![Term { home: self.genesis.home, from: 1, tip: None }];
+        let counts = |link: &&Certificate| link.kind != CertificateKind::Handoff || link.acceptance.is_some();
+        for link in self.links.iter().filter(counts) {
+            if let Some(last) = terms.last_mut().filter(|last| last.home != link.home) {
+                last.tip = link.tip;
+                let from = link.tip.map_or(last.from, |tip| tip.number.saturating_add(1));
+                terms.push(Term { home: link.home, from, tip: None });
+            }
+        }
+        terms
     }
 
     /// Whether the link after this one says that it was refused.

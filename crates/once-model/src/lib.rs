@@ -4,6 +4,7 @@
 //! Nothing here does I/O or reads a clock, and nothing here panics on bytes from outside.
 
 pub mod action;
+pub mod archive;
 pub mod cbor;
 pub mod certificate;
 pub mod code;

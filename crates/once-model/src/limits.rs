@@ -215,6 +215,12 @@ pub const ACCOUNT_RESERVED_MAX: usize = 256;
 /// Longest id of an amount that is set aside, in bytes.
 pub const ACCOUNT_ID_MAX_BYTES: usize = 128;
 
+/// Entries in one page of an archive.
+pub const ARCHIVE_PAGE_MAX_ENTRIES: usize = 256;
+
+/// Bytes in one page of an archive, unless its only entry has more: well inside of a frame.
+pub const ARCHIVE_PAGE_MAX_BYTES: usize = 160 * 1024;
+
 /// Entries of a history in one answer: about 90 KB, well inside of a frame.
 pub const ENTRIES_MAX: usize = 256;
 

@@ -162,8 +162,20 @@ impl Receipt {
         chain: Option<Chain>,
         key: &KernelKey,
     ) -> Self {
-        let signature = key.sign(Purpose::Receipt, &signed(&entry, at_ms));
+        let signature = Self::signature(&entry, at_ms, key);
         Self { entry, outcome, at_ms, chain, home: key.id(), signature }
+    }
+
+    /// The home's signature that it recorded this entry at that time.
+    #[must_use]
+    pub fn signature(entry: &Entry, at_ms: u64, key: &KernelKey) -> Signature {
+        key.sign(Purpose::Receipt, &signed(entry, at_ms))
+    }
+
+    /// Whether a kernel has signed that it recorded this entry at that time.
+    #[must_use]
+    pub fn is_signed_by(entry: &Entry, at_ms: u64, signature: &Signature, home: &KernelId) -> bool {
+        signature.verifies(Purpose::Receipt, &signed(entry, at_ms), home)
     }
 
     /// Checks it against the home's key: nothing else is needed.
@@ -187,7 +199,7 @@ impl Receipt {
         if self.home != *home {
             return Err(ReceiptError::OtherHome(self.home));
         }
-        if !self.signature.verifies(Purpose::Receipt, &signed(&self.entry, self.at_ms), home) {
+        if !Self::is_signed_by(&self.entry, self.at_ms, &self.signature, home) {
             return Err(ReceiptError::Signature);
         }
         if self.outcome.as_ref().is_some_and(|outcome| outcome.hash() != self.entry.outcome) {

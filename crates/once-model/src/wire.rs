@@ -8,6 +8,7 @@ use bytes::Bytes;
 use minicbor::{Decode, Encode};
 
 use crate::action::{Act, ActOutcome, Missing, Need};
+use crate::archive::{Archive, Archived};
 use crate::cbor::{CborError, option_bytes, uuid_bytes};
 pub use crate::cbor::{from_cbor, to_cbor};
 use crate::certificate::Chain;
@@ -248,6 +249,12 @@ pub enum Frame {
     /// I want back what I have handed over: say which of the two it is.
     #[n(49)]
     Withdraw(#[n(0)] Box<Withdraw>),
+    /// Keep what was recorded of your object before it came to you.
+    #[n(52)]
+    Archive(#[n(0)] Box<Archive>),
+    /// The answer, sent after the commit.
+    #[n(53)]
+    Archived(#[n(0)] Archived),
 }
 
 /// Answer to a share.
@@ -445,6 +452,6 @@ impl Frame {
 
     /// Whether this version has a frame of this number.
     const fn is_known(number: u32) -> bool {
-        matches!(number, 0..=12 | 16..=23 | 33..=38 | 40..=49)
+        matches!(number, 0..=12 | 16..=23 | 33..=38 | 40..=49 | 52..=53)
     }
 }

@@ -9,15 +9,13 @@ pub(crate) mod home;
 pub(crate) mod origin;
 mod rows;
 mod state;
-mod told;
 
 pub use home::{Recorded, activities, broken_link, entries, history, receipt, receipt_for, work_of, works};
 pub use origin::{Requested, request, waiting};
 pub use rows::{
-    ActivityRow, CallRow, EndedRow, LaneId, LaneRow, LedgerRow, OutcomeStatus, Place, PlaceRow, QueueRow,
-    RequestRow, RequestsRow, SendingRow, WaitingRow,
+    ActivityRow, CallRow, EndedRow, LaneId, LaneRow, LedgerRow, Place, PlaceRow, QueueRow, RequestRow,
+    RequestsRow, SendingRow, WaitingRow,
 };
-pub use told::{Cut, ToldRow};
 
 pub(crate) use channel::Channel;
 pub(crate) use guests::shown as guest_shown;
@@ -25,7 +23,8 @@ pub(crate) use guests::shown as guest_shown;
 pub(crate) use home::received;
 pub(crate) use home::{
     BuiltIn, Cause, ask_of_move, came, carry_out, go_on, go_on_put_off, has_lane, lanes_of, late, new_id,
-    not_kept, nudge, origins_of, put_lane, ran, ready, release, standing, work_again, worked,
+    not_kept, nudge, origins_of, put_lane, ran, ready, recorded_at, recorded_places, release, standing,
+    work_again, worked,
 };
 pub(crate) use origin::{
     Came, Wish, act, begin_anew, calls_of, cancel, drop_one, forget_request, forget_waiter, leads_to,

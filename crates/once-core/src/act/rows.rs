@@ -2,11 +2,11 @@
 
 use minicbor::{Decode, Encode};
 use once_model::action::{Action, After, LaneName, Outcome};
+use once_model::archive::{OutcomeStatus, Summary};
 use once_model::ids::{Hash, Incarnation, KernelId, ObjectKey};
 use once_model::receipt::Entry;
 use once_model::wire::Code;
 
-use super::told::ToldRow;
 use crate::waist::Then;
 
 /// One origin, in one of its lives.
@@ -65,7 +65,7 @@ pub struct LedgerRow {
     pub place: Option<PlaceRow>,
     /// What was asked and said, for people: of the newest entries of the object.
     #[n(6)]
-    pub told: Option<ToldRow>,
+    pub told: Option<Summary>,
 }
 
 /// The place of an action in its object's history.
@@ -98,45 +98,9 @@ pub struct PlaceRow {
     pub certificate: Option<Hash>,
 }
 
-/// What came of an action, in a word.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
-pub enum OutcomeStatus {
-    /// It ran.
-    #[n(0)]
-    Done,
-    /// It ran, and the component said no.
-    #[n(1)]
-    Failed,
-    /// It never ran, and why.
-    #[n(2)]
-    Refused(#[n(0)] Code),
-}
-
-impl OutcomeStatus {
-    /// The word for it.
-    #[must_use]
-    pub const fn word(&self) -> &'static str {
-        match self {
-            Self::Done => "done",
-            Self::Failed => "failed",
-            Self::Refused(_) => "refused",
-        }
-    }
-}
-
-impl From<&Outcome> for OutcomeStatus {
-    fn from(outcome: &Outcome) -> Self {
-        match outcome {
-            Outcome::Done(_) => Self::Done,
-            Outcome::Failed(_) => Self::Failed,
-            Outcome::Refused(code) => Self::Refused(*code),
-        }
-    }
-}
-
 impl LedgerRow {
     /// What was asked and said; what was said may still be in the outcome.
-    pub(crate) fn told_whole(&self) -> Option<ToldRow> {
+    pub(crate) fn told_whole(&self) -> Option<Summary> {
         let told = self.told.clone()?;
         Some(match &self.outcome {
             Some(outcome) => told.with_result_of(outcome),

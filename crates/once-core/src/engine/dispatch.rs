@@ -13,7 +13,7 @@ use crate::refusal::{Failure, Refusal};
 use crate::store::StoreError;
 use crate::txn::Txn;
 use crate::waist::{Answer, Command, Ctx, Effect, Effects, Entropy, Input, Timer, Token, Why};
-use crate::{chores, follow, meta, moving, object, peers, share, timer};
+use crate::{archive, chores, follow, meta, moving, object, peers, share, timer};
 
 impl Engine {
     /// The first step of a run: dial every peer.
@@ -86,7 +86,10 @@ impl Step<'_, '_> {
                 Todo::Act(act) => home::come_from_here(s, *act),
                 Todo::Leave(key, to) => moving::wants_to_go(s, key, to),
                 Todo::Departures => moving::resume(s),
-                Todo::Greet(peer) => moving::greet(s, peer),
+                Todo::Greet(peer) => {
+                    moving::greet(s, peer)?;
+                    archive::greet(s, peer)
+                }
                 Todo::Chain(key) => moving::chain_known(s, key),
                 Todo::Chore(chore) => chores::begin_now(s, chore),
                 Todo::Pump(peer) => share::pump_now(s, peer),
@@ -155,6 +158,7 @@ impl Step<'_, '_> {
         self.engine.peers.forget(token);
         self.engine.chores.forget(token);
         self.engine.moving.forget(token);
+        self.engine.archive.forget(token);
     }
 
     fn command(&mut self, token: Token, command: Command) -> Result<(), StoreError> {
@@ -196,6 +200,7 @@ impl Step<'_, '_> {
                 return moving::begin(self, token, moving::Wish { key, to, leave_calls, wait });
             }
             Command::Stay { key } => moving::stop(self, key)?,
+            Command::Archive { key } => return archive::begin(self, token, key),
             Command::GiveUp { peer, key } => share::give_up(self, peer, key)?,
             Command::Standing => Answer::Standing {
                 lanes: act::standing(&self.engine.act.waiting),
@@ -257,6 +262,8 @@ impl Step<'_, '_> {
                 Ok(())
             }
             Frame::Heard(said) => moving::heard(self, peer, &said),
+            Frame::Archive(said) => archive::archive(self, peer, &said),
+            Frame::Archived(said) => archive::archived(self, peer, &said),
             // The shell answers the rest from a snapshot; here it means nothing.
             _ => Ok(()),
         }

@@ -58,6 +58,8 @@ pub const OF_OBJECT: &[(Table, Place)] = &[
     (Table::Arriving, Place::First),
     (Table::Stayed, Place::First),
     (Table::Visit, Place::AfterKernel),
+    (Table::Archive, Place::First),
+    (Table::Archiving, Place::First),
 ];
 
 const KINDS: [Kind; 2] = [Kind::Objects, Kind::Lanes];

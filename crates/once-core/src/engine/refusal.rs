@@ -262,6 +262,19 @@ pub enum Refusal {
         /// To whom.
         peer: KernelId,
     },
+    /// There is no connection to a kernel that is needed for it.
+    #[error("kernel {0} is not connected")]
+    NotConnected(KernelId),
+    /// The present home of an object does not keep what was recorded here.
+    #[error("kernel {by} does not keep the history of object {key}: {}", code.name())]
+    NotArchived {
+        /// The object.
+        key: ObjectKey,
+        /// The present home.
+        by: KernelId,
+        /// Why.
+        code: Code,
+    },
     /// The kernel is stopping.
     #[error("the kernel is stopping")]
     Stopping,
@@ -290,7 +303,8 @@ impl Refusal {
             },
             Self::OutboxFull { .. } | Self::TooManyPeers(_) | Self::TooManyActions(_) => Code::Quota,
             Self::DiskFull { .. } => Code::DiskFull,
-            Self::OutOfFiles | Self::StoreDamaged => Code::Busy,
+            Self::NotArchived { code, .. } => *code,
+            Self::OutOfFiles | Self::StoreDamaged | Self::NotConnected(_) => Code::Busy,
             Self::Stopping => Code::Stopping,
             Self::BeingRemoved(_) => Code::Busy,
             Self::Quarantined | Self::EarlierLife(_) => Code::Quarantined,

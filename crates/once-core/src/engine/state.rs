@@ -2,7 +2,7 @@
 
 use crate::chores::Chores;
 use crate::parked::Parked;
-use crate::{act, moving, object, peers, share};
+use crate::{act, archive, moving, object, peers, share};
 
 use super::expiry::Expiry;
 use super::limits::{BEHIND_MAX, Limits};
@@ -16,6 +16,7 @@ pub struct Engine {
     pub(crate) share: share::State,
     pub(crate) peers: peers::State,
     pub(crate) moving: moving::State,
+    pub(crate) archive: archive::State,
     /// What takes more than one step.
     pub(crate) chores: Chores,
     /// What ends by the clock.
@@ -64,6 +65,7 @@ impl Engine {
             share: share::State::default(),
             peers: peers::State::default(),
             moving: moving::State::default(),
+            archive: archive::State::default(),
             chores: Chores::default(),
             expiry: Expiry::default(),
             clocks: 0,

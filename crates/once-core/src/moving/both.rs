@@ -19,7 +19,7 @@ pub(super) fn tick_later(s: &mut Step<'_, '_>) {
 }
 
 /// The connection to a peer that knows what a move is.
-pub(super) fn connection(s: &Step<'_, '_>, peer: &KernelId) -> Option<u64> {
+pub(crate) fn connection(s: &Step<'_, '_>, peer: &KernelId) -> Option<u64> {
     let link = s.engine.peers.links.get(peer)?;
     link.up().filter(|_| link.act.knows_moves)
 }

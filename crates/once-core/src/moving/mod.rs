@@ -46,6 +46,7 @@ use crate::store::{Read, StoreError, Table, try_scan};
 use crate::txn;
 
 pub(crate) use arrive::{ahead, handoff, luggage_came, withdraw};
+pub(crate) use both::connection;
 pub(crate) use hear::told;
 pub(crate) use leave::{Wish, begin, greet, look, resume, shared, stop, tick, wants_to_go, welcome};
 pub use news::{News, news};

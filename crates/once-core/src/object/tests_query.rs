@@ -8,7 +8,7 @@ use once_model::receipt::EntriesOf;
 use once_model::scenario::Scenario;
 
 use super::{body, conflicts, find, head, heads, heads_after, unclaimed, with_prefix};
-use crate::act::{Cut, entries, history, waiting};
+use crate::act::{entries, history, waiting};
 use crate::store::{StoreError, Table};
 use crate::testing::Alone;
 use crate::waist::Command;
@@ -158,7 +158,7 @@ fn of_what_was_said_as_much_is_kept_as_people_want_to_see() {
     let told: Vec<_> =
         history(&kernel.store, &key).unwrap().into_iter().skip(1).map(|row| row.told.unwrap()).collect();
     assert_eq!((told[0].name.as_str(), told[0].arguments.text()), ("go", "1".to_owned()));
-    assert_eq!(told[0].result.as_ref().map(Cut::text), Some("1".to_owned()));
+    assert_eq!(told[0].result.as_ref().map(once_model::archive::Excerpt::text), Some("1".to_owned()));
     for cut in [&told[1].arguments, told[1].result.as_ref().unwrap()] {
         assert_eq!((cut.bytes.len(), cut.of_bytes), (TOLD_MAX_BYTES, long.len() as u64));
         assert_eq!(cut.text(), format!("{}…", &long[..TOLD_MAX_BYTES]));

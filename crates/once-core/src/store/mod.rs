@@ -85,11 +85,15 @@ pub enum Table {
     Visit = 50,
     /// Kernel id -> that people here have removed it.
     Removed = 51,
+    /// Object key + number -> an entry of the history that a former home has recorded.
+    Archive = 54,
+    /// Object key -> how much of what was recorded here the present home has.
+    Archiving = 55,
 }
 
 impl Table {
     /// Every table, in the order of their numbers.
-    pub const ALL: [Self; 35] = [
+    pub const ALL: [Self; 37] = [
         Self::Meta,
         Self::Head,
         Self::Body,
@@ -125,6 +129,8 @@ impl Table {
         Self::Stayed,
         Self::Visit,
         Self::Removed,
+        Self::Archive,
+        Self::Archiving,
     ];
 }
 

@@ -149,6 +149,10 @@ impl Alone {
             s.txn.put(Table::Arriving, &plain.to_row(), &arriving);
             let stayed = crate::moving::StayedRow { to: peer, at_ms: since_ms, why: "no".into() };
             s.txn.put(Table::Stayed, &plain.to_row(), &stayed);
+            let archiving = crate::archive::ArchivingRow { to: peer, certificate, down_to: 1 };
+            s.txn.put(Table::Archiving, &plain.to_row(), &archiving);
+            let archived = [plain.to_row().as_slice(), &1_u64.to_be_bytes()].concat();
+            s.txn.put(Table::Archive, &archived, &crate::archive::any_entry(plain, &s.ctx.key));
             Ok(())
         });
         (kernel, objects)

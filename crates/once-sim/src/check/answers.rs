@@ -1,10 +1,11 @@
 //! Promise 4 for objects: what came of an effect is told to its object, and never refused for want of somebody who can
 //! tell it. Only a person gives it up: then it is a recorded void.
 
-use once_core::act::{LedgerRow, OutcomeStatus, QueueRow};
+use once_core::act::{LedgerRow, QueueRow};
 use once_core::store::Table;
 use once_core::txn;
 use once_core::waist::{Command, Input};
+use once_model::archive::OutcomeStatus;
 use once_model::wire::Code;
 
 use super::{Checker, Group};

@@ -3,13 +3,14 @@
 
 use bytes::Bytes;
 use once_core::Refusal;
-use once_core::act::{LedgerRow, OutcomeStatus};
+use once_core::act::LedgerRow;
 use once_core::moving::LeavingRow;
 use once_core::object;
 use once_core::store::{Read, Table};
 use once_core::txn;
 use once_core::waist::{Command, Effect, Input};
 use once_model::action::BUILT_IN_FROM;
+use once_model::archive::OutcomeStatus;
 use once_model::header::Header;
 use once_model::ids::{KernelId, ObjectKey};
 use once_model::moving::Handoff;

@@ -4,15 +4,15 @@
 use std::ops::ControlFlow;
 
 use once_model::action::{BUILT_IN_FROM, Outcome};
+use once_model::archive::{OutcomeStatus, Summary};
 use once_model::certificate::Tip;
 use once_model::ids::{Hash, Incarnation, KernelId, Line, ObjectKey};
 use once_model::limits::ENTRIES_MAX;
 use once_model::receipt::{EntriesOf, Entry, Receipt, ReceiptOf};
-use once_model::sign::KernelKey;
+use once_model::sign::{KernelKey, Signature};
 
 use super::state::mark_in;
-use crate::act::rows::{LedgerRow, Origin, OutcomeStatus, lane_from_key, lane_key, ledger_key};
-use crate::act::told::ToldRow;
+use crate::act::rows::{LedgerRow, Origin, lane_from_key, lane_key, ledger_key};
 use crate::object::{self, HeadRow};
 use crate::store::{Read, StoreError, Table, prefix_end, scan_prefix, try_scan};
 use crate::txn;
@@ -62,7 +62,9 @@ pub struct Recorded {
     /// What came of it, while that is kept.
     pub outcome: Option<Outcome>,
     /// What was asked and said, as much of it as is kept for people to read.
-    pub told: Option<ToldRow>,
+    pub told: Option<Summary>,
+    /// Who recorded it, with that kernel's signature as in a receipt. Absent: this kernel has.
+    pub signed: Option<(KernelId, Signature)>,
 }
 
 /// What was recorded of an object here, oldest first, as far as it is kept.
@@ -80,6 +82,32 @@ pub fn history(read: &dyn Read, key: &ObjectKey) -> Result<Vec<Recorded>, StoreE
     }
     found.sort_by_key(|recorded: &Recorded| recorded.entry.number);
     Ok(found)
+}
+
+/// Where in the ledger an object's entries are, with their numbers.
+///
+/// # Errors
+/// When the store cannot be read, or a row is damaged.
+pub(crate) fn recorded_places(read: &dyn Read, key: &ObjectKey) -> Result<Vec<(u64, Vec<u8>)>, StoreError> {
+    let mut found = Vec::new();
+    for name in names(read, key)? {
+        let lanes = name.to_row();
+        try_scan(read, Table::Ledger, &lanes, prefix_end(&lanes).as_deref(), |place, value| {
+            let number = txn::decode::<LedgerRow>(Table::Ledger, &value)?.place.map(|row| row.number);
+            found.extend(number.map(|number| (number, place.to_vec())));
+            Ok::<_, StoreError>(ControlFlow::Continue(()))
+        })?;
+    }
+    Ok(found)
+}
+
+/// The entry in one of those places, if it is still kept.
+///
+/// # Errors
+/// When the store cannot be read.
+pub(crate) fn recorded_at(read: &dyn Read, place: &[u8]) -> Result<Option<Recorded>, StoreError> {
+    let row = txn::get::<LedgerRow>(read, Table::Ledger, place)?;
+    Ok(row.and_then(|row| recorded(place, row)))
 }
 
 /// The entries that lead from one back to the one that made a revision, newest first: as many as one answer has room
@@ -164,7 +192,7 @@ fn recorded(place: &[u8], row: LedgerRow) -> Option<Recorded> {
     let status = row.place.and_then(|place| place.status).or(row.outcome.as_ref().map(OutcomeStatus::from));
     let entry = row.entry(&name.key, &origin, sequence)?;
     let told = row.told_whole();
-    Some(Recorded { entry, at_ms: row.at_ms, status, outcome: row.outcome, told })
+    Some(Recorded { entry, at_ms: row.at_ms, status, outcome: row.outcome, told, signed: None })
 }
 
 /// The first place in a history whose link to the one before it does not hold. Where places between are no longer
@@ -210,5 +238,9 @@ pub fn receipt_for(read: &dyn Read, key: &KernelKey, recorded: Recorded) -> Resu
         }),
         None => None,
     };
-    Ok(Receipt::sign(recorded.entry, recorded.outcome, recorded.at_ms, chain, key))
+    let Recorded { entry, at_ms, outcome, signed, .. } = recorded;
+    Ok(match signed {
+        None => Receipt::sign(entry, outcome, at_ms, chain, key),
+        Some((home, signature)) => Receipt { entry, outcome, at_ms, chain, home, signature },
+    })
 }

@@ -26,6 +26,7 @@ pub(super) mod waiting;
 
 pub use consequences::{activities, work_of, works};
 pub use history::{Recorded, broken_link, entries, history, receipt, receipt_for};
+pub(crate) use history::{recorded_at, recorded_places};
 
 pub(crate) use built_in::{BuiltIn, Cause, carry_out, new_id};
 pub(crate) use consequences::{work_again, worked};

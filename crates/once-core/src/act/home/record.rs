@@ -1,6 +1,7 @@
 //! What came of an action is written, and answered after the commit.
 
 use once_model::action::{Act, ActOutcome, After, Outcome};
+use once_model::archive::{OutcomeStatus, Summary};
 use once_model::certificate::Tip;
 use once_model::header::Cause;
 use once_model::ids::{Hash, KernelId, ObjectKey};
@@ -9,8 +10,7 @@ use once_model::wire::{Code, Frame};
 use super::come::Come;
 use super::{history, marks};
 use crate::act::origin::ask;
-use crate::act::rows::{LedgerRow, Origin, OutcomeStatus, PlaceRow, lane_key, ledger_key};
-use crate::act::told::ToldRow;
+use crate::act::rows::{LedgerRow, Origin, PlaceRow, lane_key, ledger_key};
 use crate::engine::Step;
 use crate::object::{self, Draft, HeadRow};
 use crate::store::{StoreError, Table};
@@ -85,7 +85,7 @@ pub(crate) fn write(
     // An origin here has it as soon as this is written.
     let forgets = mutant!(ForgetResult);
     let kept = (origin.kernel != s.ctx.me && !forgets).then(|| outcome.clone());
-    let told = (s.engine.limits.told_rows > 0).then(|| ToldRow::new(&act.action));
+    let told = (s.engine.limits.told_rows > 0).then(|| Summary::new(&act.action));
     let mut row = LedgerRow {
         id: act.action.id,
         hash: act.action.hash(&act.lane.key.uuid),

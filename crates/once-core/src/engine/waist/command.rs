@@ -116,6 +116,11 @@ pub enum Command {
         /// Which.
         key: ObjectKey,
     },
+    /// Give what was recorded here of an object to its present home, which keeps it.
+    Archive {
+        /// Which.
+        key: ObjectKey,
+    },
     /// Give up an object that a peer is owed, whyever it is owed.
     GiveUp {
         /// To whom.
@@ -239,6 +244,13 @@ pub enum Answer {
         to: KernelId,
         /// How many of its calls it did not wait for: it was told `unknown`.
         left: usize,
+    },
+    /// The present home has all that was kept here of the object's history.
+    Archived {
+        /// That home.
+        to: KernelId,
+        /// How many entries.
+        entries: u64,
     },
     /// Admitted by this peer.
     Joined {

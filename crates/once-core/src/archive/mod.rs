@@ -1,0 +1,20 @@
+//! What former homes have recorded of an object, kept at its present home: `docs/protocol.md`, 5.7. A kernel that is to be erased
+//! gives its part of each history away (`give.rs`), the present home checks and keeps it (`keep.rs`), and whoever reads the history
+//! there sees both (`read.rs`).
+
+mod give;
+mod keep;
+mod read;
+mod rows;
+mod state;
+#[cfg(test)]
+mod tests;
+
+#[cfg(test)]
+pub(crate) use tests::any_entry;
+
+pub(crate) use give::{archived, begin, greet};
+pub(crate) use keep::archive;
+pub use read::{Left, history, left, receipt};
+pub use rows::ArchivingRow;
+pub(crate) use state::State;

@@ -1,0 +1,40 @@
+//! The rows of archives. `docs/store.md` shows their keys.
+
+use minicbor::{Decode, Encode};
+use once_model::archive::ArchivedEntry;
+use once_model::ids::{Hash, KernelId, ObjectKey};
+
+use crate::store::{Read, StoreError, Table};
+use crate::txn;
+
+/// [`Table::Archiving`], at a former home: how much of what it has recorded the present home has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct ArchivingRow {
+    /// The present home.
+    #[n(0)]
+    pub to: KernelId,
+    /// Its certificate: once the object has moved on, its next home has nothing yet.
+    #[n(1)]
+    pub certificate: Hash,
+    /// It has the entry of this number, and all later ones that were to be given.
+    #[n(2)]
+    pub down_to: u64,
+}
+
+/// The key of an entry, in [`Table::Archive`] of the present home.
+pub(super) fn place(key: &ObjectKey, number: u64) -> Vec<u8> {
+    [key.to_row().as_slice(), &number.to_be_bytes()].concat()
+}
+
+pub(super) fn kept(
+    rows: &dyn Read,
+    key: &ObjectKey,
+    number: u64,
+) -> Result<Option<ArchivedEntry>, StoreError> {
+    txn::get(rows, Table::Archive, &place(key, number))
+}
+
+pub(super) fn archiving(rows: &dyn Read, key: &ObjectKey) -> Result<Option<ArchivingRow>, StoreError> {
+    txn::get(rows, Table::Archiving, &key.to_row())
+}
