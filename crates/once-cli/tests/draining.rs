@@ -174,11 +174,26 @@ fn a_kernel_may_be_erased_when_nothing_is_missing_and_not_before() {
 
         let (code, text) = place.once("alice", &["retire"]);
         assert_eq!(code, 1, "{text}");
-        for missing in ["objects", "copies", "owed", "history"] {
+        for missing in ["objects", "copies", "owed"] {
             assert!(said(&text, missing).starts_with('✗'), "{missing}: {text}");
         }
         let (code, text) = place.once("alice", &["drain", "--to", "bob"]);
         assert_eq!(code, 0, "{text}");
+        // What was recorded here is nowhere else as long as the present home is away.
+        bob.kill();
+        let (_, text) = place.once("alice", &["retire"]);
+        let history = said(&text, "history");
+        assert!(history.starts_with('✗') && history.contains("3 entries for kernel bob"), "{text}");
+        let bob = place.up("bob").await;
+        until("bob is back", async || {
+            let peers = alice.call("peers", json!({})).await.ok()?;
+            peers["peers"]
+                .as_array()?
+                .iter()
+                .any(|peer| peer["name"] == "bob" && peer["connected"] == true)
+                .then_some(())
+        })
+        .await;
         let receipts = place.path().join("receipts.jsonl");
         let retire = ["retire", "--to", "bob", "--receipts", receipts.to_str().unwrap()];
         let (code, text) = place.once("alice", &retire);
@@ -216,6 +231,11 @@ fn a_kernel_may_be_erased_when_nothing_is_missing_and_not_before() {
             let (code, text) = place.once("bob", &verify);
             assert!(code == 0 && text.contains("verified"), "{code} {text}");
         }
+        // The new home has it as well, as alice's, and gives her receipt to who acted.
+        let told = bob.call("history", json!({ "object": objects[0] })).await.unwrap();
+        assert_eq!((&told["given"][0]["home"], &told["elsewhere"]), (&json!(home), &json!([])), "{told}");
+        let (code, text) = place.once("carol", &["receipt", &acts::id(1), "--timeout", "5s"]);
+        assert!(code == 0 && text.contains(&home), "{code} {text}");
     });
 }
 

@@ -5,7 +5,6 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use bytes::Bytes;
-use once_core::act;
 use once_core::waist::{Answer, Command};
 use once_model::action::{Action, After, Given, Outcome};
 use once_model::ids::{KernelId, ObjectKey, Uuid};
@@ -145,12 +144,13 @@ impl Kernel {
         self.command(Command::Cancel { id, wait: false }).await.map(drop)
     }
 
-    /// What was recorded of an object whose home is here, oldest first: each place with the hash of the one before.
+    /// What is kept here of an object's history, oldest first: what this kernel has recorded, and what former homes have given
+    /// to it ([`Recorded::signed`]). Each entry has the hash of the one before.
     ///
     /// # Errors
     /// When the store cannot be read.
     pub fn history(&self, key: ObjectKey) -> Result<Vec<Recorded>, Error> {
-        Ok(act::history(&self.shared().snapshot(), &key)?)
+        Ok(once_core::archive::history(&self.shared().snapshot(), &key)?)
     }
 }
 

@@ -242,6 +242,8 @@ impl From<Refusal> for Error {
             | Refusal::Leaving(_)
             | Refusal::Arriving(_)
             | Refusal::HandsOver { .. } => ("busy", 4),
+            Refusal::NotConnected(_) => ("unreachable", 4),
+            Refusal::NotArchived { .. } => ("denied", 3),
             Refusal::NotLeaving(_) => ("not-found", 1),
             Refusal::Unmoved { .. } => ("not-moved", 3),
             Refusal::Quarantined | Refusal::EarlierLife(_) => ("quarantined", 3),

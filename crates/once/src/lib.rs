@@ -51,9 +51,10 @@ pub use retire::RetireCheck;
 pub use typed::{ActError, ObjectRef, Sent, TypedAct};
 pub use way::{Way, WayNewest, WayStep};
 
-pub use once_core::act::{OutcomeStatus, Recorded};
+pub use once_core::act::Recorded;
 pub use once_core::waist::{Change, Event};
 pub use once_model as model;
+pub use once_model::archive::OutcomeStatus;
 pub use once_model::ids::{KernelId, ObjectKey};
 pub use once_model::ior::Ior;
 pub use once_store::damaged_files;

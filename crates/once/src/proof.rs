@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use once_core::act::{self, Requested};
-use once_core::object;
+use once_core::act::Requested;
+use once_core::{archive, object};
 use once_model::action::Outcome;
 use once_model::ids::{KernelId, Uuid};
 use once_model::receipt::{Receipt, ReceiptOf};
@@ -30,7 +30,7 @@ impl Kernel {
         let mut missed = None;
         for home in &homes {
             match self.receipt_of(home, &row, id, timeout).await {
-                Ok(Some(receipt)) => return self.checked(receipt, home, row, id),
+                Ok(Some(receipt)) => return self.checked(receipt, (home, &homes), row, id),
                 Ok(None) => {}
                 Err(error) => missed = missed.or(Some(error)),
             }
@@ -78,20 +78,22 @@ impl Kernel {
         }
         let snapshot = self.shared().snapshot();
         let origin = (*home, once_core::meta::incarnation(&snapshot)?);
-        Ok(act::receipt(&snapshot, &self.shared().key, origin, &of)?)
+        Ok(archive::receipt(&snapshot, &self.shared().key, origin, &of)?)
     }
 
     /// It is what was asked for, and proven.
     fn checked(
         &self,
         mut receipt: Receipt,
-        home: &KernelId,
+        (home, homes): (&KernelId, &[KernelId]),
         row: Requested,
         id: Uuid,
     ) -> Result<Receipt, Error> {
         let called = self.shared().called(home);
         let wrong = |why: String| Error::invalid(format!("the receipt of kernel {called}: {why}"));
-        receipt.verify(home).map_err(|error| wrong(error.to_string()))?;
+        // A former home may have given what it recorded to the one that was asked.
+        let signer = if homes.contains(&receipt.home) { receipt.home } else { *home };
+        receipt.verify(&signer).map_err(|error| wrong(error.to_string()))?;
         let told = row.outcome.as_ref().map(Outcome::hash);
         let (entry, me) = (&receipt.entry, self.id());
         if (entry.id, entry.action, entry.origin, entry.sequence) != (id, row.hash, me, row.sequence)

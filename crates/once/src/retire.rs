@@ -5,9 +5,10 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
 
-use once_core::act;
+use futures_util::stream::{self, StreamExt};
 use once_core::store::{Read, StoreError};
-use once_core::{object, peers, share};
+use once_core::waist::Command;
+use once_core::{act, archive, object, peers, share};
 use once_model::ids::{KernelId, ObjectKey};
 use once_model::receipt::Receipt;
 
@@ -51,13 +52,23 @@ struct Counted {
     named: Vec<ObjectKey>,
     copies: u64,
     conflicts: u64,
+    history: Histories,
+}
+
+/// How much of histories is kept here.
+#[derive(Debug, Default)]
+struct Histories {
+    /// Entries of objects that have another home, and of those that have none any more.
     entries: u64,
+    /// Those of them that the present home has not said to have, by home; of removed objects none.
+    missing: BTreeMap<Option<KernelId>, u64>,
 }
 
 impl Kernel {
     /// Looks at everything that would be lost with this kernel: it can be erased when each check is fine. `to`: the kernel
     /// that is to have what is only kept here; each such scenario is offered to it again, and counts when it has answered.
-    /// `has_receipts`: what this kernel recorded of objects was written elsewhere, with [`Kernel::receipts`].
+    /// What this kernel has recorded of objects that have moved is given to their present homes. `has_receipts`: it was written
+    /// elsewhere, with [`Kernel::receipts`], so nobody need have it.
     ///
     /// # Errors
     /// When the store cannot be read.
@@ -67,6 +78,7 @@ impl Kernel {
         patience: Duration,
         has_receipts: bool,
     ) -> Result<Vec<RetireCheck>, Error> {
+        let unwilling = give_histories(self, patience).await?;
         let (snapshot, me) = (self.shared().snapshot(), self.id());
         let looked = beside::wait_for(move || count(&snapshot, me)).await;
         let counted = looked.map_err(|_| Error::fault("looking at what is here panicked"))??;
@@ -79,11 +91,11 @@ impl Kernel {
         checks.push(owed(self)?);
         checks.push(actions(self)?);
         checks.push(news(self).await?);
-        checks.push(history(&counted, has_receipts));
+        checks.push(history(self, &counted.history, &unwilling, has_receipts));
         Ok(checks)
     }
 
-    /// Receipts of what this kernel has recorded of an object, also if it lives elsewhere now: at most `limit` of the entries
+    /// Receipts of what is kept here of an object's history, also if it lives elsewhere now: at most `limit` of the entries
     /// behind the one of number `after`, oldest first. Each proves by itself what was done, also when this kernel is gone.
     ///
     /// # Errors
@@ -91,7 +103,7 @@ impl Kernel {
     pub async fn receipts(&self, key: ObjectKey, after: u64, limit: usize) -> Result<Vec<Receipt>, Error> {
         let (snapshot, shared) = (self.shared().snapshot(), Arc::clone(self.shared()));
         let looked = beside::wait_for(move || {
-            let recorded = act::history(&snapshot, &key)?.into_iter();
+            let recorded = archive::history(&snapshot, &key)?.into_iter();
             let page = recorded.filter(|one| one.entry.number > after).take(limit);
             page.map(|one| act::receipt_for(&snapshot, &shared.key, one)).collect::<Result<_, StoreError>>()
         });
@@ -104,7 +116,7 @@ fn count(rows: &dyn Read, me: KernelId) -> Result<Counted, StoreError> {
     let mut all = Vec::new();
     object::heads(rows, &mut |row| {
         let key = row.header.key();
-        all.push(key);
+        all.push((key, row.home == Some(me) && !row.header.tombstone));
         match row.home {
             _ if row.header.tombstone => {}
             Some(home) if home == me => {
@@ -122,10 +134,63 @@ fn count(rows: &dyn Read, me: KernelId) -> Result<Counted, StoreError> {
         counted.conflicts += 1;
         ControlFlow::Continue(())
     })?;
-    for key in all {
-        counted.entries += act::history(rows, &key)?.len() as u64;
+    for (key, lives_here) in all {
+        match archive::left(rows, &me, &key)? {
+            Some(left) => counted.history.add(Some(left.home), left.entries, left.missing),
+            // Once it has moved, its history can.
+            None if lives_here => {}
+            None => {
+                let entries = archive::history(rows, &key)?.len() as u64;
+                counted.history.add(None, entries, entries);
+            }
+        }
     }
     Ok(counted)
+}
+
+impl Histories {
+    fn add(&mut self, home: Option<KernelId>, entries: u64, missing: u64) {
+        self.entries += entries;
+        if missing > 0 {
+            *self.missing.entry(home).or_default() += missing;
+        }
+    }
+}
+
+/// Objects whose histories are under way at the same time.
+const GIVEN_AT_ONCE: usize = 8;
+
+/// Gives what this kernel has recorded of objects to their present homes. Why a home has not taken it is said, in words.
+async fn give_histories(kernel: &Kernel, patience: Duration) -> Result<BTreeMap<KernelId, String>, Error> {
+    let (snapshot, me) = (kernel.shared().snapshot(), kernel.id());
+    let looked = beside::wait_for(move || -> Result<Vec<(ObjectKey, KernelId)>, StoreError> {
+        let (mut keys, mut found) = (Vec::new(), Vec::new());
+        object::heads(&snapshot, &mut |row| {
+            keys.push(row.header.key());
+            ControlFlow::Continue(())
+        })?;
+        for key in keys {
+            let left = archive::left(&snapshot, &me, &key)?.filter(|left| left.missing > 0);
+            found.extend(left.map(|left| (key, left.home)));
+        }
+        Ok(found)
+    });
+    let wanted = looked.await.map_err(|_| Error::fault("looking at histories panicked"))??;
+    let give = |(key, home): (ObjectKey, KernelId)| async move {
+        let given = tokio::time::timeout(patience, kernel.command(Command::Archive { key })).await;
+        let why = match given {
+            Ok(Ok(_)) => return None,
+            Ok(Err(error)) => error.message,
+            Err(_) => format!("it did not answer within {} s", patience.as_secs_f32()),
+        };
+        Some((home, why))
+    };
+    Ok(stream::iter(wanted)
+        .map(give)
+        .buffer_unordered(GIVEN_AT_ONCE)
+        .filter_map(std::future::ready)
+        .collect()
+        .await)
 }
 
 fn objects(kernel: &Kernel, counted: &Counted) -> Result<RetireCheck, Error> {
@@ -248,19 +313,44 @@ async fn news(kernel: &Kernel) -> Result<RetireCheck, Error> {
     Ok(RetireCheck::missing("news", message, hint))
 }
 
-fn history(counted: &Counted, has_receipts: bool) -> RetireCheck {
-    match counted.entries {
-        0 => RetireCheck::done("history", "nothing was recorded here"),
-        n if has_receipts => RetireCheck::done(
-            "history",
-            &format!("the receipts of all {n} entries recorded here were written"),
-        ),
-        n => RetireCheck::missing(
-            "history",
-            format!(
-                "{n} entries of histories, and their receipts, are kept only here: a new home goes on with the numbers, and does not get them"
-            ),
-            "`once retire --receipts FILE` writes a signed receipt of each",
-        ),
+fn history(
+    kernel: &Kernel,
+    histories: &Histories,
+    unwilling: &BTreeMap<KernelId, String>,
+    has_receipts: bool,
+) -> RetireCheck {
+    let (n, missing) = (histories.entries, histories.missing.values().sum::<u64>());
+    match (n, missing) {
+        (0, _) => {
+            return RetireCheck::done("history", "no history of an object that lives elsewhere is kept here");
+        }
+        (n, 0) => {
+            let message =
+                format!("what was recorded here is kept where its objects live now: {}", entries_of(n));
+            return RetireCheck::done("history", &message);
+        }
+        (n, _) if has_receipts => {
+            let message = format!("the receipts of what was recorded here were written: {}", entries_of(n));
+            return RetireCheck::done("history", &message);
+        }
+        _ => {}
     }
+    let waits = histories.missing.iter().map(|(home, n)| match home {
+        None => format!("{} of objects that were removed", entries_of(*n)),
+        Some(home) => {
+            let why = unwilling.get(home).map(|why| format!(" ({why})")).unwrap_or_default();
+            format!("{} for kernel {}{why}", entries_of(*n), kernel.shared().called(home))
+        }
+    });
+    let waits: Vec<_> = waits.collect();
+    RetireCheck::missing(
+        "history",
+        format!("kept only here, as far as is known: {}", waits.join(", ")),
+        "`once retire` gives them to the homes that are connected; `once retire --receipts FILE` writes a signed receipt of each",
+    )
+}
+
+/// `1 entry`, `2 entries`.
+fn entries_of(n: u64) -> String {
+    if n == 1 { "1 entry".to_owned() } else { format!("{n} entries") }
 }

@@ -1,6 +1,7 @@
 //! How an object came to its home: every certificate of its chain, each checked for itself.
 
-use once_core::act::{self, Recorded};
+use once_core::act::Recorded;
+use once_core::archive;
 use once_core::object::{self, HeadRow};
 use once_core::store::Read;
 use once_model::certificate::{Certificate, CertificateKind, Chain};
@@ -100,7 +101,7 @@ impl Kernel {
 fn way(rows: &dyn Read, me: KernelId, key: ObjectKey) -> Result<Option<Way>, Error> {
     let Some(lineage) = key.lineage() else { return Ok(None) };
     let Some(chain) = object::chain(rows, &lineage)? else { return Ok(None) };
-    let recorded = act::history(rows, &key)?;
+    let recorded = archive::history(rows, &key)?;
     let verdicts = chain.checks(lineage).map(|verdict| verdict.err().map(|wrong| wrong.to_string()));
     let steps = steps(&chain, &recorded);
     let steps = steps.into_iter().zip(verdicts).map(|(step, wrong)| WayStep { wrong, ..step }).collect();

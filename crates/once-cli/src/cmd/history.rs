@@ -13,8 +13,8 @@ const PAGE_ENTRIES: u64 = 1000;
 
 /// List what was done to an object whose home is here: each entry has the hash of the one before it
 ///
-/// Of an object that has moved each home keeps what it has recorded itself, and the numbers go on: which entries are at others
-/// is said.
+/// Of an object that has moved each home keeps what it has recorded itself, until `once retire` there gives it to the present
+/// home. The numbers go on: which entries are at others, and which were recorded by others, is said.
 ///
 /// The newest first; with --after the oldest first, from there on. Long arguments and results are cut: `once outcome` has
 /// the whole result.
@@ -42,6 +42,7 @@ impl History {
         let answer = listed?;
         closed?;
         context.answer(&answer, |answer| print(list(answer, "entries")))?;
+        given(&answer);
         at_others(&answer);
         let total = number(&answer, "total");
         match answer["broken"].as_u64() {
@@ -90,6 +91,17 @@ impl History {
                 page["entries"] = Value::Array(entries);
                 return Ok(page);
             }
+        }
+    }
+}
+
+/// Which of the entries that are kept here former homes have recorded.
+fn given(answer: &Value) {
+    for span in list(answer, "given") {
+        let (from, to, home) = (number(span, "from"), number(span, "to"), ui::shown(text(span, "home_name")));
+        match from == to {
+            true => ui::say(&format!("entry {from} was recorded by {home}")),
+            false => ui::say(&format!("entries {from} to {to} were recorded by {home}")),
         }
     }
 }

@@ -18,8 +18,9 @@ use crate::ui;
 /// an outcome. Only when nothing is missing it says that this kernel can be erased; else it names what is, and exits with 1.
 /// Nothing is erased by it.
 ///
-/// What this kernel recorded of objects that have moved stays here: with --receipts it is written to a file, one signed
-/// receipt a line, that `once verify-receipt` checks without this kernel.
+/// What this kernel recorded of objects that have moved is given to their present homes, which check it and keep it as this
+/// kernel's. With --receipts it is written to a file as well, one signed receipt a line, that `once verify-receipt` checks without
+/// this kernel: for what no home can have, or takes.
 #[derive(Debug, Args)]
 pub struct Retire {
     /// The kernel that is to have what is only kept here, like unclaimed scenarios

@@ -1,7 +1,8 @@
 //! `history`: what was recorded of an object.
 
-use once_core::act::{self, OutcomeStatus, Recorded};
-use once_model::certificate::{Certificate, CertificateKind};
+use once_core::act::{self, Recorded};
+use once_model::archive::OutcomeStatus;
+use once_model::certificate::Term;
 use once_model::ids::KernelId;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -64,39 +65,42 @@ pub(super) fn history(kernel: &Kernel, params: History) -> Result<Value, Error> 
         "total": all.len(),
         "next": next,
         "broken": broken,
-        "elsewhere": at_other_homes(kernel, &object)?,
+        "elsewhere": at_other_homes(kernel, &object, &all)?,
+        "given": given(kernel, &all),
     }))
 }
 
-/// Which entries other homes of the object have recorded: they are kept there.
-fn at_other_homes(kernel: &Kernel, object: &Object) -> Result<Vec<Value>, Error> {
+/// Which entries other homes of the object have recorded and not given to this kernel: they are kept there.
+fn at_other_homes(kernel: &Kernel, object: &Object, kept: &[Recorded]) -> Result<Vec<Value>, Error> {
     let Some(lineage) = object.lineage() else { return Ok(Vec::new()) };
     let Some(chain) = once_core::object::chain(&kernel.shared().snapshot(), &lineage)? else {
         return Ok(Vec::new());
     };
-    let (mut from, mut home, mut spans) = (1, chain.genesis.home, Vec::new());
-    // A handoff that was refused left the home where it was.
-    let counts = |link: &&Certificate| link.kind != CertificateKind::Handoff || link.acceptance.is_some();
-    for link in chain.links.iter().filter(counts) {
-        if link.home == home {
-            continue;
+    let is_here = |term: &Term| kept.iter().any(|recorded| term.holds(recorded.entry.number));
+    let others = chain.terms().into_iter().filter(|term| term.home != kernel.id() && !is_here(term));
+    Ok(others.map(|term| span(kernel, &term.home, term.from, term.tip.map(|tip| tip.number))).collect())
+}
+
+/// Which entries are kept here that former homes have recorded: who, from which to which.
+fn given(kernel: &Kernel, kept: &[Recorded]) -> Vec<Value> {
+    let mut spans: Vec<(KernelId, u64, u64)> = Vec::new();
+    for recorded in kept {
+        let (Some((home, _)), number) = (recorded.signed, recorded.entry.number) else { continue };
+        match spans.last_mut().filter(|(of, _, last)| *of == home && last.saturating_add(1) == number) {
+            Some((_, _, last)) => *last = number,
+            None => spans.push((home, number, number)),
         }
-        let last = link.tip.map_or(0, |tip| tip.number);
-        spans.push((home, from, Some(last)));
-        (from, home) = (last + 1, link.home);
     }
-    spans.push((home, from, None));
-    let others = spans.into_iter().filter(|(home, ..)| *home != kernel.id());
-    let shape = |(home, from, to): (KernelId, u64, Option<u64>)| {
-        json!({
-            "from": from, "to": to, "home": home.to_string(), "home_name": names::name_of(kernel, &home),
-        })
-    };
-    Ok(others.map(shape).collect())
+    spans.into_iter().map(|(home, from, to)| span(kernel, &home, from, Some(to))).collect()
+}
+
+fn span(kernel: &Kernel, home: &KernelId, from: u64, to: Option<u64>) -> Value {
+    json!({ "from": from, "to": to, "home": home.to_string(), "home_name": names::name_of(kernel, home) })
 }
 
 fn recorded_shape(kernel: &Kernel, recorded: &Recorded) -> Value {
     let entry = &recorded.entry;
+    let home = recorded.signed.map_or(kernel.id(), |(home, _)| home);
     let code = match recorded.status {
         Some(OutcomeStatus::Refused(code)) => Some(code.name()),
         _ => None,
@@ -122,5 +126,7 @@ fn recorded_shape(kernel: &Kernel, recorded: &Recorded) -> Value {
         "certificate": entry.certificate.map(|certificate| certificate.to_string()),
         "previous": entry.previous.to_string(),
         "hash": entry.hash().to_string(),
+        "home": home.to_string(),
+        "home_name": names::name_of(kernel, &home),
     })
 }

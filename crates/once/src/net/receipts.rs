@@ -21,7 +21,7 @@ pub(super) fn made_for(
 ) -> Result<Option<Receipt>, StoreError> {
     let row = once_core::peers::peer(snapshot, peer)?;
     let Some(seen) = row.and_then(|row| row.seen.first().copied()) else { return Ok(None) };
-    once_core::act::receipt(snapshot, &shared.key, (*peer, seen.incarnation), of)
+    once_core::archive::receipt(snapshot, &shared.key, (*peer, seen.incarnation), of)
 }
 
 /// Asks a peer for a receipt. `None` if it has none to give.
