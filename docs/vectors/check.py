@@ -177,6 +177,11 @@ ENTRY = record(
     ("content", HASH), ("certificate?", HASH))
 RECEIPT = record(("entry", ENTRY), ("outcome?", OUTCOME), ("at_ms", U64), ("chain?", CHAIN), ("home", KERNEL),
                  ("signature", blob(64)))
+EXCERPT = record(("bytes", blob()), ("of_bytes", U64))
+SUMMARY = record(("name", text), ("arguments", EXCERPT), ("result?", EXCERPT))
+STATUS = known(choice(done=(0, None), failed=(1, None), refused=(2, CODE)))
+ARCHIVED_ENTRY = record(("entry", ENTRY), ("home", KERNEL), ("at_ms", U64), ("signature", blob(64)), ("outcome?", OUTCOME),
+                        ("status?", STATUS), ("summary?", SUMMARY))
 FRAME = choice(
     hello=(0, GREETING), admitted=(1, GREETING), denied=(2, CODE), share=(3, PARCEL),
     shared=(4, record(("key", KEY), ("id", HASH), ("answer", ANSWER), ("commit?", U64))),
@@ -204,7 +209,9 @@ FRAME = choice(
     moved=(46, record(("key", KEY), ("chain", CHAIN), ("addresses", each(text)))),
     guest=(47, record(("key", KEY), ("chain", CHAIN))),
     heard=(48, record(("key", KEY), ("certificate", HASH))),
-    withdraw=(49, record(("chain", CHAIN))))
+    withdraw=(49, record(("chain", CHAIN))),
+    archive=(52, record(("key", KEY), ("entries", each(ARCHIVED_ENTRY)))),
+    archived=(53, record(("key", KEY), ("number", U64), ("code?", CODE))))
 LUGGAGE = record(
     ("lanes", each(record(
         ("name", LANE), ("origin", KERNEL), ("incarnation", BYTES16), ("mark", U64), ("floor", U64),

@@ -167,7 +167,8 @@ fn a_kernel_may_be_erased_when_nothing_is_missing_and_not_before() {
         alice.call("grant", grant).await.unwrap();
         let got = alice.call("get", json!({ "object": objects[0] })).await.unwrap();
         let ior = got["object"]["ior"].as_str().unwrap().to_owned();
-        carol.call("act", acts::add(&ior, &acts::id(1))).await.unwrap();
+        let id = acts::id(1);
+        carol.call("act", acts::add(&ior, &id)).await.unwrap();
         // She is away while everything moves, and owed something.
         carol.kill();
         alice.share(&objects[1], "carol", false).await.unwrap();
@@ -234,7 +235,7 @@ fn a_kernel_may_be_erased_when_nothing_is_missing_and_not_before() {
         // The new home has it as well, as alice's, and gives her receipt to who acted.
         let told = bob.call("history", json!({ "object": objects[0] })).await.unwrap();
         assert_eq!((&told["given"][0]["home"], &told["elsewhere"]), (&json!(home), &json!([])), "{told}");
-        let (code, text) = place.once("carol", &["receipt", &acts::id(1), "--timeout", "5s"]);
+        let (code, text) = place.once("carol", &["receipt", &id, "--timeout", "5s"]);
         assert!(code == 0 && text.contains(&home), "{code} {text}");
     });
 }

@@ -230,14 +230,10 @@ mod switch {
         LeaveUnwilling breaks 4,
         /// Why an object stays that wanted to move is not written down.
         ForgetStay breaks 4,
-        /// A page of an archive is kept, whoever brings it.
-        ArchiveOfAnybody breaks 8,
-        /// An archived entry counts, whoever signed it.
-        ArchiveUnsigned breaks 8,
-        /// An archive may end in another entry than the handoff says.
-        ArchiveBesideTip breaks 8,
         /// An archive is given away when it is sent, not when it is answered.
-        ArchiveForgottenAtSend breaks 8,
+        ArchiveForgottenAtSend breaks 4,
+        /// Of a page of an archive only the first entry is kept.
+        ArchiveKeepsTheFirst breaks 4,
     }
 
     thread_local! {

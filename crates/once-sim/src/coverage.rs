@@ -116,6 +116,8 @@ pub const EXPECTED: &[&str] = &[
     "state visitor let in", "state visitor admitted", "state visit over", "state host gone to",
     "state right of a removed kernel moved in", "state right beyond objects refused to a visitor",
     "state beginning of a chain known", "state beginning of a chain pulled",
+    "command Archive", "frame Archive", "frame Archived", "answer Archived", "refusal NotConnected", "refusal NotArchived",
+    "state entry of a former home kept",
     "format A", "format B", "format C", "format D", "format E", "format F", "format other",
 ];
 
@@ -171,6 +173,7 @@ pub fn command(command: &Command) -> &'static str {
         Command::GiveUp { .. } => "command GiveUp",
         Command::Move { .. } => "command Move",
         Command::Stay { .. } => "command Stay",
+        Command::Archive { .. } => "command Archive",
         Command::Standing => "command Standing",
         Command::Follow { .. } => "command Follow",
         Command::Unfollow { .. } => "command Unfollow",
@@ -268,6 +271,8 @@ pub fn frame(frame: &Frame) -> &'static str {
         Frame::Guest(_) => "frame Guest",
         Frame::Heard(_) => "frame Heard",
         Frame::Withdraw(_) => "frame Withdraw",
+        Frame::Archive(_) => "frame Archive",
+        Frame::Archived(_) => "frame Archived",
         _ => "frame of a later version",
     }
 }
@@ -298,6 +303,7 @@ pub fn reply(reply: &Result<Answer, Refusal>) -> &'static str {
         Ok(Answer::Done) => "answer Done",
         Ok(Answer::Standing { .. }) => "answer Standing",
         Ok(Answer::Moved { .. }) => "answer Moved",
+        Ok(Answer::Archived { .. }) => "answer Archived",
         Ok(_) => "answer of a later version",
         Err(refusal) => self::refusal(refusal),
     }
@@ -350,6 +356,8 @@ fn refusal(refusal: &Refusal) -> &'static str {
         Refusal::NotLeaving(_) => "refusal NotLeaving",
         Refusal::HandsOver { .. } => "refusal HandsOver",
         Refusal::Unmoved { .. } => "refusal Unmoved",
+        Refusal::NotConnected(_) => "refusal NotConnected",
+        Refusal::NotArchived { .. } => "refusal NotArchived",
         _ => "refusal of a later version",
     }
 }

@@ -90,7 +90,26 @@ impl World {
                 let grant = self.right_to_host(self.nodes[other].id);
                 self.command(here, Command::Revoke(grant));
             }
+            3 | 4 => self.give_history(index),
             _ => self.move_away(index, work),
+        }
+    }
+
+    /// Somebody wants a kernel to give what it has recorded of an object that has moved, or of several, to the present homes.
+    fn give_history(&mut self, index: usize) {
+        let (me, mut moved) = (self.nodes[index].id, Vec::new());
+        let read = object::heads(&self.nodes[index].disk, &mut |head| {
+            if head.home.is_some_and(|home| home != me) {
+                moved.push(head.header.key());
+            }
+            ControlFlow::Continue(())
+        });
+        if read.is_err() {
+            return;
+        }
+        for _ in 0..=self.rng.up_to(2) {
+            let Some(key) = self.rng.pick(&moved).copied() else { return };
+            self.command(Kernel(index), Command::Archive { key });
         }
     }
 

@@ -29,13 +29,13 @@ pub(crate) fn begin(s: &mut Step<'_, '_>, token: Token, key: ObjectKey) -> Resul
     let chain = chain.ok_or(Refusal::NoHome(key))?;
     let (to, certificate) = (chain.home(), chain.certificate());
     if to == s.ctx.me {
-        return Ok(Some(Answer::Archived { to, entries: 0 }));
+        return Ok(Some(Answer::Archived { key, to, entries: 0 }));
     }
     let all = places(s.txn, &key, &to)?;
     let entries = all.len() as u64;
     let left = still_missing(s.txn, &key, &certificate, all)?;
     if left.is_empty() {
-        return Ok(Some(Answer::Archived { to, entries }));
+        return Ok(Some(Answer::Archived { key, to, entries }));
     }
     if connection(s, &to).is_none() {
         return Err(Refusal::NotConnected(to).into());
@@ -49,7 +49,7 @@ pub(crate) fn begin(s: &mut Step<'_, '_>, token: Token, key: ObjectKey) -> Resul
     Ok(None)
 }
 
-/// Sends the next page, or the one that was under way again.
+/// Sends the next page; when there is none any more, that is the end.
 fn say(s: &mut Step<'_, '_>, key: ObjectKey) -> Result<(), StoreError> {
     let Some(giving) = s.engine.archive.giving.get(&key) else { return Ok(()) };
     let (to, mut page, mut bytes, mut gone) = (giving.to, Vec::new(), 0, 0);
@@ -68,7 +68,11 @@ fn say(s: &mut Step<'_, '_>, key: ObjectKey) -> Result<(), StoreError> {
         page.push(entry);
     }
     let last = page.last().map(|entry: &ArchivedEntry| entry.entry.number);
-    let Some(number) = last else { return finish(s, key) };
+    let Some(number) = last else {
+        let answer = Answer::Archived { key, to, entries: giving.entries };
+        end(s, key, &Ok(answer));
+        return Ok(());
+    };
     let many = page.len() + gone;
     if let Some(giving) = s.engine.archive.giving.get_mut(&key) {
         giving.under_way = Some((many, number));
@@ -107,40 +111,32 @@ pub(crate) fn archived(s: &mut Step<'_, '_>, peer: KernelId, said: &Archived) ->
         return Ok(());
     };
     if let Some(code) = said.code {
-        let tokens = std::mem::take(&mut giving.tokens);
-        s.engine.archive.giving.remove(&key);
-        let refusal = Refusal::NotArchived { key, by: peer, code };
-        reply(s, tokens, &Err(refusal));
+        end(s, key, &Err(Refusal::NotArchived { key, by: peer, code }));
         return Ok(());
     }
     giving.under_way = None;
     giving.left.truncate(giving.left.len().saturating_sub(many));
     let row = ArchivingRow { to: peer, certificate: giving.certificate, down_to: number };
-    let is_all = giving.left.is_empty();
     s.txn.put_lazily(Table::Archiving, &key.to_row(), &row);
-    if is_all { finish(s, key) } else { say(s, key) }
-}
-
-fn finish(s: &mut Step<'_, '_>, key: ObjectKey) -> Result<(), StoreError> {
-    if let Some(giving) = s.engine.archive.giving.remove(&key) {
-        let answer = Answer::Archived { to: giving.to, entries: giving.entries };
-        reply(s, giving.tokens, &Ok(answer));
+    if let Err(damage) = s.tried(|s| say(s, key))? {
+        end(s, key, &Err(Refusal::Damaged(damage)));
     }
     Ok(())
 }
 
-fn reply(s: &mut Step<'_, '_>, tokens: Vec<Token>, reply: &Result<Answer, Refusal>) {
-    for token in tokens {
+/// What is said to those who wait for the end of it.
+fn end(s: &mut Step<'_, '_>, key: ObjectKey, reply: &Result<Answer, Refusal>) {
+    let giving = s.engine.archive.giving.remove(&key);
+    for token in giving.into_iter().flat_map(|giving| giving.tokens) {
         s.out.push(Effect::Reply { token, reply: reply.clone() });
     }
 }
 
-/// A connection to a peer is admitted: the page that was under way on the one before is sent again.
-pub(crate) fn greet(s: &mut Step<'_, '_>, peer: KernelId) -> Result<(), StoreError> {
+/// The connection to a peer is no more: who waits asks again, and goes on where it was.
+pub(crate) fn link_down(s: &mut Step<'_, '_>, peer: KernelId) {
     let giving = s.engine.archive.giving.iter();
     let keys: Vec<_> = giving.filter(|(_, giving)| giving.to == peer).map(|(key, _)| *key).collect();
     for key in keys {
-        say(s, key)?;
+        end(s, key, &Err(Refusal::NotConnected(peer)));
     }
-    Ok(())
 }

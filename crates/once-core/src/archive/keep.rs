@@ -21,22 +21,30 @@ const ROW_COST_BYTES: usize = 128;
 /// A former home brings a page of what it has recorded. All of it is kept, or nothing.
 pub(crate) fn archive(s: &mut Step<'_, '_>, peer: KernelId, said: &Archive) -> Result<(), StoreError> {
     let Some(number) = said.entries.last().map(|kept| kept.entry.number) else { return Ok(()) };
-    let code = match checked(s, &peer, said)? {
-        Ok(new) => {
-            for kept in &new {
-                s.txn.put(Table::Archive, &place(&said.key, kept.entry.number), *kept);
-            }
-            if !new.is_empty() {
-                object::charge(s, &peer, i64::try_from(cost(&new)).unwrap_or(i64::MAX))?;
-            }
-            None
-        }
-        Err(code) => Some(code),
-    };
+    // What cannot be read just now may be tomorrow.
+    let code = s.tried(|s| take(s, peer, said))?.unwrap_or(Some(Code::Busy));
     if let Some(conn) = connection(s, &peer) {
         s.out.send(peer, conn, Frame::Archived(Archived { key: said.key, number, code }));
     }
     Ok(())
+}
+
+/// Keeps a page, or says why not.
+fn take(s: &mut Step<'_, '_>, peer: KernelId, said: &Archive) -> Result<Option<Code>, StoreError> {
+    let new = match checked(s, &peer, said)? {
+        Ok(new) => new,
+        Err(code) => return Ok(Some(code)),
+    };
+    for kept in &new {
+        s.txn.put(Table::Archive, &place(&said.key, kept.entry.number), *kept);
+        if mutant!(ArchiveKeepsTheFirst) {
+            break;
+        }
+    }
+    if !new.is_empty() {
+        object::charge(s, &peer, i64::try_from(cost(&new)).unwrap_or(i64::MAX))?;
+    }
+    Ok(None)
 }
 
 fn cost(entries: &[&ArchivedEntry]) -> u64 {
@@ -51,7 +59,7 @@ fn checked<'a>(
 ) -> Result<Result<Vec<&'a ArchivedEntry>, Code>, StoreError> {
     let Some(chain) = lives_here(s, &said.key)? else { return Ok(Err(Code::Denied)) };
     let terms = chain.terms();
-    if !terms.iter().any(|term| term.home == *peer) && !mutant!(ArchiveOfAnybody) {
+    if !terms.iter().any(|term| term.home == *peer) {
         return Ok(Err(Code::Denied));
     }
     if s.room_on_disk().is_err() {
@@ -108,7 +116,7 @@ fn look_at(
         return Ok(Fits::Not);
     };
     let is_tip = term.tip.is_some_and(|tip| tip.number == number);
-    if is_tip && term.tip.is_some_and(|tip| tip.hash != hash) && !mutant!(ArchiveBesideTip) {
+    if is_tip && term.tip.is_some_and(|tip| tip.hash != hash) {
         return Ok(Fits::Not);
     }
     let later = match above.filter(|above| above.entry.number == number + 1) {
@@ -127,7 +135,7 @@ fn is_of((key, genesis): (&ObjectKey, &Genesis), brought: &ArchivedEntry) -> boo
     names.any(|name| name == brought.entry.object)
         && says_one_thing(brought)
         && brought.summary.as_ref().is_none_or(once_model::archive::Summary::fits)
-        && (brought.is_signed() || mutant!(ArchiveUnsigned))
+        && brought.is_signed()
 }
 
 fn says_one_thing(brought: &ArchivedEntry) -> bool {

@@ -13,7 +13,7 @@ mod tests;
 #[cfg(test)]
 pub(crate) use tests::any_entry;
 
-pub(crate) use give::{archived, begin, greet};
+pub(crate) use give::{archived, begin, link_down};
 pub(crate) use keep::archive;
 pub use read::{Left, history, left, receipt};
 pub use rows::ArchivingRow;

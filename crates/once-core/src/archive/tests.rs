@@ -11,7 +11,7 @@ use super::{history, left, receipt};
 use crate::access::{Right, Scope};
 use crate::act;
 use crate::refusal::Refusal;
-use crate::store::{Read, Table};
+use crate::store::{Batch, Read, Table};
 use crate::testing::{Alone, Pair, Several, Side};
 use crate::waist::{Answer, Command};
 
@@ -103,7 +103,7 @@ fn what_a_former_home_recorded_is_kept_at_the_present_one_as_its_word() {
     assert_eq!((before.home, before.entries, before.missing), (b, 4, 4));
     let token = give(&mut pair.a, key);
     pair.settle();
-    assert_eq!(pair.a.answered.get(&token), Some(&Answer::Archived { to: b, entries: 4 }));
+    assert_eq!(pair.a.answered.get(&token), Some(&Answer::Archived { key, to: b, entries: 4 }));
     assert_eq!(left(&pair.a.store, &a, &key).unwrap().unwrap().missing, 0);
     let there = history(&pair.b.store, &key).unwrap();
     assert_eq!(numbers(&pair.b, &key), [1, 2, 3, 4, 5]);
@@ -117,7 +117,7 @@ fn what_a_former_home_recorded_is_kept_at_the_present_one_as_its_word() {
     assert_eq!(there[4].signed, None);
     // Once is enough.
     let token = give(&mut pair.a, key);
-    assert_eq!(pair.a.answered.get(&token), Some(&Answer::Archived { to: b, entries: 4 }));
+    assert_eq!(pair.a.answered.get(&token), Some(&Answer::Archived { key, to: b, entries: 4 }));
     assert!(pair.on_the_way(Side::B).is_empty());
 }
 
@@ -157,10 +157,9 @@ fn an_archive_of_many_pages_goes_on_where_it_was_interrupted() {
                 if !pair.is_connected() {
                     pair.connect(Side::A);
                     pair.settle();
-                    if fault == 1 {
-                        // Who waited is gone with the process.
-                        token = give(&mut pair.a, key);
-                    }
+                }
+                if fault == 1 && step == at || pair.a.refused.contains_key(&token) {
+                    token = give(&mut pair.a, key);
                 }
                 pair.deliver(Side::B);
                 pair.deliver(Side::A);
@@ -169,7 +168,7 @@ fn an_archive_of_many_pages_goes_on_where_it_was_interrupted() {
             let b = pair.b.id();
             let entries = 2 * ARCHIVE_PAGE_MAX_ENTRIES as u64 + 21;
             let answer = pair.a.answered.get(&token);
-            assert_eq!(answer, Some(&Answer::Archived { to: b, entries }), "{fault} at {at}");
+            assert_eq!(answer, Some(&Answer::Archived { key, to: b, entries }), "{fault} at {at}");
             let all: Vec<_> = (1..=entries + 1).collect();
             assert_eq!(numbers(&pair.b, &key), all, "{fault} at {at}");
         }
@@ -194,7 +193,7 @@ fn an_object_that_comes_back_brings_no_entry_twice() {
     assert_eq!(left(&pair.b.store, &b, &key).unwrap(), None);
     // There it lives: nothing is to be given.
     let token = give(&mut pair.b, key);
-    assert_eq!(pair.b.answered.get(&token), Some(&Answer::Archived { to: b, entries: 0 }));
+    assert_eq!(pair.b.answered.get(&token), Some(&Answer::Archived { key, to: b, entries: 0 }));
 }
 
 #[test]
@@ -220,7 +219,7 @@ fn what_was_given_is_given_on_by_a_home_that_goes_too() {
     // The first home hears that there is a next one, which has it all already: it says so.
     let token = give(&mut net.kernels[0], key);
     net.settle();
-    assert_eq!(net.kernels[0].answered.get(&token), Some(&Answer::Archived { to: ids[2], entries: 2 }));
+    assert_eq!(net.kernels[0].answered.get(&token), Some(&Answer::Archived { key, to: ids[2], entries: 2 }));
 }
 
 #[test]
@@ -301,9 +300,6 @@ fn only_a_former_home_may_bring_it_and_only_where_the_object_lives() {
     assert!(said.contains(&denied), "{said:?}");
     assert_eq!(of_others(&pair.b, &key), []);
     // The object moves on while the page is on its way.
-    pair.cut();
-    pair.connect(Side::A);
-    pair.settle();
     go(&mut pair, Side::B, key);
     let (b, conn) = (pair.b.id(), pair.connect(Side::B));
     pair.settle();
@@ -351,19 +347,31 @@ fn a_home_that_is_away_or_unknown_is_named() {
 
 #[test]
 fn what_was_pruned_meanwhile_is_passed_over() {
-    let (mut pair, key) = moved(3);
+    let (mut pair, key) = moved(ARCHIVE_PAGE_MAX_ENTRIES as u64 + 10);
     let a = pair.a.id();
-    give(&mut pair.a, key);
-    pair.cut();
+    let token = give(&mut pair.a, key);
+    // The first page is on its way.
     let (place, _) = first_row(&pair.a);
     pair.a.step(|s| {
         s.txn.delete(Table::Ledger, &place);
         Ok(())
     });
-    pair.connect(Side::A);
     pair.settle();
-    assert_eq!(of_others(&pair.b, &key).len(), 3);
+    assert!(pair.a.answered.contains_key(&token), "{:?}", pair.a.refused);
+    assert_eq!(of_others(&pair.b, &key).len(), ARCHIVE_PAGE_MAX_ENTRIES + 10);
     assert_eq!(left(&pair.a.store, &a, &key).unwrap().unwrap().missing, 0);
+}
+
+#[test]
+fn what_cannot_be_read_is_said_and_the_rest_is_kept() {
+    let (mut pair, key) = moved(ARCHIVE_PAGE_MAX_ENTRIES as u64 + 10);
+    let token = give(&mut pair.a, key);
+    let (place, _) = first_row(&pair.a);
+    let rows = vec![(Table::Ledger, place, Some(bytes::Bytes::from_static(b"?")))];
+    pair.a.put_rows(Batch { rows });
+    pair.settle();
+    assert!(matches!(pair.a.refused.get(&token), Some(Refusal::Damaged(_))), "{:?}", pair.a.refused);
+    assert_eq!(of_others(&pair.b, &key).len(), ARCHIVE_PAGE_MAX_ENTRIES);
 }
 
 /// The row of the entry with the lowest number.

@@ -86,10 +86,7 @@ impl Step<'_, '_> {
                 Todo::Act(act) => home::come_from_here(s, *act),
                 Todo::Leave(key, to) => moving::wants_to_go(s, key, to),
                 Todo::Departures => moving::resume(s),
-                Todo::Greet(peer) => {
-                    moving::greet(s, peer)?;
-                    archive::greet(s, peer)
-                }
+                Todo::Greet(peer) => moving::greet(s, peer),
                 Todo::Chain(key) => moving::chain_known(s, key),
                 Todo::Chore(chore) => chores::begin_now(s, chore),
                 Todo::Pump(peer) => share::pump_now(s, peer),

@@ -9,7 +9,7 @@ use crate::access::{self, expiry};
 use crate::chores::{self, Chore};
 use crate::share::Window;
 use crate::store::{StoreError, Table};
-use crate::{act, follow, peers, share, timer};
+use crate::{act, archive, follow, peers, share, timer};
 
 /// A run of the engine begins: what the last one left goes on, and every peer is dialled. Each capability on its own: what
 /// one of them cannot read holds up no other.
@@ -48,6 +48,7 @@ pub(crate) fn link_down(s: &mut Step<'_, '_>, peer: KernelId) {
         link.window = Window::default();
     }
     s.engine.chores.drop(Chore::Greet(peer));
+    archive::link_down(s, peer);
 }
 
 /// A kernel is no peer any more. It has no right from here on; what rests on its rights goes, perhaps in later steps.

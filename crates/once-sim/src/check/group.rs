@@ -102,6 +102,7 @@ impl Checker {
             self.histories(group, commit);
             self.ledger(group, commit);
         }
+        self.archives(group, group.commit, cover);
         self.leaving(group, &allowed, cover);
         if let Some(shadow) = self.shadows.get_mut(&group.kernel) {
             shadow.promises.end_without_rows(group);

@@ -6,6 +6,7 @@
 mod access;
 pub(crate) mod act;
 mod answers;
+mod archive;
 mod effects;
 mod exchange;
 mod follow;
@@ -128,6 +129,7 @@ pub(crate) struct Checker {
     moves: moving::Moves,
     pub(crate) news: news::News,
     entries: history::Entries,
+    archives: archive::Archives,
     /// The UUIDs of all journals that were imported, or born of others.
     journals: BTreeSet<Uuid>,
     shadows: BTreeMap<KernelId, Shadow>,

@@ -240,6 +240,7 @@ impl Checker {
         self.acts_started(kernel, disk);
         self.moves_started(kernel, disk);
         self.entries_started(kernel, disk);
+        self.archives_started(kernel, disk);
     }
 
     /// A process starts on a disk: what was acknowledged must be there, and what was taken back must not. What a

@@ -247,6 +247,8 @@ pub enum Answer {
     },
     /// The present home has all that was kept here of the object's history.
     Archived {
+        /// The object.
+        key: ObjectKey,
         /// That home.
         to: KernelId,
         /// How many entries.
