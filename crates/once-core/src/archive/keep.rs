@@ -2,21 +2,17 @@
 //! the time for which the chain names that kernel, and fits the hashes of the entries beside it, up to the one in the handoff.
 
 use once_model::archive::{Archive, Archived, ArchivedEntry, OutcomeStatus};
-use once_model::cbor::to_cbor;
 use once_model::certificate::{Chain, Genesis, Term};
 use once_model::ids::{KernelId, ObjectKey};
 use once_model::limits::ARCHIVE_PAGE_MAX_ENTRIES;
 use once_model::wire::{Code, Frame};
 
-use super::rows::{kept, place};
+use super::rows::{ArchiveRow, cost, kept, place};
 use crate::engine::Step;
 use crate::follow::with_copy;
 use crate::moving::connection;
 use crate::store::{StoreError, Table};
 use crate::{object, peers, share};
-
-/// What a row takes up beside its value, in bytes.
-const ROW_COST_BYTES: usize = 128;
 
 /// A former home brings a page of what it has recorded. All of it is kept, or nothing.
 pub(crate) fn archive(s: &mut Step<'_, '_>, peer: KernelId, said: &Archive) -> Result<(), StoreError> {
@@ -35,20 +31,19 @@ fn take(s: &mut Step<'_, '_>, peer: KernelId, said: &Archive) -> Result<Option<C
         Ok(new) => new,
         Err(code) => return Ok(Some(code)),
     };
+    let new = if mutant!(ArchiveKeepsTheFirst) { new.into_iter().take(1).collect() } else { new };
     for kept in &new {
-        s.txn.put(Table::Archive, &place(&said.key, kept.entry.number), *kept);
-        if mutant!(ArchiveKeepsTheFirst) {
-            break;
-        }
+        let row = ArchiveRow { kept: (*kept).clone(), from: peer };
+        s.txn.put(Table::Archive, &place(&said.key, kept.entry.number), &row);
     }
     if !new.is_empty() {
-        object::charge(s, &peer, i64::try_from(cost(&new)).unwrap_or(i64::MAX))?;
+        object::charge(s, &peer, i64::try_from(cost_of(&new)).unwrap_or(i64::MAX))?;
     }
     Ok(None)
 }
 
-fn cost(entries: &[&ArchivedEntry]) -> u64 {
-    entries.iter().map(|kept| (to_cbor(*kept).len() + ROW_COST_BYTES) as u64).sum()
+fn cost_of(entries: &[&ArchivedEntry]) -> u64 {
+    entries.iter().map(|kept| cost(kept)).sum()
 }
 
 /// The entries of a page that are not kept here yet, if all of it may be kept.
@@ -78,7 +73,7 @@ fn checked<'a>(
         above = Some(brought);
     }
     let quota_bytes = peers::peer(s.txn, peer)?.map_or(0, |row| row.quota_bytes);
-    let used = share::usage(s.txn, peer)?.stored_bytes.saturating_add(cost(&new));
+    let used = share::usage(s.txn, peer)?.stored_bytes.saturating_add(cost_of(&new));
     Ok(if used > quota_bytes && !new.is_empty() { Err(Code::Quota) } else { Ok(new) })
 }
 

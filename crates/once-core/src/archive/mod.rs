@@ -16,5 +16,5 @@ pub(crate) use tests::any_entry;
 pub(crate) use give::{archived, begin, link_down};
 pub(crate) use keep::archive;
 pub use read::{Left, history, left, receipt};
-pub use rows::ArchivingRow;
+pub use rows::{ArchiveRow, ArchivingRow, cost};
 pub(crate) use state::State;

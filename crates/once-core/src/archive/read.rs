@@ -7,7 +7,7 @@ use once_model::ids::{Incarnation, KernelId, ObjectKey};
 use once_model::receipt::{Receipt, ReceiptOf};
 use once_model::sign::KernelKey;
 
-use super::rows;
+use super::rows::{self, ArchiveRow};
 use crate::act::{self, Recorded};
 use crate::object;
 use crate::store::{Read, StoreError, Table, prefix_end, try_scan};
@@ -55,7 +55,7 @@ pub fn history(read: &dyn Read, key: &ObjectKey) -> Result<Vec<Recorded>, StoreE
 fn given(read: &dyn Read, key: &ObjectKey, each: &mut dyn FnMut(ArchivedEntry)) -> Result<(), StoreError> {
     let prefix = key.to_row();
     try_scan(read, Table::Archive, &prefix, prefix_end(&prefix).as_deref(), |_, value| {
-        each(txn::decode(Table::Archive, &value)?);
+        each(txn::decode::<ArchiveRow>(Table::Archive, &value)?.kept);
         Ok::<_, StoreError>(ControlFlow::Continue(()))
     })
 }

@@ -2,10 +2,32 @@
 
 use minicbor::{Decode, Encode};
 use once_model::archive::ArchivedEntry;
+use once_model::cbor::to_cbor;
 use once_model::ids::{Hash, KernelId, ObjectKey};
 
 use crate::store::{Read, StoreError, Table};
 use crate::txn;
+
+/// [`Table::Archive`], at the present home: an entry that a former home has recorded.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct ArchiveRow {
+    /// It.
+    #[n(0)]
+    pub kept: ArchivedEntry,
+    /// Who brought it: it counts against the quota of that kernel.
+    #[n(1)]
+    pub from: KernelId,
+}
+
+/// What a row takes up beside its value, in bytes.
+const ROW_COST_BYTES: usize = 128;
+
+/// What an entry counts against the quota of who brought it, in bytes.
+#[must_use]
+pub fn cost(kept: &ArchivedEntry) -> u64 {
+    (to_cbor(kept).len() + ROW_COST_BYTES) as u64
+}
 
 /// [`Table::Archiving`], at a former home: how much of what it has recorded the present home has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
@@ -32,7 +54,8 @@ pub(super) fn kept(
     key: &ObjectKey,
     number: u64,
 ) -> Result<Option<ArchivedEntry>, StoreError> {
-    txn::get(rows, Table::Archive, &place(key, number))
+    let row: Option<ArchiveRow> = txn::get(rows, Table::Archive, &place(key, number))?;
+    Ok(row.map(|row| row.kept))
 }
 
 pub(super) fn archiving(rows: &dyn Read, key: &ObjectKey) -> Result<Option<ArchivingRow>, StoreError> {

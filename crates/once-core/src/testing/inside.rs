@@ -152,7 +152,8 @@ impl Alone {
             let archiving = crate::archive::ArchivingRow { to: peer, certificate, down_to: 1 };
             s.txn.put(Table::Archiving, &plain.to_row(), &archiving);
             let archived = [plain.to_row().as_slice(), &1_u64.to_be_bytes()].concat();
-            s.txn.put(Table::Archive, &archived, &crate::archive::any_entry(plain, &s.ctx.key));
+            let kept = crate::archive::any_entry(plain, &s.ctx.key);
+            s.txn.put(Table::Archive, &archived, &crate::archive::ArchiveRow { kept, from: peer });
             Ok(())
         });
         (kernel, objects)

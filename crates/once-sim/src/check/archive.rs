@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use once_core::act;
+use once_core::archive::ArchiveRow;
 use once_core::store::Table;
 use once_core::txn;
 use once_core::waist::{Answer, Effect};
@@ -41,7 +42,7 @@ impl Checker {
                 continue;
             };
             let after = changed.after.as_ref().and_then(|row| txn::decode(Table::Archive, row).ok());
-            let Some(row): Option<ArchivedEntry> = after else {
+            let Some(row) = after.map(|row: ArchiveRow| row.kept) else {
                 wrong.push(format!("keeps entry {number} of {key} no more"));
                 continue;
             };

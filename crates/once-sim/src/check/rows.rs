@@ -3,6 +3,7 @@
 use std::ops::ControlFlow;
 
 use bytes::Bytes;
+use once_core::archive::{self, ArchiveRow};
 use once_core::object::{self, HeadRow};
 use once_core::peers::{self, PeerStatus};
 use once_core::share::{self, UsageRow};
@@ -108,6 +109,10 @@ impl Checker {
         // Each lane of another kernel counts, for ever.
         for origin in super::shadow::scan(disk, Table::Lane, |key, _| origin_of_lane(key)) {
             *stored.entry(origin).or_default() += object::LANE_COST_BYTES;
+        }
+        let given = |_: &[u8], value: &Bytes| txn::decode::<ArchiveRow>(Table::Archive, value).ok();
+        for row in super::shadow::scan(disk, Table::Archive, given) {
+            *stored.entry(row.from).or_default() += archive::cost(&row.kept);
         }
         for (peer, row) in once_core::peers::all(disk).map_err(|error| error.to_string())? {
             let counted = share::usage(disk, &peer).map_err(|error| error.to_string())?.stored_bytes;
