@@ -80,9 +80,9 @@ fn next(s: &mut Step<'_, '_>, home: KernelId) -> Result<(), StoreError> {
             return Ok(());
         };
         let Some(key) = asking.waiting.pop_first() else { return Ok(()) };
-        let newest = rows::head(s.txn, &key)?.and_then(|head| head.header.entry);
-        if let Some(link) = newest
-            && walk_on(s, home, Walk { key, link, below: u64::MAX, asked_ms: s.ctx.now_ms })?
+        let newest = rows::head(s.txn, &key)?.map(|head| (head.header.entry, head.header.revision));
+        if let Some((Some(link), top)) = newest
+            && walk_on(s, home, Walk { key, link, below: u64::MAX, top, asked_ms: s.ctx.now_ms })?
         {
             return Ok(());
         }
@@ -91,7 +91,7 @@ fn next(s: &mut Step<'_, '_>, home: KernelId) -> Result<(), StoreError> {
 
 /// Asks for what a walk needs next; whether there is anything left to prove.
 fn walk_on(s: &mut Step<'_, '_>, home: KernelId, walk: Walk) -> Result<bool, StoreError> {
-    let open = replaced(s, &walk.key)?;
+    let open = replaced(s, &walk)?;
     let Some(oldest) = open.iter().map(|(_, row)| row.header.revision).min() else { return Ok(false) };
     // One more: an entry of the revision before, met without the one that is looked for, says that it is not there.
     let revision = oldest.saturating_sub(1);
@@ -103,9 +103,10 @@ fn walk_on(s: &mut Step<'_, '_>, home: KernelId, walk: Walk) -> Result<bool, Sto
     Ok(true)
 }
 
-fn replaced(s: &Step<'_, '_>, key: &ObjectKey) -> Result<Vec<(Vec<u8>, HeadRow)>, StoreError> {
-    let mut kept = keep::conflicts(s, key)?;
-    kept.retain(|(_, row)| row.is_replaced());
+/// What a walk can prove. What was replaced since it began is above of where it began.
+fn replaced(s: &Step<'_, '_>, walk: &Walk) -> Result<Vec<(Vec<u8>, HeadRow)>, StoreError> {
+    let mut kept = keep::conflicts(s, &walk.key)?;
+    kept.retain(|(_, row)| row.is_replaced() && row.header.revision <= walk.top);
     Ok(kept)
 }
 
@@ -120,7 +121,7 @@ pub(crate) fn entries(s: &mut Step<'_, '_>, home: KernelId, said: &Entries) -> R
         }
         return Ok(());
     }
-    let mut open = replaced(s, &walk.key)?;
+    let mut open = replaced(s, &walk)?;
     let mut went = false;
     for entry in &said.entries {
         if entry.hash() != walk.link || entry.number >= walk.below {

@@ -14,6 +14,8 @@ mod state;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]
+mod tests_proofs;
+#[cfg(test)]
 mod tests_query;
 mod verify;
 

@@ -33,5 +33,7 @@ pub(crate) struct Walk {
     pub link: Hash,
     /// And a lower number than this.
     pub below: u64,
+    /// The revision from which it leads down: of a later one it says nothing.
+    pub top: u64,
     pub asked_ms: u64,
 }

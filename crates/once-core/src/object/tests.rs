@@ -6,7 +6,6 @@ use once_model::ids::{Hash, KernelId, Line, ObjectKey, Uuid};
 use once_model::limits::{
     CONFLICTS_MAX_BODIES, DISK_RESERVE_BYTES, INLINE_MAX_BYTES, NAME_MAX_BYTES, SCENARIO_MAX_BYTES,
 };
-use once_model::receipt::{Entries, EntriesOf};
 use once_model::scenario::Scenario;
 use once_model::sign::KernelKey;
 use once_model::wire::{Code, Frame, Parcel, ShareAnswer};
@@ -17,12 +16,12 @@ use crate::exchange::parcel;
 use crate::refusal::Refusal;
 use crate::share::usage;
 use crate::store::Table;
-use crate::testing::{Alone, Pair, Side};
+use crate::testing::Alone;
 use crate::txn;
 use crate::waist::{Answer, Change, Command, Event, Input};
 
 /// Kernel 9 may share here and is connected; a kernel 9 beside it makes what it shares.
-fn taker() -> (Alone, KernelId, Alone) {
+pub(super) fn taker() -> (Alone, KernelId, Alone) {
     let mut kernel = Alone::new();
     let peer = kernel.befriend(9);
     kernel.grant(peer, Right::Share, Scope::Kernel);
@@ -35,12 +34,12 @@ fn scenario(uuid: u128, n: u32) -> Scenario {
 }
 
 /// The newest revision of an object as it travels.
-fn travels(kernel: &Alone, key: &ObjectKey) -> Parcel {
+pub(super) fn travels(kernel: &Alone, key: &ObjectKey) -> Parcel {
     let row = head(&kernel.store, key).unwrap().unwrap();
     parcel(&kernel.store, &kernel.ctx.key, &row).unwrap().unwrap()
 }
 
-fn shares(kernel: &mut Alone, peer: KernelId, parcel: Parcel) -> ShareAnswer {
+pub(super) fn shares(kernel: &mut Alone, peer: KernelId, parcel: Parcel) -> ShareAnswer {
     let (key, id) = (parcel.header.key(), parcel.header.id());
     let conn = kernel.engine.peers.links[&peer].up().unwrap();
     let said = kernel.says(peer, conn, Frame::Share(parcel)).to_vec();
@@ -55,17 +54,17 @@ fn shares(kernel: &mut Alone, peer: KernelId, parcel: Parcel) -> ShareAnswer {
     answers[0]
 }
 
-fn beside(kernel: &Alone, key: &ObjectKey) -> Vec<HeadRow> {
+pub(super) fn beside(kernel: &Alone, key: &ObjectKey) -> Vec<HeadRow> {
     let rows = kernel.rows().into_iter();
     let mine = rows.filter(|(table, place, _)| *table == Table::Conflict && place.starts_with(&key.to_row()));
     mine.map(|(table, _, value)| txn::decode(table, &value).unwrap()).collect()
 }
 
-fn bodies(kernel: &Alone) -> usize {
+pub(super) fn bodies(kernel: &Alone) -> usize {
     kernel.rows().iter().filter(|(table, ..)| *table == Table::Body).count()
 }
 
-fn put(kernel: &mut Alone, key: ObjectKey, n: u32) -> Header {
+pub(super) fn put(kernel: &mut Alone, key: ObjectKey, n: u32) -> Header {
     kernel.command(Command::Put { key, base: None, scenario: scenario(key.uuid.as_u128(), n) });
     kernel.head(&key).unwrap()
 }
@@ -104,7 +103,7 @@ fn a_revision_is_kept_once_and_an_older_one_never_again() {
 }
 
 /// Two histories of one object: its home said two things.
-fn fork(theirs: &Alone, key: ObjectKey, n: u32) -> (Alone, Parcel) {
+pub(super) fn fork(theirs: &Alone, key: ObjectKey, n: u32) -> (Alone, Parcel) {
     let mut other = Alone::kernel(9);
     other.store = theirs.store.clone();
     other.restart();
@@ -186,117 +185,6 @@ fn answer(kernel: &Alone, token: u64) -> (Header, Change) {
 }
 
 /// Revisions between are not here: the head that was replaced is kept until its home has proven that it is an ancestor.
-#[test]
-fn a_later_revision_replaces_the_head_which_waits_for_its_proof() {
-    let mut pair = Pair::new();
-    let (a, b) = (pair.a.id(), pair.b.id());
-    pair.a.grant(b, Right::Share, Scope::Kernel);
-    pair.b.grant(a, Right::Read, Scope::Kernel);
-    let key = pair.b.object(1, "Paper");
-    put(&mut pair.b, key, 1);
-    pair.b.command(Command::Share { key, to: a, delivered: false });
-    pair.settle();
-    let second = pair.a.head(&key).unwrap();
-    for n in 2..6 {
-        put(&mut pair.b, key, n);
-    }
-    pair.b.command(Command::Share { key, to: a, delivered: false });
-    pair.deliver(Side::A);
-    let kept = beside(&pair.a, &key);
-    assert_eq!((kept.len(), kept[0].header.id(), kept[0].is_replaced()), (1, second.id(), true));
-    assert!(kept[0].header.signature.is_some(), "with its signature");
-    let newest = pair.b.head(&key).unwrap();
-    assert_eq!(pair.a.head(&key).unwrap().revision, 6);
-    let asked: Vec<_> = pair
-        .on_the_way(Side::B)
-        .iter()
-        .filter_map(|frame| match frame {
-            Frame::EntriesOf(of) => Some(*of),
-            _ => None,
-        })
-        .collect();
-    assert_eq!(asked, [EntriesOf { key, newest: newest.entry.unwrap(), revision: 1 }]);
-    pair.settle();
-    assert_eq!(beside(&pair.a, &key), []);
-    assert_eq!(bodies(&pair.a), 1);
-}
-
-/// What a home says to prove it, by hand.
-#[test]
-fn a_proof_counts_entry_by_entry_and_a_head_that_it_passes_by_is_a_fork() {
-    for forked in [false, true] {
-        let (mut kernel, peer, mut theirs) = taker();
-        let key = theirs.object(1, "Paper");
-        let (_, fork) = fork(&theirs, key, 100);
-        put(&mut theirs, key, 1);
-        let second = if forked { fork } else { travels(&theirs, &key) };
-        assert_eq!(shares(&mut kernel, peer, second.clone()), ShareAnswer::Stored);
-        for n in 2..5 {
-            put(&mut theirs, key, n);
-        }
-        let newest = travels(&theirs, &key);
-        assert_eq!(shares(&mut kernel, peer, newest.clone()), ShareAnswer::Stored);
-        let of = EntriesOf { key, newest: newest.header.entry.unwrap(), revision: 1 };
-        assert!(kernel.sent.contains(&Frame::EntriesOf(of)));
-        let entries = crate::act::entries(&theirs.store, &of).unwrap();
-        assert_eq!(entries.iter().map(|entry| entry.number).collect::<Vec<_>>(), [5, 4, 3, 2, 1]);
-        // An answer to something else is none; what does not follow proves nothing, and the question is over.
-        kernel.says(
-            peer,
-            1,
-            Frame::Entries(Entries { key, newest: Hash::from_bytes([1; 32]), entries: entries.clone() }),
-        );
-        assert!(beside(&kernel, &key)[0].is_replaced());
-        let (first, rest) = entries.split_at(2);
-        let said = kernel
-            .says(peer, 1, Frame::Entries(Entries { key, newest: of.newest, entries: first.to_vec() }))
-            .to_vec();
-        // It goes on from the last one that it believes.
-        let next = EntriesOf { newest: first[1].previous, ..of };
-        assert_eq!(said, [Frame::EntriesOf(next)]);
-        kernel.says(peer, 1, Frame::Entries(Entries { key, newest: next.newest, entries: rest.to_vec() }));
-        let kept = beside(&kernel, &key);
-        assert_eq!(kept.len(), usize::from(forked));
-        assert!(kept.iter().all(|row| !row.is_replaced() && row.header.id() == second.header.id()));
-        // Nobody asked any more.
-        let before = kernel.rows();
-        assert_eq!(
-            kernel.says(
-                peer,
-                1,
-                Frame::Entries(Entries { key, newest: next.newest, entries: rest.to_vec() })
-            ),
-            []
-        );
-        assert_eq!(kernel.rows(), before);
-    }
-}
-
-#[test]
-fn entries_that_do_not_hang_together_prove_nothing_and_are_asked_for_again_on_a_new_connection() {
-    let (mut kernel, peer, mut theirs) = taker();
-    let key = theirs.object(1, "Paper");
-    assert_eq!(shares(&mut kernel, peer, travels(&theirs, &key)), ShareAnswer::Stored);
-    for n in 1..4 {
-        put(&mut theirs, key, n);
-    }
-    let newest = travels(&theirs, &key);
-    shares(&mut kernel, peer, newest.clone());
-    let of = EntriesOf { key, newest: newest.header.entry.unwrap(), revision: 0 };
-    let entries = crate::act::entries(&theirs.store, &of).unwrap();
-    let mut wrong = entries.clone();
-    wrong.remove(1);
-    kernel.says(peer, 1, Frame::Entries(Entries { key, newest: of.newest, entries: wrong }));
-    assert!(beside(&kernel, &key)[0].is_replaced());
-    let said = kernel.greets(9, 2).to_vec();
-    assert!(said.contains(&Frame::EntriesOf(of)), "{said:?}");
-    kernel.says(peer, 2, Frame::Entries(Entries { key, newest: of.newest, entries: vec![] }));
-    assert!(beside(&kernel, &key)[0].is_replaced(), "what is not kept there is left to people");
-    kernel.greets(9, 3);
-    kernel.says(peer, 3, Frame::Entries(Entries { key, newest: of.newest, entries }));
-    assert_eq!(beside(&kernel, &key), []);
-}
-
 #[test]
 fn a_quota_counts_bytes_rows_and_certificates_and_gives_back_what_is_replaced() {
     let (mut kernel, peer, mut theirs) = taker();

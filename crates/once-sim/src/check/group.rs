@@ -319,16 +319,19 @@ fn commanded(
                 _ if refused => {}
                 Some(known) => known.joining = true,
                 None => {
-                    shadow.rights.peers.insert(*peer, Shadow::new_peer(false));
+                    let new = shadow.new_peer(peer, false);
+                    shadow.rights.peers.insert(*peer, new);
                 }
             }
         }
         Command::AddPeer { peer, .. } if done => {
-            shadow.rights.peers.entry(*peer).or_insert(Shadow::new_peer(true)).active = true;
+            let new = shadow.new_peer(peer, true);
+            shadow.rights.peers.entry(*peer).or_insert(new).active = true;
         }
         Command::ChangePeer { peer, quota_bytes: Some(quota), .. } if done => {
-            if let Some(peer) = shadow.rights.peers.get_mut(peer) {
-                peer.quota_bytes = *quota;
+            match shadow.rights.peers.get_mut(peer) {
+                Some(peer) => peer.quota_bytes = *quota,
+                None => drop(shadow.rights.visitor_quotas.insert(*peer, *quota)),
             }
         }
         Command::RemovePeer { peer } if begun => {

@@ -66,7 +66,8 @@ pub(super) fn hello(
                 invite.used = true;
             }
             let joining = shadow.rights.peers.get(&peer).is_some_and(|known| known.joining) && !admitted;
-            shadow.rights.peers.insert(peer, PeerShadow { joining, ..Shadow::new_peer(true) });
+            let new = PeerShadow { joining, ..shadow.new_peer(&peer, true) };
+            shadow.rights.peers.insert(peer, new);
             shadow.rights.grants.welcome(peer, group.now_ms);
             shadow.rights.removed.remove(&peer);
             Ok(())
@@ -80,7 +81,8 @@ fn becomes_peer(shadow: &mut Shadow, group: &Group<'_>, peer: KernelId) {
     let row = peers::peer(group.store, &peer).ok().flatten();
     let is_peer = row.is_some_and(|row| row.status == peers::PeerStatus::Active && row.invite.is_some());
     if is_peer && shadow.rights.visitors.contains_key(&peer) && !shadow.rights.peers.contains_key(&peer) {
-        shadow.rights.peers.insert(peer, Shadow::new_peer(true));
+        let new = shadow.new_peer(&peer, true);
+        shadow.rights.peers.insert(peer, new);
         shadow.rights.grants.welcome(peer, group.now_ms);
         shadow.rights.removed.remove(&peer);
     }

@@ -42,6 +42,8 @@ pub(super) struct Rights {
     pub peers: BTreeMap<KernelId, PeerShadow>,
     /// Those that are no peers, and have to do with single objects.
     pub visitors: Visitors,
+    /// What people have said of the quotas of these: it holds when one becomes a peer.
+    pub visitor_quotas: BTreeMap<KernelId, u64>,
     pub grants: Grants,
     /// Whom people removed, and nobody has added again.
     pub removed: BTreeSet<KernelId>,
@@ -49,7 +51,8 @@ pub(super) struct Rights {
 
 impl Rights {
     fn of(disk: &Disk, peers: BTreeMap<KernelId, PeerShadow>, grants: Grants) -> Self {
-        Self { peers, grants, visitors: visitors::on(disk), removed: visitors::removed_on(disk) }
+        let (visitors, removed) = (visitors::on(disk), visitors::removed_on(disk));
+        Self { peers, grants, visitors, visitor_quotas: visitors::quotas_on(disk), removed }
     }
 
     pub fn knows(&self, kernel: &KernelId) -> bool {
@@ -184,9 +187,10 @@ fn invites_of(rows: &dyn Read) -> BTreeMap<Hash, InviteShadow> {
 }
 
 impl Shadow {
-    /// The quota of a peer that has said nothing of it.
-    pub fn new_peer(active: bool) -> PeerShadow {
-        PeerShadow { active, joining: !active, quota_bytes: PEER_QUOTA_BYTES }
+    /// A kernel becomes a peer, perhaps one of which people have said how much it may store.
+    pub fn new_peer(&self, peer: &KernelId, active: bool) -> PeerShadow {
+        let quota_bytes = self.rights.visitor_quotas.get(peer).copied().unwrap_or(PEER_QUOTA_BYTES);
+        PeerShadow { active, joining: !active, quota_bytes }
     }
 
     /// What is over by now stays over, also when the clock is set back.

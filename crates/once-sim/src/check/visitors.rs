@@ -30,6 +30,15 @@ pub(super) fn on(disk: &dyn Read) -> Visitors {
     scan(disk, Table::Peer, one).into_iter().collect()
 }
 
+/// How much each of them might store if it were a peer.
+pub(super) fn quotas_on(disk: &dyn Read) -> BTreeMap<KernelId, u64> {
+    let one = |key: &[u8], value: &bytes::Bytes| {
+        let row: PeerRow = txn::decode(Table::Peer, value).ok()?;
+        row.is_for_objects().then_some((KernelId::from_slice(key)?, row.quota_bytes))
+    };
+    scan(disk, Table::Peer, one).into_iter().collect()
+}
+
 /// Whom people removed, as a disk has it.
 pub(super) fn removed_on(disk: &dyn Read) -> BTreeSet<KernelId> {
     scan(disk, Table::Removed, |key, _| KernelId::from_slice(key)).into_iter().collect()
@@ -47,6 +56,7 @@ pub(super) fn begin(shadow: &mut Shadow, group: &Group<'_>, allowed: &mut Allowe
         shadow.rights.visitors.extend(after.or(before).map(|status| (kernel, status)));
         if before.is_some() && row.after.is_none() {
             allowed.removed.insert(kernel);
+            shadow.rights.visitor_quotas.remove(&kernel);
         }
     }
 }
