@@ -8,9 +8,11 @@ use bytes::Bytes;
 use once_core::act::{self, LedgerRow, QueueRow};
 use once_core::store::{Read, Table};
 use once_core::txn;
+use once_core::waist::Input;
 use once_model::action::answer_id;
 use once_model::ids::{KernelId, ObjectKey, Uuid};
 use once_model::moving::Luggage;
+use once_model::wire::Frame;
 
 use super::Wrong;
 use super::moving::Moves;
@@ -68,6 +70,15 @@ pub(super) fn asked_in(commit: &Commit, key: &ObjectKey) -> BTreeSet<Uuid> {
         _ => None,
     });
     asked.collect()
+}
+
+/// What was answered in the group in which an object was sealed: before the seal, or after it.
+pub(super) fn answered_in(inputs: &[Input]) -> BTreeSet<Uuid> {
+    let answered = inputs.iter().filter_map(|input| match input {
+        Input::Frame { frame: Frame::Outcome(outcome), .. } => Some(outcome.id),
+        _ => None,
+    });
+    answered.collect()
 }
 
 /// Of each call that was left behind the object is told.

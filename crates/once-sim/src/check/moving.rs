@@ -21,7 +21,7 @@ use once_model::moving::{Handoff, Luggage, LuggageGrant, LuggageResult};
 use once_model::wire::{Frame, ShareAnswer, Shared};
 
 use super::group::Allowed;
-use super::left::{asked_in, left_acts, left_in, told_of_calls};
+use super::left::{answered_in, asked_in, left_acts, left_in, told_of_calls};
 use super::{Checker, Group, Wrong, ledger};
 use crate::coverage::Coverage;
 use crate::disk::{Changed, Commit, Disk};
@@ -370,7 +370,9 @@ impl Checker {
             return left;
         };
         let packed_left: BTreeSet<_> = luggage.left.iter().map(|call| call.id).collect();
-        let asked = asked_in(commit, key);
+        // Whether it waited for these is not seen any more.
+        let mut asked = asked_in(commit, key);
+        asked.extend(answered_in(group.inputs));
         let is_all = left.is_subset(&packed_left)
             && packed_left.iter().all(|id| left.contains(id) || asked.contains(id));
         if !is_all || !leaves && !packed_left.is_empty() {
