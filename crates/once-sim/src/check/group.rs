@@ -329,10 +329,7 @@ fn commanded(
             shadow.rights.peers.entry(*peer).or_insert(new).active = true;
         }
         Command::ChangePeer { peer, quota_bytes: Some(quota), .. } if done => {
-            match shadow.rights.peers.get_mut(peer) {
-                Some(peer) => peer.quota_bytes = *quota,
-                None => drop(shadow.rights.visitor_quotas.insert(*peer, *quota)),
-            }
+            shadow.rights.set_quota(peer, *quota);
         }
         Command::RemovePeer { peer } if begun => {
             if shadow.windows.keys().any(|(to, _)| to == peer) {

@@ -55,6 +55,14 @@ impl Rights {
         Self { peers, grants, visitors, visitor_quotas: visitors::quotas_on(disk), removed }
     }
 
+    /// People say how much a kernel may store.
+    pub fn set_quota(&mut self, kernel: &KernelId, quota_bytes: u64) {
+        match self.peers.get_mut(kernel) {
+            Some(peer) => peer.quota_bytes = quota_bytes,
+            None => drop(self.visitor_quotas.insert(*kernel, quota_bytes)),
+        }
+    }
+
     pub fn knows(&self, kernel: &KernelId) -> bool {
         self.peers.contains_key(kernel) || self.visitors.contains_key(kernel)
     }
