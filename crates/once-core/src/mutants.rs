@@ -230,6 +230,8 @@ mod switch {
         LeaveUnwilling breaks 4,
         /// Why an object stays that wanted to move is not written down.
         ForgetStay breaks 4,
+        /// A kernel follows what others ask it to, whoever asks.
+        FollowsForAnybody breaks 7,
         /// An archive is given away when it is sent, not when it is answered.
         ArchiveForgottenAtSend breaks 4,
         /// Of a page of an archive only the first entry is kept.

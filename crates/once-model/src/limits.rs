@@ -215,6 +215,9 @@ pub const ACCOUNT_RESERVED_MAX: usize = 256;
 /// Longest id of an amount that is set aside, in bytes.
 pub const ACCOUNT_ID_MAX_BYTES: usize = 128;
 
+/// What a kernel follows at one peer because others asked it to, together with what its own people follow there.
+pub const FOLLOWS_INSTEAD_MAX: usize = 4096;
+
 /// Entries in one page of an archive.
 pub const ARCHIVE_PAGE_MAX_ENTRIES: usize = 256;
 

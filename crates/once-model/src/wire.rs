@@ -13,6 +13,7 @@ use crate::cbor::{CborError, option_bytes, uuid_bytes};
 pub use crate::cbor::{from_cbor, to_cbor};
 use crate::certificate::Chain;
 pub use crate::code::Code;
+use crate::follow::{FollowInstead, FollowedInstead};
 use crate::header::Header;
 use crate::ids::{Hash, ItemId, Line, ObjectKey, Secret, Uuid};
 use crate::limits::CHAIN_TRAVELS_CERTIFICATES;
@@ -255,6 +256,12 @@ pub enum Frame {
     /// The answer, sent after the commit.
     #[n(53)]
     Archived(#[n(0)] Archived),
+    /// Follow this in my place.
+    #[n(54)]
+    FollowInstead(#[n(0)] FollowInstead),
+    /// The answer, sent after the commit.
+    #[n(55)]
+    FollowedInstead(#[n(0)] FollowedInstead),
 }
 
 /// Answer to a share.
@@ -452,6 +459,6 @@ impl Frame {
 
     /// Whether this version has a frame of this number.
     const fn is_known(number: u32) -> bool {
-        matches!(number, 0..=12 | 16..=23 | 33..=38 | 40..=49 | 52..=53)
+        matches!(number, 0..=12 | 16..=23 | 33..=38 | 40..=49 | 52..=55)
     }
 }

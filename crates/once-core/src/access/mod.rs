@@ -237,6 +237,11 @@ pub fn may_host(
         || granted(rows, &Scope::Component(component.to_owned()), Right::Host, kernel, now_ms)?)
 }
 
+/// Whether a kernel may move objects of every component here.
+pub(crate) fn may_host_all(rows: &dyn Read, kernel: &KernelId, now_ms: u64) -> Result<bool, StoreError> {
+    Ok(is_peer(rows, kernel)? && granted(rows, &Scope::Kernel, Right::Host, kernel, now_ms)?)
+}
+
 /// The grants on one object.
 pub(crate) fn on_object(rows: &dyn Read, key: &ObjectKey) -> Result<Vec<Listed>, StoreError> {
     let (scope, mut found) = (Scope::Object(*key).to_row(), Vec::new());

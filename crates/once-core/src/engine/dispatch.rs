@@ -154,6 +154,7 @@ impl Step<'_, '_> {
         self.engine.share.forget(token);
         self.engine.peers.forget(token);
         self.engine.chores.forget(token);
+        self.engine.follow.forget(token);
         self.engine.moving.forget(token);
         self.engine.archive.forget(token);
     }
@@ -204,6 +205,7 @@ impl Step<'_, '_> {
                 damaged: self.engine.parked.list(),
             },
             Command::Follow { key, from } => follow::follow(self, key, from)?,
+            Command::FollowInstead { key, at, to } => return follow::hand_on(self, token, key, (at, to)),
             Command::Unfollow { key, from } => follow::unfollow(self, key, from)?,
             Command::Invite { secret_hash, expires_ms, petname } => {
                 peers::invite(self, secret_hash, expires_ms, petname)?
@@ -243,6 +245,8 @@ impl Step<'_, '_> {
             Frame::Follow(follow) => follow::followed(self, peer, conn, &follow),
             Frame::Unfollow(key) => follow::unfollowed(self, peer, conn, key),
             Frame::Following(following) => follow::following(self, peer, &following),
+            Frame::FollowInstead(asked) => follow::instead(self, peer, asked),
+            Frame::FollowedInstead(said) => follow::handed_on(self, peer, said),
             Frame::Act(act) => home::come(self, peer, act),
             Frame::Outcome(outcome) => act::outcome(self, peer, &outcome),
             Frame::Missing(missing) => act::missing(self, peer, &missing),

@@ -49,6 +49,7 @@ pub(crate) fn link_down(s: &mut Step<'_, '_>, peer: KernelId) {
     }
     s.engine.chores.drop(Chore::Greet(peer));
     archive::link_down(s, peer);
+    follow::link_down(s, peer);
 }
 
 /// A kernel is no peer any more. It has no right from here on; what rests on its rights goes, perhaps in later steps.

@@ -275,6 +275,16 @@ pub enum Refusal {
         /// Why.
         code: Code,
     },
+    /// Another kernel does not follow what this one follows.
+    #[error("kernel {by} does not follow object {key} in place of this kernel: {}", code.name())]
+    NotFollowedInstead {
+        /// The object.
+        key: ObjectKey,
+        /// Who was asked.
+        by: KernelId,
+        /// Why: `denied` without the right `host` on that kernel; `lacking` if who is followed is no peer there.
+        code: Code,
+    },
     /// The kernel is stopping.
     #[error("the kernel is stopping")]
     Stopping,
@@ -303,7 +313,7 @@ impl Refusal {
             },
             Self::OutboxFull { .. } | Self::TooManyPeers(_) | Self::TooManyActions(_) => Code::Quota,
             Self::DiskFull { .. } => Code::DiskFull,
-            Self::NotArchived { code, .. } => *code,
+            Self::NotArchived { code, .. } | Self::NotFollowedInstead { code, .. } => *code,
             Self::OutOfFiles | Self::StoreDamaged | Self::NotConnected(_) => Code::Busy,
             Self::Stopping => Code::Stopping,
             Self::BeingRemoved(_) => Code::Busy,

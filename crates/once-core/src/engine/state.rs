@@ -2,7 +2,7 @@
 
 use crate::chores::Chores;
 use crate::parked::Parked;
-use crate::{act, archive, moving, object, peers, share};
+use crate::{act, archive, follow, moving, object, peers, share};
 
 use super::expiry::Expiry;
 use super::limits::{BEHIND_MAX, Limits};
@@ -15,6 +15,7 @@ pub struct Engine {
     pub(crate) object: object::State,
     pub(crate) share: share::State,
     pub(crate) peers: peers::State,
+    pub(crate) follow: follow::State,
     pub(crate) moving: moving::State,
     pub(crate) archive: archive::State,
     /// What takes more than one step.
@@ -64,6 +65,7 @@ impl Engine {
             object: object::State::default(),
             share: share::State::default(),
             peers: peers::State::default(),
+            follow: follow::State::default(),
             moving: moving::State::default(),
             archive: archive::State::default(),
             chores: Chores::default(),

@@ -1,10 +1,17 @@
 //! Following: a subscription that the follower keeps and repeats at each hello.
 
 mod end;
+mod instead;
+mod state;
+#[cfg(test)]
+mod tests_instead;
 #[cfg(test)]
 mod tests_pair;
 
 pub use end::FollowRow;
+pub(crate) use instead::{hand_on, handed_on, instead, link_down};
+pub(crate) use state::State;
+
 pub(crate) use end::{asked_as, end_following, rename, with_copy};
 
 use std::ops::ControlFlow;

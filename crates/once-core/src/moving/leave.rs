@@ -372,6 +372,8 @@ pub(crate) fn tick(s: &mut Step<'_, '_>) -> Result<(), StoreError> {
             Stage::Sealed { .. } => {}
         }
     }
+    // What stood against it may be over, and nobody says so: a disk that was full, a lane.
+    s.engine.moving.look_again();
     news::tick(s)?;
     tick_later(s);
     Ok(())

@@ -169,6 +169,24 @@ fn a_program_is_asked_first_of_all_also_after_a_crash() {
 }
 
 #[test]
+fn what_could_not_be_kept_of_its_arrival_is_asked_for_again() {
+    let (mut pair, key) = told_pair("Served");
+    pair.a.desk.told.lock().unwrap().clear();
+    go(&mut pair, Side::A, key);
+    pair.settle();
+    pair.b.ready(5);
+    // Its program answers while the disk is full.
+    pair.b.input(Input::Disk { free_bytes: 1 });
+    pair.b.answer(done());
+    assert_eq!(arrivals(&pair.b.store).unwrap().len(), 1);
+    pair.b.input(Input::Disk { free_bytes: u64::MAX });
+    pair.pass(2 * RESEND_AFTER_MS);
+    pair.b.answer(done());
+    assert_eq!(arrivals(&pair.b.store).unwrap(), []);
+    assert_eq!(entries(&pair.b, &key).len(), 2, "that it has come, and that it was told so");
+}
+
+#[test]
 fn who_cannot_be_asked_is_waited_for() {
     let (mut pair, key) = told_pair("Served");
     let token = go(&mut pair, Side::A, key);

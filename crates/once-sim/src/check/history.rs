@@ -38,12 +38,17 @@ impl Checker {
             if head.is_none_or(|head| head.home != Some(*kernel)) {
                 continue;
             }
-            let before = entries.len();
-            entries.retain(|_, (_, by)| by != kernel);
-            if entries.len() < before {
-                let history = act::history(disk, key).unwrap_or_default();
-                for Recorded { entry, .. } in history {
-                    entries.entry(entry.number).or_insert((hash(&entry), *kernel));
+            if entries.values().all(|(_, by)| by != kernel) {
+                continue;
+            }
+            let history = act::history(disk, key).unwrap_or_default();
+            let newest = history.last().map_or(0, |newest| newest.entry.number);
+            // Old ones may have been dropped; those behind the newest were lost.
+            entries.retain(|number, (_, by)| by != kernel || *number <= newest);
+            for Recorded { entry, .. } in history {
+                let place = entries.entry(entry.number).or_insert((hash(&entry), *kernel));
+                if place.1 == *kernel {
+                    place.0 = hash(&entry);
                 }
             }
         }

@@ -137,6 +137,15 @@ pub enum Command {
         /// From whom.
         from: KernelId,
     },
+    /// Have another kernel follow what this one follows; then this one does not any more.
+    FollowInstead {
+        /// Which.
+        key: ObjectKey,
+        /// Who is followed.
+        at: KernelId,
+        /// Who is to follow.
+        to: KernelId,
+    },
     /// Ends a subscription made with `Follow`.
     Unfollow {
         /// Which.
