@@ -86,6 +86,22 @@ fn everything_goes_but_what_may_not_and_that_is_named() {
             assert!(!progress.is_empty() && progress.iter().all(|line| line["progress"]["total"].is_u64()));
         }
         assert!(all_at(&bob, &[account]).await);
+        // What alice follows, bob follows in her place as soon as he knows carol.
+        let ticket = carol.call("invite", json!({ "name": "bob" })).await.unwrap();
+        let join = json!({ "ticket": ticket["ticket"], "name": "carol", "timeout_ms": 60_000 });
+        bob.call("join", join).await.unwrap();
+        carol.call("grant", json!({ "peer": "bob", "right": "read" })).await.unwrap();
+        let (code, text) = place.once("alice", &["drain", "--to", "bob"]);
+        let said = "1 object that this kernel followed at others: bob follows in its place";
+        assert!(code == 0 && text.contains(said) && !text.contains("once follow"), "{code} {text}");
+        let change = json!({ "object": theirs, "name": "merge", "arguments": { "a": 1 } });
+        carol.call("act", change).await.unwrap();
+        let newest = carol.call("get", json!({ "object": theirs })).await.unwrap();
+        until("bob has what carol changed", async || {
+            let there = bob.call("get", json!({ "object": theirs })).await.ok()?;
+            (there["object"]["hash"] == newest["object"]["hash"]).then_some(())
+        })
+        .await;
     });
 }
 

@@ -117,7 +117,8 @@ pub const EXPECTED: &[&str] = &[
     "state right of a removed kernel moved in", "state right beyond objects refused to a visitor",
     "state beginning of a chain known", "state beginning of a chain pulled",
     "command Archive", "frame Archive", "frame Archived", "answer Archived", "refusal NotConnected", "refusal NotArchived",
-    "state entry of a former home kept",
+    "state entry of a former home kept", "command FollowInstead", "frame FollowInstead", "frame FollowedInstead",
+    "refusal NotFollowedInstead", "state followed in place of another",
     "format A", "format B", "format C", "format D", "format E", "format F", "format other",
 ];
 
@@ -174,6 +175,7 @@ pub fn command(command: &Command) -> &'static str {
         Command::Move { .. } => "command Move",
         Command::Stay { .. } => "command Stay",
         Command::Archive { .. } => "command Archive",
+        Command::FollowInstead { .. } => "command FollowInstead",
         Command::Standing => "command Standing",
         Command::Follow { .. } => "command Follow",
         Command::Unfollow { .. } => "command Unfollow",
@@ -272,6 +274,8 @@ pub fn frame(frame: &Frame) -> &'static str {
         Frame::Heard(_) => "frame Heard",
         Frame::Withdraw(_) => "frame Withdraw",
         Frame::Archive(_) => "frame Archive",
+        Frame::FollowInstead(_) => "frame FollowInstead",
+        Frame::FollowedInstead(_) => "frame FollowedInstead",
         Frame::Archived(_) => "frame Archived",
         _ => "frame of a later version",
     }
@@ -358,6 +362,7 @@ fn refusal(refusal: &Refusal) -> &'static str {
         Refusal::Unmoved { .. } => "refusal Unmoved",
         Refusal::NotConnected(_) => "refusal NotConnected",
         Refusal::NotArchived { .. } => "refusal NotArchived",
+        Refusal::NotFollowedInstead { .. } => "refusal NotFollowedInstead",
         _ => "refusal of a later version",
     }
 }

@@ -91,8 +91,17 @@ impl World {
                 self.command(here, Command::Revoke(grant));
             }
             3 | 4 => self.give_history(index),
+            5 => self.hand_on_follows(index, work),
             _ => self.move_away(index, work),
         }
+    }
+
+    /// Somebody wants another kernel to follow what a kernel follows.
+    fn hand_on_follows(&mut self, index: usize, work: &mut Workload) {
+        let follows = crate::check::follow::all_subscriptions(&self.nodes[index].disk);
+        let Some((at, key)) = self.rng.pick(&follows).copied() else { return };
+        let Some(to) = self.any_peer(index, work) else { return };
+        self.command(Kernel(index), Command::FollowInstead { key, at, to });
     }
 
     /// Somebody wants a kernel to give what it has recorded of an object that has moved, or of several, to the present homes.

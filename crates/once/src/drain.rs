@@ -4,6 +4,7 @@
 //! a drain that was interrupted goes on when it is asked for again: what has arrived is passed over.
 
 mod done;
+mod follows;
 mod moves;
 mod shares;
 mod watch;
@@ -23,6 +24,9 @@ use crate::{Departing, Error, Kernel, beside};
 use done::End;
 pub use done::{DrainProgress, Drained};
 use watch::Watch;
+
+/// How long the other kernel is waited for when it is asked to follow something, unless the caller says otherwise.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// A drain that is being put together. Awaiting it waits until everything is there or cannot go.
 #[must_use]
@@ -67,6 +71,9 @@ impl Drain {
             // Who cannot be reached is not waited for again.
             let end = shares::run(&mut watch, plan.shares, end.is_none(), &mut done).await?;
             done.ended(end);
+        }
+        if end != Some(End::Cancelled) {
+            follows::run(&kernel, to, patience.unwrap_or(PATIENCE), &mut done).await?;
         }
         let elsewhere = |(_, at): &(ObjectKey, KernelId)| *at != to;
         done.follows = subscriptions(&kernel)?.into_iter().filter(elsewhere).collect();

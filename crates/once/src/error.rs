@@ -243,7 +243,7 @@ impl From<Refusal> for Error {
             | Refusal::Arriving(_)
             | Refusal::HandsOver { .. } => ("busy", 4),
             Refusal::NotConnected(_) => ("unreachable", 4),
-            Refusal::NotArchived { .. } => ("denied", 3),
+            Refusal::NotArchived { .. } | Refusal::NotFollowedInstead { .. } => ("denied", 3),
             Refusal::NotLeaving(_) => ("not-found", 1),
             Refusal::Unmoved { .. } => ("not-moved", 3),
             Refusal::Quarantined | Refusal::EarlierLife(_) => ("quarantined", 3),

@@ -11,7 +11,7 @@ use crate::ui;
 /// Move everything away to another kernel: what has its home here moves, what is only kept here is shared
 ///
 /// Safe to interrupt: what has begun goes on by itself, and the same command goes on with the rest. Lists what cannot go, and
-/// why, and what this kernel follows at others: only the other kernel can follow it there.
+/// why. What this kernel follows at others, the other kernel follows in its place, if it lets this one move every object there.
 ///
 /// Waits until everything is there; exits with 3 if something cannot go, with 4 if nothing arrived for as long as --timeout
 /// says, with 1 if it was cancelled. With --json each step of progress is a line of its own, {"progress": …}, before the
@@ -120,7 +120,7 @@ fn print(answer: &Value) -> Done<()> {
         unfinished(answer, &to)?;
         stuck(answer)?;
     }
-    follows(answer, &to)?;
+    follows(answer, &to, is_dry)?;
     loses(answer, is_dry)
 }
 
@@ -161,14 +161,26 @@ fn stuck(answer: &Value) -> Done<()> {
     }
 }
 
-fn follows(answer: &Value, to: &str) -> Done<()> {
+fn follows(answer: &Value, to: &str, is_dry: bool) -> Done<()> {
     let all = list(answer, "follows");
+    let followed = number(answer, "followed");
+    if followed > 0 {
+        let objects = ui::count(followed, "object");
+        ui::print(&format!("{objects} that this kernel followed at others: {to} follows in its place"))?;
+    }
     if all.is_empty() {
         return Ok(());
     }
+    let objects = ui::count(all.len() as u64, "object");
+    if is_dry {
+        return ui::print(&format!(
+            "{objects} that this kernel follows at others: {to} would be asked to follow"
+        ));
+    }
+    let why = text(answer, "unfollowed");
+    let why = if why.is_empty() { String::new() } else { format!(" ({})", ui::capped(why, 400)) };
     ui::print(&format!(
-        "{} followed from here, not from {to}; say there, for each that is still wanted:",
-        ui::count(all.len() as u64, "object")
+        "{objects} followed from here, not from {to}{why}; say there, for each that is still wanted:"
     ))?;
     for one in all {
         let object = if text(one, "ior").is_empty() { text(one, "key") } else { text(one, "ior") };

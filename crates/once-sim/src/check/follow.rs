@@ -1,12 +1,14 @@
 //! Followers, and what this kernel follows elsewhere.
 
+use once_core::access::{Right, Scope};
 use once_core::store::{Read, Table};
 use once_core::waist::{Effect, Input};
+use once_model::follow::{FollowInstead, FollowedInstead};
 use once_model::ids::{KernelId, ObjectKey};
 use once_model::wire::{Following, Frame};
 
 use super::group::{Allowed, claimed_as};
-use super::shadow::Shadow;
+use super::shadow::{Rights, Shadow, scan};
 use super::{Checker, Group, Wrong};
 use crate::coverage::Coverage;
 use crate::disk::{Changed, Commit};
@@ -63,6 +65,45 @@ pub(super) fn unfollowed(group: &Group<'_>, wrong: &mut Wrong) {
             wrong.push((7, format!("keeps {peer:.10} as a follower of {key}, which it has unfollowed")));
         }
     }
+}
+
+/// A peer wants this kernel to follow what it follows: it does, if that peer may move every object here.
+pub(super) fn asked_instead(
+    shadow: &mut Shadow,
+    group: &Group<'_>,
+    (peer, asked): (&KernelId, &FollowInstead),
+    allowed: &Allowed,
+    cover: &mut Coverage,
+) -> Result<(), String> {
+    let FollowInstead { key, at } = *asked;
+    let yes = FollowedInstead { key, at, code: None };
+    let is_yes = |(effect, _): &(Effect, bool)| match effect {
+        Effect::Send { peer: to, frame: Frame::FollowedInstead(said), .. } => to == peer && *said == yes,
+        _ => false,
+    };
+    if !group.effects.iter().any(is_yes) {
+        return Ok(());
+    }
+    let may = |rights: &Rights| {
+        rights.is_active(peer) && rights.grants.hold(Scope::Kernel, Right::Host, peer, group.now_ms)
+    };
+    if !may(&shadow.rights) && !allowed.before.as_ref().is_some_and(may) {
+        return Err(format!("follows {key} at {at:.10} for {peer:.10}, which may not move objects here"));
+    }
+    let place = [at.as_bytes().as_slice(), &key.to_row()].concat();
+    if matches!(group.store.get(Table::Subscription, &place), Ok(Some(_))) {
+        cover.met("state followed in place of another");
+        shadow.subscriptions.insert((at, key));
+    }
+    Ok(())
+}
+
+/// What a kernel follows, and where.
+pub(crate) fn all_subscriptions(disk: &dyn Read) -> Vec<(KernelId, ObjectKey)> {
+    scan(disk, Table::Subscription, |row, _| {
+        let (at, key) = row.split_at_checked(KernelId::LEN)?;
+        Some((KernelId::from_slice(at)?, ObjectKey::from_row(key)?))
+    })
 }
 
 /// A subscription that ended here must not be taken for one that is still asked for.

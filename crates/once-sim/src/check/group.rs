@@ -412,6 +412,9 @@ fn framed(
                 }
             }
         }
+        Frame::FollowInstead(asked) => {
+            return super::follow::asked_instead(shadow, group, (&peer, asked), allowed, cover);
+        }
         Frame::Follow(follow) => {
             let heads = candidates(group, &follow.key);
             if heads.iter().any(|head| shadow.rights.may_read(&peer, head, group.now_ms)) {

@@ -15,7 +15,7 @@ use once_model::header::Header;
 use once_model::ids::{Hash, KernelId, Line, ObjectKey};
 use once_model::receipt::Entry;
 
-use super::shadow::Shadow;
+use super::shadow::{Shadow, scan};
 use super::{Checker, Group, head_in};
 use crate::coverage::Coverage;
 use crate::disk::{Commit, Disk};
@@ -32,6 +32,7 @@ pub(super) type Entries = BTreeMap<ObjectKey, BTreeMap<u64, (Hash, KernelId)>>;
 impl Checker {
     /// A process starts: of its entries, those that are on its disk are there.
     pub(super) fn entries_started(&mut self, kernel: &KernelId, disk: &Disk) {
+        self.entries_of_new(kernel, disk);
         for (key, entries) in &mut self.entries {
             // Where it has left, all of them were on the disk before.
             let head = once_core::object::head(disk, key).ok().flatten();
@@ -50,6 +51,22 @@ impl Checker {
                 if place.1 == *kernel {
                     place.0 = hash(&entry);
                 }
+            }
+        }
+    }
+
+    /// An object may have been made in a commit that nobody has seen, since the process ended with it.
+    fn entries_of_new(&mut self, kernel: &KernelId, disk: &Disk) {
+        let is_new = |head: &HeadRow| {
+            let key = head.header.key();
+            head.home == Some(*kernel) && key.lineage().is_some() && !self.entries.contains_key(&key)
+        };
+        let read = |_: &[u8], value: &bytes::Bytes| head_in(Some(value));
+        let new: Vec<_> = scan(disk, Table::Head, read).into_iter().filter(is_new).collect();
+        for key in new.iter().map(|head| head.header.key()) {
+            let entries = self.entries.entry(key).or_default();
+            for Recorded { entry, .. } in act::history(disk, &key).unwrap_or_default() {
+                entries.insert(entry.number, (hash(&entry), *kernel));
             }
         }
     }

@@ -9,7 +9,7 @@ mod answers;
 mod archive;
 mod effects;
 mod exchange;
-mod follow;
+pub(crate) mod follow;
 mod group;
 mod guests;
 mod handing;

@@ -75,7 +75,8 @@ fn shape(kernel: &Kernel, to: &KernelId, done: &Drained) -> Result<Value, Error>
         "moved": done.moved, "shared": done.shared, "left": done.left_calls,
         "stuck": stuck, "stuck_count": done.stuck_count,
         "not_arrived": done.not_arrived, "owed": done.owed,
-        "follows": follows(kernel, &done.follows)?,
+        "follows": follows(kernel, &done.follows)?, "followed": done.followed,
+        "unfollowed": done.unfollowed.as_ref().map(|why| &why.message),
         "cancelled": done.is_cancelled, "complete": done.is_complete(),
         "connected": is_connected, "trouble": seen.and_then(|seen| seen.last_error).filter(|_| !is_connected),
     }))

@@ -37,8 +37,12 @@ pub struct Drained {
     pub not_arrived: usize,
     /// What is owed to the other kernel and was not answered when waiting ended. It goes on.
     pub owed: usize,
-    /// What this kernel follows at others. Only the other kernel can follow it there.
+    /// What this kernel followed at others, and the other kernel follows in its place now.
+    pub followed: usize,
+    /// What this kernel still follows at others: the other kernel does not take that over.
     pub follows: Vec<(ObjectKey, KernelId)>,
+    /// Why it does not: what was said first.
+    pub unfollowed: Option<Error>,
     /// Somebody cancelled it.
     pub is_cancelled: bool,
 }
