@@ -211,7 +211,9 @@ FRAME = choice(
     heard=(48, record(("key", KEY), ("certificate", HASH))),
     withdraw=(49, record(("chain", CHAIN))),
     archive=(52, record(("key", KEY), ("entries", each(ARCHIVED_ENTRY)))),
-    archived=(53, record(("key", KEY), ("number", U64), ("code?", CODE))))
+    archived=(53, record(("key", KEY), ("number", U64), ("code?", CODE))),
+    follow_instead=(54, record(("key", KEY), ("at", KERNEL))),
+    followed_instead=(55, record(("key", KEY), ("at", KERNEL), ("code?", CODE))))
 LUGGAGE = record(
     ("lanes", each(record(
         ("name", LANE), ("origin", KERNEL), ("incarnation", BYTES16), ("mark", U64), ("floor", U64),
