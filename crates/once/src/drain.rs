@@ -73,7 +73,8 @@ impl Drain {
             done.ended(end);
         }
         if end != Some(End::Cancelled) {
-            follows::run(&kernel, to, patience.unwrap_or(PATIENCE), &mut done).await?;
+            let all = subscriptions(&kernel)?;
+            follows::run(&kernel, to, patience.unwrap_or(PATIENCE), all, &mut done).await;
         }
         let elsewhere = |(_, at): &(ObjectKey, KernelId)| *at != to;
         done.follows = subscriptions(&kernel)?.into_iter().filter(elsewhere).collect();

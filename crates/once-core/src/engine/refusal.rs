@@ -353,8 +353,7 @@ impl Refusal {
                 ARGUMENTS_MAX_BYTES / 1024
             ),
             Self::NotConnected(kernel) => format!("`once peers dial {0}` tries to reach it; `once peers add {0}` makes it a peer", kernel.short()),
-            Self::NotFollowedInstead { code: Code::Lacking, .. } => "who is followed is no peer there: its owner can make it one".into(),
-            Self::NotFollowedInstead { .. } => "its owner can say there: 'once grant PEER host'".into(),
+            Self::NotFollowedInstead { .. } => "its owner can make who is followed a peer there, and say 'once grant PEER host'".into(),
             Self::NotArchived { .. } => "`once retire --receipts FILE` writes receipts of it instead".into(),
             Self::NoHome(_) => "name it by its IOR, which says where its home is; for an object that nobody has claimed yet say `--at PEER`".into(),
             Self::Damaged(_) => {

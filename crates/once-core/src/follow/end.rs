@@ -7,8 +7,10 @@ use once_model::wire::{Code, Following, Frame};
 
 use crate::engine::Step;
 use crate::object::{self, current_key};
+use crate::refusal::Refusal;
 use crate::store::{StoreError, Table};
 use crate::txn::{self, Txn};
+use crate::waist::Effect;
 
 /// A peer may no longer read what it follows: it is told, so that it does not wait for news that will not come.
 pub(crate) fn end_following(s: &mut Step<'_, '_>, peer: KernelId, key: &ObjectKey) -> Result<(), StoreError> {
@@ -22,6 +24,17 @@ pub(crate) fn end_following(s: &mut Step<'_, '_>, peer: KernelId, key: &ObjectKe
         }
     }
     Ok(())
+}
+
+/// The connection to a peer is no more: who waits asks again.
+pub(crate) fn link_down(s: &mut Step<'_, '_>, peer: KernelId) {
+    let waits = &mut s.engine.follow.handed_on;
+    let gone: Vec<_> = waits.keys().filter(|(to, ..)| *to == peer).copied().collect();
+    for place in gone {
+        for token in s.engine.follow.handed_on.remove(&place).into_iter().flatten() {
+            s.out.push(Effect::Reply { token, reply: Err(Refusal::NotConnected(peer)) });
+        }
+    }
 }
 
 /// The keys under which an object may have been asked for: its own, and that of the unclaimed copy it began from.

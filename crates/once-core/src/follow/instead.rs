@@ -107,14 +107,3 @@ pub(crate) fn handed_on(
     }
     Ok(())
 }
-
-/// The connection to a peer is no more: who waits asks again.
-pub(crate) fn link_down(s: &mut Step<'_, '_>, peer: KernelId) {
-    let waits = &mut s.engine.follow.handed_on;
-    let gone: Vec<_> = waits.keys().filter(|(to, ..)| *to == peer).copied().collect();
-    for place in gone {
-        for token in s.engine.follow.handed_on.remove(&place).into_iter().flatten() {
-            s.out.push(Effect::Reply { token, reply: Err(Refusal::NotConnected(peer)) });
-        }
-    }
-}

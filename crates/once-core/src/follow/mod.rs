@@ -9,10 +9,10 @@ mod tests_instead;
 mod tests_pair;
 
 pub use end::FollowRow;
-pub(crate) use instead::{hand_on, handed_on, instead, link_down};
+pub(crate) use instead::{hand_on, handed_on, instead};
 pub(crate) use state::State;
 
-pub(crate) use end::{asked_as, end_following, rename, with_copy};
+pub(crate) use end::{asked_as, end_following, link_down, rename, with_copy};
 
 use std::ops::ControlFlow;
 

@@ -6,7 +6,7 @@ use futures_util::stream::{self, StreamExt};
 use once_core::waist::Command;
 use once_model::ids::{KernelId, ObjectKey};
 
-use super::{Drained, subscriptions};
+use super::done::Drained;
 use crate::{Error, Kernel};
 
 /// Asked at the same time.
@@ -17,9 +17,9 @@ pub(super) async fn run(
     kernel: &Kernel,
     to: KernelId,
     patience: Duration,
+    all: Vec<(ObjectKey, KernelId)>,
     done: &mut Drained,
-) -> Result<(), Error> {
-    let all = subscriptions(kernel)?;
+) {
     let ask = |(key, at): (ObjectKey, KernelId)| async move {
         let asked = kernel.command(Command::FollowInstead { key, at, to });
         match tokio::time::timeout(patience, asked).await {
@@ -43,5 +43,4 @@ pub(super) async fn run(
             }
         }
     }
-    Ok(())
 }
