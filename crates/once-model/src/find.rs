@@ -9,8 +9,8 @@ use crate::cbor::{json_bytes, option_bytes};
 use crate::ids::{KernelId, ObjectKey};
 use crate::json;
 use crate::limits::{
-    FIND_CONDITIONS_MAX, FIND_CURSOR_MAX_BYTES, FIND_PAGE_MAX_OBJECTS, FIND_POINTER_MAX_BYTES, FIND_TEXT_MAX_BYTES,
-    NAME_MAX_BYTES,
+    FIND_CONDITIONS_MAX, FIND_CURSOR_MAX_BYTES, FIND_PAGE_MAX_OBJECTS, FIND_POINTER_MAX_BYTES,
+    FIND_TEXT_MAX_BYTES, NAME_MAX_BYTES,
 };
 
 /// Which objects are wanted. What is absent does not matter; what is there must all fit.
@@ -134,10 +134,14 @@ pub enum FindError {
     #[error("at most {FIND_CONDITIONS_MAX} conditions")]
     Conditions,
     /// A condition's pointer is none.
-    #[error("the place of a condition is a JSON pointer like /model/color, of at most {FIND_POINTER_MAX_BYTES} bytes")]
+    #[error(
+        "the place of a condition is a JSON pointer like /model/color, of at most {FIND_POINTER_MAX_BYTES} bytes"
+    )]
     Pointer,
     /// A condition's value is none that can be compared.
-    #[error("the value of a condition is a JSON string, number, true, false or null, of at most {FIND_TEXT_MAX_BYTES} bytes")]
+    #[error(
+        "the value of a condition is a JSON string, number, true, false or null, of at most {FIND_TEXT_MAX_BYTES} bytes"
+    )]
     Value,
     /// What says where to go on is too long.
     #[error("a place to go on from has at most {FIND_CURSOR_MAX_BYTES} bytes")]
@@ -266,7 +270,8 @@ impl Condition {
         if found.len() > longest {
             return false;
         }
-        let (Ok(found), Ok(wanted)) = (serde_json::from_str(found), serde_json::from_slice(&self.value)) else {
+        let (Ok(found), Ok(wanted)) = (serde_json::from_str(found), serde_json::from_slice(&self.value))
+        else {
             return false;
         };
         is_same(&found, &wanted)
@@ -374,7 +379,9 @@ mod tests {
         assert!(met("/model/n", "1.5") && met("/model/n", "15e-1") && !met("/model/n", "\"1.5\""));
         assert!(met("/model/big", "18446744073709551615") && !met("/model/big", "18446744073709551614"));
         assert!(met("/model/s", "\"ab\"") && !met("/model/s", "\"a\""));
-        assert!(met("/model/list/0", "true") && met("/model/list/1", "null") && !met("/model/list/2", "null"));
+        assert!(
+            met("/model/list/0", "true") && met("/model/list/1", "null") && !met("/model/list/2", "null")
+        );
         assert!(!condition("/a", "1").is_met("no JSON"));
     }
 
@@ -391,7 +398,10 @@ mod tests {
         assert_eq!(with(Question { after, ..Question::default() }), Err(FindError::Cursor));
         let conditions = |all: Vec<Condition>| with(Question { conditions: all, ..Question::default() });
         assert_eq!(conditions(vec![condition("/a", "1"); FIND_CONDITIONS_MAX]), Ok(()));
-        assert_eq!(conditions(vec![condition("/a", "1"); FIND_CONDITIONS_MAX + 1]), Err(FindError::Conditions));
+        assert_eq!(
+            conditions(vec![condition("/a", "1"); FIND_CONDITIONS_MAX + 1]),
+            Err(FindError::Conditions)
+        );
         assert_eq!(conditions(vec![condition("a", "1")]), Err(FindError::Pointer));
         assert_eq!(conditions(vec![condition("/a", "[1]")]), Err(FindError::Value));
         assert_eq!(conditions(vec![condition("/a", "red")]), Err(FindError::Value));

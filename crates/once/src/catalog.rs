@@ -138,8 +138,10 @@ impl Catalog {
         {
             return Ok(seen);
         }
-        Err(Error::invalid(format!("more than {FIND_INDEX_MAX_OBJECTS} objects are here, or very many change just now"))
-            .with_hint("without an order by name, component or time they are listed as they come: `once ls`"))
+        Err(Error::invalid(format!(
+            "more than {FIND_INDEX_MAX_OBJECTS} objects are here, or very many change just now"
+        ))
+        .with_hint("without an order by name, component or time they are listed as they come: `once ls`"))
     }
 }
 

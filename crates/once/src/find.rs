@@ -18,6 +18,9 @@ use crate::{Error, Kernel};
 /// How long a search may take at each kernel unless told otherwise.
 pub(crate) const SEARCH_MAX: Duration = Duration::from_secs(30);
 
+/// How long it is waited for a connection to a kernel.
+const CONNECTION_MAX: Duration = Duration::from_secs(5);
+
 /// An object that was found, as the kernel knows it that told of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FoundObject {
@@ -205,7 +208,9 @@ impl Find {
         if self.everywhere {
             kernels.push(self.kernel.id());
             let all = peers::all(&self.kernel.shared().snapshot())?;
-            kernels.extend(all.into_iter().filter(|(_, row)| row.status == PeerStatus::Active).map(|(peer, _)| peer));
+            kernels.extend(
+                all.into_iter().filter(|(_, row)| row.status == PeerStatus::Active).map(|(peer, _)| peer),
+            );
         }
         if kernels.is_empty() {
             kernels.push(self.kernel.id());
@@ -214,8 +219,11 @@ impl Find {
         kernels.dedup();
         let ends = Instant::now() + self.timeout;
         let searches = kernels.into_iter().map(|at| {
-            let search = Search { kernel: self.kernel.clone(), at, question: self.question.clone(), last: None, ends };
-            stream::unfold(Some(search), |search| async { Some(search?.step().await) }).flat_map(stream::iter).boxed()
+            let search =
+                Search { kernel: self.kernel.clone(), at, question: self.question.clone(), last: None, ends };
+            stream::unfold(Some(search), |search| async { Some(search?.step().await) })
+                .flat_map(stream::iter)
+                .boxed()
         });
         Ok(FindStream { steps: stream::select_all(searches).boxed(), left: self.limit.unwrap_or(usize::MAX) })
     }
@@ -286,7 +294,8 @@ impl Search {
                     self.question.after = next;
                     self
                 });
-                let told = objects.into_iter().map(|finding| FindStep::Object(FoundObject { kernel, finding }));
+                let told =
+                    objects.into_iter().map(|finding| FindStep::Object(FoundObject { kernel, finding }));
                 (told.collect(), going_on)
             }
             Err(error) => (vec![FindStep::Missing { kernel, error }], None),
@@ -351,12 +360,14 @@ impl Kernel {
         within: Duration,
     ) -> Result<Result<Findings, FindFailed>, Error> {
         let begun = Instant::now();
-        let session = self.session(at, within).await?;
+        let session = self.session(at, within.min(CONNECTION_MAX)).await?;
         Ok(net::find(&session, question.clone(), within.saturating_sub(begun.elapsed())).await)
     }
 
     async fn find_here(&self, question: Question) -> Result<Findings, Error> {
-        let row = |row: &Bytes| ObjectKey::from_row(row).ok_or_else(|| Error::usage("this is no place to go on from"));
+        let row = |row: &Bytes| {
+            ObjectKey::from_row(row).ok_or_else(|| Error::usage("this is no place to go on from"))
+        };
         let after = question.after.as_ref().map(row).transpose()?;
         let shared = std::sync::Arc::clone(self.shared());
         // One that is opened for a single command is gone before an index is of use.

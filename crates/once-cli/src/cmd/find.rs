@@ -67,7 +67,8 @@ pub struct Find {
 
 /// `/model/color=red`: what is no string, number, truth value or null in JSON is a string.
 fn condition(text: &str) -> Result<FindCondition, String> {
-    let (pointer, value) = text.split_once('=').ok_or("expected a place and a value, like /model/color=red")?;
+    let (pointer, value) =
+        text.split_once('=').ok_or("expected a place and a value, like /model/color=red")?;
     let json = serde_json::from_str(value).ok().filter(|json: &Value| !json.is_array() && !json.is_object());
     Ok(FindCondition { pointer: pointer.to_owned(), value: json.unwrap_or_else(|| Value::from(value)) })
 }
@@ -132,7 +133,10 @@ impl Find {
         let place = |at: Option<String>, name: String, kernel: String| Place { at, name, kernel, ends };
         if !self.everywhere && !self.at.is_empty() {
             let named = self.at.iter().collect::<BTreeSet<_>>();
-            return Ok(named.into_iter().map(|at| place(Some(at.clone()), at.clone(), String::new())).collect());
+            return Ok(named
+                .into_iter()
+                .map(|at| place(Some(at.clone()), at.clone(), String::new()))
+                .collect());
         }
         let mut places = vec![place(None, String::new(), String::new())];
         if self.everywhere {
@@ -250,13 +254,16 @@ impl Shown {
     }
 
     fn looked_through(&mut self, place: Place) {
-        self.kernels.push(json!({ "kernel": place.kernel, "name": place.name, "complete": true, "error": null }));
+        self.kernels
+            .push(json!({ "kernel": place.kernel, "name": place.name, "complete": true, "error": null }));
     }
 
     fn missing(&mut self, place: Place, error: Failure) {
         let failure = error.json();
         let kernel = Some(&place.kernel).filter(|kernel| !kernel.is_empty());
-        self.kernels.push(json!({ "kernel": kernel, "name": place.name, "complete": false, "error": failure["error"] }));
+        self.kernels.push(
+            json!({ "kernel": kernel, "name": place.name, "complete": false, "error": failure["error"] }),
+        );
         self.missing.push((place, error));
     }
 

@@ -115,7 +115,8 @@ pub fn parse_since(text: &str) -> Result<u64, String> {
         let now_ms = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.as_millis() as u64);
         return Ok(now_ms.saturating_sub(ago));
     }
-    date_ms(text).ok_or_else(|| "expected a time that has passed, like 2h or 7d, or a date like 2026-02-03".into())
+    date_ms(text)
+        .ok_or_else(|| "expected a time that has passed, like 2h or 7d, or a date like 2026-02-03".into())
 }
 
 fn date_ms(text: &str) -> Option<u64> {
@@ -123,7 +124,8 @@ fn date_ms(text: &str) -> Option<u64> {
     let (date, time) = text.split_once(['T', ' ']).unwrap_or((text, "0:0:0"));
     let number = |part: Option<&str>, most: u64| part?.parse().ok().filter(|n| *n <= most);
     let mut parts = date.split('-');
-    let (year, month, day) = (number(parts.next(), 9999)?, number(parts.next(), 12)?, number(parts.next(), 31)?);
+    let (year, month, day) =
+        (number(parts.next(), 9999)?, number(parts.next(), 12)?, number(parts.next(), 31)?);
     let mut times = time.split(':');
     let (hour, minute) = (number(times.next(), 23)?, number(times.next(), 59)?);
     let second = times.next().map_or(Some(0), |second| number(Some(second), 59))?;
@@ -199,7 +201,9 @@ mod tests {
         }
         assert_eq!(parse_since("2000-02-29"), Ok(951_782_400_000));
         assert_eq!(parse_since("2000-02-29T00:00:01Z"), Ok(951_782_401_000));
-        for wrong in ["", "2000", "2000-13-01", "2000-02-00", "1969-12-31", "2000-02-29T24:00:00", "yesterday"] {
+        for wrong in
+            ["", "2000", "2000-13-01", "2000-02-00", "1969-12-31", "2000-02-29T24:00:00", "yesterday"]
+        {
             assert!(parse_since(wrong).is_err() || wrong == "2000", "{wrong}");
         }
     }

@@ -41,7 +41,9 @@ impl Right {
     }
 
     fn from_byte(byte: u8) -> Option<Self> {
-        [Self::Share, Self::Read, Self::Act, Self::Host, Self::Find].into_iter().find(|right| *right as u8 == byte)
+        [Self::Share, Self::Read, Self::Act, Self::Host, Self::Find]
+            .into_iter()
+            .find(|right| *right as u8 == byte)
     }
 }
 

@@ -60,7 +60,10 @@ impl Entry {
 /// # Errors
 /// When the store cannot be read.
 pub fn name_of(rows: &dyn Read, index: Option<&Index>, head: &HeadRow) -> Result<Option<String>, StoreError> {
-    match index.and_then(|index| index.objects.get(&head.header.key())).filter(|entry| entry.is_of(&head.header)) {
+    match index
+        .and_then(|index| index.objects.get(&head.header.key()))
+        .filter(|entry| entry.is_of(&head.header))
+    {
         Some(entry) => Ok(entry.name().map(str::to_owned)),
         None => Ok(scenario(rows, head)?.and_then(|scenario| scenario.name().map(str::to_owned))),
     }

@@ -161,7 +161,8 @@ fn shape(kernel: &Kernel, found: Finding) -> FoundShape {
         },
         ..OnceIor::new(uuid)
     };
-    let nameless = || Ior::once(&OnceIor { component: String::new(), version: String::new(), ..named.clone() });
+    let nameless =
+        || Ior::once(&OnceIor { component: String::new(), version: String::new(), ..named.clone() });
     let ior = Ior::once(&named).or_else(|_| nameless()).unwrap_or_else(|_| Ior::bare(uuid));
     FoundShape {
         uuid: uuid.to_string(),

@@ -82,7 +82,9 @@ pub(super) async fn list(kernel: &Kernel, params: List) -> Result<Value, Error> 
             }
             _ => {
                 let after = after.map(|after| place(&after)).transpose()?;
-                shared.catalog.look_at_index(newest, |rows, index| sorted(rows, index, &wanted, (sort, after)))?
+                shared
+                    .catalog
+                    .look_at_index(newest, |rows, index| sorted(rows, index, &wanted, (sort, after)))?
             }
         }
     });
@@ -122,7 +124,12 @@ impl Wanted {
 }
 
 /// In the order of keys. A page of few objects ends early, so that it takes a bounded time.
-fn by_key(rows: &dyn Read, index: Option<&Index>, wanted: &Wanted, after: Option<ObjectKey>) -> Result<Page, Error> {
+fn by_key(
+    rows: &dyn Read,
+    index: Option<&Index>,
+    wanted: &Wanted,
+    after: Option<ObjectKey>,
+) -> Result<Page, Error> {
     let mut found: Vec<(Object, Option<String>)> = Vec::new();
     let (mut looked, mut last, mut next, mut failed) = (0, None, None, None);
     object::heads_after(rows, after.as_ref(), &mut |head| {
@@ -164,8 +171,10 @@ fn sorted(
     let fits = |entry: &Entry| {
         wanted.fits(entry.component(), entry.home()) && wanted.question.fits_name(entry.name())
     };
-    let all = index.after(None).filter(|(_, entry)| fits(entry)).map(|(key, entry)| (value(sort, entry), *key));
-    let mut places: Vec<Place> = all.filter(|place| after.as_ref().is_none_or(|after| place > after)).collect();
+    let all =
+        index.after(None).filter(|(_, entry)| fits(entry)).map(|(key, entry)| (value(sort, entry), *key));
+    let mut places: Vec<Place> =
+        all.filter(|place| after.as_ref().is_none_or(|after| place > after)).collect();
     let has_more = places.len() > wanted.limit;
     if has_more {
         places.select_nth_unstable(wanted.limit);
