@@ -93,8 +93,7 @@ fn objects_are_found_at_three_kernels_of_which_one_is_away() {
             ],
         )
         .exits(0);
-        home.once(kernel, &["create", "Pump", &format!(r#"{{"name":"pump of {kernel}"}}"#)])
-            .exits(0);
+        home.once(kernel, &["create", "Pump", &format!(r#"{{"name":"pump of {kernel}"}}"#)]).exits(0);
     }
     let everywhere =
         |args: &[&str]| home.once("alice", &[&["find", "--everywhere", "--timeout", "60s"], args].concat());
@@ -152,7 +151,8 @@ fn a_listing_has_names_filters_orders_and_pages() {
     assert_eq!(list(&["--sort", "component"])[0], "");
     assert_eq!(list(&["--name", "*a", "--sort", "name"]), ["Alpha", "delta"]);
     assert_eq!(list(&["--name", "*A"]), ["delta", "Alpha"]);
-    home.once("alice", &["act", "0a1b2c3d-0000-4000-8000-000000000003", "merge", r#"{"seen":true}"#]).exits(0);
+    home.once("alice", &["act", "0a1b2c3d-0000-4000-8000-000000000003", "merge", r#"{"seen":true}"#])
+        .exits(0);
     assert_eq!(list(&["--sort", "changed", "-n", "1"]), ["charlie"]);
     assert_eq!(list(&["--sort", "name", "--state", "home"]), ["charlie"]);
     for sort in [&[][..], &["--sort", "name"], &["--sort", "component"], &["--sort", "changed"]] {

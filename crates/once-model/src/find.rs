@@ -187,6 +187,15 @@ impl Question {
         }
     }
 
+    /// Whether it is about what an object is found by without looking at its scenario.
+    #[must_use]
+    pub fn narrows(&self) -> bool {
+        self.component.is_some()
+            || self.name.is_some()
+            || self.home.is_some()
+            || self.changed_since_ms.is_some()
+    }
+
     /// Whether only the scenario's bytes tell what fits. Who may not read an object is not told anything by them.
     #[must_use]
     pub fn asks_content(&self) -> bool {

@@ -60,10 +60,7 @@ impl Entry {
 /// # Errors
 /// When the store cannot be read.
 pub fn name_of(rows: &dyn Read, index: Option<&Index>, head: &HeadRow) -> Result<Option<String>, StoreError> {
-    match index
-        .and_then(|index| index.objects.get(&head.header.key()))
-        .filter(|entry| entry.is_of(&head.header))
-    {
+    match index.and_then(|index| index.get(&head.header.key())).filter(|entry| entry.is_of(&head.header)) {
         Some(entry) => Ok(entry.name().map(str::to_owned)),
         None => Ok(scenario(rows, head)?.and_then(|scenario| scenario.name().map(str::to_owned))),
     }
@@ -149,6 +146,12 @@ impl Index {
         let component: Arc<str> = Arc::from(name);
         self.components.insert(Arc::clone(&component));
         component
+    }
+
+    /// What it knows of an object.
+    #[must_use]
+    pub fn get(&self, key: &ObjectKey) -> Option<&Entry> {
+        self.objects.get(key)
     }
 
     /// The objects behind one, in the order of keys.

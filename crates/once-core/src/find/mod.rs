@@ -67,8 +67,9 @@ pub struct Page {
 pub fn page(rows: &dyn Read, index: Option<&Index>, ask: &Ask<'_>) -> Result<Page, StoreError> {
     let mut look = Look { rows, ask, page: Page::default(), looked: 0, bytes: 0, last: ask.after };
     match index {
-        Some(index) => look.at_indexed(index)?,
-        None => look.at_all()?,
+        // Else all are looked at: one scan costs less than each by itself.
+        Some(index) if ask.question.narrows() => look.at_indexed(index)?,
+        index => look.at_all(index)?,
     }
     Ok(look.page)
 }
@@ -84,14 +85,15 @@ struct Look<'a> {
 }
 
 impl Look<'_> {
-    fn at_all(&mut self) -> Result<(), StoreError> {
+    fn at_all(&mut self, index: Option<&Index>) -> Result<(), StoreError> {
         let (rows, after) = (self.rows, self.ask.after);
         let mut failed = None;
         object::heads_after(rows, after.as_ref(), &mut |head| {
-            if self.ends_before(&head.header.key()) {
+            let key = head.header.key();
+            if self.ends_before(&key) {
                 return ControlFlow::Break(());
             }
-            match self.at(&head, None) {
+            match self.at(&head, index.and_then(|index| index.get(&key))) {
                 Ok(()) => ControlFlow::Continue(()),
                 Err(error) => {
                     failed = Some(error);
