@@ -266,7 +266,7 @@ pub const FIND_LOOKS_MAX_OBJECTS: usize = 10_000;
 /// Bytes of scenarios that are read for one page, and one scenario more.
 pub const FIND_LOOKS_MAX_BYTES: u64 = 16 * 1024 * 1024;
 
-/// Most pages of one peer that are made at once.
+/// Most questions of one peer that wait for their page. They are made one after the other.
 pub const FINDS_OF_PEER_MAX: usize = 4;
 
 /// Most objects in the index by which a kernel finds them, about 200 bytes each. A kernel that has more looks at all of

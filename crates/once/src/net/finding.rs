@@ -63,9 +63,10 @@ pub(super) async fn answer(
     send: &mut SendStream,
     question: Question,
 ) -> Result<(), NetError> {
-    let Ok(_turn) = session.finding.try_acquire() else {
+    let Ok(place) = session.finding.try_acquire() else {
         return frames::send(send, &Frame::Absent(Absent { call: 0, code: Code::Busy })).await;
     };
+    let _turn = session.finding_turn.acquire().await.map_err(|_| NetError::Stopping)?;
     let (shared, peer) = (Arc::clone(&net.shared), session.peer);
     let looked = session.read_beside(net, move |_| {
         let begun = Instant::now();
@@ -88,6 +89,7 @@ pub(super) async fn answer(
         build_index(&net.shared);
     }
     // Whoever asks without end has half of a thread at most.
+    drop(place);
     tokio::time::sleep(took).await;
     Ok(())
 }

@@ -47,8 +47,10 @@ pub(crate) struct Session {
     pub(super) large_going: Semaphore,
     /// One look into the store at a time that the peer causes.
     pub(super) reading: Semaphore,
-    /// Pages that are made for the peer, because it looks for objects.
+    /// Questions of the peer, which looks for objects, that are not answered yet.
     pub(super) finding: Semaphore,
+    /// One of them is being answered, or was just now.
+    pub(super) finding_turn: Semaphore,
     /// The peer's greeting says that it knows how to find.
     pub(super) finds: AtomicBool,
     /// When bytes of a body came or went last.
@@ -94,6 +96,7 @@ impl Session {
             large_going: Semaphore::new(LARGE_AT_ONCE),
             reading: Semaphore::new(1),
             finding: Semaphore::new(FINDS_OF_PEER_MAX),
+            finding_turn: Semaphore::new(1),
             finds: AtomicBool::new(false),
             moved: Mutex::new(None),
             places: Arc::new(Semaphore::new(MAILS_OF_PEER_MAX)),

@@ -110,8 +110,8 @@ async fn search(
     said: Vec<Frame>,
 ) -> (Vec<ObjectKey>, String) {
     let answering = async {
-        let mut left = said.into_iter().peekable();
-        let mut last = None;
+        let mut left = said.into_iter();
+        let (mut last, mut open) = (None, Vec::new());
         loop {
             let (send, recv) = control.connection.accept_bi().await.unwrap();
             let mut lane = Lane { send, recv };
@@ -121,6 +121,7 @@ async fn search(
                 lane.say(frame).await;
                 let _ = lane.send.finish();
             }
+            open.push(lane);
         }
     };
     let search = alice.find().component("Note").at(mallory.id()).timeout(Duration::from_secs(3));
