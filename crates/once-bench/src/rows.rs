@@ -124,11 +124,7 @@ impl Row {
                 self.figure("restore_added_us", "us", Some(restored.added_us()), book)
             }
             What::FindIndex => self.times(find::by_index(bench).await?, book),
-            What::FindScan => {
-                let Some(scan) = find::by_scan(bench).await? else { return Ok(false) };
-                self.figure("find_scan_first_ms", "ms", Some(scan.first_ms), book)?;
-                self.figure("find_scan_all_ms", "ms", Some(scan.all_ms), book)
-            }
+            What::FindScan => self.scan(find::by_scan(bench).await?, book),
             What::Bulk => self.figure("bulk_rate", "MB/s", engine::bulk(bench).await?, book),
             What::BulkBroken => self.figure("bulk_broken", "of 100", engine::bulk_broken(bench).await?, book),
             What::Start(scenarios) => {
@@ -154,6 +150,11 @@ impl Row {
 
     fn figure(&self, key: &str, unit: &'static str, value: Option<f64>, book: &mut Book) -> Res<bool> {
         Ok(value.map(|value| book.value(key, unit, value)).is_some())
+    }
+
+    fn scan(&self, scan: Option<find::Scan>, book: &mut Book) -> Res<bool> {
+        self.figure("find_scan_first_ms", "ms", scan.as_ref().map(|scan| scan.first_ms), book)?;
+        self.figure("find_scan_all_ms", "ms", scan.map(|scan| scan.all_ms), book)
     }
 
     fn times(&self, times: Option<Latency>, book: &mut Book) -> Res<bool> {

@@ -8,8 +8,8 @@ use std::sync::Arc;
 use once_model::header::Header;
 use once_model::ids::{Hash, KernelId, ObjectKey};
 use once_model::limits::FIND_INDEX_MAX_OBJECTS;
+use once_model::scenario::Scenario;
 
-use super::scenario;
 use crate::object::{self, HeadRow};
 use crate::store::{Read, StoreError};
 
@@ -52,6 +52,15 @@ impl Entry {
     #[must_use]
     pub fn is_of(&self, header: &Header) -> bool {
         self.content == header.content
+    }
+}
+
+/// The scenario of an object; nothing if it was removed, or its bytes are damaged.
+pub(super) fn scenario(rows: &dyn Read, head: &HeadRow) -> Result<Option<Scenario>, StoreError> {
+    match object::body(rows, &head.header) {
+        Ok(body) => Ok(body.and_then(|body| Scenario::parse(body).ok())),
+        Err(StoreError::Damaged { .. }) => Ok(None),
+        Err(error) => Err(error),
     }
 }
 

@@ -22,6 +22,7 @@ use crate::object::{self, HeadRow};
 use crate::store::{Read, StoreError};
 
 pub use answer::answer;
+use index::scenario;
 pub use index::{Entry, Index, name_of};
 
 /// What may be looked at for one page.
@@ -149,8 +150,12 @@ impl Look<'_> {
             return Ok(());
         }
         if let Some(reader) = self.ask.reader {
-            let may = match question.asks_content() && !mutant!(FindContentWithoutRead) {
-                // What its bytes are is told to who may read them.
+            // What its bytes are is told to who may read them.
+            let mut by_content = question.asks_content();
+            if mutant!(FindContentWithoutRead) {
+                by_content = false;
+            }
+            let may = match by_content {
                 true => reader.may_read(self.rows, head)?,
                 false => reader.may_find(self.rows, head)?,
             };
@@ -182,15 +187,6 @@ impl Look<'_> {
     fn scenario(&mut self, head: &HeadRow) -> Result<Option<Scenario>, StoreError> {
         self.bytes = self.bytes.saturating_add(head.header.size);
         scenario(self.rows, head)
-    }
-}
-
-/// The scenario of an object; nothing if it was removed, or its bytes are damaged.
-fn scenario(rows: &dyn Read, head: &HeadRow) -> Result<Option<Scenario>, StoreError> {
-    match object::body(rows, &head.header) {
-        Ok(body) => Ok(body.and_then(|body| Scenario::parse(body).ok())),
-        Err(StoreError::Damaged { .. }) => Ok(None),
-        Err(error) => Err(error),
     }
 }
 
