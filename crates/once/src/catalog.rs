@@ -150,3 +150,62 @@ pub(crate) fn heads_in(batch: &Batch) -> Vec<ObjectKey> {
     let heads = batch.rows.iter().filter(|(table, ..)| *table == Table::Head);
     heads.filter_map(|(_, key, _)| ObjectKey::from_row(key)).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use once_core::memory::MemoryStore;
+    use once_core::store::Store;
+    use once_model::ids::{Hash, Line, Uuid};
+
+    use super::*;
+
+    fn key(n: u128) -> ObjectKey {
+        ObjectKey { uuid: Uuid::from_u128(n), line: Line::Unclaimed(Hash::from_bytes([1; 32])) }
+    }
+
+    fn has_index(catalog: &Catalog, store: &MemoryStore) -> bool {
+        catalog.look(|| store.snapshot(), |_, index| index.is_some())
+    }
+
+    #[test]
+    fn nothing_is_noted_before_somebody_looks_and_too_much_is_forgotten() {
+        let (catalog, store) = (Catalog::default(), MemoryStore::default());
+        catalog.committed(vec![key(1)]);
+        assert!(lock(&catalog.changed).is_empty());
+        assert!(catalog.is_wanted() && !has_index(&catalog, &store));
+        assert_eq!(catalog.build(|| store.snapshot()), Ok(true));
+        assert!(!catalog.is_wanted() && has_index(&catalog, &store));
+        catalog.committed(vec![key(1), key(2), key(1)]);
+        assert_eq!(lock(&catalog.changed).len(), 2);
+        assert!(has_index(&catalog, &store) && lock(&catalog.changed).is_empty());
+        catalog.committed((0..=CHANGES_MAX as u128).map(key).collect());
+        assert!(catalog.is_wanted() && lock(&catalog.changed).is_empty());
+        assert!(!has_index(&catalog, &store));
+        // And it is built anew.
+        assert!(catalog.look_at_index(|| store.snapshot(), |_, _| ()).is_ok());
+        catalog.forget();
+        assert!(!has_index(&catalog, &store));
+    }
+
+    #[test]
+    fn what_is_committed_while_it_is_built_is_noted() {
+        let (catalog, store) = (Catalog::default(), MemoryStore::default());
+        let built = catalog.build(|| {
+            // Between the note that changes count, and the snapshot.
+            catalog.committed(vec![key(7)]);
+            store.snapshot()
+        });
+        assert_eq!(built, Ok(true));
+        assert!(lock(&catalog.changed).contains(&key(7)));
+    }
+
+    #[test]
+    fn the_heads_of_a_batch_are_seen() {
+        let rows = vec![
+            (Table::Head, key(1).to_row().to_vec(), None),
+            (Table::Body, key(2).to_row().to_vec(), None),
+            (Table::Head, vec![1], None),
+        ];
+        assert_eq!(heads_in(&Batch { rows }), [key(1)]);
+    }
+}
