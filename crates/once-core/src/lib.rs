@@ -15,6 +15,7 @@ pub mod archive;
 pub mod chores;
 mod engine;
 pub mod exchange;
+pub mod find;
 pub mod follow;
 pub mod moving;
 pub mod object;

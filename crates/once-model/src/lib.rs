@@ -8,6 +8,7 @@ pub mod archive;
 pub mod cbor;
 pub mod certificate;
 pub mod code;
+pub mod find;
 pub mod follow;
 pub mod hash;
 pub mod header;

@@ -13,6 +13,7 @@ use crate::cbor::{CborError, option_bytes, uuid_bytes};
 pub use crate::cbor::{from_cbor, to_cbor};
 use crate::certificate::Chain;
 pub use crate::code::Code;
+use crate::find::{Findings, Question};
 use crate::follow::{FollowInstead, FollowedInstead};
 use crate::header::Header;
 use crate::ids::{Hash, ItemId, Line, ObjectKey, Secret, Uuid};
@@ -26,6 +27,9 @@ pub const FEATURE_ACTIONS: u32 = 1;
 
 /// A feature in a greeting: moves.
 pub const FEATURE_MOVES: u32 = 2;
+
+/// A feature in a greeting: finding objects.
+pub const FEATURE_FIND: u32 = 3;
 
 /// The protocol's name in the TLS handshake (ALPN).
 pub const ALPN: &[u8] = b"once/2";
@@ -250,6 +254,12 @@ pub enum Frame {
     /// I want back what I have handed over: say which of the two it is.
     #[n(49)]
     Withdraw(#[n(0)] Box<Withdraw>),
+    /// First frame of a stream: which objects that I may find are like this?
+    #[n(50)]
+    Find(#[n(0)] Box<Question>),
+    /// One page of the answer.
+    #[n(51)]
+    Findings(#[n(0)] Findings),
     /// Keep what was recorded of your object before it came to you.
     #[n(52)]
     Archive(#[n(0)] Box<Archive>),
@@ -459,6 +469,6 @@ impl Frame {
 
     /// Whether this version has a frame of this number.
     const fn is_known(number: u32) -> bool {
-        matches!(number, 0..=12 | 16..=23 | 33..=38 | 40..=49 | 52..=55)
+        matches!(number, 0..=12 | 16..=23 | 33..=38 | 40..=55)
     }
 }

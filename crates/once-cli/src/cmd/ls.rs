@@ -13,7 +13,7 @@ const PAGE_OBJECTS: u64 = 1000;
 
 /// List the objects on this kernel
 ///
-/// On a narrow terminal long names are cut, then columns go, in this order: SIZE, REVISION, HOME, STATE, COMPONENT. In a pipe and with --json all is there.
+/// On a narrow terminal long names are cut, then columns go, in this order: SIZE, REVISION, HOME, STATE, COMPONENT, NAME. In a pipe and with --json all is there.
 #[derive(Debug, Args)]
 pub struct Ls {
     /// Only objects of this component
@@ -22,6 +22,15 @@ pub struct Ls {
     /// Only objects in this state
     #[arg(long)]
     state: Option<State>,
+    /// Only objects whose whole name fits: * is any run of characters, ? is one
+    #[arg(long, value_name = "GLOB")]
+    name: Option<String>,
+    /// In another order than that of UUIDs
+    #[arg(long)]
+    sort: Option<Sort>,
+    /// Begin behind the last object of a page: `next` of its JSON, or what is said below it
+    #[arg(long, value_name = "NEXT")]
+    after: Option<String>,
     /// Removed objects too
     #[arg(long)]
     removed: bool,
@@ -43,6 +52,16 @@ enum State {
     Unclaimed,
 }
 
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Sort {
+    /// By name; what has none comes last
+    Name,
+    /// By component
+    Component,
+    /// What changed last comes first
+    Changed,
+}
+
 impl Ls {
     /// Page by page, so that a million objects need no more memory than a thousand.
     pub async fn run(self, context: &Context) -> Done {
@@ -62,9 +81,9 @@ impl Ls {
         if context.json {
             paper.text("{\"objects\":[")?;
         }
-        let mut table = ui::Table::new(["OBJECT", "STATE", "REVISION", "SIZE", "HOME", "COMPONENT"]);
-        table.right(2).right(3).leave(&[3, 2, 4, 1, 5]).cut(&[5]);
-        let (mut listed, mut after) = (0, Value::Null);
+        let mut table = ui::Table::new(["OBJECT", "NAME", "STATE", "REVISION", "SIZE", "HOME", "COMPONENT"]);
+        table.right(3).right(4).leave(&[4, 3, 5, 2, 6, 1]).cut(&[1, 6]);
+        let (mut listed, mut after) = (0, self.after.clone().map_or(Value::Null, Value::from));
         loop {
             let left =
                 self.limit.map_or(PAGE_OBJECTS, |limit| PAGE_OBJECTS.min(limit.saturating_sub(listed)));
@@ -84,15 +103,18 @@ impl Ls {
             }
             listed += objects.len() as u64;
             after = page.get("next").cloned().unwrap_or(Value::Null);
-            if after.is_null() || objects.is_empty() {
+            if after.is_null() {
                 break;
             }
         }
         if context.json {
-            paper.line("]}")?;
+            paper.line(&format!("],\"next\":{after}}}"))?;
         }
         paper.end()?;
         table.say_what_went();
+        if !context.json && !after.is_null() {
+            ui::say(&format!("more: the same with --after {}", ui::capped(text_of(&after), NEXT_MAX_CHARS)));
+        }
         Ok(listed)
     }
 
@@ -102,9 +124,16 @@ impl Ls {
             State::Replica => "replica",
             State::Unclaimed => "unclaimed",
         });
+        let sort = self.sort.map(|sort| match sort {
+            Sort::Name => "name",
+            Sort::Component => "component",
+            Sort::Changed => "changed",
+        });
         with(
             json!({ "limit": limit, "tombstones": self.removed }),
             [
+                ("name", self.name.clone().map(Value::from)),
+                ("sort", sort.map(Value::from)),
                 ("component", self.component.clone().map(Value::from)),
                 ("state", state.map(Value::from)),
                 ("after", Some(after.clone()).filter(|after| !after.is_null())),
@@ -125,11 +154,18 @@ impl Ls {
     }
 }
 
+/// The longest place to go on from: a key, and the longest name in hexadecimal.
+const NEXT_MAX_CHARS: usize = 2048;
+
+fn text_of(value: &Value) -> &str {
+    value.as_str().unwrap_or_default()
+}
+
 fn rows(table: &mut ui::Table, objects: &[Value]) {
     for (at, object) in objects.iter().enumerate() {
         let beside = [at.checked_sub(1), Some(at + 1)].into_iter().flatten().filter_map(|at| objects.get(at));
         let shared = beside.into_iter().any(|other| text(other, "uuid") == text(object, "uuid"));
-        let name = if shared { ui::key(text(object, "key")) } else { ui::shown(text(object, "uuid")) };
+        let key = if shared { ui::key(text(object, "key")) } else { ui::shown(text(object, "uuid")) };
         let state = if truth(object, "tombstone") { "removed" } else { text(object, "state") };
         let home = match (text(object, "state"), text(object, "home_name")) {
             ("home", _) => "here".to_owned(),
@@ -144,6 +180,10 @@ fn rows(table: &mut ui::Table, objects: &[Value]) {
             format!("{} {}", ui::shown(text(object, "component")), ui::shown(text(object, "version")));
         let size = ui::bytes(number(object, "size"));
         let home = if home.is_empty() { "-".to_owned() } else { home };
-        table.row([name, ui::shown(state), revision, size, home, component.trim().to_owned()]);
+        let name = match text(object, "name") {
+            "" => "-".to_owned(),
+            name => ui::shown(name),
+        };
+        table.row([key, name, ui::shown(state), revision, size, home, component.trim().to_owned()]);
     }
 }

@@ -9,6 +9,7 @@ mod answers;
 mod archive;
 mod effects;
 mod exchange;
+pub(crate) mod find;
 pub(crate) mod follow;
 mod group;
 mod guests;

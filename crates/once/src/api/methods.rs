@@ -1,10 +1,9 @@
 //! Methods on what is kept here.
 
-use std::ops::ControlFlow;
 use std::str::FromStr;
 
 use futures_util::stream::{self, StreamExt};
-use once_core::object::{self, HeadRow};
+use once_core::object;
 use once_core::store::Read;
 use once_model::ids::{Hash, ObjectKey, Uuid};
 use once_model::references::{Place, references};
@@ -13,10 +12,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{names, shapes, turns};
-use crate::{Change, Component, Error, Kernel, Object, State, datadir};
-
-/// Most objects in one page of a listing.
-const PAGE_MAX: usize = 10_000;
+use crate::{Change, Component, Error, Kernel, Object, datadir};
 
 /// The size of what lies in a folder; what vanishes meanwhile counts nothing. `None` if the folder cannot be looked at.
 pub(super) fn folder_bytes(folder: &std::path::Path) -> Option<u64> {
@@ -178,53 +174,6 @@ pub(super) fn changed(
     };
     let claimed = matches!(change, Change::Claimed | Change::ClaimedAndChanged);
     json!({ "object": shape, "change": shapes::change(change), "claimed": claimed })
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct List {
-    component: Option<String>,
-    state: Option<String>,
-    after: Option<String>,
-    limit: Option<usize>,
-    #[serde(default)]
-    tombstones: bool,
-}
-
-pub(super) fn list(kernel: &Kernel, params: List) -> Result<Value, Error> {
-    let snapshot = kernel.shared().snapshot();
-    let limit = params.limit.unwrap_or(1000).clamp(1, PAGE_MAX);
-    let state = params.state.as_deref().map(state).transpose()?;
-    let after = match &params.after {
-        None => None,
-        Some(name) => Some(names::key(name)?),
-    };
-    let mut found: Vec<Object> = Vec::new();
-    let mut next = None;
-    object::heads_after(&snapshot, after.as_ref(), &mut |row: HeadRow| {
-        let object = Object::new(row, kernel.id());
-        let wanted = (params.tombstones || !object.is_tombstone())
-            && params.component.as_deref().is_none_or(|component| component == object.component())
-            && state.is_none_or(|state| state == object.state());
-        if !wanted {
-            return ControlFlow::Continue(());
-        }
-        if found.len() == limit {
-            next = found.last().map(Object::key);
-            return ControlFlow::Break(());
-        }
-        found.push(object);
-        ControlFlow::Continue(())
-    })?;
-    let objects: Vec<_> = found.iter().map(|object| shapes::object(kernel, object)).collect();
-    Ok(json!({ "objects": objects, "next": next.map(|key| names::key_text(&key)) }))
-}
-
-fn state(name: &str) -> Result<State, Error> {
-    [State::Home, State::Replica, State::Unclaimed]
-        .into_iter()
-        .find(|state| state.name() == name)
-        .ok_or_else(|| Error::usage(format!("'{name}' is no state")).with_hint("home, replica or unclaimed"))
 }
 
 #[derive(Deserialize)]

@@ -13,10 +13,12 @@ mod difference;
 mod doctor;
 mod doors;
 mod drain;
+mod find;
 mod history;
 mod invites;
 mod lanes;
 mod lines;
+mod list;
 mod methods;
 mod moving;
 mod names;
@@ -39,6 +41,7 @@ mod way;
 
 pub use crate::Error as ApiError;
 pub use client::{Client, Events};
+pub use find::{FindCondition, FindParams, FindResult, FoundShape};
 
 use std::path::{Path, PathBuf};
 
@@ -131,7 +134,8 @@ async fn dispatch(kernel: &Kernel, method: &str, mut params: Value, tell: Tell<'
         "history" => history::history(kernel, read(params)?),
         "claim" => methods::claim(kernel, read(params)?).await,
         "remove" => methods::remove(kernel, read(params)?).await,
-        "list" => methods::list(kernel, read(params)?),
+        "list" => list::list(kernel, read(params)?).await,
+        "find" => shown(find::find(kernel, read(params)?).await?),
         "get" => methods::get(kernel, read(params)?),
         "path" => way::path(kernel, read(params)?).await,
         "refs" => methods::refs(kernel, read(params)?),
@@ -185,6 +189,11 @@ fn hello(kernel: &Kernel) -> Value {
         "api": VERSION, "kernel": kernel.id().to_string(), "name": kernel.name(),
         "version": env!("CARGO_PKG_VERSION"),
     })
+}
+
+/// A result as it is sent.
+fn shown(result: impl serde::Serialize) -> Result<Value, Error> {
+    serde_json::to_value(result).map_err(|error| Error::fault(format!("a result cannot be written: {error}")))
 }
 
 /// Reads a method's parameters.

@@ -185,9 +185,9 @@ fn meant(kernel: &Kernel, params: Granted) -> Result<Grant, Error> {
         }
         _ => return Err(Error::usage("a peer or an object, one of the two")),
     };
-    let rights = [Right::Share, Right::Read, Right::Act, Right::Host];
+    let rights = [Right::Share, Right::Read, Right::Act, Right::Host, Right::Find];
     let right = rights.into_iter().find(|right| right.name() == params.right).ok_or_else(|| {
-        Error::usage(format!("'{}' is no right", params.right)).with_hint("share, read, act or host")
+        Error::usage(format!("'{}' is no right", params.right)).with_hint("share, read, act, host or find")
     })?;
     if to_object.is_some() && right != Right::Act {
         return Err(Error::usage("an object can be given the right to act, and no other"));
