@@ -58,12 +58,11 @@ impl Folder {
         let found = scenarios::find(&[path.to_owned()])?;
         let entries = &mut self.entries;
         let keep = |Imported { path, scenario, result }: Imported<'_>| {
-            let object = result.get("object").unwrap_or(result);
             entries.push(Entry {
                 path: path.to_owned(),
                 uuid: scenario.uuid(),
                 hash: scenario.hash(),
-                key: text(object, "key").to_owned(),
+                key: result.change.object.key.clone(),
                 edition: 0,
                 can_change: scenario.identity() != Identity::Derived && change::fits(scenario),
             });

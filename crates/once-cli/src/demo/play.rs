@@ -5,6 +5,7 @@ use std::pin::pin;
 use std::time::{Duration, Instant};
 
 use once::api::Events;
+use once::api::contract::Event;
 use serde_json::{Value, json};
 
 use super::folder::Folder;
@@ -246,7 +247,7 @@ pub async fn share(alice: &Node, to: &str, keys: &[String], delivered: bool, bar
 /// Until something was delivered.
 async fn delivered(events: &mut Events) {
     while let Some(event) = events.next().await {
-        if matches!(text(&event, "kind"), "delivered" | "lagged") {
+        if matches!(event, Event::Delivered { .. } | Event::Lagged { .. }) {
             return;
         }
     }
