@@ -7,7 +7,6 @@ use directories::ProjectDirs;
 use once::api::contract::Method;
 use once::api::{ApiError, Client};
 use serde::Serialize;
-use serde_json::Value;
 
 use crate::failure::{Done, Failure, UNREACHABLE};
 use crate::ui;
@@ -141,32 +140,4 @@ fn not_answering(data: &Path, in_use: ApiError) -> Failure {
         ui::shown_path(data)
     );
     Failure { message, ..Failure::from(in_use) }.hint(hint)
-}
-
-/// A text member of an answer; empty where it is absent or null.
-pub fn text<'a>(value: &'a Value, name: &str) -> &'a str {
-    value.get(name).and_then(Value::as_str).unwrap_or_default()
-}
-
-/// A number of an answer; 0 where it is absent or null.
-pub fn number(value: &Value, name: &str) -> u64 {
-    value.get(name).and_then(Value::as_u64).unwrap_or(0)
-}
-
-/// A truth of an answer; false where it is absent or null.
-pub fn truth(value: &Value, name: &str) -> bool {
-    value.get(name).and_then(Value::as_bool).unwrap_or(false)
-}
-
-/// A list of an answer; empty where it is absent or null.
-pub fn list<'a>(value: &'a Value, name: &str) -> &'a [Value] {
-    value.get(name).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default()
-}
-
-/// Adds the members that were given.
-pub fn with(mut params: Value, members: impl IntoIterator<Item = (&'static str, Option<Value>)>) -> Value {
-    if let Some(object) = params.as_object_mut() {
-        object.extend(members.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))));
-    }
-    params
 }

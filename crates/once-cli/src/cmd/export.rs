@@ -84,6 +84,20 @@ struct Answer<'a> {
     took_ms: u64,
 }
 
+impl Summary {
+    fn answer(&self, took: Duration) -> Answer<'_> {
+        Answer {
+            written: self.written,
+            same: self.same,
+            kept: self.kept.iter().map(|path| path.to_string_lossy()).collect(),
+            unreadable: &self.unreadable,
+            left_out: &self.left_out,
+            bytes: self.bytes,
+            took_ms: took.as_millis() as u64,
+        }
+    }
+}
+
 impl Export {
     /// Ends with a summary.
     pub async fn run(self, context: &Context) -> Done {
@@ -119,15 +133,7 @@ impl Export {
         let closed = client.close().await;
         outcome?;
         closed?;
-        let answer = Answer {
-            written: summary.written,
-            same: summary.same,
-            kept: summary.kept.iter().map(|path| path.to_string_lossy()).collect(),
-            unreadable: &summary.unreadable,
-            left_out: &summary.left_out,
-            bytes: summary.bytes,
-            took_ms: begun.elapsed().as_millis() as u64,
-        };
+        let answer = summary.answer(begun.elapsed());
         context.answer(&answer, |_| {
             let (written, size) = (ui::count(summary.written, "file"), ui::bytes(summary.bytes));
             let took = ui::duration_us(begun.elapsed().as_micros() as u64);

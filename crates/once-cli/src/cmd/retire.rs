@@ -97,7 +97,7 @@ async fn write_object(client: &Client, key: &str, out: &mut impl Write, path: &P
         let page = client.ask(Receipts { object: key.to_owned(), after }).await?;
         for receipt in &page.receipts {
             // Its members are sorted by name, as `once receipt --json` has them.
-            let receipt = serde_json::to_value(receipt).map_err(|error| Failure::fault(error.to_string()))?;
+            let receipt = ui::json(receipt)?;
             writeln!(out, "{receipt}").map_err(|error| Failure::io(path, &error))?;
             written += 1;
         }

@@ -64,9 +64,14 @@ pub fn print(line: &str) -> Done<()> {
 
 /// Prints one JSON object on a line. Its members are sorted by name, whatever made it.
 pub fn print_json(value: &impl Serialize) -> Done<()> {
+    print(&json(value)?)
+}
+
+/// As JSON on one line.
+pub fn json(value: &impl Serialize) -> Done<String> {
     let value = serde_json::to_value(value);
     let value = value.map_err(|error| Failure::fault(format!("this cannot be written as JSON: {error}")))?;
-    print(&value.to_string())
+    Ok(value.to_string())
 }
 
 /// What to call a peer: the petname, else what it calls itself, else the beginning of its id.

@@ -94,14 +94,15 @@ fn shown<M: Method>(answer: Result<M::Result, Error>) -> Result<Value, Error> {
     serde_json::to_value(answer?).map_err(|error| Error::fault(format!("the answer of {}: {error}", M::NAME)))
 }
 
+/// Which method is answered by what. One that has no line here does not compile.
+macro_rules! answers {
+    ($call:expr; $($method:ident($params:pat) => $answer:expr,)*) => {
+        match $call { $(Call::$method($params) => shown::<contract::$method>($answer),)* }
+    };
+}
+
 /// Carries one call out.
 async fn dispatch(kernel: &Kernel, method: &str, mut params: Value, tell: Tell<'_>) -> Result<Value, Error> {
-    /// Which method is answered by what. One that has no line here does not compile.
-    macro_rules! answers {
-        ($call:expr; $($method:ident($params:pat) => $answer:expr,)*) => {
-            match $call { $(Call::$method($params) => shown::<contract::$method>($answer),)* }
-        };
-    }
     // For whoever carries the answer: every method takes it.
     params.as_object_mut().map(|members| members.remove("progress"));
     answers! { Call::read(method, params)?;

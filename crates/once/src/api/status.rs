@@ -2,6 +2,7 @@
 
 use std::sync::atomic::Ordering;
 
+use hdrhistogram::Histogram;
 use once_core::peers;
 use once_core::store::{Read, StoreError};
 use once_model::limits::DISK_RESERVE_BYTES;
@@ -70,13 +71,6 @@ pub(super) fn status(kernel: &Kernel) -> Result<StatusResult, Error> {
         .map(|(component, clients, runs)| ServedInfo { component, clients, runs })
         .collect();
     let metrics = crate::net::lock(&shared.metrics);
-    let spread = |histogram: &Option<hdrhistogram::Histogram<u64>>| {
-        histogram.as_ref().map(|h| SpreadInfo {
-            p50: h.value_at_quantile(0.5),
-            p99: h.value_at_quantile(0.99),
-            max: h.max(),
-        })
-    };
     Ok(StatusResult {
         kernel: kernel.id().to_string(),
         name: kernel.name().to_owned(),
@@ -110,8 +104,8 @@ pub(super) fn status(kernel: &Kernel) -> Result<StatusResult, Error> {
         synced_groups: metrics.synced_groups,
         inputs: metrics.inputs,
         rows: metrics.rows,
-        step_us: spread(&metrics.step_us),
-        commit_us: spread(&metrics.commit_us),
+        step_us: spread(metrics.step_us.as_ref()),
+        commit_us: spread(metrics.commit_us.as_ref()),
         served,
         live: LiveInfo {
             objects: live.objects,
@@ -119,5 +113,14 @@ pub(super) fn status(kernel: &Kernel) -> Result<StatusResult, Error> {
             restored: live.restored,
             hibernated: live.hibernated,
         },
+    })
+}
+
+/// How a time is spread, if it was measured.
+fn spread(histogram: Option<&Histogram<u64>>) -> Option<SpreadInfo> {
+    histogram.map(|all| SpreadInfo {
+        p50: all.value_at_quantile(0.5),
+        p99: all.value_at_quantile(0.99),
+        max: all.max(),
     })
 }

@@ -103,32 +103,41 @@ fn members(out: &mut String, schema: &Value, title: &str) {
 /// A table of the values that a type may have, or of the shapes.
 fn choices(out: &mut String, schema: &Value) {
     let Some(all) = schema["oneOf"].as_array().or(schema["anyOf"].as_array()) else { return };
-    let mut rows: Vec<(String, String)> = Vec::new();
-    for one in all {
-        let word = one["const"].as_str().map(str::to_owned);
-        let members = || {
-            let (tag, of) = one["properties"].as_object()?.iter().next()?;
-            Some(match of["const"].as_str() {
-                Some(word) => format!("{tag}: {word}"),
-                None => tag.clone(),
-            })
-        };
-        match (word, one["enum"].as_array(), one["$ref"].is_string()) {
-            (Some(word), ..) => rows.push((format!("`{word}`"), line(one))),
-            (None, Some(words), _) => {
-                rows.extend(
-                    words.iter().filter_map(Value::as_str).map(|word| (format!("`{word}`"), line(one))),
-                );
-            }
-            (None, None, true) => rows.push((type_of(one), line(one))),
-            (None, None, false) => rows.push((format!("`{}`", members().unwrap_or_default()), line(one))),
-        }
-    }
     let _ = writeln!(out, "| one of | |\n|---|---|");
-    for (word, about) in rows {
-        let _ = writeln!(out, "| {word} | {about} |");
+    for one in all {
+        if let Some(words) = one["enum"].as_array() {
+            for word in words.iter().filter_map(Value::as_str) {
+                let _ = writeln!(out, "| `{word}` | {} |", line(one));
+            }
+            continue;
+        }
+        let (name, about) =
+            match (one["const"].as_str(), one["$ref"].is_string(), one["properties"].is_object()) {
+                (Some(word), ..) => (format!("`{word}`"), line(one)),
+                (None, true, false) => (type_of(one), line(one)),
+                // A tag, and the members of another type beside it.
+                (None, true, true) => {
+                    let (name, about) = variant(one);
+                    (name, format!("{about} The members of {} besides.", type_of(one)))
+                }
+                (None, false, _) => variant(one),
+            };
+        let _ = writeln!(out, "| {name} | {about} |");
     }
     out.push('\n');
+}
+
+/// One of several shapes of an object: by its tag, or by its members; and what these are.
+fn variant(schema: &Value) -> (String, String) {
+    let members: Vec<_> = schema["properties"].as_object().into_iter().flatten().collect();
+    let tag = members.iter().find_map(|(name, of)| Some(format!("`{name}`: `{}`", of["const"].as_str()?)));
+    let others = || members.iter().filter(|(_, of)| of["const"].is_null());
+    let name = tag.unwrap_or_else(|| {
+        others().map(|(name, of)| format!("`{name}`: {}", type_of(of))).collect::<Vec<_>>().join(", ")
+    });
+    let about = others().filter(|(_, of)| of["description"].is_string());
+    let about: Vec<_> = about.map(|(name, of)| format!("`{name}` ({}): {}", type_of(of), line(of))).collect();
+    (name, [vec![line(schema)], about].concat().join(" "))
 }
 
 /// What a type is called on the page.
