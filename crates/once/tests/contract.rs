@@ -87,6 +87,7 @@ fn every_method_takes_and_answers_what_its_schema_says() {
         objects(&mut a).await;
         actions(&mut a).await;
         conflicts(&mut a).await;
+        pages_of_conflicts(&mut a).await;
         peers(&mut a).await;
         for (checked, peer) in [(&mut a, "bob"), (&mut b, "alice")] {
             let peer = Some(peer.to_owned());
@@ -177,7 +178,7 @@ async fn conflicts(a: &mut Checked) {
         a.ask(put).await;
         let beside = kept(a.ask(import(note(n, "changed there"))).await);
         assert_eq!(beside.change.change, ChangeKind::KeptBeside);
-        let listed = a.ask(Conflicts {}).await.conflicts;
+        let listed = a.ask(Conflicts::default()).await.conflicts;
         let [conflict] = listed.as_slice() else { panic!("{listed:?}") };
         assert_eq!((conflict.reason, conflict.objects.len()), (ConflictReason::Forked, 2));
         let kept = conflict.objects.iter().find(|version| version.beside.is_some()).unwrap();
@@ -189,6 +190,23 @@ async fn conflicts(a: &mut Checked) {
         };
         assert!(matches!(change, ChangeKind::Changed | ChangeKind::Resolved), "{change:?}");
     }
+}
+
+/// Two objects that share a UUID with others are two conflicts, on two pages.
+async fn pages_of_conflicts(a: &mut Checked) {
+    for n in [5, 6] {
+        for text in ["one", "other"] {
+            a.ask(Import { scenarios: vec![ImportText { text: note(n, text), ..ImportText::default() }] })
+                .await;
+        }
+    }
+    let first = a.ask(Conflicts { after: None, limit: Some(1) }).await;
+    let second = a.ask(Conflicts { after: first.next.clone(), limit: Some(1) }).await;
+    let all = a.ask(Conflicts::default()).await;
+    assert_eq!((first.conflicts.len(), second.conflicts.len(), all.conflicts.len()), (1, 1, 2));
+    assert!(first.next.is_some() && second.next.is_none() && all.next.is_none());
+    assert_ne!(first.conflicts[0].uuid, second.conflicts[0].uuid);
+    assert_eq!(first.conflicts[0].reason, ConflictReason::SameUuid);
 }
 
 async fn peers(a: &mut Checked) {

@@ -1,9 +1,10 @@
 //! `once conflicts`
 
 use clap::{Args, Subcommand};
-use once::api::contract::{self, BesideInfo, ConflictInfo, ConflictReason, VersionInfo};
+use once::api::Client;
+use once::api::contract::{self, BesideInfo, ConflictInfo, ConflictReason, ConflictsResult, VersionInfo};
 
-use crate::context::Context;
+use crate::context::{Context, ended};
 use crate::failure::{Done, Exit};
 use crate::ui;
 
@@ -50,8 +51,26 @@ impl Conflicts {
     }
 }
 
+/// Conflicts in one call: each of their versions is read for it.
+const PAGE_CONFLICTS: usize = 256;
+
+/// All of them, page by page.
+pub async fn every(client: &Client) -> Result<ConflictsResult, once::Error> {
+    let (mut conflicts, mut after) = (Vec::new(), None);
+    loop {
+        let page = client.ask(contract::Conflicts { after, limit: Some(PAGE_CONFLICTS) }).await?;
+        conflicts.extend(page.conflicts);
+        after = page.next;
+        if after.is_none() {
+            return Ok(ConflictsResult { conflicts, next: None });
+        }
+    }
+}
+
 async fn show(context: &Context, all: bool) -> Done {
-    let answer = context.ask(contract::Conflicts {}).await?;
+    let client = context.kernel().await?;
+    let found = every(&client).await;
+    let answer = ended(client, found).await?;
     context.answer(&answer, |answer| {
         let waits = |conflict: &&ConflictInfo| conflict.reason == ConflictReason::NotProven;
         let every = &answer.conflicts;

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 use once::api::Client;
-use once::api::contract::{ConflictReason, Conflicts, Get, GetResult, List, ObjectInfo, Status, Survey};
+use once::api::contract::{ConflictReason, Get, GetResult, List, ObjectInfo, Status, Survey};
 use rustix::fs::Mode;
 use rustix::process::umask;
 use serde::Serialize;
@@ -319,7 +319,7 @@ async fn salvage(
 
 /// The UUIDs that more than one object has.
 async fn shared(client: &Client) -> Done<HashSet<String>> {
-    let all = client.ask(Conflicts {}).await?.conflicts.into_iter();
+    let all = super::conflicts::every(client).await?.conflicts.into_iter();
     let same = all.filter(|conflict| conflict.reason == ConflictReason::SameUuid);
     Ok(same.filter_map(|conflict| conflict.uuid).collect())
 }

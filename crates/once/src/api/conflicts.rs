@@ -1,39 +1,58 @@
 //! What is in conflict: objects that share a UUID, and objects that were changed apart. `status` counts what
 //! `conflicts` lists.
 
-use std::ops::ControlFlow;
+use std::collections::BTreeMap;
+use std::ops::{Bound, ControlFlow};
 
 use once_core::object::{self, HeadRow};
 use once_core::store::{Read, StoreError};
 use once_model::ids::{Hash, ObjectKey};
 
 use super::contract::{
-    BesideInfo, ChangeInfo, ConflictInfo, ConflictReason, ConflictsDrop, ConflictsKeep, ConflictsResult,
-    VersionInfo,
+    self, BesideInfo, ChangeInfo, ConflictInfo, ConflictReason, ConflictsDrop, ConflictsKeep,
+    ConflictsResult, VersionInfo,
 };
 use super::difference::difference;
 use super::{methods, names, shapes};
 use crate::{Error, Kernel, Object};
 
-pub(super) fn list(kernel: &Kernel) -> Result<ConflictsResult, Error> {
+/// Conflicts by their places in the list: what kind each is, and the rows of its versions.
+type Found = BTreeMap<String, (ConflictReason, Vec<HeadRow>)>;
+
+pub(super) fn list(kernel: &Kernel, params: &contract::Conflicts) -> Result<ConflictsResult, Error> {
     let snapshot = kernel.shared().snapshot();
-    let mut shown = Vec::new();
-    by_uuid(&snapshot, &mut |same| {
-        if let Some(same) = beside(same) {
-            shown.push(same_uuid(kernel, &same));
-        }
-    })?;
-    let mut forks = Vec::new();
-    forked(&snapshot, &mut |kept| forks.push(kept))?;
-    for versions in forks {
-        let (replaced, forked): (Vec<_>, Vec<_>) = versions.into_iter().partition(HeadRow::is_replaced);
-        for (reason, versions) in [(ConflictReason::Forked, forked), (ConflictReason::NotProven, replaced)] {
-            if !versions.is_empty() {
-                shown.push(fork(kernel, &snapshot, reason, &versions)?);
-            }
-        }
+    let found = find(&snapshot)?;
+    let after = params.after.as_deref().unwrap_or_default();
+    let limit = params.limit.unwrap_or(usize::MAX).max(1);
+    let mut rest = found.range::<str, _>((Bound::Excluded(after), Bound::Unbounded));
+    let (mut conflicts, mut last) = (Vec::new(), None);
+    for (place, (reason, versions)) in rest.by_ref().take(limit) {
+        // Only what is shown is read: each version of it.
+        conflicts.push(match reason {
+            ConflictReason::SameUuid => same_uuid(kernel, versions),
+            ConflictReason::Forked | ConflictReason::NotProven => fork(kernel, &snapshot, *reason, versions)?,
+        });
+        last = Some(place.clone());
     }
-    Ok(ConflictsResult { conflicts: shown })
+    Ok(ConflictsResult { conflicts, next: rest.next().and(last) })
+}
+
+fn find(snapshot: &dyn Read) -> Result<Found, StoreError> {
+    let mut found = Found::new();
+    let mut keep = |reason: ConflictReason, word: &str, versions: Vec<HeadRow>| {
+        if let Some(first) = versions.first() {
+            found.insert(format!("{}/{word}", names::key_text(&first.header.key())), (reason, versions));
+        }
+    };
+    by_uuid(snapshot, &mut |same| {
+        keep(ConflictReason::SameUuid, "same-uuid", beside(same).unwrap_or_default());
+    })?;
+    forked(snapshot, &mut |versions| {
+        let (replaced, forked): (Vec<_>, Vec<_>) = versions.into_iter().partition(HeadRow::is_replaced);
+        keep(ConflictReason::Forked, "forked", forked);
+        keep(ConflictReason::NotProven, "not-proven", replaced);
+    })?;
+    Ok(found)
 }
 
 /// An object that was changed apart: what is kept beside its newest revision, from whom, since when, and where each

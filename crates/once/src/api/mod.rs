@@ -124,7 +124,7 @@ async fn dispatch(kernel: &Kernel, method: &str, mut params: Value, tell: Tell<'
         Receipts(params) => retire::receipts(kernel, params).await,
         History(params) => history::history(kernel, &params),
         Coordinate(params) => coordinate::coordinate(kernel, params, tell).await,
-        Conflicts(_) => conflicts::list(kernel),
+        Conflicts(params) => conflicts::list(kernel, &params),
         ConflictsKeep(params) => conflicts::keep(kernel, params).await,
         ConflictsDrop(params) => conflicts::discard(kernel, params).await,
         Share(params) => transfer::share(kernel, params, tell).await,

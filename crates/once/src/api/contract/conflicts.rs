@@ -8,13 +8,23 @@ use super::objects::ObjectInfo;
 /// Lists objects that share a UUID, and objects that were changed apart.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Conflicts {}
+pub struct Conflicts {
+    /// Only those after this place: the `next` of the page before.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub after: Option<String>,
+    /// Most conflicts in the answer (all).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub limit: Option<usize>,
+}
 
 /// What is in conflict.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct ConflictsResult {
-    /// The conflicts.
+    /// The conflicts, by UUID.
     pub conflicts: Vec<ConflictInfo>,
+    /// The `after` of the next page, or `null`.
+    #[serde(default)]
+    pub next: Option<String>,
 }
 
 /// What kind of conflict it is.
