@@ -76,7 +76,6 @@ macro_rules! methods {
 
         /// A call whose parameters were understood.
         #[derive(Debug)]
-        #[allow(clippy::large_enum_variant, reason = "it lives as long as the call, which has far more")]
         pub(in crate::api) enum Call {
             $($($params($params),)*)*
         }
