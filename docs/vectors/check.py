@@ -204,7 +204,13 @@ FRAME = choice(
     moved=(46, record(("key", KEY), ("chain", CHAIN), ("addresses", each(text)))),
     guest=(47, record(("key", KEY), ("chain", CHAIN))),
     heard=(48, record(("key", KEY), ("certificate", HASH))),
-    withdraw=(49, record(("chain", CHAIN))))
+    withdraw=(49, record(("chain", CHAIN))),
+    find=(50, record(("text?", text), ("component?", text), ("name?", text),
+                     ("conditions", each(record(("pointer", text), ("value", blob())))), ("changed_since_ms?", U64),
+                     ("home?", KERNEL), ("after?", blob()), ("limit", uint(32)))),
+    findings=(51, record(("objects", each(record(
+        ("key", KEY), ("component", text), ("version", text), ("name?", text), ("home?", KERNEL), ("epoch", U64),
+        ("revision", U64), ("size", U64), ("changed_ms", U64)))), ("next?", blob()))))
 LUGGAGE = record(
     ("lanes", each(record(
         ("name", LANE), ("origin", KERNEL), ("incarnation", BYTES16), ("mark", U64), ("floor", U64),
@@ -827,8 +833,8 @@ def moving(vector):
         need(len(walk(item[1])) > 1, "the object has not moved")
 
 
-GROUPS = {"frames": frame, "moves": moving, "tolerated": tolerated, "unknown": unknown, "refused": refused, "records": a_record,
-          "hashes": a_hash, "parcels": parcel, "exchange": compare, "comparing": comparing, "iors": ior, "tickets": ticket}
+GROUPS = {"frames": frame, "finds": frame, "moves": moving, "tolerated": tolerated, "unknown": unknown, "refused": refused,
+          "records": a_record, "hashes": a_hash, "parcels": parcel, "exchange": compare, "comparing": comparing, "iors": ior, "tickets": ticket}
 
 
 def main():

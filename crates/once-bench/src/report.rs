@@ -45,7 +45,7 @@ const fn bar(key: &'static str, from: From, limit: Limit) -> Bar {
 }
 
 /// The bars of the issues on exchange, on actions and on moves.
-const BARS: [Bar; 35] = [
+const BARS: [Bar; 38] = [
     bar("request_p50_ratio", From::Ratio("request_p50_us", "echo_p50_us"), Limit::AtMost(1.5)),
     bar("share_p50_ratio", From::Ratio("share_p50_us", "durable_p50_us"), Limit::AtMost(1.5)),
     bar("share_rate_ratio", From::Ratio("share_rate", "store_share_rate"), Limit::AtLeast(0.4)),
@@ -84,6 +84,9 @@ const BARS: [Bar; 35] = [
     bar("rss_million_mib", From::Median("rss_million_mib"), Limit::None),
     bar("rss_thousand_mib", From::Median("rss_thousand_mib"), Limit::None),
     bar("rss_million_ratio", From::Ratio("rss_million_mib", "rss_thousand_mib"), Limit::AtMost(1.0)),
+    bar("find_index_p50_us", From::Median("find_index_p50_us"), Limit::Under(20_000.0)),
+    bar("find_scan_first_ms", From::Median("find_scan_first_ms"), Limit::Under(200.0)),
+    bar("find_scan_all_ms", From::Median("find_scan_all_ms"), Limit::Under(1_000.0)),
     bar("act_cpu_s_per_100k", From::Median("act_cpu_s_per_100k"), Limit::None),
 ];
 

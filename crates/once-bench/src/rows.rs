@@ -1,6 +1,6 @@
 //! What is measured, in the order of a round: each engine row right after its yardstick.
 
-use crate::engine::{acts, moves, rest};
+use crate::engine::{acts, find, moves, rest};
 use crate::rounds::{Book, Latency};
 use crate::yard::store::Plan;
 use crate::yard::{bulk, call, durable, echo, store};
@@ -48,6 +48,8 @@ enum What {
     ActWhileMoving,
     ActAfterMove,
     Restore,
+    FindIndex,
+    FindScan,
     BareBulk,
     Bulk,
     BulkBroken,
@@ -121,6 +123,8 @@ impl Row {
                 book.latency("restore_warm", &restored.warm)?;
                 self.figure("restore_added_us", "us", Some(restored.added_us()), book)
             }
+            What::FindIndex => self.times(find::by_index(bench).await?, book),
+            What::FindScan => self.scan(find::by_scan(bench).await?, book),
             What::Bulk => self.figure("bulk_rate", "MB/s", engine::bulk(bench).await?, book),
             What::BulkBroken => self.figure("bulk_broken", "of 100", engine::bulk_broken(bench).await?, book),
             What::Start(scenarios) => {
@@ -148,6 +152,11 @@ impl Row {
         Ok(value.map(|value| book.value(key, unit, value)).is_some())
     }
 
+    fn scan(&self, scan: Option<find::Scan>, book: &mut Book) -> Res<bool> {
+        self.figure("find_scan_first_ms", "ms", scan.as_ref().map(|scan| scan.first_ms), book)?;
+        self.figure("find_scan_all_ms", "ms", scan.map(|scan| scan.all_ms), book)
+    }
+
     fn times(&self, times: Option<Latency>, book: &mut Book) -> Res<bool> {
         Ok(times.map(|times| book.latency(self.name, &times)).transpose()?.is_some())
     }
@@ -170,7 +179,7 @@ fn echo_figures(name: &'static str, rate: &str, figures: echo::Figures, book: &m
 }
 
 /// All rows.
-const ROWS: [Row; 34] = [
+const ROWS: [Row; 36] = [
     row(FDATASYNC, What::Fdatasync).durable(),
     row("echo", What::Echo),
     row("request", What::Request).beside("echo"),
@@ -193,6 +202,8 @@ const ROWS: [Row; 34] = [
     row("act_while_moving", What::ActWhileMoving).durable(),
     row("act_after_move", What::ActAfterMove).beside("act").durable(),
     row("restore", What::Restore).durable(),
+    row("find_index", What::FindIndex),
+    row("find_scan", What::FindScan),
     row("bare_bulk", What::BareBulk),
     row("bulk", What::Bulk).beside("bare_bulk"),
     row("bulk_broken", What::BulkBroken).once(),

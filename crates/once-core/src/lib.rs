@@ -14,6 +14,7 @@ pub mod act;
 pub mod chores;
 mod engine;
 pub mod exchange;
+pub mod find;
 pub mod follow;
 pub mod moving;
 pub mod object;

@@ -94,6 +94,14 @@ mod switch {
         SkipReadRight breaks 7,
         /// Whoever is a peer may share.
         SkipShareRight breaks 7,
+        /// Whoever is a peer finds everything.
+        FindWithoutRight breaks 7,
+        /// Who may find an object, and not read it, learns by its content whether that fits.
+        FindContentWithoutRead breaks 7,
+        /// A page ends at its limit, and the next one begins one object later.
+        FindSkipsObject breaks 4,
+        /// The index is not told of an object that has another name.
+        FindStaleIndex breaks 4,
         /// Bytes are given by hash to any peer.
         PullWithoutRight breaks 7,
         /// A peer is told that an object is there which it may not read.

@@ -16,6 +16,8 @@ pub enum Right {
     Act,
     /// To move objects here.
     Host,
+    /// To find objects.
+    Find,
 }
 
 /// What a right is on.

@@ -7,6 +7,7 @@ pub mod action;
 pub mod cbor;
 pub mod certificate;
 pub mod code;
+pub mod find;
 pub mod hash;
 pub mod header;
 pub mod ids;

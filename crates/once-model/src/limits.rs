@@ -243,3 +243,32 @@ pub const NEWS_WINDOW: usize = 16;
 
 /// How long an object that is to move waits for what is under way, in milliseconds.
 pub const LEAVING_MAX_MS: u64 = 60_000;
+
+/// Longest text, and longest value, that objects are looked for by, in bytes.
+pub const FIND_TEXT_MAX_BYTES: usize = 1024;
+
+/// Most values that one question is about: each is looked for in the whole scenario.
+pub const FIND_CONDITIONS_MAX: usize = 8;
+
+/// Longest place of such a value in bytes, a JSON pointer.
+pub const FIND_POINTER_MAX_BYTES: usize = 1024;
+
+/// What says where a question goes on, in bytes: an object's key, sealed, and room to grow.
+pub const FIND_CURSOR_MAX_BYTES: usize = 128;
+
+/// Most objects in one answer: with the longest names about 110 KB, well inside of a frame.
+pub const FIND_PAGE_MAX_OBJECTS: usize = 128;
+
+/// Objects that are looked at for one page. Whoever wants more asks for the next page: so each takes a bounded time, and
+/// what was found is shown while the rest is looked at.
+pub const FIND_LOOKS_MAX_OBJECTS: usize = 10_000;
+
+/// Bytes of scenarios that are read for one page, and one scenario more.
+pub const FIND_LOOKS_MAX_BYTES: u64 = 16 * 1024 * 1024;
+
+/// Most questions of one peer that wait for their page. They are made one after the other.
+pub const FINDS_OF_PEER_MAX: usize = 4;
+
+/// Most objects in the index by which a kernel finds them, about 200 bytes each. A kernel that has more looks at all of
+/// them each time.
+pub const FIND_INDEX_MAX_OBJECTS: usize = 500_000;

@@ -12,6 +12,7 @@ use crate::cbor::{CborError, option_bytes, uuid_bytes};
 pub use crate::cbor::{from_cbor, to_cbor};
 use crate::certificate::Chain;
 pub use crate::code::Code;
+use crate::find::{Findings, Question};
 use crate::header::Header;
 use crate::ids::{Hash, ItemId, Line, ObjectKey, Secret, Uuid};
 use crate::limits::CHAIN_TRAVELS_CERTIFICATES;
@@ -24,6 +25,9 @@ pub const FEATURE_ACTIONS: u32 = 1;
 
 /// A feature in a greeting: moves.
 pub const FEATURE_MOVES: u32 = 2;
+
+/// A feature in a greeting: finding objects.
+pub const FEATURE_FIND: u32 = 3;
 
 /// The protocol's name in the TLS handshake (ALPN).
 pub const ALPN: &[u8] = b"once/2";
@@ -248,6 +252,12 @@ pub enum Frame {
     /// I want back what I have handed over: say which of the two it is.
     #[n(49)]
     Withdraw(#[n(0)] Box<Withdraw>),
+    /// First frame of a stream: which objects that I may find are like this?
+    #[n(50)]
+    Find(#[n(0)] Box<Question>),
+    /// One page of the answer.
+    #[n(51)]
+    Findings(#[n(0)] Findings),
 }
 
 /// Answer to a share.
@@ -445,6 +455,6 @@ impl Frame {
 
     /// Whether this version has a frame of this number.
     const fn is_known(number: u32) -> bool {
-        matches!(number, 0..=12 | 16..=23 | 33..=38 | 40..=49)
+        matches!(number, 0..=12 | 16..=23 | 33..=38 | 40..=51)
     }
 }

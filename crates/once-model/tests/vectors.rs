@@ -114,6 +114,8 @@ fn frame_name(frame: &Frame) -> &'static str {
         Frame::Guest(_) => "guest",
         Frame::Heard(_) => "heard",
         Frame::Withdraw(_) => "withdraw",
+        Frame::Find(_) => "find",
+        Frame::Findings(_) => "findings",
         other => panic!("no vectors for {other:?}"),
     }
 }
@@ -172,6 +174,30 @@ fn the_frames_of_moves_are_read_and_written_as_ever() {
         }
     }
     assert_eq!(seen.len(), 8, "vectors for {seen:?} only");
+}
+
+#[test]
+fn the_frames_of_finding_are_read_and_written_as_ever() {
+    let (mut questions, mut answers) = (0, 0);
+    for vector in vectors("finds") {
+        let frame: Frame = round(&vector);
+        assert_eq!(frame_name(&frame), described_name(&vector), "{}", vector["name"]);
+        assert_eq!(Frame::decode(&frame.encode()), Ok(frame.clone()));
+        match frame {
+            Frame::Find(question) => {
+                questions += 1;
+                assert_eq!(question.check(), Ok(()), "{}", vector["name"]);
+                assert_eq!(question.most(), 128);
+            }
+            Frame::Findings(findings) => {
+                answers += 1;
+                let all = once_model::find::Question::default();
+                assert_eq!(all.accepts(&findings, None), Ok(()), "{}", vector["name"]);
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+    assert_eq!((questions, answers), (4, 4));
 }
 
 #[test]

@@ -82,7 +82,8 @@ pub const EXPECTED: &[&str] = &[
     "event Quarantined", "event Disconnected",
     "frame Hello", "frame Admitted", "frame Denied", "frame Share", "frame Shared", "frame Request",
     "frame Found", "frame Absent", "frame Follow", "frame Unfollow", "frame Following", "frame Pull",
-    "frame Body", "frame Reconcile", "frame Want", "frame Give", "frame Given", "frame Offer", "frame Kept",
+    "frame Body", "frame Reconcile", "frame Want", "frame Give", "frame Given", "frame Offer", "frame Kept", "frame Find", "frame Findings",
+    "state search ended", "state search of several pages", "state search with an index", "state search met a change", "right to find",
     "answer Object New", "answer Object Same", "answer Object Changed", "answer Object Beside",
     "answer Object Claimed", "answer Object Removed", "answer Object Dropped", "answer Owed",
     "answer Delivered", "answer Kept", "answer Joined", "answer Done",
@@ -268,6 +269,8 @@ pub fn frame(frame: &Frame) -> &'static str {
         Frame::Guest(_) => "frame Guest",
         Frame::Heard(_) => "frame Heard",
         Frame::Withdraw(_) => "frame Withdraw",
+        Frame::Find(_) => "frame Find",
+        Frame::Findings(_) => "frame Findings",
         _ => "frame of a later version",
     }
 }

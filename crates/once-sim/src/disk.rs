@@ -2,12 +2,14 @@
 //! checkers.
 
 use std::cell::Cell;
+use std::collections::BTreeSet;
 use std::rc::Rc;
 
 use crate::wear::{SMALL_BATCH_BYTES, STORE_RESERVE_BYTES};
 use bytes::Bytes;
 use once_core::memory::{DiskFault, MemorySnapshot, MemoryStore};
 use once_core::store::{Batch, Durability, Read, Store, StoreError, Table, Visit};
+use once_model::ids::ObjectKey;
 
 /// One row that a commit changed.
 #[derive(Debug, Clone)]
@@ -49,6 +51,8 @@ pub struct Disk {
     engine_reads: Cell<bool>,
     /// The damage was met.
     met: Cell<[bool; 2]>,
+    /// Objects whose heads were written since the index of this kernel was told.
+    pub(crate) heads: BTreeSet<ObjectKey>,
     /// Free bytes; none: more than it will ever need.
     pub(crate) room: Option<u64>,
 }
@@ -227,6 +231,8 @@ impl Store for Disk {
                     self.damaged = None;
                     self.written_over = true;
                 }
+                let heads = rows.iter().filter(|row| row.table == Table::Head);
+                self.heads.extend(heads.filter_map(|row| ObjectKey::from_row(&row.key)));
                 self.commits.set(self.commits.get() + 1);
                 self.rows += rows.len() as u64;
                 self.last = Some(Commit { rows, synced: durability == Durability::Synced });

@@ -23,7 +23,11 @@ impl World {
     pub(crate) fn any_grant(&mut self, index: usize, peer: KernelId, work: &Workload) -> Grant {
         let right = match self.rng.up_to(10) {
             0..=2 => Right::Share,
-            3..=6 => Right::Read,
+            3..=5 => Right::Read,
+            6 => {
+                self.cover.met("right to find");
+                Right::Find
+            }
             _ => return self.any_right_to_act(index, peer, work),
         };
         let scope = self.any_scope(index, work);

@@ -18,6 +18,7 @@ pub mod coverage;
 pub mod disk;
 mod exchange;
 mod faults;
+mod finding;
 mod forger;
 mod granting;
 pub mod journal;

@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
+use once_core::find::Index;
 use once_core::memory::DiskFault;
 use once_core::shell::Clients;
 use once_core::store::{Store, StoreError};
@@ -78,6 +79,8 @@ pub(crate) struct Node {
     pub reads_left: Option<u64>,
     /// The numbers of runs that are being made for this process, whichever of its engines asked for them.
     pub runs: BTreeSet<u64>,
+    /// By what its objects are found, once somebody has looked.
+    pub index: Option<Index>,
     /// Who runs short actions.
     pub runner: Arc<AtOnce>,
 }
@@ -126,6 +129,7 @@ impl Node {
             sync_will_fail: false,
             reads_left: None,
             runs: BTreeSet::new(),
+            index: None,
             runner: Arc::new(AtOnce { installed, ..AtOnce::default() }),
         })
     }

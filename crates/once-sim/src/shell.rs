@@ -127,6 +127,7 @@ impl World {
             node.timers.clear();
         }
         node.thread = Thread::Idle;
+        node.index = None;
         let in_doubt = node.disk.take_in_doubt();
         if self.checker.is_removing(&node.disk) {
             self.cover.met("state removal goes on after a crash");

@@ -134,6 +134,9 @@ impl World {
             }
             let index = self.rng.index(self.nodes.len());
             self.scenes_go_on(&mut work);
+            if self.rng.one_in(8) {
+                self.search(index, &work);
+            }
             if self.nodes[index].is_up() {
                 if self.rng.one_in(25) {
                     self.begin_scene(index, &mut work);

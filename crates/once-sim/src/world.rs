@@ -15,6 +15,7 @@ use crate::check::{Checker, Violation};
 use crate::components::{Components, Installed};
 use crate::coverage::Coverage;
 use crate::exchange::Exchange;
+use crate::finding::Search;
 use crate::judged::Judged;
 use crate::net::{Net, Weather, Who};
 use crate::node::Node;
@@ -70,6 +71,7 @@ pub struct World {
     pub(crate) net: Net,
     pub(crate) pulls: BTreeMap<u64, Transfer>,
     pub(crate) exchanges: BTreeMap<u64, Exchange>,
+    pub(crate) searches: Vec<Search>,
     /// Which exchange waits for the reply to an arrival.
     pub(crate) exchange_tokens: BTreeMap<Token, u64>,
     /// Which connection a request went out on, and for which token its scenario is to be kept.
@@ -109,6 +111,7 @@ impl World {
             net: Net::new(),
             pulls: BTreeMap::new(),
             exchanges: BTreeMap::new(),
+            searches: Vec::new(),
             exchange_tokens: BTreeMap::new(),
             calls: BTreeMap::new(),
             checker: Checker::default(),

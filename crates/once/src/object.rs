@@ -16,6 +16,15 @@ pub enum State {
 }
 
 impl State {
+    /// Of an object with this home, on this kernel.
+    pub(crate) fn of(home: Option<KernelId>, me: KernelId) -> Self {
+        match home {
+            None => Self::Unclaimed,
+            Some(home) if home == me => Self::Home,
+            Some(_) => Self::Replica,
+        }
+    }
+
     /// Its name: `home`, `replica` or `unclaimed`.
     #[must_use]
     pub const fn name(self) -> &'static str {
@@ -120,11 +129,7 @@ impl Object {
     /// Where it stands here.
     #[must_use]
     pub fn state(&self) -> State {
-        match self.row.home {
-            None => State::Unclaimed,
-            Some(home) if home == self.me => State::Home,
-            Some(_) => State::Replica,
-        }
+        State::of(self.row.home, self.me)
     }
 
     /// Its reference. `at` says where the home can be reached, if the caller knows.

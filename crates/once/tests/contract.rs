@@ -134,6 +134,11 @@ async fn objects(a: &mut Checked) {
     let state = Some(ObjectState::Home);
     let list = List { component: Some("Note".into()), state, limit: Some(1), ..List::default() };
     assert_eq!(a.ask(list).await.objects.len(), 1);
+    let list = List { name: Some("*".into()), sort: Sort::Changed, ..List::default() };
+    a.ask(list).await;
+    let condition = FindCondition { pointer: "/model/text".into(), value: json!("another") };
+    let find = Find { component: Some("Note".into()), conditions: vec![condition], ..Find::default() };
+    assert_eq!(a.ask(find).await.objects.len(), 1);
     assert_eq!(a.ask(Remove { object: named() }).await.change, ChangeKind::Removed);
     assert!(a.ask(Get { object: object.key, bytes: None }).await.object.tombstone);
 }

@@ -4,6 +4,7 @@
 //! data into `bench.fresh_dir`; the scenarios are filled with the same noise that the bare store writes.
 
 pub mod acts;
+pub mod find;
 pub mod kernels;
 pub mod moves;
 pub mod rest;

@@ -8,7 +8,7 @@ use crate::context::Context;
 use crate::failure::{Done, Exit};
 use crate::ui;
 
-/// Let a peer, or one object of it, read from this kernel, share into it, act on its objects, or move objects here
+/// Let a peer, or one object of it, read or find what is on this kernel, share into it, act on its objects, or move objects here
 ///
 /// Grants add up: what was granted before stays, and ends no earlier. `once revoke` takes back.
 ///
@@ -56,6 +56,8 @@ enum Verb {
     Act,
     /// Move objects here
     Host,
+    /// Find what is here: learn that it is there and what it is called, but not what is in it
+    Find,
 }
 
 impl Right {
@@ -66,6 +68,7 @@ impl Right {
             Verb::Read => contract::Right::Read,
             Verb::Act => contract::Right::Act,
             Verb::Host => contract::Right::Host,
+            Verb::Find => contract::Right::Find,
         }
     }
 
@@ -99,11 +102,12 @@ impl Right {
             Verb::Read => "read",
             Verb::Act => "act on",
             Verb::Host => "move objects here:",
+            Verb::Find => "find",
         };
         let on = match (&self.object, &self.component, self.right) {
             (Some(object), ..) => format!(" {}", ui::shown(object)),
             (_, Some(component), _) => format!(" every {}", ui::shown(component)),
-            (.., Verb::Read | Verb::Act | Verb::Host) => " everything".to_owned(),
+            (.., Verb::Read | Verb::Act | Verb::Host | Verb::Find) => " everything".to_owned(),
             _ => String::new(),
         };
         let only = match self.actions.is_empty() {

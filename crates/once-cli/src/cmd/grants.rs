@@ -62,6 +62,7 @@ pub fn right(grant: &GrantInfo) -> String {
         Right::Read => "read",
         Right::Act => "act",
         Right::Host => "host",
+        Right::Find => "find",
     };
     if only.is_empty() { right.to_owned() } else { format!("{right}: {}", only.join(", ")) }
 }

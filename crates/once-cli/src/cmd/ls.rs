@@ -2,7 +2,7 @@
 
 use clap::{Args, ValueEnum};
 use once::api::Client;
-use once::api::contract::{List, ObjectInfo, ObjectState};
+use once::api::contract::{self, List, ObjectInfo, ObjectState};
 
 use crate::context::Context;
 use crate::failure::{Done, Exit};
@@ -13,7 +13,7 @@ const PAGE_OBJECTS: u64 = 1000;
 
 /// List the objects on this kernel
 ///
-/// On a narrow terminal long names are cut, then columns go, in this order: SIZE, REVISION, HOME, STATE, COMPONENT. In a pipe and with --json all is there.
+/// On a narrow terminal long names are cut, then columns go, in this order: SIZE, REVISION, HOME, STATE, COMPONENT, NAME. In a pipe and with --json all is there.
 #[derive(Debug, Args)]
 pub struct Ls {
     /// Only objects of this component
@@ -22,6 +22,15 @@ pub struct Ls {
     /// Only objects in this state
     #[arg(long)]
     state: Option<State>,
+    /// Only objects whose whole name fits: * is any run of characters, ? is one
+    #[arg(long, value_name = "GLOB")]
+    name: Option<String>,
+    /// In another order than that of UUIDs
+    #[arg(long)]
+    sort: Option<Sort>,
+    /// Begin behind the last object of a page: `next` of its JSON, or what is said below it
+    #[arg(long, value_name = "NEXT")]
+    after: Option<String>,
     /// Removed objects too
     #[arg(long)]
     removed: bool,
@@ -43,6 +52,16 @@ enum State {
     Unclaimed,
 }
 
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Sort {
+    /// By name; what has none comes last
+    Name,
+    /// By component
+    Component,
+    /// What changed last comes first
+    Changed,
+}
+
 impl Ls {
     /// Page by page, so that a million objects need no more memory than a thousand.
     pub async fn run(self, context: &Context) -> Done {
@@ -62,9 +81,9 @@ impl Ls {
         if context.json {
             paper.text("{\"objects\":[")?;
         }
-        let mut table = ui::Table::new(["OBJECT", "STATE", "REVISION", "SIZE", "HOME", "COMPONENT"]);
-        table.right(2).right(3).leave(&[3, 2, 4, 1, 5]).cut(&[5]);
-        let (mut listed, mut after) = (0, None);
+        let mut table = ui::Table::new(["OBJECT", "NAME", "STATE", "REVISION", "SIZE", "HOME", "COMPONENT"]);
+        table.right(3).right(4).leave(&[4, 3, 5, 2, 6, 1]).cut(&[1, 6]);
+        let (mut listed, mut after) = (0, self.after.clone());
         loop {
             let left =
                 self.limit.map_or(PAGE_OBJECTS, |limit| PAGE_OBJECTS.min(limit.saturating_sub(listed)));
@@ -83,17 +102,19 @@ impl Ls {
                 }
             }
             listed += objects.len() as u64;
-            let is_last = page.next.is_none() || objects.is_empty();
             after = page.next;
-            if is_last {
+            if after.is_none() {
                 break;
             }
         }
         if context.json {
-            paper.line("]}")?;
+            paper.line(&format!("],\"next\":{}}}", ui::json(&after)?))?;
         }
         paper.end()?;
         table.say_what_went();
+        if let Some(after) = after.filter(|_| !context.json) {
+            ui::say(&format!("more: the same with --after {}", ui::capped(&after, NEXT_MAX_CHARS)));
+        }
         Ok(listed)
     }
 
@@ -103,8 +124,21 @@ impl Ls {
             State::Replica => ObjectState::Replica,
             State::Unclaimed => ObjectState::Unclaimed,
         });
-        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-        List { component: self.component.clone(), state, after, limit: Some(limit), tombstones: self.removed }
+        let sort = match self.sort {
+            None => contract::Sort::Key,
+            Some(Sort::Name) => contract::Sort::Name,
+            Some(Sort::Component) => contract::Sort::Component,
+            Some(Sort::Changed) => contract::Sort::Changed,
+        };
+        List {
+            component: self.component.clone(),
+            state,
+            name: self.name.clone(),
+            sort,
+            after,
+            limit: Some(usize::try_from(limit).unwrap_or(usize::MAX)),
+            tombstones: self.removed,
+        }
     }
 
     fn json(paper: &mut ui::Printer, objects: &[ObjectInfo], listed: u64) -> Done<()> {
@@ -121,11 +155,14 @@ impl Ls {
     }
 }
 
+/// The longest place to go on from: a key, and the longest name in hexadecimal.
+const NEXT_MAX_CHARS: usize = 2048;
+
 fn rows(table: &mut ui::Table, objects: &[ObjectInfo]) {
     for (at, object) in objects.iter().enumerate() {
         let beside = [at.checked_sub(1), Some(at + 1)].into_iter().flatten().filter_map(|at| objects.get(at));
         let shared = beside.into_iter().any(|other| other.uuid == object.uuid);
-        let name = if shared { ui::key(&object.key) } else { ui::shown(&object.uuid) };
+        let key = if shared { ui::key(&object.key) } else { ui::shown(&object.uuid) };
         let state = match object.state {
             _ if object.tombstone => "removed",
             ObjectState::Home => "home",
@@ -144,6 +181,8 @@ fn rows(table: &mut ui::Table, objects: &[ObjectInfo]) {
         };
         let component = format!("{} {}", ui::shown(&object.component), ui::shown(&object.version));
         let (size, component) = (ui::bytes(object.size), component.trim().to_owned());
-        table.row([name, state.to_owned(), revision, size, home, component]);
+        let name = object.name.as_deref().filter(|name| !name.is_empty());
+        let name = name.map_or_else(|| "-".to_owned(), ui::shown);
+        table.row([key, name, state.to_owned(), revision, size, home, component]);
     }
 }

@@ -13,6 +13,7 @@ pub mod doctor;
 pub mod drain;
 pub mod exchange;
 pub mod export;
+pub mod find;
 pub mod follow;
 pub mod grant;
 pub mod grants;

@@ -19,7 +19,7 @@ pub use paint::Paint;
 pub use progress::Bar;
 pub use table::Table;
 pub use text::{capped, document, key, shown, shown_path};
-pub use units::{bytes, count, duration_us, number, parse_bytes, parse_ms, short, since, utc};
+pub use units::{bytes, count, duration_us, number, parse_bytes, parse_ms, parse_since, short, since, utc};
 
 use crate::failure::{Done, Failure};
 
@@ -101,6 +101,11 @@ impl Printer {
     /// As it is, without a line break.
     pub fn text(&mut self, text: &str) -> Done<()> {
         self.0.write_all(text.as_bytes()).map_err(|error| written(&error))
+    }
+
+    /// What there is reaches the reader; more may come.
+    pub fn flush(&mut self) -> Done<()> {
+        self.0.flush().map_err(|error| written(&error))
     }
 
     /// Everything reaches the reader.

@@ -108,6 +108,36 @@ pub fn parse_ms(text: &str) -> Result<u64, String> {
         .ok_or_else(|| "expected a time like 90s, 30m, 12h or 7d".into())
 }
 
+/// A point in time, in milliseconds since 1970: so long ago, like `2h`; or a date like `2026-02-03` or `2026-02-03T04:05:06`
+/// (UTC, as [`utc`] prints it).
+pub fn parse_since(text: &str) -> Result<u64, String> {
+    if let Ok(ago) = parse_ms(text) {
+        let now_ms = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.as_millis() as u64);
+        return Ok(now_ms.saturating_sub(ago));
+    }
+    date_ms(text)
+        .ok_or_else(|| "expected a time that has passed, like 2h or 7d, or a date like 2026-02-03".into())
+}
+
+fn date_ms(text: &str) -> Option<u64> {
+    let text = text.trim_end_matches("UTC").trim_end_matches('Z').trim_end();
+    let (date, time) = text.split_once(['T', ' ']).unwrap_or((text, "0:0:0"));
+    let number = |part: Option<&str>, most: u64| part?.parse().ok().filter(|n| *n <= most);
+    let mut parts = date.split('-');
+    let (year, month, day) =
+        (number(parts.next(), 9999)?, number(parts.next(), 12)?, number(parts.next(), 31)?);
+    let mut times = time.split(':');
+    let (hour, minute) = (number(times.next(), 23)?, number(times.next(), 59)?);
+    let second = times.next().map_or(Some(0), |second| number(Some(second), 59))?;
+    if year < 1970 || month == 0 || day == 0 || parts.next().is_some() || times.next().is_some() {
+        return None;
+    }
+    // As in `utc`: years that begin in March.
+    let (year, march) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
+    let days = 365 * year + year / 4 - year / 100 + year / 400 + (153 * march + 2) / 5 + day - 1 - 719_468;
+    Some(((days * 24 + hour) * 60 + minute) * 60_000 + second * 1000)
+}
+
 /// `512`, `10KiB`, `256MiB`, `1GB`.
 pub fn parse_bytes(text: &str) -> Done<u64> {
     let wrong =
@@ -162,6 +192,20 @@ mod tests {
         assert_eq!(utc(1_700_000_000_000), "2023-11-14 22:13:20 UTC");
         assert_eq!(utc(4_107_542_400_000), "2100-03-01 00:00:00 UTC");
         assert!(!utc(u64::MAX).is_empty());
+    }
+
+    #[test]
+    fn a_date_is_read_as_it_is_printed() {
+        for at_ms in [0, 951_782_399_000, 951_782_400_000, 1_700_000_000_000, 4_107_542_400_000] {
+            assert_eq!(parse_since(&utc(at_ms)), Ok(at_ms));
+        }
+        assert_eq!(parse_since("2000-02-29"), Ok(951_782_400_000));
+        assert_eq!(parse_since("2000-02-29T00:00:01Z"), Ok(951_782_401_000));
+        for wrong in
+            ["", "2000", "2000-13-01", "2000-02-00", "1969-12-31", "2000-02-29T24:00:00", "yesterday"]
+        {
+            assert!(parse_since(wrong).is_err() || wrong == "2000", "{wrong}");
+        }
     }
 
     #[test]

@@ -23,6 +23,8 @@ pub enum Right {
     Act = 3,
     /// Move objects here.
     Host = 4,
+    /// Find objects: learn that they are there, and what they are called.
+    Find = 5,
 }
 
 impl Right {
@@ -34,11 +36,14 @@ impl Right {
             Self::Read => "read",
             Self::Act => "act",
             Self::Host => "host",
+            Self::Find => "find",
         }
     }
 
     fn from_byte(byte: u8) -> Option<Self> {
-        [Self::Share, Self::Read, Self::Act, Self::Host].into_iter().find(|right| *right as u8 == byte)
+        [Self::Share, Self::Read, Self::Act, Self::Host, Self::Find]
+            .into_iter()
+            .find(|right| *right as u8 == byte)
     }
 }
 

@@ -247,18 +247,50 @@ pub(crate) fn on_object(rows: &dyn Read, key: &ObjectKey) -> Result<Vec<Listed>,
     Ok(found)
 }
 
-/// What a peer may read, asked for many objects at once: the grants on the kernel and on components are looked up
+/// What a peer may read or find, asked for many objects at once: the grants on the kernel and on components are looked up
 /// once.
 pub struct Reader {
     kernel: KernelId,
     now_ms: u64,
-    everything: bool,
-    components: Vec<String>,
+    read: Reach,
+    find: Reach,
+    /// Anything is granted to anybody on a single object.
     objects: bool,
 }
 
+/// How far a right of a peer goes, but for what it has on single objects.
+struct Reach {
+    right: Right,
+    everything: bool,
+    components: Vec<String>,
+}
+
+impl Reach {
+    fn new(rows: &dyn Read, right: Right, kernel: &KernelId, now_ms: u64) -> Result<Self, StoreError> {
+        let everything = granted(rows, &Scope::Kernel, right, kernel, now_ms)?;
+        Ok(Self { right, everything, components: Vec::new() })
+    }
+
+    /// Adds what is granted on a component.
+    fn add(&mut self, kernel: &KernelId, listed: &Listed, now_ms: u64) {
+        let grant = &listed.grant;
+        if let Scope::Component(name) = &grant.scope
+            && grant.kernel == *kernel
+            && grant.object.is_none()
+            && grant.right == self.right
+            && listed.holds(now_ms)
+        {
+            self.components.push(name.clone());
+        }
+    }
+
+    fn covers(&self, head: &HeadRow) -> bool {
+        self.everything || self.components.contains(&head.header.component)
+    }
+}
+
 impl Reader {
-    /// Looks up what `kernel` may read now. `None` if it is no peer.
+    /// Looks up what `kernel` may read and find now. `None` if it is no peer.
     ///
     /// # Errors
     /// When the store cannot be read.
@@ -266,23 +298,16 @@ impl Reader {
         if !is_admitted(rows, kernel)? {
             return Ok(None);
         }
-        let mut reader =
-            Self { kernel: *kernel, now_ms, everything: false, components: Vec::new(), objects: false };
-        reader.everything = granted(rows, &Scope::Kernel, Right::Read, kernel, now_ms)?;
-        if !reader.everything {
+        let read = Reach::new(rows, Right::Read, kernel, now_ms)?;
+        let find = Reach::new(rows, Right::Find, kernel, now_ms)?;
+        let mut reader = Self { kernel: *kernel, now_ms, read, find, objects: false };
+        if !reader.read.everything {
             try_scan(rows, Table::Grant, &[1], prefix_end(&[1]).as_deref(), |key, value| {
                 match Grant::list(key, &value) {
-                    Ok(grants) => reader.components.extend(grants.into_iter().filter_map(|listed| {
-                        let grant = &listed.grant;
-                        let readable = grant.kernel == *kernel
-                            && grant.object.is_none()
-                            && grant.right == Right::Read
-                            && listed.holds(now_ms);
-                        match listed.grant.scope {
-                            Scope::Component(name) if readable => Some(name),
-                            _ => None,
-                        }
-                    })),
+                    Ok(grants) => grants.iter().for_each(|listed| {
+                        reader.read.add(kernel, listed, now_ms);
+                        reader.find.add(kernel, listed, now_ms);
+                    }),
                     // One that cannot be read gives no right.
                     Err(StoreError::Damaged { .. }) => {}
                     Err(error) => return Err(error),
@@ -302,15 +327,29 @@ impl Reader {
     /// # Errors
     /// When the store cannot be read.
     pub fn may_read(&self, rows: &dyn Read, head: &HeadRow) -> Result<bool, StoreError> {
-        if mutant!(SkipReadRight)
-            || self.everything
-            || head.home == Some(self.kernel)
-            || self.components.contains(&head.header.component)
-        {
+        if mutant!(SkipReadRight) || head.home == Some(self.kernel) {
             return Ok(true);
         }
-        Ok(self.objects
-            && granted(rows, &Scope::Object(head.header.key()), Right::Read, &self.kernel, self.now_ms)?)
+        self.has(rows, &self.read, head)
+    }
+
+    /// Whether it may learn that this object is there: what it may read, and what it holds the right to find.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn may_find(&self, rows: &dyn Read, head: &HeadRow) -> Result<bool, StoreError> {
+        if mutant!(FindWithoutRight) {
+            return Ok(true);
+        }
+        Ok(self.may_read(rows, head)? || self.has(rows, &self.find, head)?)
+    }
+
+    fn has(&self, rows: &dyn Read, reach: &Reach, head: &HeadRow) -> Result<bool, StoreError> {
+        if reach.covers(head) {
+            return Ok(true);
+        }
+        let object = Scope::Object(head.header.key());
+        Ok(self.objects && granted(rows, &object, reach.right, &self.kernel, self.now_ms)?)
     }
 }
 

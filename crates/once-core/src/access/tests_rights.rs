@@ -31,6 +31,12 @@ fn of(kernel: &KernelId) -> Actor<'_> {
     Actor { kernel, object: None, guest: false }
 }
 
+fn finds(kernel: &Alone, peer: &KernelId, key: &ObjectKey) -> bool {
+    let head = head(&kernel.store, key).unwrap().unwrap();
+    let reader = Reader::new(&kernel.store, peer, kernel.ctx.now_ms).unwrap();
+    reader.is_some_and(|reader| reader.may_find(&kernel.store, &head).unwrap())
+}
+
 fn reads(kernel: &Alone, peer: &KernelId, key: &ObjectKey) -> bool {
     let head = head(&kernel.store, key).unwrap().unwrap();
     let one = may_read(&kernel.store, peer, &head, kernel.ctx.now_ms).unwrap();
@@ -50,7 +56,7 @@ fn a_grant_gives_one_right_on_what_it_names_to_whom_it_names() {
             (Scope::Object(paper), [true, false]),
         ]
     };
-    for right in [Right::Share, Right::Read, Right::Act, Right::Host] {
+    for right in [Right::Share, Right::Read, Right::Act, Right::Host, Right::Find] {
         for n in 0..4 {
             let (mut kernel, peer, other, paper, open) = home();
             let (scope, allowed) = scopes(paper)[n].clone();
@@ -60,16 +66,21 @@ fn a_grant_gives_one_right_on_what_it_names_to_whom_it_names() {
             let none = [false, false];
             assert_eq!(acts, if right == Right::Act { allowed } else { none }, "{right:?} {scope:?}");
             assert_eq!(read, if right == Right::Read { allowed } else { none }, "{right:?} {scope:?}");
+            let found = [paper, open].map(|key| finds(&kernel, &peer, &key));
+            let shows = matches!(right, Right::Read | Right::Find);
+            assert_eq!(found, if shows { allowed } else { none }, "{right:?} {scope:?}");
             let shares = right == Right::Share && scope == Scope::Kernel;
             assert_eq!(may_share(&kernel.store, &peer, NOW_MS).unwrap(), shares);
             for key in [paper, open] {
                 assert!(!may(&kernel, of(&other), &key, "go") && !reads(&kernel, &other, &key));
+                assert!(!finds(&kernel, &other, &key));
             }
             // It ends with the grant, and with being a peer.
             kernel.command(Command::RemovePeer { peer });
             assert!(!is_peer(&kernel.store, &peer).unwrap());
             for key in [paper, open] {
                 assert!(!may(&kernel, of(&peer), &key, "go") && !reads(&kernel, &peer, &key));
+                assert!(!finds(&kernel, &peer, &key));
             }
             kernel.befriend(9);
             assert!(!may(&kernel, of(&peer), &paper, "go") && !reads(&kernel, &peer, &paper));
@@ -85,13 +96,14 @@ fn a_grant_gives_one_right_on_what_it_names_to_whom_it_names() {
 
 #[test]
 fn a_grant_holds_until_its_end_and_what_has_ended_stays_ended() {
-    for right in [Right::Share, Right::Read, Right::Act, Right::Host] {
+    for right in [Right::Share, Right::Read, Right::Act, Right::Host, Right::Find] {
         let (mut kernel, peer, _, paper, _) = home();
         let holds = |kernel: &Alone| match right {
             Right::Share => may_share(&kernel.store, &peer, kernel.ctx.now_ms).unwrap(),
             Right::Read => reads(kernel, &peer, &paper),
             Right::Host => may_host(&kernel.store, &peer, "Paper", kernel.ctx.now_ms).unwrap(),
             Right::Act => may(kernel, of(&peer), &paper, "go"),
+            Right::Find => finds(kernel, &peer, &paper),
         };
         let expires_ms = Some(NOW_MS + 1000);
         kernel.command(Command::Grant(Grant { expires_ms, ..grant(peer, right, Scope::Kernel) }));

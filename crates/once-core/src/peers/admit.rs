@@ -2,7 +2,7 @@
 
 use once_model::ids::{KernelId, Secret};
 use once_model::limits::{FRAME_MAX_BYTES, HELLO_TIMEOUT_MS, SCENARIO_MAX_BYTES, WINDOW_MAX_SHARES};
-use once_model::wire::{Code, FEATURE_ACTIONS, FEATURE_MOVES, Frame, Greeting};
+use once_model::wire::{Code, FEATURE_ACTIONS, FEATURE_FIND, FEATURE_MOVES, Frame, Greeting};
 
 use super::addresses::{is_known_good, put_first};
 use super::down::{ended, rest};
@@ -99,7 +99,7 @@ fn greeting(s: &Step<'_, '_>, peer: &KernelId, invite: Option<Secret>) -> Result
     let heard = row.as_ref().and_then(|row| progress::furthest(s, peer, row));
     let seen = row.map(|row| row.seen).unwrap_or_default();
     Ok(Greeting {
-        features: vec![FEATURE_ACTIONS, FEATURE_MOVES],
+        features: vec![FEATURE_ACTIONS, FEATURE_MOVES, FEATURE_FIND],
         critical: Vec::new(),
         progress: progress::mine(s)?,
         seen,

@@ -8,7 +8,7 @@ use once_model::limits::{
 };
 use once_model::progress::Progress;
 use once_model::sign::KernelKey;
-use once_model::wire::{Code, FEATURE_ACTIONS, FEATURE_MOVES, Frame, Greeting};
+use once_model::wire::{Code, FEATURE_ACTIONS, FEATURE_FIND, FEATURE_MOVES, Frame, Greeting};
 
 use super::{invite_hash, invites, is_name, peer, put_back, quarantine};
 use crate::access::{self, Grant, Right, Scope};
@@ -807,7 +807,7 @@ fn what_a_kernel_calls_itself_is_fit_to_be_shown() {
     };
     assert_eq!(
         (mine.features, mine.critical, mine.clock_ms),
-        (vec![FEATURE_ACTIONS, FEATURE_MOVES], vec![], NOW_MS)
+        (vec![FEATURE_ACTIONS, FEATURE_MOVES, FEATURE_FIND], vec![], NOW_MS)
     );
     assert!(
         mine.frame_max_bytes >= 262_144 && mine.scenario_max_bytes >= 67_108_864 && mine.window_shares >= 256

@@ -8,6 +8,7 @@ pub(crate) mod act;
 mod answers;
 mod effects;
 mod exchange;
+pub(crate) mod find;
 mod follow;
 mod group;
 mod guests;

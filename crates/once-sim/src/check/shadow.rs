@@ -64,6 +64,15 @@ impl Rights {
         self.is_active(peer) && self.grants.hold(Scope::Kernel, Right::Share, peer, now_ms)
     }
 
+    /// What it may read, it may find.
+    pub fn may_find(&self, peer: &KernelId, head: &HeadRow, now_ms: u64) -> bool {
+        let component = Scope::Component(head.header.component.clone());
+        let is_admitted = self.is_active(peer) || self.visitors.contains_key(peer);
+        let mut scopes = [Scope::Kernel, Scope::Object(head.header.key()), component].into_iter();
+        let granted = is_admitted && scopes.any(|scope| self.grants.hold(scope, Right::Find, peer, now_ms));
+        granted || self.may_read(peer, head, now_ms)
+    }
+
     pub fn may_read(&self, peer: &KernelId, head: &HeadRow, now_ms: u64) -> bool {
         let component = Scope::Component(head.header.component.clone());
         (self.is_active(peer) || self.visitors.contains_key(peer))

@@ -27,6 +27,7 @@ pub(super) fn grant(grant: &access::Grant) -> Grant {
             Right::Read => seen::Right::Read,
             Right::Act => seen::Right::Act,
             Right::Host => seen::Right::Host,
+            Right::Find => seen::Right::Find,
         },
         scope: match &grant.scope {
             Scope::Kernel => seen::Scope::All,

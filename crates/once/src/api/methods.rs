@@ -1,24 +1,20 @@
 //! Methods on what is kept here.
 
-use std::ops::ControlFlow;
 use std::str::FromStr;
 
 use futures_util::stream::{self, StreamExt};
-use once_core::object::{self, HeadRow};
+use once_core::object;
 use once_core::store::Read;
 use once_model::ids::{Hash, ObjectKey};
 use once_model::references::{Place, references};
 use once_model::scenario::Scenario;
 
 use super::contract::{
-    self, ChangeInfo, GetResult, ImportInfo, ImportResult, ImportText, ImportedInfo, ListResult, ObjectState,
-    ReferenceInfo, ReferencePlace, RefsResult,
+    self, ChangeInfo, GetResult, ImportInfo, ImportResult, ImportText, ImportedInfo, ReferenceInfo,
+    ReferencePlace, RefsResult,
 };
 use super::{names, shapes, turns};
-use crate::{Change, Component, Error, Kernel, Object, State, datadir};
-
-/// Most objects in one page of a listing.
-const PAGE_MAX: usize = 10_000;
+use crate::{Change, Component, Error, Kernel, Object, datadir};
 
 /// The size of what lies in a folder; what vanishes meanwhile counts nothing. `None` if the folder cannot be looked at.
 pub(super) fn folder_bytes(folder: &std::path::Path) -> Option<u64> {
@@ -131,43 +127,6 @@ pub(super) fn changed(
     };
     let claimed = matches!(change, Change::Claimed | Change::ClaimedAndChanged);
     ChangeInfo { object, change: shapes::change(change), claimed }
-}
-
-pub(super) fn list(kernel: &Kernel, params: &contract::List) -> Result<ListResult, Error> {
-    let snapshot = kernel.shared().snapshot();
-    let limit = params.limit.unwrap_or(1000).clamp(1, PAGE_MAX);
-    let state = params.state.map(state);
-    let after = match &params.after {
-        None => None,
-        Some(name) => Some(names::key(name)?),
-    };
-    let mut found: Vec<Object> = Vec::new();
-    let mut next = None;
-    object::heads_after(&snapshot, after.as_ref(), &mut |row: HeadRow| {
-        let object = Object::new(row, kernel.id());
-        let wanted = (params.tombstones || !object.is_tombstone())
-            && params.component.as_deref().is_none_or(|component| component == object.component())
-            && state.is_none_or(|state| state == object.state());
-        if !wanted {
-            return ControlFlow::Continue(());
-        }
-        if found.len() == limit {
-            next = found.last().map(Object::key);
-            return ControlFlow::Break(());
-        }
-        found.push(object);
-        ControlFlow::Continue(())
-    })?;
-    let objects = found.iter().map(|object| shapes::object(kernel, object)).collect();
-    Ok(ListResult { objects, next: next.map(|key| names::key_text(&key)) })
-}
-
-const fn state(state: ObjectState) -> State {
-    match state {
-        ObjectState::Home => State::Home,
-        ObjectState::Replica => State::Replica,
-        ObjectState::Unclaimed => State::Unclaimed,
-    }
 }
 
 pub(super) fn get(kernel: &Kernel, params: &contract::Get) -> Result<GetResult, Error> {

@@ -14,10 +14,12 @@ mod difference;
 mod doctor;
 mod doors;
 mod drain;
+mod find;
 mod history;
 mod invites;
 mod lanes;
 mod lines;
+mod list;
 mod methods;
 mod moving;
 mod names;
@@ -113,7 +115,8 @@ async fn dispatch(kernel: &Kernel, method: &str, mut params: Value, tell: Tell<'
         Put(params) => methods::put(kernel, params).await,
         Claim(params) => methods::claim(kernel, params).await,
         Remove(params) => methods::remove(kernel, params).await,
-        List(params) => methods::list(kernel, &params),
+        List(params) => list::list(kernel, params).await,
+        Find(params) => find::find(kernel, params).await,
         Get(params) => methods::get(kernel, &params),
         Path(params) => way::path(kernel, params).await,
         Refs(params) => methods::refs(kernel, &params),

@@ -151,6 +151,7 @@ fn meant(kernel: &Kernel, params: Named) -> Result<Grant, Error> {
         contract::Right::Read => Right::Read,
         contract::Right::Act => Right::Act,
         contract::Right::Host => Right::Host,
+        contract::Right::Find => Right::Find,
     };
     if to_object.is_some() && right != Right::Act {
         return Err(Error::usage("an object can be given the right to act, and no other"));
@@ -230,6 +231,7 @@ pub(super) fn shape(kernel: &Kernel, listed: Listed) -> GrantInfo {
             Right::Read => contract::Right::Read,
             Right::Act => contract::Right::Act,
             Right::Host => contract::Right::Host,
+            Right::Find => contract::Right::Find,
         },
         scope,
         object,

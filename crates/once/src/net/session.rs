@@ -2,13 +2,14 @@
 //! says, answers reading requests from a snapshot.
 
 use std::collections::{BTreeSet, HashMap};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Instant;
 
 use iroh::endpoint::{Connection, ConnectionError};
 use once_core::waist::ConnId;
 use once_model::ids::{Hash, KernelId, Line, ObjectKey, Uuid};
+use once_model::limits::FINDS_OF_PEER_MAX;
 use once_model::wire::{Code, Frame, Request};
 use tokio::sync::{Notify, Semaphore, oneshot, watch};
 
@@ -46,6 +47,12 @@ pub(crate) struct Session {
     pub(super) large_going: Semaphore,
     /// One look into the store at a time that the peer causes.
     pub(super) reading: Semaphore,
+    /// Questions of the peer, which looks for objects, that are not answered yet.
+    pub(super) finding: Semaphore,
+    /// One of them is being answered, or was just now.
+    pub(super) finding_turn: Semaphore,
+    /// The peer's greeting says that it knows how to find.
+    pub(super) finds: AtomicBool,
     /// When bytes of a body came or went last.
     pub(super) moved: Mutex<Option<Instant>>,
     /// Its places in the engine's mailbox.
@@ -88,6 +95,9 @@ impl Session {
             large_coming: Semaphore::new(LARGE_AT_ONCE),
             large_going: Semaphore::new(LARGE_AT_ONCE),
             reading: Semaphore::new(1),
+            finding: Semaphore::new(FINDS_OF_PEER_MAX),
+            finding_turn: Semaphore::new(1),
+            finds: AtomicBool::new(false),
             moved: Mutex::new(None),
             places: Arc::new(Semaphore::new(MAILS_OF_PEER_MAX)),
         }

@@ -1,4 +1,4 @@
-//! Streams besides the control stream: pulls of large bodies, exchanges and receipts that a peer asks for.
+//! Streams besides the control stream: pulls of large bodies, exchanges, receipts and objects that a peer asks for.
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use once_model::wire::{Absent, Code, Frame};
 
 use super::frames::{self, FrameReader, NetError};
 use super::session::close_code;
-use super::{Net, Session, exchange, giving, receipts};
+use super::{Net, Session, exchange, finding, giving, receipts};
 
 /// Serves the streams that a peer opens, until the connection ends.
 pub(super) async fn serve(net: Arc<Net>, session: Arc<Session>, peer: KernelId) {
@@ -58,6 +58,7 @@ async fn serve_one(
             };
             frames::send(send, &answer).await
         }
-        _ => Err(NetError::Unexpected("a stream begins with pull, reconcile or receipt-of")),
+        Frame::Find(question) => finding::answer(net, session, send, *question).await,
+        _ => Err(NetError::Unexpected("a stream begins with pull, reconcile, receipt-of or find")),
     }
 }

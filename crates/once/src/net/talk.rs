@@ -1,6 +1,7 @@
 //! What is said on a connection, as long as it lives: reading, writing, answering.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use iroh::endpoint::{Connection, ConnectionError, SendStream, VarInt};
@@ -10,7 +11,7 @@ use once_core::waist::{Input, LinkEvent};
 use once_model::ids::KernelId;
 use once_model::limits::HELLO_TIMEOUT_MS;
 use once_model::sign::KernelKey;
-use once_model::wire::{Code, Frame, Parcel};
+use once_model::wire::{Code, FEATURE_FIND, Frame, Parcel};
 use tokio::sync::mpsc;
 
 use super::frames::{self, FrameReader, NetError};
@@ -206,6 +207,9 @@ async fn read(
             },
         };
         session.out.room().await;
+        if let Frame::Hello(greeting) | Frame::Admitted(greeting) = &frame {
+            session.finds.store(greeting.features.contains(&FEATURE_FIND), Ordering::Relaxed);
+        }
         if !chains::complete(net, session, frame.chain_mut()).await? {
             continue;
         }

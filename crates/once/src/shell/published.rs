@@ -9,6 +9,7 @@ use once_store::{FjallSnapshot, FjallStore};
 use super::shared::Shared;
 use super::snapshot::{Snapshot, closed};
 use crate::Error;
+use crate::catalog::heads_in;
 
 /// How long readers may hold on to a store that is opened again.
 const READERS_MAX: Duration = Duration::from_secs(10);
@@ -40,6 +41,7 @@ impl Published {
     /// Opens the store again after a write has failed.
     pub fn reopen(&mut self) -> Result<(), StoreError> {
         self.publish(None);
+        self.shared.catalog.forget();
         drop(self.store.take());
         let begun = Instant::now();
         let store = loop {
@@ -80,12 +82,15 @@ impl Store for Published {
     fn commit(&mut self, batch: Batch, durability: Durability) -> Result<(), StoreError> {
         let begun = Instant::now();
         let bytes = batch.rows.iter().filter_map(|(_, _, value)| value.as_ref()).map(bytes::Bytes::len).sum();
+        let heads = heads_in(&batch);
         let store = self.store.as_mut().ok_or_else(closed)?;
         store.commit(batch, durability)?;
         let snapshot = store.snapshot();
         self.shared.tidy.used(bytes);
         self.publish(Some(snapshot));
-        // After that: readers look here first.
+        // After that: who is told of a change finds it at once.
+        self.shared.catalog.committed(heads);
+        // After that, too: readers look here first.
         if let Some(store) = &self.store {
             crate::net::lock(&self.shared.told_early).committed(store);
         }

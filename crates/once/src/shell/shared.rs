@@ -16,6 +16,7 @@ use super::lack::{Lack, what_to_free};
 use super::mail::{Mail, Unanswered};
 use super::snapshot::Snapshot;
 use crate::Error;
+use crate::catalog::Catalog;
 use crate::component::Components;
 use crate::metrics::Metrics;
 use crate::tidy::Tidy;
@@ -33,6 +34,8 @@ pub(crate) struct Shared {
     pub events: broadcast::Sender<Event>,
     pub metrics: Mutex<Metrics>,
     pub tidy: Arc<Tidy>,
+    /// By what objects are found.
+    pub catalog: Catalog,
     /// Lanes that do not go on.
     pub troubles: Mutex<Troubles>,
     /// Outcomes that clients were told and the last commit does not show.

@@ -24,6 +24,7 @@ use super::room::{self, Disk};
 use super::shared::Shared;
 use super::snapshot::Snapshot;
 use crate::Error;
+use crate::catalog::Catalog;
 use crate::component::Components;
 use crate::metrics::Metrics;
 
@@ -53,6 +54,7 @@ pub(crate) fn prepare(
         events: broadcast::channel(EVENTS_MAX).0,
         metrics: Mutex::new(Metrics::default()),
         tidy: Arc::default(),
+        catalog: Catalog::default(),
         troubles: Mutex::default(),
         told_early: Mutex::default(),
         snapshot: RwLock::new(Snapshot(Some(store.snapshot()))),

@@ -10,6 +10,7 @@ mod acts;
 mod acts_in_floods;
 mod acts_that_wait;
 mod exchanges;
+mod finds;
 mod frames;
 mod hogs;
 mod homes;

@@ -11,6 +11,7 @@ use super::acting::{
 use super::conflicts::{Conflicts, ConflictsDrop, ConflictsKeep, ConflictsResult};
 use super::coordination::{Coordinate, CoordinationInfo};
 use super::events::Listen;
+use super::find::{Find, FindResult};
 use super::health::{
     ClockAccept, ClockAcceptResult, ConfirmLosses, ConfirmLossesResult, Doctor, DoctorResult, Hello,
     HelloResult, Quarantine, QuarantineEnd, QuarantineEndResult, QuarantineResult, Status, StatusResult,
@@ -109,6 +110,7 @@ methods! {
         "claim" Claim -> ChangeInfo;
         "remove" Remove -> ChangeInfo;
         "list" List -> ListResult;
+        "find" Find -> FindResult;
         "get" Get -> GetResult;
         "path" Path -> PathResult;
         "refs" Refs -> RefsResult;

@@ -230,21 +230,48 @@ pub struct List {
     /// Only those that stand so.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub state: Option<ObjectState>,
-    /// Only those after this key.
+    /// Only those whose whole name fits this glob, as in `find`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// In which order they come (`key`).
+    #[serde(default, skip_serializing_if = "Sort::is_key")]
+    pub sort: Sort,
+    /// Only those after this place: the `next` of the page before, in the same order. In the order `key` it is a key.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub after: Option<String>,
     /// Most objects in the answer (1,000), up to 10,000.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub limit: Option<usize>,
-    /// Also those that were removed (`false`).
+    /// Also those that were removed, in the order `key` only (`false`).
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub tombstones: bool,
+}
+
+/// In which order objects are listed. Above 500,000 objects there is no order but `key` (`invalid`).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Sort {
+    /// By UUID. A page may have fewer objects than `limit`, also none.
+    #[default]
+    Key,
+    /// By name; what has none comes last.
+    Name,
+    /// By component.
+    Component,
+    /// What changed last comes first.
+    Changed,
+}
+
+impl Sort {
+    fn is_key(&self) -> bool {
+        *self == Self::Key
+    }
 }
 
 /// A page of objects.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct ListResult {
-    /// The objects, by their keys.
+    /// The objects, in the order that was wanted.
     pub objects: Vec<ObjectInfo>,
     /// The `after` of the next page, or `null`.
     pub next: Option<String>,
