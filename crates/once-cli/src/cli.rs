@@ -88,6 +88,7 @@ enum Command {
     Doctor(cmd::doctor::Doctor),
     Clock(cmd::clock::Clock),
     Quarantine(cmd::quarantine::Quarantine),
+    Api(cmd::api::Api),
     Completions(cmd::completions::Completions),
 }
 
@@ -181,6 +182,7 @@ fn start(context: &Context, command: Command) -> Done {
         Command::Drain(args) => wait(args.run(context)),
         Command::Retire(args) => wait(args.run(context)),
         Command::Doctor(args) => wait(args.run(context)),
+        Command::Api(args) => args.run(),
         Command::Completions(args) => args.run(),
     }
 }

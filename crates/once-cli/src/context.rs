@@ -4,8 +4,9 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use directories::ProjectDirs;
+use once::api::contract::Method;
 use once::api::{ApiError, Client};
-use serde_json::Value;
+use serde::Serialize;
 
 use crate::failure::{Done, Failure, UNREACHABLE};
 use crate::ui;
@@ -76,28 +77,23 @@ impl Context {
     }
 
     /// One call that needs no network.
-    pub async fn call(&self, method: &str, params: Value) -> Done<Value> {
-        let client = self.kernel().await?;
-        self.finish(client, method, params).await
+    pub async fn ask<M: Method>(&self, params: M) -> Done<M::Result> {
+        self.ask_of(self.kernel().await?, params).await
     }
 
     /// One call that needs the network, so a kernel that runs.
-    pub async fn call_running(&self, method: &str, params: Value) -> Done<Value> {
-        let client = self.running().await?;
-        self.finish(client, method, params).await
+    pub async fn ask_running<M: Method>(&self, params: M) -> Done<M::Result> {
+        self.ask_of(self.running().await?, params).await
     }
 
     /// One call, and the end of an embedded kernel.
-    pub async fn finish(&self, client: Client, method: &str, params: Value) -> Done<Value> {
-        let answer = client.call(method, params).await;
-        let closed = client.close().await;
-        let answer = answer?;
-        closed?;
-        Ok(answer)
+    pub async fn ask_of<M: Method>(&self, client: Client, params: M) -> Done<M::Result> {
+        let answer = client.ask(params).await;
+        ended(client, answer).await
     }
 
     /// Prints the answer as it is where JSON was asked for, else what `text` makes of it.
-    pub fn answer(&self, answer: &Value, text: impl FnOnce(&Value) -> Done<()>) -> Done<()> {
+    pub fn answer<T: Serialize>(&self, answer: &T, text: impl FnOnce(&T) -> Done<()>) -> Done<()> {
         if self.json { ui::print_json(answer) } else { text(answer) }
     }
 
@@ -115,6 +111,14 @@ impl Context {
         }
         .hint("make one with `once init`, or name the directory of another one with --data DIR"))
     }
+}
+
+/// What came of a call, when an embedded kernel has ended. Its own failure comes first.
+pub async fn ended<T>(client: Client, answer: Result<T, ApiError>) -> Done<T> {
+    let closed = client.close().await;
+    let answer = answer?;
+    closed?;
+    Ok(answer)
 }
 
 /// Nothing listens on the socket of that directory.
@@ -136,38 +140,4 @@ fn not_answering(data: &Path, in_use: ApiError) -> Failure {
         ui::shown_path(data)
     );
     Failure { message, ..Failure::from(in_use) }.hint(hint)
-}
-
-/// A text member of an answer; empty where it is absent or null.
-pub fn text<'a>(value: &'a Value, name: &str) -> &'a str {
-    value.get(name).and_then(Value::as_str).unwrap_or_default()
-}
-
-/// A number of an answer; 0 where it is absent or null.
-pub fn number(value: &Value, name: &str) -> u64 {
-    value.get(name).and_then(Value::as_u64).unwrap_or(0)
-}
-
-/// A truth of an answer; false where it is absent or null.
-pub fn truth(value: &Value, name: &str) -> bool {
-    value.get(name).and_then(Value::as_bool).unwrap_or(false)
-}
-
-/// A list of an answer; empty where it is absent or null.
-pub fn list<'a>(value: &'a Value, name: &str) -> &'a [Value] {
-    value.get(name).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default()
-}
-
-/// What to call a peer: the petname, else what it calls itself, else the beginning of its id.
-pub fn peer_name(peer: &Value) -> String {
-    let named = ["petname", "name"].into_iter().map(|name| text(peer, name)).find(|name| !name.is_empty());
-    named.map_or_else(|| ui::short(text(peer, "kernel")), ui::shown)
-}
-
-/// Adds the members that were given.
-pub fn with(mut params: Value, members: impl IntoIterator<Item = (&'static str, Option<Value>)>) -> Value {
-    if let Some(object) = params.as_object_mut() {
-        object.extend(members.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))));
-    }
-    params
 }

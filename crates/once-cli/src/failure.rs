@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use once::api::ApiError;
-use serde_json::{Value, json};
+use serde::Serialize;
 
 use crate::ui;
 
@@ -82,13 +82,15 @@ impl Failure {
     }
 
     /// The error as every command prints it with `--json`.
-    pub fn json(&self) -> Value {
-        let mut error = json!({ "code": self.code, "exit": self.exit, "message": ui::pasted(&self.message),
-            "hint": self.hint.as_deref().map(ui::pasted) });
-        if let Some(id) = &self.id {
-            error["id"] = id.as_str().into();
-        }
-        json!({ "error": error })
+    pub fn json(&self) -> Said<'_> {
+        let error = SaidError {
+            code: &self.code,
+            exit: self.exit,
+            message: ui::pasted(&self.message),
+            hint: self.hint.as_deref().map(ui::pasted),
+            id: self.id.as_deref(),
+        };
+        Said { error }
     }
 
     /// Says which action it is about.
@@ -101,6 +103,22 @@ impl Failure {
         self.hint = Some(hint.into());
         self
     }
+}
+
+/// What `--json` prints of a failure, also of wrong use.
+#[derive(Debug, Serialize)]
+pub struct Said<'a> {
+    error: SaidError<'a>,
+}
+
+#[derive(Debug, Serialize)]
+struct SaidError<'a> {
+    code: &'a str,
+    exit: u8,
+    message: String,
+    hint: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    id: Option<&'a str>,
 }
 
 impl From<ApiError> for Failure {

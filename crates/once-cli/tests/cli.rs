@@ -528,3 +528,17 @@ fn every_shell_has_completions() {
         home.once("nobody", &["completions", shell]).exits(0).prints("exchange");
     }
 }
+
+#[test]
+fn the_api_is_described_without_a_kernel() {
+    let home = Home::new();
+    let document = home.once("nobody", &["api", "schema"]).exits(0).json();
+    assert!(document["openrpc"].as_str().is_some_and(|version| version.starts_with("1.3")));
+    let methods = document["methods"].as_array().unwrap();
+    let act = methods.iter().find(|method| method["name"] == "act").unwrap();
+    let object = &act["params"].as_array().unwrap()[1];
+    assert_eq!((&object["name"], &object["required"]), (&json!("object"), &json!(true)), "{act}");
+    let schema = home.once("nobody", &["api", "schema", "--json-schema"]).exits(0).json();
+    assert_eq!(schema["methods"]["act"]["params"]["$ref"], "#/$defs/Act");
+    assert_eq!(schema["$defs"]["Act"]["additionalProperties"], false);
+}

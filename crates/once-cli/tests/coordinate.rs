@@ -7,6 +7,7 @@ mod support;
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use once::api::contract::Event;
 use serde_json::{Value, json};
 use support::*;
 
@@ -117,10 +118,9 @@ impl Bank {
         });
         let (uuid, seen) = loop {
             let event = events.next().await.expect("it runs");
-            let object = &event["object"];
-            let revision = object["revision"].as_u64().unwrap_or(0);
-            if event["kind"] == "changed" && object["component"] == "Coordination" && revision >= at {
-                break (object["uuid"].as_str().unwrap().to_owned(), revision);
+            let Event::Changed { object, .. } = event else { continue };
+            if object.component == "Coordination" && object.revision >= at {
+                break (object.uuid, object.revision);
             }
         };
         tokio::time::sleep(delay).await;

@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use std::os::unix::fs::PermissionsExt;
 use std::sync::{Arc, Mutex};
 
+use once::api::contract::{DeliveryAnswer, Event};
 use serde_json::json;
 use support::trace::{self, Moment};
 use support::*;
@@ -85,8 +86,8 @@ fn what_was_shared_arrives_whoever_is_killed() {
                 let delivered = Arc::clone(&delivered);
                 async move {
                     while let Some(event) = events.next().await {
-                        if event["kind"] == "delivered" && event["answer"] == "stored" {
-                            delivered.lock().unwrap().push(event["key"].as_str().unwrap().to_owned());
+                        if let Event::Delivered { key, answer: DeliveryAnswer::Stored, .. } = event {
+                            delivered.lock().unwrap().push(key);
                         }
                     }
                 }

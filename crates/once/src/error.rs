@@ -8,12 +8,13 @@ use once_model::ids::Uuid;
 use once_model::scenario::ScenarioError;
 use once_model::wire::Code;
 use once_store::OpenError;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Why something was not done.
 ///
 /// `code` never changes its meaning (`docs/local-api.md` lists the codes); `exit` is what the command line exits with.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Error {
     /// Stable code, like `not-found`.
     pub code: String,

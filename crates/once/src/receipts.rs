@@ -13,9 +13,10 @@ use once_model::cbor::{from_cbor, to_cbor};
 use once_model::ids::KernelId;
 use once_model::receipt::Receipt;
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use crate::Error;
+use crate::api::contract::ReceiptInfo;
 use crate::object::key_text;
 
 /// The version of the form, in the member `once_receipt`.
@@ -59,47 +60,57 @@ pub struct Read {
 /// A receipt as it is written to a file.
 #[must_use]
 pub fn to_json(receipt: &Receipt) -> Value {
-    let mut members = readable(receipt);
-    members.insert("cbor".into(), json!(BASE64.encode(&to_cbor(receipt))));
-    Value::Object(members)
+    serde_json::to_value(info(receipt)).unwrap_or_default()
 }
 
 /// What a receipt says, for people: every member of [`to_json`] but the signed bytes.
 #[must_use]
 pub fn readable(receipt: &Receipt) -> Map<String, Value> {
-    let entry = &receipt.entry;
-    let (outcome, detail) = match &receipt.outcome {
-        None => (None, None),
-        Some(Outcome::Refused(code)) => (Some("refused"), Some(("code", code.name().to_owned()))),
-        Some(said @ (Outcome::Done(json) | Outcome::Failed(json))) => {
-            (Some(said.word()), Some(("result_text", String::from_utf8_lossy(json).into_owned())))
-        }
-    };
-    let said = json!({
-        "once_receipt": FORM,
-        "home": receipt.home.to_string(),
-        "at_ms": receipt.at_ms,
-        "object": key_text(&entry.object),
-        "number": entry.number,
-        "previous": entry.previous.to_string(),
-        "origin": entry.origin.to_string(),
-        "incarnation": entry.incarnation.to_string(),
-        "sequence": entry.sequence,
-        "id": entry.id,
-        "action": entry.action.to_string(),
-        "before": entry.before.to_string(),
-        "revision": entry.revision,
-        "content": entry.content.to_string(),
-        "certificate": entry.certificate.map(|certificate| certificate.to_string()),
-        "outcome_hash": entry.outcome.to_string(),
-        "outcome": outcome,
-    });
-    let mut members = match said {
+    let mut members = match to_json(receipt) {
         Value::Object(members) => members,
         _ => Map::new(),
     };
-    members.extend(detail.map(|(name, text)| (name.to_owned(), Value::from(text))));
+    members.remove("cbor");
     members
+}
+
+/// A receipt as the local API has it.
+#[must_use]
+pub fn info(receipt: &Receipt) -> ReceiptInfo {
+    let entry = &receipt.entry;
+    let (mut outcome, mut result_text, mut code) = (None, None, None);
+    match &receipt.outcome {
+        None => {}
+        Some(Outcome::Refused(why)) => {
+            (outcome, code) = (Some("refused".to_owned()), Some(why.name().to_owned()));
+        }
+        Some(said @ (Outcome::Done(json) | Outcome::Failed(json))) => {
+            outcome = Some(said.word().to_owned());
+            result_text = Some(String::from_utf8_lossy(json).into_owned());
+        }
+    }
+    ReceiptInfo {
+        once_receipt: FORM,
+        home: receipt.home.to_string(),
+        at_ms: receipt.at_ms,
+        object: key_text(&entry.object),
+        number: entry.number,
+        previous: entry.previous.to_string(),
+        origin: entry.origin.to_string(),
+        incarnation: entry.incarnation.to_string(),
+        sequence: entry.sequence,
+        id: entry.id,
+        action: entry.action.to_string(),
+        before: entry.before.to_string(),
+        revision: entry.revision,
+        content: entry.content.to_string(),
+        certificate: entry.certificate.map(|certificate| certificate.to_string()),
+        outcome_hash: entry.outcome.to_string(),
+        outcome,
+        result_text,
+        code,
+        cbor: BASE64.encode(&to_cbor(receipt)),
+    }
 }
 
 /// Reads the text of a file. What people can read in it must agree with the signed bytes; what is returned comes from
@@ -204,6 +215,8 @@ mod tests {
     use once_model::receipt::Entry;
     use once_model::sign::KernelKey;
     use once_model::wire::Code;
+
+    use serde_json::json;
 
     use super::*;
 

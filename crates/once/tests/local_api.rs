@@ -112,6 +112,7 @@ async fn next(events: &mut once::api::Events, kind: &str) -> Value {
     within(kind, async {
         loop {
             let event = events.next().await.expect("the kernel is there");
+            let event = serde_json::to_value(event).unwrap();
             if event["kind"] == kind {
                 return event;
             }

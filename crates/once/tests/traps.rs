@@ -160,7 +160,7 @@ fn a_share_counts_when_it_is_answered_not_when_it_was_read_and_closed() {
         let mut control = mallory.join(&alice).await;
         let (object, _) = alice.import(note(1, "owed"), None).await.unwrap();
         let delivered = tokio::spawn(alice.share(object.key()).to(mallory.id()).delivered());
-        let owed = || once::api::status(&alice).unwrap()["owed"].as_u64().unwrap();
+        let owed = || once::api::status(&alice).unwrap().owed;
         // The bytes arrive, the connection is closed in good order, three times. That is no answer.
         for boot in 2..5 {
             let Some(Frame::Share(parcel)) = control.hear().await else { panic!("no share") };
@@ -416,12 +416,12 @@ fn what_an_absent_peer_is_owed_waits_on_disk_not_in_memory() {
         for key in &keys {
             alice.share(*key).to(bob_id).await.unwrap();
         }
-        assert_eq!(once::api::status(&alice).unwrap()["owed"], count);
+        assert_eq!(once::api::status(&alice).unwrap().owed, count as u64);
         // 40 MB of scenarios wait; what the store keeps in memory is bounded by itself.
         let grown = of_this_process("VmRSS").saturating_sub(before);
         assert!(grown < 24 * 1024, "grown by {grown} KiB");
         let bob = start(dir.path(), "bob").await;
-        until("everything arrives", || once::api::status(&bob).unwrap()["objects"] == count).await;
+        until("everything arrives", || once::api::status(&bob).unwrap().objects == count as u64).await;
     });
 }
 
@@ -571,7 +571,7 @@ fn a_disk_that_fills_up_at_once_is_no_fault() {
             }
         };
         assert_eq!(again.code, "disk-full", "{again}");
-        assert!(once::api::status(&alice).unwrap()["objects"].as_u64().unwrap() >= kept);
+        assert!(once::api::status(&alice).unwrap().objects >= kept);
         alice.stop().await.unwrap();
         bob.stop().await.unwrap();
     });

@@ -6,6 +6,7 @@
 use std::time::Instant;
 
 use futures_util::stream::{FuturesUnordered, StreamExt};
+use once::api::contract::{Status, StatusResult};
 use once::model::scenario::Scenario;
 use once::{Ior, Kernel};
 use serde_json::{Value, json};
@@ -166,13 +167,13 @@ pub async fn act_local(bench: &Bench) -> Measured<f64> {
 }
 
 /// What the kernels have counted of themselves, ours first.
-struct Counted(Vec<Value>);
+struct Counted(Vec<StatusResult>);
 
 impl Counted {
     async fn both(kernel: &Kernel, other: Option<&Other>) -> Res<Self> {
         let mut all = vec![once::api::status(kernel)?];
         if let Some(other) = other {
-            all.push(other.api.call("status", json!({})).await?);
+            all.push(other.api.ask(Status {}).await?);
         }
         Ok(Self(all))
     }
@@ -183,17 +184,17 @@ impl Counted {
         let now = Self::both(kernel, other).await?;
         let mut rows = 0.0;
         for (end, (before, now)) in ["origin", "home"].iter().zip(self.0.iter().zip(&now.0)) {
-            let since = |name: &str| now[name].as_f64().unwrap_or(0.0) - before[name].as_f64().unwrap_or(0.0);
-            let each = since("rows") / actions as f64;
+            let since = |number: fn(&StatusResult) -> u64| number(now) as f64 - number(before) as f64;
+            let each = since(|all| all.rows) / actions as f64;
             rows += each;
             eprintln!(
                 "  {what}, {}: {each:.1} rows an action, {:.1} actions and {:.1} inputs a group, {:.0} % of groups \
                  synced, commit p50 {} us",
                 if other.is_some() { *end } else { "this kernel" },
-                actions as f64 / since("groups").max(1.0),
-                since("inputs") / since("groups").max(1.0),
-                100.0 * since("synced_groups") / since("groups").max(1.0),
-                now["commit_us"]["p50"]
+                actions as f64 / since(|all| all.groups).max(1.0),
+                since(|all| all.inputs) / since(|all| all.groups).max(1.0),
+                100.0 * since(|all| all.synced_groups) / since(|all| all.groups).max(1.0),
+                now.commit_us.as_ref().map_or(0, |took| took.p50)
             );
         }
         Ok(rows)

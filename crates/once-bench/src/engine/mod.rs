@@ -13,6 +13,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use futures_util::stream::{FuturesUnordered, StreamExt};
+use once::api::contract::Status;
 use once::{Kernel, ObjectKey};
 use serde_json::json;
 
@@ -134,15 +135,15 @@ async fn share_all(kernel: &Kernel, peer: once::KernelId, keys: Vec<ObjectKey>) 
 /// Says how large the groups were, so that the plans of the bare store can be checked against it.
 async fn groups(what: &str, kernel: &Kernel, other: Option<&Other>) -> Res<()> {
     let status = match other {
-        Some(other) => other.api.call("status", json!({})).await?,
+        Some(other) => other.api.ask(Status {}).await?,
         None => once::api::status(kernel)?,
     };
-    let number = |name: &str| status[name].as_f64().unwrap_or(0.0);
-    let each = number("inputs") / number("groups").max(1.0);
+    let (inputs, groups, rows) = (status.inputs as f64, status.groups as f64, status.rows as f64);
+    let each = inputs / groups.max(1.0);
     eprintln!(
         "  {what}: {each:.0} inputs a group, {:.1} rows an input, commit p50 {} us",
-        number("rows") / number("inputs").max(1.0),
-        status["commit_us"]["p50"]
+        rows / inputs.max(1.0),
+        status.commit_us.map_or(0, |took| took.p50)
     );
     Ok(())
 }

@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use clap::Args;
+use once::api::contract::{self, ActionInfo};
+use once::model::ids::Uuid;
 use serde_json::value::RawValue;
-use serde_json::{Value, json};
 
-use crate::context::{Context, truth, with};
+use crate::context::Context;
 use crate::failure::{Done, Exit, Failure};
 use crate::ui;
 
@@ -25,7 +26,7 @@ pub struct Act {
     arguments: Option<Box<RawValue>>,
     /// The action's id (a UUID of version 7): the same id again is the same action
     #[arg(long, value_name = "UUID")]
-    id: Option<String>,
+    id: Option<Uuid>,
     /// At which peer, for an object that nobody has claimed yet
     #[arg(long, value_name = "PEER")]
     at: Option<String>,
@@ -57,26 +58,25 @@ impl Act {
     /// Prints the component's result.
     pub async fn run(self, context: &Context) -> Done {
         let is_made_here = self.id.is_none();
-        let id = self.id.unwrap_or_else(|| once::new_action_id().to_string());
-        let params = json!({ "object": self.object, "name": self.name, "no_wait": self.no_wait });
-        // As a text: its spelling reaches the object.
-        let arguments = self.arguments.map(|json| Value::from(json.get()));
-        let params = with(
-            params,
-            [
-                ("arguments_text", arguments),
-                ("id", Some(Value::from(id.as_str()))),
-                ("at", self.at.map(Value::from)),
-                ("given", (!self.given.is_empty()).then(|| json!(self.given))),
-                ("deadline_ms", self.deadline.map(Value::from)),
-                ("timeout_ms", self.timeout.map(Value::from)),
-            ],
-        );
+        let id = self.id.unwrap_or_else(once::new_action_id);
+        let params = contract::Act {
+            object: self.object,
+            name: self.name,
+            // As a text: its spelling reaches the object.
+            arguments_text: self.arguments.map(|json| json.get().to_owned()),
+            id: Some(id),
+            at: self.at,
+            given: self.given,
+            deadline_ms: self.deadline,
+            timeout_ms: self.timeout,
+            no_wait: self.no_wait,
+            ..contract::Act::default()
+        };
         // Nobody waits for an outcome before there is a kernel that could accept the action.
         let client = context.kernel().await?;
-        let call = context.finish(client, "act", params);
+        let call = context.ask_of(client, params);
         tokio::pin!(call);
-        let of_it = |failure: Failure| failure.of_action(&id);
+        let of_it = |failure: Failure| failure.of_action(&id.to_string());
         let answer = match tokio::time::timeout(SAY_AFTER, &mut call).await {
             Ok(answer) => answer.map_err(of_it)?,
             Err(_) => {
@@ -89,7 +89,7 @@ impl Act {
             }
         };
         context.answer(&answer, print)?;
-        if truth(&answer, "claimed") {
+        if answer.claimed == Some(true) {
             ui::say("claimed: this kernel is the object's home now");
         }
         if is_made_here && !context.json {
@@ -100,13 +100,13 @@ impl Act {
 }
 
 /// The result, whole, or that there is none yet.
-pub(super) fn print(answer: &Value) -> Done<()> {
-    match answer["result_text"].as_str() {
-        Some(result) => ui::print(&ui::document(result)),
+pub(super) fn print(answer: &ActionInfo) -> Done<()> {
+    match &answer.done {
+        Some(done) => ui::print(&ui::document(&done.result_text)),
         None => {
-            let id = answer["id"].as_str().unwrap_or_default();
+            let id = answer.id.to_string();
             ui::say(&format!("accepted; `once outcome {id}` says what came of it"));
-            ui::print(id)
+            ui::print(&id)
         }
     }
 }

@@ -1,10 +1,10 @@
 //! `once cancel`
 
 use clap::Args;
+use once::api::contract::{self, ActionStatus};
 use once::model::ids::Uuid;
-use serde_json::json;
 
-use crate::context::{Context, text};
+use crate::context::Context;
 use crate::failure::{Done, Exit, Failure};
 use crate::ui;
 
@@ -27,25 +27,25 @@ pub struct Cancel {
 impl Cancel {
     /// Prints what came of it.
     pub async fn run(self, context: &Context) -> Done {
-        let params = json!({ "id": self.id, "timeout_ms": self.timeout, "no_wait": self.no_wait });
-        let answer = context.call("cancel", params).await.map_err(|failure| match failure.code.as_str() {
+        let params = contract::Cancel { id: self.id, timeout_ms: Some(self.timeout), no_wait: self.no_wait };
+        let answer = context.ask(params).await.map_err(|failure| match failure.code.as_str() {
             "failed" => Failure { message: format!("too late: {}", failure.message), ..failure },
             _ => failure,
         })?;
-        let id = ui::shown(text(&answer, "id"));
-        context.answer(&answer, |answer| match text(answer, "status") {
-            "cancelled" => ui::print(&format!("cancelled: {id} never ran, and never will")),
-            "cancelling" => {
+        let id = answer.id.to_string();
+        context.answer(&answer, |answer| match answer.status {
+            ActionStatus::Cancelled => ui::print(&format!("cancelled: {id} never ran, and never will")),
+            ActionStatus::Cancelling => {
                 ui::say(&format!(
                     "it is not wanted any more; `once outcome {id}` says whether that was in time"
                 ));
                 ui::print(&id)
             }
-            _ => {
+            ActionStatus::Done | ActionStatus::Accepted => {
                 ui::say("too late: it had run; its result:");
                 super::act::print(answer)
             }
         })?;
-        Ok(if text(&answer, "status") == "done" { Exit::FAILED } else { Exit::DONE })
+        Ok(if answer.status == ActionStatus::Done { Exit::FAILED } else { Exit::DONE })
     }
 }

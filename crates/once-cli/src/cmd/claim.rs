@@ -1,7 +1,7 @@
 //! `once claim`
 
 use clap::Args;
-use serde_json::json;
+use once::api::contract;
 
 use crate::context::Context;
 use crate::failure::Done;
@@ -17,7 +17,7 @@ pub struct Claim {
 impl Claim {
     /// One after the other; the first refusal ends it.
     pub async fn run(self, context: &Context) -> Done {
-        let calls = self.objects.into_iter().map(|object| json!({ "object": object })).collect();
-        super::put::change(context, "claim", calls).await
+        let calls = self.objects.into_iter().map(|object| contract::Claim { object });
+        super::put::change(context, calls).await
     }
 }

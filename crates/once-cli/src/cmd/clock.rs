@@ -1,9 +1,9 @@
 //! `once clock`
 
 use clap::{Args, Subcommand};
-use serde_json::json;
+use once::api::contract::ClockAccept;
 
-use crate::context::{Context, number};
+use crate::context::Context;
 use crate::failure::{Done, Exit};
 use crate::ui;
 
@@ -24,10 +24,10 @@ impl Clock {
     /// Nothing that ended comes back by it.
     pub async fn run(self, context: &Context) -> Done {
         let Command::Accept = self.command;
-        let answer = context.call("clock.accept", json!({})).await?;
+        let answer = context.ask(ClockAccept {}).await?;
         context.answer(&answer, |answer| {
             const US_PER_MS: u64 = 1000;
-            let behind_ms = number(answer, "latest_ms").saturating_sub(number(answer, "now_ms"));
+            let behind_ms = answer.latest_ms.saturating_sub(answer.now_ms);
             ui::print(&match behind_ms {
                 0 => "the clock was not behind".to_owned(),
                 _ => format!("accepted: the clock went back by {}", ui::duration_us(behind_ms * US_PER_MS)),

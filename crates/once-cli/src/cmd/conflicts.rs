@@ -1,9 +1,10 @@
 //! `once conflicts`
 
 use clap::{Args, Subcommand};
-use serde_json::{Value, json};
+use once::api::Client;
+use once::api::contract::{self, BesideInfo, ConflictInfo, ConflictReason, ConflictsResult, VersionInfo};
 
-use crate::context::{Context, list, number, text, truth};
+use crate::context::{Context, ended};
 use crate::failure::{Done, Exit};
 use crate::ui;
 
@@ -38,36 +39,55 @@ struct Which {
 impl Conflicts {
     /// Lists, or decides about one.
     pub async fn run(self, context: &Context) -> Done {
-        let (method, Which { object, revision }) = match self.decision {
-            None => return show(context, self.all).await,
-            Some(Decision::Keep(which)) => ("conflicts.keep", which),
-            Some(Decision::Drop(which)) => ("conflicts.drop", which),
-        };
-        super::put::change(context, method, vec![json!({ "object": object, "revision": revision })]).await
+        match self.decision {
+            None => show(context, self.all).await,
+            Some(Decision::Keep(Which { object, revision })) => {
+                super::put::change(context, [contract::ConflictsKeep { object, revision }]).await
+            }
+            Some(Decision::Drop(Which { object, revision })) => {
+                super::put::change(context, [contract::ConflictsDrop { object, revision }]).await
+            }
+        }
+    }
+}
+
+/// Conflicts in one call: each of their versions is read for it.
+const PAGE_CONFLICTS: usize = 256;
+
+/// All of them, page by page.
+pub async fn every(client: &Client) -> Result<ConflictsResult, once::Error> {
+    let (mut conflicts, mut after) = (Vec::new(), None);
+    loop {
+        let page = client.ask(contract::Conflicts { after, limit: Some(PAGE_CONFLICTS) }).await?;
+        conflicts.extend(page.conflicts);
+        after = page.next;
+        if after.is_none() {
+            return Ok(ConflictsResult { conflicts, next: None });
+        }
     }
 }
 
 async fn show(context: &Context, all: bool) -> Done {
-    let answer = context.call("conflicts", json!({})).await?;
+    let client = context.kernel().await?;
+    let found = every(&client).await;
+    let answer = ended(client, found).await?;
     context.answer(&answer, |answer| {
-        let waits = |conflict: &&Value| text(conflict, "reason") == "not-proven";
-        let every = list(answer, "conflicts");
-        let conflicts: Vec<&Value> = every.iter().filter(|conflict| all || !waits(conflict)).collect();
+        let waits = |conflict: &&ConflictInfo| conflict.reason == ConflictReason::NotProven;
+        let every = &answer.conflicts;
+        let conflicts: Vec<&ConflictInfo> = every.iter().filter(|conflict| all || !waits(conflict)).collect();
         for conflict in &conflicts {
-            let is_fork = text(conflict, "reason") != "same-uuid";
-            let why = match text(conflict, "reason") {
-                "same-uuid" => "different objects with the same UUID".to_owned(),
-                "forked" => "changed apart".to_owned(),
-                "not-proven" => {
-                    "replaced by a revision that its home has not proven to continue it".to_owned()
+            let why = match conflict.reason {
+                ConflictReason::SameUuid => "different objects with the same UUID",
+                ConflictReason::Forked => "changed apart",
+                ConflictReason::NotProven => {
+                    "replaced by a revision that its home has not proven to continue it"
                 }
-                other => ui::shown(other),
             };
-            ui::print(&format!("{}  {why}", ui::shown(text(conflict, "uuid"))))?;
-            for object in list(conflict, "objects") {
-                match is_fork {
-                    true => version(object)?,
-                    false => ui::print(&format!("  {}", ui::key(text(object, "key"))))?,
+            ui::print(&format!("{}  {why}", ui::shown(conflict.uuid.as_deref().unwrap_or_default())))?;
+            for object in &conflict.objects {
+                match conflict.reason {
+                    ConflictReason::SameUuid => ui::print(&format!("  {}", ui::key(&object.object.key)))?,
+                    ConflictReason::Forked | ConflictReason::NotProven => version(object)?,
                 }
             }
         }
@@ -82,7 +102,7 @@ async fn show(context: &Context, all: bool) -> Done {
                 "{objects} not proven: the home is asked when it is there (`once conflicts --all`)"
             ));
         }
-        if conflicts.iter().any(|conflict| text(conflict, "reason") == "forked") {
+        if conflicts.iter().any(|conflict| conflict.reason == ConflictReason::Forked) {
             let hint = ui::Paint::stderr().yellow("hint:").to_string();
             ui::say(&format!("{hint} `once conflicts keep OBJECT REVISION` or `once conflicts drop OBJECT REVISION` decides about one"));
         }
@@ -92,33 +112,32 @@ async fn show(context: &Context, all: bool) -> Done {
 }
 
 /// One version of an object: its revision, where it is from, and where it differs from the newest one.
-fn version(object: &Value) -> Done<()> {
-    let key = ui::key(text(object, "key"));
-    let revision: String = text(object, "revision_id").chars().take(12).collect();
-    if !truth(object, "kept") {
-        let newest = number(object, "revision");
+fn version(VersionInfo { object, beside }: &VersionInfo) -> Done<()> {
+    let key = ui::key(&object.key);
+    let revision: String = object.revision_id.chars().take(12).collect();
+    let Some(BesideInfo { from_name, difference, .. }) = beside else {
+        let newest = object.revision;
         return ui::print(&format!("  {key}  {}  newest, revision {newest}", ui::shown(&revision)));
-    }
-    let from = match (text(object, "from_name"), text(object, "from")) {
-        ("", "") => "a file that was imported here".to_owned(),
-        ("", id) => ui::short(id),
-        (name, _) => ui::shown(name),
     };
-    let when = ui::utc(number(object, "stored_ms"));
+    let from = match (from_name.as_deref(), object.from.as_deref()) {
+        (Some(name), _) if !name.is_empty() => ui::shown(name),
+        (_, Some(id)) => ui::short(id),
+        _ => "a file that was imported here".to_owned(),
+    };
+    let when = ui::utc(object.stored_ms);
     ui::print(&format!("  {key}  {}  kept, from {from}, {when}", ui::shown(&revision)))?;
-    let difference = object.get("difference").unwrap_or(&Value::Null);
-    for place in list(difference, "places") {
-        let path = match text(place, "path") {
+    let Some(difference) = difference else { return Ok(()) };
+    for place in &difference.places {
+        let path = match place.path.as_str() {
             "" => "(all of it)".to_owned(),
             path => ui::capped(path, 120),
         };
-        let shown = |name: &str| match text(place, name) {
-            "" => "nothing".to_owned(),
-            value => ui::capped(value, 60),
+        let shown = |value: &Option<String>| {
+            value.as_ref().map_or_else(|| "nothing".to_owned(), |text| ui::capped(text, 60))
         };
-        ui::print(&format!("    {path}: newest {}, kept {}", shown("newest"), shown("kept")))?;
+        ui::print(&format!("    {path}: newest {}, kept {}", shown(&place.newest), shown(&place.kept)))?;
     }
-    if truth(difference, "truncated") {
+    if difference.truncated {
         ui::print("    … and more")?;
     }
     Ok(())

@@ -7,10 +7,13 @@ use std::sync::Mutex;
 
 use clap::Args;
 use once::Plan;
+use once::api::contract::{self, CoordinationInfo, Progress};
+use once::model::ids::Uuid;
 use once::model::limits::PLAN_MAX_BYTES;
-use serde_json::{Value, json};
+use once::{RunState, StepStanding, StepState, Told};
+use serde_json::Value;
 
-use crate::context::{Context, list, not_running, text, with};
+use crate::context::{Context, ended, not_running};
 use crate::failure::{Done, Exit, Failure};
 use crate::ui;
 
@@ -28,7 +31,7 @@ pub struct Coordinate {
     plan: PathBuf,
     /// Its id (a UUID of version 7): the same id again is the same coordination
     #[arg(long, value_name = "UUID")]
-    id: Option<String>,
+    id: Option<Uuid>,
     /// Wait for its end, and say how each step stands
     #[arg(long)]
     wait: bool,
@@ -41,9 +44,13 @@ impl Coordinate {
     /// Reads the plan here, so that what is wrong with it has a line and a column.
     pub async fn run(self, context: &Context) -> Done {
         let plan = read(&self.plan)?;
-        let params = json!({ "plan_text": plan.as_str(), "wait": self.wait });
-        let id = self.id.map(Value::from);
-        let params = with(params, [("id", id), ("timeout_ms", self.timeout.map(Value::from))]);
+        let params = contract::Coordinate {
+            plan: None,
+            plan_text: Some(plan.as_str().to_owned()),
+            id: self.id,
+            wait: self.wait,
+            timeout_ms: self.timeout,
+        };
         let client = context.kernel().await?;
         if client.is_embedded() && self.wait {
             client.close().await?;
@@ -53,26 +60,24 @@ impl Coordinate {
         }
         let quiet = context.json || !self.wait;
         let teller = Teller::new(if quiet { ui::Bar::none() } else { ui::Bar::new("starting", 0) });
-        let tell = |progress: &Value| {
+        let tell = |progress: &Progress| {
             if !quiet {
                 teller.tell(progress);
             }
         };
-        let answer = client.call_with_progress("coordinate", params, tell).await;
+        let answer = client.ask_with_progress(params, tell).await;
         drop(teller);
-        let closed = client.close().await;
-        let answer = answer?;
-        closed?;
+        let answer = ended(client, answer).await?;
         context.answer(&answer, |answer| if self.wait { print(answer) } else { started(answer) })?;
         Ok(if self.wait { exit(&answer) } else { Exit::DONE })
     }
 }
 
 /// How it ended; one that goes on is no failure.
-pub(super) fn exit(answer: &Value) -> Exit {
-    match text(answer, "state") {
-        "compensated" => Exit::FAILED,
-        "in doubt" => Exit::IN_DOUBT,
+pub(super) fn exit(answer: &CoordinationInfo) -> Exit {
+    match answer.state {
+        RunState::Compensated => Exit::FAILED,
+        RunState::InDoubt => Exit::IN_DOUBT,
         _ => Exit::DONE,
     }
 }
@@ -112,16 +117,15 @@ impl Teller {
         Self { bar, said: Mutex::default() }
     }
 
-    fn tell(&self, progress: &Value) {
+    fn tell(&self, progress: &Progress) {
+        let Some(now) = &progress.coordination else { return };
         let mut said = self.said.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         if said.is_empty() {
-            let (id, object) = (text(progress, "coordination"), text(progress, "object"));
-            self.bar.say(&format!("coordination {}, object {}", ui::shown(id), ui::shown(object)));
+            self.bar.say(&format!("coordination {}, object {}", now.coordination, ui::shown(&now.object)));
         }
-        let width = list(progress, "steps").iter().map(|step| width(text(step, "name"))).max().unwrap_or(0);
-        for step in list(progress, "steps") {
-            let (name, status) = (text(step, "name"), text(step, "status"));
-            let before = said.insert(name.to_owned(), status.to_owned());
+        let width = now.steps.iter().map(|step| width(&step.name)).max().unwrap_or(0);
+        for contract::StepProgress { name, status } in &now.steps {
+            let before = said.insert(name.clone(), status.clone());
             if status != before.as_deref().unwrap_or("planned") {
                 self.bar.say(&format!("{}  {}", padded(name, width), ui::shown(status)));
             }
@@ -141,19 +145,19 @@ fn width(name: &str) -> usize {
 }
 
 /// What is known of one that nobody waits for.
-fn started(answer: &Value) -> Done<()> {
-    let (id, state) = (ui::shown(text(answer, "id")), ui::shown(text(answer, "state")));
+fn started(answer: &CoordinationInfo) -> Done<()> {
+    let (id, state) = (answer.id.to_string(), answer.state.word());
     ui::say(&format!("{state}; `once outcome {id}` says how it stands"));
     ui::print(&id)
 }
 
 /// How it stands, step by step.
-pub(super) fn print(answer: &Value) -> Done<()> {
-    let (id, state) = (ui::shown(text(answer, "id")), ui::shown(text(answer, "state")));
+pub(super) fn print(answer: &CoordinationInfo) -> Done<()> {
+    let (id, state) = (answer.id, answer.state.word());
     ui::print(&format!("{state} {id}"))?;
     let mut table = ui::Table::new(["STEP", "STATUS", "OUTCOME"]);
-    for step in list(answer, "steps") {
-        table.row([ui::shown(text(step, "name")), ui::shown(text(step, "status")), detail(step)]);
+    for StepStanding { name, state } in &answer.steps {
+        table.row([ui::shown(name), state.word().to_owned(), detail(state)]);
     }
     table.print()
 }
@@ -162,25 +166,43 @@ pub(super) fn print(answer: &Value) -> Done<()> {
 const DETAIL_MAX_CHARS: usize = 200;
 
 /// What came of a step, and of undoing it.
-fn detail(step: &Value) -> String {
-    let told = |told: &Value| match (told.get("result"), told.get("reason"), told.get("code")) {
-        (_, Some(Value::String(reason)), _) => reason.clone(),
-        (_, Some(reason), _) => reason.to_string(),
-        (_, _, Some(code)) => code.as_str().unwrap_or_default().to_owned(),
-        (Some(result), ..) => result.to_string(),
+fn detail(state: &StepState) -> String {
+    let value = |result: &Option<Value>| result.as_ref().map_or_else(|| "-".to_owned(), Value::to_string);
+    let all = match state {
+        StepState::Done { result } | StepState::Compensating { result, .. } => value(result),
+        StepState::Failed { reason } => said(reason),
+        StepState::Refused { code } => code.clone(),
+        StepState::Unknown { reason } => reason.clone(),
+        StepState::Compensated { result, compensation } => {
+            format!("{}, undone: {}", value(result), told(compensation))
+        }
+        StepState::InDoubt { result, compensation } => {
+            format!("{}, not undone: {}", value(result), told(compensation))
+        }
         _ => "-".to_owned(),
-    };
-    let own = told(step);
-    let all = match (text(step, "status"), step.get("compensation")) {
-        ("in doubt", Some(undone)) => format!("{own}, not undone: {}", told(undone)),
-        (_, Some(undone)) => format!("{own}, undone: {}", told(undone)),
-        _ => own,
     };
     ui::capped(&all, DETAIL_MAX_CHARS)
 }
 
+fn told(told: &Told) -> String {
+    match told {
+        Told::Done { result } => result.as_ref().map_or_else(|| "-".to_owned(), Value::to_string),
+        Told::Failed { reason } => said(reason),
+        Told::Refused { code } => code.clone(),
+        Told::Unknown { reason } => reason.clone(),
+        _ => "-".to_owned(),
+    }
+}
+
+/// A reason that is a text is shown without quotes.
+fn said(reason: &Value) -> String {
+    reason.as_str().map_or_else(|| reason.to_string(), str::to_owned)
+}
+
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     #[test]
@@ -199,7 +221,7 @@ mod tests {
                 "7, undone: [1]",
             ),
         ] {
-            assert_eq!(detail(&step), said);
+            assert_eq!(detail(&serde_json::from_value(step).unwrap()), said);
         }
     }
 }

@@ -1,11 +1,11 @@
 //! `once create`
 
 use clap::Args;
+use once::api::contract::{self, ChangeKind};
 use once::model::ids::Uuid;
 use serde_json::value::RawValue;
-use serde_json::{Value, json};
 
-use crate::context::{Context, text, with};
+use crate::context::Context;
 use crate::failure::{Done, Exit};
 use crate::ui;
 
@@ -28,25 +28,24 @@ pub struct Create {
 impl Create {
     /// The same UUID and state again make no second object.
     pub async fn run(self, context: &Context) -> Done {
-        let params = with(
-            json!({ "component": self.component }),
-            [
-                // As a text: its spelling is kept.
-                ("model_text", self.model.map(|json| Value::from(json.get()))),
-                ("uuid", self.uuid.map(|uuid| Value::from(uuid.to_string()))),
-                ("version", self.version.map(Value::from)),
-            ],
-        );
-        let answer = context.call("create", params).await?;
+        let params = contract::Create {
+            component: self.component,
+            version: self.version,
+            model: None,
+            // As a text: its spelling is kept.
+            model_text: self.model.map(|json| json.get().to_owned()),
+            uuid: self.uuid,
+        };
+        let answer = context.ask(params).await?;
         context.answer(&answer, |answer| {
-            match text(answer, "change") {
-                "same" => ui::say("it was here already"),
-                "beside" => {
+            match answer.change {
+                ChangeKind::Same => ui::say("it was here already"),
+                ChangeKind::Beside => {
                     ui::say("another object here has this UUID: both are kept: `once conflicts` lists them")
                 }
                 _ => {}
             }
-            ui::print(&ui::capped(text(answer.get("object").unwrap_or(&Value::Null), "ior"), IOR_MAX_CHARS))
+            ui::print(&ui::capped(&answer.object.ior, IOR_MAX_CHARS))
         })?;
         Ok(Exit::DONE)
     }

@@ -1,9 +1,9 @@
 //! `once doctor`
 
 use clap::Args;
-use serde_json::{Value, json};
+use once::api::contract::{self, CheckInfo, ConfirmLosses, DoctorResult};
 
-use crate::context::{Context, list, text, truth};
+use crate::context::Context;
 use crate::failure::{Done, Exit};
 use crate::ui;
 
@@ -26,21 +26,23 @@ impl Doctor {
         if self.confirm_loss {
             return confirm(context).await;
         }
-        let answer = match context.call("doctor", json!({ "all": self.all })).await {
+        let mut answer = match context.ask(contract::Doctor { all: self.all }).await {
             Ok(answer) => answer,
-            Err(failure) => json!({ "checks": [{ "check": "kernel", "ok": false,
-                "message": failure.message, "hint": failure.hint }] }),
+            Err(failure) => DoctorResult {
+                checks: vec![CheckInfo {
+                    check: "kernel".to_owned(),
+                    ok: false,
+                    message: failure.message,
+                    hint: failure.hint,
+                }],
+            },
         };
-        let mut answer = answer;
-        for check in answer["checks"].as_array_mut().into_iter().flatten() {
-            for member in ["message", "hint"] {
-                let said = check[member].as_str().map(ui::pasted);
-                said.into_iter().for_each(|said| check[member] = said.into());
-            }
+        for check in &mut answer.checks {
+            check.message = ui::pasted(&check.message);
+            check.hint = check.hint.as_deref().map(ui::pasted);
         }
-        let checks = list(&answer, "checks");
-        context.answer(&answer, |_| checks.iter().try_for_each(print))?;
-        let wrong = checks.iter().filter(|check| !truth(check, "ok")).count() as u64;
+        context.answer(&answer, |answer| answer.checks.iter().try_for_each(print))?;
+        let wrong = answer.checks.iter().filter(|check| !check.ok).count() as u64;
         ui::say(&match wrong {
             0 => "nothing is wrong".to_owned(),
             n => format!("{} to look at", ui::count(n, "thing")),
@@ -50,26 +52,21 @@ impl Doctor {
 }
 
 async fn confirm(context: &Context) -> Done {
-    let answer = context.call("confirm_losses", json!({})).await?;
+    let answer = context.ask(ConfirmLosses {}).await?;
     context.answer(&answer, |answer| {
-        list(answer, "confirmed")
-            .iter()
-            .try_for_each(|loss| ui::print(&ui::capped(text(loss, "message"), 400)))
+        answer.confirmed.iter().try_for_each(|loss| ui::print(&ui::capped(&loss.message, 400)))
     })?;
-    ui::say(match list(&answer, "confirmed") {
-        [] => "nothing was cut off",
-        _ => "confirmed",
-    });
+    ui::say(if answer.confirmed.is_empty() { "nothing was cut off" } else { "confirmed" });
     Ok(Exit::DONE)
 }
 
-pub(super) fn print(check: &Value) -> Done<()> {
+pub(super) fn print(check: &CheckInfo) -> Done<()> {
     let paint = ui::Paint::stdout();
-    let mark = if truth(check, "ok") { paint.green("✓") } else { paint.red("✗") };
-    let (name, message) = (ui::shown(text(check, "check")), ui::capped(text(check, "message"), 400));
+    let mark = if check.ok { paint.green("✓") } else { paint.red("✗") };
+    let (name, message) = (ui::shown(&check.check), ui::capped(&check.message, 400));
     ui::print(&format!("{mark} {name:<12} {message}"))?;
-    match text(check, "hint") {
-        "" => Ok(()),
-        hint => ui::print(&format!("  {:<12} {} {}", "", paint.yellow("hint:"), ui::capped(hint, 400))),
+    match &check.hint {
+        None => Ok(()),
+        Some(hint) => ui::print(&format!("  {:<12} {} {}", "", paint.yellow("hint:"), ui::capped(hint, 400))),
     }
 }

@@ -1,10 +1,11 @@
 //! `once drain`
 
 use clap::Args;
-use serde_json::{Value, json};
+use once::api::contract::{self, DrainDone, DrainResult, Progress};
+use serde::Serialize;
 
-use super::{grants, move_to};
-use crate::context::{Context, list, not_running, number, text, truth};
+use super::move_to;
+use crate::context::{Context, ended, not_running};
 use crate::failure::{Done, Exit};
 use crate::ui;
 
@@ -38,52 +39,54 @@ pub struct Drain {
     timeout: u64,
 }
 
+/// What `--json` prints of progress.
+#[derive(Serialize)]
+struct Step<'a> {
+    progress: &'a Progress,
+}
+
 impl Drain {
     /// The kernel must run: somebody has to carry it. To be told what would go, or to end it, needs no network.
     pub async fn run(self, context: &Context) -> Done {
         if self.cancel {
-            return cancel(context, self.to.as_deref()).await;
+            return cancel(context, self.to).await;
         }
-        let to = self.to.unwrap_or_default();
-        let params = json!({
-            "to": to, "dry_run": self.dry_run, "carry_rights": self.carry_rights,
-            "leave_calls": self.leave_calls, "timeout_ms": self.timeout,
-        });
+        let params = contract::Drain {
+            to: self.to.unwrap_or_default(),
+            dry_run: self.dry_run,
+            carry_rights: self.carry_rights,
+            leave_calls: self.leave_calls,
+            timeout_ms: Some(self.timeout),
+        };
         let client = context.kernel().await?;
         if client.is_embedded() && !self.dry_run {
             client.close().await?;
             return Err(not_running(&context.data));
         }
         let bar = if context.json { ui::Bar::none() } else { ui::Bar::new("moving", 0) };
-        let show = |progress: &Value| match context.json {
+        let show = |progress: &Progress| match context.json {
             // Who does not read any more is told so by the answer.
-            true => {
-                let (phase, done, total) = (&progress["phase"], &progress["done"], &progress["total"]);
-                let step = json!({ "phase": phase, "done": done, "total": total });
-                drop(ui::print_json(&json!({ "progress": step })));
-            }
+            true => drop(ui::print_json(&Step { progress })),
             false => bar.show(progress),
         };
-        let answer = client.call_with_progress("drain", params, show).await;
+        let answer = client.ask_with_progress(params, show).await;
         drop(bar);
-        let closed = client.close().await;
-        let answer = answer?;
-        closed?;
+        let answer = ended(client, answer).await?;
         context.answer(&answer, print)?;
         Ok(exit(&answer))
     }
 }
 
-async fn cancel(context: &Context, to: Option<&str>) -> Done {
-    let answer = context.call("drain.cancel", json!({ "to": to })).await?;
+async fn cancel(context: &Context, to: Option<String>) -> Done {
+    let answer = context.ask(contract::DrainCancel { to }).await?;
     context.answer(&answer, |answer| {
-        let stays = list(answer, "stays").len() as u64;
-        ui::print(&format!("cancelled: {} about to leave, which stay here", ui::count(stays, "object")))?;
-        for sealed in list(answer, "sealed") {
+        let stays = ui::count(answer.stays.len() as u64, "object");
+        ui::print(&format!("cancelled: {stays} about to leave, which stay here"))?;
+        for sealed in &answer.sealed {
             ui::print(&format!(
                 "{} is handed over to {}: only that kernel can say where it lives (`once moves`)",
-                ui::key(text(sealed, "key")),
-                ui::shown(text(sealed, "to"))
+                ui::key(&sealed.key),
+                ui::shown(&sealed.to)
             ))?;
         }
         Ok(())
@@ -91,123 +94,97 @@ async fn cancel(context: &Context, to: Option<&str>) -> Done {
     Ok(Exit::DONE)
 }
 
-fn exit(answer: &Value) -> Exit {
-    if answer.get("dry_run").is_some() || truth(answer, "complete") {
-        Exit::DONE
-    } else if truth(answer, "cancelled") {
-        Exit::FAILED
-    } else if number(answer, "stuck_count") > 0 {
-        Exit::REFUSED
-    } else {
-        Exit::UNREACHABLE
+fn exit(answer: &DrainResult) -> Exit {
+    match answer {
+        DrainResult::Plan(_) => Exit::DONE,
+        DrainResult::Done(done) if done.complete => Exit::DONE,
+        DrainResult::Done(done) if done.cancelled => Exit::FAILED,
+        DrainResult::Done(done) if done.stuck_count > 0 => Exit::REFUSED,
+        DrainResult::Done(_) => Exit::UNREACHABLE,
     }
 }
 
-fn print(answer: &Value) -> Done<()> {
-    let to = ui::shown(text(answer, "to"));
-    let counted = |member: &str, what: &str| ui::count(number(answer, member), what);
-    let is_dry = answer.get("dry_run").is_some();
-    if is_dry {
-        ui::print(&format!(
-            "{} would move to {to}, {} would be shared",
-            counted("moves", "object"),
-            counted("shares", "scenario")
-        ))?;
-    } else {
-        let (moved, shared) = (counted("moved", "object"), counted("shared", "scenario"));
-        ui::print(&format!("{moved} moved to {to}, {shared} shared"))?;
-        move_to::left(answer)?;
-        unfinished(answer, &to)?;
-        stuck(answer)?;
-    }
-    follows(answer, &to, is_dry)?;
-    loses(answer, is_dry)
-}
-
-fn unfinished(answer: &Value, to: &str) -> Done<()> {
-    if truth(answer, "cancelled") {
-        ui::print("cancelled: the rest stays here")?;
-    }
-    let (moves, owed) = (number(answer, "not_arrived"), number(answer, "owed"));
-    if moves + owed > 0 && !truth(answer, "cancelled") {
-        ui::print(&format!(
-            "not there yet: {} (`once moves`), {} (`once outbox`); the same command goes on with them",
-            ui::count(moves, "object"),
-            ui::count(owed, "scenario")
-        ))?;
-    }
-    match text(answer, "trouble") {
-        "" => Ok(()),
-        trouble => ui::print(&format!("{to} is not connected: {}", ui::capped(trouble, 400))),
-    }
-}
-
-fn stuck(answer: &Value) -> Done<()> {
-    let all = number(answer, "stuck_count");
-    if all == 0 {
-        return Ok(());
-    }
-    ui::print(&format!("{} cannot go:", ui::count(all, "object")))?;
-    let named = list(answer, "stuck");
-    for one in named {
-        ui::print(&format!("  {}", ui::capped(text(one, "message"), 400)))?;
-        if !text(one, "hint").is_empty() {
-            ui::print(&format!("    {}", ui::pasted(&ui::capped(text(one, "hint"), 400))))?;
+fn print(answer: &DrainResult) -> Done<()> {
+    let counted = |count: usize, what: &str| ui::count(count as u64, what);
+    match answer {
+        DrainResult::Plan(plan) => {
+            let to = ui::shown(&plan.to);
+            let (moves, shares) = (counted(plan.moves, "object"), counted(plan.shares, "scenario"));
+            ui::print(&format!("{moves} would move to {to}, {shares} would be shared"))?;
+            if !plan.follows.is_empty() {
+                let objects = counted(plan.follows.len(), "object");
+                ui::print(&format!(
+                    "{objects} that this kernel follows at others: {to} would be asked to follow"
+                ))?;
+            }
+            move_to::loses(&plan.loses, "the objects", true)
+        }
+        DrainResult::Done(done) => {
+            let to = ui::shown(&done.to);
+            let (moved, shared) = (counted(done.moved, "object"), counted(done.shared, "scenario"));
+            ui::print(&format!("{moved} moved to {to}, {shared} shared"))?;
+            move_to::left(done.left)?;
+            unfinished(done, &to)?;
+            stuck(done)?;
+            follows(done, &to)?;
+            move_to::carried(done.carried)?;
+            move_to::loses(&done.loses, "the objects", false)
         }
     }
-    match all.saturating_sub(named.len() as u64) {
-        0 => Ok(()),
-        more => ui::print(&format!("  and {} more", ui::number(more))),
+}
+
+fn unfinished(done: &DrainDone, to: &str) -> Done<()> {
+    if done.cancelled {
+        ui::print("cancelled: the rest stays here")?;
+    }
+    if done.not_arrived + done.owed > 0 && !done.cancelled {
+        ui::print(&format!(
+            "not there yet: {} (`once moves`), {} (`once outbox`); the same command goes on with them",
+            ui::count(done.not_arrived as u64, "object"),
+            ui::count(done.owed as u64, "scenario")
+        ))?;
+    }
+    match &done.trouble {
+        None => Ok(()),
+        Some(trouble) => ui::print(&format!("{to} is not connected: {}", ui::capped(trouble, 400))),
     }
 }
 
-fn follows(answer: &Value, to: &str, is_dry: bool) -> Done<()> {
-    let all = list(answer, "follows");
-    let followed = number(answer, "followed");
-    if followed > 0 {
-        let objects = ui::count(followed, "object");
+fn stuck(done: &DrainDone) -> Done<()> {
+    if done.stuck_count == 0 {
+        return Ok(());
+    }
+    ui::print(&format!("{} cannot go:", ui::count(done.stuck_count as u64, "object")))?;
+    for one in &done.stuck {
+        ui::print(&format!("  {}", ui::capped(&one.message, 400)))?;
+        if let Some(hint) = &one.hint {
+            ui::print(&format!("    {}", ui::pasted(&ui::capped(hint, 400))))?;
+        }
+    }
+    match done.stuck_count.saturating_sub(done.stuck.len()) {
+        0 => Ok(()),
+        more => ui::print(&format!("  and {} more", ui::number(more as u64))),
+    }
+}
+
+fn follows(done: &DrainDone, to: &str) -> Done<()> {
+    if done.followed > 0 {
+        let objects = ui::count(done.followed as u64, "object");
         ui::print(&format!("{objects} that this kernel followed at others: {to} follows in its place"))?;
     }
+    let all = &done.follows;
     if all.is_empty() {
         return Ok(());
     }
     let objects = ui::count(all.len() as u64, "object");
-    if is_dry {
-        return ui::print(&format!(
-            "{objects} that this kernel follows at others: {to} would be asked to follow"
-        ));
-    }
-    let why = text(answer, "unfollowed");
-    let why = if why.is_empty() { String::new() } else { format!(" ({})", ui::capped(why, 400)) };
+    let why = done.unfollowed.as_ref().map(|why| format!(" ({})", ui::capped(why, 400))).unwrap_or_default();
     ui::print(&format!(
         "{objects} followed from here, not from {to}{why}; say there, for each that is still wanted:"
     ))?;
     for one in all {
-        let object = if text(one, "ior").is_empty() { text(one, "key") } else { text(one, "ior") };
-        ui::print(&format!(
-            "  once follow {} --from {}",
-            ui::word(&ui::capped(object, 400)),
-            ui::shown(text(one, "kernel"))
-        ))?;
+        let object = one.ior.as_ref().unwrap_or(&one.key);
+        let (object, kernel) = (ui::word(&ui::capped(object, 400)), ui::shown(&one.kernel));
+        ui::print(&format!("  once follow {object} --from {kernel}"))?;
     }
     Ok(())
-}
-
-fn loses(answer: &Value, is_dry: bool) -> Done<()> {
-    let carried = number(answer, "carried");
-    if carried > 0 {
-        ui::print(&format!("{} became rights on the objects, and went along", ui::count(carried, "right")))?;
-    }
-    let loses = list(answer, "loses");
-    if loses.is_empty() {
-        return Ok(());
-    }
-    let verb = if is_dry { "would stay" } else { "stayed" };
-    ui::print(&format!(
-        "these rights reach the objects here, and {verb} behind (--carry-rights takes them along):"
-    ))?;
-    loses.iter().try_for_each(|grant| {
-        let who = ui::shown(text(grant, "peer"));
-        ui::print(&format!("  {who}: {} on {}", grants::right(grant), grants::scope(grant)))
-    })
 }

@@ -1,9 +1,9 @@
 //! `once exchange`
 
 use clap::Args;
-use serde_json::{Value, json};
+use once::api::contract::{self, ExchangeResult};
 
-use crate::context::{Context, number, text};
+use crate::context::Context;
 use crate::failure::{Done, Exit};
 use crate::ui;
 
@@ -24,12 +24,12 @@ impl Exchange {
     pub async fn run(self, context: &Context) -> Done {
         let client = context.running().await?;
         let bar = if context.json { ui::Bar::none() } else { ui::Bar::new("exchanging", 0) };
-        let params = json!({ "with": self.peer, "timeout_ms": self.timeout });
-        let answer = client.call_with_progress("exchange", params, |progress| bar.show(progress)).await?;
+        let params = contract::Exchange { with: self.peer.clone(), timeout_ms: Some(self.timeout) };
+        let answer = client.ask_with_progress(params, |progress| bar.show(progress)).await?;
         drop(bar);
         context.answer(&answer, |answer| print(answer, &self.peer))?;
-        if number(&answer, "missing") > 0 {
-            let missing = ui::count(number(&answer, "missing"), "scenario");
+        if answer.missing > 0 {
+            let missing = ui::count(answer.missing, "scenario");
             ui::say(&format!(
                 "{missing} of {} did not come: damaged there ('once doctor' there names them), or changed meanwhile (another \
                  exchange brings them)",
@@ -37,45 +37,43 @@ impl Exchange {
             ));
         }
         say_rights(&answer, &self.peer);
-        let n = |name: &str| number(&answer, name);
-        let nothing = n("compared") == 0 && n("withheld") > 0;
-        Ok(if n("refused") + n("sent_refused") > 0 || nothing { Exit::REFUSED } else { Exit::DONE })
+        let nothing = answer.compared == 0 && answer.withheld > 0;
+        Ok(if answer.refused + answer.sent_refused > 0 || nothing { Exit::REFUSED } else { Exit::DONE })
     }
 }
 
 /// What was left out for want of a right, and who can change that.
-fn say_rights(answer: &Value, peer: &str) {
+fn say_rights(answer: &ExchangeResult, peer: &str) {
     let peer = ui::shown(peer);
-    let withheld = number(answer, "withheld");
+    let withheld = answer.withheld;
     let hint = ui::Paint::stderr().yellow("hint:").to_string();
     if withheld > 0 {
         ui::say(&format!("{} here not compared: {peer} may not read them", ui::count(withheld, "object")));
         ui::say(&format!("{hint} `once grant {peer} read` lets it"));
     }
-    if number(answer, "shown") == 0 {
+    if answer.shown == 0 {
         ui::say(&format!("{peer} has nothing that this kernel may read"));
-        let me = ui::shown(text(answer, "kernel"));
+        let me = ui::shown(&answer.kernel);
         ui::say(&format!("{hint} ask its owner: 'once grant {me} read', there, lets this kernel read"));
     }
 }
 
-fn print(answer: &Value, peer: &str) -> Done<()> {
-    let n = |name: &str| ui::number(number(answer, name));
-    let took = ui::duration_us(number(answer, "took_us"));
-    let compared = ui::count(number(answer, "compared"), "object");
+fn print(answer: &ExchangeResult, peer: &str) -> Done<()> {
+    let took = ui::duration_us(answer.took_us);
+    let compared = ui::count(answer.compared, "object");
     ui::print(&format!("compared {compared} with {} in {took}", ui::shown(peer)))?;
-    let side = |conflicts: &str, refused: &str| {
+    let side = |conflicts: u64, refused: u64| {
         let mut parts = String::new();
-        for (name, what) in [(conflicts, "kept as conflicts"), (refused, "refused")] {
-            if number(answer, name) > 0 {
-                parts.push_str(&format!(", {} {what}", n(name)));
+        for (count, what) in [(conflicts, "kept as conflicts"), (refused, "refused")] {
+            if count > 0 {
+                parts.push_str(&format!(", {} {what}", ui::number(count)));
             }
         }
         parts
     };
-    ui::print(&format!("received {}{}", n("received"), side("conflicts", "refused")))?;
-    ui::print(&format!("sent     {}{}", n("sent"), side("sent_conflicts", "sent_refused")))?;
-    let (out, back) = (number(answer, "bytes_sent"), number(answer, "bytes_received"));
-    let rounds = ui::count(number(answer, "rounds"), "round");
-    ui::print(&format!("on the wire {} out, {} in, {rounds}", ui::bytes(out), ui::bytes(back)))
+    let (received, sent) = (ui::number(answer.received), ui::number(answer.sent));
+    ui::print(&format!("received {received}{}", side(answer.conflicts, answer.refused)))?;
+    ui::print(&format!("sent     {sent}{}", side(answer.sent_conflicts, answer.sent_refused)))?;
+    let (out, back) = (ui::bytes(answer.bytes_sent), ui::bytes(answer.bytes_received));
+    ui::print(&format!("on the wire {out} out, {back} in, {}", ui::count(answer.rounds, "round")))
 }

@@ -1,5 +1,6 @@
 //! `once export`
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt;
@@ -9,18 +10,19 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 use once::api::Client;
+use once::api::contract::{ConflictReason, Get, GetResult, List, ObjectInfo, Status, Survey};
 use rustix::fs::Mode;
 use rustix::process::umask;
-use serde_json::{Value, json};
+use serde::Serialize;
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::context::{Context, list, number, text, truth};
+use crate::context::Context;
 use crate::failure::{Done, Exit, Failure};
 use crate::scenarios::{Verdict, Writer, file_name};
 use crate::ui;
 
 /// Objects in one call of `list`.
-const PAGE_OBJECTS: u64 = 1000;
+const PAGE_OBJECTS: usize = 1000;
 
 /// Write scenarios to a folder, byte for byte, and read them back; or one to stdout
 ///
@@ -62,10 +64,38 @@ struct Summary {
 }
 
 /// An object that cannot be brought out.
+#[derive(Serialize)]
 struct Unreadable {
     /// Its key; nothing if that cannot be read, either.
     key: String,
+    #[serde(rename = "reason")]
     why: String,
+}
+
+/// What `--json` prints.
+#[derive(Serialize)]
+struct Answer<'a> {
+    written: u64,
+    same: u64,
+    kept: Vec<Cow<'a, str>>,
+    unreadable: &'a [Unreadable],
+    left_out: &'a [String],
+    bytes: u64,
+    took_ms: u64,
+}
+
+impl Summary {
+    fn answer(&self, took: Duration) -> Answer<'_> {
+        Answer {
+            written: self.written,
+            same: self.same,
+            kept: self.kept.iter().map(|path| path.to_string_lossy()).collect(),
+            unreadable: &self.unreadable,
+            left_out: &self.left_out,
+            bytes: self.bytes,
+            took_ms: took.as_millis() as u64,
+        }
+    }
 }
 
 impl Export {
@@ -103,11 +133,7 @@ impl Export {
         let closed = client.close().await;
         outcome?;
         closed?;
-        let kept: Vec<_> = summary.kept.iter().map(|path| path.to_string_lossy()).collect();
-        let unreadable = summary.unreadable.iter();
-        let unreadable: Vec<_> = unreadable.map(|one| json!({ "key": one.key, "reason": one.why })).collect();
-        let answer = json!({ "written": summary.written, "same": summary.same, "kept": kept,
-            "unreadable": unreadable, "left_out": summary.left_out, "bytes": summary.bytes, "took_ms": begun.elapsed().as_millis() as u64 });
+        let answer = summary.answer(begun.elapsed());
         context.answer(&answer, |_| {
             let (written, size) = (ui::count(summary.written, "file"), ui::bytes(summary.bytes));
             let took = ui::duration_us(begun.elapsed().as_micros() as u64);
@@ -180,7 +206,7 @@ impl Export {
         if context.json {
             return Err(Failure::usage("`export -` prints the scenario itself: leave --json out"));
         }
-        let answer = context.call("get", json!({ "object": object })).await?;
+        let answer = context.ask(Get { object: object.clone(), bytes: None }).await?;
         let (_, scenario) = living(&answer)?;
         super::show::document(scenario)?;
         Ok(Exit::DONE)
@@ -206,31 +232,27 @@ impl Export {
             }
             return Ok(());
         }
-        let bar = bar(number(&client.call("status", json!({})).await?, "objects"));
-        let mut after = Value::Null;
+        let bar = bar(client.ask(Status {}).await?.objects);
+        let mut after = None;
         loop {
-            let mut params = json!({ "limit": PAGE_OBJECTS });
-            if let (Some(params), false) = (params.as_object_mut(), after.is_null()) {
-                params.insert("after".to_owned(), after);
-            }
-            let page = client.call("list", params).await.map_err(|error| match error.code.as_str() {
+            let params = List { after, limit: Some(PAGE_OBJECTS), ..List::default() };
+            let page = client.ask(params).await.map_err(|error| match error.code.as_str() {
                 "damaged" => {
                     Failure::from(error).hint("`once export --salvage DIR` goes on behind what is damaged")
                 }
                 _ => error.into(),
             })?;
-            for object in list(&page, "objects") {
-                let key = text(object, "key");
-                match one(client, key, shared, &writer, summary).await {
+            for ObjectInfo { key, .. } in page.objects {
+                match one(client, &key, shared, &writer, summary).await {
                     Err(failure) if failure.code == "damaged" => {
-                        summary.unreadable.push(Unreadable { key: key.to_owned(), why: failure.message });
+                        summary.unreadable.push(Unreadable { key, why: failure.message });
                     }
                     done => done?,
                 }
                 bar.more(1);
             }
-            after = page.get("next").cloned().unwrap_or(Value::Null);
-            if after.is_null() {
+            after = page.next;
+            if after.is_none() {
                 return Ok(());
             }
         }
@@ -271,26 +293,25 @@ async fn salvage(
     writer: &Writer,
     summary: &mut Summary,
 ) -> Done<()> {
-    let mut after = Value::Null;
+    let mut after = None;
     loop {
-        let params = if after.is_null() { json!({}) } else { json!({ "after": after }) };
-        let page = client.call("survey", params).await?;
-        for object in list(&page, "objects") {
-            let key = text(object, "key");
-            let why = match text(object, "damage") {
-                "" => match one(client, key, shared, writer, summary).await {
+        let page = client.ask(Survey { after }).await?;
+        for object in page.objects {
+            let key = object.key.unwrap_or_default();
+            let why = match object.damage {
+                None => match one(client, &key, shared, writer, summary).await {
                     Ok(()) => continue,
                     // A tombstone, or gone meanwhile: there is nothing to save.
                     Err(failure) if matches!(failure.code.as_str(), "removed" | "not-found") => continue,
                     Err(failure) if failure.code == "damaged" => failure.message,
                     Err(failure) => return Err(failure),
                 },
-                why => why.to_owned(),
+                Some(why) => why,
             };
-            summary.unreadable.push(Unreadable { key: key.to_owned(), why });
+            summary.unreadable.push(Unreadable { key, why });
         }
-        after = page.get("next").cloned().unwrap_or(Value::Null);
-        if after.is_null() {
+        after = page.next;
+        if after.is_none() {
             return Ok(());
         }
     }
@@ -298,20 +319,20 @@ async fn salvage(
 
 /// The UUIDs that more than one object has.
 async fn shared(client: &Client) -> Done<HashSet<String>> {
-    let answer = client.call("conflicts", json!({})).await?;
-    let conflicts = list(&answer, "conflicts").iter();
-    let same = conflicts.filter(|conflict| text(conflict, "reason") == "same-uuid");
-    Ok(same.map(|conflict| text(conflict, "uuid").to_owned()).collect())
+    let all = super::conflicts::every(client).await?.conflicts.into_iter();
+    let same = all.filter(|conflict| conflict.reason == ConflictReason::SameUuid);
+    Ok(same.filter_map(|conflict| conflict.uuid).collect())
 }
 
 /// An object and its scenario, unless it was removed.
-fn living(answer: &Value) -> Done<(&Value, &str)> {
-    let object = answer.get("object").unwrap_or(&Value::Null);
-    if truth(object, "tombstone") {
-        let failure = Failure::failed(format!("{} was removed", ui::key(text(object, "key"))));
-        return Err(Failure { code: "removed".into(), ..failure });
+fn living(GetResult { object, text }: &GetResult) -> Done<(&ObjectInfo, &str)> {
+    match text {
+        Some(text) => Ok((object, text)),
+        None => {
+            let failure = Failure::failed(format!("{} was removed", ui::key(&object.key)));
+            Err(Failure { code: "removed".into(), ..failure })
+        }
     }
-    Ok((object, text(answer, "text")))
 }
 
 async fn one(
@@ -321,10 +342,12 @@ async fn one(
     writer: &Writer,
     summary: &mut Summary,
 ) -> Done<()> {
-    let answer = client.call("get", json!({ "object": name })).await?;
+    let answer = client.ask(Get { object: name.to_owned(), bytes: None }).await?;
     let (object, scenario) = living(&answer)?;
-    let file = file_name(object, shared.is_none_or(|shared| shared.contains(text(object, "uuid"))))?;
-    match writer.write(&file, scenario, text(object, "hash"))? {
+    let line = (object.lineage.as_deref(), object.hash.as_str());
+    let is_shared = shared.is_none_or(|shared| shared.contains(&object.uuid));
+    let file = file_name(&object.uuid, line, is_shared)?;
+    match writer.write(&file, scenario, &object.hash)? {
         Verdict::Kept => {
             summary.kept.push(writer.path(&file));
             return Ok(());

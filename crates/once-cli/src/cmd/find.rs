@@ -5,10 +5,12 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 use futures_util::stream::{FuturesUnordered, StreamExt};
-use once::api::{Client, FindCondition, FindParams, FindResult, FoundShape};
-use serde_json::{Value, json};
+use once::api::Client;
+use once::api::contract::{self, FindCondition, FindResult, FoundInfo, PeerStatus, Peers};
+use serde::Serialize;
+use serde_json::Value;
 
-use crate::context::{Context, list, text};
+use crate::context::Context;
 use crate::failure::{Done, Exit, Failure};
 use crate::ui;
 
@@ -140,11 +142,11 @@ impl Find {
         }
         let mut places = vec![place(None, String::new(), String::new())];
         if self.everywhere {
-            let peers = client.call("peers", json!({})).await?;
-            let active = list(&peers, "peers").iter().filter(|peer| text(peer, "status") == "active");
+            let peers = client.ask(Peers {}).await?.peers;
+            let active = peers.into_iter().filter(|peer| peer.status == PeerStatus::Active);
             places.extend(active.map(|peer| {
-                let kernel = text(peer, "kernel").to_owned();
-                place(Some(kernel.clone()), crate::context::peer_name(peer), kernel)
+                let name = ui::peer_name(&peer);
+                place(Some(peer.kernel.clone()), name, peer.kernel)
             }));
         }
         Ok(places)
@@ -152,7 +154,7 @@ impl Find {
 
     async fn ask(&self, client: &Client, place: Place, after: Option<String>) -> Came {
         let left = place.ends.saturating_duration_since(Instant::now());
-        let params = FindParams {
+        let params = contract::Find {
             text: self.text.clone(),
             component: self.component.clone(),
             name: self.name.clone(),
@@ -164,19 +166,26 @@ impl Find {
             limit: u32::try_from(self.limit).ok(),
             timeout_ms: u64::try_from(left.as_millis()).ok(),
         };
-        let page = async {
-            let params = serde_json::to_value(params).map_err(|error| invalid(&error))?;
-            let page = client.call("find", params).await?;
-            serde_json::from_value(page).map_err(|error| invalid(&error))
-        };
-        Came { page: page.await, place }
+        Came { page: client.ask(params).await.map_err(Failure::from), place }
     }
 }
 
-/// The kernel speaks another version of the API.
-fn invalid(error: &serde_json::Error) -> Failure {
-    Failure::failed(format!("the kernel and this command are of different versions: {error}"))
-        .hint("end the kernel and start it with the same program as this command")
+/// What became of a kernel that was asked, as `--json` prints it.
+#[derive(Serialize)]
+struct Told {
+    kernel: Option<String>,
+    name: String,
+    complete: bool,
+    error: Option<Value>,
+}
+
+/// A found object, as `--json` prints it.
+#[derive(Serialize)]
+struct Shape<'a> {
+    #[serde(flatten)]
+    found: &'a FoundInfo,
+    at: &'a str,
+    at_name: &'a str,
 }
 
 /// What was printed so far.
@@ -192,7 +201,7 @@ struct Shown {
     /// An object is shown to people once, however many kernels have it.
     keys: BTreeSet<String>,
     /// What became of each kernel.
-    kernels: Vec<Value>,
+    kernels: Vec<Told>,
     missing: Vec<(Place, Failure)>,
 }
 
@@ -215,10 +224,9 @@ impl Shown {
             }
             if self.json {
                 let comma = if self.listed == 0 { "" } else { "," };
-                let mut object = json!(found);
-                object["at"] = json!(page.kernel);
-                object["at_name"] = json!(page.kernel_name);
-                self.paper.text(&format!("{comma}{object}"))?;
+                let shape = Shape { found, at: &page.kernel, at_name: &page.kernel_name };
+                self.paper.text(comma)?;
+                self.paper.text(&ui::json(&shape)?)?;
             } else if !self.several || self.keys.insert(found.key.clone()) {
                 self.row(found, page)?;
             } else {
@@ -233,7 +241,7 @@ impl Shown {
         self.paper.flush()
     }
 
-    fn row(&mut self, found: &FoundShape, page: &FindResult) -> Done<()> {
+    fn row(&mut self, found: &FoundInfo, page: &FindResult) -> Done<()> {
         if self.quiet {
             return self.paper.line(&ui::key(&found.key));
         }
@@ -254,23 +262,20 @@ impl Shown {
     }
 
     fn looked_through(&mut self, place: Place) {
-        self.kernels
-            .push(json!({ "kernel": place.kernel, "name": place.name, "complete": true, "error": null }));
+        self.kernels.push(Told { kernel: Some(place.kernel), name: place.name, complete: true, error: None });
     }
 
     fn missing(&mut self, place: Place, error: Failure) {
-        let failure = error.json();
-        let kernel = Some(&place.kernel).filter(|kernel| !kernel.is_empty());
-        self.kernels.push(
-            json!({ "kernel": kernel, "name": place.name, "complete": false, "error": failure["error"] }),
-        );
+        let kernel = Some(place.kernel.clone()).filter(|kernel| !kernel.is_empty());
+        let said = serde_json::to_value(error.json()).ok().map(|mut said| said["error"].take());
+        self.kernels.push(Told { kernel, name: place.name.clone(), complete: false, error: said });
         self.missing.push((place, error));
     }
 
     /// Says who did not answer.
     fn end(mut self, everywhere: bool) -> Done {
         if self.json {
-            self.paper.line(&format!("],\"kernels\":{}}}", Value::from(self.kernels.clone())))?;
+            self.paper.line(&format!("],\"kernels\":{}}}", ui::json(&self.kernels)?))?;
         }
         self.paper.end()?;
         self.table.say_what_went();

@@ -1,9 +1,9 @@
 //! `once follow`
 
 use clap::Args;
-use serde_json::{Value, json};
+use once::api::contract::{self, FollowInfo};
 
-use crate::context::{Context, list, text, with};
+use crate::context::Context;
 use crate::failure::{Done, Exit};
 use crate::ui;
 
@@ -21,10 +21,9 @@ impl Follow {
     /// The subscription is kept here, and repeated whenever the two kernels meet.
     pub async fn run(self, context: &Context) -> Done {
         let Some(object) = self.object else { return print(context).await };
-        let params = with(json!({ "object": object }), [("from", self.from.map(Into::into))]);
-        let answer = context.call("follow", params).await?;
+        let answer = context.ask(contract::Follow { object, from: self.from }).await?;
         context.answer(&answer, |answer| {
-            let (key, peer) = (ui::key(text(answer, "key")), peer(answer));
+            let (key, peer) = (ui::key(&answer.key), peer(answer));
             ui::print(&format!("following {key} from {peer}"))
         })?;
         Ok(Exit::DONE)
@@ -32,25 +31,25 @@ impl Follow {
 }
 
 /// The petname where there is one.
-fn peer(row: &Value) -> String {
-    match text(row, "name") {
-        "" => ui::short(text(row, "peer")),
+fn peer(row: &FollowInfo) -> String {
+    match row.name.as_str() {
+        "" => ui::short(&row.peer),
         name => ui::shown(name),
     }
 }
 
 async fn print(context: &Context) -> Done {
-    let answer = context.call("follows", json!({})).await?;
+    let answer = context.ask(contract::Follows {}).await?;
     context.answer(&answer, |answer| {
-        let (following, followers) = (list(answer, "following"), list(answer, "followers"));
+        let (following, followers) = (&answer.following, &answer.followers);
         if following.is_empty() && followers.is_empty() {
             ui::say("nothing is followed");
             return Ok(());
         }
         let mut table = ui::Table::new(["OBJECT", "", "PEER"]);
-        let mut add = |rows: &[Value], how: &str| {
+        let mut add = |rows: &[FollowInfo], how: &str| {
             for row in rows {
-                table.row([ui::key(text(row, "key")), how.to_owned(), peer(row)]);
+                table.row([ui::key(&row.key), how.to_owned(), peer(row)]);
             }
         };
         add(following, "from");

@@ -1,10 +1,10 @@
 //! `once grant`
 
 use clap::{Args, ValueEnum};
-use serde_json::{Value, json};
+use once::api::contract::{self, GrantInfo, GrantsResult};
 
 use super::grants;
-use crate::context::{Context, list, number, with};
+use crate::context::Context;
 use crate::failure::{Done, Exit};
 use crate::ui;
 
@@ -61,27 +61,38 @@ enum Verb {
 }
 
 impl Right {
-    /// As parameters of the API.
-    pub fn params(&self) -> Value {
-        let right = match self.right {
-            Verb::Share => "share",
-            Verb::Read => "read",
-            Verb::Act => "act",
-            Verb::Host => "host",
-            Verb::Find => "find",
-        };
-        let actions = (!self.actions.is_empty()).then(|| json!(self.actions));
-        let text = |value: &Option<String>| value.clone().map(Value::from);
-        with(
-            json!({ "right": right }),
-            [
-                ("peer", text(&self.peer)),
-                ("to_object", text(&self.to_object)),
-                ("object", text(&self.object)),
-                ("component", text(&self.component)),
-                ("actions", actions),
-            ],
-        )
+    /// As the API has it.
+    fn verb(&self) -> contract::Right {
+        match self.right {
+            Verb::Share => contract::Right::Share,
+            Verb::Read => contract::Right::Read,
+            Verb::Act => contract::Right::Act,
+            Verb::Host => contract::Right::Host,
+            Verb::Find => contract::Right::Find,
+        }
+    }
+
+    /// To take it back.
+    pub fn revoke(&self) -> contract::Revoke {
+        contract::Revoke {
+            peer: self.peer.clone(),
+            to_object: self.to_object.clone(),
+            right: self.verb(),
+            object: self.object.clone(),
+            component: self.component.clone(),
+            expires_s: None,
+            actions: self.only(),
+        }
+    }
+
+    /// To give it.
+    fn grant(&self, expires_s: Option<u64>) -> contract::Grant {
+        let contract::Revoke { peer, to_object, right, object, component, actions, .. } = self.revoke();
+        contract::Grant { peer, to_object, right, object, component, expires_s, actions }
+    }
+
+    fn only(&self) -> Option<Vec<String>> {
+        Some(self.actions.clone()).filter(|names| !names.is_empty())
     }
 
     /// As words.
@@ -120,16 +131,12 @@ impl Right {
 }
 
 /// What the grantee may do now by this right.
-pub fn print_left(answer: &Value) -> Done<()> {
-    let grants = list(answer, "grants");
+pub fn print_left(GrantsResult { grants }: &GrantsResult) -> Done<()> {
     if grants.is_empty() {
         return ui::print("  in force: nothing");
     }
     grants.iter().try_for_each(|grant| {
-        let end = match number(grant, "expires_ms") {
-            0 => String::new(),
-            at_ms => format!(", ends {}", ui::since(at_ms)),
-        };
+        let end = grant.expires_ms.map_or_else(String::new, |at_ms| format!(", ends {}", ui::since(at_ms)));
         ui::print(&format!("  in force: {} on {}{end}", grants::right(grant), grants::scope(grant)))
     })
 }
@@ -139,16 +146,16 @@ impl Grant {
     pub async fn run(self, context: &Context) -> Done {
         const MS_PER_S: u64 = 1000;
         const US_PER_MS: u64 = 1000;
-        let expires = self.expires.map(|ms| Value::from(ms.div_ceil(MS_PER_S)));
-        let params = with(self.right.params(), [("expires_s", expires)]);
-        let answer = context.call("grant", params).await?;
+        let expires_s = self.expires.map(|ms| ms.div_ceil(MS_PER_S));
+        let answer = context.ask(self.right.grant(expires_s)).await?;
         let end = self.expires.map_or_else(String::new, |ms| {
             format!(", for {}", ui::duration_us(ms.saturating_mul(US_PER_MS)))
         });
         context.answer(&answer, |answer| {
             ui::print(&format!("{} may {}{end}", self.right.whose(), self.right.words()))?;
-            let more = |grant: &Value| list(grant, "actions").len() != self.right.actions.len();
-            match list(answer, "grants") {
+            let more =
+                |grant: &GrantInfo| grant.actions.as_ref().map_or(0, Vec::len) != self.right.actions.len();
+            match answer.grants.as_slice() {
                 [only] if !more(only) => Ok(()),
                 _ => print_left(answer),
             }

@@ -1,9 +1,9 @@
 //! `once grants`
 
 use clap::Args;
-use serde_json::{Value, json};
+use once::api::contract::{self, GrantInfo, GrantScope, Right};
 
-use crate::context::{Context, list, number, text, truth};
+use crate::context::Context;
 use crate::failure::{Done, Exit};
 use crate::ui;
 
@@ -14,9 +14,9 @@ pub struct Grants {}
 impl Grants {
     /// What is not listed is denied.
     pub async fn run(self, context: &Context) -> Done {
-        let answer = context.call("grants", json!({})).await?;
+        let answer = context.ask(contract::Grants {}).await?;
         context.answer(&answer, |answer| {
-            let grants = list(answer, "grants");
+            let grants = &answer.grants;
             if grants.is_empty() {
                 ui::say("no grants: nobody may read or share anything here");
                 return Ok(());
@@ -27,10 +27,10 @@ impl Grants {
                     who(grant),
                     right(grant),
                     scope(grant),
-                    match number(grant, "expires_ms") {
-                        0 => "-".to_owned(),
-                        at_ms if truth(grant, "ended") => format!("ended ({})", ui::since(at_ms)),
-                        at_ms => ui::since(at_ms),
+                    match grant.expires_ms {
+                        None => "-".to_owned(),
+                        Some(at_ms) if grant.ended => format!("ended ({})", ui::since(at_ms)),
+                        Some(at_ms) => ui::since(at_ms),
                     },
                 ]);
             }
@@ -41,11 +41,11 @@ impl Grants {
 }
 
 /// A peer, or an object and where its home was when it was given the right.
-fn who(grant: &Value) -> String {
-    let peer = peer(text(grant, "peer"));
-    match text(grant, "to_object") {
-        "" => peer,
-        object => format!("{} (at {peer})", ui::key(object)),
+fn who(grant: &GrantInfo) -> String {
+    let peer = peer(&grant.peer);
+    match &grant.to_object {
+        None => peer,
+        Some(object) => format!("{} (at {peer})", ui::key(object)),
     }
 }
 
@@ -55,18 +55,24 @@ fn peer(name: &str) -> String {
     if name.len() == KERNEL_ID_CHARS { ui::short(name) } else { ui::shown(name) }
 }
 
-pub fn right(grant: &Value) -> String {
-    let only: Vec<_> = list(grant, "actions").iter().filter_map(Value::as_str).map(ui::shown).collect();
-    let right = ui::shown(text(grant, "right"));
-    if only.is_empty() { right } else { format!("{right}: {}", only.join(", ")) }
+pub fn right(grant: &GrantInfo) -> String {
+    let only: Vec<_> = grant.actions.iter().flatten().map(|name| ui::shown(name)).collect();
+    let right = match grant.right {
+        Right::Share => "share",
+        Right::Read => "read",
+        Right::Act => "act",
+        Right::Host => "host",
+        Right::Find => "find",
+    };
+    if only.is_empty() { right.to_owned() } else { format!("{right}: {}", only.join(", ")) }
 }
 
-pub fn scope(grant: &Value) -> String {
-    match text(grant, "scope") {
-        "object" => ui::key(text(grant, "object")),
-        "component" => format!("every {}", ui::shown(text(grant, "component"))),
-        "all" if text(grant, "right") == "share" => "this kernel".to_owned(),
-        "all" => "everything".to_owned(),
-        other => ui::shown(other),
+pub fn scope(grant: &GrantInfo) -> String {
+    let named = |name: &Option<String>| name.clone().unwrap_or_default();
+    match grant.scope {
+        GrantScope::Object => ui::key(&named(&grant.object)),
+        GrantScope::Component => format!("every {}", ui::shown(&named(&grant.component))),
+        GrantScope::All if grant.right == Right::Share => "this kernel".to_owned(),
+        GrantScope::All => "everything".to_owned(),
     }
 }

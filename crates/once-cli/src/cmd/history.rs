@@ -2,14 +2,14 @@
 
 use clap::Args;
 use once::api::Client;
-use serde_json::{Value, json};
+use once::api::contract::{self, EntryInfo, HistoryResult};
 
-use crate::context::{Context, list, number, text, with};
+use crate::context::{Context, ended};
 use crate::failure::{Done, Exit, FAULT};
 use crate::ui;
 
 /// Entries in one call.
-const PAGE_ENTRIES: u64 = 1000;
+const PAGE_ENTRIES: usize = 1000;
 
 /// List what was done to an object whose home is here: each entry has the hash of the one before it
 ///
@@ -30,7 +30,7 @@ pub struct History {
     after: Option<u64>,
     /// At most this many
     #[arg(short = 'n', long, value_name = "N")]
-    limit: Option<u64>,
+    limit: Option<usize>,
 }
 
 impl History {
@@ -38,14 +38,12 @@ impl History {
     pub async fn run(self, context: &Context) -> Done {
         let client = context.kernel().await?;
         let listed = self.list(&client).await;
-        let closed = client.close().await;
-        let answer = listed?;
-        closed?;
-        context.answer(&answer, |answer| print(list(answer, "entries")))?;
+        let answer = ended(client, listed).await?;
+        context.answer(&answer, |answer| print(&answer.entries))?;
         given(&answer);
         at_others(&answer);
-        let total = number(&answer, "total");
-        match answer["broken"].as_u64() {
+        let total = answer.total as u64;
+        match answer.broken {
             Some(at) => {
                 let paint = ui::Paint::stderr();
                 ui::say(&format!(
@@ -71,66 +69,65 @@ impl History {
         }
     }
 
-    async fn list(&self, client: &Client) -> Done<Value> {
-        let (mut entries, mut after) = (Vec::new(), self.after);
+    async fn list(&self, client: &Client) -> Result<HistoryResult, once::Error> {
+        let (mut entries, mut edge) = (Vec::new(), self.after);
+        let newest_first = self.after.is_none();
         loop {
-            let left = self.limit.map_or(PAGE_ENTRIES, |limit| limit.saturating_sub(entries.len() as u64));
-            let params = json!({ "object": self.object, "limit": left.clamp(1, PAGE_ENTRIES) });
-            let edge = if self.after.is_none() { "before" } else { "after" };
-            let params = with(params, [(edge, after.map(Value::from))]);
-            let params = with(params, [("newest_first", self.after.is_none().then(|| Value::from(true)))]);
-            let mut page = client.call("history", params).await?;
-            if let Some(more) = page["entries"].as_array_mut() {
-                entries.append(more);
-            }
-            after = page["next"].as_u64();
-            if let Some(limit) = self.limit {
-                entries.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
-            }
-            if after.is_none() || self.limit.is_some_and(|limit| entries.len() as u64 >= limit) {
-                page["entries"] = Value::Array(entries);
-                return Ok(page);
+            let left = self.limit.map_or(PAGE_ENTRIES, |limit| limit.saturating_sub(entries.len()));
+            let (after, before) = if newest_first { (None, edge) } else { (edge, None) };
+            let params = contract::History {
+                object: self.object.clone(),
+                after,
+                limit: Some(left.clamp(1, PAGE_ENTRIES)),
+                before,
+                newest_first,
+            };
+            let mut page = client.ask(params).await?;
+            entries.append(&mut page.entries);
+            edge = page.next;
+            entries.truncate(self.limit.unwrap_or(usize::MAX));
+            if edge.is_none() || self.limit.is_some_and(|limit| entries.len() >= limit) {
+                return Ok(HistoryResult { entries, ..page });
             }
         }
     }
 }
 
 /// Which of the entries that are kept here former homes have recorded.
-fn given(answer: &Value) {
-    for span in list(answer, "given") {
-        let (from, to, home) = (number(span, "from"), number(span, "to"), ui::shown(text(span, "home_name")));
-        match from == to {
-            true => ui::say(&format!("entry {from} was recorded by {home}")),
-            false => ui::say(&format!("entries {from} to {to} were recorded by {home}")),
+fn given(answer: &HistoryResult) {
+    for span in &answer.given {
+        let (from, home) = (span.from, ui::shown(&span.home_name));
+        match span.to.filter(|to| *to > from) {
+            Some(to) => ui::say(&format!("entries {from} to {to} were recorded by {home}")),
+            None => ui::say(&format!("entry {from} was recorded by {home}")),
         }
     }
 }
 
 /// Which entries other homes of the object have.
-fn at_others(answer: &Value) {
-    for span in list(answer, "elsewhere") {
-        let (from, home) = (number(span, "from"), ui::shown(text(span, "home_name")));
-        match span["to"].as_u64() {
+fn at_others(answer: &HistoryResult) {
+    for span in &answer.elsewhere {
+        let (from, home) = (span.from, ui::shown(&span.home_name));
+        match span.to {
             Some(to) => ui::say(&format!("entries {from} to {to} are at {home}")),
             None => ui::say(&format!("entries from {from} on are at {home}")),
         }
     }
 }
 
-fn print(entries: &[Value]) -> Done<()> {
+fn print(entries: &[EntryInfo]) -> Done<()> {
     if entries.is_empty() {
         return Ok(());
     }
     let mut table = ui::Table::new(["NO", "WHEN", "BY", "ACTION", "OUTCOME", "REVISION"]);
     for entry in entries {
-        let revision = format!("{} {}", number(entry, "revision"), ui::short(text(entry, "content")));
         table.row([
-            number(entry, "number").to_string(),
-            ui::utc(number(entry, "at_ms")),
-            ui::shown(text(entry, "origin_name")),
+            entry.number.to_string(),
+            ui::utc(entry.at_ms),
+            ui::shown(&entry.origin_name),
             action(entry),
             outcome(entry),
-            revision,
+            format!("{} {}", entry.revision, ui::short(&entry.content)),
         ]);
     }
     table.right(0).leave(&[5, 2, 1]).cut(&[3, 4]).print()
@@ -140,21 +137,23 @@ fn print(entries: &[Value]) -> Done<()> {
 const SHOWN_MAX_CHARS: usize = 40;
 
 /// What was asked. Of what is long over only the id is kept.
-fn action(entry: &Value) -> String {
-    match (text(entry, "name"), text(entry, "arguments_text")) {
-        ("", _) => text(entry, "id").to_owned(),
-        (name, "" | "null") => ui::shown(name),
-        (name, arguments) => format!("{} {}", ui::shown(name), ui::capped(arguments, SHOWN_MAX_CHARS)),
+fn action(entry: &EntryInfo) -> String {
+    match (&entry.name, entry.arguments_text.as_deref()) {
+        (None, _) => entry.id.to_string(),
+        (Some(name), None | Some("" | "null")) => ui::shown(name),
+        (Some(name), Some(arguments)) => {
+            format!("{} {}", ui::shown(name), ui::capped(arguments, SHOWN_MAX_CHARS))
+        }
     }
 }
 
-fn outcome(entry: &Value) -> String {
-    match (text(entry, "status"), text(entry, "code")) {
-        ("", _) => "-".to_owned(),
-        (status, "") if !matches!(text(entry, "result_text"), "" | "null") => {
-            format!("{}: {}", ui::shown(status), ui::capped(text(entry, "result_text"), SHOWN_MAX_CHARS))
+fn outcome(entry: &EntryInfo) -> String {
+    match (&entry.status, &entry.code, entry.result_text.as_deref()) {
+        (None, ..) => "-".to_owned(),
+        (Some(status), Some(code), _) => format!("{}: {}", ui::shown(status), ui::shown(code)),
+        (Some(status), None, None | Some("" | "null")) => ui::shown(status),
+        (Some(status), None, Some(result)) => {
+            format!("{}: {}", ui::shown(status), ui::capped(result, SHOWN_MAX_CHARS))
         }
-        (status, "") => ui::shown(status),
-        (status, code) => format!("{}: {}", ui::shown(status), ui::shown(code)),
     }
 }

@@ -1,9 +1,10 @@
 //! `once import`
 
+use std::borrow::Cow;
 use std::path::PathBuf;
 
 use clap::Args;
-use serde_json::json;
+use serde::Serialize;
 
 use crate::context::Context;
 use crate::failure::{Done, Exit, Failure};
@@ -76,18 +77,44 @@ async fn run(
     .await
 }
 
-fn answer(summary: &Summary) -> serde_json::Value {
-    let Skipped { links_inside, links_outside, links_dangling, others, folders } = summary.skipped;
-    json!({
-        "files": summary.files, "new": summary.new, "same": summary.same, "changed": summary.changed,
-        "beside": summary.beside, "beside_tombstone": summary.beside_tombstone, "claimed": summary.claimed,
-        "kept_beside": summary.kept_beside.iter().map(|path| path.to_string_lossy()).collect::<Vec<_>>(),
-        "broken": summary.broken.len() - summary.refused(), "refused": summary.refused(), "derived": summary.derived,
-        "bytes": summary.bytes, "took_ms": summary.took.as_millis() as u64,
-        "skipped": { "links_inside": links_inside, "links_outside": links_outside,
-            "links_dangling": links_dangling, "others": others, "folders": folders },
-        "errors": summary.broken.iter().map(scenarios::Broken::json).collect::<Vec<_>>(),
-    })
+/// What `--json` prints.
+#[derive(Serialize)]
+struct Answer<'a> {
+    files: u64,
+    new: u64,
+    same: u64,
+    changed: u64,
+    beside: u64,
+    beside_tombstone: u64,
+    claimed: u64,
+    kept_beside: Vec<Cow<'a, str>>,
+    broken: usize,
+    refused: usize,
+    derived: u64,
+    bytes: u64,
+    took_ms: u64,
+    skipped: &'a Skipped,
+    errors: Vec<scenarios::BrokenInfo<'a>>,
+}
+
+fn answer(summary: &Summary) -> Answer<'_> {
+    Answer {
+        files: summary.files,
+        new: summary.new,
+        same: summary.same,
+        changed: summary.changed,
+        beside: summary.beside,
+        beside_tombstone: summary.beside_tombstone,
+        claimed: summary.claimed,
+        kept_beside: summary.kept_beside.iter().map(|path| path.to_string_lossy()).collect(),
+        broken: summary.broken.len() - summary.refused(),
+        refused: summary.refused(),
+        derived: summary.derived,
+        bytes: summary.bytes,
+        took_ms: summary.took.as_millis() as u64,
+        skipped: &summary.skipped,
+        errors: summary.broken.iter().map(scenarios::Broken::info).collect(),
+    }
 }
 
 fn print(summary: &Summary) -> Done<()> {

@@ -1,8 +1,10 @@
 //! `once init`
 
+use std::borrow::Cow;
+
 use clap::Args;
 use once::InitOptions;
-use serde_json::json;
+use serde::Serialize;
 
 use crate::context::Context;
 use crate::failure::{Done, Exit};
@@ -22,14 +24,27 @@ pub struct Init {
     relay: Option<String>,
 }
 
+/// What `--json` prints.
+#[derive(Serialize)]
+struct Made<'a> {
+    kernel: String,
+    name: &'a str,
+    data: Cow<'a, str>,
+    recovery_key: Cow<'a, str>,
+}
+
 impl Init {
     /// Refuses a directory with a kernel in it.
     pub fn run(self, context: &Context) -> Done {
         let options = InitOptions { name: self.name, listen: self.listen, relay: self.relay };
         let made = once::init(&context.data, options)?;
         let recovery_key = ui::shown_path(&made.recovery_key);
-        let answer = json!({ "kernel": made.kernel, "name": made.name,
-            "data": context.data.to_string_lossy(), "recovery_key": made.recovery_key.to_string_lossy() });
+        let answer = Made {
+            kernel: made.kernel.to_string(),
+            name: &made.name,
+            data: context.data.to_string_lossy(),
+            recovery_key: made.recovery_key.to_string_lossy(),
+        };
         context.answer(&answer, |_| {
             ui::print(&format!("kernel     {}", made.kernel))?;
             ui::print(&format!("name       {}", ui::shown(&made.name)))?;

@@ -1,9 +1,9 @@
 //! `once invite`
 
 use clap::Args;
-use serde_json::json;
+use once::api::contract;
 
-use crate::context::{Context, text, with};
+use crate::context::Context;
 use crate::failure::{Done, Exit};
 use crate::ui;
 
@@ -24,11 +24,10 @@ impl Invite {
     /// Needs the kernel to run: the ticket says where it listens.
     pub async fn run(self, context: &Context) -> Done {
         const MS_PER_S: u64 = 1000;
-        let params = json!({ "expires_s": self.expires.div_ceil(MS_PER_S) });
-        let params = with(params, [("name", self.name.map(Into::into))]);
-        let answer = context.call_running("invite", params).await?;
-        context.answer(&answer, |answer| ui::print(text(answer, "ticket")))?;
-        match text(&answer, "reach") {
+        let params = contract::Invite { name: self.name, expires_s: Some(self.expires.div_ceil(MS_PER_S)) };
+        let answer = context.ask_running(params).await?;
+        context.answer(&answer, |answer| ui::print(&answer.ticket))?;
+        match answer.reach.as_str() {
             "nowhere" => ui::say(
                 "warning: this kernel has no address: the ticket says who it is, but not where. See --listen and --relay of \
                  'once up'",
@@ -42,7 +41,7 @@ impl Invite {
         let valid = ui::duration_us(self.expires.saturating_mul(1000));
         ui::say(&format!(
             "Invite {}: valid once, and only for {valid}. On the other machine: 'once join TICKET'",
-            text(&answer, "id")
+            answer.id
         ));
         Ok(Exit::DONE)
     }

@@ -1,9 +1,9 @@
 //! `once invites`
 
 use clap::{Args, Subcommand};
-use serde_json::{Value, json};
+use once::api::contract::{self, InviteInfo, InviteState};
 
-use crate::context::{Context, list, number, text};
+use crate::context::Context;
 use crate::failure::{Done, Exit};
 use crate::ui;
 
@@ -30,13 +30,13 @@ impl Invites {
     pub async fn run(self, context: &Context) -> Done {
         match self.command {
             None | Some(Command::List) => {
-                let answer = context.call("invites", json!({})).await?;
-                context.answer(&answer, |answer| print(list(answer, "invites")))?;
+                let answer = context.ask(contract::Invites {}).await?;
+                context.answer(&answer, |answer| print(&answer.invites))?;
             }
             Some(Command::Revoke { invite }) => {
-                let answer = context.call("invites.revoke", json!({ "invite": invite })).await?;
+                let answer = context.ask(contract::InvitesRevoke { invite }).await?;
                 context.answer(&answer, |answer| {
-                    ui::print(&format!("invite {} admits nobody any more", text(answer, "id")))
+                    ui::print(&format!("invite {} admits nobody any more", answer.id))
                 })?;
             }
         }
@@ -44,22 +44,24 @@ impl Invites {
     }
 }
 
-fn print(invites: &[Value]) -> Done<()> {
+fn print(invites: &[InviteInfo]) -> Done<()> {
     if invites.is_empty() {
         ui::say("no invites: `once invite` makes one");
         return Ok(());
     }
     let mut table = ui::Table::new(["INVITE", "PETNAME", "STATE", "EXPIRES"]);
     for invite in invites {
-        let state = match text(invite, "used_by_name") {
-            "" => text(invite, "state").to_owned(),
-            by => format!("used by {}", ui::shown(by)),
+        let state = match (&invite.used_by_name, invite.state) {
+            (Some(by), _) => format!("used by {}", ui::shown(by)),
+            (None, InviteState::Open) => "open".to_owned(),
+            (None, InviteState::Used) => "used".to_owned(),
+            (None, InviteState::Expired) => "expired".to_owned(),
         };
         table.row([
-            text(invite, "id").to_owned(),
-            ui::shown(text(invite, "petname")),
+            invite.id.clone(),
+            ui::shown(invite.petname.as_deref().unwrap_or_default()),
             state,
-            ui::since(number(invite, "expires_ms")),
+            ui::since(invite.expires_ms),
         ]);
     }
     table.print()

@@ -1,9 +1,9 @@
 //! `once join`
 
 use clap::Args;
-use serde_json::json;
+use once::api::contract;
 
-use crate::context::{Context, text, with};
+use crate::context::Context;
 use crate::failure::{Done, Exit};
 use crate::ui;
 
@@ -23,12 +23,12 @@ pub struct Join {
 impl Join {
     /// Done when the other kernel has admitted this one.
     pub async fn run(self, context: &Context) -> Done {
-        let params = json!({ "ticket": self.ticket, "timeout_ms": self.timeout });
-        let params = with(params, [("name", self.name.clone().map(Into::into))]);
-        let answer = context.call_running("join", params).await?;
-        let name = self.name.as_deref().unwrap_or_else(|| text(&answer, "says"));
+        let params =
+            contract::Join { ticket: self.ticket, name: self.name.clone(), timeout_ms: Some(self.timeout) };
+        let answer = context.ask_running(params).await?;
+        let name = self.name.as_deref().unwrap_or(&answer.says);
         context.answer(&answer, |answer| {
-            ui::print(&format!("joined {} ({})", ui::shown(name), text(answer, "kernel")))
+            ui::print(&format!("joined {} ({})", ui::shown(name), answer.kernel))
         })?;
         ui::say(
             "Either may now share scenarios into the other's quota. `once grant PEER read` lets it read here.",

@@ -2,9 +2,9 @@
 
 use clap::{Args, ValueEnum};
 use once::api::Client;
-use serde_json::{Value, json};
+use once::api::contract::{self, List, ObjectInfo, ObjectState};
 
-use crate::context::{Context, list, number, text, truth, with};
+use crate::context::Context;
 use crate::failure::{Done, Exit};
 use crate::ui;
 
@@ -83,15 +83,15 @@ impl Ls {
         }
         let mut table = ui::Table::new(["OBJECT", "NAME", "STATE", "REVISION", "SIZE", "HOME", "COMPONENT"]);
         table.right(3).right(4).leave(&[4, 3, 5, 2, 6, 1]).cut(&[1, 6]);
-        let (mut listed, mut after) = (0, self.after.clone().map_or(Value::Null, Value::from));
+        let (mut listed, mut after) = (0, self.after.clone());
         loop {
             let left =
                 self.limit.map_or(PAGE_OBJECTS, |limit| PAGE_OBJECTS.min(limit.saturating_sub(listed)));
             if left == 0 {
                 break;
             }
-            let page = client.call("list", self.params(left, &after)).await?;
-            let objects = list(&page, "objects");
+            let page = client.ask(self.params(left, after)).await?;
+            let objects = page.objects.as_slice();
             match (context.json, self.quiet) {
                 (true, _) => Self::json(&mut paper, objects, listed)?,
                 (_, true) => Self::names(&mut paper, objects)?,
@@ -102,88 +102,87 @@ impl Ls {
                 }
             }
             listed += objects.len() as u64;
-            after = page.get("next").cloned().unwrap_or(Value::Null);
-            if after.is_null() {
+            after = page.next;
+            if after.is_none() {
                 break;
             }
         }
         if context.json {
-            paper.line(&format!("],\"next\":{after}}}"))?;
+            paper.line(&format!("],\"next\":{}}}", ui::json(&after)?))?;
         }
         paper.end()?;
         table.say_what_went();
-        if !context.json && !after.is_null() {
-            ui::say(&format!("more: the same with --after {}", ui::capped(text_of(&after), NEXT_MAX_CHARS)));
+        if let Some(after) = after.filter(|_| !context.json) {
+            ui::say(&format!("more: the same with --after {}", ui::capped(&after, NEXT_MAX_CHARS)));
         }
         Ok(listed)
     }
 
-    fn params(&self, limit: u64, after: &Value) -> Value {
+    fn params(&self, limit: u64, after: Option<String>) -> List {
         let state = self.state.map(|state| match state {
-            State::Home => "home",
-            State::Replica => "replica",
-            State::Unclaimed => "unclaimed",
+            State::Home => ObjectState::Home,
+            State::Replica => ObjectState::Replica,
+            State::Unclaimed => ObjectState::Unclaimed,
         });
-        let sort = self.sort.map(|sort| match sort {
-            Sort::Name => "name",
-            Sort::Component => "component",
-            Sort::Changed => "changed",
-        });
-        with(
-            json!({ "limit": limit, "tombstones": self.removed }),
-            [
-                ("name", self.name.clone().map(Value::from)),
-                ("sort", sort.map(Value::from)),
-                ("component", self.component.clone().map(Value::from)),
-                ("state", state.map(Value::from)),
-                ("after", Some(after.clone()).filter(|after| !after.is_null())),
-            ],
-        )
+        let sort = match self.sort {
+            None => contract::Sort::Key,
+            Some(Sort::Name) => contract::Sort::Name,
+            Some(Sort::Component) => contract::Sort::Component,
+            Some(Sort::Changed) => contract::Sort::Changed,
+        };
+        List {
+            component: self.component.clone(),
+            state,
+            name: self.name.clone(),
+            sort,
+            after,
+            limit: Some(usize::try_from(limit).unwrap_or(usize::MAX)),
+            tombstones: self.removed,
+        }
     }
 
-    fn json(paper: &mut ui::Printer, objects: &[Value], listed: u64) -> Done<()> {
+    fn json(paper: &mut ui::Printer, objects: &[ObjectInfo], listed: u64) -> Done<()> {
         for (at, object) in objects.iter().enumerate() {
             let comma = if listed == 0 && at == 0 { "" } else { "," };
-            paper.text(&format!("{comma}{object}"))?;
+            paper.text(comma)?;
+            paper.text(&ui::json(object)?)?;
         }
         Ok(())
     }
 
-    fn names(paper: &mut ui::Printer, objects: &[Value]) -> Done<()> {
-        objects.iter().try_for_each(|object| paper.line(&ui::key(text(object, "key"))))
+    fn names(paper: &mut ui::Printer, objects: &[ObjectInfo]) -> Done<()> {
+        objects.iter().try_for_each(|object| paper.line(&ui::key(&object.key)))
     }
 }
 
 /// The longest place to go on from: a key, and the longest name in hexadecimal.
 const NEXT_MAX_CHARS: usize = 2048;
 
-fn text_of(value: &Value) -> &str {
-    value.as_str().unwrap_or_default()
-}
-
-fn rows(table: &mut ui::Table, objects: &[Value]) {
+fn rows(table: &mut ui::Table, objects: &[ObjectInfo]) {
     for (at, object) in objects.iter().enumerate() {
         let beside = [at.checked_sub(1), Some(at + 1)].into_iter().flatten().filter_map(|at| objects.get(at));
-        let shared = beside.into_iter().any(|other| text(other, "uuid") == text(object, "uuid"));
-        let key = if shared { ui::key(text(object, "key")) } else { ui::shown(text(object, "uuid")) };
-        let state = if truth(object, "tombstone") { "removed" } else { text(object, "state") };
-        let home = match (text(object, "state"), text(object, "home_name")) {
-            ("home", _) => "here".to_owned(),
-            (_, "") => ui::short(text(object, "home")),
-            (_, home) => ui::capped(home, 16),
+        let shared = beside.into_iter().any(|other| other.uuid == object.uuid);
+        let key = if shared { ui::key(&object.key) } else { ui::shown(&object.uuid) };
+        let state = match object.state {
+            _ if object.tombstone => "removed",
+            ObjectState::Home => "home",
+            ObjectState::Replica => "replica",
+            ObjectState::Unclaimed => "unclaimed",
         };
-        let revision = match text(object, "state") {
-            "unclaimed" => "-".to_owned(),
-            _ => number(object, "revision").to_string(),
+        let home = match (object.state, object.home_name.as_deref(), object.home.as_deref()) {
+            (ObjectState::Home, ..) => "here".to_owned(),
+            (_, Some(name), _) if !name.is_empty() => ui::capped(name, 16),
+            (.., Some(id)) => ui::short(id),
+            _ => "-".to_owned(),
         };
-        let component =
-            format!("{} {}", ui::shown(text(object, "component")), ui::shown(text(object, "version")));
-        let size = ui::bytes(number(object, "size"));
-        let home = if home.is_empty() { "-".to_owned() } else { home };
-        let name = match text(object, "name") {
-            "" => "-".to_owned(),
-            name => ui::shown(name),
+        let revision = match object.state {
+            ObjectState::Unclaimed => "-".to_owned(),
+            ObjectState::Home | ObjectState::Replica => object.revision.to_string(),
         };
-        table.row([key, name, ui::shown(state), revision, size, home, component.trim().to_owned()]);
+        let component = format!("{} {}", ui::shown(&object.component), ui::shown(&object.version));
+        let (size, component) = (ui::bytes(object.size), component.trim().to_owned());
+        let name = object.name.as_deref().filter(|name| !name.is_empty());
+        let name = name.map_or_else(|| "-".to_owned(), ui::shown);
+        table.row([key, name, state.to_owned(), revision, size, home, component]);
     }
 }

@@ -1,10 +1,10 @@
 //! `once move`
 
 use clap::Args;
-use serde_json::{Value, json};
+use once::api::contract::{self, GrantInfo, MoveDone, MoveResult};
 
 use super::grants;
-use crate::context::{Context, list, not_running, number, text};
+use crate::context::{Context, ended, not_running};
 use crate::failure::{Done, Exit};
 use crate::ui;
 
@@ -51,11 +51,18 @@ impl Move {
     /// Without `--no-wait` the kernel must run: somebody has to carry it.
     pub async fn run(self, context: &Context) -> Done {
         let wait = !self.no_wait && !self.dry_run;
-        let params = json!({
-            "objects": self.objects, "all": self.all, "component": self.component, "to": self.to,
-            "dry_run": self.dry_run, "carry_rights": self.carry_rights, "wait": wait,
-            "leave_calls": self.leave_calls, "timeout_ms": self.timeout,
-        });
+        let to = ui::shown(&self.to);
+        let params = contract::Move {
+            objects: self.objects,
+            all: self.all,
+            component: self.component,
+            to: self.to,
+            dry_run: self.dry_run,
+            carry_rights: self.carry_rights,
+            leave_calls: self.leave_calls,
+            wait,
+            timeout_ms: Some(self.timeout),
+        };
         let client = context.kernel().await?;
         if client.is_embedded() && wait {
             client.close().await?;
@@ -64,79 +71,86 @@ impl Move {
             );
         }
         let bar = if context.json || !wait { ui::Bar::none() } else { ui::Bar::new("moving", 0) };
-        let answer = client.call_with_progress("move", params, |progress| bar.show(progress)).await;
+        let answer = client.ask_with_progress(params, |progress| bar.show(progress)).await;
         drop(bar);
-        let closed = client.close().await;
-        let answer = answer?;
-        closed?;
-        let to = ui::shown(&self.to);
+        let answer = ended(client, answer).await?;
         context.answer(&answer, |answer| print(answer, &to, wait))?;
         Ok(exit(&answer, wait))
     }
 }
 
 /// What was given up: calls that nobody waited for.
-pub(super) fn left(answer: &Value) -> Done<()> {
-    match number(answer, "left") {
+pub(super) fn left(calls: usize) -> Done<()> {
+    match calls {
         0 => Ok(()),
         calls => ui::print(&format!(
             "{} left behind: whoever asked was told `unknown`, and it may still happen, also later than what is asked from there",
-            ui::count(calls, "call")
+            ui::count(calls as u64, "call")
         )),
     }
 }
 
-fn exit(answer: &Value, wait: bool) -> Exit {
-    if !list(answer, "refused").is_empty() {
-        Exit::REFUSED
-    } else if number(answer, "waiting") > 0 && wait {
-        Exit::UNREACHABLE
-    } else {
-        Exit::DONE
+/// Rights that went along.
+pub(super) fn carried(rights: usize) -> Done<()> {
+    match rights {
+        0 => Ok(()),
+        rights => ui::print(&format!(
+            "{} became rights on the objects, and went along",
+            ui::count(rights as u64, "right")
+        )),
     }
 }
 
-fn print(answer: &Value, to: &str, wait: bool) -> Done<()> {
-    let is_dry = answer.get("dry_run").is_some();
-    if is_dry {
-        let objects = list(answer, "objects");
-        ui::print(&format!("{} would move to {to}", ui::count(objects.len() as u64, "object")))?;
+/// Rights that reach the objects, and do not go along.
+pub(super) fn loses(grants: &[GrantInfo], whom: &str, is_dry: bool) -> Done<()> {
+    if grants.is_empty() {
+        return Ok(());
     }
-    let moved = list(answer, "moved");
-    if !moved.is_empty() {
-        ui::print(&format!("{} moved to {to}", ui::count(moved.len() as u64, "object")))?;
+    let verb = if is_dry { "would stay" } else { "stayed" };
+    ui::print(&format!(
+        "these rights reach {whom} here, and {verb} behind (--carry-rights takes them along):"
+    ))?;
+    grants.iter().try_for_each(|grant| {
+        let who = ui::shown(&grant.peer);
+        ui::print(&format!("  {who}: {} on {}", grants::right(grant), grants::scope(grant)))
+    })
+}
+
+fn exit(answer: &MoveResult, wait: bool) -> Exit {
+    match answer {
+        MoveResult::Done(done) if !done.refused.is_empty() => Exit::REFUSED,
+        MoveResult::Done(done) if done.waiting > 0 && wait => Exit::UNREACHABLE,
+        _ => Exit::DONE,
     }
-    let waiting = number(answer, "waiting");
-    if waiting > 0 {
+}
+
+fn print(answer: &MoveResult, to: &str, wait: bool) -> Done<()> {
+    match answer {
+        MoveResult::Plan(plan) => {
+            let objects = ui::count(plan.objects.len() as u64, "object");
+            ui::print(&format!("{objects} would move to {to}"))?;
+            loses(&plan.loses, "them", true)
+        }
+        MoveResult::Done(done) => print_done(done, to, wait),
+    }
+}
+
+fn print_done(done: &MoveDone, to: &str, wait: bool) -> Done<()> {
+    let objects = |count: usize| ui::count(count as u64, "object");
+    if !done.moved.is_empty() {
+        ui::print(&format!("{} moved to {to}", objects(done.moved.len())))?;
+    }
+    if done.waiting > 0 {
         let what = if wait { "not there yet; `once moves` shows what it waits for" } else { "about to move" };
-        ui::print(&format!("{}: {what}", ui::count(waiting, "object")))?;
+        ui::print(&format!("{}: {what}", objects(done.waiting)))?;
     }
-    let refused = list(answer, "refused");
-    if !refused.is_empty() {
-        ui::print(&format!("{} did not move", ui::count(refused.len() as u64, "object")))?;
-        for one in refused {
-            ui::print(&format!("  {}", ui::shown(text(one, "message"))))?;
+    if !done.refused.is_empty() {
+        ui::print(&format!("{} did not move", objects(done.refused.len())))?;
+        for one in &done.refused {
+            ui::print(&format!("  {}", ui::shown(&one.message)))?;
         }
     }
-    left(answer)?;
-    let carried = number(answer, "carried");
-    if carried > 0 {
-        ui::print(&format!("{} became rights on the objects, and went along", ui::count(carried, "right")))?;
-    }
-    let loses = list(answer, "loses");
-    if !loses.is_empty() {
-        let verb = if is_dry { "would stay" } else { "stayed" };
-        ui::print(&format!(
-            "these rights reach them here, and {verb} behind (--carry-rights takes them along):"
-        ))?;
-        for grant in loses {
-            ui::print(&format!(
-                "  {}: {} on {}",
-                ui::shown(text(grant, "peer")),
-                grants::right(grant),
-                grants::scope(grant)
-            ))?;
-        }
-    }
-    Ok(())
+    left(done.left)?;
+    carried(done.carried)?;
+    loses(&done.loses, "them", false)
 }

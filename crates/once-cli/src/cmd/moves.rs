@@ -1,9 +1,9 @@
 //! `once moves`
 
 use clap::{Args, Subcommand};
-use serde_json::{Value, json};
+use once::api::contract::{ArrivalInfo, DepartureInfo, MovesResult, MovesWithdraw, NewsInfo, StayedInfo};
 
-use crate::context::{Context, list, number, text, truth};
+use crate::context::Context;
 use crate::failure::{Done, Exit};
 use crate::ui;
 
@@ -31,57 +31,54 @@ impl Moves {
     /// An empty list is no failure.
     pub async fn run(self, context: &Context) -> Done {
         if let Some(Command::Withdraw { object }) = self.command {
-            let answer = context.call("moves.withdraw", json!({ "object": object })).await?;
+            let answer = context.ask(MovesWithdraw { object }).await?;
             context.answer(&answer, |answer| {
-                let what = match answer.get("stays").and_then(Value::as_bool) {
-                    Some(false) => {
-                        "is handed over: the other kernel is asked for it, and says whether it stays"
-                    }
-                    _ => "stays",
+                let what = match answer.stays {
+                    false => "is handed over: the other kernel is asked for it, and says whether it stays",
+                    true => "stays",
                 };
-                ui::print(&format!("{} {what}", ui::key(text(answer, "key"))))
+                ui::print(&format!("{} {what}", ui::key(&answer.key)))
             })?;
             return Ok(Exit::DONE);
         }
-        let answer = context.call("moves", json!({})).await?;
+        let answer = context.ask(once::api::contract::Moves {}).await?;
         context.answer(&answer, print)?;
         Ok(Exit::DONE)
     }
 }
 
-fn print(answer: &Value) -> Done<()> {
-    let moves = list(answer, "moves");
-    if moves.is_empty() {
+fn print(answer: &MovesResult) -> Done<()> {
+    if answer.moves.is_empty() {
         ui::say("No object is about to leave.");
     }
-    moves.iter().try_for_each(|one| ui::print(&told(one)))?;
-    list(answer, "stayed").iter().try_for_each(|one| ui::print(&unmoved(one)))?;
-    list(answer, "arrivals").iter().try_for_each(|one| ui::print(&come(one)))?;
-    list(answer, "news").iter().try_for_each(|one| ui::print(&heard(one)))
+    answer.moves.iter().try_for_each(|one| ui::print(&told(one)))?;
+    answer.stayed.iter().try_for_each(|one| ui::print(&unmoved(one)))?;
+    answer.arrivals.iter().try_for_each(|one| ui::print(&come(one)))?;
+    answer.news.iter().try_for_each(|one| ui::print(&heard(one)))
 }
 
 /// An object that was to move, or wanted to, and stays.
-fn unmoved(one: &Value) -> String {
-    let (key, to, why) = (ui::key(text(one, "key")), ui::shown(text(one, "to")), text(one, "why"));
-    format!("{key}  did not move to {to}, {}: {}", ui::since(number(one, "at_ms")), ui::capped(why, 400))
+fn unmoved(one: &StayedInfo) -> String {
+    let (key, to) = (ui::key(&one.key), ui::shown(&one.to));
+    format!("{key}  did not move to {to}, {}: {}", ui::since(one.at_ms), ui::capped(&one.why, 400))
 }
 
 /// An object that has come, and that nobody could tell so.
-pub(super) fn come(one: &Value) -> String {
-    let (key, from) = (ui::key(text(one, "key")), ui::shown(text(one, "from")));
-    let component = ui::shown(text(one, "component"));
-    let waits = match one.get("programs").and_then(Value::as_u64) {
+fn come(one: &ArrivalInfo) -> String {
+    let (key, from) = (ui::key(&one.key), ui::shown(&one.from));
+    let component = ui::shown(&one.component);
+    let waits = match one.programs {
         Some(0) => format!("no program that serves {component} is connected"),
         _ => format!("{component} cannot be asked just now"),
     };
-    let since = ui::since(number(one, "since_ms"));
+    let since = ui::since(one.since_ms);
     format!("{key}  has come from {from}, since {since}: does nothing before it was told so; {waits}")
 }
 
 /// An object that has moved: where it is, and who has not heard of it.
-fn heard(one: &Value) -> String {
-    let names: Vec<_> = list(one, "waits_for").iter().map(|peer| ui::shown(text(peer, "name"))).collect();
-    let (key, home) = (ui::key(text(one, "key")), ui::shown(text(one, "home")));
+fn heard(one: &NewsInfo) -> String {
+    let names: Vec<_> = one.waits_for.iter().map(|peer| ui::shown(&peer.name)).collect();
+    let (key, home) = (ui::key(&one.key), ui::shown(&one.home));
     match names.is_empty() {
         true => format!("{key}  is at {home} now"),
         false => format!("{key}  is at {home} now; not heard of it yet: {}", names.join(", ")),
@@ -89,18 +86,16 @@ fn heard(one: &Value) -> String {
 }
 
 /// An object that is about to leave: for where, since when, and what it waits for.
-pub(super) fn told(one: &Value) -> String {
-    let waits = match (truth(one, "sealed"), truth(one, "connected")) {
-        (true, true) if truth(one, "withdrawn") => "taken back; waits for the answer",
-        (true, false) if truth(one, "withdrawn") => {
-            "taken back; waits until that kernel can be reached, and answers"
-        }
+pub(super) fn told(one: &DepartureInfo) -> String {
+    let waits = match (one.sealed, one.connected) {
+        (true, true) if one.withdrawn => "taken back; waits for the answer",
+        (true, false) if one.withdrawn => "taken back; waits until that kernel can be reached, and answers",
         (true, true) => "handed over; waits for the answer",
         (true, false) => "handed over; waits until that kernel can be reached, and answers",
-        (false, true) if truth(one, "leaves_calls") => "waits for what is under way, but its calls",
+        (false, true) if one.leaves_calls => "waits for what is under way, but its calls",
         (false, true) => "waits for what is under way",
         (false, false) => "waits until that kernel can be reached",
     };
-    let (key, to) = (ui::key(text(one, "key")), ui::shown(text(one, "to")));
-    format!("{key}  to {to}, since {}: {waits}", ui::since(number(one, "since_ms")))
+    let (key, to) = (ui::key(&one.key), ui::shown(&one.to));
+    format!("{key}  to {to}, since {}: {waits}", ui::since(one.since_ms))
 }

@@ -3,10 +3,10 @@
 use std::collections::BTreeSet;
 
 use clap::{Args, Subcommand};
+use once::api::contract::{OutboxDrop, OutboxDropResult, OwedInfo, ReachInfo, WaitingInfo, WorkInfo};
 use once::model::ids::Uuid;
-use serde_json::{Value, json};
 
-use crate::context::{Context, list, number, text, truth};
+use crate::context::Context;
 use crate::failure::{Done, Exit, Failure};
 use crate::ui;
 
@@ -39,84 +39,86 @@ enum What {
 impl Outbox {
     /// It is on disk, and is sent until the other kernel has it.
     pub async fn run(self, context: &Context) -> Done {
-        if let Some(What::Drop { what, peer: Some(peer) }) = &self.what {
-            let answer = context.call("outbox.drop", json!({ "peer": peer, "object": what })).await?;
-            context.answer(&answer, |answer| {
-                let (peer, given_up) = (ui::shown(text(answer, "peer")), number(answer, "given_up"));
-                match given_up {
-                    0 => ui::say(&format!("nothing is owed to {peer}")),
-                    _ => ui::say(&format!("given up: {} for {peer}", ui::count(given_up, "object"))),
-                }
-                Ok(())
-            })?;
-            return Ok(Exit::DONE);
-        }
-        if let Some(What::Drop { what, .. }) = self.what {
+        let Some(What::Drop { what, peer }) = self.what else { return print(context).await };
+        let drop = if peer.is_some() {
+            OutboxDrop { id: None, peer, object: what }
+        } else {
             let id: Uuid = what.unwrap_or_default().parse().map_err(|_| {
                 Failure::usage("an action's id is a UUID").hint("`once outbox` shows it, in the column ID")
             })?;
-            let answer = context.call("outbox.drop", json!({ "id": id })).await?;
-            context.answer(&answer, |answer| {
-                let key = ui::key(text(answer, "object"));
-                match truth(answer, "here") {
-                    true => ui::say(&format!("{id} on {key} is given up")),
-                    false => {
-                        ui::say(&format!("{id} on {key} is taken back, if it has not run at its home yet"))
-                    }
-                }
-                Ok(())
-            })?;
-            return Ok(Exit::DONE);
-        }
-        let answer = context.call("outbox", json!({})).await?;
+            OutboxDrop { id: Some(id), ..OutboxDrop::default() }
+        };
+        let answer = context.ask(drop).await?;
         context.answer(&answer, |answer| {
-            let (owed, acts, work) = (list(answer, "owed"), list(answer, "acts"), list(answer, "work"));
-            if owed.is_empty() && acts.is_empty() && work.is_empty() {
-                ui::say("nothing is owed");
-                return Ok(());
-            }
-            if !acts.is_empty() {
-                actions(acts)?;
-            }
-            if !work.is_empty() {
-                outside(work)?;
-            }
-            if !owed.is_empty() {
-                shares(owed)?;
-            }
-            ways(owed.iter().chain(acts))
+            dropped(answer);
+            Ok(())
         })?;
         Ok(Exit::DONE)
     }
 }
 
+fn dropped(answer: &OutboxDropResult) {
+    match answer {
+        OutboxDropResult::Debts(debts) => match debts.given_up {
+            0 => ui::say(&format!("nothing is owed to {}", ui::shown(&debts.peer))),
+            n => ui::say(&format!("given up: {} for {}", ui::count(n, "object"), ui::shown(&debts.peer))),
+        },
+        OutboxDropResult::Action(action) => {
+            let (id, key) = (action.id, ui::key(&action.object));
+            match action.here {
+                true => ui::say(&format!("{id} on {key} is given up")),
+                false => ui::say(&format!("{id} on {key} is taken back, if it has not run at its home yet")),
+            }
+        }
+    }
+}
+
+async fn print(context: &Context) -> Done {
+    let answer = context.ask(once::api::contract::Outbox {}).await?;
+    context.answer(&answer, |answer| {
+        let (owed, acts, work) = (&answer.owed, &answer.acts, &answer.work);
+        if owed.is_empty() && acts.is_empty() && work.is_empty() {
+            ui::say("nothing is owed");
+            return Ok(());
+        }
+        if !acts.is_empty() {
+            actions(acts)?;
+        }
+        if !work.is_empty() {
+            outside(work)?;
+        }
+        if !owed.is_empty() {
+            shares(owed)?;
+        }
+        ways(owed.iter().map(|row| &row.reach).chain(acts.iter().map(|act| &act.reach)))
+    })?;
+    Ok(Exit::DONE)
+}
+
 /// Objects that their receivers do not have yet.
-fn shares(owed: &[Value]) -> Done<()> {
+fn shares(owed: &[OwedInfo]) -> Done<()> {
     let mut table = ui::Table::new(["PEER", "OWED", "OLDEST"]);
     for row in owed {
-        let oldest = match number(row, "oldest_ms") {
-            0 => "-".to_owned(),
-            at_ms => ui::since(at_ms),
-        };
-        table.row([ui::shown(text(row, "peer")), ui::number(number(row, "rows")), oldest]);
+        let oldest = row.oldest_ms.map_or_else(|| "-".to_owned(), ui::since);
+        table.row([ui::shown(&row.reach.peer), ui::number(row.rows), oldest]);
     }
     table.right(1).print()?;
-    for transfer in owed.iter().flat_map(|row| list(row, "transfers")) {
+    for transfer in owed.iter().flat_map(|row| &row.transfers) {
         ui::say(&format!("sending {}", super::status::progress(transfer)));
     }
     Ok(())
 }
 
 /// Actions without an outcome.
-fn actions(acts: &[Value]) -> Done<()> {
+fn actions(acts: &[WaitingInfo]) -> Done<()> {
     let mut table = ui::Table::new(["AT", "ACTION", "ON", "SINCE", "ID", "NOTE"]);
     for act in acts {
         table.row([
-            ui::shown(text(act, "peer")),
-            ui::shown(text(act, "name")),
-            ui::key(text(act, "object")),
-            ui::since(number(act, "since_ms")),
-            text(act, "id").to_owned(),
+            ui::shown(&act.reach.peer),
+            ui::shown(&act.name),
+            ui::key(&act.object),
+            ui::since(act.since_ms),
+            act.id.to_string(),
             note(act),
         ]);
     }
@@ -124,37 +126,34 @@ fn actions(acts: &[Value]) -> Done<()> {
 }
 
 /// What is special about an action.
-fn note(act: &Value) -> String {
+fn note(act: &WaitingInfo) -> String {
     let mut notes = Vec::new();
-    match (text(act, "void"), number(act, "deadline_ms")) {
-        ("cancelled", _) => notes.push("taken back".to_owned()),
-        ("expired", _) => notes.push("its time is up".to_owned()),
-        ("", 0) => {}
-        ("", at_ms) => notes.push(format!("deadline {}", ui::since(at_ms))),
-        (why, _) => notes.push(ui::shown(why)),
+    match (act.void.as_deref(), act.deadline_ms) {
+        (Some("cancelled"), _) => notes.push("taken back".to_owned()),
+        (Some("expired"), _) => notes.push("its time is up".to_owned()),
+        (Some(why), _) => notes.push(ui::shown(why)),
+        (None, Some(at_ms)) => notes.push(format!("deadline {}", ui::since(at_ms))),
+        (None, None) => {}
     }
-    match text(act, "stands") {
-        "" => {}
-        why => notes.push(ui::shown(why)),
-    }
-    match (text(act, "waits"), text(act, "acting")) {
-        ("", "") => {}
-        ("", acting) => notes.push(format!("for {}", ui::key(acting))),
-        (waits, _) => notes.push(format!("{} waits for its outcome", ui::key(waits))),
+    notes.extend(act.stands.as_deref().map(ui::shown));
+    match (&act.waits, &act.acting) {
+        (Some(waits), _) => notes.push(format!("{} waits for its outcome", ui::key(waits))),
+        (None, Some(acting)) => notes.push(format!("for {}", ui::key(acting))),
+        (None, None) => {}
     }
     if notes.is_empty() { "-".to_owned() } else { notes.join("; ") }
 }
 
 /// Work outside that is not done.
-fn outside(work: &[Value]) -> Done<()> {
+fn outside(work: &[WorkInfo]) -> Done<()> {
     let mut table = ui::Table::new(["WORK", "FOR", "SINCE", "ID", "STATE"]);
     for row in work {
-        let state = if truth(row, "done_here") { "under way" } else { "nobody here does it" };
+        let state = if row.done_here { "under way" } else { "nobody here does it" };
         table.row([
-            ui::shown(text(row, "name")),
-            ui::key(text(row, "object")),
-            ui::since(number(row, "since_ms")),
-            text(row, "id").to_owned(),
+            ui::shown(&row.name),
+            ui::key(&row.object),
+            ui::since(row.since_ms),
+            row.id.to_string(),
             state.to_owned(),
         ]);
     }
@@ -162,21 +161,18 @@ fn outside(work: &[Value]) -> Done<()> {
 }
 
 /// How it stands with the peers that something waits for: each once.
-fn ways<'a>(rows: impl Iterator<Item = &'a Value>) -> Done<()> {
+fn ways<'a>(rows: impl Iterator<Item = &'a ReachInfo>) -> Done<()> {
     let mut told = BTreeSet::new();
     let mut table = ui::Table::new(["PEER", "STATE", "TRIES", "LAST ERROR"]);
-    for row in rows.filter(|row| told.insert(text(row, "kernel"))) {
-        let state = match (truth(row, "connected"), row["tries"].is_null()) {
+    for row in rows.filter(|row| told.insert(&row.kernel)) {
+        let state = match (row.connected, row.tries) {
             (true, _) => "connected",
-            (_, true) => "this kernel is not running",
+            (_, None) => "this kernel is not running",
             _ => "not connected",
         };
-        let error = match text(row, "last_error") {
-            "" => "-".to_owned(),
-            error => ui::capped(error, 120),
-        };
-        let tries = row["tries"].as_u64().map_or_else(|| "-".to_owned(), ui::number);
-        table.row([ui::shown(text(row, "peer")), state.to_owned(), tries, error]);
+        let error = row.last_error.as_ref().map_or_else(|| "-".to_owned(), |error| ui::capped(error, 120));
+        let tries = row.tries.map_or_else(|| "-".to_owned(), ui::number);
+        table.row([ui::shown(&row.peer), state.to_owned(), tries, error]);
     }
     if told.is_empty() { Ok(()) } else { table.right(2).print() }
 }

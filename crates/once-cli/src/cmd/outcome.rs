@@ -1,7 +1,8 @@
 //! `once outcome`
 
 use clap::Args;
-use serde_json::json;
+use once::api::contract;
+use once::model::ids::Uuid;
 
 use crate::context::Context;
 use crate::failure::{Done, Exit};
@@ -12,14 +13,14 @@ use crate::failure::{Done, Exit};
 #[derive(Debug, Args)]
 pub struct Outcome {
     /// The action's id
-    id: String,
+    id: Uuid,
 }
 
 impl Outcome {
     /// Also of one that is still under way.
     pub async fn run(self, context: &Context) -> Done {
-        let answer = context.call("outcome", json!({ "id": self.id })).await?;
-        let coordination = answer.get("coordination");
+        let answer = context.ask(contract::Outcome { id: self.id }).await?;
+        let coordination = answer.coordination.as_deref();
         context.answer(&answer, |answer| {
             coordination.map_or_else(|| super::act::print(answer), super::coordinate::print)
         })?;

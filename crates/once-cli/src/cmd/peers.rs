@@ -1,9 +1,11 @@
 //! `once peers`
 
 use clap::{Args, Subcommand};
-use serde_json::{Value, json};
+use once::api::contract::{
+    self, Method, PeerInfo, PeerResult, PeerStatus, PeersAdd, PeersDial, PeersRemove, PeersSet,
+};
 
-use crate::context::{Context, list, number, peer_name, text, truth, with};
+use crate::context::Context;
 use crate::failure::{Done, Exit};
 use crate::ui;
 
@@ -75,30 +77,27 @@ impl Peers {
         match self.command.unwrap_or(Command::List) {
             Command::List => print(context).await?,
             Command::Add { kernel, at, name } => {
-                let addresses = Some(at).filter(|all| !all.is_empty()).map(Value::from);
-                let params = json!({ "kernel": kernel });
-                let params = with(params, [("addresses", addresses), ("name", name.map(Into::into))]);
-                say(context, "peers.add", params, "added").await?;
+                say(context, PeersAdd { kernel, addresses: at, name }, "added").await?;
             }
-            Command::Remove { peer } => {
-                say(context, "peers.remove", json!({ "peer": peer }), "removed").await?
-            }
+            Command::Remove { peer } => say(context, PeersRemove { peer }, "removed").await?,
             Command::Rename { peer, name } => {
-                say(context, "peers.set", json!({ "peer": peer, "name": name }), "renamed").await?;
+                let params = PeersSet { peer, name: Some(name), ..PeersSet::default() };
+                say(context, params, "renamed").await?;
             }
             Command::Quota { peer, size } => {
-                let params = json!({ "peer": peer, "quota_bytes": ui::parse_bytes(&size)? });
-                say(context, "peers.set", params, "quota set for").await?;
+                let quota_bytes = Some(ui::parse_bytes(&size)?);
+                let params = PeersSet { peer, quota_bytes, ..PeersSet::default() };
+                say(context, params, "quota set for").await?;
             }
             Command::Address { peer, addresses } => {
-                let params = json!({ "peer": peer, "addresses": addresses });
-                say(context, "peers.set", params, "addresses set for").await?;
+                say(context, PeersSet { peer, addresses, ..PeersSet::default() }, "addresses set for")
+                    .await?;
             }
             Command::Dial { peer, timeout } => {
-                let params = json!({ "peer": peer, "timeout_ms": timeout });
-                let answer = context.call_running("peers.dial", params).await?;
+                let params = PeersDial { peer: peer.clone(), timeout_ms: Some(timeout) };
+                let answer = context.ask_running(params).await?;
                 context.answer(&answer, |answer| {
-                    let rtt = ui::duration_us(number(answer, "rtt_us"));
+                    let rtt = ui::duration_us(answer.rtt_us.unwrap_or_default());
                     ui::print(&format!("connected to {} ({rtt} there and back)", ui::shown(&peer)))
                 })?;
             }
@@ -107,15 +106,15 @@ impl Peers {
     }
 }
 
-async fn say(context: &Context, method: &str, params: Value, done: &str) -> Done<()> {
-    let answer = context.call(method, params).await?;
-    context.answer(&answer, |answer| ui::print(&format!("{done} {}", text(answer, "kernel"))))
+async fn say<M: Method<Result = PeerResult>>(context: &Context, params: M, done: &str) -> Done<()> {
+    let answer = context.ask(params).await?;
+    context.answer(&answer, |answer| ui::print(&format!("{done} {}", answer.kernel)))
 }
 
 async fn print(context: &Context) -> Done<()> {
-    let answer = context.call("peers", json!({})).await?;
+    let answer = context.ask(contract::Peers {}).await?;
     context.answer(&answer, |answer| {
-        let peers = list(answer, "peers");
+        let peers = &answer.peers;
         if peers.is_empty() {
             ui::say(
                 "no peers yet: `once invite` makes a ticket for another kernel, `once join TICKET` uses one",
@@ -125,35 +124,32 @@ async fn print(context: &Context) -> Done<()> {
         let mut table =
             ui::Table::new(["PEER", "KERNEL", "STATE", "RTT", "OWED", "STORED HERE", "CAME BY", "ADDRESSES"]);
         for peer in peers {
-            let addresses = list(peer, "addresses").iter().filter_map(Value::as_str).map(ui::shown);
-            let stored = ui::bytes(number(peer, "stored_bytes"));
+            let addresses: Vec<_> = peer.addresses.iter().map(|address| ui::shown(address)).collect();
+            let stored = ui::bytes(peer.stored_bytes);
             table.row([
-                peer_name(peer),
-                ui::short(text(peer, "kernel")),
+                ui::peer_name(peer),
+                ui::short(&peer.kernel),
                 state(peer),
-                peer.get("rtt_us").and_then(Value::as_u64).map_or("-".to_owned(), ui::duration_us),
-                ui::number(number(peer, "owed")),
-                format!("{stored} of {}", ui::bytes(number(peer, "quota_bytes"))),
-                match text(peer, "invite") {
-                    "" => "-".to_owned(),
-                    invite => format!("invite {invite}"),
-                },
-                addresses.collect::<Vec<_>>().join(" "),
+                peer.rtt_us.map_or("-".to_owned(), ui::duration_us),
+                ui::number(peer.owed),
+                format!("{stored} of {}", ui::bytes(peer.quota_bytes)),
+                peer.invite.as_ref().map_or_else(|| "-".to_owned(), |invite| format!("invite {invite}")),
+                addresses.join(" "),
             ]);
         }
         table.right(4).leave(&[6, 5, 3, 1, 4]).print()
     })
 }
 
-fn state(peer: &Value) -> String {
-    match (text(peer, "status"), truth(peer, "connected"), text(peer, "last_error")) {
-        ("visitor", true, _) => "visitor, connected".to_owned(),
-        ("visitor", ..) => "visitor".to_owned(),
-        ("host", true, _) => "visited, connected".to_owned(),
+fn state(peer: &PeerInfo) -> String {
+    match (peer.status, peer.connected, &peer.last_error) {
+        (PeerStatus::Visitor, true, _) => "visitor, connected".to_owned(),
+        (PeerStatus::Visitor, ..) => "visitor".to_owned(),
+        (PeerStatus::Host, true, _) => "visited, connected".to_owned(),
         (_, true, _) => "connected".to_owned(),
-        ("joining", ..) => "joining".to_owned(),
-        ("host", _, "") => "visited, not connected".to_owned(),
-        (_, _, "") => "not connected".to_owned(),
-        (_, _, error) => format!("not connected: {}", ui::capped(error, 60)),
+        (PeerStatus::Joining, ..) => "joining".to_owned(),
+        (PeerStatus::Host, _, None) => "visited, not connected".to_owned(),
+        (_, _, None) => "not connected".to_owned(),
+        (_, _, Some(error)) => format!("not connected: {}", ui::capped(error, 60)),
     }
 }

@@ -4,9 +4,10 @@ use std::path::PathBuf;
 
 use clap::Args;
 use once::api::Client;
-use serde_json::{Value, json};
+use once::api::contract::{self, ChangeInfo, ChangeKind, Method};
+use serde::Serialize;
 
-use crate::context::{Context, number, text, truth, with};
+use crate::context::Context;
 use crate::failure::{Done, Exit, Failure};
 use crate::scenarios::{read, stdin};
 use crate::ui;
@@ -38,35 +39,42 @@ impl Put {
             let failure = Failure::failed(format!("{name}{place}: {}", error.reason()));
             Failure { code: "invalid".into(), hint: error.hint().map(str::to_owned), ..failure }
         })?;
-        let params = json!({ "object": self.object, "text": scenario.as_str() });
-        let params = with(params, [("base", self.base.map(Into::into))]);
-        change(context, "put", vec![params]).await
+        let text = scenario.as_str().to_owned();
+        change(context, [contract::Put { object: self.object, text, base: self.base }]).await
     }
 }
 
+/// What `--json` prints of changes.
+#[derive(Serialize)]
+struct Changes {
+    changes: Vec<ChangeInfo>,
+}
+
 /// Calls a method that changes objects, and prints what became of each.
-pub async fn change(context: &Context, method: &str, calls: Vec<Value>) -> Done {
+pub async fn change<M: Method<Result = ChangeInfo>>(
+    context: &Context,
+    calls: impl IntoIterator<Item = M>,
+) -> Done {
     let client = context.kernel().await?;
     let mut changes = Vec::new();
-    let outcome = each(context, &client, method, calls, &mut changes).await;
+    let outcome = each(context, &client, calls, &mut changes).await;
     let closed = client.close().await;
     if context.json && (outcome.is_ok() || !changes.is_empty()) {
-        ui::print_json(&json!({ "changes": changes }))?;
+        ui::print_json(&Changes { changes })?;
     }
     outcome?;
     closed?;
     Ok(Exit::DONE)
 }
 
-async fn each(
+async fn each<M: Method<Result = ChangeInfo>>(
     context: &Context,
     client: &Client,
-    method: &str,
-    calls: Vec<Value>,
-    changes: &mut Vec<Value>,
+    calls: impl IntoIterator<Item = M>,
+    changes: &mut Vec<ChangeInfo>,
 ) -> Done<()> {
     for params in calls {
-        let answer = client.call(method, params).await?;
+        let answer = client.ask(params).await?;
         if !context.json {
             ui::print(&line(&answer))?;
         }
@@ -75,14 +83,29 @@ async fn each(
     Ok(())
 }
 
-fn line(answer: &Value) -> String {
-    let object = answer.get("object").unwrap_or(&Value::Null);
-    let key = ui::key(text(object, "key"));
-    match (text(answer, "change"), number(object, "revision")) {
-        ("dropped", _) => format!("dropped    {key} (only the copy here)"),
-        ("changed", revision) if truth(answer, "claimed") => {
+fn line(ChangeInfo { object, change, claimed }: &ChangeInfo) -> String {
+    let (key, revision) = (ui::key(&object.key), object.revision);
+    match change {
+        ChangeKind::Dropped => format!("dropped    {key} (only the copy here)"),
+        ChangeKind::Changed if *claimed => {
             format!("changed    {key} (revision {revision}); claimed: this kernel is its home now")
         }
-        (change, revision) => format!("{:<10} {key} (revision {revision})", ui::shown(change)),
+        change => format!("{:<10} {key} (revision {revision})", word(*change)),
+    }
+}
+
+/// The word for what became of an object.
+pub fn word(change: ChangeKind) -> &'static str {
+    match change {
+        ChangeKind::New => "new",
+        ChangeKind::Same => "same",
+        ChangeKind::Changed => "changed",
+        ChangeKind::KeptBeside => "kept-beside",
+        ChangeKind::Resolved => "resolved",
+        ChangeKind::BesideTombstone => "beside-tombstone",
+        ChangeKind::Beside => "beside",
+        ChangeKind::Claimed => "claimed",
+        ChangeKind::Removed => "removed",
+        ChangeKind::Dropped => "dropped",
     }
 }

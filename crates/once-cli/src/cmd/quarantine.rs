@@ -1,9 +1,9 @@
 //! `once quarantine`
 
 use clap::{Args, Subcommand};
-use serde_json::{Value, json};
+use once::api::contract::{self, QuarantineEnd, QuarantineResult};
 
-use crate::context::{Context, list, number, text};
+use crate::context::Context;
 use crate::failure::{Done, Exit};
 use crate::ui;
 
@@ -36,45 +36,40 @@ impl Quarantine {
     /// Exits with 1 while there is one.
     pub async fn run(self, context: &Context) -> Done {
         let Some(Command::End { without }) = self.command else {
-            let answer = context.call("quarantine", json!({})).await?;
+            let answer = context.ask(contract::Quarantine {}).await?;
             context.answer(&answer, print)?;
-            let is_in = answer.get("quarantine").is_some_and(|quarantine| !quarantine.is_null());
-            return Ok(if is_in { Exit::FAILED } else { Exit::DONE });
+            return Ok(if answer.quarantine.is_some() { Exit::FAILED } else { Exit::DONE });
         };
-        let answer = context.call("quarantine.end", json!({ "without": without })).await?;
+        let answer = context.ask(QuarantineEnd { without }).await?;
         context.answer(&answer, |answer| {
-            ui::print(&format!("a new life has begun: incarnation {}", text(answer, "incarnation")))
+            ui::print(&format!("a new life has begun: incarnation {}", answer.incarnation))
         })?;
         ui::say("Objects that had their home here are read, and not changed. Grant again what peers may do.");
         Ok(Exit::DONE)
     }
 }
 
-fn print(answer: &Value) -> Done<()> {
-    let Some(quarantine) = answer.get("quarantine").filter(|quarantine| !quarantine.is_null()) else {
+fn print(QuarantineResult { quarantine }: &QuarantineResult) -> Done<()> {
+    let Some(quarantine) = quarantine else {
         return ui::print("not in quarantine");
     };
     ui::print(&format!(
         "in quarantine since {}: the data was put back from a backup, and stands at commit {}",
-        ui::utc(number(quarantine, "since_ms")),
-        number(quarantine, "commit")
+        ui::utc(quarantine.since_ms),
+        quarantine.commit
     ))?;
-    for said in list(quarantine, "shown") {
+    for said in &quarantine.shown {
         ui::print(&format!(
             "  this kernel has said: commit {} of its run {} ({}), of which this disk has nothing; incarnation {}",
-            number(said, "commit"),
-            number(said, "boot"),
-            ui::short(text(said, "boot_id")),
-            ui::short(text(said, "incarnation"))
+            said.commit,
+            said.boot,
+            ui::short(&said.boot_id),
+            ui::short(&said.incarnation)
         ))?;
     }
-    for (label, name) in [("heard", "heard"), ("not heard yet", "waits_for")] {
-        for peer in list(quarantine, name) {
-            ui::print(&format!(
-                "  {label}: {} ({})",
-                ui::shown(text(peer, "name")),
-                ui::short(text(peer, "kernel"))
-            ))?;
+    for (label, peers) in [("heard", &quarantine.heard), ("not heard yet", &quarantine.waits_for)] {
+        for peer in peers {
+            ui::print(&format!("  {label}: {} ({})", ui::shown(&peer.name), ui::short(&peer.kernel)))?;
         }
     }
     ui::say(

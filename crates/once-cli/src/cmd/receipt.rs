@@ -5,8 +5,9 @@ use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use once::api::contract;
 use once::model::ids::Uuid;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::context::Context;
 use crate::failure::{Done, Exit, Failure};
@@ -30,8 +31,9 @@ pub struct Receipt {
 impl Receipt {
     /// The home may be this kernel, else it must be reachable now.
     pub async fn run(self, context: &Context) -> Done {
-        let params = json!({ "id": self.id, "timeout_ms": self.timeout });
-        let answer = context.call("receipt", params).await?;
+        let answer = context.ask(contract::Receipt { id: self.id, timeout_ms: Some(self.timeout) }).await?;
+        // Its members by their names: people have it in another order than programs.
+        let answer = serde_json::to_value(answer).map_err(|error| Failure::fault(error.to_string()))?;
         let document = if context.json { format!("{answer}\n") } else { document(&answer) };
         match &self.out {
             None => {

@@ -1,9 +1,9 @@
 //! `once refs`
 
 use clap::Args;
-use serde_json::{Value, json};
+use once::api::contract::{self, ReferenceInfo};
 
-use crate::context::{Context, list, text, truth};
+use crate::context::Context;
 use crate::failure::{Done, Exit};
 use crate::ui;
 
@@ -17,23 +17,19 @@ pub struct Refs {
 impl Refs {
     /// Declared references, IOR texts and bare UUIDs.
     pub async fn run(self, context: &Context) -> Done {
-        let answer = context.call("refs", json!({ "object": self.object })).await?;
+        let answer = context.ask(contract::Refs { object: self.object }).await?;
         context.answer(&answer, |answer| {
-            let references = list(answer, "references");
+            let references = &answer.references;
             if references.is_empty() {
                 ui::say("no references");
                 return Ok(());
             }
             let mut table = ui::Table::new(["HERE", "PLACE", "TARGET"]);
             for reference in references {
-                table.row([
-                    here(reference),
-                    ui::shown(text(reference, "path")),
-                    ui::capped(text(reference, "target"), 400),
-                ]);
+                table.row([here(reference), ui::shown(&reference.path), ui::capped(&reference.target, 400)]);
             }
             table.leave(&[1]).print()?;
-            if truth(answer, "truncated") {
+            if answer.truncated {
                 ui::say("There are more: only so many are read from one scenario.");
             }
             Ok(())
@@ -42,8 +38,8 @@ impl Refs {
     }
 }
 
-fn here(reference: &Value) -> String {
-    match list(reference, "objects").len() {
+fn here(reference: &ReferenceInfo) -> String {
+    match reference.objects.len() {
         0 => "-".to_owned(),
         1 => "yes".to_owned(),
         n => format!("{n} objects"),

@@ -1,9 +1,9 @@
 //! `once request`
 
 use clap::Args;
-use serde_json::{Value, json};
+use once::api::contract;
 
-use crate::context::{Context, text, truth, with};
+use crate::context::Context;
 use crate::failure::{Done, Exit};
 use crate::ui;
 
@@ -26,13 +26,17 @@ pub struct Request {
 impl Request {
     /// Prints like `once show`.
     pub async fn run(self, context: &Context) -> Done {
-        let params = json!({ "object": self.object, "keep": !self.no_keep, "timeout_ms": self.timeout });
-        let params = with(params, [("from", self.from.map(Into::into))]);
-        let answer = context.call_running("request", params).await?;
+        let params = contract::Request {
+            object: self.object,
+            from: self.from,
+            keep: Some(!self.no_keep),
+            timeout_ms: Some(self.timeout),
+        };
+        let answer = context.ask_running(params).await?;
         context.answer(&answer, |answer| {
-            super::show::about(answer.get("object").unwrap_or(&Value::Null));
-            ui::say(if truth(answer, "kept") { "A copy is kept here." } else { "No copy is kept here." });
-            super::show::document(text(answer, "text"))
+            super::show::about(&answer.object);
+            ui::say(if answer.kept { "A copy is kept here." } else { "No copy is kept here." });
+            super::show::document(answer.text.as_deref().unwrap_or_default())
         })?;
         Ok(Exit::DONE)
     }

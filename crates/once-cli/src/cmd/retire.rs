@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use once::api::Client;
-use serde_json::{Value, json};
+use once::api::contract::{self, List, Receipts, RetireResult};
 
-use crate::context::{Context, list, text, truth};
+use crate::context::Context;
 use crate::failure::{Done, Exit, Failure};
 use crate::ui;
 
@@ -45,10 +45,9 @@ impl Retire {
         let closed = client.close().await;
         let answer = answer?;
         closed?;
-        let checks = list(&answer, "checks");
-        context.answer(&answer, |_| checks.iter().try_for_each(super::doctor::print))?;
-        let missing = checks.iter().filter(|check| !truth(check, "ok")).count() as u64;
-        if truth(&answer, "erasable") {
+        context.answer(&answer, |answer| answer.checks.iter().try_for_each(super::doctor::print))?;
+        let missing = answer.checks.iter().filter(|check| !check.ok).count() as u64;
+        if answer.erasable {
             if !context.json {
                 ui::print("this kernel can be erased")?;
             }
@@ -58,14 +57,17 @@ impl Retire {
         Ok(Exit::FAILED)
     }
 
-    async fn ask(&self, client: &Client) -> Done<Value> {
+    async fn ask(&self, client: &Client) -> Done<RetireResult> {
         if let Some(path) = &self.receipts {
             let written = write(client, path).await?;
             ui::say(&format!("{} written", ui::count(written, "receipt")));
         }
-        let params =
-            json!({ "to": self.to, "has_receipts": self.receipts.is_some(), "timeout_ms": self.timeout });
-        Ok(client.call("retire", params).await?)
+        let params = contract::Retire {
+            to: self.to.clone(),
+            has_receipts: self.receipts.is_some(),
+            timeout_ms: Some(self.timeout),
+        };
+        Ok(client.ask(params).await?)
     }
 }
 
@@ -76,13 +78,13 @@ async fn write(client: &Client, path: &Path) -> Done<u64> {
     let mut out = BufWriter::new(file);
     let (mut written, mut from) = (0, None);
     loop {
-        let objects = client.call("list", json!({ "tombstones": true, "after": from })).await?;
-        for object in list(&objects, "objects") {
-            written += write_object(client, text(object, "key"), &mut out, path).await?;
+        let page = client.ask(List { tombstones: true, after: from, ..List::default() }).await?;
+        for object in page.objects {
+            written += write_object(client, &object.key, &mut out, path).await?;
         }
-        match text(&objects, "next") {
-            "" => break,
-            next => from = Some(next.to_owned()),
+        from = page.next;
+        if from.is_none() {
+            break;
         }
     }
     out.into_inner().map_err(|error| failed(error.into_error()))?.sync_all().map_err(failed)?;
@@ -93,12 +95,14 @@ async fn write(client: &Client, path: &Path) -> Done<u64> {
 async fn write_object(client: &Client, key: &str, out: &mut impl Write, path: &Path) -> Done<u64> {
     let (mut written, mut after) = (0, None);
     loop {
-        let page = client.call("receipts", json!({ "object": key, "after": after })).await?;
-        for receipt in list(&page, "receipts") {
+        let page = client.ask(Receipts { object: key.to_owned(), after }).await?;
+        for receipt in &page.receipts {
+            // Its members are sorted by name, as `once receipt --json` has them.
+            let receipt = ui::json(receipt)?;
             writeln!(out, "{receipt}").map_err(|error| Failure::io(path, &error))?;
             written += 1;
         }
-        after = page["next"].as_u64();
+        after = page.next;
         if after.is_none() {
             return Ok(written);
         }

@@ -20,7 +20,7 @@ pub struct Revoke {
 impl Revoke {
     /// What was read before stays where it is.
     pub async fn run(self, context: &Context) -> Done {
-        let answer = context.call("revoke", self.right.params()).await?;
+        let answer = context.ask(self.right.revoke()).await?;
         context.answer(&answer, |answer| {
             ui::print(&format!("{} may no longer {}", self.right.whose(), self.right.words()))?;
             print_left(answer)

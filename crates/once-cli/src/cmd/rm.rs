@@ -1,7 +1,7 @@
 //! `once rm`
 
 use clap::Args;
-use serde_json::json;
+use once::api::contract;
 
 use crate::context::Context;
 use crate::failure::Done;
@@ -19,7 +19,7 @@ pub struct Rm {
 impl Rm {
     /// One after the other; the first refusal ends it.
     pub async fn run(self, context: &Context) -> Done {
-        let calls = self.objects.into_iter().map(|object| json!({ "object": object })).collect();
-        super::put::change(context, "remove", calls).await
+        let calls = self.objects.into_iter().map(|object| contract::Remove { object });
+        super::put::change(context, calls).await
     }
 }

@@ -1,9 +1,9 @@
 //! `once share`
 
 use clap::Args;
-use serde_json::{Value, json};
+use once::api::contract::{self, ShareResult};
 
-use crate::context::{Context, list, not_running, number, text};
+use crate::context::{Context, ended, not_running};
 use crate::failure::{Done, Exit, Failure};
 use crate::ui;
 
@@ -37,11 +37,8 @@ impl Share {
     /// Without `--no-wait` the kernel must run: somebody has to carry it.
     pub async fn run(mut self, context: &Context) -> Done {
         let to = self.names.pop().unwrap_or_default();
-        let mut params = json!({ "to": to, "with_references": self.with_references,
-            "delivered": !self.no_wait, "timeout_ms": self.timeout });
         match (self.all, self.names.is_empty()) {
-            (true, true) => params["all"] = true.into(),
-            (false, false) => params["objects"] = self.names.clone().into(),
+            (true, true) | (false, false) => {}
             (true, false) => return Err(Failure::usage("name objects or say --all, not both")),
             (false, true) => {
                 let failure = Failure::usage(format!("what is to be shared with {}?", ui::shown(&to)));
@@ -50,6 +47,14 @@ impl Share {
                 ));
             }
         }
+        let params = contract::Share {
+            objects: self.names,
+            all: self.all,
+            to: to.clone(),
+            delivered: !self.no_wait,
+            with_references: self.with_references,
+            timeout_ms: Some(self.timeout),
+        };
         let client = context.kernel().await?;
         if client.is_embedded() && !self.no_wait {
             client.close().await?;
@@ -58,30 +63,28 @@ impl Share {
             );
         }
         let bar = if context.json || self.no_wait { ui::Bar::none() } else { ui::Bar::new("sharing", 0) };
-        let answer = client.call_with_progress("share", params, |progress| bar.show(progress)).await;
+        let answer = client.ask_with_progress(params, |progress| bar.show(progress)).await;
         drop(bar);
-        let closed = client.close().await;
-        let answer = answer?;
-        closed?;
+        let answer = ended(client, answer).await?;
         context.answer(&answer, |answer| print(answer, &to, self.no_wait))?;
         Ok(exit(&answer, self.no_wait))
     }
 }
 
-fn exit(answer: &Value, no_wait: bool) -> Exit {
-    if !list(answer, "refused").is_empty() {
+fn exit(answer: &ShareResult, no_wait: bool) -> Exit {
+    if !answer.refused.is_empty() {
         Exit::REFUSED
-    } else if number(answer, "waiting") > 0 && !no_wait {
+    } else if answer.waiting > 0 && !no_wait {
         Exit::UNREACHABLE
     } else {
         Exit::DONE
     }
 }
 
-fn print(answer: &Value, to: &str, no_wait: bool) -> Done<()> {
-    let (delivered, waiting) = (number(answer, "delivered"), number(answer, "waiting"));
-    let refused = list(answer, "refused");
-    let shared = number(answer, "shared").max(delivered + refused.len() as u64 + waiting);
+fn print(answer: &ShareResult, to: &str, no_wait: bool) -> Done<()> {
+    let ShareResult { delivered, waiting, refused, .. } = answer;
+    let (delivered, waiting) = (*delivered, *waiting);
+    let shared = answer.shared.max(delivered + refused.len() as u64 + waiting);
     let to = ui::shown(to);
     if no_wait {
         ui::print(&format!("shared {} with {to}: sent as soon as it can be", ui::count(shared, "object")))?;
@@ -93,11 +96,11 @@ fn print(answer: &Value, to: &str, no_wait: bool) -> Done<()> {
         ))?;
     }
     for refused in refused {
-        let (object, code) = (ui::key(text(refused, "object")), ui::shown(text(refused, "code")));
+        let (object, code) = (ui::key(&refused.object), ui::shown(&refused.code));
         ui::say(&format!("refused by {to}: {object} ({code})"));
     }
-    for left in list(answer, "left_out") {
-        let (target, reason) = (ui::capped(text(left, "target"), 200), ui::shown(text(left, "reason")));
+    for left in &answer.left_out {
+        let (target, reason) = (ui::capped(&left.target, 200), ui::shown(&left.reason));
         ui::say(&format!("left out: {target} ({reason})"));
     }
     if waiting > 0 && !no_wait {
@@ -107,13 +110,13 @@ fn print(answer: &Value, to: &str, no_wait: bool) -> Done<()> {
 }
 
 /// What is not answered yet, and why.
-fn say_how_far(answer: &Value, waiting: u64, to: &str) {
+fn say_how_far(answer: &ShareResult, waiting: u64, to: &str) {
     let (count, one) = (ui::number(waiting), waiting == 1);
-    if answer["connected"] != true {
+    if !answer.connected {
         let waits = if one { "waits" } else { "wait" };
         ui::say(&format!("{count} {waits} in the outbox until {to} is back (`once outbox`)"));
         // A kernel that denies this one is not away: somebody there has to do something.
-        if let Some(trouble) = answer["trouble"].as_str() {
+        if let Some(trouble) = &answer.trouble {
             ui::say(&format!("the last try to reach {to}: {}", ui::capped(trouble, 200)));
             if trouble.contains("denied") {
                 ui::say(&format!("`once outbox drop --peer {to}` gives up what waits for it"));
@@ -125,7 +128,7 @@ fn say_how_far(answer: &Value, waiting: u64, to: &str) {
     ui::say(&format!(
         "{count} {is} still on the way to {to}, which is connected; it goes on (`once outbox`)"
     ));
-    for transfer in list(answer, "transfers") {
+    for transfer in &answer.transfers {
         ui::say(&format!("sending {}", super::status::progress(transfer)));
     }
 }

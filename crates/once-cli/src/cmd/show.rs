@@ -3,9 +3,9 @@
 use std::io::IsTerminal;
 
 use clap::Args;
-use serde_json::{Value, json};
+use once::api::contract::{Get, ObjectInfo, ObjectState};
 
-use crate::context::{Context, number, text, truth};
+use crate::context::Context;
 use crate::failure::{Done, Exit, Failure};
 use crate::ui;
 
@@ -33,53 +33,51 @@ impl Show {
         if self.path {
             return path::run(context, &self.object).await;
         }
-        let answer = context.call("get", json!({ "object": self.object })).await?;
+        let answer = context.ask(Get { object: self.object, bytes: None }).await?;
         if context.json {
             ui::print_json(&answer)?;
             return Ok(Exit::DONE);
         }
-        let object = answer.get("object").unwrap_or(&Value::Null);
-        if truth(object, "tombstone") {
-            let failure = Failure::failed(format!("{} was removed", ui::key(text(object, "key"))));
+        let object = &answer.object;
+        if object.tombstone {
+            let failure = Failure::failed(format!("{} was removed", ui::key(&object.key)));
             return Err(Failure { code: "removed".into(), ..failure });
         }
         about(object);
-        document(text(&answer, "text"))?;
+        document(answer.text.as_deref().unwrap_or_default())?;
         Ok(Exit::DONE)
     }
 }
 
 /// What the kernel knows about an object, on stderr.
-pub fn about(object: &Value) {
+pub fn about(object: &ObjectInfo) {
     let paint = ui::Paint::stderr();
     let line = |label: &str, value: String| {
         if !value.is_empty() {
             ui::say(&format!("{} {value}", paint.dim(&format!("{label:<10}"))));
         }
     };
-    let component =
-        format!("{} {}", ui::shown(text(object, "component")), ui::shown(text(object, "version")));
-    line("object", paint.bold(&ui::key(text(object, "key"))));
-    line("name", ui::shown(text(object, "name")));
+    let component = format!("{} {}", ui::shown(&object.component), ui::shown(&object.version));
+    line("object", paint.bold(&ui::key(&object.key)));
+    line("name", ui::shown(object.name.as_deref().unwrap_or_default()));
     line("component", component.trim().to_owned());
     line("state", state(object));
-    line("size", ui::bytes(number(object, "size")));
-    line("ior", ui::capped(text(object, "ior"), 400));
-    if number(object, "conflicts") > 0 {
-        line("conflicts", format!("{}: see `once conflicts`", number(object, "conflicts")));
+    line("size", ui::bytes(object.size));
+    line("ior", ui::capped(&object.ior, 400));
+    if object.conflicts > 0 {
+        line("conflicts", format!("{}: see `once conflicts`", object.conflicts));
     }
 }
 
-fn state(object: &Value) -> String {
-    let home = match text(object, "home_name") {
-        "" => ui::short(text(object, "home")),
-        name => ui::shown(name),
+fn state(object: &ObjectInfo) -> String {
+    let home = match object.home_name.as_deref().filter(|name| !name.is_empty()) {
+        None => ui::short(object.home.as_deref().unwrap_or_default()),
+        Some(name) => ui::shown(name),
     };
-    match text(object, "state") {
-        "home" => format!("at home here, revision {}", number(object, "revision")),
-        "replica" => format!("replica of revision {}, home is {home}", number(object, "revision")),
-        "unclaimed" => "unclaimed: nobody has changed it yet".to_owned(),
-        other => ui::shown(other),
+    match object.state {
+        ObjectState::Home => format!("at home here, revision {}", object.revision),
+        ObjectState::Replica => format!("replica of revision {}, home is {home}", object.revision),
+        ObjectState::Unclaimed => "unclaimed: nobody has changed it yet".to_owned(),
     }
 }
 

@@ -4,15 +4,22 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 use once::api::Client;
-use serde_json::json;
+use once::api::contract::{self, Status};
+use serde::Serialize;
 
-use crate::context::{Context, number};
+use crate::context::Context;
 use crate::failure::{Done, Exit, Failure, UNREACHABLE};
 use crate::ui;
 
 /// How long a kernel may take to flush and close its store.
 const STOP_MAX: Duration = Duration::from_secs(30);
 const STOP_STEP: Duration = Duration::from_millis(20);
+
+/// What `--json` prints.
+#[derive(Serialize)]
+struct Stopped {
+    stopped: bool,
+}
 
 /// Stop the kernel that runs, and wait until it has
 #[derive(Debug, Args)]
@@ -22,10 +29,10 @@ impl Stop {
     /// Done when the process has ended: its data directory may be copied, moved, or opened again.
     pub async fn run(self, context: &Context) -> Done {
         let client = context.running().await?;
-        let status = client.call("status", json!({})).await?;
-        client.call("stop", json!({})).await?;
+        let status = client.ask(Status {}).await?;
+        client.ask(contract::Stop {}).await?;
         let begun = Instant::now();
-        while !has_stopped(context, number(&status, "pid")).await? {
+        while !has_stopped(context, status.pid).await? {
             if begun.elapsed() > STOP_MAX {
                 let failure = Failure::failed("the kernel was told to stop, and still runs");
                 return Err(Failure { code: "timeout".into(), exit: UNREACHABLE, ..failure }
@@ -33,18 +40,17 @@ impl Stop {
             }
             tokio::time::sleep(STOP_STEP).await;
         }
-        context.answer(&json!({ "stopped": true }), |_| Ok(()))?;
+        context.answer(&Stopped { stopped: true }, |_| Ok(()))?;
         ui::say("stopped");
         Ok(Exit::DONE)
     }
 }
 
 /// It no longer answers, and has let its data directory go; or another process runs the kernel already.
-async fn has_stopped(context: &Context, pid: u64) -> Done<bool> {
+async fn has_stopped(context: &Context, pid: u32) -> Done<bool> {
     match Client::connect(&context.data).await {
         Ok(Some(client)) => {
-            let status = client.call("status", json!({})).await;
-            return Ok(status.is_ok_and(|status| number(&status, "pid") != pid));
+            return Ok(client.ask(Status {}).await.is_ok_and(|status| status.pid != pid));
         }
         Ok(None) => {}
         // The socket closed in this moment.

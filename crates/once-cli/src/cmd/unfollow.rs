@@ -1,9 +1,9 @@
 //! `once unfollow`
 
 use clap::Args;
-use serde_json::json;
+use once::api::contract;
 
-use crate::context::{Context, text, with};
+use crate::context::Context;
 use crate::failure::{Done, Exit};
 use crate::ui;
 
@@ -20,11 +20,9 @@ pub struct Unfollow {
 impl Unfollow {
     /// The other kernel hears of it when the two meet.
     pub async fn run(self, context: &Context) -> Done {
-        let params = with(json!({ "object": self.object }), [("from", self.from.map(Into::into))]);
-        let answer = context.call("unfollow", params).await?;
-        context.answer(&answer, |answer| {
-            ui::print(&format!("no longer following {}", ui::key(text(answer, "key"))))
-        })?;
+        let answer = context.ask(contract::Unfollow { object: self.object, from: self.from }).await?;
+        context
+            .answer(&answer, |answer| ui::print(&format!("no longer following {}", ui::key(&answer.key))))?;
         Ok(Exit::DONE)
     }
 }

@@ -1,17 +1,19 @@
 //! `once up`
 
+use std::borrow::Cow;
 use std::io::Read;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use clap::Args;
+use once::api::contract::{Event, LossInfo, Peers, Status, StatusResult};
 use once::api::{Client, Events};
 use once::{Chatter, InitOptions, Kernel};
-use serde_json::{Value, json};
+use serde::Serialize;
 
 use super::status::warnings;
-use crate::context::{Context, list, peer_name, text, truth};
+use crate::context::Context;
 use crate::failure::{Done, Exit, Failure, plain};
 use crate::{log, ui};
 
@@ -149,7 +151,7 @@ impl Up {
         let begun = Instant::now();
         loop {
             if let Some(client) = Client::connect(&context.data).await? {
-                let status = client.call("status", json!({})).await?;
+                let status = client.ask(Status {}).await?;
                 announce(context, &status, Some(&log))?;
                 ui::say(&format!(
                     "It goes on in the background, and says more in {}; `once stop` stops it.",
@@ -209,7 +211,7 @@ async fn serve(
     kernel.serve_api().await?;
     let client = Client::connect(&context.data).await?;
     let client = client.ok_or_else(|| Failure::fault("the kernel does not answer on its own socket"))?;
-    announce(context, &client.call("status", json!({})).await?, None)?;
+    announce(context, &client.ask(Status {}).await?, None)?;
     if !leash {
         let took = ui::duration_us(begun.elapsed().as_micros() as u64);
         ui::say(&format!("Ready after {took}. Ctrl-C stops it."));
@@ -223,25 +225,44 @@ async fn serve(
     }
 }
 
+/// What `once up --json` prints when the kernel is ready.
+#[derive(Serialize)]
+struct Ready<'a> {
+    kernel: &'a str,
+    name: &'a str,
+    pid: u32,
+    addresses: &'a [String],
+    data: Cow<'a, str>,
+    log: Option<Cow<'a, str>>,
+    takes_writes: bool,
+    losses: &'a [LossInfo],
+}
+
 /// Who it is, where it listens, where it keeps things.
-fn announce(context: &Context, status: &Value, log: Option<&Path>) -> Done<()> {
-    if truth(status, "quarantined") {
+fn announce(context: &Context, status: &StatusResult, log: Option<&Path>) -> Done<()> {
+    if status.quarantined {
         ui::say(QUARANTINED);
     }
     for warning in warnings(status) {
         ui::say(&format!("{} {warning}", ui::Paint::stderr().yellow("warning:")));
     }
-    let answer = json!({ "kernel": text(status, "kernel"), "name": text(status, "name"),
-        "pid": status.get("pid"), "addresses": list(status, "addresses"), "data": context.data.to_string_lossy(),
-        "log": log.map(Path::to_string_lossy), "takes_writes": status.get("takes_writes"),
-        "losses": list(status, "losses") });
-    context.answer(&answer, |_| {
+    let answer = Ready {
+        kernel: &status.kernel,
+        name: &status.name,
+        pid: status.pid,
+        addresses: &status.addresses,
+        data: context.data.to_string_lossy(),
+        log: log.map(Path::to_string_lossy),
+        takes_writes: status.takes_writes,
+        losses: &status.losses,
+    };
+    context.answer(&answer, |answer| {
         let paint = ui::Paint::stdout();
         let line =
             |label: &str, value: &str| ui::print(&format!("{} {value}", paint.dim(&format!("{label:<10}"))));
-        line("kernel", &paint.bold(text(status, "kernel")))?;
-        line("name", &ui::shown(text(status, "name")))?;
-        for address in list(status, "addresses").iter().filter_map(Value::as_str) {
+        line("kernel", &paint.bold(answer.kernel))?;
+        line("name", &ui::shown(answer.name))?;
+        for address in answer.addresses {
             line("address", &ui::shown(address))?;
         }
         line("data", &ui::shown_path(&context.data))
@@ -252,29 +273,27 @@ fn announce(context: &Context, status: &Value, log: Option<&Path>) -> Done<()> {
 async fn narrate(client: &Client, mut events: Events) {
     let chatter = Chatter::default();
     while let Some(event) = events.next().await {
-        let what = match text(&event, "kind") {
-            "connected" => "connected".to_owned(),
-            "quarantined" => {
+        let (kernel, what) = match event {
+            Event::Connected { peer, .. } => (peer, "connected".to_owned()),
+            Event::Quarantined { .. } => {
                 ui::say(QUARANTINED);
                 continue;
             }
-            "disconnected" => format!("gone: {}", ui::shown(text(&event, "reason"))),
-            "follow-denied" => {
-                format!(
-                    "does not let this kernel follow {}: it is not followed any more",
-                    ui::key(text(&event, "key"))
-                )
+            Event::Disconnected { peer, reason } => (peer, format!("gone: {}", ui::shown(&reason))),
+            Event::FollowDenied { peer, key } => {
+                let key = ui::key(&key);
+                (peer, format!("does not let this kernel follow {key}: it is not followed any more"))
             }
             _ => continue,
         };
-        let kernel = text(&event, "peer");
         let Some(left_out) = kernel.parse().ok().and_then(|peer| chatter.may_say(&peer)) else { continue };
-        let peers = client.call("peers", json!({})).await.unwrap_or_default();
-        let peer = list(&peers, "peers").iter().find(|peer| text(peer, "kernel") == kernel);
-        let name = peer.map_or_else(String::new, |peer| format!("{} ", peer_name(peer)));
+        // Without its name the line still says which kernel it is.
+        let peers = client.ask(Peers {}).await.map(|known| known.peers).unwrap_or_default();
+        let peer = peers.iter().find(|peer| peer.kernel == kernel);
+        let name = peer.map_or_else(String::new, |peer| format!("{} ", ui::peer_name(peer)));
         let more =
             if left_out > 0 { format!(" ({left_out} lines about it left out)") } else { String::new() };
-        ui::say(&format!("{name}({}) {what}{more}", ui::short(kernel)));
+        ui::say(&format!("{name}({}) {what}{more}", ui::short(&kernel)));
     }
 }
 

@@ -9,9 +9,10 @@ use once::model::action::Outcome;
 use once::model::ids::KernelId;
 use once::model::receipt::Receipt;
 use once::receipts;
-use serde_json::{Value, json};
+use serde::Serialize;
+use serde_json::{Map, Value};
 
-use crate::context::{Context, text};
+use crate::context::Context;
 use crate::failure::{Done, Exit, Failure};
 use crate::ui;
 
@@ -30,6 +31,16 @@ pub struct VerifyReceipt {
 
 /// More than any receipt has.
 const FILE_MAX_BYTES: u64 = 2 * 1024 * 1024;
+
+/// What `--json` prints.
+#[derive(Serialize)]
+struct Verified<'a> {
+    verified: bool,
+    key: String,
+    key_was_named: bool,
+    not_signed: &'a [String],
+    receipt: Map<String, Value>,
+}
 
 impl VerifyReceipt {
     /// The readable part of the file is compared with what was signed, and then left alone.
@@ -50,10 +61,14 @@ impl VerifyReceipt {
         receipts::verify(&receipt, &key).map_err(|error| {
             Failure::from(error).hint("do not rely on it: ask for the receipt again where it came from")
         })?;
-        let mut answer = json!({ "verified": true, "key": key.to_string(), "key_was_named": self.home.is_some(),
-            "not_signed": found.unknown });
-        answer["receipt"] = Value::Object(receipts::readable(&receipt));
-        context.answer(&answer, |answer| print(&answer["receipt"], &receipt, self.home.is_some()))?;
+        let answer = Verified {
+            verified: true,
+            key: key.to_string(),
+            key_was_named: self.home.is_some(),
+            not_signed: &found.unknown,
+            receipt: receipts::readable(&receipt),
+        };
+        context.answer(&answer, |answer| print(&receipt, answer.key_was_named))?;
         if !found.unknown.is_empty() {
             let names: Vec<_> = found.unknown.iter().take(8).map(|name| ui::shown(name)).collect();
             ui::say(&format!("nobody signed what else is in the file: {}", names.join(", ")));
@@ -85,18 +100,18 @@ fn bytes(path: &Path) -> Done<Vec<u8>> {
 }
 
 /// What was signed, whole: whoever checks compares ids to the last character.
-fn print(said: &Value, receipt: &Receipt, named: bool) -> Done<()> {
+fn print(receipt: &Receipt, named: bool) -> Done<()> {
     let mut printer = ui::Printer::new();
     let paint = ui::Paint::stdout();
     let mut line = |label: &str, value: String| printer.line(&format!("{label:<9} {value}"));
     let which = if named { "the one that was named" } else { "by its own word" };
-    line(&paint.green("verified "), format!("signed by kernel {} ({which})", text(said, "home")))?;
-    line("object", text(said, "object").to_owned())?;
-    line("action", format!("{} (hash {})", text(said, "id"), text(said, "action")))?;
+    line(&paint.green("verified "), format!("signed by kernel {} ({which})", receipt.home))?;
+    let entry = &receipt.entry;
+    line("object", receipts::info(receipt).object)?;
+    line("action", format!("{} (hash {})", entry.id, entry.action))?;
     line("outcome", outcome(receipt))?;
     line("when", format!("{}, by that kernel's clock", ui::utc(receipt.at_ms)))?;
-    line("asked by", format!("kernel {}", text(said, "origin")))?;
-    let entry = &receipt.entry;
+    line("asked by", format!("kernel {}", entry.origin))?;
     line("history", format!("place {}, at revision {}", entry.number, entry.revision))?;
     line("content", format!("the object's bytes after it have the hash {}", entry.content))?;
     printer.end()

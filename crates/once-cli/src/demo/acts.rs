@@ -10,14 +10,17 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use once::RunState;
+use once::api::contract::{Act, ActionInfo, Coordinate, Create, Get, Right};
+use once::model::ids::Uuid;
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
 use super::asker::{ANSWER_MS, Asker, new_id};
 use super::examples::Dice;
 use super::node::Node;
+use super::play::grant;
 use super::report::{Latency, Report, Stage};
-use crate::context::{number, text};
 use crate::failure::{Done, Failure};
 use crate::ui;
 
@@ -186,18 +189,18 @@ impl Load {
 async fn prepare(nodes: &mut [&mut Node; 3]) -> Done<Targets> {
     for (at, node) in nodes.iter().enumerate() {
         for other in nodes.iter().enumerate().filter(|(other, _)| *other != at).map(|(_, other)| other) {
-            node.call("grant", json!({ "peer": other.kernel, "right": "act" })).await?;
+            node.ask(grant(other, Right::Act)).await?;
         }
     }
     let mut targets = Targets::default();
     for (at, node) in nodes.iter().enumerate() {
         for n in 0..COUNTERS + ACCOUNTS {
-            let params = match n < COUNTERS {
-                true => json!({ "component": "Counter", "model": { "count": 0 } }),
-                false => json!({ "component": "Account", "model": { "balance": BALANCE } }),
+            let (component, model) = match n < COUNTERS {
+                true => ("Counter", json!({ "count": 0 })),
+                false => ("Account", json!({ "balance": BALANCE })),
             };
-            let made = node.call("create", params).await?;
-            let ior = text(made.get("object").unwrap_or(&Value::Null), "ior").to_owned();
+            let params = Create { component: component.to_owned(), model: Some(model), ..Create::default() };
+            let ior = node.ask(params).await?.object.ior;
             let list = if n < COUNTERS { &mut targets.counters } else { &mut targets.accounts };
             list.push(Target { ior, node: at });
         }
@@ -217,52 +220,68 @@ async fn work(data: PathBuf, seed: u64, wishes: u64, targets: &Targets, tally: &
         let id = new_id(&mut dice);
         tally.ids.fetch_add(1, Ordering::Relaxed);
         let counter = dice.below(targets.counters.len());
-        let transfer = n % TRANSFER_EVERY == TRANSFER_EVERY - 1;
-        let (method, params) = match transfer {
-            true => ("coordinate", plan(targets, &mut dice, &id)),
-            false => {
-                let ior = targets.counters.get(counter).map(|target| target.ior.as_str());
-                let add = json!({ "object": ior, "name": "add", "arguments": { "by": 1 }, "id": id,
-                    "timeout_ms": ANSWER_MS });
-                ("act", add)
-            }
-        };
-        let begun = Instant::now();
-        let (outcome, tries) = asker.ask(method, &params, &tally.requests).await;
-        match outcome {
-            Ok(answer) if transfer => {
-                tally.transfers.fetch_add(u64::from(text(&answer, "state") == "done"), Ordering::Relaxed);
-            }
-            Ok(answer) => {
-                *seen.done.entry(counter).or_default() += 1;
-                if tries == 1 {
-                    seen.latency_us.push(begun.elapsed().as_micros() as u64);
+        if n % TRANSFER_EVERY == TRANSFER_EVERY - 1 {
+            match asker.ask(&plan(targets, &mut dice, id), &tally.requests).await.0 {
+                Ok(answer) => {
+                    let done = u64::from(answer.state == RunState::Done);
+                    tally.transfers.fetch_add(done, Ordering::Relaxed);
                 }
-                if n % REPEAT_EVERY == 0 {
-                    let (again, _) = asker.ask(method, &params, &tally.requests).await;
-                    if again.is_ok_and(|again| again["result"] != answer["result"]) {
-                        tally.differ.store(true, Ordering::Relaxed);
+                Err(why) => seen.wrong = Some(why),
+            }
+        } else {
+            let ior = targets.counters.get(counter).map_or_else(String::new, |target| target.ior.clone());
+            let add = add_one(ior, id);
+            let begun = Instant::now();
+            match asker.ask(&add, &tally.requests).await {
+                (Ok(answer), tries) => {
+                    *seen.done.entry(counter).or_default() += 1;
+                    if tries == 1 {
+                        seen.latency_us.push(begun.elapsed().as_micros() as u64);
+                    }
+                    if n % REPEAT_EVERY == 0 {
+                        let (again, _) = asker.ask(&add, &tally.requests).await;
+                        if again.is_ok_and(|again| result(&again) != result(&answer)) {
+                            tally.differ.store(true, Ordering::Relaxed);
+                        }
                     }
                 }
+                (Err(why), _) => seen.wrong = Some(why),
             }
-            Err(why) => seen.wrong = Some(why),
         }
         tally.outcomes.fetch_add(1, Ordering::Relaxed);
     }
     seen
 }
 
+/// Adds one to a counter.
+pub fn add_one(ior: String, id: Uuid) -> Act {
+    Act {
+        object: ior,
+        name: "add".to_owned(),
+        arguments: Some(json!({ "by": 1 })),
+        id: Some(id),
+        timeout_ms: Some(ANSWER_MS),
+        ..Act::default()
+    }
+}
+
+/// What came of an action.
+pub fn result(answer: &ActionInfo) -> Option<&Value> {
+    answer.done.as_ref().map(|done| &done.result)
+}
+
 /// A transfer between two accounts, with what undoes its first half.
-fn plan(targets: &Targets, dice: &mut Dice, id: &str) -> Value {
+fn plan(targets: &Targets, dice: &mut Dice, id: Uuid) -> Coordinate {
     let from = dice.below(targets.accounts.len());
     let to = (from + 1 + dice.below(targets.accounts.len() - 1)) % targets.accounts.len();
     let ior = |at: usize| targets.accounts.get(at).map(|account| account.ior.clone());
     let amount = json!({ "amount": 1 + dice.below(100) });
-    json!({ "id": id, "wait": true, "timeout_ms": ANSWER_MS, "plan": { "mode": "sequence", "steps": [
+    let plan = json!({ "mode": "sequence", "steps": [
         { "name": "take", "ior": ior(from), "action": "withdraw", "arguments": amount,
           "compensation": { "action": "deposit", "arguments": amount } },
         { "name": "give", "ior": ior(to), "action": "deposit", "arguments": amount },
-    ] } })
+    ] });
+    Coordinate { plan: Some(plan), plan_text: None, id: Some(id), wait: true, timeout_ms: Some(ANSWER_MS) }
 }
 
 impl Seen {
@@ -334,8 +353,8 @@ impl Load {
 
 async fn read(nodes: &mut [&mut Node; 3], target: &Target, field: &str) -> Done<u64> {
     let node = nodes.get(target.node).ok_or_else(|| Failure::fault("no such kernel"))?;
-    let answer = node.call("get", json!({ "object": target.ior })).await?;
-    let scenario: Value = serde_json::from_str(text(&answer, "text"))
+    let answer = node.ask(Get { object: target.ior.clone(), bytes: None }).await?;
+    let scenario: Value = serde_json::from_str(&answer.text.unwrap_or_default())
         .map_err(|error| Failure::failed(format!("{} is no scenario: {error}", target.ior)))?;
-    Ok(scenario.get("model").map_or(0, |model| number(model, field)))
+    Ok(scenario["model"][field].as_u64().unwrap_or(0))
 }

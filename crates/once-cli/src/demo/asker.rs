@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use once::api::Client;
+use once::api::contract::Method;
 use once::model::ids::Uuid;
-use serde_json::Value;
 
 use super::examples::Dice;
 
@@ -33,12 +33,11 @@ impl Asker {
 
     /// Asks until there is an outcome, with the same words: the kernel may have been killed, the home may be away. Says how
     /// often it had to ask; `requests` counts that, too.
-    pub async fn ask(
+    pub async fn ask<M: Method + Clone>(
         &mut self,
-        method: &str,
-        params: &Value,
+        params: &M,
         requests: &AtomicU64,
-    ) -> (Result<Value, String>, u64) {
+    ) -> (Result<M::Result, String>, u64) {
         let begun = Instant::now();
         for tries in 1.. {
             if self.client.is_none() {
@@ -52,15 +51,15 @@ impl Asker {
                 continue;
             };
             requests.fetch_add(1, Ordering::Relaxed);
-            let call = open.call(method, params.clone());
+            let call = open.ask(params.clone());
             match tokio::time::timeout(2 * Duration::from_millis(ANSWER_MS), call).await {
                 Ok(Ok(answer)) => return (Ok(answer), tries),
                 // Refused or failed for good: nothing here may be.
                 Ok(Err(error)) if error.exit != 4 && error.code != "disk-full" => {
-                    return (Err(format!("{method}: {}", error.message)), tries);
+                    return (Err(format!("{}: {}", M::NAME, error.message)), tries);
                 }
                 _ if begun.elapsed() > STALL_MAX => {
-                    return (Err(format!("{method}: no outcome for {} s", STALL_MAX.as_secs())), tries);
+                    return (Err(format!("{}: no outcome for {} s", M::NAME, STALL_MAX.as_secs())), tries);
                 }
                 Ok(Err(error)) if error.code == "unknown" => {}
                 _ => {
@@ -73,11 +72,11 @@ impl Asker {
     }
 
     /// Asks once: nothing if the kernel does not answer, or says no.
-    pub async fn try_once(&mut self, method: &str, params: Value) -> Option<Value> {
+    pub async fn try_once<M: Method>(&mut self, params: M) -> Option<M::Result> {
         if self.client.is_none() {
             self.client = Client::connect(&self.data).await.ok().flatten();
         }
-        let call = self.client.as_ref()?.call(method, params);
+        let call = self.client.as_ref()?.ask(params);
         match tokio::time::timeout(2 * Duration::from_millis(ANSWER_MS), call).await {
             Ok(Ok(answer)) => Some(answer),
             // It said no: the connection is good.
@@ -91,10 +90,10 @@ impl Asker {
 }
 
 /// A UUID of version 7.
-pub fn new_id(dice: &mut Dice) -> String {
+pub fn new_id(dice: &mut Dice) -> Uuid {
     let ms = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis() as u64;
     let mut bytes = *dice.uuid().as_bytes();
     bytes[..6].copy_from_slice(&ms.to_be_bytes()[2..]);
     bytes[6] = 0x70 | bytes[6] & 0x0f;
-    Uuid::from_bytes(bytes).to_string()
+    Uuid::from_bytes(bytes)
 }

@@ -3,13 +3,12 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
+use once::api::contract::Get;
 use once::model::ids::{Hash, Uuid};
 use once::model::scenario::{Identity, Scenario};
-use serde_json::json;
 
 use super::change;
 use super::node::Node;
-use crate::context::text;
 use crate::failure::{Done, Failure, plain};
 use crate::scenarios::{self, Imported, Summary};
 use crate::ui;
@@ -58,12 +57,11 @@ impl Folder {
         let found = scenarios::find(&[path.to_owned()])?;
         let entries = &mut self.entries;
         let keep = |Imported { path, scenario, result }: Imported<'_>| {
-            let object = result.get("object").unwrap_or(result);
             entries.push(Entry {
                 path: path.to_owned(),
                 uuid: scenario.uuid(),
                 hash: scenario.hash(),
-                key: text(object, "key").to_owned(),
+                key: result.change.object.key.clone(),
                 edition: 0,
                 can_change: scenario.identity() != Identity::Derived && change::fits(scenario),
             });
@@ -139,8 +137,8 @@ impl Entry {
     }
 
     async fn check(&self, node: &Node) -> Done<()> {
-        let answer = node.call("get", json!({ "object": self.name() })).await?;
-        if text(&answer, "text") == self.expected(self.edition)? {
+        let answer = node.ask(Get { object: self.name(), bytes: None }).await?;
+        if answer.text.as_deref() == Some(&*self.expected(self.edition)?) {
             return Ok(());
         }
         Err(Failure::failed("the bytes differ"))

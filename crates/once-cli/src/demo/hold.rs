@@ -6,7 +6,7 @@
 
 use std::time::{Duration, Instant};
 
-use serde_json::{Value, json};
+use once::api::contract::{Exchange, Get, Method, Put, Share};
 
 use super::folder::Folder;
 use super::node::Node;
@@ -16,7 +16,6 @@ use super::travel::Travel;
 use super::world::World;
 use super::{acts, change};
 use crate::cmd::up::Signals;
-use crate::context::text;
 use crate::failure::{Done, Failure};
 use crate::ui;
 
@@ -145,11 +144,11 @@ impl Load {
         };
         // What an earlier call left open is settled before the next one.
         if target.maybe.is_some() {
-            match call(alice, "get", json!({ "object": entry.key })).await {
-                Some(answer) => {
-                    let there = change::read(text(&answer, "text"));
+            match text(alice, &entry.key).await {
+                Some(text) => {
+                    let there = change::read(&text);
                     let may_be = there == target.put || Some(there) == target.maybe;
-                    if !may_be || !entry.expected(there).is_ok_and(|text_| text_ == text(&answer, "text")) {
+                    if !may_be || !entry.expected(there).is_ok_and(|expected| expected == text) {
                         let put = target.put;
                         return self
                             .is_wrong(&format!("alice has edition {there} of an object instead of {put}"));
@@ -160,23 +159,25 @@ impl Load {
             }
         }
         target.maybe = Some(edition);
-        let Some(answer) = call(alice, "put", json!({ "object": entry.key, "text": new })).await else {
-            return pause().await;
-        };
-        entry.key = text(answer.get("object").unwrap_or(&Value::Null), "key").to_owned();
+        let put = Put { object: entry.key.clone(), text: new, base: None };
+        let Some(answer) = call(alice, put).await else { return pause().await };
+        entry.key = answer.object.key;
         entry.edition = edition;
         (target.put, target.maybe) = (edition, None);
-        let params =
-            json!({ "objects": [entry.key], "to": bob.kernel, "delivered": true, "timeout_ms": SHARE_MS });
-        if let Some(answer) = call(alice, "share", params).await
-            && answer.get("delivered").and_then(Value::as_u64) == Some(1)
-        {
+        let share = Share {
+            objects: vec![entry.key.clone()],
+            to: bob.kernel.clone(),
+            delivered: true,
+            timeout_ms: Some(SHARE_MS),
+            ..Share::default()
+        };
+        if call(alice, share).await.is_some_and(|answer| answer.delivered == 1) {
             target.delivered = edition;
             self.shares += 1;
         }
         if edition.is_multiple_of(EXCHANGE_EVERY) {
             // It may be cut off by a kill: what arrives is what counts.
-            let _ = call(alice, "exchange", json!({ "with": bob.kernel })).await;
+            let _ = call(alice, Exchange { with: bob.kernel.clone(), timeout_ms: None }).await;
         }
         self.compare(at, bob, folder).await;
     }
@@ -185,13 +186,13 @@ impl Load {
     async fn compare(&mut self, at: usize, bob: &Node, folder: &Folder) {
         let Some(target) = self.targets.get(at) else { return };
         let Some(entry) = folder.entries.get(target.entry) else { return };
-        let Some(answer) = call(bob, "get", json!({ "object": entry.key })).await else { return };
-        let there = change::read(text(&answer, "text"));
+        let Some(text) = text(bob, &entry.key).await else { return };
+        let there = change::read(&text);
         self.checks += 1;
         let (least, most) = (target.delivered, target.maybe.unwrap_or(target.put));
         if there < least || there > most {
             self.is_wrong(&format!("bob has edition {there} of an object, and acknowledged {least}"));
-        } else if !entry.expected(there).is_ok_and(|expected| expected == text(&answer, "text")) {
+        } else if !entry.expected(there).is_ok_and(|expected| expected == text) {
             self.is_wrong(&format!("bob has other bytes than edition {there} of an object"));
         }
     }
@@ -202,8 +203,15 @@ impl Load {
 }
 
 /// A call that may fail because somebody was killed.
-async fn call(node: &Node, method: &str, params: Value) -> Option<Value> {
-    tokio::time::timeout(CALL_MAX, node.call(method, params)).await.ok()?.ok()
+async fn call<M: Method>(node: &Node, params: M) -> Option<M::Result> {
+    tokio::time::timeout(CALL_MAX, node.ask(params)).await.ok()?.ok()
+}
+
+/// What a kernel has of an object, if it says so.
+async fn text(node: &Node, key: &str) -> Option<String> {
+    call(node, Get { object: key.to_owned(), bytes: None })
+        .await
+        .map(|answer| answer.text.unwrap_or_default())
 }
 
 /// The kernel is gone or busy: no hurry to ask again.
@@ -230,8 +238,8 @@ async fn finish(
     }
     for target in &mut load.targets {
         let Some(entry) = folder.entries.get_mut(target.entry) else { continue };
-        let answer = alice.call("get", json!({ "object": entry.key })).await?;
-        entry.edition = change::read(text(&answer, "text"));
+        let answer = alice.ask(Get { object: entry.key.clone(), bytes: None }).await?;
+        entry.edition = change::read(&answer.text.unwrap_or_default());
         if entry.edition != target.put && Some(entry.edition) != target.maybe {
             load.wrong.get_or_insert_with(|| {
                 format!("alice has edition {} of an object instead of {}", entry.edition, target.put)

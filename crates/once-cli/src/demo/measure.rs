@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use once::api::contract::{self, Get, Import, ImportInfo, ImportText};
 use once::model::ids::Uuid;
 use once::model::scenario::Scenario;
 use serde_json::{Value, json};
@@ -10,7 +11,6 @@ use super::examples::Dice;
 use super::node::Node;
 use super::play::share;
 use super::report::{Latency, Report, Stage};
-use crate::context::{list, text};
 use crate::failure::{Done, Failure};
 use crate::ui;
 
@@ -56,11 +56,16 @@ pub async fn measure(alice: &Node, bob: &Node, stage: &Stage, report: &mut Repor
     let bar = stage.bar("requesting one by one", ONE_BY_ONE as u64);
     let mut requests = Vec::with_capacity(ONE_BY_ONE);
     for sample in &singles {
-        let params = json!({ "object": sample.key, "from": alice.kernel, "keep": false });
+        let params = contract::Request {
+            object: sample.key.clone(),
+            from: Some(alice.kernel.clone()),
+            keep: Some(false),
+            timeout_ms: None,
+        };
         let begun = Instant::now();
-        let answer = bob.call("request", params).await?;
+        let answer = bob.ask(params).await?;
         requests.push(begun.elapsed().as_micros() as u64);
-        if text(&answer, "text") != sample.text {
+        if answer.text.as_ref() != Some(&sample.text) {
             report.fail("a requested scenario came with other bytes");
         }
         bar.more(1);
@@ -84,8 +89,8 @@ pub async fn measure(alice: &Node, bob: &Node, stage: &Stage, report: &mut Repor
 
     stage.begin("checking these too");
     for sample in singles.iter().chain(&many) {
-        let answer = bob.call("get", json!({ "object": sample.key })).await?;
-        if text(&answer, "text") != sample.text {
+        let answer = bob.ask(Get { object: sample.key.clone(), bytes: None }).await?;
+        if answer.text.as_ref() != Some(&sample.text) {
             report.fail(format!("{} arrived with other bytes", sample.key));
         }
     }
@@ -97,11 +102,13 @@ async fn import(alice: &Node, dice: &mut Dice, wanted: usize) -> Done<Vec<Sample
     while samples.len() < wanted {
         let batch = (wanted - samples.len()).min(BATCH);
         let texts = (0..batch).map(|_| scenario(dice)).collect::<Done<Vec<_>>>()?;
-        let scenarios: Vec<_> = texts.iter().map(|text| json!({ "text": text })).collect();
-        let answer = alice.call("import", json!({ "scenarios": scenarios })).await?;
-        for (text_, result) in texts.into_iter().zip(list(&answer, "results")) {
-            let key = text(result.get("object").unwrap_or(&Value::Null), "key").to_owned();
-            samples.push(Sample { key, text: text_ });
+        let scenarios = texts.iter().map(|text| ImportText { text: text.clone(), ..ImportText::default() });
+        let answer = alice.ask(Import { scenarios: scenarios.collect() }).await?;
+        for (text, result) in texts.into_iter().zip(answer.results) {
+            match result {
+                ImportInfo::Kept(kept) => samples.push(Sample { key: kept.change.object.key, text }),
+                ImportInfo::Refused { error } => return Err(error.into()),
+            }
         }
     }
     Ok(samples)

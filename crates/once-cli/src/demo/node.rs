@@ -6,9 +6,8 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use once::api::Client;
-use serde_json::{Value, json};
+use once::api::contract::{Hello, Method, Status, Stop};
 
-use crate::context::{list, text};
 use crate::failure::{Done, Failure, plain};
 use crate::ui;
 
@@ -44,9 +43,8 @@ impl Node {
         let child = spawn(&data, &["--init", "--name", name, "--listen", "127.0.0.1:0"])?;
         let mut child = Guard(Some(child));
         let client = ready(&data, child.get()?).await?;
-        let status = client.call("status", json!({})).await?;
-        let address = list(&status, "addresses").first().and_then(Value::as_str).unwrap_or_default();
-        let (kernel, address) = (text(&status, "kernel").to_owned(), address.to_owned());
+        let status = client.ask(Status {}).await?;
+        let (kernel, address) = (status.kernel, status.addresses.into_iter().next().unwrap_or_default());
         let child = child.0.take().ok_or_else(|| Failure::fault("no process"))?;
         Ok(Self { name, kernel, data, address, child, client })
     }
@@ -57,10 +55,10 @@ impl Node {
     }
 
     /// Calls a method of its API.
-    pub async fn call(&self, method: &str, params: Value) -> Done<Value> {
-        self.client.call(method, params).await.map_err(|error| {
+    pub async fn ask<M: Method>(&self, params: M) -> Done<M::Result> {
+        self.client.ask(params).await.map_err(|error| {
             let failure = Failure::from(error);
-            Failure { message: format!("{}: {method}: {}", self.name, failure.message), ..failure }
+            Failure { message: format!("{}: {}: {}", self.name, M::NAME, failure.message), ..failure }
         })
     }
 
@@ -90,7 +88,7 @@ impl Node {
 
     /// Whether it answers within a time.
     pub async fn answers(&self, within: Duration) -> bool {
-        let hello = self.client.call("hello", json!({}));
+        let hello = self.client.ask(Hello {});
         tokio::time::timeout(within, hello).await.is_ok_and(|answer| answer.is_ok())
     }
 
@@ -105,7 +103,7 @@ impl Node {
     /// Stops it cleanly, or at least ends it.
     pub async fn stop(&mut self) {
         // Whether it heard or not: what counts is that the process ends.
-        let _ = tokio::time::timeout(STOP_MAX, self.client.call("stop", json!({}))).await;
+        let _ = tokio::time::timeout(STOP_MAX, self.client.ask(Stop {})).await;
         let begun = Instant::now();
         while !self.has_ended() && begun.elapsed() < STOP_MAX {
             tokio::time::sleep(READY_STEP).await;

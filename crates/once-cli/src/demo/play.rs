@@ -5,14 +5,15 @@ use std::pin::pin;
 use std::time::{Duration, Instant};
 
 use once::api::Events;
-use serde_json::{Value, json};
+use once::api::contract::{
+    Event, Exchange, ExchangeResult, Get, Grant, Invite, Join, Outbox, PeersSet, Put, Right, Share,
+};
 
 use super::folder::Folder;
 use super::node::Node;
 use super::report::{Report, Stage};
 use super::world::World;
 use super::{acts, damage, examples, measure, travel};
-use crate::context::{list, number, text};
 use crate::failure::{Done, Failure, UNREACHABLE};
 use crate::ui;
 
@@ -49,7 +50,7 @@ pub async fn play(world: &mut World, folder: Option<&Path>, stage: &Stage, repor
     pair(alice, bob, &scratch, stage, report).await?;
     import(alice, entries, &path, folder.is_none(), stage, report).await?;
     let quota = QUOTA_SPARE_BYTES + 4 * report.bytes;
-    bob.call("peers.set", json!({ "peer": alice.kernel, "quota_bytes": quota })).await?;
+    bob.ask(PeersSet { peer: alice.kernel.clone(), quota_bytes: Some(quota), ..PeersSet::default() }).await?;
     share_and_kill(alice, bob, entries, stage, report).await?;
     if std::env::var_os("ONCE_DEMO_DAMAGE").is_some_and(|value| value == "1") {
         let what = damage::flip_one_byte(bob, entries).await?;
@@ -82,13 +83,27 @@ async fn third(world: &mut World, stage: &Stage) -> Done<()> {
     let carol = Node::start("carol", &scratch).await?;
     let (alice, bob, _) = world.parts()?;
     for host in [alice, bob] {
-        let invite = host.call("invite", json!({ "name": "carol", "expires_s": 600 })).await?;
-        carol.call("join", json!({ "ticket": text(&invite, "ticket"), "name": host.name })).await?;
+        let invite = host.ask(invite_for("carol")).await?;
+        carol.ask(join(&invite.ticket, Some(host.name))).await?;
     }
     let took = ui::duration_us(begun.elapsed().as_micros() as u64);
     stage.done("carol is up", &format!("pid {}, a peer of both after {took}", carol.pid()));
     world.carol = Some(carol);
     Ok(())
+}
+
+/// An invite under this petname, for ten minutes.
+fn invite_for(name: &str) -> Invite {
+    Invite { name: Some(name.to_owned()), expires_s: Some(600) }
+}
+
+fn join(ticket: &str, name: Option<&str>) -> Join {
+    Join { ticket: ticket.to_owned(), name: name.map(str::to_owned), timeout_ms: None }
+}
+
+/// A right on the whole kernel.
+pub fn grant(to: &Node, right: Right) -> Grant {
+    Grant { peer: Some(to.kernel.clone()), right, ..Grant::default() }
 }
 
 async fn start(world: &mut World, stage: &Stage) -> Done<()> {
@@ -109,13 +124,13 @@ async fn start(world: &mut World, stage: &Stage) -> Done<()> {
 /// Bob is admitted by an invite. Someone who finds the ticket afterwards is not.
 async fn pair(alice: &Node, bob: &Node, scratch: &Path, stage: &Stage, report: &mut Report) -> Done<()> {
     stage.begin("pairing");
-    let invite = alice.call("invite", json!({ "name": "bob", "expires_s": 600 })).await?;
-    let ticket = text(&invite, "ticket");
-    bob.call("join", json!({ "ticket": ticket, "name": "alice" })).await?;
+    let invite = alice.ask(invite_for("bob")).await?;
+    let ticket = &invite.ticket;
+    bob.ask(join(ticket, Some("alice"))).await?;
     stage.done("paired by an invite", "each authenticated by its key; default deny until now");
     stage.begin("trying the ticket again");
     let mut eve = Node::start("eve", scratch).await?;
-    let again = eve.call("join", json!({ "ticket": ticket, "timeout_ms": 10_000 })).await;
+    let again = eve.ask(join(ticket, None)).await;
     eve.stop().await;
     match again {
         Err(failure) if failure.exit == 3 => {
@@ -131,8 +146,8 @@ async fn pair(alice: &Node, bob: &Node, scratch: &Path, stage: &Stage, report: &
         }
     }
     // An exchange gives what the other may read.
-    alice.call("grant", json!({ "peer": bob.kernel, "right": "read" })).await?;
-    bob.call("grant", json!({ "peer": alice.kernel, "right": "read" })).await?;
+    alice.ask(grant(bob, Right::Read)).await?;
+    bob.ask(grant(alice, Right::Read)).await?;
     Ok(())
 }
 
@@ -227,14 +242,17 @@ async fn share_and_kill(
 /// Hands objects to the outbox, or waits until they are delivered.
 pub async fn share(alice: &Node, to: &str, keys: &[String], delivered: bool, bar: &ui::Bar) -> Done<()> {
     for part in keys.chunks(SHARE_MAX_OBJECTS) {
-        let params = json!({ "objects": part, "to": to, "delivered": delivered, "timeout_ms": PATIENT_MS });
-        let answer = alice.call("share", params).await?;
-        if let Some(refused) = list(&answer, "refused").first() {
-            let code = ui::shown(text(refused, "code"));
-            return Err(Failure::failed(format!(
-                "bob refused {} ({code})",
-                ui::shown(text(refused, "object"))
-            )));
+        let params = Share {
+            objects: part.to_vec(),
+            to: to.to_owned(),
+            delivered,
+            timeout_ms: Some(PATIENT_MS),
+            ..Share::default()
+        };
+        let answer = alice.ask(params).await?;
+        if let Some(refused) = answer.refused.first() {
+            let code = ui::shown(&refused.code);
+            return Err(Failure::failed(format!("bob refused {} ({code})", ui::shown(&refused.object))));
         }
         if delivered {
             bar.more(part.len() as u64);
@@ -246,15 +264,14 @@ pub async fn share(alice: &Node, to: &str, keys: &[String], delivered: bool, bar
 /// Until something was delivered.
 async fn delivered(events: &mut Events) {
     while let Some(event) = events.next().await {
-        if matches!(text(&event, "kind"), "delivered" | "lagged") {
+        if matches!(event, Event::Delivered { .. } | Event::Lagged { .. }) {
             return;
         }
     }
 }
 
 async fn owed(alice: &Node) -> Done<u64> {
-    let outbox = alice.call("outbox", json!({})).await?;
-    Ok(list(&outbox, "owed").iter().map(|row| number(row, "rows")).sum())
+    Ok(alice.ask(Outbox {}).await?.owed.iter().map(|row| row.rows).sum())
 }
 
 /// Waits as long as there is progress.
@@ -280,11 +297,11 @@ fn stalled(what: &str) -> Failure {
 }
 
 /// Compares and sends what differs. It is cut off if alice has not noticed yet that bob is a new process; then again.
-pub async fn exchange(alice: &Node, bob: &Node) -> Done<Value> {
+pub async fn exchange(alice: &Node, bob: &Node) -> Done<ExchangeResult> {
     let begun = Instant::now();
     loop {
-        let params = json!({ "with": bob.kernel, "timeout_ms": PATIENT_MS });
-        match alice.call("exchange", params).await {
+        let params = Exchange { with: bob.kernel.clone(), timeout_ms: Some(PATIENT_MS) };
+        match alice.ask(params).await {
             Err(failure) if failure.exit == UNREACHABLE && begun.elapsed() < STALL_MAX => {
                 tokio::time::sleep(STALL_STEP).await;
             }
@@ -327,24 +344,24 @@ async fn change_and_exchange(
     for at in &chosen {
         if let Some(entry) = entries.entries.get_mut(*at) {
             let new = entry.expected(1)?;
-            let answer = alice.call("put", json!({ "object": entry.key, "text": new })).await?;
-            entry.key = text(answer.get("object").unwrap_or(&Value::Null), "key").to_owned();
+            let answer = alice.ask(Put { object: entry.key.clone(), text: new, base: None }).await?;
+            entry.key = answer.object.key;
             entry.edition = 1;
         }
     }
     let exchanged = exchange(alice, bob).await?;
-    report.delta_wire_bytes = number(&exchanged, "bytes_sent") + number(&exchanged, "bytes_received");
+    report.delta_wire_bytes = exchanged.bytes_sent + exchanged.bytes_received;
     for at in &chosen {
         let Some(entry) = entries.entries.get(*at) else { continue };
-        let there = bob.call("get", json!({ "object": entry.key })).await;
-        if there.is_ok_and(|answer| entry.expected(1).is_ok_and(|new| new == text(&answer, "text"))) {
+        let there = bob.ask(Get { object: entry.key.clone(), bytes: None }).await;
+        if there.is_ok_and(|answer| entry.expected(1).is_ok_and(|new| answer.text == Some(new))) {
             report.changed += 1;
         }
     }
     let (changed, wire) = (ui::number(chosen.len() as u64), ui::bytes(report.delta_wire_bytes));
     let what = format!("changed {changed}, exchanged again");
-    let took = ui::duration_us(number(&exchanged, "took_us"));
-    let compared = ui::number(number(&exchanged, "compared"));
+    let took = ui::duration_us(exchanged.took_us);
+    let compared = ui::number(exchanged.compared);
     let numbers =
         format!("{} crossed, {compared} compared, {wire} on the wire, {took}", ui::number(report.changed));
     if report.changed == chosen.len() as u64 {

@@ -9,14 +9,16 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use once::api::contract::{Create, Get, Move, ObjectState, Right};
 use serde_json::{Value, json};
 use tokio::task::{JoinHandle, JoinSet};
 
-use super::asker::{ANSWER_MS, Asker, STALL_MAX, new_id};
+use super::acts::{add_one, result};
+use super::asker::{Asker, STALL_MAX, new_id};
 use super::examples::Dice;
 use super::node::Node;
+use super::play::grant;
 use super::report::{Report, Stage};
-use crate::context::{number, text};
 use crate::failure::{Done, Failure};
 use crate::ui;
 
@@ -104,14 +106,17 @@ impl Travel {
     pub async fn begin(nodes: &[&mut Node; 3], legs: u64) -> Done<Self> {
         for node in nodes {
             for other in nodes.iter().filter(|other| other.kernel != node.kernel) {
-                for right in ["act", "host"] {
-                    node.call("grant", json!({ "peer": other.kernel, "right": right })).await?;
+                for right in [Right::Act, Right::Host] {
+                    node.ask(grant(other, right)).await?;
                 }
             }
         }
-        let made =
-            nodes[0].call("create", json!({ "component": "Counter", "model": { "count": 0 } })).await?;
-        let ior = text(made.get("object").unwrap_or(&Value::Null), "ior").to_owned();
+        let counter = Create {
+            component: "Counter".to_owned(),
+            model: Some(json!({ "count": 0 })),
+            ..Create::default()
+        };
+        let ior = nodes[0].ask(counter).await?.object.ior;
         let shared = Arc::new(Shared::default());
         let mut clients = JoinSet::new();
         for (at, node) in nodes.iter().enumerate() {
@@ -163,14 +168,13 @@ impl Travel {
             }
         }
         let lost = legs.map_err(|error| Failure::fault(format!("the traveller broke off: {error}")))?;
-        let at_home = nodes[0].call("get", json!({ "object": self.ior })).await?;
-        let object = at_home.get("object").unwrap_or(&Value::Null);
-        let scenario: Value = serde_json::from_str(text(&at_home, "text")).unwrap_or_default();
-        let shows = scenario.get("model").map_or(0, |model| number(model, "count"));
+        let at_home = nodes[0].ask(Get { object: self.ior.clone(), bytes: None }).await?;
+        let scenario: Value = serde_json::from_str(&at_home.text.unwrap_or_default()).unwrap_or_default();
+        let shows = scenario["model"]["count"].as_u64().unwrap_or(0);
         report.moves = self.moves();
         report.moved_actions = all.results.len() as u64;
         report.moved_effects = shows;
-        let wrong = lost.or(all.wrong).or_else(|| verdict(text(object, "state"), &all.results, shows));
+        let wrong = lost.or(all.wrong).or_else(|| verdict(at_home.object.state, &all.results, shows));
         let what = format!("an object moved {}", ui::count(report.moves, "time"));
         match wrong {
             Some(wrong) => {
@@ -190,10 +194,10 @@ impl Travel {
 }
 
 /// What is wrong, if anything is: each action found the counter at another number, and none is missing.
-fn verdict(state: &str, results: &[u64], shows: u64) -> Option<String> {
+fn verdict(state: ObjectState, results: &[u64], shows: u64) -> Option<String> {
     let distinct: BTreeSet<_> = results.iter().copied().collect();
-    if state != "home" {
-        return Some(format!("the traveller did not come home to alice: it is a {} there", ui::shown(state)));
+    if state != ObjectState::Home {
+        return Some("the traveller did not come home to alice: it is a replica there".to_owned());
     }
     if distinct.len() != results.len() {
         return Some(format!("{} of {} results came twice", results.len() - distinct.len(), results.len()));
@@ -217,10 +221,9 @@ async fn revive(nodes: &mut [&mut Node; 3], report: &mut Report) -> Done<()> {
 async fn act(data: PathBuf, seed: u64, ior: &str, shared: &Shared) -> Told {
     let (mut dice, mut asker, mut told) = (Dice::new(seed), Asker::new(data), Told::default());
     while !shared.stop.load(Ordering::Relaxed) && told.wrong.is_none() {
-        let add = json!({ "object": ior, "name": "add", "arguments": { "by": 1 }, "id": new_id(&mut dice),
-            "timeout_ms": ANSWER_MS });
-        match asker.ask("act", &add, &shared.requests).await.0 {
-            Ok(answer) => told.results.push(number(&answer, "result")),
+        let add = add_one(ior.to_owned(), new_id(&mut dice));
+        match asker.ask(&add, &shared.requests).await.0 {
+            Ok(answer) => told.results.push(result(&answer).and_then(Value::as_u64).unwrap_or(0)),
             Err(why) => told.wrong = Some(why),
         }
         tokio::time::sleep(BREATH).await;
@@ -237,13 +240,14 @@ async fn travel(stops: Vec<Stop>, legs: u64, ior: &str, shared: &Shared) -> Opti
             break;
         }
         let begun = Instant::now();
-        while state(askers.get_mut(to)?, ior).await.as_deref() != Some("home") {
+        while state(askers.get_mut(to)?, ior).await != Some(ObjectState::Home) {
             if begun.elapsed() > STALL_MAX {
                 return Some(format!("leg {} did not end within {} s", leg + 1, STALL_MAX.as_secs()));
             }
             // Asked again until it is under way: a kernel that is killed before it wrote the wish down forgets it.
-            let wish = json!({ "objects": [ior], "to": stops.get(to)?.kernel });
-            askers.get_mut(from)?.try_once("move", wish).await;
+            let to = stops.get(to)?.kernel.clone();
+            let wish = Move { objects: vec![ior.to_owned()], to, ..Move::default() };
+            askers.get_mut(from)?.try_once(wish).await;
             tokio::time::sleep(LOOK_EVERY).await;
         }
         shared.moves.fetch_add(1, Ordering::Relaxed);
@@ -251,10 +255,10 @@ async fn travel(stops: Vec<Stop>, legs: u64, ior: &str, shared: &Shared) -> Opti
     None
 }
 
-/// What a kernel has of the object: `home`, `replica`.
-async fn state(asker: &mut Asker, ior: &str) -> Option<String> {
-    let answer = asker.try_once("get", json!({ "object": ior })).await?;
-    Some(text(answer.get("object")?, "state").to_owned())
+/// How a kernel has the object.
+async fn state(asker: &mut Asker, ior: &str) -> Option<ObjectState> {
+    let get = Get { object: ior.to_owned(), bytes: None };
+    asker.try_once(get).await.map(|answer| answer.object.state)
 }
 
 #[cfg(test)]
@@ -263,11 +267,11 @@ mod tests {
 
     #[test]
     fn the_verdict_sees_what_is_lost_doubled_and_astray() {
-        assert_eq!(verdict("home", &[3, 1, 2], 3), None);
-        assert!(verdict("replica", &[1], 1).is_some());
-        assert!(verdict("home", &[1, 2, 2], 2).is_some_and(|why| why.contains("twice")));
-        assert!(verdict("home", &[1, 3], 3).is_some());
-        assert!(verdict("home", &[1, 2, 3], 2).is_some());
-        assert!(verdict("home", &[1, 2], 3).is_some());
+        assert_eq!(verdict(ObjectState::Home, &[3, 1, 2], 3), None);
+        assert!(verdict(ObjectState::Replica, &[1], 1).is_some());
+        assert!(verdict(ObjectState::Home, &[1, 2, 2], 2).is_some_and(|why| why.contains("twice")));
+        assert!(verdict(ObjectState::Home, &[1, 3], 3).is_some());
+        assert!(verdict(ObjectState::Home, &[1, 2, 3], 2).is_some());
+        assert!(verdict(ObjectState::Home, &[1, 2], 3).is_some());
     }
 }

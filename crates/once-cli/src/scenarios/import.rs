@@ -1,14 +1,15 @@
 //! Handing scenario files to a kernel, in batches, past the broken ones.
 
+use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use once::api::Client;
+use once::api::contract::{ChangeKind, Identity, Import, ImportInfo, ImportText, ImportedInfo};
 use once::model::scenario::Scenario;
-use serde_json::{Value, json};
+use serde::Serialize;
 
 use super::{Found, Skipped, read, stdin};
-use crate::context::{list, number, text, truth, with};
 use crate::failure::{Done, Failure};
 use crate::ui;
 
@@ -41,11 +42,27 @@ impl Broken {
     }
 
     /// The same for machines.
-    pub fn json(&self) -> Value {
-        json!({ "path": self.path.to_string_lossy(), "line": self.place.map(|place| place.0),
-            "column": self.place.map(|place| place.1), "reason": self.reason, "hint": self.hint,
-            "refused": self.refused })
+    pub fn info(&self) -> BrokenInfo<'_> {
+        BrokenInfo {
+            path: self.path.to_string_lossy(),
+            line: self.place.map(|place| place.0),
+            column: self.place.map(|place| place.1),
+            reason: &self.reason,
+            hint: self.hint.as_deref(),
+            refused: self.refused.as_deref(),
+        }
     }
+}
+
+/// A broken file, as `--json` prints it.
+#[derive(Serialize)]
+pub struct BrokenInfo<'a> {
+    path: Cow<'a, str>,
+    line: Option<u64>,
+    column: Option<u64>,
+    reason: &'a str,
+    hint: Option<&'a str>,
+    refused: Option<&'a str>,
 }
 
 /// A file whose scenario the kernel has now.
@@ -55,8 +72,8 @@ pub struct Imported<'a> {
     pub path: &'a Path,
     /// What was read from it.
     pub scenario: &'a Scenario,
-    /// The kernel's result for it: `object`, `change`, `identity`.
-    pub result: &'a Value,
+    /// What the kernel says of it.
+    pub result: &'a ImportedInfo,
 }
 
 /// What became of the files.
@@ -142,22 +159,20 @@ impl Summary {
         self.broken.push(found);
     }
 
-    fn count(&mut self, path: &Path, result: &Value, bytes: usize) {
+    fn count(&mut self, path: &Path, result: &ImportedInfo, bytes: usize) {
         self.bytes += bytes as u64;
-        match text(result, "change") {
-            "same" => self.same += 1,
-            "changed" => self.changed += 1,
-            "beside" => self.beside += 1,
-            "kept-beside" => self.kept_beside.push(path.to_owned()),
-            word => {
+        match result.change.change {
+            ChangeKind::Same => self.same += 1,
+            ChangeKind::Changed => self.changed += 1,
+            ChangeKind::Beside => self.beside += 1,
+            ChangeKind::KeptBeside => self.kept_beside.push(path.to_owned()),
+            change => {
                 self.new += 1;
-                self.beside_tombstone += u64::from(word == "beside-tombstone");
+                self.beside_tombstone += u64::from(change == ChangeKind::BesideTombstone);
             }
         }
-        self.claimed += u64::from(truth(result, "claimed"));
-        if text(result, "identity") == "derived" {
-            self.derived += 1;
-        }
+        self.claimed += u64::from(result.change.claimed);
+        self.derived += u64::from(result.identity == Identity::Derived);
     }
 }
 
@@ -192,23 +207,22 @@ impl Batch<'_> {
             return Ok(());
         }
         // The source lets a changed file become a new revision. A path that is no UTF-8 would not name it safely.
-        let scenarios = self.files.iter().map(|(path, scenario)| {
-            let source = path.to_str().filter(|path| *path != "-").map(Value::from);
-            let text = json!({ "text": scenario.as_str() });
-            with(text, [("source", source), ("over", self.over.map(Value::from))])
+        let scenarios = self.files.iter().map(|(path, scenario)| ImportText {
+            text: scenario.as_str().to_owned(),
+            source: path.to_str().filter(|path| *path != "-").map(str::to_owned),
+            over: self.over.map(str::to_owned),
         });
-        let answer = client.call("import", json!({ "scenarios": scenarios.collect::<Vec<_>>() })).await?;
-        let results = list(&answer, "results");
+        let results = client.ask(Import { scenarios: scenarios.collect() }).await?.results;
         if results.len() != self.files.len() {
             return Err(Failure::fault(format!("{} results for {} files", results.len(), self.files.len())));
         }
         for ((path, scenario), result) in self.files.iter().zip(results) {
-            match result.get("error") {
-                None => {
-                    summary.count(path, result, scenario.bytes().len());
-                    done(Imported { path, scenario, result });
+            match result {
+                ImportInfo::Kept(result) => {
+                    summary.count(path, &result, scenario.bytes().len());
+                    done(Imported { path, scenario, result: &result });
                 }
-                Some(error) => summary.note(refused(path, error)?, broken),
+                ImportInfo::Refused { error } => summary.note(refused(path, error)?, broken),
             }
         }
         bar.more(self.files.len() as u64);
@@ -218,21 +232,13 @@ impl Batch<'_> {
 }
 
 /// What the kernel says of one file. When it is not the file's fault, going on helps nobody.
-fn refused(path: &Path, error: &Value) -> Done<Broken> {
-    let hint = error.get("hint").and_then(Value::as_str).map(str::to_owned);
-    let message = text(error, "message").to_owned();
-    let exit = match text(error, "code") {
-        "disk-full" | "quota" => 3,
-        "stopping" => 4,
-        "fault" => 5,
-        _ => {
-            let line = error.get("line").and_then(Value::as_u64);
-            let place = line.map(|line| (line, number(error, "column")));
-            // A scenario that the kernel cannot read is a broken file; all else is a good one that it does not take.
-            let refused = Some(text(error, "code").to_owned()).filter(|code| code != "invalid");
-            return Ok(Broken { path: path.to_owned(), place, reason: message, hint, refused });
-        }
-    };
-    let message = format!("{}: {message}", ui::shown_path(path));
-    Err(Failure { code: text(error, "code").to_owned(), exit, hint, ..Failure::failed(message) })
+fn refused(path: &Path, error: once::Error) -> Done<Broken> {
+    if matches!(error.code.as_str(), "disk-full" | "quota" | "stopping" | "fault") {
+        let message = format!("{}: {}", ui::shown_path(path), error.message);
+        return Err(Failure { message, ..Failure::from(error) });
+    }
+    let place = error.line.map(|line| (line.into(), error.column.unwrap_or_default().into()));
+    // A scenario that the kernel cannot read is a broken file; all else is a good one that it does not take.
+    let refused = Some(error.code).filter(|code| code != "invalid");
+    Ok(Broken { path: path.to_owned(), place, reason: error.message, hint: error.hint, refused })
 }

@@ -5,7 +5,7 @@ mod read;
 mod walk;
 mod write;
 
-pub use import::{Broken, Imported, Summary, import};
+pub use import::{Broken, BrokenInfo, Imported, Summary, import};
 pub use read::{read, stdin};
 pub use walk::{Found, Skipped, find};
 pub use write::{Verdict, Writer, file_name};

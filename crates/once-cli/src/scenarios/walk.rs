@@ -25,7 +25,7 @@ pub struct Found {
 }
 
 /// What was left out, counted.
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, serde::Serialize)]
 pub struct Skipped {
     /// Links to what is read anyway.
     pub links_inside: u64,

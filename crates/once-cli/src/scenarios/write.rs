@@ -6,9 +6,7 @@ use std::path::{Path, PathBuf};
 
 use once::model::hash::content_hash;
 use once::model::ids::Uuid;
-use serde_json::Value;
 
-use crate::context::text;
 use crate::failure::{Done, Failure};
 
 /// Digits of a lineage or hash in a file name.
@@ -26,28 +24,28 @@ pub enum Verdict {
 }
 
 /// `<uuid>.scenario.json`; where another object has the same UUID, `<uuid>#<lineage>` or `<uuid>@<hash>` before the dot.
-/// Nothing of the name comes from the scenario but its UUID.
+/// Nothing of the name comes from the scenario but its UUID. `line` is the lineage, if it has one, and the hash.
 ///
 /// # Errors
 /// When the kernel names an object in a way that cannot be.
-pub fn file_name(object: &Value, uuid_is_shared: bool) -> Done<String> {
-    let uuid = Uuid::try_parse(text(object, "uuid")).map_err(|_| odd(object))?;
+pub fn file_name(uuid: &str, line: (Option<&str>, &str), uuid_is_shared: bool) -> Done<String> {
+    let uuid = Uuid::try_parse(uuid).map_err(|_| odd(uuid))?;
     if !uuid_is_shared {
         return Ok(format!("{uuid}.scenario.json"));
     }
-    let (sign, digits) = match text(object, "lineage") {
-        "" => ('@', text(object, "hash")),
-        lineage => ('#', lineage),
+    let (sign, digits) = match line {
+        (None, hash) => ('@', hash),
+        (Some(lineage), _) => ('#', lineage),
     };
-    let digits = digits.get(..SUFFIX_DIGITS).ok_or_else(|| odd(object))?;
+    let digits = digits.get(..SUFFIX_DIGITS).ok_or_else(|| odd(digits))?;
     if !digits.bytes().all(|digit| digit.is_ascii_hexdigit()) {
-        return Err(odd(object));
+        return Err(odd(digits));
     }
     Ok(format!("{uuid}{sign}{digits}.scenario.json"))
 }
 
-fn odd(object: &Value) -> Failure {
-    Failure::fault(format!("the kernel names an object {}", crate::ui::capped(&object.to_string(), 200)))
+fn odd(name: &str) -> Failure {
+    Failure::fault(format!("the kernel names an object {}", crate::ui::capped(name, 200)))
 }
 
 /// Writes scenarios into one folder.
@@ -113,17 +111,16 @@ impl Writer {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
 
     #[test]
     fn a_name_is_digits_whatever_the_kernel_says() {
         let uuid = "0012bda9-f833-4909-a891-a75b183be4c8";
         let hash = "c0".repeat(32);
-        let object = json!({ "uuid": uuid, "lineage": null, "hash": hash, "name": "../../etc/passwd" });
-        assert_eq!(file_name(&object, false).unwrap(), format!("{uuid}.scenario.json"));
-        assert_eq!(file_name(&object, true).unwrap(), format!("{uuid}@c0c0c0c0c0c0.scenario.json"));
-        assert!(file_name(&json!({ "uuid": "../../x" }), false).is_err());
-        assert!(file_name(&json!({ "uuid": uuid, "lineage": "../../../../x/y/z" }), true).is_err());
+        let unclaimed = (None, hash.as_str());
+        assert_eq!(file_name(uuid, unclaimed, false).unwrap(), format!("{uuid}.scenario.json"));
+        assert_eq!(file_name(uuid, unclaimed, true).unwrap(), format!("{uuid}@c0c0c0c0c0c0.scenario.json"));
+        assert!(file_name("../../x", unclaimed, false).is_err());
+        assert!(file_name(uuid, (Some("../../../../x/y/z"), &hash), true).is_err());
     }
 
     #[test]

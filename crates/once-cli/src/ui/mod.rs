@@ -11,7 +11,8 @@ use std::io::{self, BufWriter, ErrorKind, Stdout, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use serde_json::Value;
+use once::api::contract::PeerInfo;
+use serde::Serialize;
 
 pub use hint::{called, pasted, word};
 pub use paint::Paint;
@@ -61,9 +62,25 @@ pub fn print(line: &str) -> Done<()> {
     printer.end()
 }
 
-/// Prints one JSON object on a line.
-pub fn print_json(value: &Value) -> Done<()> {
-    print(&value.to_string())
+/// Prints one JSON object on a line. Its members are sorted by name, whatever made it.
+pub fn print_json(value: &impl Serialize) -> Done<()> {
+    print(&json(value)?)
+}
+
+/// As JSON on one line.
+pub fn json(value: &impl Serialize) -> Done<String> {
+    let value = serde_json::to_value(value);
+    let value = value.map_err(|error| Failure::fault(format!("this cannot be written as JSON: {error}")))?;
+    Ok(value.to_string())
+}
+
+/// What to call a peer: the petname, else what it calls itself, else the beginning of its id.
+pub fn peer_name(peer: &PeerInfo) -> String {
+    match (peer.petname.as_deref(), peer.name.as_str()) {
+        (Some(name), _) if !name.is_empty() => shown(name),
+        (_, "") => short(&peer.kernel),
+        (_, name) => shown(name),
+    }
 }
 
 /// Buffered lines of data, for more than a few.

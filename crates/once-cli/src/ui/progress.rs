@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use serde_json::Value;
+use once::api::contract::Progress;
 
 /// How often the bar is drawn, per second.
 const FRAMES_HZ: u8 = 10;
@@ -44,17 +44,16 @@ impl Bar {
     }
 
     /// Shows a `progress` notification of the API.
-    pub fn show(&self, progress: &Value) {
-        let number = |name: &str| progress.get(name).and_then(Value::as_u64).unwrap_or(0);
-        if let Some(phase) = progress.get("phase").and_then(Value::as_str) {
+    pub fn show(&self, progress: &Progress) {
+        if let Some(phase) = &progress.phase {
             self.0.set_message(super::shown(phase));
         }
-        let total = number("total");
+        let total = progress.total;
         if total != self.0.length().unwrap_or(0) {
             self.0.set_length(total);
             self.style(total);
         }
-        self.0.set_position(number("done"));
+        self.0.set_position(progress.done);
     }
 
     /// Says something above the bar.

@@ -4,39 +4,19 @@ use std::time::Duration;
 
 use once_model::ids::{KernelId, Uuid};
 use once_model::limits::{DEADLINE_MAX_MS, GIVEN_MAX};
-use serde::Deserialize;
-use serde_json::{Value, json};
 
+use super::contract::{self, ActionInfo, ActionStatus, ReceiptInfo};
 use super::peers::PATIENCE_MS;
 use super::{coordinate, names, shapes};
 use crate::{Act, Acted, Error, Kernel, Object, new_action_id, receipts};
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Acting {
-    object: String,
-    name: String,
-    /// Any JSON value, as this reader understands it.
-    arguments: Option<Value>,
-    /// The same as a text, which reaches the object as it is spelled.
-    arguments_text: Option<String>,
-    id: Option<Uuid>,
-    at: Option<String>,
-    #[serde(default)]
-    given: Vec<String>,
-    deadline_ms: Option<u64>,
-    timeout_ms: Option<u64>,
-    #[serde(default)]
-    no_wait: bool,
-}
-
 /// Every answer and every error names the action, also if this made its id: with that, asking again is safe.
-pub(super) async fn act(kernel: &Kernel, mut params: Acting) -> Result<Value, Error> {
+pub(super) async fn act(kernel: &Kernel, mut params: contract::Act) -> Result<ActionInfo, Error> {
     let id = *params.id.get_or_insert_with(new_action_id);
     act_as(kernel, params).await.map_err(|error| error.about(id))
 }
 
-async fn act_as(kernel: &Kernel, params: Acting) -> Result<Value, Error> {
+async fn act_as(kernel: &Kernel, params: contract::Act) -> Result<ActionInfo, Error> {
     let no_wait = params.no_wait;
     let copy = names::object(kernel, &params.object).ok().filter(|object| object.home().is_none());
     let act = wanted(kernel, params)?;
@@ -44,12 +24,12 @@ async fn act_as(kernel: &Kernel, params: Acting) -> Result<Value, Error> {
         let mut shape = shapes::acted(&acted);
         // Its first change made this kernel the home of what was imported here.
         let is_other = |copy: &Object| acted.after.is_some_and(|after| after.key != copy.key());
-        shape["claimed"] = json!(copy.as_ref().is_some_and(is_other));
+        shape.claimed = Some(copy.as_ref().is_some_and(is_other));
         shape
     };
     if no_wait {
         let id = act.send().await?;
-        return Ok(json!({ "id": id, "status": "accepted" }));
+        return Ok(shapes::pending(id, ActionStatus::Accepted));
     }
     if kernel.net().is_some() {
         return act.await.map(shape);
@@ -68,7 +48,7 @@ async fn act_as(kernel: &Kernel, params: Acting) -> Result<Value, Error> {
     }
 }
 
-fn wanted(kernel: &Kernel, params: Acting) -> Result<Act, Error> {
+fn wanted(kernel: &Kernel, params: contract::Act) -> Result<Act, Error> {
     let arguments = match (params.arguments, params.arguments_text) {
         (Some(_), Some(_)) => return Err(Error::usage("arguments or arguments_text, not both")),
         (Some(json), None) => json.to_string(),
@@ -109,34 +89,19 @@ fn elsewhere(kernel: &Kernel, id: Uuid) -> Result<Option<KernelId>, Error> {
     Ok(row.map(|row| row.home).filter(|home| *home != kernel.id()))
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Named {
-    id: Uuid,
-}
-
-pub(super) fn outcome(kernel: &Kernel, params: Named) -> Result<Value, Error> {
+pub(super) fn outcome(kernel: &Kernel, params: &contract::Outcome) -> Result<ActionInfo, Error> {
     let mut answer = match kernel.outcome(params.id)? {
         Some(acted) => shapes::acted(&acted),
-        None => json!({ "id": params.id, "status": "accepted" }),
+        None => shapes::pending(params.id, ActionStatus::Accepted),
     };
     // The outcome of the action that starts a coordination is that it runs; whoever asks wants to know how it stands.
     if let Ok(Some(now)) = kernel.coordination_of(params.id) {
-        answer["coordination"] = coordinate::shape(kernel, &now);
+        answer.coordination = Some(Box::new(coordinate::shape(kernel, &now)));
     }
     Ok(answer)
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Cancel {
-    id: Uuid,
-    timeout_ms: Option<u64>,
-    #[serde(default)]
-    no_wait: bool,
-}
-
-pub(super) async fn cancel(kernel: &Kernel, params: Cancel) -> Result<Value, Error> {
+pub(super) async fn cancel(kernel: &Kernel, params: contract::Cancel) -> Result<ActionInfo, Error> {
     let id = params.id;
     let unreachable = kernel.net().is_none() && elsewhere(kernel, id)?.is_some();
     let came = if params.no_wait || unreachable {
@@ -148,8 +113,8 @@ pub(super) async fn cancel(kernel: &Kernel, params: Cancel) -> Result<Value, Err
     };
     match came {
         Ok(Some(acted)) => Ok(shapes::acted(&acted)),
-        Ok(None) => Ok(json!({ "id": id, "status": "cancelling" })),
-        Err(error) if error.code == "cancelled" => Ok(json!({ "id": id, "status": "cancelled" })),
+        Ok(None) => Ok(shapes::pending(id, ActionStatus::Cancelling)),
+        Err(error) if error.code == "cancelled" => Ok(shapes::pending(id, ActionStatus::Cancelled)),
         Err(error) => Err(error),
     }
 }
@@ -158,14 +123,7 @@ fn patience(ms: Option<u64>) -> Duration {
     Duration::from_millis(ms.unwrap_or(PATIENCE_MS))
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct ReceiptFor {
-    id: Uuid,
-    timeout_ms: Option<u64>,
-}
-
-pub(super) async fn receipt(kernel: &Kernel, params: ReceiptFor) -> Result<Value, Error> {
+pub(super) async fn receipt(kernel: &Kernel, params: contract::Receipt) -> Result<ReceiptInfo, Error> {
     let receipt = kernel.receipt(params.id, patience(params.timeout_ms)).await?;
-    Ok(receipts::to_json(&receipt))
+    Ok(receipts::info(&receipt))
 }

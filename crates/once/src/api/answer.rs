@@ -1,8 +1,6 @@
 //! What programs that serve components answer: read strictly, since what is not understood would be lost without a word.
 //! JSON inside stays as it is spelled.
 
-use std::borrow::Cow;
-
 use bytes::Bytes;
 use once_core::waist::{Call, Consequence, Run, RunResult, Then};
 use once_model::action::{Given, effect_id};
@@ -14,134 +12,14 @@ use once_model::scenario::Scenario;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::names;
+use super::contract::{Effect, GivenEffect, MoveEffect, Ran, Worked};
+use super::{contract, names};
 use crate::Error;
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Answer<'a> {
-    #[serde(rename = "run")]
-    _run: u64,
-    #[serde(borrow)]
-    model_text: Option<Cow<'a, str>>,
-    #[serde(borrow)]
-    merge: Option<&'a RawValue>,
-    version: Option<String>,
-    #[serde(borrow)]
-    result: Option<&'a RawValue>,
-    #[serde(borrow)]
-    result_text: Option<Cow<'a, str>>,
-    #[serde(borrow)]
-    failed: Option<&'a RawValue>,
-    #[serde(default, borrow)]
-    effects: Vec<Effect<'a>>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "snake_case")]
-enum Effect<'a> {
-    #[serde(borrow)]
-    Act(Act<'a>),
-    #[serde(borrow)]
-    Create(Create<'a>),
-    Remove(Nothing),
-    Move(Move),
-    #[serde(borrow)]
-    Timer(Timer<'a>),
-    CancelTimer(CancelTimer),
-    #[serde(borrow)]
-    Publish(Publish<'a>),
-    #[serde(borrow)]
-    Activity(Activity<'a>),
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Act<'a> {
-    object: String,
-    name: String,
-    #[serde(borrow)]
-    arguments: Option<&'a RawValue>,
-    deadline_ms: Option<u64>,
-    #[serde(default)]
-    given: Vec<GivenHere>,
-    #[serde(borrow)]
-    then: Option<ThenHere<'a>>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct GivenHere {
-    key: String,
-    hash: String,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct ThenHere<'a> {
-    action: String,
-    #[serde(borrow)]
-    with: Option<&'a RawValue>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Create<'a> {
-    component: String,
-    version: String,
-    #[serde(borrow)]
-    model: &'a RawValue,
-    uuid: Option<Uuid>,
-    owner: Option<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Nothing {}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Move {
-    to: String,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Timer<'a> {
-    name: String,
-    after_ms: u64,
-    #[serde(borrow)]
-    then: ThenHere<'a>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct CancelTimer {
-    name: String,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Publish<'a> {
-    name: String,
-    #[serde(borrow)]
-    data: Option<&'a RawValue>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Activity<'a> {
-    name: String,
-    #[serde(borrow)]
-    arguments: Option<&'a RawValue>,
-    #[serde(borrow)]
-    then: ThenHere<'a>,
-}
 
 /// What came of a run, or why its answer is of no use. `owner`: of objects that it makes, unless it says otherwise.
 pub(super) fn read(run: &Run, params: &str, owner: &str) -> Result<RunResult, String> {
-    let answer: Answer<'_> = serde_json::from_str(params).map_err(|error| error.to_string())?;
-    let result = one_of("result", answer.result, answer.result_text.as_deref())?;
+    let answer: Ran = serde_json::from_str(params).map_err(|error| error.to_string())?;
+    let result = one_of("result", answer.result.as_deref(), answer.result_text.as_deref())?;
     let changes = answer.model_text.is_some() || answer.merge.is_some() || answer.version.is_some();
     if let Some(failed) = answer.failed {
         if changes || result.is_some() || !answer.effects.is_empty() {
@@ -157,7 +35,7 @@ pub(super) fn read(run: &Run, params: &str, owner: &str) -> Result<RunResult, St
         let old = Scenario::parse(run.body.clone()).map_err(|error| error.to_string())?;
         let new = match (answer.model_text, answer.merge) {
             (Some(_), Some(_)) => return Err("`model_text` or `merge`, not both".into()),
-            (Some(model), None) => old.edit_model(|_| Ok(model.into_owned())),
+            (Some(model), None) => old.edit_model(|_| Ok(model)),
             (None, Some(patch)) => old.edit_model(|model| json::merge(model, patch.get())),
             (None, None) => Ok(old),
         };
@@ -181,7 +59,7 @@ pub(super) fn read(run: &Run, params: &str, owner: &str) -> Result<RunResult, St
     Ok(RunResult::Done { state, result, consequences })
 }
 
-fn consequence(run: &Run, index: u32, effect: Effect<'_>, owner: &str) -> Result<Consequence, String> {
+fn consequence(run: &Run, index: u32, effect: Effect, owner: &str) -> Result<Consequence, String> {
     Ok(match effect {
         Effect::Act(act) => {
             let (key, at) = object(&act.object)?;
@@ -192,7 +70,7 @@ fn consequence(run: &Run, index: u32, effect: Effect<'_>, owner: &str) -> Result
                 key,
                 at,
                 name: name(act.name)?,
-                arguments: optional("arguments", act.arguments, ARGUMENTS_MAX_BYTES)?,
+                arguments: optional("arguments", act.arguments.as_deref(), ARGUMENTS_MAX_BYTES)?,
                 given: act.given.into_iter().map(given).collect::<Result<_, _>>()?,
                 deadline_ms: act.deadline_ms,
                 then: act.then.map(then).transpose()?,
@@ -205,8 +83,8 @@ fn consequence(run: &Run, index: u32, effect: Effect<'_>, owner: &str) -> Result
                 Scenario::compose(uuid, &create.component, &create.version, owner, create.model.get());
             Consequence::Create(scenario.map_err(|error| error.to_string())?)
         }
-        Effect::Remove(Nothing {}) => Consequence::Remove,
-        Effect::Move(Move { to }) => {
+        Effect::Remove(_) => Consequence::Remove,
+        Effect::Move(MoveEffect { to }) => {
             let to = to.parse().map_err(|_| format!("'{}' is no kernel", names::shown(&to)))?;
             Consequence::Move { to }
         }
@@ -216,11 +94,11 @@ fn consequence(run: &Run, index: u32, effect: Effect<'_>, owner: &str) -> Result
         Effect::CancelTimer(timer) => Consequence::CancelTimer { name: name(timer.name)? },
         Effect::Publish(publish) => Consequence::Publish {
             name: name(publish.name)?,
-            data: optional("data", publish.data, ARGUMENTS_MAX_BYTES)?,
+            data: optional("data", publish.data.as_deref(), ARGUMENTS_MAX_BYTES)?,
         },
         Effect::Activity(activity) => Consequence::Activity {
             name: name(activity.name)?,
-            arguments: optional("arguments", activity.arguments, ARGUMENTS_MAX_BYTES)?,
+            arguments: optional("arguments", activity.arguments.as_deref(), ARGUMENTS_MAX_BYTES)?,
             then: then(activity.then)?,
         },
     })
@@ -238,14 +116,14 @@ fn object(text: &str) -> Result<(ObjectKey, Option<KernelId>), String> {
     }
 }
 
-fn given(given: GivenHere) -> Result<Given, String> {
+fn given(given: GivenEffect) -> Result<Given, String> {
     let key = names::key(&given.key).map_err(|error| error.message)?;
     let content: Hash = given.hash.parse().map_err(|_| format!("'{}' is no hash", given.hash))?;
     Ok(Given { key, content })
 }
 
-fn then(then: ThenHere<'_>) -> Result<Then, String> {
-    Ok(Then { action: name(then.action)?, with: optional("with", then.with, REMINDER_MAX_BYTES)? })
+fn then(then: contract::Then) -> Result<Then, String> {
+    Ok(Then { action: name(then.action)?, with: optional("with", then.with.as_deref(), REMINDER_MAX_BYTES)? })
 }
 
 /// A name of allowed length.
@@ -280,26 +158,13 @@ fn one_of<'a>(
     }
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Worked<'a> {
-    id: Uuid,
-    object: String,
-    #[serde(borrow)]
-    result: Option<&'a RawValue>,
-    #[serde(borrow)]
-    result_text: Option<Cow<'a, str>>,
-    #[serde(borrow)]
-    failed: Option<&'a RawValue>,
-}
-
 /// What came of work outside.
 pub(super) fn read_work(params: &str) -> Result<(ObjectKey, Uuid, Result<Bytes, Bytes>), Error> {
-    let worked: Worked<'_> = parsed(params)?;
+    let worked: Worked = parsed(params)?;
     let key = names::key(&worked.object)?;
     let came = || {
-        let result = one_of("result", worked.result, worked.result_text.as_deref())?;
-        Ok(match (result, worked.failed) {
+        let result = one_of("result", worked.result.as_deref(), worked.result_text.as_deref())?;
+        Ok(match (result, worked.failed.as_deref()) {
             (Some(_), Some(_)) => return Err("`result` or `failed`, not both".to_owned()),
             (_, Some(failed)) => Err(value("failed", failed.get(), ARGUMENTS_MAX_BYTES)?),
             (result, None) => Ok(value("result", result.unwrap_or("null"), ARGUMENTS_MAX_BYTES)?),

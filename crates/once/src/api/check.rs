@@ -1,7 +1,8 @@
 //! One line of what `doctor` says.
 
-use serde_json::{Value, json};
+use super::contract::CheckInfo;
 
-pub(super) fn check(name: &str, ok: bool, message: &str, hint: Option<&str>) -> Value {
-    json!({ "check": name, "ok": ok, "message": message, "hint": hint.filter(|_| !ok) })
+pub(super) fn check(name: &str, ok: bool, message: &str, hint: Option<&str>) -> CheckInfo {
+    let hint = hint.filter(|_| !ok).map(str::to_owned);
+    CheckInfo { check: name.to_owned(), ok, message: message.to_owned(), hint }
 }

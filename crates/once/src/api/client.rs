@@ -7,12 +7,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::UnixStream;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::{Mutex as AsyncMutex, mpsc};
 
+use super::contract::{self, Event, Method, Progress, RpcError};
 use super::{SOCKET, dispatch};
 use crate::net::lock;
 use crate::{Error, Kernel};
@@ -131,15 +133,50 @@ impl Client {
         matches!(*self.0, Way::Embedded(_))
     }
 
-    /// Calls a method.
+    /// Calls a method of the contract.
+    ///
+    /// ```no_run
+    /// # async fn add(client: &once::api::Client) -> Result<(), once::Error> {
+    /// use once::api::contract::Act;
+    /// let act = Act { object: "0a1b".into(), name: "add".into(), ..Act::default() };
+    /// let done = client.ask(act).await?.done;
+    /// println!("{}", done.map(|done| done.result_text).unwrap_or_default());
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// What the kernel answered, that it is gone, or that its answer is not what the contract has.
+    pub async fn ask<M: Method>(&self, params: M) -> Result<M::Result, Error> {
+        read::<M>(self.call_with(M::NAME, written(&params)?, None).await?)
+    }
+
+    /// Calls a method of the contract that tells how far it is.
+    ///
+    /// # Errors
+    /// As [`Client::ask`].
+    pub async fn ask_with_progress<M: Method>(
+        &self,
+        params: M,
+        mut progress: impl FnMut(&Progress) + Send,
+    ) -> Result<M::Result, Error> {
+        let mut told = |value: &Value| {
+            if let Ok(now) = Progress::deserialize(value) {
+                progress(&now);
+            }
+        };
+        read::<M>(self.call_with(M::NAME, written(&params)?, Some(&mut told)).await?)
+    }
+
+    /// Calls a method by its name, for who has its parameters as JSON.
     ///
     /// # Errors
     /// What the kernel answered, or that it is gone.
     pub async fn call(&self, method: &str, params: Value) -> Result<Value, Error> {
-        self.ask(method, params, None).await
+        self.call_with(method, params, None).await
     }
 
-    /// Calls a method that tells how far it is.
+    /// The same with a method that tells how far it is.
     ///
     /// # Errors
     /// As [`Client::call`].
@@ -149,10 +186,10 @@ impl Client {
         params: Value,
         mut progress: impl FnMut(&Value) + Send,
     ) -> Result<Value, Error> {
-        self.ask(method, params, Some(&mut progress)).await
+        self.call_with(method, params, Some(&mut progress)).await
     }
 
-    async fn ask(
+    async fn call_with(
         &self,
         method: &str,
         mut params: Value,
@@ -161,9 +198,9 @@ impl Client {
         match &*self.0 {
             Way::Embedded(kernel) => {
                 let progress = Mutex::new(progress);
-                let tell = |value: Value| {
+                let tell = |told: Progress| {
                     if let Some(progress) = &mut *lock(&progress) {
-                        progress(&value);
+                        progress(&serde_json::to_value(told).unwrap_or_default());
                     }
                 };
                 dispatch(kernel, method, params, &tell).await
@@ -198,7 +235,7 @@ impl Client {
             Way::Socket(socket) => {
                 let (events, heard) = mpsc::unbounded_channel();
                 lock(&socket.waiting).events = Some(events);
-                self.call("listen", json!({})).await?;
+                self.ask(contract::Listen {}).await?;
                 Ok(Events(Source::Socket(heard)))
             }
         }
@@ -232,6 +269,18 @@ impl Socket {
         self.write.lock().await.write_all(line.as_bytes()).await.map_err(|_| gone())?;
         Ok(heard)
     }
+}
+
+fn written(params: &impl serde::Serialize) -> Result<Value, Error> {
+    serde_json::to_value(params).map_err(|error| Error::fault(format!("writing a call: {error}")))
+}
+
+/// An answer, as the contract has it.
+fn read<M: Method>(answer: Value) -> Result<M::Result, Error> {
+    serde_json::from_value(answer).map_err(|error| {
+        Error::fault(format!("the kernel answered {} with what is not known here: {error}", M::NAME))
+            .with_hint("it may be of another version: `once stop`, then `once up`")
+    })
 }
 
 fn gone() -> Error {
@@ -278,21 +327,13 @@ fn hear(waiting: &Mutex<Waiting>, mut line: Value) {
 }
 
 fn read_error(error: &Value) -> Error {
-    let data = &error["data"];
-    let text = |value: &Value| value.as_str().map(str::to_owned);
-    let number = |name: &str| data[name].as_u64().and_then(|n| u32::try_from(n).ok());
-    Error {
-        code: text(&data["code"]).unwrap_or_else(|| "fault".into()),
-        exit: data["exit"].as_u64().and_then(|exit| u8::try_from(exit).ok()).unwrap_or(5),
-        message: text(&error["message"]).unwrap_or_default(),
-        hint: text(&data["hint"]),
-        line: number("line"),
-        column: number("column"),
-        id: data["id"].as_str().and_then(|id| id.parse().ok()),
-    }
+    RpcError::deserialize(error).map_or_else(
+        |_| Error::fault(error["message"].as_str().unwrap_or("an error without a message")),
+        Error::from,
+    )
 }
 
-/// A stream of events, as JSON.
+/// A stream of events.
 pub struct Events(Source);
 
 enum Source {
@@ -301,14 +342,18 @@ enum Source {
 }
 
 impl Events {
-    /// The next one; `None` when the kernel has stopped.
-    pub async fn next(&mut self) -> Option<Value> {
+    /// The next one; `None` when the kernel has stopped. A kind that is not known here is passed over.
+    pub async fn next(&mut self) -> Option<Event> {
         match &mut self.0 {
-            Source::Socket(heard) => heard.recv().await,
+            Source::Socket(heard) => loop {
+                if let Ok(event) = serde_json::from_value(heard.recv().await?) {
+                    return Some(event);
+                }
+            },
             Source::Embedded(kernel, events) => loop {
                 let heard = events.next().await?;
-                if let Some(shape) = super::shapes::heard(kernel, &heard) {
-                    return Some(shape);
+                if let Some(event) = super::shapes::heard(kernel, &heard) {
+                    return Some(event);
                 }
             },
         }

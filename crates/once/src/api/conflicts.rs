@@ -1,42 +1,68 @@
 //! What is in conflict: objects that share a UUID, and objects that were changed apart. `status` counts what
 //! `conflicts` lists.
 
-use std::ops::ControlFlow;
+use std::collections::BTreeMap;
+use std::ops::{Bound, ControlFlow};
 
 use once_core::object::{self, HeadRow};
 use once_core::store::{Read, StoreError};
 use once_model::ids::{Hash, ObjectKey};
-use serde::Deserialize;
-use serde_json::{Value, json};
 
+use super::contract::{
+    self, BesideInfo, ChangeInfo, ConflictInfo, ConflictReason, ConflictsDrop, ConflictsKeep,
+    ConflictsResult, VersionInfo,
+};
 use super::difference::difference;
 use super::{methods, names, shapes};
 use crate::{Error, Kernel, Object};
 
-pub(super) fn list(kernel: &Kernel) -> Result<Value, Error> {
+/// Conflicts by their places in the list: what kind each is, and the rows of its versions.
+type Found = BTreeMap<String, (ConflictReason, Vec<HeadRow>)>;
+
+pub(super) fn list(kernel: &Kernel, params: &contract::Conflicts) -> Result<ConflictsResult, Error> {
     let snapshot = kernel.shared().snapshot();
-    let mut shown = Vec::new();
-    by_uuid(&snapshot, &mut |same| {
-        if let Some(same) = beside(same) {
-            shown.push(shape(kernel, "same-uuid", &same));
-        }
-    })?;
-    let mut forks = Vec::new();
-    forked(&snapshot, &mut |kept| forks.push(kept))?;
-    for versions in forks {
-        let (replaced, forked): (Vec<_>, Vec<_>) = versions.into_iter().partition(HeadRow::is_replaced);
-        for (reason, versions) in [("forked", forked), ("not-proven", replaced)] {
-            if !versions.is_empty() {
-                shown.push(fork(kernel, &snapshot, reason, &versions)?);
-            }
-        }
+    let found = find(&snapshot)?;
+    let after = params.after.as_deref().unwrap_or_default();
+    let limit = params.limit.unwrap_or(usize::MAX).max(1);
+    let mut rest = found.range::<str, _>((Bound::Excluded(after), Bound::Unbounded));
+    let (mut conflicts, mut last) = (Vec::new(), None);
+    for (place, (reason, versions)) in rest.by_ref().take(limit) {
+        // Only what is shown is read: each version of it.
+        conflicts.push(match reason {
+            ConflictReason::SameUuid => same_uuid(kernel, versions),
+            ConflictReason::Forked | ConflictReason::NotProven => fork(kernel, &snapshot, *reason, versions)?,
+        });
+        last = Some(place.clone());
     }
-    Ok(json!({ "conflicts": shown }))
+    Ok(ConflictsResult { conflicts, next: rest.next().and(last) })
+}
+
+fn find(snapshot: &dyn Read) -> Result<Found, StoreError> {
+    let mut found = Found::new();
+    let mut keep = |reason: ConflictReason, word: &str, versions: Vec<HeadRow>| {
+        if let Some(first) = versions.first() {
+            found.insert(format!("{}/{word}", names::key_text(&first.header.key())), (reason, versions));
+        }
+    };
+    by_uuid(snapshot, &mut |same| {
+        keep(ConflictReason::SameUuid, "same-uuid", beside(same).unwrap_or_default());
+    })?;
+    forked(snapshot, &mut |versions| {
+        let (replaced, forked): (Vec<_>, Vec<_>) = versions.into_iter().partition(HeadRow::is_replaced);
+        keep(ConflictReason::Forked, "forked", forked);
+        keep(ConflictReason::NotProven, "not-proven", replaced);
+    })?;
+    Ok(found)
 }
 
 /// An object that was changed apart: what is kept beside its newest revision, from whom, since when, and where each
 /// differs from it.
-fn fork(kernel: &Kernel, snapshot: &dyn Read, reason: &str, versions: &[HeadRow]) -> Result<Value, Error> {
+fn fork(
+    kernel: &Kernel,
+    snapshot: &dyn Read,
+    reason: ConflictReason,
+    versions: &[HeadRow],
+) -> Result<ConflictInfo, Error> {
     let head = match versions.first() {
         Some(kept) => object::head(snapshot, &kept.header.key())?,
         None => None,
@@ -47,31 +73,25 @@ fn fork(kernel: &Kernel, snapshot: &dyn Read, reason: &str, versions: &[HeadRow]
     let newest = head.as_ref().map(text).transpose()?.flatten();
     let mut kept = Vec::new();
     for row in versions {
-        let mut shape = shapes::object(kernel, &Object::new(row.clone(), kernel.id()));
-        shape["kept"] = json!(true);
-        shape["from_name"] = json!(row.from.map(|from| names::name_of(kernel, &from)));
         let texts = newest.as_deref().zip(text(row)?);
-        shape["difference"] = json!(texts.map(|(newest, kept)| difference(newest, &kept)));
-        kept.push(shape);
+        let beside = BesideInfo {
+            kept: true,
+            from_name: row.from.map(|from| names::name_of(kernel, &from)),
+            difference: texts.map(|(newest, kept)| difference(newest, &kept)),
+        };
+        kept.push(VersionInfo { beside: Some(beside), ..version(kernel, row) });
     }
-    kept.extend(head.map(|row| shapes::object(kernel, &Object::new(row, kernel.id()))));
+    kept.extend(head.iter().map(|row| version(kernel, row)));
     let uuid = versions.first().map(|row| row.header.uuid.to_string());
-    Ok(json!({ "uuid": uuid, "reason": reason, "objects": kept }))
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Decision {
-    object: String,
-    revision: String,
+    Ok(ConflictInfo { uuid, reason, objects: kept })
 }
 
 /// The object, and the revision beside it that a beginning of its id means.
-fn decided(kernel: &Kernel, params: &Decision) -> Result<(ObjectKey, Hash), Error> {
+fn decided(kernel: &Kernel, object: &str, revision: &str) -> Result<(ObjectKey, Hash), Error> {
     /// A shorter beginning is more likely a slip.
     const SHORTEST: usize = 4;
-    let key = names::object(kernel, &params.object)?.key();
-    let wanted = params.revision.to_ascii_lowercase();
+    let key = names::object(kernel, object)?.key();
+    let wanted = revision.to_ascii_lowercase();
     let mut found = Vec::new();
     forked(&kernel.shared().snapshot(), &mut |kept| {
         let ids = kept.iter().filter(|row| row.header.key() == key).map(|row| row.header.id());
@@ -79,28 +99,22 @@ fn decided(kernel: &Kernel, params: &Decision) -> Result<(ObjectKey, Hash), Erro
     })?;
     match found.as_slice() {
         [id] if wanted.len() >= SHORTEST => Ok((key, *id)),
-        [] => Err(Error::not_found(format!(
-            "no revision '{}' is kept beside {key}",
-            names::shown(&params.revision)
-        ))
-        .with_hint("`once conflicts` lists what is kept")),
-        _ => Err(Error::ambiguous(format!(
-            "'{}' may be more than one revision",
-            names::shown(&params.revision)
-        ))
-        .with_hint("write more of its id")),
+        [] => Err(Error::not_found(format!("no revision '{}' is kept beside {key}", names::shown(revision)))
+            .with_hint("`once conflicts` lists what is kept")),
+        _ => Err(Error::ambiguous(format!("'{}' may be more than one revision", names::shown(revision)))
+            .with_hint("write more of its id")),
     }
 }
 
 /// Makes what is kept beside an object its next revision.
-pub(super) async fn keep(kernel: &Kernel, params: Decision) -> Result<Value, Error> {
-    let (key, revision) = decided(kernel, &params)?;
+pub(super) async fn keep(kernel: &Kernel, params: ConflictsKeep) -> Result<ChangeInfo, Error> {
+    let (key, revision) = decided(kernel, &params.object, &params.revision)?;
     Ok(methods::changed(kernel, kernel.keep_conflict(key, revision).await?, None))
 }
 
 /// Drops what is kept beside an object.
-pub(super) async fn discard(kernel: &Kernel, params: Decision) -> Result<Value, Error> {
-    let (key, revision) = decided(kernel, &params)?;
+pub(super) async fn discard(kernel: &Kernel, params: ConflictsDrop) -> Result<ChangeInfo, Error> {
+    let (key, revision) = decided(kernel, &params.object, &params.revision)?;
     Ok(methods::changed(kernel, kernel.drop_conflict(key, revision).await?, None))
 }
 
@@ -140,8 +154,12 @@ fn runs(
     Ok(())
 }
 
-fn shape(kernel: &Kernel, reason: &str, versions: &[HeadRow]) -> Value {
+fn same_uuid(kernel: &Kernel, versions: &[HeadRow]) -> ConflictInfo {
     let uuid = versions.first().map(|row| row.header.uuid.to_string());
-    let shown = |row: &HeadRow| shapes::object(kernel, &Object::new(row.clone(), kernel.id()));
-    json!({ "uuid": uuid, "reason": reason, "objects": versions.iter().map(shown).collect::<Vec<_>>() })
+    let objects = versions.iter().map(|row| version(kernel, row)).collect();
+    ConflictInfo { uuid, reason: ConflictReason::SameUuid, objects }
+}
+
+fn version(kernel: &Kernel, row: &HeadRow) -> VersionInfo {
+    VersionInfo { object: shapes::object(kernel, &Object::new(row.clone(), kernel.id())), beside: None }
 }

@@ -2,28 +2,16 @@
 
 use std::time::Duration;
 
-use once_model::ids::Uuid;
-use serde::Deserialize;
-use serde_json::{Value, json};
-
+use super::contract::{self, CoordinationInfo, CoordinationProgress, Progress, StepProgress};
 use super::shapes;
 use super::tell::Tell;
 use crate::{Coordinated, Error, Kernel, Plan};
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Coordinate {
-    /// Any plan, as this reader understands it.
-    plan: Option<Value>,
-    /// The same as a text: its spelling is kept.
-    plan_text: Option<String>,
-    id: Option<Uuid>,
-    #[serde(default)]
-    wait: bool,
-    timeout_ms: Option<u64>,
-}
-
-pub(super) async fn coordinate(kernel: &Kernel, params: Coordinate, tell: Tell<'_>) -> Result<Value, Error> {
+pub(super) async fn coordinate(
+    kernel: &Kernel,
+    params: contract::Coordinate,
+    tell: Tell<'_>,
+) -> Result<CoordinationInfo, Error> {
     let plan = match (params.plan, params.plan_text) {
         (Some(plan), None) => Plan::parse(plan.to_string())?,
         (None, Some(text)) => Plan::parse(text)?,
@@ -43,20 +31,31 @@ pub(super) async fn coordinate(kernel: &Kernel, params: Coordinate, tell: Tell<'
     Ok(shape(kernel, &now))
 }
 
-pub(super) fn shape(kernel: &Kernel, now: &Coordinated) -> Value {
-    json!({
-        "id": now.id, "object": shapes::object(kernel, &now.object), "plan": now.plan.to_string(),
-        "state": now.standing.state, "steps": now.standing.steps,
-    })
+pub(super) fn shape(kernel: &Kernel, now: &Coordinated) -> CoordinationInfo {
+    CoordinationInfo {
+        id: now.id,
+        object: shapes::object(kernel, &now.object),
+        plan: now.plan.to_string(),
+        state: now.standing.state,
+        steps: now.standing.steps.clone(),
+    }
 }
 
-fn progress(now: &Coordinated) -> Value {
+fn progress(now: &Coordinated) -> Progress {
     let steps = &now.standing.steps;
     let open = steps.iter().filter(|step| step.state.is_awaited() || step.state.word() == "planned").count();
-    let words: Vec<_> =
-        steps.iter().map(|step| json!({ "name": step.name, "status": step.state.word() })).collect();
-    json!({
-        "phase": now.standing.state, "done": steps.len() - open, "total": steps.len(), "bytes": 0,
-        "coordination": now.id, "object": now.object.uuid().to_string(), "steps": words,
-    })
+    let word = |step: &crate::StepStanding| StepProgress {
+        name: step.name.clone(),
+        status: step.state.word().to_owned(),
+    };
+    let coordination = CoordinationProgress {
+        coordination: now.id,
+        object: now.object.uuid().to_string(),
+        steps: steps.iter().map(word).collect(),
+    };
+    Progress {
+        bytes: Some(0),
+        coordination: Some(coordination),
+        ..Progress::of(steps.len() - open, steps.len()).in_phase(now.standing.state.word())
+    }
 }

@@ -3,10 +3,9 @@
 use once_core::store::StoreError;
 use once_model::ids::ObjectKey;
 use once_store::{Loss, Lost};
-use serde::Deserialize;
-use serde_json::{Value, json};
 
 use super::check::check;
+use super::contract::{self, CheckInfo, ConfirmLossesResult, LossInfo, SurveyResult, SurveyedInfo};
 use super::names;
 use crate::net::lock;
 use crate::survey::{self, Looked, Page};
@@ -25,14 +24,8 @@ const SHOWN_MAX: usize = 8;
 
 const MIB: u64 = 1024 * 1024;
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Survey {
-    after: Option<String>,
-}
-
 /// One page of all objects, also where rows are damaged.
-pub(super) async fn survey(kernel: &Kernel, params: Survey) -> Result<Value, Error> {
+pub(super) async fn survey(kernel: &Kernel, params: contract::Survey) -> Result<SurveyResult, Error> {
     let after = match &params.after {
         Some(text) => Some(names::key(text)?),
         None => None,
@@ -42,13 +35,15 @@ pub(super) async fn survey(kernel: &Kernel, params: Survey) -> Result<Value, Err
         .iter()
         .map(|looked| match looked {
             Looked::Whole(key, bytes) => {
-                json!({ "key": names::key_text(key), "bytes": bytes, "damage": null })
+                SurveyedInfo { key: Some(names::key_text(key)), bytes: Some(*bytes), damage: None }
             }
-            Looked::Damaged(key, why) => json!({ "key": names::key_text(key), "bytes": null, "damage": why }),
-            Looked::Unnamed(why) => json!({ "key": null, "bytes": null, "damage": why }),
+            Looked::Damaged(key, why) => {
+                SurveyedInfo { key: Some(names::key_text(key)), bytes: None, damage: Some(why.clone()) }
+            }
+            Looked::Unnamed(why) => SurveyedInfo { key: None, bytes: None, damage: Some(why.clone()) },
         })
         .collect();
-    Ok(json!({ "objects": objects, "next": next.as_ref().map(names::key_text), "bytes": bytes }))
+    Ok(SurveyResult { objects, next: next.as_ref().map(names::key_text), bytes })
 }
 
 /// Beside the network's thread: it reads from the disk.
@@ -61,7 +56,7 @@ async fn page(kernel: &Kernel, after: Option<ObjectKey>) -> Result<Page, Error> 
 }
 
 /// Whether objects can be read.
-pub(super) async fn objects(kernel: &Kernel, all: bool) -> Result<Vec<Value>, Error> {
+pub(super) async fn objects(kernel: &Kernel, all: bool) -> Result<Vec<CheckInfo>, Error> {
     let (mut checks, mut damaged, mut whole, mut bytes) = (Vec::new(), 0, 0_u64, 0_u64);
     let mut after = None;
     let is_whole = loop {
@@ -102,7 +97,7 @@ pub(super) async fn objects(kernel: &Kernel, all: bool) -> Result<Vec<Value>, Er
 
 /// Whether the files of the store are as they were written. Of a large store that takes long: then only what is known, unless all
 /// is to be read.
-pub(super) async fn files(kernel: &Kernel, all: bool) -> Result<Vec<Value>, Error> {
+pub(super) async fn files(kernel: &Kernel, all: bool) -> Result<Vec<CheckInfo>, Error> {
     let shared = std::sync::Arc::clone(kernel.shared());
     let store = shared.data.join("store");
     let is_small = super::methods::folder_bytes(&store).is_some_and(|bytes| bytes <= LOOKED_AT_BYTES);
@@ -129,41 +124,40 @@ const HINT: &str = "this disk lost or changed something: check it; `once export 
     be read, and a peer that has a copy, or a backup, has the rest; all other objects go on";
 
 /// What the journal lost, until a person has confirmed it.
-pub(super) fn losses(kernel: &Kernel) -> Vec<Value> {
+pub(super) fn losses(kernel: &Kernel) -> Vec<CheckInfo> {
     let hint = "nothing that was acknowledged is lost if a crash had just interrupted a write; if a file was cut, emptied or damaged, \
         what was written last is missing: ask your peers, or put a backup back. `once doctor --confirm-loss` ends this";
     lost(kernel).iter().map(|loss| check("journal", false, &said(loss), Some(hint))).collect()
 }
 
 /// The same for `status`.
-pub(super) fn shapes(kernel: &Kernel) -> Vec<Value> {
+pub(super) fn shapes(kernel: &Kernel) -> Vec<LossInfo> {
     lost(kernel).iter().map(shape).collect()
 }
 
 /// A person has seen what was cut off.
-pub(super) fn confirm(kernel: &Kernel) -> Result<Value, Error> {
+pub(super) fn confirm(kernel: &Kernel) -> Result<ConfirmLossesResult, Error> {
     let shared = kernel.shared();
     let mut losses = lock(&shared.losses);
     once_store::confirm_losses(&shared.data).map_err(|error| {
         Error::failed(format!("the list of losses in the data directory: {error}"))
             .with_hint("check the directory's permissions and the disk")
     })?;
-    Ok(json!({ "confirmed": losses.drain(..).map(|loss| shape(&loss)).collect::<Vec<_>>() }))
+    Ok(ConfirmLossesResult { confirmed: losses.drain(..).map(|loss| shape(&loss)).collect() })
 }
 
 fn lost(kernel: &Kernel) -> Vec<Loss> {
     lock(&kernel.shared().losses).clone()
 }
 
-fn shape(loss: &Loss) -> Value {
+fn shape(loss: &Loss) -> LossInfo {
     let Loss { at_ms, journal, lost } = loss;
     let (from_byte, bytes) = match lost {
-        Lost::End { from_byte, bytes } => (Some(from_byte), Some(bytes)),
-        Lost::All => (Some(&0), None),
+        Lost::End { from_byte, bytes } => (Some(*from_byte), Some(*bytes)),
+        Lost::All => (Some(0), None),
         Lost::Unknown => (None, None),
     };
-    let message = said(loss);
-    json!({ "at_ms": at_ms, "journal": journal, "from_byte": from_byte, "bytes": bytes, "message": message })
+    LossInfo { at_ms: *at_ms, journal: journal.clone(), from_byte, bytes, message: said(loss) }
 }
 
 fn said(loss: &Loss) -> String {

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use serde::Serialize;
 use serde_json::value::RawValue;
+
+use super::contract::{DifferenceInfo, DifferencePlace};
 
 /// Places that are listed.
 const PLACES_MAX: usize = 32;
@@ -12,32 +13,10 @@ const SHOWN_CHARS: usize = 120;
 /// Texts above this size, in bytes, are not compared.
 const COMPARED_MAX_BYTES: usize = 4 * 1024 * 1024;
 
-/// One place.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub(super) struct Place {
-    /// A JSON pointer (RFC 6901).
-    path: String,
-    /// What stands there in the newest revision, as it is spelled; absent if nothing does.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    newest: Option<String>,
-    /// The same in the other one.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    kept: Option<String>,
-}
-
-/// What was found.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-pub(super) struct Difference {
-    /// Where they differ.
-    places: Vec<Place>,
-    /// Whether there are more places, or the texts are too large to compare.
-    truncated: bool,
-}
-
 /// Compares two JSON texts. Numbers and texts are compared as they are spelled, white space between values is not
 /// compared.
-pub(super) fn difference(newest: &str, kept: &str) -> Difference {
-    let mut found = Difference::default();
+pub(super) fn difference(newest: &str, kept: &str) -> DifferenceInfo {
+    let mut found = DifferenceInfo::default();
     if newest.len().max(kept.len()) > COMPARED_MAX_BYTES {
         found.truncated = true;
         return found;
@@ -50,7 +29,12 @@ pub(super) fn difference(newest: &str, kept: &str) -> Difference {
 
 type Members<'t> = BTreeMap<String, &'t RawValue>;
 
-fn compare(newest: Option<&RawValue>, kept: Option<&RawValue>, path: &mut String, found: &mut Difference) {
+fn compare(
+    newest: Option<&RawValue>,
+    kept: Option<&RawValue>,
+    path: &mut String,
+    found: &mut DifferenceInfo,
+) {
     let text = |value: Option<&RawValue>| value.map(|value| value.get().to_owned());
     if text(newest) == text(kept) {
         return;
@@ -72,7 +56,11 @@ fn compare(newest: Option<&RawValue>, kept: Option<&RawValue>, path: &mut String
         }
         _ => {
             let shown = |value: Option<&RawValue>| value.map(|value| shortened(value.get()));
-            found.places.push(Place { path: path.clone(), newest: shown(newest), kept: shown(kept) });
+            found.places.push(DifferencePlace {
+                path: path.clone(),
+                newest: shown(newest),
+                kept: shown(kept),
+            });
         }
     }
 }
@@ -122,7 +110,7 @@ mod tests {
     #[test]
     fn a_number_is_compared_as_it_is_spelled_and_long_lists_end() {
         assert_eq!(difference(r#"{"n":1.0}"#, r#"{"n":1.00}"#).places.len(), 1);
-        assert_eq!(difference(r#"{"n":1 }"#, r#"{ "n" : 1}"#), Difference::default());
+        assert_eq!(difference(r#"{"n":1 }"#, r#"{ "n" : 1}"#), DifferenceInfo::default());
         let many = |n: u32| {
             format!("{{{}}}", (0..100).map(|i| format!("\"k{i}\":{n}")).collect::<Vec<_>>().join(","))
         };

@@ -8,10 +8,9 @@ use once_core::waist::Command;
 use once_core::{meta, share};
 use once_model::ids::KernelId;
 use once_model::limits::DISK_RESERVE_BYTES;
-use serde::Deserialize;
-use serde_json::{Value, json};
 
 use super::check::check;
+use super::contract::{self, CheckInfo, ClockAcceptResult, DoctorResult};
 use super::{damage, lanes, moving, names, standing};
 use crate::component::Slowest;
 use crate::shell::{now_ms, what_to_free};
@@ -34,15 +33,7 @@ const HUNG_AFTER: Duration = Duration::from_secs(10);
 
 const MIB: u64 = 1024 * 1024;
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Examine {
-    /// Read every object, however many there are.
-    #[serde(default)]
-    all: bool,
-}
-
-pub(super) async fn examine(kernel: &Kernel, params: Examine) -> Result<Value, Error> {
+pub(super) async fn examine(kernel: &Kernel, params: contract::Doctor) -> Result<DoctorResult, Error> {
     let stands = standing::all(kernel).await?;
     let mut checks =
         vec![disk(kernel), rights(kernel), quarantine(kernel)?, clock(&kernel.shared().snapshot())?];
@@ -72,11 +63,11 @@ pub(super) async fn examine(kernel: &Kernel, params: Examine) -> Result<Value, E
     checks.extend(as_far_as_read(in_doubt(kernel))?);
     checks.extend(as_far_as_read(standing::examine(kernel, &snapshot, &stands))?);
     checks.extend(served(kernel));
-    Ok(json!({ "checks": checks }))
+    Ok(DoctorResult { checks })
 }
 
 /// Whether the data directory was put back from a backup.
-fn quarantine(kernel: &Kernel) -> Result<Value, Error> {
+fn quarantine(kernel: &Kernel) -> Result<CheckInfo, Error> {
     let (ok, message) = match once_core::quarantine(&kernel.shared().snapshot())? {
         None => (true, "no peer has seen more of this kernel than it has".to_owned()),
         Some(_) => (
@@ -88,7 +79,7 @@ fn quarantine(kernel: &Kernel) -> Result<Value, Error> {
 }
 
 /// Whether others may look into the data directory.
-fn rights(kernel: &Kernel) -> Value {
+fn rights(kernel: &Kernel) -> CheckInfo {
     let data = &kernel.shared().data;
     let hint = format!("`chmod -R go= {}`", data.display());
     let (ok, message) = match private::open_to_others(data) {
@@ -111,7 +102,7 @@ fn rights(kernel: &Kernel) -> Value {
 }
 
 /// The clock against the latest time that this kernel has seen.
-fn clock(snapshot: &dyn Read) -> Result<Value, Error> {
+fn clock(snapshot: &dyn Read) -> Result<CheckInfo, Error> {
     let behind_ms = meta::latest_ms(snapshot)?.saturating_sub(now_ms());
     let message = match behind_ms {
         ..CLOCK_BEHIND_MS => "the clock has not gone back".to_owned(),
@@ -125,10 +116,10 @@ fn clock(snapshot: &dyn Read) -> Result<Value, Error> {
 }
 
 /// Takes the clock as it is.
-pub(super) async fn accept_clock(kernel: &Kernel) -> Result<Value, Error> {
+pub(super) async fn accept_clock(kernel: &Kernel) -> Result<ClockAcceptResult, Error> {
     let latest_ms = meta::latest_ms(&kernel.shared().snapshot())?;
     kernel.command(Command::AcceptClock).await?;
-    Ok(json!({ "now_ms": now_ms(), "latest_ms": latest_ms }))
+    Ok(ClockAcceptResult { now_ms: now_ms(), latest_ms })
 }
 
 /// Objects that are looked at for coordinations: doctor is to answer at once.
@@ -138,7 +129,7 @@ const LOOKED_AT_MAX: usize = 100_000;
 const SHOWN_MAX: usize = 8;
 
 /// Coordinations that are done in part, and not undone.
-fn in_doubt(kernel: &Kernel) -> Result<Vec<Value>, Error> {
+fn in_doubt(kernel: &Kernel) -> Result<Vec<CheckInfo>, Error> {
     let doubtful = kernel.in_doubt(LOOKED_AT_MAX)?;
     let mut checks = Vec::new();
     for (object, standing) in doubtful.iter().take(SHOWN_MAX) {
@@ -163,7 +154,7 @@ fn in_doubt(kernel: &Kernel) -> Result<Vec<Value>, Error> {
 }
 
 /// Damage is a finding, and no reason not to look at the rest.
-fn as_far_as_read(checks: Result<Vec<Value>, Error>) -> Result<Vec<Value>, Error> {
+fn as_far_as_read(checks: Result<Vec<CheckInfo>, Error>) -> Result<Vec<CheckInfo>, Error> {
     match checks {
         Err(error) if error.code == "damaged" => {
             Ok(vec![check("store", false, &error.message, error.hint.as_deref())])
@@ -187,7 +178,7 @@ async fn measure_clock_anew(kernel: &Kernel, id: &KernelId) {
 }
 
 /// Components whose objects wait for a program.
-fn served(kernel: &Kernel) -> Vec<Value> {
+fn served(kernel: &Kernel) -> Vec<CheckInfo> {
     if kernel.net().is_none() {
         return Vec::new();
     }
@@ -217,20 +208,25 @@ fn served(kernel: &Kernel) -> Vec<Value> {
 }
 
 /// As `takes_writes` of `status` says it: what is refused, and what is said here, is one limit.
-fn room(free: u64, hint: &str) -> Value {
+fn room(free: u64, hint: &str) -> CheckInfo {
     let (mib, reserve_mib) = (free / MIB, DISK_RESERVE_BYTES / MIB);
     let message = format!("{mib} MiB are free; new work is refused below {reserve_mib} MiB");
     check("disk", free >= DISK_RESERVE_BYTES, &message, Some(hint))
 }
 
-fn disk(kernel: &Kernel) -> Value {
+fn disk(kernel: &Kernel) -> CheckInfo {
     match once_store::free_bytes(&kernel.shared().data) {
         Ok(free) => room(free, &what_to_free(&kernel.shared().data)),
         Err(error) => check("disk", false, &format!("the free space cannot be told: {error}"), None),
     }
 }
 
-fn peer(kernel: &Kernel, snapshot: &dyn Read, id: &KernelId, row: &peers::PeerRow) -> Result<Value, Error> {
+fn peer(
+    kernel: &Kernel,
+    snapshot: &dyn Read,
+    id: &KernelId,
+    row: &peers::PeerRow,
+) -> Result<CheckInfo, Error> {
     let name = format!("peer {}", names::name_of(kernel, id));
     let Some(net) = kernel.net() else {
         return Ok(check(&name, true, "not examined: this kernel is not running", None));
@@ -297,9 +293,9 @@ mod tests {
 
     #[test]
     fn the_disk_is_fine_as_long_as_new_work_is_taken() {
-        let is_ok = |free: u64| room(free, "free some")["ok"] == json!(true);
+        let is_ok = |free: u64| room(free, "free some").ok;
         assert!(is_ok(249 * MIB) && is_ok(DISK_RESERVE_BYTES));
         assert!(!is_ok(DISK_RESERVE_BYTES - 1));
-        assert_eq!(room(0, "free some")["hint"], "free some");
+        assert_eq!(room(0, "free some").hint.as_deref(), Some("free some"));
     }
 }

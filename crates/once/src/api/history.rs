@@ -4,9 +4,8 @@ use once_core::act::{self, Recorded};
 use once_model::archive::OutcomeStatus;
 use once_model::certificate::Term;
 use once_model::ids::KernelId;
-use serde::Deserialize;
-use serde_json::{Value, json};
 
+use super::contract::{self, EntryInfo, HistoryResult, TermInfo};
 use super::names;
 use crate::{Error, Kernel, Object};
 
@@ -14,20 +13,7 @@ use crate::{Error, Kernel, Object};
 const PAGE: usize = 100;
 const PAGE_MAX: usize = 10_000;
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct History {
-    object: String,
-    /// The number of the last entry that the client has.
-    after: Option<u64>,
-    limit: Option<usize>,
-    /// Only what came before the entry of this number.
-    before: Option<u64>,
-    #[serde(default)]
-    newest_first: bool,
-}
-
-pub(super) fn history(kernel: &Kernel, params: History) -> Result<Value, Error> {
+pub(super) fn history(kernel: &Kernel, params: &contract::History) -> Result<HistoryResult, Error> {
     let elsewhere = |name: String, home: KernelId| {
         let home = kernel.shared().called(&home);
         Error::not_home(format!("the history of {name} is at its home, kernel {home}"))
@@ -58,20 +44,19 @@ pub(super) fn history(kernel: &Kernel, params: History) -> Result<Value, Error> 
     };
     let page: Vec<&Recorded> = rest.by_ref().take(limit).collect();
     let next = rest.next().and(page.last()).map(|last| last.entry.number);
-    let entries: Vec<Value> = page.iter().map(|recorded| recorded_shape(kernel, recorded)).collect();
-    Ok(json!({
-        "object": names::key_text(&object.key()),
-        "entries": entries,
-        "total": all.len(),
-        "next": next,
-        "broken": broken,
-        "elsewhere": at_other_homes(kernel, &object, &all)?,
-        "given": given(kernel, &all),
-    }))
+    Ok(HistoryResult {
+        object: names::key_text(&object.key()),
+        entries: page.iter().map(|recorded| entry(kernel, recorded)).collect(),
+        total: all.len(),
+        next,
+        broken,
+        elsewhere: at_other_homes(kernel, &object, &all)?,
+        given: given(kernel, &all),
+    })
 }
 
 /// Which entries other homes of the object have recorded and not given to this kernel: they are kept there.
-fn at_other_homes(kernel: &Kernel, object: &Object, kept: &[Recorded]) -> Result<Vec<Value>, Error> {
+fn at_other_homes(kernel: &Kernel, object: &Object, kept: &[Recorded]) -> Result<Vec<TermInfo>, Error> {
     let Some(lineage) = object.lineage() else { return Ok(Vec::new()) };
     let Some(chain) = once_core::object::chain(&kernel.shared().snapshot(), &lineage)? else {
         return Ok(Vec::new());
@@ -82,7 +67,7 @@ fn at_other_homes(kernel: &Kernel, object: &Object, kept: &[Recorded]) -> Result
 }
 
 /// Which entries are kept here that former homes have recorded: who, from which to which.
-fn given(kernel: &Kernel, kept: &[Recorded]) -> Vec<Value> {
+fn given(kernel: &Kernel, kept: &[Recorded]) -> Vec<TermInfo> {
     let mut spans: Vec<(KernelId, u64, u64)> = Vec::new();
     for recorded in kept {
         let (Some((home, _)), number) = (recorded.signed, recorded.entry.number) else { continue };
@@ -94,39 +79,39 @@ fn given(kernel: &Kernel, kept: &[Recorded]) -> Vec<Value> {
     spans.into_iter().map(|(home, from, to)| span(kernel, &home, from, Some(to))).collect()
 }
 
-fn span(kernel: &Kernel, home: &KernelId, from: u64, to: Option<u64>) -> Value {
-    json!({ "from": from, "to": to, "home": home.to_string(), "home_name": names::name_of(kernel, home) })
+fn span(kernel: &Kernel, home: &KernelId, from: u64, to: Option<u64>) -> TermInfo {
+    TermInfo { from, to, home: home.to_string(), home_name: names::name_of(kernel, home) }
 }
 
-fn recorded_shape(kernel: &Kernel, recorded: &Recorded) -> Value {
-    let entry = &recorded.entry;
+fn entry(kernel: &Kernel, recorded: &Recorded) -> EntryInfo {
+    let (entry, told) = (&recorded.entry, recorded.told.as_ref());
     let home = recorded.signed.map_or(kernel.id(), |(home, _)| home);
     let code = match recorded.status {
-        Some(OutcomeStatus::Refused(code)) => Some(code.name()),
+        Some(OutcomeStatus::Refused(code)) => Some(code.name().to_owned()),
         _ => None,
     };
-    json!({
-        "number": entry.number,
-        "at_ms": recorded.at_ms,
-        "origin": entry.origin.to_string(),
-        "origin_name": names::name_of(kernel, &entry.origin),
-        "incarnation": entry.incarnation.to_string(),
-        "sequence": entry.sequence,
-        "id": entry.id,
-        "action": entry.action.to_string(),
-        "name": recorded.told.as_ref().map(|told| told.name.clone()),
-        "arguments_text": recorded.told.as_ref().map(|told| told.arguments.text()),
-        "result_text": recorded.told.as_ref().and_then(|told| Some(told.result.as_ref()?.text())),
-        "status": recorded.status.map(|status| status.word()),
-        "code": code,
-        "outcome_hash": entry.outcome.to_string(),
-        "before": entry.before.to_string(),
-        "revision": entry.revision,
-        "content": entry.content.to_string(),
-        "certificate": entry.certificate.map(|certificate| certificate.to_string()),
-        "previous": entry.previous.to_string(),
-        "hash": entry.hash().to_string(),
-        "home": home.to_string(),
-        "home_name": names::name_of(kernel, &home),
-    })
+    EntryInfo {
+        number: entry.number,
+        at_ms: recorded.at_ms,
+        origin: entry.origin.to_string(),
+        origin_name: names::name_of(kernel, &entry.origin),
+        incarnation: entry.incarnation.to_string(),
+        sequence: entry.sequence,
+        id: entry.id,
+        action: entry.action.to_string(),
+        name: told.map(|told| told.name.clone()),
+        arguments_text: told.map(|told| told.arguments.text()),
+        result_text: told.and_then(|told| Some(told.result.as_ref()?.text())),
+        status: recorded.status.map(|status| status.word().to_owned()),
+        code,
+        outcome_hash: entry.outcome.to_string(),
+        before: entry.before.to_string(),
+        revision: entry.revision,
+        content: entry.content.to_string(),
+        certificate: entry.certificate.map(|certificate| certificate.to_string()),
+        previous: entry.previous.to_string(),
+        hash: entry.hash().to_string(),
+        home: home.to_string(),
+        home_name: names::name_of(kernel, &home),
+    }
 }

@@ -6,9 +6,10 @@ use once_core::waist::Command;
 use once_core::{invite_hash, invites};
 use once_model::ids::Hash;
 use once_model::limits::INVITE_VALID_MS;
-use serde::Deserialize;
-use serde_json::{Value, json};
 
+use super::contract::{
+    self, InviteInfo, InviteResult, InviteState, InvitesResult, InvitesRevoke, InvitesRevokeResult,
+};
 use super::names;
 use crate::net::Reach;
 use crate::shell::now_ms;
@@ -25,49 +26,39 @@ pub(super) fn id(hash: &Hash) -> String {
     hash.to_string().chars().take(ID_DIGITS).collect()
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Invite {
-    name: Option<String>,
-    expires_s: Option<u64>,
-}
-
-pub(super) async fn invite(kernel: &Kernel, params: Invite) -> Result<Value, Error> {
+pub(super) async fn invite(kernel: &Kernel, params: contract::Invite) -> Result<InviteResult, Error> {
     let valid = params.expires_s.map_or(Duration::from_millis(INVITE_VALID_MS), Duration::from_secs);
     let ticket = kernel.invite_as(params.name, valid).await?;
     let expires_ms = now_ms().saturating_add(u64::try_from(valid.as_millis()).unwrap_or(u64::MAX));
     let id = id(&invite_hash(&ticket.secret));
-    let reach = Reach::of(&ticket.addresses).name();
-    Ok(json!({ "ticket": ticket.to_string(), "id": id, "expires_ms": expires_ms, "reach": reach }))
+    let reach = Reach::of(&ticket.addresses).name().to_owned();
+    Ok(InviteResult { ticket: ticket.to_string(), id, expires_ms, reach })
 }
 
-pub(super) fn list(kernel: &Kernel) -> Result<Value, Error> {
+pub(super) fn list(kernel: &Kernel) -> Result<InvitesResult, Error> {
     let now_ms = now_ms();
     let mut all = invites(&kernel.shared().snapshot())?;
     all.sort_by_key(|(_, row)| row.since_ms);
-    let shapes = all.iter().map(|(hash, row)| {
+    let shapes = all.into_iter().map(|(hash, row)| {
         let state = match row.used_by {
-            Some(_) => "used",
-            None if row.is_over(now_ms) => "expired",
-            None => "open",
+            Some(_) => InviteState::Used,
+            None if row.is_over(now_ms) => InviteState::Expired,
+            None => InviteState::Open,
         };
-        json!({
-            "id": id(hash), "petname": row.petname, "state": state, "since_ms": row.since_ms,
-            "expires_ms": row.expires_ms,
-            "used_by": row.used_by.map(|by| by.to_string()),
-            "used_by_name": row.used_by.map(|by| names::name_of(kernel, &by)),
-        })
+        InviteInfo {
+            id: id(&hash),
+            petname: row.petname,
+            state,
+            since_ms: row.since_ms,
+            expires_ms: row.expires_ms,
+            used_by: row.used_by.map(|by| by.to_string()),
+            used_by_name: row.used_by.map(|by| names::name_of(kernel, &by)),
+        }
     });
-    Ok(json!({ "invites": shapes.collect::<Vec<_>>() }))
+    Ok(InvitesResult { invites: shapes.collect() })
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Named {
-    invite: String,
-}
-
-pub(super) async fn revoke(kernel: &Kernel, params: Named) -> Result<Value, Error> {
+pub(super) async fn revoke(kernel: &Kernel, params: InvitesRevoke) -> Result<InvitesRevokeResult, Error> {
     let name = params.invite.to_ascii_lowercase();
     if name.len() < SHORTEST {
         return Err(Error::usage(format!("an invite is named by at least {SHORTEST} digits of its id"))
@@ -78,7 +69,7 @@ pub(super) async fn revoke(kernel: &Kernel, params: Named) -> Result<Value, Erro
     match found.as_slice() {
         [(secret_hash, _)] => {
             kernel.command(Command::RevokeInvite { secret_hash: *secret_hash }).await?;
-            Ok(json!({ "id": id(secret_hash) }))
+            Ok(InvitesRevokeResult { id: id(secret_hash) })
         }
         [] => Err(Error::from(once_core::Refusal::NoInvite)),
         _ => Err(Error::ambiguous("more than one invite begins so").with_hint("write more of its id")),

@@ -8,9 +8,9 @@ use once_core::act::{self, WaitingRow};
 use once_core::store::Read;
 use once_model::ids::{KernelId, ObjectKey, Uuid};
 use once_model::wire::Code;
-use serde_json::Value;
 
 use super::check::check;
+use super::contract::CheckInfo;
 use super::names;
 use crate::shell::now_ms;
 use crate::troubles::{Trouble, What};
@@ -39,7 +39,7 @@ pub(super) fn waiting_count(snapshot: &dyn Read) -> Result<usize, Error> {
 }
 
 /// What is wrong with lanes, here and to others. One check that is fine if nothing is.
-pub(super) fn examine(kernel: &Kernel, snapshot: &dyn Read) -> Result<Vec<Value>, Error> {
+pub(super) fn examine(kernel: &Kernel, snapshot: &dyn Read) -> Result<Vec<CheckInfo>, Error> {
     let mut checks = Vec::new();
     let mut troubles = crate::net::lock(&kernel.shared().troubles);
     troubles.keep(|trouble| is_there(kernel, snapshot, trouble));
@@ -83,7 +83,7 @@ fn is_there(kernel: &Kernel, snapshot: &dyn Read, trouble: &Trouble) -> bool {
     }
 }
 
-fn lane(kernel: &Kernel, trouble: &Trouble) -> Value {
+fn lane(kernel: &Kernel, trouble: &Trouble) -> CheckInfo {
     let key = trouble.key.as_ref().map_or_else(|| "something".to_owned(), names::key_text);
     let origin = trouble.origin.as_ref().map_or_else(String::new, |origin| names::name_of(kernel, origin));
     let times = match trouble.times {
@@ -114,7 +114,7 @@ fn lane(kernel: &Kernel, trouble: &Trouble) -> Value {
 }
 
 /// Actions whose home is no peer any more: they are kept for the day that it is one again.
-fn for_nobody(kernel: &Kernel, snapshot: &dyn Read) -> Result<Vec<Value>, Error> {
+fn for_nobody(kernel: &Kernel, snapshot: &dyn Read) -> Result<Vec<CheckInfo>, Error> {
     let (mut waiting, mut looked): (BTreeMap<KernelId, (usize, Uuid)>, usize) = (BTreeMap::new(), 0);
     act::waiting(snapshot, &mut |home, _, _, row| {
         looked += 1;
@@ -198,7 +198,7 @@ fn shorten(oldest: &mut Vec<Stuck>) {
     oldest.truncate(SHOWN_MAX);
 }
 
-pub(super) fn waiting(kernel: &Kernel, stuck: &Stuck) -> Value {
+pub(super) fn waiting(kernel: &Kernel, stuck: &Stuck) -> CheckInfo {
     let Stuck { home, id, name, .. } = stuck;
     let (key, since) = (names::key_text(&stuck.key), ago(now_ms().saturating_sub(stuck.since_ms)));
     let at = match *home == kernel.id() {

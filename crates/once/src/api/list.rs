@@ -10,46 +10,14 @@ use once_core::store::Read;
 use once_model::find::Question;
 use once_model::ids::{KernelId, ObjectKey};
 use once_model::limits::FIND_LOOKS_MAX_OBJECTS;
-use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
 
+use super::contract::{List, ListResult, ObjectInfo, ObjectState, Sort};
 use super::{names, shapes};
 use crate::find::wrong;
 use crate::{Error, Kernel, Object, State};
 
 /// Most objects in one page of a listing.
 const PAGE_MAX: usize = 10_000;
-
-/// Parameters of `list`.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct List {
-    component: Option<String>,
-    state: Option<String>,
-    /// A glob, as `find` has it.
-    name: Option<String>,
-    #[serde(default)]
-    sort: Sort,
-    after: Option<String>,
-    limit: Option<usize>,
-    #[serde(default)]
-    tombstones: bool,
-}
-
-/// In which order objects are listed.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Sort {
-    /// By UUID.
-    #[default]
-    Key,
-    /// By name; what has none comes last.
-    Name,
-    /// By component.
-    Component,
-    /// What changed last comes first.
-    Changed,
-}
 
 /// What is wanted, understood.
 struct Wanted {
@@ -66,7 +34,7 @@ type Page = (Vec<(Object, Option<String>)>, Option<String>);
 /// A place in an order: the value to sort by, then the key.
 type Place = (Vec<u8>, ObjectKey);
 
-pub(super) async fn list(kernel: &Kernel, params: List) -> Result<Value, Error> {
+pub(super) async fn list(kernel: &Kernel, params: List) -> Result<ListResult, Error> {
     let (sort, after) = (params.sort, params.after.clone());
     if params.tombstones && sort != Sort::Key {
         return Err(Error::usage("removed objects are listed in the order of their UUIDs only"));
@@ -89,12 +57,11 @@ pub(super) async fn list(kernel: &Kernel, params: List) -> Result<Value, Error> 
         }
     });
     let (objects, next) = listed.await.map_err(|_| kernel.shared().gone())??;
-    let shape = |(object, name): &(Object, Option<String>)| {
-        let mut shape = shapes::object(kernel, object);
-        shape["name"] = json!(name);
-        shape
+    let shape = |(object, name): (Object, Option<String>)| {
+        let shown = shapes::object(kernel, &object);
+        ObjectInfo { name, ..shown }
     };
-    Ok(json!({ "objects": objects.iter().map(shape).collect::<Vec<_>>(), "next": next }))
+    Ok(ListResult { objects: objects.into_iter().map(shape).collect(), next })
 }
 
 fn wanted(kernel: &Kernel, params: List) -> Result<Wanted, Error> {
@@ -103,17 +70,18 @@ fn wanted(kernel: &Kernel, params: List) -> Result<Wanted, Error> {
     Ok(Wanted {
         me: kernel.id(),
         question,
-        state: params.state.as_deref().map(state).transpose()?,
+        state: params.state.map(state),
         tombstones: params.tombstones,
         limit: params.limit.unwrap_or(1000).clamp(1, PAGE_MAX),
     })
 }
 
-fn state(name: &str) -> Result<State, Error> {
-    [State::Home, State::Replica, State::Unclaimed]
-        .into_iter()
-        .find(|state| state.name() == name)
-        .ok_or_else(|| Error::usage(format!("'{name}' is no state")).with_hint("home, replica or unclaimed"))
+const fn state(state: ObjectState) -> State {
+    match state {
+        ObjectState::Home => State::Home,
+        ObjectState::Replica => State::Replica,
+        ObjectState::Unclaimed => State::Unclaimed,
+    }
 }
 
 impl Wanted {

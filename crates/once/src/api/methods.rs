@@ -5,12 +5,14 @@ use std::str::FromStr;
 use futures_util::stream::{self, StreamExt};
 use once_core::object;
 use once_core::store::Read;
-use once_model::ids::{Hash, ObjectKey, Uuid};
+use once_model::ids::{Hash, ObjectKey};
 use once_model::references::{Place, references};
 use once_model::scenario::Scenario;
-use serde::Deserialize;
-use serde_json::{Value, json};
 
+use super::contract::{
+    self, ChangeInfo, GetResult, ImportInfo, ImportResult, ImportText, ImportedInfo, ReferenceInfo,
+    ReferencePlace, RefsResult,
+};
 use super::{names, shapes, turns};
 use crate::{Change, Component, Error, Kernel, Object, datadir};
 
@@ -27,26 +29,11 @@ pub(super) fn folder_bytes(folder: &std::path::Path) -> Option<u64> {
     Some(bytes)
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Import {
-    scenarios: Vec<Text>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Text {
-    text: String,
-    source: Option<String>,
-    /// The revision that a file is laid over, or a beginning of its id.
-    over: Option<String>,
-}
-
-pub(super) async fn import(kernel: &Kernel, params: Import) -> Result<Value, Error> {
-    let one = |Text { text, source, over }: Text| async move {
+pub(super) async fn import(kernel: &Kernel, params: contract::Import) -> Result<ImportResult, Error> {
+    let one = |ImportText { text, source, over }: ImportText| async move {
         let scenario = match Scenario::parse(text) {
             Ok(scenario) => scenario,
-            Err(error) => return json!({ "error": failed(&error.into()) }),
+            Err(error) => return ImportInfo::Refused { error: error.into() },
         };
         let bytes = scenario.bytes().clone();
         let imported = match over {
@@ -57,17 +44,16 @@ pub(super) async fn import(kernel: &Kernel, params: Import) -> Result<Value, Err
             },
         };
         match imported {
-            Ok(imported) => {
-                let mut shape = changed(kernel, imported, Some(&scenario));
-                shape["identity"] = json!(shapes::identity(scenario.identity()));
-                shape
-            }
-            Err(error) => json!({ "error": failed(&error) }),
+            Ok(imported) => ImportInfo::Kept(Box::new(ImportedInfo {
+                change: changed(kernel, imported, Some(&scenario)),
+                identity: shapes::identity(scenario.identity()),
+            })),
+            Err(error) => ImportInfo::Refused { error },
         }
     };
     // Many are under way at once, so that they share their commits.
     let results: Vec<_> = stream::iter(params.scenarios).map(one).buffered(turns::AHEAD).collect().await;
-    Ok(json!({ "results": results }))
+    Ok(ImportResult { results })
 }
 
 /// The newest revision of an object of this scenario's UUID whose id begins so.
@@ -91,27 +77,8 @@ fn revision(kernel: &Kernel, scenario: &Scenario, beginning: &str) -> Result<Has
     }
 }
 
-/// An error in a list of results: the members of its `data`, and the message.
-fn failed(error: &Error) -> Value {
-    let mut data = shapes::error(error)["data"].clone();
-    data["message"] = json!(error.message);
-    data
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Create {
-    component: String,
-    version: Option<String>,
-    /// Any JSON value, as this reader understands it.
-    model: Option<Value>,
-    /// The same as a text, which is kept as it is spelled.
-    model_text: Option<String>,
-    uuid: Option<Uuid>,
-}
-
-pub(super) async fn create(kernel: &Kernel, params: Create) -> Result<Value, Error> {
-    let Create { component, version, model, model_text, uuid } = params;
+pub(super) async fn create(kernel: &Kernel, params: contract::Create) -> Result<ChangeInfo, Error> {
+    let contract::Create { component, version, model, model_text, uuid } = params;
     let known = kernel.shared().components.get(&component);
     let model = match (model, model_text) {
         (Some(_), Some(_)) => return Err(Error::usage("model or model_text, not both")),
@@ -126,15 +93,7 @@ pub(super) async fn create(kernel: &Kernel, params: Create) -> Result<Value, Err
     Ok(changed(kernel, done, Some(&scenario)))
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Put {
-    object: String,
-    text: String,
-    base: Option<String>,
-}
-
-pub(super) async fn put(kernel: &Kernel, params: Put) -> Result<Value, Error> {
+pub(super) async fn put(kernel: &Kernel, params: contract::Put) -> Result<ChangeInfo, Error> {
     let object = names::object(kernel, &params.object)?;
     let done = match &params.base {
         None => kernel.put(object.key(), params.text).await?,
@@ -146,18 +105,12 @@ pub(super) async fn put(kernel: &Kernel, params: Put) -> Result<Value, Error> {
     Ok(changed(kernel, done, None))
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Named {
-    object: String,
-}
-
-pub(super) async fn claim(kernel: &Kernel, params: Named) -> Result<Value, Error> {
+pub(super) async fn claim(kernel: &Kernel, params: contract::Claim) -> Result<ChangeInfo, Error> {
     let object = names::object(kernel, &params.object)?;
     Ok(changed(kernel, kernel.claim(object.key()).await?, None))
 }
 
-pub(super) async fn remove(kernel: &Kernel, params: Named) -> Result<Value, Error> {
+pub(super) async fn remove(kernel: &Kernel, params: contract::Remove) -> Result<ChangeInfo, Error> {
     let object = names::object(kernel, &params.object)?;
     Ok(changed(kernel, kernel.remove(object.key()).await?, None))
 }
@@ -167,34 +120,27 @@ pub(super) fn changed(
     kernel: &Kernel,
     (object, change): (Object, Change),
     scenario: Option<&Scenario>,
-) -> Value {
-    let shape = match scenario {
+) -> ChangeInfo {
+    let object = match scenario {
         Some(scenario) => shapes::named_object(kernel, &object, scenario),
         None => shapes::object(kernel, &object),
     };
     let claimed = matches!(change, Change::Claimed | Change::ClaimedAndChanged);
-    json!({ "object": shape, "change": shapes::change(change), "claimed": claimed })
+    ChangeInfo { object, change: shapes::change(change), claimed }
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Get {
-    object: String,
-    bytes: Option<bool>,
-}
-
-pub(super) fn get(kernel: &Kernel, params: Get) -> Result<Value, Error> {
+pub(super) fn get(kernel: &Kernel, params: &contract::Get) -> Result<GetResult, Error> {
     let snapshot = kernel.shared().snapshot();
     let object = names::object_in(kernel, &snapshot, &params.object)?;
     if params.bytes == Some(false) {
-        return Ok(json!({ "object": shapes::object(kernel, &object), "text": null }));
+        return Ok(GetResult { object: shapes::object(kernel, &object), text: None });
     }
     match scenario(&snapshot, &object)? {
-        Some(scenario) => Ok(json!({
-            "object": shapes::named_object(kernel, &object, &scenario),
-            "text": scenario.as_str(),
-        })),
-        None => Ok(json!({ "object": shapes::object(kernel, &object), "text": null })),
+        Some(scenario) => Ok(GetResult {
+            object: shapes::named_object(kernel, &object, &scenario),
+            text: Some(scenario.as_str().to_owned()),
+        }),
+        None => Ok(GetResult { object: shapes::object(kernel, &object), text: None }),
     }
 }
 
@@ -206,13 +152,12 @@ pub(super) fn scenario(rows: &dyn Read, object: &Object) -> Result<Option<Scenar
     }
 }
 
-pub(super) fn refs(kernel: &Kernel, params: Named) -> Result<Value, Error> {
+pub(super) fn refs(kernel: &Kernel, params: &contract::Refs) -> Result<RefsResult, Error> {
     let snapshot = kernel.shared().snapshot();
     let object = names::object_in(kernel, &snapshot, &params.object)?;
     let Some(scenario) = scenario(&snapshot, &object)? else {
-        return Ok(
-            json!({ "object": shapes::object(kernel, &object), "references": [], "truncated": false }),
-        );
+        let object = shapes::object(kernel, &object);
+        return Ok(RefsResult { object, references: Vec::new(), truncated: false });
     };
     let found = references(&scenario);
     let mut shown = Vec::with_capacity(found.items.len());
@@ -224,19 +169,21 @@ pub(super) fn refs(kernel: &Kernel, params: Named) -> Result<Value, Error> {
             None => Vec::new(),
         };
         let place = match reference.place {
-            Place::Declared => "declared",
-            Place::IorString => "ior",
-            Place::Uuid => "uuid",
-            _ => "other",
+            Place::Declared => ReferencePlace::Declared,
+            Place::IorString => ReferencePlace::Ior,
+            Place::Uuid => ReferencePlace::Uuid,
+            _ => ReferencePlace::Other,
         };
-        shown.push(json!({
-            "target": reference.target.as_str(), "place": place, "path": reference.path,
-            "objects": here.iter().map(names::key_text).collect::<Vec<_>>(),
-        }));
+        shown.push(ReferenceInfo {
+            target: reference.target.as_str().to_owned(),
+            place,
+            path: reference.path.clone(),
+            objects: here.iter().map(names::key_text).collect(),
+        });
     }
-    Ok(json!({
-        "object": shapes::named_object(kernel, &object, &scenario),
-        "references": shown,
-        "truncated": found.truncated,
-    }))
+    Ok(RefsResult {
+        object: shapes::named_object(kernel, &object, &scenario),
+        references: shown,
+        truncated: found.truncated,
+    })
 }

@@ -7,6 +7,7 @@ mod answer;
 mod check;
 mod client;
 mod conflicts;
+pub mod contract;
 mod coordinate;
 mod damage;
 mod difference;
@@ -41,13 +42,11 @@ mod way;
 
 pub use crate::Error as ApiError;
 pub use client::{Client, Events};
-pub use find::{FindCondition, FindParams, FindResult, FoundShape};
 
 use std::path::{Path, PathBuf};
 
-use serde::Deserialize;
-use serde::de::DeserializeOwned;
-use serde_json::{Value, json};
+use contract::{Call, HelloResult, Method};
+use serde_json::Value;
 use tell::Tell;
 
 use crate::{Error, Kernel};
@@ -88,117 +87,102 @@ fn socket_path(data: &Path) -> std::io::Result<SocketPath> {
 ///
 /// # Errors
 /// When its store cannot be read.
-pub fn status(kernel: &Kernel) -> Result<Value, Error> {
+pub fn status(kernel: &Kernel) -> Result<contract::StatusResult, Error> {
     status::status(kernel)
 }
 
-/// Methods without parameters.
-const BARE: [&str; 12] = [
-    "hello",
-    "status",
-    "conflicts",
-    "follows",
-    "moves",
-    "outbox",
-    "invites",
-    "quarantine",
-    "clock.accept",
-    "peers",
-    "grants",
-    "confirm_losses",
-];
+/// An answer, as the contract has it.
+fn shown<M: Method>(answer: Result<M::Result, Error>) -> Result<Value, Error> {
+    serde_json::to_value(answer?).map_err(|error| Error::fault(format!("the answer of {}: {error}", M::NAME)))
+}
 
-/// No parameters. What is misspelled would be passed over without a word, and its caller would rely on it.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Nothing {}
+/// Which method is answered by what. One that has no line here does not compile.
+macro_rules! answers {
+    ($call:expr; $($method:ident($params:pat) => $answer:expr,)*) => {
+        match $call { $(Call::$method($params) => shown::<contract::$method>($answer),)* }
+    };
+}
 
 /// Carries one call out.
 async fn dispatch(kernel: &Kernel, method: &str, mut params: Value, tell: Tell<'_>) -> Result<Value, Error> {
     // For whoever carries the answer: every method takes it.
     params.as_object_mut().map(|members| members.remove("progress"));
-    if BARE.contains(&method) {
-        let Nothing {} = read(params.clone())?;
-    }
-    match method {
-        "hello" => Ok(hello(kernel)),
-        "status" => status::status(kernel),
-        "import" => methods::import(kernel, read(params)?).await,
-        "create" => methods::create(kernel, read(params)?).await,
-        "put" => methods::put(kernel, read(params)?).await,
-        "coordinate" => coordinate::coordinate(kernel, read(params)?, tell).await,
-        "act" => acting::act(kernel, read(params)?).await,
-        "outcome" => acting::outcome(kernel, read(params)?),
-        "cancel" => acting::cancel(kernel, read(params)?).await,
-        "receipt" => acting::receipt(kernel, read(params)?).await,
-        "history" => history::history(kernel, read(params)?),
-        "claim" => methods::claim(kernel, read(params)?).await,
-        "remove" => methods::remove(kernel, read(params)?).await,
-        "list" => list::list(kernel, read(params)?).await,
-        "find" => shown(find::find(kernel, read(params)?).await?),
-        "get" => methods::get(kernel, read(params)?),
-        "path" => way::path(kernel, read(params)?).await,
-        "refs" => methods::refs(kernel, read(params)?),
-        "conflicts" => conflicts::list(kernel),
-        "conflicts.keep" => conflicts::keep(kernel, read(params)?).await,
-        "conflicts.drop" => conflicts::discard(kernel, read(params)?).await,
-        "share" => transfer::share(kernel, read(params)?, tell).await,
-        "request" => transfer::request(kernel, read(params)?).await,
-        "exchange" => transfer::exchange(kernel, read(params)?, tell).await,
-        "follow" => transfer::follow(kernel, read(params)?).await,
-        "unfollow" => transfer::unfollow(kernel, read(params)?).await,
-        "follows" => transfer::follows(kernel),
-        "move" => moving::start(kernel, read(params)?, tell).await,
-        "moves" => moving::list(kernel).await,
-        "moves.withdraw" => moving::withdraw(kernel, read(params)?).await,
-        "drain" => drain::drain(kernel, read(params)?, tell).await,
-        "drain.cancel" => drain::cancel(kernel, read(params)?).await,
-        "retire" => retire::retire(kernel, read(params)?).await,
-        "receipts" => retire::receipts(kernel, read(params)?).await,
-        "outbox" => outbox::list(kernel).await,
-        "outbox.drop" => outbox::give_up(kernel, read(params)?).await,
-        "invite" => invites::invite(kernel, read(params)?).await,
-        "invites" => invites::list(kernel),
-        "invites.revoke" => invites::revoke(kernel, read(params)?).await,
-        "quarantine" => quarantine::look(kernel),
-        "quarantine.end" => quarantine::end(kernel, read(params)?).await,
-        "clock.accept" => doctor::accept_clock(kernel).await,
-        "join" => peers::join(kernel, read(params)?).await,
-        "peers" => peers::list(kernel),
-        "peers.add" => peers::add(kernel, read(params)?).await,
-        "peers.set" => peers::set(kernel, read(params)?).await,
-        "peers.remove" => peers::remove(kernel, read(params)?).await,
-        "peers.dial" => peers::dial(kernel, read(params)?).await,
-        "grant" => peers::grant(kernel, read(params)?).await,
-        "revoke" => peers::revoke(kernel, read(params)?).await,
-        "grants" => peers::grants(kernel),
-        "doctor" => doctor::examine(kernel, read(params)?).await,
-        "survey" => damage::survey(kernel, read(params)?).await,
-        "confirm_losses" => damage::confirm(kernel),
-        "unserve" => served::unserve(kernel, read(params)?).await,
-        other if served::Link::has(other) => {
-            Err(Error::usage(format!("'{other}' needs a connection to a kernel that runs"))
-                .with_hint("start it with `once up`"))
-        }
-        other => Err(Error::usage(format!("no method '{other}'"))),
+    answers! { Call::read(method, params)?;
+        Hello(_) => Ok(hello(kernel)),
+        Status(_) => status::status(kernel),
+        Import(params) => methods::import(kernel, params).await,
+        Create(params) => methods::create(kernel, params).await,
+        Put(params) => methods::put(kernel, params).await,
+        Claim(params) => methods::claim(kernel, params).await,
+        Remove(params) => methods::remove(kernel, params).await,
+        List(params) => list::list(kernel, params).await,
+        Find(params) => find::find(kernel, params).await,
+        Get(params) => methods::get(kernel, &params),
+        Path(params) => way::path(kernel, params).await,
+        Refs(params) => methods::refs(kernel, &params),
+        Act(params) => acting::act(kernel, params).await,
+        Outcome(params) => acting::outcome(kernel, &params),
+        Cancel(params) => acting::cancel(kernel, params).await,
+        Receipt(params) => acting::receipt(kernel, params).await,
+        Receipts(params) => retire::receipts(kernel, params).await,
+        History(params) => history::history(kernel, &params),
+        Coordinate(params) => coordinate::coordinate(kernel, params, tell).await,
+        Conflicts(params) => conflicts::list(kernel, &params),
+        ConflictsKeep(params) => conflicts::keep(kernel, params).await,
+        ConflictsDrop(params) => conflicts::discard(kernel, params).await,
+        Share(params) => transfer::share(kernel, params, tell).await,
+        Request(params) => transfer::request(kernel, params).await,
+        Exchange(params) => transfer::exchange(kernel, params, tell).await,
+        Follow(params) => transfer::follow(kernel, params).await,
+        Unfollow(params) => transfer::unfollow(kernel, params).await,
+        Follows(_) => transfer::follows(kernel),
+        Move(params) => moving::start(kernel, params, tell).await,
+        Moves(_) => moving::list(kernel).await,
+        MovesWithdraw(params) => moving::withdraw(kernel, params).await,
+        Drain(params) => drain::drain(kernel, params, tell).await,
+        DrainCancel(params) => drain::cancel(kernel, params).await,
+        Retire(params) => retire::retire(kernel, params).await,
+        Outbox(_) => outbox::list(kernel).await,
+        OutboxDrop(params) => outbox::give_up(kernel, params).await,
+        Invite(params) => invites::invite(kernel, params).await,
+        Invites(_) => invites::list(kernel),
+        InvitesRevoke(params) => invites::revoke(kernel, params).await,
+        Join(params) => peers::join(kernel, params).await,
+        Peers(_) => peers::list(kernel),
+        PeersAdd(params) => peers::add(kernel, params).await,
+        PeersSet(params) => peers::set(kernel, params).await,
+        PeersRemove(params) => peers::remove(kernel, params).await,
+        PeersDial(params) => peers::dial(kernel, params).await,
+        Grant(params) => peers::grant(kernel, params).await,
+        Revoke(params) => peers::revoke(kernel, params).await,
+        Grants(_) => peers::grants(kernel),
+        Quarantine(_) => quarantine::look(kernel),
+        QuarantineEnd(params) => quarantine::end(kernel, params).await,
+        ClockAccept(_) => doctor::accept_clock(kernel).await,
+        Doctor(params) => doctor::examine(kernel, params).await,
+        Survey(params) => damage::survey(kernel, params).await,
+        ConfirmLosses(_) => damage::confirm(kernel),
+        Unserve(params) => served::unserve(kernel, params).await,
+        Listen(params) => Err(needs_a_connection(&params)),
+        Stop(params) => Err(needs_a_connection(&params)),
+        Serve(params) => Err(needs_a_connection(&params)),
+        ServeActivity(params) => Err(needs_a_connection(&params)),
+        Ran(params) => Err(needs_a_connection(&params)),
+        Worked(params) => Err(needs_a_connection(&params)),
     }
 }
 
-fn hello(kernel: &Kernel) -> Value {
-    json!({
-        "api": VERSION, "kernel": kernel.id().to_string(), "name": kernel.name(),
-        "version": env!("CARGO_PKG_VERSION"),
-    })
+/// These are the server's own: it answers them before it comes here.
+fn needs_a_connection<M: Method>(_: &M) -> Error {
+    Error::usage(format!("'{}' needs a connection to a kernel that runs", M::NAME))
+        .with_hint("start it with `once up`")
 }
 
-/// A result as it is sent.
-fn shown(result: impl serde::Serialize) -> Result<Value, Error> {
-    serde_json::to_value(result).map_err(|error| Error::fault(format!("a result cannot be written: {error}")))
-}
-
-/// Reads a method's parameters.
-fn read<T: DeserializeOwned>(params: Value) -> Result<T, Error> {
-    let params = if params.is_null() { json!({}) } else { params };
-    serde_json::from_value(params)
-        .map_err(|e| Error::usage(format!("parameters: {}", crate::component::words::plain(&e))))
+fn hello(kernel: &Kernel) -> HelloResult {
+    HelloResult {
+        api: VERSION,
+        kernel: kernel.id().to_string(),
+        name: kernel.name().to_owned(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+    }
 }

@@ -7,57 +7,33 @@ use once_core::access::{Grant, Listed, Right, Scope};
 use once_core::object;
 use once_core::waist::{Answer, Command};
 use once_model::ids::{KernelId, ObjectKey};
-use serde::Deserialize;
-use serde_json::{Value, json};
 
 use super::check::check;
+use super::contract::{
+    self, ArrivalInfo, CheckInfo, DepartureInfo, GrantInfo, KernelInfo, MoveDone, MovePlan, MoveResult,
+    MovesInfo, MovesResult, MovesWithdraw, MovesWithdrawResult, NewsInfo, Progress, RefusedInfo, StayedInfo,
+};
 use super::tell::Tell;
 use super::{names, peers, turns};
 use crate::shell::now_ms;
 use crate::{Arriving, Departing, Error, Kernel, NewsOwed, Stayed};
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Move {
-    #[serde(default)]
-    objects: Vec<String>,
-    /// All objects that have their home here, or those of this component.
-    #[serde(default)]
-    all: bool,
-    component: Option<String>,
-    to: String,
-    /// Only say what would move, and who would lose what.
-    #[serde(default)]
-    dry_run: bool,
-    /// Grants on the kernel or on a component become grants on each object, before it goes.
-    #[serde(default)]
-    carry_rights: bool,
-    /// Do not wait for calls of theirs that have no outcome.
-    #[serde(default)]
-    leave_calls: bool,
-    /// Answer when they live there.
-    #[serde(default)]
-    wait: bool,
-    timeout_ms: Option<u64>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Withdraw {
-    object: String,
-}
-
 /// An object that is to move, and its component.
 pub(super) type Wanted = (ObjectKey, String);
 
-pub(super) async fn start(kernel: &Kernel, params: Move, tell: Tell<'_>) -> Result<Value, Error> {
+pub(super) async fn start(
+    kernel: &Kernel,
+    params: contract::Move,
+    tell: Tell<'_>,
+) -> Result<MoveResult, Error> {
     let (to, _) = names::peer(kernel, &params.to)?;
     let wanted = wanted(kernel, &params).await?;
     let reaching = reaching(kernel, &wanted, &to)?;
-    let loses: Vec<_> = reaching.iter().map(|(listed, _)| peers::shape(kernel, listed.clone())).collect();
+    let loses: Vec<GrantInfo> =
+        reaching.iter().map(|(listed, _)| peers::shape(kernel, listed.clone())).collect();
     if params.dry_run {
-        let objects: Vec<_> = wanted.iter().map(|(key, _)| names::key_text(key)).collect();
-        return Ok(json!({ "objects": objects, "loses": loses, "dry_run": true }));
+        let objects = wanted.iter().map(|(key, _)| names::key_text(key)).collect();
+        return Ok(MoveResult::Plan(MovePlan { objects, loses, dry_run: true }));
     }
     if params.carry_rights {
         carry(kernel, &reaching).await?;
@@ -74,20 +50,21 @@ pub(super) async fn start(kernel: &Kernel, params: Move, tell: Tell<'_>) -> Resu
     if let ([_], Some((_, error))) = (params.objects.as_slice(), done.refused.pop_if(|_| wanted.len() == 1)) {
         return Err(error);
     }
-    let refused: Vec<_> = done.refused.iter().map(|(key, error)| refused(key, error)).collect();
-    Ok(json!({
-        "moved": done.moved, "refused": refused,
-        "waiting": if params.wait { wanted.len() - ended } else { done.begun },
-        "left": done.left,
-        "loses": if params.carry_rights { Vec::new() } else { loses },
-        "carried": if params.carry_rights { reaching.len() } else { 0 },
+    let (loses, carried) = if params.carry_rights { (Vec::new(), reaching.len()) } else { (loses, 0) };
+    Ok(MoveResult::Done(MoveDone {
+        moved: done.moved,
+        refused: done.refused.iter().map(|(key, error)| refused(key, error)).collect(),
+        waiting: if params.wait { wanted.len() - ended } else { done.begun },
+        left: done.left,
+        loses,
+        carried,
     }))
 }
 
 /// An object that does not move, and why.
-pub(super) fn refused(key: &ObjectKey, error: &Error) -> Value {
-    let Error { code, message, hint, .. } = error;
-    json!({ "key": names::key_text(key), "code": code, "message": message, "hint": hint })
+pub(super) fn refused(key: &ObjectKey, error: &Error) -> RefusedInfo {
+    let Error { code, message, hint, .. } = error.clone();
+    RefusedInfo { key: names::key_text(key), code, message, hint }
 }
 
 /// How all of them move.
@@ -98,7 +75,7 @@ struct Manner {
 }
 
 impl Manner {
-    const fn of(params: &Move, to: KernelId) -> Self {
+    const fn of(params: &contract::Move, to: KernelId) -> Self {
         Self { to, leave_calls: params.leave_calls, wait: params.wait }
     }
 }
@@ -139,12 +116,12 @@ async fn send(
             Err(error) => done.refused.push((key, error)),
         }
         let ended = done.begun + done.moved.len() + done.refused.len();
-        tell(json!({ "done": ended, "total": wanted.len() }));
+        tell(Progress::of(ended, wanted.len()));
     }
 }
 
 /// The objects that are meant. By `all` only those that have their home here.
-async fn wanted(kernel: &Kernel, params: &Move) -> Result<Vec<Wanted>, Error> {
+async fn wanted(kernel: &Kernel, params: &contract::Move) -> Result<Vec<Wanted>, Error> {
     let is_all = params.all || params.component.is_some();
     if is_all != params.objects.is_empty() {
         return Err(Error::usage("name objects, or say all or a component: one of the two"));
@@ -207,73 +184,88 @@ pub(super) fn reaching(kernel: &Kernel, wanted: &[Wanted], to: &KernelId) -> Res
     Ok(found)
 }
 
-pub(super) async fn list(kernel: &Kernel) -> Result<Value, Error> {
-    let moves: Vec<_> = kernel.moves()?.iter().map(|departing| leaving(kernel, departing)).collect();
-    let news: Vec<_> = kernel.news_owed().await?.iter().map(|news| owed(kernel, news)).collect();
-    Ok(json!({ "moves": moves, "arrivals": arrivals(kernel)?, "stayed": stayed(kernel)?, "news": news }))
+pub(super) async fn list(kernel: &Kernel) -> Result<MovesResult, Error> {
+    Ok(MovesResult {
+        moves: kernel.moves()?.iter().map(|departing| leaving(kernel, departing)).collect(),
+        arrivals: arrivals(kernel)?,
+        stayed: stayed(kernel)?,
+        news: kernel.news_owed().await?.iter().map(|news| owed(kernel, news)).collect(),
+    })
 }
 
 /// Objects that were to move, or wanted to, and stay.
-fn stayed(kernel: &Kernel) -> Result<Vec<Value>, Error> {
-    let one = |Stayed { key, to, at_ms, why }: Stayed| {
-        json!({
-            "key": names::key_text(&key), "to": names::name_of(kernel, &to), "kernel": to.to_string(),
-            "at_ms": at_ms, "why": why,
-        })
+fn stayed(kernel: &Kernel) -> Result<Vec<StayedInfo>, Error> {
+    let one = |Stayed { key, to, at_ms, why }: Stayed| StayedInfo {
+        key: names::key_text(&key),
+        to: names::name_of(kernel, &to),
+        kernel: to.to_string(),
+        at_ms,
+        why,
     };
     Ok(kernel.stayed()?.into_iter().map(one).collect())
 }
 
 /// Objects that have come here, and that nobody could tell so yet.
-fn arrivals(kernel: &Kernel) -> Result<Vec<Value>, Error> {
+fn arrivals(kernel: &Kernel) -> Result<Vec<ArrivalInfo>, Error> {
     let snapshot = kernel.shared().snapshot();
     let served = kernel.shared().components.served.list();
     let mut shown = Vec::new();
     for Arriving { key, from, since_ms } in kernel.arrivals()? {
         let component = object::head(&snapshot, &key)?.map(|head| head.header.component).unwrap_or_default();
-        let programs = served.iter().find(|(name, ..)| *name == component).map(|(_, programs, _)| programs);
-        shown.push(json!({
-            "key": names::key_text(&key), "from": names::name_of(kernel, &from), "kernel": from.to_string(),
-            "since_ms": since_ms, "component": component, "programs": programs,
-        }));
+        let programs = served.iter().find(|(name, ..)| *name == component).map(|(_, programs, _)| *programs);
+        shown.push(ArrivalInfo {
+            key: names::key_text(&key),
+            from: names::name_of(kernel, &from),
+            kernel: from.to_string(),
+            since_ms,
+            component,
+            programs,
+        });
     }
     Ok(shown)
 }
 
 /// Where an object is that was here or has come here, and who has not heard of it.
-fn owed(kernel: &Kernel, news: &NewsOwed) -> Value {
-    let name = |id: &KernelId| json!({ "name": names::name_of(kernel, id), "kernel": id.to_string() });
-    json!({
-        "key": names::key_text(&news.key),
-        "home": names::name_of(kernel, &news.home), "kernel": news.home.to_string(),
-        "waits_for": news.waits_for.iter().map(name).collect::<Vec<_>>(),
-    })
+fn owed(kernel: &Kernel, news: &NewsOwed) -> NewsInfo {
+    let name = |id: &KernelId| KernelInfo { name: names::name_of(kernel, id), kernel: id.to_string() };
+    NewsInfo {
+        key: names::key_text(&news.key),
+        home: names::name_of(kernel, &news.home),
+        kernel: news.home.to_string(),
+        waits_for: news.waits_for.iter().map(name).collect(),
+    }
 }
 
 /// An object that is about to leave.
-fn leaving(kernel: &Kernel, departing: &Departing) -> Value {
+fn leaving(kernel: &Kernel, departing: &Departing) -> DepartureInfo {
     let seen = kernel.net().map(|net| net.seen(&departing.to));
     let is_connected = seen.as_ref().is_some_and(|seen| seen.conn.is_some());
-    json!({
-        "key": names::key_text(&departing.key),
-        "to": names::name_of(kernel, &departing.to), "kernel": departing.to.to_string(),
-        "since_ms": departing.since_ms, "sealed": departing.is_sealed, "withdrawn": departing.is_withdrawn,
-        "leaves_calls": departing.leaves_calls,
-        "connected": is_connected,
-        "trouble": seen.and_then(|seen| seen.last_error).filter(|_| !is_connected),
-    })
+    DepartureInfo {
+        key: names::key_text(&departing.key),
+        to: names::name_of(kernel, &departing.to),
+        kernel: departing.to.to_string(),
+        since_ms: departing.since_ms,
+        sealed: departing.is_sealed,
+        withdrawn: departing.is_withdrawn,
+        leaves_calls: departing.leaves_calls,
+        connected: is_connected,
+        trouble: seen.and_then(|seen| seen.last_error).filter(|_| !is_connected),
+    }
 }
 
 /// Departures that are named where there are many; further ones are counted.
 const SHOWN_MAX: usize = 8;
 
 /// For `status`: how many are about to leave, and the oldest of those that are handed over.
-pub(super) fn summary(kernel: &Kernel) -> Result<Value, Error> {
+pub(super) fn summary(kernel: &Kernel) -> Result<MovesInfo, Error> {
     let all = kernel.moves()?;
     let sealed = sealed(&all);
-    let oldest: Vec<_> = sealed.iter().take(SHOWN_MAX).map(|departing| leaving(kernel, departing)).collect();
-    let arriving = kernel.arrivals()?.len();
-    Ok(json!({ "leaving": all.len(), "sealed": sealed.len(), "oldest_sealed": oldest, "arriving": arriving }))
+    Ok(MovesInfo {
+        leaving: all.len(),
+        sealed: sealed.len(),
+        oldest_sealed: sealed.iter().take(SHOWN_MAX).map(|departing| leaving(kernel, departing)).collect(),
+        arriving: kernel.arrivals()?.len(),
+    })
 }
 
 /// Those that are handed over, oldest first: until the receiver has answered nobody changes them.
@@ -284,7 +276,7 @@ fn sealed(all: &[Departing]) -> Vec<Departing> {
 }
 
 /// For `doctor`: what is handed over and was not answered in a minute.
-pub(super) fn examine(kernel: &Kernel) -> Result<Vec<Value>, Error> {
+pub(super) fn examine(kernel: &Kernel) -> Result<Vec<CheckInfo>, Error> {
     let late = late(&kernel.moves()?, now_ms());
     let mut checks: Vec<_> =
         late.iter().take(SHOWN_MAX).map(|departing| unanswered(kernel, departing)).collect();
@@ -301,7 +293,7 @@ pub(super) fn examine(kernel: &Kernel) -> Result<Vec<Value>, Error> {
 }
 
 /// One that stays without anybody having been told.
-fn unmoved(kernel: &Kernel, Stayed { key, to, why, .. }: &Stayed) -> Value {
+fn unmoved(kernel: &Kernel, Stayed { key, to, why, .. }: &Stayed) -> CheckInfo {
     let (key, to) = (names::key_text(key), names::name_of(kernel, to));
     let message = format!("object {key} was to move to {to}, and stays: {}", names::shown(why));
     check(
@@ -313,15 +305,15 @@ fn unmoved(kernel: &Kernel, Stayed { key, to, why, .. }: &Stayed) -> Value {
 }
 
 /// Those that have come, and that nobody could tell so for a minute.
-fn untold(kernel: &Kernel) -> Result<Vec<Value>, Error> {
+fn untold(kernel: &Kernel) -> Result<Vec<CheckInfo>, Error> {
     let now_ms = now_ms();
     let mut late = arrivals(kernel)?;
-    late.retain(|one| now_ms.saturating_sub(one["since_ms"].as_u64().unwrap_or_default()) >= LATE_AFTER_MS);
-    let one = |one: &Value| {
+    late.retain(|one| now_ms.saturating_sub(one.since_ms) >= LATE_AFTER_MS);
+    let one = |one: &ArrivalInfo| {
         let message = format!(
             "object {} has come, and does nothing before its component {} was told so, which cannot be asked",
-            one["key"].as_str().unwrap_or_default(),
-            names::shown(one["component"].as_str().unwrap_or_default()),
+            one.key,
+            names::shown(&one.component),
         );
         check(
             "move",
@@ -342,7 +334,7 @@ fn late(all: &[Departing], now_ms: u64) -> Vec<Departing> {
     late
 }
 
-fn unanswered(kernel: &Kernel, departing: &Departing) -> Value {
+fn unanswered(kernel: &Kernel, departing: &Departing) -> CheckInfo {
     let (key, to) = (names::key_text(&departing.key), names::name_of(kernel, &departing.to));
     let age_s = now_ms().saturating_sub(departing.since_ms) / 1000;
     let seen = kernel.net().map(|net| net.seen(&departing.to));
@@ -362,10 +354,10 @@ fn unanswered(kernel: &Kernel, departing: &Departing) -> Value {
     check("move", false, &message, Some(hint))
 }
 
-pub(super) async fn withdraw(kernel: &Kernel, params: Withdraw) -> Result<Value, Error> {
+pub(super) async fn withdraw(kernel: &Kernel, params: MovesWithdraw) -> Result<MovesWithdrawResult, Error> {
     let key = names::object(kernel, &params.object)?.key();
     let stays = kernel.withdraw_move(key).await?;
-    Ok(json!({ "key": names::key_text(&key), "stays": stays }))
+    Ok(MovesWithdrawResult { key: names::key_text(&key), stays })
 }
 
 #[cfg(test)]

@@ -8,10 +8,11 @@ use once_core::peers;
 use once_core::share::{Kind, OutboxRow, Owed};
 use once_core::store::Table;
 use once_core::waist::Command;
-use once_model::ids::{KernelId, ObjectKey, Uuid};
-use serde::Deserialize;
-use serde_json::{Value, json};
+use once_model::ids::{KernelId, ObjectKey};
 
+use super::contract::{
+    DroppedDebts, OutboxDrop, OutboxDropResult, OutboxResult, OwedInfo, ReachInfo, WaitingInfo, WorkInfo,
+};
 use super::{names, standing, transfers};
 use crate::{Error, Kernel};
 
@@ -24,31 +25,25 @@ const AT_ONCE: usize = 256;
 /// Shares that are looked at to say since when: the oldest are likely among them.
 const LOOKED_AT_MAX: usize = 1000;
 
-pub(super) async fn list(kernel: &Kernel) -> Result<Value, Error> {
+pub(super) async fn list(kernel: &Kernel) -> Result<OutboxResult, Error> {
     let stands = standing::of_own(kernel, &standing::all(kernel).await?);
-    Ok(json!({ "owed": owed(kernel)?, "acts": acts(kernel, stands)?, "work": work(kernel)? }))
+    Ok(OutboxResult { owed: owed(kernel)?, acts: acts(kernel, stands)?, work: work(kernel)? })
 }
 
-/// What is to be given up: an action by its id, or what a peer is owed.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Which {
-    id: Option<Uuid>,
-    peer: Option<String>,
-    /// One of the objects that the peer is owed; all of them if absent.
-    object: Option<String>,
-}
-
-pub(super) async fn give_up(kernel: &Kernel, which: Which) -> Result<Value, Error> {
+pub(super) async fn give_up(kernel: &Kernel, which: OutboxDrop) -> Result<OutboxDropResult, Error> {
     match which {
-        Which { id: Some(id), peer: None, object: None } => standing::drop_action(kernel, id).await,
-        Which { id: None, peer: Some(peer), object } => give_up_debts(kernel, &peer, object.as_deref()).await,
+        OutboxDrop { id: Some(id), peer: None, object: None } => {
+            standing::drop_action(kernel, id).await.map(OutboxDropResult::Action)
+        }
+        OutboxDrop { id: None, peer: Some(peer), object } => {
+            give_up_debts(kernel, &peer, object.as_deref()).await.map(OutboxDropResult::Debts)
+        }
         _ => Err(Error::usage("say the id of an action, or a peer and perhaps an object that it is owed")),
     }
 }
 
 /// Gives up what a peer is owed: the peer is gone for good, or denies this kernel.
-async fn give_up_debts(kernel: &Kernel, peer: &str, object: Option<&str>) -> Result<Value, Error> {
+async fn give_up_debts(kernel: &Kernel, peer: &str, object: Option<&str>) -> Result<DroppedDebts, Error> {
     let (peer, _) = names::peer(kernel, peer)?;
     let mut given_up: u64 = 0;
     if let Some(name) = object {
@@ -86,10 +81,10 @@ async fn give_up_debts(kernel: &Kernel, peer: &str, object: Option<&str>) -> Res
             }
         }
     }
-    Ok(json!({ "peer": names::name_of(kernel, &peer), "kernel": peer.to_string(), "given_up": given_up }))
+    Ok(DroppedDebts { peer: names::name_of(kernel, &peer), kernel: peer.to_string(), given_up })
 }
 
-fn owed(kernel: &Kernel) -> Result<Vec<Value>, Error> {
+fn owed(kernel: &Kernel) -> Result<Vec<OwedInfo>, Error> {
     let snapshot = kernel.shared().snapshot();
     let mut shown = Vec::new();
     for (peer, _) in peers::all(&snapshot)? {
@@ -105,54 +100,63 @@ fn owed(kernel: &Kernel) -> Result<Vec<Value>, Error> {
         })?;
         if rows > 0 || oldest.is_some() {
             let transfers = transfers::list(kernel, Some(peer));
-            let mut shape = json!({ "rows": rows, "oldest_ms": oldest, "transfers": transfers });
-            add_way(kernel, &peer, &mut shape);
-            shown.push(shape);
+            shown.push(OwedInfo { rows, oldest_ms: oldest, transfers, reach: reach(kernel, &peer) });
         }
     }
     Ok(shown)
 }
 
-fn acts(kernel: &Kernel, mut stands: BTreeMap<ObjectKey, String>) -> Result<Vec<Value>, Error> {
+fn acts(kernel: &Kernel, mut stands: BTreeMap<ObjectKey, String>) -> Result<Vec<WaitingInfo>, Error> {
     let mut shown = Vec::new();
     once_core::act::waiting(&kernel.shared().snapshot(), &mut |home, key, _, row| {
         // The first of its lane comes first: all behind it wait for that.
         let stands = if home == kernel.id() { stands.remove(&key) } else { None };
-        let mut shape = json!({
-            "id": row.action.id, "name": row.action.name, "object": names::key_text(&key),
-            "since_ms": row.since_ms, "deadline_ms": row.deadline_ms, "void": row.void.map(|why| why.name()),
-            "acting": row.action.acting.map(|acting| names::key_text(&acting)),
-            "waits": row.call.map(|call| names::key_text(&call.object)), "stands": stands,
+        shown.push(WaitingInfo {
+            id: row.action.id,
+            name: row.action.name,
+            object: names::key_text(&key),
+            since_ms: row.since_ms,
+            deadline_ms: row.deadline_ms,
+            void: row.void.map(|why| why.name().to_owned()),
+            acting: row.action.acting.map(|acting| names::key_text(&acting)),
+            waits: row.call.map(|call| names::key_text(&call.object)),
+            stands,
+            reach: reach(kernel, &home),
         });
-        add_way(kernel, &home, &mut shape);
-        shown.push(shape);
         if shown.len() < SHOWN_MAX { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
     })?;
     Ok(shown)
 }
 
-fn work(kernel: &Kernel) -> Result<Vec<Value>, Error> {
+fn work(kernel: &Kernel) -> Result<Vec<WorkInfo>, Error> {
     let mut shown = Vec::new();
     once_core::act::activities(&kernel.shared().snapshot(), &mut |key, id, row| {
-        shown.push(json!({
-            "id": id, "name": row.name, "object": names::key_text(&key), "since_ms": row.since_ms,
-            "done_here": kernel.shared().components.does(&row.name),
-        }));
+        shown.push(WorkInfo {
+            id,
+            done_here: kernel.shared().components.does(&row.name),
+            name: row.name,
+            object: names::key_text(&key),
+            since_ms: row.since_ms,
+        });
         if shown.len() < SHOWN_MAX { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
     })?;
     Ok(shown)
 }
 
 /// For whom it is, and how it stands with the way there.
-fn add_way(kernel: &Kernel, peer: &KernelId, shape: &mut Value) {
+fn reach(kernel: &Kernel, peer: &KernelId) -> ReachInfo {
     let seen = kernel.net().map(|net| net.seen(peer));
     let here = *peer == kernel.id();
-    shape["peer"] = json!(names::name_of(kernel, peer));
-    shape["kernel"] = json!(peer.to_string());
-    shape["connected"] = json!(here || seen.as_ref().is_some_and(|seen| seen.conn.is_some()));
-    shape["tries"] = json!(seen.as_ref().map(|seen| seen.dials));
     let is_peer =
         here || once_core::peers::peer(&kernel.shared().snapshot(), peer).map_or(true, |row| row.is_some());
+    let connected = here || seen.as_ref().is_some_and(|seen| seen.conn.is_some());
+    let tries = seen.as_ref().map(|seen| seen.dials);
     let error = seen.and_then(|seen| seen.last_error).filter(|_| is_peer);
-    shape["last_error"] = json!(error.or((!is_peer).then(|| "it is no peer of this kernel".to_owned())));
+    ReachInfo {
+        peer: names::name_of(kernel, peer),
+        kernel: peer.to_string(),
+        connected,
+        tries,
+        last_error: error.or((!is_peer).then(|| "it is no peer of this kernel".to_owned())),
+    }
 }

@@ -11,9 +11,11 @@ use once_core::store::{Table, try_scan};
 use once_core::waist::Command;
 use once_model::ids::{KernelId, ObjectKey};
 use once_model::limits::GRANT_ACTIONS_MAX;
-use serde::Deserialize;
-use serde_json::{Value, json};
 
+use super::contract::{
+    self, GrantInfo, GrantScope, GrantsResult, JoinResult, PeerInfo, PeerResult, PeersAdd, PeersDial,
+    PeersDialResult, PeersRemove, PeersResult, PeersSet,
+};
 use super::{invites, names};
 use crate::net::check_addresses;
 use crate::shell::now_ms;
@@ -22,157 +24,116 @@ use crate::{Error, Kernel, Ticket};
 /// How long something that needs a peer waits unless told otherwise, in milliseconds.
 pub(super) const PATIENCE_MS: u64 = 10_000;
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Join {
-    ticket: String,
-    name: Option<String>,
-    timeout_ms: Option<u64>,
-}
-
-pub(super) async fn join(kernel: &Kernel, params: Join) -> Result<Value, Error> {
+pub(super) async fn join(kernel: &Kernel, params: contract::Join) -> Result<JoinResult, Error> {
     let ticket = Ticket::from_str(&params.ticket)?;
     let timeout = Duration::from_millis(params.timeout_ms.unwrap_or(PATIENCE_MS));
     let (peer, says) = kernel.join_as(&ticket, params.name, timeout).await?;
-    Ok(json!({ "kernel": peer.to_string(), "says": says }))
+    Ok(JoinResult { kernel: peer.to_string(), says })
 }
 
-pub(super) fn list(kernel: &Kernel) -> Result<Value, Error> {
+pub(super) fn list(kernel: &Kernel) -> Result<PeersResult, Error> {
     let snapshot = kernel.shared().snapshot();
     let mut shown = Vec::new();
     for (id, row) in peers::all(&snapshot)? {
         let usage = once_core::share::usage(&snapshot, &id)?;
         let seen = kernel.net().map(|net| net.seen(&id)).unwrap_or_default();
         let session = kernel.net().and_then(|net| net.session(&id));
-        shown.push(json!({
-            "kernel": id.to_string(),
-            "name": names::name_of(kernel, &id),
-            "petname": row.petname,
-            "says": row.says,
-            "status": match row.status {
-                PeerStatus::Joining => "joining",
-                PeerStatus::Active => "active",
-                PeerStatus::Visitor => "visitor",
-                PeerStatus::Host => "host",
+        shown.push(PeerInfo {
+            kernel: id.to_string(),
+            name: names::name_of(kernel, &id),
+            petname: row.petname,
+            says: row.says,
+            status: match row.status {
+                PeerStatus::Joining => contract::PeerStatus::Joining,
+                PeerStatus::Active => contract::PeerStatus::Active,
+                PeerStatus::Visitor => contract::PeerStatus::Visitor,
+                PeerStatus::Host => contract::PeerStatus::Host,
             },
-            "visits": peers::visits(&snapshot, &id)?.iter().map(ToString::to_string).collect::<Vec<_>>(),
-            "connected": session.is_some(),
-            "addresses": row.addresses,
-            "owed": usage.owed_rows,
-            "stored_bytes": usage.stored_bytes,
-            "incoming_bytes": kernel.net().map_or(0, |net| net.incoming_bytes(&id)),
-            "quota_bytes": row.quota_bytes,
-            "since_ms": row.since_ms,
-            "invite": row.invite.map(|invite| invites::id(&invite)),
-            "rtt_us": session.and_then(|session| session.rtt_us()),
-            "clock_ahead_ms": seen.clock_ahead_ms,
-            "last_error": seen.last_error,
-        }));
+            visits: peers::visits(&snapshot, &id)?.iter().map(ToString::to_string).collect(),
+            connected: session.is_some(),
+            addresses: row.addresses,
+            owed: usage.owed_rows,
+            stored_bytes: usage.stored_bytes,
+            incoming_bytes: kernel.net().map_or(0, |net| net.incoming_bytes(&id)),
+            quota_bytes: row.quota_bytes,
+            since_ms: row.since_ms,
+            invite: row.invite.map(|invite| invites::id(&invite)),
+            rtt_us: session.and_then(|session| session.rtt_us()),
+            clock_ahead_ms: seen.clock_ahead_ms,
+            last_error: seen.last_error,
+        });
     }
-    Ok(json!({ "peers": shown }))
+    Ok(PeersResult { peers: shown })
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Add {
-    kernel: String,
-    #[serde(default)]
-    addresses: Vec<String>,
-    name: Option<String>,
-}
-
-pub(super) async fn add(kernel: &Kernel, params: Add) -> Result<Value, Error> {
+pub(super) async fn add(kernel: &Kernel, params: PeersAdd) -> Result<PeerResult, Error> {
     let peer = KernelId::from_str(&params.kernel).map_err(|e| {
         Error::usage(e.to_string()).with_hint("a kernel id has 52 characters; 'once status' prints it there")
     })?;
     check_addresses(&params.addresses)?;
     let add = Command::AddPeer { peer, addresses: params.addresses, petname: params.name };
     kernel.command(add).await?;
-    Ok(json!({ "kernel": peer.to_string() }))
+    Ok(PeerResult { kernel: peer.to_string() })
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Set {
-    peer: String,
-    name: Option<String>,
-    quota_bytes: Option<u64>,
-    #[serde(default)]
-    addresses: Vec<String>,
-}
-
-pub(super) async fn set(kernel: &Kernel, params: Set) -> Result<Value, Error> {
+pub(super) async fn set(kernel: &Kernel, params: PeersSet) -> Result<PeerResult, Error> {
     let (peer, _) = names::peer(kernel, &params.peer)?;
-    let Set { name: petname, quota_bytes, addresses, .. } = params;
+    let PeersSet { name: petname, quota_bytes, addresses, .. } = params;
     check_addresses(&addresses)?;
     kernel.command(Command::ChangePeer { peer, petname, quota_bytes, addresses }).await?;
-    Ok(json!({ "kernel": peer.to_string() }))
+    Ok(PeerResult { kernel: peer.to_string() })
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Named {
-    peer: String,
-}
-
-pub(super) async fn remove(kernel: &Kernel, params: Named) -> Result<Value, Error> {
+pub(super) async fn remove(kernel: &Kernel, params: PeersRemove) -> Result<PeerResult, Error> {
     let (peer, _) = names::peer(kernel, &params.peer)?;
     kernel.command(Command::RemovePeer { peer }).await?;
-    Ok(json!({ "kernel": peer.to_string() }))
+    Ok(PeerResult { kernel: peer.to_string() })
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Dial {
-    peer: String,
-    timeout_ms: Option<u64>,
-}
-
-pub(super) async fn dial(kernel: &Kernel, params: Dial) -> Result<Value, Error> {
+pub(super) async fn dial(kernel: &Kernel, params: PeersDial) -> Result<PeersDialResult, Error> {
     let (peer, _) = names::peer(kernel, &params.peer)?;
     let timeout = Duration::from_millis(params.timeout_ms.unwrap_or(PATIENCE_MS));
     let session = kernel.session(peer, timeout).await?;
-    Ok(json!({ "kernel": peer.to_string(), "rtt_us": session.rtt_us() }))
+    Ok(PeersDialResult { kernel: peer.to_string(), rtt_us: session.rtt_us() })
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Granted {
+/// A right that is given or taken back, as the caller names it.
+struct Named {
     peer: Option<String>,
-    /// Instead of a peer: an object of a peer, or of this kernel, by its IOR.
     to_object: Option<String>,
-    right: String,
+    right: contract::Right,
     object: Option<String>,
     component: Option<String>,
     expires_s: Option<u64>,
-    /// For the right to act: only these.
     actions: Option<Vec<String>>,
 }
 
-pub(super) async fn grant(kernel: &Kernel, params: Granted) -> Result<Value, Error> {
-    let grant = meant(kernel, params)?;
+pub(super) async fn grant(kernel: &Kernel, params: contract::Grant) -> Result<GrantsResult, Error> {
+    let contract::Grant { peer, to_object, right, object, component, expires_s, actions } = params;
+    let grant = meant(kernel, Named { peer, to_object, right, object, component, expires_s, actions })?;
     kernel.command(Command::Grant(grant.clone())).await?;
     left(kernel, &grant)
 }
 
-pub(super) async fn revoke(kernel: &Kernel, params: Granted) -> Result<Value, Error> {
-    let grant = meant(kernel, params)?;
+pub(super) async fn revoke(kernel: &Kernel, params: contract::Revoke) -> Result<GrantsResult, Error> {
+    let contract::Revoke { peer, to_object, right, object, component, expires_s, actions } = params;
+    let grant = meant(kernel, Named { peer, to_object, right, object, component, expires_s, actions })?;
     kernel.command(Command::Revoke(grant.clone())).await?;
     left(kernel, &grant)
 }
 
 /// Everything that a grantee may do now by this right, on whatever thing.
-fn left(kernel: &Kernel, of: &Grant) -> Result<Value, Error> {
+fn left(kernel: &Kernel, of: &Grant) -> Result<GrantsResult, Error> {
     let now_ms = now_ms();
     let mut left = listed(kernel)?;
     left.retain(|listed| {
         let grant = &listed.grant;
         (grant.kernel, grant.object, grant.right) == (of.kernel, of.object, of.right) && listed.holds(now_ms)
     });
-    Ok(json!({ "grants": left.into_iter().map(|listed| shape(kernel, listed)).collect::<Vec<_>>() }))
+    Ok(GrantsResult { grants: left.into_iter().map(|listed| shape(kernel, listed)).collect() })
 }
 
-fn meant(kernel: &Kernel, params: Granted) -> Result<Grant, Error> {
+fn meant(kernel: &Kernel, params: Named) -> Result<Grant, Error> {
     // Before anything else: whoever asks for too much takes nobody's time.
     if params.actions.as_ref().is_some_and(|names| names.len() > GRANT_ACTIONS_MAX) {
         return Err(Refusal::TooManyActions(GRANT_ACTIONS_MAX).into());
@@ -185,10 +146,13 @@ fn meant(kernel: &Kernel, params: Granted) -> Result<Grant, Error> {
         }
         _ => return Err(Error::usage("a peer or an object, one of the two")),
     };
-    let rights = [Right::Share, Right::Read, Right::Act, Right::Host, Right::Find];
-    let right = rights.into_iter().find(|right| right.name() == params.right).ok_or_else(|| {
-        Error::usage(format!("'{}' is no right", params.right)).with_hint("share, read, act, host or find")
-    })?;
+    let right = match params.right {
+        contract::Right::Share => Right::Share,
+        contract::Right::Read => Right::Read,
+        contract::Right::Act => Right::Act,
+        contract::Right::Host => Right::Host,
+        contract::Right::Find => Right::Find,
+    };
     if to_object.is_some() && right != Right::Act {
         return Err(Error::usage("an object can be given the right to act, and no other"));
     }
@@ -237,9 +201,8 @@ fn grantee(kernel: &Kernel, name: &str) -> Result<(KernelId, ObjectKey), Error> 
     }
 }
 
-pub(super) fn grants(kernel: &Kernel) -> Result<Value, Error> {
-    let grants: Vec<_> = listed(kernel)?.into_iter().map(|listed| shape(kernel, listed)).collect();
-    Ok(json!({ "grants": grants }))
+pub(super) fn grants(kernel: &Kernel) -> Result<GrantsResult, Error> {
+    Ok(GrantsResult { grants: listed(kernel)?.into_iter().map(|listed| shape(kernel, listed)).collect() })
 }
 
 pub(super) fn listed(kernel: &Kernel) -> Result<Vec<Listed>, Error> {
@@ -251,27 +214,30 @@ pub(super) fn listed(kernel: &Kernel) -> Result<Vec<Listed>, Error> {
     Ok(all)
 }
 
-pub(super) fn shape(kernel: &Kernel, listed: Listed) -> Value {
+pub(super) fn shape(kernel: &Kernel, listed: Listed) -> GrantInfo {
     let ended = !listed.holds(now_ms());
     let grant = listed.grant;
-    let mut shape = json!({
-        "peer": names::name_of(kernel, &grant.kernel), "kernel": grant.kernel.to_string(),
-        "right": grant.right.name(), "expires_ms": grant.expires_ms, "ended": ended,
-    });
-    if let Some(object) = &grant.object {
-        shape["to_object"] = json!(names::key_text(object));
-    }
-    let (scope, on) = match grant.scope {
-        Scope::Kernel => ("all", None),
-        Scope::Component(name) => ("component", Some(name)),
-        Scope::Object(key) => ("object", Some(names::key_text(&key))),
+    let (scope, component, object) = match grant.scope {
+        Scope::Kernel => (GrantScope::All, None, None),
+        Scope::Component(name) => (GrantScope::Component, Some(name), None),
+        Scope::Object(key) => (GrantScope::Object, None, Some(names::key_text(&key))),
     };
-    shape["scope"] = json!(scope);
-    if let Some(actions) = grant.actions {
-        shape["actions"] = json!(actions);
+    GrantInfo {
+        peer: names::name_of(kernel, &grant.kernel),
+        kernel: grant.kernel.to_string(),
+        to_object: grant.object.as_ref().map(names::key_text),
+        right: match grant.right {
+            Right::Share => contract::Right::Share,
+            Right::Read => contract::Right::Read,
+            Right::Act => contract::Right::Act,
+            Right::Host => contract::Right::Host,
+            Right::Find => contract::Right::Find,
+        },
+        scope,
+        object,
+        component,
+        expires_ms: grant.expires_ms,
+        ended,
+        actions: grant.actions,
     }
-    if let Some(on) = on {
-        shape[scope] = json!(on);
-    }
-    shape
 }

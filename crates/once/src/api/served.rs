@@ -1,19 +1,23 @@
 //! Serving components and work outside over a connection: `docs/local-api.md` shows how it looks from outside.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 
 use once_core::act;
 use once_core::waist::{Input, Run, RunResult, Work};
 use once_model::action::check_name;
-use once_model::ids::Uuid;
 use once_model::scenario::Scenario;
 use once_model::wire::Code;
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::Value;
 use tokio::sync::{mpsc, oneshot};
 
 use super::answer::{self, parsed};
+use super::contract::{
+    Done, Method, MoveNotice, Ran, RunNotice, Serve, ServeActivity, ServeActivityResult, ServeResult,
+    Unserve, WorkNotice, Worked,
+};
 use super::lines::Line;
 use super::names::{self, key_text};
 use crate::component::{
@@ -27,7 +31,7 @@ use crate::{Error, Kernel, datadir};
 const LARGE_BYTES: usize = 256 * 1024;
 
 /// Methods of a connection about what it serves.
-pub(super) const METHODS: [&str; 4] = ["serve", "ran", "serve_activity", "worked"];
+const METHODS: [&str; 4] = [Serve::NAME, Ran::NAME, ServeActivity::NAME, Worked::NAME];
 
 /// What a connection serves.
 pub(super) struct Link {
@@ -48,44 +52,12 @@ pub(super) enum Begins {
     Activity(String),
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Serve {
-    component: String,
-    version: String,
-    actions: Option<BTreeSet<String>>,
-    /// What its objects are told when they move.
-    #[serde(default)]
-    moves: BTreeSet<Moves>,
-}
-
-/// What objects may be told when they move.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum Moves {
-    Leaving,
-    Arrived,
-}
-
-impl Moves {
-    const fn action(self) -> &'static str {
-        match self {
-            Self::Leaving => "once:leaving",
-            Self::Arrived => "once:arrived",
-        }
+/// The action by which objects are told that they move.
+const fn told_by(notice: MoveNotice) -> &'static str {
+    match notice {
+        MoveNotice::Leaving => "once:leaving",
+        MoveNotice::Arrived => "once:arrived",
     }
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct ServeActivity {
-    name: String,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Unserve {
-    component: String,
 }
 
 /// What of an answer is looked at first.
@@ -112,7 +84,7 @@ impl Link {
 
     /// Whether this method answers what a connection was asked.
     pub fn is_answer(method: &str) -> bool {
-        matches!(method, "ran" | "worked")
+        matches!(method, Ran::NAME | Worked::NAME)
     }
 
     /// Whether this connection serves something.
@@ -128,10 +100,22 @@ impl Link {
         params: &str,
     ) -> Result<(Value, Option<Begins>), Error> {
         match method {
-            "serve" => self.serve(kernel, parsed(params)?).await,
-            "serve_activity" => self.serve_activity(kernel, parsed(params)?),
-            "ran" => self.ran(kernel, params).await.map(|()| (json!({}), None)),
-            _ => worked(kernel, params).await.map(|()| (json!({}), None)),
+            Serve::NAME => {
+                let (result, begins) = self.serve(kernel, parsed(params)?).await?;
+                Ok((shown::<Serve>(&result)?, Some(begins)))
+            }
+            ServeActivity::NAME => {
+                let (result, begins) = self.serve_activity(kernel, parsed(params)?)?;
+                Ok((shown::<ServeActivity>(&result)?, Some(begins)))
+            }
+            Ran::NAME => {
+                self.ran(kernel, params).await?;
+                Ok((shown::<Ran>(&Done {})?, None))
+            }
+            _ => {
+                worked(kernel, params).await?;
+                Ok((shown::<Worked>(&Done {})?, None))
+            }
         }
     }
 
@@ -168,9 +152,9 @@ impl Link {
         Ok(())
     }
 
-    async fn serve(&self, kernel: &Kernel, params: Serve) -> Result<(Value, Option<Begins>), Error> {
+    async fn serve(&self, kernel: &Kernel, params: Serve) -> Result<(ServeResult, Begins), Error> {
         let Serve { component, version, actions, moves } = params;
-        let moves: BTreeSet<String> = moves.into_iter().map(|moves| moves.action().to_owned()).collect();
+        let moves: BTreeSet<String> = moves.into_iter().map(|notice| told_by(notice).to_owned()).collect();
         let (component, version) = (named("component", component)?, named("version", version)?);
         if actions.as_ref().is_some_and(|names| names.len() > OFFERED_MAX) {
             return Err(Error::usage(format!(
@@ -204,15 +188,16 @@ impl Link {
         })
         .await?;
         self.connect(components)?;
-        let result = json!({ "component": component, "version": version, "runs_max": RUNS_MAX });
-        Ok((result, Some(Begins::Component(Offer { component, version, actions, moves }))))
+        let result =
+            ServeResult { component: component.clone(), version: version.clone(), runs_max: RUNS_MAX };
+        Ok((result, Begins::Component(Offer { component, version, actions, moves })))
     }
 
     fn serve_activity(
         &self,
         kernel: &Kernel,
         ServeActivity { name }: ServeActivity,
-    ) -> Result<(Value, Option<Begins>), Error> {
+    ) -> Result<(ServeActivityResult, Begins), Error> {
         let name = named("name", name)?;
         let components = &kernel.shared().components;
         if components.has_worker(&name) {
@@ -220,7 +205,7 @@ impl Link {
                 .with_hint("serve it under another name"));
         }
         self.connect(components)?;
-        Ok((json!({ "name": name, "works_max": WORKS_MAX }), Some(Begins::Activity(name))))
+        Ok((ServeActivityResult { name: name.clone(), works_max: WORKS_MAX }, Begins::Activity(name)))
     }
 
     async fn ran(&self, kernel: &Kernel, params: &str) -> Result<(), Error> {
@@ -260,6 +245,11 @@ impl Link {
     }
 }
 
+/// An answer, as the contract has it.
+fn shown<M: Method>(result: &M::Result) -> Result<Value, Error> {
+    serde_json::to_value(result).map_err(|error| Error::fault(format!("the answer of {}: {error}", M::NAME)))
+}
+
 /// Work outside is done, or nobody can do it.
 async fn worked(kernel: &Kernel, params: &str) -> Result<(), Error> {
     let (key, id, result) = answer::read_work(params)?;
@@ -282,7 +272,7 @@ async fn worked(kernel: &Kernel, params: &str) -> Result<(), Error> {
 }
 
 /// Forgets a component for good.
-pub(super) async fn unserve(kernel: &Kernel, Unserve { component }: Unserve) -> Result<Value, Error> {
+pub(super) async fn unserve(kernel: &Kernel, Unserve { component }: Unserve) -> Result<Done, Error> {
     let served = &kernel.shared().components.served;
     if !served.list().iter().any(|(known, ..)| *known == component) {
         return Err(Error::not_found(format!("no program has served the component '{component}' here"))
@@ -295,7 +285,7 @@ pub(super) async fn unserve(kernel: &Kernel, Unserve { component }: Unserve) -> 
     })
     .await?;
     served.forget(&component);
-    Ok(json!({}))
+    Ok(Done {})
 }
 
 /// Whether it is of this component that something is told.
@@ -360,56 +350,39 @@ fn note(method: &str, params: impl Serialize) -> Option<String> {
     serde_json::to_string(&Note { jsonrpc: "2.0", method, params }).ok()
 }
 
-#[derive(Serialize)]
-struct RunNote<'a> {
-    run: u64,
-    component: &'a str,
-    version: &'a str,
-    object: String,
-    action: &'a str,
-    arguments_text: &'a str,
-    scenario_text: &'a str,
-    model_text: &'a str,
-    id: Uuid,
-    origin: String,
-    acting: Option<String>,
-    answers: Option<Uuid>,
-    now_ms: u64,
-    seed: String,
-    given: Vec<&'a str>,
-}
-
 /// A run as a notification; nothing if its object cannot be read.
 fn run_text(number: u64, run: &Run) -> Option<String> {
     let scenario = Scenario::parse(run.body.clone()).ok()?;
-    let given: Result<Vec<_>, _> = run.given.iter().map(|body| std::str::from_utf8(body)).collect();
-    note(
-        "run",
-        RunNote {
-            run: number,
-            component: &run.header.component,
-            version: &run.header.version,
-            object: key_text(&run.key),
-            action: &run.action.name,
-            arguments_text: std::str::from_utf8(&run.action.arguments).ok()?,
-            scenario_text: scenario.as_str(),
-            model_text: scenario.editable(),
-            id: run.action.id,
-            origin: run.origin.to_string(),
-            acting: run.action.acting.as_ref().map(key_text),
-            answers: run.action.answers,
-            now_ms: run.now_ms,
-            seed: run.seed.to_string(),
-            given: given.ok()?,
-        },
-    )
+    let given: Result<Vec<_>, _> =
+        run.given.iter().map(|body| std::str::from_utf8(body).map(Cow::Borrowed)).collect();
+    let notice = RunNotice {
+        run: number,
+        component: run.header.component.as_str().into(),
+        version: run.header.version.as_str().into(),
+        object: key_text(&run.key),
+        action: run.action.name.as_str().into(),
+        arguments_text: std::str::from_utf8(&run.action.arguments).ok()?.into(),
+        scenario_text: scenario.as_str().into(),
+        model_text: scenario.editable().into(),
+        id: run.action.id,
+        origin: run.origin.to_string(),
+        acting: run.action.acting.as_ref().map(key_text),
+        answers: run.action.answers,
+        now_ms: run.now_ms,
+        seed: run.seed.to_string(),
+        given: given.ok()?,
+    };
+    note("run", notice)
 }
 
 /// Work outside as a notification.
 fn work_text(work: &Work) -> String {
     let arguments = String::from_utf8_lossy(&work.arguments);
-    let params = json!({
-        "id": work.id, "object": key_text(&work.key), "name": work.name, "arguments_text": arguments,
-    });
+    let params = WorkNotice {
+        id: work.id,
+        object: key_text(&work.key),
+        name: work.name.as_str().into(),
+        arguments_text: arguments,
+    };
     note("work", params).unwrap_or_default()
 }

@@ -11,6 +11,7 @@ use tokio::io::{AsyncWriteExt, BufReader};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{Notify, Semaphore, mpsc};
 
+use super::contract::{Progress, RpcError};
 use super::doors::{Door, Doors, Entered};
 use super::lines::{self, Line, Places, Spoken};
 use super::served::Link;
@@ -278,10 +279,10 @@ async fn call(kernel: &Weak, line: Spoken, lines: &mpsc::Sender<Line>, link: &Li
             // Understood: its place is free for another line, however long the call takes.
             drop(line);
             let wants = params.get("progress").and_then(Value::as_bool) == Some(true);
-            let tell = |mut progress: Value| {
+            let tell = |progress: Progress| {
                 if wants {
-                    progress["id"] = id.clone();
-                    let note = json!({ "jsonrpc": "2.0", "method": "progress", "params": progress });
+                    let mut note = json!({ "jsonrpc": "2.0", "method": "progress", "params": progress });
+                    note["params"]["id"] = id.clone();
                     // A client that reads too slowly misses some progress, not its answer.
                     let _ = lines.try_send(note.into());
                 }
@@ -303,7 +304,7 @@ async fn call(kernel: &Weak, line: Spoken, lines: &mpsc::Sender<Line>, link: &Li
 }
 
 fn failure(id: &Value, error: &Error) -> Value {
-    json!({ "jsonrpc": "2.0", "id": id, "error": shapes::error(error) })
+    json!({ "jsonrpc": "2.0", "id": id, "error": RpcError::from(error) })
 }
 
 async fn listen(kernel: &Weak, mut events: crate::Events, lines: &mpsc::Sender<Line>) {

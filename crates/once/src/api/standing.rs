@@ -9,9 +9,9 @@ use once_core::store::Read;
 use once_core::waist::{Answer, Command, Stands, StandsFor};
 use once_model::ids::{KernelId, ObjectKey, Uuid};
 use once_model::wire::Code;
-use serde_json::{Value, json};
 
 use super::check::check;
+use super::contract::{CheckInfo, DroppedAction};
 use super::names;
 use crate::{Error, Kernel};
 
@@ -51,7 +51,11 @@ fn why(kernel: &Kernel, stands: &Stands) -> String {
 }
 
 /// The checks of `doctor`.
-pub(super) fn examine(kernel: &Kernel, snapshot: &dyn Read, stands: &[Stands]) -> Result<Vec<Value>, Error> {
+pub(super) fn examine(
+    kernel: &Kernel,
+    snapshot: &dyn Read,
+    stands: &[Stands],
+) -> Result<Vec<CheckInfo>, Error> {
     let mut checks = programs(kernel, stands);
     checks.extend(answers(kernel, snapshot, stands)?);
     checks.extend(suspects(kernel));
@@ -59,7 +63,7 @@ pub(super) fn examine(kernel: &Kernel, snapshot: &dyn Read, stands: &[Stands]) -
 }
 
 /// What waits for a program, or for a newer one than those that are connected.
-fn programs(kernel: &Kernel, stands: &[Stands]) -> Vec<Value> {
+fn programs(kernel: &Kernel, stands: &[Stands]) -> Vec<CheckInfo> {
     let mut waits: BTreeMap<(&str, &str), usize> = BTreeMap::new();
     for Stands { component, version, why, .. } in stands {
         let refused = matches!(why, StandsFor::Refused(_));
@@ -77,7 +81,7 @@ fn programs(kernel: &Kernel, stands: &[Stands]) -> Vec<Value> {
 }
 
 /// What objects cannot be told, because no program here knows the action or can read the state.
-fn answers(kernel: &Kernel, snapshot: &dyn Read, stands: &[Stands]) -> Result<Vec<Value>, Error> {
+fn answers(kernel: &Kernel, snapshot: &dyn Read, stands: &[Stands]) -> Result<Vec<CheckInfo>, Error> {
     let mut refused: BTreeMap<ObjectKey, Code> = BTreeMap::new();
     for stands in stands {
         if let StandsFor::Refused(code) = stands.why {
@@ -102,7 +106,7 @@ fn answers(kernel: &Kernel, snapshot: &dyn Read, stands: &[Stands]) -> Result<Ve
     Ok(checks)
 }
 
-fn answer(key: &ObjectKey, row: &WaitingRow, code: Code) -> Value {
+fn answer(key: &ObjectKey, row: &WaitingRow, code: Code) -> CheckInfo {
     let WaitingRow { action, .. } = row;
     let message = format!(
         "{} on {} waits: no program here can take it ({}); other actions of this kernel on it wait behind it ({})",
@@ -119,7 +123,7 @@ fn answer(key: &ObjectKey, row: &WaitingRow, code: Code) -> Value {
 }
 
 /// Actions and work outside over which programs went away again and again.
-fn suspects(kernel: &Kernel) -> Vec<Value> {
+fn suspects(kernel: &Kernel) -> Vec<CheckInfo> {
     let all = kernel.shared().components.served.suspects();
     let count = all.len();
     let one = |suspect: crate::component::Suspect| {
@@ -141,7 +145,7 @@ fn suspects(kernel: &Kernel) -> Vec<Value> {
         );
         check(&format!("component {}", suspect.of), false, &message, Some(&hint))
     };
-    let mut checks: Vec<Value> = all.into_iter().take(SHOWN_MAX).map(one).collect();
+    let mut checks: Vec<CheckInfo> = all.into_iter().take(SHOWN_MAX).map(one).collect();
     if let Some(more) = count.checked_sub(SHOWN_MAX).filter(|more| *more > 0) {
         checks.push(check("component", false, &format!("{more} more like these"), None));
     }
@@ -149,7 +153,7 @@ fn suspects(kernel: &Kernel) -> Vec<Value> {
 }
 
 /// Takes an action back that no client asks for.
-pub(super) async fn drop_action(kernel: &Kernel, id: Uuid) -> Result<Value, Error> {
+pub(super) async fn drop_action(kernel: &Kernel, id: Uuid) -> Result<DroppedAction, Error> {
     let mut found: Option<(KernelId, ObjectKey, u64)> = None;
     act::waiting(&kernel.shared().snapshot(), &mut |home, key, sequence, row| {
         if row.action.id == id {
@@ -162,5 +166,5 @@ pub(super) async fn drop_action(kernel: &Kernel, id: Uuid) -> Result<Value, Erro
             .with_hint("`once outbox` lists those that do"));
     };
     kernel.shared().command(Command::Drop { home, key, sequence, id }).await?;
-    Ok(json!({ "id": id, "object": names::key_text(&key), "here": home == kernel.id() }))
+    Ok(DroppedAction { id, object: names::key_text(&key), here: home == kernel.id() })
 }

@@ -2,11 +2,12 @@
 
 use std::sync::atomic::Ordering;
 
+use hdrhistogram::Histogram;
 use once_core::peers;
 use once_core::store::{Read, StoreError};
 use once_model::limits::DISK_RESERVE_BYTES;
-use serde_json::{Value, json};
 
+use super::contract::{LiveInfo, ServedInfo, SpreadInfo, StatusResult};
 use super::{conflicts, damage, lanes, methods, moving, transfers};
 use crate::{Error, Kernel};
 
@@ -49,7 +50,7 @@ fn count(kernel: &Kernel, snapshot: &dyn Read) -> Result<Counted, Error> {
     Ok(all)
 }
 
-pub(super) fn status(kernel: &Kernel) -> Result<Value, Error> {
+pub(super) fn status(kernel: &Kernel) -> Result<StatusResult, Error> {
     let shared = kernel.shared();
     let snapshot = shared.snapshot();
     let Counted { objects, tombstones, bytes, conflicts, damage } = count(kernel, &snapshot)?;
@@ -62,57 +63,64 @@ pub(super) fn status(kernel: &Kernel) -> Result<Value, Error> {
     let identity = once_core::meta::identity(&snapshot)?;
     let free = once_store::free_bytes(&shared.data).ok();
     let live = shared.components.live.counts();
-    let served: Vec<_> = shared
+    let served = shared
         .components
         .served
         .list()
         .into_iter()
-        .map(|(component, clients, runs)| json!({ "component": component, "clients": clients, "runs": runs }))
+        .map(|(component, clients, runs)| ServedInfo { component, clients, runs })
         .collect();
     let metrics = crate::net::lock(&shared.metrics);
-    let spread = |histogram: &Option<hdrhistogram::Histogram<u64>>| {
-        histogram.as_ref().map(
-            |h| json!({ "p50": h.value_at_quantile(0.5), "p99": h.value_at_quantile(0.99), "max": h.max() }),
-        )
-    };
-    Ok(json!({
-        "kernel": kernel.id().to_string(),
-        "name": kernel.name(),
-        "version": env!("CARGO_PKG_VERSION"),
-        "pid": std::process::id(),
-        "incarnation": identity.map(|identity| identity.incarnation.to_string()),
-        "commit": once_core::meta::commit_number(&snapshot)?,
-        "data": shared.data.display().to_string(),
-        "uptime_ms": u64::try_from(kernel.uptime().as_millis()).unwrap_or(u64::MAX),
-        "offline": kernel.net().is_none(),
-        "addresses": kernel.addresses(),
-        "quarantined": once_core::quarantine(&snapshot)?.is_some(),
-        "objects": objects,
-        "tombstones": tombstones,
-        "bytes": bytes,
-        "conflicts": conflicts,
-        "peers": peers.len(),
-        "connected": kernel.net().map_or(0, |net| net.connected_peers().len()),
-        "owed": owed,
-        "waiting": waiting,
-        "moves": moving::summary(kernel)?,
-        "transfers": transfers::list(kernel, None),
-        "damage": damage,
-        "losses": damage::shapes(kernel),
-        "disk_free_bytes": free,
-        "takes_writes": !shared.only_reads.load(Ordering::Relaxed)
+    Ok(StatusResult {
+        kernel: kernel.id().to_string(),
+        name: kernel.name().to_owned(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        pid: std::process::id(),
+        incarnation: identity.map(|identity| identity.incarnation.to_string()),
+        commit: once_core::meta::commit_number(&snapshot)?,
+        data: shared.data.display().to_string(),
+        uptime_ms: u64::try_from(kernel.uptime().as_millis()).unwrap_or(u64::MAX),
+        offline: kernel.net().is_none(),
+        addresses: kernel.addresses(),
+        quarantined: once_core::quarantine(&snapshot)?.is_some(),
+        objects,
+        tombstones,
+        bytes,
+        conflicts,
+        peers: peers.len(),
+        connected: kernel.net().map_or(0, |net| net.connected_peers().len()),
+        owed,
+        waiting,
+        moves: moving::summary(kernel)?,
+        transfers: transfers::list(kernel, None),
+        damage,
+        losses: damage::shapes(kernel),
+        disk_free_bytes: free,
+        takes_writes: !shared.only_reads.load(Ordering::Relaxed)
             && free.is_none_or(|free| free >= DISK_RESERVE_BYTES),
-        "writes_need_bytes": DISK_RESERVE_BYTES,
-        "store_bytes": methods::folder_bytes(&shared.data.join("store")),
-        "groups": metrics.groups,
-        "synced_groups": metrics.synced_groups,
-        "inputs": metrics.inputs,
-        "rows": metrics.rows,
-        "step_us": spread(&metrics.step_us),
-        "commit_us": spread(&metrics.commit_us),
-        "served": served,
-        "live": {
-            "objects": live.objects, "bytes": live.bytes, "restored": live.restored, "hibernated": live.hibernated,
+        writes_need_bytes: DISK_RESERVE_BYTES,
+        store_bytes: methods::folder_bytes(&shared.data.join("store")),
+        groups: metrics.groups,
+        synced_groups: metrics.synced_groups,
+        inputs: metrics.inputs,
+        rows: metrics.rows,
+        step_us: spread(metrics.step_us.as_ref()),
+        commit_us: spread(metrics.commit_us.as_ref()),
+        served,
+        live: LiveInfo {
+            objects: live.objects,
+            bytes: live.bytes,
+            restored: live.restored,
+            hibernated: live.hibernated,
         },
-    }))
+    })
+}
+
+/// How a time is spread, if it was measured.
+fn spread(histogram: Option<&Histogram<u64>>) -> Option<SpreadInfo> {
+    histogram.map(|all| SpreadInfo {
+        p50: all.value_at_quantile(0.5),
+        p99: all.value_at_quantile(0.99),
+        max: all.max(),
+    })
 }

@@ -1,6 +1,6 @@
 //! Progress of a call that takes its time.
 
-use serde_json::Value;
+use super::contract::Progress;
 
 /// Where progress goes, if the caller wants it.
-pub(super) type Tell<'a> = &'a (dyn Fn(Value) + Send + Sync);
+pub(super) type Tell<'a> = &'a (dyn Fn(Progress) + Send + Sync);

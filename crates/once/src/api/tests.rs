@@ -1,6 +1,5 @@
 //! What is said when the disk has lost or changed something.
 
-use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::Duration;
 
@@ -10,8 +9,9 @@ use once_model::cbor::to_cbor;
 use once_model::ids::Hash;
 use once_model::scenario::Scenario;
 use once_store::FjallStore;
-use serde_json::{Value, json};
+use serde_json::json;
 
+use super::contract::Event;
 use super::{dispatch, lanes, shapes};
 use crate::{Kernel, Object, datadir};
 
@@ -53,33 +53,32 @@ fn a_lane_whose_object_cannot_be_read_is_told_with_what_to_do() {
     story(async {
         let (alice, object) = counter(&data).await;
         let checks = lanes::examine(&alice, &alice.shared().snapshot()).unwrap();
-        assert_eq!((checks.len(), &checks[0]["ok"]), (1, &Value::from(true)), "{checks:?}");
+        assert_eq!((checks.len(), checks[0].ok), (1, true), "{checks:?}");
         let body = once_core::object::body_key(&object.row.header);
         let alice = damaged(alice, &data, |_, batch| batch.rows.push((Table::Body, body, None))).await;
 
         let mut events = alice.events();
         let id = alice.act(&object.ior(&[]), "get", "null").unwrap().send().await.unwrap();
-        let parked = loop {
+        let (origin, reason) = loop {
             let heard = events.next().await.unwrap();
-            let told = shapes::heard(&alice, &heard).unwrap_or_default();
-            if told["kind"] == "parked" {
-                break told;
+            if let Some(Event::Parked { origin, reason, .. }) = shapes::heard(&alice, &heard) {
+                break (origin, reason);
             }
         };
-        assert_eq!(parked["origin"], alice.id().to_string());
-        assert!(parked["reason"].as_str().unwrap().contains(UUID), "{parked}");
+        assert_eq!(origin, Some(alice.id().to_string()));
+        assert!(reason.contains(UUID), "{reason}");
         let checks = lanes::examine(&alice, &alice.shared().snapshot()).unwrap();
-        assert_eq!((&checks[0]["check"], &checks[0]["ok"]), (&"lane".into(), &false.into()));
-        let message = checks[0]["message"].as_str().unwrap();
+        assert_eq!((checks[0].check.as_str(), checks[0].ok), ("lane", false));
+        let message = &checks[0].message;
         assert!(message.contains(UUID) && message.contains("cannot read what they need"), "{message}");
-        assert!(checks[0]["hint"].as_str().unwrap().contains("check it"), "{}", checks[0]);
+        assert!(checks[0].hint.as_ref().unwrap().contains("check it"), "{:?}", checks[0]);
         // After a minute it has had no outcome for too long.
         let snapshot = alice.shared().snapshot();
         assert_eq!(lanes::stuck(&alice, &snapshot, Duration::from_secs(60)).unwrap().0, 0);
         let (count, oldest) = lanes::stuck(&alice, &snapshot, Duration::ZERO).unwrap();
         assert_eq!((count, oldest[0].id), (1, id));
         let said = lanes::waiting(&alice, &oldest[0]);
-        assert!(said["hint"].as_str().unwrap().contains(&format!("`once cancel {id}`")), "{said}");
+        assert!(said.hint.as_ref().unwrap().contains(&format!("`once cancel {id}`")), "{said:?}");
         alice.stop().await.unwrap();
     });
 }
@@ -154,34 +153,4 @@ fn what_was_asked_is_kept_of_as_many_entries_as_one_says() {
         assert_eq!(told, [create, of(None, None), add("2"), add("3"), of(None, None)]);
         alice.stop().await.unwrap();
     });
-}
-
-/// The first names in the rows of the table below a heading of the API's page.
-fn documented(heading: &str) -> BTreeSet<String> {
-    let page = include_str!("../../../../docs/local-api.md");
-    let section = page.split("\n## ").find(|section| section.starts_with(heading)).unwrap();
-    let rows =
-        section.lines().filter_map(|line| line.strip_prefix("| `")).map(|row| row.split('|').next().unwrap());
-    // The title of the second table is a name, too.
-    let rows = rows.filter(|cell| cell.trim() != "kind`");
-    rows.flat_map(|cell| cell.split(',').map(|name| name.trim().trim_matches('`').to_owned())).collect()
-}
-
-/// What stands between quotes before or after a mark in a source.
-fn named(source: &str, front: &str, behind: &str) -> BTreeSet<String> {
-    let parts = source.split(front).skip(1).filter_map(|rest| rest.split_once('"'));
-    parts.filter(|(_, rest)| rest.starts_with(behind)).map(|(name, _)| name.to_owned()).collect()
-}
-
-#[test]
-fn the_page_of_the_api_names_every_method_and_every_notification() {
-    let mut methods = named(include_str!("mod.rs"), "        \"", " => ");
-    // The connection's own.
-    methods.extend(["listen".to_owned(), "stop".to_owned()]);
-    methods.extend(super::served::METHODS.map(str::to_owned));
-    assert_eq!(documented("Methods"), methods);
-    let shapes = include_str!("shapes.rs");
-    let mut kinds = named(shapes, "\"kind\": \"", "");
-    kinds.extend(named(shapes, "came(\"", ""));
-    assert_eq!(documented("Notifications"), kinds);
 }

@@ -12,9 +12,11 @@ use once_model::ids::{KernelId, ObjectKey};
 use once_model::limits::{CLOSURE_MAX_BYTES, CLOSURE_MAX_DEPTH, CLOSURE_MAX_OBJECTS};
 use once_model::references::references;
 use once_model::wire::{Absent, Code, Frame, ShareAnswer};
-use serde::Deserialize;
-use serde_json::{Value, json};
 
+use super::contract::{
+    self, ExchangeResult, FollowInfo, FollowsResult, LeftOutInfo, Progress, RequestResult, ShareRefusedInfo,
+    ShareResult,
+};
 use super::peers::PATIENCE_MS;
 use super::tell::Tell;
 use super::turns::{self, Turns};
@@ -25,22 +27,11 @@ use crate::{Error, Heard, Kernel, Object};
 /// Left-out references that are named; the rest is counted.
 const LEFT_OUT_MAX: usize = 100;
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Share {
-    #[serde(default)]
-    objects: Vec<String>,
-    #[serde(default)]
-    all: bool,
-    to: String,
-    #[serde(default)]
-    delivered: bool,
-    #[serde(default)]
-    with_references: bool,
-    timeout_ms: Option<u64>,
-}
-
-pub(super) async fn share(kernel: &Kernel, params: Share, tell: Tell<'_>) -> Result<Value, Error> {
+pub(super) async fn share(
+    kernel: &Kernel,
+    params: contract::Share,
+    tell: Tell<'_>,
+) -> Result<ShareResult, Error> {
     let (to, _) = names::peer(kernel, &params.to)?;
     let mut keys = match params.all {
         true => everything(kernel).await?,
@@ -69,23 +60,23 @@ pub(super) async fn share(kernel: &Kernel, params: Share, tell: Tell<'_>) -> Res
     let answered = done.delivered + done.refused.len() as u64;
     let seen = kernel.net().map(|net| net.seen(&to));
     let connected = seen.as_ref().is_some_and(|seen| seen.conn.is_some());
-    Ok(json!({
-        "shared": done.shared,
-        "delivered": done.delivered,
-        "refused": done.refused,
-        "left_out": left_out,
-        "waiting": if params.delivered { total - answered } else { 0 },
-        "connected": connected,
-        "trouble": seen.and_then(|seen| seen.last_error).filter(|_| !connected),
-        "transfers": transfers::list(kernel, Some(to)),
-    }))
+    Ok(ShareResult {
+        shared: done.shared,
+        delivered: done.delivered,
+        refused: done.refused,
+        left_out,
+        waiting: if params.delivered { total - answered } else { 0 },
+        connected,
+        trouble: seen.and_then(|seen| seen.last_error).filter(|_| !connected),
+        transfers: transfers::list(kernel, Some(to)),
+    })
 }
 
 #[derive(Default)]
 struct Done {
     shared: u64,
     delivered: u64,
-    refused: Vec<Value>,
+    refused: Vec<ShareRefusedInfo>,
 }
 
 /// How often debts are looked at whose answers may have been missed.
@@ -153,7 +144,7 @@ async fn send(
             } else {
                 usize::try_from(done.shared).unwrap_or(total)
             };
-            tell(json!({ "phase": "sending", "done": ended, "total": total, "bytes": 0 }));
+            tell(Progress { bytes: Some(0), ..Progress::of(ended, total).in_phase("sending") });
         }
     }
 }
@@ -166,7 +157,8 @@ fn settle(event: Event, to: KernelId, unanswered: &mut BTreeSet<ObjectKey>, done
     }
     match answer {
         ShareAnswer::Refused(code) => {
-            done.refused.push(json!({ "object": names::key_text(&key), "code": code.name() }));
+            done.refused
+                .push(ShareRefusedInfo { object: names::key_text(&key), code: code.name().to_owned() });
         }
         _ => done.delivered += 1,
     }
@@ -196,7 +188,10 @@ fn once_each(mut keys: Vec<ObjectKey>) -> Vec<ObjectKey> {
 }
 
 /// The objects that these refer to, and those that they refer to, within the limits; and what was left out.
-async fn closure(kernel: &Kernel, roots: Vec<ObjectKey>) -> Result<(Vec<ObjectKey>, Vec<Value>), Error> {
+async fn closure(
+    kernel: &Kernel,
+    roots: Vec<ObjectKey>,
+) -> Result<(Vec<ObjectKey>, Vec<LeftOutInfo>), Error> {
     let snapshot = kernel.shared().snapshot();
     let mut seen: BTreeSet<ObjectKey> = roots.iter().copied().collect();
     let mut queue: VecDeque<(ObjectKey, usize)> = roots.into_iter().map(|key| (key, 0)).collect();
@@ -237,24 +232,15 @@ async fn closure(kernel: &Kernel, roots: Vec<ObjectKey>) -> Result<(Vec<ObjectKe
     let mut left_out: Vec<_> = missing
         .into_iter()
         .take(LEFT_OUT_MAX)
-        .map(|(target, reason)| json!({ "target": target, "reason": reason }))
+        .map(|(target, reason)| LeftOutInfo { target, reason: reason.to_owned() })
         .collect();
     if more > 0 {
-        left_out.push(json!({ "target": format!("{more} more"), "reason": "not listed" }));
+        left_out.push(LeftOutInfo { target: format!("{more} more"), reason: "not listed".to_owned() });
     }
     Ok((found, left_out))
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Request {
-    object: String,
-    from: Option<String>,
-    keep: Option<bool>,
-    timeout_ms: Option<u64>,
-}
-
-pub(super) async fn request(kernel: &Kernel, params: Request) -> Result<Value, Error> {
+pub(super) async fn request(kernel: &Kernel, params: contract::Request) -> Result<RequestResult, Error> {
     let ior = names::ior(kernel, &params.object)?;
     let timeout = Duration::from_millis(params.timeout_ms.unwrap_or(PATIENCE_MS));
     let mut request = kernel.request(&ior).timeout(timeout);
@@ -267,41 +253,25 @@ pub(super) async fn request(kernel: &Kernel, params: Request) -> Result<Value, E
     let keep = params.keep != Some(false);
     let object = match keep {
         true => found.keep().await?,
-        false => {
-            let row = once_core::object::HeadRow {
-                header,
-                home: found.home(),
-                from: Some(peer),
-                charged: false,
-                stored_ms: 0,
-                conflicts_dropped: 0,
-                proven: false,
-                replaced: None,
-                tip: None,
-                guest: None,
-            };
-            Object::new(row, kernel.id())
-        }
+        false => Object::new(shapes::bare_row(header, found.home(), Some(peer)), kernel.id()),
     };
-    Ok(json!({
-        "object": shapes::object(kernel, &object), "text": text, "kept": keep,
-        "peer": names::name_of(kernel, &peer),
-    }))
+    Ok(RequestResult {
+        object: shapes::object(kernel, &object),
+        text,
+        kept: keep,
+        peer: names::name_of(kernel, &peer),
+    })
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Exchange {
-    with: String,
-    timeout_ms: Option<u64>,
-}
-
-pub(super) async fn exchange(kernel: &Kernel, params: Exchange, tell: Tell<'_>) -> Result<Value, Error> {
+pub(super) async fn exchange(
+    kernel: &Kernel,
+    params: contract::Exchange,
+    tell: Tell<'_>,
+) -> Result<ExchangeResult, Error> {
     let (peer, _) = names::peer(kernel, &params.with)?;
-    let progress = |progress| {
-        if let Ok(shown) = serde_json::to_value(progress) {
-            tell(shown);
-        }
+    let progress = |crate::Progress { phase, done, total, bytes }| {
+        let phase = Some(phase.to_owned());
+        tell(Progress { phase, done, total, bytes: Some(bytes), coordination: None });
     };
     let run = kernel.exchange_with(peer, &progress);
     let report = match params.timeout_ms {
@@ -311,21 +281,30 @@ pub(super) async fn exchange(kernel: &Kernel, params: Exchange, tell: Tell<'_>) 
                 .with_hint("what came so far is kept")
         })??,
     };
-    let mut shape = serde_json::to_value(report).map_err(|e| Error::fault(e.to_string()))?;
-    shape["peer"] = json!(peer.to_string());
-    shape["kernel"] = json!(kernel.id().to_string());
-    Ok(shape)
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Follow {
-    object: String,
-    from: Option<String>,
+    Ok(ExchangeResult {
+        peer: peer.to_string(),
+        kernel: kernel.id().to_string(),
+        compared: report.compared,
+        shown: report.shown,
+        withheld: report.withheld,
+        received: report.received,
+        known: report.known,
+        conflicts: report.conflicts,
+        refused: report.refused,
+        missing: report.missing,
+        sent: report.sent,
+        sent_known: report.sent_known,
+        sent_conflicts: report.sent_conflicts,
+        sent_refused: report.sent_refused,
+        rounds: report.rounds,
+        bytes_sent: report.bytes_sent,
+        bytes_received: report.bytes_received,
+        took_us: report.took_us,
+    })
 }
 
 /// The key to follow, and where: a peer that is named, or the object's home.
-async fn followed(kernel: &Kernel, params: &Follow) -> Result<(ObjectKey, KernelId), Error> {
+async fn followed(kernel: &Kernel, params: &contract::Follow) -> Result<(ObjectKey, KernelId), Error> {
     let from = match &params.from {
         Some(name) => Some(names::peer(kernel, name)?.0),
         None => None,
@@ -365,16 +344,14 @@ async fn is_permitted(kernel: &Kernel, from: KernelId, key: &ObjectKey) -> Resul
     }
 }
 
-pub(super) async fn follow(kernel: &Kernel, params: Follow) -> Result<Value, Error> {
+pub(super) async fn follow(kernel: &Kernel, params: contract::Follow) -> Result<FollowInfo, Error> {
     let (key, from) = followed(kernel, &params).await?;
     is_permitted(kernel, from, &key).await?;
     kernel.follow(key, from).await?;
-    Ok(
-        json!({ "key": names::key_text(&key), "peer": from.to_string(), "name": names::name_of(kernel, &from) }),
-    )
+    Ok(follow_shape(kernel, &key, &from))
 }
 
-pub(super) async fn unfollow(kernel: &Kernel, params: Follow) -> Result<Value, Error> {
+pub(super) async fn unfollow(kernel: &Kernel, params: contract::Unfollow) -> Result<FollowInfo, Error> {
     let object = names::object(kernel, &params.object)?;
     let key = object.key();
     let from = match &params.from {
@@ -388,13 +365,10 @@ pub(super) async fn unfollow(kernel: &Kernel, params: Follow) -> Result<Value, E
             })?,
     };
     kernel.unfollow(key, from).await?;
-    Ok(
-        json!({ "key": names::key_text(&key), "peer": from.to_string(), "name": names::name_of(kernel, &from) }),
-    )
+    Ok(follow_shape(kernel, &key, &from))
 }
 
-pub(super) fn follows(kernel: &Kernel) -> Result<Value, Error> {
-    let shape = |(key, peer): (ObjectKey, KernelId)| json!({ "key": names::key_text(&key), "peer": peer.to_string(), "name": names::name_of(kernel, &peer) });
+pub(super) fn follows(kernel: &Kernel) -> Result<FollowsResult, Error> {
     let mut followers = Vec::new();
     kernel.shared().snapshot().scan(Table::Follower, &[], None, &mut |row, _| {
         let key = row.get(..ObjectKey::ROW_LEN).and_then(ObjectKey::from_row);
@@ -402,6 +376,11 @@ pub(super) fn follows(kernel: &Kernel) -> Result<Value, Error> {
         followers.extend(key.zip(peer));
         ControlFlow::Continue(())
     })?;
-    let following: Vec<_> = subscriptions(kernel)?.into_iter().map(shape).collect();
-    Ok(json!({ "following": following, "followers": followers.into_iter().map(shape).collect::<Vec<_>>() }))
+    let shape = |(key, peer): (ObjectKey, KernelId)| follow_shape(kernel, &key, &peer);
+    let following = subscriptions(kernel)?.into_iter().map(shape).collect();
+    Ok(FollowsResult { following, followers: followers.into_iter().map(shape).collect() })
+}
+
+fn follow_shape(kernel: &Kernel, key: &ObjectKey, peer: &KernelId) -> FollowInfo {
+    FollowInfo { key: names::key_text(key), peer: peer.to_string(), name: names::name_of(kernel, peer) }
 }

@@ -2,20 +2,13 @@
 
 use once_model::ids::{KernelId, ObjectKey};
 use once_model::ior::Ior;
-use serde::Deserialize;
-use serde_json::{Value, json};
 
+use super::contract::{self, LeavingInfo, NewestInfo, PathResult, PathStepInfo};
 use super::names;
 use crate::way::{Way, WayStep};
 use crate::{Error, Kernel};
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Path {
-    object: String,
-}
-
-pub(super) async fn path(kernel: &Kernel, params: Path) -> Result<Value, Error> {
+pub(super) async fn path(kernel: &Kernel, params: contract::Path) -> Result<PathResult, Error> {
     let key = meant(kernel, &params.object)?;
     match kernel.way(key).await? {
         Some(way) => Ok(shape(kernel, &way)),
@@ -41,38 +34,50 @@ fn meant(kernel: &Kernel, name: &str) -> Result<ObjectKey, Error> {
     names::key(name).ok().or_else(of_ior).filter(|key| key.lineage().is_some()).ok_or(error)
 }
 
-fn shape(kernel: &Kernel, way: &Way) -> Value {
+fn shape(kernel: &Kernel, way: &Way) -> PathResult {
     let name = |id: &KernelId| names::name_of(kernel, id);
-    let steps: Vec<_> = way.steps.iter().map(|step| step_shape(kernel, step)).collect();
-    let newest = way.newest.as_ref().map(|newest| {
-        json!({
-            "revision": newest.revision, "epoch": newest.epoch,
-            "by": newest.by.map(|by| by.to_string()), "by_name": newest.by.as_ref().map(name),
-            "signed": newest.is_signed, "verified": newest.wrong.is_none(), "wrong": newest.wrong,
-        })
+    let newest = way.newest.as_ref().map(|newest| NewestInfo {
+        revision: newest.revision,
+        epoch: newest.epoch,
+        by: newest.by.map(|by| by.to_string()),
+        by_name: newest.by.as_ref().map(name),
+        signed: newest.is_signed,
+        verified: newest.wrong.is_none(),
+        wrong: newest.wrong.clone(),
     });
-    let leaving = way.leaving.as_ref().map(|leaving| {
-        json!({
-            "to": name(&leaving.to), "kernel": leaving.to.to_string(), "since_ms": leaving.since_ms,
-            "sealed": leaving.is_sealed,
-        })
+    let leaving = way.leaving.as_ref().map(|leaving| LeavingInfo {
+        to: name(&leaving.to),
+        kernel: leaving.to.to_string(),
+        since_ms: leaving.since_ms,
+        sealed: leaving.is_sealed,
     });
-    json!({
-        "key": names::key_text(&way.key),
-        "home": way.home().map(|home| home.to_string()), "home_name": way.home().as_ref().map(name),
-        "verified": way.is_verified(), "path": steps, "newest": newest, "leaving": leaving,
-    })
+    PathResult {
+        key: names::key_text(&way.key),
+        home: way.home().map(|home| home.to_string()),
+        home_name: way.home().as_ref().map(name),
+        verified: way.is_verified(),
+        path: way.steps.iter().map(|step| step_shape(kernel, step)).collect(),
+        newest,
+        leaving,
+    }
 }
 
-fn step_shape(kernel: &Kernel, step: &WayStep) -> Value {
+fn step_shape(kernel: &Kernel, step: &WayStep) -> PathStepInfo {
     let name = |id: &KernelId| names::name_of(kernel, id);
-    json!({
-        "epoch": step.epoch, "kind": step.kind.map_or("genesis", |kind| kind.name()),
-        "from": step.from.map(|from| from.to_string()), "from_name": step.from.as_ref().map(name),
-        "home": step.home.to_string(), "home_name": name(&step.home),
-        "signer": step.signer.map(|signer| signer.to_string()), "signer_name": step.signer.as_ref().map(name),
-        "certificate": step.certificate.to_string(), "after_revision": step.after_revision,
-        "at_ms": step.at_ms, "accepted": step.accepted,
-        "verified": step.wrong.is_none(), "wrong": step.wrong,
-    })
+    PathStepInfo {
+        epoch: step.epoch,
+        kind: step.kind.map_or("genesis", |kind| kind.name()).to_owned(),
+        from: step.from.map(|from| from.to_string()),
+        from_name: step.from.as_ref().map(name),
+        home: step.home.to_string(),
+        home_name: name(&step.home),
+        signer: step.signer.map(|signer| signer.to_string()),
+        signer_name: step.signer.as_ref().map(name),
+        certificate: step.certificate.to_string(),
+        after_revision: step.after_revision,
+        at_ms: step.at_ms,
+        accepted: step.accepted,
+        verified: step.wrong.is_none(),
+        wrong: step.wrong.clone(),
+    }
 }

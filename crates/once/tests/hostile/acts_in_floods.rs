@@ -122,7 +122,7 @@ fn a_flood_without_a_right_writes_nothing() {
     story_alone(async {
         let mut s = Story::new(dir.path()).await;
         let key = s.counter(1).await;
-        let written = || once::api::status(&s.alice).unwrap()["commit"].clone();
+        let written = || once::api::status(&s.alice).unwrap().commit;
         let (before, memory) = (written(), of_this_process("VmRSS"));
         let nowhere = |n: u64| ObjectKey {
             uuid: Uuid::from_u128(u128::from(n)),

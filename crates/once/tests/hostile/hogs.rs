@@ -239,7 +239,7 @@ fn two_kernels_that_send_each_other_large_scenarios_do_not_wait_for_each_other()
         a.unwrap();
         b.unwrap();
         for kernel in [&alice, &bob] {
-            assert_eq!(once::api::status(kernel).unwrap()["objects"], 48);
+            assert_eq!(once::api::status(kernel).unwrap().objects, 48);
         }
     });
 }

@@ -163,7 +163,7 @@ fn what_a_removed_peer_has_begun_goes_with_it() {
         let folder = dir.path().join("alice/incoming").join(mallory.id().to_string());
         until("much of it is on the disk", || folder.exists()).await;
         control.connection.close(0_u32.into(), b"");
-        until("the connection is gone", || once::api::status(&alice).unwrap()["connected"] == 1).await;
+        until("the connection is gone", || once::api::status(&alice).unwrap().connected == 1).await;
         let mut control = mallory.return_to(&alice, 2).await;
         alice.remove_peer(mallory.id()).await.unwrap();
         while control.hear().await.is_some() {}

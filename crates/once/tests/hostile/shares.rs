@@ -245,7 +245,7 @@ fn forks_of_one_object_are_kept_up_to_a_limit() {
         let versions = listed["conflicts"][0]["objects"].as_array().unwrap().len();
         assert_eq!(versions, once_model::limits::CONFLICTS_MAX_BODIES + 1);
         assert_eq!(listed["conflicts"].as_array().unwrap().len(), 1);
-        assert_eq!(once::api::status(&alice).unwrap()["conflicts"], 1);
+        assert_eq!(once::api::status(&alice).unwrap().conflicts, 1);
         still_works(&alice, &bob, 9).await;
     });
 }

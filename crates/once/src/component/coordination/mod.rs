@@ -11,6 +11,7 @@ mod plan;
 mod run;
 
 use once_model::ids::Uuid;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use serde_json::value::RawValue;
@@ -68,7 +69,7 @@ pub struct Standing {
 }
 
 /// How a step of a coordination stands.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct StepStanding {
     /// Its name.
     pub name: String,

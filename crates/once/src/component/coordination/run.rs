@@ -8,13 +8,14 @@ use std::collections::BTreeMap;
 
 use once_model::ids::Uuid;
 use once_model::limits::{PLAN_RESULT_MAX_BYTES, PLAN_RESULT_MAX_DEPTH};
+use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
 use super::plan::{Mode, Plan, Step};
 
 /// How a coordination stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
 pub enum RunState {
@@ -55,7 +56,7 @@ impl RunState {
 }
 
 /// How a step of a coordination stands.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "status", rename_all = "lowercase")]
 #[non_exhaustive]
 pub enum StepState {
@@ -151,7 +152,7 @@ impl StepState {
 }
 
 /// What came of what was asked.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "status", rename_all = "lowercase")]
 #[non_exhaustive]
 pub enum Told {
