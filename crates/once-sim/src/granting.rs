@@ -30,7 +30,11 @@ impl World {
             }
             _ => return self.any_right_to_act(index, peer, work),
         };
-        let scope = self.any_scope(index, work);
+        let scope = match self.any_scope(index, work) {
+            // It is given on the kernel or a component.
+            Scope::Object(_) if right == Right::Find => Scope::Kernel,
+            scope => scope,
+        };
         Grant { scope, right, kernel: peer, object: None, expires_ms: self.any_end(index), actions: None }
     }
 

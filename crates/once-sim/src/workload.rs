@@ -134,9 +134,12 @@ impl World {
             }
             let index = self.rng.index(self.nodes.len());
             self.scenes_go_on(&mut work);
+            // With dice of their own: searches change nothing, and so no seed becomes another one by them.
+            std::mem::swap(&mut self.rng, &mut self.search_rng);
             if self.rng.one_in(8) {
                 self.search(index, &work);
             }
+            std::mem::swap(&mut self.rng, &mut self.search_rng);
             if self.nodes[index].is_up() {
                 if self.rng.one_in(25) {
                     self.begin_scene(index, &mut work);

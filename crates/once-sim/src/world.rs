@@ -72,6 +72,7 @@ pub struct World {
     pub(crate) pulls: BTreeMap<u64, Transfer>,
     pub(crate) exchanges: BTreeMap<u64, Exchange>,
     pub(crate) searches: Vec<Search>,
+    pub(crate) search_rng: Rng,
     /// Which exchange waits for the reply to an arrival.
     pub(crate) exchange_tokens: BTreeMap<Token, u64>,
     /// Which connection a request went out on, and for which token its scenario is to be kept.
@@ -112,6 +113,7 @@ impl World {
             pulls: BTreeMap::new(),
             exchanges: BTreeMap::new(),
             searches: Vec::new(),
+            search_rng: Rng::new(!seed),
             exchange_tokens: BTreeMap::new(),
             calls: BTreeMap::new(),
             checker: Checker::default(),

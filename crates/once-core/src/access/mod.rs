@@ -335,10 +335,15 @@ impl Reader {
         if mutant!(SkipReadRight) || head.home == Some(self.kernel) {
             return Ok(true);
         }
-        self.has(rows, &self.read, head)
+        if self.read.covers(head) {
+            return Ok(true);
+        }
+        let object = Scope::Object(head.header.key());
+        Ok(self.objects && granted(rows, &object, Right::Read, &self.kernel, self.now_ms)?)
     }
 
-    /// Whether it may learn that this object is there: what it may read, and what it holds the right to find.
+    /// Whether it may learn that this object is there: what it may read, and what it holds the right to find, on its component
+    /// or the kernel.
     ///
     /// # Errors
     /// When the store cannot be read.
@@ -346,15 +351,7 @@ impl Reader {
         if mutant!(FindWithoutRight) {
             return Ok(true);
         }
-        Ok(self.may_read(rows, head)? || self.has(rows, &self.find, head)?)
-    }
-
-    fn has(&self, rows: &dyn Read, reach: &Reach, head: &HeadRow) -> Result<bool, StoreError> {
-        if reach.covers(head) {
-            return Ok(true);
-        }
-        let object = Scope::Object(head.header.key());
-        Ok(self.objects && granted(rows, &object, reach.right, &self.kernel, self.now_ms)?)
+        Ok(self.find.covers(head) || self.may_read(rows, head)?)
     }
 }
 

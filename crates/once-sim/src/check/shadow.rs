@@ -79,7 +79,7 @@ impl Rights {
     pub fn may_find(&self, peer: &KernelId, head: &HeadRow, now_ms: u64) -> bool {
         let component = Scope::Component(head.header.component.clone());
         let is_admitted = self.is_active(peer) || self.visitors.contains_key(peer);
-        let mut scopes = [Scope::Kernel, Scope::Object(head.header.key()), component].into_iter();
+        let mut scopes = [Scope::Kernel, component].into_iter();
         let granted = is_admitted && scopes.any(|scope| self.grants.hold(scope, Right::Find, peer, now_ms));
         granted || self.may_read(peer, head, now_ms)
     }

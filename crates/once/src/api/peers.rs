@@ -179,6 +179,11 @@ fn meant(kernel: &Kernel, params: Named) -> Result<Grant, Error> {
             "the right to host is given on the kernel or on a component: an object that is here has its home here",
         ));
     }
+    if right == Right::Find && matches!(scope, Scope::Object(_)) {
+        return Err(Error::usage(
+            "the right to find is given on the kernel or on a component: of one object, give the right to read",
+        ));
+    }
     let expires_ms = params.expires_s.map(|seconds| now_ms().saturating_add(seconds.saturating_mul(1000)));
     Ok(Grant { scope, right, kernel: peer, object: to_object, expires_ms, actions })
 }

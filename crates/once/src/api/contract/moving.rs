@@ -315,7 +315,8 @@ pub struct SealedInfo {
 /// Says whether anything would be lost with this kernel.
 ///
 /// The check `copies` is fine with `to` when that kernel has answered for each scenario that is only kept here: it is
-/// offered them again, for as long as something arrives within `timeout_ms`.
+/// offered them again, for as long as something arrives within `timeout_ms`. The check `history` is fine when the present homes
+/// keep what was recorded here of their objects: it is given to those that are connected, each waited for as long.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Retire {
