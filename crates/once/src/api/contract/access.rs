@@ -16,7 +16,7 @@ pub enum Right {
     Act,
     /// Take objects over, when they move. On the whole kernel or a component.
     Host,
-    /// Find objects: learn that they are there and what they are called, and not what is in them.
+    /// Find objects: learn that they are there and what they are called, and not what is in them. On the whole kernel or a component.
     Find,
 }
 
