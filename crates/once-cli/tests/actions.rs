@@ -358,7 +358,7 @@ fn a_broken_history_is_our_fault_and_says_where() {
         let mut line = String::new();
         BufReader::new(stream.try_clone().unwrap()).read_line(&mut line).unwrap();
         let asked: Value = serde_json::from_str(&line).unwrap();
-        let result = json!({ "object": COUNTER, "entries": [], "total": 3, "next": null, "broken": 2, "elsewhere": [] });
+        let result = json!({ "object": COUNTER, "entries": [], "total": 3, "next": null, "broken": 2, "elsewhere": [], "given": [] });
         writeln!(stream, "{}", json!({ "jsonrpc": "2.0", "id": asked["id"], "result": result })).unwrap();
     });
     home.once("alice", &["history", COUNTER])

@@ -346,7 +346,7 @@ fn history(
     RetireCheck::missing(
         "history",
         format!("kept only here, as far as is known: {}", waits.join(", ")),
-        "`once retire` gives them to the homes that are connected; `once retire --receipts FILE` writes a signed receipt of each",
+        "the same command goes on when they are connected; `once retire --receipts FILE` writes a signed receipt of each instead",
     )
 }
 

@@ -352,7 +352,7 @@ impl Refusal {
                 "a name has 1 to {NAME_MAX_BYTES} bytes; arguments are one JSON value of at most {} KiB, nested at most {JSON_MAX_DEPTH} deep",
                 ARGUMENTS_MAX_BYTES / 1024
             ),
-            Self::NotConnected(kernel) => format!("`once peers dial {0}` tries to reach it; `once peers add {0}` makes it a peer", kernel.short()),
+            Self::NotConnected(kernel) => format!("`once peers dial {}` tries to reach it", kernel.short()),
             Self::NotFollowedInstead { .. } => "its owner can make who is followed a peer there, and say 'once grant PEER host'".into(),
             Self::NotArchived { .. } => "`once retire --receipts FILE` writes receipts of it instead".into(),
             Self::NoHome(_) => "name it by its IOR, which says where its home is; for an object that nobody has claimed yet say `--at PEER`".into(),

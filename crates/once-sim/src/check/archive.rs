@@ -97,12 +97,20 @@ impl Checker {
 
     /// A process starts: what was promised is on its disk.
     pub(super) fn archives_started(&mut self, kernel: &KernelId, disk: &Disk) {
-        let there: BTreeSet<_> = scan(disk, Table::Archive, |key, _| place(key)).into_iter().collect();
+        let read = |key: &[u8], value: &bytes::Bytes| {
+            let row: ArchiveRow = txn::decode(Table::Archive, value).ok()?;
+            Some((place(key)?, hash(&row.kept.entry)))
+        };
+        let there: BTreeMap<_, _> = scan(disk, Table::Archive, read).into_iter().collect();
         let is_gone = |(by, key, number): &(KernelId, ObjectKey, u64)| {
-            by == kernel && !there.contains(&(*key, *number))
+            by == kernel && !there.contains_key(&(*key, *number))
         };
         let gone: Vec<_> = self.archives.promised.iter().copied().filter(is_gone).collect();
         self.archives.kept.retain(|place, _| !is_gone(place));
+        // Also what was kept in a commit that nobody has seen, since the process ended with it.
+        self.archives
+            .kept
+            .extend(there.iter().map(|((key, number), hash)| ((*kernel, *key, *number), *hash)));
         for place in gone {
             self.archives.promised.remove(&place);
             let (_, key, number) = place;
