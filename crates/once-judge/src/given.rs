@@ -63,6 +63,11 @@ impl Kernel {
                 .map(|(place, given)| (*given, self.shown(peer, copy, place, given).or(was(given))))
                 .collect();
             let listed: BTreeSet<_> = need.lacks.iter().map(key_of).collect();
+            // What waited is forgotten when the wait is over; a copy that comes then is looked at as it stands now.
+            if copy.lacking_from.is_some_and(|(end_ms, _)| now >= end_ms) {
+                exact = false;
+                right |= self.lacks_now(peer, copy, need);
+            }
             let all_shown = |needed: &BTreeSet<usize>| {
                 needed.iter().all(|place| copy.shown.contains(place) || copy.perhaps.contains(place))
             };
@@ -105,6 +110,18 @@ impl Kernel {
             )
         });
         self.home.copies.insert((lane, need.sequence), copies);
+    }
+
+    /// Whether this is what an act lacks that comes now for the first time.
+    fn lacks_now(&self, peer: KernelId, copy: &Copy, need: &Need) -> bool {
+        let listed: BTreeSet<_> = need.lacks.iter().map(key_of).collect();
+        let first = Copy { shown: BTreeSet::new(), perhaps: BTreeSet::new(), ..copy.clone() };
+        let given = first.act.action.given.iter().enumerate();
+        let fits = |(place, given): (usize, &Given)| {
+            let state = self.shown(peer, &first, place, given);
+            if listed.contains(&key_of(given)) { state.can_not() } else { state != Tri::No }
+        };
+        !listed.is_empty() && given.map(fits).all(|fits| fits)
     }
 
     /// A share of a peer was answered, or is to be: what waits for it counts it as shown, or is lacking.

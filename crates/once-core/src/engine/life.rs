@@ -35,6 +35,9 @@ pub(crate) fn link_up(s: &mut Step<'_, '_>, peer: KernelId, hello: &Greeting) {
         link.act = act::Channel::new(hello);
         link.may_follow = true;
     }
+    // It may have taken the place of another one, on which this was asked.
+    archive::link_down(s, peer);
+    follow::link_down(s, peer);
     if !mutant!(FollowOnce) {
         chores::begin(s, Chore::Greet(peer));
     }

@@ -239,6 +239,7 @@ impl Shadow {
     /// A kernel is no peer any more, and comes for nothing.
     pub fn forget(&mut self, peer: &KernelId) {
         self.rights.peers.remove(peer);
+        self.rights.visitor_quotas.remove(peer);
         self.rights.grants.forget(peer);
         for debts in [&mut self.subscriptions, &mut self.owed] {
             debts.retain(|(to, _)| to != peer);
