@@ -72,9 +72,8 @@ fn whose_right_would_not_reach_it_is_told_nothing() {
     }
 }
 
-/// Else there were two lanes of one name, and the home would take the first action of the second for one that it knows.
-#[test]
-fn whichever_home_is_named_with_the_copy_an_object_has_one_lane() {
+/// Three peers, and an object of A that began as a copy; it has both names.
+fn a_copy_claimed() -> (Several, ObjectKey, ObjectKey) {
     let mut net = Several::strangers(3);
     net.befriend(&[A, B, K]);
     let id = once_model::ids::Uuid::from_u128(7);
@@ -86,6 +85,33 @@ fn whichever_home_is_named_with_the_copy_an_object_has_one_lane() {
         Answer::Object { header, .. } => header.key(),
         other => panic!("{other:?}"),
     };
+    (net, copy, key)
+}
+
+/// It met the object where that had moved to, and then somebody names the home before.
+#[test]
+fn a_former_home_that_is_named_with_the_copy_is_known_by_the_lane_that_there_is() {
+    let (mut net, copy, key) = a_copy_claimed();
+    let [a, b, k] = [A, B, K].map(|place| net.id(place));
+    net.kernels[B].grant(a, Right::Host, Scope::Kernel);
+    net.kernels[A].command(Command::Move { key, to: b, wait: false, leave_calls: false });
+    net.settle();
+    for right in [Right::Act, Right::Read] {
+        net.kernels[B].grant(k, right, Scope::Kernel);
+    }
+    net.kernels[K].command(Command::Follow { key, from: b });
+    for (n, at) in [(1, b), (2, a), (3, b), (4, a)] {
+        let token = net.kernels[K].act_at(at, copy, n);
+        net.settle();
+        let outcome = net.kernels[K].outcome(token);
+        assert!(matches!(outcome, Some(Outcome::Done(_))), "{n}: {outcome:?}");
+    }
+}
+
+/// Else there were two lanes of one name, and the home would take the first action of the second for one that it knows.
+#[test]
+fn whichever_home_is_named_with_the_copy_an_object_has_one_lane() {
+    let (mut net, copy, key) = a_copy_claimed();
     let [a, b, k] = [A, B, K].map(|place| net.id(place));
     net.kernels[B].grant(a, Right::Host, Scope::Kernel);
     net.kernels[A].grant(k, Right::Act, Scope::Object(key));

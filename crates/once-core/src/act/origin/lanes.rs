@@ -109,6 +109,16 @@ pub(crate) fn to(
     Ok(found.unwrap_or(begins))
 }
 
+/// The lanes that have begun under a name, at whatever home.
+pub(crate) fn of_name(rows: &dyn Read, name: &ObjectKey) -> Result<Vec<LaneId>, StoreError> {
+    let (prefix, mut found) = (name_to_row(&LaneName::from(*name)), Vec::new());
+    try_scan(rows, Table::Sending, &prefix, prefix_end(&prefix).as_deref(), |row, _| {
+        found.extend(LaneId::from_row(row).map(|(id, _)| id));
+        Ok::<_, StoreError>(ControlFlow::Continue(()))
+    })?;
+    Ok(found)
+}
+
 /// The lane for what is asked of an object. A claimed object has one lane of its name along its chain, whichever of its homes
 /// that leads to: two would give one sequence twice. A lane to a kernel that the chain does not name is another one's: that kernel
 /// has only said that its object is called so.

@@ -45,13 +45,35 @@ fn moved_to(
     Ok(is_meant.then(|| chain.home()))
 }
 
+/// What a copy is called now, as far as lanes of that name tell: an action in one of them was answered under that name, and the
+/// kernel that is named has been its home. So it is the same object, and not another one that began as the same copy.
+fn answered_as(
+    s: &mut Step<'_, '_>,
+    asked: &ObjectKey,
+    at: Option<KernelId>,
+) -> Result<Option<ObjectKey>, StoreError> {
+    let Some(at) = at.filter(|_| asked.lineage().is_none()) else { return Ok(None) };
+    for lane in lanes::of_name(s.txn, asked)? {
+        let now = lanes::lane(s, &lane)?.and_then(|lane| lane.now);
+        let Some((now, lineage)) = now.and_then(|now| Some((now, now.lineage()?))) else { continue };
+        let chain = object::chain(s.txn, &lineage)?;
+        if chain.is_some_and(|chain| chain.homes().any(|home| home == at)) {
+            return Ok(Some(now));
+        }
+    }
+    Ok(None)
+}
+
 /// The lane to an object.
 pub(crate) fn lane_for(
     s: &mut Step<'_, '_>,
     asked: ObjectKey,
     at: Option<KernelId>,
 ) -> Result<LaneId, Failure> {
-    let current = object::current_key(s.txn, &asked)?;
+    let mut current = object::current_key(s.txn, &asked)?;
+    if current == asked {
+        current = answered_as(s, &asked, at)?.unwrap_or(current);
+    }
     let head = object::head(s.txn, &current)?;
     let home = match (asked.line, at, head.as_ref().map(|head| head.home)) {
         // Several kernels may have claimed one copy: whose object is meant, only the client can say.
