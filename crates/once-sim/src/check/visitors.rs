@@ -148,6 +148,11 @@ fn let_in(shadow: &Shadow, group: &Group<'_>, grant: &Grant, cover: &mut Coverag
 pub(super) fn came(shadow: &mut Shadow, group: &Group<'_>, allowed: &Allowed, cover: &mut Coverage) -> Wrong {
     let mut wrong = Vec::new();
     end(shadow, group, &mut wrong, cover);
+    // With its last right a visit ends in the same commit.
+    let is_taken = |row: &Changed| row.table == Table::Grant && row.after.is_none();
+    if group.changed().any(is_taken) && !Leaving::of(group.store).all {
+        wrong.extend(lingers(group.store, group.now_ms).map(|what| (7, what)));
+    }
     let missing = allowed.came_with.iter().filter_map(|grant| let_in(shadow, group, grant, cover));
     wrong.extend(missing.map(|what| (10, what)));
     wrong
