@@ -119,6 +119,14 @@ impl World {
         for _ in 0..=self.rng.up_to(2) {
             let Some(key) = self.rng.pick(&moved).copied() else { return };
             self.command(Kernel(index), Command::Archive { key });
+            if self.rng.one_in(2) {
+                // The connection breaks while a page is on its way, and people ask again.
+                let soon_us = self.now_us + self.rng.up_to(80_000);
+                self.queue.push(soon_us, Event::Storm { node: index, left: 0 });
+                for seconds in [3, 9] {
+                    self.command_at(self.now_us + seconds * 1_000_000, index, Command::Archive { key });
+                }
+            }
         }
     }
 

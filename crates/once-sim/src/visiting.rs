@@ -7,6 +7,7 @@ use once_core::waist::Command;
 use once_model::ids::{KernelId, ObjectKey};
 
 use crate::net::Who;
+use crate::queue::Event;
 use crate::workload::{Workload, forever};
 use crate::world::{Kernel, World};
 
@@ -26,15 +27,23 @@ impl World {
             .collect();
         let Some(visitor) = self.rng.pick(&others).copied() else { return };
         let kernel = self.nodes[visitor].id;
+        // Now and then all of its rights end together, whenever the object has come, and the visitor comes again after that.
+        let ends_us: Vec<_> = match self.rng.one_in(2) {
+            true => [5, 15, 40].map(|seconds| self.now_us + seconds * 1_000_000).to_vec(),
+            false if self.rng.one_in(3) => vec![self.now_us + self.rng.between(1_000_000, 20_000_000)],
+            false => Vec::new(),
+        };
+        for end_us in &ends_us {
+            self.queue.push(end_us + 2_000_000, Event::Storm { node: visitor, left: 1 });
+        }
         for right in [Right::Act, Right::Read] {
             if self.rng.per_mille(700) {
                 let end_ms = self.nodes[index].now_ms(self.now_us) + self.rng.between(1_000, 60_000);
                 let expires_ms = self.rng.one_in(4).then_some(end_ms);
                 let grant = Grant { expires_ms, ..forever(Scope::Object(key), right, kernel) };
                 self.command(Kernel(index), Command::Grant(grant.clone()));
-                if self.rng.one_in(4) {
-                    let late_us = self.now_us + self.rng.between(1_000_000, 20_000_000);
-                    self.command_at(late_us, there, Command::Revoke(grant));
+                for end_us in &ends_us {
+                    self.command_at(*end_us, there, Command::Revoke(grant.clone()));
                 }
             }
         }

@@ -57,6 +57,7 @@ pub(crate) fn add(
 ) -> Result<Answer, Failure> {
     if let Some(row) = rows::peer(s.txn, &peer)? {
         let answer = change(s, peer, petname, None, addresses)?;
+        s.txn.delete(Table::Removed, peer.as_bytes());
         if row.status != PeerStatus::Active {
             // Whatever becomes of the invite, or of what it comes for: somebody here has vouched for it.
             let row = rows::peer(s.txn, &peer)?.unwrap_or(row);

@@ -153,6 +153,7 @@ pub(crate) fn hello(
     if secret.is_some() {
         // We were about to show it an invite: it sees that now, and may share here as we may there, whoever called.
         row.status = PeerStatus::Active;
+        s.txn.delete(Table::Removed, peer.as_bytes());
         s.txn.put(Table::Peer, peer.as_bytes(), &row);
         admin::give(s, peer, Right::Share)?;
     }
@@ -237,6 +238,7 @@ pub(crate) fn admitted(
     if row.status == PeerStatus::Joining || row.secret.is_some() {
         // Whose invite we used may share here, as we may there.
         row.status = PeerStatus::Active;
+        s.txn.delete(Table::Removed, peer.as_bytes());
         row.secret = None;
         s.txn.put(Table::Peer, peer.as_bytes(), &row);
         admin::give(s, peer, Right::Share)?;

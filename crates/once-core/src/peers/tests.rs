@@ -14,7 +14,7 @@ use super::{invite_hash, invites, is_name, peer, put_back, quarantine};
 use crate::access::{self, Grant, Right, Scope};
 use crate::meta;
 use crate::refusal::Refusal;
-use crate::store::Table;
+use crate::store::{Read, Table};
 use crate::testing::{Alone, NOW_MS, Pair, Side, greeting};
 use crate::waist::{Answer, Command, Event, Input, LinkEvent, Timer, Token};
 
@@ -159,6 +159,27 @@ fn joining() -> (Pair, Token) {
     };
     let token = pair.a.command(join);
     (pair, token)
+}
+
+/// However people make it a peer again: else it would stay out where objects bring its rights along.
+#[test]
+fn who_was_removed_is_so_no_more_when_it_is_a_peer_again() {
+    for dialler in [Side::A, Side::B] {
+        let (mut pair, _) = joining();
+        let b = pair.b.id();
+        let is_removed = |kernel: &Alone| kernel.store.get(Table::Removed, b.as_bytes()).unwrap().is_some();
+        let row = crate::peers::RemovedRow { at_ms: NOW_MS };
+        pair.a.step(|s| {
+            s.txn.put(Table::Removed, b.as_bytes(), &row);
+            Ok(())
+        });
+        pair.connect(dialler);
+        pair.settle();
+        // Who only dialled has shown no invite.
+        assert_eq!(is_removed(&pair.a), dialler == Side::B);
+        pair.a.command(Command::AddPeer { peer: b, addresses: vec![], petname: None });
+        assert!(!is_removed(&pair.a));
+    }
 }
 
 #[test]
