@@ -116,12 +116,12 @@ impl Kernel {
     fn lacks_now(&self, peer: KernelId, copy: &Copy, need: &Need) -> bool {
         let listed: BTreeSet<_> = need.lacks.iter().map(key_of).collect();
         let first = Copy { shown: BTreeSet::new(), perhaps: BTreeSet::new(), ..copy.clone() };
-        let given = first.act.action.given.iter().enumerate();
+        let mut given = first.act.action.given.iter().enumerate();
         let fits = |(place, given): (usize, &Given)| {
             let state = self.shown(peer, &first, place, given);
             if listed.contains(&key_of(given)) { state.can_not() } else { state != Tri::No }
         };
-        !listed.is_empty() && given.map(fits).all(|fits| fits)
+        !listed.is_empty() && given.all(fits)
     }
 
     /// A share of a peer was answered, or is to be: what waits for it counts it as shown, or is lacking.
