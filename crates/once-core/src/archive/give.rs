@@ -22,11 +22,7 @@ use crate::waist::{Answer, Effect, Token};
 /// A client wants the present home of an object to have all that is kept here of the object's history.
 pub(crate) fn begin(s: &mut Step<'_, '_>, token: Token, key: ObjectKey) -> Result<Option<Answer>, Failure> {
     let key = object::current_key(s.txn, &key)?;
-    let chain = match key.lineage() {
-        Some(lineage) => object::chain(s.txn, &lineage)?,
-        None => None,
-    };
-    let chain = chain.ok_or(Refusal::NoHome(key))?;
+    let chain = object::chain_of(s.txn, &key)?.ok_or(Refusal::NoHome(key))?;
     let (to, certificate) = (chain.home(), chain.certificate());
     if to == s.ctx.me {
         return Ok(Some(Answer::Archived { key, to, entries: 0 }));

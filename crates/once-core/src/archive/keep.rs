@@ -79,8 +79,7 @@ fn checked<'a>(
 
 /// The chain of an object whose home this kernel is.
 fn lives_here(s: &Step<'_, '_>, key: &ObjectKey) -> Result<Option<Chain>, StoreError> {
-    let Some(lineage) = key.lineage() else { return Ok(None) };
-    let chain = object::chain(s.txn, &lineage)?;
+    let chain = object::chain_of(s.txn, key)?;
     Ok(chain.filter(|chain| chain.home() == s.ctx.me && chain.genesis.uuid == key.uuid))
 }
 

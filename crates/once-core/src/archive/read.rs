@@ -81,11 +81,9 @@ pub struct Left {
 /// # Errors
 /// When the store cannot be read, or a row is damaged.
 pub fn left(read: &dyn Read, me: &KernelId, key: &ObjectKey) -> Result<Option<Left>, StoreError> {
-    let chain = match key.lineage() {
-        Some(lineage) => object::chain(read, &lineage)?,
-        None => None,
+    let Some(chain) = object::chain_of(read, key)?.filter(|chain| chain.home() != *me) else {
+        return Ok(None);
     };
-    let Some(chain) = chain.filter(|chain| chain.home() != *me) else { return Ok(None) };
     let home = chain.home();
     let places = places(read, key, &home)?;
     let entries = places.len() as u64;

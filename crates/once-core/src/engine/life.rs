@@ -35,9 +35,8 @@ pub(crate) fn link_up(s: &mut Step<'_, '_>, peer: KernelId, hello: &Greeting) {
         link.act = act::Channel::new(hello);
         link.may_follow = true;
     }
-    // It may have taken the place of another one, on which this was asked.
-    archive::link_down(s, peer);
-    follow::link_down(s, peer);
+    // It may have taken the place of another one.
+    unanswered(s, peer);
     if !mutant!(FollowOnce) {
         chores::begin(s, Chore::Greet(peer));
     }
@@ -51,6 +50,11 @@ pub(crate) fn link_down(s: &mut Step<'_, '_>, peer: KernelId) {
         link.window = Window::default();
     }
     s.engine.chores.drop(Chore::Greet(peer));
+    unanswered(s, peer);
+}
+
+/// What clients have asked a peer for on a connection that is no more: they are told so, and ask again.
+fn unanswered(s: &mut Step<'_, '_>, peer: KernelId) {
     archive::link_down(s, peer);
     follow::link_down(s, peer);
 }

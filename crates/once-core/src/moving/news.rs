@@ -42,16 +42,9 @@ pub(crate) fn owe_news(s: &mut Step<'_, '_>, key: ObjectKey, row: &[u8]) -> Resu
 
 /// Whether a peer knows anyhow: it is the home, or has handed the object over here and gets the answer to that.
 fn knows(s: &Step<'_, '_>, key: &ObjectKey, peer: &KernelId) -> Result<bool, StoreError> {
-    let Some(chain) = chain(s, key)? else { return Ok(true) };
+    let Some(chain) = object::chain_of(s.txn, key)? else { return Ok(true) };
     let handed_here = chain.links.last().filter(|link| link.home == s.ctx.me).map(|link| link.signer);
     Ok(chain.home() == *peer || handed_here == Some(*peer))
-}
-
-fn chain(s: &Step<'_, '_>, key: &ObjectKey) -> Result<Option<Chain>, StoreError> {
-    match key.lineage() {
-        Some(lineage) => object::chain(s.txn, &lineage),
-        None => Ok(None),
-    }
 }
 
 /// A connection to a peer is admitted: nothing is under way on it.
@@ -100,7 +93,7 @@ fn next(s: &Step<'_, '_>, peer: &KernelId) -> Result<Vec<ObjectKey>, StoreError>
 
 /// Tells a peer where an object is, as far as this kernel knows.
 fn tell_of(s: &mut Step<'_, '_>, peer: KernelId, key: ObjectKey) -> Result<(), StoreError> {
-    let Some(chain) = chain(s, &key)? else { return Ok(()) };
+    let Some(chain) = object::chain_of(s.txn, &key)? else { return Ok(()) };
     let told = Told { certificate: chain.certificate(), sent_ms: s.ctx.now_ms };
     say(s, &peer, key, chain)?;
     s.engine.moving.telling.entry(peer).or_default().insert(key, told);
@@ -121,7 +114,7 @@ pub(crate) fn heard(s: &mut Step<'_, '_>, peer: KernelId, said: &Heard) -> Resul
     if s.txn.get(Table::News, &place)?.is_none() {
         return Ok(());
     }
-    let newest = chain(s, &key)?.map(|chain| chain.certificate());
+    let newest = object::chain_of(s.txn, &key)?.map(|chain| chain.certificate());
     let is_asked = |told: &Told| told.certificate == certificate;
     let under_way = s.engine.moving.telling.get_mut(&peer);
     if newest == Some(certificate) {
@@ -171,7 +164,7 @@ pub(crate) fn points_on(
     if head.as_ref().is_some_and(|head| head.home == Some(s.ctx.me)) {
         return Ok(false);
     }
-    let Some(chain) = chain(s, &key)?.filter(|chain| was_home(chain, &s.ctx.me)) else {
+    let Some(chain) = object::chain_of(s.txn, &key)?.filter(|chain| was_home(chain, &s.ctx.me)) else {
         return Ok(false);
     };
     let is_known = s.txn.get(Table::Acquaintance, &object::object_peer_key(&key, peer))?.is_some();

@@ -6,7 +6,7 @@ use std::ops::ControlFlow;
 
 use minicbor::{Decode, Encode};
 use once_model::certificate::{Certificate, Chain, Genesis};
-use once_model::ids::Lineage;
+use once_model::ids::{Lineage, ObjectKey};
 
 use crate::store::{Read, StoreError, Table, try_scan};
 use crate::txn::{self, Txn};
@@ -52,6 +52,17 @@ fn part(rows: &dyn Read, lineage: &Lineage, part: u32) -> Result<Vec<Certificate
     let row: Option<ChainPartRow> = txn::get(rows, Table::Chain, &place)?;
     let row = row.ok_or_else(|| StoreError::damaged(Table::Chain, &place, "no such part of a chain"))?;
     Ok(row.links)
+}
+
+/// The chain of an object, if somebody has claimed it.
+///
+/// # Errors
+/// When the store cannot be read.
+pub(crate) fn chain_of(rows: &dyn Read, key: &ObjectKey) -> Result<Option<Chain>, StoreError> {
+    match key.lineage() {
+        Some(lineage) => chain(rows, &lineage),
+        None => Ok(None),
+    }
 }
 
 /// The chain of a claimed object.

@@ -23,7 +23,7 @@ pub(crate) use accept::{accept, copy_of, over_quota};
 pub(crate) use ancestry::{ask_again, entries};
 pub(crate) use beside::discard;
 pub use chains::{ChainPartRow, ChainRow, chain};
-pub(crate) use chains::{genesis, put_chain, try_chains};
+pub(crate) use chains::{chain_of, genesis, put_chain, try_chains};
 pub(crate) use change::{born, changed, claim, create, import, living, put, remove, remove_by_client, take};
 pub(crate) use changeable::{is_of_earlier_life, may_change};
 pub(crate) use draft::Draft;

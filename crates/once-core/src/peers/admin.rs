@@ -57,18 +57,14 @@ pub(crate) fn add(
 ) -> Result<Answer, Failure> {
     if let Some(row) = rows::peer(s.txn, &peer)? {
         let answer = change(s, peer, petname, None, addresses)?;
-        s.txn.delete(Table::Removed, peer.as_bytes());
-        if row.status != PeerStatus::Active {
-            // Whatever becomes of the invite, or of what it comes for: somebody here has vouched for it.
-            let row = rows::peer(s.txn, &peer)?.unwrap_or(row);
-            s.txn.put(Table::Peer, peer.as_bytes(), &PeerRow { status: PeerStatus::Active, ..row });
-        }
+        // Whatever becomes of the invite, or of what it comes for: somebody here has vouched for it.
+        let row = rows::peer(s.txn, &peer)?.unwrap_or(row);
+        rows::put_peer(s.txn, &peer, row);
         return Ok(answer);
     }
     check_new(s, &peer, petname.as_deref(), true)?;
     let row = new_row(s, PeerStatus::Active, None, addresses, petname);
-    s.txn.put(Table::Peer, peer.as_bytes(), &row);
-    s.txn.delete(Table::Removed, peer.as_bytes());
+    rows::put_peer(s.txn, &peer, row);
     dial(s, peer)?;
     Ok(Answer::Done)
 }

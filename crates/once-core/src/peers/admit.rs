@@ -152,9 +152,7 @@ pub(crate) fn hello(
     let secret = row.secret.take();
     if secret.is_some() {
         // We were about to show it an invite: it sees that now, and may share here as we may there, whoever called.
-        row.status = PeerStatus::Active;
-        s.txn.delete(Table::Removed, peer.as_bytes());
-        s.txn.put(Table::Peer, peer.as_bytes(), &row);
+        row = rows::put_peer(s.txn, &peer, row);
         admin::give(s, peer, Right::Share)?;
     }
     let greeting = greeting(s, &peer, secret)?;
@@ -237,10 +235,7 @@ pub(crate) fn admitted(
     }
     if row.status == PeerStatus::Joining || row.secret.is_some() {
         // Whose invite we used may share here, as we may there.
-        row.status = PeerStatus::Active;
-        s.txn.delete(Table::Removed, peer.as_bytes());
-        row.secret = None;
-        s.txn.put(Table::Peer, peer.as_bytes(), &row);
+        row = rows::put_peer(s.txn, &peer, PeerRow { secret: None, ..row });
         admin::give(s, peer, Right::Share)?;
     }
     ready(s, Greeted { peer, conn, dialled: true, hello }, row, None)

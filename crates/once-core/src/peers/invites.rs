@@ -10,6 +10,7 @@ use once_model::wire::Greeting;
 use super::admin;
 use super::begin::new_row;
 use super::names::{check_petname, room_for_peer, shown};
+use super::rows::put_peer;
 use super::{InviteRow, PeerRow, PeerStatus};
 use crate::access::Right;
 use crate::engine::Step;
@@ -125,8 +126,7 @@ pub(super) fn admit(
         since_ms: s.ctx.now_ms,
         ..known.unwrap_or_else(|| new_row(s, PeerStatus::Active, None, Vec::new(), None))
     };
-    s.txn.put(Table::Peer, peer.as_bytes(), &row);
-    s.txn.delete(Table::Removed, peer.as_bytes());
+    let row = put_peer(s.txn, peer, row);
     admin::give(s, *peer, Right::Share)?;
     let says = row.says.clone();
     s.out.push(Effect::Event(Event::Came { peer: *peer, invite: place, petname, says }));

@@ -7,7 +7,7 @@ use once_model::ids::{Hash, KernelId, Secret};
 use once_model::progress::Progress;
 
 use crate::store::{Read, StoreError, Table};
-use crate::txn;
+use crate::txn::{self, Txn};
 
 /// Where a peer stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
@@ -77,6 +77,14 @@ pub struct VisitRow {
     /// Since when, in milliseconds since 1970.
     #[n(0)]
     pub since_ms: u64,
+}
+
+/// A kernel is a peer from now on, in whichever way people wanted that: it is not one that they removed any more.
+pub(super) fn put_peer(txn: &mut Txn<'_>, peer: &KernelId, row: PeerRow) -> PeerRow {
+    let row = PeerRow { status: PeerStatus::Active, ..row };
+    txn.put(Table::Peer, peer.as_bytes(), &row);
+    txn.delete(Table::Removed, peer.as_bytes());
+    row
 }
 
 /// [`Table::Removed`]: people here have removed this kernel. It comes back by an invite, or when somebody adds it.

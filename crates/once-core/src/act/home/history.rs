@@ -73,15 +73,25 @@ pub struct Recorded {
 /// When the store cannot be read, or a row is damaged.
 pub fn history(read: &dyn Read, key: &ObjectKey) -> Result<Vec<Recorded>, StoreError> {
     let mut found = Vec::new();
+    ledger(read, key, &mut |place, row| found.extend(recorded(place, row)))?;
+    found.sort_by_key(|recorded: &Recorded| recorded.entry.number);
+    Ok(found)
+}
+
+/// Each row of an object's ledger, whatever its lane is called.
+fn ledger(
+    read: &dyn Read,
+    key: &ObjectKey,
+    each: &mut dyn FnMut(&[u8], LedgerRow),
+) -> Result<(), StoreError> {
     for name in names(read, key)? {
         let lanes = name.to_row();
         try_scan(read, Table::Ledger, &lanes, prefix_end(&lanes).as_deref(), |place, value| {
-            found.extend(recorded(place, txn::decode::<LedgerRow>(Table::Ledger, &value)?));
+            each(place, txn::decode(Table::Ledger, &value)?);
             Ok::<_, StoreError>(ControlFlow::Continue(()))
         })?;
     }
-    found.sort_by_key(|recorded: &Recorded| recorded.entry.number);
-    Ok(found)
+    Ok(())
 }
 
 /// Where in the ledger an object's entries are, with their numbers.
@@ -90,14 +100,9 @@ pub fn history(read: &dyn Read, key: &ObjectKey) -> Result<Vec<Recorded>, StoreE
 /// When the store cannot be read, or a row is damaged.
 pub(crate) fn recorded_places(read: &dyn Read, key: &ObjectKey) -> Result<Vec<(u64, Vec<u8>)>, StoreError> {
     let mut found = Vec::new();
-    for name in names(read, key)? {
-        let lanes = name.to_row();
-        try_scan(read, Table::Ledger, &lanes, prefix_end(&lanes).as_deref(), |place, value| {
-            let number = txn::decode::<LedgerRow>(Table::Ledger, &value)?.place.map(|row| row.number);
-            found.extend(number.map(|number| (number, place.to_vec())));
-            Ok::<_, StoreError>(ControlFlow::Continue(()))
-        })?;
-    }
+    ledger(read, key, &mut |place, row| {
+        found.extend(row.place.map(|row| (row.number, place.to_vec())));
+    })?;
     Ok(found)
 }
 

@@ -55,9 +55,8 @@ fn answered_as(
     let Some(at) = at.filter(|_| asked.lineage().is_none()) else { return Ok(None) };
     for lane in lanes::of_name(s.txn, asked)? {
         let now = lanes::lane(s, &lane)?.and_then(|lane| lane.now);
-        let Some((now, lineage)) = now.and_then(|now| Some((now, now.lineage()?))) else { continue };
-        let chain = object::chain(s.txn, &lineage)?;
-        if chain.is_some_and(|chain| chain.homes().any(|home| home == at)) {
+        let Some(now) = now else { continue };
+        if object::chain_of(s.txn, &now)?.is_some_and(|chain| chain.homes().any(|home| home == at)) {
             return Ok(Some(now));
         }
     }
