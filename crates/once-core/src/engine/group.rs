@@ -7,7 +7,7 @@ use crate::access::expiry;
 use crate::store::{Durability, Store, StoreError};
 use crate::txn::Txn;
 use crate::waist::{Ctx, Effect, Effects, Entropy, Input};
-use crate::{act, meta, peers};
+use crate::{act, events, meta, peers};
 
 /// Is shown the transaction and the effects of each step as it ends: for whoever judges the engine.
 pub type Watch<'a> = &'a mut dyn FnMut(&Txn<'_>, &Effects);
@@ -57,10 +57,12 @@ pub fn start_watched<S: Store>(
         return Err(StoreError::Io("this data belongs to another kernel: its key was replaced".into()));
     }
     engine.commit = meta::commit_number(store)?;
+    events::open(engine, store)?;
     let mut txn = Txn::new(store);
     let mut effects = engine.start(&mut txn, ctx, rng)?;
     effects.after.extend(expiry::note(engine, &mut txn, ctx.now_ms));
     watch(&txn, &effects);
+    events::record(engine, &mut txn, &effects.after, ctx.now_ms)?;
     // What was read may rest on rows that the last run never synced; from here on it is certain.
     txn.require_sync();
     commit(engine, store_batch(engine, txn), store)?;
@@ -116,6 +118,7 @@ pub fn run_watched<S: Store>(
     peers::note(engine, &mut txn)?;
     act::note(engine, &mut txn);
     held.extend(expiry::note(engine, &mut txn, ctx.now_ms));
+    events::record(engine, &mut txn, &held, ctx.now_ms)?;
     if mutant!(AckBeforeCommit) {
         held.drain(..).for_each(&mut *release);
     }
