@@ -19,6 +19,10 @@ use crate::waist::Effect;
 const LOOK_AFTER_EVENTS: u64 = 256;
 const LOOK_AFTER_PART: u64 = 64;
 
+/// A look takes so many times as many rows away as a chore does in a step: one long row may push out many short ones, and to
+/// remove a row is cheap.
+const SLICES: usize = 16;
+
 /// What the engine knows of the log only while it runs.
 #[derive(Debug, Default)]
 pub(crate) struct State {
@@ -97,7 +101,8 @@ pub(crate) fn record(
 /// Takes the oldest rows away until the log is within its bounds; some of them now, if there are many.
 fn drop_oldest(engine: &mut Engine, txn: &mut Txn<'_>) -> Result<(), StoreError> {
     let (limits, log) = (&engine.limits, &engine.events);
-    let (events_max, bytes_max, slice_rows) = (limits.events, limits.events_bytes, limits.slice_rows);
+    let (events_max, bytes_max) = (limits.events, limits.events_bytes);
+    let slice_rows = limits.slice_rows * SLICES;
     let mut over = Vec::new();
     let mut oldest = log.oldest;
     txn.scan(TABLE, &log.oldest.to_row(), None, &mut |key, value| {

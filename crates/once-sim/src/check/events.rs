@@ -15,6 +15,7 @@ use crate::disk::Disk;
 /// So many rows more than its bounds allow may be there: the log is looked at now and then, a slice of it at a time.
 const SLACK_PARTS: u64 = 2;
 const SLACK_EVENTS: u64 = 512;
+const SLACK_BYTES: u64 = 4096;
 
 /// What the kernels have told since each was started, and what a reader has seen.
 #[derive(Debug, Default)]
@@ -26,6 +27,8 @@ pub(super) struct Told {
 #[derive(Debug, Default)]
 struct Reader {
     at: events::Cursor,
+    /// The newest event in the log: not of those that a reader has seen and the disk has lost since.
+    last: events::Cursor,
     /// Where the log was when a commit waited for the disk.
     synced: events::Cursor,
     /// Told, and not in the log yet: a nearly full disk is not written for it.
@@ -46,7 +49,7 @@ impl Checker {
         }));
         let mut wrong = reader.read(group.store);
         if group.commit.is_some_and(|commit| commit.synced) {
-            reader.synced = reader.at;
+            reader.synced = reader.last;
         }
         if group.changed().any(|row| row.table == Table::Event) {
             wrong = wrong.or_else(|| bounds(group.store, limits.events, limits.events_bytes));
@@ -62,10 +65,10 @@ impl Checker {
         let reader = self.told.readers.entry(*kernel).or_default();
         reader.owed.clear();
         let Ok(newest) = events::newest(disk) else { return };
-        let (synced, seen) = (std::mem::replace(&mut reader.synced, newest), reader.at);
-        reader.at = seen.max(newest);
+        let synced = reader.synced;
+        (reader.at, reader.last) = (reader.at.max(newest), newest);
         if self.rolled_back.contains(kernel) {
-            reader.at = newest;
+            (reader.at, reader.synced) = (newest, newest);
         } else if newest < synced {
             self.violation(4, kernel, 0, format!("the event log ends at {newest:?}, and did at {synced:?}"));
         }
@@ -78,9 +81,10 @@ impl Reader {
             // A disk that cannot be read just now is read after the next commit.
             let page = events::page(disk, self.at, 3).ok()?;
             for logged in page.events {
-                for _ in 0..logged.missed {
+                for _ in self.last.number + 1..logged.cursor.number {
                     self.owed.pop_front();
                 }
+                (self.at, self.last) = (logged.cursor, logged.cursor);
                 match self.owed.pop_front() {
                     Some(told) if told == strip(&logged.event) => {}
                     told => {
@@ -128,7 +132,7 @@ fn bounds(disk: &Disk, events_max: u64, bytes_max: u64) -> Option<(u8, String)> 
         ControlFlow::Continue(())
     });
     let too_many = count > events_max + events_max / SLACK_PARTS + SLACK_EVENTS;
-    let too_large = bytes > bytes_max + bytes_max / SLACK_PARTS + newest;
+    let too_large = bytes > bytes_max + bytes_max / SLACK_PARTS + newest + SLACK_BYTES;
     (read.is_ok() && (too_many || too_large))
         .then(|| (9, format!("the event log has {count} events and {bytes} bytes")))
 }
