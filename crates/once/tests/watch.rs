@@ -36,7 +36,7 @@ async fn since(kernel: &Kernel, mut cursor: EventCursor, limit: usize) -> Vec<Ev
 }
 
 async fn counter(kernel: &Kernel) -> ObjectKey {
-    let text = r#"{"ior":{"component":"Counter"},"model":{"count":0,"name":"pump 7"}}"#;
+    let text = r#"{"ior":{"uuid":"0a1b2c3d-0000-4000-8000-000000000007","component":"Counter"},"model":{"count":0,"name":"pump 7"}}"#;
     let (object, _) = kernel.create(Scenario::parse(text.to_owned()).unwrap()).await.unwrap();
     object.key()
 }
