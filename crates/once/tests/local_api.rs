@@ -109,7 +109,7 @@ fn caller() -> once::Component {
 }
 
 /// The next notification of this kind.
-async fn next(events: &mut once::api::Events, kind: &str) -> Value {
+async fn next(events: &mut once::api::EventFeed, kind: &str) -> Value {
     within(kind, async {
         loop {
             let event = events.next().await.expect("the kernel is there");

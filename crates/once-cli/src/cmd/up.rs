@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 use once::api::contract::{Event, Listen, LossInfo, Peers, Status, StatusResult};
-use once::api::{Client, Events};
+use once::api::{Client, EventFeed};
 use once::{Chatter, InitOptions, Kernel};
 use serde::Serialize;
 
@@ -270,7 +270,7 @@ fn announce(context: &Context, status: &StatusResult, log: Option<&Path>) -> Don
 }
 
 /// Says which peers come and go, until the kernel says no more; of each peer only so much in a while.
-async fn narrate(client: &Client, mut events: Events) {
+async fn narrate(client: &Client, mut events: EventFeed) {
     let chatter = Chatter::default();
     while let Some(event) = events.next().await {
         let (kernel, what) = match event.event {

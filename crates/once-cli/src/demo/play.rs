@@ -4,7 +4,7 @@ use std::path::Path;
 use std::pin::pin;
 use std::time::{Duration, Instant};
 
-use once::api::Events;
+use once::api::EventFeed;
 use once::api::contract::{
     Event, Exchange, ExchangeResult, Get, Grant, Invite, Join, Listen, Outbox, PeersSet, Put, Right, Share,
 };
@@ -262,7 +262,7 @@ pub async fn share(alice: &Node, to: &str, keys: &[String], delivered: bool, bar
 }
 
 /// Until something was delivered.
-async fn delivered(events: &mut Events) {
+async fn delivered(events: &mut EventFeed) {
     while let Some(event) = events.next().await {
         if matches!(event.event, Event::Delivered { .. } | Event::Gap { .. }) {
             return;

@@ -230,16 +230,16 @@ impl Client {
     ///
     /// # Errors
     /// When the kernel is gone, or the place is none of it.
-    pub async fn listen(&self, params: contract::Listen) -> Result<Events, Error> {
+    pub async fn listen(&self, params: contract::Listen) -> Result<EventFeed, Error> {
         match &*self.0 {
             Way::Embedded(kernel) => {
-                Ok(Events(Source::Embedded(super::events::listened(kernel, &params)?.stream()?)))
+                Ok(EventFeed(Source::Embedded(super::events::listened(kernel, &params)?.stream()?)))
             }
             Way::Socket(socket) => {
                 let (events, heard) = mpsc::unbounded_channel();
                 lock(&socket.waiting).events = Some(events);
                 let begins = self.ask(params).await?.cursor;
-                Ok(Events(Source::Socket { heard, begins }))
+                Ok(EventFeed(Source::Socket { heard, begins }))
             }
         }
     }
@@ -337,14 +337,14 @@ fn read_error(error: &Value) -> Error {
 }
 
 /// A stream of events.
-pub struct Events(Source);
+pub struct EventFeed(Source);
 
 enum Source {
     Socket { heard: mpsc::UnboundedReceiver<Value>, begins: String },
     Embedded(EventStream),
 }
 
-impl Events {
+impl EventFeed {
     /// The place in the event log behind which it began.
     #[must_use]
     pub fn begins(&self) -> String {

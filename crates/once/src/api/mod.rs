@@ -42,7 +42,7 @@ mod turns;
 mod way;
 
 pub use crate::Error as ApiError;
-pub use client::{Client, Events};
+pub use client::{Client, EventFeed};
 pub(crate) use invites::id as invite_id;
 pub(crate) use names::name_of as kernel_name;
 

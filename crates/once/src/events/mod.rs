@@ -13,7 +13,6 @@ use once_core::events::newest;
 use once_model::ids::{KernelId, ObjectKey};
 
 use crate::api::contract::EventInfo;
-use crate::kernel::Weak;
 use crate::{Error, Kernel};
 
 pub use cursor::EventCursor;
@@ -188,9 +187,4 @@ impl Kernel {
         let snapshot = self.shared().snapshot();
         Ok(EventCursor::of(&snapshot, newest(&snapshot)?)?)
     }
-}
-
-/// A kernel that may have stopped meanwhile.
-fn running(kernel: &Weak) -> Result<Kernel, Error> {
-    kernel.upgrade().ok_or_else(Error::stopping)
 }

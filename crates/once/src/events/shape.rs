@@ -12,8 +12,8 @@ use once_model::ids::{KernelId, ObjectKey};
 use once_model::scenario::Scenario;
 use once_model::wire::ShareAnswer;
 
+use super::cursor::EventCursor;
 use super::reader::Entry;
-use super::{EventCursor, running};
 use crate::api::contract::{
     ActedEvent, ChangedEvent, DeliveryAnswer, Event, EventInfo, OutcomeEvent, ResultEvent,
 };
@@ -41,7 +41,7 @@ struct Called {
 impl Shaper {
     /// An entry, by the kernel as it is now.
     pub fn info_of(&mut self, kernel: &Weak, entry: &Entry) -> Result<EventInfo, Error> {
-        let kernel = running(kernel)?;
+        let kernel = kernel.upgrade().ok_or_else(Error::stopping)?;
         let snapshot = kernel.shared().snapshot();
         self.info(&kernel, &snapshot, entry)
     }
