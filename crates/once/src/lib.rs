@@ -7,6 +7,7 @@
 //! wherever they are. [`api`] is how other programs on the machine talk to a running kernel.
 
 mod acting;
+mod actions;
 pub mod api;
 mod beside;
 mod builder;
@@ -36,9 +37,12 @@ mod typed;
 mod way;
 
 pub use acting::{Act, Acted, new_action_id};
+pub use actions::{ActionsKnown, ObjectActions};
 pub use builder::Builder;
 pub use calls::{Delivered, Events, Following, Found, Heard, Request, Share, ShareTo};
-pub use component::{Action, Activity, Arrived, Called, Came, Component, Context, EffectError};
+pub use component::{
+    Action, ActionDescription, Activity, Arrived, Called, Came, Component, Context, EffectError,
+};
 pub use component::{Leaving, Model, NotDone};
 pub use component::{Plan, PlanError, RunState, Standing, StepStanding, StepState, Told};
 pub use coordinate::{Coordinate, Coordinated};

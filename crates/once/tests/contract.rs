@@ -148,6 +148,10 @@ async fn actions(a: &mut Checked) {
     let done = a.ask(act(&counter.ior, "add", json!({ "by": 1 }))).await;
     assert_eq!((done.status, done.claimed), (ActionStatus::Done, Some(false)));
     assert_eq!(done.done.unwrap().result, 1);
+    let understood = a.ask(Actions { object: counter.ior.clone() }).await;
+    assert_eq!((understood.component.as_str(), understood.known), ("Counter", once::ActionsKnown::Component));
+    let add = understood.actions.iter().find(|action| action.name == "add").unwrap();
+    assert_eq!(add.arguments.as_ref().unwrap()["properties"]["by"]["type"], "integer");
     let later = Act { no_wait: true, ..act(&counter.ior, "get", Value::Null) };
     assert_eq!(a.ask(later).await.status, ActionStatus::Accepted);
     a.ask(Outcome { id: done.id }).await;
@@ -263,6 +267,10 @@ async fn travelling(a: &mut Checked, b: &mut Checked) {
     assert_eq!(b.ask(Follows {}).await.following.len(), 1);
     b.ask(Unfollow { object: counter.ior.clone(), from: None }).await;
     assert_eq!(b.ask(act(&counter.ior, "add", json!({ "by": 2 }))).await.status, ActionStatus::Done);
+    // The list comes from the object's home, so that it is right also for who does not have the component.
+    let mistyped = b.client.ask(act(&counter.ior, "ad", json!({ "by": 2 }))).await.unwrap_err();
+    assert_eq!(mistyped.code, "failed");
+    assert!(mistyped.message.contains("Did you mean 'add'? It understands: add, get"), "{mistyped}");
     let wish = Move { objects: vec![counter.key.clone()], to: "bob".into(), wait: true, ..Move::default() };
     let dry = Move { dry_run: true, ..wish.clone() };
     assert!(matches!(a.ask(dry).await, MoveResult::Plan(plan) if plan.objects == [counter.key.as_str()]));

@@ -1,6 +1,7 @@
 //! One file per command. A command's arguments are a struct; its `run` does the work.
 
 pub mod act;
+pub mod actions;
 pub mod api;
 pub mod cancel;
 pub mod claim;

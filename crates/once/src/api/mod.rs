@@ -3,6 +3,7 @@
 //! [`Client`] calls a running kernel over its socket, or opens the data directory in this process when none runs.
 
 mod acting;
+mod actions;
 mod answer;
 mod check;
 mod client;
@@ -121,6 +122,7 @@ async fn dispatch(kernel: &Kernel, method: &str, mut params: Value, tell: Tell<'
         Path(params) => way::path(kernel, params).await,
         Refs(params) => methods::refs(kernel, &params),
         Act(params) => acting::act(kernel, params).await,
+        Actions(params) => actions::actions(kernel, &params),
         Outcome(params) => acting::outcome(kernel, &params),
         Cancel(params) => acting::cancel(kernel, params).await,
         Receipt(params) => acting::receipt(kernel, params).await,

@@ -24,6 +24,7 @@ mod clients;
 mod context;
 pub(crate) mod coordination;
 mod dealing;
+mod describe;
 mod live;
 mod moves;
 mod record;
@@ -48,6 +49,7 @@ use once_core::waist::RunResult;
 use once_model::action::BUILT_IN_PREFIX;
 use once_model::scenario::Scenario;
 use once_model::wire::Code;
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -56,6 +58,8 @@ pub use account::{Account, Cancel, Confirm, Deposit, End, Ended, Funds, Reserve,
 pub(crate) use clients::{Asked, ClientId, Slot};
 pub use context::{Called, Came, Context, EffectError, NotDone};
 pub use coordination::{Plan, PlanError, RunState, Standing, StepStanding, StepState, Told, coordination};
+pub use describe::ActionDescription;
+pub(crate) use describe::{built_in, of_every_record};
 pub use moves::{Arrived, Leaving};
 pub(crate) use registry::Components;
 pub use registry::{Activity, runner};
@@ -79,6 +83,8 @@ pub struct Component {
     actions: BTreeMap<String, Act>,
     /// Those of the actions that only its own effects take.
     answers: BTreeSet<String>,
+    /// What it says of its actions.
+    descriptions: BTreeMap<String, ActionDescription>,
     /// From which versions older models can be read.
     upcasts: BTreeMap<String, Upcast>,
 }
@@ -115,6 +121,7 @@ impl Component {
             fits: words::is::<S>,
             actions: BTreeMap::new(),
             answers: BTreeSet::new(),
+            descriptions: BTreeMap::new(),
             upcasts: BTreeMap::new(),
         };
         Typed { component, state: PhantomData }
@@ -159,22 +166,28 @@ impl Component {
         }
     }
 
-    /// Runs an action; nothing if it understands no such action.
+    /// Runs an action. One that it does not understand fails, and the reason lists those that it does.
     pub(crate) fn run(
         &self,
         object: &mut Awake,
         action: &str,
         arguments: &str,
         context: &Context,
-    ) -> Option<RunResult> {
-        let act = self.actions.get(action)?;
-        Some(match self.raised(&object.scenario) {
+    ) -> RunResult {
+        let Some(act) = self.actions.get(action) else {
+            // What came of its effects an object must hear: it waits for a program that understands that.
+            return match context.answers {
+                Some(_) => RunResult::Refused(Code::NoComponent),
+                None => apply::failed(&describe::unknown(&self.name, action, self.actions())),
+            };
+        };
+        match self.raised(&object.scenario) {
             Ok(raised) => act(object, raised.as_ref(), arguments, context),
             Err(None) => RunResult::Refused(Code::NoComponent),
             // What came of its effects an object must hear: it waits for a program that can read its state.
             Err(Some(_)) if context.answers.is_some() => RunResult::Refused(Code::NoComponent),
             Err(Some(why)) => apply::failed(&why),
-        })
+        }
     }
 
     /// Whether its objects are told that when they move.
@@ -266,6 +279,73 @@ impl<S: Serialize + DeserializeOwned + Send + 'static> Typed<S> {
     /// Teaches it an action that is a type.
     pub fn on<A: Action<S>>(self) -> Self {
         self.action(A::NAME, |state: &mut S, action: A, context: &Context| action.act(state, context))
+    }
+
+    /// Describes an action that is a type, for whoever looks before they act (`once actions`): the documentation of the type
+    /// is its description, and the JSON schemas of arguments and result are those of the types.
+    ///
+    /// ```
+    /// use once::{Action, Component, Context, Model};
+    /// use schemars::JsonSchema;
+    /// use serde::{Deserialize, Serialize};
+    ///
+    /// #[derive(Serialize, Deserialize)]
+    /// struct Lamp {
+    ///     on: bool,
+    /// }
+    ///
+    /// impl Model for Lamp {
+    ///     const COMPONENT: &str = "Lamp";
+    ///     const VERSION: &str = "1.0";
+    /// }
+    ///
+    /// /// Turns the lamp on or off, and returns what it was.
+    /// #[derive(Serialize, Deserialize, JsonSchema)]
+    /// struct Switch {
+    ///     on: bool,
+    /// }
+    ///
+    /// impl Action<Lamp> for Switch {
+    ///     const NAME: &str = "switch";
+    ///     type Outcome = bool;
+    ///     type Failure = String;
+    ///
+    ///     fn act(self, lamp: &mut Lamp, _: &Context) -> Result<bool, String> {
+    ///         Ok(std::mem::replace(&mut lamp.on, self.on))
+    ///     }
+    /// }
+    ///
+    /// let lamp = Component::model::<Lamp>().on::<Switch>().describe::<Switch>();
+    /// let switch = lamp.described().next().unwrap();
+    /// assert_eq!(switch.description.as_deref(), Some("Turns the lamp on or off, and returns what it was."));
+    /// ```
+    pub fn describe<A>(self) -> Self
+    where
+        A: Action<S> + JsonSchema,
+        A::Outcome: JsonSchema,
+    {
+        self.describe_action(ActionDescription::named(A::NAME).types::<A, A::Outcome>())
+    }
+
+    /// Describes an action that is a function. A description of an action that it does not understand is never shown.
+    ///
+    /// ```
+    /// # use once::{Component, Context};
+    /// # use once::component::ActionDescription;
+    /// # use serde::{Deserialize, Serialize};
+    /// # #[derive(Serialize, Deserialize)]
+    /// # struct Lamp { on: bool }
+    /// let switch = ActionDescription::named("switch").description("Turns the lamp on or off.").types::<bool, bool>();
+    /// let lamp = Component::of::<Lamp>("Lamp", "1.0")
+    ///     .action("switch", |lamp: &mut Lamp, on: bool, _: &Context| {
+    ///         Ok::<_, String>(std::mem::replace(&mut lamp.on, on))
+    ///     })
+    ///     .describe_action(switch);
+    /// assert_eq!(lamp.described().next().unwrap().arguments.unwrap()["type"], "boolean");
+    /// ```
+    pub fn describe_action(mut self, description: ActionDescription) -> Self {
+        self.component.descriptions.insert(description.name.clone(), description);
+        self
     }
 
     /// Teaches it an action that only its own effects take: it is told what came of them. Whoever else asks for it

@@ -12,6 +12,7 @@ use once_model::action::BUILT_IN_PREFIX;
 use once_model::ids::{ObjectKey, Uuid};
 use tokio::sync::{Notify, mpsc};
 
+use super::ActionDescription;
 use super::clients::{Asked, ClientId, Room, Slot};
 use super::suspects::{Place, Suspect, Suspects};
 use super::version::is_not_newer;
@@ -39,6 +40,8 @@ pub(crate) struct Offer {
     pub version: String,
     /// All, if it does not say.
     pub actions: Option<BTreeSet<String>>,
+    /// What it says of actions.
+    pub descriptions: BTreeMap<String, ActionDescription>,
     /// What objects are told when they move: actions that begin with `once:`.
     pub moves: BTreeSet<String>,
 }
@@ -71,7 +74,7 @@ struct Promise {
 }
 
 /// Whose turn an action is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Turn {
     /// This kernel's own: no client serves the component.
     Ours,
@@ -79,8 +82,8 @@ pub(super) enum Turn {
     Theirs,
     /// Nobody's just now.
     Later(Wait),
-    /// Nobody's: they understand no such action.
-    Never,
+    /// Nobody's: they understand no such action, but these.
+    Never(Vec<String>),
 }
 
 #[derive(Debug)]
@@ -196,6 +199,26 @@ impl Served {
         let inner = self.inner();
         let mut offers = inner.clients.values().flat_map(|client| &client.offers);
         offers.any(|(_, offer)| offer.component == component && !is_older(&offer.version, version))
+    }
+
+    /// What the programs that are connected say of the actions of a component. Nothing if none is connected, or one of
+    /// them is asked for every action.
+    pub fn described(&self, component: &str) -> Option<Vec<ActionDescription>> {
+        let inner = self.inner();
+        let offers = inner.clients.values().flat_map(|client| &client.offers);
+        let mut offers: Vec<_> = offers.filter(|(_, offer)| offer.component == component).collect();
+        // The newest is asked first: what it says counts.
+        offers.sort_by_key(|(since, _)| *since);
+        let mut found = BTreeMap::new();
+        let mut says_all = !offers.is_empty();
+        for (_, offer) in offers {
+            says_all &= offer.actions.is_some() || !offer.descriptions.is_empty();
+            for name in offer.actions.iter().flatten() {
+                found.entry(name.clone()).or_insert_with(|| ActionDescription::named(name));
+            }
+            found.extend(offer.descriptions.clone());
+        }
+        says_all.then(|| found.into_values().collect())
     }
 
     /// Whether a program serves a component, now or at other times, and those that are connected read this version.
@@ -409,9 +432,12 @@ impl Inner {
             true => offer.moves.contains(name),
             false => offer.actions.as_ref().is_none_or(|known| known.contains(name)),
         };
+        let all = fit.clone();
         fit.retain(|(.., (_, offer))| understands(offer));
         if fit.is_empty() {
-            return Err(Turn::Never);
+            let known: BTreeSet<&String> =
+                all.iter().flat_map(|(.., (_, offer))| &offer.actions).flatten().collect();
+            return Err(Turn::Never(known.into_iter().cloned().collect()));
         }
         fit.sort_by_key(|(.., (since, _))| std::cmp::Reverse(*since));
         let bytes = run.bytes();

@@ -10,9 +10,10 @@ use super::coordination::CoordinationInfo;
 /// Acts on an object, once, wherever its home is.
 ///
 /// Answers with the outcome, when it is there. The same `id` with the same content is the same action, and gets the same
-/// outcome. An action that failed or was refused is an error, with the action's id in `data.id`: `failed`; `denied` (also: its
-/// home is elsewhere); `invalid` (also: no component at the home does that to it, a scenario that it depends on did not come,
-/// or too large); `disk-full`; `expired`; `cancelled`.
+/// outcome. An action that failed or was refused is an error, with the action's id in `data.id`: `failed` (also: the component
+/// knows no such action, and the message lists some that it knows); `denied` (also: its home is elsewhere); `invalid` (also: no
+/// component at the home reads the object, a scenario that it depends on did not come, or too large); `disk-full`; `expired`;
+/// `cancelled`.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Act {

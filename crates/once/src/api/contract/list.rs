@@ -8,6 +8,7 @@ use super::access::{Grant, Grants, GrantsResult, Revoke};
 use super::acting::{
     Act, ActionInfo, Cancel, History, HistoryResult, Outcome, Receipt, ReceiptInfo, Receipts, ReceiptsResult,
 };
+use super::actions::{Actions, ActionsResult};
 use super::conflicts::{Conflicts, ConflictsDrop, ConflictsKeep, ConflictsResult};
 use super::coordination::{Coordinate, CoordinationInfo};
 use super::events::Listen;
@@ -117,6 +118,7 @@ methods! {
     }
     "Actions" {
         "act" Act -> ActionInfo;
+        "actions" Actions -> ActionsResult;
         "outcome" Outcome -> ActionInfo;
         "cancel" Cancel -> ActionInfo;
         "receipt" Receipt -> ReceiptInfo;

@@ -10,6 +10,7 @@
 
 mod access;
 mod acting;
+mod actions;
 mod conflicts;
 mod coordination;
 mod departures;
@@ -34,6 +35,7 @@ mod tests;
 
 pub use access::*;
 pub use acting::*;
+pub use actions::*;
 pub use conflicts::*;
 pub use coordination::*;
 pub use departures::*;

@@ -19,7 +19,7 @@ use serde_json::value::RawValue;
 pub use plan::{Plan, PlanError};
 pub use run::{RunState, StepState, Told};
 
-use super::{Came, Component, Context};
+use super::{ActionDescription, Came, Component, Context};
 use plan::Step;
 use run::{Ask, NotAwaited, Run, Want};
 
@@ -47,13 +47,13 @@ struct Reminder {
     step: String,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 struct Start {
     /// The hash of the plan that is meant.
     plan: Option<String>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 struct Get {
     /// Only this step, with its result.
     step: String,
@@ -197,6 +197,16 @@ pub fn coordination() -> Component {
             state.start(start, context)
         })
         .action("get", |state: &mut Coordination, get: Option<Get>, _: &Context| state.get(get))
+        .describe_action(
+            ActionDescription::named("start")
+                .description("Starts the plan, if that has not been done, and returns how the coordination stands.")
+                .types::<Option<Start>, RunState>(),
+        )
+        .describe_action(
+            ActionDescription::named("get")
+                .description("Returns how the coordination stands, step by step; of one step that is named: with its result.")
+                .types::<Option<Get>, serde_json::Value>(),
+        )
         .answer("stepped", |state: &mut Coordination, came: Came<Reminder>, context: &Context| {
             state.answered(came, context, Run::stepped)
         })

@@ -32,7 +32,7 @@ impl Story {
         context.id = Uuid::from_u128(self.asked.len() as u128);
         let first = context.next_id();
         let mut object = Awake { scenario: self.scenario.clone(), state: None };
-        match self.component.run(&mut object, action, arguments, &context).unwrap() {
+        match self.component.run(&mut object, action, arguments, &context) {
             RunResult::Done { state, result, consequences } => {
                 self.scenario = state.unwrap_or_else(|| self.scenario.clone());
                 for (at, consequence) in consequences.into_iter().enumerate() {
