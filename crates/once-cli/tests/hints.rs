@@ -117,7 +117,9 @@ impl World {
         let second = command.split(' ').nth(1)?;
         let other = if at == "alice" { "bob" } else { "alice" };
         Some(match (word, second) {
+            ("{id}" | "ID" | "{uuid}", "coordination") => self.coordination(),
             ("{id}" | "ID", _) | ("{}" | "{0}", "cancel" | "outbox") => self.action.clone(),
+            ("{uuid}", "rm") => self.value("once rm OBJECT", "OBJECT", at)?,
             ("OBJECT", "claim") => UNCLAIMED.into(),
             ("OBJECT" | "{0}", "rm" | "share") => {
                 let made = self.home.once("alice", &["create", "Counter", "--json"]).exits(0).json();
@@ -155,6 +157,16 @@ impl World {
             ("HOST:PORT", _) => "127.0.0.1:9".into(),
             _ => return None,
         })
+    }
+
+    /// Carries out a plan, and returns its id.
+    fn coordination(&self) -> String {
+        let ior = self.home.once("alice", &["show", NOTE, "--json"]).exits(0).json()["object"]["ior"].clone();
+        let plan = format!(r#"{{"mode":"all","steps":[{{"name":"read","ior":{ior},"action":"get"}}]}}"#);
+        let file = self.home.file("a-plan.json", plan);
+        let done =
+            self.home.once("alice", &["coordinate", file.to_str().unwrap(), "--wait", "--json"]).exits(0);
+        done.json()["id"].as_str().unwrap().to_owned()
     }
 
     /// Makes a conflict: a file is changed, and so was its object since it was imported.

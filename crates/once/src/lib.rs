@@ -15,6 +15,7 @@ mod calls;
 mod catalog;
 pub mod component;
 mod coordinate;
+mod coordinations;
 mod datadir;
 mod drain;
 mod error;
@@ -44,8 +45,9 @@ pub use component::{
     Action, ActionDescription, Activity, Arrived, Called, Came, Component, Context, EffectError,
 };
 pub use component::{Leaving, Model, NotDone};
-pub use component::{Plan, PlanError, RunState, Standing, StepStanding, StepState, Told};
+pub use component::{Plan, PlanError, RunState, Standing, StepStanding, StepState, StepTimes, Told};
 pub use coordinate::{Coordinate, Coordinated};
+pub use coordinations::{Coordinations, CoordinationsPage};
 pub use datadir::{InitOptions, Initialised, check_free, init, is_initialised, lost_key};
 pub use drain::{Drain, DrainCancelled, DrainPlan, DrainProgress, Drained};
 pub use error::Error;

@@ -177,6 +177,30 @@ async fn actions(a: &mut Checked) {
     let done = a.ask(coordinate).await;
     assert_eq!(done.state, once::RunState::Done);
     assert!(a.ask(Outcome { id: done.id }).await.coordination.is_some());
+    for named in [done.id.to_string(), done.object.uuid.clone()] {
+        let same = a.ask(Coordination { coordination: named, wait: true, timeout_ms: Some(1000) }).await;
+        assert_eq!((same.id, same.started_ms.is_some(), same.ended_ms.is_some()), (done.id, true, true));
+        assert!(same.steps.iter().all(|step| step.times.answered_ms >= step.times.asked_ms));
+        assert!(same.steps.iter().all(|step| step.times.asked_ms >= same.started_ms));
+    }
+    let plan = json!({ "name": "again", "mode": "all", "steps": [
+        { "name": "too much", "ior": from, "action": "withdraw", "arguments": { "amount": 99 } },
+    ] });
+    let failed = a.ask(Coordinate { plan: Some(plan), wait: true, ..Coordinate::default() }).await;
+    assert_eq!(failed.state, once::RunState::Compensated);
+    let all = a.ask(Coordinations::default()).await;
+    let of = |id| all.coordinations.iter().find(|one| one.id == id).unwrap();
+    assert_eq!((of(done.id).done, of(done.id).steps, of(done.id).name.as_deref()), (2, 2, None));
+    assert_eq!((of(failed.id).done, of(failed.id).name.as_deref()), (0, Some("again")));
+    let state = Some(once::RunState::Compensated);
+    let some = a.ask(Coordinations { state, ..Coordinations::default() }).await.coordinations;
+    assert_eq!(some.iter().map(|one| one.id).collect::<Vec<_>>(), [failed.id]);
+    let first = a.ask(Coordinations { limit: Some(1), ..Coordinations::default() }).await;
+    let rest = Coordinations { after: first.next.clone(), ..Coordinations::default() };
+    let rest = a.ask(rest).await;
+    assert_eq!((first.coordinations.len(), rest.coordinations.len(), rest.next), (1, 1, None));
+    assert_ne!(first.coordinations[0].id, rest.coordinations[0].id);
+    assert_eq!(a.ask(Status {}).await.in_doubt, 0);
 }
 
 /// Two files that were changed beside their object: one is kept, one is dropped.

@@ -9,6 +9,8 @@ pub mod clock;
 pub mod completions;
 pub mod conflicts;
 pub mod coordinate;
+pub mod coordination;
+pub mod coordinations;
 pub mod create;
 pub mod doctor;
 pub mod drain;

@@ -132,7 +132,8 @@ const SHOWN_MAX: usize = 8;
 fn in_doubt(kernel: &Kernel) -> Result<Vec<CheckInfo>, Error> {
     let doubtful = kernel.in_doubt(LOOKED_AT_MAX)?;
     let mut checks = Vec::new();
-    for (object, standing) in doubtful.iter().take(SHOWN_MAX) {
+    for doubt in doubtful.iter().take(SHOWN_MAX) {
+        let (uuid, standing) = (doubt.object.uuid(), &doubt.standing);
         let bad = |step: &&crate::StepStanding| matches!(step.state.word(), "in doubt" | "unknown");
         let steps: Vec<_> = standing
             .steps
@@ -140,10 +141,9 @@ fn in_doubt(kernel: &Kernel) -> Result<Vec<CheckInfo>, Error> {
             .filter(bad)
             .map(|step| format!("{} is {}", step.name, step.state.word()))
             .collect();
-        let message = format!("the coordination {} is in doubt: {}", object.uuid(), steps.join(", "));
+        let message = format!("the coordination {uuid} is in doubt: {}", steps.join(", "));
         let hint = format!(
-            "`once show {0}` says what came of each step; put right by hand what has to be, then `once rm {0}`",
-            object.uuid()
+            "`once coordination {uuid}` says what came of each step; put right by hand what has to be, then `once rm {uuid}`"
         );
         checks.push(check("coordination", false, &message, Some(&hint)));
     }

@@ -129,6 +129,8 @@ async fn dispatch(kernel: &Kernel, method: &str, mut params: Value, tell: Tell<'
         Receipts(params) => retire::receipts(kernel, params).await,
         History(params) => history::history(kernel, &params),
         Coordinate(params) => coordinate::coordinate(kernel, params, tell).await,
+        Coordination(params) => coordinate::coordination(kernel, params, tell).await,
+        Coordinations(params) => coordinate::list(kernel, params).await,
         Conflicts(params) => conflicts::list(kernel, &params),
         ConflictsKeep(params) => conflicts::keep(kernel, params).await,
         ConflictsDrop(params) => conflicts::discard(kernel, params).await,

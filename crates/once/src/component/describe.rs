@@ -5,8 +5,6 @@ use schemars::{JsonSchema, SchemaGenerator};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::Component;
-
 /// Names of actions that an error lists at most.
 const LISTED_MAX: usize = 16;
 
@@ -172,14 +170,6 @@ fn plain(name: &str) -> String {
         shown.push('…');
     }
     shown
-}
-
-impl Component {
-    /// What anybody may ask of its objects, in the order of the names, each as far as it is described.
-    pub fn described(&self) -> impl Iterator<Item = ActionDescription> + '_ {
-        let known = |name: &str| self.descriptions.get(name).cloned();
-        self.actions().map(move |name| known(name).unwrap_or_else(|| ActionDescription::named(name)))
-    }
 }
 
 #[cfg(test)]

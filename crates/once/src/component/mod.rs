@@ -27,6 +27,7 @@ mod dealing;
 mod describe;
 mod live;
 mod moves;
+mod offered;
 mod record;
 mod registry;
 mod served;
@@ -57,7 +58,9 @@ use serde_json::Value;
 pub use account::{Account, Cancel, Confirm, Deposit, End, Ended, Funds, Reserve, Withdraw, account};
 pub(crate) use clients::{Asked, ClientId, Slot};
 pub use context::{Called, Came, Context, EffectError, NotDone};
-pub use coordination::{Plan, PlanError, RunState, Standing, StepStanding, StepState, Told, coordination};
+pub use coordination::{
+    Plan, PlanError, RunState, Standing, StepStanding, StepState, StepTimes, Told, coordination,
+};
 pub use describe::ActionDescription;
 pub(crate) use describe::{built_in, of_every_record};
 pub use moves::{Arrived, Leaving};
@@ -154,6 +157,12 @@ impl Component {
     pub fn actions(&self) -> impl Iterator<Item = &str> {
         let is_for_all = |name: &&String| !self.answers.contains(*name) && !name.starts_with(BUILT_IN_PREFIX);
         self.actions.keys().filter(is_for_all).map(String::as_str)
+    }
+
+    /// What anybody may ask of its objects, in the order of the names, each as far as it is described.
+    pub fn described(&self) -> impl Iterator<Item = ActionDescription> + '_ {
+        let known = |name: &str| self.descriptions.get(name).cloned();
+        self.actions().map(move |name| known(name).unwrap_or_else(|| ActionDescription::named(name)))
     }
 
     /// Whether an object can begin as this scenario. One that a newer version wrote may mean what this one does not know.

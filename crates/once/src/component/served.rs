@@ -12,8 +12,8 @@ use once_model::action::BUILT_IN_PREFIX;
 use once_model::ids::{ObjectKey, Uuid};
 use tokio::sync::{Notify, mpsc};
 
-use super::ActionDescription;
 use super::clients::{Asked, ClientId, Room, Slot};
+use super::describe::ActionDescription;
 use super::suspects::{Place, Suspect, Suspects};
 use super::version::is_not_newer;
 use super::works::Works;
@@ -52,7 +52,7 @@ pub(super) struct Client {
     runs: Arc<Room>,
     pub works: Arc<Room>,
     /// With the moment of each: the newest is asked first.
-    offers: Vec<(u64, Offer)>,
+    pub offers: Vec<(u64, Offer)>,
     pub activities: BTreeMap<String, u64>,
 }
 
@@ -199,26 +199,6 @@ impl Served {
         let inner = self.inner();
         let mut offers = inner.clients.values().flat_map(|client| &client.offers);
         offers.any(|(_, offer)| offer.component == component && !is_older(&offer.version, version))
-    }
-
-    /// What the programs that are connected say of the actions of a component. Nothing if none is connected, or one of
-    /// them is asked for every action.
-    pub fn described(&self, component: &str) -> Option<Vec<ActionDescription>> {
-        let inner = self.inner();
-        let offers = inner.clients.values().flat_map(|client| &client.offers);
-        let mut offers: Vec<_> = offers.filter(|(_, offer)| offer.component == component).collect();
-        // The newest is asked first: what it says counts.
-        offers.sort_by_key(|(since, _)| *since);
-        let mut found = BTreeMap::new();
-        let mut says_all = !offers.is_empty();
-        for (_, offer) in offers {
-            says_all &= offer.actions.is_some() || !offer.descriptions.is_empty();
-            for name in offer.actions.iter().flatten() {
-                found.entry(name.clone()).or_insert_with(|| ActionDescription::named(name));
-            }
-            found.extend(offer.descriptions.clone());
-        }
-        says_all.then(|| found.into_values().collect())
     }
 
     /// Whether a program serves a component, now or at other times, and those that are connected read this version.

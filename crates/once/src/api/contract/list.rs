@@ -10,7 +10,7 @@ use super::acting::{
 };
 use super::actions::{Actions, ActionsResult};
 use super::conflicts::{Conflicts, ConflictsDrop, ConflictsKeep, ConflictsResult};
-use super::coordination::{Coordinate, CoordinationInfo};
+use super::coordination::{Coordinate, Coordination, CoordinationInfo, Coordinations, CoordinationsResult};
 use super::events::Listen;
 use super::find::{Find, FindResult};
 use super::health::{
@@ -125,6 +125,8 @@ methods! {
         "receipts" Receipts -> ReceiptsResult;
         "history" History -> HistoryResult;
         "coordinate" Coordinate -> CoordinationInfo;
+        "coordination" Coordination -> CoordinationInfo;
+        "coordinations" Coordinations -> CoordinationsResult;
     }
     "Peers and rights" {
         "invite" Invite -> InviteResult;
