@@ -252,7 +252,7 @@ fn the_command_says_how_a_plan_ended() {
             &["1 coordination (`", "coordinations --state in-doubt`)"],
         );
         let listed = bank.place.once("alice", &["coordinations", "--state", "in-doubt"]);
-        says(listed, 0, &[&three, "in doubt", "1/3", "1 coordination\n"]);
+        says(listed, 0, &[&three, "in doubt", "0/3", "1 coordination\n"]);
         says(bank.place.once("alice", &["coordinations", "--quiet"]), 0, &[&one, &three]);
         let shown =
             ["asked", "failed", "undo asked", "not undone", "Account understands no action 'give back'"];

@@ -273,9 +273,36 @@ async fn peers(a: &mut Checked) {
     assert_eq!(a.ask(Moves {}).await.moves.len(), 1);
     assert!(a.ask(MovesWithdraw { object: note.uuid }).await.stays);
     assert!(!a.ask(Outbox {}).await.owed.is_empty());
+    dead_letters(a).await;
     let drop = OutboxDrop { peer: Some(to), ..OutboxDrop::default() };
     assert!(matches!(a.ask(drop).await, OutboxDropResult::Debts(debts) if debts.given_up >= 1));
     a.ask(PeersRemove { peer: "nobody".into() }).await;
+}
+
+/// A share for a kernel that never comes is one; it can be tried again, and given up.
+async fn dead_letters(a: &mut Checked) {
+    assert_eq!(a.ask(DeadLetters::default()).await.total, 0, "nothing has waited for an hour");
+    let all = || DeadLetters { older_than_ms: Some(0), ..DeadLetters::default() };
+    let first = a.ask(DeadLetters { limit: Some(1), ..all() }).await;
+    let [letter] = first.letters.as_slice() else { panic!("{first:?}") };
+    assert_eq!((letter.kind, letter.reason), (once::DeadLetterKind::Share, once::DeadLetterReason::TooOld));
+    assert_eq!(letter.reach.as_ref().unwrap().peer, "nobody");
+    let rest = a.ask(DeadLetters { after: first.next.clone(), ..all() }).await;
+    assert_eq!(rest.letters.len() + usize::from(first.next.is_some()), first.total);
+    let ids = || vec![letter.id.clone()];
+    let retried = a.ask(DeadLettersRetry { ids: ids(), ..DeadLettersRetry::default() }).await.results;
+    assert!(retried[0].done && retried[0].message.contains("is called now"), "{retried:?}");
+    let dropped = a.ask(DeadLettersDrop { ids: ids(), ..DeadLettersDrop::default() }).await.results;
+    assert!(dropped[0].done, "{dropped:?}");
+    let again = a.ask(DeadLettersDrop { ids: ids(), ..DeadLettersDrop::default() }).await.results;
+    assert!(!again[0].done && again[0].hint.is_some(), "{again:?}");
+    let wrong = a.client.ask(DeadLettersDrop::default()).await.unwrap_err();
+    assert_eq!(wrong.code, "usage");
+    assert!(a.ask(Outbox {}).await.owed.is_empty());
+    // What follows wants something to be owed.
+    let note = a.ask(List { name: None, ..List::default() }).await.objects.remove(0).key;
+    let share = Share { objects: vec![note], to: "nobody".into(), timeout_ms: Some(100), ..Share::default() };
+    assert_eq!(a.ask(share).await.shared, 1);
 }
 
 async fn travelling(a: &mut Checked, b: &mut Checked) {

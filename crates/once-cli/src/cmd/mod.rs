@@ -12,6 +12,7 @@ pub mod coordinate;
 pub mod coordination;
 pub mod coordinations;
 pub mod create;
+pub mod dead_letters;
 pub mod doctor;
 pub mod drain;
 pub mod exchange;

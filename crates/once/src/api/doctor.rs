@@ -34,7 +34,7 @@ const HUNG_AFTER: Duration = Duration::from_secs(10);
 const MIB: u64 = 1024 * 1024;
 
 pub(super) async fn examine(kernel: &Kernel, params: contract::Doctor) -> Result<DoctorResult, Error> {
-    let stands = standing::all(kernel).await?;
+    let stands = crate::stands::all(kernel).await?;
     let mut checks =
         vec![disk(kernel), rights(kernel), quarantine(kernel)?, clock(&kernel.shared().snapshot())?];
     match kernel.net() {

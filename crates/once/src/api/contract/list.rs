@@ -11,6 +11,9 @@ use super::acting::{
 use super::actions::{Actions, ActionsResult};
 use super::conflicts::{Conflicts, ConflictsDrop, ConflictsKeep, ConflictsResult};
 use super::coordination::{Coordinate, Coordination, CoordinationInfo, Coordinations, CoordinationsResult};
+use super::dead_letters::{
+    DeadLetters, DeadLettersDone, DeadLettersDrop, DeadLettersResult, DeadLettersRetry,
+};
 use super::events::Listen;
 use super::find::{Find, FindResult};
 use super::health::{
@@ -151,6 +154,9 @@ methods! {
         "follows" Follows -> FollowsResult;
         "outbox" Outbox -> OutboxResult;
         "outbox.drop" OutboxDrop -> OutboxDropResult;
+        "dead_letters" DeadLetters -> DeadLettersResult;
+        "dead_letters.retry" DeadLettersRetry -> DeadLettersDone;
+        "dead_letters.drop" DeadLettersDrop -> DeadLettersDone;
         "conflicts" Conflicts -> ConflictsResult;
         "conflicts.keep" ConflictsKeep -> ChangeInfo;
         "conflicts.drop" ConflictsDrop -> ChangeInfo;

@@ -94,7 +94,8 @@ fn a_plan_runs_and_keeps_its_bytes() {
     assert_eq!(standing.steps[1].state.result(), Some(&Value::Null));
     let text = story.scenario.as_str();
     assert!(text.contains(&plan) && text.contains("\"note\": 1.0e+2"), "{text}");
-    let get = json!({ "name": "give", "status": "done", "result": null });
+    let times = json!({ "asked_ms": 1_700_000_000_000_u64, "answered_ms": 1_700_000_000_000_u64 });
+    let get = json!({ "name": "give", "status": "done", "result": null, "times": times });
     assert_eq!(story.run("get", r#"{"step":"give"}"#, None), Ok(get));
     let steps = json!([{ "name": "take", "status": "done" }, { "name": "give", "status": "done" }]);
     assert_eq!(story.run("get", "null", None), Ok(json!({ "state": "done", "steps": steps })));
