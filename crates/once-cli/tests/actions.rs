@@ -314,13 +314,17 @@ fn a_history_lists_what_was_done_and_says_whether_it_holds() {
     assert!(lines[0].starts_with("NO") && lines.len() == 6, "{listed}");
     let lines = &lines[1..];
     // The newest first: what was done, by whom, and what came of it.
-    assert!(lines[3].contains("alice") && lines[3].contains(r#"add {"by":1}"#), "{listed}");
-    assert!(lines[3].contains("done: ") && lines[0].contains("get"), "{listed}");
-    // A revision is named by its number and its content.
+    assert!(lines[3].contains("alice") && lines[3].contains(r#"add({"by":1})"#), "{listed}");
+    assert!(lines[3].contains("  1  ") && lines[0].contains("get"), "{listed}");
+    assert!(listed.lines().all(|line| line.chars().count() <= 80), "{listed}");
     let revision = |line: &str| line.rsplit("  ").next().unwrap().trim().to_owned();
-    assert!(revision(lines[3]).starts_with("2 "), "{listed}");
+    assert_eq!(revision(lines[3]), "2", "{listed}");
     assert!(lines[2].contains("failed") && revision(lines[2]) == revision(lines[3]), "{listed}");
-    assert!(lines[0].contains(" bob ") && lines[0].contains("done"), "{listed}");
+    assert!(lines[0].contains(" bob ") && lines[0].contains("  2  "), "{listed}");
+    let full = home.once("bob", &["history", COUNTER, "--full", "-n", "1"]).exits(0).out;
+    for line in ["action     get", "arguments  null", "outcome    done", "result     2", "revision   3"] {
+        assert!(full.contains(line), "no {line:?} in {full}");
+    }
     let two = home.once("bob", &["history", COUNTER, "--after", "1", "-n", "2", "--json"]).exits(0).json();
     let numbers: Vec<_> = two["entries"].as_array().unwrap().iter().map(|entry| &entry["number"]).collect();
     assert_eq!((numbers, &two["total"], &two["next"]), (vec![&json!(2), &json!(3)], &json!(5), &json!(3)));

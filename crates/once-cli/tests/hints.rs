@@ -21,9 +21,10 @@ const CRATES: [&str; 5] = ["once-model", "once-core", "once-store", "once", "onc
 
 /// What does not end with 0 although all is well, and what it says then: too late, nothing that waits, something to look
 /// at, no kernel that was put back from a backup.
-const OTHER_EXITS: [(&str, i32, &str); 9] = [
+const OTHER_EXITS: [(&str, i32, &str); 10] = [
     ("once cancel ID", 1, "too late: it had run"),
     ("once outbox drop ID", 1, "waits here"),
+    ("once dead-letters drop ID", 1, "nothing waits here"),
     ("once doctor", 1, "to look at"),
     ("once doctor --all", 1, "to look at"),
     ("once drain --to PEER", 3, "cannot go"),
@@ -136,7 +137,7 @@ impl World {
             ("{uuid}", "show") => NOTE.into(),
             ("OBJECT", "conflicts") => self.conflict().into(),
             ("REVISION", "conflicts") => self.kept()?,
-            ("OBJECT", "show") if at == "bob" => AT_BOB.into(),
+            ("OBJECT", "show" | "actions") if at == "bob" => AT_BOB.into(),
             ("OBJECT" | "NAME" | "{}" | "{0}", "show") | ("OBJECT", _) => NOTE.into(),
             ("FILE" | "{}", "verify-receipt") => "receipt.json".into(),
             ("KERNEL", "grant") => self.ids[other].clone(),
@@ -198,7 +199,7 @@ impl World {
             ("up" | "stop", _) => "dora",
             ("join", _) => "carol",
             // The action was accepted there.
-            ("receipt", _) | (_, true) => "alice",
+            ("receipt" | "outcome", _) | (_, true) => "alice",
             (_, false) => "bob",
         }
     }

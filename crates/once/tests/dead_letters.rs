@@ -33,7 +33,10 @@ fn what_waits_for_a_removed_peer_is_given_up_in_its_place() {
         let second = remote.act(Add { by: 100 }).send().await.unwrap();
         assert_eq!(letters(&alice, HOUR).await, [], "they may well get through");
         let all = letters(&alice, Duration::ZERO).await;
-        assert!(all.iter().all(|letter| letter.reason == DeadLetterReason::TooOld) && all.len() == 2, "{all:?}");
+        assert!(
+            all.iter().all(|letter| letter.reason == DeadLetterReason::TooOld) && all.len() == 2,
+            "{all:?}"
+        );
 
         alice.remove_peer(bob.id()).await.unwrap();
         let all = letters(&alice, HOUR).await;

@@ -145,7 +145,10 @@ fn an_answer_that_no_program_here_knows_waits_is_shown_and_can_be_given_up() {
             let id = shown["id"].clone();
             let dead = client.call("dead_letters", json!({})).await.unwrap();
             let letter = &dead["letters"][0];
-            assert_eq!((&dead["total"], &letter["id"], &letter["reason"]), (&json!(1), &id, &json!("cannot-run")));
+            assert_eq!(
+                (&dead["total"], &letter["id"], &letter["reason"]),
+                (&json!(1), &id, &json!("cannot-run"))
+            );
             if given_up {
                 let dropped = client.call("dead_letters.drop", json!({ "all": true })).await.unwrap();
                 assert_eq!(dropped["results"][0]["done"], true, "{dropped}");
