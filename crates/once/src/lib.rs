@@ -31,6 +31,7 @@ mod private;
 mod proof;
 pub mod receipts;
 mod retire;
+mod revisions;
 mod shell;
 mod stands;
 mod survey;

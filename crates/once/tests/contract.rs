@@ -127,8 +127,15 @@ async fn objects(a: &mut Checked) {
     let object = a.ask(put).await.object;
     assert_eq!((object.revision, object.state), (2, ObjectState::Home));
     let named = || object.uuid.clone();
-    assert_eq!(a.ask(Get { object: named(), bytes: None }).await.text, Some(note(1, "another")));
-    assert_eq!(a.ask(Get { object: named(), bytes: Some(false) }).await.text, None);
+    assert_eq!(
+        a.ask(Get { object: named(), bytes: None, revision: None }).await.text,
+        Some(note(1, "another"))
+    );
+    assert_eq!(a.ask(Get { object: named(), bytes: Some(false), revision: None }).await.text, None);
+    let same = a.ask(Get { object: named(), bytes: None, revision: Some(2) }).await;
+    assert_eq!((same.object.revision, same.kept), (2, vec![]));
+    let earlier = a.client.ask(Get { object: named(), bytes: None, revision: Some(1) }).await.unwrap_err();
+    assert_eq!(earlier.code, "not-found");
     assert!(a.ask(Path { object: named() }).await.verified);
     a.ask(Refs { object: named() }).await;
     let state = Some(ObjectState::Home);
@@ -140,7 +147,7 @@ async fn objects(a: &mut Checked) {
     let find = Find { component: Some("Note".into()), conditions: vec![condition], ..Find::default() };
     assert_eq!(a.ask(find).await.objects.len(), 1);
     assert_eq!(a.ask(Remove { object: named() }).await.change, ChangeKind::Removed);
-    assert!(a.ask(Get { object: object.key, bytes: None }).await.object.tombstone);
+    assert!(a.ask(Get { object: object.key, bytes: None, revision: None }).await.object.tombstone);
 }
 
 async fn actions(a: &mut Checked) {

@@ -27,7 +27,10 @@ fn what_waits_for_a_removed_peer_is_given_up_in_its_place() {
         let counter = bob.create_object(Counter::default()).await.unwrap();
         bob.grant_act_all(alice.id()).await.unwrap();
         let remote = alice.object::<Counter>(counter.ior()).unwrap();
+        // It holds its kernel.
+        drop(counter);
         assert_eq!(remote.act(Add { by: 1 }).await.unwrap(), 1);
+        let bobs_id = bob.id();
         bob.stop().await.unwrap();
         let first = remote.act(Add { by: 10 }).send().await.unwrap();
         let second = remote.act(Add { by: 100 }).send().await.unwrap();
@@ -38,7 +41,7 @@ fn what_waits_for_a_removed_peer_is_given_up_in_its_place() {
             "{all:?}"
         );
 
-        alice.remove_peer(bob.id()).await.unwrap();
+        alice.remove_peer(bobs_id).await.unwrap();
         let all = letters(&alice, HOUR).await;
         let mut ids: Vec<_> = all.iter().map(|letter| letter.id.as_str()).collect();
         ids.sort_unstable();

@@ -91,6 +91,7 @@ impl Alone {
     /// A kernel that has rows in every table, with peer 9. Returns its objects; nothing happens to the first of them.
     pub(crate) fn populated() -> (Self, Vec<ObjectKey>) {
         let mut kernel = Self::new();
+        kernel.engine.limits.revisions = 2;
         let peer = kernel.peer(9).kernel;
         let components = ["Open", "Clock", "Maker", "Served", "Plain"];
         let mut objects: Vec<_> = (1..).zip(components).map(|(n, name)| kernel.object(n, name)).collect();
