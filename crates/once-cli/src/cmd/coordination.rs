@@ -59,6 +59,7 @@ struct Moment {
     step: String,
     what: String,
     outcome: String,
+    is_undoing: bool,
 }
 
 fn print(answer: &CoordinationInfo) -> Done<()> {
@@ -71,15 +72,29 @@ fn print(answer: &CoordinationInfo) -> Done<()> {
         ui::say(&format!("started {}{ended}", ui::utc(started)));
     }
     let mut table = ui::Table::new(["AFTER", "STEP", "WHAT", "OUTCOME"]);
-    let mut moments: Vec<Moment> = answer.steps.iter().flat_map(moments).collect();
-    // What has no time has not happened yet, or was not noted by an older version: it stands at the end, in the order of the plan.
-    moments.sort_by_key(|moment| moment.at_ms.unwrap_or(u64::MAX));
-    for Moment { at_ms, step, what, outcome } in moments {
+    for Moment { at_ms, step, what, outcome, .. } in timeline(&answer.steps) {
         let after = at_ms.zip(answer.started_ms).map(|(at, started)| at.saturating_sub(started));
         let after = after.map_or_else(|| "-".to_owned(), |ms| ui::duration_us(ms.saturating_mul(1000)));
         table.row([after, step, what, outcome]);
     }
     table.right(0).cut(&[3, 1]).print()
+}
+
+/// All that has happened, in order. What has no time has not happened yet, or was not noted by an older version: it stands at the
+/// end, in the order of the plan. Of one millisecond, what was done comes before what was undone, and that was undone backwards.
+fn timeline(steps: &[StepStanding]) -> Vec<Moment> {
+    let mut all = Vec::new();
+    for (at, step) in steps.iter().enumerate() {
+        let backwards = steps.len() - at;
+        let place = |is_undoing: bool| (is_undoing, if is_undoing { backwards } else { at });
+        all.extend(
+            moments(step)
+                .into_iter()
+                .map(|moment| (moment.at_ms.unwrap_or(u64::MAX), place(moment.is_undoing), moment)),
+        );
+    }
+    all.sort_by_key(|(at_ms, place, _)| (*at_ms, *place));
+    all.into_iter().map(|(.., moment)| moment).collect()
 }
 
 /// What has happened to a step, in order; of one that nobody was asked for: that it is planned.
@@ -90,6 +105,7 @@ fn moments(step: &StepStanding) -> Vec<Moment> {
         step: ui::shown(&step.name),
         what: what.to_owned(),
         outcome,
+        is_undoing: what.contains("undo"),
     };
     let none = || "-".to_owned();
     let is_undone = matches!(
@@ -126,6 +142,21 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn what_happens_in_one_millisecond_is_in_the_order_of_its_causes() {
+        let steps = json!([
+            { "name": "a", "status": "compensated", "result": 1, "compensation": { "status": "done", "result": 0 },
+              "times": { "asked_ms": 1, "answered_ms": 2, "undo_asked_ms": 2, "undo_answered_ms": 2 } },
+            { "name": "b", "status": "failed", "reason": "no", "times": { "asked_ms": 2, "answered_ms": 2 } },
+            { "name": "c", "status": "planned" },
+        ]);
+        let steps: Vec<StepStanding> = serde_json::from_value(steps).unwrap();
+        let said: Vec<_> =
+            timeline(&steps).into_iter().map(|moment| format!("{} {}", moment.step, moment.what)).collect();
+        let right = ["a asked", "a done", "b asked", "b failed", "a undo asked", "a undone", "c planned"];
+        assert_eq!(said, right);
+    }
 
     #[test]
     fn a_step_has_a_line_for_each_thing_that_happened() {
