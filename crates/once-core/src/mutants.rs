@@ -91,7 +91,7 @@ mod switch {
         /// A body goes although a conflict of the object has the same bytes.
         DropSharedBody breaks 1,
         /// The bytes of a revision that is kept go with the head.
-        ForgetRevisionBody breaks 1,
+        ForgetRevisionBody breaks 4,
         /// Whoever is a peer may read everything.
         SkipReadRight breaks 7,
         /// Whoever is a peer may share.

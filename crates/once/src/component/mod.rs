@@ -184,10 +184,11 @@ impl Component {
         context: &Context,
     ) -> RunResult {
         let Some(act) = self.actions.get(action) else {
-            // What came of its effects an object must hear: it waits for a program that understands that.
-            return match context.answers {
-                Some(_) => RunResult::Refused(Code::NoComponent),
-                None => apply::failed(&describe::unknown(&self.name, action, self.actions())),
+            // What came of its effects an object must hear: it waits for a program that understands that. And what the kernel
+            // asks of its own accord (that it moves) no object has to understand.
+            return match context.answers.is_some() || action.starts_with(BUILT_IN_PREFIX) {
+                true => RunResult::Refused(Code::NoComponent),
+                false => apply::failed(&describe::unknown(&self.name, action, self.actions())),
             };
         };
         match self.raised(&object.scenario) {
@@ -395,5 +396,30 @@ impl<S> std::ops::Deref for Typed<S> {
 
     fn deref(&self) -> &Component {
         &self.component
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use once_model::ids::Uuid;
+
+    use super::*;
+
+    #[test]
+    fn an_unknown_action_fails_but_what_the_kernel_asks_and_what_came_of_an_effect_does_not() {
+        let text = r#"{"uuid":"7d0c2f6e-0b7e-4d0e-9b52-3f3f7e1a0001","model":{"count":1}}"#;
+        for (action, answers, fails) in
+            [("fly", None, true), ("once:leaving", None, false), ("fly", Some(Uuid::nil()), false)]
+        {
+            let mut object = Awake { scenario: Scenario::parse(text.to_owned()).unwrap(), state: None };
+            match counter().run(&mut object, action, "null", &Context::sample(answers)) {
+                RunResult::Failed(reason) if fails => {
+                    let reason = String::from_utf8(reason.to_vec()).unwrap();
+                    assert!(reason.contains("'fly'. It understands: add, get"), "{reason}");
+                }
+                RunResult::Refused(Code::NoComponent) if !fails => {}
+                other => panic!("{action}: {other:?}"),
+            }
+        }
     }
 }

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use once_core::waist::{Run, RunResult, Runner, Work};
+use once_model::action::BUILT_IN_PREFIX;
 use once_model::ids::{ObjectKey, Uuid};
 use once_model::scenario::Scenario;
 use once_model::wire::Code;
@@ -184,8 +185,12 @@ impl Runner for Components {
             Turn::Ours => (run.bytes() <= AT_ONCE_MAX_BYTES).then(|| self.run_whole(run)),
             Turn::Theirs => None,
             Turn::Later(wait) => Some(RunResult::Later(wait)),
-            // What came of its effects an object must hear: it waits for a program that understands that.
-            Turn::Never(_) if run.action.answers.is_some() => Some(RunResult::Refused(Code::NoComponent)),
+            // As in `Component::run`.
+            Turn::Never(_)
+                if run.action.answers.is_some() || run.action.name.starts_with(BUILT_IN_PREFIX) =>
+            {
+                Some(RunResult::Refused(Code::NoComponent))
+            }
             Turn::Never(known) => {
                 let known = known.iter().map(String::as_str);
                 Some(failed(&unknown(&run.header.component, &run.action.name, known)))
