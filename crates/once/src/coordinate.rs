@@ -188,9 +188,9 @@ impl Coordinate {
     /// As [`Coordinate::start`], and when its end does not come within the time.
     pub async fn watch(self, tell: impl Fn(&Coordinated)) -> Result<Coordinated, Error> {
         let id = self.id.unwrap_or_else(new_action_id);
-        let mut events = self.kernel.events();
+        let begins = self.kernel.newest_event()?;
         let begun = self.begin(id).await?;
-        self.kernel.await_end(begun, &mut events, self.timeout, &tell).await
+        self.kernel.await_end(begun, &begins, self.timeout, &tell).await
     }
 
     /// Makes the object and starts it. Both may have been done before.

@@ -15,7 +15,8 @@ use once_model::limits::FIND_LOOKS_MAX_OBJECTS;
 
 use crate::component::coordination::NAME;
 use crate::coordinate::{is_own, read};
-use crate::{Coordinated, Error, Events, Heard, Kernel, RunState};
+use crate::events::{Entry, Filter};
+use crate::{Coordinated, Error, EventCursor, Kernel, RunState};
 
 /// Coordinations in one page, unless somebody wants fewer or more.
 const PAGE: usize = 100;
@@ -168,11 +169,12 @@ impl Kernel {
         doubtful(self, &snapshot, found)
     }
 
-    /// Waits for a coordination's end, telling each time something has changed. `events`: from before it was looked at.
+    /// Waits for a coordination's end, telling each time something has changed. `begins`: a place in the events before it was
+    /// looked at.
     pub(crate) async fn await_end(
         &self,
         mut now: Coordinated,
-        events: &mut Events,
+        begins: &EventCursor,
         timeout: Option<Duration>,
         tell: &impl Fn(&Coordinated),
     ) -> Result<Coordinated, Error> {
@@ -183,15 +185,16 @@ impl Kernel {
             let object = self.get(key)?.filter(|object| !object.is_tombstone()).ok_or_else(gone)?;
             self.coordination_at(object)
         };
+        let mut events = begins.reader(self, Filter::object(key));
         let ended = async {
             loop {
                 tell(&now);
                 if now.standing.state.is_over() {
                     return Ok(now);
                 }
-                // Whatever a slow listener missed, the newest standing is on the disk.
-                while let Heard::Event(event) = events.next().await.ok_or_else(Error::stopping)? {
-                    if matches!(*event, Event::Changed { header, .. } if header.uuid == key.uuid) {
+                // Whatever was missed, the newest standing is on the disk.
+                while let Entry::Event(logged) = events.next().await?.ok_or_else(Error::stopping)? {
+                    if matches!(logged.event, Event::Changed { .. }) {
                         break;
                     }
                 }

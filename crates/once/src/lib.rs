@@ -20,6 +20,7 @@ mod datadir;
 mod dead_letters;
 mod drain;
 mod error;
+mod events;
 mod find;
 mod kernel;
 mod lock;
@@ -42,8 +43,9 @@ mod way;
 
 pub use acting::{Act, Acted, new_action_id};
 pub use actions::{ActionsKnown, ObjectActions};
+pub use api::contract::{Event, EventInfo};
 pub use builder::Builder;
-pub use calls::{Delivered, Events, Following, Found, Heard, Request, Share, ShareTo};
+pub use calls::{Delivered, Following, Found, Request, Share, ShareTo};
 pub use component::{
     Action, ActionDescription, Activity, Arrived, Called, Came, Component, Context, EffectError,
 };
@@ -55,6 +57,7 @@ pub use datadir::{InitOptions, Initialised, check_free, init, is_initialised, lo
 pub use dead_letters::{DeadLetter, DeadLetterKind, DeadLetterReason};
 pub use drain::{Drain, DrainCancelled, DrainPlan, DrainProgress, Drained};
 pub use error::Error;
+pub use events::{EventCursor, EventPage, EventStream, Watch};
 pub use find::{Find, FindStep, FindStream, FoundObject, FoundObjects};
 pub use kernel::Kernel;
 pub use moving::{Arriving, Departing, Move, NewsOwed, Stayed};
@@ -65,7 +68,7 @@ pub use typed::{ActError, ObjectRef, Sent, TypedAct};
 pub use way::{Way, WayNewest, WayStep};
 
 pub use once_core::act::Recorded;
-pub use once_core::waist::{Change, Event};
+pub use once_core::waist::Change;
 pub use once_model as model;
 pub use once_model::archive::OutcomeStatus;
 pub use once_model::ids::{KernelId, ObjectKey};

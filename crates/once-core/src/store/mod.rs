@@ -85,6 +85,8 @@ pub enum Table {
     Visit = 50,
     /// Kernel id -> that people here have removed it.
     Removed = 51,
+    /// Boot + number of the last of them -> what happened in one commit.
+    Event = 52,
     /// Object key + number -> an earlier revision whose bytes are kept.
     Revision = 53,
     /// Object key + number -> an entry of the history that a former home has recorded.
@@ -95,7 +97,7 @@ pub enum Table {
 
 impl Table {
     /// Every table, in the order of their numbers.
-    pub const ALL: [Self; 38] = [
+    pub const ALL: [Self; 39] = [
         Self::Meta,
         Self::Head,
         Self::Body,
@@ -131,6 +133,7 @@ impl Table {
         Self::Stayed,
         Self::Visit,
         Self::Removed,
+        Self::Event,
         Self::Revision,
         Self::Archive,
         Self::Archiving,

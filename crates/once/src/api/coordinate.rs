@@ -59,11 +59,11 @@ pub(super) async fn coordination(
     params: contract::Coordination,
     tell: Tell<'_>,
 ) -> Result<CoordinationInfo, Error> {
-    let mut events = kernel.events();
+    let begins = kernel.newest_event()?;
     let mut now = named(kernel, &params.coordination)?;
     if params.wait {
         let timeout = params.timeout_ms.map(Duration::from_millis);
-        now = kernel.await_end(now, &mut events, timeout, &|now: &Coordinated| tell(progress(now))).await?;
+        now = kernel.await_end(now, &begins, timeout, &|now: &Coordinated| tell(progress(now))).await?;
     }
     Ok(shape(kernel, &now))
 }

@@ -6,11 +6,11 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use once_core::shell::{ToldEarly, acts};
 use once_core::store::StoreError;
-use once_core::waist::{Answer, Command, Event};
+use once_core::waist::{Answer, Command};
 use once_core::{Refusal, act};
 use once_model::ids::{KernelId, Uuid};
 use once_model::sign::KernelKey;
-use tokio::sync::{broadcast, mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot};
 
 use super::kept::Kept;
 use super::lack::{Lack, what_to_free};
@@ -32,7 +32,8 @@ pub(crate) struct Shared {
     /// What is kept of the past.
     pub kept: Kept,
     pub mail: mpsc::Sender<Mail>,
-    pub events: broadcast::Sender<Event>,
+    /// Told when the event log has grown: whoever wants to know what happens reads it.
+    pub happened: tokio::sync::watch::Sender<()>,
     pub metrics: Mutex<Metrics>,
     pub tidy: Arc<Tidy>,
     /// By what objects are found.

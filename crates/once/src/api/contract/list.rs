@@ -14,7 +14,7 @@ use super::coordination::{Coordinate, Coordination, CoordinationInfo, Coordinati
 use super::dead_letters::{
     DeadLetters, DeadLettersDone, DeadLettersDrop, DeadLettersResult, DeadLettersRetry,
 };
-use super::events::Listen;
+use super::events::{Events, EventsResult, Listen, ListenResult};
 use super::find::{Find, FindResult};
 use super::health::{
     ClockAccept, ClockAcceptResult, ConfirmLosses, ConfirmLossesResult, Doctor, DoctorResult, Hello,
@@ -104,7 +104,8 @@ methods! {
     "Kernel" {
         "hello" Hello -> HelloResult;
         "status" Status -> StatusResult;
-        "listen" Listen -> bool;
+        "listen" Listen -> ListenResult;
+        "events" Events -> EventsResult;
         "stop" Stop -> bool;
     }
     "Objects" {

@@ -56,3 +56,5 @@ pub use peers::*;
 pub use progress::{CoordinationProgress, Progress, StepProgress};
 pub use serving::*;
 pub use sharing::*;
+
+pub use crate::object::key_text;
