@@ -351,9 +351,19 @@ fn a_history_shows_what_was_asked_of_as_many_entries_as_one_says() {
     assert_eq!(asked(&[]), json!("add"));
 }
 
+/// Stops a kernel that goes on in the background, also when the test fails.
+struct Stops<'a>(&'a Home);
+
+impl Drop for Stops<'_> {
+    fn drop(&mut self) {
+        self.0.once("alice", &["stop"]);
+    }
+}
+
 #[test]
 fn earlier_revisions_are_shown_where_they_are_kept() {
     let home = Home::new();
+    let _stops = Stops(&home);
     let up = |more: &[&str]| {
         let up = [&["up", "--init", "--detach", "--listen", "127.0.0.1:0"], more].concat();
         home.once("alice", &up).exits(0);
@@ -377,7 +387,6 @@ fn earlier_revisions_are_shown_where_they_are_kept() {
     show("3").exits(1).says("of the earlier ones, 4 to 5 are");
     show("9").exits(1).says("its newest revision is 6");
     home.once("alice", &["show", COUNTER, "--revision", "4", "--path"]).exits(2);
-    home.once("alice", &["stop"]).exits(0);
 }
 
 #[test]
