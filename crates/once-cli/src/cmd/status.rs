@@ -66,6 +66,10 @@ fn print(Seen { status, running, log }: &Seen) -> Done<()> {
         let actions = ui::count(status.waiting as u64, "action");
         line("waiting", format!("{actions} without an outcome (`once outbox`)"))?;
     }
+    if status.in_doubt > 0 {
+        let doubtful = ui::count(status.in_doubt as u64, "coordination");
+        line("in doubt", format!("{doubtful} (`once coordinations --state in-doubt`)"))?;
+    }
     moving(&status.moves)
         .into_iter()
         .enumerate()

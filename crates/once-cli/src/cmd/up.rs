@@ -51,6 +51,10 @@ pub struct Up {
     /// the scenario of the kernel says (`told`), else of 1000
     #[arg(long, value_name = "ENTRIES")]
     told: Option<u64>,
+    /// How many earlier revisions of each object are kept for `once show --revision`, this time: of objects that live here, at most
+    /// 64 and 16 MiB each. Without it the scenario of the kernel says (`revisions`), else none
+    #[arg(long, value_name = "N")]
+    revisions: Option<usize>,
     /// Go on in the background, and come back when the kernel is ready
     #[arg(short, long)]
     detach: bool,
@@ -94,6 +98,9 @@ impl Up {
         if let Some(told) = self.told {
             kernel = kernel.told(told);
         }
+        if let Some(revisions) = self.revisions {
+            kernel = kernel.revisions(revisions);
+        }
         let kernel = start(context, kernel).await?;
         let outcome = tokio::select! {
             outcome = serve(context, &kernel, begun, self.leash, &mut signals) => outcome,
@@ -136,9 +143,14 @@ impl Up {
         }
         command.args(["up", "--logged"]).stdin(Stdio::null()).stdout(out).stderr(err);
         let told = self.told.map(|entries| entries.to_string());
-        for (option, value) in
-            [("--name", &self.name), ("--listen", &self.listen), ("--relay", &self.relay), ("--told", &told)]
-        {
+        let revisions = self.revisions.map(|revisions| revisions.to_string());
+        for (option, value) in [
+            ("--name", &self.name),
+            ("--listen", &self.listen),
+            ("--relay", &self.relay),
+            ("--told", &told),
+            ("--revisions", &revisions),
+        ] {
             if let Some(value) = value {
                 command.arg(option).arg(value);
             }
