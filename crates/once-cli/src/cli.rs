@@ -4,13 +4,14 @@ use std::future::Future;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
 
 use crate::cmd;
 use crate::context::Context;
 use crate::demo;
 use crate::failure::{Done, Failure, USAGE};
+use crate::help::by_task;
 use crate::ui;
 
 const AFTER_HELP: &str = "\
@@ -100,7 +101,8 @@ enum Command {
 impl Cli {
     /// What was asked for; or nothing, when clap has said all there is to say: help, the version, wrong use.
     pub fn from_command_line() -> Result<Self, ExitCode> {
-        let wrong = match Self::try_parse() {
+        let parsed = by_task(Self::command()).try_get_matches();
+        let wrong = match parsed.and_then(|matches| Self::from_arg_matches(&matches)) {
             Ok(cli) => return Ok(cli),
             Err(wrong) => wrong,
         };
@@ -230,7 +232,6 @@ fn log(verbose: u8) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::CommandFactory;
 
     #[test]
     fn the_command_line_is_consistent() {
