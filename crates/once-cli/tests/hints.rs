@@ -121,6 +121,7 @@ impl World {
             ("{id}" | "ID" | "{uuid}", "coordination") => self.coordination(),
             ("{id}" | "ID", _) | ("{}" | "{0}", "cancel" | "outbox") => self.action.clone(),
             ("{uuid}", "rm") => self.value("once rm OBJECT", "OBJECT", at)?,
+            ("{cursor}", "watch") => "start".into(),
             ("OBJECT", "claim") => UNCLAIMED.into(),
             ("OBJECT" | "{0}", "rm" | "share") => {
                 let made = self.home.once("alice", &["create", "Counter", "--json"]).exits(0).json();
@@ -218,7 +219,11 @@ impl World {
         let words = told.command.split(' ').skip(1);
         let args = words.map(|word| if is_value(word) { value(word) } else { Ok(word.to_owned()) });
         let args = args.collect::<Result<Vec<_>, _>>()?;
-        let args: Vec<&str> = args.iter().map(String::as_str).collect();
+        let mut args: Vec<&str> = args.iter().map(String::as_str).collect();
+        if args[0] == "watch" {
+            // Else it goes on for ever.
+            args.push("--until-now");
+        }
         if args.starts_with(&["peers", "remove"]) {
             // Several texts say so, and it can be removed once.
             self.home.once(at, &["peers", "add", &self.ids["bob"], "--name", "bob"]);
