@@ -54,8 +54,7 @@ pub(crate) fn open(engine: &mut Engine, rows: &dyn Read) -> Result<(), StoreErro
         Some(row.before_bytes + cost(value.len()))
     });
     let oldest = first_from(rows, &[])?.unwrap_or_default();
-    engine.events =
-        State { newest: last.number, bytes: counted.unwrap_or(0), oldest, look: Look::default() };
+    engine.events = State { newest: last.number, bytes: counted.unwrap_or(0), oldest, look: Look::default() };
     Ok(())
 }
 

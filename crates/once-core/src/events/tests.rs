@@ -55,7 +55,10 @@ fn what_happened_is_in_the_log_in_its_order_whatever_the_page() {
     assert_eq!(told.len(), 6, "{told:?}");
     for rows_max in [1, 2, 100] {
         let events = after(&kernel, begin, rows_max);
-        assert_eq!(events.iter().map(|logged| &logged.event).collect::<Vec<_>>(), told.iter().collect::<Vec<_>>());
+        assert_eq!(
+            events.iter().map(|logged| &logged.event).collect::<Vec<_>>(),
+            told.iter().collect::<Vec<_>>()
+        );
         let expected: Vec<_> = (begin.number + 1..).zip(&told).map(|(number, _)| (number, 0)).collect();
         assert_eq!(numbers(&events), expected);
         // From the middle of a row, too.

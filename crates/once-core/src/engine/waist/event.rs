@@ -212,9 +212,10 @@ impl Event {
             | Self::Published { key, .. }
             | Self::LaneForked { key, .. } => Some(*key),
             Self::Parked { key, .. } => *key,
-            Self::Quarantined { .. } | Self::Came { .. } | Self::Connected { .. } | Self::Disconnected { .. } => {
-                None
-            }
+            Self::Quarantined { .. }
+            | Self::Came { .. }
+            | Self::Connected { .. }
+            | Self::Disconnected { .. } => None,
         }
     }
 
