@@ -300,6 +300,17 @@ impl Kernel {
 
     fn place_given(&mut self, peer: KernelId, act: &Act, item: &Item, eyes: &mut Eyes<'_>) {
         let sequence = act.sequence;
+        // Lanes of a copy's name at several kernels share their places: their objects may turn out to be one.
+        let at_others = |place: u64| {
+            let others =
+                self.origin.lanes.iter().filter(|((home, name), _)| *name == act.lane && *home != peer);
+            others.filter_map(|(_, lane)| lane.places.get(&place)).copied().collect::<Vec<_>>()
+        };
+        let goes_on = sequence > 1 && !at_others(sequence - 1).is_empty();
+        let twice = act.lane.key.lineage().is_none()
+            && at_others(sequence)
+                .iter()
+                .any(|id| self.origin.items.get(id).is_some_and(|item| item.home != self.me));
         let lane = self
             .origin
             .lanes
@@ -311,11 +322,15 @@ impl Kernel {
         let before = lane.places.range(..sequence).next_back().map(|(_, id)| order(id));
         let after = lane.places.range(sequence + 1..).next().map(|(_, id)| order(id));
         let in_order = before.is_none_or(|o| o < item.order) && after.is_none_or(|o| o > item.order);
-        let follows = sequence == 1 || lane.places.contains_key(&(sequence - 1)) || lane.patchy;
+        let next = lane.places.contains_key(&(sequence - 1));
+        let follows = sequence == 1 || next || lane.patchy || goes_on;
+        if goes_on && !next && lane.places.range(lane.low..).next().is_none() {
+            lane.low = lane.low.max(sequence);
+        }
         let how = How::exact_if(!lane.patchy);
         let right = match holder {
             Some(holder) => holder == item.action.id,
-            None => mine && in_order && follows,
+            None => mine && in_order && follows && !twice,
         };
         eyes.check(Check::SequenceGiven, how, right, || {
             format!("sequence {sequence} is given to {}, out of turn or twice", act.action.name)

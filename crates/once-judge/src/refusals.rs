@@ -332,12 +332,23 @@ impl Kernel {
             home.is_some_and(|home| self.with_peer(&home, Expect::done(), limits).may.contains(&R::NotFound));
         let named = self.home_for(&act.object, act.home);
         let stranger = stranger || named.is_some_and(|home| self.is_adrift(&act.object, home));
-        let perhaps: Vec<_> = old.into_iter().chain(full).chain(stranger.then_some(R::NotFound)).collect();
+        let elsewhere = self.waits_elsewhere(&act.object, home).then_some(R::Ambiguous);
+        let perhaps = [old, full, stranger.then_some(R::NotFound), elsewhere];
+        let perhaps: Vec<_> = perhaps.into_iter().flatten().collect();
         if against.is_empty() {
             Expect::open(&perhaps)
         } else {
             Expect::refused(&[&against[..], &perhaps[..]].concat())
         }
+    }
+
+    /// Whether actions that name the same copy wait at another kernel than this one and the one that is asked now.
+    fn waits_elsewhere(&self, object: &ObjectKey, home: Option<KernelId>) -> bool {
+        let mut others =
+            self.origin.items.values().filter(|item| item.object == *object && item.home != self.me);
+        home.is_some()
+            && object.lineage().is_none()
+            && others.any(|item| item.settled.is_none() && Some(item.home) != home)
     }
 
     /// Whether so many actions on an object may wait that its lane has no room. Those behind one that waits count, too.
