@@ -287,12 +287,14 @@ impl World {
         numbers.len().max(here)
     }
 
-    /// Whether a kernel that was an object's home, by the chain that today's has, keeps nothing of it any more.
+    /// Whether a kernel that was an object's home, by the chain that today's has, keeps nothing of it any more, or has removed what it
+    /// kept and got another copy since.
     fn is_removed_at_a_former_home(&self, disk: &crate::disk::Disk, key: &ObjectKey) -> bool {
         let chain = key.lineage().and_then(|lineage| once_core::object::chain(disk, &lineage).ok().flatten());
         let homes: Vec<_> = chain.map(|chain| chain.homes().collect()).unwrap_or_default();
         self.nodes.iter().filter(|node| homes.contains(&node.id)).any(|node| {
-            !matches!(once_core::object::head(&node.disk, key), Ok(Some(head)) if !head.header.tombstone)
+            self.checker.emptied.contains(&(node.id, *key))
+                || !matches!(once_core::object::head(&node.disk, key), Ok(Some(head)) if !head.header.tombstone)
         })
     }
 

@@ -123,6 +123,9 @@ pub(crate) struct Checker {
     made: BTreeSet<Hash>,
     /// The keys of hostile kernels' objects do not converge.
     pub(crate) forked: BTreeSet<once_model::ids::ObjectKey>,
+    /// Copies that people have removed, and where: what that kernel had recorded as the home before went along, also if it got
+    /// another copy since.
+    pub(crate) emptied: BTreeSet<(KernelId, once_model::ids::ObjectKey)>,
     /// Kernels that were put back from a backup at some time: what they make may be a second one.
     rolled_back: BTreeSet<KernelId>,
     /// Revisions that people gave up sending: who, to whom, which.
