@@ -241,6 +241,7 @@ impl World {
         let (mut coins, mut expected, mut doubts) = (0, 0, 0);
         for (uuid, body) in bodies.iter().flat_map(|(uuid, all)| all.iter().map(move |body| (uuid, body))) {
             let journal = body.as_ref().and_then(|body| Journal::read(body));
+            let journal = journal.filter(|_| !self.checker.is_laid_back(uuid));
             let Some(journal) = journal else {
                 // Removed or overwritten, with all that it had.
                 if self.checker.is_journal(uuid) {

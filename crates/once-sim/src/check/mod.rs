@@ -136,6 +136,8 @@ pub(crate) struct Checker {
     entries: history::Entries,
     archives: archive::Archives,
     told: events::Told,
+    /// Journals that have another state than what their actions made, because people kept an older one.
+    laid_back: BTreeSet<Uuid>,
     /// The UUIDs of all journals that were imported, or born of others.
     journals: BTreeSet<Uuid>,
     shadows: BTreeMap<KernelId, Shadow>,
@@ -185,6 +187,11 @@ impl Checker {
     /// Whether there ever was a journal of this UUID.
     pub fn is_journal(&self, uuid: &Uuid) -> bool {
         self.journals.contains(uuid)
+    }
+
+    /// Whether people have put an older state in the place of what actions made of a journal.
+    pub fn is_laid_back(&self, uuid: &Uuid) -> bool {
+        self.laid_back.contains(uuid)
     }
 
     /// Notes what a hostile kernel makes of its own.
