@@ -16,8 +16,9 @@ use serde_json::json;
 
 use crate::acting::new_action_id;
 use crate::component::coordination::{NAME, VERSION};
+use crate::events::{Entry, Filter, Reader};
 use crate::shell::now_ms;
-use crate::{Error, Events, Heard, Kernel, Object, Plan, RunState, Standing};
+use crate::{Error, Kernel, Object, Plan, RunState, Standing};
 
 /// A coordination, as it stands on the kernel that carries it out.
 #[derive(Debug, Clone, PartialEq)]
@@ -174,8 +175,9 @@ impl Coordinate {
     /// As [`Coordinate::start`], and when its end does not come within the time.
     pub async fn watch(self, tell: impl Fn(&Coordinated)) -> Result<Coordinated, Error> {
         let id = self.id.unwrap_or_else(new_action_id);
-        let mut events = self.kernel.events();
+        let begins = self.kernel.newest_event()?;
         let begun = self.begin(id).await?;
+        let mut events = begins.reader(&self.kernel, Filter::object(begun.object.key()));
         let ended = self.wait(begun, &mut events, &tell);
         let Some(timeout) = self.timeout else { return ended.await };
         match tokio::time::timeout(timeout, ended).await {
@@ -194,18 +196,17 @@ impl Coordinate {
     async fn wait(
         &self,
         mut now: Coordinated,
-        events: &mut Events,
+        events: &mut Reader,
         tell: &impl Fn(&Coordinated),
     ) -> Result<Coordinated, Error> {
-        let uuid = now.object.uuid();
         loop {
             tell(&now);
             if now.standing.state.is_over() {
                 return Ok(now);
             }
-            // Whatever a slow listener missed, the newest standing is on the disk.
-            while let Heard::Event(event) = events.next().await.ok_or_else(Error::stopping)? {
-                if matches!(*event, Event::Changed { header, .. } if header.uuid == uuid) {
+            // Whatever was missed, the newest standing is on the disk.
+            while let Entry::Event(logged) = events.next().await?.ok_or_else(Error::stopping)? {
+                if matches!(logged.event, Event::Changed { .. }) {
                     break;
                 }
             }

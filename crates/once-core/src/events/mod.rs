@@ -9,7 +9,7 @@ mod rows;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use keep::{State, open, record};
+pub(crate) use keep::{Moment, State};
 pub use read::{Logged, Page, newest, page};
 pub use rows::{EVENT_RESULT_MAX_BYTES, EventsRow, LoggedRow};
 

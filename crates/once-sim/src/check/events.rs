@@ -61,7 +61,7 @@ impl Checker {
 
     /// An engine begins on this disk: what was told of a commit that waited for the disk is there. Of a commit in doubt there
     /// may be more than was told.
-    pub(super) fn log_opened(&mut self, kernel: &KernelId, disk: &Disk) {
+    pub fn log_opened(&mut self, kernel: &KernelId, disk: &Disk) {
         let reader = self.told.readers.entry(*kernel).or_default();
         reader.owed.clear();
         let Ok(newest) = events::newest(disk) else { return };

@@ -275,7 +275,6 @@ impl Checker {
     /// failed sync left in doubt may be either; from here on the disk is the truth.
     pub fn started(&mut self, kernel: &KernelId, disk: &Disk, in_doubt: &[(Table, Vec<u8>)]) {
         self.recorded_started(kernel, disk);
-        self.log_opened(kernel, disk);
         let Some(shadow) = self.shadows.get_mut(kernel) else { return };
         shadow.lanes.started();
         shadow.take_marks(disk);

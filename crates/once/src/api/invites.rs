@@ -22,7 +22,7 @@ const ID_DIGITS: usize = 12;
 const SHORTEST: usize = 4;
 
 /// The name of an invite: the beginning of the hash of its secret.
-pub(super) fn id(hash: &Hash) -> String {
+pub(crate) fn id(hash: &Hash) -> String {
     hash.to_string().chars().take(ID_DIGITS).collect()
 }
 

@@ -202,7 +202,7 @@ fn elsewhere(name: &str, content: Hash) -> Result<ObjectKey, Error> {
 }
 
 /// How a kernel is called here.
-pub(super) fn name_of(kernel: &Kernel, id: &KernelId) -> String {
+pub(crate) fn name_of(kernel: &Kernel, id: &KernelId) -> String {
     if *id == kernel.id() {
         return kernel.name().to_owned();
     }

@@ -7,8 +7,6 @@ use once_model::header::Header;
 use once_model::ids::{Hash, KernelId, ObjectKey, Uuid};
 use once_model::wire::ShareAnswer;
 
-use super::ConnId;
-
 /// Something that happened on this kernel. Kept in the event log ([`crate::events`]): the numbers never change meaning.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 #[non_exhaustive]
@@ -179,7 +177,7 @@ pub enum Event {
         peer: KernelId,
         /// The connection: further streams are opened on it. It means nothing in the log.
         #[cbor(skip)]
-        conn: ConnId,
+        conn: u64,
         /// The difference between its clock and ours in milliseconds; positive when it is ahead.
         #[n(1)]
         clock_ahead_ms: i64,
