@@ -45,7 +45,7 @@ const fn bar(key: &'static str, from: From, limit: Limit) -> Bar {
 }
 
 /// The bars of the issues on exchange, on actions and on moves.
-const BARS: [Bar; 38] = [
+const BARS: [Bar; 39] = [
     bar("request_p50_ratio", From::Ratio("request_p50_us", "echo_p50_us"), Limit::AtMost(1.5)),
     bar("share_p50_ratio", From::Ratio("share_p50_us", "durable_p50_us"), Limit::AtMost(1.5)),
     bar("share_rate_ratio", From::Ratio("share_rate", "store_share_rate"), Limit::AtLeast(0.4)),
@@ -86,6 +86,7 @@ const BARS: [Bar; 38] = [
     bar("rss_million_ratio", From::Ratio("rss_million_mib", "rss_thousand_mib"), Limit::AtMost(1.0)),
     bar("find_index_p50_us", From::Median("find_index_p50_us"), Limit::Under(20_000.0)),
     bar("find_scan_first_ms", From::Median("find_scan_first_ms"), Limit::Under(200.0)),
+    bar("watch_resume_ms", From::Median("watch_resume_ms"), Limit::Under(1_000.0)),
     bar("find_scan_all_ms", From::Median("find_scan_all_ms"), Limit::Under(1_000.0)),
     bar("act_cpu_s_per_100k", From::Median("act_cpu_s_per_100k"), Limit::None),
 ];

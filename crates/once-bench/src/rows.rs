@@ -1,6 +1,6 @@
 //! What is measured, in the order of a round: each engine row right after its yardstick.
 
-use crate::engine::{acts, find, moves, rest};
+use crate::engine::{acts, find, moves, rest, watch};
 use crate::rounds::{Book, Latency};
 use crate::yard::store::Plan;
 use crate::yard::{bulk, call, durable, echo, store};
@@ -50,6 +50,7 @@ enum What {
     Restore,
     FindIndex,
     FindScan,
+    WatchResume,
     BareBulk,
     Bulk,
     BulkBroken,
@@ -125,6 +126,7 @@ impl Row {
             }
             What::FindIndex => self.times(find::by_index(bench).await?, book),
             What::FindScan => self.scan(find::by_scan(bench).await?, book),
+            What::WatchResume => self.figure("watch_resume_ms", "ms", watch::resume(bench).await?, book),
             What::Bulk => self.figure("bulk_rate", "MB/s", engine::bulk(bench).await?, book),
             What::BulkBroken => self.figure("bulk_broken", "of 100", engine::bulk_broken(bench).await?, book),
             What::Start(scenarios) => {
@@ -179,7 +181,7 @@ fn echo_figures(name: &'static str, rate: &str, figures: echo::Figures, book: &m
 }
 
 /// All rows.
-const ROWS: [Row; 36] = [
+const ROWS: [Row; 37] = [
     row(FDATASYNC, What::Fdatasync).durable(),
     row("echo", What::Echo),
     row("request", What::Request).beside("echo"),
@@ -204,6 +206,7 @@ const ROWS: [Row; 36] = [
     row("restore", What::Restore).durable(),
     row("find_index", What::FindIndex),
     row("find_scan", What::FindScan),
+    row("watch_resume", What::WatchResume),
     row("bare_bulk", What::BareBulk),
     row("bulk", What::Bulk).beside("bare_bulk"),
     row("bulk_broken", What::BulkBroken).once(),

@@ -8,6 +8,7 @@ mod cmd;
 mod context;
 mod demo;
 mod failure;
+mod help;
 mod log;
 mod scenarios;
 mod ui;

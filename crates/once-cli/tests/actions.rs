@@ -314,13 +314,16 @@ fn a_history_lists_what_was_done_and_says_whether_it_holds() {
     assert!(lines[0].starts_with("NO") && lines.len() == 6, "{listed}");
     let lines = &lines[1..];
     // The newest first: what was done, by whom, and what came of it.
-    assert!(lines[3].contains("alice") && lines[3].contains(r#"add {"by":1}"#), "{listed}");
-    assert!(lines[3].contains("done: ") && lines[0].contains("get"), "{listed}");
-    // A revision is named by its number and its content.
+    assert!(lines[3].contains("alice") && lines[3].contains(r#"add({"by":1})"#), "{listed}");
+    assert!(lines[3].contains("  1  ") && lines[0].contains("get"), "{listed}");
     let revision = |line: &str| line.rsplit("  ").next().unwrap().trim().to_owned();
-    assert!(revision(lines[3]).starts_with("2 "), "{listed}");
+    assert_eq!(revision(lines[3]), "2", "{listed}");
     assert!(lines[2].contains("failed") && revision(lines[2]) == revision(lines[3]), "{listed}");
-    assert!(lines[0].contains(" bob ") && lines[0].contains("done"), "{listed}");
+    assert!(lines[0].contains(" bob ") && lines[0].contains("  2  "), "{listed}");
+    let full = home.once("bob", &["history", COUNTER, "--full", "-n", "1"]).exits(0).out;
+    for line in ["action     get", "arguments  null", "outcome    done", "result     2", "revision   3"] {
+        assert!(full.contains(line), "no {line:?} in {full}");
+    }
     let two = home.once("bob", &["history", COUNTER, "--after", "1", "-n", "2", "--json"]).exits(0).json();
     let numbers: Vec<_> = two["entries"].as_array().unwrap().iter().map(|entry| &entry["number"]).collect();
     assert_eq!((numbers, &two["total"], &two["next"]), (vec![&json!(2), &json!(3)], &json!(5), &json!(3)));
@@ -346,6 +349,44 @@ fn a_history_shows_what_was_asked_of_as_many_entries_as_one_says() {
     };
     assert_eq!(asked(&["--told", "0"]), Value::Null);
     assert_eq!(asked(&[]), json!("add"));
+}
+
+/// Stops a kernel that goes on in the background, also when the test fails.
+struct Stops<'a>(&'a Home);
+
+impl Drop for Stops<'_> {
+    fn drop(&mut self) {
+        self.0.once("alice", &["stop"]);
+    }
+}
+
+#[test]
+fn earlier_revisions_are_shown_where_they_are_kept() {
+    let home = Home::new();
+    let _stops = Stops(&home);
+    let up = |more: &[&str]| {
+        let up = [&["up", "--init", "--detach", "--listen", "127.0.0.1:0"], more].concat();
+        home.once("alice", &up).exits(0);
+    };
+    let add = || home.once("alice", &["act", COUNTER, "add", r#"{"by":1}"#]).exits(0);
+    let show = |number: &str| home.once("alice", &["show", COUNTER, "--revision", number]);
+    up(&[]);
+    home.once("alice", &["create", "Counter", "--uuid", COUNTER]).exits(0);
+    add();
+    show("1").exits(1).says("revision 1 of").says("no earlier one is").says("once up");
+    home.once("alice", &["stop"]).exits(0);
+    up(&["--revisions", "2"]);
+    for _ in 0..4 {
+        add();
+    }
+    home.once("alice", &["show", COUNTER]).exits(0).says("2 earlier revisions, 4 to 5");
+    for (number, count) in [("4", r#""count":3"#), ("6", r#""count":5"#)] {
+        let shown = show(number).exits(0).out.replace(' ', "");
+        assert!(shown.contains(count), "{number}: {shown}");
+    }
+    show("3").exits(1).says("of the earlier ones, 4 to 5 are");
+    show("9").exits(1).says("its newest revision is 6");
+    home.once("alice", &["show", COUNTER, "--revision", "4", "--path"]).exits(2);
 }
 
 #[test]

@@ -93,7 +93,14 @@ fn an_object_begins_as_its_component_can_read_it_and_what_is_wrong_is_said_in_wo
     ] {
         home.once("alice", &["act", ior.trim(), "add", arguments]).exits(1).says(said);
     }
-    home.once("alice", &["act", ior.trim(), "fly"]).exits(1).says("hint: a Counter understands: add, get");
+    home.once("alice", &["act", ior.trim(), "fly"])
+        .exits(1)
+        .says("Counter understands no action 'fly'. It understands: add, get");
+    home.once("alice", &["act", ior.trim(), "ad"]).exits(1).says("Did you mean 'add'?");
+    let told = home.once("alice", &["actions", ior.trim()]).exits(0).says("the component Counter 1.0");
+    let add = r#"arguments  {"by": integer}"#;
+    let told = told.prints("add\n    Adds to a counter, and returns the new count.\n").prints(add);
+    assert!(told.out.lines().all(|line| line.chars().count() <= 80), "{}", told.out);
     home.once("alice", &["act", ior.trim(), "add", "many"]).exits(2).says("not JSON at 1:1");
     // Whoever has to ask again knows by which id.
     let failed = home.once("alice", &["act", ior.trim(), "add", "7", "--id", id, "--json"]).exits(1);

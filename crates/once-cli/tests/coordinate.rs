@@ -215,7 +215,7 @@ fn the_command_says_how_a_plan_ended() {
         let done =
             ["take from bob  done", "give to carol  done", &format!("done {one}"), &balance(FUNDS + AMOUNT)];
         says(once(&["--id", &one, "--wait"]), 0, &done);
-        says(once(&["--id", &one]), 0, &[&one, "done; `", &format!(" outcome {one}`")]);
+        says(once(&["--id", &one]), 0, &[&one, "done; `", &format!(" coordination {one}`")]);
         says(bank.place.once("alice", &["outcome", &one]), 0, &done[2..]);
         let (exit, said) = once(&["--json", "--wait", "--id", &one]);
         let shown: Value = serde_json::from_str(&said).unwrap();
@@ -238,10 +238,32 @@ fn the_command_says_how_a_plan_ended() {
         write(&doubtful);
         says(bank.place.once("alice", &["doctor"]), 0, &["nothing is wrong"]);
         let three = id(3);
-        says(once(&["--wait", "--id", &three]), 6, &["in doubt ", "not undone: no-component"]);
+        says(
+            once(&["--wait", "--id", &three]),
+            6,
+            &["in doubt ", "not undone: Account understands no action 'give back'"],
+        );
         says(bank.place.once("alice", &["outcome", &three]), 6, &[&format!("in doubt {three}")]);
         let found = ["the coordination ", "is in doubt: take from bob is in doubt", "hint: "];
         says(bank.place.once("alice", &["doctor"]), 1, &found);
+        says(
+            bank.place.once("alice", &["status"]),
+            0,
+            &["1 coordination (`", "coordinations --state in-doubt`)"],
+        );
+        let listed = bank.place.once("alice", &["coordinations", "--state", "in-doubt"]);
+        says(listed, 0, &[&three, "in doubt", "0/3", "1 coordination\n"]);
+        says(bank.place.once("alice", &["coordinations", "--quiet"]), 0, &[&one, &three]);
+        let shown =
+            ["asked", "failed", "undo asked", "not undone", "Account understands no action 'give back'"];
+        says(bank.place.once("alice", &["coordination", &three]), 0, &shown);
+        says(bank.place.once("alice", &["coordination", &three, "--watch"]), 6, &shown);
+        says(
+            bank.place.once("alice", &["coordination", &one, "--watch"]),
+            0,
+            &["give to carol", "ended after"],
+        );
+        says(bank.place.once("alice", &["coordination", &id(9)]), 1, &["no coordination", "hint: "]);
 
         doubtful["steps"][2]["ior"] = json!("ior:once://-/Account/1.0/7d0c2f6e-0b7e-4d0e-9b52-3f3f7e1a0c01");
         write(&doubtful);

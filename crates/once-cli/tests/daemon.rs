@@ -309,7 +309,7 @@ fn the_web4_client_serves_a_component() {
     assert_eq!(home.once("alice", &["act", UUID, "switch", "true"]).exits(0).out, "true\n");
     let shown = || home.once("alice", &["show", UUID]).exits(0).out;
     assert_eq!(shown(), lamp.replace("\"on\" : false", "\"on\" : true"));
-    home.once("alice", &["act", UUID, "explode"]).exits(1).says("no component that does this");
+    home.once("alice", &["act", UUID, "explode"]).exits(1).says("Lamp understands no action 'explode'");
     // What its program sets, the kernel's timer does, also when the program is another one by then.
     Ran::new(&["act"], client(&["act", UUID, "blink", "1500"]).output().unwrap()).exits(0).prints("done");
     drop(served); // SIGKILL

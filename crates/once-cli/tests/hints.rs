@@ -21,9 +21,10 @@ const CRATES: [&str; 5] = ["once-model", "once-core", "once-store", "once", "onc
 
 /// What does not end with 0 although all is well, and what it says then: too late, nothing that waits, something to look
 /// at, no kernel that was put back from a backup.
-const OTHER_EXITS: [(&str, i32, &str); 9] = [
+const OTHER_EXITS: [(&str, i32, &str); 10] = [
     ("once cancel ID", 1, "too late: it had run"),
     ("once outbox drop ID", 1, "waits here"),
+    ("once dead-letters drop ID", 1, "nothing waits here"),
     ("once doctor", 1, "to look at"),
     ("once doctor --all", 1, "to look at"),
     ("once drain --to PEER", 3, "cannot go"),
@@ -117,7 +118,9 @@ impl World {
         let second = command.split(' ').nth(1)?;
         let other = if at == "alice" { "bob" } else { "alice" };
         Some(match (word, second) {
+            ("{id}" | "ID" | "{uuid}", "coordination") => self.coordination(),
             ("{id}" | "ID", _) | ("{}" | "{0}", "cancel" | "outbox") => self.action.clone(),
+            ("{uuid}", "rm") => self.value("once rm OBJECT", "OBJECT", at)?,
             ("OBJECT", "claim") => UNCLAIMED.into(),
             ("OBJECT" | "{0}", "rm" | "share") => {
                 let made = self.home.once("alice", &["create", "Counter", "--json"]).exits(0).json();
@@ -134,7 +137,7 @@ impl World {
             ("{uuid}", "show") => NOTE.into(),
             ("OBJECT", "conflicts") => self.conflict().into(),
             ("REVISION", "conflicts") => self.kept()?,
-            ("OBJECT", "show") if at == "bob" => AT_BOB.into(),
+            ("OBJECT", "show" | "actions") if at == "bob" => AT_BOB.into(),
             ("OBJECT" | "NAME" | "{}" | "{0}", "show") | ("OBJECT", _) => NOTE.into(),
             ("FILE" | "{}", "verify-receipt") => "receipt.json".into(),
             ("KERNEL", "grant") => self.ids[other].clone(),
@@ -155,6 +158,16 @@ impl World {
             ("HOST:PORT", _) => "127.0.0.1:9".into(),
             _ => return None,
         })
+    }
+
+    /// Carries out a plan, and returns its id.
+    fn coordination(&self) -> String {
+        let ior = self.home.once("alice", &["show", NOTE, "--json"]).exits(0).json()["object"]["ior"].clone();
+        let plan = format!(r#"{{"mode":"all","steps":[{{"name":"read","ior":{ior},"action":"get"}}]}}"#);
+        let file = self.home.file("a-plan.json", plan);
+        let done =
+            self.home.once("alice", &["coordinate", file.to_str().unwrap(), "--wait", "--json"]).exits(0);
+        done.json()["id"].as_str().unwrap().to_owned()
     }
 
     /// Makes a conflict: a file is changed, and so was its object since it was imported.
@@ -186,7 +199,7 @@ impl World {
             ("up" | "stop", _) => "dora",
             ("join", _) => "carol",
             // The action was accepted there.
-            ("receipt", _) | (_, true) => "alice",
+            ("receipt" | "outcome", _) | (_, true) => "alice",
             (_, false) => "bob",
         }
     }

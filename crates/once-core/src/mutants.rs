@@ -94,6 +94,8 @@ mod switch {
         SkipContentHash breaks 1,
         /// A body goes although a conflict of the object has the same bytes.
         DropSharedBody breaks 1,
+        /// The bytes of a revision that is kept go with the head.
+        ForgetRevisionBody breaks 4,
         /// Whoever is a peer may read everything.
         SkipReadRight breaks 7,
         /// Whoever is a peer may share.

@@ -83,6 +83,12 @@ pub const LEDGER_KEPT_ROWS: u64 = 10_000;
 /// Most bytes of an action's arguments, and of its result, that the ledger keeps for people to read.
 pub const TOLD_MAX_BYTES: usize = 1024;
 
+/// Most earlier revisions of an object that are kept: all of them are looked at in one step.
+pub const REVISIONS_MAX: usize = 64;
+
+/// Most bytes of scenarios that the earlier revisions of an object take up.
+pub const REVISIONS_MAX_BYTES: u64 = 16 << 20;
+
 /// Of how many of the newest entries of an object it keeps them, unless the kernel is told otherwise.
 pub const TOLD_ROWS: u64 = 1000;
 

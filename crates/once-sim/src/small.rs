@@ -17,7 +17,7 @@ const SMALL_SLICE_ROWS: usize = 3;
 pub(crate) fn in_stories(index: usize) -> Limits {
     match index % 3 {
         0 => Limits { slice_rows: SMALL_SLICE_ROWS, ..Limits::PAGE },
-        1 => Limits { requests: FEW_REQUESTS, told_rows: 3, behind: 4, ..Limits::PAGE },
+        1 => Limits { requests: FEW_REQUESTS, told_rows: 3, behind: 4, revisions: 2, ..Limits::PAGE },
         _ => Limits::PAGE,
     }
 }
@@ -84,6 +84,11 @@ pub(crate) fn draw(rng: &mut Rng, index: usize) -> Limits {
     }
     if rng.one_in(3) {
         limits.slice_rows = rng.between(1, 5) as usize;
+    }
+    // Drawn beside the others: what is kept of the past changes nothing of a world, so that seeds stay the worlds that they were.
+    let mut beside = rng.clone();
+    if beside.one_in(2) {
+        limits.revisions = beside.between(1, 4) as usize;
     }
     limits
 }

@@ -100,14 +100,6 @@ impl Kernel {
         }
     }
 
-    /// What can be asked of an object, if it is here and its component is known here.
-    fn understood(&self, uuid: Uuid) -> Option<String> {
-        let found = once_core::object::find(&self.shared().snapshot(), &uuid, None).ok()?;
-        let component = self.shared().components.get(&found.first()?.header.component)?;
-        let actions: Vec<_> = component.actions().collect();
-        Some(format!("a {} understands: {}", component.name(), actions.join(", ")))
-    }
-
     /// Like [`Kernel::outcome`], but returns failures and refusals as values.
     pub(crate) fn outcome_of(&self, id: Uuid) -> Result<Option<Outcome>, Error> {
         let row = self.shared().requested(&id)?;
@@ -268,15 +260,7 @@ impl Act {
     }
 
     async fn run(self) -> Result<Acted, Error> {
-        let (kernel, uuid) = (self.kernel.clone(), self.key.uuid);
         match self.told().await? {
-            (id, Some((Outcome::Refused(Code::NoComponent), after))) => {
-                let error = acted(id, Outcome::Refused(Code::NoComponent), after);
-                error.map_err(|error| match kernel.understood(uuid) {
-                    Some(hint) => error.with_hint(hint),
-                    None => error,
-                })
-            }
             (id, Some((outcome, after))) => acted(id, outcome, after),
             (id, None) => Err(unknown(id)),
         }
@@ -315,9 +299,7 @@ pub(crate) fn refused(code: Code) -> Error {
             )
         }
         Code::NoComponent => Error::invalid("the object's home has no component that does this to it")
-            .with_hint(
-                "`merge`, `replace` and `get` work on every object whose component is not known there",
-            ),
+            .with_hint("its component reads older versions only, or does not know the action: 'once actions OBJECT' there says which"),
         Code::Cancelled => Error::cancelled("the action was taken back before it ran"),
         Code::Lacking => Error::invalid(
             "the action never ran: a scenario that it depends on was not at the home, and did not come in time or could \

@@ -7,6 +7,7 @@ use std::time::Duration;
 use crate::component::{self, Component, Components};
 use crate::datadir::{self, Config};
 use crate::net::{self, Handle, Listen, Net, Offline};
+use crate::shell::Kept;
 use crate::{Error, Kernel, shell};
 
 /// How a kernel starts.
@@ -20,7 +21,7 @@ pub struct Builder {
     offline: bool,
     /// Of a copy of a damaged store.
     only_reads: bool,
-    told: Option<u64>,
+    kept: Kept,
     components: Components,
 }
 
@@ -33,7 +34,7 @@ impl Builder {
             relay: None,
             offline: false,
             only_reads: false,
-            told: None,
+            kept: Kept::default(),
             components: Components::default(),
         }
     }
@@ -77,7 +78,22 @@ impl Builder {
     /// They go in slices, so that more are there for a while. Entries as such are kept longer: of each kernel at least
     /// 10,000 that show no more what was asked.
     pub fn told(mut self, entries: u64) -> Self {
-        self.told = Some(entries);
+        self.kept.told_rows = Some(entries);
+        self
+    }
+
+    /// How many earlier revisions of each object are kept, for [`Kernel::revision`]: of objects whose home this kernel is, the
+    /// newest that were replaced, at most 64 and 16 MiB of each object. Without it: the kernel's own scenario says (`revisions`),
+    /// else none. What is kept beyond a smaller number goes with the next change of its object.
+    ///
+    /// ```no_run
+    /// # async fn f() -> Result<(), once::Error> {
+    /// let kernel = once::Kernel::builder("./alice").revisions(10).start().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn revisions(mut self, revisions: usize) -> Self {
+        self.kept.revisions = Some(revisions);
         self
     }
 
@@ -136,7 +152,10 @@ impl Builder {
         if let Some(name) = self.name {
             config.name = name;
         }
-        let told = self.told.or(config.told);
+        let kept = Kept {
+            told_rows: self.kept.told_rows.or(config.told),
+            revisions: self.kept.revisions.or(config.revisions),
+        };
         let store = match self.only_reads {
             true => datadir::open_copy(&self.data)?,
             false => datadir::open_store(&self.data)?,
@@ -147,7 +166,7 @@ impl Builder {
             return Err(datadir::other_key(&self.data, &key.id(), &owner));
         }
         self.components.remember(config.served.clone(), config.served_moves.clone());
-        let (shared, thread) = shell::prepare(self.data.clone(), key, store, self.components, told)?;
+        let (shared, thread) = shell::prepare(self.data.clone(), key, store, self.components, kept)?;
         let listen = match self.offline {
             true => None,
             false => Some(listen(&config, self.listen.as_deref(), self.relay.as_deref())?),

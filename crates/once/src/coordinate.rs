@@ -1,11 +1,11 @@
 //! Coordinations: plans over several objects, carried out by an object of this kernel.
 
 use std::future::{Future, IntoFuture};
-use std::ops::ControlFlow;
 use std::pin::Pin;
 use std::time::Duration;
 
-use once_core::waist::Event;
+use once_core::object::HeadRow;
+use once_core::store::Read;
 use once_core::{Refusal, object};
 use once_model::action::Action;
 use once_model::hash::record_hash;
@@ -16,17 +16,19 @@ use serde_json::json;
 
 use crate::acting::new_action_id;
 use crate::component::coordination::{NAME, VERSION};
-use crate::events::{Entry, Filter, Reader};
 use crate::shell::now_ms;
 use crate::{Error, Kernel, Object, Plan, RunState, Standing};
 
 /// A coordination, as it stands on the kernel that carries it out.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Coordinated {
-    /// Its id: asking again with it and the same plan is the same coordination.
+    /// Its id: asking again with it and the same plan is the same coordination. Of one that was started by hand: the UUID of
+    /// its object.
     pub id: Uuid,
     /// The object that carries it out. Its scenario shows the plan, and how each step stands.
     pub object: Object,
+    /// [`Plan::name`].
+    pub name: Option<String>,
     /// [`Plan::hash`].
     pub plan: Hash,
     /// How it stands.
@@ -88,53 +90,64 @@ impl Kernel {
 
     /// The same, or nothing: most ids are of other actions.
     pub(crate) fn coordination_of(&self, id: Uuid) -> Result<Option<Coordinated>, Error> {
-        let found = self.coordinations(id)?;
+        let found = self.made_for(id)?;
         // Of two that were made at the same time, only one could be started.
         let started = |found: &&Coordinated| found.standing.state != RunState::Planned;
         Ok(found.iter().find(started).or(found.first()).cloned())
     }
 
-    /// The coordinations of this kernel that need manual attention, as far as `looked_at_max` objects show them.
-    pub(crate) fn in_doubt(&self, looked_at_max: usize) -> Result<Vec<(Object, Standing)>, Error> {
-        let snapshot = self.shared().snapshot();
-        let (mut found, mut looked) = (Vec::new(), 0);
-        object::heads(&snapshot, &mut |row| {
-            looked += 1;
-            if row.header.component == NAME && row.home == Some(self.id()) && !row.header.tombstone {
-                found.push(row);
-            }
-            if looked < looked_at_max { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
-        })?;
-        let mut doubtful = Vec::new();
-        for row in found {
-            let Some(body) = object::body(&snapshot, &row.header)? else { continue };
-            // One that was changed by hand stands nowhere.
-            let Ok((_, standing)) = Standing::read(Scenario::parse(body)?.editable()) else { continue };
-            if standing.state == RunState::InDoubt {
-                doubtful.push((Object::new(row, self.id()), standing));
-            }
-        }
-        Ok(doubtful)
-    }
-
-    fn coordinations(&self, id: Uuid) -> Result<Vec<Coordinated>, Error> {
+    fn made_for(&self, id: Uuid) -> Result<Vec<Coordinated>, Error> {
         let snapshot = self.shared().snapshot();
         let mut found = Vec::new();
         for row in object::find(&snapshot, &object_uuid(&self.id(), &id), None)? {
             // What others have shared under this UUID is not ours.
-            if row.home != Some(self.id()) || row.header.tombstone || row.header.component != NAME {
-                continue;
+            if is_own(self, &row) {
+                found.extend(read(self, &snapshot, row, Some(id))?);
             }
-            let Some(body) = object::body(&snapshot, &row.header)? else { continue };
-            let scenario = Scenario::parse(body)?;
-            let (plan, standing) = Standing::read(scenario.editable()).map_err(|error| {
-                Error::invalid(format!("the coordination {id} was changed by hand: {error}"))
-            })?;
-            let object = Object::new(row, self.id());
-            found.push(Coordinated { id, object, plan: plan.hash(), standing });
         }
         Ok(found)
     }
+
+    /// How a coordination stands that is this object, here or elsewhere.
+    ///
+    /// # Errors
+    /// When it is none, or was changed by hand.
+    pub(crate) fn coordination_at(&self, object: Object) -> Result<Coordinated, Error> {
+        let key = object.key();
+        let none = || {
+            Error::invalid(format!("the object {key} is no coordination"))
+                .with_hint("`once coordinations` lists those of this kernel")
+        };
+        if object.component() != NAME {
+            return Err(none());
+        }
+        read(self, &self.shared().snapshot(), object.row, None)?.ok_or_else(none)
+    }
+}
+
+/// Whether an object is a coordination that this kernel carries out.
+pub(crate) fn is_own(kernel: &Kernel, row: &HeadRow) -> bool {
+    row.header.component == NAME && row.home == Some(kernel.id()) && !row.header.tombstone
+}
+
+/// Reads a coordination; nothing if it has no bytes here.
+pub(crate) fn read(
+    kernel: &Kernel,
+    rows: &dyn Read,
+    row: HeadRow,
+    id: Option<Uuid>,
+) -> Result<Option<Coordinated>, Error> {
+    let Some(body) = object::body(rows, &row.header)? else { return Ok(None) };
+    let scenario = Scenario::parse(body)?;
+    let uuid = row.header.uuid;
+    let (plan, standing) = Standing::read(scenario.editable()).map_err(|error| {
+        Error::invalid(format!("the coordination {} was changed by hand: {error}", id.unwrap_or(uuid)))
+    })?;
+    // One that was started by hand has no id but that of its object.
+    let is_its = |id: &Uuid| object_uuid(&kernel.id(), id) == uuid;
+    let id = id.or(standing.id.filter(is_its)).unwrap_or(uuid);
+    let (name, hash) = (plan.name(), plan.hash());
+    Ok(Some(Coordinated { id, object: Object::new(row, kernel.id()), name, plan: hash, standing }))
 }
 
 /// The UUID of the object that carries a coordination out: one for each id of each kernel.
@@ -177,41 +190,7 @@ impl Coordinate {
         let id = self.id.unwrap_or_else(new_action_id);
         let begins = self.kernel.newest_event()?;
         let begun = self.begin(id).await?;
-        let mut events = begins.reader(&self.kernel, Filter::object(begun.object.key()));
-        let ended = self.wait(begun, &mut events, &tell);
-        let Some(timeout) = self.timeout else { return ended.await };
-        match tokio::time::timeout(timeout, ended).await {
-            Ok(ended) => ended,
-            Err(_) => {
-                let steps = self.kernel.coordination(id)?.standing.steps;
-                let waits: Vec<_> = steps.iter().filter(|step| step.state.is_awaited()).collect();
-                let names = waits.iter().map(|step| step.name.as_str()).collect::<Vec<_>>().join(", ");
-                let names = if names.is_empty() { "its turn" } else { &names };
-                Err(Error::timeout(format!("the coordination {id} has not ended yet: it waits for {names}"))
-                    .with_hint("it goes on; the same id and plan again waits again"))
-            }
-        }
-    }
-
-    async fn wait(
-        &self,
-        mut now: Coordinated,
-        events: &mut Reader,
-        tell: &impl Fn(&Coordinated),
-    ) -> Result<Coordinated, Error> {
-        loop {
-            tell(&now);
-            if now.standing.state.is_over() {
-                return Ok(now);
-            }
-            // Whatever was missed, the newest standing is on the disk.
-            while let Entry::Event(logged) = events.next().await?.ok_or_else(Error::stopping)? {
-                if matches!(logged.event, Event::Changed { .. }) {
-                    break;
-                }
-            }
-            now = self.kernel.coordination(now.id)?;
-        }
+        self.kernel.await_end(begun, &begins, self.timeout, &tell).await
     }
 
     /// Makes the object and starts it. Both may have been done before.
@@ -219,7 +198,7 @@ impl Coordinate {
         let kernel = &self.kernel;
         let arguments = json!({ "plan": self.plan.hash().to_string() }).to_string();
         self.check(id, &arguments)?;
-        let known = kernel.coordinations(id)?;
+        let known = kernel.made_for(id)?;
         let same = known.iter().find(|known| known.plan == self.plan.hash());
         let (key, created) = match (same, known.first()) {
             (Some(same), _) => (same.object.key(), false),

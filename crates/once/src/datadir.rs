@@ -69,6 +69,9 @@ pub(crate) struct Config {
     /// Of how many of the newest entries of an object it is kept what was asked and said; 1,000 if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub told: Option<u64>,
+    /// How many earlier revisions of each object are kept, where this kernel is its home; none if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revisions: Option<usize>,
     /// Components that programs serve over the local API, now or at other times.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub served: Vec<String>,
@@ -108,6 +111,7 @@ pub fn init(data: &Path, options: InitOptions) -> Result<Initialised, Error> {
         listen: options.listen.unwrap_or_else(|| LISTEN.into()),
         relay: options.relay,
         told: None,
+        revisions: None,
         served: Vec::new(),
         served_moves: Vec::new(),
     };
@@ -269,7 +273,7 @@ pub(crate) fn read_config(data: &Path) -> Result<Config, Error> {
     let path = data.join(SCENARIO_FILE);
     let wrong = |why: String| {
         Error::invalid(format!("{}: {why}", path.display()))
-            .with_hint("it is a scenario; its model has name, listen, relay, told")
+            .with_hint("it is a scenario; its model has name, listen, relay, told, revisions")
     };
     let bytes = match fs::read(&path) {
         Ok(bytes) => bytes,

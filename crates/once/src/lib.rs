@@ -7,6 +7,7 @@
 //! wherever they are. [`api`] is how other programs on the machine talk to a running kernel.
 
 mod acting;
+mod actions;
 pub mod api;
 mod beside;
 mod builder;
@@ -14,7 +15,9 @@ mod calls;
 mod catalog;
 pub mod component;
 mod coordinate;
+mod coordinations;
 mod datadir;
+mod dead_letters;
 mod drain;
 mod error;
 mod events;
@@ -29,7 +32,9 @@ mod private;
 mod proof;
 pub mod receipts;
 mod retire;
+mod revisions;
 mod shell;
+mod stands;
 mod survey;
 mod tidy;
 mod troubles;
@@ -37,14 +42,19 @@ mod typed;
 mod way;
 
 pub use acting::{Act, Acted, new_action_id};
+pub use actions::{ActionsKnown, ObjectActions};
 pub use api::contract::{Event, EventInfo};
 pub use builder::Builder;
 pub use calls::{Delivered, Following, Found, Request, Share, ShareTo};
-pub use component::{Action, Activity, Arrived, Called, Came, Component, Context, EffectError};
+pub use component::{
+    Action, ActionDescription, Activity, Arrived, Called, Came, Component, Context, EffectError,
+};
 pub use component::{Leaving, Model, NotDone};
-pub use component::{Plan, PlanError, RunState, Standing, StepStanding, StepState, Told};
+pub use component::{Plan, PlanError, RunState, Standing, StepStanding, StepState, StepTimes, Told};
 pub use coordinate::{Coordinate, Coordinated};
+pub use coordinations::{Coordinations, CoordinationsPage};
 pub use datadir::{InitOptions, Initialised, check_free, init, is_initialised, lost_key};
+pub use dead_letters::{DeadLetter, DeadLetterKind, DeadLetterReason};
 pub use drain::{Drain, DrainCancelled, DrainPlan, DrainProgress, Drained};
 pub use error::Error;
 pub use events::{EventCursor, EventPage, EventStream, Watch};

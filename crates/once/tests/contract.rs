@@ -129,8 +129,15 @@ async fn objects(a: &mut Checked) {
     let object = a.ask(put).await.object;
     assert_eq!((object.revision, object.state), (2, ObjectState::Home));
     let named = || object.uuid.clone();
-    assert_eq!(a.ask(Get { object: named(), bytes: None }).await.text, Some(note(1, "another")));
-    assert_eq!(a.ask(Get { object: named(), bytes: Some(false) }).await.text, None);
+    assert_eq!(
+        a.ask(Get { object: named(), bytes: None, revision: None }).await.text,
+        Some(note(1, "another"))
+    );
+    assert_eq!(a.ask(Get { object: named(), bytes: Some(false), revision: None }).await.text, None);
+    let same = a.ask(Get { object: named(), bytes: None, revision: Some(2) }).await;
+    assert_eq!((same.object.revision, same.kept), (2, vec![]));
+    let earlier = a.client.ask(Get { object: named(), bytes: None, revision: Some(1) }).await.unwrap_err();
+    assert_eq!(earlier.code, "not-found");
     assert!(a.ask(Path { object: named() }).await.verified);
     a.ask(Refs { object: named() }).await;
     let state = Some(ObjectState::Home);
@@ -142,7 +149,7 @@ async fn objects(a: &mut Checked) {
     let find = Find { component: Some("Note".into()), conditions: vec![condition], ..Find::default() };
     assert_eq!(a.ask(find).await.objects.len(), 1);
     assert_eq!(a.ask(Remove { object: named() }).await.change, ChangeKind::Removed);
-    assert!(a.ask(Get { object: object.key, bytes: None }).await.object.tombstone);
+    assert!(a.ask(Get { object: object.key, bytes: None, revision: None }).await.object.tombstone);
 }
 
 async fn actions(a: &mut Checked) {
@@ -150,6 +157,10 @@ async fn actions(a: &mut Checked) {
     let done = a.ask(act(&counter.ior, "add", json!({ "by": 1 }))).await;
     assert_eq!((done.status, done.claimed), (ActionStatus::Done, Some(false)));
     assert_eq!(done.done.unwrap().result, 1);
+    let understood = a.ask(Actions { object: counter.ior.clone() }).await;
+    assert_eq!((understood.component.as_str(), understood.known), ("Counter", once::ActionsKnown::Component));
+    let add = understood.actions.iter().find(|action| action.name == "add").unwrap();
+    assert_eq!(add.arguments.as_ref().unwrap()["properties"]["by"]["type"], "integer");
     let later = Act { no_wait: true, ..act(&counter.ior, "get", Value::Null) };
     assert_eq!(a.ask(later).await.status, ActionStatus::Accepted);
     a.ask(Outcome { id: done.id }).await;
@@ -175,6 +186,30 @@ async fn actions(a: &mut Checked) {
     let done = a.ask(coordinate).await;
     assert_eq!(done.state, once::RunState::Done);
     assert!(a.ask(Outcome { id: done.id }).await.coordination.is_some());
+    for named in [done.id.to_string(), done.object.uuid.clone()] {
+        let same = a.ask(Coordination { coordination: named, wait: true, timeout_ms: Some(1000) }).await;
+        assert_eq!((same.id, same.started_ms.is_some(), same.ended_ms.is_some()), (done.id, true, true));
+        assert!(same.steps.iter().all(|step| step.times.answered_ms >= step.times.asked_ms));
+        assert!(same.steps.iter().all(|step| step.times.asked_ms >= same.started_ms));
+    }
+    let plan = json!({ "name": "again", "mode": "all", "steps": [
+        { "name": "too much", "ior": from, "action": "withdraw", "arguments": { "amount": 99 } },
+    ] });
+    let failed = a.ask(Coordinate { plan: Some(plan), wait: true, ..Coordinate::default() }).await;
+    assert_eq!(failed.state, once::RunState::Compensated);
+    let all = a.ask(Coordinations::default()).await;
+    let of = |id| all.coordinations.iter().find(|one| one.id == id).unwrap();
+    assert_eq!((of(done.id).done, of(done.id).steps, of(done.id).name.as_deref()), (2, 2, None));
+    assert_eq!((of(failed.id).done, of(failed.id).name.as_deref()), (0, Some("again")));
+    let state = Some(once::RunState::Compensated);
+    let some = a.ask(Coordinations { state, ..Coordinations::default() }).await.coordinations;
+    assert_eq!(some.iter().map(|one| one.id).collect::<Vec<_>>(), [failed.id]);
+    let first = a.ask(Coordinations { limit: Some(1), ..Coordinations::default() }).await;
+    let rest = Coordinations { after: first.next.clone(), ..Coordinations::default() };
+    let rest = a.ask(rest).await;
+    assert_eq!((first.coordinations.len(), rest.coordinations.len(), rest.next), (1, 1, None));
+    assert_ne!(first.coordinations[0].id, rest.coordinations[0].id);
+    assert_eq!(a.ask(Status {}).await.in_doubt, 0);
 }
 
 /// Two files that were changed beside their object: one is kept, one is dropped.
@@ -247,9 +282,36 @@ async fn peers(a: &mut Checked) {
     assert_eq!(a.ask(Moves {}).await.moves.len(), 1);
     assert!(a.ask(MovesWithdraw { object: note.uuid }).await.stays);
     assert!(!a.ask(Outbox {}).await.owed.is_empty());
+    dead_letters(a).await;
     let drop = OutboxDrop { peer: Some(to), ..OutboxDrop::default() };
     assert!(matches!(a.ask(drop).await, OutboxDropResult::Debts(debts) if debts.given_up >= 1));
     a.ask(PeersRemove { peer: "nobody".into() }).await;
+}
+
+/// A share for a kernel that never comes is one; it can be tried again, and given up.
+async fn dead_letters(a: &mut Checked) {
+    assert_eq!(a.ask(DeadLetters::default()).await.total, 0, "nothing has waited for an hour");
+    let all = || DeadLetters { older_than_ms: Some(0), ..DeadLetters::default() };
+    let first = a.ask(DeadLetters { limit: Some(1), ..all() }).await;
+    let [letter] = first.letters.as_slice() else { panic!("{first:?}") };
+    assert_eq!((letter.kind, letter.reason), (once::DeadLetterKind::Share, once::DeadLetterReason::TooOld));
+    assert_eq!(letter.reach.as_ref().unwrap().peer, "nobody");
+    let rest = a.ask(DeadLetters { after: first.next.clone(), ..all() }).await;
+    assert_eq!(rest.letters.len() + usize::from(first.next.is_some()), first.total);
+    let ids = || vec![letter.id.clone()];
+    let retried = a.ask(DeadLettersRetry { ids: ids(), ..DeadLettersRetry::default() }).await.results;
+    assert!(retried[0].done && retried[0].message.contains("is called now"), "{retried:?}");
+    let dropped = a.ask(DeadLettersDrop { ids: ids(), ..DeadLettersDrop::default() }).await.results;
+    assert!(dropped[0].done, "{dropped:?}");
+    let again = a.ask(DeadLettersDrop { ids: ids(), ..DeadLettersDrop::default() }).await.results;
+    assert!(!again[0].done && again[0].hint.is_some(), "{again:?}");
+    let wrong = a.client.ask(DeadLettersDrop::default()).await.unwrap_err();
+    assert_eq!(wrong.code, "usage");
+    assert!(a.ask(Outbox {}).await.owed.is_empty());
+    // What follows wants something to be owed.
+    let note = a.ask(List { name: None, ..List::default() }).await.objects.remove(0).key;
+    let share = Share { objects: vec![note], to: "nobody".into(), timeout_ms: Some(100), ..Share::default() };
+    assert_eq!(a.ask(share).await.shared, 1);
 }
 
 async fn travelling(a: &mut Checked, b: &mut Checked) {
@@ -265,6 +327,10 @@ async fn travelling(a: &mut Checked, b: &mut Checked) {
     assert_eq!(b.ask(Follows {}).await.following.len(), 1);
     b.ask(Unfollow { object: counter.ior.clone(), from: None }).await;
     assert_eq!(b.ask(act(&counter.ior, "add", json!({ "by": 2 }))).await.status, ActionStatus::Done);
+    // The list comes from the object's home, so that it is right also for who does not have the component.
+    let mistyped = b.client.ask(act(&counter.ior, "ad", json!({ "by": 2 }))).await.unwrap_err();
+    assert_eq!(mistyped.code, "failed");
+    assert!(mistyped.message.contains("Did you mean 'add'? It understands: add, get"), "{mistyped}");
     let wish = Move { objects: vec![counter.key.clone()], to: "bob".into(), wait: true, ..Move::default() };
     let dry = Move { dry_run: true, ..wish.clone() };
     assert!(matches!(a.ask(dry).await, MoveResult::Plan(plan) if plan.objects == [counter.key.as_str()]));

@@ -40,7 +40,7 @@ fn scenario(noise: &Noise, number: u64) -> String {
 }
 
 /// A kernel with so many objects that have names, made once in a run.
-async fn full(bench: &Bench) -> Res<PathBuf> {
+pub(super) async fn full(bench: &Bench) -> Res<PathBuf> {
     let data = bench.kept_dir("named");
     if data.exists() {
         return Ok(data);

@@ -8,6 +8,7 @@ pub mod find;
 pub mod kernels;
 pub mod moves;
 pub mod rest;
+pub mod watch;
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};

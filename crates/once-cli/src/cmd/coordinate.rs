@@ -107,17 +107,17 @@ fn read(path: &Path) -> Done<Plan> {
 }
 
 /// Says what has changed: a line for each step, above the bar where there is one.
-struct Teller {
+pub(super) struct Teller {
     bar: ui::Bar,
     said: Mutex<BTreeMap<String, String>>,
 }
 
 impl Teller {
-    fn new(bar: ui::Bar) -> Self {
+    pub fn new(bar: ui::Bar) -> Self {
         Self { bar, said: Mutex::default() }
     }
 
-    fn tell(&self, progress: &Progress) {
+    pub fn tell(&self, progress: &Progress) {
         let Some(now) = &progress.coordination else { return };
         let mut said = self.said.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         if said.is_empty() {
@@ -147,7 +147,7 @@ fn width(name: &str) -> usize {
 /// What is known of one that nobody waits for.
 fn started(answer: &CoordinationInfo) -> Done<()> {
     let (id, state) = (answer.id.to_string(), answer.state.word());
-    ui::say(&format!("{state}; `once outcome {id}` says how it stands"));
+    ui::say(&format!("{state}; `once coordination {id}` says how it stands"));
     ui::print(&id)
 }
 
@@ -156,7 +156,7 @@ pub(super) fn print(answer: &CoordinationInfo) -> Done<()> {
     let (id, state) = (answer.id, answer.state.word());
     ui::print(&format!("{state} {id}"))?;
     let mut table = ui::Table::new(["STEP", "STATUS", "OUTCOME"]);
-    for StepStanding { name, state } in &answer.steps {
+    for StepStanding { name, state, .. } in &answer.steps {
         table.row([ui::shown(name), state.word().to_owned(), detail(state)]);
     }
     table.print()
@@ -166,7 +166,7 @@ pub(super) fn print(answer: &CoordinationInfo) -> Done<()> {
 const DETAIL_MAX_CHARS: usize = 200;
 
 /// What came of a step, and of undoing it.
-fn detail(state: &StepState) -> String {
+pub(super) fn detail(state: &StepState) -> String {
     let value = |result: &Option<Value>| result.as_ref().map_or_else(|| "-".to_owned(), Value::to_string);
     let all = match state {
         StepState::Done { result } | StepState::Compensating { result, .. } => value(result),
@@ -184,14 +184,21 @@ fn detail(state: &StepState) -> String {
     ui::capped(&all, DETAIL_MAX_CHARS)
 }
 
-fn told(told: &Told) -> String {
-    match told {
+pub(super) fn told(told: &Told) -> String {
+    let all = match told {
         Told::Done { result } => result.as_ref().map_or_else(|| "-".to_owned(), Value::to_string),
         Told::Failed { reason } => said(reason),
         Told::Refused { code } => code.clone(),
         Told::Unknown { reason } => reason.clone(),
         _ => "-".to_owned(),
-    }
+    };
+    ui::capped(&all, DETAIL_MAX_CHARS)
+}
+
+/// What the object of a step had returned.
+pub(super) fn result(state: &StepState) -> String {
+    let all = state.result().map_or_else(|| "-".to_owned(), Value::to_string);
+    ui::capped(&all, DETAIL_MAX_CHARS)
 }
 
 /// A reason that is a text is shown without quotes.

@@ -206,7 +206,7 @@ impl Export {
         if context.json {
             return Err(Failure::usage("`export -` prints the scenario itself: leave --json out"));
         }
-        let answer = context.ask(Get { object: object.clone(), bytes: None }).await?;
+        let answer = context.ask(Get { object: object.clone(), bytes: None, revision: None }).await?;
         let (_, scenario) = living(&answer)?;
         super::show::document(scenario)?;
         Ok(Exit::DONE)
@@ -325,7 +325,7 @@ async fn shared(client: &Client) -> Done<HashSet<String>> {
 }
 
 /// An object and its scenario, unless it was removed.
-fn living(GetResult { object, text }: &GetResult) -> Done<(&ObjectInfo, &str)> {
+fn living(GetResult { object, text, .. }: &GetResult) -> Done<(&ObjectInfo, &str)> {
     match text {
         Some(text) => Ok((object, text)),
         None => {
@@ -342,7 +342,7 @@ async fn one(
     writer: &Writer,
     summary: &mut Summary,
 ) -> Done<()> {
-    let answer = client.ask(Get { object: name.to_owned(), bytes: None }).await?;
+    let answer = client.ask(Get { object: name.to_owned(), bytes: None, revision: None }).await?;
     let (object, scenario) = living(&answer)?;
     let line = (object.lineage.as_deref(), object.hash.as_str());
     let is_shared = shared.is_none_or(|shared| shared.contains(&object.uuid));

@@ -16,11 +16,13 @@ const PAGE_ENTRIES: usize = 1000;
 /// Of an object that has moved each home keeps what it has recorded itself, until `once retire` there gives it to the present
 /// home. The numbers go on: which entries are at others, and which were recorded by others, is said.
 ///
-/// The newest first; with --after the oldest first, from there on. Long arguments and results are cut: `once outcome` has
-/// the whole result.
+/// The newest first; with --after the oldest first, from there on. The table cuts long arguments and results; --full prints all that is
+/// kept of each entry, and says what is not. Of arguments the first 1,024 bytes are kept, of the newest 1,000 entries of an object
+/// (`once up --told`). Results are kept whole until the kernel that asked has them, which keeps them for a long time: `once outcome`
+/// there prints them.
 ///
 /// Exits with 5 if the chain of hashes is broken. On a narrow terminal long cells are cut, then columns go, in this order:
-/// REVISION, BY, WHEN. In a pipe and with --json all is there.
+/// REVISION, WHEN, WHO. In a pipe and with --json all is there.
 #[derive(Debug, Args)]
 pub struct History {
     /// Which object
@@ -31,6 +33,9 @@ pub struct History {
     /// At most this many
     #[arg(short = 'n', long, value_name = "N")]
     limit: Option<usize>,
+    /// Print all that is kept of each entry, instead of a table
+    #[arg(long)]
+    full: bool,
 }
 
 impl History {
@@ -39,7 +44,10 @@ impl History {
         let client = context.kernel().await?;
         let listed = self.list(&client).await;
         let answer = ended(client, listed).await?;
-        context.answer(&answer, |answer| print(&answer.entries))?;
+        context.answer(
+            &answer,
+            |answer| if self.full { full(&answer.entries) } else { print(&answer.entries) },
+        )?;
         given(&answer);
         at_others(&answer);
         let total = answer.total as u64;
@@ -81,6 +89,7 @@ impl History {
                 limit: Some(left.clamp(1, PAGE_ENTRIES)),
                 before,
                 newest_first,
+                full: self.full,
             };
             let mut page = client.ask(params).await?;
             entries.append(&mut page.entries);
@@ -119,21 +128,25 @@ fn print(entries: &[EntryInfo]) -> Done<()> {
     if entries.is_empty() {
         return Ok(());
     }
-    let mut table = ui::Table::new(["NO", "WHEN", "BY", "ACTION", "OUTCOME", "REVISION"]);
+    let mut table = ui::Table::new(["NO", "WHEN (UTC)", "WHO", "ACTION", "RESULT", "REVISION"]);
     for entry in entries {
+        let when = ui::utc(entry.at_ms);
         table.row([
             entry.number.to_string(),
-            ui::utc(entry.at_ms),
-            ui::shown(&entry.origin_name),
+            when.strip_suffix(" UTC").unwrap_or(&when).to_owned(),
+            ui::capped(&entry.origin_name, WHO_MAX_CHARS),
             action(entry),
             outcome(entry),
-            format!("{} {}", entry.revision, ui::short(&entry.content)),
+            entry.revision.to_string(),
         ]);
     }
-    table.right(0).leave(&[5, 2, 1]).cut(&[3, 4]).print()
+    table.right(0).right(5).leave(&[5, 1, 2]).cut(&[3, 4]).print()
 }
 
-/// Longest arguments, and longest result, in a table, in characters.
+/// Longest name of a kernel in the table, in characters.
+const WHO_MAX_CHARS: usize = 16;
+
+/// Longest arguments, and longest result, in the table, in characters.
 const SHOWN_MAX_CHARS: usize = 40;
 
 /// What was asked. Of what is long over only the id is kept.
@@ -142,7 +155,7 @@ fn action(entry: &EntryInfo) -> String {
         (None, _) => entry.id.to_string(),
         (Some(name), None | Some("" | "null")) => ui::shown(name),
         (Some(name), Some(arguments)) => {
-            format!("{} {}", ui::shown(name), ui::capped(arguments, SHOWN_MAX_CHARS))
+            format!("{}({})", ui::shown(name), ui::capped(arguments, SHOWN_MAX_CHARS))
         }
     }
 }
@@ -152,8 +165,113 @@ fn outcome(entry: &EntryInfo) -> String {
         (None, ..) => "-".to_owned(),
         (Some(status), Some(code), _) => format!("{}: {}", ui::shown(status), ui::shown(code)),
         (Some(status), None, None | Some("" | "null")) => ui::shown(status),
+        (Some(status), None, Some(result)) if status == "done" => ui::capped(result, SHOWN_MAX_CHARS),
         (Some(status), None, Some(result)) => {
             format!("{}: {}", ui::shown(status), ui::capped(result, SHOWN_MAX_CHARS))
         }
+    }
+}
+
+/// All that is kept of each entry, and where the rest is.
+fn full(entries: &[EntryInfo]) -> Done<()> {
+    let mut printer = ui::Printer::new();
+    for (at, entry) in entries.iter().enumerate() {
+        if at > 0 {
+            printer.line("")?;
+        }
+        for line in lines(entry) {
+            printer.line(&line)?;
+        }
+    }
+    printer.end()
+}
+
+fn lines(entry: &EntryInfo) -> Vec<String> {
+    let line = |label: &str, value: &str| format!("   {label:<10} {value}");
+    let mut lines =
+        vec![format!("{}  {}  by {}", entry.number, ui::utc(entry.at_ms), ui::shown(&entry.origin_name))];
+    let name = entry.name.as_deref().map_or_else(|| "(its name is not kept any more)".to_owned(), ui::shown);
+    lines.push(line("action", &name));
+    lines.push(line("id", &entry.id.to_string()));
+    match &entry.arguments_text {
+        Some(text) => lines.push(line("arguments", &ui::document(text))),
+        None => lines.push(line("arguments", "not kept any more; their hash is that of the action, below")),
+    }
+    if let Some(bytes) = entry.arguments_bytes.filter(|bytes| is_cut(entry.arguments_text.as_deref(), *bytes))
+    {
+        lines.push(line(
+            "",
+            &format!(
+                "cut: {} in all, the rest only {} may have",
+                ui::bytes(bytes),
+                ui::shown(&entry.origin_name)
+            ),
+        ));
+    }
+    let status = entry.status.as_deref().map_or_else(|| "not kept".to_owned(), ui::shown);
+    let code = entry.code.as_deref().map_or_else(String::new, |code| format!(": {}", ui::shown(code)));
+    lines.push(line("outcome", &format!("{status}{code}")));
+    match &entry.result_text {
+        Some(text) => lines.push(line("result", &ui::document(text))),
+        None if entry.code.is_some() => {}
+        None => lines.push(line("result", &elsewhere(entry, "not kept here"))),
+    }
+    if let Some(bytes) = entry.result_bytes.filter(|bytes| is_cut(entry.result_text.as_deref(), *bytes)) {
+        lines.push(line("", &elsewhere(entry, &format!("cut: {} in all", ui::bytes(bytes)))));
+    }
+    lines.push(line("revision", &format!("{} {}", entry.revision, ui::short(&entry.content))));
+    lines.push(line("action hash", &ui::short(&entry.action)));
+    lines
+}
+
+/// Where the result may still be had.
+fn elsewhere(entry: &EntryInfo, what: &str) -> String {
+    let (id, origin) = (entry.id, ui::shown(&entry.origin_name));
+    format!("{what}; 'once outcome {id}' at {origin} may have it")
+}
+
+/// Whether a text of so many bytes is not whole here.
+fn is_cut(text: Option<&str>, bytes: u64) -> bool {
+    text.is_some_and(|text| (text.len() as u64) < bytes || text.ends_with('…') && bytes > 1024)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn entry(more: serde_json::Value) -> EntryInfo {
+        let mut entry = json!({
+            "number": 3, "at_ms": 0, "origin": "aa", "origin_name": "bob", "incarnation": "cc", "sequence": 1,
+            "id": "01890000-0000-7000-8000-000000000001", "action": "dd", "outcome_hash": "ee", "before": "ff",
+            "revision": 4, "content": "11", "previous": "22", "hash": "33", "home": "44", "home_name": "alice",
+            "status": "done",
+        });
+        entry.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        serde_json::from_value(entry).unwrap()
+    }
+
+    #[test]
+    fn what_is_kept_is_printed_and_what_is_not_is_said() {
+        let whole = json!({ "name": "add", "arguments_text": "{}", "arguments_bytes": 2, "result_text": "4", "result_bytes": 1 });
+        let whole = lines(&entry(whole)).join("\n");
+        assert!(
+            whole.contains("arguments  {}\n") && whole.contains("result     4\n") && !whole.contains("cut"),
+            "{whole}"
+        );
+        let long = format!("{}…", "x".repeat(1024));
+        let cut = json!({ "name": "add", "arguments_text": long, "arguments_bytes": 5000, "result_text": long, "result_bytes": 9000 });
+        let cut = lines(&entry(cut)).join("\n");
+        assert!(cut.contains("cut: 4.9 KiB in all, the rest only bob may have"), "{cut}");
+        assert!(
+            cut.contains("cut: 8.8 KiB in all; 'once outcome 01890000-0000-7000-8000-000000000001' at bob"),
+            "{cut}"
+        );
+        let gone = lines(&entry(json!({}))).join("\n");
+        assert!(
+            gone.contains("arguments  not kept any more") && gone.contains("result     not kept here;"),
+            "{gone}"
+        );
     }
 }

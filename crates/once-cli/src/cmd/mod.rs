@@ -1,6 +1,7 @@
 //! One file per command. A command's arguments are a struct; its `run` does the work.
 
 pub mod act;
+pub mod actions;
 pub mod api;
 pub mod cancel;
 pub mod claim;
@@ -8,7 +9,10 @@ pub mod clock;
 pub mod completions;
 pub mod conflicts;
 pub mod coordinate;
+pub mod coordination;
+pub mod coordinations;
 pub mod create;
+pub mod dead_letters;
 pub mod doctor;
 pub mod drain;
 pub mod exchange;
@@ -24,6 +28,7 @@ pub mod invite;
 pub mod invites;
 pub mod join;
 pub mod ls;
+pub mod metrics;
 pub mod move_to;
 pub mod moves;
 pub mod outbox;

@@ -12,6 +12,8 @@ use crate::ui;
 
 /// List what this kernel still owes to others, and what it waits for
 ///
+/// `once dead-letters` lists what of it waits too long, or does not go on by itself.
+///
 /// On a narrow terminal columns go: of actions ON, then SINCE; of work FOR, then SINCE. In a pipe and with --json all is there.
 #[derive(Debug, Args)]
 pub struct Outbox {

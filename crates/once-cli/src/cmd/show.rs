@@ -25,6 +25,9 @@ pub struct Show {
     /// Print its way from its first home to today's, and check every certificate
     #[arg(long)]
     path: bool,
+    /// Print an earlier revision, by its number, if it is kept here (`once up --revisions`)
+    #[arg(long, value_name = "N", conflicts_with = "path")]
+    revision: Option<u64>,
 }
 
 impl Show {
@@ -33,7 +36,7 @@ impl Show {
         if self.path {
             return path::run(context, &self.object).await;
         }
-        let answer = context.ask(Get { object: self.object, bytes: None }).await?;
+        let answer = context.ask(Get { object: self.object, bytes: None, revision: self.revision }).await?;
         if context.json {
             ui::print_json(&answer)?;
             return Ok(Exit::DONE);
@@ -44,9 +47,18 @@ impl Show {
             return Err(Failure { code: "removed".into(), ..failure });
         }
         about(object);
+        earlier(&answer.kept);
         document(answer.text.as_deref().unwrap_or_default())?;
         Ok(Exit::DONE)
     }
+}
+
+/// Which earlier revisions are kept, on stderr.
+fn earlier(kept: &[u64]) {
+    let (Some(first), Some(last)) = (kept.first(), kept.last()) else { return };
+    let dim = ui::Paint::stderr().dim(&format!("{:<10}", "kept")).to_string();
+    let count = ui::count(kept.len() as u64, "earlier revision");
+    ui::say(&format!("{dim} {count}, {first} to {last} (--revision)"));
 }
 
 /// What the kernel knows about an object, on stderr.

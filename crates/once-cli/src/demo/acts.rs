@@ -353,7 +353,7 @@ impl Load {
 
 async fn read(nodes: &mut [&mut Node; 3], target: &Target, field: &str) -> Done<u64> {
     let node = nodes.get(target.node).ok_or_else(|| Failure::fault("no such kernel"))?;
-    let answer = node.ask(Get { object: target.ior.clone(), bytes: None }).await?;
+    let answer = node.ask(Get { object: target.ior.clone(), bytes: None, revision: None }).await?;
     let scenario: Value = serde_json::from_str(&answer.text.unwrap_or_default())
         .map_err(|error| Failure::failed(format!("{} is no scenario: {error}", target.ior)))?;
     Ok(scenario["model"][field].as_u64().unwrap_or(0))

@@ -137,7 +137,7 @@ impl Entry {
     }
 
     async fn check(&self, node: &Node) -> Done<()> {
-        let answer = node.ask(Get { object: self.name(), bytes: None }).await?;
+        let answer = node.ask(Get { object: self.name(), bytes: None, revision: None }).await?;
         if answer.text.as_deref() == Some(&*self.expected(self.edition)?) {
             return Ok(());
         }

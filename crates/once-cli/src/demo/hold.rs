@@ -209,7 +209,7 @@ async fn call<M: Method>(node: &Node, params: M) -> Option<M::Result> {
 
 /// What a kernel has of an object, if it says so.
 async fn text(node: &Node, key: &str) -> Option<String> {
-    call(node, Get { object: key.to_owned(), bytes: None })
+    call(node, Get { object: key.to_owned(), bytes: None, revision: None })
         .await
         .map(|answer| answer.text.unwrap_or_default())
 }
@@ -238,7 +238,7 @@ async fn finish(
     }
     for target in &mut load.targets {
         let Some(entry) = folder.entries.get_mut(target.entry) else { continue };
-        let answer = alice.ask(Get { object: entry.key.clone(), bytes: None }).await?;
+        let answer = alice.ask(Get { object: entry.key.clone(), bytes: None, revision: None }).await?;
         entry.edition = change::read(&answer.text.unwrap_or_default());
         if entry.edition != target.put && Some(entry.edition) != target.maybe {
             load.wrong.get_or_insert_with(|| {

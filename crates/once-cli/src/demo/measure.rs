@@ -89,7 +89,7 @@ pub async fn measure(alice: &Node, bob: &Node, stage: &Stage, report: &mut Repor
 
     stage.begin("checking these too");
     for sample in singles.iter().chain(&many) {
-        let answer = bob.ask(Get { object: sample.key.clone(), bytes: None }).await?;
+        let answer = bob.ask(Get { object: sample.key.clone(), bytes: None, revision: None }).await?;
         if answer.text.as_ref() != Some(&sample.text) {
             report.fail(format!("{} arrived with other bytes", sample.key));
         }

@@ -353,7 +353,7 @@ async fn change_and_exchange(
     report.delta_wire_bytes = exchanged.bytes_sent + exchanged.bytes_received;
     for at in &chosen {
         let Some(entry) = entries.entries.get(*at) else { continue };
-        let there = bob.ask(Get { object: entry.key.clone(), bytes: None }).await;
+        let there = bob.ask(Get { object: entry.key.clone(), bytes: None, revision: None }).await;
         if there.is_ok_and(|answer| entry.expected(1).is_ok_and(|new| answer.text == Some(new))) {
             report.changed += 1;
         }

@@ -168,7 +168,7 @@ impl Travel {
             }
         }
         let lost = legs.map_err(|error| Failure::fault(format!("the traveller broke off: {error}")))?;
-        let at_home = nodes[0].ask(Get { object: self.ior.clone(), bytes: None }).await?;
+        let at_home = nodes[0].ask(Get { object: self.ior.clone(), bytes: None, revision: None }).await?;
         let scenario: Value = serde_json::from_str(&at_home.text.unwrap_or_default()).unwrap_or_default();
         let shows = scenario["model"]["count"].as_u64().unwrap_or(0);
         report.moves = self.moves();
@@ -257,7 +257,7 @@ async fn travel(stops: Vec<Stop>, legs: u64, ior: &str, shared: &Shared) -> Opti
 
 /// How a kernel has the object.
 async fn state(asker: &mut Asker, ior: &str) -> Option<ObjectState> {
-    let get = Get { object: ior.to_owned(), bytes: None };
+    let get = Get { object: ior.to_owned(), bytes: None, revision: None };
     asker.try_once(get).await.map(|answer| answer.object.state)
 }
 

@@ -34,6 +34,8 @@ pub struct Limits {
     pub requests: u64,
     /// Of how many of the newest entries of an object it is kept what was asked and said.
     pub told_rows: u64,
+    /// How many earlier revisions of each object are kept, where this kernel is its home.
+    pub revisions: usize,
     /// So many places of a lane below what else is kept of it, a row of the ledger goes whole.
     pub ledger_rows: u64,
     /// After so many actions of a lane its row is written, and what is over of its ledger dropped.
@@ -72,6 +74,7 @@ impl Limits {
         outbox_rows: page::OUTBOX_MAX_ROWS,
         requests: page::REQUESTS_MAX_ROWS,
         told_rows: page::TOLD_ROWS,
+        revisions: 0,
         ledger_rows: page::LEDGER_KEPT_ROWS,
         behind: BEHIND_MAX,
         peers: page::PEERS_MAX,

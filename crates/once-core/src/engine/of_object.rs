@@ -58,6 +58,7 @@ pub const OF_OBJECT: &[(Table, Place)] = &[
     (Table::Arriving, Place::First),
     (Table::Stayed, Place::First),
     (Table::Visit, Place::AfterKernel),
+    (Table::Revision, Place::First),
     (Table::Archive, Place::First),
     (Table::Archiving, Place::First),
 ];

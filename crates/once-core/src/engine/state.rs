@@ -89,4 +89,12 @@ impl Engine {
         self.limits.told_rows = rows;
         self
     }
+
+    /// Keeps so many earlier revisions of each object whose home this kernel is, at most
+    /// [`once_model::limits::REVISIONS_MAX`]; none unless it is told so.
+    #[must_use]
+    pub fn keeping_revisions(mut self, revisions: usize) -> Self {
+        self.limits.revisions = revisions;
+        self
+    }
 }

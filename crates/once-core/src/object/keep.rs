@@ -7,7 +7,7 @@ use once_model::header::Header;
 use once_model::ids::{KernelId, Lineage, ObjectKey, Uuid};
 use once_model::limits::CONFLICTS_MAX_BODIES;
 
-use super::{HeadRow, chains, query, rows};
+use super::{HeadRow, chains, query, revisions, rows};
 use crate::chores::{self, Chore};
 use crate::engine::{Step, life};
 use crate::share::{self, Debt, Kept};
@@ -43,9 +43,11 @@ pub(crate) fn keep(
     s.txn.put(Table::Head, &key.to_row(), new);
     if let Some(old) = old {
         uncharge(s, old)?;
+        let mut gone = revisions::replaced(s, old, new)?;
         if old.header.content != new.header.content {
-            drop_body(s, &old.header)?;
+            gone.push(old.header.clone());
         }
+        drop_bodies(s, &gone)?;
     }
     if let (true, Some(from)) = (new.charged, new.from) {
         charge(s, &from, i64::try_from(rows::cost(&new.header)).unwrap_or(i64::MAX))?;
@@ -72,7 +74,9 @@ pub(crate) fn forget(s: &mut Step<'_, '_>, head: &HeadRow) -> Result<(), StoreEr
         }
     }
     uncharge(s, head)?;
-    drop_body(s, &head.header)?;
+    let mut gone = revisions::forget(s, &key)?;
+    gone.push(head.header.clone());
+    drop_bodies(s, &gone)?;
     drop_conflicts(s, &key)?;
     // Who follows it here must ask elsewhere: of a new object, nobody is a follower.
     chores::begin(s, Chore::TellFollowers(key));
@@ -149,6 +153,11 @@ pub(crate) fn tell_follower(s: &mut Step<'_, '_>, key: ObjectKey, row: &[u8]) ->
     Ok(())
 }
 
+/// Removes the bodies of revisions that nothing names any more.
+fn drop_bodies(s: &mut Step<'_, '_>, gone: &[Header]) -> Result<(), StoreError> {
+    gone.iter().try_for_each(|header| drop_body(s, header))
+}
+
 /// Removes a body, unless another revision of the object that is kept has the same bytes. The caller has removed or
 /// replaced the row that named it.
 fn drop_body(s: &mut Step<'_, '_>, header: &Header) -> Result<(), StoreError> {
@@ -157,7 +166,7 @@ fn drop_body(s: &mut Step<'_, '_>, header: &Header) -> Result<(), StoreError> {
     let beside = conflicts(s, &key)?.into_iter().map(|(_, row)| row);
     let mut kept = head.into_iter().chain(beside).filter(|row| !row.header.tombstone);
     let shared = kept.any(|row| row.header.content == header.content) && !mutant!(DropSharedBody);
-    if !header.tombstone && !shared {
+    if !header.tombstone && !shared && !revisions::names(s, &key, &header.content)? {
         s.txn.delete(Table::Body, &rows::body_key(header));
     }
     Ok(())

@@ -9,6 +9,7 @@ mod changeable;
 mod draft;
 mod keep;
 mod query;
+mod revisions;
 mod rows;
 mod state;
 #[cfg(test)]
@@ -17,6 +18,8 @@ mod tests;
 mod tests_proofs;
 #[cfg(test)]
 mod tests_query;
+#[cfg(test)]
+mod tests_revisions;
 mod verify;
 
 pub(crate) use accept::{accept, copy_of, over_quota};
@@ -30,6 +33,7 @@ pub(crate) use draft::Draft;
 pub(crate) use keep::{charge, has_many_claims, tell_follower};
 pub use query::{body, conflicts, find, heads, heads_after, with_prefix};
 pub(crate) use query::{current_key, readable, try_heads};
+pub use revisions::{RevisionRow, revision, revision_key, revisions};
 pub use rows::{
     HeadRow, LANE_COST_BYTES, SourceRow, body_key, conflict_key, content_key, cost, head, object_peer_key,
     peer_object_key,

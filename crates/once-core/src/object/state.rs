@@ -11,6 +11,8 @@ use crate::waist::ConnId;
 pub(crate) struct State {
     /// Which homes are asked to prove what.
     pub proofs: Proofs,
+    /// Whether earlier revisions are kept of any object; not known before somebody has looked.
+    pub keeps_revisions: Option<bool>,
 }
 
 /// What homes are asked for. Only in memory: at each connection it is made anew from the rows.

@@ -87,6 +87,8 @@ pub enum Table {
     Removed = 51,
     /// Boot + number of the last of them -> what happened in one commit.
     Event = 52,
+    /// Object key + number -> an earlier revision whose bytes are kept.
+    Revision = 53,
     /// Object key + number -> an entry of the history that a former home has recorded.
     Archive = 54,
     /// Object key -> how much of what was recorded here the present home has.
@@ -95,7 +97,7 @@ pub enum Table {
 
 impl Table {
     /// Every table, in the order of their numbers.
-    pub const ALL: [Self; 38] = [
+    pub const ALL: [Self; 39] = [
         Self::Meta,
         Self::Head,
         Self::Body,
@@ -132,6 +134,7 @@ impl Table {
         Self::Visit,
         Self::Removed,
         Self::Event,
+        Self::Revision,
         Self::Archive,
         Self::Archiving,
     ];

@@ -91,6 +91,7 @@ impl Alone {
     /// A kernel that has rows in every table, with peer 9. Returns its objects; nothing happens to the first of them.
     pub(crate) fn populated() -> (Self, Vec<ObjectKey>) {
         let mut kernel = Self::new();
+        kernel.engine.limits.revisions = 2;
         let peer = kernel.peer(9).kernel;
         let components = ["Open", "Clock", "Maker", "Served", "Plain"];
         let mut objects: Vec<_> = (1..).zip(components).map(|(n, name)| kernel.object(n, name)).collect();
@@ -117,6 +118,9 @@ impl Alone {
             let head = crate::object::head(s.txn, &plain)?.unwrap();
             let beside = [plain.to_row().as_slice(), head.header.id().as_bytes()].concat();
             s.txn.put(Table::Conflict, &beside, &head);
+            let place = crate::object::revision_key(&plain, head.header.revision);
+            let kept = crate::object::RevisionRow { header: head.header.clone(), stored_ms: NOW_MS };
+            s.txn.put(Table::Revision, &place, &kept);
             let follower = [plain.to_row().as_slice(), peer.as_bytes()].concat();
             s.txn.put(Table::Follower, &follower, &crate::follow::FollowRow { since_ms: NOW_MS });
             // What only a crash leaves.

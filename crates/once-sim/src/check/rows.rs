@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 
 use bytes::Bytes;
 use once_core::archive::{self, ArchiveRow};
-use once_core::object::{self, HeadRow};
+use once_core::object::{self, HeadRow, RevisionRow};
 use once_core::peers::{self, PeerStatus};
 use once_core::share::{self, UsageRow};
 use once_core::store::{Read, Table, scan_prefix};
@@ -114,6 +114,7 @@ impl Checker {
         for row in super::shadow::scan(disk, Table::Archive, given) {
             *stored.entry(row.from).or_default() += archive::cost(&row.kept);
         }
+        self.kept_revisions(kernel, disk)?;
         for (peer, row) in once_core::peers::all(disk).map_err(|error| error.to_string())? {
             let counted = share::usage(disk, &peer).map_err(|error| error.to_string())?.stored_bytes;
             let found = stored.get(&peer).copied().unwrap_or(0);
@@ -122,6 +123,34 @@ impl Checker {
             }
         }
         Ok(())
+    }
+}
+
+impl Checker {
+    /// Earlier revisions that are kept (ADR 0020): older than the head of a living object, with their bytes, and no more of each
+    /// object than the kernel's setting says.
+    fn kept_revisions(&self, kernel: &KernelId, disk: &Disk) -> Result<(), String> {
+        let row = |_: &[u8], value: &Bytes| txn::decode::<RevisionRow>(Table::Revision, value).ok();
+        let mut count: std::collections::BTreeMap<ObjectKey, usize> = std::collections::BTreeMap::new();
+        for kept in super::shadow::scan(disk, Table::Revision, row) {
+            let (key, number) = (kept.header.key(), kept.header.revision);
+            let head = object::head(disk, &key).ok().flatten();
+            if head.is_none_or(|head| head.header.tombstone || head.header.revision <= number) {
+                return Err(format!(
+                    "keeps revision {number} of {key}, which is not one of the past of an object here"
+                ));
+            }
+            match disk.get(Table::Body, &object::body_key(&kept.header)) {
+                Ok(Some(body)) if once_model::hash::content_hash(&body) == kept.header.content => {}
+                _ => return Err(format!("keeps revision {number} of {key} without its bytes")),
+            }
+            *count.entry(key).or_default() += 1;
+        }
+        let most = self.shadows.get(kernel).map_or(usize::MAX, |shadow| shadow.limits.revisions);
+        match count.into_iter().find(|(_, count)| *count > most) {
+            Some((key, count)) => Err(format!("keeps {count} revisions of {key}: {most} are wanted")),
+            None => Ok(()),
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! Calling a kernel: over its socket, or in this process when none runs.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::io::ErrorKind;
 use std::path::Path;
@@ -8,6 +9,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use serde::Deserialize;
+use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::UnixStream;
@@ -42,7 +44,7 @@ struct Socket {
 #[derive(Default)]
 struct Waiting {
     calls: HashMap<u64, mpsc::UnboundedSender<Heard>>,
-    events: Option<mpsc::UnboundedSender<Value>>,
+    events: Option<mpsc::UnboundedSender<Box<RawValue>>>,
     closed: bool,
 }
 
@@ -294,8 +296,8 @@ fn gone() -> Error {
 async fn read_all(read: OwnedReadHalf, waiting: Arc<Mutex<Waiting>>) {
     let mut lines = BufReader::new(read).split(b'\n');
     while let Ok(Some(line)) = lines.next_segment().await {
-        let Ok(line) = serde_json::from_slice::<Value>(&line) else { continue };
-        hear(&waiting, line);
+        let Ok(line) = serde_json::from_slice::<Spoken<'_>>(&line) else { continue };
+        hear(&waiting, &line);
     }
     let mut waiting = lock(&waiting);
     waiting.closed = true;
@@ -303,25 +305,45 @@ async fn read_all(read: OwnedReadHalf, waiting: Arc<Mutex<Waiting>>) {
     waiting.events = None;
 }
 
-fn hear(waiting: &Mutex<Waiting>, mut line: Value) {
+/// A line of the kernel: an answer or a notification. What it holds is read by whoever it is for.
+#[derive(Deserialize)]
+struct Spoken<'a> {
+    #[serde(default)]
+    id: Option<u64>,
+    #[serde(default, borrow)]
+    method: Option<Cow<'a, str>>,
+    #[serde(default, borrow)]
+    params: Option<&'a RawValue>,
+    #[serde(default, borrow)]
+    result: Option<&'a RawValue>,
+    #[serde(default, borrow)]
+    error: Option<&'a RawValue>,
+}
+
+fn parsed(raw: Option<&RawValue>) -> Value {
+    raw.and_then(|raw| serde_json::from_str(raw.get()).ok()).unwrap_or_default()
+}
+
+fn hear(waiting: &Mutex<Waiting>, line: &Spoken<'_>) {
     let mut waiting = lock(waiting);
-    match line.get("method").and_then(Value::as_str) {
+    match line.method.as_deref() {
         Some("event") => {
-            if let Some(events) = &waiting.events {
-                let _ = events.send(line["params"].take());
+            if let (Some(events), Some(params)) = (&waiting.events, line.params) {
+                let _ = events.send(params.to_owned());
             }
         }
         Some("progress") => {
-            let id = line["params"]["id"].as_u64();
+            let mut params = parsed(line.params);
+            let id = params["id"].as_u64();
             if let Some(call) = id.and_then(|id| waiting.calls.get(&id)) {
-                let _ = call.send(Heard::Progress(line["params"].take()));
+                let _ = call.send(Heard::Progress(params.take()));
             }
         }
         _ => {
-            if let Some(call) = line["id"].as_u64().and_then(|id| waiting.calls.remove(&id)) {
-                let answer = match line.get("error") {
-                    Some(error) => Err(read_error(error)),
-                    None => Ok(line["result"].take()),
+            if let Some(call) = line.id.and_then(|id| waiting.calls.remove(&id)) {
+                let answer = match line.error {
+                    Some(error) => Err(read_error(&parsed(Some(error)))),
+                    None => Ok(parsed(line.result)),
                 };
                 let _ = call.send(Heard::Answer(answer));
             }
@@ -340,7 +362,7 @@ fn read_error(error: &Value) -> Error {
 pub struct EventFeed(Source);
 
 enum Source {
-    Socket { heard: mpsc::UnboundedReceiver<Value>, begins: String },
+    Socket { heard: mpsc::UnboundedReceiver<Box<RawValue>>, begins: String },
     Embedded(EventStream),
 }
 
@@ -358,7 +380,7 @@ impl EventFeed {
     pub async fn next(&mut self) -> Option<EventInfo> {
         match &mut self.0 {
             Source::Socket { heard, .. } => loop {
-                if let Ok(event) = serde_json::from_value(heard.recv().await?) {
+                if let Ok(event) = serde_json::from_str(heard.recv().await?.get()) {
                     return Some(event);
                 }
             },

@@ -34,7 +34,7 @@ const HUNG_AFTER: Duration = Duration::from_secs(10);
 const MIB: u64 = 1024 * 1024;
 
 pub(super) async fn examine(kernel: &Kernel, params: contract::Doctor) -> Result<DoctorResult, Error> {
-    let stands = standing::all(kernel).await?;
+    let stands = crate::stands::all(kernel).await?;
     let mut checks =
         vec![disk(kernel), rights(kernel), quarantine(kernel)?, clock(&kernel.shared().snapshot())?];
     match kernel.net() {
@@ -132,7 +132,8 @@ const SHOWN_MAX: usize = 8;
 fn in_doubt(kernel: &Kernel) -> Result<Vec<CheckInfo>, Error> {
     let doubtful = kernel.in_doubt(LOOKED_AT_MAX)?;
     let mut checks = Vec::new();
-    for (object, standing) in doubtful.iter().take(SHOWN_MAX) {
+    for doubt in doubtful.iter().take(SHOWN_MAX) {
+        let (uuid, standing) = (doubt.object.uuid(), &doubt.standing);
         let bad = |step: &&crate::StepStanding| matches!(step.state.word(), "in doubt" | "unknown");
         let steps: Vec<_> = standing
             .steps
@@ -140,10 +141,9 @@ fn in_doubt(kernel: &Kernel) -> Result<Vec<CheckInfo>, Error> {
             .filter(bad)
             .map(|step| format!("{} is {}", step.name, step.state.word()))
             .collect();
-        let message = format!("the coordination {} is in doubt: {}", object.uuid(), steps.join(", "));
+        let message = format!("the coordination {uuid} is in doubt: {}", steps.join(", "));
         let hint = format!(
-            "`once show {0}` says what came of each step; put right by hand what has to be, then `once rm {0}`",
-            object.uuid()
+            "`once coordination {uuid}` says what came of each step; put right by hand what has to be, then `once rm {uuid}`"
         );
         checks.push(check("coordination", false, &message, Some(&hint)));
     }

@@ -1,6 +1,8 @@
 //! `history`: what was recorded of an object.
 
+use bytes::Bytes;
 use once_core::act::{self, Recorded};
+use once_model::action::Outcome;
 use once_model::archive::OutcomeStatus;
 use once_model::certificate::Term;
 use once_model::ids::KernelId;
@@ -46,7 +48,10 @@ pub(super) fn history(kernel: &Kernel, params: &contract::History) -> Result<His
     let next = rest.next().and(page.last()).map(|last| last.entry.number);
     Ok(HistoryResult {
         object: names::key_text(&object.key()),
-        entries: page.iter().map(|recorded| entry(kernel, recorded)).collect(),
+        entries: page
+            .iter()
+            .map(|recorded| entry(kernel, recorded, params.full))
+            .collect::<Result<_, _>>()?,
         total: all.len(),
         next,
         broken,
@@ -83,14 +88,32 @@ fn span(kernel: &Kernel, home: &KernelId, from: u64, to: Option<u64>) -> TermInf
     TermInfo { from, to, home: home.to_string(), home_name: names::name_of(kernel, home) }
 }
 
-fn entry(kernel: &Kernel, recorded: &Recorded) -> EntryInfo {
+/// The result of an action, whole, if it is kept here: beside its entry, or with the request of a client of this kernel.
+fn whole_result(kernel: &Kernel, recorded: &Recorded) -> Result<Option<Bytes>, Error> {
+    let told = |outcome: &Outcome| match outcome {
+        Outcome::Done(words) | Outcome::Failed(words) => Some(words.clone()),
+        Outcome::Refused(_) => None,
+    };
+    let beside = recorded.outcome.as_ref().and_then(told);
+    if beside.is_some() || recorded.entry.origin != kernel.id() {
+        return Ok(beside);
+    }
+    let requested = kernel.shared().requested(&recorded.entry.id)?;
+    Ok(requested.and_then(|row| row.outcome).as_ref().and_then(told))
+}
+
+fn entry(kernel: &Kernel, recorded: &Recorded, full: bool) -> Result<EntryInfo, Error> {
+    let whole = if full { whole_result(kernel, recorded)? } else { None };
+    let whole = whole.map(|words| (String::from_utf8_lossy(&words).into_owned(), words.len() as u64));
     let (entry, told) = (&recorded.entry, recorded.told.as_ref());
     let home = recorded.signed.map_or(kernel.id(), |(home, _)| home);
     let code = match recorded.status {
         Some(OutcomeStatus::Refused(code)) => Some(code.name().to_owned()),
         _ => None,
     };
-    EntryInfo {
+    let result = told.and_then(|told| told.result.as_ref()).map(|result| (result.text(), result.of_bytes));
+    let (result_text, result_bytes) = whole.or(result).unzip();
+    Ok(EntryInfo {
         number: entry.number,
         at_ms: recorded.at_ms,
         origin: entry.origin.to_string(),
@@ -101,7 +124,9 @@ fn entry(kernel: &Kernel, recorded: &Recorded) -> EntryInfo {
         action: entry.action.to_string(),
         name: told.map(|told| told.name.clone()),
         arguments_text: told.map(|told| told.arguments.text()),
-        result_text: told.and_then(|told| Some(told.result.as_ref()?.text())),
+        arguments_bytes: told.map(|told| told.arguments.of_bytes),
+        result_text,
+        result_bytes,
         status: recorded.status.map(|status| status.word().to_owned()),
         code,
         outcome_hash: entry.outcome.to_string(),
@@ -113,5 +138,5 @@ fn entry(kernel: &Kernel, recorded: &Recorded) -> EntryInfo {
         hash: entry.hash().to_string(),
         home: home.to_string(),
         home_name: names::name_of(kernel, &home),
-    }
+    })
 }

@@ -134,7 +134,7 @@ fn for_nobody(kernel: &Kernel, snapshot: &dyn Read) -> Result<Vec<CheckInfo>, Er
             format!("{many} for kernel {home}, which is no peer of this kernel ({id}); none is sent");
         let hint = format!(
             "make it a peer again (`once join TICKET`), and they go on; `once cancel {id}` takes one of them back, so \
-            that it does not run then; `once outbox` lists them"
+            that it does not run then; `once dead-letters` lists them"
         );
         checks.push(check("actions", false, &message, Some(&hint)));
     }

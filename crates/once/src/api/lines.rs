@@ -131,6 +131,12 @@ pub(super) struct Line {
     pub slot: Option<Arc<Slot>>,
 }
 
+impl From<String> for Line {
+    fn from(text: String) -> Self {
+        Self { text, slot: None }
+    }
+}
+
 impl From<Value> for Line {
     fn from(line: Value) -> Self {
         Self { text: line.to_string(), slot: None }

@@ -131,16 +131,46 @@ pub(super) fn changed(
 
 pub(super) fn get(kernel: &Kernel, params: &contract::Get) -> Result<GetResult, Error> {
     let snapshot = kernel.shared().snapshot();
-    let object = names::object_in(kernel, &snapshot, &params.object)?;
-    if params.bytes == Some(false) {
-        return Ok(GetResult { object: shapes::object(kernel, &object), text: None });
-    }
-    match scenario(&snapshot, &object)? {
-        Some(scenario) => Ok(GetResult {
-            object: shapes::named_object(kernel, &object, &scenario),
-            text: Some(scenario.as_str().to_owned()),
-        }),
-        None => Ok(GetResult { object: shapes::object(kernel, &object), text: None }),
+    let newest = names::object_in(kernel, &snapshot, &params.object)?;
+    let kept = kernel.revisions_in(&snapshot, newest.key())?;
+    let numbers: Vec<u64> = kept.iter().map(Object::revision).collect();
+    let object = match params.revision.filter(|number| *number != newest.revision()) {
+        None => newest,
+        Some(number) => match kept.into_iter().find(|object| object.revision() == number) {
+            Some(object) => object,
+            None => return Err(not_kept(kernel, &newest, number, &numbers)),
+        },
+    };
+    let scenario = if params.bytes == Some(false) { None } else { scenario(&snapshot, &object)? };
+    let shape = match &scenario {
+        Some(scenario) => shapes::named_object(kernel, &object, scenario),
+        None => shapes::object(kernel, &object),
+    };
+    let text = scenario.map(|scenario| scenario.as_str().to_owned());
+    Ok(GetResult { object: shape, text, kept: numbers })
+}
+
+/// A revision is not kept here: which ones are, and who may have it.
+fn not_kept(kernel: &Kernel, newest: &Object, number: u64, kept: &[u64]) -> Error {
+    let key = names::key_text(&newest.key());
+    let message = match (kept.first(), kept.last()) {
+        (Some(first), Some(last)) => {
+            format!("revision {number} of {key} is not kept here: of the earlier ones, {first} to {last} are")
+        }
+        _ => format!("revision {number} of {key} is not kept here: no earlier one is"),
+    };
+    let error = Error::not_found(message);
+    match newest.home().filter(|home| *home != kernel.id()) {
+        Some(home) => {
+            let home = names::name_of(kernel, &home);
+            error.with_hint(format!("its home is {home}: 'once show OBJECT' there says which ones that one has"))
+        }
+        None if number > newest.revision() => {
+            error.with_hint(format!("its newest revision is {}", newest.revision()))
+        }
+        None => error.with_hint(
+            "`once up --revisions 10` keeps that many from now on; `once history OBJECT` says what was done in each",
+        ),
     }
 }
 

@@ -3,6 +3,7 @@
 //! [`Client`] calls a running kernel over its socket, or opens the data directory in this process when none runs.
 
 mod acting;
+mod actions;
 mod answer;
 mod check;
 mod client;
@@ -10,6 +11,7 @@ mod conflicts;
 pub mod contract;
 mod coordinate;
 mod damage;
+mod dead_letters;
 mod difference;
 mod doctor;
 mod doors;
@@ -99,81 +101,91 @@ fn shown<M: Method>(answer: Result<M::Result, Error>) -> Result<Value, Error> {
     serde_json::to_value(answer?).map_err(|error| Error::fault(format!("the answer of {}: {error}", M::NAME)))
 }
 
-/// Which method is answered by what. One that has no line here does not compile.
-macro_rules! answers {
-    ($call:expr; $($method:ident($params:pat) => $answer:expr,)*) => {
-        match $call { $(Call::$method($params) => shown::<contract::$method>($answer),)* }
-    };
-}
-
 /// Carries one call out.
 async fn dispatch(kernel: &Kernel, method: &str, mut params: Value, tell: Tell<'_>) -> Result<Value, Error> {
     // For whoever carries the answer: every method takes it.
     params.as_object_mut().map(|members| members.remove("progress"));
-    answers! { Call::read(method, params)?;
-        Hello(_) => Ok(hello(kernel)),
-        Status(_) => status::status(kernel),
-        Events(params) => events::events(kernel, params).await,
-        Import(params) => methods::import(kernel, params).await,
-        Create(params) => methods::create(kernel, params).await,
-        Put(params) => methods::put(kernel, params).await,
-        Claim(params) => methods::claim(kernel, params).await,
-        Remove(params) => methods::remove(kernel, params).await,
-        List(params) => list::list(kernel, params).await,
-        Find(params) => find::find(kernel, params).await,
-        Get(params) => methods::get(kernel, &params),
-        Path(params) => way::path(kernel, params).await,
-        Refs(params) => methods::refs(kernel, &params),
-        Act(params) => acting::act(kernel, params).await,
-        Outcome(params) => acting::outcome(kernel, &params),
-        Cancel(params) => acting::cancel(kernel, params).await,
-        Receipt(params) => acting::receipt(kernel, params).await,
-        Receipts(params) => retire::receipts(kernel, params).await,
-        History(params) => history::history(kernel, &params),
-        Coordinate(params) => coordinate::coordinate(kernel, params, tell).await,
-        Conflicts(params) => conflicts::list(kernel, &params),
-        ConflictsKeep(params) => conflicts::keep(kernel, params).await,
-        ConflictsDrop(params) => conflicts::discard(kernel, params).await,
-        Share(params) => transfer::share(kernel, params, tell).await,
-        Request(params) => transfer::request(kernel, params).await,
-        Exchange(params) => transfer::exchange(kernel, params, tell).await,
-        Follow(params) => transfer::follow(kernel, params).await,
-        Unfollow(params) => transfer::unfollow(kernel, params).await,
-        Follows(_) => transfer::follows(kernel),
-        Move(params) => moving::start(kernel, params, tell).await,
-        Moves(_) => moving::list(kernel).await,
-        MovesWithdraw(params) => moving::withdraw(kernel, params).await,
-        Drain(params) => drain::drain(kernel, params, tell).await,
-        DrainCancel(params) => drain::cancel(kernel, params).await,
-        Retire(params) => retire::retire(kernel, params).await,
-        Outbox(_) => outbox::list(kernel).await,
-        OutboxDrop(params) => outbox::give_up(kernel, params).await,
-        Invite(params) => invites::invite(kernel, params).await,
-        Invites(_) => invites::list(kernel),
-        InvitesRevoke(params) => invites::revoke(kernel, params).await,
-        Join(params) => peers::join(kernel, params).await,
-        Peers(_) => peers::list(kernel),
-        PeersAdd(params) => peers::add(kernel, params).await,
-        PeersSet(params) => peers::set(kernel, params).await,
-        PeersRemove(params) => peers::remove(kernel, params).await,
-        PeersDial(params) => peers::dial(kernel, params).await,
-        Grant(params) => peers::grant(kernel, params).await,
-        Revoke(params) => peers::revoke(kernel, params).await,
-        Grants(_) => peers::grants(kernel),
-        Quarantine(_) => quarantine::look(kernel),
-        QuarantineEnd(params) => quarantine::end(kernel, params).await,
-        ClockAccept(_) => doctor::accept_clock(kernel).await,
-        Doctor(params) => doctor::examine(kernel, params).await,
-        Survey(params) => damage::survey(kernel, params).await,
-        ConfirmLosses(_) => damage::confirm(kernel),
-        Unserve(params) => served::unserve(kernel, params).await,
-        Listen(params) => Err(needs_a_connection(&params)),
-        Stop(params) => Err(needs_a_connection(&params)),
-        Serve(params) => Err(needs_a_connection(&params)),
-        ServeActivity(params) => Err(needs_a_connection(&params)),
-        Ran(params) => Err(needs_a_connection(&params)),
-        Worked(params) => Err(needs_a_connection(&params)),
-    }
+    answer(kernel, Call::read(method, params)?, tell).await
+}
+
+/// Makes `answer` of a table: which method is answered by what. One that has no line does not compile.
+macro_rules! answers {
+    ($kernel:ident, $tell:ident; $($method:ident($params:pat) => $answer:expr,)*) => {
+        async fn answer($kernel: &Kernel, call: Call, $tell: Tell<'_>) -> Result<Value, Error> {
+            match call { $(Call::$method($params) => shown::<contract::$method>($answer),)* }
+        }
+    };
+}
+
+answers! { kernel, tell;
+    Hello(_) => Ok(hello(kernel)),
+    Status(_) => status::status(kernel),
+    Events(params) => events::events(kernel, params).await,
+    Import(params) => methods::import(kernel, params).await,
+    Create(params) => methods::create(kernel, params).await,
+    Put(params) => methods::put(kernel, params).await,
+    Claim(params) => methods::claim(kernel, params).await,
+    Remove(params) => methods::remove(kernel, params).await,
+    List(params) => list::list(kernel, params).await,
+    Find(params) => find::find(kernel, params).await,
+    Get(params) => methods::get(kernel, &params),
+    Path(params) => way::path(kernel, params).await,
+    Refs(params) => methods::refs(kernel, &params),
+    Act(params) => acting::act(kernel, params).await,
+    Actions(params) => actions::actions(kernel, &params),
+    Outcome(params) => acting::outcome(kernel, &params),
+    Cancel(params) => acting::cancel(kernel, params).await,
+    Receipt(params) => acting::receipt(kernel, params).await,
+    Receipts(params) => retire::receipts(kernel, params).await,
+    History(params) => history::history(kernel, &params),
+    Coordinate(params) => coordinate::coordinate(kernel, params, tell).await,
+    Coordination(params) => coordinate::coordination(kernel, params, tell).await,
+    Coordinations(params) => coordinate::list(kernel, params).await,
+    Conflicts(params) => conflicts::list(kernel, &params),
+    ConflictsKeep(params) => conflicts::keep(kernel, params).await,
+    ConflictsDrop(params) => conflicts::discard(kernel, params).await,
+    Share(params) => transfer::share(kernel, params, tell).await,
+    Request(params) => transfer::request(kernel, params).await,
+    Exchange(params) => transfer::exchange(kernel, params, tell).await,
+    Follow(params) => transfer::follow(kernel, params).await,
+    Unfollow(params) => transfer::unfollow(kernel, params).await,
+    Follows(_) => transfer::follows(kernel),
+    Move(params) => moving::start(kernel, params, tell).await,
+    Moves(_) => moving::list(kernel).await,
+    MovesWithdraw(params) => moving::withdraw(kernel, params).await,
+    Drain(params) => drain::drain(kernel, params, tell).await,
+    DrainCancel(params) => drain::cancel(kernel, params).await,
+    Retire(params) => retire::retire(kernel, params).await,
+    Outbox(_) => outbox::list(kernel).await,
+    OutboxDrop(params) => outbox::give_up(kernel, params).await,
+    DeadLetters(params) => dead_letters::list(kernel, params).await,
+    DeadLettersRetry(params) => dead_letters::retry(kernel, params).await,
+    DeadLettersDrop(params) => dead_letters::give_up(kernel, params).await,
+    Invite(params) => invites::invite(kernel, params).await,
+    Invites(_) => invites::list(kernel),
+    InvitesRevoke(params) => invites::revoke(kernel, params).await,
+    Join(params) => peers::join(kernel, params).await,
+    Peers(_) => peers::list(kernel),
+    PeersAdd(params) => peers::add(kernel, params).await,
+    PeersSet(params) => peers::set(kernel, params).await,
+    PeersRemove(params) => peers::remove(kernel, params).await,
+    PeersDial(params) => peers::dial(kernel, params).await,
+    Grant(params) => peers::grant(kernel, params).await,
+    Revoke(params) => peers::revoke(kernel, params).await,
+    Grants(_) => peers::grants(kernel),
+    Quarantine(_) => quarantine::look(kernel),
+    QuarantineEnd(params) => quarantine::end(kernel, params).await,
+    ClockAccept(_) => doctor::accept_clock(kernel).await,
+    Doctor(params) => doctor::examine(kernel, params).await,
+    Survey(params) => damage::survey(kernel, params).await,
+    ConfirmLosses(_) => damage::confirm(kernel),
+    Unserve(params) => served::unserve(kernel, params).await,
+    Listen(params) => Err(needs_a_connection(&params)),
+    Stop(params) => Err(needs_a_connection(&params)),
+    Serve(params) => Err(needs_a_connection(&params)),
+    ServeActivity(params) => Err(needs_a_connection(&params)),
+    Ran(params) => Err(needs_a_connection(&params)),
+    Worked(params) => Err(needs_a_connection(&params)),
 }
 
 /// These are the server's own: it answers them before it comes here.

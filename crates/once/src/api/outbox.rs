@@ -26,7 +26,7 @@ const AT_ONCE: usize = 256;
 const LOOKED_AT_MAX: usize = 1000;
 
 pub(super) async fn list(kernel: &Kernel) -> Result<OutboxResult, Error> {
-    let stands = standing::of_own(kernel, &standing::all(kernel).await?);
+    let stands = standing::of_own(kernel, &crate::stands::all(kernel).await?);
     Ok(OutboxResult { owed: owed(kernel)?, acts: acts(kernel, stands)?, work: work(kernel)? })
 }
 
@@ -144,7 +144,7 @@ fn work(kernel: &Kernel) -> Result<Vec<WorkInfo>, Error> {
 }
 
 /// For whom it is, and how it stands with the way there.
-fn reach(kernel: &Kernel, peer: &KernelId) -> ReachInfo {
+pub(super) fn reach(kernel: &Kernel, peer: &KernelId) -> ReachInfo {
     let seen = kernel.net().map(|net| net.seen(peer));
     let here = *peer == kernel.id();
     let is_peer =

@@ -162,7 +162,7 @@ impl Link {
     }
 
     async fn serve(&self, kernel: &Kernel, params: Serve) -> Result<(ServeResult, Begins), Error> {
-        let Serve { component, version, actions, moves } = params;
+        let Serve { component, version, actions, descriptions, moves } = params;
         let moves: BTreeSet<String> = moves.into_iter().map(|notice| told_by(notice).to_owned()).collect();
         let (component, version) = (named("component", component)?, named("version", version)?);
         if actions.as_ref().is_some_and(|names| names.len() > OFFERED_MAX) {
@@ -174,6 +174,8 @@ impl Link {
             return Err(Error::usage(format!("'{}' cannot be the name of an action", names::shown(name)))
                 .with_hint("names have 1 to 255 bytes; those that begin with `once:` belong to the kernel"));
         }
+        super::actions::check(actions.as_ref(), &descriptions)?;
+        let descriptions = descriptions.into_iter().map(|action| (action.name.clone(), action)).collect();
         let components = &kernel.shared().components;
         if components.get(&component).is_some() {
             return Err(Error::usage(format!("this kernel has the component '{component}' itself"))
@@ -199,7 +201,7 @@ impl Link {
         self.connect(components)?;
         let result =
             ServeResult { component: component.clone(), version: version.clone(), runs_max: RUNS_MAX };
-        Ok((result, Begins::Component(Offer { component, version, actions, moves })))
+        Ok((result, Begins::Component(Offer { component, version, actions, descriptions, moves })))
     }
 
     fn serve_activity(

@@ -4,14 +4,14 @@ use std::os::unix::fs::PermissionsExt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use tokio::io::{AsyncWriteExt, BufReader};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{Notify, Semaphore, mpsc, oneshot};
 
-use super::contract::{ListenResult, Progress, RpcError};
+use super::contract::{EventInfo, ListenResult, Progress, RpcError};
 use super::doors::{Door, Doors, Entered};
 use super::lines::{self, Line, Places, Spoken};
 use super::served::Link;
@@ -314,6 +314,14 @@ fn failure(id: &Value, error: &Error) -> Value {
     json!({ "jsonrpc": "2.0", "id": id, "error": RpcError::from(error) })
 }
 
+/// A notification of an event.
+#[derive(Serialize)]
+struct Notice {
+    jsonrpc: &'static str,
+    method: &'static str,
+    params: EventInfo,
+}
+
 /// A stream of events begins: from now on nothing is missed.
 fn listened(kernel: &Kernel, params: &str) -> Result<(EventStream, ListenResult), Error> {
     let params =
@@ -338,8 +346,9 @@ async fn tell_events(mut events: EventStream, mut ended: oneshot::Receiver<()>, 
             Some(Err(error)) => return tracing::error!(%error, "the event log cannot be read"),
             None => return,
         };
-        let line = json!({ "jsonrpc": "2.0", "method": "event", "params": params });
-        if lines.send(line.into()).await.is_err() {
+        let notice = Notice { jsonrpc: "2.0", method: "event", params };
+        let Ok(line) = serde_json::to_string(&notice) else { continue };
+        if lines.send(Line::from(line)).await.is_err() {
             return;
         }
     }

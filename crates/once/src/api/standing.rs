@@ -6,13 +6,14 @@ use std::time::Instant;
 
 use once_core::act::{self, WaitingRow};
 use once_core::store::Read;
-use once_core::waist::{Answer, Command, Stands, StandsFor};
+use once_core::waist::{Command, Stands, StandsFor};
 use once_model::ids::{KernelId, ObjectKey, Uuid};
 use once_model::wire::Code;
 
 use super::check::check;
 use super::contract::{CheckInfo, DroppedAction};
 use super::names;
+use crate::stands::why;
 use crate::{Error, Kernel};
 
 /// Answers, and as many actions over which programs went away, that are shown; further ones are counted.
@@ -21,33 +22,10 @@ const SHOWN_MAX: usize = 8;
 /// Waiting actions that are looked at to find the names of those that stand still.
 const LOOKED_AT_MAX: usize = 100_000;
 
-/// What stands still now.
-pub(super) async fn all(kernel: &Kernel) -> Result<Vec<Stands>, Error> {
-    match kernel.shared().command(Command::Standing).await {
-        Ok(Answer::Standing { lanes, .. }) => Ok(lanes),
-        // Nothing runs, and what is wrong is to be told all the same.
-        Err(error) if error.code == "damaged" => Ok(Vec::new()),
-        Err(error) => Err(error),
-        Ok(other) => Err(Error::fault(format!("unexpected answer {other:?}"))),
-    }
-}
-
 /// Why the first action of each of this kernel's own lanes stands still, in words.
 pub(super) fn of_own(kernel: &Kernel, stands: &[Stands]) -> BTreeMap<ObjectKey, String> {
     let own = stands.iter().filter(|stands| stands.origin == kernel.id());
     own.map(|stands| (stands.key, why(kernel, stands))).collect()
-}
-
-fn why(kernel: &Kernel, stands: &Stands) -> String {
-    let Stands { component, version, .. } = stands;
-    match stands.why {
-        StandsFor::Refused(code) => format!("no program here can take it ({})", code.name()),
-        _ if !kernel.shared().components.served.fits(component, version) => {
-            format!("waits for a program of {component} >= {version}")
-        }
-        StandsFor::Room => format!("waits for room at a program of {component}"),
-        _ => "is asked again later: a program went away over it".to_owned(),
-    }
 }
 
 /// The checks of `doctor`.

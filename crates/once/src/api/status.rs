@@ -3,13 +3,19 @@
 use std::sync::atomic::Ordering;
 
 use hdrhistogram::Histogram;
+use once_core::object::HeadRow;
 use once_core::peers;
 use once_core::store::{Read, StoreError};
 use once_model::limits::DISK_RESERVE_BYTES;
 
 use super::contract::{LiveInfo, ServedInfo, SpreadInfo, StatusResult};
 use super::{conflicts, damage, lanes, methods, moving, transfers};
+use crate::coordinate::is_own;
+use crate::coordinations::doubtful;
 use crate::{Error, Kernel};
+
+/// Coordinations that are looked at, to say how many are in doubt.
+const COORDINATIONS_MAX: usize = 10_000;
 
 /// What is here of objects.
 #[derive(Default)]
@@ -18,6 +24,8 @@ struct Counted {
     tombstones: u64,
     bytes: u64,
     conflicts: u64,
+    /// Coordinations of this kernel.
+    coordinations: Vec<HeadRow>,
     /// Something that cannot be read.
     damage: Option<String>,
 }
@@ -32,6 +40,9 @@ fn count(kernel: &Kernel, snapshot: &dyn Read) -> Result<Counted, Error> {
             } else {
                 all.objects += 1;
                 all.bytes += head.header.size;
+                if all.coordinations.len() < COORDINATIONS_MAX && is_own(kernel, head) {
+                    all.coordinations.push(head.clone());
+                }
             }
         }
         all.conflicts += u64::from(conflicts::beside(same).is_some());
@@ -53,7 +64,7 @@ fn count(kernel: &Kernel, snapshot: &dyn Read) -> Result<Counted, Error> {
 pub(super) fn status(kernel: &Kernel) -> Result<StatusResult, Error> {
     let shared = kernel.shared();
     let snapshot = shared.snapshot();
-    let Counted { objects, tombstones, bytes, conflicts, damage } = count(kernel, &snapshot)?;
+    let Counted { objects, tombstones, bytes, conflicts, coordinations, damage } = count(kernel, &snapshot)?;
     let peers = peers::all(&snapshot)?;
     let mut owed = 0;
     for (peer, _) in &peers {
@@ -91,6 +102,7 @@ pub(super) fn status(kernel: &Kernel) -> Result<StatusResult, Error> {
         connected: kernel.net().map_or(0, |net| net.connected_peers().len()),
         owed,
         waiting,
+        in_doubt: doubtful(kernel, &snapshot, coordinations)?.len(),
         moves: moving::summary(kernel)?,
         transfers: transfers::list(kernel, None),
         damage,

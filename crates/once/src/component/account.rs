@@ -11,6 +11,7 @@
 use std::collections::BTreeMap;
 
 use once_model::limits::{ACCOUNT_ENDED_MAX, ACCOUNT_ID_MAX_BYTES, ACCOUNT_RESERVED_MAX};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Component, Context, Get};
@@ -50,7 +51,7 @@ pub enum End {
 }
 
 /// What every action returns.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Funds {
     /// All that the account has.
     pub balance: u64,
@@ -64,21 +65,21 @@ impl Model for Account {
 }
 
 /// Puts an amount in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Deposit {
     /// How much.
     pub amount: u64,
 }
 
 /// Takes an amount out, if that much is available.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Withdraw {
     /// How much.
     pub amount: u64,
 }
 
 /// Sets an amount aside, if that much is available. The same again is the same.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Reserve {
     /// Under which id: used once.
     pub id: String,
@@ -87,14 +88,14 @@ pub struct Reserve {
 }
 
 /// Takes out what is set aside. Again is the same.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Confirm {
     /// Under which id.
     pub id: String,
 }
 
 /// Lets go what is set aside, or what may still come to be. Again is the same.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Cancel {
     /// Under which id.
     pub id: String,
@@ -235,11 +236,17 @@ pub fn account() -> Component {
     Component::model::<Account>()
         .first(&Account::default())
         .on::<Deposit>()
+        .describe::<Deposit>()
         .on::<Withdraw>()
+        .describe::<Withdraw>()
         .on::<Reserve>()
+        .describe::<Reserve>()
         .on::<Confirm>()
+        .describe::<Confirm>()
         .on::<Cancel>()
+        .describe::<Cancel>()
         .on::<Get>()
+        .describe::<Get>()
         .into()
 }
 

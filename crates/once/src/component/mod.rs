@@ -24,8 +24,10 @@ mod clients;
 mod context;
 pub(crate) mod coordination;
 mod dealing;
+mod describe;
 mod live;
 mod moves;
+mod offered;
 mod record;
 mod registry;
 mod served;
@@ -48,6 +50,7 @@ use once_core::waist::RunResult;
 use once_model::action::BUILT_IN_PREFIX;
 use once_model::scenario::Scenario;
 use once_model::wire::Code;
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -55,7 +58,11 @@ use serde_json::Value;
 pub use account::{Account, Cancel, Confirm, Deposit, End, Ended, Funds, Reserve, Withdraw, account};
 pub(crate) use clients::{Asked, ClientId, Slot};
 pub use context::{Called, Came, Context, EffectError, NotDone};
-pub use coordination::{Plan, PlanError, RunState, Standing, StepStanding, StepState, Told, coordination};
+pub use coordination::{
+    Plan, PlanError, RunState, Standing, StepStanding, StepState, StepTimes, Told, coordination,
+};
+pub use describe::ActionDescription;
+pub(crate) use describe::{built_in, of_every_record};
 pub use moves::{Arrived, Leaving};
 pub(crate) use registry::Components;
 pub use registry::{Activity, runner};
@@ -79,6 +86,8 @@ pub struct Component {
     actions: BTreeMap<String, Act>,
     /// Those of the actions that only its own effects take.
     answers: BTreeSet<String>,
+    /// What it says of its actions.
+    descriptions: BTreeMap<String, ActionDescription>,
     /// From which versions older models can be read.
     upcasts: BTreeMap<String, Upcast>,
 }
@@ -115,6 +124,7 @@ impl Component {
             fits: words::is::<S>,
             actions: BTreeMap::new(),
             answers: BTreeSet::new(),
+            descriptions: BTreeMap::new(),
             upcasts: BTreeMap::new(),
         };
         Typed { component, state: PhantomData }
@@ -149,6 +159,12 @@ impl Component {
         self.actions.keys().filter(is_for_all).map(String::as_str)
     }
 
+    /// What anybody may ask of its objects, in the order of the names, each as far as it is described.
+    pub fn described(&self) -> impl Iterator<Item = ActionDescription> + '_ {
+        let known = |name: &str| self.descriptions.get(name).cloned();
+        self.actions().map(move |name| known(name).unwrap_or_else(|| ActionDescription::named(name)))
+    }
+
     /// Whether an object can begin as this scenario. One that a newer version wrote may mean what this one does not know.
     pub(crate) fn check(&self, scenario: &Scenario) -> Result<(), String> {
         match self.raised(scenario) {
@@ -159,22 +175,29 @@ impl Component {
         }
     }
 
-    /// Runs an action; nothing if it understands no such action.
+    /// Runs an action. One that it does not understand fails, and the reason lists those that it does.
     pub(crate) fn run(
         &self,
         object: &mut Awake,
         action: &str,
         arguments: &str,
         context: &Context,
-    ) -> Option<RunResult> {
-        let act = self.actions.get(action)?;
-        Some(match self.raised(&object.scenario) {
+    ) -> RunResult {
+        let Some(act) = self.actions.get(action) else {
+            // What came of its effects an object must hear: it waits for a program that understands that. And what the kernel
+            // asks of its own accord (that it moves) no object has to understand.
+            return match context.answers.is_some() || action.starts_with(BUILT_IN_PREFIX) {
+                true => RunResult::Refused(Code::NoComponent),
+                false => apply::failed(&describe::unknown(&self.name, action, self.actions())),
+            };
+        };
+        match self.raised(&object.scenario) {
             Ok(raised) => act(object, raised.as_ref(), arguments, context),
             Err(None) => RunResult::Refused(Code::NoComponent),
             // What came of its effects an object must hear: it waits for a program that can read its state.
             Err(Some(_)) if context.answers.is_some() => RunResult::Refused(Code::NoComponent),
             Err(Some(why)) => apply::failed(&why),
-        })
+        }
     }
 
     /// Whether its objects are told that when they move.
@@ -268,6 +291,73 @@ impl<S: Serialize + DeserializeOwned + Send + 'static> Typed<S> {
         self.action(A::NAME, |state: &mut S, action: A, context: &Context| action.act(state, context))
     }
 
+    /// Describes an action that is a type, for whoever looks before they act (`once actions`): the documentation of the type
+    /// is its description, and the JSON schemas of arguments and result are those of the types.
+    ///
+    /// ```
+    /// use once::{Action, Component, Context, Model};
+    /// use schemars::JsonSchema;
+    /// use serde::{Deserialize, Serialize};
+    ///
+    /// #[derive(Serialize, Deserialize)]
+    /// struct Lamp {
+    ///     on: bool,
+    /// }
+    ///
+    /// impl Model for Lamp {
+    ///     const COMPONENT: &str = "Lamp";
+    ///     const VERSION: &str = "1.0";
+    /// }
+    ///
+    /// /// Turns the lamp on or off, and returns what it was.
+    /// #[derive(Serialize, Deserialize, JsonSchema)]
+    /// struct Switch {
+    ///     on: bool,
+    /// }
+    ///
+    /// impl Action<Lamp> for Switch {
+    ///     const NAME: &str = "switch";
+    ///     type Outcome = bool;
+    ///     type Failure = String;
+    ///
+    ///     fn act(self, lamp: &mut Lamp, _: &Context) -> Result<bool, String> {
+    ///         Ok(std::mem::replace(&mut lamp.on, self.on))
+    ///     }
+    /// }
+    ///
+    /// let lamp = Component::model::<Lamp>().on::<Switch>().describe::<Switch>();
+    /// let switch = lamp.described().next().unwrap();
+    /// assert_eq!(switch.description.as_deref(), Some("Turns the lamp on or off, and returns what it was."));
+    /// ```
+    pub fn describe<A>(self) -> Self
+    where
+        A: Action<S> + JsonSchema,
+        A::Outcome: JsonSchema,
+    {
+        self.describe_action(ActionDescription::named(A::NAME).types::<A, A::Outcome>())
+    }
+
+    /// Describes an action that is a function. A description of an action that it does not understand is never shown.
+    ///
+    /// ```
+    /// # use once::{Component, Context};
+    /// # use once::component::ActionDescription;
+    /// # use serde::{Deserialize, Serialize};
+    /// # #[derive(Serialize, Deserialize)]
+    /// # struct Lamp { on: bool }
+    /// let switch = ActionDescription::named("switch").description("Turns the lamp on or off.").types::<bool, bool>();
+    /// let lamp = Component::of::<Lamp>("Lamp", "1.0")
+    ///     .action("switch", |lamp: &mut Lamp, on: bool, _: &Context| {
+    ///         Ok::<_, String>(std::mem::replace(&mut lamp.on, on))
+    ///     })
+    ///     .describe_action(switch);
+    /// assert_eq!(lamp.described().next().unwrap().arguments.unwrap()["type"], "boolean");
+    /// ```
+    pub fn describe_action(mut self, description: ActionDescription) -> Self {
+        self.component.descriptions.insert(description.name.clone(), description);
+        self
+    }
+
     /// Teaches it an action that only its own effects take: it is told what came of them. Whoever else asks for it
     /// fails.
     pub fn answer<W, T, F>(
@@ -306,5 +396,30 @@ impl<S> std::ops::Deref for Typed<S> {
 
     fn deref(&self) -> &Component {
         &self.component
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use once_model::ids::Uuid;
+
+    use super::*;
+
+    #[test]
+    fn an_unknown_action_fails_but_what_the_kernel_asks_and_what_came_of_an_effect_does_not() {
+        let text = r#"{"uuid":"7d0c2f6e-0b7e-4d0e-9b52-3f3f7e1a0001","model":{"count":1}}"#;
+        for (action, answers, fails) in
+            [("fly", None, true), ("once:leaving", None, false), ("fly", Some(Uuid::nil()), false)]
+        {
+            let mut object = Awake { scenario: Scenario::parse(text.to_owned()).unwrap(), state: None };
+            match counter().run(&mut object, action, "null", &Context::sample(answers)) {
+                RunResult::Failed(reason) if fails => {
+                    let reason = String::from_utf8(reason.to_vec()).unwrap();
+                    assert!(reason.contains("'fly'. It understands: add, get"), "{reason}");
+                }
+                RunResult::Refused(Code::NoComponent) if !fails => {}
+                other => panic!("{action}: {other:?}"),
+            }
+        }
     }
 }

@@ -3,10 +3,10 @@
 use once_core::waist::RunResult;
 use once_model::json::{self, EditError};
 use once_model::scenario::Scenario;
-use once_model::wire::Code;
 use serde::Deserialize;
 
 use super::apply::failed;
+use super::describe::unknown;
 use super::words;
 
 #[derive(Deserialize)]
@@ -24,7 +24,7 @@ struct Get {
 }
 
 /// `merge` (RFC 7396), `replace {"at": pointer, "with": value}` and `get {"at": pointer}` (RFC 6901).
-pub(super) fn run(scenario: &Scenario, action: &str, arguments: &str) -> RunResult {
+pub(super) fn run(scenario: &Scenario, component: &str, action: &str, arguments: &str) -> RunResult {
     match action {
         "merge" => edited(scenario.edit_model(|model| json::merge(model, arguments))),
         "replace" => match words::read::<Replace<'_>>(arguments) {
@@ -49,7 +49,10 @@ pub(super) fn run(scenario: &Scenario, action: &str, arguments: &str) -> RunResu
                 Err(error) => failed(&error.to_string()),
             }
         }
-        _ => RunResult::Refused(Code::NoComponent),
+        _ => {
+            let reason = unknown(component, action, ["get", "merge", "replace"]);
+            failed(&format!("{reason}, as every object whose component this home does not have"))
+        }
     }
 }
 

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use once_core::waist::{Run, RunResult, Runner, Work};
+use once_model::action::BUILT_IN_PREFIX;
 use once_model::ids::{ObjectKey, Uuid};
 use once_model::scenario::Scenario;
 use once_model::wire::Code;
@@ -17,6 +18,7 @@ use once_model::wire::Code;
 use serde_json::Value;
 
 use super::apply::failed;
+use super::describe::unknown;
 use super::live::{Awake, Live};
 use super::served::{Served, Turn};
 use super::{Component, Context, account, coordination, counter, record};
@@ -150,12 +152,10 @@ impl Components {
         };
         let context = Context::new(run);
         let result = match self.known.get(&run.header.component) {
-            Some(component) => component
-                .run(&mut object, &run.action.name, arguments, &context)
-                .unwrap_or(RunResult::Refused(Code::NoComponent)),
+            Some(component) => component.run(&mut object, &run.action.name, arguments, &context),
             // Whoever has effects has a component: another program than this one knows it. The answer waits for that.
             None if context.answers.is_some() => return RunResult::Refused(Code::NoComponent),
-            None => record::run(&object.scenario, &run.action.name, arguments),
+            None => record::run(&object.scenario, &run.header.component, &run.action.name, arguments),
         };
         if let RunResult::Done { state: Some(new), .. } = &result {
             // Its hash is taken once, for the engine and for the next action.
@@ -185,7 +185,16 @@ impl Runner for Components {
             Turn::Ours => (run.bytes() <= AT_ONCE_MAX_BYTES).then(|| self.run_whole(run)),
             Turn::Theirs => None,
             Turn::Later(wait) => Some(RunResult::Later(wait)),
-            Turn::Never => Some(RunResult::Refused(Code::NoComponent)),
+            // As in `Component::run`.
+            Turn::Never(_)
+                if run.action.answers.is_some() || run.action.name.starts_with(BUILT_IN_PREFIX) =>
+            {
+                Some(RunResult::Refused(Code::NoComponent))
+            }
+            Turn::Never(known) => {
+                let known = known.iter().map(String::as_str);
+                Some(failed(&unknown(&run.header.component, &run.action.name, known)))
+            }
         }
     }
 

@@ -13,6 +13,7 @@ use once_model::ids::{ObjectKey, Uuid};
 use tokio::sync::{Notify, mpsc};
 
 use super::clients::{Asked, ClientId, Room, Slot};
+use super::describe::ActionDescription;
 use super::suspects::{Place, Suspect, Suspects};
 use super::version::is_not_newer;
 use super::works::Works;
@@ -39,6 +40,8 @@ pub(crate) struct Offer {
     pub version: String,
     /// All, if it does not say.
     pub actions: Option<BTreeSet<String>>,
+    /// What it says of actions.
+    pub descriptions: BTreeMap<String, ActionDescription>,
     /// What objects are told when they move: actions that begin with `once:`.
     pub moves: BTreeSet<String>,
 }
@@ -49,7 +52,7 @@ pub(super) struct Client {
     runs: Arc<Room>,
     pub works: Arc<Room>,
     /// With the moment of each: the newest is asked first.
-    offers: Vec<(u64, Offer)>,
+    pub offers: Vec<(u64, Offer)>,
     pub activities: BTreeMap<String, u64>,
 }
 
@@ -71,7 +74,7 @@ struct Promise {
 }
 
 /// Whose turn an action is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Turn {
     /// This kernel's own: no client serves the component.
     Ours,
@@ -79,8 +82,8 @@ pub(super) enum Turn {
     Theirs,
     /// Nobody's just now.
     Later(Wait),
-    /// Nobody's: they understand no such action.
-    Never,
+    /// Nobody's: they understand no such action, but these.
+    Never(Vec<String>),
 }
 
 #[derive(Debug)]
@@ -409,9 +412,12 @@ impl Inner {
             true => offer.moves.contains(name),
             false => offer.actions.as_ref().is_none_or(|known| known.contains(name)),
         };
+        let all = fit.clone();
         fit.retain(|(.., (_, offer))| understands(offer));
         if fit.is_empty() {
-            return Err(Turn::Never);
+            let known: BTreeSet<&String> =
+                all.iter().flat_map(|(.., (_, offer))| &offer.actions).flatten().collect();
+            return Err(Turn::Never(known.into_iter().cloned().collect()));
         }
         fit.sort_by_key(|(.., (since, _))| std::cmp::Reverse(*since));
         let bytes = run.bytes();

@@ -1,5 +1,6 @@
 //! Components that every kernel has.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Component, Context};
@@ -19,7 +20,7 @@ impl Model for Counter {
 }
 
 /// Adds to a counter, and returns the new count.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Add {
     /// How much.
     pub by: i64,
@@ -36,8 +37,8 @@ impl Action<Counter> for Add {
     }
 }
 
-/// Returns the count.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+/// Returns what the object holds now: the count of a counter, the funds of an account.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Get;
 
 impl Action<Counter> for Get {
@@ -53,5 +54,11 @@ impl Action<Counter> for Get {
 /// Counts: `add {"by": n}` returns the new count, `get` the count.
 #[must_use]
 pub fn counter() -> Component {
-    Component::model::<Counter>().first(&Counter::default()).on::<Add>().on::<Get>().into()
+    Component::model::<Counter>()
+        .first(&Counter::default())
+        .on::<Add>()
+        .describe::<Add>()
+        .on::<Get>()
+        .describe::<Get>()
+        .into()
 }

@@ -38,6 +38,15 @@ impl EventCursor {
         Ok(Self { at, check: check_of(rows, at.boot)?.unwrap_or_default() })
     }
 
+    pub(super) fn is_of_boot(&self, boot: u64) -> bool {
+        self.at.boot == boot
+    }
+
+    /// Another place of the same boot.
+    pub(super) fn moved(self, at: Cursor) -> Self {
+        Self { at, ..self }
+    }
+
     /// Reads from that place on; it was made here in this run.
     pub(crate) fn reader(&self, kernel: &Kernel, filter: Filter) -> Reader {
         Reader::since(kernel, filter, self.at)

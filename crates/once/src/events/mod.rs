@@ -8,11 +8,12 @@ use std::collections::VecDeque;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use futures_util::stream::{self, Stream, StreamExt};
+use futures_util::stream::{self, Stream, StreamExt, TryStreamExt};
 use once_core::events::newest;
 use once_model::ids::{KernelId, ObjectKey};
 
 use crate::api::contract::EventInfo;
+use crate::kernel::Weak;
 use crate::{Error, Kernel};
 
 pub use cursor::EventCursor;
@@ -64,16 +65,14 @@ impl Watch {
             Some(cursor) => Reader::since(&self.kernel, self.filter, cursor.place_in(&snapshot)?),
         };
         let begins = EventCursor::of(&snapshot, reader.after())?;
-        let state = (reader, self.kernel.downgrade(), Shaper::default());
-        let events = stream::unfold(Some(state), |state| async move {
-            let (mut reader, kernel, mut shaper) = state?;
-            let info = match reader.next().await {
-                Ok(entry) => shaper.info_of(&kernel, &entry?),
-                Err(error) => Err(error),
-            };
-            let rest = info.is_ok().then_some((reader, kernel, shaper));
-            Some((info, rest))
+        let state = State { reader, kernel: self.kernel.downgrade(), shaper: Shaper::default() };
+        let parts = stream::try_unfold(Some(state), |state| async move {
+            match state {
+                Some(state) => state.part().await,
+                None => Ok(None),
+            }
         });
+        let events = parts.map_ok(|part| stream::iter(part.into_iter().map(Ok))).try_flatten();
         Ok(EventStream { events: events.boxed(), begins })
     }
 
@@ -107,6 +106,30 @@ impl Watch {
             }
         });
         read.await.map_err(|_| Error::fault("reading the event log panicked"))?
+    }
+}
+
+/// A reader, and what makes shapes of what it reads.
+struct State {
+    reader: Reader,
+    kernel: Weak,
+    shaper: Shaper,
+}
+
+impl State {
+    /// The next part of the log, in its shape; nothing when the kernel has stopped.
+    async fn part(mut self) -> Result<Option<(Vec<EventInfo>, Option<Self>)>, Error> {
+        let Some(entries) = self.reader.part().await? else { return Ok(None) };
+        let Some(kernel) = self.kernel.upgrade() else { return Ok(None) };
+        let mut shaper = self.shaper;
+        let shaped = crate::beside::wait_for(move || {
+            let snapshot = kernel.shared().snapshot();
+            let infos: Result<Vec<_>, Error> =
+                entries.iter().map(|entry| shaper.info(&kernel, &snapshot, entry)).collect();
+            (infos, shaper)
+        });
+        let (infos, shaper) = shaped.await.map_err(|_| Error::fault("reading the event log panicked"))?;
+        Ok(Some((infos?, Some(Self { shaper, ..self }))))
     }
 }
 

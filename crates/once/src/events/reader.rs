@@ -138,6 +138,19 @@ impl Reader {
             if let Some(entry) = self.read.pop_front() {
                 return Ok(Some(entry));
             }
+            match self.part().await? {
+                Some(part) => self.read = part,
+                None => return Ok(None),
+            }
+        }
+    }
+
+    /// What comes next, perhaps nothing that fits; `None` when the kernel has stopped.
+    ///
+    /// # Errors
+    /// When the log cannot be read.
+    pub async fn part(&mut self) -> Result<Option<VecDeque<Entry>>, Error> {
+        loop {
             if !self.may_have_grown {
                 let has_grown = tokio::select! {
                     // What happened before the end comes before the end.
@@ -162,7 +175,8 @@ impl Reader {
             }
             let part = crate::beside::wait_for(move || read(&snapshot, after, &filter)).await;
             let part = part.map_err(|_| Error::fault("reading the event log panicked"))??;
-            (self.read, self.after, self.may_have_grown) = (part.entries, part.after, !part.is_last);
+            (self.after, self.may_have_grown) = (part.after, !part.is_last);
+            return Ok(Some(part.entries));
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use once_core::events::Logged;
+use once_core::events::{Cursor, Logged};
 use once_core::object;
 use once_core::store::Read;
 use once_core::waist;
@@ -17,7 +17,6 @@ use super::reader::Entry;
 use crate::api::contract::{
     ActedEvent, ChangedEvent, DeliveryAnswer, Event, EventInfo, OutcomeEvent, ResultEvent,
 };
-use crate::kernel::Weak;
 use crate::object::key_text;
 use crate::{Error, Kernel};
 
@@ -30,6 +29,8 @@ const READ_FOR_NAME_MAX_BYTES: u64 = 64 * 1024;
 pub(super) struct Shaper {
     objects: HashMap<ObjectKey, Called>,
     kernels: HashMap<KernelId, String>,
+    /// The last place that was told: the next one is of the same boot nearly always.
+    cursor: Option<EventCursor>,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -40,17 +41,11 @@ struct Called {
 
 impl Shaper {
     /// An entry, by the kernel as it is now.
-    pub fn info_of(&mut self, kernel: &Weak, entry: &Entry) -> Result<EventInfo, Error> {
-        let kernel = kernel.upgrade().ok_or_else(Error::stopping)?;
-        let snapshot = kernel.shared().snapshot();
-        self.info(&kernel, &snapshot, entry)
-    }
-
     pub fn info(&mut self, kernel: &Kernel, rows: &dyn Read, entry: &Entry) -> Result<EventInfo, Error> {
         let logged = match entry {
             Entry::Gap { missed, last } => {
                 return Ok(EventInfo {
-                    cursor: EventCursor::of(rows, *last)?.to_string(),
+                    cursor: self.cursor(rows, *last)?,
                     at_ms: None,
                     component: None,
                     name: None,
@@ -64,12 +59,19 @@ impl Shaper {
             None => Called::default(),
         };
         Ok(EventInfo {
-            cursor: EventCursor::of(rows, logged.cursor)?.to_string(),
+            cursor: self.cursor(rows, logged.cursor)?,
             at_ms: Some(logged.at_ms),
             component: called.component,
             name: called.name,
             event: self.event(kernel, logged),
         })
+    }
+
+    fn cursor(&mut self, rows: &dyn Read, at: Cursor) -> Result<String, Error> {
+        let known = self.cursor.filter(|known| known.is_of_boot(at.boot));
+        let cursor = known.map_or_else(|| EventCursor::of(rows, at), |known| Ok(known.moved(at)))?;
+        self.cursor = Some(cursor);
+        Ok(cursor.to_string())
     }
 
     /// What an object is called. A revision may have another name.
@@ -78,15 +80,17 @@ impl Shaper {
         if let Some(called) = self.objects.get(key).filter(|_| !is_new) {
             return called.clone();
         }
-        let head = object::head(rows, key).ok().flatten();
-        let called = match (head, event) {
-            (Some(head), _) => {
-                Called { component: Some(head.header.component.clone()), name: name(rows, &head.header) }
+        let head = || object::head(rows, key).ok().flatten().map(|head| head.header);
+        let called = match event {
+            // Most often this is what is here: then the head need not be looked up.
+            waist::Event::Changed { header, .. } => {
+                let name = name(rows, header).or_else(|| name(rows, &head()?));
+                Called { component: Some(header.component.clone()), name }
             }
-            (None, waist::Event::Changed { header, .. }) => {
-                Called { component: Some(header.component.clone()), name: None }
-            }
-            (None, _) => Called::default(),
+            _ => head().map_or_else(Called::default, |header| Called {
+                name: name(rows, &header),
+                component: Some(header.component),
+            }),
         };
         if self.objects.len() >= NAMES_MAX {
             self.objects.clear();

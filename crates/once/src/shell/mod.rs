@@ -6,6 +6,7 @@
 
 mod damage;
 mod hands;
+mod kept;
 mod lack;
 mod mail;
 mod names;
@@ -19,6 +20,7 @@ mod snapshot;
 mod thread;
 
 pub(crate) use hands::Network;
+pub(crate) use kept::Kept;
 pub(crate) use lack::what_to_free;
 pub(crate) use mail::{MAILS_OF_PEER_MAX, Mail, Unanswered};
 pub(crate) use outside::now_ms;

@@ -104,7 +104,7 @@ fn start(store: &mut Published, post: &mut Post<'_>, ctx: &Ctx) -> Result<Engine
         store.reopen()?;
     }
     post.forget_timers();
-    let mut engine = Engine::new().keeping_told(store.shared.told_rows);
+    let mut engine = store.shared.kept.engine();
     group::start(&mut engine, store, ctx, &mut System, &mut |effect| post.release(effect))?;
     Ok(engine)
 }

@@ -12,6 +12,7 @@ use once_model::ids::{KernelId, Uuid};
 use once_model::sign::KernelKey;
 use tokio::sync::{mpsc, oneshot};
 
+use super::kept::Kept;
 use super::lack::{Lack, what_to_free};
 use super::mail::{Mail, Unanswered};
 use super::snapshot::Snapshot;
@@ -28,8 +29,8 @@ pub(crate) struct Shared {
     pub me: KernelId,
     pub data: PathBuf,
     pub components: Arc<Components>,
-    /// Of how many of the newest entries of an object it is kept what was asked and said.
-    pub told_rows: u64,
+    /// What is kept of the past.
+    pub kept: Kept,
     pub mail: mpsc::Sender<Mail>,
     /// Told when the event log has grown: whoever wants to know what happens reads it.
     pub happened: tokio::sync::watch::Sender<()>,

@@ -45,7 +45,7 @@ pub(super) fn fresh(dir: &std::path::Path) -> (Arc<Shared>, EngineThread) {
     let options = datadir::InitOptions { name: Some("alice".into()), ..Default::default() };
     datadir::init(dir, options).unwrap();
     let (key, store) = (datadir::read_key(dir).unwrap(), datadir::open_store(dir).unwrap());
-    prepare(dir.into(), key, store, Components::default(), None).unwrap()
+    prepare(dir.into(), key, store, Components::default(), super::Kept::default()).unwrap()
 }
 
 #[test]

@@ -15,6 +15,7 @@ use once_store::FjallStore;
 use tokio::sync::mpsc;
 
 use super::hands::Network;
+use super::kept::Kept;
 use super::lack::Lack;
 use super::mail::{GROUP_MAX, MAILBOX_MAX, Mailbox};
 use super::outside::{System, now_ms};
@@ -37,7 +38,7 @@ pub(crate) fn prepare(
     key: KernelKey,
     store: FjallStore,
     components: Components,
-    told_rows: Option<u64>,
+    kept: Kept,
 ) -> Result<(Arc<Shared>, EngineThread), Error> {
     let losses = crate::datadir::losses(&data)?;
     let (mail, waiting) = mpsc::channel(MAILBOX_MAX);
@@ -46,7 +47,7 @@ pub(crate) fn prepare(
         key,
         data,
         components: Arc::new(components),
-        told_rows: told_rows.unwrap_or(once_model::limits::TOLD_ROWS),
+        kept,
         mail,
         happened: tokio::sync::watch::Sender::new(()),
         metrics: Mutex::new(Metrics::default()),

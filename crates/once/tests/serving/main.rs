@@ -382,13 +382,33 @@ fn versions_and_actions_say_who_is_asked() {
             let done =
                 act(dir.path(), json!({ "object": lamp, "name": "dim", "timeout_ms": 300 })).await.unwrap();
             match done {
-                Err(error) if error.code == "invalid" => break error,
+                Err(error) if error.code == "failed" => break error,
                 other => {
                     assert!(other.is_err_and(|error| error.code == "unknown"), "the first may still be there")
                 }
             }
         };
-        assert!(error.message.contains("no component that does this"), "{error}");
+        assert!(error.message.contains("Lamp understands no action 'dim'."), "{error}");
+        assert!(error.message.contains("It understands: switch"), "{error}");
+        // What it says of its actions is shown while it is connected.
+        let client = Client::connect(&data).await.unwrap().unwrap();
+        let told = client.call("actions", json!({ "object": lamp })).await.unwrap();
+        assert_eq!((&told["known"], &told["actions"]), (&json!("program"), &json!([{ "name": "switch" }])));
+        let switch =
+            json!({ "name": "switch", "description": "on or off", "arguments": { "type": "boolean" } });
+        let serve = |described: Value| json!({ "component": "Lamp", "version": "1.0", "actions": ["switch"], "descriptions": [described] });
+        part.must("serve", serve(switch.clone())).await;
+        assert_eq!(
+            part.call("serve", serve(json!({ "name": "dim" }))).await.unwrap_err()["data"]["code"],
+            "usage"
+        );
+        let told = client.call("actions", json!({ "object": lamp })).await.unwrap();
+        assert_eq!(told["actions"], json!([switch]));
+        drop(part);
+        until_served(&client, 0).await;
+        let told = client.call("actions", json!({ "object": lamp })).await.unwrap();
+        assert_eq!((&told["known"], &told["actions"]), (&json!("unnamed"), &json!([])));
+        drop(client);
         // What a newer version wrote waits for a newer program.
         alice.stop().await.unwrap();
         let alice = start(dir.path(), "alice").await;

@@ -143,8 +143,15 @@ fn an_answer_that_no_program_here_knows_waits_is_shown_and_can_be_given_up() {
             assert!(shown["stands"].as_str().unwrap().contains("no-component"), "{shown}");
             assert!(says(&checks(&client, "answer").await, name));
             let id = shown["id"].clone();
+            let dead = client.call("dead_letters", json!({})).await.unwrap();
+            let letter = &dead["letters"][0];
+            assert_eq!(
+                (&dead["total"], &letter["id"], &letter["reason"]),
+                (&json!(1), &id, &json!("cannot-run"))
+            );
             if given_up {
-                client.call("outbox.drop", json!({ "id": id })).await.unwrap();
+                let dropped = client.call("dead_letters.drop", json!({ "all": true })).await.unwrap();
+                assert_eq!(dropped["results"][0]["done"], true, "{dropped}");
             } else {
                 let mut whole = Program::serving(&data, "Lamp").await;
                 let run = whole.asked("run").await;
@@ -166,6 +173,7 @@ fn an_answer_that_no_program_here_knows_waits_is_shown_and_can_be_given_up() {
             let right = if given_up { json!("refused") } else { json!("done") };
             assert_eq!(entry["status"], right, "{entry}");
             assert!(checks(&client, "answer").await.is_empty());
+            assert_eq!(client.call("dead_letters", json!({})).await.unwrap()["total"], 0);
         }
         let error = client.call("outbox.drop", json!({ "id": lamp })).await.unwrap_err();
         assert_eq!(error.code, "not-found");
@@ -212,5 +220,38 @@ fn what_waits_for_a_newer_program_is_shown_and_holds_up_no_other_object() {
             done.await.unwrap().unwrap();
         }
         assert!(checks(&client, "component Lamp").await.is_empty());
+    });
+}
+
+/// Work that nobody does is a dead letter when it gets old. Who gives it up has its object told that it failed.
+#[test]
+fn work_that_nobody_does_can_be_given_up() {
+    let dir = tempfile::tempdir().unwrap();
+    story(async {
+        let (alice, lamp) = lamp_at(dir.path()).await;
+        let data = dir.path().join("alice");
+        let client = Client::connect(&data).await.unwrap().unwrap();
+        let mut program = Program::serving(&data, "Lamp").await;
+        let done = act(dir.path(), json!({ "object": lamp, "name": "switch" }));
+        let run = program.asked("run").await;
+        let mail = json!({ "activity": { "name": "mail", "arguments": null, "then": { "action": "sent" } } });
+        program.ran(&run, json!({ "effects": [mail] })).await;
+        done.await.unwrap().unwrap();
+        let dead = client.call("dead_letters", json!({ "older_than_ms": 0 })).await.unwrap();
+        let letter = &dead["letters"][0];
+        assert_eq!((&letter["kind"], &letter["name"]), (&json!("work"), &json!("mail")));
+        assert!(letter["detail"].as_str().unwrap().contains("nobody here does"), "{letter}");
+        let ids = json!({ "ids": [letter["id"]] });
+        let retried = client.call("dead_letters.retry", ids.clone()).await.unwrap();
+        assert_eq!(retried["results"][0]["done"], false, "{retried}");
+        let dropped = client.call("dead_letters.drop", ids).await.unwrap();
+        assert_eq!(dropped["results"][0]["done"], true, "{dropped}");
+        let told = program.asked("run").await;
+        assert_eq!(told["action"], "sent");
+        let came: Value = serde_json::from_str(told["arguments_text"].as_str().unwrap()).unwrap();
+        assert_eq!(came["status"], "failed");
+        assert!(came["reason"].as_str().unwrap().contains("given up by a person"), "{came}");
+        program.ran(&told, json!({})).await;
+        alice.stop().await.unwrap();
     });
 }

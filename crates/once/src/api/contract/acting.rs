@@ -10,9 +10,10 @@ use super::coordination::CoordinationInfo;
 /// Acts on an object, once, wherever its home is.
 ///
 /// Answers with the outcome, when it is there. The same `id` with the same content is the same action, and gets the same
-/// outcome. An action that failed or was refused is an error, with the action's id in `data.id`: `failed`; `denied` (also: its
-/// home is elsewhere); `invalid` (also: no component at the home does that to it, a scenario that it depends on did not come,
-/// or too large); `disk-full`; `expired`; `cancelled`.
+/// outcome. An action that failed or was refused is an error, with the action's id in `data.id`: `failed` (also: the component
+/// knows no such action, and the message lists some that it knows); `denied` (also: its home is elsewhere); `invalid` (also: no
+/// component at the home reads the object, a scenario that it depends on did not come, or too large); `disk-full`; `expired`;
+/// `cancelled`.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Act {
@@ -204,6 +205,10 @@ pub struct History {
     /// The newest entry comes first (`false`).
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub newest_first: bool,
+    /// Results are whole, where they are kept (`false`): at the home until the origin has them, at the origin for as long as
+    /// `outcome` knows them.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub full: bool,
 }
 
 /// A page of a history.
@@ -260,10 +265,15 @@ pub struct EntryInfo {
     /// The action's name. This and the two texts are kept of the newest 1,000 entries of an object (`told` in the scenario of the
     /// kernel, `once up --told`, `Builder::told`), else `null`.
     pub name: Option<String>,
-    /// The arguments, up to 1,024 bytes: an ellipsis says that there was more.
+    /// The arguments, up to 1,024 bytes: an ellipsis says that there was more. Only whoever asked still has the rest.
     pub arguments_text: Option<String>,
-    /// The result, up to 1,024 bytes.
+    /// How long the arguments were, in bytes.
+    pub arguments_bytes: Option<u64>,
+    /// The result, or why the component rejected the action. Up to 1,024 bytes, with `full` all of it where it is kept: an
+    /// ellipsis says that there was more. `outcome` at the origin may still have the rest.
     pub result_text: Option<String>,
+    /// How long the result was, in bytes.
+    pub result_bytes: Option<u64>,
     /// `done`, `failed` or `refused`; `null` if an older version wrote it.
     pub status: Option<String>,
     /// Why, of `refused`.

@@ -70,6 +70,8 @@ pub struct StatusResult {
     pub owed: u64,
     /// How many actions have no outcome yet (at most 100,000 are counted).
     pub waiting: usize,
+    /// How many coordinations of this kernel are in doubt: they need manual attention (of at most 10,000 that are looked at).
+    pub in_doubt: usize,
     /// What is about to leave, and what has come.
     pub moves: MovesInfo,
     /// Large scenarios that are on their way now.

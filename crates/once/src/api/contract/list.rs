@@ -8,8 +8,12 @@ use super::access::{Grant, Grants, GrantsResult, Revoke};
 use super::acting::{
     Act, ActionInfo, Cancel, History, HistoryResult, Outcome, Receipt, ReceiptInfo, Receipts, ReceiptsResult,
 };
+use super::actions::{Actions, ActionsResult};
 use super::conflicts::{Conflicts, ConflictsDrop, ConflictsKeep, ConflictsResult};
-use super::coordination::{Coordinate, CoordinationInfo};
+use super::coordination::{Coordinate, Coordination, CoordinationInfo, Coordinations, CoordinationsResult};
+use super::dead_letters::{
+    DeadLetters, DeadLettersDone, DeadLettersDrop, DeadLettersResult, DeadLettersRetry,
+};
 use super::events::{Events, EventsResult, Listen, ListenResult};
 use super::find::{Find, FindResult};
 use super::health::{
@@ -118,12 +122,15 @@ methods! {
     }
     "Actions" {
         "act" Act -> ActionInfo;
+        "actions" Actions -> ActionsResult;
         "outcome" Outcome -> ActionInfo;
         "cancel" Cancel -> ActionInfo;
         "receipt" Receipt -> ReceiptInfo;
         "receipts" Receipts -> ReceiptsResult;
         "history" History -> HistoryResult;
         "coordinate" Coordinate -> CoordinationInfo;
+        "coordination" Coordination -> CoordinationInfo;
+        "coordinations" Coordinations -> CoordinationsResult;
     }
     "Peers and rights" {
         "invite" Invite -> InviteResult;
@@ -148,6 +155,9 @@ methods! {
         "follows" Follows -> FollowsResult;
         "outbox" Outbox -> OutboxResult;
         "outbox.drop" OutboxDrop -> OutboxDropResult;
+        "dead_letters" DeadLetters -> DeadLettersResult;
+        "dead_letters.retry" DeadLettersRetry -> DeadLettersDone;
+        "dead_letters.drop" DeadLettersDrop -> DeadLettersDone;
         "conflicts" Conflicts -> ConflictsResult;
         "conflicts.keep" ConflictsKeep -> ChangeInfo;
         "conflicts.drop" ConflictsDrop -> ChangeInfo;

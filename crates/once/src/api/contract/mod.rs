@@ -10,8 +10,10 @@
 
 mod access;
 mod acting;
+mod actions;
 mod conflicts;
 mod coordination;
+mod dead_letters;
 mod departures;
 mod errors;
 mod events;
@@ -34,8 +36,10 @@ mod tests;
 
 pub use access::*;
 pub use acting::*;
+pub use actions::*;
 pub use conflicts::*;
 pub use coordination::*;
+pub use dead_letters::*;
 pub use departures::*;
 pub use errors::{ErrorCode, ErrorData, RPC_CODE, RpcError};
 pub use events::*;

@@ -286,6 +286,9 @@ pub struct Get {
     /// Whether to read the scenario, too (`true`).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub bytes: Option<bool>,
+    /// An earlier revision, by its number, if it is kept here (the setting `revisions`). `not-found` if it is not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub revision: Option<u64>,
 }
 
 /// An object and its scenario.
@@ -295,6 +298,9 @@ pub struct GetResult {
     pub object: ObjectInfo,
     /// The scenario as it is spelled; `null` for a tombstone, or if it was not wanted.
     pub text: Option<String>,
+    /// The numbers of the earlier revisions that are kept here.
+    #[serde(default)]
+    pub kept: Vec<u64>,
 }
 
 /// Lists what an object's scenario refers to.

@@ -8,6 +8,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
+use crate::ActionDescription;
+
 /// Serves a component: from now on this connection gets `run` notifications.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -19,6 +21,10 @@ pub struct Serve {
     /// The actions that it understands, at most 1,024, none of which begins with `once:` (it is asked for every one).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub actions: Option<BTreeSet<String>>,
+    /// What the program says of its actions, for `actions`: at most 1,024, none twice, each in `actions` if that is given,
+    /// 1,024 bytes of description each and 256 KiB in all (nothing).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub descriptions: Vec<ActionDescription>,
     /// What its objects are told when they move (nothing).
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub moves: BTreeSet<MoveNotice>,

@@ -9,6 +9,7 @@
 mod arguments;
 mod plan;
 mod run;
+mod times;
 
 use once_model::ids::Uuid;
 use schemars::JsonSchema;
@@ -18,8 +19,9 @@ use serde_json::value::RawValue;
 
 pub use plan::{Plan, PlanError};
 pub use run::{RunState, StepState, Told};
+pub use times::StepTimes;
 
-use super::{Came, Component, Context};
+use super::{ActionDescription, Came, Component, Context};
 use plan::Step;
 use run::{Ask, NotAwaited, Run, Want};
 
@@ -47,13 +49,13 @@ struct Reminder {
     step: String,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 struct Start {
     /// The hash of the plan that is meant.
     plan: Option<String>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 struct Get {
     /// Only this step, with its result.
     step: String,
@@ -66,6 +68,12 @@ pub struct Standing {
     pub state: RunState,
     /// The steps, in the order of the plan.
     pub steps: Vec<StepStanding>,
+    /// The id of the action that started it. Absent before that, and in what an older version wrote.
+    pub id: Option<Uuid>,
+    /// When it was started, by the clock of its home, in milliseconds since 1970.
+    pub started_ms: Option<u64>,
+    /// When it ended.
+    pub ended_ms: Option<u64>,
 }
 
 /// How a step of a coordination stands.
@@ -76,13 +84,27 @@ pub struct StepStanding {
     /// How it stands.
     #[serde(flatten)]
     pub state: StepState,
+    /// When that happened.
+    #[serde(default, skip_serializing_if = "StepTimes::is_empty")]
+    pub times: StepTimes,
 }
 
 impl Standing {
     fn of(plan: &Plan, run: Option<&Run>) -> Self {
         let state = |name: &str| run.map_or(&StepState::Planned, |run| run.step(name)).clone();
-        let steps = plan.steps().map(|name| StepStanding { name: name.to_owned(), state: state(name) });
-        Self { state: run.map_or(RunState::Planned, |run| run.state), steps: steps.collect() }
+        let times = |name: &str| run.and_then(|run| run.times.get(name)).copied().unwrap_or_default();
+        let steps = plan.steps().map(|name| StepStanding {
+            name: name.to_owned(),
+            state: state(name),
+            times: times(name),
+        });
+        Self {
+            state: run.map_or(RunState::Planned, |run| run.state),
+            steps: steps.collect(),
+            id: run.and_then(|run| run.id),
+            started_ms: run.and_then(|run| run.started_ms),
+            ended_ms: run.and_then(|run| run.ended_ms),
+        }
     }
 
     /// Reads the model of a coordination.
@@ -108,7 +130,9 @@ impl Coordination {
             return Err(format!("its plan has the hash {}, not {meant}", plan.hash()));
         }
         if self.run.is_none() {
-            let run = Run::start(&plan, &mut asking(context));
+            let mut run = Run::start(&plan, &mut asking(context));
+            run.id = Some(context.id);
+            run.note_times(context.now_ms);
             tell(context, &plan, None, &run)?;
             self.run = Some(run);
         }
@@ -128,6 +152,7 @@ impl Coordination {
         let (step, effect) = (came.with.step.clone(), came.effect);
         take(run, &plan, &step, effect, told(came), &mut asking(context))
             .map_err(|error| error.to_string())?;
+        run.note_times(context.now_ms);
         tell(context, &plan, Some(&before), run)
     }
 
@@ -197,6 +222,16 @@ pub fn coordination() -> Component {
             state.start(start, context)
         })
         .action("get", |state: &mut Coordination, get: Option<Get>, _: &Context| state.get(get))
+        .describe_action(
+            ActionDescription::named("start")
+                .description("Starts the plan, if that has not been done, and returns how the coordination stands.")
+                .types::<Option<Start>, RunState>(),
+        )
+        .describe_action(
+            ActionDescription::named("get")
+                .description("Returns how the coordination stands, step by step; of one step that is named: with its result.")
+                .types::<Option<Get>, serde_json::Value>(),
+        )
         .answer("stepped", |state: &mut Coordination, came: Came<Reminder>, context: &Context| {
             state.answered(came, context, Run::stepped)
         })

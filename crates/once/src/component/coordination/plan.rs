@@ -216,6 +216,20 @@ impl Plan {
         content_hash(self.text.as_bytes())
     }
 
+    /// What it is called: its member `name`, if it has one that is a text. It is shown, and means nothing else.
+    ///
+    /// ```
+    /// let step = r#"{"name": "a", "ior": "ior:once://-/Counter/1.0/7d0c2f6e-0b7e-4d0e-9b52-3f3f7e1a0c01", "action": "get"}"#;
+    /// # let step = step.replace("\", \"action", &format!("?lineage={}\", \"action", "07".repeat(32)));
+    /// let plan = once::Plan::parse(format!(r#"{{"name": "rent", "mode": "all", "steps": [{step}]}}"#)).unwrap();
+    /// assert_eq!(plan.name().as_deref(), Some("rent"));
+    /// ```
+    #[must_use]
+    pub fn name(&self) -> Option<String> {
+        let name = json::get(&self.text, "/name").ok().flatten()?;
+        serde_json::from_str(name).ok()
+    }
+
     /// The names of its steps, in order.
     pub fn steps(&self) -> impl ExactSizeIterator<Item = &str> {
         self.steps.iter().map(|step| step.name.as_str())

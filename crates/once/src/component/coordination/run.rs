@@ -13,6 +13,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
 use super::plan::{Mode, Plan, Step};
+use super::times::{Reached, StepTimes};
 
 /// How a coordination stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -132,6 +133,19 @@ impl StepState {
         }
     }
 
+    /// How far it has come; nothing if nobody was asked.
+    const fn reached(&self) -> Option<Reached> {
+        Some(match self {
+            Self::Planned => return None,
+            Self::Running { .. } => Reached::Asked,
+            Self::Done { .. } | Self::Failed { .. } | Self::Refused { .. } | Self::Unknown { .. } => {
+                Reached::Answered
+            }
+            Self::Compensating { .. } => Reached::UndoAsked,
+            Self::Compensated { .. } | Self::InDoubt { .. } => Reached::UndoAnswered,
+        })
+    }
+
     /// Whether its object was asked for something, and has not answered.
     #[must_use]
     pub const fn is_awaited(&self) -> bool {
@@ -222,13 +236,23 @@ pub(super) type Ask<'a> = dyn FnMut(&Run, Want<'_>) -> Result<Uuid, String> + 'a
 pub(super) struct Run {
     pub state: RunState,
     steps: BTreeMap<String, StepState>,
+    /// The id of the action that started it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<Uuid>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub started_ms: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended_ms: Option<u64>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub times: BTreeMap<String, StepTimes>,
 }
 
 impl Run {
     /// Begins.
     pub fn start(plan: &Plan, ask: &mut Ask<'_>) -> Self {
         let steps = plan.steps().map(|name| (name.to_owned(), StepState::Planned)).collect();
-        let mut run = Self { state: RunState::Running, steps };
+        let (state, times) = (RunState::Running, BTreeMap::new());
+        let mut run = Self { state, steps, id: None, started_ms: None, ended_ms: None, times };
         run.go_on(plan, ask);
         run
     }
@@ -339,6 +363,19 @@ impl Run {
             Err(reason) => undone(result, Told::failed(reason.into())),
         };
         self.set(&step.name, state);
+    }
+
+    /// Notes the time of everything that has happened since it was noted last.
+    pub fn note_times(&mut self, now_ms: u64) {
+        self.started_ms = self.started_ms.or(Some(now_ms));
+        for (name, state) in &self.steps {
+            if let Some(reached) = state.reached() {
+                self.times.entry(name.clone()).or_default().note(reached, now_ms);
+            }
+        }
+        if self.state.is_over() {
+            self.ended_ms = self.ended_ms.or(Some(now_ms));
+        }
     }
 
     fn set(&mut self, name: &str, state: StepState) {

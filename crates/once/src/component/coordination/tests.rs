@@ -32,7 +32,7 @@ impl Story {
         context.id = Uuid::from_u128(self.asked.len() as u128);
         let first = context.next_id();
         let mut object = Awake { scenario: self.scenario.clone(), state: None };
-        match self.component.run(&mut object, action, arguments, &context).unwrap() {
+        match self.component.run(&mut object, action, arguments, &context) {
             RunResult::Done { state, result, consequences } => {
                 self.scenario = state.unwrap_or_else(|| self.scenario.clone());
                 for (at, consequence) in consequences.into_iter().enumerate() {
@@ -94,7 +94,8 @@ fn a_plan_runs_and_keeps_its_bytes() {
     assert_eq!(standing.steps[1].state.result(), Some(&Value::Null));
     let text = story.scenario.as_str();
     assert!(text.contains(&plan) && text.contains("\"note\": 1.0e+2"), "{text}");
-    let get = json!({ "name": "give", "status": "done", "result": null });
+    let times = json!({ "asked_ms": 1_700_000_000_000_u64, "answered_ms": 1_700_000_000_000_u64 });
+    let get = json!({ "name": "give", "status": "done", "result": null, "times": times });
     assert_eq!(story.run("get", r#"{"step":"give"}"#, None), Ok(get));
     let steps = json!([{ "name": "take", "status": "done" }, { "name": "give", "status": "done" }]);
     assert_eq!(story.run("get", "null", None), Ok(json!({ "state": "done", "steps": steps })));
