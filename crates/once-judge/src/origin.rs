@@ -300,17 +300,7 @@ impl Kernel {
 
     fn place_given(&mut self, peer: KernelId, act: &Act, item: &Item, eyes: &mut Eyes<'_>) {
         let sequence = act.sequence;
-        // Lanes of a copy's name at several kernels share their places: their objects may turn out to be one.
-        let at_others = |place: u64| {
-            let others =
-                self.origin.lanes.iter().filter(|((home, name), _)| *name == act.lane && *home != peer);
-            others.filter_map(|(_, lane)| lane.places.get(&place)).copied().collect::<Vec<_>>()
-        };
-        let goes_on = sequence > 1 && !at_others(sequence - 1).is_empty();
-        let twice = act.lane.key.lineage().is_none()
-            && at_others(sequence)
-                .iter()
-                .any(|id| self.origin.items.get(id).is_some_and(|item| item.home != self.me));
+        let (goes_on, twice) = self.given_elsewhere(peer, act);
         let lane = self
             .origin
             .lanes

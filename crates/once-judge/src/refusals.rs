@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use once_model::action::Act;
 use once_model::certificate::Chain;
 use once_model::ids::{Hash, KernelId, Line, ObjectKey, Uuid};
 
@@ -349,6 +350,19 @@ impl Kernel {
         home.is_some()
             && object.lineage().is_none()
             && others.any(|item| item.settled.is_none() && Some(item.home) != home)
+    }
+
+    /// Lanes of a copy's name at several kernels share their places, since their objects may turn out to be one: whether the place
+    /// before the one of an act was given in another lane, and whether its own was.
+    pub(crate) fn given_elsewhere(&self, peer: KernelId, act: &Act) -> (bool, bool) {
+        let at = |place: u64| {
+            let others =
+                self.origin.lanes.iter().filter(|((home, name), _)| *name == act.lane && *home != peer);
+            others.filter_map(move |(_, lane)| lane.places.get(&place)).collect::<Vec<_>>()
+        };
+        let is_others = |id: &&Uuid| self.origin.items.get(id).is_some_and(|item| item.home != self.me);
+        let twice = act.lane.key.lineage().is_none() && at(act.sequence).iter().any(is_others);
+        (act.sequence > 1 && !at(act.sequence - 1).is_empty(), twice)
     }
 
     /// Whether so many actions on an object may wait that its lane has no room. Those behind one that waits count, too.

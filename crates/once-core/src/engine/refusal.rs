@@ -300,6 +300,13 @@ pub enum Refusal {
     Stopping,
 }
 
+/// What to do about [`Refusal::AskedElsewhere`].
+const ASKED_ELSEWHERE: &str = "wait for that outcome (`once outbox` lists what waits), or name the object by its lineage, which its home shows";
+
+/// What to do about [`Refusal::Damaged`].
+const DAMAGED: &str =
+    "this disk lost or changed something: `once doctor` says more; all else goes on meanwhile";
+
 impl Refusal {
     /// The stable code.
     #[must_use]
@@ -367,12 +374,8 @@ impl Refusal {
             Self::NotFollowedInstead { .. } => "its owner can make who is followed a peer there, and say 'once grant PEER host'".into(),
             Self::NotArchived { .. } => "`once retire --receipts FILE` writes receipts of it instead".into(),
             Self::NoHome(_) => "name it by its IOR, which says where its home is; for an object that nobody has claimed yet say `--at PEER`".into(),
-            Self::AskedElsewhere { .. } => {
-                "wait for that outcome (`once outbox` lists what waits), or name the object by its lineage, which its home shows".into()
-            }
-            Self::Damaged(_) => {
-                "this disk lost or changed something: `once doctor` says more; all else goes on meanwhile".into()
-            }
+            Self::AskedElsewhere { .. } => ASKED_ELSEWHERE.into(),
+            Self::Damaged(_) => DAMAGED.into(),
             Self::NoPeer(_) => "`once peers` lists the peers; `once join TICKET` makes one".into(),
             Self::OnlyForObjects(peer) => {
                 format!("name an object, or make it a peer first: `once invite` makes a ticket for it, `once peers add {peer}` adds it")
