@@ -6,7 +6,7 @@ use once_model::action::{Action, Outcome};
 use once_model::ids::{Hash, KernelId, Uuid};
 use once_model::receipt::{EntriesOf, ReceiptOf};
 
-use crate::ask::{Ask, AskAct, Refusal, Reply};
+use crate::ask::{Ask, AskAct, Grantee, Refusal, Reply};
 use crate::check::{Check, How};
 use crate::eyes::Eyes;
 use crate::kernel::Kernel;
@@ -183,6 +183,8 @@ impl Kernel {
                     self.moves.leaves_calls.insert(key);
                 }
                 self.moves.leaving.entry(key).or_default().insert(*to);
+                let objects = &self.objects;
+                self.clients.end(|ask| matches!(ask, Ask::Stay(k) if objects.name(k) == key));
             }
             // What is handed over already does not come back.
             Ask::Stay(_) => {}
@@ -205,6 +207,7 @@ impl Kernel {
         let at = |id: &Uuid| items.get(id).is_some_and(|item| item.home == of);
         self.clients.end(|ask| match ask {
             Ask::Join(peer) | Ask::PeerAdd(peer) | Ask::Share { to: peer, .. } => *peer == of,
+            Ask::Grant(grant) => grant.to == Grantee::Kernel(of) || grant.home == Some(of),
             Ask::Act(act) => at(&act.id),
             Ask::Cancel(id) => at(id),
             _ => false,
@@ -263,7 +266,7 @@ impl Kernel {
                 eyes.check(Check::ClientCode, how, !open.expect.fails(), || {
                     format!("{} is done, right is {:?}", word(&open.ask), open.expect.may)
                 });
-                if is_about_grants(&open.ask) && !open.expect.may.is_empty() {
+                if is_about_grants(&open.ask) && !open.expect.may.is_empty() && !open.ended {
                     self.obey(&open.ask, true);
                     self.rights_changed = self.group;
                     self.look_again();
@@ -297,9 +300,9 @@ impl Kernel {
         let network = matches!(refusal, Refusal::Unreachable | Refusal::Denied)
             && matches!(open.ask, Ask::Join(_) | Ask::Receipt(_));
         let full = refusal == Refusal::DiskFull && self.was_short();
-        // Of an action it may have run: nobody says that it is not there.
-        let action = matches!(open.ask, Ask::Act(_) | Ask::Cancel(_));
-        let gone = refusal == Refusal::NotFound && !action && (open.ended || self.is_gone(&open.ask));
+        // Of an action it may have run: nobody says that it is not there. A right was given before, or not at all.
+        let counts = matches!(open.ask, Ask::Act(_) | Ask::Cancel(_) | Ask::Grant(_));
+        let gone = refusal == Refusal::NotFound && !counts && (open.ended || self.is_gone(&open.ask));
         let right = open.expect.may.contains(&refusal) || always || network || full || gone;
         let how = How::exact_if(open.expect.may.len() < 2 && !always && !network);
         eyes.check(Check::ClientCode, how, right, || {
@@ -344,8 +347,10 @@ impl Kernel {
                 self.shares.clear();
                 self.origin.clear();
             }
-            (Ask::Stay(key), _) => drop(self.moves.leaving.remove(&self.objects.name(key))),
-            (Ask::PeerAdd(peer), _) => self.is_a_peer(*peer),
+            // Who asked for a move since wants that one.
+            (Ask::Stay(key), _) if !open.ended => drop(self.moves.leaving.remove(&self.objects.name(key))),
+            // Who was removed before this was said is none.
+            (Ask::PeerAdd(peer), _) if !open.ended => self.is_a_peer(*peer),
             (Ask::PeerRemove(peer), _) => self.peers.removed(peer),
             (Ask::Receipt(id), Reply::Receipt(receipt)) => self.told_receipt(*id, receipt, eyes),
             _ => {}

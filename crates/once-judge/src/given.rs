@@ -53,15 +53,7 @@ impl Kernel {
         let mut right = false;
         let mut exact = true;
         for copy in &mut copies {
-            // What leaves now was decided in a group that has gone on since: what it replaced was shown then, perhaps.
-            let was = |given: &Given| match self.objects.was_newest(given.key.uuid, given.content, self.group)
-            {
-                true => Tri::Open,
-                false => Tri::No,
-            };
-            let states: Vec<(Given, Tri)> = (copy.act.action.given.iter().enumerate())
-                .map(|(place, given)| (*given, self.shown(peer, copy, place, given).or(was(given))))
-                .collect();
+            let states = self.states(peer, copy);
             let listed: BTreeSet<_> = need.lacks.iter().map(key_of).collect();
             // What waited is forgotten when the wait is over; a copy that comes then is looked at as it stands now.
             if copy.lacking_from.is_some_and(|(end_ms, _)| now >= end_ms) {
@@ -84,19 +76,23 @@ impl Kernel {
                 exact &= must == may;
                 continue;
             }
+            // It may have waited since an earlier connection that was gone before it was asked for: then what lacked at that time
+            // is asked for, and what might be read at that time is looked at again only when that has come (rows 3 and 14).
+            let waited = copy.needed.is_none() && copy.conns.len() > 1;
             let again_sure = copy.needed.iter().flatten().all(|place| copy.shown.contains(place));
             let places = copy.act.action.given.iter().enumerate();
             copy.needed = Some(
                 places.filter(|(_, given)| listed.contains(&key_of(given))).map(|(place, _)| place).collect(),
             );
-            let must = states.iter().filter(|(_, s)| *s == Tri::No).all(|(g, _)| listed.contains(&key_of(g)));
+            let must = waited
+                || states.iter().filter(|(_, s)| *s == Tri::No).all(|(g, _)| listed.contains(&key_of(g)));
             // What was shared or granted in its group may have come too late for it.
             let shared = self.home.shared.get(&peer).is_some_and(|group| group + 1 >= self.group);
             let late = shared || self.rights_changed + 1 >= self.group;
             let may: BTreeSet<_> =
                 states.iter().filter(|(_, s)| late || s.can_not()).map(|(given, _)| key_of(given)).collect();
             right |= must && listed.is_subset(&may) && !listed.is_empty() && copy.passes;
-            exact &= states.iter().all(|(_, state)| state.sure());
+            exact &= !waited && states.iter().all(|(_, state)| state.sure());
             let end = (now.saturating_add(eyes.limits.given_wait_ms), eyes.at);
             if again_sure {
                 copy.lacking_from = Some(end);
@@ -110,6 +106,17 @@ impl Kernel {
             )
         });
         self.home.copies.insert((lane, need.sequence), copies);
+    }
+
+    /// What an act is given, and whether that was shown. What leaves now was decided in a group that has gone on since: what it
+    /// replaced was shown then, perhaps.
+    fn states(&self, peer: KernelId, copy: &Copy) -> Vec<(Given, Tri)> {
+        let was = |given: &Given| match self.objects.was_newest(given.key.uuid, given.content, self.group) {
+            true => Tri::Open,
+            false => Tri::No,
+        };
+        let given = copy.act.action.given.iter().enumerate();
+        given.map(|(place, given)| (*given, self.shown(peer, copy, place, given).or(was(given)))).collect()
     }
 
     /// Whether this is what an act lacks that comes now for the first time.
@@ -137,6 +144,8 @@ impl Kernel {
             self.objects.shown.insert((peer, header.uuid, header.content));
         }
         let clock = self.clock;
+        // On a nearly full disk it is looked at, and forgotten with what was shown (row 10).
+        let stays = sure && !self.was_short();
         let waits = self.home.copies.iter_mut().filter(|((lane, _), _)| lane.origin == peer);
         for copy in waits.flat_map(|(_, copies)| copies) {
             for (place, given) in copy.act.action.given.iter().enumerate() {
@@ -145,7 +154,7 @@ impl Kernel {
                 }
                 if matches!(answer, ShareAnswer::Refused(_)) {
                     copy.lost = true;
-                } else if sure
+                } else if stays
                     && copy.lacking_from.is_some_and(|(end, began)| still_waits(end, began, &clock))
                 {
                     copy.shown.insert(place);

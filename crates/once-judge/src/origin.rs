@@ -300,6 +300,7 @@ impl Kernel {
 
     fn place_given(&mut self, peer: KernelId, act: &Act, item: &Item, eyes: &mut Eyes<'_>) {
         let sequence = act.sequence;
+        let (goes_on, twice) = self.given_elsewhere(peer, act);
         let lane = self
             .origin
             .lanes
@@ -311,11 +312,15 @@ impl Kernel {
         let before = lane.places.range(..sequence).next_back().map(|(_, id)| order(id));
         let after = lane.places.range(sequence + 1..).next().map(|(_, id)| order(id));
         let in_order = before.is_none_or(|o| o < item.order) && after.is_none_or(|o| o > item.order);
-        let follows = sequence == 1 || lane.places.contains_key(&(sequence - 1)) || lane.patchy;
+        let next = lane.places.contains_key(&(sequence - 1));
+        let follows = sequence == 1 || next || lane.patchy || goes_on;
+        if goes_on && !next && lane.places.range(lane.low..).next().is_none() {
+            lane.low = lane.low.max(sequence);
+        }
         let how = How::exact_if(!lane.patchy);
         let right = match holder {
             Some(holder) => holder == item.action.id,
-            None => mine && in_order && follows,
+            None => mine && in_order && follows && !twice,
         };
         eyes.check(Check::SequenceGiven, how, right, || {
             format!("sequence {sequence} is given to {}, out of turn or twice", act.action.name)

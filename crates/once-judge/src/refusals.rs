@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use once_model::action::Act;
 use once_model::certificate::Chain;
 use once_model::ids::{Hash, KernelId, Line, ObjectKey, Uuid};
 
@@ -332,12 +333,36 @@ impl Kernel {
             home.is_some_and(|home| self.with_peer(&home, Expect::done(), limits).may.contains(&R::NotFound));
         let named = self.home_for(&act.object, act.home);
         let stranger = stranger || named.is_some_and(|home| self.is_adrift(&act.object, home));
-        let perhaps: Vec<_> = old.into_iter().chain(full).chain(stranger.then_some(R::NotFound)).collect();
+        let elsewhere = self.waits_elsewhere(&act.object, home).then_some(R::Ambiguous);
+        let perhaps = [old, full, stranger.then_some(R::NotFound), elsewhere];
+        let perhaps: Vec<_> = perhaps.into_iter().flatten().collect();
         if against.is_empty() {
             Expect::open(&perhaps)
         } else {
             Expect::refused(&[&against[..], &perhaps[..]].concat())
         }
+    }
+
+    /// Whether actions that name the same copy wait at another kernel than this one and the one that is asked now.
+    fn waits_elsewhere(&self, object: &ObjectKey, home: Option<KernelId>) -> bool {
+        let mut others =
+            self.origin.items.values().filter(|item| item.object == *object && item.home != self.me);
+        home.is_some()
+            && object.lineage().is_none()
+            && others.any(|item| item.settled.is_none() && Some(item.home) != home)
+    }
+
+    /// Lanes of a copy's name at several kernels share their places, since their objects may turn out to be one: whether the place
+    /// before the one of an act was given in another lane, and whether its own was.
+    pub(crate) fn given_elsewhere(&self, peer: KernelId, act: &Act) -> (bool, bool) {
+        let at = |place: u64| {
+            let others =
+                self.origin.lanes.iter().filter(|((home, name), _)| *name == act.lane && *home != peer);
+            others.filter_map(move |(_, lane)| lane.places.get(&place)).collect::<Vec<_>>()
+        };
+        let is_others = |id: &&Uuid| self.origin.items.get(id).is_some_and(|item| item.home != self.me);
+        let twice = act.lane.key.lineage().is_none() && at(act.sequence).iter().any(is_others);
+        (act.sequence > 1 && !at(act.sequence - 1).is_empty(), twice)
     }
 
     /// Whether so many actions on an object may wait that its lane has no room. Those behind one that waits count, too.

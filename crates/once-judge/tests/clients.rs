@@ -212,3 +212,22 @@ fn the_disk_was_full_when_it_was_refused() {
     world.see(A, Seen::Answered { token, answer: Err(Refusal::DiskFull) });
     world.right();
 }
+
+/// Whatever is answered last: the removal came last.
+#[test]
+fn who_is_added_and_removed_before_anybody_is_answered_is_no_peer() {
+    let (mut world, key) = world();
+    let peer = world.k[C].id;
+    let [added, removed] = [Ask::PeerAdd(peer), Ask::PeerRemove(peer)].map(|ask| {
+        let token = world.number();
+        world.see(A, Seen::Client { token, ask });
+        token
+    });
+    world.see(A, Seen::Durable);
+    for token in [removed, added] {
+        world.see(A, Seen::Answered { token, answer: Ok(Reply::Done) });
+    }
+    let ask = world.ask(A, C, key, "add");
+    world.refused(A, Ask::Act(Box::new(ask)), Refusal::NotFound);
+    world.right();
+}

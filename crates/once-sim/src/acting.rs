@@ -241,6 +241,7 @@ impl World {
         let (mut coins, mut expected, mut doubts) = (0, 0, 0);
         for (uuid, body) in bodies.iter().flat_map(|(uuid, all)| all.iter().map(move |body| (uuid, body))) {
             let journal = body.as_ref().and_then(|body| Journal::read(body));
+            let journal = journal.filter(|_| !self.checker.is_laid_back(uuid));
             let Some(journal) = journal else {
                 // Removed or overwritten, with all that it had.
                 if self.checker.is_journal(uuid) {
@@ -287,12 +288,14 @@ impl World {
         numbers.len().max(here)
     }
 
-    /// Whether a kernel that was an object's home, by the chain that today's has, keeps nothing of it any more.
+    /// Whether a kernel that was an object's home, by the chain that today's has, keeps nothing of it any more, or has removed what it
+    /// kept and got another copy since.
     fn is_removed_at_a_former_home(&self, disk: &crate::disk::Disk, key: &ObjectKey) -> bool {
         let chain = key.lineage().and_then(|lineage| once_core::object::chain(disk, &lineage).ok().flatten());
         let homes: Vec<_> = chain.map(|chain| chain.homes().collect()).unwrap_or_default();
         self.nodes.iter().filter(|node| homes.contains(&node.id)).any(|node| {
-            !matches!(once_core::object::head(&node.disk, key), Ok(Some(head)) if !head.header.tombstone)
+            self.checker.emptied.contains(&(node.id, *key))
+                || !matches!(once_core::object::head(&node.disk, key), Ok(Some(head)) if !head.header.tombstone)
         })
     }
 

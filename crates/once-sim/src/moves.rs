@@ -8,6 +8,7 @@ use once_core::object;
 use once_core::waist::Command;
 use once_model::action::Action;
 use once_model::ids::{KernelId, ObjectKey};
+use once_model::limits::PEER_QUOTA_BYTES;
 use once_model::moving::Handoff;
 use once_model::wire::Pull;
 
@@ -108,16 +109,18 @@ impl World {
     fn give_history(&mut self, index: usize) {
         let (me, mut moved) = (self.nodes[index].id, Vec::new());
         let read = object::heads(&self.nodes[index].disk, &mut |head| {
-            if head.home.is_some_and(|home| home != me) {
-                moved.push(head.header.key());
-            }
+            let home = head.home.filter(|home| *home != me);
+            moved.extend(home.map(|home| (head.header.key(), home)));
             ControlFlow::Continue(())
         });
         if read.is_err() {
             return;
         }
         for _ in 0..=self.rng.up_to(2) {
-            let Some(key) = self.rng.pick(&moved).copied() else { return };
+            let Some((key, home)) = self.rng.pick(&moved).copied() else { return };
+            if self.rng.one_in(3) {
+                self.leave_little_room(home, me);
+            }
             self.command(Kernel(index), Command::Archive { key });
             if self.rng.one_in(2) {
                 // The connection breaks while a page is on its way, and people ask again.
@@ -127,6 +130,16 @@ impl World {
                     self.command_at(self.now_us + seconds * 1_000_000, index, Command::Archive { key });
                 }
             }
+        }
+    }
+
+    /// For some seconds a kernel keeps next to nothing more for another one.
+    fn leave_little_room(&mut self, at: KernelId, of: KernelId) {
+        let Some(index) = self.nodes.iter().position(|node| node.id == at) else { return };
+        for (seconds, quota) in [(0, self.rng.up_to(2_000)), (20, PEER_QUOTA_BYTES)] {
+            let quota_bytes = Some(quota);
+            let less = Command::ChangePeer { peer: of, petname: None, quota_bytes, addresses: Vec::new() };
+            self.command_at(self.now_us + seconds * 1_000_000, index, less);
         }
     }
 

@@ -225,6 +225,7 @@ impl From<Refusal> for Error {
             Refusal::Removed(_) => ("removed", 1),
             Refusal::NotHome { .. } => ("not-home", 3),
             Refusal::NotClaimed(_) => ("unclaimed", 3),
+            Refusal::AskedElsewhere { .. } => ("ambiguous", 2),
             Refusal::NoConflict { .. } | Refusal::NoRevision { .. } => ("not-found", 1),
             Refusal::TooManyConflicts(_) => ("quota", 3),
             Refusal::Stale { .. } => ("stale", 1),

@@ -222,6 +222,16 @@ pub enum Refusal {
     /// An object that is not here and whose home is not known.
     #[error("the home of object {0} is not known here")]
     NoHome(ObjectKey),
+    /// An action under this name waits for its outcome at another kernel, which may turn out to have been the home of the same object.
+    #[error(
+        "an action on {key} still waits for its outcome at kernel {home}, and both kernels may have the same object"
+    )]
+    AskedElsewhere {
+        /// As it was named.
+        key: ObjectKey,
+        /// Where the other action waits.
+        home: KernelId,
+    },
     /// A name that is too long.
     #[error("a name may have at most {max_bytes} bytes")]
     NameTooLong {
@@ -290,6 +300,13 @@ pub enum Refusal {
     Stopping,
 }
 
+/// What to do about [`Refusal::AskedElsewhere`].
+const ASKED_ELSEWHERE: &str = "wait for that outcome (`once outbox` lists what waits), or name the object by its lineage, which its home shows";
+
+/// What to do about [`Refusal::Damaged`].
+const DAMAGED: &str =
+    "this disk lost or changed something: `once doctor` says more; all else goes on meanwhile";
+
 impl Refusal {
     /// The stable code.
     #[must_use]
@@ -300,6 +317,7 @@ impl Refusal {
             Self::NoAction(_)
             | Self::NoObject(_)
             | Self::NoHome(_)
+            | Self::AskedElsewhere { .. }
             | Self::Removed(_)
             | Self::NoPeer(_)
             | Self::NoInvite
@@ -356,9 +374,8 @@ impl Refusal {
             Self::NotFollowedInstead { .. } => "its owner can make who is followed a peer there, and say 'once grant PEER host'".into(),
             Self::NotArchived { .. } => "`once retire --receipts FILE` writes receipts of it instead".into(),
             Self::NoHome(_) => "name it by its IOR, which says where its home is; for an object that nobody has claimed yet say `--at PEER`".into(),
-            Self::Damaged(_) => {
-                "this disk lost or changed something: `once doctor` says more; all else goes on meanwhile".into()
-            }
+            Self::AskedElsewhere { .. } => ASKED_ELSEWHERE.into(),
+            Self::Damaged(_) => DAMAGED.into(),
             Self::NoPeer(_) => "`once peers` lists the peers; `once join TICKET` makes one".into(),
             Self::OnlyForObjects(peer) => {
                 format!("name an object, or make it a peer first: `once invite` makes a ticket for it, `once peers add {peer}` adds it")

@@ -7,6 +7,7 @@ use once_model::wire::{Code, Frame};
 
 use crate::access::{Right, Scope};
 use crate::object;
+use crate::refusal::Refusal;
 use crate::testing::Several;
 use crate::waist::{Answer, Command, Input};
 
@@ -128,6 +129,53 @@ fn whichever_home_is_named_with_the_copy_an_object_has_one_lane() {
         net.settle();
         let outcome = net.kernels[K].outcome(token);
         assert!(matches!(outcome, Some(Outcome::Done(_))), "{n}: {outcome:?}");
+    }
+}
+
+/// Else there would be two actions with one place in one lane, and one of them would never have an outcome.
+#[test]
+fn a_copy_that_is_asked_for_at_one_kernel_is_not_asked_for_at_another_one_before_the_outcome_is_here() {
+    let (mut net, copy, key) = a_copy_claimed();
+    let [a, b, k] = [A, B, K].map(|place| net.id(place));
+    net.kernels[B].grant(a, Right::Host, Scope::Kernel);
+    net.kernels[A].grant(k, Right::Act, Scope::Object(key));
+    net.set_away(K, true);
+    let first = net.kernels[K].act_at(a, copy, 1);
+    let mut second = net.kernels[K].wish(copy, "go", 2);
+    if let Command::Act { at, .. } = &mut second {
+        *at = Some(b);
+    }
+    let refused = net.kernels[K].try_command(second);
+    assert_eq!(refused, Err(Refusal::AskedElsewhere { key: copy, home: a }));
+    net.kernels[A].command(Command::Move { key, to: b, wait: false, leave_calls: false });
+    net.settle();
+    net.set_away(K, false);
+    net.pass(60_000);
+    assert!(matches!(net.kernels[K].outcome(first), Some(Outcome::Done(_))));
+    let second = net.kernels[K].act_at(b, copy, 2);
+    net.settle();
+    assert!(matches!(net.kernels[K].outcome(second), Some(Outcome::Done(_))));
+}
+
+/// The home before has taken its first places along, and who asks does not know yet that it has moved.
+#[test]
+fn a_lane_of_a_name_goes_on_where_another_one_of_that_name_has_ended() {
+    let (mut net, copy, key) = a_copy_claimed();
+    let [a, b, k] = [A, B, K].map(|place| net.id(place));
+    net.kernels[B].grant(a, Right::Host, Scope::Kernel);
+    net.kernels[A].grant(k, Right::Act, Scope::Object(key));
+    let first = net.kernels[K].act_at(a, copy, 1);
+    net.settle();
+    assert!(matches!(net.kernels[K].outcome(first), Some(Outcome::Done(_))));
+    net.set_away(K, true);
+    net.kernels[A].command(Command::Move { key, to: b, wait: false, leave_calls: false });
+    net.settle();
+    let second = net.kernels[K].act_at(b, copy, 2);
+    let third = net.kernels[K].act_at(b, copy, 3);
+    net.set_away(K, false);
+    net.pass(60_000);
+    for token in [second, third] {
+        assert!(matches!(net.kernels[K].outcome(token), Some(Outcome::Done(_))));
     }
 }
 

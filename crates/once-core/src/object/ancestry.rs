@@ -103,10 +103,13 @@ fn walk_on(s: &mut Step<'_, '_>, home: KernelId, walk: Walk) -> Result<bool, Sto
     Ok(true)
 }
 
-/// What a walk can prove. What was replaced since it began is above of where it began.
+/// What a walk can prove. What was replaced since it began is above of where it began, or is that revision itself: the first entry
+/// tells of it, and what comes behind says nothing.
 fn replaced(s: &Step<'_, '_>, walk: &Walk) -> Result<Vec<(Vec<u8>, HeadRow)>, StoreError> {
     let mut kept = keep::conflicts(s, &walk.key)?;
-    kept.retain(|(_, row)| row.is_replaced() && row.header.revision <= walk.top);
+    let begins = walk.below == u64::MAX;
+    let is_ahead = |revision: u64| revision < walk.top || begins && revision == walk.top;
+    kept.retain(|(_, row)| row.is_replaced() && is_ahead(row.header.revision));
     Ok(kept)
 }
 

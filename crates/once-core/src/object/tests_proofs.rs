@@ -148,3 +148,28 @@ fn a_walk_says_nothing_of_what_was_replaced_since_it_began() {
     kernel.says(peer, 1, Frame::Entries(Entries { key, newest: next.newest, entries }));
     assert_eq!(beside(&kernel, &key), []);
 }
+
+/// The first page has told of the head that the walk began at, and only then is that replaced: the rest leads down from it.
+#[test]
+fn a_walk_says_nothing_of_where_it_began_when_that_is_replaced_between_two_pages() {
+    let (mut kernel, peer, mut theirs) = taker();
+    let key = theirs.object(1, "Paper");
+    assert_eq!(shares(&mut kernel, peer, travels(&theirs, &key)), ShareAnswer::Stored);
+    for n in 1..4 {
+        put(&mut theirs, key, n);
+    }
+    let top = travels(&theirs, &key);
+    assert_eq!(shares(&mut kernel, peer, top.clone()), ShareAnswer::Stored);
+    let of = EntriesOf { key, newest: top.header.entry.unwrap(), revision: 0 };
+    let entries = crate::act::entries(&theirs.store, &of).unwrap();
+    let (first, rest) = entries.split_at(2);
+    kernel.says(peer, 1, Frame::Entries(Entries { key, newest: of.newest, entries: first.to_vec() }));
+    for n in 4..7 {
+        put(&mut theirs, key, n);
+    }
+    assert_eq!(shares(&mut kernel, peer, travels(&theirs, &key)), ShareAnswer::Stored);
+    kernel.says(peer, 1, Frame::Entries(Entries { key, newest: first[1].previous, entries: rest.to_vec() }));
+    let kept = beside(&kernel, &key);
+    assert_eq!(kept.iter().map(|row| row.header.id()).collect::<Vec<_>>(), [top.header.id()]);
+    assert!(kept[0].is_replaced(), "its own proof is still to come");
+}

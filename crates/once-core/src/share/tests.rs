@@ -119,7 +119,9 @@ fn only_the_answer_to_the_newest_revision_settles() {
         let token = share(&mut kernel, key, peer);
         let sent = shares(&mut kernel).remove(0);
         kernel.says(peer, 1, answered(&sent, ShareAnswer::Refused(code)));
-        assert_eq!(kernel.answered[&token], Answer::Delivered(ShareAnswer::Refused(code)));
+        let answer = ShareAnswer::Refused(code);
+        assert_eq!(kernel.answered[&token], Answer::Delivered(answer));
+        assert!(kernel.events.contains(&Event::Delivered { peer, key, answer }));
         assert_eq!(debt(&kernel.store, &peer, &key).unwrap(), None);
     }
 }

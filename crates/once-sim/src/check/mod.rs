@@ -123,6 +123,9 @@ pub(crate) struct Checker {
     made: BTreeSet<Hash>,
     /// The keys of hostile kernels' objects do not converge.
     pub(crate) forked: BTreeSet<once_model::ids::ObjectKey>,
+    /// Copies that people have removed, and where: what that kernel had recorded as the home before went along, also if it got
+    /// another copy since.
+    pub(crate) emptied: BTreeSet<(KernelId, once_model::ids::ObjectKey)>,
     /// Kernels that were put back from a backup at some time: what they make may be a second one.
     rolled_back: BTreeSet<KernelId>,
     /// Revisions that people gave up sending: who, to whom, which.
@@ -133,6 +136,8 @@ pub(crate) struct Checker {
     entries: history::Entries,
     archives: archive::Archives,
     told: events::Told,
+    /// Journals that have another state than what their actions made, because people kept an older one.
+    laid_back: BTreeSet<Uuid>,
     /// The UUIDs of all journals that were imported, or born of others.
     journals: BTreeSet<Uuid>,
     shadows: BTreeMap<KernelId, Shadow>,
@@ -182,6 +187,11 @@ impl Checker {
     /// Whether there ever was a journal of this UUID.
     pub fn is_journal(&self, uuid: &Uuid) -> bool {
         self.journals.contains(uuid)
+    }
+
+    /// Whether people have put an older state in the place of what actions made of a journal.
+    pub fn is_laid_back(&self, uuid: &Uuid) -> bool {
+        self.laid_back.contains(uuid)
     }
 
     /// Notes what a hostile kernel makes of its own.

@@ -147,6 +147,9 @@ impl Checker {
         let kept = became.is_some_and(|key| object::head(group.store, &key).is_ok_and(|head| head.is_some()));
         let dropped =
             allowed.dropped.contains(key) || became.is_some_and(|key| allowed.dropped.contains(&key));
+        if dropped {
+            self.emptied.insert((group.kernel, *key));
+        }
         if !dropped && !kept {
             wrong.push((4, format!("{key} is gone, and nobody removed it")));
         }

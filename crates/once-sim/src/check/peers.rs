@@ -22,7 +22,7 @@ pub(super) fn hello(
     if let Some(known) = shadow.rights.peers.get_mut(&peer).filter(|peer| peer.active) {
         // Whose invite was to be shown sees it now, and may share as if it had been called.
         if admitted && std::mem::take(&mut known.joining) {
-            shadow.rights.grants.welcome(peer, group.now_ms);
+            shadow.rights.welcome(peer, group.now_ms);
         }
         return if admitted { shown_by_peer(shadow, group, peer, greeting) } else { Ok(()) };
     }
@@ -53,8 +53,7 @@ pub(super) fn hello(
             // It sees the invite that it was to be shown, and is a peer from now on.
             if let Some(known) = shadow.rights.peers.get_mut(&peer).filter(|known| known.joining) {
                 (known.active, known.joining) = (true, false);
-                shadow.rights.grants.welcome(peer, group.now_ms);
-                shadow.rights.removed.remove(&peer);
+                shadow.rights.welcome(peer, group.now_ms);
             }
             Ok(())
         }
@@ -68,8 +67,7 @@ pub(super) fn hello(
             let joining = shadow.rights.peers.get(&peer).is_some_and(|known| known.joining) && !admitted;
             let new = PeerShadow { joining, ..shadow.new_peer(&peer, true) };
             shadow.rights.peers.insert(peer, new);
-            shadow.rights.grants.welcome(peer, group.now_ms);
-            shadow.rights.removed.remove(&peer);
+            shadow.rights.welcome(peer, group.now_ms);
             Ok(())
         }
         _ => Ok(()),
@@ -83,8 +81,7 @@ fn becomes_peer(shadow: &mut Shadow, group: &Group<'_>, peer: KernelId) {
     if is_peer && shadow.rights.visitors.contains_key(&peer) && !shadow.rights.peers.contains_key(&peer) {
         let new = shadow.new_peer(&peer, true);
         shadow.rights.peers.insert(peer, new);
-        shadow.rights.grants.welcome(peer, group.now_ms);
-        shadow.rights.removed.remove(&peer);
+        shadow.rights.welcome(peer, group.now_ms);
     }
 }
 
@@ -127,7 +124,7 @@ pub(super) fn admitted(
         && admitted
     {
         (known.active, known.joining) = (true, false);
-        shadow.rights.grants.welcome(peer, group.now_ms);
+        shadow.rights.welcome(peer, group.now_ms);
     }
     Ok(())
 }

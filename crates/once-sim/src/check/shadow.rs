@@ -55,6 +55,12 @@ impl Rights {
         Self { peers, grants, visitors, visitor_quotas: visitors::quotas_on(disk), removed }
     }
 
+    /// A kernel is a peer for good: it may share, and is removed no more.
+    pub fn welcome(&mut self, peer: KernelId, now_ms: u64) {
+        self.grants.welcome(peer, now_ms);
+        self.removed.remove(&peer);
+    }
+
     /// People say how much a kernel may store.
     pub fn set_quota(&mut self, kernel: &KernelId, quota_bytes: u64) {
         match self.peers.get_mut(kernel) {

@@ -31,8 +31,14 @@ pub(super) enum Owed {
 /// What an action depends on that waits for its outcome at a peer is shared with that peer: the content that it names.
 pub(super) fn needed(group: &Group<'_>, peer: KernelId, need: &Need) -> Vec<(ObjectKey, Hash)> {
     let mut given = Vec::new();
-    // In the same group the object may have been found to have moved: then the lane leads there by now.
-    let moved = group.inputs.iter().any(|input| matches!(input, Input::Frame { frame: Frame::Moved(_), .. }));
+    // In the same group the object may have been found to have moved, or have moved here: then the lane leads there by now.
+    let moved = group.inputs.iter().any(|input| {
+        matches!(
+            input,
+            Input::Frame { frame: Frame::Moved(_) | Frame::Handoff(_) | Frame::Handed(_), .. }
+                | Input::Luggage { .. }
+        )
+    });
     let _ = act::waiting(group.store, &mut |home, _, _, row| {
         given.extend(row.action.given.into_iter().filter(|_| moved || home == peer));
         ControlFlow::Continue(())

@@ -98,6 +98,7 @@ pub(super) fn refusal(refusal: &Refusal) -> seen::Refusal {
         | Refusal::NoGrant { .. }
         | Refusal::NoConflict { .. }
         | Refusal::NoRevision { .. } => R::NotFound,
+        Refusal::AskedElsewhere { .. } => R::Ambiguous,
         Refusal::Removed(_) => R::Removed,
         Refusal::NotHome { .. } => R::NotHome,
         Refusal::NotClaimed(_) => R::Unclaimed,

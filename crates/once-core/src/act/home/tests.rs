@@ -323,6 +323,15 @@ fn what_no_home_takes_is_refused_and_recorded() {
     good.action.name = "n".repeat(NAME_MAX_BYTES);
     good.action.arguments = string(ARGUMENTS_MAX_BYTES).into();
     assert_eq!(act(&mut kernel, good), did(8, "1"));
+    // As many given as there may be are not refused: the home asks for them.
+    let mut full = nth(key, 9);
+    full.action.given = (0..GIVEN_MAX as u128).map(given).collect();
+    let said = kernel.says(peer, 1, Frame::Act(full));
+    let asked = said.iter().find_map(|frame| match frame {
+        Frame::Need(need) => Some(need.lacks.len()),
+        _ => None,
+    });
+    assert_eq!(asked, Some(GIVEN_MAX), "{said:?}");
 }
 
 /// What an act names, and how it is shared.

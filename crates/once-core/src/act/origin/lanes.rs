@@ -22,6 +22,7 @@ pub(crate) fn lane(s: &mut Step<'_, '_>, id: &LaneId) -> Result<Option<Lane>, St
     }
     let Some(mut lane) = standing(s.txn, id)? else { return Ok(None) };
     lane.listed = share::lists(s.txn, &lane.home, id)?;
+    lane.shares_name = of_name(s.txn, &id.name.key)?.len() > 1;
     note(s, id, lane);
     Ok(Some(lane))
 }
@@ -30,7 +31,8 @@ pub(crate) fn lane(s: &mut Step<'_, '_>, id: &LaneId) -> Result<Option<Lane>, St
 pub(crate) fn standing(rows: &dyn Read, id: &LaneId) -> Result<Option<Lane>, StoreError> {
     let Some(row) = txn::get::<SendingRow>(rows, Table::Sending, &id.to_row())? else { return Ok(None) };
     let SendingRow { home, last, floor, now } = row;
-    let mut lane = Lane { home, now, last, floor, listed: false, saved: (last, floor) };
+    let saved = (last, floor);
+    let mut lane = Lane { home, now, last, floor, listed: false, shares_name: false, saved };
     let mut first_waiting = None;
     scan(rows, id, floor, |sequence, value| {
         lane.last = lane.last.max(sequence);
@@ -140,7 +142,37 @@ pub(crate) fn rewrite(s: &mut Step<'_, '_>, id: &LaneId, lane: Lane) {
     keep(s, id, lane, true);
 }
 
-/// Gives the next sequence of a lane, which begins here if it is new.
+/// The other lanes that have a lane's name, to other kernels.
+fn namesakes(s: &mut Step<'_, '_>, id: &LaneId) -> Result<Vec<(LaneId, Lane)>, StoreError> {
+    let mut found = Vec::new();
+    for other in of_name(s.txn, &id.name.key)? {
+        if other != *id {
+            found.extend(lane(s, &other)?.map(|lane| (other, lane)));
+        }
+    }
+    Ok(found)
+}
+
+/// Another kernel at which actions under the name of a copy have no outcome yet, if none waits in this lane. Both kernels may have
+/// been the home of one object: then two actions would have one place in one lane. Of a claimed object anybody may say that it is
+/// his: what waits there holds up nothing.
+pub(crate) fn waits_elsewhere(
+    s: &mut Step<'_, '_>,
+    id: &LaneId,
+    home: KernelId,
+) -> Result<Option<KernelId>, StoreError> {
+    let me = s.ctx.me;
+    let is_alone = lane(s, id)?.is_some_and(|lane| !lane.shares_name || !lane.is_done());
+    if home == me || id.name.key.lineage().is_some() || is_alone {
+        return Ok(None);
+    }
+    let mut elsewhere =
+        namesakes(s, id)?.into_iter().filter(|(_, lane)| lane.home != me && lane.home != home);
+    Ok(elsewhere.find(|(_, lane)| !lane.is_done()).map(|(_, lane)| lane.home))
+}
+
+/// Gives the next sequence of a lane, which begins here if it is new. A lane goes on where the others of its name ended: their
+/// objects may turn out to be one.
 pub(crate) fn give_place(s: &mut Step<'_, '_>, id: &LaneId) -> Result<(Place, Lane), StoreError> {
     let known = lane(s, id)?;
     let mut lane = known.unwrap_or(Lane {
@@ -149,8 +181,20 @@ pub(crate) fn give_place(s: &mut Step<'_, '_>, id: &LaneId) -> Result<(Place, La
         last: 0,
         floor: 1,
         listed: false,
+        shares_name: false,
         saved: (0, 1),
     });
+    if lane.is_done() && (known.is_none() || lane.shares_name) {
+        for (other, namesake) in namesakes(s, id)? {
+            note(s, &other, Lane { shares_name: true, ..namesake });
+            lane.shares_name = true;
+            // Above what waits there, a floor would not be true.
+            if namesake.is_done() {
+                lane.last = lane.last.max(namesake.last);
+            }
+        }
+        lane.floor = lane.last + 1;
+    }
     lane.last += 1;
     if !lane.listed {
         lane.listed = true;

@@ -99,7 +99,7 @@ pub(crate) fn lane_for(
     }
     // A lane of an unclaimed copy goes on under the new name once nothing is on its way under the old one.
     let lane = lanes::of(s, asked, home)?;
-    Ok(match lanes::lane(s, &lane)? {
+    let lane = match lanes::lane(s, &lane)? {
         Some(known) if known.is_done() => match known.now {
             // Where that led in the end, whatever home was named: two lanes of one name would give a sequence twice.
             Some(now) => lanes::of(s, now, known.home)?,
@@ -108,5 +108,9 @@ pub(crate) fn lane_for(
         Some(_) => lane,
         None if home == s.ctx.me || moved.is_some() => lanes::of(s, current, home)?,
         None => lane,
-    })
+    };
+    match lanes::waits_elsewhere(s, &lane, home)? {
+        Some(home) => Err(Refusal::AskedElsewhere { key: asked, home }.into()),
+        None => Ok(lane),
+    }
 }

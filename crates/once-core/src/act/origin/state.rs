@@ -19,6 +19,8 @@ pub(crate) struct Lane {
     pub floor: u64,
     /// Whether the outbox names it.
     pub listed: bool,
+    /// Whether other lanes have its name, to other kernels.
+    pub shares_name: bool,
     /// `last` and `floor` as they are in its row.
     pub saved: (u64, u64),
 }

@@ -78,7 +78,7 @@ codes! {
     Usage = "usage" exit 2;
     /// No such object or peer here.
     NotFound = "not-found" exit 1;
-    /// More than one object or peer answers to that name.
+    /// More than one object or peer answers to that name; or an action on a copy of that name waits at another kernel.
     Ambiguous = "ambiguous" exit 2;
     /// Not a scenario, ticket, IOR, …; with `line` and `column` where there are.
     Invalid = "invalid" exit 1;
