@@ -11,6 +11,7 @@ use once_model::ids::{KernelId, ObjectKey, Uuid};
 use once_model::ior::Ior;
 use once_model::wire::Code;
 
+use crate::error::{IntoError, OrError};
 use crate::shell::now_ms;
 use crate::{Error, Kernel, Recorded};
 
@@ -88,7 +89,7 @@ impl Kernel {
 
     /// The one living object of a UUID that is here.
     fn only(&self, uuid: Uuid) -> Result<ObjectKey, Error> {
-        let found = once_core::object::find(&self.shared().snapshot(), &uuid, None)?;
+        let found = once_core::object::find(&self.shared().snapshot(), &uuid, None).or_error()?;
         let mut living = found.iter().filter(|head| !head.header.tombstone).map(|head| head.header.key());
         match (living.next(), living.next()) {
             (Some(key), None) => Ok(key),
@@ -110,7 +111,7 @@ impl Kernel {
 
     /// Like [`Kernel::outcome`], but returns failures and refusals as values.
     pub(crate) fn outcome_of(&self, id: Uuid) -> Result<Option<Outcome>, Error> {
-        let row = self.shared().requested(&id)?;
+        let row = self.shared().requested(&id).or_error()?;
         Ok(row.ok_or_else(|| nothing_known(id))?.outcome)
     }
 
@@ -119,7 +120,7 @@ impl Kernel {
     /// # Errors
     /// When no action of that id was accepted here, or it failed, or was refused.
     pub fn outcome(&self, id: Uuid) -> Result<Option<Acted>, Error> {
-        let row = self.shared().requested(&id)?.ok_or_else(|| nothing_known(id))?;
+        let row = self.shared().requested(&id).or_error()?.ok_or_else(|| nothing_known(id))?;
         row.outcome.map(|outcome| acted(id, outcome, row.after)).transpose()
     }
 }
@@ -150,12 +151,12 @@ impl Kernel {
     /// # Errors
     /// When the store cannot be read.
     pub fn history(&self, key: ObjectKey) -> Result<Vec<Recorded>, Error> {
-        Ok(once_core::archive::history(&self.shared().snapshot(), &key)?)
+        once_core::archive::history(&self.shared().snapshot(), &key).or_error()
     }
 }
 
 pub(crate) fn nothing_known(id: Uuid) -> Error {
-    once_core::Refusal::NoAction(id).into()
+    once_core::Refusal::NoAction(id).into_error()
 }
 
 /// The action may or may not have run.
@@ -190,7 +191,7 @@ impl Act {
     /// The same, but refused if the object is known to have its home elsewhere: that is where it would act.
     pub(crate) fn only_at(self, peer: KernelId) -> Result<Self, Error> {
         let shared = self.kernel.shared();
-        let head = once_core::object::head(&shared.snapshot(), &self.key)?;
+        let head = once_core::object::head(&shared.snapshot(), &self.key).or_error()?;
         match head.and_then(|head| head.home) {
             Some(home) if home != peer => {
                 let home = if home == shared.me { "this kernel".to_owned() } else { shared.called(&home) };
@@ -309,7 +310,7 @@ pub(crate) fn refused(code: Code) -> Error {
         // The home may be this kernel.
         Code::Denied | Code::NotHome => {
             let message = "act: its home has no such object (any more), or does not permit this";
-            Error { message: message.into(), ..Error::from_code(code, "act") }.with_hint(
+            Error::from_code(code, "act").said(message).with_hint(
                 "if it is still there, its owner can permit it: 'once grant KERNEL act' there, with the id that `once status` \
                  prints here; then act with a new id, for this one stays refused. Is that kernel still its home?",
             )

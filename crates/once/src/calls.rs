@@ -13,6 +13,7 @@ use once_model::ior::Ior;
 use once_model::wire::{Code, Frame, ShareAnswer};
 use tokio::sync::{broadcast, oneshot};
 
+use crate::error::OrError;
 use crate::kernel::PATIENCE;
 use crate::object::Object;
 use crate::shell::Mail;
@@ -260,16 +261,16 @@ impl Request {
 /// had it either.
 fn none_gave(errors: Vec<Error>, is_home: bool) -> Error {
     let others = errors.len().saturating_sub(1);
-    let Some(mut first) = errors.into_iter().next() else {
+    let Some(first) = errors.into_iter().next() else {
         return Error::unreachable("nobody could be asked");
     };
-    if others > 0 {
-        let whose = if is_home { "its home" } else { "one of them" };
-        let others = if others == 1 { "another peer".to_owned() } else { format!("{others} other peers") };
-        first.message =
-            format!("{}; this is what {whose} said, and {others} did not give it either", first.message);
+    if others == 0 {
+        return first;
     }
-    first
+    let whose = if is_home { "its home" } else { "one of them" };
+    let others = if others == 1 { "another peer".to_owned() } else { format!("{others} other peers") };
+    let message = format!("{first}; this is what {whose} said, and {others} did not give it either");
+    first.said(message)
 }
 
 impl IntoFuture for Request {
@@ -325,7 +326,7 @@ impl Found {
         let shared = self.kernel.shared();
         let mail = Mail::Arrived { peer: self.peer, arrival: self.arrival, offered: false, reply };
         shared.mail.send(mail).await.map_err(|_| shared.gone())?;
-        match kept.await.map_err(|_| shared.gone())?? {
+        match kept.await.map_err(|_| shared.gone())?.or_error()? {
             Answer::Kept(ShareAnswer::Refused(code)) => Err(Error::from_code(code, "keep")),
             _ => self.kernel.get(key)?.ok_or_else(|| Error::fault("what was kept is not there")),
         }

@@ -16,8 +16,9 @@ use serde_json::json;
 
 use crate::acting::new_action_id;
 use crate::component::coordination::{NAME, VERSION};
+use crate::error::{IntoError, OrError};
 use crate::shell::now_ms;
-use crate::{Error, Events, Heard, Kernel, Object, Plan, RunState, Standing};
+use crate::{Error, ErrorKind, Events, Heard, Kernel, Object, Plan, RunState, Standing};
 
 /// A coordination, as it stands on the kernel that carries it out.
 #[derive(Debug, Clone, PartialEq)]
@@ -103,10 +104,11 @@ impl Kernel {
                 found.push(row);
             }
             if looked < looked_at_max { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
-        })?;
+        })
+        .or_error()?;
         let mut doubtful = Vec::new();
         for row in found {
-            let Some(body) = object::body(&snapshot, &row.header)? else { continue };
+            let Some(body) = object::body(&snapshot, &row.header).or_error()? else { continue };
             // One that was changed by hand stands nowhere.
             let Ok((_, standing)) = Standing::read(Scenario::parse(body)?.editable()) else { continue };
             if standing.state == RunState::InDoubt {
@@ -119,12 +121,12 @@ impl Kernel {
     fn coordinations(&self, id: Uuid) -> Result<Vec<Coordinated>, Error> {
         let snapshot = self.shared().snapshot();
         let mut found = Vec::new();
-        for row in object::find(&snapshot, &object_uuid(&self.id(), &id), None)? {
+        for row in object::find(&snapshot, &object_uuid(&self.id(), &id), None).or_error()? {
             // What others have shared under this UUID is not ours.
             if row.home != Some(self.id()) || row.header.tombstone || row.header.component != NAME {
                 continue;
             }
-            let Some(body) = object::body(&snapshot, &row.header)? else { continue };
+            let Some(body) = object::body(&snapshot, &row.header).or_error()? else { continue };
             let scenario = Scenario::parse(body)?;
             let (plan, standing) = Standing::read(scenario.editable()).map_err(|error| {
                 Error::invalid(format!("the coordination {id} was changed by hand: {error}"))
@@ -227,7 +229,7 @@ impl Coordinate {
         };
         let started = kernel.act_on(key, Some(kernel.id()), "start", arguments).id(id).await;
         let Err(error) = started else { return kernel.coordination(id) };
-        if !matches!(error.code.as_str(), "id-reused" | "id-too-old") {
+        if !matches!(error.kind(), ErrorKind::IdReused | ErrorKind::IdTooOld) {
             return Err(error);
         }
         // Somebody was faster, or the id is over: what was made for it here will never start.
@@ -245,17 +247,17 @@ impl Coordinate {
         let time_ms = id.as_bytes()[..6].iter().fold(0_u64, |time, byte| time << 8 | u64::from(*byte));
         let latest_ms = now_ms().saturating_add(ID_AHEAD_MAX_MS);
         if id.get_version_num() != 7 {
-            return Err(Refusal::BadId { id }.into());
+            return Err(Refusal::BadId { id }.into_error());
         }
         if time_ms > latest_ms {
-            return Err(Refusal::IdAhead { id, ahead_ms: time_ms.saturating_sub(now_ms()) }.into());
+            return Err(Refusal::IdAhead { id, ahead_ms: time_ms.saturating_sub(now_ms()) }.into_error());
         }
         let uuid = object_uuid(&self.kernel.id(), &id);
-        match self.kernel.shared().requested(&id)? {
+        match self.kernel.shared().requested(&id).or_error()? {
             Some(row) if row.key.uuid != uuid => {
                 let (name, arguments) = ("start".into(), arguments.to_owned().into());
                 let start = Action { id, name, arguments, given: Vec::new(), acting: None, answers: None };
-                Err(Refusal::IdReused { id, first: row.hash, now: start.hash(&uuid) }.into())
+                Err(Refusal::IdReused { id, first: row.hash, now: start.hash(&uuid) }.into_error())
             }
             _ => Ok(()),
         }

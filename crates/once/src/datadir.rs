@@ -18,6 +18,7 @@ use rand::Rng;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use crate::error::OrError;
 use crate::{Error, private};
 
 const KEY_FILE: &str = "key";
@@ -127,8 +128,8 @@ pub fn init(data: &Path, options: InitOptions) -> Result<Initialised, Error> {
     let mut txn = Txn::new(&store);
     meta::set_identity(&mut txn, &identity);
     let (batch, durability) = txn.into_batch();
-    store.commit(batch, durability)?;
-    store.close()?;
+    store.commit(batch, durability).or_error()?;
+    store.close().or_error()?;
     private::narrow(data)?;
     // Before the key is there: with it, what lies in the directory is a kernel's, and is never begun again.
     let begun = data.join(BEGUN_FILE);
@@ -196,7 +197,7 @@ pub fn lost_key(data: &Path) -> Option<Error> {
 /// # Errors
 /// `in-use` when one has.
 pub fn check_free(data: &Path) -> Result<(), Error> {
-    Ok(once_store::Lock::take(data).map(drop)?)
+    once_store::Lock::take(data).map(drop).or_error()
 }
 
 /// Opens the store of a kernel. It must be there: an empty one in its place would do again what was done.
@@ -216,12 +217,12 @@ pub(crate) fn open_store(data: &Path) -> Result<FjallStore, Error> {
 /// Opens the copy of a damaged store: nothing is written to it.
 pub(crate) fn open_copy(data: &Path) -> Result<FjallStore, Error> {
     let options = Options { create: false, only_reads: true, ..Options::default() };
-    Ok(FjallStore::open(data, options)?)
+    FjallStore::open(data, options).or_error()
 }
 
 fn store(data: &Path, create: bool) -> Result<FjallStore, Error> {
     let options = Options { reserve_bytes: STORE_RESERVE_BYTES, create, ..Options::default() };
-    Ok(FjallStore::open(data, options)?)
+    FjallStore::open(data, options).or_error()
 }
 
 /// What was cut off the journal and not confirmed.

@@ -20,6 +20,7 @@ use once_core::store::{Read, StoreError, Table};
 use once_core::{Refusal, object, peers};
 use once_model::ids::{KernelId, ObjectKey};
 
+use crate::error::{IntoError, OrError};
 use crate::{Departing, Error, Kernel, beside};
 use done::End;
 pub use done::{DrainProgress, Drained};
@@ -57,10 +58,10 @@ impl Drain {
     pub async fn watched(self, progress: &(dyn Fn(DrainProgress) + Send + Sync)) -> Result<Drained, Error> {
         let Self { kernel, to, leave_calls, patience } = self;
         if to == kernel.id() {
-            return Err(Refusal::Myself.into());
+            return Err(Refusal::Myself.into_error());
         }
-        if peers::peer(&kernel.shared().snapshot(), &to)?.is_none() {
-            return Err(Refusal::NoPeer(to).into());
+        if peers::peer(&kernel.shared().snapshot(), &to).or_error()?.is_none() {
+            return Err(Refusal::NoPeer(to).into_error());
         }
         let plan = Plan::of(&kernel, to).await?;
         let mut watch = Watch::new(&kernel, to, patience, progress);
@@ -162,7 +163,7 @@ impl Kernel {
                     done.sealed.push(Departing { is_sealed: true, is_withdrawn: true, ..departing });
                 }
                 // It has arrived, or was refused meanwhile.
-                Err(error) if error.code == "not-found" => {}
+                Err(error) if error.is_not_found() => {}
                 Err(error) => return Err(error),
             }
         }
@@ -181,7 +182,7 @@ impl Plan {
     async fn of(kernel: &Kernel, to: KernelId) -> Result<Self, Error> {
         let (snapshot, me) = (kernel.shared().snapshot(), kernel.id());
         let looked = beside::wait_for(move || Self::look(&snapshot, me, to)).await;
-        Ok(looked.map_err(|_| Error::fault("listing the objects panicked"))??)
+        looked.map_err(|_| Error::fault("listing the objects panicked"))?.or_error()
     }
 
     fn look(rows: &dyn Read, me: KernelId, to: KernelId) -> Result<Self, StoreError> {
@@ -216,10 +217,14 @@ pub(crate) async fn share_copies(
 /// What this kernel follows, and where.
 pub(crate) fn subscriptions(kernel: &Kernel) -> Result<Vec<(ObjectKey, KernelId)>, Error> {
     let mut found = Vec::new();
-    kernel.shared().snapshot().scan(Table::Subscription, &[], None, &mut |row, _| {
-        let at = row.get(..KernelId::LEN).and_then(KernelId::from_slice);
-        found.extend(row.get(KernelId::LEN..).and_then(ObjectKey::from_row).zip(at));
-        ControlFlow::Continue(())
-    })?;
+    kernel
+        .shared()
+        .snapshot()
+        .scan(Table::Subscription, &[], None, &mut |row, _| {
+            let at = row.get(..KernelId::LEN).and_then(KernelId::from_slice);
+            found.extend(row.get(KernelId::LEN..).and_then(ObjectKey::from_row).zip(at));
+            ControlFlow::Continue(())
+        })
+        .or_error()?;
     Ok(found)
 }

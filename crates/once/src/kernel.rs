@@ -14,10 +14,11 @@ use once_model::scenario::Scenario;
 use tokio::sync::mpsc::{self, error::TrySendError};
 use tokio::sync::oneshot;
 
+use crate::error::OrError;
 use crate::net::{self, Net, Session, Ticket};
 use crate::object::Object;
 use crate::shell::{Mail, Shared, now_ms};
-use crate::{Error, Progress, Report, datadir};
+use crate::{Error, ErrorKind, Progress, Report, datadir};
 
 /// How long a request, an exchange or a join waits for a connection and an answer unless told otherwise.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
@@ -159,7 +160,7 @@ impl Kernel {
         match self.command(command).await? {
             Answer::Object { header, change } => {
                 let key = header.key();
-                let row = once_core::object::head(&self.shared().snapshot(), &key)?;
+                let row = once_core::object::head(&self.shared().snapshot(), &key).or_error()?;
                 let row = row.unwrap_or_else(|| HeadRow {
                     home: None,
                     from: None,
@@ -295,7 +296,7 @@ impl Kernel {
     /// # Errors
     /// When the store cannot be read.
     pub fn get(&self, key: ObjectKey) -> Result<Option<Object>, Error> {
-        let found = object::find(&self.shared().snapshot(), &key.uuid, Some(key.line))?;
+        let found = object::find(&self.shared().snapshot(), &key.uuid, Some(key.line)).or_error()?;
         Ok(found.into_iter().next().map(|row| Object::new(row, self.id())))
     }
 
@@ -305,8 +306,8 @@ impl Kernel {
     /// When the store cannot be read, or the bytes are damaged.
     pub fn scenario(&self, key: ObjectKey) -> Result<Option<Bytes>, Error> {
         let snapshot = self.shared().snapshot();
-        match object::find(&snapshot, &key.uuid, Some(key.line))?.first() {
-            Some(row) => Ok(object::body(&snapshot, &row.header)?),
+        match object::find(&snapshot, &key.uuid, Some(key.line)).or_error()?.first() {
+            Some(row) => Ok(object::body(&snapshot, &row.header).or_error()?),
             None => Ok(None),
         }
     }
@@ -331,7 +332,9 @@ impl Kernel {
         let session = self.session(peer, PATIENCE).await?;
         match net::initiate(self.online()?, &session, progress).await {
             // The peer had gone without a word: what it said since is on a new connection.
-            Err(error) if session.connection.close_reason().is_some() && error.code == "unreachable" => {
+            Err(error)
+                if session.connection.close_reason().is_some() && error.kind() == ErrorKind::Unreachable =>
+            {
                 let session = self.session(peer, PATIENCE).await?;
                 net::initiate(self.online()?, &session, progress).await
             }

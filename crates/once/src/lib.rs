@@ -44,7 +44,7 @@ pub use component::{Plan, PlanError, RunState, Standing, StepStanding, StepState
 pub use coordinate::{Coordinate, Coordinated};
 pub use datadir::{InitOptions, Initialised, check_free, init, is_initialised, lost_key};
 pub use drain::{Drain, DrainCancelled, DrainPlan, DrainProgress, Drained};
-pub use error::Error;
+pub use error::{Error, ErrorKind, UnknownErrorKind};
 pub use find::{Find, FindStep, FindStream, FoundObject, FoundObjects};
 pub use kernel::Kernel;
 pub use moving::{Arriving, Departing, Move, NewsOwed, Stayed};

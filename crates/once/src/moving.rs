@@ -7,6 +7,7 @@ use std::time::Duration;
 use once_core::waist::{Answer, Command};
 use once_model::ids::{KernelId, ObjectKey};
 
+use crate::error::OrError;
 use crate::{Error, Kernel};
 
 /// A move that is being put together. Awaiting it waits until the object lives on the other kernel.
@@ -155,7 +156,7 @@ impl Kernel {
     /// # Errors
     /// When the store cannot be read.
     pub fn moves(&self) -> Result<Vec<Departing>, Error> {
-        let all = once_core::moving::departures(&self.shared().snapshot())?;
+        let all = once_core::moving::departures(&self.shared().snapshot()).or_error()?;
         let one = |departure: once_core::moving::Departure| Departing {
             key: departure.key,
             to: departure.to,
@@ -172,7 +173,7 @@ impl Kernel {
     /// # Errors
     /// When the store cannot be read.
     pub fn arrivals(&self) -> Result<Vec<Arriving>, Error> {
-        let all = once_core::moving::arrivals(&self.shared().snapshot())?;
+        let all = once_core::moving::arrivals(&self.shared().snapshot()).or_error()?;
         let one = |arrival: once_core::moving::Arrival| Arriving {
             key: arrival.key,
             from: arrival.from,
@@ -187,7 +188,7 @@ impl Kernel {
     /// # Errors
     /// When the store cannot be read.
     pub fn stayed(&self) -> Result<Vec<Stayed>, Error> {
-        let all = once_core::moving::stayed(&self.shared().snapshot())?;
+        let all = once_core::moving::stayed(&self.shared().snapshot()).or_error()?;
         let one = |(key, row): (ObjectKey, once_core::moving::StayedRow)| {
             let once_core::moving::StayedRow { to, at_ms, why } = row;
             Stayed { key, to, at_ms, why }
@@ -203,7 +204,7 @@ impl Kernel {
     pub async fn news_owed(&self) -> Result<Vec<NewsOwed>, Error> {
         let (snapshot, me) = (self.shared().snapshot(), self.id());
         let looked = crate::beside::wait_for(move || once_core::moving::news(&snapshot, &me));
-        let all = looked.await.map_err(|_| Error::fault("listing the news panicked"))??;
+        let all = looked.await.map_err(|_| Error::fault("listing the news panicked"))?.or_error()?;
         let one = |news: once_core::moving::News| NewsOwed {
             key: news.key,
             home: news.home,

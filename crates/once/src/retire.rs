@@ -12,6 +12,7 @@ use once_core::{act, archive, object, peers, share};
 use once_model::ids::{KernelId, ObjectKey};
 use once_model::receipt::Receipt;
 
+use crate::error::OrError;
 use crate::object::key_text;
 use crate::{Error, Kernel, beside, drain};
 
@@ -81,7 +82,7 @@ impl Kernel {
         let unwilling = give_histories(self, patience).await?;
         let (snapshot, me) = (self.shared().snapshot(), self.id());
         let looked = beside::wait_for(move || count(&snapshot, me)).await;
-        let counted = looked.map_err(|_| Error::fault("looking at what is here panicked"))??;
+        let counted = looked.map_err(|_| Error::fault("looking at what is here panicked"))?.or_error()?;
         let mut checks = vec![objects(self, &counted)?];
         checks.push(match to {
             Some(to) => copies_at(self, to, patience).await?,
@@ -107,7 +108,7 @@ impl Kernel {
             let page = recorded.filter(|one| one.entry.number > after).take(limit);
             page.map(|one| act::receipt_for(&snapshot, &shared.key, one)).collect::<Result<_, StoreError>>()
         });
-        Ok(looked.await.map_err(|_| Error::fault("signing receipts panicked"))??)
+        looked.await.map_err(|_| Error::fault("signing receipts panicked"))?.or_error()
     }
 }
 
@@ -175,12 +176,12 @@ async fn give_histories(kernel: &Kernel, patience: Duration) -> Result<BTreeMap<
         }
         Ok(found)
     });
-    let wanted = looked.await.map_err(|_| Error::fault("looking at histories panicked"))??;
+    let wanted = looked.await.map_err(|_| Error::fault("looking at histories panicked"))?.or_error()?;
     let give = |(key, home): (ObjectKey, KernelId)| async move {
         let given = tokio::time::timeout(patience, kernel.command(Command::Archive { key })).await;
         let why = match given {
             Ok(Ok(_)) => return None,
-            Ok(Err(error)) => error.message,
+            Ok(Err(error)) => error.to_string(),
             Err(_) => format!("it did not answer within {} s", patience.as_secs_f32()),
         };
         Some((home, why))
@@ -261,8 +262,8 @@ fn conflicts(counted: &Counted) -> RetireCheck {
 fn owed(kernel: &Kernel) -> Result<RetireCheck, Error> {
     let snapshot = kernel.shared().snapshot();
     let mut waits = Vec::new();
-    for (peer, _) in peers::all(&snapshot)? {
-        let rows = share::usage(&snapshot, &peer)?.owed_rows;
+    for (peer, _) in peers::all(&snapshot).or_error()? {
+        let rows = share::usage(&snapshot, &peer).or_error()?.owed_rows;
         if rows > 0 {
             waits.push(format!("{rows} to {}", kernel.shared().called(&peer)));
         }
@@ -282,7 +283,8 @@ fn actions(kernel: &Kernel) -> Result<RetireCheck, Error> {
     act::waiting(&kernel.shared().snapshot(), &mut |_, _, _, _| {
         waiting += 1;
         if waiting < COUNTED_MAX { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
-    })?;
+    })
+    .or_error()?;
     Ok(match waiting {
         0 => RetireCheck::done("actions", "every action of this kernel has its outcome"),
         n => RetireCheck::missing(

@@ -8,6 +8,7 @@ use once_model::certificate::{Certificate, CertificateKind, Chain};
 use once_model::header::Header;
 use once_model::ids::{Hash, KernelId, ObjectKey};
 
+use crate::error::OrError;
 use crate::{Departing, Error, Kernel, beside};
 
 /// The way of an object from its first home to today's.
@@ -100,12 +101,12 @@ impl Kernel {
 
 fn way(rows: &dyn Read, me: KernelId, key: ObjectKey) -> Result<Option<Way>, Error> {
     let Some(lineage) = key.lineage() else { return Ok(None) };
-    let Some(chain) = object::chain(rows, &lineage)? else { return Ok(None) };
-    let recorded = archive::history(rows, &key)?;
+    let Some(chain) = object::chain(rows, &lineage).or_error()? else { return Ok(None) };
+    let recorded = archive::history(rows, &key).or_error()?;
     let verdicts = chain.checks(lineage).map(|verdict| verdict.err().map(|wrong| wrong.to_string()));
     let steps = steps(&chain, &recorded);
     let steps = steps.into_iter().zip(verdicts).map(|(step, wrong)| WayStep { wrong, ..step }).collect();
-    let newest = object::head(rows, &key)?.map(|head| newest(&chain, &head, &me));
+    let newest = object::head(rows, &key).or_error()?.map(|head| newest(&chain, &head, &me));
     Ok(Some(Way { key, steps, newest, leaving: None }))
 }
 

@@ -9,6 +9,7 @@ mod schema;
 
 use std::collections::BTreeSet;
 
+use once::ErrorKind;
 use once::api::Client;
 use once::api::contract::*;
 use raw::*;
@@ -120,7 +121,9 @@ async fn objects(a: &mut Checked) {
     let imported = kept(a.ask(import(note(1, "a note"))).await);
     assert_eq!((imported.change.change, imported.change.claimed), (ChangeKind::New, false));
     let broken = a.ask(import("{".into())).await;
-    assert!(matches!(broken.results.as_slice(), [ImportInfo::Refused { error }] if error.code == "invalid"));
+    assert!(
+        matches!(broken.results.as_slice(), [ImportInfo::Refused { error }] if error.code.kind() == ErrorKind::Invalid)
+    );
     let object = imported.change.object.key;
     assert!(a.ask(Claim { object: object.clone() }).await.claimed);
     let put = Put { object: imported.change.object.uuid.clone(), text: note(1, "another"), base: None };

@@ -16,8 +16,8 @@ use once::component::{Add, Counter, Get};
 use once::model::action::Given;
 use once::model::scenario::Scenario;
 use once::{
-    ActError, Action, Activity, Builder, Came, Component, Context, Event, Heard, InitOptions, Ior, Kernel,
-    Model, ObjectRef,
+    ActError, Action, Activity, Builder, Came, Component, Context, ErrorKind, Event, Heard, InitOptions, Ior,
+    Kernel, Model, ObjectRef,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -186,7 +186,7 @@ fn an_object_acts_on_another_kernels_object_and_is_told_what_came_of_it() {
             "delegated",
             r#"{"effect":"00000000-0000-8000-8000-000000000000","status":"done","with":1}"#,
         );
-        assert_eq!(forged.unwrap().await.unwrap_err().code, "failed");
+        assert_eq!(forged.unwrap().await.unwrap_err().kind(), ErrorKind::Failed);
         // On its own kernel it works the same way.
         let own = bob.create_object(Counter::default()).await.unwrap();
         boss.act(delegate(&own, 5)).await.unwrap();
@@ -299,7 +299,7 @@ fn what_an_action_depends_on_travels_and_nothing_else() {
         let nowhere = Given { content: given[2].content, ..given[0] };
         let refused = there.act(Do("given".into())).given(nowhere).await;
         let Err(ActError::Refused(error)) = refused else { panic!("{refused:?}") };
-        assert!(error.message.contains("depends on"), "{error}");
+        assert!(error.message().contains("depends on"), "{error}");
         assert_eq!(there.act(Do("given".into())).await, Ok(json!([])));
     });
 }
@@ -335,12 +335,12 @@ fn a_deadline_passes_while_the_home_is_away_and_a_cancelled_action_never_runs() 
         let alice = builder(dir.path(), "alice").start().await.unwrap();
         assert_eq!(wanted.outcome().await, Ok(1001));
         let refused = |outcome: Result<i64, ActError<_>>| match outcome {
-            Err(ActError::Refused(error)) => error.code,
+            Err(ActError::Refused(error)) => error.kind(),
             other => panic!("{other:?}"),
         };
-        assert_eq!(refused(patient.await.unwrap()), "expired");
-        assert_eq!(refused(unwanted.outcome().await), "cancelled");
-        assert_eq!(bob.outcome(late).unwrap_err().code, "expired");
+        assert_eq!(refused(patient.await.unwrap()), ErrorKind::Expired);
+        assert_eq!(refused(unwanted.outcome().await), ErrorKind::Cancelled);
+        assert_eq!(bob.outcome(late).unwrap_err().kind(), ErrorKind::Expired);
         // Too late: it has run.
         let done = bob.cancel(wanted.id(), Duration::from_secs(5)).await.unwrap();
         assert_eq!(done.result, "1001");
@@ -353,7 +353,10 @@ fn a_deadline_passes_while_the_home_is_away_and_a_cancelled_action_never_runs() 
         assert!(receipt.verify(&bob.id()).is_err());
         assert!(receipt.chain.is_some());
         let unknown = once::model::ids::Uuid::from_u128(5);
-        assert_eq!(bob.receipt(unknown, Duration::from_secs(1)).await.unwrap_err().code, "not-found");
+        assert_eq!(
+            bob.receipt(unknown, Duration::from_secs(1)).await.unwrap_err().kind(),
+            ErrorKind::NotFound
+        );
     });
 }
 
@@ -396,7 +399,7 @@ fn a_newer_component_reads_what_an_older_one_wrote_and_an_older_one_leaves_the_n
         // Another kernel program, that only has the older version.
         let older = Kernel::builder(dir.path()).component(lamp("1.5")).offline().start().await.unwrap();
         let refused = older.act(&Ior::bare(object.uuid()), "dim", "1").unwrap().await.unwrap_err();
-        assert!(refused.message.contains("no component"), "{refused}");
+        assert!(refused.message().contains("no component"), "{refused}");
         let (key, _) = (now.after.unwrap().key, ());
         assert_eq!(older.scenario(key).unwrap().unwrap(), body, "untouched");
     });

@@ -32,7 +32,7 @@ use std::process::Command;
 use std::time::Instant;
 
 use once::api::Client;
-use once::{Event, Heard, Kernel};
+use once::{ErrorKind, Event, Heard, Kernel};
 use once_model::wire::{Frame, Greeting, ShareAnswer, Shared};
 use raw::*;
 use serde_json::{Value, json};
@@ -117,7 +117,7 @@ fn a_kernel_of_the_protocol_before_is_refused_in_words_both_ways() {
             refused = alice.join(&ticket) => refused.unwrap_err(),
             never = answers => never,
         };
-        assert!(refused.message.contains("does not speak once/2: upgrade"), "{refused}");
+        assert!(refused.message().contains("does not speak once/2: upgrade"), "{refused}");
         let peers = client.call("peers", json!({})).await.unwrap();
         let error = peers["peers"][0]["last_error"].as_str().unwrap().to_owned();
         assert!(error.contains("does not speak once/2: upgrade"), "{error}");
@@ -138,15 +138,15 @@ fn a_dead_address_is_given_up_within_the_deadline() {
         };
         let begun = Instant::now();
         let refused = alice.join(&ticket).await.unwrap_err();
-        assert_eq!((refused.code.as_str(), refused.exit), ("timeout", 4));
-        assert!(refused.message.contains("no answer from"), "the dial had its own deadline: {refused}");
+        assert_eq!(refused.kind(), ErrorKind::Timeout);
+        assert!(refused.message().contains("no answer from"), "the dial had its own deadline: {refused}");
         // Without one it would have been 30 s.
         assert!(begun.elapsed().as_secs() < 20, "{:?}", begun.elapsed());
         // A request to it ends as well.
         let (object, _) = alice.import(note(1, "x"), None).await.unwrap();
         let request = alice.request(&object.ior(&[])).from(ticket.kernel);
         let error = request.timeout(std::time::Duration::from_secs(2)).await.err().unwrap();
-        assert_eq!(error.exit, 4, "{error}");
+        assert_eq!(error.kind(), ErrorKind::Timeout, "{error}");
         assert!(begun.elapsed().as_secs() < 30, "{:?}", begun.elapsed());
     });
 }
@@ -217,9 +217,9 @@ fn a_kernel_does_not_dial_itself() {
         let (object, _) = alice.import(note(1, "mine"), None).await.unwrap();
         let me = alice.id();
         let ticket = alice.invite().await.unwrap();
-        assert_eq!(alice.join(&ticket).await.unwrap_err().exit, 2);
+        assert_eq!(alice.join(&ticket).await.unwrap_err().kind(), ErrorKind::Usage);
         let add = json!({ "kernel": me.to_string(), "addresses": alice.addresses() });
-        assert_eq!(client.call("peers.add", add).await.unwrap_err().exit, 2);
+        assert_eq!(client.call("peers.add", add).await.unwrap_err().kind(), ErrorKind::Usage);
         assert!(alice.share(object.key()).to(me).await.is_err());
         assert!(alice.exchange(me).await.is_err());
         assert!(alice.follow(object.key(), me).await.is_err());
@@ -255,7 +255,7 @@ fn a_backup_that_was_put_back_is_noticed_at_the_first_contact() {
         quarantined(&client).await;
         // Nothing is run, and nothing leaves: bob keeps what he has. Bob's people hear of it, too.
         let refused = alice.import(note(99, "after the rollback"), None).await.unwrap_err();
-        assert_eq!((refused.code.as_str(), refused.exit), ("quarantined", 3), "{refused}");
+        assert_eq!(refused.kind(), ErrorKind::Quarantined, "{refused}");
         let at_bob = api(&bob, &dir.path().join("bob")).await;
         within("bob's word", async {
             while !doctor(&at_bob, "peer").await["message"]
@@ -270,7 +270,7 @@ fn a_backup_that_was_put_back_is_noticed_at_the_first_contact() {
         // It stays so through a restart, before anybody is met.
         alice.stop().await.unwrap();
         let alice = start(dir.path(), "alice").await;
-        assert_eq!(alice.import(note(99, "again"), None).await.unwrap_err().code, "quarantined");
+        assert_eq!(alice.import(note(99, "again"), None).await.unwrap_err().kind(), ErrorKind::Quarantined);
         let client = api(&alice, &data).await;
         assert_eq!(client.call("status", json!({})).await.unwrap()["quarantined"], true);
         // Its people begin a new life. What is new is hers, what is old is read.
@@ -504,12 +504,7 @@ fn a_full_disk_refuses_new_work_reads_on_and_recovers() {
             }
             assert!(kept.len() < 800, "it never refused");
         };
-        assert_eq!(
-            (refused.code.as_str(), refused.exit),
-            ("disk-full", 3),
-            "after {}: {refused}",
-            kept.len()
-        );
+        assert_eq!(refused.kind(), ErrorKind::DiskFull, "after {}: {refused}", kept.len());
         assert!(!kept.is_empty());
         // Reading goes on.
         for (object, text) in &kept {
@@ -555,7 +550,7 @@ fn a_disk_that_fills_up_at_once_is_no_fault() {
                     kept += 1;
                     assert!(alice.scenario(object.key()).unwrap().is_some());
                 }
-                Err(error) => assert_eq!(error.code, "disk-full", "{error}"),
+                Err(error) => assert_eq!(error.kind(), ErrorKind::DiskFull, "{error}"),
             }
         }
         assert!(kept > 0 && kept < 300, "{kept} were kept");
@@ -570,7 +565,7 @@ fn a_disk_that_fills_up_at_once_is_no_fault() {
                 break error;
             }
         };
-        assert_eq!(again.code, "disk-full", "{again}");
+        assert_eq!(again.kind(), ErrorKind::DiskFull, "{again}");
         assert!(once::api::status(&alice).unwrap().objects >= kept);
         alice.stop().await.unwrap();
         bob.stop().await.unwrap();

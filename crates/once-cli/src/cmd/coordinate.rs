@@ -10,7 +10,7 @@ use once::Plan;
 use once::api::contract::{self, CoordinationInfo, Progress};
 use once::model::ids::Uuid;
 use once::model::limits::PLAN_MAX_BYTES;
-use once::{RunState, StepStanding, StepState, Told};
+use once::{ErrorKind, RunState, StepStanding, StepState, Told};
 use serde_json::Value;
 
 use crate::context::{Context, ended, not_running};
@@ -96,8 +96,8 @@ fn read(path: &Path) -> Done<Plan> {
     };
     read.map_err(|error| Failure::io(path, &error))?;
     let wrong = |place: String, what: &str, hint: Option<&str>| {
-        let failure = Failure::failed(format!("{}{place}: {what}", ui::shown_path(path)));
-        Failure { code: "invalid".into(), hint: hint.map(str::to_owned), ..failure }
+        let message = format!("{}{place}: {what}", ui::shown_path(path));
+        Failure { hint: hint.map(str::to_owned), ..Failure::of(ErrorKind::Invalid, message) }
     };
     let text = String::from_utf8(bytes)
         .map_err(|_| wrong(String::new(), "not UTF-8", Some("save the file as UTF-8")))?;

@@ -8,7 +8,8 @@ use once_model::limits::{DEADLINE_MAX_MS, GIVEN_MAX};
 use super::contract::{self, ActionInfo, ActionStatus, ReceiptInfo};
 use super::peers::PATIENCE_MS;
 use super::{coordinate, names, shapes};
-use crate::{Act, Acted, Error, Kernel, Object, new_action_id, receipts};
+use crate::error::OrError;
+use crate::{Act, Acted, Error, ErrorKind, Kernel, Object, new_action_id, receipts};
 
 /// Every answer and every error names the action, also if this made its id: with that, asking again is safe.
 pub(super) async fn act(kernel: &Kernel, mut params: contract::Act) -> Result<ActionInfo, Error> {
@@ -85,7 +86,7 @@ fn wanted(kernel: &Kernel, params: contract::Act) -> Result<Act, Error> {
 
 /// The home of an accepted action's object, if that is another kernel.
 fn elsewhere(kernel: &Kernel, id: Uuid) -> Result<Option<KernelId>, Error> {
-    let row = kernel.shared().requested(&id)?;
+    let row = kernel.shared().requested(&id).or_error()?;
     Ok(row.map(|row| row.home).filter(|home| *home != kernel.id()))
 }
 
@@ -114,7 +115,9 @@ pub(super) async fn cancel(kernel: &Kernel, params: contract::Cancel) -> Result<
     match came {
         Ok(Some(acted)) => Ok(shapes::acted(&acted)),
         Ok(None) => Ok(shapes::pending(id, ActionStatus::Cancelling)),
-        Err(error) if error.code == "cancelled" => Ok(shapes::pending(id, ActionStatus::Cancelled)),
+        Err(error) if error.kind() == ErrorKind::Cancelled => {
+            Ok(shapes::pending(id, ActionStatus::Cancelled))
+        }
         Err(error) => Err(error),
     }
 }

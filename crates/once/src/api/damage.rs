@@ -7,6 +7,7 @@ use once_store::{Loss, Lost};
 use super::check::check;
 use super::contract::{self, CheckInfo, ConfirmLossesResult, LossInfo, SurveyResult, SurveyedInfo};
 use super::names;
+use crate::error::OrError;
 use crate::net::lock;
 use crate::survey::{self, Looked, Page};
 use crate::{Error, Kernel};
@@ -52,7 +53,7 @@ async fn page(kernel: &Kernel, after: Option<ObjectKey>) -> Result<Page, Error> 
     let read = move || survey::page(&snapshot, after, PAGE_OBJECTS, PAGE_BYTES);
     let page: Result<Page, StoreError> =
         crate::beside::wait_for(read).await.map_err(|_| Error::fault("a look at the objects panicked"))?;
-    Ok(page?)
+    page.or_error()
 }
 
 /// Whether objects can be read.

@@ -11,6 +11,7 @@ use super::contract::{
 };
 use super::tell::Tell;
 use super::{moving, names, peers};
+use crate::error::OrError;
 use crate::{Drained, Error, Kernel, Object};
 
 pub(super) async fn drain(
@@ -72,7 +73,7 @@ fn shape(kernel: &Kernel, to: &KernelId, done: &Drained) -> Result<DrainDone, Er
         owed: done.owed,
         followed: done.followed,
         follows: follows(kernel, &done.follows)?,
-        unfollowed: done.unfollowed.as_ref().map(|why| why.message.clone()),
+        unfollowed: done.unfollowed.as_ref().map(ToString::to_string),
         loses: Vec::new(),
         carried: 0,
         cancelled: done.is_cancelled,
@@ -87,7 +88,7 @@ fn follows(kernel: &Kernel, all: &[(ObjectKey, KernelId)]) -> Result<Vec<DrainFo
     let snapshot = kernel.shared().snapshot();
     let mut shown = Vec::new();
     for (key, at) in all {
-        let ior = object::head(&snapshot, key)?.map(|row| Object::new(row, kernel.id()).ior(&[]));
+        let ior = object::head(&snapshot, key).or_error()?.map(|row| Object::new(row, kernel.id()).ior(&[]));
         shown.push(DrainFollowInfo {
             key: names::key_text(key),
             ior: ior.map(|ior| ior.as_str().to_owned()),

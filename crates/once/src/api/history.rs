@@ -7,6 +7,7 @@ use once_model::ids::KernelId;
 
 use super::contract::{self, EntryInfo, HistoryResult, TermInfo};
 use super::names;
+use crate::error::OrError;
 use crate::{Error, Kernel, Object};
 
 /// Entries of a history in one answer, unless the client wants fewer or more.
@@ -58,7 +59,7 @@ pub(super) fn history(kernel: &Kernel, params: &contract::History) -> Result<His
 /// Which entries other homes of the object have recorded and not given to this kernel: they are kept there.
 fn at_other_homes(kernel: &Kernel, object: &Object, kept: &[Recorded]) -> Result<Vec<TermInfo>, Error> {
     let Some(lineage) = object.lineage() else { return Ok(Vec::new()) };
-    let Some(chain) = once_core::object::chain(&kernel.shared().snapshot(), &lineage)? else {
+    let Some(chain) = once_core::object::chain(&kernel.shared().snapshot(), &lineage).or_error()? else {
         return Ok(Vec::new());
     };
     let is_here = |term: &Term| kept.iter().any(|recorded| term.holds(recorded.entry.number));

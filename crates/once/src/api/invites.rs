@@ -11,6 +11,7 @@ use super::contract::{
     self, InviteInfo, InviteResult, InviteState, InvitesResult, InvitesRevoke, InvitesRevokeResult,
 };
 use super::names;
+use crate::error::{IntoError, OrError};
 use crate::net::Reach;
 use crate::shell::now_ms;
 use crate::{Error, Kernel};
@@ -37,7 +38,7 @@ pub(super) async fn invite(kernel: &Kernel, params: contract::Invite) -> Result<
 
 pub(super) fn list(kernel: &Kernel) -> Result<InvitesResult, Error> {
     let now_ms = now_ms();
-    let mut all = invites(&kernel.shared().snapshot())?;
+    let mut all = invites(&kernel.shared().snapshot()).or_error()?;
     all.sort_by_key(|(_, row)| row.since_ms);
     let shapes = all.into_iter().map(|(hash, row)| {
         let state = match row.used_by {
@@ -64,14 +65,14 @@ pub(super) async fn revoke(kernel: &Kernel, params: InvitesRevoke) -> Result<Inv
         return Err(Error::usage(format!("an invite is named by at least {SHORTEST} digits of its id"))
             .with_hint("`once invites` lists them"));
     }
-    let mut found = invites(&kernel.shared().snapshot())?;
+    let mut found = invites(&kernel.shared().snapshot()).or_error()?;
     found.retain(|(hash, _)| hash.to_string().starts_with(&name));
     match found.as_slice() {
         [(secret_hash, _)] => {
             kernel.command(Command::RevokeInvite { secret_hash: *secret_hash }).await?;
             Ok(InvitesRevokeResult { id: id(secret_hash) })
         }
-        [] => Err(Error::from(once_core::Refusal::NoInvite)),
+        [] => Err(once_core::Refusal::NoInvite.into_error()),
         _ => Err(Error::ambiguous("more than one invite begins so").with_hint("write more of its id")),
     }
 }

@@ -14,6 +14,7 @@ use super::contract::{
     ReferencePlace, RefsResult,
 };
 use super::{names, shapes, turns};
+use crate::error::OrError;
 use crate::{Change, Component, Error, Kernel, Object, datadir};
 
 /// The size of what lies in a folder; what vanishes meanwhile counts nothing. `None` if the folder cannot be looked at.
@@ -33,7 +34,7 @@ pub(super) async fn import(kernel: &Kernel, params: contract::Import) -> Result<
     let one = |ImportText { text, source, over }: ImportText| async move {
         let scenario = match Scenario::parse(text) {
             Ok(scenario) => scenario,
-            Err(error) => return ImportInfo::Refused { error: error.into() },
+            Err(error) => return ImportInfo::Refused { error: (&Error::from(error)).into() },
         };
         let bytes = scenario.bytes().clone();
         let imported = match over {
@@ -48,7 +49,7 @@ pub(super) async fn import(kernel: &Kernel, params: contract::Import) -> Result<
                 change: changed(kernel, imported, Some(&scenario)),
                 identity: shapes::identity(scenario.identity()),
             })),
-            Err(error) => ImportInfo::Refused { error },
+            Err(error) => ImportInfo::Refused { error: (&error).into() },
         }
     };
     // Many are under way at once, so that they share their commits.
@@ -63,7 +64,7 @@ fn revision(kernel: &Kernel, scenario: &Scenario, beginning: &str) -> Result<Has
     if let Ok(whole) = wanted.parse() {
         return Ok(whole);
     }
-    let found = object::find(&kernel.shared().snapshot(), &scenario.uuid(), None)?;
+    let found = object::find(&kernel.shared().snapshot(), &scenario.uuid(), None).or_error()?;
     let ids: Vec<Hash> = found.iter().map(|row| row.header.id()).collect();
     let mut fitting = ids.into_iter().filter(|id| id.to_string().starts_with(&wanted));
     match (fitting.next(), fitting.next()) {
@@ -146,7 +147,7 @@ pub(super) fn get(kernel: &Kernel, params: &contract::Get) -> Result<GetResult, 
 
 /// The scenario of an object that was not removed.
 pub(super) fn scenario(rows: &dyn Read, object: &Object) -> Result<Option<Scenario>, Error> {
-    match object::body(rows, &object.row.header)? {
+    match object::body(rows, &object.row.header).or_error()? {
         Some(bytes) => Ok(Some(Scenario::parse(bytes)?)),
         None => Ok(None),
     }

@@ -15,6 +15,7 @@ use super::contract::{
 };
 use super::tell::Tell;
 use super::{names, peers, turns};
+use crate::error::OrError;
 use crate::shell::now_ms;
 use crate::{Arriving, Departing, Error, Kernel, NewsOwed, Stayed};
 
@@ -63,8 +64,12 @@ pub(super) async fn start(
 
 /// An object that does not move, and why.
 pub(super) fn refused(key: &ObjectKey, error: &Error) -> RefusedInfo {
-    let Error { code, message, hint, .. } = error.clone();
-    RefusedInfo { key: names::key_text(key), code, message, hint }
+    RefusedInfo {
+        key: names::key_text(key),
+        code: error.into(),
+        message: error.message().to_owned(),
+        hint: error.hint().map(str::to_owned),
+    }
 }
 
 /// How all of them move.
@@ -145,7 +150,7 @@ async fn wanted(kernel: &Kernel, params: &contract::Move) -> Result<Vec<Wanted>,
         })
         .map(|()| keys)
     });
-    Ok(looked.await.map_err(|_| Error::fault("listing the objects panicked"))??)
+    looked.await.map_err(|_| Error::fault("listing the objects panicked"))?.or_error()
 }
 
 /// A grant on the kernel or on a component, and the objects that it reaches.
@@ -211,7 +216,8 @@ fn arrivals(kernel: &Kernel) -> Result<Vec<ArrivalInfo>, Error> {
     let served = kernel.shared().components.served.list();
     let mut shown = Vec::new();
     for Arriving { key, from, since_ms } in kernel.arrivals()? {
-        let component = object::head(&snapshot, &key)?.map(|head| head.header.component).unwrap_or_default();
+        let component =
+            object::head(&snapshot, &key).or_error()?.map(|head| head.header.component).unwrap_or_default();
         let programs = served.iter().find(|(name, ..)| *name == component).map(|(_, programs, _)| *programs);
         shown.push(ArrivalInfo {
             key: names::key_text(&key),

@@ -14,6 +14,7 @@ use super::contract::{
     DroppedDebts, OutboxDrop, OutboxDropResult, OutboxResult, OwedInfo, ReachInfo, WaitingInfo, WorkInfo,
 };
 use super::{names, standing, transfers};
+use crate::error::OrError;
 use crate::{Error, Kernel};
 
 /// Actions, and as many pieces of work outside, that an answer lists.
@@ -66,7 +67,8 @@ async fn give_up_debts(kernel: &Kernel, peer: &str, object: Option<&str>) -> Res
                     });
                     if keys.len() < AT_ONCE { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
                 },
-            )?;
+            )
+            .or_error()?;
             let Some(last) = keys.last() else { break };
             // The first key behind it.
             next = [last.to_row().as_slice(), &[0]].concat();
@@ -75,7 +77,7 @@ async fn give_up_debts(kernel: &Kernel, peer: &str, object: Option<&str>) -> Res
                 match done {
                     Ok(_) => given_up += 1,
                     // The peer had it meanwhile.
-                    Err(error) if error.code == "not-found" => {}
+                    Err(error) if error.is_not_found() => {}
                     Err(error) => return Err(error),
                 }
             }
@@ -87,8 +89,8 @@ async fn give_up_debts(kernel: &Kernel, peer: &str, object: Option<&str>) -> Res
 fn owed(kernel: &Kernel) -> Result<Vec<OwedInfo>, Error> {
     let snapshot = kernel.shared().snapshot();
     let mut shown = Vec::new();
-    for (peer, _) in peers::all(&snapshot)? {
-        let rows = once_core::share::usage(&snapshot, &peer)?.owed_rows;
+    for (peer, _) in peers::all(&snapshot).or_error()? {
+        let rows = once_core::share::usage(&snapshot, &peer).or_error()?.owed_rows;
         let mut oldest: Option<u64> = None;
         let mut looked = 0;
         once_core::share::owed(&snapshot, &peer, Kind::Objects, &[], &mut |_, value| {
@@ -97,7 +99,8 @@ fn owed(kernel: &Kernel) -> Result<Vec<OwedInfo>, Error> {
             }
             looked += 1;
             if looked < LOOKED_AT_MAX { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
-        })?;
+        })
+        .or_error()?;
         if rows > 0 || oldest.is_some() {
             let transfers = transfers::list(kernel, Some(peer));
             shown.push(OwedInfo { rows, oldest_ms: oldest, transfers, reach: reach(kernel, &peer) });
@@ -124,7 +127,8 @@ fn acts(kernel: &Kernel, mut stands: BTreeMap<ObjectKey, String>) -> Result<Vec<
             reach: reach(kernel, &home),
         });
         if shown.len() < SHOWN_MAX { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
-    })?;
+    })
+    .or_error()?;
     Ok(shown)
 }
 
@@ -139,7 +143,8 @@ fn work(kernel: &Kernel) -> Result<Vec<WorkInfo>, Error> {
             since_ms: row.since_ms,
         });
         if shown.len() < SHOWN_MAX { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
-    })?;
+    })
+    .or_error()?;
     Ok(shown)
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use once_core::Refusal;
 use once_core::access::{Grant, Listed, Right, Scope};
 use once_core::peers::{self, PeerStatus};
-use once_core::store::{Table, try_scan};
+use once_core::store::{StoreError, Table, try_scan};
 use once_core::waist::Command;
 use once_model::ids::{KernelId, ObjectKey};
 use once_model::limits::GRANT_ACTIONS_MAX;
@@ -17,6 +17,7 @@ use super::contract::{
     PeersDialResult, PeersRemove, PeersResult, PeersSet,
 };
 use super::{invites, names};
+use crate::error::{IntoError, OrError};
 use crate::net::check_addresses;
 use crate::shell::now_ms;
 use crate::{Error, Kernel, Ticket};
@@ -34,8 +35,8 @@ pub(super) async fn join(kernel: &Kernel, params: contract::Join) -> Result<Join
 pub(super) fn list(kernel: &Kernel) -> Result<PeersResult, Error> {
     let snapshot = kernel.shared().snapshot();
     let mut shown = Vec::new();
-    for (id, row) in peers::all(&snapshot)? {
-        let usage = once_core::share::usage(&snapshot, &id)?;
+    for (id, row) in peers::all(&snapshot).or_error()? {
+        let usage = once_core::share::usage(&snapshot, &id).or_error()?;
         let seen = kernel.net().map(|net| net.seen(&id)).unwrap_or_default();
         let session = kernel.net().and_then(|net| net.session(&id));
         shown.push(PeerInfo {
@@ -49,7 +50,7 @@ pub(super) fn list(kernel: &Kernel) -> Result<PeersResult, Error> {
                 PeerStatus::Visitor => contract::PeerStatus::Visitor,
                 PeerStatus::Host => contract::PeerStatus::Host,
             },
-            visits: peers::visits(&snapshot, &id)?.iter().map(ToString::to_string).collect(),
+            visits: peers::visits(&snapshot, &id).or_error()?.iter().map(ToString::to_string).collect(),
             connected: session.is_some(),
             addresses: row.addresses,
             owed: usage.owed_rows,
@@ -136,7 +137,7 @@ fn left(kernel: &Kernel, of: &Grant) -> Result<GrantsResult, Error> {
 fn meant(kernel: &Kernel, params: Named) -> Result<Grant, Error> {
     // Before anything else: whoever asks for too much takes nobody's time.
     if params.actions.as_ref().is_some_and(|names| names.len() > GRANT_ACTIONS_MAX) {
-        return Err(Refusal::TooManyActions(GRANT_ACTIONS_MAX).into());
+        return Err(Refusal::TooManyActions(GRANT_ACTIONS_MAX).into_error());
     }
     let (peer, to_object) = match (&params.peer, &params.to_object) {
         (Some(peer), None) => (names::peer(kernel, peer)?.0, None),
@@ -214,8 +215,9 @@ pub(super) fn listed(kernel: &Kernel) -> Result<Vec<Listed>, Error> {
     let mut all = Vec::new();
     try_scan(&kernel.shared().snapshot(), Table::Grant, &[], None, |key, value| {
         all.extend(Grant::list(key, &value)?);
-        Ok::<_, Error>(ControlFlow::Continue(()))
-    })?;
+        Ok::<_, StoreError>(ControlFlow::Continue(()))
+    })
+    .or_error()?;
     Ok(all)
 }
 

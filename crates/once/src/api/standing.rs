@@ -13,7 +13,8 @@ use once_model::wire::Code;
 use super::check::check;
 use super::contract::{CheckInfo, DroppedAction};
 use super::names;
-use crate::{Error, Kernel};
+use crate::error::OrError;
+use crate::{Error, ErrorKind, Kernel};
 
 /// Answers, and as many actions over which programs went away, that are shown; further ones are counted.
 const SHOWN_MAX: usize = 8;
@@ -26,7 +27,7 @@ pub(super) async fn all(kernel: &Kernel) -> Result<Vec<Stands>, Error> {
     match kernel.shared().command(Command::Standing).await {
         Ok(Answer::Standing { lanes, .. }) => Ok(lanes),
         // Nothing runs, and what is wrong is to be told all the same.
-        Err(error) if error.code == "damaged" => Ok(Vec::new()),
+        Err(error) if error.kind() == ErrorKind::Damaged => Ok(Vec::new()),
         Err(error) => Err(error),
         Ok(other) => Err(Error::fault(format!("unexpected answer {other:?}"))),
     }
@@ -97,7 +98,8 @@ fn answers(kernel: &Kernel, snapshot: &dyn Read, stands: &[Stands]) -> Result<Ve
             checks.extend(code.map(|code| answer(&key, &row, code)));
             let enough = refused.is_empty() || checks.len() >= SHOWN_MAX || looked >= LOOKED_AT_MAX;
             if enough { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-        })?;
+        })
+        .or_error()?;
     }
     if let Some(more) = count.checked_sub(checks.len()).filter(|more| *more > 0) {
         let message = format!("{more} more objects cannot be told what came of their effects");
@@ -160,7 +162,8 @@ pub(super) async fn drop_action(kernel: &Kernel, id: Uuid) -> Result<DroppedActi
             found = Some((home, key, sequence));
         }
         if found.is_some() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-    })?;
+    })
+    .or_error()?;
     let Some((home, key, sequence)) = found else {
         return Err(Error::not_found(format!("no action {} waits here", id))
             .with_hint("`once outbox` lists those that do"));

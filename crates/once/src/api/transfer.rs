@@ -22,6 +22,7 @@ use super::tell::Tell;
 use super::turns::{self, Turns};
 use super::{methods, names, shapes, transfers};
 use crate::drain::subscriptions;
+use crate::error::OrError;
 use crate::{Error, Heard, Kernel, Object};
 
 /// Left-out references that are named; the rest is counted.
@@ -127,7 +128,7 @@ async fn send(
                 let (mut settled, mut turns) = (BTreeSet::new(), Turns::default());
                 for key in &unanswered {
                     turns.next().await;
-                    if share::debt(&snapshot, &to, key)?.is_none() {
+                    if share::debt(&snapshot, &to, key).or_error()?.is_none() {
                         settled.insert(*key);
                     }
                 }
@@ -177,7 +178,7 @@ async fn everything(kernel: &Kernel) -> Result<Vec<ObjectKey>, Error> {
         })
         .map(|()| keys)
     });
-    Ok(looked.await.map_err(|_| Error::fault("listing the objects panicked"))??)
+    looked.await.map_err(|_| Error::fault("listing the objects panicked"))?.or_error()
 }
 
 /// Each object once, in the order in which they were named.
@@ -201,7 +202,7 @@ async fn closure(
     let mut turns = Turns::default();
     while let Some((key, depth)) = queue.pop_front() {
         turns.next().await;
-        let Some(row) = once_core::object::head(&snapshot, &key)? else { continue };
+        let Some(row) = once_core::object::head(&snapshot, &key).or_error()? else { continue };
         bytes += row.header.size;
         found.push(key);
         let Some(scenario) = methods::scenario(&snapshot, &Object::new(row, kernel.id()))? else { continue };
@@ -370,12 +371,16 @@ pub(super) async fn unfollow(kernel: &Kernel, params: contract::Unfollow) -> Res
 
 pub(super) fn follows(kernel: &Kernel) -> Result<FollowsResult, Error> {
     let mut followers = Vec::new();
-    kernel.shared().snapshot().scan(Table::Follower, &[], None, &mut |row, _| {
-        let key = row.get(..ObjectKey::ROW_LEN).and_then(ObjectKey::from_row);
-        let peer = row.get(ObjectKey::ROW_LEN..).and_then(KernelId::from_slice);
-        followers.extend(key.zip(peer));
-        ControlFlow::Continue(())
-    })?;
+    kernel
+        .shared()
+        .snapshot()
+        .scan(Table::Follower, &[], None, &mut |row, _| {
+            let key = row.get(..ObjectKey::ROW_LEN).and_then(ObjectKey::from_row);
+            let peer = row.get(ObjectKey::ROW_LEN..).and_then(KernelId::from_slice);
+            followers.extend(key.zip(peer));
+            ControlFlow::Continue(())
+        })
+        .or_error()?;
     let shape = |(key, peer): (ObjectKey, KernelId)| follow_shape(kernel, &key, &peer);
     let following = subscriptions(kernel)?.into_iter().map(shape).collect();
     Ok(FollowsResult { following, followers: followers.into_iter().map(shape).collect() })

@@ -7,7 +7,7 @@ use once_core::waist::Command;
 use once_model::ids::{KernelId, ObjectKey};
 
 use super::done::Drained;
-use crate::{Error, Kernel};
+use crate::{Error, ErrorKind, Kernel};
 
 /// Asked at the same time.
 const AT_ONCE: usize = 16;
@@ -35,7 +35,7 @@ pub(super) async fn run(
         match answer {
             Ok(()) => done.followed += 1,
             Err(error) => {
-                let is_silent = error.code == "timeout" || error.code == "unreachable";
+                let is_silent = error.kind() == ErrorKind::Timeout || error.kind() == ErrorKind::Unreachable;
                 done.unfollowed.get_or_insert(error);
                 if is_silent {
                     break;

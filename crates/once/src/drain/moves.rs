@@ -9,7 +9,8 @@ use once_model::ids::{KernelId, ObjectKey};
 
 use super::done::{Drained, End};
 use super::watch::{AHEAD, LOOK_EVERY, Watch};
-use crate::{Error, Kernel};
+use crate::error::{IntoError, OrError};
+use crate::{Error, ErrorKind, Kernel};
 
 const PHASE: &str = "moving";
 
@@ -23,7 +24,7 @@ pub(super) async fn run(
     let (kernel, to, total) = (watch.kernel, watch.to, objects.len());
     let leaving = leaving(watch, &objects)?;
     for key in leaving.iter().filter(|(_, at)| **at != to).map(|(key, _)| key) {
-        done.cannot_go(*key, Refusal::Leaving(*key).into());
+        done.cannot_go(*key, Refusal::Leaving(*key).into_error());
     }
     // An earlier drain was interrupted.
     let mut begun: BTreeSet<_> = leaving.iter().filter(|(_, at)| **at == to).map(|(key, _)| *key).collect();
@@ -52,12 +53,12 @@ pub(super) async fn run(
                         done.left_calls += left;
                     }
                 }
-                Err(error) if matches!(error.code.as_str(), "stopping" | "fault") => return Err(error),
+                Err(error) if matches!(error.kind(), ErrorKind::Stopping | ErrorKind::Fault) => return Err(error),
                 Err(error) => done.cannot_go(key, error),
             },
             _ = look.tick() => {
                 for key in ended(kernel, &mut begun)? {
-                    let head = object::head(&kernel.shared().snapshot(), &key)?;
+                    let head = object::head(&kernel.shared().snapshot(), &key).or_error()?;
                     match head.and_then(|head| head.home) {
                         Some(home) if home == to => done.moved += 1,
                         // It was refused: asked for again, it says why.

@@ -10,7 +10,8 @@ use once_model::wire::ShareAnswer;
 
 use super::done::{Drained, End};
 use super::watch::{AHEAD, LOOK_EVERY, Watch};
-use crate::{Error, Heard};
+use crate::error::OrError;
+use crate::{Error, ErrorKind, Heard};
 
 const PHASE: &str = "sharing";
 
@@ -48,7 +49,7 @@ pub(super) async fn run(
         tokio::select! {
             Some((key, answer)) = under_way.next() => match answer {
                 Ok(_) => {}
-                Err(error) if matches!(error.code.as_str(), "stopping" | "fault") => return Err(error),
+                Err(error) if matches!(error.kind(), ErrorKind::Stopping | ErrorKind::Fault) => return Err(error),
                 Err(error) => {
                     if owed.remove(&key) {
                         done.cannot_go(key, error);
@@ -98,7 +99,7 @@ fn settle(
     let snapshot = watch.kernel.shared().snapshot();
     let mut now = BTreeSet::new();
     for key in owed.iter().take(LOOKED_AT_MAX) {
-        if share::debt(&snapshot, &watch.to, key)?.is_none() {
+        if share::debt(&snapshot, &watch.to, key).or_error()?.is_none() {
             now.insert(*key);
         }
     }

@@ -110,7 +110,7 @@ mod tests {
             let (name, read) = (&vector["name"], vector["text"].as_str().unwrap().parse::<Ticket>());
             if vector["refused"] == true {
                 let error = read.expect_err(name.as_str().unwrap());
-                assert!(error.hint.is_some(), "{name}: {error}");
+                assert!(error.hint().is_some(), "{name}: {error}");
                 refused += 1;
                 continue;
             }

@@ -1,5 +1,6 @@
 //! A peer that makes nonsense of an exchange.
 
+use once::ErrorKind;
 use once_model::ids::ItemId;
 use once_model::limits::{INLINE_MAX_BYTES, WANT_MAX_IDS};
 use once_model::wire::{Frame, Kept, Parcel};
@@ -185,7 +186,7 @@ fn an_exchange_with_a_peer_that_says_nothing_ends() {
             lane
         });
         drop(lane);
-        assert_eq!(exchange.unwrap_err().exit, 4);
+        assert_eq!(exchange.unwrap_err().kind(), ErrorKind::Unreachable);
         still_works(&alice, &bob, 9).await;
     });
 }

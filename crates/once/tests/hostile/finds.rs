@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use once::ErrorKind;
 use once::FindStep;
 use once_model::find::{Condition, Finding, Findings, Question};
 use once_model::ids::ObjectKey;
@@ -186,7 +187,7 @@ fn answers_that_cannot_be_true_are_not_believed_and_a_search_has_an_end() {
         let told = async {
             while let Some(step) = futures_util::StreamExt::next(&mut steps).await {
                 if let FindStep::Missing { kernel, error } = step {
-                    missing.push((kernel, error.code));
+                    missing.push((kernel, error.kind()));
                 }
             }
         };
@@ -194,7 +195,7 @@ fn answers_that_cannot_be_true_are_not_believed_and_a_search_has_an_end() {
             () = within("the end of the search", told) => {}
             () = endless => {}
         }
-        assert_eq!(missing, [(mallory.id(), "timeout".to_owned())]);
+        assert_eq!(missing, [(mallory.id(), ErrorKind::Timeout)]);
         still_works(&alice, &bob, 999).await;
     });
 }

@@ -191,7 +191,10 @@ fn an_outcome_of_any_bytes_is_shown_as_what_it_is() {
                 let heard = api.call("outcome", serde_json::json!({ "id": id })).await;
                 assert_eq!(heard.is_err(), failed, "{n}");
                 let again = api.call("outcome", serde_json::json!({ "id": id })).await;
-                assert_eq!(heard.map_err(|error| error.message), again.map_err(|error| error.message));
+                assert_eq!(
+                    heard.map_err(|error| error.to_string()),
+                    again.map_err(|error| error.to_string())
+                );
             }
         }
         for code in [Code::Quota, Code::Busy, Code::Ambiguous, Code::Stopping, Code::IdReused] {

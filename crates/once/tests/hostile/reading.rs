@@ -211,7 +211,7 @@ fn an_answer_that_is_another_object_is_not_taken() {
         let other = parcel.header.key();
         control.say(&Frame::Found(once_model::wire::Found { call, parcel })).await;
         let error = within("the refusal", asked).await.unwrap().map(|_| ()).unwrap_err();
-        assert!(error.message.contains("another object"), "{error}");
+        assert!(error.message().contains("another object"), "{error}");
         assert!(alice.get(other).unwrap().is_none());
         still_works(&alice, &bob, 9).await;
     });

@@ -15,7 +15,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use once::api::Client;
-use once::{Heard, Kernel};
+use once::{ErrorKind, Heard, Kernel};
 use raw::*;
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
@@ -215,8 +215,8 @@ fn a_program_serves_a_component_and_every_byte_stays() {
         assert_eq!(run["version"], "1.1");
         program.ran(&run, json!({ "failed": { "why": "it is made of glass" } })).await;
         let error = done.await.unwrap().unwrap_err();
-        assert_eq!(error.code, "failed");
-        assert!(error.message.ends_with(r#"{"why":"it is made of glass"}"#), "{error}");
+        assert_eq!(error.kind(), ErrorKind::Failed);
+        assert!(error.message().ends_with(r#"{"why":"it is made of glass"}"#), "{error}");
         let done = act(dir.path(), json!({ "object": lamp, "name": "get" }));
         let run = program.asked("run").await;
         program.ran(&run, json!({})).await;
@@ -314,7 +314,7 @@ fn what_an_action_has_as_its_consequence_happens_exactly_once() {
         program.ran(&run, json!({ "effects": effects })).await;
         done.await.unwrap().unwrap();
         let gone = client.call("act", json!({ "object": lamp, "name": "get" })).await.unwrap_err();
-        assert_eq!(gone.code, "not-found", "{gone}");
+        assert_eq!(gone.kind(), ErrorKind::NotFound, "{gone}");
     });
 }
 
@@ -383,13 +383,16 @@ fn versions_and_actions_say_who_is_asked() {
             let done =
                 act(dir.path(), json!({ "object": lamp, "name": "dim", "timeout_ms": 300 })).await.unwrap();
             match done {
-                Err(error) if error.code == "invalid" => break error,
+                Err(error) if error.kind() == ErrorKind::Invalid => break error,
                 other => {
-                    assert!(other.is_err_and(|error| error.code == "unknown"), "the first may still be there")
+                    assert!(
+                        other.is_err_and(|error| error.kind() == ErrorKind::Unknown),
+                        "the first may still be there"
+                    )
                 }
             }
         };
-        assert!(error.message.contains("no component that does this"), "{error}");
+        assert!(error.message().contains("no component that does this"), "{error}");
         // What a newer version wrote waits for a newer program.
         alice.stop().await.unwrap();
         let alice = start(dir.path(), "alice").await;

@@ -1,6 +1,7 @@
 //! Programs that go away over what they are asked, and what no program can take.
 
 use super::*;
+use once::ErrorKind;
 
 async fn checks(client: &Client, what: &str) -> Vec<Value> {
     let all = client.call("doctor", json!({})).await.unwrap();
@@ -168,7 +169,7 @@ fn an_answer_that_no_program_here_knows_waits_is_shown_and_can_be_given_up() {
             assert!(checks(&client, "answer").await.is_empty());
         }
         let error = client.call("outbox.drop", json!({ "id": lamp })).await.unwrap_err();
-        assert_eq!(error.code, "not-found");
+        assert_eq!(error.kind(), ErrorKind::NotFound);
         alice.stop().await.unwrap();
     });
 }

@@ -37,7 +37,7 @@ pub use acting::*;
 pub use conflicts::*;
 pub use coordination::*;
 pub use departures::*;
-pub use errors::{ErrorCode, ErrorData, RPC_CODE, RpcError};
+pub use errors::{ErrorCode, ErrorData, ErrorInfo, RPC_CODE, RpcError, exit_of, exit_of_error};
 pub use events::*;
 pub use find::*;
 pub use health::*;
