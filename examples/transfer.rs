@@ -15,7 +15,7 @@ pub async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mine = alice.create_object(Account::with(100)).await?;
     let theirs = bob.create_object(Account::with(20)).await?;
     // Bob lets alice's kernel act on this one object.
-    bob.grant_act(theirs.key(), alice.id()).await?;
+    bob.grant(alice.id(), once::Right::Act).on(theirs.key()).await?;
 
     // A saga: if the second step is known to have failed, the first is undone.
     let done = alice.coordinate(transfer(mine.ior(), theirs.ior(), 30)?).await?;
@@ -25,7 +25,7 @@ pub async fn main() -> Result<(), Box<dyn std::error::Error>> {
 
     // A counter understands no such thing, so alice gets back what was taken.
     let other = bob.create_object(Counter::default()).await?;
-    bob.grant_act(other.key(), alice.id()).await?;
+    bob.grant(alice.id(), once::Right::Act).on(other.key()).await?;
     let undone = alice.coordinate(transfer(mine.ior(), other.ior(), 30)?).await?;
     show(&undone);
     assert_eq!(undone.standing.state, RunState::Compensated);

@@ -5,6 +5,7 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use bytes::Bytes;
+use once_core::act::Recorded;
 use once_core::waist::{Answer, Command};
 use once_model::action::{Action, After, Given, Outcome};
 use once_model::ids::{KernelId, ObjectKey, Uuid};
@@ -13,7 +14,7 @@ use once_model::wire::Code;
 
 use crate::error::{IntoError, OrError};
 use crate::shell::now_ms;
-use crate::{Error, Kernel, Recorded};
+use crate::{Error, Kernel};
 
 /// What came of an action, as its caller sees it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -126,31 +127,8 @@ impl Kernel {
 }
 
 impl Kernel {
-    /// Takes back an action that was accepted here: `cancelled` if it had not run yet, otherwise its outcome.
-    ///
-    /// # Errors
-    /// When no action of that id was accepted here, when it was in time (code `cancelled`), or when the home does not
-    /// answer within the time.
-    pub async fn cancel(&self, id: Uuid, timeout: Duration) -> Result<Acted, Error> {
-        let cancelled = self.command(Command::Cancel { id, wait: true });
-        let answer = tokio::time::timeout(timeout, cancelled).await.map_err(|_| unknown(id))??;
-        told(id, answer)
-    }
-
-    /// The same without waiting for the home: returns when it is durable here that the action is not wanted.
-    ///
-    /// # Errors
-    /// When no action of that id was accepted here.
-    pub async fn cancel_later(&self, id: Uuid) -> Result<(), Error> {
-        self.command(Command::Cancel { id, wait: false }).await.map(drop)
-    }
-
-    /// What is kept here of an object's history, oldest first: what this kernel has recorded, and what former homes have given
-    /// to it ([`Recorded::signed`]). Each entry has the hash of the one before.
-    ///
-    /// # Errors
-    /// When the store cannot be read.
-    pub fn history(&self, key: ObjectKey) -> Result<Vec<Recorded>, Error> {
+    /// What is kept here of an object's history, oldest first: what this kernel has recorded, and what former homes have given to it.
+    pub(crate) fn recorded(&self, key: ObjectKey) -> Result<Vec<Recorded>, Error> {
         once_core::archive::history(&self.shared().snapshot(), &key).or_error()
     }
 }
@@ -166,7 +144,8 @@ pub(crate) fn unknown(id: Uuid) -> Error {
         .about(id)
 }
 
-fn told(id: Uuid, answer: Answer) -> Result<Acted, Error> {
+/// What the engine answered when an action was taken back.
+pub(crate) fn cancelled(id: Uuid, answer: Answer) -> Result<Acted, Error> {
     match answer {
         Answer::Acted { outcome, after } => acted(id, outcome, after),
         // Its home is no peer any more.

@@ -46,16 +46,31 @@ impl Drain {
     }
 
     /// Stops waiting when nothing has arrived for this time. What has begun goes on.
-    pub fn patience(mut self, patience: Duration) -> Self {
-        self.patience = Some(patience);
+    pub fn timeout(mut self, after: Duration) -> Self {
+        self.patience = Some(after);
         self
     }
 
     /// Like awaiting it, telling how far it is.
     ///
+    /// ```no_run
+    /// # async fn run(old: once::Kernel, new: once::KernelId) -> Result<(), once::Error> {
+    /// let drained = old.drain(new).watch(|progress| println!("{} of {}", progress.done, progress.total)).await?;
+    /// println!("{} moved", drained.moved);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// When that kernel is no peer, or the store cannot be read.
-    pub async fn watched(self, progress: &(dyn Fn(DrainProgress) + Send + Sync)) -> Result<Drained, Error> {
+    pub async fn watch(self, tell: impl Fn(DrainProgress) + Send + Sync) -> Result<Drained, Error> {
+        self.watched(&tell).await
+    }
+
+    pub(crate) async fn watched(
+        self,
+        progress: &(dyn Fn(DrainProgress) + Send + Sync),
+    ) -> Result<Drained, Error> {
         let Self { kernel, to, leave_calls, patience } = self;
         if to == kernel.id() {
             return Err(Refusal::Myself.into_error());

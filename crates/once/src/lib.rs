@@ -29,6 +29,7 @@ mod proof;
 pub mod receipts;
 mod retire;
 mod shell;
+mod surface;
 mod survey;
 mod tidy;
 mod troubles;
@@ -36,6 +37,7 @@ mod typed;
 mod way;
 
 pub use acting::{Act, Acted, new_action_id};
+pub use api::contract::Right;
 pub use builder::Builder;
 pub use calls::{Delivered, Events, Following, Found, Heard, Request, Share, ShareTo};
 pub use component::{Action, Activity, Arrived, Called, Came, Component, Context, EffectError};
@@ -50,7 +52,11 @@ pub use kernel::Kernel;
 pub use moving::{Arriving, Departing, Move, NewsOwed, Stayed};
 pub use net::{Chatter, Progress, Report, Ticket};
 pub use object::{Object, State};
-pub use retire::RetireCheck;
+pub use retire::{Retire, RetireCheck};
+pub use surface::{AddPeer, Cancel, ChangePeer, Conflicts, Dial, Doctor, DropDebts, EndQuarantine, Exchange};
+pub use surface::{
+    Grant, History, Import, Invite, Join, List, Put, ReceiptRequest, Receipts, Revoke, Survey,
+};
 pub use typed::{ActError, ObjectRef, Sent, TypedAct};
 pub use way::{Way, WayNewest, WayStep};
 

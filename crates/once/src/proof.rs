@@ -13,16 +13,8 @@ use crate::error::OrError;
 use crate::{Error, Kernel, net};
 
 impl Kernel {
-    /// A receipt for an action that was accepted here: signed by the object's home, over the network if that is another
-    /// kernel. [`Receipt::verify`] needs only the home's key.
-    ///
-    /// A home signs what it has recorded itself. So of an object that has moved, each of its homes is asked in turn: first
-    /// the one that said the outcome.
-    ///
-    /// # Errors
-    /// When no action of that id was accepted here, it has no outcome yet, no home recorded anything of it (it was
-    /// refused for want of a right, or is long over), or none that may have can be reached within the time.
-    pub async fn receipt(&self, id: Uuid, timeout: Duration) -> Result<Receipt, Error> {
+    /// The receipt of an action that was accepted here, from the home that recorded it.
+    pub(crate) async fn proof(&self, id: Uuid, timeout: Duration) -> Result<Receipt, Error> {
         let row = self.shared().requested(&id).or_error()?.ok_or_else(|| nothing_known(id))?;
         if row.outcome.is_none() {
             return Err(unknown(id));

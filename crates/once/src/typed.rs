@@ -166,6 +166,11 @@ impl<S: Model, A: Action<S>> TypedAct<S, A> {
         self.with(|act| act.id(id))
     }
 
+    /// At this kernel: needed for an object that nobody has claimed yet, and that is there. See [`Act::at`].
+    pub fn at(self, peer: KernelId) -> Self {
+        self.with(|act| act.at(peer))
+    }
+
     /// Expires the action: if it has not run by then, it is refused as `expired`. See [`Act::deadline`].
     pub fn deadline(self, after: Duration) -> Self {
         self.with(|act| act.deadline(after))

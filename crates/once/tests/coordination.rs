@@ -65,7 +65,7 @@ async fn accounts(dir: &Path) -> (Kernel, Kernel, Object, Object) {
     let (alice, bob) = (kernel(dir, "alice").await, kernel(dir, "bob").await);
     bob.join(&alice.invite().await.unwrap()).await.unwrap();
     let (mine, theirs) = (account(&alice, 1, 100).await, account(&bob, 2, 100).await);
-    bob.grant_act(theirs.key(), alice.id()).await.unwrap();
+    bob.grant(alice.id(), once::Right::Act).on(theirs.key()).await.unwrap();
     (alice, bob, mine, theirs)
 }
 

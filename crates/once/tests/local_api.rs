@@ -21,7 +21,7 @@ fn a_kernel_that_was_let_go_frees_its_directory_whoever_is_connected_to_its_api(
     story(async {
         let data = dir.path().join("alice");
         let alice = kernel(dir.path(), "alice").await;
-        let (object, _) = alice.import(note(1, "kept"), None).await.unwrap();
+        let (object, _) = alice.import(note(1, "kept")).await.unwrap();
         alice.serve_api().await.unwrap();
         let client = Client::connect(&data).await.unwrap().unwrap();
         let mut events = client.listen().await.unwrap();
@@ -48,7 +48,7 @@ fn an_error_calls_a_peer_by_the_name_that_it_has_here() {
     let dir = tempfile::tempdir().unwrap();
     story(async {
         let (alice, bob) = (kernel(dir.path(), "alice").await, kernel(dir.path(), "bob").await);
-        let ticket = alice.invite_as(Some("robert".into()), Duration::from_secs(60)).await.unwrap();
+        let ticket = alice.invite().petname("robert").expires(Duration::from_secs(60)).await.unwrap();
         bob.join(&ticket).await.unwrap();
         let ior = once::Ior::bare(nowhere(1).uuid);
         // A petname here; there what alice calls herself.

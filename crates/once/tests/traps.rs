@@ -143,7 +143,7 @@ fn a_dead_address_is_given_up_within_the_deadline() {
         // Without one it would have been 30 s.
         assert!(begun.elapsed().as_secs() < 20, "{:?}", begun.elapsed());
         // A request to it ends as well.
-        let (object, _) = alice.import(note(1, "x"), None).await.unwrap();
+        let (object, _) = alice.import(note(1, "x")).await.unwrap();
         let request = alice.request(&object.ior(&[])).from(ticket.kernel);
         let error = request.timeout(std::time::Duration::from_secs(2)).await.err().unwrap();
         assert_eq!(error.kind(), ErrorKind::Timeout, "{error}");
@@ -158,9 +158,9 @@ fn a_share_counts_when_it_is_answered_not_when_it_was_read_and_closed() {
         let (alice, bob) = pair(dir.path()).await;
         let mallory = Raw::new().await;
         let mut control = mallory.join(&alice).await;
-        let (object, _) = alice.import(note(1, "owed"), None).await.unwrap();
+        let (object, _) = alice.import(note(1, "owed")).await.unwrap();
         let delivered = tokio::spawn(alice.share(object.key()).to(mallory.id()).delivered());
-        let owed = || once::api::status(&alice).unwrap().owed;
+        let owed = || alice.status().unwrap().owed;
         // The bytes arrive, the connection is closed in good order, three times. That is no answer.
         for boot in 2..5 {
             let Some(Frame::Share(parcel)) = control.hear().await else { panic!("no share") };
@@ -194,7 +194,7 @@ fn delivered_means_the_revision_that_was_shared() {
     let dir = tempfile::tempdir().unwrap();
     story(async {
         let (alice, bob) = pair(dir.path()).await;
-        let (object, _) = alice.import(note(1, "0"), None).await.unwrap();
+        let (object, _) = alice.import(note(1, "0")).await.unwrap();
         let (object, _) = alice.claim(object.key()).await.unwrap();
         for n in 1..=400 * scale() {
             // On its way, and not waited for.
@@ -214,7 +214,7 @@ fn a_kernel_does_not_dial_itself() {
     story(async {
         let alice = kernel(dir.path(), "alice").await;
         let client = api(&alice, &dir.path().join("alice")).await;
-        let (object, _) = alice.import(note(1, "mine"), None).await.unwrap();
+        let (object, _) = alice.import(note(1, "mine")).await.unwrap();
         let me = alice.id();
         let ticket = alice.invite().await.unwrap();
         assert_eq!(alice.join(&ticket).await.unwrap_err().kind(), ErrorKind::Usage);
@@ -243,7 +243,7 @@ fn a_backup_that_was_put_back_is_noticed_at_the_first_contact() {
         alice.exchange(bob.id()).await.unwrap();
         // She goes on, on one connection: that she is further than the backup, bob learns from what she shares.
         for n in 0..20 {
-            let (object, _) = alice.import(note(n, "after the backup"), None).await.unwrap();
+            let (object, _) = alice.import(note(n, "after the backup")).await.unwrap();
             within("a delivery", alice.share(object.key()).to(bob.id()).delivered()).await.unwrap();
         }
         alice.stop().await.unwrap();
@@ -254,7 +254,7 @@ fn a_backup_that_was_put_back_is_noticed_at_the_first_contact() {
         let client = api(&alice, &data).await;
         quarantined(&client).await;
         // Nothing is run, and nothing leaves: bob keeps what he has. Bob's people hear of it, too.
-        let refused = alice.import(note(99, "after the rollback"), None).await.unwrap_err();
+        let refused = alice.import(note(99, "after the rollback")).await.unwrap_err();
         assert_eq!(refused.kind(), ErrorKind::Quarantined, "{refused}");
         let at_bob = api(&bob, &dir.path().join("bob")).await;
         within("bob's word", async {
@@ -270,12 +270,12 @@ fn a_backup_that_was_put_back_is_noticed_at_the_first_contact() {
         // It stays so through a restart, before anybody is met.
         alice.stop().await.unwrap();
         let alice = start(dir.path(), "alice").await;
-        assert_eq!(alice.import(note(99, "again"), None).await.unwrap_err().kind(), ErrorKind::Quarantined);
+        assert_eq!(alice.import(note(99, "again")).await.unwrap_err().kind(), ErrorKind::Quarantined);
         let client = api(&alice, &data).await;
         assert_eq!(client.call("status", json!({})).await.unwrap()["quarantined"], true);
         // Its people begin a new life. What is new is hers, what is old is read.
         client.call("quarantine.end", json!({})).await.unwrap();
-        let (object, _) = alice.import(note(98, "a new life"), None).await.unwrap();
+        let (object, _) = alice.import(note(98, "a new life")).await.unwrap();
         within("a delivery", alice.share(object.key()).to(bob.id()).delivered()).await.unwrap();
     });
 }
@@ -301,7 +301,7 @@ fn a_backup_that_did_as_much_as_was_lost_is_noticed_all_the_same() {
         let (data, backup) = (dir.path().join("alice"), dir.path().join("backup"));
         copy(&data, &backup);
         let alice = start(dir.path(), "alice").await;
-        let (object, _) = alice.import(note(1, "after the backup"), None).await.unwrap();
+        let (object, _) = alice.import(note(1, "after the backup")).await.unwrap();
         within("a delivery", alice.share(object.key()).to(bob.id()).delivered()).await.unwrap();
         alice.stop().await.unwrap();
         bob.stop().await.unwrap();
@@ -310,7 +310,7 @@ fn a_backup_that_did_as_much_as_was_lost_is_noticed_all_the_same() {
         // Nobody can tell her yet, and she commits more than she lost.
         let alice = start(dir.path(), "alice").await;
         for n in 0..50 {
-            alice.import(note(100 + n, "other"), None).await.unwrap();
+            alice.import(note(100 + n, "other")).await.unwrap();
         }
         let client = api(&alice, &data).await;
         assert_eq!(doctor(&client, "quarantine").await["ok"], true);
@@ -362,10 +362,10 @@ fn hostile_json_costs_little_memory() {
         let mallory = Raw::new().await;
         let mut control = mallory.join(&alice).await;
         // The buffers that everything needs once.
-        alice.import(note(7, &"x".repeat(1024 * 1024)), None).await.unwrap();
+        alice.import(note(7, &"x".repeat(1024 * 1024))).await.unwrap();
         for (what, text) in hostile_documents() {
             let peak = forget_peak();
-            let kept = alice.import(text.clone(), None).await;
+            let kept = alice.import(text.clone()).await;
             if let Ok((object, _)) = &kept {
                 assert_eq!(alice.scenario(object.key()).unwrap().unwrap(), text.as_bytes(), "{what}");
                 let uuid = object.uuid().to_string();
@@ -410,18 +410,18 @@ fn what_an_absent_peer_is_owed_waits_on_disk_not_in_memory() {
         let count = 2_000 * scale();
         let mut keys = Vec::new();
         for n in 0..count {
-            keys.push(alice.import(note(n, &"x".repeat(20_000)), None).await.unwrap().0.key());
+            keys.push(alice.import(note(n, &"x".repeat(20_000))).await.unwrap().0.key());
         }
         let before = of_this_process("VmRSS");
         for key in &keys {
             alice.share(*key).to(bob_id).await.unwrap();
         }
-        assert_eq!(once::api::status(&alice).unwrap().owed, count as u64);
+        assert_eq!(alice.status().unwrap().owed, count as u64);
         // 40 MB of scenarios wait; what the store keeps in memory is bounded by itself.
         let grown = of_this_process("VmRSS").saturating_sub(before);
         assert!(grown < 24 * 1024, "grown by {grown} KiB");
         let bob = start(dir.path(), "bob").await;
-        until("everything arrives", || once::api::status(&bob).unwrap().objects == count as u64).await;
+        until("everything arrives", || bob.status().unwrap().objects == count as u64).await;
     });
 }
 
@@ -498,7 +498,7 @@ fn a_full_disk_refuses_new_work_reads_on_and_recovers() {
         let mut kept = Vec::new();
         let refused = loop {
             let text = note(kept.len(), &"x".repeat(500_000));
-            match alice.import(text.clone(), None).await {
+            match alice.import(text.clone()).await {
                 Ok((object, _)) => kept.push((object, text)),
                 Err(error) => break error,
             }
@@ -511,13 +511,13 @@ fn a_full_disk_refuses_new_work_reads_on_and_recovers() {
             assert_eq!(alice.scenario(object.key()).unwrap().unwrap(), text.as_bytes());
         }
         // What a peer shares waits at the peer.
-        let (owed, _) = bob.import(note(999, "owed"), None).await.unwrap();
+        let (owed, _) = bob.import(note(999, "owed")).await.unwrap();
         bob.share(owed.key()).to(alice.id()).await.unwrap();
         let delivered = tokio::spawn(bob.share(owed.key()).to(alice.id()).delivered());
         disk.free();
         // It looks at the disk again by itself.
         within("room is noticed", async {
-            while alice.import(note(998, "again"), None).await.is_err() {
+            while alice.import(note(998, "again")).await.is_err() {
                 tokio::time::sleep(std::time::Duration::from_millis(100)).await;
             }
         })
@@ -541,7 +541,7 @@ fn a_disk_that_fills_up_at_once_is_no_fault() {
         let mut imports = Vec::new();
         for n in 0..300 {
             let alice = alice.clone();
-            imports.push(async move { alice.import(note(n, &"x".repeat(1_000_000)), None).await });
+            imports.push(async move { alice.import(note(n, &"x".repeat(1_000_000))).await });
         }
         let mut kept = 0;
         for done in futures_util::future::join_all(imports).await {
@@ -555,18 +555,18 @@ fn a_disk_that_fills_up_at_once_is_no_fault() {
         }
         assert!(kept > 0 && kept < 300, "{kept} were kept");
         // It is still there and says so.
-        let (object, _) = bob.import(note(900, "small"), None).await.unwrap();
+        let (object, _) = bob.import(note(900, "small")).await.unwrap();
         bob.share(object.key()).to(alice.id()).await.unwrap();
         // A crowd is refused with some care, so there may be room for a few more, one after the other.
         let mut more = 901..1200;
         let again = loop {
             let n = more.next().expect("a refusal before there is no room at all");
-            if let Err(error) = alice.import(note(n, &"x".repeat(1_000_000)), None).await {
+            if let Err(error) = alice.import(note(n, &"x".repeat(1_000_000))).await {
                 break error;
             }
         };
         assert_eq!(again.kind(), ErrorKind::DiskFull, "{again}");
-        assert!(once::api::status(&alice).unwrap().objects >= kept);
+        assert!(alice.status().unwrap().objects >= kept);
         alice.stop().await.unwrap();
         bob.stop().await.unwrap();
     });

@@ -106,11 +106,11 @@ pub(super) async fn cancel(kernel: &Kernel, params: contract::Cancel) -> Result<
     let id = params.id;
     let unreachable = kernel.net().is_none() && elsewhere(kernel, id)?.is_some();
     let came = if params.no_wait || unreachable {
-        kernel.cancel_later(id).await?;
+        kernel.cancel(id).send().await?;
         // It may have had its outcome all along.
         kernel.outcome(id)
     } else {
-        kernel.cancel(id, patience(params.timeout_ms)).await.map(Some)
+        kernel.cancel(id).timeout(patience(params.timeout_ms)).await.map(Some)
     };
     match came {
         Ok(Some(acted)) => Ok(shapes::acted(&acted)),
@@ -127,6 +127,6 @@ fn patience(ms: Option<u64>) -> Duration {
 }
 
 pub(super) async fn receipt(kernel: &Kernel, params: contract::Receipt) -> Result<ReceiptInfo, Error> {
-    let receipt = kernel.receipt(params.id, patience(params.timeout_ms)).await?;
+    let receipt = kernel.receipt(params.id).timeout(patience(params.timeout_ms)).await?;
     Ok(receipts::info(&receipt))
 }

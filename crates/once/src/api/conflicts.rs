@@ -20,7 +20,7 @@ use crate::{Error, Kernel, Object};
 /// Conflicts by their places in the list: what kind each is, and the rows of its versions.
 type Found = BTreeMap<String, (ConflictReason, Vec<HeadRow>)>;
 
-pub(super) fn list(kernel: &Kernel, params: &contract::Conflicts) -> Result<ConflictsResult, Error> {
+pub(crate) fn list(kernel: &Kernel, params: &contract::Conflicts) -> Result<ConflictsResult, Error> {
     let snapshot = kernel.shared().snapshot();
     let found = find(&snapshot).or_error()?;
     let after = params.after.as_deref().unwrap_or_default();

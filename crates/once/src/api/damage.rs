@@ -26,7 +26,7 @@ const SHOWN_MAX: usize = 8;
 const MIB: u64 = 1024 * 1024;
 
 /// One page of all objects, also where rows are damaged.
-pub(super) async fn survey(kernel: &Kernel, params: contract::Survey) -> Result<SurveyResult, Error> {
+pub(crate) async fn survey(kernel: &Kernel, params: contract::Survey) -> Result<SurveyResult, Error> {
     let after = match &params.after {
         Some(text) => Some(names::key(text)?),
         None => None,
@@ -137,7 +137,7 @@ pub(super) fn shapes(kernel: &Kernel) -> Vec<LossInfo> {
 }
 
 /// A person has seen what was cut off.
-pub(super) fn confirm(kernel: &Kernel) -> Result<ConfirmLossesResult, Error> {
+pub(crate) fn confirm(kernel: &Kernel) -> Result<ConfirmLossesResult, Error> {
     let shared = kernel.shared();
     let mut losses = lock(&shared.losses);
     once_store::confirm_losses(&shared.data).map_err(|error| {

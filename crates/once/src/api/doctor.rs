@@ -34,7 +34,7 @@ const HUNG_AFTER: Duration = Duration::from_secs(10);
 
 const MIB: u64 = 1024 * 1024;
 
-pub(super) async fn examine(kernel: &Kernel, params: contract::Doctor) -> Result<DoctorResult, Error> {
+pub(crate) async fn examine(kernel: &Kernel, params: contract::Doctor) -> Result<DoctorResult, Error> {
     let stands = standing::all(kernel).await?;
     let mut checks =
         vec![disk(kernel), rights(kernel), quarantine(kernel)?, clock(&kernel.shared().snapshot())?];
@@ -117,7 +117,7 @@ fn clock(snapshot: &dyn Read) -> Result<CheckInfo, Error> {
 }
 
 /// Takes the clock as it is.
-pub(super) async fn accept_clock(kernel: &Kernel) -> Result<ClockAcceptResult, Error> {
+pub(crate) async fn accept_clock(kernel: &Kernel) -> Result<ClockAcceptResult, Error> {
     let latest_ms = meta::latest_ms(&kernel.shared().snapshot()).or_error()?;
     kernel.command(Command::AcceptClock).await?;
     Ok(ClockAcceptResult { now_ms: now_ms(), latest_ms })

@@ -10,8 +10,9 @@ use super::contract::{
     SealedInfo,
 };
 use super::tell::Tell;
-use super::{moving, names, peers};
+use super::{moving, names};
 use crate::error::OrError;
+use crate::surface::access;
 use crate::{Drained, Error, Kernel, Object};
 
 pub(super) async fn drain(
@@ -23,7 +24,7 @@ pub(super) async fn drain(
     let plan = kernel.drain_plan(to).await?;
     let reaching = moving::reaching(kernel, &plan.moves, &to)?;
     let loses: Vec<GrantInfo> =
-        reaching.iter().map(|(listed, _)| peers::shape(kernel, listed.clone())).collect();
+        reaching.iter().map(|(listed, _)| access::shape(kernel, listed.clone())).collect();
     if params.dry_run {
         return Ok(DrainResult::Plan(DrainPlanInfo {
             to: names::name_of(kernel, &to),
@@ -43,7 +44,7 @@ pub(super) async fn drain(
         drain = drain.leave_calls();
     }
     if let Some(ms) = params.timeout_ms {
-        drain = drain.patience(Duration::from_millis(ms));
+        drain = drain.timeout(Duration::from_millis(ms));
     }
     let progress = |progress: crate::DrainProgress| {
         tell(Progress::of(progress.done, progress.total).in_phase(progress.phase));

@@ -14,7 +14,8 @@ use crate::{Error, Kernel, Object};
 const PAGE: usize = 100;
 const PAGE_MAX: usize = 10_000;
 
-pub(super) fn history(kernel: &Kernel, params: &contract::History) -> Result<HistoryResult, Error> {
+/// A page of what is kept here of an object's history.
+pub(crate) fn history(kernel: &Kernel, params: &contract::History) -> Result<HistoryResult, Error> {
     let elsewhere = |name: String, home: KernelId| {
         let home = kernel.shared().called(&home);
         Error::not_home(format!("the history of {name} is at its home, kernel {home}"))
@@ -29,7 +30,7 @@ pub(super) fn history(kernel: &Kernel, params: &contract::History) -> Result<His
             return Err(named.map_or(error, |(uuid, home)| elsewhere(uuid.to_string(), home)));
         }
     };
-    let all = kernel.history(object.key())?;
+    let all = kernel.recorded(object.key())?;
     // A former home still has what it has recorded.
     if let Some(home) = object.home().filter(other).filter(|_| all.is_empty()) {
         return Err(elsewhere(names::key_text(&object.key()), home));

@@ -35,7 +35,7 @@ type Page = (Vec<(Object, Option<String>)>, Option<String>);
 /// A place in an order: the value to sort by, then the key.
 type Place = (Vec<u8>, ObjectKey);
 
-pub(super) async fn list(kernel: &Kernel, params: List) -> Result<ListResult, Error> {
+pub(crate) async fn list(kernel: &Kernel, params: List) -> Result<ListResult, Error> {
     let (sort, after) = (params.sort, params.after.clone());
     if params.tombstones && sort != Sort::Key {
         return Err(Error::usage("removed objects are listed in the order of their UUIDs only"));

@@ -37,12 +37,14 @@ pub(super) async fn import(kernel: &Kernel, params: contract::Import) -> Result<
             Err(error) => return ImportInfo::Refused { error: (&Error::from(error)).into() },
         };
         let bytes = scenario.bytes().clone();
-        let imported = match over {
-            None => kernel.import(bytes, source).await,
-            Some(over) => match revision(kernel, &scenario, &over) {
-                Ok(over) => kernel.import_over(bytes, source, over).await,
-                Err(error) => Err(error),
-            },
+        let mut import = kernel.import(bytes);
+        if let Some(source) = source {
+            import = import.source(source);
+        }
+        let imported = match over.map(|over| revision(kernel, &scenario, &over)).transpose() {
+            Ok(None) => import.await,
+            Ok(Some(over)) => import.over(over).await,
+            Err(error) => Err(error),
         };
         match imported {
             Ok(imported) => ImportInfo::Kept(Box::new(ImportedInfo {
@@ -96,13 +98,11 @@ pub(super) async fn create(kernel: &Kernel, params: contract::Create) -> Result<
 
 pub(super) async fn put(kernel: &Kernel, params: contract::Put) -> Result<ChangeInfo, Error> {
     let object = names::object(kernel, &params.object)?;
-    let done = match &params.base {
-        None => kernel.put(object.key(), params.text).await?,
-        Some(base) => {
-            let base = Hash::from_str(base).map_err(|e| Error::usage(format!("base: {e}")))?;
-            kernel.put_on(object.key(), base, params.text).await?
-        }
-    };
+    let mut put = kernel.put(object.key(), params.text);
+    if let Some(base) = &params.base {
+        put = put.base(Hash::from_str(base).map_err(|e| Error::usage(format!("base: {e}")))?);
+    }
+    let done = put.await?;
     Ok(changed(kernel, done, None))
 }
 
@@ -153,7 +153,7 @@ pub(super) fn scenario(rows: &dyn Read, object: &Object) -> Result<Option<Scenar
     }
 }
 
-pub(super) fn refs(kernel: &Kernel, params: &contract::Refs) -> Result<RefsResult, Error> {
+pub(crate) fn refs(kernel: &Kernel, params: &contract::Refs) -> Result<RefsResult, Error> {
     let snapshot = kernel.shared().snapshot();
     let object = names::object_in(kernel, &snapshot, &params.object)?;
     let Some(scenario) = scenario(&snapshot, &object)? else {

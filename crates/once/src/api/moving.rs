@@ -14,9 +14,10 @@ use super::contract::{
     MovesInfo, MovesResult, MovesWithdraw, MovesWithdrawResult, NewsInfo, Progress, RefusedInfo, StayedInfo,
 };
 use super::tell::Tell;
-use super::{names, peers, turns};
+use super::{names, turns};
 use crate::error::OrError;
 use crate::shell::now_ms;
+use crate::surface::access;
 use crate::{Arriving, Departing, Error, Kernel, NewsOwed, Stayed};
 
 /// An object that is to move, and its component.
@@ -31,7 +32,7 @@ pub(super) async fn start(
     let wanted = wanted(kernel, &params).await?;
     let reaching = reaching(kernel, &wanted, &to)?;
     let loses: Vec<GrantInfo> =
-        reaching.iter().map(|(listed, _)| peers::shape(kernel, listed.clone())).collect();
+        reaching.iter().map(|(listed, _)| access::shape(kernel, listed.clone())).collect();
     if params.dry_run {
         let objects = wanted.iter().map(|(key, _)| names::key_text(key)).collect();
         return Ok(MoveResult::Plan(MovePlan { objects, loses, dry_run: true }));
@@ -170,7 +171,7 @@ pub(super) async fn carry(kernel: &Kernel, reaching: &[Reaching]) -> Result<(), 
 /// The grants on the kernel or on a component that reach these objects: they stay behind.
 pub(super) fn reaching(kernel: &Kernel, wanted: &[Wanted], to: &KernelId) -> Result<Vec<Reaching>, Error> {
     let mut found = Vec::new();
-    for listed in peers::listed(kernel)? {
+    for listed in access::listed(kernel)? {
         let grant = &listed.grant;
         if grant.kernel == *to || !listed.holds(now_ms()) || !matches!(grant.right, Right::Read | Right::Act)
         {

@@ -10,7 +10,7 @@ use once_model::ids::{Hash, KernelId, Line, Lineage, ObjectKey, Uuid};
 use once_model::ior::Ior;
 
 use crate::error::OrError;
-pub(super) use crate::object::key_text;
+pub(crate) use crate::object::key_text;
 use crate::{Error, Kernel, Object};
 
 /// The fewest hexadecimal digits of a UUID, or characters of a kernel id, that name something.
@@ -204,7 +204,7 @@ fn elsewhere(name: &str, content: Hash) -> Result<ObjectKey, Error> {
 }
 
 /// How a kernel is called here.
-pub(super) fn name_of(kernel: &Kernel, id: &KernelId) -> String {
+pub(crate) fn name_of(kernel: &Kernel, id: &KernelId) -> String {
     if *id == kernel.id() {
         return kernel.name().to_owned();
     }

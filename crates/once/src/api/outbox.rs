@@ -26,7 +26,7 @@ const AT_ONCE: usize = 256;
 /// Shares that are looked at to say since when: the oldest are likely among them.
 const LOOKED_AT_MAX: usize = 1000;
 
-pub(super) async fn list(kernel: &Kernel) -> Result<OutboxResult, Error> {
+pub(crate) async fn list(kernel: &Kernel) -> Result<OutboxResult, Error> {
     let stands = standing::of_own(kernel, &standing::all(kernel).await?);
     Ok(OutboxResult { owed: owed(kernel)?, acts: acts(kernel, stands)?, work: work(kernel)? })
 }
@@ -37,18 +37,24 @@ pub(super) async fn give_up(kernel: &Kernel, which: OutboxDrop) -> Result<Outbox
             standing::drop_action(kernel, id).await.map(OutboxDropResult::Action)
         }
         OutboxDrop { id: None, peer: Some(peer), object } => {
-            give_up_debts(kernel, &peer, object.as_deref()).await.map(OutboxDropResult::Debts)
+            let (peer, _) = names::peer(kernel, &peer)?;
+            let object = object.map(|name| names::object(kernel, &name)).transpose()?;
+            let given_up = give_up_debts(kernel, peer, object.map(|object| object.key())).await?;
+            let (peer, kernel) = (names::name_of(kernel, &peer), peer.to_string());
+            Ok(OutboxDropResult::Debts(DroppedDebts { peer, kernel, given_up }))
         }
         _ => Err(Error::usage("say the id of an action, or a peer and perhaps an object that it is owed")),
     }
 }
 
 /// Gives up what a peer is owed: the peer is gone for good, or denies this kernel.
-async fn give_up_debts(kernel: &Kernel, peer: &str, object: Option<&str>) -> Result<DroppedDebts, Error> {
-    let (peer, _) = names::peer(kernel, peer)?;
+pub(crate) async fn give_up_debts(
+    kernel: &Kernel,
+    peer: KernelId,
+    object: Option<ObjectKey>,
+) -> Result<u64, Error> {
     let mut given_up: u64 = 0;
-    if let Some(name) = object {
-        let key = names::object(kernel, name)?.key();
+    if let Some(key) = object {
         kernel.command(Command::GiveUp { peer, key }).await?;
         given_up = 1;
     } else {
@@ -83,7 +89,7 @@ async fn give_up_debts(kernel: &Kernel, peer: &str, object: Option<&str>) -> Res
             }
         }
     }
-    Ok(DroppedDebts { peer: names::name_of(kernel, &peer), kernel: peer.to_string(), given_up })
+    Ok(given_up)
 }
 
 fn owed(kernel: &Kernel) -> Result<Vec<OwedInfo>, Error> {

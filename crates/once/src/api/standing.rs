@@ -155,7 +155,7 @@ fn suspects(kernel: &Kernel) -> Vec<CheckInfo> {
 }
 
 /// Takes an action back that no client asks for.
-pub(super) async fn drop_action(kernel: &Kernel, id: Uuid) -> Result<DroppedAction, Error> {
+pub(crate) async fn drop_action(kernel: &Kernel, id: Uuid) -> Result<DroppedAction, Error> {
     let mut found: Option<(KernelId, ObjectKey, u64)> = None;
     act::waiting(&kernel.shared().snapshot(), &mut |home, key, sequence, row| {
         if row.action.id == id {

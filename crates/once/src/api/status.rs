@@ -51,7 +51,7 @@ fn count(kernel: &Kernel, snapshot: &dyn Read) -> Result<Counted, Error> {
     Ok(all)
 }
 
-pub(super) fn status(kernel: &Kernel) -> Result<StatusResult, Error> {
+pub(crate) fn status(kernel: &Kernel) -> Result<StatusResult, Error> {
     let shared = kernel.shared();
     let snapshot = shared.snapshot();
     let Counted { objects, tombstones, bytes, conflicts, damage } = count(kernel, &snapshot)?;

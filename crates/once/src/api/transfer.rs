@@ -274,14 +274,11 @@ pub(super) async fn exchange(
         let phase = Some(phase.to_owned());
         tell(Progress { phase, done, total, bytes: Some(bytes), coordination: None });
     };
-    let run = kernel.exchange_with(peer, &progress);
-    let report = match params.timeout_ms {
-        None => run.await?,
-        Some(ms) => tokio::time::timeout(Duration::from_millis(ms), run).await.map_err(|_| {
-            Error::timeout(format!("the exchange did not end within {ms} ms"))
-                .with_hint("what came so far is kept")
-        })??,
-    };
+    let mut exchange = kernel.exchange(peer);
+    if let Some(ms) = params.timeout_ms {
+        exchange = exchange.timeout(Duration::from_millis(ms));
+    }
+    let report = exchange.watched(&progress).await?;
     Ok(ExchangeResult {
         peer: peer.to_string(),
         kernel: kernel.id().to_string(),
@@ -369,7 +366,7 @@ pub(super) async fn unfollow(kernel: &Kernel, params: contract::Unfollow) -> Res
     Ok(follow_shape(kernel, &key, &from))
 }
 
-pub(super) fn follows(kernel: &Kernel) -> Result<FollowsResult, Error> {
+pub(crate) fn follows(kernel: &Kernel) -> Result<FollowsResult, Error> {
     let mut followers = Vec::new();
     kernel
         .shared()

@@ -15,9 +15,9 @@ fn nonsense_on_a_stream_ends_the_stream_and_not_the_peer() {
         let (alice, bob) = pair(dir.path()).await;
         let mallory = Raw::new().await;
         let mut control = mallory.join(&alice).await;
-        alice.grant_read_all(mallory.id()).await.unwrap();
+        alice.grant(mallory.id(), once::Right::Read).await.unwrap();
         for n in 0..50 {
-            alice.import(note(n, "here"), None).await.unwrap();
+            alice.import(note(n, "here")).await.unwrap();
         }
         let id = ItemId::from_bytes([1; 32]);
         let begin = Frame::Reconcile(reconcile_nothing());
@@ -151,10 +151,10 @@ fn more_wants_ahead_than_allowed_are_answered_in_order() {
         let (alice, bob) = pair(dir.path()).await;
         let mallory = Raw::new().await;
         let control = mallory.join(&alice).await;
-        alice.grant_read_all(mallory.id()).await.unwrap();
+        alice.grant(mallory.id(), once::Right::Read).await.unwrap();
         let mut ids = Vec::new();
         for n in 0..12 {
-            alice.import(note(n, "here"), None).await.unwrap();
+            alice.import(note(n, "here")).await.unwrap();
             ids.push(unclaimed(&note(n, "here")).header.item_id());
         }
         let mut lane = Lane::open(&control.connection).await;

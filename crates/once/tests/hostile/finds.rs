@@ -31,12 +31,12 @@ fn questions_beyond_the_limits_are_refused_and_a_flood_of_them_is_busy() {
         let mallory = Raw::new().await;
         let mut control = mallory.join_saying(&alice, knows_find()).await;
         for n in 0..300 {
-            alice.import(note(n, "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaab"), None).await.unwrap();
+            alice.import(note(n, "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaab")).await.unwrap();
         }
         // Without a right there is nothing, whatever is asked.
         let nothing = Some(Frame::Findings(Findings::default()));
         assert_eq!(ask(&control, Question::default()).await, nothing);
-        alice.grant_read_all(mallory.id()).await.unwrap();
+        alice.grant(mallory.id(), once::Right::Read).await.unwrap();
         let condition = |pointer: &str, value: &[u8]| Condition {
             pointer: pointer.into(),
             value: Bytes::copy_from_slice(value),

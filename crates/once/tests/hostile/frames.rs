@@ -225,7 +225,7 @@ fn of_two_connections_with_one_key_the_newer_prevails() {
         let (alice, bob) = pair(dir.path()).await;
         let mallory = Raw::new().await;
         let mut old = mallory.join(&alice).await;
-        let (object, _) = alice.import(note(1, "for the newest"), None).await.unwrap();
+        let (object, _) = alice.import(note(1, "for the newest")).await.unwrap();
         for boot in [1, 2, 3] {
             // The first time the same process dials again, then it has been restarted.
             let mut new = mallory.return_to(&alice, boot).await;

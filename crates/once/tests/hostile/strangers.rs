@@ -15,7 +15,7 @@ fn a_stranger_hears_denied_and_nothing_else() {
     let dir = tempfile::tempdir().unwrap();
     story(async {
         let (alice, bob) = pair(dir.path()).await;
-        let (object, _) = alice.import(note(1, "secret"), None).await.unwrap();
+        let (object, _) = alice.import(note(1, "secret")).await.unwrap();
         let mallory = Raw::new().await;
 
         // With a hello: the word and the close.

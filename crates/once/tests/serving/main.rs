@@ -110,7 +110,7 @@ const LAMP: &str = r#"{ "ior": {"uuid": "7d0c2f6e-0b7e-4d0e-9b52-3f3f7e1a0a01", 
 async fn lamp_at(dir: &Path) -> (Kernel, String) {
     let alice = kernel(dir, "alice").await;
     alice.serve_api().await.unwrap();
-    let (object, _) = alice.import(LAMP, None).await.unwrap();
+    let (object, _) = alice.import(LAMP).await.unwrap();
     let key = object.key();
     alice.claim(key).await.unwrap();
     (alice, "7d0c2f6e-0b7e-4d0e-9b52-3f3f7e1a0a01".into())
@@ -398,7 +398,7 @@ fn versions_and_actions_say_who_is_asked() {
         let alice = start(dir.path(), "alice").await;
         alice.serve_api().await.unwrap();
         let text_of_newer = LAMP.replace("0a01", "0a02").replace("1.0\"", "1.10\"");
-        alice.import(text_of_newer, None).await.unwrap();
+        alice.import(text_of_newer).await.unwrap();
         let newest = lamp.replace("0a01", "0a02");
         let mut older = Program::connect(&data).await;
         older.must("serve", json!({ "component": "Lamp", "version": "1.9" })).await;

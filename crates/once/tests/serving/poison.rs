@@ -186,7 +186,7 @@ fn what_waits_for_a_newer_program_is_shown_and_holds_up_no_other_object() {
         let mut waits = Vec::new();
         for n in 2..=20 {
             let text = LAMP.replace("0a01", &format!("0a{n:02}")).replace("1.0\"", "2.0\"");
-            alice.import(text, None).await.unwrap();
+            alice.import(text).await.unwrap();
             let newer = lamp.replace("0a01", &format!("0a{n:02}"));
             waits.push(act(dir.path(), json!({ "object": newer, "name": "switch" })));
         }

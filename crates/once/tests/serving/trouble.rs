@@ -50,7 +50,7 @@ fn an_answer_of_no_use_is_told_to_its_program_and_the_action_has_failed() {
         }
         // It may not make another object of it, where the model says which one it is.
         let bare = r#"{"ior":{"component":"Lamp"},"model":{"uuid":"7d0c2f6e-0b7e-4d0e-9b52-3f3f7e1a0a09"}}"#;
-        alice.import(bare, None).await.unwrap();
+        alice.import(bare).await.unwrap();
         let done =
             act(dir.path(), json!({ "object": "7d0c2f6e-0b7e-4d0e-9b52-3f3f7e1a0a09", "name": "switch" }));
         let run = program.asked("run").await;
