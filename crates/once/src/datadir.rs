@@ -366,6 +366,21 @@ pub(crate) fn random_uuid() -> Uuid {
     uuid::Builder::from_random_bytes(random()).into_uuid()
 }
 
+/// Names the files of a data directory's store that the disk changed or lost. It reads all of them, so that takes its time; no kernel
+/// may run there meanwhile.
+///
+/// ```
+/// # let dir = tempfile::tempdir().unwrap();
+/// let data = dir.path().join("alice");
+/// once::init(&data, once::InitOptions::default())?;
+/// assert!(once::damaged_files(&data).is_empty());
+/// # Ok::<(), once::Error>(())
+/// ```
+#[must_use]
+pub fn damaged_files(data: &Path) -> Vec<String> {
+    once_store::damaged_files(data)
+}
+
 fn io(path: &Path, error: &std::io::Error) -> Error {
     Error::io(path, error, "check the path, its permissions and the free space")
 }

@@ -5,17 +5,17 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use once_core::object::{self, HeadRow};
-use once_core::waist::{Answer, Change, Command};
+use once_core::waist::{Answer, Command};
 use once_model::ids::{KernelId, ObjectKey};
 use once_model::scenario::Scenario;
 use tokio::sync::mpsc::{self, error::TrySendError};
 use tokio::sync::oneshot;
 
-use crate::Error;
 use crate::error::OrError;
 use crate::net::{self, Net, Session};
 use crate::object::Object;
 use crate::shell::{Mail, Shared, now_ms};
+use crate::{Change, Error};
 
 /// How long a request, an exchange or a join waits for a connection and an answer unless told otherwise.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
@@ -170,7 +170,7 @@ impl Kernel {
                     guest: None,
                     header: *header,
                 });
-                Ok((Object::new(row, self.id()), change))
+                Ok((Object::new(row, self.id()), Change::of(change)))
             }
             other => Err(Error::fault(format!("the engine answered {other:?}"))),
         }

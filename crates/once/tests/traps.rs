@@ -102,11 +102,8 @@ fn a_kernel_of_the_protocol_before_is_refused_in_words_both_ways() {
         assert_eq!(u64::from(close.error_code), 101);
         assert_eq!(close.reason, b"this kernel speaks once/2: upgrade yours"[..]);
         // It is called: what to do is said, no TLS error.
-        let ticket = once::Ticket {
-            kernel: old.id(),
-            secret: once_model::ids::Secret::from_bytes([1; 16]),
-            addresses: vec![old.address()],
-        };
+        let ticket =
+            once::Ticket::new(old.id(), once_model::ids::Secret::from_bytes([1; 16]), vec![old.address()]);
         let answers = async {
             while let Some(incoming) = old.endpoint.accept().await {
                 assert!(incoming.accept().is_err(), "they have no protocol in common");
@@ -131,11 +128,11 @@ fn a_dead_address_is_given_up_within_the_deadline() {
         let alice = kernel(dir.path(), "alice").await;
         // Somebody is there and never says a word.
         let silent = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
-        let ticket = once::Ticket {
-            kernel: once_model::sign::KernelKey::from_bytes(&[8; 32]).id(),
-            secret: once_model::ids::Secret::from_bytes([1; 16]),
-            addresses: vec![silent.local_addr().unwrap().to_string()],
-        };
+        let ticket = once::Ticket::new(
+            once_model::sign::KernelKey::from_bytes(&[8; 32]).id(),
+            once_model::ids::Secret::from_bytes([1; 16]),
+            vec![silent.local_addr().unwrap().to_string()],
+        );
         let begun = Instant::now();
         let refused = alice.join(&ticket).await.unwrap_err();
         assert_eq!(refused.kind(), ErrorKind::Timeout);
@@ -144,7 +141,7 @@ fn a_dead_address_is_given_up_within_the_deadline() {
         assert!(begun.elapsed().as_secs() < 20, "{:?}", begun.elapsed());
         // A request to it ends as well.
         let (object, _) = alice.import(note(1, "x")).await.unwrap();
-        let request = alice.request(&object.ior(&[])).from(ticket.kernel);
+        let request = alice.request(&object.ior(&[])).from(ticket.kernel());
         let error = request.timeout(std::time::Duration::from_secs(2)).await.err().unwrap();
         assert_eq!(error.kind(), ErrorKind::Timeout, "{error}");
         assert!(begun.elapsed().as_secs() < 30, "{:?}", begun.elapsed());

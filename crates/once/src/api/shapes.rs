@@ -1,7 +1,7 @@
 //! From what the engine and the store have to the shapes of the contract.
 
 use once_core::object::HeadRow;
-use once_core::waist::{self, Change};
+use once_core::waist;
 use once_model::action;
 use once_model::header::Header;
 use once_model::ids::{ObjectKey, Uuid};
@@ -13,7 +13,7 @@ use super::contract::{
     OutcomeEvent, ResultEvent,
 };
 use super::{invites, names};
-use crate::{Acted, Heard, Kernel, Object, State};
+use crate::{Acted, Change, Heard, Kernel, Object, State};
 
 pub(super) fn object(kernel: &Kernel, object: &Object) -> ObjectInfo {
     let at = if object.home() == Some(kernel.id()) { kernel.addresses() } else { Vec::new() };

@@ -75,7 +75,7 @@ fn a_used_invite_is_worth_as_much_as_none() {
         assert_eq!(carol.join(&ticket).await.unwrap_err().kind(), ErrorKind::Denied);
         let mallory = Raw::new().await;
         let mut control = Control::open(mallory.connect(&alice).await).await;
-        let used = once_model::wire::Greeting { invite: Some(ticket.secret), ..greeting(1) };
+        let used = once_model::wire::Greeting { invite: Some(ticket.secret()), ..greeting(1) };
         control.say(&Frame::Hello(used)).await;
         // It may know that the secret was good once; it learns nothing else, and does not get in.
         assert_eq!(control.hear().await, Some(Frame::Denied(Code::Denied)));

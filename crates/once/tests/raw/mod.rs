@@ -181,7 +181,7 @@ impl Raw {
     /// The same with another greeting.
     pub async fn join_saying(&self, to: &Kernel, greeting: Greeting) -> Control {
         let ticket = to.invite().await.unwrap();
-        self.return_saying(to, Greeting { invite: Some(ticket.secret), ..greeting }).await
+        self.return_saying(to, Greeting { invite: Some(ticket.secret()), ..greeting }).await
     }
 
     /// Connects again.
