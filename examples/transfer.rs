@@ -3,7 +3,7 @@
 //! `cargo run -p once --example transfer`
 
 use once::component::{Account, Counter};
-use once::{Coordinated, InitOptions, Ior, Kernel, Plan, RunState};
+use once::{Coordination, InitOptions, Ior, Kernel, Plan, RunState};
 use serde_json::json;
 
 /// Runs it.
@@ -64,7 +64,7 @@ fn transfer(from: &Ior, to: &Ior, amount: u64) -> Result<Plan, once::PlanError> 
     Plan::parse(plan.to_string())
 }
 
-fn show(ended: &Coordinated) {
+fn show(ended: &Coordination) {
     let steps: Vec<_> =
         ended.standing.steps.iter().map(|step| format!("{} {}", step.name, step.state.word())).collect();
     println!("{}: {}", ended.standing.state.word(), steps.join(", "));

@@ -18,7 +18,7 @@ use crate::{Error, Kernel};
 
 /// What came of an action, as its caller sees it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Acted {
+pub struct ActionResult {
     /// The action's id: asking again with it returns the same.
     pub id: Uuid,
     /// The component's result, verbatim JSON.
@@ -120,7 +120,7 @@ impl Kernel {
     ///
     /// # Errors
     /// When no action of that id was accepted here, or it failed, or was refused.
-    pub fn outcome(&self, id: Uuid) -> Result<Option<Acted>, Error> {
+    pub fn outcome(&self, id: Uuid) -> Result<Option<ActionResult>, Error> {
         let row = self.shared().requested(&id).or_error()?.ok_or_else(|| nothing_known(id))?;
         row.outcome.map(|outcome| acted(id, outcome, row.after)).transpose()
     }
@@ -145,7 +145,7 @@ pub(crate) fn unknown(id: Uuid) -> Error {
 }
 
 /// What the engine answered when an action was taken back.
-pub(crate) fn cancelled(id: Uuid, answer: Answer) -> Result<Acted, Error> {
+pub(crate) fn cancelled(id: Uuid, answer: Answer) -> Result<ActionResult, Error> {
     match answer {
         Answer::Acted { outcome, after } => acted(id, outcome, after),
         // Its home is no peer any more.
@@ -247,7 +247,7 @@ impl Act {
         }
     }
 
-    async fn run(self) -> Result<Acted, Error> {
+    async fn run(self) -> Result<ActionResult, Error> {
         let (kernel, uuid) = (self.kernel.clone(), self.key.uuid);
         match self.told().await? {
             (id, Some((Outcome::Refused(Code::NoComponent), after))) => {
@@ -264,7 +264,7 @@ impl Act {
 }
 
 impl IntoFuture for Act {
-    type Output = Result<Acted, Error>;
+    type Output = Result<ActionResult, Error>;
     type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
 
     fn into_future(self) -> Self::IntoFuture {
@@ -272,9 +272,9 @@ impl IntoFuture for Act {
     }
 }
 
-fn acted(id: Uuid, outcome: Outcome, after: Option<After>) -> Result<Acted, Error> {
+fn acted(id: Uuid, outcome: Outcome, after: Option<After>) -> Result<ActionResult, Error> {
     match outcome {
-        Outcome::Done(result) => Ok(Acted { id, result, after }),
+        Outcome::Done(result) => Ok(ActionResult { id, result, after }),
         Outcome::Failed(reason) => Err(Error::failed(format!(
             "the action failed, the component rejected it: {}",
             String::from_utf8_lossy(&reason)

@@ -22,7 +22,7 @@ use crate::{Error, Kernel, net};
 /// A peer's answer to a share.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Delivered {
+pub enum Delivery {
     /// It is durable there now.
     Stored,
     /// It was there already, or something newer was.
@@ -108,12 +108,12 @@ impl ShareTo {
     ///
     /// # Errors
     /// When the object or the peer is not known here, or the peer refuses.
-    pub async fn delivered(self) -> Result<Delivered, Error> {
+    pub async fn delivered(self) -> Result<Delivery, Error> {
         let share = Command::Share { key: self.key, to: self.peer, delivered: true };
         match self.kernel.command(share).await? {
-            Answer::Delivered(ShareAnswer::Stored) => Ok(Delivered::Stored),
-            Answer::Delivered(ShareAnswer::Known) => Ok(Delivered::Known),
-            Answer::Delivered(ShareAnswer::Conflict) => Ok(Delivered::Conflict),
+            Answer::Delivered(ShareAnswer::Stored) => Ok(Delivery::Stored),
+            Answer::Delivered(ShareAnswer::Known) => Ok(Delivery::Known),
+            Answer::Delivered(ShareAnswer::Conflict) => Ok(Delivery::Conflict),
             Answer::Delivered(ShareAnswer::Refused(code)) => {
                 let peer = self.kernel.shared().called(&self.peer);
                 Err(Error::from_code(code, &format!("share to {peer}")))
@@ -178,7 +178,7 @@ impl Request {
         Ok(all)
     }
 
-    async fn run(self) -> Result<Found, Error> {
+    async fn run(self) -> Result<ObjectCopy, Error> {
         let uuid = self.ior.uuid().ok_or_else(|| {
             Error::usage(format!("{} names no object: it has no UUID", self.ior))
                 .with_hint("request by UUID or by one of our IORs")
@@ -201,7 +201,7 @@ impl Request {
         Err(none_gave(errors, is_home))
     }
 
-    async fn ask(&self, peer: KernelId, uuid: uuid::Uuid, line: Option<Line>) -> Result<Found, Error> {
+    async fn ask(&self, peer: KernelId, uuid: uuid::Uuid, line: Option<Line>) -> Result<ObjectCopy, Error> {
         for _ in 0..FOUND_TRIES {
             if let Some(found) = self.ask_once(peer, uuid, line).await? {
                 return Ok(found);
@@ -218,7 +218,7 @@ impl Request {
         peer: KernelId,
         uuid: uuid::Uuid,
         line: Option<Line>,
-    ) -> Result<Option<Found>, Error> {
+    ) -> Result<Option<ObjectCopy>, Error> {
         let mut session = self.kernel.session(peer, self.timeout).await?;
         let what = || format!("request of {uuid} from {}", self.kernel.shared().called(&peer));
         let broken =
@@ -253,7 +253,7 @@ impl Request {
             false if has_too_much(&parcel) => return Err(invalid(Code::Invalid)),
             false => object::verify(&peer, parcel).map_err(invalid)?,
         };
-        Ok(Some(Found { kernel: self.kernel.clone(), peer, arrival }))
+        Ok(Some(ObjectCopy { kernel: self.kernel.clone(), peer, arrival }))
     }
 }
 
@@ -274,7 +274,7 @@ fn none_gave(errors: Vec<Error>, is_home: bool) -> Error {
 }
 
 impl IntoFuture for Request {
-    type Output = Result<Found, Error>;
+    type Output = Result<ObjectCopy, Error>;
     type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
 
     fn into_future(self) -> Self::IntoFuture {
@@ -283,13 +283,13 @@ impl IntoFuture for Request {
 }
 
 /// What a peer answered to a request: verified, not kept yet.
-pub struct Found {
+pub struct ObjectCopy {
     kernel: Kernel,
     peer: KernelId,
     arrival: once_core::waist::Arrival,
 }
 
-impl Found {
+impl ObjectCopy {
     /// Who had it.
     #[must_use]
     pub fn peer(&self) -> KernelId {

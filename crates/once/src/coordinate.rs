@@ -18,11 +18,11 @@ use crate::acting::new_action_id;
 use crate::component::coordination::{NAME, VERSION};
 use crate::error::{IntoError, OrError};
 use crate::shell::now_ms;
-use crate::{Error, ErrorKind, Events, Heard, Kernel, Object, Plan, RunState, Standing};
+use crate::{CoordinationStatus, Error, ErrorKind, Events, Heard, Kernel, Object, Plan, RunState};
 
 /// A coordination, as it stands on the kernel that carries it out.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Coordinated {
+pub struct Coordination {
     /// Its id: asking again with it and the same plan is the same coordination.
     pub id: Uuid,
     /// The object that carries it out. Its scenario shows the plan, and how each step stands.
@@ -30,10 +30,10 @@ pub struct Coordinated {
     /// [`Plan::hash`].
     pub plan: Hash,
     /// How it stands.
-    pub standing: Standing,
+    pub standing: CoordinationStatus,
 }
 
-impl Coordinated {
+impl Coordination {
     /// Whether every step is done.
     #[must_use]
     pub fn is_done(&self) -> bool {
@@ -56,7 +56,7 @@ pub struct Coordinate {
 impl Kernel {
     /// Carries a plan out, once, whatever is killed or cut off meanwhile.
     ///
-    /// Its end is no error, whichever it is: see [`Standing::state`]. `docs/coordination.md` has the form of plans, and
+    /// Its end is no error, whichever it is: see [`CoordinationStatus::state`]. `docs/coordination.md` has the form of plans, and
     /// what others may see in between.
     ///
     /// ```no_run
@@ -79,7 +79,7 @@ impl Kernel {
     ///
     /// # Errors
     /// When there is none of that id, or it was removed or changed by hand.
-    pub fn coordination(&self, id: Uuid) -> Result<Coordinated, Error> {
+    pub fn coordination(&self, id: Uuid) -> Result<Coordination, Error> {
         self.coordination_of(id)?.ok_or_else(|| {
             let uuid = object_uuid(&self.id(), &id);
             Error::not_found(format!("no coordination {id} on this kernel: there is no object {uuid}"))
@@ -87,15 +87,15 @@ impl Kernel {
     }
 
     /// The same, or nothing: most ids are of other actions.
-    pub(crate) fn coordination_of(&self, id: Uuid) -> Result<Option<Coordinated>, Error> {
+    pub(crate) fn coordination_of(&self, id: Uuid) -> Result<Option<Coordination>, Error> {
         let found = self.coordinations(id)?;
         // Of two that were made at the same time, only one could be started.
-        let started = |found: &&Coordinated| found.standing.state != RunState::Planned;
+        let started = |found: &&Coordination| found.standing.state != RunState::Planned;
         Ok(found.iter().find(started).or(found.first()).cloned())
     }
 
     /// The coordinations of this kernel that need manual attention, as far as `looked_at_max` objects show them.
-    pub(crate) fn in_doubt(&self, looked_at_max: usize) -> Result<Vec<(Object, Standing)>, Error> {
+    pub(crate) fn in_doubt(&self, looked_at_max: usize) -> Result<Vec<(Object, CoordinationStatus)>, Error> {
         let snapshot = self.shared().snapshot();
         let (mut found, mut looked) = (Vec::new(), 0);
         object::heads(&snapshot, &mut |row| {
@@ -110,7 +110,9 @@ impl Kernel {
         for row in found {
             let Some(body) = object::body(&snapshot, &row.header).or_error()? else { continue };
             // One that was changed by hand stands nowhere.
-            let Ok((_, standing)) = Standing::read(Scenario::parse(body)?.editable()) else { continue };
+            let Ok((_, standing)) = CoordinationStatus::read(Scenario::parse(body)?.editable()) else {
+                continue;
+            };
             if standing.state == RunState::InDoubt {
                 doubtful.push((Object::new(row, self.id()), standing));
             }
@@ -118,7 +120,7 @@ impl Kernel {
         Ok(doubtful)
     }
 
-    fn coordinations(&self, id: Uuid) -> Result<Vec<Coordinated>, Error> {
+    fn coordinations(&self, id: Uuid) -> Result<Vec<Coordination>, Error> {
         let snapshot = self.shared().snapshot();
         let mut found = Vec::new();
         for row in object::find(&snapshot, &object_uuid(&self.id(), &id), None).or_error()? {
@@ -128,11 +130,11 @@ impl Kernel {
             }
             let Some(body) = object::body(&snapshot, &row.header).or_error()? else { continue };
             let scenario = Scenario::parse(body)?;
-            let (plan, standing) = Standing::read(scenario.editable()).map_err(|error| {
+            let (plan, standing) = CoordinationStatus::read(scenario.editable()).map_err(|error| {
                 Error::invalid(format!("the coordination {id} was changed by hand: {error}"))
             })?;
             let object = Object::new(row, self.id());
-            found.push(Coordinated { id, object, plan: plan.hash(), standing });
+            found.push(Coordination { id, object, plan: plan.hash(), standing });
         }
         Ok(found)
     }
@@ -165,7 +167,7 @@ impl Coordinate {
     ///
     /// # Errors
     /// When the id belongs to another plan or to something else, or the disk is full.
-    pub async fn start(self) -> Result<Coordinated, Error> {
+    pub async fn start(self) -> Result<Coordination, Error> {
         let id = self.id.unwrap_or_else(new_action_id);
         self.begin(id).await
     }
@@ -174,7 +176,7 @@ impl Coordinate {
     ///
     /// # Errors
     /// As [`Coordinate::start`], and when its end does not come within the time.
-    pub async fn watch(self, tell: impl Fn(&Coordinated)) -> Result<Coordinated, Error> {
+    pub async fn watch(self, tell: impl Fn(&Coordination)) -> Result<Coordination, Error> {
         let id = self.id.unwrap_or_else(new_action_id);
         let mut events = self.kernel.events();
         let begun = self.begin(id).await?;
@@ -195,10 +197,10 @@ impl Coordinate {
 
     async fn wait(
         &self,
-        mut now: Coordinated,
+        mut now: Coordination,
         events: &mut Events,
-        tell: &impl Fn(&Coordinated),
-    ) -> Result<Coordinated, Error> {
+        tell: &impl Fn(&Coordination),
+    ) -> Result<Coordination, Error> {
         let uuid = now.object.uuid();
         loop {
             tell(&now);
@@ -216,7 +218,7 @@ impl Coordinate {
     }
 
     /// Makes the object and starts it. Both may have been done before.
-    async fn begin(&self, id: Uuid) -> Result<Coordinated, Error> {
+    async fn begin(&self, id: Uuid) -> Result<Coordination, Error> {
         let kernel = &self.kernel;
         let arguments = json!({ "plan": self.plan.hash().to_string() }).to_string();
         self.check(id, &arguments)?;
@@ -282,7 +284,7 @@ impl Coordinate {
 }
 
 impl IntoFuture for Coordinate {
-    type Output = Result<Coordinated, Error>;
+    type Output = Result<Coordination, Error>;
     type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
 
     fn into_future(self) -> Self::IntoFuture {

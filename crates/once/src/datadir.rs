@@ -48,7 +48,7 @@ pub struct InitOptions {
 
 /// A kernel that was just made.
 #[derive(Debug, Clone, Serialize)]
-pub struct Initialised {
+pub struct NewKernel {
     /// Its id.
     pub kernel: String,
     /// What it calls itself.
@@ -91,7 +91,7 @@ pub fn is_initialised(data: &Path) -> bool {
 /// # Errors
 /// When there is one already, or what is left of one; when others may look into the directory; when it cannot be
 /// written.
-pub fn init(data: &Path, options: InitOptions) -> Result<Initialised, Error> {
+pub fn init(data: &Path, options: InitOptions) -> Result<NewKernel, Error> {
     if is_initialised(data) {
         return Err(Error::invalid(format!("a kernel lives in {} already", data.display()))
             .with_hint("start it with `once up`, or make another one elsewhere: `once init --data DIR`"));
@@ -136,7 +136,7 @@ pub fn init(data: &Path, options: InitOptions) -> Result<Initialised, Error> {
     fs::remove_file(&begun).and_then(|()| sync_folder_of(&begun)).map_err(|e| io(&begun, &e))?;
     // Last: a directory with a key is a kernel.
     write_secret(&data.join(KEY_FILE), &key)?;
-    Ok(Initialised { kernel: key.id().to_string(), name, recovery_key, narrowed })
+    Ok(NewKernel { kernel: key.id().to_string(), name, recovery_key, narrowed })
 }
 
 /// Makes room for a new kernel. Only what an `init` left that was interrupted is taken away: nothing has used its keys.

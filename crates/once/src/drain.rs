@@ -21,9 +21,9 @@ use once_core::{Refusal, object, peers};
 use once_model::ids::{KernelId, ObjectKey};
 
 use crate::error::{IntoError, OrError};
-use crate::{Departing, Error, Kernel, beside};
+use crate::{Departure, Error, Kernel, beside};
 use done::End;
-pub use done::{DrainProgress, Drained};
+pub use done::{DrainProgress, DrainReport};
 use watch::Watch;
 
 /// How long the other kernel is waited for when it is asked to follow something, unless the caller says otherwise.
@@ -63,14 +63,14 @@ impl Drain {
     ///
     /// # Errors
     /// When that kernel is no peer, or the store cannot be read.
-    pub async fn watch(self, tell: impl Fn(DrainProgress) + Send + Sync) -> Result<Drained, Error> {
+    pub async fn watch(self, tell: impl Fn(DrainProgress) + Send + Sync) -> Result<DrainReport, Error> {
         self.watched(&tell).await
     }
 
     pub(crate) async fn watched(
         self,
         progress: &(dyn Fn(DrainProgress) + Send + Sync),
-    ) -> Result<Drained, Error> {
+    ) -> Result<DrainReport, Error> {
         let Self { kernel, to, leave_calls, patience } = self;
         if to == kernel.id() {
             return Err(Refusal::Myself.into_error());
@@ -80,7 +80,7 @@ impl Drain {
         }
         let plan = Plan::of(&kernel, to).await?;
         let mut watch = Watch::new(&kernel, to, patience, progress);
-        let mut done = Drained::default();
+        let mut done = DrainReport::default();
         let end = moves::run(&mut watch, plan.moves, leave_calls, &mut done).await?;
         done.ended(end);
         if end != Some(End::Cancelled) {
@@ -99,7 +99,7 @@ impl Drain {
 }
 
 impl IntoFuture for Drain {
-    type Output = Result<Drained, Error>;
+    type Output = Result<DrainReport, Error>;
     type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
 
     fn into_future(self) -> Self::IntoFuture {
@@ -122,11 +122,11 @@ pub struct DrainPlan {
 /// What came of cancelling a drain.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct DrainCancelled {
+pub struct DrainCancellation {
     /// What stays here.
     pub stays: Vec<ObjectKey>,
     /// What is handed over already: only its receiver can say where it lives.
-    pub sealed: Vec<Departing>,
+    pub sealed: Vec<Departure>,
 }
 
 impl Kernel {
@@ -163,9 +163,9 @@ impl Kernel {
     ///
     /// # Errors
     /// When the store cannot be read.
-    pub async fn cancel_drain(&self, to: Option<KernelId>) -> Result<DrainCancelled, Error> {
+    pub async fn cancel_drain(&self, to: Option<KernelId>) -> Result<DrainCancellation, Error> {
         self.shared().drains_cancelled.fetch_add(1, Ordering::Relaxed);
-        let mut done = DrainCancelled::default();
+        let mut done = DrainCancellation::default();
         for departing in self.moves()?.into_iter().filter(|one| to.is_none_or(|to| to == one.to)) {
             if departing.is_sealed {
                 done.sealed.push(departing);
@@ -175,7 +175,7 @@ impl Kernel {
                 Ok(true) => done.stays.push(departing.key),
                 // It was handed over just now: its receiver is asked.
                 Ok(false) => {
-                    done.sealed.push(Departing { is_sealed: true, is_withdrawn: true, ..departing });
+                    done.sealed.push(Departure { is_sealed: true, is_withdrawn: true, ..departing });
                 }
                 // It has arrived, or was refused meanwhile.
                 Err(error) if error.is_not_found() => {}
@@ -221,9 +221,9 @@ pub(crate) async fn share_copies(
     kernel: &Kernel,
     to: KernelId,
     patience: Duration,
-) -> Result<Drained, Error> {
+) -> Result<DrainReport, Error> {
     let plan = Plan::of(kernel, to).await?;
-    let mut done = Drained::default();
+    let mut done = DrainReport::default();
     let mut watch = Watch::new(kernel, to, Some(patience), &|_| {});
     shares::run(&mut watch, plan.shares, true, &mut done).await?;
     Ok(done)

@@ -37,21 +37,21 @@ mod troubles;
 mod typed;
 mod way;
 
-pub use acting::{Act, Acted, new_action_id};
+pub use acting::{Act, ActionResult, new_action_id};
 pub use api::contract::Right;
 pub use builder::Builder;
-pub use calls::{Delivered, Events, Following, Found, Heard, Request, Share, ShareTo};
+pub use calls::{Delivery, Events, Following, Heard, ObjectCopy, Request, Share, ShareTo};
 pub use change::Change;
-pub use component::{Action, Activity, Arrived, Called, Came, Component, Context, EffectError};
-pub use component::{Leaving, Model, NotDone};
-pub use component::{Plan, PlanError, RunState, Standing, StepStanding, StepState, Told};
-pub use coordinate::{Coordinate, Coordinated};
-pub use datadir::{InitOptions, Initialised, check_free, damaged_files, init, is_initialised, lost_key};
-pub use drain::{Drain, DrainCancelled, DrainPlan, DrainProgress, Drained};
+pub use component::{Action, Activity, ArrivalNotice, Component, Context, EffectError, PendingCall, Reply};
+pub use component::{CallError, DepartureNotice, Model};
+pub use component::{CoordinationStatus, Plan, PlanError, RunState, StepOutcome, StepState, StepStatus};
+pub use coordinate::{Coordinate, Coordination};
+pub use datadir::{InitOptions, NewKernel, check_free, damaged_files, init, is_initialised, lost_key};
+pub use drain::{Drain, DrainCancellation, DrainPlan, DrainProgress, DrainReport};
 pub use error::{Error, ErrorKind, UnknownErrorKind};
 pub use find::{Find, FindStep, FindStream, FoundObject, FoundObjects};
 pub use kernel::Kernel;
-pub use moving::{Arriving, Departing, Move, NewsOwed, Stayed};
+pub use moving::{Departure, FailedMove, Move, NewsOwed, PendingArrival};
 pub use net::{Chatter, Progress, Report, Ticket};
 pub use object::{Object, State};
 pub use retire::{Retire, RetireCheck};
@@ -59,7 +59,7 @@ pub use surface::{AddPeer, Cancel, ChangePeer, Conflicts, Dial, Doctor, DropDebt
 pub use surface::{
     Grant, History, Import, Invite, Join, List, Put, ReceiptRequest, Receipts, Revoke, Survey,
 };
-pub use typed::{ActError, ObjectRef, Sent, TypedAct};
+pub use typed::{ActError, ObjectRef, PendingAction, TypedAct};
 pub use way::{Way, WayNewest, WayStep};
 
 pub use once_core::waist::Event;

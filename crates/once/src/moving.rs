@@ -21,7 +21,7 @@ pub struct Move {
 }
 
 impl Move {
-    /// Does not wait for calls of the object that have no outcome. It is told `unknown` for each ([`crate::Came`]), at its new home
+    /// Does not wait for calls of the object that have no outcome. It is told `unknown` for each ([`crate::Reply`]), at its new home
     /// or where it stays; they may still run, also after what it asks of the same objects from there. What runs just now, and what
     /// has been answered, still comes to its end first.
     pub fn leave_calls(mut self) -> Self {
@@ -77,7 +77,7 @@ impl IntoFuture for Move {
 /// An object that is about to leave a kernel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Departing {
+pub struct Departure {
     /// Which.
     pub key: ObjectKey,
     /// To where.
@@ -95,7 +95,7 @@ pub struct Departing {
 /// An object that has come to a kernel, and has not been told so: until then it does nothing else.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Arriving {
+pub struct PendingArrival {
     /// Which.
     pub key: ObjectKey,
     /// From where; this kernel if it was told that it leaves, and stays.
@@ -107,7 +107,7 @@ pub struct Arriving {
 /// An object that was to move, or wanted to, and stays without anybody having been told.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Stayed {
+pub struct FailedMove {
     /// Which.
     pub key: ObjectKey,
     /// To where.
@@ -155,9 +155,9 @@ impl Kernel {
     ///
     /// # Errors
     /// When the store cannot be read.
-    pub fn moves(&self) -> Result<Vec<Departing>, Error> {
+    pub fn moves(&self) -> Result<Vec<Departure>, Error> {
         let all = once_core::moving::departures(&self.shared().snapshot()).or_error()?;
-        let one = |departure: once_core::moving::Departure| Departing {
+        let one = |departure: once_core::moving::Departure| Departure {
             key: departure.key,
             to: departure.to,
             since_ms: departure.since_ms,
@@ -172,9 +172,9 @@ impl Kernel {
     ///
     /// # Errors
     /// When the store cannot be read.
-    pub fn arrivals(&self) -> Result<Vec<Arriving>, Error> {
+    pub fn arrivals(&self) -> Result<Vec<PendingArrival>, Error> {
         let all = once_core::moving::arrivals(&self.shared().snapshot()).or_error()?;
-        let one = |arrival: once_core::moving::Arrival| Arriving {
+        let one = |arrival: once_core::moving::Arrival| PendingArrival {
             key: arrival.key,
             from: arrival.from,
             since_ms: arrival.since_ms,
@@ -187,11 +187,11 @@ impl Kernel {
     ///
     /// # Errors
     /// When the store cannot be read.
-    pub fn stayed(&self) -> Result<Vec<Stayed>, Error> {
+    pub fn stayed(&self) -> Result<Vec<FailedMove>, Error> {
         let all = once_core::moving::stayed(&self.shared().snapshot()).or_error()?;
         let one = |(key, row): (ObjectKey, once_core::moving::StayedRow)| {
             let once_core::moving::StayedRow { to, at_ms, why } = row;
-            Stayed { key, to, at_ms, why }
+            FailedMove { key, to, at_ms, why }
         };
         Ok(all.into_iter().map(one).collect())
     }

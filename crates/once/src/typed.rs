@@ -190,9 +190,9 @@ impl<S: Model, A: Action<S>> TypedAct<S, A> {
     ///
     /// # Errors
     /// When it is not accepted.
-    pub async fn send(self) -> Result<Sent<S, A>, Error> {
+    pub async fn send(self) -> Result<PendingAction<S, A>, Error> {
         let id = self.act?.send().await?;
-        Ok(Sent { kernel: self.kernel, id, types: PhantomData })
+        Ok(PendingAction { kernel: self.kernel, id, types: PhantomData })
     }
 }
 
@@ -210,13 +210,13 @@ impl<S: Model, A: Action<S>> IntoFuture for TypedAct<S, A> {
 }
 
 /// An action that is durable here.
-pub struct Sent<S, A> {
+pub struct PendingAction<S, A> {
     kernel: Kernel,
     id: Uuid,
     types: Types<S, A>,
 }
 
-impl<S: Model, A: Action<S>> Sent<S, A> {
+impl<S: Model, A: Action<S>> PendingAction<S, A> {
     /// Its id.
     #[must_use]
     pub fn id(&self) -> Uuid {

@@ -9,7 +9,7 @@ use once_model::header::Header;
 use once_model::ids::{Hash, KernelId, ObjectKey};
 
 use crate::error::OrError;
-use crate::{Departing, Error, Kernel, beside};
+use crate::{Departure, Error, Kernel, beside};
 
 /// The way of an object from its first home to today's.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,7 +22,7 @@ pub struct Way {
     /// The newest revision that is here.
     pub newest: Option<WayNewest>,
     /// Where it is about to leave for, if it is.
-    pub leaving: Option<Departing>,
+    pub leaving: Option<Departure>,
 }
 
 impl Way {

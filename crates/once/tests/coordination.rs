@@ -56,7 +56,7 @@ fn id(n: u16) -> Uuid {
     format!("{:08x}-{:04x}-7000-8000-{n:012x}", ms >> 16, ms & 0xffff).parse().unwrap()
 }
 
-fn words(ended: &once::Coordinated) -> Vec<&'static str> {
+fn words(ended: &once::Coordination) -> Vec<&'static str> {
     ended.standing.steps.iter().map(|step| step.state.word()).collect()
 }
 

@@ -16,8 +16,8 @@ use once::component::{Add, Counter, Get};
 use once::model::action::Given;
 use once::model::scenario::Scenario;
 use once::{
-    ActError, Action, Activity, Builder, Came, Component, Context, ErrorKind, Event, Heard, InitOptions, Ior,
-    Kernel, Model, ObjectRef,
+    ActError, Action, Activity, Builder, Component, Context, ErrorKind, Event, Heard, InitOptions, Ior,
+    Kernel, Model, ObjectRef, Reply,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -113,7 +113,7 @@ impl Action<Boss> for Log {
 }
 
 fn boss() -> Component {
-    let told = |boss: &mut Boss, came: Came, _: &Context| {
+    let told = |boss: &mut Boss, came: Reply, _: &Context| {
         let what = came.outcome::<Value>().map_or_else(|no| no.reason.to_string(), |yes| yes.to_string());
         boss.log.push(format!("{} {what} {}", came.status, came.with));
         Ok::<_, String>(())

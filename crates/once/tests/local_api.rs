@@ -106,7 +106,7 @@ fn caller() -> once::Component {
             let _ = context.act(&other, "add", &json!({ "by": 1 }))?.then("told", &())?;
             Ok::<_, once::EffectError>("x".repeat(5000))
         })
-        .answer("told", |_: &mut Value, _: once::Came, _: &once::Context| Ok::<_, ()>(()))
+        .answer("told", |_: &mut Value, _: once::Reply, _: &once::Context| Ok::<_, ()>(()))
         .into()
 }
 

@@ -10,7 +10,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use once::component::Counter;
-use once::{Change, Delivered, ErrorKind, InitOptions, Kernel, State};
+use once::{Change, Delivery, ErrorKind, InitOptions, Kernel, State};
 
 /// Runs a story on a current-thread runtime, as the daemon does, and fails if it takes too long.
 fn story(run: impl Future<Output = ()>) {
@@ -62,9 +62,9 @@ fn a_share_is_delivered_byte_for_byte_and_a_request_brings_it_back() {
         let text = note(1, "grüße");
         let (object, change) = alice.import(text.clone()).await.unwrap();
         assert_eq!(change, Change::New);
-        assert_eq!(alice.share(object.key()).to(bob.id()).delivered().await.unwrap(), Delivered::Stored);
+        assert_eq!(alice.share(object.key()).to(bob.id()).delivered().await.unwrap(), Delivery::Stored);
         assert_eq!(bob.scenario(object.key()).unwrap().unwrap(), text.as_bytes());
-        assert_eq!(alice.share(object.key()).to(bob.id()).delivered().await.unwrap(), Delivered::Known);
+        assert_eq!(alice.share(object.key()).to(bob.id()).delivered().await.unwrap(), Delivery::Known);
         // Reading needs a right: joining gives none.
         let ior = object.ior(&[]);
         let denied = alice.request(&ior).from(bob.id()).await.err().unwrap();
@@ -171,7 +171,7 @@ fn a_large_scenario_travels_on_a_stream_of_its_own() {
         read_all(&alice, &bob).await;
         let text = note(1, &"x".repeat(5_000_000));
         let (object, _) = alice.import(text.clone()).await.unwrap();
-        assert_eq!(alice.share(object.key()).to(bob.id()).delivered().await.unwrap(), Delivered::Stored);
+        assert_eq!(alice.share(object.key()).to(bob.id()).delivered().await.unwrap(), Delivery::Stored);
         assert_eq!(bob.scenario(object.key()).unwrap().unwrap(), text.as_bytes());
         let text = note(2, &"y".repeat(3_000_000));
         let (object, _) = alice.import(text.clone()).await.unwrap();

@@ -10,7 +10,7 @@ use once::Plan;
 use once::api::contract::{self, CoordinationInfo, Progress};
 use once::model::ids::Uuid;
 use once::model::limits::PLAN_MAX_BYTES;
-use once::{ErrorKind, RunState, StepStanding, StepState, Told};
+use once::{ErrorKind, RunState, StepOutcome, StepState, StepStatus};
 use serde_json::Value;
 
 use crate::context::{Context, ended, not_running};
@@ -156,7 +156,7 @@ pub(super) fn print(answer: &CoordinationInfo) -> Done<()> {
     let (id, state) = (answer.id, answer.state.word());
     ui::print(&format!("{state} {id}"))?;
     let mut table = ui::Table::new(["STEP", "STATUS", "OUTCOME"]);
-    for StepStanding { name, state } in &answer.steps {
+    for StepStatus { name, state } in &answer.steps {
         table.row([ui::shown(name), state.word().to_owned(), detail(state)]);
     }
     table.print()
@@ -184,12 +184,12 @@ fn detail(state: &StepState) -> String {
     ui::capped(&all, DETAIL_MAX_CHARS)
 }
 
-fn told(told: &Told) -> String {
+fn told(told: &StepOutcome) -> String {
     match told {
-        Told::Done { result } => result.as_ref().map_or_else(|| "-".to_owned(), Value::to_string),
-        Told::Failed { reason } => said(reason),
-        Told::Refused { code } => code.clone(),
-        Told::Unknown { reason } => reason.clone(),
+        StepOutcome::Done { result } => result.as_ref().map_or_else(|| "-".to_owned(), Value::to_string),
+        StepOutcome::Failed { reason } => said(reason),
+        StepOutcome::Refused { code } => code.clone(),
+        StepOutcome::Unknown { reason } => reason.clone(),
         _ => "-".to_owned(),
     }
 }

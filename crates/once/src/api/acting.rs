@@ -9,7 +9,7 @@ use super::contract::{self, ActionInfo, ActionStatus, ReceiptInfo};
 use super::peers::PATIENCE_MS;
 use super::{coordinate, names, shapes};
 use crate::error::OrError;
-use crate::{Act, Acted, Error, ErrorKind, Kernel, Object, new_action_id, receipts};
+use crate::{Act, ActionResult, Error, ErrorKind, Kernel, Object, new_action_id, receipts};
 
 /// Every answer and every error names the action, also if this made its id: with that, asking again is safe.
 pub(super) async fn act(kernel: &Kernel, mut params: contract::Act) -> Result<ActionInfo, Error> {
@@ -21,7 +21,7 @@ async fn act_as(kernel: &Kernel, params: contract::Act) -> Result<ActionInfo, Er
     let no_wait = params.no_wait;
     let copy = names::object(kernel, &params.object).ok().filter(|object| object.home().is_none());
     let act = wanted(kernel, params)?;
-    let shape = |acted: Acted| {
+    let shape = |acted: ActionResult| {
         let mut shape = shapes::acted(&acted);
         // Its first change made this kernel the home of what was imported here.
         let is_other = |copy: &Object| acted.after.is_some_and(|after| after.key != copy.key());

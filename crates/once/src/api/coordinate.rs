@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::contract::{self, CoordinationInfo, CoordinationProgress, Progress, StepProgress};
 use super::shapes;
 use super::tell::Tell;
-use crate::{Coordinated, Error, Kernel, Plan};
+use crate::{Coordination, Error, Kernel, Plan};
 
 pub(super) async fn coordinate(
     kernel: &Kernel,
@@ -31,7 +31,7 @@ pub(super) async fn coordinate(
     Ok(shape(kernel, &now))
 }
 
-pub(super) fn shape(kernel: &Kernel, now: &Coordinated) -> CoordinationInfo {
+pub(super) fn shape(kernel: &Kernel, now: &Coordination) -> CoordinationInfo {
     CoordinationInfo {
         id: now.id,
         object: shapes::object(kernel, &now.object),
@@ -41,10 +41,10 @@ pub(super) fn shape(kernel: &Kernel, now: &Coordinated) -> CoordinationInfo {
     }
 }
 
-fn progress(now: &Coordinated) -> Progress {
+fn progress(now: &Coordination) -> Progress {
     let steps = &now.standing.steps;
     let open = steps.iter().filter(|step| step.state.is_awaited() || step.state.word() == "planned").count();
-    let word = |step: &crate::StepStanding| StepProgress {
+    let word = |step: &crate::StepStatus| StepProgress {
         name: step.name.clone(),
         status: step.state.word().to_owned(),
     };

@@ -134,7 +134,7 @@ fn in_doubt(kernel: &Kernel) -> Result<Vec<CheckInfo>, Error> {
     let doubtful = kernel.in_doubt(LOOKED_AT_MAX)?;
     let mut checks = Vec::new();
     for (object, standing) in doubtful.iter().take(SHOWN_MAX) {
-        let bad = |step: &&crate::StepStanding| matches!(step.state.word(), "in doubt" | "unknown");
+        let bad = |step: &&crate::StepStatus| matches!(step.state.word(), "in doubt" | "unknown");
         let steps: Vec<_> = standing
             .steps
             .iter()

@@ -13,7 +13,7 @@ use super::tell::Tell;
 use super::{moving, names};
 use crate::error::OrError;
 use crate::surface::access;
-use crate::{Drained, Error, Kernel, Object};
+use crate::{DrainReport, Error, Kernel, Object};
 
 pub(super) async fn drain(
     kernel: &Kernel,
@@ -58,7 +58,7 @@ pub(super) async fn drain(
     Ok(DrainResult::Done(Box::new(shape)))
 }
 
-fn shape(kernel: &Kernel, to: &KernelId, done: &Drained) -> Result<DrainDone, Error> {
+fn shape(kernel: &Kernel, to: &KernelId, done: &DrainReport) -> Result<DrainDone, Error> {
     let stuck = done.stuck.iter().map(|(key, why)| moving::refused(key, why)).collect();
     let seen = kernel.net().map(|net| net.seen(to));
     let is_connected = seen.as_ref().is_some_and(|seen| seen.conn.is_some());
@@ -109,7 +109,7 @@ pub(super) async fn cancel(
         None => None,
     };
     let done = kernel.cancel_drain(to).await?;
-    let sealed = |departing: &crate::Departing| SealedInfo {
+    let sealed = |departing: &crate::Departure| SealedInfo {
         key: names::key_text(&departing.key),
         to: names::name_of(kernel, &departing.to),
         kernel: departing.to.to_string(),

@@ -13,7 +13,7 @@ use super::contract::{
     OutcomeEvent, ResultEvent,
 };
 use super::{invites, names};
-use crate::{Acted, Change, Heard, Kernel, Object, State};
+use crate::{ActionResult, Change, Heard, Kernel, Object, State};
 
 pub(super) fn object(kernel: &Kernel, object: &Object) -> ObjectInfo {
     let at = if object.home() == Some(kernel.id()) { kernel.addresses() } else { Vec::new() };
@@ -101,7 +101,7 @@ pub(super) const fn identity(identity: scenario::Identity) -> Identity {
 }
 
 /// An action that is done.
-pub(super) fn acted(acted: &Acted) -> ActionInfo {
+pub(super) fn acted(acted: &ActionResult) -> ActionInfo {
     let result_text = String::from_utf8_lossy(&acted.result).into_owned();
     let done = DoneInfo {
         result: serde_json::from_str(&result_text).unwrap_or_default(),

@@ -6,7 +6,7 @@ use futures_util::stream::{self, StreamExt};
 use once_core::waist::Command;
 use once_model::ids::{KernelId, ObjectKey};
 
-use super::done::Drained;
+use super::done::DrainReport;
 use crate::{Error, ErrorKind, Kernel};
 
 /// Asked at the same time.
@@ -18,7 +18,7 @@ pub(super) async fn run(
     to: KernelId,
     patience: Duration,
     all: Vec<(ObjectKey, KernelId)>,
-    done: &mut Drained,
+    done: &mut DrainReport,
 ) {
     let ask = |(key, at): (ObjectKey, KernelId)| async move {
         let asked = kernel.command(Command::FollowInstead { key, at, to });

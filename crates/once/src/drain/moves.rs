@@ -7,7 +7,7 @@ use once_core::waist::{Answer, Command};
 use once_core::{Refusal, object};
 use once_model::ids::{KernelId, ObjectKey};
 
-use super::done::{Drained, End};
+use super::done::{DrainReport, End};
 use super::watch::{AHEAD, LOOK_EVERY, Watch};
 use crate::error::{IntoError, OrError};
 use crate::{Error, ErrorKind, Kernel};
@@ -19,7 +19,7 @@ pub(super) async fn run(
     watch: &mut Watch<'_>,
     objects: BTreeMap<ObjectKey, String>,
     leave_calls: bool,
-    done: &mut Drained,
+    done: &mut DrainReport,
 ) -> Result<Option<End>, Error> {
     let (kernel, to, total) = (watch.kernel, watch.to, objects.len());
     let leaving = leaving(watch, &objects)?;

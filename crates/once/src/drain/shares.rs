@@ -8,7 +8,7 @@ use once_core::waist::{Command, Event};
 use once_model::ids::ObjectKey;
 use once_model::wire::ShareAnswer;
 
-use super::done::{Drained, End};
+use super::done::{DrainReport, End};
 use super::watch::{AHEAD, LOOK_EVERY, Watch};
 use crate::error::OrError;
 use crate::{Error, ErrorKind, Heard};
@@ -23,7 +23,7 @@ pub(super) async fn run(
     watch: &mut Watch<'_>,
     objects: Vec<ObjectKey>,
     wait: bool,
-    done: &mut Drained,
+    done: &mut DrainReport,
 ) -> Result<Option<End>, Error> {
     let (kernel, to, total, before) = (watch.kernel, watch.to, objects.len(), done.stuck_count);
     let mut events = kernel.events();
@@ -78,7 +78,7 @@ pub(super) async fn run(
 }
 
 /// A share was answered.
-fn answered(watch: &Watch<'_>, event: Event, owed: &mut BTreeSet<ObjectKey>, done: &mut Drained) {
+fn answered(watch: &Watch<'_>, event: Event, owed: &mut BTreeSet<ObjectKey>, done: &mut DrainReport) {
     let Event::Delivered { peer, key, answer } = event else { return };
     if peer != watch.to || !owed.remove(&key) {
         return;

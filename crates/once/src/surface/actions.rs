@@ -11,7 +11,7 @@ use crate::acting::{cancelled, unknown};
 use crate::api::contract::{self, HistoryResult};
 use crate::api::{history, names};
 use crate::kernel::PATIENCE;
-use crate::{Acted, Error, Kernel};
+use crate::{ActionResult, Error, Kernel};
 
 /// Receipts of one object in one answer, unless another number is asked for.
 const RECEIPTS: usize = 256;
@@ -40,7 +40,7 @@ impl Cancel {
         self.kernel.command(Command::Cancel { id: self.id, wait: false }).await.map(drop)
     }
 
-    async fn run(self) -> Result<Acted, Error> {
+    async fn run(self) -> Result<ActionResult, Error> {
         let Self { kernel, id, timeout } = self;
         let answer = kernel.command(Command::Cancel { id, wait: true });
         let answer = match timeout {
@@ -139,7 +139,7 @@ impl History {
 }
 
 awaited! {
-    Cancel => Acted;
+    Cancel => ActionResult;
     ReceiptRequest => Receipt;
     Receipts => Vec<Receipt>;
     History => HistoryResult;

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::objects::ObjectInfo;
-use crate::{RunState, StepStanding};
+use crate::{RunState, StepStatus};
 
 /// Starts a coordination: one plan over several objects.
 ///
@@ -44,5 +44,5 @@ pub struct CoordinationInfo {
     /// How the whole stands.
     pub state: RunState,
     /// How each step stands, in the order of the plan.
-    pub steps: Vec<StepStanding>,
+    pub steps: Vec<StepStatus>,
 }
