@@ -68,6 +68,14 @@ impl Kernel {
     }
 
     /// The same for an object by its key. `at`: its home, needed for an object that is not here.
+    ///
+    /// ```no_run
+    /// # async fn run(alice: once::Kernel, key: once::ObjectKey, home: once::KernelId) -> Result<(), once::Error> {
+    /// let done = alice.act_on(key, Some(home), "add", r#"{"by": 2}"#).await?;
+    /// println!("{}", String::from_utf8_lossy(&done.result));
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn act_on(
         &self,
         key: ObjectKey,
@@ -117,6 +125,16 @@ impl Kernel {
     }
 
     /// What came of an action that was accepted here; `None` while it has no outcome yet.
+    ///
+    /// ```no_run
+    /// # fn run(alice: once::Kernel, id: once::model::ids::Uuid) -> Result<(), once::Error> {
+    /// match alice.outcome(id)? {
+    ///     Some(done) => println!("{}", String::from_utf8_lossy(&done.result)),
+    ///     None => println!("not known yet"),
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// When no action of that id was accepted here, or it failed, or was refused.

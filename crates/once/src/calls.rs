@@ -363,6 +363,16 @@ impl Kernel {
 
     /// Follows an object at a peer: each new revision is kept here from now on, through restarts of either kernel.
     ///
+    /// ```no_run
+    /// # async fn run(alice: once::Kernel, key: once::ObjectKey, home: once::KernelId) -> Result<(), once::Error> {
+    /// let mut revisions = alice.follow(key, home).await?;
+    /// while let Some(object) = revisions.next().await {
+    ///     println!("revision {}", object.revision());
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// When that is no peer.
     pub async fn follow(&self, key: ObjectKey, from: KernelId) -> Result<Following, Error> {
@@ -373,6 +383,13 @@ impl Kernel {
 
     /// No longer follows it.
     ///
+    /// ```no_run
+    /// # async fn run(alice: once::Kernel, key: once::ObjectKey, home: once::KernelId) -> Result<(), once::Error> {
+    /// alice.unfollow(key, home).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// When it was not followed.
     pub async fn unfollow(&self, key: ObjectKey, from: KernelId) -> Result<(), Error> {
@@ -380,6 +397,16 @@ impl Kernel {
     }
 
     /// What happens on this kernel from now on.
+    ///
+    /// ```no_run
+    /// # async fn run(alice: once::Kernel) -> Result<(), once::Error> {
+    /// let mut events = alice.events();
+    /// while let Some(heard) = events.next().await {
+    ///     println!("{heard:?}");
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn events(&self) -> Events {
         Events(self.shared().events.subscribe())

@@ -77,6 +77,14 @@ impl Kernel {
 
     /// How a coordination of this kernel stands.
     ///
+    /// ```no_run
+    /// # fn run(alice: once::Kernel, id: once::model::ids::Uuid) -> Result<(), once::Error> {
+    /// let coordination = alice.coordination(id)?;
+    /// println!("{}", coordination.standing.state.word());
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// When there is none of that id, or it was removed or changed by hand.
     pub fn coordination(&self, id: Uuid) -> Result<Coordination, Error> {

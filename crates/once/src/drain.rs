@@ -151,6 +151,14 @@ impl Kernel {
 
     /// What a drain to another kernel would do.
     ///
+    /// ```no_run
+    /// # async fn run(alice: once::Kernel, bob: once::KernelId) -> Result<(), once::Error> {
+    /// let plan = alice.drain_plan(bob).await?;
+    /// println!("{} move, {} are shared", plan.moves.len(), plan.shares.len());
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// When the store cannot be read.
     pub async fn drain_plan(&self, to: KernelId) -> Result<DrainPlan, Error> {
@@ -160,6 +168,14 @@ impl Kernel {
     }
 
     /// Ends drains, to one kernel or to all: what is not handed over stays.
+    ///
+    /// ```no_run
+    /// # async fn run(alice: once::Kernel) -> Result<(), once::Error> {
+    /// let cancelled = alice.cancel_drain(None).await?;
+    /// println!("{} stay", cancelled.stays.len());
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// When the store cannot be read.

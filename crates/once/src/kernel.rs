@@ -104,18 +104,39 @@ impl Kernel {
     }
 
     /// Its id: an Ed25519 public key.
+    ///
+    /// ```no_run
+    /// # fn run(alice: once::Kernel) -> Result<(), once::Error> {
+    /// println!("{}", alice.id());
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn id(&self) -> KernelId {
         self.inner.shared.me
     }
 
     /// What it calls itself.
+    ///
+    /// ```no_run
+    /// # fn run(alice: once::Kernel) -> Result<(), once::Error> {
+    /// println!("{} is {}", alice.name(), alice.id().short());
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn name(&self) -> &str {
         &self.inner.name
     }
 
     /// Where it can be dialled; nothing if it is offline.
+    ///
+    /// ```no_run
+    /// # fn run(alice: once::Kernel) -> Result<(), once::Error> {
+    /// println!("listening at {}", alice.addresses().join(", "));
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn addresses(&self) -> Vec<String> {
         self.inner.net.as_ref().map(|net| net.addresses()).unwrap_or_default()
@@ -178,6 +199,17 @@ impl Kernel {
 
     /// Makes a new object with its home here.
     ///
+    /// ```no_run
+    /// # async fn run(alice: once::Kernel, uuid: once::model::ids::Uuid) -> Result<(), once::Error> {
+    /// use once::model::scenario::Scenario;
+    ///
+    /// let note = Scenario::compose(uuid, "Note", "1.0", "alice", r#"{"text": "hello"}"#)?;
+    /// let (object, _) = alice.create(note).await?;
+    /// println!("{}", object.ior(&alice.addresses()));
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// When its component is known here and could do nothing with its model, the scenario's object was removed, or the disk
     /// is nearly full.
@@ -197,6 +229,14 @@ impl Kernel {
 
     /// Makes this kernel the home of an unclaimed object.
     ///
+    /// ```no_run
+    /// # async fn run(alice: once::Kernel, key: once::ObjectKey) -> Result<(), once::Error> {
+    /// let (object, _) = alice.claim(key).await?;
+    /// assert_eq!(object.home(), Some(alice.id()));
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// When it has another home already.
     pub async fn claim(&self, key: ObjectKey) -> Result<(Object, Change), Error> {
@@ -204,6 +244,13 @@ impl Kernel {
     }
 
     /// At its home: removes an object everywhere, with a tombstone that travels. Elsewhere: drops the copy.
+    ///
+    /// ```no_run
+    /// # async fn run(alice: once::Kernel, key: once::ObjectKey) -> Result<(), once::Error> {
+    /// alice.remove(key).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// When it is not here.
@@ -213,6 +260,15 @@ impl Kernel {
 
     /// An object as it is here.
     ///
+    /// ```no_run
+    /// # fn run(alice: once::Kernel, key: once::ObjectKey) -> Result<(), once::Error> {
+    /// if let Some(object) = alice.get(key)? {
+    ///     println!("{} revision {}", object.component(), object.revision());
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// When the store cannot be read.
     pub fn get(&self, key: ObjectKey) -> Result<Option<Object>, Error> {
@@ -221,6 +277,15 @@ impl Kernel {
     }
 
     /// The scenario's bytes as they are here; `None` if the object is not here or was removed.
+    ///
+    /// ```no_run
+    /// # fn run(alice: once::Kernel, key: once::ObjectKey) -> Result<(), once::Error> {
+    /// if let Some(bytes) = alice.scenario(key)? {
+    ///     println!("{}", String::from_utf8_lossy(&bytes));
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// When the store cannot be read, or the bytes are damaged.
@@ -248,6 +313,15 @@ impl Kernel {
 
     /// Waits until `stop` is called over the local API, or the store fails.
     ///
+    /// ```no_run
+    /// # async fn run(alice: once::Kernel) -> Result<(), once::Error> {
+    /// alice.serve_api().await?;
+    /// alice.stopped().await?;
+    /// alice.stop().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// Why the kernel can no longer work: its store failed, and the process should end and be started again.
     pub async fn stopped(&self) -> Result<(), Error> {
@@ -265,6 +339,13 @@ impl Kernel {
     }
 
     /// Stops it: what was accepted is on disk, peers are told, the data directory is free.
+    ///
+    /// ```no_run
+    /// # async fn run(alice: once::Kernel) -> Result<(), once::Error> {
+    /// alice.stop().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// When the store could not be closed cleanly; what was synced is safe all the same.

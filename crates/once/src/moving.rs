@@ -153,6 +153,15 @@ impl Kernel {
 
     /// The objects that are about to leave this kernel.
     ///
+    /// ```no_run
+    /// # fn run(alice: once::Kernel) -> Result<(), once::Error> {
+    /// for departure in alice.moves()? {
+    ///     println!("{} leaves for {}", departure.key, departure.to);
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// When the store cannot be read.
     pub fn moves(&self) -> Result<Vec<Departure>, Error> {
@@ -170,6 +179,15 @@ impl Kernel {
 
     /// The objects that have come here, and whose component wants to be told so and was not yet: it could not be asked.
     ///
+    /// ```no_run
+    /// # fn run(alice: once::Kernel) -> Result<(), once::Error> {
+    /// for arrival in alice.arrivals()? {
+    ///     println!("{} came from {}", arrival.key, arrival.from);
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// When the store cannot be read.
     pub fn arrivals(&self) -> Result<Vec<PendingArrival>, Error> {
@@ -185,6 +203,15 @@ impl Kernel {
     /// The objects that were to move, or wanted to by themselves, and stay without anybody having been told. Each is listed until it is
     /// about to leave again, or [`Kernel::withdraw_move`] says that this was seen.
     ///
+    /// ```no_run
+    /// # fn run(alice: once::Kernel) -> Result<(), once::Error> {
+    /// for failed in alice.stayed()? {
+    ///     println!("{} stays: {}", failed.key, failed.why);
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// When the store cannot be read.
     pub fn stayed(&self) -> Result<Vec<FailedMove>, Error> {
@@ -198,6 +225,15 @@ impl Kernel {
 
     /// The objects that have moved from here, with where they are now; and of these and of those that have come here, which peers
     /// have not heard of it yet.
+    ///
+    /// ```no_run
+    /// # async fn run(alice: once::Kernel) -> Result<(), once::Error> {
+    /// for news in alice.news_owed().await? {
+    ///     println!("{} is at {}, {} peers do not know yet", news.key, news.home, news.waits_for.len());
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// When the store cannot be read.
@@ -215,6 +251,15 @@ impl Kernel {
 
     /// Takes a move back, or has seen that an object did not move. True if the object stays. False if it is handed over already: then the receiver is asked, now and on each
     /// new connection, and the object stays where it is if the receiver has not taken it by then.
+    ///
+    /// ```no_run
+    /// # async fn run(alice: once::Kernel, key: once::ObjectKey) -> Result<(), once::Error> {
+    /// if alice.withdraw_move(key).await? {
+    ///     println!("it stays");
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// When it is not about to leave, and not listed as one that stays.

@@ -72,6 +72,16 @@ impl<S> Serialize for ObjectRef<S> {
 impl Kernel {
     /// Makes a new object of a component, with its home here.
     ///
+    /// ```no_run
+    /// # async fn run(alice: once::Kernel) -> Result<(), once::Error> {
+    /// use once::component::{Add, Counter};
+    ///
+    /// let counter = alice.create_object(Counter::default()).await?;
+    /// println!("{:?}", counter.act(Add { by: 2 }).await);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// When the state is no JSON object within the limits, or the disk is nearly full.
     pub async fn create_object<S: Model>(&self, state: S) -> Result<ObjectRef<S>, Error> {
@@ -83,6 +93,16 @@ impl Kernel {
     }
 
     /// An object that an IOR names, here or elsewhere. That it is there, and of that component, its home will say.
+    ///
+    /// ```no_run
+    /// # async fn run(alice: once::Kernel, ior: once::Ior) -> Result<(), once::Error> {
+    /// use once::component::{Add, Counter};
+    ///
+    /// let counter = alice.object::<Counter>(&ior)?;
+    /// println!("{:?}", counter.act(Add { by: 2 }).await);
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// When the IOR does not say which object is meant.
@@ -99,18 +119,45 @@ impl Kernel {
 
 impl<S: Model> ObjectRef<S> {
     /// Its reference.
+    ///
+    /// ```no_run
+    /// # fn run(counter: once::ObjectRef<once::component::Counter>) -> Result<(), once::Error> {
+    /// println!("{}", counter.ior());
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn ior(&self) -> &Ior {
         &self.ior
     }
 
     /// Its identity.
+    ///
+    /// ```no_run
+    /// # fn run(alice: once::Kernel, counter: once::ObjectRef<once::component::Counter>) -> Result<(), once::Error> {
+    /// println!("{:?}", alice.get(counter.key())?.map(|object| object.revision()));
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn key(&self) -> ObjectKey {
         self.key
     }
 
     /// Does something to it, once. Awaiting it returns the outcome.
+    ///
+    /// ```no_run
+    /// # async fn run(counter: once::ObjectRef<once::component::Counter>) -> Result<(), once::Error> {
+    /// use std::time::Duration;
+    /// use once::component::Add;
+    ///
+    /// match counter.act(Add { by: 2 }).timeout(Duration::from_secs(5)).await {
+    ///     Ok(count) => println!("{count}"),
+    ///     Err(why) => println!("{why}"),
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn act<A: Action<S>>(&self, action: A) -> TypedAct<S, A> {
         let arguments = serde_json::to_vec(&action).map_err(|e| Error::usage(format!("the arguments: {e}")));
         let act = arguments.map(|json| self.kernel.act_on(self.key, self.home, A::NAME, json));
@@ -130,6 +177,13 @@ impl<S: Model> ObjectRef<S> {
     }
 
     /// Its state as it is known on this kernel.
+    ///
+    /// ```no_run
+    /// # fn run(counter: once::ObjectRef<once::component::Counter>) -> Result<(), once::Error> {
+    /// println!("{}", counter.state()?.count);
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// When it is not here, or not of this component.

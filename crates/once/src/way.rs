@@ -87,6 +87,15 @@ impl Kernel {
     /// How an object came to its home, with every signature and every link checked. `None` if no chain of it is here: nobody
     /// has claimed it, or this kernel does not know it.
     ///
+    /// ```no_run
+    /// # async fn run(alice: once::Kernel, key: once::ObjectKey) -> Result<(), once::Error> {
+    /// if let Some(way) = alice.way(key).await? {
+    ///     println!("{way:?}");
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// When the store cannot be read.
     pub async fn way(&self, key: ObjectKey) -> Result<Option<Way>, Error> {

@@ -37,7 +37,7 @@ impl<S: Serialize + DeserializeOwned + Send + 'static> Typed<S> {
     /// # use serde::{Deserialize, Serialize};
     /// # #[derive(Serialize, Deserialize)]
     /// # struct Lamp { on: bool }
-    /// Component::of::<Lamp>("Lamp", "1.0").leaving(|lamp: &mut Lamp, _: Leaving, _: &Context| {
+    /// Component::of::<Lamp>("Lamp", "1.0").leaving(|lamp: &mut Lamp, _: DepartureNotice, _: &Context| {
     ///     if lamp.on { Err("it is on") } else { Ok(()) }
     /// });
     /// ```

@@ -119,6 +119,24 @@ mod tests {
         assert_eq!(public, all, "left: the sources; right: surface/parity.rs");
     }
 
+    #[test]
+    fn every_public_method_of_a_kernel_has_an_example() {
+        let mut without = Vec::new();
+        visit(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), &mut |source| {
+            for body in kernels(source) {
+                let mut has = false;
+                for line in body.lines() {
+                    has |= line.starts_with("    /// ```");
+                    if line.starts_with("    pub ") && line.contains("fn ") && !std::mem::take(&mut has) {
+                        without.extend((!line.contains("pub(")).then(|| line.trim().to_owned()));
+                    }
+                    has &= line.starts_with("    ///") || line.starts_with("    #");
+                }
+            }
+        });
+        assert_eq!(without, [""; 0]);
+    }
+
     fn visit(folder: &Path, each: &mut dyn FnMut(&str)) {
         for entry in std::fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();
@@ -130,10 +148,15 @@ mod tests {
         }
     }
 
-    /// The names of the public methods in each `impl Kernel`, as rustfmt writes it.
+    /// What stands in each `impl Kernel`, as rustfmt writes it.
+    fn kernels(source: &str) -> impl Iterator<Item = &str> {
+        let parts = source.split("\nimpl Kernel {\n").skip(1);
+        parts.map(|part| part.split("\n}\n").next().unwrap_or_default())
+    }
+
+    /// The names of the public methods of a kernel.
     fn methods(source: &str, found: &mut BTreeSet<String>) {
-        for part in source.split("\nimpl Kernel {\n").skip(1) {
-            let body = part.split("\n}\n").next().unwrap_or_default();
+        for body in kernels(source) {
             for line in body.lines().filter_map(|line| line.strip_prefix("    pub ")) {
                 let line = ["const ", "async "].iter().fold(line, |line, word| line.trim_start_matches(word));
                 if let Some(rest) = line.strip_prefix("fn ") {
