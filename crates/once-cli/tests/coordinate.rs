@@ -7,7 +7,7 @@ mod support;
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use once::api::contract::Event;
+use once::api::contract::{Event, Listen};
 use serde_json::{Value, json};
 use support::*;
 
@@ -111,23 +111,23 @@ impl Bank {
     async fn cut(mut self, plan: &Value, n: u64, at: u64, delay: Duration) -> (Self, Value) {
         let id = id(n);
         let coordinate = json!({ "plan": plan, "id": id });
-        let mut events = self.alice.api().listen().await.unwrap();
+        let mut events = self.alice.api().listen(Listen::default()).await.unwrap();
         let asked = tokio::spawn({
             let (client, coordinate) = (self.alice.api().clone(), coordinate.clone());
             async move { client.call("coordinate", coordinate).await }
         });
-        let (uuid, seen) = loop {
+        let (key, seen) = loop {
             let event = events.next().await.expect("it runs");
-            let Event::Changed { object, .. } = event else { continue };
-            if object.component == "Coordination" && object.revision >= at {
-                break (object.uuid, object.revision);
+            let Event::Changed(changed) = event.event else { continue };
+            if event.component.as_deref() == Some("Coordination") && changed.revision >= at {
+                break (changed.key, changed.revision);
             }
         };
         tokio::time::sleep(delay).await;
         self.alice.kill();
         let _ = asked.await.unwrap();
         self.alice = self.place.up("alice").await;
-        let shown = self.alice.call("get", json!({ "object": uuid })).await.unwrap();
+        let shown = self.alice.call("get", json!({ "object": key })).await.unwrap();
         let revision = shown["object"]["revision"].as_u64().unwrap();
         assert!(revision >= seen, "revision {seen} was seen, and {revision} is there");
         if at == 1 {
@@ -135,7 +135,7 @@ impl Bank {
             self.alice.call("coordinate", coordinate).await.unwrap();
         }
         let ended = until("the end of the coordination", async || {
-            let text = self.alice.text(&uuid).await.unwrap();
+            let text = self.alice.text(&key).await.unwrap();
             let run = serde_json::from_str::<Value>(&text).unwrap()["model"]["run"].clone();
             ["done", "compensated", "in doubt"].iter().any(|over| run["state"] == *over).then_some(run)
         })

@@ -10,7 +10,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::sync::{Arc, Mutex};
 
 use once::api::contract::exit_of_error;
-use once::api::contract::{DeliveryAnswer, Event};
+use once::api::contract::{DeliveryAnswer, Event, Listen};
 use serde_json::json;
 use support::trace::{self, Moment};
 use support::*;
@@ -82,12 +82,12 @@ fn what_was_shared_arrives_whoever_is_killed() {
             let keys = alice.import_all(&texts).await;
             // Told by bob's kernel that it is durable there.
             let delivered = Arc::new(Mutex::new(Vec::new()));
-            let mut events = alice.api().listen().await.unwrap();
+            let mut events = alice.api().listen(Listen::default()).await.unwrap();
             let listener = tokio::spawn({
                 let delivered = Arc::clone(&delivered);
                 async move {
                     while let Some(event) = events.next().await {
-                        if let Event::Delivered { key, answer: DeliveryAnswer::Stored, .. } = event {
+                        if let Event::Delivered { key, answer: DeliveryAnswer::Stored, .. } = event.event {
                             delivered.lock().unwrap().push(key);
                         }
                     }

@@ -14,6 +14,7 @@ pub mod act;
 pub mod archive;
 pub mod chores;
 mod engine;
+pub mod events;
 pub mod exchange;
 pub mod find;
 pub mod follow;

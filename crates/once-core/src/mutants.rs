@@ -50,6 +50,10 @@ mod switch {
     mutants! {
         /// Effects leave before the commit.
         AckBeforeCommit breaks 6,
+        /// What happens is not written down in the event log.
+        ForgetEvents breaks 4,
+        /// The event log grows without end.
+        KeepOldEvents breaks 9,
         /// A debt is forgotten when it is sent, not when it is answered.
         DropOutboxAtSend breaks 4,
         /// A debt is settled by an answer to an older revision.

@@ -86,6 +86,12 @@ pub const TOLD_MAX_BYTES: usize = 1024;
 /// Of how many of the newest entries of an object it keeps them, unless the kernel is told otherwise.
 pub const TOLD_ROWS: u64 = 1000;
 
+/// Most events that a kernel's event log keeps: what happened before them is gone for who watches.
+pub const EVENTS_MAX_ROWS: u64 = 100_000;
+
+/// What the event log may take up, in bytes.
+pub const EVENTS_MAX_BYTES: u64 = 64 * 1024 * 1024;
+
 /// Most scenarios that one action depends on.
 pub const GIVEN_MAX: usize = 64;
 

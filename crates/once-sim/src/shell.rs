@@ -135,6 +135,7 @@ impl World {
         self.checker.within(&node.id, &node.limits);
         self.judged.within(node.id, &node.limits);
         self.checker.started(&node.id, &node.disk, &in_doubt);
+        self.checker.log_opened(&node.id, &node.disk);
         let ctx = node.ctx(now_us);
         node.disk.set_fault(if node.disk_full_until_us > now_us { DiskFault::Full } else { DiskFault::None });
         let mut engine = Engine::within(node.limits);

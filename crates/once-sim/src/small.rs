@@ -77,6 +77,12 @@ pub(crate) fn draw(rng: &mut Rng, index: usize) -> Limits {
         limits.proofs = rng.between(1, 2) as usize;
     }
     if rng.one_in(3) {
+        limits.events = rng.between(1, 40);
+    }
+    if rng.one_in(4) {
+        limits.events_bytes = rng.between(1, 20_000);
+    }
+    if rng.one_in(3) {
         limits.slice_rows = rng.between(1, 5) as usize;
     }
     limits

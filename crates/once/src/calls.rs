@@ -11,9 +11,10 @@ use once_core::waist::{Answer, Command, Event};
 use once_model::ids::{KernelId, Line, ObjectKey};
 use once_model::ior::Ior;
 use once_model::wire::{Code, Frame, ShareAnswer};
-use tokio::sync::{broadcast, oneshot};
+use tokio::sync::oneshot;
 
 use crate::error::OrError;
+use crate::events::{Entry, Filter, Reader};
 use crate::kernel::PATIENCE;
 use crate::object::Object;
 use crate::shell::Mail;
@@ -31,48 +32,24 @@ pub enum Delivery {
     Conflict,
 }
 
-/// A stream of what happens on a kernel.
-pub struct Events(pub(crate) broadcast::Receiver<Event>);
-
-/// One thing that happened, or a gap.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Heard {
-    /// It happened.
-    Event(Box<Event>),
-    /// The listener was too slow: so many events were skipped.
-    Lagged(u64),
-}
-
-impl Events {
-    /// The next one; `None` when the kernel has stopped.
-    pub async fn next(&mut self) -> Option<Heard> {
-        match self.0.recv().await {
-            Ok(event) => Some(Heard::Event(Box::new(event))),
-            Err(broadcast::error::RecvError::Lagged(missed)) => Some(Heard::Lagged(missed)),
-            Err(broadcast::error::RecvError::Closed) => None,
-        }
-    }
-}
-
 /// The revisions of a followed object, as they come. Dropping it does not end the subscription: see
 /// [`Kernel::unfollow`].
 pub struct Following {
-    pub(crate) kernel: Kernel,
-    pub(crate) key: ObjectKey,
-    pub(crate) events: Events,
+    kernel: Kernel,
+    key: ObjectKey,
+    events: Reader,
 }
 
 impl Following {
     /// The next revision that is kept here; `None` when the kernel has stopped.
     pub async fn next(&mut self) -> Option<Object> {
         loop {
-            match self.events.next().await? {
-                Heard::Event(event) => match *event {
-                    Event::Changed { header, .. } if header.uuid == self.key.uuid => {}
-                    _ => continue,
-                },
+            match self.events.next().await {
                 // Whatever was missed, the newest revision is here.
-                Heard::Lagged(_) => {}
+                Ok(Some(Entry::Gap { .. })) => {}
+                Ok(Some(Entry::Event(logged))) if matches!(logged.event, Event::Changed { .. }) => {}
+                Ok(Some(Entry::Event(_))) => continue,
+                Ok(None) | Err(_) => return None,
             }
             if let Ok(Some(object)) = self.kernel.get(self.key) {
                 return Some(object);
@@ -376,7 +353,7 @@ impl Kernel {
     /// # Errors
     /// When that is no peer.
     pub async fn follow(&self, key: ObjectKey, from: KernelId) -> Result<Following, Error> {
-        let events = self.events();
+        let events = Reader::from_now(self, Filter::object(key))?;
         self.command(Command::Follow { key, from }).await?;
         Ok(Following { kernel: self.clone(), key, events })
     }
@@ -394,21 +371,5 @@ impl Kernel {
     /// When it was not followed.
     pub async fn unfollow(&self, key: ObjectKey, from: KernelId) -> Result<(), Error> {
         self.command(Command::Unfollow { key, from }).await.map(drop)
-    }
-
-    /// What happens on this kernel from now on.
-    ///
-    /// ```no_run
-    /// # async fn run(alice: once::Kernel) -> Result<(), once::Error> {
-    /// let mut events = alice.events();
-    /// while let Some(heard) = events.next().await {
-    ///     println!("{heard:?}");
-    /// }
-    /// # Ok(())
-    /// # }
-    /// ```
-    #[must_use]
-    pub fn events(&self) -> Events {
-        Events(self.shared().events.subscribe())
     }
 }

@@ -17,8 +17,9 @@ use serde_json::json;
 use crate::acting::new_action_id;
 use crate::component::coordination::{NAME, VERSION};
 use crate::error::{IntoError, OrError};
+use crate::events::{Entry, Filter, Reader};
 use crate::shell::now_ms;
-use crate::{CoordinationStatus, Error, ErrorKind, Events, Heard, Kernel, Object, Plan, RunState};
+use crate::{CoordinationStatus, Error, ErrorKind, Kernel, Object, Plan, RunState};
 
 /// A coordination, as it stands on the kernel that carries it out.
 #[derive(Debug, Clone, PartialEq)]
@@ -186,8 +187,9 @@ impl Coordinate {
     /// As [`Coordinate::start`], and when its end does not come within the time.
     pub async fn watch(self, tell: impl Fn(&Coordination)) -> Result<Coordination, Error> {
         let id = self.id.unwrap_or_else(new_action_id);
-        let mut events = self.kernel.events();
+        let begins = self.kernel.newest_event()?;
         let begun = self.begin(id).await?;
+        let mut events = begins.reader(&self.kernel, Filter::object(begun.object.key()));
         let ended = self.wait(begun, &mut events, &tell);
         let Some(timeout) = self.timeout else { return ended.await };
         match tokio::time::timeout(timeout, ended).await {
@@ -206,18 +208,17 @@ impl Coordinate {
     async fn wait(
         &self,
         mut now: Coordination,
-        events: &mut Events,
+        events: &mut Reader,
         tell: &impl Fn(&Coordination),
     ) -> Result<Coordination, Error> {
-        let uuid = now.object.uuid();
         loop {
             tell(&now);
             if now.standing.state.is_over() {
                 return Ok(now);
             }
-            // Whatever a slow listener missed, the newest standing is on the disk.
-            while let Heard::Event(event) = events.next().await.ok_or_else(Error::stopping)? {
-                if matches!(*event, Event::Changed { header, .. } if header.uuid == uuid) {
+            // Whatever was missed, the newest standing is on the disk.
+            while let Entry::Event(logged) = events.next().await?.ok_or_else(Error::stopping)? {
+                if matches!(logged.event, Event::Changed { .. }) {
                     break;
                 }
             }

@@ -83,6 +83,7 @@ mod coordinate;
 mod datadir;
 mod drain;
 mod error;
+mod events;
 mod find;
 mod kernel;
 mod lock;
@@ -103,9 +104,9 @@ mod typed;
 mod way;
 
 pub use acting::{Act, ActionResult, new_action_id};
-pub use api::contract::Right;
+pub use api::contract::{Event, EventInfo, Right};
 pub use builder::Builder;
-pub use calls::{Delivery, Events, Following, Heard, ObjectCopy, Request, Share, ShareTo};
+pub use calls::{Delivery, Following, ObjectCopy, Request, Share, ShareTo};
 pub use change::Change;
 pub use component::{Action, Activity, ArrivalNotice, Component, Context, EffectError, PendingCall, Reply};
 pub use component::{CallError, DepartureNotice, Model};
@@ -114,6 +115,7 @@ pub use coordinate::{Coordinate, Coordination};
 pub use datadir::{InitOptions, NewKernel, check_free, damaged_files, init, is_initialised, lost_key};
 pub use drain::{Drain, DrainCancellation, DrainPlan, DrainProgress, DrainReport};
 pub use error::{Error, ErrorKind, UnknownErrorKind};
+pub use events::{EventCursor, EventPage, EventStream, Watch};
 pub use find::{Find, FindStep, FindStream, FoundObject, FoundObjects};
 pub use kernel::Kernel;
 pub use moving::{Departure, FailedMove, Move, NewsOwed, PendingArrival};
@@ -127,7 +129,6 @@ pub use surface::{
 pub use typed::{ActError, ObjectRef, PendingAction, TypedAct};
 pub use way::{Way, WayNewest, WayStep};
 
-pub use once_core::waist::Event;
 pub use once_model as model;
 pub use once_model::archive::OutcomeStatus;
 pub use once_model::ids::{KernelId, ObjectKey};

@@ -159,8 +159,9 @@ impl Object {
     }
 }
 
-/// A key as text that the local API reads back.
-pub(crate) fn key_text(key: &ObjectKey) -> String {
+/// A key as text that the local API reads back: `UUID#LINEAGE` of a claimed object, `UUID@HASH` of an unclaimed one.
+#[must_use]
+pub fn key_text(key: &ObjectKey) -> String {
     match key.line {
         Line::Claimed(lineage) => format!("{}#{lineage}", key.uuid),
         Line::Unclaimed(hash) => format!("{}@{hash}", key.uuid),

@@ -124,7 +124,9 @@ mod tests {
         troubles.note(&Event::Parked { origin: Some(origin), key: Some(key), reason: "x".into() }, 1);
         troubles.note(&Event::LaneForked { peer: origin, key, sequence: 7 }, 2);
         let outcome = once_model::action::Outcome::Done(bytes::Bytes::from_static(b"1"));
-        troubles.note(&Event::Acted { key, id: Uuid::from_u128(2), outcome }, 3);
+        let acted =
+            Event::Acted { key, id: Uuid::from_u128(2), name: "add".into(), origin, acting: None, outcome };
+        troubles.note(&acted, 3);
         assert_eq!(troubles.newest().len(), 1, "it can be read; the other kernel has still lost something");
         troubles.keep(|trouble| trouble.origin != Some(origin));
         assert!(troubles.newest().is_empty());

@@ -282,11 +282,16 @@ impl<S: Model, A: Action<S>> PendingAction<S, A> {
     /// # Errors
     /// When it was not done.
     pub async fn outcome(&self) -> Result<A::Outcome, ActError<A::Failure>> {
-        let mut events = self.kernel.events();
+        let mut happened = self.kernel.shared().happened.subscribe();
         loop {
-            match self.kernel.outcome_of(self.id).map_err(ActError::Refused)? {
-                Some(outcome) => return typed::<S, A>(self.id, Some(outcome)),
-                None => drop(events.next().await.ok_or(ActError::Unknown(self.id))?),
+            let outcome = self.kernel.outcome_of(self.id).map_err(ActError::Refused)?;
+            if outcome.is_some() {
+                return typed::<S, A>(self.id, outcome);
+            }
+            let stopped = self.kernel.downgrade();
+            tokio::select! {
+                changed = happened.changed() => changed.map_err(|_| ActError::Unknown(self.id))?,
+                () = stopped.ended() => return Err(ActError::Unknown(self.id)),
             }
         }
     }

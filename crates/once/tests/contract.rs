@@ -98,7 +98,9 @@ fn every_method_takes_and_answers_what_its_schema_says() {
         }
         travelling(&mut a, &mut b).await;
         serving(&mut a).await;
-        a.ask(Listen {}).await;
+        let begins = a.ask(Listen { since: Some("start".into()), ..Listen::default() }).await;
+        let page = a.ask(Events { after: Some(begins.cursor), limit: Some(1), ..Events::default() }).await;
+        a.ask(Events { after: page.next, limit: Some(10_000), ..Events::default() }).await;
         b.ask(Stop {}).await;
         let seen: BTreeSet<_> = a.seen.union(&b.seen).copied().chain(UNSEEN.map(|(name, _)| name)).collect();
         let all: BTreeSet<_> = METHODS.iter().map(|method| method.name).collect();

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use once::model::ids::Uuid;
 use once::model::scenario::Scenario;
-use once::{ErrorKind, Event, Heard, InitOptions, Ior, Kernel, Object, Plan, RunState, StepState};
+use once::{ErrorKind, Event, InitOptions, Ior, Kernel, Object, Plan, RunState, StepState};
 use serde_json::{Value, json};
 
 /// Runs a story on a current-thread runtime, as the daemon does, and fails if it takes too long.
@@ -75,7 +75,7 @@ fn a_transfer_is_done_or_undone_and_says_so() {
     story(async {
         let (alice, bob, mine, theirs) = accounts(dir.path()).await;
         let (a, b) = (mine.ior(&[]), theirs.ior(&[]));
-        let mut events = alice.events();
+        let mut events = alice.watch().stream().unwrap();
         let transfer = plan(
             "sequence",
             &[step("take", &a, "withdraw", 30, "deposit"), step("give", &b, "deposit", 30, "withdraw")],
@@ -87,10 +87,10 @@ fn a_transfer_is_done_or_undone_and_says_so() {
         // Whoever listens has heard of it.
         let mut heard = Vec::new();
         while heard.len() < 3 {
-            let Some(Heard::Event(event)) = events.next().await else { panic!("the kernel has stopped") };
-            if let Event::Published { name, data, .. } = *event {
-                let data: Value = serde_json::from_slice(&data).unwrap();
-                heard.push((name, data["state"].clone()));
+            let happened = events.next().await.expect("the kernel runs").unwrap();
+            if let Event::Published { topic, data_text, .. } = happened.event {
+                let data: Value = serde_json::from_str(&data_text).unwrap();
+                heard.push((topic, data["state"].clone()));
             }
         }
         let expected = ["running", "running", "done"].map(|state| ("coordination".to_owned(), json!(state)));

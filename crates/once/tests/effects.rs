@@ -16,8 +16,8 @@ use once::component::{Add, Counter, Get};
 use once::model::action::Given;
 use once::model::scenario::Scenario;
 use once::{
-    ActError, Action, Activity, Builder, Component, Context, ErrorKind, Event, Heard, InitOptions, Ior,
-    Kernel, Model, ObjectRef, Reply,
+    ActError, Action, Activity, Builder, Component, Context, ErrorKind, Event, InitOptions, Ior, Kernel,
+    Model, ObjectRef, Reply,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -255,20 +255,19 @@ fn objects_are_born_and_end_and_are_heard_of() {
     story(async {
         let alice = kernel(dir.path(), "alice").await;
         let boss = alice.create_object(Boss::default()).await.unwrap();
-        let mut events = alice.events();
+        let mut events = alice.watch().stream().unwrap();
         let child = boss.act(Do("bear".into())).await.unwrap();
         let child: once::model::ids::Uuid = serde_json::from_value(child).unwrap();
         let there = alice.act(&Ior::bare(child), "get", "null").unwrap().await.unwrap();
         assert_eq!(there.result, "40");
         boss.act(Do("shout".into())).await.unwrap();
         let heard = loop {
-            if let Some(Heard::Event(event)) = events.next().await
-                && let Event::Published { key, name, data } = *event
-            {
-                break (key, name, data);
+            if let Event::Published { key, topic, data_text } = events.next().await.unwrap().unwrap().event {
+                break (key, topic, data_text);
             }
         };
-        assert_eq!(heard, (boss.key(), "shouted".to_owned(), "{\"loud\":true}".into()));
+        let key = once::api::contract::key_text(&boss.key());
+        assert_eq!(heard, (key, "shouted".to_owned(), "{\"loud\":true}".to_owned()));
         boss.act(Do("end".into())).await.unwrap();
         assert!(matches!(boss.act(Log).await, Err(ActError::Refused(_))));
     });

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use once::ErrorKind;
 use once::Kernel;
 use once::api::Client;
+use once::api::contract::Listen;
 use raw::*;
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
@@ -24,7 +25,7 @@ fn a_kernel_that_was_let_go_frees_its_directory_whoever_is_connected_to_its_api(
         let (object, _) = alice.import(note(1, "kept")).await.unwrap();
         alice.serve_api().await.unwrap();
         let client = Client::connect(&data).await.unwrap().unwrap();
-        let mut events = client.listen().await.unwrap();
+        let mut events = client.listen(Listen::default()).await.unwrap();
         drop(alice);
         // What happened before comes first; then whoever listens hears the end, and whoever calls is told.
         within("the end of the events", async { while events.next().await.is_some() {} }).await;
@@ -111,7 +112,7 @@ fn caller() -> once::Component {
 }
 
 /// The next notification of this kind.
-async fn next(events: &mut once::api::Events, kind: &str) -> Value {
+async fn next(events: &mut once::api::EventFeed, kind: &str) -> Value {
     within(kind, async {
         loop {
             let event = events.next().await.expect("the kernel is there");
@@ -142,7 +143,8 @@ fn what_becomes_of_actions_is_told_to_whoever_listens_and_what_waits_is_listed()
         let calling = ior(made);
         b.call("grant", json!({ "peer": "alice", "right": "act" })).await.unwrap();
 
-        let (mut at_alice, mut at_bob) = (a.listen().await.unwrap(), b.listen().await.unwrap());
+        let (mut at_alice, mut at_bob) =
+            (a.listen(Listen::default()).await.unwrap(), b.listen(Listen::default()).await.unwrap());
         let add = json!({ "object": counter, "name": "add", "arguments": { "by": 2 } });
         let id = a.call("act", add.clone()).await.unwrap()["id"].clone();
         let acted = next(&mut at_bob, "acted").await;
@@ -170,7 +172,7 @@ fn what_becomes_of_actions_is_told_to_whoever_listens_and_what_waits_is_listed()
         assert_eq!((&acted["id"], &acted["result_text"]), (&done["id"], &json!(null)));
         assert_eq!(acted["result_bytes"], 5002);
         let published = next(&mut at_alice, "published").await;
-        assert_eq!(published["name"], "going");
+        assert_eq!(published["topic"], "going");
         let data: Value = serde_json::from_str(published["data_text"].as_str().unwrap()).unwrap();
         assert_eq!(data["to"], json!(counter));
         let outbox = a.call("outbox", json!({})).await.unwrap();

@@ -32,7 +32,7 @@ use std::process::Command;
 use std::time::Instant;
 
 use once::api::Client;
-use once::{ErrorKind, Event, Heard, Kernel};
+use once::{ErrorKind, Event, Kernel};
 use once_model::wire::{Frame, Greeting, ShareAnswer, Shared};
 use raw::*;
 use serde_json::{Value, json};
@@ -56,20 +56,17 @@ fn a_connection_that_is_made_and_then_denied_is_none() {
     story(async {
         let (alice, bob) = (kernel(dir.path(), "alice").await, kernel(dir.path(), "bob").await);
         let client = api(&bob, &dir.path().join("bob")).await;
-        let mut events = bob.events();
+        let mut events = bob.watch().stream().unwrap();
         let add =
             json!({ "kernel": alice.id().to_string(), "addresses": alice.addresses(), "name": "alice" });
         client.call("peers.add", add).await.unwrap();
         // QUIC connects, alice does not know bob: it was never a connection to a peer.
         let reason = within("the denial", async {
             loop {
-                match events.next().await.unwrap() {
-                    Heard::Event(event) => match *event {
-                        Event::Connected { .. } => panic!("connected to a kernel that denies us"),
-                        Event::Disconnected { reason, .. } => break reason,
-                        _ => {}
-                    },
-                    Heard::Lagged(_) => {}
+                match events.next().await.unwrap().unwrap().event {
+                    Event::Connected { .. } => panic!("connected to a kernel that denies us"),
+                    Event::Disconnected { reason, .. } => break reason,
+                    _ => {}
                 }
             }
         })

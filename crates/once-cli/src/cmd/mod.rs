@@ -44,3 +44,4 @@ pub mod stop;
 pub mod unfollow;
 pub mod up;
 pub mod verify_receipt;
+pub mod watch;

@@ -7,8 +7,8 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use clap::Args;
-use once::api::contract::{Event, LossInfo, Peers, Status, StatusResult};
-use once::api::{Client, Events};
+use once::api::contract::{Event, Listen, LossInfo, Peers, Status, StatusResult};
+use once::api::{Client, EventFeed};
 use once::{Chatter, ErrorKind, InitOptions, Kernel};
 use serde::Serialize;
 
@@ -216,7 +216,7 @@ async fn serve(
         let took = ui::duration_us(begun.elapsed().as_micros() as u64);
         ui::say(&format!("Ready after {took}. Ctrl-C stops it."));
     }
-    let events = client.listen().await?;
+    let events = client.listen(Listen::default()).await?;
     tokio::select! {
         stopped = kernel.stopped() => Ok(stopped?),
         () = signals.next() => Ok(()),
@@ -270,17 +270,17 @@ fn announce(context: &Context, status: &StatusResult, log: Option<&Path>) -> Don
 }
 
 /// Says which peers come and go, until the kernel says no more; of each peer only so much in a while.
-async fn narrate(client: &Client, mut events: Events) {
+async fn narrate(client: &Client, mut events: EventFeed) {
     let chatter = Chatter::default();
     while let Some(event) = events.next().await {
-        let (kernel, what) = match event {
+        let (kernel, what) = match event.event {
             Event::Connected { peer, .. } => (peer, "connected".to_owned()),
             Event::Quarantined { .. } => {
                 ui::say(QUARANTINED);
                 continue;
             }
-            Event::Disconnected { peer, reason } => (peer, format!("gone: {}", ui::shown(&reason))),
-            Event::FollowDenied { peer, key } => {
+            Event::Disconnected { peer, reason, .. } => (peer, format!("gone: {}", ui::shown(&reason))),
+            Event::FollowDenied { peer, key, .. } => {
                 let key = ui::key(&key);
                 (peer, format!("does not let this kernel follow {key}: it is not followed any more"))
             }

@@ -5,9 +5,9 @@ use std::pin::pin;
 use std::time::{Duration, Instant};
 
 use once::ErrorKind;
-use once::api::Events;
+use once::api::EventFeed;
 use once::api::contract::{
-    Event, Exchange, ExchangeResult, Get, Grant, Invite, Join, Outbox, PeersSet, Put, Right, Share,
+    Event, Exchange, ExchangeResult, Get, Grant, Invite, Join, Listen, Outbox, PeersSet, Put, Right, Share,
 };
 
 use super::folder::Folder;
@@ -199,7 +199,7 @@ async fn share_and_kill(
     share(alice, &to, first, true, &bar).await?;
     // A connection of its own: it goes when nobody listens any more.
     let listener = alice.connect().await?;
-    let mut events = listener.listen().await?;
+    let mut events = listener.listen(Listen::default()).await?;
     let mut sharing = pin!(share(alice, &to, second, false, &bar));
     let (mut handed_over, begun) = (false, Instant::now());
     while !second.is_empty() {
@@ -263,9 +263,9 @@ pub async fn share(alice: &Node, to: &str, keys: &[String], delivered: bool, bar
 }
 
 /// Until something was delivered.
-async fn delivered(events: &mut Events) {
+async fn delivered(events: &mut EventFeed) {
     while let Some(event) = events.next().await {
-        if matches!(event, Event::Delivered { .. } | Event::Lagged { .. }) {
+        if matches!(event.event, Event::Delivered { .. } | Event::Gap { .. }) {
             return;
         }
     }

@@ -7,7 +7,7 @@ use crate::access::expiry;
 use crate::store::{Durability, Store, StoreError};
 use crate::txn::Txn;
 use crate::waist::{Ctx, Effect, Effects, Entropy, Input};
-use crate::{act, meta, peers};
+use crate::{act, events, meta, peers};
 
 /// Is shown the transaction and the effects of each step as it ends: for whoever judges the engine.
 pub type Watch<'a> = &'a mut dyn FnMut(&Txn<'_>, &Effects);
@@ -57,10 +57,12 @@ pub fn start_watched<S: Store>(
         return Err(StoreError::Io("this data belongs to another kernel: its key was replaced".into()));
     }
     engine.commit = meta::commit_number(store)?;
+    engine.events = events::State::open(store)?;
     let mut txn = Txn::new(store);
     let mut effects = engine.start(&mut txn, ctx, rng)?;
     effects.after.extend(expiry::note(engine, &mut txn, ctx.now_ms));
     watch(&txn, &effects);
+    note_events(engine, &mut txn, &effects.after, ctx)?;
     // What was read may rest on rows that the last run never synced; from here on it is certain.
     txn.require_sync();
     commit(engine, store_batch(engine, txn), store)?;
@@ -116,6 +118,7 @@ pub fn run_watched<S: Store>(
     peers::note(engine, &mut txn)?;
     act::note(engine, &mut txn);
     held.extend(expiry::note(engine, &mut txn, ctx.now_ms));
+    note_events(engine, &mut txn, &held, ctx)?;
     if mutant!(AckBeforeCommit) {
         held.drain(..).for_each(&mut *release);
     }
@@ -130,6 +133,18 @@ pub fn run_watched<S: Store>(
     }
     held.into_iter().for_each(release);
     Ok(committed)
+}
+
+/// What happened goes into the event log, in this commit.
+fn note_events(
+    engine: &mut Engine,
+    txn: &mut Txn<'_>,
+    effects: &[Effect],
+    ctx: &Ctx,
+) -> Result<(), StoreError> {
+    let moment =
+        events::Moment { boot: engine.boot, at_ms: ctx.now_ms, disk_free_bytes: engine.disk_free_bytes };
+    engine.events.record(txn, effects, moment, &engine.limits)
 }
 
 fn store_batch(engine: &Engine, mut txn: Txn<'_>) -> (crate::store::Batch, Durability) {

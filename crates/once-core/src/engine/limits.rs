@@ -44,6 +44,10 @@ pub struct Limits {
     pub proofs: usize,
     /// Rows that one step looks at, of all chores together.
     pub slice_rows: usize,
+    /// Most events in the event log, and what they may take up in bytes.
+    pub events: u64,
+    /// See `events`.
+    pub events_bytes: u64,
     /// Most bytes of luggage inside of a handoff; what is larger is pulled.
     pub luggage_inline: usize,
 }
@@ -73,6 +77,8 @@ impl Limits {
         peers: page::PEERS_MAX,
         proofs: 1024,
         slice_rows: 64,
+        events: page::EVENTS_MAX_ROWS,
+        events_bytes: page::EVENTS_MAX_BYTES,
         luggage_inline: page::LUGGAGE_INLINE_MAX_BYTES,
     };
 }

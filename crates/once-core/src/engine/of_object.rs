@@ -148,9 +148,9 @@ mod tests {
     use super::*;
     use crate::testing::Alone;
 
-    /// What names an object in its value and is not the object's: results of this kernel's clients, paths of imports, and
-    /// the order of time, whose rows name the timer or the action that they are about.
-    const OTHERS: &[Table] = &[Table::Request, Table::Source, Table::Due];
+    /// What names an object in its value and is not the object's: results of this kernel's clients, paths of imports, what
+    /// happened here, and the order of time, whose rows name the timer or the action that they are about.
+    const OTHERS: &[Table] = &[Table::Request, Table::Source, Table::Event, Table::Due];
 
     #[test]
     fn every_row_that_belongs_to_an_object_is_named() {

@@ -2,7 +2,7 @@
 
 use crate::chores::Chores;
 use crate::parked::Parked;
-use crate::{act, archive, follow, moving, object, peers, share};
+use crate::{act, archive, events, follow, moving, object, peers, share};
 
 use super::expiry::Expiry;
 use super::limits::{BEHIND_MAX, Limits};
@@ -18,6 +18,7 @@ pub struct Engine {
     pub(crate) follow: follow::State,
     pub(crate) moving: moving::State,
     pub(crate) archive: archive::State,
+    pub(crate) events: events::State,
     /// What takes more than one step.
     pub(crate) chores: Chores,
     /// What ends by the clock.
@@ -68,6 +69,7 @@ impl Engine {
             follow: follow::State::default(),
             moving: moving::State::default(),
             archive: archive::State::default(),
+            events: events::State::default(),
             chores: Chores::default(),
             expiry: Expiry::default(),
             clocks: 0,

@@ -85,6 +85,8 @@ pub enum Table {
     Visit = 50,
     /// Kernel id -> that people here have removed it.
     Removed = 51,
+    /// Boot + number of the last of them -> what happened in one commit.
+    Event = 52,
     /// Object key + number -> an entry of the history that a former home has recorded.
     Archive = 54,
     /// Object key -> how much of what was recorded here the present home has.
@@ -93,7 +95,7 @@ pub enum Table {
 
 impl Table {
     /// Every table, in the order of their numbers.
-    pub const ALL: [Self; 37] = [
+    pub const ALL: [Self; 38] = [
         Self::Meta,
         Self::Head,
         Self::Body,
@@ -129,6 +131,7 @@ impl Table {
         Self::Stayed,
         Self::Visit,
         Self::Removed,
+        Self::Event,
         Self::Archive,
         Self::Archiving,
     ];

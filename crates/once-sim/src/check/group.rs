@@ -103,6 +103,7 @@ impl Checker {
             self.ledger(group, commit);
         }
         self.archives(group, group.commit, cover);
+        self.event_log(group);
         self.leaving(group, &allowed, cover);
         if let Some(shadow) = self.shadows.get_mut(&group.kernel) {
             shadow.promises.end_without_rows(group);

@@ -8,6 +8,7 @@ pub(crate) mod act;
 mod answers;
 mod archive;
 mod effects;
+mod events;
 mod exchange;
 pub(crate) mod find;
 pub(crate) mod follow;
@@ -131,6 +132,7 @@ pub(crate) struct Checker {
     pub(crate) news: news::News,
     entries: history::Entries,
     archives: archive::Archives,
+    told: events::Told,
     /// The UUIDs of all journals that were imported, or born of others.
     journals: BTreeSet<Uuid>,
     shadows: BTreeMap<KernelId, Shadow>,

@@ -14,9 +14,10 @@ use tokio::net::UnixStream;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::{Mutex as AsyncMutex, mpsc};
 
-use super::contract::{self, Event, Method, Progress, RpcError};
+use super::contract::{self, EventInfo, Method, Progress, RpcError};
 use super::{SOCKET, dispatch};
 use crate::error::OrError;
+use crate::events::EventStream;
 use crate::net::lock;
 use crate::{Error, Kernel};
 
@@ -225,18 +226,20 @@ impl Client {
         }
     }
 
-    /// What happens on the kernel from now on.
+    /// What happens on the kernel: from now on, or since a place in its event log. Over a socket there is one such stream at a time.
     ///
     /// # Errors
-    /// When the kernel is gone.
-    pub async fn listen(&self) -> Result<Events, Error> {
+    /// When the kernel is gone, or the place is none of it.
+    pub async fn listen(&self, params: contract::Listen) -> Result<EventFeed, Error> {
         match &*self.0 {
-            Way::Embedded(kernel) => Ok(Events(Source::Embedded(kernel.clone(), kernel.events()))),
+            Way::Embedded(kernel) => {
+                Ok(EventFeed(Source::Embedded(super::events::listened(kernel, &params)?.stream()?)))
+            }
             Way::Socket(socket) => {
                 let (events, heard) = mpsc::unbounded_channel();
                 lock(&socket.waiting).events = Some(events);
-                self.ask(contract::Listen {}).await?;
-                Ok(Events(Source::Socket(heard)))
+                let begins = self.ask(params).await?.cursor;
+                Ok(EventFeed(Source::Socket { heard, begins }))
             }
         }
     }
@@ -334,28 +337,32 @@ fn read_error(error: &Value) -> Error {
 }
 
 /// A stream of events.
-pub struct Events(Source);
+pub struct EventFeed(Source);
 
 enum Source {
-    Socket(mpsc::UnboundedReceiver<Value>),
-    Embedded(Kernel, crate::Events),
+    Socket { heard: mpsc::UnboundedReceiver<Value>, begins: String },
+    Embedded(EventStream),
 }
 
-impl Events {
+impl EventFeed {
+    /// The place in the event log behind which it began.
+    #[must_use]
+    pub fn begins(&self) -> String {
+        match &self.0 {
+            Source::Socket { begins, .. } => begins.clone(),
+            Source::Embedded(events) => events.begins().to_string(),
+        }
+    }
+
     /// The next one; `None` when the kernel has stopped. A kind that is not known here is passed over.
-    pub async fn next(&mut self) -> Option<Event> {
+    pub async fn next(&mut self) -> Option<EventInfo> {
         match &mut self.0 {
-            Source::Socket(heard) => loop {
+            Source::Socket { heard, .. } => loop {
                 if let Ok(event) = serde_json::from_value(heard.recv().await?) {
                     return Some(event);
                 }
             },
-            Source::Embedded(kernel, events) => loop {
-                let heard = events.next().await?;
-                if let Some(event) = super::shapes::heard(kernel, &heard) {
-                    return Some(event);
-                }
-            },
+            Source::Embedded(events) => events.next().await?.ok(),
         }
     }
 }

@@ -14,6 +14,7 @@ mod difference;
 pub(crate) mod doctor;
 mod doors;
 mod drain;
+mod events;
 mod find;
 pub(crate) mod history;
 pub(crate) mod invites;
@@ -41,7 +42,9 @@ mod turns;
 mod way;
 
 pub use crate::Error as ApiError;
-pub use client::{Client, Events};
+pub use client::{Client, EventFeed};
+pub(crate) use invites::id as invite_id;
+pub(crate) use names::name_of as kernel_name;
 
 use std::path::{Path, PathBuf};
 
@@ -102,6 +105,7 @@ async fn dispatch(kernel: &Kernel, method: &str, mut params: Value, tell: Tell<'
     answers! { Call::read(method, params)?;
         Hello(_) => Ok(hello(kernel)),
         Status(_) => kernel.status(),
+        Events(params) => events::events(kernel, params).await,
         Import(params) => methods::import(kernel, params).await,
         Create(params) => methods::create(kernel, params).await,
         Put(params) => methods::put(kernel, params).await,

@@ -38,6 +38,8 @@ const METHODS: [&str; 4] = [Serve::NAME, Ran::NAME, ServeActivity::NAME, Worked:
 pub(super) struct Link {
     state: Mutex<State>,
     may_stay: bool,
+    /// Ends the stream of events that this connection has.
+    listening: Mutex<Option<oneshot::Sender<()>>>,
 }
 
 enum State {
@@ -70,12 +72,19 @@ struct Which {
 impl Link {
     /// `may_stay`: whether there is a place for a connection that is asked.
     pub fn new(lines: mpsc::Sender<Line>, may_stay: bool) -> Self {
-        Self { state: Mutex::new(State::Fresh(lines)), may_stay }
+        Self { state: Mutex::new(State::Fresh(lines)), may_stay, listening: Mutex::default() }
     }
 
     /// Whether this connection may be asked or told something later.
     pub fn may_stay(&self) -> bool {
         self.may_stay
+    }
+
+    /// A stream of events begins on this connection, and the one before it ends. This one ends when the answer resolves.
+    pub fn listens(&self) -> oneshot::Receiver<()> {
+        let (end, ended) = oneshot::channel();
+        drop(lock(&self.listening).replace(end));
+        ended
     }
 
     /// Whether this method is about what a connection serves.

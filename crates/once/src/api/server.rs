@@ -9,13 +9,14 @@ use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use tokio::io::{AsyncWriteExt, BufReader};
 use tokio::net::{UnixListener, UnixStream};
-use tokio::sync::{Notify, Semaphore, mpsc};
+use tokio::sync::{Notify, Semaphore, mpsc, oneshot};
 
-use super::contract::{Progress, RpcError};
+use super::contract::{ListenResult, Progress, RpcError};
 use super::doors::{Door, Doors, Entered};
 use super::lines::{self, Line, Places, Spoken};
 use super::served::Link;
-use super::{SOCKET, dispatch, shapes};
+use super::{SOCKET, dispatch};
+use crate::events::EventStream;
 use crate::kernel::Weak;
 use crate::{Error, Kernel};
 
@@ -273,10 +274,16 @@ async fn call(kernel: &Weak, line: Spoken, lines: &mpsc::Sender<Line>, link: &Li
             return;
         }
         "listen" => {
-            let events = running.events();
+            let begun = listened(&running, params);
             drop(running);
-            let _ = lines.send(json!({ "jsonrpc": "2.0", "id": id, "result": true }).into()).await;
-            return listen(kernel, events, lines).await;
+            let events = match begun {
+                Ok((events, result)) => {
+                    let _ = lines.send(json!({ "jsonrpc": "2.0", "id": id, "result": result }).into()).await;
+                    events
+                }
+                Err(error) => return drop(lines.send(failure(&id, &error).into()).await),
+            };
+            return tell_events(events, link.listens(), lines).await;
         }
         method if Link::has(method) => link.call(&running, method, params).await.map(|(result, then)| {
             begins = then;
@@ -315,23 +322,32 @@ fn failure(id: &Value, error: &Error) -> Value {
     json!({ "jsonrpc": "2.0", "id": id, "error": RpcError::from(error) })
 }
 
-async fn listen(kernel: &Weak, mut events: crate::Events, lines: &mpsc::Sender<Line>) {
+/// A stream of events begins: from now on nothing is missed.
+fn listened(kernel: &Kernel, params: &str) -> Result<(EventStream, ListenResult), Error> {
+    let params =
+        serde_json::from_str(params).map_err(|error| Error::usage(format!("parameters: {error}")))?;
+    let events = super::events::listened(kernel, &params)?.stream()?;
+    let cursor = events.begins().to_string();
+    Ok((events, ListenResult { cursor }))
+}
+
+/// Tells a client what happens, until the kernel ends, the client goes or wants another stream. An error ends the stream: it is in
+/// the log.
+async fn tell_events(mut events: EventStream, mut ended: oneshot::Receiver<()>, lines: &mpsc::Sender<Line>) {
     loop {
-        let heard = tokio::select! {
+        let event = tokio::select! {
             // What happened before the end comes before the end.
             biased;
-            heard = events.next() => heard,
-            () = kernel.ended() => None,
+            event = events.next() => event,
+            _ = &mut ended => None,
         };
-        let (Some(heard), Some(running)) = (heard, kernel.upgrade()) else { return };
-        let params = shapes::heard(&running, &heard);
-        drop(running);
-        if let Some(params) = params
-            && lines
-                .send(json!({ "jsonrpc": "2.0", "method": "event", "params": params }).into())
-                .await
-                .is_err()
-        {
+        let params = match event {
+            Some(Ok(params)) => params,
+            Some(Err(error)) => return tracing::error!(%error, "the event log cannot be read"),
+            None => return,
+        };
+        let line = json!({ "jsonrpc": "2.0", "method": "event", "params": params });
+        if lines.send(line.into()).await.is_err() {
             return;
         }
     }

@@ -1,19 +1,13 @@
 //! From what the engine and the store have to the shapes of the contract.
 
 use once_core::object::HeadRow;
-use once_core::waist;
-use once_model::action;
 use once_model::header::Header;
-use once_model::ids::{ObjectKey, Uuid};
+use once_model::ids::Uuid;
 use once_model::scenario::{self, Scenario};
-use once_model::wire::ShareAnswer;
 
-use super::contract::{
-    ActionInfo, ActionStatus, ChangeKind, DeliveryAnswer, DoneInfo, Event, Identity, ObjectInfo, ObjectState,
-    OutcomeEvent, ResultEvent,
-};
-use super::{invites, names};
-use crate::{ActionResult, Change, Heard, Kernel, Object, State};
+use super::contract::{ActionInfo, ActionStatus, ChangeKind, DoneInfo, Identity, ObjectInfo, ObjectState};
+use super::names;
+use crate::{ActionResult, Change, Kernel, Object, State};
 
 pub(super) fn object(kernel: &Kernel, object: &Object) -> ObjectInfo {
     let at = if object.home() == Some(kernel.id()) { kernel.addresses() } else { Vec::new() };
@@ -115,86 +109,4 @@ pub(super) fn acted(acted: &ActionResult) -> ActionInfo {
 /// An action without an outcome to show.
 pub(super) const fn pending(id: Uuid, status: ActionStatus) -> ActionInfo {
     ActionInfo { id, status, done: None, claimed: None, coordination: None }
-}
-
-/// Longest result in a notification, in bytes: a client that wants all of a longer one asks for the outcome.
-const HEARD_MAX_BYTES: usize = 4 * 1024;
-
-/// What came of an action, in a notification.
-fn came(key: &ObjectKey, id: &Uuid, outcome: &action::Outcome) -> OutcomeEvent {
-    let (result, code) = match outcome {
-        action::Outcome::Done(json) | action::Outcome::Failed(json) => {
-            let fits = json.len() <= HEARD_MAX_BYTES;
-            let result_text = fits.then(|| String::from_utf8_lossy(json).into_owned());
-            (Some(ResultEvent { result_text, result_bytes: json.len() }), None)
-        }
-        action::Outcome::Refused(code) => (None, Some(code.name().to_owned())),
-    };
-    OutcomeEvent { key: names::key_text(key), id: *id, status: outcome.word().to_owned(), result, code }
-}
-
-/// An event as a notification's parameters; `None` for what clients need not know.
-pub(super) fn heard(kernel: &Kernel, heard: &Heard) -> Option<Event> {
-    let event = match heard {
-        Heard::Lagged(missed) => return Some(Event::Lagged { missed: *missed }),
-        Heard::Event(event) => event.as_ref(),
-    };
-    let text = names::key_text;
-    Some(match event {
-        waist::Event::Changed { header, from } => {
-            let shown = match kernel.get(header.key()) {
-                Ok(Some(found)) => object(kernel, &found),
-                // Gone since, or it cannot be read: then no more is known of it than this.
-                _ => object(kernel, &Object::new(bare_row((**header).clone(), None, *from), kernel.id())),
-            };
-            Event::Changed { object: Box::new(shown), from: from.map(|from| from.to_string()) }
-        }
-        waist::Event::Moved { key, to } => Event::Moved { key: text(key), to: to.to_string() },
-        waist::Event::MovedIn { key, from } => Event::MovedIn { key: text(key), from: from.to_string() },
-        waist::Event::Dropped { key } => Event::Dropped { key: text(key) },
-        waist::Event::Delivered { peer, key, answer } => delivered(peer.to_string(), text(key), answer),
-        waist::Event::FollowDenied { peer, key } => {
-            Event::FollowDenied { peer: peer.to_string(), key: text(key) }
-        }
-        waist::Event::Quarantined { by } => Event::Quarantined { peer: by.to_string() },
-        waist::Event::Came { peer, invite, petname, says } => Event::Came {
-            peer: peer.to_string(),
-            invite: invites::id(invite),
-            petname: petname.clone(),
-            says: says.clone(),
-        },
-        waist::Event::Connected { peer, clock_ahead_ms, .. } => {
-            Event::Connected { peer: peer.to_string(), clock_ahead_ms: *clock_ahead_ms }
-        }
-        waist::Event::Disconnected { peer, reason } => {
-            Event::Disconnected { peer: peer.to_string(), reason: reason.clone() }
-        }
-        waist::Event::Acted { key, id, outcome } => Event::Acted(came(key, id, outcome)),
-        waist::Event::Outcome { key, id, outcome } => Event::Outcome(came(key, id, outcome)),
-        // What an object may publish is bounded where it does.
-        waist::Event::Published { key, name, data } => Event::Published {
-            key: text(key),
-            name: name.clone(),
-            data_text: String::from_utf8_lossy(data).into_owned(),
-        },
-        waist::Event::Parked { origin, key, reason } => Event::Parked {
-            origin: origin.map(|origin| origin.to_string()),
-            key: key.as_ref().map(text),
-            reason: reason.clone(),
-        },
-        waist::Event::LaneForked { peer, key, sequence } => {
-            Event::LaneForked { peer: peer.to_string(), key: text(key), sequence: *sequence }
-        }
-        _ => return None,
-    })
-}
-
-fn delivered(peer: String, key: String, answer: &ShareAnswer) -> Event {
-    let (answer, code) = match answer {
-        ShareAnswer::Stored => (DeliveryAnswer::Stored, None),
-        ShareAnswer::Known => (DeliveryAnswer::Known, None),
-        ShareAnswer::Conflict => (DeliveryAnswer::Conflict, None),
-        ShareAnswer::Refused(why) => (DeliveryAnswer::Refused, Some(why.name().to_owned())),
-    };
-    Event::Delivered { peer, key, answer, code }
 }

@@ -12,7 +12,7 @@ use once_store::FjallStore;
 use serde_json::json;
 
 use super::contract::Event;
-use super::{dispatch, lanes, shapes};
+use super::{dispatch, lanes};
 use crate::{Kernel, Object, datadir};
 
 const UUID: &str = "7d0c2f6e-0b7e-4d0e-9b52-3f3f7e1a0c01";
@@ -57,11 +57,11 @@ fn a_lane_whose_object_cannot_be_read_is_told_with_what_to_do() {
         let body = once_core::object::body_key(&object.row.header);
         let alice = damaged(alice, &data, |_, batch| batch.rows.push((Table::Body, body, None))).await;
 
-        let mut events = alice.events();
+        let mut events = alice.watch().stream().unwrap();
         let id = alice.act(&object.ior(&[]), "get", "null").unwrap().send().await.unwrap();
         let (origin, reason) = loop {
-            let heard = events.next().await.unwrap();
-            if let Some(Event::Parked { origin, reason, .. }) = shapes::heard(&alice, &heard) {
+            let happened = events.next().await.unwrap().unwrap();
+            if let Event::Parked { origin, reason, .. } = happened.event {
                 break (origin, reason);
             }
         };

@@ -23,7 +23,8 @@ use super::turns::{self, Turns};
 use super::{methods, names, shapes, transfers};
 use crate::drain::subscriptions;
 use crate::error::OrError;
-use crate::{Error, Heard, Kernel, Object};
+use crate::events::{Entry, Filter, Reader};
+use crate::{Error, Kernel, Object};
 
 /// Left-out references that are named; the rest is counted.
 const LEFT_OUT_MAX: usize = 100;
@@ -92,7 +93,7 @@ async fn send(
     done: &mut Done,
     tell: Tell<'_>,
 ) -> Result<(), Error> {
-    let mut events = kernel.events();
+    let mut events = Reader::from_now(kernel, Filter::peer(to))?;
     let mut unanswered: BTreeSet<ObjectKey> =
         if delivered { keys.iter().copied().collect() } else { BTreeSet::new() };
     let mut waiting = keys.iter();
@@ -116,9 +117,9 @@ async fn send(
                 owed?;
                 done.shared += 1;
             }
-            heard = events.next(), if !unanswered.is_empty() => match heard {
-                Some(Heard::Event(event)) => settle(*event, to, &mut unanswered, done),
-                Some(Heard::Lagged(_)) => {}
+            happened = events.next(), if !unanswered.is_empty() => match happened? {
+                Some(Entry::Event(logged)) => settle(logged.event, to, &mut unanswered, done),
+                Some(Entry::Gap { .. }) => {}
                 None => return Err(Error::stopping()),
             },
             _ = look.tick(), if under_way.is_empty() => {

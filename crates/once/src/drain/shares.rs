@@ -11,7 +11,8 @@ use once_model::wire::ShareAnswer;
 use super::done::{DrainReport, End};
 use super::watch::{AHEAD, LOOK_EVERY, Watch};
 use crate::error::OrError;
-use crate::{Error, ErrorKind, Heard};
+use crate::events::{Entry, Filter, Reader};
+use crate::{Error, ErrorKind};
 
 const PHASE: &str = "sharing";
 
@@ -26,7 +27,7 @@ pub(super) async fn run(
     done: &mut DrainReport,
 ) -> Result<Option<End>, Error> {
     let (kernel, to, total, before) = (watch.kernel, watch.to, objects.len(), done.stuck_count);
-    let mut events = kernel.events();
+    let mut events = Reader::from_now(kernel, Filter::peer(to))?;
     let mut owed: BTreeSet<ObjectKey> = objects.iter().copied().collect();
     let mut settled: BTreeSet<ObjectKey> = BTreeSet::new();
     let mut left = objects.into_iter();
@@ -56,9 +57,9 @@ pub(super) async fn run(
                     }
                 }
             },
-            heard = events.next() => match heard {
-                Some(Heard::Event(event)) => answered(watch, *event, &mut owed, done),
-                Some(Heard::Lagged(_)) => {}
+            happened = events.next() => match happened? {
+                Some(Entry::Event(logged)) => answered(watch, logged.event, &mut owed, done),
+                Some(Entry::Gap { .. }) => {}
                 None => return Err(Error::stopping()),
             },
             _ = look.tick() => {

@@ -150,7 +150,7 @@ impl<'n> Post<'n> {
                 if matches!(event, Event::Parked { .. } | Event::LaneForked { .. } | Event::Acted { .. }) {
                     crate::net::lock(&self.shared.troubles).note(&event, now_ms());
                 }
-                let _ = self.shared.events.send(event);
+                self.shared.happened.send_replace(());
             }
         }
     }

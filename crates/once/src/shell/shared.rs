@@ -6,11 +6,11 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use once_core::shell::{ToldEarly, acts};
 use once_core::store::StoreError;
-use once_core::waist::{Answer, Command, Event};
+use once_core::waist::{Answer, Command};
 use once_core::{Refusal, act};
 use once_model::ids::{KernelId, Uuid};
 use once_model::sign::KernelKey;
-use tokio::sync::{broadcast, mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot};
 
 use super::lack::{Lack, what_to_free};
 use super::mail::{Mail, Unanswered};
@@ -32,7 +32,8 @@ pub(crate) struct Shared {
     /// Of how many of the newest entries of an object it is kept what was asked and said.
     pub told_rows: u64,
     pub mail: mpsc::Sender<Mail>,
-    pub events: broadcast::Sender<Event>,
+    /// Told when the event log has grown: whoever wants to know what happens reads it.
+    pub happened: tokio::sync::watch::Sender<()>,
     pub metrics: Mutex<Metrics>,
     pub tidy: Arc<Tidy>,
     /// By what objects are found.

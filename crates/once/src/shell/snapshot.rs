@@ -11,6 +11,11 @@ use once_store::FjallSnapshot;
 pub(crate) struct Snapshot(pub(super) Option<FjallSnapshot>);
 
 impl Snapshot {
+    /// Whether nothing can be read just now.
+    pub fn is_closed(&self) -> bool {
+        self.0.is_none()
+    }
+
     fn open(&self) -> Result<&FjallSnapshot, StoreError> {
         self.0.as_ref().ok_or_else(closed)
     }

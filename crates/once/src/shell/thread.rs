@@ -12,7 +12,7 @@ use once_core::waist::{Ctx, Runner};
 use once_model::ids::BootId;
 use once_model::sign::KernelKey;
 use once_store::FjallStore;
-use tokio::sync::{broadcast, mpsc};
+use tokio::sync::mpsc;
 
 use super::hands::Network;
 use super::lack::Lack;
@@ -28,9 +28,6 @@ use crate::catalog::Catalog;
 use crate::component::Components;
 use crate::error::{IntoError, OrError};
 use crate::metrics::Metrics;
-
-/// Events that a slow listener may be behind.
-const EVENTS_MAX: usize = 4096;
 
 /// Opens the engine on a store. `run` is to be called on a thread of its own.
 ///
@@ -52,7 +49,7 @@ pub(crate) fn prepare(
         components: Arc::new(components),
         told_rows: told_rows.unwrap_or(once_model::limits::TOLD_ROWS),
         mail,
-        events: broadcast::channel(EVENTS_MAX).0,
+        happened: tokio::sync::watch::Sender::new(()),
         metrics: Mutex::new(Metrics::default()),
         tidy: Arc::default(),
         catalog: Catalog::default(),

@@ -4,7 +4,8 @@
 const METHODS: &[(&str, Library)] = &[
     ("hello", Has(&["id", "name"])),
     ("status", Has(&["status", "addresses"])),
-    ("listen", Has(&["events"])),
+    ("listen", Has(&["watch"])),
+    ("events", Has(&["newest_event"])),
     ("stop", Has(&["stop"])),
     ("import", Has(&["import"])),
     ("create", Has(&["create", "create_object"])),

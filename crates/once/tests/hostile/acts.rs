@@ -1,7 +1,7 @@
 //! A peer that acts as it should not: it harms its own lanes, and nobody else's.
 
 use once::api::Client;
-use once::{Event, Heard, Kernel, ObjectKey};
+use once::{Event, Kernel, ObjectKey};
 use once_model::action::{Act, ActOutcome, Action, BUILT_IN_FROM, Given, LaneName, Missing, Outcome};
 use once_model::ids::{Hash, Incarnation, Line, Lineage, Uuid};
 use once_model::limits::{ARGUMENTS_MAX_BYTES, GIVEN_MAX, JSON_MAX_DEPTH, NAME_MAX_BYTES};
@@ -159,7 +159,7 @@ fn another_action_in_a_known_place_gets_no_answer_runs_nothing_and_is_told() {
         let key = s.counter(1).await;
         let first = add(key, 1, 1);
         assert_eq!(s.control.act(&first).await, done(1));
-        let mut events = s.alice.events();
+        let mut events = s.alice.watch().stream().unwrap();
         let acting = Some(nowhere(1));
         let others = [
             add(key, 1, 2),
@@ -178,10 +178,10 @@ fn another_action_in_a_known_place_gets_no_answer_runs_nothing_and_is_told() {
         assert_eq!(s.counted(key), 1);
         let mut forked = 0;
         while forked < others.len() {
-            if let Heard::Event(event) = within("an event", events.next()).await.unwrap()
-                && let Event::LaneForked { peer, key: lane, sequence } = *event
-            {
-                assert_eq!((peer, lane, sequence), (s.mallory.id(), key, 1));
+            let happened = within("an event", events.next()).await.unwrap().unwrap();
+            if let Event::LaneForked { peer, key: lane, sequence, .. } = happened.event {
+                let expected = (s.mallory.id().to_string(), once::api::contract::key_text(&key), 1);
+                assert_eq!((peer, lane, sequence), expected);
                 forked += 1;
             }
         }

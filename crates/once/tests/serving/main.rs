@@ -14,8 +14,9 @@ use std::collections::VecDeque;
 use std::path::Path;
 use std::time::Duration;
 
+use once::ErrorKind;
+use once::Kernel;
 use once::api::Client;
-use once::{ErrorKind, Heard, Kernel};
 use raw::*;
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
@@ -231,7 +232,7 @@ fn what_an_action_has_as_its_consequence_happens_exactly_once() {
     story(async {
         let (alice, lamp) = lamp_at(dir.path()).await;
         let data = dir.path().join("alice");
-        let mut events = alice.events();
+        let mut events = alice.watch().stream().unwrap();
         let mut program = Program::serving(&data, "Lamp").await;
         program.must("serve_activity", json!({ "name": "ring" })).await;
         let client = Client::connect(&data).await.unwrap().unwrap();
@@ -299,14 +300,13 @@ fn what_an_action_has_as_its_consequence_happens_exactly_once() {
         assert_eq!(all["objects"].as_array().unwrap().len(), 2);
         let shouted = within("it is published", async {
             loop {
-                if let Some(Heard::Event(event)) = events.next().await
-                    && let once::Event::Published { name, data, .. } = *event
-                {
-                    return (name, data);
+                let happened = events.next().await.unwrap().unwrap();
+                if let once::Event::Published { topic, data_text, .. } = happened.event {
+                    return (topic, data_text);
                 }
             }
         });
-        assert_eq!(shouted.await, ("shouted".to_owned(), "{\"loud\":true}".into()));
+        assert_eq!(shouted.await, ("shouted".to_owned(), "{\"loud\":true}".to_owned()));
         // The end of it, and a value that its key alone names.
         let done = act(dir.path(), json!({ "object": lamp, "name": "end" }));
         let run = program.asked("run").await;

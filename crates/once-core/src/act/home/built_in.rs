@@ -225,13 +225,13 @@ mod tests {
         let mut kernel = Alone::new();
         let copy = kernel.import(1);
         let (claimed, rows) = kernel.command(Command::Claim { key: copy });
-        assert_eq!(rows, 11, "claim");
+        assert_eq!(rows, 12, "claim");
         let (key, _) = key_of(claimed);
-        // The new body, the old one's end, head, commit number; and ledger, the client's id and its outcome.
-        assert_eq!(kernel.command(Command::Put { key, base: None, scenario: state(2) }).1, 7, "put");
-        assert_eq!(kernel.command(Command::Remove { key }).1, 6, "removal");
+        // The new body, the old one's end, head, event log, commit number; and ledger, the client's id and its outcome.
+        assert_eq!(kernel.command(Command::Put { key, base: None, scenario: state(2) }).1, 8, "put");
+        assert_eq!(kernel.command(Command::Remove { key }).1, 7, "removal");
         let other = Scenario::parse(r#"{"model":{"n":1}}"#.to_owned()).unwrap();
-        assert_eq!(kernel.command(Command::Create { scenario: other }).1, 9, "create");
+        assert_eq!(kernel.command(Command::Create { scenario: other }).1, 10, "create");
     }
 
     #[test]

@@ -44,7 +44,14 @@ pub(crate) fn record(
     made: Made,
 ) -> Result<ObjectKey, StoreError> {
     let (head, after) = write(s, origin, act, &outcome, made)?;
-    s.out.push(Effect::Event(Event::Acted { key: after.key, id: act.action.id, outcome: outcome.clone() }));
+    s.out.push(Effect::Event(Event::Acted {
+        key: after.key,
+        id: act.action.id,
+        name: act.action.name.clone(),
+        origin: origin.kernel,
+        acting: act.action.acting,
+        outcome: outcome.clone(),
+    }));
     let key = head.header.key();
     s.engine.moving.touch(&key);
     answer(s, origin, act, Said { outcome, after: Some(after), certificate: head.header.certificate })?;

@@ -4,6 +4,7 @@
 
 mod apart;
 mod command;
+mod event;
 mod run;
 
 use std::sync::Arc;
@@ -15,10 +16,11 @@ use once_model::header::Header;
 use once_model::ids::{BootId, Hash, KernelId, ObjectKey, Uuid};
 use once_model::moving::{Handoff, Luggage};
 use once_model::sign::KernelKey;
-use once_model::wire::{Code, Frame, ShareAnswer};
+use once_model::wire::{Code, Frame};
 
 pub use apart::Apart;
 pub use command::{Answer, Change, Command, Stands, StandsFor};
+pub use event::Event;
 pub use run::{Call, Consequence, NoRunner, Ran, Run, RunResult, Runner, Then, Wait, Work};
 
 use crate::refusal::Refusal;
@@ -309,132 +311,6 @@ pub enum Effect {
     },
     /// Something that clients who listen want to know.
     Event(Event),
-}
-
-/// What clients can listen to.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Event {
-    /// An object has a new newest revision here.
-    Changed {
-        /// Its header.
-        header: Box<Header>,
-        /// Who sent it; nobody if it was changed here.
-        from: Option<KernelId>,
-    },
-    /// An object that had its home here has another one.
-    Moved {
-        /// Which.
-        key: ObjectKey,
-        /// To where.
-        to: KernelId,
-    },
-    /// An object has moved here from another kernel.
-    MovedIn {
-        /// Which.
-        key: ObjectKey,
-        /// From where.
-        from: KernelId,
-    },
-    /// An object's copy here is gone.
-    Dropped {
-        /// Which.
-        key: ObjectKey,
-    },
-    /// A peer answered a share.
-    Delivered {
-        /// Who.
-        peer: KernelId,
-        /// Which.
-        key: ObjectKey,
-        /// What it did with it.
-        answer: ShareAnswer,
-    },
-    /// A peer does not let us follow an object; the subscription has ended.
-    FollowDenied {
-        /// Who.
-        peer: KernelId,
-        /// Which.
-        key: ObjectKey,
-    },
-    /// An action on an object here has its outcome.
-    Acted {
-        /// On which.
-        key: ObjectKey,
-        /// Which action.
-        id: Uuid,
-        /// What came of it.
-        outcome: Outcome,
-    },
-    /// An action of this kernel on another one's object has its outcome.
-    Outcome {
-        /// On which.
-        key: ObjectKey,
-        /// Which action.
-        id: Uuid,
-        /// What came of it.
-        outcome: Outcome,
-    },
-    /// An object published something.
-    Published {
-        /// Which.
-        key: ObjectKey,
-        /// What happened.
-        name: String,
-        /// More about it: verbatim JSON.
-        data: Bytes,
-    },
-    /// Something here cannot go on, by a fault of this kernel: what it needs cannot be read. Nothing outside it waits.
-    Parked {
-        /// Whose actions, if it is a lane.
-        origin: Option<KernelId>,
-        /// Which object, if it is one.
-        key: Option<ObjectKey>,
-        /// Why, for people.
-        reason: String,
-    },
-    /// A peer sent another action in a place of a lane that has its outcome: one of the two lost what it had written.
-    LaneForked {
-        /// Who.
-        peer: KernelId,
-        /// To which object.
-        key: ObjectKey,
-        /// In which place.
-        sequence: u64,
-    },
-    /// A peer showed that the disk of this kernel was put back from a backup: it is in quarantine from now on.
-    Quarantined {
-        /// Who.
-        by: KernelId,
-    },
-    /// A kernel became a peer by an invite of this one.
-    Came {
-        /// Who.
-        peer: KernelId,
-        /// Which invite: the hash of its secret.
-        invite: Hash,
-        /// What it is called here, if the invite said so. Another peer may have got that name meanwhile: then it is one
-        /// like it.
-        petname: Option<String>,
-        /// What it calls itself.
-        says: String,
-    },
-    /// A connection to a peer is ready.
-    Connected {
-        /// To whom.
-        peer: KernelId,
-        /// Which: further streams are opened on it.
-        conn: ConnId,
-        /// The difference between its clock and ours in milliseconds; positive when it is ahead.
-        clock_ahead_ms: i64,
-    },
-    /// A connection to a peer ended, or could not be made.
-    Disconnected {
-        /// To whom.
-        peer: KernelId,
-        /// Why, for people.
-        reason: String,
-    },
 }
 
 /// The effects of a step.

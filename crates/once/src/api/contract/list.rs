@@ -10,7 +10,7 @@ use super::acting::{
 };
 use super::conflicts::{Conflicts, ConflictsDrop, ConflictsKeep, ConflictsResult};
 use super::coordination::{Coordinate, CoordinationInfo};
-use super::events::Listen;
+use super::events::{Events, EventsResult, Listen, ListenResult};
 use super::find::{Find, FindResult};
 use super::health::{
     ClockAccept, ClockAcceptResult, ConfirmLosses, ConfirmLossesResult, Doctor, DoctorResult, Hello,
@@ -100,7 +100,8 @@ methods! {
     "Kernel" {
         "hello" Hello -> HelloResult;
         "status" Status -> StatusResult;
-        "listen" Listen -> bool;
+        "listen" Listen -> ListenResult;
+        "events" Events -> EventsResult;
         "stop" Stop -> bool;
     }
     "Objects" {

@@ -52,3 +52,5 @@ pub use peers::*;
 pub use progress::{CoordinationProgress, Progress, StepProgress};
 pub use serving::*;
 pub use sharing::*;
+
+pub use crate::object::key_text;

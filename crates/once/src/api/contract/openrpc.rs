@@ -5,7 +5,7 @@ use schemars::{Schema, SchemaGenerator};
 use serde_json::{Map, Value, json};
 
 use super::errors::{RPC_CODE, RpcError};
-use super::events::Event;
+use super::events::EventInfo;
 use super::list::METHODS;
 use super::progress::Progress;
 use super::serving::{RunNotice, WorkNotice};
@@ -48,7 +48,7 @@ fn schemas(path: &str) -> Schemas {
         METHODS.iter().map(|method| ((method.params)(&mut reads), (method.result)(&mut writes))).collect();
     let error = writes.subschema_for::<RpcError>();
     let notifications = vec![
-        writes.subschema_for::<Event>(),
+        writes.subschema_for::<EventInfo>(),
         writes.subschema_for::<Progress>(),
         writes.subschema_for::<RunNotice<'_>>(),
         writes.subschema_for::<WorkNotice<'_>>(),

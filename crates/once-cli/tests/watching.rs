@@ -1,0 +1,104 @@
+//! `once watch` as somebody at a terminal has it.
+
+// The helpers of tests.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod common;
+
+use std::io::{BufRead, BufReader};
+use std::process::Stdio;
+
+use common::*;
+use serde_json::Value;
+
+const COUNTER: &str = "0a1b2c3d-0000-4000-8000-000000000001";
+
+fn counter(home: &Home) {
+    let text = format!(
+        r#"{{"ior":{{"uuid":"{COUNTER}","component":"Counter","version":"1.0"}},"model":{{"count":0,"name":"pump\u001b[31m"}}}}"#
+    );
+    home.file("in/1.json", text);
+    home.once("alice", &["import", "in"]).exits(0);
+    home.once("alice", &["claim", COUNTER]).exits(0);
+}
+
+fn events(ran: &Ran) -> Vec<Value> {
+    ran.out.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+fn acts(events: &[Value]) -> Vec<&str> {
+    let acted = events.iter().filter(|event| event["kind"] == "acted");
+    acted.map(|event| event["result_text"].as_str().unwrap()).collect()
+}
+
+#[test]
+fn what_happened_is_shown_with_its_place_also_where_no_kernel_runs() {
+    let home = Home::new();
+    home.init("alice");
+    counter(&home);
+    let add = |by: u32| {
+        home.once("alice", &["act", COUNTER, "add", &format!(r#"{{"by":{by}}}"#)]).exits(0);
+    };
+    add(2);
+    let all = home.once("alice", &["watch", "--until-now", "--since", "start", "--json"]).exits(0);
+    let all = events(&all);
+    assert_eq!(acts(&all), ["2"]);
+    let place = all.last().unwrap()["cursor"].as_str().unwrap().to_owned();
+    add(3);
+    // The same while a kernel runs.
+    for running in [false, true] {
+        let _daemon = running.then(|| home.up("alice"));
+        let rest = home.once("alice", &["watch", "--until-now", "--since", &place, "--json"]).exits(0);
+        assert_eq!(acts(&events(&rest)), ["5"]);
+        let shown = home.once("alice", &["watch", COUNTER, "--until-now", "--since", "start"]).exits(0);
+        let shown =
+            shown.prints("Counter \"pump").prints("add by alice: done 5").prints("revision 3, by alice");
+        let shown = shown.says("to go on from here: `once").says("watch --since");
+        assert!(!shown.out.contains('\u{1b}'), "{:?}", shown.out);
+        let widest = shown.out.lines().map(|line| line.chars().count()).max();
+        assert!(widest <= Some(80), "{widest:?} {}", shown.out);
+        let none =
+            home.once("alice", &["watch", "--component", "Note", "--until-now", "--since", "start"]).exits(0);
+        assert_eq!(none.out, "");
+    }
+    let wrong = home.once("alice", &["watch", "--until-now", "--since", "yesterday"]).exits(2);
+    wrong.says("is no place in an event log");
+    home.once("alice", &["watch", "--until-now", "--since", "9-9-9999"]).exits(1).says("of this kernel");
+    home.once("alice", &["watch"]).exits(4).says("once up");
+}
+
+#[test]
+fn what_happens_is_shown_as_it_happens_until_the_kernel_stops() {
+    let home = Home::new();
+    home.init("alice");
+    counter(&home);
+    let daemon = home.up("alice");
+    let mut command = home.command(ONCE);
+    command.arg("--data").arg(home.join("alice")).args([
+        "watch",
+        "--component",
+        "Counter",
+        "--since",
+        "start",
+        "--json",
+    ]);
+    let mut watch = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(watch.stdout.take().unwrap()).lines();
+    let mut until = |kind: &str| loop {
+        let event: Value = serde_json::from_str(&lines.next().expect("it goes on").unwrap()).unwrap();
+        if event["kind"] == kind {
+            return event;
+        }
+    };
+    assert_eq!(until("changed")["revision"], 0);
+    home.once("alice", &["act", COUNTER, "add", r#"{"by":7}"#]).exits(0);
+    let acted = until("acted");
+    assert_eq!((&acted["action"], &acted["result_text"]), (&Value::from("add"), &Value::from("7")));
+    home.once("alice", &["rm", COUNTER]).exits(0);
+    while until("changed")["tombstone"] != true {}
+    home.once("alice", &["stop"]).exits(0);
+    drop(daemon);
+    let end = watch.wait_with_output().unwrap();
+    assert_eq!(end.status.code(), Some(4));
+    assert!(String::from_utf8_lossy(&end.stderr).contains("the kernel has stopped"), "{end:?}");
+}

@@ -1,0 +1,199 @@
+//! What happens on a kernel, for whoever watches it: as it happens, and what happened while nobody did.
+
+mod cursor;
+mod reader;
+mod shape;
+
+use std::collections::VecDeque;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use futures_util::stream::{self, Stream, StreamExt};
+use once_core::events::newest;
+use once_model::ids::{KernelId, ObjectKey};
+
+use crate::api::contract::EventInfo;
+use crate::error::OrError;
+use crate::{Error, Kernel};
+
+pub use cursor::EventCursor;
+pub(crate) use reader::{Entry, Filter, Reader};
+use shape::Shaper;
+
+/// What is watched, and from where on: made by [`Kernel::watch`].
+#[derive(Clone)]
+#[must_use = "nothing is read before `stream` or `page`"]
+pub struct Watch {
+    kernel: Kernel,
+    since: Option<EventCursor>,
+    filter: Filter,
+}
+
+impl Watch {
+    /// Begins behind this place, instead of now: what happened in between comes first.
+    pub fn since(mut self, cursor: EventCursor) -> Self {
+        self.since = Some(cursor);
+        self
+    }
+
+    /// Only what is about this object.
+    pub fn object(mut self, key: ObjectKey) -> Self {
+        self.filter.object = Some(key);
+        self
+    }
+
+    /// Only what is about objects of this component.
+    pub fn component(mut self, name: impl Into<String>) -> Self {
+        self.filter.component = Some(name.into());
+        self
+    }
+
+    /// Only what is about this kernel: who sent, acted, answered or is connected.
+    pub fn peer(mut self, kernel: KernelId) -> Self {
+        self.filter.peer = Some(kernel);
+        self
+    }
+
+    /// Reads what happened, and goes on with what happens. It keeps no kernel running; when the kernel has stopped, the stream ends.
+    ///
+    /// # Errors
+    /// When the place is none of this kernel, or the log cannot be read.
+    pub fn stream(self) -> Result<EventStream, Error> {
+        let snapshot = self.kernel.shared().snapshot();
+        let reader = match self.since {
+            None => Reader::from_now(&self.kernel, self.filter)?,
+            Some(cursor) => Reader::since(&self.kernel, self.filter, cursor.place_in(&snapshot)?),
+        };
+        let begins = EventCursor::of(&snapshot, reader.after()).or_error()?;
+        let state = (reader, self.kernel.downgrade(), Shaper::default());
+        let events = stream::unfold(Some(state), |state| async move {
+            let (mut reader, kernel, mut shaper) = state?;
+            let info = match reader.next().await {
+                Ok(entry) => shaper.info_of(&kernel, &entry?),
+                Err(error) => Err(error),
+            };
+            let rest = info.is_ok().then_some((reader, kernel, shaper));
+            Some((info, rest))
+        });
+        Ok(EventStream { events: events.boxed(), begins })
+    }
+
+    /// What is in the log behind that place, about so many events at most: a page ends with a commit, whose events belong
+    /// together. Without a place, from the oldest on.
+    ///
+    /// # Errors
+    /// When the place is none of this kernel, or the log cannot be read.
+    pub async fn page(self, limit: usize) -> Result<EventPage, Error> {
+        let snapshot = self.kernel.shared().snapshot();
+        let after = self.since.unwrap_or(EventCursor::START).place_in(&snapshot)?;
+        let (kernel, filter) = (self.kernel.clone(), self.filter);
+        let read = crate::beside::wait_for(move || {
+            let (mut entries, mut after) = (VecDeque::new(), after);
+            loop {
+                let part = reader::read(&snapshot, after, &filter)?;
+                entries.extend(part.entries);
+                after = part.after;
+                if part.is_last || entries.len() >= limit {
+                    let mut shaper = Shaper::default();
+                    let events = entries
+                        .iter()
+                        .map(|entry| shaper.info(&kernel, &snapshot, entry))
+                        .collect::<Result<_, _>>()?;
+                    return Ok(EventPage {
+                        events,
+                        cursor: EventCursor::of(&snapshot, after).or_error()?,
+                        is_last: part.is_last,
+                    });
+                }
+            }
+        });
+        read.await.map_err(|_| Error::fault("reading the event log panicked"))?
+    }
+}
+
+/// A page of the event log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct EventPage {
+    /// What happened, oldest first.
+    pub events: Vec<EventInfo>,
+    /// The place behind the last event that was looked at.
+    pub cursor: EventCursor,
+    /// Whether this is all that there is now.
+    pub is_last: bool,
+}
+
+/// What happens on a kernel, in its order. Each event has its place: who keeps the place of the last one misses nothing, however long
+/// it is away. What the log does not have any more is told as [`Event::Gap`](crate::Event::Gap), with its size.
+#[must_use = "a stream does nothing unless it is read"]
+pub struct EventStream {
+    events: Pin<Box<dyn Stream<Item = Result<EventInfo, Error>> + Send>>,
+    begins: EventCursor,
+}
+
+impl EventStream {
+    /// The place behind which it began.
+    #[must_use]
+    pub fn begins(&self) -> EventCursor {
+        self.begins
+    }
+
+    /// The next event; `None` when the kernel has stopped.
+    ///
+    /// # Errors
+    /// When the log cannot be read; the stream has ended then.
+    pub async fn next(&mut self) -> Option<Result<EventInfo, Error>> {
+        self.events.next().await
+    }
+}
+
+impl Stream for EventStream {
+    type Item = Result<EventInfo, Error>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.events.as_mut().poll_next(context)
+    }
+}
+
+impl Kernel {
+    /// Watches what happens on this kernel: from now on, or since a place that somebody kept.
+    ///
+    /// ```
+    /// # async fn run() -> Result<(), once::Error> {
+    /// # let dir = tempfile::tempdir().unwrap();
+    /// # let data = dir.path().join("alice");
+    /// # once::init(&data, once::InitOptions::default())?;
+    /// # let alice = once::Kernel::builder(&data).listen("127.0.0.1:0").start().await?;
+    /// let mut events = alice.watch().component("Note").stream()?;
+    /// alice.import(r#"{"ior":{"component":"Note"},"model":{"text":"hello"}}"#).await?;
+    /// let seen = events.next().await.expect("the kernel runs")?;
+    /// assert!(matches!(seen.event, once::Event::Changed(_)));
+    ///
+    /// // Later, perhaps after a restart: all that has happened since.
+    /// let later = alice.watch().since(seen.cursor.parse()?).page(100).await?;
+    /// assert!(later.is_last && later.events.is_empty());
+    /// # alice.stop().await
+    /// # }
+    /// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(run()).unwrap();
+    /// ```
+    pub fn watch(&self) -> Watch {
+        Watch { kernel: self.clone(), since: None, filter: Filter::default() }
+    }
+
+    /// The place of the newest event in the log.
+    ///
+    /// ```no_run
+    /// # async fn run(alice: once::Kernel) -> Result<(), once::Error> {
+    /// let now = alice.newest_event()?;
+    /// let page = alice.watch().since(now).page(100).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// When the log cannot be read.
+    pub fn newest_event(&self) -> Result<EventCursor, Error> {
+        let snapshot = self.shared().snapshot();
+        EventCursor::of(&snapshot, newest(&snapshot).or_error()?).or_error()
+    }
+}

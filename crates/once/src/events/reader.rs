@@ -1,0 +1,169 @@
+//! The event log is read as it grows: the one way in which this kernel tells anybody what happens.
+
+use std::collections::VecDeque;
+
+use once_core::events::{Cursor, Logged, newest, page};
+use once_core::object;
+use once_core::store::Read;
+use once_model::ids::{KernelId, Line, ObjectKey};
+use tokio::sync::watch;
+
+use crate::error::OrError;
+use crate::kernel::Weak;
+use crate::{Error, Kernel};
+
+/// Commits whose events are read at once. What nobody reads stays in the log, not in memory.
+const PAGE_ROWS: usize = 256;
+
+/// Which events somebody wants to know: those that fit all that is said here.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Filter {
+    pub object: Option<ObjectKey>,
+    pub component: Option<String>,
+    pub peer: Option<KernelId>,
+}
+
+impl Filter {
+    /// Only what is about an object.
+    pub fn object(key: ObjectKey) -> Self {
+        Self { object: Some(key), ..Self::default() }
+    }
+
+    /// Only what is about another kernel.
+    pub fn peer(peer: KernelId) -> Self {
+        Self { peer: Some(peer), ..Self::default() }
+    }
+
+    fn fits(&self, rows: &dyn Read, logged: &Logged) -> bool {
+        let of = logged.event.object();
+        let component_fits = |wanted: &String| match (&logged.event, of) {
+            (once_core::waist::Event::Changed { header, .. }, _) => header.component == *wanted,
+            (_, Some(key)) => {
+                let head = object::head(rows, &key).ok().flatten();
+                head.is_some_and(|head| head.header.component == *wanted)
+            }
+            (_, None) => false,
+        };
+        self.object.is_none_or(|wanted| of.is_some_and(|of| is_same(&wanted, &of)))
+            && self.peer.is_none_or(|peer| logged.event.peer() == Some(peer))
+            && self.component.as_ref().is_none_or(component_fits)
+    }
+}
+
+/// Whether two names are of one object. An unclaimed copy gets another name when it is claimed.
+fn is_same(wanted: &ObjectKey, of: &ObjectKey) -> bool {
+    let is_unclaimed = |key: &ObjectKey| matches!(key.line, Line::Unclaimed(_));
+    wanted.uuid == of.uuid && (wanted.line == of.line || is_unclaimed(wanted) || is_unclaimed(of))
+}
+
+/// What somebody reads from the log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Entry {
+    /// So many events are not in the log any more. Nobody knows whether they would have fitted.
+    Gap {
+        missed: u64,
+        /// The place of the last of them.
+        last: Cursor,
+    },
+    /// An event that fits.
+    Event(Box<Logged>),
+}
+
+/// A part of the log.
+#[derive(Debug)]
+pub(crate) struct Part {
+    /// Those that fit, in their order.
+    pub entries: VecDeque<Entry>,
+    /// Where to go on.
+    pub after: Cursor,
+    pub is_last: bool,
+}
+
+/// A part of the log behind a place.
+pub(crate) fn read(rows: &dyn Read, after: Cursor, filter: &Filter) -> Result<Part, Error> {
+    let page = page(rows, after, PAGE_ROWS).or_error()?;
+    let mut entries = VecDeque::new();
+    for logged in page.events {
+        if logged.missed > 0 {
+            let last = Cursor { number: logged.cursor.number.saturating_sub(1), ..logged.cursor };
+            entries.push_back(Entry::Gap { missed: logged.missed, last });
+        }
+        if filter.fits(rows, &logged) {
+            entries.push_back(Entry::Event(Box::new(logged)));
+        }
+    }
+    Ok(Part { entries, after: page.after, is_last: page.is_last })
+}
+
+/// Reads the log as it grows. It keeps no kernel running.
+pub(crate) struct Reader {
+    kernel: Weak,
+    grown: watch::Receiver<()>,
+    filter: Filter,
+    read: VecDeque<Entry>,
+    after: Cursor,
+    /// The log may have grown since it was read.
+    may_have_grown: bool,
+}
+
+impl Reader {
+    /// From now on.
+    pub fn from_now(kernel: &Kernel, filter: Filter) -> Result<Self, Error> {
+        // Before the log is looked at: what comes in between is seen.
+        let grown = kernel.shared().happened.subscribe();
+        let after = newest(&kernel.shared().snapshot()).or_error()?;
+        Ok(Self::new(kernel, filter, after, grown))
+    }
+
+    /// From that place on.
+    pub fn since(kernel: &Kernel, filter: Filter, after: Cursor) -> Self {
+        Self::new(kernel, filter, after, kernel.shared().happened.subscribe())
+    }
+
+    fn new(kernel: &Kernel, filter: Filter, after: Cursor, grown: watch::Receiver<()>) -> Self {
+        let read = VecDeque::new();
+        Self { kernel: kernel.downgrade(), grown, filter, read, after, may_have_grown: true }
+    }
+
+    /// Where it begins to read next.
+    pub fn after(&self) -> Cursor {
+        self.after
+    }
+
+    /// The next entry; `None` when the kernel has stopped.
+    ///
+    /// # Errors
+    /// When the log cannot be read.
+    pub async fn next(&mut self) -> Result<Option<Entry>, Error> {
+        loop {
+            if let Some(entry) = self.read.pop_front() {
+                return Ok(Some(entry));
+            }
+            if !self.may_have_grown {
+                let has_grown = tokio::select! {
+                    // What happened before the end comes before the end.
+                    biased;
+                    grown = self.grown.changed() => grown.is_ok(),
+                    () = self.kernel.ended() => false,
+                };
+                if !has_grown {
+                    return Ok(None);
+                }
+            }
+            // Whoever stops waiting here reads it the next time.
+            self.may_have_grown = true;
+            self.grown.mark_unchanged();
+            let Some(kernel) = self.kernel.upgrade() else { return Ok(None) };
+            let (snapshot, filter, after) = (kernel.shared().snapshot(), self.filter.clone(), self.after);
+            drop(kernel);
+            if snapshot.is_closed() {
+                // It has stopped, or opens its store again and tells then that it goes on.
+                self.may_have_grown = false;
+                continue;
+            }
+            let part = crate::beside::wait_for(move || read(&snapshot, after, &filter)).await;
+            let part = part.map_err(|_| Error::fault("reading the event log panicked"))??;
+            (self.read, self.after, self.may_have_grown) = (part.entries, part.after, !part.is_last);
+        }
+    }
+}
