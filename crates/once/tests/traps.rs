@@ -140,7 +140,7 @@ fn a_dead_address_is_given_up_within_the_deadline() {
         let (object, _) = alice.import(note(1, "x")).await.unwrap();
         let request = alice.request(&object.ior(&[])).from(ticket.kernel());
         let error = request.timeout(std::time::Duration::from_secs(2)).await.err().unwrap();
-        assert_eq!(error.kind(), ErrorKind::Timeout, "{error}");
+        assert_eq!(error.kind(), ErrorKind::Unreachable, "{error}");
         assert!(begun.elapsed().as_secs() < 30, "{:?}", begun.elapsed());
     });
 }
