@@ -24,12 +24,12 @@ pub async fn main() -> Result<(), Box<dyn std::error::Error>> {
 
     // The depot counts its pumps, the field team its jobs. The office acts on both, the team on the pumps.
     let pumps = depot.create_object(Account::with(5)).await?;
-    depot.grant_act(pumps.key(), office.id()).await?;
-    depot.grant_act(pumps.key(), field.id()).await?;
+    depot.grant(office.id(), once::Right::Act).on(pumps.key()).await?;
+    depot.grant(field.id(), once::Right::Act).on(pumps.key()).await?;
     let jobs = {
         // A handle holds on to its kernel's port, and this kernel is going to stop.
         let jobs = field.create_object(Counter::default()).await?;
-        field.grant_act(jobs.key(), office.id()).await?;
+        field.grant(office.id(), once::Right::Act).on(jobs.key()).await?;
         jobs.ior().clone()
     };
 

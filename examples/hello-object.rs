@@ -10,7 +10,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let folder = tempfile::tempdir()?;
     let (alice, bob) = (kernel(folder.path(), "alice").await?, kernel(folder.path(), "bob").await?);
     bob.join(&alice.invite().await?).await?;
-    alice.grant_act_all(bob.id()).await?;
+    alice.grant(bob.id(), once::Right::Act).await?;
 
     let here = alice.create_object(Counter::default()).await?;
     let there = bob.object::<Counter>(here.ior())?;

@@ -11,7 +11,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let bob = kernel(folder.path(), "bob").await?;
     bob.join(&alice.invite().await?).await?;
     // Joining lets each store scenarios at the other, nothing more. Reading is granted.
-    alice.grant_read_all(bob.id()).await?;
+    alice.grant(bob.id(), once::Right::Read).await?;
 
     // Share while bob is away: it is durable here, and arrives when he is back.
     let (bob_id, bob_data) = (bob.id(), folder.path().join("bob"));
@@ -43,7 +43,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     for n in 2..102 {
         let scenario =
             Scenario::compose(Uuid::from_u128(n), "Note", "1.0", "alice", r#"{"text": "one of many"}"#)?;
-        alice.import(scenario.bytes().clone(), None).await?;
+        alice.import(scenario.bytes().clone()).await?;
     }
     let report = bob.exchange(alice.id()).await?;
     println!(

@@ -3,7 +3,7 @@
 //! `cargo run -p once --example transfer`
 
 use once::component::{Account, Counter};
-use once::{Coordinated, InitOptions, Ior, Kernel, Plan, RunState};
+use once::{Coordination, InitOptions, Ior, Kernel, Plan, RunState};
 use serde_json::json;
 
 /// Runs it.
@@ -15,7 +15,7 @@ pub async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mine = alice.create_object(Account::with(100)).await?;
     let theirs = bob.create_object(Account::with(20)).await?;
     // Bob lets alice's kernel act on this one object.
-    bob.grant_act(theirs.key(), alice.id()).await?;
+    bob.grant(alice.id(), once::Right::Act).on(theirs.key()).await?;
 
     // A saga: if the second step is known to have failed, the first is undone.
     let done = alice.coordinate(transfer(mine.ior(), theirs.ior(), 30)?).await?;
@@ -25,7 +25,7 @@ pub async fn main() -> Result<(), Box<dyn std::error::Error>> {
 
     // A counter understands no such thing, so alice gets back what was taken.
     let other = bob.create_object(Counter::default()).await?;
-    bob.grant_act(other.key(), alice.id()).await?;
+    bob.grant(alice.id(), once::Right::Act).on(other.key()).await?;
     let undone = alice.coordinate(transfer(mine.ior(), other.ior(), 30)?).await?;
     show(&undone);
     assert_eq!(undone.standing.state, RunState::Compensated);
@@ -64,7 +64,7 @@ fn transfer(from: &Ior, to: &Ior, amount: u64) -> Result<Plan, once::PlanError> 
     Plan::parse(plan.to_string())
 }
 
-fn show(ended: &Coordinated) {
+fn show(ended: &Coordination) {
     let steps: Vec<_> =
         ended.standing.steps.iter().map(|step| format!("{} {}", step.name, step.state.word())).collect();
     println!("{}: {}", ended.standing.state.word(), steps.join(", "));

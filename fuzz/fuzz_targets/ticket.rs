@@ -27,7 +27,7 @@ fn text_of(bytes: &[u8]) -> String {
 fn reads(text: &str) {
     match text.parse::<Ticket>() {
         Ok(ticket) => {
-            assert!(ticket.addresses.len() <= ADDRESSES_MAX);
+            assert!(ticket.addresses().len() <= ADDRESSES_MAX);
             let printed = ticket.to_string();
             assert!(printed.starts_with("once") && printed.bytes().all(|byte| byte.is_ascii_alphanumeric()));
             assert_eq!(printed.parse().as_ref(), Ok(&ticket));

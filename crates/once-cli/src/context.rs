@@ -4,11 +4,12 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use directories::ProjectDirs;
+use once::ErrorKind;
 use once::api::contract::Method;
 use once::api::{ApiError, Client};
 use serde::Serialize;
 
-use crate::failure::{Done, Failure, UNREACHABLE};
+use crate::failure::{Done, Failure};
 use crate::ui;
 
 /// How long a command waits for a kernel that is just starting or stopping: it has the lock, but no socket.
@@ -69,10 +70,12 @@ impl Context {
             self.initialised()?;
             match Client::embedded(&self.data).await {
                 Ok(client) => return Ok(client),
-                Err(error) if error.code == "in-use" && begun.elapsed() < BETWEEN_MAX => {
+                Err(error) if error.kind() == ErrorKind::InUse && begun.elapsed() < BETWEEN_MAX => {
                     tokio::time::sleep(BETWEEN_STEP).await;
                 }
-                Err(error) if error.code == "in-use" => return Err(not_answering(&self.data, error)),
+                Err(error) if error.kind() == ErrorKind::InUse => {
+                    return Err(not_answering(&self.data, error));
+                }
                 Err(error) => return Err(error.into()),
             }
         }
@@ -107,11 +110,9 @@ impl Context {
         if let Some(lost) = once::lost_key(&self.data) {
             return Err(lost.into());
         }
-        Err(Failure {
-            code: "not-found".into(),
-            ..Failure::failed(format!("no kernel in {}", ui::shown_path(&self.data)))
-        }
-        .hint("make one with `once init`, or name the directory of another one with --data DIR"))
+        let message = format!("no kernel in {}", ui::shown_path(&self.data));
+        Err(Failure::of(ErrorKind::NotFound, message)
+            .hint("make one with `once init`, or name the directory of another one with --data DIR"))
     }
 }
 
@@ -126,16 +127,15 @@ pub async fn ended<T>(client: Client, answer: Result<T, ApiError>) -> Done<T> {
 /// Nothing listens on the socket of that directory.
 pub fn not_running(data: &Path) -> Failure {
     let message = format!("the kernel in {} is not running", ui::shown_path(data));
-    Failure { code: "unreachable".into(), exit: UNREACHABLE, ..Failure::failed(message) }
-        .hint("start it with `once up`")
+    Failure::of(ErrorKind::Unreachable, message).hint("start it with `once up`")
 }
 
 /// A process holds the data directory, and nobody answers on its socket: it begins, it ends, or its socket was removed.
 fn not_answering(data: &Path, in_use: ApiError) -> Failure {
-    if in_use.code != "in-use" {
+    if in_use.kind() != ErrorKind::InUse {
         return in_use.into();
     }
-    let message = format!("{}, and does not answer on its socket, api.sock", in_use.message);
+    let message = format!("{in_use}, and does not answer on its socket, api.sock");
     let hint = format!(
         "it may just begin or end: try again; if api.sock in {} was removed, end that process (SIGTERM stops it cleanly), \
         then `once up`",

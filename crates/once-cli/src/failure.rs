@@ -5,7 +5,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::process::ExitCode;
 
+use once::ErrorKind;
 use once::api::ApiError;
+use once::api::contract::{exit_of, exit_of_error};
 use serde::Serialize;
 
 use crate::ui;
@@ -43,7 +45,9 @@ pub type Done<T = Exit> = Result<T, Failure>;
 /// Why a command was not done.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failure {
-    /// Stable code, as in `docs/local-api.md`.
+    /// What a program decides by.
+    pub kind: ErrorKind,
+    /// Its stable code, as in `docs/local-api.md`; of a newer kernel perhaps one that has no kind here.
     pub code: String,
     /// What the command exits with.
     pub exit: u8,
@@ -56,19 +60,25 @@ pub struct Failure {
 }
 
 impl Failure {
+    /// Not done, for a reason of that kind, which also says the exit code.
+    pub fn of(kind: ErrorKind, message: impl Into<String>) -> Self {
+        let (code, exit) = (kind.as_str().to_owned(), exit_of(kind));
+        Self { kind, code, exit, message: message.into(), hint: None, id: None }
+    }
+
     /// Not done: exit code 1.
     pub fn failed(message: impl Into<String>) -> Self {
-        Self { code: "failed".into(), exit: 1, message: message.into(), hint: None, id: None }
+        Self::of(ErrorKind::Failed, message)
     }
 
     /// Wrong use: exit code 2.
     pub fn usage(message: impl Into<String>) -> Self {
-        Self { code: "usage".into(), exit: USAGE, ..Self::failed(message) }
+        Self::of(ErrorKind::Usage, message)
     }
 
     /// Something of ours is broken: exit code 5.
     pub fn fault(message: impl Into<String>) -> Self {
-        Self { code: "fault".into(), exit: FAULT, ..Self::failed(message) }
+        Self::of(ErrorKind::Fault, message)
     }
 
     /// A file or directory that cannot be used.
@@ -78,7 +88,7 @@ impl Failure {
 
     /// Whoever read our output has gone: nothing to say, and nobody to say it to.
     pub fn reader_gone() -> Self {
-        Self { code: "reader-gone".into(), exit: 0, message: String::new(), hint: None, id: None }
+        Self { code: "reader-gone".into(), exit: 0, ..Self::of(ErrorKind::Other, "") }
     }
 
     /// The error as every command prints it with `--json`.
@@ -123,13 +133,18 @@ struct SaidError<'a> {
 
 impl From<ApiError> for Failure {
     fn from(error: ApiError) -> Self {
-        let place = match (error.line, error.column) {
-            (Some(line), Some(column)) => format!("line {line}, column {column}: "),
-            _ => String::new(),
+        let place = match error.position() {
+            Some((line, column)) => format!("line {line}, column {column}: "),
+            None => String::new(),
         };
-        let message = format!("{place}{}", error.message);
-        let id = error.id.map(|id| id.to_string());
-        Self { code: error.code, exit: error.exit, message, hint: error.hint, id }
+        Self {
+            kind: error.kind(),
+            code: error.code().to_owned(),
+            exit: exit_of_error(&error),
+            message: format!("{place}{error}"),
+            hint: error.hint().map(str::to_owned),
+            id: error.action().map(|id| id.to_string()),
+        }
     }
 }
 
@@ -189,16 +204,9 @@ mod tests {
 
     #[test]
     fn an_error_of_the_api_keeps_its_code_and_says_where() {
-        let error = ApiError {
-            code: "invalid".into(),
-            exit: 1,
-            message: "git conflict marker".into(),
-            hint: None,
-            line: Some(3),
-            column: Some(1),
-            id: None,
-        };
-        let failure = Failure::from(error);
+        let scenario = "{\n\n<<<<<<< ours\n}";
+        let error = once::model::scenario::Scenario::parse(scenario).map(drop).unwrap_err();
+        let failure = Failure::from(ApiError::from(error));
         assert_eq!((failure.code.as_str(), failure.exit), ("invalid", 1));
         assert_eq!(failure.message, "line 3, column 1: git conflict marker");
     }

@@ -59,14 +59,14 @@ impl Mallory {
         let ticket = alice.call("invite", json!({ "name": "mallory" })).await.unwrap();
         let door: Ticket = ticket["ticket"].as_str().unwrap().parse().unwrap();
         let mut mallory = Self { raw: Raw::new().await, door, boot: 0 };
-        let secret = mallory.door.secret;
+        let secret = mallory.door.secret();
         let control = mallory.greet(Some(secret)).await;
         (mallory, control)
     }
 
     async fn greet(&mut self, invite: Option<Secret>) -> Control {
         self.boot = self.boot.wrapping_add(1);
-        let connection = self.raw.connect_at(self.door.kernel, &self.door.addresses).await;
+        let connection = self.raw.connect_at(self.door.kernel(), self.door.addresses()).await;
         Control::greet(connection, self.raw.signed(Greeting { invite, ..greeting(self.boot) })).await
     }
 }

@@ -12,6 +12,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use once::ErrorKind;
 use once::api::{ApiError, Client};
 use serde_json::{Value, json};
 use support::acts::{Account, add, counted, counter, drained, id, object_at};
@@ -101,7 +102,7 @@ async fn customer(shop: Arc<Shop>, origin: usize, number: u64, mut lives: Lives)
             match shop.ask(&client, &mut asked, &params).await {
                 Ok(()) => tries -= 1,
                 Err(error) => {
-                    assert_eq!(error.code, "unreachable", "{error}");
+                    assert_eq!(error.kind(), ErrorKind::Unreachable, "{error}");
                     (life, client) = lives.wait_for(|(newer, _)| *newer > life).await.unwrap().clone();
                     // Accepted or not: sometimes nobody asks again.
                     tries -= usize::from(dice.below(3) == 0);

@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use std::os::unix::fs::PermissionsExt;
 use std::sync::{Arc, Mutex};
 
+use once::api::contract::exit_of_error;
 use once::api::contract::{DeliveryAnswer, Event, Listen};
 use serde_json::json;
 use support::trace::{self, Moment};
@@ -194,7 +195,7 @@ fn calls_under_way_end_when_the_peer_is_killed_and_go_on_when_it_is_back() {
                 // Answered before or after, or told within the deadline that nobody answers.
                 match call.await.unwrap() {
                     Ok(found) => assert_eq!(found["text"], text.as_str()),
-                    Err(error) => assert_eq!(error.exit, 4, "{error}"),
+                    Err(error) => assert_eq!(exit_of_error(&error), 4, "{error}"),
                 }
             }
             let found =
@@ -318,7 +319,7 @@ fn a_failed_sync_ends_the_kernel_as_its_own_fault_and_loses_nothing_that_was_ack
                 };
                 assert!(acknowledged.len() < first + 100, "it never failed");
             };
-            assert!(error.exit >= 4, "{error:?}");
+            assert!(exit_of_error(&error) >= 4, "{error:?}");
             assert_eq!(alice.ended().await.code(), Some(5), "{}", alice.log());
             let alice = place.up("alice").await;
             alice.has_all(&acknowledged).await;

@@ -8,6 +8,7 @@ mod support;
 use std::collections::BTreeMap;
 use std::time::Instant;
 
+use once::api::contract::exit_of_error;
 use serde_json::{Value, json};
 use support::acts::{Account, add, counted, counter, drained, id, object_at};
 use support::wire::{self, Wire};
@@ -303,7 +304,8 @@ fn a_dead_peer_is_noticed_in_time_and_no_call_waits_for_ever() {
         let asked = alice.call("request", request);
         let exchange = alice.call("exchange", json!({ "with": "bob" }));
         let (asked, exchange) = tokio::join!(asked, exchange);
-        assert_eq!((asked.unwrap_err().exit, exchange.unwrap_err().exit), (4, 4));
+        assert_eq!(exit_of_error(&asked.unwrap_err()), 4);
+        assert_eq!(exit_of_error(&exchange.unwrap_err()), 4);
         assert!(begun.elapsed().as_secs() < 45, "the calls took {:?}", begun.elapsed());
         wire.link(1, "up");
         connected(&alice, true).await;

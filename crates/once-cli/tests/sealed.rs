@@ -37,9 +37,9 @@ fn what_is_handed_over_and_not_answered_is_shown_everywhere() {
         let ticket = alice.call("invite", json!({ "name": "mallory" })).await.unwrap();
         let door: Ticket = ticket["ticket"].as_str().unwrap().parse().unwrap();
         let mallory = Raw::new().await;
-        let connection = mallory.connect_at(door.kernel, &door.addresses).await;
+        let connection = mallory.connect_at(door.kernel(), door.addresses()).await;
         let features = vec![FEATURE_ACTIONS, FEATURE_MOVES];
-        let hello = Greeting { invite: Some(door.secret), features, ..greeting(1) };
+        let hello = Greeting { invite: Some(door.secret()), features, ..greeting(1) };
         let control = Control::greet(connection, mallory.signed(hello)).await;
         let key = alice.import(&acts::counter(1)).await.unwrap();
         let claimed = alice.call("claim", json!({ "object": key })).await.unwrap();

@@ -15,7 +15,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use once::ErrorKind;
 use once::api::Client;
+use once::api::contract::exit_of_error;
 use serde_json::{Value, json};
 use support::acts::id;
 use support::*;
@@ -238,7 +240,7 @@ async fn look(kernel: &Daemon, ior: &str) -> (String, Option<bool>) {
     let state =
         until("it says what it has", async || match kernel.call("get", json!({ "object": ior })).await {
             Ok(got) => got["object"]["state"].as_str().map(str::to_owned),
-            Err(error) => (error.code == "not-found").then(String::new),
+            Err(error) => (error.kind() == ErrorKind::NotFound).then(String::new),
         })
         .await;
     let moves = kernel.call("moves", json!({})).await.unwrap();
@@ -274,8 +276,8 @@ async fn ask(data: &Path, client: &mut Option<Client>, add: &Value) -> Option<u6
     let call = client.as_ref()?.call("act", add.clone());
     match tokio::time::timeout(Duration::from_secs(4), call).await {
         Ok(Ok(answer)) => return answer["result"].as_u64(),
-        Ok(Err(error)) if error.code == "unknown" || error.code == "busy" => {}
-        Ok(Err(error)) if error.exit != 4 => panic!("{error}"),
+        Ok(Err(error)) if error.kind() == ErrorKind::Unknown || error.kind() == ErrorKind::Busy => {}
+        Ok(Err(error)) if exit_of_error(&error) != 4 => panic!("{error}"),
         _ => *client = None,
     }
     None

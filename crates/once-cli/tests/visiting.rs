@@ -5,6 +5,7 @@
 
 mod support;
 
+use once::ErrorKind;
 use serde_json::json;
 use support::acts::{self, id};
 use support::*;
@@ -64,7 +65,7 @@ fn who_acts_on_an_object_goes_on_with_it_where_nobody_knows_it() {
         let other = got["object"]["ior"].as_str().unwrap();
         let wish = json!({ "object": other, "name": "add", "arguments": { "by": 1 } });
         let refused = vera.call("act", wish).await;
-        assert_eq!(refused.unwrap_err().code, "denied");
+        assert_eq!(refused.unwrap_err().kind(), ErrorKind::Denied);
         let (code, text) = place.once("bob", &["grant", &there, "act"]);
         assert!(
             code != 0 && text.contains("is a visitor of this kernel") && text.contains("hint:"),

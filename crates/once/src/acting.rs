@@ -5,18 +5,20 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use bytes::Bytes;
+use once_core::act::Recorded;
 use once_core::waist::{Answer, Command};
 use once_model::action::{Action, After, Given, Outcome};
 use once_model::ids::{KernelId, ObjectKey, Uuid};
 use once_model::ior::Ior;
 use once_model::wire::Code;
 
+use crate::error::{IntoError, OrError};
 use crate::shell::now_ms;
-use crate::{Error, Kernel, Recorded};
+use crate::{Error, Kernel};
 
 /// What came of an action, as its caller sees it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Acted {
+pub struct ActionResult {
     /// The action's id: asking again with it returns the same.
     pub id: Uuid,
     /// The component's result, verbatim JSON.
@@ -66,6 +68,14 @@ impl Kernel {
     }
 
     /// The same for an object by its key. `at`: its home, needed for an object that is not here.
+    ///
+    /// ```no_run
+    /// # async fn run(alice: once::Kernel, key: once::ObjectKey, home: once::KernelId) -> Result<(), once::Error> {
+    /// let done = alice.act_on(key, Some(home), "add", r#"{"by": 2}"#).await?;
+    /// println!("{}", String::from_utf8_lossy(&done.result));
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn act_on(
         &self,
         key: ObjectKey,
@@ -88,7 +98,7 @@ impl Kernel {
 
     /// The one living object of a UUID that is here.
     fn only(&self, uuid: Uuid) -> Result<ObjectKey, Error> {
-        let found = once_core::object::find(&self.shared().snapshot(), &uuid, None)?;
+        let found = once_core::object::find(&self.shared().snapshot(), &uuid, None).or_error()?;
         let mut living = found.iter().filter(|head| !head.header.tombstone).map(|head| head.header.key());
         match (living.next(), living.next()) {
             (Some(key), None) => Ok(key),
@@ -102,52 +112,39 @@ impl Kernel {
 
     /// Like [`Kernel::outcome`], but returns failures and refusals as values.
     pub(crate) fn outcome_of(&self, id: Uuid) -> Result<Option<Outcome>, Error> {
-        let row = self.shared().requested(&id)?;
+        let row = self.shared().requested(&id).or_error()?;
         Ok(row.ok_or_else(|| nothing_known(id))?.outcome)
     }
 
     /// What came of an action that was accepted here; `None` while it has no outcome yet.
     ///
+    /// ```no_run
+    /// # fn run(alice: once::Kernel, id: once::model::ids::Uuid) -> Result<(), once::Error> {
+    /// match alice.outcome(id)? {
+    ///     Some(done) => println!("{}", String::from_utf8_lossy(&done.result)),
+    ///     None => println!("not known yet"),
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// When no action of that id was accepted here, or it failed, or was refused.
-    pub fn outcome(&self, id: Uuid) -> Result<Option<Acted>, Error> {
-        let row = self.shared().requested(&id)?.ok_or_else(|| nothing_known(id))?;
+    pub fn outcome(&self, id: Uuid) -> Result<Option<ActionResult>, Error> {
+        let row = self.shared().requested(&id).or_error()?.ok_or_else(|| nothing_known(id))?;
         row.outcome.map(|outcome| acted(id, outcome, row.after)).transpose()
     }
 }
 
 impl Kernel {
-    /// Takes back an action that was accepted here: `cancelled` if it had not run yet, otherwise its outcome.
-    ///
-    /// # Errors
-    /// When no action of that id was accepted here, when it was in time (code `cancelled`), or when the home does not
-    /// answer within the time.
-    pub async fn cancel(&self, id: Uuid, timeout: Duration) -> Result<Acted, Error> {
-        let cancelled = self.command(Command::Cancel { id, wait: true });
-        let answer = tokio::time::timeout(timeout, cancelled).await.map_err(|_| unknown(id))??;
-        told(id, answer)
-    }
-
-    /// The same without waiting for the home: returns when it is durable here that the action is not wanted.
-    ///
-    /// # Errors
-    /// When no action of that id was accepted here.
-    pub async fn cancel_later(&self, id: Uuid) -> Result<(), Error> {
-        self.command(Command::Cancel { id, wait: false }).await.map(drop)
-    }
-
-    /// What is kept here of an object's history, oldest first: what this kernel has recorded, and what former homes have given
-    /// to it ([`Recorded::signed`]). Each entry has the hash of the one before.
-    ///
-    /// # Errors
-    /// When the store cannot be read.
-    pub fn history(&self, key: ObjectKey) -> Result<Vec<Recorded>, Error> {
-        Ok(once_core::archive::history(&self.shared().snapshot(), &key)?)
+    /// What is kept here of an object's history, oldest first: what this kernel has recorded, and what former homes have given to it.
+    pub(crate) fn recorded(&self, key: ObjectKey) -> Result<Vec<Recorded>, Error> {
+        once_core::archive::history(&self.shared().snapshot(), &key).or_error()
     }
 }
 
 pub(crate) fn nothing_known(id: Uuid) -> Error {
-    once_core::Refusal::NoAction(id).into()
+    once_core::Refusal::NoAction(id).into_error()
 }
 
 /// The action may or may not have run.
@@ -157,7 +154,8 @@ pub(crate) fn unknown(id: Uuid) -> Error {
         .about(id)
 }
 
-fn told(id: Uuid, answer: Answer) -> Result<Acted, Error> {
+/// What the engine answered when an action was taken back.
+pub(crate) fn cancelled(id: Uuid, answer: Answer) -> Result<ActionResult, Error> {
     match answer {
         Answer::Acted { outcome, after } => acted(id, outcome, after),
         // Its home is no peer any more.
@@ -182,7 +180,7 @@ impl Act {
     /// The same, but refused if the object is known to have its home elsewhere: that is where it would act.
     pub(crate) fn only_at(self, peer: KernelId) -> Result<Self, Error> {
         let shared = self.kernel.shared();
-        let head = once_core::object::head(&shared.snapshot(), &self.key)?;
+        let head = once_core::object::head(&shared.snapshot(), &self.key).or_error()?;
         match head.and_then(|head| head.home) {
             Some(home) if home != peer => {
                 let home = if home == shared.me { "this kernel".to_owned() } else { shared.called(&home) };
@@ -259,7 +257,7 @@ impl Act {
         }
     }
 
-    async fn run(self) -> Result<Acted, Error> {
+    async fn run(self) -> Result<ActionResult, Error> {
         match self.told().await? {
             (id, Some((outcome, after))) => acted(id, outcome, after),
             (id, None) => Err(unknown(id)),
@@ -268,7 +266,7 @@ impl Act {
 }
 
 impl IntoFuture for Act {
-    type Output = Result<Acted, Error>;
+    type Output = Result<ActionResult, Error>;
     type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
 
     fn into_future(self) -> Self::IntoFuture {
@@ -276,9 +274,9 @@ impl IntoFuture for Act {
     }
 }
 
-fn acted(id: Uuid, outcome: Outcome, after: Option<After>) -> Result<Acted, Error> {
+fn acted(id: Uuid, outcome: Outcome, after: Option<After>) -> Result<ActionResult, Error> {
     match outcome {
-        Outcome::Done(result) => Ok(Acted { id, result, after }),
+        Outcome::Done(result) => Ok(ActionResult { id, result, after }),
         Outcome::Failed(reason) => Err(Error::failed(format!(
             "the action failed, the component rejected it: {}",
             String::from_utf8_lossy(&reason)
@@ -293,7 +291,7 @@ pub(crate) fn refused(code: Code) -> Error {
         // The home may be this kernel.
         Code::Denied | Code::NotHome => {
             let message = "act: its home has no such object (any more), or does not permit this";
-            Error { message: message.into(), ..Error::from_code(code, "act") }.with_hint(
+            Error::from_code(code, "act").said(message).with_hint(
                 "if it is still there, its owner can permit it: 'once grant KERNEL act' there, with the id that `once status` \
                  prints here; then act with a new id, for this one stays refused. Is that kernel still its home?",
             )

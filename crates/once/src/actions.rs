@@ -1,5 +1,7 @@
 //! What objects understand: the actions of their components, as far as this kernel knows them.
 
+use crate::error::IntoError;
+use crate::error::OrError;
 use once_core::object;
 use once_model::ior::Ior;
 use schemars::JsonSchema;
@@ -60,7 +62,7 @@ impl Kernel {
     pub fn actions(&self, ior: &Ior) -> Result<ObjectActions, Error> {
         let uuid =
             ior.uuid().ok_or_else(|| Error::usage(format!("{ior} names no object: it has no UUID")))?;
-        let found = object::find(&self.shared().snapshot(), &uuid, ior.line())?;
+        let found = object::find(&self.shared().snapshot(), &uuid, ior.line()).or_error()?;
         if let Some(row) = found.iter().find(|row| !row.header.tombstone) {
             return Ok(self.actions_of(
                 &row.header.component,
@@ -69,7 +71,7 @@ impl Kernel {
             ));
         }
         if let Some(row) = found.first() {
-            return Err(once_core::Refusal::Removed(row.header.key()).into());
+            return Err(once_core::Refusal::Removed(row.header.key()).into_error());
         }
         let component = ior.component().ok_or_else(|| {
             Error::not_found(format!("no object {uuid} on this kernel"))

@@ -257,6 +257,14 @@ fn keep_port(data: &Path, config: &mut Config, net: &Net) -> Result<(), Error> {
 
 impl Kernel {
     /// How to start the kernel that lives in a directory.
+    ///
+    /// ```no_run
+    /// # async fn run() -> Result<(), once::Error> {
+    /// let alice = once::Kernel::builder("./alice").component(once::component::counter()).start().await?;
+    /// alice.stop().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn builder(data: impl AsRef<Path>) -> Builder {
         Builder::new(data.as_ref().into())
     }

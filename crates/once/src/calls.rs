@@ -13,6 +13,7 @@ use once_model::ior::Ior;
 use once_model::wire::{Code, Frame, ShareAnswer};
 use tokio::sync::oneshot;
 
+use crate::error::OrError;
 use crate::events::{Entry, Filter, Reader};
 use crate::kernel::PATIENCE;
 use crate::object::Object;
@@ -22,7 +23,7 @@ use crate::{Error, Kernel, net};
 /// A peer's answer to a share.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Delivered {
+pub enum Delivery {
     /// It is durable there now.
     Stored,
     /// It was there already, or something newer was.
@@ -84,12 +85,12 @@ impl ShareTo {
     ///
     /// # Errors
     /// When the object or the peer is not known here, or the peer refuses.
-    pub async fn delivered(self) -> Result<Delivered, Error> {
+    pub async fn delivered(self) -> Result<Delivery, Error> {
         let share = Command::Share { key: self.key, to: self.peer, delivered: true };
         match self.kernel.command(share).await? {
-            Answer::Delivered(ShareAnswer::Stored) => Ok(Delivered::Stored),
-            Answer::Delivered(ShareAnswer::Known) => Ok(Delivered::Known),
-            Answer::Delivered(ShareAnswer::Conflict) => Ok(Delivered::Conflict),
+            Answer::Delivered(ShareAnswer::Stored) => Ok(Delivery::Stored),
+            Answer::Delivered(ShareAnswer::Known) => Ok(Delivery::Known),
+            Answer::Delivered(ShareAnswer::Conflict) => Ok(Delivery::Conflict),
             Answer::Delivered(ShareAnswer::Refused(code)) => {
                 let peer = self.kernel.shared().called(&self.peer);
                 Err(Error::from_code(code, &format!("share to {peer}")))
@@ -154,7 +155,7 @@ impl Request {
         Ok(all)
     }
 
-    async fn run(self) -> Result<Found, Error> {
+    async fn run(self) -> Result<ObjectCopy, Error> {
         let uuid = self.ior.uuid().ok_or_else(|| {
             Error::usage(format!("{} names no object: it has no UUID", self.ior))
                 .with_hint("request by UUID or by one of our IORs")
@@ -177,7 +178,7 @@ impl Request {
         Err(none_gave(errors, is_home))
     }
 
-    async fn ask(&self, peer: KernelId, uuid: uuid::Uuid, line: Option<Line>) -> Result<Found, Error> {
+    async fn ask(&self, peer: KernelId, uuid: uuid::Uuid, line: Option<Line>) -> Result<ObjectCopy, Error> {
         for _ in 0..FOUND_TRIES {
             if let Some(found) = self.ask_once(peer, uuid, line).await? {
                 return Ok(found);
@@ -194,7 +195,7 @@ impl Request {
         peer: KernelId,
         uuid: uuid::Uuid,
         line: Option<Line>,
-    ) -> Result<Option<Found>, Error> {
+    ) -> Result<Option<ObjectCopy>, Error> {
         let mut session = self.kernel.session(peer, self.timeout).await?;
         let what = || format!("request of {uuid} from {}", self.kernel.shared().called(&peer));
         let broken =
@@ -229,7 +230,7 @@ impl Request {
             false if has_too_much(&parcel) => return Err(invalid(Code::Invalid)),
             false => object::verify(&peer, parcel).map_err(invalid)?,
         };
-        Ok(Some(Found { kernel: self.kernel.clone(), peer, arrival }))
+        Ok(Some(ObjectCopy { kernel: self.kernel.clone(), peer, arrival }))
     }
 }
 
@@ -237,20 +238,20 @@ impl Request {
 /// had it either.
 fn none_gave(errors: Vec<Error>, is_home: bool) -> Error {
     let others = errors.len().saturating_sub(1);
-    let Some(mut first) = errors.into_iter().next() else {
+    let Some(first) = errors.into_iter().next() else {
         return Error::unreachable("nobody could be asked");
     };
-    if others > 0 {
-        let whose = if is_home { "its home" } else { "one of them" };
-        let others = if others == 1 { "another peer".to_owned() } else { format!("{others} other peers") };
-        first.message =
-            format!("{}; this is what {whose} said, and {others} did not give it either", first.message);
+    if others == 0 {
+        return first;
     }
-    first
+    let whose = if is_home { "its home" } else { "one of them" };
+    let others = if others == 1 { "another peer".to_owned() } else { format!("{others} other peers") };
+    let message = format!("{first}; this is what {whose} said, and {others} did not give it either");
+    first.said(message)
 }
 
 impl IntoFuture for Request {
-    type Output = Result<Found, Error>;
+    type Output = Result<ObjectCopy, Error>;
     type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
 
     fn into_future(self) -> Self::IntoFuture {
@@ -259,13 +260,13 @@ impl IntoFuture for Request {
 }
 
 /// What a peer answered to a request: verified, not kept yet.
-pub struct Found {
+pub struct ObjectCopy {
     kernel: Kernel,
     peer: KernelId,
     arrival: once_core::waist::Arrival,
 }
 
-impl Found {
+impl ObjectCopy {
     /// Who had it.
     #[must_use]
     pub fn peer(&self) -> KernelId {
@@ -302,7 +303,7 @@ impl Found {
         let shared = self.kernel.shared();
         let mail = Mail::Arrived { peer: self.peer, arrival: self.arrival, offered: false, reply };
         shared.mail.send(mail).await.map_err(|_| shared.gone())?;
-        match kept.await.map_err(|_| shared.gone())?? {
+        match kept.await.map_err(|_| shared.gone())?.or_error()? {
             Answer::Kept(ShareAnswer::Refused(code)) => Err(Error::from_code(code, "keep")),
             _ => self.kernel.get(key)?.ok_or_else(|| Error::fault("what was kept is not there")),
         }
@@ -339,6 +340,16 @@ impl Kernel {
 
     /// Follows an object at a peer: each new revision is kept here from now on, through restarts of either kernel.
     ///
+    /// ```no_run
+    /// # async fn run(alice: once::Kernel, key: once::ObjectKey, home: once::KernelId) -> Result<(), once::Error> {
+    /// let mut revisions = alice.follow(key, home).await?;
+    /// while let Some(object) = revisions.next().await {
+    ///     println!("revision {}", object.revision());
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// When that is no peer.
     pub async fn follow(&self, key: ObjectKey, from: KernelId) -> Result<Following, Error> {
@@ -348,6 +359,13 @@ impl Kernel {
     }
 
     /// No longer follows it.
+    ///
+    /// ```no_run
+    /// # async fn run(alice: once::Kernel, key: once::ObjectKey, home: once::KernelId) -> Result<(), once::Error> {
+    /// alice.unfollow(key, home).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// When it was not followed.

@@ -13,6 +13,7 @@ use once_model::ids::ObjectKey;
 use once_model::limits::FIND_INDEX_MAX_OBJECTS;
 
 use crate::Error;
+use crate::error::OrError;
 use crate::lock::lock;
 
 /// Objects that may have changed since somebody looked last, about 3 MiB. If more have, the index is built anew when it is
@@ -133,7 +134,7 @@ impl Catalog {
         newest: impl Fn() -> S,
         look: impl FnOnce(&S, &Index) -> T,
     ) -> Result<T, Error> {
-        if self.build(&newest)?
+        if self.build(&newest).or_error()?
             && let Some(seen) = self.look(newest, |rows, index| index.map(|index| look(rows, index)))
         {
             return Ok(seen);

@@ -1,5 +1,7 @@
 //! Coordinations: plans over several objects, carried out by an object of this kernel.
 
+use crate::error::IntoError;
+use crate::error::OrError;
 use std::future::{Future, IntoFuture};
 use std::pin::Pin;
 use std::time::Duration;
@@ -17,11 +19,11 @@ use serde_json::json;
 use crate::acting::new_action_id;
 use crate::component::coordination::{NAME, VERSION};
 use crate::shell::now_ms;
-use crate::{Error, Kernel, Object, Plan, RunState, Standing};
+use crate::{CoordinationStatus, Error, ErrorKind, Kernel, Object, Plan, RunState};
 
 /// A coordination, as it stands on the kernel that carries it out.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Coordinated {
+pub struct Coordination {
     /// Its id: asking again with it and the same plan is the same coordination. Of one that was started by hand: the UUID of
     /// its object.
     pub id: Uuid,
@@ -32,10 +34,10 @@ pub struct Coordinated {
     /// [`Plan::hash`].
     pub plan: Hash,
     /// How it stands.
-    pub standing: Standing,
+    pub standing: CoordinationStatus,
 }
 
-impl Coordinated {
+impl Coordination {
     /// Whether every step is done.
     #[must_use]
     pub fn is_done(&self) -> bool {
@@ -58,7 +60,7 @@ pub struct Coordinate {
 impl Kernel {
     /// Carries a plan out, once, whatever is killed or cut off meanwhile.
     ///
-    /// Its end is no error, whichever it is: see [`Standing::state`]. `docs/coordination.md` has the form of plans, and
+    /// Its end is no error, whichever it is: see [`CoordinationStatus::state`]. `docs/coordination.md` has the form of plans, and
     /// what others may see in between.
     ///
     /// ```no_run
@@ -79,9 +81,17 @@ impl Kernel {
 
     /// How a coordination of this kernel stands.
     ///
+    /// ```no_run
+    /// # fn run(alice: once::Kernel, id: once::model::ids::Uuid) -> Result<(), once::Error> {
+    /// let coordination = alice.coordination(id)?;
+    /// println!("{}", coordination.standing.state.word());
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// When there is none of that id, or it was removed or changed by hand.
-    pub fn coordination(&self, id: Uuid) -> Result<Coordinated, Error> {
+    pub fn coordination(&self, id: Uuid) -> Result<Coordination, Error> {
         self.coordination_of(id)?.ok_or_else(|| {
             let uuid = object_uuid(&self.id(), &id);
             Error::not_found(format!("no coordination {id} on this kernel: there is no object {uuid}"))
@@ -89,17 +99,17 @@ impl Kernel {
     }
 
     /// The same, or nothing: most ids are of other actions.
-    pub(crate) fn coordination_of(&self, id: Uuid) -> Result<Option<Coordinated>, Error> {
+    pub(crate) fn coordination_of(&self, id: Uuid) -> Result<Option<Coordination>, Error> {
         let found = self.made_for(id)?;
         // Of two that were made at the same time, only one could be started.
-        let started = |found: &&Coordinated| found.standing.state != RunState::Planned;
+        let started = |found: &&Coordination| found.standing.state != RunState::Planned;
         Ok(found.iter().find(started).or(found.first()).cloned())
     }
 
-    fn made_for(&self, id: Uuid) -> Result<Vec<Coordinated>, Error> {
+    fn made_for(&self, id: Uuid) -> Result<Vec<Coordination>, Error> {
         let snapshot = self.shared().snapshot();
         let mut found = Vec::new();
-        for row in object::find(&snapshot, &object_uuid(&self.id(), &id), None)? {
+        for row in object::find(&snapshot, &object_uuid(&self.id(), &id), None).or_error()? {
             // What others have shared under this UUID is not ours.
             if is_own(self, &row) {
                 found.extend(read(self, &snapshot, row, Some(id))?);
@@ -112,7 +122,7 @@ impl Kernel {
     ///
     /// # Errors
     /// When it is none, or was changed by hand.
-    pub(crate) fn coordination_at(&self, object: Object) -> Result<Coordinated, Error> {
+    pub(crate) fn coordination_at(&self, object: Object) -> Result<Coordination, Error> {
         let key = object.key();
         let none = || {
             Error::invalid(format!("the object {key} is no coordination"))
@@ -136,18 +146,18 @@ pub(crate) fn read(
     rows: &dyn Read,
     row: HeadRow,
     id: Option<Uuid>,
-) -> Result<Option<Coordinated>, Error> {
-    let Some(body) = object::body(rows, &row.header)? else { return Ok(None) };
+) -> Result<Option<Coordination>, Error> {
+    let Some(body) = object::body(rows, &row.header).or_error()? else { return Ok(None) };
     let scenario = Scenario::parse(body)?;
     let uuid = row.header.uuid;
-    let (plan, standing) = Standing::read(scenario.editable()).map_err(|error| {
+    let (plan, standing) = CoordinationStatus::read(scenario.editable()).map_err(|error| {
         Error::invalid(format!("the coordination {} was changed by hand: {error}", id.unwrap_or(uuid)))
     })?;
     // One that was started by hand has no id but that of its object.
     let is_its = |id: &Uuid| object_uuid(&kernel.id(), id) == uuid;
     let id = id.or(standing.id.filter(is_its)).unwrap_or(uuid);
     let (name, hash) = (plan.name(), plan.hash());
-    Ok(Some(Coordinated { id, object: Object::new(row, kernel.id()), name, plan: hash, standing }))
+    Ok(Some(Coordination { id, object: Object::new(row, kernel.id()), name, plan: hash, standing }))
 }
 
 /// The UUID of the object that carries a coordination out: one for each id of each kernel.
@@ -177,7 +187,7 @@ impl Coordinate {
     ///
     /// # Errors
     /// When the id belongs to another plan or to something else, or the disk is full.
-    pub async fn start(self) -> Result<Coordinated, Error> {
+    pub async fn start(self) -> Result<Coordination, Error> {
         let id = self.id.unwrap_or_else(new_action_id);
         self.begin(id).await
     }
@@ -186,7 +196,7 @@ impl Coordinate {
     ///
     /// # Errors
     /// As [`Coordinate::start`], and when its end does not come within the time.
-    pub async fn watch(self, tell: impl Fn(&Coordinated)) -> Result<Coordinated, Error> {
+    pub async fn watch(self, tell: impl Fn(&Coordination)) -> Result<Coordination, Error> {
         let id = self.id.unwrap_or_else(new_action_id);
         let begins = self.kernel.newest_event()?;
         let begun = self.begin(id).await?;
@@ -194,7 +204,7 @@ impl Coordinate {
     }
 
     /// Makes the object and starts it. Both may have been done before.
-    async fn begin(&self, id: Uuid) -> Result<Coordinated, Error> {
+    async fn begin(&self, id: Uuid) -> Result<Coordination, Error> {
         let kernel = &self.kernel;
         let arguments = json!({ "plan": self.plan.hash().to_string() }).to_string();
         self.check(id, &arguments)?;
@@ -207,7 +217,7 @@ impl Coordinate {
         };
         let started = kernel.act_on(key, Some(kernel.id()), "start", arguments).id(id).await;
         let Err(error) = started else { return kernel.coordination(id) };
-        if !matches!(error.code.as_str(), "id-reused" | "id-too-old") {
+        if !matches!(error.kind(), ErrorKind::IdReused | ErrorKind::IdTooOld) {
             return Err(error);
         }
         // Somebody was faster, or the id is over: what was made for it here will never start.
@@ -225,17 +235,17 @@ impl Coordinate {
         let time_ms = id.as_bytes()[..6].iter().fold(0_u64, |time, byte| time << 8 | u64::from(*byte));
         let latest_ms = now_ms().saturating_add(ID_AHEAD_MAX_MS);
         if id.get_version_num() != 7 {
-            return Err(Refusal::BadId { id }.into());
+            return Err(Refusal::BadId { id }.into_error());
         }
         if time_ms > latest_ms {
-            return Err(Refusal::IdAhead { id, ahead_ms: time_ms.saturating_sub(now_ms()) }.into());
+            return Err(Refusal::IdAhead { id, ahead_ms: time_ms.saturating_sub(now_ms()) }.into_error());
         }
         let uuid = object_uuid(&self.kernel.id(), &id);
-        match self.kernel.shared().requested(&id)? {
+        match self.kernel.shared().requested(&id).or_error()? {
             Some(row) if row.key.uuid != uuid => {
                 let (name, arguments) = ("start".into(), arguments.to_owned().into());
                 let start = Action { id, name, arguments, given: Vec::new(), acting: None, answers: None };
-                Err(Refusal::IdReused { id, first: row.hash, now: start.hash(&uuid) }.into())
+                Err(Refusal::IdReused { id, first: row.hash, now: start.hash(&uuid) }.into_error())
             }
             _ => Ok(()),
         }
@@ -260,7 +270,7 @@ impl Coordinate {
 }
 
 impl IntoFuture for Coordinate {
-    type Output = Result<Coordinated, Error>;
+    type Output = Result<Coordination, Error>;
     type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
 
     fn into_future(self) -> Self::IntoFuture {

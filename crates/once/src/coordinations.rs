@@ -1,5 +1,6 @@
 //! The coordinations of a kernel: listing them, waiting for one, and which of them need somebody's attention.
 
+use crate::error::OrError;
 use std::future::{Future, IntoFuture};
 use std::ops::ControlFlow;
 use std::pin::Pin;
@@ -16,7 +17,7 @@ use once_model::limits::FIND_LOOKS_MAX_OBJECTS;
 use crate::component::coordination::NAME;
 use crate::coordinate::{is_own, read};
 use crate::events::{Entry, Filter};
-use crate::{Coordinated, Error, EventCursor, Kernel, RunState};
+use crate::{Coordination, Error, ErrorKind, EventCursor, Kernel, RunState};
 
 /// Coordinations in one page, unless somebody wants fewer or more.
 const PAGE: usize = 100;
@@ -30,7 +31,7 @@ const READ_MAX: usize = 1000;
 #[non_exhaustive]
 pub struct CoordinationsPage {
     /// The coordinations, in the order of their keys.
-    pub coordinations: Vec<Coordinated>,
+    pub coordinations: Vec<Coordination>,
     /// Behind which key the next page begins; nothing if all were looked at. A page may be empty, and not the last.
     pub next: Option<ObjectKey>,
 }
@@ -74,11 +75,12 @@ impl Coordinations {
                     failed = Some(error);
                     ControlFlow::Break(())
                 }
-            })?;
+            })
+            .or_error()?;
             return failed.map_or_else(|| Ok(look.end()), Err);
         };
         for (key, _) in index.after(self.after.as_ref()).filter(|(_, entry)| entry.component() == NAME) {
-            let Some(row) = object::head(rows, key)? else { continue };
+            let Some(row) = object::head(rows, key).or_error()? else { continue };
             if look.at(row)?.is_break() {
                 break;
             }
@@ -91,7 +93,7 @@ impl Coordinations {
 struct Look<'a> {
     wanted: &'a Coordinations,
     rows: &'a dyn Read,
-    found: Vec<Coordinated>,
+    found: Vec<Coordination>,
     looked: usize,
     read: usize,
     last: Option<ObjectKey>,
@@ -114,7 +116,7 @@ impl Look<'_> {
         self.read += 1;
         // One that was changed by hand, or cannot be read, stands nowhere: `once doctor` names what is damaged.
         let coordinated = read(kernel, self.rows, row, None).ok().flatten();
-        let fits = |found: &Coordinated| self.wanted.state.is_none_or(|state| found.standing.state == state);
+        let fits = |found: &Coordination| self.wanted.state.is_none_or(|state| found.standing.state == state);
         self.found.extend(coordinated.filter(fits));
         Ok(ControlFlow::Continue(()))
     }
@@ -156,7 +158,7 @@ impl Kernel {
     }
 
     /// The coordinations of this kernel that need manual attention, as far as `looked_at_max` objects show them.
-    pub(crate) fn in_doubt(&self, looked_at_max: usize) -> Result<Vec<Coordinated>, Error> {
+    pub(crate) fn in_doubt(&self, looked_at_max: usize) -> Result<Vec<Coordination>, Error> {
         let snapshot = self.shared().snapshot();
         let (mut found, mut looked) = (Vec::new(), 0);
         object::heads(&snapshot, &mut |row| {
@@ -165,7 +167,8 @@ impl Kernel {
                 found.push(row);
             }
             if looked < looked_at_max { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
-        })?;
+        })
+        .or_error()?;
         doubtful(self, &snapshot, found)
     }
 
@@ -173,11 +176,11 @@ impl Kernel {
     /// looked at.
     pub(crate) async fn await_end(
         &self,
-        mut now: Coordinated,
+        mut now: Coordination,
         begins: &EventCursor,
         timeout: Option<Duration>,
-        tell: &impl Fn(&Coordinated),
-    ) -> Result<Coordinated, Error> {
+        tell: &impl Fn(&Coordination),
+    ) -> Result<Coordination, Error> {
         let (id, key) = (now.id, now.object.key());
         let newest = || {
             let gone =
@@ -221,13 +224,13 @@ pub(crate) fn doubtful(
     kernel: &Kernel,
     rows: &dyn Read,
     coordinations: Vec<HeadRow>,
-) -> Result<Vec<Coordinated>, Error> {
+) -> Result<Vec<Coordination>, Error> {
     let mut found = Vec::new();
     for row in coordinations {
         // One that was changed by hand stands nowhere.
         match read(kernel, rows, row, None) {
             Ok(one) => found.extend(one.filter(|one| one.standing.state == RunState::InDoubt)),
-            Err(error) if error.code == "invalid" => {}
+            Err(error) if error.kind() == ErrorKind::Invalid => {}
             Err(error) => return Err(error),
         }
     }

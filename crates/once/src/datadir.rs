@@ -18,6 +18,7 @@ use rand::Rng;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use crate::error::OrError;
 use crate::{Error, private};
 
 const KEY_FILE: &str = "key";
@@ -47,7 +48,7 @@ pub struct InitOptions {
 
 /// A kernel that was just made.
 #[derive(Debug, Clone, Serialize)]
-pub struct Initialised {
+pub struct NewKernel {
     /// Its id.
     pub kernel: String,
     /// What it calls itself.
@@ -93,7 +94,7 @@ pub fn is_initialised(data: &Path) -> bool {
 /// # Errors
 /// When there is one already, or what is left of one; when others may look into the directory; when it cannot be
 /// written.
-pub fn init(data: &Path, options: InitOptions) -> Result<Initialised, Error> {
+pub fn init(data: &Path, options: InitOptions) -> Result<NewKernel, Error> {
     if is_initialised(data) {
         return Err(Error::invalid(format!("a kernel lives in {} already", data.display()))
             .with_hint("start it with `once up`, or make another one elsewhere: `once init --data DIR`"));
@@ -131,15 +132,15 @@ pub fn init(data: &Path, options: InitOptions) -> Result<Initialised, Error> {
     let mut txn = Txn::new(&store);
     meta::set_identity(&mut txn, &identity);
     let (batch, durability) = txn.into_batch();
-    store.commit(batch, durability)?;
-    store.close()?;
+    store.commit(batch, durability).or_error()?;
+    store.close().or_error()?;
     private::narrow(data)?;
     // Before the key is there: with it, what lies in the directory is a kernel's, and is never begun again.
     let begun = data.join(BEGUN_FILE);
     fs::remove_file(&begun).and_then(|()| sync_folder_of(&begun)).map_err(|e| io(&begun, &e))?;
     // Last: a directory with a key is a kernel.
     write_secret(&data.join(KEY_FILE), &key)?;
-    Ok(Initialised { kernel: key.id().to_string(), name, recovery_key, narrowed })
+    Ok(NewKernel { kernel: key.id().to_string(), name, recovery_key, narrowed })
 }
 
 /// Makes room for a new kernel. Only what an `init` left that was interrupted is taken away: nothing has used its keys.
@@ -200,7 +201,7 @@ pub fn lost_key(data: &Path) -> Option<Error> {
 /// # Errors
 /// `in-use` when one has.
 pub fn check_free(data: &Path) -> Result<(), Error> {
-    Ok(once_store::Lock::take(data).map(drop)?)
+    once_store::Lock::take(data).map(drop).or_error()
 }
 
 /// Opens the store of a kernel. It must be there: an empty one in its place would do again what was done.
@@ -220,12 +221,12 @@ pub(crate) fn open_store(data: &Path) -> Result<FjallStore, Error> {
 /// Opens the copy of a damaged store: nothing is written to it.
 pub(crate) fn open_copy(data: &Path) -> Result<FjallStore, Error> {
     let options = Options { create: false, only_reads: true, ..Options::default() };
-    Ok(FjallStore::open(data, options)?)
+    FjallStore::open(data, options).or_error()
 }
 
 fn store(data: &Path, create: bool) -> Result<FjallStore, Error> {
     let options = Options { reserve_bytes: STORE_RESERVE_BYTES, create, ..Options::default() };
-    Ok(FjallStore::open(data, options)?)
+    FjallStore::open(data, options).or_error()
 }
 
 /// What was cut off the journal and not confirmed.
@@ -367,6 +368,21 @@ pub(crate) fn random<const N: usize>() -> [u8; N] {
 
 pub(crate) fn random_uuid() -> Uuid {
     uuid::Builder::from_random_bytes(random()).into_uuid()
+}
+
+/// Names the files of a data directory's store that the disk changed or lost. It reads all of them, so that takes its time; no kernel
+/// may run there meanwhile.
+///
+/// ```
+/// # let dir = tempfile::tempdir().unwrap();
+/// let data = dir.path().join("alice");
+/// once::init(&data, once::InitOptions::default())?;
+/// assert!(once::damaged_files(&data).is_empty());
+/// # Ok::<(), once::Error>(())
+/// ```
+#[must_use]
+pub fn damaged_files(data: &Path) -> Vec<String> {
+    once_store::damaged_files(data)
 }
 
 fn io(path: &Path, error: &std::io::Error) -> Error {

@@ -2,6 +2,7 @@
 //! apart: each is found where it waits (the outbox, the queue of actions, work outside, rows that cannot be read), so that
 //! what is solved is gone from the list.
 
+use crate::error::OrError;
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::time::Duration;
@@ -21,7 +22,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 
 use crate::shell::{Mail, now_ms};
-use crate::{Error, Kernel, stands};
+use crate::{Error, ErrorKind, Kernel, stands};
 
 /// What waits longer than this is a dead letter, unless somebody asks for another age. A connection comes back within seconds,
 /// a program that is started anew within minutes.
@@ -158,7 +159,7 @@ impl Kernel {
 
     async fn retry_at(&self, peer: KernelId) -> Result<String, Error> {
         let called = self.shared().called(&peer);
-        if peers::peer(&self.shared().snapshot(), &peer)?.is_none() {
+        if peers::peer(&self.shared().snapshot(), &peer).or_error()?.is_none() {
             return Err(Error::invalid(format!(
                 "kernel {called} is no peer of this kernel: nothing is sent there"
             ))
@@ -179,8 +180,11 @@ impl Kernel {
 
     /// Whoever has the object's component is asked again.
     async fn retry_here(&self, letter: &DeadLetter) -> Result<String, Error> {
-        let head =
-            letter.object.map(|key| once_core::object::head(&self.shared().snapshot(), &key)).transpose()?;
+        let head = letter
+            .object
+            .map(|key| once_core::object::head(&self.shared().snapshot(), &key))
+            .transpose()
+            .or_error()?;
         let component = head.flatten().map(|row| row.header.component).unwrap_or_default();
         let (told, is_told) = oneshot::channel();
         let mail = Mail::Told(Input::Ready { component: component.clone() }, told);
@@ -205,7 +209,7 @@ impl Kernel {
                 "its place in the lane is kept until its home answers: else what comes behind it would be out of order",
             )),
             (Place::Action { id, of_client: true, .. }, ..) => {
-                self.cancel_later(*id).await?;
+                self.cancel(*id).send().await?;
                 Ok("taken back, unless it has run already".to_owned())
             }
             (Place::Action { home, sequence, id, .. }, Some(key), _) => {
@@ -226,7 +230,7 @@ impl Kernel {
     async fn drop_work(&self, key: ObjectKey, id: Uuid) -> Result<String, Error> {
         let shared = self.shared();
         let gone = || Error::not_found(format!("no work {id} waits here")).with_hint("it was done meanwhile");
-        let name = act::work_of(&shared.snapshot(), &key, &id)?.ok_or_else(gone)?;
+        let name = act::work_of(&shared.snapshot(), &key, &id).or_error()?.ok_or_else(gone)?;
         let (told, is_told) = oneshot::channel();
         let result = Err(Bytes::from_static(GIVEN_UP));
         shared
@@ -247,7 +251,7 @@ async fn standing(kernel: &Kernel) -> Result<(Vec<Stands>, Vec<Damage>), Error> 
     match kernel.command(Command::Standing).await {
         Ok(Answer::Standing { lanes, damaged }) => Ok((lanes, damaged)),
         Ok(other) => Err(Error::fault(format!("unexpected answer {other:?}"))),
-        Err(error) if error.code == "damaged" => Ok((Vec::new(), Vec::new())),
+        Err(error) if error.kind() == ErrorKind::Damaged => Ok((Vec::new(), Vec::new())),
         Err(error) => Err(error),
     }
 }
@@ -333,14 +337,15 @@ impl List<'_> {
             }
             let is_enough = looked >= LOOKED_AT_MAX || letters.len() >= LETTERS_MAX;
             if is_enough { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-        })?;
+        })
+        .or_error()?;
         failed.map_or(Ok(letters), Err)
     }
 
     /// Objects that peers are owed. What a peer that is removed was owed went with it.
     fn shares(&self) -> Result<Vec<DeadLetter>, Error> {
         let mut letters = Vec::new();
-        for (peer, _) in peers::all(self.rows)? {
+        for (peer, _) in peers::all(self.rows).or_error()? {
             let (way, mut looked) = (self.way(&peer)?, 0);
             share::owed(self.rows, &peer, Kind::Objects, &[], &mut |owed, value| {
                 looked += 1;
@@ -363,7 +368,8 @@ impl List<'_> {
                 }
                 let is_enough = looked >= LOOKED_AT_MAX || letters.len() >= LETTERS_MAX;
                 if is_enough { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-            })?;
+            })
+            .or_error()?;
         }
         Ok(letters)
     }
@@ -392,7 +398,8 @@ impl List<'_> {
             }
             let is_enough = looked >= LOOKED_AT_MAX || letters.len() >= LETTERS_MAX;
             if is_enough { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-        })?;
+        })
+        .or_error()?;
         Ok(letters)
     }
 
@@ -401,7 +408,7 @@ impl List<'_> {
         if *home == self.kernel.id() {
             return Ok(Way::Here);
         }
-        if peers::peer(self.rows, home)?.is_none() {
+        if peers::peer(self.rows, home).or_error()?.is_none() {
             return Ok(Way::NoPeer);
         }
         let Some(net) = self.kernel.net() else { return Ok(Way::Unknown) };

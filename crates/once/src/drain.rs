@@ -20,9 +20,10 @@ use once_core::store::{Read, StoreError, Table};
 use once_core::{Refusal, object, peers};
 use once_model::ids::{KernelId, ObjectKey};
 
-use crate::{Departing, Error, Kernel, beside};
+use crate::error::{IntoError, OrError};
+use crate::{Departure, Error, Kernel, beside};
 use done::End;
-pub use done::{DrainProgress, Drained};
+pub use done::{DrainProgress, DrainReport};
 use watch::Watch;
 
 /// How long the other kernel is waited for when it is asked to follow something, unless the caller says otherwise.
@@ -45,26 +46,41 @@ impl Drain {
     }
 
     /// Stops waiting when nothing has arrived for this time. What has begun goes on.
-    pub fn patience(mut self, patience: Duration) -> Self {
-        self.patience = Some(patience);
+    pub fn timeout(mut self, after: Duration) -> Self {
+        self.patience = Some(after);
         self
     }
 
     /// Like awaiting it, telling how far it is.
     ///
+    /// ```no_run
+    /// # async fn run(old: once::Kernel, new: once::KernelId) -> Result<(), once::Error> {
+    /// let drained = old.drain(new).watch(|progress| println!("{} of {}", progress.done, progress.total)).await?;
+    /// println!("{} moved", drained.moved);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// When that kernel is no peer, or the store cannot be read.
-    pub async fn watched(self, progress: &(dyn Fn(DrainProgress) + Send + Sync)) -> Result<Drained, Error> {
+    pub async fn watch(self, tell: impl Fn(DrainProgress) + Send + Sync) -> Result<DrainReport, Error> {
+        self.watched(&tell).await
+    }
+
+    pub(crate) async fn watched(
+        self,
+        progress: &(dyn Fn(DrainProgress) + Send + Sync),
+    ) -> Result<DrainReport, Error> {
         let Self { kernel, to, leave_calls, patience } = self;
         if to == kernel.id() {
-            return Err(Refusal::Myself.into());
+            return Err(Refusal::Myself.into_error());
         }
-        if peers::peer(&kernel.shared().snapshot(), &to)?.is_none() {
-            return Err(Refusal::NoPeer(to).into());
+        if peers::peer(&kernel.shared().snapshot(), &to).or_error()?.is_none() {
+            return Err(Refusal::NoPeer(to).into_error());
         }
         let plan = Plan::of(&kernel, to).await?;
         let mut watch = Watch::new(&kernel, to, patience, progress);
-        let mut done = Drained::default();
+        let mut done = DrainReport::default();
         let end = moves::run(&mut watch, plan.moves, leave_calls, &mut done).await?;
         done.ended(end);
         if end != Some(End::Cancelled) {
@@ -83,7 +99,7 @@ impl Drain {
 }
 
 impl IntoFuture for Drain {
-    type Output = Result<Drained, Error>;
+    type Output = Result<DrainReport, Error>;
     type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
 
     fn into_future(self) -> Self::IntoFuture {
@@ -106,11 +122,11 @@ pub struct DrainPlan {
 /// What came of cancelling a drain.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct DrainCancelled {
+pub struct DrainCancellation {
     /// What stays here.
     pub stays: Vec<ObjectKey>,
     /// What is handed over already: only its receiver can say where it lives.
-    pub sealed: Vec<Departing>,
+    pub sealed: Vec<Departure>,
 }
 
 impl Kernel {
@@ -135,6 +151,14 @@ impl Kernel {
 
     /// What a drain to another kernel would do.
     ///
+    /// ```no_run
+    /// # async fn run(alice: once::Kernel, bob: once::KernelId) -> Result<(), once::Error> {
+    /// let plan = alice.drain_plan(bob).await?;
+    /// println!("{} move, {} are shared", plan.moves.len(), plan.shares.len());
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// When the store cannot be read.
     pub async fn drain_plan(&self, to: KernelId) -> Result<DrainPlan, Error> {
@@ -145,11 +169,19 @@ impl Kernel {
 
     /// Ends drains, to one kernel or to all: what is not handed over stays.
     ///
+    /// ```no_run
+    /// # async fn run(alice: once::Kernel) -> Result<(), once::Error> {
+    /// let cancelled = alice.cancel_drain(None).await?;
+    /// println!("{} stay", cancelled.stays.len());
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// When the store cannot be read.
-    pub async fn cancel_drain(&self, to: Option<KernelId>) -> Result<DrainCancelled, Error> {
+    pub async fn cancel_drain(&self, to: Option<KernelId>) -> Result<DrainCancellation, Error> {
         self.shared().drains_cancelled.fetch_add(1, Ordering::Relaxed);
-        let mut done = DrainCancelled::default();
+        let mut done = DrainCancellation::default();
         for departing in self.moves()?.into_iter().filter(|one| to.is_none_or(|to| to == one.to)) {
             if departing.is_sealed {
                 done.sealed.push(departing);
@@ -159,10 +191,10 @@ impl Kernel {
                 Ok(true) => done.stays.push(departing.key),
                 // It was handed over just now: its receiver is asked.
                 Ok(false) => {
-                    done.sealed.push(Departing { is_sealed: true, is_withdrawn: true, ..departing });
+                    done.sealed.push(Departure { is_sealed: true, is_withdrawn: true, ..departing });
                 }
                 // It has arrived, or was refused meanwhile.
-                Err(error) if error.code == "not-found" => {}
+                Err(error) if error.is_not_found() => {}
                 Err(error) => return Err(error),
             }
         }
@@ -181,7 +213,7 @@ impl Plan {
     async fn of(kernel: &Kernel, to: KernelId) -> Result<Self, Error> {
         let (snapshot, me) = (kernel.shared().snapshot(), kernel.id());
         let looked = beside::wait_for(move || Self::look(&snapshot, me, to)).await;
-        Ok(looked.map_err(|_| Error::fault("listing the objects panicked"))??)
+        looked.map_err(|_| Error::fault("listing the objects panicked"))?.or_error()
     }
 
     fn look(rows: &dyn Read, me: KernelId, to: KernelId) -> Result<Self, StoreError> {
@@ -205,9 +237,9 @@ pub(crate) async fn share_copies(
     kernel: &Kernel,
     to: KernelId,
     patience: Duration,
-) -> Result<Drained, Error> {
+) -> Result<DrainReport, Error> {
     let plan = Plan::of(kernel, to).await?;
-    let mut done = Drained::default();
+    let mut done = DrainReport::default();
     let mut watch = Watch::new(kernel, to, Some(patience), &|_| {});
     shares::run(&mut watch, plan.shares, true, &mut done).await?;
     Ok(done)
@@ -216,10 +248,14 @@ pub(crate) async fn share_copies(
 /// What this kernel follows, and where.
 pub(crate) fn subscriptions(kernel: &Kernel) -> Result<Vec<(ObjectKey, KernelId)>, Error> {
     let mut found = Vec::new();
-    kernel.shared().snapshot().scan(Table::Subscription, &[], None, &mut |row, _| {
-        let at = row.get(..KernelId::LEN).and_then(KernelId::from_slice);
-        found.extend(row.get(KernelId::LEN..).and_then(ObjectKey::from_row).zip(at));
-        ControlFlow::Continue(())
-    })?;
+    kernel
+        .shared()
+        .snapshot()
+        .scan(Table::Subscription, &[], None, &mut |row, _| {
+            let at = row.get(..KernelId::LEN).and_then(KernelId::from_slice);
+            found.extend(row.get(KernelId::LEN..).and_then(ObjectKey::from_row).zip(at));
+            ControlFlow::Continue(())
+        })
+        .or_error()?;
     Ok(found)
 }

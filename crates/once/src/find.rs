@@ -12,6 +12,7 @@ use once_core::peers::{self, PeerStatus};
 use once_model::find::{Condition, FindError, Finding, Findings, Question};
 use once_model::ids::{KernelId, ObjectKey};
 
+use crate::error::OrError;
 use crate::net::{self, FindFailed};
 use crate::{Error, Kernel};
 
@@ -207,7 +208,7 @@ impl Find {
         let mut kernels = self.at;
         if self.everywhere {
             kernels.push(self.kernel.id());
-            let all = peers::all(&self.kernel.shared().snapshot())?;
+            let all = peers::all(&self.kernel.shared().snapshot()).or_error()?;
             kernels.extend(
                 all.into_iter().filter(|(_, row)| row.status == PeerStatus::Active).map(|(peer, _)| peer),
             );
@@ -378,7 +379,7 @@ impl Kernel {
             let ask = Ask { reader: None, question: &question, after, budget: Budget::default() };
             shared.catalog.look(|| shared.snapshot(), |rows, index| page(rows, index, &ask))
         });
-        let page = looked.await.map_err(|_| self.shared().gone())??;
+        let page = looked.await.map_err(|_| self.shared().gone())?.or_error()?;
         let next = page.next.map(|next| Bytes::copy_from_slice(&next.to_row()));
         Ok(Findings { objects: page.objects, next })
     }

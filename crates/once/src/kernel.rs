@@ -4,20 +4,18 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use once_core::access::{Grant, Right, Scope};
-use once_core::invite_hash;
 use once_core::object::{self, HeadRow};
-use once_core::waist::{Answer, Change, Command};
-use once_model::ids::{KernelId, ObjectKey, Secret};
-use once_model::limits::INVITE_VALID_MS;
+use once_core::waist::{Answer, Command};
+use once_model::ids::{KernelId, ObjectKey};
 use once_model::scenario::Scenario;
 use tokio::sync::mpsc::{self, error::TrySendError};
 use tokio::sync::oneshot;
 
-use crate::net::{self, Net, Session, Ticket};
+use crate::error::OrError;
+use crate::net::{self, Net, Session};
 use crate::object::Object;
 use crate::shell::{Mail, Shared, now_ms};
-use crate::{Error, Progress, Report, datadir};
+use crate::{Change, Error};
 
 /// How long a request, an exchange or a join waits for a connection and an answer unless told otherwise.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
@@ -30,7 +28,7 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 /// # let data = dir.path().join("alice");
 /// once::init(&data, once::InitOptions::default())?;
 /// let alice = once::Kernel::builder(&data).listen("127.0.0.1:0").start().await?;
-/// let (object, _) = alice.import(r#"{"ior":{"component":"Note"},"model":{"text":"hello"}}"#, None).await?;
+/// let (object, _) = alice.import(r#"{"ior":{"component":"Note"},"model":{"text":"hello"}}"#).await?;
 /// assert_eq!(object.component(), "Note");
 /// alice.stop().await?;
 /// # Ok(())
@@ -106,18 +104,39 @@ impl Kernel {
     }
 
     /// Its id: an Ed25519 public key.
+    ///
+    /// ```no_run
+    /// # fn run(alice: once::Kernel) -> Result<(), once::Error> {
+    /// println!("{}", alice.id());
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn id(&self) -> KernelId {
         self.inner.shared.me
     }
 
     /// What it calls itself.
+    ///
+    /// ```no_run
+    /// # fn run(alice: once::Kernel) -> Result<(), once::Error> {
+    /// println!("{} is {}", alice.name(), alice.id().short());
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn name(&self) -> &str {
         &self.inner.name
     }
 
     /// Where it can be dialled; nothing if it is offline.
+    ///
+    /// ```no_run
+    /// # fn run(alice: once::Kernel) -> Result<(), once::Error> {
+    /// println!("listening at {}", alice.addresses().join(", "));
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn addresses(&self) -> Vec<String> {
         self.inner.net.as_ref().map(|net| net.addresses()).unwrap_or_default()
@@ -155,11 +174,11 @@ impl Kernel {
         self.shared().command(command).await
     }
 
-    async fn change(&self, command: Command) -> Result<(Object, Change), Error> {
+    pub(crate) async fn change(&self, command: Command) -> Result<(Object, Change), Error> {
         match self.command(command).await? {
             Answer::Object { header, change } => {
                 let key = header.key();
-                let row = once_core::object::head(&self.shared().snapshot(), &key)?;
+                let row = once_core::object::head(&self.shared().snapshot(), &key).or_error()?;
                 let row = row.unwrap_or_else(|| HeadRow {
                     home: None,
                     from: None,
@@ -172,67 +191,24 @@ impl Kernel {
                     guest: None,
                     header: *header,
                 });
-                Ok((Object::new(row, self.id()), change))
+                Ok((Object::new(row, self.id()), Change::of(change)))
             }
             other => Err(Error::fault(format!("the engine answered {other:?}"))),
         }
     }
 
-    /// Keeps a scenario from outside, byte for byte. `source` names where it came from: the same source with other
-    /// bytes later is a new revision of the same object. If that has gone on since, the file is kept beside it
-    /// ([`Change::KeptBeside`]), never laid over what happened.
-    ///
-    /// # Errors
-    /// When the bytes are no scenario, or the disk is nearly full.
-    pub async fn import(
-        &self,
-        bytes: impl Into<Bytes>,
-        source: Option<String>,
-    ) -> Result<(Object, Change), Error> {
-        let scenario = Scenario::parse(bytes)?;
-        self.change(Command::Import { source, over: None, scenario }).await
-    }
-
-    /// Like [`Kernel::import`], but lays a file that changed over revision `over` of its object
-    /// ([`Object::revision_id`]), although the object has gone on since the file was imported.
-    ///
-    /// # Errors
-    /// As [`Kernel::import`], and when `over` is not the newest revision.
-    pub async fn import_over(
-        &self,
-        bytes: impl Into<Bytes>,
-        source: Option<String>,
-        over: once_model::ids::Hash,
-    ) -> Result<(Object, Change), Error> {
-        let scenario = Scenario::parse(bytes)?;
-        self.change(Command::Import { source, over: Some(over), scenario }).await
-    }
-
-    /// Makes what is kept beside an object its next revision: `revision` is the id of what is kept.
-    ///
-    /// # Errors
-    /// When nothing of that id is kept, or this kernel is not the object's home.
-    pub async fn keep_conflict(
-        &self,
-        key: ObjectKey,
-        revision: once_model::ids::Hash,
-    ) -> Result<(Object, Change), Error> {
-        self.change(Command::Keep { key, revision }).await
-    }
-
-    /// Drops what is kept beside an object.
-    ///
-    /// # Errors
-    /// When nothing of that id is kept.
-    pub async fn drop_conflict(
-        &self,
-        key: ObjectKey,
-        revision: once_model::ids::Hash,
-    ) -> Result<(Object, Change), Error> {
-        self.change(Command::Discard { key, revision }).await
-    }
-
     /// Makes a new object with its home here.
+    ///
+    /// ```no_run
+    /// # async fn run(alice: once::Kernel, uuid: once::model::ids::Uuid) -> Result<(), once::Error> {
+    /// use once::model::scenario::Scenario;
+    ///
+    /// let note = Scenario::compose(uuid, "Note", "1.0", "alice", r#"{"text": "hello"}"#)?;
+    /// let (object, _) = alice.create(note).await?;
+    /// println!("{}", object.ior(&alice.addresses()));
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// When its component is known here and could do nothing with its model, the scenario's object was removed, or the disk
@@ -251,30 +227,15 @@ impl Kernel {
         self.change(Command::Create { scenario }).await
     }
 
-    /// Gives an object that has its home here a new state. An unclaimed object is claimed by it.
-    ///
-    /// # Errors
-    /// When this kernel is not its home, or the bytes are no scenario of it.
-    pub async fn put(&self, key: ObjectKey, bytes: impl Into<Bytes>) -> Result<(Object, Change), Error> {
-        let scenario = Scenario::parse(bytes)?;
-        self.change(Command::Put { key, base: None, scenario }).await
-    }
-
-    /// Like [`Kernel::put`], but only if `base` is still the newest revision ([`Object::revision_id`]).
-    ///
-    /// # Errors
-    /// As [`Kernel::put`], and when the object has changed since.
-    pub async fn put_on(
-        &self,
-        key: ObjectKey,
-        base: once_model::ids::Hash,
-        bytes: impl Into<Bytes>,
-    ) -> Result<(Object, Change), Error> {
-        let scenario = Scenario::parse(bytes)?;
-        self.change(Command::Put { key, base: Some(base), scenario }).await
-    }
-
     /// Makes this kernel the home of an unclaimed object.
+    ///
+    /// ```no_run
+    /// # async fn run(alice: once::Kernel, key: once::ObjectKey) -> Result<(), once::Error> {
+    /// let (object, _) = alice.claim(key).await?;
+    /// assert_eq!(object.home(), Some(alice.id()));
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// When it has another home already.
@@ -284,6 +245,13 @@ impl Kernel {
 
     /// At its home: removes an object everywhere, with a tombstone that travels. Elsewhere: drops the copy.
     ///
+    /// ```no_run
+    /// # async fn run(alice: once::Kernel, key: once::ObjectKey) -> Result<(), once::Error> {
+    /// alice.remove(key).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// When it is not here.
     pub async fn remove(&self, key: ObjectKey) -> Result<(Object, Change), Error> {
@@ -292,50 +260,40 @@ impl Kernel {
 
     /// An object as it is here.
     ///
+    /// ```no_run
+    /// # fn run(alice: once::Kernel, key: once::ObjectKey) -> Result<(), once::Error> {
+    /// if let Some(object) = alice.get(key)? {
+    ///     println!("{} revision {}", object.component(), object.revision());
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// When the store cannot be read.
     pub fn get(&self, key: ObjectKey) -> Result<Option<Object>, Error> {
-        let found = object::find(&self.shared().snapshot(), &key.uuid, Some(key.line))?;
+        let found = object::find(&self.shared().snapshot(), &key.uuid, Some(key.line)).or_error()?;
         Ok(found.into_iter().next().map(|row| Object::new(row, self.id())))
     }
 
     /// The scenario's bytes as they are here; `None` if the object is not here or was removed.
     ///
+    /// ```no_run
+    /// # fn run(alice: once::Kernel, key: once::ObjectKey) -> Result<(), once::Error> {
+    /// if let Some(bytes) = alice.scenario(key)? {
+    ///     println!("{}", String::from_utf8_lossy(&bytes));
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// When the store cannot be read, or the bytes are damaged.
     pub fn scenario(&self, key: ObjectKey) -> Result<Option<Bytes>, Error> {
         let snapshot = self.shared().snapshot();
-        match object::find(&snapshot, &key.uuid, Some(key.line))?.first() {
-            Some(row) => Ok(object::body(&snapshot, &row.header)?),
+        match object::find(&snapshot, &key.uuid, Some(key.line)).or_error()?.first() {
+            Some(row) => Ok(object::body(&snapshot, &row.header).or_error()?),
             None => Ok(None),
-        }
-    }
-
-    /// Compares with a peer and exchanges what is missing on either side, as far as rights go.
-    ///
-    /// # Errors
-    /// When the peer cannot be reached or breaks off. What came by then is kept.
-    pub async fn exchange(&self, peer: KernelId) -> Result<Report, Error> {
-        self.exchange_with(peer, &|_| {}).await
-    }
-
-    /// Like [`Kernel::exchange`], telling how far it is.
-    ///
-    /// # Errors
-    /// As [`Kernel::exchange`].
-    pub async fn exchange_with(
-        &self,
-        peer: KernelId,
-        progress: &(dyn Fn(Progress) + Send + Sync),
-    ) -> Result<Report, Error> {
-        let session = self.session(peer, PATIENCE).await?;
-        match net::initiate(self.online()?, &session, progress).await {
-            // The peer had gone without a word: what it said since is on a new connection.
-            Err(error) if session.connection.close_reason().is_some() && error.code == "unreachable" => {
-                let session = self.session(peer, PATIENCE).await?;
-                net::initiate(self.online()?, &session, progress).await
-            }
-            done => done,
         }
     }
 
@@ -353,97 +311,16 @@ impl Kernel {
         })
     }
 
-    /// Makes an invite that admits one kernel, once, within a day.
-    ///
-    /// # Errors
-    /// When the kernel is offline.
-    pub async fn invite(&self) -> Result<Ticket, Error> {
-        self.invite_as(None, Duration::from_millis(INVITE_VALID_MS)).await
-    }
-
-    /// Makes an invite that ends after `valid` and gives whoever uses it a petname.
-    ///
-    /// # Errors
-    /// When the kernel is offline, or the name is too long.
-    pub async fn invite_as(&self, petname: Option<String>, valid: Duration) -> Result<Ticket, Error> {
-        let addresses = self.online()?.addresses();
-        let secret = Secret::from_bytes(datadir::random());
-        let valid_ms = u64::try_from(valid.as_millis()).unwrap_or(u64::MAX);
-        let expires_ms = now_ms().saturating_add(valid_ms);
-        self.command(Command::Invite { secret_hash: invite_hash(&secret), expires_ms, petname }).await?;
-        Ok(Ticket { kernel: self.id(), secret, addresses })
-    }
-
-    /// Uses an invite: both kernels are peers from then on and may share into each other's quota.
-    ///
-    /// # Errors
-    /// When the invite is wrong, used or expired; or when nobody answers within 10 s: then it goes on trying.
-    pub async fn join(&self, ticket: &Ticket) -> Result<KernelId, Error> {
-        self.join_as(ticket, None, PATIENCE).await.map(|(kernel, _)| kernel)
-    }
-
-    pub(crate) async fn join_as(
-        &self,
-        ticket: &Ticket,
-        petname: Option<String>,
-        within: Duration,
-    ) -> Result<(KernelId, String), Error> {
-        let net = self.online()?;
-        let peer = ticket.kernel;
-        let join =
-            Command::Join { peer, secret: ticket.secret, addresses: ticket.addresses.clone(), petname };
-        match tokio::time::timeout(within, self.command(join)).await {
-            Ok(Ok(Answer::Joined { says })) => Ok((peer, says)),
-            Ok(Ok(other)) => Err(Error::fault(format!("the engine answered {other:?}"))),
-            Ok(Err(error)) => Err(error),
-            Err(_) => {
-                let why = net.seen(&peer).last_error.map_or_else(String::new, |why| format!(": {why}"));
-                let (peer, within_s) = (self.shared().called(&peer), within.as_secs());
-                Err(Error::timeout(format!("kernel {peer} did not answer within {within_s} s{why}"))
-                    .with_hint("this kernel goes on trying; `once peers` shows when it has joined"))
-            }
-        }
-    }
-
-    /// Lets a peer read every object here: request, follow and compare. Finer grants are made over the local API.
-    ///
-    /// # Errors
-    /// When that is no peer.
-    pub async fn grant_read_all(&self, peer: KernelId) -> Result<(), Error> {
-        let (scope, right) = (Scope::Kernel, Right::Read);
-        let grant = Grant { scope, right, kernel: peer, object: None, expires_ms: None, actions: None };
-        self.command(Command::Grant(grant)).await.map(drop)
-    }
-
-    /// Lets a peer act on every object here. Finer grants are made over the local API.
-    ///
-    /// # Errors
-    /// When that is no peer.
-    pub async fn grant_act_all(&self, peer: KernelId) -> Result<(), Error> {
-        let (scope, right) = (Scope::Kernel, Right::Act);
-        let grant = Grant { scope, right, kernel: peer, object: None, expires_ms: None, actions: None };
-        self.command(Command::Grant(grant)).await.map(drop)
-    }
-
-    /// Lets a peer act on an object here, in every way that it understands. Finer grants are made over the local API.
-    ///
-    /// # Errors
-    /// When that is no peer.
-    pub async fn grant_act(&self, key: ObjectKey, peer: KernelId) -> Result<(), Error> {
-        let (scope, right) = (Scope::Object(key), Right::Act);
-        let grant = Grant { scope, right, kernel: peer, object: None, expires_ms: None, actions: None };
-        self.command(Command::Grant(grant)).await.map(drop)
-    }
-
-    /// Ends a peer: its connection and every right at once. Returns when what waited for it is gone, too.
-    ///
-    /// # Errors
-    /// When that is no peer.
-    pub async fn remove_peer(&self, peer: KernelId) -> Result<(), Error> {
-        self.command(Command::RemovePeer { peer }).await.map(drop)
-    }
-
     /// Waits until `stop` is called over the local API, or the store fails.
+    ///
+    /// ```no_run
+    /// # async fn run(alice: once::Kernel) -> Result<(), once::Error> {
+    /// alice.serve_api().await?;
+    /// alice.stopped().await?;
+    /// alice.stop().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// Why the kernel can no longer work: its store failed, and the process should end and be started again.
@@ -462,6 +339,13 @@ impl Kernel {
     }
 
     /// Stops it: what was accepted is on disk, peers are told, the data directory is free.
+    ///
+    /// ```no_run
+    /// # async fn run(alice: once::Kernel) -> Result<(), once::Error> {
+    /// alice.stop().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// When the store could not be closed cleanly; what was synced is safe all the same.

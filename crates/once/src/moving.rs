@@ -7,6 +7,7 @@ use std::time::Duration;
 use once_core::waist::{Answer, Command};
 use once_model::ids::{KernelId, ObjectKey};
 
+use crate::error::OrError;
 use crate::{Error, Kernel};
 
 /// A move that is being put together. Awaiting it waits until the object lives on the other kernel.
@@ -20,7 +21,7 @@ pub struct Move {
 }
 
 impl Move {
-    /// Does not wait for calls of the object that have no outcome. It is told `unknown` for each ([`crate::Came`]), at its new home
+    /// Does not wait for calls of the object that have no outcome. It is told `unknown` for each ([`crate::Reply`]), at its new home
     /// or where it stays; they may still run, also after what it asks of the same objects from there. What runs just now, and what
     /// has been answered, still comes to its end first.
     pub fn leave_calls(mut self) -> Self {
@@ -76,7 +77,7 @@ impl IntoFuture for Move {
 /// An object that is about to leave a kernel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Departing {
+pub struct Departure {
     /// Which.
     pub key: ObjectKey,
     /// To where.
@@ -94,7 +95,7 @@ pub struct Departing {
 /// An object that has come to a kernel, and has not been told so: until then it does nothing else.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Arriving {
+pub struct PendingArrival {
     /// Which.
     pub key: ObjectKey,
     /// From where; this kernel if it was told that it leaves, and stays.
@@ -106,7 +107,7 @@ pub struct Arriving {
 /// An object that was to move, or wanted to, and stays without anybody having been told.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Stayed {
+pub struct FailedMove {
     /// Which.
     pub key: ObjectKey,
     /// To where.
@@ -152,11 +153,20 @@ impl Kernel {
 
     /// The objects that are about to leave this kernel.
     ///
+    /// ```no_run
+    /// # fn run(alice: once::Kernel) -> Result<(), once::Error> {
+    /// for departure in alice.moves()? {
+    ///     println!("{} leaves for {}", departure.key, departure.to);
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// When the store cannot be read.
-    pub fn moves(&self) -> Result<Vec<Departing>, Error> {
-        let all = once_core::moving::departures(&self.shared().snapshot())?;
-        let one = |departure: once_core::moving::Departure| Departing {
+    pub fn moves(&self) -> Result<Vec<Departure>, Error> {
+        let all = once_core::moving::departures(&self.shared().snapshot()).or_error()?;
+        let one = |departure: once_core::moving::Departure| Departure {
             key: departure.key,
             to: departure.to,
             since_ms: departure.since_ms,
@@ -169,11 +179,20 @@ impl Kernel {
 
     /// The objects that have come here, and whose component wants to be told so and was not yet: it could not be asked.
     ///
+    /// ```no_run
+    /// # fn run(alice: once::Kernel) -> Result<(), once::Error> {
+    /// for arrival in alice.arrivals()? {
+    ///     println!("{} came from {}", arrival.key, arrival.from);
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// When the store cannot be read.
-    pub fn arrivals(&self) -> Result<Vec<Arriving>, Error> {
-        let all = once_core::moving::arrivals(&self.shared().snapshot())?;
-        let one = |arrival: once_core::moving::Arrival| Arriving {
+    pub fn arrivals(&self) -> Result<Vec<PendingArrival>, Error> {
+        let all = once_core::moving::arrivals(&self.shared().snapshot()).or_error()?;
+        let one = |arrival: once_core::moving::Arrival| PendingArrival {
             key: arrival.key,
             from: arrival.from,
             since_ms: arrival.since_ms,
@@ -184,13 +203,22 @@ impl Kernel {
     /// The objects that were to move, or wanted to by themselves, and stay without anybody having been told. Each is listed until it is
     /// about to leave again, or [`Kernel::withdraw_move`] says that this was seen.
     ///
+    /// ```no_run
+    /// # fn run(alice: once::Kernel) -> Result<(), once::Error> {
+    /// for failed in alice.stayed()? {
+    ///     println!("{} stays: {}", failed.key, failed.why);
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// When the store cannot be read.
-    pub fn stayed(&self) -> Result<Vec<Stayed>, Error> {
-        let all = once_core::moving::stayed(&self.shared().snapshot())?;
+    pub fn stayed(&self) -> Result<Vec<FailedMove>, Error> {
+        let all = once_core::moving::stayed(&self.shared().snapshot()).or_error()?;
         let one = |(key, row): (ObjectKey, once_core::moving::StayedRow)| {
             let once_core::moving::StayedRow { to, at_ms, why } = row;
-            Stayed { key, to, at_ms, why }
+            FailedMove { key, to, at_ms, why }
         };
         Ok(all.into_iter().map(one).collect())
     }
@@ -198,12 +226,21 @@ impl Kernel {
     /// The objects that have moved from here, with where they are now; and of these and of those that have come here, which peers
     /// have not heard of it yet.
     ///
+    /// ```no_run
+    /// # async fn run(alice: once::Kernel) -> Result<(), once::Error> {
+    /// for news in alice.news_owed().await? {
+    ///     println!("{} is at {}, {} peers do not know yet", news.key, news.home, news.waits_for.len());
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// When the store cannot be read.
     pub async fn news_owed(&self) -> Result<Vec<NewsOwed>, Error> {
         let (snapshot, me) = (self.shared().snapshot(), self.id());
         let looked = crate::beside::wait_for(move || once_core::moving::news(&snapshot, &me));
-        let all = looked.await.map_err(|_| Error::fault("listing the news panicked"))??;
+        let all = looked.await.map_err(|_| Error::fault("listing the news panicked"))?.or_error()?;
         let one = |news: once_core::moving::News| NewsOwed {
             key: news.key,
             home: news.home,
@@ -214,6 +251,15 @@ impl Kernel {
 
     /// Takes a move back, or has seen that an object did not move. True if the object stays. False if it is handed over already: then the receiver is asked, now and on each
     /// new connection, and the object stays where it is if the receiver has not taken it by then.
+    ///
+    /// ```no_run
+    /// # async fn run(alice: once::Kernel, key: once::ObjectKey) -> Result<(), once::Error> {
+    /// if alice.withdraw_move(key).await? {
+    ///     println!("it stays");
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// When it is not about to leave, and not listed as one that stays.

@@ -9,20 +9,13 @@ use once_model::ids::{KernelId, Uuid};
 use once_model::receipt::{Receipt, ReceiptOf};
 
 use crate::acting::{nothing_known, unknown};
+use crate::error::OrError;
 use crate::{Error, Kernel, net};
 
 impl Kernel {
-    /// A receipt for an action that was accepted here: signed by the object's home, over the network if that is another
-    /// kernel. [`Receipt::verify`] needs only the home's key.
-    ///
-    /// A home signs what it has recorded itself. So of an object that has moved, each of its homes is asked in turn: first
-    /// the one that said the outcome.
-    ///
-    /// # Errors
-    /// When no action of that id was accepted here, it has no outcome yet, no home recorded anything of it (it was
-    /// refused for want of a right, or is long over), or none that may have can be reached within the time.
-    pub async fn receipt(&self, id: Uuid, timeout: Duration) -> Result<Receipt, Error> {
-        let row = self.shared().requested(&id)?.ok_or_else(|| nothing_known(id))?;
+    /// The receipt of an action that was accepted here, from the home that recorded it.
+    pub(crate) async fn proof(&self, id: Uuid, timeout: Duration) -> Result<Receipt, Error> {
+        let row = self.shared().requested(&id).or_error()?.ok_or_else(|| nothing_known(id))?;
         if row.outcome.is_none() {
             return Err(unknown(id));
         }
@@ -47,11 +40,11 @@ impl Kernel {
     /// Who may have recorded it: who said the outcome, and every other home that the object has had, the newest first.
     fn homes(&self, row: &Requested) -> Result<Vec<KernelId>, Error> {
         let snapshot = self.shared().snapshot();
-        let here = object::find(&snapshot, &row.key.uuid, Some(row.key.line))?;
+        let here = object::find(&snapshot, &row.key.uuid, Some(row.key.line)).or_error()?;
         let named = row.after.map(|after| after.key).into_iter().chain([row.key]);
         let mut keys = named.chain(here.iter().map(|head| head.header.key()));
         let chain = match keys.find_map(|key| key.lineage()) {
-            Some(lineage) => object::chain(&snapshot, &lineage)?,
+            Some(lineage) => object::chain(&snapshot, &lineage).or_error()?,
             None => None,
         };
         let of_chain: Vec<_> = chain.iter().flat_map(|chain| chain.homes()).collect();
@@ -77,8 +70,8 @@ impl Kernel {
             return net::receipt(self.online()?, &session, of, timeout).await;
         }
         let snapshot = self.shared().snapshot();
-        let origin = (*home, once_core::meta::incarnation(&snapshot)?);
-        Ok(archive::receipt(&snapshot, &self.shared().key, origin, &of)?)
+        let origin = (*home, once_core::meta::incarnation(&snapshot).or_error()?);
+        archive::receipt(&snapshot, &self.shared().key, origin, &of).or_error()
     }
 
     /// It is what was asked for, and proven.

@@ -219,6 +219,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::ErrorKind;
 
     fn receipt(outcome: Outcome) -> Receipt {
         let (home, zero) = (KernelKey::from_bytes(&[1; 32]), Hash::from_bytes([0; 32]));
@@ -277,14 +278,14 @@ mod tests {
                 let mut changed = made.clone();
                 changed[*name] = other;
                 let error = is_proven(changed.to_string().as_bytes()).unwrap_err();
-                assert_eq!((error.code.as_str(), error.exit), ("unproven", 3), "{name}: {error}");
-                assert!(error.message.contains(name), "{error}");
+                assert_eq!(error.kind(), ErrorKind::Unproven, "{name}: {error}");
+                assert!(error.message().contains(name), "{error}");
             }
         }
         // What a refusal would have, and this is none.
         let mut changed = made.clone();
         changed["code"] = json!("denied");
-        assert_eq!(is_proven(changed.to_string().as_bytes()).unwrap_err().code, "unproven");
+        assert_eq!(is_proven(changed.to_string().as_bytes()).unwrap_err().kind(), ErrorKind::Unproven);
         // Nobody signed this, and nobody says so.
         changed = made;
         changed["amount"] = json!(1_000_000);
@@ -313,7 +314,11 @@ mod tests {
     #[test]
     fn a_receipt_of_another_form_says_which_program_is_older() {
         let hint = |form: u64| {
-            read(json!({ "once_receipt": form }).to_string().as_bytes()).unwrap_err().hint.unwrap()
+            read(json!({ "once_receipt": form }).to_string().as_bytes())
+                .unwrap_err()
+                .hint()
+                .unwrap()
+                .to_owned()
         };
         assert!(hint(FORM - 1).contains("an older"), "{}", hint(FORM - 1));
         assert!(hint(FORM + 1).contains("a newer"), "{}", hint(FORM + 1));
@@ -323,8 +328,8 @@ mod tests {
     fn what_is_no_receipt_is_said_so() {
         let said = |text: &str| {
             let error = is_proven(text.as_bytes()).unwrap_err();
-            assert_eq!((error.code.as_str(), error.exit), ("invalid", 1), "{text}: {error}");
-            (error.message, error.line.zip(error.column))
+            assert_eq!(error.kind(), ErrorKind::Invalid, "{text}: {error}");
+            (error.to_string(), error.position())
         };
         assert_eq!(said("{\n \"once_receipt\": 2,, }").1, Some((2, 20)));
         assert!(said("").0.contains("EOF"));

@@ -12,7 +12,10 @@ use once_core::{act, archive, object, peers, share};
 use once_model::ids::{KernelId, ObjectKey};
 use once_model::receipt::Receipt;
 
+use crate::error::OrError;
+use crate::kernel::PATIENCE;
 use crate::object::key_text;
+use crate::surface::awaited;
 use crate::{Error, Kernel, beside, drain};
 
 /// Things that are named where there are many; further ones are counted.
@@ -64,50 +67,93 @@ struct Histories {
     missing: BTreeMap<Option<KernelId>, u64>,
 }
 
-impl Kernel {
-    /// Looks at everything that would be lost with this kernel: it can be erased when each check is fine. `to`: the kernel
-    /// that is to have what is only kept here; each such scenario is offered to it again, and counts when it has answered.
-    /// What this kernel has recorded of objects that have moved is given to their present homes. `has_receipts`: it was written
-    /// elsewhere, with [`Kernel::receipts`], so nobody need have it.
-    ///
-    /// # Errors
-    /// When the store cannot be read.
-    pub async fn retire(
-        &self,
-        to: Option<KernelId>,
-        patience: Duration,
-        has_receipts: bool,
-    ) -> Result<Vec<RetireCheck>, Error> {
-        let unwilling = give_histories(self, patience).await?;
-        let (snapshot, me) = (self.shared().snapshot(), self.id());
+/// A look at what would be lost with a kernel, which is being put together. Awaiting it returns one check for each thing.
+#[derive(Clone)]
+#[must_use]
+pub struct Retire {
+    kernel: Kernel,
+    to: Option<KernelId>,
+    patience: Duration,
+    receipts_written: bool,
+}
+
+impl Retire {
+    /// The kernel that is to have what is only kept here: each such scenario is offered to it again, and counts when it has answered.
+    pub fn to(mut self, kernel: KernelId) -> Self {
+        self.to = Some(kernel);
+        self
+    }
+
+    /// Stops waiting for other kernels when nothing has come for this time. Default: 10 s.
+    pub fn timeout(mut self, after: Duration) -> Self {
+        self.patience = after;
+        self
+    }
+
+    /// What this kernel has recorded was written elsewhere, with [`Kernel::receipts`], so no other kernel need have it.
+    pub fn receipts_written(mut self) -> Self {
+        self.receipts_written = true;
+        self
+    }
+
+    async fn run(self) -> Result<Vec<RetireCheck>, Error> {
+        let Self { kernel, to, patience, receipts_written } = self;
+        let kernel = &kernel;
+        let unwilling = give_histories(kernel, patience).await?;
+        let (snapshot, me) = (kernel.shared().snapshot(), kernel.id());
         let looked = beside::wait_for(move || count(&snapshot, me)).await;
-        let counted = looked.map_err(|_| Error::fault("looking at what is here panicked"))??;
-        let mut checks = vec![objects(self, &counted)?];
+        let counted = looked.map_err(|_| Error::fault("looking at what is here panicked"))?.or_error()?;
+        let mut checks = vec![objects(kernel, &counted)?];
         checks.push(match to {
-            Some(to) => copies_at(self, to, patience).await?,
+            Some(to) => copies_at(kernel, to, patience).await?,
             None => copies(&counted),
         });
         checks.push(conflicts(&counted));
-        checks.push(owed(self)?);
-        checks.push(actions(self)?);
-        checks.push(news(self).await?);
-        checks.push(history(self, &counted.history, &unwilling, has_receipts));
+        checks.push(owed(kernel)?);
+        checks.push(actions(kernel)?);
+        checks.push(news(kernel).await?);
+        checks.push(history(kernel, &counted.history, &unwilling, receipts_written));
         Ok(checks)
     }
+}
 
-    /// Receipts of what is kept here of an object's history, also if it lives elsewhere now: at most `limit` of the entries
-    /// behind the one of number `after`, oldest first. Each proves by itself what was done, also when this kernel is gone.
+awaited! {
+    Retire => Vec<RetireCheck>;
+}
+
+impl Kernel {
+    /// Looks at everything that would be lost with this kernel: it can be erased when each check is fine. What it has recorded of
+    /// objects that have moved is given to their present homes.
+    ///
+    /// ```no_run
+    /// # async fn run(old: once::Kernel, new: once::KernelId) -> Result<(), once::Error> {
+    /// for check in old.retire().to(new).await?.iter().filter(|check| !check.ok) {
+    ///     println!("{}: {}", check.check, check.message);
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// When the store cannot be read.
-    pub async fn receipts(&self, key: ObjectKey, after: u64, limit: usize) -> Result<Vec<Receipt>, Error> {
+    pub fn retire(&self) -> Retire {
+        Retire { kernel: self.clone(), to: None, patience: PATIENCE, receipts_written: false }
+    }
+
+    /// Receipts of the entries behind the one of number `after`, at most `limit`.
+    pub(crate) async fn signed_entries(
+        &self,
+        key: ObjectKey,
+        after: u64,
+        limit: usize,
+    ) -> Result<Vec<Receipt>, Error> {
         let (snapshot, shared) = (self.shared().snapshot(), Arc::clone(self.shared()));
         let looked = beside::wait_for(move || {
             let recorded = archive::history(&snapshot, &key)?.into_iter();
             let page = recorded.filter(|one| one.entry.number > after).take(limit);
             page.map(|one| act::receipt_for(&snapshot, &shared.key, one)).collect::<Result<_, StoreError>>()
         });
-        Ok(looked.await.map_err(|_| Error::fault("signing receipts panicked"))??)
+        looked.await.map_err(|_| Error::fault("signing receipts panicked"))?.or_error()
     }
 }
 
@@ -175,12 +221,12 @@ async fn give_histories(kernel: &Kernel, patience: Duration) -> Result<BTreeMap<
         }
         Ok(found)
     });
-    let wanted = looked.await.map_err(|_| Error::fault("looking at histories panicked"))??;
+    let wanted = looked.await.map_err(|_| Error::fault("looking at histories panicked"))?.or_error()?;
     let give = |(key, home): (ObjectKey, KernelId)| async move {
         let given = tokio::time::timeout(patience, kernel.command(Command::Archive { key })).await;
         let why = match given {
             Ok(Ok(_)) => return None,
-            Ok(Err(error)) => error.message,
+            Ok(Err(error)) => error.to_string(),
             Err(_) => format!("it did not answer within {} s", patience.as_secs_f32()),
         };
         Some((home, why))
@@ -261,8 +307,8 @@ fn conflicts(counted: &Counted) -> RetireCheck {
 fn owed(kernel: &Kernel) -> Result<RetireCheck, Error> {
     let snapshot = kernel.shared().snapshot();
     let mut waits = Vec::new();
-    for (peer, _) in peers::all(&snapshot)? {
-        let rows = share::usage(&snapshot, &peer)?.owed_rows;
+    for (peer, _) in peers::all(&snapshot).or_error()? {
+        let rows = share::usage(&snapshot, &peer).or_error()?.owed_rows;
         if rows > 0 {
             waits.push(format!("{rows} to {}", kernel.shared().called(&peer)));
         }
@@ -282,7 +328,8 @@ fn actions(kernel: &Kernel) -> Result<RetireCheck, Error> {
     act::waiting(&kernel.shared().snapshot(), &mut |_, _, _, _| {
         waiting += 1;
         if waiting < COUNTED_MAX { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
-    })?;
+    })
+    .or_error()?;
     Ok(match waiting {
         0 => RetireCheck::done("actions", "every action of this kernel has its outcome"),
         n => RetireCheck::missing(

@@ -1,5 +1,6 @@
 //! Earlier revisions of objects, as far as they are kept here. ADR 0020.
 
+use crate::error::OrError;
 use bytes::Bytes;
 use once_core::object::{self, HeadRow, RevisionRow};
 use once_core::store::Read;
@@ -14,13 +15,13 @@ impl Kernel {
     /// When the store cannot be read, or the bytes are damaged.
     pub fn revision(&self, key: ObjectKey, number: u64) -> Result<Option<(Object, Bytes)>, Error> {
         let snapshot = self.shared().snapshot();
-        let newest = object::find(&snapshot, &key.uuid, Some(key.line))?.into_iter().next();
+        let newest = object::find(&snapshot, &key.uuid, Some(key.line)).or_error()?.into_iter().next();
         let row = match newest {
             Some(row) if row.header.revision == number => Some(row),
-            _ => object::revision(&snapshot, &key, number)?.map(|kept| self.kept(kept)),
+            _ => object::revision(&snapshot, &key, number).or_error()?.map(|kept| self.kept(kept)),
         };
         let Some(row) = row else { return Ok(None) };
-        let bytes = object::body(&snapshot, &row.header)?;
+        let bytes = object::body(&snapshot, &row.header).or_error()?;
         Ok(bytes.map(|bytes| (Object::new(row, self.id()), bytes)))
     }
 
@@ -34,7 +35,7 @@ impl Kernel {
 
     /// The same as of one snapshot: whoever reads their bytes, too, must do so there.
     pub(crate) fn revisions_in(&self, rows: &dyn Read, key: ObjectKey) -> Result<Vec<Object>, Error> {
-        let kept = object::revisions(rows, &key)?;
+        let kept = object::revisions(rows, &key).or_error()?;
         Ok(kept.into_iter().map(|kept| Object::new(self.kept(kept), self.id())).collect())
     }
 

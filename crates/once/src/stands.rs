@@ -2,14 +2,14 @@
 
 use once_core::waist::{Answer, Command, Stands, StandsFor};
 
-use crate::{Error, Kernel};
+use crate::{Error, ErrorKind, Kernel};
 
 /// What stands still now.
 pub(crate) async fn all(kernel: &Kernel) -> Result<Vec<Stands>, Error> {
     match kernel.shared().command(Command::Standing).await {
         Ok(Answer::Standing { lanes, .. }) => Ok(lanes),
         // Nothing runs, and what is wrong is to be told all the same.
-        Err(error) if error.code == "damaged" => Ok(Vec::new()),
+        Err(error) if error.kind() == ErrorKind::Damaged => Ok(Vec::new()),
         Err(error) => Err(error),
         Ok(other) => Err(Error::fault(format!("unexpected answer {other:?}"))),
     }

@@ -72,6 +72,16 @@ impl<S> Serialize for ObjectRef<S> {
 impl Kernel {
     /// Makes a new object of a component, with its home here.
     ///
+    /// ```no_run
+    /// # async fn run(alice: once::Kernel) -> Result<(), once::Error> {
+    /// use once::component::{Add, Counter};
+    ///
+    /// let counter = alice.create_object(Counter::default()).await?;
+    /// println!("{:?}", counter.act(Add { by: 2 }).await);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// When the state is no JSON object within the limits, or the disk is nearly full.
     pub async fn create_object<S: Model>(&self, state: S) -> Result<ObjectRef<S>, Error> {
@@ -83,6 +93,16 @@ impl Kernel {
     }
 
     /// An object that an IOR names, here or elsewhere. That it is there, and of that component, its home will say.
+    ///
+    /// ```no_run
+    /// # async fn run(alice: once::Kernel, ior: once::Ior) -> Result<(), once::Error> {
+    /// use once::component::{Add, Counter};
+    ///
+    /// let counter = alice.object::<Counter>(&ior)?;
+    /// println!("{:?}", counter.act(Add { by: 2 }).await);
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// When the IOR does not say which object is meant.
@@ -99,18 +119,45 @@ impl Kernel {
 
 impl<S: Model> ObjectRef<S> {
     /// Its reference.
+    ///
+    /// ```no_run
+    /// # fn run(counter: once::ObjectRef<once::component::Counter>) -> Result<(), once::Error> {
+    /// println!("{}", counter.ior());
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn ior(&self) -> &Ior {
         &self.ior
     }
 
     /// Its identity.
+    ///
+    /// ```no_run
+    /// # fn run(alice: once::Kernel, counter: once::ObjectRef<once::component::Counter>) -> Result<(), once::Error> {
+    /// println!("{:?}", alice.get(counter.key())?.map(|object| object.revision()));
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn key(&self) -> ObjectKey {
         self.key
     }
 
     /// Does something to it, once. Awaiting it returns the outcome.
+    ///
+    /// ```no_run
+    /// # async fn run(counter: once::ObjectRef<once::component::Counter>) -> Result<(), once::Error> {
+    /// use std::time::Duration;
+    /// use once::component::Add;
+    ///
+    /// match counter.act(Add { by: 2 }).timeout(Duration::from_secs(5)).await {
+    ///     Ok(count) => println!("{count}"),
+    ///     Err(why) => println!("{why}"),
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn act<A: Action<S>>(&self, action: A) -> TypedAct<S, A> {
         let arguments = serde_json::to_vec(&action).map_err(|e| Error::usage(format!("the arguments: {e}")));
         let act = arguments.map(|json| self.kernel.act_on(self.key, self.home, A::NAME, json));
@@ -130,6 +177,13 @@ impl<S: Model> ObjectRef<S> {
     }
 
     /// Its state as it is known on this kernel.
+    ///
+    /// ```no_run
+    /// # fn run(counter: once::ObjectRef<once::component::Counter>) -> Result<(), once::Error> {
+    /// println!("{}", counter.state()?.count);
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// When it is not here, or not of this component.
@@ -166,6 +220,11 @@ impl<S: Model, A: Action<S>> TypedAct<S, A> {
         self.with(|act| act.id(id))
     }
 
+    /// At this kernel: needed for an object that nobody has claimed yet, and that is there. See [`Act::at`].
+    pub fn at(self, peer: KernelId) -> Self {
+        self.with(|act| act.at(peer))
+    }
+
     /// Expires the action: if it has not run by then, it is refused as `expired`. See [`Act::deadline`].
     pub fn deadline(self, after: Duration) -> Self {
         self.with(|act| act.deadline(after))
@@ -185,9 +244,9 @@ impl<S: Model, A: Action<S>> TypedAct<S, A> {
     ///
     /// # Errors
     /// When it is not accepted.
-    pub async fn send(self) -> Result<Sent<S, A>, Error> {
+    pub async fn send(self) -> Result<PendingAction<S, A>, Error> {
         let id = self.act?.send().await?;
-        Ok(Sent { kernel: self.kernel, id, types: PhantomData })
+        Ok(PendingAction { kernel: self.kernel, id, types: PhantomData })
     }
 }
 
@@ -205,13 +264,13 @@ impl<S: Model, A: Action<S>> IntoFuture for TypedAct<S, A> {
 }
 
 /// An action that is durable here.
-pub struct Sent<S, A> {
+pub struct PendingAction<S, A> {
     kernel: Kernel,
     id: Uuid,
     types: Types<S, A>,
 }
 
-impl<S: Model, A: Action<S>> Sent<S, A> {
+impl<S: Model, A: Action<S>> PendingAction<S, A> {
     /// Its id.
     #[must_use]
     pub fn id(&self) -> Uuid {

@@ -8,7 +8,8 @@ use once_model::certificate::{Certificate, CertificateKind, Chain};
 use once_model::header::Header;
 use once_model::ids::{Hash, KernelId, ObjectKey};
 
-use crate::{Departing, Error, Kernel, beside};
+use crate::error::OrError;
+use crate::{Departure, Error, Kernel, beside};
 
 /// The way of an object from its first home to today's.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,7 +22,7 @@ pub struct Way {
     /// The newest revision that is here.
     pub newest: Option<WayNewest>,
     /// Where it is about to leave for, if it is.
-    pub leaving: Option<Departing>,
+    pub leaving: Option<Departure>,
 }
 
 impl Way {
@@ -86,6 +87,15 @@ impl Kernel {
     /// How an object came to its home, with every signature and every link checked. `None` if no chain of it is here: nobody
     /// has claimed it, or this kernel does not know it.
     ///
+    /// ```no_run
+    /// # async fn run(alice: once::Kernel, key: once::ObjectKey) -> Result<(), once::Error> {
+    /// if let Some(way) = alice.way(key).await? {
+    ///     println!("{way:?}");
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// When the store cannot be read.
     pub async fn way(&self, key: ObjectKey) -> Result<Option<Way>, Error> {
@@ -100,12 +110,12 @@ impl Kernel {
 
 fn way(rows: &dyn Read, me: KernelId, key: ObjectKey) -> Result<Option<Way>, Error> {
     let Some(lineage) = key.lineage() else { return Ok(None) };
-    let Some(chain) = object::chain(rows, &lineage)? else { return Ok(None) };
-    let recorded = archive::history(rows, &key)?;
+    let Some(chain) = object::chain(rows, &lineage).or_error()? else { return Ok(None) };
+    let recorded = archive::history(rows, &key).or_error()?;
     let verdicts = chain.checks(lineage).map(|verdict| verdict.err().map(|wrong| wrong.to_string()));
     let steps = steps(&chain, &recorded);
     let steps = steps.into_iter().zip(verdicts).map(|(step, wrong)| WayStep { wrong, ..step }).collect();
-    let newest = object::head(rows, &key)?.map(|head| newest(&chain, &head, &me));
+    let newest = object::head(rows, &key).or_error()?.map(|head| newest(&chain, &head, &me));
     Ok(Some(Way { key, steps, newest, leaving: None }))
 }
 

@@ -9,6 +9,7 @@ mod schema;
 
 use std::collections::BTreeSet;
 
+use once::ErrorKind;
 use once::api::Client;
 use once::api::contract::*;
 use raw::*;
@@ -122,7 +123,9 @@ async fn objects(a: &mut Checked) {
     let imported = kept(a.ask(import(note(1, "a note"))).await);
     assert_eq!((imported.change.change, imported.change.claimed), (ChangeKind::New, false));
     let broken = a.ask(import("{".into())).await;
-    assert!(matches!(broken.results.as_slice(), [ImportInfo::Refused { error }] if error.code == "invalid"));
+    assert!(
+        matches!(broken.results.as_slice(), [ImportInfo::Refused { error }] if error.code.kind() == ErrorKind::Invalid)
+    );
     let object = imported.change.object.key;
     assert!(a.ask(Claim { object: object.clone() }).await.claimed);
     let put = Put { object: imported.change.object.uuid.clone(), text: note(1, "another"), base: None };
@@ -137,7 +140,7 @@ async fn objects(a: &mut Checked) {
     let same = a.ask(Get { object: named(), bytes: None, revision: Some(2) }).await;
     assert_eq!((same.object.revision, same.kept), (2, vec![]));
     let earlier = a.client.ask(Get { object: named(), bytes: None, revision: Some(1) }).await.unwrap_err();
-    assert_eq!(earlier.code, "not-found");
+    assert_eq!(earlier.kind(), once::ErrorKind::NotFound);
     assert!(a.ask(Path { object: named() }).await.verified);
     a.ask(Refs { object: named() }).await;
     let state = Some(ObjectState::Home);
@@ -306,7 +309,7 @@ async fn dead_letters(a: &mut Checked) {
     let again = a.ask(DeadLettersDrop { ids: ids(), ..DeadLettersDrop::default() }).await.results;
     assert!(!again[0].done && again[0].hint.is_some(), "{again:?}");
     let wrong = a.client.ask(DeadLettersDrop::default()).await.unwrap_err();
-    assert_eq!(wrong.code, "usage");
+    assert_eq!(wrong.kind(), once::ErrorKind::Usage);
     assert!(a.ask(Outbox {}).await.owed.is_empty());
     // What follows wants something to be owed.
     let note = a.ask(List { name: None, ..List::default() }).await.objects.remove(0).key;
@@ -329,8 +332,8 @@ async fn travelling(a: &mut Checked, b: &mut Checked) {
     assert_eq!(b.ask(act(&counter.ior, "add", json!({ "by": 2 }))).await.status, ActionStatus::Done);
     // The list comes from the object's home, so that it is right also for who does not have the component.
     let mistyped = b.client.ask(act(&counter.ior, "ad", json!({ "by": 2 }))).await.unwrap_err();
-    assert_eq!(mistyped.code, "failed");
-    assert!(mistyped.message.contains("Did you mean 'add'? It understands: add, get"), "{mistyped}");
+    assert_eq!(mistyped.kind(), once::ErrorKind::Failed);
+    assert!(mistyped.message().contains("Did you mean 'add'? It understands: add, get"), "{mistyped}");
     let wish = Move { objects: vec![counter.key.clone()], to: "bob".into(), wait: true, ..Move::default() };
     let dry = Move { dry_run: true, ..wish.clone() };
     assert!(matches!(a.ask(dry).await, MoveResult::Plan(plan) if plan.objects == [counter.key.as_str()]));

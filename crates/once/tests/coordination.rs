@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use once::model::ids::Uuid;
 use once::model::scenario::Scenario;
-use once::{Event, InitOptions, Ior, Kernel, Object, Plan, RunState, StepState};
+use once::{ErrorKind, Event, InitOptions, Ior, Kernel, Object, Plan, RunState, StepState};
 use serde_json::{Value, json};
 
 /// Runs a story on a current-thread runtime, as the daemon does, and fails if it takes too long.
@@ -56,7 +56,7 @@ fn id(n: u16) -> Uuid {
     format!("{:08x}-{:04x}-7000-8000-{n:012x}", ms >> 16, ms & 0xffff).parse().unwrap()
 }
 
-fn words(ended: &once::Coordinated) -> Vec<&'static str> {
+fn words(ended: &once::Coordination) -> Vec<&'static str> {
     ended.standing.steps.iter().map(|step| step.state.word()).collect()
 }
 
@@ -65,7 +65,7 @@ async fn accounts(dir: &Path) -> (Kernel, Kernel, Object, Object) {
     let (alice, bob) = (kernel(dir, "alice").await, kernel(dir, "bob").await);
     bob.join(&alice.invite().await.unwrap()).await.unwrap();
     let (mine, theirs) = (account(&alice, 1, 100).await, account(&bob, 2, 100).await);
-    bob.grant_act(theirs.key(), alice.id()).await.unwrap();
+    bob.grant(alice.id(), once::Right::Act).on(theirs.key()).await.unwrap();
     (alice, bob, mine, theirs)
 }
 
@@ -150,18 +150,18 @@ fn one_id_is_one_coordination_of_one_plan() {
         assert!(alice.coordination(one).unwrap().is_done());
         let other = plan("all", &[step("take", &a, "withdraw", 30, "deposit")]);
         let error = alice.coordinate(other.clone()).id(one).await.unwrap_err();
-        assert_eq!((error.code.as_str(), error.exit), ("id-reused", 3));
-        assert!(error.message.contains(&other.hash().to_string()), "{error}");
-        assert!(error.message.contains(&transfer.hash().to_string()), "{error}");
+        assert_eq!(error.kind(), ErrorKind::IdReused);
+        assert!(error.message().contains(&other.hash().to_string()), "{error}");
+        assert!(error.message().contains(&transfer.hash().to_string()), "{error}");
         // The id of an action is none of a coordination, and leaves nothing behind.
         let two = id(2);
         alice.act(&a, "get", "null").unwrap().id(two).await.unwrap();
         let error = alice.coordinate(other.clone()).id(two).await.unwrap_err();
-        assert_eq!(error.code, "id-reused");
-        assert_eq!(alice.coordination(two).unwrap_err().code, "not-found");
+        assert_eq!(error.kind(), ErrorKind::IdReused);
+        assert_eq!(alice.coordination(two).unwrap_err().kind(), ErrorKind::NotFound);
         for wrong in [Uuid::from_u128(7), "ffffffff-0000-7000-8000-000000000001".parse().unwrap()] {
-            assert_eq!(alice.coordinate(other.clone()).id(wrong).await.unwrap_err().code, "usage");
-            assert_eq!(alice.coordination(wrong).unwrap_err().code, "not-found");
+            assert_eq!(alice.coordinate(other.clone()).id(wrong).await.unwrap_err().kind(), ErrorKind::Usage);
+            assert_eq!(alice.coordination(wrong).unwrap_err().kind(), ErrorKind::NotFound);
         }
         // Of two that come together with different plans, one is started.
         let three = id(3);
@@ -171,7 +171,7 @@ fn one_id_is_one_coordination_of_one_plan() {
         );
         let (done, refused) = if x.is_ok() { (x, y) } else { (y, x) };
         assert!(done.unwrap().is_done());
-        assert!(refused.unwrap_err().message.contains("another plan"));
+        assert!(refused.unwrap_err().message().contains("another plan"));
         assert!(alice.coordination(three).unwrap().is_done());
     });
 }
@@ -188,8 +188,8 @@ fn a_coordination_waits_for_who_is_away_and_a_deadline_is_a_known_end() {
         let waits = id(1);
         let timeout = Duration::from_millis(300);
         let error = alice.coordinate(transfer.clone()).id(waits).timeout(timeout).await.unwrap_err();
-        assert_eq!((error.code.as_str(), error.exit), ("timeout", 4));
-        assert!(error.message.ends_with("it waits for give"), "{error}");
+        assert_eq!(error.kind(), ErrorKind::Timeout);
+        assert!(error.message().ends_with("it waits for give"), "{error}");
         // Not known is not failed: nothing is undone.
         assert_eq!(words(&alice.coordination(waits).unwrap()), ["done", "running"]);
 

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use once::{InitOptions, Kernel, ObjectKey};
+use once::{ErrorKind, InitOptions, Kernel, ObjectKey};
 
 const MIB: u64 = 1024 * 1024;
 
@@ -104,8 +104,8 @@ async fn until(what: &str, mut holds: impl FnMut() -> bool) {
 
 #[track_caller]
 fn is_full(error: &once::Error) {
-    assert_eq!((error.code.as_str(), error.exit), ("disk-full", 3), "{error}");
-    assert!(error.hint.as_ref().unwrap().contains("MiB"), "{error:?}");
+    assert_eq!(error.kind(), ErrorKind::DiskFull, "{error}");
+    assert!(error.hint().as_ref().unwrap().contains("MiB"), "{error:?}");
 }
 
 #[test]
@@ -118,9 +118,9 @@ fn a_client_whose_action_is_durable_is_not_refused_and_the_kernel_goes_on_by_its
         let (alice, bob) = (start(&a).await, start(&b).await);
         alice.join(&bob.invite().await.unwrap()).await.unwrap();
         let counter = r#"{"ior":{"uuid":"6a0f2b1c-52e0-4b52-9d0e-0c1f6a7be001","component":"Counter"},"model":{"count":40}}"#;
-        let key: ObjectKey = bob.import(counter, None).await.unwrap().0.key();
+        let key: ObjectKey = bob.import(counter).await.unwrap().0.key();
         let (claimed, _) = bob.claim(key).await.unwrap();
-        bob.grant_act_all(alice.id()).await.unwrap();
+        bob.grant(alice.id(), once::Right::Act).await.unwrap();
         let ior = claimed.ior(&bob.addresses());
         bob.stop().await.unwrap();
         let id = once::new_action_id();
@@ -132,11 +132,11 @@ fn a_client_whose_action_is_durable_is_not_refused_and_the_kernel_goes_on_by_its
         let bob = start(&b).await;
         // Its outcome comes, and cannot be written.
         let told = acting.await.unwrap().unwrap_err();
-        assert_eq!((told.code.as_str(), told.exit, told.id), ("unknown", 4, Some(id)), "{told:?}");
+        assert_eq!((told.kind(), told.action()), (ErrorKind::Unknown, Some(id)), "{told:?}");
         // What was never accepted is refused, and names its id all the same.
         let refused = alice.act(&ior, "add", r#"{"by":1}"#).unwrap().await.unwrap_err();
         is_full(&refused);
-        assert!(refused.id.is_some());
+        assert!(refused.action().is_some());
         assert!(alice.outcome(id).unwrap().is_none(), "reading goes on");
         disk.make_room();
         // Nobody calls: it wakes by itself, and hears what came of it.
@@ -155,7 +155,7 @@ fn a_kernel_on_a_full_disk_reads_stops_and_serves_who_comes_first_when_there_is_
         let data = disk.path().join("alice");
         init(&data, "alice");
         let alice = start(&data).await;
-        let key = alice.import(note(1), None).await.unwrap().0.key();
+        let key = alice.import(note(1)).await.unwrap().0.key();
         alice.stop().await.unwrap();
         for left in [0, 12 * MIB] {
             disk.fill(left);
@@ -163,8 +163,8 @@ fn a_kernel_on_a_full_disk_reads_stops_and_serves_who_comes_first_when_there_is_
             // What it writes at its start may fail here, and then it opens its store again.
             until("it can be read", || alice.scenario(key).is_ok()).await;
             assert_eq!(alice.scenario(key).unwrap().unwrap(), note(1).as_bytes());
-            is_full(&alice.import(note(2), None).await.unwrap_err());
-            let status = once::api::status(&alice).unwrap();
+            is_full(&alice.import(note(2)).await.unwrap_err());
+            let status = alice.status().unwrap();
             assert!(!status.takes_writes, "{status:?}");
             alice.stop().await.unwrap();
             let offline = Kernel::builder(&data).offline().start().await.unwrap();
@@ -173,8 +173,8 @@ fn a_kernel_on_a_full_disk_reads_stops_and_serves_who_comes_first_when_there_is_
             let alice = start(&data).await;
             disk.make_room();
             let n = usize::try_from(left / MIB).unwrap() + 3;
-            alice.import(note(n), None).await.expect("there is room, and who comes first is served");
-            assert!(once::api::status(&alice).unwrap().takes_writes);
+            alice.import(note(n)).await.expect("there is room, and who comes first is served");
+            assert!(alice.status().unwrap().takes_writes);
             alice.stop().await.unwrap();
         }
     });
@@ -191,15 +191,15 @@ fn a_disk_that_is_filled_while_a_kernel_writes_costs_nothing_that_was_acknowledg
         for round in 0..3 {
             disk.fill(0);
             for n in 0..20 {
-                match alice.import(note(round * 20 + n), None).await {
+                match alice.import(note(round * 20 + n)).await {
                     Ok((object, _)) => kept.push(object.key()),
                     Err(error) => {
-                        assert!(matches!(error.code.as_str(), "disk-full" | "unknown"), "{error:?}")
+                        assert!(matches!(error.kind(), ErrorKind::DiskFull | ErrorKind::Unknown), "{error:?}")
                     }
                 }
             }
             disk.make_room();
-            let (object, _) = alice.import(note(1000 + round), None).await.unwrap();
+            let (object, _) = alice.import(note(1000 + round)).await.unwrap();
             kept.push(object.key());
         }
         assert!(kept.iter().all(|key| alice.scenario(*key).unwrap().is_some()));

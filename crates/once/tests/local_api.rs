@@ -7,6 +7,7 @@ mod raw;
 
 use std::time::{Duration, Instant};
 
+use once::ErrorKind;
 use once::Kernel;
 use once::api::Client;
 use once::api::contract::Listen;
@@ -21,19 +22,21 @@ fn a_kernel_that_was_let_go_frees_its_directory_whoever_is_connected_to_its_api(
     story(async {
         let data = dir.path().join("alice");
         let alice = kernel(dir.path(), "alice").await;
-        let (object, _) = alice.import(note(1, "kept"), None).await.unwrap();
+        let (object, _) = alice.import(note(1, "kept")).await.unwrap();
         alice.serve_api().await.unwrap();
         let client = Client::connect(&data).await.unwrap().unwrap();
         let mut events = client.listen(Listen::default()).await.unwrap();
         drop(alice);
         // What happened before comes first; then whoever listens hears the end, and whoever calls is told.
         within("the end of the events", async { while events.next().await.is_some() {} }).await;
-        assert_eq!(client.call("hello", json!({})).await.unwrap_err().exit, 4);
+        assert_eq!(client.call("hello", json!({})).await.unwrap_err().kind(), ErrorKind::Unreachable);
         let begun = Instant::now();
         let alice = loop {
             match Kernel::builder(&data).start().await {
                 Ok(alice) => break alice,
-                Err(error) => assert!(error.code == "in-use" && begun.elapsed() < PATIENCE, "{error}"),
+                Err(error) => {
+                    assert!(error.kind() == ErrorKind::InUse && begun.elapsed() < PATIENCE, "{error}")
+                }
             }
             tokio::time::sleep(Duration::from_millis(10)).await;
         };
@@ -46,19 +49,19 @@ fn an_error_calls_a_peer_by_the_name_that_it_has_here() {
     let dir = tempfile::tempdir().unwrap();
     story(async {
         let (alice, bob) = (kernel(dir.path(), "alice").await, kernel(dir.path(), "bob").await);
-        let ticket = alice.invite_as(Some("robert".into()), Duration::from_secs(60)).await.unwrap();
+        let ticket = alice.invite().petname("robert").expires(Duration::from_secs(60)).await.unwrap();
         bob.join(&ticket).await.unwrap();
         let ior = once::Ior::bare(nowhere(1).uuid);
         // A petname here; there what alice calls herself.
         for (asker, asked, name) in [(&alice, &bob, "robert"), (&bob, &alice, "alice")] {
             let called = format!("{name} ({})", asked.id().short());
             let denied = asker.request(&ior).from(asked.id()).await.err().unwrap();
-            assert!(denied.message.contains(&format!("from {called}: ")), "{denied}");
+            assert!(denied.message().contains(&format!("from {called}: ")), "{denied}");
             asker.serve_api().await.unwrap();
             let client = Client::connect(&dir.path().join(asker.name())).await.unwrap().unwrap();
             let never_given = json!({ "peer": name, "right": "read" });
             let refused = client.call("revoke", never_given).await.unwrap_err();
-            assert_eq!(refused.message, format!("kernel {called} has no such grant of 'read'"));
+            assert_eq!(refused.message(), format!("kernel {called} has no such grant of 'read'"));
         }
     });
 }
@@ -104,7 +107,7 @@ fn caller() -> once::Component {
             let _ = context.act(&other, "add", &json!({ "by": 1 }))?.then("told", &())?;
             Ok::<_, once::EffectError>("x".repeat(5000))
         })
-        .answer("told", |_: &mut Value, _: once::Came, _: &once::Context| Ok::<_, ()>(()))
+        .answer("told", |_: &mut Value, _: once::Reply, _: &once::Context| Ok::<_, ()>(()))
         .into()
 }
 
@@ -153,11 +156,15 @@ fn what_becomes_of_actions_is_told_to_whoever_listens_and_what_waits_is_listed()
         assert_eq!((&outcome["id"], &outcome["result_bytes"]), (&id, &json!(1)));
         assert_eq!(outcome["key"], acted["key"]);
         let fails = json!({ "object": counter, "name": "add", "arguments": "no" });
-        assert_eq!(a.call("act", fails).await.unwrap_err().code, "failed");
+        assert_eq!(a.call("act", fails).await.unwrap_err().kind(), ErrorKind::Failed);
         assert_eq!(next(&mut at_alice, "outcome").await["status"], "failed");
         let unknown = json!({ "object": counter, "name": "fly" });
         let error = a.call("act", unknown).await.unwrap_err();
-        assert!(error.code == "failed" && error.message.contains("understands no action 'fly'"), "{error:?}");
+        assert!(
+            error.kind() == once::ErrorKind::Failed
+                && error.message().contains("understands no action 'fly'"),
+            "{error:?}"
+        );
         assert_eq!(next(&mut at_alice, "outcome").await["status"], "failed");
 
         // Nobody is there to be called, and nobody here sends mails.
@@ -233,7 +240,7 @@ fn a_grant_of_too_many_actions_is_refused_before_they_are_looked_at() {
         for method in ["grant", "revoke"] {
             let many = json!({ "peer": "bob", "right": "act", "actions": vec!["add"; 100_000] });
             let refused = client.call(method, many).await.unwrap_err();
-            assert_eq!((refused.code.as_str(), refused.exit), ("quota", 3), "{method}: {refused}");
+            assert_eq!(refused.kind(), ErrorKind::Quota, "{method}: {refused}");
         }
     });
 }
@@ -250,9 +257,9 @@ fn a_parameter_that_a_method_does_not_have_is_refused() {
         let object = &made["object"]["key"];
         let misspelled = json!({ "object": object, "name": "add", "deadlin_ms": 1 });
         let refused = client.call("act", misspelled).await.unwrap_err();
-        assert_eq!((refused.code.as_str(), refused.exit), ("usage", 2));
-        assert!(refused.message.contains("deadlin_ms"), "{refused}");
-        assert_eq!(client.call("status", json!({ "all": true })).await.unwrap_err().code, "usage");
+        assert_eq!(refused.kind(), ErrorKind::Usage);
+        assert!(refused.message().contains("deadlin_ms"), "{refused}");
+        assert_eq!(client.call("status", json!({ "all": true })).await.unwrap_err().kind(), ErrorKind::Usage);
         // Whoever carries the answers may always be told how far a call is.
         client.call("status", json!({ "progress": true })).await.unwrap();
     });
@@ -277,8 +284,8 @@ fn an_action_that_no_home_would_take_is_refused_for_its_own_reason() {
         ] {
             let act = json!({ "object": object, "name": name, "arguments_text": arguments });
             let refused = client.call("act", act).await.unwrap_err();
-            assert_eq!(refused.code, "usage", "{refused}");
-            assert!(refused.message.contains(reason), "{refused}");
+            assert_eq!(refused.kind(), ErrorKind::Usage, "{refused}");
+            assert!(refused.message().contains(reason), "{refused}");
         }
     });
 }

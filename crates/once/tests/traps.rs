@@ -32,7 +32,7 @@ use std::process::Command;
 use std::time::Instant;
 
 use once::api::Client;
-use once::{Event, Kernel};
+use once::{ErrorKind, Event, Kernel};
 use once_model::wire::{Frame, Greeting, ShareAnswer, Shared};
 use raw::*;
 use serde_json::{Value, json};
@@ -99,11 +99,8 @@ fn a_kernel_of_the_protocol_before_is_refused_in_words_both_ways() {
         assert_eq!(u64::from(close.error_code), 101);
         assert_eq!(close.reason, b"this kernel speaks once/2: upgrade yours"[..]);
         // It is called: what to do is said, no TLS error.
-        let ticket = once::Ticket {
-            kernel: old.id(),
-            secret: once_model::ids::Secret::from_bytes([1; 16]),
-            addresses: vec![old.address()],
-        };
+        let ticket =
+            once::Ticket::new(old.id(), once_model::ids::Secret::from_bytes([1; 16]), vec![old.address()]);
         let answers = async {
             while let Some(incoming) = old.endpoint.accept().await {
                 assert!(incoming.accept().is_err(), "they have no protocol in common");
@@ -114,7 +111,7 @@ fn a_kernel_of_the_protocol_before_is_refused_in_words_both_ways() {
             refused = alice.join(&ticket) => refused.unwrap_err(),
             never = answers => never,
         };
-        assert!(refused.message.contains("does not speak once/2: upgrade"), "{refused}");
+        assert!(refused.message().contains("does not speak once/2: upgrade"), "{refused}");
         let peers = client.call("peers", json!({})).await.unwrap();
         let error = peers["peers"][0]["last_error"].as_str().unwrap().to_owned();
         assert!(error.contains("does not speak once/2: upgrade"), "{error}");
@@ -128,22 +125,22 @@ fn a_dead_address_is_given_up_within_the_deadline() {
         let alice = kernel(dir.path(), "alice").await;
         // Somebody is there and never says a word.
         let silent = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
-        let ticket = once::Ticket {
-            kernel: once_model::sign::KernelKey::from_bytes(&[8; 32]).id(),
-            secret: once_model::ids::Secret::from_bytes([1; 16]),
-            addresses: vec![silent.local_addr().unwrap().to_string()],
-        };
+        let ticket = once::Ticket::new(
+            once_model::sign::KernelKey::from_bytes(&[8; 32]).id(),
+            once_model::ids::Secret::from_bytes([1; 16]),
+            vec![silent.local_addr().unwrap().to_string()],
+        );
         let begun = Instant::now();
         let refused = alice.join(&ticket).await.unwrap_err();
-        assert_eq!((refused.code.as_str(), refused.exit), ("timeout", 4));
-        assert!(refused.message.contains("no answer from"), "the dial had its own deadline: {refused}");
+        assert_eq!(refused.kind(), ErrorKind::Timeout);
+        assert!(refused.message().contains("no answer from"), "the dial had its own deadline: {refused}");
         // Without one it would have been 30 s.
         assert!(begun.elapsed().as_secs() < 20, "{:?}", begun.elapsed());
         // A request to it ends as well.
-        let (object, _) = alice.import(note(1, "x"), None).await.unwrap();
-        let request = alice.request(&object.ior(&[])).from(ticket.kernel);
+        let (object, _) = alice.import(note(1, "x")).await.unwrap();
+        let request = alice.request(&object.ior(&[])).from(ticket.kernel());
         let error = request.timeout(std::time::Duration::from_secs(2)).await.err().unwrap();
-        assert_eq!(error.exit, 4, "{error}");
+        assert_eq!(error.kind(), ErrorKind::Unreachable, "{error}");
         assert!(begun.elapsed().as_secs() < 30, "{:?}", begun.elapsed());
     });
 }
@@ -155,9 +152,9 @@ fn a_share_counts_when_it_is_answered_not_when_it_was_read_and_closed() {
         let (alice, bob) = pair(dir.path()).await;
         let mallory = Raw::new().await;
         let mut control = mallory.join(&alice).await;
-        let (object, _) = alice.import(note(1, "owed"), None).await.unwrap();
+        let (object, _) = alice.import(note(1, "owed")).await.unwrap();
         let delivered = tokio::spawn(alice.share(object.key()).to(mallory.id()).delivered());
-        let owed = || once::api::status(&alice).unwrap().owed;
+        let owed = || alice.status().unwrap().owed;
         // The bytes arrive, the connection is closed in good order, three times. That is no answer.
         for boot in 2..5 {
             let Some(Frame::Share(parcel)) = control.hear().await else { panic!("no share") };
@@ -191,7 +188,7 @@ fn delivered_means_the_revision_that_was_shared() {
     let dir = tempfile::tempdir().unwrap();
     story(async {
         let (alice, bob) = pair(dir.path()).await;
-        let (object, _) = alice.import(note(1, "0"), None).await.unwrap();
+        let (object, _) = alice.import(note(1, "0")).await.unwrap();
         let (object, _) = alice.claim(object.key()).await.unwrap();
         for n in 1..=400 * scale() {
             // On its way, and not waited for.
@@ -211,12 +208,12 @@ fn a_kernel_does_not_dial_itself() {
     story(async {
         let alice = kernel(dir.path(), "alice").await;
         let client = api(&alice, &dir.path().join("alice")).await;
-        let (object, _) = alice.import(note(1, "mine"), None).await.unwrap();
+        let (object, _) = alice.import(note(1, "mine")).await.unwrap();
         let me = alice.id();
         let ticket = alice.invite().await.unwrap();
-        assert_eq!(alice.join(&ticket).await.unwrap_err().exit, 2);
+        assert_eq!(alice.join(&ticket).await.unwrap_err().kind(), ErrorKind::Usage);
         let add = json!({ "kernel": me.to_string(), "addresses": alice.addresses() });
-        assert_eq!(client.call("peers.add", add).await.unwrap_err().exit, 2);
+        assert_eq!(client.call("peers.add", add).await.unwrap_err().kind(), ErrorKind::Usage);
         assert!(alice.share(object.key()).to(me).await.is_err());
         assert!(alice.exchange(me).await.is_err());
         assert!(alice.follow(object.key(), me).await.is_err());
@@ -240,7 +237,7 @@ fn a_backup_that_was_put_back_is_noticed_at_the_first_contact() {
         alice.exchange(bob.id()).await.unwrap();
         // She goes on, on one connection: that she is further than the backup, bob learns from what she shares.
         for n in 0..20 {
-            let (object, _) = alice.import(note(n, "after the backup"), None).await.unwrap();
+            let (object, _) = alice.import(note(n, "after the backup")).await.unwrap();
             within("a delivery", alice.share(object.key()).to(bob.id()).delivered()).await.unwrap();
         }
         alice.stop().await.unwrap();
@@ -251,8 +248,8 @@ fn a_backup_that_was_put_back_is_noticed_at_the_first_contact() {
         let client = api(&alice, &data).await;
         quarantined(&client).await;
         // Nothing is run, and nothing leaves: bob keeps what he has. Bob's people hear of it, too.
-        let refused = alice.import(note(99, "after the rollback"), None).await.unwrap_err();
-        assert_eq!((refused.code.as_str(), refused.exit), ("quarantined", 3), "{refused}");
+        let refused = alice.import(note(99, "after the rollback")).await.unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::Quarantined, "{refused}");
         let at_bob = api(&bob, &dir.path().join("bob")).await;
         within("bob's word", async {
             while !doctor(&at_bob, "peer").await["message"]
@@ -267,12 +264,12 @@ fn a_backup_that_was_put_back_is_noticed_at_the_first_contact() {
         // It stays so through a restart, before anybody is met.
         alice.stop().await.unwrap();
         let alice = start(dir.path(), "alice").await;
-        assert_eq!(alice.import(note(99, "again"), None).await.unwrap_err().code, "quarantined");
+        assert_eq!(alice.import(note(99, "again")).await.unwrap_err().kind(), ErrorKind::Quarantined);
         let client = api(&alice, &data).await;
         assert_eq!(client.call("status", json!({})).await.unwrap()["quarantined"], true);
         // Its people begin a new life. What is new is hers, what is old is read.
         client.call("quarantine.end", json!({})).await.unwrap();
-        let (object, _) = alice.import(note(98, "a new life"), None).await.unwrap();
+        let (object, _) = alice.import(note(98, "a new life")).await.unwrap();
         within("a delivery", alice.share(object.key()).to(bob.id()).delivered()).await.unwrap();
     });
 }
@@ -298,7 +295,7 @@ fn a_backup_that_did_as_much_as_was_lost_is_noticed_all_the_same() {
         let (data, backup) = (dir.path().join("alice"), dir.path().join("backup"));
         copy(&data, &backup);
         let alice = start(dir.path(), "alice").await;
-        let (object, _) = alice.import(note(1, "after the backup"), None).await.unwrap();
+        let (object, _) = alice.import(note(1, "after the backup")).await.unwrap();
         within("a delivery", alice.share(object.key()).to(bob.id()).delivered()).await.unwrap();
         alice.stop().await.unwrap();
         bob.stop().await.unwrap();
@@ -307,7 +304,7 @@ fn a_backup_that_did_as_much_as_was_lost_is_noticed_all_the_same() {
         // Nobody can tell her yet, and she commits more than she lost.
         let alice = start(dir.path(), "alice").await;
         for n in 0..50 {
-            alice.import(note(100 + n, "other"), None).await.unwrap();
+            alice.import(note(100 + n, "other")).await.unwrap();
         }
         let client = api(&alice, &data).await;
         assert_eq!(doctor(&client, "quarantine").await["ok"], true);
@@ -359,10 +356,10 @@ fn hostile_json_costs_little_memory() {
         let mallory = Raw::new().await;
         let mut control = mallory.join(&alice).await;
         // The buffers that everything needs once.
-        alice.import(note(7, &"x".repeat(1024 * 1024)), None).await.unwrap();
+        alice.import(note(7, &"x".repeat(1024 * 1024))).await.unwrap();
         for (what, text) in hostile_documents() {
             let peak = forget_peak();
-            let kept = alice.import(text.clone(), None).await;
+            let kept = alice.import(text.clone()).await;
             if let Ok((object, _)) = &kept {
                 assert_eq!(alice.scenario(object.key()).unwrap().unwrap(), text.as_bytes(), "{what}");
                 let uuid = object.uuid().to_string();
@@ -407,18 +404,18 @@ fn what_an_absent_peer_is_owed_waits_on_disk_not_in_memory() {
         let count = 2_000 * scale();
         let mut keys = Vec::new();
         for n in 0..count {
-            keys.push(alice.import(note(n, &"x".repeat(20_000)), None).await.unwrap().0.key());
+            keys.push(alice.import(note(n, &"x".repeat(20_000))).await.unwrap().0.key());
         }
         let before = of_this_process("VmRSS");
         for key in &keys {
             alice.share(*key).to(bob_id).await.unwrap();
         }
-        assert_eq!(once::api::status(&alice).unwrap().owed, count as u64);
+        assert_eq!(alice.status().unwrap().owed, count as u64);
         // 40 MB of scenarios wait; what the store keeps in memory is bounded by itself.
         let grown = of_this_process("VmRSS").saturating_sub(before);
         assert!(grown < 24 * 1024, "grown by {grown} KiB");
         let bob = start(dir.path(), "bob").await;
-        until("everything arrives", || once::api::status(&bob).unwrap().objects == count as u64).await;
+        until("everything arrives", || bob.status().unwrap().objects == count as u64).await;
     });
 }
 
@@ -495,31 +492,26 @@ fn a_full_disk_refuses_new_work_reads_on_and_recovers() {
         let mut kept = Vec::new();
         let refused = loop {
             let text = note(kept.len(), &"x".repeat(500_000));
-            match alice.import(text.clone(), None).await {
+            match alice.import(text.clone()).await {
                 Ok((object, _)) => kept.push((object, text)),
                 Err(error) => break error,
             }
             assert!(kept.len() < 800, "it never refused");
         };
-        assert_eq!(
-            (refused.code.as_str(), refused.exit),
-            ("disk-full", 3),
-            "after {}: {refused}",
-            kept.len()
-        );
+        assert_eq!(refused.kind(), ErrorKind::DiskFull, "after {}: {refused}", kept.len());
         assert!(!kept.is_empty());
         // Reading goes on.
         for (object, text) in &kept {
             assert_eq!(alice.scenario(object.key()).unwrap().unwrap(), text.as_bytes());
         }
         // What a peer shares waits at the peer.
-        let (owed, _) = bob.import(note(999, "owed"), None).await.unwrap();
+        let (owed, _) = bob.import(note(999, "owed")).await.unwrap();
         bob.share(owed.key()).to(alice.id()).await.unwrap();
         let delivered = tokio::spawn(bob.share(owed.key()).to(alice.id()).delivered());
         disk.free();
         // It looks at the disk again by itself.
         within("room is noticed", async {
-            while alice.import(note(998, "again"), None).await.is_err() {
+            while alice.import(note(998, "again")).await.is_err() {
                 tokio::time::sleep(std::time::Duration::from_millis(100)).await;
             }
         })
@@ -543,7 +535,7 @@ fn a_disk_that_fills_up_at_once_is_no_fault() {
         let mut imports = Vec::new();
         for n in 0..300 {
             let alice = alice.clone();
-            imports.push(async move { alice.import(note(n, &"x".repeat(1_000_000)), None).await });
+            imports.push(async move { alice.import(note(n, &"x".repeat(1_000_000))).await });
         }
         let mut kept = 0;
         for done in futures_util::future::join_all(imports).await {
@@ -552,23 +544,23 @@ fn a_disk_that_fills_up_at_once_is_no_fault() {
                     kept += 1;
                     assert!(alice.scenario(object.key()).unwrap().is_some());
                 }
-                Err(error) => assert_eq!(error.code, "disk-full", "{error}"),
+                Err(error) => assert_eq!(error.kind(), ErrorKind::DiskFull, "{error}"),
             }
         }
         assert!(kept > 0 && kept < 300, "{kept} were kept");
         // It is still there and says so.
-        let (object, _) = bob.import(note(900, "small"), None).await.unwrap();
+        let (object, _) = bob.import(note(900, "small")).await.unwrap();
         bob.share(object.key()).to(alice.id()).await.unwrap();
         // A crowd is refused with some care, so there may be room for a few more, one after the other.
         let mut more = 901..1200;
         let again = loop {
             let n = more.next().expect("a refusal before there is no room at all");
-            if let Err(error) = alice.import(note(n, &"x".repeat(1_000_000)), None).await {
+            if let Err(error) = alice.import(note(n, &"x".repeat(1_000_000))).await {
                 break error;
             }
         };
-        assert_eq!(again.code, "disk-full", "{again}");
-        assert!(once::api::status(&alice).unwrap().objects >= kept);
+        assert_eq!(again.kind(), ErrorKind::DiskFull, "{again}");
+        assert!(alice.status().unwrap().objects >= kept);
         alice.stop().await.unwrap();
         bob.stop().await.unwrap();
     });

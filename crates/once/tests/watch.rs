@@ -8,7 +8,7 @@ mod raw;
 use once::api::Client;
 use once::api::contract::{Events, Listen, key_text};
 use once::model::scenario::Scenario;
-use once::{Event, EventCursor, EventInfo, Kernel, ObjectKey};
+use once::{ErrorKind, Event, EventCursor, EventInfo, Kernel, ObjectKey};
 use raw::*;
 
 /// What happened to counters, without what belongs to connections: kind and action or revision.
@@ -89,9 +89,9 @@ fn only_what_is_wanted_is_told() {
     story(async {
         let (alice, bob) = pair(dir.path()).await;
         let key = counter(&alice).await;
-        let (other, _) = alice.import(note(1, "a note"), None).await.unwrap();
+        let (other, _) = alice.import(note(1, "a note")).await.unwrap();
         add(&alice, key, 1).await;
-        alice.grant_act_all(bob.id()).await.unwrap();
+        alice.grant(bob.id(), once::Right::Act).await.unwrap();
         let object = alice.get(key).unwrap().unwrap();
         bob.act(&object.ior(&alice.addresses()), "add", r#"{"by":1}"#).unwrap().await.unwrap();
 
@@ -146,12 +146,12 @@ fn a_place_of_another_kernel_is_refused() {
         counter(&bob).await;
         let place = alice.newest_event().unwrap();
         let error = bob.watch().since(place).page(1).await.unwrap_err();
-        assert_eq!(error.code, "invalid", "{error}");
+        assert_eq!(error.kind(), ErrorKind::Invalid, "{error}");
         assert!(bob.watch().since(place).stream().is_err());
         let later: EventCursor = "9-1-0000".parse().unwrap();
-        assert_eq!(bob.watch().since(later).page(1).await.unwrap_err().code, "invalid");
+        assert_eq!(bob.watch().since(later).page(1).await.unwrap_err().kind(), ErrorKind::Invalid);
         for wrong in ["", "3", "3-4", "3-4-xyzw", "3-4-00000", "-1-2-0000", "now"] {
-            assert_eq!(wrong.parse::<EventCursor>().unwrap_err().code, "usage", "{wrong}");
+            assert_eq!(wrong.parse::<EventCursor>().unwrap_err().kind(), ErrorKind::Usage, "{wrong}");
         }
     });
 }

@@ -171,7 +171,7 @@ struct Counted(Vec<StatusResult>);
 
 impl Counted {
     async fn both(kernel: &Kernel, other: Option<&Other>) -> Res<Self> {
-        let mut all = vec![once::api::status(kernel)?];
+        let mut all = vec![kernel.status()?];
         if let Some(other) = other {
             all.push(other.api.ask(Status {}).await?);
         }

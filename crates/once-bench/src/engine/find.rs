@@ -56,7 +56,7 @@ pub(super) async fn full(bench: &Bench) -> Res<PathBuf> {
         {
             let text = scenario(&noise, number);
             let kernel = &kernel;
-            under_way.push(async move { kernel.import(text, None).await });
+            under_way.push(async move { kernel.import(text).await });
         }
         match under_way.next().await {
             Some(done) => drop(done?),

@@ -67,7 +67,7 @@ pub async fn fill(kernel: &Kernel, numbers: std::ops::Range<u64>, len: usize) ->
             && let Some(number) = waiting.next()
         {
             let text = scenario(&noise, number, len);
-            under_way.push(async move { kernel.import(text, None).await });
+            under_way.push(async move { kernel.import(text).await });
         }
         match under_way.next().await {
             Some(done) => keys.push(done?.0.key()),
@@ -139,7 +139,7 @@ impl Other {
     pub async fn meet(&self, kernel: &Kernel) -> Res<KernelId> {
         let ticket: Ticket = self.ticket.parse()?;
         let peer = kernel.join(&ticket).await?;
-        kernel.grant_read_all(peer).await?;
+        kernel.grant(peer, once::Right::Read).await?;
         let me = kernel.id().to_string();
         self.api.call("peers.set", json!({ "peer": me, "quota_bytes": u64::MAX >> 1 })).await?;
         self.api.call("grant", json!({ "peer": me, "right": "read" })).await?;

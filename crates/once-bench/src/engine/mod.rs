@@ -137,7 +137,7 @@ async fn share_all(kernel: &Kernel, peer: once::KernelId, keys: Vec<ObjectKey>) 
 async fn groups(what: &str, kernel: &Kernel, other: Option<&Other>) -> Res<()> {
     let status = match other {
         Some(other) => other.api.ask(Status {}).await?,
-        None => once::api::status(kernel)?,
+        None => kernel.status()?,
     };
     let (inputs, groups, rows) = (status.inputs as f64, status.groups as f64, status.rows as f64);
     let each = inputs / groups.max(1.0);
@@ -196,7 +196,7 @@ pub async fn exchange_delta_bytes(bench: &Bench) -> Measured<f64> {
     for number in 0..10 {
         let number = number * (count / 10);
         let old = scenario(&noise, number, SCENARIO_LEN);
-        let (object, _) = kernel.import(old.clone(), None).await?;
+        let (object, _) = kernel.import(old.clone()).await?;
         kernel.put(object.key(), old.replace("\"0.1\"", "\"0.2\"")).await?;
     }
     let peer = other.meet(&kernel).await?;

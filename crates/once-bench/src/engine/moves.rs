@@ -6,7 +6,7 @@
 use std::time::Instant;
 
 use futures_util::stream::{FuturesUnordered, StreamExt};
-use once::{Ior, Kernel, KernelId, ObjectKey};
+use once::{ErrorKind, Ior, Kernel, KernelId, ObjectKey};
 use serde_json::json;
 
 use super::acts::{add_one, counter};
@@ -127,7 +127,7 @@ pub async fn act_while_moving(bench: &Bench) -> Measured<Latency> {
 }
 
 fn is_busy(error: &(dyn std::error::Error + Send + Sync + 'static)) -> bool {
-    error.downcast_ref::<once::Error>().is_some_and(|error| error.code == "busy")
+    error.downcast_ref::<once::Error>().is_some_and(|error| error.kind() == ErrorKind::Busy)
 }
 
 /// The first action on an object after it has moved, from a third kernel that has acted on it before. Beside: `act`.

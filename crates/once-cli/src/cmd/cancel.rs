@@ -1,6 +1,7 @@
 //! `once cancel`
 
 use clap::Args;
+use once::ErrorKind;
 use once::api::contract::{self, ActionStatus};
 use once::model::ids::Uuid;
 
@@ -28,8 +29,8 @@ impl Cancel {
     /// Prints what came of it.
     pub async fn run(self, context: &Context) -> Done {
         let params = contract::Cancel { id: self.id, timeout_ms: Some(self.timeout), no_wait: self.no_wait };
-        let answer = context.ask(params).await.map_err(|failure| match failure.code.as_str() {
-            "failed" => Failure { message: format!("too late: {}", failure.message), ..failure },
+        let answer = context.ask(params).await.map_err(|failure| match failure.kind {
+            ErrorKind::Failed => Failure { message: format!("too late: {}", failure.message), ..failure },
             _ => failure,
         })?;
         let id = answer.id.to_string();

@@ -10,7 +10,7 @@ use once::Plan;
 use once::api::contract::{self, CoordinationInfo, Progress};
 use once::model::ids::Uuid;
 use once::model::limits::PLAN_MAX_BYTES;
-use once::{RunState, StepStanding, StepState, Told};
+use once::{ErrorKind, RunState, StepOutcome, StepState, StepStatus};
 use serde_json::Value;
 
 use crate::context::{Context, ended, not_running};
@@ -96,8 +96,8 @@ fn read(path: &Path) -> Done<Plan> {
     };
     read.map_err(|error| Failure::io(path, &error))?;
     let wrong = |place: String, what: &str, hint: Option<&str>| {
-        let failure = Failure::failed(format!("{}{place}: {what}", ui::shown_path(path)));
-        Failure { code: "invalid".into(), hint: hint.map(str::to_owned), ..failure }
+        let message = format!("{}{place}: {what}", ui::shown_path(path));
+        Failure { hint: hint.map(str::to_owned), ..Failure::of(ErrorKind::Invalid, message) }
     };
     let text = String::from_utf8(bytes)
         .map_err(|_| wrong(String::new(), "not UTF-8", Some("save the file as UTF-8")))?;
@@ -156,7 +156,7 @@ pub(super) fn print(answer: &CoordinationInfo) -> Done<()> {
     let (id, state) = (answer.id, answer.state.word());
     ui::print(&format!("{state} {id}"))?;
     let mut table = ui::Table::new(["STEP", "STATUS", "OUTCOME"]);
-    for StepStanding { name, state, .. } in &answer.steps {
+    for StepStatus { name, state, .. } in &answer.steps {
         table.row([ui::shown(name), state.word().to_owned(), detail(state)]);
     }
     table.print()
@@ -184,12 +184,12 @@ pub(super) fn detail(state: &StepState) -> String {
     ui::capped(&all, DETAIL_MAX_CHARS)
 }
 
-pub(super) fn told(told: &Told) -> String {
+pub(super) fn told(told: &StepOutcome) -> String {
     let all = match told {
-        Told::Done { result } => result.as_ref().map_or_else(|| "-".to_owned(), Value::to_string),
-        Told::Failed { reason } => said(reason),
-        Told::Refused { code } => code.clone(),
-        Told::Unknown { reason } => reason.clone(),
+        StepOutcome::Done { result } => result.as_ref().map_or_else(|| "-".to_owned(), Value::to_string),
+        StepOutcome::Failed { reason } => said(reason),
+        StepOutcome::Refused { code } => code.clone(),
+        StepOutcome::Unknown { reason } => reason.clone(),
         _ => "-".to_owned(),
     };
     ui::capped(&all, DETAIL_MAX_CHARS)

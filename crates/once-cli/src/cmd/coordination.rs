@@ -2,7 +2,7 @@
 
 use clap::Args;
 use once::api::contract::{self, CoordinationInfo, Progress};
-use once::{StepStanding, StepState};
+use once::{StepState, StepStatus};
 
 use super::coordinate::{self, Teller};
 use crate::context::{Context, ended, not_running};
@@ -82,7 +82,7 @@ fn print(answer: &CoordinationInfo) -> Done<()> {
 
 /// All that has happened, in order. What has no time has not happened yet, or was not noted by an older version: it stands at the
 /// end, in the order of the plan. Of one millisecond, what was done comes before what was undone, and that was undone backwards.
-fn timeline(steps: &[StepStanding]) -> Vec<Moment> {
+fn timeline(steps: &[StepStatus]) -> Vec<Moment> {
     let mut all = Vec::new();
     for (at, step) in steps.iter().enumerate() {
         let backwards = steps.len() - at;
@@ -98,7 +98,7 @@ fn timeline(steps: &[StepStanding]) -> Vec<Moment> {
 }
 
 /// What has happened to a step, in order; of one that nobody was asked for: that it is planned.
-fn moments(step: &StepStanding) -> Vec<Moment> {
+fn moments(step: &StepStatus) -> Vec<Moment> {
     let (state, times) = (&step.state, &step.times);
     let moment = |at_ms: Option<u64>, what: &str, outcome: String| Moment {
         at_ms,
@@ -151,7 +151,7 @@ mod tests {
             { "name": "b", "status": "failed", "reason": "no", "times": { "asked_ms": 2, "answered_ms": 2 } },
             { "name": "c", "status": "planned" },
         ]);
-        let steps: Vec<StepStanding> = serde_json::from_value(steps).unwrap();
+        let steps: Vec<StepStatus> = serde_json::from_value(steps).unwrap();
         let said: Vec<_> =
             timeline(&steps).into_iter().map(|moment| format!("{} {}", moment.step, moment.what)).collect();
         let right = ["a asked", "a done", "b asked", "b failed", "a undo asked", "a undone", "c planned"];
@@ -161,7 +161,7 @@ mod tests {
     #[test]
     fn a_step_has_a_line_for_each_thing_that_happened() {
         let lines = |step: serde_json::Value| {
-            let step: StepStanding = serde_json::from_value(step).unwrap();
+            let step: StepStatus = serde_json::from_value(step).unwrap();
             moments(&step)
                 .into_iter()
                 .map(|moment| (moment.at_ms, moment.what, moment.outcome))

@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use clap::Args;
+use once::ErrorKind;
 use once::api::Client;
 use once::api::contract::{ConflictReason, Get, GetResult, List, ObjectInfo, Status, Survey};
 use rustix::fs::Mode;
@@ -113,11 +114,11 @@ impl Export {
         let scratch;
         let opened = match self.salvage && is_damaged(context).await? {
             // It is not opened: what goes on in the background of an open store could stumble over the damage.
-            true => Err(Failure { code: "damaged".into(), ..Failure::failed("the store is damaged") }),
+            true => Err(Failure::of(ErrorKind::Damaged, "the store is damaged")),
             false => context.kernel().await,
         };
         let client = match opened {
-            Err(failure) if self.salvage && failure.code == "damaged" => {
+            Err(failure) if self.salvage && failure.kind == ErrorKind::Damaged => {
                 scratch = self.scratch()?;
                 let _private = Private::begin();
                 copying.store(true, Ordering::Relaxed);
@@ -215,7 +216,7 @@ impl Export {
     async fn export(&self, context: &Context, client: &Client, summary: &mut Summary) -> Done<()> {
         let shared = match shared(client).await {
             // In doubt each has the longer name.
-            Err(failure) if self.salvage && failure.code == "damaged" => None,
+            Err(failure) if self.salvage && failure.kind == ErrorKind::Damaged => None,
             shared => Some(shared?),
         };
         let shared = shared.as_ref();
@@ -236,15 +237,15 @@ impl Export {
         let mut after = None;
         loop {
             let params = List { after, limit: Some(PAGE_OBJECTS), ..List::default() };
-            let page = client.ask(params).await.map_err(|error| match error.code.as_str() {
-                "damaged" => {
+            let page = client.ask(params).await.map_err(|error| match error.kind() {
+                ErrorKind::Damaged => {
                     Failure::from(error).hint("`once export --salvage DIR` goes on behind what is damaged")
                 }
                 _ => error.into(),
             })?;
             for ObjectInfo { key, .. } in page.objects {
                 match one(client, &key, shared, &writer, summary).await {
-                    Err(failure) if failure.code == "damaged" => {
+                    Err(failure) if failure.kind == ErrorKind::Damaged => {
                         summary.unreadable.push(Unreadable { key, why: failure.message });
                     }
                     done => done?,
@@ -302,8 +303,10 @@ async fn salvage(
                 None => match one(client, &key, shared, writer, summary).await {
                     Ok(()) => continue,
                     // A tombstone, or gone meanwhile: there is nothing to save.
-                    Err(failure) if matches!(failure.code.as_str(), "removed" | "not-found") => continue,
-                    Err(failure) if failure.code == "damaged" => failure.message,
+                    Err(failure) if matches!(failure.kind, ErrorKind::Removed | ErrorKind::NotFound) => {
+                        continue;
+                    }
+                    Err(failure) if failure.kind == ErrorKind::Damaged => failure.message,
                     Err(failure) => return Err(failure),
                 },
                 Some(why) => why,
@@ -328,10 +331,7 @@ async fn shared(client: &Client) -> Done<HashSet<String>> {
 fn living(GetResult { object, text, .. }: &GetResult) -> Done<(&ObjectInfo, &str)> {
     match text {
         Some(text) => Ok((object, text)),
-        None => {
-            let failure = Failure::failed(format!("{} was removed", ui::key(&object.key)));
-            Err(Failure { code: "removed".into(), ..failure })
-        }
+        None => Err(Failure::of(ErrorKind::Removed, format!("{} was removed", ui::key(&object.key)))),
     }
 }
 

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use once::ErrorKind;
 use once::api::Client;
 use once::api::contract::{self, ChangeInfo, ChangeKind, Method};
 use serde::Serialize;
@@ -36,8 +37,8 @@ impl Put {
         let scenario = read.map_err(|error| {
             let place = error.place().map(|(line, column)| format!(":{line}:{column}")).unwrap_or_default();
             let name = if is_stdin { "stdin".to_owned() } else { ui::shown_path(&self.file) };
-            let failure = Failure::failed(format!("{name}{place}: {}", error.reason()));
-            Failure { code: "invalid".into(), hint: error.hint().map(str::to_owned), ..failure }
+            let message = format!("{name}{place}: {}", error.reason());
+            Failure { hint: error.hint().map(str::to_owned), ..Failure::of(ErrorKind::Invalid, message) }
         })?;
         let text = scenario.as_str().to_owned();
         change(context, [contract::Put { object: self.object, text, base: self.base }]).await

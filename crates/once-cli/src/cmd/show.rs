@@ -3,6 +3,7 @@
 use std::io::IsTerminal;
 
 use clap::Args;
+use once::ErrorKind;
 use once::api::contract::{Get, ObjectInfo, ObjectState};
 
 use crate::context::Context;
@@ -43,8 +44,8 @@ impl Show {
         }
         let object = &answer.object;
         if object.tombstone {
-            let failure = Failure::failed(format!("{} was removed", ui::key(&object.key)));
-            return Err(Failure { code: "removed".into(), ..failure });
+            let message = format!("{} was removed", ui::key(&object.key));
+            return Err(Failure::of(ErrorKind::Removed, message));
         }
         about(object);
         earlier(&answer.kept);

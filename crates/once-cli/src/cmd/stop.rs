@@ -3,12 +3,13 @@
 use std::time::{Duration, Instant};
 
 use clap::Args;
+use once::ErrorKind;
 use once::api::Client;
 use once::api::contract::{self, Status};
 use serde::Serialize;
 
 use crate::context::Context;
-use crate::failure::{Done, Exit, Failure, UNREACHABLE};
+use crate::failure::{Done, Exit, Failure};
 use crate::ui;
 
 /// How long a kernel may take to flush and close its store.
@@ -34,9 +35,10 @@ impl Stop {
         let begun = Instant::now();
         while !has_stopped(context, status.pid).await? {
             if begun.elapsed() > STOP_MAX {
-                let failure = Failure::failed("the kernel was told to stop, and still runs");
-                return Err(Failure { code: "timeout".into(), exit: UNREACHABLE, ..failure }
-                    .hint("look at its log; nothing acknowledged is lost if it has to be killed"));
+                let failure = Failure::of(ErrorKind::Timeout, "the kernel was told to stop, and still runs");
+                return Err(
+                    failure.hint("look at its log; nothing acknowledged is lost if it has to be killed")
+                );
             }
             tokio::time::sleep(STOP_STEP).await;
         }
@@ -57,5 +59,5 @@ async fn has_stopped(context: &Context, pid: u32) -> Done<bool> {
         Err(_) => return Ok(false),
     }
     // Whatever else is wrong with the directory is no matter of stopping.
-    Ok(!once::check_free(&context.data).is_err_and(|error| error.code == "in-use"))
+    Ok(!once::check_free(&context.data).is_err_and(|error| error.kind() == ErrorKind::InUse))
 }

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use clap::Args;
 use once::api::contract::{Event, Listen, LossInfo, Peers, Status, StatusResult};
 use once::api::{Client, EventFeed};
-use once::{Chatter, InitOptions, Kernel};
+use once::{Chatter, ErrorKind, InitOptions, Kernel};
 use serde::Serialize;
 
 use super::status::warnings;
@@ -205,7 +205,7 @@ async fn start(context: &Context, kernel: once::Builder) -> Done<Kernel> {
     loop {
         match kernel.clone().start().await {
             Ok(kernel) => return Ok(kernel),
-            Err(error) if error.code == "in-use" && begun.elapsed() < CLOSING_MAX => {
+            Err(error) if error.kind() == ErrorKind::InUse && begun.elapsed() < CLOSING_MAX => {
                 if Client::connect(&context.data).await?.is_some() {
                     return Err(runs_already(context));
                 }

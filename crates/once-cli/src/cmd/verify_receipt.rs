@@ -47,14 +47,9 @@ impl VerifyReceipt {
     pub fn run(self, context: &Context) -> Done {
         let bytes = bytes(&self.file)?;
         let found = receipts::read(&bytes).map_err(|error| {
-            let place = error.line.zip(error.column).map(|(line, column)| format!(":{line}:{column}"));
+            let place = error.position().map(|(line, column)| format!(":{line}:{column}"));
             let place = format!("{}{}", ui::shown_path(&self.file), place.unwrap_or_default());
-            Failure::from(once::Error {
-                message: format!("{place}: {error}"),
-                line: None,
-                column: None,
-                ..error
-            })
+            Failure { message: format!("{place}: {error}"), ..Failure::from(error) }
         })?;
         let receipt = found.receipt;
         let key = self.home.unwrap_or(receipt.home);

@@ -4,11 +4,13 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use once::api::Client;
-use once::api::contract::Method;
+use once::ErrorKind;
+use once::api::contract::{Method, exit_of_error};
+use once::api::{ApiError, Client};
 use once::model::ids::Uuid;
 
 use super::examples::Dice;
+use crate::failure::UNREACHABLE;
 
 /// How long a client waits for one answer before it asks again, in milliseconds.
 pub const ANSWER_MS: u64 = 4_000;
@@ -55,13 +57,13 @@ impl Asker {
             match tokio::time::timeout(2 * Duration::from_millis(ANSWER_MS), call).await {
                 Ok(Ok(answer)) => return (Ok(answer), tries),
                 // Refused or failed for good: nothing here may be.
-                Ok(Err(error)) if error.exit != 4 && error.code != "disk-full" => {
-                    return (Err(format!("{}: {}", M::NAME, error.message)), tries);
+                Ok(Err(error)) if is_final(&error) && error.kind() != ErrorKind::DiskFull => {
+                    return (Err(format!("{}: {error}", M::NAME)), tries);
                 }
                 _ if begun.elapsed() > STALL_MAX => {
                     return (Err(format!("{}: no outcome for {} s", M::NAME, STALL_MAX.as_secs())), tries);
                 }
-                Ok(Err(error)) if error.code == "unknown" => {}
+                Ok(Err(error)) if error.kind() == ErrorKind::Unknown => {}
                 _ => {
                     self.client = None;
                     tokio::time::sleep(PAUSE).await;
@@ -80,7 +82,7 @@ impl Asker {
         match tokio::time::timeout(2 * Duration::from_millis(ANSWER_MS), call).await {
             Ok(Ok(answer)) => Some(answer),
             // It said no: the connection is good.
-            Ok(Err(error)) if error.exit != 4 => None,
+            Ok(Err(error)) if is_final(&error) => None,
             _ => {
                 self.client = None;
                 None
@@ -96,4 +98,9 @@ pub fn new_id(dice: &mut Dice) -> Uuid {
     bytes[..6].copy_from_slice(&ms.to_be_bytes()[2..]);
     bytes[6] = 0x70 | bytes[6] & 0x0f;
     Uuid::from_bytes(bytes)
+}
+
+/// The kernel was reached and said what came of it: neither away, nor stopping, nor unsure.
+fn is_final(error: &ApiError) -> bool {
+    exit_of_error(error) != UNREACHABLE
 }

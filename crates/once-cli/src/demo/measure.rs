@@ -107,7 +107,7 @@ async fn import(alice: &Node, dice: &mut Dice, wanted: usize) -> Done<Vec<Sample
         for (text, result) in texts.into_iter().zip(answer.results) {
             match result {
                 ImportInfo::Kept(kept) => samples.push(Sample { key: kept.change.object.key, text }),
-                ImportInfo::Refused { error } => return Err(error.into()),
+                ImportInfo::Refused { error } => return Err(once::Error::from(error).into()),
             }
         }
     }

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::pin::pin;
 use std::time::{Duration, Instant};
 
+use once::ErrorKind;
 use once::api::EventFeed;
 use once::api::contract::{
     Event, Exchange, ExchangeResult, Get, Grant, Invite, Join, Listen, Outbox, PeersSet, Put, Right, Share,
@@ -133,7 +134,7 @@ async fn pair(alice: &Node, bob: &Node, scratch: &Path, stage: &Stage, report: &
     let again = eve.ask(join(ticket, None)).await;
     eve.stop().await;
     match again {
-        Err(failure) if failure.exit == 3 => {
+        Err(failure) if failure.kind == ErrorKind::Denied => {
             stage.done("the same ticket again", "refused: a third kernel found it too late");
         }
         Ok(_) => {

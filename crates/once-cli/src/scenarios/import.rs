@@ -4,8 +4,11 @@ use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use once::ErrorKind;
 use once::api::Client;
-use once::api::contract::{ChangeKind, Identity, Import, ImportInfo, ImportText, ImportedInfo};
+use once::api::contract::{
+    ChangeKind, ErrorCode, ErrorInfo, Identity, Import, ImportInfo, ImportText, ImportedInfo,
+};
 use once::model::scenario::Scenario;
 use serde::Serialize;
 
@@ -31,7 +34,7 @@ pub struct Broken {
     /// What to do about it.
     pub hint: Option<String>,
     /// Why the kernel did not take it, as a code of the local API; none if the file is no scenario.
-    pub refused: Option<String>,
+    pub refused: Option<ErrorCode>,
 }
 
 impl Broken {
@@ -49,7 +52,7 @@ impl Broken {
             column: self.place.map(|place| place.1),
             reason: &self.reason,
             hint: self.hint.as_deref(),
-            refused: self.refused.as_deref(),
+            refused: self.refused.as_ref().map(ErrorCode::as_str),
         }
     }
 }
@@ -232,13 +235,16 @@ impl Batch<'_> {
 }
 
 /// What the kernel says of one file. When it is not the file's fault, going on helps nobody.
-fn refused(path: &Path, error: once::Error) -> Done<Broken> {
-    if matches!(error.code.as_str(), "disk-full" | "quota" | "stopping" | "fault") {
+fn refused(path: &Path, error: ErrorInfo) -> Done<Broken> {
+    if matches!(
+        error.code.kind(),
+        ErrorKind::DiskFull | ErrorKind::Quota | ErrorKind::Stopping | ErrorKind::Fault
+    ) {
         let message = format!("{}: {}", ui::shown_path(path), error.message);
-        return Err(Failure { message, ..Failure::from(error) });
+        return Err(Failure { message, ..Failure::from(once::Error::from(error)) });
     }
     let place = error.line.map(|line| (line.into(), error.column.unwrap_or_default().into()));
     // A scenario that the kernel cannot read is a broken file; all else is a good one that it does not take.
-    let refused = Some(error.code).filter(|code| code != "invalid");
+    let refused = Some(error.code).filter(|code| code.kind() != ErrorKind::Invalid);
     Ok(Broken { path: path.to_owned(), place, reason: error.message, hint: error.hint, refused })
 }

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use once::ErrorKind;
 use serde_json::{Value, json};
 
 use super::{Daemon, until};
@@ -73,7 +74,7 @@ impl Account {
                 self.done.entry(object.to_owned()).or_default().push(result);
                 return Some(result);
             }
-            Err(error) if error.code == "not-found" && !accepted => self.never += 1,
+            Err(error) if error.kind() == ErrorKind::NotFound && !accepted => self.never += 1,
             other => {
                 eprintln!("{id}: {other:?}");
                 self.lost.insert(id.to_owned());

@@ -13,6 +13,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
+use once::ErrorKind;
+use once::api::contract::ErrorInfo;
 use once::api::{ApiError, Client};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -223,7 +225,7 @@ impl Daemon {
         let done = self.call("import", json!({ "scenarios": [{ "text": text }] })).await?;
         let result = &done["results"][0];
         match result.get("error") {
-            Some(error) => Err(serde_json::from_value(error.clone()).unwrap()),
+            Some(error) => Err(serde_json::from_value::<ErrorInfo>(error.clone()).unwrap().into()),
             None => Ok(result["object"]["key"].as_str().unwrap().to_owned()),
         }
     }
@@ -248,7 +250,7 @@ impl Daemon {
     pub async fn text(&self, key: &str) -> Option<String> {
         match self.call("get", json!({ "object": key })).await {
             Ok(found) => found["text"].as_str().map(str::to_owned),
-            Err(error) if error.code == "not-found" => None,
+            Err(error) if error.kind() == ErrorKind::NotFound => None,
             Err(error) => panic!("{error}"),
         }
     }

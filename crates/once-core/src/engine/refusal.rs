@@ -11,7 +11,6 @@ pub use super::unmoved::Unmoved;
 
 /// A command that was not carried out. Nothing of it remains.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
 pub enum Refusal {
     /// There is no such object here.
     #[error("no object {0} on this kernel")]

@@ -8,7 +8,8 @@ use once_model::limits::{DEADLINE_MAX_MS, GIVEN_MAX};
 use super::contract::{self, ActionInfo, ActionStatus, ReceiptInfo};
 use super::peers::PATIENCE_MS;
 use super::{coordinate, names, shapes};
-use crate::{Act, Acted, Error, Kernel, Object, new_action_id, receipts};
+use crate::error::OrError;
+use crate::{Act, ActionResult, Error, ErrorKind, Kernel, Object, new_action_id, receipts};
 
 /// Every answer and every error names the action, also if this made its id: with that, asking again is safe.
 pub(super) async fn act(kernel: &Kernel, mut params: contract::Act) -> Result<ActionInfo, Error> {
@@ -20,7 +21,7 @@ async fn act_as(kernel: &Kernel, params: contract::Act) -> Result<ActionInfo, Er
     let no_wait = params.no_wait;
     let copy = names::object(kernel, &params.object).ok().filter(|object| object.home().is_none());
     let act = wanted(kernel, params)?;
-    let shape = |acted: Acted| {
+    let shape = |acted: ActionResult| {
         let mut shape = shapes::acted(&acted);
         // Its first change made this kernel the home of what was imported here.
         let is_other = |copy: &Object| acted.after.is_some_and(|after| after.key != copy.key());
@@ -85,7 +86,7 @@ fn wanted(kernel: &Kernel, params: contract::Act) -> Result<Act, Error> {
 
 /// The home of an accepted action's object, if that is another kernel.
 fn elsewhere(kernel: &Kernel, id: Uuid) -> Result<Option<KernelId>, Error> {
-    let row = kernel.shared().requested(&id)?;
+    let row = kernel.shared().requested(&id).or_error()?;
     Ok(row.map(|row| row.home).filter(|home| *home != kernel.id()))
 }
 
@@ -105,16 +106,18 @@ pub(super) async fn cancel(kernel: &Kernel, params: contract::Cancel) -> Result<
     let id = params.id;
     let unreachable = kernel.net().is_none() && elsewhere(kernel, id)?.is_some();
     let came = if params.no_wait || unreachable {
-        kernel.cancel_later(id).await?;
+        kernel.cancel(id).send().await?;
         // It may have had its outcome all along.
         kernel.outcome(id)
     } else {
-        kernel.cancel(id, patience(params.timeout_ms)).await.map(Some)
+        kernel.cancel(id).timeout(patience(params.timeout_ms)).await.map(Some)
     };
     match came {
         Ok(Some(acted)) => Ok(shapes::acted(&acted)),
         Ok(None) => Ok(shapes::pending(id, ActionStatus::Cancelling)),
-        Err(error) if error.code == "cancelled" => Ok(shapes::pending(id, ActionStatus::Cancelled)),
+        Err(error) if error.kind() == ErrorKind::Cancelled => {
+            Ok(shapes::pending(id, ActionStatus::Cancelled))
+        }
         Err(error) => Err(error),
     }
 }
@@ -124,6 +127,6 @@ fn patience(ms: Option<u64>) -> Duration {
 }
 
 pub(super) async fn receipt(kernel: &Kernel, params: contract::Receipt) -> Result<ReceiptInfo, Error> {
-    let receipt = kernel.receipt(params.id, patience(params.timeout_ms)).await?;
+    let receipt = kernel.receipt(params.id).timeout(patience(params.timeout_ms)).await?;
     Ok(receipts::info(&receipt))
 }

@@ -100,9 +100,9 @@ mod tests {
             (json!([{ "name": "switch", "result": { "x": "x".repeat(DESCRIPTIONS_MAX_BYTES) } }]), "take up"),
         ] {
             let error = check(Some(&offered), &read(wrong)).unwrap_err();
-            assert!(error.message.contains(said), "{error}");
+            assert!(error.message().contains(said), "{error}");
         }
         let many: Vec<_> = (0..=OFFERED_MAX).map(|n| ActionDescription::named(n.to_string())).collect();
-        assert!(check(None, &many).unwrap_err().message.contains("at most"));
+        assert!(check(None, &many).unwrap_err().message().contains("at most"));
     }
 }

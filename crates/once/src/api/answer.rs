@@ -107,7 +107,7 @@ fn consequence(run: &Run, index: u32, effect: Effect, owner: &str) -> Result<Con
 /// An object by its IOR, or by its key as notifications have it.
 fn object(text: &str) -> Result<(ObjectKey, Option<KernelId>), String> {
     if !text.contains("://") && !text.starts_with("ior:") {
-        return Ok((names::key(text).map_err(|error| error.message)?, None));
+        return Ok((names::key(text).map_err(|error| error.to_string())?, None));
     }
     let ior = Ior::parse(text).map_err(|error| error.to_string())?;
     match (ior.uuid(), ior.line()) {
@@ -117,7 +117,7 @@ fn object(text: &str) -> Result<(ObjectKey, Option<KernelId>), String> {
 }
 
 fn given(given: GivenEffect) -> Result<Given, String> {
-    let key = names::key(&given.key).map_err(|error| error.message)?;
+    let key = names::key(&given.key).map_err(|error| error.to_string())?;
     let content: Hash = given.hash.parse().map_err(|_| format!("'{}' is no hash", given.hash))?;
     Ok(Given { key, content })
 }

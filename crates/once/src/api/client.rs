@@ -18,6 +18,7 @@ use tokio::sync::{Mutex as AsyncMutex, mpsc};
 
 use super::contract::{self, EventInfo, Method, Progress, RpcError};
 use super::{SOCKET, dispatch};
+use crate::error::OrError;
 use crate::events::EventStream;
 use crate::net::lock;
 use crate::{Error, Kernel};
@@ -94,8 +95,7 @@ impl Client {
                     .with_hint("too many programs call it, or it ran out of open files: its log says more"));
             }
             Err(e) => {
-                let error = Error { exit: 1, ..Error::fault(format!("{}: {e}", path.display())) };
-                return Err(error.with_hint("only the user who runs the kernel may call it"));
+                return Err(Error::io(&path, &e, "only the user who runs the kernel may call it"));
             }
         };
         let (read, write) = stream.into_split();
@@ -123,7 +123,7 @@ impl Client {
         crate::datadir::copy_identity(data, scratch)?;
         let (from, to) = (data.to_owned(), scratch.to_owned());
         let left_out = crate::beside::wait_for(move || once_store::salvage(&from, &to)).await;
-        let left_out = left_out.map_err(|_| Error::fault("copying a damaged store panicked"))??;
+        let left_out = left_out.map_err(|_| Error::fault("copying a damaged store panicked"))?.or_error()?;
         // What the repair wrote has the rights of any new file, in a directory that is closed to others.
         crate::private::narrow(scratch)?;
         let kernel = Kernel::builder(scratch).offline().only_reads().start().await?;

@@ -14,14 +14,15 @@ use super::contract::{
 };
 use super::difference::difference;
 use super::{methods, names, shapes};
+use crate::error::OrError;
 use crate::{Error, Kernel, Object};
 
 /// Conflicts by their places in the list: what kind each is, and the rows of its versions.
 type Found = BTreeMap<String, (ConflictReason, Vec<HeadRow>)>;
 
-pub(super) fn list(kernel: &Kernel, params: &contract::Conflicts) -> Result<ConflictsResult, Error> {
+pub(crate) fn list(kernel: &Kernel, params: &contract::Conflicts) -> Result<ConflictsResult, Error> {
     let snapshot = kernel.shared().snapshot();
-    let found = find(&snapshot)?;
+    let found = find(&snapshot).or_error()?;
     let after = params.after.as_deref().unwrap_or_default();
     let limit = params.limit.unwrap_or(usize::MAX).max(1);
     let mut rest = found.range::<str, _>((Bound::Excluded(after), Bound::Unbounded));
@@ -64,11 +65,13 @@ fn fork(
     versions: &[HeadRow],
 ) -> Result<ConflictInfo, Error> {
     let head = match versions.first() {
-        Some(kept) => object::head(snapshot, &kept.header.key())?,
+        Some(kept) => object::head(snapshot, &kept.header.key()).or_error()?,
         None => None,
     };
     let text = |row: &HeadRow| -> Result<Option<String>, Error> {
-        Ok(object::body(snapshot, &row.header)?.map(|body| String::from_utf8_lossy(&body).into_owned()))
+        Ok(object::body(snapshot, &row.header)
+            .or_error()?
+            .map(|body| String::from_utf8_lossy(&body).into_owned()))
     };
     let newest = head.as_ref().map(text).transpose()?.flatten();
     let mut kept = Vec::new();
@@ -96,7 +99,8 @@ fn decided(kernel: &Kernel, object: &str, revision: &str) -> Result<(ObjectKey, 
     forked(&kernel.shared().snapshot(), &mut |kept| {
         let ids = kept.iter().filter(|row| row.header.key() == key).map(|row| row.header.id());
         found.extend(ids.filter(|id| id.to_string().starts_with(&wanted)));
-    })?;
+    })
+    .or_error()?;
     match found.as_slice() {
         [id] if wanted.len() >= SHORTEST => Ok((key, *id)),
         [] => Err(Error::not_found(format!("no revision '{}' is kept beside {key}", names::shown(revision)))

@@ -8,7 +8,7 @@ use super::contract::{
 };
 use super::tell::Tell;
 use super::{names, shapes};
-use crate::{Coordinated, Error, Kernel, Plan};
+use crate::{Coordination, Error, ErrorKind, Kernel, Plan};
 
 pub(super) async fn coordinate(
     kernel: &Kernel,
@@ -35,14 +35,16 @@ pub(super) async fn coordinate(
 }
 
 /// By its id, or by what names its object.
-fn named(kernel: &Kernel, name: &str) -> Result<Coordinated, Error> {
+fn named(kernel: &Kernel, name: &str) -> Result<Coordination, Error> {
     let id = name.parse().ok();
     if let Some(found) = id.map(|id| kernel.coordination_of(id)).transpose()?.flatten() {
         return Ok(found);
     }
-    let object = names::object(kernel, name).map_err(|error| match error.code.as_str() {
-        "not-found" => Error::not_found(format!("no coordination '{}' on this kernel", names::shown(name)))
-            .with_hint("`once coordinations` lists them"),
+    let object = names::object(kernel, name).map_err(|error| match error.kind() {
+        ErrorKind::NotFound => {
+            Error::not_found(format!("no coordination '{}' on this kernel", names::shown(name)))
+                .with_hint("`once coordinations` lists them")
+        }
         _ => error,
     })?;
     if object.is_tombstone() {
@@ -63,7 +65,7 @@ pub(super) async fn coordination(
     let mut now = named(kernel, &params.coordination)?;
     if params.wait {
         let timeout = params.timeout_ms.map(Duration::from_millis);
-        now = kernel.await_end(now, &begins, timeout, &|now: &Coordinated| tell(progress(now))).await?;
+        now = kernel.await_end(now, &begins, timeout, &|now: &Coordination| tell(progress(now))).await?;
     }
     Ok(shape(kernel, &now))
 }
@@ -89,8 +91,8 @@ pub(super) async fn list(
     })
 }
 
-fn summary(of: &Coordinated) -> CoordinationSummary {
-    let is_done = |step: &&crate::StepStanding| matches!(step.state, crate::StepState::Done { .. });
+fn summary(of: &Coordination) -> CoordinationSummary {
+    let is_done = |step: &&crate::StepStatus| matches!(step.state, crate::StepState::Done { .. });
     CoordinationSummary {
         id: of.id,
         object: names::key_text(&of.object.key()),
@@ -103,7 +105,7 @@ fn summary(of: &Coordinated) -> CoordinationSummary {
     }
 }
 
-pub(super) fn shape(kernel: &Kernel, now: &Coordinated) -> CoordinationInfo {
+pub(super) fn shape(kernel: &Kernel, now: &Coordination) -> CoordinationInfo {
     CoordinationInfo {
         id: now.id,
         object: shapes::object(kernel, &now.object),
@@ -116,10 +118,10 @@ pub(super) fn shape(kernel: &Kernel, now: &Coordinated) -> CoordinationInfo {
     }
 }
 
-fn progress(now: &Coordinated) -> Progress {
+fn progress(now: &Coordination) -> Progress {
     let steps = &now.standing.steps;
     let open = steps.iter().filter(|step| step.state.is_awaited() || step.state.word() == "planned").count();
-    let word = |step: &crate::StepStanding| StepProgress {
+    let word = |step: &crate::StepStatus| StepProgress {
         name: step.name.clone(),
         status: step.state.word().to_owned(),
     };

@@ -7,6 +7,7 @@ use once_store::{Loss, Lost};
 use super::check::check;
 use super::contract::{self, CheckInfo, ConfirmLossesResult, LossInfo, SurveyResult, SurveyedInfo};
 use super::names;
+use crate::error::OrError;
 use crate::net::lock;
 use crate::survey::{self, Looked, Page};
 use crate::{Error, Kernel};
@@ -25,7 +26,7 @@ const SHOWN_MAX: usize = 8;
 const MIB: u64 = 1024 * 1024;
 
 /// One page of all objects, also where rows are damaged.
-pub(super) async fn survey(kernel: &Kernel, params: contract::Survey) -> Result<SurveyResult, Error> {
+pub(crate) async fn survey(kernel: &Kernel, params: contract::Survey) -> Result<SurveyResult, Error> {
     let after = match &params.after {
         Some(text) => Some(names::key(text)?),
         None => None,
@@ -52,7 +53,7 @@ async fn page(kernel: &Kernel, after: Option<ObjectKey>) -> Result<Page, Error> 
     let read = move || survey::page(&snapshot, after, PAGE_OBJECTS, PAGE_BYTES);
     let page: Result<Page, StoreError> =
         crate::beside::wait_for(read).await.map_err(|_| Error::fault("a look at the objects panicked"))?;
-    Ok(page?)
+    page.or_error()
 }
 
 /// Whether objects can be read.
@@ -136,7 +137,7 @@ pub(super) fn shapes(kernel: &Kernel) -> Vec<LossInfo> {
 }
 
 /// A person has seen what was cut off.
-pub(super) fn confirm(kernel: &Kernel) -> Result<ConfirmLossesResult, Error> {
+pub(crate) fn confirm(kernel: &Kernel) -> Result<ConfirmLossesResult, Error> {
     let shared = kernel.shared();
     let mut losses = lock(&shared.losses);
     once_store::confirm_losses(&shared.data).map_err(|error| {

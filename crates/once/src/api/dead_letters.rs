@@ -127,6 +127,11 @@ async fn chosen(
 fn done_as(id: String, done: Result<String, Error>) -> DeadLetterDone {
     match done {
         Ok(message) => DeadLetterDone { id, done: true, message, hint: None },
-        Err(error) => DeadLetterDone { id, done: false, message: error.message, hint: error.hint },
+        Err(error) => DeadLetterDone {
+            id,
+            done: false,
+            message: error.message().to_owned(),
+            hint: error.hint().map(str::to_owned),
+        },
     }
 }

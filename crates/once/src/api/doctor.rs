@@ -13,8 +13,9 @@ use super::check::check;
 use super::contract::{self, CheckInfo, ClockAcceptResult, DoctorResult};
 use super::{damage, lanes, moving, names, standing};
 use crate::component::Slowest;
+use crate::error::OrError;
 use crate::shell::{now_ms, what_to_free};
-use crate::{Error, Kernel, private};
+use crate::{Error, ErrorKind, Kernel, private};
 
 /// A clock that is further off than this confuses people; the engine does not mind.
 const CLOCK_OFF_MS: i64 = 60_000;
@@ -33,7 +34,7 @@ const HUNG_AFTER: Duration = Duration::from_secs(10);
 
 const MIB: u64 = 1024 * 1024;
 
-pub(super) async fn examine(kernel: &Kernel, params: contract::Doctor) -> Result<DoctorResult, Error> {
+pub(crate) async fn examine(kernel: &Kernel, params: contract::Doctor) -> Result<DoctorResult, Error> {
     let stands = crate::stands::all(kernel).await?;
     let mut checks =
         vec![disk(kernel), rights(kernel), quarantine(kernel)?, clock(&kernel.shared().snapshot())?];
@@ -54,7 +55,7 @@ pub(super) async fn examine(kernel: &Kernel, params: contract::Doctor) -> Result
     checks.extend(damage::files(kernel, params.all).await?);
     checks.extend(damage::objects(kernel, params.all).await?);
     let snapshot = kernel.shared().snapshot();
-    for (id, row) in peers::all(&snapshot)? {
+    for (id, row) in peers::all(&snapshot).or_error()? {
         measure_clock_anew(kernel, &id).await;
         checks.push(peer(kernel, &snapshot, &id, &row)?);
     }
@@ -68,7 +69,7 @@ pub(super) async fn examine(kernel: &Kernel, params: contract::Doctor) -> Result
 
 /// Whether the data directory was put back from a backup.
 fn quarantine(kernel: &Kernel) -> Result<CheckInfo, Error> {
-    let (ok, message) = match once_core::quarantine(&kernel.shared().snapshot())? {
+    let (ok, message) = match once_core::quarantine(&kernel.shared().snapshot()).or_error()? {
         None => (true, "no peer has seen more of this kernel than it has".to_owned()),
         Some(_) => (
             false,
@@ -103,7 +104,7 @@ fn rights(kernel: &Kernel) -> CheckInfo {
 
 /// The clock against the latest time that this kernel has seen.
 fn clock(snapshot: &dyn Read) -> Result<CheckInfo, Error> {
-    let behind_ms = meta::latest_ms(snapshot)?.saturating_sub(now_ms());
+    let behind_ms = meta::latest_ms(snapshot).or_error()?.saturating_sub(now_ms());
     let message = match behind_ms {
         ..CLOCK_BEHIND_MS => "the clock has not gone back".to_owned(),
         _ => format!(
@@ -116,8 +117,8 @@ fn clock(snapshot: &dyn Read) -> Result<CheckInfo, Error> {
 }
 
 /// Takes the clock as it is.
-pub(super) async fn accept_clock(kernel: &Kernel) -> Result<ClockAcceptResult, Error> {
-    let latest_ms = meta::latest_ms(&kernel.shared().snapshot())?;
+pub(crate) async fn accept_clock(kernel: &Kernel) -> Result<ClockAcceptResult, Error> {
+    let latest_ms = meta::latest_ms(&kernel.shared().snapshot()).or_error()?;
     kernel.command(Command::AcceptClock).await?;
     Ok(ClockAcceptResult { now_ms: now_ms(), latest_ms })
 }
@@ -134,7 +135,7 @@ fn in_doubt(kernel: &Kernel) -> Result<Vec<CheckInfo>, Error> {
     let mut checks = Vec::new();
     for doubt in doubtful.iter().take(SHOWN_MAX) {
         let (uuid, standing) = (doubt.object.uuid(), &doubt.standing);
-        let bad = |step: &&crate::StepStanding| matches!(step.state.word(), "in doubt" | "unknown");
+        let bad = |step: &&crate::StepStatus| matches!(step.state.word(), "in doubt" | "unknown");
         let steps: Vec<_> = standing
             .steps
             .iter()
@@ -156,8 +157,8 @@ fn in_doubt(kernel: &Kernel) -> Result<Vec<CheckInfo>, Error> {
 /// Damage is a finding, and no reason not to look at the rest.
 fn as_far_as_read(checks: Result<Vec<CheckInfo>, Error>) -> Result<Vec<CheckInfo>, Error> {
     match checks {
-        Err(error) if error.code == "damaged" => {
-            Ok(vec![check("store", false, &error.message, error.hint.as_deref())])
+        Err(error) if error.kind() == ErrorKind::Damaged => {
+            Ok(vec![check("store", false, error.message(), error.hint())])
         }
         checks => checks,
     }
@@ -232,7 +233,7 @@ fn peer(
         return Ok(check(&name, true, "not examined: this kernel is not running", None));
     };
     let seen = net.seen(id);
-    let owed = share::usage(snapshot, id)?.owed_rows;
+    let owed = share::usage(snapshot, id).or_error()?.owed_rows;
     let waiting = if owed == 0 { String::new() } else { format!("; {owed} objects wait for it") };
     if peers::put_back(row) {
         let message = "it was put back from a backup, or two processes use its key: it has said, signed, what does not follow from what it said before";
@@ -252,7 +253,7 @@ fn peer(
         return Ok(check(&name, true, &format!("connected{waiting}"), None));
     }
     if row.status == PeerStatus::Visitor {
-        let count = peers::visits(snapshot, id)?.len();
+        let count = peers::visits(snapshot, id).or_error()?.len();
         let message =
             format!("not connected; it is no peer, and comes by itself for {count} objects{waiting}");
         return Ok(check(&name, true, &message, None));

@@ -10,8 +10,10 @@ use super::contract::{
     SealedInfo,
 };
 use super::tell::Tell;
-use super::{moving, names, peers};
-use crate::{Drained, Error, Kernel, Object};
+use super::{moving, names};
+use crate::error::OrError;
+use crate::surface::access;
+use crate::{DrainReport, Error, Kernel, Object};
 
 pub(super) async fn drain(
     kernel: &Kernel,
@@ -22,7 +24,7 @@ pub(super) async fn drain(
     let plan = kernel.drain_plan(to).await?;
     let reaching = moving::reaching(kernel, &plan.moves, &to)?;
     let loses: Vec<GrantInfo> =
-        reaching.iter().map(|(listed, _)| peers::shape(kernel, listed.clone())).collect();
+        reaching.iter().map(|(listed, _)| access::shape(kernel, listed.clone())).collect();
     if params.dry_run {
         return Ok(DrainResult::Plan(DrainPlanInfo {
             to: names::name_of(kernel, &to),
@@ -42,7 +44,7 @@ pub(super) async fn drain(
         drain = drain.leave_calls();
     }
     if let Some(ms) = params.timeout_ms {
-        drain = drain.patience(Duration::from_millis(ms));
+        drain = drain.timeout(Duration::from_millis(ms));
     }
     let progress = |progress: crate::DrainProgress| {
         tell(Progress::of(progress.done, progress.total).in_phase(progress.phase));
@@ -56,7 +58,7 @@ pub(super) async fn drain(
     Ok(DrainResult::Done(Box::new(shape)))
 }
 
-fn shape(kernel: &Kernel, to: &KernelId, done: &Drained) -> Result<DrainDone, Error> {
+fn shape(kernel: &Kernel, to: &KernelId, done: &DrainReport) -> Result<DrainDone, Error> {
     let stuck = done.stuck.iter().map(|(key, why)| moving::refused(key, why)).collect();
     let seen = kernel.net().map(|net| net.seen(to));
     let is_connected = seen.as_ref().is_some_and(|seen| seen.conn.is_some());
@@ -72,7 +74,7 @@ fn shape(kernel: &Kernel, to: &KernelId, done: &Drained) -> Result<DrainDone, Er
         owed: done.owed,
         followed: done.followed,
         follows: follows(kernel, &done.follows)?,
-        unfollowed: done.unfollowed.as_ref().map(|why| why.message.clone()),
+        unfollowed: done.unfollowed.as_ref().map(ToString::to_string),
         loses: Vec::new(),
         carried: 0,
         cancelled: done.is_cancelled,
@@ -87,7 +89,7 @@ fn follows(kernel: &Kernel, all: &[(ObjectKey, KernelId)]) -> Result<Vec<DrainFo
     let snapshot = kernel.shared().snapshot();
     let mut shown = Vec::new();
     for (key, at) in all {
-        let ior = object::head(&snapshot, key)?.map(|row| Object::new(row, kernel.id()).ior(&[]));
+        let ior = object::head(&snapshot, key).or_error()?.map(|row| Object::new(row, kernel.id()).ior(&[]));
         shown.push(DrainFollowInfo {
             key: names::key_text(key),
             ior: ior.map(|ior| ior.as_str().to_owned()),
@@ -107,7 +109,7 @@ pub(super) async fn cancel(
         None => None,
     };
     let done = kernel.cancel_drain(to).await?;
-    let sealed = |departing: &crate::Departing| SealedInfo {
+    let sealed = |departing: &crate::Departure| SealedInfo {
         key: names::key_text(&departing.key),
         to: names::name_of(kernel, &departing.to),
         kernel: departing.to.to_string(),

@@ -9,13 +9,15 @@ use once_model::ids::KernelId;
 
 use super::contract::{self, EntryInfo, HistoryResult, TermInfo};
 use super::names;
+use crate::error::OrError;
 use crate::{Error, Kernel, Object};
 
 /// Entries of a history in one answer, unless the client wants fewer or more.
 const PAGE: usize = 100;
 const PAGE_MAX: usize = 10_000;
 
-pub(super) fn history(kernel: &Kernel, params: &contract::History) -> Result<HistoryResult, Error> {
+/// A page of what is kept here of an object's history.
+pub(crate) fn history(kernel: &Kernel, params: &contract::History) -> Result<HistoryResult, Error> {
     let elsewhere = |name: String, home: KernelId| {
         let home = kernel.shared().called(&home);
         Error::not_home(format!("the history of {name} is at its home, kernel {home}"))
@@ -30,7 +32,7 @@ pub(super) fn history(kernel: &Kernel, params: &contract::History) -> Result<His
             return Err(named.map_or(error, |(uuid, home)| elsewhere(uuid.to_string(), home)));
         }
     };
-    let all = kernel.history(object.key())?;
+    let all = kernel.recorded(object.key())?;
     // A former home still has what it has recorded.
     if let Some(home) = object.home().filter(other).filter(|_| all.is_empty()) {
         return Err(elsewhere(names::key_text(&object.key()), home));
@@ -63,7 +65,7 @@ pub(super) fn history(kernel: &Kernel, params: &contract::History) -> Result<His
 /// Which entries other homes of the object have recorded and not given to this kernel: they are kept there.
 fn at_other_homes(kernel: &Kernel, object: &Object, kept: &[Recorded]) -> Result<Vec<TermInfo>, Error> {
     let Some(lineage) = object.lineage() else { return Ok(Vec::new()) };
-    let Some(chain) = once_core::object::chain(&kernel.shared().snapshot(), &lineage)? else {
+    let Some(chain) = once_core::object::chain(&kernel.shared().snapshot(), &lineage).or_error()? else {
         return Ok(Vec::new());
     };
     let is_here = |term: &Term| kept.iter().any(|recorded| term.holds(recorded.entry.number));
@@ -98,7 +100,7 @@ fn whole_result(kernel: &Kernel, recorded: &Recorded) -> Result<Option<Bytes>, E
     if beside.is_some() || recorded.entry.origin != kernel.id() {
         return Ok(beside);
     }
-    let requested = kernel.shared().requested(&recorded.entry.id)?;
+    let requested = kernel.shared().requested(&recorded.entry.id).or_error()?;
     Ok(requested.and_then(|row| row.outcome).as_ref().and_then(told))
 }
 

@@ -7,10 +7,9 @@ use once_core::{invite_hash, invites};
 use once_model::ids::Hash;
 use once_model::limits::INVITE_VALID_MS;
 
-use super::contract::{
-    self, InviteInfo, InviteResult, InviteState, InvitesResult, InvitesRevoke, InvitesRevokeResult,
-};
+use super::contract::{self, InviteInfo, InviteResult, InviteState, InvitesRevoke, InvitesRevokeResult};
 use super::names;
+use crate::error::{IntoError, OrError};
 use crate::net::Reach;
 use crate::shell::now_ms;
 use crate::{Error, Kernel};
@@ -28,16 +27,21 @@ pub(crate) fn id(hash: &Hash) -> String {
 
 pub(super) async fn invite(kernel: &Kernel, params: contract::Invite) -> Result<InviteResult, Error> {
     let valid = params.expires_s.map_or(Duration::from_millis(INVITE_VALID_MS), Duration::from_secs);
-    let ticket = kernel.invite_as(params.name, valid).await?;
+    let invite = kernel.invite().expires(valid);
+    let ticket = match params.name {
+        Some(name) => invite.petname(name).await?,
+        None => invite.await?,
+    };
     let expires_ms = now_ms().saturating_add(u64::try_from(valid.as_millis()).unwrap_or(u64::MAX));
     let id = id(&invite_hash(&ticket.secret));
     let reach = Reach::of(&ticket.addresses).name().to_owned();
     Ok(InviteResult { ticket: ticket.to_string(), id, expires_ms, reach })
 }
 
-pub(super) fn list(kernel: &Kernel) -> Result<InvitesResult, Error> {
+/// The invites of this kernel, oldest first.
+pub(crate) fn list(kernel: &Kernel) -> Result<Vec<InviteInfo>, Error> {
     let now_ms = now_ms();
-    let mut all = invites(&kernel.shared().snapshot())?;
+    let mut all = invites(&kernel.shared().snapshot()).or_error()?;
     all.sort_by_key(|(_, row)| row.since_ms);
     let shapes = all.into_iter().map(|(hash, row)| {
         let state = match row.used_by {
@@ -55,23 +59,31 @@ pub(super) fn list(kernel: &Kernel) -> Result<InvitesResult, Error> {
             used_by_name: row.used_by.map(|by| names::name_of(kernel, &by)),
         }
     });
-    Ok(InvitesResult { invites: shapes.collect() })
+    Ok(shapes.collect())
 }
 
-pub(super) async fn revoke(kernel: &Kernel, params: InvitesRevoke) -> Result<InvitesRevokeResult, Error> {
-    let name = params.invite.to_ascii_lowercase();
+/// Takes an invite back that a beginning of its id means.
+pub(crate) async fn revoke(kernel: &Kernel, name: &str) -> Result<String, Error> {
+    let name = name.to_ascii_lowercase();
     if name.len() < SHORTEST {
         return Err(Error::usage(format!("an invite is named by at least {SHORTEST} digits of its id"))
             .with_hint("`once invites` lists them"));
     }
-    let mut found = invites(&kernel.shared().snapshot())?;
+    let mut found = invites(&kernel.shared().snapshot()).or_error()?;
     found.retain(|(hash, _)| hash.to_string().starts_with(&name));
     match found.as_slice() {
         [(secret_hash, _)] => {
             kernel.command(Command::RevokeInvite { secret_hash: *secret_hash }).await?;
-            Ok(InvitesRevokeResult { id: id(secret_hash) })
+            Ok(id(secret_hash))
         }
-        [] => Err(Error::from(once_core::Refusal::NoInvite)),
+        [] => Err(once_core::Refusal::NoInvite.into_error()),
         _ => Err(Error::ambiguous("more than one invite begins so").with_hint("write more of its id")),
     }
+}
+
+pub(super) async fn taken_back(
+    kernel: &Kernel,
+    params: &InvitesRevoke,
+) -> Result<InvitesRevokeResult, Error> {
+    kernel.revoke_invite(&params.invite).await.map(|id| InvitesRevokeResult { id })
 }

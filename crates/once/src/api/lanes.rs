@@ -12,6 +12,7 @@ use once_model::wire::Code;
 use super::check::check;
 use super::contract::CheckInfo;
 use super::names;
+use crate::error::OrError;
 use crate::shell::now_ms;
 use crate::troubles::{Trouble, What};
 use crate::{Error, Kernel};
@@ -34,7 +35,8 @@ pub(super) fn waiting_count(snapshot: &dyn Read) -> Result<usize, Error> {
     act::waiting(snapshot, &mut |_, _, _, _| {
         count += 1;
         if count < LOOKED_AT_MAX { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
-    })?;
+    })
+    .or_error()?;
     Ok(count)
 }
 
@@ -122,10 +124,11 @@ fn for_nobody(kernel: &Kernel, snapshot: &dyn Read) -> Result<Vec<CheckInfo>, Er
             waiting.entry(home).or_insert((0, row.action.id)).0 += 1;
         }
         if looked < LOOKED_AT_MAX { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
-    })?;
+    })
+    .or_error()?;
     let mut checks = Vec::new();
     for (home, (count, id)) in waiting {
-        if once_core::peers::peer(snapshot, &home)?.is_some() {
+        if once_core::peers::peer(snapshot, &home).or_error()?.is_some() {
             continue;
         }
         let (home, many) =
@@ -188,7 +191,8 @@ pub(super) fn stuck(
             }
         }
         if looked < LOOKED_AT_MAX { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
-    })?;
+    })
+    .or_error()?;
     shorten(&mut oldest);
     Ok((count, oldest))
 }

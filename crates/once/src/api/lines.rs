@@ -148,6 +148,7 @@ mod tests {
     use tokio::io::BufReader;
 
     use super::*;
+    use crate::ErrorKind;
 
     fn run<T>(test: impl Future<Output = T>) -> T {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
@@ -183,7 +184,7 @@ mod tests {
                     match line.grow(part.len(), &places).await {
                         Ok(()) => line.bytes.extend(part),
                         Err(error) => {
-                            assert_eq!(error.code, "quota");
+                            assert_eq!(error.kind(), ErrorKind::Quota);
                             refused += 1;
                             break;
                         }
@@ -208,7 +209,7 @@ mod tests {
             tokio::io::AsyncWriteExt::write_all(&mut said, &vec![b'x'; 2 * MIDDLE_MAX_BYTES]).await.unwrap();
             let places = Places::default();
             let error = next(&mut BufReader::new(&mut heard), &places).await.unwrap_err();
-            assert_eq!(error.code, "timeout");
+            assert_eq!(error.kind(), ErrorKind::Timeout);
             assert_eq!(places.long.available_permits(), LONG_AT_ONCE);
         });
     }

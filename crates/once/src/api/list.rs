@@ -13,6 +13,7 @@ use once_model::limits::FIND_LOOKS_MAX_OBJECTS;
 
 use super::contract::{List, ListResult, ObjectInfo, ObjectState, Sort};
 use super::{names, shapes};
+use crate::error::{IntoError, OrError};
 use crate::find::wrong;
 use crate::{Error, Kernel, Object, State};
 
@@ -34,7 +35,7 @@ type Page = (Vec<(Object, Option<String>)>, Option<String>);
 /// A place in an order: the value to sort by, then the key.
 type Place = (Vec<u8>, ObjectKey);
 
-pub(super) async fn list(kernel: &Kernel, params: List) -> Result<ListResult, Error> {
+pub(crate) async fn list(kernel: &Kernel, params: List) -> Result<ListResult, Error> {
     let (sort, after) = (params.sort, params.after.clone());
     if params.tombstones && sort != Sort::Key {
         return Err(Error::usage("removed objects are listed in the order of their UUIDs only"));
@@ -122,9 +123,10 @@ fn by_key(
             }
         }
         ControlFlow::Continue(())
-    })?;
+    })
+    .or_error()?;
     match failed {
-        Some(error) => Err(error.into()),
+        Some(error) => Err(error.into_error()),
         None => Ok((found, next.map(|key| names::key_text(&key)))),
     }
 }
@@ -152,8 +154,8 @@ fn sorted(
     let next = places.last().filter(|_| has_more).map(place_text);
     let mut found = Vec::with_capacity(places.len());
     for (_, key) in &places {
-        if let Some(head) = object::head(rows, key)? {
-            let name = name_of(rows, Some(index), &head)?;
+        if let Some(head) = object::head(rows, key).or_error()? {
+            let name = name_of(rows, Some(index), &head).or_error()?;
             found.push((Object::new(head, wanted.me), name));
         }
     }

@@ -14,6 +14,7 @@ use super::contract::{
     ReferencePlace, RefsResult,
 };
 use super::{names, shapes, turns};
+use crate::error::OrError;
 use crate::{Change, Component, Error, Kernel, Object, datadir};
 
 /// The size of what lies in a folder; what vanishes meanwhile counts nothing. `None` if the folder cannot be looked at.
@@ -33,22 +34,24 @@ pub(super) async fn import(kernel: &Kernel, params: contract::Import) -> Result<
     let one = |ImportText { text, source, over }: ImportText| async move {
         let scenario = match Scenario::parse(text) {
             Ok(scenario) => scenario,
-            Err(error) => return ImportInfo::Refused { error: error.into() },
+            Err(error) => return ImportInfo::Refused { error: (&Error::from(error)).into() },
         };
         let bytes = scenario.bytes().clone();
-        let imported = match over {
-            None => kernel.import(bytes, source).await,
-            Some(over) => match revision(kernel, &scenario, &over) {
-                Ok(over) => kernel.import_over(bytes, source, over).await,
-                Err(error) => Err(error),
-            },
+        let mut import = kernel.import(bytes);
+        if let Some(source) = source {
+            import = import.source(source);
+        }
+        let imported = match over.map(|over| revision(kernel, &scenario, &over)).transpose() {
+            Ok(None) => import.await,
+            Ok(Some(over)) => import.over(over).await,
+            Err(error) => Err(error),
         };
         match imported {
             Ok(imported) => ImportInfo::Kept(Box::new(ImportedInfo {
                 change: changed(kernel, imported, Some(&scenario)),
                 identity: shapes::identity(scenario.identity()),
             })),
-            Err(error) => ImportInfo::Refused { error },
+            Err(error) => ImportInfo::Refused { error: (&error).into() },
         }
     };
     // Many are under way at once, so that they share their commits.
@@ -63,7 +66,7 @@ fn revision(kernel: &Kernel, scenario: &Scenario, beginning: &str) -> Result<Has
     if let Ok(whole) = wanted.parse() {
         return Ok(whole);
     }
-    let found = object::find(&kernel.shared().snapshot(), &scenario.uuid(), None)?;
+    let found = object::find(&kernel.shared().snapshot(), &scenario.uuid(), None).or_error()?;
     let ids: Vec<Hash> = found.iter().map(|row| row.header.id()).collect();
     let mut fitting = ids.into_iter().filter(|id| id.to_string().starts_with(&wanted));
     match (fitting.next(), fitting.next()) {
@@ -95,13 +98,11 @@ pub(super) async fn create(kernel: &Kernel, params: contract::Create) -> Result<
 
 pub(super) async fn put(kernel: &Kernel, params: contract::Put) -> Result<ChangeInfo, Error> {
     let object = names::object(kernel, &params.object)?;
-    let done = match &params.base {
-        None => kernel.put(object.key(), params.text).await?,
-        Some(base) => {
-            let base = Hash::from_str(base).map_err(|e| Error::usage(format!("base: {e}")))?;
-            kernel.put_on(object.key(), base, params.text).await?
-        }
-    };
+    let mut put = kernel.put(object.key(), params.text);
+    if let Some(base) = &params.base {
+        put = put.base(Hash::from_str(base).map_err(|e| Error::usage(format!("base: {e}")))?);
+    }
+    let done = put.await?;
     Ok(changed(kernel, done, None))
 }
 
@@ -176,13 +177,13 @@ fn not_kept(kernel: &Kernel, newest: &Object, number: u64, kept: &[u64]) -> Erro
 
 /// The scenario of an object that was not removed.
 pub(super) fn scenario(rows: &dyn Read, object: &Object) -> Result<Option<Scenario>, Error> {
-    match object::body(rows, &object.row.header)? {
+    match object::body(rows, &object.row.header).or_error()? {
         Some(bytes) => Ok(Some(Scenario::parse(bytes)?)),
         None => Ok(None),
     }
 }
 
-pub(super) fn refs(kernel: &Kernel, params: &contract::Refs) -> Result<RefsResult, Error> {
+pub(crate) fn refs(kernel: &Kernel, params: &contract::Refs) -> Result<RefsResult, Error> {
     let snapshot = kernel.shared().snapshot();
     let object = names::object_in(kernel, &snapshot, &params.object)?;
     let Some(scenario) = scenario(&snapshot, &object)? else {

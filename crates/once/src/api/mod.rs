@@ -5,40 +5,40 @@
 mod acting;
 mod actions;
 mod answer;
-mod check;
+pub(crate) mod check;
 mod client;
-mod conflicts;
+pub(crate) mod conflicts;
 pub mod contract;
 mod coordinate;
-mod damage;
+pub(crate) mod damage;
 mod dead_letters;
 mod difference;
-mod doctor;
+pub(crate) mod doctor;
 mod doors;
 mod drain;
 mod events;
 mod find;
-mod history;
-mod invites;
+pub(crate) mod history;
+pub(crate) mod invites;
 mod lanes;
 mod lines;
-mod list;
-mod methods;
+pub(crate) mod list;
+pub(crate) mod methods;
 mod moving;
-mod names;
-mod outbox;
+pub(crate) mod names;
+pub(crate) mod outbox;
 mod peers;
 mod quarantine;
-mod retire;
+pub(crate) mod retire;
 mod served;
 mod server;
 mod shapes;
-mod standing;
-mod status;
+pub(crate) mod standing;
+pub(crate) mod status;
 mod tell;
 #[cfg(test)]
 mod tests;
-mod transfer;
+pub(crate) mod transfer;
 mod transfers;
 mod turns;
 mod way;
@@ -88,14 +88,6 @@ fn socket_path(data: &Path) -> std::io::Result<SocketPath> {
     Ok(SocketPath { path, _folder: Some(folder) })
 }
 
-/// What a kernel in this process tells of itself, as `status` does over the socket.
-///
-/// # Errors
-/// When its store cannot be read.
-pub fn status(kernel: &Kernel) -> Result<contract::StatusResult, Error> {
-    status::status(kernel)
-}
-
 /// An answer, as the contract has it.
 fn shown<M: Method>(answer: Result<M::Result, Error>) -> Result<Value, Error> {
     serde_json::to_value(answer?).map_err(|error| Error::fault(format!("the answer of {}: {error}", M::NAME)))
@@ -119,7 +111,7 @@ macro_rules! answers {
 
 answers! { kernel, tell;
     Hello(_) => Ok(hello(kernel)),
-    Status(_) => status::status(kernel),
+    Status(_) => kernel.status(),
     Events(params) => events::events(kernel, params).await,
     Import(params) => methods::import(kernel, params).await,
     Create(params) => methods::create(kernel, params).await,
@@ -149,36 +141,36 @@ answers! { kernel, tell;
     Exchange(params) => transfer::exchange(kernel, params, tell).await,
     Follow(params) => transfer::follow(kernel, params).await,
     Unfollow(params) => transfer::unfollow(kernel, params).await,
-    Follows(_) => transfer::follows(kernel),
+    Follows(_) => kernel.follows(),
     Move(params) => moving::start(kernel, params, tell).await,
     Moves(_) => moving::list(kernel).await,
     MovesWithdraw(params) => moving::withdraw(kernel, params).await,
     Drain(params) => drain::drain(kernel, params, tell).await,
     DrainCancel(params) => drain::cancel(kernel, params).await,
     Retire(params) => retire::retire(kernel, params).await,
-    Outbox(_) => outbox::list(kernel).await,
+    Outbox(_) => kernel.outbox().await,
     OutboxDrop(params) => outbox::give_up(kernel, params).await,
     DeadLetters(params) => dead_letters::list(kernel, params).await,
     DeadLettersRetry(params) => dead_letters::retry(kernel, params).await,
     DeadLettersDrop(params) => dead_letters::give_up(kernel, params).await,
     Invite(params) => invites::invite(kernel, params).await,
-    Invites(_) => invites::list(kernel),
-    InvitesRevoke(params) => invites::revoke(kernel, params).await,
+    Invites(_) => kernel.invites().map(|invites| contract::InvitesResult { invites }),
+    InvitesRevoke(params) => invites::taken_back(kernel, &params).await,
     Join(params) => peers::join(kernel, params).await,
-    Peers(_) => peers::list(kernel),
+    Peers(_) => kernel.peers().map(|peers| contract::PeersResult { peers }),
     PeersAdd(params) => peers::add(kernel, params).await,
     PeersSet(params) => peers::set(kernel, params).await,
     PeersRemove(params) => peers::remove(kernel, params).await,
     PeersDial(params) => peers::dial(kernel, params).await,
     Grant(params) => peers::grant(kernel, params).await,
     Revoke(params) => peers::revoke(kernel, params).await,
-    Grants(_) => peers::grants(kernel),
+    Grants(_) => kernel.grants().map(|grants| contract::GrantsResult { grants }),
     Quarantine(_) => quarantine::look(kernel),
     QuarantineEnd(params) => quarantine::end(kernel, params).await,
-    ClockAccept(_) => doctor::accept_clock(kernel).await,
+    ClockAccept(_) => kernel.accept_clock().await,
     Doctor(params) => doctor::examine(kernel, params).await,
     Survey(params) => damage::survey(kernel, params).await,
-    ConfirmLosses(_) => damage::confirm(kernel),
+    ConfirmLosses(_) => kernel.confirm_losses(),
     Unserve(params) => served::unserve(kernel, params).await,
     Listen(params) => Err(needs_a_connection(&params)),
     Stop(params) => Err(needs_a_connection(&params)),

@@ -14,9 +14,11 @@ use super::contract::{
     MovesInfo, MovesResult, MovesWithdraw, MovesWithdrawResult, NewsInfo, Progress, RefusedInfo, StayedInfo,
 };
 use super::tell::Tell;
-use super::{names, peers, turns};
+use super::{names, turns};
+use crate::error::OrError;
 use crate::shell::now_ms;
-use crate::{Arriving, Departing, Error, Kernel, NewsOwed, Stayed};
+use crate::surface::access;
+use crate::{Departure, Error, FailedMove, Kernel, NewsOwed, PendingArrival};
 
 /// An object that is to move, and its component.
 pub(super) type Wanted = (ObjectKey, String);
@@ -30,7 +32,7 @@ pub(super) async fn start(
     let wanted = wanted(kernel, &params).await?;
     let reaching = reaching(kernel, &wanted, &to)?;
     let loses: Vec<GrantInfo> =
-        reaching.iter().map(|(listed, _)| peers::shape(kernel, listed.clone())).collect();
+        reaching.iter().map(|(listed, _)| access::shape(kernel, listed.clone())).collect();
     if params.dry_run {
         let objects = wanted.iter().map(|(key, _)| names::key_text(key)).collect();
         return Ok(MoveResult::Plan(MovePlan { objects, loses, dry_run: true }));
@@ -63,8 +65,12 @@ pub(super) async fn start(
 
 /// An object that does not move, and why.
 pub(super) fn refused(key: &ObjectKey, error: &Error) -> RefusedInfo {
-    let Error { code, message, hint, .. } = error.clone();
-    RefusedInfo { key: names::key_text(key), code, message, hint }
+    RefusedInfo {
+        key: names::key_text(key),
+        code: error.into(),
+        message: error.message().to_owned(),
+        hint: error.hint().map(str::to_owned),
+    }
 }
 
 /// How all of them move.
@@ -145,7 +151,7 @@ async fn wanted(kernel: &Kernel, params: &contract::Move) -> Result<Vec<Wanted>,
         })
         .map(|()| keys)
     });
-    Ok(looked.await.map_err(|_| Error::fault("listing the objects panicked"))??)
+    looked.await.map_err(|_| Error::fault("listing the objects panicked"))?.or_error()
 }
 
 /// A grant on the kernel or on a component, and the objects that it reaches.
@@ -165,7 +171,7 @@ pub(super) async fn carry(kernel: &Kernel, reaching: &[Reaching]) -> Result<(), 
 /// The grants on the kernel or on a component that reach these objects: they stay behind.
 pub(super) fn reaching(kernel: &Kernel, wanted: &[Wanted], to: &KernelId) -> Result<Vec<Reaching>, Error> {
     let mut found = Vec::new();
-    for listed in peers::listed(kernel)? {
+    for listed in access::listed(kernel)? {
         let grant = &listed.grant;
         if grant.kernel == *to || !listed.holds(now_ms()) || !matches!(grant.right, Right::Read | Right::Act)
         {
@@ -195,7 +201,7 @@ pub(super) async fn list(kernel: &Kernel) -> Result<MovesResult, Error> {
 
 /// Objects that were to move, or wanted to, and stay.
 fn stayed(kernel: &Kernel) -> Result<Vec<StayedInfo>, Error> {
-    let one = |Stayed { key, to, at_ms, why }: Stayed| StayedInfo {
+    let one = |FailedMove { key, to, at_ms, why }: FailedMove| StayedInfo {
         key: names::key_text(&key),
         to: names::name_of(kernel, &to),
         kernel: to.to_string(),
@@ -210,8 +216,9 @@ fn arrivals(kernel: &Kernel) -> Result<Vec<ArrivalInfo>, Error> {
     let snapshot = kernel.shared().snapshot();
     let served = kernel.shared().components.served.list();
     let mut shown = Vec::new();
-    for Arriving { key, from, since_ms } in kernel.arrivals()? {
-        let component = object::head(&snapshot, &key)?.map(|head| head.header.component).unwrap_or_default();
+    for PendingArrival { key, from, since_ms } in kernel.arrivals()? {
+        let component =
+            object::head(&snapshot, &key).or_error()?.map(|head| head.header.component).unwrap_or_default();
         let programs = served.iter().find(|(name, ..)| *name == component).map(|(_, programs, _)| *programs);
         shown.push(ArrivalInfo {
             key: names::key_text(&key),
@@ -237,7 +244,7 @@ fn owed(kernel: &Kernel, news: &NewsOwed) -> NewsInfo {
 }
 
 /// An object that is about to leave.
-fn leaving(kernel: &Kernel, departing: &Departing) -> DepartureInfo {
+fn leaving(kernel: &Kernel, departing: &Departure) -> DepartureInfo {
     let seen = kernel.net().map(|net| net.seen(&departing.to));
     let is_connected = seen.as_ref().is_some_and(|seen| seen.conn.is_some());
     DepartureInfo {
@@ -269,7 +276,7 @@ pub(super) fn summary(kernel: &Kernel) -> Result<MovesInfo, Error> {
 }
 
 /// Those that are handed over, oldest first: until the receiver has answered nobody changes them.
-fn sealed(all: &[Departing]) -> Vec<Departing> {
+fn sealed(all: &[Departure]) -> Vec<Departure> {
     let mut sealed: Vec<_> = all.iter().filter(|departing| departing.is_sealed).copied().collect();
     sealed.sort_by_key(|departing| departing.since_ms);
     sealed
@@ -293,7 +300,7 @@ pub(super) fn examine(kernel: &Kernel) -> Result<Vec<CheckInfo>, Error> {
 }
 
 /// One that stays without anybody having been told.
-fn unmoved(kernel: &Kernel, Stayed { key, to, why, .. }: &Stayed) -> CheckInfo {
+fn unmoved(kernel: &Kernel, FailedMove { key, to, why, .. }: &FailedMove) -> CheckInfo {
     let (key, to) = (names::key_text(key), names::name_of(kernel, to));
     let message = format!("object {key} was to move to {to}, and stays: {}", names::shown(why));
     check(
@@ -328,13 +335,13 @@ fn untold(kernel: &Kernel) -> Result<Vec<CheckInfo>, Error> {
 /// A receiver that can be reached answers at once.
 const LATE_AFTER_MS: u64 = 60_000;
 
-fn late(all: &[Departing], now_ms: u64) -> Vec<Departing> {
+fn late(all: &[Departure], now_ms: u64) -> Vec<Departure> {
     let mut late = sealed(all);
     late.retain(|departing| now_ms.saturating_sub(departing.since_ms) >= LATE_AFTER_MS);
     late
 }
 
-fn unanswered(kernel: &Kernel, departing: &Departing) -> CheckInfo {
+fn unanswered(kernel: &Kernel, departing: &Departure) -> CheckInfo {
     let (key, to) = (names::key_text(&departing.key), names::name_of(kernel, &departing.to));
     let age_s = now_ms().saturating_sub(departing.since_ms) / 1000;
     let seen = kernel.net().map(|net| net.seen(&departing.to));
@@ -368,7 +375,7 @@ mod tests {
 
     #[test]
     fn what_is_handed_over_for_a_minute_is_late_and_what_still_works_here_is_not() {
-        let departing = |n: u8, since_ms: u64, is_sealed: bool| Departing {
+        let departing = |n: u8, since_ms: u64, is_sealed: bool| Departure {
             key: ObjectKey {
                 uuid: Uuid::from_bytes([n; 16]),
                 line: Line::Unclaimed(Hash::from_bytes([n; 32])),

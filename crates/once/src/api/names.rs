@@ -9,7 +9,8 @@ use once_model::action::Given;
 use once_model::ids::{Hash, KernelId, Line, Lineage, ObjectKey, Uuid};
 use once_model::ior::Ior;
 
-pub(super) use crate::object::key_text;
+use crate::error::OrError;
+pub(crate) use crate::object::key_text;
 use crate::{Error, Kernel, Object};
 
 /// The fewest hexadecimal digits of a UUID, or characters of a kernel id, that name something.
@@ -66,7 +67,7 @@ pub(super) fn objects(rows: &dyn Read, name: &str) -> Result<Vec<HeadRow>, Error
         1 => digits.get(digits.len() - 1..).and_then(|last| u8::from_str_radix(last, 16).ok()),
         _ => None,
     };
-    let mut found = object::with_prefix(rows, &bytes, half, 1000)?;
+    let mut found = object::with_prefix(rows, &bytes, half, 1000).or_error()?;
     if let Some(line) = line {
         let (kind, beginning) = line.split_at(1);
         // What was unclaimed when it was named so may have been claimed since.
@@ -90,7 +91,8 @@ fn claimed_since(rows: &dyn Read, uuid: &[u8], hash: &str) -> Result<Vec<Lineage
             found.extend(once_core::txn::decode::<Lineage>(Table::Genesis, &value));
         }
         ControlFlow::Continue(())
-    })?;
+    })
+    .or_error()?;
     Ok(found)
 }
 
@@ -100,7 +102,7 @@ pub(super) fn by_ior(rows: &dyn Read, ior: &Ior) -> Result<Vec<HeadRow>, Error> 
         return Err(Error::usage(format!("{} names no object: it has no UUID", shown(ior.as_str()))));
     };
     let line = ior.line();
-    Ok(object::find(rows, &uuid, line)?)
+    object::find(rows, &uuid, line).or_error()
 }
 
 /// The reference that a name means, also if the object is not here.
@@ -116,7 +118,7 @@ pub(super) fn ior(kernel: &Kernel, name: &str) -> Result<Ior, Error> {
 
 /// The one peer that a name means.
 pub(super) fn peer(kernel: &Kernel, name: &str) -> Result<(KernelId, PeerRow), Error> {
-    let peers = peers::all(&kernel.shared().snapshot())?;
+    let peers = peers::all(&kernel.shared().snapshot()).or_error()?;
     if let Some(found) = peers.iter().find(|(_, row)| row.petname.as_deref() == Some(name)) {
         return Ok(found.clone());
     }
@@ -172,7 +174,7 @@ fn newest(kernel: &Kernel, name: &str) -> Result<Given, Error> {
             Err(Error::removed(format!("{} was removed", key_text(&found.key()))))
         }
         Ok(found) => Ok(Given { key: found.key(), content: found.row.header.content }),
-        Err(error) if error.code == "not-found" => match Ior::parse(name).ok() {
+        Err(error) if error.is_not_found() => match Ior::parse(name).ok() {
             // Unclaimed: what it is says which one it is.
             Some(ior) => match (ior.uuid(), ior.line()) {
                 (Some(uuid), Some(line @ Line::Unclaimed(content))) => {

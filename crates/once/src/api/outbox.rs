@@ -14,6 +14,7 @@ use super::contract::{
     DroppedDebts, OutboxDrop, OutboxDropResult, OutboxResult, OwedInfo, ReachInfo, WaitingInfo, WorkInfo,
 };
 use super::{names, standing, transfers};
+use crate::error::OrError;
 use crate::{Error, Kernel};
 
 /// Actions, and as many pieces of work outside, that an answer lists.
@@ -25,7 +26,7 @@ const AT_ONCE: usize = 256;
 /// Shares that are looked at to say since when: the oldest are likely among them.
 const LOOKED_AT_MAX: usize = 1000;
 
-pub(super) async fn list(kernel: &Kernel) -> Result<OutboxResult, Error> {
+pub(crate) async fn list(kernel: &Kernel) -> Result<OutboxResult, Error> {
     let stands = standing::of_own(kernel, &crate::stands::all(kernel).await?);
     Ok(OutboxResult { owed: owed(kernel)?, acts: acts(kernel, stands)?, work: work(kernel)? })
 }
@@ -36,18 +37,24 @@ pub(super) async fn give_up(kernel: &Kernel, which: OutboxDrop) -> Result<Outbox
             standing::drop_action(kernel, id).await.map(OutboxDropResult::Action)
         }
         OutboxDrop { id: None, peer: Some(peer), object } => {
-            give_up_debts(kernel, &peer, object.as_deref()).await.map(OutboxDropResult::Debts)
+            let (peer, _) = names::peer(kernel, &peer)?;
+            let object = object.map(|name| names::object(kernel, &name)).transpose()?;
+            let given_up = give_up_debts(kernel, peer, object.map(|object| object.key())).await?;
+            let (peer, kernel) = (names::name_of(kernel, &peer), peer.to_string());
+            Ok(OutboxDropResult::Debts(DroppedDebts { peer, kernel, given_up }))
         }
         _ => Err(Error::usage("say the id of an action, or a peer and perhaps an object that it is owed")),
     }
 }
 
 /// Gives up what a peer is owed: the peer is gone for good, or denies this kernel.
-async fn give_up_debts(kernel: &Kernel, peer: &str, object: Option<&str>) -> Result<DroppedDebts, Error> {
-    let (peer, _) = names::peer(kernel, peer)?;
+pub(crate) async fn give_up_debts(
+    kernel: &Kernel,
+    peer: KernelId,
+    object: Option<ObjectKey>,
+) -> Result<u64, Error> {
     let mut given_up: u64 = 0;
-    if let Some(name) = object {
-        let key = names::object(kernel, name)?.key();
+    if let Some(key) = object {
         kernel.command(Command::GiveUp { peer, key }).await?;
         given_up = 1;
     } else {
@@ -66,7 +73,8 @@ async fn give_up_debts(kernel: &Kernel, peer: &str, object: Option<&str>) -> Res
                     });
                     if keys.len() < AT_ONCE { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
                 },
-            )?;
+            )
+            .or_error()?;
             let Some(last) = keys.last() else { break };
             // The first key behind it.
             next = [last.to_row().as_slice(), &[0]].concat();
@@ -75,20 +83,20 @@ async fn give_up_debts(kernel: &Kernel, peer: &str, object: Option<&str>) -> Res
                 match done {
                     Ok(_) => given_up += 1,
                     // The peer had it meanwhile.
-                    Err(error) if error.code == "not-found" => {}
+                    Err(error) if error.is_not_found() => {}
                     Err(error) => return Err(error),
                 }
             }
         }
     }
-    Ok(DroppedDebts { peer: names::name_of(kernel, &peer), kernel: peer.to_string(), given_up })
+    Ok(given_up)
 }
 
 fn owed(kernel: &Kernel) -> Result<Vec<OwedInfo>, Error> {
     let snapshot = kernel.shared().snapshot();
     let mut shown = Vec::new();
-    for (peer, _) in peers::all(&snapshot)? {
-        let rows = once_core::share::usage(&snapshot, &peer)?.owed_rows;
+    for (peer, _) in peers::all(&snapshot).or_error()? {
+        let rows = once_core::share::usage(&snapshot, &peer).or_error()?.owed_rows;
         let mut oldest: Option<u64> = None;
         let mut looked = 0;
         once_core::share::owed(&snapshot, &peer, Kind::Objects, &[], &mut |_, value| {
@@ -97,7 +105,8 @@ fn owed(kernel: &Kernel) -> Result<Vec<OwedInfo>, Error> {
             }
             looked += 1;
             if looked < LOOKED_AT_MAX { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
-        })?;
+        })
+        .or_error()?;
         if rows > 0 || oldest.is_some() {
             let transfers = transfers::list(kernel, Some(peer));
             shown.push(OwedInfo { rows, oldest_ms: oldest, transfers, reach: reach(kernel, &peer) });
@@ -124,7 +133,8 @@ fn acts(kernel: &Kernel, mut stands: BTreeMap<ObjectKey, String>) -> Result<Vec<
             reach: reach(kernel, &home),
         });
         if shown.len() < SHOWN_MAX { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
-    })?;
+    })
+    .or_error()?;
     Ok(shown)
 }
 
@@ -139,7 +149,8 @@ fn work(kernel: &Kernel) -> Result<Vec<WorkInfo>, Error> {
             since_ms: row.since_ms,
         });
         if shown.len() < SHOWN_MAX { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
-    })?;
+    })
+    .or_error()?;
     Ok(shown)
 }
 

@@ -16,7 +16,14 @@ pub(super) async fn retire(kernel: &Kernel, params: contract::Retire) -> Result<
         None => None,
     };
     let patience = Duration::from_millis(params.timeout_ms.unwrap_or(PATIENCE_MS));
-    let checks = kernel.retire(to, patience, params.has_receipts).await?;
+    let mut retire = kernel.retire().timeout(patience);
+    if let Some(to) = to {
+        retire = retire.to(to);
+    }
+    if params.has_receipts {
+        retire = retire.receipts_written();
+    }
+    let checks = retire.await?;
     let can_go = checks.iter().all(|check| check.ok);
     let shown = checks.iter().map(|one| check::check(one.check, one.ok, &one.message, one.hint)).collect();
     Ok(RetireResult { erasable: can_go, checks: shown })
@@ -25,7 +32,7 @@ pub(super) async fn retire(kernel: &Kernel, params: contract::Retire) -> Result<
 /// A page of what this kernel has recorded of an object.
 pub(super) async fn receipts(kernel: &Kernel, params: contract::Receipts) -> Result<ReceiptsResult, Error> {
     let key = names::object(kernel, &params.object)?.key();
-    let page = kernel.receipts(key, params.after.unwrap_or(0), PAGE_MAX).await?;
+    let page = kernel.receipts(key).after(params.after.unwrap_or(0)).limit(PAGE_MAX).await?;
     let next = page.last().filter(|_| page.len() == PAGE_MAX).map(|last| last.entry.number);
     let receipts = page.iter().map(receipts::info).collect();
     Ok(ReceiptsResult { object: names::key_text(&key), receipts, next })

@@ -23,6 +23,7 @@ use super::names::{self, key_text};
 use crate::component::{
     self, Asked, ClientId, Components, OFFERED_MAX, Offer, RUNS_MAX, SERVED_MAX, Served, Slot, WORKS_MAX,
 };
+use crate::error::OrError;
 use crate::net::lock;
 use crate::shell::{Mail, what_to_free};
 use crate::{Error, Kernel, datadir};
@@ -265,7 +266,7 @@ fn shown<M: Method>(result: &M::Result) -> Result<Value, Error> {
 async fn worked(kernel: &Kernel, params: &str) -> Result<(), Error> {
     let (key, id, result) = answer::read_work(params)?;
     let shared = kernel.shared();
-    let Some(name) = act::work_of(&shared.snapshot(), &key, &id)? else {
+    let Some(name) = act::work_of(&shared.snapshot(), &key, &id).or_error()? else {
         return Err(Error::not_found(format!("no work {id} of this object waits here"))
             .with_hint("it was answered before, or its object is gone: nothing is left to be done"));
     };

@@ -69,6 +69,14 @@ impl Kernel {
     /// Binds the local API's socket in the data directory and serves it while the kernel runs. Serving does not keep
     /// it running; a call that is under way does.
     ///
+    /// ```no_run
+    /// # async fn run(alice: once::Kernel) -> Result<(), once::Error> {
+    /// alice.serve_api().await?;    // from now on `once --data …` and other programs can use it
+    /// alice.stopped().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// When the socket cannot be bound.
     pub async fn serve_api(&self) -> Result<(), Error> {

@@ -1,14 +1,13 @@
 //! From what the engine and the store have to the shapes of the contract.
 
 use once_core::object::HeadRow;
-use once_core::waist::Change;
 use once_model::header::Header;
 use once_model::ids::Uuid;
 use once_model::scenario::{self, Scenario};
 
 use super::contract::{ActionInfo, ActionStatus, ChangeKind, DoneInfo, Identity, ObjectInfo, ObjectState};
 use super::names;
-use crate::{Acted, Kernel, Object, State};
+use crate::{ActionResult, Change, Kernel, Object, State};
 
 pub(super) fn object(kernel: &Kernel, object: &Object) -> ObjectInfo {
     let at = if object.home() == Some(kernel.id()) { kernel.addresses() } else { Vec::new() };
@@ -96,7 +95,7 @@ pub(super) const fn identity(identity: scenario::Identity) -> Identity {
 }
 
 /// An action that is done.
-pub(super) fn acted(acted: &Acted) -> ActionInfo {
+pub(super) fn acted(acted: &ActionResult) -> ActionInfo {
     let result_text = String::from_utf8_lossy(&acted.result).into_owned();
     let done = DoneInfo {
         result: serde_json::from_str(&result_text).unwrap_or_default(),

@@ -13,6 +13,7 @@ use once_model::wire::Code;
 use super::check::check;
 use super::contract::{CheckInfo, DroppedAction};
 use super::names;
+use crate::error::OrError;
 use crate::stands::why;
 use crate::{Error, Kernel};
 
@@ -75,7 +76,8 @@ fn answers(kernel: &Kernel, snapshot: &dyn Read, stands: &[Stands]) -> Result<Ve
             checks.extend(code.map(|code| answer(&key, &row, code)));
             let enough = refused.is_empty() || checks.len() >= SHOWN_MAX || looked >= LOOKED_AT_MAX;
             if enough { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-        })?;
+        })
+        .or_error()?;
     }
     if let Some(more) = count.checked_sub(checks.len()).filter(|more| *more > 0) {
         let message = format!("{more} more objects cannot be told what came of their effects");
@@ -131,14 +133,15 @@ fn suspects(kernel: &Kernel) -> Vec<CheckInfo> {
 }
 
 /// Takes an action back that no client asks for.
-pub(super) async fn drop_action(kernel: &Kernel, id: Uuid) -> Result<DroppedAction, Error> {
+pub(crate) async fn drop_action(kernel: &Kernel, id: Uuid) -> Result<DroppedAction, Error> {
     let mut found: Option<(KernelId, ObjectKey, u64)> = None;
     act::waiting(&kernel.shared().snapshot(), &mut |home, key, sequence, row| {
         if row.action.id == id {
             found = Some((home, key, sequence));
         }
         if found.is_some() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-    })?;
+    })
+    .or_error()?;
     let Some((home, key, sequence)) = found else {
         return Err(Error::not_found(format!("no action {} waits here", id))
             .with_hint("`once outbox` lists those that do"));

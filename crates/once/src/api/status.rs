@@ -12,6 +12,7 @@ use super::contract::{LiveInfo, ServedInfo, SpreadInfo, StatusResult};
 use super::{conflicts, damage, lanes, methods, moving, transfers};
 use crate::coordinate::is_own;
 use crate::coordinations::doubtful;
+use crate::error::{IntoError, OrError};
 use crate::{Error, Kernel};
 
 /// Coordinations that are looked at, to say how many are in doubt.
@@ -56,22 +57,22 @@ fn count(kernel: &Kernel, snapshot: &dyn Read) -> Result<Counted, Error> {
     all.damage = match counted {
         Ok(()) => crate::net::lock(&kernel.shared().damage).clone(),
         Err(damaged @ StoreError::Damaged { .. }) => Some(damaged.to_string()),
-        Err(error) => return Err(error.into()),
+        Err(error) => return Err(error.into_error()),
     };
     Ok(all)
 }
 
-pub(super) fn status(kernel: &Kernel) -> Result<StatusResult, Error> {
+pub(crate) fn status(kernel: &Kernel) -> Result<StatusResult, Error> {
     let shared = kernel.shared();
     let snapshot = shared.snapshot();
     let Counted { objects, tombstones, bytes, conflicts, coordinations, damage } = count(kernel, &snapshot)?;
-    let peers = peers::all(&snapshot)?;
+    let peers = peers::all(&snapshot).or_error()?;
     let mut owed = 0;
     for (peer, _) in &peers {
-        owed += once_core::share::usage(&snapshot, peer)?.owed_rows;
+        owed += once_core::share::usage(&snapshot, peer).or_error()?.owed_rows;
     }
     let waiting = lanes::waiting_count(&snapshot)?;
-    let identity = once_core::meta::identity(&snapshot)?;
+    let identity = once_core::meta::identity(&snapshot).or_error()?;
     let free = once_store::free_bytes(&shared.data).ok();
     let live = shared.components.live.counts();
     let served = shared
@@ -88,12 +89,12 @@ pub(super) fn status(kernel: &Kernel) -> Result<StatusResult, Error> {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         pid: std::process::id(),
         incarnation: identity.map(|identity| identity.incarnation.to_string()),
-        commit: once_core::meta::commit_number(&snapshot)?,
+        commit: once_core::meta::commit_number(&snapshot).or_error()?,
         data: shared.data.display().to_string(),
         uptime_ms: u64::try_from(kernel.uptime().as_millis()).unwrap_or(u64::MAX),
         offline: kernel.net().is_none(),
         addresses: kernel.addresses(),
-        quarantined: once_core::quarantine(&snapshot)?.is_some(),
+        quarantined: once_core::quarantine(&snapshot).or_error()?.is_some(),
         objects,
         tombstones,
         bytes,

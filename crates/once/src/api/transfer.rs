@@ -22,6 +22,7 @@ use super::tell::Tell;
 use super::turns::{self, Turns};
 use super::{methods, names, shapes, transfers};
 use crate::drain::subscriptions;
+use crate::error::OrError;
 use crate::events::{Entry, Filter, Reader};
 use crate::{Error, Kernel, Object};
 
@@ -128,7 +129,7 @@ async fn send(
                 let (mut settled, mut turns) = (BTreeSet::new(), Turns::default());
                 for key in &unanswered {
                     turns.next().await;
-                    if share::debt(&snapshot, &to, key)?.is_none() {
+                    if share::debt(&snapshot, &to, key).or_error()?.is_none() {
                         settled.insert(*key);
                     }
                 }
@@ -178,7 +179,7 @@ async fn everything(kernel: &Kernel) -> Result<Vec<ObjectKey>, Error> {
         })
         .map(|()| keys)
     });
-    Ok(looked.await.map_err(|_| Error::fault("listing the objects panicked"))??)
+    looked.await.map_err(|_| Error::fault("listing the objects panicked"))?.or_error()
 }
 
 /// Each object once, in the order in which they were named.
@@ -202,7 +203,7 @@ async fn closure(
     let mut turns = Turns::default();
     while let Some((key, depth)) = queue.pop_front() {
         turns.next().await;
-        let Some(row) = once_core::object::head(&snapshot, &key)? else { continue };
+        let Some(row) = once_core::object::head(&snapshot, &key).or_error()? else { continue };
         bytes += row.header.size;
         found.push(key);
         let Some(scenario) = methods::scenario(&snapshot, &Object::new(row, kernel.id()))? else { continue };
@@ -274,14 +275,11 @@ pub(super) async fn exchange(
         let phase = Some(phase.to_owned());
         tell(Progress { phase, done, total, bytes: Some(bytes), coordination: None });
     };
-    let run = kernel.exchange_with(peer, &progress);
-    let report = match params.timeout_ms {
-        None => run.await?,
-        Some(ms) => tokio::time::timeout(Duration::from_millis(ms), run).await.map_err(|_| {
-            Error::timeout(format!("the exchange did not end within {ms} ms"))
-                .with_hint("what came so far is kept")
-        })??,
-    };
+    let mut exchange = kernel.exchange(peer);
+    if let Some(ms) = params.timeout_ms {
+        exchange = exchange.timeout(Duration::from_millis(ms));
+    }
+    let report = exchange.watched(&progress).await?;
     Ok(ExchangeResult {
         peer: peer.to_string(),
         kernel: kernel.id().to_string(),
@@ -369,14 +367,18 @@ pub(super) async fn unfollow(kernel: &Kernel, params: contract::Unfollow) -> Res
     Ok(follow_shape(kernel, &key, &from))
 }
 
-pub(super) fn follows(kernel: &Kernel) -> Result<FollowsResult, Error> {
+pub(crate) fn follows(kernel: &Kernel) -> Result<FollowsResult, Error> {
     let mut followers = Vec::new();
-    kernel.shared().snapshot().scan(Table::Follower, &[], None, &mut |row, _| {
-        let key = row.get(..ObjectKey::ROW_LEN).and_then(ObjectKey::from_row);
-        let peer = row.get(ObjectKey::ROW_LEN..).and_then(KernelId::from_slice);
-        followers.extend(key.zip(peer));
-        ControlFlow::Continue(())
-    })?;
+    kernel
+        .shared()
+        .snapshot()
+        .scan(Table::Follower, &[], None, &mut |row, _| {
+            let key = row.get(..ObjectKey::ROW_LEN).and_then(ObjectKey::from_row);
+            let peer = row.get(ObjectKey::ROW_LEN..).and_then(KernelId::from_slice);
+            followers.extend(key.zip(peer));
+            ControlFlow::Continue(())
+        })
+        .or_error()?;
     let shape = |(key, peer): (ObjectKey, KernelId)| follow_shape(kernel, &key, &peer);
     let following = subscriptions(kernel)?.into_iter().map(shape).collect();
     Ok(FollowsResult { following, followers: followers.into_iter().map(shape).collect() })

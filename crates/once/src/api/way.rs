@@ -24,7 +24,7 @@ pub(super) async fn path(kernel: &Kernel, params: contract::Path) -> Result<Path
 fn meant(kernel: &Kernel, name: &str) -> Result<ObjectKey, Error> {
     let error = match names::object(kernel, name) {
         Ok(object) => return Ok(object.key()),
-        Err(error) if error.code == "not-found" => error,
+        Err(error) if error.is_not_found() => error,
         Err(error) => return Err(error),
     };
     let of_ior = || {

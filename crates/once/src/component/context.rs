@@ -141,7 +141,7 @@ impl Context {
     }
 
     /// Acts on another object, exactly once, wherever its home is. Nothing is known of its outcome here and now: say
-    /// with [`Called::then`] which action of this object is to be told.
+    /// with [`PendingCall::then`] which action of this object is to be told.
     ///
     /// # Errors
     /// When the IOR does not say which object is meant, or the arguments are no JSON.
@@ -150,7 +150,7 @@ impl Context {
         object: &Ior,
         name: impl Into<String>,
         arguments: &impl Serialize,
-    ) -> Result<Called<'_>, EffectError> {
+    ) -> Result<PendingCall<'_>, EffectError> {
         let (Some(uuid), Some(line)) = (object.uuid(), object.line()) else {
             return Err(EffectError::NoObject(object.to_string()));
         };
@@ -165,7 +165,7 @@ impl Context {
         };
         let at = self.effects.borrow().len();
         let id = self.push(Consequence::Act(call));
-        Ok(Called { context: self, at, id })
+        Ok(PendingCall { context: self, at, id })
     }
 
     /// Makes a new object on this kernel, and returns its UUID.
@@ -202,7 +202,7 @@ impl Context {
         self.rest.set(true);
     }
 
-    /// Sets a durable timer of this object: its `action` is told when the time has come ([`Came`] with status `due`).
+    /// Sets a durable timer of this object: its `action` is told when the time has come ([`Reply`] with status `due`).
     /// A timer of the same name is replaced. The clock is that of the object's home.
     ///
     /// # Errors
@@ -235,7 +235,7 @@ impl Context {
     }
 
     /// Wants work done outside: by whoever does this kind of work on this kernel ([`crate::Builder::activity`]), at least
-    /// once. What comes of it is told to `action` ([`Came`]).
+    /// once. What comes of it is told to `action` ([`Reply`]).
     ///
     /// # Errors
     /// When the arguments or `with` are no JSON.
@@ -258,14 +258,14 @@ fn json(value: &impl Serialize) -> Result<Bytes, EffectError> {
 /// An action on another object that was asked for. What is said of it holds for this one, whatever was asked for since.
 #[derive(Debug)]
 #[must_use = "say what is to follow with `then`, or drop it on purpose"]
-pub struct Called<'c> {
+pub struct PendingCall<'c> {
     context: &'c Context,
     /// Its place among the effects: they only grow in number.
     at: usize,
     id: Uuid,
 }
 
-impl Called<'_> {
+impl PendingCall<'_> {
     /// The action's id.
     #[must_use]
     pub fn id(&self) -> Uuid {
@@ -306,13 +306,13 @@ impl Called<'_> {
 /// What an object is told of its effect: the arguments of the action that it named.
 ///
 /// ```
-/// # use once::Came;
+/// # use once::Reply;
 /// let told = r#"{"effect":"0189b5a0-0000-8000-8000-000000000001","status":"done","result":3,"with":{"step":1}}"#;
-/// let came: Came = serde_json::from_str(told).unwrap();
+/// let came: Reply = serde_json::from_str(told).unwrap();
 /// assert_eq!(came.outcome::<u32>(), Ok(3));
 /// ```
 #[derive(Debug, Clone, Deserialize)]
-pub struct Came<W = serde_json::Value> {
+pub struct Reply<W = serde_json::Value> {
     /// The effect.
     pub effect: Uuid,
     /// `done`, `failed` or `refused` for an action and for work outside; `due` for a timer; `unknown` for an action whose outcome this
@@ -340,20 +340,20 @@ fn readable<'de, D: serde::Deserializer<'de>>(said: D) -> Result<serde_json::Val
 
 /// An effect that was not done.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct NotDone {
+pub struct CallError {
     /// `failed`, `refused` or `unknown`.
     pub status: String,
     /// Why.
     pub reason: serde_json::Value,
 }
 
-impl<W> Came<W> {
+impl<W> Reply<W> {
     /// The result, or why there is none.
     ///
     /// # Errors
     /// When it was not done, or returned something else than a `T`.
-    pub fn outcome<T: DeserializeOwned>(&self) -> Result<T, NotDone> {
-        let not_done = |reason| NotDone { status: self.status.clone(), reason };
+    pub fn outcome<T: DeserializeOwned>(&self) -> Result<T, CallError> {
+        let not_done = |reason| CallError { status: self.status.clone(), reason };
         match (self.status.as_str(), &self.code) {
             ("done" | "due", _) => serde_json::from_value(self.result.clone())
                 .map_err(|error| not_done(serde_json::Value::String(error.to_string()))),
@@ -379,7 +379,7 @@ mod tests {
             let told = format!(
                 r#"{{"effect":"0189b5a0-0000-8000-8000-000000000001","status":"done","result":{said},"with":7}}"#
             );
-            let came: Came<u32> = serde_json::from_str(&told).unwrap();
+            let came: Reply<u32> = serde_json::from_str(&told).unwrap();
             let plain = serde_json::from_str(said).unwrap_or_else(|_| serde_json::Value::from(said));
             assert_eq!((came.is_done(), came.result), (true, plain));
         }

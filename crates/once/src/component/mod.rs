@@ -57,13 +57,14 @@ use serde_json::Value;
 
 pub use account::{Account, Cancel, Confirm, Deposit, End, Ended, Funds, Reserve, Withdraw, account};
 pub(crate) use clients::{Asked, ClientId, Slot};
-pub use context::{Called, Came, Context, EffectError, NotDone};
+pub use context::{CallError, Context, EffectError, PendingCall, Reply};
 pub use coordination::{
-    Plan, PlanError, RunState, Standing, StepStanding, StepState, StepTimes, Told, coordination,
+    CoordinationStatus, Plan, PlanError, RunState, StepOutcome, StepState, StepStatus, StepTimes,
+    coordination,
 };
 pub use describe::ActionDescription;
 pub(crate) use describe::{built_in, of_every_record};
-pub use moves::{Arrived, Leaving};
+pub use moves::{ArrivalNotice, DepartureNotice};
 pub(crate) use registry::Components;
 pub use registry::{Activity, runner};
 pub(crate) use served::{OFFERED_MAX, Offer, RUNS_MAX, SERVED_MAX, Served, Slowest, WORKS_MAX, told};
@@ -363,7 +364,7 @@ impl<S: Serialize + DeserializeOwned + Send + 'static> Typed<S> {
     pub fn answer<W, T, F>(
         mut self,
         name: impl Into<String>,
-        act: impl Fn(&mut S, Came<W>, &Context) -> Result<T, F> + Send + Sync + 'static,
+        act: impl Fn(&mut S, Reply<W>, &Context) -> Result<T, F> + Send + Sync + 'static,
     ) -> Self
     where
         W: DeserializeOwned,
@@ -374,7 +375,7 @@ impl<S: Serialize + DeserializeOwned + Send + 'static> Typed<S> {
             if context.answers.is_none() {
                 return apply::failed(&"only this object's own effects may ask for that");
             }
-            apply::apply(object, raised, arguments, context, |state: &mut S, came: Came<W>| {
+            apply::apply(object, raised, arguments, context, |state: &mut S, came: Reply<W>| {
                 act(state, came, context)
             })
         };

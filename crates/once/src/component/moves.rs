@@ -9,7 +9,7 @@ use super::{Context, Typed};
 /// An object is about to leave this kernel: [`Typed::leaving`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[non_exhaustive]
-pub struct Leaving {
+pub struct DepartureNotice {
     /// To where.
     #[serde(deserialize_with = "kernel")]
     pub to: KernelId,
@@ -18,7 +18,7 @@ pub struct Leaving {
 /// An object has come to this kernel: [`Typed::arrived`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[non_exhaustive]
-pub struct Arrived {
+pub struct ArrivalNotice {
     /// From where; this kernel itself if the object was told that it leaves, and stays after all.
     #[serde(deserialize_with = "kernel")]
     pub from: KernelId,
@@ -33,17 +33,17 @@ impl<S: Serialize + DeserializeOwned + Send + 'static> Typed<S> {
     /// before the object goes. With an error the object stays, and whoever moved it is told that.
     ///
     /// ```
-    /// # use once::{Component, Context, Leaving};
+    /// # use once::{Component, Context, DepartureNotice};
     /// # use serde::{Deserialize, Serialize};
     /// # #[derive(Serialize, Deserialize)]
     /// # struct Lamp { on: bool }
-    /// Component::of::<Lamp>("Lamp", "1.0").leaving(|lamp: &mut Lamp, _: Leaving, _: &Context| {
+    /// Component::of::<Lamp>("Lamp", "1.0").leaving(|lamp: &mut Lamp, _: DepartureNotice, _: &Context| {
     ///     if lamp.on { Err("it is on") } else { Ok(()) }
     /// });
     /// ```
     pub fn leaving<T: Serialize, F: Serialize>(
         self,
-        act: impl Fn(&mut S, Leaving, &Context) -> Result<T, F> + Send + Sync + 'static,
+        act: impl Fn(&mut S, DepartureNotice, &Context) -> Result<T, F> + Send + Sync + 'static,
     ) -> Self {
         self.action("once:leaving", act)
     }
@@ -52,7 +52,7 @@ impl<S: Serialize + DeserializeOwned + Send + 'static> Typed<S> {
     /// error is recorded, and changes nothing.
     pub fn arrived<T: Serialize, F: Serialize>(
         self,
-        act: impl Fn(&mut S, Arrived, &Context) -> Result<T, F> + Send + Sync + 'static,
+        act: impl Fn(&mut S, ArrivalNotice, &Context) -> Result<T, F> + Send + Sync + 'static,
     ) -> Self {
         self.action("once:arrived", act)
     }

@@ -22,7 +22,7 @@ pub struct DrainProgress {
 /// What came of a drain.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Drained {
+pub struct DrainReport {
     /// Objects that moved.
     pub moved: usize,
     /// Calls of theirs that were left behind without an outcome.
@@ -47,7 +47,7 @@ pub struct Drained {
     pub is_cancelled: bool,
 }
 
-impl Drained {
+impl DrainReport {
     pub(super) fn cannot_go(&mut self, key: ObjectKey, why: Error) {
         self.stuck_count += 1;
         if self.stuck.len() < NAMED_MAX {

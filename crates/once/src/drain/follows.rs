@@ -6,8 +6,8 @@ use futures_util::stream::{self, StreamExt};
 use once_core::waist::Command;
 use once_model::ids::{KernelId, ObjectKey};
 
-use super::done::Drained;
-use crate::{Error, Kernel};
+use super::done::DrainReport;
+use crate::{Error, ErrorKind, Kernel};
 
 /// Asked at the same time.
 const AT_ONCE: usize = 16;
@@ -18,7 +18,7 @@ pub(super) async fn run(
     to: KernelId,
     patience: Duration,
     all: Vec<(ObjectKey, KernelId)>,
-    done: &mut Drained,
+    done: &mut DrainReport,
 ) {
     let ask = |(key, at): (ObjectKey, KernelId)| async move {
         let asked = kernel.command(Command::FollowInstead { key, at, to });
@@ -35,7 +35,7 @@ pub(super) async fn run(
         match answer {
             Ok(()) => done.followed += 1,
             Err(error) => {
-                let is_silent = error.code == "timeout" || error.code == "unreachable";
+                let is_silent = error.kind() == ErrorKind::Timeout || error.kind() == ErrorKind::Unreachable;
                 done.unfollowed.get_or_insert(error);
                 if is_silent {
                     break;

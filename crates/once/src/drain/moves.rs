@@ -7,9 +7,10 @@ use once_core::waist::{Answer, Command};
 use once_core::{Refusal, object};
 use once_model::ids::{KernelId, ObjectKey};
 
-use super::done::{Drained, End};
+use super::done::{DrainReport, End};
 use super::watch::{AHEAD, LOOK_EVERY, Watch};
-use crate::{Error, Kernel};
+use crate::error::{IntoError, OrError};
+use crate::{Error, ErrorKind, Kernel};
 
 const PHASE: &str = "moving";
 
@@ -18,12 +19,12 @@ pub(super) async fn run(
     watch: &mut Watch<'_>,
     objects: BTreeMap<ObjectKey, String>,
     leave_calls: bool,
-    done: &mut Drained,
+    done: &mut DrainReport,
 ) -> Result<Option<End>, Error> {
     let (kernel, to, total) = (watch.kernel, watch.to, objects.len());
     let leaving = leaving(watch, &objects)?;
     for key in leaving.iter().filter(|(_, at)| **at != to).map(|(key, _)| key) {
-        done.cannot_go(*key, Refusal::Leaving(*key).into());
+        done.cannot_go(*key, Refusal::Leaving(*key).into_error());
     }
     // An earlier drain was interrupted.
     let mut begun: BTreeSet<_> = leaving.iter().filter(|(_, at)| **at == to).map(|(key, _)| *key).collect();
@@ -52,12 +53,12 @@ pub(super) async fn run(
                         done.left_calls += left;
                     }
                 }
-                Err(error) if matches!(error.code.as_str(), "stopping" | "fault") => return Err(error),
+                Err(error) if matches!(error.kind(), ErrorKind::Stopping | ErrorKind::Fault) => return Err(error),
                 Err(error) => done.cannot_go(key, error),
             },
             _ = look.tick() => {
                 for key in ended(kernel, &mut begun)? {
-                    let head = object::head(&kernel.shared().snapshot(), &key)?;
+                    let head = object::head(&kernel.shared().snapshot(), &key).or_error()?;
                     match head.and_then(|head| head.home) {
                         Some(home) if home == to => done.moved += 1,
                         // It was refused: asked for again, it says why.

@@ -8,10 +8,11 @@ use once_core::waist::{Command, Event};
 use once_model::ids::ObjectKey;
 use once_model::wire::ShareAnswer;
 
-use super::done::{Drained, End};
+use super::done::{DrainReport, End};
 use super::watch::{AHEAD, LOOK_EVERY, Watch};
-use crate::Error;
+use crate::error::OrError;
 use crate::events::{Entry, Filter, Reader};
+use crate::{Error, ErrorKind};
 
 const PHASE: &str = "sharing";
 
@@ -23,7 +24,7 @@ pub(super) async fn run(
     watch: &mut Watch<'_>,
     objects: Vec<ObjectKey>,
     wait: bool,
-    done: &mut Drained,
+    done: &mut DrainReport,
 ) -> Result<Option<End>, Error> {
     let (kernel, to, total, before) = (watch.kernel, watch.to, objects.len(), done.stuck_count);
     let mut events = Reader::from_now(kernel, Filter::peer(to))?;
@@ -49,7 +50,7 @@ pub(super) async fn run(
         tokio::select! {
             Some((key, answer)) = under_way.next() => match answer {
                 Ok(_) => {}
-                Err(error) if matches!(error.code.as_str(), "stopping" | "fault") => return Err(error),
+                Err(error) if matches!(error.kind(), ErrorKind::Stopping | ErrorKind::Fault) => return Err(error),
                 Err(error) => {
                     if owed.remove(&key) {
                         done.cannot_go(key, error);
@@ -78,7 +79,7 @@ pub(super) async fn run(
 }
 
 /// A share was answered.
-fn answered(watch: &Watch<'_>, event: Event, owed: &mut BTreeSet<ObjectKey>, done: &mut Drained) {
+fn answered(watch: &Watch<'_>, event: Event, owed: &mut BTreeSet<ObjectKey>, done: &mut DrainReport) {
     let Event::Delivered { peer, key, answer } = event else { return };
     if peer != watch.to || !owed.remove(&key) {
         return;
@@ -99,7 +100,7 @@ fn settle(
     let snapshot = watch.kernel.shared().snapshot();
     let mut now = BTreeSet::new();
     for key in owed.iter().take(LOOKED_AT_MAX) {
-        if share::debt(&snapshot, &watch.to, key)?.is_none() {
+        if share::debt(&snapshot, &watch.to, key).or_error()?.is_none() {
             now.insert(*key);
         }
     }

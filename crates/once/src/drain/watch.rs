@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use once_model::ids::KernelId;
 
 use super::done::{DrainProgress, End};
+use crate::error::OrError;
 use crate::net::Way;
 use crate::{Error, Kernel};
 
@@ -68,7 +69,7 @@ impl<'a> Watch<'a> {
             return Ok(Some(End::Cancelled));
         }
         let Some(patience) = self.patience else { return Ok(None) };
-        let owed = once_core::share::usage(&self.kernel.shared().snapshot(), &self.to)?.owed_rows;
+        let owed = once_core::share::usage(&self.kernel.shared().snapshot(), &self.to).or_error()?.owed_rows;
         let signs = Signs { done, owed, bytes: self.bytes() };
         if signs != self.signs {
             (self.signs, self.since) = (signs, Instant::now());

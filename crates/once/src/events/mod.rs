@@ -4,6 +4,7 @@ mod cursor;
 mod reader;
 mod shape;
 
+use crate::error::OrError;
 use std::collections::VecDeque;
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -64,7 +65,7 @@ impl Watch {
             None => Reader::from_now(&self.kernel, self.filter)?,
             Some(cursor) => Reader::since(&self.kernel, self.filter, cursor.place_in(&snapshot)?),
         };
-        let begins = EventCursor::of(&snapshot, reader.after())?;
+        let begins = EventCursor::of(&snapshot, reader.after()).or_error()?;
         let state = State { reader, kernel: self.kernel.downgrade(), shaper: Shaper::default() };
         let parts = stream::try_unfold(Some(state), |state| async move {
             match state {
@@ -99,7 +100,7 @@ impl Watch {
                         .collect::<Result<_, _>>()?;
                     return Ok(EventPage {
                         events,
-                        cursor: EventCursor::of(&snapshot, after)?,
+                        cursor: EventCursor::of(&snapshot, after).or_error()?,
                         is_last: part.is_last,
                     });
                 }
@@ -187,7 +188,7 @@ impl Kernel {
     /// # once::init(&data, once::InitOptions::default())?;
     /// # let alice = once::Kernel::builder(&data).listen("127.0.0.1:0").start().await?;
     /// let mut events = alice.watch().component("Note").stream()?;
-    /// alice.import(r#"{"ior":{"component":"Note"},"model":{"text":"hello"}}"#, None).await?;
+    /// alice.import(r#"{"ior":{"component":"Note"},"model":{"text":"hello"}}"#).await?;
     /// let seen = events.next().await.expect("the kernel runs")?;
     /// assert!(matches!(seen.event, once::Event::Changed(_)));
     ///
@@ -204,10 +205,18 @@ impl Kernel {
 
     /// The place of the newest event in the log.
     ///
+    /// ```no_run
+    /// # async fn run(alice: once::Kernel) -> Result<(), once::Error> {
+    /// let now = alice.newest_event()?;
+    /// let page = alice.watch().since(now).page(100).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// When the log cannot be read.
     pub fn newest_event(&self) -> Result<EventCursor, Error> {
         let snapshot = self.shared().snapshot();
-        Ok(EventCursor::of(&snapshot, newest(&snapshot)?)?)
+        EventCursor::of(&snapshot, newest(&snapshot).or_error()?).or_error()
     }
 }

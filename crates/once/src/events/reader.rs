@@ -8,6 +8,7 @@ use once_core::store::Read;
 use once_model::ids::{KernelId, Line, ObjectKey};
 use tokio::sync::watch;
 
+use crate::error::OrError;
 use crate::kernel::Weak;
 use crate::{Error, Kernel};
 
@@ -80,7 +81,7 @@ pub(crate) struct Part {
 
 /// A part of the log behind a place.
 pub(crate) fn read(rows: &dyn Read, after: Cursor, filter: &Filter) -> Result<Part, Error> {
-    let page = page(rows, after, PAGE_ROWS)?;
+    let page = page(rows, after, PAGE_ROWS).or_error()?;
     let mut entries = VecDeque::new();
     for logged in page.events {
         if logged.missed > 0 {
@@ -110,7 +111,7 @@ impl Reader {
     pub fn from_now(kernel: &Kernel, filter: Filter) -> Result<Self, Error> {
         // Before the log is looked at: what comes in between is seen.
         let grown = kernel.shared().happened.subscribe();
-        let after = newest(&kernel.shared().snapshot())?;
+        let after = newest(&kernel.shared().snapshot()).or_error()?;
         Ok(Self::new(kernel, filter, after, grown))
     }
 

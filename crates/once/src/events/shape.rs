@@ -1,5 +1,6 @@
 //! From an entry of the log to the shape of the contract.
 
+use crate::error::OrError;
 use std::collections::HashMap;
 
 use once_core::events::{Cursor, Logged};
@@ -27,14 +28,14 @@ const READ_FOR_NAME_MAX_BYTES: u64 = 64 * 1024;
 /// Makes the shapes for one reader: it remembers how objects and kernels are called.
 #[derive(Debug, Default)]
 pub(super) struct Shaper {
-    objects: HashMap<ObjectKey, Called>,
+    objects: HashMap<ObjectKey, PendingCall>,
     kernels: HashMap<KernelId, String>,
     /// The last place that was told: the next one is of the same boot nearly always.
     cursor: Option<EventCursor>,
 }
 
 #[derive(Debug, Clone, Default)]
-struct Called {
+struct PendingCall {
     component: Option<String>,
     name: Option<String>,
 }
@@ -56,7 +57,7 @@ impl Shaper {
         };
         let called = match logged.event.object() {
             Some(key) => self.called(rows, &key, &logged.event),
-            None => Called::default(),
+            None => PendingCall::default(),
         };
         Ok(EventInfo {
             cursor: self.cursor(rows, logged.cursor)?,
@@ -69,13 +70,14 @@ impl Shaper {
 
     fn cursor(&mut self, rows: &dyn Read, at: Cursor) -> Result<String, Error> {
         let known = self.cursor.filter(|known| known.is_of_boot(at.boot));
-        let cursor = known.map_or_else(|| EventCursor::of(rows, at), |known| Ok(known.moved(at)))?;
+        let cursor =
+            known.map_or_else(|| EventCursor::of(rows, at), |known| Ok(known.moved(at))).or_error()?;
         self.cursor = Some(cursor);
         Ok(cursor.to_string())
     }
 
     /// What an object is called. A revision may have another name.
-    fn called(&mut self, rows: &dyn Read, key: &ObjectKey, event: &waist::Event) -> Called {
+    fn called(&mut self, rows: &dyn Read, key: &ObjectKey, event: &waist::Event) -> PendingCall {
         let is_new = matches!(event, waist::Event::Changed { .. } | waist::Event::Dropped { .. });
         if let Some(called) = self.objects.get(key).filter(|_| !is_new) {
             return called.clone();
@@ -85,9 +87,9 @@ impl Shaper {
             // Most often this is what is here: then the head need not be looked up.
             waist::Event::Changed { header, .. } => {
                 let name = name(rows, header).or_else(|| name(rows, &head()?));
-                Called { component: Some(header.component.clone()), name }
+                PendingCall { component: Some(header.component.clone()), name }
             }
-            _ => head().map_or_else(Called::default, |header| Called {
+            _ => head().map_or_else(PendingCall::default, |header| PendingCall {
                 name: name(rows, &header),
                 component: Some(header.component),
             }),

@@ -199,7 +199,7 @@ mod tests {
         {
             assert!(bad.parse::<Address>().is_err(), "{bad}");
             let error = check(&["192.0.2.7:4277".into(), bad.into()]).unwrap_err();
-            assert!(error.message.contains(&format!("'{bad}'")) && error.hint.is_some(), "{error}");
+            assert!(error.message().contains(&format!("'{bad}'")) && error.hint().is_some(), "{error}");
         }
     }
 

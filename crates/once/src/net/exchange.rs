@@ -16,6 +16,7 @@ use super::frames::{self, FrameReader, NetError};
 use super::storing::Storing;
 use super::{Net, Session};
 use crate::Error;
+use crate::error::OrError;
 use crate::shell::now_ms;
 
 /// Ids in one `want`: enough to fill the pipe, few enough that progress shows.
@@ -158,7 +159,7 @@ impl Flow<'_> {
         let Difference { have, need, more } = difference;
         report.shown = (mine + need.len() as u64).saturating_sub(have.len() as u64);
         let missing = self.session.read_beside(self.net, move |rows| exchange::missing(rows, &need));
-        let need = missing.await?.map_err(Error::from)?;
+        let need = missing.await?.or_error()?;
         let mut storing = Storing::new(self.net, self.session, false);
         self.receive(&need, &mut storing).await?;
         let kept = storing.finish(|done, bytes| {
@@ -170,7 +171,7 @@ impl Flow<'_> {
         report.missing = (need.len() as u64).saturating_sub(came);
         // What has been replaced by what came is older than what the other side has.
         let newest = self.session.read_beside(self.net, move |rows| exchange::newest(rows, &have));
-        let have = newest.await?.map_err(Error::from)?;
+        let have = newest.await?.or_error()?;
         let sent = self.offer(&have, report).await?;
         report.received += kept.stored;
         report.known += kept.known;

@@ -18,22 +18,63 @@ fn check_of(record: &[u8]) -> Vec<u8> {
     record_hash("once/2 ticket", record).as_bytes()[..CHECK_BYTES].to_vec()
 }
 
-/// An invitation: whose, where, and the secret that admits once. Prints as `once` and base32.
-#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
-#[cbor(map)]
+/// An invitation: whose it is, where that kernel can be dialled, and the secret that admits once. Prints as `once` and base32, and is
+/// read from that. Whoever has the text can use it; `Debug` does not show the secret.
+///
+/// ```
+/// # async fn run(alice: once::Kernel, bob: once::Kernel) -> Result<(), once::Error> {
+/// let text = alice.invite().await?.to_string();
+/// let ticket: once::Ticket = text.parse()?;
+/// assert_eq!(bob.join(&ticket).await?, ticket.kernel());
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ticket {
-    /// The kernel that invites.
-    #[n(0)]
-    pub kernel: KernelId,
-    /// Admits one kernel, once.
-    #[n(1)]
-    pub secret: Secret,
-    /// Where the kernel can be dialled: `address:port` or a relay's URL.
-    #[n(2)]
-    pub addresses: Vec<String>,
+    pub(crate) kernel: KernelId,
+    pub(crate) secret: Secret,
+    pub(crate) addresses: Vec<String>,
 }
 
-impl iroh_tickets::Ticket for Ticket {
+impl Ticket {
+    /// A ticket of a kernel whose invites are made elsewhere.
+    #[must_use]
+    pub fn new(kernel: KernelId, secret: Secret, addresses: Vec<String>) -> Self {
+        Self { kernel, secret, addresses }
+    }
+
+    /// The kernel that invites.
+    #[must_use]
+    pub fn kernel(&self) -> KernelId {
+        self.kernel
+    }
+
+    /// What admits one kernel, once.
+    #[must_use]
+    pub fn secret(&self) -> Secret {
+        self.secret
+    }
+
+    /// Where the kernel can be dialled: `address:port` or a relay's URL.
+    #[must_use]
+    pub fn addresses(&self) -> &[String] {
+        &self.addresses
+    }
+}
+
+/// A ticket as it is written.
+#[derive(Encode, Decode)]
+#[cbor(map)]
+struct Record {
+    #[n(0)]
+    kernel: KernelId,
+    #[n(1)]
+    secret: Secret,
+    #[n(2)]
+    addresses: Vec<String>,
+}
+
+impl iroh_tickets::Ticket for Record {
     const KIND: &'static str = "once";
 
     fn encode_bytes(&self) -> Vec<u8> {
@@ -65,7 +106,8 @@ impl iroh_tickets::Ticket for Ticket {
 
 impl std::fmt::Display for Ticket {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.encode_string())
+        let Self { kernel, secret, addresses } = self.clone();
+        f.write_str(&Record { kernel, secret, addresses }.encode_string())
     }
 }
 
@@ -73,10 +115,11 @@ impl std::str::FromStr for Ticket {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self, Error> {
-        Self::decode_string(text.trim()).map_err(|e| {
+        let read = Record::decode_string(text.trim()).map_err(|e| {
             Error::invalid(format!("not a ticket: {e}"))
                 .with_hint("copy the whole line that 'once invite' printed; it begins with the letters once")
-        })
+        });
+        read.map(|Record { kernel, secret, addresses }| Self { kernel, secret, addresses })
     }
 }
 
@@ -110,7 +153,7 @@ mod tests {
             let (name, read) = (&vector["name"], vector["text"].as_str().unwrap().parse::<Ticket>());
             if vector["refused"] == true {
                 let error = read.expect_err(name.as_str().unwrap());
-                assert!(error.hint.is_some(), "{name}: {error}");
+                assert!(error.hint().is_some(), "{name}: {error}");
                 refused += 1;
                 continue;
             }

@@ -7,6 +7,7 @@ use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 
 use super::lack::Lack;
 use crate::Error;
+use crate::error::IntoError;
 use crate::net::Outgoing;
 
 /// Most mails in one group. More in a group means fewer syncs and a longer wait for the first of them.
@@ -28,14 +29,12 @@ pub(crate) enum Unanswered {
     CutOff(Lack),
 }
 
-impl From<Unanswered> for Error {
-    fn from(why: Unanswered) -> Self {
-        match why {
-            Unanswered::Refused(refusal) => refusal.into(),
-            Unanswered::CutOff(lack) => {
-                Self::unknown(format!("{lack}: whether this was done is not known yet"))
-                    .with_hint("what was accepted goes on by itself as soon as that has passed")
-            }
+impl IntoError for Unanswered {
+    fn into_error(self) -> Error {
+        match self {
+            Self::Refused(refusal) => refusal.into_error(),
+            Self::CutOff(lack) => Error::unknown(format!("{lack}: whether this was done is not known yet"))
+                .with_hint("what was accepted goes on by itself as soon as that has passed"),
         }
     }
 }

@@ -6,6 +6,7 @@ use once_model::ids::KernelId;
 use super::lack::what_to_free;
 use super::shared::Shared;
 use crate::Error;
+use crate::error::IntoError;
 
 impl Shared {
     /// How a peer is called here, and what tells it apart: `bob (a1b2c3d4e5)`. The id alone if it has no name here.
@@ -34,20 +35,22 @@ impl Shared {
             _ => None,
         };
         let full = matches!(refusal, Refusal::DiskFull { .. });
-        let mut error = Error::from(refusal);
+        let mut error = refusal.into_error();
         // What another kernel's people are to type names this one.
-        error.hint = error.hint.map(|hint| hint.replace("{me}", &self.me.to_string()));
+        let hint = error.hint().map(|hint| hint.replace("{me}", &self.me.to_string()));
+        error = error.hinting(hint);
         if let Some((id, name)) = about.and_then(|id| Some((id, self.named(&id)?))) {
-            error.message = error.message.replace(&id.to_string(), &name);
+            let message = error.message().replace(&id.to_string(), &name);
             // A command in the hint keeps the id: it is one word, and means one kernel.
-            let parts = |hint: String| {
+            let parts = |hint: &str| {
                 let named = hint.split('`').enumerate().map(|(at, part)| match at % 2 {
                     0 => part.replace(&id.short(), &name),
                     _ => part.to_owned(),
                 });
                 named.collect::<Vec<_>>().join("`")
             };
-            error.hint = error.hint.map(parts);
+            let hint = error.hint().map(parts);
+            error = error.said(message).hinting(hint);
         }
         if full {
             error = error.with_hint(what_to_free(&self.data));

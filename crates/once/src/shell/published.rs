@@ -8,17 +8,17 @@ use once_store::{FjallSnapshot, FjallStore};
 
 use super::shared::Shared;
 use super::snapshot::{Snapshot, closed};
-use crate::Error;
 use crate::catalog::heads_in;
+use crate::{Error, ErrorKind};
 
 /// How long readers may hold on to a store that is opened again.
 const READERS_MAX: Duration = Duration::from_secs(10);
 const READERS_STEP: Duration = Duration::from_millis(10);
 
 fn not_opened(error: Error) -> StoreError {
-    match error.code.as_str() {
-        "out-of-files" => StoreError::OutOfFiles,
-        _ => StoreError::Io(error.message),
+    match error.kind() {
+        ErrorKind::OutOfFiles => StoreError::OutOfFiles,
+        _ => StoreError::Io(error.message().to_owned()),
     }
 }
 
@@ -48,7 +48,7 @@ impl Published {
             match crate::datadir::open_store(&self.shared.data) {
                 Ok(store) => break store,
                 // Readers still hold on to the old one.
-                Err(error) if error.code == "in-use" && begun.elapsed() < READERS_MAX => {
+                Err(error) if error.kind() == ErrorKind::InUse && begun.elapsed() < READERS_MAX => {
                     std::thread::sleep(READERS_STEP);
                 }
                 Err(error) => return Err(not_opened(error)),

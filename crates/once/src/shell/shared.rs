@@ -19,6 +19,7 @@ use super::snapshot::Snapshot;
 use crate::Error;
 use crate::catalog::Catalog;
 use crate::component::Components;
+use crate::error::IntoError;
 use crate::metrics::Metrics;
 use crate::tidy::Tidy;
 use crate::troubles::Troubles;
@@ -88,16 +89,15 @@ impl Shared {
                 Ok(Err(Unanswered::CutOff(lack))) => Err(match (acts, lack) {
                     (Some(id), lack) => Error::outcome_unknown(id, &lack.to_string()),
                     (None, Lack::Room) => {
-                        Error::from(Unanswered::CutOff(lack)).with_hint(what_to_free(&self.data))
+                        Unanswered::CutOff(lack).into_error().with_hint(what_to_free(&self.data))
                     }
-                    (None, Lack::Files) => Unanswered::CutOff(lack).into(),
+                    (None, Lack::Files) => Unanswered::CutOff(lack).into_error(),
                     (None, Lack::Damage) => {
-                        let hint = Refusal::StoreDamaged.hint();
-                        Error { hint, ..Unanswered::CutOff(lack).into() }
+                        Unanswered::CutOff(lack).into_error().hinting(Refusal::StoreDamaged.hint())
                     }
                 }),
                 Err(_) => Err(match acts {
-                    Some(id) => Error::outcome_unknown(id, &self.gone().message),
+                    Some(id) => Error::outcome_unknown(id, self.gone().message()),
                     None => self.gone(),
                 }),
             },

@@ -10,9 +10,9 @@ use once_model::sign::KernelKey;
 
 use super::thread::EngineThread;
 use super::*;
-use crate::Error;
 use crate::component::Components;
 use crate::datadir;
+use crate::{Error, ErrorKind};
 
 /// A network that is broken in the worst way.
 struct Panics;
@@ -70,5 +70,5 @@ fn whoever_waits_when_the_engine_fails_is_told_that_it_failed() {
     thread.run(&Panics);
     let saw = std::mem::take(&mut *crate::net::lock(&waiter.saw));
     assert_eq!(saw.len(), 2, "the answer will not come, and the mailbox is closed: {saw:?}");
-    assert!(saw.iter().all(|error| error.code == "fault"), "{saw:?}");
+    assert!(saw.iter().all(|error| error.kind() == ErrorKind::Fault), "{saw:?}");
 }

@@ -27,6 +27,7 @@ use super::snapshot::Snapshot;
 use crate::Error;
 use crate::catalog::Catalog;
 use crate::component::Components;
+use crate::error::{IntoError, OrError};
 use crate::metrics::Metrics;
 
 /// Opens the engine on a store. `run` is to be called on a thread of its own.
@@ -81,7 +82,7 @@ impl EngineThread {
         let run = std::panic::AssertUnwindSafe(|| work(store, &mut mailbox, &mut post));
         let fault = match std::panic::catch_unwind(run) {
             Ok(Ok(())) => return,
-            Ok(Err(error)) => Error::from(error),
+            Ok(Err(error)) => error.into_error(),
             Err(_) => {
                 Error::fault("the engine panicked").with_hint("this is a bug: please report it with the log")
             }
@@ -154,7 +155,7 @@ fn stop(mut store: Published, mailbox: &mut Mailbox, post: &mut Post<'_>) -> Res
             tracing::warn!(%error, "the rights on the data directory were not looked at");
         }
         // Whoever asked for it may have gone.
-        let _ = done.send(closed.map_err(Error::from));
+        let _ = done.send(closed.or_error());
     }
     Ok(())
 }

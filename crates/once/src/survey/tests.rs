@@ -14,7 +14,7 @@ async fn filled(dir: &Path) -> Vec<ObjectKey> {
     for n in 0..OBJECTS {
         let text =
             format!(r#"{{"ior":{{"component":"Note"}},"model":{{"n":{n},"text":"{}"}}}}"#, "x".repeat(2000));
-        keys.push(kernel.import(text, None).await.unwrap().0.key());
+        keys.push(kernel.import(text).await.unwrap().0.key());
     }
     kernel.stop().await.unwrap();
     keys.sort_unstable();

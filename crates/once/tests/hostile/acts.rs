@@ -63,7 +63,7 @@ impl Story {
     }
 
     pub async fn counter(&self, n: usize) -> ObjectKey {
-        let (object, _) = self.alice.import(counter(n), None).await.unwrap();
+        let (object, _) = self.alice.import(counter(n)).await.unwrap();
         self.alice.claim(object.key()).await.unwrap().0.key()
     }
 
@@ -241,12 +241,12 @@ fn an_object_without_a_right_and_one_that_is_nowhere_are_the_same_bytes() {
         let only = serde_json::json!({ "component": "Counter", "actions": ["get"] });
         s.grant(s.mallory.id(), only).await;
         let home = s.counter(1).await;
-        let unclaimed = s.alice.import(note(2, "unclaimed"), None).await.unwrap().0.key();
-        let large = s.alice.import(note(3, &"x".repeat(200_000)), None).await.unwrap().0.key();
-        let gone = s.alice.import(note(4, "gone"), None).await.unwrap().0.key();
+        let unclaimed = s.alice.import(note(2, "unclaimed")).await.unwrap().0.key();
+        let large = s.alice.import(note(3, &"x".repeat(200_000))).await.unwrap().0.key();
+        let gone = s.alice.import(note(4, "gone")).await.unwrap().0.key();
         let gone = s.alice.claim(gone).await.unwrap().0.key();
         s.alice.remove(gone).await.unwrap();
-        let replica = s.bob.import(note(5, "bob's"), None).await.unwrap().0.key();
+        let replica = s.bob.import(note(5, "bob's")).await.unwrap().0.key();
         let replica = s.bob.claim(replica).await.unwrap().0.key();
         within("a share", s.bob.share(replica).to(s.alice.id()).delivered()).await.unwrap();
         for (n, there) in [home, unclaimed, large, gone, replica].into_iter().enumerate() {

@@ -1,5 +1,6 @@
 //! A peer that makes nonsense of an exchange.
 
+use once::ErrorKind;
 use once_model::ids::ItemId;
 use once_model::limits::{INLINE_MAX_BYTES, WANT_MAX_IDS};
 use once_model::wire::{Frame, Kept, Parcel};
@@ -14,9 +15,9 @@ fn nonsense_on_a_stream_ends_the_stream_and_not_the_peer() {
         let (alice, bob) = pair(dir.path()).await;
         let mallory = Raw::new().await;
         let mut control = mallory.join(&alice).await;
-        alice.grant_read_all(mallory.id()).await.unwrap();
+        alice.grant(mallory.id(), once::Right::Read).await.unwrap();
         for n in 0..50 {
-            alice.import(note(n, "here"), None).await.unwrap();
+            alice.import(note(n, "here")).await.unwrap();
         }
         let id = ItemId::from_bytes([1; 32]);
         let begin = Frame::Reconcile(reconcile_nothing());
@@ -150,10 +151,10 @@ fn more_wants_ahead_than_allowed_are_answered_in_order() {
         let (alice, bob) = pair(dir.path()).await;
         let mallory = Raw::new().await;
         let control = mallory.join(&alice).await;
-        alice.grant_read_all(mallory.id()).await.unwrap();
+        alice.grant(mallory.id(), once::Right::Read).await.unwrap();
         let mut ids = Vec::new();
         for n in 0..12 {
-            alice.import(note(n, "here"), None).await.unwrap();
+            alice.import(note(n, "here")).await.unwrap();
             ids.push(unclaimed(&note(n, "here")).header.item_id());
         }
         let mut lane = Lane::open(&control.connection).await;
@@ -185,7 +186,7 @@ fn an_exchange_with_a_peer_that_says_nothing_ends() {
             lane
         });
         drop(lane);
-        assert_eq!(exchange.unwrap_err().exit, 4);
+        assert_eq!(exchange.unwrap_err().kind(), ErrorKind::Unreachable);
         still_works(&alice, &bob, 9).await;
     });
 }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use once::ErrorKind;
 use once::FindStep;
 use once_model::find::{Condition, Finding, Findings, Question};
 use once_model::ids::ObjectKey;
@@ -30,12 +31,12 @@ fn questions_beyond_the_limits_are_refused_and_a_flood_of_them_is_busy() {
         let mallory = Raw::new().await;
         let mut control = mallory.join_saying(&alice, knows_find()).await;
         for n in 0..300 {
-            alice.import(note(n, "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaab"), None).await.unwrap();
+            alice.import(note(n, "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaab")).await.unwrap();
         }
         // Without a right there is nothing, whatever is asked.
         let nothing = Some(Frame::Findings(Findings::default()));
         assert_eq!(ask(&control, Question::default()).await, nothing);
-        alice.grant_read_all(mallory.id()).await.unwrap();
+        alice.grant(mallory.id(), once::Right::Read).await.unwrap();
         let condition = |pointer: &str, value: &[u8]| Condition {
             pointer: pointer.into(),
             value: Bytes::copy_from_slice(value),
@@ -186,7 +187,7 @@ fn answers_that_cannot_be_true_are_not_believed_and_a_search_has_an_end() {
         let told = async {
             while let Some(step) = futures_util::StreamExt::next(&mut steps).await {
                 if let FindStep::Missing { kernel, error } = step {
-                    missing.push((kernel, error.code));
+                    missing.push((kernel, error.kind()));
                 }
             }
         };
@@ -194,7 +195,7 @@ fn answers_that_cannot_be_true_are_not_believed_and_a_search_has_an_end() {
             () = within("the end of the search", told) => {}
             () = endless => {}
         }
-        assert_eq!(missing, [(mallory.id(), "timeout".to_owned())]);
+        assert_eq!(missing, [(mallory.id(), ErrorKind::Timeout)]);
         still_works(&alice, &bob, 999).await;
     });
 }

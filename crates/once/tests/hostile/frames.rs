@@ -175,12 +175,15 @@ fn a_stranger_that_begins_with_an_unknown_frame_is_denied() {
         let ticket = alice.invite().await.unwrap();
         let mut control = Control::open(mallory.connect(&alice).await).await;
         control.lane.say_bytes(&[&[0x82, 0x18, 99, 0x81, 0xa1, 0x00, 0x65][..], b"later"].concat()).await;
-        let hello = once_model::wire::Greeting { invite: Some(ticket.secret), ..greeting(1) };
+        let hello = once_model::wire::Greeting { invite: Some(ticket.secret()), ..greeting(1) };
         control.say(&Frame::Hello(hello)).await;
         assert_eq!(control.closed().await, Some(100));
         // The invite is not used up.
         mallory
-            .return_saying(&alice, once_model::wire::Greeting { invite: Some(ticket.secret), ..greeting(1) })
+            .return_saying(
+                &alice,
+                once_model::wire::Greeting { invite: Some(ticket.secret()), ..greeting(1) },
+            )
             .await;
         still_works(&alice, &bob, 9).await;
     });
@@ -225,7 +228,7 @@ fn of_two_connections_with_one_key_the_newer_prevails() {
         let (alice, bob) = pair(dir.path()).await;
         let mallory = Raw::new().await;
         let mut old = mallory.join(&alice).await;
-        let (object, _) = alice.import(note(1, "for the newest"), None).await.unwrap();
+        let (object, _) = alice.import(note(1, "for the newest")).await.unwrap();
         for boot in [1, 2, 3] {
             // The first time the same process dials again, then it has been restarted.
             let mut new = mallory.return_to(&alice, boot).await;

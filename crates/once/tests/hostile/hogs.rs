@@ -15,13 +15,13 @@ fn a_peer_that_asks_and_never_reads_is_no_longer_read_from() {
         let (alice, bob) = pair(dir.path()).await;
         let mallory = Raw::new().await;
         let mut control = mallory.join(&alice).await;
-        alice.grant_read_all(mallory.id()).await.unwrap();
+        alice.grant(mallory.id(), once::Right::Read).await.unwrap();
         // More of them than any cache keeps.
         let text = |n: u64| note(1000 + n as usize, &"x".repeat(60_000));
         let objects = 400;
         let mut uuids = Vec::new();
         for n in 0..objects {
-            uuids.push(alice.import(text(n), None).await.unwrap().0.uuid());
+            uuids.push(alice.import(text(n)).await.unwrap().0.uuid());
         }
         let before = of_this_process("VmRSS");
         // 60 KB come back for each of these 40 bytes.
@@ -94,9 +94,9 @@ fn a_peer_that_pulls_and_never_reads_does_not_hold_up_others() {
         let (alice, bob) = pair(dir.path()).await;
         let mallory = Raw::new().await;
         let control = mallory.join(&alice).await;
-        alice.grant_read_all(mallory.id()).await.unwrap();
+        alice.grant(mallory.id(), once::Right::Read).await.unwrap();
         let text = note(1, &"x".repeat(8_000_000));
-        let (object, _) = alice.import(text.clone(), None).await.unwrap();
+        let (object, _) = alice.import(text.clone()).await.unwrap();
         let mut held = Vec::new();
         for _ in 0..30 {
             let mut lane = Lane::open(&control.connection).await;
@@ -135,7 +135,7 @@ fn a_peer_that_announces_and_never_gives_does_not_hold_up_others() {
         let mut asked = Vec::new();
         asked.push(within("a pull", control.connection.accept_bi()).await.unwrap());
         let text = note(2, &"y".repeat(8_000_000));
-        let (object, _) = bob.import(text.clone(), None).await.unwrap();
+        let (object, _) = bob.import(text.clone()).await.unwrap();
         within("a large share from bob", bob.share(object.key()).to(alice.id()).delivered()).await.unwrap();
         assert_eq!(alice.scenario(object.key()).unwrap().unwrap(), text.as_bytes());
         let grown = of_this_process("VmRSS").saturating_sub(before);
@@ -165,7 +165,7 @@ fn a_giver_that_stops_in_the_middle_does_not_hold_up_others() {
             held.push((mallory, control, lane));
         }
         let text = note(2, &"y".repeat(8_000_000));
-        let (object, _) = bob.import(text.clone(), None).await.unwrap();
+        let (object, _) = bob.import(text.clone()).await.unwrap();
         within("a large share from bob", bob.share(object.key()).to(alice.id()).delivered()).await.unwrap();
         assert_eq!(alice.scenario(object.key()).unwrap().unwrap(), text.as_bytes());
         drop(held);
@@ -180,8 +180,8 @@ fn unread_bytes_of_a_peer_are_bounded() {
         let (alice, bob) = pair(dir.path()).await;
         let mallory = Raw::new().await;
         let control = mallory.join(&alice).await;
-        alice.grant_read_all(mallory.id()).await.unwrap();
-        let (object, _) = alice.import(note(1, &"x".repeat(8_000_000)), None).await.unwrap();
+        alice.grant(mallory.id(), once::Right::Read).await.unwrap();
+        let (object, _) = alice.import(note(1, &"x".repeat(8_000_000))).await.unwrap();
         // Behind a pull that is being answered nothing is read.
         let before = control.connection.stats().udp_tx.bytes;
         let mut held = Vec::new();
@@ -212,13 +212,13 @@ fn two_kernels_that_send_each_other_large_scenarios_do_not_wait_for_each_other()
     let dir = tempfile::tempdir().unwrap();
     story(async {
         let (alice, bob) = pair(dir.path()).await;
-        alice.grant_read_all(bob.id()).await.unwrap();
-        bob.grant_read_all(alice.id()).await.unwrap();
+        alice.grant(bob.id(), once::Right::Read).await.unwrap();
+        bob.grant(alice.id(), once::Right::Read).await.unwrap();
         let mut shares = Vec::new();
         for (from, to, first) in [(&alice, &bob, 0), (&bob, &alice, 100)] {
             for n in 0..16 {
                 let text = note(first + n, &"z".repeat(1_000_000));
-                let (object, _) = from.import(text, None).await.unwrap();
+                let (object, _) = from.import(text).await.unwrap();
                 shares.push(from.share(object.key()).to(to.id()).delivered());
             }
         }
@@ -229,7 +229,7 @@ fn two_kernels_that_send_each_other_large_scenarios_do_not_wait_for_each_other()
         // The same in exchanges that both begin.
         for (from, first) in [(&alice, 200), (&bob, 300)] {
             for n in 0..8 {
-                from.import(note(first + n, &"z".repeat(1_000_000)), None).await.unwrap();
+                from.import(note(first + n, &"z".repeat(1_000_000))).await.unwrap();
             }
         }
         let (a, b) = within("exchanges that cross", async {
@@ -239,7 +239,7 @@ fn two_kernels_that_send_each_other_large_scenarios_do_not_wait_for_each_other()
         a.unwrap();
         b.unwrap();
         for kernel in [&alice, &bob] {
-            assert_eq!(once::api::status(kernel).unwrap().objects, 48);
+            assert_eq!(kernel.status().unwrap().objects, 48);
         }
     });
 }

@@ -69,7 +69,7 @@ fn outcomes_that_nobody_asked_for_settle_nothing_and_the_first_that_fits_counts(
         let mut control = mallory.join_saying(&alice, acting(1)).await;
         let mut other = oscar.join_saying(&alice, acting(1)).await;
         // One at mallory's, and one of alice's own that has been done.
-        let (mine, _) = alice.import(counter(1), None).await.unwrap();
+        let (mine, _) = alice.import(counter(1)).await.unwrap();
         let mine = alice.claim(mine.key()).await.unwrap().0.key();
         let own = alice.act_on(mine, None, "add", r#"{"by": 1}"#).into_future().await.unwrap();
         let id = ask(&alice, &mallory, object(1)).await;
@@ -191,7 +191,10 @@ fn an_outcome_of_any_bytes_is_shown_as_what_it_is() {
                 let heard = api.call("outcome", serde_json::json!({ "id": id })).await;
                 assert_eq!(heard.is_err(), failed, "{n}");
                 let again = api.call("outcome", serde_json::json!({ "id": id })).await;
-                assert_eq!(heard.map_err(|error| error.message), again.map_err(|error| error.message));
+                assert_eq!(
+                    heard.map_err(|error| error.to_string()),
+                    again.map_err(|error| error.to_string())
+                );
             }
         }
         for code in [Code::Quota, Code::Busy, Code::Ambiguous, Code::Stopping, Code::IdReused] {
@@ -215,7 +218,7 @@ fn a_name_that_is_a_lie_leads_to_the_liar() {
         let mut control = mallory.join_saying(&alice, acting(1)).await;
         let mut objects = Vec::new();
         for (n, home) in [&alice, &bob].into_iter().enumerate() {
-            let (imported, _) = home.import(counter(n), None).await.unwrap();
+            let (imported, _) = home.import(counter(n)).await.unwrap();
             objects.push(home.claim(imported.key()).await.unwrap().0.key());
         }
         let copy = ObjectKey { line: Line::Unclaimed(Hash::from_bytes([3; 32])), ..object(1) };
@@ -256,7 +259,7 @@ fn what_an_action_does_not_name_nobody_gets() {
         let mut given = Vec::new();
         for n in [1, 2] {
             let text = note(n, "alice's");
-            let key = alice.import(text.clone(), None).await.unwrap().0.key();
+            let key = alice.import(text.clone()).await.unwrap().0.key();
             given.push(Given { key, content: content_hash(text.as_bytes()) });
         }
         let [named, secret] = given[..] else { unreachable!() };

@@ -17,7 +17,7 @@ fn the_bytes_of_a_share_may_be_pulled_at_once() {
         let mut control = mallory.join(&alice).await;
         for n in 0..40 {
             let text = note(100 + n, &"x".repeat(100_000));
-            let (object, _) = alice.import(text.clone(), None).await.unwrap();
+            let (object, _) = alice.import(text.clone()).await.unwrap();
             let share = tokio::spawn(alice.share(object.key()).to(mallory.id()).into_future());
             let header = loop {
                 match control.hear().await.expect("a share") {
@@ -163,7 +163,7 @@ fn what_a_removed_peer_has_begun_goes_with_it() {
         let folder = dir.path().join("alice/incoming").join(mallory.id().to_string());
         until("much of it is on the disk", || folder.exists()).await;
         control.connection.close(0_u32.into(), b"");
-        until("the connection is gone", || once::api::status(&alice).unwrap().connected == 1).await;
+        until("the connection is gone", || alice.status().unwrap().connected == 1).await;
         let mut control = mallory.return_to(&alice, 2).await;
         alice.remove_peer(mallory.id()).await.unwrap();
         while control.hear().await.is_some() {}

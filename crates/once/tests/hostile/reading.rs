@@ -14,15 +14,15 @@ fn denied_and_absent_are_the_same_bytes() {
         let (alice, bob) = pair(dir.path()).await;
         let mallory = Raw::new().await;
         let mut control = mallory.join(&alice).await;
-        let (secret, _) = alice.import(note(1, "secret"), None).await.unwrap();
-        let (home, _) = alice.import(note(2, "claimed"), None).await.unwrap();
+        let (secret, _) = alice.import(note(1, "secret")).await.unwrap();
+        let (home, _) = alice.import(note(2, "claimed")).await.unwrap();
         let (home, _) = alice.claim(home.key()).await.unwrap();
-        let (large, _) = alice.import(note(3, &"x".repeat(200_000)), None).await.unwrap();
-        let (gone, _) = alice.import(note(4, "gone"), None).await.unwrap();
+        let (large, _) = alice.import(note(3, &"x".repeat(200_000))).await.unwrap();
+        let (gone, _) = alice.import(note(4, "gone")).await.unwrap();
         let (gone, _) = alice.claim(gone.key()).await.unwrap();
         alice.remove(gone.key()).await.unwrap();
-        alice.import(note(5, "one of two"), None).await.unwrap();
-        let (two, _) = alice.import(note(5, "two of two"), None).await.unwrap();
+        alice.import(note(5, "one of two")).await.unwrap();
+        let (two, _) = alice.import(note(5, "two of two")).await.unwrap();
         for object in [&secret, &home, &large, &gone, &two] {
             let there = object.key();
             // Nowhere, but alike.
@@ -89,7 +89,7 @@ fn an_exchange_shows_a_peer_only_what_it_may_read() {
             ids.push(parcel.header.item_id());
         };
         for n in 0..20 {
-            alice.import(note(n, "secret"), None).await.unwrap();
+            alice.import(note(n, "secret")).await.unwrap();
             listing(n);
         }
         let made_up: Vec<_> = (0..20).map(|n| ItemId::from_bytes([n; 32])).collect();
@@ -130,8 +130,8 @@ fn a_removed_peer_reads_nothing_more_on_streams_that_are_open() {
         let (alice, bob) = pair(dir.path()).await;
         let mallory = Raw::new().await;
         let control = mallory.join(&alice).await;
-        alice.grant_read_all(mallory.id()).await.unwrap();
-        let (object, _) = alice.import(note(1, "secret"), None).await.unwrap();
+        alice.grant(mallory.id(), once::Right::Read).await.unwrap();
+        let (object, _) = alice.import(note(1, "secret")).await.unwrap();
         let id = unclaimed(&note(1, "secret")).header.item_id();
         let mut lane = Lane::open(&control.connection).await;
         lane.say(&Frame::Reconcile(reconcile_nothing())).await;
@@ -160,8 +160,8 @@ fn a_follower_whose_right_is_taken_back_hears_no_more() {
         let (alice, bob) = pair(dir.path()).await;
         let mallory = Raw::new().await;
         let mut control = mallory.join(&alice).await;
-        alice.grant_read_all(mallory.id()).await.unwrap();
-        let (object, _) = alice.import(note(1, "one"), None).await.unwrap();
+        alice.grant(mallory.id(), once::Right::Read).await.unwrap();
+        let (object, _) = alice.import(note(1, "one")).await.unwrap();
         let (object, _) = alice.claim(object.key()).await.unwrap();
         control.say(&Frame::Follow(Follow { key: object.key(), have: None })).await;
         // The share may overtake the answer: it rests on nothing that is still to be written.
@@ -211,7 +211,7 @@ fn an_answer_that_is_another_object_is_not_taken() {
         let other = parcel.header.key();
         control.say(&Frame::Found(once_model::wire::Found { call, parcel })).await;
         let error = within("the refusal", asked).await.unwrap().map(|_| ()).unwrap_err();
-        assert!(error.message.contains("another object"), "{error}");
+        assert!(error.message().contains("another object"), "{error}");
         assert!(alice.get(other).unwrap().is_none());
         still_works(&alice, &bob, 9).await;
     });

@@ -185,7 +185,7 @@ fn what_was_imported_here_is_not_a_peers_to_remove() {
         let mallory = Raw::new().await;
         let mut control = mallory.join(&alice).await;
         let text = note(1, "imported by alice");
-        let (object, _) = alice.import(text.clone(), None).await.unwrap();
+        let (object, _) = alice.import(text.clone()).await.unwrap();
         let first = claimed(&mallory.key, &text);
         assert_eq!(control.share(first.clone()).await, ShareAnswer::Stored);
         control.share(tombstone(&first, &mallory.key)).await;
@@ -205,8 +205,8 @@ fn the_same_uuid_gives_no_right_to_anything() {
         let alice = kernel(dir.path(), "alice").await;
         let mallory = Raw::new().await;
         let mut control = mallory.join(&alice).await;
-        let (imported, _) = alice.import(note(1, "alice's"), None).await.unwrap();
-        let (mine, _) = alice.import(note(2, "alice's"), None).await.unwrap();
+        let (imported, _) = alice.import(note(1, "alice's")).await.unwrap();
+        let (mine, _) = alice.import(note(2, "alice's")).await.unwrap();
         let (mine, _) = alice.claim(mine.key()).await.unwrap();
         for n in [1, 2] {
             let same = claimed(&mallory.key, &note(n, "mallory's"));
@@ -245,7 +245,7 @@ fn forks_of_one_object_are_kept_up_to_a_limit() {
         let versions = listed["conflicts"][0]["objects"].as_array().unwrap().len();
         assert_eq!(versions, once_model::limits::CONFLICTS_MAX_BODIES + 1);
         assert_eq!(listed["conflicts"].as_array().unwrap().len(), 1);
-        assert_eq!(once::api::status(&alice).unwrap().conflicts, 1);
+        assert_eq!(alice.status().unwrap().conflicts, 1);
         still_works(&alice, &bob, 9).await;
     });
 }

@@ -67,8 +67,9 @@ pub async fn until(what: &str, mut so: impl FnMut() -> bool) {
 }
 
 /// What comes within a minute.
-pub async fn within<T>(what: &str, future: impl Future<Output = T>) -> T {
-    tokio::time::timeout(PATIENCE, future).await.unwrap_or_else(|_| panic!("never happened: {what}"))
+pub async fn within<T>(what: &str, future: impl IntoFuture<Output = T>) -> T {
+    let ended = tokio::time::timeout(PATIENCE, future.into_future()).await;
+    ended.unwrap_or_else(|_| panic!("never happened: {what}"))
 }
 
 /// A number of this process, from `/proc/self/status`: `VmRSS` in KiB, `Threads`.
@@ -108,7 +109,7 @@ pub fn note(n: usize, text: &str) -> String {
 /// Imports one and shares it with an honest peer: the whole way works.
 pub async fn still_works(alice: &Kernel, bob: &Kernel, n: usize) {
     let text = note(n, "still works");
-    let (object, _) = alice.import(text.clone(), None).await.unwrap();
+    let (object, _) = alice.import(text.clone()).await.unwrap();
     within("an honest share", alice.share(object.key()).to(bob.id()).delivered()).await.unwrap();
     assert_eq!(bob.scenario(object.key()).unwrap().unwrap(), text.as_bytes());
 }
@@ -180,7 +181,7 @@ impl Raw {
     /// The same with another greeting.
     pub async fn join_saying(&self, to: &Kernel, greeting: Greeting) -> Control {
         let ticket = to.invite().await.unwrap();
-        self.return_saying(to, Greeting { invite: Some(ticket.secret), ..greeting }).await
+        self.return_saying(to, Greeting { invite: Some(ticket.secret()), ..greeting }).await
     }
 
     /// Connects again.

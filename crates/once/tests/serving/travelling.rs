@@ -52,7 +52,7 @@ fn a_program_may_keep_an_object_and_hears_where_it_has_come_to() {
         assert_eq!(run["arguments_text"], format!(r#"{{"to":"{}"}}"#, bob.id()));
         here.ran(&run, json!({ "failed": "not before dark" })).await;
         let error = refused.await.unwrap().unwrap_err();
-        assert!(error.message.ends_with("its component does not let it go: not before dark"), "{error}");
+        assert!(error.message().ends_with("its component does not let it go: not before dark"), "{error}");
         // Nobody who serves it is there when it comes.
         drop(there);
         let client = Client::connect(&dir.join("bob")).await.unwrap().unwrap();
@@ -68,7 +68,7 @@ fn a_program_may_keep_an_object_and_hears_where_it_has_come_to() {
         assert_eq!(shown, (&json!(alice.id().to_string()), &json!("Lamp"), &json!(0)), "{waits}");
         let put = json!({ "object": lamp, "text": LAMP });
         let error = client.call("put", put).await.unwrap_err();
-        assert!(error.message.contains("has not been told so yet"), "{error}");
+        assert!(error.message().contains("has not been told so yet"), "{error}");
         bob.stop().await.unwrap();
         let bob = start(dir, "bob").await;
         bob.serve_api().await.unwrap();

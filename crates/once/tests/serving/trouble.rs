@@ -1,6 +1,7 @@
 //! Programs that answer what is of no use, or not at all.
 
 use super::*;
+use once::ErrorKind;
 
 #[test]
 fn an_answer_of_no_use_is_told_to_its_program_and_the_action_has_failed() {
@@ -42,19 +43,20 @@ fn an_answer_of_no_use_is_told_to_its_program_and_the_action_has_failed() {
             assert!(error["data"]["hint"].as_str().unwrap().contains("has failed"), "{error}");
             let failed = done.await.unwrap().unwrap_err();
             assert!(
-                failed.code == "failed" && failed.message.contains("the program that serves Lamp"),
+                failed.kind() == ErrorKind::Failed
+                    && failed.message().contains("the program that serves Lamp"),
                 "{failed}"
             );
         }
         // It may not make another object of it, where the model says which one it is.
         let bare = r#"{"ior":{"component":"Lamp"},"model":{"uuid":"7d0c2f6e-0b7e-4d0e-9b52-3f3f7e1a0a09"}}"#;
-        alice.import(bare, None).await.unwrap();
+        alice.import(bare).await.unwrap();
         let done =
             act(dir.path(), json!({ "object": "7d0c2f6e-0b7e-4d0e-9b52-3f3f7e1a0a09", "name": "switch" }));
         let run = program.asked("run").await;
         let error = program.call("ran", json!({ "run": run["run"], "model_text": other })).await.unwrap_err();
         assert!(error["message"].as_str().unwrap().contains("another object"), "{error}");
-        assert_eq!(done.await.unwrap().unwrap_err().code, "failed");
+        assert_eq!(done.await.unwrap().unwrap_err().kind(), ErrorKind::Failed);
         // Nothing of all that has changed anything.
         assert_eq!(text(&alice, dir.path(), &lamp).await, LAMP);
         // What names no run of this connection means nothing, and so does what is no JSON.

@@ -119,9 +119,9 @@ fn a_peer_acts_on_what_a_program_serves_and_waits_for_it() {
         let (alice, bob) = pair(dir.path()).await;
         alice.serve_api().await.unwrap();
         let data = dir.path().join("alice");
-        let (object, _) = alice.import(LAMP, None).await.unwrap();
+        let (object, _) = alice.import(LAMP).await.unwrap();
         let (object, _) = alice.claim(object.key()).await.unwrap();
-        alice.grant_act_all(bob.id()).await.unwrap();
+        alice.grant(bob.id(), once::Right::Act).await.unwrap();
         drop(Program::serving(&data, "Lamp").await);
         let client = Client::connect(&data).await.unwrap().unwrap();
         until_served(&client, 0).await;

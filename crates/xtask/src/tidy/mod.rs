@@ -6,6 +6,7 @@
 mod arrows;
 mod circles;
 mod exceptions;
+mod foreign;
 mod mirrors;
 mod paths;
 mod planted;
@@ -69,6 +70,7 @@ fn look(root: &Path, except: &Exceptions) -> Result<Vec<Finding>, String> {
     found.extend(sizes::look(&source, except));
     found.extend(planted::look(&source, except));
     found.extend(mirrors::look(&source, except));
+    found.extend(foreign::look(&source));
     found.sort();
     Ok(found)
 }

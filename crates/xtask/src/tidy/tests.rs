@@ -196,3 +196,42 @@ fn what_is_listed_is_allowed_and_struck_when_it_is_mended() {
             .all(|one| one.file == exceptions::FILE && one.rule == "exceptions shrink")
     );
 }
+
+#[test]
+fn a_type_of_a_hidden_crate_that_users_see_is_found() {
+    let manifest = "[dependencies]\nonce-core.workspace = true\n";
+    let shown = |text: &str| {
+        let lib = "mod a;\npub use a::{A, E, f};\n";
+        let found = found(
+            &[("once/Cargo.toml", manifest), ("once/src/lib.rs", lib), ("once/src/a.rs", text)],
+            &NOTHING,
+        );
+        found.into_iter().map(|finding| finding.what).collect::<Vec<_>>()
+    };
+    let a = "use once_core::{Head, waist};\npub struct A { row: Head }\n";
+    assert_eq!(shown(a), [""; 0], "a private member is not seen");
+    assert_eq!(
+        shown("use once_core::Head;\npub struct A { pub row: Head }"),
+        ["a member of A shows once_core::Head"]
+    );
+    assert_eq!(
+        shown("use once_core::waist;\npub enum E { One(Vec<waist::Change>) }"),
+        ["a member of E::One shows once_core::waist"]
+    );
+    let method = |method: &str| shown(&format!("{a}impl A {{ {method} }}"));
+    assert_eq!(method("pub fn get(&self) -> Option<&Head> { None }"), ["A::get shows once_core::Head"]);
+    assert_eq!(method("pub fn set(&self, to: impl Into<waist::X>) {}"), ["A::set shows once_core::waist"]);
+    assert_eq!(method("fn get(&self) -> Head { todo!() }"), [""; 0]);
+    assert_eq!(method("pub(crate) fn get(&self) -> Head { let x: Head; x }"), [""; 0]);
+    assert_eq!(
+        shown("use once_core::Head;\npub fn f(head: Head) {}\npub fn hidden(head: Head) {}"),
+        ["f shows once_core::Head"]
+    );
+    assert_eq!(shown(&format!("{a}impl From<Head> for A {{}}")), ["a trait of A shows once_core::Head"]);
+    assert_eq!(
+        shown("use minicbor::Encode;\n#[derive(Debug, Encode)]\npub struct A;"),
+        ["a trait of A shows minicbor::Encode"]
+    );
+    let lib = [("once/Cargo.toml", manifest), ("once/src/lib.rs", "pub use once_core::Head;\n")];
+    assert_eq!(found(&lib, &NOTHING)[0].what, "what is exported shows once_core::Head");
+}

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::objects::ObjectInfo;
-use crate::{RunState, StepStanding};
+use crate::{RunState, StepStatus};
 
 /// Starts a coordination: one plan over several objects.
 ///
@@ -51,7 +51,7 @@ pub struct CoordinationInfo {
     /// When it ended.
     pub ended_ms: Option<u64>,
     /// How each step stands, in the order of the plan.
-    pub steps: Vec<StepStanding>,
+    pub steps: Vec<StepStatus>,
 }
 
 /// Says how a coordination stands, step by step.

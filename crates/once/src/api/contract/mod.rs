@@ -41,7 +41,7 @@ pub use conflicts::*;
 pub use coordination::*;
 pub use dead_letters::*;
 pub use departures::*;
-pub use errors::{ErrorCode, ErrorData, RPC_CODE, RpcError};
+pub use errors::{ErrorCode, ErrorData, ErrorInfo, RPC_CODE, RpcError, exit_of, exit_of_error};
 pub use events::*;
 pub use find::*;
 pub use health::*;

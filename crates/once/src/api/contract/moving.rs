@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::access::GrantInfo;
 use super::departures::{DepartureInfo, KernelInfo};
+use super::errors::ErrorCode;
 use super::health::CheckInfo;
 
 /// Moves objects to another kernel, which becomes their home.
@@ -86,7 +87,7 @@ pub struct RefusedInfo {
     /// Its key.
     pub key: String,
     /// A stable code.
-    pub code: String,
+    pub code: ErrorCode,
     /// What happened.
     pub message: String,
     /// What to do next.

@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::Error;
+use super::errors::ErrorInfo;
 
 /// How an object stands on a kernel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -137,7 +137,7 @@ pub enum ImportInfo {
     /// It was not taken.
     Refused {
         /// Why.
-        error: Error,
+        error: ErrorInfo,
     },
     /// It is here.
     Kept(Box<ImportedInfo>),

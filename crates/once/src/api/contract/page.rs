@@ -4,9 +4,10 @@ use std::fmt::Write;
 
 use serde_json::{Map, Value};
 
-use super::errors::ErrorCode;
+use super::errors::exit_of;
 use super::list::METHODS;
 use super::openrpc::{json_schema, resolved};
+use crate::ErrorKind;
 
 /// The name of each part, and what stands in it.
 pub(super) fn parts() -> Vec<(&'static str, String)> {
@@ -78,8 +79,9 @@ fn all_types(types: &Map<String, Value>) -> String {
 fn errors(types: &Map<String, Value>) -> String {
     let mut out = "| `data.code` | exit | meaning |\n|---|---|---|\n".to_owned();
     let about = types.get("ErrorCode").and_then(|codes| codes["oneOf"].as_array());
-    for (code, exit) in ErrorCode::ALL {
-        let meaning = about.into_iter().flatten().find(|one| one["const"] == *code).map(line);
+    for kind in ErrorKind::ALL {
+        let (code, exit) = (kind.as_str(), exit_of(*kind));
+        let meaning = about.into_iter().flatten().find(|one| one["const"] == code).map(line);
         let _ = writeln!(out, "| `{code}` | {exit} | {} |", meaning.unwrap_or_default());
     }
     out

@@ -18,10 +18,10 @@ use serde_json::json;
 use serde_json::value::RawValue;
 
 pub use plan::{Plan, PlanError};
-pub use run::{RunState, StepState, Told};
+pub use run::{RunState, StepOutcome, StepState};
 pub use times::StepTimes;
 
-use super::{ActionDescription, Came, Component, Context};
+use super::{ActionDescription, Component, Context, Reply};
 use plan::Step;
 use run::{Ask, NotAwaited, Run, Want};
 
@@ -63,11 +63,11 @@ struct Get {
 
 /// How a coordination stands, step by step.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Standing {
+pub struct CoordinationStatus {
     /// The whole.
     pub state: RunState,
     /// The steps, in the order of the plan.
-    pub steps: Vec<StepStanding>,
+    pub steps: Vec<StepStatus>,
     /// The id of the action that started it. Absent before that, and in what an older version wrote.
     pub id: Option<Uuid>,
     /// When it was started, by the clock of its home, in milliseconds since 1970.
@@ -78,7 +78,7 @@ pub struct Standing {
 
 /// How a step of a coordination stands.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct StepStanding {
+pub struct StepStatus {
     /// Its name.
     pub name: String,
     /// How it stands.
@@ -89,11 +89,11 @@ pub struct StepStanding {
     pub times: StepTimes,
 }
 
-impl Standing {
+impl CoordinationStatus {
     fn of(plan: &Plan, run: Option<&Run>) -> Self {
         let state = |name: &str| run.map_or(&StepState::Planned, |run| run.step(name)).clone();
         let times = |name: &str| run.and_then(|run| run.times.get(name)).copied().unwrap_or_default();
-        let steps = plan.steps().map(|name| StepStanding {
+        let steps = plan.steps().map(|name| StepStatus {
             name: name.to_owned(),
             state: state(name),
             times: times(name),
@@ -142,9 +142,9 @@ impl Coordination {
     /// An answer is here: the run goes on.
     fn answered(
         &mut self,
-        came: Came<Reminder>,
+        came: Reply<Reminder>,
         context: &Context,
-        take: impl FnOnce(&mut Run, &Plan, &str, Uuid, Told, &mut Ask<'_>) -> Result<(), NotAwaited>,
+        take: impl FnOnce(&mut Run, &Plan, &str, Uuid, StepOutcome, &mut Ask<'_>) -> Result<(), NotAwaited>,
     ) -> Result<(), String> {
         let plan = self.plan()?;
         let run = self.run.as_mut().ok_or_else(|| NotAwaited.to_string())?;
@@ -159,7 +159,7 @@ impl Coordination {
     /// Without results: all of them may be more than an outcome holds.
     fn get(&self, get: Option<Get>) -> Result<serde_json::Value, String> {
         let plan = self.plan()?;
-        let standing = Standing::of(&plan, self.run.as_ref());
+        let standing = CoordinationStatus::of(&plan, self.run.as_ref());
         if let Some(Get { step }) = get {
             let found = standing.steps.into_iter().find(|known| known.name == step);
             return Ok(json!(found.ok_or_else(|| format!("it has no step '{step}'"))?));
@@ -170,16 +170,16 @@ impl Coordination {
     }
 }
 
-fn told(came: Came<Reminder>) -> Told {
+fn told(came: Reply<Reminder>) -> StepOutcome {
     match came.status.as_str() {
-        "done" => Told::done(came.result),
-        "failed" => Told::failed(came.reason),
+        "done" => StepOutcome::done(came.result),
+        "failed" => StepOutcome::failed(came.reason),
         // Its object's home was put back from a backup: it may have run there before.
         "refused" if came.code.as_deref() == Some("quarantined") => {
-            Told::Unknown { reason: "quarantined".into() }
+            StepOutcome::Unknown { reason: "quarantined".into() }
         }
-        "refused" => Told::Refused { code: came.code.unwrap_or_else(|| "other".into()) },
-        other => Told::Unknown { reason: other.to_owned() },
+        "refused" => StepOutcome::Refused { code: came.code.unwrap_or_else(|| "other".into()) },
+        other => StepOutcome::Unknown { reason: other.to_owned() },
     }
 }
 
@@ -232,10 +232,10 @@ pub fn coordination() -> Component {
                 .description("Returns how the coordination stands, step by step; of one step that is named: with its result.")
                 .types::<Option<Get>, serde_json::Value>(),
         )
-        .answer("stepped", |state: &mut Coordination, came: Came<Reminder>, context: &Context| {
+        .answer("stepped", |state: &mut Coordination, came: Reply<Reminder>, context: &Context| {
             state.answered(came, context, Run::stepped)
         })
-        .answer("compensated", |state: &mut Coordination, came: Came<Reminder>, context: &Context| {
+        .answer("compensated", |state: &mut Coordination, came: Reply<Reminder>, context: &Context| {
             state.answered(came, context, Run::compensated)
         })
         .into()

@@ -131,9 +131,7 @@ impl PlanError {
 
 impl From<PlanError> for crate::Error {
     fn from(error: PlanError) -> Self {
-        let mut out = Self::invalid(error.message);
-        out.hint = error.hint;
-        out.at(error.line, error.column)
+        Self::invalid(error.message).hinting(error.hint).at(error.line, error.column)
     }
 }
 

@@ -98,7 +98,7 @@ pub enum StepState {
         #[serde(default, deserialize_with = "some", skip_serializing_if = "Option::is_none")]
         result: Option<Value>,
         /// What came of undoing it.
-        compensation: Told,
+        compensation: StepOutcome,
     },
     /// It was done, and could not be undone.
     #[serde(rename = "in doubt")]
@@ -107,7 +107,7 @@ pub enum StepState {
         #[serde(default, deserialize_with = "some", skip_serializing_if = "Option::is_none")]
         result: Option<Value>,
         /// What came of undoing it.
-        compensation: Told,
+        compensation: StepOutcome,
     },
     /// Nobody will ever know whether it was done.
     Unknown {
@@ -169,7 +169,7 @@ impl StepState {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "status", rename_all = "lowercase")]
 #[non_exhaustive]
-pub enum Told {
+pub enum StepOutcome {
     /// It is done.
     Done {
         /// What the object returned; nothing if that was too large to be kept.
@@ -193,7 +193,7 @@ pub enum Told {
     },
 }
 
-impl Told {
+impl StepOutcome {
     pub(super) fn done(result: Value) -> Self {
         Self::Done { result: kept(result) }
     }
@@ -268,7 +268,7 @@ impl Run {
         plan: &Plan,
         name: &str,
         asked: Uuid,
-        told: Told,
+        told: StepOutcome,
         ask: &mut Ask<'_>,
     ) -> Result<(), NotAwaited> {
         match self.step(name) {
@@ -286,7 +286,7 @@ impl Run {
         plan: &Plan,
         name: &str,
         asked: Uuid,
-        told: Told,
+        told: StepOutcome,
         ask: &mut Ask<'_>,
     ) -> Result<(), NotAwaited> {
         let result = match self.step(name) {
@@ -351,7 +351,7 @@ impl Run {
     fn act(&mut self, step: &Step, ask: &mut Ask<'_>) {
         let state = match ask(self, Want::Act(step)) {
             Ok(action) => StepState::Running { action },
-            Err(reason) => acted(Told::failed(reason.into())),
+            Err(reason) => acted(StepOutcome::failed(reason.into())),
         };
         self.set(&step.name, state);
     }
@@ -360,7 +360,7 @@ impl Run {
         let result = self.step(&step.name).result().cloned();
         let state = match ask(self, Want::Compensate(step)) {
             Ok(action) => StepState::Compensating { result, action },
-            Err(reason) => undone(result, Told::failed(reason.into())),
+            Err(reason) => undone(result, StepOutcome::failed(reason.into())),
         };
         self.set(&step.name, state);
     }
@@ -395,19 +395,19 @@ enum Next<'p> {
 }
 
 /// A step of which that came.
-fn acted(told: Told) -> StepState {
+fn acted(told: StepOutcome) -> StepState {
     match told {
-        Told::Done { result } => StepState::Done { result },
-        Told::Failed { reason } => StepState::Failed { reason },
-        Told::Refused { code } => StepState::Refused { code },
-        Told::Unknown { reason } => StepState::Unknown { reason },
+        StepOutcome::Done { result } => StepState::Done { result },
+        StepOutcome::Failed { reason } => StepState::Failed { reason },
+        StepOutcome::Refused { code } => StepState::Refused { code },
+        StepOutcome::Unknown { reason } => StepState::Unknown { reason },
     }
 }
 
 /// A step whose compensation ended so.
-fn undone(result: Option<Value>, compensation: Told) -> StepState {
+fn undone(result: Option<Value>, compensation: StepOutcome) -> StepState {
     match compensation {
-        Told::Done { .. } => StepState::Compensated { result, compensation },
+        StepOutcome::Done { .. } => StepState::Compensated { result, compensation },
         _ => StepState::InDoubt { result, compensation },
     }
 }

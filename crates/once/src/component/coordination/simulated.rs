@@ -12,7 +12,7 @@ use once_model::scenario::Scenario;
 use once_sim::{Kernel, Rng, Weather, World};
 use serde_json::{Value, json};
 
-use super::{RunState, Standing, StepState};
+use super::{CoordinationStatus, RunState, StepState};
 use crate::component::Components;
 
 const KERNELS: usize = 3;
@@ -151,9 +151,9 @@ impl Bank {
         self.net.run_for(ms);
     }
 
-    fn standing(&self, (at, key): (Kernel, ObjectKey)) -> Standing {
+    fn standing(&self, (at, key): (Kernel, ObjectKey)) -> CoordinationStatus {
         let scenario = Scenario::parse(self.net.body(at, key).unwrap()).unwrap();
-        Standing::read(scenario.editable()).unwrap().1
+        CoordinationStatus::read(scenario.editable()).unwrap().1
     }
 
     /// Every run is over, and every account has what they say.

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::super::live::Awake;
 use super::super::{Component, Context};
-use super::{RunState, Standing, StepState, coordination};
+use super::{CoordinationStatus, RunState, StepState, coordination};
 
 const OBJECT: &str = "ior:once://-/Account/1.0/7d0c2f6e-0b7e-4d0e-9b52-3f3f7e1a0c01?lineage=0707070707070707070707070707070707070707070707070707070707070707";
 
@@ -57,8 +57,8 @@ impl Story {
         self.run(answer, &told, Some(effect))
     }
 
-    fn standing(&self) -> Standing {
-        Standing::read(self.scenario.model().unwrap()).unwrap().1
+    fn standing(&self) -> CoordinationStatus {
+        CoordinationStatus::read(self.scenario.model().unwrap()).unwrap().1
     }
 
     fn last(&self) -> (&str, &str) {

@@ -6,7 +6,7 @@ use once_model::ids::Uuid;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use super::{NotAwaited, Plan, Run, RunState, StepState, Told, Want};
+use super::{NotAwaited, Plan, Run, RunState, StepOutcome, StepState, Want};
 
 const IOR: &str = "ior:once://-/Account/1.0/7d0c2f6e-0b7e-4d0e-9b52-3f3f7e1a0c01?lineage=0707070707070707070707070707070707070707070707070707070707070707";
 
@@ -21,12 +21,12 @@ struct Fate {
 
 const CANNOT_BE_ASKED: u8 = 9;
 
-fn told(fate: u8) -> Told {
+fn told(fate: u8) -> StepOutcome {
     match fate {
-        0 => Told::done(Value::Null),
-        1 => Told::failed(json!({ "why": null })),
-        2 => Told::Refused { code: "denied".into() },
-        _ => Told::Unknown { reason: "home lost".into() },
+        0 => StepOutcome::done(Value::Null),
+        1 => StepOutcome::failed(json!({ "why": null })),
+        2 => StepOutcome::Refused { code: "denied".into() },
+        _ => StepOutcome::Unknown { reason: "home lost".into() },
     }
 }
 
@@ -177,7 +177,7 @@ fn what_will_never_be_known_undoes_nothing() {
 fn what_is_too_large_is_left_out_and_done_all_the_same() {
     let deep = (0..40).fold(Value::Null, |inside, _| json!([inside]));
     for (result, kept) in [(deep, false), (json!("x".repeat(20_000)), false), (json!({ "n": null }), true)] {
-        let Told::Done { result } = Told::done(result) else { panic!("not done") };
+        let StepOutcome::Done { result } = StepOutcome::done(result) else { panic!("not done") };
         assert_eq!(result.is_some(), kept);
     }
 }

@@ -1,0 +1,88 @@
+//! Conflicts: what is kept beside an object, and deciding about it.
+
+use once_core::waist::Command;
+use once_model::ids::{Hash, ObjectKey};
+
+use super::awaited;
+use crate::api::{conflicts, contract};
+use crate::{Change, Error, Kernel, Object};
+
+/// A page of conflicts that is being put together. Awaiting it returns the page, and where the next one begins.
+#[derive(Clone)]
+#[must_use]
+pub struct Conflicts {
+    kernel: Kernel,
+    params: contract::Conflicts,
+}
+
+impl Conflicts {
+    /// Begins behind the [`contract::ConflictsResult::next`] of another page.
+    pub fn after(mut self, next: impl Into<String>) -> Self {
+        self.params.after = Some(next.into());
+        self
+    }
+
+    /// At most so many.
+    pub fn limit(mut self, conflicts: usize) -> Self {
+        self.params.limit = Some(conflicts);
+        self
+    }
+
+    async fn run(self) -> Result<contract::ConflictsResult, Error> {
+        conflicts::list(&self.kernel, &self.params)
+    }
+}
+
+awaited! {
+    Conflicts => contract::ConflictsResult;
+}
+
+impl Kernel {
+    /// What is in conflict here: objects that share a UUID, and revisions that are kept beside an object. Without options all of it.
+    ///
+    /// ```no_run
+    /// # async fn run(alice: once::Kernel) -> Result<(), once::Error> {
+    /// for conflict in alice.conflicts().limit(100).await?.conflicts {
+    ///     println!("{:?}: {} versions", conflict.reason, conflict.objects.len());
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn conflicts(&self) -> Conflicts {
+        Conflicts { kernel: self.clone(), params: contract::Conflicts::default() }
+    }
+
+    /// Makes what is kept beside an object its next revision: `revision` is the id of what is kept.
+    ///
+    /// ```no_run
+    /// # async fn run(alice: once::Kernel, key: once::ObjectKey, kept: once::model::ids::Hash) -> Result<(), once::Error> {
+    /// let (object, _) = alice.keep_conflict(key, kept).await?;
+    /// println!("revision {}", object.revision());
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// When nothing of that id is kept, or this kernel is not the object's home.
+    pub async fn keep_conflict(&self, key: ObjectKey, revision: Hash) -> Result<(Object, Change), Error> {
+        self.change(Command::Keep { key, revision }).await
+    }
+
+    /// Drops what is kept beside an object: `revision` is the id of what is kept.
+    ///
+    /// ```no_run
+    /// # async fn run(alice: once::Kernel, key: once::ObjectKey, kept: once::model::ids::Hash) -> Result<(), once::Error> {
+    /// alice.drop_conflict(key, kept).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// When nothing of that id is kept.
+    pub async fn drop_conflict(&self, key: ObjectKey, revision: Hash) -> Result<(Object, Change), Error> {
+        self.change(Command::Discard { key, revision }).await
+    }
+}
