@@ -42,6 +42,16 @@ struct Global {
     /// Log more to stderr: -v, -vv, -vvv (or a filter in ONCE_LOG)
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     verbose: u8,
+    /// How the log, and what is said on stderr, looks: lines for people, or one JSON object a line
+    #[arg(
+        long,
+        global = true,
+        env = "ONCE_LOG_FORMAT",
+        hide_env_values = true,
+        value_name = "FORMAT",
+        default_value = "text"
+    )]
+    log_format: ui::LogFormat,
 }
 
 #[derive(Debug, Subcommand)]
@@ -50,6 +60,7 @@ enum Command {
     Up(cmd::up::Up),
     Stop(cmd::stop::Stop),
     Status(cmd::status::Status),
+    Metrics(cmd::metrics::Metrics),
     Invite(cmd::invite::Invite),
     Invites(cmd::invites::Invites),
     Join(cmd::join::Join),
@@ -132,9 +143,10 @@ fn usage(wrong: &clap::Error) -> Failure {
 /// Runs the command. The first of the pair: whether it was to answer with JSON.
 pub fn run(cli: Cli) -> (bool, Done) {
     let Cli { global, command } = cli;
-    log(global.verbose);
+    ui::log_as(global.log_format);
+    log(global.verbose, global.log_format);
     let json = global.json;
-    let context = Context::new(global.data, json);
+    let context = Context::new(global.data, json, global.log_format);
     let named = context.as_ref().ok().and_then(|context| context.named.as_deref());
     ui::called(std::env::args_os().next(), named);
     (json, context.and_then(|context| start(&context, command)))
@@ -150,6 +162,7 @@ fn start(context: &Context, command: Command) -> Done {
         Command::Up(args) => wait(args.run(context)),
         Command::Stop(args) => wait(args.run(context)),
         Command::Status(args) => wait(args.run(context)),
+        Command::Metrics(args) => wait(args.run(context)),
         Command::Invite(args) => wait(args.run(context)),
         Command::Invites(args) => wait(args.run(context)),
         Command::Quarantine(args) => wait(args.run(context)),
@@ -209,7 +222,7 @@ fn wait<T>(command: impl Future<Output = Done<T>>) -> Done<T> {
 }
 
 /// Quiet unless something is wrong. `ONCE_LOG` takes the place of `-v`.
-fn log(verbose: u8) {
+fn log(verbose: u8, format: ui::LogFormat) {
     let default = match verbose {
         // What the store says of itself to programmers is said by us in other words.
         0 => "error,fjall=off,lsm_tree=off",
@@ -220,13 +233,12 @@ fn log(verbose: u8) {
     let filter = EnvFilter::try_from_env("ONCE_LOG").unwrap_or_else(|_| EnvFilter::new(default));
     let paint =
         std::io::IsTerminal::is_terminal(&std::io::stderr()) && std::env::var_os("NO_COLOR").is_none();
+    let logs = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     // Someone else's subscriber is none of our business.
-    let _ = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_ansi(paint)
-        .with_target(false)
-        .try_init();
+    let _ = match format {
+        ui::LogFormat::Text => logs.with_ansi(paint).with_target(false).try_init(),
+        ui::LogFormat::Json => logs.json().try_init(),
+    };
 }
 
 #[cfg(test)]

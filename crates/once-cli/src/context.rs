@@ -25,11 +25,13 @@ pub struct Context {
     pub named: Option<PathBuf>,
     /// Answer with JSON.
     pub json: bool,
+    /// How a kernel that is started writes its log.
+    pub log_format: ui::LogFormat,
 }
 
 impl Context {
     /// The directory that was chosen, or the one that XDG names.
-    pub fn new(data: Option<PathBuf>, json: bool) -> Done<Self> {
+    pub fn new(data: Option<PathBuf>, json: bool, log_format: ui::LogFormat) -> Done<Self> {
         let from_outside = std::env::var_os("ONCE_DATA");
         let named = data.clone().filter(|data| from_outside.is_none_or(|set| set != **data));
         let data = match data {
@@ -42,7 +44,7 @@ impl Context {
             }
         };
         let data = std::path::absolute(&data).map_err(|error| Failure::io(&data, &error))?;
-        Ok(Self { data, named, json })
+        Ok(Self { data, named, json, log_format })
     }
 
     /// The kernel that runs on the data directory: also if somebody has moved its files away meanwhile.

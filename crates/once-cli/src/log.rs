@@ -6,6 +6,8 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use serde_json::Value;
+
 use crate::ui;
 
 const NAME: &str = "up.log";
@@ -75,8 +77,14 @@ pub fn last_words(data: &Path, from: u64) -> (Option<String>, Option<String>) {
     let bytes = fs::read(path(data)).unwrap_or_default();
     let said = bytes.get(usize::try_from(from).unwrap_or(usize::MAX)..).unwrap_or(&bytes);
     let text = String::from_utf8_lossy(said);
+    // With `--log-format json` each line is an object.
+    let said = |line: &str| match serde_json::from_str::<Value>(line) {
+        Ok(line) => format!(" {}", line["fields"]["message"].as_str().unwrap_or_default()),
+        Err(_) => line.to_owned(),
+    };
+    let lines: Vec<_> = text.lines().map(said).collect();
     let find = |what: &str| {
-        let line = text.lines().rev().find_map(|line| line.split_once(what).map(|(_, said)| said));
+        let line = lines.iter().rev().find_map(|line| line.split_once(what).map(|(_, said)| said));
         line.map(str::to_owned)
     };
     (find(" error: "), find(" hint: "))
@@ -119,5 +127,7 @@ mod tests {
         )
         .unwrap();
         assert_eq!(last_words(dir.path(), from), (Some("that port".into()), Some("take another".into())));
+        writeln!(file, r#"{{"level":"ERROR","fields":{{"message":"error: \"this\" port"}}}}"#).unwrap();
+        assert_eq!(last_words(dir.path(), from).0, Some("\"this\" port".into()));
     }
 }

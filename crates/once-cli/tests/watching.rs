@@ -102,3 +102,50 @@ fn what_happens_is_shown_as_it_happens_until_the_kernel_stops() {
     assert_eq!(end.status.code(), Some(4));
     assert!(String::from_utf8_lossy(&end.stderr).contains("the kernel has stopped"), "{end:?}");
 }
+
+#[test]
+fn figures_are_printed_in_the_text_format_of_prometheus() {
+    let home = Home::new();
+    let _daemon = home.up("alice");
+    let out = home.once("alice", &["metrics"]).exits(0).out;
+    let mut types = std::collections::BTreeMap::new();
+    let mut samples = 0;
+    for line in out.lines() {
+        if let Some(rest) = line.strip_prefix("# TYPE ") {
+            let (name, kind) = rest.split_once(' ').unwrap();
+            assert!(types.insert(name.to_owned(), kind.to_owned()).is_none(), "{name} twice");
+            assert_eq!(kind == "counter", name.ends_with("_total"), "{line}");
+        } else if !line.starts_with("# HELP ") {
+            let (name, value) = line.rsplit_once(' ').unwrap();
+            let name = name.split('{').next().unwrap();
+            assert!(types.contains_key(name), "{line}");
+            assert!(
+                name.starts_with("once_") && name.chars().all(|c| c.is_ascii_lowercase() || c == '_'),
+                "{line}"
+            );
+            assert!(value.parse::<f64>().is_ok(), "{line}");
+            samples += 1;
+        }
+    }
+    assert!(samples > 25 && samples >= types.len(), "{out}");
+    assert!(out.contains("once_takes_writes 1\n"), "{out}");
+}
+
+#[test]
+fn a_log_is_json_where_that_is_wanted() {
+    let home = Home::new();
+    home.init("alice");
+    home.once("alice", &["--log-format", "json", "up", "--detach"]).exits(0);
+    let stopped = home.once("alice", &["stop"]).exits(0);
+    drop(stopped);
+    let log = std::fs::read_to_string(home.join("alice").join("up.log")).unwrap();
+    assert!(!log.is_empty());
+    for line in log.lines() {
+        let line: Value = serde_json::from_str(line).unwrap_or_else(|_| panic!("{line}"));
+        assert!(line["timestamp"].as_str().unwrap().ends_with('Z') && line["level"].is_string(), "{line}");
+        assert!(line["fields"]["message"].is_string(), "{line}");
+    }
+    // An error that ends the kernel is quoted as before.
+    let taken = home.once("alice", &["--log-format", "json", "up", "--detach", "--listen", "1.2.3.4:1"]);
+    taken.exits(4).says("cannot listen on 1.2.3.4:1");
+}

@@ -28,6 +28,7 @@ pub mod invite;
 pub mod invites;
 pub mod join;
 pub mod ls;
+pub mod metrics;
 pub mod move_to;
 pub mod moves;
 pub mod outbox;

@@ -1,30 +1,54 @@
 //! `once status`
 
+use std::io::IsTerminal;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::Args;
 use once::api::contract::{self, MovesInfo, StatusResult, TransferInfo, Way};
 use serde::Serialize;
 
+use super::up::Signals;
 use crate::context::{Context, ended};
 use crate::failure::{Done, Exit};
 use crate::ui;
 
 /// Say who this kernel is, what it holds, and how it does
 #[derive(Debug, Args)]
-pub struct Status {}
+pub struct Status {
+    /// Say it again every so many seconds, until Ctrl-C
+    #[arg(long, value_name = "SECONDS", num_args = 0..=1, default_missing_value = "1", value_parser = clap::value_parser!(u64).range(1..))]
+    watch: Option<u64>,
+}
 
 impl Status {
     /// Also when the kernel does not run: `running` tells.
     pub async fn run(self, context: &Context) -> Done {
-        let client = context.kernel().await?;
-        let running = !client.is_embedded();
-        let status = client.ask(contract::Status {}).await;
-        let status = ended(client, status).await?;
-        let log = Some(crate::log::path(&context.data)).filter(|log| log.exists());
-        context.answer(&Seen { status, running, log }, print)?;
-        Ok(Exit::DONE)
+        let Some(every_s) = self.watch else { return look(context).await };
+        let (mut signals, clears) = (Signals::new()?, !context.json && std::io::stdout().is_terminal());
+        loop {
+            if clears {
+                // The cursor goes to the corner, and what was there goes.
+                ui::print("\u{1b}[H\u{1b}[2J")?;
+            }
+            look(context).await?;
+            tokio::select! {
+                () = tokio::time::sleep(Duration::from_secs(every_s)) => {}
+                () = signals.next() => return Ok(Exit::DONE),
+            }
+        }
     }
+}
+
+/// Says it once.
+async fn look(context: &Context) -> Done {
+    let client = context.kernel().await?;
+    let running = !client.is_embedded();
+    let status = client.ask(contract::Status {}).await;
+    let status = ended(client, status).await?;
+    let log = Some(crate::log::path(&context.data)).filter(|log| log.exists());
+    context.answer(&Seen { status, running, log }, print)?;
+    Ok(Exit::DONE)
 }
 
 /// What the kernel says, and what is seen of it from here.

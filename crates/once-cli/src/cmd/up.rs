@@ -138,23 +138,8 @@ impl Up {
         // Called as this program was, so that its hints are those of this one.
         #[cfg(unix)]
         std::env::args_os().next().map(|name| std::os::unix::process::CommandExt::arg0(&mut command, name));
-        if let Some(data) = &context.named {
-            command.arg("--data").arg(data);
-        }
-        command.args(["up", "--logged"]).stdin(Stdio::null()).stdout(out).stderr(err);
-        let told = self.told.map(|entries| entries.to_string());
-        let revisions = self.revisions.map(|revisions| revisions.to_string());
-        for (option, value) in [
-            ("--name", &self.name),
-            ("--listen", &self.listen),
-            ("--relay", &self.relay),
-            ("--told", &told),
-            ("--revisions", &revisions),
-        ] {
-            if let Some(value) = value {
-                command.arg(option).arg(value);
-            }
-        }
+        self.pass_on(context, &mut command);
+        command.stdin(Stdio::null()).stdout(out).stderr(err);
         // A group of its own, so that Ctrl-C here does not reach it.
         #[cfg(unix)]
         std::os::unix::process::CommandExt::process_group(&mut command, 0);
@@ -186,6 +171,30 @@ impl Up {
                 );
             }
             tokio::time::sleep(READY_STEP).await;
+        }
+    }
+
+    /// What was said to this command is said to the one in the background.
+    fn pass_on(&self, context: &Context, command: &mut Command) {
+        if let Some(data) = &context.named {
+            command.arg("--data").arg(data);
+        }
+        if context.log_format == ui::LogFormat::Json {
+            command.args(["--log-format", "json"]);
+        }
+        command.args(["up", "--logged"]);
+        let told = self.told.map(|entries| entries.to_string());
+        let revisions = self.revisions.map(|revisions| revisions.to_string());
+        for (option, value) in [
+            ("--name", &self.name),
+            ("--listen", &self.listen),
+            ("--relay", &self.relay),
+            ("--told", &told),
+            ("--revisions", &revisions),
+        ] {
+            if let Some(value) = value {
+                command.arg(option).arg(value);
+            }
         }
     }
 }

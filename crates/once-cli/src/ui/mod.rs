@@ -13,6 +13,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use once::api::contract::PeerInfo;
 use serde::Serialize;
+use serde_json::Value;
 
 pub use hint::{called, pasted, word};
 pub use paint::Paint;
@@ -31,6 +32,40 @@ pub fn begin_log() {
     IN_A_LOG.store(true, Ordering::Relaxed);
 }
 
+/// How what is said looks in a log, and on stderr while a kernel runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum LogFormat {
+    /// Lines for people.
+    Text,
+    /// One JSON object a line: timestamp, level, fields.
+    Json,
+}
+
+/// Whether what is said is JSON.
+static JSON_LOG: AtomicBool = AtomicBool::new(false);
+
+/// From now on this process says things in that form.
+pub fn log_as(format: LogFormat) {
+    JSON_LOG.store(format == LogFormat::Json, Ordering::Relaxed);
+}
+
+/// What is said, in the form of the logging library: a reader of the log needs to know only one.
+fn json_line(text: &str, at: SystemTime) -> String {
+    let now = at.duration_since(UNIX_EPOCH).unwrap_or_default();
+    let time = utc(u64::try_from(now.as_millis()).unwrap_or(u64::MAX));
+    let timestamp =
+        format!("{}.{:03}Z", time.trim_end_matches(" UTC").replacen(' ', "T", 1), now.subsec_millis());
+    let level = match text {
+        text if text.starts_with("error:") => "ERROR",
+        text if text.starts_with("warning:") => "WARN",
+        _ => "INFO",
+    };
+    let message = Value::from(text);
+    format!(
+        r#"{{"timestamp":"{timestamp}","level":"{level}","fields":{{"message":{message}}},"target":"once"}}"#
+    )
+}
+
 fn is_in_a_log() -> bool {
     IN_A_LOG.load(Ordering::Relaxed)
 }
@@ -44,6 +79,10 @@ fn timed(text: &str) -> String {
 /// Says something to the person at the terminal, with commands that can be pasted. A closed stderr is no reason to fail.
 pub fn say(text: &str) {
     let text = pasted(text);
+    if JSON_LOG.load(Ordering::Relaxed) {
+        let _ = writeln!(io::stderr().lock(), "{}", json_line(&text, SystemTime::now()));
+        return;
+    }
     let _ = match is_in_a_log() {
         true => writeln!(io::stderr().lock(), "{}", timed(&text)),
         false => writeln!(io::stderr().lock(), "{text}"),
@@ -118,5 +157,25 @@ fn written(error: &io::Error) -> Failure {
     match error.kind() {
         ErrorKind::BrokenPipe => Failure::reader_gone(),
         _ => Failure::failed(format!("cannot write to stdout: {error}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn what_is_said_in_json_has_the_form_of_the_logging_library() {
+        let at = UNIX_EPOCH + Duration::from_millis(1_770_000_000_007);
+        let line = |text| serde_json::from_str::<Value>(&json_line(text, at)).unwrap();
+        let said = line("error: \"no\"\u{1b}");
+        assert_eq!(said["timestamp"], "2026-02-02T02:40:00.007Z");
+        assert_eq!(
+            (&said["level"], &said["fields"]["message"]),
+            (&Value::from("ERROR"), &Value::from("error: \"no\"\u{1b}"))
+        );
+        assert_eq!(line("ready")["level"], "INFO");
     }
 }
