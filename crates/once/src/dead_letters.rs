@@ -135,6 +135,17 @@ impl Kernel {
     /// Tries a dead letter again now, and says what that means: its kernel is called, or the programs of its component are
     /// asked. Whether it gets through shows when it is gone from the list.
     ///
+    /// ```no_run
+    /// # async fn run(alice: once::Kernel) -> Result<(), once::Error> {
+    /// use std::time::Duration;
+    ///
+    /// for letter in alice.dead_letters(Duration::from_secs(60 * 60)).await? {
+    ///     println!("{}", alice.retry_dead_letter(&letter).await?);
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// When nothing that this kernel could do would help; the hint says what does.
     pub async fn retry_dead_letter(&self, letter: &DeadLetter) -> Result<String, Error> {
@@ -197,6 +208,13 @@ impl Kernel {
 
     /// Gives a dead letter up. An action is taken back: it does not run any more, unless it has run already, which its home
     /// says. A peer is not owed the object any more, until it changes. An object that wants work outside is told that it failed.
+    ///
+    /// ```no_run
+    /// # async fn run(alice: once::Kernel, letter: once::DeadLetter) -> Result<(), once::Error> {
+    /// println!("{}", alice.drop_dead_letter(&letter).await?);
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// When it cannot be given up, and why; or it was solved meanwhile.

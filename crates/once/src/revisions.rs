@@ -11,6 +11,15 @@ use crate::{Error, Kernel, Object};
 impl Kernel {
     /// An earlier revision of an object and its bytes, if it is kept here ([`crate::Builder::revisions`]); or the newest one.
     ///
+    /// ```no_run
+    /// # fn run(alice: once::Kernel, key: once::ObjectKey) -> Result<(), once::Error> {
+    /// if let Some((object, bytes)) = alice.revision(key, 3)? {
+    ///     println!("{} had {} bytes then", object.component(), bytes.len());
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// When the store cannot be read, or the bytes are damaged.
     pub fn revision(&self, key: ObjectKey, number: u64) -> Result<Option<(Object, Bytes)>, Error> {
@@ -26,6 +35,13 @@ impl Kernel {
     }
 
     /// The earlier revisions of an object that are kept here, oldest first.
+    ///
+    /// ```no_run
+    /// # fn run(alice: once::Kernel, key: once::ObjectKey) -> Result<(), once::Error> {
+    /// println!("{} earlier revisions are kept", alice.revisions(key)?.len());
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// When the store cannot be read.
