@@ -30,7 +30,7 @@ pub fn by_task(command: Command) -> Command {
         for name in names {
             let about = built.find_subcommand(name).and_then(|found| found.get_about());
             if let Some(about) = about {
-                let _ = writeln!(list, "  {name:<15} {}", shortened(&about.to_string()));
+                let _ = writeln!(list, "  {name:<15} {about}");
             }
         }
         list.push('\n');
@@ -40,17 +40,6 @@ pub fn by_task(command: Command) -> Command {
         .override_usage("once [OPTIONS] <COMMAND>")
         .mut_subcommands(|command| command.hide(true))
         .help_template(TEMPLATE.replace("{commands}", &list))
-}
-
-/// One line of 80 columns with the name before it.
-fn shortened(about: &str) -> String {
-    const ABOUT_MAX_CHARS: usize = 62;
-    if about.chars().count() <= ABOUT_MAX_CHARS {
-        return about.to_owned();
-    }
-    let cut: String = about.chars().take(ABOUT_MAX_CHARS - 1).collect();
-    let end = cut.rfind(' ').unwrap_or(cut.len());
-    format!("{}…", cut.get(..end).unwrap_or(&cut).trim_end_matches([',', ';', ':']))
 }
 
 #[cfg(test)]

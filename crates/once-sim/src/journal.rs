@@ -124,7 +124,7 @@ fn hushed() -> [Consequence; 2] {
 /// What has to do with where it lives.
 fn travels(run: &Run) -> Result<Option<Consequence>, Box<RunResult>> {
     match run.action.name.as_str() {
-        "once:leaving" if run.action.id.as_bytes()[13].is_multiple_of(8) => {
+        "once:leaving" if run.action.id.as_bytes()[13].is_multiple_of(4) => {
             Err(Box::new(RunResult::Failed("\"not now\"".into())))
         }
         "once:leaving" | "once:arrived" => Ok(None),
@@ -142,7 +142,7 @@ fn travels(run: &Run) -> Result<Option<Consequence>, Box<RunResult>> {
 ///
 /// `pay` gives a coin to another journal (`take` there), and takes it back if that was not done (`paid`); `alarm` sets a
 /// timer (`rang`), `hush` ends it, `work` wants work done outside (`worked`), `bear` makes a new journal, `roam` moves this one, `end` removes this
-/// one. It says no to every eighth `once:leaving`.
+/// one. It says no to every fourth `once:leaving`.
 #[must_use]
 pub fn run(run: &Run) -> RunResult {
     let Some(mut journal) = Journal::read(&run.body) else { return RunResult::Refused(Code::NoComponent) };
@@ -160,7 +160,7 @@ pub fn run(run: &Run) -> RunResult {
             let result = journal.ids.len().to_string().into();
             return RunResult::Done { state: None, result, consequences };
         }
-        "no" if run.action.id.as_bytes()[13].is_multiple_of(8) => {
+        "no" if run.action.id.as_bytes()[13].is_multiple_of(4) => {
             // More than a failure may say.
             let reason = format!("\"{}\"", "n".repeat(ARGUMENTS_MAX_BYTES));
             return RunResult::Failed(reason.into());

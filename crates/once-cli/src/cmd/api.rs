@@ -6,7 +6,7 @@ use once::api::contract;
 use crate::failure::{Done, Exit};
 use crate::ui;
 
-/// Describe the local API, through which programs on this machine use a kernel
+/// Describe the local API, for programs on this machine
 #[derive(Debug, Args)]
 pub struct Api {
     #[command(subcommand)]

@@ -6,7 +6,9 @@ use once::api::contract;
 use crate::context::Context;
 use crate::failure::Done;
 
-/// Make this kernel the home of imported objects, before their first change
+/// Make this kernel the home of imported objects
+///
+/// It happens by itself with the first change of what was imported here.
 #[derive(Debug, Args)]
 pub struct Claim {
     /// Which objects

@@ -7,7 +7,7 @@ use crate::context::Context;
 use crate::failure::{Done, Exit};
 use crate::ui;
 
-/// Say that the clock of this machine is right, after it was set back
+/// Confirm that the clock is right, after it was set back
 #[derive(Debug, Args)]
 pub struct Clock {
     #[command(subcommand)]

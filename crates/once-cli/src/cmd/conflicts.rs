@@ -8,7 +8,9 @@ use crate::context::{Context, ended};
 use crate::failure::{Done, Exit};
 use crate::ui;
 
-/// List objects that share a UUID, and objects that were changed apart; decide about what is kept
+/// List and resolve conflicts
+///
+/// A conflict is a revision that was made apart from the one that is kept here, or another object with the same UUID. `keep` and `drop` decide.
 ///
 /// Nothing is lost in a conflict: every version is kept, until somebody decides.
 #[derive(Debug, Args)]

@@ -17,7 +17,9 @@ use crate::context::{Context, ended, not_running};
 use crate::failure::{Done, Exit, Failure};
 use crate::ui;
 
-/// Carry out a plan over several objects: all of it is done, or what was done is undone
+/// Carry out a plan over several objects, all or nothing
+///
+/// All of it is done, or what was done is undone.
 ///
 /// The plan is JSON: its `mode` (sequence or all) and its `steps`, each with `name`, `ior` and `action`, and perhaps with `arguments`,
 /// `compensation` and `deadline_ms`. Steps that failed are compensated. A step whose outcome is unknown blocks the plan until it is known. Others see what is done so far.

@@ -9,7 +9,9 @@ use crate::context::{Context, ended, not_running};
 use crate::failure::{Done, Exit};
 use crate::ui;
 
-/// Show the steps of a coordination as a timeline: when each was asked for, what came of it, and what was undone
+/// Show the steps of a coordination as a timeline
+///
+/// It shows when each step was asked for, what came of it, and what was undone.
 ///
 /// With --watch it says what changes until the coordination has ended, and shows the timeline then. The exit code says then how it
 /// ended, as that of `once coordinate --wait`: 0 done, 1 compensated, 6 in doubt, 4 at the timeout (it goes on).

@@ -12,7 +12,9 @@ use crate::ui;
 /// Letters in one call.
 const PAGE: usize = 1000;
 
-/// List what does not go on by itself, or has waited too long; try it again, or give it up
+/// List, retry or drop what does not go on by itself
+///
+/// Also what has waited too long.
 ///
 /// Whatever its age: actions for a kernel that is no peer (any more), answers to objects that no program here can take, and what
 /// this disk cannot read. When it is older than --older-than: any action without an outcome, objects that peers are owed, and work

@@ -9,7 +9,9 @@ use crate::context::{Context, ended, not_running};
 use crate::failure::{Done, Exit};
 use crate::ui;
 
-/// Move everything away to another kernel: what has its home here moves, what is only kept here is shared
+/// Move everything away to another kernel
+///
+/// What has its home here moves, what is only kept here is shared.
 ///
 /// Safe to interrupt: what has begun goes on by itself, and the same command goes on with the rest. Lists what cannot go, and
 /// why. What this kernel follows at others, the other kernel follows in its place, if it lets this one move every object there.

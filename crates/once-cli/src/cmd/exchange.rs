@@ -7,7 +7,9 @@ use crate::context::Context;
 use crate::failure::{Done, Exit};
 use crate::ui;
 
-/// Compare all scenarios with a peer, and send only what is missing, either way
+/// Compare scenarios with a peer, and send what is missing
+///
+/// It goes either way, and only what is missing travels.
 ///
 /// Each side gives what the other may read (`once grant PEER read`) and takes what it may share.
 #[derive(Debug, Args)]

@@ -25,7 +25,9 @@ use crate::ui;
 /// Objects in one call of `list`.
 const PAGE_OBJECTS: usize = 1000;
 
-/// Write scenarios to a folder, byte for byte, and read them back; or one to stdout
+/// Write scenarios to a folder, byte for byte; or one to stdout
+///
+/// What was written is read back.
 ///
 /// An object that is damaged is named, and the others are written; the command exits with 1 then.
 ///

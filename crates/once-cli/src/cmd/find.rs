@@ -29,7 +29,7 @@ end, and the rest is shown all the same. With --json an object is printed for ea
 
 Exit code 4: a kernel that --at names did not answer, or no kernel did.";
 
-/// Find objects by name, component, content, time or home, here and at peers
+/// Find objects by name, content, time and more, also at peers
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Find {

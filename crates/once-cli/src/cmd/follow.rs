@@ -7,7 +7,9 @@ use crate::context::Context;
 use crate::failure::{Done, Exit};
 use crate::ui;
 
-/// Keep the copy of an object up to date; without an object, list what is followed
+/// Keep the copy of an object up to date
+///
+/// Without an object it lists what is followed.
 #[derive(Debug, Args)]
 pub struct Follow {
     /// Which object

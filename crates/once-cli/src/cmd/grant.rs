@@ -8,7 +8,9 @@ use crate::context::Context;
 use crate::failure::{Done, Exit};
 use crate::ui;
 
-/// Let a peer, or one object of it, read or find what is on this kernel, share into it, act on its objects, or move objects here
+/// Give a peer, or one object of it, a right on this kernel
+///
+/// The rights: read or find what is here, share into this kernel, act on its objects, move objects here.
 ///
 /// Grants add up: what was granted before stays, and ends no earlier. `once revoke` takes back.
 ///

@@ -11,7 +11,9 @@ use crate::ui;
 /// Entries in one call.
 const PAGE_ENTRIES: usize = 1000;
 
-/// List what was done to an object whose home is here: each entry has the hash of the one before it
+/// List what was done to an object, by whom, and what came of it
+///
+/// Each entry has the hash of the one before it.
 ///
 /// Of an object that has moved each home keeps what it has recorded itself, until `once retire` there gives it to the present
 /// home. The numbers go on: which entries are at others, and which were recorded by others, is said.

@@ -7,7 +7,9 @@ use crate::context::Context;
 use crate::failure::{Done, Exit};
 use crate::ui;
 
-/// List the invites of this kernel, and who came by them; take one back
+/// List and revoke the invites of this kernel
+///
+/// Each shows who joined with it.
 #[derive(Debug, Args)]
 pub struct Invites {
     #[command(subcommand)]

@@ -8,7 +8,9 @@ use crate::context::{Context, ended, not_running};
 use crate::failure::{Done, Exit};
 use crate::ui;
 
-/// Move objects to another kernel: from then on they live there, and only there
+/// Move objects to another kernel
+///
+/// From then on they live there, and only there.
 ///
 /// What is under way comes to its end first. Their state, their history, their timers, the rights on them and whatever was
 /// asked of them go along, and whoever names them as before finds them. The other kernel must let this one do so

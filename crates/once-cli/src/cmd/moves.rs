@@ -7,7 +7,9 @@ use crate::context::Context;
 use crate::failure::{Done, Exit};
 use crate::ui;
 
-/// List the objects that are about to leave this kernel and those that have moved from it, or take a move back
+/// List the moves of objects, or withdraw one
+///
+/// It shows what is about to leave this kernel, and what has left it.
 ///
 /// An object that is handed over does nothing until the other kernel has answered: only that kernel can say where it lives.
 #[derive(Debug, Args)]

@@ -10,7 +10,7 @@ use crate::context::Context;
 use crate::failure::{Done, Exit, Failure};
 use crate::ui;
 
-/// List what this kernel still owes to others, and what it waits for
+/// List what this kernel owes to others and waits for
 ///
 /// `once dead-letters` lists what of it waits too long, or does not go on by itself.
 ///

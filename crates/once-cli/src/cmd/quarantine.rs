@@ -7,7 +7,7 @@ use crate::context::Context;
 use crate::failure::{Done, Exit};
 use crate::ui;
 
-/// Look at the quarantine of a kernel whose data was put back from a backup, and leave it
+/// Show the quarantine after a backup was put back, and end it
 ///
 /// Its peers were told more than the backup has, so the kernel does nothing but greet them. Better than to leave it: stop the
 /// kernel, and put back the newest data directory that there is.

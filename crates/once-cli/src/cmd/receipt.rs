@@ -13,7 +13,9 @@ use crate::context::Context;
 use crate::failure::{Done, Exit, Failure};
 use crate::ui;
 
-/// Get the proof of what came of an action: signed by the object's home
+/// Get a signed proof of what came of an action
+///
+/// The object's home signs it.
 ///
 /// Whoever knows the home's key can check it with `once verify-receipt`, years later and without a kernel.
 #[derive(Debug, Args)]

@@ -7,7 +7,9 @@ use crate::context::Context;
 use crate::failure::{Done, Exit};
 use crate::ui;
 
-/// Fetch one object from another kernel, print it, and keep the copy
+/// Fetch one object from another kernel, and keep the copy
+///
+/// It is printed, too.
 #[derive(Debug, Args)]
 pub struct Request {
     /// Which object: a UUID or an IOR

@@ -7,7 +7,7 @@ use crate::context::Context;
 use crate::failure::{Done, Exit};
 use crate::ui;
 
-/// No longer keep the copy of an object up to date; the copy stays
+/// Stop following an object; the copy stays
 #[derive(Debug, Args)]
 pub struct Unfollow {
     /// Which object

@@ -151,7 +151,7 @@ impl Up {
                 let status = client.ask(Status {}).await?;
                 announce(context, &status, Some(&log))?;
                 ui::say(&format!(
-                    "It goes on in the background, and says more in {}; `once stop` stops it.",
+                    "Running in the background. The log is {}; `once stop` stops it.",
                     ui::shown_path(&log)
                 ));
                 return Ok(Exit::DONE);

@@ -16,7 +16,9 @@ use crate::context::Context;
 use crate::failure::{Done, Exit, Failure};
 use crate::ui;
 
-/// Check a receipt: who says what came of which action, and is it signed
+/// Check a receipt and its signature
+///
+/// It says who vouches for what came of which action.
 ///
 /// Needs no kernel and no network. Prints nothing but what was signed. Exits with 3 if the receipt does not prove what
 /// it says.

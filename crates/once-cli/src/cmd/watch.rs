@@ -17,7 +17,9 @@ const PAGE: usize = 1_000;
 const NAME_MAX_CHARS: usize = 24;
 const RESULT_MAX_CHARS: usize = 32;
 
-/// Show what happens on this kernel, as it happens, or since a place that you kept
+/// Show what happens on this kernel, or has happened since
+///
+/// It shows it as it happens, or since a place that you kept.
 ///
 /// Each event has a place in the kernel's event log, which `--json` prints as `cursor`. `once watch --since CURSOR` goes on behind it,
 /// also after a restart: nothing is missed. The log keeps the newest 100,000 events, or 64 MiB; what it has no more is said with its

@@ -25,7 +25,9 @@ use crate::ui;
 use report::{Report, Stage};
 use world::World;
 
-/// Watch kernels exchange scenarios and act on each other's objects, while they are killed
+/// Watch kernels work together while they are killed
+///
+/// They exchange scenarios, and act on each other's objects.
 ///
 /// Starts two kernels as separate processes with data directories of their own, imports FOLDER into the first (without
 /// one: generated examples), shares everything with the second, kills that one with SIGKILL halfway and starts it
