@@ -130,9 +130,7 @@ fn objects_are_found_at_three_kernels_of_which_one_is_away() {
         (3, &false.into(), &"unreachable".into())
     );
     home.once("alice", &["find", "--at", "carol"]).exits(4).says("carol did not tell all");
-    home.once("alice", &["find", "--at", "bob", "carol", "--name", "pump of*"])
-        .exits(4)
-        .prints("pump of bob");
+    home.once("alice", &["find", "--at", "bob,carol", "--name", "pump of*"]).exits(4).prints("pump of bob");
     home.once("alice", &["find", "--at", "nobody"]).exits(1).says("no peer");
 }
 

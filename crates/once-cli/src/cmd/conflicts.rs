@@ -24,9 +24,9 @@ pub struct Conflicts {
 
 #[derive(Debug, Subcommand)]
 enum Decision {
-    /// What is kept becomes the object's next revision (at its home)
+    /// Make a version that is kept beside the newest one the object's next revision (at its home)
     Keep(Which),
-    /// What is kept is not wanted
+    /// Discard a version that is kept beside the newest one
     Drop(Which),
 }
 
@@ -88,7 +88,7 @@ async fn show(context: &Context, all: bool) -> Done {
             ui::print(&format!("{}  {why}", ui::shown(conflict.uuid.as_deref().unwrap_or_default())))?;
             for object in &conflict.objects {
                 match conflict.reason {
-                    ConflictReason::SameUuid => ui::print(&format!("  {}", ui::key(&object.object.key)))?,
+                    ConflictReason::SameUuid => other(object)?,
                     ConflictReason::Forked | ConflictReason::NotProven => version(object)?,
                 }
             }
@@ -104,13 +104,28 @@ async fn show(context: &Context, all: bool) -> Done {
                 "{objects} not proven: the home is asked when it is there (`once conflicts --all`)"
             ));
         }
+        let hint = ui::Paint::stderr().yellow("hint:").to_string();
+        if conflicts.iter().any(|conflict| conflict.reason == ConflictReason::SameUuid) {
+            ui::say(&format!(
+                "{hint} objects with the same UUID may all stay; 'once rm OBJECT' at the home of one that is not wanted removes it everywhere"
+            ));
+        }
         if conflicts.iter().any(|conflict| conflict.reason == ConflictReason::Forked) {
-            let hint = ui::Paint::stderr().yellow("hint:").to_string();
             ui::say(&format!("{hint} `once conflicts keep OBJECT REVISION` or `once conflicts drop OBJECT REVISION` decides about one"));
         }
         Ok(())
     })?;
     Ok(Exit::DONE)
+}
+
+/// One of several objects that share a UUID.
+fn other(VersionInfo { object, .. }: &VersionInfo) -> Done<()> {
+    let home = object
+        .home_name
+        .as_deref()
+        .map_or_else(|| "no home".to_owned(), |home| format!("home {}", ui::shown(home)));
+    let component = ui::capped(&object.component, 40);
+    ui::print(&format!("  {}  {component}, revision {}, {home}", ui::key(&object.key), object.revision))
 }
 
 /// One version of an object: its revision, where it is from, and where it differs from the newest one.

@@ -1,11 +1,12 @@
 //! `once create`
 
 use clap::Args;
+use once::ActionsKnown;
 use once::api::contract::{self, ChangeKind};
 use once::model::ids::Uuid;
 use serde_json::value::RawValue;
 
-use crate::context::Context;
+use crate::context::{Context, ended};
 use crate::failure::{Done, Exit};
 use crate::ui;
 
@@ -36,8 +37,21 @@ impl Create {
             model_text: self.model.map(|json| json.get().to_owned()),
             uuid: self.uuid,
         };
-        let answer = context.ask(params).await?;
+        let client = context.kernel().await?;
+        let made = async {
+            let answer = client.ask(params).await?;
+            let known = client.ask(contract::Actions { object: answer.object.key.clone() }).await?.known;
+            Ok((answer, known))
+        };
+        let made = made.await;
+        let (answer, known) = ended(client, made).await?;
         context.answer(&answer, |answer| {
+            if known == ActionsKnown::Record {
+                let component = ui::shown(&answer.object.component);
+                ui::say(&format!(
+                    "note: this kernel has no component {component}: the object is a plain record, which `once act` can get, merge and replace"
+                ));
+            }
             match answer.change {
                 ChangeKind::Same => ui::say("it was here already"),
                 ChangeKind::Beside => {

@@ -157,9 +157,11 @@ fn stuck(done: &DrainDone) -> Done<()> {
         return Ok(());
     }
     ui::print(&format!("{} cannot go:", ui::count(done.stuck_count as u64, "object")))?;
-    for one in &done.stuck {
+    for (at, one) in done.stuck.iter().enumerate() {
         ui::print(&format!("  {}", ui::capped(&one.message, 400)))?;
-        if let Some(hint) = &one.hint {
+        // What helps several in a row is said once, behind the last of them.
+        let is_last = done.stuck.get(at + 1).is_none_or(|next| next.hint != one.hint);
+        if let Some(hint) = one.hint.as_ref().filter(|_| is_last) {
             ui::print(&format!("    {}", ui::pasted(&ui::capped(hint, 400))))?;
         }
     }

@@ -50,8 +50,8 @@ pub struct Find {
     /// Only objects with this home: a peer, a kernel id, or here
     #[arg(long, value_name = "KERNEL")]
     home: Option<String>,
-    /// Ask this peer instead of this kernel (can be repeated)
-    #[arg(long, value_name = "PEER", num_args = 1.., conflicts_with = "everywhere")]
+    /// Ask this peer instead of this kernel (several: --at bob,carol)
+    #[arg(long, value_name = "PEER", value_delimiter = ',', conflicts_with = "everywhere")]
     at: Vec<String>,
     /// Ask this kernel and every peer
     #[arg(long)]
@@ -203,6 +203,8 @@ struct Shown {
     /// What became of each kernel.
     kernels: Vec<Told>,
     missing: Vec<(Place, Failure)>,
+    /// Kernels at which something was found.
+    found_at: BTreeSet<String>,
 }
 
 impl Shown {
@@ -213,11 +215,14 @@ impl Shown {
         if json {
             paper.text("{\"objects\":[")?;
         }
-        let (keys, kernels, missing) = (BTreeSet::new(), Vec::new(), Vec::new());
-        Ok(Self { json, quiet, several, paper, table, listed: 0, left, keys, kernels, missing })
+        let (keys, kernels, missing, found_at) = (BTreeSet::new(), Vec::new(), Vec::new(), BTreeSet::new());
+        Ok(Self { json, quiet, several, paper, table, listed: 0, left, keys, kernels, missing, found_at })
     }
 
     fn page(&mut self, page: &FindResult) -> Done<()> {
+        if !page.objects.is_empty() {
+            self.found_at.insert(page.kernel.clone());
+        }
         for found in &page.objects {
             if self.left == 0 {
                 break;
@@ -272,6 +277,22 @@ impl Shown {
         self.missing.push((place, error));
     }
 
+    /// A peer tells only what this kernel may find there: that it told of nothing does not mean that it has nothing.
+    fn say_who_had_nothing(&self) {
+        let is_silent = |told: &&Told| {
+            told.complete && told.kernel.as_ref().is_some_and(|kernel| !self.found_at.contains(kernel))
+        };
+        let silent: Vec<_> =
+            self.kernels.iter().filter(is_silent).map(|told| ui::shown(&told.name)).collect();
+        if !self.several || self.json || self.quiet || silent.is_empty() {
+            return;
+        }
+        ui::say(&format!(
+            "nothing that this kernel may find fits at: {}. A peer shows what it permits: 'once grant PEER find' there",
+            silent.join(", ")
+        ));
+    }
+
     /// Says who did not answer.
     fn end(mut self, everywhere: bool) -> Done {
         if self.json {
@@ -282,6 +303,7 @@ impl Shown {
         if !self.json && !self.quiet {
             ui::say(&ui::count(self.listed, "object"));
         }
+        self.say_who_had_nothing();
         for (place, error) in &self.missing {
             let name = if place.name.is_empty() { "this kernel" } else { &place.name };
             ui::say(&format!("{} did not tell all: {}", ui::shown(name), ui::shown(&error.message)));

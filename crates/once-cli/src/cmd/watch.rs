@@ -44,13 +44,21 @@ pub struct Watch {
 
 impl Watch {
     pub async fn run(self, context: &Context) -> Done {
-        let mut lines = Lines::new(context);
+        let mut lines = Lines::new(context, self.wanted());
         if self.until_now {
             self.past(context, &mut lines).await?
         } else {
             self.live(context, &mut lines).await?
         }
         Ok(Exit::DONE)
+    }
+
+    /// What of it is wanted, as it is typed.
+    fn wanted(&self) -> String {
+        let object = self.object.as_ref().map(|object| format!(" {}", ui::word(object)));
+        let component = self.component.as_ref().map(|name| format!(" --component {}", ui::word(name)));
+        let peer = self.peer.as_ref().map(|peer| format!(" --peer {}", ui::word(peer)));
+        [object, component, peer].into_iter().flatten().collect()
     }
 
     /// What has happened, page by page: also where no kernel runs.
@@ -119,11 +127,13 @@ struct Lines<'a> {
     context: &'a Context,
     day: String,
     cursor: Option<String>,
+    /// What was asked for, as it is typed again.
+    wanted: String,
 }
 
 impl<'a> Lines<'a> {
-    fn new(context: &'a Context) -> Self {
-        Self { context, day: String::new(), cursor: None }
+    fn new(context: &'a Context, wanted: String) -> Self {
+        Self { context, day: String::new(), cursor: None, wanted }
     }
 
     fn seen(&mut self, cursor: &str) {
@@ -132,7 +142,7 @@ impl<'a> Lines<'a> {
 
     fn end(&self) {
         if let Some(cursor) = self.cursor.as_ref().filter(|_| !self.context.json) {
-            ui::say(&format!("to go on from here: `once watch --since {cursor}`"));
+            ui::say(&format!("to go on from here: `once watch{} --since {cursor}`", self.wanted));
         }
     }
 
