@@ -82,6 +82,12 @@ impl Engine {
         }
     }
 
+    /// The place of the newest event that the engine has made happen.
+    #[must_use]
+    pub fn newest_event(&self) -> events::Cursor {
+        events::Cursor { boot: self.boot, number: self.events.newest() }
+    }
+
     /// Keeps what was asked and said of the newest entries of each object, of so many instead of
     /// [`once_model::limits::TOLD_ROWS`]; of none with 0.
     #[must_use]

@@ -66,6 +66,11 @@ impl State {
         Ok(Self { newest: last.number, bytes: counted.unwrap_or(0), oldest, look: Look::default() })
     }
 
+    /// The number of the newest event.
+    pub fn newest(&self) -> u64 {
+        self.newest
+    }
+
     /// Writes down what a group has made happen, in its own commit. It is no reason of its own to wait for the disk.
     ///
     /// While the disk is nearly full, a group that writes nothing else is not written for it: those who read the log see that

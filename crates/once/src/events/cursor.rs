@@ -54,11 +54,10 @@ impl EventCursor {
     }
 
     /// The place, if the kernel's data is the one that it was made from.
-    pub(super) fn place_in(&self, rows: &dyn Read) -> Result<Cursor, Error> {
+    pub(super) fn place_in(&self, rows: &dyn Read, newest: Cursor) -> Result<Cursor, Error> {
         let known = check_of(rows, self.at.boot).or_error()?;
         let is_ours = *self == Self::START || known.is_none_or(|check| check == self.check);
         // Of a run that is forgotten only the order is known, and that is enough. One that is still to come is not ours.
-        let newest = once_core::events::newest(rows).or_error()?;
         if !is_ours || (known.is_none() && self.at.boot > newest.boot) {
             return Err(Error::invalid(format!(
                 "{self} is no place in the event log of this kernel: it comes from another one, or from before a backup was put back"

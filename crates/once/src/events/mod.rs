@@ -10,11 +10,12 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use futures_util::stream::{self, Stream, StreamExt, TryStreamExt};
-use once_core::events::newest;
+use once_core::events::Cursor;
 use once_model::ids::{KernelId, ObjectKey};
 
 use crate::api::contract::EventInfo;
 use crate::kernel::Weak;
+use crate::shell::Snapshot;
 use crate::{Error, Kernel};
 
 pub use cursor::EventCursor;
@@ -60,10 +61,10 @@ impl Watch {
     /// # Errors
     /// When the place is none of this kernel, or the log cannot be read.
     pub fn stream(self) -> Result<EventStream, Error> {
-        let snapshot = self.kernel.shared().snapshot();
+        let (newest, snapshot) = newest(&self.kernel);
         let reader = match self.since {
-            None => Reader::from_now(&self.kernel, self.filter)?,
-            Some(cursor) => Reader::since(&self.kernel, self.filter, cursor.place_in(&snapshot)?),
+            None => Reader::from_now(&self.kernel, self.filter),
+            Some(cursor) => Reader::since(&self.kernel, self.filter, cursor.place_in(&snapshot, newest)?),
         };
         let begins = EventCursor::of(&snapshot, reader.after()).or_error()?;
         let state = State { reader, kernel: self.kernel.downgrade(), shaper: Shaper::default() };
@@ -83,13 +84,13 @@ impl Watch {
     /// # Errors
     /// When the place is none of this kernel, or the log cannot be read.
     pub async fn page(self, limit: usize) -> Result<EventPage, Error> {
-        let snapshot = self.kernel.shared().snapshot();
-        let after = self.since.unwrap_or(EventCursor::START).place_in(&snapshot)?;
+        let (newest, snapshot) = newest(&self.kernel);
+        let after = self.since.unwrap_or(EventCursor::START).place_in(&snapshot, newest)?;
         let (kernel, filter) = (self.kernel.clone(), self.filter);
         let read = crate::beside::wait_for(move || {
             let (mut entries, mut after) = (VecDeque::new(), after);
             loop {
-                let part = reader::read(&snapshot, after, &filter)?;
+                let part = reader::read(&snapshot, after, newest, &filter)?;
                 entries.extend(part.entries);
                 after = part.after;
                 if part.is_last || entries.len() >= limit {
@@ -132,6 +133,12 @@ impl State {
         let (infos, shaper) = shaped.await.map_err(|_| Error::fault("reading the event log panicked"))?;
         Ok(Some((infos?, Some(Self { shaper, ..self }))))
     }
+}
+
+/// The place of the newest event that may be told, and the store that has it.
+fn newest(kernel: &Kernel) -> (Cursor, Snapshot) {
+    let newest = *kernel.shared().happened.borrow();
+    (newest, kernel.shared().snapshot())
 }
 
 /// A page of the event log.
@@ -216,7 +223,7 @@ impl Kernel {
     /// # Errors
     /// When the log cannot be read.
     pub fn newest_event(&self) -> Result<EventCursor, Error> {
-        let snapshot = self.shared().snapshot();
-        EventCursor::of(&snapshot, newest(&snapshot).or_error()?).or_error()
+        let (newest, snapshot) = newest(self);
+        EventCursor::of(&snapshot, newest).or_error()
     }
 }

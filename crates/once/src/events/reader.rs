@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use once_core::events::{Cursor, Logged, newest, page};
+use once_core::events::{Cursor, Logged, page};
 use once_core::object;
 use once_core::store::Read;
 use once_model::ids::{KernelId, Line, ObjectKey};
@@ -79,9 +79,15 @@ pub(crate) struct Part {
     pub is_last: bool,
 }
 
-/// A part of the log behind a place.
-pub(crate) fn read(rows: &dyn Read, after: Cursor, filter: &Filter) -> Result<Part, Error> {
-    let page = page(rows, after, PAGE_ROWS).or_error()?;
+/// A part of the log behind a place. What is behind `until` is on the disk, and what rests on it is not told yet: it is left for
+/// later.
+pub(crate) fn read(rows: &dyn Read, after: Cursor, until: Cursor, filter: &Filter) -> Result<Part, Error> {
+    let mut page = page(rows, after, PAGE_ROWS).or_error()?;
+    if page.after > until {
+        page.events.retain(|logged| logged.cursor <= until);
+        page.after = page.events.last().map_or(after, |last| last.cursor);
+        page.is_last = true;
+    }
     let mut entries = VecDeque::new();
     for logged in page.events {
         if logged.missed > 0 {
@@ -98,7 +104,8 @@ pub(crate) fn read(rows: &dyn Read, after: Cursor, filter: &Filter) -> Result<Pa
 /// Reads the log as it grows. It keeps no kernel running.
 pub(crate) struct Reader {
     kernel: Weak,
-    grown: watch::Receiver<()>,
+    /// The place of the newest event that may be told.
+    grown: watch::Receiver<Cursor>,
     filter: Filter,
     read: VecDeque<Entry>,
     after: Cursor,
@@ -108,11 +115,10 @@ pub(crate) struct Reader {
 
 impl Reader {
     /// From now on.
-    pub fn from_now(kernel: &Kernel, filter: Filter) -> Result<Self, Error> {
-        // Before the log is looked at: what comes in between is seen.
+    pub fn from_now(kernel: &Kernel, filter: Filter) -> Self {
         let grown = kernel.shared().happened.subscribe();
-        let after = newest(&kernel.shared().snapshot()).or_error()?;
-        Ok(Self::new(kernel, filter, after, grown))
+        let after = *grown.borrow();
+        Self::new(kernel, filter, after, grown)
     }
 
     /// From that place on.
@@ -120,7 +126,7 @@ impl Reader {
         Self::new(kernel, filter, after, kernel.shared().happened.subscribe())
     }
 
-    fn new(kernel: &Kernel, filter: Filter, after: Cursor, grown: watch::Receiver<()>) -> Self {
+    fn new(kernel: &Kernel, filter: Filter, after: Cursor, grown: watch::Receiver<Cursor>) -> Self {
         let read = VecDeque::new();
         Self { kernel: kernel.downgrade(), grown, filter, read, after, may_have_grown: true }
     }
@@ -165,7 +171,7 @@ impl Reader {
             }
             // Whoever stops waiting here reads it the next time.
             self.may_have_grown = true;
-            self.grown.mark_unchanged();
+            let until = *self.grown.borrow_and_update();
             let Some(kernel) = self.kernel.upgrade() else { return Ok(None) };
             let (snapshot, filter, after) = (kernel.shared().snapshot(), self.filter.clone(), self.after);
             drop(kernel);
@@ -174,7 +180,7 @@ impl Reader {
                 self.may_have_grown = false;
                 continue;
             }
-            let part = crate::beside::wait_for(move || read(&snapshot, after, &filter)).await;
+            let part = crate::beside::wait_for(move || read(&snapshot, after, until, &filter)).await;
             let part = part.map_err(|_| Error::fault("reading the event log panicked"))??;
             (self.after, self.may_have_grown) = (part.after, !part.is_last);
             return Ok(Some(part.entries));

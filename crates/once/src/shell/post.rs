@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use once_core::events::Cursor;
 use once_core::shell::{Clients, Fate, Written};
 use once_core::waist::{Command, ConnId, Effect, Event, Input, Token, Why};
 use tokio::sync::oneshot;
@@ -114,6 +115,11 @@ impl<'n> Post<'n> {
         }
     }
 
+    /// All that a group has to tell was told: whoever watches may know of it.
+    pub fn told(&self, newest: Cursor) {
+        self.shared.happened.send_if_modified(|at| std::mem::replace(at, newest) != newest);
+    }
+
     /// An engine begins: the timers of one before it are nothing to it.
     pub fn forget_timers(&self) {
         self.network.forget_timers();
@@ -150,7 +156,6 @@ impl<'n> Post<'n> {
                 if matches!(event, Event::Parked { .. } | Event::LaneForked { .. } | Event::Acted { .. }) {
                     crate::net::lock(&self.shared.troubles).note(&event, now_ms());
                 }
-                self.shared.happened.send_replace(());
             }
         }
     }

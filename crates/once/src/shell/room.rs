@@ -106,5 +106,6 @@ fn start(store: &mut Published, post: &mut Post<'_>, ctx: &Ctx) -> Result<Engine
     post.forget_timers();
     let mut engine = store.shared.kept.engine();
     group::start(&mut engine, store, ctx, &mut System, &mut |effect| post.release(effect))?;
+    post.told(engine.newest_event());
     Ok(engine)
 }

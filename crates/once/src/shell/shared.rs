@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
+use once_core::events::Cursor;
 use once_core::shell::{ToldEarly, acts};
 use once_core::store::StoreError;
 use once_core::waist::{Answer, Command};
@@ -33,8 +34,9 @@ pub(crate) struct Shared {
     /// What is kept of the past.
     pub kept: Kept,
     pub mail: mpsc::Sender<Mail>,
-    /// Told when the event log has grown: whoever wants to know what happens reads it.
-    pub happened: tokio::sync::watch::Sender<()>,
+    /// The place of the newest event of which all that rests on it was told: whoever wants to know what happens reads the event log up
+    /// to there.
+    pub happened: tokio::sync::watch::Sender<Cursor>,
     pub metrics: Mutex<Metrics>,
     pub tidy: Arc<Tidy>,
     /// By what objects are found.

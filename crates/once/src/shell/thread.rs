@@ -43,6 +43,7 @@ pub(crate) fn prepare(
 ) -> Result<(Arc<Shared>, EngineThread), Error> {
     let losses = crate::datadir::losses(&data)?;
     let (mail, waiting) = mpsc::channel(MAILBOX_MAX);
+    let newest = once_core::events::newest(&store).or_error()?;
     let shared = Arc::new(Shared {
         me: key.id(),
         key,
@@ -50,7 +51,7 @@ pub(crate) fn prepare(
         components: Arc::new(components),
         kept,
         mail,
-        happened: tokio::sync::watch::Sender::new(()),
+        happened: tokio::sync::watch::Sender::new(newest),
         metrics: Mutex::new(Metrics::default()),
         tidy: Arc::default(),
         catalog: Catalog::default(),
@@ -120,6 +121,7 @@ fn work(mut store: Published, mailbox: &mut Mailbox, post: &mut Post<'_>) -> Res
             Ok(run) => {
                 shared.metrics.lock().unwrap_or_else(PoisonError::into_inner).group(begun.elapsed(), &run);
                 post.committed();
+                post.told(engine.newest_event());
             }
             Err(error) => {
                 // A fault that does not pass ends the engine.
