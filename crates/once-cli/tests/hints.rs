@@ -121,7 +121,7 @@ impl World {
             ("{id}" | "ID" | "{uuid}", "coordination") => self.coordination(),
             ("{id}" | "ID", _) | ("{}" | "{0}", "cancel" | "outbox") => self.action.clone(),
             ("{uuid}", "rm") => self.value("once rm OBJECT", "OBJECT", at)?,
-            ("{cursor}", "watch") => "start".into(),
+            ("{cursor}" | "{cursor}{}", "watch") => "start".into(),
             ("OBJECT", "claim") => UNCLAIMED.into(),
             ("OBJECT" | "{0}", "rm" | "share") => {
                 let made = self.home.once("alice", &["create", "Counter", "--json"]).exits(0).json();

@@ -353,7 +353,7 @@ impl Kernel {
     /// # Errors
     /// When that is no peer.
     pub async fn follow(&self, key: ObjectKey, from: KernelId) -> Result<Following, Error> {
-        let events = Reader::from_now(self, Filter::object(key));
+        let events = Reader::from_now(self, Filter::object(key))?;
         self.command(Command::Follow { key, from }).await?;
         Ok(Following { kernel: self.clone(), key, events })
     }

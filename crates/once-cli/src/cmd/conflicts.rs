@@ -107,7 +107,7 @@ async fn show(context: &Context, all: bool) -> Done {
         let hint = ui::Paint::stderr().yellow("hint:").to_string();
         if conflicts.iter().any(|conflict| conflict.reason == ConflictReason::SameUuid) {
             ui::say(&format!(
-                "{hint} objects with the same UUID may all stay; 'once rm OBJECT' at the home of one that is not wanted removes it everywhere"
+                "{hint} objects with the same UUID may all stay; one that is not wanted is removed everywhere by removing it at its home"
             ));
         }
         if conflicts.iter().any(|conflict| conflict.reason == ConflictReason::Forked) {

@@ -12,7 +12,7 @@ use crate::ui;
 /// Coordinations in one call.
 const PAGE: usize = 1000;
 
-/// List the coordinations that this kernel carries out, or has carried out
+/// List the coordinations of this kernel
 ///
 /// `once coordination ID` shows the steps of one. On a narrow terminal long names are cut, then columns go: ENDED, then STARTED,
 /// then NAME. In a pipe and with --json all is there.

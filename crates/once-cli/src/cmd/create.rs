@@ -49,7 +49,7 @@ impl Create {
             if known == ActionsKnown::Record {
                 let component = ui::shown(&answer.object.component);
                 ui::say(&format!(
-                    "note: this kernel has no component {component}: the object is a plain record, which `once act` can get, merge and replace"
+                    "note: this kernel has no component {component}: the object is a plain record (`once actions OBJECT` lists what it understands)"
                 ));
             }
             match answer.change {

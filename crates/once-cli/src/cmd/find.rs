@@ -278,19 +278,13 @@ impl Shown {
     }
 
     /// A peer tells only what this kernel may find there: that it told of nothing does not mean that it has nothing.
-    fn say_who_had_nothing(&self) {
+    fn who_had_nothing(&self) -> Option<String> {
         let is_silent = |told: &&Told| {
             told.complete && told.kernel.as_ref().is_some_and(|kernel| !self.found_at.contains(kernel))
         };
         let silent: Vec<_> =
             self.kernels.iter().filter(is_silent).map(|told| ui::shown(&told.name)).collect();
-        if !self.several || self.json || self.quiet || silent.is_empty() {
-            return;
-        }
-        ui::say(&format!(
-            "nothing that this kernel may find fits at: {}. A peer shows what it permits: 'once grant PEER find' there",
-            silent.join(", ")
-        ));
+        (self.several && !self.json && !self.quiet && !silent.is_empty()).then(|| silent.join(", "))
     }
 
     /// Says who did not answer.
@@ -298,12 +292,17 @@ impl Shown {
         if self.json {
             self.paper.line(&format!("],\"kernels\":{}}}", ui::json(&self.kernels)?))?;
         }
+        let silent = self.who_had_nothing();
         self.paper.end()?;
         self.table.say_what_went();
         if !self.json && !self.quiet {
             ui::say(&ui::count(self.listed, "object"));
         }
-        self.say_who_had_nothing();
+        if let Some(silent) = silent {
+            ui::say(&format!(
+                "nothing that this kernel may find fits at: {silent}. A peer shows what it permits: 'once grant PEER find' there"
+            ));
+        }
         for (place, error) in &self.missing {
             let name = if place.name.is_empty() { "this kernel" } else { &place.name };
             ui::say(&format!("{} did not tell all: {}", ui::shown(name), ui::shown(&error.message)));

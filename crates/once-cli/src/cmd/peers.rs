@@ -9,7 +9,7 @@ use crate::context::Context;
 use crate::failure::{Done, Exit};
 use crate::ui;
 
-/// List the kernels that this one knows; add, remove or rename one
+/// List the kernels known here; add, remove or rename one
 ///
 /// On a narrow terminal columns go, in this order: ADDRESSES, STORED HERE, RTT, KERNEL, OWED. In a pipe and with --json all
 /// is there.

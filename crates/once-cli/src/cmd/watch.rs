@@ -142,7 +142,7 @@ impl<'a> Lines<'a> {
 
     fn end(&self) {
         if let Some(cursor) = self.cursor.as_ref().filter(|_| !self.context.json) {
-            ui::say(&format!("to go on from here: `once watch{} --since {cursor}`", self.wanted));
+            ui::say(&format!("to go on from here: `once watch --since {cursor}{}`", self.wanted));
         }
     }
 

@@ -93,7 +93,7 @@ async fn send(
     done: &mut Done,
     tell: Tell<'_>,
 ) -> Result<(), Error> {
-    let mut events = Reader::from_now(kernel, Filter::peer(to));
+    let mut events = Reader::from_now(kernel, Filter::peer(to))?;
     let mut unanswered: BTreeSet<ObjectKey> =
         if delivered { keys.iter().copied().collect() } else { BTreeSet::new() };
     let mut waiting = keys.iter();

@@ -27,7 +27,7 @@ pub(super) async fn run(
     done: &mut DrainReport,
 ) -> Result<Option<End>, Error> {
     let (kernel, to, total, before) = (watch.kernel, watch.to, objects.len(), done.stuck_count);
-    let mut events = Reader::from_now(kernel, Filter::peer(to));
+    let mut events = Reader::from_now(kernel, Filter::peer(to))?;
     let mut owed: BTreeSet<ObjectKey> = objects.iter().copied().collect();
     let mut settled: BTreeSet<ObjectKey> = BTreeSet::new();
     let mut left = objects.into_iter();

@@ -61,9 +61,9 @@ impl Watch {
     /// # Errors
     /// When the place is none of this kernel, or the log cannot be read.
     pub fn stream(self) -> Result<EventStream, Error> {
-        let (newest, snapshot) = newest(&self.kernel);
+        let (newest, snapshot) = newest(&self.kernel)?;
         let reader = match self.since {
-            None => Reader::from_now(&self.kernel, self.filter),
+            None => Reader::since(&self.kernel, self.filter, newest),
             Some(cursor) => Reader::since(&self.kernel, self.filter, cursor.place_in(&snapshot, newest)?),
         };
         let begins = EventCursor::of(&snapshot, reader.after()).or_error()?;
@@ -84,7 +84,7 @@ impl Watch {
     /// # Errors
     /// When the place is none of this kernel, or the log cannot be read.
     pub async fn page(self, limit: usize) -> Result<EventPage, Error> {
-        let (newest, snapshot) = newest(&self.kernel);
+        let (newest, snapshot) = newest(&self.kernel)?;
         let after = self.since.unwrap_or(EventCursor::START).place_in(&snapshot, newest)?;
         let (kernel, filter) = (self.kernel.clone(), self.filter);
         let read = crate::beside::wait_for(move || {
@@ -135,10 +135,10 @@ impl State {
     }
 }
 
-/// The place of the newest event that may be told, and the store that has it.
-fn newest(kernel: &Kernel) -> (Cursor, Snapshot) {
-    let newest = *kernel.shared().happened.borrow();
-    (newest, kernel.shared().snapshot())
+/// The store as it is now, and the place of the newest event in it.
+fn newest(kernel: &Kernel) -> Result<(Cursor, Snapshot), Error> {
+    let snapshot = kernel.shared().snapshot();
+    Ok((once_core::events::newest(&snapshot).or_error()?, snapshot))
 }
 
 /// A page of the event log.
@@ -223,7 +223,7 @@ impl Kernel {
     /// # Errors
     /// When the log cannot be read.
     pub fn newest_event(&self) -> Result<EventCursor, Error> {
-        let (newest, snapshot) = newest(self);
+        let (newest, snapshot) = newest(self)?;
         EventCursor::of(&snapshot, newest).or_error()
     }
 }

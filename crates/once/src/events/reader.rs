@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use once_core::events::{Cursor, Logged, page};
+use once_core::events::{Cursor, Logged, newest, page};
 use once_core::object;
 use once_core::store::Read;
 use once_model::ids::{KernelId, Line, ObjectKey};
@@ -115,19 +115,14 @@ pub(crate) struct Reader {
 
 impl Reader {
     /// From now on.
-    pub fn from_now(kernel: &Kernel, filter: Filter) -> Self {
-        let grown = kernel.shared().happened.subscribe();
-        let after = *grown.borrow();
-        Self::new(kernel, filter, after, grown)
+    pub fn from_now(kernel: &Kernel, filter: Filter) -> Result<Self, Error> {
+        let after = newest(&kernel.shared().snapshot()).or_error()?;
+        Ok(Self::since(kernel, filter, after))
     }
 
     /// From that place on.
     pub fn since(kernel: &Kernel, filter: Filter, after: Cursor) -> Self {
-        Self::new(kernel, filter, after, kernel.shared().happened.subscribe())
-    }
-
-    fn new(kernel: &Kernel, filter: Filter, after: Cursor, grown: watch::Receiver<Cursor>) -> Self {
-        let read = VecDeque::new();
+        let (grown, read) = (kernel.shared().happened.subscribe(), VecDeque::new());
         Self { kernel: kernel.downgrade(), grown, filter, read, after, may_have_grown: true }
     }
 
