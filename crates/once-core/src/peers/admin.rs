@@ -114,7 +114,7 @@ pub(crate) fn remove(s: &mut Step<'_, '_>, token: Token, peer: KernelId) -> Resu
 pub(crate) fn grant(s: &mut Step<'_, '_>, grant: &Grant) -> Result<Answer, Failure> {
     // An object of this kernel may need a right here: one that moved in has none.
     let own = grant.object.is_some() && grant.kernel == s.ctx.me;
-    let holder = if own { None } else { rows::peer(s.txn, &grant.kernel)? };
+    let holder = rows::peer(s.txn, &grant.kernel)?;
     if !own && holder.is_none() {
         return Err(Refusal::NoPeer(grant.kernel).into());
     }
