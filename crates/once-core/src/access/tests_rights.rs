@@ -2,9 +2,11 @@
 
 use once_model::ids::{KernelId, ObjectKey, Uuid};
 use once_model::limits::{GRANT_ACTIONS_MAX, NAME_MAX_BYTES};
+use once_model::wire::{Code, Frame};
 
-use super::{Actor, Grant, Reader, Right, Scope, is_peer, may_act, may_host, may_read, may_share};
+use super::{Actor, Grant, Reader, Right, Scope, is_peer, may_act, may_host, may_read, may_share, reaches};
 use crate::object::head;
+use crate::peers::{self, PeerRow, PeerStatus};
 use crate::refusal::Refusal;
 use crate::store::Table;
 use crate::testing::{Alone, NOW_MS};
@@ -281,4 +283,42 @@ fn one_timer_of_each_size_runs_for_what_ends_next() {
     kernel.pass(5 * hour);
     let rows = kernel.rows().into_iter().filter(|(table, ..)| *table == Table::Grant);
     assert!(rows.flat_map(|(_, key, value)| Grant::list(&key, &value).unwrap()).all(|listed| listed.ended));
+}
+
+/// The row of a visitor is no right: who has none on an object is not let in, whatever else is known of it.
+#[test]
+fn a_visitor_without_a_right_is_not_let_in() {
+    let mut kernel = Alone::new();
+    let (paper, peer) = (kernel.object(1, "Paper"), kernel.befriend(3));
+    kernel.step(|s| {
+        let row = peers::peer(s.txn, &peer)?.unwrap();
+        s.txn.put(Table::Peer, peer.as_bytes(), &PeerRow { status: PeerStatus::Visitor, ..row });
+        Ok(())
+    });
+    kernel.up(3, 1);
+    let said = kernel.greets(3, 1).to_vec();
+    assert!(!said.iter().any(|frame| matches!(frame, Frame::Admitted(_))), "{said:?}");
+    assert!(kernel.closed.contains(&(1, Code::Denied)), "{:?}", kernel.closed);
+    // It came in vain, and is known no more: a right on an object is for who is known.
+    assert_eq!(peers::peer(&kernel.store, &peer).unwrap(), None);
+    let right = grant(peer, Right::Read, Scope::Object(paper));
+    assert!(kernel.try_command(Command::Grant(right)).is_err());
+}
+
+/// Rights of who is no peer count for nothing, should any be left.
+#[test]
+fn a_right_that_outlives_its_peer_reaches_nothing() {
+    let mut kernel = Alone::new();
+    let (paper, peer) = (kernel.object(1, "Paper"), kernel.befriend(3));
+    kernel.command(Command::Grant(grant(peer, Right::Read, Scope::Object(paper))));
+    let reaches_it = |kernel: &Alone| {
+        let head = head(&kernel.store, &paper).unwrap().unwrap();
+        reaches(&kernel.store, &peer, &head, kernel.ctx.now_ms).unwrap()
+    };
+    assert!(reaches_it(&kernel));
+    kernel.step(|s| {
+        s.txn.delete(Table::Peer, peer.as_bytes());
+        Ok(())
+    });
+    assert!(!reaches_it(&kernel));
 }
