@@ -11,7 +11,7 @@ use crate::ui;
 
 /// Print figures of the kernel in the text format of Prometheus
 ///
-/// Names and units follow its conventions: https://prometheus.io/docs/practices/naming. `once status --json` has the same figures with
+/// Names and units follow its conventions: <https://prometheus.io/docs/practices/naming>. `once status --json` has the same figures with
 /// more of what they are about. To collect them, write the output to a file that the text collector of the node exporter reads.
 #[derive(Debug, Args)]
 pub struct Metrics {}
@@ -28,7 +28,7 @@ impl Metrics {
     }
 }
 
-/// The text format, version 0.0.4: https://prometheus.io/docs/instrumenting/exposition_formats
+/// The text format, version 0.0.4: <https://prometheus.io/docs/instrumenting/exposition_formats>
 #[derive(Default)]
 struct Exposition(String);
 
