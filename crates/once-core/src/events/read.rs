@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 
 use super::Cursor;
-use super::rows::{EventsRow, TABLE};
+use super::rows::{EventsRow, LoggedRow, TABLE};
 use crate::store::{Read, StoreError};
 use crate::txn;
 use crate::waist::Event;
@@ -15,31 +15,54 @@ pub struct Logged {
     pub cursor: Cursor,
     /// When it happened, by this kernel's clock, in milliseconds since 1970.
     pub at_ms: u64,
-    /// So many events between the one before and this one are not in the log any more.
-    pub missed: u64,
     /// What happened.
     pub event: Event,
     /// How long the result of an action is that the log left out, in bytes.
     pub cut_bytes: Option<u64>,
 }
 
+/// What is read from the log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Entry {
+    /// So many events are not in the log any more, or cannot be read.
+    Gap {
+        /// How many.
+        missed: u64,
+        /// The place of the last of them.
+        last: Cursor,
+    },
+    /// Something that happened.
+    Event(Box<Logged>),
+}
+
+impl Entry {
+    /// Where it ends.
+    #[must_use]
+    pub fn cursor(&self) -> Cursor {
+        match self {
+            Self::Gap { last, .. } => *last,
+            Self::Event(logged) => logged.cursor,
+        }
+    }
+}
+
 /// A part of the log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Page {
     /// What happened, in that order.
-    pub events: Vec<Logged>,
+    pub entries: Vec<Entry>,
     /// Where the next page begins: behind the last of these.
     pub after: Cursor,
     /// Whether this is all that there is now.
     pub is_last: bool,
 }
 
-/// What happened after that place, of `rows_max` commits at most. A row that cannot be read counts as missed.
+/// What happened after that place, of `rows_max` commits at most. What a row that cannot be read has told is missing.
 ///
 /// # Errors
 /// When the store cannot be read.
 pub fn page(rows: &dyn Read, after: Cursor, rows_max: usize) -> Result<Page, StoreError> {
-    let mut page = Page { events: Vec::new(), after, is_last: true };
+    let mut page = Page { entries: Vec::new(), after, is_last: true };
     let mut left = rows_max;
     rows.scan(TABLE, &after.next().to_row(), None, &mut |key, value| {
         if left == 0 {
@@ -47,8 +70,11 @@ pub fn page(rows: &dyn Read, after: Cursor, rows_max: usize) -> Result<Page, Sto
             return ControlFlow::Break(());
         }
         left -= 1;
-        if let (Some(last), Ok(row)) = (Cursor::from_row(key), txn::decode::<EventsRow>(TABLE, &value)) {
-            page.take(last, row);
+        if let Some(last) = Cursor::from_row(key) {
+            match txn::decode::<EventsRow>(TABLE, &value) {
+                Ok(row) => page.take(last, row),
+                Err(_) => page.miss(last),
+            }
         }
         ControlFlow::Continue(())
     })?;
@@ -58,21 +84,26 @@ pub fn page(rows: &dyn Read, after: Cursor, rows_max: usize) -> Result<Page, Sto
 impl Page {
     fn take(&mut self, last: Cursor, row: EventsRow) {
         let first = last.number.saturating_sub((row.events.len() as u64).saturating_sub(1));
-        for (number, logged) in (first..).zip(row.events) {
+        self.miss(Cursor { number: first.saturating_sub(1), ..last });
+        for (number, LoggedRow { event, cut_bytes }) in (first..).zip(row.events) {
             let cursor = Cursor { boot: last.boot, number };
             // The row may begin before the place that was asked for.
-            if cursor <= self.after {
-                continue;
+            if cursor > self.after {
+                let logged = Logged { cursor, at_ms: row.at_ms, event, cut_bytes };
+                self.entries.push(Entry::Event(Box::new(logged)));
+                self.after = cursor;
             }
-            // From the beginning on, nothing is missed: whoever begins there knows of nothing.
-            let missed = match self.after {
-                Cursor::START => 0,
-                after => number.saturating_sub(after.number.saturating_add(1)),
-            };
-            let (event, cut_bytes) = (logged.event, logged.cut_bytes);
-            self.events.push(Logged { cursor, at_ms: row.at_ms, missed, event, cut_bytes });
-            self.after = cursor;
         }
+    }
+
+    /// What is up to here is not there, unless it was read already. From the beginning on nothing is missed: whoever begins there
+    /// knows of nothing.
+    fn miss(&mut self, last: Cursor) {
+        let missed = last.number.saturating_sub(self.after.number);
+        if missed > 0 && self.after != Cursor::START {
+            self.entries.push(Entry::Gap { missed, last });
+        }
+        self.after = self.after.max(last);
     }
 }
 
@@ -94,6 +125,19 @@ pub fn newest(rows: &dyn Read) -> Result<Cursor, StoreError> {
         }
     }
     Ok(last)
+}
+
+/// The same, if that place is known to have been the newest one lately: then nobody looks for the end of the log.
+///
+/// # Errors
+/// When the store cannot be read.
+pub fn newest_since(rows: &dyn Read, known: Cursor) -> Result<Cursor, StoreError> {
+    let mut newest = known;
+    rows.scan(TABLE, &known.next().to_row(), None, &mut |key, _| {
+        newest = Cursor::from_row(key).unwrap_or(newest);
+        ControlFlow::Continue(())
+    })?;
+    Ok(newest)
 }
 
 /// The place of the first row from that key on.

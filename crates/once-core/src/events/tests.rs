@@ -10,11 +10,12 @@ use crate::testing::Alone;
 use crate::waist::{Event, Input};
 
 /// Everything after that place, read in pages of that many rows.
-fn after(kernel: &Alone, from: Cursor, rows_max: usize) -> Vec<Logged> {
+fn after(kernel: &Alone, from: Cursor, rows_max: usize) -> Vec<Entry> {
     let (mut found, mut from) = (Vec::new(), from);
     loop {
         let part = page(&kernel.store, from, rows_max).unwrap();
-        found.extend(part.events);
+        assert!(part.is_last || part.after > from, "a page gets further");
+        found.extend(part.entries);
         from = part.after;
         if part.is_last {
             return found;
@@ -22,8 +23,20 @@ fn after(kernel: &Alone, from: Cursor, rows_max: usize) -> Vec<Logged> {
     }
 }
 
-fn numbers(events: &[Logged]) -> Vec<(u64, u64)> {
-    events.iter().map(|logged| (logged.cursor.number, logged.missed)).collect()
+/// The events, and the sum of what is missing.
+fn read(entries: &[Entry]) -> (Vec<&Logged>, u64) {
+    let (mut events, mut missing) = (Vec::new(), 0);
+    for entry in entries {
+        match entry {
+            Entry::Event(logged) => events.push(&**logged),
+            Entry::Gap { missed, .. } => missing += missed,
+        }
+    }
+    (events, missing)
+}
+
+fn numbers(entries: &[Entry]) -> Vec<u64> {
+    read(entries).0.iter().map(|logged| logged.cursor.number).collect()
 }
 
 /// A kernel with a log of that size that has an object.
@@ -55,19 +68,25 @@ fn what_happened_is_in_the_log_in_its_order_whatever_the_page() {
     assert_eq!(told.len(), 6, "{told:?}");
     for rows_max in [1, 2, 100] {
         let events = after(&kernel, begin, rows_max);
+        let (seen, missing) = read(&events);
         assert_eq!(
-            events.iter().map(|logged| &logged.event).collect::<Vec<_>>(),
+            seen.iter().map(|logged| &logged.event).collect::<Vec<_>>(),
             told.iter().collect::<Vec<_>>()
         );
-        let expected: Vec<_> = (begin.number + 1..).zip(&told).map(|(number, _)| (number, 0)).collect();
-        assert_eq!(numbers(&events), expected);
+        let expected: Vec<_> = (begin.number + 1..).zip(&told).map(|(number, _)| number).collect();
+        assert_eq!((numbers(&events), missing), (expected.clone(), 0));
         // From the middle of a row, too.
-        for at in &events {
+        for at in &seen {
             let rest = after(&kernel, at.cursor, rows_max);
             assert_eq!(numbers(&rest), expected[(at.cursor.number - begin.number) as usize..]);
+            assert_eq!(read(&rest).1, 0);
         }
     }
-    assert_eq!(newest(&kernel.store).unwrap().number, begin.number + told.len() as u64);
+    let last = newest(&kernel.store).unwrap();
+    assert_eq!(last.number, begin.number + told.len() as u64);
+    for known in [begin, last] {
+        assert_eq!(newest_since(&kernel.store, known).unwrap(), last);
+    }
 }
 
 #[test]
@@ -78,10 +97,10 @@ fn a_restart_goes_on_with_the_numbers_in_another_boot() {
     kernel.restart();
     kernel.act(key, 9);
     let events = after(&kernel, before, 10);
-    assert!(!events.is_empty());
-    for (number, logged) in (before.number + 1..).zip(&events) {
-        assert_eq!((logged.cursor.number, logged.missed), (number, 0));
-        assert_eq!(logged.cursor.boot, before.boot + 1);
+    let (seen, missing) = read(&events);
+    assert!(!seen.is_empty() && missing == 0);
+    for (number, logged) in (before.number + 1..).zip(seen) {
+        assert_eq!(logged.cursor, Cursor { boot: before.boot + 1, number });
     }
 }
 
@@ -98,8 +117,8 @@ fn who_saw_what_the_disk_lost_sees_all_that_comes_after_it() {
     kernel.crash(0);
     kernel.act(key, 2);
     let events = after(&kernel, seen, 10);
-    assert_eq!(events[0].cursor, Cursor { boot: synced.boot + 1, number: synced.number + 1 });
-    assert!(events.iter().all(|logged| logged.missed == 0));
+    assert_eq!(events[0].cursor(), Cursor { boot: synced.boot + 1, number: synced.number + 1 });
+    assert_eq!(read(&events).1, 0);
     assert_eq!(after(&kernel, synced, 10), events);
 }
 
@@ -112,13 +131,17 @@ fn the_oldest_go_and_who_comes_late_is_told_how_many() {
         acts(&mut kernel, key, 1..200);
         let last = newest(&kernel.store).unwrap().number;
         let kept = after(&kernel, begin, 7);
-        let (first, missed) = numbers(&kept)[0];
-        assert_eq!(missed, first - begin.number - 1, "{kept:?}");
-        assert!(numbers(&kept)[1..].iter().all(|(_, missed)| *missed == 0));
-        assert_eq!(kept.last().map(|logged| logged.cursor.number), Some(last));
+        let there = numbers(&kept);
+        let gap = Entry::Gap {
+            missed: there[0] - begin.number - 1,
+            last: Cursor { number: there[0] - 1, ..begin },
+        };
+        assert_eq!(kept[0], gap);
+        assert_eq!(kept.len(), there.len() + 1, "and nothing else is missing");
+        assert_eq!(there.last(), Some(&last));
         if events == MAX {
             // A few more than that, until the next look.
-            assert!((MAX..=MAX + MAX / 2).contains(&(kept.len() as u64)), "{}", kept.len());
+            assert!((MAX..=MAX + MAX / 2).contains(&(there.len() as u64)), "{}", there.len());
         } else {
             let mut bytes = 0;
             let mut count = |_: &[u8], value: bytes::Bytes| {
@@ -128,7 +151,7 @@ fn the_oldest_go_and_who_comes_late_is_told_how_many() {
             kernel.store.scan(Table::Event, &[], None, &mut count).unwrap();
             assert!((events_bytes / 2..=events_bytes + events_bytes / 8).contains(&bytes), "{bytes}");
         }
-        assert_eq!(after(&kernel, Cursor::START, 7)[0].missed, 0, "who begins misses nothing");
+        assert_eq!(read(&after(&kernel, Cursor::START, 7)).1, 0, "who begins misses nothing");
         // The bounds hold after a restart, too.
         kernel.restart_with(Engine::within(Limits { events: 5, ..Limits::default() }));
         acts(&mut kernel, key, 200..220);
@@ -152,28 +175,38 @@ fn a_long_result_is_told_by_its_length() {
 }
 
 #[test]
-fn a_row_that_cannot_be_read_is_missed_and_nothing_else() {
+fn rows_that_cannot_be_read_are_missed_and_nothing_else() {
+    for damaged in [1..2, 0..3, 2..3, 1..3] {
+        let (mut kernel, key) = kernel_with(1000, 1 << 20);
+        let begin = newest(&kernel.store).unwrap();
+        acts(&mut kernel, key, 1..5);
+        let whole = after(&kernel, begin, 10);
+        let rows = kernel.rows().into_iter().filter(|(table, ..)| *table == Table::Event);
+        let keys: Vec<_> =
+            rows.map(|(_, key, _)| key).filter(|key| Cursor::from_row(key) > Some(begin)).collect();
+        assert_eq!(keys.len(), 4);
+        let bad = keys[damaged.clone()].iter().map(|key| (Table::Event, key.clone(), Some("?".into())));
+        kernel.store.commit(Batch { rows: bad.collect() }, Durability::Synced).unwrap();
+        for rows_max in [1, 2, 10] {
+            let rest = after(&kernel, begin, rows_max);
+            let (seen, missing) = read(&rest);
+            assert_eq!(missing, damaged.len() as u64, "{rest:?}");
+            assert_eq!(seen.len() as u64 + missing, whole.len() as u64);
+            assert_eq!(rest.last().map(Entry::cursor), whole.last().map(Entry::cursor));
+        }
+    }
+}
+
+#[test]
+fn where_the_newest_row_cannot_be_read_the_numbers_go_on_all_the_same() {
     let (mut kernel, key) = kernel_with(1000, 1 << 20);
-    let begin = newest(&kernel.store).unwrap();
     acts(&mut kernel, key, 1..4);
-    let whole = after(&kernel, begin, 10);
-    let rows: Vec<_> = kernel.rows().into_iter().filter(|(table, ..)| *table == Table::Event).collect();
-    let (_, second, _) = &rows[rows.len() - 2];
-    let damaged = Batch { rows: vec![(Table::Event, second.clone(), Some("?".into()))] };
-    kernel.store.commit(damaged, Durability::Synced).unwrap();
-    let rest = after(&kernel, begin, 10);
-    let missed: u64 = rest.iter().map(|logged| logged.missed).sum();
-    assert_eq!(rest.len() as u64 + missed, whole.len() as u64);
-    assert!(missed > 0);
-    assert_eq!(rest.last().map(|last| last.cursor), whole.last().map(|last| last.cursor));
-    // The newest, too: the numbers go on all the same.
-    let (_, newest_key, _) = rows.last().unwrap();
-    let damaged = Batch { rows: vec![(Table::Event, newest_key.clone(), Some("?".into()))] };
-    kernel.store.commit(damaged, Durability::Synced).unwrap();
     let last = newest(&kernel.store).unwrap();
+    let damaged = Batch { rows: vec![(Table::Event, last.to_row().to_vec(), Some("?".into()))] };
+    kernel.store.commit(damaged, Durability::Synced).unwrap();
     kernel.restart();
     kernel.act(key, 9);
-    assert_eq!(after(&kernel, last, 10)[0].cursor.number, last.number + 1);
+    assert_eq!(after(&kernel, last, 10)[0].cursor().number, last.number + 1);
 }
 
 #[test]
@@ -189,5 +222,5 @@ fn a_nearly_full_disk_is_not_written_for_the_log_alone() {
     assert_eq!(log(&kernel), rows);
     kernel.input(Input::Disk { free_bytes: u64::MAX });
     kernel.act(key, 1);
-    assert_eq!(after(&kernel, begin, 10)[0].missed, 1);
+    assert_eq!(read(&after(&kernel, begin, 10)).1, 1);
 }

@@ -80,7 +80,9 @@ impl Reader {
         loop {
             // A disk that cannot be read just now is read after the next commit.
             let page = events::page(disk, self.at, 3).ok()?;
-            for logged in page.events {
+            for entry in page.entries {
+                let events::Entry::Event(logged) = entry else { continue };
+                // What it misses was told and is not there: a nearly full disk, or the oldest that went.
                 for _ in self.last.number + 1..logged.cursor.number {
                     self.owed.pop_front();
                 }

@@ -1,6 +1,7 @@
 //! Where somebody is in the event log, as text.
 
 use std::fmt;
+use std::ops::ControlFlow;
 use std::str::FromStr;
 
 use once_core::events::Cursor;
@@ -54,11 +55,13 @@ impl EventCursor {
     }
 
     /// The place, if the kernel's data is the one that it was made from.
-    pub(super) fn place_in(&self, rows: &dyn Read, newest: Cursor) -> Result<Cursor, Error> {
-        let known = check_of(rows, self.at.boot).or_error()?;
-        let is_ours = *self == Self::START || known.is_none_or(|check| check == self.check);
-        // Of a run that is forgotten only the order is known, and that is enough. One that is still to come is not ours.
-        if !is_ours || (known.is_none() && self.at.boot > newest.boot) {
+    pub(super) fn place_in(&self, rows: &dyn Read) -> Result<Cursor, Error> {
+        let is_ours = match check_of(rows, self.at.boot).or_error()? {
+            Some(check) => check == self.check,
+            // Of a run that is forgotten only the order is known, and that is enough. One that is still to come is not ours.
+            None => *self == Self::START || has_boot_from(rows, self.at.boot).or_error()?,
+        };
+        if !is_ours {
             return Err(Error::invalid(format!(
                 "{self} is no place in the event log of this kernel: it comes from another one, or from before a backup was put back"
             ))
@@ -74,6 +77,16 @@ fn check_of(rows: &dyn Read, boot: u64) -> Result<Option<u16>, StoreError> {
         let [first, second, ..] = *row.id.as_bytes();
         u16::from_be_bytes([first, second])
     }))
+}
+
+/// Whether there has been a run of that number or a later one.
+fn has_boot_from(rows: &dyn Read, boot: u64) -> Result<bool, StoreError> {
+    let mut has = false;
+    rows.scan(Table::Boot, &boot.to_be_bytes(), None, &mut |_, _| {
+        has = true;
+        ControlFlow::Break(())
+    })?;
+    Ok(has)
 }
 
 impl fmt::Display for EventCursor {

@@ -4,18 +4,16 @@ mod cursor;
 mod reader;
 mod shape;
 
-use crate::error::OrError;
 use std::collections::VecDeque;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use futures_util::stream::{self, Stream, StreamExt, TryStreamExt};
-use once_core::events::Cursor;
 use once_model::ids::{KernelId, ObjectKey};
 
 use crate::api::contract::EventInfo;
+use crate::error::OrError;
 use crate::kernel::Weak;
-use crate::shell::Snapshot;
 use crate::{Error, Kernel};
 
 pub use cursor::EventCursor;
@@ -61,10 +59,10 @@ impl Watch {
     /// # Errors
     /// When the place is none of this kernel, or the log cannot be read.
     pub fn stream(self) -> Result<EventStream, Error> {
-        let (newest, snapshot) = newest(&self.kernel)?;
+        let snapshot = self.kernel.shared().snapshot();
         let reader = match self.since {
-            None => Reader::since(&self.kernel, self.filter, newest),
-            Some(cursor) => Reader::since(&self.kernel, self.filter, cursor.place_in(&snapshot, newest)?),
+            None => Reader::from_now(&self.kernel, self.filter)?,
+            Some(cursor) => Reader::since(&self.kernel, self.filter, cursor.place_in(&snapshot)?),
         };
         let begins = EventCursor::of(&snapshot, reader.after()).or_error()?;
         let state = State { reader, kernel: self.kernel.downgrade(), shaper: Shaper::default() };
@@ -84,13 +82,13 @@ impl Watch {
     /// # Errors
     /// When the place is none of this kernel, or the log cannot be read.
     pub async fn page(self, limit: usize) -> Result<EventPage, Error> {
-        let (newest, snapshot) = newest(&self.kernel)?;
-        let after = self.since.unwrap_or(EventCursor::START).place_in(&snapshot, newest)?;
+        let snapshot = self.kernel.shared().snapshot();
+        let after = self.since.unwrap_or(EventCursor::START).place_in(&snapshot)?;
         let (kernel, filter) = (self.kernel.clone(), self.filter);
         let read = crate::beside::wait_for(move || {
             let (mut entries, mut after) = (VecDeque::new(), after);
             loop {
-                let part = reader::read(&snapshot, after, newest, &filter)?;
+                let part = reader::read(&snapshot, after, None, &filter)?;
                 entries.extend(part.entries);
                 after = part.after;
                 if part.is_last || entries.len() >= limit {
@@ -133,12 +131,6 @@ impl State {
         let (infos, shaper) = shaped.await.map_err(|_| Error::fault("reading the event log panicked"))?;
         Ok(Some((infos?, Some(Self { shaper, ..self }))))
     }
-}
-
-/// The store as it is now, and the place of the newest event in it.
-fn newest(kernel: &Kernel) -> Result<(Cursor, Snapshot), Error> {
-    let snapshot = kernel.shared().snapshot();
-    Ok((once_core::events::newest(&snapshot).or_error()?, snapshot))
 }
 
 /// A page of the event log.
@@ -223,7 +215,7 @@ impl Kernel {
     /// # Errors
     /// When the log cannot be read.
     pub fn newest_event(&self) -> Result<EventCursor, Error> {
-        let (newest, snapshot) = newest(self)?;
+        let (newest, snapshot) = reader::newest(self)?;
         EventCursor::of(&snapshot, newest).or_error()
     }
 }

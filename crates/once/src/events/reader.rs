@@ -2,7 +2,8 @@
 
 use std::collections::VecDeque;
 
-use once_core::events::{Cursor, Logged, newest, page};
+pub(crate) use once_core::events::Entry;
+use once_core::events::{Cursor, Logged, newest_since, page};
 use once_core::object;
 use once_core::store::Read;
 use once_model::ids::{KernelId, Line, ObjectKey};
@@ -10,6 +11,7 @@ use tokio::sync::watch;
 
 use crate::error::OrError;
 use crate::kernel::Weak;
+use crate::shell::Snapshot;
 use crate::{Error, Kernel};
 
 /// Commits whose events are read at once. What nobody reads stays in the log, not in memory.
@@ -56,19 +58,6 @@ fn is_same(wanted: &ObjectKey, of: &ObjectKey) -> bool {
     wanted.uuid == of.uuid && (wanted.line == of.line || is_unclaimed(wanted) || is_unclaimed(of))
 }
 
-/// What somebody reads from the log.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Entry {
-    /// So many events are not in the log any more. Nobody knows whether they would have fitted.
-    Gap {
-        missed: u64,
-        /// The place of the last of them.
-        last: Cursor,
-    },
-    /// An event that fits.
-    Event(Box<Logged>),
-}
-
 /// A part of the log.
 #[derive(Debug)]
 pub(crate) struct Part {
@@ -79,26 +68,34 @@ pub(crate) struct Part {
     pub is_last: bool,
 }
 
-/// A part of the log behind a place. What is behind `until` is on the disk, and what rests on it is not told yet: it is left for
-/// later.
-pub(crate) fn read(rows: &dyn Read, after: Cursor, until: Cursor, filter: &Filter) -> Result<Part, Error> {
+/// A part of the log behind a place: what fits, and what is missing, since nobody knows whether that would have fitted. What is
+/// behind `until` is on the disk, and what rests on it is not told yet: it is left for later.
+pub(crate) fn read(
+    rows: &dyn Read,
+    after: Cursor,
+    until: Option<Cursor>,
+    filter: &Filter,
+) -> Result<Part, Error> {
     let mut page = page(rows, after, PAGE_ROWS).or_error()?;
-    if page.after > until {
-        page.events.retain(|logged| logged.cursor <= until);
-        page.after = page.events.last().map_or(after, |last| last.cursor);
+    if let Some(until) = until.filter(|until| page.after > *until) {
+        page.entries.retain(|entry| entry.cursor() <= until);
+        page.after = page.entries.last().map_or(after, Entry::cursor);
         page.is_last = true;
     }
-    let mut entries = VecDeque::new();
-    for logged in page.events {
-        if logged.missed > 0 {
-            let last = Cursor { number: logged.cursor.number.saturating_sub(1), ..logged.cursor };
-            entries.push_back(Entry::Gap { missed: logged.missed, last });
-        }
-        if filter.fits(rows, &logged) {
-            entries.push_back(Entry::Event(Box::new(logged)));
-        }
-    }
+    let fits = |entry: &Entry| match entry {
+        Entry::Gap { .. } => true,
+        Entry::Event(logged) => filter.fits(rows, logged),
+    };
+    let entries = page.entries.into_iter().filter(fits).collect();
     Ok(Part { entries, after: page.after, is_last: page.is_last })
+}
+
+/// The place of the newest event, and the store that has it.
+pub(crate) fn newest(kernel: &Kernel) -> Result<(Cursor, Snapshot), Error> {
+    // Before the snapshot: it is in it.
+    let known = *kernel.shared().happened.borrow();
+    let snapshot = kernel.shared().snapshot();
+    Ok((newest_since(&snapshot, known).or_error()?, snapshot))
 }
 
 /// Reads the log as it grows. It keeps no kernel running.
@@ -116,7 +113,7 @@ pub(crate) struct Reader {
 impl Reader {
     /// From now on.
     pub fn from_now(kernel: &Kernel, filter: Filter) -> Result<Self, Error> {
-        let after = newest(&kernel.shared().snapshot()).or_error()?;
+        let (after, _) = newest(kernel)?;
         Ok(Self::since(kernel, filter, after))
     }
 
@@ -175,7 +172,7 @@ impl Reader {
                 self.may_have_grown = false;
                 continue;
             }
-            let part = crate::beside::wait_for(move || read(&snapshot, after, until, &filter)).await;
+            let part = crate::beside::wait_for(move || read(&snapshot, after, Some(until), &filter)).await;
             let part = part.map_err(|_| Error::fault("reading the event log panicked"))??;
             (self.after, self.may_have_grown) = (part.after, !part.is_last);
             return Ok(Some(part.entries));

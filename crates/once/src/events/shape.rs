@@ -1,6 +1,5 @@
 //! From an entry of the log to the shape of the contract.
 
-use crate::error::OrError;
 use std::collections::HashMap;
 
 use once_core::events::{Cursor, Logged};
@@ -18,6 +17,7 @@ use super::reader::Entry;
 use crate::api::contract::{
     ActedEvent, ChangedEvent, DeliveryAnswer, Event, EventInfo, OutcomeEvent, ResultEvent,
 };
+use crate::error::OrError;
 use crate::object::key_text;
 use crate::{Error, Kernel};
 
@@ -28,14 +28,15 @@ const READ_FOR_NAME_MAX_BYTES: u64 = 64 * 1024;
 /// Makes the shapes for one reader: it remembers how objects and kernels are called.
 #[derive(Debug, Default)]
 pub(super) struct Shaper {
-    objects: HashMap<ObjectKey, PendingCall>,
+    objects: HashMap<ObjectKey, Names>,
     kernels: HashMap<KernelId, String>,
     /// The last place that was told: the next one is of the same boot nearly always.
     cursor: Option<EventCursor>,
 }
 
+/// What an object is called: its component and its own name.
 #[derive(Debug, Clone, Default)]
-struct PendingCall {
+struct Names {
     component: Option<String>,
     name: Option<String>,
 }
@@ -57,7 +58,7 @@ impl Shaper {
         };
         let called = match logged.event.object() {
             Some(key) => self.called(rows, &key, &logged.event),
-            None => PendingCall::default(),
+            None => Names::default(),
         };
         Ok(EventInfo {
             cursor: self.cursor(rows, logged.cursor)?,
@@ -77,7 +78,7 @@ impl Shaper {
     }
 
     /// What an object is called. A revision may have another name.
-    fn called(&mut self, rows: &dyn Read, key: &ObjectKey, event: &waist::Event) -> PendingCall {
+    fn called(&mut self, rows: &dyn Read, key: &ObjectKey, event: &waist::Event) -> Names {
         let is_new = matches!(event, waist::Event::Changed { .. } | waist::Event::Dropped { .. });
         if let Some(called) = self.objects.get(key).filter(|_| !is_new) {
             return called.clone();
@@ -87,9 +88,9 @@ impl Shaper {
             // Most often this is what is here: then the head need not be looked up.
             waist::Event::Changed { header, .. } => {
                 let name = name(rows, header).or_else(|| name(rows, &head()?));
-                PendingCall { component: Some(header.component.clone()), name }
+                Names { component: Some(header.component.clone()), name }
             }
-            _ => head().map_or_else(PendingCall::default, |header| PendingCall {
+            _ => head().map_or_else(Names::default, |header| Names {
                 name: name(rows, &header),
                 component: Some(header.component),
             }),

@@ -236,10 +236,4 @@ impl Event {
             Self::Dropped { .. } | Self::Outcome { .. } | Self::Published { .. } => None,
         }
     }
-
-    /// Whether it tells of a commit: such an event is kept as surely as what it tells of.
-    #[must_use]
-    pub const fn is_of_connections(&self) -> bool {
-        matches!(self, Self::Connected { .. } | Self::Disconnected { .. })
-    }
 }
