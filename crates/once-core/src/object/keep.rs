@@ -43,9 +43,9 @@ pub(crate) fn keep(
     s.txn.put(Table::Head, &key.to_row(), new);
     if let Some(old) = old {
         uncharge(s, old)?;
-        let mut gone = revisions::replaced(s, old, new)?;
+        let gone = revisions::replaced(s, old, new)?;
         if old.header.content != new.header.content {
-            gone.push(old.header.clone());
+            drop_body(s, &old.header)?;
         }
         drop_bodies(s, &gone)?;
     }
@@ -74,8 +74,8 @@ pub(crate) fn forget(s: &mut Step<'_, '_>, head: &HeadRow) -> Result<(), StoreEr
         }
     }
     uncharge(s, head)?;
-    let mut gone = revisions::forget(s, &key)?;
-    gone.push(head.header.clone());
+    let gone = revisions::forget(s, &key)?;
+    drop_body(s, &head.header)?;
     drop_bodies(s, &gone)?;
     drop_conflicts(s, &key)?;
     // Who follows it here must ask elsewhere: of a new object, nobody is a follower.
