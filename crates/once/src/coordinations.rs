@@ -1,9 +1,6 @@
 //! The coordinations of a kernel: listing them, waiting for one, and which of them need somebody's attention.
 
-use crate::error::OrError;
-use std::future::{Future, IntoFuture};
 use std::ops::ControlFlow;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,7 +13,9 @@ use once_model::limits::FIND_LOOKS_MAX_OBJECTS;
 
 use crate::component::coordination::NAME;
 use crate::coordinate::{is_own, read};
+use crate::error::OrError;
 use crate::events::{Entry, Filter};
+use crate::surface::awaited;
 use crate::{Coordination, Error, ErrorKind, EventCursor, Kernel, RunState};
 
 /// Coordinations in one page, unless somebody wants fewer or more.
@@ -62,6 +61,15 @@ impl Coordinations {
     pub fn limit(mut self, coordinations: usize) -> Self {
         self.limit = coordinations.clamp(1, PAGE_MAX);
         self
+    }
+
+    async fn run(self) -> Result<CoordinationsPage, Error> {
+        let kernel = self.kernel.clone();
+        let shared = Arc::clone(kernel.shared());
+        let looked = crate::beside::wait_for(move || {
+            shared.catalog.look(|| shared.snapshot(), |rows, index| self.page(rows, index))
+        });
+        looked.await.map_err(|_| kernel.shared().gone())?
     }
 
     fn page(&self, rows: &dyn Read, index: Option<&Index>) -> Result<CoordinationsPage, Error> {
@@ -126,20 +134,8 @@ impl Look<'_> {
     }
 }
 
-impl IntoFuture for Coordinations {
-    type Output = Result<CoordinationsPage, Error>;
-    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
-
-    fn into_future(self) -> Self::IntoFuture {
-        Box::pin(async move {
-            let kernel = self.kernel.clone();
-            let shared = Arc::clone(kernel.shared());
-            let looked = crate::beside::wait_for(move || {
-                shared.catalog.look(|| shared.snapshot(), |rows, index| self.page(rows, index))
-            });
-            looked.await.map_err(|_| kernel.shared().gone())?
-        })
-    }
+awaited! {
+    Coordinations => CoordinationsPage;
 }
 
 impl Kernel {

@@ -7,7 +7,7 @@ use std::sync::Mutex;
 
 use clap::Args;
 use once::Plan;
-use once::api::contract::{self, CoordinationInfo, Progress};
+use once::api::contract::{self, CoordinationInfo, Method, Progress};
 use once::model::ids::Uuid;
 use once::model::limits::PLAN_MAX_BYTES;
 use once::{ErrorKind, RunState, StepOutcome, StepState, StepStatus};
@@ -53,26 +53,35 @@ impl Coordinate {
             wait: self.wait,
             timeout_ms: self.timeout,
         };
-        let client = context.kernel().await?;
-        if client.is_embedded() && self.wait {
-            client.close().await?;
-            return Err(not_running(&context.data).hint(
-                "start it with `once up`, or leave out --wait: then it is carried out when the kernel runs",
-            ));
-        }
-        let quiet = context.json || !self.wait;
-        let teller = Teller::new(if quiet { ui::Bar::none() } else { ui::Bar::new("starting", 0) });
-        let tell = |progress: &Progress| {
-            if !quiet {
-                teller.tell(progress);
-            }
-        };
-        let answer = client.ask_with_progress(params, tell).await;
-        drop(teller);
-        let answer = ended(client, answer).await?;
+        let hint =
+            "start it with `once up`, or leave out --wait: then it is carried out when the kernel runs";
+        let answer = ask(context, params, self.wait.then_some(("starting", hint))).await?;
         context.answer(&answer, |answer| if self.wait { print(answer) } else { started(answer) })?;
         Ok(if self.wait { exit(&answer) } else { Exit::DONE })
     }
+}
+
+/// Asks. `waits`: its end is waited for, which needs a kernel that runs; what the bar begins with, and what to do if none does.
+pub(super) async fn ask<M: Method>(
+    context: &Context,
+    params: M,
+    waits: Option<(&'static str, &str)>,
+) -> Done<M::Result> {
+    let client = context.kernel().await?;
+    if let (true, Some((_, hint))) = (client.is_embedded(), waits) {
+        client.close().await?;
+        return Err(not_running(&context.data).hint(hint));
+    }
+    let shown = waits.filter(|_| !context.json);
+    let teller = Teller::new(shown.map_or_else(ui::Bar::none, |(begins, _)| ui::Bar::new(begins, 0)));
+    let tell = |progress: &Progress| {
+        if shown.is_some() {
+            teller.tell(progress);
+        }
+    };
+    let answer = client.ask_with_progress(params, tell).await;
+    drop(teller);
+    ended(client, answer).await
 }
 
 /// How it ended; one that goes on is no failure.
@@ -109,17 +118,17 @@ fn read(path: &Path) -> Done<Plan> {
 }
 
 /// Says what has changed: a line for each step, above the bar where there is one.
-pub(super) struct Teller {
+struct Teller {
     bar: ui::Bar,
     said: Mutex<BTreeMap<String, String>>,
 }
 
 impl Teller {
-    pub fn new(bar: ui::Bar) -> Self {
+    fn new(bar: ui::Bar) -> Self {
         Self { bar, said: Mutex::default() }
     }
 
-    pub fn tell(&self, progress: &Progress) {
+    fn tell(&self, progress: &Progress) {
         let Some(now) = &progress.coordination else { return };
         let mut said = self.said.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         if said.is_empty() {

@@ -1,11 +1,11 @@
 //! `once coordination`
 
 use clap::Args;
-use once::api::contract::{self, CoordinationInfo, Progress};
+use once::api::contract::{self, CoordinationInfo};
 use once::{StepState, StepStatus};
 
-use super::coordinate::{self, Teller};
-use crate::context::{Context, ended, not_running};
+use super::coordinate;
+use crate::context::Context;
 use crate::failure::{Done, Exit};
 use crate::ui;
 
@@ -34,22 +34,9 @@ impl Coordination {
         let watch = self.watch;
         let params =
             contract::Coordination { coordination: self.coordination, wait: watch, timeout_ms: self.timeout };
-        let client = context.kernel().await?;
-        if client.is_embedded() && watch {
-            client.close().await?;
-            return Err(not_running(&context.data)
-                .hint("start it with `once up`, or leave out --watch: nothing goes on while the kernel does not run"));
-        }
-        let quiet = context.json || !watch;
-        let teller = Teller::new(if quiet { ui::Bar::none() } else { ui::Bar::new("watching", 0) });
-        let tell = |progress: &Progress| {
-            if !quiet {
-                teller.tell(progress);
-            }
-        };
-        let answer = client.ask_with_progress(params, tell).await;
-        drop(teller);
-        let answer = ended(client, answer).await?;
+        let hint =
+            "start it with `once up`, or leave out --watch: nothing goes on while the kernel does not run";
+        let answer = coordinate::ask(context, params, watch.then_some(("watching", hint))).await?;
         context.answer(&answer, print)?;
         Ok(if watch { coordinate::exit(&answer) } else { Exit::DONE })
     }

@@ -68,31 +68,39 @@ pub(super) async fn retry(
     kernel: &Kernel,
     contract::DeadLettersRetry { ids, all, older_than_ms }: contract::DeadLettersRetry,
 ) -> Result<DeadLettersDone, Error> {
-    let mut results = Vec::new();
-    for (id, letter) in chosen(kernel, ids, all, older_than_ms).await? {
-        let done = match letter {
-            Some(letter) => kernel.retry_dead_letter(&letter).await,
-            None => Err(unknown(&id)),
-        };
-        results.push(done_as(id, done));
-    }
-    Ok(DeadLettersDone { results })
+    each(kernel, chosen(kernel, ids, all, older_than_ms).await?, What::Retry).await
 }
 
 pub(super) async fn give_up(
     kernel: &Kernel,
     contract::DeadLettersDrop { ids, all, older_than_ms }: contract::DeadLettersDrop,
 ) -> Result<DeadLettersDone, Error> {
+    each(kernel, chosen(kernel, ids, all, older_than_ms).await?, What::Drop).await
+}
+
+/// What is done with letters.
+#[derive(Debug, Clone, Copy)]
+enum What {
+    Retry,
+    Drop,
+}
+
+/// Does it with each letter, one after the other: what fails with one says nothing of the next.
+async fn each(kernel: &Kernel, letters: Vec<Chosen>, what: What) -> Result<DeadLettersDone, Error> {
     let mut results = Vec::new();
-    for (id, letter) in chosen(kernel, ids, all, older_than_ms).await? {
-        let done = match letter {
-            Some(letter) => kernel.drop_dead_letter(&letter).await,
-            None => Err(unknown(&id)),
+    for (id, letter) in letters {
+        let done = match (&letter, what) {
+            (Some(letter), What::Retry) => kernel.retry_dead_letter(letter).await,
+            (Some(letter), What::Drop) => kernel.drop_dead_letter(letter).await,
+            (None, _) => Err(unknown(&id)),
         };
         results.push(done_as(id, done));
     }
     Ok(DeadLettersDone { results })
 }
+
+/// An id, and the letter of that id if there is one.
+type Chosen = (String, Option<DeadLetter>);
 
 fn unknown(id: &str) -> Error {
     Error::not_found(format!("nothing waits here under '{}'", names::shown(id)))
@@ -105,7 +113,7 @@ async fn chosen(
     ids: Vec<String>,
     all: bool,
     older_than_ms: Option<u64>,
-) -> Result<Vec<(String, Option<DeadLetter>)>, Error> {
+) -> Result<Vec<Chosen>, Error> {
     if all != ids.is_empty() || (!all && older_than_ms.is_some()) {
         return Err(Error::usage("say the ids of dead letters, or `all` and perhaps an age"));
     }
