@@ -351,19 +351,10 @@ fn a_history_shows_what_was_asked_of_as_many_entries_as_one_says() {
     assert_eq!(asked(&[]), json!("add"));
 }
 
-/// Stops a kernel that goes on in the background, also when the test fails.
-struct Stops<'a>(&'a Home);
-
-impl Drop for Stops<'_> {
-    fn drop(&mut self) {
-        self.0.once("alice", &["stop"]);
-    }
-}
-
 #[test]
 fn earlier_revisions_are_shown_where_they_are_kept() {
     let home = Home::new();
-    let _stops = Stops(&home);
+    let _stops = home.stops("alice");
     let up = |more: &[&str]| {
         let up = [&["up", "--init", "--detach", "--listen", "127.0.0.1:0"], more].concat();
         home.once("alice", &up).exits(0);

@@ -135,6 +135,7 @@ fn figures_are_printed_in_the_text_format_of_prometheus() {
 fn a_log_is_json_where_that_is_wanted() {
     let home = Home::new();
     home.init("alice");
+    let _stops = home.stops("alice");
     home.once("alice", &["--log-format", "json", "up", "--detach"]).exits(0);
     let stopped = home.once("alice", &["stop"]).exits(0);
     drop(stopped);

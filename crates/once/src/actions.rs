@@ -1,13 +1,12 @@
 //! What objects understand: the actions of their components, as far as this kernel knows them.
 
-use crate::error::IntoError;
-use crate::error::OrError;
 use once_core::object;
 use once_model::ior::Ior;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::component::{self, ActionDescription};
+use crate::error::{IntoError, OrError};
 use crate::{Error, Kernel, KernelId};
 
 /// From where the actions of an object are known.

@@ -2,7 +2,6 @@
 //! apart: each is found where it waits (the outbox, the queue of actions, work outside, rows that cannot be read), so that
 //! what is solved is gone from the list.
 
-use crate::error::OrError;
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::time::Duration;
@@ -21,6 +20,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 
+use crate::error::OrError;
 use crate::shell::{Mail, now_ms};
 use crate::{Error, ErrorKind, Kernel, stands};
 

@@ -1,11 +1,11 @@
 //! Earlier revisions of objects, as far as they are kept here. ADR 0020.
 
-use crate::error::OrError;
 use bytes::Bytes;
 use once_core::object::{self, HeadRow, RevisionRow};
 use once_core::store::Read;
 use once_model::ids::ObjectKey;
 
+use crate::error::OrError;
 use crate::{Error, Kernel, Object};
 
 impl Kernel {

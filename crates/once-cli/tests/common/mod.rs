@@ -83,6 +83,11 @@ impl Home {
         daemon
     }
 
+    /// Stops a kernel that was started in the background when it is dropped, also when the test fails.
+    pub fn stops<'a>(&'a self, data: &'a str) -> Stops<'a> {
+        Stops(self, data)
+    }
+
     pub fn log(&self, data: &str) -> String {
         fs::read_to_string(self.join(&format!("{data}.log"))).unwrap_or_default()
     }
@@ -93,6 +98,15 @@ impl Home {
         let ticket = self.once("alice", &["invite", "--name", "bob"]).exits(0).out;
         self.once("bob", &["join", ticket.trim(), "--name", "alice"]).exits(0);
         (alice, bob)
+    }
+}
+
+/// A kernel in the background; stopped when dropped.
+pub struct Stops<'a>(&'a Home, &'a str);
+
+impl Drop for Stops<'_> {
+    fn drop(&mut self) {
+        self.0.once(self.1, &["stop"]);
     }
 }
 

@@ -9,6 +9,7 @@ use once_model::action::Given;
 use once_model::ids::{Hash, KernelId, Line, Lineage, ObjectKey, Uuid};
 use once_model::ior::Ior;
 
+pub(super) use crate::component::words::shown;
 use crate::error::OrError;
 pub(crate) use crate::object::key_text;
 use crate::{Error, Kernel, Object};
@@ -212,11 +213,6 @@ pub(crate) fn name_of(kernel: &Kernel, id: &KernelId) -> String {
         Ok(Some(row)) if !row.name().is_empty() => row.name().to_owned(),
         _ => id.short(),
     }
-}
-
-/// A name from outside, fit for a message.
-pub(super) fn shown(name: &str) -> String {
-    name.chars().filter(|c| !c.is_control()).take(80).collect()
 }
 
 /// Reads a key as [`crate::object::key_text`] writes it, whether the object is here or not.

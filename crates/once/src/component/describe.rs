@@ -5,6 +5,8 @@ use schemars::{JsonSchema, SchemaGenerator};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use super::words::shown;
+
 /// Names of actions that an error lists at most.
 const LISTED_MAX: usize = 16;
 
@@ -125,10 +127,10 @@ pub(crate) fn built_in() -> [ActionDescription; 6] {
 pub(super) fn unknown<'a>(component: &str, name: &str, known: impl IntoIterator<Item = &'a str>) -> String {
     let known: Vec<&str> = known.into_iter().collect();
     let meant =
-        closest(name, &known).map_or_else(String::new, |meant| format!(" Did you mean '{}'?", plain(meant)));
-    let component = plain(component);
+        closest(name, &known).map_or_else(String::new, |meant| format!(" Did you mean '{}'?", shown(meant)));
+    let component = shown(component);
     let of = if component.is_empty() { "an object without a component".to_owned() } else { component };
-    let begin = format!("{of} understands no action '{}'.{meant}", plain(name));
+    let begin = format!("{of} understands no action '{}'.{meant}", shown(name));
     match known.is_empty() {
         true => format!("{begin} It understands none that is known."),
         false => format!("{begin} It understands: {}", listed(&known)),
@@ -139,7 +141,7 @@ pub(super) fn unknown<'a>(component: &str, name: &str, known: impl IntoIterator<
 fn listed(known: &[&str]) -> String {
     let mut text = String::new();
     for (at, name) in known.iter().enumerate() {
-        let name = plain(name);
+        let name = shown(name);
         if at == LISTED_MAX || text.len() + name.len() > LISTED_MAX_BYTES {
             return format!("{text} and {} more", known.len() - at);
         }
@@ -163,15 +165,6 @@ fn closest<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
     best.filter(|(alike, _)| *alike >= ALIKE_MIN).map(|(_, other)| other)
 }
 
-/// A name from outside, fit for a message: not too long, and without control characters.
-fn plain(name: &str) -> String {
-    let mut shown: String = name.chars().filter(|c| !c.is_control()).take(64).collect();
-    if name.chars().filter(|c| !c.is_control()).count() > 64 {
-        shown.push('…');
-    }
-    shown
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -186,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn what_it_is_told_is_bounded_and_plain() {
+    fn what_it_is_told_is_bounded_and_shown() {
         let many: Vec<String> = (0..1000).map(|n| format!("action-{n}")).collect();
         let told = unknown("Big", "act", many.iter().map(String::as_str));
         assert!(told.contains("action-15 and 984 more") && !told.contains("action-16,"), "{told}");

@@ -17,6 +17,19 @@ pub(crate) fn read<'a, T: Deserialize<'a>>(json: &'a str) -> Result<T, String> {
 /// Why an array is refused where members have names.
 pub(crate) const NO_ARRAY: &str = "expected an object, found an array";
 
+/// Longest name from outside in a message, in characters.
+const SHOWN_MAX_CHARS: usize = 64;
+
+/// A name from outside, fit for a message: not too long, and without control characters.
+pub(crate) fn shown(name: &str) -> String {
+    let mut plain = name.chars().filter(|c| !c.is_control());
+    let mut shown: String = plain.by_ref().take(SHOWN_MAX_CHARS).collect();
+    if plain.next().is_some() {
+        shown.push('…');
+    }
+    shown
+}
+
 /// Whether JSON is an array.
 pub(crate) fn is_array(json: &str) -> bool {
     json.trim_ascii_start().starts_with('[')
