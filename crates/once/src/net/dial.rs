@@ -9,13 +9,10 @@ use once_core::waist::{Input, LinkEvent};
 use once_model::ids::KernelId;
 use once_model::wire::ALPN;
 
-use super::{Net, address, talk};
+use super::{Net, address, lan, talk};
 
 /// A dial that takes longer has failed. QUIC gives up on a silent address before.
 const DIAL_TIMEOUT: Duration = Duration::from_secs(5);
-
-/// A kernel on the same network answers sooner.
-const NEAR_TIMEOUT: Duration = Duration::from_millis(1_500);
 
 /// The TLS alert of a side that speaks none of the protocols that the other one names.
 const NO_APPLICATION_PROTOCOL: u8 = 120;
@@ -33,14 +30,17 @@ impl Net {
         }
     }
 
-    /// Where it was heard on the local network, if that says more than what is known: first and apart, since a wrong door there
-    /// must not be the end of the dial.
+    /// Where it was heard on the local network, if that says more than what is known.
     async fn connect_near(&self, peer: &KernelId, known: &[String]) -> Option<Connection> {
         let near = self.near.of(peer);
         if near.iter().all(|address| known.contains(address)) {
             return None;
         }
-        tokio::time::timeout(NEAR_TIMEOUT, self.connect(peer, &near)).await.ok()?.ok()
+        if !lan::is_there(peer, &near).await {
+            self.near.forget(peer, &near);
+            return None;
+        }
+        tokio::time::timeout(DIAL_TIMEOUT, self.connect(peer, &near)).await.ok()?.ok()
     }
 
     async fn connect(&self, peer: &KernelId, addresses: &[String]) -> Result<Connection, String> {

@@ -10,10 +10,12 @@ use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
 use data_encoding::BASE32_NOPAD;
-use iroh::Watcher as _;
+use iroh::endpoint::{PortmapperConfig, presets};
+use iroh::{Endpoint, EndpointAddr, RelayMode, Watcher as _};
 use once_core::waist::Command;
 use once_model::ids::KernelId;
 use once_model::limits::ADDRESSES_MAX;
+use once_model::wire::ALPN;
 use swarm_discovery::{Discoverer, DropGuard, IpClass};
 
 use super::{Net, address, lock};
@@ -23,6 +25,9 @@ const SERVICE: &str = "once";
 
 /// How often somebody on the network asks who is there.
 const CADENCE: Duration = Duration::from_secs(5);
+
+/// A kernel on the same network answers sooner.
+const ANSWER_MAX: Duration = Duration::from_millis(1_500);
 
 /// After so long it is tried again where the sockets could not be opened.
 const RETRY: Duration = Duration::from_secs(60);
@@ -45,6 +50,14 @@ impl Near {
             return false;
         }
         all.insert(peer, addresses.clone()).is_none_or(|before| before != addresses)
+    }
+
+    /// It is not there.
+    pub fn forget(&self, peer: &KernelId, addresses: &[String]) {
+        let mut all = lock(&self.0);
+        if all.get(peer).is_some_and(|now| now == addresses) {
+            all.remove(peer);
+        }
     }
 
     fn clear(&self) {
@@ -126,6 +139,22 @@ fn hear(net: &Weak<Net>, name: &str, sockets: &[SocketAddr]) {
     }
 }
 
+/// Whether a kernel with this key is there. Asked from an endpoint of its own, which is nobody: the one of this kernel tries all
+/// addresses of a peer that it was ever given at once, and the first that answers with another key is the end of the dial.
+pub(super) async fn is_there(peer: &KernelId, addresses: &[String]) -> bool {
+    let Ok(id) = iroh::EndpointId::from_bytes(peer.as_bytes()) else { return false };
+    let sockets = addresses.iter().filter_map(|text| text.parse::<SocketAddr>().ok());
+    let addr = sockets.fold(EndpointAddr::new(id), EndpointAddr::with_ip_addr);
+    let builder = Endpoint::builder(presets::Minimal)
+        .relay_mode(RelayMode::Disabled)
+        .portmapper_config(PortmapperConfig::Disabled);
+    let Ok(endpoint) = builder.bind().await else { return false };
+    // The handshake ends well only with who has the key.
+    let answer = tokio::time::timeout(ANSWER_MAX, endpoint.connect(addr, ALPN)).await;
+    endpoint.close().await;
+    matches!(answer, Ok(Ok(_)))
+}
+
 /// The kernel with this name on the network.
 fn named(name: &str) -> Option<KernelId> {
     let bytes = BASE32_NOPAD.decode(name.to_ascii_uppercase().as_bytes()).ok()?;
@@ -159,6 +188,30 @@ mod tests {
         for wrong in ["", "printer", &name[1..], &format!("{name}aaaaaaaa")] {
             assert_eq!(named(wrong), None, "{wrong}");
         }
+    }
+
+    /// Carol's door in bob's name: she cannot prove that she is bob, and alice goes on to where she knows him.
+    #[test]
+    fn a_lie_on_the_network_keeps_nobody_apart() {
+        let dir = tempfile::tempdir().unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let mut kernels = Vec::new();
+            for name in ["alice", "bob", "carol"] {
+                let data = dir.path().join(name);
+                crate::init(&data, crate::InitOptions::default()).unwrap();
+                kernels.push(crate::Kernel::builder(&data).listen("127.0.0.1:0").start().await.unwrap());
+            }
+            let [alice, bob, carol] = &kernels[..] else { unreachable!() };
+            let net = alice.online().unwrap();
+            net.near.set(bob.id(), carol.online().unwrap().addresses());
+            alice.join(&bob.invite().await.unwrap()).await.unwrap();
+            assert!(net.session(&bob.id()).is_some());
+            assert!(net.session(&carol.id()).is_none());
+            for kernel in kernels {
+                kernel.stop().await.unwrap();
+            }
+        });
     }
 
     #[test]
