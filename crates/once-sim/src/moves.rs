@@ -155,6 +155,7 @@ impl World {
         }
         let wait = self.rng.one_in(2);
         let leave_calls = self.rng.one_in(3);
+        let without_me = self.rng.one_in(4);
         if leave_calls {
             let payee = self.rng.pick(&work.acting.journals).copied();
             let payee = payee.map(|(home, key)| journal::name(&key, &self.nodes[home].id));
@@ -163,12 +164,12 @@ impl World {
         // If it is a journal, it may go by itself.
         let roams = self.rng.one_in(5) && self.has_do(index, work, &key, "roam", Some(format!("\"{to}\"")));
         if !roams {
-            self.command(Kernel(index), Command::Move { key, to, leave_calls, wait });
+            self.command(Kernel(index), Command::Move { key, to, leave_calls, without_me, wait });
         }
         if self.rng.one_in(8)
             && let Some(other) = self.any_peer(index, work)
         {
-            self.command(Kernel(index), Command::Move { key, to: other, leave_calls, wait });
+            self.command(Kernel(index), Command::Move { key, to: other, leave_calls, without_me, wait });
         }
         if self.rng.one_in(4) {
             self.has_do(index, work, &key, "bear", Some("{}".to_owned()));

@@ -17,6 +17,7 @@ pub struct Move {
     key: ObjectKey,
     to: KernelId,
     leave_calls: bool,
+    without_me: bool,
     timeout: Option<Duration>,
 }
 
@@ -26,6 +27,19 @@ impl Move {
     /// has been answered, still comes to its end first.
     pub fn leave_calls(mut self) -> Self {
         self.leave_calls = true;
+        self
+    }
+
+    /// Gives this kernel no right to read the object there, and to act on it. Otherwise its clients go on as before, until people
+    /// of the other kernel revoke that.
+    ///
+    /// ```no_run
+    /// # async fn run(k: once::Kernel, key: once::ObjectKey, bob: once::KernelId) -> Result<(), once::Error> {
+    /// k.move_to(key, bob).without_me().await
+    /// # }
+    /// ```
+    pub fn without_me(mut self) -> Self {
+        self.without_me = true;
         self
     }
 
@@ -44,8 +58,8 @@ impl Move {
     }
 
     const fn wish(&self, wait: bool) -> Command {
-        let Self { key, to, leave_calls, .. } = *self;
-        Command::Move { key, to, leave_calls, wait }
+        let Self { key, to, leave_calls, without_me, .. } = *self;
+        Command::Move { key, to, leave_calls, without_me, wait }
     }
 
     async fn run(self) -> Result<(), Error> {
@@ -148,7 +162,7 @@ impl Kernel {
     /// # }
     /// ```
     pub fn move_to(&self, key: ObjectKey, to: KernelId) -> Move {
-        Move { kernel: self.clone(), key, to, leave_calls: false, timeout: None }
+        Move { kernel: self.clone(), key, to, leave_calls: false, without_me: false, timeout: None }
     }
 
     /// The objects that are about to leave this kernel.

@@ -41,6 +41,9 @@ pub struct Move {
     /// what they ask from their new home
     #[arg(long)]
     leave_calls: bool,
+    /// Keep no right to read them there, and to act on them, for this kernel
+    #[arg(long)]
+    without_me: bool,
     /// Do not wait for the other kernel
     #[arg(long)]
     no_wait: bool,
@@ -62,6 +65,7 @@ impl Move {
             dry_run: self.dry_run,
             carry_rights: self.carry_rights,
             leave_calls: self.leave_calls,
+            without_me: self.without_me,
             wait,
             timeout_ms: Some(self.timeout),
         };

@@ -75,7 +75,8 @@ fn moved(writes: u64) -> (Pair, ObjectKey) {
 
 fn go(pair: &mut Pair, from: Side, key: ObjectKey) {
     let to = pair.side(from.other()).id();
-    let token = pair.side(from).command(Command::Move { key, to, leave_calls: false, wait: true });
+    let token =
+        pair.side(from).command(Command::Move { key, to, leave_calls: false, wait: true, without_me: false });
     pair.settle();
     assert!(pair.side(from).answered.contains_key(&token), "{:?}", pair.side(from).refused);
 }
@@ -210,7 +211,13 @@ fn what_was_given_is_given_on_by_a_home_that_goes_too() {
     let key = header.key();
     net.kernels[0].act_named(key, "write", 1);
     for (from, to) in [(0, 1), (1, 2)] {
-        net.kernels[from].command(Command::Move { key, to: ids[to], leave_calls: false, wait: true });
+        net.kernels[from].command(Command::Move {
+            key,
+            to: ids[to],
+            leave_calls: false,
+            wait: true,
+            without_me: false,
+        });
         net.settle();
         give(&mut net.kernels[from], key);
         net.settle();

@@ -194,8 +194,9 @@ impl Step<'_, '_> {
             }
             Command::Cancel { id, wait } => return act::cancel(self, token, id, wait),
             Command::Drop { home, key, sequence, id } => act::drop_one(self, home, (key, sequence), id)?,
-            Command::Move { key, to, leave_calls, wait } => {
-                return moving::begin(self, token, moving::Wish { key, to, leave_calls, wait });
+            Command::Move { key, to, leave_calls, without_me, wait } => {
+                let wish = moving::Wish { key, to, leave_calls, without_me };
+                return moving::begin(self, wish, wait.then_some(token));
             }
             Command::Stay { key } => moving::stop(self, key)?,
             Command::Archive { key } => return archive::begin(self, token, key),

@@ -31,15 +31,18 @@ pub(crate) struct Wish {
     pub key: ObjectKey,
     pub to: KernelId,
     pub leave_calls: bool,
-    pub wait: bool,
+    pub without_me: bool,
 }
 
 /// People move an object to another kernel.
-pub(crate) fn begin(s: &mut Step<'_, '_>, token: Token, wish: Wish) -> Result<Option<Answer>, Failure> {
-    let Wish { key, to, leave_calls, wait } = wish;
-    let tokens = if wait { vec![token] } else { Vec::new() };
-    set_out(s, (key, to), leave_calls, tokens)?;
-    Ok((!wait).then_some(Answer::Accepted))
+pub(crate) fn begin(
+    s: &mut Step<'_, '_>,
+    wish: Wish,
+    waits: Option<Token>,
+) -> Result<Option<Answer>, Failure> {
+    let answer = if waits.is_some() { None } else { Some(Answer::Accepted) };
+    set_out(s, wish, waits.into_iter().collect())?;
+    Ok(answer)
 }
 
 /// An object wants to move, says an action of it. If it cannot, people find that among those that stay.
@@ -48,7 +51,8 @@ pub(crate) fn wants_to_go(s: &mut Step<'_, '_>, key: ObjectKey, to: KernelId) ->
     if let Some(from) = s.engine.moving.arriving.get(&key).copied() {
         words::arrives(s, key, from)?;
     }
-    let why = match set_out(s, (key, to), false, Vec::new()) {
+    let wish = Wish { key, to, leave_calls: false, without_me: false };
+    let why = match set_out(s, wish, Vec::new()) {
         // It is on its way already, or it is no more.
         Ok(()) | Err(Failure::Refused(Refusal::Leaving(_) | Refusal::Removed(_) | Refusal::NoObject(_))) => {
             return Ok(());
@@ -62,12 +66,8 @@ pub(crate) fn wants_to_go(s: &mut Step<'_, '_>, key: ObjectKey, to: KernelId) ->
 }
 
 /// From here on it is about to leave.
-fn set_out(
-    s: &mut Step<'_, '_>,
-    (key, to): (ObjectKey, KernelId),
-    leave_calls: bool,
-    tokens: Vec<Token>,
-) -> Result<(), Failure> {
+fn set_out(s: &mut Step<'_, '_>, wish: Wish, tokens: Vec<Token>) -> Result<(), Failure> {
+    let Wish { key, to, leave_calls, without_me } = wish;
     let head = object::living(s, &key)?;
     if to == s.ctx.me {
         return Err(Refusal::Myself.into());
@@ -83,8 +83,15 @@ fn set_out(
     if let Some(why) = is_bound(s, &head)? {
         return Err(Refusal::Unmoved { key, why: Box::new(why) }.into());
     }
-    let row =
-        LeavingRow { to, since_ms: s.ctx.now_ms, sealed: None, withdrawn: false, leave_calls, told: false };
+    let row = LeavingRow {
+        to,
+        since_ms: s.ctx.now_ms,
+        sealed: None,
+        withdrawn: false,
+        leave_calls,
+        told: false,
+        without_me,
+    };
     s.room_on_disk()?;
     s.txn.put(Table::Leaving, &key.to_row(), &row);
     s.txn.delete(Table::Stayed, &key.to_row());
@@ -318,7 +325,9 @@ fn seal(s: &mut Step<'_, '_>, key: ObjectKey, to: KernelId, receiver: Incarnatio
     let chain: Option<Chain> = object::chain(s.txn, &lineage)?;
     let (Some(mut chain), Some(tip)) = (chain, head.tip) else { return stay(s, key, Unmoved::Unread) };
     let Some(row) = txn::get::<LeavingRow>(s.txn, Table::Leaving, &key.to_row())? else { return Ok(()) };
-    let Some(packed) = luggage::pack(s, &head)? else { return stay(s, key, Unmoved::Luggage) };
+    let Some(packed) = luggage::pack(s, &head, row.without_me)? else {
+        return stay(s, key, Unmoved::Luggage);
+    };
     let mut handoff = Certificate {
         lineage,
         epoch: chain.epoch() + 1,

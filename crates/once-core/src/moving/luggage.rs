@@ -31,13 +31,17 @@ pub(super) struct Packed {
 }
 
 /// What goes along with an object. Nothing if that is more than moves.
-pub(super) fn pack(s: &mut Step<'_, '_>, head: &HeadRow) -> Result<Option<Packed>, StoreError> {
+pub(super) fn pack(
+    s: &mut Step<'_, '_>,
+    head: &HeadRow,
+    without_me: bool,
+) -> Result<Option<Packed>, StoreError> {
     let (key, mut room) = (head.header.key(), Room::new());
     let luggage = Luggage {
         lanes: act::lanes_of(s, &key, &mut room)?,
         timers: timers(s, &key, &mut room)?,
         activities: activities(s, &key, &mut room)?,
-        grants: grants(s, &key)?,
+        grants: grants(s, &key, without_me)?,
         followers: followers(s, &key, &mut room)?,
         acquaintances: Vec::new(),
         left: left(s, &key, &mut room)?,
@@ -74,8 +78,8 @@ fn activities(
     Ok(found)
 }
 
-/// The living grants on it, and one for this kernel: its clients go on as before.
-fn grants(s: &Step<'_, '_>, key: &ObjectKey) -> Result<Vec<LuggageGrant>, StoreError> {
+/// The living grants on it, and those of this kernel: its clients go on as before, unless they do not want to.
+fn grants(s: &Step<'_, '_>, key: &ObjectKey, without_me: bool) -> Result<Vec<LuggageGrant>, StoreError> {
     let (me, now_ms) = (s.ctx.me, s.ctx.now_ms);
     let own = |right: Right| LuggageGrant {
         right: right as u8,
@@ -84,10 +88,11 @@ fn grants(s: &Step<'_, '_>, key: &ObjectKey) -> Result<Vec<LuggageGrant>, StoreE
         actions: None,
         remaining_ms: None,
     };
-    let mut found = vec![own(Right::Read), own(Right::Act)];
+    let mut found = if without_me { Vec::new() } else { vec![own(Right::Read), own(Right::Act)] };
     for listed in access::on_object(s.txn, key)? {
         let Grant { right, kernel, object, expires_ms, actions, .. } = listed.grant.clone();
-        if listed.holds(now_ms) && matches!(right, Right::Read | Right::Act) {
+        let stays = without_me && kernel == me && object.is_none();
+        if listed.holds(now_ms) && matches!(right, Right::Read | Right::Act) && !stays {
             let remaining_ms = expires_ms.map(|end| end.saturating_sub(now_ms));
             found.push(LuggageGrant { right: right as u8, kernel, object, actions, remaining_ms });
         }

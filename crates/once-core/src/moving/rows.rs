@@ -34,6 +34,10 @@ pub struct LeavingRow {
     #[n(5)]
     #[cbor(default)]
     pub told: bool,
+    /// This kernel gives itself no right to it.
+    #[n(6)]
+    #[cbor(default)]
+    pub without_me: bool,
 }
 
 /// What the receiver is told until it has answered: always the same. The luggage has a row of its own

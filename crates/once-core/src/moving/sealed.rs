@@ -73,7 +73,7 @@ pub(super) fn send(s: &mut Step<'_, '_>, key: ObjectKey) -> Result<(), StoreErro
     let luggage = match is_inside {
         true if mutant!(LuggageAnew) => {
             let Some(head) = object::head(s.txn, &key)? else { return Ok(()) };
-            luggage::pack(s, &head)?.map(|packed| packed.bytes)
+            luggage::pack(s, &head, false)?.map(|packed| packed.bytes)
         }
         true => Some(packed(s, &key)?),
         false => None,

@@ -33,7 +33,7 @@ pub(super) fn pair(component: &str) -> (Pair, ObjectKey) {
 
 pub(super) fn go(pair: &mut Pair, from: Side, key: ObjectKey) -> u64 {
     let to = pair.side(from.other()).id();
-    pair.side(from).command(Command::Move { key, to, leave_calls: false, wait: true })
+    pair.side(from).command(Command::Move { key, to, leave_calls: false, wait: true, without_me: false })
 }
 
 pub(super) fn home(kernel: &Alone, key: &ObjectKey) -> Option<KernelId> {
@@ -585,7 +585,8 @@ fn an_object_that_has_moved_as_often_as_it_can_stays_and_works() {
         });
     }
     let to = pair.a.id();
-    let refused = pair.b.try_command(Command::Move { key, to, leave_calls: false, wait: false });
+    let refused =
+        pair.b.try_command(Command::Move { key, to, leave_calls: false, wait: false, without_me: false });
     assert!(matches!(&refused, Err(Refusal::Unmoved { why, .. }) if **why == Unmoved::Chain), "{refused:?}");
     pair.b.act_named(key, "write", 1);
     assert_eq!(home(&pair.b, &key), Some(pair.b.id()));

@@ -39,7 +39,13 @@ fn three() -> (Several, ObjectKey, ObjectKey) {
 
 fn go(net: &mut Several, from: usize, to: usize, key: ObjectKey) {
     let target = net.id(to);
-    net.kernels[from].command(Command::Move { key, to: target, leave_calls: false, wait: false });
+    net.kernels[from].command(Command::Move {
+        key,
+        to: target,
+        leave_calls: false,
+        wait: false,
+        without_me: false,
+    });
     net.settle();
     assert_eq!(object::head(&net.kernels[to].store, &key).unwrap().unwrap().home, Some(target));
 }

@@ -36,7 +36,7 @@ fn calling() -> (Pair, ObjectKey, KernelId) {
 
 fn go(pair: &mut Pair, key: ObjectKey, leave_calls: bool) -> u64 {
     let to = pair.b.id();
-    pair.a.command(Command::Move { key, to, leave_calls, wait: true })
+    pair.a.command(Command::Move { key, to, leave_calls, wait: true, without_me: false })
 }
 
 /// What an object was told of its effects there.

@@ -33,7 +33,7 @@ fn moved() -> (Several, ObjectKey) {
     let [a, b, k] = [A, B, K].map(|place| net.id(place));
     net.kernels[B].grant(a, Right::Host, Scope::Kernel);
     net.kernels[B].grant(k, Right::Act, Scope::Component("Paper".into()));
-    net.kernels[A].command(Command::Move { key, to: b, wait: false, leave_calls: false });
+    net.kernels[A].command(Command::Move { key, to: b, wait: false, leave_calls: false, without_me: false });
     net.settle();
     assert_eq!(object::head(&net.kernels[B].store, &key).unwrap().unwrap().home, Some(b));
     (net, key)
@@ -95,7 +95,7 @@ fn a_former_home_that_is_named_with_the_copy_is_known_by_the_lane_that_there_is(
     let (mut net, copy, key) = a_copy_claimed();
     let [a, b, k] = [A, B, K].map(|place| net.id(place));
     net.kernels[B].grant(a, Right::Host, Scope::Kernel);
-    net.kernels[A].command(Command::Move { key, to: b, wait: false, leave_calls: false });
+    net.kernels[A].command(Command::Move { key, to: b, wait: false, leave_calls: false, without_me: false });
     net.settle();
     for right in [Right::Act, Right::Read] {
         net.kernels[B].grant(k, right, Scope::Kernel);
@@ -119,7 +119,7 @@ fn whichever_home_is_named_with_the_copy_an_object_has_one_lane() {
     // It has gone before it hears of the first action.
     net.set_away(K, true);
     let first = net.kernels[K].act_at(a, copy, 1);
-    net.kernels[A].command(Command::Move { key, to: b, wait: false, leave_calls: false });
+    net.kernels[A].command(Command::Move { key, to: b, wait: false, leave_calls: false, without_me: false });
     net.settle();
     net.set_away(K, false);
     net.pass(60_000);
@@ -147,7 +147,7 @@ fn a_copy_that_is_asked_for_at_one_kernel_is_not_asked_for_at_another_one_before
     }
     let refused = net.kernels[K].try_command(second);
     assert_eq!(refused, Err(Refusal::AskedElsewhere { key: copy, home: a }));
-    net.kernels[A].command(Command::Move { key, to: b, wait: false, leave_calls: false });
+    net.kernels[A].command(Command::Move { key, to: b, wait: false, leave_calls: false, without_me: false });
     net.settle();
     net.set_away(K, false);
     net.pass(60_000);
@@ -168,7 +168,7 @@ fn a_lane_of_a_name_goes_on_where_another_one_of_that_name_has_ended() {
     net.settle();
     assert!(matches!(net.kernels[K].outcome(first), Some(Outcome::Done(_))));
     net.set_away(K, true);
-    net.kernels[A].command(Command::Move { key, to: b, wait: false, leave_calls: false });
+    net.kernels[A].command(Command::Move { key, to: b, wait: false, leave_calls: false, without_me: false });
     net.settle();
     let second = net.kernels[K].act_at(b, copy, 2);
     let third = net.kernels[K].act_at(b, copy, 3);
@@ -210,7 +210,7 @@ fn a_question_of_somebody_else_does_not_leave_an_object_sealed() {
         version: header.version.clone(),
         size: header.size,
     };
-    net.kernels[A].command(Command::Move { key, to: b, wait: false, leave_calls: false });
+    net.kernels[A].command(Command::Move { key, to: b, wait: false, leave_calls: false, without_me: false });
     carry(&mut net, A, B);
     // B has said yes to A. Now K asks, and what A has sealed comes to B behind that.
     let conn = net.kernels[B].engine.peers.links[&k].up().unwrap();
@@ -233,7 +233,7 @@ fn a_former_home_that_has_dropped_its_copy_takes_no_old_one_for_its_own() {
     net.kernels[A].command(Command::Share { key, to: k, delivered: false });
     net.settle();
     net.set_away(K, true);
-    net.kernels[A].command(Command::Move { key, to: b, wait: false, leave_calls: false });
+    net.kernels[A].command(Command::Move { key, to: b, wait: false, leave_calls: false, without_me: false });
     net.settle();
     net.kernels[A].command(Command::Remove { key });
     assert!(object::head(&net.kernels[A].store, &key).unwrap().is_none());

@@ -43,7 +43,13 @@ fn before(rights: &[Right], expires_ms: Option<u64>) -> (Several, ObjectKey) {
 
 fn goes(net: &mut Several, key: ObjectKey, from: usize, to: usize) {
     let home = net.id(to);
-    net.kernels[from].command(Command::Move { key, to: home, wait: false, leave_calls: false });
+    net.kernels[from].command(Command::Move {
+        key,
+        to: home,
+        wait: false,
+        leave_calls: false,
+        without_me: false,
+    });
     net.settle();
     assert_eq!(object::head(&net.kernels[to].store, &key).unwrap().unwrap().home, Some(home));
 }
@@ -78,6 +84,21 @@ fn who_has_a_right_goes_along_with_the_object_from_home_to_home() {
     assert!(is_done(outcome(&mut net, key, 3)));
     // It has heard where the object is, and has no business there any more.
     assert_eq!(status(&net, B, V), None);
+}
+
+#[test]
+fn who_moves_an_object_without_itself_keeps_no_right_and_others_theirs() {
+    for without_me in [false, true] {
+        let (mut net, key) = before(&[Right::Act], None);
+        let to = net.id(B);
+        net.kernels[A].command(Command::Move { key, to, wait: false, leave_calls: false, without_me });
+        net.settle();
+        let token = net.kernels[A].act_at(to, key, 1);
+        net.settle();
+        let refused = matches!(net.kernels[A].outcome(token), Some(Outcome::Refused(Code::Denied)));
+        assert_eq!(refused, without_me, "{:?}", net.kernels[A].outcome(token));
+        assert!(is_done(outcome(&mut net, key, 2)));
+    }
 }
 
 #[test]

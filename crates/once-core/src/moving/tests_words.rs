@@ -157,7 +157,13 @@ fn a_program_is_asked_first_of_all_also_after_a_crash() {
         }
         assert_eq!(named(&pair.b), ["once:arrived"], "{crash}");
         assert_eq!(arrivals(&pair.b.store).unwrap().len(), 1);
-        let put = pair.b.try_command(Command::Move { key, to: pair.a.id(), leave_calls: false, wait: false });
+        let put = pair.b.try_command(Command::Move {
+            key,
+            to: pair.a.id(),
+            leave_calls: false,
+            wait: false,
+            without_me: false,
+        });
         assert_eq!(put, Err(Refusal::Arriving(key)));
         pair.b.answer(done());
         pair.settle();

@@ -135,6 +135,7 @@ impl Alone {
                 withdrawn: false,
                 leave_calls: false,
                 told: false,
+                without_me: false,
             };
             s.txn.put(Table::Leaving, &plain.to_row(), &leaving);
             let welcome = crate::moving::WelcomeRow { certificate, since_ms };

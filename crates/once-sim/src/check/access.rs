@@ -19,7 +19,7 @@ pub(super) enum Grantee {
 }
 
 impl Grantee {
-    fn of(grant: &Grant) -> Self {
+    pub(super) fn of(grant: &Grant) -> Self {
         grant.object.map_or(Self::Kernel(grant.kernel), Self::Object)
     }
 }
@@ -171,12 +171,17 @@ impl Grants {
     }
 
     /// What is granted on an object, in force, and not among these.
-    pub fn not_in(&self, key: &ObjectKey, packed: &[Grant], now_ms: u64) -> Option<String> {
+    pub fn not_in(
+        &self,
+        (key, without): (&ObjectKey, Option<Grantee>),
+        packed: &[Grant],
+        now_ms: u64,
+    ) -> Option<String> {
         let on = self.0.iter().filter(|((scope, ..), _)| *scope == Scope::Object(*key));
         on.flat_map(|((_, right, to), row)| {
             row.parts.iter().map(move |(action, part)| (right, to, action, part))
         })
-        .filter(|(right, .., part)| **right != Right::Share && part.holds(now_ms))
+        .filter(|(right, to, _, part)| **right != Right::Share && part.holds(now_ms) && Some(**to) != without)
         .find(|(right, to, action, part)| {
             !packed.iter().any(|grant| {
                 let names = grant.actions.as_deref();

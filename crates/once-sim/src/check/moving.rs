@@ -20,6 +20,7 @@ use once_model::limits::INLINE_MAX_BYTES;
 use once_model::moving::{Handoff, Luggage, LuggageGrant, LuggageResult};
 use once_model::wire::{Frame, ShareAnswer, Shared};
 
+use super::access::Grantee;
 use super::group::Allowed;
 use super::left::{answered_in, asked_in, left_acts, left_in, told_of_calls};
 use super::{Checker, Group, Wrong, ledger};
@@ -312,8 +313,11 @@ impl Checker {
                         wrong.push((4, format!("seals {key}, and {to:.10} does not have its scenario")));
                     }
                 }
-                let leaves = leaving_in(row.after.as_ref()).is_some_and(|row| row.leave_calls);
-                let left = self.seals(group, commit, (&key, &sealed, leaves), wrong);
+                let Some(row) = leaving_in(row.after.as_ref()) else { return };
+                let left = self.seals(group, commit, (&key, &sealed, &row), wrong);
+                if row.without_me {
+                    cover.met("state moved without its home");
+                }
                 if !left.is_empty() {
                     cover.met("state call left behind");
                 }
@@ -358,9 +362,10 @@ impl Checker {
         &self,
         group: &Group<'_>,
         commit: &Commit,
-        (key, sealed, leaves): (&ObjectKey, &SealedRow, bool),
+        (key, sealed, row): (&ObjectKey, &SealedRow, &LeavingRow),
         wrong: &mut Wrong,
     ) -> BTreeSet<Uuid> {
+        let leaves = row.leave_calls;
         let left = left_in(commit, key);
         let place = key.to_row();
         let packed = commit.rows.iter().find(|row| row.table == Table::Luggage && row.key == place);
@@ -413,12 +418,18 @@ impl Checker {
         let Some(shadow) = self.shadows.get(&group.kernel) else { return packed_left };
         let nobody = KernelId::from_bytes([0; 32]);
         let packed: Vec<_> = granted(key, &nobody, &luggage.grants, group.now_ms).collect();
-        if let Some(what) = shadow.rights.grants.not_in(key, &packed, group.now_ms) {
+        let without = row.without_me.then_some(Grantee::Kernel(group.kernel));
+        if let Some(what) = shadow.rights.grants.not_in((key, without), &packed, group.now_ms) {
             wrong.push((4, format!("hands {key} over without a grant: {what}")));
         }
-        let own = |right| packed.iter().any(|grant| grant.kernel == group.kernel && grant.right == right);
-        if !own(Right::Act) || !own(Right::Read) {
-            wrong.push((4, format!("hands {key} over without a right of its own to it")));
+        let own = |right: &Right| {
+            packed
+                .iter()
+                .any(|grant| Grantee::of(grant) == Grantee::Kernel(group.kernel) && grant.right == *right)
+        };
+        if [Right::Act, Right::Read].iter().any(|right| own(right) == row.without_me) {
+            let with = if row.without_me { "with" } else { "without" };
+            wrong.push((4, format!("hands {key} over {with} a right of its own to it")));
         }
         packed_left
     }

@@ -77,12 +77,14 @@ pub(super) fn refused(key: &ObjectKey, error: &Error) -> RefusedInfo {
 struct Manner {
     to: KernelId,
     leave_calls: bool,
+    without_me: bool,
     wait: bool,
 }
 
 impl Manner {
     const fn of(params: &contract::Move, to: KernelId) -> Self {
-        Self { to, leave_calls: params.leave_calls, wait: params.wait }
+        let contract::Move { leave_calls, without_me, wait, .. } = *params;
+        Self { to, leave_calls, without_me, wait }
     }
 }
 
@@ -98,12 +100,12 @@ struct Done {
 async fn send(
     kernel: &Kernel,
     wanted: &[Wanted],
-    &Manner { to, leave_calls, wait }: &Manner,
+    &Manner { to, leave_calls, without_me, wait }: &Manner,
     done: &mut Done,
     tell: Tell<'_>,
 ) {
     let one = |key: ObjectKey| async move {
-        (key, kernel.command(Command::Move { key, to, leave_calls, wait }).await)
+        (key, kernel.command(Command::Move { key, to, leave_calls, without_me, wait }).await)
     };
     let (mut waiting, mut under_way) = (wanted.iter(), FuturesUnordered::new());
     loop {

@@ -30,7 +30,7 @@ pub(super) async fn run(
     let mut begun: BTreeSet<_> = leaving.iter().filter(|(_, at)| **at == to).map(|(key, _)| *key).collect();
     let mut left = objects.into_keys().filter(|key| !leaving.contains_key(key));
     let one = |key: ObjectKey| async move {
-        (key, kernel.command(Command::Move { key, to, leave_calls, wait: true }).await)
+        (key, kernel.command(Command::Move { key, to, leave_calls, without_me: false, wait: true }).await)
     };
     let mut under_way = FuturesUnordered::new();
     let mut look = tokio::time::interval(LOOK_EVERY);

@@ -108,6 +108,8 @@ pub enum Command {
         to: KernelId,
         /// Do not wait for its calls that have no outcome: they are left behind.
         leave_calls: bool,
+        /// No right to read it there, and to act on it, for this kernel.
+        without_me: bool,
         /// Reply when it lives there, instead of when the wish is durable here.
         wait: bool,
     },

@@ -35,6 +35,9 @@ pub struct Move {
     /// Does not wait for calls of theirs that have no outcome: these end as `unknown` (`false`).
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub leave_calls: bool,
+    /// Gives this kernel no right to read them there, and to act on them (`false`).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub without_me: bool,
     /// Answers when they live there (`false`).
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub wait: bool,
