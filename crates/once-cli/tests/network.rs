@@ -6,7 +6,7 @@
 mod support;
 
 use std::collections::BTreeMap;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use once::api::contract::exit_of_error;
 use serde_json::{Value, json};
@@ -470,5 +470,102 @@ fn a_peer_that_is_away_holds_up_no_other() {
         assert_eq!(bob.objects().await, 0);
         wire.heal(1).unwrap();
         bob.gets_all(&expected).await;
+    });
+}
+
+/// One in flight at the moment of each break: between the offer and the answer, or before, or after.
+#[test]
+fn an_object_that_moves_over_a_wire_that_breaks_has_one_home_and_loses_nothing() {
+    on_a_wire(3, async |place, wire| {
+        let names = ["alice", "bob", "carol"];
+        let mut kernels = Vec::new();
+        for (n, name) in names.iter().enumerate() {
+            kernels.push(up(place, wire, n, name).await);
+        }
+        for (a, b) in [(0, 1), (0, 2), (1, 2)] {
+            let ticket = kernels[a].call("invite", json!({ "name": names[b] })).await.unwrap();
+            let join = json!({ "ticket": ticket["ticket"], "name": names[a], "timeout_ms": 60_000 });
+            kernels[b].call("join", join).await.unwrap();
+            for (kernel, peer) in [(a, b), (b, a)] {
+                for right in ["act", "read", "host"] {
+                    let grant = json!({ "peer": names[peer], "right": right });
+                    kernels[kernel].call("grant", grant).await.unwrap();
+                }
+            }
+        }
+        let ior = object_at(&kernels[0], &counter(1), true).await;
+        let state = async |n: usize| {
+            let got = kernels[n].call("get", json!({ "object": ior })).await.ok()?;
+            got["object"]["state"].as_str().map(str::to_owned)
+        };
+        // Who has sealed it changes it no more, whatever came of that.
+        let changes_it = async |n: usize| {
+            let moves = kernels[n].call("moves", json!({})).await.unwrap();
+            let sealed = moves["moves"].as_array().unwrap().iter().any(|leaving| leaving["sealed"] == true);
+            !sealed && state(n).await.as_deref() == Some("home")
+        };
+        let (mut accepted, mut home) = (Vec::new(), 0);
+        for round in 0..3 * scale() {
+            let to = (home + 1 + round % 2) % 3;
+            let act = async |accepted: &mut Vec<(usize, String)>, by: usize| {
+                let id = id(accepted.len() as u64);
+                let mut add = add(&ior, &id);
+                add["no_wait"] = json!(true);
+                kernels[by].call("act", add).await.unwrap();
+                accepted.push((by, id));
+            };
+            for by in 0..3 {
+                act(&mut accepted, by).await;
+            }
+            let wish = json!({ "objects": [ior], "to": names[to] });
+            kernels[home].call("move", wish).await.unwrap();
+            tokio::time::sleep(Duration::from_micros(700 * (round as u64 * 7 % 11))).await;
+            // The answer does not come back, the offer does not get there, or nothing passes.
+            let deaf = [vec![home], vec![to], vec![home, to]][round % 3].clone();
+            for n in &deaf {
+                wire.rule(*n, "drop").unwrap();
+            }
+            for by in 0..3 {
+                act(&mut accepted, by).await;
+            }
+            // Who is cut off is missed, by both or by one of them.
+            for n in &deaf {
+                until("it misses the others", async || {
+                    let peers = kernels[*n].call("peers", json!({})).await.unwrap();
+                    let peers = peers["peers"].as_array().unwrap();
+                    peers.iter().all(|peer| peer["connected"] == false).then_some(())
+                })
+                .await;
+            }
+            let homes = [changes_it(0).await, changes_it(1).await, changes_it(2).await];
+            assert!(homes.iter().filter(|home| **home).count() <= 1, "{homes:?}");
+            if round % 2 == 1 {
+                wire.readdress(to, &format!("10.77.0.{}", 100 + 3 * round + to));
+            }
+            for n in &deaf {
+                wire.heal(*n).unwrap();
+            }
+            until("it lives there", async || (state(to).await? == "home").then_some(())).await;
+            for n in [0, 1, 2].into_iter().filter(|n| *n != to) {
+                until("it lives there alone", async || {
+                    (state(n).await.as_deref() != Some("home")).then_some(())
+                })
+                .await;
+            }
+            home = to;
+        }
+        let mut account = Account::default();
+        for (by, id) in &accepted {
+            until("an outcome", async || {
+                let outcome = kernels[*by].call("outcome", json!({ "id": id })).await.ok()?;
+                (outcome["status"] == "done").then_some(())
+            })
+            .await;
+            account.look(&kernels[*by], &ior, id, true).await;
+        }
+        let mut results = account.done.remove(&ior).unwrap();
+        results.sort_unstable();
+        assert_eq!(results, (1..=accepted.len() as u64).collect::<Vec<_>>());
+        assert_eq!(counted(&kernels[home], &ior).await, accepted.len() as u64);
     });
 }
