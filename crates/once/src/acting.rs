@@ -30,6 +30,21 @@ pub struct ActionResult {
 /// An action that is being put together. Awaiting it returns its outcome; [`Act::send`] returns when it is durable here.
 ///
 /// Dropping it, or the future, does not take back what was accepted: ask with [`Kernel::outcome`].
+///
+/// ```no_run
+/// # async fn run(alice: once::Kernel, bob: once::KernelId, ior: once::Ior) -> Result<(), once::Error> {
+/// use std::time::Duration;
+///
+/// let id = once::new_action_id(); // kept, to be able to ask again
+/// let done = alice.act(&ior, "add", r#"{"by": 1}"#)?
+///     .id(id)
+///     .at(bob)
+///     .deadline(Duration::from_secs(60)) // never runs later
+///     .timeout(Duration::from_secs(5)) // only ends the waiting
+///     .await?;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone)]
 #[must_use]
 pub struct Act {

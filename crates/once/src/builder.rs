@@ -11,6 +11,28 @@ use crate::shell::Kept;
 use crate::{Error, Kernel, shell};
 
 /// How a kernel starts.
+///
+/// ```no_run
+/// # async fn run() -> Result<(), once::Error> {
+/// use std::time::Duration;
+/// use once::component::counter;
+///
+/// let kernel = once::Kernel::builder("./alice")
+///     .name("alice")
+///     .listen("[::]:4277")
+///     .relay("https://relay.example")
+///     .component(counter())
+///     .activity("mail", |work| async move { Ok(serde_json::json!({ "sent": work.id.to_string() })) })
+///     .live(64 << 20, Duration::from_secs(300))
+///     .revisions(10)
+///     .told(5_000)
+///     .run_limit(Duration::from_secs(10))
+///     .start()
+///     .await?;
+/// kernel.stop().await?;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone)]
 #[must_use]
 pub struct Builder {

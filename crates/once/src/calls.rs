@@ -59,6 +59,14 @@ impl Following {
 }
 
 /// A share that does not know its receiver yet.
+///
+/// ```no_run
+/// # async fn run(alice: once::Kernel, bob: once::KernelId, key: once::ObjectKey) -> Result<(), once::Error> {
+/// alice.share(key).to(bob).await?; // durable here
+/// alice.share(key).to(bob).delivered().await?; // on bob's disk
+/// # Ok(())
+/// # }
+/// ```
 #[must_use]
 pub struct Share {
     pub(crate) kernel: Kernel,
@@ -66,7 +74,7 @@ pub struct Share {
 }
 
 impl Share {
-    /// To whom.
+    /// Says which peer gets it.
     pub fn to(self, peer: KernelId) -> ShareTo {
         ShareTo { kernel: self.kernel, key: self.key, peer }
     }
@@ -116,6 +124,17 @@ impl IntoFuture for ShareTo {
 const FOUND_TRIES: usize = 4;
 
 /// A request for an object.
+///
+/// ```no_run
+/// # async fn run(alice: once::Kernel, bob: once::KernelId, ior: once::Ior) -> Result<(), once::Error> {
+/// use std::time::Duration;
+///
+/// let copy = alice.request(&ior).from(bob).timeout(Duration::from_secs(5)).await?;
+/// println!("{:?} from {}", copy.bytes(), copy.peer());
+/// copy.keep().await?;
+/// # Ok(())
+/// # }
+/// ```
 #[must_use]
 pub struct Request {
     pub(crate) kernel: Kernel,

@@ -29,9 +29,9 @@ pub struct Coordination {
     pub id: Uuid,
     /// The object that carries it out. Its scenario shows the plan, and how each step stands.
     pub object: Object,
-    /// [`Plan::name`].
+    /// What the plan is called: see [`Plan::name`].
     pub name: Option<String>,
-    /// [`Plan::hash`].
+    /// Hash of the plan as it was written: see [`Plan::hash`].
     pub plan: Hash,
     /// How it stands.
     pub standing: CoordinationStatus,
@@ -49,6 +49,18 @@ impl Coordination {
 /// here.
 ///
 /// Dropping it, or the future, does not end what was started.
+///
+/// ```no_run
+/// # async fn run(alice: once::Kernel, plan: once::Plan) -> Result<(), once::Error> {
+/// use std::time::Duration;
+///
+/// let id = once::new_action_id(); // kept, to be able to ask again
+/// let started = alice.coordinate(plan.clone()).id(id).start().await?; // durable here
+/// let ended = alice.coordinate(plan).id(id).timeout(Duration::from_secs(60)).await?;
+/// println!("{}", ended.is_done());
+/// # Ok(())
+/// # }
+/// ```
 #[must_use]
 pub struct Coordinate {
     kernel: Kernel,

@@ -30,6 +30,16 @@ use watch::Watch;
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// A drain that is being put together. Awaiting it waits until everything is there or cannot go.
+///
+/// ```no_run
+/// # async fn run(alice: once::Kernel, bob: once::KernelId) -> Result<(), once::Error> {
+/// use std::time::Duration;
+///
+/// let drain = alice.drain(bob).leave_calls().timeout(Duration::from_secs(90));
+/// let report = drain.watch(|progress| println!("{progress:?}")).await?;
+/// # Ok(())
+/// # }
+/// ```
 #[must_use]
 pub struct Drain {
     kernel: Kernel,

@@ -103,9 +103,9 @@ pub enum FindStep {
     Object(FoundObject),
     /// A kernel does not answer, or not all of it. The search goes on at the others.
     Missing {
-        /// Which kernel.
+        /// The kernel that could not be asked.
         kernel: KernelId,
-        /// Why.
+        /// Why it could not.
         error: Error,
     },
 }

@@ -11,6 +11,16 @@ use crate::error::OrError;
 use crate::{Error, Kernel};
 
 /// A move that is being put together. Awaiting it waits until the object lives on the other kernel.
+///
+/// ```no_run
+/// # async fn run(alice: once::Kernel, bob: once::KernelId, key: once::ObjectKey) -> Result<(), once::Error> {
+/// use std::time::Duration;
+///
+/// alice.move_to(key, bob).timeout(Duration::from_secs(90)).await?; // lives at bob's
+/// alice.move_to(key, bob).leave_calls().begin().await?; // goes on by itself
+/// # Ok(())
+/// # }
+/// ```
 #[must_use]
 pub struct Move {
     kernel: Kernel,
@@ -78,9 +88,9 @@ impl IntoFuture for Move {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Departure {
-    /// Which.
+    /// The object that is leaving.
     pub key: ObjectKey,
-    /// To where.
+    /// The kernel that is to be its home.
     pub to: KernelId,
     /// Since when, in milliseconds since 1970.
     pub since_ms: u64,
@@ -96,7 +106,7 @@ pub struct Departure {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct PendingArrival {
-    /// Which.
+    /// The object that has come.
     pub key: ObjectKey,
     /// From where; this kernel if it was told that it leaves, and stays.
     pub from: KernelId,
@@ -108,9 +118,9 @@ pub struct PendingArrival {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct FailedMove {
-    /// Which.
+    /// The object that has not moved.
     pub key: ObjectKey,
-    /// To where.
+    /// The kernel that it was to move to.
     pub to: KernelId,
     /// When that was, in milliseconds since 1970.
     pub at_ms: u64,
@@ -122,7 +132,7 @@ pub struct FailedMove {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct NewsOwed {
-    /// Which.
+    /// The object that has moved.
     pub key: ObjectKey,
     /// Its home, as far as is known here.
     pub home: KernelId,

@@ -202,6 +202,20 @@ impl<S: Model> ObjectRef<S> {
 type Types<S, A> = PhantomData<fn(S, A)>;
 
 /// A typed action that is being put together.
+///
+/// ```no_run
+/// # async fn run(counter: once::ObjectRef<once::component::Counter>) -> Result<(), Box<dyn std::error::Error>> {
+/// use std::time::Duration;
+/// use once::component::Add;
+///
+/// let act = counter.act(Add { by: 1 }).id(once::new_action_id());
+/// let count = act.deadline(Duration::from_secs(60)).timeout(Duration::from_secs(5)).await?;
+///
+/// let pending = counter.act(Add { by: 1 }).send().await?; // durable here
+/// let count = pending.outcome().await?;
+/// # Ok(())
+/// # }
+/// ```
 #[must_use]
 pub struct TypedAct<S, A> {
     kernel: Kernel,
@@ -271,7 +285,7 @@ pub struct PendingAction<S, A> {
 }
 
 impl<S: Model, A: Action<S>> PendingAction<S, A> {
-    /// Its id.
+    /// The action's id: the same id again is the same action.
     #[must_use]
     pub fn id(&self) -> Uuid {
         self.id

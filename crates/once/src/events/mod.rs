@@ -21,6 +21,17 @@ pub(crate) use reader::{Entry, Filter, Reader};
 use shape::Shaper;
 
 /// What is watched, and from where on: made by [`Kernel::watch`].
+///
+/// ```no_run
+/// # async fn run(alice: once::Kernel, bob: once::KernelId, key: once::ObjectKey, cursor: once::EventCursor) -> Result<(), once::Error> {
+/// let page = alice.watch().since(cursor).component("Pump").page(100).await?;
+/// let mut news = alice.watch().object(key).peer(bob).stream()?;
+/// while let Some(event) = news.next().await {
+///     println!("{:?}", event?.event);
+/// }
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone)]
 #[must_use = "nothing is read before `stream` or `page`"]
 pub struct Watch {

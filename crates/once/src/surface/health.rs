@@ -14,6 +14,14 @@ use crate::error::OrError;
 use crate::{Error, Kernel};
 
 /// An examination that is being put together. Awaiting it returns what was looked at, and whether each is fine.
+///
+/// ```no_run
+/// # async fn run(alice: once::Kernel) -> Result<(), once::Error> {
+/// let quick = alice.doctor().await?;
+/// let whole = alice.doctor().all().await?; // reads every object
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone)]
 #[must_use]
 pub struct Doctor {
@@ -34,6 +42,14 @@ impl Doctor {
 }
 
 /// A page of a survey that is being put together. Awaiting it returns the page, and where the next one begins.
+///
+/// ```no_run
+/// # async fn run(alice: once::Kernel, key: once::ObjectKey) -> Result<(), once::Error> {
+/// let first = alice.survey().await?;
+/// let rest = alice.survey().after(key).await?;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone)]
 #[must_use]
 pub struct Survey {
@@ -55,6 +71,13 @@ impl Survey {
 }
 
 /// The end of a quarantine that is being put together. Awaiting it ends the quarantine, and returns the new incarnation.
+///
+/// ```no_run
+/// # async fn run(alice: once::Kernel, bob: once::KernelId) -> Result<(), once::Error> {
+/// alice.end_quarantine().without(bob).await?; // bob cannot be reached, and is not waited for
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone)]
 #[must_use]
 pub struct EndQuarantine {

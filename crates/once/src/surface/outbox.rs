@@ -8,6 +8,14 @@ use crate::api::{outbox, standing};
 use crate::{Error, Kernel};
 
 /// Debts to a peer that are being given up. Awaiting it gives them up, and returns how many.
+///
+/// ```no_run
+/// # async fn run(alice: once::Kernel, bob: once::KernelId, key: once::ObjectKey) -> Result<(), once::Error> {
+/// alice.drop_debts(bob).of(key).await?; // this object
+/// alice.drop_debts(bob).await?; // all that bob is owed
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone)]
 #[must_use]
 pub struct DropDebts {

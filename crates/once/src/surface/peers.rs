@@ -18,6 +18,16 @@ use crate::shell::now_ms;
 use crate::{Error, Kernel, datadir};
 
 /// An invite that is being put together. Awaiting it makes it, durably, and returns its ticket.
+///
+/// ```no_run
+/// # async fn run(alice: once::Kernel) -> Result<(), once::Error> {
+/// use std::time::Duration;
+///
+/// let ticket = alice.invite().petname("bob").expires(Duration::from_secs(3600)).await?;
+/// println!("{ticket}");
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone)]
 #[must_use]
 pub struct Invite {
@@ -51,6 +61,15 @@ impl Invite {
 }
 
 /// The use of an invite. Awaiting it returns when both kernels are peers.
+///
+/// ```no_run
+/// # async fn run(bob: once::Kernel, ticket: once::Ticket) -> Result<(), once::Error> {
+/// use std::time::Duration;
+///
+/// let alice = bob.join(&ticket).petname("alice").timeout(Duration::from_secs(30)).await?;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone)]
 #[must_use]
 pub struct Join {
@@ -97,6 +116,13 @@ impl Join {
 }
 
 /// A peer that is being added without an invite. Awaiting it adds it.
+///
+/// ```no_run
+/// # async fn run(alice: once::Kernel, bob: once::KernelId) -> Result<(), once::Error> {
+/// alice.add_peer(bob).petname("bob").address("192.0.2.7:4277").await?;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone)]
 #[must_use]
 pub struct AddPeer {
@@ -127,6 +153,13 @@ impl AddPeer {
 }
 
 /// A change of what is kept of a peer. Awaiting it makes it; what is not named stays as it is.
+///
+/// ```no_run
+/// # async fn run(alice: once::Kernel, bob: once::KernelId) -> Result<(), once::Error> {
+/// alice.change_peer(bob).petname("robert").quota_bytes(1 << 30).address("192.0.2.8:4277").await?;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone)]
 #[must_use]
 pub struct ChangePeer {
@@ -165,6 +198,15 @@ impl ChangePeer {
 
 /// A connection that is being made. Awaiting it returns when the peer is connected, with the time of a round trip if that was
 /// measured already.
+///
+/// ```no_run
+/// # async fn run(alice: once::Kernel, bob: once::KernelId) -> Result<(), once::Error> {
+/// use std::time::Duration;
+///
+/// alice.dial(bob).timeout(Duration::from_secs(5)).await?;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone)]
 #[must_use]
 pub struct Dial {

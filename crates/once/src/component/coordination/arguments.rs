@@ -25,7 +25,7 @@ pub(super) struct Arguments {
 pub(super) struct Reference {
     /// Where, in the arguments: a JSON pointer.
     place: String,
-    /// Whose outcome.
+    /// The step whose outcome is meant.
     pub step: String,
     /// Which part of it: a JSON pointer.
     at: String,
