@@ -97,7 +97,7 @@ impl Right {
         Some(self.actions.clone()).filter(|names| !names.is_empty())
     }
 
-    /// As words.
+    /// The right as people read it.
     pub fn words(&self) -> String {
         let right = match self.right {
             Verb::Share => "share into this kernel",

@@ -51,7 +51,7 @@ impl Arguments {
         Ok(Self { text: text.to_owned(), references })
     }
 
-    /// None.
+    /// No outcomes of other steps.
     pub fn none() -> Self {
         Self { text: RawValue::NULL.to_owned(), references: Vec::new() }
     }
