@@ -40,6 +40,59 @@ fn the_page_of_the_command_line_is_written_from_the_code() {
     );
 }
 
+#[test]
+fn every_command_that_a_page_names_is_there() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let mut once = Cli::command();
+    once.build();
+    let (mut pages, mut named, mut wrong) = (Vec::new(), 0, Vec::new());
+    for folder in ["", "docs", "docs/how-to", "docs/tutorials", "docs/operations"] {
+        // A folder may not be there yet.
+        let entries = std::fs::read_dir(root.join(folder)).into_iter().flatten();
+        pages.extend(entries.map(|entry| entry.unwrap().path()));
+    }
+    for page in pages.iter().filter(|page| page.extension().is_some_and(|ending| ending == "md")) {
+        if page.ends_with("CHANGELOG.md") {
+            continue; // it tells of other times
+        }
+        for command in commands(&std::fs::read_to_string(page).unwrap()) {
+            named += 1;
+            wrong.extend(
+                unknown(&once, &command).map(|word| format!("{}: `{command}`: {word}", page.display())),
+            );
+        }
+    }
+    assert!(named > 100, "only {named} commands are named");
+    assert!(wrong.is_empty(), "no such command or option:\n{}", wrong.join("\n"));
+}
+
+/// What stands between backticks, outside of blocks, and begins with `once`.
+fn commands(page: &str) -> Vec<String> {
+    let outside = page.split("```").step_by(2);
+    let code = outside.flat_map(|text| text.split('`').skip(1).step_by(2));
+    let lines = code.map(|code| code.split_whitespace().collect::<Vec<_>>().join(" "));
+    lines.filter(|line| line.starts_with("once ")).collect()
+}
+
+/// The first word of a command that is no command and no option of it. What follows a command is a value, if it is no option.
+fn unknown(once: &Command, line: &str) -> Option<String> {
+    let mut command = once;
+    for word in line.split_whitespace().skip(1) {
+        if let Some(inner) = command.find_subcommand(word) {
+            command = inner;
+        } else if let Some(name) = word.strip_prefix("--").map(|name| name.split('=').next().unwrap_or(name))
+        {
+            let is_there = command.get_arguments().any(|arg| arg.get_long() == Some(name));
+            if !is_there && name != "help" && name != "version" && !name.is_empty() {
+                return Some(word.to_owned());
+            }
+        } else if command.get_name() == "once" && word.chars().all(|c| c.is_ascii_lowercase() || c == '-') {
+            return Some(word.to_owned());
+        }
+    }
+    None
+}
+
 fn page() -> String {
     let mut once = Cli::command();
     once.build();
