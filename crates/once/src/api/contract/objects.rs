@@ -175,7 +175,7 @@ pub enum Identity {
 #[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Create {
-    /// The component that its scenario names.
+    /// The component of the new object.
     pub component: String,
     /// The component's version (that of the component here, else `1.0`).
     #[serde(skip_serializing_if = "Option::is_none")]

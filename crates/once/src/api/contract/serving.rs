@@ -151,7 +151,7 @@ pub struct Then {
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CreateEffect {
-    /// The component that its scenario names.
+    /// The component of the new object.
     pub component: String,
     /// The component's version.
     pub version: String,
