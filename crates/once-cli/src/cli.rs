@@ -226,7 +226,7 @@ fn log(verbose: u8, format: ui::LogFormat) {
     let default = match verbose {
         // What the store says of itself to programmers is said by us in other words.
         0 => "error,fjall=off,lsm_tree=off",
-        1 => "warn,once=info,once_core=info,once_store=info",
+        1 => "warn,once=info,once_core=info,once_store=info,swarm_discovery=error",
         2 => "info,once=debug,once_core=debug,once_store=debug",
         _ => "debug,once=trace,once_core=trace,once_store=trace",
     };

@@ -69,7 +69,9 @@ fn a_flipped_byte_is_a_failure() {
     let output = demo(&home).arg("--json").env("ONCE_DEMO_DAMAGE", "1").output().unwrap();
     let ran = Ran::new(&["demo"], output).exits(1);
     assert_eq!(ran.json()["verdict"], "failed", "{}", ran.out);
-    assert!(ran.json()["lost"].as_u64() > Some(0), "{}", ran.out);
+    // Where the disk is almost full a kernel stops with its journal alone, and the damage there keeps it from starting.
+    let refused = ran.json()["reason"].as_str().is_some_and(|why| why.contains("noticed the damage"));
+    assert!(refused || ran.json()["lost"].as_u64() > Some(0), "{}", ran.out);
     left_nothing(&home);
 }
 

@@ -411,6 +411,45 @@ fn a_kernel_that_moves_is_found_at_its_new_address() {
     });
 }
 
+/// Neither knows an address at which the other still is.
+#[test]
+fn kernels_that_both_moved_find_each_other_on_the_local_network() {
+    on_a_wire(2, async |place, wire| {
+        let (alice, bob) = pair(place, wire).await;
+        alice.kill();
+        bob.kill();
+        let moved = |round: usize| [0, 1].map(|n| wire.readdress(n, &format!("10.77.0.{}", 10 * round + n)));
+        moved(10);
+        {
+            // Without multicast they call where nobody is.
+            let (alice, _bob) = (up(place, wire, 0, "alice").await, up(place, wire, 1, "bob").await);
+            until("alice has called in vain", async || {
+                alice.peer().await["last_error"].as_str()?.contains("no answer from").then_some(())
+            })
+            .await;
+            assert_eq!(alice.peer().await["connected"], false);
+        }
+        let near = |n: usize| [&wire.on(n)[..], &["env", "ONCE_NO_LAN=0"]].concat();
+        let (alice, bob) = (place.up_in(&near(0), "alice").await, place.up_in(&near(1), "bob").await);
+        let mut expected = share_new(&alice, "bob", 0..20).await;
+        bob.gets_all(&expected).await;
+        // Both at once, while they run.
+        for n in [0, 1] {
+            wire.link(n, "down");
+        }
+        connected(&alice, false).await;
+        connected(&bob, false).await;
+        moved(12);
+        for n in [0, 1] {
+            wire.link(n, "up");
+        }
+        expected.extend(share_new(&bob, "alice", 100..120).await);
+        alice.gets_all(&expected).await;
+        let known = alice.peer().await["addresses"].clone();
+        assert!(known.as_array().unwrap().contains(&json!(format!("10.77.0.121:{PORT}"))), "{known}");
+    });
+}
+
 /// An absent peer and a slow one hold up nobody else.
 #[test]
 fn a_peer_that_is_away_holds_up_no_other() {

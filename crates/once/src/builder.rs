@@ -21,6 +21,7 @@ use crate::{Error, Kernel, shell};
 ///     .name("alice")
 ///     .listen("[::]:4277")
 ///     .relay("https://relay.example")
+///     .lan(true)
 ///     .component(counter())
 ///     .activity("mail", |work| async move { Ok(serde_json::json!({ "sent": work.id.to_string() })) })
 ///     .live(64 << 20, Duration::from_secs(300))
@@ -41,6 +42,7 @@ pub struct Builder {
     listen: Option<String>,
     relay: Option<String>,
     offline: bool,
+    lan: bool,
     /// Of a copy of a damaged store.
     only_reads: bool,
     kept: Kept,
@@ -55,6 +57,7 @@ impl Builder {
             listen: None,
             relay: None,
             offline: false,
+            lan: false,
             only_reads: false,
             kept: Kept::default(),
             components: Components::default(),
@@ -150,6 +153,21 @@ impl Builder {
         self
     }
 
+    /// Whether it announces itself on the local network by multicast DNS, and hears where its peers are there: kernels that have both got
+    /// other addresses find each other again. What is heard is a hint; keys decide. Not while it listens on a loopback address
+    /// alone, and not where the kernel's own scenario forbids it (`"lan": false`). Off unless this is called.
+    ///
+    /// ```no_run
+    /// # async fn f() -> Result<(), once::Error> {
+    /// let kernel = once::Kernel::builder("./alice").lan(true).start().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn lan(mut self, on: bool) -> Self {
+        self.lan = on;
+        self
+    }
+
     /// No network: for work on the data directory alone.
     pub fn offline(mut self) -> Self {
         self.offline = true;
@@ -214,11 +232,13 @@ impl Builder {
         let accept = net.iter().map(|net| tokio::spawn(net::accept(Arc::clone(net))).abort_handle());
         let pulse = net.iter().map(|net| tokio::spawn(net::pulse(Arc::clone(net))).abort_handle());
         let watch = net.iter().map(|net| tokio::spawn(net::watch_own(Arc::clone(net))).abort_handle());
+        let lan = net.iter().filter(|_| self.lan && config.lan != Some(false));
+        let lan = lan.map(|net| tokio::spawn(net::announce(Arc::clone(net))).abort_handle());
         let sweep = net.iter().map(|net| tokio::spawn(Net::sweep(Arc::downgrade(net))).abort_handle());
         let rest = tokio::spawn(let_idle_ones_rest(Arc::downgrade(&shared.components))).abort_handle();
         let served = Arc::clone(&shared.components.served);
         let usher = tokio::spawn(component::usher(Arc::downgrade(&shared), served)).abort_handle();
-        let tasks = accept.chain(pulse).chain(watch).chain(sweep).chain([rest, usher]).collect();
+        let tasks = accept.chain(pulse).chain(watch).chain(lan).chain(sweep).chain([rest, usher]).collect();
         Ok(Kernel::new(shared, net, config.name, tasks))
     }
 }

@@ -73,6 +73,9 @@ pub(crate) struct Config {
     /// How many earlier revisions of each object are kept, where this kernel is its home; none if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub revisions: Option<usize>,
+    /// Whether it may announce itself on the local network; it may if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lan: Option<bool>,
     /// Components that programs serve over the local API, now or at other times.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub served: Vec<String>,
@@ -113,6 +116,7 @@ pub fn init(data: &Path, options: InitOptions) -> Result<NewKernel, Error> {
         relay: options.relay,
         told: None,
         revisions: None,
+        lan: None,
         served: Vec::new(),
         served_moves: Vec::new(),
     };

@@ -7,6 +7,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use clap::Args;
+use clap::builder::FalseyValueParser;
 use once::api::contract::{Event, Listen, LossInfo, Peers, Status, StatusResult};
 use once::api::{Client, EventFeed};
 use once::{Chatter, ErrorKind, InitOptions, Kernel};
@@ -55,6 +56,10 @@ pub struct Up {
     /// 64 and 16 MiB each. Without it the scenario of the kernel says (`revisions`), else none
     #[arg(long, value_name = "N")]
     revisions: Option<usize>,
+    /// Neither announce this kernel on the local network by multicast DNS nor look for peers there. For good: `"lan": false` in
+    /// the scenario of the kernel
+    #[arg(long, env = "ONCE_NO_LAN", value_parser = FalseyValueParser::new(), hide_env_values = true)]
+    no_lan: bool,
     /// Go on in the background, and come back when the kernel is ready
     #[arg(short, long)]
     detach: bool,
@@ -85,7 +90,7 @@ impl Up {
         allow_files();
         // Before the kernel starts: a signal that comes meanwhile must find someone.
         let mut signals = Signals::new()?;
-        let mut kernel = Kernel::builder(&context.data);
+        let mut kernel = Kernel::builder(&context.data).lan(!self.no_lan);
         if let Some(name) = self.name {
             kernel = kernel.name(name);
         }
@@ -185,6 +190,9 @@ impl Up {
         command.args(["up", "--logged"]);
         let told = self.told.map(|entries| entries.to_string());
         let revisions = self.revisions.map(|revisions| revisions.to_string());
+        if self.no_lan {
+            command.arg("--no-lan");
+        }
         for (option, value) in [
             ("--name", &self.name),
             ("--listen", &self.listen),

@@ -49,17 +49,16 @@ fn collect(folder: &Path, files: &mut Vec<PathBuf>) -> Done<()> {
     Ok(())
 }
 
-/// The newest file that has it: what was written last is what is read.
+/// A table before a journal, and of several the newest: that is what is read. A journal keeps what the tables have taken over.
 fn find(files: &[PathBuf], snippet: &[u8]) -> Done<Option<(PathBuf, u64)>> {
-    let mut found: Option<(std::time::SystemTime, PathBuf, u64)> = None;
+    let mut found = None;
     for path in files {
         let bytes = fs::read(path).map_err(|error| Failure::io(path, &error))?;
         let Some(at) = bytes.windows(snippet.len()).position(|window| window == snippet) else { continue };
         let written = fs::metadata(path).and_then(|meta| meta.modified());
         let written = written.map_err(|error| Failure::io(path, &error))?;
-        if found.as_ref().is_none_or(|(newest, ..)| written >= *newest) {
-            found = Some((written, path.clone(), at as u64));
-        }
+        let is_table = path.extension().is_none_or(|extension| extension != "jnl");
+        found = found.max(Some(((is_table, written), path.clone(), at as u64)));
     }
     Ok(found.map(|(_, path, at)| (path, at)))
 }

@@ -147,7 +147,7 @@ fn spawn(data: &Path, options: &[&str]) -> Done<Child> {
     let failed = |error: std::io::Error| Failure::failed(format!("cannot start a kernel: {}", plain(&error)));
     let log = File::options().create(true).append(true).open(log(data)).map_err(failed)?;
     let mut command = Command::new(std::env::current_exe().map_err(failed)?);
-    command.arg("--data").arg(data).args(["up", "--leash"]).args(options);
+    command.arg("--data").arg(data).args(["up", "--leash", "--no-lan"]).args(options);
     command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(log);
     #[cfg(unix)]
     std::os::unix::process::CommandExt::process_group(&mut command, 0);

@@ -90,6 +90,16 @@ pub(super) async fn resolve(
     addr
 }
 
+/// Of socket addresses that somebody named, those of another machine that can be dialled.
+pub(super) fn dialled(sockets: &[SocketAddr]) -> impl Iterator<Item = SocketAddr> {
+    let other = |socket: &SocketAddr| {
+        let ip = socket.ip();
+        socket.port() != 0
+            && !(ip.is_unspecified() || ip.is_multicast() || ip.is_loopback() || is_link_local(ip))
+    };
+    sockets.iter().copied().filter(other)
+}
+
 /// Where an endpoint can be reached.
 pub(super) fn own(endpoint: &Endpoint) -> Vec<String> {
     let addr = endpoint.addr();

@@ -9,7 +9,7 @@ use once_core::waist::{Input, LinkEvent};
 use once_model::ids::KernelId;
 use once_model::wire::ALPN;
 
-use super::{Net, address, talk};
+use super::{Net, address, lan, talk};
 
 /// A dial that takes longer has failed. QUIC gives up on a silent address before.
 const DIAL_TIMEOUT: Duration = Duration::from_secs(5);
@@ -19,12 +19,28 @@ const NO_APPLICATION_PROTOCOL: u8 = 120;
 
 impl Net {
     pub(super) async fn dial_now(self: Arc<Self>, peer: KernelId, addresses: Vec<String>) {
+        if let Some(connection) = self.connect_near(&peer, &addresses).await {
+            return talk::run(&self, connection, peer, true, None).await;
+        }
         let silent = || format!("no answer from {}", listed(&addresses));
         let dialled = tokio::time::timeout(DIAL_TIMEOUT, self.connect(&peer, &addresses)).await;
         match dialled.unwrap_or_else(|_| Err(silent())) {
             Ok(connection) => talk::run(&self, connection, peer, true, None).await,
             Err(reason) => self.tell(Input::Link { peer, event: LinkEvent::DialFailed { reason } }).await,
         }
+    }
+
+    /// Where it was heard on the local network, if that says more than what is known.
+    async fn connect_near(&self, peer: &KernelId, known: &[String]) -> Option<Connection> {
+        let near = self.near.of(peer);
+        if near.iter().all(|address| known.contains(address)) {
+            return None;
+        }
+        if !lan::is_there(peer, &near).await {
+            self.near.forget(peer, &near);
+            return None;
+        }
+        tokio::time::timeout(DIAL_TIMEOUT, self.connect(peer, &near)).await.ok()?.ok()
     }
 
     async fn connect(&self, peer: &KernelId, addresses: &[String]) -> Result<Connection, String> {

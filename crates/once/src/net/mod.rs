@@ -13,6 +13,7 @@ mod giving;
 mod hands;
 mod heard;
 mod incoming;
+mod lan;
 mod outgoing;
 mod pulls;
 mod pulse;
@@ -35,6 +36,7 @@ pub(crate) use exchange::initiate;
 pub use exchange::{Progress, Report};
 pub(crate) use finding::{FindFailed, build_index, find};
 pub(crate) use hands::{Handle, Offline};
+pub(crate) use lan::announce;
 pub(crate) use outgoing::{Out, Outgoing};
 pub(crate) use pulls::pull;
 pub(crate) use pulse::pulse;
@@ -94,6 +96,7 @@ pub(crate) struct Net {
     transfers: Arc<bodies::Transfers>,
     chatter: Chatter,
     wheel: Arc<Wheel>,
+    near: lan::Near,
 }
 
 impl Net {
@@ -117,6 +120,7 @@ impl Net {
             transfers: Arc::default(),
             chatter: Chatter::default(),
             wheel,
+            near: lan::Near::default(),
         })
     }
 
