@@ -10,7 +10,7 @@ use crate::net::{self, Handle, Listen, Net, Offline};
 use crate::shell::Kept;
 use crate::{Error, Kernel, shell};
 
-/// How a kernel starts.
+/// Builder of a running kernel.
 ///
 /// ```no_run
 /// # async fn run() -> Result<(), once::Error> {
@@ -83,7 +83,7 @@ impl Builder {
         self
     }
 
-    /// Teaches it a component. Of two with one name the later one counts.
+    /// Adds a component. Of two with one name the later one counts.
     pub fn component(mut self, component: impl Into<Component>) -> Self {
         self.components.add(component.into());
         self

@@ -58,7 +58,7 @@ impl Following {
     }
 }
 
-/// A share that does not know its receiver yet.
+/// Builder of a share: [`Share::to`] says who gets it.
 ///
 /// ```no_run
 /// # async fn run(alice: once::Kernel, bob: once::KernelId, key: once::ObjectKey) -> Result<(), once::Error> {
@@ -80,7 +80,7 @@ impl Share {
     }
 }
 
-/// A share. Awaiting it returns when it is durable here; [`ShareTo::delivered`] when it is durable there.
+/// Builder of a share with a peer. Awaiting it returns when it is durable here; [`ShareTo::delivered`] when it is durable there.
 #[must_use]
 pub struct ShareTo {
     kernel: Kernel,
@@ -123,7 +123,7 @@ impl IntoFuture for ShareTo {
 /// How often an object is asked for that changes before its bytes are fetched.
 const FOUND_TRIES: usize = 4;
 
-/// A request for an object.
+/// Builder of a request for an object. Awaiting it returns what a peer answered.
 ///
 /// ```no_run
 /// # async fn run(alice: once::Kernel, bob: once::KernelId, ior: once::Ior) -> Result<(), once::Error> {
@@ -144,7 +144,7 @@ pub struct Request {
 }
 
 impl Request {
-    /// Ask this peer only.
+    /// Asks this peer only.
     pub fn from(mut self, peer: KernelId) -> Self {
         self.from = Some(peer);
         self
@@ -286,7 +286,7 @@ pub struct ObjectCopy {
 }
 
 impl ObjectCopy {
-    /// Who had it.
+    /// The kernel that had it.
     #[must_use]
     pub fn peer(&self) -> KernelId {
         self.peer
@@ -298,7 +298,7 @@ impl ObjectCopy {
         self.arrival.body.as_ref()
     }
 
-    /// The object's identity.
+    /// The object's key.
     #[must_use]
     pub fn key(&self) -> ObjectKey {
         self.arrival.header.key()
@@ -377,7 +377,7 @@ impl Kernel {
         Ok(Following { kernel: self.clone(), key, events })
     }
 
-    /// No longer follows it.
+    /// Ends a subscription made with [`Kernel::follow`]; the copy stays.
     ///
     /// ```no_run
     /// # async fn run(alice: once::Kernel, key: once::ObjectKey, home: once::KernelId) -> Result<(), once::Error> {

@@ -45,7 +45,7 @@ impl Coordination {
     }
 }
 
-/// A coordination that is being put together. Awaiting it waits for its end; [`Coordinate::start`] returns when it is durable
+/// Builder of a coordination. Awaiting it waits for its end; [`Coordinate::start`] returns when it is durable
 /// here.
 ///
 /// Dropping it, or the future, does not end what was started.
@@ -182,7 +182,7 @@ fn object_uuid(kernel: &KernelId, id: &Uuid) -> Uuid {
 }
 
 impl Coordinate {
-    /// With this id (UUIDv7) instead of a new one: asking again with it is the same coordination.
+    /// Gives it this id (a UUID of version 7) instead of a new one: asking again with the same id is the same coordination.
     pub fn id(mut self, id: Uuid) -> Self {
         self.id = Some(id);
         self
@@ -195,7 +195,7 @@ impl Coordinate {
         self
     }
 
-    /// Returns when it is durable here that it will be carried out.
+    /// Returns when the coordination is durable here: from then on it is carried out, whatever happens.
     ///
     /// # Errors
     /// When the id belongs to another plan or to something else, or the disk is full.
@@ -204,7 +204,7 @@ impl Coordinate {
         self.begin(id).await
     }
 
-    /// Waits for its end, telling each time something has changed.
+    /// Waits for its end, and tells of each change until then.
     ///
     /// # Errors
     /// As [`Coordinate::start`], and when its end does not come within the time.

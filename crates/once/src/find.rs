@@ -22,7 +22,7 @@ pub(crate) const SEARCH_MAX: Duration = Duration::from_secs(30);
 /// How long it is waited for a connection to a kernel.
 const CONNECTION_MAX: Duration = Duration::from_secs(5);
 
-/// An object that was found, as the kernel knows it that told of it.
+/// An object that was found, as the kernel that told of it knows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FoundObject {
     kernel: KernelId,
@@ -85,7 +85,7 @@ impl FoundObject {
     }
 }
 
-/// All that a search came to.
+/// The result of a search: what was found, and which kernels could not be asked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct FoundObjects {
@@ -110,7 +110,7 @@ pub enum FindStep {
     },
 }
 
-/// A search: what all has to fit, and where to look. Awaiting it waits for all; [`Find::stream`] tells what is found as it
+/// Builder of a search: which conditions an object must meet, and where to look. Awaiting it waits for all; [`Find::stream`] tells what is found as it
 /// comes. Dropping it ends it.
 ///
 /// ```no_run

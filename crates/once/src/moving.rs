@@ -10,7 +10,7 @@ use once_model::ids::{KernelId, ObjectKey};
 use crate::error::OrError;
 use crate::{Error, Kernel};
 
-/// A move that is being put together. Awaiting it waits until the object lives on the other kernel.
+/// Builder of a move. Awaiting it waits until the object lives on the other kernel.
 ///
 /// ```no_run
 /// # async fn run(alice: once::Kernel, bob: once::KernelId, key: once::ObjectKey) -> Result<(), once::Error> {
@@ -102,7 +102,7 @@ pub struct Departure {
     pub leaves_calls: bool,
 }
 
-/// An object that has come to a kernel, and has not been told so: until then it does nothing else.
+/// An object that has arrived at a kernel and has not been told so. Until it is, it does nothing else.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct PendingArrival {
@@ -114,7 +114,7 @@ pub struct PendingArrival {
     pub since_ms: u64,
 }
 
-/// An object that was to move, or wanted to, and stays without anybody having been told.
+/// A move that failed when nobody was waiting for it: the object stays.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct FailedMove {
@@ -128,7 +128,7 @@ pub struct FailedMove {
     pub why: String,
 }
 
-/// Where an object is that was here or has come here, and who has not heard of it.
+/// An object that has moved, and the kernels that have not heard of its new home yet.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct NewsOwed {

@@ -113,7 +113,7 @@ macro_rules! scoped {
     };
 }
 
-/// A right that is being given. Awaiting it gives it, and returns all grants of that right that its receiver holds then.
+/// Builder of a grant. Awaiting it gives it, and returns all grants of that right that its receiver holds then.
 ///
 /// Without options it is a right on every object of this kernel, without an end.
 ///
@@ -140,7 +140,7 @@ pub struct Grant {
 scoped!(Grant);
 
 impl Grant {
-    /// Ends by itself after this time.
+    /// Ends the grant after this time.
     pub fn expires(mut self, after: Duration) -> Self {
         self.wish.expires = Some(after);
         self
@@ -153,7 +153,7 @@ impl Grant {
     }
 }
 
-/// A right that is being taken back. Awaiting it takes it back, and returns all grants of that right that its holder has then.
+/// Builder of a revocation. Awaiting it takes it back, and returns all grants of that right that its holder has then.
 ///
 /// It takes back what was given with the same options.
 ///

@@ -16,7 +16,7 @@ use crate::{ActionResult, Error, Kernel};
 /// Receipts of one object in one answer, unless another number is asked for.
 const RECEIPTS: usize = 256;
 
-/// An action that is being taken back. Awaiting it waits for what its home says; [`Cancel::send`] does not.
+/// Builder of a cancellation. Awaiting it waits for what the action's home says; [`Cancel::send`] does not.
 ///
 /// ```no_run
 /// # async fn run(alice: once::Kernel, id: once::model::ids::Uuid) -> Result<(), once::Error> {
@@ -61,7 +61,7 @@ impl Cancel {
     }
 }
 
-/// A receipt that is being asked for. Awaiting it returns the receipt, signed and checked.
+/// Builder of a request for a receipt. Awaiting it returns the receipt, signed and checked.
 ///
 /// ```no_run
 /// # async fn run(alice: once::Kernel, id: once::model::ids::Uuid) -> Result<(), once::Error> {
@@ -91,7 +91,7 @@ impl ReceiptRequest {
     }
 }
 
-/// Receipts of an object that are being made. Awaiting it returns a page of them, oldest first.
+/// Builder of receipts of an object's history. Awaiting it returns a page of them, oldest first.
 ///
 /// ```no_run
 /// # async fn run(alice: once::Kernel, key: once::ObjectKey) -> Result<(), once::Error> {
@@ -127,7 +127,7 @@ impl Receipts {
     }
 }
 
-/// A page of a history that is being put together. Awaiting it returns the page, and where the next one begins.
+/// Builder of a look into an object's history. Awaiting it returns the page, and where the next one begins.
 ///
 /// ```no_run
 /// # async fn run(alice: once::Kernel, key: once::ObjectKey) -> Result<(), once::Error> {

@@ -10,7 +10,7 @@ use crate::api::contract::{self, ListResult, ObjectState, RefsResult, Sort};
 use crate::api::{list, methods, names};
 use crate::{Change, Error, Kernel, Object};
 
-/// A scenario that is about to be kept. Awaiting it returns the object, and what became of it.
+/// Builder of an import. Awaiting it returns the object, and what became of it.
 ///
 /// ```no_run
 /// # async fn run(alice: once::Kernel, revision: once::model::ids::Hash) -> Result<(), once::Error> {
@@ -50,7 +50,7 @@ impl Import {
     }
 }
 
-/// A new state of an object. Awaiting it returns the object, and what became of it.
+/// Builder of a new state of an object. Awaiting it returns the object, and what became of it.
 ///
 /// ```no_run
 /// # async fn run(alice: once::Kernel, key: once::ObjectKey, revision: once::model::ids::Hash) -> Result<(), once::Error> {
@@ -81,7 +81,7 @@ impl Put {
     }
 }
 
-/// A page of a listing that is being put together. Awaiting it returns the page, and where the next one begins.
+/// Builder of a listing of objects. Awaiting it returns the page, and where the next one begins.
 ///
 /// ```no_run
 /// # async fn run(alice: once::Kernel) -> Result<(), once::Error> {

@@ -17,7 +17,7 @@ use crate::net::{Ticket, check_addresses};
 use crate::shell::now_ms;
 use crate::{Error, Kernel, datadir};
 
-/// An invite that is being put together. Awaiting it makes it, durably, and returns its ticket.
+/// Builder of an invite. Awaiting it makes it, durably, and returns its ticket.
 ///
 /// ```no_run
 /// # async fn run(alice: once::Kernel) -> Result<(), once::Error> {
@@ -37,13 +37,13 @@ pub struct Invite {
 }
 
 impl Invite {
-    /// Whoever uses it is called so here.
+    /// The petname that the newcomer gets here.
     pub fn petname(mut self, name: impl Into<String>) -> Self {
         self.petname = Some(name.into());
         self
     }
 
-    /// Ends after this time. Default: a day.
+    /// Ends the invite after this time. Default: a day.
     pub fn expires(mut self, after: Duration) -> Self {
         self.valid = after;
         self
@@ -60,7 +60,7 @@ impl Invite {
     }
 }
 
-/// The use of an invite. Awaiting it returns when both kernels are peers.
+/// Builder of a join: the use of an invite. Awaiting it returns when both kernels are peers.
 ///
 /// ```no_run
 /// # async fn run(bob: once::Kernel, ticket: once::Ticket) -> Result<(), once::Error> {
@@ -80,7 +80,7 @@ pub struct Join {
 }
 
 impl Join {
-    /// The kernel that invites is called so here.
+    /// The petname that the inviting kernel gets here.
     pub fn petname(mut self, name: impl Into<String>) -> Self {
         self.petname = Some(name.into());
         self
@@ -115,7 +115,7 @@ impl Join {
     }
 }
 
-/// A peer that is being added without an invite. Awaiting it adds it.
+/// Builder of a new peer, without an invite. Awaiting it adds it.
 ///
 /// ```no_run
 /// # async fn run(alice: once::Kernel, bob: once::KernelId) -> Result<(), once::Error> {
@@ -133,7 +133,7 @@ pub struct AddPeer {
 }
 
 impl AddPeer {
-    /// It is called so here.
+    /// The petname that it gets here.
     pub fn petname(mut self, name: impl Into<String>) -> Self {
         self.petname = Some(name.into());
         self
@@ -152,7 +152,7 @@ impl AddPeer {
     }
 }
 
-/// A change of what is kept of a peer. Awaiting it makes it; what is not named stays as it is.
+/// Builder of a change of a peer's petname, quota or addresses. Awaiting it makes it; what is not named stays as it is.
 ///
 /// ```no_run
 /// # async fn run(alice: once::Kernel, bob: once::KernelId) -> Result<(), once::Error> {
@@ -171,13 +171,13 @@ pub struct ChangePeer {
 }
 
 impl ChangePeer {
-    /// It is called so here from now on.
+    /// The petname that it has here from now on.
     pub fn petname(mut self, name: impl Into<String>) -> Self {
         self.petname = Some(name.into());
         self
     }
 
-    /// It may keep so many bytes here.
+    /// How many bytes it may store here by sharing.
     pub fn quota_bytes(mut self, bytes: u64) -> Self {
         self.quota_bytes = Some(bytes);
         self
@@ -196,7 +196,7 @@ impl ChangePeer {
     }
 }
 
-/// A connection that is being made. Awaiting it returns when the peer is connected, with the time of a round trip if that was
+/// Builder of a connection. Awaiting it returns when the peer is connected, with the time of a round trip if that was
 /// measured already.
 ///
 /// ```no_run
