@@ -110,8 +110,8 @@ pub enum FindStep {
     },
 }
 
-/// Builder of a search: which conditions an object must meet, and where to look. Awaiting it waits for all; [`Find::stream`] tells what is found as it
-/// comes. Dropping it ends it.
+/// Builder of a search: which conditions an object must meet, and where to look. Awaiting it waits for all; [`Find::stream`]
+/// tells what is found as it comes. Dropping it ends the search.
 ///
 /// ```no_run
 /// # async fn run(alice: once::Kernel, bob: once::KernelId) -> Result<(), once::Error> {
