@@ -28,6 +28,10 @@ tidy:
 doc:
     cargo doc --workspace --no-deps --open
 
+# The book, as a web site in target/book (needs mdbook: `cargo install --locked mdbook --version 0.5.4`).
+book *ARGS:
+    mdbook build {{ARGS}}
+
 # Worlds of kernels in virtual time: `just sim --seeds 2000`, `just sim --seed 7`, `just sim --mutants`.
 sim *ARGS:
     cargo run --release -p once-sim -- {{ARGS}}

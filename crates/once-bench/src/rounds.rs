@@ -56,7 +56,7 @@ pub enum Absent {
     Failed(String),
 }
 
-/// Everything measured.
+/// Everything that was measured so far.
 #[derive(Default)]
 pub struct Book {
     pub series: Vec<Series>,

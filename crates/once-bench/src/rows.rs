@@ -180,7 +180,7 @@ fn echo_figures(name: &'static str, rate: &str, figures: echo::Figures, book: &m
     Ok(true)
 }
 
-/// All rows.
+/// All rows, in the order of the report.
 const ROWS: [Row; 37] = [
     row(FDATASYNC, What::Fdatasync).durable(),
     row("echo", What::Echo),

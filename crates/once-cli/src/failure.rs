@@ -16,7 +16,7 @@ use crate::ui;
 pub const USAGE: u8 = 2;
 /// Unreachable, or not known whether it was done.
 pub const UNREACHABLE: u8 = 4;
-/// Our fault.
+/// Exit code of a fault of this program or of the kernel.
 pub const FAULT: u8 = 5;
 
 /// Done in part, and not undone.
@@ -27,7 +27,7 @@ pub const IN_DOUBT: u8 = 6;
 pub struct Exit(pub u8);
 
 impl Exit {
-    /// Done.
+    /// Exit code 0: it was done.
     pub const DONE: Self = Self(0);
     /// Failed, and said why.
     pub const FAILED: Self = Self(1);

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use clap::Command;
 
 /// The commands by task, in the order in which somebody meets them.
-const TASKS: [(&str, &[&str]); 8] = [
+pub const TASKS: [(&str, &[&str]); 8] = [
     ("Begin", &["init", "up", "stop", "status", "demo"]),
     ("Connect kernels", &["invite", "invites", "join", "peers", "grant", "revoke", "grants"]),
     ("Objects", &["import", "export", "ls", "find", "show", "refs", "create", "put", "rm", "claim"]),

@@ -10,6 +10,8 @@ mod demo;
 mod failure;
 mod help;
 mod log;
+#[cfg(test)]
+mod reference;
 mod scenarios;
 mod ui;
 

@@ -1,12 +1,14 @@
-//! The console blocks of the README, and of the page on replacing a machine, are true.
+//! The console blocks of the README, the quick start, the tutorials and the recipes are true.
 //!
 //! All blocks of a page are run as a reader does: one after the other, in one shell, in one folder, with `once` in the path. No command
-//! may fail. Each line of output that a block shows must be a line that it printed, in this order; `…` stands for anything.
+//! may fail. Each line of output that a block shows must be a line that it printed, in this order; `…` stands for anything. A block that
+//! begins with ```` ```python file=NAME ```` is the file NAME, which the reader has saved before; the page names it.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod common;
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
@@ -38,6 +40,24 @@ fn blocks(text: &str) -> Vec<Block> {
         }
     }
     blocks
+}
+
+/// The files that a page tells its reader to save, each with its name.
+fn saved(text: &str) -> Vec<(String, String)> {
+    let mut files: Vec<(String, String)> = Vec::new();
+    let mut inside = false;
+    for line in text.lines() {
+        if line.starts_with("```") {
+            let name = line.split_once(" file=").map(|(_, name)| name.to_owned());
+            inside = name.is_some();
+            files.extend(name.map(|name| (name, String::new())));
+        } else if inside {
+            let (_, content) = files.last_mut().unwrap();
+            content.push_str(line);
+            content.push('\n');
+        }
+    }
+    files
 }
 
 /// Whether a printed line is the one that is shown.
@@ -74,9 +94,12 @@ impl Drop for Stop<'_> {
 const NEXT: &str = "-- the next block --";
 
 /// Runs all blocks, and returns what each of them printed.
-fn run(page: &str, blocks: &[Block]) -> Vec<String> {
+fn run(page: &str, blocks: &[Block], files: &[(String, String)]) -> Vec<String> {
     let home = Home::new();
     let _stop = Stop(&home);
+    for (name, content) in files {
+        home.file(name, content);
+    }
     let path = std::env::join_paths(
         std::iter::once(Path::new(ONCE).parent().unwrap().to_owned())
             .chain(std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default())),
@@ -101,9 +124,13 @@ fn run(page: &str, blocks: &[Block]) -> Vec<String> {
 
 /// Runs all blocks of a page, and holds what they printed against what they show.
 fn is_true(page: &str) {
-    let blocks = blocks(&fs::read_to_string(Path::new(ROOT).join(page)).unwrap());
-    assert!(blocks.len() >= 3, "{page} has lost its console blocks");
-    let printed = run(page, &blocks);
+    let text = fs::read_to_string(Path::new(ROOT).join(page)).unwrap();
+    let (blocks, files) = (blocks(&text), saved(&text));
+    assert!(!blocks.is_empty(), "{page} has lost its console blocks");
+    for (name, _) in &files {
+        assert!(text.contains(&format!("`{name}`")), "{page} does not say where {name} is to be saved");
+    }
+    let printed = run(page, &blocks, &files);
     assert_eq!(printed.len(), blocks.len());
     for (block, printed) in blocks.iter().zip(&printed) {
         assert!(!block.commands.is_empty() && !block.expected.is_empty(), "{page}:{}", block.line);
@@ -118,14 +145,49 @@ fn is_true(page: &str) {
     }
 }
 
-#[test]
-fn what_the_readme_shows_is_true() {
-    is_true("README.md");
+/// One test for each page, so that they run side by side, and the list of them.
+macro_rules! pages {
+    ($($name:ident: $page:literal,)*) => {
+        const PAGES: &[&str] = &[$($page),*];
+
+        mod what_it_shows_is_true {
+            $(
+                #[test]
+                fn $name() {
+                    super::is_true($page);
+                }
+            )*
+        }
+    };
+}
+
+pages! {
+    readme: "README.md",
+    quick_start: "docs/quick-start.md",
+    replacing_a_machine: "docs/replacing-a-machine.md",
+    field_team: "docs/tutorials/field-team.md",
+    money: "docs/tutorials/money.md",
+    device_twins: "docs/tutorials/device-twins.md",
+    python_component: "docs/tutorials/python-component.md",
+    how_to_objects: "docs/how-to/objects.md",
+    how_to_peers: "docs/how-to/peers.md",
+    how_to_actions: "docs/how-to/actions.md",
+    how_to_sharing: "docs/how-to/sharing.md",
+    how_to_care: "docs/how-to/care.md",
 }
 
 #[test]
-fn what_the_page_on_replacing_a_machine_shows_is_true() {
-    is_true("docs/replacing-a-machine.md");
+fn every_page_with_console_blocks_is_run() {
+    let mut with_blocks = BTreeSet::from(["README.md".to_owned()]);
+    for (path, text) in common::files(&Path::new(ROOT).join("docs")) {
+        if path.extension().is_some_and(|ending| ending == "md")
+            && !blocks(&String::from_utf8(text).unwrap()).is_empty()
+        {
+            with_blocks.insert(format!("docs/{}", path.display()));
+        }
+    }
+    let run: BTreeSet<_> = PAGES.iter().map(|page| (*page).to_owned()).collect();
+    assert_eq!(with_blocks, run);
 }
 
 #[test]

@@ -29,7 +29,7 @@ mod switch {
             pub enum Mutant { $($(#[doc = $doc])* $name,)* }
 
             impl Mutant {
-                /// Every one.
+                /// Every planted bug, in the order of this list.
                 pub const ALL: &'static [Self] = &[$(Self::$name),*];
 
                 /// The bug's name.

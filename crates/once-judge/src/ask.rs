@@ -10,9 +10,9 @@ use crate::seen::{Json, Proof, State};
 pub enum Right {
     /// To share into this kernel.
     Share,
-    /// To read.
+    /// Read objects.
     Read,
-    /// To act.
+    /// Act on objects.
     Act,
     /// To move objects here.
     Host,
@@ -27,29 +27,29 @@ pub enum Scope {
     All,
     /// The objects of a component.
     Component(String),
-    /// One object.
+    /// One object, by its key.
     Object(ObjectKey),
 }
 
 /// Who has a right.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Grantee {
-    /// A kernel.
+    /// A kernel holds it.
     Kernel(KernelId),
-    /// An object.
+    /// An object holds it.
     Object(ObjectKey),
 }
 
 /// A right that is granted or taken back.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Grant {
-    /// To whom.
+    /// The kernel or object that gets the right.
     pub to: Grantee,
     /// The home of an object that is granted something, as it was said then.
     pub home: Option<KernelId>,
-    /// What.
+    /// What it allows.
     pub right: Right,
-    /// On what.
+    /// What it is a right on.
     pub scope: Scope,
     /// Until when, by the kernel's clock, in milliseconds since 1970.
     pub expires_ms: Option<u64>,
@@ -60,7 +60,7 @@ pub struct Grant {
 /// An action as a client asks for it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AskAct {
-    /// Its id.
+    /// The action's id.
     pub id: Uuid,
     /// The object, as the client named it.
     pub object: ObjectKey,
@@ -68,7 +68,7 @@ pub struct AskAct {
     pub home: Option<KernelId>,
     /// The action's name.
     pub name: String,
-    /// Its arguments.
+    /// The arguments, as JSON.
     pub arguments: Json,
     /// What it depends on.
     pub given: Vec<Given>,
@@ -89,7 +89,7 @@ pub enum Ask {
     Put {
         /// Of which object.
         key: ObjectKey,
-        /// Its bytes.
+        /// The new state's bytes.
         state: State,
         /// Made from this revision; absent: the newest.
         base: Option<Hash>,
@@ -100,52 +100,52 @@ pub enum Ask {
     Remove(ObjectKey),
     /// What is kept beside becomes the next revision.
     Keep {
-        /// The object.
+        /// The object that the revision is kept beside.
         key: ObjectKey,
         /// What is kept.
         revision: Hash,
     },
     /// What is kept beside goes.
     Drop {
-        /// The object.
+        /// The object that the revision is kept beside.
         key: ObjectKey,
-        /// What goes.
+        /// Id of the revision that is dropped.
         revision: Hash,
     },
-    /// An action.
+    /// Do something to an object.
     Act(Box<AskAct>),
     /// What came of it?
     Outcome(Uuid),
     /// It is not wanted any more.
     Cancel(Uuid),
-    /// Prove it.
+    /// Fetch the receipt of the action of this id.
     Receipt(Uuid),
     /// A peer gets an object.
     Share {
-        /// Which.
+        /// The object to send.
         key: ObjectKey,
-        /// Who.
+        /// The peer that gets it.
         to: KernelId,
     },
     /// What a peer is owed is given up.
     GiveUp {
-        /// Which object.
+        /// The object that was owed.
         key: ObjectKey,
-        /// Who.
+        /// The peer that it was owed to.
         to: KernelId,
     },
     /// Revisions are wanted.
     Follow {
         /// Of which object.
         key: ObjectKey,
-        /// From whom.
+        /// The kernel that sends the revisions.
         from: KernelId,
     },
-    /// No longer.
+    /// Ends a subscription.
     Unfollow {
         /// Of which object.
         key: ObjectKey,
-        /// From whom.
+        /// The kernel that sent the revisions.
         from: KernelId,
     },
     /// A right is given.
@@ -169,14 +169,14 @@ pub enum Ask {
     Join(KernelId),
     /// An object gets another home.
     Move {
-        /// Which.
+        /// The object to move.
         key: ObjectKey,
-        /// Where.
+        /// The kernel that is to be its home.
         to: KernelId,
         /// It does not wait for its calls.
         leaves_calls: bool,
     },
-    /// It stays.
+    /// Take the wish to move this object back.
     Stay(ObjectKey),
     /// The clock is right, although it is behind.
     ClockAccept,
@@ -191,7 +191,7 @@ pub enum Ask {
     Worked {
         /// The effect's id.
         id: Uuid,
-        /// The object.
+        /// The object that is written.
         object: ObjectKey,
         /// Its result, or why it failed.
         answer: Result<Json, Json>,
@@ -225,7 +225,7 @@ pub enum Reply {
 /// `data.code` of an error (`docs/local-api.md`, Errors). What came of an action is [`Reply::Outcome`] and no error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Refusal {
-    /// Malformed.
+    /// The request is malformed.
     Usage,
     /// No such thing here.
     NotFound,
@@ -249,7 +249,7 @@ pub enum Refusal {
     Quota,
     /// The disk is nearly full.
     DiskFull,
-    /// No connection.
+    /// There is no connection to the kernel.
     Unreachable,
     /// The id is older than what is known.
     IdTooOld,

@@ -226,7 +226,7 @@ pub struct Violation {
     pub kernel: KernelId,
     /// When, in the time of the world.
     pub at_ms: u64,
-    /// What.
+    /// What is wrong, in words.
     pub what: String,
 }
 
@@ -318,7 +318,7 @@ impl Tally {
 pub(crate) enum How {
     /// One answer is right.
     Exact,
-    /// Several are.
+    /// Several answers are right.
     Set,
     /// It could not be made.
     NotMade,

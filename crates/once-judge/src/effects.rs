@@ -27,7 +27,7 @@ pub(crate) enum Kind {
         /// The clock has shown it.
         reached: bool,
     },
-    /// Work outside.
+    /// Work in the outside world.
     Activity {
         name: String,
         arguments: Json,

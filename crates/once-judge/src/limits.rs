@@ -47,7 +47,7 @@ pub struct Limits {
     pub outbox_rows: u64,
     /// Most actions of one lane that wait at their origin.
     pub queue_rows: u64,
-    /// Most peers.
+    /// How many peers a kernel may have.
     pub peers: usize,
     /// Rows that a kernel looks at in one step.
     pub slice_rows: usize,

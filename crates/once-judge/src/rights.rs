@@ -9,11 +9,11 @@ use crate::ask::{Grant, Grantee, Right, Scope};
 /// Yes, no, or not to be told from what was seen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Tri {
-    /// No.
+    /// It is certainly not allowed.
     No,
     /// The page, or what was seen, leaves it open.
     Open,
-    /// Yes.
+    /// It is certainly allowed.
     Yes,
 }
 
@@ -23,12 +23,12 @@ impl Tri {
         if yes { Self::Yes } else { Self::No }
     }
 
-    /// Both.
+    /// Both must be allowed.
     pub(crate) fn and(self, other: Self) -> Self {
         self.min(other)
     }
 
-    /// Either.
+    /// One of both must be allowed.
     pub(crate) fn or(self, other: Self) -> Self {
         self.max(other)
     }

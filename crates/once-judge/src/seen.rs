@@ -10,7 +10,7 @@ use once_model::wire::Frame;
 
 pub use crate::ask::{Ask, AskAct, Grant, Grantee, Refusal, Reply, Right, Scope};
 
-/// JSON, verbatim.
+/// JSON as it was spelled.
 pub type Json = Vec<u8>;
 
 /// Which way a frame goes, as the kernel sees it.
@@ -73,14 +73,14 @@ pub enum Seen {
     },
     /// A connection is gone for this kernel.
     LinkDown {
-        /// Its number.
+        /// The connection's number.
         conn: u64,
         /// The other side.
         peer: KernelId,
     },
     /// A frame is taken, or leaves.
     Frame {
-        /// Which.
+        /// Whether the frame came in or went out.
         direction: Direction,
         /// On which connection.
         conn: u64,
@@ -88,14 +88,14 @@ pub enum Seen {
         stream: u64,
         /// The other side.
         peer: KernelId,
-        /// The frame.
+        /// The frame, decoded.
         frame: Box<Frame>,
     },
     /// A client's command is taken.
     Client {
         /// Comes back in the answers.
         token: u64,
-        /// The command.
+        /// What the client asked for.
         ask: Ask,
     },
     /// A client is answered. An act may be answered twice: that it is accepted, and what came of it.
@@ -120,9 +120,9 @@ pub enum Seen {
         id: Uuid,
         /// Whose work it is.
         object: ObjectKey,
-        /// Its name.
+        /// The action's name.
         name: String,
-        /// Its arguments.
+        /// The arguments, as JSON.
         arguments: Json,
     },
     /// Whoever listens is told.
@@ -131,7 +131,7 @@ pub enum Seen {
         object: ObjectKey,
         /// Under which name.
         name: String,
-        /// What.
+        /// What was published, as JSON.
         data: Json,
     },
     /// An action is recorded: ledger, mark, entry, and the revision that it made.
@@ -142,7 +142,7 @@ pub enum Seen {
     Sealed(Box<Handoff>),
     /// The copy of an object here is gone, without a tombstone.
     Dropped {
-        /// The object.
+        /// The object that was told.
         key: ObjectKey,
     },
     /// What was taken since the last commit was written, in one batch, and not synced.
@@ -166,7 +166,7 @@ pub struct Asked {
     pub incarnation: Incarnation,
     /// Its place in its lane.
     pub sequence: u64,
-    /// The action.
+    /// What was asked.
     pub action: Action,
 }
 
@@ -177,16 +177,16 @@ pub enum Said {
     Done {
         /// The new state; none: the same bytes.
         state: Option<State>,
-        /// The result.
+        /// The component's result, as JSON.
         result: Json,
         /// What follows, in the order in which it was named.
         effects: Vec<Effect>,
     },
-    /// It said no, or panicked.
+    /// The component rejected it, or panicked.
     Failed(Json),
     /// No component here reads this object or knows the action.
     NoComponent,
-    /// Whoever has the component cannot be asked just now, or has gone away.
+    /// The component is unavailable or at capacity.
     NotNow,
 }
 
@@ -219,13 +219,13 @@ pub struct Then {
 pub enum Effect {
     /// An action on an object.
     Act {
-        /// The object.
+        /// The object that is acted on.
         object: ObjectKey,
         /// Its home, as the component or this kernel knows it.
         home: Option<KernelId>,
         /// The action's name.
         name: String,
-        /// Its arguments.
+        /// The arguments, as JSON.
         arguments: Json,
         /// What it depends on.
         given: Vec<Given>,
@@ -240,7 +240,7 @@ pub enum Effect {
     Remove,
     /// The object gets another home.
     Move {
-        /// Where.
+        /// The kernel that is to be its home.
         to: KernelId,
     },
     /// An action of this object, later.
@@ -249,28 +249,28 @@ pub enum Effect {
         name: String,
         /// In how many milliseconds.
         after_ms: u64,
-        /// Which.
+        /// The action that the timer brings.
         then: Then,
     },
     /// That timer ends.
     EndTimer {
-        /// Its name.
+        /// The timer's name.
         name: String,
     },
-    /// Work outside.
+    /// Work in the outside world.
     Activity {
-        /// Its name.
+        /// The kind of work.
         name: String,
-        /// Its arguments.
+        /// The arguments, as JSON.
         arguments: Json,
         /// Who is told.
         then: Then,
     },
-    /// News.
+    /// Something is published.
     Publish {
-        /// Its name.
+        /// The topic.
         name: String,
-        /// What.
+        /// What is said, as JSON.
         data: Json,
     },
 }
@@ -291,7 +291,7 @@ pub struct Recorded {
 /// A revision as it was written.
 #[derive(Debug, Clone)]
 pub struct Revised {
-    /// Its header.
+    /// Header of the revision.
     pub header: Header,
     /// The chain of its object.
     pub chain: Chain,
@@ -300,7 +300,7 @@ pub struct Revised {
 /// A revision that came as it is.
 #[derive(Debug, Clone)]
 pub struct Kept {
-    /// Its header.
+    /// Header of the revision.
     pub header: Header,
     /// Its chain, if it is claimed.
     pub chain: Option<Chain>,

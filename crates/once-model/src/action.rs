@@ -55,7 +55,7 @@ pub struct Action {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
 #[cbor(map)]
 pub struct Given {
-    /// The object.
+    /// The scenario's object.
     #[n(0)]
     pub key: ObjectKey,
     /// Hash of its bytes.
@@ -165,7 +165,7 @@ pub enum Outcome {
     /// It ran: the component's result, verbatim JSON.
     #[n(0)]
     Done(#[cbor(n(0), with = "crate::cbor::json_bytes")] Bytes),
-    /// It ran, and the component said no: state and effects as before. Verbatim JSON.
+    /// It ran, and the component rejected it: state and effects as before. Verbatim JSON.
     #[n(1)]
     Failed(#[cbor(n(0), with = "crate::cbor::json_bytes")] Bytes),
     /// It never ran and never will.
@@ -223,7 +223,7 @@ impl From<ObjectKey> for LaneName {
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 #[cbor(map)]
 pub struct Act {
-    /// The lane.
+    /// The lane that the action is in.
     #[n(0)]
     pub lane: LaneName,
     /// Its place in the lane, from 1.
@@ -256,7 +256,7 @@ pub struct Act {
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 #[cbor(map)]
 pub struct ActOutcome {
-    /// The lane.
+    /// The lane that is asked for.
     #[n(0)]
     pub lane: LaneName,
     /// The action's place in the lane.
@@ -283,7 +283,7 @@ pub struct ActOutcome {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
 #[cbor(map)]
 pub struct After {
-    /// Its key.
+    /// The object's key after the action.
     #[n(0)]
     pub key: ObjectKey,
     /// [`crate::header::Header::id`] of its revision.
@@ -295,7 +295,7 @@ pub struct After {
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 #[cbor(map)]
 pub struct Need {
-    /// The lane.
+    /// The lane that the outcomes are of.
     #[n(0)]
     pub lane: LaneName,
     /// The action's place in the lane.
@@ -310,7 +310,7 @@ pub struct Need {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
 #[cbor(map)]
 pub struct Missing {
-    /// The lane.
+    /// The lane whose floor is told.
     #[n(0)]
     pub lane: LaneName,
     /// The sequence that should have come.

@@ -13,7 +13,7 @@ use crate::sign::Signature;
 /// What came of an action, in a word.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
 pub enum OutcomeStatus {
-    /// It ran.
+    /// It ran, and the component accepted it.
     #[n(0)]
     Done,
     /// It ran, and the component rejected it.
@@ -82,7 +82,7 @@ pub struct Summary {
     /// The action's name.
     #[n(0)]
     pub name: String,
-    /// Its arguments.
+    /// The arguments, as far as they are kept.
     #[n(1)]
     pub arguments: Excerpt,
     /// Its result, or why the component rejected it. Absent if it never ran, and where the whole outcome is kept beside it.
@@ -162,7 +162,7 @@ impl ArchivedEntry {
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 #[cbor(map)]
 pub struct Archive {
-    /// The object.
+    /// The object whose history it is.
     #[n(0)]
     pub key: ObjectKey,
     /// The newest first.
@@ -174,7 +174,7 @@ pub struct Archive {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
 #[cbor(map)]
 pub struct Archived {
-    /// The object.
+    /// The object whose history it is.
     #[n(0)]
     pub key: ObjectKey,
     /// The number of the last entry of that page: it and all before it in the page are kept.

@@ -134,7 +134,7 @@ impl Answer {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
 #[cbor(map)]
 pub struct Naming {
-    /// The object.
+    /// The object, by the hash of its genesis record.
     #[n(0)]
     pub lineage: Lineage,
     /// The certificate under which the home named it.
@@ -186,13 +186,13 @@ pub struct Tip {
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 #[cbor(map)]
 pub struct Certificate {
-    /// The object.
+    /// The object, by the hash of its genesis record.
     #[n(0)]
     pub lineage: Lineage,
     /// The epoch it begins: one more than that of the certificate before.
     #[n(1)]
     pub epoch: u64,
-    /// Why.
+    /// Why there is a new link of the chain.
     #[n(2)]
     pub kind: CertificateKind,
     /// The home from this epoch on.
@@ -314,7 +314,7 @@ pub enum ChainError {
 /// A time for which a kernel was an object's home, by the numbers of the object's history.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Term {
-    /// The kernel.
+    /// The kernel that was the home.
     pub home: KernelId,
     /// The first entry that it has recorded, if it has recorded any.
     pub from: u64,
@@ -337,7 +337,7 @@ impl Chain {
         Self { genesis, links: Vec::new(), earlier_bytes: None }
     }
 
-    /// Today's home.
+    /// The kernel that may change the object today.
     #[must_use]
     pub fn home(&self) -> KernelId {
         self.links.last().map_or(self.genesis.home, |link| link.home)

@@ -40,7 +40,7 @@ pub struct Question {
     /// The newest revision was stored by the answering kernel at this time or later, by its clock, in milliseconds since 1970.
     #[n(4)]
     pub changed_since_ms: Option<u64>,
-    /// The home.
+    /// The home that the objects have.
     #[n(5)]
     pub home: Option<KernelId>,
     /// Where to go on: [`Findings::next`] of the page before, from the same kernel.
@@ -73,7 +73,7 @@ pub struct Condition {
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 #[cbor(map)]
 pub struct Finding {
-    /// The object.
+    /// The object that was found.
     #[n(0)]
     pub key: ObjectKey,
     /// Its component; empty if it names none.
@@ -91,7 +91,7 @@ pub struct Finding {
     /// The epoch of the newest revision there.
     #[n(5)]
     pub epoch: u64,
-    /// Its number.
+    /// The revision's number, which counts the object's changes.
     #[n(6)]
     pub revision: u64,
     /// The scenario's size in bytes.

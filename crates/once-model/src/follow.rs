@@ -9,7 +9,7 @@ use crate::ids::{KernelId, ObjectKey};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
 #[cbor(map)]
 pub struct FollowInstead {
-    /// The object.
+    /// The object to follow.
     #[n(0)]
     pub key: ObjectKey,
     /// Who is followed.

@@ -44,7 +44,7 @@ macro_rules! bytes_id {
                 bytes.try_into().ok().map(Self)
             }
 
-            /// Its bytes.
+            /// The bytes that it is made of.
             #[must_use]
             pub const fn as_bytes(&self) -> &[u8; $len] {
                 &self.0
@@ -137,7 +137,7 @@ impl Secret {
         Self(bytes)
     }
 
-    /// Its bytes.
+    /// The 16 bytes of the UUID.
     #[must_use]
     pub const fn as_bytes(&self) -> &[u8; 16] {
         &self.0

@@ -15,13 +15,13 @@ use crate::ids::{Hash, Incarnation, KernelId, Line, ObjectKey, Uuid};
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 #[cbor(map)]
 pub struct Ahead {
-    /// Which.
+    /// The object that would move.
     #[n(0)]
     pub key: ObjectKey,
     /// The certificate of its home.
     #[n(1)]
     pub certificate: Hash,
-    /// Its component.
+    /// The component that its scenario names.
     #[n(2)]
     pub component: String,
     /// The version of its state.
@@ -93,7 +93,7 @@ pub struct Withdraw {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
 #[cbor(map)]
 pub struct Handed {
-    /// The object.
+    /// The object that is handed over.
     #[n(0)]
     pub key: ObjectKey,
     /// The answer, signed.
@@ -108,7 +108,7 @@ pub struct Handed {
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 #[cbor(map)]
 pub struct Moved {
-    /// Which.
+    /// The object that has moved.
     #[n(0)]
     pub key: ObjectKey,
     /// From its genesis to that home.
@@ -123,7 +123,7 @@ pub struct Moved {
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 #[cbor(map)]
 pub struct Guest {
-    /// Which.
+    /// The object whose news was heard.
     #[n(0)]
     pub key: ObjectKey,
     /// From its genesis to the sender.
@@ -135,7 +135,7 @@ pub struct Guest {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
 #[cbor(map)]
 pub struct Heard {
-    /// The object.
+    /// The object that the luggage belongs to.
     #[n(0)]
     pub key: ObjectKey,
     /// The last certificate of the chain that it was told.
@@ -150,7 +150,7 @@ pub struct Luggage {
     /// How far each lane to it has come.
     #[n(0)]
     pub lanes: Vec<LuggageLane>,
-    /// Its timers.
+    /// Timers that have not rung, with what remained of them.
     #[n(1)]
     pub timers: Vec<LuggageTimer>,
     /// Its work outside that is not done.
@@ -180,7 +180,7 @@ pub struct Luggage {
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 #[cbor(map)]
 pub struct LuggageAcquaintance {
-    /// Which.
+    /// The kernel that is acquainted with the object.
     #[n(0)]
     pub kernel: KernelId,
     /// Where it might be reached, as far as the home before knows.
@@ -192,7 +192,7 @@ pub struct LuggageAcquaintance {
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 #[cbor(map)]
 pub struct LuggageLane {
-    /// Its name.
+    /// The lane's name: origin, incarnation, object and takeover.
     #[n(0)]
     pub name: LaneName,
     /// Whose it is.
@@ -219,7 +219,7 @@ pub struct LuggageResult {
     /// Its place in the lane.
     #[n(0)]
     pub sequence: u64,
-    /// Its id.
+    /// The action's id.
     #[cbor(n(1), with = "uuid_bytes")]
     pub id: Uuid,
     /// [`crate::action::Action::hash`].
@@ -236,11 +236,11 @@ pub struct LuggageResult {
     pub at_ms: u64,
 }
 
-/// A timer.
+/// A timer that moves with its object.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 #[cbor(map)]
 pub struct LuggageTimer {
-    /// Its name.
+    /// The timer's name.
     #[n(0)]
     pub name: String,
     /// In how many milliseconds it rings.
@@ -257,14 +257,14 @@ pub struct LuggageTimer {
     pub with: Bytes,
 }
 
-/// Work outside.
+/// Work outside that was not done yet when the object left.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 #[cbor(map)]
 pub struct LuggageActivity {
     /// The effect's id.
     #[cbor(n(0), with = "uuid_bytes")]
     pub id: Uuid,
-    /// Which kind.
+    /// The kind of work.
     #[n(1)]
     pub name: String,
     /// With what: verbatim JSON.
@@ -361,13 +361,13 @@ impl Handoff {
 }
 
 impl Withdraw {
-    /// The same.
+    /// As [`Handoff::split`]: the newest certificate, and the chain before it.
     #[must_use]
     pub fn split(&self) -> Option<(&Certificate, Chain)> {
         split(&self.chain)
     }
 
-    /// The object.
+    /// The object that is handed over.
     #[must_use]
     pub fn key(&self) -> ObjectKey {
         let genesis = &self.chain.genesis;

@@ -58,7 +58,7 @@ pub struct Entry {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
 #[cbor(map)]
 pub struct EntriesOf {
-    /// The object.
+    /// The object's key after the action.
     #[n(0)]
     pub key: ObjectKey,
     /// The newest entry that is wanted ([`Entry::hash`]): the one that a header names.
@@ -99,7 +99,7 @@ impl Entry {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
 #[cbor(map)]
 pub struct ReceiptOf {
-    /// The lane.
+    /// The lane that the action was in.
     #[n(0)]
     pub lane: LaneName,
     /// The action's place in the lane.
@@ -126,7 +126,7 @@ pub struct Receipt {
     /// From the object's genesis to the home that signs. Absent for an object that nobody has claimed.
     #[n(3)]
     pub chain: Option<Chain>,
-    /// The home.
+    /// The kernel that recorded the action, and signs.
     #[n(4)]
     pub home: KernelId,
     /// Over the entry and the time.

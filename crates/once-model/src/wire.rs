@@ -152,7 +152,7 @@ pub enum Frame {
     /// Last frame: not admitted, or no longer.
     #[n(2)]
     Denied(#[n(0)] Code),
-    /// Keep this.
+    /// "Keep this": a scenario that the receiver is to store.
     #[n(3)]
     Share(#[n(0)] Parcel),
     /// Answer to a share, sent after the commit.
@@ -170,7 +170,7 @@ pub enum Frame {
     /// Send me this object's revisions from now on.
     #[n(8)]
     Follow(#[n(0)] Follow),
-    /// No longer.
+    /// Ends a subscription made with `Follow`.
     #[n(9)]
     Unfollow(#[n(0)] ObjectKey),
     /// Answer to both.
@@ -221,19 +221,19 @@ pub enum Frame {
     /// First frame of a stream: prove to me what came of this action.
     #[n(37)]
     ReceiptOf(#[n(0)] ReceiptOf),
-    /// The proof.
+    /// What the home has recorded of the action, signed.
     #[n(38)]
     Receipt(#[n(0)] Box<Receipt>),
     /// Which entries of its history lead back from one revision of an object to another?
     #[n(40)]
     EntriesOf(#[n(0)] EntriesOf),
-    /// The answer.
+    /// A page of a history, in answer to `EntriesOf`.
     #[n(41)]
     Entries(#[n(0)] Entries),
     /// Would you take this object?
     #[n(42)]
     Ahead(#[n(0)] Ahead),
-    /// The answer.
+    /// Whether the receiver would take an object, in answer to `Ahead`.
     #[n(43)]
     Welcome(#[n(0)] Welcome),
     /// It is yours from now on.
@@ -278,7 +278,7 @@ pub enum Frame {
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 #[cbor(map)]
 pub struct Shared {
-    /// The object.
+    /// The object that was asked for.
     #[n(0)]
     pub key: ObjectKey,
     /// [`Header::id`] of the revision that was shared.
@@ -314,7 +314,7 @@ pub struct Found {
     /// From the request.
     #[n(0)]
     pub call: u64,
-    /// The object.
+    /// The scenario that was asked for.
     #[n(1)]
     pub parcel: Parcel,
 }
@@ -326,7 +326,7 @@ pub struct Absent {
     /// From the request; 0 on a stream of its own.
     #[n(0)]
     pub call: u64,
-    /// Why.
+    /// Why it is not given.
     #[n(1)]
     pub code: Code,
 }
@@ -335,7 +335,7 @@ pub struct Absent {
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 #[cbor(map)]
 pub struct Follow {
-    /// The object.
+    /// The object to follow.
     #[n(0)]
     pub key: ObjectKey,
     /// [`Header::id`] of the newest revision that the follower has.
@@ -347,7 +347,7 @@ pub struct Follow {
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 #[cbor(map)]
 pub struct Following {
-    /// The object.
+    /// The object that is not followed.
     #[n(0)]
     pub key: ObjectKey,
     /// Whether revisions will be sent from now on.
@@ -377,16 +377,16 @@ pub struct Pull {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Encode, Decode)]
 #[cbor(map)]
 pub struct Kept {
-    /// Stored.
+    /// How many were stored.
     #[n(0)]
     pub stored: u64,
-    /// Known already.
+    /// How many were known already.
     #[n(1)]
     pub known: u64,
     /// Kept beside another revision.
     #[n(2)]
     pub conflicts: u64,
-    /// Not kept.
+    /// How many were not kept.
     #[n(3)]
     pub refused: u64,
 }

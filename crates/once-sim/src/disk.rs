@@ -14,9 +14,9 @@ use once_model::ids::ObjectKey;
 /// One row that a commit changed.
 #[derive(Debug, Clone)]
 pub struct Changed {
-    /// Where.
+    /// The table of the row.
     pub table: Table,
-    /// Which.
+    /// The row's key.
     pub key: Vec<u8>,
     /// What it was.
     pub before: Option<Bytes>,

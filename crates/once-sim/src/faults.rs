@@ -181,7 +181,7 @@ impl World {
         }
     }
 
-    /// Something breaks.
+    /// Breaks something, drawn at random.
     pub(crate) fn random_fault(&mut self) {
         let (a, b) = (self.rng.index(self.nodes.len()), self.rng.index(self.nodes.len()));
         let (ka, kb) = (Kernel(a), Kernel(b));

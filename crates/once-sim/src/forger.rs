@@ -17,7 +17,7 @@ pub(crate) struct Gossip {
     pub trusted: Vec<ObjectKey>,
     /// Ids of actions.
     pub ids: Vec<Uuid>,
-    /// Scenarios.
+    /// Scenarios, by object and content.
     pub scenarios: Vec<Given>,
 }
 

@@ -11,7 +11,7 @@ use once_model::limits::ARGUMENTS_MAX_BYTES;
 use once_model::scenario::Scenario;
 use once_model::wire::Code;
 
-/// Its name.
+/// Name of the component.
 pub const NAME: &str = "Journal";
 
 /// The coins of a new journal.
@@ -25,7 +25,7 @@ pub const WRONG_GIVEN: &str = "\"wrong given\"";
 pub struct Journal {
     /// The marks of the actions that had effect, in their order.
     pub ids: Vec<Uuid>,
-    /// Its coins.
+    /// How many coins it holds.
     pub coins: i64,
     /// Timers that were set.
     pub alarms: u64,

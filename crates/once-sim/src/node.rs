@@ -35,7 +35,7 @@ pub(crate) enum Thread {
     Committing,
 }
 
-/// One kernel.
+/// One kernel of the world.
 #[derive(Debug)]
 pub(crate) struct Node {
     pub name: String,

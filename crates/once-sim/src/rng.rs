@@ -75,7 +75,7 @@ impl Rng {
         from.get(self.index(from.len()))
     }
 
-    /// Random bytes.
+    /// So many random bytes.
     pub fn bytes<const N: usize>(&mut self) -> [u8; N] {
         let mut bytes = [0; N];
         self.fill(&mut bytes);

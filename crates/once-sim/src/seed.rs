@@ -28,7 +28,7 @@ const ROUNDS_MAX: u64 = 9;
 /// What came of a seed.
 #[derive(Debug)]
 pub struct Outcome {
-    /// The seed.
+    /// The seed that the world is made from.
     pub seed: u64,
     /// How many things happened.
     pub events: u64,

@@ -47,7 +47,7 @@ pub enum OpenError {
     /// Something that had been synced is missing or changed.
     #[error("{} is damaged: {reason}", .path.display())]
     Damaged {
-        /// Where.
+        /// Path of the file or folder.
         path: PathBuf,
         /// What is wrong with it.
         reason: String,

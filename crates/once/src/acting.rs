@@ -27,9 +27,24 @@ pub struct ActionResult {
     pub after: Option<After>,
 }
 
-/// An action that is being put together. Awaiting it returns its outcome; [`Act::send`] returns when it is durable here.
+/// Builder of an action. Awaiting it returns its outcome; [`Act::send`] returns when it is durable here.
 ///
 /// Dropping it, or the future, does not take back what was accepted: ask with [`Kernel::outcome`].
+///
+/// ```no_run
+/// # async fn run(alice: once::Kernel, bob: once::KernelId, ior: once::Ior) -> Result<(), once::Error> {
+/// use std::time::Duration;
+///
+/// let id = once::new_action_id(); // kept, to be able to ask again
+/// let done = alice.act(&ior, "add", r#"{"by": 1}"#)?
+///     .id(id)
+///     .at(bob)
+///     .deadline(Duration::from_secs(60)) // never runs later
+///     .timeout(Duration::from_secs(5)) // only ends the waiting
+///     .await?;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone)]
 #[must_use]
 pub struct Act {
@@ -67,7 +82,7 @@ impl Kernel {
         Ok(self.act_on(key, ior.home(), name, arguments))
     }
 
-    /// The same for an object by its key. `at`: its home, needed for an object that is not here.
+    /// Like [`Kernel::act`], for an object by its key. `at`: its home, needed for an object that is not here.
     ///
     /// ```no_run
     /// # async fn run(alice: once::Kernel, key: once::ObjectKey, home: once::KernelId) -> Result<(), once::Error> {
@@ -165,13 +180,13 @@ pub(crate) fn cancelled(id: Uuid, answer: Answer) -> Result<ActionResult, Error>
 }
 
 impl Act {
-    /// With this id (UUIDv7) instead of a new one: asking again with it is the same action.
+    /// Gives it this id (a UUID of version 7) instead of a new one: asking again with the same id is the same action.
     pub fn id(mut self, id: Uuid) -> Self {
         self.id = Some(id);
         self
     }
 
-    /// At this kernel: needed for an object that nobody has claimed yet, and that is there.
+    /// Sends it to this kernel: needed for an unclaimed object, which has no home that could be asked.
     pub fn at(mut self, peer: KernelId) -> Self {
         self.at = Some(peer);
         self
@@ -195,7 +210,7 @@ impl Act {
         }
     }
 
-    /// It depends on this scenario: the home asks for it if it lacks it, and refuses the action if it does not come.
+    /// Adds a scenario that it depends on: the home asks for it if it lacks it, and refuses the action if it does not come.
     pub fn given(mut self, given: Given) -> Self {
         self.given.push(given);
         self
@@ -310,7 +325,7 @@ pub(crate) fn refused(code: Code) -> Error {
     }
 }
 
-/// An id for an action of this moment: a UUID of version 7. Whoever may have to ask again makes it first, and keeps it.
+/// An id for an action of this moment: a UUID of version 7. To be able to ask again, make it first and keep it.
 ///
 /// ```
 /// assert_eq!(once::new_action_id().get_version_num(), 7);

@@ -10,7 +10,30 @@ use crate::net::{self, Handle, Listen, Net, Offline};
 use crate::shell::Kept;
 use crate::{Error, Kernel, shell};
 
-/// How a kernel starts.
+/// Builder of a running kernel.
+///
+/// ```no_run
+/// # async fn run() -> Result<(), once::Error> {
+/// use std::time::Duration;
+/// use once::component::counter;
+///
+/// let kernel = once::Kernel::builder("./alice")
+///     .name("alice")
+///     .listen("[::]:4277")
+///     .relay("https://relay.example")
+///     .lan(true)
+///     .component(counter())
+///     .activity("mail", |work| async move { Ok(serde_json::json!({ "sent": work.id.to_string() })) })
+///     .live(64 << 20, Duration::from_secs(300))
+///     .revisions(10)
+///     .told(5_000)
+///     .run_limit(Duration::from_secs(10))
+///     .start()
+///     .await?;
+/// kernel.stop().await?;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone)]
 #[must_use]
 pub struct Builder {
@@ -60,7 +83,7 @@ impl Builder {
         self
     }
 
-    /// Teaches it a component. Of two with one name the later one counts.
+    /// Adds a component. Of two with one name the later one counts.
     pub fn component(mut self, component: impl Into<Component>) -> Self {
         self.components.add(component.into());
         self

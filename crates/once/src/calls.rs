@@ -58,7 +58,15 @@ impl Following {
     }
 }
 
-/// A share that does not know its receiver yet.
+/// Builder of a share: [`Share::to`] says who gets it.
+///
+/// ```no_run
+/// # async fn run(alice: once::Kernel, bob: once::KernelId, key: once::ObjectKey) -> Result<(), once::Error> {
+/// alice.share(key).to(bob).await?; // durable here
+/// alice.share(key).to(bob).delivered().await?; // on bob's disk
+/// # Ok(())
+/// # }
+/// ```
 #[must_use]
 pub struct Share {
     pub(crate) kernel: Kernel,
@@ -66,13 +74,13 @@ pub struct Share {
 }
 
 impl Share {
-    /// To whom.
+    /// Says which peer gets it.
     pub fn to(self, peer: KernelId) -> ShareTo {
         ShareTo { kernel: self.kernel, key: self.key, peer }
     }
 }
 
-/// A share. Awaiting it returns when it is durable here; [`ShareTo::delivered`] when it is durable there.
+/// Builder of a share with a peer. Awaiting it returns when it is durable here; [`ShareTo::delivered`] when it is durable there.
 #[must_use]
 pub struct ShareTo {
     kernel: Kernel,
@@ -115,7 +123,18 @@ impl IntoFuture for ShareTo {
 /// How often an object is asked for that changes before its bytes are fetched.
 const FOUND_TRIES: usize = 4;
 
-/// A request for an object.
+/// Builder of a request for an object. Awaiting it returns what a peer answered.
+///
+/// ```no_run
+/// # async fn run(alice: once::Kernel, bob: once::KernelId, ior: once::Ior) -> Result<(), once::Error> {
+/// use std::time::Duration;
+///
+/// let copy = alice.request(&ior).from(bob).timeout(Duration::from_secs(5)).await?;
+/// println!("{:?} from {}", copy.bytes(), copy.peer());
+/// copy.keep().await?;
+/// # Ok(())
+/// # }
+/// ```
 #[must_use]
 pub struct Request {
     pub(crate) kernel: Kernel,
@@ -125,7 +144,7 @@ pub struct Request {
 }
 
 impl Request {
-    /// Ask this peer only.
+    /// Asks this peer only.
     pub fn from(mut self, peer: KernelId) -> Self {
         self.from = Some(peer);
         self
@@ -267,7 +286,7 @@ pub struct ObjectCopy {
 }
 
 impl ObjectCopy {
-    /// Who had it.
+    /// The kernel that had it.
     #[must_use]
     pub fn peer(&self) -> KernelId {
         self.peer
@@ -279,7 +298,7 @@ impl ObjectCopy {
         self.arrival.body.as_ref()
     }
 
-    /// The object's identity.
+    /// The object's key.
     #[must_use]
     pub fn key(&self) -> ObjectKey {
         self.arrival.header.key()
@@ -358,7 +377,7 @@ impl Kernel {
         Ok(Following { kernel: self.clone(), key, events })
     }
 
-    /// No longer follows it.
+    /// Ends a subscription made with [`Kernel::follow`]; the copy stays.
     ///
     /// ```no_run
     /// # async fn run(alice: once::Kernel, key: once::ObjectKey, home: once::KernelId) -> Result<(), once::Error> {

@@ -29,9 +29,9 @@ pub struct Coordination {
     pub id: Uuid,
     /// The object that carries it out. Its scenario shows the plan, and how each step stands.
     pub object: Object,
-    /// [`Plan::name`].
+    /// What the plan is called: see [`Plan::name`].
     pub name: Option<String>,
-    /// [`Plan::hash`].
+    /// Hash of the plan as it was written: see [`Plan::hash`].
     pub plan: Hash,
     /// How it stands.
     pub standing: CoordinationStatus,
@@ -45,10 +45,22 @@ impl Coordination {
     }
 }
 
-/// A coordination that is being put together. Awaiting it waits for its end; [`Coordinate::start`] returns when it is durable
+/// Builder of a coordination. Awaiting it waits for its end; [`Coordinate::start`] returns when it is durable
 /// here.
 ///
 /// Dropping it, or the future, does not end what was started.
+///
+/// ```no_run
+/// # async fn run(alice: once::Kernel, plan: once::Plan) -> Result<(), once::Error> {
+/// use std::time::Duration;
+///
+/// let id = once::new_action_id(); // kept, to be able to ask again
+/// let started = alice.coordinate(plan.clone()).id(id).start().await?; // durable here
+/// let ended = alice.coordinate(plan).id(id).timeout(Duration::from_secs(60)).await?;
+/// println!("{}", ended.is_done());
+/// # Ok(())
+/// # }
+/// ```
 #[must_use]
 pub struct Coordinate {
     kernel: Kernel,
@@ -170,7 +182,7 @@ fn object_uuid(kernel: &KernelId, id: &Uuid) -> Uuid {
 }
 
 impl Coordinate {
-    /// With this id (UUIDv7) instead of a new one: asking again with it is the same coordination.
+    /// Gives it this id (a UUID of version 7) instead of a new one: asking again with the same id is the same coordination.
     pub fn id(mut self, id: Uuid) -> Self {
         self.id = Some(id);
         self
@@ -183,7 +195,7 @@ impl Coordinate {
         self
     }
 
-    /// Returns when it is durable here that it will be carried out.
+    /// Returns when the coordination is durable here: from then on it is carried out, whatever happens.
     ///
     /// # Errors
     /// When the id belongs to another plan or to something else, or the disk is full.
@@ -192,7 +204,7 @@ impl Coordinate {
         self.begin(id).await
     }
 
-    /// Waits for its end, telling each time something has changed.
+    /// Waits for its end, and tells of each change until then.
     ///
     /// # Errors
     /// As [`Coordinate::start`], and when its end does not come within the time.

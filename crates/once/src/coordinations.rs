@@ -35,7 +35,7 @@ pub struct CoordinationsPage {
     pub next: Option<ObjectKey>,
 }
 
-/// A listing of coordinations that is being put together. Awaiting it gives a page.
+/// Builder of a listing of coordinations. Awaiting it returns a page.
 #[must_use]
 pub struct Coordinations {
     kernel: Kernel,

@@ -49,7 +49,7 @@ pub struct InitOptions {
 /// A kernel that was just made.
 #[derive(Debug, Clone, Serialize)]
 pub struct NewKernel {
-    /// Its id.
+    /// The kernel's id: 52 characters, made from its public key.
     pub kernel: String,
     /// What it calls itself.
     pub name: String,

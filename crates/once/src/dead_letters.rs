@@ -37,7 +37,7 @@ const LETTERS_MAX: usize = 10_000;
 /// The reason with which an object is told that work outside is given up.
 const GIVEN_UP: &[u8] = b"\"given up by a person: nobody says whether it was done\"";
 
-/// What waits.
+/// What kind of thing waits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
@@ -75,7 +75,7 @@ pub enum DeadLetterReason {
 pub struct DeadLetter {
     /// What tells it apart from the others: an action's or a work's own id, else a short hash.
     pub id: String,
-    /// What waits.
+    /// What kind of thing waits.
     pub kind: DeadLetterKind,
     /// Why it is a dead letter.
     pub reason: DeadLetterReason,

@@ -29,7 +29,17 @@ use watch::Watch;
 /// How long the other kernel is waited for when it is asked to follow something, unless the caller says otherwise.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// A drain that is being put together. Awaiting it waits until everything is there or cannot go.
+/// Builder of a drain. Awaiting it waits until everything is there or cannot go.
+///
+/// ```no_run
+/// # async fn run(alice: once::Kernel, bob: once::KernelId) -> Result<(), once::Error> {
+/// use std::time::Duration;
+///
+/// let drain = alice.drain(bob).leave_calls().timeout(Duration::from_secs(90));
+/// let report = drain.watch(|progress| println!("{progress:?}")).await?;
+/// # Ok(())
+/// # }
+/// ```
 #[must_use]
 pub struct Drain {
     kernel: Kernel,
@@ -51,7 +61,7 @@ impl Drain {
         self
     }
 
-    /// Like awaiting it, telling how far it is.
+    /// Like awaiting it, and tells of its progress.
     ///
     /// ```no_run
     /// # async fn run(old: once::Kernel, new: once::KernelId) -> Result<(), once::Error> {
@@ -119,7 +129,7 @@ pub struct DrainPlan {
     pub follows: Vec<(ObjectKey, KernelId)>,
 }
 
-/// What came of cancelling a drain.
+/// What a cancelled drain leaves: objects that stay, and those that are handed over already.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct DrainCancellation {

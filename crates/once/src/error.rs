@@ -47,7 +47,7 @@ struct Inner {
 /// A code that only a newer kernel knows.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ForeignCode {
-    /// The code.
+    /// The code, as the other kernel spells it.
     pub code: String,
     /// What the command line exits with, as that kernel says.
     pub exit: u8,

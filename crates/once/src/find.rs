@@ -22,7 +22,7 @@ pub(crate) const SEARCH_MAX: Duration = Duration::from_secs(30);
 /// How long it is waited for a connection to a kernel.
 const CONNECTION_MAX: Duration = Duration::from_secs(5);
 
-/// An object that was found, as the kernel knows it that told of it.
+/// An object that was found, as the kernel that told of it knows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FoundObject {
     kernel: KernelId,
@@ -85,7 +85,7 @@ impl FoundObject {
     }
 }
 
-/// All that a search came to.
+/// The result of a search: what was found, and which kernels could not be asked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct FoundObjects {
@@ -103,15 +103,15 @@ pub enum FindStep {
     Object(FoundObject),
     /// A kernel does not answer, or not all of it. The search goes on at the others.
     Missing {
-        /// Which kernel.
+        /// The kernel that could not be asked.
         kernel: KernelId,
-        /// Why.
+        /// Why it could not.
         error: Error,
     },
 }
 
-/// A search: what all has to fit, and where to look. Awaiting it waits for all; [`Find::stream`] tells what is found as it
-/// comes. Dropping it ends it.
+/// Builder of a search: which conditions an object must meet, and where to look. Awaiting it waits for all; [`Find::stream`]
+/// tells what is found as it comes. Dropping it ends the search.
 ///
 /// ```no_run
 /// # async fn run(alice: once::Kernel, bob: once::KernelId) -> Result<(), once::Error> {

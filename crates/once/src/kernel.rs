@@ -338,7 +338,7 @@ impl Kernel {
         }
     }
 
-    /// Stops it: what was accepted is on disk, peers are told, the data directory is free.
+    /// Stops the kernel. When it returns, what was accepted is on disk, peers are told, and the data directory is free.
     ///
     /// ```no_run
     /// # async fn run(alice: once::Kernel) -> Result<(), once::Error> {

@@ -10,7 +10,17 @@ use once_model::ids::{KernelId, ObjectKey};
 use crate::error::OrError;
 use crate::{Error, Kernel};
 
-/// A move that is being put together. Awaiting it waits until the object lives on the other kernel.
+/// Builder of a move. Awaiting it waits until the object lives on the other kernel.
+///
+/// ```no_run
+/// # async fn run(alice: once::Kernel, bob: once::KernelId, key: once::ObjectKey) -> Result<(), once::Error> {
+/// use std::time::Duration;
+///
+/// alice.move_to(key, bob).timeout(Duration::from_secs(90)).await?; // lives at bob's
+/// alice.move_to(key, bob).leave_calls().begin().await?; // goes on by itself
+/// # Ok(())
+/// # }
+/// ```
 #[must_use]
 pub struct Move {
     kernel: Kernel,
@@ -92,9 +102,9 @@ impl IntoFuture for Move {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Departure {
-    /// Which.
+    /// The object that is leaving.
     pub key: ObjectKey,
-    /// To where.
+    /// The kernel that is to be its home.
     pub to: KernelId,
     /// Since when, in milliseconds since 1970.
     pub since_ms: u64,
@@ -106,11 +116,11 @@ pub struct Departure {
     pub leaves_calls: bool,
 }
 
-/// An object that has come to a kernel, and has not been told so: until then it does nothing else.
+/// An object that has arrived at a kernel and has not been told so. Until it is, it does nothing else.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct PendingArrival {
-    /// Which.
+    /// The object that has come.
     pub key: ObjectKey,
     /// From where; this kernel if it was told that it leaves, and stays.
     pub from: KernelId,
@@ -118,13 +128,13 @@ pub struct PendingArrival {
     pub since_ms: u64,
 }
 
-/// An object that was to move, or wanted to, and stays without anybody having been told.
+/// A move that failed when nobody was waiting for it: the object stays.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct FailedMove {
-    /// Which.
+    /// The object that has not moved.
     pub key: ObjectKey,
-    /// To where.
+    /// The kernel that it was to move to.
     pub to: KernelId,
     /// When that was, in milliseconds since 1970.
     pub at_ms: u64,
@@ -132,11 +142,11 @@ pub struct FailedMove {
     pub why: String,
 }
 
-/// Where an object is that was here or has come here, and who has not heard of it.
+/// An object that has moved, and the kernels that have not heard of its new home yet.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct NewsOwed {
-    /// Which.
+    /// The object that has moved.
     pub key: ObjectKey,
     /// Its home, as far as is known here.
     pub home: KernelId,

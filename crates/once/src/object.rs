@@ -54,7 +54,7 @@ impl Object {
         self.row.header.key()
     }
 
-    /// Its UUID.
+    /// The UUID that the object shares with all of its revisions.
     #[must_use]
     pub fn uuid(&self) -> Uuid {
         self.row.header.uuid

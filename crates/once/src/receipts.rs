@@ -48,7 +48,7 @@ const READABLE: [&str; 19] = [
     "code",
 ];
 
-/// What a file said.
+/// A receipt that was read from a file.
 #[derive(Debug, Clone)]
 pub struct Read {
     /// The receipt, from the signed bytes alone. Not verified yet.

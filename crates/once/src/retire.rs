@@ -67,7 +67,7 @@ struct Histories {
     missing: BTreeMap<Option<KernelId>, u64>,
 }
 
-/// A look at what would be lost with a kernel, which is being put together. Awaiting it returns one check for each thing.
+/// Builder of a look at what would be lost with a kernel. Awaiting it returns one check for each thing.
 #[derive(Clone)]
 #[must_use]
 pub struct Retire {

@@ -21,7 +21,7 @@ pub(crate) struct Trouble {
     pub what: What,
     /// When it was noticed last, in milliseconds since 1970.
     pub at_ms: u64,
-    /// How often.
+    /// How often it was seen.
     pub times: u64,
 }
 

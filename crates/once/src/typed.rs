@@ -118,7 +118,7 @@ impl Kernel {
 }
 
 impl<S: Model> ObjectRef<S> {
-    /// Its reference.
+    /// Its reference, which names it on every kernel.
     ///
     /// ```no_run
     /// # fn run(counter: once::ObjectRef<once::component::Counter>) -> Result<(), once::Error> {
@@ -131,7 +131,7 @@ impl<S: Model> ObjectRef<S> {
         &self.ior
     }
 
-    /// Its identity.
+    /// Its key on this kernel.
     ///
     /// ```no_run
     /// # fn run(alice: once::Kernel, counter: once::ObjectRef<once::component::Counter>) -> Result<(), once::Error> {
@@ -201,7 +201,22 @@ impl<S: Model> ObjectRef<S> {
 
 type Types<S, A> = PhantomData<fn(S, A)>;
 
-/// A typed action that is being put together.
+/// Builder of an action whose arguments and outcome have types. Awaiting it returns the outcome; [`TypedAct::send`] returns when it
+/// is durable here.
+///
+/// ```no_run
+/// # async fn run(counter: once::ObjectRef<once::component::Counter>) -> Result<(), Box<dyn std::error::Error>> {
+/// use std::time::Duration;
+/// use once::component::Add;
+///
+/// let act = counter.act(Add { by: 1 }).id(once::new_action_id());
+/// let count = act.deadline(Duration::from_secs(60)).timeout(Duration::from_secs(5)).await?;
+///
+/// let pending = counter.act(Add { by: 1 }).send().await?; // durable here
+/// let count = pending.outcome().await?;
+/// # Ok(())
+/// # }
+/// ```
 #[must_use]
 pub struct TypedAct<S, A> {
     kernel: Kernel,
@@ -215,12 +230,12 @@ impl<S: Model, A: Action<S>> TypedAct<S, A> {
         self
     }
 
-    /// With this id (UUIDv7): asking again with it is the same action.
+    /// Gives it this id (a UUID of version 7): asking again with the same id is the same action.
     pub fn id(self, id: Uuid) -> Self {
         self.with(|act| act.id(id))
     }
 
-    /// At this kernel: needed for an object that nobody has claimed yet, and that is there. See [`Act::at`].
+    /// Sends it to this kernel: needed for an unclaimed object, which has no home that could be asked. See [`Act::at`].
     pub fn at(self, peer: KernelId) -> Self {
         self.with(|act| act.at(peer))
     }
@@ -235,7 +250,7 @@ impl<S: Model, A: Action<S>> TypedAct<S, A> {
         self.with(|act| act.timeout(after))
     }
 
-    /// It depends on this scenario.
+    /// Adds a scenario that it depends on. See [`Act::given`].
     pub fn given(self, given: Given) -> Self {
         self.with(|act| act.given(given))
     }
@@ -271,7 +286,7 @@ pub struct PendingAction<S, A> {
 }
 
 impl<S: Model, A: Action<S>> PendingAction<S, A> {
-    /// Its id.
+    /// The action's id: the same id again is the same action.
     #[must_use]
     pub fn id(&self) -> Uuid {
         self.id
@@ -296,7 +311,7 @@ impl<S: Model, A: Action<S>> PendingAction<S, A> {
         }
     }
 
-    /// Takes it back, if it has not run.
+    /// Takes the action back, if it has not run.
     ///
     /// # Errors
     /// When this kernel is stopping.

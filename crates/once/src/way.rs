@@ -15,7 +15,7 @@ use crate::{Departure, Error, Kernel, beside};
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Way {
-    /// Which object.
+    /// The object whose way it is.
     pub key: ObjectKey,
     /// The genesis record, and then every certificate since.
     pub steps: Vec<WayStep>,
@@ -55,7 +55,7 @@ pub struct WayStep {
     pub home: KernelId,
     /// Who signed it; `None` for the genesis record, which is known by its hash.
     pub signer: Option<KernelId>,
-    /// Its id.
+    /// The certificate's id.
     pub certificate: Hash,
     /// The last revision before it; 0 for the genesis record.
     pub after_revision: u64,
@@ -71,7 +71,7 @@ pub struct WayStep {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct WayNewest {
-    /// Its number.
+    /// The number of the revision under it.
     pub revision: u64,
     /// The epoch in which it was made.
     pub epoch: u64,

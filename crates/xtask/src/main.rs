@@ -16,7 +16,8 @@ mutants-sample  change the engine in N places drawn at random, one at a time, an
   --jobs J      mutants that are judged at the same time (default 2)
 mutants-list    print each of the places, and what would be changed there
 tidy            hold the house: arrows between crates, circles between files, sizes, where planted bugs stand, a checker
-                for each capability. What breaks a rule today is listed in crates/xtask/src/tidy/exceptions.rs
+                for each capability, links of pages that lead somewhere. What breaks a rule today is listed in
+                crates/xtask/src/tidy/exceptions.rs
 
 The last line of mutants-sample is `caught C survived S timeout T`. A run that was stopped goes on where it was, if it is started with the
 same numbers on the same sources.

@@ -172,7 +172,7 @@ impl Other {
         Ok(kib / 1024.0)
     }
 
-    /// SIGKILL.
+    /// Ends the process with SIGKILL.
     pub async fn kill(mut self) -> Res<()> {
         self.process.kill().await?;
         Ok(())

@@ -14,7 +14,7 @@ const LATENCY_COUNT: usize = 20_000;
 const RATE_COUNT: usize = 200_000;
 const IN_FLIGHT: usize = 256;
 
-/// One round.
+/// What one round measured.
 pub struct Figures {
     /// With one in flight.
     pub latency: Latency,

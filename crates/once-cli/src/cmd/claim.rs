@@ -11,7 +11,7 @@ use crate::failure::Done;
 /// It happens by itself with the first change of what was imported here.
 #[derive(Debug, Args)]
 pub struct Claim {
-    /// Which objects
+    /// The unclaimed objects that are to have their home here
     #[arg(required = true)]
     objects: Vec<String>,
 }

@@ -12,12 +12,12 @@ use crate::ui;
 /// For bash: `once completions bash > ~/.local/share/bash-completion/completions/once`
 #[derive(Debug, Args)]
 pub struct Completions {
-    /// Which shell
+    /// The shell that is to complete commands
     shell: Shell,
 }
 
 impl Completions {
-    /// To stdout.
+    /// Prints the script to stdout.
     pub fn run(self) -> Done {
         let mut script = Vec::new();
         clap_complete::generate(self.shell, &mut Cli::command(), "once", &mut script);

@@ -32,7 +32,7 @@ enum Decision {
 
 #[derive(Debug, Args)]
 struct Which {
-    /// Which object
+    /// The object that it is kept beside
     object: String,
     /// The revision that is kept, or a beginning of its id
     revision: String,

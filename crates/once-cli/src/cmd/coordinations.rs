@@ -34,7 +34,7 @@ pub struct Coordinations {
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum State {
-    /// Not started
+    /// Made, and not started
     Planned,
     /// Steps are under way
     Running,

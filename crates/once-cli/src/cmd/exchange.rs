@@ -14,7 +14,7 @@ use crate::ui;
 /// Each side gives what the other may read (`once grant PEER read`) and takes what it may share.
 #[derive(Debug, Args)]
 pub struct Exchange {
-    /// With whom
+    /// The peer to compare with
     peer: String,
     /// How long it may take, like 30s or 10m
     #[arg(long, value_name = "TIME", default_value = "10m", value_parser = ui::parse_ms)]

@@ -38,7 +38,7 @@ pub struct Export {
     /// Where to; made if it is not there. `-` is stdout, for one object
     #[arg(value_name = "DIR")]
     folder: PathBuf,
-    /// Which objects
+    /// The objects to write, each to a file of its own
     #[arg(value_name = "OBJECT", required_unless_present_any = ["all", "salvage"], conflicts_with_all = ["all", "salvage"])]
     objects: Vec<String>,
     /// All objects on this kernel

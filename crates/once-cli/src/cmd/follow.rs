@@ -12,7 +12,7 @@ use crate::ui;
 /// Without an object it lists what is followed.
 #[derive(Debug, Args)]
 pub struct Follow {
-    /// Which object
+    /// The object to follow; without it, what is followed is listed
     object: Option<String>,
     /// From whom (default: its home)
     #[arg(long, value_name = "PEER", requires = "object")]

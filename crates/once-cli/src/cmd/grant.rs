@@ -29,7 +29,7 @@ pub struct Grant {
 /// Who may do what on what.
 #[derive(Debug, Args)]
 pub struct Right {
-    /// Which peer
+    /// The peer that gets the right, or loses it
     #[arg(required_unless_present = "to_object", conflicts_with = "to_object")]
     peer: Option<String>,
     /// What it may do
@@ -97,7 +97,7 @@ impl Right {
         Some(self.actions.clone()).filter(|names| !names.is_empty())
     }
 
-    /// As words.
+    /// The right as people read it.
     pub fn words(&self) -> String {
         let right = match self.right {
             Verb::Share => "share into this kernel",

@@ -27,7 +27,7 @@ const PAGE_ENTRIES: usize = 1000;
 /// REVISION, WHEN, WHO. In a pipe and with --json all is there.
 #[derive(Debug, Args)]
 pub struct History {
-    /// Which object
+    /// The object whose history is listed
     object: String,
     /// Only what came after the entry of this number
     #[arg(long, value_name = "NUMBER")]

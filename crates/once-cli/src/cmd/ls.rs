@@ -46,7 +46,7 @@ pub struct Ls {
 enum State {
     /// It may be changed here
     Home,
-    /// A copy
+    /// A copy: another kernel is its home
     Replica,
     /// Nobody has changed it yet
     Unclaimed,
@@ -56,7 +56,7 @@ enum State {
 enum Sort {
     /// By name; what has none comes last
     Name,
-    /// By component
+    /// By component, then by UUID
     Component,
     /// What changed last comes first
     Changed,

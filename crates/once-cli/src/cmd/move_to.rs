@@ -19,7 +19,7 @@ use crate::ui;
 /// Waits until they live there; exits with 3 if one was refused, with 4 at the timeout (the move goes on: `once moves`).
 #[derive(Debug, Args)]
 pub struct Move {
-    /// Which objects
+    /// The objects to move
     #[arg(required_unless_present_any = ["all", "component"])]
     objects: Vec<String>,
     /// To which kernel

@@ -24,7 +24,7 @@ enum Command {
     List,
     /// The object stays; if it is handed over already, unless the other kernel has taken it. Of one that did not move: you have seen it
     Withdraw {
-        /// Which object
+        /// The object that is to stay
         object: String,
     },
 }

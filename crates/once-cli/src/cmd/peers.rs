@@ -36,26 +36,26 @@ enum Command {
     },
     /// Forget a kernel at once: its connection ends, its grants go
     Remove {
-        /// Which peer
+        /// The peer to forget
         peer: String,
     },
     /// Give a kernel another petname
     Rename {
-        /// Which peer
+        /// The peer to rename
         peer: String,
         /// The new petname
         name: String,
     },
     /// Set how much a kernel may store here by sharing
     Quota {
-        /// Which peer
+        /// The peer whose quota is set
         peer: String,
         /// Like 256MiB or 1GiB
         size: String,
     },
     /// Say where a kernel can be reached now
     Address {
-        /// Which peer
+        /// The peer that has moved
         peer: String,
         /// host:port; several are tried side by side
         #[arg(required = true)]
@@ -63,7 +63,7 @@ enum Command {
     },
     /// Connect now, and say how far away it is
     Dial {
-        /// Which peer
+        /// The peer to connect to
         peer: String,
         /// How long to try, like 10s or 1m
         #[arg(long, value_name = "TIME", default_value = "10s", value_parser = ui::parse_ms)]

@@ -19,7 +19,7 @@ use crate::ui;
 /// that came from a peer must be claimed before (`once claim`).
 #[derive(Debug, Args)]
 pub struct Put {
-    /// Which object
+    /// The object to change
     object: String,
     /// The file with the scenario; `-` is stdin
     #[arg(default_value = "-")]

@@ -10,7 +10,7 @@ use crate::ui;
 /// List what an object refers to, and whether it is here
 #[derive(Debug, Args)]
 pub struct Refs {
-    /// Which object
+    /// The object whose references are listed
     object: String,
 }
 

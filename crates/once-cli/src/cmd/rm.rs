@@ -11,7 +11,7 @@ use crate::failure::Done;
 /// At its home an object becomes a tombstone, which travels to those who follow it. Elsewhere only the copy here goes.
 #[derive(Debug, Args)]
 pub struct Rm {
-    /// Which objects
+    /// The objects to remove; where a copy is meant, only that is dropped
     #[arg(required = true)]
     objects: Vec<String>,
 }

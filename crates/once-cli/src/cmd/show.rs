@@ -21,7 +21,7 @@ mod path;
 /// Exits with 3 then if a signature or a link is not what it has to be.
 #[derive(Debug, Args)]
 pub struct Show {
-    /// Which object
+    /// The object to print
     object: String,
     /// Print its way from its first home to today's, and check every certificate
     #[arg(long)]

@@ -10,7 +10,7 @@ use crate::ui;
 /// Stop following an object; the copy stays
 #[derive(Debug, Args)]
 pub struct Unfollow {
-    /// Which object
+    /// The object that is followed
     object: String,
     /// From whom (default: its home)
     #[arg(long, value_name = "PEER")]

@@ -67,7 +67,7 @@ impl Node {
         &self.client
     }
 
-    /// Another connection.
+    /// Opens another connection to it.
     pub async fn connect(&self) -> Done<Client> {
         let client = Client::connect(&self.data).await?;
         client.ok_or_else(|| Failure::failed(format!("{} does not answer", self.name)))

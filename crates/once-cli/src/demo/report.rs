@@ -47,7 +47,7 @@ impl Stage {
         self.step(&self.paint.red("✗"), what, why);
     }
 
-    /// Something else.
+    /// Says something that is no figure.
     pub fn talk(&self, text: &str) {
         *self.now.borrow_mut() = None;
         // Whoever reads may have gone; the verdict counts all the same.
@@ -141,7 +141,7 @@ pub struct Report {
     pub delta_wire_bytes: u64,
     /// Requests for actions, repeated ones counted.
     pub actions: u64,
-    /// Actions.
+    /// How many different ids they had.
     pub distinct_ids: u64,
     /// Those that had effect.
     pub effects: u64,
@@ -171,7 +171,7 @@ impl Report {
         self.failed.is_none()
     }
 
-    /// One object.
+    /// The whole report as one object.
     pub fn json(&self) -> Value {
         json!({
             "scenarios": self.scenarios, "broken": self.broken, "bytes": self.bytes, "lost": self.lost,

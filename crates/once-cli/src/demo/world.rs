@@ -12,7 +12,7 @@ use crate::failure::{Done, Failure, plain};
 pub struct World {
     /// Has everything first.
     pub alice: Option<Node>,
-    /// Gets everything.
+    /// The kernel that gets everything.
     pub bob: Option<Node>,
     /// Comes later, and acts with the others.
     pub carol: Option<Node>,

@@ -10,7 +10,7 @@ use once::model::scenario::{Scenario, ScenarioError};
 /// Why a file gives no scenario.
 #[derive(Debug)]
 pub enum Unreadable {
-    /// The operating system said no.
+    /// The operating system does not let it be read.
     Io(std::io::Error),
     /// It is no scenario.
     Invalid(ScenarioError),

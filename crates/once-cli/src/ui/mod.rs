@@ -131,7 +131,7 @@ impl Printer {
         Self(BufWriter::new(io::stdout()))
     }
 
-    /// One line.
+    /// Prints one line.
     pub fn line(&mut self, line: &str) -> Done<()> {
         self.text(line)?;
         self.text("\n")

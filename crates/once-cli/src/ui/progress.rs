@@ -33,7 +33,7 @@ impl Bar {
         bar
     }
 
-    /// Shows nothing.
+    /// A bar that shows nothing.
     pub fn none() -> Self {
         Self(ProgressBar::hidden())
     }

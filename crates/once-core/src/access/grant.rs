@@ -54,7 +54,7 @@ pub enum Scope {
     Kernel,
     /// Every object of a component.
     Component(String),
-    /// One object.
+    /// One object, by its key.
     Object(ObjectKey),
 }
 
@@ -81,7 +81,7 @@ impl Scope {
 /// A grant as it is given, taken back, and listed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Grant {
-    /// On what.
+    /// What it is a right on.
     pub scope: Scope,
     /// To do what.
     pub right: Right,

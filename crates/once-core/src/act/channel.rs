@@ -8,7 +8,7 @@ use once_model::ids::{Hash, ObjectKey};
 use once_model::limits::{GUESTS_SHOWN_MAX, WINDOW_MAX_SHARES};
 use once_model::wire::{Code, FEATURE_ACTIONS, FEATURE_MOVES, Greeting};
 
-/// One connection.
+/// What is remembered of the actions on one connection.
 #[derive(Debug, Default)]
 pub(crate) struct Channel {
     /// The peer knows what an action is.

@@ -209,10 +209,10 @@ impl LaneId {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode)]
 #[cbor(map)]
 pub struct Place {
-    /// The lane.
+    /// The lane that the action is in.
     #[n(0)]
     pub lane: LaneId,
-    /// From 1.
+    /// Place in the lane, counted from 1.
     #[n(1)]
     pub sequence: u64,
 }
@@ -356,7 +356,7 @@ pub struct SendingRow {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
 #[cbor(map)]
 pub struct RequestRow {
-    /// Its place.
+    /// Place of the action in its lane.
     #[n(0)]
     pub place: Place,
 }

@@ -12,7 +12,7 @@ use crate::txn;
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 #[cbor(map)]
 pub struct ArchiveRow {
-    /// It.
+    /// The entry as its former home has recorded it.
     #[n(0)]
     pub kept: ArchivedEntry,
     /// Who brought it: it counts against the quota of that kernel.

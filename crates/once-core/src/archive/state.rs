@@ -16,7 +16,7 @@ pub(crate) struct State {
 /// One of them.
 #[derive(Debug)]
 pub(crate) struct Giving {
-    /// To whom.
+    /// The present home, which gets the entries.
     pub to: KernelId,
     /// That kernel's certificate.
     pub certificate: Hash,

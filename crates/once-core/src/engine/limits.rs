@@ -14,7 +14,7 @@ pub struct Limits {
     pub in_line: usize,
     /// Most actions of one origin that wait at this home, and what they may count in bytes.
     pub waiting: usize,
-    /// See `waiting`.
+    /// How many bytes of them, of each peer: see `waiting`.
     pub waiting_bytes: usize,
     /// Most lanes that wait here for scenarios.
     pub lacking: usize,
@@ -40,7 +40,7 @@ pub struct Limits {
     pub ledger_rows: u64,
     /// After so many actions of a lane its row is written, and what is over of its ledger dropped.
     pub behind: u64,
-    /// Most peers.
+    /// Most peers that this kernel may have.
     pub peers: usize,
     /// Objects whose proof waits for that of another one, of one home.
     pub proofs: usize,
@@ -48,7 +48,7 @@ pub struct Limits {
     pub slice_rows: usize,
     /// Most events in the event log, and what they may take up in bytes.
     pub events: u64,
-    /// See `events`.
+    /// How many bytes of events are kept: see `events`.
     pub events_bytes: u64,
     /// Most bytes of luggage inside of a handoff; what is larger is pulled.
     pub luggage_inline: usize,

@@ -91,7 +91,7 @@ fn number(rows: &dyn Read, key: &[u8]) -> Result<u64, StoreError> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
 #[cbor(map)]
 pub struct Boot {
-    /// Random.
+    /// Random, new at each start of the process.
     #[n(0)]
     pub id: BootId,
     /// The number of its first commit. It ends where the next boot begins.

@@ -14,7 +14,7 @@ const PARKED_MAX: usize = 1024;
 /// A row that is not what this version writes, or that is missing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Damage {
-    /// Where.
+    /// The table of the row that cannot be read.
     pub table: Table,
     /// Its key; nothing if it is not known.
     pub row: Vec<u8>,

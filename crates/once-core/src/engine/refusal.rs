@@ -21,9 +21,9 @@ pub enum Refusal {
     /// Only the home may change an object.
     #[error("this kernel holds a replica of {key}; only its home {home} may change it")]
     NotHome {
-        /// The object.
+        /// The object that was to be changed.
         key: ObjectKey,
-        /// Its home.
+        /// The kernel that may change it.
         home: KernelId,
     },
     /// An unclaimed copy that came from a peer: it is not changed by accident.
@@ -32,15 +32,15 @@ pub enum Refusal {
     /// There is no such revision beside the object.
     #[error("no revision {revision} is kept beside {key}")]
     NoConflict {
-        /// The object.
+        /// The object that was named.
         key: ObjectKey,
-        /// The revision.
+        /// Id of the revision that was named ([`once_model::header::Header::id`]).
         revision: Hash,
     },
     /// A revision without bytes: a tombstone.
     #[error("revision {revision} has no content that could be kept")]
     NoBytes {
-        /// The revision.
+        /// Id of the revision that was named.
         revision: Hash,
     },
     /// So many revisions are kept beside the object that no further one is.
@@ -49,15 +49,15 @@ pub enum Refusal {
     /// No object of a UUID has this newest revision.
     #[error("no object {uuid} here has the newest revision {revision}")]
     NoRevision {
-        /// The UUID.
+        /// The UUID of the imported file.
         uuid: Uuid,
-        /// The revision.
+        /// Id of the revision that the file was to be laid over.
         revision: Hash,
     },
     /// The object has another newest revision than the caller thought.
     #[error("object {key} has changed since: its newest revision is {newest}")]
     Stale {
-        /// The object.
+        /// The object that was to be changed.
         key: ObjectKey,
         /// Its newest revision.
         newest: u64,
@@ -73,23 +73,23 @@ pub enum Refusal {
     /// There is nothing to unfollow.
     #[error("object {key} of kernel {from} is not followed")]
     NotFollowed {
-        /// Which.
+        /// The object that was named.
         key: ObjectKey,
-        /// From whom.
+        /// The kernel that was named.
         from: KernelId,
     },
     /// There is nothing to take back.
     #[error("kernel {kernel} has no such grant of '{right}'")]
     NoGrant {
-        /// Whose.
+        /// The kernel, or the home of the object, that would hold the grant.
         kernel: KernelId,
-        /// The right.
+        /// The right's name, like `read`.
         right: &'static str,
     },
     /// One action cannot be taken from a grant of every action.
     #[error("kernel {kernel} may do every action there: single ones cannot be taken from that")]
     WholeGrant {
-        /// Whose.
+        /// The kernel that holds the grant.
         kernel: KernelId,
     },
     /// A grant names too many actions.
@@ -144,25 +144,25 @@ pub enum Refusal {
     /// The outbox for a peer is full.
     #[error("{rows} objects wait for {peer} already, which is the limit")]
     OutboxFull {
-        /// For whom.
+        /// The peer that they wait for.
         peer: KernelId,
-        /// How many.
+        /// How many objects wait: the limit.
         rows: u64,
     },
     /// A peer is not owed that object.
     #[error("object {key} is not owed to {peer}")]
     NotOwed {
-        /// To whom.
+        /// The peer that was named.
         peer: KernelId,
-        /// Which.
+        /// The object that was named.
         key: ObjectKey,
     },
     /// The disk is nearly full.
     #[error("the disk is nearly full: {free_mib} MiB are free, {reserve_mib} MiB are kept in reserve")]
     DiskFull {
-        /// Free.
+        /// Free room on the disk, in MiB.
         free_mib: u64,
-        /// Kept.
+        /// What is kept free, in MiB: no new work is taken within it.
         reserve_mib: u64,
     },
     /// No other file can be opened just now.
@@ -176,7 +176,7 @@ pub enum Refusal {
         "the id {id} belongs to another action: that one's content has the hash {first}, this one's {now}"
     )]
     IdReused {
-        /// The id.
+        /// The id that both actions have.
         id: Uuid,
         /// Hash of the first action.
         first: Hash,
@@ -186,13 +186,13 @@ pub enum Refusal {
     /// An action's id is not of the right kind.
     #[error("the id {id} is no UUID of version 7")]
     BadId {
-        /// The id.
+        /// The id as it was given.
         id: Uuid,
     },
     /// An action's id is from the future.
     #[error("the id {id} is {ahead_ms} ms ahead of this kernel's clock")]
     IdAhead {
-        /// The id.
+        /// The id as it was given.
         id: Uuid,
         /// By how much.
         ahead_ms: u64,
@@ -202,7 +202,7 @@ pub enum Refusal {
         "the id {id} is too old: what was asked before {floor_ms} ms since 1970 is no longer known here, and may have run"
     )]
     IdTooOld {
-        /// The id.
+        /// The id as it was given.
         id: Uuid,
         /// Up to which time ids were pruned, in milliseconds since 1970.
         floor_ms: u64,
@@ -234,13 +234,13 @@ pub enum Refusal {
     /// A name that is too long.
     #[error("a name may have at most {max_bytes} bytes")]
     NameTooLong {
-        /// The limit.
+        /// The longest that is allowed, in bytes of UTF-8.
         max_bytes: usize,
     },
     /// A petname that is none.
     #[error("a petname has 1 to {max_bytes} bytes, no control characters, and is not blank")]
     BadName {
-        /// The limit.
+        /// The longest that is allowed, in bytes of UTF-8.
         max_bytes: usize,
     },
     /// Another peer has that petname, or an open invite gives it.
@@ -258,17 +258,17 @@ pub enum Refusal {
     /// An object did not move.
     #[error("object {key} did not move: {why}")]
     Unmoved {
-        /// Which.
+        /// The object, which is still here.
         key: ObjectKey,
-        /// Why.
+        /// Why it stayed.
         why: Box<Unmoved>,
     },
     /// A peer is not removed while an object is handed over to it.
     #[error("object {key} is being handed over to {peer}, which has not answered yet")]
     HandsOver {
-        /// The object.
+        /// The object that is on its way.
         key: ObjectKey,
-        /// To whom.
+        /// The peer that has not answered.
         peer: KernelId,
     },
     /// There is no connection to a kernel that is needed for it.
@@ -277,17 +277,17 @@ pub enum Refusal {
     /// The present home of an object does not keep what was recorded here.
     #[error("kernel {by} does not keep the history of object {key}: {}", code.name())]
     NotArchived {
-        /// The object.
+        /// The object whose history was offered.
         key: ObjectKey,
         /// The present home.
         by: KernelId,
-        /// Why.
+        /// Its code: why it does not keep it.
         code: Code,
     },
     /// Another kernel does not follow what this one follows.
     #[error("kernel {by} does not follow object {key} in place of this kernel: {}", code.name())]
     NotFollowedInstead {
-        /// The object.
+        /// The object that is followed here.
         key: ObjectKey,
         /// Who was asked.
         by: KernelId,

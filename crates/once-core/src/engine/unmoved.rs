@@ -16,15 +16,15 @@ pub enum Unmoved {
     /// It waited for what another object does for it.
     #[error("it waited a minute for the outcome of its action {id} on {on}")]
     Call {
-        /// Which action.
+        /// The action's id.
         id: Uuid,
-        /// On what.
+        /// The object that it acts on.
         on: ObjectKey,
     },
     /// It waited for an answer to run.
     #[error("what came of its effect {id} could not be told to it for a minute")]
     Answer {
-        /// The effect.
+        /// The effect's id.
         id: Uuid,
     },
     /// It waited for those who follow it to be told of its last change.

@@ -11,11 +11,11 @@ use crate::waist::Event;
 /// An event in its place.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Logged {
-    /// Its place.
+    /// Its place in the log.
     pub cursor: Cursor,
     /// When it happened, by this kernel's clock, in milliseconds since 1970.
     pub at_ms: u64,
-    /// What happened.
+    /// What happened on this kernel.
     pub event: Event,
     /// How long the result of an action is that the log left out, in bytes.
     pub cut_bytes: Option<u64>,
@@ -26,7 +26,7 @@ pub struct Logged {
 pub enum Entry {
     /// So many events are not in the log any more, or cannot be read.
     Gap {
-        /// How many.
+        /// How many events are missing there.
         missed: u64,
         /// The place of the last of them.
         last: Cursor,

@@ -30,7 +30,7 @@ impl Entry {
         &self.component
     }
 
-    /// Its name.
+    /// The object's name, as its scenario says.
     #[must_use]
     pub fn name(&self) -> Option<&str> {
         self.name.as_deref()

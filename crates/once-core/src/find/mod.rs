@@ -28,7 +28,7 @@ pub use index::{Entry, Index, name_of};
 /// What may be looked at for one page.
 #[derive(Debug, Clone, Copy)]
 pub struct Budget {
-    /// Objects.
+    /// How many objects were looked at.
     pub objects: usize,
     /// Bytes of scenarios, and one scenario more.
     pub bytes: u64,
@@ -52,7 +52,7 @@ pub struct Ask<'a> {
     pub budget: Budget,
 }
 
-/// One page.
+/// One page of what was found, and where the next one begins.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Page {
     /// What was found, in the order of keys.

@@ -62,9 +62,9 @@ pub(crate) use state::{Heard, Hold, State, Word};
 /// An object that is about to leave this kernel.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Departure {
-    /// Which.
+    /// The object that is leaving.
     pub key: ObjectKey,
-    /// To where.
+    /// The kernel that is to be its home.
     pub to: KernelId,
     /// Since when, in milliseconds since 1970.
     pub since_ms: u64,
@@ -81,7 +81,7 @@ pub struct Departure {
 /// An object that has come here, and has not been told so.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Arrival {
-    /// Which.
+    /// The object that has not moved.
     pub key: ObjectKey,
     /// From where; this kernel if it was told that it leaves, and stays.
     pub from: KernelId,

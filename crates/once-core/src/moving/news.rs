@@ -187,7 +187,7 @@ pub(super) fn was_home(chain: &Chain, kernel: &KernelId) -> bool {
 /// Where an object is that was here or has come here, and who has not heard of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct News {
-    /// Which.
+    /// The object that has moved.
     pub key: ObjectKey,
     /// Its home, as far as this kernel knows.
     pub home: KernelId,

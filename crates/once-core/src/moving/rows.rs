@@ -13,7 +13,7 @@ use crate::txn;
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 #[cbor(map)]
 pub struct LeavingRow {
-    /// To where.
+    /// The kernel that is to be its home.
     #[n(0)]
     pub to: KernelId,
     /// Since when, in milliseconds since 1970.
@@ -73,7 +73,7 @@ pub struct WelcomeRow {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
 #[cbor(map)]
 pub struct HandedRow {
-    /// The answer.
+    /// Whether the object was accepted or refused.
     #[n(0)]
     pub answer: Answer,
     /// Why it was refused.
@@ -98,7 +98,7 @@ pub struct ArrivingRow {
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 #[cbor(map)]
 pub struct StayedRow {
-    /// To where.
+    /// The kernel that it was to move to.
     #[n(0)]
     pub to: KernelId,
     /// When that was, in milliseconds since 1970.

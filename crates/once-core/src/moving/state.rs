@@ -77,7 +77,7 @@ pub(crate) enum Word {
 }
 
 impl Word {
-    /// The action.
+    /// Name of the built-in action that tells the object of it.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Leaving => "once:leaving",
@@ -116,7 +116,7 @@ pub(crate) enum Heard {
 pub(crate) enum Hold {
     /// All but answers to it, what it asked of itself, and what must run before these.
     AllButAnswers,
-    /// All.
+    /// Every act on the object waits.
     All,
 }
 

@@ -34,7 +34,7 @@ pub struct ChainRow {
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 #[cbor(map)]
 pub struct ChainPartRow {
-    /// Oldest first.
+    /// The certificates, oldest first.
     #[n(0)]
     pub links: Vec<Certificate>,
 }

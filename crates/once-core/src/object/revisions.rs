@@ -16,7 +16,7 @@ use crate::txn;
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 #[cbor(map)]
 pub struct RevisionRow {
-    /// The revision.
+    /// Header of the kept revision.
     #[n(0)]
     pub header: Header,
     /// When it was made, by this kernel's clock, in milliseconds since 1970.

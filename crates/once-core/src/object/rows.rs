@@ -12,7 +12,7 @@ use crate::txn;
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 #[cbor(map)]
 pub struct HeadRow {
-    /// The revision.
+    /// Header of the newest revision.
     #[n(0)]
     pub header: Header,
     /// Its home, from the chain; nobody for an unclaimed object.
@@ -84,7 +84,7 @@ pub fn cost(header: &Header) -> u64 {
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 #[cbor(map)]
 pub struct SourceRow {
-    /// The path.
+    /// Path of the file, as the client named it.
     #[n(0)]
     pub path: String,
     /// The object as it was then; a claim since is found through [`Table::Genesis`].

@@ -15,7 +15,7 @@ pub(crate) enum Phase {
     Dialling,
     /// Connected; `hello` was sent or is awaited.
     Greeting { conn: ConnId, dialled: bool },
-    /// Admitted.
+    /// Admitted on both sides: frames of every kind may be sent.
     Up { conn: ConnId, dialled: bool, boot: BootId },
 }
 

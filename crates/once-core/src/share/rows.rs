@@ -11,7 +11,7 @@ use crate::txn;
 /// What is owed, as it stands in a row's key behind the peer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Owed {
-    /// An object.
+    /// An object that the peer is owed.
     Object(ObjectKey),
     /// The actions of a lane that have no outcome.
     Lane(LaneId),
@@ -20,9 +20,9 @@ pub enum Owed {
 /// The kinds of what is owed. The rows of one kind lie together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// Objects.
+    /// Debts of objects.
     Objects,
-    /// Lanes.
+    /// Debts of lanes with actions that wait.
     Lanes,
 }
 
@@ -42,7 +42,7 @@ impl Kind {
 }
 
 impl Owed {
-    /// Its kind.
+    /// Whether an object or a lane is owed.
     #[must_use]
     pub const fn kind(&self) -> Kind {
         match self {
@@ -82,7 +82,7 @@ impl Owed {
 /// [`Table::Outbox`]: what a peer is owed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
 pub enum OutboxRow {
-    /// An object.
+    /// An object, and why the peer is owed it.
     #[n(0)]
     Object(#[n(0)] DebtRow),
     /// Actions of a lane. Which, its rows say; perhaps none any more.

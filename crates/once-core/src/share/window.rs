@@ -13,9 +13,9 @@ use crate::engine::limits::Limits;
 /// Something that is under way: it is answered once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Item {
-    /// A share.
+    /// A share that is not answered yet.
     Object(ObjectKey),
-    /// An action.
+    /// An action that has no outcome yet.
     Act(Place),
 }
 

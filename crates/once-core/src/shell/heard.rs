@@ -24,7 +24,7 @@ pub enum Heard {
     Answer(Asked),
     /// It answers what a client here has asked for, by the number of that call.
     Answers(u64, Frame),
-    /// Nothing.
+    /// Nothing is left to be done.
     Nothing,
 }
 
@@ -107,7 +107,7 @@ pub fn share_of(parcel: &Parcel) -> Share {
 /// What a peer asks for on the control stream.
 #[derive(Debug)]
 pub enum Asked {
-    /// A scenario.
+    /// A scenario that was asked for.
     Object(Request),
     /// The entries of a history.
     Entries(EntriesOf),

@@ -11,7 +11,7 @@ use crate::store::Read;
 
 type Told = HashMap<Uuid, (Outcome, Option<After>)>;
 
-/// Those outcomes.
+/// Outcomes that clients were told before the commit, until that is made.
 #[derive(Debug, Default)]
 pub struct ToldEarly {
     /// Of the group that is under way: its commit writes them down.

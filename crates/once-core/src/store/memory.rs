@@ -13,7 +13,7 @@ type Rows = BTreeMap<Table, BTreeMap<Vec<u8>, Bytes>>;
 /// What the next commit does.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum DiskFault {
-    /// It works.
+    /// The commit is written and synced.
     #[default]
     None,
     /// The disk is full: nothing is written.

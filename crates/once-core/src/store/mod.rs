@@ -157,7 +157,7 @@ pub enum StoreError {
     /// A row is not what this version writes.
     #[error("a row of {table:?} is damaged: {reason}")]
     Damaged {
-        /// Where.
+        /// The table of the row.
         table: Table,
         /// Its key; nothing if it is not known.
         key: Vec<u8>,

@@ -30,9 +30,9 @@ pub struct Savepoint {
 /// One write of a transaction.
 #[derive(Debug, Clone)]
 pub struct Write {
-    /// Where.
+    /// The table that was written to.
     pub table: Table,
-    /// Which row.
+    /// Key of the row.
     pub key: Vec<u8>,
     /// What it was, and what it is from then on.
     pub values: [Option<Bytes>; 2],

@@ -46,9 +46,9 @@ impl Entropy for Dice {
 /// One engine, its disk, its clock, and whatever has left it.
 #[derive(Debug)]
 pub struct Alone {
-    /// The engine.
+    /// The engine under test.
     pub engine: Engine,
-    /// Its disk.
+    /// Its disk, which a test can crash.
     pub store: MemoryStore,
     /// Who it is, and what time it is.
     pub ctx: Ctx,
@@ -135,7 +135,7 @@ pub fn asked(key: ObjectKey, sequence: u64, arguments: String) -> Act {
 }
 
 impl Alone {
-    /// Kernel 7.
+    /// A kernel whose key is made from the number 7.
     #[must_use]
     pub fn new() -> Self {
         Self::kernel(7)

@@ -173,7 +173,7 @@ impl Alone {
         }
     }
 
-    /// All rows.
+    /// All rows of the store.
     pub(crate) fn rows(&self) -> Vec<(Table, Vec<u8>, bytes::Bytes)> {
         let mut rows = Vec::new();
         for table in Table::ALL {

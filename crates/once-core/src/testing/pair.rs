@@ -34,9 +34,9 @@ impl Side {
 /// overtaken; what a kernel answers from a snapshot comes with the frames.
 #[derive(Debug)]
 pub struct Pair {
-    /// Kernel 1.
+    /// The kernel whose key is made from the number 1.
     pub a: Alone,
-    /// Kernel 2.
+    /// The kernel whose key is made from the number 2.
     pub b: Alone,
     to_a: VecDeque<Frame>,
     to_b: VecDeque<Frame>,

@@ -11,7 +11,7 @@ use crate::waist::{ConnId, Input, LinkEvent};
 /// Kernels 1 to n, by place: the first is at 0. Unlike a pair they call each other by themselves.
 #[derive(Debug)]
 pub struct Several {
-    /// The kernels.
+    /// The kernels, in the order in which they were made.
     pub kernels: Vec<Alone>,
     conns: BTreeMap<ConnId, [usize; 2]>,
     last: ConnId,

@@ -10,7 +10,7 @@ use crate::waist::Then;
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 #[cbor(map)]
 pub struct TimerRow {
-    /// Its name.
+    /// Name of the timer, unique for its object.
     #[n(0)]
     pub name: String,
     /// When, by this kernel's clock, in milliseconds since 1970.

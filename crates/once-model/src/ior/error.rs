@@ -26,13 +26,13 @@ pub enum IorError {
     /// A part of a reference of ours is not what it should be.
     #[error("in a reference: the {part} is not valid")]
     Part {
-        /// Which part.
+        /// The part of the IOR that is missing or wrong.
         part: &'static str,
     },
     /// A part that must be unique is there twice.
     #[error("in a reference: the {part} is there twice")]
     Twice {
-        /// Which part.
+        /// The part of the IOR that is missing or wrong.
         part: &'static str,
     },
     /// An address is neither `host:port` nor a socket address.

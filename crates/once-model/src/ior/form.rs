@@ -18,7 +18,7 @@ pub enum Form<'a> {
     Esm {
         /// The component that the module belongs to, like `ONCE`.
         package: &'a str,
-        /// Its version.
+        /// The component's version.
         version: &'a str,
         /// The name of the type.
         name: &'a str,
@@ -30,7 +30,7 @@ pub enum Form<'a> {
         host: &'a str,
         /// The organisation or user.
         org: &'a str,
-        /// The repository.
+        /// The repository, as the IOR spells it.
         repo: &'a str,
         /// `<branch>/<path>`.
         branch_and_path: &'a str,
@@ -39,7 +39,7 @@ pub enum Form<'a> {
     GitHash(&'a str),
     /// `ior:git:text:<url>#<lines>`.
     GitText {
-        /// The page.
+        /// The address of the page.
         url: &'a str,
         /// The part of it, like `L1:1-18:1`.
         lines: Option<&'a str>,
@@ -57,18 +57,18 @@ pub enum Form<'a> {
         host: &'a str,
         /// The UUID of the object.
         uuid: Option<Uuid>,
-        /// Its component.
+        /// The component, if it is named.
         component: Option<&'a str>,
         /// The component's version.
         version: Option<&'a str>,
     },
     /// `ior:https://<host>,<host>/<Component>/<version>/<uuid>[/<method>][?<query>]`; also `http`, `ws` and `wss`.
     Http {
-        /// The scheme.
+        /// The scheme: `http`, `https`, `ws` or `wss`.
         scheme: &'a str,
         /// Hosts and ports as they are spelled (`h1:p1,h2:p2`, even `h:undefined`): try them in this order.
         hosts: &'a str,
-        /// The component.
+        /// The component's name.
         component: &'a str,
         /// The component's version.
         version: &'a str,

@@ -16,7 +16,7 @@ pub enum JsonErrorKind {
     PathOnly,
     /// Not UTF-8, or UTF-8 behind a byte order mark.
     NotUtf8,
-    /// Not JSON.
+    /// The bytes are no JSON.
     Syntax,
     /// JSON that ends too early.
     Incomplete,

@@ -62,7 +62,7 @@ pub struct Violation {
     pub at_ms: u64,
     /// By which kernel.
     pub kernel: String,
-    /// What happened.
+    /// Which promise was broken, and by what.
     pub what: String,
 }
 

@@ -8,7 +8,7 @@ use once_model::action::cause_id;
 use once_model::ids::{Hash, Incarnation, KernelId, ObjectKey, Uuid};
 use once_model::wire::{Frame, Parcel};
 
-/// One kernel.
+/// What is seen of one kernel.
 #[derive(Debug, Default)]
 pub(super) struct Side {
     /// Its clock less the world's time, as the judge knows it.

@@ -9,7 +9,7 @@ use once_core::waist::{Effect, Effects, Event, Input, Run, RunResult};
 use super::rows::{self, Rows};
 use crate::components::AtOnce;
 
-/// One step.
+/// What one step was told and did.
 #[derive(Debug)]
 pub(super) struct Step {
     pub rows: Rows,

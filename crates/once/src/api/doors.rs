@@ -40,7 +40,7 @@ struct Open {
     next: u64,
 }
 
-/// One connection.
+/// One connection of a client.
 #[derive(Debug, Default)]
 pub(super) struct Door {
     /// Calls under way, `listen` among them, and whether it serves something.

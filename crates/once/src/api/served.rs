@@ -43,7 +43,7 @@ pub(super) struct Link {
 }
 
 enum State {
-    /// Nothing yet.
+    /// It has served nothing yet.
     Fresh(mpsc::Sender<Line>),
     Client(Arc<Served>, ClientId),
     Ended,

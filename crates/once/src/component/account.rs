@@ -34,7 +34,7 @@ pub struct Account {
 /// What became of an id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ended {
-    /// What.
+    /// Whether it was confirmed or cancelled.
     pub how: End,
     /// Ids that end later have a higher number.
     pub number: u64,
@@ -67,14 +67,14 @@ impl Model for Account {
 /// Puts an amount in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Deposit {
-    /// How much.
+    /// How much, in whole minor units above 0.
     pub amount: u64,
 }
 
 /// Takes an amount out, if that much is available.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Withdraw {
-    /// How much.
+    /// How much, in whole minor units above 0.
     pub amount: u64,
 }
 
@@ -83,7 +83,7 @@ pub struct Withdraw {
 pub struct Reserve {
     /// Under which id: used once.
     pub id: String,
-    /// How much.
+    /// How much, in whole minor units above 0.
     pub amount: u64,
 }
 

@@ -17,7 +17,7 @@ pub(crate) type ClientId = u64;
 pub(crate) enum Asked {
     /// An action. The number comes back with the answer.
     Run(u64, Arc<Run>),
-    /// Work outside.
+    /// Work outside that a program does.
     Work(Work),
 }
 

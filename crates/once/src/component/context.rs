@@ -313,7 +313,7 @@ impl PendingCall<'_> {
 /// ```
 #[derive(Debug, Clone, Deserialize)]
 pub struct Reply<W = serde_json::Value> {
-    /// The effect.
+    /// The effect's id, as the call returned it.
     pub effect: Uuid,
     /// `done`, `failed` or `refused` for an action and for work outside; `due` for a timer; `unknown` for an action whose outcome this
     /// object did not wait for when it moved: it may have happened, and may still.
@@ -343,7 +343,7 @@ fn readable<'de, D: serde::Deserializer<'de>>(said: D) -> Result<serde_json::Val
 pub struct CallError {
     /// `failed`, `refused` or `unknown`.
     pub status: String,
-    /// Why.
+    /// What the component said, as JSON.
     pub reason: serde_json::Value,
 }
 

@@ -38,7 +38,7 @@ struct Place {
 /// How objects wake and rest.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Counts {
-    /// Awake now.
+    /// How many are awake now.
     pub objects: usize,
     /// What they take up, about.
     pub bytes: usize,

@@ -10,7 +10,7 @@ use super::{Context, Typed};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[non_exhaustive]
 pub struct DepartureNotice {
-    /// To where.
+    /// The kernel that is to be its home.
     #[serde(deserialize_with = "kernel")]
     pub to: KernelId,
 }

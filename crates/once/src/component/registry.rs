@@ -35,7 +35,7 @@ pub struct Activity {
     pub object: ObjectKey,
     /// Which kind of work.
     pub name: String,
-    /// With what.
+    /// With what, as JSON.
     pub arguments: Value,
 }
 

@@ -22,7 +22,7 @@ impl Model for Counter {
 /// Adds to a counter, and returns the new count.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Add {
-    /// How much.
+    /// How much, also below 0.
     pub by: i64,
 }
 

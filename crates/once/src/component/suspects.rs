@@ -23,15 +23,15 @@ pub(super) type Place = (ObjectKey, Uuid);
 pub(crate) struct Suspect {
     /// The component, or the kind of work.
     pub of: String,
-    /// The action.
+    /// The action's name.
     pub name: String,
-    /// Its object.
+    /// The object that it is on.
     pub object: ObjectKey,
     /// The action's id, or that of the work.
     pub id: Uuid,
-    /// How often.
+    /// How often a program went away over it.
     pub times: u32,
-    /// Not before.
+    /// It is not asked for before that.
     pub until: Instant,
     /// It was to be asked for since, and was not.
     waits: bool,

@@ -20,7 +20,18 @@ pub use cursor::EventCursor;
 pub(crate) use reader::{Entry, Filter, Reader};
 use shape::Shaper;
 
-/// What is watched, and from where on: made by [`Kernel::watch`].
+/// Builder of a look into the event log, made by [`Kernel::watch`]: which events, and from where on.
+///
+/// ```no_run
+/// # async fn run(alice: once::Kernel, bob: once::KernelId, key: once::ObjectKey, cursor: once::EventCursor) -> Result<(), once::Error> {
+/// let page = alice.watch().since(cursor).component("Pump").page(100).await?;
+/// let mut news = alice.watch().object(key).peer(bob).stream()?;
+/// while let Some(event) = news.next().await {
+///     println!("{:?}", event?.event);
+/// }
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone)]
 #[must_use = "nothing is read before `stream` or `page`"]
 pub struct Watch {
@@ -30,7 +41,7 @@ pub struct Watch {
 }
 
 impl Watch {
-    /// Begins behind this place, instead of now: what happened in between comes first.
+    /// Begins after this event, instead of now: what has happened since comes first.
     pub fn since(mut self, cursor: EventCursor) -> Self {
         self.since = Some(cursor);
         self
@@ -145,8 +156,8 @@ pub struct EventPage {
     pub is_last: bool,
 }
 
-/// What happens on a kernel, in its order. Each event has its place: who keeps the place of the last one misses nothing, however long
-/// it is away. What the log does not have any more is told as [`Event::Gap`](crate::Event::Gap), with its size.
+/// What happens on a kernel, in its order. Each event has its place. Keep the place of the last one that you have seen, and you miss
+/// nothing, however long you are away. What the log does not have any more is told as [`Event::Gap`](crate::Event::Gap), with its size.
 #[must_use = "a stream does nothing unless it is read"]
 pub struct EventStream {
     events: Pin<Box<dyn Stream<Item = Result<EventInfo, Error>> + Send>>,

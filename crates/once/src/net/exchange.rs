@@ -49,7 +49,7 @@ pub struct Report {
     pub missing: u64,
     /// Kept by the other kernel.
     pub sent: u64,
-    /// There already.
+    /// The other kernel had them already.
     pub sent_known: u64,
     /// Kept there beside another revision.
     pub sent_conflicts: u64,

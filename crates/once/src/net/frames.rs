@@ -179,7 +179,7 @@ pub(crate) async fn send(stream: &mut SendStream, frame: &Frame) -> Result<(), N
     write(stream, &buffer).await
 }
 
-/// Sends bytes.
+/// Writes all of the bytes, unless nothing moves for too long.
 pub(crate) async fn write(stream: &mut SendStream, mut bytes: &[u8]) -> Result<(), NetError> {
     while !bytes.is_empty() {
         let written = tokio::time::timeout(STALL_MAX, stream.write(bytes)).await;

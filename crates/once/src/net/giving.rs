@@ -41,7 +41,7 @@ enum Source {
 enum Looked {
     /// Small enough to be sent from memory, or not to be had.
     Done(Result<Bytes, Code>),
-    /// So large.
+    /// A body of so many bytes.
     Large(u64),
 }
 

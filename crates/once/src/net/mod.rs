@@ -68,7 +68,7 @@ const SWEEP_EVERY: Duration = Duration::from_secs(600);
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Seen {
     pub conn: Option<ConnId>,
-    /// Since when.
+    /// Since when it has been connected.
     pub since: Option<Instant>,
     /// How often it was dialled since it was connected last.
     pub dials: u64,

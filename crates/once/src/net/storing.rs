@@ -78,7 +78,7 @@ impl Storing {
         self.taken
     }
 
-    /// Their bytes.
+    /// How many bytes they have.
     pub fn bytes(&self) -> u64 {
         self.bytes
     }

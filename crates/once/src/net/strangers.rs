@@ -38,7 +38,7 @@ pub(super) struct Opened {
 
 /// Who is at the door.
 pub(super) enum Verdict {
-    /// A peer.
+    /// It is a peer.
     Peer,
     /// Someone with a secret that may be good: the engine decides.
     Invited(Box<Opened>),

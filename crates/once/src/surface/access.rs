@@ -113,9 +113,23 @@ macro_rules! scoped {
     };
 }
 
-/// A right that is being given. Awaiting it gives it, and returns all grants of that right that its receiver holds then.
+/// Builder of a grant. Awaiting it gives it, and returns all grants of that right that its receiver holds then.
 ///
 /// Without options it is a right on every object of this kernel, without an end.
+///
+/// ```no_run
+/// # async fn run(alice: once::Kernel, bob: once::KernelId, key: once::ObjectKey) -> Result<(), once::Error> {
+/// use std::time::Duration;
+///
+/// use once::Right;
+///
+/// alice.grant(bob, Right::Act).on(key).actions(["add", "get"]).expires(Duration::from_secs(3600)).await?;
+/// alice.grant(bob, Right::Read).component("Note").await?;
+/// // An object of bob's may act here in its own name.
+/// alice.grant(bob, Right::Act).to_object(key).component("Counter").await?;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone)]
 #[must_use]
 pub struct Grant {
@@ -126,7 +140,7 @@ pub struct Grant {
 scoped!(Grant);
 
 impl Grant {
-    /// Ends by itself after this time.
+    /// Ends the grant after this time.
     pub fn expires(mut self, after: Duration) -> Self {
         self.wish.expires = Some(after);
         self
@@ -139,9 +153,19 @@ impl Grant {
     }
 }
 
-/// A right that is being taken back. Awaiting it takes it back, and returns all grants of that right that its holder has then.
+/// Builder of a revocation. Awaiting it takes it back, and returns all grants of that right that its holder has then.
 ///
 /// It takes back what was given with the same options.
+///
+/// ```no_run
+/// # async fn run(alice: once::Kernel, bob: once::KernelId, key: once::ObjectKey) -> Result<(), once::Error> {
+/// use once::Right;
+///
+/// alice.revoke(bob, Right::Act).on(key).actions(["add"]).await?;
+/// alice.revoke(bob, Right::Read).component("Note").await?;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone)]
 #[must_use]
 pub struct Revoke {

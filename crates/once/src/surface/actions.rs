@@ -16,7 +16,17 @@ use crate::{ActionResult, Error, Kernel};
 /// Receipts of one object in one answer, unless another number is asked for.
 const RECEIPTS: usize = 256;
 
-/// An action that is being taken back. Awaiting it waits for what its home says; [`Cancel::send`] does not.
+/// Builder of a cancellation. Awaiting it waits for what the action's home says; [`Cancel::send`] does not.
+///
+/// ```no_run
+/// # async fn run(alice: once::Kernel, id: once::model::ids::Uuid) -> Result<(), once::Error> {
+/// use std::time::Duration;
+///
+/// alice.cancel(id).timeout(Duration::from_secs(30)).await?; // says whether it was in time
+/// alice.cancel(id).send().await?; // only writes down that it is not wanted
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone)]
 #[must_use]
 pub struct Cancel {
@@ -51,7 +61,16 @@ impl Cancel {
     }
 }
 
-/// A receipt that is being asked for. Awaiting it returns the receipt, signed and checked.
+/// Builder of a request for a receipt. Awaiting it returns the receipt, signed and checked.
+///
+/// ```no_run
+/// # async fn run(alice: once::Kernel, id: once::model::ids::Uuid) -> Result<(), once::Error> {
+/// use std::time::Duration;
+///
+/// let receipt = alice.receipt(id).timeout(Duration::from_secs(30)).await?;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone)]
 #[must_use]
 pub struct ReceiptRequest {
@@ -72,7 +91,15 @@ impl ReceiptRequest {
     }
 }
 
-/// Receipts of an object that are being made. Awaiting it returns a page of them, oldest first.
+/// Builder of receipts of an object's history. Awaiting it returns a page of them, oldest first.
+///
+/// ```no_run
+/// # async fn run(alice: once::Kernel, key: once::ObjectKey) -> Result<(), once::Error> {
+/// let first = alice.receipts(key).limit(50).await?;
+/// let rest = alice.receipts(key).after(50).await?; // of the entries from number 51 on
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone)]
 #[must_use]
 pub struct Receipts {
@@ -100,7 +127,15 @@ impl Receipts {
     }
 }
 
-/// A page of a history that is being put together. Awaiting it returns the page, and where the next one begins.
+/// Builder of a look into an object's history. Awaiting it returns the page, and where the next one begins.
+///
+/// ```no_run
+/// # async fn run(alice: once::Kernel, key: once::ObjectKey) -> Result<(), once::Error> {
+/// let newest = alice.history(key).newest_first().limit(10).await?;
+/// let between = alice.history(key).after(100).before(200).await?;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone)]
 #[must_use]
 pub struct History {

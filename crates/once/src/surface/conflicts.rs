@@ -7,7 +7,17 @@ use super::awaited;
 use crate::api::{conflicts, contract};
 use crate::{Change, Error, Kernel, Object};
 
-/// A page of conflicts that is being put together. Awaiting it returns the page, and where the next one begins.
+/// Builder of a listing of conflicts. Awaiting it returns the page, and where the next one begins.
+///
+/// ```no_run
+/// # async fn run(alice: once::Kernel) -> Result<(), once::Error> {
+/// let mut page = alice.conflicts().limit(20).await?;
+/// while let Some(next) = page.next.take() {
+///     page = alice.conflicts().limit(20).after(next).await?;
+/// }
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone)]
 #[must_use]
 pub struct Conflicts {

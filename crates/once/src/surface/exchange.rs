@@ -9,7 +9,17 @@ use crate::api::{contract, transfer};
 use crate::kernel::PATIENCE;
 use crate::{Error, ErrorKind, Kernel, Progress, Report, net};
 
-/// An exchange that is being put together. Awaiting it returns when both kernels have what the other one lets them have.
+/// Builder of an exchange. Awaiting it returns when each kernel has what the other one lets it have.
+///
+/// ```no_run
+/// # async fn run(alice: once::Kernel, bob: once::KernelId) -> Result<(), once::Error> {
+/// use std::time::Duration;
+///
+/// let report = alice.exchange(bob).timeout(Duration::from_secs(60)).await?;
+/// let report = alice.exchange(bob).watch(|progress| println!("{progress:?}")).await?;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone)]
 #[must_use]
 pub struct Exchange {

@@ -13,7 +13,15 @@ use crate::api::{damage, doctor, names, status};
 use crate::error::OrError;
 use crate::{Error, Kernel};
 
-/// An examination that is being put together. Awaiting it returns what was looked at, and whether each is fine.
+/// Builder of an examination. Awaiting it returns one check for each thing that was looked at.
+///
+/// ```no_run
+/// # async fn run(alice: once::Kernel) -> Result<(), once::Error> {
+/// let quick = alice.doctor().await?;
+/// let whole = alice.doctor().all().await?; // reads every object
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone)]
 #[must_use]
 pub struct Doctor {
@@ -33,7 +41,15 @@ impl Doctor {
     }
 }
 
-/// A page of a survey that is being put together. Awaiting it returns the page, and where the next one begins.
+/// Builder of a survey of all objects. Awaiting it returns the page, and where the next one begins.
+///
+/// ```no_run
+/// # async fn run(alice: once::Kernel, key: once::ObjectKey) -> Result<(), once::Error> {
+/// let first = alice.survey().await?;
+/// let rest = alice.survey().after(key).await?;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone)]
 #[must_use]
 pub struct Survey {
@@ -54,7 +70,14 @@ impl Survey {
     }
 }
 
-/// The end of a quarantine that is being put together. Awaiting it ends the quarantine, and returns the new incarnation.
+/// Builder of the end of a quarantine. Awaiting it ends the quarantine, and returns the new incarnation.
+///
+/// ```no_run
+/// # async fn run(alice: once::Kernel, bob: once::KernelId) -> Result<(), once::Error> {
+/// alice.end_quarantine().without(bob).await?; // bob cannot be reached, and is not waited for
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone)]
 #[must_use]
 pub struct EndQuarantine {

@@ -10,7 +10,17 @@ use crate::api::contract::{self, ListResult, ObjectState, RefsResult, Sort};
 use crate::api::{list, methods, names};
 use crate::{Change, Error, Kernel, Object};
 
-/// A scenario that is about to be kept. Awaiting it returns the object, and what became of it.
+/// Builder of an import. Awaiting it returns the object, and what became of it.
+///
+/// ```no_run
+/// # async fn run(alice: once::Kernel, revision: once::model::ids::Hash) -> Result<(), once::Error> {
+/// let text = r#"{"ior":{"component":"Note"},"model":{"text":"hello"}}"#;
+/// alice.import(text).source("notes/hello.json").await?;
+/// // Although the object has gone on since the file was imported.
+/// alice.import(text).source("notes/hello.json").over(revision).await?;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone)]
 #[must_use]
 pub struct Import {
@@ -40,7 +50,15 @@ impl Import {
     }
 }
 
-/// A new state of an object. Awaiting it returns the object, and what became of it.
+/// Builder of a new state of an object. Awaiting it returns the object, and what became of it.
+///
+/// ```no_run
+/// # async fn run(alice: once::Kernel, key: once::ObjectKey, revision: once::model::ids::Hash) -> Result<(), once::Error> {
+/// let text = r#"{"ior":{"component":"Note"},"model":{"text":"hello"}}"#;
+/// alice.put(key, text).base(revision).await?; // refused if the object has changed since
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone)]
 #[must_use]
 pub struct Put {
@@ -63,7 +81,20 @@ impl Put {
     }
 }
 
-/// A page of a listing that is being put together. Awaiting it returns the page, and where the next one begins.
+/// Builder of a listing of objects. Awaiting it returns the page, and where the next one begins.
+///
+/// ```no_run
+/// # async fn run(alice: once::Kernel) -> Result<(), once::Error> {
+/// use once::api::contract::{ObjectState, Sort};
+///
+/// let pumps = alice.list().component("Pump").name("pump *").sort(Sort::Name).limit(100).await?;
+/// let mine = alice.list().state(ObjectState::Home).tombstones().await?;
+/// if let Some(next) = mine.next {
+///     let more = alice.list().state(ObjectState::Home).tombstones().after(next).await?;
+/// }
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone)]
 #[must_use]
 pub struct List {

@@ -7,7 +7,15 @@ use crate::api::contract::{DroppedAction, OutboxResult};
 use crate::api::{outbox, standing};
 use crate::{Error, Kernel};
 
-/// Debts to a peer that are being given up. Awaiting it gives them up, and returns how many.
+/// Builder of giving up what a peer is owed. Awaiting it gives that up, and returns how many objects it was.
+///
+/// ```no_run
+/// # async fn run(alice: once::Kernel, bob: once::KernelId, key: once::ObjectKey) -> Result<(), once::Error> {
+/// alice.drop_debts(bob).of(key).await?; // this object
+/// alice.drop_debts(bob).await?; // all that bob is owed
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone)]
 #[must_use]
 pub struct DropDebts {

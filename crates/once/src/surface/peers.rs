@@ -17,7 +17,17 @@ use crate::net::{Ticket, check_addresses};
 use crate::shell::now_ms;
 use crate::{Error, Kernel, datadir};
 
-/// An invite that is being put together. Awaiting it makes it, durably, and returns its ticket.
+/// Builder of an invite. Awaiting it makes it, durably, and returns its ticket.
+///
+/// ```no_run
+/// # async fn run(alice: once::Kernel) -> Result<(), once::Error> {
+/// use std::time::Duration;
+///
+/// let ticket = alice.invite().petname("bob").expires(Duration::from_secs(3600)).await?;
+/// println!("{ticket}");
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone)]
 #[must_use]
 pub struct Invite {
@@ -27,13 +37,13 @@ pub struct Invite {
 }
 
 impl Invite {
-    /// Whoever uses it is called so here.
+    /// The petname that the newcomer gets here.
     pub fn petname(mut self, name: impl Into<String>) -> Self {
         self.petname = Some(name.into());
         self
     }
 
-    /// Ends after this time. Default: a day.
+    /// Ends the invite after this time. Default: a day.
     pub fn expires(mut self, after: Duration) -> Self {
         self.valid = after;
         self
@@ -50,7 +60,16 @@ impl Invite {
     }
 }
 
-/// The use of an invite. Awaiting it returns when both kernels are peers.
+/// Builder of a join: the use of an invite. Awaiting it returns when both kernels are peers.
+///
+/// ```no_run
+/// # async fn run(bob: once::Kernel, ticket: once::Ticket) -> Result<(), once::Error> {
+/// use std::time::Duration;
+///
+/// let alice = bob.join(&ticket).petname("alice").timeout(Duration::from_secs(30)).await?;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone)]
 #[must_use]
 pub struct Join {
@@ -61,7 +80,7 @@ pub struct Join {
 }
 
 impl Join {
-    /// The kernel that invites is called so here.
+    /// The petname that the inviting kernel gets here.
     pub fn petname(mut self, name: impl Into<String>) -> Self {
         self.petname = Some(name.into());
         self
@@ -96,7 +115,14 @@ impl Join {
     }
 }
 
-/// A peer that is being added without an invite. Awaiting it adds it.
+/// Builder of a new peer, without an invite. Awaiting it adds it.
+///
+/// ```no_run
+/// # async fn run(alice: once::Kernel, bob: once::KernelId) -> Result<(), once::Error> {
+/// alice.add_peer(bob).petname("bob").address("192.0.2.7:4277").await?;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone)]
 #[must_use]
 pub struct AddPeer {
@@ -107,7 +133,7 @@ pub struct AddPeer {
 }
 
 impl AddPeer {
-    /// It is called so here.
+    /// The petname that it gets here.
     pub fn petname(mut self, name: impl Into<String>) -> Self {
         self.petname = Some(name.into());
         self
@@ -126,7 +152,14 @@ impl AddPeer {
     }
 }
 
-/// A change of what is kept of a peer. Awaiting it makes it; what is not named stays as it is.
+/// Builder of a change of a peer's petname, quota or addresses. Awaiting it makes it; what is not named stays as it is.
+///
+/// ```no_run
+/// # async fn run(alice: once::Kernel, bob: once::KernelId) -> Result<(), once::Error> {
+/// alice.change_peer(bob).petname("robert").quota_bytes(1 << 30).address("192.0.2.8:4277").await?;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone)]
 #[must_use]
 pub struct ChangePeer {
@@ -138,13 +171,13 @@ pub struct ChangePeer {
 }
 
 impl ChangePeer {
-    /// It is called so here from now on.
+    /// The petname that it has here from now on.
     pub fn petname(mut self, name: impl Into<String>) -> Self {
         self.petname = Some(name.into());
         self
     }
 
-    /// It may keep so many bytes here.
+    /// How many bytes it may store here by sharing.
     pub fn quota_bytes(mut self, bytes: u64) -> Self {
         self.quota_bytes = Some(bytes);
         self
@@ -163,8 +196,17 @@ impl ChangePeer {
     }
 }
 
-/// A connection that is being made. Awaiting it returns when the peer is connected, with the time of a round trip if that was
+/// Builder of a connection. Awaiting it returns when the peer is connected, with the time of a round trip if that was
 /// measured already.
+///
+/// ```no_run
+/// # async fn run(alice: once::Kernel, bob: once::KernelId) -> Result<(), once::Error> {
+/// use std::time::Duration;
+///
+/// alice.dial(bob).timeout(Duration::from_secs(5)).await?;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone)]
 #[must_use]
 pub struct Dial {

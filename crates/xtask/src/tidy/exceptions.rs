@@ -3,7 +3,7 @@
 /// Where this is.
 pub const FILE: &str = "crates/xtask/src/tidy/exceptions.rs";
 
-/// The lists.
+/// The lists, one for each rule.
 pub struct Exceptions {
     /// Uses between files of one crate, `(who, whom)`, that close a circle.
     pub circles: &'static [(&'static str, &'static str)],

@@ -1,4 +1,5 @@
-//! Holds the house: what ARCHITECTURE.md says of crates, folders, files and functions, read from the sources.
+//! Holds the house: what ARCHITECTURE.md says of crates, folders, files and functions, read from the sources; and the links of its
+//! pages.
 //!
 //! What breaks a rule today is listed in `exceptions.rs`, the only place for it. The lists shrink: what is listed and no
 //! longer breaks its rule is a finding, too.
@@ -8,6 +9,7 @@ mod circles;
 mod exceptions;
 mod foreign;
 mod mirrors;
+mod pages;
 mod paths;
 mod planted;
 mod sizes;
@@ -71,6 +73,7 @@ fn look(root: &Path, except: &Exceptions) -> Result<Vec<Finding>, String> {
     found.extend(planted::look(&source, except));
     found.extend(mirrors::look(&source, except));
     found.extend(foreign::look(&source));
+    found.extend(pages::look(root)?);
     found.sort();
     Ok(found)
 }

@@ -13,7 +13,7 @@ pub struct Source {
     pub crates: Vec<Crate>,
 }
 
-/// One crate.
+/// One crate of the workspace.
 pub struct Crate {
     pub name: String,
     /// Relative to the repository.

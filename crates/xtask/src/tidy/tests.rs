@@ -235,3 +235,48 @@ fn a_type_of_a_hidden_crate_that_users_see_is_found() {
     let lib = [("once/Cargo.toml", manifest), ("once/src/lib.rs", "pub use once_core::Head;\n")];
     assert_eq!(found(&lib, &NOTHING)[0].what, "what is exported shows once_core::Head");
 }
+
+/// What is found in a repository with these pages.
+fn found_in_pages(files: &[(&str, &str)]) -> Vec<String> {
+    let dir = tempfile::tempdir().unwrap();
+    for (file, text) in files {
+        let file = dir.path().join(file);
+        std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+        std::fs::write(file, text).unwrap();
+    }
+    let mut found = pages::look(dir.path()).unwrap();
+    found.sort();
+    found.into_iter().map(|finding| format!("{}:{}: {}", finding.file, finding.line, finding.what)).collect()
+}
+
+#[test]
+fn a_link_that_leads_nowhere_is_found() {
+    let summary = ("docs/SUMMARY.md", "[A](a.md) [B](more/b.md)\n");
+    let b = ("docs/more/b.md", "# B, the *second* `page`\n\n## Twice\n\n## Twice\n");
+    let found = |a: &str| found_in_pages(&[summary, ("docs/a.md", a), b, ("README.md", "[a](docs/a.md)")]);
+    for well in [
+        "[b](more/b.md#b-the-second-page) [again](more/b.md#twice-1) [web](https://example.org/x.md)",
+        "# A\n[up](#a) [folder](more) ![b](./more/b.md)",
+        "`[code](nowhere.md)`\n\n```\n[a block](nowhere.md)\n```\n",
+        "`more/b.md`, `docs/a.md`, `a/<name>.md`, `no/ending`, `once import in/good.json`",
+    ] {
+        assert_eq!(found(well), [""; 0], "{well}");
+    }
+    assert_eq!(found("\n[b](b.md)"), ["docs/a.md:2: b.md leads to no file"]);
+    assert_eq!(
+        found("[b](more/b.md#third)"),
+        ["docs/a.md:1: more/b.md#third: docs/more/b.md has no heading of this name"]
+    );
+    assert_eq!(found("[b][1]\n\n[1]: more/c.md\n"), ["docs/a.md:1: more/c.md leads to no file"]);
+    assert_eq!(found("[out](../README.md)"), ["docs/a.md:1: ../README.md leads out of the book"]);
+    assert_eq!(found("see `more/c.md`"), ["docs/a.md:1: there is no more/c.md"]);
+    assert_eq!(found("`python3 docs/c.py`"), ["docs/a.md:1: there is no docs/c.py"]);
+}
+
+#[test]
+fn a_page_that_the_book_has_not_is_found() {
+    let a = ("docs/a.md", "# A\n");
+    assert_eq!(found_in_pages(&[("docs/SUMMARY.md", "[A](a.md)"), a]), [""; 0]);
+    assert_eq!(found_in_pages(&[("docs/SUMMARY.md", ""), a]), ["docs/SUMMARY.md:1: docs/a.md is no chapter"]);
+    assert_eq!(found_in_pages(&[a]), ["docs/SUMMARY.md:1: docs/a.md is no chapter"]);
+}

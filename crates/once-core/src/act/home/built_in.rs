@@ -16,7 +16,7 @@ use crate::engine::Step;
 use crate::object::{Draft, HeadRow};
 use crate::store::StoreError;
 
-/// Which one.
+/// Which change a built-in action makes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum BuiltIn {
     /// A new object.
@@ -29,7 +29,7 @@ pub(crate) enum BuiltIn {
     Import,
     /// A revision that was kept beside becomes the newest one.
     Keep,
-    /// The end.
+    /// The object is removed: its next revision is a tombstone.
     Remove,
     /// It has its home here from now on.
     Move,

@@ -1,5 +1,5 @@
-//! Actions that cannot be asked just now ([`crate::waist::RunResult::Later`]): nobody who serves their component is there,
-//! or has room, or they wait for something of their own. Their lanes stand still until [`crate::waist::Input::Ready`] comes
+//! Deferred actions ([`crate::waist::RunResult::Later`]): their component is unavailable or at capacity, or they wait for
+//! something of their own. Their lanes stand still until [`crate::waist::Input::Ready`] comes
 //! or they are sent again, those that waited longest first.
 
 use super::come::Come;

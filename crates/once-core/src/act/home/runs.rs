@@ -68,7 +68,7 @@ fn seed(s: &Step<'_, '_>, come: &Come) -> Hash {
 pub(super) enum Verdict {
     /// All of this is to be written.
     Done { made: Box<Made>, result: Bytes, consequences: Vec<Consequence> },
-    /// The component said no.
+    /// The component rejected it.
     Failed(Bytes),
     /// Nobody could be asked, or what came of it cannot be kept.
     Refused(Code),

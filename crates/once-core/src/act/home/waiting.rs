@@ -74,7 +74,7 @@ struct Held {
     bytes: usize,
 }
 
-/// How far along the line of a component it is.
+/// Cursor of one retry pass over a component's deferred lanes.
 #[derive(Debug, Default)]
 pub(crate) struct Pass {
     /// The turn that was tried last.

@@ -10,9 +10,9 @@ use once_model::moving::Handoff;
 pub enum Apart {
     /// The bytes of a large scenario that a peer shares.
     Scenario {
-        /// Its header.
+        /// Header of the scenario that is fetched.
         header: Header,
-        /// Its chain.
+        /// Its chain of certificates, if it is claimed.
         chain: Option<Chain>,
     },
     /// The luggage of an object that a peer hands over.

@@ -19,12 +19,12 @@ pub enum Command {
         source: Option<String>,
         /// Lay it over this revision ([`Header::id`]), although the object has gone on since the file was imported.
         over: Option<Hash>,
-        /// The scenario.
+        /// The scenario, whose bytes are kept as they are.
         scenario: Scenario,
     },
     /// A new revision of an object that has its home here, or of an unclaimed one (which this claims).
     Put {
-        /// Which.
+        /// The object to change.
         key: ObjectKey,
         /// Only if this is the newest revision ([`Header::id`]).
         base: Option<Hash>,
@@ -38,44 +38,44 @@ pub enum Command {
     },
     /// Give an unclaimed object a lineage and a home: this kernel.
     Claim {
-        /// Which.
+        /// The object to claim.
         key: ObjectKey,
     },
     /// At home: a tombstone that travels. Elsewhere: drop the copy.
     Remove {
-        /// Which.
+        /// The object to remove.
         key: ObjectKey,
     },
     /// What is kept beside an object becomes its next revision, at its home.
     Keep {
-        /// Which object.
+        /// The object that the revision is kept beside.
         key: ObjectKey,
         /// Which revision ([`Header::id`]).
         revision: Hash,
     },
     /// What is kept beside an object is not wanted.
     Discard {
-        /// Which object.
+        /// The object that the revision is kept beside.
         key: ObjectKey,
         /// Which revision ([`Header::id`]).
         revision: Hash,
     },
     /// Send an object to a peer, now or when it is back.
     Share {
-        /// Which.
+        /// The object to send.
         key: ObjectKey,
-        /// To whom.
+        /// The peer that gets it.
         to: KernelId,
         /// Reply when the peer has answered, instead of when the share is durable here.
         delivered: bool,
     },
     /// Do something to an object, once, wherever its home is.
     Act {
-        /// To which.
+        /// The object to act on.
         key: ObjectKey,
         /// Where its home is, if the client knows: needed for an object that is not here.
         at: Option<KernelId>,
-        /// What.
+        /// What to do: id, name, arguments, and the scenarios that it depends on.
         action: Action,
         /// In how many milliseconds it is no longer wanted.
         deadline_ms: Option<u64>,
@@ -84,7 +84,7 @@ pub enum Command {
     },
     /// Take an action back, if it has not run.
     Cancel {
-        /// Its id.
+        /// The action's id.
         id: Uuid,
         /// Reply with the outcome, instead of when this is durable here.
         wait: bool,
@@ -97,14 +97,14 @@ pub enum Command {
         key: ObjectKey,
         /// Its place in the lane.
         sequence: u64,
-        /// Its id.
+        /// The action's id.
         id: Uuid,
     },
     /// Move an object that has its home here to another kernel.
     Move {
-        /// Which.
+        /// The object to move.
         key: ObjectKey,
-        /// To whom.
+        /// The kernel that is to be its home.
         to: KernelId,
         /// Do not wait for its calls that have no outcome: they are left behind.
         leave_calls: bool,
@@ -115,33 +115,33 @@ pub enum Command {
     },
     /// Take that back, as long as the object is not sealed.
     Stay {
-        /// Which.
+        /// The object that is to stay.
         key: ObjectKey,
     },
     /// Give what was recorded here of an object to its present home, which keeps it.
     Archive {
-        /// Which.
+        /// The object, whose home is elsewhere now.
         key: ObjectKey,
     },
     /// Give up an object that a peer is owed, whyever it is owed.
     GiveUp {
-        /// To whom.
+        /// The peer that is owed it.
         peer: KernelId,
-        /// Which.
+        /// The object that it does not get any more.
         key: ObjectKey,
     },
     /// What stands still on this kernel, and why.
     Standing,
     /// Ask a peer for an object's revisions from now on.
     Follow {
-        /// Which.
+        /// The object to follow.
         key: ObjectKey,
-        /// From whom.
+        /// The kernel that tells of its revisions: mostly its home.
         from: KernelId,
     },
     /// Have another kernel follow what this one follows; then this one does not any more.
     FollowInstead {
-        /// Which.
+        /// The object that is followed.
         key: ObjectKey,
         /// Who is followed.
         at: KernelId,
@@ -150,9 +150,9 @@ pub enum Command {
     },
     /// Ends a subscription made with `Follow`.
     Unfollow {
-        /// Which.
+        /// The object that is followed.
         key: ObjectKey,
-        /// From whom.
+        /// The kernel that told of its revisions.
         from: KernelId,
     },
     /// Let whoever shows the secret become a peer, once.
@@ -178,9 +178,9 @@ pub enum Command {
     AcceptClock,
     /// Use an invite of another kernel. The reply comes when it admitted or denied us.
     Join {
-        /// Whose.
+        /// The kernel that made the invite.
         peer: KernelId,
-        /// The secret.
+        /// The invite's secret, as the ticket has it.
         secret: Secret,
         /// Where it can be dialled.
         addresses: Vec<String>,
@@ -189,7 +189,7 @@ pub enum Command {
     },
     /// Become a peer of a kernel that adds us too, without an invite and without rights.
     AddPeer {
-        /// Whom.
+        /// The kernel to add.
         peer: KernelId,
         /// Where it can be dialled.
         addresses: Vec<String>,
@@ -198,7 +198,7 @@ pub enum Command {
     },
     /// Call a peer something else, or give it another quota.
     ChangePeer {
-        /// Whom.
+        /// The peer to change.
         peer: KernelId,
         /// The new petname.
         petname: Option<String>,
@@ -209,7 +209,7 @@ pub enum Command {
     },
     /// No longer a peer: its rights, what waits for it and its connection end now.
     RemovePeer {
-        /// Whom.
+        /// The peer to forget.
         peer: KernelId,
     },
     /// Give a right, beside those given before.
@@ -218,7 +218,7 @@ pub enum Command {
     Revoke(Grant),
     /// Dial this peer now, whatever the pause.
     Dial {
-        /// Whom.
+        /// The peer to dial.
         peer: KernelId,
     },
 }
@@ -231,7 +231,7 @@ pub enum Answer {
     Object {
         /// Its newest revision.
         header: Box<Header>,
-        /// What changed.
+        /// What became of the object by the command.
         change: Change,
     },
     /// The share is durable and will be sent until answered.
@@ -251,16 +251,16 @@ pub enum Answer {
     },
     /// The object has another home.
     Moved {
-        /// Which.
+        /// Its new home.
         to: KernelId,
         /// How many of its calls it did not wait for: it was told `unknown`.
         left: usize,
     },
     /// The present home has all that was kept here of the object's history.
     Archived {
-        /// The object.
+        /// The object whose history was given away.
         key: ObjectKey,
-        /// That home.
+        /// The kernel that keeps it now.
         to: KernelId,
         /// How many entries.
         entries: u64,
@@ -277,22 +277,22 @@ pub enum Answer {
         /// Rows that cannot be read: what they belong to stands still.
         damaged: Vec<Damage>,
     },
-    /// Done.
+    /// It was done, and there is nothing to tell of it.
     Done,
 }
 
 /// Lanes of one object's component that stand still at this kernel, because their first actions cannot be run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Stands {
-    /// Whose actions.
+    /// The kernel that accepted the actions.
     pub origin: KernelId,
     /// On which object.
     pub key: ObjectKey,
-    /// Its component.
+    /// The object's component.
     pub component: String,
     /// The version of its state.
     pub version: String,
-    /// Why.
+    /// Why the first of them cannot be run.
     pub why: StandsFor,
 }
 

@@ -14,7 +14,7 @@ pub enum Event {
     /// An object has a new newest revision here.
     #[n(0)]
     Changed {
-        /// Its header.
+        /// Header of the new revision.
         #[n(0)]
         header: Box<Header>,
         /// Who sent it; nobody if it was changed here.
@@ -24,7 +24,7 @@ pub enum Event {
     /// An object that had its home here has another one.
     #[n(1)]
     Moved {
-        /// The object.
+        /// The object that moved away.
         #[n(0)]
         key: ObjectKey,
         /// Its home now.
@@ -34,7 +34,7 @@ pub enum Event {
     /// An object has moved here from another kernel.
     #[n(2)]
     MovedIn {
-        /// The object.
+        /// The object that came.
         #[n(0)]
         key: ObjectKey,
         /// Its home before.
@@ -44,17 +44,17 @@ pub enum Event {
     /// An object's copy here is gone.
     #[n(3)]
     Dropped {
-        /// The object.
+        /// The object whose copy is gone.
         #[n(0)]
         key: ObjectKey,
     },
     /// A peer answered a share.
     #[n(4)]
     Delivered {
-        /// The peer.
+        /// The peer that answered.
         #[n(0)]
         peer: KernelId,
-        /// The object.
+        /// The object that was shared.
         #[n(1)]
         key: ObjectKey,
         /// What it did with it.
@@ -64,17 +64,17 @@ pub enum Event {
     /// A peer does not let us follow an object; the subscription has ended.
     #[n(5)]
     FollowDenied {
-        /// The peer.
+        /// The peer that does not allow it.
         #[n(0)]
         peer: KernelId,
-        /// The object.
+        /// The object that was to be followed.
         #[n(1)]
         key: ObjectKey,
     },
     /// An action on an object here has its outcome.
     #[n(6)]
     Acted {
-        /// The object.
+        /// The object that was acted on.
         #[n(0)]
         key: ObjectKey,
         /// The action's id.
@@ -96,7 +96,7 @@ pub enum Event {
     /// An action of this kernel on another one's object has its outcome.
     #[n(7)]
     Outcome {
-        /// The object.
+        /// The object that was acted on.
         #[n(0)]
         key: ObjectKey,
         /// The action's id.
@@ -109,10 +109,10 @@ pub enum Event {
     /// An object published something.
     #[n(8)]
     Published {
-        /// The object.
+        /// The object that published it.
         #[n(0)]
         key: ObjectKey,
-        /// What happened.
+        /// The topic, in the words of the object's component.
         #[n(1)]
         name: String,
         /// More about it: verbatim JSON.
@@ -135,10 +135,10 @@ pub enum Event {
     /// A peer sent another action in a place of a lane that has its outcome: one of the two lost what it had written.
     #[n(10)]
     LaneForked {
-        /// The peer.
+        /// The peer that sent the other action.
         #[n(0)]
         peer: KernelId,
-        /// The object.
+        /// The object that the lane leads to.
         #[n(1)]
         key: ObjectKey,
         /// The place in the lane.
@@ -148,14 +148,14 @@ pub enum Event {
     /// A peer showed that the disk of this kernel was put back from a backup: it is in quarantine from now on.
     #[n(11)]
     Quarantined {
-        /// The peer.
+        /// The peer that showed it.
         #[n(0)]
         by: KernelId,
     },
     /// A kernel became a peer by an invite of this one.
     #[n(12)]
     Came {
-        /// The kernel.
+        /// The kernel that became a peer.
         #[n(0)]
         peer: KernelId,
         /// The invite: the hash of its secret.
@@ -172,7 +172,7 @@ pub enum Event {
     /// A connection to a peer is ready.
     #[n(13)]
     Connected {
-        /// The peer.
+        /// The peer that is connected.
         #[n(0)]
         peer: KernelId,
         /// The connection: further streams are opened on it. It means nothing in the log.
@@ -185,7 +185,7 @@ pub enum Event {
     /// A connection to a peer ended, or could not be made.
     #[n(14)]
     Disconnected {
-        /// The peer.
+        /// The peer that is not connected any more.
         #[n(0)]
         peer: KernelId,
         /// Why, for people.

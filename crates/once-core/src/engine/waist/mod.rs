@@ -36,7 +36,7 @@ pub type ConnId = u64;
 pub struct Ctx {
     /// This kernel's key.
     pub key: KernelKey,
-    /// This kernel.
+    /// This kernel's id: the public half of its key.
     pub me: KernelId,
     /// This run of the process.
     pub boot: BootId,
@@ -66,23 +66,23 @@ pub enum Input {
     Command {
         /// Comes back with the reply.
         token: Token,
-        /// What.
+        /// What the client wants done.
         command: Command,
     },
     /// A peer said something on the control stream of a connection.
     Frame {
-        /// Who.
+        /// The peer that said it.
         peer: KernelId,
         /// On which connection.
         conn: ConnId,
-        /// What.
+        /// What it said.
         frame: Frame,
     },
     /// A scenario arrived whole: verified, but not yet allowed.
     Arrived {
-        /// From whom.
+        /// The peer that sent it.
         peer: KernelId,
-        /// The scenario.
+        /// The scenario, with header and chain.
         arrival: Arrival,
         /// Why it came.
         why: Why,
@@ -112,9 +112,9 @@ pub enum Input {
     },
     /// A connection changed.
     Link {
-        /// To whom.
+        /// The peer at the other end.
         peer: KernelId,
-        /// What happened.
+        /// What became of the connection.
         event: LinkEvent,
     },
     /// A run came to its end.
@@ -122,7 +122,7 @@ pub enum Input {
     /// Actions on objects of this component that were put off ([`RunResult::Later`]) can be asked now, at least one of
     /// them. Without this they are tried again some time later.
     Ready {
-        /// Its name.
+        /// The component's name.
         component: String,
     },
     /// A timer that the engine asked for.
@@ -140,7 +140,7 @@ pub enum Input {
     NetworkChanged,
     /// How much room the disk has.
     Disk {
-        /// Free bytes.
+        /// Free room on the disk, in bytes.
         free_bytes: u64,
     },
 }
@@ -170,7 +170,7 @@ pub enum Why {
 pub enum LinkEvent {
     /// The transport is connected and knows the peer's key; nothing has been said yet.
     Up {
-        /// The connection.
+        /// The connection that is ready to be greeted on.
         conn: ConnId,
         /// Whether this kernel dialled.
         dialled: bool,
@@ -179,14 +179,14 @@ pub enum LinkEvent {
     },
     /// The connection leads to another address now: one side moved, and it went along.
     Moved {
-        /// The connection.
+        /// The connection that moved.
         conn: ConnId,
         /// The peer's address, for the next dial.
         address: String,
     },
     /// The connection is gone.
     Down {
-        /// The connection.
+        /// The connection that ended.
         conn: ConnId,
         /// Why, for people.
         reason: String,
@@ -228,7 +228,7 @@ pub enum Timer {
 /// to its home, and the home's signature was checked unless it came from the home itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Arrival {
-    /// The revision.
+    /// Header of the revision that arrived.
     pub header: Header,
     /// Its chain, if claimed.
     pub chain: Option<Chain>,
@@ -247,9 +247,9 @@ pub struct Arrival {
 pub enum Effect {
     /// Answer a command.
     Reply {
-        /// Which.
+        /// The token that came with the command.
         token: Token,
-        /// What.
+        /// What the command came to, or why it was refused.
         reply: Result<Answer, Refusal>,
     },
     /// An outcome is told before the commit that writes it down: until then, whoever asks for it hears the same.
@@ -263,25 +263,25 @@ pub enum Effect {
     },
     /// Say something to a peer on the control stream of this connection.
     Send {
-        /// To whom.
+        /// The peer that is to hear it.
         peer: KernelId,
         /// On which connection. If it is gone, the frame is dropped: the engine says it again on the next.
         conn: ConnId,
-        /// What.
+        /// What is said.
         frame: Frame,
     },
     /// Connect to a peer.
     Dial {
-        /// To whom.
+        /// The peer to dial.
         peer: KernelId,
         /// Where it might be, best first.
         addresses: Vec<String>,
     },
     /// Close a connection, after what was sent on it before.
     Close {
-        /// To whom.
+        /// The peer at the other end.
         peer: KernelId,
-        /// Which.
+        /// The connection to close.
         conn: ConnId,
         /// Why, for the other side's people.
         code: Code,
@@ -290,7 +290,7 @@ pub enum Effect {
     /// [`Input::Luggage`]. If that fails, forget it: the peer will announce it again. If it is under way already, do
     /// nothing.
     Pull {
-        /// From whom.
+        /// The peer that has it.
         peer: KernelId,
         /// On which connection.
         conn: ConnId,
@@ -306,7 +306,7 @@ pub enum Effect {
     Timer {
         /// In how many milliseconds.
         after_ms: u64,
-        /// What.
+        /// What comes back then.
         timer: Timer,
     },
     /// Something that clients who listen want to know.

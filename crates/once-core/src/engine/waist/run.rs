@@ -16,7 +16,7 @@ use once_model::wire::Code;
 pub struct Run {
     /// Comes back with the result.
     pub run: u64,
-    /// The object.
+    /// The object that is acted on.
     pub key: ObjectKey,
     /// Its newest revision.
     pub header: Header,
@@ -30,7 +30,7 @@ pub struct Run {
     pub cause: Uuid,
     /// What nobody outside this kernel can foresee, and is the same when the action is run again.
     pub seed: Hash,
-    /// Who asked.
+    /// The kernel that accepted the action.
     pub origin: KernelId,
     /// The time that the component is told, in milliseconds since 1970.
     pub now_ms: u64,
@@ -68,16 +68,16 @@ pub enum RunResult {
         /// What else is to happen. All of it is committed with the new state, or nothing.
         consequences: Vec<Consequence>,
     },
-    /// It said no, and nothing has changed. For the caller: verbatim JSON.
+    /// The component rejected it, and nothing has changed. For the caller: verbatim JSON.
     Failed(Bytes),
     /// It could not be asked.
     Refused(Code),
-    /// It cannot be asked just now. Nothing is promised: the action comes again, some time later or with
+    /// The component is unavailable or at capacity. Nothing is promised: the action comes again, some time later or with
     /// [`super::Input::Ready`]. Whatever waits for this object holds up no other one.
     Later(Wait),
 }
 
-/// What an action waits for that cannot be asked just now.
+/// What a deferred action waits for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Wait {
     /// Nobody who has its component is there, or has room: so it is with all others of the component.
@@ -107,19 +107,19 @@ pub enum Consequence {
     },
     /// A timer of the acting object ends without an action.
     CancelTimer {
-        /// Its name.
+        /// Name of the timer.
         name: String,
     },
     /// Whoever listens on this kernel is told, at most once.
     Publish {
-        /// What happened.
+        /// The topic, in the words of the component.
         name: String,
         /// More about it: verbatim JSON.
         data: Bytes,
     },
     /// The acting object moves to another kernel, if that takes it. It begins to leave in the commit of the action.
     Move {
-        /// To which.
+        /// The kernel that is to be its home.
         to: KernelId,
     },
     /// Work outside, at least once: what comes of it comes back as an action.
@@ -136,11 +136,11 @@ pub enum Consequence {
 /// An action of one object on another one.
 #[derive(Debug, Clone)]
 pub struct Call {
-    /// On which.
+    /// The object that is acted on.
     pub key: ObjectKey,
     /// Where its home is, as far as the caller knows.
     pub at: Option<KernelId>,
-    /// What.
+    /// Name of the action.
     pub name: String,
     /// With what: verbatim JSON.
     pub arguments: Bytes,
@@ -156,7 +156,7 @@ pub struct Call {
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 #[cbor(map)]
 pub struct Then {
-    /// Its name.
+    /// Name of the action.
     #[n(0)]
     pub action: String,
     /// What the object wants to be reminded of: verbatim JSON.
@@ -171,7 +171,7 @@ pub struct Work {
     pub key: ObjectKey,
     /// The effect's id: the same when it is asked for again.
     pub id: Uuid,
-    /// Which kind.
+    /// The kind of work, in the words of the component.
     pub name: String,
     /// With what: verbatim JSON.
     pub arguments: Bytes,

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 pub enum Right {
     /// Store objects here by sharing them. On the whole kernel only.
     Share,
-    /// Read objects.
+    /// Read objects: request, follow and compare them.
     #[default]
     Read,
     /// Act on objects.
@@ -32,7 +32,7 @@ pub struct Grant {
     /// Instead of a peer: an object, by its IOR. The right to act only.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub to_object: Option<String>,
-    /// The right.
+    /// The right: what it allows.
     pub right: Right,
     /// On which object (all).
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -62,7 +62,7 @@ pub struct Revoke {
     /// Instead of a peer: an object, by its IOR. The right to act only.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub to_object: Option<String>,
-    /// The right.
+    /// The right: what it allows.
     pub right: Right,
     /// On which object (all).
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -112,7 +112,7 @@ pub struct GrantInfo {
     /// The key of the object that alone has it; `peer` was its home when it was granted.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub to_object: Option<String>,
-    /// The right.
+    /// The right: what it allows.
     pub right: Right,
     /// On what it is given.
     pub scope: GrantScope,

@@ -191,7 +191,7 @@ pub struct ReceiptInfo {
 #[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct History {
-    /// The object.
+    /// The object: a UUID, a unique beginning of one, a key, or an IOR.
     pub object: String,
     /// Only entries after this number.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -216,7 +216,7 @@ pub struct History {
 pub struct HistoryResult {
     /// The object's key.
     pub object: String,
-    /// The entries.
+    /// The entries, oldest first unless the newest were asked for first.
     pub entries: Vec<EntryInfo>,
     /// How many entries this kernel has.
     pub total: usize,
@@ -237,7 +237,7 @@ pub struct TermInfo {
     pub from: u64,
     /// The number of the last; `null` for those of today's home.
     pub to: Option<u64>,
-    /// That home.
+    /// The kernel id of that home.
     pub home: String,
     /// What it is called here.
     pub home_name: String,
@@ -302,7 +302,7 @@ pub struct EntryInfo {
 #[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Receipts {
-    /// The object.
+    /// The object: a UUID, a unique beginning of one, a key, or an IOR.
     pub object: String,
     /// Only entries after this number.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -314,7 +314,7 @@ pub struct Receipts {
 pub struct ReceiptsResult {
     /// The object's key.
     pub object: String,
-    /// The receipts.
+    /// The receipts, in the order of the history.
     pub receipts: Vec<ReceiptInfo>,
     /// The `after` of the next page, or `null`.
     pub next: Option<u64>,

@@ -39,7 +39,7 @@ pub enum ConflictReason {
     NotProven,
 }
 
-/// A conflict.
+/// Versions of which one must be chosen, or objects that share a UUID.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct ConflictInfo {
     /// The UUID of its objects.
@@ -53,7 +53,7 @@ pub struct ConflictInfo {
 /// An object, or a revision that is kept beside one.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct VersionInfo {
-    /// The object.
+    /// The object as this kernel holds it now.
     #[serde(flatten)]
     pub object: ObjectInfo,
     /// Only of a revision that is kept beside an object.
@@ -64,7 +64,7 @@ pub struct VersionInfo {
 /// A revision that is kept beside an object.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct BesideInfo {
-    /// `true`.
+    /// Always `true`: it tells a kept revision from the newest one.
     pub kept: bool,
     /// What the kernel is called that sent it; `null`: a file that was imported here.
     pub from_name: Option<String>,
@@ -98,7 +98,7 @@ pub struct DifferencePlace {
 #[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ConflictsKeep {
-    /// The object.
+    /// The object: a UUID, a unique beginning of one, a key, or an IOR.
     pub object: String,
     /// The `revision_id` of what is kept, or a beginning of at least 4 digits.
     pub revision: String,
@@ -108,7 +108,7 @@ pub struct ConflictsKeep {
 #[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ConflictsDrop {
-    /// The object.
+    /// The object: a UUID, a unique beginning of one, a key, or an IOR.
     pub object: String,
     /// The `revision_id` of what is kept, or a beginning of at least 4 digits.
     pub revision: String,

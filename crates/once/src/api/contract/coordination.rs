@@ -15,7 +15,7 @@ use crate::{RunState, StepStatus};
 #[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Coordinate {
-    /// The plan.
+    /// The plan, as a JSON value: see `coordination.md`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub plan: Option<Value>,
     /// The plan as a JSON text, whose spelling is kept. Instead of `plan`.
@@ -89,7 +89,7 @@ pub struct Coordinations {
 /// A page of coordinations.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct CoordinationsResult {
-    /// The coordinations.
+    /// The coordinations, in the order of the UUIDs of their objects.
     pub coordinations: Vec<CoordinationSummary>,
     /// The `after` of the next page, or `null`.
     pub next: Option<String>,

@@ -27,7 +27,7 @@ pub struct DeadLetters {
 /// A page of dead letters.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct DeadLettersResult {
-    /// The letters.
+    /// The letters, the oldest first.
     pub letters: Vec<DeadLetterInfo>,
     /// How many there are.
     pub total: usize,
@@ -40,7 +40,7 @@ pub struct DeadLettersResult {
 pub struct DeadLetterInfo {
     /// What tells it apart from the others: an action's or a work's own id, else a short hash.
     pub id: String,
-    /// What waits.
+    /// What kind of thing waits.
     pub kind: DeadLetterKind,
     /// Why it is a dead letter.
     pub reason: DeadLetterReason,
@@ -101,7 +101,7 @@ pub struct DeadLettersDone {
 /// What became of a dead letter.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct DeadLetterDone {
-    /// Its id.
+    /// The letter's id.
     pub id: String,
     /// Whether it was done.
     pub done: bool,

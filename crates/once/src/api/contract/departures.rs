@@ -3,23 +3,23 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// A kernel.
+/// A kernel, by its id and what it is called here.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct KernelInfo {
     /// What it is called here.
     pub name: String,
-    /// Its id.
+    /// The kernel's id: 52 characters, made from its public key.
     pub kernel: String,
 }
 
 /// An object that is about to leave.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct DepartureInfo {
-    /// Its key.
+    /// The object's key: its UUID with its lineage or its content's hash.
     pub key: String,
     /// What the receiver is called here.
     pub to: String,
-    /// The receiver.
+    /// The receiver's kernel id.
     pub kernel: String,
     /// Since when, in milliseconds since 1970.
     pub since_ms: u64,

@@ -14,7 +14,7 @@ pub const RPC_CODE: i32 = -32_000;
 /// Why a call was not done.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct RpcError {
-    /// Always -32000.
+    /// The code of JSON-RPC, -32000 for every error: programs go by `data.code`.
     pub code: i32,
     /// What happened, and where. It calls a peer by its petname, else by what it calls itself, with the beginning of its id.
     pub message: String,
@@ -79,7 +79,7 @@ impl ErrorCode {
         self.0.parse().unwrap_or(ErrorKind::Other)
     }
 
-    /// Its text.
+    /// The code as it is spelled in an answer.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0

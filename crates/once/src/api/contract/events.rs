@@ -76,7 +76,7 @@ pub struct EventInfo {
     pub component: Option<String>,
     /// What that object is called now. It comes from whoever wrote the scenario.
     pub name: Option<String>,
-    /// What happened.
+    /// What happened: the members of the event's kind.
     #[serde(flatten)]
     pub event: Event,
 }
@@ -97,7 +97,7 @@ pub enum Event {
     },
     /// A peer has answered for an object that was shared with it.
     Delivered {
-        /// The peer.
+        /// The peer's kernel id.
         peer: String,
         /// What it is called here.
         peer_name: String,
@@ -110,7 +110,7 @@ pub enum Event {
     },
     /// A kernel became a peer by an invite of this one.
     Came {
-        /// The kernel.
+        /// The kernel's id.
         peer: String,
         /// The invite's id.
         invite: String,
@@ -121,14 +121,14 @@ pub enum Event {
     },
     /// A peer showed that the data of this kernel was put back from a backup. Nothing runs from now on.
     Quarantined {
-        /// The peer.
+        /// The peer's kernel id.
         peer: String,
         /// What it is called here.
         peer_name: String,
     },
     /// A peer is connected.
     Connected {
-        /// The peer.
+        /// The peer's kernel id.
         peer: String,
         /// What it is called here.
         peer_name: String,
@@ -137,16 +137,16 @@ pub enum Event {
     },
     /// A peer is not connected any more.
     Disconnected {
-        /// The peer.
+        /// The peer's kernel id.
         peer: String,
         /// What it is called here.
         peer_name: String,
-        /// Why.
+        /// The reason, in words.
         reason: String,
     },
     /// A peer does not let this kernel follow an object.
     FollowDenied {
-        /// The peer.
+        /// The peer's kernel id.
         peer: String,
         /// What it is called here.
         peer_name: String,
@@ -168,7 +168,7 @@ pub enum Event {
     },
     /// What the actions of a kernel on an object need cannot be read here. They stand still, and `doctor` remembers it.
     Parked {
-        /// The kernel.
+        /// The id of the kernel that accepted the actions.
         origin: Option<String>,
         /// The object's key.
         key: Option<String>,
@@ -195,13 +195,13 @@ pub enum Event {
     },
     /// A peer sent another action in a place that has its outcome: one of the two kernels lost what it had written.
     LaneForked {
-        /// The peer.
+        /// The peer's kernel id.
         peer: String,
         /// What it is called here.
         peer_name: String,
         /// The object's key.
         key: String,
-        /// The place.
+        /// The place in the lane, counted from 1.
         sequence: u64,
     },
     /// The event log does not have what happened here any more.
@@ -218,9 +218,9 @@ pub struct ChangedEvent {
     pub key: String,
     /// Its epoch: raised by each change of home.
     pub epoch: u64,
-    /// Its number.
+    /// The revision's number, which counts the object's changes.
     pub revision: u64,
-    /// Its id.
+    /// The revision's id: the hash of its header, 64 hexadecimal digits.
     pub revision_id: String,
     /// The hash of its content.
     pub hash: String,

@@ -67,7 +67,7 @@ pub struct FindResult {
 /// An object that was found, as the asked kernel knows it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct FoundInfo {
-    /// Its UUID.
+    /// The object's UUID, with hyphens.
     pub uuid: String,
     /// UUID and lineage or content.
     pub key: String,

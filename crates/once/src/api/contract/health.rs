@@ -32,7 +32,7 @@ pub struct Status {}
 /// How a kernel is.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct StatusResult {
-    /// Its id.
+    /// The kernel's id: 52 characters, made from its public key.
     pub kernel: String,
     /// What it calls itself.
     pub name: String,
@@ -40,7 +40,7 @@ pub struct StatusResult {
     pub version: String,
     /// The number of its process.
     pub pid: u32,
-    /// Its incarnation.
+    /// The incarnation of its data directory, 32 hexadecimal digits.
     pub incarnation: Option<String>,
     /// Its commit number.
     pub commit: u64,
@@ -110,18 +110,18 @@ pub struct StatusResult {
 /// How something is spread.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct SpreadInfo {
-    /// The median.
+    /// The median: half of them took at most so long.
     pub p50: u64,
     /// The 99th percentile.
     pub p99: u64,
-    /// The largest.
+    /// The largest that was measured.
     pub max: u64,
 }
 
 /// A component that programs serve.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct ServedInfo {
-    /// Its name.
+    /// Name of the component.
     pub component: String,
     /// How many programs are connected that serve it.
     pub clients: usize,
@@ -132,7 +132,7 @@ pub struct ServedInfo {
 /// The objects that are awake.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct LiveInfo {
-    /// How many.
+    /// How many objects are awake.
     pub objects: usize,
     /// What they take up, about.
     pub bytes: usize,
@@ -160,7 +160,7 @@ pub struct MovesInfo {
 pub struct LossInfo {
     /// When it was found, in milliseconds since 1970.
     pub at_ms: u64,
-    /// The file.
+    /// The journal file that was cut.
     pub journal: String,
     /// From which byte; `null` if the record of it cannot be read.
     pub from_byte: Option<u64>,
@@ -184,14 +184,14 @@ pub struct Doctor {
 /// What was looked at.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct DoctorResult {
-    /// The checks.
+    /// The checks, each with what it found.
     pub checks: Vec<CheckInfo>,
 }
 
 /// Something that was looked at.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct CheckInfo {
-    /// What.
+    /// Name of the check.
     pub check: String,
     /// Whether it is fine.
     pub ok: bool,
@@ -213,7 +213,7 @@ pub struct Survey {
 /// A page of all objects.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct SurveyResult {
-    /// The objects.
+    /// The objects of this page, and what could be read of each.
     pub objects: Vec<SurveyedInfo>,
     /// The `after` of the next page, or `null`.
     pub next: Option<String>,
@@ -240,7 +240,7 @@ pub struct ConfirmLosses {}
 /// What was confirmed.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct ConfirmLossesResult {
-    /// The losses.
+    /// The losses that are not spoken of any more.
     pub confirmed: Vec<LossInfo>,
 }
 
@@ -250,7 +250,7 @@ pub struct ConfirmLossesResult {
 #[serde(deny_unknown_fields)]
 pub struct Quarantine {}
 
-/// The quarantine.
+/// Whether this kernel is in quarantine, and what was seen.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct QuarantineResult {
     /// What is known of it; `null` if this kernel is in none.
@@ -275,7 +275,7 @@ pub struct QuarantineInfo {
 /// How far a kernel was, as it has signed it.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct BootInfo {
-    /// Its incarnation.
+    /// The incarnation that it has signed.
     pub incarnation: String,
     /// The number of the start.
     pub boot: u64,
@@ -310,7 +310,7 @@ pub struct QuarantineEndResult {
 #[serde(deny_unknown_fields)]
 pub struct ClockAccept {}
 
-/// The clock.
+/// The clock as it was taken, and what it had been.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct ClockAcceptResult {
     /// The time now, in milliseconds since 1970.

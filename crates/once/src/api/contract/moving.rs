@@ -15,7 +15,7 @@ use super::health::CheckInfo;
 #[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Move {
-    /// The objects.
+    /// The objects to move.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub objects: Vec<String>,
     /// Instead: all objects that have their home here (`false`).
@@ -50,9 +50,9 @@ pub struct Move {
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(untagged)]
 pub enum MoveResult {
-    /// With `dry_run`.
+    /// With `dry_run`: what would move.
     Plan(MovePlan),
-    /// Else.
+    /// Without `dry_run`: what moved.
     Done(MoveDone),
 }
 
@@ -63,11 +63,11 @@ pub struct MovePlan {
     pub objects: Vec<String>,
     /// Grants on the kernel or on a component that reach these objects, and stay behind.
     pub loses: Vec<GrantInfo>,
-    /// `true`.
+    /// Always `true`: it tells this answer from that of a call that was made in earnest.
     pub dry_run: bool,
 }
 
-/// What moved.
+/// What moved, and what did not.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct MoveDone {
     /// The keys of those that live there.
@@ -87,11 +87,11 @@ pub struct MoveDone {
 /// An object that does not move, and why.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct RefusedInfo {
-    /// Its key.
+    /// The object's key: its UUID with its lineage or its content's hash.
     pub key: String,
     /// A stable code.
     pub code: ErrorCode,
-    /// What happened.
+    /// Why it does not move, in words.
     pub message: String,
     /// What to do next.
     pub hint: Option<String>,
@@ -102,7 +102,7 @@ pub struct RefusedInfo {
 #[serde(deny_unknown_fields)]
 pub struct Moves {}
 
-/// What moves.
+/// Objects on their way, and those that others have not heard of.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct MovesResult {
     /// What is about to leave.
@@ -118,30 +118,30 @@ pub struct MovesResult {
 /// An object that was to move, and stays.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct StayedInfo {
-    /// Its key.
+    /// The object's key: its UUID with its lineage or its content's hash.
     pub key: String,
     /// What the receiver is called here.
     pub to: String,
-    /// The receiver.
+    /// The receiver's kernel id.
     pub kernel: String,
     /// When that was clear, in milliseconds since 1970.
     pub at_ms: u64,
-    /// Why.
+    /// Why it stays, in words.
     pub why: String,
 }
 
 /// An object that has come, and was not told so.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct ArrivalInfo {
-    /// Its key.
+    /// The object's key: its UUID with its lineage or its content's hash.
     pub key: String,
     /// What the kernel is called that it came from.
     pub from: String,
-    /// That kernel.
+    /// That kernel's id.
     pub kernel: String,
     /// Since when, in milliseconds since 1970.
     pub since_ms: u64,
-    /// Its component.
+    /// The component that its scenario names.
     pub component: String,
     /// How many programs serve its component; `null` if none does at any time.
     pub programs: Option<usize>,
@@ -150,11 +150,11 @@ pub struct ArrivalInfo {
 /// An object that has moved, and who has not heard of it.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct NewsInfo {
-    /// Its key.
+    /// The object's key: its UUID with its lineage or its content's hash.
     pub key: String,
     /// What its home is called here.
     pub home: String,
-    /// Its home.
+    /// The kernel id of its home.
     pub kernel: String,
     /// Who has not heard of it.
     pub waits_for: Vec<KernelInfo>,
@@ -166,14 +166,14 @@ pub struct NewsInfo {
 #[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct MovesWithdraw {
-    /// The object.
+    /// The object: a UUID, a unique beginning of one, a key, or an IOR.
     pub object: String,
 }
 
 /// Whether the object stays.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct MovesWithdrawResult {
-    /// Its key.
+    /// The object's key: its UUID with its lineage or its content's hash.
     pub key: String,
     /// `false` if it is handed over already: then the receiver is asked, on each new connection, and says where it
     /// lives.
@@ -206,9 +206,9 @@ pub struct Drain {
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(untagged)]
 pub enum DrainResult {
-    /// With `dry_run`.
+    /// With `dry_run`: what would go.
     Plan(DrainPlanInfo),
-    /// Else.
+    /// Without `dry_run`: what went.
     Done(Box<DrainDone>),
 }
 
@@ -217,7 +217,7 @@ pub enum DrainResult {
 pub struct DrainPlanInfo {
     /// What the receiver is called here.
     pub to: String,
-    /// The receiver.
+    /// The receiver's kernel id.
     pub kernel: String,
     /// How many objects would move.
     pub moves: usize,
@@ -227,16 +227,16 @@ pub struct DrainPlanInfo {
     pub follows: Vec<DrainFollowInfo>,
     /// Grants that stay behind, as in `move`.
     pub loses: Vec<GrantInfo>,
-    /// `true`.
+    /// Always `true`: it tells this answer from that of a call that was made in earnest.
     pub dry_run: bool,
 }
 
-/// What went.
+/// What went, and what did not.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct DrainDone {
     /// What the receiver is called here.
     pub to: String,
-    /// The receiver.
+    /// The receiver's kernel id.
     pub kernel: String,
     /// How many objects live there.
     pub moved: usize,
@@ -281,7 +281,7 @@ pub struct DrainFollowInfo {
     pub ior: Option<String>,
     /// What the kernel is called that sends it.
     pub peer: String,
-    /// That kernel.
+    /// That kernel's id.
     pub kernel: String,
 }
 
@@ -294,7 +294,7 @@ pub struct DrainCancel {
     pub to: Option<String>,
 }
 
-/// What stays.
+/// What stays, and what is handed over already.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct DrainCancelResult {
     /// The keys of objects that stay.
@@ -306,11 +306,11 @@ pub struct DrainCancelResult {
 /// An object that is handed over.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct SealedInfo {
-    /// Its key.
+    /// The object's key: its UUID with its lineage or its content's hash.
     pub key: String,
     /// What the receiver is called here.
     pub to: String,
-    /// The receiver.
+    /// The receiver's kernel id.
     pub kernel: String,
     /// Since when, in milliseconds since 1970.
     pub since_ms: u64,

@@ -22,11 +22,11 @@ pub enum ObjectState {
 /// An object as a kernel holds it: the newest revision that is known there.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct ObjectInfo {
-    /// Its UUID.
+    /// The object's UUID, with hyphens.
     pub uuid: String,
     /// Its UUID with its lineage or its content's hash: what tells it apart from any other.
     pub key: String,
-    /// Its reference.
+    /// Its IOR, which names it on every kernel.
     pub ior: String,
     /// Its component, or empty.
     pub component: String,
@@ -92,7 +92,7 @@ pub enum ChangeKind {
 /// An object, and what became of it.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct ChangeInfo {
-    /// The object.
+    /// The object as this kernel holds it now.
     pub object: ObjectInfo,
     /// What became of it.
     pub change: ChangeKind,
@@ -136,7 +136,7 @@ pub struct ImportResult {
 pub enum ImportInfo {
     /// It was not taken.
     Refused {
-        /// Why.
+        /// Why it was not imported.
         error: ErrorInfo,
     },
     /// It is here.
@@ -165,7 +165,7 @@ pub enum Identity {
     TopLevel,
     /// From the content: it names none.
     Derived,
-    /// From elsewhere.
+    /// From another place, which a newer version may name.
     Other,
 }
 
@@ -175,7 +175,7 @@ pub enum Identity {
 #[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Create {
-    /// Its component.
+    /// The component of the new object.
     pub component: String,
     /// The component's version (that of the component here, else `1.0`).
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -195,7 +195,7 @@ pub struct Create {
 #[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Put {
-    /// The object.
+    /// The object: a UUID, a unique beginning of one, a key, or an IOR.
     pub object: String,
     /// The whole scenario, as it is spelled.
     pub text: String,
@@ -208,7 +208,7 @@ pub struct Put {
 #[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Claim {
-    /// The object.
+    /// The object: a UUID, a unique beginning of one, a key, or an IOR.
     pub object: String,
 }
 
@@ -216,7 +216,7 @@ pub struct Claim {
 #[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Remove {
-    /// The object.
+    /// The object: a UUID, a unique beginning of one, a key, or an IOR.
     pub object: String,
 }
 
@@ -256,7 +256,7 @@ pub enum Sort {
     Key,
     /// By name; what has none comes last.
     Name,
-    /// By component.
+    /// By component, then by UUID.
     Component,
     /// What changed last comes first.
     Changed,
@@ -281,7 +281,7 @@ pub struct ListResult {
 #[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Get {
-    /// The object.
+    /// The object: a UUID, a unique beginning of one, a key, or an IOR.
     pub object: String,
     /// Whether to read the scenario, too (`true`).
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -294,7 +294,7 @@ pub struct Get {
 /// An object and its scenario.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct GetResult {
-    /// The object.
+    /// The object as this kernel holds it now.
     pub object: ObjectInfo,
     /// The scenario as it is spelled; `null` for a tombstone, or if it was not wanted.
     pub text: Option<String>,
@@ -307,14 +307,14 @@ pub struct GetResult {
 #[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Refs {
-    /// The object.
+    /// The object: a UUID, a unique beginning of one, a key, or an IOR.
     pub object: String,
 }
 
 /// What an object refers to.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct RefsResult {
-    /// The object.
+    /// The object as this kernel holds it now.
     pub object: ObjectInfo,
     /// The references, in the order of the text.
     pub references: Vec<ReferenceInfo>,
@@ -325,7 +325,7 @@ pub struct RefsResult {
 /// A reference to another object.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct ReferenceInfo {
-    /// The reference.
+    /// The reference as it is spelled in the scenario.
     pub target: String,
     /// Where it was found.
     pub place: ReferencePlace,
@@ -345,7 +345,7 @@ pub enum ReferencePlace {
     Ior,
     /// A text that is a UUID.
     Uuid,
-    /// Elsewhere.
+    /// In some other place of the scenario.
     Other,
 }
 
@@ -414,7 +414,7 @@ pub struct PathStepInfo {
 /// The newest revision of an object here.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct NewestInfo {
-    /// Its number.
+    /// The revision's number, which counts the object's changes.
     pub revision: u64,
     /// The epoch in which it was made.
     pub epoch: u64,
@@ -435,7 +435,7 @@ pub struct NewestInfo {
 pub struct LeavingInfo {
     /// What the receiver is called here.
     pub to: String,
-    /// The receiver.
+    /// The receiver's kernel id.
     pub kernel: String,
     /// Since when, in milliseconds since 1970.
     pub since_ms: u64,

@@ -27,7 +27,7 @@ pub struct OutboxResult {
 pub struct ReachInfo {
     /// What it is called here.
     pub peer: String,
-    /// Its id.
+    /// The kernel's id: 52 characters, made from its public key.
     pub kernel: String,
     /// Whether there is a connection.
     pub connected: bool,
@@ -47,7 +47,7 @@ pub struct OwedInfo {
     pub oldest_ms: Option<u64>,
     /// Large scenarios that are on their way to it.
     pub transfers: Vec<TransferInfo>,
-    /// The peer.
+    /// The peer that is owed it, and the way there.
     #[serde(flatten)]
     pub reach: ReachInfo,
 }
@@ -55,9 +55,9 @@ pub struct OwedInfo {
 /// An action without an outcome.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct WaitingInfo {
-    /// Its id.
+    /// The action's id.
     pub id: Uuid,
-    /// Its name.
+    /// The action's name.
     pub name: String,
     /// The key of its object.
     pub object: String,
@@ -81,9 +81,9 @@ pub struct WaitingInfo {
 /// Work outside that is not done.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct WorkInfo {
-    /// Its id.
+    /// The id of the work.
     pub id: Uuid,
-    /// Its name.
+    /// The kind of work.
     pub name: String,
     /// The key of the object that asked for it.
     pub object: String,
@@ -116,7 +116,7 @@ pub struct OutboxDrop {
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(untagged)]
 pub enum OutboxDropResult {
-    /// An action.
+    /// With `id`: the action that was given up.
     Action(DroppedAction),
     /// What a peer was owed.
     Debts(DroppedDebts),
@@ -125,7 +125,7 @@ pub enum OutboxDropResult {
 /// An action that was given up.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct DroppedAction {
-    /// Its id.
+    /// The action's id.
     pub id: Uuid,
     /// The key of its object.
     pub object: String,
@@ -138,7 +138,7 @@ pub struct DroppedAction {
 pub struct DroppedDebts {
     /// What it is called here.
     pub peer: String,
-    /// Its id.
+    /// The kernel's id: 52 characters, made from its public key.
     pub kernel: String,
     /// How many objects.
     pub given_up: u64,

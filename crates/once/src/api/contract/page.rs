@@ -145,6 +145,9 @@ fn variant(schema: &Value) -> (String, String) {
 /// What a type is called on the page.
 fn type_of(schema: &Value) -> String {
     if let Some(name) = schema["$ref"].as_str().and_then(|path| path.rsplit('/').next()) {
+        if name == "ErrorCode" {
+            return "[code](#errors)".to_owned(); // the codes have a table of their own
+        }
         return format!("[{name}](#{})", name.to_lowercase());
     }
     if let Some(all) = schema["anyOf"].as_array() {
@@ -165,9 +168,10 @@ fn type_of(schema: &Value) -> String {
     }
 }
 
-/// What a type says of itself.
+/// What a type says of itself, without the examples in Rust that follow.
 fn text(schema: &Value) -> String {
-    schema["description"].as_str().unwrap_or_default().to_owned()
+    let whole = schema["description"].as_str().unwrap_or_default();
+    whole.split("\n\n```").next().unwrap_or_default().to_owned()
 }
 
 /// The same in one line.

@@ -15,7 +15,7 @@ pub struct Invite {
     pub expires_s: Option<u64>,
 }
 
-/// A ticket.
+/// A new invite, and the ticket for it.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct InviteResult {
     /// The ticket, for `join` on the other kernel.
@@ -36,14 +36,14 @@ pub struct Invites {}
 /// Invites, oldest first.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct InvitesResult {
-    /// The invites.
+    /// The invites, used and over ones too.
     pub invites: Vec<InviteInfo>,
 }
 
-/// An invite.
+/// An invite, and what became of it.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct InviteInfo {
-    /// Its name.
+    /// The invite's id: the beginning of its hash.
     pub id: String,
     /// The petname that the newcomer gets here, or `null`.
     pub petname: Option<String>,
@@ -63,7 +63,7 @@ pub struct InviteInfo {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum InviteState {
-    /// It can.
+    /// It can be used.
     Open,
     /// A kernel has used it.
     Used,
@@ -82,7 +82,7 @@ pub struct InvitesRevoke {
 /// The invite that was taken back.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct InvitesRevokeResult {
-    /// Its name.
+    /// The invite's id.
     pub id: String,
 }
 
@@ -90,7 +90,7 @@ pub struct InvitesRevokeResult {
 #[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Join {
-    /// The ticket.
+    /// The ticket that `invite` gave there.
     pub ticket: String,
     /// The petname that the other kernel gets here.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -103,7 +103,7 @@ pub struct Join {
 /// The new peer.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct JoinResult {
-    /// Its id.
+    /// The kernel's id: 52 characters, made from its public key.
     pub kernel: String,
     /// What it calls itself.
     pub says: String,
@@ -127,7 +127,7 @@ pub struct PeersResult {
 pub enum PeerStatus {
     /// This kernel has its ticket, and was not admitted yet.
     Joining,
-    /// A peer.
+    /// Both kernels have admitted each other.
     Active,
     /// No peer: it comes here for the objects on which it has a right.
     Visitor,
@@ -138,7 +138,7 @@ pub enum PeerStatus {
 /// A kernel that this one knows.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct PeerInfo {
-    /// Its id.
+    /// The kernel's id: 52 characters, made from its public key.
     pub kernel: String,
     /// What it is called here.
     pub name: String,
@@ -177,7 +177,7 @@ pub struct PeerInfo {
 /// The peer that was meant.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct PeerResult {
-    /// Its id.
+    /// The kernel's id: 52 characters, made from its public key.
     pub kernel: String,
 }
 
@@ -185,7 +185,7 @@ pub struct PeerResult {
 #[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PeersAdd {
-    /// Its id.
+    /// The kernel's id: 52 characters, made from its public key.
     pub kernel: String,
     /// Where it can be reached, at most 16.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -199,7 +199,7 @@ pub struct PeersAdd {
 #[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PeersSet {
-    /// The peer.
+    /// The peer: a petname, a kernel id, or a unique beginning of one.
     pub peer: String,
     /// Its new petname.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -220,7 +220,7 @@ pub struct PeersSet {
 #[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PeersRemove {
-    /// The peer.
+    /// The peer: a petname, a kernel id, or a unique beginning of one.
     pub peer: String,
 }
 
@@ -228,7 +228,7 @@ pub struct PeersRemove {
 #[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PeersDial {
-    /// The peer.
+    /// The peer: a petname, a kernel id, or a unique beginning of one.
     pub peer: String,
     /// Stops waiting (10,000).
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -238,7 +238,7 @@ pub struct PeersDial {
 /// A connected peer.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct PeersDialResult {
-    /// Its id.
+    /// The kernel's id: 52 characters, made from its public key.
     pub kernel: String,
     /// The round trip time in microseconds.
     pub rtt_us: Option<u64>,

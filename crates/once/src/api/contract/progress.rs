@@ -26,20 +26,20 @@ pub struct Progress {
 /// How a coordination stands, in a few words.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct CoordinationProgress {
-    /// Its id.
+    /// The coordination's id.
     pub coordination: Uuid,
     /// The UUID of its object.
     pub object: String,
-    /// Its steps.
+    /// How each step stands, in the order of the plan.
     pub steps: Vec<StepProgress>,
 }
 
 /// How a step stands, in a word.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct StepProgress {
-    /// Its name.
+    /// The step's name.
     pub name: String,
-    /// The word.
+    /// How it stands, in the words of `StepStatus`.
     pub status: String,
 }
 

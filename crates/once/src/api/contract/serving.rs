@@ -14,7 +14,7 @@ use crate::ActionDescription;
 #[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Serve {
-    /// The component.
+    /// The component's name, like `Lamp`.
     pub component: String,
     /// The version that the program reads and writes.
     pub version: String,
@@ -43,9 +43,9 @@ pub enum MoveNotice {
 /// What is served.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct ServeResult {
-    /// The component.
+    /// The component's name, like `Lamp`.
     pub component: String,
-    /// The version.
+    /// The component's version, like `1.0`.
     pub version: String,
     /// So many runs it is asked for at once.
     pub runs_max: usize,
@@ -151,11 +151,11 @@ pub struct Then {
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CreateEffect {
-    /// Its component.
+    /// The component of the new object.
     pub component: String,
     /// The component's version.
     pub version: String,
-    /// Its model.
+    /// The model that it begins with.
     pub model: Box<RawValue>,
     /// Its UUID (derived from the action).
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -178,11 +178,11 @@ pub struct MoveEffect {
     pub to: String,
 }
 
-/// A timer.
+/// A timer of this object, kept by the kernel.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TimerEffect {
-    /// Its name.
+    /// The timer's name: one of the same name is replaced.
     pub name: String,
     /// After how long it rings, in milliseconds.
     pub after_ms: u64,
@@ -194,7 +194,7 @@ pub struct TimerEffect {
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CancelTimerEffect {
-    /// Its name.
+    /// The timer's name.
     pub name: String,
 }
 
@@ -209,11 +209,11 @@ pub struct PublishEffect {
     pub data: Option<Box<RawValue>>,
 }
 
-/// Work outside.
+/// Work in the outside world, which a program does.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ActivityEffect {
-    /// Its name.
+    /// The kind of work, as `serve_activity` names it.
     pub name: String,
     /// The arguments (`null`).
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -264,7 +264,7 @@ pub struct Worked {
 #[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Unserve {
-    /// The component.
+    /// The component's name, like `Lamp`.
     pub component: String,
 }
 

@@ -15,7 +15,7 @@ pub struct Share {
     /// All objects here instead (`false`).
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub all: bool,
-    /// The peer.
+    /// The peer: a petname, a kernel id, or a unique beginning of one.
     pub to: String,
     /// Waits until the peer has answered for each (`false`).
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
@@ -52,18 +52,18 @@ pub struct ShareResult {
 /// An object that a peer refused.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct ShareRefusedInfo {
-    /// Its key.
+    /// The object's key: its UUID with its lineage or its content's hash.
     pub object: String,
-    /// Why.
+    /// The code of the reason, as in an error.
     pub code: String,
 }
 
 /// A reference that was not followed.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct LeftOutInfo {
-    /// The reference.
+    /// The reference as it is spelled in the scenario.
     pub target: String,
-    /// Why.
+    /// The reason, in words.
     pub reason: String,
 }
 
@@ -90,7 +90,7 @@ pub struct TransferInfo {
     pub way: Way,
     /// How much of it has arrived.
     pub done_bytes: u64,
-    /// Its length.
+    /// The scenario's length in bytes.
     pub bytes: u64,
 }
 
@@ -101,7 +101,7 @@ pub struct TransferInfo {
 #[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Request {
-    /// The object.
+    /// The object: a UUID, a unique beginning of one, a key, or an IOR.
     pub object: String,
     /// The peer to ask.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -117,7 +117,7 @@ pub struct Request {
 /// An object of another kernel.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct RequestResult {
-    /// The object.
+    /// The object as this kernel holds it now.
     pub object: ObjectInfo,
     /// The scenario as it is spelled; `null` for a tombstone.
     pub text: Option<String>,
@@ -131,7 +131,7 @@ pub struct RequestResult {
 #[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Exchange {
-    /// The peer.
+    /// The peer: a petname, a kernel id, or a unique beginning of one.
     pub with: String,
     /// Stops it (no end). What came until then is kept.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -163,7 +163,7 @@ pub struct ExchangeResult {
     pub missing: u64,
     /// Kept by the other kernel.
     pub sent: u64,
-    /// There already.
+    /// The other kernel had them already.
     pub sent_known: u64,
     /// Kept there beside another revision.
     pub sent_conflicts: u64,
@@ -183,7 +183,7 @@ pub struct ExchangeResult {
 #[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Follow {
-    /// The object.
+    /// The object: a UUID, a unique beginning of one, a key, or an IOR.
     pub object: String,
     /// The peer that sends them (its home).
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -194,7 +194,7 @@ pub struct Follow {
 #[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Unfollow {
-    /// The object.
+    /// The object: a UUID, a unique beginning of one, a key, or an IOR.
     pub object: String,
     /// The peer that sends them (the one that does).
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -204,7 +204,7 @@ pub struct Unfollow {
 /// An object that is followed.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct FollowInfo {
-    /// Its key.
+    /// The object's key: its UUID with its lineage or its content's hash.
     pub key: String,
     /// The other kernel.
     pub peer: String,

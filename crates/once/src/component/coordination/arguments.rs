@@ -25,7 +25,7 @@ pub(super) struct Arguments {
 pub(super) struct Reference {
     /// Where, in the arguments: a JSON pointer.
     place: String,
-    /// Whose outcome.
+    /// The step whose outcome is meant.
     pub step: String,
     /// Which part of it: a JSON pointer.
     at: String,
@@ -51,7 +51,7 @@ impl Arguments {
         Ok(Self { text: text.to_owned(), references })
     }
 
-    /// None.
+    /// No outcomes of other steps.
     pub fn none() -> Self {
         Self { text: RawValue::NULL.to_owned(), references: Vec::new() }
     }

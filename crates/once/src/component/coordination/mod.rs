@@ -64,7 +64,7 @@ struct Get {
 /// How a coordination stands, step by step.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct CoordinationStatus {
-    /// The whole.
+    /// How the whole stands.
     pub state: RunState,
     /// The steps, in the order of the plan.
     pub steps: Vec<StepStatus>,
@@ -79,7 +79,7 @@ pub struct CoordinationStatus {
 /// How a step of a coordination stands.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct StepStatus {
-    /// Its name.
+    /// The step's name, as the plan has it.
     pub name: String,
     /// How it stands.
     #[serde(flatten)]

@@ -76,7 +76,7 @@ pub enum StepState {
     },
     /// The component rejected it.
     Failed {
-        /// Why.
+        /// Why the component rejected it, as JSON.
         reason: Value,
     },
     /// It never ran.
@@ -111,7 +111,7 @@ pub enum StepState {
     },
     /// Nobody will ever know whether it was done.
     Unknown {
-        /// Why.
+        /// Why it will never be known, in words.
         reason: String,
     },
 }
@@ -178,7 +178,7 @@ pub enum StepOutcome {
     },
     /// The component rejected it.
     Failed {
-        /// Why.
+        /// Why the component rejected it, as JSON.
         reason: Value,
     },
     /// It never ran.
@@ -188,7 +188,7 @@ pub enum StepOutcome {
     },
     /// Nobody will ever know.
     Unknown {
-        /// Why.
+        /// Why it will never be known, in words.
         reason: String,
     },
 }
@@ -248,7 +248,7 @@ pub(super) struct Run {
 }
 
 impl Run {
-    /// Begins.
+    /// Begins to carry out a plan.
     pub fn start(plan: &Plan, ask: &mut Ask<'_>) -> Self {
         let steps = plan.steps().map(|name| (name.to_owned(), StepState::Planned)).collect();
         let (state, times) = (RunState::Running, BTreeMap::new());
