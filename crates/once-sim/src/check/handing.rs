@@ -15,6 +15,7 @@ use once_model::ids::{Hash, KernelId, ObjectKey};
 use once_model::moving::{Handed, Handoff, Luggage, Moved, Welcome, Withdraw};
 use once_model::wire::{Frame, Pull};
 
+use super::access::Grantee;
 use super::group::Allowed;
 use super::moving::{any, granted, handoff_of, leaving_in, names, sealed};
 use super::shadow::{Rights, Shadow, scan};
@@ -164,6 +165,32 @@ pub(super) fn gone(shadow: &mut Shadow, group: &Group<'_>) {
 }
 
 impl Checker {
+    /// The rights on it go along; this kernel gives itself some, or takes its own away.
+    pub(super) fn rights_packed(
+        &self,
+        group: &Group<'_>,
+        (key, row): (&ObjectKey, &LeavingRow),
+        luggage: &Luggage,
+        wrong: &mut Wrong,
+    ) {
+        let Some(shadow) = self.shadows.get(&group.kernel) else { return };
+        let nobody = KernelId::from_bytes([0; 32]);
+        let packed: Vec<_> = granted(key, &nobody, &luggage.grants, group.now_ms).collect();
+        let without = row.without_me.then_some(Grantee::Kernel(group.kernel));
+        if let Some(what) = shadow.rights.grants.not_in((key, without), &packed, group.now_ms) {
+            wrong.push((4, format!("hands {key} over without a grant: {what}")));
+        }
+        let own = |right: &Right| {
+            packed
+                .iter()
+                .any(|grant| Grantee::of(grant) == Grantee::Kernel(group.kernel) && grant.right == *right)
+        };
+        if [Right::Act, Right::Read].iter().any(|right| own(right) == row.without_me) {
+            let with = if row.without_me { "with" } else { "without" };
+            wrong.push((4, format!("hands {key} over {with} a right of its own to it")));
+        }
+    }
+
     /// A frame of a move leaves a kernel.
     pub(super) fn says(
         &mut self,

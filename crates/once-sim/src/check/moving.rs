@@ -20,7 +20,6 @@ use once_model::limits::INLINE_MAX_BYTES;
 use once_model::moving::{Handoff, Luggage, LuggageGrant, LuggageResult};
 use once_model::wire::{Frame, ShareAnswer, Shared};
 
-use super::access::Grantee;
 use super::group::Allowed;
 use super::left::{answered_in, asked_in, left_acts, left_in, told_of_calls};
 use super::{Checker, Group, Wrong, ledger};
@@ -415,22 +414,7 @@ impl Checker {
         if [Table::Timer, Table::Activity].into_iter().any(|table| any(group.store, table, &place)) {
             wrong.push((3, format!("keeps timers or work of {key}, which is sealed")));
         }
-        let Some(shadow) = self.shadows.get(&group.kernel) else { return packed_left };
-        let nobody = KernelId::from_bytes([0; 32]);
-        let packed: Vec<_> = granted(key, &nobody, &luggage.grants, group.now_ms).collect();
-        let without = row.without_me.then_some(Grantee::Kernel(group.kernel));
-        if let Some(what) = shadow.rights.grants.not_in((key, without), &packed, group.now_ms) {
-            wrong.push((4, format!("hands {key} over without a grant: {what}")));
-        }
-        let own = |right: &Right| {
-            packed
-                .iter()
-                .any(|grant| Grantee::of(grant) == Grantee::Kernel(group.kernel) && grant.right == *right)
-        };
-        if [Right::Act, Right::Read].iter().any(|right| own(right) == row.without_me) {
-            let with = if row.without_me { "with" } else { "without" };
-            wrong.push((4, format!("hands {key} over {with} a right of its own to it")));
-        }
+        self.rights_packed(group, (key, row), &luggage, wrong);
         packed_left
     }
 

@@ -4,9 +4,8 @@
 //! What is heard is a hint and changes no row: whoever answers at such an address must prove its key like anybody else.
 //! Whoever lies on this network can delay a dial, and gets in by nothing. Kernels that are no peers are not remembered.
 
-use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::sync::{Arc, Mutex, Weak};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use data_encoding::BASE32_NOPAD;
@@ -18,7 +17,7 @@ use once_model::limits::ADDRESSES_MAX;
 use once_model::wire::ALPN;
 use swarm_discovery::{Discoverer, DropGuard, IpClass};
 
-use super::{Net, address, lock};
+use super::{Net, address};
 
 /// The name of the service: a kernel is `<its key in base32>._once._udp.local`.
 const SERVICE: &str = "once";
@@ -31,39 +30,6 @@ const ANSWER_MAX: Duration = Duration::from_millis(1_500);
 
 /// After so long it is tried again where the sockets could not be opened.
 const RETRY: Duration = Duration::from_secs(60);
-
-/// Where peers say that they are on this network.
-#[derive(Debug, Default)]
-pub(crate) struct Near(Mutex<HashMap<KernelId, Vec<String>>>);
-
-impl Near {
-    /// Where a peer was heard last, if not long ago.
-    pub fn of(&self, peer: &KernelId) -> Vec<String> {
-        lock(&self.0).get(peer).cloned().unwrap_or_default()
-    }
-
-    /// Whether that is news.
-    fn set(&self, peer: KernelId, addresses: Vec<String>) -> bool {
-        let mut all = lock(&self.0);
-        if addresses.is_empty() {
-            all.remove(&peer);
-            return false;
-        }
-        all.insert(peer, addresses.clone()).is_none_or(|before| before != addresses)
-    }
-
-    /// It is not there.
-    pub fn forget(&self, peer: &KernelId, addresses: &[String]) {
-        let mut all = lock(&self.0);
-        if all.get(peer).is_some_and(|now| now == addresses) {
-            all.remove(peer);
-        }
-    }
-
-    fn clear(&self) {
-        lock(&self.0).clear();
-    }
-}
 
 /// Announces this kernel, and hears its peers, until the endpoint closes. At another address, it begins anew: on other networks
 /// there are others.
@@ -97,7 +63,7 @@ pub(crate) async fn announce(net: Arc<Net>) {
     }
 }
 
-fn begin(net: &Arc<Net>, own: &[SocketAddr]) -> Result<DropGuard, swarm_discovery::SpawnError> {
+fn begin(net: &Arc<Net>, own: &[SocketAddr]) -> Result<DropGuard, String> {
     let me = BASE32_NOPAD.encode(net.shared.me.as_bytes()).to_ascii_lowercase();
     let interfaces = own.iter().filter_map(|socket| match socket.ip() {
         IpAddr::V4(ip) => Some(ip),
@@ -121,7 +87,7 @@ fn begin(net: &Arc<Net>, own: &[SocketAddr]) -> Result<DropGuard, swarm_discover
     for socket in own {
         service = service.with_addrs(socket.port(), [socket.ip()]);
     }
-    service.spawn(&tokio::runtime::Handle::current())
+    service.spawn(&tokio::runtime::Handle::current()).map_err(|error| error.to_string())
 }
 
 /// Remembers where a peer is. One that is not connected is dialled at once.
@@ -212,18 +178,5 @@ mod tests {
                 kernel.stop().await.unwrap();
             }
         });
-    }
-
-    #[test]
-    fn what_is_heard_again_is_no_news() {
-        let (near, peer) = (Near::default(), KernelId::from_bytes([7; 32]));
-        let at = |text: &str| vec![text.to_owned()];
-        assert!(near.set(peer, at("192.0.2.7:1")));
-        assert!(!near.set(peer, at("192.0.2.7:1")));
-        assert!(near.set(peer, at("192.0.2.8:1")));
-        assert_eq!(near.of(&peer), at("192.0.2.8:1"));
-        // Nobody has heard it for long.
-        assert!(!near.set(peer, Vec::new()));
-        assert!(near.of(&peer).is_empty());
     }
 }

@@ -14,6 +14,7 @@ mod hands;
 mod heard;
 mod incoming;
 mod lan;
+mod near;
 mod outgoing;
 mod pulls;
 mod pulse;
@@ -96,7 +97,7 @@ pub(crate) struct Net {
     transfers: Arc<bodies::Transfers>,
     chatter: Chatter,
     wheel: Arc<Wheel>,
-    near: lan::Near,
+    near: near::Near,
 }
 
 impl Net {
@@ -120,7 +121,7 @@ impl Net {
             transfers: Arc::default(),
             chatter: Chatter::default(),
             wheel,
-            near: lan::Near::default(),
+            near: near::Near::default(),
         })
     }
 
