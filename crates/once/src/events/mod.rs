@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use futures_util::stream::{self, Stream, StreamExt, TryStreamExt};
+use futures_util::stream::{self, Stream, StreamExt};
 use once_model::ids::{KernelId, ObjectKey};
 
 use crate::api::contract::EventInfo;
@@ -77,14 +77,8 @@ impl Watch {
         };
         let begins = EventCursor::of(&snapshot, reader.after()).or_error()?;
         let state = State { reader, kernel: self.kernel.downgrade(), shaper: Shaper::default() };
-        let parts = stream::try_unfold(Some(state), |state| async move {
-            match state {
-                Some(state) => state.part().await,
-                None => Ok(None),
-            }
-        });
-        let events = parts.map_ok(|part| stream::iter(part.into_iter().map(Ok))).try_flatten();
-        Ok(EventStream { events: events.boxed(), begins })
+        let parts = stream::try_unfold(state, State::part);
+        Ok(EventStream { parts: parts.boxed().fuse(), events: VecDeque::new(), ahead: None, begins })
     }
 
     /// What is in the log behind that place, about so many events at most: a page ends with a commit, whose events belong
@@ -129,18 +123,18 @@ struct State {
 
 impl State {
     /// The next part of the log, in its shape; nothing when the kernel has stopped.
-    async fn part(mut self) -> Result<Option<(Vec<EventInfo>, Option<Self>)>, Error> {
+    async fn part(mut self) -> Result<Option<(VecDeque<EventInfo>, Self)>, Error> {
         let Some(entries) = self.reader.part().await? else { return Ok(None) };
         let Some(kernel) = self.kernel.upgrade() else { return Ok(None) };
         let mut shaper = self.shaper;
         let shaped = crate::beside::wait_for(move || {
             let snapshot = kernel.shared().snapshot();
-            let infos: Result<Vec<_>, Error> =
+            let infos: Result<VecDeque<_>, Error> =
                 entries.iter().map(|entry| shaper.info(&kernel, &snapshot, entry)).collect();
             (infos, shaper)
         });
         let (infos, shaper) = shaped.await.map_err(|_| Error::fault("reading the event log panicked"))?;
-        Ok(Some((infos?, Some(Self { shaper, ..self }))))
+        Ok(Some((infos?, Self { shaper, ..self })))
     }
 }
 
@@ -160,9 +154,16 @@ pub struct EventPage {
 /// nothing, however long you are away. What the log does not have any more is told as [`Event::Gap`](crate::Event::Gap), with its size.
 #[must_use = "a stream does nothing unless it is read"]
 pub struct EventStream {
-    events: Pin<Box<dyn Stream<Item = Result<EventInfo, Error>> + Send>>,
+    /// Parts of the log, as they are read.
+    parts: Parts,
+    /// What is left of the part that is being told.
+    events: VecDeque<EventInfo>,
+    /// The next one: read beside, while this one is told.
+    ahead: Option<Result<VecDeque<EventInfo>, Error>>,
     begins: EventCursor,
 }
+
+type Parts = stream::Fuse<stream::BoxStream<'static, Result<VecDeque<EventInfo>, Error>>>;
 
 impl EventStream {
     /// The place behind which it began.
@@ -176,7 +177,7 @@ impl EventStream {
     /// # Errors
     /// When the log cannot be read; the stream has ended then.
     pub async fn next(&mut self) -> Option<Result<EventInfo, Error>> {
-        self.events.next().await
+        StreamExt::next(self).await
     }
 }
 
@@ -184,7 +185,24 @@ impl Stream for EventStream {
     type Item = Result<EventInfo, Error>;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        self.events.as_mut().poll_next(context)
+        loop {
+            if self.ahead.is_none() {
+                match self.parts.poll_next_unpin(context) {
+                    Poll::Ready(Some(part)) => self.ahead = Some(part),
+                    Poll::Ready(None) if self.events.is_empty() => return Poll::Ready(None),
+                    Poll::Pending if self.events.is_empty() => return Poll::Pending,
+                    Poll::Ready(None) | Poll::Pending => {}
+                }
+            }
+            if let Some(event) = self.events.pop_front() {
+                return Poll::Ready(Some(Ok(event)));
+            }
+            match self.ahead.take() {
+                Some(Ok(part)) => self.events = part,
+                Some(Err(error)) => return Poll::Ready(Some(Err(error))),
+                None => {}
+            }
+        }
     }
 }
 
