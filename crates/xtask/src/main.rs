@@ -8,7 +8,7 @@ use std::process::ExitCode;
 
 const USAGE: &str = "cargo xtask mutants-sample N [SEED] [--jobs J]
 cargo xtask mutants-list
-cargo xtask tidy
+cargo xtask tidy [--compared]
 
 mutants-sample  change the engine in N places drawn at random, one at a time, and see whether the core's tests, the
                 stories and 300 seeds of the simulator notice
@@ -16,8 +16,9 @@ mutants-sample  change the engine in N places drawn at random, one at a time, an
   --jobs J      mutants that are judged at the same time (default 2)
 mutants-list    print each of the places, and what would be changed there
 tidy            hold the house: arrows between crates, circles between files, sizes, where planted bugs stand, a checker
-                for each capability, links of pages that lead somewhere. What breaks a rule today is listed in
+                for each capability, links of pages that lead somewhere, the words of the glossary, pages that follow the files which they describe. What breaks a rule today is listed in
                 crates/xtask/src/tidy/exceptions.rs
+  --compared    says that each page was compared with the files that it describes, as they are now
 
 The last line of mutants-sample is `caught C survived S timeout T`. A run that was stopped goes on where it was, if it is started with the
 same numbers on the same sources.
@@ -37,6 +38,7 @@ fn main() -> ExitCode {
         }
         Some((name, [])) if name == "mutants-list" => Ok(mutants::list()),
         Some((name, [])) if name == "tidy" => Ok(tidy::run()),
+        Some((name, [flag])) if name == "tidy" && flag == "--compared" => Ok(tidy::compared()),
         Some((name, _)) => Err(format!("what is '{name}', with these arguments?")),
         None => Err("which tool?".to_owned()),
     };

@@ -115,7 +115,7 @@ impl Export {
         let mut summary = Summary::default();
         let scratch;
         let opened = match self.salvage && is_damaged(context).await? {
-            // It is not opened: what goes on in the background of an open store could stumble over the damage.
+            // It is not opened: the background threads of an open store could stumble over the damage.
             true => Err(Failure::of(ErrorKind::Damaged, "the store is damaged")),
             false => context.kernel().await,
         };

@@ -81,7 +81,7 @@ impl Asker {
         let call = self.client.as_ref()?.ask(params);
         match tokio::time::timeout(2 * Duration::from_millis(ANSWER_MS), call).await {
             Ok(Ok(answer)) => Some(answer),
-            // It said no: the connection is good.
+            // It refused: the connection is good.
             Ok(Err(error)) if is_final(&error) => None,
             _ => {
                 self.client = None;

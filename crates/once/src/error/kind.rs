@@ -68,7 +68,7 @@ kinds! {
     NotHome = "not-home";
     /// The object came from another kernel and has no home: `claim` it first.
     Unclaimed = "unclaimed";
-    /// The other kernel refused, or has no such thing. Of an action also: its home is elsewhere.
+    /// The other kernel refused: not found there, or not permitted. Of an action also: its home is elsewhere.
     Denied = "denied";
     /// The action's id belongs to another action of this kernel.
     IdReused = "id-reused";

@@ -6,8 +6,10 @@
 
 mod arrows;
 mod circles;
+mod compared;
 mod exceptions;
 mod foreign;
+mod glossary;
 mod mirrors;
 mod pages;
 mod paths;
@@ -18,7 +20,7 @@ mod source;
 mod tests;
 
 use std::fmt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use exceptions::Exceptions;
@@ -49,12 +51,9 @@ impl fmt::Display for Finding {
 ///
 /// A rule is broken, or the sources cannot be read.
 pub fn run() -> Result<(), String> {
-    let output = Command::new("git").args(["rev-parse", "--show-toplevel"]).output();
-    let output = output.map_err(|error| format!("git does not start: {error}"))?;
-    let root = String::from_utf8_lossy(&output.stdout).trim().to_owned();
-    let root = Path::new(&root);
-    let mut found = look(root, &exceptions::TODAY)?;
-    found.extend(arrows::pure(root)?);
+    let root = root()?;
+    let mut found = look(&root, &exceptions::TODAY)?;
+    found.extend(arrows::pure(&root)?);
     if found.is_empty() {
         return Ok(());
     }
@@ -62,6 +61,22 @@ pub fn run() -> Result<(), String> {
         println!("{finding}");
     }
     Err(format!("{} findings", found.len()))
+}
+
+/// Somebody has compared each page with the files that it describes.
+///
+/// # Errors
+///
+/// A page cannot be read or written.
+pub fn compared() -> Result<(), String> {
+    compared::compared(&root()?)
+}
+
+fn root() -> Result<PathBuf, String> {
+    let output = Command::new("git").args(["rev-parse", "--show-toplevel"]).output();
+    let output = output.map_err(|error| format!("git does not start: {error}"))?;
+    let root = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+    Ok(PathBuf::from(root))
 }
 
 /// All that breaks a rule in the repository at `root`, except what is listed.
@@ -74,6 +89,8 @@ fn look(root: &Path, except: &Exceptions) -> Result<Vec<Finding>, String> {
     found.extend(mirrors::look(&source, except));
     found.extend(foreign::look(&source));
     found.extend(pages::look(root)?);
+    found.extend(glossary::look(root, &source)?);
+    found.extend(compared::look(root)?);
     found.sort();
     Ok(found)
 }

@@ -63,6 +63,22 @@ pub fn look(root: &Path) -> Result<Vec<Finding>, String> {
     Ok(found)
 }
 
+/// Every page of the repository, with its text.
+///
+/// # Errors
+///
+/// A folder or a page cannot be read.
+pub fn read(root: &Path) -> Result<Vec<(String, String)>, String> {
+    let mut files = BTreeSet::new();
+    list(root, root, &mut files)?;
+    let pages = files.into_iter().filter(|path| path.ends_with(".md"));
+    let read = |path: String| match std::fs::read_to_string(root.join(&path)) {
+        Ok(text) => Ok((path, text)),
+        Err(error) => Err(format!("{path}: {error}")),
+    };
+    pages.map(read).collect()
+}
+
 /// The files under a folder, relative to the repository.
 fn list(root: &Path, folder: &Path, files: &mut BTreeSet<String>) -> Result<(), String> {
     let cannot = |error| format!("{}: {error}", folder.display());
