@@ -5,6 +5,8 @@
 
 mod channel;
 mod guests;
+#[cfg(test)]
+pub(crate) mod held;
 pub(crate) mod home;
 pub(crate) mod origin;
 mod rows;

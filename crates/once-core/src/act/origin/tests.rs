@@ -551,7 +551,7 @@ fn a_full_lane_and_a_full_disk_refuse_new_actions_and_answer_known_ones() {
     let id = LaneId::new(there(78), home);
     let mut full = |waiting: u64, n| {
         let row = SendingRow { home, last: waiting, floor: 1, now: None };
-        kernel.step(|s| {
+        kernel.writes(|s| {
             s.engine.act.lanes.forget();
             s.txn.put(Table::Sending, &id.to_row(), &row);
             // What it waits for first.
@@ -917,7 +917,7 @@ fn effects_that_find_no_room_leave_nothing_behind() {
     let fill = |kernel: &mut Alone, waiting: u64| {
         let row = SendingRow { home, last: waiting, floor: 1, now: None };
         let action = crate::testing::asked(there, 1, "1".into()).action;
-        kernel.step(|s| {
+        kernel.writes(|s| {
             s.engine.act.lanes.forget();
             s.txn.put(Table::Sending, &id.to_row(), &row);
             let row = crate::act::WaitingRow {
