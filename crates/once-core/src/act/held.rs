@@ -6,7 +6,7 @@ use once_model::ids::KernelId;
 
 use super::home::state as marks;
 use super::origin::lanes;
-use super::rows::{LaneId, SendingRow};
+use super::rows::{LaneId, SendingRow, lane_from_key};
 use crate::engine::Engine;
 use crate::share;
 use crate::store::{Read, StoreError, Table, try_scan};
@@ -28,6 +28,11 @@ pub(crate) fn holds(engine: &Engine, rows: &dyn Read) -> Result<(), StoreError> 
     }
     assert!(engine.act.waiting.is_whole(), "what waits is not what is looked up: {:?}", engine.act.waiting);
     Ok(())
+}
+
+/// Whose lane this is, by its row at its home.
+pub(crate) fn origin_of(row: &[u8]) -> Option<KernelId> {
+    lane_from_key(row).filter(|(.., rest)| rest.is_empty()).map(|(_, origin, _)| origin.kernel)
 }
 
 /// Whether anything of a lane waits for its outcome, and is to be sent to this home.

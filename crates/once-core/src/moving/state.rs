@@ -197,18 +197,6 @@ impl State {
         self.touched.extend(next);
     }
 
-    /// Whether it is what these rows say.
-    #[cfg(test)]
-    pub fn is_as(&self, departures: &[super::Departure], arrivals: &[super::Arrival]) -> bool {
-        let leaving = self.leaving.iter().map(|(key, leaving)| {
-            let is_sealed = matches!(leaving.stage, Stage::Sealed { .. });
-            (*key, leaving.to, leaving.leave_calls, leaving.told, is_sealed)
-        });
-        let rows = departures.iter().map(|row| (row.key, row.to, row.leave_calls, row.told, row.sealed));
-        let arriving = self.arriving.iter().map(|(key, from)| (*key, *from));
-        leaving.eq(rows) && arriving.eq(arrivals.iter().map(|row| (row.key, row.from)))
-    }
-
     /// Nobody waits for more than one reply.
     pub fn forget(&mut self, token: Token) {
         self.leaving.values_mut().for_each(|leaving| leaving.tokens.retain(|waits| *waits != token));

@@ -28,6 +28,8 @@ impl Alone {
         let mut step = Step::new(engine, &mut txn, ctx, rng);
         work(&mut step).unwrap();
         step.settle().unwrap();
+        crate::peers::call_wanted(&mut step).unwrap();
+        crate::chores::go_on_later(&mut step);
         let effects = step.out;
         let (batch, durability) = txn.into_batch();
         self.store.commit(batch, durability).unwrap();
