@@ -745,6 +745,23 @@ fn a_kernel_in_quarantine_does_nothing_until_its_people_say_so() {
     assert!(is_admitted(&dials(&mut kernel, 9, 7, old)));
 }
 
+/// Who calls a kernel in quarantine while that calls him is turned away on his connection, and on no other.
+#[test]
+fn a_kernel_in_quarantine_that_calls_goes_on_while_it_is_called() {
+    let wrong = |_: &Alone, mine: Progress| vec![Progress::sign(mine.incarnation, 9, mine.id, 99, &key(7))];
+    let (mut kernel, is_put_back) = looked_at(wrong);
+    assert!(is_put_back);
+    kernel.restart();
+    let id = key(9).id();
+    kernel.input(Input::Link { peer: id, event: LinkEvent::Up { conn: 5, dialled: true, address: None } });
+    kernel.events.clear();
+    assert_eq!(dials(&mut kernel, 9, 6, hello(9, None)), denied(Code::Quarantined));
+    let disconnected = |event: &Event| matches!(event, Event::Disconnected { .. });
+    assert!(!kernel.events.iter().any(disconnected), "{:?}", kernel.events);
+    let phase = kernel.engine.peers.links[&id].phase;
+    assert_eq!(phase, super::Phase::Greeting { conn: 5, dialled: true });
+}
+
 #[test]
 fn a_peer_that_was_not_heard_keeps_the_quarantine() {
     let wrong = |_: &Alone, mine: Progress| vec![Progress::sign(mine.incarnation, 9, mine.id, 99, &key(7))];
