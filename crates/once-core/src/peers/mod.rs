@@ -16,6 +16,10 @@ mod rows;
 mod state;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_links;
+#[cfg(test)]
+mod tests_put_back;
 mod visitors;
 
 pub(crate) use admin::{add, change, grant, join, remove, revoke};
