@@ -1,6 +1,9 @@
 //! The step and the group: what is committed, what leaves when, and what a fault leaves alone.
 
+use std::collections::BTreeSet;
+
 use once_model::ids::{Hash, KernelId, Line, ObjectKey, Uuid};
+use once_model::limits::RESEND_AFTER_MS;
 use once_model::scenario::Scenario;
 use once_model::sign::KernelKey;
 use once_model::wire::{Code, Frame, Parcel, ShareAnswer};
@@ -104,8 +107,8 @@ fn what_is_refused_or_damaged_in_the_end_leaves_nothing_behind() {
         let (before, timers) = (kernel.rows(), kernel.timers.clone());
         (kernel.sent.clear(), kernel.outgoing.clear(), kernel.events.clear());
         let wish = |kernel: &Alone, n| match kernel.wish(there, "go", n) {
-            Command::Act { key, action, deadline_ms, wait, .. } => {
-                crate::act::Wish { key, at: Some(origin.kernel), action, deadline_ms, wait }
+            Command::Act { key, action, deadline_ms, .. } => {
+                crate::act::Wish { key, at: Some(origin.kernel), action, deadline_ms, wait: false }
             }
             other => panic!("{other:?}"),
         };
@@ -118,14 +121,14 @@ fn what_is_refused_or_damaged_in_the_end_leaves_nothing_behind() {
                 crate::act::act(s, 700, second)?;
                 s.later(crate::engine::Todo::Leave(object, origin.kernel));
                 s.out.push(Effect::Event(Event::Moved { key: object, to: origin.kernel }));
-                Ok::<_, crate::refusal::Failure>(None)
+                Ok::<Option<Answer>, crate::refusal::Failure>(None)
             };
             match is_refused {
                 true => s.replied(700, |s| work(s).and(Err(Refusal::Myself.into()))),
                 false => s
                     .guarded((origin.kernel, there), |s| {
                         drop(work(s));
-                        Err::<(), _>(StoreError::damaged(Table::Head, &[1], "it cannot be read".into()))
+                        Err::<(), _>(StoreError::damaged(Table::Head, &[1], "it cannot be read"))
                     })
                     .map(drop),
             }
@@ -135,12 +138,14 @@ fn what_is_refused_or_damaged_in_the_end_leaves_nothing_behind() {
         assert_eq!(kernel.refused.get(&700), is_refused.then_some(&Refusal::Myself));
         assert_eq!((kernel.rows(), kernel.timers.clone()), (with_object, timers));
         // The place in the lane was not given.
-        kernel.act_at(origin.kernel, there, 3);
+        let third = kernel.act_at(origin.kernel, there, 3);
+        kernel.pass(2 * RESEND_AFTER_MS);
         let places = kernel.sent.iter().filter_map(|frame| match frame {
-            Frame::Act(act) => Some(act.sequence),
+            Frame::Act(act) => Some((act.sequence, act.action.arguments.to_vec())),
             _ => None,
         });
-        assert_eq!(places.collect::<Vec<_>>(), [2], "{first}");
+        let expected = BTreeSet::from([(1, b"1".to_vec()), (2, b"3".to_vec())]);
+        assert_eq!(places.collect::<BTreeSet<_>>(), expected, "{first} {third}");
     }
 }
 

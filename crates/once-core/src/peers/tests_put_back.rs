@@ -11,7 +11,7 @@ use super::{peer, put_back, quarantine};
 use crate::meta;
 use crate::refusal::Refusal;
 use crate::store::Table;
-use crate::testing::{Alone, NOW_MS, greeting};
+use crate::testing::{Alone, NOW_MS};
 use crate::waist::{Command, Event, Input, LinkEvent};
 
 fn said(incarnation: u8, boot: u64, id: u8, commit: u64, of: &KernelKey) -> Progress {

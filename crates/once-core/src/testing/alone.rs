@@ -195,7 +195,6 @@ impl Alone {
         let (mut effects, mut next) = (Vec::new(), VecDeque::new());
         let Self { engine, store, ctx, dice, .. } = self;
         group::start(engine, store, ctx, dice, &mut |effect| effects.push(effect)).unwrap();
-        self.is_ahead = false;
         self.take(effects, &mut next);
         self.go_on(next);
     }
@@ -385,6 +384,7 @@ impl Alone {
         self.desk.asked.lock().unwrap().clear();
         self.outgoing.clear();
         self.pulls.clear();
+        self.is_ahead = false;
         self.start();
     }
 

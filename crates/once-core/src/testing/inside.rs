@@ -202,6 +202,7 @@ impl Alone {
         let rows = rows.into_iter().map(|(table, key, value)| (table, key, Some(value))).collect();
         other.store.commit(Batch { rows }, Durability::Synced).unwrap();
         (other.engine, other.timers) = (Engine::new(), Vec::new());
+        other.is_ahead = true;
         other.start();
         other
     }

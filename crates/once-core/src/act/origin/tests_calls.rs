@@ -10,7 +10,7 @@ use crate::access::{Right, Scope};
 use crate::act::{LaneId, SendingRow};
 use crate::engine::{Engine, Limits};
 use crate::store::{Batch, Table};
-use crate::testing::{Alone, NOW_MS, Pair, Side, greeting};
+use crate::testing::{Alone, NOW_MS, Pair, Side};
 use crate::waist::{Call, Consequence, RunResult, Then, Timer};
 
 fn puppet(kernel: &mut Alone, consequences: Vec<Consequence>) {
