@@ -37,6 +37,7 @@ sim *ARGS:
     cargo run --release -p once-sim -- {{ARGS}}
 
 # How many of N random changes of the engine are noticed: `just mutants-sample 200 7`; without SEED it is made of HEAD's hash.
+# `just mutants-sample 60 7 --folder moving`: of one part alone.
 mutants-sample N *SEED:
     cargo xtask mutants-sample {{N}} {{SEED}}
 

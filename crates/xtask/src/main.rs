@@ -6,7 +6,7 @@ mod tidy;
 
 use std::process::ExitCode;
 
-const USAGE: &str = "cargo xtask mutants-sample N [SEED] [--jobs J]
+const USAGE: &str = "cargo xtask mutants-sample N [SEED] [--jobs J] [--folder F]
 cargo xtask mutants-list
 cargo xtask tidy [--compared]
 
@@ -14,6 +14,7 @@ mutants-sample  change the engine in N places drawn at random, one at a time, an
                 stories and 300 seeds of the simulator notice
   SEED          a number that says which places (default: the first 16 digits of HEAD's hash)
   --jobs J      mutants that are judged at the same time (default 2)
+  --folder F    only places in this folder of once-core (`moving`), or in this file at its top (`lib`)
 mutants-list    print each of the places, and what would be changed there
 tidy            hold the house: arrows between crates, circles between files, sizes, where planted bugs stand, a checker
                 for each capability, links of pages that lead somewhere, the words of the glossary, pages that follow the files which they describe. What breaks a rule today is listed in

@@ -5,6 +5,8 @@
 
 mod channel;
 mod guests;
+#[cfg(test)]
+pub(crate) mod held;
 pub(crate) mod home;
 pub(crate) mod origin;
 mod rows;
@@ -26,6 +28,7 @@ pub(crate) use home::{
     not_kept, nudge, origins_of, put_lane, ran, ready, recorded_at, recorded_places, release, standing,
     work_again, worked,
 };
+pub(crate) use origin::state::Requests;
 pub(crate) use origin::{
     Came, Wish, act, begin_anew, calls_of, cancel, drop_one, forget_request, forget_waiter, leads_to,
     leave_calls, make_void, missing, need, note, outcome, rehome, resume, send_lane, send_slow, slow_again,

@@ -55,16 +55,17 @@ impl State {
         self.acts.values_mut().for_each(|tokens| tokens.retain(|waits| *waits != token));
     }
 
-    /// Rows were taken back: what is remembered of them is made anew.
-    pub fn taken_back(&mut self) {
+    /// Rows were taken back: what is remembered of them is made anew, or as it was then.
+    pub fn taken_back(&mut self, requests: Requests) {
         self.lanes.forget();
         self.marks.forget();
+        self.requests = requests;
     }
 
     /// A new life begins: what was under way in memory belongs to the life before.
     pub fn begin_anew(&mut self, limits: &Limits) {
         (self.own, self.busy) = (Window::empty(limits), BTreeMap::new());
         (self.waiting, self.slow) = (Waiting::within(limits), Slow::default());
-        self.taken_back();
+        self.taken_back(self.requests);
     }
 }

@@ -160,8 +160,17 @@ impl Step<'_, '_> {
     }
 
     fn command(&mut self, token: Token, command: Command) -> Result<(), StoreError> {
+        self.replied(token, |s| s.carry_out(token, command))
+    }
+
+    /// Does something for a client, and says what came of it. If it is refused, nothing of it remains.
+    pub(super) fn replied(
+        &mut self,
+        token: Token,
+        work: impl FnOnce(&mut Self) -> Result<Option<Answer>, Failure>,
+    ) -> Result<(), StoreError> {
         let here = self.here();
-        let reply = match self.carry_out(token, command) {
+        let reply = match work(self) {
             Ok(Some(answer)) => Ok(answer),
             Ok(None) => return Ok(()),
             Err(Failure::Refused(refusal)) => {

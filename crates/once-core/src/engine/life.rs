@@ -49,7 +49,6 @@ pub(crate) fn link_down(s: &mut Step<'_, '_>, peer: KernelId) {
     if let Some(link) = s.engine.peers.links.get_mut(&peer) {
         link.window = Window::default();
     }
-    s.engine.chores.drop(Chore::Greet(peer));
     unanswered(s, peer);
 }
 
@@ -62,7 +61,6 @@ fn unanswered(s: &mut Step<'_, '_>, peer: KernelId) {
 /// A kernel is no peer any more. It has no right from here on; what rests on its rights goes, perhaps in later steps.
 pub(crate) fn peer_removed(s: &mut Step<'_, '_>, peer: KernelId) -> Result<(), StoreError> {
     share::forget_count(s, &peer)?;
-    s.engine.chores.drop(Chore::Greet(peer));
     chores::begin(s, Chore::ForgetPeer(peer));
     Ok(())
 }

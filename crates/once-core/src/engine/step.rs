@@ -5,6 +5,7 @@ use once_model::limits::DISK_RESERVE_BYTES;
 
 use super::state::Engine;
 use super::todo::{Agenda, Todo};
+use crate::act::Requests;
 use crate::of_object::object_of;
 use crate::parked::Damage;
 use crate::refusal::Refusal;
@@ -30,6 +31,7 @@ pub(super) struct Here {
     now: usize,
     after: usize,
     todo: usize,
+    requests: Requests,
 }
 
 impl<'a, 's> Step<'a, 's> {
@@ -95,13 +97,14 @@ impl Step<'_, '_> {
             now: self.out.now.len(),
             after: self.out.after.len(),
             todo: self.todo.len(),
+            requests: self.engine.act.requests,
         }
     }
 
     /// Takes back what the step has done since. What is remembered of lanes is made anew from the rows, if any of them changed.
     pub(super) fn take_back(&mut self, to: Here) {
         if self.txn.rollback(to.rows) {
-            self.engine.act.taken_back();
+            self.engine.act.taken_back(to.requests);
         }
         self.out.now.truncate(to.now);
         self.out.after.truncate(to.after);

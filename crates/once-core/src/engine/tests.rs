@@ -1,6 +1,9 @@
 //! The step and the group: what is committed, what leaves when, and what a fault leaves alone.
 
+use std::collections::BTreeSet;
+
 use once_model::ids::{Hash, KernelId, Line, ObjectKey, Uuid};
+use once_model::limits::RESEND_AFTER_MS;
 use once_model::scenario::Scenario;
 use once_model::sign::KernelKey;
 use once_model::wire::{Code, Frame, Parcel, ShareAnswer};
@@ -91,6 +94,59 @@ fn a_refused_command_leaves_nothing_but_its_refusal() {
     let (_, released) = run(&mut kernel, vec![put(Some(base)), put(Some(base))]);
     let ok = released.iter().filter(|effect| matches!(effect, Effect::Reply { reply: Ok(_), .. })).count();
     assert_eq!(ok, 1);
+}
+
+/// A handler may have done much before it finds what speaks against it, and so may one that meets a damaged row.
+#[test]
+fn what_is_refused_or_damaged_in_the_end_leaves_nothing_behind() {
+    for is_refused in [true, false] {
+        let mut kernel = Alone::new();
+        let origin = kernel.connected(9);
+        let there = ObjectKey { uuid: Uuid::from_u128(78), line: Line::Unclaimed(Hash::from_bytes([7; 32])) };
+        let first = kernel.act_at(origin.kernel, there, 1);
+        let (before, timers) = (kernel.rows(), kernel.timers.clone());
+        (kernel.sent.clear(), kernel.outgoing.clear(), kernel.events.clear());
+        let wish = |kernel: &Alone, n| match kernel.wish(there, "go", n) {
+            Command::Act { key, action, deadline_ms, .. } => {
+                crate::act::Wish { key, at: Some(origin.kernel), action, deadline_ms, wait: false }
+            }
+            other => panic!("{other:?}"),
+        };
+        let (second, object) = (wish(&kernel, 2), kernel.object(5, "Paper"));
+        let with_object = kernel.rows();
+        assert_ne!(with_object, before);
+        (kernel.sent.clear(), kernel.events.clear());
+        kernel.step(|s| {
+            let work = |s: &mut crate::engine::Step<'_, '_>| {
+                crate::act::act(s, 700, second)?;
+                s.later(crate::engine::Todo::Leave(object, origin.kernel));
+                s.out.push(Effect::Event(Event::Moved { key: object, to: origin.kernel }));
+                Ok::<Option<Answer>, crate::refusal::Failure>(None)
+            };
+            match is_refused {
+                true => s.replied(700, |s| work(s).and(Err(Refusal::Myself.into()))),
+                false => s
+                    .guarded((origin.kernel, there), |s| {
+                        drop(work(s));
+                        Err::<(), _>(StoreError::damaged(Table::Head, &[1], "it cannot be read"))
+                    })
+                    .map(drop),
+            }
+        });
+        let is_told = |event: &Event| !matches!(event, Event::Parked { .. });
+        assert!(kernel.sent.is_empty() && !kernel.events.iter().any(is_told), "{:?}", kernel.sent);
+        assert_eq!(kernel.refused.get(&700), is_refused.then_some(&Refusal::Myself));
+        assert_eq!((kernel.rows(), kernel.timers.clone()), (with_object, timers));
+        // The place in the lane was not given.
+        let third = kernel.act_at(origin.kernel, there, 3);
+        kernel.pass(2 * RESEND_AFTER_MS);
+        let places = kernel.sent.iter().filter_map(|frame| match frame {
+            Frame::Act(act) => Some((act.sequence, act.action.arguments.to_vec())),
+            _ => None,
+        });
+        let expected = BTreeSet::from([(1, b"1".to_vec()), (2, b"3".to_vec())]);
+        assert_eq!(places.collect::<BTreeSet<_>>(), expected, "{first} {third}");
+    }
 }
 
 #[test]

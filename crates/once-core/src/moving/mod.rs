@@ -6,6 +6,8 @@ mod acquaintances;
 mod arrive;
 mod both;
 mod hear;
+#[cfg(test)]
+pub(crate) mod held;
 mod leave;
 mod luggage;
 mod news;

@@ -64,7 +64,7 @@ fn who_knows_the_beginning_of_a_long_chain_is_told_the_end_alone() {
 fn who_does_not_know_the_beginning_of_a_long_chain_pulls_it() {
     let (mut pair, key) = traveller();
     // As if it had never been there.
-    pair.b.step(|s| {
+    pair.b.writes(|s| {
         for (table, prefix) in
             [(Table::Chain, key.lineage().unwrap().as_bytes().to_vec()), (Table::Head, key.to_row().to_vec())]
         {

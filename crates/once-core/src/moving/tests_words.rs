@@ -152,6 +152,7 @@ fn a_program_is_asked_first_of_all_also_after_a_crash() {
         pair.settle();
         if crash {
             pair.crash(Side::B, 0);
+            assert_eq!(named(&pair.b), ["once:arrived"], "at its start, not when a clock rings");
             pair.connect(Side::A);
             pair.pass(2 * RESEND_AFTER_MS);
         }

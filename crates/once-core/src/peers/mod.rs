@@ -16,6 +16,10 @@ mod rows;
 mod state;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_links;
+#[cfg(test)]
+mod tests_put_back;
 mod visitors;
 
 pub(crate) use admin::{add, change, grant, join, remove, revoke};
@@ -23,8 +27,7 @@ pub(crate) use admit::{admitted, denied, hello, hello_late, link};
 pub(crate) use dial::{call_wanted, dial_all, dial_now, dial_one, network_changed, redial};
 pub(crate) use invites::{invite, revoke as revoke_invite};
 pub use invites::{invite_hash, invites};
-pub(crate) use link::Link;
-use link::Phase;
+pub(crate) use link::{Link, Phase};
 pub use names::is_name;
 pub(crate) use progress::{heard, note, tell, tell_later, told, told_after_commit};
 pub(crate) use put_back::{begin_life, end as end_quarantine};

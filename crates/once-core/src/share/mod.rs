@@ -6,6 +6,8 @@
 
 mod debt;
 mod deliver;
+#[cfg(test)]
+pub(crate) mod held;
 mod later;
 mod objects;
 mod owed;

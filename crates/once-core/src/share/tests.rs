@@ -177,7 +177,7 @@ fn what_cannot_be_shared_is_refused_at_once() {
     assert_eq!(try_share(key, me), Err(Refusal::Myself));
     assert_eq!(try_share(key, stranger), Err(Refusal::NoPeer(stranger)));
     let full = |kernel: &mut Alone, owed_rows| {
-        kernel.step(|s| {
+        kernel.writes(|s| {
             s.txn.put(Table::Usage, peer.as_bytes(), &UsageRow { stored_bytes: 0, owed_rows });
             Ok(())
         });

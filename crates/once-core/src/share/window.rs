@@ -321,6 +321,36 @@ impl Window {
 }
 
 #[cfg(test)]
+impl Window {
+    /// Whether something is under way, in line, or found by the next look at the outbox.
+    pub fn remembers(&self, owed: &Owed) -> bool {
+        let line = match owed.kind() {
+            Kind::Objects => &self.objects,
+            Kind::Lanes => &self.lanes,
+        };
+        let is_ahead = |next: &Vec<u8>| line.behind || owed.to_row() >= *next;
+        self.inflight.keys().any(|item| item.owed() == *owed)
+            || line.waiting.contains(owed)
+            || line.next.as_ref().is_some_and(is_ahead)
+            || owed.kind() == Kind::Objects && self.put_off
+    }
+
+    /// Whether something waits for room although there is some.
+    pub fn idles(&self, kind: Kind) -> bool {
+        let line = match kind {
+            Kind::Objects => &self.objects,
+            Kind::Lanes => &self.lanes,
+        };
+        line.has_room() && (line.next.is_some() || !line.waiting.is_empty())
+    }
+
+    /// Whether something has no answer yet, or is to be tried again.
+    pub fn waits(&self) -> bool {
+        !self.inflight.is_empty() || self.put_off
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
     use once_model::ids::{Hash, KernelId, Line as Lineage, Uuid};

@@ -178,6 +178,7 @@ fn has_too_little(parcel: &Parcel) -> bool {
 #[cfg(test)]
 mod tests {
     use once_model::limits::INLINE_MAX_BYTES;
+    use once_model::wire::Found;
 
     use super::*;
     use crate::object;
@@ -212,5 +213,36 @@ mod tests {
         assert!(matches!(heard(Frame::Share(small)), Heard::Check(_)));
         // It is announced, and will be pulled.
         assert!(matches!(heard(Frame::Share(without(&large))), Heard::Tell(Input::Frame { .. })));
+    }
+
+    #[test]
+    fn what_a_snapshot_answers_and_what_clients_wait_for_is_not_for_the_engine() {
+        let parcel = parcel(1);
+        let key = parcel.header.key();
+        let request = Request { call: 7, uuid: key.uuid, line: None };
+        let of = EntriesOf { key, newest: Hash::from_bytes([1; 32]), revision: 1 };
+        let asked = heard(Frame::Request(request));
+        assert!(matches!(asked, Heard::Answer(Asked::Object(Request { call: 7, .. }))), "{asked:?}");
+        let asked = heard(Frame::EntriesOf(of));
+        assert!(matches!(asked, Heard::Answer(Asked::Entries(EntriesOf { revision: 1, .. }))), "{asked:?}");
+        let told = heard(Frame::Found(Found { call: 8, parcel }));
+        assert!(matches!(told, Heard::Answers(8, Frame::Found(_))), "{told:?}");
+        let told = heard(Frame::Absent(Absent { call: 9, code: Code::Denied }));
+        assert!(matches!(told, Heard::Answers(9, Frame::Absent(_))), "{told:?}");
+        assert!(matches!(heard(Frame::Alive), Heard::Nothing));
+        let told = heard(Frame::Unfollow(key));
+        let is_it = |input: &Input| matches!(input, Input::Frame { conn: 1, frame: Frame::Unfollow(_), .. });
+        assert!(matches!(&told, Heard::Tell(input) if is_it(input)), "{told:?}");
+    }
+
+    /// Who asks for a scenario is told to ask again; who asks for entries does so anyway.
+    #[test]
+    fn what_is_said_when_the_store_cannot_be_read() {
+        let key = parcel(1).header.key();
+        let request = Asked::Object(Request { call: 7, uuid: key.uuid, line: None });
+        let of = Asked::Entries(EntriesOf { key, newest: Hash::from_bytes([1; 32]), revision: 1 });
+        assert_eq!(request.unread(), Some(Frame::Absent(Absent { call: 7, code: Code::Busy })));
+        assert_eq!(of.unread(), None);
+        assert!(!of.is_quick(&Alone::new().store));
     }
 }

@@ -49,8 +49,12 @@ impl ToldEarly {
 
 #[cfg(test)]
 mod tests {
+    use once_model::ids::{Hash, Line, ObjectKey};
+
     use super::*;
     use crate::memory::MemoryStore;
+    use crate::testing::Alone;
+    use crate::waist::Command;
 
     #[test]
     fn what_was_told_stays_until_a_commit_shows_it() {
@@ -66,5 +70,23 @@ mod tests {
         // One that is in no row any more is not kept for ever.
         told.committed(&rows);
         assert!(told.get(&id).is_none());
+    }
+
+    /// Its home will say it again: until then readers are told what the client was told.
+    #[test]
+    fn what_was_told_in_vain_is_kept_while_its_action_waits() {
+        let mut kernel = Alone::new();
+        let home = kernel.befriend(9);
+        let there = ObjectKey { uuid: Uuid::from_u128(78), line: Line::Unclaimed(Hash::from_bytes([7; 32])) };
+        let Command::Act { action, .. } = kernel.wish(there, "go", 1) else { panic!("no act") };
+        kernel.act_at(home, there, 1);
+        let mut told = ToldEarly::default();
+        told.add(action.id, Outcome::Done("1".into()), None);
+        told.failed();
+        told.committed(&kernel.store);
+        assert_eq!(told.get(&action.id), Some((Outcome::Done("1".into()), None)));
+        // What a later group tells counts for more.
+        told.add(action.id, Outcome::Done("2".into()), None);
+        assert_eq!(told.get(&action.id), Some((Outcome::Done("2".into()), None)));
     }
 }

@@ -30,6 +30,9 @@ use crate::{exchange, group, meta};
 /// The time at which an engine under test begins.
 pub const NOW_MS: u64 = 1_700_000_000_000;
 
+/// More than any test has happen at once: an engine that sets timers for ever.
+const AT_ONCE_MAX: usize = 20_000;
+
 /// Numbers that look random and are the same in each run of a test.
 #[derive(Debug, Clone, Default)]
 pub struct Dice(pub u64);
@@ -82,6 +85,8 @@ pub struct Alone {
     pub early: Vec<Effect>,
     /// Rows that were written.
     pub written: usize,
+    /// Rows were written that the engine has not read.
+    pub(super) is_ahead: bool,
     boots: u8,
 }
 
@@ -178,6 +183,7 @@ impl Alone {
             events: Vec::new(),
             early: Vec::new(),
             written: 0,
+            is_ahead: false,
             boots: 2,
         };
         kernel.start();
@@ -190,9 +196,7 @@ impl Alone {
         let Self { engine, store, ctx, dice, .. } = self;
         group::start(engine, store, ctx, dice, &mut |effect| effects.push(effect)).unwrap();
         self.take(effects, &mut next);
-        while let Some(input) = next.pop_front() {
-            self.input(input);
-        }
+        self.go_on(next);
     }
 
     /// Who it is.
@@ -208,18 +212,31 @@ impl Alone {
 
     /// Inputs that are committed together, and everything that is to happen at once after them.
     pub fn inputs(&mut self, inputs: impl IntoIterator<Item = Input>) {
-        let mut group: Vec<Input> = inputs.into_iter().collect();
         let mut next = VecDeque::new();
         self.early.clear();
-        loop {
-            let mut effects = Vec::new();
-            let release = &mut |effect| effects.push(effect);
-            let Self { engine, store, ctx, dice, .. } = self;
-            self.written += group::run(engine, store, ctx, dice, group, release).unwrap().rows;
-            self.take(effects, &mut next);
-            let Some(input) = next.pop_front() else { break };
-            group = vec![input];
+        self.group(inputs.into_iter().collect(), &mut next);
+        self.go_on(next);
+    }
+
+    fn group(&mut self, group: Vec<Input>, next: &mut VecDeque<Input>) {
+        let mut effects = Vec::new();
+        let release = &mut |effect| effects.push(effect);
+        let Self { engine, store, ctx, dice, .. } = self;
+        self.written += group::run(engine, store, ctx, dice, group, release).unwrap().rows;
+        self.take(effects, next);
+    }
+
+    /// What is to happen at once, and all that is after it.
+    pub(super) fn go_on(&mut self, mut next: VecDeque<Input>) {
+        for _ in 0..AT_ONCE_MAX {
+            let Some(input) = next.pop_front() else {
+                #[cfg(test)]
+                self.holds();
+                return;
+            };
+            self.group(vec![input], &mut next);
         }
+        panic!("it goes on for ever: {next:?}");
     }
 
     /// Sorts what left.
@@ -367,6 +384,7 @@ impl Alone {
         self.desk.asked.lock().unwrap().clear();
         self.outgoing.clear();
         self.pulls.clear();
+        self.is_ahead = false;
         self.start();
     }
 
@@ -395,11 +413,17 @@ impl Alone {
 
     /// Timers ring, whatever time it is: those that are meant.
     pub fn ring(&mut self, is_meant: impl Fn(&Timer) -> bool) {
-        let (now, later) =
-            std::mem::take(&mut self.timers).into_iter().partition(|(_, timer)| is_meant(timer));
-        self.timers = later;
-        let now: Vec<(u64, Timer)> = now;
-        now.into_iter().for_each(|(_, timer)| self.input(Input::Timer(timer)));
+        let (mut left, mut place) = (self.timers.len(), 0);
+        while left > 0 && place < self.timers.len() {
+            left -= 1;
+            match is_meant(&self.timers[place].1) {
+                true => {
+                    let (_, timer) = self.timers.remove(place);
+                    self.input(Input::Timer(timer));
+                }
+                false => place += 1,
+            }
+        }
     }
 
     /// A new object of this kernel. Its uuid is the number.
@@ -486,6 +510,7 @@ impl Alone {
 
     /// Writes rows, as if they had been on the disk.
     pub fn put_rows(&mut self, rows: Batch) {
+        self.is_ahead = true;
         self.store.commit(rows, Durability::Synced).unwrap();
     }
 }

@@ -28,14 +28,20 @@ impl Alone {
         let mut step = Step::new(engine, &mut txn, ctx, rng);
         work(&mut step).unwrap();
         step.settle().unwrap();
+        crate::peers::call_wanted(&mut step).unwrap();
+        crate::chores::go_on_later(&mut step);
         let effects = step.out;
         let (batch, durability) = txn.into_batch();
         self.store.commit(batch, durability).unwrap();
         let mut next = VecDeque::new();
         self.take(effects.now.into_iter().chain(effects.after).collect(), &mut next);
-        while let Some(input) = next.pop_front() {
-            self.input(input);
-        }
+        self.go_on(next);
+    }
+
+    /// Rows that no input would write: the engine does not know of them.
+    pub(crate) fn writes(&mut self, work: impl FnOnce(&mut Step<'_, '_>) -> Result<(), StoreError>) {
+        self.is_ahead = true;
+        self.step(work);
     }
 
     /// A peer that may act on everything.
@@ -113,6 +119,7 @@ impl Alone {
         kernel.command(Command::Import { source: Some("a".into()), scenario, over: None });
         kernel.command(Command::Claim { key: imported });
         objects.push(imported);
+        kernel.is_ahead = true;
         // What only a peer can bring.
         kernel.step(|s| {
             let head = crate::object::head(s.txn, &plain)?.unwrap();
@@ -196,6 +203,7 @@ impl Alone {
         let rows = rows.into_iter().map(|(table, key, value)| (table, key, Some(value))).collect();
         other.store.commit(Batch { rows }, Durability::Synced).unwrap();
         (other.engine, other.timers) = (Engine::new(), Vec::new());
+        other.is_ahead = true;
         other.start();
         other
     }

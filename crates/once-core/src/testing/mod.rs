@@ -36,6 +36,8 @@
 mod alone;
 mod desk;
 #[cfg(test)]
+mod held;
+#[cfg(test)]
 mod inside;
 mod pair;
 mod several;

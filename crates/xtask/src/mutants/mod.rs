@@ -35,6 +35,8 @@ pub struct Wanted {
     count: usize,
     seed: Option<u64>,
     jobs: usize,
+    /// Only of this part of the engine.
+    folder: Option<String>,
 }
 
 impl Wanted {
@@ -49,17 +51,18 @@ impl Wanted {
             Ok(size) if size > 0 => Ok(size),
             _ => Err(format!("'{text}' is not a number above 0")),
         };
-        let (mut numbers, mut jobs) = (Vec::new(), 2);
+        let (mut numbers, mut jobs, mut folder) = (Vec::new(), 2, None);
         let mut args = args.iter();
         while let Some(arg) = args.next() {
             match arg.as_str() {
                 "--jobs" => jobs = size(args.next().ok_or("--jobs needs a number")?)?,
+                "--folder" => folder = Some(args.next().ok_or("--folder needs a name")?.clone()),
                 _ => numbers.push(arg),
             }
         }
         match numbers.as_slice() {
-            [count] => Ok(Self { count: size(count)?, seed: None, jobs }),
-            [count, seed] => Ok(Self { count: size(count)?, seed: Some(number(seed)?), jobs }),
+            [count] => Ok(Self { count: size(count)?, seed: None, jobs, folder }),
+            [count, seed] => Ok(Self { count: size(count)?, seed: Some(number(seed)?), jobs, folder }),
             _ => Err("how many mutants, and with which seed?".to_owned()),
         }
     }
@@ -95,12 +98,23 @@ pub fn sample(wanted: &Wanted) -> Result<(), String> {
     let sites: Vec<Site> = sources.iter().flat_map(Source::sites).cloned().collect();
     println!("commit {} seed {seed}", tree.head);
     eprintln!("{} places in {} files", sites.len(), sources.len());
+    let is_outside = |site: &Site| wanted.folder.as_ref().is_some_and(|part| site.stratum() != part);
+    let outside: BTreeSet<usize> =
+        sites.iter().enumerate().filter(|(_, site)| is_outside(site)).map(|(n, _)| n).collect();
+    if outside.len() == sites.len() {
+        return Err(format!(
+            "no part of the engine is called '{}'",
+            wanted.folder.as_deref().unwrap_or_default()
+        ));
+    }
 
     let folder = tree.target().join("mutants");
     std::fs::create_dir_all(&folder).map_err(|error| format!("{}: {error}", folder.display()))?;
     let _alone = alone(&folder)?;
-    let mut record = Record::open(&folder.join(format!("{:016x}-{}-{seed}.jsonl", tree.hash, wanted.count)))?;
-    let sample = Sample { tree: &tree, sources: &sources, sites: &sites, count: wanted.count, seed };
+    let part = wanted.folder.as_ref().map_or_else(String::new, |part| format!("-{part}"));
+    let name = format!("{:016x}-{}-{seed}{part}.jsonl", tree.hash, wanted.count);
+    let mut record = Record::open(&folder.join(name))?;
+    let sample = Sample { tree: &tree, sources: &sources, sites: &sites, outside, count: wanted.count, seed };
     let started = Instant::now();
     let (chosen, programs) = sample.build(&folder, &mut record)?;
     println!("built {} mutants in {:.0} s", chosen.len(), started.elapsed().as_secs_f64());
@@ -139,6 +153,8 @@ struct Sample<'a> {
     tree: &'a Tree,
     sources: &'a [Source],
     sites: &'a [Site],
+    /// Which of them are not to be drawn.
+    outside: BTreeSet<usize>,
     count: usize,
     seed: u64,
 }
@@ -147,8 +163,9 @@ impl Sample<'_> {
     /// Draws and builds until all that was drawn compiles.
     fn build(&self, folder: &Path, record: &mut Record) -> Result<(BTreeSet<u32>, Programs), String> {
         loop {
-            let rejected = record.rejected.iter().map(|id| *id as usize - 1).collect();
-            let drawn = draw::draw(self.sites, self.count, self.seed, &rejected);
+            let rejected = record.rejected.iter().map(|id| *id as usize - 1);
+            let left_out = rejected.chain(self.outside.iter().copied()).collect();
+            let drawn = draw::draw(self.sites, self.count, self.seed, &left_out);
             let ids: BTreeSet<u32> = drawn.iter().map(|site| *site as u32 + 1).collect();
             let chosen: Vec<_> = ids.iter().filter_map(|id| Some((*id, site(self.sites, *id)?))).collect();
             let written = self.tree.copy(&folder.join("tree"), self.sources, &chosen)?;

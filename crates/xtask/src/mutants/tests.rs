@@ -193,8 +193,13 @@ fn the_place_of_each_change_is_known() {
 #[test]
 fn the_arguments_are_numbers() {
     let read = |args: &[&str]| Wanted::read(&args.iter().map(|&arg| arg.to_owned()).collect::<Vec<_>>());
-    assert_eq!(read(&["60"]), Ok(Wanted { count: 60, seed: None, jobs: 2 }));
-    assert_eq!(read(&["60", "7", "--jobs", "1"]), Ok(Wanted { count: 60, seed: Some(7), jobs: 1 }));
+    assert_eq!(read(&["60"]), Ok(Wanted { count: 60, seed: None, jobs: 2, folder: None }));
+    assert_eq!(
+        read(&["60", "7", "--jobs", "1"]),
+        Ok(Wanted { count: 60, seed: Some(7), jobs: 1, folder: None })
+    );
+    let folder = Some("moving".to_owned());
+    assert_eq!(read(&["--folder", "moving", "60"]), Ok(Wanted { count: 60, seed: None, jobs: 2, folder }));
     for wrong in [
         &[] as &[&str],
         &["0"],

@@ -282,6 +282,27 @@ impl Waiting {
             && self.held.is_empty()
     }
 
+    /// Whether each lane that stands still is found by what it waits for, and all that waits is counted.
+    #[cfg(test)]
+    pub fn is_whole(&self) -> bool {
+        let is_found = |(lane, standing): (&Lane, &Standing)| match &standing.waits {
+            For::Object { key } => self.objects.get(&(*key, standing.turn)) == Some(lane),
+            For::Leaving { key } => self.leaving.contains(&(*key, *lane)),
+            For::Scenarios { .. } => self.lacking.contains(lane),
+            For::Program(program) => {
+                self.programs.get(&(program.component.clone(), standing.turn)) == Some(lane)
+            }
+        };
+        let indexed = self.objects.len() + self.leaving.len() + self.lacking.len() + self.programs.len();
+        let mut held: BTreeMap<KernelId, (usize, usize)> = BTreeMap::new();
+        for come in self.lanes.values().flat_map(|standing| &standing.comes) {
+            let sum = held.entry(come.origin.kernel).or_default();
+            *sum = (sum.0 + 1, sum.1 + cost(&come.act));
+        }
+        let counted = self.held.iter().map(|(peer, held)| (*peer, (held.acts, held.bytes)));
+        self.lanes.iter().all(is_found) && indexed == self.lanes.len() && held.into_iter().eq(counted)
+    }
+
     /// How many actions of a peer wait, and what they count.
     #[cfg(test)]
     pub fn held_of(&self, peer: &KernelId) -> (usize, usize) {

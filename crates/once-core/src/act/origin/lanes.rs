@@ -153,17 +153,16 @@ fn namesakes(s: &mut Step<'_, '_>, id: &LaneId) -> Result<Vec<(LaneId, Lane)>, S
     Ok(found)
 }
 
-/// Another kernel at which actions under the name of a copy have no outcome yet, if none waits in this lane. Both kernels may have
-/// been the home of one object: then two actions would have one place in one lane. Of a claimed object anybody may say that it is
-/// his: what waits there holds up nothing.
+/// Another kernel at which actions under the name of a copy have no outcome yet. Both kernels may have been the home of one object:
+/// then two actions would have one place in one lane. Of a claimed object anybody may say that it is his: what waits there holds up
+/// nothing.
 pub(crate) fn waits_elsewhere(
     s: &mut Step<'_, '_>,
     id: &LaneId,
     home: KernelId,
 ) -> Result<Option<KernelId>, StoreError> {
     let me = s.ctx.me;
-    let is_alone = lane(s, id)?.is_some_and(|lane| !lane.shares_name || !lane.is_done());
-    if home == me || id.name.key.lineage().is_some() || is_alone {
+    if home == me || id.name.key.lineage().is_some() {
         return Ok(None);
     }
     let mut elsewhere =

@@ -15,6 +15,10 @@ pub(super) mod slow;
 pub(super) mod state;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_asked;
+#[cfg(test)]
+mod tests_calls;
 pub(super) mod waiting;
 
 pub use requests::{Requested, request};

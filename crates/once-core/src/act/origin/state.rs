@@ -62,8 +62,9 @@ impl Slow {
     }
 }
 
-/// What the engine knows of the client ledger.
-#[derive(Debug, Default)]
+/// What the engine knows of the client ledger. What is counted here and not on the disk yet goes with the rows when they are taken
+/// back.
+#[derive(Debug, Default, Clone, Copy)]
 pub(crate) struct Requests {
     pub row: Option<RequestsRow>,
     /// Actions that are not in the count on disk.

@@ -1,29 +1,23 @@
 //! What an origin does with an action until its outcome is here: docs/protocol.md, 5.5, *The origin* and *Voids*.
 
-use once_model::action::{Act, ActOutcome, Given, Missing, Need, Outcome, client_id};
-use once_model::ids::{Hash, KernelId, Line, Lineage, ObjectKey, Uuid};
-use once_model::limits::{
-    ARGUMENTS_MAX_BYTES, DISK_RESERVE_BYTES, GIVEN_MAX, ID_AHEAD_MAX_MS, QUEUE_MAX_ROWS, RESEND_AFTER_MS,
-    WINDOW_MAX_BYTES, WINDOW_MAX_SHARES,
-};
+use once_model::action::{Act, ActOutcome, Given, Missing, Outcome};
+use once_model::ids::{KernelId, Line, Lineage, ObjectKey, Uuid};
+use once_model::limits::{ARGUMENTS_MAX_BYTES, RESEND_AFTER_MS, WINDOW_MAX_BYTES, WINDOW_MAX_SHARES};
 use once_model::scenario::Scenario;
-use once_model::wire::{Code, FEATURE_ACTIONS, Frame, Greeting, ShareAnswer, Shared};
+use once_model::wire::{Code, FEATURE_ACTIONS, Frame, Greeting};
 
-use crate::access::{Right, Scope};
-use crate::act::{LaneId, SendingRow, request};
-use crate::engine::{Engine, Limits};
+use crate::act::request;
 use crate::object::unclaimed;
 use crate::refusal::Refusal;
-use crate::share::{Debt, debt};
-use crate::store::{Batch, Table};
-use crate::testing::{Alone, NOW_MS, Pair, Side, greeting};
-use crate::waist::{Answer, Call, Command, Consequence, Effect, Event, Input, RunResult, Then, Timer, Token};
+use crate::store::Table;
+use crate::testing::{Alone, Pair, Side, greeting};
+use crate::waist::{Answer, Command, Effect, Event, Input, Timer, Token};
 
 /// No places.
-const NONE: [u64; 0] = [];
+pub(super) const NONE: [u64; 0] = [];
 
 /// Kernel 9 is connected; an object there.
-fn origin() -> (Alone, KernelId, ObjectKey) {
+pub(super) fn origin() -> (Alone, KernelId, ObjectKey) {
     let mut kernel = Alone::new();
     let home = kernel.befriend(9);
     kernel.greets(9, 1);
@@ -31,12 +25,12 @@ fn origin() -> (Alone, KernelId, ObjectKey) {
     (kernel, home, there(77))
 }
 
-fn there(n: u128) -> ObjectKey {
+pub(super) fn there(n: u128) -> ObjectKey {
     ObjectKey { uuid: Uuid::from_u128(n), line: Line::Claimed(Lineage::from_bytes([7; 32])) }
 }
 
 /// The acts that were said since.
-fn acts(kernel: &mut Alone) -> Vec<Act> {
+pub(super) fn acts(kernel: &mut Alone) -> Vec<Act> {
     let acts = kernel.sent.drain(..).filter_map(|frame| match frame {
         Frame::Act(act) => Some(act),
         _ => None,
@@ -44,7 +38,7 @@ fn acts(kernel: &mut Alone) -> Vec<Act> {
     acts.collect()
 }
 
-fn sequences(kernel: &mut Alone) -> Vec<u64> {
+pub(super) fn sequences(kernel: &mut Alone) -> Vec<u64> {
     acts(kernel).into_iter().map(|act| act.sequence).collect()
 }
 
@@ -86,17 +80,17 @@ fn a_lane_of_which_nothing_waits_leaves_the_outbox_when_the_pump_comes_by() {
     assert_eq!(owed(&kernel), 0);
 }
 
-fn outcome_of(act: &Act, outcome: Outcome) -> Frame {
+pub(super) fn outcome_of(act: &Act, outcome: Outcome) -> Frame {
     let (lane, sequence, id) = (act.lane, act.sequence, act.action.id);
     Frame::Outcome(ActOutcome { lane, sequence, id, outcome, after: None, commit: None, certificate: None })
 }
 
-fn done(act: &Act) -> Frame {
+pub(super) fn done(act: &Act) -> Frame {
     outcome_of(act, Outcome::Done("1".into()))
 }
 
 /// An action with changes.
-fn wish(
+pub(super) fn wish(
     kernel: &Alone,
     home: Option<KernelId>,
     key: ObjectKey,
@@ -111,7 +105,7 @@ fn wish(
     wish
 }
 
-fn with_id(id: Uuid) -> impl FnOnce(&mut Command) {
+pub(super) fn with_id(id: Uuid) -> impl FnOnce(&mut Command) {
     move |command| {
         if let Command::Act { action, .. } = command {
             action.id = id;
@@ -127,7 +121,7 @@ fn within(ms: u64) -> impl FnOnce(&mut Command) {
     }
 }
 
-fn given(given: Vec<Given>) -> impl FnOnce(&mut Command) {
+pub(super) fn given(given: Vec<Given>) -> impl FnOnce(&mut Command) {
     move |command| {
         if let Command::Act { action, .. } = command {
             action.given = given;
@@ -135,7 +129,7 @@ fn given(given: Vec<Given>) -> impl FnOnce(&mut Command) {
     }
 }
 
-fn id_of(n: u64) -> Uuid {
+pub(super) fn id_of(n: u64) -> Uuid {
     let kernel = Alone::new();
     match kernel.wish(there(1), "go", n) {
         Command::Act { action, .. } => action.id,
@@ -372,209 +366,6 @@ fn actions_wait_for_a_home_that_knows_them() {
 }
 
 #[test]
-fn an_id_is_one_action() {
-    let (mut kernel, home, key) = origin();
-    let token = kernel.act_at(home, key, 1);
-    let sent = acts(&mut kernel);
-    // The same again waits for the same; who does not wait hears that it is accepted.
-    let again = kernel.act_at(home, key, 1);
-    let command = wish(&kernel, Some(home), key, 1, |command| {
-        if let Command::Act { wait, .. } = command {
-            *wait = false;
-        }
-    });
-    let soon = kernel.command(command.clone());
-    assert_eq!(kernel.answered[&soon], Answer::Accepted);
-    assert_eq!(sequences(&mut kernel), NONE);
-    // Another one under the same id: of what was asked, or of which object.
-    for (key, n) in [(key, 2), (there(78), 1)] {
-        let command = wish(&kernel, Some(home), key, n, with_id(id_of(1)));
-        assert!(matches!(kernel.try_command(command), Err(Refusal::IdReused { id, .. }) if id == id_of(1)));
-    }
-    assert_eq!(sequences(&mut kernel), NONE);
-    kernel.says(home, 1, done(&sent[0]));
-    for token in [token, again] {
-        assert_eq!(kernel.outcome(token), Some(&Outcome::Done("1".into())));
-    }
-    let late = kernel.command(command);
-    assert_eq!(kernel.outcome(late), Some(&Outcome::Done("1".into())));
-    let known = request(&kernel.store, &id_of(1)).unwrap().unwrap();
-    assert_eq!((known.key, known.home, known.sequence, known.since_ms), (key, home, 1, NOW_MS));
-    assert_eq!(known.outcome, Some(Outcome::Done("1".into())));
-}
-
-#[test]
-fn ids_carry_their_time_and_are_not_from_the_future() {
-    let (mut kernel, home, key) = origin();
-    let random = [0xa5; 10];
-    let mut try_id = |id| {
-        let command = wish(&kernel, Some(home), key, 1, with_id(id));
-        kernel.try_command(command)
-    };
-    assert_eq!(try_id(Uuid::from_u128(4 << 76)), Err(Refusal::BadId { id: Uuid::from_u128(4 << 76) }));
-    let ahead = client_id(NOW_MS + ID_AHEAD_MAX_MS + 1, &random);
-    assert_eq!(try_id(ahead), Err(Refusal::IdAhead { id: ahead, ahead_ms: ID_AHEAD_MAX_MS + 1 }));
-    assert_eq!(try_id(client_id(NOW_MS + ID_AHEAD_MAX_MS, &random)), Ok(()));
-    assert_eq!(try_id(client_id(1, &random)), Ok(()), "however old, as long as nothing was forgotten");
-}
-
-/// The ledger of clients keeps the newest by the time in their ids, and what has no outcome; no id is ever taken twice.
-#[test]
-fn an_id_that_was_forgotten_is_too_old() {
-    let (mut kernel, home, key) = origin();
-    let open = kernel.object(1, "Open");
-    kernel.restart_with(Engine::within(Limits { requests: 4, ..Limits::PAGE }));
-    kernel.greets(9, 2);
-    let id = |n: u64| client_id(NOW_MS + n, &[0; 10]);
-    let ask = |kernel: &mut Alone, n: u64| {
-        let command = wish(kernel, None, open, n, with_id(id(n)));
-        kernel.try_command(command)
-    };
-    // One waits for its outcome, older than all.
-    let command = wish(&kernel, Some(home), key, 0, with_id(id(0)));
-    let waits = kernel.command(command);
-    for n in 1..=20 {
-        assert_eq!(ask(&mut kernel, n), Ok(()));
-        let kept = (1..=n).filter(|n| request(&kernel.store, &id(*n)).unwrap().is_some()).count();
-        assert!(kept <= 4, "{n}: {kept}");
-    }
-    assert!(request(&kernel.store, &id(0)).unwrap().is_some(), "it still waits");
-    for n in 18..=20 {
-        assert_eq!(ask(&mut kernel, n), Ok(()), "known, and the same");
-    }
-    for restarts in 0..2 {
-        let floor_ms = match ask(&mut kernel, 3) {
-            Err(Refusal::IdTooOld { id: of, floor_ms }) if of == id(3) => floor_ms,
-            other => panic!("{restarts}: {other:?}"),
-        };
-        assert!((NOW_MS + 14..NOW_MS + 18).contains(&floor_ms), "{}", floor_ms - NOW_MS);
-        // Also one that was never asked, at the floor; above it, it is new.
-        let never = client_id(floor_ms, &[9; 10]);
-        let command = wish(&kernel, None, open, 900, with_id(never));
-        assert_eq!(kernel.try_command(command), Err(Refusal::IdTooOld { id: never, floor_ms }));
-        kernel.restart_with(Engine::within(Limits { requests: 4, ..Limits::PAGE }));
-        kernel.greets(9, 3 + restarts);
-    }
-    assert_eq!(ask(&mut kernel, 25), Ok(()));
-    assert!(!kernel.answered.contains_key(&waits));
-    kernel.sent.clear();
-    kernel.greets(9, 9);
-    let act = acts(&mut kernel).remove(0);
-    kernel.says(home, 9, done(&act));
-    assert_eq!(request(&kernel.store, &id(0)).unwrap().unwrap().outcome, Some(Outcome::Done("1".into())));
-}
-
-#[test]
-fn what_no_home_would_take_is_refused_here_with_its_reason() {
-    let (mut kernel, home, key) = origin();
-    let content = Hash::from_bytes([5; 32]);
-    let note = move |n: u128| Given {
-        key: ObjectKey { uuid: Uuid::from_u128(n), line: Line::Unclaimed(content) },
-        content,
-    };
-    type Change = Box<dyn Fn(&mut once_model::action::Action)>;
-    let string = |bytes: usize| format!("\"{}\"", "x".repeat(bytes - 2));
-    let long = string(ARGUMENTS_MAX_BYTES + 1);
-    let bad: Vec<(Change, Code, &str)> = vec![
-        (Box::new(|action| action.name = String::new()), Code::Invalid, "has no name"),
-        (Box::new(|action| action.name = "n".repeat(256)), Code::TooLarge, "name has more than 255"),
-        (Box::new(|action| action.name = "once:put".into()), Code::Invalid, "begins with `once:`"),
-        (Box::new(move |action| action.arguments = long.clone().into()), Code::TooLarge, "more than 65536"),
-        (Box::new(|action| action.arguments = "[1,".into()), Code::Invalid, "line 1, column 4"),
-        (
-            Box::new(move |action| action.given = (0..=GIVEN_MAX as u128).map(note).collect()),
-            Code::TooLarge,
-            "at most 64",
-        ),
-        (Box::new(move |action| action.given = vec![note(1), note(1)]), Code::Invalid, "twice"),
-    ];
-    let before = kernel.rows();
-    for (change, code, words) in bad {
-        let command = wish(&kernel, Some(home), key, 1, |command| {
-            if let Command::Act { action, .. } = command {
-                change(action);
-            }
-        });
-        match kernel.try_command(command) {
-            Err(Refusal::BadAction { code: said, what }) => {
-                assert!(said == code && what.contains(words), "{said:?} {what}");
-            }
-            other => panic!("{words}: {other:?}"),
-        }
-    }
-    assert_eq!((kernel.rows(), sequences(&mut kernel)), (before, NONE.to_vec()));
-}
-
-#[test]
-fn an_action_goes_to_the_home_that_is_known_else_to_the_one_that_was_named() {
-    let (mut kernel, home, key) = origin();
-    let (me, stranger) = (kernel.id(), kernel.peer_id(5));
-    let own = kernel.object(1, "Open");
-    let removed = kernel.object(2, "Open");
-    kernel.command(Command::Remove { key: removed });
-    let mut to = |at, key| {
-        let command = wish(&kernel, at, key, 100, |_| {});
-        kernel.try_command(command)
-    };
-    assert_eq!(to(None, key), Err(Refusal::NoHome(key)));
-    assert_eq!(to(Some(stranger), key), Err(Refusal::NoPeer(stranger)));
-    assert_eq!(to(Some(me), key), Err(Refusal::NoObject(key)));
-    assert_eq!(to(None, removed), Err(Refusal::Removed(removed)));
-    // Whatever was named: this kernel knows its own.
-    assert_eq!(to(Some(home), own), Ok(()));
-    assert_eq!(sequences(&mut kernel), NONE);
-    // An unclaimed copy: whose is meant, only the client can say; else the one that was imported here.
-    let scenario = Scenario::compose(Uuid::from_u128(5), "Paper", "1", "me", "{}").unwrap();
-    let copy = unclaimed(&scenario).key();
-    kernel.command(Command::Import { source: None, over: None, scenario });
-    kernel.act_at(home, copy, 1);
-    assert_eq!(acts(&mut kernel)[0].lane, copy.into());
-    let token = kernel.act(copy, 2);
-    match &kernel.answered[&token] {
-        Answer::Acted { outcome: Outcome::Done(_), after: Some(after) } => assert_ne!(after.key, copy),
-        other => panic!("{other:?}"),
-    }
-}
-
-#[test]
-fn a_full_lane_and_a_full_disk_refuse_new_actions_and_answer_known_ones() {
-    let (mut kernel, home, key) = origin();
-    let known = kernel.act_at(home, key, 1);
-    let first = acts(&mut kernel).remove(0);
-    kernel.says(home, 1, done(&first));
-    kernel.input(Input::Disk { free_bytes: DISK_RESERVE_BYTES - 1 });
-    let command = wish(&kernel, Some(home), key, 2, |_| {});
-    assert!(matches!(kernel.try_command(command), Err(Refusal::DiskFull { .. })));
-    let again = kernel.act_at(home, key, 1);
-    assert_eq!(kernel.outcome(again), kernel.outcome(known));
-    kernel.input(Input::Disk { free_bytes: DISK_RESERVE_BYTES });
-    let id = LaneId::new(there(78), home);
-    let mut full = |waiting: u64, n| {
-        let row = SendingRow { home, last: waiting, floor: 1, now: None };
-        kernel.step(|s| {
-            s.engine.act.lanes.forget();
-            s.txn.put(Table::Sending, &id.to_row(), &row);
-            // What it waits for first.
-            let place = crate::act::Place { lane: id, sequence: 1 };
-            let row = crate::act::WaitingRow {
-                action: first.action.clone(),
-                since_ms: NOW_MS,
-                deadline_ms: None,
-                void: None,
-                call: None,
-                guest: None,
-            };
-            s.txn.put(Table::Queue, &place.to_row(), &crate::act::QueueRow::Waiting(row));
-            Ok(())
-        });
-        let command = wish(&kernel, Some(home), there(78), n, |_| {});
-        kernel.try_command(command)
-    };
-    assert_eq!(full(QUEUE_MAX_ROWS, 3), Err(Refusal::OutboxFull { peer: home, rows: QUEUE_MAX_ROWS }));
-    assert_eq!(full(QUEUE_MAX_ROWS - 1, 4), Ok(()));
-}
-
-#[test]
 fn what_is_taken_back_is_a_void_for_ever() {
     let (mut kernel, home, key) = origin();
     let (other, unknown) = (kernel.act_at(home, key, 1), id_of(9));
@@ -663,73 +454,6 @@ fn a_deadline_survives_a_start() {
 }
 
 #[test]
-fn a_home_gets_the_scenarios_that_it_needs_and_the_action_names() {
-    let (mut kernel, home, key) = origin();
-    let other = kernel.befriend(8);
-    kernel.greets(8, 2);
-    let notes: Vec<_> = (50..53)
-        .map(|n| {
-            let scenario = Scenario::compose(Uuid::from_u128(n), "Note", "1", "me", "{}").unwrap();
-            let header = unclaimed(&scenario);
-            kernel.command(Command::Import { source: None, over: None, scenario });
-            Given { key: header.key(), content: header.content }
-        })
-        .collect();
-    let command = wish(&kernel, Some(home), key, 1, given(notes[..2].to_vec()));
-    kernel.command(command);
-    kernel.sent.clear();
-    let need = |lacks: &[Given]| Frame::Need(Need { lane: key.into(), sequence: 1, lacks: lacks.to_vec() });
-    let shares = |kernel: &mut Alone| {
-        let shares: Vec<_> = kernel
-            .sent
-            .drain(..)
-            .filter_map(|frame| match frame {
-                Frame::Share(parcel) => Some(parcel.header.key()),
-                _ => None,
-            })
-            .collect();
-        shares
-    };
-    // No right to read is needed for that; what the action does not name nobody gets, and nobody but its home.
-    kernel.says(other, 2, need(&notes[..1]));
-    assert_eq!(shares(&mut kernel), []);
-    kernel.says(home, 1, need(&notes[1..]));
-    assert_eq!(shares(&mut kernel), [notes[1].key]);
-    let owed = debt(&kernel.store, &home, &notes[1].key).unwrap().unwrap().debt;
-    assert_eq!(owed, Debt::Given { content: notes[1].content });
-    assert_eq!(debt(&kernel.store, &home, &notes[2].key).unwrap(), None);
-    // An action that is none here asks for nothing.
-    kernel.says(home, 1, Frame::Need(Need { lane: key.into(), sequence: 2, lacks: notes.clone() }));
-    assert_eq!(shares(&mut kernel), []);
-    let shared = Shared {
-        key: notes[1].key,
-        id: kernel.head(&notes[1].key).unwrap().id(),
-        answer: ShareAnswer::Stored,
-        commit: None,
-    };
-    kernel.says(home, 1, Frame::Shared(shared));
-    assert_eq!(debt(&kernel.store, &home, &notes[1].key).unwrap(), None);
-    // What it has not got any more: the action will never run.
-    kernel.command(Command::Remove { key: notes[0].key });
-    kernel.says(home, 1, need(&notes[..1]));
-    let void = acts(&mut kernel).remove(0);
-    assert_eq!((void.sequence, void.void), (1, Some(Code::Lacking)));
-}
-
-#[test]
-fn the_newest_revision_must_have_the_bytes_that_are_given() {
-    let (mut kernel, home, key) = origin();
-    let paper = kernel.object(1, "Paper");
-    let old = Given { key: paper, content: kernel.head(&paper).unwrap().content };
-    let command = wish(&kernel, Some(home), key, 1, given(vec![old]));
-    kernel.command(command);
-    kernel.act(paper, 5);
-    kernel.sent.clear();
-    kernel.says(home, 1, Frame::Need(Need { lane: key.into(), sequence: 1, lacks: vec![old] }));
-    assert_eq!(acts(&mut kernel)[0].void, Some(Code::Lacking));
-}
-
-#[test]
 fn who_waits_for_a_peer_that_is_removed_is_told_that_it_may_have_run() {
     let (mut kernel, home, key) = origin();
     let token = kernel.act_at(home, key, 1);
@@ -787,236 +511,4 @@ fn an_object_that_was_claimed_since_is_asked_under_its_new_name_when_nothing_is_
         Some(Frame::Act(five)) => assert_eq!((five.lane.key, five.sequence), (act.lane.key, 2)),
         other => panic!("{other:?}"),
     }
-}
-
-fn puppet(kernel: &mut Alone, consequences: Vec<Consequence>) {
-    let result = RunResult::Done { state: None, result: "1".into(), consequences };
-    kernel.desk.says.lock().unwrap().push_back(result);
-}
-
-fn call(key: ObjectKey, at: Option<KernelId>, with: &str) -> Call {
-    let then = Some(Then { action: "made".into(), with: with.to_owned().into() });
-    Call { key, at, name: "go".into(), arguments: "5".into(), given: Vec::new(), deadline_ms: None, then }
-}
-
-/// What an object was told of its effects, as the arguments of its actions.
-fn told(kernel: &Alone) -> Vec<String> {
-    let seen = kernel.desk.seen.lock().unwrap();
-    let told = seen.iter().filter(|run| run.action.answers.is_some());
-    told.map(|run| std::str::from_utf8(&run.action.arguments).unwrap().to_owned()).collect()
-}
-
-#[test]
-fn an_object_acts_on_another_one_and_is_told_what_came_of_it() {
-    let mut pair = Pair::new();
-    let (a, b) = (pair.a.id(), pair.b.id());
-    let (puppet_key, paper) = (pair.a.object(1, "Puppet"), pair.b.object(2, "Paper"));
-    pair.b.may_act(a);
-    puppet(&mut pair.a, vec![Consequence::Act(call(paper, Some(b), "{\"step\":1}"))]);
-    pair.a.act(puppet_key, 1);
-    let act = match pair.on_the_way(Side::B).front() {
-        Some(Frame::Act(act)) => act.clone(),
-        other => panic!("{other:?}"),
-    };
-    assert_eq!((act.action.acting, act.action.answers, act.guest), (Some(puppet_key), None, None));
-    // Whatever happens on the way, it has one effect, and its object hears of it once.
-    pair.double(Side::B);
-    pair.lose(Side::B);
-    pair.crash(Side::A, 0);
-    pair.connect(Side::B);
-    pair.settle();
-    pair.restart(Side::B);
-    pair.connect(Side::A);
-    pair.settle();
-    pair.pass(30_000);
-    assert_eq!(pair.b.head(&paper).unwrap().revision, 2);
-    let id = act.action.id;
-    let answer = format!("{{\"effect\":\"{id}\",\"status\":\"done\",\"result\":5,\"with\":{{\"step\":1}}}}");
-    assert_eq!(told(&pair.a), [answer]);
-    let run = pair.a.desk.seen.lock().unwrap().last().unwrap().clone();
-    assert_eq!((run.action.name.as_str(), run.action.answers, run.action.acting), ("made", Some(id), None));
-    assert_eq!(run.action.id, once_model::action::answer_id(&id));
-}
-
-#[test]
-fn a_call_that_cannot_leave_is_answered_at_once_and_others_by_their_homes() {
-    let mut kernel = Alone::new();
-    let key = kernel.object(1, "Puppet");
-    let (gone, home) = (there(5), kernel.befriend(9));
-    let (me, stranger) = (kernel.id(), kernel.peer_id(3));
-    let calls = [(gone, None), (gone, Some(stranger)), (gone, Some(me)), (gone, Some(home))];
-    let quiet = Call { then: None, ..call(gone, None, "0") };
-    let calls = calls.into_iter().map(|(key, at)| call(key, at, "1")).chain([quiet]).map(Consequence::Act);
-    puppet(&mut kernel, calls.collect());
-    kernel.act(key, 1);
-    let said = told(&kernel);
-    assert_eq!(said.len(), 3);
-    assert!(said.iter().all(|said| said.contains("\"status\":\"refused\",\"code\":\"")), "{said:?}");
-    // The last one waits for its home.
-    kernel.greets(9, 1);
-    let act = acts(&mut kernel).remove(0);
-    kernel.says(home, 1, outcome_of(&act, Outcome::Failed("\"no\"".into())));
-    assert!(told(&kernel)[3].contains("\"status\":\"failed\",\"reason\":\"no\",\"with\":1"));
-    kernel.says(home, 1, done(&act));
-    assert_eq!(told(&kernel).len(), 4);
-    assert!(kernel.rows().iter().all(|(table, key, _)| *table != Table::Queue || !key.ends_with(&[0; 8])));
-}
-
-/// An effect's act has a deadline like a client's.
-#[test]
-fn a_call_may_have_a_deadline() {
-    let (mut kernel, home, there) = origin();
-    let key = kernel.object(1, "Puppet");
-    puppet(
-        &mut kernel,
-        vec![Consequence::Act(Call { deadline_ms: Some(1_000), ..call(there, Some(home), "1") })],
-    );
-    kernel.act(key, 1);
-    assert_eq!(acts(&mut kernel)[0].remaining_ms, Some(1_000));
-    kernel.pass(1_000);
-    let void = acts(&mut kernel).remove(0);
-    assert_eq!(void.void, Some(Code::Expired));
-    kernel.says(home, 1, outcome_of(&void, Outcome::Refused(Code::Expired)));
-    assert!(told(&kernel)[0].contains("\"code\":\"expired\""));
-}
-
-/// Somebody may mend it, and it was accepted.
-#[test]
-fn an_action_that_cannot_be_read_is_not_forgotten_with_those_that_have_their_outcomes() {
-    let (mut kernel, home, there) = origin();
-    let object = kernel.object(1, "Open");
-    kernel.restart_with(Engine::within(Limits { requests: 4, ..Limits::PAGE }));
-    let act = |kernel: &mut Alone, at, key, n: u64| {
-        let command = wish(kernel, at, key, n, with_id(client_id(NOW_MS + n, &[0; 10])));
-        kernel.command(command);
-    };
-    act(&mut kernel, Some(home), there, 0);
-    let mut rows = kernel.rows().into_iter();
-    let waits = rows.find(|(table, key, _)| *table == Table::Queue && key.ends_with(&1_u64.to_be_bytes()));
-    let (table, place, row) = waits.unwrap();
-    let put = |kernel: &mut Alone, row| {
-        kernel.put_rows(Batch { rows: vec![(table, place.clone(), Some(row))] });
-    };
-    put(&mut kernel, "damaged".into());
-    for n in 1..20 {
-        act(&mut kernel, None, object, n);
-    }
-    assert!(kernel.rows().iter().any(|(of, key, _)| (*of, key) == (table, &place)));
-    put(&mut kernel, row);
-    kernel.restart();
-    kernel.greets(9, 2);
-    assert_eq!(sequences(&mut kernel), [1]);
-}
-
-/// A lane that an effect needs must have room: else the action has not run, and comes again.
-#[test]
-fn effects_that_find_no_room_leave_nothing_behind() {
-    let (mut kernel, home, there) = origin();
-    let key = kernel.object(1, "Puppet");
-    let id = LaneId::new(there, home);
-    let fill = |kernel: &mut Alone, waiting: u64| {
-        let row = SendingRow { home, last: waiting, floor: 1, now: None };
-        let action = crate::testing::asked(there, 1, "1".into()).action;
-        kernel.step(|s| {
-            s.engine.act.lanes.forget();
-            s.txn.put(Table::Sending, &id.to_row(), &row);
-            let row = crate::act::WaitingRow {
-                action,
-                since_ms: NOW_MS,
-                deadline_ms: None,
-                void: None,
-                call: None,
-                guest: None,
-            };
-            let place = crate::act::Place { lane: id, sequence: 1 };
-            s.txn.put(Table::Queue, &place.to_row(), &crate::act::QueueRow::Waiting(row));
-            Ok(())
-        });
-    };
-    let calls = |n: u64| (0..n).map(|_| Consequence::Act(call(there, Some(home), "1"))).collect::<Vec<_>>();
-    fill(&mut kernel, QUEUE_MAX_ROWS - 255);
-    puppet(&mut kernel, calls(1));
-    let token = kernel.act(key, 1);
-    assert_eq!(kernel.outcome(token), None);
-    assert_eq!(kernel.head(&key).unwrap().revision, 1);
-    // There is room again: it is tried again some time later.
-    fill(&mut kernel, QUEUE_MAX_ROWS - 256);
-    puppet(&mut kernel, calls(1));
-    kernel.ring(|timer| matches!(timer, Timer::Resend(..)));
-    assert_eq!(kernel.outcome(token), Some(&Outcome::Done("1".into())));
-}
-
-/// Of a lossy and reordering network nothing is noticed but the time that it takes.
-#[test]
-fn actions_have_their_effect_once_and_in_order_whatever_the_network_does() {
-    for seed in 0..12_u64 {
-        let mut pair = Pair::new();
-        let (a, b) = (pair.a.id(), pair.b.id());
-        let papers = [pair.b.object(1, "Paper"), pair.b.object(2, "Paper")];
-        pair.b.may_act(a);
-        let mut dice = seed;
-        let mut roll = |of: u64| {
-            dice = dice.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-            (dice >> 33) % of
-        };
-        let mut tokens = std::collections::BTreeMap::new();
-        for n in 0..30 {
-            tokens.insert(n, pair.a.act_at(b, papers[roll(2) as usize], n));
-            for _ in 0..roll(4) {
-                let side = if roll(2) == 0 { Side::A } else { Side::B };
-                match roll(8) {
-                    0 => drop(pair.lose(side)),
-                    1 => pair.double(side),
-                    2 => pair.delay(side),
-                    3 if roll(3) == 0 => {
-                        match roll(3) {
-                            0 => pair.restart(side),
-                            1 => pair.crash(side, roll(3) as usize),
-                            _ => pair.cut(),
-                        }
-                        pair.connect(side);
-                        tokens.clear();
-                    }
-                    _ => drop(pair.deliver(side)),
-                }
-            }
-        }
-        // Whatever was lost of a greeting: there is always a next connection.
-        pair.connect(Side::A);
-        pair.pass(60_000);
-        for (n, token) in tokens {
-            assert_eq!(pair.a.outcome(token), Some(&Outcome::Done(n.to_string().into())), "seed {seed}");
-        }
-        let mut ran: Vec<u64> = Vec::new();
-        for paper in papers {
-            let rows = crate::act::history(&pair.b.store, &paper).unwrap();
-            let told: Vec<u64> = rows
-                .iter()
-                .skip(1)
-                .map(|row| row.told.as_ref().unwrap().arguments.text().parse().unwrap())
-                .collect();
-            assert!(told.is_sorted(), "seed {seed}: {told:?}");
-            ran.extend(told);
-        }
-        ran.sort_unstable();
-        assert_eq!(ran, (0..30).collect::<Vec<_>>(), "seed {seed}");
-    }
-}
-
-/// A right to share is no right to act, and neither is being a peer.
-#[test]
-fn a_pair_of_peers_may_do_nothing_but_what_is_granted() {
-    let mut pair = Pair::new();
-    let (a, b) = (pair.a.id(), pair.b.id());
-    let paper = pair.b.object(1, "Paper");
-    for right in [Right::Share, Right::Read] {
-        pair.b.grant(a, right, Scope::Kernel);
-    }
-    let token = pair.a.act_at(b, paper, 1);
-    pair.settle();
-    assert_eq!(pair.a.outcome(token), Some(&Outcome::Refused(Code::Denied)));
-    pair.b.grant(a, Right::Act, Scope::Object(paper));
-    let token = pair.a.act_at(b, paper, 2);
-    pair.settle();
-    assert_eq!(pair.a.outcome(token), Some(&Outcome::Done("2".into())));
 }
