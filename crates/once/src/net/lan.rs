@@ -97,7 +97,7 @@ pub(crate) async fn announce(net: Arc<Net>) {
     }
 }
 
-fn begin(net: &Arc<Net>, own: &[SocketAddr]) -> Result<DropGuard, swarm_discovery::SpawnError> {
+fn begin(net: &Arc<Net>, own: &[SocketAddr]) -> Result<DropGuard, Box<swarm_discovery::SpawnError>> {
     let me = BASE32_NOPAD.encode(net.shared.me.as_bytes()).to_ascii_lowercase();
     let interfaces = own.iter().filter_map(|socket| match socket.ip() {
         IpAddr::V4(ip) => Some(ip),
@@ -121,7 +121,7 @@ fn begin(net: &Arc<Net>, own: &[SocketAddr]) -> Result<DropGuard, swarm_discover
     for socket in own {
         service = service.with_addrs(socket.port(), [socket.ip()]);
     }
-    service.spawn(&tokio::runtime::Handle::current())
+    service.spawn(&tokio::runtime::Handle::current()).map_err(Box::new)
 }
 
 /// Remembers where a peer is. One that is not connected is dialled at once.
