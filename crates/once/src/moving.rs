@@ -17,7 +17,7 @@ use crate::{Error, Kernel};
 /// use std::time::Duration;
 ///
 /// alice.move_to(key, bob).timeout(Duration::from_secs(90)).await?; // lives at bob's
-/// alice.move_to(key, bob).leave_calls().begin().await?; // goes on by itself
+/// alice.move_to(key, bob).leave_calls().without_me().begin().await?; // goes on by itself
 /// # Ok(())
 /// # }
 /// ```
