@@ -170,11 +170,11 @@ pub(super) fn print(answer: &CoordinationInfo) -> Done<()> {
     for StepStatus { name, state, .. } in &answer.steps {
         table.row([ui::shown(name), state.word().to_owned(), detail(state)]);
     }
-    table.print()
+    table.under(&[2]).cut(&[0]).print()
 }
 
-/// As much of an outcome as a line of the table shows, in characters. `--json` shows all of it.
-const DETAIL_MAX_CHARS: usize = 200;
+/// As much of an outcome as a table shows on a terminal, in characters. `--json` shows all of it.
+const DETAIL_MAX_CHARS: usize = 400;
 
 /// What came of a step, and of undoing it.
 pub(super) fn detail(state: &StepState) -> String {
@@ -192,7 +192,7 @@ pub(super) fn detail(state: &StepState) -> String {
         }
         _ => "-".to_owned(),
     };
-    ui::capped(&all, DETAIL_MAX_CHARS)
+    ui::cell(&all, DETAIL_MAX_CHARS)
 }
 
 pub(super) fn told(told: &StepOutcome) -> String {
@@ -203,13 +203,13 @@ pub(super) fn told(told: &StepOutcome) -> String {
         StepOutcome::Unknown { reason } => reason.clone(),
         _ => "-".to_owned(),
     };
-    ui::capped(&all, DETAIL_MAX_CHARS)
+    ui::cell(&all, DETAIL_MAX_CHARS)
 }
 
 /// What the object of a step had returned.
 pub(super) fn result(state: &StepState) -> String {
     let all = state.result().map_or_else(|| "-".to_owned(), Value::to_string);
-    ui::capped(&all, DETAIL_MAX_CHARS)
+    ui::cell(&all, DETAIL_MAX_CHARS)
 }
 
 /// A reason that is a text is shown without quotes.

@@ -35,7 +35,7 @@ impl Follow {
 /// The petname where there is one.
 fn peer(row: &FollowInfo) -> String {
     match row.name.as_str() {
-        "" => ui::short(&row.peer),
+        "" => ui::kernel(&row.peer),
         name => ui::shown(name),
     }
 }
@@ -56,7 +56,7 @@ async fn print(context: &Context) -> Done {
         };
         add(following, "from");
         add(followers, "to");
-        table.print()
+        table.under(&[2]).print()
     })?;
     Ok(Exit::DONE)
 }

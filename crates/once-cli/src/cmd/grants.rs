@@ -34,7 +34,7 @@ impl Grants {
                     },
                 ]);
             }
-            table.print()
+            table.under(&[2, 1, 3]).print()
         })?;
         Ok(Exit::DONE)
     }
@@ -52,7 +52,7 @@ fn who(grant: &GrantInfo) -> String {
 /// A petname as it is, a kernel id shortened.
 fn peer(name: &str) -> String {
     const KERNEL_ID_CHARS: usize = 52;
-    if name.len() == KERNEL_ID_CHARS { ui::short(name) } else { ui::shown(name) }
+    if name.len() == KERNEL_ID_CHARS { ui::kernel(name) } else { ui::shown(name) }
 }
 
 pub fn right(grant: &GrantInfo) -> String {

@@ -66,5 +66,5 @@ fn print(invites: &[InviteInfo]) -> Done<()> {
             ui::since(invite.expires_ms),
         ]);
     }
-    table.print()
+    table.under(&[2, 1]).print()
 }

@@ -14,7 +14,8 @@ use crate::ui;
 ///
 /// `once dead-letters` lists what of it waits too long, or does not go on by itself.
 ///
-/// On a narrow terminal columns go: of actions ON, then SINCE; of work FOR, then SINCE. In a pipe and with --json all is there.
+/// Where a terminal is too narrow, NOTE and ON stand below each action, FOR below each piece of work, LAST ERROR below each peer.
+/// In a pipe and with --json all is there.
 #[derive(Debug, Args)]
 pub struct Outbox {
     #[command(subcommand)]
@@ -124,7 +125,7 @@ fn actions(acts: &[WaitingInfo]) -> Done<()> {
             note(act),
         ]);
     }
-    table.leave(&[2, 3]).print()
+    table.under(&[5, 2, 0]).cut(&[1]).print()
 }
 
 /// What is special about an action.
@@ -159,7 +160,7 @@ fn outside(work: &[WorkInfo]) -> Done<()> {
             state.to_owned(),
         ]);
     }
-    table.leave(&[1, 2]).print()
+    table.under(&[1, 4]).cut(&[0]).print()
 }
 
 /// How it stands with the peers that something waits for: each once.
@@ -172,9 +173,9 @@ fn ways<'a>(rows: impl Iterator<Item = &'a ReachInfo>) -> Done<()> {
             (_, None) => "this kernel is not running",
             _ => "not connected",
         };
-        let error = row.last_error.as_ref().map_or_else(|| "-".to_owned(), |error| ui::capped(error, 120));
+        let error = row.last_error.as_ref().map_or_else(|| "-".to_owned(), |error| ui::cell(error, 400));
         let tries = row.tries.map_or_else(|| "-".to_owned(), ui::number);
         table.row([ui::shown(&row.peer), state.to_owned(), tries, error]);
     }
-    if told.is_empty() { Ok(()) } else { table.right(2).print() }
+    if told.is_empty() { Ok(()) } else { table.right(2).under(&[3]).print() }
 }
