@@ -17,6 +17,17 @@ use crate::context::{Context, ended, not_running};
 use crate::failure::{Done, Exit, Failure};
 use crate::ui;
 
+const EXAMPLE: &str = r#"Example: two accounts, and 30 from one to the other. It works as it is pasted.
+
+  from=$(once create Account '{"balance":100}')
+  to=$(once create Account '{"balance":20}')
+  echo '{"mode":"sequence","name":"pay","steps":[
+  {"name":"take","ior":"'$from'","action":"withdraw","arguments":{"amount":30},
+   "compensation":{"action":"deposit","arguments":{"amount":30}}},
+  {"name":"give","ior":"'$to'","action":"deposit","arguments":{"amount":30}}
+  ]}' > plan.json
+  once coordinate plan.json --wait"#;
+
 /// Carry out a plan over several objects, all or nothing
 ///
 /// All of it is done, or what was done is undone.
@@ -28,6 +39,7 @@ use crate::ui;
 /// With --wait the exit code says how it ended: 0 done, 1 compensated, 6 in doubt (a compensation failed: needs manual
 /// attention), 4 at the timeout (it goes on), 3 refused.
 #[derive(Debug, Args)]
+#[command(after_help = EXAMPLE)]
 pub struct Coordinate {
     /// The file with the plan; `-` is stdin
     plan: PathBuf,

@@ -22,7 +22,7 @@ enum Command {
     List,
     /// Take one back that nobody has used: its ticket admits nobody any more
     Revoke {
-        /// Its id, or the beginning of it
+        /// Its petname, its id, or the beginning of that
         invite: String,
     },
 }
