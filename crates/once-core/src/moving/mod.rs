@@ -23,6 +23,8 @@ mod tests_chain;
 #[cfg(test)]
 mod tests_guests;
 #[cfg(test)]
+mod tests_homes;
+#[cfg(test)]
 mod tests_left;
 #[cfg(test)]
 mod tests_luggage;
