@@ -268,6 +268,7 @@ pub fn frame(frame: &Frame) -> &'static str {
         Frame::EntriesOf(_) => "frame EntriesOf",
         Frame::Entries(_) => "frame Entries",
         Frame::Ahead(_) => "frame Ahead",
+        Frame::Welcome(said) if said.code == Some(Code::NoComponent) => "frame Welcome NoComponent",
         Frame::Welcome(_) => "frame Welcome",
         Frame::Handoff(_) => "frame Handoff",
         Frame::Handed(_) => "frame Handed",

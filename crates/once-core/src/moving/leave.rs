@@ -88,10 +88,7 @@ fn set_out(
     s.room_on_disk()?;
     s.txn.put(Table::Leaving, &key.to_row(), &row);
     s.txn.delete(Table::Stayed, &key.to_row());
-    s.engine
-        .moving
-        .leaving
-        .insert(key, Leaving { to, leave_calls, told: false, untold: false, stage: Stage::Asking, tokens });
+    s.engine.moving.leaving.insert(key, Leaving::new(to, leave_calls, tokens));
     // Once: each look at what is about to leave would set a pause of its own.
     s.engine.peers.wanted.insert(to);
     ask(s, key)?;
@@ -141,7 +138,7 @@ pub(crate) fn resume(s: &mut Step<'_, '_>) -> Result<(), StoreError> {
     for departure in super::departures(s.txn)? {
         let stage = if departure.sealed { Stage::Sealed { sent_ms: 0 } } else { Stage::Asking };
         let Departure { to, leave_calls, told, .. } = departure;
-        let leaving = Leaving { to, leave_calls, told, untold: false, stage, tokens: Vec::new() };
+        let leaving = Leaving { told, stage, ..Leaving::new(to, leave_calls, Vec::new()) };
         s.engine.moving.leaving.insert(departure.key, leaving);
     }
     for arrival in super::arrivals(s.txn)? {
@@ -177,11 +174,21 @@ fn ask(s: &mut Step<'_, '_>, key: ObjectKey) -> Result<(), StoreError> {
     let Some(leaving) = s.engine.moving.leaving.get(&key) else { return Ok(()) };
     let (to, head) = (leaving.to, object::head(s.txn, &key)?);
     let (Some(conn), Some(head)) = (connection(s, &to), head) else { return Ok(()) };
-    let Some(certificate) = head.header.certificate else { return Ok(()) };
-    let HeadRow { header, .. } = head;
-    let (component, version, size) = (header.component, header.version, header.size);
-    s.out.send(to, conn, Frame::Ahead(Ahead { key, certificate, component, version, size }));
+    let Some(asked) = question(s, head) else { return Ok(()) };
+    if let Some(leaving) = s.engine.moving.leaving.get_mut(&key) {
+        leaving.record = asked.record == Some(true);
+    }
+    s.out.send(to, conn, Frame::Ahead(asked));
     Ok(())
+}
+
+/// What the receiver is asked; nothing of what nobody has claimed.
+fn question(s: &Step<'_, '_>, head: HeadRow) -> Option<Ahead> {
+    let (key, header) = (head.header.key(), head.header);
+    let (component, version, size) = (header.component, header.version, header.size);
+    let is_record = !s.ctx.runner.knows(&component) || mutant!(AllAreRecords);
+    let record = is_record.then_some(true);
+    Some(Ahead { key, certificate: header.certificate?, component, version, size, record })
 }
 
 /// The receiver has said whether it would take an object.
@@ -261,10 +268,17 @@ fn look_at(s: &mut Step<'_, '_>, key: ObjectKey) -> Result<(), StoreError> {
     }
     let Some(leaving) = s.engine.moving.leaving.get(&key) else { return Ok(()) };
     let Stage::Draining { receiver, until_ms, has } = leaving.stage else { return Ok(()) };
-    let (to, leave_calls) = (leaving.to, leaving.leave_calls);
+    let (to, leave_calls, record) = (leaving.to, leaving.leave_calls, leaving.record);
     let Some(head) = object::head(s.txn, &key)?.filter(|head| !head.header.tombstone) else {
         return stay(s, key, Unmoved::Removed);
     };
+    if record && s.ctx.runner.knows(&head.header.component) {
+        // Somebody has its component since the receiver was asked: it is a plain record no more.
+        if let Some(leaving) = s.engine.moving.leaving.get_mut(&key) {
+            leaving.stage = Stage::Asking;
+        }
+        return ask(s, key);
+    }
     let said = match s.engine.moving.heard(&key) {
         Some(heard) => words::take(s, &head, heard)?,
         None => None,

@@ -51,9 +51,18 @@ pub(crate) struct Leaving {
     pub told: bool,
     /// Its component cannot read it, and so is told nothing.
     pub untold: bool,
+    /// The receiver was asked for it as a plain record.
+    pub record: bool,
     pub stage: Stage,
     /// Clients that wait for it to arrive.
     pub tokens: Vec<Token>,
+}
+
+impl Leaving {
+    /// At its beginning.
+    pub const fn new(to: KernelId, leave_calls: bool, tokens: Vec<Token>) -> Self {
+        Self { to, leave_calls, told: false, untold: false, record: false, stage: Stage::Asking, tokens }
+    }
 }
 
 /// How far it is.
