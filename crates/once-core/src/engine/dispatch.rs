@@ -199,6 +199,7 @@ impl Step<'_, '_> {
             }
             Command::Stay { key } => moving::stop(self, key)?,
             Command::Archive { key } => return archive::begin(self, token, key),
+            Command::Receipted { key, up_to } => archive::note(self, key, up_to)?,
             Command::GiveUp { peer, key } => share::give_up(self, peer, key)?,
             Command::Standing => Answer::Standing {
                 lanes: act::standing(&self.engine.act.waiting),

@@ -61,6 +61,7 @@ pub const OF_OBJECT: &[(Table, Place)] = &[
     (Table::Revision, Place::First),
     (Table::Archive, Place::First),
     (Table::Archiving, Place::First),
+    (Table::Receipted, Place::First),
 ];
 
 const KINDS: [Kind; 2] = [Kind::Objects, Kind::Lanes];

@@ -121,6 +121,13 @@ pub enum Command {
         /// Which.
         key: ObjectKey,
     },
+    /// People have written down the receipts of what was recorded here of an object.
+    Receipted {
+        /// Which.
+        key: ObjectKey,
+        /// Up to the entry of this number.
+        up_to: u64,
+    },
     /// Give up an object that a peer is owed, whyever it is owed.
     GiveUp {
         /// To whom.

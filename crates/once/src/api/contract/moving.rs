@@ -324,7 +324,7 @@ pub struct Retire {
     /// A peer that is to have what is only kept here.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub to: Option<String>,
-    /// The caller has written down what `receipts` gives (`false`).
+    /// The caller has written down what `receipts` gives, which is remembered (`false`).
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub has_receipts: bool,
     /// Stops waiting when nothing arrives for so long (10,000).
