@@ -1,6 +1,6 @@
 //! Whether anything is still here that would be lost with this kernel.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
@@ -356,9 +356,12 @@ fn owed(kernel: &Kernel) -> Result<RetireCheck, Error> {
 }
 
 fn actions(kernel: &Kernel) -> Result<RetireCheck, Error> {
-    let mut waiting = 0;
-    act::waiting(&kernel.shared().snapshot(), &mut |_, _, _, _| {
-        waiting += 1;
+    let (snapshot, me, mut waiting) = (kernel.shared().snapshot(), kernel.id(), 0);
+    let known = peers::all(&snapshot).or_error()?.into_iter().map(|(peer, _)| peer).chain([me]);
+    let known: BTreeSet<KernelId> = known.collect();
+    act::waiting(&snapshot, &mut |home, _, _, row| {
+        // What was given up at a kernel that is no peer has no outcome for ever.
+        waiting += usize::from(row.void.is_none() || known.contains(&home));
         if waiting < COUNTED_MAX { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
     })
     .or_error()?;

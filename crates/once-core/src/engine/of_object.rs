@@ -62,6 +62,7 @@ pub const OF_OBJECT: &[(Table, Place)] = &[
     (Table::Archive, Place::First),
     (Table::Archiving, Place::First),
     (Table::Receipted, Place::First),
+    (Table::Unsent, Place::AfterKernel),
 ];
 
 const KINDS: [Kind; 2] = [Kind::Objects, Kind::Lanes];
