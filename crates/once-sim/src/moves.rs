@@ -157,6 +157,10 @@ impl World {
         if self.rng.one_in(2) {
             self.invite_a_visitor((index, key, to), work);
         }
+        // The judge is not told of those who only ask.
+        if self.luggage_apart && self.rng.one_in(3) {
+            self.command(Kernel(index), Command::WouldMove { key, to });
+        }
         let wait = self.rng.one_in(2);
         let leave_calls = self.rng.one_in(3);
         if leave_calls {

@@ -197,6 +197,7 @@ impl Step<'_, '_> {
             Command::Move { key, to, leave_calls, wait } => {
                 return moving::begin(self, token, moving::Wish { key, to, leave_calls, wait });
             }
+            Command::WouldMove { key, to } => return moving::would_move(self, token, key, to),
             Command::Stay { key } => moving::stop(self, key)?,
             Command::Archive { key } => return archive::begin(self, token, key),
             Command::Receipted { key, up_to } => archive::note(self, key, up_to)?,

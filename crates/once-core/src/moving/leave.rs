@@ -24,7 +24,7 @@ use crate::refusal::{Failure, Refusal, Unmoved};
 use crate::share::{self, Debt, Kept};
 use crate::store::{Read, StoreError, Table, scan_prefix};
 use crate::txn;
-use crate::waist::{Answer, Token};
+use crate::waist::{Answer, Effect, Token};
 
 /// What people want moved, and how.
 pub(crate) struct Wish {
@@ -68,21 +68,7 @@ fn set_out(
     leave_calls: bool,
     tokens: Vec<Token>,
 ) -> Result<(), Failure> {
-    let head = object::living(s, &key)?;
-    if to == s.ctx.me {
-        return Err(Refusal::Myself.into());
-    }
-    if peers::peer(s.txn, &to)?.is_none() {
-        return Err(Refusal::NoPeer(to).into());
-    }
-    let key = head.header.key();
-    if s.engine.moving.leaving.contains_key(&key) {
-        return Err(Refusal::Leaving(key).into());
-    }
-    object::may_change(s, &head)?;
-    if let Some(why) = is_bound(s, &head)? {
-        return Err(Refusal::Unmoved { key, why: Box::new(why) }.into());
-    }
+    let key = may_leave(s, &key, &to)?.header.key();
     let row =
         LeavingRow { to, since_ms: s.ctx.now_ms, sealed: None, withdrawn: false, leave_calls, told: false };
     s.room_on_disk()?;
@@ -94,6 +80,74 @@ fn set_out(
     ask(s, key)?;
     tick_later(s);
     Ok(())
+}
+
+/// The head of an object that this kernel could move to another one.
+fn may_leave(s: &mut Step<'_, '_>, key: &ObjectKey, to: &KernelId) -> Result<HeadRow, Failure> {
+    let head = object::living(s, key)?;
+    if *to == s.ctx.me {
+        return Err(Refusal::Myself.into());
+    }
+    if peers::peer(s.txn, to)?.is_none() {
+        return Err(Refusal::NoPeer(*to).into());
+    }
+    let key = head.header.key();
+    if s.engine.moving.leaving.contains_key(&key) {
+        return Err(Refusal::Leaving(key).into());
+    }
+    object::may_change(s, &head)?;
+    match is_bound(s, &head)? {
+        Some(why) => Err(Refusal::Unmoved { key, why: Box::new(why) }.into()),
+        None => Ok(head),
+    }
+}
+
+/// People ask whether an object could move to another kernel: that is asked, and nothing begins.
+pub(crate) fn would_move(
+    s: &mut Step<'_, '_>,
+    token: Token,
+    key: ObjectKey,
+    to: KernelId,
+) -> Result<Option<Answer>, Failure> {
+    let head = may_leave(s, &key, &to)?;
+    let key = head.header.key();
+    let Some(conn) = connection(s, &to) else { return Err(Refusal::NotConnected(to).into()) };
+    let Some(asked) = question(s, head) else {
+        return Err(Refusal::Unmoved { key, why: Box::new(Unmoved::Unclaimed) }.into());
+    };
+    let asks = s.engine.moving.asks.entry((to, key)).or_default();
+    asks.certificate = Some(asked.certificate);
+    asks.tokens.push(token);
+    s.out.send(to, conn, Frame::Ahead(asked));
+    Ok(None)
+}
+
+/// The receiver has said so to those who only ask.
+fn told_who_asks(s: &mut Step<'_, '_>, peer: KernelId, said: &Welcome) {
+    let place = (peer, said.key);
+    if s.engine.moving.asks.get(&place).is_none_or(|asks| asks.certificate != Some(said.certificate)) {
+        return;
+    }
+    let reply = match said.code {
+        None => Ok(Answer::Welcome),
+        Some(code) => Err(Refusal::Unmoved { key: said.key, why: Box::new(Unmoved::Unwelcome(code)) }),
+    };
+    answer_asks(s, &place, &reply);
+}
+
+fn answer_asks(s: &mut Step<'_, '_>, place: &(KernelId, ObjectKey), reply: &Result<Answer, Refusal>) {
+    for token in s.engine.moving.asks.remove(place).unwrap_or_default().tokens {
+        s.out.push(Effect::Reply { token, reply: reply.clone() });
+    }
+}
+
+/// The connection to a peer is no more: who asks what it would take asks again.
+pub(crate) fn link_down(s: &mut Step<'_, '_>, peer: KernelId) {
+    let asks = s.engine.moving.asks.keys().filter(|(to, _)| *to == peer);
+    let places: Vec<_> = asks.copied().collect();
+    for place in places {
+        answer_asks(s, &place, &Err(Refusal::NotConnected(peer)));
+    }
 }
 
 /// Why an object cannot leave at all, whatever is under way.
@@ -194,6 +248,7 @@ fn question(s: &Step<'_, '_>, head: HeadRow) -> Option<Ahead> {
 /// The receiver has said whether it would take an object.
 pub(crate) fn welcome(s: &mut Step<'_, '_>, peer: KernelId, said: &Welcome) -> Result<(), StoreError> {
     let key = said.key;
+    told_who_asks(s, peer, said);
     let Some(leaving) = s.engine.moving.leaving.get(&key) else { return Ok(()) };
     if leaving.to != peer || matches!(leaving.stage, Stage::Sealed { .. }) {
         return Ok(());

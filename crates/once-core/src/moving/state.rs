@@ -17,6 +17,8 @@ const READY_MAX: usize = 32;
 #[derive(Debug, Default)]
 pub(crate) struct State {
     pub leaving: BTreeMap<ObjectKey, Leaving>,
+    /// Clients that only ask whether a kernel would take an object.
+    pub asks: BTreeMap<(KernelId, ObjectKey), Asks>,
     /// Objects that have come, from where, and have not been told so. Nothing else is asked of them before.
     pub arriving: BTreeMap<ObjectKey, KernelId>,
     /// What came of telling one of these or those, in this step.
@@ -39,6 +41,14 @@ pub(crate) struct Told {
     /// The last certificate of the chain.
     pub certificate: Hash,
     pub sent_ms: u64,
+}
+
+/// Who asks whether a kernel would take an object.
+#[derive(Debug, Default)]
+pub(crate) struct Asks {
+    /// That of the object when it was asked last.
+    pub certificate: Option<Hash>,
+    pub tokens: Vec<Token>,
 }
 
 /// One of them.
@@ -209,5 +219,9 @@ impl State {
     /// Nobody waits for more than one reply.
     pub fn forget(&mut self, token: Token) {
         self.leaving.values_mut().for_each(|leaving| leaving.tokens.retain(|waits| *waits != token));
+        self.asks.retain(|_, asks| {
+            asks.tokens.retain(|waits| *waits != token);
+            !asks.tokens.is_empty()
+        });
     }
 }

@@ -111,6 +111,13 @@ pub enum Command {
         /// Reply when it lives there, instead of when the wish is durable here.
         wait: bool,
     },
+    /// Ask another kernel whether it would take an object of this one. Nothing moves.
+    WouldMove {
+        /// Which.
+        key: ObjectKey,
+        /// To whom.
+        to: KernelId,
+    },
     /// Take that back, as long as the object is not sealed.
     Stay {
         /// Which.
@@ -261,6 +268,8 @@ pub enum Answer {
         /// How many of its calls it did not wait for: it was told `unknown`.
         left: usize,
     },
+    /// The other kernel would take the object.
+    Welcome,
     /// The present home has all that was kept here of the object's history.
     Archived {
         /// The object.
