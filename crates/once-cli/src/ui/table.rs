@@ -4,7 +4,8 @@
 //!
 //! 1. long cells of the columns of [`Table::cut`] are shortened, whose beginning says most of what they have to say;
 //! 2. the columns of [`Table::leave`] go, the least important ones, and a line on stderr names them;
-//! 3. the columns of [`Table::under`] stand in lines of their own below their row, whole: what decides is never cut;
+//! 3. the columns of [`Table::under`], which decide, are never cut: what is too long for its place stands whole below its row, and
+//!    where there is no place for a column, all of it does;
 //! 4. only where a terminal is narrower than what is left, the widest column is cut.
 //!
 //! In a pipe nothing goes and nothing is cut. Whoever wants everything asks for `--json`.
@@ -24,6 +25,9 @@ const CUT_MIN: u16 = 8;
 
 /// A long cell is not shortened to less than this before columns go.
 const CELL_MIN: u16 = 12;
+
+/// A column of what decides is no narrower than this: else all of it stands below the rows.
+const PLACE_MIN: u16 = 16;
 
 /// What stands below a row begins so far from the left.
 const INDENT: u16 = 4;
@@ -172,7 +176,7 @@ impl Table {
         shown
     }
 
-    /// What stands below a row: the columns that have no place in it, and of a later page what is too long for its place.
+    /// What stands below a row: the columns that have no place in it, and what is too long for its place.
     fn below(&self, layout: &Layout, cells: &[String]) -> Vec<String> {
         let Some(room) = layout.room else { return Vec::new() };
         let is_below = |at: usize, cell: &str| match layout.places.get(at) {
@@ -193,10 +197,15 @@ impl Table {
         let Some(terminal) = terminal else { return Layout { places, room: None } };
         let going = self.leaving.iter().map(|at| (*at, Place::Gone));
         let mut going = going.chain(self.under.iter().map(|at| (*at, Place::Under)));
-        loop {
+        let long: Vec<_> = self.cut.iter().chain(&self.under).copied().collect();
+        for step in 0.. {
             // A long cell says most of what it has to say with its beginning; a column that has gone says nothing.
             let mut cut = places.clone();
             shrink(&mut cut, &self.cut, CELL_MIN, terminal);
+            if overhang(&cut, terminal) > 0 && step >= self.leaving.len() {
+                cut.clone_from(&places);
+                shrink(&mut cut, &long, PLACE_MIN, terminal);
+            }
             if overhang(&cut, terminal) == 0 {
                 return Layout { places: cut, room: Some(terminal) };
             }
@@ -363,6 +372,23 @@ mod tests {
                 assert!(line.chars().count() <= usize::from(terminal), "{terminal}: {line}");
             }
         }
+    }
+
+    /// One long cell does not take the place of all the others.
+    #[test]
+    fn what_is_too_long_for_its_place_stands_whole_below_its_row() {
+        let mut table = Table::new(["OBJECT", "NAME", "STATE"]);
+        table.under(&[1]);
+        table.row(["01234567".into(), "a name that is longer than most".into(), "home".into()]);
+        table.row(["12345678".into(), "pump 2".into(), "home".into()]);
+        let right = [
+            "OBJECT    NAME              STATE",
+            "01234567  a name that is …  home",
+            "    name a name that is longer",
+            "    than most",
+            "12345678  pump 2            home",
+        ];
+        assert_eq!(table.lines(Some(33)), right);
     }
 
     #[test]

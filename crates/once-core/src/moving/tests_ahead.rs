@@ -84,6 +84,5 @@ fn who_only_asks_hears_what_a_move_would_and_nothing_begins() {
     let token = pair.a.command(Command::WouldMove { key, to });
     pair.cut();
     assert_eq!(pair.a.refused.get(&token), Some(&Refusal::NotConnected(to)));
-    let token = pair.a.command(Command::WouldMove { key, to });
-    assert_eq!(pair.a.refused.get(&token), Some(&Refusal::NotConnected(to)));
+    assert_eq!(pair.a.try_command(Command::WouldMove { key, to }), Err(Refusal::NotConnected(to)));
 }
