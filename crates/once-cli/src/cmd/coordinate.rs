@@ -180,7 +180,7 @@ pub(super) fn print(answer: &CoordinationInfo) -> Done<()> {
     ui::print(&format!("{state} {id}"))?;
     let mut table = ui::Table::new(["STEP", "STATUS", "OUTCOME"]);
     for StepStatus { name, state, .. } in &answer.steps {
-        table.row([ui::shown(name), state.word().to_owned(), detail(state)]);
+        table.row([ui::cell(name, 80), state.word().to_owned(), detail(state)]);
     }
     table.under(&[2]).cut(&[0]).print()
 }

@@ -91,7 +91,7 @@ fn moments(step: &StepStatus) -> Vec<Moment> {
     let (state, times) = (&step.state, &step.times);
     let moment = |at_ms: Option<u64>, what: &str, outcome: String| Moment {
         at_ms,
-        step: ui::shown(&step.name),
+        step: ui::cell(&step.name, 80),
         what: what.to_owned(),
         outcome,
         is_undoing: what.contains("undo"),

@@ -36,7 +36,7 @@ impl Follow {
 fn peer(row: &FollowInfo) -> String {
     match row.name.as_str() {
         "" => ui::kernel(&row.peer),
-        name => ui::shown(name),
+        name => ui::cell(name, 80),
     }
 }
 

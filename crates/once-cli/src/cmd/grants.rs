@@ -53,11 +53,11 @@ fn who(grant: &GrantInfo) -> String {
 /// A petname as it is, a kernel id shortened.
 fn peer(name: &str) -> String {
     const KERNEL_ID_CHARS: usize = 52;
-    if name.len() == KERNEL_ID_CHARS { ui::kernel(name) } else { ui::shown(name) }
+    if name.len() == KERNEL_ID_CHARS { ui::kernel(name) } else { ui::cell(name, 80) }
 }
 
 pub fn right(grant: &GrantInfo) -> String {
-    let only: Vec<_> = grant.actions.iter().flatten().map(|name| ui::shown(name)).collect();
+    let only: Vec<_> = grant.actions.iter().flatten().map(|name| ui::cell(name, 80)).collect();
     let right = match grant.right {
         Right::Share => "share",
         Right::Read => "read",
@@ -72,7 +72,7 @@ pub fn scope(grant: &GrantInfo) -> String {
     let named = |name: &Option<String>| name.clone().unwrap_or_default();
     match grant.scope {
         GrantScope::Object => ui::key(&named(&grant.object)),
-        GrantScope::Component => format!("every {}", ui::shown(&named(&grant.component))),
+        GrantScope::Component => format!("every {}", ui::cell(&named(&grant.component), 80)),
         GrantScope::All if grant.right == Right::Share => "this kernel".to_owned(),
         GrantScope::All => "everything".to_owned(),
     }

@@ -155,9 +155,9 @@ const SHOWN_MAX_CHARS: usize = 400;
 fn action(entry: &EntryInfo) -> String {
     match (&entry.name, entry.arguments_text.as_deref()) {
         (None, _) => entry.id.to_string(),
-        (Some(name), None | Some("" | "null")) => ui::shown(name),
+        (Some(name), None | Some("" | "null")) => ui::cell(name, 80),
         (Some(name), Some(arguments)) => {
-            format!("{}({})", ui::shown(name), ui::cell(arguments, SHOWN_MAX_CHARS))
+            format!("{}({})", ui::cell(name, 80), ui::cell(arguments, SHOWN_MAX_CHARS))
         }
     }
 }

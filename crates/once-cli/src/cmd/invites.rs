@@ -54,14 +54,14 @@ fn print(invites: &[InviteInfo]) -> Done<()> {
     let mut table = ui::Table::new(["INVITE", "PETNAME", "STATE", "EXPIRES"]);
     for invite in invites {
         let state = match (&invite.used_by_name, invite.state) {
-            (Some(by), _) => format!("used by {}", ui::shown(by)),
+            (Some(by), _) => format!("used by {}", ui::cell(by, 80)),
             (None, InviteState::Open) => "open".to_owned(),
             (None, InviteState::Used) => "used".to_owned(),
             (None, InviteState::Expired) => "expired".to_owned(),
         };
         table.row([
             invite.id.clone(),
-            ui::shown(invite.petname.as_deref().unwrap_or_default()),
+            ui::cell(invite.petname.as_deref().unwrap_or_default(), 80),
             state,
             ui::since(invite.expires_ms),
         ]);

@@ -103,7 +103,7 @@ fn shares(owed: &[OwedInfo]) -> Done<()> {
     let mut table = ui::Table::new(["PEER", "OWED", "OLDEST"]);
     for row in owed {
         let oldest = row.oldest_ms.map_or_else(|| "-".to_owned(), ui::since);
-        table.row([ui::shown(&row.reach.peer), ui::number(row.rows), oldest]);
+        table.row([ui::cell(&row.reach.peer, 80), ui::number(row.rows), oldest]);
     }
     table.right(1).print()?;
     for transfer in owed.iter().flat_map(|row| &row.transfers) {
@@ -117,8 +117,8 @@ fn actions(acts: &[WaitingInfo]) -> Done<()> {
     let mut table = ui::Table::new(["AT", "ACTION", "ON", "SINCE", "ID", "NOTE"]);
     for act in acts {
         table.row([
-            ui::shown(&act.reach.peer),
-            ui::shown(&act.name),
+            ui::cell(&act.reach.peer, 80),
+            ui::cell(&act.name, 80),
             ui::key(&act.object),
             ui::since(act.since_ms),
             act.id.to_string(),
@@ -134,7 +134,7 @@ fn note(act: &WaitingInfo) -> String {
     match (act.void.as_deref(), act.deadline_ms) {
         (Some("cancelled"), _) => notes.push("taken back".to_owned()),
         (Some("expired"), _) => notes.push("its time is up".to_owned()),
-        (Some(why), _) => notes.push(ui::shown(why)),
+        (Some(why), _) => notes.push(ui::cell(why, 80)),
         (None, Some(at_ms)) => notes.push(format!("deadline {}", ui::since(at_ms))),
         (None, None) => {}
     }
@@ -153,7 +153,7 @@ fn outside(work: &[WorkInfo]) -> Done<()> {
     for row in work {
         let state = if row.done_here { "under way" } else { "nobody here does it" };
         table.row([
-            ui::shown(&row.name),
+            ui::cell(&row.name, 80),
             ui::key(&row.object),
             ui::since(row.since_ms),
             row.id.to_string(),
@@ -175,7 +175,7 @@ fn ways<'a>(rows: impl Iterator<Item = &'a ReachInfo>) -> Done<()> {
         };
         let error = row.last_error.as_ref().map_or_else(|| "-".to_owned(), |error| ui::cell(error, 400));
         let tries = row.tries.map_or_else(|| "-".to_owned(), ui::number);
-        table.row([ui::shown(&row.peer), state.to_owned(), tries, error]);
+        table.row([ui::cell(&row.peer, 80), state.to_owned(), tries, error]);
     }
     if told.is_empty() { Ok(()) } else { table.right(2).under(&[3]).print() }
 }

@@ -124,7 +124,7 @@ async fn print(context: &Context) -> Done<()> {
         let mut table =
             ui::Table::new(["PEER", "KERNEL", "STATE", "RTT", "OWED", "STORED HERE", "CAME BY", "ADDRESSES"]);
         for peer in peers {
-            let addresses: Vec<_> = peer.addresses.iter().map(|address| ui::shown(address)).collect();
+            let addresses: Vec<_> = peer.addresses.iter().map(|address| ui::cell(address, 80)).collect();
             let stored = ui::bytes(peer.stored_bytes);
             table.row([
                 ui::peer_name(peer),

@@ -383,7 +383,7 @@ mod tests {
         table.row(["12345678".into(), "pump 2".into(), "home".into()]);
         let right = [
             "OBJECT    NAME              STATE",
-            "01234567  a name that is …  home",
+            "01234567  a name that is…   home",
             "    name a name that is longer",
             "    than most",
             "12345678  pump 2            home",
