@@ -1,6 +1,8 @@
 //! Dead letters: what this kernel owes or waits for that does not go on by itself, or has not for too long. They are not kept
 //! apart: each is found where it waits (the outbox, the queue of actions, work outside, rows that cannot be read), so that
-//! what is solved is gone from the list.
+//! what is solved is gone from the list. Only what a removed peer was owed has a place of its own: it waits nowhere else.
+
+mod kinds;
 
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
@@ -16,13 +18,12 @@ use once_core::waist::{Answer, Command, Input, Stands, StandsFor};
 use once_model::hash::record_hash;
 use once_model::ids::{KernelId, ObjectKey, Uuid};
 use once_model::wire::Code;
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 
 use crate::error::OrError;
 use crate::shell::{Mail, now_ms};
 use crate::{Error, ErrorKind, Kernel, stands};
+pub use kinds::{DeadLetterKind, DeadLetterReason};
 
 /// What waits longer than this is a dead letter, unless somebody asks for another age. A connection comes back within seconds,
 /// a program that is started anew within minutes.
@@ -36,38 +37,6 @@ const LETTERS_MAX: usize = 10_000;
 
 /// The reason with which an object is told that work outside is given up.
 const GIVEN_UP: &[u8] = b"\"given up by a person: nobody says whether it was done\"";
-
-/// What waits.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-#[non_exhaustive]
-pub enum DeadLetterKind {
-    /// An action that has no outcome.
-    Action,
-    /// An object that a peer is owed.
-    Share,
-    /// Work outside that nobody has done.
-    Work,
-    /// A row that cannot be read: what it belongs to stands still.
-    Damage,
-}
-
-/// Why something is a dead letter.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-#[non_exhaustive]
-pub enum DeadLetterReason {
-    /// It is for a kernel that is no peer (any more): nothing is sent there.
-    NoPeer,
-    /// It tells an object what came of its effect, and no program here can take that.
-    CannotRun,
-    /// It waits longer than it should.
-    TooOld,
-    /// It was taken back, and its home has not confirmed that.
-    TakenBack,
-    /// It cannot be read from this disk.
-    Damaged,
-}
 
 /// Something that does not go on by itself, or has not for too long.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -65,10 +65,13 @@ pub(crate) fn keep(
 pub(crate) fn learn_chain(s: &mut Step<'_, '_>, key: &ObjectKey, chain: &Chain) -> Result<(), StoreError> {
     let Some(lineage) = key.lineage() else { return Ok(()) };
     chains::put_chain(s.txn, &lineage, chain)?;
+    if mutant!(HeadOfFormerHome) {
+        return Ok(());
+    }
     let (me, home) = (s.ctx.me, chain.home());
     let head = rows::head(s.txn, key)?;
     let is_replica = |head: &HeadRow| head.home.is_some_and(|known| known != me && known != home);
-    if let Some(head) = head.filter(is_replica).filter(|_| home != me && !mutant!(HeadOfFormerHome)) {
+    if let Some(head) = head.filter(is_replica).filter(|_| home != me) {
         s.txn.put(Table::Head, &key.to_row(), &HeadRow { home: Some(home), ..head });
     }
     Ok(())
