@@ -11,6 +11,10 @@ demo *ARGS:
 test:
     cargo test --workspace
 
+# What the command line prints, written anew (`once-cli/tests/snapshots`): look at `git diff` then.
+snapshots:
+    INSTA_UPDATE=always cargo test -p once-cli --test snapshots
+
 # Everything that must hold before a change lands.
 ci:
     .ci/run

@@ -77,6 +77,14 @@ fn invites_are_listed_taken_back_and_say_who_came() {
         .exits(1)
         .says("has used that invite")
         .says("once peers remove");
+    // By the petname that `invites` lists.
+    home.once("alice", &["invites", "revoke", "bob"]).exits(1).says("has used that invite");
+    let made = home.once("alice", &["invite", "--name", "dave", "--json"]).exits(0).json();
+    home.once("alice", &["invites", "revoke", "dave"]).exits(0).prints(made["id"].as_str().unwrap());
+    home.once("alice", &["invites", "revoke", "dave"]).exits(1).says("hint: `once invites` lists them");
+    home.once("alice", &["invites", "revoke", "eve"])
+        .exits(2)
+        .says("by its petname, or by at least 4 digits");
     drop(both);
 }
 

@@ -59,8 +59,12 @@ fn everything_goes_but_what_may_not_and_that_is_named() {
         let (code, text) = place.once("bob", &["grant", "alice", "host", "--component", "Counter"]);
         assert_eq!(code, 0, "{text}");
         let (code, text) = place.once("alice", &["drain", "--to", "bob", "--dry-run"]);
-        let would = "6 objects would move to bob, 2 scenarios would be shared";
-        assert!(code == 0 && text.contains(would), "{code} {text}");
+        let would = ["5 objects would move to bob, 2 scenarios would be shared", "1 object would not go:"];
+        assert!(code == 3 && would.iter().all(|would| text.contains(would)), "{code} {text}");
+        assert!(text.contains("does not let this kernel move objects there"), "{text}");
+        assert_eq!(alice.call("moves", json!({})).await.unwrap()["moves"], json!([]), "nothing has begun");
+        let (code, text) = place.once("alice", &["move", &account, "--to", "bob", "--dry-run"]);
+        assert!(code == 3 && text.contains("0 objects would move to bob"), "{code} {text}");
         let (code, text) = place.once("alice", &["drain", "--to", "bob"]);
         assert_eq!(code, 3, "{text}");
         let said = [
@@ -74,6 +78,13 @@ fn everything_goes_but_what_may_not_and_that_is_named() {
         assert_eq!(state(&bob, &unclaimed).await.as_deref(), Some("unclaimed"));
         assert_eq!(state(&bob, &theirs).await.as_deref(), Some("replica"));
         assert_eq!(state(&alice, &account).await.as_deref(), Some("home"));
+
+        // Who is a peer here, and what it may do here, is listed with what gives it again there.
+        let hers = carol.status().await["kernel"].as_str().unwrap().to_owned();
+        let again = [format!("once peers add {hers} --name carol --at "), format!("once grant {hers} share")];
+        assert!(again.iter().all(|command| text.contains(command.as_str())), "{text}");
+        let rights = text.lines().map(str::trim).find(|line| line.starts_with(again[1].as_str()));
+        let rights = rights.unwrap().to_owned();
 
         // Asked again, it goes on with the rest, a line for each step; and then there is nothing to do.
         let (code, text) = place.once("bob", &["grant", "alice", "host"]);
@@ -94,6 +105,8 @@ fn everything_goes_but_what_may_not_and_that_is_named() {
         let (code, text) = place.once("alice", &["drain", "--to", "bob"]);
         let said = "1 object that this kernel followed at others: bob follows in its place";
         assert!(code == 0 && text.contains(said) && !text.contains("once follow"), "{code} {text}");
+        let (code, said) = place.once("bob", &rights.split(' ').skip(1).collect::<Vec<_>>());
+        assert!(code == 0 && said.contains("may share into this kernel"), "{rights}: {said}");
         let change = json!({ "object": theirs, "name": "merge", "arguments": { "a": 1 } });
         carol.call("act", change).await.unwrap();
         let newest = carol.call("get", json!({ "object": theirs })).await.unwrap();
@@ -170,7 +183,7 @@ fn said(text: &str, check: &str) -> String {
 fn a_kernel_may_be_erased_when_nothing_is_missing_and_not_before() {
     story(async {
         let place = Place::new();
-        let (alice, bob) = place.pair().await;
+        let (mut alice, bob) = place.pair().await;
         place.init("carol");
         let carol = place.up("carol").await;
         let ticket = alice.call("invite", json!({ "name": "carol" })).await.unwrap();
@@ -202,15 +215,7 @@ fn a_kernel_may_be_erased_when_nothing_is_missing_and_not_before() {
         let history = said(&text, "history");
         assert!(history.starts_with('✗') && history.contains("3 entries for kernel bob"), "{text}");
         let bob = place.up("bob").await;
-        until("bob is back", async || {
-            let peers = alice.call("peers", json!({})).await.ok()?;
-            peers["peers"]
-                .as_array()?
-                .iter()
-                .any(|peer| peer["name"] == "bob" && peer["connected"] == true)
-                .then_some(())
-        })
-        .await;
+        is_connected(&alice, "bob").await;
         let receipts = place.path().join("receipts.jsonl");
         let retire = ["retire", "--to", "bob", "--receipts", receipts.to_str().unwrap()];
         let (code, text) = place.once("alice", &retire);
@@ -235,11 +240,29 @@ fn a_kernel_may_be_erased_when_nothing_is_missing_and_not_before() {
         std::fs::remove_file(&receipts).unwrap();
         let (code, text) = place.once("alice", &retire);
         assert!(code == 0 && text.contains("this kernel can be erased"), "{code} {text}");
+        // What was said once need not be said again, also after a restart.
+        for round in 0..2 {
+            let (code, text) = place.once("alice", &["retire", "--to", "bob"]);
+            assert!(code == 0 && text.contains("this kernel can be erased"), "{round}: {code} {text}");
+            if round == 0 {
+                alice.kill();
+                alice = place.up("alice").await;
+                is_connected(&alice, "bob").await;
+            }
+        }
         // Each line proves by itself what was done, without the kernel that is erased.
         let home = alice.status().await["kernel"].as_str().unwrap().to_owned();
         alice.kill();
         std::fs::remove_dir_all(place.data("alice")).unwrap();
+        let verify = ["verify-receipt", receipts.to_str().unwrap(), "--home", home.as_str()];
+        let (code, text) = place.once("bob", &verify);
+        assert!(code == 0 && text.contains("3 receipts verified, 0 wrong"), "{code} {text}");
         let lines = std::fs::read_to_string(&receipts).unwrap();
+        let forged = place.path().join("forged.jsonl");
+        std::fs::write(&forged, lines.replacen("\"number\":1", "\"number\":7", 1)).unwrap();
+        let (code, text) = place.once("bob", &["verify-receipt", forged.to_str().unwrap()]);
+        assert!(code == 1 && text.contains("2 receipts verified, 1 wrong"), "{code} {text}");
+        assert!(text.contains("its `number` was changed"), "{text}");
         assert_eq!(lines.lines().count(), 3, "two claims and an action: {lines}");
         for line in lines.lines() {
             let one = place.path().join("one.json");
@@ -253,6 +276,39 @@ fn a_kernel_may_be_erased_when_nothing_is_missing_and_not_before() {
         assert_eq!((&told["given"][0]["home"], &told["elsewhere"]), (&json!(home), &json!([])), "{told}");
         let (code, text) = place.once("carol", &["receipt", &id, "--timeout", "5s"]);
         assert!(code == 0 && text.contains(&home), "{code} {text}");
+    });
+}
+
+async fn is_connected(kernel: &Daemon, to: &str) {
+    until("it is connected", async || {
+        let peers = kernel.call("peers", json!({})).await.ok()?;
+        let is_it = |peer: &Value| peer["name"] == to && peer["connected"] == true;
+        peers["peers"].as_array()?.iter().any(is_it).then_some(())
+    })
+    .await;
+}
+
+#[test]
+fn receipts_of_what_was_removed_are_all_that_is_left_of_it_and_are_remembered() {
+    story(async {
+        let place = Place::new();
+        place.init("alice");
+        let alice = place.up("alice").await;
+        let objects = counters(&alice, 1..2).await;
+        alice.call("remove", json!({ "object": objects[0] })).await.unwrap();
+        let (code, text) = place.once("alice", &["retire"]);
+        assert!(code == 1 && said(&text, "history").contains("of objects that were removed"), "{text}");
+        assert!(text.contains("no kernel can have what was recorded of removed objects"), "{text}");
+        let receipts = place.path().join("receipts.jsonl");
+        for args in [&["retire", "--receipts", receipts.to_str().unwrap()][..], &["retire"]] {
+            let (code, text) = place.once("alice", args);
+            assert!(code == 0 && text.contains("this kernel can be erased"), "{args:?}: {code} {text}");
+        }
+        // What is recorded later is none of them.
+        let more = counters(&alice, 2..3).await;
+        alice.call("remove", json!({ "object": more[0] })).await.unwrap();
+        let (code, text) = place.once("alice", &["retire"]);
+        assert!(code == 1 && said(&text, "history").starts_with('✗'), "{code} {text}");
     });
 }
 

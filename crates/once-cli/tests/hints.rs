@@ -346,3 +346,33 @@ fn a_hint_works_as_it_is_pasted() {
     assert_eq!(code, Some(1), "{text}");
     assert!(text.contains("hint: run `chmod 600 "), "{text}");
 }
+
+/// What stands under `Example:` in the help of `coordinate` is run as a person would paste it.
+#[test]
+fn the_example_in_the_help_of_coordinate_works_as_it_is_pasted() {
+    let home = Home::new();
+    let _alice = home.up("alice");
+    let page = home.on_terminal(80, "alice", &["coordinate", "--help"]).exits(0).out;
+    let example = page.split("Example:").nth(1).unwrap().split_once('\n').unwrap().1;
+    let folder = Path::new(ONCE).parent().unwrap();
+    let path = format!("{}:{}", folder.display(), std::env::var("PATH").unwrap());
+    let mut sh = home.command("sh");
+    sh.args(["-ec", example]).env("PATH", &path).env("ONCE_DATA", home.join("alice"));
+    let ran = Ran::new(&["coordinate"], sh.output().unwrap()).exits(0);
+    assert!(
+        ran.out.starts_with("done ") && ran.out.contains("take") && ran.out.contains("give"),
+        "{}",
+        ran.out
+    );
+    let balances: Vec<_> = home
+        .once("alice", &["find", "--component", "Account", "--quiet"])
+        .exits(0)
+        .out
+        .lines()
+        .map(|key| home.once("alice", &["act", key, "get"]).exits(0).out)
+        .collect();
+    assert!(
+        balances.iter().any(|all| all.contains("\"balance\":70"))
+            && balances.iter().any(|all| all.contains("\"balance\":50"))
+    );
+}

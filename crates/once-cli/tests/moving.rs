@@ -245,3 +245,45 @@ fn an_object_leaves_its_calls_behind_when_it_is_told_to() {
         told.await;
     });
 }
+
+/// Whoever has a copy sees where the object lives now: its former home, and a third kernel that follows it.
+#[test]
+fn everybody_who_was_told_of_a_move_names_the_new_home() {
+    story(async {
+        let place = Place::new();
+        let (alice, bob) = pair(&place).await;
+        place.init("carol");
+        let carol = place.up("carol").await;
+        let ticket = alice.call("invite", json!({ "name": "carol" })).await.unwrap();
+        let join = json!({ "ticket": ticket["ticket"], "name": "alice", "timeout_ms": 60_000 });
+        carol.call("join", join).await.unwrap();
+        alice.call("grant", json!({ "peer": "carol", "right": "read" })).await.unwrap();
+        let created = alice.call("create", json!({ "component": "Counter" })).await.unwrap();
+        let (key, ior) = (created["object"]["key"].clone(), created["object"]["ior"].clone());
+        carol.call("follow", json!({ "object": ior })).await.unwrap();
+        let has = || async {
+            let got = carol.call("get", json!({ "object": key })).await.ok()?;
+            (got["object"]["state"] == "replica").then_some(())
+        };
+        until("carol has a copy", async || has().await).await;
+        let to = json!({ "objects": [key], "to": "bob", "wait": true });
+        alice.call("move", to).await.unwrap();
+        // Nothing but the word of its former home reaches her: she may not read at bob.
+        let new = bob.status().await["kernel"].as_str().unwrap().to_owned();
+        for (name, kernel) in [("alice", &alice), ("carol", &carol)] {
+            until("it knows", async || {
+                let got = kernel.call("get", json!({ "object": key })).await.ok()?;
+                (got["object"]["home"] == json!(new)).then_some(())
+            })
+            .await;
+            let listed = kernel.call("list", json!({})).await.unwrap();
+            assert_eq!(listed["objects"][0]["home"], json!(new), "{name}: {listed}");
+            let found = kernel.call("find", json!({ "home": new })).await.unwrap();
+            assert_eq!(found["objects"][0]["key"], key, "{name}: {found}");
+            let (code, text) = place.once(name, &["show", "--json", key.as_str().unwrap()]);
+            assert!(code == 0 && text.contains(&format!("\"home\":\"{new}\"")), "{name}: {text}");
+        }
+        let follows = carol.call("follows", json!({})).await.unwrap();
+        assert_eq!(follows["following"][0]["peer"], json!(new), "{follows}");
+    });
+}

@@ -212,6 +212,12 @@ mod switch {
         TimerAtBoth breaks 3,
         /// An object is sealed while it waits for an outcome.
         SealUnderWay breaks 4,
+        /// A replica goes on naming the home before the one that the newest certificate names.
+        HeadOfFormerHome breaks 10,
+        /// An object is taken although nobody here has its component, and its home has it.
+        TakeWhatNobodyReads breaks 4,
+        /// Every object that moves is said to be a plain record.
+        AllAreRecords breaks 4,
         /// Whoever is a peer may move objects here.
         SkipHostRight breaks 7,
         /// The names of who has to do with an object that moves in are not written down.

@@ -92,8 +92,13 @@ impl Kernel {
             Ask::Share { key, to } => self.with_peer(to, self.expect_share(key, to, limits), limits),
             Ask::GiveUp { key, to } => {
                 let debt = self.shares.debts.get(&(*to, self.objects.name(key)));
-                // What allows nothing any more is dropped without a word.
-                if debt.is_some() { Expect::open(&[R::NotFound]) } else { Expect::refused(&[R::NotFound]) }
+                // What allows nothing any more is dropped without a word; what was owed to a kernel that was removed since is kept apart.
+                let was_removed = self.peers.former.contains_key(to) || !self.peers.is(to);
+                if debt.is_some() || was_removed {
+                    Expect::open(&[R::NotFound])
+                } else {
+                    Expect::refused(&[R::NotFound])
+                }
             }
             Ask::Follow { from, .. } => self.with_peer(from, Expect::done(), limits),
             Ask::Unfollow { key, from } => {

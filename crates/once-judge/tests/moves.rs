@@ -56,7 +56,8 @@ fn it_is_offered_only_where_people_want_it() {
     let header = world.k[B].things[&key].header.clone();
     let certificate = world.k[B].things[&key].chain.certificate();
     let (component, version) = (header.component.clone(), header.version.clone());
-    let ahead = once_model::moving::Ahead { key, certificate, component, version, size: header.size };
+    let ahead =
+        once_model::moving::Ahead { key, certificate, component, version, size: header.size, record: None };
     world.pass(B, C, BETWEEN, Frame::Ahead(ahead));
     world.wrong(Check::MoveAsked);
 }

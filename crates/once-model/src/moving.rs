@@ -30,6 +30,9 @@ pub struct Ahead {
     /// The size of its newest scenario in bytes.
     #[n(4)]
     pub size: u64,
+    /// Its home has no such component in any version: there it is a plain record, which understands what every kernel knows.
+    #[n(5)]
+    pub record: Option<bool>,
 }
 
 /// The answer to [`Ahead`].

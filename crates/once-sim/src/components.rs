@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use once_core::waist::{Run, RunResult, Runner, Wait};
+use once_model::ids::KernelId;
 use once_model::scenario::Scenario;
 
 use crate::journal;
@@ -47,7 +48,17 @@ pub trait Components: Debug + Send + Sync {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Installed(pub Option<Arc<dyn Components>>);
 
+/// Only some kernels have this one: what an object of it is depends on where it is.
+const OF_SOME: &str = "User";
+
 impl Installed {
+    /// Whether a kernel has a component: objects of the others are plain records there.
+    pub fn has(&self, kernel: &KernelId, component: &str) -> bool {
+        component == journal::NAME
+            || (component == OF_SOME && kernel.as_bytes().first().is_some_and(|byte| byte.is_multiple_of(2)))
+            || self.0.as_ref().is_some_and(|others| others.has(component))
+    }
+
     /// Runs an action.
     pub fn run(&self, run: &Run) -> RunResult {
         match &self.0 {
@@ -73,6 +84,8 @@ impl Installed {
 #[derive(Debug, Default)]
 pub(crate) struct AtOnce {
     pub installed: Installed,
+    /// Whose it is.
+    pub kernel: Option<KernelId>,
     /// Something was put off.
     pub put_off: AtomicBool,
     /// What was run since it was told last.
@@ -107,9 +120,12 @@ impl Runner for AtOnce {
         Some(result)
     }
 
-    // All kernels of a world run the same, and whatever there is.
-    fn reads(&self, _: &str, _: &str) -> bool {
-        true
+    fn reads(&self, component: &str, _: &str) -> bool {
+        self.knows(component)
+    }
+
+    fn knows(&self, component: &str) -> bool {
+        self.kernel.is_none_or(|kernel| self.installed.has(&kernel, component))
     }
 
     fn is_told(&self, component: &str, _: &str) -> bool {

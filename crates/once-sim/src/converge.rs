@@ -99,6 +99,9 @@ impl World {
     /// What of moves has not come to its end.
     fn not_moved(&self, index: usize, leaving: &[moving::Departure]) -> Vec<(usize, u8, String)> {
         let still = self.not_gone(index, leaving).into_iter();
+        let node = &self.nodes[index];
+        let former = check::news::names_a_former_home(&node.id, &node.disk).map(|what| (index, 10, what));
+        let still = still.chain(former);
         still.chain(self.not_told(index)).chain(self.lingers(index)).collect()
     }
 

@@ -122,6 +122,10 @@ impl World {
                 self.leave_little_room(home, me);
             }
             self.command(Kernel(index), Command::Archive { key });
+            if self.rng.one_in(4) {
+                let up_to = self.rng.up_to(8);
+                self.command(Kernel(index), Command::Receipted { key, up_to });
+            }
             if self.rng.one_in(2) {
                 // The connection breaks while a page is on its way, and people ask again.
                 let soon_us = self.now_us + self.rng.up_to(80_000);
@@ -152,6 +156,10 @@ impl World {
         }
         if self.rng.one_in(2) {
             self.invite_a_visitor((index, key, to), work);
+        }
+        // The judge is not told of those who only ask.
+        if self.luggage_apart && self.rng.one_in(3) {
+            self.command(Kernel(index), Command::WouldMove { key, to });
         }
         let wait = self.rng.one_in(2);
         let leave_calls = self.rng.one_in(3);

@@ -90,6 +90,7 @@ impl Node {
     pub fn new(index: usize, name: &str, installed: Installed, rng: &mut Rng) -> Result<Self, StoreError> {
         let mut rng = rng.fork();
         let key = KernelKey::from_bytes(&rng.bytes());
+        let id = key.id();
         let mut disk = Disk::default();
         let identity = meta::Identity {
             kernel: key.id(),
@@ -130,7 +131,7 @@ impl Node {
             reads_left: None,
             runs: BTreeSet::new(),
             index: None,
-            runner: Arc::new(AtOnce { installed, ..AtOnce::default() }),
+            runner: Arc::new(AtOnce { installed, kernel: Some(id), ..AtOnce::default() }),
         })
     }
 

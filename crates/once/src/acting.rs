@@ -273,7 +273,20 @@ impl Act {
     }
 
     async fn run(self) -> Result<ActionResult, Error> {
-        match self.told().await? {
+        let key = self.key;
+        let called = crate::object::short_key(&key);
+        // What is not accepted names the object as it can be written.
+        let told = self.told().await.map_err(|error| {
+            let message = error.message().replace(&key.to_string(), &called);
+            error.said(message)
+        });
+        match told? {
+            (id, Some((Outcome::Refused(code @ (Code::Denied | Code::NotHome)), _))) => {
+                let message = format!(
+                    "act: object {called} is not at its home (any more), or its home does not permit this"
+                );
+                Err(refused(code).said(message).about(id))
+            }
             (id, Some((outcome, after))) => acted(id, outcome, after),
             (id, None) => Err(unknown(id)),
         }

@@ -1,6 +1,8 @@
 //! Dead letters: what this kernel owes or waits for that does not go on by itself, or has not for too long. They are not kept
 //! apart: each is found where it waits (the outbox, the queue of actions, work outside, rows that cannot be read), so that
-//! what is solved is gone from the list.
+//! what is solved is gone from the list. Only what a removed peer was owed has a place of its own: it waits nowhere else.
+
+mod kinds;
 
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
@@ -16,13 +18,12 @@ use once_core::waist::{Answer, Command, Input, Stands, StandsFor};
 use once_model::hash::record_hash;
 use once_model::ids::{KernelId, ObjectKey, Uuid};
 use once_model::wire::Code;
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 
 use crate::error::OrError;
 use crate::shell::{Mail, now_ms};
 use crate::{Error, ErrorKind, Kernel, stands};
+pub use kinds::{DeadLetterKind, DeadLetterReason};
 
 /// What waits longer than this is a dead letter, unless somebody asks for another age. A connection comes back within seconds,
 /// a program that is started anew within minutes.
@@ -36,38 +37,6 @@ const LETTERS_MAX: usize = 10_000;
 
 /// The reason with which an object is told that work outside is given up.
 const GIVEN_UP: &[u8] = b"\"given up by a person: nobody says whether it was done\"";
-
-/// What kind of thing waits.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-#[non_exhaustive]
-pub enum DeadLetterKind {
-    /// An action that has no outcome.
-    Action,
-    /// An object that a peer is owed.
-    Share,
-    /// Work outside that nobody has done.
-    Work,
-    /// A row that cannot be read: what it belongs to stands still.
-    Damage,
-}
-
-/// Why something is a dead letter.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-#[non_exhaustive]
-pub enum DeadLetterReason {
-    /// It is for a kernel that is no peer (any more): nothing is sent there.
-    NoPeer,
-    /// It tells an object what came of its effect, and no program here can take that.
-    CannotRun,
-    /// It waits longer than it should.
-    TooOld,
-    /// It was taken back, and its home has not confirmed that.
-    TakenBack,
-    /// It cannot be read from this disk.
-    Damaged,
-}
 
 /// Something that does not go on by itself, or has not for too long.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -126,6 +95,7 @@ impl Kernel {
         let mut letters: Vec<DeadLetter> = damaged.iter().map(damage).collect();
         letters.extend(list.actions(&stands)?);
         letters.extend(list.shares()?);
+        letters.extend(list.unsent()?);
         letters.extend(list.work()?);
         letters.sort_by(|one, other| (one.since_ms, &one.id).cmp(&(other.since_ms, &other.id)));
         letters.truncate(LETTERS_MAX);
@@ -154,7 +124,7 @@ impl Kernel {
                 "check this disk, and put back from a copy what is damaged: what waits goes on when it can be read",
             )),
             (Place::Work { .. }, _) => self.retry_work(letter),
-            (_, Some(peer)) if peer != self.id() => self.retry_at(peer).await,
+            (_, Some(peer)) if peer != self.id() => self.retry_at(peer, letter).await,
             _ => self.retry_here(letter).await,
         }
     }
@@ -168,13 +138,24 @@ impl Kernel {
         }
     }
 
-    async fn retry_at(&self, peer: KernelId) -> Result<String, Error> {
+    async fn retry_at(&self, peer: KernelId, letter: &DeadLetter) -> Result<String, Error> {
         let called = self.shared().called(&peer);
         if peers::peer(&self.shared().snapshot(), &peer).or_error()?.is_none() {
             return Err(Error::invalid(format!(
                 "kernel {called} is no peer of this kernel: nothing is sent there"
             ))
-            .with_hint("make it one again with `once join TICKET`: what waits goes on by itself then"));
+            .with_hint(match letter.kind {
+                DeadLetterKind::Share => {
+                    "make it one again with `once join TICKET`, and retry then: the object is shared with it anew"
+                }
+                _ => "make it one again with `once join TICKET`: what waits goes on by itself then",
+            }));
+        }
+        if let (DeadLetterReason::NoPeer, Place::Share, Some(key)) =
+            (letter.reason, &letter.place, letter.object)
+        {
+            self.command(Command::Share { key, to: peer, delivered: false }).await?;
+            return Ok(format!("{called} is a peer again: the object is shared with it anew"));
         }
         let Some(net) = self.net() else {
             return Err(Error::unreachable("this kernel is not running: nothing is sent")
@@ -228,11 +209,11 @@ impl Kernel {
             )),
             (Place::Action { id, of_client: true, .. }, ..) => {
                 self.cancel(*id).send().await?;
-                Ok("taken back, unless it has run already".to_owned())
+                self.taken_back(letter.peer, "")
             }
             (Place::Action { home, sequence, id, .. }, Some(key), _) => {
                 self.command(Command::Drop { home: *home, key, sequence: *sequence, id: *id }).await?;
-                Ok("taken back, unless it has run already; the object that waits for it is told so".to_owned())
+                self.taken_back(letter.peer, "; the object that waits for it is told so")
             }
             (Place::Share, Some(key), Some(peer)) => {
                 self.command(Command::GiveUp { peer, key }).await?;
@@ -243,6 +224,17 @@ impl Kernel {
                 "check this disk, and put back from a copy what is damaged",
             )),
         }
+    }
+
+    /// What dropping an action comes to. `told`: who hears of that, where its home can be asked.
+    fn taken_back(&self, home: Option<KernelId>, told: &str) -> Result<String, Error> {
+        let is_home = |home: KernelId| {
+            Ok(home == self.id() || peers::peer(&self.shared().snapshot(), &home).or_error()?.is_some())
+        };
+        Ok(match home.map_or(Ok::<_, Error>(true), is_home)? {
+            true => format!("taken back, unless it has run already{told}"),
+            false => "given up, unless it has run already: its home is no peer, so nobody says; it is not listed any more".to_owned(),
+        })
     }
 
     async fn drop_work(&self, key: ObjectKey, id: Uuid) -> Result<String, Error> {
@@ -327,7 +319,8 @@ impl List<'_> {
             let is_old = row.since_ms <= self.before_ms;
             let cannot_run = stands.filter(|stands| matches!(stands.why, StandsFor::Refused(_)));
             let reason = match (&way, row.void) {
-                (Way::NoPeer, Some(_)) => Some(DeadLetterReason::TakenBack),
+                // Nobody there answers any more: what was taken back, or has expired, is over for this kernel.
+                (Way::NoPeer, Some(_)) => None,
                 (Way::NoPeer, None) => Some(DeadLetterReason::NoPeer),
                 (_, Some(Code::Cancelled)) if is_old => Some(DeadLetterReason::TakenBack),
                 _ if cannot_run.is_some() => Some(DeadLetterReason::CannotRun),
@@ -360,7 +353,32 @@ impl List<'_> {
         failed.map_or(Ok(letters), Err)
     }
 
-    /// Objects that peers are owed. What a peer that is removed was owed went with it.
+    /// What kernels were owed when they were removed: it stays here until it is dropped.
+    fn unsent(&self) -> Result<Vec<DeadLetter>, Error> {
+        let mut letters = Vec::new();
+        share::unsent(self.rows, &mut |peer, key, row| {
+            letters.push(DeadLetter {
+                id: short_id("share", &[peer.as_bytes(), &key.to_row()]),
+                kind: DeadLetterKind::Share,
+                reason: DeadLetterReason::NoPeer,
+                detail: format!(
+                    "kernel {} was removed while it was owed this: nothing is sent",
+                    peer.short()
+                ),
+                name: None,
+                object: Some(key),
+                peer: Some(peer),
+                since_ms: Some(row.since_ms),
+                can_drop: true,
+                place: Place::Share,
+            });
+            if letters.len() >= LETTERS_MAX { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        })
+        .or_error()?;
+        Ok(letters)
+    }
+
+    /// Objects that peers are owed.
     fn shares(&self) -> Result<Vec<DeadLetter>, Error> {
         let mut letters = Vec::new();
         for (peer, _) in peers::all(self.rows).or_error()? {

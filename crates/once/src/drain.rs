@@ -21,7 +21,7 @@ use once_core::{Refusal, object, peers};
 use once_model::ids::{KernelId, ObjectKey};
 
 use crate::error::{IntoError, OrError};
-use crate::{Departure, Error, Kernel, beside};
+use crate::{Departure, Error, Kernel, beside, would_move};
 use done::End;
 pub use done::{DrainProgress, DrainReport};
 use watch::Watch;
@@ -127,6 +127,17 @@ pub struct DrainPlan {
     pub shares: Vec<ObjectKey>,
     /// What this kernel follows at others.
     pub follows: Vec<(ObjectKey, KernelId)>,
+    /// Which of the objects would not go, and why: the other kernel was asked for each. Room is asked for each alone.
+    pub stuck: Vec<(ObjectKey, Error)>,
+    /// Why the other kernel was not asked, or not for all of them.
+    pub unasked: Option<Error>,
+}
+
+/// What there is to do, without asking anybody.
+pub(crate) async fn plan(kernel: &Kernel, to: KernelId) -> Result<DrainPlan, Error> {
+    let Plan { moves, shares } = Plan::of(kernel, to).await?;
+    let follows = subscriptions(kernel)?.into_iter().filter(|(_, at)| *at != to).collect();
+    Ok(DrainPlan { moves: moves.into_iter().collect(), shares, follows, ..DrainPlan::default() })
 }
 
 /// What a cancelled drain leaves: objects that stay, and those that are handed over already.
@@ -159,12 +170,12 @@ impl Kernel {
         Drain { kernel: self.clone(), to, leave_calls: false, patience: None }
     }
 
-    /// What a drain to another kernel would do.
+    /// What a drain to another kernel would do. That kernel is asked what it would take, and nothing moves.
     ///
     /// ```no_run
     /// # async fn run(alice: once::Kernel, bob: once::KernelId) -> Result<(), once::Error> {
     /// let plan = alice.drain_plan(bob).await?;
-    /// println!("{} move, {} are shared", plan.moves.len(), plan.shares.len());
+    /// println!("{} move, {} are shared", plan.moves.len() - plan.stuck.len(), plan.shares.len());
     /// # Ok(())
     /// # }
     /// ```
@@ -172,9 +183,9 @@ impl Kernel {
     /// # Errors
     /// When the store cannot be read.
     pub async fn drain_plan(&self, to: KernelId) -> Result<DrainPlan, Error> {
-        let Plan { moves, shares } = Plan::of(self, to).await?;
-        let follows = subscriptions(self)?.into_iter().filter(|(_, at)| *at != to).collect();
-        Ok(DrainPlan { moves: moves.into_iter().collect(), shares, follows })
+        let planned = plan(self, to).await?;
+        let asked = would_move::ask(self, to, planned.moves.iter().map(|(key, _)| *key).collect()).await;
+        Ok(DrainPlan { stuck: asked.refused, unasked: asked.unasked, ..planned })
     }
 
     /// Ends drains, to one kernel or to all: what is not handed over stays.

@@ -107,6 +107,7 @@ mod tidy;
 mod troubles;
 mod typed;
 mod way;
+mod would_move;
 
 pub use acting::{Act, ActionResult, new_action_id};
 pub use actions::{ActionsKnown, ObjectActions};

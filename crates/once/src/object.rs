@@ -159,6 +159,16 @@ impl Object {
     }
 }
 
+/// Digits of a lineage or hash that tell two objects of one UUID apart.
+const SHORT_DIGITS: usize = 12;
+
+/// A key as people can write it: the UUID, and of lineage or hash as much as tells two of them apart.
+pub(crate) fn short_key(key: &ObjectKey) -> String {
+    let whole = key_text(key);
+    let end = key.uuid.to_string().len() + 1 + SHORT_DIGITS;
+    whole.get(..end).unwrap_or(&whole).to_owned()
+}
+
 /// A key as text that the local API reads back: `UUID#LINEAGE` of a claimed object, `UUID@HASH` of an unclaimed one.
 #[must_use]
 pub fn key_text(key: &ObjectKey) -> String {

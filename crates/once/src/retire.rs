@@ -1,6 +1,6 @@
 //! Whether anything is still here that would be lost with this kernel.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
@@ -63,7 +63,9 @@ struct Counted {
 struct Histories {
     /// Entries of objects that have another home, and of those that have none any more.
     entries: u64,
-    /// Those of them that the present home has not said to have, by home; of removed objects none.
+    /// Those that no other kernel has said to have, and that people have written down as receipts.
+    receipted: u64,
+    /// The others that the present home has not said to have, by home; of removed objects none.
     missing: BTreeMap<Option<KernelId>, u64>,
 }
 
@@ -90,7 +92,8 @@ impl Retire {
         self
     }
 
-    /// What this kernel has recorded was written elsewhere, with [`Kernel::receipts`], so no other kernel need have it.
+    /// What this kernel has recorded was written elsewhere, with [`Kernel::receipts`], so no other kernel need have it. The kernel
+    /// remembers that: later looks need not say it again.
     pub fn receipts_written(mut self) -> Self {
         self.receipts_written = true;
         self
@@ -99,6 +102,9 @@ impl Retire {
     async fn run(self) -> Result<Vec<RetireCheck>, Error> {
         let Self { kernel, to, patience, receipts_written } = self;
         let kernel = &kernel;
+        if receipts_written {
+            note_receipts(kernel).await?;
+        }
         let unwilling = give_histories(kernel, patience).await?;
         let (snapshot, me) = (kernel.shared().snapshot(), kernel.id());
         let looked = beside::wait_for(move || count(&snapshot, me)).await;
@@ -112,7 +118,7 @@ impl Retire {
         checks.push(owed(kernel)?);
         checks.push(actions(kernel)?);
         checks.push(news(kernel).await?);
-        checks.push(history(kernel, &counted.history, &unwilling, receipts_written));
+        checks.push(history(kernel, &counted.history, &unwilling));
         Ok(checks)
     }
 }
@@ -182,12 +188,12 @@ fn count(rows: &dyn Read, me: KernelId) -> Result<Counted, StoreError> {
     })?;
     for (key, lives_here) in all {
         match archive::left(rows, &me, &key)? {
-            Some(left) => counted.history.add(Some(left.home), left.entries, left.missing),
+            Some(left) => counted.history.add(Some(left.home), left.entries, (left.missing, left.receipted)),
             // Once it has moved, its history can.
             None if lives_here => {}
             None => {
-                let entries = archive::history(rows, &key)?.len() as u64;
-                counted.history.add(None, entries, entries);
+                let all = archive::written(rows, &key)?;
+                counted.history.add(None, all.entries, (all.entries, all.receipted));
             }
         }
     }
@@ -195,12 +201,38 @@ fn count(rows: &dyn Read, me: KernelId) -> Result<Counted, StoreError> {
 }
 
 impl Histories {
-    fn add(&mut self, home: Option<KernelId>, entries: u64, missing: u64) {
+    /// `kept_here`: how many entries nobody else has said to have, and how many of these are written down as receipts.
+    fn add(&mut self, home: Option<KernelId>, entries: u64, kept_here: (u64, u64)) {
+        let (missing, receipted) = kept_here;
         self.entries += entries;
-        if missing > 0 {
-            *self.missing.entry(home).or_default() += missing;
+        self.receipted += receipted;
+        if missing > receipted {
+            *self.missing.entry(home).or_default() += missing - receipted;
         }
     }
+}
+
+/// People have written down the receipts of what is recorded here: it is remembered, object by object.
+async fn note_receipts(kernel: &Kernel) -> Result<(), Error> {
+    let (snapshot, me) = (kernel.shared().snapshot(), kernel.id());
+    let looked = beside::wait_for(move || -> Result<Vec<(ObjectKey, u64)>, StoreError> {
+        let (mut keys, mut found) = (Vec::new(), Vec::new());
+        object::heads(&snapshot, &mut |row| {
+            let lives_here = row.home == Some(me) && !row.header.tombstone;
+            keys.extend((!lives_here).then(|| row.header.key()));
+            ControlFlow::Continue(())
+        })?;
+        for key in keys {
+            let all = archive::written(&snapshot, &key)?;
+            found.extend((all.receipted < all.entries).then_some((key, all.newest)));
+        }
+        Ok(found)
+    });
+    let wanted = looked.await.map_err(|_| Error::fault("looking at histories panicked"))?.or_error()?;
+    for (key, up_to) in wanted {
+        kernel.command(Command::Receipted { key, up_to }).await?;
+    }
+    Ok(())
 }
 
 /// Objects whose histories are under way at the same time.
@@ -324,9 +356,12 @@ fn owed(kernel: &Kernel) -> Result<RetireCheck, Error> {
 }
 
 fn actions(kernel: &Kernel) -> Result<RetireCheck, Error> {
-    let mut waiting = 0;
-    act::waiting(&kernel.shared().snapshot(), &mut |_, _, _, _| {
-        waiting += 1;
+    let (snapshot, me, mut waiting) = (kernel.shared().snapshot(), kernel.id(), 0);
+    let known = peers::all(&snapshot).or_error()?.into_iter().map(|(peer, _)| peer).chain([me]);
+    let known: BTreeSet<KernelId> = known.collect();
+    act::waiting(&snapshot, &mut |home, _, _, row| {
+        // What was given up at a kernel that is no peer has no outcome for ever.
+        waiting += usize::from(row.void.is_none() || known.contains(&home));
         if waiting < COUNTED_MAX { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
     })
     .or_error()?;
@@ -360,24 +395,22 @@ async fn news(kernel: &Kernel) -> Result<RetireCheck, Error> {
     Ok(RetireCheck::missing("news", message, hint))
 }
 
-fn history(
-    kernel: &Kernel,
-    histories: &Histories,
-    unwilling: &BTreeMap<KernelId, String>,
-    has_receipts: bool,
-) -> RetireCheck {
-    let (n, missing) = (histories.entries, histories.missing.values().sum::<u64>());
-    match (n, missing) {
-        (0, _) => {
+fn history(kernel: &Kernel, histories: &Histories, unwilling: &BTreeMap<KernelId, String>) -> RetireCheck {
+    let Histories { entries, receipted, .. } = *histories;
+    match (entries, receipted, histories.missing.is_empty()) {
+        (0, ..) => {
             return RetireCheck::done("history", "no history of an object that lives elsewhere is kept here");
         }
-        (n, 0) => {
+        (n, 0, true) => {
             let message =
                 format!("what was recorded here is kept where its objects live now: {}", entries_of(n));
             return RetireCheck::done("history", &message);
         }
-        (n, _) if has_receipts => {
-            let message = format!("the receipts of what was recorded here were written: {}", entries_of(n));
+        (_, n, true) => {
+            let message = format!(
+                "of what only this kernel has, the receipts were written to a file, which is to be kept: {}",
+                entries_of(n)
+            );
             return RetireCheck::done("history", &message);
         }
         _ => {}
@@ -390,11 +423,15 @@ fn history(
         }
     });
     let waits: Vec<_> = waits.collect();
-    RetireCheck::missing(
-        "history",
-        format!("kept only here, as far as is known: {}", waits.join(", ")),
-        "the same command goes on when they are connected; `once retire --receipts FILE` writes a signed receipt of each instead",
-    )
+    let hint = match histories.missing.keys().any(Option::is_some) {
+        true => {
+            "the same command goes on when they are connected; `once retire --receipts FILE` writes a signed receipt of each instead"
+        }
+        false => {
+            "no kernel can have what was recorded of removed objects: `once retire --receipts FILE` writes a signed receipt of each"
+        }
+    };
+    RetireCheck::missing("history", format!("kept only here, as far as is known: {}", waits.join(", ")), hint)
 }
 
 /// `1 entry`, `2 entries`.

@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use once::component::{Add, Counter};
-use once::{ActError, DeadLetter, DeadLetterKind, DeadLetterReason, Kernel};
+use once::{DeadLetter, DeadLetterKind, DeadLetterReason, Kernel};
 use raw::*;
 
 const HOUR: Duration = Duration::from_secs(3600);
@@ -52,20 +52,82 @@ fn what_waits_for_a_removed_peer_is_given_up_in_its_place() {
         assert!(error.message().contains("is no peer") && error.hint().is_some(), "{error:?}");
 
         assert!(alice.drop_dead_letter(of_first).await.unwrap().contains("unless it has run"));
-        let all = letters(&alice, HOUR).await;
-        let of_first = all.iter().find(|letter| letter.id == first.id().to_string()).unwrap();
-        assert_eq!((of_first.reason, of_first.can_drop), (DeadLetterReason::TakenBack, false));
-        let error = alice.drop_dead_letter(of_first).await.unwrap_err();
-        assert!(error.hint().unwrap().contains("out of order"));
+        let listed = |all: Vec<DeadLetter>| all.into_iter().map(|letter| letter.id).collect::<Vec<_>>();
+        let rest = vec![second.id().to_string()];
+        assert_eq!(listed(letters(&alice, Duration::ZERO).await), rest, "what is dropped stays dropped");
+        // Also after a restart. What its place in the lane is for shows below.
+        let ids = (first.id(), second.id());
+        // They hold their kernel.
+        drop((remote, first, second));
+        let (first, second) = ids;
+        alice.stop().await.unwrap();
+        let alice = start(dir.path(), "alice").await;
+        assert_eq!(listed(letters(&alice, Duration::ZERO).await), rest);
 
         // Bob never removed alice: what she may do there is as it was.
         let bob = start(dir.path(), "bob").await;
         alice.join(&bob.invite().await.unwrap()).await.unwrap();
-        assert_eq!(within("the second runs", second.outcome()).await.unwrap(), 101);
-        match within("the first is refused", first.outcome()).await {
-            Err(ActError::Refused(error)) => assert_eq!(error.kind(), once::ErrorKind::Cancelled),
-            other => panic!("{other:?}"),
-        }
+        let outcome = |id: once::model::ids::Uuid| {
+            let alice = alice.clone();
+            async move {
+                loop {
+                    match alice.outcome(id) {
+                        Ok(None) => tokio::time::sleep(Duration::from_millis(5)).await,
+                        came => return came,
+                    }
+                }
+            }
+        };
+        let ran = within("the second runs", outcome(second)).await.unwrap().unwrap();
+        assert_eq!(&ran.result[..], b"101");
+        let error = within("the first is refused", outcome(first)).await.unwrap_err();
+        assert_eq!(error.kind(), once::ErrorKind::Cancelled);
         assert_eq!(letters(&alice, Duration::ZERO).await, []);
+    });
+}
+
+/// What a removed peer was owed is not sent any more, and does not vanish: it is listed until somebody drops it, or shares it anew.
+#[test]
+fn what_a_removed_peer_was_owed_is_listed_until_it_is_dropped() {
+    let dir = tempfile::tempdir().unwrap();
+    story(async {
+        let (alice, bob) = pair(dir.path()).await;
+        let bobs_id = bob.id();
+        bob.stop().await.unwrap();
+        for n in 1..=3 {
+            let text = format!(r#"{{"model":{{"n":{n}}}}}"#);
+            let (object, _) = alice.import(text.into_bytes()).await.unwrap();
+            alice.share(object.key()).to(bobs_id).await.unwrap();
+        }
+        alice.remove_peer(bobs_id).await.unwrap();
+        let all = letters(&alice, HOUR).await;
+        assert_eq!(all.len(), 3, "{all:?}");
+        for letter in &all {
+            assert_eq!((letter.kind, letter.reason), (DeadLetterKind::Share, DeadLetterReason::NoPeer));
+            assert!(letter.peer == Some(bobs_id) && letter.since_ms.is_some() && letter.can_drop);
+            let error = alice.retry_dead_letter(letter).await.unwrap_err();
+            assert!(error.hint().unwrap().contains("once join"), "{error:?}");
+        }
+        alice.drop_dead_letter(&all[0]).await.unwrap();
+        assert!(alice.drop_dead_letter(&all[0]).await.unwrap_err().is_not_found());
+        let ids = |all: &[DeadLetter]| all.iter().map(|letter| letter.id.clone()).collect::<BTreeSet<_>>();
+        alice.stop().await.unwrap();
+        let alice = start(dir.path(), "alice").await;
+        assert_eq!(ids(&letters(&alice, HOUR).await), ids(&all[1..]));
+        // A peer again: nothing is sent by itself, and trying again shares it.
+        let bob = start(dir.path(), "bob").await;
+        alice.join(&bob.invite().await.unwrap()).await.unwrap();
+        bob.grant(alice.id(), once::Right::Share).await.unwrap();
+        let key = all[1].object.unwrap();
+        let has_it = |bob: &Kernel| bob.scenario(key).is_ok_and(|found| found.is_some());
+        assert!(!has_it(&bob));
+        alice.retry_dead_letter(&all[1]).await.unwrap();
+        assert_eq!(ids(&letters(&alice, HOUR).await), ids(&all[2..]));
+        let comes = async {
+            while !has_it(&bob) {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        within("it is shared anew", comes).await;
     });
 }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use clap::Args;
+use once::ErrorKind;
 use once::api::contract::{self, ActionInfo};
 use once::model::ids::Uuid;
 use serde_json::value::RawValue;
@@ -76,7 +77,11 @@ impl Act {
         let client = context.kernel().await?;
         let call = context.ask_of(client, params);
         tokio::pin!(call);
-        let of_it = |failure: Failure| failure.of_action(&id.to_string());
+        let of_it = |failure: Failure| match failure.kind {
+            // Nothing was accepted: what is missing is the object, and the id says nothing.
+            ErrorKind::NotFound | ErrorKind::Ambiguous | ErrorKind::Usage if failure.id.is_none() => failure,
+            _ => failure.of_action(&id.to_string()),
+        };
         let answer = match tokio::time::timeout(SAY_AFTER, &mut call).await {
             Ok(answer) => answer.map_err(of_it)?,
             Err(_) => {

@@ -17,6 +17,17 @@ use crate::context::{Context, ended, not_running};
 use crate::failure::{Done, Exit, Failure};
 use crate::ui;
 
+const EXAMPLE: &str = r#"Example: two accounts, and 30 from one to the other. It works as it is pasted.
+
+  from=$(once create Account '{"balance":100}')
+  to=$(once create Account '{"balance":20}')
+  echo '{"mode":"sequence","name":"pay","steps":[
+  {"name":"take","ior":"'$from'","action":"withdraw","arguments":{"amount":30},
+   "compensation":{"action":"deposit","arguments":{"amount":30}}},
+  {"name":"give","ior":"'$to'","action":"deposit","arguments":{"amount":30}}
+  ]}' > plan.json
+  once coordinate plan.json --wait"#;
+
 /// Carry out a plan over several objects, all or nothing
 ///
 /// All of it is done, or what was done is undone.
@@ -28,6 +39,7 @@ use crate::ui;
 /// With --wait the exit code says how it ended: 0 done, 1 compensated, 6 in doubt (a compensation failed: needs manual
 /// attention), 4 at the timeout (it goes on), 3 refused.
 #[derive(Debug, Args)]
+#[command(after_help = EXAMPLE)]
 pub struct Coordinate {
     /// The file with the plan; `-` is stdin
     plan: PathBuf,
@@ -168,13 +180,13 @@ pub(super) fn print(answer: &CoordinationInfo) -> Done<()> {
     ui::print(&format!("{state} {id}"))?;
     let mut table = ui::Table::new(["STEP", "STATUS", "OUTCOME"]);
     for StepStatus { name, state, .. } in &answer.steps {
-        table.row([ui::shown(name), state.word().to_owned(), detail(state)]);
+        table.row([ui::cell(name, 80), state.word().to_owned(), detail(state)]);
     }
-    table.print()
+    table.under(&[2]).cut(&[0]).print()
 }
 
-/// As much of an outcome as a line of the table shows, in characters. `--json` shows all of it.
-const DETAIL_MAX_CHARS: usize = 200;
+/// As much of an outcome as a table shows on a terminal, in characters. `--json` shows all of it.
+const DETAIL_MAX_CHARS: usize = 400;
 
 /// What came of a step, and of undoing it.
 pub(super) fn detail(state: &StepState) -> String {
@@ -192,7 +204,7 @@ pub(super) fn detail(state: &StepState) -> String {
         }
         _ => "-".to_owned(),
     };
-    ui::capped(&all, DETAIL_MAX_CHARS)
+    ui::cell(&all, DETAIL_MAX_CHARS)
 }
 
 pub(super) fn told(told: &StepOutcome) -> String {
@@ -203,13 +215,13 @@ pub(super) fn told(told: &StepOutcome) -> String {
         StepOutcome::Unknown { reason } => reason.clone(),
         _ => "-".to_owned(),
     };
-    ui::capped(&all, DETAIL_MAX_CHARS)
+    ui::cell(&all, DETAIL_MAX_CHARS)
 }
 
 /// What the object of a step had returned.
 pub(super) fn result(state: &StepState) -> String {
     let all = state.result().map_or_else(|| "-".to_owned(), Value::to_string);
-    ui::capped(&all, DETAIL_MAX_CHARS)
+    ui::cell(&all, DETAIL_MAX_CHARS)
 }
 
 /// A reason that is a text is shown without quotes.

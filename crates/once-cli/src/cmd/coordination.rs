@@ -66,7 +66,7 @@ fn print(answer: &CoordinationInfo) -> Done<()> {
         let after = after.map_or_else(|| "-".to_owned(), |ms| ui::duration_us(ms.saturating_mul(1000)));
         table.row([after, step, what, outcome]);
     }
-    table.right(0).cut(&[3, 1]).print()
+    table.right(0).under(&[3]).cut(&[1]).print()
 }
 
 /// All that has happened, in order. What has no time has not happened yet, or was not noted by an older version: it stands at the
@@ -91,7 +91,7 @@ fn moments(step: &StepStatus) -> Vec<Moment> {
     let (state, times) = (&step.state, &step.times);
     let moment = |at_ms: Option<u64>, what: &str, outcome: String| Moment {
         at_ms,
-        step: ui::shown(&step.name),
+        step: ui::cell(&step.name, 80),
         what: what.to_owned(),
         outcome,
         is_undoing: what.contains("undo"),

@@ -14,8 +14,8 @@ const PAGE: usize = 1000;
 
 /// List the coordinations of this kernel
 ///
-/// `once coordination ID` shows the steps of one. On a narrow terminal long names are cut, then columns go: ENDED, then STARTED,
-/// then NAME. In a pipe and with --json all is there.
+/// `once coordination ID` shows the steps of one. Where a terminal is too narrow, ENDED and STARTED go, then NAME stands below each
+/// row. In a pipe and with --json all is there.
 #[derive(Debug, Args)]
 pub struct Coordinations {
     /// Only those in this state
@@ -114,10 +114,10 @@ fn table(all: &[CoordinationSummary]) -> Done<()> {
             one.id.to_string(),
             one.state.word().to_owned(),
             format!("{}/{}", one.done, one.steps),
-            one.name.as_deref().map_or_else(|| "-".to_owned(), ui::shown),
+            one.name.as_deref().map_or_else(|| "-".to_owned(), |name| ui::cell(name, 400)),
             time(one.started_ms),
             time(one.ended_ms),
         ]);
     }
-    table.right(2).leave(&[5, 4, 3]).cut(&[3]).print()
+    table.right(2).leave(&[5, 4]).under(&[3]).print()
 }

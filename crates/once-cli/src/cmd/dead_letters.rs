@@ -18,8 +18,8 @@ const PAGE: usize = 1000;
 ///
 /// Whatever its age: actions for a kernel that is no peer (any more), answers to objects that no program here can take, and what
 /// this disk cannot read. When it is older than --older-than: any action without an outcome, objects that peers are owed, and work
-/// outside that nobody has done. What is solved is gone from the list. On a narrow terminal long cells are cut, then columns go:
-/// OBJECT, then FOR.
+/// outside that nobody has done. What is solved is gone from the list. Where a terminal is too
+/// narrow, WHY, OBJECT and FOR stand below each row. In a pipe and with --json all is there.
 #[derive(Debug, Args)]
 pub struct DeadLetters {
     #[command(subcommand)]
@@ -127,18 +127,17 @@ fn table(letters: &[DeadLetterInfo]) -> Done<()> {
             DeadLetterKind::Damage => "damage",
             _ => "other",
         };
-        let name =
-            letter.name.as_deref().map_or_else(String::new, |name| format!(" {}", ui::capped(name, 20)));
+        let name = letter.name.as_deref().map_or_else(String::new, |name| format!(" {}", ui::cell(name, 80)));
         table.row([
             ui::shown(&letter.id),
             format!("{kind}{name}"),
             letter.since_ms.map_or_else(|| "-".to_owned(), ui::since),
-            letter.reach.as_ref().map_or_else(|| "-".to_owned(), |reach| ui::capped(&reach.peer, 16)),
+            letter.reach.as_ref().map_or_else(|| "-".to_owned(), |reach| ui::cell(&reach.peer, 80)),
             letter.object.as_deref().map_or_else(|| "-".to_owned(), ui::key),
-            ui::capped(&letter.detail, 200),
+            ui::cell(&letter.detail, 400),
         ]);
     }
-    table.leave(&[4, 3]).cut(&[5, 1]).print()
+    table.under(&[5, 4, 3]).cut(&[1]).print()
 }
 
 /// Each says what became of it: what was not done is a failure.

@@ -1,10 +1,10 @@
 //! `once drain`
 
 use clap::Args;
-use once::api::contract::{self, DrainDone, DrainResult, Progress};
+use once::api::contract::{self, DrainDone, DrainResult, Progress, RefusedInfo};
 use serde::Serialize;
 
-use super::move_to;
+use super::{grants, move_to};
 use crate::context::{Context, ended, not_running};
 use crate::failure::{Done, Exit};
 use crate::ui;
@@ -15,9 +15,11 @@ use crate::ui;
 ///
 /// Safe to interrupt: what has begun goes on by itself, and the same command goes on with the rest. Lists what cannot go, and
 /// why. What this kernel follows at others, the other kernel follows in its place, if it lets this one move every object there.
+/// Its peers, and the rights that it gives on itself or on a component, do not go along: in the end each is listed with the command that
+/// gives it again there.
 ///
 /// Waits until everything is there; exits with 3 if something cannot go, with 4 if nothing arrived for as long as --timeout
-/// says, with 1 if it was cancelled. With --json each step of progress is a line of its own, {"progress": …}, before the
+/// says, with 1 if it was cancelled. --dry-run asks the other kernel, if it can be reached, and moves nothing. With --json each step of progress is a line of its own, {"progress": …}, before the
 /// answer.
 #[derive(Debug, Args)]
 pub struct Drain {
@@ -27,7 +29,7 @@ pub struct Drain {
     /// End it: what is not handed over stays here
     #[arg(long)]
     cancel: bool,
-    /// Only say what would go, and whose rights would stay behind
+    /// Only say what would go, what the other kernel would not take and why, and whose rights would stay behind
     #[arg(long, conflicts_with = "cancel")]
     dry_run: bool,
     /// Rights on this kernel or on a component, as far as they reach the objects, become rights on each object and go along
@@ -98,6 +100,7 @@ async fn cancel(context: &Context, to: Option<String>) -> Done {
 
 fn exit(answer: &DrainResult) -> Exit {
     match answer {
+        DrainResult::Plan(plan) if plan.stuck_count > 0 => Exit::REFUSED,
         DrainResult::Plan(_) => Exit::DONE,
         DrainResult::Done(done) if done.complete => Exit::DONE,
         DrainResult::Done(done) if done.cancelled => Exit::FAILED,
@@ -113,6 +116,8 @@ fn print(answer: &DrainResult) -> Done<()> {
             let to = ui::shown(&plan.to);
             let (moves, shares) = (counted(plan.moves, "object"), counted(plan.shares, "scenario"));
             ui::print(&format!("{moves} would move to {to}, {shares} would be shared"))?;
+            move_to::unasked(plan.unasked.as_deref(), &to)?;
+            stuck("would not go:", &plan.stuck, plan.stuck_count)?;
             if !plan.follows.is_empty() {
                 let objects = counted(plan.follows.len(), "object");
                 ui::print(&format!(
@@ -127,10 +132,11 @@ fn print(answer: &DrainResult) -> Done<()> {
             ui::print(&format!("{moved} moved to {to}, {shared} shared"))?;
             move_to::left(done.left)?;
             unfinished(done, &to)?;
-            stuck(done)?;
+            stuck("cannot go:", &done.stuck, done.stuck_count)?;
             follows(done, &to)?;
             move_to::carried(done.carried)?;
-            move_to::loses(&done.loses, "the objects", false)
+            move_to::loses(&done.loses, "the objects", false)?;
+            stays_behind(done, &to)
         }
     }
 }
@@ -152,23 +158,46 @@ fn unfinished(done: &DrainDone, to: &str) -> Done<()> {
     }
 }
 
-fn stuck(done: &DrainDone) -> Done<()> {
-    if done.stuck_count == 0 {
+fn stuck(what: &str, stuck: &[RefusedInfo], count: usize) -> Done<()> {
+    if count == 0 {
         return Ok(());
     }
-    ui::print(&format!("{} cannot go:", ui::count(done.stuck_count as u64, "object")))?;
-    for (at, one) in done.stuck.iter().enumerate() {
+    ui::print(&format!("{} {what}", ui::count(count as u64, "object")))?;
+    for (at, one) in stuck.iter().enumerate() {
         ui::print(&format!("  {}", ui::capped(&one.message, 400)))?;
         // What helps several in a row is said once, behind the last of them.
-        let is_last = done.stuck.get(at + 1).is_none_or(|next| next.hint != one.hint);
+        let is_last = stuck.get(at + 1).is_none_or(|next| next.hint != one.hint);
         if let Some(hint) = one.hint.as_ref().filter(|_| is_last) {
             ui::print(&format!("    {}", ui::pasted(&ui::capped(hint, 400))))?;
         }
     }
-    match done.stuck_count.saturating_sub(done.stuck.len()) {
+    match count.saturating_sub(stuck.len()) {
         0 => Ok(()),
         more => ui::print(&format!("  and {} more", ui::number(more as u64))),
     }
+}
+
+/// What no object takes along: peers and rights of this kernel, each with the command that gives it again.
+fn stays_behind(done: &DrainDone, to: &str) -> Done<()> {
+    if !done.peers.is_empty() {
+        ui::print(&format!(
+            "{to} does not know the other peers of this kernel; say there, for each that is still wanted (and they add {to}):"
+        ))?;
+        for one in &done.peers {
+            let at: String =
+                one.addresses.iter().map(|at| format!(" --at {}", ui::word(&ui::capped(at, 400)))).collect();
+            let name = match one.peer.as_str() {
+                "" => String::new(),
+                name => format!(" --name {}", ui::word(&ui::shown(name))),
+            };
+            ui::print(&format!("  once peers add {}{name}{at}", ui::shown(&one.kernel)))?;
+        }
+    }
+    if !done.rights.is_empty() {
+        ui::print(&format!("{to} grants none of these rights; say there, for each that is still wanted:"))?;
+        done.rights.iter().try_for_each(|right| ui::print(&format!("  {}", grants::again(right))))?;
+    }
+    Ok(())
 }
 
 fn follows(done: &DrainDone, to: &str) -> Done<()> {

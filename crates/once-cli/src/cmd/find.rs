@@ -210,7 +210,7 @@ struct Shown {
 impl Shown {
     fn new(json: bool, quiet: bool, several: bool, left: u64) -> Done<Self> {
         let mut table = ui::Table::new(["OBJECT", "NAME", "COMPONENT", "HOME", "CHANGED", "AT"]);
-        table.leave(&[5, 4, 3, 2]).cut(&[1, 2]);
+        table.leave(&[4, 3]).under(&[2, 5, 1]).cut(&[2]);
         let mut paper = ui::Printer::new();
         if json {
             paper.text("{\"objects\":[")?;
@@ -252,16 +252,16 @@ impl Shown {
         }
         let home = match (&found.home, &found.home_name) {
             (Some(home), _) if *home == page.kernel && !self.several => "here".to_owned(),
-            (Some(_), Some(name)) => ui::capped(name, 16),
+            (Some(_), Some(name)) => ui::cell(name, 80),
             _ => "-".to_owned(),
         };
         self.table.row([
             ui::shown(&found.uuid),
-            found.name.as_deref().map_or_else(|| "-".to_owned(), ui::shown),
-            ui::shown(format!("{} {}", found.component, found.version).trim()),
+            found.name.as_deref().map_or_else(|| "-".to_owned(), |name| ui::cell(name, 400)),
+            ui::cell(format!("{} {}", found.component, found.version).trim(), 80),
             home,
             ui::since(found.changed_ms),
-            ui::capped(&page.kernel_name, 16),
+            ui::cell(&page.kernel_name, 80),
         ]);
         Ok(())
     }

@@ -35,8 +35,8 @@ impl Follow {
 /// The petname where there is one.
 fn peer(row: &FollowInfo) -> String {
     match row.name.as_str() {
-        "" => ui::short(&row.peer),
-        name => ui::shown(name),
+        "" => ui::kernel(&row.peer),
+        name => ui::cell(name, 80),
     }
 }
 
@@ -56,7 +56,7 @@ async fn print(context: &Context) -> Done {
         };
         add(following, "from");
         add(followers, "to");
-        table.print()
+        table.under(&[2]).print()
     })?;
     Ok(Exit::DONE)
 }

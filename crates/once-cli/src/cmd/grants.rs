@@ -2,6 +2,7 @@
 
 use clap::Args;
 use once::api::contract::{self, GrantInfo, GrantScope, Right};
+use once::model::ior::{Ior, OnceIor};
 
 use crate::context::Context;
 use crate::failure::{Done, Exit};
@@ -34,7 +35,7 @@ impl Grants {
                     },
                 ]);
             }
-            table.print()
+            table.under(&[2, 1, 3]).print()
         })?;
         Ok(Exit::DONE)
     }
@@ -52,11 +53,11 @@ fn who(grant: &GrantInfo) -> String {
 /// A petname as it is, a kernel id shortened.
 fn peer(name: &str) -> String {
     const KERNEL_ID_CHARS: usize = 52;
-    if name.len() == KERNEL_ID_CHARS { ui::short(name) } else { ui::shown(name) }
+    if name.len() == KERNEL_ID_CHARS { ui::kernel(name) } else { ui::cell(name, 80) }
 }
 
 pub fn right(grant: &GrantInfo) -> String {
-    let only: Vec<_> = grant.actions.iter().flatten().map(|name| ui::shown(name)).collect();
+    let only: Vec<_> = grant.actions.iter().flatten().map(|name| ui::cell(name, 80)).collect();
     let right = match grant.right {
         Right::Share => "share",
         Right::Read => "read",
@@ -71,8 +72,48 @@ pub fn scope(grant: &GrantInfo) -> String {
     let named = |name: &Option<String>| name.clone().unwrap_or_default();
     match grant.scope {
         GrantScope::Object => ui::key(&named(&grant.object)),
-        GrantScope::Component => format!("every {}", ui::shown(&named(&grant.component))),
+        GrantScope::Component => format!("every {}", ui::cell(&named(&grant.component), 80)),
         GrantScope::All if grant.right == Right::Share => "this kernel".to_owned(),
         GrantScope::All => "everything".to_owned(),
     }
+}
+
+/// An object that lives elsewhere, as another kernel can be told of it.
+fn reference(key: &str, home: &str) -> String {
+    let written = || {
+        let (uuid, lineage) = key.split_once('#')?;
+        let (home, lineage) = (home.parse().ok()?, lineage.parse().ok()?);
+        let parts = OnceIor { home: Some(home), lineage: Some(lineage), ..OnceIor::new(uuid.parse().ok()?) };
+        Some(Ior::once(&parts).ok()?.as_str().to_owned())
+    };
+    written().unwrap_or_else(|| key.to_owned())
+}
+
+/// The command that gives the same right on another kernel. How long it still holds is said in whole seconds.
+pub fn again(grant: &GrantInfo) -> String {
+    let right = match grant.right {
+        Right::Share => "share",
+        Right::Read => "read",
+        Right::Act => "act",
+        Right::Host => "host",
+        Right::Find => "find",
+    };
+    let mut words = vec!["once".to_owned(), "grant".to_owned()];
+    match &grant.to_object {
+        // The reference of an object that has the right says where it lives.
+        Some(object) => {
+            words.extend([right.to_owned(), "--to-object".to_owned(), reference(object, &grant.kernel)])
+        }
+        None => words.extend([grant.kernel.clone(), right.to_owned()]),
+    }
+    words.extend(grant.component.iter().flat_map(|name| ["--component".to_owned(), name.clone()]));
+    words.extend(grant.object.iter().flat_map(|key| ["--object".to_owned(), key.clone()]));
+    words.extend(grant.actions.iter().flatten().flat_map(|name| ["--action".to_owned(), name.clone()]));
+    if let Some(at_ms) = grant.expires_ms {
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+        let left_s = u128::from(at_ms).saturating_sub(now.as_millis()) / 1000;
+        words.extend(["--expires".to_owned(), format!("{}s", left_s.max(1))]);
+    }
+    let words: Vec<_> = words.iter().map(|word| ui::word(&ui::capped(word, 400))).collect();
+    words.join(" ")
 }

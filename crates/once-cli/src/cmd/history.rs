@@ -23,8 +23,8 @@ const PAGE_ENTRIES: usize = 1000;
 /// (`once up --told`). Results are kept whole until the kernel that asked has them, which keeps them for a long time: `once outcome`
 /// there prints them.
 ///
-/// Exits with 5 if the chain of hashes is broken. On a narrow terminal long cells are cut, then columns go, in this order:
-/// REVISION, WHEN, WHO. In a pipe and with --json all is there.
+/// Exits with 5 if the chain of hashes is broken. Where a terminal is too narrow, long actions are cut, then REVISION goes, then
+/// RESULT and WHO stand below each row. In a pipe and with --json all is there.
 #[derive(Debug, Args)]
 pub struct History {
     /// The object whose history is listed
@@ -136,28 +136,28 @@ fn print(entries: &[EntryInfo]) -> Done<()> {
         table.row([
             entry.number.to_string(),
             when.strip_suffix(" UTC").unwrap_or(&when).to_owned(),
-            ui::capped(&entry.origin_name, WHO_MAX_CHARS),
+            ui::cell(&entry.origin_name, WHO_MAX_CHARS),
             action(entry),
             outcome(entry),
             entry.revision.to_string(),
         ]);
     }
-    table.right(0).right(5).leave(&[5, 1, 2]).cut(&[3, 4]).print()
+    table.right(0).right(5).leave(&[5]).under(&[4, 2]).cut(&[3]).print()
 }
 
 /// Longest name of a kernel in the table, in characters.
-const WHO_MAX_CHARS: usize = 16;
+const WHO_MAX_CHARS: usize = 80;
 
-/// Longest arguments, and longest result, in the table, in characters.
-const SHOWN_MAX_CHARS: usize = 40;
+/// Longest arguments, and longest result, in the table on a terminal, in characters.
+const SHOWN_MAX_CHARS: usize = 400;
 
 /// What was asked. Of what is long over only the id is kept.
 fn action(entry: &EntryInfo) -> String {
     match (&entry.name, entry.arguments_text.as_deref()) {
         (None, _) => entry.id.to_string(),
-        (Some(name), None | Some("" | "null")) => ui::shown(name),
+        (Some(name), None | Some("" | "null")) => ui::cell(name, 80),
         (Some(name), Some(arguments)) => {
-            format!("{}({})", ui::shown(name), ui::capped(arguments, SHOWN_MAX_CHARS))
+            format!("{}({})", ui::cell(name, 80), ui::cell(arguments, SHOWN_MAX_CHARS))
         }
     }
 }
@@ -167,9 +167,9 @@ fn outcome(entry: &EntryInfo) -> String {
         (None, ..) => "-".to_owned(),
         (Some(status), Some(code), _) => format!("{}: {}", ui::shown(status), ui::shown(code)),
         (Some(status), None, None | Some("" | "null")) => ui::shown(status),
-        (Some(status), None, Some(result)) if status == "done" => ui::capped(result, SHOWN_MAX_CHARS),
+        (Some(status), None, Some(result)) if status == "done" => ui::cell(result, SHOWN_MAX_CHARS),
         (Some(status), None, Some(result)) => {
-            format!("{}: {}", ui::shown(status), ui::capped(result, SHOWN_MAX_CHARS))
+            format!("{}: {}", ui::shown(status), ui::cell(result, SHOWN_MAX_CHARS))
         }
     }
 }

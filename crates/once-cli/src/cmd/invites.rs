@@ -22,7 +22,7 @@ enum Command {
     List,
     /// Take one back that nobody has used: its ticket admits nobody any more
     Revoke {
-        /// Its id, or the beginning of it
+        /// Its petname, its id, or the beginning of that
         invite: String,
     },
 }
@@ -54,17 +54,17 @@ fn print(invites: &[InviteInfo]) -> Done<()> {
     let mut table = ui::Table::new(["INVITE", "PETNAME", "STATE", "EXPIRES"]);
     for invite in invites {
         let state = match (&invite.used_by_name, invite.state) {
-            (Some(by), _) => format!("used by {}", ui::shown(by)),
+            (Some(by), _) => format!("used by {}", ui::cell(by, 80)),
             (None, InviteState::Open) => "open".to_owned(),
             (None, InviteState::Used) => "used".to_owned(),
             (None, InviteState::Expired) => "expired".to_owned(),
         };
         table.row([
             invite.id.clone(),
-            ui::shown(invite.petname.as_deref().unwrap_or_default()),
+            ui::cell(invite.petname.as_deref().unwrap_or_default(), 80),
             state,
             ui::since(invite.expires_ms),
         ]);
     }
-    table.print()
+    table.under(&[2, 1]).print()
 }

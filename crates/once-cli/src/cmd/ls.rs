@@ -13,7 +13,8 @@ const PAGE_OBJECTS: u64 = 1000;
 
 /// List the objects on this kernel
 ///
-/// On a narrow terminal long names are cut, then columns go, in this order: SIZE, REVISION, HOME, STATE, COMPONENT, NAME. In a pipe and with --json all is there.
+/// Where a terminal is too narrow, long components are cut, then SIZE, REVISION and HOME go, then COMPONENT and NAME stand below
+/// each row. In a pipe and with --json all is there.
 #[derive(Debug, Args)]
 pub struct Ls {
     /// Only objects of this component
@@ -82,7 +83,7 @@ impl Ls {
             paper.text("{\"objects\":[")?;
         }
         let mut table = ui::Table::new(["OBJECT", "NAME", "STATE", "REVISION", "SIZE", "HOME", "COMPONENT"]);
-        table.right(3).right(4).leave(&[4, 3, 5, 2, 6, 1]).cut(&[1, 6]);
+        table.right(3).right(4).leave(&[4, 3, 5]).under(&[6, 1]).cut(&[6]);
         let (mut listed, mut after) = (0, self.after.clone());
         loop {
             let left =
@@ -171,18 +172,18 @@ fn rows(table: &mut ui::Table, objects: &[ObjectInfo]) {
         };
         let home = match (object.state, object.home_name.as_deref(), object.home.as_deref()) {
             (ObjectState::Home, ..) => "here".to_owned(),
-            (_, Some(name), _) if !name.is_empty() => ui::capped(name, 16),
-            (.., Some(id)) => ui::short(id),
+            (_, Some(name), _) if !name.is_empty() => ui::cell(name, 80),
+            (.., Some(id)) => ui::kernel(id),
             _ => "-".to_owned(),
         };
         let revision = match object.state {
             ObjectState::Unclaimed => "-".to_owned(),
             ObjectState::Home | ObjectState::Replica => object.revision.to_string(),
         };
-        let component = format!("{} {}", ui::shown(&object.component), ui::shown(&object.version));
+        let component = format!("{} {}", ui::cell(&object.component, 80), ui::cell(&object.version, 80));
         let (size, component) = (ui::bytes(object.size), component.trim().to_owned());
         let name = object.name.as_deref().filter(|name| !name.is_empty());
-        let name = name.map_or_else(|| "-".to_owned(), ui::shown);
+        let name = name.map_or_else(|| "-".to_owned(), |name| ui::cell(name, 400));
         table.row([key, name, state.to_owned(), revision, size, home, component]);
     }
 }

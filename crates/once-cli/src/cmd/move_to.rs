@@ -31,7 +31,7 @@ pub struct Move {
     /// All objects that have their home here
     #[arg(long, conflicts_with = "objects")]
     all: bool,
-    /// Only say what would move, and whose rights would stay behind
+    /// Only say what would move, what the other kernel would not take and why, and whose rights would stay behind
     #[arg(long)]
     dry_run: bool,
     /// Rights on this kernel or on a component, as far as they reach the objects, become rights on each object and go along
@@ -85,6 +85,13 @@ impl Move {
     }
 }
 
+/// The other kernel did not say what it would take.
+pub(super) fn unasked(why: Option<&str>, to: &str) -> Done<()> {
+    why.map_or(Ok(()), |why| {
+        ui::print(&format!("{to} was not asked whether it takes them: {}", ui::capped(why, 400)))
+    })
+}
+
 /// What was given up: calls that nobody waited for.
 pub(super) fn left(calls: usize) -> Done<()> {
     match calls {
@@ -124,6 +131,7 @@ pub(super) fn loses(grants: &[GrantInfo], whom: &str, is_dry: bool) -> Done<()> 
 
 fn exit(answer: &MoveResult, wait: bool) -> Exit {
     match answer {
+        MoveResult::Plan(plan) if !plan.refused.is_empty() => Exit::REFUSED,
         MoveResult::Done(done) if !done.refused.is_empty() => Exit::REFUSED,
         MoveResult::Done(done) if done.waiting > 0 && wait => Exit::UNREACHABLE,
         _ => Exit::DONE,
@@ -135,6 +143,15 @@ fn print(answer: &MoveResult, to: &str, wait: bool) -> Done<()> {
         MoveResult::Plan(plan) => {
             let objects = ui::count(plan.objects.len() as u64, "object");
             ui::print(&format!("{objects} would move to {to}"))?;
+            unasked(plan.unasked.as_deref(), to)?;
+            if !plan.refused.is_empty() {
+                ui::print(&format!("{} would not:", ui::count(plan.refused.len() as u64, "object")))?;
+                plan.refused.iter().try_for_each(|one| {
+                    ui::print(&format!("  {}", ui::capped(&one.message, 400)))?;
+                    let hint = one.hint.as_deref().map(|hint| ui::pasted(&ui::capped(hint, 400)));
+                    hint.map_or(Ok(()), |hint| ui::print(&format!("    {hint}")))
+                })?;
+            }
             loses(&plan.loses, "them", true)
         }
         MoveResult::Done(done) => print_done(done, to, wait),

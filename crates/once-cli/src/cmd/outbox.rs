@@ -14,7 +14,8 @@ use crate::ui;
 ///
 /// `once dead-letters` lists what of it waits too long, or does not go on by itself.
 ///
-/// On a narrow terminal columns go: of actions ON, then SINCE; of work FOR, then SINCE. In a pipe and with --json all is there.
+/// Where a terminal is too narrow, NOTE and ON stand below each action, FOR below each piece of work, LAST ERROR below each peer.
+/// In a pipe and with --json all is there.
 #[derive(Debug, Args)]
 pub struct Outbox {
     #[command(subcommand)]
@@ -102,7 +103,7 @@ fn shares(owed: &[OwedInfo]) -> Done<()> {
     let mut table = ui::Table::new(["PEER", "OWED", "OLDEST"]);
     for row in owed {
         let oldest = row.oldest_ms.map_or_else(|| "-".to_owned(), ui::since);
-        table.row([ui::shown(&row.reach.peer), ui::number(row.rows), oldest]);
+        table.row([ui::cell(&row.reach.peer, 80), ui::number(row.rows), oldest]);
     }
     table.right(1).print()?;
     for transfer in owed.iter().flat_map(|row| &row.transfers) {
@@ -116,15 +117,15 @@ fn actions(acts: &[WaitingInfo]) -> Done<()> {
     let mut table = ui::Table::new(["AT", "ACTION", "ON", "SINCE", "ID", "NOTE"]);
     for act in acts {
         table.row([
-            ui::shown(&act.reach.peer),
-            ui::shown(&act.name),
+            ui::cell(&act.reach.peer, 80),
+            ui::cell(&act.name, 80),
             ui::key(&act.object),
             ui::since(act.since_ms),
             act.id.to_string(),
             note(act),
         ]);
     }
-    table.leave(&[2, 3]).print()
+    table.under(&[5, 2, 0]).cut(&[1]).print()
 }
 
 /// What is special about an action.
@@ -133,7 +134,7 @@ fn note(act: &WaitingInfo) -> String {
     match (act.void.as_deref(), act.deadline_ms) {
         (Some("cancelled"), _) => notes.push("taken back".to_owned()),
         (Some("expired"), _) => notes.push("its time is up".to_owned()),
-        (Some(why), _) => notes.push(ui::shown(why)),
+        (Some(why), _) => notes.push(ui::cell(why, 80)),
         (None, Some(at_ms)) => notes.push(format!("deadline {}", ui::since(at_ms))),
         (None, None) => {}
     }
@@ -152,14 +153,14 @@ fn outside(work: &[WorkInfo]) -> Done<()> {
     for row in work {
         let state = if row.done_here { "under way" } else { "nobody here does it" };
         table.row([
-            ui::shown(&row.name),
+            ui::cell(&row.name, 80),
             ui::key(&row.object),
             ui::since(row.since_ms),
             row.id.to_string(),
             state.to_owned(),
         ]);
     }
-    table.leave(&[1, 2]).print()
+    table.under(&[1, 4]).cut(&[0]).print()
 }
 
 /// How it stands with the peers that something waits for: each once.
@@ -172,9 +173,9 @@ fn ways<'a>(rows: impl Iterator<Item = &'a ReachInfo>) -> Done<()> {
             (_, None) => "this kernel is not running",
             _ => "not connected",
         };
-        let error = row.last_error.as_ref().map_or_else(|| "-".to_owned(), |error| ui::capped(error, 120));
+        let error = row.last_error.as_ref().map_or_else(|| "-".to_owned(), |error| ui::cell(error, 400));
         let tries = row.tries.map_or_else(|| "-".to_owned(), ui::number);
-        table.row([ui::shown(&row.peer), state.to_owned(), tries, error]);
+        table.row([ui::cell(&row.peer, 80), state.to_owned(), tries, error]);
     }
-    if told.is_empty() { Ok(()) } else { table.right(2).print() }
+    if told.is_empty() { Ok(()) } else { table.right(2).under(&[3]).print() }
 }

@@ -11,8 +11,8 @@ use crate::ui;
 
 /// List the kernels known here; add, remove or rename one
 ///
-/// On a narrow terminal columns go, in this order: ADDRESSES, STORED HERE, RTT, KERNEL, OWED. In a pipe and with --json all
-/// is there.
+/// Where a terminal is too narrow, CAME BY and STORED HERE go, then ADDRESSES and STATE stand below each row. In a pipe and with
+/// --json all is there.
 #[derive(Debug, Args)]
 pub struct Peers {
     #[command(subcommand)]
@@ -124,11 +124,11 @@ async fn print(context: &Context) -> Done<()> {
         let mut table =
             ui::Table::new(["PEER", "KERNEL", "STATE", "RTT", "OWED", "STORED HERE", "CAME BY", "ADDRESSES"]);
         for peer in peers {
-            let addresses: Vec<_> = peer.addresses.iter().map(|address| ui::shown(address)).collect();
+            let addresses: Vec<_> = peer.addresses.iter().map(|address| ui::cell(address, 80)).collect();
             let stored = ui::bytes(peer.stored_bytes);
             table.row([
                 ui::peer_name(peer),
-                ui::short(&peer.kernel),
+                ui::kernel(&peer.kernel),
                 state(peer),
                 peer.rtt_us.map_or("-".to_owned(), ui::duration_us),
                 ui::number(peer.owed),
@@ -137,7 +137,7 @@ async fn print(context: &Context) -> Done<()> {
                 addresses.join(" "),
             ]);
         }
-        table.right(4).leave(&[6, 5, 3, 1, 4]).print()
+        table.right(4).leave(&[6, 5]).under(&[7, 2]).print()
     })
 }
 
@@ -150,6 +150,6 @@ fn state(peer: &PeerInfo) -> String {
         (PeerStatus::Joining, ..) => "joining".to_owned(),
         (PeerStatus::Host, _, None) => "visited, not connected".to_owned(),
         (_, _, None) => "not connected".to_owned(),
-        (_, _, Some(error)) => format!("not connected: {}", ui::capped(error, 60)),
+        (_, _, Some(error)) => format!("not connected: {}", ui::cell(error, 400)),
     }
 }

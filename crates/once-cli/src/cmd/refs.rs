@@ -26,9 +26,13 @@ impl Refs {
             }
             let mut table = ui::Table::new(["HERE", "PLACE", "TARGET"]);
             for reference in references {
-                table.row([here(reference), ui::shown(&reference.path), ui::capped(&reference.target, 400)]);
+                table.row([
+                    here(reference),
+                    ui::cell(&reference.path, 400),
+                    ui::cell(&reference.target, 400),
+                ]);
             }
-            table.leave(&[1]).print()?;
+            table.under(&[1, 2]).print()?;
             if answer.truncated {
                 ui::say("There are more: only so many are read from one scenario.");
             }

@@ -19,8 +19,10 @@ pub use hint::{called, pasted, word};
 pub use paint::Paint;
 pub use progress::Bar;
 pub use table::Table;
-pub use text::{capped, document, key, shown, shown_path};
-pub use units::{bytes, count, duration_us, number, parse_bytes, parse_ms, parse_since, short, since, utc};
+pub use text::{capped, cell, document, key, shown, shown_path};
+pub use units::{
+    bytes, count, duration_us, kernel, number, parse_bytes, parse_ms, parse_since, short, since, utc,
+};
 
 use crate::failure::{Done, Failure};
 

@@ -1,8 +1,16 @@
 //! Tables without lines: columns that line up, for people and for `awk` alike.
 //!
-//! On a terminal a table fits its width: long cells of some columns are shortened, then columns go, in the order that the
-//! command states, then what is widest is cut.
+//! On a terminal a table fits its width, by one rule for all commands. Each command says what its columns bear:
+//!
+//! 1. long cells of the columns of [`Table::cut`] are shortened, whose beginning says most of what they have to say;
+//! 2. the columns of [`Table::leave`] go, the least important ones, and a line on stderr names them;
+//! 3. the columns of [`Table::under`], which decide, are never cut: what is too long for its place stands whole below its row, and
+//!    where there is no place for a column, all of it does;
+//! 4. only where a terminal is narrower than what is left, the widest column is cut.
+//!
 //! In a pipe nothing goes and nothing is cut. Whoever wants everything asks for `--json`.
+
+use std::io::IsTerminal;
 
 use comfy_table::{CellAlignment, ColumnConstraint, ContentArrangement, Row, Width, presets};
 
@@ -16,26 +24,54 @@ const GAP: u16 = 2;
 const CUT_MIN: u16 = 8;
 
 /// A long cell is not shortened to less than this before columns go.
-const CELL_MIN: u16 = 16;
+const CELL_MIN: u16 = 12;
+
+/// A column of what decides is no narrower than this: else all of it stands below the rows.
+const PLACE_MIN: u16 = 16;
+
+/// What stands below a row begins so far from the left.
+const INDENT: u16 = 4;
+
+/// A terminal that does not say how wide it is.
+const USUAL_WIDTH: u16 = 80;
+
+/// How wide the terminal is; nothing where stdout is none.
+fn terminal() -> Option<u16> {
+    let out = std::io::stdout();
+    let width =
+        || rustix::termios::tcgetwinsize(&out).ok().map(|size| size.ws_col).filter(|width| *width > 0);
+    out.is_terminal().then(|| width().unwrap_or(USUAL_WIDTH))
+}
 
 /// A table that grows by rows, and is printed as a whole or page by page.
 pub struct Table {
     titles: Vec<&'static str>,
     right: Vec<usize>,
     leaving: Vec<usize>,
+    under: Vec<usize>,
     cut: Vec<usize>,
     rows: Vec<Vec<String>>,
     /// How the first page was laid out: those that follow look the same.
     layout: Option<Layout>,
 }
 
+/// Where a column is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Place {
+    /// In the table, so wide.
+    Column(u16),
+    /// Below each row.
+    Under,
+    /// Nowhere.
+    Gone,
+}
+
 /// Columns that are shown, and how wide they are.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Layout {
-    /// Of each column; nothing for one that has gone.
-    widths: Vec<Option<u16>>,
-    /// Whether it fits a terminal: what is wider is cut.
-    fits: bool,
+    places: Vec<Place>,
+    /// Of the terminal; nothing where all is shown as wide as it is.
+    room: Option<u16>,
 }
 
 impl Table {
@@ -45,6 +81,7 @@ impl Table {
             titles: titles.to_vec(),
             right: Vec::new(),
             leaving: Vec::new(),
+            under: Vec::new(),
             cut: Vec::new(),
             rows: Vec::new(),
             layout: None,
@@ -63,13 +100,19 @@ impl Table {
         self
     }
 
+    /// The columns that decide: where there is no room for them, they stand whole below each row, the first of these first.
+    pub fn under(&mut self, columns: &[usize]) -> &mut Self {
+        self.under = columns.to_vec();
+        self
+    }
+
     /// The columns whose long cells are shortened before any column goes.
     pub fn cut(&mut self, columns: &[usize]) -> &mut Self {
         self.cut = columns.to_vec();
         self
     }
 
-    /// One more row. Foreign texts must have been through [`super::shown`].
+    /// One more row. Foreign texts must have been through [`super::shown`] or [`super::cell`].
     pub fn row<const N: usize>(&mut self, cells: [String; N]) {
         self.rows.push(cells.to_vec());
     }
@@ -85,8 +128,7 @@ impl Table {
 
     /// Prints the rows so far, the first time with the titles, and forgets them.
     pub fn page(&mut self, printer: &mut Printer) -> Done<()> {
-        let terminal = comfy_table::Table::new().width();
-        for line in self.lines(terminal) {
+        for line in self.lines(terminal()) {
             printer.line(&line)?;
         }
         self.rows.clear();
@@ -96,7 +138,7 @@ impl Table {
     /// Says on stderr which columns have gone, if any have.
     pub fn say_what_went(&self) {
         let Some(layout) = &self.layout else { return };
-        let gone = self.titles.iter().zip(&layout.widths).filter(|(_, width)| width.is_none());
+        let gone = self.titles.iter().zip(&layout.places).filter(|(_, place)| **place == Place::Gone);
         let gone: Vec<_> = gone.map(|(title, _)| *title).collect();
         if !gone.is_empty() {
             let text = format!("no room for {}: --json shows all", gone.join(", "));
@@ -114,62 +156,143 @@ impl Table {
         }
         let first = self.layout.is_none();
         let wanted = table.column_max_content_widths();
-        let layout =
-            self.layout.get_or_insert_with(|| Layout::of(&wanted, &self.cut, &self.leaving, terminal));
+        if first {
+            self.layout = Some(self.laid_out(&wanted, terminal));
+        }
+        let Some(layout) = self.layout.clone() else { return Vec::new() };
         layout.apply(&mut table, &wanted);
         for column in &self.right {
             if let Some(column) = table.column_mut(*column) {
                 column.set_cell_alignment(CellAlignment::Right);
             }
         }
-        let lines = table.lines().skip(usize::from(!first));
-        lines.map(|line| line.strip_prefix(' ').unwrap_or(&line).trim_end().to_owned()).collect()
+        let line = |line: String| line.strip_prefix(' ').unwrap_or(&line).trim_end().to_owned();
+        let mut lines = table.lines().map(line);
+        let mut shown: Vec<String> = lines.next().into_iter().filter(|_| first).collect();
+        for (line, cells) in lines.zip(&self.rows) {
+            shown.push(line);
+            shown.extend(self.below(&layout, cells));
+        }
+        shown
+    }
+
+    /// What stands below a row: the columns that have no place in it, and what is too long for its place.
+    fn below(&self, layout: &Layout, cells: &[String]) -> Vec<String> {
+        let Some(room) = layout.room else { return Vec::new() };
+        let is_below = |at: usize, cell: &str| match layout.places.get(at) {
+            Some(Place::Under) => !matches!(cell, "" | "-"),
+            Some(Place::Column(width)) => self.under.contains(&at) && width_of(cell) > *width,
+            _ => false,
+        };
+        let parts = self.titles.iter().zip(cells).enumerate();
+        let parts: Vec<_> = parts
+            .filter(|(at, (_, cell))| is_below(*at, cell))
+            .map(|(_, (title, cell))| format!("{} {cell}", title.to_lowercase()).trim_start().to_owned())
+            .collect();
+        folded(&parts, room)
+    }
+
+    fn laid_out(&self, wanted: &[u16], terminal: Option<u16>) -> Layout {
+        let mut places: Vec<_> = wanted.iter().map(|width| Place::Column(*width)).collect();
+        let Some(terminal) = terminal else { return Layout { places, room: None } };
+        let going = self.leaving.iter().map(|at| (*at, Place::Gone));
+        let mut going = going.chain(self.under.iter().map(|at| (*at, Place::Under)));
+        let long: Vec<_> = self.cut.iter().chain(&self.under).copied().collect();
+        for step in 0.. {
+            // A long cell says most of what it has to say with its beginning; a column that has gone says nothing.
+            let mut cut = places.clone();
+            shrink(&mut cut, &self.cut, CELL_MIN, terminal);
+            if overhang(&cut, terminal) > 0 && step >= self.leaving.len() {
+                cut.clone_from(&places);
+                shrink(&mut cut, &long, PLACE_MIN, terminal);
+            }
+            if overhang(&cut, terminal) == 0 {
+                return Layout { places: cut, room: Some(terminal) };
+            }
+            let Some((at, to)) = going.next() else { break };
+            if let Some(place) = places.get_mut(at) {
+                *place = to;
+            }
+        }
+        let all: Vec<_> = (0..places.len()).collect();
+        shrink(&mut places, &self.cut, CELL_MIN, terminal);
+        shrink(&mut places, &all, CUT_MIN, terminal);
+        Layout { places, room: Some(terminal) }
     }
 }
 
-impl Layout {
-    fn of(wanted: &[u16], cut: &[usize], leaving: &[usize], terminal: Option<u16>) -> Self {
-        let mut widths: Vec<Option<u16>> = wanted.iter().copied().map(Some).collect();
-        let Some(room) = terminal else { return Self { widths, fits: false } };
-        let taken = |widths: &[Option<u16>]| {
-            widths.iter().flatten().map(|width| u32::from(*width) + u32::from(GAP)).sum::<u32>()
-        };
-        // The outermost halves of the gaps are not printed.
-        let room = u32::from(room) + u32::from(GAP);
-        // A long cell says most of what it has to say with its beginning; a column that has gone says nothing.
-        while taken(&widths) > room
-            && let Some(longest) =
-                cut.iter().copied().max_by_key(|column| widths.get(*column).copied().flatten())
-            && let Some(Some(width)) = widths.get_mut(longest)
-            && *width > CELL_MIN
-        {
-            *width -= 1;
-        }
-        for column in leaving {
-            if taken(&widths) <= room {
-                break;
-            }
-            if let Some(width) = widths.get_mut(*column) {
-                *width = None;
-            }
-        }
-        while taken(&widths) > room
-            && let Some(widest) = widths.iter_mut().flatten().max().filter(|width| **width > CUT_MIN)
-        {
-            *widest -= 1;
-        }
-        Self { widths, fits: true }
-    }
+/// By how much a table is wider than a terminal.
+fn overhang(places: &[Place], terminal: u16) -> u32 {
+    let width = |place: &Place| match place {
+        Place::Column(width) => u32::from(*width) + u32::from(GAP),
+        Place::Under | Place::Gone => 0,
+    };
+    // The outermost halves of the gaps are not printed.
+    places.iter().map(width).sum::<u32>().saturating_sub(u32::from(terminal) + u32::from(GAP))
+}
 
+/// Takes from the widest of some columns until the table fits, or each has only `least`.
+fn shrink(places: &mut [Place], columns: &[usize], least: u16, terminal: u16) {
+    while overhang(places, terminal) > 0 {
+        let widest = places.iter_mut().enumerate().filter_map(|(at, place)| match place {
+            Place::Column(width) if columns.contains(&at) && *width > least => Some(width),
+            _ => None,
+        });
+        match widest.max() {
+            Some(width) => *width -= 1,
+            None => return,
+        }
+    }
+}
+
+/// How many columns of a terminal a text takes.
+fn width_of(text: &str) -> u16 {
+    let mut table = comfy_table::Table::new();
+    table.add_row([text]);
+    table.column_max_content_widths().first().copied().unwrap_or_default()
+}
+
+/// Side by side where they fit, else each on lines of its own.
+fn folded(parts: &[String], room: u16) -> Vec<String> {
+    let room = room.saturating_sub(INDENT).max(CELL_MIN);
+    let indent = " ".repeat(usize::from(INDENT));
+    let mut lines: Vec<String> = Vec::new();
+    let mut is_open = false;
+    for part in parts {
+        let fits = |line: &String| width_of(line.trim_start()) + GAP + width_of(part) <= room;
+        if let Some(line) = lines.last_mut().filter(|line| is_open && fits(line)) {
+            line.push_str("  ");
+            line.push_str(part);
+            continue;
+        }
+        let wrapped = wrapped(part, room);
+        is_open = wrapped.len() == 1;
+        lines.extend(wrapped.iter().map(|line| format!("{indent}{line}")));
+    }
+    lines
+}
+
+/// Broken between words; a word that is longer than a line within.
+fn wrapped(text: &str, room: u16) -> Vec<String> {
+    let mut table = comfy_table::Table::new();
+    table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic).set_width(room);
+    table.add_row([text]);
+    if let Some(column) = table.column_mut(0) {
+        column.set_padding((0, 0));
+    }
+    table.lines().map(|line| line.trim_end().to_owned()).collect()
+}
+
+impl Layout {
     /// `wanted`: what the cells of this page take.
     fn apply(&self, table: &mut comfy_table::Table, wanted: &[u16]) {
         table.set_content_arrangement(ContentArrangement::Dynamic).set_width(u16::MAX);
-        for (at, (width, wanted)) in self.widths.iter().zip(wanted).enumerate() {
+        for (at, (place, wanted)) in self.places.iter().zip(wanted).enumerate() {
             let Some(column) = table.column_mut(at) else { continue };
-            column.set_constraint(match width {
-                None => ColumnConstraint::Hidden,
-                Some(width) => {
-                    let width = if self.fits { *width } else { *wanted.max(width) };
+            column.set_constraint(match place {
+                Place::Under | Place::Gone => ColumnConstraint::Hidden,
+                Place::Column(width) => {
+                    let width = if self.room.is_some() { *width } else { *wanted.max(width) };
                     ColumnConstraint::Absolute(Width::Fixed(width.saturating_add(GAP)))
                 }
             });
@@ -215,6 +338,78 @@ mod tests {
         table.layout = None;
         let narrow = table.lines(Some(20));
         assert_eq!(narrow.first().map(String::as_str), Some("NO  ACTION"), "only then it goes: {narrow:?}");
+    }
+
+    /// Rows whose last column says what somebody has to know.
+    fn letters() -> Table {
+        let mut table = Table::new(["ID", "WHAT", "FOR", "WHY"]);
+        table.leave(&[2]).under(&[3]).cut(&[1]);
+        table.row(["0123456789".into(), "act".into(), "bob".into(), "bob is away: no answer in 10 s".into()]);
+        table.row(["abcdefghij".into(), "share".into(), "bob".into(), "-".into()]);
+        table
+    }
+
+    #[test]
+    fn what_decides_stands_below_its_row_where_it_does_not_fit() {
+        let whole = letters().lines(Some(80));
+        assert_eq!(
+            whole.get(1).map(String::as_str),
+            Some("0123456789  act    bob  bob is away: no answer in 10 s")
+        );
+        let right = [
+            "ID          WHAT",
+            "0123456789  act",
+            "    why bob is away: no",
+            "    answer in 10 s",
+            "abcdefghij  share",
+        ];
+        assert_eq!(letters().lines(Some(26)), right);
+        for terminal in 20..80 {
+            let lines = letters().lines(Some(terminal));
+            let words = lines.join(" ").split_whitespace().collect::<Vec<_>>().join(" ");
+            assert!(words.contains("bob is away: no answer in 10 s"), "{terminal}: {lines:?}");
+            for line in lines {
+                assert!(line.chars().count() <= usize::from(terminal), "{terminal}: {line}");
+            }
+        }
+    }
+
+    /// One long cell does not take the place of all the others.
+    #[test]
+    fn what_is_too_long_for_its_place_stands_whole_below_its_row() {
+        let mut table = Table::new(["OBJECT", "NAME", "STATE"]);
+        table.under(&[1]);
+        table.row(["01234567".into(), "a name that is longer than most".into(), "home".into()]);
+        table.row(["12345678".into(), "pump 2".into(), "home".into()]);
+        let right = [
+            "OBJECT    NAME              STATE",
+            "01234567  a name that is…   home",
+            "    name a name that is longer",
+            "    than most",
+            "12345678  pump 2            home",
+        ];
+        assert_eq!(table.lines(Some(33)), right);
+    }
+
+    #[test]
+    fn what_is_short_shares_a_line_below_the_row() {
+        let mut table = Table::new(["OBJECT", "HOME", "AT", "WHY"]);
+        table.under(&[3, 2, 1]);
+        let object = "0123456789abcdefghij";
+        table.row([object.into(), "here".into(), "bob".into(), "it is away since yesterday".into()]);
+        let right = ["OBJECT", object, "    home here  at bob", "    why it is away", "    since yesterday"];
+        assert_eq!(table.lines(Some(23)), right);
+    }
+
+    #[test]
+    fn a_later_page_does_not_cut_what_decides() {
+        let mut table = letters();
+        table.lines(Some(80));
+        table.rows.clear();
+        let long = format!("bob is away: {}", "no answer ".repeat(9));
+        table.row(["0123456789".into(), "act".into(), "bob".into(), long.trim_end().to_owned()]);
+        let words = table.lines(Some(80)).join(" ").split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(words.contains(long.trim_end()), "{words}");
     }
 
     #[test]

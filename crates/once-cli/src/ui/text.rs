@@ -1,5 +1,6 @@
 //! Texts that others wrote (names in scenarios, petnames, file names) before they reach a terminal.
 
+use std::io::IsTerminal;
 use std::path::Path;
 
 /// As much of a foreign text as a table cell or a sentence bears, in characters.
@@ -22,6 +23,11 @@ pub fn capped(text: &str, max_chars: usize) -> String {
         push(&mut out, c);
     }
     out
+}
+
+/// A foreign text in a table: on a terminal no longer than that, so that one text does not fill it; in a pipe whole.
+pub fn cell(text: &str, max_chars: usize) -> String {
+    capped(text, if std::io::stdout().is_terminal() { max_chars } else { usize::MAX })
 }
 
 /// The name of an object, short: the UUID, and of lineage or hash as much as tells two of them apart.

@@ -1,5 +1,6 @@
 //! Numbers for people, and back.
 
+use std::io::IsTerminal;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::failure::{Done, Failure};
@@ -89,6 +90,11 @@ pub fn short(id: &str) -> String {
         return super::shown(id);
     }
     format!("{}…", super::shown(&id.chars().take(SHORT_CHARS).collect::<String>()))
+}
+
+/// A kernel's id in a table: short on a terminal, whole in a pipe.
+pub fn kernel(id: &str) -> String {
+    if std::io::stdout().is_terminal() { short(id) } else { super::shown(id) }
 }
 
 /// `90s`, `30m`, `12h`, `7d`, `500ms`; a number alone is seconds.

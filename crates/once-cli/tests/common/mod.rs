@@ -60,6 +60,18 @@ impl Home {
         Ran::new(args, output)
     }
 
+    /// The same on a terminal that is so wide: stdout is one, stderr is not, so that nothing is drawn over what is said.
+    pub fn on_terminal(&self, width: u16, data: &str, args: &[&str]) -> Ran {
+        let terminal = Terminal::new(width);
+        let mut command = self.command(ONCE);
+        command.arg("--data").arg(self.join(data)).args(args).stdout(terminal.end()).stderr(Stdio::piped());
+        let child = command.spawn().unwrap();
+        // This process holds its end no longer than the command: so reading comes to an end.
+        drop(command);
+        let out = terminal.read();
+        Ran::new(args, Output { stdout: out.into_bytes(), ..child.wait_with_output().unwrap() })
+    }
+
     /// A kernel that does not run.
     pub fn init(&self, data: &str) -> &Self {
         self.once(data, &["init", "--name", data, "--listen", "127.0.0.1:0"]).exits(0);
@@ -100,6 +112,39 @@ impl Home {
         let ticket = self.once("alice", &["invite", "--name", "bob"]).exits(0).out;
         self.once("bob", &["join", ticket.trim(), "--name", "alice"]).exits(0);
         (alice, bob)
+    }
+}
+
+/// A terminal without anybody in front of it.
+struct Terminal {
+    ours: std::os::fd::OwnedFd,
+    theirs: std::os::fd::OwnedFd,
+}
+
+impl Terminal {
+    fn new(width: u16) -> Self {
+        use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+        let ours = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
+        grantpt(&ours).unwrap();
+        unlockpt(&ours).unwrap();
+        let name = ptsname(&ours, Vec::new()).unwrap();
+        let theirs = fs::File::options().read(true).write(true).open(name.to_str().unwrap()).unwrap().into();
+        let size = rustix::termios::Winsize { ws_row: 40, ws_col: width, ws_xpixel: 0, ws_ypixel: 0 };
+        rustix::termios::tcsetwinsize(&theirs, size).unwrap();
+        Self { ours, theirs }
+    }
+
+    fn end(&self) -> Stdio {
+        self.theirs.try_clone().unwrap().into()
+    }
+
+    /// Everything that is printed until nobody holds the other end any more.
+    fn read(self) -> String {
+        drop(self.theirs);
+        let (mut read, mut file) = (Vec::new(), fs::File::from(self.ours));
+        // The end of it is an error on Linux (EIO).
+        let _ = std::io::Read::read_to_end(&mut file, &mut read);
+        String::from_utf8(read).unwrap().replace("\r\n", "\n")
     }
 }
 

@@ -53,7 +53,7 @@ pub(super) fn look(s: &mut Step<'_, '_>, peer: KernelId, act: &Act) -> Result<()
     let known = object::chain(s.txn, &lineage)?;
     let is_news = known.as_ref().is_none_or(|known| chain.continues(known) && chain != *known);
     if is_news && chain.verify_knowing(lineage, known.as_ref()).is_ok() {
-        object::put_chain(s.txn, &lineage, &chain)?;
+        object::learn_chain(s, &guest, &chain)?;
         s.later(Todo::Chain(guest));
     }
     Ok(())

@@ -74,6 +74,31 @@ pub struct Left {
     pub entries: u64,
     /// How many of those it has not said to have.
     pub missing: u64,
+    /// How many of these people have written down as receipts.
+    pub receipted: u64,
+}
+
+/// Of an object that is gone: what is kept here of its history, which no other kernel can have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Written {
+    /// How many entries.
+    pub entries: u64,
+    /// The number of the newest one; 0 if there is none.
+    pub newest: u64,
+    /// How many of them people have written down as receipts.
+    pub receipted: u64,
+}
+
+/// How much is kept here of an object's history, and how much of that people have written down as receipts.
+///
+/// # Errors
+/// When the store cannot be read, or a row is damaged.
+pub fn written(read: &dyn Read, key: &ObjectKey) -> Result<Written, StoreError> {
+    let all = history(read, key)?;
+    let up_to = rows::receipted(read, key)?.map_or(0, |row| row.up_to);
+    let receipted = all.iter().filter(|recorded| recorded.entry.number <= up_to).count() as u64;
+    let newest = all.last().map_or(0, |recorded| recorded.entry.number);
+    Ok(Written { entries: all.len() as u64, newest, receipted })
 }
 
 /// How much of an object's history is kept only here, as far as is known. `None` if the object lives here, or is unclaimed.
@@ -87,8 +112,10 @@ pub fn left(read: &dyn Read, me: &KernelId, key: &ObjectKey) -> Result<Option<Le
     let home = chain.home();
     let places = places(read, key, &home)?;
     let entries = places.len() as u64;
-    let missing = still_missing(read, key, &chain.certificate(), places)?.len() as u64;
-    Ok(Some(Left { home, entries, missing }))
+    let missing = still_missing(read, key, &chain.certificate(), places)?;
+    let up_to = rows::receipted(read, key)?.map_or(0, |row| row.up_to);
+    let receipted = missing.iter().filter(|place| place.number() <= up_to).count() as u64;
+    Ok(Some(Left { home, entries, missing: missing.len() as u64, receipted }))
 }
 
 /// The entries that are kept here and that this home has not recorded itself, oldest first.

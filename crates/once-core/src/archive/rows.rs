@@ -44,6 +44,18 @@ pub struct ArchivingRow {
     pub down_to: u64,
 }
 
+/// [`Table::Receipted`], at whoever recorded something: people have written it down as receipts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct ReceiptedRow {
+    /// There is a receipt of the entry of this number, and of all before it.
+    #[n(0)]
+    pub up_to: u64,
+    /// When that was said, in milliseconds since 1970.
+    #[n(1)]
+    pub at_ms: u64,
+}
+
 /// The key of an entry, in [`Table::Archive`] of the present home.
 pub(super) fn place(key: &ObjectKey, number: u64) -> Vec<u8> {
     [key.to_row().as_slice(), &number.to_be_bytes()].concat()
@@ -60,4 +72,12 @@ pub(super) fn kept(
 
 pub(super) fn archiving(rows: &dyn Read, key: &ObjectKey) -> Result<Option<ArchivingRow>, StoreError> {
     txn::get(rows, Table::Archiving, &key.to_row())
+}
+
+/// How much of what is kept here of an object's history people have written down as receipts.
+///
+/// # Errors
+/// When the store cannot be read, or the row is damaged.
+pub fn receipted(rows: &dyn Read, key: &ObjectKey) -> Result<Option<ReceiptedRow>, StoreError> {
+    txn::get(rows, Table::Receipted, &key.to_row())
 }

@@ -30,6 +30,10 @@ pub(super) fn one(
     };
     match chore {
         Chore::ForgetPeer(peer) if !is_of_peer(&peer, table, key, value) => {}
+        Chore::ForgetPeer(_) if table == Table::Outbox => {
+            share::keep_unsent(s, key, value);
+            s.txn.delete_lazily(table, key);
+        }
         Chore::ForgetObject(_) if table == Table::Timer => timer::forget(s, key, value),
         Chore::BeginLife if table == Table::Outbox => share::forget_owed(s, key)?,
         Chore::BeginLife if table == Table::Request => act::forget_request(s, key)?,

@@ -207,8 +207,10 @@ impl Step<'_, '_> {
                 let wish = moving::Wish { key, to, leave_calls, without_me };
                 return moving::begin(self, wish, wait.then_some(token));
             }
+            Command::WouldMove { key, to } => return moving::would_move(self, token, key, to),
             Command::Stay { key } => moving::stop(self, key)?,
             Command::Archive { key } => return archive::begin(self, token, key),
+            Command::Receipted { key, up_to } => archive::note(self, key, up_to)?,
             Command::GiveUp { peer, key } => share::give_up(self, peer, key)?,
             Command::Standing => Answer::Standing {
                 lanes: act::standing(&self.engine.act.waiting),

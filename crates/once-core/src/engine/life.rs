@@ -9,7 +9,7 @@ use crate::access::{self, expiry};
 use crate::chores::{self, Chore};
 use crate::share::Window;
 use crate::store::{StoreError, Table};
-use crate::{act, archive, follow, peers, share, timer};
+use crate::{act, archive, follow, moving, peers, share, timer};
 
 /// A run of the engine begins: what the last one left goes on, and every peer is dialled. Each capability on its own: what
 /// one of them cannot read holds up no other.
@@ -55,6 +55,7 @@ pub(crate) fn link_down(s: &mut Step<'_, '_>, peer: KernelId) {
 /// What clients have asked a peer for on a connection that is no more: they are told so, and ask again.
 fn unanswered(s: &mut Step<'_, '_>, peer: KernelId) {
     archive::link_down(s, peer);
+    moving::link_down(s, peer);
     follow::link_down(s, peer);
 }
 

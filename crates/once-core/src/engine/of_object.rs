@@ -61,6 +61,8 @@ pub const OF_OBJECT: &[(Table, Place)] = &[
     (Table::Revision, Place::First),
     (Table::Archive, Place::First),
     (Table::Archiving, Place::First),
+    (Table::Receipted, Place::First),
+    (Table::Unsent, Place::AfterKernel),
 ];
 
 const KINDS: [Kind; 2] = [Kind::Objects, Kind::Lanes];

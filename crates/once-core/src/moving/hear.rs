@@ -51,7 +51,7 @@ fn take(s: &mut Step<'_, '_>, peer: KernelId, lineage: Lineage, moved: &Moved) -
         return Ok(());
     }
     if known.as_ref() != Some(chain) {
-        object::put_chain(s.txn, &lineage, chain)?;
+        object::learn_chain(s, key, chain)?;
         // It may have been sealed here for that home.
         if s.engine.moving.leaving.contains_key(key) {
             s.later(Todo::Chain(*key));

@@ -24,7 +24,7 @@ use crate::refusal::{Failure, Refusal, Unmoved};
 use crate::share::{self, Debt, Kept};
 use crate::store::{Read, StoreError, Table, scan_prefix};
 use crate::txn;
-use crate::waist::{Answer, Token};
+use crate::waist::{Answer, Effect, Token};
 
 /// What people want moved, and how.
 pub(crate) struct Wish {
@@ -68,21 +68,7 @@ pub(crate) fn wants_to_go(s: &mut Step<'_, '_>, key: ObjectKey, to: KernelId) ->
 /// From here on it is about to leave.
 fn set_out(s: &mut Step<'_, '_>, wish: Wish, tokens: Vec<Token>) -> Result<(), Failure> {
     let Wish { key, to, leave_calls, without_me } = wish;
-    let head = object::living(s, &key)?;
-    if to == s.ctx.me {
-        return Err(Refusal::Myself.into());
-    }
-    if peers::peer(s.txn, &to)?.is_none() {
-        return Err(Refusal::NoPeer(to).into());
-    }
-    let key = head.header.key();
-    if s.engine.moving.leaving.contains_key(&key) {
-        return Err(Refusal::Leaving(key).into());
-    }
-    object::may_change(s, &head)?;
-    if let Some(why) = is_bound(s, &head)? {
-        return Err(Refusal::Unmoved { key, why: Box::new(why) }.into());
-    }
+    let key = may_leave(s, &key, &to)?.header.key();
     let row = LeavingRow {
         to,
         since_ms: s.ctx.now_ms,
@@ -95,15 +81,80 @@ fn set_out(s: &mut Step<'_, '_>, wish: Wish, tokens: Vec<Token>) -> Result<(), F
     s.room_on_disk()?;
     s.txn.put(Table::Leaving, &key.to_row(), &row);
     s.txn.delete(Table::Stayed, &key.to_row());
-    s.engine
-        .moving
-        .leaving
-        .insert(key, Leaving { to, leave_calls, told: false, untold: false, stage: Stage::Asking, tokens });
+    s.engine.moving.leaving.insert(key, Leaving::new(to, leave_calls, tokens));
     // Once: each look at what is about to leave would set a pause of its own.
     s.engine.peers.wanted.insert(to);
     ask(s, key)?;
     tick_later(s);
     Ok(())
+}
+
+/// The head of an object that this kernel could move to another one.
+fn may_leave(s: &mut Step<'_, '_>, key: &ObjectKey, to: &KernelId) -> Result<HeadRow, Failure> {
+    let head = object::living(s, key)?;
+    if *to == s.ctx.me {
+        return Err(Refusal::Myself.into());
+    }
+    if peers::peer(s.txn, to)?.is_none() {
+        return Err(Refusal::NoPeer(*to).into());
+    }
+    let key = head.header.key();
+    if s.engine.moving.leaving.contains_key(&key) {
+        return Err(Refusal::Leaving(key).into());
+    }
+    object::may_change(s, &head)?;
+    match is_bound(s, &head)? {
+        Some(why) => Err(Refusal::Unmoved { key, why: Box::new(why) }.into()),
+        None => Ok(head),
+    }
+}
+
+/// People ask whether an object could move to another kernel: that is asked, and nothing begins.
+pub(crate) fn would_move(
+    s: &mut Step<'_, '_>,
+    token: Token,
+    key: ObjectKey,
+    to: KernelId,
+) -> Result<Option<Answer>, Failure> {
+    let head = may_leave(s, &key, &to)?;
+    let key = head.header.key();
+    let Some(conn) = connection(s, &to) else { return Err(Refusal::NotConnected(to).into()) };
+    let Some(asked) = question(s, head) else {
+        return Err(Refusal::Unmoved { key, why: Box::new(Unmoved::Unclaimed) }.into());
+    };
+    let asks = s.engine.moving.asks.entry((to, key)).or_default();
+    asks.certificate = Some(asked.certificate);
+    asks.tokens.push(token);
+    s.out.send(to, conn, Frame::Ahead(asked));
+    Ok(None)
+}
+
+/// The receiver has said so to those who only ask.
+fn told_who_asks(s: &mut Step<'_, '_>, peer: KernelId, said: &Welcome) {
+    let place = (peer, said.key);
+    if s.engine.moving.asks.get(&place).is_none_or(|asks| asks.certificate != Some(said.certificate)) {
+        return;
+    }
+    let reply = match said.code {
+        None => Ok(Answer::Welcome),
+        Some(code) => Err(Refusal::Unmoved { key: said.key, why: Box::new(Unmoved::Unwelcome(code)) }),
+    };
+    answer_asks(s, &place, &reply);
+}
+
+fn answer_asks(s: &mut Step<'_, '_>, place: &(KernelId, ObjectKey), reply: &Result<Answer, Refusal>) {
+    for token in s.engine.moving.asks.remove(place).unwrap_or_default().tokens {
+        s.out.push(Effect::Reply { token, reply: reply.clone() });
+    }
+}
+
+/// The connection to a peer is no more: who asks what it would take asks again.
+pub(crate) fn link_down(s: &mut Step<'_, '_>, peer: KernelId) {
+    let asks = s.engine.moving.asks.keys().filter(|(to, _)| *to == peer);
+    let places: Vec<_> = asks.copied().collect();
+    for place in places {
+        answer_asks(s, &place, &Err(Refusal::NotConnected(peer)));
+    }
 }
 
 /// Why an object cannot leave at all, whatever is under way.
@@ -148,7 +199,7 @@ pub(crate) fn resume(s: &mut Step<'_, '_>) -> Result<(), StoreError> {
     for departure in super::departures(s.txn)? {
         let stage = if departure.sealed { Stage::Sealed { sent_ms: 0 } } else { Stage::Asking };
         let Departure { to, leave_calls, told, .. } = departure;
-        let leaving = Leaving { to, leave_calls, told, untold: false, stage, tokens: Vec::new() };
+        let leaving = Leaving { told, stage, ..Leaving::new(to, leave_calls, Vec::new()) };
         s.engine.moving.leaving.insert(departure.key, leaving);
     }
     for arrival in super::arrivals(s.txn)? {
@@ -184,16 +235,27 @@ fn ask(s: &mut Step<'_, '_>, key: ObjectKey) -> Result<(), StoreError> {
     let Some(leaving) = s.engine.moving.leaving.get(&key) else { return Ok(()) };
     let (to, head) = (leaving.to, object::head(s.txn, &key)?);
     let (Some(conn), Some(head)) = (connection(s, &to), head) else { return Ok(()) };
-    let Some(certificate) = head.header.certificate else { return Ok(()) };
-    let HeadRow { header, .. } = head;
-    let (component, version, size) = (header.component, header.version, header.size);
-    s.out.send(to, conn, Frame::Ahead(Ahead { key, certificate, component, version, size }));
+    let Some(asked) = question(s, head) else { return Ok(()) };
+    if let Some(leaving) = s.engine.moving.leaving.get_mut(&key) {
+        leaving.record = asked.record == Some(true);
+    }
+    s.out.send(to, conn, Frame::Ahead(asked));
     Ok(())
+}
+
+/// What the receiver is asked; nothing of what nobody has claimed.
+fn question(s: &Step<'_, '_>, head: HeadRow) -> Option<Ahead> {
+    let (key, header) = (head.header.key(), head.header);
+    let (component, version, size) = (header.component, header.version, header.size);
+    let is_record = !s.ctx.runner.knows(&component) || mutant!(AllAreRecords);
+    let record = is_record.then_some(true);
+    Some(Ahead { key, certificate: header.certificate?, component, version, size, record })
 }
 
 /// The receiver has said whether it would take an object.
 pub(crate) fn welcome(s: &mut Step<'_, '_>, peer: KernelId, said: &Welcome) -> Result<(), StoreError> {
     let key = said.key;
+    told_who_asks(s, peer, said);
     let Some(leaving) = s.engine.moving.leaving.get(&key) else { return Ok(()) };
     if leaving.to != peer || matches!(leaving.stage, Stage::Sealed { .. }) {
         return Ok(());
@@ -268,10 +330,17 @@ fn look_at(s: &mut Step<'_, '_>, key: ObjectKey) -> Result<(), StoreError> {
     }
     let Some(leaving) = s.engine.moving.leaving.get(&key) else { return Ok(()) };
     let Stage::Draining { receiver, until_ms, has } = leaving.stage else { return Ok(()) };
-    let (to, leave_calls) = (leaving.to, leaving.leave_calls);
+    let (to, leave_calls, record) = (leaving.to, leaving.leave_calls, leaving.record);
     let Some(head) = object::head(s.txn, &key)?.filter(|head| !head.header.tombstone) else {
         return stay(s, key, Unmoved::Removed);
     };
+    if record && s.ctx.runner.knows(&head.header.component) {
+        // Somebody has its component since the receiver was asked: it is a plain record no more.
+        if let Some(leaving) = s.engine.moving.leaving.get_mut(&key) {
+            leaving.stage = Stage::Asking;
+        }
+        return ask(s, key);
+    }
     let said = match s.engine.moving.heard(&key) {
         Some(heard) => words::take(s, &head, heard)?,
         None => None,

@@ -19,11 +19,15 @@ mod stay;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]
+mod tests_ahead;
+#[cfg(test)]
 mod tests_body;
 #[cfg(test)]
 mod tests_chain;
 #[cfg(test)]
 mod tests_guests;
+#[cfg(test)]
+mod tests_homes;
 #[cfg(test)]
 mod tests_left;
 #[cfg(test)]
@@ -50,7 +54,9 @@ use crate::txn;
 pub(crate) use arrive::{ahead, handoff, luggage_came, withdraw};
 pub(crate) use both::connection;
 pub(crate) use hear::told;
-pub(crate) use leave::{Wish, begin, greet, look, resume, shared, stop, tick, wants_to_go, welcome};
+pub(crate) use leave::{
+    Wish, begin, greet, link_down, look, resume, shared, stop, tick, wants_to_go, welcome, would_move,
+};
 pub use news::{News, news};
 pub(crate) use news::{heard, owe_news, points_on};
 pub(crate) use room::Room;

@@ -17,6 +17,8 @@ const READY_MAX: usize = 32;
 #[derive(Debug, Default)]
 pub(crate) struct State {
     pub leaving: BTreeMap<ObjectKey, Leaving>,
+    /// Clients that only ask whether a kernel would take an object.
+    pub asks: BTreeMap<(KernelId, ObjectKey), Asks>,
     /// Objects that have come, from where, and have not been told so. Nothing else is asked of them before.
     pub arriving: BTreeMap<ObjectKey, KernelId>,
     /// What came of telling one of these or those, in this step.
@@ -41,6 +43,14 @@ pub(crate) struct Told {
     pub sent_ms: u64,
 }
 
+/// Who asks whether a kernel would take an object.
+#[derive(Debug, Default)]
+pub(crate) struct Asks {
+    /// That of the object when it was asked last.
+    pub certificate: Option<Hash>,
+    pub tokens: Vec<Token>,
+}
+
 /// One of them.
 #[derive(Debug)]
 pub(crate) struct Leaving {
@@ -51,9 +61,18 @@ pub(crate) struct Leaving {
     pub told: bool,
     /// Its component cannot read it, and so is told nothing.
     pub untold: bool,
+    /// The receiver was asked for it as a plain record.
+    pub record: bool,
     pub stage: Stage,
     /// Clients that wait for it to arrive.
     pub tokens: Vec<Token>,
+}
+
+impl Leaving {
+    /// At its beginning.
+    pub const fn new(to: KernelId, leave_calls: bool, tokens: Vec<Token>) -> Self {
+        Self { to, leave_calls, told: false, untold: false, record: false, stage: Stage::Asking, tokens }
+    }
 }
 
 /// How far it is.
@@ -200,5 +219,9 @@ impl State {
     /// Nobody waits for more than one reply.
     pub fn forget(&mut self, token: Token) {
         self.leaving.values_mut().for_each(|leaving| leaving.tokens.retain(|waits| *waits != token));
+        self.asks.retain(|_, asks| {
+            asks.tokens.retain(|waits| *waits != token);
+            !asks.tokens.is_empty()
+        });
     }
 }

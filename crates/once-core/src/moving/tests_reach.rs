@@ -209,6 +209,7 @@ fn a_question_of_somebody_else_does_not_leave_an_object_sealed() {
         component: header.component.clone(),
         version: header.version.clone(),
         size: header.size,
+        record: None,
     };
     net.kernels[A].command(Command::Move { key, to: b, wait: false, leave_calls: false, without_me: false });
     carry(&mut net, A, B);

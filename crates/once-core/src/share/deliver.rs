@@ -9,6 +9,7 @@ use super::later::pump;
 use super::objects::{Kept, may_pass_on, promise, settle};
 use super::owed;
 use super::rows::{self, Owed};
+use super::unsent;
 use super::window::Item;
 use crate::engine::Step;
 use crate::follow::with_copy;
@@ -39,6 +40,7 @@ pub(crate) fn share(
     if !promise(s, to, &head, kept)? {
         return Err(Refusal::OutboxFull { peer: to, rows: rows::usage(s.txn, &to)?.owed_rows }.into());
     }
+    unsent::settle(s, &to, &key)?;
     if !delivered {
         return Ok(Some(Answer::Owed));
     }

@@ -18,11 +18,13 @@ mod state;
 mod tests;
 #[cfg(test)]
 mod tests_window;
+mod unsent;
 mod window;
 
 pub use debt::Debt;
 pub use owed::{debt, owed};
-pub use rows::{DebtRow, Kind, OutboxRow, Owed, UsageRow, usage};
+pub use rows::{DebtRow, Kind, OutboxRow, Owed, UnsentRow, UsageRow, usage};
+pub use unsent::unsent;
 
 pub(crate) use deliver::{admit, announced, forget_delivery, receive, share, shared, unfit};
 pub(crate) use later::{pump, pump_later, resend_later, window_to};
@@ -30,4 +32,5 @@ pub(crate) use objects::{Kept, forget_count, forget_owed, give_up, owe, parcel};
 pub(crate) use owed::{list, lists, owes, unlist, unlist_new};
 pub(crate) use pump::{pump_now, pump_on, resend};
 pub(crate) use state::State;
+pub(crate) use unsent::keep as keep_unsent;
 pub(crate) use window::{Item, Window};

@@ -10,6 +10,7 @@ use super::debt::Debt;
 use super::later::resend_later;
 use super::owed;
 use super::rows::{self, DebtRow, Kind, OutboxRow, Owed, UsageRow};
+use super::unsent;
 use super::window::Item;
 use crate::engine::Step;
 use crate::follow;
@@ -94,6 +95,9 @@ pub(crate) fn owe(
 /// is told so. A follower is owed the next revision all the same.
 pub(crate) fn give_up(s: &mut Step<'_, '_>, peer: KernelId, key: ObjectKey) -> Result<Answer, Failure> {
     let refusal = Refusal::NotOwed { peer, key };
+    if unsent::settle(s, &peer, &key)? {
+        return Ok(Answer::Done);
+    }
     if owed::debt(s.txn, &peer, &key)?.is_none() {
         return Err(refusal.into());
     }

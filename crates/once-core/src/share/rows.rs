@@ -105,6 +105,15 @@ pub struct DebtRow {
     pub debt: Debt,
 }
 
+/// [`Table::Unsent`]: a kernel was removed while it was owed an object that a client had shared with it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct UnsentRow {
+    /// Since when it was owed, in milliseconds since 1970.
+    #[n(0)]
+    pub since_ms: u64,
+}
+
 /// [`Table::Usage`]: what a peer takes up here.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Encode, Decode)]
 #[cbor(map)]

@@ -93,11 +93,15 @@ pub enum Table {
     Archive = 54,
     /// Object key -> how much of what was recorded here the present home has.
     Archiving = 55,
+    /// Object key -> how much of what was recorded here has been written down as receipts.
+    Receipted = 56,
+    /// Kernel + object key -> that this kernel was removed while it was owed the object.
+    Unsent = 57,
 }
 
 impl Table {
     /// Every table, in the order of their numbers.
-    pub const ALL: [Self; 39] = [
+    pub const ALL: [Self; 41] = [
         Self::Meta,
         Self::Head,
         Self::Body,
@@ -137,6 +141,8 @@ impl Table {
         Self::Revision,
         Self::Archive,
         Self::Archiving,
+        Self::Receipted,
+        Self::Unsent,
     ];
 }
 

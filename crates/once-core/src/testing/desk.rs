@@ -34,6 +34,8 @@ pub struct Desk {
     pub says: Mutex<VecDeque<RunResult>>,
     /// What objects are told because they move: actions that begin with `once:`.
     pub told: Mutex<Vec<&'static str>>,
+    /// Components that nobody here has, in whatever version.
+    pub lacks: Mutex<Vec<&'static str>>,
     /// Every run that was asked for at once, oldest first.
     pub seen: Mutex<Vec<Run>>,
 }
@@ -104,7 +106,11 @@ impl Runner for Desk {
     }
 
     fn reads(&self, component: &str, _: &str) -> bool {
-        component != "Alien"
+        component != "Alien" && self.knows(component)
+    }
+
+    fn knows(&self, component: &str) -> bool {
+        !self.lacks.lock().unwrap().contains(&component)
     }
 
     fn is_told(&self, _: &str, action: &str) -> bool {

@@ -163,6 +163,9 @@ impl Alone {
             s.txn.put(Table::Stayed, &plain.to_row(), &stayed);
             let archiving = crate::archive::ArchivingRow { to: peer, certificate, down_to: 1 };
             s.txn.put(Table::Archiving, &plain.to_row(), &archiving);
+            s.txn.put(Table::Unsent, &news, &crate::share::UnsentRow { since_ms });
+            let receipted = crate::archive::ReceiptedRow { up_to: 1, at_ms: since_ms };
+            s.txn.put(Table::Receipted, &plain.to_row(), &receipted);
             let archived = [plain.to_row().as_slice(), &1_u64.to_be_bytes()].concat();
             let kept = crate::archive::any_entry(plain, &s.ctx.key);
             s.txn.put(Table::Archive, &archived, &crate::archive::ArchiveRow { kept, from: peer });

@@ -29,7 +29,7 @@ impl World {
         let header = self.k[B].things[&key].header.clone();
         let certificate = self.k[B].things[&key].chain.certificate();
         let (component, version) = (header.component.clone(), header.version.clone());
-        let ahead = Ahead { key, certificate, component, version, size: header.size };
+        let ahead = Ahead { key, certificate, component, version, size: header.size, record: None };
         self.pass(B, C, BETWEEN, Frame::Ahead(ahead));
         self.pass(C, B, BETWEEN, Frame::Welcome(Welcome { key, certificate, code: None }));
     }

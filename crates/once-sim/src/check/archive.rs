@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use once_core::act;
-use once_core::archive::ArchiveRow;
+use once_core::archive::{ArchiveRow, ReceiptedRow};
 use once_core::store::Table;
 use once_core::txn;
 use once_core::waist::{Answer, Effect};
@@ -15,7 +15,7 @@ use super::history::hash;
 use super::shadow::scan;
 use super::{Checker, Group};
 use crate::coverage::Coverage;
-use crate::disk::{Commit, Disk};
+use crate::disk::{Changed, Commit, Disk};
 
 /// What present homes keep.
 #[derive(Debug, Default)]
@@ -24,6 +24,16 @@ pub(super) struct Archives {
     kept: BTreeMap<(KernelId, ObjectKey, u64), Hash>,
     /// That of which a former home was told that it is kept.
     promised: BTreeSet<(KernelId, ObjectKey, u64)>,
+}
+
+/// What people have written down as receipts they have: the row only ever says more.
+fn forgets(changed: &Changed) -> Option<String> {
+    let row = |row: &Option<bytes::Bytes>| -> Option<ReceiptedRow> {
+        txn::decode(Table::Receipted, row.as_ref()?).ok()
+    };
+    let (before, after) =
+        (row(&changed.before).map(|row| row.up_to), row(&changed.after).map(|row| row.up_to));
+    (after < before).then(|| format!("has forgotten receipts: {before:?}, then {after:?}"))
 }
 
 fn place(key: &[u8]) -> Option<(ObjectKey, u64)> {
@@ -36,6 +46,9 @@ impl Checker {
     pub(super) fn archives(&mut self, group: &Group<'_>, commit: Option<&Commit>, cover: &mut Coverage) {
         let mut wrong = Vec::new();
         for changed in commit.into_iter().flat_map(|commit| &commit.rows) {
+            if changed.table == Table::Receipted {
+                wrong.extend(forgets(changed));
+            }
             let Some((key, number)) =
                 (changed.table == Table::Archive).then(|| place(&changed.key)).flatten()
             else {

@@ -12,7 +12,7 @@ use once_core::waist::{Effect, Event, Input};
 use once_model::hash::content_hash;
 use once_model::header::Header;
 use once_model::ids::{Hash, KernelId, ObjectKey};
-use once_model::moving::{Handed, Handoff, Luggage, Moved, Welcome, Withdraw};
+use once_model::moving::{Ahead, Handed, Handoff, Luggage, Moved, Welcome, Withdraw};
 use once_model::wire::{Frame, Pull};
 
 use super::access::Grantee;
@@ -201,6 +201,7 @@ impl Checker {
         wrong: &mut Wrong,
     ) {
         match frame {
+            Frame::Ahead(asked) => self.asks_for(group, asked, wrong),
             Frame::Welcome(said) if said.code.is_none() => self.welcomes(group, allowed, peer, said, wrong),
             Frame::Handoff(said) => self.hands_over(group, said, wrong),
             Frame::Handed(said) => self.has_answered(group, allowed, peer, said, wrong),
@@ -215,6 +216,19 @@ impl Checker {
         let now = self.shadows.get(&group.kernel).map(|shadow| &shadow.rights);
         let mut rights = now.into_iter().chain(&allowed.before);
         rights.any(|rights| rights.may_host(peer, component, group.now_ms))
+    }
+
+    /// What is said to be a plain record is one: nobody at its home has its component.
+    fn asks_for(&self, group: &Group<'_>, asked: &Ahead, wrong: &mut Wrong) {
+        let has = self.installed.has(&group.kernel, &asked.component);
+        if has == (asked.record == Some(true)) {
+            wrong.push((4, format!("says whether {} is a plain record, and it is not so", asked.key)));
+        }
+    }
+
+    /// Whether objects of a component can do at a kernel what they can do at the home that asks.
+    fn can_do_as_much(&self, kernel: &KernelId, asked: &Ahead) -> bool {
+        self.installed.has(kernel, &asked.component) || asked.record == Some(true)
     }
 
     fn welcomes(
@@ -237,6 +251,9 @@ impl Checker {
             Input::Frame { frame: Frame::Ahead(asked), .. } if asked.key == said.key => Some(asked),
             _ => None,
         });
+        if asked.is_some_and(|asked| !self.can_do_as_much(&group.kernel, asked)) {
+            wrong.push((4, format!("welcomes {}, which can do nothing here", said.key)));
+        }
         if !asked.is_some_and(|asked| self.could_host(group, allowed, peer, &asked.component)) {
             wrong.push((7, format!("welcomes {} of {peer:.10}, which may not move it here", said.key)));
         }

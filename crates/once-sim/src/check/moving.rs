@@ -239,6 +239,10 @@ impl Checker {
             return wrong.push((2, format!("accepts a handoff of {key} that did not come whole")));
         };
         self.met_homes(&key, &group.kernel, cover);
+        let head = object::head(group.store, &key).ok().flatten();
+        if head.is_some_and(|head| !self.installed.has(&group.kernel, &head.header.component)) {
+            cover.met("state record moved as what it is");
+        }
         self.put_down(group, (key, &luggage), wrong);
     }
 

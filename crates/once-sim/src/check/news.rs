@@ -132,3 +132,21 @@ pub(super) fn put_down(group: &Group<'_>, key: &ObjectKey, luggage: &Luggage, wr
         }
     }
 }
+
+/// A replica that names another home than the newest certificate that is known there.
+pub(crate) fn names_a_former_home(kernel: &KernelId, disk: &Disk) -> Option<String> {
+    let mut wrong = None;
+    let _ = object::heads(disk, &mut |head| {
+        let chain = head.header.lineage.and_then(|lineage| object::chain(disk, &lineage).ok().flatten());
+        let known = chain.map(|chain| chain.home()).filter(|home| home != kernel);
+        if let (Some(known), Some(home)) = (known, head.home)
+            && home != known
+            && home != *kernel
+        {
+            wrong =
+                Some(format!("has {} at {home:.10}, and knows that it is at {known:.10}", head.header.key()));
+        }
+        if wrong.is_some() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    });
+    wrong
+}

@@ -2,18 +2,23 @@
 
 use std::time::Duration;
 
+use once_core::access::{Listed, Scope};
 use once_core::object;
 use once_model::ids::{KernelId, ObjectKey};
 
 use super::contract::{
-    self, DrainCancelResult, DrainDone, DrainFollowInfo, DrainPlanInfo, DrainResult, GrantInfo, Progress,
-    SealedInfo,
+    self, DrainCancelResult, DrainDone, DrainFollowInfo, DrainPeerInfo, DrainPlanInfo, DrainResult,
+    GrantInfo, PeerInfo, PeerStatus, Progress, SealedInfo,
 };
 use super::tell::Tell;
 use super::{moving, names};
 use crate::error::OrError;
+use crate::shell::now_ms;
 use crate::surface::access;
-use crate::{DrainReport, Error, Kernel, Object};
+use crate::{DrainReport, Error, Kernel, Object, drain};
+
+/// Objects that would not go and are named, each with why; further ones are counted.
+const STUCK_MAX: usize = 1000;
 
 pub(super) async fn drain(
     kernel: &Kernel,
@@ -21,7 +26,10 @@ pub(super) async fn drain(
     tell: Tell<'_>,
 ) -> Result<DrainResult, Error> {
     let (to, _) = names::peer(kernel, &params.to)?;
-    let plan = kernel.drain_plan(to).await?;
+    let plan = match params.dry_run {
+        true => kernel.drain_plan(to).await?,
+        false => drain::plan(kernel, to).await?,
+    };
     let reaching = moving::reaching(kernel, &plan.moves, &to)?;
     let loses: Vec<GrantInfo> =
         reaching.iter().map(|(listed, _)| access::shape(kernel, listed.clone())).collect();
@@ -29,7 +37,10 @@ pub(super) async fn drain(
         return Ok(DrainResult::Plan(DrainPlanInfo {
             to: names::name_of(kernel, &to),
             kernel: to.to_string(),
-            moves: plan.moves.len(),
+            moves: plan.moves.len() - plan.stuck.len(),
+            stuck: plan.stuck.iter().take(STUCK_MAX).map(|(key, why)| moving::refused(key, why)).collect(),
+            stuck_count: plan.stuck.len(),
+            unasked: plan.unasked.as_ref().map(ToString::to_string),
             shares: plan.shares.len(),
             follows: follows(kernel, &plan.follows)?,
             loses,
@@ -51,6 +62,7 @@ pub(super) async fn drain(
     };
     let done = drain.watched(&progress).await?;
     let mut shape = shape(kernel, &to, &done)?;
+    (shape.peers, shape.rights) = (peers(kernel, &to)?, rights(kernel, &to)?);
     match params.carry_rights {
         true => shape.carried = reaching.len(),
         false => shape.loses = loses,
@@ -77,11 +89,35 @@ fn shape(kernel: &Kernel, to: &KernelId, done: &DrainReport) -> Result<DrainDone
         unfollowed: done.unfollowed.as_ref().map(ToString::to_string),
         loses: Vec::new(),
         carried: 0,
+        peers: Vec::new(),
+        rights: Vec::new(),
         cancelled: done.is_cancelled,
         complete: done.is_complete(),
         connected: is_connected,
         trouble: seen.and_then(|seen| seen.last_error).filter(|_| !is_connected),
     })
+}
+
+/// The other peers of this kernel: what moves away does not take them along.
+fn peers(kernel: &Kernel, to: &KernelId) -> Result<Vec<DrainPeerInfo>, Error> {
+    let receiver = to.to_string();
+    let is_left = |peer: &PeerInfo| peer.status == PeerStatus::Active && peer.kernel != receiver;
+    let one = |peer: PeerInfo| {
+        let peer_name = peer.petname.filter(|name| !name.is_empty()).unwrap_or(peer.name);
+        DrainPeerInfo { peer: peer_name, kernel: peer.kernel, addresses: peer.addresses }
+    };
+    Ok(kernel.peers()?.into_iter().filter(is_left).map(one).collect())
+}
+
+/// Rights on this kernel or on a component that are in force: those on objects go with the objects.
+fn rights(kernel: &Kernel, to: &KernelId) -> Result<Vec<GrantInfo>, Error> {
+    let listed = access::listed(kernel)?.into_iter();
+    let is_left = |listed: &Listed| {
+        listed.grant.kernel != *to
+            && listed.holds(now_ms())
+            && !matches!(listed.grant.scope, Scope::Object(_))
+    };
+    Ok(listed.filter(is_left).map(|listed| access::shape(kernel, listed)).collect())
 }
 
 /// What this kernel follows: each with the reference by which another kernel can follow it.

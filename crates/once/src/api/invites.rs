@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use once_core::peers::InviteRow;
 use once_core::waist::Command;
 use once_core::{invite_hash, invites};
 use once_model::ids::Hash;
@@ -62,22 +63,34 @@ pub(crate) fn list(kernel: &Kernel) -> Result<Vec<InviteInfo>, Error> {
     Ok(shapes.collect())
 }
 
-/// Takes an invite back that a beginning of its id means.
+/// Takes an invite back that a beginning of its id means, or its petname.
 pub(crate) async fn revoke(kernel: &Kernel, name: &str) -> Result<String, Error> {
-    let name = name.to_ascii_lowercase();
-    if name.len() < SHORTEST {
-        return Err(Error::usage(format!("an invite is named by at least {SHORTEST} digits of its id"))
-            .with_hint("`once invites` lists them"));
-    }
     let mut found = invites(&kernel.shared().snapshot()).or_error()?;
-    found.retain(|(hash, _)| hash.to_string().starts_with(&name));
+    let is_called = |row: &InviteRow| row.petname.as_deref() == Some(name);
+    if found.iter().any(|(_, row)| is_called(row)) {
+        found.retain(|(_, row)| is_called(row));
+        // One that was used admits nobody any more: it is not what is meant, if another one is there.
+        if found.iter().any(|(_, row)| row.used_by.is_none()) {
+            found.retain(|(_, row)| row.used_by.is_none());
+        }
+    } else {
+        let digits = name.to_ascii_lowercase();
+        if digits.len() < SHORTEST {
+            return Err(Error::usage(format!(
+                "an invite is named by its petname, or by at least {SHORTEST} digits of its id"
+            ))
+            .with_hint("`once invites` lists them"));
+        }
+        found.retain(|(hash, _)| hash.to_string().starts_with(&digits));
+    }
     match found.as_slice() {
         [(secret_hash, _)] => {
             kernel.command(Command::RevokeInvite { secret_hash: *secret_hash }).await?;
             Ok(id(secret_hash))
         }
         [] => Err(once_core::Refusal::NoInvite.into_error()),
-        _ => Err(Error::ambiguous("more than one invite begins so").with_hint("write more of its id")),
+        _ => Err(Error::ambiguous(format!("'{}' may be more than one invite", names::shown(name)))
+            .with_hint("write more of its id, as `once invites` lists it")),
     }
 }
 

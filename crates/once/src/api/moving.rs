@@ -18,7 +18,7 @@ use super::{names, turns};
 use crate::error::OrError;
 use crate::shell::now_ms;
 use crate::surface::access;
-use crate::{Departure, Error, FailedMove, Kernel, NewsOwed, PendingArrival};
+use crate::{Departure, Error, FailedMove, Kernel, NewsOwed, PendingArrival, would_move};
 
 /// An object that is to move, and its component.
 pub(super) type Wanted = (ObjectKey, String);
@@ -34,8 +34,16 @@ pub(super) async fn start(
     let loses: Vec<GrantInfo> =
         reaching.iter().map(|(listed, _)| access::shape(kernel, listed.clone())).collect();
     if params.dry_run {
-        let objects = wanted.iter().map(|(key, _)| names::key_text(key)).collect();
-        return Ok(MoveResult::Plan(MovePlan { objects, loses, dry_run: true }));
+        let asked = would_move::ask(kernel, to, wanted.iter().map(|(key, _)| *key).collect()).await;
+        let goes = |key: &&ObjectKey| !asked.refused.iter().any(|(refused, _)| refused == *key);
+        let objects = wanted.iter().map(|(key, _)| key).filter(goes).map(names::key_text).collect();
+        return Ok(MoveResult::Plan(MovePlan {
+            objects,
+            refused: asked.refused.iter().map(|(key, error)| refused(key, error)).collect(),
+            unasked: asked.unasked.as_ref().map(ToString::to_string),
+            loses,
+            dry_run: true,
+        }));
     }
     if params.carry_rights {
         carry(kernel, &reaching).await?;

@@ -206,6 +206,10 @@ impl Runner for Components {
         }
     }
 
+    fn knows(&self, component: &str) -> bool {
+        self.known.contains_key(component) || self.served.list().iter().any(|(name, ..)| name == component)
+    }
+
     fn is_told(&self, component: &str, action: &str) -> bool {
         match self.known.get(component) {
             Some(known) => known.is_told(action),

@@ -273,19 +273,20 @@ impl Kernel {
         invites::list(self)
     }
 
-    /// Takes an invite back that nobody has used. `id`: at least 4 digits of [`InviteInfo::id`]. Returns its id.
+    /// Takes an invite back that nobody has used. `name`: its petname, or at least 4 digits of [`InviteInfo::id`].
+    /// Returns its id.
     ///
     /// ```no_run
-    /// # async fn run(alice: once::Kernel, id: String) -> Result<(), once::Error> {
-    /// alice.revoke_invite(&id).await?;
+    /// # async fn run(alice: once::Kernel) -> Result<(), once::Error> {
+    /// alice.revoke_invite("bob").await?;
     /// # Ok(())
     /// # }
     /// ```
     ///
     /// # Errors
-    /// When there is none, more than one begins so, or it was used.
-    pub async fn revoke_invite(&self, id: &str) -> Result<String, Error> {
-        invites::revoke(self, id).await
+    /// When there is none, more than one may be meant, or it was used.
+    pub async fn revoke_invite(&self, name: &str) -> Result<String, Error> {
+        invites::revoke(self, name).await
     }
 
     /// Uses an invite: both kernels are peers from then on and may share into each other's quota.

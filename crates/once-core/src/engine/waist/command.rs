@@ -113,6 +113,13 @@ pub enum Command {
         /// Reply when it lives there, instead of when the wish is durable here.
         wait: bool,
     },
+    /// Ask another kernel whether it would take an object of this one. Nothing moves.
+    WouldMove {
+        /// Which.
+        key: ObjectKey,
+        /// To whom.
+        to: KernelId,
+    },
     /// Take that back, as long as the object is not sealed.
     Stay {
         /// The object that is to stay.
@@ -122,6 +129,13 @@ pub enum Command {
     Archive {
         /// The object, whose home is elsewhere now.
         key: ObjectKey,
+    },
+    /// People have written down the receipts of what was recorded here of an object.
+    Receipted {
+        /// Which.
+        key: ObjectKey,
+        /// Up to the entry of this number.
+        up_to: u64,
     },
     /// Give up an object that a peer is owed, whyever it is owed.
     GiveUp {
@@ -256,6 +270,8 @@ pub enum Answer {
         /// How many of its calls it did not wait for: it was told `unknown`.
         left: usize,
     },
+    /// The other kernel would take the object.
+    Welcome,
     /// The present home has all that was kept here of the object's history.
     Archived {
         /// The object whose history was given away.

@@ -186,6 +186,9 @@ pub trait Runner: fmt::Debug + Send + Sync {
     /// do nothing.
     fn reads(&self, component: &str, version: &str) -> bool;
 
+    /// Whether somebody here has this component, in whatever version. What nobody has is a plain record here.
+    fn knows(&self, component: &str) -> bool;
+
     /// Whether objects of this component are told of that: `once:leaving` or `once:arrived`.
     fn is_told(&self, component: &str, action: &str) -> bool;
 }
@@ -201,6 +204,10 @@ impl Runner for NoRunner {
 
     fn reads(&self, _: &str, _: &str) -> bool {
         false
+    }
+
+    fn knows(&self, _: &str) -> bool {
+        true
     }
 
     fn is_told(&self, _: &str, _: &str) -> bool {

@@ -26,7 +26,7 @@ pub struct Move {
     pub component: Option<String>,
     /// The receiver, a peer.
     pub to: String,
-    /// Only says what would move, and who would lose what (`false`).
+    /// Only says what would move, after having asked the receiver, and who would lose what (`false`).
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub dry_run: bool,
     /// Grants on the kernel or on a component become grants on each object, before it goes (`false`).
@@ -59,8 +59,12 @@ pub enum MoveResult {
 /// What would move.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct MovePlan {
-    /// The keys of the objects.
+    /// The keys of the objects that would.
     pub objects: Vec<String>,
+    /// Those that would not: the receiver was asked, and moves nothing. Room is asked for each alone.
+    pub refused: Vec<RefusedInfo>,
+    /// Why the receiver was not asked, or not for all of them; `null` if it was.
+    pub unasked: Option<String>,
     /// Grants on the kernel or on a component that reach these objects, and stay behind.
     pub loses: Vec<GrantInfo>,
     /// Always `true`: it tells this answer from that of a call that was made in earnest.
@@ -221,6 +225,12 @@ pub struct DrainPlanInfo {
     pub kernel: String,
     /// How many objects would move.
     pub moves: usize,
+    /// What would not, and why: the first 1,000. The receiver was asked, and nothing moves. Room is asked for each object alone.
+    pub stuck: Vec<RefusedInfo>,
+    /// How many would not.
+    pub stuck_count: usize,
+    /// Why the receiver was not asked, or not for all of them; `null` if it was.
+    pub unasked: Option<String>,
     /// How many would be shared.
     pub shares: usize,
     /// What this kernel follows at others.
@@ -262,6 +272,10 @@ pub struct DrainDone {
     pub loses: Vec<GrantInfo>,
     /// How many grants became grants on each object.
     pub carried: usize,
+    /// Other peers of this kernel: the receiver does not know them by this.
+    pub peers: Vec<DrainPeerInfo>,
+    /// Grants on this kernel or on a component: the receiver gives none of them by this.
+    pub rights: Vec<GrantInfo>,
     /// Whether `drain.cancel` ended it.
     pub cancelled: bool,
     /// Whether all has gone.
@@ -283,6 +297,17 @@ pub struct DrainFollowInfo {
     pub peer: String,
     /// That kernel's id.
     pub kernel: String,
+}
+
+/// A peer of a kernel that was drained.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+pub struct DrainPeerInfo {
+    /// What it is called here.
+    pub peer: String,
+    /// Which.
+    pub kernel: String,
+    /// Where it may be reached.
+    pub addresses: Vec<String>,
 }
 
 /// Ends drains: what is not handed over stays.
@@ -327,7 +352,7 @@ pub struct Retire {
     /// A peer that is to have what is only kept here.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub to: Option<String>,
-    /// The caller has written down what `receipts` gives (`false`).
+    /// The caller has written down what `receipts` gives, which is remembered (`false`).
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub has_receipts: bool,
     /// Stops waiting when nothing arrives for so long (10,000).

@@ -75,7 +75,7 @@ pub enum InviteState {
 #[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct InvitesRevoke {
-    /// Its id, or the beginning of it: at least 4 digits.
+    /// Its petname, its id, or the beginning of that: at least 4 digits.
     pub invite: String,
 }
 
