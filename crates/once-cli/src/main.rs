@@ -10,8 +10,10 @@ mod demo;
 mod failure;
 mod help;
 mod log;
+mod notify;
 mod scenarios;
 mod ui;
+mod unit;
 
 use std::process::ExitCode;
 

@@ -15,7 +15,7 @@ use serde::Serialize;
 use super::status::warnings;
 use crate::context::Context;
 use crate::failure::{Done, Exit, Failure, plain};
-use crate::{log, ui};
+use crate::{log, notify, ui};
 
 /// How long `--detach` waits for the kernel in the background to answer.
 const READY_MAX: Duration = Duration::from_secs(30);
@@ -101,11 +101,13 @@ impl Up {
         if let Some(revisions) = self.revisions {
             kernel = kernel.revisions(revisions);
         }
+        notify::starting();
         let kernel = start(context, kernel).await?;
         let outcome = tokio::select! {
             outcome = serve(context, &kernel, begun, self.leash, &mut signals) => outcome,
             () = log::keep_short(&context.data), if self.logged => Ok(()),
         };
+        notify::stopping();
         let stopped = tokio::select! {
             stopped = kernel.stop() => stopped,
             () = signals.next() => return Err(Failure::failed("stopped at once, as told twice")
@@ -140,6 +142,10 @@ impl Up {
         std::env::args_os().next().map(|name| std::os::unix::process::CommandExt::arg0(&mut command, name));
         self.pass_on(context, &mut command);
         command.stdin(Stdio::null()).stdout(out).stderr(err);
+        // Whoever watches this process does not watch that one.
+        for name in notify::ENVIRONMENT {
+            command.env_remove(name);
+        }
         // A group of its own, so that Ctrl-C here does not reach it.
         #[cfg(unix)]
         std::os::unix::process::CommandExt::process_group(&mut command, 0);
@@ -237,11 +243,13 @@ async fn serve(
         let took = ui::duration_us(begun.elapsed().as_micros() as u64);
         ui::say(&format!("Ready after {took}. Ctrl-C stops it."));
     }
+    notify::ready(kernel);
     let events = client.listen(Listen::default()).await?;
     tokio::select! {
         stopped = kernel.stopped() => Ok(stopped?),
         () = signals.next() => Ok(()),
         () = stdin_ends(), if leash => Ok(()),
+        () = notify::supervise(kernel) => Ok(()),
         () = narrate(&client, events) => Ok(kernel.stopped().await?),
     }
 }
