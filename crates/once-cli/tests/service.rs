@@ -143,6 +143,27 @@ fn a_kernel_that_does_not_start_is_never_ready_and_one_in_the_background_tells_n
     assert!(!never.split(' ').any(|code| code == busy), "{busy} is in {never}");
 }
 
+#[test]
+fn a_service_whose_log_is_for_programs_says_nothing_else() {
+    let home = Home::new();
+    home.init("alice");
+    let unit = home.once("alice", &["--log-format", "json", "service", "print"]).exits(0).out;
+    assert!(unit.contains(" --log-format json up\n"), "{unit}");
+    let log = fs::File::create(home.join("journal")).unwrap();
+    let mut command = home.command(ONCE);
+    command.arg("--data").arg(home.join("alice")).args(["--log-format", "json", "up"]);
+    let mut alice = Daemon(command.stdout(log.try_clone().unwrap()).stderr(log).spawn().unwrap());
+    common::until("it is up", || home.once("alice", &["status", "--json"]).json()["running"] == true);
+    home.once("alice", &["stop"]).exits(0);
+    assert_eq!(alice.ended(), Some(0));
+    let journal = fs::read_to_string(home.join("journal")).unwrap();
+    let said: Vec<serde_json::Value> =
+        journal.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|_| panic!("{line}"))).collect();
+    let message = |line: &serde_json::Value| line["fields"]["message"].as_str().unwrap().to_owned();
+    assert!(said.iter().map(message).any(|said| said.starts_with("kernel ")), "{journal}");
+    assert_eq!(said.last().map(message).as_deref(), Some("stopped"));
+}
+
 /// `systemd-analyze`, if there is one of this form.
 fn analyze(args: &[&str]) -> Option<Command> {
     let version = Command::new("systemd-analyze").arg("--version").output();

@@ -82,6 +82,10 @@ impl Up {
 
     async fn foreground(self, context: &Context) -> Done {
         let begun = Instant::now();
+        if context.log_format == ui::LogFormat::Json && !context.json {
+            // A journal has one stream of both: all of it is for programs.
+            ui::begin_log();
+        }
         allow_files();
         // Before the kernel starts: a signal that comes meanwhile must find someone.
         let mut signals = Signals::new()?;
