@@ -245,6 +245,12 @@ impl Place {
 
     /// What would make every start fail.
     fn can_start(&self, context: &Context) -> Done<()> {
+        if !cfg!(target_os = "linux") {
+            return Err(Failure::failed("of service managers this program knows systemd, which is not here")
+                .hint(
+                    "any other one can start `once up`, which stays in the foreground and stops on SIGTERM",
+                ));
+        }
         let Scope::System { user } = &self.unit.scope else { return context.initialised() };
         let known = Command::new("id").arg("-u").arg(user).output().is_ok_and(|id| id.status.success());
         if !known {
