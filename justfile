@@ -68,6 +68,10 @@ fuzz TARGET *ARGS:
 deny:
     cargo deny check
 
+# The package for Debian, in target/deb.
+deb *ARGS:
+    cargo xtask deb {{ARGS}}
+
 # The binary that is shipped.
 dist:
     cargo build --profile dist -p once-cli

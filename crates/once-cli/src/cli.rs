@@ -60,6 +60,7 @@ enum Command {
     Up(cmd::up::Up),
     Stop(cmd::stop::Stop),
     Status(cmd::status::Status),
+    Service(cmd::service::Service),
     Metrics(cmd::metrics::Metrics),
     Invite(cmd::invite::Invite),
     Invites(cmd::invites::Invites),
@@ -107,6 +108,7 @@ enum Command {
     Quarantine(cmd::quarantine::Quarantine),
     Api(cmd::api::Api),
     Completions(cmd::completions::Completions),
+    Man(cmd::man::Man),
 }
 
 impl Cli {
@@ -162,6 +164,7 @@ fn start(context: &Context, command: Command) -> Done {
         Command::Up(args) => wait(args.run(context)),
         Command::Stop(args) => wait(args.run(context)),
         Command::Status(args) => wait(args.run(context)),
+        Command::Service(args) => args.run(context),
         Command::Metrics(args) => wait(args.run(context)),
         Command::Invite(args) => wait(args.run(context)),
         Command::Invites(args) => wait(args.run(context)),
@@ -209,6 +212,7 @@ fn start(context: &Context, command: Command) -> Done {
         Command::Doctor(args) => wait(args.run(context)),
         Command::Api(args) => args.run(),
         Command::Completions(args) => args.run(),
+        Command::Man(args) => args.run(context),
     }
 }
 

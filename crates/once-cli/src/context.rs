@@ -24,6 +24,8 @@ pub struct Context {
     /// The same as it was named on the command line, if it was. One that comes from the environment is not here: it is
     /// still there for the next command.
     pub named: Option<PathBuf>,
+    /// Whether somebody chose it, by option or environment.
+    pub chosen: bool,
     /// Answer with JSON.
     pub json: bool,
     /// How a kernel that is started writes its log.
@@ -35,6 +37,7 @@ impl Context {
     pub fn new(data: Option<PathBuf>, json: bool, log_format: ui::LogFormat) -> Done<Self> {
         let from_outside = std::env::var_os("ONCE_DATA");
         let named = data.clone().filter(|data| from_outside.is_none_or(|set| set != **data));
+        let chosen = data.is_some();
         let data = match data {
             Some(data) => data,
             None => {
@@ -45,7 +48,7 @@ impl Context {
             }
         };
         let data = std::path::absolute(&data).map_err(|error| Failure::io(&data, &error))?;
-        Ok(Self { data, named, json, log_format })
+        Ok(Self { data, named, chosen, json, log_format })
     }
 
     /// The kernel that runs on the data directory: also if somebody has moved its files away meanwhile.

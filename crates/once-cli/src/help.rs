@@ -6,14 +6,14 @@ use clap::Command;
 
 /// The commands by task, in the order in which somebody meets them.
 pub const TASKS: [(&str, &[&str]); 8] = [
-    ("Begin", &["init", "up", "stop", "status", "demo"]),
+    ("Begin", &["init", "up", "stop", "status", "service", "demo"]),
     ("Connect kernels", &["invite", "invites", "join", "peers", "grant", "revoke", "grants"]),
     ("Objects", &["import", "export", "ls", "find", "show", "refs", "create", "put", "rm", "claim"]),
     ("Act", &["act", "actions", "outcome", "cancel", "coordinate", "coordination", "coordinations"]),
     ("Share", &["share", "request", "exchange", "follow", "unfollow", "conflicts"]),
     ("Watch and audit", &["watch", "history", "receipt", "verify-receipt", "outbox", "dead-letters"]),
     ("Move", &["move", "moves", "drain", "retire"]),
-    ("Care", &["doctor", "metrics", "clock", "quarantine", "api", "completions", "help"]),
+    ("Care", &["doctor", "metrics", "clock", "quarantine", "api", "completions", "man", "help"]),
 ];
 
 /// Clap's own page, but for the list of commands.

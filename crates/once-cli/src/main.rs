@@ -10,10 +10,12 @@ mod demo;
 mod failure;
 mod help;
 mod log;
+mod notify;
 #[cfg(test)]
 mod reference;
 mod scenarios;
 mod ui;
+mod unit;
 
 use std::process::ExitCode;
 

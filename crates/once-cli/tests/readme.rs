@@ -191,6 +191,26 @@ fn every_page_with_console_blocks_is_run() {
 }
 
 #[test]
+fn what_the_page_on_services_shows_is_true() {
+    is_true("docs/operations/service.md");
+}
+
+#[test]
+fn what_the_page_on_logs_shows_is_true() {
+    is_true("docs/operations/logs.md");
+}
+
+#[test]
+fn what_the_page_on_upgrading_shows_is_true() {
+    is_true("docs/operations/upgrade.md");
+}
+
+#[test]
+fn what_the_page_on_uninstalling_shows_is_true() {
+    is_true("docs/operations/uninstall.md");
+}
+
+#[test]
 fn an_ellipsis_stands_for_anything() {
     assert!(fits("joined alice (…)", "joined alice (k5abc)"));
     assert!(fits("kernel …", "kernel     k5abc"));

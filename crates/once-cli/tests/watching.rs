@@ -150,3 +150,26 @@ fn a_log_is_json_where_that_is_wanted() {
     let taken = home.once("alice", &["--log-format", "json", "up", "--detach", "--listen", "1.2.3.4:1"]);
     taken.exits(4).says("cannot listen on 1.2.3.4:1");
 }
+
+#[test]
+fn the_log_of_a_kernel_that_runs_begins_anew_when_it_is_long() {
+    let home = Home::new();
+    home.init("alice");
+    let _stops = home.stops("alice");
+    home.once("alice", &["up", "--detach"]).exits(0);
+    let (log, older) = (home.join("alice").join("up.log"), home.join("alice").join("up.log.1"));
+    // As if it had said a lot.
+    let mut file = std::fs::OpenOptions::new().append(true).open(&log).unwrap();
+    std::io::Write::write_all(&mut file, "a line\n".repeat(200_000).as_bytes()).unwrap();
+    drop(file);
+    until("the log has begun anew", || older.exists() && log.exists());
+    assert!(std::fs::read_to_string(&older).unwrap().contains("Ready after"));
+    // What it says from now on is in the new one.
+    home.once("alice", &["stop"]).exits(0);
+    until("it says that it has stopped", || std::fs::read_to_string(&log).unwrap().contains(" stopped\n"));
+    let meta = std::fs::metadata(&log).unwrap();
+    assert!(meta.len() < 1000, "{}", meta.len());
+    assert_eq!(std::os::unix::fs::PermissionsExt::mode(&meta.permissions()) & 0o777, 0o600);
+    assert!(!std::fs::read_to_string(&older).unwrap().contains(" stopped\n"));
+    assert_eq!(home.once("alice", &["status", "--json"]).exits(0).json()["log"], log.to_str().unwrap());
+}

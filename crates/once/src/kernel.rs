@@ -311,6 +311,24 @@ impl Kernel {
         })
     }
 
+    /// Waits until the engine's thread has taken what came before: it goes on. A thread that hangs answers nobody, and its kernel
+    /// should be ended and started again; this is what a watchdog asks. It also answers while it waits for room on a full disk.
+    ///
+    /// ```no_run
+    /// # async fn run(alice: once::Kernel) -> Result<(), once::Error> {
+    /// alice.responds().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// When the engine has ended.
+    pub async fn responds(&self) -> Result<(), Error> {
+        let (alive, answer) = oneshot::channel();
+        self.shared().mail.send(Mail::Ping(alive)).await.map_err(|_| self.shared().gone())?;
+        answer.await.map_err(|_| self.shared().gone())
+    }
+
     /// Waits until `stop` is called over the local API, or the store fails.
     ///
     /// ```no_run

@@ -1,6 +1,7 @@
 //! Tools for working on this repository: `cargo xtask`. Nothing of it is shipped.
 
 mod attributes;
+mod deb;
 mod mutants;
 mod tidy;
 
@@ -9,6 +10,7 @@ use std::process::ExitCode;
 const USAGE: &str = "cargo xtask mutants-sample N [SEED] [--jobs J] [--folder F]
 cargo xtask mutants-list
 cargo xtask tidy [--compared]
+cargo xtask deb [--binary PATH] [--out DIR] [--fast]
 
 mutants-sample  change the engine in N places drawn at random, one at a time, and see whether the core's tests, the
                 stories and 300 seeds of the simulator notice
@@ -17,9 +19,13 @@ mutants-sample  change the engine in N places drawn at random, one at a time, an
   --folder F    only places in this folder of once-core (`moving`), or in this file at its top (`lib`)
 mutants-list    print each of the places, and what would be changed there
 tidy            hold the house: arrows between crates, circles between files, sizes, where planted bugs stand, a checker
-                for each capability, links of pages that lead somewhere, the words of the glossary, pages that follow the files which they describe. What breaks a rule today is listed in
-                crates/xtask/src/tidy/exceptions.rs
+                for each capability, links of pages that lead somewhere, the words of the glossary,
+                pages that follow the files which they describe. What breaks a rule today is listed in crates/xtask/src/tidy/exceptions.rs
   --compared    says that each page was compared with the files that it describes, as they are now
+deb             make a package for Debian in target/deb
+  --binary PATH the binary that is packed (default: one that is built now, with the profile `dist`)
+  --out DIR     where it is put together
+  --fast        packed quickly instead of tightly
 
 The last line of mutants-sample is `caught C survived S timeout T`. A run that was stopped goes on where it was, if it is started with the
 same numbers on the same sources.
@@ -40,6 +46,7 @@ fn main() -> ExitCode {
         Some((name, [])) if name == "mutants-list" => Ok(mutants::list()),
         Some((name, [])) if name == "tidy" => Ok(tidy::run()),
         Some((name, [flag])) if name == "tidy" && flag == "--compared" => Ok(tidy::compared()),
+        Some((name, rest)) if name == "deb" => deb::Wanted::read(rest).map(|wanted| deb::run(&wanted)),
         Some((name, _)) => Err(format!("what is '{name}', with these arguments?")),
         None => Err("which tool?".to_owned()),
     };

@@ -16,7 +16,7 @@ use serde::Serialize;
 use super::status::warnings;
 use crate::context::Context;
 use crate::failure::{Done, Exit, Failure, plain};
-use crate::{log, ui};
+use crate::{log, notify, ui};
 
 /// How long `--detach` waits for the kernel in the background to answer.
 const READY_MAX: Duration = Duration::from_secs(30);
@@ -87,6 +87,10 @@ impl Up {
 
     async fn foreground(self, context: &Context) -> Done {
         let begun = Instant::now();
+        if context.log_format == ui::LogFormat::Json && !context.json {
+            // A journal has one stream of both: all of it is for programs.
+            ui::begin_log();
+        }
         allow_files();
         // Before the kernel starts: a signal that comes meanwhile must find someone.
         let mut signals = Signals::new()?;
@@ -106,11 +110,13 @@ impl Up {
         if let Some(revisions) = self.revisions {
             kernel = kernel.revisions(revisions);
         }
+        notify::starting();
         let kernel = start(context, kernel).await?;
         let outcome = tokio::select! {
             outcome = serve(context, &kernel, begun, self.leash, &mut signals) => outcome,
             () = log::keep_short(&context.data), if self.logged => Ok(()),
         };
+        notify::stopping();
         let stopped = tokio::select! {
             stopped = kernel.stop() => stopped,
             () = signals.next() => return Err(Failure::failed("stopped at once, as told twice")
@@ -145,6 +151,10 @@ impl Up {
         std::env::args_os().next().map(|name| std::os::unix::process::CommandExt::arg0(&mut command, name));
         self.pass_on(context, &mut command);
         command.stdin(Stdio::null()).stdout(out).stderr(err);
+        // Whoever watches this process does not watch that one.
+        for name in notify::ENVIRONMENT {
+            command.env_remove(name);
+        }
         // A group of its own, so that Ctrl-C here does not reach it.
         #[cfg(unix)]
         std::os::unix::process::CommandExt::process_group(&mut command, 0);
@@ -245,11 +255,13 @@ async fn serve(
         let took = ui::duration_us(begun.elapsed().as_micros() as u64);
         ui::say(&format!("Ready after {took}. Ctrl-C stops it."));
     }
+    notify::ready(kernel);
     let events = client.listen(Listen::default()).await?;
     tokio::select! {
         stopped = kernel.stopped() => Ok(stopped?),
         () = signals.next() => Ok(()),
         () = stdin_ends(), if leash => Ok(()),
+        () = notify::supervise(kernel) => Ok(()),
         () = narrate(&client, events) => Ok(kernel.stopped().await?),
     }
 }

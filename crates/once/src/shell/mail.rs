@@ -66,6 +66,8 @@ pub(crate) enum Mail {
     Gone {
         conn: ConnId,
     },
+    /// Whoever wants to know that the engine's thread goes on.
+    Ping(oneshot::Sender<()>),
     Stop(oneshot::Sender<Result<(), Error>>),
 }
 

@@ -108,6 +108,10 @@ impl<'n> Post<'n> {
                 self.conns.remove(&conn);
                 None
             }
+            Mail::Ping(alive) => {
+                let _ = alive.send(());
+                None
+            }
             Mail::Stop(done) => {
                 self.stop = Some(done);
                 None

@@ -72,3 +72,21 @@ fn whoever_waits_when_the_engine_fails_is_told_that_it_failed() {
     assert_eq!(saw.len(), 2, "the answer will not come, and the mailbox is closed: {saw:?}");
     assert!(saw.iter().all(|error| error.kind() == ErrorKind::Fault), "{saw:?}");
 }
+
+#[test]
+fn the_engine_says_that_it_goes_on_and_a_thread_that_does_not_run_says_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let (shared, thread) = fresh(dir.path());
+    let ping = || {
+        let (alive, answer) = tokio::sync::oneshot::channel();
+        assert!(shared.mail.try_send(Mail::Ping(alive)).is_ok());
+        answer
+    };
+    let mut before = ping();
+    assert!(before.try_recv().is_err(), "nobody has opened the mail yet");
+    let (done, _) = tokio::sync::oneshot::channel();
+    assert!(shared.mail.try_send(Mail::Stop(done)).is_ok());
+    thread.run(&crate::net::Offline(Arc::clone(&shared)));
+    assert_eq!(before.try_recv(), Ok(()));
+    assert!(shared.mail.is_closed(), "and afterwards nobody answers");
+}

@@ -78,6 +78,10 @@ const EMBEDDED: &str = "a program that embeds the kernel gives it its components
 const OF_THE_PROCESS: &[(&str, &str)] = &[
     ("builder", "it makes the kernel that a client would call"),
     ("serve_api", "it opens the socket that a client would call"),
+    (
+        "responds",
+        "a client that calls `hello` is answered beside the engine; a watchdog in the process asks its thread",
+    ),
     ("stopped", "a client notices that the socket closes"),
     ("object", "a handle with the types of the program: what it does is `act`, `get` and `move`"),
 ];
