@@ -79,6 +79,17 @@ impl Kernel {
         expect
     }
 
+    fn expect_give_up(&self, key: &ObjectKey, to: &KernelId) -> Expect {
+        let debt = self.shares.debts.get(&(*to, self.objects.name(key)));
+        // What allows nothing any more is dropped without a word; what was owed to a kernel that was removed since is kept apart.
+        let was_removed = self.peers.former.contains_key(to) || !self.peers.is(to);
+        if debt.is_some() || was_removed {
+            Expect::open(&[R::NotFound])
+        } else {
+            Expect::refused(&[R::NotFound])
+        }
+    }
+
     /// The same on a disk with room.
     fn with_room(&self, ask: &Ask, limits: &Limits) -> Expect {
         match ask {
@@ -90,16 +101,7 @@ impl Kernel {
             Ask::Receipt(id) if !self.origin.items.contains_key(id) => Expect::open(&[R::NotFound]),
             Ask::Receipt(_) => Expect::open(&[R::NotFound, R::Unproven, R::Unreachable, R::Denied]),
             Ask::Share { key, to } => self.with_peer(to, self.expect_share(key, to, limits), limits),
-            Ask::GiveUp { key, to } => {
-                let debt = self.shares.debts.get(&(*to, self.objects.name(key)));
-                // What allows nothing any more is dropped without a word; what was owed to a kernel that was removed since is kept apart.
-                let was_removed = self.peers.former.contains_key(to) || !self.peers.is(to);
-                if debt.is_some() || was_removed {
-                    Expect::open(&[R::NotFound])
-                } else {
-                    Expect::refused(&[R::NotFound])
-                }
-            }
+            Ask::GiveUp { key, to } => self.expect_give_up(key, to),
             Ask::Follow { from, .. } => self.with_peer(from, Expect::done(), limits),
             Ask::Unfollow { key, from } => {
                 let follows = self.names_of(key).iter().any(|key| self.follows.follows(*from, key));

@@ -10,6 +10,7 @@ use once_model::moving::{Ahead, Welcome};
 use once_model::sign::Purpose;
 use once_model::wire::{Code, Frame, ShareAnswer};
 
+use super::asks::told_who_asks;
 use super::both::{connection, is_passing, tick_later};
 use super::rows::{LeavingRow, SealedRow};
 use super::state::{Leaving, Stage};
@@ -24,7 +25,7 @@ use crate::refusal::{Failure, Refusal, Unmoved};
 use crate::share::{self, Debt, Kept};
 use crate::store::{Read, StoreError, Table, scan_prefix};
 use crate::txn;
-use crate::waist::{Answer, Effect, Token};
+use crate::waist::{Answer, Token};
 
 /// What people want moved, and how.
 pub(crate) struct Wish {
@@ -120,34 +121,6 @@ pub(crate) fn would_move(
     asks.tokens.push(token);
     s.out.send(to, conn, Frame::Ahead(asked));
     Ok(None)
-}
-
-/// The receiver has said so to those who only ask.
-fn told_who_asks(s: &mut Step<'_, '_>, peer: KernelId, said: &Welcome) {
-    let place = (peer, said.key);
-    if s.engine.moving.asks.get(&place).is_none_or(|asks| asks.certificate != Some(said.certificate)) {
-        return;
-    }
-    let reply = match said.code {
-        None => Ok(Answer::Welcome),
-        Some(code) => Err(Refusal::Unmoved { key: said.key, why: Box::new(Unmoved::Unwelcome(code)) }),
-    };
-    answer_asks(s, &place, &reply);
-}
-
-fn answer_asks(s: &mut Step<'_, '_>, place: &(KernelId, ObjectKey), reply: &Result<Answer, Refusal>) {
-    for token in s.engine.moving.asks.remove(place).unwrap_or_default().tokens {
-        s.out.push(Effect::Reply { token, reply: reply.clone() });
-    }
-}
-
-/// The connection to a peer is no more: who asks what it would take asks again.
-pub(crate) fn link_down(s: &mut Step<'_, '_>, peer: KernelId) {
-    let asks = s.engine.moving.asks.keys().filter(|(to, _)| *to == peer);
-    let places: Vec<_> = asks.copied().collect();
-    for place in places {
-        answer_asks(s, &place, &Err(Refusal::NotConnected(peer)));
-    }
 }
 
 /// Why an object cannot leave at all, whatever is under way.

@@ -4,6 +4,7 @@
 
 mod acquaintances;
 mod arrive;
+mod asks;
 mod both;
 mod hear;
 mod leave;
@@ -50,10 +51,11 @@ use crate::store::{Read, StoreError, Table, try_scan};
 use crate::txn;
 
 pub(crate) use arrive::{ahead, handoff, luggage_came, withdraw};
+pub(crate) use asks::link_down;
 pub(crate) use both::connection;
 pub(crate) use hear::told;
 pub(crate) use leave::{
-    Wish, begin, greet, link_down, look, resume, shared, stop, tick, wants_to_go, welcome, would_move,
+    Wish, begin, greet, look, resume, shared, stop, tick, wants_to_go, welcome, would_move,
 };
 pub use news::{News, news};
 pub(crate) use news::{heard, owe_news, points_on};
