@@ -253,7 +253,8 @@ fn tables() {
     let coordination = furnished(&home);
     let mut seen = Seen::new(&home);
     for look in [
-        &["ls"][..],
+        // Ids are drawn: their order is another one each time.
+        &["ls", "--sort", "component"][..],
         &["find", "--name", "*pump*"],
         &["history", COUNTER],
         &["peers"],
