@@ -79,6 +79,17 @@ impl Kernel {
         expect
     }
 
+    fn expect_give_up(&self, key: &ObjectKey, to: &KernelId) -> Expect {
+        let debt = self.shares.debts.get(&(*to, self.objects.name(key)));
+        // What allows nothing any more is dropped without a word; what was owed to a kernel that was removed since is kept apart.
+        let was_removed = self.peers.former.contains_key(to) || !self.peers.is(to);
+        if debt.is_some() || was_removed {
+            Expect::open(&[R::NotFound])
+        } else {
+            Expect::refused(&[R::NotFound])
+        }
+    }
+
     /// The same on a disk with room.
     fn with_room(&self, ask: &Ask, limits: &Limits) -> Expect {
         match ask {
@@ -141,17 +152,6 @@ impl Kernel {
                 Expect::open(&[R::Usage, R::NotFound, R::Denied, R::Quarantined, R::Invalid])
             }
             Ask::Outcome(id) => self.known_action(id, limits),
-        }
-    }
-
-    fn expect_give_up(&self, key: &ObjectKey, to: &KernelId) -> Expect {
-        let debt = self.shares.debts.get(&(*to, self.objects.name(key)));
-        // What allows nothing any more is dropped without a word; what was owed to a kernel that was removed since is kept apart.
-        let was_removed = self.peers.former.contains_key(to) || !self.peers.is(to);
-        if debt.is_some() || was_removed {
-            Expect::open(&[R::NotFound])
-        } else {
-            Expect::refused(&[R::NotFound])
         }
     }
 

@@ -79,7 +79,7 @@ impl Act {
         tokio::pin!(call);
         let of_it = |failure: Failure| match failure.kind {
             // Nothing was accepted: what is missing is the object, and the id says nothing.
-            ErrorKind::NotFound | ErrorKind::Ambiguous | ErrorKind::Usage if failure.id.is_none() => failure,
+            ErrorKind::NotFound | ErrorKind::Ambiguous | ErrorKind::Usage => Failure { id: None, ..failure },
             _ => failure.of_action(&id.to_string()),
         };
         let answer = match tokio::time::timeout(SAY_AFTER, &mut call).await {

@@ -182,7 +182,7 @@ pub(super) fn print(answer: &CoordinationInfo) -> Done<()> {
     for StepStatus { name, state, .. } in &answer.steps {
         table.row([ui::cell(name, 80), state.word().to_owned(), detail(state)]);
     }
-    table.under(&[2]).cut(&[0]).print()
+    table.under(&[2]).cut(&[0, 2]).print()
 }
 
 /// As much of an outcome as a table shows on a terminal, in characters. `--json` shows all of it.

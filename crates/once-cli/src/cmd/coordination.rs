@@ -66,7 +66,7 @@ fn print(answer: &CoordinationInfo) -> Done<()> {
         let after = after.map_or_else(|| "-".to_owned(), |ms| ui::duration_us(ms.saturating_mul(1000)));
         table.row([after, step, what, outcome]);
     }
-    table.right(0).under(&[3]).cut(&[1]).print()
+    table.right(0).under(&[3]).cut(&[1, 3]).print()
 }
 
 /// All that has happened, in order. What has no time has not happened yet, or was not noted by an older version: it stands at the

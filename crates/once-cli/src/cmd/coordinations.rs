@@ -119,5 +119,5 @@ fn table(all: &[CoordinationSummary]) -> Done<()> {
             time(one.ended_ms),
         ]);
     }
-    table.right(2).leave(&[5, 4]).under(&[3]).print()
+    table.right(2).leave(&[5, 4]).under(&[3]).cut(&[3]).print()
 }

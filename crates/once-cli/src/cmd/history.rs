@@ -142,7 +142,7 @@ fn print(entries: &[EntryInfo]) -> Done<()> {
             entry.revision.to_string(),
         ]);
     }
-    table.right(0).right(5).leave(&[5]).under(&[4, 2]).cut(&[3]).print()
+    table.right(0).right(5).leave(&[5]).under(&[4, 2]).cut(&[3, 4]).print()
 }
 
 /// Longest name of a kernel in the table, in characters.

@@ -13,7 +13,7 @@ const PAGE_OBJECTS: u64 = 1000;
 
 /// List the objects on this kernel
 ///
-/// Where a terminal is too narrow, long components are cut, then SIZE, REVISION and HOME go, then COMPONENT and NAME stand below
+/// Where a terminal is too narrow, SIZE, REVISION and HOME go, then long names and components stand below
 /// each row. In a pipe and with --json all is there.
 #[derive(Debug, Args)]
 pub struct Ls {
@@ -83,7 +83,7 @@ impl Ls {
             paper.text("{\"objects\":[")?;
         }
         let mut table = ui::Table::new(["OBJECT", "NAME", "STATE", "REVISION", "SIZE", "HOME", "COMPONENT"]);
-        table.right(3).right(4).leave(&[4, 3, 5]).under(&[6, 1]).cut(&[6]);
+        table.right(3).right(4).leave(&[4, 3, 5]).under(&[6, 1]).cut(&[1, 6]);
         let (mut listed, mut after) = (0, self.after.clone());
         loop {
             let left =

@@ -32,7 +32,7 @@ impl Refs {
                     ui::cell(&reference.target, 400),
                 ]);
             }
-            table.under(&[1, 2]).print()?;
+            table.under(&[1, 2]).cut(&[1, 2]).print()?;
             if answer.truncated {
                 ui::say("There are more: only so many are read from one scenario.");
             }

@@ -91,7 +91,7 @@ impl VerifyReceipt {
         };
         if self.home.is_none() {
             ui::say(
-                "checked against the key that a receipt itself names: it proves something only if you know",
+                "checked against the key that the receipt itself names: it proves something only if you know",
             );
             ui::say(
                 "that this is the kernel that you mean. `--home KERNEL-ID` checks against the key that you name.",

@@ -2,7 +2,8 @@
 //!
 //! On a terminal a table fits its width, by one rule for all commands. Each command says what its columns bear:
 //!
-//! 1. long cells of the columns of [`Table::cut`] are shortened, whose beginning says most of what they have to say;
+//! 1. long cells of the columns of [`Table::cut`] are shortened, whose beginning says most of what they have to say, those that
+//!    decide as the last ones;
 //! 2. the columns of [`Table::leave`] go, the least important ones, and a line on stderr names them;
 //! 3. the columns of [`Table::under`], which decide, are never cut: what is too long for its place stands whole below its row, and
 //!    where there is no place for a column, all of it does;
@@ -25,9 +26,6 @@ const CUT_MIN: u16 = 8;
 
 /// A long cell is not shortened to less than this before columns go.
 const CELL_MIN: u16 = 12;
-
-/// A column of what decides is no narrower than this: else all of it stands below the rows.
-const PLACE_MIN: u16 = 16;
 
 /// What stands below a row begins so far from the left.
 const INDENT: u16 = 4;
@@ -197,14 +195,14 @@ impl Table {
         let Some(terminal) = terminal else { return Layout { places, room: None } };
         let going = self.leaving.iter().map(|at| (*at, Place::Gone));
         let mut going = going.chain(self.under.iter().map(|at| (*at, Place::Under)));
-        let long: Vec<_> = self.cut.iter().chain(&self.under).copied().collect();
+        let lossy: Vec<_> = self.cut.iter().copied().filter(|at| !self.under.contains(at)).collect();
         for step in 0.. {
             // A long cell says most of what it has to say with its beginning; a column that has gone says nothing.
             let mut cut = places.clone();
-            shrink(&mut cut, &self.cut, CELL_MIN, terminal);
+            shrink(&mut cut, &lossy, CELL_MIN, terminal);
             if overhang(&cut, terminal) > 0 && step >= self.leaving.len() {
                 cut.clone_from(&places);
-                shrink(&mut cut, &long, PLACE_MIN, terminal);
+                shrink(&mut cut, &self.cut, CELL_MIN, terminal);
             }
             if overhang(&cut, terminal) == 0 {
                 return Layout { places: cut, room: Some(terminal) };
@@ -378,7 +376,7 @@ mod tests {
     #[test]
     fn what_is_too_long_for_its_place_stands_whole_below_its_row() {
         let mut table = Table::new(["OBJECT", "NAME", "STATE"]);
-        table.under(&[1]);
+        table.under(&[1]).cut(&[1]);
         table.row(["01234567".into(), "a name that is longer than most".into(), "home".into()]);
         table.row(["12345678".into(), "pump 2".into(), "home".into()]);
         let right = [

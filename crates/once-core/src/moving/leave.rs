@@ -10,11 +10,12 @@ use once_model::moving::{Ahead, Welcome};
 use once_model::sign::Purpose;
 use once_model::wire::{Code, Frame, ShareAnswer};
 
+use super::asks::told_who_asks;
 use super::both::{connection, is_passing, tick_later};
 use super::rows::{LeavingRow, SealedRow};
 use super::state::{Leaving, Stage};
 use super::stay::{stay, stays};
-use super::{Departure, asked, luggage, news, sealed, words};
+use super::{Departure, luggage, news, sealed, words};
 use crate::act;
 use crate::chores::{self, Chore};
 use crate::engine::Step;
@@ -227,7 +228,7 @@ fn question(s: &Step<'_, '_>, head: HeadRow) -> Option<Ahead> {
 /// The receiver has said whether it would take an object.
 pub(crate) fn welcome(s: &mut Step<'_, '_>, peer: KernelId, said: &Welcome) -> Result<(), StoreError> {
     let key = said.key;
-    asked::told_who_asks(s, peer, said);
+    told_who_asks(s, peer, said);
     let Some(leaving) = s.engine.moving.leaving.get(&key) else { return Ok(()) };
     if leaving.to != peer || matches!(leaving.stage, Stage::Sealed { .. }) {
         return Ok(());

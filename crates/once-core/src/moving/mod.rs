@@ -4,7 +4,7 @@
 
 mod acquaintances;
 mod arrive;
-mod asked;
+mod asks;
 mod both;
 mod hear;
 #[cfg(test)]
@@ -53,7 +53,7 @@ use crate::store::{Read, StoreError, Table, try_scan};
 use crate::txn;
 
 pub(crate) use arrive::{ahead, handoff, luggage_came, withdraw};
-pub(crate) use asked::link_down;
+pub(crate) use asks::link_down;
 pub(crate) use both::connection;
 pub(crate) use hear::told;
 pub(crate) use leave::{

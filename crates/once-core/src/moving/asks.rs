@@ -1,4 +1,4 @@
-//! Clients that only ask whether a peer would take an object: what they are told.
+//! Clients that only ask whether a kernel would take an object.
 
 use once_model::ids::{KernelId, ObjectKey};
 use once_model::moving::Welcome;
