@@ -48,15 +48,14 @@ pub trait Components: Debug + Send + Sync {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Installed(pub Option<Arc<dyn Components>>);
 
-/// Only some kernels have these: what an object of them is depends on where it is.
-const OF_SOME: [&str; 2] = ["Unit", "User"];
+/// Only some kernels have this one: what an object of it is depends on where it is.
+const OF_SOME: &str = "User";
 
 impl Installed {
     /// Whether a kernel has a component: objects of the others are plain records there.
     pub fn has(&self, kernel: &KernelId, component: &str) -> bool {
         component == journal::NAME
-            || (OF_SOME.contains(&component)
-                && kernel.as_bytes().first().is_some_and(|byte| byte.is_multiple_of(2)))
+            || (component == OF_SOME && kernel.as_bytes().first().is_some_and(|byte| byte.is_multiple_of(2)))
             || self.0.as_ref().is_some_and(|others| others.has(component))
     }
 
