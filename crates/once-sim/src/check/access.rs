@@ -181,7 +181,10 @@ impl Grants {
         on.flat_map(|((_, right, to), row)| {
             row.parts.iter().map(move |(action, part)| (right, to, action, part))
         })
-        .filter(|(right, to, _, part)| **right != Right::Share && part.holds(now_ms) && Some(**to) != without)
+        // The other rights mean nothing on one object.
+        .filter(|(right, to, _, part)| {
+            matches!(right, Right::Read | Right::Act) && part.holds(now_ms) && Some(**to) != without
+        })
         .find(|(right, to, action, part)| {
             !packed.iter().any(|grant| {
                 let names = grant.actions.as_deref();
