@@ -18,7 +18,7 @@ const HEAD: &str = "\
 
 # The command line
 
-`once COMMAND --help` says the same in a terminal. Data goes to stdout, what is said to people goes to stderr; `--json` prints one JSON object
+`--help` behind a command says the same in a terminal. Data goes to stdout, what is said to people goes to stderr; `--json` prints one JSON object
 for each command, in the form of [the local API](local-api.md). A hint in backticks is a command that works when it is pasted.
 
 ";

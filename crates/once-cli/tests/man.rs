@@ -12,7 +12,9 @@ use common::{Home, ONCE, Ran, files};
 
 /// How a page is set, if anything here can: what it prints, and what it complains about.
 fn set(page: &Path) -> Option<(String, String)> {
-    let groff = Command::new("groff").args(["-man", "-ww", "-Kutf8", "-Tutf8", "-P-cbou"]).arg(page).output();
+    // But for one: an example that is one long word cannot be set in straight lines.
+    let args = ["-man", "-ww", "-Wbreak", "-Kutf8", "-Tutf8", "-P-cbou"];
+    let groff = Command::new("groff").args(args).arg(page).output();
     let output = match groff {
         Ok(output) => output,
         Err(_) => Command::new("mandoc").args(["-Tutf8", "-Wwarning"]).arg(page).output().ok()?,

@@ -83,7 +83,7 @@ impl Ls {
             paper.text("{\"objects\":[")?;
         }
         let mut table = ui::Table::new(["OBJECT", "NAME", "STATE", "REVISION", "SIZE", "HOME", "COMPONENT"]);
-        table.right(3).right(4).leave(&[4, 3, 5]).under(&[6, 1]).cut(&[1, 6]);
+        table.right(3).right(4).leave(&[4, 3, 5]).under(&[6, 1, 2]).cut(&[1, 6]);
         let (mut listed, mut after) = (0, self.after.clone());
         loop {
             let left =
