@@ -174,6 +174,10 @@ pages! {
     how_to_actions: "docs/how-to/actions.md",
     how_to_sharing: "docs/how-to/sharing.md",
     how_to_care: "docs/how-to/care.md",
+    service: "docs/operations/service.md",
+    logs: "docs/operations/logs.md",
+    upgrade: "docs/operations/upgrade.md",
+    uninstall: "docs/operations/uninstall.md",
 }
 
 #[test]
@@ -188,26 +192,6 @@ fn every_page_with_console_blocks_is_run() {
     }
     let run: BTreeSet<_> = PAGES.iter().map(|page| (*page).to_owned()).collect();
     assert_eq!(with_blocks, run);
-}
-
-#[test]
-fn what_the_page_on_services_shows_is_true() {
-    is_true("docs/operations/service.md");
-}
-
-#[test]
-fn what_the_page_on_logs_shows_is_true() {
-    is_true("docs/operations/logs.md");
-}
-
-#[test]
-fn what_the_page_on_upgrading_shows_is_true() {
-    is_true("docs/operations/upgrade.md");
-}
-
-#[test]
-fn what_the_page_on_uninstalling_shows_is_true() {
-    is_true("docs/operations/uninstall.md");
 }
 
 #[test]
