@@ -67,7 +67,7 @@ impl Kernel {
         let of = ReceiptOf { lane: row.key.into(), sequence: row.sequence, id };
         if *home != self.id() {
             let session = self.session(*home, timeout).await?;
-            let answer = net::receipt(self.online()?, &session, of.clone(), timeout).await;
+            let answer = net::receipt(self.online()?, &session, of, timeout).await;
             // Another connection has taken its place, or it was a dead one: asked once more on the next.
             if answer.is_ok() || session.connection.close_reason().is_none() {
                 return answer;
