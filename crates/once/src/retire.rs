@@ -383,13 +383,17 @@ async fn news(kernel: &Kernel) -> Result<RetireCheck, Error> {
         *waits.entry(*peer).or_default() += 1;
     }
     if waits.is_empty() {
-        return Ok(RetireCheck::done("news", "every peer has heard where its objects are now"));
+        return Ok(RetireCheck::done(
+            "news",
+            "every kernel with a lane, a right or a subscription has heard where its objects are now",
+        ));
     }
     let named: Vec<_> = waits
         .iter()
         .map(|(peer, n)| format!("{} of {}", kernel.shared().called(peer), objects_of(*n)))
         .collect();
-    let message = format!("not every peer has heard where its objects are now: {}", named.join(", "));
+    let message =
+        format!("not every kernel that should has heard where its objects are now: {}", named.join(", "));
     let hint =
         "each is told when it is connected: `once moves` lists them; `once peers remove PEER` gives one up";
     Ok(RetireCheck::missing("news", message, hint))

@@ -107,7 +107,7 @@ async fn show(context: &Context, all: bool) -> Done {
         let hint = ui::Paint::stderr().yellow("hint:").to_string();
         if conflicts.iter().any(|conflict| conflict.reason == ConflictReason::SameUuid) {
             ui::say(&format!(
-                "{hint} objects with the same UUID may all stay; one that is not wanted is removed everywhere by removing it at its home"
+                "{hint} objects with the same UUID may all stay; one that is not wanted is removed everywhere by removing it at its home, and a copy without a home here with `once rm OBJECT`"
             ));
         }
         if conflicts.iter().any(|conflict| conflict.reason == ConflictReason::Forked) {

@@ -300,7 +300,7 @@ impl Shown {
         }
         if let Some(silent) = silent {
             ui::say(&format!(
-                "nothing that this kernel may find fits at: {silent}. A peer shows what it permits: 'once grant PEER find' there"
+                "nothing that this kernel may find fits at: {silent}. A peer shows what it permits: 'once grant PEER find' there, and for what is in them 'once grant PEER read'"
             ));
         }
         for (place, error) in &self.missing {

@@ -183,6 +183,9 @@ impl Place {
         match told {
             true => ui::say("The kernel runs as a service, and starts by itself."),
             false => {
+                if !no_start {
+                    ui::say("systemd could not be asked: nothing was started.");
+                }
                 let (reload, enable) = (self.systemctl("daemon-reload"), self.systemctl("enable --now"));
                 ui::say(&format!("Start it with: {reload} && {enable} {}", self.unit.file()));
             }
