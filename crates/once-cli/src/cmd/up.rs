@@ -250,13 +250,14 @@ async fn serve(
     kernel.serve_api().await?;
     let client = Client::connect(&context.data).await?;
     let client = client.ok_or_else(|| Failure::fault("the kernel does not answer on its own socket"))?;
+    // Before it is said how it is: what happens from here on is told.
+    let events = client.listen(Listen::default()).await?;
     announce(context, &client.ask(Status {}).await?, None)?;
     if !leash {
         let took = ui::duration_us(begun.elapsed().as_micros() as u64);
         ui::say(&format!("Ready after {took}. Ctrl-C stops it."));
     }
     notify::ready(kernel);
-    let events = client.listen(Listen::default()).await?;
     tokio::select! {
         stopped = kernel.stopped() => Ok(stopped?),
         () = signals.next() => Ok(()),
