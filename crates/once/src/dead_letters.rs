@@ -266,6 +266,27 @@ async fn standing(kernel: &Kernel) -> Result<(Vec<Stands>, Vec<Damage>), Error> 
     }
 }
 
+/// Of an object that a kernel is owed, or was.
+fn owed_letter(
+    peer: KernelId,
+    key: ObjectKey,
+    since_ms: u64,
+    (reason, detail): (DeadLetterReason, String),
+) -> DeadLetter {
+    DeadLetter {
+        id: short_id("share", &[peer.as_bytes(), &key.to_row()]),
+        kind: DeadLetterKind::Share,
+        reason,
+        detail,
+        name: None,
+        object: Some(key),
+        peer: Some(peer),
+        since_ms: Some(since_ms),
+        can_drop: true,
+        place: Place::Share,
+    }
+}
+
 /// What tells a letter without an id of its own apart.
 fn short_id(what: &str, parts: &[&[u8]]) -> String {
     record_hash(&format!("once/2 dead letter {what}"), &parts.concat()).to_string().chars().take(12).collect()
@@ -357,21 +378,9 @@ impl List<'_> {
     fn unsent(&self) -> Result<Vec<DeadLetter>, Error> {
         let mut letters = Vec::new();
         share::unsent(self.rows, &mut |peer, key, row| {
-            letters.push(DeadLetter {
-                id: short_id("share", &[peer.as_bytes(), &key.to_row()]),
-                kind: DeadLetterKind::Share,
-                reason: DeadLetterReason::NoPeer,
-                detail: format!(
-                    "kernel {} was removed while it was owed this: nothing is sent",
-                    peer.short()
-                ),
-                name: None,
-                object: Some(key),
-                peer: Some(peer),
-                since_ms: Some(row.since_ms),
-                can_drop: true,
-                place: Place::Share,
-            });
+            let detail =
+                format!("kernel {} was removed while it was owed this: nothing is sent", peer.short());
+            letters.push(owed_letter(peer, key, row.since_ms, (DeadLetterReason::NoPeer, detail)));
             if letters.len() >= LETTERS_MAX { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         })
         .or_error()?;
@@ -389,18 +398,8 @@ impl List<'_> {
                 if let (Owed::Object(key), Ok(OutboxRow::Object(row))) = (owed, row)
                     && row.since_ms <= self.before_ms
                 {
-                    letters.push(DeadLetter {
-                        id: short_id("share", &[peer.as_bytes(), &key.to_row()]),
-                        kind: DeadLetterKind::Share,
-                        reason: DeadLetterReason::TooOld,
-                        detail: self.words(&peer, &way),
-                        name: None,
-                        object: Some(key),
-                        peer: Some(peer),
-                        since_ms: Some(row.since_ms),
-                        can_drop: true,
-                        place: Place::Share,
-                    });
+                    let why = (DeadLetterReason::TooOld, self.words(&peer, &way));
+                    letters.push(owed_letter(peer, key, row.since_ms, why));
                 }
                 let is_enough = looked >= LOOKED_AT_MAX || letters.len() >= LETTERS_MAX;
                 if is_enough { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }

@@ -56,15 +56,20 @@ fn peer(name: &str) -> String {
     if name.len() == KERNEL_ID_CHARS { ui::kernel(name) } else { ui::cell(name, 80) }
 }
 
-pub fn right(grant: &GrantInfo) -> String {
-    let only: Vec<_> = grant.actions.iter().flatten().map(|name| ui::cell(name, 80)).collect();
-    let right = match grant.right {
+/// A right as it is written in a command.
+const fn word(right: Right) -> &'static str {
+    match right {
         Right::Share => "share",
         Right::Read => "read",
         Right::Act => "act",
         Right::Host => "host",
         Right::Find => "find",
-    };
+    }
+}
+
+pub fn right(grant: &GrantInfo) -> String {
+    let only: Vec<_> = grant.actions.iter().flatten().map(|name| ui::cell(name, 80)).collect();
+    let right = word(grant.right);
     if only.is_empty() { right.to_owned() } else { format!("{right}: {}", only.join(", ")) }
 }
 
@@ -91,13 +96,7 @@ fn reference(key: &str, home: &str) -> String {
 
 /// The command that gives the same right on another kernel. How long it still holds is said in whole seconds.
 pub fn again(grant: &GrantInfo) -> String {
-    let right = match grant.right {
-        Right::Share => "share",
-        Right::Read => "read",
-        Right::Act => "act",
-        Right::Host => "host",
-        Right::Find => "find",
-    };
+    let right = word(grant.right);
     let mut words = vec!["once".to_owned(), "grant".to_owned()];
     match &grant.to_object {
         // The reference of an object that has the right says where it lives.
