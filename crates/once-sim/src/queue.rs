@@ -47,7 +47,8 @@ pub(crate) enum Event {
 struct Entry {
     at_us: u64,
     seq: u64,
-    event: Event,
+    /// Apart, since a heap moves its entries about.
+    event: Box<Event>,
 }
 
 impl PartialEq for Entry {
@@ -81,7 +82,7 @@ pub(crate) struct Queue {
 impl Queue {
     pub(crate) fn push(&mut self, at_us: u64, event: Event) {
         self.seq += 1;
-        self.heap.push(Entry { at_us, seq: self.seq, event });
+        self.heap.push(Entry { at_us, seq: self.seq, event: Box::new(event) });
     }
 
     /// The timers of a kernel that are still to ring do not.
@@ -89,7 +90,7 @@ impl Queue {
         self.heap.retain(|entry| {
             let is_timer = |input: &Input| matches!(input, Input::Timer(_));
             let is_of =
-                matches!(&entry.event, Event::Input { node, input, .. } if *node == of && is_timer(input));
+                matches!(&*entry.event, Event::Input { node, input, .. } if *node == of && is_timer(input));
             !is_of || entry.at_us <= now_us
         });
     }
@@ -99,6 +100,6 @@ impl Queue {
     }
 
     pub(crate) fn pop(&mut self) -> Option<(u64, Event)> {
-        self.heap.pop().map(|entry| (entry.at_us, entry.event))
+        self.heap.pop().map(|entry| (entry.at_us, *entry.event))
     }
 }
