@@ -231,7 +231,9 @@ LUGGAGE = record(
     ("grants", each(record(("right", U64), ("kernel", KERNEL), ("object?", KEY), ("actions?", each(text)),
                            ("remaining_ms?", U64)))),
     ("followers", each(KERNEL)),
-    ("acquaintances", each(record(("kernel", KERNEL), ("addresses", each(text))))))
+    ("acquaintances", each(record(("kernel", KERNEL), ("addresses", each(text))))),
+    ("left?", each(record(("id", uuid_text), ("action", text), ("with", blob())))),
+    ("beside?", each(record(("header", HEADER), ("body?", blob()), ("from?", KERNEL)))))
 TICKET = record(("kernel", KERNEL), ("secret", BYTES16), ("addresses", each(text)))
 RECORDS = {"header": HEADER, "genesis": GENESIS, "certificate": CERTIFICATE, "chain": CHAIN, "object-key": KEY,
            "action": ACTION, "outcome": OUTCOME, "entry": ENTRY, "receipt": RECEIPT, "progress": PROGRESS,

@@ -208,6 +208,10 @@ mod switch {
         UnsealByTimer breaks 2,
         /// Rights on an object stay at its former home.
         MoveLeavesGrants breaks 7,
+        /// What is kept beside an object comes along, and is forgotten.
+        ForgetBeside breaks 4,
+        /// What is kept beside an object goes along, and stays.
+        BesideAtBoth breaks 2,
         /// A timer goes along and stays.
         TimerAtBoth breaks 3,
         /// An object is sealed while it waits for an outcome.

@@ -177,6 +177,15 @@ pub struct Luggage {
         nil = "some_of::nil"
     )]
     pub left: Vec<LuggageCall>,
+    /// Revisions that are kept beside it, until somebody decides about them. Absent if there are none.
+    #[cbor(
+        n(7),
+        encode_with = "some_of::encode",
+        decode_with = "some_of::decode",
+        is_nil = "some_of::is_nil",
+        nil = "some_of::nil"
+    )]
+    pub beside: Vec<LuggageRevision>,
 }
 
 /// A kernel that has to do with an object: it has a lane to it, a right to it, follows it, or did at an earlier home.
@@ -294,6 +303,27 @@ pub struct LuggageCall {
     /// What the object is reminded of then: verbatim JSON.
     #[cbor(n(2), with = "json_bytes")]
     pub with: Bytes,
+}
+
+/// A revision that is kept beside the object.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct LuggageRevision {
+    /// What it says of itself.
+    #[n(0)]
+    pub header: Header,
+    /// The scenario; absent for a tombstone.
+    #[cbor(
+        n(1),
+        encode_with = "option_bytes::encode",
+        decode_with = "option_bytes::decode",
+        is_nil = "option_bytes::is_nil",
+        nil = "option_bytes::nil"
+    )]
+    pub body: Option<Bytes>,
+    /// Who sent it to an earlier home. Absent if people there kept a file beside the object.
+    #[n(2)]
+    pub from: Option<KernelId>,
 }
 
 /// A grant on the object.

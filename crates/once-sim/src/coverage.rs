@@ -97,7 +97,7 @@ pub const EXPECTED: &[&str] = &[
     "share Refused Busy", "share Refused DiskFull", "share Refused Invalid", "share Refused TooLarge",
     "code Denied", "code Quarantined", "frame Progress", "code Ambiguous", "code Unsupported", "code Busy",
     "state two claims side by side", "state unclaimed copy became a replica", "state conflict kept",
-    "state conflicts full", "state conflict not kept but counted", "state tombstone at a replica",
+    "state conflicts full", "state conflict moved", "state conflict not kept but counted", "state tombstone at a replica",
     "state simultaneous dial", "state superseded connection", "state mailbox full", "state stranger denied",
     "state stranger's frame dropped", "state invite reused", "state invite expired", "state frame too large",
     "state frame malformed", "state relayed revision verified", "state body pulled", "state pull resumed",

@@ -34,7 +34,7 @@ pub enum Unmoved {
     #[error("its scenario is large, and had not arrived after a minute")]
     Body,
     /// More belongs to it than moves.
-    #[error("more than {} MiB of timers, grants, lanes and unread results belong to it", once_model::limits::LUGGAGE_MAX_BYTES / 1024 / 1024)]
+    #[error("more than {} MiB of timers, grants, lanes, unread results and conflicts belong to it", once_model::limits::LUGGAGE_MAX_BYTES / 1024 / 1024)]
     Luggage,
     /// Nobody has changed or claimed it since it was imported.
     #[error("it was imported and never changed: it has no home that it could leave")]
@@ -45,9 +45,6 @@ pub enum Unmoved {
         once_model::limits::CHAIN_MOVES_MAX_CERTIFICATES
     )]
     Chain,
-    /// Revisions are kept beside it.
-    #[error("revisions are kept beside it, and would stay behind")]
-    Conflicts,
     /// What belongs to it cannot be read.
     #[error("what belongs to it cannot be read")]
     Unread,
@@ -78,7 +75,9 @@ impl Unmoved {
             Self::Unwelcome(Code::Quota) => "its owner can say there: once peers quota {me} SIZE",
             Self::Unasked => "start the program that serves it, then move it again",
             Self::Unclaimed => "`once claim OBJECT` gives it one",
-            Self::Conflicts => "`once conflicts` lists them; keep or drop each, then move it again",
+            Self::Luggage => {
+                "if `once conflicts` lists large versions kept beside it, keep or drop them, then move it again"
+            }
             Self::Call { .. } => {
                 "`once outbox` lists what waits; move it again when that is done, or with `--leave-calls` now"
             }

@@ -1,8 +1,6 @@
 //! The home of an object that people move away: it asks whether the receiver would take it, lets what is under way come to its
 //! end, and seals it.
 
-use std::ops::ControlFlow;
-
 use once_model::certificate::{Certificate, CertificateKind, Chain};
 use once_model::ids::{Hash, Incarnation, KernelId, ObjectKey};
 use once_model::limits::{CHAIN_MOVES_MAX_CERTIFICATES, INLINE_MAX_BYTES, LEAVING_MAX_MS, RESEND_AFTER_MS};
@@ -23,7 +21,7 @@ use crate::object::{self, HeadRow};
 use crate::peers;
 use crate::refusal::{Failure, Refusal, Unmoved};
 use crate::share::{self, Debt, Kept};
-use crate::store::{Read, StoreError, Table, scan_prefix};
+use crate::store::{Read, StoreError, Table};
 use crate::txn;
 use crate::waist::{Answer, Token};
 
@@ -104,7 +102,7 @@ fn may_leave(s: &mut Step<'_, '_>, key: &ObjectKey, to: &KernelId) -> Result<Hea
         return Err(Refusal::Leaving(key).into());
     }
     object::may_change(s, &head)?;
-    match is_bound(s, &head)? {
+    match is_bound(&head) {
         Some(why) => Err(Refusal::Unmoved { key, why: Box::new(why) }.into()),
         None => Ok(head),
     }
@@ -131,20 +129,13 @@ pub(crate) fn would_move(
 }
 
 /// Why an object cannot leave at all, whatever is under way.
-pub(super) fn is_bound(s: &Step<'_, '_>, head: &HeadRow) -> Result<Option<Unmoved>, StoreError> {
-    if head.home.is_none() {
-        return Ok(Some(Unmoved::Unclaimed));
+pub(super) fn is_bound(head: &HeadRow) -> Option<Unmoved> {
+    match head.home {
+        None => Some(Unmoved::Unclaimed),
+        // The epoch counts the certificates, and the genesis.
+        Some(_) if head.header.epoch > CHAIN_MOVES_MAX_CERTIFICATES as u64 => Some(Unmoved::Chain),
+        Some(_) => None,
     }
-    // The epoch counts the certificates, and the genesis.
-    if head.header.epoch > CHAIN_MOVES_MAX_CERTIFICATES as u64 {
-        return Ok(Some(Unmoved::Chain));
-    }
-    let mut conflicts = false;
-    scan_prefix(s.txn, Table::Conflict, &head.header.key().to_row(), &mut |_, _| {
-        conflicts = true;
-        ControlFlow::Break(())
-    })?;
-    Ok(conflicts.then_some(Unmoved::Conflicts))
 }
 
 /// People take it back: an object that is sealed stays so until the receiver has answered, and is asked to.

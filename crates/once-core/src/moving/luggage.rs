@@ -45,6 +45,7 @@ pub(super) fn pack(
         followers: followers(s, &key, &mut room)?,
         acquaintances: Vec::new(),
         left: left(s, &key, &mut room)?,
+        beside: object::pack_beside(s, &key, |bytes| room.take(bytes))?,
     };
     if !room.was_enough() {
         return Ok(None);
@@ -219,6 +220,9 @@ pub(super) fn put_down(
     for follower in luggage.followers.iter().filter(|follower| **follower != me) {
         let row = FollowRow { since_ms: now_ms };
         s.txn.put(Table::Follower, &object::object_peer_key(key, follower), &row);
+    }
+    if !mutant!(ForgetBeside) {
+        object::unpack_beside(s, key, std::mem::take(&mut luggage.beside))?;
     }
     chores::begin(s, Chore::TellFollowers(*key));
     owe_news(s, *key);

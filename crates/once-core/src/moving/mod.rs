@@ -22,6 +22,8 @@ mod tests;
 #[cfg(test)]
 mod tests_ahead;
 #[cfg(test)]
+mod tests_beside;
+#[cfg(test)]
 mod tests_body;
 #[cfg(test)]
 mod tests_chain;

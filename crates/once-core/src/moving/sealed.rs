@@ -49,6 +49,15 @@ fn left(s: &Step<'_, '_>, key: &ObjectKey) -> Result<usize, StoreError> {
     Ok(luggage.map_or(0, |luggage| luggage.left.len()))
 }
 
+/// What was kept beside it is not here any more. Of most objects nothing is, and the luggage is not read for it.
+fn beside_moved(s: &mut Step<'_, '_>, key: &ObjectKey) -> Result<(), StoreError> {
+    if object::kept_beside(s, key)?.is_empty() || mutant!(BesideAtBoth) {
+        return Ok(());
+    }
+    let luggage = Luggage::unpack(&packed(s, key)?).unwrap_or_default();
+    object::beside_moved(s, key, &luggage.beside)
+}
+
 /// Hands an object over, always with the same words; or asks for it back.
 pub(super) fn send(s: &mut Step<'_, '_>, key: ObjectKey) -> Result<(), StoreError> {
     let row: Option<LeavingRow> = txn::get(s.txn, Table::Leaving, &key.to_row())?;
@@ -142,6 +151,7 @@ fn moved(s: &mut Step<'_, '_>, key: ObjectKey, chain: Chain) -> Result<(), Store
         s.txn.put(Table::Head, &key.to_row(), &head);
     }
     let left = left(s, &key)?;
+    beside_moved(s, &key)?;
     s.txn.delete(Table::Leaving, &key.to_row());
     s.txn.delete(Table::Luggage, &key.to_row());
     luggage::leave_behind(s, &key)?;

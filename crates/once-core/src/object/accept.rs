@@ -5,11 +5,10 @@ use std::cmp::Ordering;
 use once_model::certificate::Chain;
 use once_model::header::Header;
 use once_model::ids::{Hash, KernelId, Line};
-use once_model::limits::CONFLICTS_MAX_BODIES;
 use once_model::wire::{Code, ShareAnswer};
 
 use super::keep::{self, Before};
-use super::{HeadRow, ancestry, chains, rows};
+use super::{HeadRow, ancestry, beside, chains, rows};
 use crate::engine::{Step, Todo};
 use crate::share;
 use crate::store::{Read, StoreError, Table};
@@ -55,7 +54,7 @@ pub(crate) fn accept(
         return Ok(ShareAnswer::Refused(Code::Quota));
     }
     if verdict == Verdict::Beside && !mutant!(ConflictOverwritesHead) {
-        return keep_beside(s, head.as_ref(), row, arrival.body);
+        return beside::keep(s, head.as_ref(), row, arrival.body);
     }
     let mut copy = None;
     if let Some(chain) = &arrival.chain {
@@ -167,36 +166,6 @@ pub(crate) fn over_quota(
     let used = share::usage(s.txn, peer)?.stored_bytes.saturating_sub(given_back);
     let is_over = used.saturating_add(rows::cost(new)) > quota_bytes && !mutant!(ForgetQuota);
     Ok(is_over)
-}
-
-/// Keeps a revision that the head does not continue, at most [`CONFLICTS_MAX_BODIES`] of them; further ones are
-/// counted.
-fn keep_beside(
-    s: &mut Step<'_, '_>,
-    head: Option<&HeadRow>,
-    row: HeadRow,
-    body: Option<bytes::Bytes>,
-) -> Result<ShareAnswer, StoreError> {
-    let key = row.header.key();
-    let place = rows::conflict_key(&key, &row.header.id());
-    if s.txn.get(Table::Conflict, &place)?.is_some() {
-        return Ok(ShareAnswer::Conflict);
-    }
-    if keep::conflicts(s, &key)?.len() >= CONFLICTS_MAX_BODIES && !mutant!(EndlessConflicts) {
-        if let Some(head) = head {
-            let counted = HeadRow { conflicts_dropped: head.conflicts_dropped + 1, ..head.clone() };
-            s.txn.put_lazily(Table::Head, &key.to_row(), &counted);
-        }
-        return Ok(ShareAnswer::Conflict);
-    }
-    if let (true, Some(from)) = (row.charged, row.from) {
-        keep::charge(s, &from, i64::try_from(rows::cost(&row.header)).unwrap_or(i64::MAX))?;
-    }
-    if let Some(body) = body {
-        s.txn.put_bytes(Table::Body, &rows::body_key(&row.header), body);
-    }
-    s.txn.put(Table::Conflict, &place, &row);
-    Ok(ShareAnswer::Conflict)
 }
 
 /// Stores the chain if it says more than the one here.

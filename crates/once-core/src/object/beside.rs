@@ -4,14 +4,14 @@
 use once_model::header::Header;
 use once_model::ids::{Hash, ObjectKey};
 use once_model::limits::CONFLICTS_MAX_BODIES;
+use once_model::moving::LuggageRevision;
 use once_model::scenario::Scenario;
+use once_model::wire::ShareAnswer;
 
-use super::query;
-use super::rows;
-use super::{HeadRow, SourceRow, draft, keep};
+use super::{HeadRow, SourceRow, draft, keep, query, rows, verify};
 use crate::engine::Step;
 use crate::refusal::{Failure, Refusal};
-use crate::store::{StoreError, Table};
+use crate::store::{Read, StoreError, Table};
 use crate::txn;
 use crate::waist::{Answer, Change};
 
@@ -39,6 +39,88 @@ pub(crate) fn keep_file(
     Ok(Answer::Object { header: Box::new(head.header), change: Change::KeptBeside })
 }
 
+/// Keeps a revision that the head does not continue, at most [`CONFLICTS_MAX_BODIES`] of them; further ones are
+/// counted.
+pub(super) fn keep(
+    s: &mut Step<'_, '_>,
+    head: Option<&HeadRow>,
+    row: HeadRow,
+    body: Option<bytes::Bytes>,
+) -> Result<ShareAnswer, StoreError> {
+    let key = row.header.key();
+    let place = rows::conflict_key(&key, &row.header.id());
+    if s.txn.get(Table::Conflict, &place)?.is_some() {
+        return Ok(ShareAnswer::Conflict);
+    }
+    if keep::conflicts(s, &key)?.len() >= CONFLICTS_MAX_BODIES && !mutant!(EndlessConflicts) {
+        if let Some(head) = head {
+            let counted = HeadRow { conflicts_dropped: head.conflicts_dropped + 1, ..head.clone() };
+            s.txn.put_lazily(Table::Head, &key.to_row(), &counted);
+        }
+        return Ok(ShareAnswer::Conflict);
+    }
+    if let (true, Some(from)) = (row.charged, row.from) {
+        keep::charge(s, &from, i64::try_from(rows::cost(&row.header)).unwrap_or(i64::MAX))?;
+    }
+    if let Some(body) = body {
+        s.txn.put_bytes(Table::Body, &rows::body_key(&row.header), body);
+    }
+    s.txn.put(Table::Conflict, &place, &row);
+    Ok(ShareAnswer::Conflict)
+}
+
+/// What is kept beside an object, as it moves along with it, as long as there is room for so many bytes. A head that only lacks
+/// a proof is this kernel's own affair.
+pub(crate) fn pack(
+    s: &Step<'_, '_>,
+    key: &ObjectKey,
+    mut room: impl FnMut(usize) -> bool,
+) -> Result<Vec<LuggageRevision>, StoreError> {
+    let mut found = Vec::new();
+    for (_, row) in keep::conflicts(s, key)?.into_iter().filter(|(_, row)| !row.is_replaced()) {
+        // Of many large ones not all are read.
+        if !room(usize::try_from(rows::cost(&row.header)).unwrap_or(usize::MAX)) {
+            break;
+        }
+        let HeadRow { header, from, .. } = row;
+        let body = s.txn.get(Table::Body, &rows::body_key(&header))?;
+        found.push(LuggageRevision { header, body, from });
+    }
+    Ok(found)
+}
+
+/// What was kept beside an object that has moved in is kept here. What is no revision of it, its home before has made up.
+pub(crate) fn unpack(
+    s: &mut Step<'_, '_>,
+    key: &ObjectKey,
+    brought: Vec<LuggageRevision>,
+) -> Result<(), StoreError> {
+    for LuggageRevision { header, body, from } in brought {
+        let Some(head) = rows::head(s.txn, key)? else { return Ok(()) };
+        if header.key() != *key || verify::fits(&header, body.as_ref()).is_err() {
+            continue;
+        }
+        let row = HeadRow { from, ..draft::own(s, header, head.home) };
+        keep(s, Some(&head), row, body)?;
+    }
+    Ok(())
+}
+
+/// What was kept beside an object has moved with it. What came later stays with the copy here.
+pub(crate) fn moved(
+    s: &mut Step<'_, '_>,
+    key: &ObjectKey,
+    gone: &[LuggageRevision],
+) -> Result<(), StoreError> {
+    for LuggageRevision { header, .. } in gone {
+        let place = rows::conflict_key(key, &header.id());
+        if let Some(row) = txn::get(s.txn, Table::Conflict, &place)? {
+            keep::drop_conflict(s, &place, &row)?;
+        }
+    }
+    Ok(())
+}
+
 /// The head has new bytes: a file that was kept beside with the same ones is no conflict any more.
 pub(crate) fn taken_on(s: &mut Step<'_, '_>, head: &HeadRow) -> Result<(), StoreError> {
     for (place, row) in keep::conflicts(s, &head.header.key())? {
@@ -60,6 +142,10 @@ pub(super) fn found(s: &Step<'_, '_>, key: &ObjectKey, id: &Hash) -> Result<(Vec
 pub(crate) fn discard(s: &mut Step<'_, '_>, key: &ObjectKey, id: &Hash) -> Result<Answer, Failure> {
     let key = query::current_key(s.txn, key)?;
     let head = rows::head(s.txn, &key)?.ok_or(Refusal::NoObject(key))?;
+    // It moves along with an object that is sealed.
+    if s.engine.moving.hold(&key).is_some() {
+        return Err(Refusal::Leaving(key).into());
+    }
     let (place, row) = found(s, &key, id)?;
     keep::drop_conflict(s, &place, &row)?;
     Ok(Answer::Object { header: Box::new(head.header), change: Change::Resolved })

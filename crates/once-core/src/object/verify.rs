@@ -1,5 +1,6 @@
 //! Checking a parcel before the engine sees it: pure, so that sessions do it beside the engine.
 
+use bytes::Bytes;
 use once_model::certificate::Chain;
 use once_model::hash::content_hash;
 use once_model::header::Header;
@@ -24,15 +25,17 @@ pub fn verify(sender: &KernelId, parcel: Parcel) -> Result<Arrival, Code> {
     verify_but_chain(sender, parcel)
 }
 
-/// The same of a parcel whose chain was checked already.
-pub(crate) fn verify_but_chain(sender: &KernelId, parcel: Parcel) -> Result<Arrival, Code> {
-    let Parcel { header, chain, body, commit } = parcel;
-    let invalid = |ok: bool| if ok { Ok(()) } else { Err(Code::Invalid) };
+fn invalid(is_right: bool) -> Result<(), Code> {
+    if is_right { Ok(()) } else { Err(Code::Invalid) }
+}
+
+/// Whether a revision has the bytes that its header says, and they are a scenario of that object.
+pub(crate) fn fits(header: &Header, body: Option<&Bytes>) -> Result<(), Code> {
     if header.size > SCENARIO_MAX_BYTES as u64 {
         return Err(Code::TooLarge);
     }
     invalid(header.component.len() <= NAME_MAX_BYTES && header.version.len() <= NAME_MAX_BYTES)?;
-    match (header.tombstone, &body) {
+    match (header.tombstone, body) {
         (true, None) => {
             invalid(header.lineage.is_some() && header.size == 0 && header.content == content_hash(b""))?
         }
@@ -49,6 +52,13 @@ pub(crate) fn verify_but_chain(sender: &KernelId, parcel: Parcel) -> Result<Arri
         }
         _ => return Err(Code::Invalid),
     }
+    Ok(())
+}
+
+/// The same of a parcel whose chain was checked already.
+pub(crate) fn verify_but_chain(sender: &KernelId, parcel: Parcel) -> Result<Arrival, Code> {
+    let Parcel { header, chain, body, commit } = parcel;
+    fits(&header, body.as_ref())?;
     if header.lineage.is_none() {
         let plain = header.epoch == 0
             && header.revision == 0

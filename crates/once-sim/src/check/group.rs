@@ -39,6 +39,8 @@ pub(super) struct Allowed {
     pub before: Option<Rights>,
     /// Rights that came along with objects that moved in.
     pub came_with: Vec<Grant>,
+    /// Revisions that came along beside objects that moved in.
+    pub came_beside: BTreeSet<Hash>,
 }
 
 type Answers = BTreeMap<(KernelId, ConnId, ObjectKey, Hash), VecDeque<ShareAnswer>>;

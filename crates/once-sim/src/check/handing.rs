@@ -142,6 +142,7 @@ fn brought(shadow: &mut Shadow, group: &Group<'_>, said: &Handoff, luggage: &Lug
     }
     allowed.came_with.extend(given.into_iter().chain(out));
     shadow.acted.add(&shadow.rights.grants);
+    allowed.came_beside.extend(luggage.beside.iter().map(|revision| revision.header.id()));
     allowed.followable.extend(luggage.followers.iter().map(|follower| (*follower, key)));
     for lane in &luggage.lanes {
         shadow.lanes.told(lane.origin, lane.name.key, lane.floor);

@@ -7,6 +7,7 @@ mod access;
 pub(crate) mod act;
 mod answers;
 mod archive;
+mod beside;
 mod effects;
 mod events;
 mod exchange;

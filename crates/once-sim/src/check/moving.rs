@@ -243,6 +243,7 @@ impl Checker {
         if head.is_some_and(|head| !self.installed.has(&group.kernel, &head.header.component)) {
             cover.met("state record moved as what it is");
         }
+        super::beside::put_down(group, &key, &luggage, wrong, cover);
         self.put_down(group, (key, &luggage), wrong);
     }
 
@@ -347,6 +348,7 @@ impl Checker {
                         self.reopened(group, commit, &key, wrong);
                     }
                     false => {
+                        super::beside::left(group, commit, &key, wrong);
                         if any(group.store, Table::Luggage, &key.to_row()) {
                             wrong.push((9, format!("keeps the luggage of {key}, which has left")));
                         }
@@ -418,6 +420,7 @@ impl Checker {
         if [Table::Timer, Table::Activity].into_iter().any(|table| any(group.store, table, &place)) {
             wrong.push((3, format!("keeps timers or work of {key}, which is sealed")));
         }
+        super::beside::packed(group, key, &luggage, wrong);
         self.rights_packed(group, (key, row), &luggage, wrong);
         packed_left
     }

@@ -212,6 +212,8 @@ impl Checker {
             if before.is_none() && !group.changed().any(was) && !came {
                 wrong.push((4, format!("keeps {id:.12} beside {key} as if it had been its head")));
             }
+        } else if allowed.came_beside.contains(&id) {
+            // Its home before had it.
         } else if new.from.is_none() {
             wrong.extend(super::history::kept_file(&group.kernel, &new).err().map(|what| (2, what)));
         } else if head_in(changed.before.as_ref()).is_none_or(|old| old.header.id() != id) {
