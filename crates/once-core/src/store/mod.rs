@@ -253,6 +253,12 @@ pub fn prefix_end(prefix: &[u8]) -> Option<Vec<u8>> {
     None
 }
 
+/// The first key that comes behind another one: where a look at rows goes on.
+#[must_use]
+pub(crate) fn key_behind(key: &[u8]) -> Vec<u8> {
+    [key, &[0]].concat()
+}
+
 /// Visits every row of a table whose key begins with `prefix`.
 ///
 /// # Errors
@@ -286,6 +292,28 @@ pub fn try_scan<E: From<StoreError>>(
 mod tests {
     use super::*;
     use crate::memory::MemoryStore;
+
+    /// Keys may differ in their lengths alone.
+    #[test]
+    fn no_key_lies_between_a_key_and_what_comes_behind_it() {
+        let mut store = MemoryStore::default();
+        let keys: [&[u8]; 5] = [&[1], &[1, 0], &[1, 0, 0], &[1, 1], &[2]];
+        let rows = keys.iter().map(|key| (Table::Meta, key.to_vec(), Some(Bytes::new()))).collect();
+        store.commit(Batch { rows }, Durability::Synced).unwrap();
+        let (mut seen, mut next) = (Vec::new(), Vec::new());
+        while seen.len() <= keys.len() {
+            let before = seen.len();
+            store
+                .scan(Table::Meta, &next, None, &mut |key, _| {
+                    seen.push(key.to_vec());
+                    ControlFlow::Break(())
+                })
+                .unwrap();
+            let Some(last) = seen.get(before) else { break };
+            next = key_behind(last);
+        }
+        assert_eq!(seen, keys);
+    }
 
     #[test]
     fn a_scan_ends_with_the_first_error_of_its_visitor_or_when_it_breaks() {
