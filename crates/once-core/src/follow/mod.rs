@@ -122,11 +122,7 @@ fn end_subscription(s: &mut Step<'_, '_>, peer: KernelId, key: ObjectKey) {
 
 /// The peer knows that a subscription has ended, or it begins again.
 fn heard_unfollow(s: &mut Step<'_, '_>, peer: &KernelId, key: &ObjectKey) -> Result<(), StoreError> {
-    let place = object::peer_object_key(peer, key);
-    if s.txn.get(Table::Unfollow, &place)?.is_some() {
-        s.txn.delete_lazily(Table::Unfollow, &place);
-    }
-    Ok(())
+    s.txn.delete_if_there_lazily(Table::Unfollow, &object::peer_object_key(peer, key)).map(drop)
 }
 
 fn subscribe(s: &mut Step<'_, '_>, peer: KernelId, conn: ConnId, key: ObjectKey) -> Result<(), StoreError> {
@@ -224,10 +220,7 @@ pub(crate) fn unfollowed(
 ) -> Result<(), StoreError> {
     let current = if mutant!(UnfollowByName) { key } else { current_key(s.txn, &key)? };
     for key in [key, current] {
-        let place = object::object_peer_key(&key, &peer);
-        if s.txn.get(Table::Follower, &place)?.is_some() {
-            s.txn.delete(Table::Follower, &place);
-        }
+        s.txn.delete_if_there(Table::Follower, &object::object_peer_key(&key, &peer))?;
     }
     s.out.send(peer, conn, Frame::Following(Following { key, on: false, code: None }));
     Ok(())
@@ -246,9 +239,7 @@ pub(crate) fn following(
         return Ok(());
     }
     for key in asked_as(s, &following.key)? {
-        let place = object::peer_object_key(&peer, &key);
-        if s.txn.get(Table::Subscription, &place)?.is_some() {
-            s.txn.delete(Table::Subscription, &place);
+        if s.txn.delete_if_there(Table::Subscription, &object::peer_object_key(&peer, &key))? {
             s.out.push(Effect::Event(Event::FollowDenied { peer, key }));
         }
     }
