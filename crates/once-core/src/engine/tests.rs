@@ -5,7 +5,6 @@ use std::collections::BTreeSet;
 use once_model::ids::{Hash, KernelId, Line, ObjectKey, Uuid};
 use once_model::limits::RESEND_AFTER_MS;
 use once_model::scenario::Scenario;
-use once_model::sign::KernelKey;
 use once_model::wire::{Code, Frame, Parcel, ShareAnswer};
 
 use crate::access::{Right, Scope};
@@ -264,62 +263,6 @@ fn why_a_scenario_arrives_decides_what_it_needs() {
             assert_eq!((shared.answer, shared.commit), (ShareAnswer::Refused(Code::Invalid), None));
         }
         other => panic!("{other:?}"),
-    }
-}
-
-#[test]
-fn refusals_have_their_codes() {
-    let key = ObjectKey { uuid: Uuid::from_u128(1), line: Line::Unclaimed(Hash::from_bytes([1; 32])) };
-    let kernel = KernelKey::from_bytes(&[1; 32]).id();
-    let all = [
-        (Refusal::NoObject(key), Code::Denied),
-        (Refusal::Removed(key), Code::Denied),
-        (Refusal::NoHome(key), Code::Denied),
-        (Refusal::NoAction(key.uuid), Code::Denied),
-        (Refusal::NoPeer(kernel), Code::Denied),
-        (Refusal::NoInvite, Code::Denied),
-        (Refusal::NotHome { key, home: kernel }, Code::NotHome),
-        (Refusal::NotClaimed(key), Code::NotHome),
-        (Refusal::OutboxFull { peer: kernel, rows: 1 }, Code::Quota),
-        (Refusal::TooManyPeers(1), Code::Quota),
-        (Refusal::DiskFull { free_mib: 1, reserve_mib: 2 }, Code::DiskFull),
-        (Refusal::BeingRemoved(kernel), Code::Busy),
-        (Refusal::Stopping, Code::Stopping),
-        (Refusal::Quarantined, Code::Quarantined),
-        (Refusal::EarlierLife(key), Code::Quarantined),
-        (Refusal::BadAction { code: Code::TooLarge, what: "x".into() }, Code::TooLarge),
-        (Refusal::Myself, Code::Invalid),
-    ];
-    for (refusal, code) in all {
-        assert_eq!(refusal.code(), code, "{refusal}");
-        assert!(!refusal.to_string().is_empty());
-        assert!(refusal.hint().is_none_or(|hint| hint.len() > 10), "{refusal}");
-    }
-    assert!(Refusal::NotHome { key, home: kernel }.hint().unwrap().contains(&kernel.short()));
-}
-
-/// What a person can do next is a command to paste, where there is one.
-#[test]
-fn refusals_name_the_command_that_helps() {
-    let key = ObjectKey { uuid: Uuid::from_u128(1), line: Line::Unclaimed(Hash::from_bytes([1; 32])) };
-    let kernel = KernelKey::from_bytes(&[1; 32]).id();
-    for (refusal, command) in [
-        (Refusal::OutboxFull { peer: kernel, rows: 1 }, "once peers remove"),
-        (Refusal::NoAction(key.uuid), "once outbox"),
-        (Refusal::NoPeer(kernel), "once join"),
-        (Refusal::OnlyForObjects(kernel), "once peers add"),
-        (Refusal::BeingRemoved(kernel), "once peers remove"),
-        (Refusal::NotOwed { peer: kernel, key }, "once outbox"),
-        (Refusal::StoreDamaged, "once export --salvage"),
-        (Refusal::Quarantined, "once quarantine"),
-        (Refusal::NotHeard(kernel), "once quarantine end --without"),
-        (Refusal::EarlierLife(key), "once export"),
-        (Refusal::NoInvite, "once invites"),
-        (Refusal::InviteUsed(kernel), "once peers remove"),
-        (Refusal::TooManyPeers(1), "once peers remove"),
-    ] {
-        let hint = refusal.hint().unwrap_or_default();
-        assert!(hint.contains(command), "{refusal}: {hint}");
     }
 }
 
