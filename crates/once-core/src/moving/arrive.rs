@@ -51,7 +51,7 @@ fn would_take(s: &Step<'_, '_>, peer: &KernelId, asked: &Ahead) -> Result<Result
 
 /// Whether what a peer brings fits its quota.
 fn has_room(s: &Step<'_, '_>, peer: &KernelId, bytes: u64) -> Result<bool, StoreError> {
-    let quota_bytes = peers::peer(s.txn, peer)?.map_or(0, |row| row.quota_bytes);
+    let quota_bytes = peers::peer(s.txn, peer)?.map(|row| row.quota_bytes).unwrap_or_default();
     Ok(crate::share::usage(s.txn, peer)?.stored_bytes.saturating_add(bytes) <= quota_bytes)
 }
 

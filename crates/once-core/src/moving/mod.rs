@@ -26,6 +26,8 @@ mod tests_body;
 #[cfg(test)]
 mod tests_chain;
 #[cfg(test)]
+mod tests_exact;
+#[cfg(test)]
 mod tests_guests;
 #[cfg(test)]
 mod tests_homes;
@@ -37,6 +39,8 @@ mod tests_luggage;
 mod tests_news;
 #[cfg(test)]
 mod tests_reach;
+#[cfg(test)]
+mod tests_said;
 #[cfg(test)]
 mod tests_visitors;
 #[cfg(test)]

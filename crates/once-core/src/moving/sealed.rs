@@ -39,26 +39,16 @@ fn packed(s: &Step<'_, '_>, key: &ObjectKey) -> Result<Bytes, StoreError> {
     luggage.ok_or_else(|| StoreError::damaged(Table::Luggage, &place, format!("no luggage of {key}")))
 }
 
-/// How many calls an object has left behind. Only who moved it so reads the luggage for that.
-fn left(s: &Step<'_, '_>, key: &ObjectKey) -> Result<usize, StoreError> {
-    let leaves = s.engine.moving.leaving.get(key);
-    if leaves.is_none_or(|leaving| !leaving.leave_calls || leaving.tokens.is_empty()) {
-        return Ok(0);
-    }
-    let luggage = Luggage::unpack(&packed(s, key)?);
-    Ok(luggage.map_or(0, |luggage| luggage.left.len()))
-}
-
 /// Hands an object over, always with the same words; or asks for it back.
 pub(super) fn send(s: &mut Step<'_, '_>, key: ObjectKey) -> Result<(), StoreError> {
     let row: Option<LeavingRow> = txn::get(s.txn, Table::Leaving, &key.to_row())?;
     let Some(LeavingRow { to, sealed: Some(sealed), withdrawn, .. }) = row else { return Ok(()) };
     let Some(conn) = connection(s, &to) else { return Ok(()) };
     let SealedRow { header, chain, luggage_bytes } = sealed;
+    if let Some(leaving) = s.engine.moving.leaving.get_mut(&key) {
+        leaving.stage = Stage::Sealed { sent_ms: s.ctx.now_ms };
+    }
     if withdrawn {
-        if let Some(leaving) = s.engine.moving.leaving.get_mut(&key) {
-            leaving.stage = Stage::Sealed { sent_ms: s.ctx.now_ms };
-        }
         s.out.send(to, conn, Frame::Withdraw(Box::new(Withdraw { chain })));
         return Ok(());
     }
@@ -66,9 +56,6 @@ pub(super) fn send(s: &mut Step<'_, '_>, key: ObjectKey) -> Result<(), StoreErro
         true => s.txn.get(Table::Body, &object::body_key(&header))?,
         false => None,
     };
-    if let Some(leaving) = s.engine.moving.leaving.get_mut(&key) {
-        leaving.stage = Stage::Sealed { sent_ms: s.ctx.now_ms };
-    }
     let is_inside = luggage_bytes <= s.engine.limits.luggage_inline as u64;
     let luggage = match is_inside {
         true if mutant!(LuggageAnew) => {
@@ -141,7 +128,6 @@ fn moved(s: &mut Step<'_, '_>, key: ObjectKey, chain: Chain) -> Result<(), Store
         let head = HeadRow { home: Some(home), tip: None, proven: true, guest: None, ..head };
         s.txn.put(Table::Head, &key.to_row(), &head);
     }
-    let left = left(s, &key)?;
     s.txn.delete(Table::Leaving, &key.to_row());
     s.txn.delete(Table::Luggage, &key.to_row());
     luggage::leave_behind(s, &key)?;
@@ -151,7 +137,8 @@ fn moved(s: &mut Step<'_, '_>, key: ObjectKey, chain: Chain) -> Result<(), Store
     for name in follow::follows(s, &names, &home)? {
         follow::follow_there(s, name, (home, home))?;
     }
-    let tokens = s.engine.moving.leaving.remove(&key).map(|leaving| leaving.tokens).unwrap_or_default();
+    let leaving = s.engine.moving.leaving.remove(&key);
+    let (tokens, left) = leaving.map(|leaving| (leaving.tokens, leaving.left)).unwrap_or_default();
     for token in tokens {
         s.out.push(Effect::Reply { token, reply: Ok(Answer::Moved { to: home, left }) });
     }
