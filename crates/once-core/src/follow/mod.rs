@@ -24,7 +24,7 @@ use crate::engine::Step;
 use crate::object::{self, current_key};
 use crate::refusal::{Failure, Refusal};
 use crate::share::{Debt, Kept, owe};
-use crate::store::{Read, StoreError, Table, scan_prefix};
+use crate::store::{Read, StoreError, Table, has_any};
 use crate::waist::{Answer, ConnId, Effect, Event};
 use crate::{access, moving, peers};
 
@@ -149,11 +149,7 @@ pub(crate) fn repeat(
 
 /// Every subscription at a peer was repeated: from here on it is known whether there is any.
 pub(crate) fn repeated(s: &mut Step<'_, '_>, peer: KernelId) -> Result<(), StoreError> {
-    let mut any = false;
-    scan_prefix(s.txn, Table::Subscription, peer.as_bytes(), &mut |_, _| {
-        any = true;
-        ControlFlow::Break(())
-    })?;
+    let any = has_any(s.txn, Table::Subscription, peer.as_bytes())?;
     if let Some(link) = s.engine.peers.links.get_mut(&peer) {
         link.may_follow = any;
     }

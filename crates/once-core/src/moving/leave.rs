@@ -1,8 +1,6 @@
 //! The home of an object that people move away: it asks whether the receiver would take it, lets what is under way come to its
 //! end, and seals it.
 
-use std::ops::ControlFlow;
-
 use once_model::certificate::{Certificate, CertificateKind, Chain};
 use once_model::ids::{Hash, Incarnation, KernelId, ObjectKey};
 use once_model::limits::{CHAIN_MOVES_MAX_CERTIFICATES, INLINE_MAX_BYTES, LEAVING_MAX_MS, RESEND_AFTER_MS};
@@ -23,7 +21,7 @@ use crate::object::{self, HeadRow};
 use crate::peers;
 use crate::refusal::{Failure, Refusal, Unmoved};
 use crate::share::{self, Debt, Kept};
-use crate::store::{StoreError, Table, scan_prefix};
+use crate::store::{StoreError, Table, has_any};
 use crate::txn;
 use crate::waist::{Answer, Token};
 
@@ -139,11 +137,7 @@ pub(super) fn is_bound(s: &Step<'_, '_>, head: &HeadRow) -> Result<Option<Unmove
     if head.header.epoch > CHAIN_MOVES_MAX_CERTIFICATES as u64 {
         return Ok(Some(Unmoved::Chain));
     }
-    let mut conflicts = false;
-    scan_prefix(s.txn, Table::Conflict, &head.header.key().to_row(), &mut |_, _| {
-        conflicts = true;
-        ControlFlow::Break(())
-    })?;
+    let conflicts = has_any(s.txn, Table::Conflict, &head.header.key().to_row())?;
     Ok(conflicts.then_some(Unmoved::Conflicts))
 }
 

@@ -9,7 +9,9 @@ use once_model::wire::{Code, Frame, ShareAnswer, Shared};
 use super::departures;
 use super::tests::{go, home, pair, refused};
 use crate::act::Origin;
+use crate::chores::{Chore, ChoreRow};
 use crate::refusal::{Refusal, Unmoved};
+use crate::store::Table;
 use crate::testing::{Alone, Pair, Side, done};
 use crate::waist::{Answer, Command, Input};
 
@@ -107,4 +109,24 @@ fn what_cannot_leave_is_refused_at_once() {
     assert_eq!(pair.a.try_command(wish(key, to)), Err(Refusal::Leaving(key)));
     pair.settle();
     assert_eq!(pair.a.try_command(wish(key, to)), Err(Refusal::NotHome { key, home: to }));
+}
+
+/// Its followers are owed its last change by this kernel: the next home does not know what they have.
+#[test]
+fn an_object_stays_until_its_followers_are_owed_its_last_change() {
+    let (mut pair, key) = pair("Paper");
+    let chore = Chore::TellFollowers(key);
+    pair.a.writes(|s| {
+        // A damaged row holds it up.
+        s.txn.put(Table::Chore, &chore.to_row().unwrap(), &ChoreRow::default());
+        s.engine.chores.lasting = true;
+        s.engine.chores.stuck.insert(chore);
+        Ok(())
+    });
+    let token = go(&mut pair, Side::A, key);
+    pair.pass(LEAVING_MAX_MS - RESEND_AFTER_MS);
+    assert_eq!(leaves(&pair.a), Some(false));
+    pair.pass(3 * RESEND_AFTER_MS);
+    assert_eq!(refused(&pair.a, token), Some(Unmoved::News));
+    assert_eq!(home(&pair.a, &key), Some(pair.a.id()));
 }
