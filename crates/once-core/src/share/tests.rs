@@ -346,6 +346,22 @@ fn what_is_new_in_a_commit_leaves_after_it() {
     assert_eq!(order, [(2, Some(before))]);
 }
 
+#[test]
+fn a_quota_has_room_for_what_just_fits_it_and_who_is_no_peer_has_none() {
+    let (mut kernel, peer) = sender();
+    let stranger = kernel.peer_id(8);
+    let stored = UsageRow { stored_bytes: 60, owed_rows: 0 };
+    let (quota_bytes, petname, addresses) = (Some(100), None, Vec::new());
+    kernel.command(Command::ChangePeer { peer, petname, quota_bytes, addresses });
+    kernel.writes(|s| {
+        s.txn.put(Table::Usage, peer.as_bytes(), &stored);
+        let fits = [0, 40, 41, u64::MAX].map(|bytes| super::has_room(s, &peer, bytes).unwrap());
+        assert_eq!(fits, [true, true, false, false]);
+        assert_eq!(super::has_room(s, &stranger, 0), Ok(false));
+        Ok(())
+    });
+}
+
 /// How many shares leave before the commit of these inputs. Whatever else leaves is lost.
 fn leaves_early(kernel: &mut Alone, inputs: Vec<Input>) -> usize {
     let Alone { engine, store, ctx, dice, .. } = kernel;
