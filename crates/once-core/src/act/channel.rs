@@ -113,9 +113,33 @@ mod tests {
         let (mut guests, hash) = (Guests::default(), Hash::from_bytes([1; 32]));
         assert!(guests.is_news(key(0), hash) && !guests.is_news(key(0), hash));
         assert!(guests.is_news(key(0), Hash::from_bytes([2; 32])), "its chain has grown");
-        for n in 1..GUESTS_SHOWN_MAX as u128 {
+        for n in 1..GUESTS_SHOWN_MAX as u128 - 1 {
             assert!(guests.is_news(key(n), hash));
         }
-        assert!(guests.is_news(key(0), hash));
+        // So many are remembered; the next one takes the place of the first.
+        assert!(!guests.is_news(key(0), hash));
+        assert!(guests.is_news(key(999), hash) && guests.is_news(key(0), hash));
+        assert_eq!(guests.told.len(), GUESTS_SHOWN_MAX);
+    }
+
+    #[test]
+    fn so_many_places_that_were_refused_are_known_each_with_the_last_word() {
+        let lane = |n: u128| {
+            LaneName::from(ObjectKey {
+                uuid: once_model::ids::Uuid::from_u128(n),
+                line: once_model::ids::Line::Claimed(once_model::ids::Lineage::from_bytes([1; 32])),
+            })
+        };
+        let mut refused = Refused::default();
+        for n in 1..=Refused::MAX as u64 {
+            refused.add((lane(1), n), Code::Denied);
+            refused.add((lane(1), n), Code::Quota);
+        }
+        assert_eq!(refused.get(&(lane(1), 1)), Some(Code::Quota), "each takes one place");
+        assert_eq!(refused.get(&(lane(2), 1)), None);
+        refused.add((lane(2), 1), Code::NotHome);
+        assert_eq!(refused.get(&(lane(2), 1)), Some(Code::NotHome));
+        assert_eq!([1, 2].map(|n| refused.get(&(lane(1), n))), [None, Some(Code::Quota)]);
+        assert_eq!((refused.codes.len(), refused.order.len()), (Refused::MAX, Refused::MAX));
     }
 }

@@ -12,7 +12,7 @@ use crate::engine::Step;
 use crate::follow::with_copy;
 use crate::moving::connection;
 use crate::store::{StoreError, Table};
-use crate::{object, peers, share};
+use crate::{object, share};
 
 /// A former home brings a page of what it has recorded. All of it is kept, or nothing.
 pub(crate) fn archive(s: &mut Step<'_, '_>, peer: KernelId, said: &Archive) -> Result<(), StoreError> {
@@ -72,9 +72,8 @@ fn checked<'a>(
         }
         above = Some(brought);
     }
-    let quota_bytes = peers::peer(s.txn, peer)?.map_or(0, |row| row.quota_bytes);
-    let used = share::usage(s.txn, peer)?.stored_bytes.saturating_add(cost_of(&new));
-    Ok(if used > quota_bytes && !new.is_empty() { Err(Code::Quota) } else { Ok(new) })
+    let fits = new.is_empty() || share::has_room(s, peer, cost_of(&new))?;
+    Ok(if fits { Ok(new) } else { Err(Code::Quota) })
 }
 
 /// The chain of an object whose home this kernel is.

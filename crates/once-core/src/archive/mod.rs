@@ -19,4 +19,6 @@ pub(crate) use keep::archive;
 pub use read::{Left, Written, history, left, receipt, written};
 pub(crate) use receipted::note;
 pub use rows::{ArchiveRow, ArchivingRow, ReceiptedRow, cost, receipted};
+#[cfg(test)]
+pub(crate) use state::Giving;
 pub(crate) use state::State;

@@ -19,10 +19,8 @@ pub use chore::{Chore, ChoreRow};
 pub(crate) use state::Chores;
 pub(crate) use work::{begin_now, rang};
 
-use std::ops::ControlFlow;
-
 use crate::engine::{Step, Todo};
-use crate::store::{Read, StoreError, Table};
+use crate::store::{Read, StoreError, Table, has_any};
 use crate::waist::{Answer, Effect, Timer, Token};
 
 /// Whether a passing one still comes by a row.
@@ -32,12 +30,7 @@ pub(crate) fn comes_by(s: &Step<'_, '_>, chore: Chore, table: Table, key: &[u8])
 
 /// At the start of a run: what the last one left goes on.
 pub(crate) fn resume(s: &mut Step<'_, '_>) -> Result<(), StoreError> {
-    let mut any = false;
-    s.txn.scan(Table::Chore, &[], None, &mut |_, _| {
-        any = true;
-        ControlFlow::Break(())
-    })?;
-    s.engine.chores.lasting = any;
+    s.engine.chores.lasting = has_any(s.txn, Table::Chore, &[])?;
     Ok(())
 }
 

@@ -6,7 +6,7 @@ use super::chore::{Chore, ChoreRow};
 use super::{is_under_way, parts, rows};
 use crate::engine::Step;
 use crate::refusal::Refusal;
-use crate::store::{Read, StoreError, Table};
+use crate::store::{Read, StoreError, Table, key_behind};
 use crate::txn;
 use crate::waist::{Answer, Effect};
 
@@ -53,9 +53,8 @@ fn next_lasting(s: &mut Step<'_, '_>) -> Result<Option<(Chore, ChoreRow)>, Store
         return Ok(None);
     }
     let last = std::mem::take(&mut s.engine.chores.last.1);
-    for (from, to) in
-        [([last.as_slice(), &[0]].concat(), None), (Vec::new(), Some([last.as_slice(), &[0]].concat()))]
-    {
+    let behind = key_behind(&last);
+    for (from, to) in [(behind.clone(), None), (Vec::new(), Some(behind))] {
         let mut found = None;
         s.txn.scan(Table::Chore, &from, to.as_deref(), &mut |key, value| {
             let chore = Chore::from_row(key).filter(|chore| !s.engine.chores.stuck.contains(chore));
@@ -94,7 +93,7 @@ fn go_on(s: &mut Step<'_, '_>, chore: Chore, mut at: ChoreRow, rows: usize) -> R
     {
         let (found, more) = part.some(s, &at.next, left)?;
         (at.part, at.next) = match found.last().filter(|_| more) {
-            Some((last, _)) => (at.part, [last.as_slice(), &[0]].concat()),
+            Some((last, _)) => (at.part, key_behind(last)),
             None => (at.part + 1, Vec::new()),
         };
         left = left.saturating_sub(found.len());

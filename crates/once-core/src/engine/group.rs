@@ -99,7 +99,7 @@ pub fn run_watched<S: Store>(
     watch: Watch<'_>,
     release: &mut dyn FnMut(Effect),
 ) -> Result<Committed, StoreError> {
-    engine.group += 1;
+    engine.peers.admitted.clear();
     let mut txn = Txn::new(store);
     let (mut early, mut held) = (Vec::new(), Vec::new());
     let mut count = 0;

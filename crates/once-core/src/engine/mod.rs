@@ -18,6 +18,8 @@ mod step;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]
+mod tests_refusals;
+#[cfg(test)]
 mod tests_trace;
 mod todo;
 mod unmoved;

@@ -31,8 +31,6 @@ pub struct Engine {
     pub(crate) disk_free_bytes: u64,
     /// The number of this boot.
     pub(crate) boot: u64,
-    /// Counts the groups of this run.
-    pub(crate) group: u64,
     /// The number of the last commit.
     pub(crate) commit: u64,
     /// The number of the last commit that is on disk: the only one that peers may be told.
@@ -76,7 +74,6 @@ impl Engine {
             parked: Parked::default(),
             disk_free_bytes: u64::MAX,
             boot: 0,
-            group: 0,
             commit: 0,
             synced_commit: 0,
         }

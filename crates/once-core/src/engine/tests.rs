@@ -3,9 +3,8 @@
 use std::collections::BTreeSet;
 
 use once_model::ids::{Hash, KernelId, Line, ObjectKey, Uuid};
-use once_model::limits::RESEND_AFTER_MS;
+use once_model::limits::{DISK_RESERVE_BYTES, RESEND_AFTER_MS};
 use once_model::scenario::Scenario;
-use once_model::sign::KernelKey;
 use once_model::wire::{Code, Frame, Parcel, ShareAnswer};
 
 use crate::access::{Right, Scope};
@@ -268,62 +267,6 @@ fn why_a_scenario_arrives_decides_what_it_needs() {
 }
 
 #[test]
-fn refusals_have_their_codes() {
-    let key = ObjectKey { uuid: Uuid::from_u128(1), line: Line::Unclaimed(Hash::from_bytes([1; 32])) };
-    let kernel = KernelKey::from_bytes(&[1; 32]).id();
-    let all = [
-        (Refusal::NoObject(key), Code::Denied),
-        (Refusal::Removed(key), Code::Denied),
-        (Refusal::NoHome(key), Code::Denied),
-        (Refusal::NoAction(key.uuid), Code::Denied),
-        (Refusal::NoPeer(kernel), Code::Denied),
-        (Refusal::NoInvite, Code::Denied),
-        (Refusal::NotHome { key, home: kernel }, Code::NotHome),
-        (Refusal::NotClaimed(key), Code::NotHome),
-        (Refusal::OutboxFull { peer: kernel, rows: 1 }, Code::Quota),
-        (Refusal::TooManyPeers(1), Code::Quota),
-        (Refusal::DiskFull { free_mib: 1, reserve_mib: 2 }, Code::DiskFull),
-        (Refusal::BeingRemoved(kernel), Code::Busy),
-        (Refusal::Stopping, Code::Stopping),
-        (Refusal::Quarantined, Code::Quarantined),
-        (Refusal::EarlierLife(key), Code::Quarantined),
-        (Refusal::BadAction { code: Code::TooLarge, what: "x".into() }, Code::TooLarge),
-        (Refusal::Myself, Code::Invalid),
-    ];
-    for (refusal, code) in all {
-        assert_eq!(refusal.code(), code, "{refusal}");
-        assert!(!refusal.to_string().is_empty());
-        assert!(refusal.hint().is_none_or(|hint| hint.len() > 10), "{refusal}");
-    }
-    assert!(Refusal::NotHome { key, home: kernel }.hint().unwrap().contains(&kernel.short()));
-}
-
-/// What a person can do next is a command to paste, where there is one.
-#[test]
-fn refusals_name_the_command_that_helps() {
-    let key = ObjectKey { uuid: Uuid::from_u128(1), line: Line::Unclaimed(Hash::from_bytes([1; 32])) };
-    let kernel = KernelKey::from_bytes(&[1; 32]).id();
-    for (refusal, command) in [
-        (Refusal::OutboxFull { peer: kernel, rows: 1 }, "once peers remove"),
-        (Refusal::NoAction(key.uuid), "once outbox"),
-        (Refusal::NoPeer(kernel), "once join"),
-        (Refusal::OnlyForObjects(kernel), "once peers add"),
-        (Refusal::BeingRemoved(kernel), "once peers remove"),
-        (Refusal::NotOwed { peer: kernel, key }, "once outbox"),
-        (Refusal::StoreDamaged, "once export --salvage"),
-        (Refusal::Quarantined, "once quarantine"),
-        (Refusal::NotHeard(kernel), "once quarantine end --without"),
-        (Refusal::EarlierLife(key), "once export"),
-        (Refusal::NoInvite, "once invites"),
-        (Refusal::InviteUsed(kernel), "once peers remove"),
-        (Refusal::TooManyPeers(1), "once peers remove"),
-    ] {
-        let hint = refusal.hint().unwrap_or_default();
-        assert!(hint.contains(command), "{refusal}: {hint}");
-    }
-}
-
-#[test]
 fn what_must_be_durable_makes_the_commit_wait_and_a_rollback_forgets_it() {
     let store = crate::memory::MemoryStore::new();
     let durability = |work: &dyn Fn(&mut Txn<'_>)| {
@@ -467,4 +410,58 @@ fn what_a_client_is_told_to_be_done_is_on_the_disk() {
         assert!(kernel.answered.contains_key(&token), "{words}");
         assert!(kernel.rows() != before && kernel.store.unsynced() == 0, "{words}");
     }
+}
+
+/// Whatever a client had begun to wait for when a row could not be read: it is told that, and nothing else any more.
+#[test]
+fn who_was_told_of_damage_waits_nowhere() {
+    let mut kernel = Alone::new();
+    let (peer, key) = (kernel.befriend(9), kernel.object(1, "Paper"));
+    let mut kernel = kernel.with_row(Table::Head, &key.to_row(), b"\xff");
+    kernel.tokens = 699;
+    let waits = || vec![700, 7];
+    let giving = crate::archive::Giving {
+        to: peer,
+        certificate: Hash::from_bytes([1; 32]),
+        left: Vec::new(),
+        under_way: None,
+        entries: 0,
+        tokens: waits(),
+    };
+    let engine = &mut kernel.engine;
+    engine.act.acts.insert(key.uuid, waits());
+    engine.share.deliveries.insert((peer, key), waits());
+    engine.peers.joins.insert(peer, waits());
+    engine.chores.tokens.insert(crate::chores::Chore::Work, waits());
+    engine.follow.handed_on.insert((peer, peer, key), waits());
+    engine.archive.giving.insert(key, giving);
+    assert!(matches!(kernel.try_command(Command::Remove { key }), Err(Refusal::Damaged(_))));
+    let Engine { act, share, peers, chores, follow, archive, .. } = &kernel.engine;
+    let left = [
+        &act.acts[&key.uuid],
+        &share.deliveries[&(peer, key)],
+        &peers.joins[&peer],
+        &chores.tokens[&crate::chores::Chore::Work],
+        &follow.handed_on[&(peer, peer, key)],
+        &archive.giving[&key].tokens,
+    ];
+    assert_eq!(left, [&vec![7]; 6]);
+}
+
+#[test]
+fn a_disk_has_room_until_its_reserve_is_touched() {
+    const MIB: u64 = 1024 * 1024;
+    let mut kernel = Alone::new();
+    let room = |kernel: &mut Alone, free_bytes| {
+        kernel.input(Input::Disk { free_bytes });
+        let mut room = Ok(());
+        kernel.step(|s| {
+            room = s.room_on_disk();
+            Ok(())
+        });
+        room
+    };
+    assert_eq!(room(&mut kernel, DISK_RESERVE_BYTES), Ok(()));
+    let (free_mib, reserve_mib) = (DISK_RESERVE_BYTES / MIB - 1, DISK_RESERVE_BYTES / MIB);
+    assert_eq!(room(&mut kernel, DISK_RESERVE_BYTES - 1), Err(Refusal::DiskFull { free_mib, reserve_mib }));
 }

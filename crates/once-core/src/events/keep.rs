@@ -147,3 +147,27 @@ impl State {
         Ok(())
     }
 }
+
+#[cfg(test)]
+impl State {
+    /// For tests: each row says how many bytes there were before it, and what is remembered is what the newest says.
+    pub fn holds(&self, rows: &dyn Read) -> Result<(), StoreError> {
+        let (mut last, mut oldest) = (None, None);
+        rows.scan(TABLE, &[], None, &mut |key, value| {
+            let place = Cursor::from_row(key);
+            oldest = oldest.or(place);
+            let row: Option<Bounds> = txn::decode(TABLE, &value).ok();
+            if let (Some(row), Some((_, bytes))) = (&row, last) {
+                assert_eq!(row.before_bytes, bytes, "before {place:?}");
+            }
+            last = place.zip(row.map(|row| row.before_bytes + cost(value.len())));
+            ControlFlow::Continue(())
+        })?;
+        if let Some((last, bytes)) = last {
+            assert_eq!(self.bytes, bytes, "the bytes of the event log");
+            assert!(self.newest >= last.number, "{last:?} is beyond the newest event, {}", self.newest);
+        }
+        assert!(oldest.is_none_or(|oldest| self.oldest <= oldest), "{oldest:?} is never looked at again");
+        Ok(())
+    }
+}

@@ -28,23 +28,19 @@ pub(crate) fn items_in(
     let mut wanted: Vec<ItemId> = ids.to_vec();
     wanted.sort_unstable();
     wanted.dedup();
-    let mut found = Vec::new();
-    let mut next = 0;
+    let (mut found, mut left) = (Vec::new(), wanted.as_slice());
     // One scan reads what lies close together, as it does when much is missing: a scan for each would cost more.
-    while let Some(first) = wanted.get(next) {
-        let mut gap = 0;
-        let begun_at = next;
+    while let Some(first) = left.first() {
+        let (mut gap, mut seen) = (0, front(first).to_vec());
         try_scan(rows, table, front(first), None, |key, value| {
             let uuid = key.get(..FRONT).unwrap_or(key);
-            while wanted.get(next).is_some_and(|id| front(id) < uuid) {
-                next += 1;
-            }
+            seen = uuid.to_vec();
+            left = without(left, |front| front < uuid);
             // Ids of one front are few: the versions of one object that are wanted together.
-            let mut matching = wanted.iter().skip(next).take_while(|id| front(id) == uuid).peekable();
+            let mut matching = left.iter().take_while(|id| front(id) == uuid).peekable();
             if matching.peek().is_none() {
                 gap += 1;
-                let done = wanted.get(next).is_none();
-                let is_over = done || gap > GAP_ROWS;
+                let is_over = left.is_empty() || gap > GAP_ROWS;
                 return Ok(if is_over { ControlFlow::Break(()) } else { ControlFlow::Continue(()) });
             }
             gap = 0;
@@ -55,15 +51,15 @@ pub(crate) fn items_in(
             }
             Ok::<_, StoreError>(ControlFlow::Continue(()))
         })?;
-        if gap == 0 || next == begun_at {
-            // The table ended, or nothing lies at this id: what remains of its front is not here.
-            let Some(passed) = wanted.get(next).map(|id| front(id).to_vec()) else { break };
-            while wanted.get(next).is_some_and(|id| front(id) == passed) {
-                next += 1;
-            }
-        }
+        // What was seen was looked at, also if the table ended there or nothing lies at this id. So it comes to an end.
+        left = without(left, |front| front <= seen.as_slice());
     }
     Ok(found)
+}
+
+/// What is left of sorted ids without those at the beginning whose front is such.
+fn without(ids: &[ItemId], is_passed: impl Fn(&[u8]) -> bool) -> &[ItemId] {
+    ids.split_at(ids.partition_point(|id| is_passed(front(id)))).1
 }
 
 /// How much of an item id is the beginning of its UUID, in bytes.

@@ -1,8 +1,6 @@
 //! A kernel that is to be erased asks another one to follow what it follows: `docs/protocol.md`, 5.8. The other one does so if it lets
 //! that kernel move objects there; what it may read is for the followed kernel to say, as always.
 
-use std::ops::ControlFlow;
-
 use once_model::follow::{FollowInstead, FollowedInstead};
 use once_model::ids::{KernelId, ObjectKey};
 use once_model::limits::FOLLOWS_INSTEAD_MAX;
@@ -12,7 +10,7 @@ use super::{follow, unfollow};
 use crate::engine::Step;
 use crate::moving::connection;
 use crate::refusal::{Failure, Refusal};
-use crate::store::{Read, StoreError, Table, scan_prefix};
+use crate::store::{Read, StoreError, Table, count_prefix};
 use crate::waist::{Answer, Effect, Token};
 use crate::{access, object, peers};
 
@@ -78,12 +76,8 @@ fn take(
 
 /// Whether as much is followed at a peer as others may have this kernel follow there.
 fn is_full(s: &Step<'_, '_>, at: &KernelId) -> Result<bool, StoreError> {
-    let mut count = 0;
-    scan_prefix(s.txn, Table::Subscription, at.as_bytes(), &mut |_, _| {
-        count += 1;
-        if count < FOLLOWS_INSTEAD_MAX { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
-    })?;
-    Ok(count >= FOLLOWS_INSTEAD_MAX)
+    let most = FOLLOWS_INSTEAD_MAX;
+    Ok(count_prefix(s.txn, Table::Subscription, at.as_bytes(), most)? == most)
 }
 
 /// That peer has answered. Follows it what this kernel follows, this one need not any more.

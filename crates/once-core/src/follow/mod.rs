@@ -24,7 +24,7 @@ use crate::engine::Step;
 use crate::object::{self, current_key};
 use crate::refusal::{Failure, Refusal};
 use crate::share::{Debt, Kept, owe};
-use crate::store::{Read, StoreError, Table, scan_prefix};
+use crate::store::{Read, StoreError, Table, has_any};
 use crate::waist::{Answer, ConnId, Effect, Event};
 use crate::{access, moving, peers};
 
@@ -122,11 +122,7 @@ fn end_subscription(s: &mut Step<'_, '_>, peer: KernelId, key: ObjectKey) {
 
 /// The peer knows that a subscription has ended, or it begins again.
 fn heard_unfollow(s: &mut Step<'_, '_>, peer: &KernelId, key: &ObjectKey) -> Result<(), StoreError> {
-    let place = object::peer_object_key(peer, key);
-    if s.txn.get(Table::Unfollow, &place)?.is_some() {
-        s.txn.delete_lazily(Table::Unfollow, &place);
-    }
-    Ok(())
+    s.txn.delete_if_there_lazily(Table::Unfollow, &object::peer_object_key(peer, key)).map(drop)
 }
 
 fn subscribe(s: &mut Step<'_, '_>, peer: KernelId, conn: ConnId, key: ObjectKey) -> Result<(), StoreError> {
@@ -153,11 +149,7 @@ pub(crate) fn repeat(
 
 /// Every subscription at a peer was repeated: from here on it is known whether there is any.
 pub(crate) fn repeated(s: &mut Step<'_, '_>, peer: KernelId) -> Result<(), StoreError> {
-    let mut any = false;
-    scan_prefix(s.txn, Table::Subscription, peer.as_bytes(), &mut |_, _| {
-        any = true;
-        ControlFlow::Break(())
-    })?;
+    let any = has_any(s.txn, Table::Subscription, peer.as_bytes())?;
     if let Some(link) = s.engine.peers.links.get_mut(&peer) {
         link.may_follow = any;
     }
@@ -224,10 +216,7 @@ pub(crate) fn unfollowed(
 ) -> Result<(), StoreError> {
     let current = if mutant!(UnfollowByName) { key } else { current_key(s.txn, &key)? };
     for key in [key, current] {
-        let place = object::object_peer_key(&key, &peer);
-        if s.txn.get(Table::Follower, &place)?.is_some() {
-            s.txn.delete(Table::Follower, &place);
-        }
+        s.txn.delete_if_there(Table::Follower, &object::object_peer_key(&key, &peer))?;
     }
     s.out.send(peer, conn, Frame::Following(Following { key, on: false, code: None }));
     Ok(())
@@ -246,9 +235,7 @@ pub(crate) fn following(
         return Ok(());
     }
     for key in asked_as(s, &following.key)? {
-        let place = object::peer_object_key(&peer, &key);
-        if s.txn.get(Table::Subscription, &place)?.is_some() {
-            s.txn.delete(Table::Subscription, &place);
+        if s.txn.delete_if_there(Table::Subscription, &object::peer_object_key(&peer, &key))? {
             s.out.push(Effect::Event(Event::FollowDenied { peer, key }));
         }
     }

@@ -1,6 +1,8 @@
-use once_model::ids::{KernelId, ObjectKey};
+use once_model::ids::{KernelId, ObjectKey, Uuid};
+use once_model::limits::FOLLOWS_INSTEAD_MAX;
 use once_model::wire::Code;
 
+use super::FollowRow;
 use crate::access::{Right, Scope};
 use crate::object;
 use crate::refusal::Refusal;
@@ -79,6 +81,35 @@ fn who_does_not_let_it_or_does_not_know_who_is_followed_says_so_and_nothing_chan
     let command = Command::FollowInstead { key: other, at: ids[2], to: ids[1] };
     let refusal = Refusal::NotFollowed { key: other, from: ids[2] };
     assert_eq!(net.kernels[0].try_command(command), Err(refusal));
+}
+
+/// Nobody has a kernel follow more at a peer than that allows others.
+#[test]
+fn a_kernel_has_another_one_follow_so_much_at_a_peer_and_no_more() {
+    let (mut net, key, ids) = followed();
+    net.kernels[1].grant(ids[0], Right::Host, Scope::Kernel);
+    net.kernels[2].grant(ids[1], Right::Read, Scope::Kernel);
+    let others = |n: usize| ObjectKey { uuid: Uuid::from_u128(1000 + n as u128), ..key };
+    let place = |at: &KernelId, n| object::peer_object_key(at, &others(n));
+    let row = FollowRow { since_ms: 1 };
+    net.kernels[1].writes(|s| {
+        (1..FOLLOWS_INSTEAD_MAX).for_each(|n| s.txn.put(Table::Subscription, &place(&ids[2], n), &row));
+        // What it follows elsewhere does not count.
+        (1..9).for_each(|n| s.txn.put(Table::Subscription, &place(&ids[0], n), &row));
+        Ok(())
+    });
+    let token = hand_on(&mut net, key, (ids[2], ids[1]));
+    assert_eq!(net.kernels[0].answered.get(&token), Some(&Answer::Done));
+    let ask = |net: &mut Several, key| {
+        net.kernels[0].command(Command::Follow { key, from: ids[2] });
+        hand_on(net, key, (ids[2], ids[1]))
+    };
+    // It is full now. What is followed there already is one of them.
+    let token = ask(&mut net, others(0));
+    let full = Refusal::NotFollowedInstead { key: others(0), by: ids[1], code: Code::Quota };
+    assert_eq!(net.kernels[0].refused.get(&token), Some(&full));
+    let token = ask(&mut net, others(1));
+    assert_eq!(net.kernels[0].answered.get(&token), Some(&Answer::Done));
 }
 
 #[test]

@@ -16,7 +16,7 @@ use crate::engine::Step;
 use crate::object::{self, Draft, HeadRow, verify_but_chain};
 use crate::store::{Read, StoreError, Table};
 use crate::waist::{Apart, Arrival, Effect, Event};
-use crate::{follow, peers, txn};
+use crate::{follow, share, txn};
 
 /// A home asks whether this kernel would take an object.
 pub(crate) fn ahead(s: &mut Step<'_, '_>, peer: KernelId, asked: Ahead) -> Result<(), StoreError> {
@@ -46,13 +46,7 @@ fn would_take(s: &Step<'_, '_>, peer: &KernelId, asked: &Ahead) -> Result<Result
     if s.room_on_disk().is_err() {
         return Ok(Err(Code::DiskFull));
     }
-    Ok(if has_room(s, peer, asked.size)? { Ok(()) } else { Err(Code::Quota) })
-}
-
-/// Whether what a peer brings fits its quota.
-fn has_room(s: &Step<'_, '_>, peer: &KernelId, bytes: u64) -> Result<bool, StoreError> {
-    let quota_bytes = peers::peer(s.txn, peer)?.map_or(0, |row| row.quota_bytes);
-    Ok(crate::share::usage(s.txn, peer)?.stored_bytes.saturating_add(bytes) <= quota_bytes)
+    Ok(if share::has_room(s, peer, asked.size)? { Ok(()) } else { Err(Code::Quota) })
 }
 
 /// Says something to a peer that knows what a move is.
@@ -224,7 +218,7 @@ fn checked(
     if !access::may_host(s.txn, peer, &header.component, s.ctx.now_ms)? {
         return Ok(Err(Code::Denied));
     }
-    if !has_room(s, peer, bytes)? {
+    if !share::has_room(s, peer, bytes)? {
         return Ok(Err(Code::Quota));
     }
     Ok(Ok(arrival))

@@ -60,10 +60,7 @@ fn take(s: &mut Step<'_, '_>, peer: KernelId, lineage: Lineage, moved: &Moved) -
     if leads {
         lanes_follow(s, &names, chain)?;
     }
-    // Mostly it is a peer: then nobody looks for lanes.
-    if peers::peer(s.txn, &home)?.is_none_or(|row| !row.is_called())
-        && (!follows.is_empty() || act::leads_to(s, &names, &BTreeSet::from([home]))?)
-    {
+    if !follows.is_empty() || act::leads_to(s, &names, &BTreeSet::from([home]))? {
         peers::go_there(s, home, &moved.addresses)?;
     }
     for (name, from) in follows {

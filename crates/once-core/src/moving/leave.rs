@@ -21,7 +21,7 @@ use crate::object::{self, HeadRow};
 use crate::peers;
 use crate::refusal::{Failure, Refusal, Unmoved};
 use crate::share::{self, Debt, Kept};
-use crate::store::{Read, StoreError, Table};
+use crate::store::{StoreError, Table};
 use crate::txn;
 use crate::waist::{Answer, Token};
 
@@ -142,10 +142,7 @@ pub(super) fn is_bound(head: &HeadRow) -> Option<Unmoved> {
 pub(crate) fn stop(s: &mut Step<'_, '_>, key: ObjectKey) -> Result<Answer, Failure> {
     let key = object::current_key(s.txn, &key)?;
     match s.engine.moving.leaving.get(&key).map(|leaving| leaving.stage) {
-        None if s.txn.get(Table::Stayed, &key.to_row())?.is_some() => {
-            s.txn.delete(Table::Stayed, &key.to_row());
-            Ok(Answer::Done)
-        }
+        None if s.txn.delete_if_there(Table::Stayed, &key.to_row())? => Ok(Answer::Done),
         None => Err(Refusal::NotLeaving(key).into()),
         Some(Stage::Sealed { .. }) => {
             sealed::withdraw(s, key)?;
@@ -161,7 +158,9 @@ pub(crate) fn stop(s: &mut Step<'_, '_>, key: ObjectKey) -> Result<Answer, Failu
 /// At the start of a run: what was about to leave still is.
 pub(crate) fn resume(s: &mut Step<'_, '_>) -> Result<(), StoreError> {
     for departure in super::departures(s.txn)? {
-        let stage = if departure.sealed { Stage::Sealed { sent_ms: 0 } } else { Stage::Asking };
+        // The receiver hears of it on each new connection.
+        let sealed = Stage::Sealed { sent_ms: s.ctx.now_ms };
+        let stage = if departure.sealed { sealed } else { Stage::Asking };
         let Departure { to, leave_calls, told, .. } = departure;
         let leaving = Leaving { told, stage, ..Leaving::new(to, leave_calls, Vec::new()) };
         s.engine.moving.leaving.insert(departure.key, leaving);
@@ -393,6 +392,7 @@ fn seal(s: &mut Step<'_, '_>, key: ObjectKey, to: KernelId, receiver: Incarnatio
     luggage::take_out(s, &key, &packed.luggage)?;
     if let Some(leaving) = s.engine.moving.leaving.get_mut(&key) {
         leaving.stage = Stage::Sealed { sent_ms: s.ctx.now_ms };
+        leaving.left = packed.luggage.left.len();
     }
     sealed::send(s, key)
 }

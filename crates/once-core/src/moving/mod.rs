@@ -28,6 +28,8 @@ mod tests_body;
 #[cfg(test)]
 mod tests_chain;
 #[cfg(test)]
+mod tests_exact;
+#[cfg(test)]
 mod tests_guests;
 #[cfg(test)]
 mod tests_homes;
@@ -39,6 +41,8 @@ mod tests_luggage;
 mod tests_news;
 #[cfg(test)]
 mod tests_reach;
+#[cfg(test)]
+mod tests_said;
 #[cfg(test)]
 mod tests_visitors;
 #[cfg(test)]

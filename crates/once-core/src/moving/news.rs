@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
 use once_model::certificate::Chain;
-use once_model::ids::{Hash, KernelId, Line, ObjectKey};
+use once_model::ids::{KernelId, Line, ObjectKey};
 use once_model::limits::{NEWS_WINDOW, RESEND_AFTER_MS};
 use once_model::moving::{Heard, Moved};
 use once_model::wire::Frame;
@@ -26,7 +26,7 @@ fn addresses(s: &Step<'_, '_>, home: &KernelId) -> Result<Vec<String>, StoreErro
 /// An acquaintance of an object that has come or gone, by its row: if it is a peer, it is to hear where the object is.
 pub(crate) fn owe_news(s: &mut Step<'_, '_>, key: ObjectKey, row: &[u8]) -> Result<(), StoreError> {
     let Some(peer) = row.get(ObjectKey::ROW_LEN..).and_then(KernelId::from_slice) else { return Ok(()) };
-    if peer == s.ctx.me || peers::peer(s.txn, &peer)?.is_none() {
+    if peers::peer(s.txn, &peer)?.is_none() {
         return Ok(());
     }
     // If the chain cannot be read just now, the peer is owed it for later.
@@ -68,7 +68,7 @@ fn tell(s: &mut Step<'_, '_>, peer: KernelId) -> Result<(), StoreError> {
 /// What cannot be read just now is tried again some time later.
 fn tell_or_later(s: &mut Step<'_, '_>, peer: KernelId, key: ObjectKey) -> Result<(), StoreError> {
     if s.guarded((s.ctx.me, key), |s| tell_of(s, peer, key))?.is_none() {
-        let nothing = Told { certificate: Hash::from_bytes([0; 32]), sent_ms: s.ctx.now_ms };
+        let nothing = Told { certificate: None, sent_ms: s.ctx.now_ms };
         s.engine.moving.telling.entry(peer).or_default().insert(key, nothing);
     }
     Ok(())
@@ -94,7 +94,7 @@ fn next(s: &Step<'_, '_>, peer: &KernelId) -> Result<Vec<ObjectKey>, StoreError>
 /// Tells a peer where an object is, as far as this kernel knows.
 fn tell_of(s: &mut Step<'_, '_>, peer: KernelId, key: ObjectKey) -> Result<(), StoreError> {
     let Some(chain) = object::chain_of(s.txn, &key)? else { return Ok(()) };
-    let told = Told { certificate: chain.certificate(), sent_ms: s.ctx.now_ms };
+    let told = Told { certificate: Some(chain.certificate()), sent_ms: s.ctx.now_ms };
     say(s, &peer, key, chain)?;
     s.engine.moving.telling.entry(peer).or_default().insert(key, told);
     Ok(())
@@ -115,7 +115,7 @@ pub(crate) fn heard(s: &mut Step<'_, '_>, peer: KernelId, said: &Heard) -> Resul
         return Ok(());
     }
     let newest = object::chain_of(s.txn, &key)?.map(|chain| chain.certificate());
-    let is_asked = |told: &Told| told.certificate == certificate;
+    let is_asked = |told: &Told| told.certificate == Some(certificate);
     let under_way = s.engine.moving.telling.get_mut(&peer);
     if newest == Some(certificate) {
         under_way.map(|under_way| under_way.remove(&key));
@@ -156,7 +156,7 @@ pub(crate) fn points_on(
     peer: &KernelId,
     asked: &ObjectKey,
 ) -> Result<bool, StoreError> {
-    if *peer == s.ctx.me || connection(s, peer).is_none() {
+    if connection(s, peer).is_none() {
         return Ok(false);
     }
     let key = object::current_key(s.txn, asked)?;

@@ -18,7 +18,7 @@ use crate::act::{self, BuiltIn, Cause};
 use crate::engine::Step;
 use crate::object::{self, Draft, HeadRow};
 use crate::refusal::Unmoved;
-use crate::store::{Read, StoreError, Table};
+use crate::store::{Read, StoreError, Table, has_any};
 use crate::waist::{Answer, Effect, Event};
 use crate::{follow, txn};
 
@@ -39,19 +39,9 @@ fn packed(s: &Step<'_, '_>, key: &ObjectKey) -> Result<Bytes, StoreError> {
     luggage.ok_or_else(|| StoreError::damaged(Table::Luggage, &place, format!("no luggage of {key}")))
 }
 
-/// How many calls an object has left behind. Only who moved it so reads the luggage for that.
-fn left(s: &Step<'_, '_>, key: &ObjectKey) -> Result<usize, StoreError> {
-    let leaves = s.engine.moving.leaving.get(key);
-    if leaves.is_none_or(|leaving| !leaving.leave_calls || leaving.tokens.is_empty()) {
-        return Ok(0);
-    }
-    let luggage = Luggage::unpack(&packed(s, key)?);
-    Ok(luggage.map_or(0, |luggage| luggage.left.len()))
-}
-
 /// What was kept beside it is not here any more. Of most objects nothing is, and the luggage is not read for it.
 fn beside_moved(s: &mut Step<'_, '_>, key: &ObjectKey) -> Result<(), StoreError> {
-    if object::kept_beside(s, key)?.is_empty() || mutant!(BesideAtBoth) {
+    if !has_any(s.txn, Table::Conflict, &key.to_row())? || mutant!(BesideAtBoth) {
         return Ok(());
     }
     let luggage = Luggage::unpack(&packed(s, key)?).unwrap_or_default();
@@ -64,10 +54,10 @@ pub(super) fn send(s: &mut Step<'_, '_>, key: ObjectKey) -> Result<(), StoreErro
     let Some(LeavingRow { to, sealed: Some(sealed), withdrawn, .. }) = row else { return Ok(()) };
     let Some(conn) = connection(s, &to) else { return Ok(()) };
     let SealedRow { header, chain, luggage_bytes } = sealed;
+    if let Some(leaving) = s.engine.moving.leaving.get_mut(&key) {
+        leaving.stage = Stage::Sealed { sent_ms: s.ctx.now_ms };
+    }
     if withdrawn {
-        if let Some(leaving) = s.engine.moving.leaving.get_mut(&key) {
-            leaving.stage = Stage::Sealed { sent_ms: s.ctx.now_ms };
-        }
         s.out.send(to, conn, Frame::Withdraw(Box::new(Withdraw { chain })));
         return Ok(());
     }
@@ -75,9 +65,6 @@ pub(super) fn send(s: &mut Step<'_, '_>, key: ObjectKey) -> Result<(), StoreErro
         true => s.txn.get(Table::Body, &object::body_key(&header))?,
         false => None,
     };
-    if let Some(leaving) = s.engine.moving.leaving.get_mut(&key) {
-        leaving.stage = Stage::Sealed { sent_ms: s.ctx.now_ms };
-    }
     let is_inside = luggage_bytes <= s.engine.limits.luggage_inline as u64;
     let luggage = match is_inside {
         true if mutant!(LuggageAnew) => {
@@ -150,7 +137,6 @@ fn moved(s: &mut Step<'_, '_>, key: ObjectKey, chain: Chain) -> Result<(), Store
         let head = HeadRow { home: Some(home), tip: None, proven: true, guest: None, ..head };
         s.txn.put(Table::Head, &key.to_row(), &head);
     }
-    let left = left(s, &key)?;
     beside_moved(s, &key)?;
     s.txn.delete(Table::Leaving, &key.to_row());
     s.txn.delete(Table::Luggage, &key.to_row());
@@ -161,7 +147,8 @@ fn moved(s: &mut Step<'_, '_>, key: ObjectKey, chain: Chain) -> Result<(), Store
     for name in follow::follows(s, &names, &home)? {
         follow::follow_there(s, name, (home, home))?;
     }
-    let tokens = s.engine.moving.leaving.remove(&key).map(|leaving| leaving.tokens).unwrap_or_default();
+    let leaving = s.engine.moving.leaving.remove(&key);
+    let (tokens, left) = leaving.map(|leaving| (leaving.tokens, leaving.left)).unwrap_or_default();
     for token in tokens {
         s.out.push(Effect::Reply { token, reply: Ok(Answer::Moved { to: home, left }) });
     }

@@ -38,8 +38,8 @@ pub(crate) struct State {
 /// What a peer was told last of an object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Told {
-    /// The last certificate of the chain.
-    pub certificate: Hash,
+    /// The last certificate of the chain, if that could be read.
+    pub certificate: Option<Hash>,
     pub sent_ms: u64,
 }
 
@@ -64,14 +64,17 @@ pub(crate) struct Leaving {
     /// The receiver was asked for it as a plain record.
     pub record: bool,
     pub stage: Stage,
+    /// How many calls it has left behind at the seal: who waits is told.
+    pub left: usize,
     /// Clients that wait for it to arrive.
     pub tokens: Vec<Token>,
 }
 
 impl Leaving {
     /// At its beginning.
-    pub const fn new(to: KernelId, leave_calls: bool, tokens: Vec<Token>) -> Self {
-        Self { to, leave_calls, told: false, untold: false, record: false, stage: Stage::Asking, tokens }
+    pub fn new(to: KernelId, leave_calls: bool, tokens: Vec<Token>) -> Self {
+        let (told, untold, record, left) = Default::default();
+        Self { to, leave_calls, told, untold, record, stage: Stage::Asking, left, tokens }
     }
 }
 
@@ -223,5 +226,96 @@ impl State {
             asks.tokens.retain(|waits| *waits != token);
             !asks.tokens.is_empty()
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use once_model::ids::{Hash, Line, Uuid};
+
+    use super::*;
+
+    fn key(n: u128) -> ObjectKey {
+        ObjectKey { uuid: Uuid::from_u128(n), line: Line::Unclaimed(Hash::from_bytes([1; 32])) }
+    }
+
+    fn kernel(n: u8) -> KernelId {
+        KernelId::from_bytes([n; 32])
+    }
+
+    /// Object 1 is sealed for kernel 1, 2 drains for kernel 2, 3 is asked for at kernel 3; 4 has come from kernel 4.
+    fn state() -> State {
+        let mut state = State::default();
+        let receiver = Incarnation::from_bytes([1; 16]);
+        let draining = Stage::Draining { receiver, until_ms: 1, has: None };
+        for (n, stage) in [(1, Stage::Sealed { sent_ms: 1 }), (2, draining), (3, Stage::Asking)] {
+            let leaving = Leaving::new(kernel(n), false, vec![u64::from(n), 10]);
+            state.leaving.insert(key(u128::from(n)), Leaving { stage, ..leaving });
+        }
+        state.arriving.insert(key(4), kernel(4));
+        state
+    }
+
+    #[test]
+    fn what_moves_holds_up_what_it_must() {
+        let mut state = state();
+        let holds = [1, 2, 3, 4, 5].map(|n| state.hold(&key(n)));
+        assert_eq!(holds, [Some(Hold::All), Some(Hold::AllButAnswers), None, Some(Hold::All), None]);
+        assert_eq!([1, 2, 3].map(|n| state.hands_to(&kernel(n))), [Some(key(1)), None, None]);
+        let leaves = [1, 2, 3, 4].map(|n| state.waits_for(&key(n), Word::Leaving));
+        assert_eq!(leaves, [None, Some(kernel(2)), None, None]);
+        let comes = [1, 2, 3, 4].map(|n| state.waits_for(&key(n), Word::Arrived));
+        assert_eq!(comes, [None, None, None, Some(kernel(4))]);
+        state.leaving.get_mut(&key(2)).unwrap().told = true;
+        assert_eq!(state.waits_for(&key(2), Word::Leaving), None);
+    }
+
+    #[test]
+    fn only_what_moves_is_looked_at_again() {
+        let mut state = state();
+        (1..=5).for_each(|n| state.touch(&key(n)));
+        assert_eq!(state.touched, (1..=4).map(key).collect());
+        state.touched.clear();
+        for (n, heard) in [(2, Heard::Done), (4, Heard::Again), (5, Heard::Done)] {
+            state.hears(key(n), heard);
+        }
+        assert_eq!(state.touched, [2, 4].map(key).into());
+        assert_eq!([2, 4, 5, 2].map(|n| state.heard(&key(n))), [Some(Heard::Done), None, None, None]);
+    }
+
+    #[test]
+    fn a_few_at_once_have_their_turn() {
+        let mut state = State::default();
+        let most = READY_MAX as u128;
+        for n in 1..=most + 2 {
+            state.put_off("Paper", key(n));
+            state.arriving.insert(key(n), kernel(1));
+        }
+        state.ready("Pen");
+        assert!(state.touched.is_empty());
+        state.ready("Paper");
+        assert_eq!(std::mem::take(&mut state.touched), (1..=most).map(key).collect());
+        assert_eq!(state.put_off.len(), 1);
+        state.ready("Paper");
+        assert_eq!(std::mem::take(&mut state.touched), (most + 1..=most + 2).map(key).collect());
+        assert!(state.put_off.is_empty());
+        // With time, one after the other, and then from the beginning.
+        for turn in [1..=most, most + 1..=most + 2, 1..=0, 1..=most] {
+            state.look_again();
+            assert_eq!(std::mem::take(&mut state.touched), turn.map(key).collect());
+        }
+    }
+
+    #[test]
+    fn nobody_waits_for_two_answers() {
+        let mut state = state();
+        for (n, tokens) in [(1, vec![10]), (2, vec![10, 11])] {
+            state.asks.insert((kernel(1), key(n)), Asks { certificate: None, tokens });
+        }
+        state.forget(10);
+        let waits: Vec<_> = state.leaving.values().map(|leaving| leaving.tokens.clone()).collect();
+        assert_eq!(waits, [vec![1], vec![2], vec![3]]);
+        let asks: Vec<_> = state.asks.iter().map(|((_, key), asks)| (*key, asks.tokens.clone())).collect();
+        assert_eq!(asks, [(key(2), vec![11])]);
     }
 }

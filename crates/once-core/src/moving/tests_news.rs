@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use once_model::ids::{KernelId, ObjectKey};
+use once_model::certificate::Chain;
+use once_model::ids::{Incarnation, KernelId, ObjectKey};
 use once_model::limits::{ACQUAINTANCE_ADDRESSES_MAX, NEWS_WINDOW, RESEND_AFTER_MS};
 use once_model::moving::{Heard, Moved};
 use once_model::wire::Frame;
@@ -12,7 +13,10 @@ use super::tests::{go, home, pair};
 use super::{News, news};
 use crate::access::{Right, Scope};
 use crate::act::Origin;
-use crate::store::Table;
+use crate::memory::MemoryStore;
+use crate::object;
+use crate::peers::{self, PeerStatus};
+use crate::store::{Batch, Durability, Store, Table};
 use crate::testing::{Alone, Pair, Side, asked};
 use crate::txn;
 use crate::waist::Command;
@@ -221,4 +225,79 @@ fn news_of_many_objects_wait_for_answers() {
     assert_eq!(next.len(), 3);
     let both: std::collections::BTreeSet<_> = first.iter().chain(&next).map(|moved| moved.key).collect();
     assert_eq!(both.len(), NEWS_WINDOW + 3);
+}
+
+fn chain(kernel: &Alone, key: &ObjectKey) -> Chain {
+    object::chain(&kernel.store, &key.lineage().unwrap()).unwrap().unwrap()
+}
+
+fn moved(chain: &Chain, key: ObjectKey) -> Frame {
+    Frame::Moved(Box::new(Moved { key, chain: chain.clone(), addresses: vec!["192.0.2.1:7".into()] }))
+}
+
+/// News may overtake each other, and come again.
+#[test]
+fn older_news_change_nothing() {
+    let (mut pair, key) = pair("Paper");
+    let mut k = Alone::kernel(9);
+    let a = k.connected(1);
+    k.act_at(a.kernel, key, 1);
+    let mut chains = Vec::new();
+    for from in [Side::A, Side::B, Side::A] {
+        go(&mut pair, from, key);
+        pair.settle();
+        chains.push(chain(&pair.b, &key));
+    }
+    k.says(a.kernel, 1, moved(&chains[2], key));
+    assert_eq!(chain(&k, &key), chains[2]);
+    for older in [&chains[0], &chains[1]] {
+        k.says(a.kernel, 1, moved(older, key));
+        assert_eq!(chain(&k, &key), chains[2]);
+    }
+}
+
+/// Else it would believe that it has handed over what its disk says that it has not.
+#[test]
+fn a_home_that_was_put_back_does_not_believe_that_an_object_has_left() {
+    let (mut pair, key) = pair("Paper");
+    let (rows, before) = (pair.a.rows(), chain(&pair.a, &key));
+    go(&mut pair, Side::A, key);
+    pair.settle();
+    let rows = rows.into_iter().map(|(table, row, value)| (table, row, Some(value))).collect();
+    pair.a.store = MemoryStore::new();
+    pair.a.store.commit(Batch { rows }, Durability::Synced).unwrap();
+    pair.a.restart();
+    let b = Origin { kernel: pair.b.id(), incarnation: Incarnation::from_bytes([2; 16]) };
+    pair.a.connect(2, b, 50);
+    pair.a.says(b.kernel, 50, moved(&chain(&pair.b, &key), key));
+    assert_eq!((home(&pair.a, &key), chain(&pair.a, &key)), (Some(pair.a.id()), before));
+}
+
+/// A kernel goes where it has something to ask for, not wherever a copy of its has gone.
+#[test]
+fn who_only_has_a_copy_learns_where_the_object_is_and_does_not_go_there() {
+    for is_followed in [false, true] {
+        let (mut pair, key) = pair("Paper");
+        let (b, nine) = (pair.b.id(), pair.a.peer(9));
+        pair.a.connect(9, nine, 91);
+        pair.a.outgoing.clear();
+        pair.a.command(Command::Share { key, to: nine.kernel, delivered: false });
+        let shared = pair.a.outgoing.iter().find(|(to, ..)| *to == nine.kernel).unwrap().2.clone();
+        let mut k = Alone::kernel(9);
+        let a = k.connected(1);
+        k.grant(a.kernel, Right::Share, Scope::Kernel);
+        if is_followed {
+            k.command(Command::Follow { key, from: a.kernel });
+        }
+        k.says(a.kernel, 1, shared);
+        assert_eq!(home(&k, &key), Some(a.kernel));
+        go(&mut pair, Side::A, key);
+        pair.settle();
+        k.says(a.kernel, 1, moved(&chain(&pair.a, &key), key));
+        assert_eq!((home(&k, &key), chain(&k, &key)), (Some(b), chain(&pair.b, &key)));
+        let host = peers::peer(&k.store, &b).unwrap().map(|row| (row.status, row.addresses));
+        let there = (PeerStatus::Host, vec!["192.0.2.1:7".to_owned()]);
+        assert_eq!(host, is_followed.then_some(there));
+        assert_eq!(k.dialled.contains(&b), is_followed);
+    }
 }

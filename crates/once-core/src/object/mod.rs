@@ -31,7 +31,7 @@ pub(crate) use chains::{chain_of, genesis, put_chain, try_chains};
 pub(crate) use change::{born, changed, claim, create, import, living, put, remove, remove_by_client, take};
 pub(crate) use changeable::{is_of_earlier_life, may_change};
 pub(crate) use draft::Draft;
-pub(crate) use keep::{charge, conflicts as kept_beside, has_many_claims, tell_follower};
+pub(crate) use keep::{charge, has_many_claims, tell_follower};
 pub(crate) use learned::learn_chain;
 pub use query::{body, conflicts, find, heads, heads_after, with_prefix};
 pub(crate) use query::{current_key, readable, try_heads};

@@ -9,7 +9,7 @@ use once_model::ids::{Line, Lineage, ObjectKey, Uuid};
 
 use super::HeadRow;
 use super::rows;
-use crate::store::{Read, StoreError, Table, prefix_end, try_scan};
+use crate::store::{Read, StoreError, Table, key_behind, prefix_end, try_scan};
 use crate::txn;
 
 /// Visits every object, in the order of UUIDs.
@@ -39,7 +39,7 @@ pub fn heads_after(
     after: Option<&ObjectKey>,
     visit: &mut dyn FnMut(HeadRow) -> ControlFlow<()>,
 ) -> Result<(), StoreError> {
-    let from = after.map_or_else(Vec::new, |key| [key.to_row().as_slice(), &[0]].concat());
+    let from = after.map_or_else(Vec::new, |key| key_behind(&key.to_row()));
     readable(rows, Table::Head, &from, visit)
 }
 

@@ -9,7 +9,7 @@ use once_model::limits::{REVISIONS_MAX, REVISIONS_MAX_BYTES};
 
 use super::HeadRow;
 use crate::engine::Step;
-use crate::store::{Read, StoreError, Table, scan_prefix};
+use crate::store::{Read, StoreError, Table, has_any, scan_prefix};
 use crate::txn;
 
 /// [`Table::Revision`]: a revision that was replaced here, and whose bytes are kept.
@@ -62,11 +62,7 @@ fn is_used(s: &mut Step<'_, '_>) -> Result<bool, StoreError> {
     if let Some(used) = s.engine.object.keeps_revisions {
         return Ok(used);
     }
-    let mut used = false;
-    s.txn.scan(Table::Revision, &[], None, &mut |_, _| {
-        used = true;
-        ControlFlow::Break(())
-    })?;
+    let used = has_any(s.txn, Table::Revision, &[])?;
     s.engine.object.keeps_revisions = Some(used);
     Ok(used)
 }

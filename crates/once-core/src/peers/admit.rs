@@ -323,7 +323,7 @@ fn ready(
     link.pause = 0;
     link.told = None;
     progress::begin_life(link, hello.progress.incarnation);
-    link.admitted_in = s.engine.group;
+    s.engine.peers.admitted.insert(peer);
     let is_news = progress::remember(&mut row, &peer, &hello.progress, s.ctx.now_ms);
     let says = shown(&hello.name);
     if is_news || row.says != says {

@@ -42,9 +42,6 @@ pub(crate) struct Link {
     pub heard_due: u64,
     /// Whether anything may be followed there. Known once the connection is admitted.
     pub may_follow: bool,
-    /// The group in which the connection was admitted. Until that group is committed nothing may leave early: it
-    /// would overtake `admitted`.
-    pub admitted_in: u64,
 }
 
 impl Link {
@@ -61,7 +58,6 @@ impl Link {
             heard: None,
             heard_due: 0,
             may_follow: true,
-            admitted_in: 0,
         }
     }
 

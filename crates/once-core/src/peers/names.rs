@@ -8,7 +8,7 @@ use once_model::limits::NAME_MAX_BYTES;
 use super::PeerRow;
 use crate::engine::Step;
 use crate::refusal::{Failure, Refusal};
-use crate::store::{Read, StoreError, Table};
+use crate::store::{Read, StoreError, Table, count_prefix};
 use crate::txn;
 
 /// Refuses a petname that is none, or that another peer has than this one.
@@ -39,21 +39,16 @@ pub fn is_name(name: &str) -> bool {
 
 /// Whether one more peer fits.
 pub(super) fn room_for_peer(s: &Step<'_, '_>) -> Result<bool, StoreError> {
-    Ok(count(s)? < s.engine.limits.peers)
+    is_below(s, s.engine.limits.peers)
 }
 
 /// Whether one more fits that is no peer: nobody here has chosen it, so half of the room stays for those who are.
 pub(super) fn room_for_visitor(s: &Step<'_, '_>) -> Result<bool, StoreError> {
-    Ok(count(s)? < s.engine.limits.peers / 2)
+    is_below(s, s.engine.limits.peers / 2)
 }
 
-fn count(s: &Step<'_, '_>) -> Result<usize, StoreError> {
-    let mut count = 0;
-    s.txn.scan(Table::Peer, &[], None, &mut |_, _| {
-        count += 1;
-        ControlFlow::Continue(())
-    })?;
-    Ok(count)
+fn is_below(s: &Step<'_, '_>, most: usize) -> Result<bool, StoreError> {
+    Ok(count_prefix(s.txn, Table::Peer, &[], most)? < most)
 }
 
 /// A name from outside, fit to be shown: no control characters, not too long.

@@ -22,6 +22,9 @@ pub(crate) struct State {
     pub pauses: u64,
     /// Where those call from who have not been admitted yet.
     pub callers: BTreeMap<ConnId, String>,
+    /// Peers that were admitted in this group. Until it is committed nothing may leave early to them: it would overtake
+    /// `admitted`.
+    pub admitted: BTreeSet<KernelId>,
     /// Peers that said, since the last group, that they are much further than their rows say.
     pub heard: BTreeSet<KernelId>,
     /// The disk was put back from a backup: nothing runs, and nothing leaves.

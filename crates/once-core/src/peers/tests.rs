@@ -315,3 +315,22 @@ fn what_a_kernel_calls_itself_is_fit_to_be_shown() {
         mine.frame_max_bytes >= 262_144 && mine.scenario_max_bytes >= 67_108_864 && mine.window_shares >= 256
     );
 }
+
+/// Nobody here has chosen a visitor: half of the room stays for those who are chosen.
+#[test]
+fn so_many_peers_fit_and_half_as_many_while_they_are_visitors() {
+    let mut kernel = Alone::new();
+    kernel.engine.limits.peers = 6;
+    let object = kernel.object(1, "Paper");
+    let visitors: Vec<_> = (20..30).map(|n| key(n).id()).collect();
+    kernel.befriend(9);
+    kernel.step(|s| super::let_in(s, &object, visitors.clone()));
+    let all = |kernel: &Alone| super::all(&kernel.store).unwrap().len();
+    assert_eq!(all(&kernel), 3);
+    let add = |n: u8| Command::AddPeer { peer: key(n).id(), addresses: Vec::new(), petname: None };
+    for n in 10..13 {
+        assert_eq!(kernel.try_command(add(n)), Ok(()));
+    }
+    assert_eq!(kernel.try_command(add(13)), Err(Refusal::TooManyPeers(6)));
+    assert_eq!(all(&kernel), 6);
+}

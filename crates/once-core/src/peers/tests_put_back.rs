@@ -145,6 +145,38 @@ fn a_kernel_is_shown_what_its_disk_does_not_have() {
     assert!(!looked_at(|_, mine| vec![Progress::sign(mine.incarnation, 9, mine.id, 99, &key(9))]).1);
 }
 
+/// Of a boot that is no longer remembered only the commit number counts.
+#[test]
+fn the_last_thousand_boots_are_remembered() {
+    let mut kernel = Alone::new();
+    kernel.befriend(9);
+    let boot = |number: u64, id: u8| {
+        let mut row = Vec::new();
+        minicbor::encode(meta::Boot { id: BootId::from_bytes([id; 16]), first_commit: 9 }, &mut row).unwrap();
+        (Table::Boot, number.to_be_bytes().to_vec(), Some(bytes::Bytes::from(row)))
+    };
+    let rows = vec![boot(500, 50), boot(501, 51), boot(1499, 3)];
+    kernel.put_rows(crate::store::Batch { rows });
+    kernel.restart();
+    assert_eq!(kernel.engine.boot, 1500);
+    let boots: Vec<u64> = kernel
+        .rows()
+        .into_iter()
+        .filter(|(table, ..)| *table == Table::Boot)
+        .map(|(_, number, _)| u64::from_be_bytes(number.try_into().unwrap()))
+        .collect();
+    assert_eq!(boots, [1, 501, 1499, 1500]);
+    let incarnation = meta::incarnation(&kernel.store).unwrap();
+    let mut conn = 0;
+    let mut is_put_back = |boot: u64, id: u8, commit: u64| {
+        conn += 1;
+        let said = Progress::sign(incarnation, boot, BootId::from_bytes([id; 16]), commit, &key(7));
+        !is_admitted(&dials(&mut kernel, 9, conn, Greeting { seen: vec![said], ..hello(9, None) }))
+    };
+    assert!(!is_put_back(499, 1, 1) && !is_put_back(500, 1, 1), "nobody knows any more who they were");
+    assert!(is_put_back(501, 1, 1), "it was another one");
+}
+
 #[test]
 fn a_kernel_in_quarantine_does_nothing_until_its_people_say_so() {
     let wrong = |_: &Alone, mine: Progress| vec![Progress::sign(mine.incarnation, 9, mine.id, 99, &key(7))];
@@ -226,6 +258,25 @@ fn a_kernel_in_quarantine_that_calls_goes_on_while_it_is_called() {
     assert!(!kernel.events.iter().any(disconnected), "{:?}", kernel.events);
     let phase = kernel.engine.peers.links[&id].phase;
     assert_eq!(phase, super::Phase::Greeting { conn: 5, dialled: true });
+}
+
+/// What leaves with the commit in which people say so was said in the life that ends.
+#[test]
+fn a_new_life_begins_behind_the_commit_that_ends_the_one_before() {
+    let wrong = |_: &Alone, mine: Progress| vec![Progress::sign(mine.incarnation, 9, mine.id, 99, &key(7))];
+    let (mut kernel, _) = looked_at(wrong);
+    let before = meta::incarnation(&kernel.store).unwrap();
+    let Alone { engine, store, ctx, dice, .. } = &mut kernel;
+    let mut group = |input| {
+        let mut left = Vec::new();
+        crate::group::run(engine, store, ctx, dice, [input], &mut |effect| left.push(effect)).unwrap();
+        (left, meta::incarnation(store).unwrap(), engine.peers.quarantined)
+    };
+    let command = Command::EndQuarantine { without: vec![] };
+    let (left, incarnation, is_quarantined) = group(Input::Command { token: 900, command });
+    assert!(incarnation == before && is_quarantined && left.len() == 1, "{left:?}");
+    let (left, incarnation, is_quarantined) = group(Input::Timer(crate::waist::Timer::Chores));
+    assert!(incarnation != before && !is_quarantined, "{left:?}");
 }
 
 #[test]

@@ -133,7 +133,7 @@ pub(crate) fn go_there(s: &mut Step<'_, '_>, home: KernelId, addresses: &[String
         return Ok(());
     }
     let mut row = match rows::peer(s.txn, &home)? {
-        Some(row) if row.status != PeerStatus::Visitor => return Ok(()),
+        Some(row) if row.is_called() => return Ok(()),
         Some(row) => PeerRow { status: PeerStatus::Host, ..row },
         None if is_unwelcome(s, &home)? || !room_for_visitor(s)? => return Ok(()),
         None => new_row(s, PeerStatus::Host, None, Vec::new(), None),

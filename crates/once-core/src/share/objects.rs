@@ -113,8 +113,7 @@ pub(crate) fn give_up(s: &mut Step<'_, '_>, peer: KernelId, key: ObjectKey) -> R
 /// Removes a debt.
 pub(crate) fn settle(s: &mut Step<'_, '_>, peer: &KernelId, key: &ObjectKey) -> Result<(), StoreError> {
     let place = Owed::Object(*key).key(peer);
-    if s.txn.get(Table::Outbox, &place)?.is_some() {
-        s.txn.delete_lazily(Table::Outbox, &place);
+    if s.txn.delete_if_there_lazily(Table::Outbox, &place)? {
         let mut usage = rows::usage(s.txn, peer)?;
         usage.owed_rows = usage.owed_rows.saturating_sub(1);
         s.txn.put_lazily(Table::Usage, peer.as_bytes(), &usage);
@@ -205,12 +204,11 @@ fn send_head(
 /// reading runs on the last commit: there the debt must be.
 fn may_leave_early(s: &Step<'_, '_>, peer: &KernelId, head: &HeadRow) -> bool {
     let key = head.header.key();
-    let group = s.engine.group;
     let apart = !head.header.tombstone && head.header.size > INLINE_MAX_BYTES as u64;
     let pullable = !apart || !s.txn.is_dirty(Table::Outbox, &Owed::Object(key).key(peer));
     (!s.txn.is_dirty(Table::Head, &key.to_row()) || mutant!(ShareBeforeSync))
         && (pullable || mutant!(AnnounceBeforeDebt))
-        && s.engine.peers.links.get(peer).is_some_and(|link| link.admitted_in < group)
+        && !s.engine.peers.admitted.contains(peer)
 }
 
 /// An object that is no longer here under this key. Claimed since: the debt and who waits for it follow the object.

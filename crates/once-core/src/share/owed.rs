@@ -7,7 +7,7 @@ use once_model::ids::{KernelId, ObjectKey};
 use super::rows::{DebtRow, Kind, OutboxRow, Owed};
 use crate::act::LaneId;
 use crate::engine::Step;
-use crate::store::{Read, StoreError, Table, prefix_end};
+use crate::store::{Read, StoreError, Table, has_any, prefix_end};
 use crate::txn;
 
 /// Why a peer is owed an object, if it is.
@@ -47,12 +47,7 @@ pub(crate) fn lists(rows: &dyn Read, home: &KernelId, lane: &LaneId) -> Result<b
 
 /// Whether any lane to a home is in the outbox.
 pub(crate) fn owes(s: &Step<'_, '_>, home: &KernelId) -> Result<bool, StoreError> {
-    let mut any = false;
-    owed(s.txn, home, Kind::Lanes, &[], &mut |_, _| {
-        any = true;
-        ControlFlow::Break(())
-    })?;
-    Ok(any)
+    has_any(s.txn, Table::Outbox, &Kind::Lanes.of(home))
 }
 
 /// A lane has something that waits: from now on the pump finds it.

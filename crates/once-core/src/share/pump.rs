@@ -11,7 +11,7 @@ use super::owed;
 use super::rows::{Kind, Owed};
 use crate::act;
 use crate::engine::Step;
-use crate::store::StoreError;
+use crate::store::{StoreError, key_behind};
 use crate::waist::ConnId;
 
 /// Most that one step sends or looks at: keeps a step short. The rest follows in the next.
@@ -56,6 +56,8 @@ fn pump_kind(s: &mut Step<'_, '_>, peer: KernelId, kind: Kind, budget: &mut usiz
             continue;
         }
         let Some(next) = line.next.clone() else { return Ok(()) };
+        // Looking is work, too, also if nothing is found.
+        *budget -= 1;
         let found = next_owed(s, &peer, kind, &next, *budget)?;
         if found.is_empty()
             && let Some(window) = window_to(s, &peer, kind)
@@ -66,13 +68,12 @@ fn pump_kind(s: &mut Step<'_, '_>, peer: KernelId, kind: Kind, budget: &mut usiz
         for owed in found {
             let Some(window) = window_to(s, &peer, kind) else { return Ok(()) };
             let line = window.line(kind);
-            let mut place = owed.to_row();
+            let place = owed.to_row();
             if !line.has_room() || *budget == 0 {
                 line.next = Some(place);
                 return Ok(());
             }
-            place.push(0);
-            line.next = Some(place);
+            line.next = Some(key_behind(&place));
             send(s, peer, owed, budget)?;
             if let Owed::Lane(lane) = owed {
                 let me = s.ctx.me;

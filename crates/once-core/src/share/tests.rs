@@ -3,7 +3,8 @@
 use once_model::ids::{Hash, KernelId, ObjectKey, Uuid};
 use once_model::limits::{INLINE_MAX_BYTES, OUTBOX_MAX_ROWS, RESEND_AFTER_MS, WINDOW_MAX_SHARES};
 use once_model::scenario::Scenario;
-use once_model::wire::{Code, Follow, Frame, Parcel, ShareAnswer, Shared};
+use once_model::sign::KernelKey;
+use once_model::wire::{Code, Follow, Frame, Greeting, Parcel, ShareAnswer, Shared};
 
 use super::{Debt, UsageRow, debt, usage};
 use crate::access::{Right, Scope};
@@ -11,8 +12,8 @@ use crate::engine::{Engine, Limits};
 use crate::object::unclaimed;
 use crate::refusal::Refusal;
 use crate::store::Table;
-use crate::testing::{Alone, Pair, Side};
-use crate::waist::{Answer, Command, Event, Input, Token};
+use crate::testing::{Alone, Pair, Side, greeting};
+use crate::waist::{Answer, Command, Effect, Event, Input, Token};
 
 /// Kernel 9 is connected.
 fn sender() -> (Alone, KernelId) {
@@ -337,12 +338,59 @@ fn what_is_new_in_a_commit_leaves_after_it() {
     let mut released = Vec::new();
     crate::group::run(engine, store, ctx, dice, [put, share], &mut |effect| released.push(effect)).unwrap();
     for effect in released {
-        if let crate::waist::Effect::Send { frame: Frame::Share(parcel), .. } = effect {
+        if let Effect::Send { frame: Frame::Share(parcel), .. } = effect {
             order.push((parcel.header.revision, parcel.commit));
         }
     }
     // The number of the last commit that is on the disk.
     assert_eq!(order, [(2, Some(before))]);
+}
+
+#[test]
+fn a_quota_has_room_for_what_just_fits_it_and_who_is_no_peer_has_none() {
+    let (mut kernel, peer) = sender();
+    let stranger = kernel.peer_id(8);
+    let stored = UsageRow { stored_bytes: 60, owed_rows: 0 };
+    let (quota_bytes, petname, addresses) = (Some(100), None, Vec::new());
+    kernel.command(Command::ChangePeer { peer, petname, quota_bytes, addresses });
+    kernel.writes(|s| {
+        s.txn.put(Table::Usage, peer.as_bytes(), &stored);
+        let fits = [0, 40, 41, u64::MAX].map(|bytes| super::has_room(s, &peer, bytes).unwrap());
+        assert_eq!(fits, [true, true, false, false]);
+        assert_eq!(super::has_room(s, &stranger, 0), Ok(false));
+        Ok(())
+    });
+}
+
+/// How many shares leave before the commit of these inputs. Whatever else leaves is lost.
+fn leaves_early(kernel: &mut Alone, inputs: Vec<Input>) -> usize {
+    let Alone { engine, store, ctx, dice, .. } = kernel;
+    let is_share = |effect: &&Effect| matches!(effect, Effect::Send { frame: Frame::Share(_), .. });
+    let (mut early, mut all) = (0, 0);
+    let watch: crate::group::Watch<'_> = &mut |_, effects| {
+        early += effects.now.iter().filter(is_share).count();
+        all += effects.now.iter().chain(&effects.after).filter(is_share).count();
+    };
+    crate::group::run_watched(engine, store, (ctx, dice), inputs, watch, &mut |_| {}).unwrap();
+    assert_eq!(all, 1);
+    early
+}
+
+#[test]
+fn what_is_on_the_disk_leaves_at_once_but_does_not_overtake_that_its_peer_is_admitted() {
+    let (mut kernel, peer) = sender();
+    let key = kernel.object(1, "Paper");
+    let share = |token| Input::Command { token, command: Command::Share { key, to: peer, delivered: true } };
+    assert_eq!(leaves_early(&mut kernel, vec![share(900)]), 1);
+    // It is owed while the peer is away, which then comes.
+    let mut kernel = Alone::new();
+    kernel.befriend(9);
+    assert_eq!(kernel.object(1, "Paper"), key);
+    kernel.input(share(900));
+    kernel.up(9, 1);
+    let hello = Greeting { clock_ms: kernel.ctx.now_ms, ..greeting(&KernelKey::from_bytes(&[9; 32])) };
+    let hello = Input::Frame { peer, conn: 1, frame: Frame::Hello(hello) };
+    assert_eq!(leaves_early(&mut kernel, vec![hello]), 0);
 }
 
 #[test]

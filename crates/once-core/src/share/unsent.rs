@@ -27,12 +27,7 @@ pub(crate) fn keep(s: &mut Step<'_, '_>, place: &[u8], value: &Bytes) {
 
 /// It is given up, or owed anew. Whether there was anything.
 pub(crate) fn settle(s: &mut Step<'_, '_>, peer: &KernelId, key: &ObjectKey) -> Result<bool, StoreError> {
-    let place = peer_object_key(peer, key);
-    let is_there = s.txn.get(Table::Unsent, &place)?.is_some();
-    if is_there {
-        s.txn.delete(Table::Unsent, &place);
-    }
-    Ok(is_there)
+    s.txn.delete_if_there(Table::Unsent, &peer_object_key(peer, key))
 }
 
 /// Visits what kernels were owed when they were removed.

@@ -142,6 +142,18 @@ mod tests {
         assert_eq!(clients.answered(token), None);
     }
 
+    #[test]
+    fn whoever_waits_when_the_process_ends_waits_no_more() {
+        let mut clients = Clients::default();
+        let tokens = [1, 2].map(|n| clients.ask(n, None, |_| false));
+        assert_eq!((clients.len(), clients.is_empty()), (2, false));
+        clients.forget();
+        assert_eq!((clients.len(), clients.is_empty()), (0, true));
+        assert_eq!(tokens.map(|token| clients.answered(token)), [None, None]);
+        // Tokens are never used twice.
+        assert!(!tokens.contains(&clients.ask(3, None, |_| false)));
+    }
+
     fn fate(is_earlier: bool, written: Written, rows: &dyn Read, command: &Command) -> Fate {
         let mut clients = Clients::default();
         clients.begin_group();

@@ -253,6 +253,40 @@ pub fn prefix_end(prefix: &[u8]) -> Option<Vec<u8>> {
     None
 }
 
+/// The first key that comes behind another one: where a look at rows goes on.
+#[must_use]
+pub(crate) fn key_behind(key: &[u8]) -> Vec<u8> {
+    [key, &[0]].concat()
+}
+
+/// How many rows of a table have a key that begins with `prefix`. No more than so many are looked at.
+///
+/// # Errors
+/// When the store cannot be read.
+pub(crate) fn count_prefix(
+    rows: &dyn Read,
+    table: Table,
+    prefix: &[u8],
+    most: usize,
+) -> Result<usize, StoreError> {
+    let mut count = 0;
+    if most > 0 {
+        scan_prefix(rows, table, prefix, &mut |_, _| {
+            count += 1;
+            if count < most { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+        })?;
+    }
+    Ok(count)
+}
+
+/// Whether any row of a table has a key that begins with `prefix`.
+///
+/// # Errors
+/// When the store cannot be read.
+pub(crate) fn has_any(rows: &dyn Read, table: Table, prefix: &[u8]) -> Result<bool, StoreError> {
+    Ok(count_prefix(rows, table, prefix, 1)? == 1)
+}
+
 /// Visits every row of a table whose key begins with `prefix`.
 ///
 /// # Errors
@@ -286,6 +320,44 @@ pub fn try_scan<E: From<StoreError>>(
 mod tests {
     use super::*;
     use crate::memory::MemoryStore;
+
+    /// Keys may differ in their lengths alone.
+    #[test]
+    fn no_key_lies_between_a_key_and_what_comes_behind_it() {
+        let mut store = MemoryStore::default();
+        let keys: [&[u8]; 5] = [&[1], &[1, 0], &[1, 0, 0], &[1, 1], &[2]];
+        let rows = keys.iter().map(|key| (Table::Meta, key.to_vec(), Some(Bytes::new()))).collect();
+        store.commit(Batch { rows }, Durability::Synced).unwrap();
+        let (mut seen, mut next) = (Vec::new(), Vec::new());
+        while seen.len() <= keys.len() {
+            let before = seen.len();
+            store
+                .scan(Table::Meta, &next, None, &mut |key, _| {
+                    seen.push(key.to_vec());
+                    ControlFlow::Break(())
+                })
+                .unwrap();
+            let Some(last) = seen.get(before) else { break };
+            next = key_behind(last);
+        }
+        assert_eq!(seen, keys);
+    }
+
+    #[test]
+    fn rows_are_counted_by_how_their_keys_begin_and_no_further_than_asked() {
+        let mut store = MemoryStore::default();
+        let keys: [&[u8]; 5] = [&[1], &[2, 1], &[2, 2], &[2, 3], &[3]];
+        let rows = keys.iter().map(|key| (Table::Meta, key.to_vec(), Some(Bytes::new()))).collect();
+        store.commit(Batch { rows }, Durability::Synced).unwrap();
+        let counts = [0, 1, 2, 3, 4, 9].map(|most| count_prefix(&store, Table::Meta, &[2], most).unwrap());
+        assert_eq!(counts, [0, 1, 2, 3, 3, 3]);
+        assert_eq!(count_prefix(&store, Table::Meta, &[], 9), Ok(5));
+        assert_eq!(
+            [0, 1, 2].map(|first| has_any(&store, Table::Meta, &[first]).unwrap()),
+            [false, true, true]
+        );
+        assert_eq!(has_any(&store, Table::Head, &[]), Ok(false));
+    }
 
     #[test]
     fn a_scan_ends_with_the_first_error_of_its_visitor_or_when_it_breaks() {

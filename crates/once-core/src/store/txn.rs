@@ -92,6 +92,28 @@ impl<'s> Txn<'s> {
         self.write(table, key, None, false);
     }
 
+    /// Removes a row if it is there; the removal must be durable. Whether it was there: else nothing is written.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn delete_if_there(&mut self, table: Table, key: &[u8]) -> Result<bool, StoreError> {
+        let is_there = self.delete_if_there_lazily(table, key)?;
+        self.synced |= is_there;
+        Ok(is_there)
+    }
+
+    /// The same of a row whose return after a crash only repeats work.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn delete_if_there_lazily(&mut self, table: Table, key: &[u8]) -> Result<bool, StoreError> {
+        let is_there = self.get(table, key)?.is_some();
+        if is_there {
+            self.delete_lazily(table, key);
+        }
+        Ok(is_there)
+    }
+
     /// Makes the commit wait for the disk, whatever it writes.
     pub fn require_sync(&mut self) {
         self.synced = true;
@@ -324,6 +346,23 @@ mod tests {
         let all = told(Savepoint::default());
         assert_eq!(all[0], (1, [Some(old), a]));
         assert_eq!(all[1..], since);
+    }
+
+    #[test]
+    fn what_is_not_there_is_not_removed_and_costs_nothing() {
+        let mut store = MemoryStore::new();
+        let rows = [1, 2].map(|key| (Table::Meta, vec![key], Some(Bytes::new()))).into();
+        store.commit(Batch { rows }, Durability::Synced).unwrap();
+        let mut txn = Txn::new(&store);
+        assert_eq!(txn.delete_if_there(Table::Meta, &[7]), Ok(false));
+        assert_eq!(txn.delete_if_there_lazily(Table::Meta, &[7]), Ok(false));
+        assert!(txn.is_empty() && !txn.is_synced());
+        assert_eq!(txn.delete_if_there_lazily(Table::Meta, &[1]), Ok(true));
+        assert_eq!(txn.delete_if_there_lazily(Table::Meta, &[1]), Ok(false), "it is gone");
+        assert!(!txn.is_synced());
+        assert_eq!(txn.delete_if_there(Table::Meta, &[2]), Ok(true));
+        assert!(txn.is_synced());
+        assert_eq!(txn.into_batch().0.rows, [1, 2].map(|key| (Table::Meta, vec![key], None)));
     }
 
     #[derive(Debug, Clone)]

@@ -56,6 +56,7 @@ impl Alone {
         self.waits_hold()?;
         act::held::holds(&self.engine, rows)?;
         share::held::counts(rows)?;
+        self.engine.events.holds(rows)?;
         self.bodies_hold()?;
         if self.engine.peers.quarantined {
             return Ok(());

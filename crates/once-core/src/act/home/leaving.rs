@@ -19,7 +19,7 @@ use crate::follow::asked_as;
 use crate::moving::{Hold, Room};
 use crate::object;
 use crate::share;
-use crate::store::{Read, StoreError, Table, prefix_end, scan_prefix, try_scan};
+use crate::store::{StoreError, Table, has_any, scan_prefix, try_scan};
 use crate::txn;
 
 /// Whether an act waits, because its object is about to leave: all do, but answers to it, what it asked of itself, and what must run
@@ -171,12 +171,7 @@ pub(crate) fn put_lane(s: &mut Step<'_, '_>, lane: &LuggageLane) -> Result<(), S
 pub(crate) fn has_lane(s: &Step<'_, '_>, key: &ObjectKey, peer: &KernelId) -> Result<bool, StoreError> {
     for name in asked_as(s, key)? {
         let prefix = [name_to_row(&LaneName::from(name)).as_slice(), peer.as_bytes()].concat();
-        let mut any = false;
-        s.txn.scan(Table::Lane, &prefix, prefix_end(&prefix).as_deref(), &mut |_, _| {
-            any = true;
-            ControlFlow::Break(())
-        })?;
-        if any {
+        if has_any(s.txn, Table::Lane, &prefix)? {
             return Ok(true);
         }
     }

@@ -12,7 +12,7 @@ use super::state::{Lane, standing};
 use crate::act::rows::{LaneRow, LedgerRow, ledger_key, ledger_sequence};
 use crate::engine::Step;
 use crate::engine::limits::BEHIND_MAX;
-use crate::store::{Read, StoreError, Table, prefix_end};
+use crate::store::{Read, StoreError, Table, key_behind, prefix_end};
 use crate::txn;
 
 /// Ledger rows that one look drops something of: more than come between two looks, so that it catches up.
@@ -98,7 +98,7 @@ fn next_lane(
 ) -> Result<Option<Vec<u8>>, StoreError> {
     let mut names: Vec<Vec<u8>> = names.iter().map(|name| name.to_row().to_vec()).collect();
     names.sort_unstable();
-    let behind = last.map(|last| [last, &[0]].concat()).unwrap_or_default();
+    let behind = last.map(key_behind).unwrap_or_default();
     let mut next = None;
     for name in names {
         let from = behind.clone().max(name.clone());
@@ -187,7 +187,8 @@ fn drop_whole(s: &mut Step<'_, '_>, place: &[u8], base: u64, over: Range<u64>) -
     let rows = ledger(s.txn, place, long_over(over.start)..long_over(over.end))?;
     let mut next = over.end.max(over.start);
     if let (SLICE_ROWS, Some((last, _))) = (rows.len(), rows.last()) {
-        next = next.min(last.saturating_sub(base).saturating_add(kept + 1));
+        // That one is gone by then.
+        next = next.min(last.saturating_sub(base).saturating_add(kept));
     }
     for (sequence, _) in rows {
         s.txn.delete_lazily(Table::Ledger, &ledger_key(place, sequence));
@@ -376,6 +377,23 @@ mod tests {
         // The creation, ten that are kept, and what one look leaves for the next.
         assert!((11..11 + 64).contains(&kept.len()), "{}", kept.len());
         assert_eq!(kept.last().unwrap().entry.sequence, 400_000);
+    }
+
+    /// The last place that is kept jumps over more of them than one look drops.
+    #[test]
+    fn many_places_that_are_over_at_once_go_whole_too() {
+        let (mut kernel, origin, key) = paper();
+        kernel.engine = std::mem::take(&mut kernel.engine).keeping_told(0);
+        kernel.engine.limits.ledger_rows = 1000;
+        let mut act = |n| {
+            kernel.says(origin.kernel, 1, Frame::Act(nth(key, n, "look")));
+        };
+        (1..=900).for_each(&mut act);
+        (1..=1000).for_each(|n| act(900 + n * 1000));
+        let kept = history(&kernel.store, &key).unwrap();
+        // As many as if they had gone one by one.
+        assert!((2..2 + 64).contains(&kept.len()), "{}", kept.len());
+        assert_eq!(kept.last().unwrap().entry.sequence, 1_000_900);
     }
 
     #[test]

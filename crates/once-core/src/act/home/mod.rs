@@ -21,6 +21,10 @@ mod shown;
 pub(super) mod state;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_given;
+#[cfg(test)]
+mod tests_said;
 pub(super) mod turn;
 pub(super) mod waiting;
 

@@ -278,9 +278,7 @@ fn has_room_for_lane(s: &Step<'_, '_>, come: &Come) -> Result<bool, StoreError> 
     if *peer == s.ctx.me || s.txn.get(Table::Lane, &lane_key(&come.act.lane, &come.origin))?.is_some() {
         return Ok(true);
     }
-    let quota_bytes = peers::peer(s.txn, peer)?.map_or(0, |row| row.quota_bytes);
-    let used = share::usage(s.txn, peer)?.stored_bytes;
-    Ok(used.saturating_add(object::LANE_COST_BYTES) <= quota_bytes)
+    share::has_room(s, peer, object::LANE_COST_BYTES)
 }
 
 /// Asks for a run.
