@@ -64,7 +64,7 @@ pub async fn every(client: &Client) -> Result<ConflictsResult, once::Error> {
         conflicts.extend(page.conflicts);
         after = page.next;
         if after.is_none() {
-            return Ok(ConflictsResult { conflicts, next: None });
+            return Ok(ConflictsResult { conflicts, next: None, read_only: page.read_only });
         }
     }
 }
@@ -104,6 +104,9 @@ async fn show(context: &Context, all: bool) -> Done {
                 "{objects} not proven: the home is asked when it is there (`once conflicts --all`)"
             ));
         }
+        if answer.read_only > 0 {
+            ui::say(&super::status::read_only(answer.read_only));
+        }
         let hint = ui::Paint::stderr().yellow("hint:").to_string();
         if conflicts.iter().any(|conflict| conflict.reason == ConflictReason::SameUuid) {
             ui::say(&format!(
@@ -120,12 +123,8 @@ async fn show(context: &Context, all: bool) -> Done {
 
 /// One of several objects that share a UUID.
 fn other(VersionInfo { object, .. }: &VersionInfo) -> Done<()> {
-    let home = object
-        .home_name
-        .as_deref()
-        .map_or_else(|| "no home".to_owned(), |home| format!("home {}", ui::shown(home)));
     let component = ui::capped(&object.component, 40);
-    ui::print(&format!("  {}  {component}, revision {}, {home}", ui::key(&object.key), object.revision))
+    ui::print(&format!("  {}\n    {component}, {}", ui::key(&object.key), super::show::state(object)))
 }
 
 /// One version of an object: its revision, where it is from, and where it differs from the newest one.
