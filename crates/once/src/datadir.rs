@@ -115,8 +115,9 @@ pub fn init(data: &Path, options: InitOptions) -> Result<NewKernel, Error> {
     }
     made.map_err(|error| match error.kind() {
         ErrorKind::DiskFull => error.hinting(Some(format!(
-            "a kernel begins with less than 1 MiB and grows with what it holds; it takes new work while {} MiB are free: free \
-             some on the disk of {}, or name another directory with --data",
+            "a kernel begins where {} MiB are free, and takes new work while {} MiB are: free some on the disk that is to \
+             hold {}, or name another directory with --data; nothing was left there",
+            STORE_RESERVE_BYTES / MIB,
             DISK_RESERVE_BYTES / MIB,
             data.display()
         ))),

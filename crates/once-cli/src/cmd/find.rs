@@ -210,7 +210,7 @@ struct Shown {
 impl Shown {
     fn new(json: bool, quiet: bool, several: bool, left: u64) -> Done<Self> {
         let mut table = ui::Table::new(["OBJECT", "NAME", "COMPONENT", "HOME", "CHANGED", "AT"]);
-        table.leave(&[4, 3]).under(&[2, 5, 1]).cut(&[1, 2]);
+        table.leave(&[4]).under(&[2, 5, 1, 3]).cut(&[1, 2, 3]);
         let mut paper = ui::Printer::new();
         if json {
             paper.text("{\"objects\":[")?;

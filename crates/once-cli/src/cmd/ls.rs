@@ -14,7 +14,7 @@ const PAGE_OBJECTS: u64 = 1000;
 
 /// List the objects on this kernel
 ///
-/// Where a terminal is too narrow, SIZE, REVISION and HOME go, then long names and components stand below
+/// Where a terminal is too narrow, SIZE and REVISION go, then long names, components and homes stand below
 /// each row. In a pipe and with --json all is there.
 #[derive(Debug, Args)]
 pub struct Ls {
@@ -83,7 +83,7 @@ impl Ls {
             paper.text("{\"objects\":[")?;
         }
         let mut table = ui::Table::new(["OBJECT", "NAME", "STATE", "REVISION", "SIZE", "HOME", "COMPONENT"]);
-        table.right(3).right(4).leave(&[4, 3, 5]).under(&[6, 1, 2]).cut(&[1, 6]);
+        table.right(3).right(4).leave(&[4, 3]).under(&[6, 1, 5, 2]).cut(&[1, 6, 5]);
         let (mut listed, mut after) = (0, self.after.clone());
         loop {
             let left =

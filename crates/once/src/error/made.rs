@@ -290,8 +290,8 @@ impl IntoError for StoreError {
 fn damaged(table: Table, key: &[u8], reason: &str) -> String {
     let what = match once_core::of_object::object_of(table, key) {
         Some(object) if table == Table::Body => format!("the scenario of {object}"),
-        Some(object) => format!("what is kept of {object} ({table:?})"),
-        None => format!("a row of the store ({table:?})"),
+        Some(object) => format!("what the store has of {object}"),
+        None => format!("what the store has of {}", table.holds()),
     };
     format!("{what} is damaged: {reason}; the disk of this kernel lost or changed it")
 }
