@@ -16,7 +16,7 @@ use super::difference::difference;
 use super::{methods, names, shapes};
 use crate::error::OrError;
 use crate::object::Standpoint;
-use crate::{Error, Kernel};
+use crate::{Error, ErrorKind, Kernel};
 
 /// Conflicts by their places in the list: what kind each is, and the rows of its versions.
 type Found = BTreeMap<String, (ConflictReason, Vec<HeadRow>)>;
@@ -99,7 +99,12 @@ fn fork(
 fn decided(kernel: &Kernel, object: &str, revision: &str) -> Result<(ObjectKey, Hash), Error> {
     /// A shorter beginning is more likely a slip.
     const SHORTEST: usize = 4;
-    let key = names::object(kernel, object)?.key();
+    let key = match names::object(kernel, object) {
+        Err(error) if error.kind() == ErrorKind::Ambiguous => Err(error.with_hint(
+            "different objects with one UUID are no revisions of each other: `once conflicts` says how one is taken away",
+        ))?,
+        found => found?.key(),
+    };
     let wanted = revision.to_ascii_lowercase();
     let mut found = Vec::new();
     forked(&kernel.shared().snapshot(), &mut |kept| {
