@@ -75,6 +75,7 @@ impl Act {
         };
         // Nobody waits for an outcome before there is a kernel that could accept the action.
         let client = context.kernel().await?;
+        let is_embedded = client.is_embedded();
         let call = context.ask_of(client, params);
         tokio::pin!(call);
         let of_it = |failure: Failure| match failure.kind {
@@ -89,7 +90,7 @@ impl Act {
                 tokio::select! {
                     biased;
                     answer = &mut call => answer.map_err(of_it)?,
-                    why = awaited(context, id) => {
+                    why = awaited(context, id, is_embedded) => {
                         let why = why.map_or_else(String::new, |why| format!(": {why}"));
                         ui::say(&format!(
                             "waiting for the outcome of {id}{why}\n\
@@ -113,7 +114,12 @@ impl Act {
 }
 
 /// For whom an action waits, and why; nothing if it waits no more, or that cannot be told.
-async fn awaited(context: &Context, id: Uuid) -> Option<String> {
+async fn awaited(context: &Context, id: Uuid, is_embedded: bool) -> Option<String> {
+    if is_embedded {
+        return Some(
+            "this kernel is not running, so it reaches no other: start it with `once up`".to_owned(),
+        );
+    }
     let outbox = context.ask_running(contract::Outbox {}).await.ok()?;
     let act = outbox.acts.into_iter().find(|act| act.id == id)?;
     let peer = ui::shown(&act.reach.peer);
