@@ -130,7 +130,7 @@ impl Unit {
         Ok(format!(
             "[Unit]
 Description=ONCE kernel ({data})
-Documentation=man:once(1) man:once-up(1)
+Documentation=https://docs.rs/once
 {unit}StartLimitIntervalSec=300
 StartLimitBurst=10
 

@@ -251,6 +251,7 @@ fn one_uuid_with_two_contents_stays_two_objects() {
     home.once("alice", &["conflicts"])
         .exits(0)
         .prints("different objects with the same UUID")
+        .prints("takes it away, only here")
         .says("1 conflict");
     home.once("alice", &["status"]).exits(0).prints("1 conflict (`once conflicts`)");
     home.once("alice", &["export", "out", "--all"]).exits(0);

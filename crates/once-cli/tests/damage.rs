@@ -57,7 +57,13 @@ fn a_damaged_scenario_is_named_everywhere_and_the_others_are_brought_out() {
         assert_eq!(answer["unreadable"].as_array().unwrap().len(), 1);
         assert_eq!(fs::read_dir(home.join(&folder)).unwrap().count(), 49);
         home.once("alice", &["doctor"]).exits(1).prints(&damaged).prints("cannot be read");
-        home.once("alice", &["show", &damaged]).exits(5).says("damaged").says("export --salvage");
+        // What, where, why, whose fault, and what to do.
+        home.once("alice", &["show", &damaged])
+            .exits(5)
+            .says("the scenario of")
+            .says("its bytes are not those that were written")
+            .says("the disk of this kernel lost or changed it")
+            .says("export --salvage");
     }
 }
 

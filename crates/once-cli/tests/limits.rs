@@ -211,3 +211,85 @@ fn who_only_listens_does_not_keep_others_out() {
     home.once("alice", &["stop"]).exits(0);
     assert_eq!(daemon.ended(), Some(0));
 }
+
+/// A disk that is so large, and is gone when it is dropped.
+struct Disk(std::path::PathBuf);
+
+impl Disk {
+    /// `None`, and said so, where this user may not mount.
+    fn new(home: &Home, mib: u32) -> Option<Self> {
+        let path = home.join("disk");
+        std::fs::create_dir(&path).unwrap();
+        let size = format!("size={mib}m,mode=700");
+        let mut mount = std::process::Command::new("mount");
+        mount.args(["-t", "tmpfs", "-o", &size, "once-test"]).arg(&path);
+        if mount.output().is_ok_and(|output| output.status.success()) {
+            return Some(Self(path));
+        }
+        println!("skipped: no root, so no small file system");
+        assert!(std::env::var("ONCE_REQUIRE_ALL").as_deref() != Ok("1"), "ONCE_REQUIRE_ALL=1, but skipped");
+        None
+    }
+
+    fn fill(&self) {
+        let mut filler = std::fs::File::create(self.0.join("filler")).unwrap();
+        while filler.write_all(&[0; 64 * 1024]).is_ok() {}
+    }
+}
+
+impl Drop for Disk {
+    fn drop(&mut self) {
+        let _ = std::process::Command::new("umount").arg("-l").arg(&self.0).status();
+    }
+}
+
+#[test]
+fn on_a_full_disk_everything_that_only_reads_goes_on_whether_the_kernel_runs_or_not() {
+    let home = Home::new();
+    let Some(disk) = Disk::new(&home, 300) else { return };
+    let data = "disk/alice";
+    home.once(data, &["init", "--name", "alice", "--listen", "127.0.0.1:0"]).exits(0);
+    let note = home.file("note.json", common::scenario(8, "x"));
+    home.once(data, &["import", note.to_str().unwrap()]).exits(0);
+    disk.fill();
+    let look = || {
+        for args in [&["ls"][..], &["show", "0a1b"], &["outbox"], &["dead-letters"], &["status"], &["find"]] {
+            home.once(data, args).exits(0);
+        }
+        // The disk is named as what is wrong, and the rest is looked at.
+        let ran =
+            home.once(data, &["doctor"]).exits(1).prints("new work is refused").prints("objects were read");
+        assert!(!ran.out.contains("\u{2717} kernel"), "{}", ran.out);
+        // An action that only looks is written down like all others, and the hint says so.
+        let ran = home.once(data, &["act", "0a1b", "get"]).exits(3);
+        assert!(ran.err.contains("nearly full") && ran.err.contains("each is written down"), "{}", ran.err);
+    };
+    look();
+    let log = std::fs::File::create(home.join("alice.log")).unwrap();
+    let mut command = home.command(ONCE);
+    command.arg("--data").arg(home.join(data)).args(["up", "--leash"]);
+    command.stdin(Stdio::piped()).stdout(log.try_clone().unwrap()).stderr(log);
+    let mut daemon = Daemon(command.spawn().unwrap());
+    until("the kernel runs", || home.once(data, &["status", "--json"]).json()["running"] == true);
+    look();
+    home.once(data, &["stop"]).exits(0);
+    assert_eq!(daemon.ended(), Some(0), "{}", home.log("alice"));
+}
+
+#[test]
+fn a_kernel_that_has_no_room_to_begin_leaves_nothing_behind() {
+    let home = Home::new();
+    let Some(disk) = Disk::new(&home, 8) else { return };
+    std::fs::create_dir(disk.0.join("empty")).unwrap();
+    for name in ["disk/new/deep", "disk/empty"] {
+        let ran = home.once(name, &["init", "--name", "alice"]).exits(3);
+        assert!(ran.err.contains("the disk is full") && ran.err.contains("MiB are free"), "{}", ran.err);
+    }
+    assert!(!disk.0.join("new").exists(), "what was not there is not there");
+    assert_eq!(std::fs::read_dir(disk.0.join("empty")).unwrap().count(), 0, "what was empty is empty");
+    // And with room it is a place for a kernel.
+    let mut mount = std::process::Command::new("mount");
+    mount.args(["-o", "remount,size=200m"]).arg(&disk.0);
+    assert!(mount.status().unwrap().success());
+    home.once("disk/empty", &["init", "--name", "alice"]).exits(0);
+}

@@ -160,12 +160,30 @@ pub(crate) fn no_panic<T>(run: impl FnOnce() -> Result<T, fjall::Error>) -> Resu
     catch_unwind(AssertUnwindSafe(run)).unwrap_or(Err(fjall::Error::Unrecoverable))
 }
 
-/// fjall's errors have no text of their own beyond `Debug`; those from the system do.
+/// The one place where fjall's errors become words for people: they have no text of their own beyond `Debug`; those from the
+/// system do.
 pub(crate) fn reason(error: &fjall::Error) -> String {
+    use fjall::LsmError as Tree;
     match error {
-        fjall::Error::Io(source) | fjall::Error::Storage(fjall::LsmError::Io(source)) => source.to_string(),
-        fjall::Error::Unrecoverable => "fjall cannot make sense of it".into(),
-        fjall::Error::Storage(inner) => format!("{inner:?}"),
-        other => format!("{other:?}"),
+        fjall::Error::Io(source) | fjall::Error::Storage(Tree::Io(source)) => source.to_string(),
+        fjall::Error::Storage(Tree::ChecksumMismatch { .. }) => {
+            "its bytes are not those that were written (the checksum differs)".into()
+        }
+        fjall::Error::Storage(Tree::Decompress(_)) => {
+            "its bytes are not those that were written (they cannot be unpacked)".into()
+        }
+        fjall::Error::Storage(Tree::Unrecoverable) | fjall::Error::Unrecoverable => {
+            "files of it are missing, or nothing can be made of what they hold".into()
+        }
+        fjall::Error::Storage(_) => {
+            "its bytes are not those that were written (nothing can be made of them)".into()
+        }
+        fjall::Error::JournalRecovery(_) => "nothing can be made of its journal".into(),
+        fjall::Error::InvalidVersion(_) => {
+            "another version of the store's format wrote it, or its disk changed it".into()
+        }
+        fjall::Error::Poisoned => "a write in the background failed".into(),
+        fjall::Error::Locked => "another process has it open".into(),
+        _ => "the store cannot go on with it".into(),
     }
 }

@@ -29,9 +29,10 @@ fn disk_range(table: Table, from: &[u8], to: Option<&[u8]>) -> Option<Range<Vec<
 
 fn get_one(
     table: Table,
+    key: &[u8],
     get: impl FnOnce() -> fjall::Result<Option<Slice>>,
 ) -> Result<Option<Bytes>, StoreError> {
-    let value = no_panic(get).map_err(|e| error::read(table, &e))?;
+    let value = no_panic(get).map_err(|e| error::read(table, &e).at(key))?;
     Ok(value.map(Bytes::from))
 }
 
@@ -52,7 +53,7 @@ impl Read for FjallStore {
         if let Some(value) = known {
             return Ok(value);
         }
-        let value = get_one(table, || self.inner().keyspace(table).get(&disk_key))?;
+        let value = get_one(table, key, || self.inner().keyspace(table).get(&disk_key))?;
         self.cache.borrow_mut().found(table, disk_key, value.as_ref());
         Ok(value)
     }
@@ -126,7 +127,7 @@ impl fmt::Debug for FjallSnapshot {
 
 impl Read for FjallSnapshot {
     fn get(&self, table: Table, key: &[u8]) -> Result<Option<Bytes>, StoreError> {
-        get_one(table, || self.snapshot.get(self.inner.keyspace(table), disk_key(table, key)))
+        get_one(table, key, || self.snapshot.get(self.inner.keyspace(table), disk_key(table, key)))
     }
 
     fn scan(&self, table: Table, from: &[u8], to: Option<&[u8]>, visit: Visit<'_>) -> Result<(), StoreError> {

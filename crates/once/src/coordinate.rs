@@ -169,7 +169,8 @@ pub(crate) fn read(
     let is_its = |id: &Uuid| object_uuid(&kernel.id(), id) == uuid;
     let id = id.or(standing.id.filter(is_its)).unwrap_or(uuid);
     let (name, hash) = (plan.name(), plan.hash());
-    Ok(Some(Coordination { id, object: Object::new(row, kernel.id()), name, plan: hash, standing }))
+    let object = Object::new(rows, row, kernel.id())?;
+    Ok(Some(Coordination { id, object, name, plan: hash, standing }))
 }
 
 /// The UUID of the object that carries a coordination out: one for each id of each kernel.

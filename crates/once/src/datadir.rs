@@ -10,7 +10,7 @@ use once_core::meta::{self, Identity};
 use once_core::store::Store;
 use once_core::txn::Txn;
 use once_model::ids::{Incarnation, KernelId};
-use once_model::limits::NAME_MAX_BYTES;
+use once_model::limits::{DISK_RESERVE_BYTES, NAME_MAX_BYTES};
 use once_model::scenario::Scenario;
 use once_model::sign::KernelKey;
 use once_store::{FjallStore, Options};
@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::error::OrError;
-use crate::{Error, private};
+use crate::{Error, ErrorKind, private};
 
 const KEY_FILE: &str = "key";
 const RECOVERY_FILE: &str = "recovery.key";
@@ -108,12 +108,37 @@ pub fn init(data: &Path, options: InitOptions) -> Result<NewKernel, Error> {
             "a name has 1 to {NAME_MAX_BYTES} bytes, no control characters, and is not blank"
         )));
     }
+    let before = Before::of(data);
+    let made = make(data, name, options.listen, options.relay);
+    if made.is_err() {
+        before.restore(data);
+    }
+    made.map_err(|error| match error.kind() {
+        ErrorKind::DiskFull => error.hinting(Some(format!(
+            "a kernel begins where {} MiB are free, and takes new work while {} MiB are: free some on the disk that is to \
+             hold {}, or name another directory with --data; nothing was left there",
+            STORE_RESERVE_BYTES / MIB,
+            DISK_RESERVE_BYTES / MIB,
+            data.display()
+        ))),
+        _ => error,
+    })
+}
+
+const MIB: u64 = 1024 * 1024;
+
+fn make(
+    data: &Path,
+    name: String,
+    listen: Option<String>,
+    relay: Option<String>,
+) -> Result<NewKernel, Error> {
     let narrowed = begin(data)?;
     let config = Config {
         uuid: Some(random_uuid()),
         name: name.clone(),
-        listen: options.listen.unwrap_or_else(|| LISTEN.into()),
-        relay: options.relay,
+        listen: listen.unwrap_or_else(|| LISTEN.into()),
+        relay,
         told: None,
         revisions: None,
         lan: None,
@@ -145,6 +170,55 @@ pub fn init(data: &Path, options: InitOptions) -> Result<NewKernel, Error> {
     // Last: a directory with a key is a kernel.
     write_secret(&data.join(KEY_FILE), &key)?;
     Ok(NewKernel { kernel: key.id().to_string(), name, recovery_key, narrowed })
+}
+
+/// What was there before a kernel was made, so that one that could not be made leaves nothing behind.
+struct Before {
+    /// The directory, and those above it, that were not there: the innermost first.
+    missing: Vec<PathBuf>,
+    /// Nothing of a kernel lay in it, but perhaps what an `init` left that was interrupted.
+    is_blank: bool,
+}
+
+impl Before {
+    fn of(data: &Path) -> Self {
+        let missing =
+            data.ancestors().take_while(|folder| !folder.as_os_str().is_empty() && !folder.exists());
+        let was_begun = data.join(BEGUN_FILE).exists();
+        Self {
+            missing: missing.map(Path::to_owned).collect(),
+            is_blank: was_begun || lost_key(data).is_none(),
+        }
+    }
+
+    /// Takes away what was made since. What cannot be taken away stays: the next `init` begins with it.
+    fn restore(&self, data: &Path) {
+        if self.is_blank && !is_initialised(data) && data.join(BEGUN_FILE).exists() {
+            empty(data);
+        }
+        for folder in &self.missing {
+            // Only what is empty goes.
+            let _ = fs::remove_dir(folder);
+        }
+    }
+}
+
+/// Takes away what an `init` made that did not come to its end.
+fn empty(data: &Path) {
+    // While a process has it open, it is that one's.
+    let Ok(lock) = once_store::Lock::take(data) else { return };
+    for folder in [STORE_FOLDER, "store.new"] {
+        let _ = fs::remove_dir_all(data.join(folder));
+    }
+    let new = Path::new(SCENARIO_FILE).with_extension("json.new");
+    for file in [Path::new(RECOVERY_FILE), Path::new(SCENARIO_FILE), &new] {
+        let _ = fs::remove_file(data.join(file));
+    }
+    drop(lock);
+    // The mark last: as long as it is there, what else is there was begun and is used by nobody.
+    for file in ["lock", BEGUN_FILE] {
+        let _ = fs::remove_file(data.join(file));
+    }
 }
 
 /// Makes room for a new kernel. Only what an `init` left that was interrupted is taken away: nothing has used its keys.

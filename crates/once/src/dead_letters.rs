@@ -14,7 +14,7 @@ use once_core::parked::Damage;
 use once_core::peers;
 use once_core::share::{self, Kind, OutboxRow, Owed};
 use once_core::store::{Read, Table};
-use once_core::waist::{Answer, Command, Input, Stands, StandsFor};
+use once_core::waist::{Command, Input, Stands, StandsFor};
 use once_model::hash::record_hash;
 use once_model::ids::{KernelId, ObjectKey, Uuid};
 use once_model::wire::Code;
@@ -22,7 +22,7 @@ use tokio::sync::oneshot;
 
 use crate::error::OrError;
 use crate::shell::{Mail, now_ms};
-use crate::{Error, ErrorKind, Kernel, stands};
+use crate::{Error, Kernel, stands};
 pub use kinds::{DeadLetterKind, DeadLetterReason};
 
 /// What waits longer than this is a dead letter, unless somebody asks for another age. A connection comes back within seconds,
@@ -87,7 +87,7 @@ impl Kernel {
     /// # Errors
     /// When the store cannot be read.
     pub async fn dead_letters(&self, older_than: Duration) -> Result<Vec<DeadLetter>, Error> {
-        let (stands, damaged) = standing(self).await?;
+        let (stands, damaged) = stands::look(self).await?;
         let snapshot = self.shared().snapshot();
         let older_ms = u64::try_from(older_than.as_millis()).unwrap_or(u64::MAX);
         let before_ms = now_ms().saturating_sub(older_ms);
@@ -254,15 +254,6 @@ impl Kernel {
             true => Ok("given up: the object that wants it is told that it failed".to_owned()),
             false => Err(shared.gone()),
         }
-    }
-}
-
-async fn standing(kernel: &Kernel) -> Result<(Vec<Stands>, Vec<Damage>), Error> {
-    match kernel.command(Command::Standing).await {
-        Ok(Answer::Standing { lanes, damaged }) => Ok((lanes, damaged)),
-        Ok(other) => Err(Error::fault(format!("unexpected answer {other:?}"))),
-        Err(error) if error.kind() == ErrorKind::Damaged => Ok((Vec::new(), Vec::new())),
-        Err(error) => Err(error),
     }
 }
 

@@ -191,7 +191,7 @@ impl Kernel {
                     guest: None,
                     header: *header,
                 });
-                Ok((Object::new(row, self.id()), Change::of(change)))
+                Ok((Object::new(&self.shared().snapshot(), row, self.id())?, Change::of(change)))
             }
             other => Err(Error::fault(format!("the engine answered {other:?}"))),
         }
@@ -272,8 +272,9 @@ impl Kernel {
     /// # Errors
     /// When the store cannot be read.
     pub fn get(&self, key: ObjectKey) -> Result<Option<Object>, Error> {
-        let found = object::find(&self.shared().snapshot(), &key.uuid, Some(key.line)).or_error()?;
-        Ok(found.into_iter().next().map(|row| Object::new(row, self.id())))
+        let snapshot = self.shared().snapshot();
+        let found = object::find(&snapshot, &key.uuid, Some(key.line)).or_error()?;
+        found.into_iter().next().map(|row| Object::new(&snapshot, row, self.id())).transpose()
     }
 
     /// The scenario's bytes as they are here; `None` if the object is not here or was removed.

@@ -111,6 +111,7 @@ mod would_move;
 
 pub use acting::{Act, ActionResult, new_action_id};
 pub use actions::{ActionsKnown, ObjectActions};
+pub use api::contract::ObjectState;
 pub use api::contract::{Event, EventInfo, Right};
 pub use builder::Builder;
 pub use calls::{Delivery, Following, ObjectCopy, Request, Share, ShareTo};
@@ -133,7 +134,7 @@ pub use find::{Find, FindStep, FindStream, FoundObject, FoundObjects};
 pub use kernel::Kernel;
 pub use moving::{Departure, FailedMove, Move, NewsOwed, PendingArrival};
 pub use net::{Chatter, Progress, Report, Ticket};
-pub use object::{Object, State};
+pub use object::Object;
 pub use retire::{Retire, RetireCheck};
 pub use surface::{AddPeer, Cancel, ChangePeer, Conflicts, Dial, Doctor, DropDebts, EndQuarantine, Exchange};
 pub use surface::{

@@ -1,38 +1,82 @@
 //! What a kernel tells of an object.
 
+use std::ops::ControlFlow;
+
 use once_core::object::HeadRow;
-use once_model::ids::{Hash, KernelId, Line, Lineage, ObjectKey, Uuid};
+use once_core::store::{Read, StoreError};
+use once_model::ids::{Hash, Incarnation, KernelId, Line, Lineage, ObjectKey, Uuid};
 use once_model::ior::{Ior, OnceIor};
 
-/// Where an object stands on this kernel.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum State {
-    /// This kernel is its home and may change it.
-    Home,
-    /// A copy; another kernel is its home.
-    Replica,
-    /// Imported and never changed: nobody's yet.
-    Unclaimed,
+use crate::Error;
+use crate::api::contract::ObjectState;
+use crate::error::OrError;
+
+/// One snapshot, and what decides in it how objects stand here: the one place where that is decided.
+pub(crate) struct Standpoint<'a> {
+    rows: &'a dyn Read,
+    me: KernelId,
+    /// The kernel was put back, and has not heard its peers yet: it changes nothing.
+    is_quarantined: bool,
+    /// The life that it began after it had been put back.
+    reborn_as: Option<Incarnation>,
 }
 
-impl State {
-    /// Of an object with this home, on this kernel.
-    pub(crate) fn of(home: Option<KernelId>, me: KernelId) -> Self {
-        match home {
-            None => Self::Unclaimed,
-            Some(home) if home == me => Self::Home,
-            Some(_) => Self::Replica,
-        }
+impl<'a> Standpoint<'a> {
+    /// As of a snapshot.
+    pub(crate) fn of(rows: &'a dyn Read, me: KernelId) -> Result<Self, StoreError> {
+        let is_quarantined = once_core::quarantine(rows)?.is_some();
+        let identity = once_core::meta::identity(rows)?.filter(|identity| !identity.ended.is_empty());
+        Ok(Self { rows, me, is_quarantined, reborn_as: identity.map(|identity| identity.incarnation) })
     }
 
-    /// Its name: `home`, `replica` or `unclaimed`.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Home => "home",
-            Self::Replica => "replica",
-            Self::Unclaimed => "unclaimed",
+    /// The snapshot.
+    pub(crate) fn rows(&self) -> &'a dyn Read {
+        self.rows
+    }
+
+    /// How an object with this home stands here.
+    pub(crate) fn state(&self, key: &ObjectKey, home: Option<KernelId>) -> Result<ObjectState, StoreError> {
+        match home {
+            None => return Ok(ObjectState::Unclaimed),
+            Some(home) if home != self.me => return Ok(ObjectState::Replica),
+            Some(_) if self.is_quarantined => return Ok(ObjectState::ReadOnly),
+            Some(_) => {}
         }
+        if let Some(now) = &self.reborn_as
+            && once_core::object::is_of_another_life(self.rows, key, now)?
+        {
+            return Ok(ObjectState::ReadOnly);
+        }
+        Ok(match once_core::moving::is_leaving(self.rows, key)? {
+            None => ObjectState::Home,
+            Some(false) => ObjectState::Leaving,
+            Some(true) => ObjectState::Sealed,
+        })
+    }
+
+    /// How many objects are only read here, after a loss.
+    pub(crate) fn count_read_only(&self) -> Result<u64, StoreError> {
+        if !self.is_quarantined && self.reborn_as.is_none() {
+            return Ok(0);
+        }
+        let (mut count, mut failed) = (0, None);
+        once_core::object::heads(self.rows, &mut |head| {
+            match self.state(&head.header.key(), head.home) {
+                Ok(state) => count += u64::from(state == ObjectState::ReadOnly && !head.header.tombstone),
+                Err(error) => {
+                    failed = Some(error);
+                    return ControlFlow::Break(());
+                }
+            }
+            ControlFlow::Continue(())
+        })?;
+        failed.map_or(Ok(count), Err)
+    }
+
+    /// An object with its state.
+    pub(crate) fn object(&self, row: HeadRow) -> Result<Object, StoreError> {
+        let state = self.state(&row.header.key(), row.home)?;
+        Ok(Object { row, state })
     }
 }
 
@@ -40,12 +84,13 @@ impl State {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Object {
     pub(crate) row: HeadRow,
-    me: KernelId,
+    state: ObjectState,
 }
 
 impl Object {
-    pub(crate) fn new(row: HeadRow, me: KernelId) -> Self {
-        Self { row, me }
+    /// As of one snapshot. For several objects of one snapshot: [`Standpoint`].
+    pub(crate) fn new(rows: &dyn Read, row: HeadRow, me: KernelId) -> Result<Self, Error> {
+        Standpoint::of(rows, me).and_then(|here| here.object(row)).or_error()
     }
 
     /// Its identity: UUID + line.
@@ -126,10 +171,10 @@ impl Object {
         self.row.from
     }
 
-    /// Where it stands here.
+    /// How it stands here, as of when it was read.
     #[must_use]
-    pub fn state(&self) -> State {
-        State::of(self.row.home, self.me)
+    pub fn state(&self) -> ObjectState {
+        self.state
     }
 
     /// Its reference. `at` says where the home can be reached, if the caller knows.

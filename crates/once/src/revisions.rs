@@ -6,6 +6,7 @@ use once_core::store::Read;
 use once_model::ids::ObjectKey;
 
 use crate::error::OrError;
+use crate::object::Standpoint;
 use crate::{Error, Kernel, Object};
 
 impl Kernel {
@@ -31,7 +32,8 @@ impl Kernel {
         };
         let Some(row) = row else { return Ok(None) };
         let bytes = object::body(&snapshot, &row.header).or_error()?;
-        Ok(bytes.map(|bytes| (Object::new(row, self.id()), bytes)))
+        let object = Object::new(&snapshot, row, self.id())?;
+        Ok(bytes.map(|bytes| (object, bytes)))
     }
 
     /// The earlier revisions of an object that are kept here, oldest first.
@@ -52,7 +54,8 @@ impl Kernel {
     /// The same as of one snapshot: whoever reads their bytes, too, must do so there.
     pub(crate) fn revisions_in(&self, rows: &dyn Read, key: ObjectKey) -> Result<Vec<Object>, Error> {
         let kept = object::revisions(rows, &key).or_error()?;
-        Ok(kept.into_iter().map(|kept| Object::new(self.kept(kept), self.id())).collect())
+        let here = Standpoint::of(rows, self.id()).or_error()?;
+        kept.into_iter().map(|kept| here.object(self.kept(kept)).or_error()).collect()
     }
 
     /// A kept revision, as it was when it was the newest: this kernel was the home.

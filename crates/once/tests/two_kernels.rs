@@ -10,7 +10,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use once::component::Counter;
-use once::{Change, Delivery, ErrorKind, InitOptions, Kernel, State};
+use once::{Change, Delivery, ErrorKind, InitOptions, Kernel, ObjectState};
 
 /// Runs a story on a current-thread runtime, as the daemon does, and fails if it takes too long.
 fn story(run: impl Future<Output = ()>) {
@@ -149,12 +149,12 @@ fn a_follower_hears_of_each_change_and_a_replica_is_not_changed() {
         read_all(&alice, &bob).await;
         let (object, _) = alice.import(note(1, "one")).await.unwrap();
         let (object, _) = alice.claim(object.key()).await.unwrap();
-        assert_eq!(object.state(), State::Home);
+        assert_eq!(object.state(), ObjectState::Home);
         let mut news = bob.follow(object.key(), alice.id()).await.unwrap();
         assert_eq!(news.next().await.unwrap().revision(), 1);
         alice.put(object.key(), note(1, "two")).await.unwrap();
         let seen = news.next().await.unwrap();
-        assert_eq!((seen.revision(), seen.state()), (2, State::Replica));
+        assert_eq!((seen.revision(), seen.state()), (2, ObjectState::Replica));
         assert_eq!(bob.scenario(object.key()).unwrap().unwrap(), note(1, "two").as_bytes());
         assert_eq!(bob.put(object.key(), note(1, "mine")).await.unwrap_err().kind(), ErrorKind::NotHome);
         alice.remove(object.key()).await.unwrap();

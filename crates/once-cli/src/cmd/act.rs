@@ -75,6 +75,7 @@ impl Act {
         };
         // Nobody waits for an outcome before there is a kernel that could accept the action.
         let client = context.kernel().await?;
+        let is_embedded = client.is_embedded();
         let call = context.ask_of(client, params);
         tokio::pin!(call);
         let of_it = |failure: Failure| match failure.kind {
@@ -85,12 +86,20 @@ impl Act {
         let answer = match tokio::time::timeout(SAY_AFTER, &mut call).await {
             Ok(answer) => answer.map_err(of_it)?,
             Err(_) => {
-                ui::say(&format!(
-                    "waiting for the outcome of {id}\n\
-                     It goes on if you leave: `once outbox` says what it waits for, `once outcome {id}` what came of it, \
-                     `once cancel {id}` takes it back."
-                ));
-                call.await.map_err(of_it)?
+                // What it waits for is asked beside it: the answer to the action itself comes first, if it comes.
+                tokio::select! {
+                    biased;
+                    answer = &mut call => answer.map_err(of_it)?,
+                    why = awaited(context, id, is_embedded) => {
+                        let why = why.map_or_else(String::new, |why| format!(": {why}"));
+                        ui::say(&format!(
+                            "waiting for the outcome of {id}{why}\n\
+                             It goes on if you leave: `once outbox` says what it waits for, `once outcome {id}` what came of it, \
+                             `once cancel {id}` takes it back."
+                        ));
+                        call.await.map_err(of_it)?
+                    }
+                }
             }
         };
         context.answer(&answer, print)?;
@@ -102,6 +111,25 @@ impl Act {
         }
         Ok(Exit::DONE)
     }
+}
+
+/// For whom an action waits, and why; nothing if it waits no more, or that cannot be told.
+async fn awaited(context: &Context, id: Uuid, is_embedded: bool) -> Option<String> {
+    if is_embedded {
+        return Some(
+            "this kernel is not running, so it reaches no other: start it with `once up`".to_owned(),
+        );
+    }
+    let outbox = context.ask_running(contract::Outbox {}).await.ok()?;
+    let act = outbox.acts.into_iter().find(|act| act.id == id)?;
+    let peer = ui::shown(&act.reach.peer);
+    let why = match (act.stands, act.reach.connected, act.reach.last_error) {
+        (Some(stands), ..) => ui::shown(&stands),
+        (None, true, _) => "is connected and has not answered yet".to_owned(),
+        (None, false, None) => "is not connected".to_owned(),
+        (None, false, Some(error)) => format!("is not connected ({})", ui::capped(&error, 200)),
+    };
+    Some(format!("{peer}, which is the object's home as far as is known here, {why}"))
 }
 
 /// The result, whole, or that there is none yet.

@@ -2,7 +2,9 @@
 
 use clap::{Args, Subcommand};
 use once::api::Client;
-use once::api::contract::{self, BesideInfo, ConflictInfo, ConflictReason, ConflictsResult, VersionInfo};
+use once::api::contract::{
+    self, BesideInfo, ConflictInfo, ConflictReason, ConflictsResult, ObjectState, VersionInfo,
+};
 
 use crate::context::{Context, ended};
 use crate::failure::{Done, Exit};
@@ -64,7 +66,7 @@ pub async fn every(client: &Client) -> Result<ConflictsResult, once::Error> {
         conflicts.extend(page.conflicts);
         after = page.next;
         if after.is_none() {
-            return Ok(ConflictsResult { conflicts, next: None });
+            return Ok(ConflictsResult { conflicts, next: None, read_only: page.read_only });
         }
     }
 }
@@ -81,11 +83,14 @@ async fn show(context: &Context, all: bool) -> Done {
             let why = match conflict.reason {
                 ConflictReason::SameUuid => "different objects with the same UUID",
                 ConflictReason::Forked => "changed apart",
-                ConflictReason::NotProven => {
-                    "replaced by a revision that its home has not proven to continue it"
-                }
+                ConflictReason::NotProven => "not proven to continue what it replaced",
             };
             ui::print(&format!("{}  {why}", ui::shown(conflict.uuid.as_deref().unwrap_or_default())))?;
+            if conflict.reason != ConflictReason::SameUuid
+                && let Some(version) = conflict.objects.first()
+            {
+                ui::print(&format!("  {}", ui::key(&version.object.key)))?;
+            }
             for object in &conflict.objects {
                 match conflict.reason {
                     ConflictReason::SameUuid => other(object)?,
@@ -104,10 +109,14 @@ async fn show(context: &Context, all: bool) -> Done {
                 "{objects} not proven: the home is asked when it is there (`once conflicts --all`)"
             ));
         }
+        if answer.read_only > 0 {
+            ui::say(&super::status::read_only(answer.read_only));
+        }
         let hint = ui::Paint::stderr().yellow("hint:").to_string();
         if conflicts.iter().any(|conflict| conflict.reason == ConflictReason::SameUuid) {
             ui::say(&format!(
-                "{hint} objects with the same UUID may all stay; one that is not wanted is removed everywhere by removing it at its home, and a copy without a home here with `once rm OBJECT`"
+                "{hint} none of them is a revision of another: all may stay, or one is taken away with the command below it. \
+                A file that was edited from an object of another kernel does not change that one: its home does, by 'once act'"
             ));
         }
         if conflicts.iter().any(|conflict| conflict.reason == ConflictReason::Forked) {
@@ -118,31 +127,36 @@ async fn show(context: &Context, all: bool) -> Done {
     Ok(Exit::DONE)
 }
 
-/// One of several objects that share a UUID.
+/// One of several objects that share a UUID, and how it is taken away.
 fn other(VersionInfo { object, .. }: &VersionInfo) -> Done<()> {
-    let home = object
-        .home_name
-        .as_deref()
-        .map_or_else(|| "no home".to_owned(), |home| format!("home {}", ui::shown(home)));
-    let component = ui::capped(&object.component, 40);
-    ui::print(&format!("  {}  {component}, revision {}, {home}", ui::key(&object.key), object.revision))
+    let (key, component) = (ui::key(&object.key), ui::capped(&object.component, 40));
+    ui::print(&format!("  {key}"))?;
+    ui::print(&format!("    {component}, {}", ui::pasted(&super::show::state(object))))?;
+    let how = match object.state {
+        ObjectState::Unclaimed => "takes it away, only here",
+        ObjectState::Replica => "takes this copy away, its home keeps it",
+        ObjectState::Home => "removes it here and everywhere",
+        _ => return Ok(()),
+    };
+    ui::print(&ui::pasted(&format!("    `once rm {key}`\n      {how}")))
 }
+
+/// What a line of a terminal holds.
+const LINE_CHARS: usize = 80;
 
 /// One version of an object: its revision, where it is from, and where it differs from the newest one.
 fn version(VersionInfo { object, beside }: &VersionInfo) -> Done<()> {
-    let key = ui::key(&object.key);
     let revision: String = object.revision_id.chars().take(12).collect();
+    let revision = ui::shown(&revision);
     let Some(BesideInfo { from_name, difference, .. }) = beside else {
-        let newest = object.revision;
-        return ui::print(&format!("  {key}  {}  newest, revision {newest}", ui::shown(&revision)));
+        return ui::print(&format!("    {revision}  newest, revision {}", object.revision));
     };
     let from = match (from_name.as_deref(), object.from.as_deref()) {
         (Some(name), _) if !name.is_empty() => ui::shown(name),
         (_, Some(id)) => ui::short(id),
         _ => "a file that was imported here".to_owned(),
     };
-    let when = ui::utc(object.stored_ms);
-    ui::print(&format!("  {key}  {}  kept, from {from}, {when}", ui::shown(&revision)))?;
+    ui::print(&format!("    {revision}  kept, {}, from {from}", ui::utc(object.stored_ms)))?;
     let Some(difference) = difference else { return Ok(()) };
     for place in &difference.places {
         let path = match place.path.as_str() {
@@ -152,10 +166,15 @@ fn version(VersionInfo { object, beside }: &VersionInfo) -> Done<()> {
         let shown = |value: &Option<String>| {
             value.as_ref().map_or_else(|| "nothing".to_owned(), |text| ui::capped(text, 60))
         };
-        ui::print(&format!("    {path}: newest {}, kept {}", shown(&place.newest), shown(&place.kept)))?;
+        let (newest, kept) = (shown(&place.newest), shown(&place.kept));
+        let line = format!("      {path}: newest {newest}, kept {kept}");
+        match line.chars().count() <= LINE_CHARS {
+            true => ui::print(&line)?,
+            false => ui::print(&format!("      {path}:\n        newest {newest}\n        kept   {kept}"))?,
+        }
     }
     if difference.truncated {
-        ui::print("    … and more")?;
+        ui::print("      … and more")?;
     }
     Ok(())
 }

@@ -181,7 +181,7 @@ fn stuck(what: &str, stuck: &[RefusedInfo], count: usize) -> Done<()> {
 fn stays_behind(done: &DrainDone, to: &str) -> Done<()> {
     if !done.peers.is_empty() {
         ui::print(&format!(
-            "{to} does not know the other peers of this kernel; say there, for each that is still wanted (and they add {to}):"
+            "{to} does not know the other peers of this kernel; say there, for each that is still wanted:"
         ))?;
         for one in &done.peers {
             let at: String =
@@ -192,6 +192,8 @@ fn stays_behind(done: &DrainDone, to: &str) -> Done<()> {
             };
             ui::print(&format!("  once peers add {}{name}{at}", ui::shown(&one.kernel)))?;
         }
+        ui::print(&format!("and each of these lets {to} in; say at each:"))?;
+        ui::print(&format!("  once peers add {} --name {}", ui::shown(&done.kernel), ui::word(to)))?;
     }
     if !done.rights.is_empty() {
         ui::print(&format!("{to} grants none of these rights; say there, for each that is still wanted:"))?;

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use clap::Args;
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use once::api::Client;
-use once::api::contract::{self, FindCondition, FindResult, FoundInfo, PeerStatus, Peers};
+use once::api::contract::{self, FindCondition, FindResult, FoundInfo, ObjectState, PeerStatus, Peers};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -210,7 +210,7 @@ struct Shown {
 impl Shown {
     fn new(json: bool, quiet: bool, several: bool, left: u64) -> Done<Self> {
         let mut table = ui::Table::new(["OBJECT", "NAME", "COMPONENT", "HOME", "CHANGED", "AT"]);
-        table.leave(&[4, 3]).under(&[2, 5, 1]).cut(&[1, 2]);
+        table.leave(&[4]).under(&[2, 5, 1, 3]).cut(&[1, 2, 3]);
         let mut paper = ui::Printer::new();
         if json {
             paper.text("{\"objects\":[")?;
@@ -254,6 +254,13 @@ impl Shown {
             (Some(home), _) if *home == page.kernel && !self.several => "here".to_owned(),
             (Some(_), Some(name)) => ui::cell(name, 80),
             _ => "-".to_owned(),
+        };
+        // Who is the home says it; that it may not be changed there just now is said beside it.
+        let home = match found.state {
+            Some(state) if state.is_at_home() && state != ObjectState::Home => {
+                format!("{home}, {}", state.name())
+            }
+            _ => home,
         };
         self.table.row([
             ui::shown(&found.uuid),

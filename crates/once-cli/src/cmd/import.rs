@@ -142,7 +142,10 @@ fn print(summary: &Summary) -> Done<()> {
     ui::print(&parts.join(", "))?;
     say_more(summary);
     if summary.beside > 0 {
-        ui::say("beside: another object has the same UUID and other bytes; both are kept (`once conflicts`)");
+        ui::say(
+            "beside: an object with the same UUID is here, and these bytes are no change of it (what lives on another kernel is \
+             changed there, by an action); both are kept (`once conflicts`)",
+        );
     }
     let skipped = skipped(&summary.skipped);
     if !skipped.is_empty() {

@@ -1,5 +1,6 @@
 //! `once ls`
 
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{Args, ValueEnum};
 use once::api::Client;
 use once::api::contract::{self, List, ObjectInfo, ObjectState};
@@ -13,7 +14,7 @@ const PAGE_OBJECTS: u64 = 1000;
 
 /// List the objects on this kernel
 ///
-/// Where a terminal is too narrow, SIZE, REVISION and HOME go, then long names and components stand below
+/// Where a terminal is too narrow, SIZE and REVISION go, then long names, components and homes stand below
 /// each row. In a pipe and with --json all is there.
 #[derive(Debug, Args)]
 pub struct Ls {
@@ -21,8 +22,8 @@ pub struct Ls {
     #[arg(long, value_name = "NAME")]
     component: Option<String>,
     /// Only objects in this state
-    #[arg(long)]
-    state: Option<State>,
+    #[arg(long, value_parser = states())]
+    state: Option<ObjectState>,
     /// Only objects whose whole name fits: * is any run of characters, ? is one
     #[arg(long, value_name = "GLOB")]
     name: Option<String>,
@@ -43,14 +44,13 @@ pub struct Ls {
     quiet: bool,
 }
 
-#[derive(Debug, Clone, Copy, ValueEnum)]
-enum State {
-    /// It may be changed here
-    Home,
-    /// A copy: another kernel is its home
-    Replica,
-    /// Nobody has changed it yet
-    Unclaimed,
+/// Reads a state by the name that it is shown with.
+fn states() -> impl TypedValueParser<Value = ObjectState> {
+    let values = ObjectState::ALL.map(|state| PossibleValue::new(state.name()).help(state.says()));
+    PossibleValuesParser::new(values).map(|name| {
+        // The parser lets no other name through.
+        ObjectState::ALL.into_iter().find(|state| state.name() == name).unwrap_or(ObjectState::Home)
+    })
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -83,7 +83,7 @@ impl Ls {
             paper.text("{\"objects\":[")?;
         }
         let mut table = ui::Table::new(["OBJECT", "NAME", "STATE", "REVISION", "SIZE", "HOME", "COMPONENT"]);
-        table.right(3).right(4).leave(&[4, 3, 5]).under(&[6, 1, 2]).cut(&[1, 6]);
+        table.right(3).right(4).leave(&[4, 3]).under(&[6, 1, 5, 2]).cut(&[1, 6, 5]);
         let (mut listed, mut after) = (0, self.after.clone());
         loop {
             let left =
@@ -120,11 +120,6 @@ impl Ls {
     }
 
     fn params(&self, limit: u64, after: Option<String>) -> List {
-        let state = self.state.map(|state| match state {
-            State::Home => ObjectState::Home,
-            State::Replica => ObjectState::Replica,
-            State::Unclaimed => ObjectState::Unclaimed,
-        });
         let sort = match self.sort {
             None => contract::Sort::Key,
             Some(Sort::Name) => contract::Sort::Name,
@@ -133,7 +128,7 @@ impl Ls {
         };
         List {
             component: self.component.clone(),
-            state,
+            state: self.state,
             name: self.name.clone(),
             sort,
             after,
@@ -164,21 +159,16 @@ fn rows(table: &mut ui::Table, objects: &[ObjectInfo]) {
         let beside = [at.checked_sub(1), Some(at + 1)].into_iter().flatten().filter_map(|at| objects.get(at));
         let shared = beside.into_iter().any(|other| other.uuid == object.uuid);
         let key = if shared { ui::key(&object.key) } else { ui::shown(&object.uuid) };
-        let state = match object.state {
-            _ if object.tombstone => "removed",
-            ObjectState::Home => "home",
-            ObjectState::Replica => "replica",
-            ObjectState::Unclaimed => "unclaimed",
-        };
-        let home = match (object.state, object.home_name.as_deref(), object.home.as_deref()) {
-            (ObjectState::Home, ..) => "here".to_owned(),
+        let state = if object.tombstone { "removed" } else { object.state.name() };
+        let home = match (object.state.is_at_home(), object.home_name.as_deref(), object.home.as_deref()) {
+            (true, ..) => "here".to_owned(),
             (_, Some(name), _) if !name.is_empty() => ui::cell(name, 80),
             (.., Some(id)) => ui::kernel(id),
             _ => "-".to_owned(),
         };
         let revision = match object.state {
             ObjectState::Unclaimed => "-".to_owned(),
-            ObjectState::Home | ObjectState::Replica => object.revision.to_string(),
+            _ => object.revision.to_string(),
         };
         let component = format!("{} {}", ui::cell(&object.component, 80), ui::cell(&object.version, 80));
         let (size, component) = (ui::bytes(object.size), component.trim().to_owned());

@@ -6,6 +6,7 @@ use once::model::ids::Uuid;
 
 use crate::context::Context;
 use crate::failure::{Done, Exit};
+use crate::ui;
 
 /// Say what came of an action that this kernel accepted
 ///
@@ -21,9 +22,19 @@ impl Outcome {
     pub async fn run(self, context: &Context) -> Done {
         let answer = context.ask(contract::Outcome { id: self.id }).await?;
         let coordination = answer.coordination.as_deref();
-        context.answer(&answer, |answer| {
-            coordination.map_or_else(|| super::act::print(answer), super::coordinate::print)
+        context.answer(&answer, |answer| match (coordination, &answer.done) {
+            (Some(coordination), _) => super::coordinate::print(coordination),
+            (None, Some(_)) => super::act::print(answer),
+            (None, None) => waits(answer.id),
         })?;
         Ok(coordination.map_or(Exit::DONE, super::coordinate::exit))
     }
+}
+
+/// There is none yet, and asking again tells no more.
+fn waits(id: Uuid) -> Done<()> {
+    ui::say(&format!(
+        "accepted, and without an outcome yet: `once outbox` says what it waits for, `once cancel {id}` takes it back"
+    ));
+    ui::print(&id.to_string())
 }

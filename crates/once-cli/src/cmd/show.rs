@@ -82,7 +82,8 @@ pub fn about(object: &ObjectInfo) {
     }
 }
 
-fn state(object: &ObjectInfo) -> String {
+/// How an object stands here, in a few words and with what goes on from there.
+pub fn state(object: &ObjectInfo) -> String {
     let home = match object.home_name.as_deref().filter(|name| !name.is_empty()) {
         None => ui::short(object.home.as_deref().unwrap_or_default()),
         Some(name) => ui::shown(name),
@@ -90,7 +91,16 @@ fn state(object: &ObjectInfo) -> String {
     match object.state {
         ObjectState::Home => format!("at home here, revision {}", object.revision),
         ObjectState::Replica => format!("replica of revision {}, home is {home}", object.revision),
-        ObjectState::Unclaimed => "unclaimed: nobody has changed it yet".to_owned(),
+        ObjectState::Unclaimed => format!("unclaimed: {}", object.state.says()),
+        ObjectState::Leaving | ObjectState::Sealed => {
+            format!(
+                "{}, revision {}: {} (`once moves`)",
+                object.state.name(),
+                object.revision,
+                object.state.says()
+            )
+        }
+        state => format!("{}, revision {}: {}", state.name(), object.revision, state.says()),
     }
 }
 

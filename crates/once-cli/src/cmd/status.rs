@@ -83,6 +83,9 @@ fn print(Seen { status, running, log }: &Seen) -> Done<()> {
         )?;
     }
     line("objects", objects(status))?;
+    if status.read_only > 0 {
+        line("read-only", read_only(status.read_only))?;
+    }
     let peers = ui::count(status.peers as u64, "peer");
     line("peers", format!("{peers}, {} connected", ui::number(status.connected as u64)))?;
     line("owed", format!("{} to peers (`once outbox`)", ui::count(status.owed, "scenario")))?;
@@ -156,6 +159,15 @@ fn moving(moves: &MovesInfo) -> Vec<String> {
     )];
     said.extend(moves.oldest_sealed.iter().map(super::moves::told));
     said
+}
+
+/// That objects are only read here, and what can be done about it.
+pub(super) fn read_only(count: u64) -> String {
+    format!(
+        "{} only read here since this kernel was put back from a backup: others may have newer ones, that differ; \
+        `once ls --state read-only` lists them, and `once export --help` says how to write them out",
+        ui::count(count, "object")
+    )
 }
 
 /// How far a large scenario is.

@@ -205,7 +205,14 @@ fn unsigned(found: &receipts::Read) {
 fn brief(receipt: &Receipt) -> String {
     let (entry, paint) = (&receipt.entry, ui::Paint::stdout());
     let (verified, object) = (paint.green("verified"), receipts::info(receipt).object);
-    format!("{verified}  {}  {}  {}  {}", ui::key(&object), entry.number, entry.id, outcome(receipt))
+    let by = format!("at {} for {}", receipt.home.short(), entry.origin.short());
+    format!(
+        "{verified}  {}  place {}  action {}  {by}  {}",
+        ui::key(&object),
+        entry.number,
+        entry.id,
+        outcome(receipt)
+    )
 }
 
 /// What was signed, whole: whoever checks compares ids to the last character.

@@ -185,6 +185,10 @@ impl Drop for Daemon {
     }
 }
 
+/// Names from inside of the store: whatever a command says, it is none of them.
+const RAW: [&str; 6] =
+    ["ChecksumMismatch", "InvalidHeader", "InvalidTag", "LsmTree", "FjallError", "StoreError"];
+
 /// A command that has ended.
 #[derive(Debug)]
 pub struct Ran {
@@ -195,13 +199,18 @@ pub struct Ran {
 }
 
 impl Ran {
+    #[track_caller]
     pub fn new(args: &[&str], output: Output) -> Self {
-        Self {
+        let ran = Self {
             what: args.join(" "),
             exit: output.status.code(),
             out: without_data(&String::from_utf8(output.stdout).unwrap()),
             err: without_data(&String::from_utf8(output.stderr).unwrap()),
+        };
+        for raw in RAW {
+            assert!(!ran.out.contains(raw) && !ran.err.contains(raw), "{raw} is no word for people: {ran:?}");
         }
+        ran
     }
 
     #[track_caller]

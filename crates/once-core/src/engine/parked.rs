@@ -26,7 +26,7 @@ pub struct Damage {
 
 impl fmt::Display for Damage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "a row of {:?} is damaged", self.table)?;
+        write!(f, "what the store has of {} is damaged", self.table.holds())?;
         if let Some(object) = &self.object {
             write!(f, " (object {object})")?;
         }

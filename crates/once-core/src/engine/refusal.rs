@@ -386,7 +386,7 @@ impl Refusal {
             Self::OutboxFull { peer, .. } => {
                 format!("it goes on when {0} is back; `once peers remove {0}` forgets it", peer.short())
             }
-            Self::DiskFull { .. } => "free some space; reading goes on meanwhile".into(),
+            Self::DiskFull { .. } => "free some space; what is here can be read meanwhile (`once ls`); each action is written down, also one that only looks".into(),
             Self::NotOwed { .. } => "`once outbox` lists what is owed".into(),
             Self::OutOfFiles => "try again later; allow more (`ulimit -n`) before you start the kernel the next time".into(),
             Self::StoreDamaged => {

@@ -127,6 +127,15 @@ pub fn departures(rows: &dyn Read) -> Result<Vec<Departure>, StoreError> {
     Ok(found)
 }
 
+/// Whether an object is about to leave this kernel, and if so, whether it is sealed.
+///
+/// # Errors
+/// When the store cannot be read.
+pub fn is_leaving(rows: &dyn Read, key: &ObjectKey) -> Result<Option<bool>, StoreError> {
+    let row: Option<LeavingRow> = txn::get(rows, Table::Leaving, &key.to_row())?;
+    Ok(row.map(|row| row.sealed.is_some()))
+}
+
 /// The objects that have come here, and have not been told so.
 ///
 /// # Errors

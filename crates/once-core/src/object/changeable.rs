@@ -1,10 +1,12 @@
 //! Whether an object may be changed here.
 
+use once_model::ids::{Incarnation, ObjectKey};
+
 use super::{HeadRow, chains};
 use crate::engine::Step;
 use crate::meta;
 use crate::refusal::{Failure, Refusal};
-use crate::store::StoreError;
+use crate::store::{Read, StoreError};
 
 /// Whether this kernel may change an object: it is its home, or the copy was imported here. One that came from a peer
 /// is not claimed by accident.
@@ -25,11 +27,17 @@ pub(crate) fn may_change(s: &Step<'_, '_>, head: &HeadRow) -> Result<(), Failure
 /// Whether this kernel was an object's home in a life that has ended: others may know more of it than this disk, so that
 /// it is read here and not changed.
 pub(crate) fn is_of_earlier_life(s: &Step<'_, '_>, head: &HeadRow) -> Result<bool, StoreError> {
-    let (true, Some(lineage)) = (s.engine.peers.reborn && head.home == Some(s.ctx.me), head.header.lineage)
-    else {
+    if !s.engine.peers.reborn || head.home != Some(s.ctx.me) {
         return Ok(false);
-    };
-    let chain = chains::chain(s.txn, &lineage)?;
-    let now = meta::incarnation(s.txn)?;
-    Ok(chain.is_some_and(|chain| chain.incarnation() != now))
+    }
+    is_of_another_life(s.txn, &head.header.key(), &meta::incarnation(s.txn)?)
+}
+
+/// Whether the newest certificate of an object names another incarnation of its home than this one.
+///
+/// # Errors
+/// When the store cannot be read.
+pub fn is_of_another_life(rows: &dyn Read, key: &ObjectKey, now: &Incarnation) -> Result<bool, StoreError> {
+    let chain = chains::chain_of(rows, key)?;
+    Ok(chain.is_some_and(|chain| chain.incarnation() != *now))
 }

@@ -29,6 +29,7 @@ pub(crate) use beside::{discard, moved as beside_moved, pack as pack_beside, unp
 pub use chains::{ChainPartRow, ChainRow, chain};
 pub(crate) use chains::{chain_of, genesis, put_chain, try_chains};
 pub(crate) use change::{born, changed, claim, create, import, living, put, remove, remove_by_client, take};
+pub use changeable::is_of_another_life;
 pub(crate) use changeable::{is_of_earlier_life, may_change};
 pub(crate) use draft::Draft;
 pub(crate) use keep::{charge, has_many_claims, tell_follower};

@@ -100,6 +100,35 @@ pub enum Table {
 }
 
 impl Table {
+    /// What its rows are about, in the words that people know.
+    #[must_use]
+    pub const fn holds(self) -> &'static str {
+        match self {
+            Self::Meta | Self::Boot => "this kernel itself",
+            Self::Head | Self::Conflict | Self::Source => "the revisions of objects",
+            Self::Body | Self::Revision => "scenarios",
+            Self::Chain | Self::Genesis => "certificates",
+            Self::Peer | Self::Visit | Self::Removed | Self::Invite => "peers and invites",
+            Self::Grant => "grants",
+            Self::Outbox | Self::Usage | Self::Unsent => "what peers are owed",
+            Self::Follower | Self::Subscription | Self::Unfollow => "who follows what",
+            Self::Queue | Self::Sending | Self::Request => "actions that were asked for here",
+            Self::Lane | Self::Ledger | Self::Activity => "actions that ran here",
+            Self::Timer | Self::Due => "timers and deadlines",
+            Self::Event => "the event log",
+            Self::Archive | Self::Archiving | Self::Receipted => "what former homes recorded",
+            Self::Chore => "work that is not done yet",
+            Self::Leaving
+            | Self::Welcome
+            | Self::Handed
+            | Self::Acquaintance
+            | Self::News
+            | Self::Luggage
+            | Self::Arriving
+            | Self::Stayed => "objects that move",
+        }
+    }
+
     /// Every table, in the order of their numbers.
     pub const ALL: [Self; 41] = [
         Self::Meta,
@@ -161,7 +190,7 @@ pub enum StoreError {
     #[error("too many open files: no other one of the store can be read just now")]
     OutOfFiles,
     /// A row is not what this version writes.
-    #[error("a row of {table:?} is damaged: {reason}")]
+    #[error("what the store has of {} is damaged: {reason}", .table.holds())]
     Damaged {
         /// The table of the row.
         table: Table,

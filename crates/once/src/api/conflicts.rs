@@ -15,13 +15,15 @@ use super::contract::{
 use super::difference::difference;
 use super::{methods, names, shapes};
 use crate::error::OrError;
-use crate::{Error, Kernel, Object};
+use crate::object::Standpoint;
+use crate::{Error, ErrorKind, Kernel};
 
 /// Conflicts by their places in the list: what kind each is, and the rows of its versions.
 type Found = BTreeMap<String, (ConflictReason, Vec<HeadRow>)>;
 
 pub(crate) fn list(kernel: &Kernel, params: &contract::Conflicts) -> Result<ConflictsResult, Error> {
     let snapshot = kernel.shared().snapshot();
+    let here = Standpoint::of(&snapshot, kernel.id()).or_error()?;
     let found = find(&snapshot).or_error()?;
     let after = params.after.as_deref().unwrap_or_default();
     let limit = params.limit.unwrap_or(usize::MAX).max(1);
@@ -30,12 +32,13 @@ pub(crate) fn list(kernel: &Kernel, params: &contract::Conflicts) -> Result<Conf
     for (place, (reason, versions)) in rest.by_ref().take(limit) {
         // Only what is shown is read: each version of it.
         conflicts.push(match reason {
-            ConflictReason::SameUuid => same_uuid(kernel, versions),
-            ConflictReason::Forked | ConflictReason::NotProven => fork(kernel, &snapshot, *reason, versions)?,
+            ConflictReason::SameUuid => same_uuid(kernel, &here, versions)?,
+            ConflictReason::Forked | ConflictReason::NotProven => fork(kernel, &here, *reason, versions)?,
         });
         last = Some(place.clone());
     }
-    Ok(ConflictsResult { conflicts, next: rest.next().and(last) })
+    let read_only = here.count_read_only().or_error()?;
+    Ok(ConflictsResult { conflicts, next: rest.next().and(last), read_only })
 }
 
 fn find(snapshot: &dyn Read) -> Result<Found, StoreError> {
@@ -60,10 +63,11 @@ fn find(snapshot: &dyn Read) -> Result<Found, StoreError> {
 /// differs from it.
 fn fork(
     kernel: &Kernel,
-    snapshot: &dyn Read,
+    here: &Standpoint<'_>,
     reason: ConflictReason,
     versions: &[HeadRow],
 ) -> Result<ConflictInfo, Error> {
+    let snapshot = here.rows();
     let head = match versions.first() {
         Some(kept) => object::head(snapshot, &kept.header.key()).or_error()?,
         None => None,
@@ -82,9 +86,11 @@ fn fork(
             from_name: row.from.map(|from| names::name_of(kernel, &from)),
             difference: texts.map(|(newest, kept)| difference(newest, &kept)),
         };
-        kept.push(VersionInfo { beside: Some(beside), ..version(kernel, row) });
+        kept.push(VersionInfo { beside: Some(beside), ..version(kernel, here, row)? });
     }
-    kept.extend(head.iter().map(|row| version(kernel, row)));
+    if let Some(head) = &head {
+        kept.push(version(kernel, here, head)?);
+    }
     let uuid = versions.first().map(|row| row.header.uuid.to_string());
     Ok(ConflictInfo { uuid, reason, objects: kept })
 }
@@ -93,7 +99,12 @@ fn fork(
 fn decided(kernel: &Kernel, object: &str, revision: &str) -> Result<(ObjectKey, Hash), Error> {
     /// A shorter beginning is more likely a slip.
     const SHORTEST: usize = 4;
-    let key = names::object(kernel, object)?.key();
+    let key = match names::object(kernel, object) {
+        Err(error) if error.kind() == ErrorKind::Ambiguous => Err(error.with_hint(
+            "different objects with one UUID are no revisions of each other: `once conflicts` says how one is taken away",
+        ))?,
+        found => found?.key(),
+    };
     let wanted = revision.to_ascii_lowercase();
     let mut found = Vec::new();
     forked(&kernel.shared().snapshot(), &mut |kept| {
@@ -158,12 +169,13 @@ fn runs(
     Ok(())
 }
 
-fn same_uuid(kernel: &Kernel, versions: &[HeadRow]) -> ConflictInfo {
+fn same_uuid(kernel: &Kernel, here: &Standpoint<'_>, versions: &[HeadRow]) -> Result<ConflictInfo, Error> {
     let uuid = versions.first().map(|row| row.header.uuid.to_string());
-    let objects = versions.iter().map(|row| version(kernel, row)).collect();
-    ConflictInfo { uuid, reason: ConflictReason::SameUuid, objects }
+    let objects = versions.iter().map(|row| version(kernel, here, row)).collect::<Result<_, _>>()?;
+    Ok(ConflictInfo { uuid, reason: ConflictReason::SameUuid, objects })
 }
 
-fn version(kernel: &Kernel, row: &HeadRow) -> VersionInfo {
-    VersionInfo { object: shapes::object(kernel, &Object::new(row.clone(), kernel.id())), beside: None }
+fn version(kernel: &Kernel, here: &Standpoint<'_>, row: &HeadRow) -> Result<VersionInfo, Error> {
+    let object = here.object(row.clone()).or_error()?;
+    Ok(VersionInfo { object: shapes::object(kernel, &object), beside: None })
 }

@@ -36,8 +36,10 @@ const MIB: u64 = 1024 * 1024;
 
 pub(crate) async fn examine(kernel: &Kernel, params: contract::Doctor) -> Result<DoctorResult, Error> {
     let stands = crate::stands::all(kernel).await?;
-    let mut checks =
-        vec![disk(kernel), rights(kernel), quarantine(kernel)?, clock(&kernel.shared().snapshot())?];
+    let snapshot = kernel.shared().snapshot();
+    let mut checks = vec![disk(kernel), rights(kernel)];
+    checks.extend(as_far_as_read(quarantine(kernel).map(|check| vec![check]))?);
+    checks.extend(as_far_as_read(clock(&snapshot).map(|check| vec![check]))?);
     match kernel.net() {
         None => checks.push(check(
             "network",
@@ -52,19 +54,26 @@ pub(crate) async fn examine(kernel: &Kernel, params: contract::Doctor) -> Result
         }
     }
     checks.extend(damage::losses(kernel));
-    checks.extend(damage::files(kernel, params.all).await?);
-    checks.extend(damage::objects(kernel, params.all).await?);
+    checks.extend(as_far_as_read(damage::files(kernel, params.all).await)?);
+    checks.extend(as_far_as_read(damage::objects(kernel, params.all).await)?);
+    checks.extend(as_far_as_read(all_peers(kernel).await)?);
     let snapshot = kernel.shared().snapshot();
-    for (id, row) in peers::all(&snapshot).or_error()? {
-        measure_clock_anew(kernel, &id).await;
-        checks.push(peer(kernel, &snapshot, &id, &row)?);
-    }
     checks.extend(as_far_as_read(lanes::examine(kernel, &snapshot))?);
     checks.extend(as_far_as_read(moving::examine(kernel))?);
     checks.extend(as_far_as_read(in_doubt(kernel))?);
     checks.extend(as_far_as_read(standing::examine(kernel, &snapshot, &stands))?);
     checks.extend(served(kernel));
     Ok(DoctorResult { checks })
+}
+
+/// Each peer, in turn.
+async fn all_peers(kernel: &Kernel) -> Result<Vec<CheckInfo>, Error> {
+    let (snapshot, mut checks) = (kernel.shared().snapshot(), Vec::new());
+    for (id, row) in peers::all(&snapshot).or_error()? {
+        measure_clock_anew(kernel, &id).await;
+        checks.push(peer(kernel, &snapshot, &id, &row)?);
+    }
+    Ok(checks)
 }
 
 /// Whether the data directory was put back from a backup.

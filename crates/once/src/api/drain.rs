@@ -13,9 +13,10 @@ use super::contract::{
 use super::tell::Tell;
 use super::{moving, names};
 use crate::error::OrError;
+use crate::object::Standpoint;
 use crate::shell::now_ms;
 use crate::surface::access;
-use crate::{DrainReport, Error, Kernel, Object, drain};
+use crate::{DrainReport, Error, Kernel, drain};
 
 /// Objects that would not go and are named, each with why; further ones are counted.
 const STUCK_MAX: usize = 1000;
@@ -123,9 +124,11 @@ fn rights(kernel: &Kernel, to: &KernelId) -> Result<Vec<GrantInfo>, Error> {
 /// What this kernel follows: each with the reference by which another kernel can follow it.
 fn follows(kernel: &Kernel, all: &[(ObjectKey, KernelId)]) -> Result<Vec<DrainFollowInfo>, Error> {
     let snapshot = kernel.shared().snapshot();
+    let here = Standpoint::of(&snapshot, kernel.id()).or_error()?;
     let mut shown = Vec::new();
     for (key, at) in all {
-        let ior = object::head(&snapshot, key).or_error()?.map(|row| Object::new(row, kernel.id()).ior(&[]));
+        let head = object::head(&snapshot, key).or_error()?;
+        let ior = head.map(|row| here.object(row)).transpose().or_error()?.map(|object| object.ior(&[]));
         shown.push(DrainFollowInfo {
             key: names::key_text(key),
             ior: ior.map(|ior| ior.as_str().to_owned()),

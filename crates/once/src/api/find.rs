@@ -11,7 +11,9 @@ use once_model::ior::{Ior, OnceIor};
 
 use super::contract::{self, FindCondition, FindResult, FoundInfo};
 use super::names;
+use crate::error::OrError;
 use crate::find::{SEARCH_MAX, wrong};
+use crate::object::Standpoint;
 use crate::{Error, Kernel};
 
 pub(super) async fn find(kernel: &Kernel, params: contract::Find) -> Result<FindResult, Error> {
@@ -22,10 +24,20 @@ pub(super) async fn find(kernel: &Kernel, params: contract::Find) -> Result<Find
     let within = params.timeout_ms.map_or(SEARCH_MAX, Duration::from_millis);
     let question = question(kernel, params)?;
     let found = kernel.find_page(at, &question, None, within).await?;
+    let snapshot = kernel.shared().snapshot();
+    let here = Standpoint::of(&snapshot, kernel.id()).or_error()?;
+    let mut objects = Vec::with_capacity(found.objects.len());
+    for found in found.objects {
+        let state = match at == kernel.id() {
+            true => Some(here.state(&found.key, found.home).or_error()?),
+            false => None,
+        };
+        objects.push(FoundInfo { state, ..shape(kernel, found) });
+    }
     Ok(FindResult {
         kernel: at.to_string(),
         kernel_name: names::name_of(kernel, &at),
-        objects: found.objects.into_iter().map(|found| shape(kernel, found)).collect(),
+        objects,
         next: found.next.map(|next| HEXLOWER.encode(&next)),
     })
 }
@@ -85,6 +97,7 @@ fn shape(kernel: &Kernel, found: Finding) -> FoundInfo {
         name: found.name,
         home: found.home.map(|home| home.to_string()),
         home_name: found.home.map(|home| names::name_of(kernel, &home)),
+        state: None,
         epoch: found.epoch,
         revision: found.revision,
         size: found.size,

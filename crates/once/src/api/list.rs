@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use data_encoding::HEXLOWER;
 use once_core::find::{Entry, Index, name_of};
-use once_core::object;
-use once_core::store::Read;
+use once_core::object::{self, HeadRow};
+use once_core::store::{Read, StoreError};
 use once_model::find::Question;
 use once_model::ids::{KernelId, ObjectKey};
 use once_model::limits::FIND_LOOKS_MAX_OBJECTS;
@@ -15,7 +15,8 @@ use super::contract::{List, ListResult, ObjectInfo, ObjectState, Sort};
 use super::{names, shapes};
 use crate::error::{IntoError, OrError};
 use crate::find::wrong;
-use crate::{Error, Kernel, Object, State};
+use crate::object::Standpoint;
+use crate::{Error, Kernel, Object};
 
 /// Most objects in one page of a listing.
 const PAGE_MAX: usize = 10_000;
@@ -24,7 +25,7 @@ const PAGE_MAX: usize = 10_000;
 struct Wanted {
     me: KernelId,
     question: Question,
-    state: Option<State>,
+    state: Option<ObjectState>,
     tombstones: bool,
     limit: usize,
 }
@@ -71,24 +72,25 @@ fn wanted(kernel: &Kernel, params: List) -> Result<Wanted, Error> {
     Ok(Wanted {
         me: kernel.id(),
         question,
-        state: params.state.map(state),
+        state: params.state,
         tombstones: params.tombstones,
         limit: params.limit.unwrap_or(1000).clamp(1, PAGE_MAX),
     })
 }
 
-const fn state(state: ObjectState) -> State {
-    match state {
-        ObjectState::Home => State::Home,
-        ObjectState::Replica => State::Replica,
-        ObjectState::Unclaimed => State::Unclaimed,
-    }
-}
-
 impl Wanted {
-    fn fits(&self, component: &str, home: Option<KernelId>) -> bool {
-        self.question.fits_head(component, home, 0)
-            && self.state.is_none_or(|state| state == State::of(home, self.me))
+    fn fits(
+        &self,
+        here: &Standpoint<'_>,
+        key: &ObjectKey,
+        component: &str,
+        home: Option<KernelId>,
+    ) -> Result<bool, StoreError> {
+        Ok(self.question.fits_head(component, home, 0)
+            && match self.state {
+                None => true,
+                Some(state) => state == here.state(key, home)?,
+            })
     }
 }
 
@@ -99,6 +101,7 @@ fn by_key(
     wanted: &Wanted,
     after: Option<ObjectKey>,
 ) -> Result<Page, Error> {
+    let here = Standpoint::of(rows, wanted.me).or_error()?;
     let mut found: Vec<(Object, Option<String>)> = Vec::new();
     let (mut looked, mut last, mut next, mut failed) = (0, None, None, None);
     object::heads_after(rows, after.as_ref(), &mut |head| {
@@ -109,14 +112,8 @@ fn by_key(
         }
         looked += 1;
         last = Some(key);
-        if !wanted.fits(&head.header.component, head.home) || (head.header.tombstone && !wanted.tombstones) {
-            return ControlFlow::Continue(());
-        }
-        match name_of(rows, index, &head) {
-            Ok(name) if wanted.question.fits_name(name.as_deref()) => {
-                found.push((Object::new(head, wanted.me), name));
-            }
-            Ok(_) => {}
+        match shown(rows, index, wanted, &here, head) {
+            Ok(shown) => found.extend(shown),
             Err(error) => {
                 failed = Some(error);
                 return ControlFlow::Break(());
@@ -131,6 +128,27 @@ fn by_key(
     }
 }
 
+/// An object with its name, if it fits.
+fn shown(
+    rows: &dyn Read,
+    index: Option<&Index>,
+    wanted: &Wanted,
+    here: &Standpoint<'_>,
+    head: HeadRow,
+) -> Result<Option<(Object, Option<String>)>, StoreError> {
+    let header = &head.header;
+    if (header.tombstone && !wanted.tombstones)
+        || !wanted.fits(here, &header.key(), &header.component, head.home)?
+    {
+        return Ok(None);
+    }
+    let name = name_of(rows, index, &head)?;
+    if !wanted.question.fits_name(name.as_deref()) {
+        return Ok(None);
+    }
+    Ok(Some((here.object(head)?, name)))
+}
+
 /// In another order: all that fit are looked through, and the first ones behind a place are taken.
 fn sorted(
     rows: &dyn Read,
@@ -138,13 +156,16 @@ fn sorted(
     wanted: &Wanted,
     (sort, after): (Sort, Option<Place>),
 ) -> Result<Page, Error> {
-    let fits = |entry: &Entry| {
-        wanted.fits(entry.component(), entry.home()) && wanted.question.fits_name(entry.name())
-    };
-    let all =
-        index.after(None).filter(|(_, entry)| fits(entry)).map(|(key, entry)| (value(sort, entry), *key));
-    let mut places: Vec<Place> =
-        all.filter(|place| after.as_ref().is_none_or(|after| place > after)).collect();
+    let here = Standpoint::of(rows, wanted.me).or_error()?;
+    let mut places: Vec<Place> = Vec::new();
+    for (key, entry) in index.after(None).filter(|(_, entry)| wanted.question.fits_name(entry.name())) {
+        let place = (value(sort, entry), *key);
+        if after.as_ref().is_none_or(|after| place > *after)
+            && wanted.fits(&here, key, entry.component(), entry.home()).or_error()?
+        {
+            places.push(place);
+        }
+    }
     let has_more = places.len() > wanted.limit;
     if has_more {
         places.select_nth_unstable(wanted.limit);
@@ -156,7 +177,7 @@ fn sorted(
     for (_, key) in &places {
         if let Some(head) = object::head(rows, key).or_error()? {
             let name = name_of(rows, Some(index), &head).or_error()?;
-            found.push((Object::new(head, wanted.me), name));
+            found.push((here.object(head).or_error()?, name));
         }
     }
     Ok((found, next))

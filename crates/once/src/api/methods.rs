@@ -3,7 +3,7 @@
 use std::str::FromStr;
 
 use futures_util::stream::{self, StreamExt};
-use once_core::object;
+use once_core::object::{self, HeadRow};
 use once_core::store::Read;
 use once_model::ids::{Hash, ObjectKey};
 use once_model::references::{Place, references};
@@ -142,7 +142,7 @@ pub(super) fn get(kernel: &Kernel, params: &contract::Get) -> Result<GetResult, 
             None => return Err(not_kept(kernel, &newest, number, &numbers)),
         },
     };
-    let scenario = if params.bytes == Some(false) { None } else { scenario(&snapshot, &object)? };
+    let scenario = if params.bytes == Some(false) { None } else { scenario(&snapshot, &object.row)? };
     let shape = match &scenario {
         Some(scenario) => shapes::named_object(kernel, &object, scenario),
         None => shapes::object(kernel, &object),
@@ -176,8 +176,8 @@ fn not_kept(kernel: &Kernel, newest: &Object, number: u64, kept: &[u64]) -> Erro
 }
 
 /// The scenario of an object that was not removed.
-pub(super) fn scenario(rows: &dyn Read, object: &Object) -> Result<Option<Scenario>, Error> {
-    match object::body(rows, &object.row.header).or_error()? {
+pub(super) fn scenario(rows: &dyn Read, row: &HeadRow) -> Result<Option<Scenario>, Error> {
+    match object::body(rows, &row.header).or_error()? {
         Some(bytes) => Ok(Some(Scenario::parse(bytes)?)),
         None => Ok(None),
     }
@@ -186,7 +186,7 @@ pub(super) fn scenario(rows: &dyn Read, object: &Object) -> Result<Option<Scenar
 pub(crate) fn refs(kernel: &Kernel, params: &contract::Refs) -> Result<RefsResult, Error> {
     let snapshot = kernel.shared().snapshot();
     let object = names::object_in(kernel, &snapshot, &params.object)?;
-    let Some(scenario) = scenario(&snapshot, &object)? else {
+    let Some(scenario) = scenario(&snapshot, &object.row)? else {
         let object = shapes::object(kernel, &object);
         return Ok(RefsResult { object, references: Vec::new(), truncated: false });
     };

@@ -33,7 +33,7 @@ pub(super) fn object_in(kernel: &Kernel, rows: &dyn Read, name: &str) -> Result<
         living = found.iter().collect();
     }
     match living.as_slice() {
-        [one] => Ok(Object::new((*one).clone(), kernel.id())),
+        [one] => Object::new(rows, (*one).clone(), kernel.id()),
         [] => Err(Error::not_found(format!("no object '{}' on this kernel", shown(name)))
             .with_hint("`once ls` shows what is here; `once request IOR` fetches an object from a peer")),
         many => {

@@ -5,9 +5,9 @@ use once_model::header::Header;
 use once_model::ids::Uuid;
 use once_model::scenario::{self, Scenario};
 
-use super::contract::{ActionInfo, ActionStatus, ChangeKind, DoneInfo, Identity, ObjectInfo, ObjectState};
+use super::contract::{ActionInfo, ActionStatus, ChangeKind, DoneInfo, Identity, ObjectInfo};
 use super::names;
-use crate::{ActionResult, Change, Kernel, Object, State};
+use crate::{ActionResult, Change, Kernel, Object};
 
 pub(super) fn object(kernel: &Kernel, object: &Object) -> ObjectInfo {
     let at = if object.home() == Some(kernel.id()) { kernel.addresses() } else { Vec::new() };
@@ -26,20 +26,12 @@ pub(super) fn object(kernel: &Kernel, object: &Object) -> ObjectInfo {
         hash: header.content.to_string(),
         size: header.size,
         tombstone: header.tombstone,
-        state: state(object.state()),
+        state: object.state(),
         home: object.home().map(|home| home.to_string()),
         home_name: object.home().map(|home| names::name_of(kernel, &home)),
         from: object.from().map(|from| from.to_string()),
         stored_ms: object.row.stored_ms,
         conflicts: object.row.conflicts_dropped,
-    }
-}
-
-const fn state(state: State) -> ObjectState {
-    match state {
-        State::Home => ObjectState::Home,
-        State::Replica => ObjectState::Replica,
-        State::Unclaimed => ObjectState::Unclaimed,
     }
 }
 

@@ -13,6 +13,7 @@ use super::{conflicts, damage, lanes, methods, moving, transfers};
 use crate::coordinate::is_own;
 use crate::coordinations::doubtful;
 use crate::error::{IntoError, OrError};
+use crate::object::Standpoint;
 use crate::{Error, Kernel};
 
 /// Coordinations that are looked at, to say how many are in doubt.
@@ -25,6 +26,7 @@ struct Counted {
     tombstones: u64,
     bytes: u64,
     conflicts: u64,
+    read_only: u64,
     /// Coordinations of this kernel.
     coordinations: Vec<HeadRow>,
     /// Something that cannot be read.
@@ -48,6 +50,10 @@ fn count(kernel: &Kernel, snapshot: &dyn Read) -> Result<Counted, Error> {
         }
         all.conflicts += u64::from(conflicts::beside(same).is_some());
     });
+    let counted = counted.and_then(|()| {
+        all.read_only = Standpoint::of(snapshot, kernel.id())?.count_read_only()?;
+        Ok(())
+    });
     // What only waits for a proof is no conflict yet.
     let counted = counted.and_then(|()| {
         conflicts::forked(snapshot, &mut |kept| {
@@ -65,7 +71,8 @@ fn count(kernel: &Kernel, snapshot: &dyn Read) -> Result<Counted, Error> {
 pub(crate) fn status(kernel: &Kernel) -> Result<StatusResult, Error> {
     let shared = kernel.shared();
     let snapshot = shared.snapshot();
-    let Counted { objects, tombstones, bytes, conflicts, coordinations, damage } = count(kernel, &snapshot)?;
+    let Counted { objects, tombstones, bytes, conflicts, read_only, coordinations, damage } =
+        count(kernel, &snapshot)?;
     let peers = peers::all(&snapshot).or_error()?;
     let mut owed = 0;
     for (peer, _) in &peers {
@@ -99,6 +106,7 @@ pub(crate) fn status(kernel: &Kernel) -> Result<StatusResult, Error> {
         tombstones,
         bytes,
         conflicts,
+        read_only,
         peers: peers.len(),
         connected: kernel.net().map_or(0, |net| net.connected_peers().len()),
         owed,

@@ -206,7 +206,7 @@ async fn closure(
         let Some(row) = once_core::object::head(&snapshot, &key).or_error()? else { continue };
         bytes += row.header.size;
         found.push(key);
-        let Some(scenario) = methods::scenario(&snapshot, &Object::new(row, kernel.id()))? else { continue };
+        let Some(scenario) = methods::scenario(&snapshot, &row)? else { continue };
         for reference in references(&scenario).items {
             let target = reference.target;
             if target.uuid().is_none() {
@@ -255,7 +255,10 @@ pub(super) async fn request(kernel: &Kernel, params: contract::Request) -> Resul
     let keep = params.keep != Some(false);
     let object = match keep {
         true => found.keep().await?,
-        false => Object::new(shapes::bare_row(header, found.home(), Some(peer)), kernel.id()),
+        false => {
+            let row = shapes::bare_row(header, found.home(), Some(peer));
+            Object::new(&kernel.shared().snapshot(), row, kernel.id())?
+        }
     };
     Ok(RequestResult {
         object: shapes::object(kernel, &object),

@@ -8,7 +8,7 @@ use std::io;
 use std::sync::Arc;
 
 use once_core::Refusal;
-use once_core::store::StoreError;
+use once_core::store::{StoreError, Table};
 use once_model::ids::Uuid;
 use once_model::scenario::ScenarioError;
 use once_model::wire::Code;
@@ -164,7 +164,8 @@ impl Error {
         if once_store::is_out_of_files(error) {
             return Refusal::OutOfFiles.into_error().said(message).because(copy_of(error));
         }
-        Self::new(Kind::Io, message).with_hint(hint).because(copy_of(error))
+        let kind = if is_full(error) { Kind::DiskFull } else { Kind::Io };
+        Self::new(kind, message).with_hint(hint).because(copy_of(error))
     }
 
     /// What a peer answered.
@@ -198,6 +199,11 @@ impl Error {
             _ => Self::invalid(format!("{what}: the other kernel does not accept it")),
         }
     }
+}
+
+/// Whether the system had no room for what was to be written.
+fn is_full(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }
 
 /// The same error of the system once more: an `io::Error` cannot be cloned.
@@ -269,7 +275,7 @@ impl IntoError for StoreError {
                 "free some space on the disk of the data directory; nothing that was acknowledged is lost",
             ),
             StoreError::OutOfFiles => Refusal::OutOfFiles.into_error(),
-            StoreError::Damaged { .. } => Error::new(Kind::Damaged, self.to_string()).with_hint(
+            StoreError::Damaged { table, key, reason } => Error::new(Kind::Damaged, damaged(*table, key, reason)).with_hint(
                 "`once doctor` names what cannot be read, and `once export --salvage DIR` brings out all that can; \
                  everything else goes on",
             ),
@@ -280,12 +286,25 @@ impl IntoError for StoreError {
     }
 }
 
+/// What cannot be read, why, and whose fault that is.
+fn damaged(table: Table, key: &[u8], reason: &str) -> String {
+    let what = match once_core::of_object::object_of(table, key) {
+        Some(object) if table == Table::Body => format!("the scenario of {object}"),
+        Some(object) => format!("what the store has of {object}"),
+        None => format!("what the store has of {}", table.holds()),
+    };
+    format!("{what} is damaged: {reason}; the disk of this kernel lost or changed it")
+}
+
 impl IntoError for OpenError {
     fn into_error(self) -> Error {
+        if let OpenError::Store(error @ (StoreError::Full | StoreError::OutOfFiles)) = &self {
+            return error.clone().into_error().with_hint(self.hint()).because(self);
+        }
         let kind = match &self {
+            OpenError::Io { source, .. } if is_full(source) => Kind::DiskFull,
             OpenError::InUse { .. } => Kind::InUse,
             OpenError::Io { source, .. } if once_store::is_out_of_files(source) => Kind::OutOfFiles,
-            OpenError::Store(StoreError::OutOfFiles) => Kind::OutOfFiles,
             OpenError::Missing { .. } | OpenError::SchemaOlder { .. } | OpenError::SchemaNewer { .. } => {
                 Kind::Invalid
             }

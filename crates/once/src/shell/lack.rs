@@ -57,7 +57,8 @@ pub(crate) fn what_to_free(data: &Path) -> String {
     let free = once_store::free_bytes(data).unwrap_or(0);
     let more = DISK_RESERVE_BYTES.saturating_sub(free).div_ceil(MIB).max(1);
     format!(
-        "free {more} MiB or more on the disk that holds {}; reading goes on, and writing by itself once there is room",
+        "free {more} MiB or more on the disk that holds {}; what is here can be read meanwhile (`once ls`); new work is refused until then, also an \
+        action that only looks: each is written down",
         data.display()
     )
 }

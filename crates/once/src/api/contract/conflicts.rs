@@ -25,6 +25,10 @@ pub struct ConflictsResult {
     /// The `after` of the next page, or `null`.
     #[serde(default)]
     pub next: Option<String>,
+    /// How many objects are only read here, after this kernel was put back from a backup: what others have of them may be newer, and
+    /// differ (`list` with the state `read-only`).
+    #[serde(default)]
+    pub read_only: u64,
 }
 
 /// What kind of conflict it is.

@@ -3,6 +3,8 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::objects::ObjectState;
+
 /// Looks for objects by what they are, at one kernel: one page of what is found, in the order of keys.
 ///
 /// What is absent does not matter; what is there must all fit.
@@ -83,6 +85,9 @@ pub struct FoundInfo {
     pub home: Option<String>,
     /// What the home is called here.
     pub home_name: Option<String>,
+    /// How it stands here; null if a peer was asked, which tells no more than the home.
+    #[serde(default)]
+    pub state: Option<ObjectState>,
     /// The epoch of its newest revision there.
     pub epoch: u64,
     /// The number of that revision.

@@ -62,6 +62,9 @@ pub struct StatusResult {
     pub bytes: u64,
     /// How many `conflicts` lists.
     pub conflicts: u64,
+    /// How many objects are only read here, after this kernel was put back from a backup (`list` with the state `read-only`).
+    #[serde(default)]
+    pub read_only: u64,
     /// How many peers it has.
     pub peers: usize,
     /// How many of them are connected.
