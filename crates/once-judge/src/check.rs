@@ -41,6 +41,8 @@ checks! {
     ShareAllowed => "protocol 5.2, rules (347-350)",
     /// Something was said only to a peer that is admitted.
     PeerOnly => "protocol 5.1 (263-270)",
+    /// A kernel that is no peer comes and goes as a visitor only while it has a right on an object here, or is owed news.
+    VisitTrue => "protocol 5.6 Visitors",
     /// Of two connections the one that prevails is kept, and only on that something is said.
     Prevails => "protocol 5.1 Which connection prevails",
     /// A kernel was admitted only as a peer or by an invite that is open.

@@ -161,7 +161,7 @@ impl Kernel {
             Ask::Join(peer) => {
                 self.peers.join(*peer);
             }
-            Ask::PeerRemove(peer) if !self.peers.is(peer) => {}
+            Ask::PeerRemove(peer) if !self.knows(peer) => {}
             Ask::PeerRemove(peer) => self.remove_peer(peer),
             Ask::InviteRevoke(hash) => self.peers.uninvite(hash),
             Ask::ClockAccept => self.clock.accept(),
@@ -194,7 +194,9 @@ impl Kernel {
     }
 
     fn remove_peer(&mut self, peer: &KernelId) {
+        self.peers.former.insert(*peer, self.group);
         self.peers.remove(peer, self.group);
+        self.peers.visits.remove(peer);
         // Its connection is closed: one that comes later need not prevail over it.
         self.peers.up.remove(peer);
         let of = |conn: &&mut Conn| conn.peer == *peer;
@@ -284,7 +286,7 @@ impl Kernel {
             Ask::Share { to, .. } => Some(*to),
             _ => None,
         };
-        home.is_some_and(|home| home != self.me && !self.peers.is(&home))
+        home.is_some_and(|home| home != self.me && !self.knows(&home))
     }
 
     fn refused(&mut self, open: &Open, refusal: Refusal, eyes: &mut Eyes<'_>) {

@@ -252,10 +252,12 @@ impl Kernel {
             self.effects.owe(id, owed);
         }
         // If it cannot leave, its answer is refused at once (555-557).
-        let Some(home) = home.filter(|home| self.peers.is(home) || *home == self.me && here.is_some()) else {
+        let Some(home) = home.filter(|home| self.knows(home) || *home == self.me && here.is_some()) else {
             return self.effects.outcome(&id, &Outcome::Refused(Code::Denied));
         };
-        let unsure = self.peers.unsure.contains(&home) || self.is_adrift(object, home);
+        let unsure = !self.peers.is(&home) && home != self.me
+            || self.peers.unsure.contains(&home)
+            || self.is_adrift(object, home);
         let perhaps = unsure.then_some(Code::Denied);
         let action = Action {
             id,

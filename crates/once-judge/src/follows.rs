@@ -204,7 +204,7 @@ impl Kernel {
         let how = How::exact_if(may.unwrap_or(now).sure());
         let check = if following.on { Check::ReadAllowed } else { Check::FollowAnswer };
         // Whether it is a peer at all is asked by `PeerOnly`.
-        if self.conns.contains_key(&conn) && self.peers.is(&peer) {
+        if self.conns.contains_key(&conn) && self.knows(&peer) {
             eyes.check(check, how, right, || {
                 format!("following {} is answered {} to {}", following.key, following.on, peer.short())
             });

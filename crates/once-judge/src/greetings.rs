@@ -85,7 +85,9 @@ impl Kernel {
         }
         let peer = conn.peer;
         let opens = greeting.invite.map_or(Tri::No, |secret| self.peers.opens(&secret, &self.clock));
-        let by_name = self.peers.is(&peer) && !self.peers.is_fresh(&peer);
+        let by_name = self.peers.is(&peer) && !self.peers.is_fresh(&peer)
+            || self.peers.visits.goes_to(&peer)
+            || self.visit(&peer) == Tri::Yes;
         let let_in = !by_name && opens == Tri::Yes && !self.peers.removing.contains(&peer);
         let prevails = self.prevails(number, conn);
         if let Some(conn) = self.conns.get_mut(&number) {
@@ -122,7 +124,7 @@ impl Kernel {
     fn admitted_by(&mut self, number: u64, greeting: &Greeting) {
         let Some(conn) = self.conns.get(&number).filter(|conn| !conn.admitted) else { return };
         let peer = conn.peer;
-        let known = self.peers.is(&peer) && greeting.critical.is_empty();
+        let known = self.knows(&peer) && greeting.critical.is_empty();
         if self.quarantined || !known || !self.prevails(number, conn) {
             return;
         }
@@ -174,6 +176,9 @@ impl Kernel {
             Frame::Denied(code) => {
                 self.quarantined |= *code == Code::Quarantined;
                 self.peers.link_down(conn);
+                if *code == Code::Denied {
+                    self.visit_denied(conn, peer, eyes);
+                }
                 let Some(link) = self.conns.get_mut(&conn) else { return };
                 link.denied = true;
                 // For a reason that is not seen: there is no room for it, perhaps.
@@ -189,6 +194,21 @@ impl Kernel {
             }
             _ => {}
         }
+    }
+
+    /// A visitor is denied: nothing is left for which it came.
+    fn visit_denied(&mut self, conn: u64, peer: KernelId, eyes: &mut Eyes<'_>) {
+        if !self.peers.visits.row(&peer).can() {
+            return;
+        }
+        let visit = self.visit(&peer);
+        // A connection of before it was let in says nothing of that.
+        let bygone = self.conns.get(&conn).is_none_or(|link| link.bygone);
+        let how = How::exact_if(visit.sure());
+        eyes.check(Check::VisitTrue, how, visit.can_not() || bygone, || {
+            format!("{} is denied, and has a reason to come", peer.short())
+        });
+        self.visit_over(&peer);
     }
 
     fn admits(&mut self, conn: u64, peer: KernelId, eyes: &mut Eyes<'_>) {
@@ -212,8 +232,12 @@ impl Kernel {
         // Removed in the same group: its `Denied` follows.
         let lately = self.peers.former.get(&peer).is_some_and(|group| group + 1 >= self.group);
         let how = How::exact_if(opens.sure() && !lately);
+        let visit = self.visit(&peer);
+        let comes = self.peers.visits.row(&peer).can() && !opens.can();
         let right = self.peers.is(&peer) || opens.can() || lately;
-        eyes.check(Check::InviteOpen, how, right, || {
+        let right = right || visit.can() || self.peers.visits.goes_to(&peer);
+        let check = if comes { Check::VisitTrue } else { Check::InviteOpen };
+        eyes.check(check, how, right, || {
             format!("{} is admitted, and is no peer and shows no open invite", peer.short())
         });
         if called.is_none() {

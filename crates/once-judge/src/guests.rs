@@ -32,7 +32,7 @@ impl Kernel {
 
     /// Whether a peer may have this done (5.5 Rights).
     pub(crate) fn may_act(&self, origin: KernelId, head: &Head, action: &Action, guest: bool) -> Tri {
-        if !self.peers.is(&origin) {
+        if !self.peers.is(&origin) && !self.visit(&origin).can() {
             return Tri::No;
         }
         let thing = head.thing();

@@ -92,7 +92,7 @@ impl Kernel {
     pub(crate) fn connected(&self) -> Vec<KernelId> {
         let up = self.peers.up.values().filter_map(|conn| self.conns.get(conn));
         let admitted = up.filter(|conn| conn.admitted && !conn.denied);
-        admitted.map(|conn| conn.peer).filter(|peer| self.peers.is(peer)).collect()
+        admitted.map(|conn| conn.peer).filter(|peer| self.knows(peer)).collect()
     }
 
     /// What was due and has not happened.

@@ -199,7 +199,7 @@ impl Kernel {
     }
 
     /// It has its home here from now on, with all that is its.
-    pub(crate) fn moved_in(&mut self, key: &ObjectKey, handoff: &Handoff, chain: &Chain) {
+    pub(crate) fn moved_in(&mut self, key: &ObjectKey, handoff: &Handoff, chain: &Chain, eyes: &Eyes<'_>) {
         self.moves.chains.remove(key);
         let copy = crate::objects::began_as(chain);
         if self.objects.heads.get(&copy).is_some_and(|head| head.from.is_some()) {
@@ -228,10 +228,14 @@ impl Kernel {
             self.effects.owe(call.id, Owed { object: *key, then, kind: Kind::Call, came, optional: false });
         }
         for grant in luggage.grants {
-            self.grant_in(key, grant);
+            let living = grant.remaining_ms != Some(0);
+            if !living || self.lets_visit(grant.kernel, eyes.limits.peers) {
+                self.grant_in(key, grant);
+            }
         }
         for known in luggage.acquaintances {
             self.moves.acquainted.insert((*key, known.kernel));
+            self.peers.visits.owe(known.kernel, *key, Tri::Yes);
         }
         for peer in luggage.followers {
             self.follows.followed(*key, peer);

@@ -185,6 +185,7 @@ impl Kernel {
 
     fn committed(&mut self, eyes: &mut Eyes<'_>) {
         self.effects_in_commit(eyes);
+        self.visits_end(eyes);
         self.group += 1;
         if self.short {
             self.short_in = self.group;
@@ -285,6 +286,7 @@ impl Kernel {
             Frame::Handoff(handoff) => self.handoff_came(peer, handoff),
             Frame::Handed(handed) => self.handed_came(handed),
             Frame::Moved(moved) => self.moved_came(peer, moved),
+            Frame::Heard(heard) => self.heard_came(peer, &heard.key, &heard.certificate),
             _ => {}
         }
     }
@@ -325,7 +327,7 @@ impl Kernel {
         let lately = self.peers.former.get(&peer).is_some_and(|group| group + 1 >= self.group);
         // A connection that has just ended may still be written to: the kernel does not know it yet.
         let admitted = self.conns.get(&conn).is_none_or(|conn| conn.admitted && conn.peer == peer);
-        let ok = admitted && (self.peers.is(&peer) || lately);
+        let ok = admitted && (self.knows(&peer) || lately);
         eyes.exact(Check::PeerOnly, ok, || format!("a frame to {}, who is no peer", peer.short()));
         if let Some(group) = self.peers.replaced.get(&conn).filter(|_| stream == 0 && !is_an_answer(frame)) {
             let late = group + 1 < self.group;

@@ -153,6 +153,7 @@ mod runs;
 pub mod seen;
 mod shares;
 mod told;
+mod visits;
 mod words;
 
 use std::collections::BTreeMap;

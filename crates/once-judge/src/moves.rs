@@ -289,7 +289,13 @@ impl Kernel {
         known.extend(self.rights.leave(key));
         let lanes = self.home.lanes.keys().filter(|lane| self.objects.name(&lane.name.key) == *key);
         known.extend(lanes.map(|lane| lane.origin));
-        self.moves.acquainted.extend(known.into_iter().map(|peer| (*key, peer)));
+        let known: Vec<_> = known.into_iter().map(|peer| (*key, peer)).collect();
+        self.moves.acquainted.extend(known);
+        // Of a visitor it is not said whether it is owed the news of what moves on.
+        let told = self.moves.acquainted.iter().filter(|(of, _)| of == key);
+        for (_, peer) in told {
+            self.peers.visits.owe(*peer, *key, Tri::Open);
+        }
         self.follows.forget_followers(key);
         let objects = &self.objects;
         self.home.forget_object(|name| objects.name(name) == *key);
@@ -379,6 +385,7 @@ impl Kernel {
             }
         }
         self.learn(&moved.key, &moved.chain, true);
+        self.goes_there(moved.chain.home());
     }
 
     /// Whether an object is sealed for a kernel.

@@ -434,7 +434,7 @@ impl Kernel {
         eyes: &mut Eyes<'_>,
     ) {
         // Whoever is no peer any more says nothing.
-        if !self.peers.is(&peer) {
+        if !self.knows(&peer) {
             return;
         }
         let lane = self.origin.lanes.get(&(peer, told.lane));

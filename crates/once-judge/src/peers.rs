@@ -8,6 +8,7 @@ use once_model::wire::Frame;
 
 use crate::ask::Ask;
 use crate::rights::{Clock, Tri};
+use crate::visits::Visits;
 
 /// What the other side of a connection said of itself, and what became of it.
 #[derive(Debug, Clone)]
@@ -95,6 +96,8 @@ pub(crate) struct Peers {
     pub(crate) removing: BTreeSet<KernelId>,
     /// Who was a peer at some time, and lately: frames to it may be on their way.
     pub(crate) former: BTreeMap<KernelId, u64>,
+    /// Who is let in for single objects, and where this kernel goes for one.
+    pub(crate) visits: Visits,
 }
 
 /// The hash under which a kernel keeps an invite.
@@ -151,6 +154,7 @@ impl Peers {
         self.unsure.remove(&peer);
         self.peers.insert(peer);
         self.former.remove(&peer);
+        self.visits.is_a_peer(&peer);
     }
 
     pub(crate) fn remove(&mut self, peer: &KernelId, group: u64) {

@@ -103,7 +103,9 @@ impl Kernel {
             right = right.or(Tri::Open);
         }
         if !self.peers.is(&peer) {
-            return (Tri::No, false);
+            // Of what the kernel sends where this one goes, only revisions of what is followed there count.
+            let may = followed && self.peers.visits.goes_to(&peer);
+            return (Tri::of(may), may);
         }
         (right.or(Tri::of(followed)), followed)
     }

@@ -52,7 +52,7 @@ impl Kernel {
             self.lane_recorded(recorded, before.as_ref(), eyes)
         };
         self.keep(recorded, began);
-        self.is_home_again(recorded, moved.as_ref());
+        self.is_home_again(recorded, moved.as_ref(), eyes);
         if let Some(run) = run {
             self.effects_of(recorded, &run);
         }
@@ -136,11 +136,11 @@ impl Kernel {
     }
 
     /// An object that moved here, or is home again, works from now on.
-    fn is_home_again(&mut self, recorded: &Recorded, moved: Option<&Continued>) {
+    fn is_home_again(&mut self, recorded: &Recorded, moved: Option<&Continued>, eyes: &Eyes<'_>) {
         let key = recorded.entry.object;
         match (moved, &recorded.revision) {
             (Some(Continued { handoff: Some((from, handoff)), .. }), Some(revised)) => {
-                self.moved_in(&key, handoff, &revised.chain);
+                self.moved_in(&key, handoff, &revised.chain, eyes);
                 self.word_due(key, *from, recorded.entry.number);
             }
             (Some(_), _) => self.reopened(&key),

@@ -181,6 +181,10 @@ impl Kernel {
         let perhaps = self.peers.count() > limits.peers && self.clients.is_being_added(peer);
         match self.is_peer(peer) {
             Tri::Yes if !perhaps => then,
+            // Of who comes for single objects, or where this kernel goes for them, some things cannot be had.
+            Tri::Open if self.knows(peer) => {
+                Expect::open(&[&then.may[..], &[R::NotFound, R::Invalid]].concat())
+            }
             Tri::Open | Tri::Yes => Expect::open(&[&then.may[..], &[R::NotFound]].concat()),
             Tri::No => Expect::refused(&[R::NotFound]),
         }
@@ -196,7 +200,7 @@ impl Kernel {
             Tri::Open
         } else if self.peers.is(peer) {
             Tri::Yes
-        } else if self.conns.values().any(shows) {
+        } else if self.knows(peer) || self.conns.values().any(shows) {
             Tri::Open
         } else {
             Tri::No

@@ -290,6 +290,24 @@ impl Rights {
         some
     }
 
+    /// Whether a kernel, or an object of it, has a right on some object here that nobody has noticed to be over.
+    pub(crate) fn on_objects(&self, kernel: KernelId, clock: &Clock) -> Tri {
+        let of = self.rows.iter().filter(|((to, _, scope), row)| {
+            matches!(scope, Scope::Object(_))
+                && match to {
+                    Grantee::Kernel(to) => *to == kernel,
+                    Grantee::Object(_) => row.home == Some(kernel),
+                }
+        });
+        let parts = of.flat_map(|(_, row)| row.parts.values());
+        let lasts = |part: &Part| match part.holds(clock) {
+            // It is over when that is noticed.
+            Tri::No if !part.over => Tri::Open,
+            holds => holds,
+        };
+        parts.fold(Tri::No, |best, part| best.or(lasts(part)))
+    }
+
     /// Whether the clock was set back: what it had passed is looked at anew.
     pub(crate) fn clock_jumped(&mut self) {
         self.earliest = 0;

@@ -143,10 +143,11 @@ const fn uuid_zero() -> Uuid {
 impl Kernel {
     /// Whether a peer may read an object.
     pub(crate) fn may_read(&self, peer: KernelId, head: &Head) -> Tri {
-        if !self.peers.is(&peer) {
+        let is_peer = self.peers.is(&peer);
+        if !is_peer && !self.visit(&peer).can() {
             return Tri::No;
         }
-        if head.home() == Some(peer) {
+        if is_peer && head.home() == Some(peer) {
             return Tri::Yes;
         }
         self.rights.may(Grantee::Kernel(peer), Right::Read, &head.thing(), None, &self.clock)
