@@ -31,7 +31,7 @@ impl Engine {
         if !mutant!(RunNumbersAgain) {
             step.engine.act.runs = step.rng.below(1 << 48);
         }
-        step.engine.boot = meta::begin_boot(step.txn, ctx.boot, step.engine.commit + 1)?;
+        step.engine.boot = meta::begin_boot(step.txn, ctx.boot, step.engine.commit + 1, step.engine.boot)?;
         life::started(&mut step)?;
         step.settle()?;
         chores::go_on_later(&mut step);

@@ -102,14 +102,20 @@ pub struct Boot {
 /// Boots that are remembered: of older ones only the commit number counts.
 pub(crate) const BOOTS_MAX: u64 = 1000;
 
-/// Writes down that a boot begins, before anything of it is told. Returns its number.
+/// Writes down that a boot begins, before anything of it is told. Returns its number, which is above `before` and above every
+/// boot that is remembered: places in the event log are in the order of boots, also where a new life begins.
 ///
 /// # Errors
 /// When the store cannot be read.
-pub(crate) fn begin_boot(txn: &mut Txn<'_>, id: BootId, first_commit: u64) -> Result<u64, StoreError> {
-    let mut last = 0;
+pub(crate) fn begin_boot(
+    txn: &mut Txn<'_>,
+    id: BootId,
+    first_commit: u64,
+    before: u64,
+) -> Result<u64, StoreError> {
+    let mut last = before;
     txn.scan(Table::Boot, &[], None, &mut |key, _| {
-        last = key.try_into().map_or(last, u64::from_be_bytes);
+        last = key.try_into().map_or(last, |key| last.max(u64::from_be_bytes(key)));
         ControlFlow::Continue(())
     })?;
     let number = last + 1;

@@ -101,7 +101,7 @@ pub(crate) fn begin_life(s: &mut Step<'_, '_>) -> Result<(), StoreError> {
     meta::set_identity(s.txn, &Identity { incarnation, ended, ..identity });
     act::begin_anew(s)?;
     s.txn.delete(Table::Meta, ROW);
-    s.engine.boot = meta::begin_boot(s.txn, s.ctx.boot, s.engine.commit + 1)?;
+    s.engine.boot = meta::begin_boot(s.txn, s.ctx.boot, s.engine.commit + 1, s.engine.boot)?;
     s.engine.peers.quarantined = false;
     s.engine.peers.reborn = true;
     s.engine.act.begin_anew(&s.engine.limits);

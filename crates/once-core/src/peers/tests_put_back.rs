@@ -213,8 +213,11 @@ fn a_kernel_in_quarantine_does_nothing_until_its_people_say_so() {
         kernel.rows().iter().filter(|(table, ..)| matches!(table, Table::Grant | Table::Invite)).count()
     };
     let end = |without: Vec<KernelId>| Command::EndQuarantine { without };
+    let boot = kernel.engine.boot;
     kernel.command(end(vec![]));
     assert_eq!(quarantine(&kernel.store).unwrap(), None);
+    // What happens from here on is behind what has happened, for whoever reads the event log.
+    assert_eq!(kernel.engine.boot, boot + 1);
     assert_ne!(meta::incarnation(&kernel.store).unwrap(), before);
     assert_eq!(grants(&kernel), 0);
     assert_eq!(kernel.try_command(end(vec![])), Err(Refusal::NoQuarantine));

@@ -245,12 +245,6 @@ pub(crate) fn forget_delivery(s: &mut Step<'_, '_>, peer: KernelId, key: &[u8]) 
     }
 }
 
-/// Whether a peer's quota has room for so many bytes more than it takes up here. Who is no peer has none.
-pub(crate) fn has_room(s: &Step<'_, '_>, peer: &KernelId, bytes: u64) -> Result<bool, StoreError> {
-    let Some(row) = peers::peer(s.txn, peer)? else { return Ok(false) };
-    Ok(rows::usage(s.txn, peer)?.stored_bytes.saturating_add(bytes) <= row.quota_bytes)
-}
-
 fn is_newest(s: &Step<'_, '_>, key: &ObjectKey, id: Hash) -> Result<bool, StoreError> {
     Ok(object::head(s.txn, key)?.is_some_and(|head| head.header.id() == id))
 }

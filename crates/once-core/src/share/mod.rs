@@ -12,6 +12,7 @@ mod later;
 mod objects;
 mod owed;
 mod pump;
+mod quota;
 mod rows;
 mod state;
 #[cfg(test)]
@@ -26,11 +27,12 @@ pub use owed::{debt, owed};
 pub use rows::{DebtRow, Kind, OutboxRow, Owed, UnsentRow, UsageRow, usage};
 pub use unsent::unsent;
 
-pub(crate) use deliver::{admit, announced, forget_delivery, has_room, receive, share, shared, unfit};
+pub(crate) use deliver::{admit, announced, forget_delivery, receive, share, shared, unfit};
 pub(crate) use later::{pump, pump_later, resend_later, window_to};
 pub(crate) use objects::{Kept, forget_count, forget_owed, give_up, owe, parcel};
 pub(crate) use owed::{list, lists, owes, unlist, unlist_new};
 pub(crate) use pump::{pump_now, pump_on, resend};
+pub(crate) use quota::has_room;
 pub(crate) use state::State;
 pub(crate) use unsent::keep as keep_unsent;
 pub(crate) use window::{Item, Window};
