@@ -120,7 +120,7 @@ impl World {
         Some(match (word, second) {
             ("{id}" | "ID" | "{uuid}", "coordination") => self.coordination(),
             ("{id}" | "ID", _) | ("{}" | "{0}", "cancel" | "outbox") => self.action.clone(),
-            ("{uuid}", "rm") => self.value("once rm OBJECT", "OBJECT", at)?,
+            ("{uuid}" | "{key}", "rm") => self.value("once rm OBJECT", "OBJECT", at)?,
             ("{cursor}" | "{cursor}{}", "watch") => "start".into(),
             ("OBJECT", "claim") => UNCLAIMED.into(),
             ("OBJECT" | "{0}", "rm" | "share") => {

@@ -116,7 +116,7 @@ async fn show(context: &Context, all: bool) -> Done {
         if conflicts.iter().any(|conflict| conflict.reason == ConflictReason::SameUuid) {
             ui::say(&format!(
                 "{hint} none of them is a revision of another: all may stay, or one is taken away with the command below it. \
-                A file that was edited from an object of another kernel does not change that one: its home does, by 'once act'"
+                A file that was edited from an object of another kernel does not change that one: its home does, by an action"
             ));
         }
         if conflicts.iter().any(|conflict| conflict.reason == ConflictReason::Forked) {
