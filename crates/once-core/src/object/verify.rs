@@ -18,19 +18,23 @@ use crate::waist::Arrival;
 /// # Errors
 /// [`Code::Invalid`] or [`Code::TooLarge`].
 pub fn verify(sender: &KernelId, parcel: Parcel) -> Result<Arrival, Code> {
+    of_size(&parcel.header)?;
     if let (Some(lineage), Some(chain)) = (parcel.header.lineage, &parcel.chain) {
         chain.verify(lineage).map_err(|_| Code::Invalid)?;
     }
     verify_but_chain(sender, parcel)
 }
 
+/// Looked at before all else, so that who says too much hears that, whatever else is amiss (docs/protocol.md, 7).
+fn of_size(header: &Header) -> Result<(), Code> {
+    if header.size > SCENARIO_MAX_BYTES as u64 { Err(Code::TooLarge) } else { Ok(()) }
+}
+
 /// The same of a parcel whose chain was checked already.
 pub(crate) fn verify_but_chain(sender: &KernelId, parcel: Parcel) -> Result<Arrival, Code> {
     let Parcel { header, chain, body, commit } = parcel;
     let invalid = |ok: bool| if ok { Ok(()) } else { Err(Code::Invalid) };
-    if header.size > SCENARIO_MAX_BYTES as u64 {
-        return Err(Code::TooLarge);
-    }
+    of_size(&header)?;
     invalid(header.component.len() <= NAME_MAX_BYTES && header.version.len() <= NAME_MAX_BYTES)?;
     match (header.tombstone, &body) {
         (true, None) => {
