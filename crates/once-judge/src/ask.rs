@@ -176,6 +176,13 @@ pub enum Ask {
         /// It does not wait for its calls.
         leaves_calls: bool,
     },
+    /// Could this object move there? Nothing is written down.
+    WouldMove {
+        /// The object.
+        key: ObjectKey,
+        /// The kernel that is asked.
+        to: KernelId,
+    },
     /// Take the wish to move this object back.
     Stay(ObjectKey),
     /// The clock is right, although it is behind.

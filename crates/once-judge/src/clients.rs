@@ -186,6 +186,9 @@ impl Kernel {
                 let objects = &self.objects;
                 self.clients.end(|ask| matches!(ask, Ask::Stay(k) if objects.name(k) == key));
             }
+            Ask::WouldMove { key, to } => {
+                self.moves.would.insert((self.objects.name(key), *to));
+            }
             // What is handed over already does not come back.
             Ask::Stay(_) => {}
             Ask::Invite { hash, expires_ms } => self.peers.invite(*hash, *expires_ms),
@@ -258,8 +261,10 @@ impl Kernel {
         if !waits || !matches!(answer, Ok(Reply::Accepted)) {
             self.clients.open.remove(&token);
         }
-        if let Ask::PeerAdd(peer) | Ask::Join(peer) = &open.ask {
-            self.peers.unsure.remove(peer);
+        match &open.ask {
+            Ask::PeerAdd(peer) | Ask::Join(peer) => drop(self.peers.unsure.remove(peer)),
+            Ask::WouldMove { key, to } => drop(self.moves.would.remove(&(self.objects.name(key), *to))),
+            _ => {}
         }
         match answer {
             Err(refusal) => self.refused(&open, *refusal, eyes),

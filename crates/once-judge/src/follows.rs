@@ -168,6 +168,14 @@ impl Kernel {
         self.follows.questions.entry((conn, follow.key)).or_default().push(Question { may: Some(may) });
     }
 
+    /// This kernel follows in the place of another one, if it needs to (5.8).
+    pub(crate) fn follows_instead(&mut self, key: ObjectKey, at: KernelId) {
+        let home = self.objects.find(&key).and_then(Head::home);
+        if at != self.me && home != Some(self.me) {
+            self.follows.follow(at, key);
+        }
+    }
+
     /// A peer follows no longer.
     pub(crate) fn unfollow_came(&mut self, conn: u64, peer: KernelId, key: &ObjectKey) {
         let name = self.objects.name(key);
@@ -245,6 +253,7 @@ impl Kernel {
         // A tombstone has no bytes, not even none.
         let head = head.filter(|head| head.header.content == pull.content && !head.header.tombstone);
         let may = head.map_or(Tri::No, |head| self.may_read(peer, head).or(self.debt_gives(peer, head)));
+        let may = may.or(Tri::of(self.gives_apart(peer, &pull.key, &pull.content)));
         let reading = Reading {
             peer,
             uuid: pull.key.uuid,
@@ -254,6 +263,13 @@ impl Kernel {
             group: self.group,
         };
         self.follows.pulls.insert((conn, stream), reading);
+    }
+
+    /// Whether a peer may have these bytes for another reason: luggage that is sealed for it, or the beginning of a chain (6.1).
+    fn gives_apart(&self, peer: KernelId, key: &ObjectKey, hash: &Hash) -> bool {
+        let sealed = self.moves.sealed.get(key).map(|sealed| &sealed.certificate);
+        let luggage = sealed.is_some_and(|to| to.home == peer && to.luggage == Some(*hash));
+        luggage || self.chain_of(key).is_some_and(|chain| chain.holder(hash).is_some())
     }
 
     /// What of a UUID a peer may read: living objects, or the one tombstone that stands alone.
@@ -336,7 +352,8 @@ impl Kernel {
         let may = fits.map_or(Tri::No, |head| {
             self.may_have_read(reading.peer, head).or(self.debt_gives(reading.peer, head))
         });
-        may.or(open).or(if gone { Tri::Open } else { Tri::No })
+        let apart = reading.content.is_some_and(|content| self.gives_apart(reading.peer, &key, &content));
+        may.or(Tri::of(apart)).or(open).or(if gone { Tri::Open } else { Tri::No })
     }
 
     /// Nothing is given.

@@ -287,7 +287,7 @@ impl Kernel {
             let waits = match ask {
                 Ask::Act(act) => self.origin.items.get(&act.id).is_none_or(|item| item.settled.is_none()),
                 Ask::Cancel(_) | Ask::Receipt(_) | Ask::Join(_) | Ask::Share { .. } => true,
-                Ask::Move { .. } => true,
+                Ask::Move { .. } | Ask::WouldMove { .. } => true,
                 _ => false,
             };
             if waits {

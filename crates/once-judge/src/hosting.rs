@@ -86,6 +86,13 @@ impl Kernel {
         }
     }
 
+    /// Luggage that does not fit a frame has come.
+    pub(crate) fn luggage_came(&mut self, certificate: &Hash, bytes: &[u8]) {
+        if let Some((_, handoff)) = self.moves.handoffs.get_mut(certificate) {
+            handoff.luggage = Some(bytes.to_vec().into());
+        }
+    }
+
     /// The answer to a handoff leaves: one for each certificate, and true.
     pub(crate) fn handed_left(&mut self, peer: KernelId, handed: &Handed, eyes: &mut Eyes<'_>) {
         let id = handed.answer.certificate;
@@ -239,6 +246,8 @@ impl Kernel {
         }
         for peer in luggage.followers {
             self.follows.followed(*key, peer);
+            // The first revision here is one more for them.
+            self.shares.follow(peer, *key);
         }
         self.rights_changed = self.group;
     }

@@ -122,6 +122,7 @@ impl Kernel {
             Seen::Recorded(recorded) => self.recorded(recorded, eyes),
             Seen::Kept(kept) => self.kept(kept, eyes),
             Seen::Sealed(handoff) => self.sealed(handoff, eyes),
+            Seen::Luggage { certificate, bytes } => self.luggage_came(certificate, bytes),
             Seen::Dropped { key } => self.dropped(key),
             Seen::Committed | Seen::Durable => self.committed(eyes),
             // What becomes of the disk is the matter of `life.rs`.
@@ -286,6 +287,9 @@ impl Kernel {
             Frame::Handoff(handoff) => self.handoff_came(peer, handoff),
             Frame::Handed(handed) => self.handed_came(handed),
             Frame::Moved(moved) => self.moved_came(peer, moved),
+            Frame::FollowedInstead(said) if said.code.is_none() => {
+                self.names_of(&said.key).iter().for_each(|key| self.follows.end(said.at, key));
+            }
             Frame::Heard(heard) => self.heard_came(peer, &heard.key, &heard.certificate),
             _ => {}
         }
@@ -298,6 +302,7 @@ impl Kernel {
             Frame::Handoff(handoff) => self.handoff_left(peer, handoff, eyes),
             Frame::Handed(handed) => self.handed_left(peer, handed, eyes),
             Frame::Moved(moved) => self.moved_left(conn, peer, moved, eyes),
+            Frame::FollowedInstead(said) if said.code.is_none() => self.follows_instead(said.key, said.at),
             _ => {}
         }
     }

@@ -41,6 +41,10 @@ pub(crate) struct Moves {
     pub(crate) acquainted: BTreeSet<(ObjectKey, KernelId)>,
     /// Chains that were told of objects that are not here.
     pub(crate) chains: BTreeMap<ObjectKey, Chain>,
+    /// What an unclaimed copy has become at a home that the object has left, as its chain says.
+    pub(crate) led: BTreeSet<(ObjectKey, ObjectKey)>,
+    /// Questions of people whether an object could move somewhere.
+    pub(crate) would: BTreeSet<(ObjectKey, KernelId)>,
     /// Kernels that may be the home of an object: a chain says so that may have been kept or not.
     pub(crate) perhaps: BTreeSet<(ObjectKey, KernelId)>,
     /// Objects that were made by one that came from another kernel.
@@ -56,6 +60,7 @@ pub(crate) struct Moves {
 impl Moves {
     /// What is in memory only is gone.
     pub(crate) fn forget_memory(&mut self) {
+        self.would.clear();
         self.aheads.clear();
     }
 
@@ -80,7 +85,8 @@ impl Kernel {
                 && (&header.component, &header.version, header.size)
                     == (&ahead.component, &ahead.version, ahead.size)
         });
-        let asked = self.moves.leaving.get(&ahead.key).is_some_and(|to| to.contains(&peer));
+        let asked = self.moves.leaving.get(&ahead.key).is_some_and(|to| to.contains(&peer))
+            || self.moves.would.contains(&(ahead.key, peer));
         let knows = self.conns.get(&conn).is_none_or(|conn| conn.moves);
         // What is said of a revision that was followed in this group is right, too.
         let lately = head.is_some_and(|head| head.home() == Some(self.me)) && !self.objects.lately.is_empty();
@@ -264,7 +270,7 @@ impl Kernel {
             sealed.certificate.home == peer
                 && sealed.handoff.header.id() == handoff.header.id()
                 && sealed.handoff.chain == handoff.chain
-                && sealed.handoff.luggage == handoff.luggage
+                && luggage_is(&sealed.handoff, handoff)
         })
     }
 
@@ -409,6 +415,9 @@ impl Kernel {
             // What an unclaimed copy has become there is not known before an outcome says so.
             let began_there = named.is_none_or(|named| named == *key);
             let names = [*key, if began_there { began } else { *key }];
+            if began_there {
+                self.moves.led.insert((began, *key));
+            }
             self.origin.lead((old, new), me, group, &names);
             if let Some(named) = named.filter(|named| named == key) {
                 self.origin.names.insert((new, began), named);
@@ -457,6 +466,15 @@ impl Kernel {
 /// Every kernel that was the home of an object, or was to be.
 pub(crate) fn holders(chain: &Chain) -> impl Iterator<Item = KernelId> + '_ {
     std::iter::once(chain.genesis.home).chain(chain.links.iter().map(|link| link.home))
+}
+
+/// Whether luggage leaves as it was sealed: inside, or how many bytes it has.
+fn luggage_is(sealed: &Handoff, said: &Handoff) -> bool {
+    let size = sealed.luggage.as_ref().map(|luggage| luggage.len() as u64);
+    match &said.luggage {
+        Some(_) => said.luggage == sealed.luggage,
+        None => size.is_some() && said.luggage_size == size,
+    }
 }
 
 fn was_home(chain: &Chain, kernel: KernelId) -> bool {

@@ -157,8 +157,13 @@ impl Origin {
 
     /// The lowest place of a lane without an outcome, as far as places were seen.
     fn lowest(&self, key: &(KernelId, LaneName)) -> u64 {
-        let Some(lane) = self.lanes.get(key) else { return 1 };
-        if !lane.patchy {
+        let Some(lane) = self.lanes.get(key) else {
+            // On the disk it may lead to a former home yet.
+            let elsewhere =
+                self.lanes.keys().filter(|(home, name)| (*name, *home) != (key.1, key.0) && *name == key.1);
+            return elsewhere.map(|other| self.lowest(other)).max().unwrap_or(1);
+        };
+        if !lane.patchy && lane.low > 0 {
             return lane.low;
         }
         let mut open = lane
@@ -238,9 +243,13 @@ impl Kernel {
         self.guest_said(act, eyes);
         let named = self.is_named(peer, &item.object, &act.lane.key);
         let same = act.action == item.action && act.action.answers.is_none() && named;
-        eyes.exact(Check::ActAccepted, same && item.home == peer, || {
-            format!("{} is sent to {}, and was not accepted so", act.action.name, peer.short())
-        });
+        if same && item.home != peer && self.is_adrift(&item.object, item.home) {
+            eyes.not_made(Check::ActAccepted);
+        } else {
+            eyes.exact(Check::ActAccepted, same && item.home == peer, || {
+                format!("{} is sent to {}, and was not accepted so", act.action.name, peer.short())
+            });
+        }
         let durable = eyes.disk.is_some_and(|disk| disk.origin.items.contains_key(&id));
         eyes.exact(Check::ActDurable, durable, || {
             format!("{} is sent before it is on the disk", act.action.name)
@@ -295,7 +304,8 @@ impl Kernel {
         // What the copy has become here, where it was at home before.
         let here = self.objects.name(object) == *lane
             && self.chain_of(lane).is_some_and(|chain| holders(chain).any(|home| home != peer));
-        lane == object || self.origin.names.get(&(peer, *object)) == Some(lane) || here
+        let led = self.moves.led.contains(&(*object, *lane));
+        lane == object || self.origin.names.get(&(peer, *object)) == Some(lane) || here || led
     }
 
     fn place_given(&mut self, peer: KernelId, act: &Act, item: &Item, eyes: &mut Eyes<'_>) {

@@ -243,11 +243,16 @@ impl Kernel {
             self.home.shared.insert(from, self.group);
         }
         self.take_over(kept, &key);
-        if let Some(chain) = &kept.chain {
+        // Of two chains the one with more certificates is kept (8).
+        let known = self
+            .chain_of(&key)
+            .filter(|known| kept.chain.as_ref().is_some_and(|chain| chain.links.len() < known.links.len()));
+        let chain = known.cloned().or_else(|| kept.chain.clone());
+        if let Some(chain) = &chain {
             self.chain_came(&key, chain);
             self.learn(&key, chain, false);
         }
-        self.objects.put(Head::new(kept.header.clone(), kept.chain.clone(), kept.from), self.group);
+        self.objects.put(Head::new(kept.header.clone(), chain, kept.from), self.group);
         if kept.header.tombstone {
             self.effects.object_gone(&key, self.group);
         }

@@ -138,7 +138,7 @@ impl Kernel {
             Ask::InviteRevoke(_) | Ask::OutboxDrop(_) => {
                 Expect::open(&[R::NotFound, R::Denied, R::Usage, R::Invalid])
             }
-            Ask::Move { .. } | Ask::Stay(_) => Expect::open(&[
+            Ask::Move { .. } | Ask::WouldMove { .. } | Ask::Stay(_) => Expect::open(&[
                 R::NotFound,
                 R::NotHome,
                 R::Removed,
@@ -146,6 +146,8 @@ impl Kernel {
                 R::Usage,
                 R::Invalid,
                 R::Quota,
+                R::Denied,
+                R::Unreachable,
             ]),
             Ask::ClockAccept => Expect::open(&[R::Usage]),
             Ask::QuarantineEnd { .. } => {
@@ -416,9 +418,11 @@ impl Kernel {
             return false;
         }
         let told = self.origin.names.get(&(home, *object)).copied();
-        let chain = self.chain_of(&told.unwrap_or_else(|| self.objects.name(object)));
-        let chain = chain.filter(|chain| holders(chain).any(|of| of == home));
-        chain.is_some_and(|chain| chain.home() != home)
+        let became = told.unwrap_or_else(|| self.objects.name(object));
+        let chain = self.chain_of(&became).filter(|chain| holders(chain).any(|of| of == home));
+        // An object that began as this copy has moved: where lanes of this name lead is known from what is sent.
+        let led = self.moves.led.iter().any(|(copy, _)| copy == object);
+        led || chain.is_some_and(|chain| chain.home() != home)
     }
 
     /// Where an action on an object is sent: the home that is known of a claimed one counts, of an unclaimed one the kernel

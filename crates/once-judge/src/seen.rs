@@ -140,6 +140,13 @@ pub enum Seen {
     Kept(Box<Kept>),
     /// An object is sealed: what is handed over, without its body.
     Sealed(Box<Handoff>),
+    /// Luggage that was pulled is taken.
+    Luggage {
+        /// The handoff that it belongs to.
+        certificate: Hash,
+        /// All of it, as it travels.
+        bytes: Json,
+    },
     /// The copy of an object here is gone, without a tombstone.
     Dropped {
         /// The object that was told.

@@ -212,6 +212,10 @@ impl Kernel {
                 head.header = parcel.header.clone();
             }
             let allows = self.debt_allows(peer, &head);
+            // More followers than a step looks at are told in several: after one more change from the beginning (store, chore 5).
+            let followers = self.follows.followers_of(&key);
+            let again = followers.len() > eyes.limits.slice_rows && followers.contains(&peer);
+            let allows = if again { allows.or(Tri::Open) } else { allows };
             eyes.check(Check::ShareOwed, How::exact_if(allows.sure()), allows.can(), || {
                 format!("{key} is shared with {}, and nothing it is owed allows that", peer.short())
             });

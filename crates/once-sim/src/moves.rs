@@ -34,7 +34,7 @@ pub(crate) fn is_drawn(seed: u64) -> bool {
 /// Marks the seeds in which luggage is pulled.
 const APART: u64 = 0x6170_6172;
 
-/// Whether luggage is pulled in the world of a seed. There the judge is off: its model has it inside of the handoff.
+/// Whether luggage is pulled in the world of a seed.
 pub(crate) fn is_apart(seed: u64) -> bool {
     is_drawn(seed) && Rng::new(seed ^ APART).one_in(2)
 }
@@ -157,7 +157,6 @@ impl World {
         if self.rng.one_in(2) {
             self.invite_a_visitor((index, key, to), work);
         }
-        // The judge is not told of those who only ask.
         if self.luggage_apart && self.rng.one_in(3) {
             self.command(Kernel(index), Command::WouldMove { key, to });
         }

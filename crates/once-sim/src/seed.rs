@@ -76,7 +76,7 @@ pub fn run_before(eyes: Eyes, seed: u64, loud: bool) -> Outcome {
     world.damages = eyes != Eyes::Judge && world.rng.one_in(6);
     world.moves = crate::moves::is_drawn(seed);
     world.luggage_apart = crate::moves::is_apart(seed);
-    world.judged.off |= world.damages || world.luggage_apart;
+    world.judged.off |= world.damages;
     world.populate(STEPS);
     let end_us = world.now_us + world.planned_us();
     while !world.is_planned_out() && world.now_us < end_us && world.violations().is_empty() {

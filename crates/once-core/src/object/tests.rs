@@ -496,6 +496,12 @@ fn a_parcel_is_checked_before_it_is_kept() {
     };
     let too_large = with_header(|header| header.size = SCENARIO_MAX_BYTES as u64 + 1);
     wrong(&good, too_large, Code::TooLarge);
+    // Also where its chain is none of its lineage: the size is looked at first.
+    let forged: Spoil = Box::new(|parcel| {
+        parcel.header.size = SCENARIO_MAX_BYTES as u64 + 1;
+        parcel.header.lineage = Some(once_model::ids::Lineage::from_bytes([1; 32]));
+    });
+    wrong(&good, forged, Code::TooLarge);
     let spoils: Vec<Spoil> = vec![
         with_header(|header| header.component = "n".repeat(NAME_MAX_BYTES + 1)),
         with_header(|header| header.version = "n".repeat(NAME_MAX_BYTES + 1)),

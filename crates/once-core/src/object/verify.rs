@@ -19,6 +19,7 @@ use crate::waist::Arrival;
 /// # Errors
 /// [`Code::Invalid`] or [`Code::TooLarge`].
 pub fn verify(sender: &KernelId, parcel: Parcel) -> Result<Arrival, Code> {
+    of_size(&parcel.header)?;
     if let (Some(lineage), Some(chain)) = (parcel.header.lineage, &parcel.chain) {
         chain.verify(lineage).map_err(|_| Code::Invalid)?;
     }
@@ -29,11 +30,14 @@ fn invalid(is_right: bool) -> Result<(), Code> {
     if is_right { Ok(()) } else { Err(Code::Invalid) }
 }
 
+/// Looked at before all else, so that who says too much hears that, whatever else is amiss (docs/protocol.md, 7).
+fn of_size(header: &Header) -> Result<(), Code> {
+    if header.size > SCENARIO_MAX_BYTES as u64 { Err(Code::TooLarge) } else { Ok(()) }
+}
+
 /// Whether a revision has the bytes that its header says, and they are a scenario of that object.
 pub(crate) fn fits(header: &Header, body: Option<&Bytes>) -> Result<(), Code> {
-    if header.size > SCENARIO_MAX_BYTES as u64 {
-        return Err(Code::TooLarge);
-    }
+    of_size(header)?;
     invalid(header.component.len() <= NAME_MAX_BYTES && header.version.len() <= NAME_MAX_BYTES)?;
     match (header.tombstone, body) {
         (true, None) => {

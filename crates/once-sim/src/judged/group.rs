@@ -241,8 +241,13 @@ impl Told<'_> {
                 self.see(Seen::Answered { token, answer });
             }
             Input::Disk { free_bytes } => self.see(Seen::Room { short: *free_bytes < DISK_RESERVE_BYTES }),
-            // Worlds in which luggage is pulled are not judged yet.
-            Input::Luggage { .. } => {}
+            Input::Luggage { handoff, luggage: Some(luggage), .. } => {
+                if let Some(handoff) = handoff.chain.links.last() {
+                    let bytes = luggage.pack().0.to_vec();
+                    self.see(Seen::Luggage { certificate: handoff.id(), bytes });
+                }
+            }
+            Input::Luggage { luggage: None, .. } => {}
             Input::Arrived { .. } | Input::Link { .. } | Input::Ready { .. } => {}
             Input::Timer(_) | Input::NetworkChanged => {}
         }

@@ -73,6 +73,7 @@ pub(super) fn ask(command: &Command) -> Option<Ask> {
         Command::Move { key, to, leave_calls, .. } => {
             Ask::Move { key: *key, to: *to, leaves_calls: *leave_calls }
         }
+        Command::WouldMove { key, to } => Ask::WouldMove { key: *key, to: *to },
         Command::Stay { key } => Ask::Stay(*key),
         Command::AcceptClock => Ask::ClockAccept,
         Command::Join { peer, .. } => Ask::Join(*peer),
