@@ -77,3 +77,17 @@ pub(super) fn remember(s: &mut Step<'_, '_>, key: &ObjectKey, kernel: &KernelId)
     s.txn.put(Table::Acquaintance, &object::object_peer_key(key, kernel), &row);
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_few_addresses_go_along_and_none_that_is_empty_or_too_long() {
+        let long = "x".repeat(NAME_MAX_BYTES);
+        let known = [String::new(), format!("{long}x"), long.clone(), "a".into(), String::new()];
+        assert_eq!(some(known.to_vec()), [long, "a".into()]);
+        let many: Vec<_> = (0..=ACQUAINTANCE_ADDRESSES_MAX).map(|n| n.to_string()).collect();
+        assert_eq!(some(many.clone()), many[..ACQUAINTANCE_ADDRESSES_MAX]);
+    }
+}
