@@ -37,6 +37,7 @@
 //!   proof is not given again as kept beside, nor a signature or a chain that is added to what is here.
 //! - `Sealed` is given where the row of an object that leaves has its handoff for the first time. That it has moved is seen in
 //!   `Handed`, or in a chain that comes; that it has come, in the entry of `once:move`.
+//! - `Luggage` is given where luggage that was pulled is taken, before what it leads to.
 //! - `Asked` and `Ran` are also given where the shell finds no component (`Said::NoComponent`) or nobody to ask
 //!   (`Said::NotNow`). A run that nobody will answer any more (a program went away) ends with `Said::NotNow`.
 //! - `Frame` is given for every frame of every stream, but not for the raw bytes behind one. A frame `Out` that is lost
@@ -107,6 +108,8 @@
 //! - 5.6, *sealed*, against 5.5 *Unclaimed objects*: whether an act that waits, and names the unclaimed copy that the object began
 //!   as, is told `Moved` or refused `not-home`.
 //! - 5.6, *Who hears `Moved`*: whether a subscription, too, goes over by a longer chain that comes another way.
+//! - 5.6 *Visitors*: whether visitors, and the kernels where this one goes, take room of peers; whether a visitor is owed the news
+//!   of what moves on from there.
 //! - 5.5 *The origin* against 5.6: where an action goes that names an unclaimed copy at a kernel from which it has moved on, if the
 //!   new home is no peer.
 //!
@@ -151,6 +154,7 @@ mod refusals;
 mod rights;
 mod runs;
 pub mod seen;
+mod sent;
 mod shares;
 mod told;
 mod visits;

@@ -9,7 +9,6 @@ use once_model::wire::Code;
 use crate::check::{Check, How};
 use crate::eyes::Eyes;
 use crate::kernel::Kernel;
-use crate::moves::holders;
 
 /// What became of an action.
 #[derive(Debug, Clone)]
@@ -156,7 +155,7 @@ impl Origin {
     }
 
     /// The lowest place of a lane without an outcome, as far as places were seen.
-    fn lowest(&self, key: &(KernelId, LaneName)) -> u64 {
+    pub(crate) fn lowest(&self, key: &(KernelId, LaneName)) -> u64 {
         let Some(lane) = self.lanes.get(key) else {
             // On the disk it may lead to a former home yet.
             let elsewhere =
@@ -241,15 +240,7 @@ impl Kernel {
             return eyes.not_made(Check::ActAccepted);
         }
         self.guest_said(act, eyes);
-        let named = self.is_named(peer, &item.object, &act.lane.key);
-        let same = act.action == item.action && act.action.answers.is_none() && named;
-        if same && item.home != peer && self.is_adrift(&item.object, item.home) {
-            eyes.not_made(Check::ActAccepted);
-        } else {
-            eyes.exact(Check::ActAccepted, same && item.home == peer, || {
-                format!("{} is sent to {}, and was not accepted so", act.action.name, peer.short())
-            });
-        }
+        self.as_accepted(peer, act, &item, eyes);
         let durable = eyes.disk.is_some_and(|disk| disk.origin.items.contains_key(&id));
         eyes.exact(Check::ActDurable, durable, || {
             format!("{} is sent before it is on the disk", act.action.name)
@@ -299,15 +290,6 @@ impl Kernel {
         }
     }
 
-    /// Whether an action on an object may be sent in a lane of this name.
-    fn is_named(&self, peer: KernelId, object: &ObjectKey, lane: &ObjectKey) -> bool {
-        // What the copy has become here, where it was at home before.
-        let here = self.objects.name(object) == *lane
-            && self.chain_of(lane).is_some_and(|chain| holders(chain).any(|home| home != peer));
-        let led = self.moves.led.contains(&(*object, *lane));
-        lane == object || self.origin.names.get(&(peer, *object)) == Some(lane) || here || led
-    }
-
     fn place_given(&mut self, peer: KernelId, act: &Act, item: &Item, eyes: &mut Eyes<'_>) {
         let sequence = act.sequence;
         let (goes_on, twice) = self.given_elsewhere(peer, act);
@@ -353,22 +335,6 @@ impl Kernel {
         eyes.exact(Check::ActOrder, !skipped, || {
             format!("sequence {} is sent before one that has no outcome", act.sequence)
         });
-    }
-
-    fn floor_told(&self, peer: KernelId, act: &Act, eyes: &mut Eyes<'_>) {
-        let key = (peer, act.lane);
-        let on_disk = eyes.disk.map_or(1, |disk| disk.origin.lowest(&key));
-        eyes.exact(Check::FloorTold, act.floor <= on_disk, || {
-            format!("the floor {} is told, and outcomes are on the disk below {on_disk}", act.floor)
-        });
-        let passed = self.origin.lanes.get(&key).and_then(|lane| lane.passed);
-        if let Some((place, group)) = passed.filter(|(place, _)| *place < act.sequence) {
-            // What was made in the group in which the outcome came does not know it yet.
-            let must = group + 1 < self.group;
-            eyes.check(Check::FloorPasses, How::exact_if(must), !must || act.floor > place, || {
-                format!("the floor {} does not pass {place}, which was refused without a record", act.floor)
-            });
-        }
     }
 
     /// Checks it, and says how many times `Missing` came of which this is the answer to the last: each is good for once.

@@ -121,6 +121,7 @@ fn a_visitor_reads_nothing_else() {
     let (mut world, _) = moved(true);
     let other = world.create(C, 8);
     calls(&mut world, None);
+    later(&mut world);
     let follow = Frame::Follow(Follow { key: other, have: None });
     world.take_in(A, C, VISIT, follow);
     world.out(C, A, VISIT, Frame::Following(Following { key: other, on: true, code: None }));
