@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::objects::ObjectState;
+use super::state::ObjectState;
 
 /// Looks for objects by what they are, at one kernel: one page of what is found, in the order of keys.
 ///

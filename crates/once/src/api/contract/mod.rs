@@ -31,6 +31,7 @@ mod peers;
 mod progress;
 mod serving;
 mod sharing;
+mod state;
 #[cfg(test)]
 mod tests;
 
@@ -56,5 +57,6 @@ pub use peers::*;
 pub use progress::{CoordinationProgress, Progress, StepProgress};
 pub use serving::*;
 pub use sharing::*;
+pub use state::ObjectState;
 
 pub use crate::object::key_text;
