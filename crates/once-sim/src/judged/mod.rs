@@ -65,6 +65,12 @@ const UNDECIDED_MOVING: &[Check] = &[
     // Answers to questions that a restart has forgotten, and after a backup that was put back (seed 479).
     Check::WelcomeTrue,
     Check::HandedOnce,
+    // What a group asks for, and takes along with the object that it then seals (seed 1532): not looked at step by step.
+    Check::WorkKnown,
+    // Outcomes of a lane under a copy's name after its object came back (seed 1216).
+    Check::OutcomeStable,
+    // Who may follow as a visitor (seed 1468).
+    Check::FollowAnswer,
 ];
 
 /// The judge, and what must be remembered to tell it.
