@@ -195,6 +195,7 @@ fn a_data_directory_that_was_put_back_does_nothing_and_says_so() {
     home.once("alice", &act).exits(3).says("in quarantine").says("hint: `once quarantine`");
     home.once("alice", &["quarantine"]).exits(1).prints("this kernel has said").prints("heard: bob");
     home.once("alice", &["doctor"]).exits(1).prints("in quarantine");
+    home.once("alice", &["retire"]).exits(1).prints("in quarantine");
     common::until("bob's doctor", || home.once("bob", &["doctor"]).out.contains("put back from a backup"));
     assert!(home.log("alice").contains("IN QUARANTINE"), "{}", home.log("alice"));
     // Through a restart, and at once.
@@ -205,6 +206,7 @@ fn a_data_directory_that_was_put_back_does_nothing_and_says_so() {
     assert!(home.log("alice").contains("IN QUARANTINE"), "{}", home.log("alice"));
     home.once("alice", &["quarantine", "end"]).exits(0).prints("a new life has begun");
     home.once("alice", &["show", &object]).exits(0);
+    home.once("alice", &["retire"]).exits(1).prints("was put back from a backup");
     home.once("alice", &act).exits(4).says("nobody can say");
     home.once("alice", &["create", "Counter"]).exits(0);
 }

@@ -223,7 +223,7 @@ async fn kill(
     let ((home, leaving), (receiver, _)) = (&seen[&from], &seen[&to]);
     match (home.as_str(), leaving, receiver.as_str()) {
         ("home", None, _) => Phase::AtRest,
-        ("home", Some(false), _) => Phase::Leaving,
+        ("home" | "leaving", Some(false), _) => Phase::Leaving,
         (_, Some(true), "home") => Phase::Accepted,
         (_, Some(true), _) => Phase::Sealed,
         _ => Phase::Moved,

@@ -110,17 +110,18 @@ pub fn init(data: &Path, options: InitOptions) -> Result<NewKernel, Error> {
     }
     let before = Before::of(data);
     let made = make(data, name, options.listen, options.relay);
-    if made.is_err() {
-        before.restore(data);
-    }
     made.map_err(|error| match error.kind() {
-        ErrorKind::DiskFull => error.hinting(Some(format!(
+        // Not if another `init` was first: what is there is then its own.
+        ErrorKind::DiskFull => {
+            before.restore(data);
+            error.hinting(Some(format!(
             "a kernel begins where {} MiB are free, and takes new work while {} MiB are: free some on the disk that is to \
              hold {}, or name another directory with --data; nothing was left there",
             STORE_RESERVE_BYTES / MIB,
             DISK_RESERVE_BYTES / MIB,
             data.display()
-        ))),
+        )))
+        }
         _ => error,
     })
 }

@@ -28,7 +28,8 @@ const COUNTED_MAX: usize = 100_000;
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RetireCheck {
-    /// Its name: `objects`, `copies`, `conflicts`, `owed`, `actions`, `news`, `history`.
+    /// Its name: `objects`, `copies`, `conflicts`, `owed`, `actions`, `news`, `history`, and of a kernel that was put back from a
+    /// backup `backup`, which is never fine: what it did after the backup is not here, and cannot be looked for.
     pub check: &'static str,
     /// Whether nothing of it is missing.
     pub ok: bool,
@@ -109,7 +110,8 @@ impl Retire {
         let (snapshot, me) = (kernel.shared().snapshot(), kernel.id());
         let looked = beside::wait_for(move || count(&snapshot, me)).await;
         let counted = looked.map_err(|_| Error::fault("looking at what is here panicked"))?.or_error()?;
-        let mut checks = vec![objects(kernel, &counted)?];
+        let mut checks: Vec<_> = backup(kernel)?.into_iter().collect();
+        checks.push(objects(kernel, &counted)?);
         checks.push(match to {
             Some(to) => copies_at(kernel, to, patience).await?,
             None => copies(&counted),
@@ -297,6 +299,26 @@ fn objects(kernel: &Kernel, counted: &Counted) -> Result<RetireCheck, Error> {
 /// `1 object`, `2 objects`.
 fn objects_of(n: u64) -> String {
     format!("{n} {}", if n == 1 { "object" } else { "objects" })
+}
+
+/// Of a kernel that was put back from a backup nobody can say that nothing is missing.
+fn backup(kernel: &Kernel) -> Result<Option<RetireCheck>, Error> {
+    let snapshot = kernel.shared().snapshot();
+    if once_core::quarantine(&snapshot).or_error()?.is_some() {
+        return Ok(Some(RetireCheck::missing(
+            "backup",
+            "this kernel is in quarantine: it was put back from a backup, and says nothing to others".into(),
+            "`once quarantine` says what its peers know of it, and what ends it",
+        )));
+    }
+    let identity = once_core::meta::identity(&snapshot).or_error()?;
+    Ok(identity.filter(|identity| !identity.ended.is_empty()).map(|_| {
+        RetireCheck::missing(
+            "backup",
+            "this kernel was put back from a backup: what it did after that is not here".into(),
+            "keep the data directory that was in use before, if there is one; this one can only be erased by who knows that nothing else is missed",
+        )
+    }))
 }
 
 fn copies(counted: &Counted) -> RetireCheck {

@@ -246,7 +246,7 @@ fn peer(
     let waiting = if owed == 0 { String::new() } else { format!("; {owed} objects wait for it") };
     if peers::put_back(row) {
         let message = "it was put back from a backup, or two processes use its key: it has said, signed, what does not follow from what it said before";
-        let hint = "tell its owner: `once doctor` and `once quarantine` there say more";
+        let hint = "tell its owner: 'once doctor' and 'once quarantine' there say more";
         return Ok(check(&name, false, message, Some(hint)));
     }
     if seen.conn.is_some() {

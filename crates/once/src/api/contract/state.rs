@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 pub enum ObjectState {
     /// This kernel is its home and may change it.
     Home,
-    /// This kernel is its home, and it is about to move: nothing new is done to it until it has moved, or stays.
+    /// This kernel is its home, and it is about to move: what is asked of it meanwhile is done before that, or at its new home.
     Leaving,
     /// It is handed over, and its receiver has not answered: nobody changes it until then.
     Sealed,
@@ -53,7 +53,9 @@ impl ObjectState {
     pub const fn says(self) -> &'static str {
         match self {
             Self::Home => "it may be changed here",
-            Self::Leaving => "it is about to move: nothing new is done to it before",
+            Self::Leaving => {
+                "it is about to move: what is asked of it meanwhile is done before that, or at its new home"
+            }
             Self::Sealed => "it is handed over and not answered: nobody changes it until it is",
             Self::ReadOnly => "this kernel was put back from a backup: it is read here and not changed",
             Self::Replica => "a copy: another kernel is its home",
