@@ -66,10 +66,14 @@ impl Home {
         let mut command = self.command(ONCE);
         command.arg("--data").arg(self.join(data)).args(args).stdout(terminal.end()).stderr(Stdio::piped());
         let child = command.spawn().unwrap();
-        // This process holds its end no longer than the command: so reading comes to an end.
-        drop(command);
+        let mut end = fs::File::from(terminal.theirs.try_clone().unwrap());
+        let waits = std::thread::spawn(move || {
+            let output = child.wait_with_output().unwrap();
+            std::io::Write::write_all(&mut end, &[Terminal::MARK]).unwrap();
+            output
+        });
         let out = terminal.read();
-        Ran::new(args, Output { stdout: out.into_bytes(), ..child.wait_with_output().unwrap() })
+        Ran::new(args, Output { stdout: out.into_bytes(), ..waits.join().unwrap() })
     }
 
     /// A kernel that does not run.
@@ -138,12 +142,17 @@ impl Terminal {
         self.theirs.try_clone().unwrap().into()
     }
 
-    /// Everything that is printed until nobody holds the other end any more.
+    /// Written behind all that a command prints.
+    const MARK: u8 = 0x1e;
+
+    /// Everything that is printed before the mark. A terminal whose other end is closed can lose what was printed last, so that
+    /// end stays open until then.
     fn read(self) -> String {
+        let mut file = std::io::BufReader::new(fs::File::from(self.ours));
+        let mut read = Vec::new();
+        std::io::BufRead::read_until(&mut file, Self::MARK, &mut read).unwrap();
+        assert_eq!(read.pop(), Some(Self::MARK));
         drop(self.theirs);
-        let (mut read, mut file) = (Vec::new(), fs::File::from(self.ours));
-        // The end of it is an error on Linux (EIO).
-        let _ = std::io::Read::read_to_end(&mut file, &mut read);
         String::from_utf8(read).unwrap().replace("\r\n", "\n")
     }
 }
