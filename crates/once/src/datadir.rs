@@ -114,13 +114,12 @@ pub fn init(data: &Path, options: InitOptions) -> Result<NewKernel, Error> {
         // Not if another `init` was first: what is there is then its own.
         ErrorKind::DiskFull => {
             before.restore(data);
+            let (begins, works) = (STORE_RESERVE_BYTES / MIB, DISK_RESERVE_BYTES / MIB);
             error.hinting(Some(format!(
-            "a kernel begins where {} MiB are free, and takes new work while {} MiB are: free some on the disk that is to \
-             hold {}, or name another directory with --data; nothing was left there",
-            STORE_RESERVE_BYTES / MIB,
-            DISK_RESERVE_BYTES / MIB,
-            data.display()
-        )))
+                "a kernel begins where {begins} MiB are free, and takes new work while {works} MiB are: free some on the disk that \
+                 is to hold {}, or name another directory with --data; nothing was left there",
+                data.display()
+            )))
         }
         _ => error,
     })

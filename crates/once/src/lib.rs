@@ -111,8 +111,7 @@ mod would_move;
 
 pub use acting::{Act, ActionResult, new_action_id};
 pub use actions::{ActionsKnown, ObjectActions};
-pub use api::contract::ObjectState;
-pub use api::contract::{Event, EventInfo, Right};
+pub use api::contract::{Event, EventInfo, ObjectState, Right};
 pub use builder::Builder;
 pub use calls::{Delivery, Following, ObjectCopy, Request, Share, ShareTo};
 pub use change::Change;

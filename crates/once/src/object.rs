@@ -29,6 +29,16 @@ impl<'a> Standpoint<'a> {
         Ok(Self { rows, me, is_quarantined, reborn_as: identity.map(|identity| identity.incarnation) })
     }
 
+    /// Whether this kernel is in quarantine.
+    pub(crate) const fn is_quarantined(&self) -> bool {
+        self.is_quarantined
+    }
+
+    /// Whether this kernel has a new life since it was put back.
+    pub(crate) const fn is_reborn(&self) -> bool {
+        self.reborn_as.is_some()
+    }
+
     /// The snapshot.
     pub(crate) fn rows(&self) -> &'a dyn Read {
         self.rows

@@ -14,7 +14,7 @@ use once_model::receipt::Receipt;
 
 use crate::error::OrError;
 use crate::kernel::PATIENCE;
-use crate::object::key_text;
+use crate::object::{Standpoint, key_text};
 use crate::surface::awaited;
 use crate::{Error, Kernel, beside, drain};
 
@@ -304,21 +304,19 @@ fn objects_of(n: u64) -> String {
 /// Of a kernel that was put back from a backup nobody can say that nothing is missing.
 fn backup(kernel: &Kernel) -> Result<Option<RetireCheck>, Error> {
     let snapshot = kernel.shared().snapshot();
-    if once_core::quarantine(&snapshot).or_error()?.is_some() {
-        return Ok(Some(RetireCheck::missing(
-            "backup",
-            "this kernel is in quarantine: it was put back from a backup, and says nothing to others".into(),
+    let here = Standpoint::of(&snapshot, kernel.id()).or_error()?;
+    let (message, hint) = match (here.is_quarantined(), here.is_reborn()) {
+        (true, _) => (
+            "this kernel is in quarantine: it was put back from a backup, and says nothing to others",
             "`once quarantine` says what its peers know of it, and what ends it",
-        )));
-    }
-    let identity = once_core::meta::identity(&snapshot).or_error()?;
-    Ok(identity.filter(|identity| !identity.ended.is_empty()).map(|_| {
-        RetireCheck::missing(
-            "backup",
-            "this kernel was put back from a backup: what it did after that is not here".into(),
+        ),
+        (false, true) => (
+            "this kernel was put back from a backup: what it did after that is not here",
             "keep the data directory that was in use before, if there is one; this one can only be erased by who knows that nothing else is missed",
-        )
-    }))
+        ),
+        (false, false) => return Ok(None),
+    };
+    Ok(Some(RetireCheck::missing("backup", message.into(), hint)))
 }
 
 fn copies(counted: &Counted) -> RetireCheck {

@@ -47,9 +47,8 @@ pub struct Ls {
 /// Reads a state by the name that it is shown with.
 fn states() -> impl TypedValueParser<Value = ObjectState> {
     let values = ObjectState::ALL.map(|state| PossibleValue::new(state.name()).help(state.says()));
-    PossibleValuesParser::new(values).map(|name| {
-        // The parser lets no other name through.
-        ObjectState::ALL.into_iter().find(|state| state.name() == name).unwrap_or(ObjectState::Home)
+    PossibleValuesParser::new(values).try_map(|name| {
+        ObjectState::ALL.into_iter().find(|state| state.name() == name).ok_or("no such state")
     })
 }
 

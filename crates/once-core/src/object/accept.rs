@@ -54,7 +54,8 @@ pub(crate) fn accept(
         return Ok(ShareAnswer::Refused(Code::Quota));
     }
     if verdict == Verdict::Beside && !mutant!(ConflictOverwritesHead) {
-        return beside::keep(s, head.as_ref(), row, arrival.body);
+        beside::keep(s, head.as_ref(), row, arrival.body)?;
+        return Ok(ShareAnswer::Conflict);
     }
     let mut copy = None;
     if let Some(chain) = &arrival.chain {

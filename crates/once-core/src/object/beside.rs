@@ -6,7 +6,6 @@ use once_model::ids::{Hash, ObjectKey};
 use once_model::limits::CONFLICTS_MAX_BODIES;
 use once_model::moving::LuggageRevision;
 use once_model::scenario::Scenario;
-use once_model::wire::ShareAnswer;
 
 use super::{HeadRow, SourceRow, draft, keep, query, rows, verify};
 use crate::engine::Step;
@@ -46,18 +45,18 @@ pub(super) fn keep(
     head: Option<&HeadRow>,
     row: HeadRow,
     body: Option<bytes::Bytes>,
-) -> Result<ShareAnswer, StoreError> {
+) -> Result<(), StoreError> {
     let key = row.header.key();
     let place = rows::conflict_key(&key, &row.header.id());
     if s.txn.get(Table::Conflict, &place)?.is_some() {
-        return Ok(ShareAnswer::Conflict);
+        return Ok(());
     }
     if keep::conflicts(s, &key)?.len() >= CONFLICTS_MAX_BODIES && !mutant!(EndlessConflicts) {
         if let Some(head) = head {
             let counted = HeadRow { conflicts_dropped: head.conflicts_dropped + 1, ..head.clone() };
             s.txn.put_lazily(Table::Head, &key.to_row(), &counted);
         }
-        return Ok(ShareAnswer::Conflict);
+        return Ok(());
     }
     if let (true, Some(from)) = (row.charged, row.from) {
         keep::charge(s, &from, i64::try_from(rows::cost(&row.header)).unwrap_or(i64::MAX))?;
@@ -66,7 +65,7 @@ pub(super) fn keep(
         s.txn.put_bytes(Table::Body, &rows::body_key(&row.header), body);
     }
     s.txn.put(Table::Conflict, &place, &row);
-    Ok(ShareAnswer::Conflict)
+    Ok(())
 }
 
 /// What is kept beside an object, as it moves along with it, as long as there is room for so many bytes. A head that only lacks

@@ -43,10 +43,12 @@ pub(super) fn put_down(
     cover: &mut Coverage,
 ) {
     let here = kept(group.store, key);
+    let is_its = |row: &HeadRow| row.header.key() == *key;
+    let count = conflicts_of(group.store, &key.uuid).into_iter().filter(is_its).count();
     for revision in &luggage.beside {
         cover.met("state conflict moved");
         let is_here = here.iter().any(|row| row.header == revision.header);
-        if !is_here && conflicts_of(group.store, &key.uuid).len() < CONFLICTS_MAX_BODIES {
+        if !is_here && count < CONFLICTS_MAX_BODIES {
             let id = revision.header.id();
             wrong.push((4, format!("forgets {id:.12}, which was kept beside {key} and moved in")));
         }
