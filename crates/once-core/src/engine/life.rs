@@ -66,8 +66,10 @@ pub(crate) fn peer_removed(s: &mut Step<'_, '_>, peer: KernelId) -> Result<(), S
     Ok(())
 }
 
-/// An object of this kernel has come to its end: from here on no timer of it rings, no work outside counts, and it is told nothing.
+/// An object of this kernel has come to its end: from here on no timer of it rings, no work outside counts, it is told nothing, and
+/// it is about to leave no more.
 pub(crate) fn object_gone(s: &mut Step<'_, '_>, key: ObjectKey) {
+    s.engine.moving.touch(&key);
     if s.engine.moving.arriving.remove(&key).is_some() {
         s.txn.delete(Table::Arriving, &key.to_row());
     }

@@ -292,11 +292,14 @@ fn look_at(s: &mut Step<'_, '_>, key: ObjectKey) -> Result<(), StoreError> {
         return words::arrives(s, key, from);
     }
     let Some(leaving) = s.engine.moving.leaving.get(&key) else { return Ok(()) };
-    let Stage::Draining { receiver, until_ms, has } = leaving.stage else { return Ok(()) };
-    let (to, leave_calls, record) = (leaving.to, leaving.leave_calls, leaving.record);
+    let (to, leave_calls, record, stage) = (leaving.to, leaving.leave_calls, leaving.record, leaving.stage);
+    if matches!(stage, Stage::Sealed { .. }) {
+        return Ok(());
+    }
     let Some(head) = object::head(s.txn, &key)?.filter(|head| !head.header.tombstone) else {
         return stay(s, key, Unmoved::Removed);
     };
+    let Stage::Draining { receiver, until_ms, has } = stage else { return Ok(()) };
     if record && s.ctx.runner.knows(&head.header.component) {
         // Somebody has its component since the receiver was asked: it is a plain record no more.
         if let Some(leaving) = s.engine.moving.leaving.get_mut(&key) {
@@ -404,6 +407,7 @@ pub(crate) fn tick(s: &mut Step<'_, '_>) -> Result<(), StoreError> {
     for (key, stage) in stages {
         match stage {
             Stage::Asking => {
+                s.engine.moving.touched.insert(key);
                 s.guarded((s.ctx.me, key), |s| ask(s, key))?;
             }
             Stage::Draining { .. } => drop(s.engine.moving.touched.insert(key)),

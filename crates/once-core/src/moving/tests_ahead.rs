@@ -2,6 +2,7 @@
 
 use once_model::wire::{Code, Frame};
 
+use super::departures;
 use super::tests::{go, home, pair, refused};
 use crate::refusal::{Refusal, Unmoved};
 use crate::store::Table;
@@ -85,4 +86,22 @@ fn who_only_asks_hears_what_a_move_would_and_nothing_begins() {
     pair.cut();
     assert_eq!(pair.a.refused.get(&token), Some(&Refusal::NotConnected(to)));
     assert_eq!(pair.a.try_command(Command::WouldMove { key, to }), Err(Refusal::NotConnected(to)));
+}
+
+#[test]
+fn an_object_that_is_removed_is_about_to_leave_no_more() {
+    for restarts in [false, true] {
+        let (mut pair, key) = pair("Paper");
+        pair.cut();
+        let token = go(&mut pair, Side::A, key);
+        if restarts {
+            pair.restart(Side::A);
+        }
+        assert_eq!(departures(&pair.a.store).unwrap().len(), 1);
+        pair.a.command(Command::Remove { key });
+        assert_eq!(departures(&pair.a.store).unwrap(), []);
+        assert!(pair.a.engine.moving.leaving.is_empty());
+        // Who waits is told why.
+        assert_eq!(refused(&pair.a, token), (!restarts).then_some(Unmoved::Removed));
+    }
 }
