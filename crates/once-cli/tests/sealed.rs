@@ -107,7 +107,7 @@ fn a_sealed_object_is_shown_and_refused_alike_whether_its_kernel_runs_or_not() {
         let (alice, control, key) = handed_over(&place).await;
         let running = shown_and_refused(&place, &key);
         let said = |args: &str| running.iter().find(|ran| ran.0.starts_with(args)).unwrap();
-        for changes in ["put", "rm", "move"] {
+        for changes in ["put", "rm", "claim", "move"] {
             let (_, code, text) = said(changes);
             assert!(*code == 4 && text.contains("is about to move to another kernel"), "{code}: {text}");
         }
@@ -180,8 +180,10 @@ fn what_is_only_read_after_a_backup_was_put_back_says_so_wherever_it_is_shown() 
         .await;
         looks_read_only();
         let put = |code: i32| {
-            let (came, text) = place.once("alice", &["rm", &key]);
-            assert!(came == code && text.contains("it can be read, and not changed"), "{came}: {text}");
+            for what in ["rm", "claim"] {
+                let (came, text) = place.once("alice", &[what, &key]);
+                assert!(came == code && text.contains("it can be read, and not changed"), "{came}: {text}");
+            }
         };
         put(3);
         alice.terminate().await;

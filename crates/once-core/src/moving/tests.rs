@@ -260,8 +260,9 @@ fn a_sealed_object_does_nothing_until_the_receiver_has_answered() {
     assert!(departures(&pair.a.store).unwrap()[0].sealed);
     pair.cut();
     let token = pair.a.act_named(key, "write", 1);
-    let put = pair.a.try_command(Command::Remove { key });
-    assert_eq!(put, Err(Refusal::Leaving(key)));
+    for command in [Command::Remove { key }, Command::Claim { key }] {
+        assert_eq!(pair.a.try_command(command), Err(Refusal::Leaving(key)));
+    }
     let b = pair.b.id();
     let gone = pair.a.try_command(Command::RemovePeer { peer: b });
     assert_eq!(gone, Err(Refusal::HandsOver { key, peer: b }));

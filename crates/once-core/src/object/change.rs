@@ -205,8 +205,11 @@ pub(crate) fn claim(s: &mut Step<'_, '_>, key: &ObjectKey) -> Result<Answer, Fai
             let draft = Draft::claim(s, head)?;
             (act::carry_out(s, BuiltIn::Claim, by, draft)?, Change::Claimed)
         }
-        Some(home) if home == s.ctx.me => (head, Change::Same),
-        Some(home) => return Err(Refusal::NotHome { key: head.header.key(), home }.into()),
+        // It is an object of this kernel already, if this kernel may change it.
+        Some(_) => {
+            may_change(s, &head)?;
+            (head, Change::Same)
+        }
     };
     Ok(Answer::Object { header: Box::new(head.header), change })
 }

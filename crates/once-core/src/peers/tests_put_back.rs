@@ -222,7 +222,9 @@ fn a_kernel_in_quarantine_does_nothing_until_its_people_say_so() {
     assert_eq!(grants(&kernel), 0);
     assert_eq!(kernel.try_command(end(vec![])), Err(Refusal::NoQuarantine));
     // What it was home of it does not change any more.
-    assert_eq!(kernel.try_command(Command::Remove { key: object }), Err(Refusal::EarlierLife(object)));
+    for command in [Command::Remove { key: object }, Command::Claim { key: object }] {
+        assert_eq!(kernel.try_command(command), Err(Refusal::EarlierLife(object)));
+    }
     // What clients asked for before may have run, and is asked for no more.
     let command = kernel.wish(object, "go", 1);
     assert!(matches!(kernel.try_command(command), Err(Refusal::IdTooOld { floor_ms: NOW_MS, .. })));
