@@ -45,7 +45,9 @@ async fn look(context: &Context) -> Done {
     let client = context.kernel().await?;
     let running = !client.is_embedded();
     let status = client.ask(contract::Status {}).await;
-    let status = ended(client, status).await?;
+    let mut status = ended(client, status).await?;
+    // This command is not the kernel's process.
+    status.pid = status.pid.filter(|_| running);
     let log = Some(crate::log::path(&context.data)).filter(|log| log.exists());
     context.answer(&Seen { status, running, log }, print)?;
     Ok(Exit::DONE)
@@ -70,7 +72,8 @@ fn print(Seen { status, running, log }: &Seen) -> Done<()> {
     line("data", ui::capped(&status.data, 400))?;
     if *running {
         let up = ui::duration_us(status.uptime_ms * 1000);
-        line("running", format!("{} for {up}, pid {}", paint.green("yes"), status.pid))?;
+        let pid = status.pid.map(|pid| format!(", pid {pid}")).unwrap_or_default();
+        line("running", format!("{} for {up}{pid}", paint.green("yes")))?;
         let addresses: Vec<_> = status.addresses.iter().map(|address| ui::shown(address)).collect();
         line("addresses", addresses.join("  "))?;
     } else {

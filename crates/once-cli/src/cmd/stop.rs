@@ -49,7 +49,7 @@ impl Stop {
 }
 
 /// It no longer answers, and has let its data directory go; or another process runs the kernel already.
-async fn has_stopped(context: &Context, pid: u32) -> Done<bool> {
+async fn has_stopped(context: &Context, pid: Option<u32>) -> Done<bool> {
     match Client::connect(&context.data).await {
         Ok(Some(client)) => {
             return Ok(client.ask(Status {}).await.is_ok_and(|status| status.pid != pid));

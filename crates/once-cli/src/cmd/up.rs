@@ -272,7 +272,7 @@ async fn serve(
 struct Ready<'a> {
     kernel: &'a str,
     name: &'a str,
-    pid: u32,
+    pid: Option<u32>,
     addresses: &'a [String],
     data: Cow<'a, str>,
     log: Option<Cow<'a, str>>,

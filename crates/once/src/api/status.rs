@@ -94,7 +94,7 @@ pub(crate) fn status(kernel: &Kernel) -> Result<StatusResult, Error> {
         kernel: kernel.id().to_string(),
         name: kernel.name().to_owned(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
-        pid: std::process::id(),
+        pid: Some(std::process::id()),
         incarnation: identity.map(|identity| identity.incarnation.to_string()),
         commit: once_core::meta::commit_number(&snapshot).or_error()?,
         data: shared.data.display().to_string(),

@@ -38,8 +38,8 @@ pub struct StatusResult {
     pub name: String,
     /// The version of its program.
     pub version: String,
-    /// The number of its process.
-    pub pid: u32,
+    /// The number of its process; `null` where a command has only opened its data directory.
+    pub pid: Option<u32>,
     /// The incarnation of its data directory, 32 hexadecimal digits.
     pub incarnation: Option<String>,
     /// Its commit number.
