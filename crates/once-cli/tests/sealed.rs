@@ -130,9 +130,17 @@ async fn put_back(place: &Place) -> (support::Daemon, support::Daemon, String) {
     let (alice, bob) = (place.up("alice").await, place.up("bob").await);
     let ticket = alice.call("invite", json!({ "name": "bob" })).await.unwrap();
     bob.call("join", json!({ "ticket": ticket["ticket"], "name": "alice" })).await.unwrap();
-    let key = alice.import(&acts::counter(1)).await.unwrap();
-    let claimed = alice.call("claim", json!({ "object": key })).await.unwrap();
+    let import = |text: String| {
+        let scenarios = json!({ "scenarios": [{ "text": text, "source": "here" }] });
+        alice.call("import", scenarios)
+    };
+    import(acts::counter(1)).await.unwrap();
+    let uuid = serde_json::from_str::<serde_json::Value>(&acts::counter(1)).unwrap()["ior"]["uuid"].clone();
+    let claimed = alice.call("claim", json!({ "object": uuid })).await.unwrap();
     let key = claimed["object"]["key"].as_str().unwrap().to_owned();
+    // A file that was made before that action is kept beside the object.
+    alice.call("act", acts::add(&key, &once::new_action_id().to_string())).await.unwrap();
+    import(acts::counter(1).replace("\"count\": 0", "\"count\": 7")).await.unwrap();
     alice.terminate().await;
     let (data, backup) = (place.data("alice"), place.data("backup"));
     let copy = |from: &std::path::Path, to: &std::path::Path| {
@@ -152,6 +160,31 @@ async fn put_back(place: &Place) -> (support::Daemon, support::Daemon, String) {
     support::until("the quarantine", async || (alice.status().await["quarantined"] == true).then_some(()))
         .await;
     (alice, bob, key)
+}
+
+/// What is kept beside an object that is only read is dropped, and people are told nothing else. No command moves or removes the
+/// object, and that is said, too.
+fn only_dropped(place: &Place, key: &str) {
+    let run = |args: &[&str]| place.once("alice", args);
+    let (_, text) = run(&["retire"]);
+    assert!(text.contains("1 object only read here since the backup was put back"), "{text}");
+    assert!(text.contains("no object lives here") && text.contains("`once export DIR --all`"), "{text}");
+    let (code, text) = run(&["conflicts"]);
+    assert!(code == 0 && text.contains("a file that was imported here"), "{text}");
+    assert!(text.contains("can only be dropped") && !text.contains("conflicts keep"), "{text}");
+    let (_, json) = run(&["conflicts", "--json"]);
+    let json: serde_json::Value = serde_json::from_str(json.lines().next().unwrap()).unwrap();
+    let kept = &json["conflicts"][0]["objects"][0];
+    assert_eq!((&kept["is_file"], &kept["can_keep"]), (&json!(true), &json!(false)), "{kept}");
+    let revision = kept["revision_id"].as_str().unwrap();
+    let (code, text) = run(&["conflicts", "keep", key, revision]);
+    let hint = format!(" conflicts drop {key}").chars().take(60).collect::<String>();
+    assert!(
+        code == 3 && text.contains("here it can only be dropped") && text.contains(&hint),
+        "{code} {text}"
+    );
+    let (code, text) = run(&["conflicts", "drop", key, revision]);
+    assert_eq!(code, 0, "{text}");
 }
 
 #[test]
@@ -186,9 +219,13 @@ fn what_is_only_read_after_a_backup_was_put_back_says_so_wherever_it_is_shown() 
             }
         };
         put(3);
+        only_dropped(&place, &key);
         alice.terminate().await;
         looks_read_only();
         put(3);
+        let (code, text) = place.once("alice", &["status", "--json"]);
+        let status: serde_json::Value = serde_json::from_str(text.lines().next().unwrap()).unwrap();
+        assert!(code == 0 && status["pid"].is_null() && status["running"] == false, "{text}");
         drop(bob);
     });
 }

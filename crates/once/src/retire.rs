@@ -12,6 +12,7 @@ use once_core::{act, archive, object, peers, share};
 use once_model::ids::{KernelId, ObjectKey};
 use once_model::receipt::Receipt;
 
+use crate::api::contract::ObjectState;
 use crate::error::OrError;
 use crate::kernel::PATIENCE;
 use crate::object::{Standpoint, key_text};
@@ -28,7 +29,7 @@ const COUNTED_MAX: usize = 100_000;
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RetireCheck {
-    /// Its name: `objects`, `copies`, `conflicts`, `owed`, `actions`, `news`, `history`, and of a kernel that was put back from a
+    /// Its name: `objects`, `read-only`, `copies`, `conflicts`, `owed`, `actions`, `news`, `history`, and of a kernel that was put back from a
     /// backup `backup`, which is never fine: what it did after the backup is not here, and cannot be looked for.
     pub check: &'static str,
     /// Whether nothing of it is missing.
@@ -52,11 +53,34 @@ impl RetireCheck {
 /// What is here, counted on one snapshot.
 #[derive(Debug, Default)]
 struct Counted {
-    living: u64,
-    named: Vec<ObjectKey>,
+    living: Named,
+    read_only: Named,
     copies: u64,
     conflicts: u64,
     history: Histories,
+}
+
+/// Objects: how many, and a few of them.
+#[derive(Debug, Default)]
+struct Named {
+    count: u64,
+    first: Vec<ObjectKey>,
+}
+
+impl Named {
+    fn add(&mut self, key: ObjectKey) {
+        self.count += 1;
+        if self.first.len() < NAMED_MAX {
+            self.first.push(key);
+        }
+    }
+
+    /// Each of the first as it is said, and whether there are more.
+    fn list(&self, said: impl Fn(&ObjectKey) -> String) -> String {
+        let named: Vec<_> = self.first.iter().map(said).collect();
+        let more = if self.count > named.len() as u64 { ", …" } else { "" };
+        format!("{}{more}", named.join(", "))
+    }
 }
 
 /// How much of histories is kept here.
@@ -112,6 +136,7 @@ impl Retire {
         let counted = looked.map_err(|_| Error::fault("looking at what is here panicked"))?.or_error()?;
         let mut checks: Vec<_> = backup(kernel)?.into_iter().collect();
         checks.push(objects(kernel, &counted)?);
+        checks.extend(read_only(&counted));
         checks.push(match to {
             Some(to) => copies_at(kernel, to, patience).await?,
             None => copies(&counted),
@@ -166,24 +191,25 @@ impl Kernel {
 }
 
 fn count(rows: &dyn Read, me: KernelId) -> Result<Counted, StoreError> {
-    let mut counted = Counted::default();
-    let mut all = Vec::new();
+    let (mut counted, here) = (Counted::default(), Standpoint::of(rows, me)?);
+    let (mut all, mut mine) = (Vec::new(), Vec::new());
     object::heads(rows, &mut |row| {
         let key = row.header.key();
         all.push((key, row.home == Some(me) && !row.header.tombstone));
         match row.home {
             _ if row.header.tombstone => {}
-            Some(home) if home == me => {
-                counted.living += 1;
-                if counted.named.len() < NAMED_MAX {
-                    counted.named.push(key);
-                }
-            }
+            Some(home) if home == me => mine.push(key),
             Some(_) => {}
             None => counted.copies += 1,
         }
         ControlFlow::Continue(())
     })?;
+    for key in mine {
+        match here.state(&key, Some(me))? {
+            ObjectState::ReadOnly => counted.read_only.add(key),
+            _ => counted.living.add(key),
+        }
+    }
     object::conflicts(rows, &mut |_| {
         counted.conflicts += 1;
         ControlFlow::Continue(())
@@ -274,7 +300,7 @@ async fn give_histories(kernel: &Kernel, patience: Duration) -> Result<BTreeMap<
 }
 
 fn objects(kernel: &Kernel, counted: &Counted) -> Result<RetireCheck, Error> {
-    if counted.living == 0 {
+    if counted.living.count == 0 {
         return Ok(RetireCheck::done("objects", "no object lives here"));
     }
     let moves = kernel.moves()?;
@@ -286,14 +312,25 @@ fn objects(kernel: &Kernel, counted: &Counted) -> Result<RetireCheck, Error> {
         });
         format!("{}{}", key_text(key), to.unwrap_or_default())
     };
-    let named: Vec<_> = counted.named.iter().map(said).collect();
-    let more = if counted.living > named.len() as u64 { ", …" } else { "" };
-    let message = format!("{} at home here: {}{more}", objects_of(counted.living), named.join(", "));
+    let living = &counted.living;
+    let message = format!("{} at home here: {}", objects_of(living.count), living.list(said));
     Ok(RetireCheck::missing(
         "objects",
         message,
         "`once drain --to PEER` moves them, and says which cannot go and why",
     ))
+}
+
+/// What this kernel was home of when the backup was made: nothing moves it away, and nothing removes it.
+fn read_only(counted: &Counted) -> Option<RetireCheck> {
+    let all = &counted.read_only;
+    let message = format!(
+        "{} only read here since the backup was put back, neither moved nor removed: {}",
+        objects_of(all.count),
+        all.list(key_text)
+    );
+    let hint = "`once export DIR --all` writes out what is here; who follows one may have more of it, and imported under another UUID it is a new object";
+    (all.count > 0).then(|| RetireCheck::missing("read-only", message, hint))
 }
 
 /// `1 object`, `2 objects`.

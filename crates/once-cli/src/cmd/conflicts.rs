@@ -90,6 +90,10 @@ async fn show(context: &Context, all: bool) -> Done {
                 && let Some(version) = conflict.objects.first()
             {
                 ui::print(&format!("  {}", ui::key(&version.object.key)))?;
+                if conflict.reason == ConflictReason::Forked && !can_keep(conflict) {
+                    let state = conflict.objects.last().map_or("", |newest| newest.object.state.says());
+                    ui::print(&format!("    {state}"))?;
+                }
             }
             for object in &conflict.objects {
                 match conflict.reason {
@@ -119,12 +123,21 @@ async fn show(context: &Context, all: bool) -> Done {
                 A file that was edited from an object of another kernel does not change that one: its home does, by an action"
             ));
         }
-        if conflicts.iter().any(|conflict| conflict.reason == ConflictReason::Forked) {
+        let forked = || conflicts.iter().filter(|conflict| conflict.reason == ConflictReason::Forked);
+        if forked().any(|conflict| can_keep(conflict)) {
             ui::say(&format!("{hint} `once conflicts keep OBJECT REVISION` or `once conflicts drop OBJECT REVISION` decides about one"));
+        }
+        if forked().any(|conflict| !can_keep(conflict)) {
+            ui::say(&format!("{hint} what is kept beside an object that is not changed here can only be dropped: `once conflicts drop OBJECT REVISION`"));
         }
         Ok(())
     })?;
     Ok(Exit::DONE)
+}
+
+/// Whether something that is kept beside an object can become its next revision here.
+fn can_keep(conflict: &ConflictInfo) -> bool {
+    conflict.objects.iter().filter_map(|version| version.beside.as_ref()).any(|beside| beside.can_keep)
 }
 
 /// One of several objects that share a UUID, and how it is taken away.
@@ -148,16 +161,19 @@ const LINE_CHARS: usize = 80;
 fn version(VersionInfo { object, beside }: &VersionInfo) -> Done<()> {
     let revision: String = object.revision_id.chars().take(12).collect();
     let revision = ui::shown(&revision);
-    let Some(BesideInfo { from_name, difference, .. }) = beside else {
+    let Some(BesideInfo { from_name, difference, is_file, .. }) = beside else {
         return ui::print(&format!("    {revision}  newest, revision {}", object.revision));
     };
     let from = match (from_name.as_deref(), object.from.as_deref()) {
         (Some(name), _) if !name.is_empty() => ui::shown(name),
         (_, Some(id)) => ui::short(id),
-        _ => "a file that was imported here".to_owned(),
+        _ if *is_file => "a file that was imported here".to_owned(),
+        _ => "what was done at its home".to_owned(),
     };
     ui::print(&format!("    {revision}  kept, {}, from {from}", ui::utc(object.stored_ms)))?;
-    let Some(difference) = difference else { return Ok(()) };
+    let Some(difference) = difference else {
+        return if object.tombstone { ui::print("      the object is removed by it") } else { Ok(()) };
+    };
     for place in &difference.places {
         let path = match place.path.as_str() {
             "" => "(all of it)".to_owned(),

@@ -10,7 +10,7 @@ use once_model::ids::{Hash, ObjectKey};
 
 use super::contract::{
     self, BesideInfo, ChangeInfo, ConflictInfo, ConflictReason, ConflictsDrop, ConflictsKeep,
-    ConflictsResult, VersionInfo,
+    ConflictsResult, ObjectState, VersionInfo,
 };
 use super::difference::difference;
 use super::{methods, names, shapes};
@@ -78,12 +78,18 @@ fn fork(
             .map(|body| String::from_utf8_lossy(&body).into_owned()))
     };
     let newest = head.as_ref().map(text).transpose()?.flatten();
+    let newest_state = match &head {
+        Some(head) => Some(here.state(&head.header.key(), head.home).or_error()?),
+        None => None,
+    };
     let mut kept = Vec::new();
     for row in versions {
         let texts = newest.as_deref().zip(text(row)?);
         let beside = BesideInfo {
             kept: true,
             from_name: row.from.map(|from| names::name_of(kernel, &from)),
+            is_file: row.from.is_none() && row.header.entry.is_none(),
+            can_keep: newest_state == Some(ObjectState::Home) && !row.header.tombstone,
             difference: texts.map(|(newest, kept)| difference(newest, &kept)),
         };
         kept.push(VersionInfo { beside: Some(beside), ..version(kernel, here, row)? });
@@ -124,7 +130,15 @@ fn decided(kernel: &Kernel, object: &str, revision: &str) -> Result<(ObjectKey, 
 /// Makes what is kept beside an object its next revision.
 pub(super) async fn keep(kernel: &Kernel, params: ConflictsKeep) -> Result<ChangeInfo, Error> {
     let (key, revision) = decided(kernel, &params.object, &params.revision)?;
-    Ok(methods::changed(kernel, kernel.keep_conflict(key, revision).await?, None))
+    let kept = kernel.keep_conflict(key, revision).await.map_err(|error| match error.kind() {
+        ErrorKind::Quarantined | ErrorKind::NotHome | ErrorKind::Removed => {
+            let hint =
+                format!("here it can only be dropped: `once conflicts drop {key} {}`", revision.short());
+            error.with_hint(hint)
+        }
+        _ => error,
+    })?;
+    Ok(methods::changed(kernel, kept, None))
 }
 
 /// Drops what is kept beside an object.

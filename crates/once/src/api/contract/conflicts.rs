@@ -70,8 +70,14 @@ pub struct VersionInfo {
 pub struct BesideInfo {
     /// Always `true`: it tells a kept revision from the newest one.
     pub kept: bool,
-    /// What the kernel is called that sent it; `null`: a file that was imported here.
+    /// What the kernel is called that sent it; `null` if none did.
     pub from_name: Option<String>,
+    /// Whether it is a file that was imported here, and no revision of the object's history.
+    #[serde(default)]
+    pub is_file: bool,
+    /// Whether `conflicts.keep` can make it the next revision here; else it can only be dropped.
+    #[serde(default)]
+    pub can_keep: bool,
     /// Where it differs from the newest revision; `null` for a tombstone.
     pub difference: Option<DifferenceInfo>,
 }
