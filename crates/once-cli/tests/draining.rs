@@ -56,6 +56,10 @@ fn everything_goes_but_what_may_not_and_that_is_named() {
         let theirs = theirs["object"]["key"].as_str().unwrap().to_owned();
         alice.call("follow", json!({ "object": ior })).await.unwrap();
 
+        let (code, text) = place.once("alice", &["drain", "--to", "bob", "--dry-run"]);
+        let why = "does not let this kernel move objects there";
+        assert!(code == 3 && text.matches(why).count() == 1, "{code} {text}");
+        assert!(text.contains("and 5 more, for the same reason"), "{text}");
         let (code, text) = place.once("bob", &["grant", "alice", "host", "--component", "Counter"]);
         assert_eq!(code, 0, "{text}");
         let (code, text) = place.once("alice", &["drain", "--to", "bob", "--dry-run"]);
@@ -152,6 +156,7 @@ fn a_drain_to_a_kernel_that_is_away_stops_waiting_and_can_be_cancelled() {
         let (alice, bob) = place.pair().await;
         bob.call("grant", json!({ "peer": "alice", "right": "host" })).await.unwrap();
         let objects = counters(&alice, 1..4).await;
+        alice.import(&scenario(9)).await.unwrap();
         bob.kill();
         let (code, text) = place.once("alice", &["drain", "--to", "bob", "--timeout", "1s"]);
         assert!(code == 4 && text.contains("not there yet: 3 objects"), "{code} {text}");
@@ -163,6 +168,10 @@ fn a_drain_to_a_kernel_that_is_away_stops_waiting_and_can_be_cancelled() {
         };
         let (drained, (code, text)) = tokio::join!(waits, cancel);
         assert!(code == 0 && text.contains("cancelled: 3 objects"), "{code} {text}");
+        assert!(
+            text.contains("1 scenario shared with bob") && text.contains("once outbox drop --peer"),
+            "{text}"
+        );
         assert_eq!(drained.unwrap()["cancelled"], true);
         assert!(all_at(&alice, &objects).await);
         assert_eq!(alice.call("moves", json!({})).await.unwrap()["moves"], json!([]));

@@ -93,7 +93,14 @@ async fn cancel(context: &Context, to: Option<String>) -> Done {
                 ui::shown(&sealed.to)
             ))?;
         }
-        Ok(())
+        answer.owed.iter().try_for_each(|owed| {
+            ui::print(&format!(
+                "{} shared with {}, which has not answered yet: they are still sent (`once outbox drop --peer {}` gives them up)",
+                ui::count(owed.scenarios, "scenario"),
+                ui::shown(&owed.peer),
+                ui::word(&owed.kernel)
+            ))
+        })
     })?;
     Ok(Exit::DONE)
 }
@@ -163,14 +170,7 @@ fn stuck(what: &str, stuck: &[RefusedInfo], count: usize) -> Done<()> {
         return Ok(());
     }
     ui::print(&format!("{} {what}", ui::count(count as u64, "object")))?;
-    for (at, one) in stuck.iter().enumerate() {
-        ui::print(&format!("  {}", ui::capped(&one.message, 400)))?;
-        // What helps several in a row is said once, behind the last of them.
-        let is_last = stuck.get(at + 1).is_none_or(|next| next.hint != one.hint);
-        if let Some(hint) = one.hint.as_ref().filter(|_| is_last) {
-            ui::print(&format!("    {}", ui::pasted(&ui::capped(hint, 400))))?;
-        }
-    }
+    move_to::refused(stuck)?;
     match count.saturating_sub(stuck.len()) {
         0 => Ok(()),
         more => ui::print(&format!("  and {} more", ui::number(more as u64))),

@@ -1,7 +1,7 @@
 //! `once move`
 
 use clap::Args;
-use once::api::contract::{self, GrantInfo, MoveDone, MoveResult};
+use once::api::contract::{self, GrantInfo, MoveDone, MoveResult, RefusedInfo};
 
 use super::grants;
 use crate::context::{Context, ended, not_running};
@@ -92,6 +92,36 @@ pub(super) fn unasked(why: Option<&str>, to: &str) -> Done<()> {
     })
 }
 
+/// Objects that do not move, and why: each reason is said once, of the first of them.
+pub(super) fn refused(all: &[RefusedInfo]) -> Done<()> {
+    let mut reasons: Vec<(&RefusedInfo, u64)> = Vec::new();
+    for one in all {
+        match reasons.iter_mut().find(|(first, _)| reason(first) == reason(one)) {
+            Some((_, count)) => *count += 1,
+            None => reasons.push((one, 1)),
+        }
+    }
+    for (at, (one, count)) in reasons.iter().enumerate() {
+        ui::print(&format!("  {}", ui::capped(&one.message, 400)))?;
+        if *count > 1 {
+            ui::print(&format!("    and {} more, for the same reason", ui::number(count - 1)))?;
+        }
+        // What helps several in a row is said once, behind the last of them.
+        let is_last = reasons.get(at + 1).is_none_or(|(next, _)| next.hint != one.hint);
+        if let Some(hint) = one.hint.as_ref().filter(|_| is_last) {
+            ui::print(&format!("    {}", ui::pasted(&ui::capped(hint, 400))))?;
+        }
+    }
+    Ok(())
+}
+
+/// Why an object does not move, without its name.
+fn reason(one: &RefusedInfo) -> String {
+    let uuid = one.key.split(['#', '@']).next().unwrap_or_default();
+    let words = one.message.split(' ').filter(|word| uuid.is_empty() || !word.starts_with(uuid));
+    words.collect::<Vec<_>>().join(" ")
+}
+
 /// What was given up: calls that nobody waited for.
 pub(super) fn left(calls: usize) -> Done<()> {
     match calls {
@@ -146,11 +176,7 @@ fn print(answer: &MoveResult, to: &str, wait: bool) -> Done<()> {
             unasked(plan.unasked.as_deref(), to)?;
             if !plan.refused.is_empty() {
                 ui::print(&format!("{} would not:", ui::count(plan.refused.len() as u64, "object")))?;
-                plan.refused.iter().try_for_each(|one| {
-                    ui::print(&format!("  {}", ui::capped(&one.message, 400)))?;
-                    let hint = one.hint.as_deref().map(|hint| ui::pasted(&ui::capped(hint, 400)));
-                    hint.map_or(Ok(()), |hint| ui::print(&format!("    {hint}")))
-                })?;
+                refused(&plan.refused)?;
             }
             loses(&plan.loses, "them", true)
         }
@@ -169,9 +195,7 @@ fn print_done(done: &MoveDone, to: &str, wait: bool) -> Done<()> {
     }
     if !done.refused.is_empty() {
         ui::print(&format!("{} did not move", objects(done.refused.len())))?;
-        for one in &done.refused {
-            ui::print(&format!("  {}", ui::shown(&one.message)))?;
-        }
+        refused(&done.refused)?;
     }
     left(done.left)?;
     carried(done.carried)?;

@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use once_core::access::{Listed, Scope};
-use once_core::object;
+use once_core::{object, peers, share};
 use once_model::ids::{KernelId, ObjectKey};
 
 use super::contract::{
-    self, DrainCancelResult, DrainDone, DrainFollowInfo, DrainPeerInfo, DrainPlanInfo, DrainResult,
-    GrantInfo, PeerInfo, PeerStatus, Progress, SealedInfo,
+    self, DrainCancelResult, DrainDone, DrainFollowInfo, DrainOwedInfo, DrainPeerInfo, DrainPlanInfo,
+    DrainResult, GrantInfo, PeerInfo, PeerStatus, Progress, SealedInfo,
 };
 use super::tell::Tell;
 use super::{moving, names};
@@ -63,7 +63,7 @@ pub(super) async fn drain(
     };
     let done = drain.watched(&progress).await?;
     let mut shape = shape(kernel, &to, &done)?;
-    (shape.peers, shape.rights) = (peers(kernel, &to)?, rights(kernel, &to)?);
+    (shape.peers, shape.rights) = (other_peers(kernel, &to)?, rights(kernel, &to)?);
     match params.carry_rights {
         true => shape.carried = reaching.len(),
         false => shape.loses = loses,
@@ -100,7 +100,7 @@ fn shape(kernel: &Kernel, to: &KernelId, done: &DrainReport) -> Result<DrainDone
 }
 
 /// The other peers of this kernel: what moves away does not take them along.
-fn peers(kernel: &Kernel, to: &KernelId) -> Result<Vec<DrainPeerInfo>, Error> {
+fn other_peers(kernel: &Kernel, to: &KernelId) -> Result<Vec<DrainPeerInfo>, Error> {
     let receiver = to.to_string();
     let is_left = |peer: &PeerInfo| peer.status == PeerStatus::Active && peer.kernel != receiver;
     let one = |peer: PeerInfo| {
@@ -157,5 +157,22 @@ pub(super) async fn cancel(
     Ok(DrainCancelResult {
         stays: done.stays.iter().map(names::key_text).collect(),
         sealed: done.sealed.iter().map(sealed).collect(),
+        owed: owed(kernel, to)?,
     })
+}
+
+/// What waits to be shared with a peer, or with each of them.
+fn owed(kernel: &Kernel, to: Option<KernelId>) -> Result<Vec<DrainOwedInfo>, Error> {
+    let (snapshot, mut owed) = (kernel.shared().snapshot(), Vec::new());
+    for (peer, _) in peers::all(&snapshot).or_error()? {
+        let scenarios = share::usage(&snapshot, &peer).or_error()?.owed_rows;
+        if scenarios > 0 && to.is_none_or(|to| to == peer) {
+            owed.push(DrainOwedInfo {
+                peer: names::name_of(kernel, &peer),
+                kernel: peer.to_string(),
+                scenarios,
+            });
+        }
+    }
+    Ok(owed)
 }

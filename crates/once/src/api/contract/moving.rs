@@ -326,6 +326,20 @@ pub struct DrainCancelResult {
     pub stays: Vec<String>,
     /// What is handed over already.
     pub sealed: Vec<SealedInfo>,
+    /// What waits to be shared with a peer: it is still sent, also what a drain has begun to share (`outbox.drop` gives it up).
+    #[serde(default)]
+    pub owed: Vec<DrainOwedInfo>,
+}
+
+/// What waits to be shared with a peer.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+pub struct DrainOwedInfo {
+    /// What it is called here.
+    pub peer: String,
+    /// Which.
+    pub kernel: String,
+    /// How many scenarios.
+    pub scenarios: u64,
 }
 
 /// An object that is handed over.
