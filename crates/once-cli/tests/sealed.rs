@@ -176,6 +176,12 @@ fn only_dropped(place: &Place, key: &str) {
     let json: serde_json::Value = serde_json::from_str(json.lines().next().unwrap()).unwrap();
     let kept = &json["conflicts"][0]["objects"][0];
     assert_eq!((&kept["is_file"], &kept["can_keep"]), (&json!(true), &json!(false)), "{kept}");
+    let (_, text) = run(&["ls"]);
+    assert!(text.contains("read-only, conflict"), "{text}");
+    let (_, text) = run(&["show", key]);
+    assert!(text.contains("1 revision beside it"), "{text}");
+    let (_, text) = run(&["show", key, "--json"]);
+    assert!(text.contains("\"conflicts\":1"), "{text}");
     let revision = kept["revision_id"].as_str().unwrap();
     let (code, text) = run(&["conflicts", "keep", key, revision]);
     let hint = format!(" conflicts drop {key}").chars().take(60).collect::<String>();

@@ -85,8 +85,14 @@ impl<'a> Standpoint<'a> {
 
     /// An object with its state.
     pub(crate) fn object(&self, row: HeadRow) -> Result<Object, StoreError> {
-        let state = self.state(&row.header.key(), row.home)?;
-        Ok(Object { row, state })
+        let key = row.header.key();
+        let state = self.state(&key, row.home)?;
+        // Nothing is kept beside what nobody has changed.
+        let beside = match state {
+            ObjectState::Unclaimed => 0,
+            _ => once_core::object::count_beside(self.rows, &key)?,
+        };
+        Ok(Object { row, state, beside })
     }
 }
 
@@ -95,6 +101,7 @@ impl<'a> Standpoint<'a> {
 pub struct Object {
     pub(crate) row: HeadRow,
     state: ObjectState,
+    beside: u64,
 }
 
 impl Object {
@@ -185,6 +192,12 @@ impl Object {
     #[must_use]
     pub fn state(&self) -> ObjectState {
         self.state
+    }
+
+    /// How many revisions are kept beside it, for people to decide ([`crate::Kernel::keep_conflict`]).
+    #[must_use]
+    pub fn conflicts(&self) -> u64 {
+        self.beside
     }
 
     /// Its reference. `at` says where the home can be reached, if the caller knows.

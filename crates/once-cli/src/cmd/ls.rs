@@ -158,7 +158,11 @@ fn rows(table: &mut ui::Table, objects: &[ObjectInfo]) {
         let beside = [at.checked_sub(1), Some(at + 1)].into_iter().flatten().filter_map(|at| objects.get(at));
         let shared = beside.into_iter().any(|other| other.uuid == object.uuid);
         let key = if shared { ui::key(&object.key) } else { ui::shown(&object.uuid) };
-        let state = if object.tombstone { "removed" } else { object.state.name() };
+        let state = match object.state.name() {
+            _ if object.tombstone => "removed".to_owned(),
+            name if object.conflicts > 0 => format!("{name}, conflict"),
+            name => name.to_owned(),
+        };
         let home = match (object.state.is_at_home(), object.home_name.as_deref(), object.home.as_deref()) {
             (true, ..) => "here".to_owned(),
             (_, Some(name), _) if !name.is_empty() => ui::cell(name, 80),
@@ -173,6 +177,6 @@ fn rows(table: &mut ui::Table, objects: &[ObjectInfo]) {
         let (size, component) = (ui::bytes(object.size), component.trim().to_owned());
         let name = object.name.as_deref().filter(|name| !name.is_empty());
         let name = name.map_or_else(|| "-".to_owned(), |name| ui::cell(name, 400));
-        table.row([key, name, state.to_owned(), revision, size, home, component]);
+        table.row([key, name, state, revision, size, home, component]);
     }
 }

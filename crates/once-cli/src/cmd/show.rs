@@ -77,9 +77,20 @@ pub fn about(object: &ObjectInfo) {
     line("state", state(object));
     line("size", ui::bytes(object.size));
     line("ior", ui::capped(&object.ior, 400));
+    line("conflicts", conflicts(object));
+}
+
+/// What is kept beside an object, and what was dropped.
+fn conflicts(object: &ObjectInfo) -> String {
+    let mut parts = Vec::new();
     if object.conflicts > 0 {
-        line("conflicts", format!("{}: see `once conflicts`", object.conflicts));
+        let kept = ui::count(object.conflicts, "revision");
+        parts.push(ui::pasted(&format!("{kept} beside it, changed apart: `once conflicts`")));
     }
+    if object.conflicts_dropped > 0 {
+        parts.push(format!("{} dropped for want of room", ui::count(object.conflicts_dropped, "revision")));
+    }
+    parts.join("; ")
 }
 
 /// How an object stands here, in a few words and with what goes on from there.

@@ -34,7 +34,7 @@ pub(crate) use changeable::{is_of_earlier_life, may_change};
 pub(crate) use draft::Draft;
 pub(crate) use keep::{charge, has_many_claims, tell_follower};
 pub(crate) use learned::learn_chain;
-pub use query::{body, conflicts, find, heads, heads_after, with_prefix};
+pub use query::{body, conflicts, count_beside, find, heads, heads_after, with_prefix};
 pub(crate) use query::{current_key, readable, try_heads};
 pub use revisions::{RevisionRow, revision, revision_key, revisions};
 pub use rows::{

@@ -9,7 +9,7 @@ use once_model::ids::{Line, Lineage, ObjectKey, Uuid};
 
 use super::HeadRow;
 use super::rows;
-use crate::store::{Read, StoreError, Table, key_behind, prefix_end, try_scan};
+use crate::store::{Read, StoreError, Table, key_behind, prefix_end, scan_prefix, try_scan};
 use crate::txn;
 
 /// Visits every object, in the order of UUIDs.
@@ -52,6 +52,20 @@ pub fn conflicts(
     visit: &mut dyn FnMut(HeadRow) -> ControlFlow<()>,
 ) -> Result<(), StoreError> {
     readable(rows, Table::Conflict, &[], visit)
+}
+
+/// How many revisions are kept beside an object's chain for people to decide. One that cannot be read is passed over.
+///
+/// # Errors
+/// When the store cannot be read.
+pub fn count_beside(rows: &dyn Read, key: &ObjectKey) -> Result<u64, StoreError> {
+    let mut count = 0;
+    scan_prefix(rows, Table::Conflict, &key.to_row(), &mut |_, value| {
+        let row: Option<HeadRow> = txn::decode(Table::Conflict, &value).ok();
+        count += u64::from(row.is_some_and(|row| !row.is_replaced()));
+        ControlFlow::Continue(())
+    })?;
+    Ok(count)
 }
 
 /// Of all objects: one row that is damaged is passed over, so that it costs only its own object. Who wants that object gets

@@ -31,7 +31,8 @@ pub(super) fn object(kernel: &Kernel, object: &Object) -> ObjectInfo {
         home_name: object.home().map(|home| names::name_of(kernel, &home)),
         from: object.from().map(|from| from.to_string()),
         stored_ms: object.row.stored_ms,
-        conflicts: object.row.conflicts_dropped,
+        conflicts: object.conflicts(),
+        conflicts_dropped: object.row.conflicts_dropped,
     }
 }
 

@@ -48,8 +48,11 @@ pub struct ObjectInfo {
     pub from: Option<String>,
     /// When this revision was stored here, in milliseconds since 1970.
     pub stored_ms: u64,
-    /// How many revisions that were kept beside it were dropped for want of room.
+    /// How many revisions are kept beside it, for people to decide (`conflicts`).
     pub conflicts: u64,
+    /// How many that would have been kept beside it were dropped for want of room.
+    #[serde(default)]
+    pub conflicts_dropped: u64,
 }
 
 /// What became of an object.
