@@ -20,6 +20,9 @@ pub struct Doctor {
     confirm_loss: bool,
 }
 
+/// What helps where a kernel cannot be examined.
+const SALVAGE: &str = "stop the kernel and start it again; if that does not help, `once export --salvage DIR` brings out all that can be read";
+
 impl Doctor {
     /// A kernel that cannot even be asked is a finding, too.
     pub async fn run(self, context: &Context) -> Done {
@@ -33,7 +36,11 @@ impl Doctor {
                     check: "kernel".to_owned(),
                     ok: false,
                     message: failure.message,
-                    hint: failure.hint,
+                    // Who asks for this is not told to ask for this.
+                    hint: failure.hint.map(|hint| match hint.contains("once doctor") {
+                        true => SALVAGE.to_owned(),
+                        false => hint,
+                    }),
                 }],
             },
         };

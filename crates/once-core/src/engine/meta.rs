@@ -102,6 +102,19 @@ pub struct Boot {
 /// Boots that are remembered: of older ones only the commit number counts.
 pub(crate) const BOOTS_MAX: u64 = 1000;
 
+/// The number of the last boot that is remembered; 0 if none is.
+///
+/// # Errors
+/// When the store cannot be read.
+pub(crate) fn last_boot(rows: &dyn Read) -> Result<u64, StoreError> {
+    let mut last = 0;
+    rows.scan(Table::Boot, &[], None, &mut |key, _| {
+        last = key.try_into().map_or(last, |key| last.max(u64::from_be_bytes(key)));
+        ControlFlow::Continue(())
+    })?;
+    Ok(last)
+}
+
 /// Writes down that a boot begins, before anything of it is told. Returns its number, which is above `before` and above every
 /// boot that is remembered: places in the event log are in the order of boots, also where a new life begins.
 ///
@@ -113,12 +126,7 @@ pub(crate) fn begin_boot(
     first_commit: u64,
     before: u64,
 ) -> Result<u64, StoreError> {
-    let mut last = before;
-    txn.scan(Table::Boot, &[], None, &mut |key, _| {
-        last = key.try_into().map_or(last, |key| last.max(u64::from_be_bytes(key)));
-        ControlFlow::Continue(())
-    })?;
-    let number = last + 1;
+    let number = before.max(last_boot(txn)?) + 1;
     txn.put(Table::Boot, &number.to_be_bytes(), &Boot { id, first_commit });
     if let Some(old) = number.checked_sub(BOOTS_MAX) {
         txn.delete(Table::Boot, &old.to_be_bytes());

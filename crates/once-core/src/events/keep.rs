@@ -51,18 +51,19 @@ pub(crate) struct Moment {
 }
 
 impl State {
-    /// Finds the end of the log. A newest row that cannot be read leaves its bytes uncounted.
+    /// Finds the end of the log. A newest row that cannot be read leaves its bytes uncounted, and of a log that is damaged nothing
+    /// before this boot is looked at: what cannot be read of it is no reason not to go on.
     ///
     /// # Errors
     /// When the store cannot be read.
     pub fn open(rows: &dyn Read) -> Result<Self, StoreError> {
         let last = newest(rows)?;
-        let value = rows.get(TABLE, &last.to_row())?;
+        let value = as_far_as_read(rows.get(TABLE, &last.to_row()))?.flatten();
         let counted = value.and_then(|value| {
             let row: Bounds = txn::decode(TABLE, &value).ok()?;
             Some(row.before_bytes + cost(value.len()))
         });
-        let oldest = first_from(rows, &[])?.unwrap_or_default();
+        let oldest = as_far_as_read(first_from(rows, &[]))?.map_or(last, Option::unwrap_or_default);
         Ok(Self { newest: last.number, bytes: counted.unwrap_or(0), oldest, look: Look::default() })
     }
 
@@ -107,7 +108,11 @@ impl State {
         if !due || mutant!(KeepOldEvents) {
             return Ok(());
         }
-        self.drop_oldest(txn, limits)
+        if as_far_as_read(self.drop_oldest(txn, limits))?.is_none() {
+            // What cannot be read stays, and is not looked at again.
+            self.oldest = last;
+        }
+        Ok(())
     }
 
     /// Takes the oldest rows away until the log is within its bounds; some of them now, if there are many.
@@ -145,6 +150,14 @@ impl State {
             false => Look::default(),
         };
         Ok(())
+    }
+}
+
+/// `None`: the log is damaged there.
+fn as_far_as_read<T>(read: Result<T, StoreError>) -> Result<Option<T>, StoreError> {
+    match read {
+        Err(StoreError::Damaged { table: TABLE, .. }) => Ok(None),
+        read => read.map(Some),
     }
 }
 

@@ -10,7 +10,7 @@ mod rows;
 mod tests;
 
 pub(crate) use keep::{Moment, State};
-pub use read::{Entry, Logged, Page, newest, newest_since, page};
+pub use read::{Entry, Logged, Page, examine, newest, newest_since, page};
 pub use rows::{EVENT_RESULT_MAX_BYTES, EventsRow, LoggedRow};
 
 /// The place of an event in the log.

@@ -4,6 +4,7 @@ use std::ops::ControlFlow;
 
 use super::Cursor;
 use super::rows::{EventsRow, LoggedRow, TABLE};
+use crate::meta;
 use crate::store::{Read, StoreError};
 use crate::txn;
 use crate::waist::Event;
@@ -107,11 +108,29 @@ impl Page {
     }
 }
 
-/// The place of the newest event; [`Cursor::START`] if nothing has happened yet.
+/// The place of the newest event; [`Cursor::START`] if nothing has happened yet. In a log that is damaged: a place behind all that
+/// has happened, from where it goes on in the boot that begins.
 ///
 /// # Errors
 /// When the store cannot be read.
 pub fn newest(rows: &dyn Read) -> Result<Cursor, StoreError> {
+    match found_newest(rows) {
+        Err(StoreError::Damaged { table: TABLE, .. }) => {
+            Ok(Cursor { boot: meta::last_boot(rows)? + 1, number: 0 })
+        }
+        found => found,
+    }
+}
+
+/// Whether the log can be read from its beginning to its end.
+///
+/// # Errors
+/// When it cannot: what is damaged.
+pub fn examine(rows: &dyn Read) -> Result<(), StoreError> {
+    rows.scan(TABLE, &[], None, &mut |_, _| ControlFlow::Continue(()))
+}
+
+fn found_newest(rows: &dyn Read) -> Result<Cursor, StoreError> {
     let at = |place: u128| first_from(rows, &place.to_be_bytes());
     let place = |cursor: Cursor| u128::from_be_bytes(cursor.to_row());
     let Some(mut last) = at(0)? else { return Ok(Cursor::START) };

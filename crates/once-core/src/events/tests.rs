@@ -5,7 +5,7 @@ use once_model::ids::{Line, Lineage, ObjectKey, Uuid};
 
 use super::*;
 use crate::engine::{Engine, Limits};
-use crate::store::{Batch, Durability, Read, Store, Table};
+use crate::store::{Batch, Durability, Read, Store, StoreError, Table, Visit};
 use crate::testing::Alone;
 use crate::waist::{Event, Input};
 
@@ -223,4 +223,46 @@ fn a_nearly_full_disk_is_not_written_for_the_log_alone() {
     kernel.input(Input::Disk { free_bytes: u64::MAX });
     kernel.act(key, 1);
     assert_eq!(read(&after(&kernel, begin, 10)).1, 1);
+}
+
+/// A store whose log is damaged before a place.
+struct Worn<'a>(&'a dyn Read, Cursor);
+
+impl Worn<'_> {
+    fn look(&self, table: Table, key: &[u8]) -> Result<(), StoreError> {
+        let is_damaged = table == Table::Event && key < &self.1.to_row()[..];
+        if is_damaged { Err(StoreError::damaged(table, key, "a test")) } else { Ok(()) }
+    }
+}
+
+impl Read for Worn<'_> {
+    fn get(&self, table: Table, key: &[u8]) -> Result<Option<bytes::Bytes>, StoreError> {
+        self.look(table, key)?;
+        self.0.get(table, key)
+    }
+
+    fn scan(&self, table: Table, from: &[u8], to: Option<&[u8]>, visit: Visit<'_>) -> Result<(), StoreError> {
+        self.look(table, from)?;
+        self.0.scan(table, from, to, visit)
+    }
+}
+
+#[test]
+fn a_log_that_is_damaged_goes_on_behind_all_that_has_happened() {
+    let (mut kernel, key) = kernel_with(1000, 1 << 20);
+    kernel.act(key, 1);
+    let before = newest(&kernel.store).unwrap();
+    let anew = Cursor { boot: before.boot + 1, number: 0 };
+    {
+        let worn = Worn(&kernel.store, anew);
+        assert_eq!(newest(&worn).unwrap(), anew);
+        assert_eq!(State::open(&worn).unwrap().newest(), 0);
+        assert!(matches!(examine(&worn), Err(StoreError::Damaged { table: Table::Event, .. })));
+    }
+    examine(&kernel.store).unwrap();
+    // Who looks on from there sees what the next boot writes.
+    kernel.restart();
+    kernel.act(key, 2);
+    let seen = page(&Worn(&kernel.store, anew), anew, 100).unwrap();
+    assert!(seen.is_last && !seen.entries.is_empty());
 }

@@ -121,8 +121,21 @@ pub(super) async fn files(kernel: &Kernel, all: bool) -> Result<Vec<CheckInfo>, 
     Ok(shown.collect())
 }
 
-const HINT: &str = "this disk lost or changed something: check it; `once export --salvage DIR` brings out all that can \
+pub(super) const HINT: &str = "this disk lost or changed something: check it; `once export --salvage DIR` brings out all that can \
     be read, and a peer that has a copy, or a backup, has the rest; all other objects go on";
+
+/// Whether the event log can be read. Nothing but who looks back needs that.
+pub(super) fn events(kernel: &Kernel) -> Result<Vec<CheckInfo>, Error> {
+    match once_core::events::examine(&kernel.shared().snapshot()) {
+        Err(StoreError::Damaged { reason, .. }) => {
+            let message = format!(
+                "what happened before cannot be read any more: {reason}; from here on it is written down again"
+            );
+            Ok(vec![check("event log", false, &message, Some(HINT))])
+        }
+        looked => looked.map(|()| Vec::new()).or_error(),
+    }
+}
 
 /// What the journal lost, until a person has confirmed it.
 pub(super) fn losses(kernel: &Kernel) -> Vec<CheckInfo> {

@@ -56,6 +56,7 @@ pub(crate) async fn examine(kernel: &Kernel, params: contract::Doctor) -> Result
     checks.extend(damage::losses(kernel));
     checks.extend(as_far_as_read(damage::files(kernel, params.all).await)?);
     checks.extend(as_far_as_read(damage::objects(kernel, params.all).await)?);
+    checks.extend(damage::events(kernel)?);
     checks.extend(as_far_as_read(all_peers(kernel).await)?);
     let snapshot = kernel.shared().snapshot();
     checks.extend(as_far_as_read(lanes::examine(kernel, &snapshot))?);
@@ -167,7 +168,8 @@ fn in_doubt(kernel: &Kernel) -> Result<Vec<CheckInfo>, Error> {
 fn as_far_as_read(checks: Result<Vec<CheckInfo>, Error>) -> Result<Vec<CheckInfo>, Error> {
     match checks {
         Err(error) if error.kind() == ErrorKind::Damaged => {
-            Ok(vec![check("store", false, error.message(), error.hint())])
+            // What the error itself says to do is to ask for this.
+            Ok(vec![check("store", false, error.message(), Some(damage::HINT))])
         }
         checks => checks,
     }
