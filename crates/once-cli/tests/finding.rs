@@ -115,6 +115,9 @@ fn objects_are_found_at_three_kernels_of_which_one_is_away() {
     // A replica is one row for people, and an object of each kernel that has it for programs.
     let key = home.once("bob", &["find", "--name", "pump of bob", "-q"]).exits(0).out;
     home.once("alice", &["request", key.trim().split('#').next().unwrap(), "--from", "bob"]).exits(0);
+    // This kernel is no peer that could permit it more.
+    let nothing = everywhere(&["--name", "nobody's"]).exits(0).says("may find fits at: bob");
+    assert!(!nothing.err.contains("alice"), "{}", nothing.err);
     let shown = everywhere(&["--name", "pump of bob"]).exits(0).says("1 object");
     assert_eq!(shown.out.matches("pump of bob").count(), 1, "{}", shown.out);
     assert_eq!(names(&everywhere(&["--name", "pump of bob", "--json"]).exits(0)).len(), 2);

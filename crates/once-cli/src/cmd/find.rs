@@ -177,6 +177,9 @@ struct Told {
     name: String,
     complete: bool,
     error: Option<Value>,
+    /// It is the kernel that asks: it permits itself everything.
+    #[serde(skip)]
+    is_own: bool,
 }
 
 /// A found object, as `--json` prints it.
@@ -274,20 +277,24 @@ impl Shown {
     }
 
     fn looked_through(&mut self, place: Place) {
-        self.kernels.push(Told { kernel: Some(place.kernel), name: place.name, complete: true, error: None });
+        let (kernel, is_own) = (Some(place.kernel), place.at.is_none());
+        self.kernels.push(Told { kernel, name: place.name, complete: true, error: None, is_own });
     }
 
     fn missing(&mut self, place: Place, error: Failure) {
         let kernel = Some(place.kernel.clone()).filter(|kernel| !kernel.is_empty());
         let said = serde_json::to_value(error.json()).ok().map(|mut said| said["error"].take());
-        self.kernels.push(Told { kernel, name: place.name.clone(), complete: false, error: said });
+        let (name, is_own) = (place.name.clone(), place.at.is_none());
+        self.kernels.push(Told { kernel, name, complete: false, error: said, is_own });
         self.missing.push((place, error));
     }
 
     /// A peer tells only what this kernel may find there: that it told of nothing does not mean that it has nothing.
     fn who_had_nothing(&self) -> Option<String> {
         let is_silent = |told: &&Told| {
-            told.complete && told.kernel.as_ref().is_some_and(|kernel| !self.found_at.contains(kernel))
+            told.complete
+                && !told.is_own
+                && told.kernel.as_ref().is_some_and(|kernel| !self.found_at.contains(kernel))
         };
         let silent: Vec<_> =
             self.kernels.iter().filter(is_silent).map(|told| ui::shown(&told.name)).collect();
