@@ -22,7 +22,7 @@ pub struct Grant {
     #[command(flatten)]
     pub(super) right: Right,
     /// For how long, like 12h or 7d (default: until revoked)
-    #[arg(long, value_name = "TIME", value_parser = ui::parse_ms)]
+    #[arg(long, value_name = "TIME", value_parser = ui::parse_validity_ms)]
     expires: Option<u64>,
 }
 

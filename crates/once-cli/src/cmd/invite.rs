@@ -16,7 +16,7 @@ pub struct Invite {
     #[arg(long, value_name = "PETNAME")]
     name: Option<String>,
     /// How long the ticket is valid, like 30m, 12h, 7d
-    #[arg(long, value_name = "TIME", default_value = "1d", value_parser = ui::parse_ms)]
+    #[arg(long, value_name = "TIME", default_value = "1d", value_parser = ui::parse_validity_ms)]
     expires: u64,
 }
 

@@ -21,7 +21,8 @@ pub use progress::Bar;
 pub use table::Table;
 pub use text::{capped, cell, document, key, shown, shown_path};
 pub use units::{
-    bytes, count, duration_us, kernel, number, parse_bytes, parse_ms, parse_since, short, since, utc,
+    bytes, count, duration_us, kernel, number, parse_bytes, parse_ms, parse_since, parse_validity_ms, short,
+    since, utc,
 };
 
 use crate::failure::{Done, Failure};

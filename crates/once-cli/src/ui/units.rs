@@ -114,6 +114,14 @@ pub fn parse_ms(text: &str) -> Result<u64, String> {
         .ok_or_else(|| "expected a time like 90s, 30m, 12h or 7d".into())
 }
 
+/// How long something is valid: at least a second, so that somebody can use it.
+pub fn parse_validity_ms(text: &str) -> Result<u64, String> {
+    match parse_ms(text)? {
+        ..1_000 => Err("expected at least one second, like 30m, 12h or 7d".into()),
+        ms => Ok(ms),
+    }
+}
+
 /// A point in time, in milliseconds since 1970: so long ago, like `2h`; or a date like `2026-02-03` or `2026-02-03T04:05:06`
 /// (UTC, as [`utc`] prints it).
 pub fn parse_since(text: &str) -> Result<u64, String> {
@@ -219,6 +227,10 @@ mod tests {
         assert_eq!(parse_ms("90"), Ok(90_000));
         assert_eq!(parse_ms("7d"), Ok(604_800_000));
         assert!(parse_ms("soon").is_err());
+        assert_eq!(
+            ["1s", "0s", "999ms", "x"].map(|text| parse_validity_ms(text).ok()),
+            [Some(1000), None, None, None]
+        );
         assert!(parse_ms("99999999999999999d").is_err());
         assert_eq!(parse_bytes("256MiB").ok(), Some(268_435_456));
         assert_eq!(parse_bytes("10 kB").ok(), Some(10_000));
