@@ -201,6 +201,7 @@ fn a_data_directory_that_was_put_back_does_nothing_and_says_so() {
     // Through a restart, and at once.
     home.once("alice", &["stop"]).exits(0);
     alice.ended();
+    home.once("alice", &["doctor"]).exits(1).prints("- peer bob").prints("not examined");
     home.once("alice", &act).exits(3).says("in quarantine");
     let _alice = home.up("alice");
     assert!(home.log("alice").contains("IN QUARANTINE"), "{}", home.log("alice"));

@@ -35,6 +35,7 @@ impl Doctor {
                 checks: vec![CheckInfo {
                     check: "kernel".to_owned(),
                     ok: false,
+                    unexamined: false,
                     message: failure.message,
                     // Who asks for this is not told to ask for this.
                     hint: failure.hint.map(|hint| match hint.contains("once doctor") {
@@ -69,7 +70,11 @@ async fn confirm(context: &Context) -> Done {
 
 pub(super) fn print(check: &CheckInfo) -> Done<()> {
     let paint = ui::Paint::stdout();
-    let mark = if check.ok { paint.green("✓") } else { paint.red("✗") };
+    let mark = match check.ok {
+        true if check.unexamined => paint.dim("-"),
+        true => paint.green("✓"),
+        false => paint.red("✗"),
+    };
     let (name, message) = (ui::shown(&check.check), ui::capped(&check.message, 400));
     ui::print(&format!("{mark} {name:<12} {message}"))?;
     match &check.hint {

@@ -9,7 +9,7 @@ use once_core::{meta, share};
 use once_model::ids::KernelId;
 use once_model::limits::DISK_RESERVE_BYTES;
 
-use super::check::check;
+use super::check::{check, unexamined};
 use super::contract::{self, CheckInfo, ClockAcceptResult, DoctorResult};
 use super::{damage, lanes, moving, names, standing};
 use crate::component::Slowest;
@@ -241,7 +241,7 @@ fn peer(
 ) -> Result<CheckInfo, Error> {
     let name = format!("peer {}", names::name_of(kernel, id));
     let Some(net) = kernel.net() else {
-        return Ok(check(&name, true, "not examined: this kernel is not running", None));
+        return Ok(unexamined(&name));
     };
     let seen = net.seen(id);
     let owed = share::usage(snapshot, id).or_error()?.owed_rows;
@@ -270,7 +270,10 @@ fn peer(
         return Ok(check(&name, true, &message, None));
     }
     let why = seen.last_error.unwrap_or_else(|| "no attempt has ended yet".into());
-    let hint = if why.contains("denied") {
+    let hint = if once_core::quarantine(snapshot).or_error()?.is_some() {
+        // Whatever else stands against it comes from that.
+        "`once quarantine` says what ends it: until then this kernel talks to no peer".to_owned()
+    } else if why.contains("denied") {
         let asked = "it has removed this kernel, or never added it: ask its owner for a new invite";
         match owed {
             0 => asked.to_owned(),

@@ -198,6 +198,9 @@ pub struct CheckInfo {
     pub check: String,
     /// Whether it is fine.
     pub ok: bool,
+    /// Whether nobody looked, because the kernel does not run: then `ok` says nothing.
+    #[serde(default)]
+    pub unexamined: bool,
     /// What was found.
     pub message: String,
     /// If it is not fine: what to do next.
