@@ -136,8 +136,8 @@ impl World {
             | ("{peer}" | "{to}", "outbox")
             | ("{peer}", "quarantine") => other.into(),
             ("{uuid}", "show") => NOTE.into(),
-            ("OBJECT", "conflicts") => self.conflict().into(),
-            ("REVISION", "conflicts") => self.kept()?,
+            ("OBJECT" | "{key}", "conflicts") => self.conflict().into(),
+            ("REVISION" | "{revision}", "conflicts") => self.kept()?,
             ("OBJECT", "show" | "actions") if at == "bob" => AT_BOB.into(),
             ("OBJECT" | "NAME" | "{}" | "{0}", "show") | ("OBJECT", _) => NOTE.into(),
             ("FILE" | "{}", "verify-receipt") => "receipt.json".into(),

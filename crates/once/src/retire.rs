@@ -77,9 +77,8 @@ impl Named {
 
     /// Each of the first as it is said, and whether there are more.
     fn list(&self, said: impl Fn(&ObjectKey) -> String) -> String {
-        let named: Vec<_> = self.first.iter().map(said).collect();
-        let more = if self.count > named.len() as u64 { ", …" } else { "" };
-        format!("{}{more}", named.join(", "))
+        let more = (self.count > self.first.len() as u64).then(|| "…".to_owned());
+        self.first.iter().map(said).chain(more).collect::<Vec<_>>().join(", ")
     }
 }
 
@@ -312,8 +311,7 @@ fn objects(kernel: &Kernel, counted: &Counted) -> Result<RetireCheck, Error> {
         });
         format!("{}{}", key_text(key), to.unwrap_or_default())
     };
-    let living = &counted.living;
-    let message = format!("{} at home here: {}", objects_of(living.count), living.list(said));
+    let message = format!("{} at home here: {}", objects_of(counted.living.count), counted.living.list(said));
     Ok(RetireCheck::missing(
         "objects",
         message,

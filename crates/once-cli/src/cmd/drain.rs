@@ -94,12 +94,11 @@ async fn cancel(context: &Context, to: Option<String>) -> Done {
             ))?;
         }
         answer.owed.iter().try_for_each(|owed| {
-            ui::print(&format!(
-                "{} shared with {}, which has not answered yet: they are still sent (`once outbox drop --peer {}` gives them up)",
-                ui::count(owed.scenarios, "scenario"),
-                ui::shown(&owed.peer),
-                ui::word(&owed.kernel)
-            ))
+            let (scenarios, name) = (ui::count(owed.scenarios, "scenario"), ui::shown(&owed.peer));
+            let peer = ui::word(&owed.kernel);
+            ui::print(&ui::pasted(&format!(
+                "{scenarios} shared with {name}, which has not answered yet: still sent (`once outbox drop --peer {peer}` gives that up)"
+            )))
         })
     })?;
     Ok(Exit::DONE)

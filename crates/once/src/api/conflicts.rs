@@ -132,9 +132,8 @@ pub(super) async fn keep(kernel: &Kernel, params: ConflictsKeep) -> Result<Chang
     let (key, revision) = decided(kernel, &params.object, &params.revision)?;
     let kept = kernel.keep_conflict(key, revision).await.map_err(|error| match error.kind() {
         ErrorKind::Quarantined | ErrorKind::NotHome | ErrorKind::Removed => {
-            let hint =
-                format!("here it can only be dropped: `once conflicts drop {key} {}`", revision.short());
-            error.with_hint(hint)
+            let revision = revision.short();
+            error.with_hint(format!("here it can only be dropped: `once conflicts drop {key} {revision}`"))
         }
         _ => error,
     })?;
