@@ -110,6 +110,26 @@ pub(crate) fn give_up(s: &mut Step<'_, '_>, peer: KernelId, key: ObjectKey) -> R
     Ok(Answer::Done)
 }
 
+/// A peer follows an object no longer: what it was owed for that reason alone, it is owed no more.
+pub(crate) fn followed_no_more(
+    s: &mut Step<'_, '_>,
+    peer: &KernelId,
+    key: &ObjectKey,
+) -> Result<(), StoreError> {
+    let Some(row) = owed::debt(s.txn, peer, key)?.filter(|row| row.debt.is_followed()) else { return Ok(()) };
+    if mutant!(UnfollowedServed) {
+        return Ok(());
+    }
+    match row.debt.without_following() {
+        Some(debt) => {
+            let row = OutboxRow::Object(DebtRow { debt, ..row });
+            s.txn.put_lazily(Table::Outbox, &Owed::Object(*key).key(peer), &row);
+            Ok(())
+        }
+        None => settle(s, peer, key),
+    }
+}
+
 /// Removes a debt.
 pub(crate) fn settle(s: &mut Step<'_, '_>, peer: &KernelId, key: &ObjectKey) -> Result<(), StoreError> {
     let place = Owed::Object(*key).key(peer);
