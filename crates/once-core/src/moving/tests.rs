@@ -452,6 +452,15 @@ fn an_object_whose_copy_is_another_object_there_is_refused() {
         pair.settle();
         assert!(matches!(pair.side(side).outcome(token), Some(Outcome::Done(_))));
     }
+    // Who names the copy there means theirs: who refuses an object never was its home.
+    let (a, b) = (pair.a.id(), pair.b.id());
+    pair.b.grant(a, Right::Act, Scope::Object(theirs));
+    let revision = |kernel: &Alone, key| object::head(&kernel.store, key).unwrap().unwrap().header.revision;
+    let before = (revision(&pair.a, &mine), revision(&pair.b, &theirs));
+    let token = pair.a.act_at(b, copy, 3);
+    pair.settle();
+    assert!(matches!(pair.a.outcome(token), Some(Outcome::Done(_))));
+    assert_eq!((revision(&pair.a, &mine), revision(&pair.b, &theirs)), (before.0, before.1 + 1));
 }
 
 /// Anybody can say that his object is called so. Only a chain shows that one kernel and another were homes of one object.
