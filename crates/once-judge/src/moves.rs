@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use once_model::action::BUILT_IN_FROM;
 use once_model::certificate::{Answer, Certificate, CertificateKind, Chain};
 use once_model::ids::{Hash, KernelId, ObjectKey, Uuid};
-use once_model::limits::LUGGAGE_MAX_BYTES;
+use once_model::limits::{INLINE_MAX_BYTES, LUGGAGE_MAX_BYTES};
 use once_model::moving::{Ahead, Handed, Handoff, Luggage, Moved, Welcome};
 
 use crate::check::{Check, How};
@@ -25,6 +25,13 @@ pub(crate) struct Sealed {
     owed: Vec<(Uuid, Owed)>,
 }
 
+impl Sealed {
+    /// What it waits for of this id.
+    pub(crate) fn owed_mut(&mut self, id: &Uuid) -> Option<&mut Owed> {
+        self.owed.iter_mut().find(|(of, _)| of == id).map(|(_, owed)| owed)
+    }
+}
+
 /// What one kernel knows of moves.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Moves {
@@ -37,6 +44,8 @@ pub(crate) struct Moves {
     /// Receivers that would take an object under a certificate of its home.
     welcome: BTreeSet<(ObjectKey, Hash, KernelId)>,
     pub(crate) sealed: BTreeMap<ObjectKey, Sealed>,
+    /// In which group a chain of an object was learnt last: what was made before it in that group says the one before.
+    learnt: BTreeMap<ObjectKey, u64>,
     /// Who is told where an object is that was here.
     pub(crate) acquainted: BTreeSet<(ObjectKey, KernelId)>,
     /// Chains that were told of objects that are not here.
@@ -55,6 +64,8 @@ pub(crate) struct Moves {
     pub(crate) yes: BTreeSet<(ObjectKey, Hash, KernelId)>,
     /// Handoffs that came, by their certificate, and from whom.
     pub(crate) handoffs: BTreeMap<Hash, (KernelId, Handoff)>,
+    /// Handoffs that their sender wants back.
+    pub(crate) withdrawn: BTreeMap<Hash, Certificate>,
 }
 
 impl Moves {
@@ -337,6 +348,11 @@ impl Kernel {
         // A home says it, too, and a former one.
         let mine = moved.chain.home() == self.me || was_home(&moved.chain, self.me);
         let away = chain == Some(&moved.chain) && mine;
+        // Whether the chain of what was removed is kept, the page leaves free.
+        let gone = head.is_none() && self.objects.gone.contains(&key) && mine;
+        let lately = self.moves.learnt.get(&key).is_some_and(|group| group + 1 >= self.group);
+        let before = lately && chain.is_some_and(|chain| goes_on(chain, &moved.chain));
+        let away = away || gone || before;
         eyes.exact(Check::MovedTrue, valid && away, || {
             format!("{key} is said to have moved, and that is not what is known here")
         });
@@ -352,6 +368,11 @@ impl Kernel {
         });
         self.home.copies_told(peer, |name| *name == key || *name == began_as(&moved.chain));
         self.follows.question_told(conn, &key, &began_as(&moved.chain));
+        if moved.chain.home() != self.me {
+            // Who asked to follow it is told where that is to be asked, and does not follow it here.
+            self.follows.is_elsewhere(&key, &peer);
+            self.shares.follows_no_more(peer, key, self.group);
+        }
     }
 
     /// A chain came, with whatever: a longer one says where the object is now.
@@ -368,30 +389,40 @@ impl Kernel {
         self.moves.perhaps.insert((*key, chain.home()));
     }
 
-    /// A former home says where an object is: believed if this kernel asks there, and the chain goes on.
+    /// A home or former home says where an object is: believed if this kernel knows a chain of it that this one continues, or
+    /// asks or follows it at one of its homes.
     pub(crate) fn moved_came(&mut self, peer: KernelId, moved: &Moved) {
         let Some(lineage) = moved.key.lineage() else { return };
         if moved.chain.verify(lineage).is_err() {
             return;
         }
         self.chain_came(&moved.key, &moved.chain);
-        let began = began_as(&moved.chain);
+        let homes: BTreeSet<KernelId> = holders(&moved.chain).collect();
+        let names = [moved.key, began_as(&moved.chain)];
         let mut lanes = self.origin.lanes.keys();
-        let asks = lanes.any(|(home, name)| *home == peer && (name.key == moved.key || name.key == began));
-        let follows = self.follows.follows(peer, &moved.key) || self.follows.follows(peer, &began);
-        if !asks && !follows {
+        let asks = lanes.any(|(home, name)| homes.contains(home) && names.contains(&name.key));
+        let follows = homes.iter().any(|home| names.iter().any(|name| self.follows.follows(*home, name)));
+        let known = self.chain_of(&moved.key);
+        let longer = known.is_none_or(|known| goes_on(&moved.chain, known));
+        let is_home = self.objects.heads.get(&moved.key).is_some_and(|head| head.home() == Some(self.me));
+        if !homes.contains(&peer) || !asks && !follows && known.is_none() || !longer || is_home {
             return;
         }
-        let known = self.chain_of(&moved.key).map_or(0, |chain| chain.links.len());
-        if moved.chain.links.len() > known || self.chain_of(&moved.key).is_none() {
-            if let Some(head) = self.objects.heads.get_mut(&moved.key) {
-                head.chain = Some(moved.chain.clone());
-            } else {
-                self.moves.chains.insert(moved.key, moved.chain.clone());
-            }
+        if let Some(head) = self.objects.heads.get_mut(&moved.key) {
+            head.chain = Some(moved.chain.clone());
+        } else {
+            self.moves.chains.insert(moved.key, moved.chain.clone());
         }
         self.learn(&moved.key, &moved.chain, true);
         self.goes_there(moved.chain.home());
+    }
+
+    /// Whether the bytes of an object that is about to leave go ahead to the kernel that has said yes to it.
+    pub(crate) fn goes_ahead(&self, peer: KernelId, head: &Head) -> bool {
+        let key = head.header.key();
+        let leaves = self.moves.leaving.get(&key).is_some_and(|to| to.contains(&peer));
+        let welcome = head.header.certificate.is_some_and(|it| self.moves.welcome.contains(&(key, it, peer)));
+        leaves && welcome && head.header.size > INLINE_MAX_BYTES as u64
     }
 
     /// Whether an object is sealed for a kernel.
@@ -405,10 +436,16 @@ impl Kernel {
         head.or_else(|| self.moves.chains.get(key))
     }
 
+    /// Whether this kernel is a former home of an object.
+    pub(crate) fn has_moved_on(&self, key: &ObjectKey) -> bool {
+        self.chain_of(key).is_some_and(|chain| chain.home() != self.me && was_home(chain, self.me))
+    }
+
     /// Lanes and subscriptions that led to a home before lead to the home of this chain.
     pub(crate) fn learn(&mut self, key: &ObjectKey, chain: &Chain, told: bool) {
         let (new, began) = (chain.home(), began_as(chain));
         let (me, group) = (self.me, self.group);
+        self.moves.learnt.insert(*key, group);
         let olds: BTreeSet<KernelId> = holders(chain).filter(|home| *home != new).collect();
         for old in olds {
             let named = self.origin.names.get(&(old, began)).copied();
@@ -466,6 +503,12 @@ impl Kernel {
 /// Every kernel that was the home of an object, or was to be.
 pub(crate) fn holders(chain: &Chain) -> impl Iterator<Item = KernelId> + '_ {
     std::iter::once(chain.genesis.home).chain(chain.links.iter().map(|link| link.home))
+}
+
+/// Whether a chain begins with all of another one.
+fn goes_on(chain: &Chain, known: &Chain) -> bool {
+    let ids = |chain: &Chain| chain.links.iter().map(Certificate::id).collect::<Vec<_>>();
+    chain.genesis == known.genesis && ids(chain).starts_with(&ids(known))
 }
 
 /// Whether luggage leaves as it was sealed: inside, or how many bytes it has.
