@@ -459,7 +459,7 @@ impl Kernel {
     /// Whether the kernel that says so is, or was, the home of an action's object.
     fn may_be_home(&self, home: &KernelId, item: &Item) -> bool {
         let chain = self.chain_of(&self.objects.name(&item.object));
-        *home == item.home || chain.is_some_and(|chain| crate::moves::holders(chain).any(|of| of == *home))
+        *home == item.home || chain.is_some_and(|chain| crate::leads::holders(chain).any(|of| of == *home))
     }
 
     fn told_receipt(&self, id: Uuid, receipt: &once_model::receipt::Receipt, eyes: &mut Eyes<'_>) {

@@ -138,6 +138,7 @@ mod healed;
 mod home;
 mod hosting;
 mod kernel;
+mod leads;
 mod life;
 mod limits;
 mod moves;

@@ -9,8 +9,8 @@ use once_model::ids::{Hash, KernelId, Line, ObjectKey, Uuid};
 use crate::ask::{Ask, AskAct, Grant, Grantee, Refusal, Scope};
 use crate::clients::asked_action;
 use crate::kernel::Kernel;
+use crate::leads::holders;
 use crate::limits::Limits;
-use crate::moves::holders;
 use crate::objects::{Head, began_as};
 use crate::origin::Item;
 use crate::peers::Conn;
@@ -90,6 +90,16 @@ impl Kernel {
         }
     }
 
+    fn expect_unfollow(&self, key: &ObjectKey, from: &KernelId) -> Expect {
+        let names = self.names_of(key);
+        let perhaps = names.iter().any(|key| self.follows.perhaps.contains(&(*from, *key)));
+        match (names.iter().any(|key| self.follows.follows(*from, key)), perhaps) {
+            (true, _) => Expect::done(),
+            (false, true) => Expect::open(&[R::NotFound]),
+            (false, false) => Expect::refused(&[R::NotFound]),
+        }
+    }
+
     /// The same on a disk with room.
     fn with_room(&self, ask: &Ask, limits: &Limits) -> Expect {
         match ask {
@@ -103,16 +113,7 @@ impl Kernel {
             Ask::Share { key, to } => self.with_peer(to, self.expect_share(key, to, limits), limits),
             Ask::GiveUp { key, to } => self.expect_give_up(key, to),
             Ask::Follow { from, .. } => self.with_peer(from, Expect::done(), limits),
-            Ask::Unfollow { key, from } => {
-                let names = self.names_of(key);
-                let perhaps = names.iter().any(|key| self.follows.perhaps.contains(&(*from, *key)));
-                let follows = names.iter().any(|key| self.follows.follows(*from, key));
-                match (follows, perhaps) {
-                    (true, _) => Expect::done(),
-                    (false, true) => Expect::open(&[R::NotFound]),
-                    (false, false) => Expect::refused(&[R::NotFound]),
-                }
-            }
+            Ask::Unfollow { key, from } => self.expect_unfollow(key, from),
             // It is said when nothing of it is left: until then also to who asks again.
             Ask::PeerRemove(peer) if self.peers.removing.contains(peer) => Expect::open(&[R::NotFound]),
             // To whom an object is sealed must answer.

@@ -6,7 +6,7 @@ use once_model::ids::{KernelId, ObjectKey};
 use crate::check::{Check, How};
 use crate::eyes::Eyes;
 use crate::kernel::Kernel;
-use crate::moves::holders;
+use crate::leads::holders;
 use crate::origin::Item;
 
 impl Kernel {
