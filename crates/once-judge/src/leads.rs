@@ -75,6 +75,12 @@ impl Kernel {
         let names = [moved.key, began_as(&moved.chain)];
         let mut lanes = self.origin.lanes.keys();
         let asks = lanes.any(|(home, name)| homes.contains(home) && names.contains(&name.key));
+        // What waits for its turn has no lane yet that was seen.
+        let waits =
+            self.origin.items.values().any(|item| {
+                item.settled.is_none() && homes.contains(&item.home) && names.contains(&item.object)
+            });
+        let asks = asks || waits;
         let follows = homes.iter().any(|home| names.iter().any(|name| self.follows.follows(*home, name)));
         let known = self.chain_of(&moved.key);
         let longer = known.is_none_or(|known| goes_on(&moved.chain, known));
@@ -107,6 +113,10 @@ impl Kernel {
         let (new, began) = (chain.home(), began_as(chain));
         let (me, group) = (self.me, self.group);
         self.moves.learnt.insert(*key, group);
+        // What was shown of a guest before says no more where it is.
+        if self.guests.get(key).is_some_and(|at| *at != new) {
+            self.guests.remove(key);
+        }
         let olds: BTreeSet<KernelId> = holders(chain).filter(|home| *home != new).collect();
         for old in olds {
             let named = self.origin.names.get(&(old, began)).copied();

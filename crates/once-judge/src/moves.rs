@@ -262,6 +262,10 @@ impl Kernel {
     /// A handoff leaves: the one that is sealed, to its receiver.
     pub(crate) fn handoff_left(&mut self, peer: KernelId, handoff: &Handoff, eyes: &mut Eyes<'_>) {
         let key = handoff.header.key();
+        if self.moves.learnt.get(&key).is_some_and(|group| group + 1 >= self.group) {
+            // It was made before that it has moved was heard of in the same group.
+            return eyes.not_made(Check::HandoffSame);
+        }
         let on_disk = eyes.disk.is_some_and(|disk| disk.is_sealed_as(&key, peer, handoff));
         let small = handoff.header.size <= eyes.limits.inline_bytes;
         let body = match &handoff.body {

@@ -14,7 +14,7 @@ use crate::object;
 use crate::refusal::{Refusal, Unmoved};
 use crate::store::Table;
 use crate::testing::{Alone, Pair, Side, asked, done};
-use crate::waist::{Answer, Call, Command, Consequence, Input, RunResult, Then};
+use crate::waist::{Answer, Call, Command, Consequence, Input, RunResult, Then, Timer};
 
 /// Two peers, an object of the first, and the right to move it to the second.
 pub(super) fn pair(component: &str) -> (Pair, ObjectKey) {
@@ -249,6 +249,22 @@ fn an_object_that_never_comes_to_rest_stays() {
     let after = pair.a.act(key, 8);
     pair.a.answer(done());
     assert!(pair.a.outcome(after).is_some());
+}
+
+/// Nobody knows how long it has waited by then.
+#[test]
+fn an_object_that_was_to_leave_stays_when_the_clock_is_set_back() {
+    let (mut pair, key) = pair("Served");
+    pair.a.desk.room.store(10, std::sync::atomic::Ordering::Relaxed);
+    pair.a.act(key, 7);
+    let token = go(&mut pair, Side::A, key);
+    pair.settle();
+    assert!(departures(&pair.a.store).unwrap().iter().any(|leaving| leaving.key == key));
+    pair.a.ctx.now_ms -= 2 * LEAVING_MAX_MS;
+    pair.a.timers.retain(|(_, timer)| *timer != Timer::Leaving);
+    pair.a.input(Input::Timer(Timer::Leaving));
+    assert_eq!(refused(&pair.a, token), Some(Unmoved::Run));
+    assert_eq!(departures(&pair.a.store).unwrap(), []);
 }
 
 #[test]
