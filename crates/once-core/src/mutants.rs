@@ -188,6 +188,14 @@ mod switch {
         WorkOfNobody breaks 3,
         /// What is to begin anew when it is through ends.
         ForgetAgain breaks 10,
+        /// What comes back before the answer to its handoff is sealed where it lives.
+        ComesBackSealed breaks 2,
+        /// Who has asked a kernel for something that is removed then waits for ever.
+        AsksOutliveTheLink breaks 4,
+        /// A visitor whose right is on a copy that was claimed since has no reason to come any more.
+        VisitByOldName breaks 7,
+        /// What a peer was owed because it followed is sent to it when it follows no longer.
+        UnfollowedServed breaks 7,
         /// Who unfollows an object by the name of its copy goes on following it.
         UnfollowByName breaks 7,
         /// A claim puts the grants on the copy in the place of those on the object.

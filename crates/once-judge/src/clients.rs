@@ -23,6 +23,8 @@ struct Open {
     first: bool,
     /// What it waits for has ended since: given up, dropped, removed.
     ended: bool,
+    /// It is about a kernel that people had removed.
+    was_removed: bool,
 }
 
 /// Who waits for an answer of this kernel.
@@ -117,6 +119,8 @@ impl Kernel {
         };
         // A right that may or may not be changed is changed when the client is told so.
         let sure = expect.may.is_empty();
+        let was_removed =
+            matches!(ask, Ask::PeerAdd(peer) | Ask::Join(peer) if self.peers.visits.was_removed(peer));
         let going = matches!(ask, Ask::PeerAdd(peer) | Ask::Join(peer) if self.peers.removing.contains(peer));
         if !expect.fails() && (sure || !is_about_grants(ask)) {
             self.obey(ask, sure);
@@ -124,7 +128,7 @@ impl Kernel {
         if let (true, Ask::PeerAdd(peer) | Ask::Join(peer)) = (going, ask) {
             self.peers.unsure.insert(*peer);
         }
-        self.clients.open.insert(token, Open { ask: ask.clone(), expect, first, ended: false });
+        self.clients.open.insert(token, Open { ask: ask.clone(), expect, first, ended: false, was_removed });
     }
 
     /// Does what a command asks for, if nothing forbids it.
@@ -236,6 +240,7 @@ impl Kernel {
             sure,
             deadline: act.deadline_ms.map(|ms| self.clock.now().saturating_add(ms)),
             slack_ms: 0,
+            guest: false,
             was_over: false,
             cancelled: None,
             void_sent: None,
@@ -327,7 +332,12 @@ impl Kernel {
                     self.origin.forget(&act.id);
                 }
             }
-            Ask::PeerAdd(peer) | Ask::Join(peer) => self.peers.remove(peer, self.group),
+            Ask::PeerAdd(peer) | Ask::Join(peer) => {
+                self.peers.remove(peer, self.group);
+                if open.was_removed {
+                    self.peers.visits.remove(peer);
+                }
+            }
             Ask::Invite { hash, .. } => self.peers.uninvite(hash),
             Ask::Move { key, to, .. } => self.does_not_leave(&self.objects.name(key), to),
             Ask::Follow { key, from } => self.follows.unfollow(*from, key),
@@ -449,7 +459,7 @@ impl Kernel {
     /// Whether the kernel that says so is, or was, the home of an action's object.
     fn may_be_home(&self, home: &KernelId, item: &Item) -> bool {
         let chain = self.chain_of(&self.objects.name(&item.object));
-        *home == item.home || chain.is_some_and(|chain| crate::moves::holders(chain).any(|of| of == *home))
+        *home == item.home || chain.is_some_and(|chain| crate::leads::holders(chain).any(|of| of == *home))
     }
 
     fn told_receipt(&self, id: Uuid, receipt: &once_model::receipt::Receipt, eyes: &mut Eyes<'_>) {

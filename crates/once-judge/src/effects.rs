@@ -277,6 +277,7 @@ impl Kernel {
             sure: true,
             deadline: deadline_ms.map(|ms| self.clock.now().saturating_add(ms)),
             slack_ms,
+            guest: self.is_guest(&acting),
             was_over: false,
             cancelled: None,
             void_sent: None,
@@ -353,7 +354,9 @@ impl Kernel {
             *of == id && *group + 1 >= self.group && owed.came.is_none()
         };
         let lately = self.effects.lately.iter_mut().find(fits).map(|(.., owed)| owed);
-        let right = match self.effects.owed.get_mut(&id).or(lately) {
+        // It was asked for before the object was sealed in the same group.
+        let sealed = self.moves.sealed.get_mut(object).and_then(|sealed| sealed.owed_mut(&id));
+        let right = match self.effects.owed.get_mut(&id).or(lately).or(sealed) {
             Some(Owed {
                 object: of,
                 kind: Kind::Activity { name: n, arguments: a, asked },

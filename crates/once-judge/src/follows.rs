@@ -108,7 +108,11 @@ impl Follows {
         is_it: impl Fn(&ObjectKey) -> bool,
     ) {
         let moved: Vec<_> = self.following.extract_if(.., |(from, key)| *from == old && is_it(key)).collect();
-        self.following.extend(moved.into_iter().filter(|_| new != me).map(|(_, key)| (new, key)));
+        match new == me {
+            // It rests as long as the object lives here.
+            true => self.perhaps.extend(moved),
+            false => self.following.extend(moved.into_iter().map(|(_, key)| (new, key))),
+        }
     }
 
     /// The same, where it is not said that a chain alone is enough.
@@ -120,8 +124,17 @@ impl Follows {
 
     /// A question about following is answered: the object is elsewhere.
     pub(crate) fn question_told(&mut self, conn: u64, key: &ObjectKey, began: &ObjectKey) {
-        self.questions.remove(&(conn, *key));
-        self.questions.remove(&(conn, *began));
+        for name in [key, began] {
+            // An end is answered all the same.
+            if let Some(open) = self.questions.get_mut(&(conn, *name)) {
+                open.retain(|question| question.may.is_none());
+            }
+        }
+    }
+
+    /// An object lives elsewhere, and a peer is told so: it does not follow it here.
+    pub(crate) fn is_elsewhere(&mut self, key: &ObjectKey, peer: &KernelId) {
+        self.followers.remove(&(*key, *peer));
     }
 
     /// Whether a peer follows an object here.
@@ -180,9 +193,7 @@ impl Kernel {
     pub(crate) fn unfollow_came(&mut self, conn: u64, peer: KernelId, key: &ObjectKey) {
         let name = self.objects.name(key);
         self.follows.followers.remove(&(name, peer));
-        if let Some(debt) = self.shares.debts.get_mut(&(peer, name)) {
-            debt.followed = false;
-        }
+        self.shares.follows_no_more(peer, name, self.group);
         self.follows.questions.entry((conn, *key)).or_default().push(Question { may: None });
     }
 
@@ -222,6 +233,7 @@ impl Kernel {
         }
         if !following.on && following.code.is_some() {
             self.follows.followers.remove(&(name, peer));
+            self.shares.follows_no_more(peer, name, self.group);
         }
     }
 

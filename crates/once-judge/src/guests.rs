@@ -1,12 +1,11 @@
 //! Who may act (5.5 Rights), and guests: whose chains were shown, and what they may do.
 
-use once_model::action::{Act, Action};
+use once_model::action::Action;
+use once_model::certificate::Chain;
 use once_model::ids::{KernelId, ObjectKey};
 use once_model::moving::Guest;
 
 use crate::ask::{Grantee, Right};
-use crate::check::Check;
-use crate::eyes::Eyes;
 use crate::kernel::Kernel;
 use crate::objects::Head;
 use crate::rights::Tri;
@@ -17,22 +16,24 @@ impl Kernel {
         let is_of = said.chain.genesis.uuid == said.key.uuid && said.chain.home() == peer;
         if is_of && said.key.lineage().is_some_and(|lineage| said.chain.verify(lineage).is_ok()) {
             self.guests.insert(said.key, peer);
+            self.moves.perhaps.insert((said.key, peer));
         }
     }
 
     /// Where an object is that acts, as far as is known.
     pub(crate) fn home_of_acting(&self, acting: &ObjectKey, guest: bool) -> Option<KernelId> {
         let shown = self.guests.get(acting).copied().filter(|_| guest);
-        shown.or_else(|| self.objects.find(acting).and_then(Head::home))
+        let chained = || self.chain_of(acting).map(Chain::home);
+        shown.or_else(chained).or_else(|| self.objects.find(acting).and_then(Head::home))
     }
 
     fn has_chain(&self, acting: &ObjectKey) -> bool {
-        self.guests.contains_key(acting) || self.objects.find(acting).is_some_and(|head| head.chain.is_some())
+        self.guests.contains_key(acting) || self.chain_of(acting).is_some()
     }
 
     /// Whether a peer may have this done (5.5 Rights).
     pub(crate) fn may_act(&self, origin: KernelId, head: &Head, action: &Action, guest: bool) -> Tri {
-        if !self.peers.is(&origin) && !self.visit(&origin).can() {
+        if !self.peers.is(&origin) && !self.has_to_do_with_objects(&origin) {
             return Tri::No;
         }
         let thing = head.thing();
@@ -68,16 +69,5 @@ impl Kernel {
         }
         let granted = self.rights.of_object(acting, &head.thing(), &action.name, &self.clock);
         granted.into_iter().fold(Tri::No, |best, (_, holds)| best.or(holds))
-    }
-
-    /// What moved in has none of its host's rights, and says so.
-    pub(crate) fn guest_said(&self, act: &Act, eyes: &mut Eyes<'_>) {
-        let guest = act.action.acting.is_some_and(|acting| self.is_guest(&acting));
-        eyes.exact(Check::GuestSaid, (act.guest == Some(true)) == guest, || {
-            format!(
-                "{} says {:?} of its acting object; that it is a guest is {guest}",
-                act.action.name, act.guest
-            )
-        });
     }
 }

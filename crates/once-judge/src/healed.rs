@@ -65,7 +65,12 @@ pub(crate) fn subscription_due(follower: &Kernel, source: &Kernel, world: &Healt
         }
         let key = source.objects.name(key);
         let Some(head) = source.objects.heads.get(&key) else { continue };
-        if !world.reach(&follower.me, &source.me) || source.may_read(follower.me, head) != Tri::Yes {
+        // Who asks at a former home is told where the object lives: that is another source.
+        let elsewhere = source.has_moved_on(&key);
+        if elsewhere
+            || !world.reach(&follower.me, &source.me)
+            || source.may_read(follower.me, head) != Tri::Yes
+        {
             eyes.not_made(Check::FollowDue);
             continue;
         }

@@ -2,7 +2,7 @@
 
 use once_model::action::{After, BUILT_IN_FROM};
 use once_model::certificate::{Certificate, CertificateKind, Chain};
-use once_model::ids::{Hash, KernelId, ObjectKey};
+use once_model::ids::{Hash, KernelId, Line, ObjectKey};
 use once_model::moving::{Ahead, Handed, Handoff, Luggage, LuggageGrant, Welcome};
 use once_model::wire::Code;
 
@@ -81,8 +81,28 @@ impl Kernel {
     pub(crate) fn handoff_came(&mut self, peer: KernelId, handoff: &Handoff) {
         let Some((certificate, before)) = handoff.split() else { return };
         let named = (certificate.home, certificate.incarnation) == (self.me, self.incarnation);
+        // What this kernel has sealed has moved, if it comes on from there.
+        if named {
+            self.chain_came(&handoff.header.key(), &before);
+        }
         if named && before.home() == peer {
             self.moves.handoffs.entry(certificate.id()).or_insert_with(|| (peer, handoff.clone()));
+        }
+    }
+
+    /// A home wants back what it hands over: it is answered as if the handoff had come, if there was a yes to it.
+    pub(crate) fn withdraw_came(&mut self, peer: KernelId, chain: &Chain) {
+        let Some(last) = chain.links.last().filter(|last| last.kind == CertificateKind::Handoff) else {
+            return;
+        };
+        let key = ObjectKey { uuid: chain.genesis.uuid, line: Line::Claimed(last.lineage) };
+        let named = (last.home, last.incarnation, last.signer) == (self.me, self.incarnation, peer);
+        if named && let [before @ .., _] = chain.links.as_slice() {
+            let before = Chain { links: before.to_vec(), ..chain.clone() };
+            self.chain_came(&key, &before);
+        }
+        if named && self.moves.yes.contains(&(key, last.base, peer)) {
+            self.moves.withdrawn.insert(last.id(), last.clone());
         }
     }
 
@@ -97,9 +117,10 @@ impl Kernel {
     pub(crate) fn handed_left(&mut self, peer: KernelId, handed: &Handed, eyes: &mut Eyes<'_>) {
         let id = handed.answer.certificate;
         let key = handed.key;
-        let came = self.moves.handoffs.get(&id);
-        let link = came.and_then(|(_, handoff)| handoff.chain.links.last());
-        let to = link.is_some_and(|link| is_answer(&handed.answer, link));
+        let came = self.moves.handoffs.get(&id).and_then(|(_, handoff)| handoff.chain.links.last());
+        let withdrawn = self.moves.withdrawn.get(&id).filter(|_| !handed.answer.accepted);
+        let to = came.or(withdrawn).is_some_and(|link| is_answer(&handed.answer, link));
+        let to = to && (handed.code != Some(Code::Withdrawn) || withdrawn.is_some());
         let said = handed.answer.accepted != handed.code.is_some();
         eyes.exact(Check::HandedOnce, to && said, || {
             format!("{} is told an answer to a handoff of {key} that it never made", peer.short())

@@ -220,10 +220,10 @@ impl Kernel {
             return self.greeted(conn, frame);
         }
         // Before it is admitted nothing else has an effect, but a request waits (5.1); nor in quarantine.
-        let admitted = self.conns.get(&conn).is_some_and(|conn| conn.admitted);
+        // Who certainly prevails is admitted with its hello, and told so at the end of the group.
+        let admitted = self.conns.get(&conn).is_some_and(|conn| conn.admitted || conn.called == Some(true));
         let group = self.group;
-        if let Some(link) = self.conns.get_mut(&conn).filter(|link| link.greeted && !link.admitted) {
-            // It is admitted with its hello, and told so at the end of the group.
+        if let Some(link) = self.conns.get_mut(&conn).filter(|link| link.greeted && !admitted) {
             link.early.push((group, frame.clone()));
         }
         // What comes on a connection that another one has taken the place of is dropped; what the store alone answers may be
@@ -237,7 +237,7 @@ impl Kernel {
             Frame::Outcome(outcome) => self.outcome_came(conn, peer, outcome, eyes),
             Frame::Need(need) => self.need_came(peer, need),
             Frame::Missing(missing) => {
-                let times = (eyes.at, eyes.limits.resend_ms);
+                let times = (self.clock.now(), eyes.limits.resend_ms);
                 self.origin.missing_came((conn, peer), missing, self.group, times);
             }
             Frame::Guest(said) => self.guest_came(peer, said),
@@ -285,6 +285,7 @@ impl Kernel {
             Frame::Ahead(ahead) => self.ahead_came(conn, peer, ahead),
             Frame::Welcome(welcome) => self.welcome_came(peer, welcome),
             Frame::Handoff(handoff) => self.handoff_came(peer, handoff),
+            Frame::Withdraw(withdraw) => self.withdraw_came(peer, &withdraw.chain),
             Frame::Handed(handed) => self.handed_came(handed),
             Frame::Moved(moved) => self.moved_came(peer, moved),
             Frame::FollowedInstead(said) if said.code.is_none() => {

@@ -115,8 +115,6 @@
 //!
 //! Contradictions:
 //!
-//! - 5.6, luggage: an outcome goes along with "its certificate"; the CDDL has none (here: any is right of what came along).
-//!
 //! - 55 and 67 give the control stream frames 0 to 12 and 33 to 36; 810 and 811 put 40 and 41 on it. (`Frame::decode` of
 //!   `once-model` does not count 40 and 41 as known: if malformed, they are skipped, and 67 says `102`.)
 //! - 299-300, "sends nothing else", against 865: `quarantined` in `Shared` and `Absent`.
@@ -140,6 +138,7 @@ mod healed;
 mod home;
 mod hosting;
 mod kernel;
+mod leads;
 mod life;
 mod limits;
 mod moves;

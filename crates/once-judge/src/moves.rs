@@ -5,14 +5,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use once_model::action::BUILT_IN_FROM;
 use once_model::certificate::{Answer, Certificate, CertificateKind, Chain};
 use once_model::ids::{Hash, KernelId, ObjectKey, Uuid};
-use once_model::limits::LUGGAGE_MAX_BYTES;
-use once_model::moving::{Ahead, Handed, Handoff, Luggage, Moved, Welcome};
+use once_model::limits::{INLINE_MAX_BYTES, LUGGAGE_MAX_BYTES};
+use once_model::moving::{Ahead, Handed, Handoff, Luggage, Welcome};
 
 use crate::check::{Check, How};
 use crate::effects::{Kind, Owed};
 use crate::eyes::{Continues, Eyes};
 use crate::kernel::Kernel;
-use crate::objects::{Head, began_as};
+use crate::objects::Head;
 use crate::rights::Tri;
 use crate::told::Told;
 
@@ -23,6 +23,13 @@ pub(crate) struct Sealed {
     pub(crate) certificate: Certificate,
     /// What it waits for, and gets back if it is refused.
     owed: Vec<(Uuid, Owed)>,
+}
+
+impl Sealed {
+    /// What it waits for of this id.
+    pub(crate) fn owed_mut(&mut self, id: &Uuid) -> Option<&mut Owed> {
+        self.owed.iter_mut().find(|(of, _)| of == id).map(|(_, owed)| owed)
+    }
 }
 
 /// What one kernel knows of moves.
@@ -37,6 +44,8 @@ pub(crate) struct Moves {
     /// Receivers that would take an object under a certificate of its home.
     welcome: BTreeSet<(ObjectKey, Hash, KernelId)>,
     pub(crate) sealed: BTreeMap<ObjectKey, Sealed>,
+    /// In which group a chain of an object was learnt last: what was made before it in that group says the one before.
+    pub(crate) learnt: BTreeMap<ObjectKey, u64>,
     /// Who is told where an object is that was here.
     pub(crate) acquainted: BTreeSet<(ObjectKey, KernelId)>,
     /// Chains that were told of objects that are not here.
@@ -55,6 +64,8 @@ pub(crate) struct Moves {
     pub(crate) yes: BTreeSet<(ObjectKey, Hash, KernelId)>,
     /// Handoffs that came, by their certificate, and from whom.
     pub(crate) handoffs: BTreeMap<Hash, (KernelId, Handoff)>,
+    /// Handoffs that their sender wants back.
+    pub(crate) withdrawn: BTreeMap<Hash, Certificate>,
 }
 
 impl Moves {
@@ -251,6 +262,10 @@ impl Kernel {
     /// A handoff leaves: the one that is sealed, to its receiver.
     pub(crate) fn handoff_left(&mut self, peer: KernelId, handoff: &Handoff, eyes: &mut Eyes<'_>) {
         let key = handoff.header.key();
+        if self.moves.learnt.get(&key).is_some_and(|group| group + 1 >= self.group) {
+            // It was made before that it has moved was heard of in the same group.
+            return eyes.not_made(Check::HandoffSame);
+        }
         let on_disk = eyes.disk.is_some_and(|disk| disk.is_sealed_as(&key, peer, handoff));
         let small = handoff.header.size <= eyes.limits.inline_bytes;
         let body = match &handoff.body {
@@ -327,132 +342,17 @@ impl Kernel {
         }
     }
 
-    /// A former home tells where an object is.
-    pub(crate) fn moved_left(&mut self, conn: u64, peer: KernelId, moved: &Moved, eyes: &mut Eyes<'_>) {
-        let key = moved.key;
-        let head = self.objects.heads.get(&key);
-        let chain = head.and_then(|head| head.chain.as_ref()).or(self.moves.chains.get(&key));
-        let lineage = key.lineage();
-        let valid = lineage.is_some_and(|lineage| moved.chain.verify(lineage).is_ok());
-        // A home says it, too, and a former one.
-        let mine = moved.chain.home() == self.me || was_home(&moved.chain, self.me);
-        let away = chain == Some(&moved.chain) && mine;
-        eyes.exact(Check::MovedTrue, valid && away, || {
-            format!("{key} is said to have moved, and that is not what is known here")
-        });
-        let laned = self.home.lanes.keys().any(|lane| {
-            lane.origin == peer && (lane.name.key == key || lane.name.key == began_as(&moved.chain))
-        });
-        let known = self.moves.acquainted.contains(&(key, peer)) || laned;
-        // Whoever has a right that would reach it is told, too; what changed within the group may have come before or after.
-        let reaches = head.is_some_and(|head| self.rights.any_reaches(peer, &head.thing()))
-            || self.rights_changed + 1 >= self.group;
-        eyes.check(Check::MovedAllowed, How::exact_if(known), known || reaches, || {
-            format!("{} is told where {key} is, and had nothing to do with it", peer.short())
-        });
-        self.home.copies_told(peer, |name| *name == key || *name == began_as(&moved.chain));
-        self.follows.question_told(conn, &key, &began_as(&moved.chain));
-    }
-
-    /// A chain came, with whatever: a longer one says where the object is now.
-    pub(crate) fn chain_came(&mut self, key: &ObjectKey, chain: &Chain) {
-        let Some(lineage) = key.lineage() else { return };
-        if chain.links.is_empty() || chain.verify(lineage).is_err() {
-            return;
-        }
-        if let Some(sealed) = self.moves.sealed.get(key)
-            && chain.holder(&sealed.certificate.id()).is_some()
-        {
-            return self.moved_out(key, chain);
-        }
-        self.moves.perhaps.insert((*key, chain.home()));
-    }
-
-    /// A former home says where an object is: believed if this kernel asks there, and the chain goes on.
-    pub(crate) fn moved_came(&mut self, peer: KernelId, moved: &Moved) {
-        let Some(lineage) = moved.key.lineage() else { return };
-        if moved.chain.verify(lineage).is_err() {
-            return;
-        }
-        self.chain_came(&moved.key, &moved.chain);
-        let began = began_as(&moved.chain);
-        let mut lanes = self.origin.lanes.keys();
-        let asks = lanes.any(|(home, name)| *home == peer && (name.key == moved.key || name.key == began));
-        let follows = self.follows.follows(peer, &moved.key) || self.follows.follows(peer, &began);
-        if !asks && !follows {
-            return;
-        }
-        let known = self.chain_of(&moved.key).map_or(0, |chain| chain.links.len());
-        if moved.chain.links.len() > known || self.chain_of(&moved.key).is_none() {
-            if let Some(head) = self.objects.heads.get_mut(&moved.key) {
-                head.chain = Some(moved.chain.clone());
-            } else {
-                self.moves.chains.insert(moved.key, moved.chain.clone());
-            }
-        }
-        self.learn(&moved.key, &moved.chain, true);
-        self.goes_there(moved.chain.home());
+    /// Whether the bytes of an object that is about to leave go ahead to the kernel that has said yes to it.
+    pub(crate) fn goes_ahead(&self, peer: KernelId, head: &Head) -> bool {
+        let key = head.header.key();
+        let leaves = self.moves.leaving.get(&key).is_some_and(|to| to.contains(&peer));
+        let welcome = head.header.certificate.is_some_and(|it| self.moves.welcome.contains(&(key, it, peer)));
+        leaves && welcome && head.header.size > INLINE_MAX_BYTES as u64
     }
 
     /// Whether an object is sealed for a kernel.
     pub(crate) fn seals_for(&self, peer: &KernelId) -> bool {
         self.moves.sealed.values().any(|sealed| sealed.certificate.home == *peer)
-    }
-
-    /// The longest chain that is known of an object.
-    pub(crate) fn chain_of(&self, key: &ObjectKey) -> Option<&Chain> {
-        let head = self.objects.heads.get(key).and_then(|head| head.chain.as_ref());
-        head.or_else(|| self.moves.chains.get(key))
-    }
-
-    /// Lanes and subscriptions that led to a home before lead to the home of this chain.
-    pub(crate) fn learn(&mut self, key: &ObjectKey, chain: &Chain, told: bool) {
-        let (new, began) = (chain.home(), began_as(chain));
-        let (me, group) = (self.me, self.group);
-        let olds: BTreeSet<KernelId> = holders(chain).filter(|home| *home != new).collect();
-        for old in olds {
-            let named = self.origin.names.get(&(old, began)).copied();
-            // What an unclaimed copy has become there is not known before an outcome says so.
-            let began_there = named.is_none_or(|named| named == *key);
-            let names = [*key, if began_there { began } else { *key }];
-            if began_there {
-                self.moves.led.insert((began, *key));
-            }
-            self.origin.lead((old, new), me, group, &names);
-            if let Some(named) = named.filter(|named| named == key) {
-                self.origin.names.insert((new, began), named);
-            }
-            let follows = |of: &ObjectKey| of == key || *of == began;
-            match told {
-                true => self.follows.lead((old, new), me, follows),
-                false => self.follows.may_lead((old, new), follows),
-            }
-        }
-    }
-
-    /// A chain that came may have been believed or not: what is sent shows it.
-    pub(crate) fn leads_there(&mut self, id: &Uuid, peer: KernelId) {
-        let Some(item) = self.origin.items.get(id).filter(|item| item.home != peer) else { return };
-        if item.object.lineage().is_none() && item.named == Some(peer) && item.place.is_none() {
-            // Whether an unclaimed copy is asked for where it was named, or where it has moved on to, is not said.
-            if let Some(item) = self.origin.items.get_mut(id) {
-                item.home = peer;
-            }
-            match peer == self.me {
-                true => self.origin.own.insert(*id),
-                false => self.origin.own.remove(id),
-            };
-            return;
-        }
-        let name = self.objects.name(&item.object);
-        let (old, object) = (item.home, item.object);
-        let perhaps = self.moves.perhaps.iter().any(|(key, home)| {
-            *home == peer && (*key == name || object.lineage().is_none() && key.uuid == object.uuid)
-        });
-        if perhaps {
-            let (me, group) = (self.me, self.group);
-            self.origin.lead((old, peer), me, group, &[object, name]);
-        }
     }
 
     /// Whether an object of this kernel moved in, or was made by one that did: then it has none of this kernel's rights.
@@ -463,11 +363,6 @@ impl Kernel {
     }
 }
 
-/// Every kernel that was the home of an object, or was to be.
-pub(crate) fn holders(chain: &Chain) -> impl Iterator<Item = KernelId> + '_ {
-    std::iter::once(chain.genesis.home).chain(chain.links.iter().map(|link| link.home))
-}
-
 /// Whether luggage leaves as it was sealed: inside, or how many bytes it has.
 fn luggage_is(sealed: &Handoff, said: &Handoff) -> bool {
     let size = sealed.luggage.as_ref().map(|luggage| luggage.len() as u64);
@@ -475,10 +370,6 @@ fn luggage_is(sealed: &Handoff, said: &Handoff) -> bool {
         Some(_) => said.luggage == sealed.luggage,
         None => size.is_some() && said.luggage_size == size,
     }
-}
-
-fn was_home(chain: &Chain, kernel: KernelId) -> bool {
-    holders(chain).any(|home| home == kernel)
 }
 
 /// Whether an answer is the one that a certificate's receiver may give.

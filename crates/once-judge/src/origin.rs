@@ -30,6 +30,8 @@ pub(crate) struct Item {
     pub(crate) home: KernelId,
     /// The kernel that was named with it.
     pub(crate) named: Option<KernelId>,
+    /// Its acting object was a guest when it was accepted.
+    pub(crate) guest: bool,
     /// The order of acceptance.
     pub(crate) order: u64,
     /// It is certainly accepted.
@@ -125,10 +127,19 @@ impl Origin {
         names: &[ObjectKey],
     ) {
         let is_it = |key: &ObjectKey| names.contains(key);
+        // What waits there, also because the object was there before, may be sent once more.
+        let there = self.lanes.iter_mut().filter(|((home, name), _)| *home == new && is_it(&name.key));
+        there.for_each(|(_, lane)| lane.missing.push((group, 1)));
+        let under_way = &mut self.under_way;
         let waits = self.items.values_mut().filter(|item| item.settled.is_none() && item.home == old);
         for item in waits.filter(|item| is_it(&item.object)) {
             (item.home, item.was) = (new, Some((old, group)));
             item.codes.clear();
+            // What waits there is sent as on a new connection.
+            (item.sent, item.missing) = (BTreeMap::new(), 0);
+            for set in under_way.values_mut() {
+                set.remove(&item.action.id);
+            }
             if old == me {
                 self.own.remove(&item.action.id);
             }
@@ -141,7 +152,6 @@ impl Origin {
         for ((_, name), lane) in lanes {
             let patchy = lane.patchy || old == me || self.lanes.contains_key(&(new, name));
             let there = self.lanes.entry((new, name)).or_default();
-            // What waits there is sent as on a new connection.
             let places = lane.places.into_iter().chain(std::mem::take(&mut there.places)).collect();
             *there = Sending { places, low: lane.low.max(1), moved: true, patchy, ..Sending::default() };
         }
@@ -177,24 +187,27 @@ impl Origin {
         self.own.remove(id);
     }
 
-    /// `Missing` came: it is heeded once, until an outcome, a new connection or the time of a resend (434-437).
+    /// `Missing` came: it is heeded once, until an outcome, a new connection or, by the kernel's own clock, the time of a resend
+    /// (434-437).
     pub(crate) fn missing_came(
         &mut self,
         (conn, peer): (u64, KernelId),
         missing: &Missing,
         group: u64,
-        (at, resend_ms): (u64, u64),
+        (now, resend_ms): (u64, u64),
     ) {
         let Some(lane) = self.lanes.get_mut(&(peer, missing.lane)) else { return };
-        // Of what was never sent on this connection nothing is missing.
+        // Of what was never sent on this connection nothing is missing; but it may be sent in this very group.
         let mut items = lane.places.values().filter_map(|id| self.items.get(id));
         if !items.any(|item| item.settled.is_none() && item.sent.contains_key(&conn)) {
+            lane.missing.push((group, missing.from));
             return;
         }
         let (on, heeded) = lane.heeded;
-        if lane.missing.is_empty() || lane.moved || on != conn || at >= heeded.saturating_add(resend_ms) {
+        let over = now < heeded || now >= heeded.saturating_add(resend_ms);
+        if lane.missing.is_empty() || lane.moved || on != conn || over {
             lane.missing.push((group, missing.from));
-            (lane.heeded, lane.moved) = ((conn, at), false);
+            (lane.heeded, lane.moved) = ((conn, now), false);
         }
     }
 
@@ -239,7 +252,9 @@ impl Kernel {
             // It was made before this kernel knew that the object is elsewhere.
             return eyes.not_made(Check::ActAccepted);
         }
-        self.guest_said(act, eyes);
+        eyes.exact(Check::GuestSaid, (act.guest == Some(true)) == item.guest, || {
+            format!("{} says {:?}; that a guest asked for it is {}", act.action.name, act.guest, item.guest)
+        });
         self.as_accepted(peer, act, &item, eyes);
         let durable = eyes.disk.is_some_and(|disk| disk.origin.items.contains_key(&id));
         eyes.exact(Check::ActDurable, durable, || {
@@ -373,7 +388,7 @@ impl Kernel {
             (Some(Code::Expired), None) => self.is_over(item),
             (Some(Code::Lacking), None) => item.needs.iter().any(|given| self.lacks(given)),
             // An act of a guest, to who does not know what that is.
-            (Some(Code::Denied), None) => item.action.acting.is_some_and(|acting| self.is_guest(&acting)),
+            (Some(Code::Denied), None) => item.guest,
             (Some(_), None) => false,
         };
         eyes.exact(Check::VoidReason, right, || {

@@ -135,7 +135,10 @@ impl Peers {
     /// A ticket of a kernel is used.
     pub(crate) fn join(&mut self, peer: KernelId) {
         if !self.is(&peer) {
-            self.add(peer);
+            // Should its ticket be worth nothing, a visitor is one as before.
+            self.peers.insert(peer);
+            self.former.remove(&peer);
+            self.visits.is_removed_no_more(&peer);
             self.fresh.insert(peer);
         }
         self.joining.insert(peer);

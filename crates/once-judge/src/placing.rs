@@ -103,8 +103,8 @@ impl Kernel {
             right = right.or(Tri::Open);
         }
         if !self.peers.is(&peer) {
-            // Of what the kernel sends where this one goes, only revisions of what is followed there count.
-            let may = followed && self.peers.visits.goes_to(&peer);
+            // Of what visitors and hosts send only revisions of what is followed there count.
+            let may = followed && self.knows(&peer);
             return (Tri::of(may), may);
         }
         (right.or(Tri::of(followed)), followed)

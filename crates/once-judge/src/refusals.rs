@@ -9,8 +9,8 @@ use once_model::ids::{Hash, KernelId, Line, ObjectKey, Uuid};
 use crate::ask::{Ask, AskAct, Grant, Grantee, Refusal, Scope};
 use crate::clients::asked_action;
 use crate::kernel::Kernel;
+use crate::leads::holders;
 use crate::limits::Limits;
-use crate::moves::holders;
 use crate::objects::{Head, began_as};
 use crate::origin::Item;
 use crate::peers::Conn;
@@ -90,6 +90,16 @@ impl Kernel {
         }
     }
 
+    fn expect_unfollow(&self, key: &ObjectKey, from: &KernelId) -> Expect {
+        let names = self.names_of(key);
+        let perhaps = names.iter().any(|key| self.follows.perhaps.contains(&(*from, *key)));
+        match (names.iter().any(|key| self.follows.follows(*from, key)), perhaps) {
+            (true, _) => Expect::done(),
+            (false, true) => Expect::open(&[R::NotFound]),
+            (false, false) => Expect::refused(&[R::NotFound]),
+        }
+    }
+
     /// The same on a disk with room.
     fn with_room(&self, ask: &Ask, limits: &Limits) -> Expect {
         match ask {
@@ -103,10 +113,7 @@ impl Kernel {
             Ask::Share { key, to } => self.with_peer(to, self.expect_share(key, to, limits), limits),
             Ask::GiveUp { key, to } => self.expect_give_up(key, to),
             Ask::Follow { from, .. } => self.with_peer(from, Expect::done(), limits),
-            Ask::Unfollow { key, from } => {
-                let follows = self.names_of(key).iter().any(|key| self.follows.follows(*from, key));
-                if follows { Expect::done() } else { Expect::refused(&[R::NotFound]) }
-            }
+            Ask::Unfollow { key, from } => self.expect_unfollow(key, from),
             // It is said when nothing of it is left: until then also to who asks again.
             Ask::PeerRemove(peer) if self.peers.removing.contains(peer) => Expect::open(&[R::NotFound]),
             // To whom an object is sealed must answer.
@@ -345,11 +352,13 @@ impl Kernel {
         let stranger =
             home.is_some_and(|home| self.with_peer(&home, Expect::done(), limits).may.contains(&R::NotFound));
         let named = self.home_for(&act.object, act.home);
-        let stranger = stranger || named.is_some_and(|home| self.is_adrift(&act.object, home));
+        let adrift = named.is_some_and(|home| self.is_adrift(&act.object, home));
+        let stranger = stranger || adrift;
         let elsewhere = self.waits_elsewhere(&act.object, home).then_some(R::Ambiguous);
         let perhaps = [old, full, stranger.then_some(R::NotFound), elsewhere];
         let perhaps: Vec<_> = perhaps.into_iter().flatten().collect();
-        if against.is_empty() {
+        let only_strange = against.iter().all(|code| *code == R::NotFound);
+        if against.is_empty() || adrift && only_strange {
             Expect::open(&perhaps)
         } else {
             Expect::refused(&[&against[..], &perhaps[..]].concat())
@@ -407,7 +416,7 @@ impl Kernel {
         let told = self.origin.names.get(&(named, *copy)).copied();
         let became = told.unwrap_or_else(|| self.objects.name(copy));
         let chain = self.chain_of(&became).filter(|chain| holders(chain).any(|home| home == named));
-        let home = chain.map(Chain::home).filter(|home| *home == self.me || self.peers.is(home));
+        let home = chain.map(Chain::home).filter(|home| *home == self.me || self.knows(home));
         home.unwrap_or(named)
     }
 

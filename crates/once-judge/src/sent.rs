@@ -6,13 +6,15 @@ use once_model::ids::{KernelId, ObjectKey};
 use crate::check::{Check, How};
 use crate::eyes::Eyes;
 use crate::kernel::Kernel;
-use crate::moves::holders;
+use crate::leads::holders;
 use crate::origin::Item;
 
 impl Kernel {
     /// It is what was accepted, to its object's home. Where lanes to an unclaimed copy lead whose object has moved is not said.
     pub(crate) fn as_accepted(&self, peer: KernelId, act: &Act, item: &Item, eyes: &mut Eyes<'_>) {
-        let named = self.is_named(peer, &item.object, &act.lane.key);
+        // Who names a copy and no kernel means what it has become here.
+        let current = item.named.is_none() && self.objects.name(&item.object) == act.lane.key;
+        let named = current || self.is_named(peer, &item.object, &act.lane.key);
         let same = act.action == item.action && act.action.answers.is_none() && named;
         if same && item.home != peer && self.is_adrift(&item.object, item.home) {
             return eyes.not_made(Check::ActAccepted);

@@ -52,6 +52,8 @@ pub(crate) struct Shares {
     pub(crate) debts: BTreeMap<(KernelId, ObjectKey), Debt>,
     /// What is under way on a connection.
     sent: BTreeMap<(u64, ObjectKey), (Hash, u64)>,
+    /// In which group an answer came last: to a share of the same group, perhaps.
+    heard: BTreeMap<(u64, ObjectKey), u64>,
     /// Shares that came and are not answered.
     pub(crate) came: BTreeMap<(u64, ObjectKey, Hash), Vec<Came>>,
 }
@@ -59,6 +61,7 @@ pub(crate) struct Shares {
 impl Shares {
     pub(crate) fn forget_memory(&mut self) {
         self.sent.clear();
+        self.heard.clear();
         self.came.clear();
     }
 
@@ -81,6 +84,7 @@ impl Shares {
 
     pub(crate) fn link_down(&mut self, conn: u64) {
         self.sent.retain(|(on, _), _| *on != conn);
+        self.heard.retain(|(on, _), _| *on != conn);
         self.came.retain(|(on, _, _), _| *on != conn);
     }
 
@@ -88,7 +92,7 @@ impl Shares {
     fn owe(&mut self, peer: KernelId, key: ObjectKey) -> &mut Debt {
         let debt = self.debts.entry((peer, key)).or_default();
         if debt.settled.is_some() {
-            *debt = Debt::default();
+            *debt = Debt { perhaps: debt.perhaps, ..Debt::default() };
         }
         debt
     }
@@ -99,6 +103,18 @@ impl Shares {
 
     pub(crate) fn follow(&mut self, peer: KernelId, key: ObjectKey) {
         self.owe(peer, key).followed = true;
+    }
+
+    /// The peer follows it no longer: what it was owed for that alone it is owed no more.
+    pub(crate) fn follows_no_more(&mut self, peer: KernelId, key: ObjectKey, group: u64) {
+        let Some(debt) = self.debts.get_mut(&(peer, key)).filter(|debt| debt.open() && debt.followed) else {
+            return;
+        };
+        if debt.promised || !debt.given.is_empty() || !debt.given_perhaps.is_empty() {
+            debt.followed = false;
+        } else {
+            debt.settled = Some(group);
+        }
     }
 
     /// An action depends on it; perhaps none that is still wanted.
@@ -143,14 +159,16 @@ const fn uuid_zero() -> Uuid {
 impl Kernel {
     /// Whether a peer may read an object.
     pub(crate) fn may_read(&self, peer: KernelId, head: &Head) -> Tri {
-        let is_peer = self.peers.is(&peer);
-        if !is_peer && !self.visit(&peer).can() {
+        if !self.knows(&peer) {
             return Tri::No;
         }
-        if is_peer && head.home() == Some(peer) {
+        if head.home() == Some(peer) {
             return Tri::Yes;
         }
-        self.rights.may(Grantee::Kernel(peer), Right::Read, &head.thing(), None, &self.clock)
+        // A chain that says so may have been kept or not.
+        let perhaps = self.moves.perhaps.contains(&(head.header.key(), peer));
+        let granted = self.rights.may(Grantee::Kernel(peer), Right::Read, &head.thing(), None, &self.clock);
+        if perhaps { granted.or(Tri::Open) } else { granted }
     }
 
     /// The same, where what answers may not know what was changed in this group and the last.
@@ -164,6 +182,9 @@ impl Kernel {
 
     /// What the debts of a peer allow of a revision.
     pub(crate) fn debt_allows(&self, peer: KernelId, head: &Head) -> Tri {
+        if self.goes_ahead(peer, head) {
+            return Tri::Yes;
+        }
         let Some(debt) = self.shares.debts.get(&(peer, head.header.key())) else { return Tri::No };
         if debt.settled.is_some_and(|group| group + 1 < self.group) {
             return if debt.perhaps { Tri::Open } else { Tri::No };
@@ -171,7 +192,7 @@ impl Kernel {
         let read = if debt.followed { self.may_have_read(peer, head) } else { Tri::No };
         let perhaps = debt.given_perhaps.contains(&head.header.content);
         let all = Tri::of(debt.promised || debt.given.contains(&head.header.content)).or(read);
-        let all = if perhaps { all.or(Tri::Open) } else { all };
+        let all = if perhaps || debt.perhaps { all.or(Tri::Open) } else { all };
         // What was settled in the last group may still be on its way, and need not be.
         if debt.open() { all } else { all.and(Tri::Open) }
     }
@@ -220,17 +241,17 @@ impl Kernel {
                 format!("{key} is shared with {}, and nothing it is owed allows that", peer.short())
             });
         }
-        if let Some(debt) = self.shares.debts.get_mut(&(peer, key)).filter(|debt| !debt.open()) {
-            debt.perhaps = false;
-        }
         self.share_window(conn, key, eyes);
         self.shares.sent.insert((conn, key), (id, eyes.at));
     }
 
     fn share_window(&self, conn: u64, key: ObjectKey, eyes: &mut Eyes<'_>) {
         let before = self.shares.sent.get(&(conn, key)).map(|(_, at)| *at);
-        let early = before
-            .is_some_and(|at| eyes.at < at.saturating_add(eyes.limits.resend_ms) && self.clock.set_at <= at);
+        let lately = self.shares.heard.get(&(conn, key)).is_some_and(|group| group + 1 >= self.group);
+        let early = !lately
+            && before.is_some_and(|at| {
+                eyes.at < at.saturating_add(eyes.limits.resend_ms) && self.clock.set_at <= at
+            });
         let least = (conn, ObjectKey { uuid: uuid_zero(), line: Line::Unclaimed(Hash::from_bytes([0; 32])) });
         let others = self.shares.sent.range(least..).take_while(|((on, _), _)| *on == conn);
         // What had no answer for as long as a resend takes is under way no more.
@@ -266,17 +287,13 @@ impl Kernel {
     pub(crate) fn shared_came(&mut self, conn: u64, peer: KernelId, shared: &Shared) {
         // An answer to what is not under way may be taken, and may be ignored.
         let under_way = self.shares.sent.remove(&(conn, shared.key)).is_some();
+        self.shares.heard.insert((conn, shared.key), self.group);
         let later =
             matches!(shared.answer, ShareAnswer::Refused(Code::Busy | Code::DiskFull | Code::Stopping));
         let newest = self.objects.find(&shared.key).is_some_and(|head| head.id == shared.id);
         let key = self.objects.name(&shared.key);
-        if newest
-            && !later
-            && let Some(debt) = self.shares.debts.get_mut(&(peer, key))
-            && debt.open()
-        {
-            debt.settled = Some(self.group);
-            debt.perhaps |= !under_way;
-        }
+        let Some(debt) = self.shares.debts.get_mut(&(peer, key)).filter(|_| newest && !later) else { return };
+        debt.perhaps = debt.open() && (debt.perhaps || !under_way);
+        debt.settled.get_or_insert(self.group);
     }
 }

@@ -46,6 +46,11 @@ impl Visits {
         self.removed.remove(kernel);
     }
 
+    /// This kernel uses its ticket.
+    pub(crate) fn is_removed_no_more(&mut self, kernel: &KernelId) {
+        self.removed.remove(kernel);
+    }
+
     /// People removed it.
     pub(crate) fn remove(&mut self, kernel: &KernelId) {
         self.forget(kernel);
@@ -91,9 +96,15 @@ impl Kernel {
         may.and(row)
     }
 
+    /// Whether a kernel is no peer, and may have rights on single objects: a visitor that has a reason to come, or one that this
+    /// kernel visits.
+    pub(crate) fn has_to_do_with_objects(&self, kernel: &KernelId) -> bool {
+        self.peers.visits.goes_to(kernel) || self.visit(kernel).can()
+    }
+
     /// Whether a kernel is a peer, a visitor that has a reason to come, or one that this kernel visits.
     pub(crate) fn knows(&self, kernel: &KernelId) -> bool {
-        self.peers.is(kernel) || self.peers.visits.goes_to(kernel) || self.visit(kernel).can()
+        self.peers.is(kernel) || self.has_to_do_with_objects(kernel)
     }
 
     /// An object has come with a right of a kernel, its own or of an object of it: it is let in, or its right goes. Whether the
@@ -138,8 +149,13 @@ impl Kernel {
         }
     }
 
-    /// A visit is over.
+    /// A visit is over. Who has a right and was perhaps never let in, for want of room, keeps it.
     pub(crate) fn visit_over(&mut self, kernel: &KernelId) {
+        let never_in = self.peers.visits.row(kernel) == Tri::Open;
+        if never_in && self.rights.on_objects(*kernel, &self.clock) == Tri::Yes {
+            self.peers.visits.visitors.remove(kernel);
+            return;
+        }
         self.peers.visits.forget(kernel);
         if self.knows(kernel) {
             return;

@@ -328,6 +328,11 @@ impl World {
     }
 
     fn take(&mut self, index: usize, conn: ConnId, peer: KernelId, frame: Frame) {
+        if let Frame::Handed(handed) = &frame
+            && self.comes_straight_back(index, peer, handed)
+        {
+            return;
+        }
         if let Frame::Share(parcel) = &frame
             && (!shell::is_apart(parcel) || !shell::is_large(parcel.header.size))
         {

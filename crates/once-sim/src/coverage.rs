@@ -114,7 +114,7 @@ pub const EXPECTED: &[&str] = &[
     "frame Handoff", "frame Handed", "frame Moved", "frame Heard", "frame Withdraw", "frame Guest", "state guest acted by its own right", "state guest made an object", "answer Moved", "refusal Leaving", "refusal NotLeaving",
     "refusal HandsOver", "refusal Unmoved", "state object moved", "state object sealed at a crash",
     "state handoff refused and reopened", "state call left behind", "state moved without its home", "state object told that it has come", "state object did not want to leave", "state arrival waits", "state object told that it stays", "state object stays and nobody was told", "state object goes by itself", "input Luggage", "state luggage pulled", "state luggage asked for by others",
-    "state pull of luggage broke", "state object moved on", "state object moved back",
+    "state pull of luggage broke", "state object moved on", "state object moved back", "state came back before its going was heard of",
     "state visitor let in", "state visitor admitted", "state visit over", "state host gone to",
     "state right of a removed kernel moved in", "state right beyond objects refused to a visitor",
     "state beginning of a chain known", "state beginning of a chain pulled",

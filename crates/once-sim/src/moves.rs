@@ -9,7 +9,7 @@ use once_core::waist::Command;
 use once_model::action::Action;
 use once_model::ids::{KernelId, ObjectKey};
 use once_model::limits::PEER_QUOTA_BYTES;
-use once_model::moving::Handoff;
+use once_model::moving::{Handed, Handoff};
 use once_model::wire::Pull;
 
 use crate::journal;
@@ -255,6 +255,23 @@ impl World {
         self.cover.met(crate::coverage::command(&command));
         let input = once_core::waist::Input::Command { token, command };
         self.queue.push(at_us, Event::Input { node: index, run, input });
+    }
+
+    /// A receiver has accepted an object: now and then its home does not take that in, as where its disk cannot be read just then,
+    /// and the object comes straight back.
+    pub(crate) fn comes_straight_back(&mut self, index: usize, peer: KernelId, handed: &Handed) -> bool {
+        let Some(crate::net::Who::Kernel(other)) = self.who.get(&peer).copied() else { return false };
+        if !handed.answer.accepted || !self.moves || !self.rng.one_in(5) {
+            return false;
+        }
+        let (key, to) = (handed.key, self.nodes[index].id);
+        let grant = self.right_to_host(peer);
+        self.command(Kernel(index), Command::Grant(grant));
+        let command =
+            Command::Move { key, to, wait: false, leave_calls: self.rng.one_in(2), without_me: false };
+        let soon_us = self.now_us + self.rng.up_to(200_000);
+        self.command_at(soon_us, other, command);
+        true
     }
 
     /// An object is handed over: now and then somebody else asks for its luggage, too, whose name he should not know.

@@ -245,6 +245,10 @@ impl World {
             self.make_room_in_lanes(index);
             if self.nodes[index].is_up() {
                 self.input(index, Input::Disk { free_bytes: u64::MAX });
+                if self.moves {
+                    // A kernel that was denied before it became a visitor there calls again within 10 min: that takes too long here.
+                    self.input(index, Input::NetworkChanged);
+                }
             } else {
                 self.start(index);
             }

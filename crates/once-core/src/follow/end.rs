@@ -8,6 +8,7 @@ use once_model::wire::{Code, Following, Frame};
 use crate::engine::Step;
 use crate::object::{self, current_key};
 use crate::refusal::Refusal;
+use crate::share::followed_no_more;
 use crate::store::{StoreError, Table};
 use crate::txn::{self, Txn};
 use crate::waist::Effect;
@@ -15,6 +16,7 @@ use crate::waist::Effect;
 /// A peer may no longer read what it follows: it is told, so that it does not wait for news that will not come.
 pub(crate) fn end_following(s: &mut Step<'_, '_>, peer: KernelId, key: &ObjectKey) -> Result<(), StoreError> {
     s.txn.delete(Table::Follower, &object::object_peer_key(key, &peer));
+    followed_no_more(s, &peer, key)?;
     let Some(conn) = s.up(&peer) else { return Ok(()) };
     for asked in asked_as(s, key)? {
         // It may have asked for the copy that the object began from, and never have got more.

@@ -23,7 +23,7 @@ use crate::chores::{self, Chore};
 use crate::engine::Step;
 use crate::object::{self, current_key};
 use crate::refusal::{Failure, Refusal};
-use crate::share::{Debt, Kept, owe};
+use crate::share::{Debt, Kept, followed_no_more, owe};
 use crate::store::{Read, StoreError, Table, has_any};
 use crate::waist::{Answer, ConnId, Effect, Event};
 use crate::{access, moving, peers};
@@ -217,6 +217,7 @@ pub(crate) fn unfollowed(
     let current = if mutant!(UnfollowByName) { key } else { current_key(s.txn, &key)? };
     for key in [key, current] {
         s.txn.delete_if_there(Table::Follower, &object::object_peer_key(&key, &peer))?;
+        followed_no_more(s, &peer, &key)?;
     }
     s.out.send(peer, conn, Frame::Following(Following { key, on: false, code: None }));
     Ok(())

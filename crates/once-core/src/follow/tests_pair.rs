@@ -33,6 +33,12 @@ fn put(pair: &mut Pair, key: ObjectKey, n: u32) {
     pair.b.command(Command::Put { key, base: None, scenario: scenario(n) });
 }
 
+fn revoke(pair: &mut Pair, key: ObjectKey, kernel: KernelId) {
+    let (scope, right) = (Scope::Object(key), Right::Read);
+    let grant = Grant { scope, right, kernel, object: None, expires_ms: None, actions: None };
+    pair.b.command(Command::Revoke(grant));
+}
+
 fn rows(kernel: &Alone, table: Table) -> usize {
     kernel.rows().iter().filter(|(of, ..)| *of == table).count()
 }
@@ -108,6 +114,28 @@ fn who_may_not_read_follows_nothing_and_cannot_tell_why() {
     );
 }
 
+/// What was owed because it was followed is owed no more, also if it was on its way.
+#[test]
+fn what_is_followed_no_more_is_not_sent_any_more() {
+    for ended_by_a_revoke in [false, true] {
+        let (mut pair, a, b, key) = following();
+        pair.settle();
+        pair.cut();
+        put(&mut pair, key, 5);
+        assert_eq!(rows(&pair.b, Table::Outbox), 1);
+        pair.a.command(Command::Unfollow { key, from: b });
+        if ended_by_a_revoke {
+            revoke(&mut pair, key, a);
+            pair.b.grant(a, Right::Read, Scope::Object(key));
+            assert_eq!(rows(&pair.b, Table::Outbox), 0);
+        }
+        pair.connect(Side::A);
+        pair.settle();
+        assert_eq!(revision(&pair.a, &key), Some(1));
+        assert_eq!((rows(&pair.b, Table::Outbox), rows(&pair.b, Table::Follower)), (0, 0));
+    }
+}
+
 #[test]
 fn an_end_of_a_subscription_is_told_until_it_is_answered() {
     let (mut pair, _, b, key) = following();
@@ -142,17 +170,6 @@ fn an_end_of_a_subscription_is_told_until_it_is_answered() {
 
 #[test]
 fn a_subscription_ends_with_the_right_to_read() {
-    let revoke = |pair: &mut Pair, key, a| {
-        let grant = Grant {
-            scope: Scope::Object(key),
-            right: Right::Read,
-            kernel: a,
-            object: None,
-            expires_ms: None,
-            actions: None,
-        };
-        pair.b.command(Command::Revoke(grant));
-    };
     let (mut pair, a, b, key) = following();
     pair.settle();
     revoke(&mut pair, key, a);

@@ -94,6 +94,7 @@ fn consider(s: &mut Step<'_, '_>, peer: KernelId, said: Handoff, brought: Brough
     if handoff.home != s.ctx.me || handoff.incarnation != life {
         return Ok(());
     }
+    sealed::comes_back(s, key, &before)?;
     if let Some(row) = answered(s, &key, &handoff)? {
         let handed = Handed { key, answer: row.answer, code: row.code };
         say(s, &peer, Frame::Handed(handed));
@@ -132,11 +133,12 @@ fn pull(s: &mut Step<'_, '_>, peer: KernelId, what: Apart) {
 /// The home wants an object back that it has handed over: if this kernel has not answered that, it refuses it now.
 pub(crate) fn withdraw(s: &mut Step<'_, '_>, peer: KernelId, said: &Withdraw) -> Result<(), StoreError> {
     let key = said.key();
-    let Some(handoff) = said.chain.links.last() else { return Ok(()) };
+    let Some((handoff, before)) = said.split() else { return Ok(()) };
     let life = my_life(s)?;
     if handoff.home != s.ctx.me || handoff.incarnation != life {
         return Ok(());
     }
+    sealed::comes_back(s, key, &before)?;
     if let Some(row) = answered(s, &key, handoff)? {
         say(s, &peer, Frame::Handed(Handed { key, answer: row.answer, code: row.code }));
         return Ok(());

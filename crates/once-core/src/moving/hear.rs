@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use once_model::certificate::{Certificate, Chain};
+use once_model::certificate::Chain;
 use once_model::ids::{KernelId, Lineage, ObjectKey};
 use once_model::moving::{Heard, Moved};
 use once_model::wire::Frame;
@@ -74,11 +74,7 @@ fn lets_go(s: &Step<'_, '_>, key: &ObjectKey, chain: &Chain) -> Result<bool, Sto
     if object::head(s.txn, key)?.is_none_or(|head| head.home != Some(s.ctx.me)) {
         return Ok(true);
     }
-    let sealed = rows::sealed(s.txn, key)?;
-    let handoff = sealed.and_then(|(_, sealed)| sealed.chain.links.last().map(Certificate::id));
-    Ok(handoff.is_some_and(|handoff| {
-        chain.links.iter().any(|link| link.id() == handoff && link.acceptance.is_some())
-    }))
+    rows::is_accepted_in(s.txn, key, chain)
 }
 
 fn former_homes(chain: &Chain) -> BTreeSet<KernelId> {

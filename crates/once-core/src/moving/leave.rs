@@ -317,10 +317,13 @@ fn look_at(s: &mut Step<'_, '_>, key: ObjectKey) -> Result<(), StoreError> {
         None => words::leaves(s, &head, &to)?,
         why => why,
     };
+    // Of a clock that was set back nobody knows how long that would take.
+    let now_ms = s.ctx.now_ms;
+    let is_over = now_ms >= until_ms || until_ms - now_ms > LEAVING_MAX_MS;
     match why {
         // It was told just now, and is looked at once more.
         None => Ok(()),
-        Some(why) if s.ctx.now_ms >= until_ms || matches!(why, Unmoved::Unwilling(_)) => stay(s, key, why),
+        Some(why) if is_over || matches!(why, Unmoved::Unwilling(_)) => stay(s, key, why),
         // It has changed since it was shared.
         Some(Unmoved::Body) if share::debt(s.txn, &to, &key)?.is_none() => {
             share::owe(s, to, &head, Debt::Promised, Kept::Durably)

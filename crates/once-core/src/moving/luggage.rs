@@ -17,6 +17,7 @@ use crate::chores::{self, Chore};
 use crate::engine::Step;
 use crate::follow::{self, FollowRow};
 use crate::object::{self, HeadRow};
+use crate::share;
 use crate::store::{StoreError, Table, prefix_end, scan_prefix, try_scan};
 use crate::timer::{self, TimerRow};
 use crate::waist::{Effect, Then, Work};
@@ -233,6 +234,9 @@ pub(super) fn put_down(
 /// where it is.
 pub(super) fn leave_behind(s: &mut Step<'_, '_>, key: &ObjectKey) -> Result<(), StoreError> {
     let followers = followers(s, key, &mut Room::new())?;
+    for follower in &followers {
+        share::followed_no_more(s, follower, key)?;
+    }
     let rights = access::on_object(s.txn, key)?.into_iter().map(|listed| listed.grant.kernel);
     let lanes = act::origins_of(s, key)?;
     let known: BTreeSet<_> = rights.chain(followers).chain(lanes).filter(|peer| *peer != s.ctx.me).collect();

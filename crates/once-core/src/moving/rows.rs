@@ -1,7 +1,7 @@
 //! What is written down of an object that moves.
 
 use minicbor::{Decode, Encode};
-use once_model::certificate::{Answer, Chain};
+use once_model::certificate::{Answer, Certificate, Chain};
 use once_model::header::Header;
 use once_model::ids::{Hash, KernelId, ObjectKey};
 
@@ -131,6 +131,15 @@ pub struct NewsRow {
 pub(super) fn sealed(rows: &dyn Read, key: &ObjectKey) -> Result<Option<(KernelId, SealedRow)>, StoreError> {
     let row: Option<LeavingRow> = txn::get(rows, Table::Leaving, &key.to_row())?;
     Ok(row.and_then(|row| row.sealed.map(|sealed| (row.to, sealed))))
+}
+
+/// Whether an object is sealed here, and this chain says that its receiver has accepted it.
+pub(super) fn is_accepted_in(rows: &dyn Read, key: &ObjectKey, chain: &Chain) -> Result<bool, StoreError> {
+    let Some((_, sealed)) = sealed(rows, key)? else { return Ok(false) };
+    let handoff = sealed.chain.links.last().map(Certificate::id);
+    Ok(handoff.is_some_and(|handoff| {
+        chain.links.iter().any(|link| link.id() == handoff && link.acceptance.is_some())
+    }))
 }
 
 /// Whether this kernel has said that it would take an object from a peer that is its home under this certificate: then its

@@ -117,12 +117,23 @@ pub(crate) fn chain_known(s: &mut Step<'_, '_>, key: ObjectKey) -> Result<(), St
     let Some(chain) = object::chain(s.txn, &lineage)? else { return Ok(()) };
     let names: Vec<_> = follow::with_copy(&key, Some(&chain.genesis)).collect();
     hear::lanes_follow(s, &names, &chain)?;
-    let Some((_, sealed)) = rows::sealed(s.txn, &key)? else { return Ok(()) };
-    let Some(handoff) = sealed.chain.links.last() else { return Ok(()) };
-    let id = handoff.id();
-    match chain.links.iter().any(|link| link.id() == id && link.acceptance.is_some()) {
+    match rows::is_accepted_in(s.txn, &key, &chain)? {
         true => moved(s, key, chain),
         false => Ok(()),
+    }
+}
+
+/// An object is handed over to this kernel, or asked back from it, with this chain before the handoff: it may have left here before
+/// that, and its receiver's answer may be on its way yet.
+pub(super) fn comes_back(s: &mut Step<'_, '_>, key: ObjectKey, before: &Chain) -> Result<(), StoreError> {
+    let Some(lineage) = key.lineage() else { return Ok(()) };
+    if mutant!(ComesBackSealed) || !rows::is_accepted_in(s.txn, &key, before)? {
+        return Ok(());
+    }
+    let known = object::chain(s.txn, &lineage)?;
+    match before.verify_knowing(lineage, known.as_ref()) {
+        Ok(()) => moved(s, key, before.clone()),
+        Err(_) => Ok(()),
     }
 }
 

@@ -14,7 +14,7 @@ use crate::object;
 use crate::refusal::{Refusal, Unmoved};
 use crate::store::Table;
 use crate::testing::{Alone, Pair, Side, asked, done};
-use crate::waist::{Answer, Call, Command, Consequence, Input, RunResult, Then};
+use crate::waist::{Answer, Call, Command, Consequence, Input, RunResult, Then, Timer};
 
 /// Two peers, an object of the first, and the right to move it to the second.
 pub(super) fn pair(component: &str) -> (Pair, ObjectKey) {
@@ -251,6 +251,22 @@ fn an_object_that_never_comes_to_rest_stays() {
     assert!(pair.a.outcome(after).is_some());
 }
 
+/// Nobody knows how long it has waited by then.
+#[test]
+fn an_object_that_was_to_leave_stays_when_the_clock_is_set_back() {
+    let (mut pair, key) = pair("Served");
+    pair.a.desk.room.store(10, std::sync::atomic::Ordering::Relaxed);
+    pair.a.act(key, 7);
+    let token = go(&mut pair, Side::A, key);
+    pair.settle();
+    assert!(departures(&pair.a.store).unwrap().iter().any(|leaving| leaving.key == key));
+    pair.a.ctx.now_ms -= 2 * LEAVING_MAX_MS;
+    pair.a.timers.retain(|(_, timer)| *timer != Timer::Leaving);
+    pair.a.input(Input::Timer(Timer::Leaving));
+    assert_eq!(refused(&pair.a, token), Some(Unmoved::Run));
+    assert_eq!(departures(&pair.a.store).unwrap(), []);
+}
+
 #[test]
 fn a_sealed_object_does_nothing_until_the_receiver_has_answered() {
     let (mut pair, key) = pair("Paper");
@@ -453,6 +469,15 @@ fn an_object_whose_copy_is_another_object_there_is_refused() {
         pair.settle();
         assert!(matches!(pair.side(side).outcome(token), Some(Outcome::Done(_))));
     }
+    // Who names the copy there means theirs: who refuses an object never was its home.
+    let (a, b) = (pair.a.id(), pair.b.id());
+    pair.b.grant(a, Right::Act, Scope::Object(theirs));
+    let revision = |kernel: &Alone, key| object::head(&kernel.store, key).unwrap().unwrap().header.revision;
+    let before = (revision(&pair.a, &mine), revision(&pair.b, &theirs));
+    let token = pair.a.act_at(b, copy, 3);
+    pair.settle();
+    assert!(matches!(pair.a.outcome(token), Some(Outcome::Done(_))));
+    assert_eq!((revision(&pair.a, &mine), revision(&pair.b, &theirs)), (before.0, before.1 + 1));
 }
 
 /// Anybody can say that his object is called so. Only a chain shows that one kernel and another were homes of one object.

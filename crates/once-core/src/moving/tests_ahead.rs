@@ -86,6 +86,12 @@ fn who_only_asks_hears_what_a_move_would_and_nothing_begins() {
     pair.cut();
     assert_eq!(pair.a.refused.get(&token), Some(&Refusal::NotConnected(to)));
     assert_eq!(pair.a.try_command(Command::WouldMove { key, to }), Err(Refusal::NotConnected(to)));
+    // Nor of a kernel that is removed.
+    pair.connect(Side::A);
+    pair.settle();
+    let token = pair.a.command(Command::WouldMove { key, to });
+    pair.a.command(Command::RemovePeer { peer: to });
+    assert_eq!(pair.a.refused.get(&token), Some(&Refusal::NotConnected(to)));
 }
 
 #[test]

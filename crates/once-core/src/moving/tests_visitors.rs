@@ -151,6 +151,33 @@ fn a_visitor_has_no_right_but_on_what_it_comes_for() {
     let token = net.kernels[V].act_at(b, other, 9);
     net.settle();
     assert!(is_done(net.kernels[V].outcome(token).cloned()));
+    // The act has claimed that copy: under its new name it is a reason to come, too.
+    net.kernels[B].command(Command::Revoke(grant(Scope::Object(key))));
+    net.settle();
+    assert_eq!((status(&net, B, V), net.are_connected(B, V)), (Some(PeerStatus::Visitor), true));
+    net.kernels[B].command(Command::Revoke(grant(Scope::Object(other))));
+    net.settle();
+    assert_eq!((status(&net, B, V), net.are_connected(B, V)), (None, false));
+}
+
+#[test]
+fn people_may_give_a_right_on_an_object_to_the_kernel_where_theirs_goes() {
+    let (mut net, key) = before(&[Right::Act], None);
+    assert!(is_done(outcome(&mut net, key, 1)));
+    goes(&mut net, key, A, B);
+    let (b, v) = (net.id(B), net.id(V));
+    let mine = net.kernels[V].object(3, "Paper");
+    let (scope, right) = (Scope::Object(mine), Right::Act);
+    let grant = Grant { scope, right, kernel: b, object: None, expires_ms: None, actions: None };
+    assert_eq!(status(&net, V, B), Some(PeerStatus::Host));
+    net.kernels[V].command(Command::Grant(grant.clone()));
+    let token = net.kernels[B].act_at(v, mine, 9);
+    net.settle();
+    assert!(is_done(net.kernels[B].outcome(token).cloned()));
+    assert_eq!(
+        net.kernels[V].try_command(Command::Grant(Grant { scope: Scope::Kernel, ..grant })),
+        Err(Refusal::OnlyForObjects(b))
+    );
 }
 
 #[test]

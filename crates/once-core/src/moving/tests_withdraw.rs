@@ -1,5 +1,6 @@
 //! Objects that people take back after the seal: the receiver's one answer says where they live, and nothing else does.
 
+use once_model::action::Outcome;
 use once_model::ids::ObjectKey;
 use once_model::limits::RESEND_AFTER_MS;
 use once_model::wire::{Code, Frame};
@@ -7,6 +8,7 @@ use once_model::wire::{Code, Frame};
 use super::departures;
 use super::rows::HandedRow;
 use super::tests::{go, home, pair};
+use crate::access::{Right, Scope};
 use crate::object;
 use crate::refusal::{Refusal, Unmoved};
 use crate::store::Table;
@@ -195,4 +197,82 @@ fn a_withdrawal_of_what_was_not_welcome_is_not_answered() {
     let other = pair.b.connected(9);
     assert_eq!(pair.b.says(other.kernel, 1, Frame::Withdraw(said)), []);
     assert_eq!(answers(&pair.b), []);
+}
+
+/// Whatever the object's newest certificate is by then.
+#[test]
+fn an_outcome_is_told_again_with_the_certificate_under_which_it_was_recorded() {
+    let (mut pair, key) = pair("Paper");
+    let (a, b) = (pair.a.id(), pair.b.id());
+    pair.a.grant(b, Right::Act, Scope::Object(key));
+    let token = pair.b.act_at(a, key, 1);
+    pair.deliver(Side::A);
+    let Some(Frame::Outcome(first)) = pair.lose(Side::B) else { panic!("an outcome") };
+    let certificate = |kernel: &Alone| object::head(&kernel.store, &key).unwrap().unwrap().header.certificate;
+    assert_eq!(first.certificate, certificate(&pair.a));
+    go(&mut pair, Side::A, key);
+    pair.deliver(Side::B);
+    pair.deliver(Side::A);
+    withdraw(&mut pair, key);
+    pair.lose(Side::B);
+    pair.settle();
+    stays(&mut pair, key);
+    assert!(pair.b.outcome(token).is_none());
+    assert_ne!(first.certificate, certificate(&pair.a));
+    // The origin asks again.
+    pair.connect(Side::A);
+    let mut told = None;
+    while pair.b.outcome(token).is_none() {
+        pair.deliver(Side::A);
+        told = told.or(pair.on_the_way(Side::B).iter().find_map(|frame| match frame {
+            Frame::Outcome(told) if told.id == first.id => Some(told.certificate),
+            _ => None,
+        }));
+        pair.deliver(Side::B);
+    }
+    assert_eq!(told, Some(first.certificate));
+}
+
+/// The handoff back says so: an object that continues the handoff under which it is sealed has moved.
+#[test]
+fn what_comes_back_before_its_going_was_heard_of_lives_here_with_all_that_is_its() {
+    let (mut pair, key) = pair("Clock");
+    let (a, b) = (pair.a.id(), pair.b.id());
+    pair.a.grant(b, Right::Read, Scope::Object(key));
+    pair.b.command(Command::Follow { key, from: a });
+    pair.settle();
+    pair.a.act_named(key, "set", 1);
+    let token = go(&mut pair, Side::A, key);
+    pair.deliver(Side::B);
+    pair.deliver(Side::A);
+    assert!(departures(&pair.a.store).unwrap()[0].sealed);
+    pair.deliver(Side::B);
+    assert_eq!(home(&pair.b, &key), Some(b));
+    // Nothing that B says of it is heard but that it comes back.
+    go(&mut pair, Side::B, key);
+    for _ in 0..20 {
+        match pair.on_the_way(Side::A).front() {
+            Some(Frame::Ahead(_) | Frame::Handoff(_)) => drop(pair.deliver(Side::A)),
+            Some(_) => drop(pair.lose(Side::A)),
+            None => {}
+        }
+        match pair.on_the_way(Side::B).front() {
+            Some(Frame::Welcome(_)) => drop(pair.deliver(Side::B)),
+            Some(_) => drop(pair.lose(Side::B)),
+            None => {}
+        }
+    }
+    assert_eq!(home(&pair.a, &key), Some(a));
+    assert_eq!(departures(&pair.a.store).unwrap(), []);
+    let rows = |table| pair.a.rows().iter().filter(|(of, ..)| *of == table).count();
+    assert_eq!((rows(Table::Timer), rows(Table::Luggage)), (1, 0));
+    let head = object::head(&pair.a.store, &key).unwrap().unwrap();
+    assert_eq!((head.header.epoch, head.guest, head.tip.is_some()), (3, Some(true), true));
+    assert!(matches!(pair.a.answered.get(&token), Some(Answer::Moved { .. })), "{:?}", pair.a.refused);
+    pair.connect(Side::A);
+    pair.settle();
+    let told = pair.a.act_named(key, "set", 2);
+    pair.settle();
+    assert!(matches!(pair.a.outcome(told), Some(Outcome::Done(_))));
+    assert_eq!(home(&pair.b, &key), Some(a));
 }

@@ -48,6 +48,16 @@ impl Debt {
         }
     }
 
+    /// What is left of it when the peer follows the object no longer.
+    #[must_use]
+    pub const fn without_following(self) -> Option<Self> {
+        match self {
+            Self::Promised | Self::Given { .. } => Some(self),
+            Self::Followed { given: Some(content) } => Some(Self::Given { content }),
+            Self::Followed { given: None } => None,
+        }
+    }
+
     /// The content that an action depends on.
     const fn given(self) -> Option<Hash> {
         match self {
@@ -97,6 +107,10 @@ mod tests {
 
     #[test]
     fn only_a_promise_makes_a_promise_and_nothing_is_forgotten() {
+        assert_eq!(Debt::FOLLOWED.without_following(), None);
+        assert_eq!(followed(1).without_following(), Some(given(1)));
+        assert_eq!(given(1).without_following(), Some(given(1)));
+        assert_eq!(Debt::Promised.without_following(), Some(Debt::Promised));
         for debt in [Debt::Promised, Debt::FOLLOWED, given(1), followed(1)] {
             assert_eq!(debt.merge(Debt::Promised), Debt::Promised);
             assert_eq!(Debt::Promised.merge(debt), Debt::Promised);

@@ -6,8 +6,9 @@ use once_model::limits::{RESEND_AFTER_MS, SCENARIO_MAX_BYTES};
 use once_model::wire::{Code, Frame, Parcel, ShareAnswer, Shared};
 
 use super::later::pump;
-use super::objects::{Kept, may_pass_on, promise, settle};
+use super::objects::{Kept, may_pass_on, promise};
 use super::owed;
+use super::owed::settle;
 use super::rows::{self, Owed};
 use super::unsent;
 use super::window::Item;

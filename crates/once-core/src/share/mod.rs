@@ -30,7 +30,7 @@ pub use unsent::unsent;
 pub(crate) use deliver::{admit, announced, forget_delivery, receive, share, shared, unfit};
 pub(crate) use later::{pump, pump_later, resend_later, window_to};
 pub(crate) use objects::{Kept, forget_count, forget_owed, give_up, owe, parcel};
-pub(crate) use owed::{list, lists, owes, unlist, unlist_new};
+pub(crate) use owed::{followed_no_more, list, lists, owes, unlist, unlist_new};
 pub(crate) use pump::{pump_now, pump_on, resend};
 pub(crate) use quota::has_room;
 pub(crate) use state::State;

@@ -8,7 +8,7 @@ use once_model::wire::{Code, Frame, Parcel, ShareAnswer};
 
 use super::debt::Debt;
 use super::later::resend_later;
-use super::owed;
+use super::owed::{self, settle};
 use super::rows::{self, DebtRow, Kind, OutboxRow, Owed, UsageRow};
 use super::unsent;
 use super::window::Item;
@@ -108,17 +108,6 @@ pub(crate) fn give_up(s: &mut Step<'_, '_>, peer: KernelId, key: ObjectKey) -> R
         s.out.push(Effect::Reply { token, reply: Err(refusal.clone()) });
     }
     Ok(Answer::Done)
-}
-
-/// Removes a debt.
-pub(crate) fn settle(s: &mut Step<'_, '_>, peer: &KernelId, key: &ObjectKey) -> Result<(), StoreError> {
-    let place = Owed::Object(*key).key(peer);
-    if s.txn.delete_if_there_lazily(Table::Outbox, &place)? {
-        let mut usage = rows::usage(s.txn, peer)?;
-        usage.owed_rows = usage.owed_rows.saturating_sub(1);
-        s.txn.put_lazily(Table::Usage, peer.as_bytes(), &usage);
-    }
-    Ok(())
 }
 
 /// A peer is owed nothing any more: what it takes up here stays counted, should it become one again.

@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 
 use once_model::ids::{KernelId, ObjectKey};
 
-use super::rows::{DebtRow, Kind, OutboxRow, Owed};
+use super::rows::{self, DebtRow, Kind, OutboxRow, Owed};
 use crate::act::LaneId;
 use crate::engine::Step;
 use crate::store::{Read, StoreError, Table, has_any, prefix_end};
@@ -19,6 +19,37 @@ pub fn debt(rows: &dyn Read, peer: &KernelId, key: &ObjectKey) -> Result<Option<
         Some(OutboxRow::Object(row)) => Some(row),
         _ => None,
     })
+}
+
+/// A peer follows an object no longer: what it was owed for that reason alone, it is owed no more.
+pub(crate) fn followed_no_more(
+    s: &mut Step<'_, '_>,
+    peer: &KernelId,
+    key: &ObjectKey,
+) -> Result<(), StoreError> {
+    let Some(row) = debt(s.txn, peer, key)?.filter(|row| row.debt.is_followed()) else { return Ok(()) };
+    if mutant!(UnfollowedServed) {
+        return Ok(());
+    }
+    match row.debt.without_following() {
+        Some(debt) => {
+            let row = OutboxRow::Object(DebtRow { debt, ..row });
+            s.txn.put_lazily(Table::Outbox, &Owed::Object(*key).key(peer), &row);
+            Ok(())
+        }
+        None => settle(s, peer, key),
+    }
+}
+
+/// Removes a debt.
+pub(crate) fn settle(s: &mut Step<'_, '_>, peer: &KernelId, key: &ObjectKey) -> Result<(), StoreError> {
+    let place = Owed::Object(*key).key(peer);
+    if s.txn.delete_if_there_lazily(Table::Outbox, &place)? {
+        let mut usage = rows::usage(s.txn, peer)?;
+        usage.owed_rows = usage.owed_rows.saturating_sub(1);
+        s.txn.put_lazily(Table::Usage, peer.as_bytes(), &usage);
+    }
+    Ok(())
 }
 
 /// Visits what of one kind is owed to a peer, from a place on: of [`Kind::Lanes`], perhaps also some of which nothing

@@ -9,6 +9,7 @@ use once_model::wire::{Following, Frame};
 
 use super::group::{Allowed, claimed_as};
 use super::shadow::{Rights, Shadow, scan};
+use super::share::is_followed_by;
 use super::{Checker, Group, Wrong};
 use crate::coverage::Coverage;
 use crate::disk::{Changed, Commit};
@@ -58,10 +59,8 @@ pub(super) fn unfollowed(group: &Group<'_>, wrong: &mut Wrong) {
             _ => false,
         });
         // Also by the name that it has now.
-        let names = [Some(*key), claimed_as(group, key)].into_iter().flatten();
-        let mut places = names.map(|key| [key.to_row().as_slice(), peer.as_bytes().as_slice()].concat());
-        let follows = places.any(|place| matches!(group.store.get(Table::Follower, &place), Ok(Some(_))));
-        if !again && !group.failed && follows {
+        let mut names = [Some(*key), claimed_as(group, key)].into_iter().flatten();
+        if !again && !group.failed && names.any(|key| is_followed_by(group, &key, peer)) {
             wrong.push((7, format!("keeps {peer:.10} as a follower of {key}, which it has unfollowed")));
         }
     }

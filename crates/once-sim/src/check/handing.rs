@@ -132,6 +132,10 @@ fn brought(shadow: &mut Shadow, group: &Group<'_>, said: &Handoff, luggage: &Lug
     if !came_in(group, &key) {
         return;
     }
+    // What comes back before it was heard that it had left has left first.
+    if has_left(group, &key) {
+        shadow.rights.grants.leave(&key);
+    }
     // Of whom people here removed nothing comes back with an object.
     let is_out =
         |kernel: &KernelId| shadow.rights.removed.contains(kernel) || allowed.removed.contains(kernel);
@@ -149,17 +153,27 @@ fn brought(shadow: &mut Shadow, group: &Group<'_>, said: &Handoff, luggage: &Lug
     }
 }
 
-fn came_in(group: &Group<'_>, key: &ObjectKey) -> bool {
+/// Whether an object has moved in within a group.
+pub(super) fn came_in(group: &Group<'_>, key: &ObjectKey) -> bool {
     group
         .effects
         .iter()
         .any(|(effect, _)| matches!(effect, Effect::Event(Event::MovedIn { key: came, .. }) if came == key))
 }
 
+fn has_left(group: &Group<'_>, key: &ObjectKey) -> bool {
+    group
+        .effects
+        .iter()
+        .any(|(effect, _)| matches!(effect, Effect::Event(Event::Moved { key: left, .. }) if left == key))
+}
+
 /// Objects that have another home since this group: the rights on them are none of this kernel's.
 pub(super) fn gone(shadow: &mut Shadow, group: &Group<'_>) {
     for (effect, _) in group.effects {
-        if let Effect::Event(Event::Moved { key, .. }) = effect {
+        if let Effect::Event(Event::Moved { key, .. }) = effect
+            && !came_in(group, key)
+        {
             shadow.rights.grants.leave(key);
         }
     }

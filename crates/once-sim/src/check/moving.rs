@@ -21,6 +21,7 @@ use once_model::moving::{Handoff, Luggage, LuggageGrant, LuggageResult};
 use once_model::wire::{Frame, ShareAnswer, Shared};
 
 use super::group::Allowed;
+use super::handing::came_in;
 use super::left::{answered_in, asked_in, left_acts, left_in, told_of_calls};
 use super::{Checker, Group, Wrong, ledger};
 use crate::coverage::Coverage;
@@ -336,6 +337,11 @@ impl Checker {
                 let answer = self.moves.answers.get(&handoff).map(|(_, accepted)| *accepted);
                 let head = object::head(group.store, &key).ok().flatten();
                 let is_mine = head.is_some_and(|head| head.home == Some(group.kernel));
+                // It has left, and is back in the same group: what is here now is of its second stay.
+                if is_mine && answer == Some(true) && came_in(group, &key) {
+                    cover.met("state came back before its going was heard of");
+                    return;
+                }
                 match is_mine {
                     true if answer != Some(false) => {
                         wrong.push((2, format!("takes {key} back, and nobody refused it")));

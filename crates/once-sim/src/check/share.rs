@@ -170,6 +170,12 @@ fn may_be_owed_anew(group: &Group<'_>, to: &KernelId, key: &ObjectKey) -> bool {
     })
 }
 
+/// Whether a peer follows an object, after a group.
+pub(super) fn is_followed_by(group: &Group<'_>, key: &ObjectKey, peer: &KernelId) -> bool {
+    let place = [key.to_row().as_slice(), peer.as_bytes().as_slice()].concat();
+    matches!(group.store.get(Table::Follower, &place), Ok(Some(_)))
+}
+
 /// Whether a share is pulled.
 pub(super) fn pulls(effect: &Effect, on: ConnId, revision: &Hash) -> bool {
     let Effect::Pull { conn, what, .. } = effect else { return false };
@@ -238,7 +244,8 @@ impl Checker {
             (Debt::Followed { .. }, Some(Debt::Followed { .. })) => true,
             _ => false,
         };
-        if goes_on {
+        // Who follows it no longer is owed nothing for that reason.
+        if goes_on || row.debt.is_followed() && !is_followed_by(group, &key, &peer) {
             return;
         }
         let heads = candidates(group, &key);

@@ -15,6 +15,7 @@ use once_model::header::Header;
 use once_model::ids::{KernelId, ObjectKey};
 use once_model::moving::Handoff;
 
+use super::handing::came_in;
 use super::moving::{Moves, leaving_in};
 use super::{Checker, Group, Wrong};
 use crate::coverage::Coverage;
@@ -121,7 +122,11 @@ fn untold(group: &Group<'_>, commit: &Commit, row: &Changed) -> Option<(u8, Stri
 /// Whether an object that was to leave does not.
 fn stays(group: &Group<'_>, row: &Changed) -> bool {
     let head = ObjectKey::from_row(&row.key).and_then(|key| object::head(group.store, &key).ok().flatten());
-    row.after.is_none() && head.is_some_and(|head| head.home == Some(group.kernel) && !head.header.tombstone)
+    let is_here = head.is_some_and(|head| {
+        // What has left and come back stays by another handoff.
+        head.home == Some(group.kernel) && !head.header.tombstone && !came_in(group, &head.header.key())
+    });
+    row.after.is_none() && is_here
 }
 
 impl Checker {

@@ -141,11 +141,7 @@ pub(crate) fn answer_again(
     match row {
         Some(row) if same(&row) => match row.outcome {
             Some(outcome) => {
-                let head = match &row.after {
-                    Some(after) => object::head(s.txn, &after.key)?,
-                    None => None,
-                };
-                let certificate = head.and_then(|head| head.header.certificate);
+                let certificate = row.place.and_then(|place| place.certificate);
                 answer(s, origin, act, Said { outcome, after: row.after, certificate })
             }
             // Its floor said that it has it.
@@ -165,7 +161,7 @@ pub(crate) struct Said {
     pub outcome: Outcome,
     /// The object after it, if it was recorded.
     pub after: Option<After>,
-    /// The newest certificate of that object.
+    /// The one under which it was recorded, if that was here.
     pub certificate: Option<Hash>,
 }
 

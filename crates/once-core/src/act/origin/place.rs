@@ -37,9 +37,7 @@ fn moved_to(
         return Ok(None);
     };
     let is_meant = match asked {
-        (asked, Some(at)) if asked != key => {
-            chain.genesis.home == at || chain.links.iter().any(|link| link.home == at)
-        }
+        (asked, Some(at)) if asked != key => chain.homes().any(|home| home == at),
         _ => true,
     };
     Ok(is_meant.then(|| chain.home()))
