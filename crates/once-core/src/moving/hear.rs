@@ -39,9 +39,11 @@ fn take(s: &mut Step<'_, '_>, peer: KernelId, lineage: Lineage, moved: &Moved) -
     }
     let names: Vec<_> = follow::with_copy(key, Some(&chain.genesis)).collect();
     let (mut follows, former) = (Vec::new(), former_homes(chain));
-    for from in &former {
-        let there = follow::follows(s, &names, from)?;
-        follows.extend(there.into_iter().map(|name| (name, *from)));
+    // A home that has it back has forgotten who followed it there before.
+    let is_news = known.as_ref() != Some(chain);
+    for from in former.iter().copied().chain(is_news.then_some(home)) {
+        let there = follow::follows(s, &names, &from)?;
+        follows.extend(there.into_iter().map(|name| (name, from)));
     }
     let leads = act::leads_to(s, &names, &former)?;
     // Each of its homes tells the same: it is checked once.
@@ -50,7 +52,7 @@ fn take(s: &mut Step<'_, '_>, peer: KernelId, lineage: Lineage, moved: &Moved) -
     {
         return Ok(());
     }
-    if known.as_ref() != Some(chain) {
+    if is_news {
         object::learn_chain(s, key, chain)?;
         // It may have been sealed here for that home.
         if s.engine.moving.leaving.contains_key(key) {
