@@ -318,7 +318,9 @@ fn commanded(
                     | Refusal::BadName { .. }
                     | Refusal::NameTaken(_)))
             );
-            match shadow.rights.peers.get_mut(peer).filter(|known| known.active) {
+            // Who visits, or is visited, keeps what people have set.
+            let visits = shadow.rights.visitors.contains_key(peer);
+            match shadow.rights.peers.get_mut(peer).filter(|known| known.active || visits) {
                 _ if refused => {}
                 Some(known) => known.joining = true,
                 None => {
