@@ -249,6 +249,28 @@ pub(super) fn claimed_as(group: &Group<'_>, key: &ObjectKey) -> Option<ObjectKey
     Some(ObjectKey { uuid: key.uuid, line: Line::Claimed(lineage) })
 }
 
+/// A client uses a ticket of a kernel.
+fn joins(shadow: &mut Shadow, peer: KernelId, reply: Option<&Result<Answer, Refusal>>) {
+    let refused = matches!(
+        reply,
+        Some(Err(Refusal::Myself
+            | Refusal::TooManyPeers(_)
+            | Refusal::BeingRemoved(_)
+            | Refusal::BadName { .. }
+            | Refusal::NameTaken(_)))
+    );
+    // Who visits, or is visited, keeps what people have set.
+    let visits = shadow.rights.visitors.contains_key(&peer);
+    match shadow.rights.peers.get_mut(&peer).filter(|known| known.active || visits) {
+        _ if refused => {}
+        Some(known) => known.joining = true,
+        None => {
+            let new = shadow.new_peer(&peer, false);
+            shadow.rights.peers.insert(peer, new);
+        }
+    }
+}
+
 fn commanded(
     shadow: &mut Shadow,
     group: &Group<'_>,
@@ -309,26 +331,7 @@ fn commanded(
         Command::RevokeInvite { secret_hash } if done => {
             shadow.invites.remove(secret_hash);
         }
-        Command::Join { peer, .. } => {
-            let refused = matches!(
-                reply,
-                Some(Err(Refusal::Myself
-                    | Refusal::TooManyPeers(_)
-                    | Refusal::BeingRemoved(_)
-                    | Refusal::BadName { .. }
-                    | Refusal::NameTaken(_)))
-            );
-            // Who visits, or is visited, keeps what people have set.
-            let visits = shadow.rights.visitors.contains_key(peer);
-            match shadow.rights.peers.get_mut(peer).filter(|known| known.active || visits) {
-                _ if refused => {}
-                Some(known) => known.joining = true,
-                None => {
-                    let new = shadow.new_peer(peer, false);
-                    shadow.rights.peers.insert(*peer, new);
-                }
-            }
-        }
+        Command::Join { peer, .. } => joins(shadow, *peer, reply),
         Command::AddPeer { peer, .. } if done => {
             let new = shadow.new_peer(peer, true);
             shadow.rights.peers.entry(*peer).or_insert(new).active = true;
