@@ -83,7 +83,7 @@ impl Kernel {
         let named = (certificate.home, certificate.incarnation) == (self.me, self.incarnation);
         // What this kernel has sealed has moved, if it comes on from there.
         if named {
-            self.chain_came(&handoff.header.key(), &before);
+            self.chain_shown(&handoff.header.key(), &before, true);
         }
         if named && before.home() == peer {
             self.moves.handoffs.entry(certificate.id()).or_insert_with(|| (peer, handoff.clone()));
@@ -99,7 +99,7 @@ impl Kernel {
         let named = (last.home, last.incarnation, last.signer) == (self.me, self.incarnation, peer);
         if named && let [before @ .., _] = chain.links.as_slice() {
             let before = Chain { links: before.to_vec(), ..chain.clone() };
-            self.chain_came(&key, &before);
+            self.chain_shown(&key, &before, true);
         }
         if named && self.moves.yes.contains(&(key, last.base, peer)) {
             self.moves.withdrawn.insert(last.id(), last.clone());

@@ -51,6 +51,11 @@ impl Kernel {
 
     /// A chain came, with whatever: a longer one says where the object is now.
     pub(crate) fn chain_came(&mut self, key: &ObjectKey, chain: &Chain) {
+        self.chain_shown(key, chain, false);
+    }
+
+    /// The same; with an object that comes back here, perhaps.
+    pub(crate) fn chain_shown(&mut self, key: &ObjectKey, chain: &Chain, comes_back: bool) {
         let Some(lineage) = key.lineage() else { return };
         if chain.links.is_empty() || chain.verify(lineage).is_err() {
             return;
@@ -58,7 +63,7 @@ impl Kernel {
         if let Some(sealed) = self.moves.sealed.get(key)
             && chain.holder(&sealed.certificate.id()).is_some()
         {
-            return self.moved_out(key, chain);
+            return self.moved_out(key, chain, comes_back);
         }
         self.moves.perhaps.insert((*key, chain.home()));
     }

@@ -299,11 +299,13 @@ impl Kernel {
         if let Some(last) = chain.links.last_mut() {
             last.acceptance = Some(handed.answer);
         }
-        self.moved_out(&handed.key, &chain);
+        self.moved_out(&handed.key, &chain, false);
     }
 
     /// The object is gone: what is left knows where it is.
-    pub(crate) fn moved_out(&mut self, key: &ObjectKey, chain: &Chain) {
+    ///
+    /// What waits for it in memory is told where it is; but if it comes back at once, that is looked at anew.
+    pub(crate) fn moved_out(&mut self, key: &ObjectKey, chain: &Chain, comes_back: bool) {
         self.moves.sealed.remove(key);
         self.moves.leaving.remove(key);
         let mut known: BTreeSet<KernelId> = self.follows.followers_of(key).into_iter().collect();
@@ -318,8 +320,10 @@ impl Kernel {
             self.peers.visits.owe(*peer, *key, Tri::Open);
         }
         self.follows.forget_followers(key);
-        let objects = &self.objects;
-        self.home.forget_object(|name| objects.name(name) == *key);
+        if !comes_back {
+            let objects = &self.objects;
+            self.home.forget_object(|name| objects.name(name) == *key);
+        }
         self.rights_changed = self.group;
         if let Some(head) = self.objects.heads.get_mut(key) {
             head.chain = Some(chain.clone());
