@@ -183,8 +183,14 @@ impl Request {
         let mut errors = Vec::new();
         let candidates = self.candidates()?;
         for peer in candidates.iter().copied() {
+            // First the connection, so that who cannot be reached is never said to have been silent.
+            let begun = tokio::time::Instant::now();
+            if let Err(error) = self.kernel.session(peer, self.timeout).await {
+                errors.push(error);
+                continue;
+            }
             let ask = self.ask(peer, uuid, line);
-            match tokio::time::timeout(self.timeout, ask).await {
+            match tokio::time::timeout_at(begun + self.timeout, ask).await {
                 Ok(Ok(found)) => return Ok(found),
                 Ok(Err(error)) => errors.push(error),
                 Err(_) => {
