@@ -190,10 +190,6 @@ mod switch {
         ForgetAgain breaks 10,
         /// What comes back before the answer to its handoff is sealed where it lives.
         ComesBackSealed breaks 2,
-        /// Who has asked a kernel for something that is removed then waits for ever.
-        AsksOutliveTheLink breaks 4,
-        /// A visitor whose right is on a copy that was claimed since has no reason to come any more.
-        VisitByOldName breaks 7,
         /// What a peer was owed because it followed is sent to it when it follows no longer.
         UnfollowedServed breaks 7,
         /// Who unfollows an object by the name of its copy goes on following it.

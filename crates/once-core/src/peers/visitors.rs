@@ -88,7 +88,7 @@ pub(super) fn may_come(s: &Step<'_, '_>, kernel: &KernelId, row: &PeerRow) -> Re
     }
     for copy in visits(s.txn, kernel)? {
         // A copy on which it was given a right may have been claimed since.
-        let key = if mutant!(VisitByOldName) { copy } else { object::current_key(s.txn, &copy)? };
+        let key = object::current_key(s.txn, &copy)?;
         let rights = access::on_object(s.txn, &key)?;
         let has_right =
             rights.iter().any(|listed| listed.grant.kernel == *kernel && listed.holds(s.ctx.now_ms));
@@ -125,9 +125,7 @@ pub(super) fn hang_up(s: &mut Step<'_, '_>, peer: KernelId, why: &str) {
         s.out.push(Effect::Close { peer, conn, code: Code::Denied });
         // Its link is gone, so the end of the connection will not be told by that.
         s.out.push(Effect::Event(Event::Disconnected { peer, reason: why.to_owned() }));
-        if !mutant!(AsksOutliveTheLink) {
-            life::link_down(s, peer);
-        }
+        life::link_down(s, peer);
     }
 }
 
