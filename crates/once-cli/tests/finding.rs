@@ -116,7 +116,7 @@ fn objects_are_found_at_three_kernels_of_which_one_is_away() {
     let key = home.once("bob", &["find", "--name", "pump of bob", "-q"]).exits(0).out;
     home.once("alice", &["request", key.trim().split('#').next().unwrap(), "--from", "bob"]).exits(0);
     // This kernel is no peer that could permit it more.
-    let nothing = everywhere(&["--name", "nobody's"]).exits(0).says("may find fits at: bob");
+    let nothing = everywhere(&["--name", "nobody's"]).exits(0).says("may find fits at: bob, carol");
     assert!(!nothing.err.contains("alice"), "{}", nothing.err);
     let shown = everywhere(&["--name", "pump of bob"]).exits(0).says("1 object");
     assert_eq!(shown.out.matches("pump of bob").count(), 1, "{}", shown.out);

@@ -296,8 +296,10 @@ impl Shown {
                 && !told.is_own
                 && told.kernel.as_ref().is_some_and(|kernel| !self.found_at.contains(kernel))
         };
-        let silent: Vec<_> =
+        let mut silent: Vec<_> =
             self.kernels.iter().filter(is_silent).map(|told| ui::shown(&told.name)).collect();
+        // Not in the order in which they happened to answer.
+        silent.sort();
         (self.several && !self.json && !self.quiet && !silent.is_empty()).then(|| silent.join(", "))
     }
 
