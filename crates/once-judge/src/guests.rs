@@ -33,7 +33,7 @@ impl Kernel {
 
     /// Whether a peer may have this done (5.5 Rights).
     pub(crate) fn may_act(&self, origin: KernelId, head: &Head, action: &Action, guest: bool) -> Tri {
-        if !self.peers.is(&origin) && !self.has_to_do_with_objects(&origin) {
+        if !self.knows(&origin) {
             return Tri::No;
         }
         let thing = head.thing();

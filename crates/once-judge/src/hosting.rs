@@ -3,7 +3,7 @@
 use once_model::action::{After, BUILT_IN_FROM};
 use once_model::certificate::{Certificate, CertificateKind, Chain};
 use once_model::ids::{Hash, KernelId, Line, ObjectKey};
-use once_model::moving::{Ahead, Handed, Handoff, Luggage, LuggageGrant, Welcome};
+use once_model::moving::{Ahead, Handed, Handoff, Luggage, LuggageGrant, Welcome, Withdraw};
 use once_model::wire::Code;
 
 use crate::ask::{Grant, Grantee, Right, Scope};
@@ -91,14 +91,14 @@ impl Kernel {
     }
 
     /// A home wants back what it hands over: it is answered as if the handoff had come, if there was a yes to it.
-    pub(crate) fn withdraw_came(&mut self, peer: KernelId, chain: &Chain) {
-        let Some(last) = chain.links.last().filter(|last| last.kind == CertificateKind::Handoff) else {
+    pub(crate) fn withdraw_came(&mut self, peer: KernelId, withdraw: &Withdraw) {
+        let Some((last, before)) = withdraw.split().filter(|(last, _)| last.kind == CertificateKind::Handoff)
+        else {
             return;
         };
-        let key = ObjectKey { uuid: chain.genesis.uuid, line: Line::Claimed(last.lineage) };
+        let key = ObjectKey { uuid: before.genesis.uuid, line: Line::Claimed(last.lineage) };
         let named = (last.home, last.incarnation, last.signer) == (self.me, self.incarnation, peer);
-        if named && let [before @ .., _] = chain.links.as_slice() {
-            let before = Chain { links: before.to_vec(), ..chain.clone() };
+        if named {
             self.chain_shown(&key, &before, true);
         }
         if named && self.moves.yes.contains(&(key, last.base, peer)) {

@@ -285,7 +285,7 @@ impl Kernel {
             Frame::Ahead(ahead) => self.ahead_came(conn, peer, ahead),
             Frame::Welcome(welcome) => self.welcome_came(peer, welcome),
             Frame::Handoff(handoff) => self.handoff_came(peer, handoff),
-            Frame::Withdraw(withdraw) => self.withdraw_came(peer, &withdraw.chain),
+            Frame::Withdraw(withdraw) => self.withdraw_came(peer, withdraw),
             Frame::Handed(handed) => self.handed_came(handed),
             Frame::Moved(moved) => self.moved_came(peer, moved),
             Frame::FollowedInstead(said) if said.code.is_none() => {

@@ -96,15 +96,9 @@ impl Kernel {
         may.and(row)
     }
 
-    /// Whether a kernel is no peer, and may have rights on single objects: a visitor that has a reason to come, or one that this
-    /// kernel visits.
-    pub(crate) fn has_to_do_with_objects(&self, kernel: &KernelId) -> bool {
-        self.peers.visits.goes_to(kernel) || self.visit(kernel).can()
-    }
-
     /// Whether a kernel is a peer, a visitor that has a reason to come, or one that this kernel visits.
     pub(crate) fn knows(&self, kernel: &KernelId) -> bool {
-        self.peers.is(kernel) || self.has_to_do_with_objects(kernel)
+        self.peers.is(kernel) || self.peers.visits.goes_to(kernel) || self.visit(kernel).can()
     }
 
     /// An object has come with a right of a kernel, its own or of an object of it: it is let in, or its right goes. Whether the
