@@ -29,8 +29,9 @@ const COUNTED_MAX: usize = 100_000;
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RetireCheck {
-    /// Its name: `objects`, `read-only`, `copies`, `conflicts`, `owed`, `actions`, `news`, `history`, and of a kernel that was put back from a
-    /// backup `backup`, which is never fine: what it did after the backup is not here, and cannot be looked for.
+    /// Its name: `objects`, `read-only`, `copies`, `conflicts`, `owed`, `actions`, `news`, `history`, and of
+    /// a kernel that was put back from a backup `backup`, which is never fine: what it did after the backup is not here, and
+    /// cannot be looked for.
     pub check: &'static str,
     /// Whether nothing of it is missing.
     pub ok: bool,

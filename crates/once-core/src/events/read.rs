@@ -109,7 +109,8 @@ impl Page {
 }
 
 /// The place of the newest event; [`Cursor::START`] if nothing has happened yet. In a log that is damaged: a place behind all that
-/// has happened, from where it goes on in the boot that begins.
+/// has happened, from where it goes on in the boot that begins. So this is for a start: a kernel that runs asks
+/// [`newest_since`].
 ///
 /// # Errors
 /// When the store cannot be read.
@@ -146,7 +147,7 @@ fn found_newest(rows: &dyn Read) -> Result<Cursor, StoreError> {
     Ok(last)
 }
 
-/// The same, if that place is known to have been the newest one lately: then nobody looks for the end of the log.
+/// The place of the newest event, if `known` was the newest one lately: then nobody looks for the end of the log.
 ///
 /// # Errors
 /// When the store cannot be read.
