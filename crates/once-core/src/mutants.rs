@@ -190,6 +190,8 @@ mod switch {
         ForgetAgain breaks 10,
         /// What comes back before the answer to its handoff is sealed where it lives.
         ComesBackSealed breaks 2,
+        /// What waits of a peer goes on waiting when it is a peer no longer.
+        RemovedWaits breaks 10,
         /// What a peer was owed because it followed is sent to it when it follows no longer.
         UnfollowedServed breaks 7,
         /// Who unfollows an object by the name of its copy goes on following it.

@@ -159,8 +159,14 @@ impl World {
             let standing = self.ask(Kernel(index), Command::Standing);
             self.listening = listened;
             let Some(Ok(Answer::Standing { lanes: stands, .. })) = standing else { continue };
+            let home = self.nodes[index].id;
+            for origin in stands.iter().map(|stands| stands.origin).filter(|origin| *origin != home) {
+                if peers::peer(&self.nodes[index].disk, &origin).is_ok_and(|row| row.is_none()) {
+                    let what = format!("an action of {} waits, which is no peer", origin.short());
+                    self.violated(10, index, what);
+                }
+            }
             for stands in stands.iter().filter(|stands| matches!(stands.why, StandsFor::Refused(_))) {
-                let home = self.nodes[index].id;
                 let mut first = None;
                 let read = act::waiting(&self.nodes[index].disk, &mut |at, key, sequence, row| {
                     if (at, key) == (home, stands.key) {

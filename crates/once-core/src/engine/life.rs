@@ -62,6 +62,9 @@ fn unanswered(s: &mut Step<'_, '_>, peer: KernelId) {
 /// A kernel is no peer any more. It has no right from here on; what rests on its rights goes, perhaps in later steps.
 pub(crate) fn peer_removed(s: &mut Step<'_, '_>, peer: KernelId) -> Result<(), StoreError> {
     share::forget_count(s, &peer)?;
+    if !mutant!(RemovedWaits) {
+        s.engine.act.waiting.forget_peer(&peer);
+    }
     chores::begin(s, Chore::ForgetPeer(peer));
     Ok(())
 }

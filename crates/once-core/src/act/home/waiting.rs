@@ -177,6 +177,14 @@ impl Waiting {
         Some(standing)
     }
 
+    /// A kernel is no peer any more: what waits of it would be refused, and it sends it again if it comes back.
+    pub fn forget_peer(&mut self, peer: &KernelId) {
+        let lanes: Vec<_> = self.lanes.keys().filter(|(origin, _)| origin.kernel == *peer).copied().collect();
+        for lane in lanes {
+            self.take(&lane);
+        }
+    }
+
     /// Lets an action wait behind what its lane waits for, if there is room. A void takes the place of the action that
     /// it takes back.
     pub fn line_up(&mut self, come: Come) {
@@ -407,6 +415,29 @@ mod tests {
         let of_peer: Vec<_> = order.into_iter().filter(|n| *n < 1000).collect();
         assert_eq!(of_peer, (1..=50).collect::<Vec<_>>());
         assert!(kernel.answered.contains_key(&mine));
+    }
+
+    #[test]
+    fn what_waits_of_a_peer_goes_with_it() {
+        let mut kernel = Alone::new();
+        let (peer, other) = (kernel.peer(9), kernel.peer(8));
+        let (runs, away) = (kernel.object(1, "Served"), kernel.object(2, "Served"));
+        kernel.desk.room.store(1, Ordering::Relaxed);
+        kernel.acts(other, runs, 1, "1".into());
+        assert_eq!(kernel.asked(), [1]);
+        // For an object that runs something else, and for somebody who has the component.
+        kernel.acts(peer, runs, 1, "2".into());
+        kernel.acts(peer, away, 1, "3".into());
+        kernel.acts(other, away, 1, "4".into());
+        assert_eq!(kernel.engine.act.waiting.held_of(&peer.kernel).0, 2);
+        kernel.command(Command::RemovePeer { peer: peer.kernel });
+        assert_eq!(kernel.engine.act.waiting.held_of(&peer.kernel), (0, 0));
+        assert!(kernel.standing().iter().all(|stands| stands.origin == other.kernel));
+        assert!(kernel.engine.act.waiting.is_whole());
+        // What waits of the other one goes on.
+        kernel.answer(done());
+        kernel.ready(1);
+        assert_eq!(kernel.asked(), [4]);
     }
 
     /// A timer is due, and whoever has the component does not know what it was to do.
