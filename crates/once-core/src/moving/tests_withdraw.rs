@@ -233,6 +233,44 @@ fn an_outcome_is_told_again_with_the_certificate_under_which_it_was_recorded() {
     assert_eq!(told, Some(first.certificate));
 }
 
+/// B hands an object back, and nothing that it says is heard but that.
+fn comes_straight_back(pair: &mut Pair, key: ObjectKey) {
+    go(pair, Side::B, key);
+    for _ in 0..20 {
+        match pair.on_the_way(Side::A).front() {
+            Some(Frame::Ahead(_) | Frame::Handoff(_)) => drop(pair.deliver(Side::A)),
+            Some(_) => drop(pair.lose(Side::A)),
+            None => {}
+        }
+        match pair.on_the_way(Side::B).front() {
+            Some(Frame::Welcome(_)) => drop(pair.deliver(Side::B)),
+            Some(_) => drop(pair.lose(Side::B)),
+            None => {}
+        }
+    }
+    assert_eq!(home(&pair.a, &key), Some(pair.a.id()));
+}
+
+/// The home between may have refused it, and its origin has told somebody so.
+#[test]
+fn what_waited_when_an_object_left_does_not_run_when_that_comes_back() {
+    let (mut pair, key, _) = sealed();
+    let peer = pair.a.peer(9);
+    pair.a.grant(peer.kernel, Right::Act, Scope::Object(key));
+    pair.a.acts(peer, key, 1, "7".into());
+    assert_eq!(pair.a.engine.act.waiting.held_of(&peer.kernel).0, 1);
+    let revision = |kernel: &Alone| kernel.head(&key).unwrap().revision;
+    let sealed_at = revision(&pair.a);
+    pair.deliver(Side::B);
+    comes_straight_back(&mut pair, key);
+    pair.settle();
+    assert_eq!(pair.a.engine.act.waiting.held_of(&peer.kernel), (0, 0));
+    assert_eq!(revision(&pair.a), sealed_at + 2, "it went, and came back");
+    // Its origin sends it again, if it has no outcome.
+    pair.a.acts(peer, key, 1, "7".into());
+    assert_eq!(revision(&pair.a), sealed_at + 3);
+}
+
 /// The handoff back says so: an object that continues the handoff under which it is sealed has moved.
 #[test]
 fn what_comes_back_before_its_going_was_heard_of_lives_here_with_all_that_is_its() {
@@ -248,21 +286,7 @@ fn what_comes_back_before_its_going_was_heard_of_lives_here_with_all_that_is_its
     assert!(departures(&pair.a.store).unwrap()[0].sealed);
     pair.deliver(Side::B);
     assert_eq!(home(&pair.b, &key), Some(b));
-    // Nothing that B says of it is heard but that it comes back.
-    go(&mut pair, Side::B, key);
-    for _ in 0..20 {
-        match pair.on_the_way(Side::A).front() {
-            Some(Frame::Ahead(_) | Frame::Handoff(_)) => drop(pair.deliver(Side::A)),
-            Some(_) => drop(pair.lose(Side::A)),
-            None => {}
-        }
-        match pair.on_the_way(Side::B).front() {
-            Some(Frame::Welcome(_)) => drop(pair.deliver(Side::B)),
-            Some(_) => drop(pair.lose(Side::B)),
-            None => {}
-        }
-    }
-    assert_eq!(home(&pair.a, &key), Some(a));
+    comes_straight_back(&mut pair, key);
     assert_eq!(departures(&pair.a.store).unwrap(), []);
     let rows = |table| pair.a.rows().iter().filter(|(of, ..)| *of == table).count();
     assert_eq!((rows(Table::Timer), rows(Table::Luggage)), (1, 0));

@@ -185,6 +185,16 @@ impl Waiting {
         }
     }
 
+    /// An object has come from another home, which may have refused without a record what waits here since the object
+    /// left: what other kernels asked for under these names. They send again what has no outcome.
+    pub fn forget_before_return(&mut self, names: &[ObjectKey], me: &KernelId) {
+        let is_meant = |(origin, name): &&Lane| origin.kernel != *me && names.contains(&name.key);
+        let lanes: Vec<_> = self.lanes.keys().filter(is_meant).copied().collect();
+        for lane in lanes {
+            self.take(&lane);
+        }
+    }
+
     /// Lets an action wait behind what its lane waits for, if there is room. A void takes the place of the action that
     /// it takes back.
     pub fn line_up(&mut self, come: Come) {
