@@ -41,7 +41,7 @@ pub fn measure(first: u64, count: u64, mutant: Option<Mutant>, eyes: Eyes) -> Fi
         figures.hash =
             (figures.hash.rotate_left(7) ^ outcome.seed).wrapping_mul(0x517c_c1b7_2722_0a95) ^ outcome.hash;
         figures.cover.add(&outcome.cover);
-        figures.judged.add(&outcome.tally, &outcome.undecided);
+        figures.judged.add(outcome.seed, &outcome.tally, &outcome.undecided);
         if !outcome.violations.is_empty() {
             figures.broken.push(outcome);
         }

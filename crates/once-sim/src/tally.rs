@@ -5,6 +5,9 @@ use std::fmt;
 
 use once_judge::{Check, Tally};
 
+/// So many seeds are named for each check, to be played again.
+const NAMED: usize = 12;
+
 /// Of many seeds.
 #[derive(Debug, Default)]
 pub struct Checks {
@@ -13,13 +16,31 @@ pub struct Checks {
     /// In how many seeds each was made.
     made_in: Vec<u64>,
     /// Complaints that fail nothing: it is not decided who is right.
-    undecided: BTreeMap<&'static str, u64>,
+    undecided: BTreeMap<&'static str, Undecided>,
+}
+
+/// The complaints of one undecided check.
+#[derive(Debug, Default)]
+struct Undecided {
+    count: u64,
+    /// The first seeds that met one.
+    seeds: Vec<u64>,
+}
+
+impl Undecided {
+    fn add(&mut self, count: u64, seeds: &[u64]) {
+        self.count += count;
+        self.seeds.extend(seeds);
+        self.seeds.truncate(NAMED);
+    }
 }
 
 impl Checks {
     /// With one seed more.
-    pub fn add(&mut self, tally: &Tally, undecided: &BTreeMap<&'static str, u64>) {
-        self.complain(undecided);
+    pub fn add(&mut self, seed: u64, tally: &Tally, undecided: &BTreeMap<&'static str, u64>) {
+        for (name, count) in undecided {
+            self.undecided.entry(name).or_default().add(*count, &[seed]);
+        }
         self.seeds += 1;
         self.all.add(tally);
         self.made_in.resize(Check::ALL.len(), 0);
@@ -30,17 +51,13 @@ impl Checks {
 
     /// With what others counted.
     pub fn join(&mut self, other: &Self) {
-        self.complain(&other.undecided);
+        for (name, theirs) in &other.undecided {
+            self.undecided.entry(name).or_default().add(theirs.count, &theirs.seeds);
+        }
         self.seeds += other.seeds;
         self.all.add(&other.all);
         self.made_in.resize(Check::ALL.len(), 0);
         self.made_in.iter_mut().zip(&other.made_in).for_each(|(mine, theirs)| *mine += theirs);
-    }
-
-    fn complain(&mut self, undecided: &BTreeMap<&'static str, u64>) {
-        for (name, count) in undecided {
-            *self.undecided.entry(name).or_default() += count;
-        }
     }
 
     /// Each check: its name, how often it was made, how often one answer was right and it could not be made, and in how many
@@ -63,7 +80,7 @@ impl Checks {
             })
             .collect();
         let undecided: Vec<_> =
-            self.undecided.iter().map(|(name, count)| format!("\"{name}\":{count}")).collect();
+            self.undecided.iter().map(|(name, found)| format!("\"{name}\":{}", found.count)).collect();
         format!(
             "{{\"exact_permille\":{},\"undecided\":{{{}}},\"checks\":{{{}}}}}",
             self.all.exact_permille(),
@@ -82,8 +99,8 @@ impl fmt::Display for Checks {
                 share as f64 / 10.0
             )?;
         }
-        for (name, count) in &self.undecided {
-            writeln!(f, "undecided {name} {count}")?;
+        for (name, Undecided { count, seeds }) in &self.undecided {
+            writeln!(f, "undecided {name} {count}, first in seeds {seeds:?}")?;
         }
         writeln!(f, "exact_permille {}", self.all.exact_permille())
     }

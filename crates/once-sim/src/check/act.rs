@@ -287,7 +287,8 @@ impl Checker {
             }
             for id in journals.iter().flat_map(|_| ids) {
                 let count = journals.iter().flatten().flatten().filter(|entry| *entry == id).count();
-                let right = match self.acts.outcomes.get(&(*origin, *id)) {
+                let told = self.acts.outcomes.get(&(*origin, *id));
+                let right = match told {
                     Some(Outcome::Done(_)) if self.acts.notes.contains(id) => count == 1,
                     Some(_) => count == 0,
                     None => count <= 1,
@@ -295,7 +296,9 @@ impl Checker {
                 if !right {
                     wrong.push((
                         3,
-                        format!("the action with the mark {id} on {object} had effect {count} times"),
+                        format!(
+                            "the action with the mark {id} of {origin:.10} on {object} had effect {count} times, told was {told:?}"
+                        ),
                     ));
                 }
             }
