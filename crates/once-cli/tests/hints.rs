@@ -21,7 +21,7 @@ const CRATES: [&str; 5] = ["once-model", "once-core", "once-store", "once", "onc
 
 /// What does not end with 0 although all is well, and what it says then: too late, nothing that waits, something to look
 /// at, no kernel that was put back from a backup.
-const OTHER_EXITS: [(&str, i32, &str); 10] = [
+const OTHER_EXITS: [(&str, i32, &str); 12] = [
     ("once cancel ID", 1, "too late: it had run"),
     ("once outbox drop ID", 1, "waits here"),
     ("once dead-letters drop ID", 1, "nothing waits here"),
@@ -30,6 +30,8 @@ const OTHER_EXITS: [(&str, i32, &str); 10] = [
     ("once drain --to PEER", 3, "cannot go"),
     ("once retire --to PEER", 1, "do not erase this kernel yet"),
     ("once retire --receipts FILE", 1, "do not erase this kernel yet"),
+    ("once retire --give-up-loss", 1, "do not erase this kernel yet"),
+    ("once rm --read-only OBJECT", 2, "is not only read here"),
     ("once quarantine end", 1, "this kernel is not in quarantine"),
     ("once quarantine end --without {peer}", 1, "this kernel is not in quarantine"),
 ];

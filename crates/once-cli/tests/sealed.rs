@@ -162,13 +162,12 @@ async fn put_back(place: &Place) -> (support::Daemon, support::Daemon, String) {
     (alice, bob, key)
 }
 
-/// What is kept beside an object that is only read is dropped, and people are told nothing else. No command moves or removes the
-/// object, and that is said, too.
+/// What is kept beside an object that is only read is dropped, and people are told nothing else.
 fn only_dropped(place: &Place, key: &str) {
     let run = |args: &[&str]| place.once("alice", args);
     let (_, text) = run(&["retire"]);
     assert!(text.contains("1 object only read here since the backup was put back"), "{text}");
-    assert!(text.contains("no object lives here") && text.contains("`once export DIR --all`"), "{text}");
+    assert!(text.contains("no object lives here") && text.contains("export DIR --all`"), "{text}");
     let (code, text) = run(&["conflicts"]);
     assert!(code == 0 && text.contains("a file that was imported here"), "{text}");
     assert!(text.contains("can only be dropped") && !text.contains("conflicts keep"), "{text}");
@@ -191,6 +190,27 @@ fn only_dropped(place: &Place, key: &str) {
     );
     let (code, text) = run(&["conflicts", "drop", key, revision]);
     assert_eq!(code, 0, "{text}");
+}
+
+/// People drop what is only read, and give up what was done after the backup: then the kernel can be erased.
+fn retired(place: &Place, key: &str) {
+    let run = |args: &[&str]| place.once("alice", args);
+    let (code, text) = run(&["rm", key]);
+    assert!(code == 3 && text.contains("rm --read-only OBJECT`"), "{code} {text}");
+    let (_, text) = run(&["retire"]);
+    assert!(text.contains("rm --read-only OBJECT`") && text.contains("retire --give-up-loss`"), "{text}");
+    let (code, text) = run(&["rm", "--read-only", key]);
+    assert!(code == 0 && text.contains("dropped"), "{code} {text}");
+    assert_eq!(run(&["ls", "--quiet"]).1, "");
+    let (code, text) = run(&["retire"]);
+    assert!(code == 1 && text.contains("1 thing missing"), "{code} {text}");
+    let (code, text) = run(&["retire", "--give-up-loss"]);
+    assert!(code == 0 && text.contains("this kernel can be erased"), "{code} {text}");
+    // Of no other object it is a removal.
+    assert_eq!(run(&["create", "Counter"]).0, 0);
+    let (_, text) = run(&["ls", "--quiet"]);
+    let (code, said) = run(&["rm", "--read-only", text.trim()]);
+    assert!(code == 2 && said.contains("its state is home"), "{code} {said}");
 }
 
 #[test]
@@ -232,6 +252,7 @@ fn what_is_only_read_after_a_backup_was_put_back_says_so_wherever_it_is_shown() 
         let (code, text) = place.once("alice", &["status", "--json"]);
         let status: serde_json::Value = serde_json::from_str(text.lines().next().unwrap()).unwrap();
         assert!(code == 0 && status["pid"].is_null() && status["running"] == false, "{text}");
+        retired(&place, &key);
         drop(bob);
     });
 }

@@ -19,37 +19,13 @@ use crate::object::{Standpoint, key_text};
 use crate::surface::awaited;
 use crate::{Error, Kernel, beside, drain};
 
-/// Things that are named where there are many; further ones are counted.
-const NAMED_MAX: usize = 8;
+mod check;
+
+pub use check::RetireCheck;
+use check::{Named, objects_of};
 
 /// Actions without an outcome that are counted.
 const COUNTED_MAX: usize = 100_000;
-
-/// One thing that a kernel must be done with before it can be erased.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct RetireCheck {
-    /// Its name: `objects`, `read-only`, `copies`, `conflicts`, `owed`, `actions`, `news`, `history`, and of
-    /// a kernel that was put back from a backup `backup`, which is never fine: what it did after the backup is not here, and
-    /// cannot be looked for.
-    pub check: &'static str,
-    /// Whether nothing of it is missing.
-    pub ok: bool,
-    /// What there is of it.
-    pub message: String,
-    /// What to do about it.
-    pub hint: Option<&'static str>,
-}
-
-impl RetireCheck {
-    fn done(check: &'static str, message: &str) -> Self {
-        Self { check, ok: true, message: message.to_owned(), hint: None }
-    }
-
-    fn missing(check: &'static str, message: String, hint: &'static str) -> Self {
-        Self { check, ok: false, message, hint: Some(hint) }
-    }
-}
 
 /// What is here, counted on one snapshot.
 #[derive(Debug, Default)]
@@ -59,28 +35,6 @@ struct Counted {
     copies: u64,
     conflicts: u64,
     history: Histories,
-}
-
-/// Objects: how many, and a few of them.
-#[derive(Debug, Default)]
-struct Named {
-    count: u64,
-    first: Vec<ObjectKey>,
-}
-
-impl Named {
-    fn add(&mut self, key: ObjectKey) {
-        self.count += 1;
-        if self.first.len() < NAMED_MAX {
-            self.first.push(key);
-        }
-    }
-
-    /// Each of the first as it is said, and whether there are more.
-    fn list(&self, said: impl Fn(&ObjectKey) -> String) -> String {
-        let more = (self.count > self.first.len() as u64).then(|| "…".to_owned());
-        self.first.iter().map(said).chain(more).collect::<Vec<_>>().join(", ")
-    }
 }
 
 /// How much of histories is kept here.
@@ -102,6 +56,7 @@ pub struct Retire {
     to: Option<KernelId>,
     patience: Duration,
     receipts_written: bool,
+    loss_given_up: bool,
 }
 
 impl Retire {
@@ -124,8 +79,14 @@ impl Retire {
         self
     }
 
+    /// This kernel was put back from a backup, and its people give up what it did after that: it counts as nothing missing.
+    pub fn loss_given_up(mut self) -> Self {
+        self.loss_given_up = true;
+        self
+    }
+
     async fn run(self) -> Result<Vec<RetireCheck>, Error> {
-        let Self { kernel, to, patience, receipts_written } = self;
+        let Self { kernel, to, patience, receipts_written, loss_given_up } = self;
         let kernel = &kernel;
         if receipts_written {
             note_receipts(kernel).await?;
@@ -134,9 +95,9 @@ impl Retire {
         let (snapshot, me) = (kernel.shared().snapshot(), kernel.id());
         let looked = beside::wait_for(move || count(&snapshot, me)).await;
         let counted = looked.map_err(|_| Error::fault("looking at what is here panicked"))?.or_error()?;
-        let mut checks: Vec<_> = backup(kernel)?.into_iter().collect();
+        let mut checks: Vec<_> = backup(kernel, loss_given_up)?.into_iter().collect();
         checks.push(objects(kernel, &counted)?);
-        checks.extend(read_only(&counted));
+        checks.extend(read_only(&counted.read_only));
         checks.push(match to {
             Some(to) => copies_at(kernel, to, patience).await?,
             None => copies(&counted),
@@ -170,7 +131,8 @@ impl Kernel {
     /// # Errors
     /// When the store cannot be read.
     pub fn retire(&self) -> Retire {
-        Retire { kernel: self.clone(), to: None, patience: PATIENCE, receipts_written: false }
+        let kernel = self.clone();
+        Retire { kernel, to: None, patience: PATIENCE, receipts_written: false, loss_given_up: false }
     }
 
     /// Receipts of the entries behind the one of number `after`, at most `limit`.
@@ -320,25 +282,19 @@ fn objects(kernel: &Kernel, counted: &Counted) -> Result<RetireCheck, Error> {
     ))
 }
 
-/// What this kernel was home of when the backup was made: nothing moves it away, and nothing removes it.
-fn read_only(counted: &Counted) -> Option<RetireCheck> {
-    let all = &counted.read_only;
+/// What this kernel was home of when the backup was made: nothing moves it away, and it goes only when people drop it.
+fn read_only(all: &Named) -> Option<RetireCheck> {
     let message = format!(
-        "{} only read here since the backup was put back, neither moved nor removed: {}",
+        "{} only read here since the backup was put back, and not moved: {}",
         objects_of(all.count),
         all.list(key_text)
     );
-    let hint = "`once export DIR --all` writes out what is here; who follows one may have more of it, and imported under another UUID it is a new object";
+    let hint = "`once export DIR --all` writes out what is here, and who follows one may have more of it; then `once rm --read-only OBJECT` drops it here, and imported on another kernel it is a new object";
     (all.count > 0).then(|| RetireCheck::missing("read-only", message, hint))
 }
 
-/// `1 object`, `2 objects`.
-fn objects_of(n: u64) -> String {
-    format!("{n} {}", if n == 1 { "object" } else { "objects" })
-}
-
 /// Of a kernel that was put back from a backup nobody can say that nothing is missing.
-fn backup(kernel: &Kernel) -> Result<Option<RetireCheck>, Error> {
+fn backup(kernel: &Kernel, loss_given_up: bool) -> Result<Option<RetireCheck>, Error> {
     let snapshot = kernel.shared().snapshot();
     let here = Standpoint::of(&snapshot, kernel.id()).or_error()?;
     let (message, hint) = match (here.is_quarantined(), here.is_reborn()) {
@@ -346,9 +302,13 @@ fn backup(kernel: &Kernel) -> Result<Option<RetireCheck>, Error> {
             "this kernel is in quarantine: it was put back from a backup, and says nothing to others",
             "`once quarantine` says what its peers know of it, and what ends it",
         ),
+        (false, true) if loss_given_up => {
+            let message = "this kernel was put back from a backup, and what it did after that is given up";
+            return Ok(Some(RetireCheck::done("backup", message)));
+        }
         (false, true) => (
             "this kernel was put back from a backup: what it did after that is not here",
-            "keep the data directory that was in use before, if there is one; this one can only be erased by who knows that nothing else is missed",
+            "keep the data directory that was in use before, if there is one; `once retire --give-up-loss` says that nothing of it is missed",
         ),
         (false, false) => return Ok(None),
     };

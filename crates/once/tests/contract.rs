@@ -151,7 +151,7 @@ async fn objects(a: &mut Checked) {
     let condition = FindCondition { pointer: "/model/text".into(), value: json!("another") };
     let find = Find { component: Some("Note".into()), conditions: vec![condition], ..Find::default() };
     assert_eq!(a.ask(find).await.objects.len(), 1);
-    assert_eq!(a.ask(Remove { object: named() }).await.change, ChangeKind::Removed);
+    assert_eq!(a.ask(Remove { object: named(), read_only: false }).await.change, ChangeKind::Removed);
     assert!(a.ask(Get { object: object.key, bytes: None, revision: None }).await.object.tombstone);
 }
 

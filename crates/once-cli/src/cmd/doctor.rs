@@ -45,10 +45,7 @@ impl Doctor {
                 }],
             },
         };
-        for check in &mut answer.checks {
-            check.message = ui::pasted(&check.message);
-            check.hint = check.hint.as_deref().map(ui::pasted);
-        }
+        pasted(&mut answer.checks);
         context.answer(&answer, |answer| answer.checks.iter().try_for_each(print))?;
         let wrong = answer.checks.iter().filter(|check| !check.ok).count() as u64;
         ui::say(&match wrong {
@@ -66,6 +63,14 @@ async fn confirm(context: &Context) -> Done {
     })?;
     ui::say(if answer.confirmed.is_empty() { "nothing was cut off" } else { "confirmed" });
     Ok(Exit::DONE)
+}
+
+/// With commands that can be pasted, also for who reads them in JSON.
+pub(super) fn pasted(checks: &mut [CheckInfo]) {
+    for check in checks {
+        check.message = ui::pasted(&check.message);
+        check.hint = check.hint.as_deref().map(ui::pasted);
+    }
 }
 
 pub(super) fn print(check: &CheckInfo) -> Done<()> {

@@ -29,6 +29,9 @@ pub struct Retire {
     /// Write the receipts of everything that was recorded here to this new file
     #[arg(long, value_name = "FILE")]
     receipts: Option<PathBuf>,
+    /// Give up what this kernel did after a backup was put back: that is not here, and else it is always missing
+    #[arg(long)]
+    give_up_loss: bool,
     /// How long to wait for that kernel when nothing comes from it, like 10s or 1m
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = ui::parse_ms)]
     timeout: u64,
@@ -43,8 +46,9 @@ impl Retire {
         };
         let answer = self.ask(&client).await;
         let closed = client.close().await;
-        let answer = answer?;
+        let mut answer = answer?;
         closed?;
+        super::doctor::pasted(&mut answer.checks);
         context.answer(&answer, |answer| answer.checks.iter().try_for_each(super::doctor::print))?;
         let missing = answer.checks.iter().filter(|check| !check.ok).count() as u64;
         if answer.erasable {
@@ -65,6 +69,7 @@ impl Retire {
         let params = contract::Retire {
             to: self.to.clone(),
             has_receipts: self.receipts.is_some(),
+            loss_given_up: self.give_up_loss,
             timeout_ms: Some(self.timeout),
         };
         Ok(client.ask(params).await?)

@@ -168,7 +168,8 @@ fn moving(moves: &MovesInfo) -> Vec<String> {
 pub(super) fn read_only(count: u64) -> String {
     format!(
         "{} only read here since this kernel was put back from a backup: others may have newer ones, that differ; \
-        `once ls --state read-only` lists them, and `once export --help` says how to write them out",
+        `once ls --state read-only` lists them, `once export --help` says how to write them out, and \
+        `once rm --read-only OBJECT` drops one",
         ui::count(count, "object")
     )
 }

@@ -398,7 +398,7 @@ impl Refusal {
             Self::WholeGrant { .. } => "take the whole grant back (without --action), then grant those that shall stay".into(),
             Self::Quarantined => "`once quarantine` says what was seen, and how to leave it".into(),
             Self::NotHeard(peer) => format!("wait until it is reached, or give it up: `once quarantine end --without {peer}`"),
-            Self::EarlierLife(_) => "`once export DIR OBJECT` writes it out; imported under another UUID it is a new object".into(),
+            Self::EarlierLife(_) => "`once export DIR OBJECT` writes it out, `once rm --read-only OBJECT` drops it here; imported then it is a new object".into(),
             Self::NoInvite => "`once invites` lists them".into(),
             Self::InviteUsed(by) => format!("`once peers remove {}` ends what it gave", by),
             Self::Leaving(_) | Self::Arriving(_) | Self::HandsOver { .. } => {

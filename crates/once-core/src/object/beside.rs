@@ -7,8 +7,9 @@ use once_model::limits::CONFLICTS_MAX_BODIES;
 use once_model::moving::LuggageRevision;
 use once_model::scenario::Scenario;
 
+use super::changeable::is_of_earlier_life;
 use super::{HeadRow, SourceRow, draft, keep, query, rows, verify};
-use crate::engine::Step;
+use crate::engine::{Step, life};
 use crate::refusal::{Failure, Refusal};
 use crate::store::{Read, StoreError, Table};
 use crate::txn;
@@ -137,13 +138,19 @@ pub(super) fn found(s: &Step<'_, '_>, key: &ObjectKey, id: &Hash) -> Result<(Vec
     Ok((place, row.ok_or(Refusal::NoConflict { key: *key, revision: *id })?))
 }
 
-/// A revision that was kept beside is not wanted.
+/// A revision that was kept beside is not wanted, or the newest of what is only read here since a backup was put back.
 pub(crate) fn discard(s: &mut Step<'_, '_>, key: &ObjectKey, id: &Hash) -> Result<Answer, Failure> {
     let key = query::current_key(s.txn, key)?;
     let head = rows::head(s.txn, &key)?.ok_or(Refusal::NoObject(key))?;
     // It moves along with an object that is sealed.
     if s.engine.moving.hold(&key).is_some() {
         return Err(Refusal::Leaving(key).into());
+    }
+    if head.header.id() == *id && !head.header.tombstone && is_of_earlier_life(s, &head)? {
+        // No tombstone: others may know more of it. The copy goes, as that of an object that lives elsewhere.
+        life::object_gone(s, key);
+        keep::forget(s, &head)?;
+        return Ok(Answer::Object { header: Box::new(head.header), change: Change::Dropped });
     }
     let (place, row) = found(s, &key, id)?;
     keep::drop_conflict(s, &place, &row)?;

@@ -3,6 +3,7 @@
 use once_model::action::Outcome;
 use once_model::ids::{BootId, Incarnation, KernelId};
 use once_model::progress::Progress;
+use once_model::scenario::Scenario;
 use once_model::sign::KernelKey;
 use once_model::wire::{Code, Frame, Greeting};
 
@@ -240,6 +241,24 @@ fn a_kernel_in_quarantine_does_nothing_until_its_people_say_so() {
     };
     assert_eq!(outcome(object), Outcome::Refused(Code::Quarantined));
     assert_eq!(outcome(fresh), Outcome::Done("1".into()));
+    // It is dropped by who names the newest revision, without a tombstone; its bytes are a new object then. No other object is.
+    let newest = |kernel: &Alone, key| crate::object::head(&kernel.store, &key).unwrap().unwrap().header.id();
+    let discard = |key, revision| Command::Discard { key, revision };
+    let living = newest(&kernel, fresh);
+    let no_conflict = Refusal::NoConflict { key: fresh, revision: living };
+    assert_eq!(kernel.try_command(discard(fresh, living)), Err(no_conflict));
+    let revision = newest(&kernel, object);
+    let head = crate::object::head(&kernel.store, &object).unwrap().unwrap();
+    let bytes = crate::object::body(&kernel.store, &head.header).unwrap().unwrap();
+    assert_eq!(kernel.try_command(discard(object, revision)), Ok(()));
+    assert_eq!(crate::object::head(&kernel.store, &object).unwrap(), None);
+    let mut left = kernel.rows().into_iter().filter(|(table, key, _)| {
+        matches!(table, Table::Body | Table::Timer | Table::Activity | Table::Follower)
+            && crate::of_object::object_of(*table, key) == Some(object)
+    });
+    assert_eq!(left.next(), None);
+    let scenario = Scenario::parse(bytes).unwrap();
+    assert_eq!(kernel.try_command(Command::Create { scenario }), Ok(()));
     // The life before has ended: to be shown it proves nothing any more.
     let old = Greeting {
         seen: vec![Progress::sign(before, 9, BootId::from_bytes([1; 16]), 99, &key(7))],

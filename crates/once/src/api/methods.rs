@@ -113,7 +113,11 @@ pub(super) async fn claim(kernel: &Kernel, params: contract::Claim) -> Result<Ch
 
 pub(super) async fn remove(kernel: &Kernel, params: contract::Remove) -> Result<ChangeInfo, Error> {
     let object = names::object(kernel, &params.object)?;
-    Ok(changed(kernel, kernel.remove(object.key()).await?, None))
+    let done = match params.read_only {
+        true => kernel.drop_read_only(object.key()).await?,
+        false => kernel.remove(object.key()).await?,
+    };
+    Ok(changed(kernel, done, None))
 }
 
 /// What became of an object.

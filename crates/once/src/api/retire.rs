@@ -23,6 +23,9 @@ pub(super) async fn retire(kernel: &Kernel, params: contract::Retire) -> Result<
     if params.has_receipts {
         retire = retire.receipts_written();
     }
+    if params.loss_given_up {
+        retire = retire.loss_given_up();
+    }
     let checks = retire.await?;
     let can_go = checks.iter().all(|check| check.ok);
     let shown = checks.iter().map(|one| check::check(one.check, one.ok, &one.message, one.hint)).collect();

@@ -5,7 +5,8 @@ use once_model::ids::{Hash, ObjectKey};
 
 use super::awaited;
 use crate::api::{conflicts, contract};
-use crate::{Change, Error, Kernel, Object};
+use crate::object::key_text;
+use crate::{Change, Error, Kernel, Object, ObjectState};
 
 /// Builder of a listing of conflicts. Awaiting it returns the page, and where the next one begins.
 ///
@@ -94,5 +95,28 @@ impl Kernel {
     /// When nothing of that id is kept.
     pub async fn drop_conflict(&self, key: ObjectKey, revision: Hash) -> Result<(Object, Change), Error> {
         self.change(Command::Discard { key, revision }).await
+    }
+
+    /// Drops the copy here of an object that is only read since a backup was put back ([`ObjectState::ReadOnly`]), with what was
+    /// recorded of it. Nobody else is told: others may have more of it.
+    ///
+    /// ```no_run
+    /// # async fn run(alice: once::Kernel, key: once::ObjectKey) -> Result<(), once::Error> {
+    /// alice.drop_read_only(key).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// When the object is not here, or is not only read here.
+    pub async fn drop_read_only(&self, key: ObjectKey) -> Result<(Object, Change), Error> {
+        let absent = || Error::not_found(format!("no object {key} on this kernel"));
+        let object = self.get(key)?.ok_or_else(absent)?;
+        if object.state() != ObjectState::ReadOnly {
+            let (state, key) = (object.state().name(), key_text(&key));
+            return Err(Error::usage(format!("{key} is not only read here: its state is {state}"))
+                .with_hint(format!("`once rm {key}` removes it")));
+        }
+        self.change(Command::Discard { key: object.key(), revision: object.row.header.id() }).await
     }
 }

@@ -11,7 +11,7 @@ const METHODS: &[(&str, Library)] = &[
     ("create", Has(&["create", "create_object"])),
     ("put", Has(&["put"])),
     ("claim", Has(&["claim"])),
-    ("remove", Has(&["remove"])),
+    ("remove", Has(&["remove", "drop_read_only"])),
     ("list", Has(&["list"])),
     ("find", Has(&["find"])),
     ("get", Has(&["get", "scenario", "revision", "revisions"])),

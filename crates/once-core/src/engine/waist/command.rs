@@ -53,7 +53,8 @@ pub enum Command {
         /// Which revision ([`Header::id`]).
         revision: Hash,
     },
-    /// What is kept beside an object is not wanted.
+    /// What is kept beside an object is not wanted. Of one that is only read here since a backup was put back, its newest revision
+    /// may be meant, too: then the copy here goes.
     Discard {
         /// The object that the revision is kept beside.
         key: ObjectKey,

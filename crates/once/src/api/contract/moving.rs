@@ -369,6 +369,9 @@ pub struct Retire {
     /// The caller has written down what `receipts` gives, which is remembered (`false`).
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub has_receipts: bool,
+    /// What this kernel did after the backup that was put back is given up (`false`).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub loss_given_up: bool,
     /// Stops waiting when nothing arrives for so long (10,000).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub timeout_ms: Option<u64>,

@@ -210,6 +210,10 @@ pub struct Claim {
 pub struct Remove {
     /// The object: a UUID, a unique beginning of one, a key, or an IOR.
     pub object: String,
+    /// The object is only read here since a backup was put back (state `read-only`), and the copy here is dropped. Any other object is
+    /// refused then (`false`).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub read_only: bool,
 }
 
 /// Lists the objects here.
