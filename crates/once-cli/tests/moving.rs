@@ -287,3 +287,68 @@ fn everybody_who_was_told_of_a_move_names_the_new_home() {
         assert_eq!(follows["following"][0]["peer"], json!(new), "{follows}");
     });
 }
+
+/// Each home has its own part of the history. Whoever is asked says which parts are where, and who may have an earlier revision.
+#[test]
+fn of_an_object_that_moved_twice_each_kernel_says_who_has_which_part() {
+    story(async {
+        let place = Place::new();
+        let (alice, bob) = pair(&place).await;
+        for name in ["carol", "dora"] {
+            place.init(name);
+        }
+        let (carol, dora) = (place.up("carol").await, place.up("dora").await);
+        for (guest, name) in [(&bob, "bob"), (&alice, "alice"), (&dora, "dora")] {
+            let ticket = carol.call("invite", json!({ "name": name })).await.unwrap();
+            let join = json!({ "ticket": ticket["ticket"], "name": "carol", "timeout_ms": 60_000 });
+            guest.call("join", join).await.unwrap();
+            for right in ["read", "host"] {
+                carol.call("grant", json!({ "peer": name, "right": right })).await.unwrap();
+            }
+        }
+        let created = alice.call("create", json!({ "component": "Counter" })).await.unwrap();
+        let (key, ior) = (created["object"]["key"].clone(), created["object"]["ior"].clone());
+        alice.call("act", json!({ "object": ior, "name": "add", "arguments": { "by": 1 } })).await.unwrap();
+        alice.call("move", json!({ "objects": [key], "to": "bob", "wait": true })).await.unwrap();
+        bob.call("act", json!({ "object": ior, "name": "add", "arguments": { "by": 1 } })).await.unwrap();
+        bob.call("move", json!({ "objects": [key], "to": "carol", "wait": true })).await.unwrap();
+        carol.call("act", json!({ "object": ior, "name": "add", "arguments": { "by": 1 } })).await.unwrap();
+        let key = key.as_str().unwrap().to_owned();
+        let said = |name: &str, args: &[&str]| place.once(name, args).1;
+        until("alice has heard of it", async || {
+            said("alice", &["history", &key]).contains("on are at carol").then_some(())
+        })
+        .await;
+        let at_alice = said("alice", &["history", &key]);
+        assert!(
+            at_alice.contains("entries 3 to 4 are at bob")
+                && at_alice.contains("entries from 5 on are at carol"),
+            "{at_alice}"
+        );
+        let at_carol = said("carol", &["history", &key]);
+        assert!(
+            at_carol.contains("entries 1 to 2 are at alice")
+                && at_carol.contains("entries 3 to 4 are at bob"),
+            "{at_carol}"
+        );
+        // Who never was its home names all who were.
+        let uuid = key.split('#').next().unwrap();
+        let (code, text) = place.once("dora", &["request", ior.as_str().unwrap(), "--from", "carol"]);
+        assert_eq!(code, 0, "{text}");
+        let (code, text) = place.once("dora", &["history", uuid]);
+        assert!(
+            code == 3 && text.contains("at the homes that it has had: entries 1 to 2 at kernel"),
+            "{code} {text}"
+        );
+        assert!(text.contains("from 5 on at kernel carol"), "{text}");
+        for (name, number, home) in
+            [("carol", "1", "alice"), ("carol", "3", "bob"), ("alice", "3", "bob"), ("dora", "5", "carol")]
+        {
+            let (code, text) = place.once(name, &["show", uuid, "--revision", number]);
+            assert!(
+                code == 1 && text.contains(&format!("its home was {home} then")),
+                "{name} {number}: {text}"
+            );
+        }
+    });
+}

@@ -6,6 +6,7 @@ use once_model::action::Outcome;
 use once_model::archive::OutcomeStatus;
 use once_model::certificate::Term;
 use once_model::ids::KernelId;
+use once_model::ior::Ior;
 
 use super::contract::{self, EntryInfo, HistoryResult, TermInfo};
 use super::names;
@@ -18,24 +19,12 @@ const PAGE_MAX: usize = 10_000;
 
 /// A page of what is kept here of an object's history.
 pub(crate) fn history(kernel: &Kernel, params: &contract::History) -> Result<HistoryResult, Error> {
-    let elsewhere = |name: String, home: KernelId| {
-        let home = kernel.shared().called(&home);
-        Error::not_home(format!("the history of {name} is at its home, kernel {home}"))
-            .with_hint("ask there; `once receipt ID` proves here what came of an action of this kernel")
-    };
-    let other = |home: &KernelId| *home != kernel.id();
-    let object = match names::object(kernel, &params.object) {
-        Ok(object) => object,
-        Err(error) => {
-            let ior = names::ior(kernel, &params.object).ok();
-            let named = ior.and_then(|ior| Some((ior.uuid()?, ior.home().filter(other)?)));
-            return Err(named.map_or(error, |(uuid, home)| elsewhere(uuid.to_string(), home)));
-        }
-    };
+    let object = names::object(kernel, &params.object).map_err(|error| named_home(kernel, params, error))?;
     let all = kernel.recorded(object.key())?;
+    let elsewhere = at_other_homes(kernel, &object, &all)?;
     // A former home still has what it has recorded.
-    if let Some(home) = object.home().filter(other).filter(|_| all.is_empty()) {
-        return Err(elsewhere(names::key_text(&object.key()), home));
+    if all.is_empty() && object.home().is_some_and(|home| home != kernel.id()) {
+        return Err(at_homes(kernel, &object, &elsewhere));
     }
     let broken = act::broken_link(&all);
     let after = params.after.unwrap_or(0);
@@ -57,20 +46,55 @@ pub(crate) fn history(kernel: &Kernel, params: &contract::History) -> Result<His
         total: all.len(),
         next,
         broken,
-        elsewhere: at_other_homes(kernel, &object, &all)?,
+        elsewhere,
         given: given(kernel, &all),
     })
 }
 
-/// Which entries other homes of the object have recorded and not given to this kernel: they are kept there.
+/// Nothing of the object is here: the home that its IOR names knows more, if it names one.
+fn named_home(kernel: &Kernel, params: &contract::History, error: Error) -> Error {
+    let ior = names::ior(kernel, &params.object).ok();
+    let home = ior.as_ref().and_then(Ior::home).filter(|home| *home != kernel.id());
+    let Some((uuid, home)) = ior.and_then(|ior| ior.uuid()).zip(home) else { return error };
+    let home = kernel.shared().called(&home);
+    Error::not_home(format!("the history of {uuid} is at its home, kernel {home}, as its IOR says"))
+        .with_hint("ask there, and if it has moved on, that kernel says where to; `once receipt ID` proves here what came of an action of this kernel")
+}
+
+/// A kernel that has only a copy of an object says which homes have recorded its history.
+fn at_homes(kernel: &Kernel, object: &Object, elsewhere: &[TermInfo]) -> Error {
+    let key = names::key_text(&object.key());
+    let part = |term: &TermInfo| match term.to {
+        Some(to) => format!("{} to {to} at kernel {}", term.from, term.home_name),
+        None => format!("from {} on at kernel {}", term.from, term.home_name),
+    };
+    let message = match (elsewhere, object.home()) {
+        ([], Some(home)) | ([_], Some(home)) => {
+            format!("the history of {key} is at its home, kernel {}", kernel.shared().called(&home))
+        }
+        (parts, _) => {
+            let parts: Vec<_> = parts.iter().map(part).collect();
+            format!("the history of {key} is at the homes that it has had: entries {}", parts.join(", "))
+        }
+    };
+    Error::not_home(message)
+        .with_hint("ask there; `once receipt ID` proves here what came of an action of this kernel")
+}
+
+/// Which entries other homes of the object have recorded and not given to this kernel, or not all of them: they are kept there.
 fn at_other_homes(kernel: &Kernel, object: &Object, kept: &[Recorded]) -> Result<Vec<TermInfo>, Error> {
     let Some(lineage) = object.lineage() else { return Ok(Vec::new()) };
     let Some(chain) = once_core::object::chain(&kernel.shared().snapshot(), &lineage).or_error()? else {
         return Ok(Vec::new());
     };
-    let is_here = |term: &Term| kept.iter().any(|recorded| term.holds(recorded.entry.number));
-    let others = chain.terms().into_iter().filter(|term| term.home != kernel.id() && !is_here(term));
-    Ok(others.map(|term| span(kernel, &term.home, term.from, term.tip.map(|tip| tip.number))).collect())
+    // They come from the newest to the oldest: what is missing lies before what is here.
+    let missing = |term: Term| {
+        let first = kept.iter().map(|recorded| recorded.entry.number).find(|number| term.holds(*number));
+        let to = first.map_or(term.tip.map(|tip| tip.number), |first| Some(first - 1));
+        (first != Some(term.from)).then(|| span(kernel, &term.home, term.from, to))
+    };
+    let others = chain.terms().into_iter().filter(|term| term.home != kernel.id());
+    Ok(others.filter_map(missing).collect())
 }
 
 /// Which entries are kept here that former homes have recorded: who, from which to which.

@@ -5,7 +5,8 @@ use std::str::FromStr;
 use futures_util::stream::{self, StreamExt};
 use once_core::object::{self, HeadRow};
 use once_core::store::Read;
-use once_model::ids::{Hash, ObjectKey};
+use once_model::certificate::{Certificate, CertificateKind, Chain};
+use once_model::ids::{Hash, KernelId, ObjectKey};
 use once_model::references::{Place, references};
 use once_model::scenario::Scenario;
 
@@ -143,7 +144,7 @@ pub(super) fn get(kernel: &Kernel, params: &contract::Get) -> Result<GetResult, 
         None => newest,
         Some(number) => match kept.into_iter().find(|object| object.revision() == number) {
             Some(object) => object,
-            None => return Err(not_kept(kernel, &newest, number, &numbers)),
+            None => return Err(not_kept(kernel, &newest, number, &numbers)?),
         },
     };
     let scenario = if params.bytes == Some(false) { None } else { scenario(&snapshot, &object.row)? };
@@ -156,7 +157,7 @@ pub(super) fn get(kernel: &Kernel, params: &contract::Get) -> Result<GetResult, 
 }
 
 /// A revision is not kept here: which ones are, and who may have it.
-fn not_kept(kernel: &Kernel, newest: &Object, number: u64, kept: &[u64]) -> Error {
+fn not_kept(kernel: &Kernel, newest: &Object, number: u64, kept: &[u64]) -> Result<Error, Error> {
     let key = names::key_text(&newest.key());
     let message = match (kept.first(), kept.last()) {
         (Some(first), Some(last)) => {
@@ -165,10 +166,17 @@ fn not_kept(kernel: &Kernel, newest: &Object, number: u64, kept: &[u64]) -> Erro
         _ => format!("revision {number} of {key} is not kept here: no earlier one is"),
     };
     let error = Error::not_found(message);
-    match newest.home().filter(|home| *home != kernel.id()) {
+    let chain = match newest.lineage() {
+        Some(lineage) => object::chain(&kernel.shared().snapshot(), &lineage).or_error()?,
+        None => None,
+    };
+    let keeper = chain.map(|chain| keeper(&chain, number)).or(newest.home());
+    Ok(match keeper.filter(|home| *home != kernel.id()) {
         Some(home) => {
             let home = names::name_of(kernel, &home);
-            error.with_hint(format!("its home is {home}: 'once show OBJECT' there says which ones that one has"))
+            error.with_hint(format!(
+                "its home was {home} then: 'once show OBJECT' there says which ones that one has"
+            ))
         }
         None if number > newest.revision() => {
             error.with_hint(format!("its newest revision is {}", newest.revision()))
@@ -176,7 +184,14 @@ fn not_kept(kernel: &Kernel, newest: &Object, number: u64, kept: &[u64]) -> Erro
         None => error.with_hint(
             "`once up --revisions 10` keeps that many from now on; `once history OBJECT` says what was done in each",
         ),
-    }
+    })
+}
+
+/// Who may have kept a revision: the home that replaced it by the next one.
+fn keeper(chain: &Chain, number: u64) -> KernelId {
+    let counts = |link: &&Certificate| link.kind != CertificateKind::Handoff || link.acceptance.is_some();
+    let before = chain.links.iter().filter(counts).take_while(|link| link.base_revision <= number);
+    before.last().map_or(chain.genesis.home, |link| link.home)
 }
 
 /// The scenario of an object that was not removed.
