@@ -100,7 +100,13 @@ fn an_object_begins_as_its_component_can_read_it_and_what_is_wrong_is_said_in_wo
     let told = home.once("alice", &["actions", ior.trim()]).exits(0).says("the component Counter 1.0");
     let add = r#"arguments  {"by": integer}"#;
     let told = told.prints("add\n    Adds to a counter, and returns the new count.\n").prints(add);
-    assert!(told.out.lines().all(|line| line.chars().count() <= 80), "{}", told.out);
+    assert!(
+        told.out.contains("\n    Returns what the object holds now: the count of a counter, the funds of"),
+        "{}",
+        told.out
+    );
+    let seen = home.on_terminal(80, "alice", &["actions", ior.trim()]).exits(0);
+    assert!(seen.out.lines().all(|line| line.chars().count() <= 80), "{}", seen.out);
     home.once("alice", &["act", ior.trim(), "add", "many"]).exits(2).says("not JSON at 1:1");
     // Whoever has to ask again knows by which id.
     let failed = home.once("alice", &["act", ior.trim(), "add", "7", "--id", id, "--json"]).exits(1);

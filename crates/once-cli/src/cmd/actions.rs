@@ -12,6 +12,9 @@ use crate::ui;
 /// Longest line of a description, in characters, without its indentation.
 const LINE_MAX_CHARS: usize = 76;
 
+/// Longest description of an action, in characters.
+const SAID_MAX_CHARS: usize = 4000;
+
 /// Longest form of arguments or of a result, in characters. `--json` has the whole schema.
 const FORM_MAX_CHARS: usize = 64;
 
@@ -59,8 +62,8 @@ fn print(answer: &ActionsResult) -> Done<()> {
 }
 
 fn describe(action: &ActionDescription) -> Done<()> {
-    for line in wrapped(action.description.as_deref().unwrap_or_default()) {
-        ui::print(&format!("    {line}"))?;
+    if let Some(description) = action.description.as_deref().map(said).filter(|text| !text.is_empty()) {
+        ui::prose(&format!("    {description}"))?;
     }
     let forms = [("arguments", &action.arguments), ("result", &action.result)];
     for (label, schema) in forms {
@@ -97,20 +100,10 @@ fn note(answer: &ActionsResult) {
     });
 }
 
-/// Words in lines that fit, fit for a terminal.
-fn wrapped(text: &str) -> Vec<String> {
-    let mut lines: Vec<String> = Vec::new();
-    for word in text.split_whitespace() {
-        let word = ui::capped(word, LINE_MAX_CHARS - 1);
-        match lines.last_mut() {
-            Some(line) if line.chars().count() + 1 + word.chars().count() <= LINE_MAX_CHARS => {
-                line.push(' ');
-                line.push_str(&word);
-            }
-            _ => lines.push(word),
-        }
-    }
-    lines
+/// Words on one line, fit for a terminal.
+fn said(text: &str) -> String {
+    let words: Vec<_> = text.split_whitespace().collect();
+    ui::capped(&words.join(" "), SAID_MAX_CHARS)
 }
 
 /// What values of a schema look like, in short: `{"by": integer, "note"?: string}`.
@@ -187,14 +180,9 @@ mod tests {
     }
 
     #[test]
-    fn long_texts_are_wrapped_and_controls_are_escaped() {
-        let lines = wrapped(&"a longer word ".repeat(40));
-        assert!(lines.len() > 1 && lines.iter().all(|line| line.chars().count() <= LINE_MAX_CHARS));
-        assert!(
-            wrapped(&format!("x {}", "y".repeat(500)))
-                .iter()
-                .all(|line| line.chars().count() <= LINE_MAX_CHARS)
-        );
-        assert!(!wrapped("a\u{1b}[2Jb").concat().contains('\u{1b}'));
+    fn long_texts_are_cut_and_controls_are_escaped() {
+        assert_eq!(said(" a\n  longer\tword "), "a longer word");
+        assert_eq!(said(&"y".repeat(9000)).chars().count(), SAID_MAX_CHARS + 1);
+        assert!(!said("a\u{1b}[2Jb").contains('\u{1b}'));
     }
 }

@@ -92,7 +92,7 @@ async fn show(context: &Context, all: bool) -> Done {
                 ui::print(&format!("  {}", ui::key(&version.object.key)))?;
                 if conflict.reason == ConflictReason::Forked && !can_keep(conflict) {
                     let state = conflict.objects.last().map_or("", |newest| newest.object.state.says());
-                    ui::print(&format!("    {state}"))?;
+                    ui::prose(&format!("    {state}"))?;
                 }
             }
             for object in &conflict.objects {
@@ -144,7 +144,7 @@ fn can_keep(conflict: &ConflictInfo) -> bool {
 fn other(VersionInfo { object, .. }: &VersionInfo) -> Done<()> {
     let (key, component) = (ui::key(&object.key), ui::capped(&object.component, 40));
     ui::print(&format!("  {key}"))?;
-    ui::print(&format!("    {component}, {}", ui::pasted(&super::show::state(object))))?;
+    ui::prose(&format!("    {component}, {}", ui::pasted(&super::show::state(object))))?;
     let how = match object.state {
         ObjectState::Unclaimed => "takes it away, only here",
         ObjectState::Replica => "takes this copy away, its home keeps it",

@@ -59,7 +59,7 @@ impl Doctor {
 async fn confirm(context: &Context) -> Done {
     let answer = context.ask(ConfirmLosses {}).await?;
     context.answer(&answer, |answer| {
-        answer.confirmed.iter().try_for_each(|loss| ui::print(&ui::capped(&loss.message, 400)))
+        answer.confirmed.iter().try_for_each(|loss| ui::prose(&ui::capped(&loss.message, 400)))
     })?;
     ui::say(if answer.confirmed.is_empty() { "nothing was cut off" } else { "confirmed" });
     Ok(Exit::DONE)
@@ -81,9 +81,9 @@ pub(super) fn print(check: &CheckInfo) -> Done<()> {
         false => paint.red("✗"),
     };
     let (name, message) = (ui::shown(&check.check), ui::capped(&check.message, 400));
-    ui::print(&format!("{mark} {name:<12} {message}"))?;
+    ui::prose(&format!("{mark} {name:<12} {message}"))?;
     match &check.hint {
         None => Ok(()),
-        Some(hint) => ui::print(&format!("  {:<12} {} {}", "", paint.yellow("hint:"), ui::capped(hint, 400))),
+        Some(hint) => ui::prose(&format!("  {:<12} {} {}", "", paint.yellow("hint:"), ui::capped(hint, 400))),
     }
 }

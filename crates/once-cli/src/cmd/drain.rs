@@ -87,7 +87,7 @@ async fn cancel(context: &Context, to: Option<String>) -> Done {
         let stays = ui::count(answer.stays.len() as u64, "object");
         ui::print(&format!("cancelled: {stays} about to leave, which stay here"))?;
         for sealed in &answer.sealed {
-            ui::print(&format!(
+            ui::prose(&format!(
                 "{} is handed over to {}: only that kernel can say where it lives (`once moves`)",
                 ui::key(&sealed.key),
                 ui::shown(&sealed.to)
@@ -96,7 +96,7 @@ async fn cancel(context: &Context, to: Option<String>) -> Done {
         answer.owed.iter().try_for_each(|owed| {
             let (scenarios, name) = (ui::count(owed.scenarios, "scenario"), ui::shown(&owed.peer));
             let peer = ui::word(&owed.kernel);
-            ui::print(&ui::pasted(&format!(
+            ui::prose(&ui::pasted(&format!(
                 "{scenarios} shared with {name}, which has not answered yet: still sent (`once outbox drop --peer {peer}` gives that up)"
             )))
         })
@@ -126,7 +126,7 @@ fn print(answer: &DrainResult) -> Done<()> {
             stuck("would not go:", &plan.stuck, plan.stuck_count)?;
             if !plan.follows.is_empty() {
                 let objects = counted(plan.follows.len(), "object");
-                ui::print(&format!(
+                ui::prose(&format!(
                     "{objects} that this kernel follows at others: {to} would be asked to follow"
                 ))?;
             }
@@ -152,7 +152,7 @@ fn unfinished(done: &DrainDone, to: &str) -> Done<()> {
         ui::print("cancelled: the rest stays here")?;
     }
     if done.not_arrived + done.owed > 0 && !done.cancelled {
-        ui::print(&format!(
+        ui::prose(&format!(
             "not there yet: {} (`once moves`), {} (`once outbox`); the same command goes on with them",
             ui::count(done.not_arrived as u64, "object"),
             ui::count(done.owed as u64, "scenario")
@@ -160,7 +160,7 @@ fn unfinished(done: &DrainDone, to: &str) -> Done<()> {
     }
     match &done.trouble {
         None => Ok(()),
-        Some(trouble) => ui::print(&format!("{to} is not connected: {}", ui::capped(trouble, 400))),
+        Some(trouble) => ui::prose(&format!("{to} is not connected: {}", ui::capped(trouble, 400))),
     }
 }
 
@@ -179,7 +179,7 @@ fn stuck(what: &str, stuck: &[RefusedInfo], count: usize) -> Done<()> {
 /// What no object takes along: peers and rights of this kernel, each with the command that gives it again.
 fn stays_behind(done: &DrainDone, to: &str) -> Done<()> {
     if !done.peers.is_empty() {
-        ui::print(&format!(
+        ui::prose(&format!(
             "{to} does not know the other peers of this kernel; say there, for each that is still wanted:"
         ))?;
         for one in &done.peers {
@@ -195,7 +195,7 @@ fn stays_behind(done: &DrainDone, to: &str) -> Done<()> {
         ui::print(&format!("  once peers add {} --name {}", ui::shown(&done.kernel), ui::word(to)))?;
     }
     if !done.rights.is_empty() {
-        ui::print(&format!("{to} grants none of these rights; say there, for each that is still wanted:"))?;
+        ui::prose(&format!("{to} grants none of these rights; say there, for each that is still wanted:"))?;
         done.rights.iter().try_for_each(|right| ui::print(&format!("  {}", grants::again(right))))?;
     }
     Ok(())
@@ -204,7 +204,7 @@ fn stays_behind(done: &DrainDone, to: &str) -> Done<()> {
 fn follows(done: &DrainDone, to: &str) -> Done<()> {
     if done.followed > 0 {
         let objects = ui::count(done.followed as u64, "object");
-        ui::print(&format!("{objects} that this kernel followed at others: {to} follows in its place"))?;
+        ui::prose(&format!("{objects} that this kernel followed at others: {to} follows in its place"))?;
     }
     let all = &done.follows;
     if all.is_empty() {
@@ -212,7 +212,7 @@ fn follows(done: &DrainDone, to: &str) -> Done<()> {
     }
     let objects = ui::count(all.len() as u64, "object");
     let why = done.unfollowed.as_ref().map(|why| format!(" ({})", ui::capped(why, 400))).unwrap_or_default();
-    ui::print(&format!(
+    ui::prose(&format!(
         "{objects} followed from here, not from {to}{why}; say there, for each that is still wanted:"
     ))?;
     for one in all {

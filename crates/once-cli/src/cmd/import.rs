@@ -139,7 +139,7 @@ fn print(summary: &Summary) -> Done<()> {
     if kept_beside > 0 {
         parts.push(format!("kept beside {}", ui::number(kept_beside)));
     }
-    ui::print(&parts.join(", "))?;
+    ui::prose(&parts.join(", "))?;
     say_more(summary);
     if summary.beside > 0 {
         ui::say(

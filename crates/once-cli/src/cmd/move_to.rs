@@ -88,7 +88,7 @@ impl Move {
 /// The other kernel did not say what it would take.
 pub(super) fn unasked(why: Option<&str>, to: &str) -> Done<()> {
     why.map_or(Ok(()), |why| {
-        ui::print(&format!("{to} was not asked whether it takes them: {}", ui::capped(why, 400)))
+        ui::prose(&format!("{to} was not asked whether it takes them: {}", ui::capped(why, 400)))
     })
 }
 
@@ -102,14 +102,14 @@ pub(super) fn refused(all: &[RefusedInfo]) -> Done<()> {
         }
     }
     for (at, (one, count)) in reasons.iter().enumerate() {
-        ui::print(&format!("  {}", ui::capped(&one.message, 400)))?;
+        ui::prose(&format!("  {}", ui::capped(&one.message, 400)))?;
         if *count > 1 {
             ui::print(&format!("    and {} more, for the same reason", ui::number(count - 1)))?;
         }
         // What helps several in a row is said once, behind the last of them.
         let is_last = reasons.get(at + 1).is_none_or(|(next, _)| next.hint != one.hint);
         if let Some(hint) = one.hint.as_ref().filter(|_| is_last) {
-            ui::print(&format!("    {}", ui::pasted(&ui::capped(hint, 400))))?;
+            ui::prose(&format!("    {}", ui::pasted(&ui::capped(hint, 400))))?;
         }
     }
     Ok(())
@@ -126,7 +126,7 @@ fn reason(one: &RefusedInfo) -> String {
 pub(super) fn left(calls: usize) -> Done<()> {
     match calls {
         0 => Ok(()),
-        calls => ui::print(&format!(
+        calls => ui::prose(&format!(
             "{} left behind: whoever asked was told `unknown`, and it may still happen, also later than what is asked from there",
             ui::count(calls as u64, "call")
         )),
@@ -137,7 +137,7 @@ pub(super) fn left(calls: usize) -> Done<()> {
 pub(super) fn carried(rights: usize) -> Done<()> {
     match rights {
         0 => Ok(()),
-        rights => ui::print(&format!(
+        rights => ui::prose(&format!(
             "{} became rights on the objects, and went along",
             ui::count(rights as u64, "right")
         )),
@@ -150,7 +150,7 @@ pub(super) fn loses(grants: &[GrantInfo], whom: &str, is_dry: bool) -> Done<()> 
         return Ok(());
     }
     let verb = if is_dry { "would stay" } else { "stayed" };
-    ui::print(&format!(
+    ui::prose(&format!(
         "these rights reach {whom} here, and {verb} behind (--carry-rights takes them along):"
     ))?;
     grants.iter().try_for_each(|grant| {
@@ -191,7 +191,7 @@ fn print_done(done: &MoveDone, to: &str, wait: bool) -> Done<()> {
     }
     if done.waiting > 0 {
         let what = if wait { "not there yet; `once moves` shows what it waits for" } else { "about to move" };
-        ui::print(&format!("{}: {what}", objects(done.waiting)))?;
+        ui::prose(&format!("{}: {what}", objects(done.waiting)))?;
     }
     if !done.refused.is_empty() {
         ui::print(&format!("{} did not move", objects(done.refused.len())))?;

@@ -39,7 +39,7 @@ impl Moves {
                     false => "is handed over: the other kernel is asked for it, and says whether it stays",
                     true => "stays",
                 };
-                ui::print(&format!("{} {what}", ui::key(&answer.key)))
+                ui::prose(&format!("{} {what}", ui::key(&answer.key)))
             })?;
             return Ok(Exit::DONE);
         }
@@ -53,10 +53,10 @@ fn print(answer: &MovesResult) -> Done<()> {
     if answer.moves.is_empty() {
         ui::say("No object is about to leave.");
     }
-    answer.moves.iter().try_for_each(|one| ui::print(&told(one)))?;
-    answer.stayed.iter().try_for_each(|one| ui::print(&unmoved(one)))?;
-    answer.arrivals.iter().try_for_each(|one| ui::print(&come(one)))?;
-    answer.news.iter().try_for_each(|one| ui::print(&heard(one)))
+    answer.moves.iter().try_for_each(|one| ui::prose(&told(one)))?;
+    answer.stayed.iter().try_for_each(|one| ui::prose(&unmoved(one)))?;
+    answer.arrivals.iter().try_for_each(|one| ui::prose(&come(one)))?;
+    answer.news.iter().try_for_each(|one| ui::prose(&heard(one)))
 }
 
 /// An object that was to move, or wanted to, and stays.

@@ -53,13 +53,13 @@ fn print(QuarantineResult { quarantine }: &QuarantineResult) -> Done<()> {
     let Some(quarantine) = quarantine else {
         return ui::print("not in quarantine");
     };
-    ui::print(&format!(
+    ui::prose(&format!(
         "in quarantine since {}: the data was put back from a backup, and stands at commit {}",
         ui::utc(quarantine.since_ms),
         quarantine.commit
     ))?;
     for said in &quarantine.shown {
-        ui::print(&format!(
+        ui::prose(&format!(
             "  this kernel has said: commit {} of its run {} ({}), of which this disk has nothing; incarnation {}",
             said.commit,
             said.boot,

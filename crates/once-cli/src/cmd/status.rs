@@ -65,7 +65,7 @@ struct Seen {
 fn print(Seen { status, running, log }: &Seen) -> Done<()> {
     let paint = ui::Paint::stdout();
     let line = |label: &str, value: String| {
-        ui::print(&format!("{} {}", paint.dim(&format!("{label:<10}")), ui::pasted(&value)))
+        ui::prose(&format!("{} {}", paint.dim(&format!("{label:<10}")), ui::pasted(&value)))
     };
     line("kernel", status.kernel.clone())?;
     line("name", ui::shown(&status.name))?;
@@ -115,7 +115,7 @@ fn print(Seen { status, running, log }: &Seen) -> Done<()> {
     }
     warnings(status)
         .iter()
-        .try_for_each(|warning| ui::print(&format!("{} {warning}", paint.yellow("warning:"))))
+        .try_for_each(|warning| ui::prose(&format!("{} {warning}", paint.yellow("warning:"))))
 }
 
 /// What a person should know, and look at: for `up`, too.

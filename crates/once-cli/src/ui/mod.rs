@@ -6,6 +6,7 @@ mod progress;
 mod table;
 mod text;
 mod units;
+mod wrap;
 
 use std::io::{self, BufWriter, ErrorKind, Stdout, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -26,6 +27,7 @@ pub use units::{
 };
 
 use crate::failure::{Done, Failure};
+use wrap::{columns, wrapped};
 
 /// Whether each line that is said or printed begins with the time: in a log.
 static IN_A_LOG: AtomicBool = AtomicBool::new(false);
@@ -79,7 +81,8 @@ fn timed(text: &str) -> String {
     text.lines().map(|line| format!("{time} {line}")).collect::<Vec<_>>().join("\n")
 }
 
-/// Says something to the person at the terminal, with commands that can be pasted. A closed stderr is no reason to fail.
+/// Says something to the person at the terminal, with commands that can be pasted, in lines that fit it. A closed stderr is no
+/// reason to fail.
 pub fn say(text: &str) {
     let text = pasted(text);
     if JSON_LOG.load(Ordering::Relaxed) {
@@ -88,8 +91,17 @@ pub fn say(text: &str) {
     }
     let _ = match is_in_a_log() {
         true => writeln!(io::stderr().lock(), "{}", timed(&text)),
-        false => writeln!(io::stderr().lock(), "{text}"),
+        false => {
+            let stderr = io::stderr();
+            let text = wrapped(&text, columns(&stderr));
+            writeln!(stderr.lock(), "{text}")
+        }
     };
+}
+
+/// Prints sentences: on a terminal in lines that fit it.
+pub fn prose(text: &str) -> Done<()> {
+    if is_in_a_log() { print(text) } else { print(&wrapped(text, columns(&io::stdout()))) }
 }
 
 /// Prints a line of data.

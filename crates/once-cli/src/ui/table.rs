@@ -11,11 +11,10 @@
 //!
 //! In a pipe nothing goes and nothing is cut. Whoever wants everything asks for `--json`.
 
-use std::io::IsTerminal;
-
 use comfy_table::{CellAlignment, ColumnConstraint, ContentArrangement, Row, Width, presets};
 
 use super::Printer;
+use super::wrap::columns;
 use crate::failure::Done;
 
 /// White space between two columns: each has half of it at either side.
@@ -29,17 +28,6 @@ const CELL_MIN: u16 = 12;
 
 /// What stands below a row begins so far from the left.
 const INDENT: u16 = 4;
-
-/// A terminal that does not say how wide it is.
-const USUAL_WIDTH: u16 = 80;
-
-/// How wide the terminal is; nothing where stdout is none.
-fn terminal() -> Option<u16> {
-    let out = std::io::stdout();
-    let width =
-        || rustix::termios::tcgetwinsize(&out).ok().map(|size| size.ws_col).filter(|width| *width > 0);
-    out.is_terminal().then(|| width().unwrap_or(USUAL_WIDTH))
-}
 
 /// A table that grows by rows, and is printed as a whole or page by page.
 pub struct Table {
@@ -126,7 +114,7 @@ impl Table {
 
     /// Prints the rows so far, the first time with the titles, and forgets them.
     pub fn page(&mut self, printer: &mut Printer) -> Done<()> {
-        for line in self.lines(terminal()) {
+        for line in self.lines(columns(&std::io::stdout())) {
             printer.line(&line)?;
         }
         self.rows.clear();
@@ -244,7 +232,7 @@ fn shrink(places: &mut [Place], columns: &[usize], least: u16, terminal: u16) {
 }
 
 /// How many columns of a terminal a text takes.
-fn width_of(text: &str) -> u16 {
+pub(super) fn width_of(text: &str) -> u16 {
     let mut table = comfy_table::Table::new();
     table.add_row([text]);
     table.column_max_content_widths().first().copied().unwrap_or_default()

@@ -60,20 +60,27 @@ impl Home {
         Ran::new(args, output)
     }
 
-    /// The same on a terminal that is so wide: stdout is one, stderr is not, so that nothing is drawn over what is said.
+    /// The same on a terminal that is so wide: stdout is one, and stderr another one.
     pub fn on_terminal(&self, width: u16, data: &str, args: &[&str]) -> Ran {
-        let terminal = Terminal::new(width);
+        let (out, err) = (Terminal::new(width), Terminal::new(width));
         let mut command = self.command(ONCE);
-        command.arg("--data").arg(self.join(data)).args(args).stdout(terminal.end()).stderr(Stdio::piped());
-        let child = command.spawn().unwrap();
-        let mut end = fs::File::from(terminal.theirs.try_clone().unwrap());
+        // Not on the command line, else every hint would name a directory that is another one each time.
+        command.env("ONCE_DATA", self.join(data)).args(args).stdout(out.end()).stderr(err.end());
+        let mut child = command.spawn().unwrap();
+        let ends = [&out, &err].map(|terminal| fs::File::from(terminal.theirs.try_clone().unwrap()));
         let waits = std::thread::spawn(move || {
-            let output = child.wait_with_output().unwrap();
-            std::io::Write::write_all(&mut end, &[Terminal::MARK]).unwrap();
-            output
+            let status = child.wait().unwrap();
+            for mut end in ends {
+                std::io::Write::write_all(&mut end, &[Terminal::MARK]).unwrap();
+            }
+            status
         });
-        let out = terminal.read();
-        Ran::new(args, Output { stdout: out.into_bytes(), ..waits.join().unwrap() })
+        let err = std::thread::spawn(move || err.read());
+        let stdout = out.read().into_bytes();
+        Ran::new(
+            args,
+            Output { status: waits.join().unwrap(), stdout, stderr: err.join().unwrap().into_bytes() },
+        )
     }
 
     /// A kernel that does not run.

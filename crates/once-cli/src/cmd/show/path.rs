@@ -37,7 +37,7 @@ fn print(answer: &PathResult) -> Done<()> {
         Some(leaving) => {
             let what = if leaving.sealed { "handed over" } else { "about to leave" };
             let (to, since) = (ui::shown(&leaving.to), ui::since(leaving.since_ms));
-            ui::print(&format!("  next  {what} to {to}, since {since} (`once moves`)"))
+            ui::prose(&format!("  next  {what} to {to}, since {since} (`once moves`)"))
         }
     }
 }
@@ -46,10 +46,10 @@ fn print(answer: &PathResult) -> Done<()> {
 fn line(verified: bool, wrong: Option<&str>, said: &str) -> Done<()> {
     let paint = ui::Paint::stdout();
     let mark = if verified { paint.green("✓") } else { paint.red("✗") };
-    ui::print(&format!("{mark} {said}"))?;
+    ui::prose(&format!("{mark} {said}"))?;
     match wrong {
         None => Ok(()),
-        Some(wrong) => ui::print(&format!("        {}", ui::capped(wrong, 400))),
+        Some(wrong) => ui::prose(&format!("        {}", ui::capped(wrong, 400))),
     }
 }
 
