@@ -4,13 +4,14 @@ use std::future::Future;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
 
 use crate::cmd;
 use crate::context::Context;
 use crate::demo;
-use crate::failure::{Done, Failure, USAGE};
+use crate::failure::{Done, Failure, USAGE, report};
 use crate::help::by_task;
 use crate::ui;
 
@@ -112,7 +113,7 @@ enum Command {
 }
 
 impl Cli {
-    /// What was asked for; or nothing, when clap has said all there is to say: help, the version, wrong use.
+    /// What was asked for; or nothing, when all is said that there is to say: help, the version, wrong use.
     pub fn from_command_line() -> Result<Self, ExitCode> {
         let parsed = by_task(Self::command()).try_get_matches();
         let wrong = match parsed.and_then(|matches| Self::from_arg_matches(&matches)) {
@@ -120,10 +121,15 @@ impl Cli {
             Err(wrong) => wrong,
         };
         let json = std::env::args_os().take_while(|word| word != "--").any(|word| word == "--json");
-        // Nobody is there to hear that nobody is there.
-        let _ = wrong.print();
-        if wrong.use_stderr() && json {
-            let _ = ui::print_json(&usage(&wrong).json());
+        ui::called(std::env::args_os().next(), None);
+        if !wrong.use_stderr() || wrong.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
+            // Nobody is there to hear that nobody is there.
+            let _ = wrong.print();
+            if wrong.use_stderr() && json {
+                let _ = ui::print_json(&usage(&wrong).json());
+            }
+        } else {
+            report(&usage(&wrong), json);
         }
         Err(ExitCode::from(u8::try_from(wrong.exit_code()).unwrap_or(USAGE)))
     }
@@ -136,10 +142,34 @@ fn usage(wrong: &clap::Error) -> Failure {
     let first = parts.next().unwrap_or_default();
     let said = first.strip_prefix("error: ").filter(|said| !said.is_empty());
     let failure = Failure::usage(said.unwrap_or("a command is missing, or a part of it"));
-    let hints = ["tip: ", "Usage: "].iter().find_map(|begin| {
-        text.lines().map(str::trim).find(|line| line.starts_with(begin)).map(str::to_owned)
-    });
-    failure.hint(hints.unwrap_or_else(|| "`once --help` lists the commands".to_owned()))
+    let (path, mut command) = asked();
+    let line = |begin: &str| text.lines().find_map(|line| line.trim().strip_prefix(begin)).map(str::to_owned);
+    let guess = match wrong.get(ContextKind::SuggestedSubcommand) {
+        // The nearest is the last one.
+        Some(ContextValue::Strings(near)) => near.last().map(|near| format!("did you mean '{near}'? ")),
+        Some(ContextValue::String(near)) => Some(format!("did you mean '{near}'? ")),
+        _ => line("tip: ").map(|tip| format!("{tip}; ")),
+    };
+    let guess = guess.unwrap_or_default();
+    if path.is_empty() {
+        return failure.hint(format!("{guess}`once --help` lists the commands"));
+    }
+    let usage = command.render_usage().to_string();
+    let shape = usage.trim_start_matches("Usage:").lines().next().unwrap_or_default().trim();
+    failure.hint(format!("{guess}it is used as '{shape}', and `once {path} --help` says more"))
+}
+
+/// The command that was named, as far as there is such a one.
+fn asked() -> (String, clap::Command) {
+    let mut command = Cli::command();
+    command.build();
+    let mut path = Vec::new();
+    for word in std::env::args_os().skip(1) {
+        let Some(inner) = command.find_subcommand(&word) else { continue };
+        path.push(inner.get_name().to_owned());
+        command = inner.clone();
+    }
+    (path.join(" "), command)
 }
 
 /// Runs the command. The first of the pair: whether it was to answer with JSON.

@@ -174,8 +174,8 @@ pub fn guarded(command: impl FnOnce() -> (bool, Done)) -> ExitCode {
     }
 }
 
-/// `error: …` and `hint: …` on stderr; with `--json` also as an object on stdout, so that there always is one.
-fn report(failure: &Failure, json: bool) {
+/// How every command says that it failed, also because of wrong use: `error: …` and `hint: …` on stderr; with `--json` also as an object on stdout, so that there always is one.
+pub fn report(failure: &Failure, json: bool) {
     if failure.exit == 0 {
         return;
     }

@@ -137,6 +137,7 @@ impl World {
             | ("{me}", "peers")
             | ("{peer}" | "{to}", "outbox")
             | ("{peer}", "quarantine") => other.into(),
+            ("{path}", _) => "peers".into(),
             ("{uuid}", "show") => NOTE.into(),
             ("OBJECT" | "{key}", "conflicts") => self.conflict().into(),
             ("REVISION" | "{revision}", "conflicts") => self.kept()?,

@@ -319,6 +319,12 @@ fn errors_and_what_to_do_about_them() {
         &["invites", "revoke", "carol"],
         &["dead-letters", "drop", "nothing"],
         &["frobnicate"],
+        &["statsu"],
+        &["peers", "remov"],
+        &["put"],
+        &["ls", "--stat", "home"],
+        &["ls", "--sort", "colour", "--json"],
+        &["put", "--json"],
     ] {
         let ran = seen.look("alice", wrong);
         assert_ne!(ran.exit, Some(0), "once {}", ran.what);
