@@ -85,13 +85,16 @@ async fn each<M: Method<Result = ChangeInfo>>(
 }
 
 fn line(ChangeInfo { object, change, claimed }: &ChangeInfo) -> String {
-    let (key, revision) = (ui::key(&object.key), object.revision);
+    let key = ui::key(&object.key);
+    // As `ls` and `show` have it: the length of the scenario.
+    let size = if object.tombstone { String::new() } else { format!(", {}", ui::bytes(object.size)) };
+    let revision = format!("revision {}{size}", object.revision);
     match change {
         ChangeKind::Dropped => format!("dropped    {key} (only the copy here)"),
         ChangeKind::Changed if *claimed => {
-            format!("changed    {key} (revision {revision}); claimed: this kernel is its home now")
+            format!("changed    {key} ({revision}); claimed: this kernel is its home now")
         }
-        change => format!("{:<10} {key} (revision {revision})", word(*change)),
+        change => format!("{:<10} {key} ({revision})", word(*change)),
     }
 }
 
