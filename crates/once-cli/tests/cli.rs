@@ -417,7 +417,13 @@ fn a_scenario_goes_through_a_pipe() {
     };
     pipe(&["import", "-"], &scenario(1, "piped")).exits(0).prints("new 1");
     assert_eq!(home.once("alice", &["export", "-", UUID]).exits(0).out, scenario(1, "piped"));
-    pipe(&["put", UUID, "-"], &scenario(1, "again")).exits(0).prints("changed");
+    // How large it is: the bytes as they came, with the same figure everywhere.
+    let again = scenario(1, "again");
+    let size = format!("{} B", again.len());
+    pipe(&["put", UUID, "-"], &again).exits(0).prints("changed").prints(&format!("(revision 2, {size})"));
+    home.once("alice", &["ls"]).exits(0).prints(&size);
+    let shown = home.once("alice", &["show", UUID]).exits(0).says(&size);
+    assert_eq!(shown.out.len(), again.len());
     // That nothing came is said, and changes nothing.
     for args in [&["put", UUID, "-"][..], &["put", UUID], &["import", "-"]] {
         pipe(args, " \n").exits(1).says("nothing came");
