@@ -5,10 +5,12 @@ use once_model::ids::ObjectKey;
 use once_model::limits::RESEND_AFTER_MS;
 use once_model::wire::Code;
 
+use super::rows::NewsRow;
 use crate::access::{Grant, Right, Scope};
 use crate::object;
 use crate::peers::{self, PeerStatus};
 use crate::refusal::Refusal;
+use crate::store::Table;
 use crate::testing::Several;
 use crate::waist::{Answer, Command};
 
@@ -205,6 +207,31 @@ fn a_visit_is_over_with_the_last_right() {
         net.pass(RESEND_AFTER_MS * 100);
         assert_eq!((status(&net, B, V), net.are_connected(B, V)), (None, false));
     }
+}
+
+/// It may have to do with more objects here than those for which it was let in.
+#[test]
+fn a_visitor_stays_until_it_has_heard_of_every_object_that_it_is_to_hear_of() {
+    let (mut net, key) = before(&[Right::Act], None);
+    assert!(is_done(outcome(&mut net, key, 1)));
+    goes(&mut net, key, A, B);
+    let kernel = net.id(V);
+    let other = net.kernels[B].object(2, "Paper");
+    let news = object::peer_object_key(&kernel, &other);
+    net.kernels[B].writes(|s| {
+        s.txn.put(Table::News, &news, &NewsRow { since_ms: 0 });
+        Ok(())
+    });
+    let (scope, object, actions) = (Scope::Object(key), None, None);
+    let grant = Grant { scope, right: Right::Act, kernel, object, expires_ms: None, actions };
+    net.kernels[B].command(Command::Revoke(grant));
+    net.settle();
+    assert_eq!(status(&net, B, V), Some(PeerStatus::Visitor));
+    net.kernels[B].writes(|s| {
+        s.txn.delete(Table::News, &news);
+        peers::look_at(s, kernel)
+    });
+    assert_eq!(status(&net, B, V), None);
 }
 
 #[test]

@@ -17,7 +17,7 @@ use crate::access;
 use crate::chores::{self, Chore};
 use crate::engine::{Step, life};
 use crate::object;
-use crate::store::{Read, StoreError, Table, scan_prefix};
+use crate::store::{Read, StoreError, Table, has_any, scan_prefix};
 use crate::waist::{Effect, Event};
 
 /// Whether people here have removed a kernel, or what was left of it is still being forgotten.
@@ -86,17 +86,16 @@ pub(super) fn may_come(s: &Step<'_, '_>, kernel: &KernelId, row: &PeerRow) -> Re
     if row.status == PeerStatus::Host || mutant!(VisitorStays) {
         return Ok(true);
     }
+    if has_any(s.txn, Table::News, kernel.as_bytes())? {
+        return Ok(true);
+    }
     for copy in visits(s.txn, kernel)? {
         // A copy on which it was given a right may have been claimed since.
         let key = object::current_key(s.txn, &copy)?;
         let rights = access::on_object(s.txn, &key)?;
         let has_right =
             rights.iter().any(|listed| listed.grant.kernel == *kernel && listed.holds(s.ctx.now_ms));
-        let news = object::peer_object_key(kernel, &key);
-        if has_right
-            || s.txn.get(Table::News, &news)?.is_some()
-            || chores::is_under_way(s, Chore::OweNews(key))?
-        {
+        if has_right || chores::is_under_way(s, Chore::OweNews(key))? {
             return Ok(true);
         }
     }
