@@ -230,7 +230,7 @@ impl Kernel {
         let early = std::mem::take(&mut link.early);
         let (secret, opens) = (link.secret, link.opens);
         // Removed in the same group: its `Denied` follows.
-        let lately = self.peers.former.get(&peer).is_some_and(|group| group + 1 >= self.group);
+        let lately = self.peers.was_lately(&peer, self.group);
         let how = How::exact_if(opens.sure() && !lately);
         let visit = self.visit(&peer);
         let comes = self.peers.visits.row(&peer).can() && !opens.can();

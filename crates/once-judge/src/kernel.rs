@@ -243,7 +243,7 @@ impl Kernel {
             Frame::Guest(said) => self.guest_came(peer, said),
             Frame::Share(parcel) => {
                 self.share_came(conn, peer, parcel, eyes);
-                self.parcel_came(parcel);
+                self.parcel_came(peer, parcel, eyes);
             }
             Frame::Shared(shared) => self.shared_came(conn, peer, shared),
             Frame::Follow(follow) => self.follow_came(conn, peer, follow),
@@ -253,8 +253,8 @@ impl Kernel {
             Frame::Pull(pull) => self.pull_came(conn, stream, peer, pull),
             Frame::ReceiptOf(of) => self.clients.receipts.insert((conn, stream), *of).map_or((), drop),
             Frame::EntriesOf(of) => self.clients.entries.push((conn, *of)),
-            Frame::Found(found) => self.parcel_came(&found.parcel),
-            Frame::Give(parcel) => self.parcel_came(parcel),
+            Frame::Found(found) => self.parcel_came(peer, &found.parcel, eyes),
+            Frame::Give(parcel) => self.parcel_came(peer, parcel, eyes),
             _ => self.move_came(conn, peer, frame),
         }
     }
@@ -308,9 +308,11 @@ impl Kernel {
         }
     }
 
-    /// A parcel came, and with it perhaps a chain that goes on.
-    fn parcel_came(&mut self, parcel: &Parcel) {
-        if let Some(chain) = &parcel.chain {
+    /// A parcel came, and with it perhaps a chain that goes on, if it passes section 7.
+    fn parcel_came(&mut self, peer: KernelId, parcel: &Parcel, eyes: &Eyes<'_>) {
+        if let Some(chain) = &parcel.chain
+            && Self::parcel_code(peer, parcel, eyes).is_ok()
+        {
             self.chain_came(&parcel.header.key(), chain);
         }
     }
@@ -330,7 +332,7 @@ impl Kernel {
         eyes.check(Check::QuarantineSilent, How::exact_if(!says_so), !quiet || says_so, || {
             "it is in quarantine, and says more".into()
         });
-        let lately = self.peers.former.get(&peer).is_some_and(|group| group + 1 >= self.group);
+        let lately = self.peers.was_lately(&peer, self.group);
         // A connection that has just ended may still be written to: the kernel does not know it yet.
         let admitted = self.conns.get(&conn).is_none_or(|conn| conn.admitted && conn.peer == peer);
         let ok = admitted && (self.knows(&peer) || lately);

@@ -170,6 +170,11 @@ impl Peers {
         self.perhaps_share.remove(peer);
     }
 
+    /// Whether this was a peer until this group, or the one before.
+    pub(crate) fn was_lately(&self, peer: &KernelId, group: u64) -> bool {
+        self.former.get(peer).is_some_and(|removed| removed + 1 >= group)
+    }
+
     /// The process is gone before it said what came of a command: it may have been refused.
     pub(crate) fn doubt(&mut self, ask: &Ask) {
         match ask {

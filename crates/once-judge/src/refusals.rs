@@ -431,7 +431,9 @@ impl Kernel {
         let chain = self.chain_of(&became).filter(|chain| holders(chain).any(|of| of == home));
         // An object that began as this copy has moved: where lanes of this name lead is known from what is sent.
         let led = self.moves.led.iter().any(|(copy, _)| copy == object);
-        led || chain.is_some_and(|chain| chain.home() != home)
+        // And if a chain of it came, and may have been believed.
+        let perhaps = self.moves.perhaps.iter().any(|(key, at)| key.uuid == object.uuid && *at != home);
+        led || perhaps || chain.is_some_and(|chain| chain.home() != home)
     }
 
     /// Where an action on an object is sent: the home that is known of a claimed one counts, of an unclaimed one the kernel

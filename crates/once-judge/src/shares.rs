@@ -236,7 +236,9 @@ impl Kernel {
             // More followers than a step looks at are told in several: after one more change from the beginning (store, chore 5).
             let followers = self.follows.followers_of(&key);
             let again = followers.len() > eyes.limits.slice_rows && followers.contains(&peer);
-            let allows = if again { allows.or(Tri::Open) } else { allows };
+            // What was asked for in front of a removal in the same group leaves with it.
+            let allows =
+                if again || self.peers.was_lately(&peer, self.group) { allows.or(Tri::Open) } else { allows };
             eyes.check(Check::ShareOwed, How::exact_if(allows.sure()), allows.can(), || {
                 format!("{key} is shared with {}, and nothing it is owed allows that", peer.short())
             });
