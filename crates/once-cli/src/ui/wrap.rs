@@ -73,18 +73,20 @@ fn hang_of(line: &str) -> usize {
 
 /// The words of a line, of which a command is one: `` `once …` ``, or 'once …' for another machine.
 fn units(line: &str) -> Vec<&str> {
-    let (mut found, mut begin, mut closes) = (Vec::new(), 0, None);
-    for (at, c) in line.char_indices() {
-        match closes {
-            Some(quote) if c == quote => closes = None,
-            Some(_) => {}
-            None if c == '`' => closes = Some('`'),
-            None if line.get(at..).is_some_and(|rest| rest.starts_with("'once ")) => closes = Some('\''),
-            None if c == ' ' => {
+    let (mut found, mut begin, mut whole_to) = (Vec::new(), 0, 0);
+    for (at, c) in line.char_indices().filter(|(_, c)| matches!(c, '`' | '\'' | ' ')) {
+        let rest = line.get(at + 1..).unwrap_or_default();
+        match c {
+            _ if at < whole_to => {}
+            ' ' => {
                 found.extend(line.get(begin..at));
                 begin = at + 1;
             }
-            None => {}
+            // What has no end is no command.
+            quote if quote == '`' || rest.starts_with("once ") => {
+                whole_to = rest.find(quote).map_or(at, |end| at + 1 + end + 1);
+            }
+            _ => {}
         }
     }
     found.extend(line.get(begin..));
@@ -138,6 +140,8 @@ mod tests {
         assert_eq!(said, format!("hint: wait for it, or say\n      {command};\n      then go on"));
         let there = wrapped("it is at its home: 'once show OBJECT' there shows it", Some(36));
         assert_eq!(there, "it is at its home:\n  'once show OBJECT' there shows it");
+        let open = wrapped("a text with one ` that nothing ends", Some(20));
+        assert_eq!(open, "a text with one `\n  that nothing ends");
         let word = "x".repeat(50);
         assert_eq!(wrapped(&format!("ior        {word}"), Some(40)), format!("ior        {word}"));
     }
