@@ -157,8 +157,8 @@ impl Kernel {
             Ask::Unfollow { key, from } => {
                 self.names_of(key).iter().for_each(|key| self.follows.end(*from, key));
             }
-            Ask::Grant(grant) => self.rights.grant(grant, &self.clock),
-            Ask::Revoke(grant) => self.rights.revoke(grant),
+            Ask::Grant(grant) => self.rights.grant(&self.as_it_is_called(grant), &self.clock),
+            Ask::Revoke(grant) => self.rights.revoke(&self.as_it_is_called(grant)),
             // Who is joining already is a peer; that it is one by name counts when the client is told so.
             Ask::PeerAdd(peer) if self.peers.is(peer) => {}
             Ask::PeerAdd(peer) => self.peers.add(*peer),

@@ -105,8 +105,8 @@ impl Kernel {
         match ask {
             Ask::Act(act) => self.expect_act(act, limits),
             Ask::Put { key, state, base } => self.expect_put(key, state.uuid, state.derived, base.as_ref()),
-            Ask::Grant(grant) => self.expect_grant(grant, limits),
-            Ask::Revoke(grant) => self.expect_revoke(grant, limits),
+            Ask::Grant(grant) => self.expect_grant(&self.as_it_is_called(grant), limits),
+            Ask::Revoke(grant) => self.expect_revoke(&self.as_it_is_called(grant), limits),
             Ask::Cancel(id) => self.known_action(id, limits),
             Ask::Receipt(id) if !self.origin.items.contains_key(id) => Expect::open(&[R::NotFound]),
             Ask::Receipt(_) => Expect::open(&[R::NotFound, R::Unproven, R::Unreachable, R::Denied]),
@@ -252,6 +252,15 @@ impl Kernel {
     fn expect_worked(&self, id: &Uuid) -> Expect {
         let wanted = self.effects.owed.get(id).is_some_and(|owed| owed.told().is_none());
         if wanted { Expect::done() } else { Expect::refused(&[R::NotFound]) }
+    }
+
+    /// A grant on a copy that was claimed is one on the object that it has become (5.6, Visitors).
+    pub(crate) fn as_it_is_called(&self, grant: &Grant) -> Grant {
+        let scope = match &grant.scope {
+            Scope::Object(key) => Scope::Object(self.objects.name(key)),
+            other => other.clone(),
+        };
+        Grant { scope, ..grant.clone() }
     }
 
     fn expect_grant(&self, grant: &Grant, limits: &Limits) -> Expect {

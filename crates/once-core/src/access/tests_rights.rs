@@ -1,11 +1,11 @@
 //! Who may do what: docs/protocol.md, 5.5, *Rights*. Each rule with the act that it allows and the one that it does not.
 
-use once_model::ids::{KernelId, ObjectKey, Uuid};
+use once_model::ids::{KernelId, Line, ObjectKey, Uuid};
 use once_model::limits::{GRANT_ACTIONS_MAX, NAME_MAX_BYTES};
 use once_model::wire::{Code, Frame};
 
 use super::{Actor, Grant, Reader, Right, Scope, is_peer, may_act, may_host, may_read, may_share, reaches};
-use crate::object::head;
+use crate::object::{chain, head};
 use crate::peers::{self, PeerRow, PeerStatus};
 use crate::refusal::Refusal;
 use crate::store::Table;
@@ -95,6 +95,18 @@ fn a_grant_gives_one_right_on_what_it_names_to_whom_it_names() {
             assert_eq!(again, Err(Refusal::NoGrant { kernel: peer, right: name }));
         }
     }
+}
+
+/// Whoever gives it or takes it back has looked before the claim.
+#[test]
+fn a_right_on_a_copy_that_was_claimed_is_one_on_the_object_that_it_became() {
+    let (mut kernel, peer, _, key, _) = home();
+    let chain = chain(&kernel.store, &key.lineage().unwrap()).unwrap().unwrap();
+    let copy = ObjectKey { uuid: key.uuid, line: Line::Unclaimed(chain.genesis.content) };
+    kernel.command(Command::Grant(grant(peer, Right::Act, Scope::Object(copy))));
+    assert!(may(&kernel, of(&peer), &key, "go"));
+    kernel.command(Command::Revoke(grant(peer, Right::Act, Scope::Object(copy))));
+    assert!(!may(&kernel, of(&peer), &key, "go"));
 }
 
 #[test]

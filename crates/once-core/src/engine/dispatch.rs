@@ -233,8 +233,8 @@ impl Step<'_, '_> {
                 peers::change(self, peer, petname, quota_bytes, addresses)?
             }
             Command::RemovePeer { peer } => return peers::remove(self, token, peer),
-            Command::Grant(grant) => peers::grant(self, &grant)?,
-            Command::Revoke(grant) => return peers::revoke(self, token, &grant),
+            Command::Grant(grant) => peers::grant(self, grant)?,
+            Command::Revoke(grant) => return peers::revoke(self, token, grant),
             Command::Dial { peer } => peers::dial_now(self, peer)?,
         }))
     }

@@ -14,6 +14,7 @@ use super::{PeerRow, PeerStatus};
 use crate::access::{self, Grant, GrantRow, Right, Scope};
 use crate::chores::{self, Chore};
 use crate::engine::{Step, Todo, life};
+use crate::object;
 use crate::refusal::{Failure, Refusal};
 use crate::store::{StoreError, Table};
 use crate::txn;
@@ -110,8 +111,17 @@ pub(crate) fn remove(s: &mut Step<'_, '_>, token: Token, peer: KernelId) -> Resu
     Ok(chores::wait(s, rest, token))
 }
 
+/// A grant on what its scope is called now: a copy may have been claimed since whoever names it has looked.
+fn as_it_is_called(s: &Step<'_, '_>, mut grant: Grant) -> Result<Grant, StoreError> {
+    if let Scope::Object(key) = &mut grant.scope {
+        *key = object::current_key(s.txn, key)?;
+    }
+    Ok(grant)
+}
+
 /// Gives a right.
-pub(crate) fn grant(s: &mut Step<'_, '_>, grant: &Grant) -> Result<Answer, Failure> {
+pub(crate) fn grant(s: &mut Step<'_, '_>, grant: Grant) -> Result<Answer, Failure> {
+    let grant = &as_it_is_called(s, grant)?;
     // An object of this kernel may need a right here: one that moved in has none.
     let own = grant.object.is_some() && grant.kernel == s.ctx.me;
     let holder = rows::peer(s.txn, &grant.kernel)?;
@@ -140,7 +150,8 @@ pub(crate) fn grant(s: &mut Step<'_, '_>, grant: &Grant) -> Result<Answer, Failu
 
 /// Takes a right back, also what rests on it: who may no longer read an object no longer follows it. The right is gone at
 /// once; the client is answered when all that rests on it is.
-pub(crate) fn revoke(s: &mut Step<'_, '_>, token: Token, grant: &Grant) -> Result<Option<Answer>, Failure> {
+pub(crate) fn revoke(s: &mut Step<'_, '_>, token: Token, grant: Grant) -> Result<Option<Answer>, Failure> {
+    let grant = as_it_is_called(s, grant)?;
     let place = grant.to_row();
     let row: Option<GrantRow> = txn::get(s.txn, Table::Grant, &place)?;
     let row = row.ok_or(Refusal::NoGrant { kernel: grant.kernel, right: grant.right.name() })?;
