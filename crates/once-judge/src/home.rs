@@ -154,15 +154,18 @@ impl Home {
         all.fold((0, 0), |(acts, bytes), cost| (acts + 1, bytes + cost))
     }
 
-    /// An object has left: what waits for it, and what is known of it in memory, is gone.
+    /// An object has left: what is known of it in memory is gone. Who waits for it is told where it is ([`Self::copies_told`]), or
+    /// is refused (5.6 A, a replica).
     pub(crate) fn forget_object(&mut self, is_it: impl Fn(&ObjectKey) -> bool) {
-        // Who asked for an unclaimed copy does not know what it has become: whether it is told where that is, or refused
-        // `not-home`, is not clear (5.5 Unclaimed objects, 5.6 A, sealed).
-        self.copies.retain(|(lane, _), _| !is_it(&lane.name.key) || lane.name.key.lineage().is_none());
         self.again.retain(|(_, lane, _), _| !is_it(&lane.name.key));
         self.gaps.retain(|(lane, ..)| !is_it(&lane.name.key));
         self.running.retain(|key, _| !is_it(key));
         self.put_off.retain(|key| !is_it(key));
+    }
+
+    /// An object has come: what waits for it in memory since it was here before is forgotten (5.6 B, accepts).
+    pub(crate) fn came_back(&mut self, names: &[ObjectKey], me: KernelId) {
+        self.copies.retain(|(lane, _), _| lane.origin == me || !names.contains(&lane.name.key));
     }
 
     /// An origin is told that an object is elsewhere.

@@ -233,6 +233,7 @@ impl Kernel {
         if self.objects.heads.get(&copy).is_some_and(|head| head.from.is_some()) {
             self.rename(&copy, key);
         }
+        self.home.came_back(&[*key, copy], self.me);
         let Some(Ok(luggage)) = handoff.luggage.as_deref().map(Luggage::unpack) else { return };
         self.moves.perhaps.insert((*key, self.me));
         self.learn(key, chain, true);
