@@ -164,14 +164,21 @@ impl Origin {
         }
     }
 
-    /// The lowest place of a lane without an outcome, as far as places were seen.
+    /// The lowest place without an outcome of a lane, as far as places were seen.
     pub(crate) fn lowest(&self, key: &(KernelId, LaneName)) -> u64 {
-        let Some(lane) = self.lanes.get(key) else {
+        let elsewhere = self.lanes.iter().filter(|((home, name), _)| *home != key.0 && *name == key.1);
+        match self.lanes.get(key) {
+            // A lane of a copy's name goes on where the others of its name have ended (5.5, One copy at several kernels).
+            Some(lane) if key.1.key.lineage().is_none() => {
+                elsewhere.map(|(_, other)| self.lowest_in(other)).fold(self.lowest_in(lane), u64::max)
+            }
+            Some(lane) => self.lowest_in(lane),
             // On the disk it may lead to a former home yet.
-            let elsewhere =
-                self.lanes.keys().filter(|(home, name)| (*name, *home) != (key.1, key.0) && *name == key.1);
-            return elsewhere.map(|other| self.lowest(other)).max().unwrap_or(1);
-        };
+            None => elsewhere.map(|(_, other)| self.lowest_in(other)).max().unwrap_or(1),
+        }
+    }
+
+    fn lowest_in(&self, lane: &Sending) -> u64 {
         if !lane.patchy && lane.low > 0 {
             return lane.low;
         }
@@ -363,7 +370,8 @@ impl Kernel {
         let set = self.clock.set_at > *last;
         let right = eyes.at >= last.saturating_add(eyes.limits.resend_ms) || missing.is_some() || void || set;
         eyes.exact(Check::ActResend, right, || format!("sequence {} is sent again too soon", act.sequence));
-        missing.unwrap_or(0)
+        // A void that leaves at once is no answer to a `Missing` that came in the same group.
+        missing.filter(|_| !void).unwrap_or(0)
     }
 
     fn time_and_void(&self, act: &Act, item: &Item, eyes: &mut Eyes<'_>) {
