@@ -192,6 +192,8 @@ mod switch {
         ComesBackSealed breaks 2,
         /// What waits of a peer goes on waiting when it is a peer no longer.
         RemovedWaits breaks 10,
+        /// A receipt of what was recorded before an object moved on goes with the chain of today.
+        ReceiptOfToday breaks 4,
         /// What a peer was owed because it followed is sent to it when it follows no longer.
         UnfollowedServed breaks 7,
         /// Who unfollows an object by the name of its copy goes on following it.

@@ -66,7 +66,7 @@ pub const EXPECTED: &[&str] = &[
     "command Import", "command Put", "command Create", "command Claim", "command Remove", "command Share",
     "command Keep", "command Discard", "answer Object ClaimedAndChanged", "answer Object KeptBeside",
     "answer Object Resolved", "answer Object BesideTombstone", "refusal NotClaimed", "refusal NoConflict", "refusal NoRevision",
-    "state file kept beside", "frame EntriesOf", "frame Entries", "state head kept for a proof", "state proof came",
+    "state file kept beside", "frame EntriesOf", "frame Entries", "frame ReceiptOf", "state head kept for a proof", "state proof came",
     "command Act", "command Follow", "command Unfollow", "command Invite", "command Join", "command AddPeer",
     "command ChangePeer", "command RemovePeer", "command Grant", "command Revoke", "command Dial",
     "effect Reply", "effect Send", "effect Send before the commit", "effect Dial", "effect Close", "effect Pull",

@@ -29,6 +29,7 @@ mod node;
 mod pull;
 mod puppet;
 mod queue;
+mod receipts;
 mod rng;
 pub mod scenarios;
 mod scenes;

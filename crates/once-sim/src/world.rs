@@ -270,6 +270,7 @@ impl World {
         if self.checker.violations.is_empty() {
             self.check_converged();
             self.only_judged();
+            self.ask_for_receipts();
             self.judge_healed();
         }
         self

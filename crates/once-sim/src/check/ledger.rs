@@ -112,6 +112,11 @@ pub(super) fn results(disk: &Disk, lane: &[u8], from: u64) -> Vec<(u64, Uuid)> {
     scanned.map_or(Vec::new(), |()| found)
 }
 
+/// The id of the action of a row, if that can be read.
+pub(crate) fn id_of(value: &Bytes) -> Option<Uuid> {
+    txn::decode::<LedgerRow>(Table::Ledger, value).ok().map(|row| row.id)
+}
+
 fn sequence(key: &[u8]) -> Option<u64> {
     key.last_chunk().map(|sequence| u64::from_be_bytes(*sequence))
 }

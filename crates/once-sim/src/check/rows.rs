@@ -155,7 +155,7 @@ impl Checker {
 }
 
 /// The key of a lane at its home: object, `0` or `1` and a takeover, the origin, its incarnation.
-pub(super) fn origin_of_lane(row: &[u8]) -> Option<KernelId> {
+pub(crate) fn origin_of_lane(row: &[u8]) -> Option<KernelId> {
     let takeover = match row.get(ObjectKey::ROW_LEN)? {
         0 => 0,
         1 => Hash::LEN,
