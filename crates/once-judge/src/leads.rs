@@ -40,8 +40,8 @@ impl Kernel {
         eyes.check(Check::MovedAllowed, How::exact_if(known), known || reaches, || {
             format!("{} is told where {key} is, and had nothing to do with it", peer.short())
         });
-        self.follows.question_told(conn, &key, &began_as(&moved.chain));
         if moved.chain.home() != self.me {
+            self.follows.question_told(conn, &key, &began_as(&moved.chain));
             self.home.copies_told(peer, |name| *name == key || *name == began_as(&moved.chain));
             // Who asked to follow it is told where that is to be asked, and does not follow it here.
             self.follows.is_elsewhere(&key, &peer);
