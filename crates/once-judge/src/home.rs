@@ -85,7 +85,7 @@ pub(crate) struct Home {
     /// Acts behind which their lane has gone on, and in which group: their refusal may be on its way.
     passed: BTreeMap<(LaneId, u64), (u64, Vec<Copy>)>,
     /// Gaps that acts have shown lately: the lane, its next place then, and the group.
-    gaps: Vec<(LaneId, u64, u64)>,
+    pub(crate) gaps: Vec<(LaneId, u64, u64)>,
     /// In which group a peer has shared something last.
     pub(crate) shared: BTreeMap<KernelId, u64>,
     /// Places that are recorded and were asked for again, on each connection: whether by the same action,
@@ -152,26 +152,6 @@ impl Home {
         let again = self.again.iter().filter(|((_, lane, _), _)| lane.origin == *origin);
         let all = copies.chain(again.map(|(_, (_, cost))| *cost));
         all.fold((0, 0), |(acts, bytes), cost| (acts + 1, bytes + cost))
-    }
-
-    /// An object has left: what is known of it in memory is gone. Who waits for it is told where it is ([`Self::copies_told`]), or
-    /// is refused (5.6 A, a replica).
-    pub(crate) fn forget_object(&mut self, is_it: impl Fn(&ObjectKey) -> bool) {
-        self.again.retain(|(_, lane, _), _| !is_it(&lane.name.key));
-        self.gaps.retain(|(lane, ..)| !is_it(&lane.name.key));
-        self.running.retain(|key, _| !is_it(key));
-        self.put_off.retain(|key| !is_it(key));
-    }
-
-    /// An object has come: what waits for it in memory since it was here before is forgotten (5.6 B, accepts).
-    pub(crate) fn came_back(&mut self, names: &[ObjectKey], me: KernelId) {
-        self.copies.retain(|(lane, _), _| lane.origin == me || !names.contains(&lane.name.key));
-    }
-
-    /// An origin is told that an object is elsewhere.
-    pub(crate) fn copies_told(&mut self, origin: KernelId, is_it: impl Fn(&ObjectKey) -> bool) {
-        self.copies.retain(|(lane, _), _| lane.origin != origin || !is_it(&lane.name.key));
-        self.again.retain(|(_, lane, _), _| lane.origin != origin || !is_it(&lane.name.key));
     }
 
     /// The code that a connection remembers for a place.
@@ -443,6 +423,10 @@ impl Kernel {
         let copies = self.home.came_for(&(*lane, told.sequence), self.group);
         let copies: Vec<&Copy> = copies.iter().filter(|copy| copy.act.action.id == told.id).collect();
         let known = !copies.is_empty();
+        if !known && self.has_moved_on(&self.objects.name(&lane.name.key)) {
+            // Who waited for scenarios is told where the object is, and may be refused later, too: its origin asks there by then.
+            return eyes.not_made(Check::ActKnown);
+        }
         eyes.exact(Check::ActKnown, known, || format!("sequence {} was never asked for", told.sequence));
         if !known {
             return;

@@ -157,6 +157,7 @@ mod sent;
 mod shares;
 mod told;
 mod visits;
+mod waits;
 mod words;
 
 use std::collections::BTreeMap;

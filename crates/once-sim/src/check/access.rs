@@ -2,13 +2,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use once_core::Refusal;
 use once_core::access::{Grant, Right, Scope};
 use once_core::store::{Read, Table};
-use once_core::waist::{Command, Input};
+use once_core::waist::{Answer, Command, Input};
 use once_model::ids::{KernelId, ObjectKey};
 
+use super::group::claimed_as;
 use super::shadow::{Leaving, peers_of, scan};
-use super::{Checker, Group, Wrong};
+use super::{Checker, Group, Shadow, Wrong};
 use crate::disk::{Changed, Commit};
 
 /// Who has a grant.
@@ -325,6 +327,38 @@ fn granted_at_a_claim(group: &Group<'_>, commit: &Commit) -> bool {
         }
         _ => false,
     })
+}
+
+/// A grant on a copy that was claimed is one on the object that it has become.
+fn as_it_is_called(group: &Group<'_>, grant: &Grant) -> Grant {
+    let called = match &grant.scope {
+        Scope::Object(key) if !matches!(once_core::object::head(group.store, key), Ok(Some(_))) => {
+            claimed_as(group, key)
+        }
+        _ => None,
+    };
+    Grant { scope: called.map_or_else(|| grant.scope.clone(), Scope::Object), ..grant.clone() }
+}
+
+/// A client gives a right, or takes one back: that holds at once, and its client may be answered later.
+pub(super) fn commanded(
+    shadow: &mut Shadow,
+    group: &Group<'_>,
+    command: &Command,
+    reply: Option<&Result<Answer, Refusal>>,
+) {
+    let grants = &mut shadow.rights.grants;
+    match (command, reply) {
+        (Command::Grant(grant), Some(Ok(_))) => {
+            grants.give(&as_it_is_called(group, grant), group.now_ms);
+            shadow.acted.add(grants);
+        }
+        (Command::Revoke(grant), None | Some(Ok(_))) => {
+            grants.take(grant);
+            grants.take(&as_it_is_called(group, grant));
+        }
+        _ => {}
+    }
 }
 
 /// A new life begins without the grants and invites of the one before.

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use once_core::access::{Grant, Scope};
+use once_core::access::Grant;
 use once_core::object::{self, HeadRow};
 use once_core::share::{self, Debt};
 use once_core::store::Table;
@@ -11,6 +11,7 @@ use once_core::{Refusal, txn};
 use once_model::ids::{Hash, KernelId, Line, ObjectKey};
 use once_model::wire::{Code, Frame, ShareAnswer, Shared};
 
+use super::access;
 use super::handing::{self, may_bring, may_share};
 use super::peers::{admitted, denied, hello};
 use super::shadow::{InviteShadow, Leaving, Rights, Shadow};
@@ -249,17 +250,6 @@ pub(super) fn claimed_as(group: &Group<'_>, key: &ObjectKey) -> Option<ObjectKey
     Some(ObjectKey { uuid: key.uuid, line: Line::Claimed(lineage) })
 }
 
-/// A grant on a copy that was claimed is one on the object that it has become.
-fn as_it_is_called(group: &Group<'_>, grant: &Grant) -> Grant {
-    let called = match &grant.scope {
-        Scope::Object(key) if !matches!(once_core::object::head(group.store, key), Ok(Some(_))) => {
-            claimed_as(group, key)
-        }
-        _ => None,
-    };
-    Grant { scope: called.map_or_else(|| grant.scope.clone(), Scope::Object), ..grant.clone() }
-}
-
 /// A client uses a ticket of a kernel.
 fn joins(shadow: &mut Shadow, peer: KernelId, reply: Option<&Result<Answer, Refusal>>) {
     let refused = matches!(
@@ -357,14 +347,7 @@ fn commanded(
             shadow.forget(peer);
             allowed.removed.insert(*peer);
         }
-        Command::Grant(grant) if done => {
-            shadow.rights.grants.give(&as_it_is_called(group, grant), group.now_ms);
-            shadow.acted.add(&shadow.rights.grants);
-        }
-        Command::Revoke(grant) if begun => {
-            shadow.rights.grants.take(grant);
-            shadow.rights.grants.take(&as_it_is_called(group, grant));
-        }
+        Command::Grant(_) | Command::Revoke(_) => access::commanded(shadow, group, command, reply),
         _ => {}
     }
 }

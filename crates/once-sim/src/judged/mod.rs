@@ -32,23 +32,15 @@ use crate::world::World;
 /// engine. Their complaints are counted and shown, and fail no seed there. All are decided in worlds without moves. Each complains
 /// in a few of 8,000 seeds, which are named as they were when this list was made.
 const UNDECIDED_MOVING: &[Check] = &[
-    // Where a lane to an unclaimed copy leads whose object has moved, and what of its places is known at each of its homes.
-    Check::ActAllowed,    // 2162, 5242, 6182
-    Check::ActKnown,      // 4519, 4916
-    Check::ActResend,     // 5638, 6480
-    Check::FloorTold,     // 5652, 5743, 6128, 7372
-    Check::EffectKnown,   // 7741
+    // Where an effect on an unclaimed copy goes, and what comes of it, if the copy has become an object that has moved since.
+    Check::ActAllowed,  // 5242
+    Check::AnswerKnown, // 1508, 4959
+    // Which sequence goes on a lane of a copy's name, if that copy is known at several kernels.
     Check::SequenceGiven, // 736
-    Check::AnswerKnown,   // 4959
-    Check::NeedLacks,     // 6598, 7430
-    Check::OutcomeDue,    // 6229
-    // A visitor that uses a ticket, or is removed and comes again.
-    Check::PeerOnly,   // 2977, 6335
-    Check::InviteOpen, // 2977
-    Check::ClientCode, // 6244, 7533, 7871
-    // What is owed and followed while an object comes and goes.
-    Check::ShareOwed,   // 4553, 7554
-    Check::ReadAllowed, // 7365
+    // Which of the scenarios that an act is given are shown by then, if they are copies of what has moved.
+    Check::NeedLacks, // 3220
+    // Whether a kernel is known to which this one goes for an object.
+    Check::ClientCode, // 602, 4335
 ];
 
 /// The judge, and what must be remembered to tell it.

@@ -25,7 +25,7 @@ pub const TODAY: Exceptions = Exceptions {
     long_files: &[("crates/once-store/src/journal.rs", 544)],
     long_functions: &[
         ("crates/once-sim/src/check/effects.rs, Checker::sent", 81),
-        ("crates/once-sim/src/check/group.rs, commanded", 83),
+        ("crates/once-sim/src/check/group.rs, commanded", 79),
         ("crates/once-sim/src/check/shadow.rs, Checker::started", 97),
         ("crates/once-sim/src/exchange.rs, World::exchange_reads", 98),
         ("crates/once-sim/src/journal.rs, run", 71),

@@ -235,11 +235,12 @@ pub fn receipt(
 /// # Errors
 /// When the store cannot be read.
 pub fn receipt_for(read: &dyn Read, key: &KernelKey, recorded: Recorded) -> Result<Receipt, StoreError> {
+    let certificate = if mutant!(ReceiptOfToday) { None } else { recorded.entry.certificate };
     let chain = match recorded.entry.object.lineage() {
         // As it was then: the object may have moved on since.
-        Some(lineage) => object::chain(read, &lineage)?.map(|chain| match recorded.entry.certificate {
-            Some(certificate) if !mutant!(ReceiptOfToday) => chain.up_to(&certificate),
-            _ => chain,
+        Some(lineage) => object::chain(read, &lineage)?.map(|chain| match certificate {
+            Some(certificate) => chain.up_to(&certificate),
+            None => chain,
         }),
         None => None,
     };
