@@ -194,10 +194,15 @@ fn send_head(
 fn may_leave_early(s: &Step<'_, '_>, peer: &KernelId, head: &HeadRow) -> bool {
     let key = head.header.key();
     let apart = !head.header.tombstone && head.header.size > INLINE_MAX_BYTES as u64;
-    let pullable = !apart || !s.txn.is_dirty(Table::Outbox, &Owed::Object(key).key(peer));
-    (!s.txn.is_dirty(Table::Head, &key.to_row()) || mutant!(ShareBeforeSync))
-        && (pullable || mutant!(AnnounceBeforeDebt))
-        && !s.engine.peers.admitted.contains(peer)
+    let mut is_written = s.txn.is_dirty(Table::Head, &key.to_row());
+    let mut is_announced = apart && s.txn.is_dirty(Table::Outbox, &Owed::Object(key).key(peer));
+    if mutant!(ShareBeforeSync) {
+        is_written = false;
+    }
+    if mutant!(AnnounceBeforeDebt) {
+        is_announced = false;
+    }
+    !is_written && !is_announced && !s.engine.peers.admitted.contains(peer)
 }
 
 /// An object that is no longer here under this key. Claimed since: the debt and who waits for it follow the object.
