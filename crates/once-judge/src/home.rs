@@ -25,7 +25,8 @@ pub(crate) struct Row {
     pub(crate) after: After,
     pub(crate) entry: Hash,
     pub(crate) certificate: Option<Hash>,
-    /// It came with its object: under which certificate it was recorded, and where in the history, is not known.
+    /// It came with its object: unless it was recorded here when that lived here before, it is not known under which certificate
+    /// that was, and where in the history.
     pub(crate) came: bool,
 }
 
@@ -366,7 +367,7 @@ impl Kernel {
             let same = row.id == told.id
                 && row.outcome == told.outcome
                 && (told.after == Some(row.after) || self.ended_with(told))
-                && (told.certificate == row.certificate || row.came);
+                && (told.certificate == row.certificate || row.came && told.certificate.is_none());
             let words = format!("{} is told of sequence {}", told.outcome.word(), told.sequence);
             eyes.exact(Check::OutcomeStable, same, || format!("{words}, and another is recorded"));
             let durable = eyes.disk.is_some_and(|disk| disk.home.row(&lane, told.sequence).is_some());

@@ -282,6 +282,9 @@ impl Kernel {
             lane.mark = lane.mark.max(packed.mark);
             lane.floor = lane.floor.max(packed.floor);
             for result in &packed.results {
+                // "Absent where an earlier home has recorded it": what was recorded here when the object was here before, was not.
+                let known = lane.rows.get(&result.sequence).filter(|known| known.id == result.id);
+                let certificate = known.and_then(|known| known.certificate);
                 let after = result.after.unwrap_or(After { key: *key, revision: Hash::from_bytes([0; 32]) });
                 let row = Row {
                     id: result.id,
@@ -290,7 +293,7 @@ impl Kernel {
                     outcome: result.outcome.clone(),
                     after,
                     entry: Hash::from_bytes([0; 32]),
-                    certificate: None,
+                    certificate,
                     came: true,
                 };
                 lane.rows.insert(result.sequence, row);
