@@ -43,6 +43,8 @@ struct Reader {
 struct Size {
     rows: BTreeMap<Vec<u8>, Amount>,
     all: Amount,
+    /// The newest row that was ever there: its key, and what all rows up to it have taken up at least.
+    up_to: Option<(Vec<u8>, u64)>,
 }
 
 #[derive(Debug, Default, Clone, Copy)]
@@ -69,6 +71,7 @@ impl Checker {
             reader.synced = reader.last;
         }
         for row in rows {
+            wrong = wrong.or_else(|| reader.size.adds_up(&row.key, row.after.as_ref()?));
             reader.size.set(&row.key, row.after.as_ref());
         }
         wrong = wrong.or_else(|| reader.size.over(limits.events, limits.events_bytes));
@@ -142,11 +145,16 @@ fn strip(event: &Event) -> Event {
     }
 }
 
+fn before_in(value: &Bytes) -> Option<u64> {
+    txn::decode::<events::EventsRow>(Table::Event, value).ok().map(|row| row.before_bytes)
+}
+
 impl Size {
     fn on(disk: &Disk) -> Self {
         let mut size = Self::default();
         super::shadow::scan(disk, Table::Event, |key, value| {
             size.set(key, Some(value));
+            size.up_to = before_in(value).map(|before| (key.to_vec(), before + value.len() as u64));
             None::<()>
         });
         size
@@ -166,6 +174,15 @@ impl Size {
         let (before, after) = (before.unwrap_or_default(), amount.unwrap_or_default());
         self.all.events = self.all.events + after.events - before.events;
         self.all.bytes = self.all.bytes + after.bytes - before.bytes;
+    }
+
+    /// `docs/store.md`, 52, key 1: "what all rows before it have taken up (bytes, those that are gone, too)".
+    fn adds_up(&mut self, key: &[u8], value: &Bytes) -> Option<(u8, String)> {
+        let before = before_in(value)?;
+        let last = self.up_to.replace((key.to_vec(), before + value.len() as u64));
+        let (_, least) = last.filter(|(last, _)| last.as_slice() < key)?;
+        (before < least)
+            .then(|| (9, format!("the event log says that {before} bytes were before, and it was {least}")))
     }
 
     fn over(&self, events_max: u64, bytes_max: u64) -> Option<(u8, String)> {
