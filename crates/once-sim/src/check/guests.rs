@@ -14,6 +14,7 @@ impl Checker {
     pub(super) fn guests(&mut self, group: &Group<'_>, cover: &mut Coverage) {
         let mut wrong = Wrong::new();
         self.made_here(group, cover, &mut wrong);
+        self.shown(group, &mut wrong);
         for (effect, _) in group.effects {
             if let Effect::Send { peer, frame: Frame::Outcome(told), .. } = effect
                 && matches!(told.outcome, Outcome::Done(_))
@@ -31,6 +32,28 @@ impl Checker {
         }
         for (promise, what) in wrong {
             self.violation(promise, &group.kernel, group.at_ms, what);
+        }
+    }
+
+    /// `docs/protocol.md`, 5.6: "Before the first such act of an object on a connection, its origin sends `Guest`".
+    fn shown(&mut self, group: &Group<'_>, wrong: &mut Wrong) {
+        let Some(shadow) = self.shadows.get_mut(&group.kernel) else { return };
+        for (effect, _) in group.effects {
+            let Effect::Send { peer, conn, frame } = effect else { continue };
+            match frame {
+                Frame::Guest(said) => drop(shadow.shown.insert((*peer, *conn, said.key))),
+                Frame::Act(act) if act.guest == Some(true) => {
+                    // An object that is gone here, with its chain, shows nothing more.
+                    let acting = act.action.acting.filter(|acting| has_chain(group, acting));
+                    if let Some(guest) = acting.filter(|key| !shadow.shown.contains(&(*peer, *conn, *key))) {
+                        wrong.push((
+                            7,
+                            format!("lets its guest {guest} act on a connection without its chain"),
+                        ));
+                    }
+                }
+                _ => {}
+            }
         }
     }
 
@@ -64,4 +87,10 @@ impl Checker {
             }
         }
     }
+}
+
+fn has_chain(group: &Group<'_>, object: &ObjectKey) -> bool {
+    object
+        .lineage()
+        .is_some_and(|lineage| matches!(once_core::object::chain(group.store, &lineage), Ok(Some(_))))
 }

@@ -215,6 +215,7 @@ impl Checker {
     pub fn stopped(&mut self, kernel: &KernelId, unheard: &BTreeSet<Token>) -> bool {
         let Some(shadow) = self.shadows.get_mut(kernel) else { return false };
         shadow.windows.clear();
+        shadow.shown.clear();
         shadow.pending.clear();
         shadow.followed.clear();
         let before = shadow.tokens.len();

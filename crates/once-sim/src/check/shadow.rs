@@ -132,6 +132,8 @@ pub(super) struct Shadow {
     pub sources: BTreeMap<String, (ObjectKey, Hash)>,
     /// Unanswered shares by connection: when they were sent, and how large they are.
     pub windows: BTreeMap<(KernelId, ConnId), BTreeMap<ObjectKey, (u64, usize)>>,
+    /// Guests whose chains were shown, and on which connections.
+    pub shown: BTreeSet<(KernelId, ConnId, ObjectKey)>,
 }
 
 pub(super) fn scan<T>(
