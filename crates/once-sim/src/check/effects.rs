@@ -75,6 +75,10 @@ impl Checker {
         let mut wrong = Wrong::new();
         self.forget_late(group);
         super::follow::unfollowed(group, &mut wrong);
+        if !group.failed {
+            super::follow::ended_by_all_names(group, &mut wrong);
+            super::follow::follows_again(group, &mut wrong);
+        }
         for (effect, early) in group.effects {
             match effect {
                 Effect::Reply { token, reply } => self.replied(group, *token, reply, &mut wrong),

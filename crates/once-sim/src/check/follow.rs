@@ -1,11 +1,14 @@
 //! Followers, and what this kernel follows elsewhere.
 
+use std::collections::BTreeSet;
+
 use once_core::access::{Right, Scope};
+use once_core::object;
 use once_core::store::{Read, Table};
-use once_core::waist::{Effect, Input};
+use once_core::waist::{Effect, Event, Input};
 use once_model::follow::{FollowInstead, FollowedInstead};
-use once_model::ids::{KernelId, ObjectKey};
-use once_model::wire::{Following, Frame};
+use once_model::ids::{KernelId, Line, ObjectKey};
+use once_model::wire::{Code, Following, Frame};
 
 use super::group::{Allowed, claimed_as};
 use super::shadow::{Rights, Shadow, scan};
@@ -62,6 +65,67 @@ pub(super) fn unfollowed(group: &Group<'_>, wrong: &mut Wrong) {
         let mut names = [Some(*key), claimed_as(group, key)].into_iter().flatten();
         if !again && !group.failed && names.any(|key| is_followed_by(group, &key, peer)) {
             wrong.push((7, format!("keeps {peer:.10} as a follower of {key}, which it has unfollowed")));
+        }
+    }
+}
+
+/// A right to read has ended: "the source says `Following(key, on: false, code: denied)` unasked, for an object that was claimed
+/// under its own key and that of the unclaimed copy" (`docs/protocol.md`, 5.4).
+pub(super) fn ended_by_all_names(group: &Group<'_>, wrong: &mut Wrong) {
+    let ended = group.effects.iter().filter_map(|(effect, _)| match effect {
+        Effect::Send { peer, frame: Frame::Following(said), .. } => {
+            (!said.on && said.code == Some(Code::Denied)).then_some((*peer, said.key))
+        }
+        _ => None,
+    });
+    let ended: BTreeSet<_> = ended.collect();
+    let asked = |peer: &KernelId, key: &ObjectKey| {
+        group.inputs.iter().any(|input| match input {
+            Input::Frame { peer: by, frame: Frame::Follow(follow), .. } => {
+                (by, follow.key.uuid) == (peer, key.uuid)
+            }
+            _ => false,
+        })
+    };
+    for (peer, key) in &ended {
+        let copy = began_as(group, key).filter(|copy| !ended.contains(&(*peer, *copy)));
+        if let Some(copy) = copy.filter(|_| !asked(peer, key)) {
+            wrong.push((4, format!("tells {peer:.10} that it follows {key} no more, and not of {copy}")));
+        }
+    }
+}
+
+/// The copy that an object began as, if that name is still its own.
+fn began_as(group: &Group<'_>, key: &ObjectKey) -> Option<ObjectKey> {
+    let lineage = key.lineage()?;
+    let chain = object::chain(group.store, &lineage).ok()??;
+    let copy = ObjectKey { uuid: key.uuid, line: Line::Unclaimed(chain.genesis.content) };
+    (claimed_as(group, &copy) == Some(*key)).then_some(copy)
+}
+
+/// An object has left for where it came from, and was followed there: "What it followed at an old home it follows at the new
+/// one, also at one that has the object back: it says `Follow` there once more" (`docs/protocol.md`, 5.6).
+pub(super) fn follows_again(group: &Group<'_>, wrong: &mut Wrong) {
+    for (effect, _) in group.effects {
+        let Effect::Event(Event::Moved { key, to }) = effect else { continue };
+        // Whoever has said that it has the object is there to hear it.
+        let hears = group.inputs.iter().any(|input| {
+            matches!(input, Input::Frame { peer, frame: Frame::Handed(said), .. } if peer == to && said.key == *key)
+        });
+        let Some(lineage) = key.lineage().filter(|_| hears) else { continue };
+        let Ok(Some(chain)) = object::chain(group.store, &lineage) else { continue };
+        let followed = super::moving::names(key, &chain).into_iter().filter(|name| {
+            let place = [to.as_bytes().as_slice(), &name.to_row()].concat();
+            matches!(group.store.get(Table::Subscription, &place), Ok(Some(_)))
+        });
+        let said = |name: &ObjectKey| {
+            group.effects.iter().any(|(effect, _)| match effect {
+                Effect::Send { peer, frame: Frame::Follow(follow), .. } => peer == to && follow.key == *name,
+                _ => false,
+            })
+        };
+        if let Some(name) = followed.into_iter().find(|name| !said(name)) {
+            wrong.push((10, format!("follows {name} at {to:.10}, which has it back, and does not say so")));
         }
     }
 }
