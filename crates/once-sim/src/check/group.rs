@@ -104,6 +104,7 @@ impl Checker {
             self.rows(group, commit, &allowed, cover);
             self.histories(group, commit);
             self.ledger(group, commit);
+            self.row_laws(group, commit);
         }
         self.archives(group, group.commit, cover);
         self.event_log(group);

@@ -17,6 +17,7 @@ mod group;
 mod guests;
 mod handing;
 mod history;
+mod laws;
 pub(crate) mod ledger;
 mod left;
 mod moving;
