@@ -268,6 +268,28 @@ mod switch {
         ArchiveForgottenAtSend breaks 4,
         /// Of a page of an archive only the first entry is kept.
         ArchiveKeepsTheFirst breaks 4,
+        /// A timer that ends, or is replaced, leaves behind that it is due.
+        EndLeavesDue breaks 3,
+        /// Who only followed an object that has left is not remembered.
+        ForgetWhoFollowed breaks 10,
+        /// An object that goes back to where it came from is not followed there anew.
+        FollowOnlyOnce breaks 10,
+        /// A long result is dropped one place before its origin has it.
+        LongResultEarly breaks 4,
+        /// A tombstone takes away the heads that nobody has proven, too.
+        BuryUnproven breaks 8,
+        /// That a right to follow has ended is said under one of two names.
+        EndByOneName breaks 4,
+        /// What a removed kernel was no longer followed for stays.
+        UnfollowStays breaks 9,
+        /// Who is refused with an object may still hand it over.
+        WelcomeStays breaks 9,
+        /// At a start the newest row of the event log does not count.
+        NewestUncounted breaks 9,
+        /// A sealed object was not told that it leaves, once its kernel has begun anew.
+        ToldUntilTheStart breaks 4,
+        /// The chain of a guest is shown on the first connection only.
+        GuestShownOnce breaks 7,
     }
 
     thread_local! {

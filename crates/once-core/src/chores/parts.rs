@@ -43,7 +43,7 @@ pub(super) fn parts(chore: Chore) -> Vec<Part> {
             Part::Acts,
             Part::Rows(Outbox, Kind::Objects.of(&peer)),
             at(Subscription, &peer),
-            at(Unfollow, &peer),
+            at(if mutant!(UnfollowStays) { Visit } else { Unfollow }, &peer),
             at(News, &peer),
             at(Visit, &peer),
             Part::Rows(Grant, Vec::new()),

@@ -32,7 +32,10 @@ pub(crate) fn link_up(s: &mut Step<'_, '_>, peer: KernelId, hello: &Greeting) {
         if mutant!(ForgetUnanswered) {
             link.window = Window::default();
         }
-        link.act = act::Channel::new(hello);
+        let before = std::mem::replace(&mut link.act, act::Channel::new(hello));
+        if mutant!(GuestShownOnce) {
+            link.act.guests = before.guests;
+        }
         link.may_follow = true;
     }
     // It may have taken the place of another one.

@@ -176,7 +176,9 @@ fn answer(
 ) -> Answer {
     let answer = Answer::sign(handoff.id(), code.is_none(), life, &s.ctx.key);
     s.txn.put(Table::Handed, &handed_key(key, &handoff.id()), &HandedRow { answer, code });
-    s.txn.delete(Table::Welcome, &object::object_peer_key(key, peer));
+    if code.is_none() || !mutant!(WelcomeStays) {
+        s.txn.delete(Table::Welcome, &object::object_peer_key(key, peer));
+    }
     say(s, peer, Frame::Handed(Handed { key: *key, answer, code }));
     answer
 }

@@ -162,6 +162,7 @@ pub(crate) fn resume(s: &mut Step<'_, '_>) -> Result<(), StoreError> {
         let sealed = Stage::Sealed { sent_ms: s.ctx.now_ms };
         let stage = if departure.sealed { sealed } else { Stage::Asking };
         let Departure { to, leave_calls, told, .. } = departure;
+        let told = told && !(departure.sealed && mutant!(ToldUntilTheStart));
         let leaving = Leaving { told, stage, ..Leaving::new(to, leave_calls, Vec::new()) };
         s.engine.moving.leaving.insert(departure.key, leaving);
     }

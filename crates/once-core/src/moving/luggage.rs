@@ -239,6 +239,7 @@ pub(super) fn leave_behind(s: &mut Step<'_, '_>, key: &ObjectKey) -> Result<(), 
     }
     let rights = access::on_object(s.txn, key)?.into_iter().map(|listed| listed.grant.kernel);
     let lanes = act::origins_of(s, key)?;
+    let followers = if mutant!(ForgetWhoFollowed) { Vec::new() } else { followers };
     let known: BTreeSet<_> = rights.chain(followers).chain(lanes).filter(|peer| *peer != s.ctx.me).collect();
     for peer in known {
         acquaintances::remember(s, key, &peer)?;

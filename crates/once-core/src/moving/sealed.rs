@@ -155,7 +155,8 @@ fn moved(s: &mut Step<'_, '_>, key: ObjectKey, chain: Chain) -> Result<(), Store
     let names = follow::asked_as(s, &key)?;
     hear::lanes_follow(s, &names, &chain)?;
     // What it followed there before it was there, it follows there now.
-    for name in follow::follows(s, &names, &home)? {
+    let again = if mutant!(FollowOnlyOnce) { Vec::new() } else { follow::follows(s, &names, &home)? };
+    for name in again {
         follow::follow_there(s, name, (home, home))?;
     }
     let leaving = s.engine.moving.leaving.remove(&key);
