@@ -36,6 +36,7 @@ pub(super) fn parts(chore: Chore) -> Vec<Part> {
     };
     let whole = |tables: &[Table]| tables.iter().map(|table| Part::Rows(*table, Vec::new())).collect();
     let at = |table, peer: &KernelId| Part::Rows(table, peer.as_bytes().to_vec());
+    let unfollow = if mutant!(UnfollowStays) { Visit } else { Unfollow };
     match chore {
         // Lanes stay: their actions wait for the day that it is a peer again.
         Chore::ForgetPeer(peer) => vec![
@@ -43,7 +44,7 @@ pub(super) fn parts(chore: Chore) -> Vec<Part> {
             Part::Acts,
             Part::Rows(Outbox, Kind::Objects.of(&peer)),
             at(Subscription, &peer),
-            at(if mutant!(UnfollowStays) { Visit } else { Unfollow }, &peer),
+            at(unfollow, &peer),
             at(News, &peer),
             at(Visit, &peer),
             Part::Rows(Grant, Vec::new()),

@@ -71,9 +71,7 @@ pub(crate) fn accept(
         (None, None) => Before::Nothing,
     };
     // Before the head that is replaced needs a place among them.
-    if row.header.tombstone && mutant!(BuryUnproven) {
-        keep::drop_conflicts(s, &key)?;
-    } else if row.header.tombstone {
+    if row.header.tombstone {
         keep::drop_forks(s, &key)?;
     }
     if let (Verdict::Later, Some(head)) = (verdict, &head)

@@ -94,6 +94,9 @@ pub(crate) fn drop_conflicts(s: &mut Step<'_, '_>, key: &ObjectKey) -> Result<()
 
 /// Removes what was made beside an object's chain; not the heads that still wait for a proof.
 pub(crate) fn drop_forks(s: &mut Step<'_, '_>, key: &ObjectKey) -> Result<(), StoreError> {
+    if mutant!(BuryUnproven) {
+        return drop_conflicts(s, key);
+    }
     for (place, conflict) in conflicts(s, key)? {
         if !conflict.is_replaced() {
             drop_conflict(s, &place, &conflict)?;

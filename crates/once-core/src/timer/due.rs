@@ -1,6 +1,7 @@
 //! What is due happens: a timer of an object rings, a deadline makes its action a void.
 
 use once_model::ids::Uuid;
+use once_model::limits::RESEND_AFTER_MS;
 use once_model::wire::Code;
 
 use super::clock::{TIMER, arm, due_key, first, object_of};
@@ -30,13 +31,22 @@ pub(crate) fn due(s: &mut Step<'_, '_>, size: u8) -> Result<(), StoreError> {
         let is_timer = head.last() == Some(&TIMER);
         let Some(key) = object_of(place) else { continue };
         let lane = (s.ctx.me, key);
-        s.guarded(lane, |s| if is_timer { ring(s, place) } else { expire(s, place) })?;
+        if s.guarded(lane, |s| if is_timer { ring(s, place) } else { expire(s, place) })?.is_none() {
+            look_again(s, head.last().copied().unwrap_or_default(), place);
+        }
     }
     if more {
         let now_ms = s.ctx.now_ms;
         arm(s, now_ms);
     }
     Ok(())
+}
+
+/// What belongs to an object that cannot be read just now is due again some time later.
+fn look_again(s: &mut Step<'_, '_>, kind: u8, place: &[u8]) {
+    let due_ms = s.ctx.now_ms + RESEND_AFTER_MS;
+    s.txn.put_lazily(Table::Due, &due_key(due_ms, kind, place), &());
+    arm(s, due_ms);
 }
 
 /// An action's deadline is over: from now on its place is a void.

@@ -2,7 +2,7 @@
 
 use once_model::ids::ObjectKey;
 
-use crate::store::Table;
+use crate::store::{Batch, Table};
 use crate::testing::{Alone, NOW_MS};
 use crate::waist::{Command, Consequence, Input, RunResult, Then, Timer};
 
@@ -108,6 +108,22 @@ fn timers_survive_power_losses_and_clocks_that_jump() {
     let entries = crate::act::history(&kernel.store, &key).unwrap();
     let rang = entries.iter().filter(|row| row.told.as_ref().is_some_and(|told| told.name == "rang")).count();
     assert_eq!(rang, 3);
+}
+
+#[test]
+fn a_timer_of_an_object_that_could_not_be_read_rings_when_it_can_be() {
+    let (mut kernel, key) = puppet();
+    wants(&mut kernel, key, 1, vec![timer("t", 1000, "1")]);
+    kernel.desk.seen.lock().unwrap().clear();
+    let row = kernel.rows().into_iter().find(|(table, ..)| *table == Table::Timer).unwrap();
+    let put = |value: bytes::Bytes| Batch { rows: vec![(Table::Timer, row.1.clone(), Some(value))] };
+    kernel.put_rows(put(bytes::Bytes::from_static(b"\xff")));
+    kernel.pass(1500);
+    assert_eq!(told(&kernel), []);
+    kernel.put_rows(put(row.2.clone()));
+    kernel.restart();
+    kernel.pass(30_000);
+    assert_eq!(told(&kernel).into_iter().map(|(_, what)| what).collect::<Vec<_>>(), [due("1")]);
 }
 
 #[test]

@@ -1,6 +1,8 @@
 //! Laws of rows: what `docs/store.md` ("Rows") says of a table holds after each commit, whatever led to it. Looked at where a
 //! commit changed something: what was right before, and was not touched, is right.
 
+use std::ops::ControlFlow;
+
 use bytes::Bytes;
 use once_core::act::QueueRow;
 use once_core::object;
@@ -103,11 +105,27 @@ fn due(store: &Disk, row: &Changed) -> Broken {
     let is_there = row.after.is_some();
     // A deadline that has passed leaves a void, which waits on.
     let is_right = match is_there {
-        true => said == Some(due_ms),
-        false => *kind == DEADLINE || said != Some(due_ms) || is_forgotten(store, place),
+        // If its object could not be read when it was due, it is due again later.
+        true => said.is_some_and(|said| said <= due_ms),
+        false => {
+            *kind == DEADLINE
+                || said != Some(due_ms)
+                || is_forgotten(store, place)
+                || is_due_again(store, &row.key)
+        }
     };
     let is = if is_there { "has a Due row" } else { "has lost its Due row" };
     (!is_right).then(|| (3, format!("a row of {table:?} {is} at {due_ms}, and is due at {said:?}")))
+}
+
+/// Whether another Due row of the same place is there, at a later time.
+fn is_due_again(store: &Disk, gone: &[u8]) -> bool {
+    let (mut found, place) = (false, gone.get(8..).unwrap_or_default());
+    let read = store.scan(Table::Due, gone, None, &mut |key, _| {
+        found |= key != gone && key.get(8..) == Some(place);
+        if found { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    });
+    read.is_ok() && found
 }
 
 /// 34, Timer: its Due row comes and goes with it ("with its Timer row").
