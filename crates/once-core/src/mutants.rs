@@ -274,8 +274,6 @@ mod switch {
         ForgetWhoFollowed breaks 10,
         /// An object that goes back to where it came from is not followed there anew.
         FollowOnlyOnce breaks 10,
-        /// A long result is dropped one place before its origin has it.
-        LongResultEarly breaks 4,
         /// A tombstone takes away the heads that nobody has proven, too.
         BuryUnproven breaks 8,
         /// That a right to follow has ended is said under one of two names.

@@ -121,8 +121,7 @@ fn next_lane(
 fn tidy(s: &mut Step<'_, '_>, place: &[u8], row: &mut LaneRow, newest: u64) -> Result<(), StoreError> {
     row.told_from = drop_told(s, place, row.told_from..BUILT_IN_FROM, newest)?;
     // A long result goes as soon as the origin has it, a short one with what was asked.
-    let end = if mutant!(LongResultEarly) { row.floor.saturating_add(1) } else { row.floor };
-    let long = row.long_from.max(row.results_from)..end;
+    let long = row.long_from.max(row.results_from)..row.floor;
     row.long_from = drop_results(s, place, long, |outcome| outcome.bytes() > TOLD_MAX_BYTES)?;
     let mut told = row.floor;
     if mutant!(DropResultsEarly) {
