@@ -32,6 +32,7 @@ pub(super) struct Here {
     after: usize,
     todo: usize,
     requests: Requests,
+    moving: [usize; 2],
 }
 
 impl<'a, 's> Step<'a, 's> {
@@ -41,6 +42,7 @@ impl<'a, 's> Step<'a, 's> {
         ctx: &'a Ctx,
         rng: &'a mut dyn Entropy,
     ) -> Self {
+        engine.moving.begin();
         Self { engine, txn, ctx, rng, out: Effects::default(), todo: Agenda::default() }
     }
 }
@@ -98,6 +100,7 @@ impl Step<'_, '_> {
             after: self.out.after.len(),
             todo: self.todo.len(),
             requests: self.engine.act.requests,
+            moving: self.engine.moving.changes(),
         }
     }
 
@@ -106,6 +109,7 @@ impl Step<'_, '_> {
         if self.txn.rollback(to.rows) {
             self.engine.act.taken_back(to.requests);
         }
+        self.engine.moving.taken_back(to.moving);
         self.out.now.truncate(to.now);
         self.out.after.truncate(to.after);
         self.todo.truncate(to.todo);

@@ -12,6 +12,7 @@ pub(crate) mod held;
 mod leave;
 mod luggage;
 mod news;
+mod remembered;
 mod room;
 mod rows;
 mod sealed;

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use once_model::ids::{Hash, Incarnation, KernelId, ObjectKey};
 use once_model::wire::Code;
 
+use super::remembered::Remembered;
 use crate::waist::Token;
 
 /// Objects that are told at once, of those that wait for it: keeps a step short.
@@ -16,11 +17,11 @@ const READY_MAX: usize = 32;
 /// Objects that are about to leave.
 #[derive(Debug, Default)]
 pub(crate) struct State {
-    pub leaving: BTreeMap<ObjectKey, Leaving>,
+    pub leaving: Remembered<Leaving>,
     /// Clients that only ask whether a kernel would take an object.
     pub asks: BTreeMap<(KernelId, ObjectKey), Asks>,
     /// Objects that have come, from where, and have not been told so. Nothing else is asked of them before.
-    pub arriving: BTreeMap<ObjectKey, KernelId>,
+    pub arriving: Remembered<KernelId>,
     /// What came of telling one of these or those, in this step.
     heard: BTreeMap<ObjectKey, Heard>,
     /// Those that could not be told just now, by component.
@@ -52,7 +53,7 @@ pub(crate) struct Asks {
 }
 
 /// One of them.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Leaving {
     pub to: KernelId,
     /// It does not wait for its calls.
@@ -143,6 +144,23 @@ pub(crate) enum Hold {
 }
 
 impl State {
+    /// A step begins.
+    pub fn begin(&mut self) {
+        self.leaving.begin();
+        self.arriving.begin();
+    }
+
+    /// What the step has changed so far.
+    pub fn changes(&self) -> [usize; 2] {
+        [self.leaving.changes(), self.arriving.changes()]
+    }
+
+    /// Rows were taken back, and so is what is remembered of them.
+    pub fn taken_back(&mut self, [leaving, arriving]: [usize; 2]) {
+        self.leaving.take_back(leaving);
+        self.arriving.take_back(arriving);
+    }
+
     /// Whether acts on an object wait, because it is about to leave.
     pub fn hold(&self, key: &ObjectKey) -> Option<Hold> {
         if self.arriving.contains_key(key) {

@@ -1,5 +1,6 @@
 //! Objects that people take back after the seal: the receiver's one answer says where they live, and nothing else does.
 
+use bytes::Bytes;
 use once_model::action::Outcome;
 use once_model::ids::ObjectKey;
 use once_model::limits::RESEND_AFTER_MS;
@@ -11,7 +12,7 @@ use super::tests::{go, home, pair};
 use crate::access::{Right, Scope};
 use crate::object;
 use crate::refusal::{Refusal, Unmoved};
-use crate::store::Table;
+use crate::store::{Batch, Table};
 use crate::testing::{Alone, Pair, Side};
 use crate::txn;
 use crate::waist::{Answer, Command};
@@ -249,6 +250,45 @@ fn comes_straight_back(pair: &mut Pair, key: ObjectKey) {
         }
     }
     assert_eq!(home(&pair.a, &key), Some(pair.a.id()));
+}
+
+/// The answer moves it, and a row that has to do with its coming back cannot be read: all of that is taken back.
+#[test]
+fn what_is_sealed_stays_so_when_what_ends_that_is_taken_back() {
+    let (mut pair, key, _) = sealed();
+    pair.deliver(Side::B);
+    go(&mut pair, Side::B, key);
+    let mut is_damaged = false;
+    for _ in 0..20 {
+        match pair.on_the_way(Side::A).front() {
+            Some(Frame::Handoff(_)) => {
+                let mut rows = pair.a.rows().into_iter();
+                let (_, at, _) = rows.find(|(table, ..)| *table == Table::Welcome).unwrap();
+                let garbage = Some(Bytes::from_static(b"\xff"));
+                pair.a.put_rows(Batch { rows: vec![(Table::Welcome, at, garbage)] });
+                is_damaged = true;
+                pair.deliver(Side::A);
+                break;
+            }
+            Some(Frame::Ahead(_)) => drop(pair.deliver(Side::A)),
+            Some(_) => drop(pair.lose(Side::A)),
+            None => {}
+        }
+        match pair.on_the_way(Side::B).front() {
+            Some(Frame::Welcome(_)) => drop(pair.deliver(Side::B)),
+            Some(_) => drop(pair.lose(Side::B)),
+            None => {}
+        }
+    }
+    assert!(is_damaged);
+    assert!(departures(&pair.a.store).unwrap()[0].sealed);
+    let revision = pair.a.head(&key).unwrap().revision;
+    let token = pair.a.act_named(key, "write", 7);
+    assert_eq!(
+        (pair.a.outcome(token), pair.a.head(&key).unwrap().revision),
+        (None, revision),
+        "it is sealed"
+    );
 }
 
 /// The home between may have refused it, and its origin has told somebody so.
