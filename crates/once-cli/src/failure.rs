@@ -174,7 +174,8 @@ pub fn guarded(command: impl FnOnce() -> (bool, Done)) -> ExitCode {
     }
 }
 
-/// How every command says that it failed, also because of wrong use: `error: …` and `hint: …` on stderr; with `--json` also as an object on stdout, so that there always is one.
+/// How every command says that it failed, also because of wrong use: `error: …` and `hint: …` on stderr; with `--json` also as an
+/// object on stdout, so that there always is one.
 pub fn report(failure: &Failure, json: bool) {
     if failure.exit == 0 {
         return;

@@ -74,7 +74,7 @@ fn recorded(disk: &Disk) -> Vec<Place> {
     if read.is_err() { Vec::new() } else { found.split_off(first) }
 }
 
-/// The row's key is the lane and the sequence, a lane's is its name, the origin and its incarnation (docs/store.md, 11).
+/// The row's key is the lane and the sequence, a lane's is its name, the origin and its incarnation (docs/store.md, 33).
 fn place(row: &[u8], value: &bytes::Bytes) -> Option<Place> {
     let (lane, sequence) = row.split_last_chunk()?;
     let (rest, incarnation) = lane.split_last_chunk::<{ Incarnation::LEN }>()?;

@@ -291,7 +291,10 @@ fn take_in(s: &mut Step<'_, '_>, arrival: Arrival, chain: Chain, luggage: Luggag
     // Before anything is recorded: this kernel may have had a lane to it.
     luggage::put_lanes(s, &key, &chain, &luggage.lanes)?;
     let names: Vec<_> = follow::with_copy(&key, Some(&chain.genesis)).collect();
-    s.engine.act.waiting.forget_before_return(&names, &s.ctx.me);
+    // Of an object that was never here nothing waits, and looking for it takes its time where much waits.
+    if chain.homes().filter(|home| *home == s.ctx.me).nth(1).is_some() {
+        s.engine.act.waiting.forget_before_return(&names, &s.ctx.me);
+    }
     let known = chain.clone();
     let copy = object::copy_of(s, &last, &chain)?;
     let draft = Draft::under(last, chain, s.ctx.now_ms).over(here).instead_of(copy).with(body);

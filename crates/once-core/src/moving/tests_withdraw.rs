@@ -234,12 +234,16 @@ fn an_outcome_is_told_again_with_the_certificate_under_which_it_was_recorded() {
     assert_eq!(told, Some(first.certificate));
 }
 
-/// B hands an object back, and nothing that it says is heard but that.
-fn comes_straight_back(pair: &mut Pair, key: ObjectKey) {
+/// B hands an object back, and nothing that it says is heard but that. `meanwhile` happens at A before it hears the handoff.
+fn hands_back(pair: &mut Pair, key: ObjectKey, mut meanwhile: impl FnMut(&mut Alone)) {
     go(pair, Side::B, key);
     for _ in 0..20 {
         match pair.on_the_way(Side::A).front() {
-            Some(Frame::Ahead(_) | Frame::Handoff(_)) => drop(pair.deliver(Side::A)),
+            Some(Frame::Ahead(_)) => drop(pair.deliver(Side::A)),
+            Some(Frame::Handoff(_)) => {
+                meanwhile(&mut pair.a);
+                pair.deliver(Side::A);
+            }
             Some(_) => drop(pair.lose(Side::A)),
             None => {}
         }
@@ -249,6 +253,10 @@ fn comes_straight_back(pair: &mut Pair, key: ObjectKey) {
             None => {}
         }
     }
+}
+
+fn comes_straight_back(pair: &mut Pair, key: ObjectKey) {
+    hands_back(pair, key, |_| {});
     assert_eq!(home(&pair.a, &key), Some(pair.a.id()));
 }
 
@@ -257,29 +265,14 @@ fn comes_straight_back(pair: &mut Pair, key: ObjectKey) {
 fn what_is_sealed_stays_so_when_what_ends_that_is_taken_back() {
     let (mut pair, key, _) = sealed();
     pair.deliver(Side::B);
-    go(&mut pair, Side::B, key);
     let mut is_damaged = false;
-    for _ in 0..20 {
-        match pair.on_the_way(Side::A).front() {
-            Some(Frame::Handoff(_)) => {
-                let mut rows = pair.a.rows().into_iter();
-                let (_, at, _) = rows.find(|(table, ..)| *table == Table::Welcome).unwrap();
-                let garbage = Some(Bytes::from_static(b"\xff"));
-                pair.a.put_rows(Batch { rows: vec![(Table::Welcome, at, garbage)] });
-                is_damaged = true;
-                pair.deliver(Side::A);
-                break;
-            }
-            Some(Frame::Ahead(_)) => drop(pair.deliver(Side::A)),
-            Some(_) => drop(pair.lose(Side::A)),
-            None => {}
-        }
-        match pair.on_the_way(Side::B).front() {
-            Some(Frame::Welcome(_)) => drop(pair.deliver(Side::B)),
-            Some(_) => drop(pair.lose(Side::B)),
-            None => {}
-        }
-    }
+    hands_back(&mut pair, key, |a| {
+        let mut rows = a.rows().into_iter();
+        let (_, at, _) = rows.find(|(table, ..)| *table == Table::Welcome).unwrap();
+        let garbage = Some(Bytes::from_static(b"\xff"));
+        a.put_rows(Batch { rows: vec![(Table::Welcome, at, garbage)] });
+        is_damaged = true;
+    });
     assert!(is_damaged);
     assert!(departures(&pair.a.store).unwrap()[0].sealed);
     let revision = pair.a.head(&key).unwrap().revision;

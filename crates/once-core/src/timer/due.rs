@@ -28,11 +28,11 @@ pub(crate) fn due(s: &mut Step<'_, '_>, size: u8) -> Result<(), StoreError> {
         }
         s.txn.delete_lazily(Table::Due, &key);
         let Some((head, place)) = key.split_at_checked(9) else { continue };
-        let is_timer = head.last() == Some(&TIMER);
+        let kind = head.last().copied().unwrap_or_default();
         let Some(key) = object_of(place) else { continue };
         let lane = (s.ctx.me, key);
-        if s.guarded(lane, |s| if is_timer { ring(s, place) } else { expire(s, place) })?.is_none() {
-            look_again(s, head.last().copied().unwrap_or_default(), place);
+        if s.guarded(lane, |s| if kind == TIMER { ring(s, place) } else { expire(s, place) })?.is_none() {
+            look_again(s, kind, place);
         }
     }
     if more {
@@ -56,7 +56,9 @@ fn expire(s: &mut Step<'_, '_>, place: &[u8]) -> Result<(), StoreError> {
 
 /// A timer is due: its object gets its action.
 fn ring(s: &mut Step<'_, '_>, place: &[u8]) -> Result<(), StoreError> {
-    let Some(row) = txn::get::<TimerRow>(s.txn, Table::Timer, place)? else { return Ok(()) };
+    // It may have been replaced since its object could not be read: the new one is due at its own time.
+    let row = txn::get::<TimerRow>(s.txn, Table::Timer, place)?.filter(|row| row.due_ms <= s.ctx.now_ms);
+    let Some(row) = row else { return Ok(()) };
     let Some(object) = object_of(place) else { return Ok(()) };
     if chores::is_under_way(s, Chore::ForgetObject(object))? {
         return Ok(());

@@ -110,20 +110,36 @@ fn timers_survive_power_losses_and_clocks_that_jump() {
     assert_eq!(rang, 3);
 }
 
-#[test]
-fn a_timer_of_an_object_that_could_not_be_read_rings_when_it_can_be() {
-    let (mut kernel, key) = puppet();
-    wants(&mut kernel, key, 1, vec![timer("t", 1000, "1")]);
+/// A timer is due, and cannot be read at that time. It can be again when this returns.
+fn misses(kernel: &mut Alone, key: ObjectKey) {
+    wants(kernel, key, 1, vec![timer("t", 1000, "1")]);
     kernel.desk.seen.lock().unwrap().clear();
     let row = kernel.rows().into_iter().find(|(table, ..)| *table == Table::Timer).unwrap();
-    let put = |value: bytes::Bytes| Batch { rows: vec![(Table::Timer, row.1.clone(), Some(value))] };
+    let put = |value| Batch { rows: vec![(Table::Timer, row.1.clone(), Some(value))] };
     kernel.put_rows(put(bytes::Bytes::from_static(b"\xff")));
     kernel.pass(1500);
-    assert_eq!(told(&kernel), []);
+    assert_eq!(told(kernel), []);
     kernel.put_rows(put(row.2.clone()));
     kernel.restart();
+}
+
+#[test]
+fn a_timer_that_could_not_be_read_when_it_was_due_rings_when_it_can_be() {
+    let (mut kernel, key) = puppet();
+    misses(&mut kernel, key);
     kernel.pass(30_000);
     assert_eq!(told(&kernel).into_iter().map(|(_, what)| what).collect::<Vec<_>>(), [due("1")]);
+}
+
+#[test]
+fn what_takes_the_place_of_a_missed_timer_rings_at_its_own_time() {
+    let (mut kernel, key) = puppet();
+    misses(&mut kernel, key);
+    wants(&mut kernel, key, 2, vec![timer("t", 100_000, "2")]);
+    kernel.pass(50_000);
+    assert_eq!(told(&kernel), []);
+    kernel.pass(60_000);
+    assert_eq!(told(&kernel).into_iter().map(|(_, what)| what).collect::<Vec<_>>(), [due("2")]);
 }
 
 #[test]

@@ -8,11 +8,12 @@ use once_core::act::QueueRow;
 use once_core::object;
 use once_core::peers::{PeerRow, PeerStatus};
 use once_core::share::Owed;
-use once_core::store::{Read, Table};
+use once_core::store::{Read, Table, scan_prefix};
 use once_core::timer::TimerRow;
 use once_core::txn;
 use once_core::waist::{Command, Effect, Event, Input};
 use once_model::ids::{Hash, KernelId, ObjectKey};
+use once_model::limits::CONFLICTS_MAX_BODIES;
 use once_model::wire::Frame;
 
 use super::moving::{any, leaving_in, names};
@@ -280,11 +281,11 @@ fn buried(group: &Group<'_>, commit: &Commit, row: &Changed, wrong: &mut Wrong) 
 /// Whether as much is kept beside an object as may be.
 fn is_full(group: &Group<'_>, object: &[u8]) -> bool {
     let mut count = 0;
-    let _ = once_core::store::scan_prefix(group.store, Table::Conflict, object, &mut |_, _| {
+    let _ = scan_prefix(group.store, Table::Conflict, object, &mut |_, _| {
         count += 1;
-        std::ops::ControlFlow::Continue(())
+        ControlFlow::Continue(())
     });
-    count >= once_model::limits::CONFLICTS_MAX_BODIES
+    count >= CONFLICTS_MAX_BODIES
 }
 
 /// 45, Acquaintance: "when it has moved away, for who had a lane to it, a grant on it or followed it".
@@ -298,9 +299,9 @@ fn left_behind(group: &Group<'_>, commit: &Commit, wrong: &mut Wrong) {
         let followers = followers.filter(|row| row.key.starts_with(&place));
         kernels.extend(followers.filter_map(|row| KernelId::from_slice(row.key.get(ObjectKey::ROW_LEN..)?)));
         for name in chain.iter().flat_map(|chain| names(key, chain)) {
-            let _ = once_core::store::scan_prefix(group.store, Table::Lane, &name.to_row(), &mut |row, _| {
+            let _ = scan_prefix(group.store, Table::Lane, &name.to_row(), &mut |row, _| {
                 kernels.extend(super::rows::origin_of_lane(row));
-                std::ops::ControlFlow::Continue(())
+                ControlFlow::Continue(())
             });
         }
         let ended = |kernel: &KernelId| {

@@ -179,17 +179,17 @@ impl Waiting {
 
     /// A kernel is no peer any more: what waits of it would be refused, and it sends it again if it comes back.
     pub fn forget_peer(&mut self, peer: &KernelId) {
-        let lanes: Vec<_> = self.lanes.keys().filter(|(origin, _)| origin.kernel == *peer).copied().collect();
-        for lane in lanes {
-            self.take(&lane);
-        }
+        self.forget_where(|(origin, _)| origin.kernel == *peer);
     }
 
     /// An object has come from another home, which may have refused without a record what waits here since the object
     /// left: what other kernels asked for under these names. They send again what has no outcome.
     pub fn forget_before_return(&mut self, names: &[ObjectKey], me: &KernelId) {
-        let is_meant = |(origin, name): &&Lane| origin.kernel != *me && names.contains(&name.key);
-        let lanes: Vec<_> = self.lanes.keys().filter(is_meant).copied().collect();
+        self.forget_where(|(origin, name)| origin.kernel != *me && names.contains(&name.key));
+    }
+
+    fn forget_where(&mut self, is_meant: impl Fn(&Lane) -> bool) {
+        let lanes: Vec<_> = self.lanes.keys().filter(|lane| is_meant(lane)).copied().collect();
         for lane in lanes {
             self.take(&lane);
         }
