@@ -10,6 +10,8 @@ use once_model::wire::{Code, Frame, Pull};
 use super::tests::{go, home, pair};
 use crate::exchange;
 use crate::object;
+use crate::peers::{self, PeerRow, PeerStatus};
+use crate::shell;
 use crate::store::{Read, Table, scan_prefix};
 use crate::testing::{Alone, Pair, Side};
 
@@ -82,6 +84,22 @@ fn who_does_not_know_the_beginning_of_a_long_chain_pulls_it() {
     assert_eq!(pair.chains_pulled, 1);
     assert_eq!(home(&pair.b, &key), Some(pair.b.id()));
     assert_eq!(chain(&pair.a, &key), chain(&pair.b, &key));
+}
+
+/// Who follows an object that has moved on hears of it from kernels that are no peers.
+#[test]
+fn the_beginning_of_a_chain_is_pulled_from_whomever_this_kernel_visits() {
+    let (mut pair, key) = traveller();
+    let (a, mut short) = (pair.a.id(), chain(&pair.a, &key).shortened().unwrap());
+    pair.b.writes(|s| {
+        let row = peers::peer(s.txn, &a)?.unwrap();
+        s.txn.put(Table::Peer, a.as_bytes(), &PeerRow { status: PeerStatus::Host, ..row });
+        s.txn.delete(Table::Chain, key.lineage().unwrap().as_bytes());
+        Ok(())
+    });
+    let pull = shell::lacks(&pair.b.store, &a, &mut short).map(|(pull, _)| pull.content);
+    assert_eq!(pull, short.lacks());
+    assert!(pull.is_some());
 }
 
 #[test]

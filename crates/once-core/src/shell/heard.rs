@@ -82,7 +82,7 @@ pub fn lacks(rows: &dyn Read, peer: &KernelId, chain: &mut Chain) -> Option<(Pul
         *chain = whole;
         return None;
     }
-    let may = access::is_peer(rows, peer).unwrap_or(false);
+    let may = access::is_admitted(rows, peer).unwrap_or(false);
     let bytes = chain.earlier_bytes.filter(|bytes| may && *bytes <= CHAIN_EARLIER_MAX_BYTES)?;
     Some((Pull { key, content, offset: 0 }, bytes))
 }
